@@ -1,0 +1,1 @@
+"""Containers to frames: pcap, pcapng and the bytes they come from."""

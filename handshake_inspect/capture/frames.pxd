@@ -1,0 +1,19 @@
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef class FrameReader:
+    # The object keeps the buffer alive; the pointer is what the hot loop reads.
+    cdef public object octets
+    cdef const unsigned char *data
+    cdef public Py_ssize_t position
+    cdef public Py_ssize_t limit
+    cdef public uint64_t offset
+    cdef public Py_ssize_t frame_start
+    cdef public Py_ssize_t frame_end
+    cdef public uint32_t wire_len
+    cdef public int64_t ts_ns
+    cdef public uint32_t link_type
+    cdef public uint32_t interface
+    cdef public Py_ssize_t wanted
+
+    cpdef void feed(self, object octets, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
+    cpdef int advance(self)

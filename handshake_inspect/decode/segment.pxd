@@ -1,0 +1,44 @@
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+
+cdef struct Segment:
+    int64_t ts_ns
+    uint64_t frame
+    uint64_t src_hi
+    uint64_t src_lo
+    uint64_t dst_hi
+    uint64_t dst_lo
+    uint64_t reporter_hi
+    uint64_t reporter_lo
+    uint64_t hash
+    uint32_t seq
+    uint32_t ack
+    uint32_t payload_len
+    uint32_t tsval
+    uint32_t tsecr
+    uint16_t src_port
+    uint16_t dst_port
+    uint16_t flags
+    uint16_t window
+    uint16_t mss
+    uint16_t ip_id
+    uint16_t options
+    uint16_t notes
+    uint8_t kind
+    uint8_t ttl
+    uint8_t window_scale
+    uint8_t ip_version
+    uint8_t icmp_type
+    uint8_t icmp_code
+    uint8_t dont_fragment
+    uint8_t tfo_cookie_len
+    uint32_t sack_left
+    uint32_t sack_right
+    uint8_t options_len
+    uint8_t spare[3]
+
+cdef inline Segment *segments_of(object storage):
+    import ctypes
+    return <Segment *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Segment *segment_at(Segment *records, Py_ssize_t i) noexcept nogil:
+    return records + i

@@ -1,0 +1,64 @@
+"""The segment record: what one frame said, refilled for every frame.
+
+A C structure in both builds (`segment.pxd` declares the same layout): the pure build reaches it
+through ctypes, the compiled build through a pointer.
+"""
+
+import ctypes
+from typing import Any
+
+
+class Segment(ctypes.Structure):
+    """One TCP header with its surroundings, or the TCP header that an ICMP error quotes."""
+
+    _fields_ = (
+        ("ts_ns", ctypes.c_int64),  # capture time since the epoch
+        ("frame", ctypes.c_uint64),  # number of the frame, from 1
+        ("src_hi", ctypes.c_uint64),  # 128-bit addresses; IPv4 as ::ffff:a.b.c.d
+        ("src_lo", ctypes.c_uint64),
+        ("dst_hi", ctypes.c_uint64),
+        ("dst_lo", ctypes.c_uint64),
+        ("reporter_hi", ctypes.c_uint64),  # who sent the ICMP error
+        ("reporter_lo", ctypes.c_uint64),
+        ("hash", ctypes.c_uint64),  # of the 4-tuple, the same in both directions
+        ("seq", ctypes.c_uint32),
+        ("ack", ctypes.c_uint32),
+        ("payload_len", ctypes.c_uint32),  # octets on the wire, captured or not
+        ("tsval", ctypes.c_uint32),
+        ("tsecr", ctypes.c_uint32),
+        ("src_port", ctypes.c_uint16),
+        ("dst_port", ctypes.c_uint16),
+        ("flags", ctypes.c_uint16),  # control bits, AE as bit 8
+        ("window", ctypes.c_uint16),  # as in the header, not scaled
+        ("mss", ctypes.c_uint16),
+        ("ip_id", ctypes.c_uint16),  # 0 for IPv6
+        ("options", ctypes.c_uint16),  # OPT_* bits
+        ("notes", ctypes.c_uint16),  # NOTE_* bits
+        ("kind", ctypes.c_uint8),  # KIND_*
+        ("ttl", ctypes.c_uint8),  # or hop limit
+        ("window_scale", ctypes.c_uint8),
+        ("ip_version", ctypes.c_uint8),  # 4 or 6
+        ("icmp_type", ctypes.c_uint8),
+        ("icmp_code", ctypes.c_uint8),
+        ("dont_fragment", ctypes.c_uint8),
+        ("tfo_cookie_len", ctypes.c_uint8),
+        ("sack_left", ctypes.c_uint32),  # first SACK block, when OPT_SACK
+        ("sack_right", ctypes.c_uint32),
+        ("options_len", ctypes.c_uint8),  # octets of TCP options in the header
+        ("spare", ctypes.c_uint8 * 3),
+    )
+
+
+def segments(count: int) -> Any:
+    """Room for `count` segments, zeroed."""
+    return (Segment * count)()
+
+
+def segments_of(storage: Any) -> Any:
+    """The records of `storage`: itself here, a pointer to them in the compiled build."""
+    return storage
+
+
+def segment_at(records: Any, i: int) -> Any:
+    """Record `i`, to be read and written in place."""
+    return records[i]

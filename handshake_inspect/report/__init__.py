@@ -1,0 +1,1 @@
+"""The report: frozen models, their JSON Schema, and building them from rows and verdicts."""

@@ -1,0 +1,1 @@
+"""Connections to judgements: outcome, cause, confidence and findings, asked of columns."""

@@ -1,0 +1,1 @@
+"""What the standards fix: constants, sequence arithmetic, addresses."""

@@ -1,0 +1,46 @@
+"""Numbers that the standards fix.  Never compiled: each `.pxd` twin gives the names it imports a C type."""
+
+MASK16 = 0xFFFF
+MASK32 = 0xFFFFFFFF
+MASK64 = 0xFFFFFFFFFFFFFFFF
+
+# TCP control bits (RFC 9293 section 3.1; AE of RFC 9768 is bit 8).
+FIN = 0x01
+SYN = 0x02
+RST = 0x04
+PSH = 0x08
+ACK = 0x10
+URG = 0x20
+ECE = 0x40
+CWR = 0x80
+AE = 0x100
+
+# What a segment's TCP options said, one bit each (Segment.options, Endpoint.options).
+OPT_MSS = 0x001
+OPT_WINDOW_SCALE = 0x002
+OPT_SACK_PERMITTED = 0x004
+OPT_TIMESTAMPS = 0x008
+OPT_TFO = 0x010  # a Fast Open option, with a cookie or asking for one (RFC 7413)
+OPT_MPTCP = 0x020
+OPT_SACK = 0x040
+OPT_ECN = 0x080  # ECE and CWR on a SYN, ECE on a SYN-ACK (RFC 3168 section 6.1.1)
+
+# What the decoder made of a frame (Segment.kind).
+KIND_NONE = 0  # whole and understood, and not TCP
+KIND_TCP = 1
+KIND_ICMP_ERROR = 2  # an ICMP or ICMPv6 error that quotes a TCP segment
+KIND_DECLINED = 3  # not for the fast decoder: ask the slow one
+KIND_FRAGMENT = 4  # a later IP fragment: carries no TCP header
+KIND_DAMAGED = 5  # cut or malformed before the TCP header was complete
+
+# Remarks on a frame (Segment.notes).
+NOTE_CUT_HEADER = 0x0001  # the capture ends inside the IP or TCP header
+NOTE_CUT_OPTIONS = 0x0002  # the TCP header is there, its options are cut or malformed
+NOTE_BAD_HEADER_LENGTH = 0x0004  # IHL, total length or data offset cannot be
+NOTE_BAD_CHECKSUM = 0x0008  # wrong, and not the partial sum that checksum offloading leaves
+NOTE_FIRST_FRAGMENT = 0x0010
+NOTE_OFFLOADED = 0x0020  # TSO or GSO: IP total length 0 or a frame above any MTU
+NOTE_SNAPPED = 0x0040  # the capture holds less of the frame than the wire did
+NOTE_TUNNELED = 0x0080
+NOTE_CHECKSUM_GOOD = 0x0100  # verified over the whole segment
+NOTE_CHECKSUM_OFFLOADED = 0x0200  # the field holds just the pseudo-header sum
