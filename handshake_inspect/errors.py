@@ -1,0 +1,34 @@
+"""Who is at fault, and the exit status that says so."""
+
+from typing import NamedTuple
+
+
+class HsiError(Exception):
+    """Something the user can mend: the message names the thing, the reason and the fix."""
+
+    exit_status = 2
+
+
+class UsageError(HsiError):
+    """The command line or an argument of the library cannot be meant."""
+
+
+class CaptureError(HsiError):
+    """The input cannot be read as a capture: missing, empty, unreadable, or of no known format."""
+
+
+class LiveError(HsiError):
+    """The interface cannot be captured on: no such interface, no permission, no kernel support."""
+
+
+class Problem(NamedTuple):
+    """Something wrong with the capture itself, told in the report and not fatal.
+
+    `kind` is a stable word (`cut`, `damaged`, `bad-checksum` …); `frame` the last whole frame before it or the
+    frame it is about; `offset` the byte of the (uncompressed) stream.  Either may be unknown.
+    """
+
+    kind: str
+    message: str
+    frame: int | None = None
+    offset: int | None = None
