@@ -1,0 +1,54 @@
+"""Arithmetic on sequence numbers, modulo 2^32 (RFC 9293 section 3.4).
+
+Never compiled: the twin holds the same functions as C inlines, which disappear into their callers.
+Of two numbers exactly 2^31 apart each is before the other: their distance is -2^31 both ways.
+"""
+
+_MASK = 0xFFFFFFFF
+_HALF = 0x80000000
+
+
+def seq_add(seq: int, count: int) -> int:
+    """Return the sequence number `count` octets after `seq` (before it, if negative)."""
+    return (seq + count) & _MASK
+
+
+def seq_diff(a: int, b: int) -> int:
+    """Return the signed distance from `b` to `a`, -2^31 .. 2^31 - 1: positive if `a` is later."""
+    distance = (a - b) & _MASK
+    return distance - 0x100000000 if distance & _HALF else distance
+
+
+def seq_lt(a: int, b: int) -> bool:
+    """Whether `a` is before `b`."""
+    return seq_diff(a, b) < 0
+
+
+def seq_le(a: int, b: int) -> bool:
+    """Whether `a` is before `b` or equal to it."""
+    return seq_diff(a, b) <= 0
+
+
+def seq_gt(a: int, b: int) -> bool:
+    """Whether `a` is after `b`."""
+    return seq_diff(a, b) > 0
+
+
+def seq_ge(a: int, b: int) -> bool:
+    """Whether `a` is after `b` or equal to it."""
+    return seq_diff(a, b) >= 0
+
+
+def seq_between(low: int, seq: int, high: int) -> bool:
+    """Whether `seq` is met on the way from `low` up to `high`, both ends included (low =< seq =< high)."""
+    return ((seq - low) & _MASK) <= ((high - low) & _MASK)
+
+
+def seq_in_window(seq: int, start: int, size: int) -> bool:
+    """Whether `seq` is one of the `size` numbers from `start` on (start =< seq < start + size)."""
+    return ((seq - start) & _MASK) < size
+
+
+def seq_max(a: int, b: int) -> int:
+    """Return the later of two numbers."""
+    return a if seq_diff(a, b) >= 0 else b

@@ -1,0 +1,1 @@
+"""What tests share: a vocabulary that builds frames, and captures of them."""
