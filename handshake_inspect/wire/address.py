@@ -1,0 +1,42 @@
+"""Addresses as the rows hold them (two 64-bit halves, IPv4 as ::ffff:a.b.c.d) and as people write them."""
+
+import ipaddress
+from functools import lru_cache
+
+from handshake_inspect.wire.const import MASK32, MASK64
+
+_MAPPED = 0xFFFF  # the 32 bits above an IPv4 address that is mapped into IPv6 (RFC 4291 section 2.5.5.2)
+
+
+def is_ipv4(hi: int, lo: int) -> bool:
+    """Whether the two halves hold an IPv4 address."""
+    return hi == 0 and int(lo) >> 32 == _MAPPED
+
+
+@lru_cache(maxsize=1 << 16)
+def address_text(hi: int, lo: int) -> str:
+    """Write an address: dotted for IPv4, the canonical form of RFC 5952 for IPv6."""
+    hi, lo = int(hi), int(lo)  # NumPy's integers too
+    if is_ipv4(hi, lo):
+        return str(ipaddress.IPv4Address(lo & MASK32))
+    return str(ipaddress.IPv6Address(hi << 64 | lo))
+
+
+def address_halves(text: str) -> tuple[int, int]:
+    """Read an address, either version, into its two halves; ValueError if it is none."""
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv4Address):
+        return 0, _MAPPED << 32 | int(address)
+    return int(address) >> 64, int(address) & MASK64
+
+
+def address_octets(hi: int, lo: int) -> bytes:
+    """Give the 4 or 16 octets that stand in a packet."""
+    if is_ipv4(hi, lo):
+        return (int(lo) & MASK32).to_bytes(4, "big")
+    return int(hi).to_bytes(8, "big") + int(lo).to_bytes(8, "big")
+
+
+def format_endpoint(ip: str, port: int) -> str:
+    """Join address and port as in URLs (RFC 3986 section 3.2.2): `192.0.2.1:80`, `[2001:db8::1]:80`."""
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
