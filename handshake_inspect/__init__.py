@@ -1,0 +1,61 @@
+"""Tells what happened to TCP connections: states, handshake RTT, outcomes and their causes.
+
+The library in a few names:
+
+>>> import handshake_inspect
+>>> report = handshake_inspect.analyze("capture.pcapng")  # doctest: +SKIP
+>>> report.summary.outcomes.refused  # doctest: +SKIP
+3
+
+Nothing is imported before it is used: `handshake_inspect.__version__` costs no NumPy.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from importlib.machinery import EXTENSION_SUFFIXES
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from handshake_inspect.report.model import Report as Report
+
+    __version__: str
+
+__all__ = ["Report", "__version__", "analyze", "build"]
+
+
+def analyze(*paths: Any, **options: Any) -> Report:
+    """Read the captures at `paths` as one trace and tell what happened to every connection.
+
+    A path is a string, a `pathlib.Path` or a binary file; `-` is standard input.  The keywords are the fields of
+    `handshake_inspect.engine.Options`.  Raises `handshake_inspect.errors.CaptureError` for what is no capture; one
+    that is cut or damaged is analysed up to there, and `report.capture.problems` says where.
+    """
+    from handshake_inspect.engine import Options
+    from handshake_inspect.engine import analyze as run
+
+    return run(paths, options=Options(**options))
+
+
+def build() -> Literal["compiled", "pure"]:
+    """Which build of the hot modules runs: C extensions, or the same files as plain Python."""
+    from importlib.util import find_spec
+
+    spec = find_spec("handshake_inspect.tcp.tracker")
+    compiled = spec is not None and spec.origin is not None and spec.origin.endswith(tuple(EXTENSION_SUFFIXES))
+    return "compiled" if compiled else "pure"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Report":
+        from handshake_inspect.report.model import Report
+
+        return Report
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("handshake-inspect")
+        except PackageNotFoundError:
+            return "0+unknown"  # run from a source tree that was never installed
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,167 @@
+"""One connection of a report, and its parts: frozen records with the keys of the JSON."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from handshake_inspect.report.words import (
+    CloseHow,
+    Count,
+    DurationNs,
+    FrameNumber,
+    Outcome,
+    Port,
+    ResetBy,
+    Roles,
+    RttMethod,
+    SequenceNumber,
+    Side,
+    TcpState,
+    TimeNs,
+    Word,
+)
+
+
+class Endpoint(Struct, frozen=True, gc=False):
+    """One end of a connection, or a service: an IPv4 or IPv6 address and a TCP port."""
+
+    ip: str
+    port: Port
+
+
+class States(Struct, frozen=True, gc=False):
+    """The RFC 9293 state of each end when the capture ended, as a passive observer can know it."""
+
+    client: TcpState
+    server: TcpState
+
+
+class Options(Struct, frozen=True, gc=False):
+    """The TCP options of a SYN or SYN-ACK."""
+
+    mss: Annotated[int, Meta(ge=0, le=0xFFFF)] | None = None
+    window_scale: Annotated[int, Meta(ge=0, le=0xFF, description="The shift count.")] | None = None
+    sack_permitted: bool = False
+    timestamps: bool = False
+    tfo: bool = False
+    mptcp: bool = False
+    ecn: bool = False
+
+
+class Handshake(Struct, frozen=True, gc=False):
+    """The segments that opened the connection: the SYN that was answered, its SYN-ACK and the final ACK."""
+
+    syn_ns: TimeNs | None = None
+    syn_frame: FrameNumber | None = None
+    synack_ns: TimeNs | None = None
+    synack_frame: FrameNumber | None = None
+    ack_ns: TimeNs | None = None
+    ack_frame: FrameNumber | None = None
+    syn_count: Count = 0
+    synack_count: Count = 0
+    client_isn: SequenceNumber | None = None
+    server_isn: SequenceNumber | None = None
+    client_options: Options | None = None
+    server_options: Options | None = None
+
+
+class Leg(Struct, frozen=True, gc=False):
+    """One handshake RTT: the value where one can be named, the honest interval, and how it is known.
+
+    `exact`: sent once; `tsecr`: the timestamp echo proves which copy was answered; `ambiguous`: nothing does;
+    `data-ack`: data stood in for the missing bare ACK, an upper bound; `one-sided`: only the total can be known;
+    `none`: not measured, and `reason` says why.
+    """
+
+    value_ns: DurationNs | None = None
+    min_ns: DurationNs | None = None
+    max_ns: DurationNs | None = None
+    method: RttMethod = "none"
+    reason: Word | None = None
+
+
+class Rtt(Struct, frozen=True, gc=False):
+    """Handshake RTT as seen from the capture point.
+
+    `synack` = SYN to SYN-ACK, to the server and back; `ackdat` = SYN-ACK to final ACK, to the client and back;
+    `total` = their sum.  `reject_ns` is the delay of a RST or ICMP error that answered the SYN: never an RTT.
+    """
+
+    synack: Leg
+    ackdat: Leg
+    total: Leg
+    reject_ns: DurationNs | None = None
+
+
+class Close(Struct, frozen=True, gc=False):
+    """How the connection ended, which end closed first (and so holds TIME_WAIT), and who reset it."""
+
+    how: CloseHow
+    first: Side | None = None
+    reset_by: ResetBy | None = None
+
+
+class Direction(Struct, frozen=True, gc=False):
+    """What one end sent; `bytes` are payload bytes.
+
+    `duplicates` are further copies of the same packet in the capture, not retransmissions.
+    """
+
+    frames: Count = 0
+    bytes: Count = 0
+    retransmissions: Count = 0
+    out_of_order: Count = 0
+    duplicates: Count = 0
+    keep_alives: Count = 0
+    zero_windows: Count = 0
+
+
+class ZeekAlias(Struct, frozen=True, gc=False):
+    """What Zeek's conn.log says of the same connection."""
+
+    conn_state: str
+    history: str
+
+
+class TsharkAlias(Struct, frozen=True, gc=False):
+    """Wireshark's `tcp.stream` and `tcp.completeness`."""
+
+    stream: Count
+    completeness: Count
+
+
+class Aliases(Struct, frozen=True, gc=False):
+    """The same connection in the words of other tools."""
+
+    zeek: ZeekAlias | None = None
+    tshark: TsharkAlias | None = None
+    community_id: str | None = None
+
+
+class Connection(Struct, frozen=True, gc=False):
+    """One incarnation of a 4-tuple: one attempt to connect and what became of it.
+
+    `decided` is false when the capture stopped too early to tell.  `age_ns` is the time since the first SYN-ACK of
+    a half-open connection.  `evidence` are the frames that prove the outcome.
+    """
+
+    id: Count
+    client: Endpoint
+    server: Endpoint
+    roles: Roles
+    first_ns: TimeNs
+    last_ns: TimeNs
+    first_frame: FrameNumber
+    outcome: Outcome
+    cause: Word | None
+    decided: bool
+    why: str
+    evidence: list[FrameNumber]
+    age_ns: DurationNs | None
+    state: States
+    handshake: Handshake
+    rtt: Rtt
+    close: Close
+    client_to_server: Direction
+    server_to_client: Direction
+    aliases: Aliases

@@ -1,0 +1,242 @@
+"""What a report holds: frozen records with the keys of the JSON.
+
+Times are nanoseconds since the epoch and durations are nanoseconds, both integers; what is not known is None.
+A report of millions of connections stays small because `Report.connections` is lazy: a connection becomes a
+Python object when it is asked for, and not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from handshake_inspect.errors import Problem as Remark
+from handshake_inspect.report.connection import (
+    Aliases,
+    Close,
+    Connection,
+    Direction,
+    Endpoint,
+    Handshake,
+    Leg,
+    Options,
+    Rtt,
+    States,
+    TsharkAlias,
+    ZeekAlias,
+)
+from handshake_inspect.report.sequence import Connections, ListedConnections, fair_shares, has_trouble
+from handshake_inspect.report.words import (
+    OUTCOMES,
+    TROUBLE_OUTCOMES,
+    CloseHow,
+    Count,
+    DurationNs,
+    FindingId,
+    FrameNumber,
+    Outcome,
+    Port,
+    ResetBy,
+    Roles,
+    RttMethod,
+    SequenceNumber,
+    Severity,
+    Side,
+    TcpState,
+    TimeNs,
+    Word,
+)
+
+__all__ = [
+    "OUTCOMES",
+    "TROUBLE_OUTCOMES",
+    "Aliases",
+    "Capture",
+    "Close",
+    "CloseHow",
+    "Connection",
+    "Connections",
+    "Count",
+    "Direction",
+    "Distribution",
+    "DurationNs",
+    "Endpoint",
+    "Evidence",
+    "Finding",
+    "FindingId",
+    "FrameNumber",
+    "Handshake",
+    "Leg",
+    "ListedConnections",
+    "Options",
+    "Outcome",
+    "Outcomes",
+    "Port",
+    "Problem",
+    "Report",
+    "ResetBy",
+    "Roles",
+    "Rtt",
+    "RttDistributions",
+    "RttMethod",
+    "SequenceNumber",
+    "Service",
+    "Severity",
+    "Side",
+    "States",
+    "Summary",
+    "Target",
+    "TcpState",
+    "TimeNs",
+    "Tool",
+    "TsharkAlias",
+    "Word",
+    "ZeekAlias",
+    "fair_shares",
+    "has_trouble",
+]
+
+
+class Tool(Struct, frozen=True, gc=False):
+    """What wrote the report."""
+
+    name: str
+    version: str
+
+
+class Problem(Struct, frozen=True, gc=False):
+    """Something wrong with the capture itself: where it is cut, damaged, or cannot be trusted.
+
+    `frame` is the last whole frame before it or the frame it is about; `offset` the byte of the uncompressed stream.
+    """
+
+    kind: Word
+    message: str
+    frame: Count | None = None
+    offset: Count | None = None
+
+    @classmethod
+    def of(cls, remark: Remark) -> Problem:
+        """Give what a reader remarked the report's form."""
+        return cls(*remark)
+
+
+class Capture(Struct, frozen=True, gc=False):
+    """What was read: where from, how much, from when to when, and whether it is whole."""
+
+    sources: list[str]
+    format: str | None
+    link_types: list[str]
+    frames: Count
+    tcp_segments: Count
+    first_ns: TimeNs | None
+    last_ns: TimeNs | None
+    dropped_by_kernel: Count | None
+    complete: bool
+    problems: list[Problem]
+
+
+class Outcomes(Struct, frozen=True, gc=False, rename="kebab"):
+    """How many connections came to each outcome."""
+
+    established: Count = 0
+    refused: Count = 0
+    rejected: Count = 0
+    timed_out: Count = 0
+    pending: Count = 0
+    half_open: Count = 0
+    aborted: Count = 0
+    unsolicited: Count = 0
+    midstream: Count = 0
+
+    @classmethod
+    def of(cls, counts: Mapping[Outcome, int]) -> Outcomes:
+        """From a mapping of outcome to number."""
+        return cls(*(counts.get(outcome, 0) for outcome in OUTCOMES))
+
+    def as_dict(self) -> dict[Outcome, int]:
+        """All nine outcomes, in the order of the specification."""
+        return {outcome: getattr(self, outcome.replace("-", "_")) for outcome in OUTCOMES}
+
+
+class Distribution(Struct, frozen=True, gc=False):
+    """Percentiles (nearest rank) of the measured values; all null when `count` is 0."""
+
+    count: Count = 0
+    min_ns: DurationNs | None = None
+    p50_ns: DurationNs | None = None
+    p90_ns: DurationNs | None = None
+    p95_ns: DurationNs | None = None
+    p99_ns: DurationNs | None = None
+    max_ns: DurationNs | None = None
+
+
+class RttDistributions(Struct, frozen=True, gc=False):
+    """The three handshake RTTs over all connections where a value can be named."""
+
+    synack: Distribution = Distribution()
+    ackdat: Distribution = Distribution()
+    total: Distribution = Distribution()
+
+
+class Summary(Struct, frozen=True, gc=False):
+    """All connections in a few numbers; `evicted` are those left out to keep memory bounded."""
+
+    connections: Count
+    outcomes: Outcomes
+    rtt: RttDistributions = RttDistributions()
+    evicted: Count = 0
+
+
+class Service(Struct, frozen=True, gc=False):
+    """One server address and port, with what became of the attempts to reach it."""
+
+    server: Endpoint
+    connections: Count
+    outcomes: Outcomes
+    rtt: RttDistributions = RttDistributions()
+
+
+class Target(Struct, frozen=True, gc=False):
+    """What a finding is about: a service, or a host (port null); a port scan's target is the scanner."""
+
+    ip: str
+    port: Port | None = None
+
+
+class Evidence(Struct, frozen=True, gc=False):
+    """Where to look: frame numbers, and ids of connections."""
+
+    frames: list[FrameNumber] = []
+    connections: list[Count] = []
+
+
+class Finding(Struct, frozen=True, gc=False):
+    """A judgement about a service, a host or the capture, with its numbers and what to do about it."""
+
+    id: FindingId
+    severity: Severity
+    title: str
+    target: Target | None
+    start_ns: TimeNs | None
+    end_ns: TimeNs | None
+    metrics: dict[str, Any]
+    evidence: Evidence
+    advice: str
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What happened to the TCP connections of a capture.
+
+    `services` come busiest first; both long sequences may be lazy.
+    """
+
+    schema: Literal["hsi-report/1"] = "hsi-report/1"
+    tool: Tool
+    capture: Capture
+    summary: Summary
+    services: Sequence[Service]
+    connections: Connections
+    findings: list[Finding]

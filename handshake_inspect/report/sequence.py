@@ -1,0 +1,118 @@
+"""All connections of a report, as a lazy sequence: there may be millions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import overload
+
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.words import (
+    OUTCOMES,
+    TROUBLE_OUTCOMES,
+    Outcome,
+)
+
+
+class Connections(Sequence[Connection]):
+    """All connections in order of their first frame; `connections[i].id == i`.
+
+    There may be millions: an implementation makes a Connection when it is asked for and keeps none.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many connections there are."""
+
+    @abstractmethod
+    def connection(self, index: int) -> Connection:
+        """Make the connection with this id, `0 <= index < len(self)`."""
+
+    @property
+    @abstractmethod
+    def trouble_count(self) -> int:
+        """How many connections `has_trouble` is true for."""
+
+    @abstractmethod
+    def trouble(self, limit: int | None = None) -> list[Connection]:
+        """At most `limit` connections with trouble, in order; `fair_shares` says how many of which outcome."""
+
+    @overload
+    def __getitem__(self, index: int) -> Connection: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Connection]: ...
+    def __getitem__(self, index: int | slice) -> Connection | list[Connection]:
+        """One connection, or a list of them for a slice."""
+        if isinstance(index, slice):
+            return [self.connection(i) for i in range(*index.indices(len(self)))]
+        at = index + len(self) if index < 0 else index
+        if not 0 <= at < len(self):
+            raise IndexError(f"connection {index} of {len(self)}")
+        return self.connection(at)
+
+    def __iter__(self) -> Iterator[Connection]:
+        """Make one connection after the other."""
+        return map(self.connection, range(len(self)))
+
+    def chunks(self, size: int) -> Iterator[list[Connection]]:
+        """All connections as lists of at most `size`."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+class ListedConnections(Connections):
+    """Connections that exist already: those of a report read back, and of tests."""
+
+    def __init__(self, connections: Sequence[Connection] = ()) -> None:
+        self._connections = list(connections)
+
+    def __len__(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal connections in the same order."""
+        return self._connections == list(other) if isinstance(other, Connections) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def connection(self, index: int) -> Connection:
+        """Return the connection with this id."""
+        return self._connections[index]
+
+    @property
+    def trouble_count(self) -> int:
+        """How many connections had trouble."""
+        return sum(map(has_trouble, self._connections))
+
+    def trouble(self, limit: int | None = None) -> list[Connection]:
+        """At most `limit` connections with trouble, every outcome represented."""
+        troubled = [connection for connection in self._connections if has_trouble(connection)]
+        if limit is None:
+            return troubled
+        left = fair_shares(Counter(connection.outcome for connection in troubled), limit)
+        chosen = []
+        for connection in troubled:
+            if left[connection.outcome] > 0:
+                left[connection.outcome] -= 1
+                chosen.append(connection)
+        return chosen
+
+
+def has_trouble(connection: Connection) -> bool:
+    """Whether the attempt failed, or succeeded only after a SYN or SYN-ACK was sent again."""
+    if connection.outcome == "established":
+        return connection.handshake.syn_count > 1 or connection.handshake.synack_count > 1
+    return connection.outcome in TROUBLE_OUTCOMES
+
+
+def fair_shares(counts: Mapping[Outcome, int], limit: int) -> dict[Outcome, int]:
+    """Divide `limit` places among outcomes so that a frequent one does not crowd out a rare one."""
+    shares: dict[Outcome, int] = {}
+    left = limit
+    rarest_first = sorted(counts, key=lambda outcome: (counts[outcome], OUTCOMES.index(outcome)))
+    for done, outcome in enumerate(rarest_first):
+        shares[outcome] = min(counts[outcome], -(-left // (len(rarest_first) - done)))
+        left -= shares[outcome]
+    return shares
