@@ -1,0 +1,176 @@
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+
+cdef struct Embryo:
+    uint64_t client_hi
+    uint64_t client_lo
+    uint64_t server_hi
+    uint64_t server_lo
+    int64_t first_ns
+    uint32_t first_frame
+    uint32_t iss
+    uint32_t tsval
+    uint16_t client_port
+    uint16_t server_port
+    uint16_t mss
+    uint16_t ip_id
+    uint8_t ttl
+    uint8_t window_scale
+    uint8_t options
+    uint8_t state
+
+cdef struct Connection:
+    uint64_t hi0
+    uint64_t lo0
+    uint64_t hi1
+    uint64_t lo1
+    uint16_t port0
+    uint16_t port1
+    uint32_t facts
+    int64_t last_ns
+    int64_t first_ns
+    uint8_t quick
+    uint8_t client
+    uint8_t in_use
+    uint8_t ip_version
+    uint32_t stream
+    uint64_t first_frame
+    int64_t syn_ns
+    int64_t synack_ns
+    int64_t last_synack_ns
+    int64_t ack_ns
+    int64_t synack_min_ns
+    int64_t synack_max_ns
+    int64_t ackdat_min_ns
+    int64_t ackdat_max_ns
+    int64_t rst_ns
+    int64_t icmp_ns
+    int64_t fin_ns
+    int64_t time_wait_ns
+    uint32_t syn_frame
+    uint32_t synack_frame
+    uint32_t ack_frame
+    uint32_t rst_frame
+    uint32_t icmp_frame
+    uint32_t fin_frame
+    uint32_t trouble_frame
+    uint32_t retries
+    uint32_t provisional
+    uint32_t previous
+    uint32_t alternate_iss
+    uint32_t synack_tsecr
+    uint32_t ack_tsecr
+    uint32_t syn_payload
+    uint32_t rst_seq
+    uint16_t rst_flags
+    uint16_t rst_window
+    uint16_t rst_ip_id
+    uint16_t rst_count
+    uint16_t syn_count
+    uint16_t synack_count
+    uint16_t icmp_count
+    uint16_t reack_count
+    uint8_t synack_method
+    uint8_t ackdat_method
+    uint8_t icmp_type
+    uint8_t icmp_code
+    uint8_t rst_side
+    uint8_t rst_ttl
+    uint8_t fin_side
+    uint8_t completeness
+    uint32_t spare
+
+cdef struct Endpoint:
+    uint64_t bytes
+    uint32_t frames
+    uint32_t snd_nxt
+    uint32_t contiguous
+    uint32_t last_ack
+    uint32_t tsval
+    uint32_t window
+    uint8_t state
+    uint8_t traits
+    uint8_t zeek_letters
+    uint8_t shift
+    uint16_t ip_id
+    uint8_t ttl
+    uint8_t recent_at
+    uint32_t recent[4]
+    uint32_t recent_us[4]
+    uint32_t iss
+    uint32_t syn_tsval
+    uint16_t mss
+    uint16_t syn_window
+    uint16_t options
+    uint8_t window_scale
+    uint8_t syn_ttl
+    uint32_t retransmissions
+    uint32_t duplicates
+    uint32_t keep_alives
+    uint32_t zero_windows
+    uint32_t out_of_order
+    uint32_t hole_start
+    uint32_t hole_end
+    uint32_t fin_seq
+    uint8_t fin_count
+    uint8_t state_before_rst
+    uint16_t syn_ip_id
+    uint32_t before_rst_nxt
+
+cdef struct Alias:
+    uint8_t history[24]
+    uint32_t syn_seq[2]
+    uint32_t fin_seq[2]
+    uint32_t rst_seq[2]
+    uint16_t retransmits[2]
+    uint16_t zero_windows[2]
+    uint16_t bad_checksums[2]
+    uint16_t gaps[2]
+    uint16_t written[2]
+    uint8_t state[2]
+    uint8_t length
+    uint8_t flipped
+
+cdef struct Retries:
+    int64_t syn_ns[12]
+    int64_t synack_ns[12]
+    uint64_t reporter_hi
+    uint64_t reporter_lo
+    uint32_t syn_frame[12]
+    uint32_t synack_frame[12]
+    uint32_t syn_tsval[12]
+    uint32_t synack_tsval[12]
+
+cdef inline Embryo *embryos_of(object storage):
+    import ctypes
+    return <Embryo *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Connection *connections_of(object storage):
+    import ctypes
+    return <Connection *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Endpoint *endpoints_of(object storage):
+    import ctypes
+    return <Endpoint *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Alias *aliases_of(object storage):
+    import ctypes
+    return <Alias *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Retries *retries_of(object storage):
+    import ctypes
+    return <Retries *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Embryo *embryo_at(Embryo *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline Connection *connection_at(Connection *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline Endpoint *endpoint_at(Endpoint *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline Alias *alias_at(Alias *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline Retries *retries_at(Retries *records, Py_ssize_t i) noexcept nogil:
+    return records + i

@@ -1,0 +1,251 @@
+"""The rows: one connection, its two endpoints, and what few connections need besides.
+
+C structures in both builds (`rows.pxd` declares the same layout).  Rows refer to each other by number, never by
+address, so that a table can be saved, merged and handed to NumPy as it is.  Endpoint rows of connection `i` are
+`2*i` and `2*i + 1`: the sender of a segment is `2*i + side`, its peer `2*i + (side ^ 1)`.
+
+Storage is reserved, not allocated: an anonymous private mapping as large as the table may ever become, of which
+the kernel backs only the pages that were touched.  Growth copies nothing and pointers into it stay valid.
+"""
+
+import ctypes
+import mmap
+from typing import Any
+
+RETRIES_KEPT = 12  # more copies of a SYN than any common stack sends (Linux: 11)
+
+
+class Embryo(ctypes.Structure):
+    """A SYN that nothing has answered yet: one cache line (the kernel's request-socket idea)."""
+
+    _fields_ = (
+        ("client_hi", ctypes.c_uint64),
+        ("client_lo", ctypes.c_uint64),
+        ("server_hi", ctypes.c_uint64),
+        ("server_lo", ctypes.c_uint64),
+        ("first_ns", ctypes.c_int64),
+        ("first_frame", ctypes.c_uint32),  # low 32 bits; see `frame_high`
+        ("iss", ctypes.c_uint32),
+        ("tsval", ctypes.c_uint32),
+        ("client_port", ctypes.c_uint16),
+        ("server_port", ctypes.c_uint16),
+        ("mss", ctypes.c_uint16),
+        ("ip_id", ctypes.c_uint16),
+        ("ttl", ctypes.c_uint8),
+        ("window_scale", ctypes.c_uint8),
+        ("options", ctypes.c_uint8),  # the low OPT_* bits
+        ("state", ctypes.c_uint8),  # EMBRYO_*
+    )
+
+
+class Connection(ctypes.Structure):
+    """One incarnation of a 4-tuple.  Side 0 sent the first frame; `client` says which side opened."""
+
+    _fields_ = (
+        # the 4-tuple and what every segment touches: one cache line
+        ("hi0", ctypes.c_uint64),
+        ("lo0", ctypes.c_uint64),
+        ("hi1", ctypes.c_uint64),
+        ("lo1", ctypes.c_uint64),
+        ("port0", ctypes.c_uint16),
+        ("port1", ctypes.c_uint16),
+        ("facts", ctypes.c_uint32),  # FACT_* bits
+        ("last_ns", ctypes.c_int64),
+        ("first_ns", ctypes.c_int64),
+        ("quick", ctypes.c_uint8),  # both ends established and nothing in doubt: the short path may run
+        ("client", ctypes.c_uint8),  # 0 or 1
+        ("in_use", ctypes.c_uint8),
+        ("ip_version", ctypes.c_uint8),
+        ("stream", ctypes.c_uint32),  # Wireshark's stream number
+        # the handshake and what ended or troubled it; frame numbers but the first are the low 32 bits
+        ("first_frame", ctypes.c_uint64),
+        ("syn_ns", ctypes.c_int64),
+        ("synack_ns", ctypes.c_int64),
+        ("last_synack_ns", ctypes.c_int64),
+        ("ack_ns", ctypes.c_int64),
+        ("synack_min_ns", ctypes.c_int64),
+        ("synack_max_ns", ctypes.c_int64),
+        ("ackdat_min_ns", ctypes.c_int64),
+        ("ackdat_max_ns", ctypes.c_int64),
+        ("rst_ns", ctypes.c_int64),  # the RST that ended it
+        ("icmp_ns", ctypes.c_int64),  # the first ICMP error that quotes it
+        ("fin_ns", ctypes.c_int64),  # the first FIN
+        ("time_wait_ns", ctypes.c_int64),  # when TIME-WAIT was last entered or restarted
+        ("syn_frame", ctypes.c_uint32),
+        ("synack_frame", ctypes.c_uint32),
+        ("ack_frame", ctypes.c_uint32),
+        ("rst_frame", ctypes.c_uint32),
+        ("icmp_frame", ctypes.c_uint32),
+        ("fin_frame", ctypes.c_uint32),
+        ("trouble_frame", ctypes.c_uint32),  # the frame that shows the anomaly worth citing
+        ("retries", ctypes.c_uint32),  # 1 + row of its repeated SYNs and SYN-ACKs, 0 for none
+        ("provisional", ctypes.c_uint32),  # 1 + embryo of a SYN with another ISN, not yet believed
+        ("previous", ctypes.c_uint32),  # 1 + connection that used the 4-tuple before
+        ("alternate_iss", ctypes.c_uint32),  # of a SYN-ACK that came again with another ISN
+        ("synack_tsecr", ctypes.c_uint32),
+        ("ack_tsecr", ctypes.c_uint32),
+        ("syn_payload", ctypes.c_uint32),  # Fast Open data on the SYN
+        ("rst_seq", ctypes.c_uint32),
+        ("rst_flags", ctypes.c_uint16),
+        ("rst_window", ctypes.c_uint16),
+        ("rst_ip_id", ctypes.c_uint16),
+        ("rst_count", ctypes.c_uint16),
+        ("syn_count", ctypes.c_uint16),
+        ("synack_count", ctypes.c_uint16),
+        ("icmp_count", ctypes.c_uint16),
+        ("reack_count", ctypes.c_uint16),  # ACKs with which the client answered repeated SYN-ACKs
+        ("synack_method", ctypes.c_uint8),  # METHOD_*
+        ("ackdat_method", ctypes.c_uint8),
+        ("icmp_type", ctypes.c_uint8),
+        ("icmp_code", ctypes.c_uint8),
+        ("rst_side", ctypes.c_uint8),
+        ("rst_ttl", ctypes.c_uint8),
+        ("fin_side", ctypes.c_uint8),
+        ("completeness", ctypes.c_uint8),  # Wireshark's tcp.completeness bits
+        ("spare", ctypes.c_uint32),
+    )
+
+
+class Endpoint(ctypes.Structure):
+    """One end: the sequence variables of RFC 9293 section 3.3.1 as an observer can know them."""
+
+    _fields_ = (
+        # what every segment touches: one cache line
+        ("bytes", ctypes.c_uint64),  # payload octets sent, repeated ones too
+        ("frames", ctypes.c_uint32),
+        ("snd_nxt", ctypes.c_uint32),  # just beyond the highest octet it sent
+        ("contiguous", ctypes.c_uint32),  # just beyond the octets seen without a hole (equal to snd_nxt when none is missing)
+        ("last_ack", ctypes.c_uint32),  # the highest acknowledgment it sent: its RCV.NXT as proved
+        ("tsval", ctypes.c_uint32),  # newest it sent
+        ("window", ctypes.c_uint32),  # last it advertised, scaled
+        ("state", ctypes.c_uint8),  # TcpState
+        ("traits", ctypes.c_uint8),  # TRAIT_* bits
+        ("zeek_letters", ctypes.c_uint8),  # letters written once: ZEEK_* bits
+        ("shift", ctypes.c_uint8),  # window scale in force
+        ("ip_id", ctypes.c_uint16),  # newest
+        ("ttl", ctypes.c_uint8),
+        ("recent_at", ctypes.c_uint8),  # next slot of `recent`
+        ("recent", ctypes.c_uint32 * 4),  # fingerprints of its last segments
+        # the rest
+        ("recent_us", ctypes.c_uint32 * 4),  # their times, microseconds modulo 2^32
+        ("iss", ctypes.c_uint32),
+        ("syn_tsval", ctypes.c_uint32),
+        ("mss", ctypes.c_uint16),
+        ("syn_window", ctypes.c_uint16),
+        ("options", ctypes.c_uint16),  # OPT_* bits of its SYN or SYN-ACK
+        ("window_scale", ctypes.c_uint8),
+        ("syn_ttl", ctypes.c_uint8),
+        ("retransmissions", ctypes.c_uint32),
+        ("duplicates", ctypes.c_uint32),  # frames that are copies of a packet already captured
+        ("keep_alives", ctypes.c_uint32),
+        ("zero_windows", ctypes.c_uint32),
+        ("out_of_order", ctypes.c_uint32),
+        ("hole_start", ctypes.c_uint32),  # one range seen beyond the first hole
+        ("hole_end", ctypes.c_uint32),
+        ("fin_seq", ctypes.c_uint32),  # just beyond its FIN
+        ("fin_count", ctypes.c_uint8),
+        ("state_before_rst", ctypes.c_uint8),
+        ("syn_ip_id", ctypes.c_uint16),
+        ("before_rst_nxt", ctypes.c_uint32),
+    )
+
+
+class Alias(ctypes.Structure):
+    """What Zeek would have written of the connection (see `zeek.py`); one per connection, same number."""
+
+    _fields_ = (
+        ("history", ctypes.c_uint8 * 24),  # letters; what does not fit is not written
+        ("syn_seq", ctypes.c_uint32 * 2),  # relative sequence numbers of the last S/H, F and R, by side
+        ("fin_seq", ctypes.c_uint32 * 2),
+        ("rst_seq", ctypes.c_uint32 * 2),
+        ("retransmits", ctypes.c_uint16 * 2),  # T, by side
+        ("zero_windows", ctypes.c_uint16 * 2),  # W
+        ("bad_checksums", ctypes.c_uint16 * 2),  # C
+        ("gaps", ctypes.c_uint16 * 2),  # G
+        ("written", ctypes.c_uint16 * 2),  # letters already written, by side
+        ("state", ctypes.c_uint8 * 2),  # Zeek's endpoint state, by side
+        ("length", ctypes.c_uint8),
+        ("flipped", ctypes.c_uint8),  # Zeek's originator is side 1
+    )
+
+
+class Retries(ctypes.Structure):
+    """What only a handshake in trouble needs: the copies of SYN and SYN-ACK after the first, who reported an error."""
+
+    _fields_ = (
+        ("syn_ns", ctypes.c_int64 * RETRIES_KEPT),
+        ("synack_ns", ctypes.c_int64 * RETRIES_KEPT),
+        ("reporter_hi", ctypes.c_uint64),  # the sender of the ICMP error
+        ("reporter_lo", ctypes.c_uint64),
+        ("syn_frame", ctypes.c_uint32 * RETRIES_KEPT),
+        ("synack_frame", ctypes.c_uint32 * RETRIES_KEPT),
+        ("syn_tsval", ctypes.c_uint32 * RETRIES_KEPT),
+        ("synack_tsval", ctypes.c_uint32 * RETRIES_KEPT),
+    )
+
+
+ROWS = {row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries)}
+
+
+def reserve(name: str, count: int) -> Any:
+    """Room for `count` zeroed rows of the kind `name`; costs memory only where it is written.
+
+    Raises MemoryError where the system does not grant so much address space.
+    """
+    size = ctypes.sizeof(ROWS[name]) * max(count, 1)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    try:
+        room = mmap.mmap(-1, size, flags=flags)
+    except OSError as error:
+        raise MemoryError(f"no room for {count} rows of {size // max(count, 1)} octets") from error
+    return (ROWS[name] * max(count, 1)).from_buffer(room)
+
+
+def embryos_of(storage: Any) -> Any:
+    """The rows of `storage`: itself here, a pointer in the compiled build."""
+    return storage
+
+
+def connections_of(storage: Any) -> Any:
+    """As `embryos_of`."""
+    return storage
+
+
+def endpoints_of(storage: Any) -> Any:
+    """As `embryos_of`."""
+    return storage
+
+
+def aliases_of(storage: Any) -> Any:
+    """As `embryos_of`."""
+    return storage
+
+
+def retries_of(storage: Any) -> Any:
+    """As `embryos_of`."""
+    return storage
+
+
+def embryo_at(records: Any, i: int) -> Any:
+    """Row `i`, to be read and written in place."""
+    return records[i]
+
+
+def connection_at(records: Any, i: int) -> Any:
+    """As `embryo_at`."""
+    return records[i]
+
+
+def endpoint_at(records: Any, i: int) -> Any:
+    """As `embryo_at`."""
+    return records[i]
+
+
+def alias_at(records: Any, i: int) -> Any:
+    """As `embryo_at`."""
+    return records[i]
+
+
+def retries_at(records: Any, i: int) -> Any:
+    """As `embryo_at`."""
+    return records[i]
