@@ -11,9 +11,16 @@ cdef class FrameReader:
     cdef public Py_ssize_t frame_end
     cdef public uint32_t wire_len
     cdef public int64_t ts_ns
+    cdef public bint has_time
     cdef public uint32_t link_type
     cdef public uint32_t interface
+    cdef public uint64_t frames
+    cdef public uint64_t events
     cdef public Py_ssize_t wanted
+    cdef public bint damaged
+    cdef public uint64_t odd_times
+    cdef public list problems
+    cdef public list link_types
 
     cpdef void feed(self, object octets, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
     cpdef int advance(self)

@@ -2,35 +2,50 @@
 
 from typing import Any
 
+from handshake_inspect.errors import Problem
+
 NEED_MORE = 0
 FRAME = 1
-DAMAGED = 2  # cannot go on; `problem` says why
+DAMAGED = 2  # cannot go on; the last of `problems` says why
 
 
 class FrameReader:
     """Turns the bytes of one container into frames; knows nothing of files.
 
-    The pump fills `octets`, says how far with `feed`, then calls `advance` until it answers
-    something else than FRAME.  After NEED_MORE it keeps the bytes from `position` on, puts more
-    behind them and feeds again.  A frame is `octets[frame_start:frame_end]`; it is valid until the next feed.
+    The pump feeds `octets`, then calls `advance` until it answers something else than FRAME.  After
+    NEED_MORE whoever feeds keeps the bytes from `position` on, puts more behind them and feeds again.
+    A frame is `octets[frame_start:frame_end]`; it is valid until the next feed.  The buffer may be a
+    bytearray that is used again and again, as long as it is not resized between a feed and the last frame of it.
+
+    `frames` is the number of the frame that `advance` found, the one Wireshark shows.  Wireshark also numbers
+    a few records that are no packets (`events`): these use up a number and are passed over.
     """
 
     def __init__(self) -> None:
         self.octets: Any = b""
+        self.data: Any = b""  # the same bytes: a pointer to them in the compiled build
         self.position = 0  # next unread byte
         self.limit = 0  # end of what was fed
         self.offset = 0  # byte of the stream that octets[0] is
         self.frame_start = 0
         self.frame_end = 0
-        self.wire_len = 0  # original length of the frame
-        self.ts_ns = 0
+        self.wire_len = 0  # original length of the frame, without the check sequence of the link
+        self.ts_ns = 0  # without a time of its own: that of the frame before
+        self.has_time = True
         self.link_type = 0
         self.interface = 0
-        self.wanted = 0  # after NEED_MORE: bytes needed from `position` on, if known
+        self.frames = 0
+        self.events = 0
+        self.wanted = 0  # after NEED_MORE: bytes needed from `position` on, as far as known
+        self.damaged = False
+        self.odd_times = 0  # frames whose timestamp cannot be
+        self.problems: list[Problem] = []
+        self.link_types: list[int] = []  # declared so far, each once
 
     def feed(self, octets: Any, position: int, limit: int, offset: int) -> None:
         """Go on reading at `octets[position:limit]`; `octets[0]` is byte `offset` of the stream."""
         self.octets = octets
+        self.data = octets
         self.position = position
         self.limit = limit
         self.offset = offset
@@ -38,3 +53,29 @@ class FrameReader:
     def advance(self) -> int:
         """Step to the next frame: FRAME, NEED_MORE or DAMAGED."""
         raise NotImplementedError
+
+    def unfinished(self) -> int:
+        """Byte of the stream where the record starts that the input broke off in; -1 if it ended between records."""
+        return self.offset + self.position if self.position < self.limit else -1
+
+    def dropped(self) -> int | None:
+        """Packets that the capturing side lost, None when the container does not say."""
+        return None
+
+    def damage(self, message: str) -> int:
+        """Note that the record at `position` cannot be read, nor anything behind it."""
+        if not self.damaged:
+            self.damaged = True
+            self.problems.append(Problem("damaged", message, self.frames, self.offset + self.position))
+        return DAMAGED
+
+    def odd_time(self, frame: int, message: str) -> None:
+        """Count a timestamp that cannot be; the first one of a container is told."""
+        self.odd_times += 1
+        if self.odd_times == 1:
+            self.problems.append(Problem("bad-time", message, frame, self.offset + self.position))
+
+    def saw_link_type(self, link_type: int) -> None:
+        """Remember a link type that an interface of this container declares."""
+        if link_type not in self.link_types:
+            self.link_types.append(link_type)

@@ -1,0 +1,28 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from handshake_inspect.capture cimport fields
+from handshake_inspect.capture.frames cimport FrameReader
+
+cdef int FRAME
+cdef int NEED_MORE
+cdef int64_t _NS_PER_SECOND
+cdef Py_ssize_t _FILE_HEADER
+cdef Py_ssize_t _PLAUSIBLE
+cdef Py_ssize_t _LONGEST
+
+cdef class PcapReader(FrameReader):
+    cdef public bint big
+    cdef public Py_ssize_t header_len
+    cdef public bint started
+    cdef public uint32_t ticks
+    cdef public int64_t tick_ns
+    cdef public uint32_t snap_len
+    cdef public Py_ssize_t longest
+    cdef public Py_ssize_t fcs_len
+
+    cpdef void feed(self, object octets, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
+
+    @cython.locals(at=Py_ssize_t, header_len=Py_ssize_t, data="const unsigned char *", big=bint, captured=Py_ssize_t,
+                   start=Py_ssize_t, end=Py_ssize_t, seconds=int64_t, fraction=int64_t, wire_len=Py_ssize_t)
+    cpdef int advance(self)

@@ -1,0 +1,105 @@
+"""Classic pcap: a file header, then one record header before each frame.
+
+Both byte orders, microseconds and nanoseconds, and Kuznetzov's variant whose record headers are longer.
+"""
+
+from typing import Any
+
+from handshake_inspect.capture import fields
+from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
+
+# Magic number as a big-endian reader sees it -> (big-endian, ticks per second, octets of a record header).
+MAGICS = {
+    0xA1B2C3D4: (True, 1_000_000, 16),
+    0xD4C3B2A1: (False, 1_000_000, 16),
+    0xA1B23C4D: (True, 1_000_000_000, 16),
+    0x4D3CB2A1: (False, 1_000_000_000, 16),
+    0xA1B2CD34: (True, 1_000_000, 24),
+    0x34CDB2A1: (False, 1_000_000, 24),
+}
+
+_NS_PER_SECOND = 1_000_000_000
+_FILE_HEADER = 24
+_PLAUSIBLE = 262_144  # octets of a frame that libpcap allows whatever the snap length says
+_LONGEST = 1 << 26  # no frame is longer: a length above this is damage, not a reason to allocate
+
+
+class PcapReader(FrameReader):
+    """Frames of one classic pcap file, beginning with its file header."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.big = False
+        self.header_len = _FILE_HEADER  # the next header's length: the file's, then every record's
+        self.started = False
+        self.ticks = 1_000_000  # per second
+        self.tick_ns = 1_000
+        self.snap_len = 0
+        self.longest = -1  # longest frame to believe in; none before the file header
+        self.fcs_len = 0  # octets of frame check sequence behind each frame
+
+    def feed(self, octets: Any, position: int, limit: int, offset: int) -> None:
+        """As FrameReader.feed; takes in the file header as soon as it is whole."""
+        FrameReader.feed(self, octets, position, limit, offset)
+        if not self.started and limit - position >= _FILE_HEADER:
+            self._start(bytes(octets[position : position + _FILE_HEADER]))
+
+    def _start(self, header: bytes) -> None:
+        self.big, self.ticks, record_header = MAGICS.get(int.from_bytes(header[:4], "big"), (False, 0, 0))
+        if not self.ticks:
+            return  # advance() will say so
+        self.started = True
+        self.header_len = record_header
+        self.tick_ns = _NS_PER_SECOND // self.ticks
+        self.snap_len = fields.u32(header, 16, self.big)
+        network = fields.u32(header, 20, self.big)
+        self.link_type = network & 0xFFFF
+        self.saw_link_type(self.link_type)
+        # Upper bits of the network field: is the check sequence's length known, and that length in 16-bit units.
+        self.fcs_len = (network >> 28) * 2 if network & 0x0400_0000 else 0
+        bound = self.snap_len or _LONGEST  # 0 means without limit
+        self.longest = min(max(bound, _PLAUSIBLE), _LONGEST)
+        self.position += _FILE_HEADER
+
+    def advance(self) -> int:
+        """Step to the next frame: FRAME, NEED_MORE or DAMAGED."""
+        at = self.position
+        header_len = self.header_len
+        if self.limit - at < header_len:
+            self.wanted = header_len
+            return NEED_MORE
+        data = self.data
+        big = self.big
+        captured = fields.u32(data, at + 8, big)
+        if captured > self.longest:
+            return self._unreadable(captured)
+        start = at + header_len
+        if self.limit - start < captured:
+            self.wanted = header_len + captured
+            return NEED_MORE
+        seconds = fields.u32(data, at, big)
+        fraction = fields.u32(data, at + 4, big)
+        wire_len = fields.u32(data, at + 12, big)
+        if fraction >= self.ticks:
+            self.odd_time(self.frames + 1, "a timestamp's fraction is a second or more")
+        if wire_len < captured:  # some writers leave it 0: the frame was at least what is here
+            wire_len = captured
+        if wire_len == 0 and seconds == 0:
+            return self.damage("zeros where a record header should be")
+        end = start + captured
+        self.position = end
+        if self.fcs_len and wire_len >= self.fcs_len:
+            wire_len -= self.fcs_len
+            if end > start + wire_len:
+                end = start + wire_len
+        self.frame_start = start
+        self.frame_end = end
+        self.wire_len = wire_len
+        self.ts_ns = seconds * _NS_PER_SECOND + fraction * self.tick_ns
+        self.frames += 1
+        return FRAME
+
+    def _unreadable(self, captured: int) -> int:
+        if not self.started:
+            return self.damage("no pcap file header")
+        return self.damage(f"a record claims a frame of {captured} octets, the snap length is {self.snap_len}")
