@@ -1,0 +1,74 @@
+"""The words in which rows speak: bits and small numbers.  Never compiled; each twin types what it imports."""
+
+from handshake_inspect.tcp.transitions import TcpState as TcpState
+
+# Connection.facts: what the capture showed, each bit once and for all unless it says otherwise.
+FACT_SYN = 0x0000_0001  # the client's SYN is in the capture
+FACT_SYNACK = 0x0000_0002  # a SYN-ACK that answers it, or that came with no SYN to compare
+FACT_ACKED = 0x0000_0004  # the client acknowledged the server's ISN: the final ACK
+FACT_MIDSTREAM = 0x0000_0008  # the first segment was neither SYN nor SYN-ACK
+FACT_SYNACK_FIRST = 0x0000_0010  # the first segment was a SYN-ACK
+FACT_SERVER_PROVED = 0x0000_0020  # the server sent something that only a synchronized end sends (cleared by a later SYN-ACK)
+FACT_CLIENT_PROVED = 0x0000_0040  # as above, for the client
+FACT_REFUSED = 0x0000_0080  # a believable RST answered the SYN (cleared when a SYN-ACK follows)
+FACT_ABORTED = 0x0000_0100  # the client reset its own attempt before the server reached ESTABLISHED
+FACT_RST = 0x0000_0200  # a RST was believed and ended it (cleared when its target ignored it)
+FACT_RST_IGNORED = 0x0000_0400  # a RST that its target visibly ignored
+FACT_RST_DOUBTED = 0x0000_0800  # a RST that its target had to ignore: wrong sequence or acknowledgment
+FACT_ICMP = 0x0000_1000  # an ICMP error other than "packet too big" quoted its SYN
+FACT_SIMULTANEOUS = 0x0000_2000  # both ends sent a SYN without ACK
+FACT_REORDERED = 0x0000_4000  # the SYN was stored after the SYN-ACK that answers it
+FACT_BAD_SYNACK = 0x0000_8000  # a SYN-ACK acknowledged something else than the SYN
+FACT_BLIND_SYN = 0x0001_0000  # a SYN with another ISN met a synchronized end and led to nothing
+FACT_CHALLENGE_ACK = 0x0002_0000  # an ACK answered a SYN or RST (RFC 5961)
+FACT_SYNACK_AFTER_ACK = 0x0004_0000  # the server re-sent its SYN-ACK after the final ACK must have arrived
+FACT_TFO = 0x0008_0000  # the SYN-ACK acknowledged data of the SYN (RFC 7413)
+FACT_DATA_ACK = 0x0010_0000  # the final ACK carried payload: no bare ACK is in the capture
+FACT_ISN_CHANGED = 0x0020_0000  # the SYN-ACK came again with another ISN
+FACT_CLIENT_DATA = 0x0040_0000  # the client sent payload after its final ACK
+FACT_DEFERRED = 0x0080_0000  # SYN-ACKs repeated after the ACK ended with the first data: TCP_DEFER_ACCEPT
+FACT_BAD_CHECKSUM = 0x0100_0000  # segments with wrong checksums were left out
+FACT_PORT_REUSED = 0x0200_0000  # the 4-tuple was in use within 2 MSL before
+FACT_LAST_ACK_SEEN = 0x0400_0000  # both FINs were acknowledged
+FACT_SERVER_DATA = 0x0800_0000  # the server sent payload
+FACT_TTL_TWIN = 0x1000_0000  # copies of packets with another TTL: seen on both sides of a router
+FACT_REBUFFED = 0x2000_0000  # the client reset a stray answer to its SYN, not its attempt (RFC 9293 section 3.10.7.3)
+FACT_BARE_RST_AFTER_ACK = 0x4000_0000  # a RST without ACK was the server's direct answer to the final ACK
+
+# Endpoint.traits
+TRAIT_ISS = 0x01  # its ISN is in the capture
+TRAIT_SEEN = 0x02  # it sent at least one segment
+TRAIT_FIN = 0x04  # it sent a FIN
+TRAIT_FIN_ACKED = 0x08  # and its peer acknowledged that
+TRAIT_ACKS = 0x10  # `last_ack` is set
+TRAIT_IP_ID_VARIES = 0x20  # its IP identification tells packets apart
+TRAIT_TSVAL_VARIES = 0x40  # its timestamps tell packets apart
+TRAIT_HOLE = 0x80  # some octets before snd_nxt were not seen
+
+# Embryo.state
+EMBRYO_FREE = 0
+EMBRYO_WAITING = 1
+EMBRYO_PROVISIONAL = 2  # hangs on a connection: not (yet) an attempt of its own
+
+# Connection.synack_method and ackdat_method
+METHOD_NONE = 0
+METHOD_EXACT = 1
+METHOD_TSECR = 2
+METHOD_AMBIGUOUS = 3
+METHOD_DATA_ACK = 4
+METHOD_ONE_SIDED = 5
+METHOD_REORDERED = 6  # none, because the capture stored an answer before its question
+METHOD_SIMULTANEOUS = 7  # none, because neither end answered the other
+
+# Endpoint.zeek_letters: history letters D and A already written for this end
+ZEEK_WROTE_D = 0x01
+ZEEK_WROTE_A = 0x02
+ZEEK_ESTABLISHED = 0x04  # Zeek's own endpoint state is ESTABLISHED
+
+# Wireshark's tcp.completeness
+COMPLETE_SYN = 1
+COMPLETE_SYNACK = 2
+COMPLETE_ACK = 4
+COMPLETE_DATA = 8
+COMPLETE_FIN = 16
+COMPLETE_RST = 32

@@ -1,0 +1,137 @@
+"""RFC 9293's state machine as data: what an endpoint's own segments and its peer's do to its state.
+
+The table knows neither client nor server.  Every segment is two events: *sent* for the endpoint whose address it
+carries and *arrived* for its peer.  An observer sees what was sent, never what arrived, so the two halves are of
+different worth.  A sent segment proves the state that its sender must be in (RFC 9293 section 3.10); an arrival is a
+belief, taken back when a retransmission shows that the segment, or the answer to it, was lost.  The rows in
+`WITHDRAWN` are those second thoughts.
+
+A passive observer cannot see a listener that stays silent: an endpoint is CLOSED until it has sent something, so
+(CLOSED, SYN arrived) stays CLOSED while (LISTEN, SYN arrived) is SYN_RECEIVED as in the RFC's figure 6.
+
+`packed()` is what the tracker uses: one octet per (event, state).  `diagram()` prints the table for the docs.
+"""
+
+from enum import IntEnum
+
+
+class TcpState(IntEnum):
+    """The states of RFC 9293 section 3.3.2."""
+
+    CLOSED = 0
+    LISTEN = 1
+    SYN_SENT = 2
+    SYN_RECEIVED = 3
+    ESTABLISHED = 4
+    FIN_WAIT_1 = 5
+    FIN_WAIT_2 = 6
+    CLOSE_WAIT = 7
+    CLOSING = 8
+    LAST_ACK = 9
+    TIME_WAIT = 10
+
+
+class Event(IntEnum):
+    """What can happen to an endpoint, as far as the wire shows it."""
+
+    SENT_SYN = 0
+    SENT_SYN_ACK = 1
+    SENT_ACK = 2  # anything with ACK and without SYN, FIN, RST: proves a synchronized state
+    SENT_FIN = 3
+    SENT_RST = 4
+    GOT_SYN = 5
+    GOT_SYN_ACK = 6  # one that acknowledges its SYN
+    GOT_ACK_OF_SYN = 7
+    GOT_FIN = 8
+    GOT_ACK_OF_FIN = 9
+    GOT_RST = 10  # one that the rules of its state accept
+    GOT_ERROR = 11  # an ICMP error for its SYN
+    TWO_MSL = 12
+    SYN_ACK_WAS_LOST = 13  # second thoughts: see the module's docstring
+    ACK_OF_SYN_WAS_LOST = 14
+    FIN_WAS_LOST = 15
+
+
+_S = TcpState
+_E = Event
+
+# (event, state) -> next state; what is not listed changes nothing.
+TRANSITIONS: dict[tuple[Event, TcpState], TcpState] = {
+    # active open (section 3.10.1), and a SYN that proves one
+    (_E.SENT_SYN, _S.CLOSED): _S.SYN_SENT,
+    (_E.SENT_SYN, _S.LISTEN): _S.SYN_SENT,
+    (_E.SENT_SYN, _S.TIME_WAIT): _S.SYN_SENT,
+    # passive open: the SYN-ACK proves that somebody listened
+    (_E.GOT_SYN, _S.LISTEN): _S.SYN_RECEIVED,
+    (_E.SENT_SYN_ACK, _S.CLOSED): _S.SYN_RECEIVED,
+    (_E.SENT_SYN_ACK, _S.LISTEN): _S.SYN_RECEIVED,
+    (_E.SENT_SYN_ACK, _S.TIME_WAIT): _S.SYN_RECEIVED,
+    (_E.SENT_SYN_ACK, _S.ESTABLISHED): _S.SYN_RECEIVED,
+    # simultaneous open (section 3.5, figure 7)
+    (_E.GOT_SYN, _S.SYN_SENT): _S.SYN_RECEIVED,
+    (_E.SENT_SYN_ACK, _S.SYN_SENT): _S.SYN_RECEIVED,
+    # the handshake completes
+    (_E.GOT_SYN_ACK, _S.SYN_SENT): _S.ESTABLISHED,
+    (_E.GOT_SYN_ACK, _S.SYN_RECEIVED): _S.ESTABLISHED,
+    (_E.GOT_ACK_OF_SYN, _S.SYN_RECEIVED): _S.ESTABLISHED,
+    (_E.SENT_ACK, _S.SYN_SENT): _S.ESTABLISHED,
+    (_E.SENT_ACK, _S.SYN_RECEIVED): _S.ESTABLISHED,
+    # midstream: whoever acknowledges is synchronized
+    (_E.SENT_ACK, _S.CLOSED): _S.ESTABLISHED,
+    # active close (section 3.6)
+    (_E.SENT_FIN, _S.CLOSED): _S.FIN_WAIT_1,
+    (_E.SENT_FIN, _S.SYN_SENT): _S.FIN_WAIT_1,
+    (_E.SENT_FIN, _S.SYN_RECEIVED): _S.FIN_WAIT_1,
+    (_E.SENT_FIN, _S.ESTABLISHED): _S.FIN_WAIT_1,
+    (_E.GOT_ACK_OF_FIN, _S.FIN_WAIT_1): _S.FIN_WAIT_2,
+    (_E.GOT_FIN, _S.FIN_WAIT_1): _S.CLOSING,
+    (_E.GOT_FIN, _S.FIN_WAIT_2): _S.TIME_WAIT,
+    (_E.GOT_FIN, _S.TIME_WAIT): _S.TIME_WAIT,
+    (_E.GOT_ACK_OF_FIN, _S.CLOSING): _S.TIME_WAIT,
+    (_E.TWO_MSL, _S.TIME_WAIT): _S.CLOSED,
+    # passive close
+    (_E.GOT_FIN, _S.SYN_RECEIVED): _S.CLOSE_WAIT,
+    (_E.GOT_FIN, _S.ESTABLISHED): _S.CLOSE_WAIT,
+    (_E.SENT_FIN, _S.CLOSE_WAIT): _S.LAST_ACK,
+    (_E.GOT_ACK_OF_FIN, _S.LAST_ACK): _S.CLOSED,
+    # an ICMP error for the SYN ends the attempt (RFC 5461 section 4.1 tells why stacks do so)
+    (_E.GOT_ERROR, _S.SYN_SENT): _S.CLOSED,
+}
+
+# Whatever the state, a RST sent, or one accepted, leaves nothing behind (section 3.10.7).
+for _state in TcpState:
+    TRANSITIONS[_E.SENT_RST, _state] = _S.CLOSED
+    TRANSITIONS[_E.GOT_RST, _state] = _S.CLOSED
+
+# Beliefs taken back when the wire shows that they were wrong.
+WITHDRAWN: dict[tuple[Event, TcpState], TcpState] = {
+    (_E.SYN_ACK_WAS_LOST, _S.ESTABLISHED): _S.SYN_SENT,
+    (_E.ACK_OF_SYN_WAS_LOST, _S.ESTABLISHED): _S.SYN_RECEIVED,
+    (_E.FIN_WAS_LOST, _S.CLOSE_WAIT): _S.ESTABLISHED,
+    (_E.FIN_WAS_LOST, _S.LAST_ACK): _S.FIN_WAIT_1,
+    (_E.FIN_WAS_LOST, _S.CLOSING): _S.FIN_WAIT_1,
+    (_E.FIN_WAS_LOST, _S.TIME_WAIT): _S.FIN_WAIT_2,
+}
+
+STATES = 16  # room per event in the packed table
+
+
+def next_state(event: Event, state: TcpState) -> TcpState:
+    """The state after `event`; the same where the table is silent."""
+    return (TRANSITIONS | WITHDRAWN).get((event, state), state)
+
+
+def packed() -> bytes:
+    """The table as octets, indexed `event * STATES + state`."""
+    return b"".join(
+        bytes(next_state(event, state) for state in TcpState).ljust(STATES, b"\0") for event in Event
+    )
+
+
+def diagram() -> str:
+    """The table as Mermaid text for the docs: `state --> state: event`."""
+    lines = ["stateDiagram-v2"]
+    for (event, state), after in sorted(TRANSITIONS.items(), key=lambda row: (row[0][1], row[0][0])):
+        if state != after and event not in {Event.SENT_RST, Event.GOT_RST}:
+            lines.append(f"    {state.name} --> {after.name}: {event.name.lower().replace('_', ' ')}")
+    return "\n".join(lines) + "\n"
