@@ -1,0 +1,1 @@
+"""A small network laboratory: real Linux kernels' TCP between network namespaces, captured by tcpdump."""

@@ -1,0 +1,83 @@
+"""Attempts that nobody answers, and attempts that the capture is too short to judge."""
+
+from __future__ import annotations
+
+from lab.kernel import connect, start_connect
+from lab.sample import Sample, scenario
+
+NOBODY = {"client": "SYN_SENT"}  # what became of a server that was never heard is anybody's guess
+
+
+@scenario()
+def timed_out_host_silent(sample: Sample) -> None:
+    """A host that drops everything: SYNs at 0, 1, 3 and 7 s, then the client gives up with ETIMEDOUT."""
+    client, server = sample.pair()
+    client.sysctl("net.ipv4.tcp_syn_linear_timeouts", 0)
+    client.sysctl("net.ipv4.tcp_syn_retries", 3)
+    server.firewall("input", "drop")
+    with sample.capture(client):
+        attempt = connect(client, server, 80, timeout=30)
+    assert attempt.error == "ETIMEDOUT", attempt.error
+    sample.expect(attempt, "timed-out", cause="host-silent", state=..., synack_count=0)
+    sample.finding("timed-out", attempt.server)
+    sample.maybe("syn-retransmission")
+
+
+@scenario()
+def timed_out_linear(sample: Sample) -> None:
+    """The default of Linux since 6.5: the first SYNs are repeated every second, not at doubling distances."""
+    client, server = sample.pair()
+    server.firewall("input", "drop")
+    with sample.capture(client) as capture:
+        attempt = start_connect(client, server, 80)
+        capture.wait_for("Flags [S]", 5)
+    sample.expect(attempt, "timed-out", cause="host-silent", state=NOBODY)
+    sample.finding("timed-out", attempt.server)
+    sample.maybe("syn-retransmission")
+
+
+@scenario()
+def timed_out_port_filtered(sample: Sample) -> None:
+    """A firewall drops one port of a host that answers on another."""
+    client, server = sample.pair()
+    server.listen(80)
+    server.firewall("input", "tcp dport 443 drop")
+    with sample.capture(client) as capture:
+        filtered = start_connect(client, server, 443)
+        capture.wait_for("Flags [S]", 5)
+        healthy = connect(client, server, 80)
+    sample.expect(filtered, "timed-out", cause="port-filtered", state=NOBODY)
+    sample.expect(healthy, "established")
+    sample.finding("timed-out", filtered.server)
+    sample.maybe("syn-retransmission")
+
+
+@scenario()
+def timed_out_syn_dropped(sample: Sample) -> None:
+    """A service that answers others at the same time drops the SYNs of one client."""
+    client, server = sample.pair()
+    server.listen(80)
+    server.firewall("input", "tcp dport 80 tcp sport 41000 drop")
+    with sample.capture(client) as capture:
+        before = connect(client, server, 80)
+        dropped = start_connect(client, server, 80, source=41000)
+        capture.wait_for(".41000 > 10.0.0.2.80: Flags [S]", 3)
+        during = connect(client, server, 80)
+        capture.wait_for(".41000 > 10.0.0.2.80: Flags [S]", 5)
+        after = connect(client, server, 80)
+    for attempt in (before, during, after):
+        sample.expect(attempt, "established")
+    sample.expect(dropped, "timed-out", cause="syn-dropped", state=NOBODY)
+    sample.finding("timed-out", dropped.server)
+    sample.maybe("syn-retransmission")
+
+
+@scenario()
+def pending(sample: Sample) -> None:
+    """A SYN without an answer, and the capture ends a fraction of a second later: too soon to tell."""
+    client, server = sample.pair()
+    server.firewall("input", "drop")
+    with sample.capture(client) as capture:
+        attempt = start_connect(client, server, 80)
+        capture.settle(quiet=0.3)
+    sample.expect(attempt, "pending", cause=None, decided=False, state=NOBODY)
