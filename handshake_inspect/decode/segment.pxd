@@ -1,4 +1,5 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memset
 
 cdef struct Segment:
     int64_t ts_ns
@@ -42,3 +43,6 @@ cdef inline Segment *segments_of(object storage):
 
 cdef inline Segment *segment_at(Segment *records, Py_ssize_t i) noexcept nogil:
     return records + i
+
+cdef inline void clear(Segment *record) noexcept nogil:
+    memset(&record.src_hi, 0, sizeof(Segment) - (<char *>&record.src_hi - <char *>record))

@@ -49,16 +49,25 @@ class Segment(ctypes.Structure):
     )
 
 
+_CLEARED_FROM = Segment.src_hi.offset
+_CLEARED = ctypes.sizeof(Segment) - _CLEARED_FROM
+
+
 def segments(count: int) -> Any:
     """Room for `count` segments, zeroed."""
     return (Segment * count)()
 
 
 def segments_of(storage: Any) -> Any:
-    """The records of `storage`: itself here, a pointer to them in the compiled build."""
+    """Return the records of `storage`: itself here, a pointer to them in the compiled build."""
     return storage
 
 
 def segment_at(records: Any, i: int) -> Any:
     """Record `i`, to be read and written in place."""
     return records[i]
+
+
+def clear(record: Any) -> None:
+    """Zero everything but the capture time and the frame's number."""
+    ctypes.memset(ctypes.addressof(record) + _CLEARED_FROM, 0, _CLEARED)

@@ -44,3 +44,20 @@ NOTE_SNAPPED = 0x0040  # the capture holds less of the frame than the wire did
 NOTE_TUNNELED = 0x0080
 NOTE_CHECKSUM_GOOD = 0x0100  # verified over the whole segment
 NOTE_CHECKSUM_OFFLOADED = 0x0200  # the field holds just the pseudo-header sum
+
+# The 64 bits below which an IPv4 address stands when mapped into IPv6 (RFC 4291 section 2.5.5.2).
+IPV4_MAPPED = 0xFFFF << 32
+
+# Protocol numbers that the decoder acts on (IANA, "Assigned Internet Protocol Numbers").
+PROTO_HOP_BY_HOP = 0
+PROTO_ICMP = 1
+PROTO_IPIP = 4
+PROTO_TCP = 6
+PROTO_UDP = 17
+PROTO_IPV6 = 41
+PROTO_ROUTING = 43
+PROTO_FRAGMENT = 44
+PROTO_GRE = 47
+PROTO_AUTHENTICATION = 51
+PROTO_ICMPV6 = 58
+PROTO_DESTINATION = 60

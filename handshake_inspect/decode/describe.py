@@ -1,0 +1,13 @@
+"""What the decoder makes of one frame, as a dictionary: for tests and for looking at a frame by hand."""
+
+from handshake_inspect.decode import frame as frame_decoder
+from handshake_inspect.decode import segment
+
+_LEFT_OUT = frozenset({"ts_ns", "frame", "spare"})
+
+
+def describe(frame: bytes, link_type: int, wire_len: int | None = None) -> dict[str, int]:
+    """Decode a frame alone; the keys are the fields of the record."""
+    records = segment.segments(1)
+    frame_decoder.decode_octets(frame, len(frame) if wire_len is None else wire_len, link_type, records, 0)
+    return {name: getattr(records[0], name) for name, *_ in segment.Segment._fields_ if name not in _LEFT_OUT}

@@ -1,0 +1,16 @@
+cimport cython
+from libc.stdint cimport uint32_t
+
+from handshake_inspect.decode cimport ip, link, segment
+from handshake_inspect.wire cimport octets
+
+cdef unsigned int NOTE_SNAPPED
+cdef unsigned int _ETHERNET
+
+@cython.locals(wire_end=Py_ssize_t, kind=int)
+cdef int decode_frame(
+    const unsigned char *data, Py_ssize_t start, Py_ssize_t end, uint32_t wire_len, uint32_t link_type,
+    segment.Segment *out
+) noexcept nogil
+
+cpdef int decode_octets(bytes frame, uint32_t wire_len, uint32_t link_type, object records, Py_ssize_t i)

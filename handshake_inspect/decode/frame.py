@@ -1,0 +1,35 @@
+"""One frame in, one segment record out: the entry to the fast decoder."""
+
+from typing import Any
+
+from handshake_inspect.decode import ip, link, segment
+from handshake_inspect.wire import octets
+from handshake_inspect.wire.const import NOTE_SNAPPED
+
+_ETHERNET = 1
+
+
+def decode_frame(data: bytes, start: int, end: int, wire_len: int, link_type: int, out: Any) -> int:
+    """Fill the record `out` from the frame `data[start:end]`, which was `wire_len` octets on the wire.
+
+    Returns the KIND_* that is now `out.kind`.  Everything in the record is written anew except
+    `ts_ns` and `frame`; addresses, ports and numbers mean something for KIND_TCP and
+    KIND_ICMP_ERROR, `notes` for every kind.
+    """
+    segment.clear(out)
+    wire_end = start + wire_len
+    if wire_end > end:
+        out.notes = NOTE_SNAPPED
+    else:
+        wire_end = end
+    if link_type == _ETHERNET and end - start >= 14 and octets.be16(data, start + 12) == 0x0800:
+        kind = ip.decode_ipv4(data, start + 14, end, wire_end, out)
+    else:
+        kind = link.decode_link(data, start, end, wire_end, link_type, out)
+    out.kind = kind
+    return kind
+
+
+def decode_octets(frame: bytes, wire_len: int, link_type: int, records: Any, i: int) -> int:
+    """Decode one frame that is alone in `frame` into record `i` of the array `records`: the door for plain Python."""
+    return decode_frame(frame, 0, len(frame), wire_len, link_type, segment.segment_at(segment.segments_of(records), i))

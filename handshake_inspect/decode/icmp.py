@@ -1,0 +1,101 @@
+"""ICMP (RFC 792) and ICMPv6 (RFC 4443) errors that quote a TCP segment."""
+
+from typing import Any
+
+from handshake_inspect.decode import extensions, tcp_header
+from handshake_inspect.wire import fourtuple, octets
+from handshake_inspect.wire.const import (
+    IPV4_MAPPED,
+    KIND_DAMAGED,
+    KIND_ICMP_ERROR,
+    KIND_NONE,
+    MASK32,
+    PROTO_ICMP,
+    PROTO_TCP,
+)
+
+
+def decode_icmp(data: bytes, at: int, end: int, ip_end: int, protocol: int, out: Any) -> int:
+    """Read the ICMP message at `at`: an error about a TCP segment, or nothing of interest.
+
+    The record takes the addresses, ports and numbers of the segment that is quoted; who reports
+    stands in `reporter_*`, and TTL and IP ID stay those of the packet that carried the report.
+    """
+    limit = min(end, ip_end)
+    if limit - at < 2:
+        return tcp_header.ended_early(end, ip_end, out)
+    kind = data[at]
+    if protocol == PROTO_ICMP:
+        if kind not in (3, 11, 12):  # unreachable, time exceeded, parameter problem
+            return KIND_NONE
+    elif kind < 1 or kind > 4:  # unreachable, too big, time exceeded, parameter problem
+        return KIND_NONE
+    out.icmp_type = kind
+    out.icmp_code = data[at + 1]
+    out.reporter_hi = out.src_hi
+    out.reporter_lo = out.src_lo
+    if limit - at < 9:
+        return tcp_header.ended_early(end, ip_end, out)
+    if data[at + 8] >> 4 == 4:
+        return quoted_ipv4(data, at + 8, end, ip_end, out)
+    if data[at + 8] >> 4 == 6:
+        return quoted_ipv6(data, at + 8, end, ip_end, out)
+    return KIND_NONE
+
+
+def quoted_ipv4(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
+    """Read the head of an IPv4 packet inside an error."""
+    limit = min(end, ip_end)
+    if limit - at < 20:
+        return tcp_header.ended_early(end, ip_end, out)
+    if data[at + 9] != PROTO_TCP or octets.be16(data, at + 6) & 0x1FFF:
+        return KIND_NONE
+    header_len = (data[at] & 15) * 4
+    if header_len < 20:
+        return tcp_header.ended_early(end, end, out)
+    out.src_hi = 0
+    out.src_lo = IPV4_MAPPED | octets.be32(data, at + 12)
+    out.dst_hi = 0
+    out.dst_lo = IPV4_MAPPED | octets.be32(data, at + 16)
+    return quoted_tcp(data, at + header_len, end, ip_end, at + octets.be16(data, at + 2), out)
+
+
+def quoted_ipv6(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
+    """Read the head of an IPv6 packet inside an error."""
+    limit = min(end, ip_end)
+    if limit - at < 40:
+        return tcp_header.ended_early(end, ip_end, out)
+    out.src_hi = octets.be64(data, at + 8)
+    out.src_lo = octets.be64(data, at + 16)
+    out.dst_hi = octets.be64(data, at + 24)
+    out.dst_lo = octets.be64(data, at + 32)
+    found = extensions.find_upper_layer(data, at + 40, end, ip_end, data[at + 6], out)
+    if found <= 0:
+        # A later fragment in a quote is no fragment of this capture.
+        return KIND_DAMAGED if found == -KIND_DAMAGED else KIND_NONE
+    if found & 0xFF != PROTO_TCP:
+        return KIND_NONE
+    return quoted_tcp(data, found >> 8, end, ip_end, at + 40 + octets.be16(data, at + 4), out)
+
+
+def quoted_tcp(data: bytes, at: int, end: int, ip_end: int, quoted_end: int, out: Any) -> int:
+    """Read what the error quotes of the TCP header: 8 octets at least, often no more (RFC 792).
+
+    `quoted_end` is where the quoted packet ended before it was cut to be quoted.
+    """
+    limit = min(end, ip_end)
+    if limit - at < 8:
+        return tcp_header.ended_early(end, ip_end, out)
+    src_port = octets.be16(data, at)
+    dst_port = octets.be16(data, at + 2)
+    out.src_port = src_port
+    out.dst_port = dst_port
+    out.seq = octets.be32(data, at + 4)
+    out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, src_port, out.dst_hi, out.dst_lo, dst_port)
+    if limit - at >= 14:
+        out.ack = octets.be32(data, at + 8)
+        out.flags = (data[at + 12] & 1) << 8 | data[at + 13]
+        payload_len = quoted_end - at - (data[at + 12] >> 4) * 4
+        if payload_len > 0:
+            out.payload_len = payload_len & MASK32
+    return KIND_ICMP_ERROR

@@ -1,0 +1,30 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from handshake_inspect.decode cimport extensions, icmp, segment, tcp_header
+from handshake_inspect.wire cimport checksum, octets
+
+cdef uint64_t IPV4_MAPPED
+cdef int KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_NONE, KIND_TCP
+cdef unsigned int NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED
+cdef unsigned int PROTO_AUTHENTICATION, PROTO_GRE, PROTO_ICMP, PROTO_ICMPV6, PROTO_IPIP, PROTO_IPV6, PROTO_TCP, PROTO_UDP
+cdef Py_ssize_t _LARGEST_MTU
+
+@cython.locals(header_len=Py_ssize_t, total_len=Py_ssize_t, ip_end=Py_ssize_t, fragment=uint32_t, protocol=uint32_t, kind=int)
+cdef int decode_ipv4(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out
+) noexcept nogil
+
+@cython.locals(payload_len=Py_ssize_t, ip_end=Py_ssize_t, kind=int)
+cdef int decode_ipv6(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out
+) noexcept nogil
+
+@cython.locals(found=int64_t)
+cdef int upper_layer(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, uint32_t protocol, segment.Segment *out
+) noexcept nogil
+
+cdef int udp_tunnel(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, segment.Segment *out
+) noexcept nogil

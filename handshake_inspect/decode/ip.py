@@ -1,0 +1,120 @@
+"""IPv4 (RFC 791) and IPv6 (RFC 8200): where the packet ends, who sent it, and what it carries."""
+
+from typing import Any
+
+from handshake_inspect.decode import extensions, icmp, tcp_header
+from handshake_inspect.wire import checksum, octets
+from handshake_inspect.wire.const import (
+    IPV4_MAPPED,
+    KIND_DAMAGED,
+    KIND_DECLINED,
+    KIND_FRAGMENT,
+    KIND_NONE,
+    KIND_TCP,
+    NOTE_BAD_CHECKSUM,
+    NOTE_BAD_HEADER_LENGTH,
+    NOTE_FIRST_FRAGMENT,
+    NOTE_OFFLOADED,
+    PROTO_AUTHENTICATION,
+    PROTO_GRE,
+    PROTO_ICMP,
+    PROTO_ICMPV6,
+    PROTO_IPIP,
+    PROTO_IPV6,
+    PROTO_TCP,
+    PROTO_UDP,
+)
+
+_LARGEST_MTU = 9216  # jumbo frames; what is longer was never one packet on a wire
+
+
+def decode_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
+    """Read the IPv4 packet at `at`; the capture holds up to `end`, the frame had up to `wire_end`."""
+    if end - at < 20:
+        return tcp_header.ended_early(end, wire_end, out)
+    header_len = (data[at] & 15) * 4
+    total_len = octets.be16(data, at + 2)
+    ip_end = at + total_len
+    if total_len == 0:  # too long for the field, or to be filled in by the card
+        out.notes |= NOTE_OFFLOADED
+        ip_end = wire_end
+    elif total_len > _LARGEST_MTU:
+        out.notes |= NOTE_OFFLOADED
+    if data[at] >> 4 != 4 or header_len < 20 or header_len > ip_end - at:
+        out.notes |= NOTE_BAD_HEADER_LENGTH
+        return KIND_DAMAGED
+    fragment = octets.be16(data, at + 6)
+    protocol = data[at + 9]
+    out.ip_version = 4
+    out.ip_id = octets.be16(data, at + 4)
+    out.dont_fragment = fragment >> 14 & 1
+    out.ttl = data[at + 8]
+    out.src_lo = IPV4_MAPPED | octets.be32(data, at + 12)
+    out.dst_lo = IPV4_MAPPED | octets.be32(data, at + 16)
+    if fragment & 0x3FFF:
+        if fragment & 0x1FFF:
+            return KIND_FRAGMENT if protocol == PROTO_TCP else KIND_NONE
+        out.notes |= NOTE_FIRST_FRAGMENT
+    if protocol == PROTO_TCP:
+        if ip_end <= end and checksum.ones_sum(data, at, at + header_len) != 0xFFFF and octets.be16(data, at + 10):
+            out.notes |= NOTE_BAD_CHECKSUM
+        kind = tcp_header.decode_tcp(data, at + header_len, end, ip_end, out)
+        if kind == KIND_TCP and ip_end <= end:
+            tcp_header.judge_checksum(data, at + header_len, ip_end, out)
+        return kind
+    return upper_layer(data, at + header_len, end, ip_end, protocol, out)
+
+
+def decode_ipv6(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
+    """Read the IPv6 packet at `at`; the capture holds up to `end`, the frame had up to `wire_end`."""
+    if end - at < 40:
+        return tcp_header.ended_early(end, wire_end, out)
+    if data[at] >> 4 != 6:
+        out.notes |= NOTE_BAD_HEADER_LENGTH
+        return KIND_DAMAGED
+    payload_len = octets.be16(data, at + 4)
+    ip_end = at + 40 + payload_len
+    if payload_len == 0:  # a jumbogram (RFC 2675), or BIG TCP, which need not say so
+        ip_end = wire_end
+    out.ip_version = 6
+    out.ttl = data[at + 7]
+    out.src_hi = octets.be64(data, at + 8)
+    out.src_lo = octets.be64(data, at + 16)
+    out.dst_hi = octets.be64(data, at + 24)
+    out.dst_lo = octets.be64(data, at + 32)
+    if ip_end - at > _LARGEST_MTU or payload_len == 0:
+        out.notes |= NOTE_OFFLOADED
+    if data[at + 6] == PROTO_TCP:
+        kind = tcp_header.decode_tcp(data, at + 40, end, ip_end, out)
+        if kind == KIND_TCP and ip_end <= end:
+            tcp_header.judge_checksum(data, at + 40, ip_end, out)
+        return kind
+    return upper_layer(data, at + 40, end, ip_end, data[at + 6], out)
+
+
+def upper_layer(data: bytes, at: int, end: int, ip_end: int, protocol: int, out: Any) -> int:
+    """Go on with what is not plainly TCP: extension headers, ICMP, tunnels.
+
+    Checksums are not verified from here: a Home Address option or a routing header would put other
+    addresses into the sum than those of the IP header.
+    """
+    if out.ip_version == 6 or protocol == PROTO_AUTHENTICATION:
+        found = extensions.find_upper_layer(data, at, end, ip_end, protocol, out)
+        if found <= 0:
+            return -found
+        at = found >> 8
+        protocol = found & 0xFF
+    if protocol == PROTO_TCP:
+        return tcp_header.decode_tcp(data, at, end, ip_end, out)
+    if protocol in (PROTO_ICMP, PROTO_ICMPV6):
+        return icmp.decode_icmp(data, at, end, ip_end, protocol, out)
+    if protocol in (PROTO_IPIP, PROTO_IPV6, PROTO_GRE):
+        return KIND_DECLINED
+    if protocol == PROTO_UDP:
+        return udp_tunnel(data, at, end, ip_end, out)
+    return KIND_NONE
+
+
+def udp_tunnel(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
+    """Say what a UDP datagram is: none of ours, until the tunnels that run over UDP are opened here."""
+    return KIND_NONE

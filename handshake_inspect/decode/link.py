@@ -1,0 +1,82 @@
+"""Link layers: from the start of a frame to the IP packet in it."""
+
+from typing import Any
+
+from handshake_inspect.decode import ip, tcp_header
+from handshake_inspect.wire import octets
+from handshake_inspect.wire.const import KIND_DAMAGED, KIND_DECLINED, KIND_NONE, NOTE_BAD_HEADER_LENGTH
+
+# Link types (the LINKTYPE_ registry of tcpdump.org).
+_NULL = 0
+_ETHERNET = 1
+_LOOP = 108
+_LINUX_SLL = 113
+_LINUX_SLL2 = 276
+_IPV4 = 228
+_IPV6 = 229
+
+
+def decode_link(data: bytes, at: int, end: int, wire_end: int, link_type: int, out: Any) -> int:
+    """Read the link-layer header at `at`; KIND_DECLINED for link types that are not known here."""
+    if link_type == _ETHERNET:
+        if end - at < 14:
+            return tcp_header.ended_early(end, wire_end, out)
+        return by_ethertype(data, at + 14, end, wire_end, octets.be16(data, at + 12), out)
+    if link_type == _LINUX_SLL:
+        if end - at < 16:
+            return tcp_header.ended_early(end, wire_end, out)
+        return by_ethertype(data, at + 16, end, wire_end, octets.be16(data, at + 14), out)
+    if link_type == _LINUX_SLL2:
+        if end - at < 20:
+            return tcp_header.ended_early(end, wire_end, out)
+        return by_ethertype(data, at + 20, end, wire_end, octets.be16(data, at), out)
+    if link_type in (12, 14, 101, _IPV4, _IPV6):  # DLT_RAW differs between systems
+        return by_version(data, at, end, wire_end, link_type, out)
+    if link_type in (_NULL, _LOOP):
+        return by_family(data, at, end, wire_end, out)
+    return KIND_DECLINED
+
+
+def by_ethertype(data: bytes, at: int, end: int, wire_end: int, ethertype: int, out: Any) -> int:
+    """Step over VLAN tags, however many, and read the packet behind them."""
+    while ethertype in (0x8100, 0x88A8, 0x9100, 0x9200):
+        if end - at < 4:
+            return tcp_header.ended_early(end, wire_end, out)
+        ethertype = octets.be16(data, at + 2)
+        at += 4
+    if ethertype == 0x0800:
+        return ip.decode_ipv4(data, at, end, wire_end, out)
+    if ethertype == 0x86DD:
+        return ip.decode_ipv6(data, at, end, wire_end, out)
+    if ethertype <= 1500:  # a length: LLC follows
+        return KIND_DECLINED
+    if ethertype in (0x8847, 0x8848, 0x8864, 0x880B):  # MPLS, PPPoE session, PPP
+        return KIND_DECLINED
+    return KIND_NONE
+
+
+def by_version(data: bytes, at: int, end: int, wire_end: int, link_type: int, out: Any) -> int:
+    """Read a packet that has nothing in front of it: its first half-octet is the IP version."""
+    if end <= at:
+        return tcp_header.ended_early(end, wire_end, out)
+    version = data[at] >> 4
+    if version == 4 and link_type != _IPV6:
+        return ip.decode_ipv4(data, at, end, wire_end, out)
+    if version == 6 and link_type != _IPV4:
+        return ip.decode_ipv6(data, at, end, wire_end, out)
+    out.notes |= NOTE_BAD_HEADER_LENGTH
+    return KIND_DAMAGED
+
+
+def by_family(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
+    """Read a packet behind its address family, in the capturing host's byte order and with its AF_INET6."""
+    if end - at < 4:
+        return tcp_header.ended_early(end, wire_end, out)
+    family = octets.be16(data, at + 2)
+    if family == 0:
+        family = data[at] | data[at + 1] << 8
+    if family == 2:
+        return ip.decode_ipv4(data, at + 4, end, wire_end, out)
+    if family in (10, 24, 28, 30):
+        return ip.decode_ipv6(data, at + 4, end, wire_end, out)
+    return KIND_NONE

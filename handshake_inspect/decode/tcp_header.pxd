@@ -1,0 +1,34 @@
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.wire cimport checksum, fourtuple, octets
+
+cdef int KIND_DAMAGED, KIND_TCP
+cdef unsigned int ACK, CWR, ECE, SYN
+cdef unsigned int NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_CHECKSUM_GOOD, NOTE_CHECKSUM_OFFLOADED
+cdef unsigned int NOTE_CUT_HEADER, NOTE_CUT_OPTIONS, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED
+cdef unsigned int OPT_ECN, OPT_MPTCP, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED, OPT_TFO, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
+cdef uint64_t MASK32
+cdef uint64_t PROTO_TCP
+
+cdef int ended_early(Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out) noexcept nogil
+
+@cython.locals(captured=Py_ssize_t, header_len=Py_ssize_t, flags=uint32_t, src_port=uint32_t, dst_port=uint32_t)
+cdef int decode_tcp(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, segment.Segment *out
+) noexcept nogil
+
+@cython.locals(kind=uint32_t, length=Py_ssize_t)
+cdef void decode_options(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, segment.Segment *out
+) noexcept nogil
+
+cdef bint read_option(
+    const unsigned char *data, Py_ssize_t at, uint32_t kind, Py_ssize_t length, segment.Segment *out
+) noexcept nogil
+
+@cython.locals(addresses=uint64_t, bare=uint64_t, pseudo=uint64_t, field=uint32_t)
+cdef void judge_checksum(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t ip_end, segment.Segment *out
+) noexcept nogil

@@ -1,0 +1,161 @@
+"""The TCP header, its options and its checksum (RFC 9293 section 3.1)."""
+
+from typing import Any
+
+from handshake_inspect.wire import checksum, fourtuple, octets
+from handshake_inspect.wire.const import (
+    ACK,
+    CWR,
+    ECE,
+    KIND_DAMAGED,
+    KIND_TCP,
+    MASK32,
+    NOTE_BAD_CHECKSUM,
+    NOTE_BAD_HEADER_LENGTH,
+    NOTE_CHECKSUM_GOOD,
+    NOTE_CHECKSUM_OFFLOADED,
+    NOTE_CUT_HEADER,
+    NOTE_CUT_OPTIONS,
+    NOTE_FIRST_FRAGMENT,
+    NOTE_OFFLOADED,
+    OPT_ECN,
+    OPT_MPTCP,
+    OPT_MSS,
+    OPT_SACK,
+    OPT_SACK_PERMITTED,
+    OPT_TFO,
+    OPT_TIMESTAMPS,
+    OPT_WINDOW_SCALE,
+    PROTO_TCP,
+    SYN,
+)
+
+
+def ended_early(end: int, wire_end: int, out: Any) -> int:
+    """Note why a header is incomplete: the capture was cut, or the packet itself is too short."""
+    out.notes |= NOTE_CUT_HEADER if end < wire_end else NOTE_BAD_HEADER_LENGTH
+    return KIND_DAMAGED
+
+
+def decode_tcp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
+    """Read the TCP header at `at` of an IP packet that ends at `ip_end`, of which `end` was captured.
+
+    Ports, sequence numbers and flags are what a handshake is told from: a header cut behind them
+    (14 octets) is still a segment, without its window and options.
+    """
+    captured = min(end, ip_end) - at
+    if captured < 14:
+        return ended_early(end, ip_end, out)
+    header_len = (data[at + 12] >> 4) * 4
+    if header_len < 20 or header_len > ip_end - at:
+        out.notes |= NOTE_BAD_HEADER_LENGTH
+        return KIND_DAMAGED
+    flags = (data[at + 12] & 1) << 8 | data[at + 13]
+    src_port = octets.be16(data, at)
+    dst_port = octets.be16(data, at + 2)
+    out.src_port = src_port
+    out.dst_port = dst_port
+    out.seq = octets.be32(data, at + 4)
+    out.ack = octets.be32(data, at + 8)
+    out.flags = flags
+    out.payload_len = (ip_end - at - header_len) & MASK32
+    out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, src_port, out.dst_hi, out.dst_lo, dst_port)
+    if captured >= 16:
+        out.window = octets.be16(data, at + 14)
+    if captured < header_len:
+        out.notes |= NOTE_CUT_OPTIONS
+    out.options_len = header_len - 20
+    if header_len == 32 and captured >= 32 and octets.be32(data, at + 20) == 0x0101080A:
+        out.options = OPT_TIMESTAMPS  # NOP, NOP, Timestamps: nearly every segment (RFC 7323 appendix A)
+        out.tsval = octets.be32(data, at + 24)
+        out.tsecr = octets.be32(data, at + 28)
+    elif header_len > 20 and captured > 20:
+        decode_options(data, at + 20, at + min(captured, header_len), out)
+    # An ECN-setup SYN has both bits, an ECN-setup SYN-ACK has ECE alone (RFC 3168 section 6.1.1).
+    if flags & SYN and flags & ECE and ((flags & ACK) == 0) == ((flags & CWR) != 0):
+        out.options |= OPT_ECN
+    return KIND_TCP
+
+
+def decode_options(data: bytes, at: int, end: int, out: Any) -> None:
+    """Read the options in `data[at:end]`; what is cut or malformed is noted and what was read is kept."""
+    while at < end:
+        kind = data[at]
+        if kind == 1:
+            at += 1
+            continue
+        if kind == 0:
+            return
+        length = data[at + 1] if at + 1 < end else 0
+        if length < 2 or length > end - at:
+            out.notes |= NOTE_CUT_OPTIONS
+            return
+        if not read_option(data, at, kind, length, out):
+            out.notes |= NOTE_CUT_OPTIONS
+        at += length
+
+
+def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:
+    """Take one option over into the record; False if its length is not that of its kind."""
+    if kind == 2:
+        if length != 4:
+            return False
+        out.options |= OPT_MSS
+        out.mss = octets.be16(data, at + 2)
+    elif kind == 3:
+        if length != 3:
+            return False
+        out.options |= OPT_WINDOW_SCALE
+        out.window_scale = data[at + 2]  # as sent: above 14 it counts as 14 (RFC 7323 section 2.3)
+    elif kind == 4:
+        if length != 2:
+            return False
+        out.options |= OPT_SACK_PERMITTED
+    elif kind == 5:
+        if length < 10 or (length - 2) % 8:
+            return False
+        out.options |= OPT_SACK
+        out.sack_left = octets.be32(data, at + 2)
+        out.sack_right = octets.be32(data, at + 6)
+    elif kind == 8:
+        if length != 10:
+            return False
+        out.options |= OPT_TIMESTAMPS
+        out.tsval = octets.be32(data, at + 2)
+        out.tsecr = octets.be32(data, at + 6)
+    elif kind == 30:
+        if length < 3:
+            return False
+        out.options |= OPT_MPTCP
+    elif kind == 34:
+        out.options |= OPT_TFO
+        out.tfo_cookie_len = length - 2
+    elif kind == 254 and length >= 4 and octets.be16(data, at + 2) == 0xF989:
+        out.options |= OPT_TFO  # Fast Open before it had a number (RFC 7413 section 4.1.1)
+        out.tfo_cookie_len = length - 4
+    return True
+
+
+def judge_checksum(data: bytes, at: int, ip_end: int, out: Any) -> None:
+    """Verify the checksum of a wholly captured segment against the record's addresses.
+
+    A sender that leaves the sum to the network card writes the sum of the pseudo-header, with or
+    without the length, or nothing: what its own capture shows then is not what went out.
+    """
+    if out.notes & (NOTE_FIRST_FRAGMENT | NOTE_OFFLOADED):
+        return
+    addresses = (out.src_lo & MASK32) + (out.dst_lo & MASK32)
+    if out.ip_version == 6:
+        addresses += (out.src_lo >> 32) + (out.src_hi >> 32) + (out.src_hi & MASK32)
+        addresses += (out.dst_lo >> 32) + (out.dst_hi >> 32) + (out.dst_hi & MASK32)
+    bare = addresses + PROTO_TCP
+    pseudo = bare + (ip_end - at)
+    if checksum.fold(pseudo + checksum.ones_sum(data, at, ip_end)) == 0xFFFF:
+        if not out.notes & NOTE_BAD_CHECKSUM:  # of the IP header
+            out.notes |= NOTE_CHECKSUM_GOOD
+        return
+    field = octets.be16(data, at + 16)
+    if field == 0 or field == checksum.fold(pseudo) or field == checksum.fold(bare):
+        out.notes |= NOTE_CHECKSUM_OFFLOADED
+    else:
+        out.notes |= NOTE_BAD_CHECKSUM

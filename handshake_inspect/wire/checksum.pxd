@@ -1,0 +1,30 @@
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+cdef extern from "arpa/inet.h" nogil:
+    uint16_t ntohs(uint16_t number)
+
+cdef inline uint32_t fold(uint64_t total) noexcept nogil:
+    total = (total & 0xFFFFFFFFULL) + (total >> 32)
+    total = (total & 0xFFFFFFFFULL) + (total >> 32)
+    total = (total & 0xFFFF) + (total >> 16)
+    total = (total & 0xFFFF) + (total >> 16)
+    return <uint32_t>total
+
+cdef inline uint32_t ones_sum(const unsigned char *data, Py_ssize_t start, Py_ssize_t end) noexcept nogil:
+    # Words are added in the machine's order; the sum is turned round once (RFC 1071 section 2 (B)).
+    cdef const unsigned char *octets = data + start
+    cdef Py_ssize_t words = (end - start) >> 2
+    cdef Py_ssize_t i
+    cdef uint64_t total = 0
+    cdef uint32_t word
+    cdef uint8_t rest[4]
+    for i in range(words):
+        memcpy(&word, octets + 4 * i, 4)
+        total += word
+    if (end - start) & 3:
+        rest[0] = rest[1] = rest[2] = rest[3] = 0
+        memcpy(rest, octets + 4 * words, (end - start) & 3)
+        memcpy(&word, rest, 4)
+        total += word
+    return ntohs(<uint16_t>fold(total))

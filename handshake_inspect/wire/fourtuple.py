@@ -1,0 +1,25 @@
+"""One hash for both directions of a connection.
+
+Never compiled: the twin holds the same function as a C inline.  Each end is mixed alone, the two
+are added (so their order does not matter) and the sum is mixed again.  Ports and addresses that
+count up spread over all bits, the low ones too.  There is no secret in it: equal input gives equal
+rows on every machine, and a table must bear that somebody makes collisions.
+"""
+
+from handshake_inspect.wire.const import MASK64
+
+_HIGH = 0x9E3779B97F4A7C15
+_END = 0xD6E8FEB86659FD93
+_SUM = 0xFF51AFD7ED558CCD
+
+
+def _mix_end(hi: int, lo: int, port: int) -> int:
+    mixed = (((lo ^ port << 48) + hi * _HIGH) * _END) & MASK64
+    return mixed ^ mixed >> 32
+
+
+def hash_four_tuple(a_hi: int, a_lo: int, a_port: int, b_hi: int, b_lo: int, b_port: int) -> int:
+    """Hash two ends, given in either order, to 64 bits."""
+    mixed = (_mix_end(a_hi, a_lo, a_port) + _mix_end(b_hi, b_lo, b_port)) & MASK64
+    mixed = ((mixed ^ mixed >> 29) * _SUM) & MASK64
+    return mixed ^ mixed >> 32
