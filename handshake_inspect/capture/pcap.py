@@ -82,16 +82,14 @@ class PcapReader(FrameReader):
         wire_len = fields.u32(data, at + 12, big)
         if fraction >= self.ticks:
             self.odd_time(self.frames + 1, "a timestamp's fraction is a second or more")
-        if wire_len < captured:  # some writers leave it 0: the frame was at least what is here
-            wire_len = captured
+        wire_len = max(wire_len, captured)  # some writers leave it 0: the frame was at least what is here
         if wire_len == 0 and seconds == 0:
             return self.damage("zeros where a record header should be")
         end = start + captured
         self.position = end
         if self.fcs_len and wire_len >= self.fcs_len:
             wire_len -= self.fcs_len
-            if end > start + wire_len:
-                end = start + wire_len
+            end = min(end, start + wire_len)
         self.frame_start = start
         self.frame_end = end
         self.wire_len = wire_len

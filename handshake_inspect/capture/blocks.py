@@ -1,0 +1,121 @@
+"""What pcapng fixes (draft-ietf-opsawg-pcapng): block and option codes, and the blocks read once, not per frame."""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+SECTION_HEADER = 0x0A0D0D0A  # the same in both byte orders
+BYTE_ORDER_MAGIC = 0x1A2B3C4D
+INTERFACE_DESCRIPTION = 1
+PACKET = 2  # obsolete
+SIMPLE_PACKET = 3
+INTERFACE_STATISTICS = 5
+ENHANCED_PACKET = 6
+
+# No packets, and yet Wireshark gives each a frame number: systemd journal entries, sysdig events, custom blocks.
+NUMBERED = frozenset({0x0009, 0x0204, 0x0208, 0x0216, 0x0217, 0x0221, 0x0222, 0x0BAD, 0x4000_0BAD})
+
+EPB_FLAGS = 2
+EPB_DROP_COUNT = 4
+
+# How a timestamp becomes nanoseconds (Interface.resolution).
+MULTIPLY = 0  # ticks of a nanosecond or longer: times `scale`
+DIVIDE = 1  # shorter ticks: over `scale`
+BINARY = 2  # ticks of 2 to the power of minus `scale` seconds
+
+_END_OF_OPTIONS = 0
+_IF_NAME = 2
+_IF_TSRESOL = 9
+_IF_FCSLEN = 13
+_IF_TSOFFSET = 14
+_ISB_IFDROP = 5
+_ISB_OSDROP = 7
+
+_MOST_NS = 2**63 - 1
+_MOST_RAW = 2**64 - 1
+_MICROSECONDS = 6  # the resolution of an interface that gives none
+_UNKNOWN_DROPS = _MOST_RAW
+
+
+Order = Literal["big", "little"]
+
+
+class Clock(NamedTuple):
+    """How an interface's timestamps become nanoseconds since the epoch."""
+
+    resolution: int
+    scale: int
+    raw_most: int
+    offset_ns: int
+
+
+class InterfaceDescription(NamedTuple):
+    """What an Interface Description Block says."""
+
+    link_type: int
+    snap_len: int
+    fcs_len: int
+    name: str
+    clock: Clock
+
+
+def interface_description(body: bytes, big: bool) -> InterfaceDescription:
+    """Read the body of an Interface Description Block (at least 8 octets)."""
+    order: Order = "big" if big else "little"
+    options = dict(_options(body[8:], big))
+    name = options.get(_IF_NAME, b"").split(b"\0")[0].decode("utf-8", "replace")
+    resolution = options.get(_IF_TSRESOL, b"")
+    offset = options.get(_IF_TSOFFSET, b"")
+    fcs = options.get(_IF_FCSLEN, b"")
+    return InterfaceDescription(
+        link_type=int.from_bytes(body[:2], order),
+        snap_len=int.from_bytes(body[4:8], order),
+        fcs_len=fcs[0] if len(fcs) == 1 else 0,
+        name=name,
+        clock=clock(
+            resolution[0] if len(resolution) == 1 else _MICROSECONDS,
+            int.from_bytes(offset, order, signed=True) if len(offset) == 8 else 0,
+        ),
+    )
+
+
+def clock(resolution: int, offset_s: int) -> Clock:
+    """Work out the clock of if_tsresol (power of ten, or of two with the high bit set) and if_tsoffset (seconds)."""
+    power = resolution & 0x7F
+    if resolution & 0x80:
+        how, scale, ticks = BINARY, power, 2**power
+    elif power <= 9:
+        how, scale, ticks = MULTIPLY, 10 ** (9 - power), 10**power
+    else:
+        # Ticks so short that 64 bits of them are less than a nanosecond: the largest divisor gives the same 0.
+        how, scale, ticks = DIVIDE, min(10 ** (power - 9), _MOST_RAW), 10**power
+    offset_ns = offset_s * 1_000_000_000
+    if abs(offset_ns) > _MOST_NS // 2:
+        offset_ns = 0  # centuries: not a time
+    latest = _MOST_NS - max(offset_ns, 0)
+    return Clock(how, scale, min(latest * ticks // 1_000_000_000, _MOST_RAW), offset_ns)
+
+
+def statistics_drops(body: bytes, big: bool) -> tuple[int, int | None]:
+    """Read the body of an Interface Statistics Block: the interface, and what it and the system dropped so far."""
+    order: Order = "big" if big else "little"
+    interface = int.from_bytes(body[:4], order)
+    drops = None
+    for code, value in _options(body[12:], big):
+        if code in (_ISB_IFDROP, _ISB_OSDROP) and len(value) == 8:
+            count = int.from_bytes(value, order)
+            if count != _UNKNOWN_DROPS:
+                drops = (drops or 0) + count
+    return interface, drops
+
+
+def _options(octets: bytes, big: bool) -> Iterator[tuple[int, bytes]]:
+    order: Order = "big" if big else "little"
+    at = 0
+    while at + 4 <= len(octets):
+        code = int.from_bytes(octets[at : at + 2], order)
+        length = int.from_bytes(octets[at + 2 : at + 4], order)
+        at += 4
+        if code == _END_OF_OPTIONS or at + length > len(octets):
+            return
+        yield code, octets[at : at + length]
+        at += (length + 3) & -4

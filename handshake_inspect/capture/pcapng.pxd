@@ -1,0 +1,94 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from handshake_inspect.capture cimport fields, interface_table
+from handshake_inspect.capture.frames cimport FrameReader
+
+cdef int FRAME
+cdef int NEED_MORE
+cdef uint32_t BINARY
+cdef uint32_t BYTE_ORDER_MAGIC
+cdef uint32_t ENHANCED_PACKET
+cdef uint32_t EPB_DROP_COUNT
+cdef uint32_t EPB_FLAGS
+cdef uint32_t INTERFACE_DESCRIPTION
+cdef uint32_t INTERFACE_STATISTICS
+cdef uint32_t MULTIPLY
+cdef uint32_t PACKET
+cdef uint32_t SECTION_HEADER
+cdef uint32_t SIMPLE_PACKET
+cdef uint64_t MASK32
+cdef int _PASSED
+cdef Py_ssize_t _LEAST_BLOCK
+cdef Py_ssize_t _SECTION_HEADER_LEN
+cdef Py_ssize_t _LONGEST
+cdef Py_ssize_t _MOST_INTERFACES
+cdef uint64_t _NS_PER_SECOND
+
+cdef class PcapngReader(FrameReader):
+    cdef public bint big
+    cdef public uint64_t section
+    cdef public list names
+    cdef Py_ssize_t _skip
+    cdef uint64_t _skipped_from
+    cdef bint _numbered
+    cdef int64_t _lost
+    cdef dict _section_drops
+    cdef bint _statistics
+    cdef object _earlier_drops
+    cdef Py_ssize_t _room
+    cdef object _storage
+    cdef interface_table.Interface *_table
+    cdef Py_ssize_t _count
+
+    @cython.locals(outcome=int, at=Py_ssize_t, kind=uint32_t)
+    cpdef int advance(self)
+
+    @cython.locals(outcome=int, data="const unsigned char *", big=bint, length=Py_ssize_t, number=Py_ssize_t,
+                   captured=Py_ssize_t, wire_len=Py_ssize_t, padded=Py_ssize_t, fcs_len=Py_ssize_t, high=uint32_t,
+                   low=uint32_t, record="interface_table.Interface *")
+    cdef int _enhanced_packet(self, Py_ssize_t at) except -1
+
+    @cython.locals(outcome=int, data="const unsigned char *", big=bint, length=Py_ssize_t, number=Py_ssize_t,
+                   captured=Py_ssize_t, wire_len=Py_ssize_t, drops=uint32_t, high=uint32_t, low=uint32_t)
+    cdef int _packet(self, Py_ssize_t at) except -1
+
+    @cython.locals(outcome=int, length=Py_ssize_t, captured=Py_ssize_t, wire_len=Py_ssize_t,
+                   record="interface_table.Interface *")
+    cdef int _simple_packet(self, Py_ssize_t at) except -1
+
+    @cython.locals(length=Py_ssize_t)
+    cdef int _whole(self, Py_ssize_t at, Py_ssize_t least) except -1
+
+    @cython.locals(end=Py_ssize_t)
+    cdef int _frame(self, Py_ssize_t start, Py_ssize_t captured, Py_ssize_t wire_len, Py_ssize_t number,
+                    Py_ssize_t fcs_len) except -1
+
+    @cython.locals(record="interface_table.Interface *", raw=uint64_t, ns=uint64_t)
+    cdef bint _stamp(self, Py_ssize_t number, uint64_t high, uint64_t low) except -1
+
+    @cython.locals(product=uint64_t, upper=uint64_t)
+    cdef uint64_t _binary_ns(self, uint64_t high, uint64_t low, uint64_t power) noexcept
+
+    @cython.locals(data="const unsigned char *", big=bint, code=uint32_t, length=Py_ssize_t, known=uint32_t)
+    cdef Py_ssize_t _options(self, Py_ssize_t at, Py_ssize_t end, Py_ssize_t fcs_len) except -1
+
+    @cython.locals(length=Py_ssize_t)
+    cdef int _other_block(self, Py_ssize_t at, uint32_t kind) except -1
+
+    @cython.locals(big=bint, length=Py_ssize_t, major=uint32_t)
+    cdef int _section_header(self, Py_ssize_t at) except -1
+
+    @cython.locals(outcome=int, length=Py_ssize_t, record="interface_table.Interface *")
+    cdef int _interface_description(self, Py_ssize_t at) except -1
+
+    @cython.locals(larger=object)
+    cdef int _grow(self) except -1
+
+    @cython.locals(outcome=int, length=Py_ssize_t)
+    cdef int _interface_statistics(self, Py_ssize_t at) except -1
+
+    cdef int _skip_block(self, Py_ssize_t length) except -1
+
+    @cython.locals(step=Py_ssize_t)
+    cdef int _pass_over(self) except -1

@@ -1,0 +1,319 @@
+"""pcapng (draft-ietf-opsawg-pcapng): sections of blocks, of which the packet blocks are frames.
+
+Frame numbers are Wireshark's: every packet block has one, and so have the few other blocks that Wireshark shows as
+frames (`blocks.NUMBERED`), which are counted as events and passed over.  All else is skipped by its length.
+"""
+
+from handshake_inspect.capture import fields, interface_table
+from handshake_inspect.capture.blocks import (
+    BINARY,
+    BYTE_ORDER_MAGIC,
+    ENHANCED_PACKET,
+    EPB_DROP_COUNT,
+    EPB_FLAGS,
+    INTERFACE_DESCRIPTION,
+    INTERFACE_STATISTICS,
+    MULTIPLY,
+    NUMBERED,
+    PACKET,
+    SECTION_HEADER,
+    SIMPLE_PACKET,
+    interface_description,
+    statistics_drops,
+)
+from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
+from handshake_inspect.wire.const import MASK32
+
+_PASSED = 3  # this block is done with and was no frame
+_LEAST_BLOCK = 12  # type, length, and the length again
+_SECTION_HEADER_LEN = 28
+_LONGEST = 1 << 26  # no block that is read as a whole is longer: a length above this is damage
+_MOST_INTERFACES = 1 << 16
+_NS_PER_SECOND = 1_000_000_000
+
+
+class PcapngReader(FrameReader):
+    """Frames of one pcapng file, beginning with its first Section Header Block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.big = False
+        self.section = 0  # number of the section, from 1
+        self.names: list[str] = []  # of the section's interfaces
+        self._skip = 0  # octets left of a block that is passed over
+        self._skipped_from = 0  # where in the stream it began
+        self._numbered = False  # and Wireshark would call it a frame
+        self._lost = -1  # drops that packet blocks counted, -1 when none of them says
+        self._section_drops: dict[int, int] = {}  # by interface, as the last statistics say
+        self._statistics = False
+        self._earlier_drops = 0  # of the sections before
+        self._room = 4
+        self._storage = interface_table.rows(self._room)
+        self._table = interface_table.rows_of(self._storage)
+        self._count = 0
+
+    def advance(self) -> int:
+        """Step to the next frame: FRAME, NEED_MORE or DAMAGED."""
+        outcome = _PASSED
+        while outcome == _PASSED:
+            if self._skip:
+                self._pass_over()
+            at = self.position
+            if self.limit - at < _LEAST_BLOCK:
+                self.wanted = _LEAST_BLOCK
+                return NEED_MORE
+            kind = fields.u32(self.data, at, self.big)
+            if kind == ENHANCED_PACKET:
+                outcome = self._enhanced_packet(at)
+            else:
+                outcome = self._other_block(at, kind)
+        return outcome
+
+    def unfinished(self) -> int:
+        """Byte of the stream where the block starts that the input broke off in; -1 if it ended between blocks."""
+        return self._skipped_from if self._skip else FrameReader.unfinished(self)
+
+    def dropped(self) -> int | None:
+        """Tell what the statistics blocks say was dropped, or else the packet blocks; None when neither says."""
+        if self._statistics:
+            return self._earlier_drops + sum(self._section_drops.values())
+        return self._lost if self._lost >= 0 else None
+
+    def _enhanced_packet(self, at: int) -> int:
+        outcome = self._whole(at, 32)
+        if outcome != FRAME:
+            return outcome
+        data, big = self.data, self.big
+        length = fields.u32(data, at + 4, big)
+        number = fields.u32(data, at + 8, big)
+        captured = fields.u32(data, at + 20, big)
+        wire_len = fields.u32(data, at + 24, big)
+        if number >= self._count or captured > length - 32:
+            return self._bad_packet(number, captured)
+        record = interface_table.row_at(self._table, number)
+        fcs_len = record.fcs_len
+        padded = (captured + 3) & -4
+        if padded + 32 < length:
+            fcs_len = self._options(at + 28 + padded, at + length - 4, fcs_len)
+        high = fields.u32(data, at + 12, big)
+        low = fields.u32(data, at + 16, big)
+        self.has_time = self._stamp(number, high, low)
+        return self._frame(at + 28, captured, wire_len, number, fcs_len)
+
+    def _packet(self, at: int) -> int:
+        """Read the obsolete Packet Block, which has 16 bits for the interface and a count of drops."""
+        outcome = self._whole(at, 32)
+        if outcome != FRAME:
+            return outcome
+        data, big = self.data, self.big
+        length = fields.u32(data, at + 4, big)
+        number = fields.u16(data, at + 8, big)
+        drops = fields.u16(data, at + 10, big)
+        captured = fields.u32(data, at + 20, big)
+        wire_len = fields.u32(data, at + 24, big)
+        if number >= self._count or captured > length - 32:
+            return self._bad_packet(number, captured)
+        if drops != 0xFFFF:  # unknown
+            self._count_lost(drops)
+        high = fields.u32(data, at + 12, big)
+        low = fields.u32(data, at + 16, big)
+        self.has_time = self._stamp(number, high, low)
+        return self._frame(at + 28, captured, wire_len, number, interface_table.row_at(self._table, number).fcs_len)
+
+    def _simple_packet(self, at: int) -> int:
+        """Read a Simple Packet Block: of interface 0, without a time, cut to the snap length."""
+        outcome = self._whole(at, 16)
+        if outcome != FRAME:
+            return outcome
+        length = fields.u32(self.data, at + 4, self.big)
+        wire_len = fields.u32(self.data, at + 8, self.big)
+        captured = length - 16
+        if not self._count:
+            return self._bad_packet(0, captured)
+        record = interface_table.row_at(self._table, 0)
+        captured = min(captured, wire_len)
+        if record.snap_len and captured > record.snap_len:
+            captured = record.snap_len
+        self.has_time = False
+        return self._frame(at + 12, captured, wire_len, 0, record.fcs_len)
+
+    def _whole(self, at: int, least: int) -> int:
+        """FRAME when the block at `at` is in the buffer entirely, and both its lengths agree."""
+        length = fields.u32(self.data, at + 4, self.big)
+        if length < least or length > _LONGEST or length & 3:
+            return self._bad_length(length)
+        if self.limit - at < length:
+            self.wanted = length
+            return NEED_MORE
+        if fields.u32(self.data, at + length - 4, self.big) != length:
+            return self._bad_length(length)
+        return FRAME
+
+    def _frame(self, start: int, captured: int, wire_len: int, number: int, fcs_len: int) -> int:
+        end = start + captured
+        wire_len = max(wire_len, captured)  # some writers leave it 0: the frame was at least what is here
+        if fcs_len and wire_len >= fcs_len:
+            wire_len -= fcs_len
+            end = min(end, start + wire_len)
+        self.frame_start = start
+        self.frame_end = end
+        self.wire_len = wire_len
+        self.interface = number
+        self.link_type = interface_table.row_at(self._table, number).link_type
+        self.position += fields.u32(self.data, self.position + 4, self.big)
+        self.frames += 1
+        return FRAME
+
+    def _stamp(self, number: int, high: int, low: int) -> bool:
+        """Set the time, exact to the nanosecond whatever the unit; False, and the time stays, if it cannot be one."""
+        record = interface_table.row_at(self._table, number)
+        raw = high << 32 | low
+        if raw > record.raw_most:
+            self.odd_time(self.frames + 1, "a timestamp lies centuries ahead: the time of the frame before is kept")
+            return False
+        if record.resolution == MULTIPLY:
+            ns = raw * record.scale
+        elif record.resolution == BINARY:
+            ns = self._binary_ns(high, low, record.scale)
+        else:
+            ns = raw // record.scale
+        self.ts_ns = ns + record.offset_ns
+        return True
+
+    def _binary_ns(self, high: int, low: int, power: int) -> int:
+        """Nanoseconds of a timestamp in units of 2**-power seconds, rounded down.
+
+        raw * 10**9 has up to 94 bits, so it is kept in two halves: `upper` counts 2**32.
+        """
+        product = low * _NS_PER_SECOND
+        upper = high * _NS_PER_SECOND + (product >> 32)
+        product &= MASK32
+        if power >= 96:
+            return 0
+        if power >= 32:
+            return upper >> (power - 32)
+        return (upper << (32 - power)) + (product >> power)
+
+    def _options(self, at: int, end: int, fcs_len: int) -> int:
+        """Walk the options of an Enhanced Packet Block: counts drops, gives the octets of check sequence."""
+        data, big = self.data, self.big
+        while end - at >= 4:
+            code = fields.u16(data, at, big)
+            length = fields.u16(data, at + 2, big)
+            at += 4
+            if code == 0 or end - at < length:
+                break
+            if code == EPB_FLAGS and length == 4:
+                known = fields.u32(data, at, big) >> 5 & 0xF
+                if known:
+                    fcs_len = known
+            elif code == EPB_DROP_COUNT and length == 8:
+                self._count_lost(int.from_bytes(self.octets[at : at + 8], "big" if big else "little"))
+            at += (length + 3) & -4
+        return fcs_len
+
+    def _count_lost(self, drops: int) -> None:
+        self._lost = max(self._lost, 0)
+        if drops <= MASK32:  # no one loses more between two packets: such a count is damage
+            self._lost += drops
+
+    def _other_block(self, at: int, kind: int) -> int:
+        if kind == SECTION_HEADER:
+            return self._section_header(at)
+        if not self.section:
+            return self.damage("no pcapng section header")
+        if kind == SIMPLE_PACKET:
+            return self._simple_packet(at)
+        if kind == PACKET:
+            return self._packet(at)
+        if kind == INTERFACE_DESCRIPTION:
+            return self._interface_description(at)
+        if kind == INTERFACE_STATISTICS:
+            return self._interface_statistics(at)
+        length = fields.u32(self.data, at + 4, self.big)
+        if length < _LEAST_BLOCK or length & 3:
+            return self._bad_length(length)
+        self._numbered = kind in NUMBERED
+        return self._skip_block(length)
+
+    def _section_header(self, at: int) -> int:
+        if self.limit - at < _SECTION_HEADER_LEN:
+            self.wanted = _SECTION_HEADER_LEN
+            return NEED_MORE
+        big = fields.u32(self.data, at + 8, True) == BYTE_ORDER_MAGIC
+        if not big and fields.u32(self.data, at + 8, False) != BYTE_ORDER_MAGIC:
+            return self.damage("a section header without the byte-order magic")
+        length = fields.u32(self.data, at + 4, big)
+        if length < _SECTION_HEADER_LEN or length & 3:
+            return self._bad_length(length)
+        major = fields.u16(self.data, at + 12, big)
+        if major != 1:
+            return self.damage(f"a section of pcapng version {major}, which nobody has defined")
+        self.big = big
+        self.section += 1
+        self._earlier_drops += sum(self._section_drops.values())
+        self._section_drops.clear()
+        self.names.clear()
+        self._count = 0
+        return self._skip_block(length)
+
+    def _interface_description(self, at: int) -> int:
+        outcome = self._whole(at, 20)
+        if outcome != FRAME:
+            return outcome
+        if self._count == _MOST_INTERFACES:
+            return self.damage(f"more than {_MOST_INTERFACES} interfaces")
+        length = fields.u32(self.data, at + 4, self.big)
+        said = interface_description(bytes(self.octets[at + 8 : at + length - 4]), self.big)
+        if self._count == self._room:
+            self._grow()
+        record = interface_table.row_at(self._table, self._count)
+        record.link_type, record.snap_len, record.fcs_len = said.link_type, said.snap_len, said.fcs_len
+        record.resolution, record.scale, record.raw_most, record.offset_ns = said.clock
+        self._count += 1
+        self.names.append(said.name)
+        self.saw_link_type(said.link_type)
+        self.position = at + length
+        return _PASSED
+
+    def _grow(self) -> None:
+        larger = interface_table.rows(2 * self._room)
+        larger[: self._room] = self._storage[:]
+        self._storage = larger
+        self._table = interface_table.rows_of(larger)
+        self._room *= 2
+
+    def _interface_statistics(self, at: int) -> int:
+        outcome = self._whole(at, 24)
+        if outcome != FRAME:
+            return outcome
+        length = fields.u32(self.data, at + 4, self.big)
+        number, drops = statistics_drops(bytes(self.octets[at + 8 : at + length - 4]), self.big)
+        if drops is not None and number < self._count:
+            self._statistics = True
+            self._section_drops[number] = drops  # counted from the start: the last one holds
+        self.position = at + length
+        return _PASSED
+
+    def _skip_block(self, length: int) -> int:
+        self._skip = length
+        self._skipped_from = self.offset + self.position
+        return _PASSED
+
+    def _pass_over(self) -> None:
+        """Pass over what is here of the block that is skipped; however long it is, it is never held."""
+        step = min(self._skip, self.limit - self.position)
+        self.position += step
+        self._skip -= step
+        if self._numbered and not self._skip:
+            self._numbered = False
+            self.frames += 1
+            self.events += 1
+
+    def _bad_length(self, length: int) -> int:
+        return self.damage(f"a block of {length} octets that cannot be, or whose two lengths differ")
+
+    def _bad_packet(self, number: int, captured: int) -> int:
+        if number >= self._count:
+            return self.damage(f"a packet of interface {number}, which no block describes")
+        return self.damage(f"a frame of {captured} octets that does not fit into its block")

@@ -1,0 +1,78 @@
+"""What a file is, by its first octets."""
+
+from handshake_inspect.capture.pcap import MAGICS
+
+GZIP = b"\x1f\x8b"
+PCAPNG = b"\x0a\x0d\x0d\x0a"
+SNIFFED = 16  # octets that are enough to tell
+
+_PIPE = "decompress it first: {} FILE | hsi analyze -"
+_CONVERT = "convert it first: editcap -F pcapng FILE OUT"
+
+# First octets -> what such a file is, and what its owner can do about it.
+_NATURES = (
+    (b"\x28\xb5\x2f\xfd", "zstd-compressed data", _PIPE.format("zstd -dc")),
+    (b"\xfd7zXZ\x00", "xz-compressed data", _PIPE.format("xz -dc")),
+    (b"BZh", "bzip2-compressed data", _PIPE.format("bzip2 -dc")),
+    (b"\x04\x22\x4d\x18", "lz4-compressed data", _PIPE.format("lz4 -dc")),
+    (b"\x1f\x9d", "data of compress(1)", _PIPE.format("uncompress -c")),
+    (b"PK\x03\x04", "a zip archive", "unpack it first: unzip FILE"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first: 7z x FILE"),
+    (GZIP, "gzip data inside gzip data", _PIPE.format("gzip -dc")),
+    (b"snoop\x00\x00\x00", "a snoop capture", _CONVERT),
+    (b"GMBU", "a Microsoft Network Monitor capture", _CONVERT),
+    (b"RTSS", "a Microsoft Network Monitor 1 capture", _CONVERT),
+    (b"TRSNIFF data", "a Sniffer capture", _CONVERT),
+    (b"\x54\x52\x00\x64", "an EyeSDN capture", _CONVERT),
+    (b"5VIEW", "an Accellent 5Views capture", _CONVERT),
+    (b"\x7fver", "a Savvius/Omnipeek capture", _CONVERT),
+    (b"ETL", "an event trace", "convert it first, for example with etl2pcapng"),
+    (b"\x7fELF", "an ELF program", ""),
+    (b"MZ", "a Windows program", ""),
+    (b"%PDF", "a PDF document", ""),
+    (b"SQLite format 3", "an SQLite database", ""),
+    (b"\x89PNG", "a PNG image", ""),
+    (b"<?xml", "XML", ""),
+)
+_DEFAULT_FIX = "give a pcap or pcapng file, as tcpdump -w or Wireshark write it"
+
+
+def container(head: bytes) -> str | None:
+    """`pcap` or `pcapng` when the octets begin one, else None."""
+    if head.startswith(PCAPNG):
+        return "pcapng"
+    if int.from_bytes(head[:4], "big") in MAGICS:
+        return "pcap"
+    return None
+
+
+def nature(head: bytes) -> tuple[str, str]:
+    """Say what something that is no capture seems to be, and what to do about it."""
+    for prefix, what, fix in _NATURES:
+        if head.startswith(prefix):
+            return what, fix or _DEFAULT_FIX
+    if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+        return "an HTML page", "download the capture itself, not the page that links to it"
+    if not head.strip(b"\0"):
+        return "zeros", "the file was allocated and never written; capture again"
+    if _is_erf(head):
+        return "an ERF (Endace) capture", _CONVERT
+    if _is_text(head):
+        return "text", "give the capture itself: tcpdump -w FILE writes one"
+    return f"data of an unknown kind (it begins with {head[:4].hex(' ')})", _DEFAULT_FIX
+
+
+def _is_text(head: bytes) -> bool:
+    return all(octet in b"\t\n\r\f\x1b" or 0x20 <= octet < 0x7F or octet >= 0x80 for octet in head) and all(
+        octet < 0x80 for octet in head[:1]
+    )
+
+
+def _is_erf(head: bytes) -> bool:
+    """Recognise an ERF record header: little-endian time, then type, flags, length of the record and of the wire."""
+    if len(head) < SNIFFED:
+        return False
+    seconds = int.from_bytes(head[4:8], "little")
+    kind = head[8] & 0x7F
+    record_len = int.from_bytes(head[10:12], "big")
+    return seconds > 0x3000_0000 and 1 <= kind <= 48 and 16 < record_len <= 0x4000 and not record_len % 8

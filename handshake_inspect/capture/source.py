@@ -1,0 +1,217 @@
+"""From a path, standard input or a file object to frames: opens it, says what it is, feeds its reader."""
+
+import errno
+import io
+import os
+import stat
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from handshake_inspect.capture import sniff
+from handshake_inspect.capture.frames import FrameReader
+from handshake_inspect.capture.pcap import PcapReader
+from handshake_inspect.capture.pcapng import PcapngReader
+from handshake_inspect.capture.streams import ByteStream, GzipStream, PlainStream
+from handshake_inspect.errors import CaptureError, Problem
+
+BLOCK_SIZE = 1 << 18
+_LEAST_BUFFER = 1 << 12
+
+_READERS: dict[str, type[FrameReader]] = {"pcap": PcapReader, "pcapng": PcapngReader}
+
+Input = str | os.PathLike[str] | IO[bytes]
+
+
+class Source:
+    """One capture and the reader of its frames.
+
+    The pump calls `reader.advance()`; at NEED_MORE it calls `fill()`, and ends when that is False; at DAMAGED
+    it ends.  Blocks go into one buffer that is used again: a frame is valid until the next `fill`.
+    """
+
+    def __init__(
+        self, file: Any, name: str, size: int | None = None, block_size: int = BLOCK_SIZE, owned: bool = True
+    ) -> None:
+        """Recognise what `file` holds; raises CaptureError when that is nothing or no capture.
+
+        The file is closed at its end if it is `owned`.
+        """
+        self.name = name
+        self.size = size  # octets of the file, None when it has no end yet
+        self.compression: str | None = None
+        self._file = file if owned else None
+        self._stream: ByteStream = PlainStream(file)
+        self.format = self._recognise()
+        self.reader = _READERS[self.format]()
+        self.problems: list[Problem] = self.reader.problems
+        self._block_size = block_size
+        self._buffer = bytearray(max(block_size, _LEAST_BUFFER))
+        self._view = memoryview(self._buffer)
+        self._base = 0  # byte of the stream that the buffer begins with
+        self._ended = False
+        self._cut = False
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def consumed(self) -> int:
+        """Octets of the file that were read, to be compared with `size`."""
+        return self._stream.consumed
+
+    @property
+    def complete(self) -> bool:
+        """Neither cut nor damaged, so far."""
+        return not (self._cut or self.reader.damaged)
+
+    @property
+    def link_types(self) -> list[int]:
+        """Link types that were declared so far, in order of appearance."""
+        return self.reader.link_types
+
+    @property
+    def dropped(self) -> int | None:
+        """Packets that the capturing side says it lost, None when it does not say."""
+        return self.reader.dropped()
+
+    def fill(self) -> bool:
+        """Put another block behind what the reader left unread; False at the end of the input."""
+        if self._ended:
+            return False
+        reader = self.reader
+        start, end = self._make_room(reader.position, reader.limit)
+        count = self._stream.read_into(self._view[end : end + self._block_size])
+        reader.feed(self._buffer, start, end + count, self._base)
+        if not count:
+            self._end()
+        return count > 0
+
+    def close(self) -> None:
+        """Let go of the file; what was read stays."""
+        self._ended = True
+        if self._file is not None:
+            self._file.close()
+
+    def _make_room(self, start: int, end: int) -> tuple[int, int]:
+        """Where the unread octets begin and end, with room behind them."""
+        size = len(self._buffer)
+        if start and size - end < size // 2:
+            self._view[: end - start] = self._view[start:end]
+            self._base += start
+            start, end = 0, end - start
+        if end == size:
+            # A frame longer than the buffer.  Growth follows the bytes that came, not the length that was claimed.
+            larger = bytearray(2 * size)
+            larger[:end] = self._view
+            self._buffer, self._view = larger, memoryview(larger)
+        return start, end
+
+    def _end(self) -> None:
+        self.close()
+        reader = self.reader
+        where = reader.unfinished()
+        trouble = self._stream.trouble
+        if where < 0 and trouble is None:
+            return
+        self._cut = True
+        kind, reason = trouble or ("cut", "the capture is cut")
+        if where >= 0:
+            reason += f": the record at byte {where}, after frame {reader.frames}, is not whole"
+        else:
+            where = self._base + reader.limit
+            reason += f" at byte {where}, after frame {reader.frames}"
+        self.problems.append(Problem(kind, reason, reader.frames, where))
+
+    def _recognise(self) -> str:
+        head = self._stream.peek(sniff.SNIFFED)
+        if head.startswith(sniff.GZIP) and isinstance(self._stream, PlainStream):
+            self.compression = "gzip"
+            self._stream = GzipStream(self._stream)
+            head = self._stream.peek(sniff.SNIFFED)
+        found = sniff.container(head)
+        if found is None:
+            if self._file is not None:
+                self._file.close()
+            raise CaptureError(f"{self.name}: {self._refusal(head)}")
+        return found
+
+    def _refusal(self, head: bytes) -> str:
+        if self._stream.trouble and not head:
+            return f"{self._stream.trouble[1]} before the first byte of a capture; get the file again"
+        if not head and self.compression:
+            return "the gzip file holds nothing; capture again"
+        if not head:
+            return "is empty (0 bytes); was anything captured, and did the capture program end properly?"
+        if len(head) < 4:
+            return f"is too short to be a capture ({len(head)} bytes); get the file again"
+        what, fix = sniff.nature(head)
+        inside = ", packed with gzip" if self.compression else ""
+        return f"not a capture that hsi can read: {what}{inside}; {fix}"
+
+
+def open_source(where: Input, block_size: int = BLOCK_SIZE) -> Source:
+    """Open the capture at a path, on standard input (`-`), or in a binary file object.
+
+    Raises CaptureError, with a message for the user, when there is none.
+    """
+    if not isinstance(where, str | os.PathLike):
+        return Source(where, _name_of(where), None, block_size, owned=False)
+    if where == "-":
+        return _standard_input(block_size)
+    name = _shown(os.fspath(where))
+    file = _open(where, name)
+    try:
+        status = os.fstat(file.fileno())
+        return Source(file, name, status.st_size if stat.S_ISREG(status.st_mode) else None, block_size)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _open(path: str | os.PathLike[str], name: str) -> Any:
+    try:
+        return Path(path).open("rb", buffering=0)
+    except FileNotFoundError:
+        reason = "no such file; check the path"
+    except IsADirectoryError:
+        reason = "is a directory; name the capture files in it"
+    except PermissionError:
+        reason = "permission denied; read it as a user who may, for example with sudo"
+    except ValueError:
+        reason = "cannot be a path; check what was typed"
+    except OSError as error:
+        reason = f"cannot be opened ({error.strerror}); check the path"
+        if error.errno == errno.EMFILE:
+            reason = "too many files are open; raise the limit with ulimit -n, or merge them first with mergecap"
+    raise CaptureError(f"{name}: {reason}")
+
+
+def _standard_input(block_size: int) -> Source:
+    name = "standard input"
+    if sys.stdin is None or sys.stdin.closed:
+        raise CaptureError(f"{name}: is closed; pipe a capture into hsi or name a file")
+    if sys.stdin.isatty():
+        raise CaptureError(f"{name}: is a terminal; pipe a capture into hsi or name a file")
+    try:
+        # A descriptor of our own: closing it leaves sys.stdin alone.
+        file = open(os.dup(sys.stdin.fileno()), "rb", buffering=0)  # noqa: PTH123, SIM115
+    except io.UnsupportedOperation:  # a stand-in without a descriptor
+        return Source(sys.stdin.buffer, name, None, block_size, owned=False)
+    return Source(file, name, None, block_size)
+
+
+def _name_of(file: Any) -> str:
+    name = getattr(file, "name", None)
+    return _shown(name) if isinstance(name, str) else "input"
+
+
+def _shown(name: str) -> str:
+    """Give a name on one line, whatever octets it has."""
+    return name if name.isprintable() else ascii(name)[1:-1]

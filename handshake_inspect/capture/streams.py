@@ -1,0 +1,179 @@
+"""Bytes as they come: from a file, a pipe or a binary file object, and through gzip."""
+
+import io
+import select
+import zlib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from handshake_inspect.capture.sniff import GZIP
+
+
+class ByteStream(Protocol):
+    """Where a source gets its bytes."""
+
+    @property
+    def consumed(self) -> int:
+        """Octets taken from the file itself, compressed or not."""
+
+    trouble: tuple[str, str] | None  # kind and reason, when the stream ended before its time
+
+    def read_into(self, view: memoryview) -> int:
+        """Wait for bytes and put what there is into `view`: how many, 0 at the end."""
+
+    def peek(self, count: int) -> bytes:
+        """Show the next `count` octets, fewer only at the end; they stay to be read."""
+
+
+class PlainStream:
+    """The octets of a binary file object as they are; an error of the device ends them."""
+
+    def __init__(self, file: Any) -> None:
+        self.consumed = 0
+        self.trouble: tuple[str, str] | None = None
+        self._file = file
+        self._read = _reader_of(file)
+        self._head = b""
+
+    def peek(self, count: int) -> bytes:
+        """Show the next `count` octets, fewer only at the end; they stay to be read."""
+        room = bytearray(count)
+        while len(self._head) < count:
+            got = self._receive(memoryview(room)[: count - len(self._head)])
+            if not got:
+                break
+            self._head += room[:got]
+        return self._head[:count]
+
+    def read_into(self, view: memoryview) -> int:
+        """Wait for bytes and put what there is into `view`: how many, 0 at the end."""
+        if self._head:
+            count = min(len(self._head), len(view))
+            view[:count] = self._head[:count]
+            self._head = self._head[count:]
+            return count
+        return self._receive(view)
+
+    def _receive(self, view: memoryview) -> int:
+        try:
+            count = self._read(view)
+            while count is None:  # a non-blocking file with nothing to say yet
+                select.select([self._file], [], [])
+                count = self._read(view)
+        except (OSError, ValueError) as error:
+            self.trouble = "cut", f"reading failed ({getattr(error, 'strerror', None) or error})"
+            return 0
+        self.consumed += count
+        return count
+
+
+def _reader_of(file: Any) -> Callable[[memoryview], int | None]:
+    """How to get what is available, without waiting for a whole block if the file object can do so."""
+    if isinstance(file, io.RawIOBase) or not (hasattr(file, "readinto1") or hasattr(file, "read")):
+        return file.readinto  # type: ignore[no-any-return]
+    if hasattr(file, "readinto1"):
+        return file.readinto1  # type: ignore[no-any-return]
+
+    def read(view: memoryview) -> int | None:
+        octets = file.read(len(view))
+        if octets is None:
+            return None
+        view[: len(octets)] = octets
+        return len(octets)
+
+    return read
+
+
+class GzipStream:
+    """What a gzip stream of one or more members holds, as far as it can be decompressed."""
+
+    INPUT = 1 << 16
+
+    def __init__(self, packed: PlainStream) -> None:
+        self.trouble: tuple[str, str] | None = None
+        self._packed = packed
+        self._block = memoryview(bytearray(self.INPUT))
+        self._input = b""
+        self._output = b""
+        self._full = False  # the last call filled its room: there may be more without any input
+        self._inside = False  # a member has begun and not ended
+        self._ended = False
+        self._inflate = zlib.decompressobj(31)
+
+    @property
+    def consumed(self) -> int:
+        """Octets taken from the file, which are compressed ones."""
+        return self._packed.consumed
+
+    def peek(self, count: int) -> bytes:
+        """Show the next `count` octets, fewer only at the end; they stay to be read."""
+        while len(self._output) < count and self._produce(count):
+            pass
+        return self._output[:count]
+
+    def read_into(self, view: memoryview) -> int:
+        """Wait for bytes and put what there is into `view`: how many, 0 at the end."""
+        if not self._output and not self._produce(len(view)):
+            return 0
+        count = min(len(self._output), len(view))
+        view[:count] = self._output[:count]
+        self._output = self._output[count:]
+        return count
+
+    def _produce(self, room: int) -> bool:
+        """Decompress until there is some output; False at the end."""
+        while not self._ended:
+            if not self._input and not self._full and not self._more_input():
+                break
+            if self._inflate.eof and not self._next_member():
+                continue
+            self._inside = True
+            octets = self._step(room)
+            if octets:
+                self._output += octets
+                return True
+        return False
+
+    def _more_input(self) -> bool:
+        count = self._packed.read_into(self._block)
+        self._input = bytes(self._block[:count])
+        if not count:
+            self._ended = True
+            if self._inside:
+                self.trouble = self._packed.trouble or ("cut", "the gzip data ends early")
+        return count > 0
+
+    def _next_member(self) -> bool:
+        """Begin another member; zeros between members are padding, anything else is not ours."""
+        self._input = self._input.lstrip(b"\0")
+        if not self._input:
+            return False
+        if not GZIP.startswith(self._input[:2]):
+            self._ended = True
+            return False
+        self._inflate = zlib.decompressobj(31)
+        return True
+
+    def _step(self, room: int) -> bytes:
+        before = self._inflate.copy()
+        try:
+            octets = self._inflate.decompress(self._input, room)
+        except zlib.error:
+            return self._salvage(before)
+        if self._inflate.eof:
+            self._input, self._full, self._inside = self._inflate.unused_data, False, False
+        else:
+            self._input, self._full = self._inflate.unconsumed_tail, len(octets) == room
+        return octets
+
+    def _salvage(self, inflate: Any) -> bytes:
+        """Return what can be decompressed before the damaged octet: zlib gives nothing of a call that fails."""
+        self._ended = True
+        self.trouble = "damaged", "the gzip data is damaged"
+        octets = bytearray()
+        try:
+            for at in range(len(self._input)):
+                octets += inflate.decompress(self._input[at : at + 1])
+        except zlib.error:
+            pass
+        return bytes(octets)
