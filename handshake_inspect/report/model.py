@@ -124,7 +124,10 @@ class Problem(Struct, frozen=True, gc=False):
 
 
 class Capture(Struct, frozen=True, gc=False):
-    """What was read: where from, how much, from when to when, and whether it is whole."""
+    """What was read: where from, how much, from when to when.
+
+    `complete` is false when a source was cut or damaged; `dropped_by_kernel` is null when nothing tells.
+    """
 
     sources: list[str]
     format: str | None
@@ -230,7 +233,7 @@ class Finding(Struct, frozen=True, gc=False):
 class Report(Struct, frozen=True, kw_only=True):
     """What happened to the TCP connections of a capture.
 
-    `services` come busiest first; both long sequences may be lazy.
+    Services come busiest first, connections in order of their first frame.
     """
 
     schema: Literal["hsi-report/1"] = "hsi-report/1"

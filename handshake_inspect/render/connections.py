@@ -1,0 +1,98 @@
+"""One line per connection, and under it why it went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.layout import INDENT, Column, Style, Table, paragraph
+from handshake_inspect.render.units import address, durations, offsets, printable
+from handshake_inspect.report.model import Connection, Leg, has_trouble
+
+LOOKS: dict[str, str] = {
+    "established": "green",
+    "refused": "red",
+    "rejected": "red",
+    "timed-out": "red",
+    "half-open": "red",
+    "aborted": "yellow",
+    "pending": "yellow",
+}
+
+
+def connection_lines(
+    pieces: Iterable[Sequence[Connection]], options: Options, style: Style, start_ns: int, length_ns: int
+) -> Iterator[str]:
+    """Lines for connections that come in pieces; times count from `start_ns`, the start of the capture."""
+    table = Table(options.width, style)
+    header = True
+    for piece in pieces:
+        head, *lines = table.lines(_columns(piece, style, start_ns, length_ns), header=True)
+        if header:
+            yield head
+        header = False
+        remarks = [list(_remarks(connection, options, style)) for connection in piece]
+        for line, said, after in zip(lines, remarks, [*remarks[1:], []], strict=True):
+            yield line
+            if said != after:  # one explanation for a run of lines
+                yield from said
+
+
+def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns: int) -> list[Column]:
+    handshakes = [connection.handshake for connection in piece]
+    ends = [connection.close for connection in piece]
+    return [
+        Column("frame", [str(connection.first_frame) for connection in piece], right=True),
+        Column("at", offsets([c.first_ns - start_ns for c in piece], length_ns), right=True, rank=1),
+        Column("client", [address(connection.client) for connection in piece], floor=15, soft=21),
+        Column("server", [address(connection.server) for connection in piece], floor=15, soft=21),
+        Column("outcome", list(map(_outcome, piece)), paint=lambda word: _painted(word, style)),
+        Column("connect RTT", durations([c.rtt.total.value_ns for c in piece], style.micro), right=True, rank=2),
+        Column("SYNs", [_times(h.syn_count) for h in handshakes], right=True, rank=3),
+        Column("SYN-ACKs", [_times(h.synack_count) for h in handshakes], right=True, rank=4),
+        Column("client state", [c.state.client for c in piece], rank=5),
+        Column("server state", [c.state.server for c in piece], rank=5),
+        Column("bytes out", [f"{c.client_to_server.bytes:,}" for c in piece], right=True, rank=6),
+        Column("bytes in", [f"{c.server_to_client.bytes:,}" for c in piece], right=True, rank=6),
+        Column("ended", [end.how + (f" by {end.first}" if end.first else "") for end in ends], rank=7),
+    ]
+
+
+def _outcome(connection: Connection) -> str:
+    """Name the outcome, with a question mark where the capture ends too soon to be sure."""
+    return connection.outcome if connection.decided else f"{connection.outcome}?"
+
+
+def _painted(outcome: str, style: Style) -> str:
+    return style.paint(outcome, LOOKS.get(outcome.rstrip("?"), "dim"))
+
+
+def _times(count: int) -> str:
+    return str(count) if count else ""
+
+
+def _remarks(connection: Connection, options: Options, style: Style) -> Iterator[str]:
+    if has_trouble(connection) or options.verbosity > 0:
+        why = printable(connection.why)
+        text = f"{connection.cause}: {why}" if connection.cause else why
+        yield from (style.paint(line, "dim") for line in paragraph(text, options.width, INDENT * 3))
+    if options.verbosity > 0:
+        for text in _evidence(connection, style):
+            yield from paragraph(text, options.width, INDENT * 3)
+
+
+def _evidence(connection: Connection, style: Style) -> Iterator[str]:
+    if connection.evidence:
+        yield "evidence: frames " + ", ".join(map(str, connection.evidence))
+    yield f"states: client {connection.state.client}, server {connection.state.server}; closed: {connection.close.how}"
+    legs = {"SYN-ACK": connection.rtt.synack, "ACK": connection.rtt.ackdat, "total": connection.rtt.total}
+    measured = [f"{name} {_leg(leg, style)}" for name, leg in legs.items() if leg.max_ns is not None]
+    if measured:
+        yield "RTT: " + ", ".join(measured)
+
+
+def _leg(leg: Leg, style: Style) -> str:
+    if leg.value_ns is not None:
+        return f"{durations([leg.value_ns], style.micro)[0]} ({leg.method})"
+    least, most = durations([leg.min_ns], style.micro)[0], durations([leg.max_ns], style.micro)[0]
+    return f"{least} to {most} ({leg.method})"

@@ -1,0 +1,56 @@
+"""The report as one JSON object, one row per line, written in pieces so that memory stays flat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, BinaryIO
+
+import msgspec
+
+from handshake_inspect.render import Options
+from handshake_inspect.report.model import Report
+
+_CHUNK = 2_000  # rows made, encoded and forgotten at a time
+_ENCODER = msgspec.json.Encoder()
+
+
+def render(report: Report, out: BinaryIO, options: Options) -> None:
+    """Write `report` to `out`; of the options only `connections` matters: without them the key is null."""
+    separator = b"{"
+    for key in report.__struct_fields__:
+        out.write(separator + _ENCODER.encode(key) + b":")
+        separator = b",\n"
+        if key == "connections" and not options.connections:
+            out.write(b"null")
+        elif key in ("services", "connections"):
+            _write_rows(getattr(report, key), out)
+        else:
+            out.write(_encode(getattr(report, key)))
+    out.write(b"}\n")
+
+
+def _write_rows(rows: Iterable[Any], out: BinaryIO) -> None:
+    remaining = iter(rows)
+    separator = b"["
+    while chunk := list(islice(remaining, _CHUNK)):
+        out.write(separator + b",\n".join(map(_ENCODER.encode, chunk)))
+        separator = b",\n"
+    out.write(b"]" if separator != b"[" else b"[]")
+
+
+def _encode(value: Any) -> bytes:
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:  # a file name that is not UTF-8 reached us as lone surrogates
+        return _ENCODER.encode(_mended(msgspec.to_builtins(value)))
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _mended(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,132 @@
+"""Tables that fit the terminal, and the signs and colours it can show."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from textwrap import wrap
+
+from tabulate import tabulate
+
+INDENT = "  "
+_GAP = 2  # spaces between columns
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+class Style:
+    """What the terminal can show: colours or not, UTF-8 or plain ASCII.  Words carry the meaning alone."""
+
+    def __init__(self, *, color: bool, encoding: str) -> None:
+        try:
+            unicode = codecs.lookup(encoding).name == "utf-8"
+        except LookupError:
+            unicode = False
+        self.color = color
+        self.arrow, self.ellipsis, self.micro = ("→", "…", "µ") if unicode else ("->", "~", "u")
+        self.full, self.thin = ("█", "▏") if unicode else ("#", "|")
+
+    def paint(self, text: str, *looks: str) -> str:
+        """Put `text` in the colours or weights named, if the terminal has any."""
+        if not self.color or not looks or not text:
+            return text
+        return f"\x1b[{';'.join(_CODES[look] for look in looks)}m{text}\x1b[0m"
+
+    def elide(self, text: str, width: int) -> str:
+        """Shorten in the middle: both the network and the port of an address stay readable."""
+        if len(text) <= width:
+            return text
+        tail = (width - len(self.ellipsis) + 1) // 2
+        return text[: width - len(self.ellipsis) - tail] + self.ellipsis + text[len(text) - tail :]
+
+    def bar(self, part: int, whole: int, width: int) -> str:
+        """Draw a bar for `part`, never quite nothing."""
+        return self.full * (part * width // whole) or self.thin
+
+    def shorten(self, text: str, width: int) -> str:
+        """Shorten at the end."""
+        return text if len(text) <= width else text[: max(width - len(self.ellipsis), 0)] + self.ellipsis
+
+
+@dataclass
+class Column:
+    """One column: `rank` 0 is always there, others join in rank order while they fit.
+
+    Cells may be cut down to `floor` (0: never), and down to `soft` to let a column of rank 1 in.
+    """
+
+    title: str
+    cells: Sequence[str]
+    right: bool = False
+    rank: int = 0
+    floor: int = 0
+    soft: int = 0
+    cut: Callable[[str, int], str] | None = None
+    paint: Callable[[str], str] = str
+
+    def width(self, least: int = 0) -> int:
+        """Width of the widest cell or the title."""
+        return max(least, len(self.title), *map(len, self.cells), 0)
+
+
+@dataclass
+class Table:
+    """Tables one below the other that share columns and widths, so that rows can come in pieces."""
+
+    width: int
+    style: Style
+    chosen: list[str] = field(default_factory=list)
+    widths: dict[str, int] = field(default_factory=dict)
+
+    def lines(self, columns: Sequence[Column], *, header: bool = True) -> list[str]:
+        """Lay out rows; the first call decides on the columns, later ones only widen them."""
+        wanted = {column.title: column.width(self.widths.get(column.title, 0)) for column in columns}
+        if not self.chosen:
+            self.chosen = self._choose(columns, wanted)
+        shown = [column for column in columns if column.title in self.chosen]
+        self._shrink(shown, wanted)
+        self.widths = {column.title: wanted[column.title] for column in shown}
+        titles = [self.style.paint(column.title, "dim") for column in shown]
+        ruler = ["x" * wanted[column.title] for column in shown]  # makes pieces equally wide
+        body = list(zip(*(self._cells(column) for column in shown), strict=True))
+        text = tabulate(
+            [titles, *body, ruler],
+            tablefmt="plain",
+            disable_numparse=True,
+            colalign=["right" if column.right else "left" for column in shown],
+        )
+        rows = [INDENT + line.rstrip() for line in text.split("\n")]
+        return rows[0 if header else 1 : -1]
+
+    def _choose(self, columns: Sequence[Column], wanted: dict[str, int]) -> list[str]:
+        least = {c.title: min(wanted[c.title], c.soft or wanted[c.title]) for c in columns}
+        chosen = [column.title for column in columns if column.rank == 0]
+        for column in sorted((column for column in columns if column.rank), key=lambda column: column.rank):
+            widths = least if column.rank == 1 else wanted
+            if any(column.cells) and self._total(widths, [*chosen, column.title]) <= self.width:
+                chosen.append(column.title)
+        return chosen
+
+    def _total(self, wanted: dict[str, int], titles: Sequence[str]) -> int:
+        return len(INDENT) + sum(wanted[title] for title in titles) + _GAP * (len(titles) - 1)
+
+    def _shrink(self, shown: Sequence[Column], wanted: dict[str, int]) -> None:
+        """Take what is too much from the widest column that may be elided, one character at a time."""
+        elastic = [column for column in shown if column.floor]
+        while self._total(wanted, [column.title for column in shown]) > self.width:
+            widest = max(elastic, key=lambda column: wanted[column.title] - column.floor, default=None)
+            if widest is None or wanted[widest.title] <= widest.floor:
+                return
+            wanted[widest.title] -= 1
+
+    def _cells(self, column: Column) -> list[str]:
+        cut, room = column.cut or self.style.elide, self.widths[column.title]
+        return [column.paint(cut(cell, room)) for cell in column.cells]
+
+
+def paragraph(text: str, width: int, indent: str) -> list[str]:
+    """Wrap prose under an indent; long words (addresses) stay whole."""
+    return wrap(
+        text, min(width, 120), initial_indent=indent, subsequent_indent=indent, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip

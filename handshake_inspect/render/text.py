@@ -1,0 +1,227 @@
+"""The report for people: first what was captured and what became of it, then where the trouble is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.connections import LOOKS, connection_lines
+from handshake_inspect.render.layout import INDENT, Column, Style, Table, paragraph
+from handshake_inspect.render.units import address, durations, moment, plural, printable, share, span
+from handshake_inspect.report.model import OUTCOMES, Capture, Finding, Outcome, Outcomes, Report, Service
+
+TROUBLE_SHOWN = 20
+SERVICES_SHOWN = 10
+PROBLEMS_SHOWN = 8
+LABEL = 10  # columns of a label
+BAR = 24  # columns of a full bar
+
+MEANING: dict[Outcome, str] = {
+    "established": "the handshake completed",
+    "refused": "a RST answered the SYN",
+    "rejected": "an ICMP error answered the SYN",
+    "timed-out": "nothing answered the SYN",
+    "pending": "no answer yet when the capture ended",
+    "half-open": "SYN answered, but handshake never completed",
+    "aborted": "the client itself reset the attempt",
+    "unsolicited": "an answer without any SYN in the capture",
+    "midstream": "already open when the capture began",
+}
+_ORDER = (*OUTCOMES[1:], OUTCOMES[0])  # what failed before what succeeded late
+_SEVERITY_LOOKS = {"critical": "red", "warning": "yellow", "info": "cyan"}
+
+
+def render(report: Report, out: BinaryIO, options: Options) -> None:
+    """Write `report` to `out` in the terminal's encoding; what it lacks is escaped."""
+    style = Style(color=options.color, encoding=options.encoding)
+    lines = _headline(report) if options.verbosity < 0 else _page(report, options, style)
+    out.writelines(line.encode(options.encoding, "backslashreplace") + b"\n" for line in lines)
+
+
+def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
+    yield from _capture(report.capture, options.width, style)
+    if not report.summary.connections:
+        yield from _nothing(report.capture, options.width, style)
+        return
+    yield from _outcomes(report, options.width, style)
+    yield from _rtt(report, options.width, style)
+    for finding in report.findings:
+        yield from _finding(finding, options.width, style)
+    yield from _services(report, options, style)
+    if options.connections:
+        yield from _connections(report, options, style)
+
+
+def _headline(report: Report) -> Iterator[str]:
+    """All in one line: `148,211 of 150,000 connections established (98.8 %), 1,200 half-open, 312 refused`."""
+    total, outcomes = report.summary.connections, report.summary.outcomes
+    established = f"{outcomes.established:,} of {plural(total, 'connection')} established"
+    percent = f" ({share(outcomes.established, total)})" if total else ""
+    words = _trouble_words(outcomes)
+    yield established + percent + (f", {words}" if words else "")
+
+
+def _heading(title: str, remark: str, style: Style) -> Iterator[str]:
+    yield ""
+    yield style.paint(title, "bold") + (f"  {remark}" if remark else "")
+
+
+# --- what was captured ------------------------------------------------------------------------------------------------
+
+
+def _capture(capture: Capture, width: int, style: Style) -> Iterator[str]:
+    yield style.paint("CAPTURE", "bold")
+    for label, value in _capture_facts(capture, width - len(INDENT) - LABEL, style):
+        yield from _labelled(label, value, width, style)
+    for problem in capture.problems[:PROBLEMS_SHOWN]:
+        at = [f"frame {problem.frame:,}"] if problem.frame is not None else []
+        at += [f"byte {problem.offset:,}"] if problem.offset is not None else []
+        text = printable(problem.message) + (f" ({', '.join(at)})" if at else "")
+        yield from _labelled("problem", text, width, style, "yellow")
+    more = len(capture.problems) - PROBLEMS_SHOWN
+    if more > 0:
+        yield from _labelled("", f"and {plural(more, 'problem')} more", width, style)
+
+
+def _labelled(label: str, text: str, width: int, style: Style, *looks: str) -> Iterator[str]:
+    lines = paragraph(text, width, INDENT + " " * LABEL) or [""]
+    for number, line in enumerate(lines):
+        margin = style.paint(label, "dim") + " " * (LABEL - len(label)) if number == 0 else " " * LABEL
+        yield INDENT + margin + style.paint(line.strip(), *looks)
+
+
+def _capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[str, str]]:
+    names = ["standard input" if source == "-" else printable(source) for source in capture.sources]
+    kinds = ", ".join([*([capture.format] if capture.format else []), *map(printable, capture.link_types)])
+    for name in names[:3]:
+        yield ("file" if name is names[0] else "", style.elide(name, room))
+    if len(names) > 3:
+        yield "", f"and {plural(len(names) - 3, 'file')} more"
+    if kinds:
+        yield "format", style.shorten(kinds, room)
+    if capture.first_ns is not None and capture.last_ns is not None:
+        lasting = span(capture.last_ns - capture.first_ns, style.micro)
+        yield "time", f"{moment(capture.first_ns)}, lasting {lasting}"
+    yield "contents", f"{plural(capture.frames, 'frame')}, {plural(capture.tcp_segments, 'TCP segment')}"
+    yield "quality", _quality(capture)
+
+
+def _quality(capture: Capture) -> str:
+    whole = "complete" if capture.complete else "INCOMPLETE: cut or damaged, analysed as far as it goes"
+    if capture.dropped_by_kernel is None:
+        return whole
+    if capture.dropped_by_kernel == 0:
+        return f"{whole}, no drops reported"
+    return f"{whole}, {plural(capture.dropped_by_kernel, 'frame')} DROPPED while capturing"
+
+
+def _nothing(capture: Capture, width: int, style: Style) -> Iterator[str]:
+    yield from _heading("CONNECTIONS", "none", style)
+    if not capture.frames:
+        reason = "The capture holds no frames: was the interface or the capture filter the right one?"
+    elif not capture.tcp_segments:
+        reason = "None of the frames is TCP: was the capture filter the right one?"
+    else:
+        reason = "None of the TCP segments belongs to a connection."
+    yield from paragraph(reason, width, INDENT)
+
+
+# --- what became of it ------------------------------------------------------------------------------------------------
+
+
+def _outcomes(report: Report, width: int, style: Style) -> Iterator[str]:
+    total = report.summary.connections
+    counts = {outcome: count for outcome, count in report.summary.outcomes.as_dict().items() if count}
+    evicted = report.summary.evicted
+    left_out = f", {evicted:,} more left out to bound memory (--max-connections)" if evicted else ""
+    yield from _heading("CONNECTIONS", f"{total:,}{left_out}", style)
+    columns = [
+        Column("outcome", list(counts), paint=lambda word: style.paint(word, LOOKS.get(word, "dim"))),
+        Column("count", [f"{count:,}" for count in counts.values()], right=True),
+        Column("share", [share(count, total) for count in counts.values()], right=True),
+        Column("", [style.bar(count, total, BAR) for count in counts.values()], rank=1),
+        Column("meaning", [MEANING[outcome] for outcome in counts], paint=lambda text: style.paint(text, "dim")),
+    ]
+    yield from Table(width, style).lines(columns)
+
+
+def _rtt(report: Report, width: int, style: Style) -> Iterator[str]:
+    rtt = report.summary.rtt
+    if not rtt.total.count and not rtt.synack.count and not rtt.ackdat.count:
+        yield from _heading("HANDSHAKE RTT", "not measurable: no complete handshake in the capture", style)
+        return
+    yield from _heading("HANDSHAKE RTT", "round trips as seen from the capture point", style)
+    legs = [rtt.synack, rtt.ackdat, rtt.total]
+    names = [f"SYN {style.arrow} SYN-ACK", f"SYN-ACK {style.arrow} ACK", f"SYN {style.arrow} ACK"]
+    ranks = {"min": 1, "p50": 0, "p90": 0, "p95": 2, "p99": 0, "max": 0}
+    # A leg is compared with itself, so here the unit goes by row.
+    rows = [durations([getattr(leg, f"{name}_ns") for name in ranks], style.micro) for leg in legs]
+    columns = [
+        Column("leg", names),
+        Column("to", ["server", "client", "both"]),
+        Column("measured", [f"{leg.count:,}" for leg in legs], right=True),
+    ]
+    for (name, rank), cells in zip(ranks.items(), zip(*rows, strict=True), strict=True):
+        columns.append(Column(name, cells, right=True, rank=rank))
+    yield from Table(width, style).lines(columns)
+
+
+def _finding(finding: Finding, width: int, style: Style) -> Iterator[str]:
+    yield ""
+    severity = style.paint(finding.severity.upper(), "bold", _SEVERITY_LOOKS[finding.severity])
+    yield from paragraph(f"{severity}  {printable(finding.title)}", width, "")
+    yield from paragraph(printable(finding.advice), width, INDENT)
+
+
+def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
+    total = len(report.services)
+    shown: list[Service] = list(report.services[: total if options.every else SERVICES_SHOWN])
+    remark = f"the {len(shown)} busiest of {total:,}" if len(shown) < total else f"{total:,}"
+    yield from _heading("SERVICES", remark, style)
+    columns = [
+        Column("server", [address(service.server) for service in shown], floor=21, soft=21),
+        Column("connections", [f"{service.connections:,}" for service in shown], right=True),
+        Column("established", [share(s.outcomes.established, s.connections) for s in shown], right=True),
+        *(_percentile(name, rank, shown, style) for name, rank in {"p50": 1, "p90": 3, "p99": 2, "max": 4}.items()),
+        Column(
+            "otherwise", [_trouble_words(service.outcomes) for service in shown], floor=11, soft=16, cut=style.shorten
+        ),
+    ]
+    yield from Table(options.width, style).lines(columns)
+
+
+def _percentile(name: str, rank: int, services: list[Service], style: Style) -> Column:
+    cells = durations([getattr(service.rtt.total, f"{name}_ns") for service in services], style.micro)
+    return Column(f"RTT {name}", cells, right=True, rank=rank)
+
+
+def _trouble_words(outcomes: Outcomes) -> str:
+    """List what was not established, most frequent first: `312 refused, 5 timed-out`."""
+    others = [(count, outcome) for outcome, count in outcomes.as_dict().items() if count and outcome != "established"]
+    return ", ".join(f"{count:,} {outcome}" for count, outcome in sorted(others, key=lambda item: -item[0]))
+
+
+# --- connections ------------------------------------------------------------------------------------------------------
+
+
+def _connections(report: Report, options: Options, style: Style) -> Iterator[str]:
+    start = report.capture.first_ns or 0
+    length = (report.capture.last_ns or 0) - start
+    if options.every:
+        yield from _heading("EVERY CONNECTION", f"{len(report.connections):,}, in order of their first frame", style)
+        yield from connection_lines(report.connections.chunks(500), options, style, start, length)
+        return
+    total = report.connections.trouble_count
+    if not total:
+        return
+    # Like with like, so that one explanation serves a run of lines.
+    shown = sorted(
+        report.connections.trouble(TROUBLE_SHOWN), key=lambda c: (_ORDER.index(c.outcome), c.cause or "", c.why, c.id)
+    )
+    remark = plural(total, "connection") + (f", {len(shown)} of them shown" if len(shown) < total else "")
+    yield from _heading("TROUBLE", remark, style)
+    yield from connection_lines([shown], options, style, start, length)
+    if total > len(shown):
+        yield ""
+        yield f"{INDENT}and {total - len(shown):,} more: --all shows every connection"

@@ -1,0 +1,68 @@
+"""The JSON Schema of a report, and reading a JSON report back."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from handshake_inspect.errors import HsiError
+from handshake_inspect.report.model import Connection, ListedConnections, Report, Service
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SCHEMA_ID = "hsi-report/1"
+
+# The report as it is written: what is a lazy sequence in Python is a plain array there.
+_WRITTEN_AS: dict[str, Any] = {"services": list[Service], "connections": list[Connection] | None}
+
+
+@cache
+def _document() -> type[msgspec.Struct]:
+    fields = [(field.name, _WRITTEN_AS.get(field.name, field.type)) for field in msgspec.structs.fields(Report)]
+    return msgspec.defstruct("Report", fields, frozen=True, namespace={"__doc__": Report.__doc__})
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of `hsi analyze -T json`.
+
+    Every key of a report is there, absent things are null, and further keys may be added by a later version.
+    """
+    definitions = msgspec.json.schema(_document())["$defs"]
+    tightened = {name: _tightened(definition) for name, definition in sorted(definitions.items())}
+    return {"$schema": DIALECT, "$id": SCHEMA_ID, **tightened.pop("Report"), "$defs": tightened}
+
+
+def _tightened(definition: dict[str, Any]) -> dict[str, Any]:
+    """Every key is always written, so all are required; a docstring becomes a flowing description."""
+    paragraphs = inspect.cleandoc(definition["description"]).split("\n\n")
+    # Defaults are the library's, not the document's.
+    properties = {
+        key: {word: value for word, value in rule.items() if word != "default"}
+        for key, rule in definition["properties"].items()
+    }
+    return {
+        **definition,
+        "description": "\n".join(" ".join(text.split()) for text in paragraphs),
+        "properties": properties,
+        "required": list(properties),
+    }
+
+
+def load(source: str | Path | bytes) -> Report:
+    """Read a JSON report from a path or from its bytes.
+
+    Raises HsiError when it cannot be read or is not a report that this version knows.
+    """
+    name = "report" if isinstance(source, bytes) else str(source)
+    try:
+        octets = source if isinstance(source, bytes) else Path(source).read_bytes()
+        document: Any = msgspec.json.decode(octets, type=_document())
+    except OSError as error:
+        raise HsiError(f"{name}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HsiError(f"{name}: not a {SCHEMA_ID} report: {error}") from error
+    fields: dict[str, Any] = {field: getattr(document, field) for field in document.__struct_fields__}
+    return Report(**{**fields, "connections": ListedConnections(document.connections or ())})
