@@ -1,0 +1,112 @@
+cimport cython
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.tcp cimport rows
+from handshake_inspect.wire cimport seqspace
+
+cdef unsigned int ACK
+cdef unsigned int FIN
+cdef unsigned int RST
+cdef unsigned int SYN
+cdef uint32_t MASK32
+
+cdef unsigned int TRAIT_ACKS
+cdef unsigned int TRAIT_FIN
+cdef unsigned int TRAIT_HOLE
+cdef unsigned int ZEEK_ESTABLISHED
+cdef unsigned int ZEEK_WROTE_A
+cdef unsigned int ZEEK_WROTE_D
+
+cdef unsigned int CLOSED
+cdef unsigned int ESTABLISHED
+cdef unsigned int INACTIVE
+cdef unsigned int PARTIAL
+cdef unsigned int RESET
+cdef unsigned int SYN_ACK_SENT
+cdef unsigned int SYN_SENT
+cdef bytes SERVER_PORT_TABLE
+
+cdef unsigned int _A
+cdef unsigned int _C
+cdef unsigned int _D
+cdef unsigned int _F
+cdef unsigned int _G
+cdef unsigned int _H
+cdef unsigned int _I
+cdef unsigned int _Q
+cdef unsigned int _R
+cdef unsigned int _S
+cdef unsigned int _T
+cdef unsigned int _W
+cdef unsigned int _FLIP
+cdef unsigned int _LOWER
+cdef unsigned int _ROOM
+
+cdef unsigned int _WROTE_S
+cdef unsigned int _WROTE_F
+cdef unsigned int _WROTE_R
+cdef unsigned int _WROTE_D
+cdef unsigned int _WROTE_A
+cdef unsigned int _WROTE_I
+cdef unsigned int _WROTE_Q
+cdef unsigned int _BEGUN
+cdef unsigned int _GAVE_UP
+cdef unsigned int _PREVIOUS
+cdef unsigned int _BELOW_PREVIOUS
+cdef int32_t _FAR
+cdef int32_t _ABOVE_HOLE
+
+@cython.locals(flags="unsigned int", by_originator=bint, rebased=bint, relative=uint32_t)
+cdef void observe(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *seg,
+                  unsigned int side) noexcept
+
+cdef void observe_syn(rows.Alias *alias) noexcept
+
+cdef void observe_bad_checksum(rows.Alias *alias, unsigned int side) noexcept
+
+cdef void _begin(rows.Alias *alias, segment.Segment *seg) noexcept
+
+@cython.locals(state="unsigned int", previous="unsigned int")
+cdef bint _rebases(rows.Alias *alias, unsigned int flags, unsigned int side) noexcept
+
+@cython.locals(kind="unsigned int", letter="unsigned int")
+cdef void _write_kind(rows.Alias *alias, unsigned int flags, uint32_t relative, uint32_t payload_len,
+                      unsigned int side) noexcept
+
+@cython.locals(flags="unsigned int", end=uint32_t, distance=int32_t)
+cdef bint _repeats(rows.Alias *alias, rows.Endpoint *sender, segment.Segment *seg, bint rebased,
+                   unsigned int side) noexcept
+
+@cython.locals(state="unsigned int", other="unsigned int")
+cdef void _advance(rows.Alias *alias, unsigned int flags, uint32_t payload_len, bint by_originator,
+                   unsigned int side) noexcept
+
+@cython.locals(other="unsigned int")
+cdef void _wake(rows.Alias *alias, unsigned int flags, uint32_t payload_len, bint by_originator,
+                unsigned int side) noexcept
+
+@cython.locals(state="unsigned int", previous="unsigned int")
+cdef bint _clean(rows.Alias *alias, unsigned int side) noexcept
+
+@cython.locals(other="unsigned int", delivered=uint32_t, above_hole=int32_t, acked=bint, holed=bint,
+               trusted=bint)
+cdef void _note_gaps(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, uint32_t ack,
+                     unsigned int side) noexcept
+
+@cython.locals(written="unsigned int", bits="unsigned int")
+cdef unsigned int _plain_letters(rows.Alias *alias, unsigned int side) noexcept
+
+@cython.locals(role="unsigned int")
+cdef bint _already(rows.Alias *alias, unsigned int bit, unsigned int letter, unsigned int side) noexcept
+
+cdef void _exchange(rows.Alias *alias) noexcept
+
+cdef unsigned int _count(rows.Alias *alias, unsigned int letter, unsigned int count, unsigned int side) noexcept
+
+cdef void _write(rows.Alias *alias, unsigned int letter, unsigned int side) noexcept
+
+cdef void _append(rows.Alias *alias, unsigned int letter) noexcept
+
+@cython.locals(before="unsigned int")
+cdef void _set_state(rows.Alias *alias, unsigned int side, unsigned int state) noexcept

@@ -1,0 +1,318 @@
+"""What Zeek would make of the same segments: its endpoint states and the letters of its connection history.
+
+Zeek's machine is not RFC 9293's: one state covers all between the SYN and the FIN, no sequence number is checked,
+and *originator* is whoever sent the first packet, unless ports or a SYN-ACK tell otherwise.  Where Zeek's timers
+would cut a connection in two, hsi's stays one.
+
+Letters are upper case when the originator of that moment caused them, and are never rewritten but in one case:
+`H` becomes `^h` when the packet after a SYN-ACK shows that its sender was the responder.  A segment writes, in this
+order, at most one letter for its kind (S H F R D A, I and Q for odd flags), W (zero window), T (retransmission),
+`^` (roles exchanged) and, for its peer, G (the acknowledgment covers octets that the capture lacks).  W, T, G and C
+(bad checksum) are written at the 1st, 10th, 100th … time.
+
+`observe` reads the progress of both ends from their rows, as they were before the segment, so that the tracker's
+short path need not call it for plain segments; `Endpoint.zeek_letters` tells that path when nothing can change.
+
+`Alias.written` holds letters by role (0 originator, 1 responder), which a later exchange of roles does not move, as
+in Zeek; its upper bits and all other pairs in the row are by side.
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp.facts import (
+    TRAIT_ACKS,
+    TRAIT_FIN,
+    TRAIT_HOLE,
+    ZEEK_ESTABLISHED,
+    ZEEK_WROTE_A,
+    ZEEK_WROTE_D,
+)
+from handshake_inspect.tcp.zeek_words import (
+    CLOSED,
+    ESTABLISHED,
+    INACTIVE,
+    PARTIAL,
+    RESET,
+    SERVER_PORT_TABLE,
+    SYN_ACK_SENT,
+    SYN_SENT,
+)
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
+
+_A, _C, _D, _F, _G, _H, _I = 0x41, 0x43, 0x44, 0x46, 0x47, 0x48, 0x49
+_Q, _R, _S, _T, _W, _FLIP = 0x51, 0x52, 0x53, 0x54, 0x57, 0x5E
+_LOWER = 5  # the bit that makes a letter the responder's
+_ROOM = 24  # letters in Alias.history
+
+# Alias.written, by role: S and H share one bit, as in Zeek.
+_WROTE_S, _WROTE_F, _WROTE_R, _WROTE_D, _WROTE_A, _WROTE_I, _WROTE_Q = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
+# Alias.written, by side.
+_BEGUN = 0x0100  # on side 0: the first packet was seen
+_GAVE_UP = 0x0200  # too much above a hole that nothing acknowledged: Zeek reports no gaps of it any more
+_PREVIOUS = 12  # shift of Zeek's state before the present one
+_BELOW_PREVIOUS = 0x0FFF
+
+_FAR = 1 << 20  # a SYN or RST this far from the rest tells nothing of retransmission (TOO_LARGE_SEQ_DELTA)
+_ABOVE_HOLE = 16384  # tcp_max_above_hole_without_any_acks
+
+
+def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
+    """Write what `seg` means to Zeek; `side` sent it, and neither endpoint row knows of it yet."""
+    flags = seg.flags
+    if not alias.written[0] & _BEGUN:
+        alias.written[0] |= _BEGUN
+        _begin(alias, seg)
+    by_originator = side == alias.flipped
+    rebased = _rebases(alias, flags, side)
+    if alias.state[side] == INACTIVE and not flags & SYN:
+        relative = 1  # as though a SYN had been seen before it
+    elif rebased:
+        relative = 0
+    else:
+        relative = (seg.seq - sender.iss) & MASK32
+    _write_kind(alias, flags, relative, seg.payload_len, side)
+    if seg.window == 0 and not flags & RST and alias.state[side ^ 1] != CLOSED and alias.state[side] != RESET:
+        alias.zero_windows[side] = _count(alias, _W, alias.zero_windows[side], side)
+    if seg.payload_len > 0 and _repeats(alias, sender, seg, rebased, side):
+        alias.retransmits[side] = _count(alias, _T, alias.retransmits[side], side)
+    _advance(alias, flags, seg.payload_len, by_originator, side)
+    if flags & ACK and _clean(alias, 0) and _clean(alias, 1):
+        _note_gaps(alias, sender, peer, seg.ack, side)
+    sender.zeek_letters = _plain_letters(alias, side)
+    peer.zeek_letters = _plain_letters(alias, side ^ 1)
+
+
+def observe_syn(alias: Any) -> None:
+    """As `observe` for a SYN without payload from side 0 that opens the connection."""
+    alias.written[0] |= _BEGUN | _WROTE_S
+    _append(alias, _S)
+    _set_state(alias, 0, SYN_SENT)
+
+
+def observe_bad_checksum(alias: Any, side: int) -> None:
+    """Write that a segment of `side` was left out because its checksum is wrong."""
+    alias.written[0] |= _BEGUN
+    alias.bad_checksums[side] = _count(alias, _C, alias.bad_checksums[side], side)
+
+
+def _begin(alias: Any, seg: Any) -> None:
+    """Choose the originator: the sender, unless the segment comes from a server's port and is no SYN."""
+    if seg.flags & SYN and not seg.flags & ACK:
+        return
+    if not SERVER_PORT_TABLE[seg.src_port]:
+        return
+    if not SERVER_PORT_TABLE[seg.dst_port] or (not seg.flags & SYN and seg.src_port < seg.dst_port):
+        _exchange(alias)
+
+
+def _rebases(alias: Any, flags: int, side: int) -> bool:
+    """Whether Zeek begins to count sequence numbers anew: at a SYN, unless its sender has finished."""
+    state: int = alias.state[side]
+    previous: int = alias.written[side] >> _PREVIOUS
+    if not flags & SYN or state == CLOSED:
+        return False
+    return state != RESET or previous == INACTIVE
+
+
+def _write_kind(alias: Any, flags: int, relative: int, payload_len: int, side: int) -> None:
+    """Write the letter of the segment's kind; S, H, F and R again only at another sequence number."""
+    kind = flags & (SYN | FIN | RST)
+    if kind == 0:
+        if payload_len > 0:
+            _already(alias, _WROTE_D, _D, side)
+        elif flags & ACK:
+            _already(alias, _WROTE_A, _A, side)
+    elif kind == SYN:
+        letter = _H if flags & ACK else _S
+        if _already(alias, _WROTE_S, letter, side) and relative != alias.syn_seq[side]:
+            _write(alias, letter, side)
+        alias.syn_seq[side] = relative
+    elif kind == FIN:
+        relative = (relative + payload_len) & MASK32
+        if _already(alias, _WROTE_F, _F, side) and relative != alias.fin_seq[side]:
+            _write(alias, _F, side)
+        alias.fin_seq[side] = relative
+    elif kind == RST:
+        if _already(alias, _WROTE_R, _R, side) and relative != alias.rst_seq[side]:
+            _write(alias, _R, side)
+        alias.rst_seq[side] = relative
+    elif flags & FIN and flags & RST:
+        _already(alias, _WROTE_I, _I, side)
+    else:
+        _already(alias, _WROTE_Q, _Q, side)
+
+
+def _repeats(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> bool:
+    """Whether the end of a segment with payload does not advance what its sender has sent.
+
+    A SYN with payload always counts: Zeek has set its mark to the segment's end before it compares.
+    """
+    flags: int = seg.flags
+    if alias.state[side] == RESET:
+        return False
+    if rebased:
+        return True
+    if alias.state[side] == INACTIVE:
+        return flags & (FIN | RST) == RST  # the payload of a RST takes no sequence numbers
+    if flags & FIN and sender.snd_nxt == (sender.iss + 1) & MASK32:
+        return False
+    end = seg.seq
+    if not flags & RST:
+        end += seg.payload_len
+    if flags & SYN:
+        end += 1
+    if flags & FIN:
+        end += 1
+    distance = seqspace.seq_diff(end & MASK32, sender.snd_nxt)
+    if flags & (SYN | RST) and distance < -_FAR:
+        return False
+    return distance <= 0
+
+
+def _advance(alias: Any, flags: int, payload_len: int, by_originator: bool, side: int) -> None:
+    """Move the sender's state; `by_originator` is from before this segment exchanged roles."""
+    state = alias.state[side]
+    other = side ^ 1
+    if state == INACTIVE:
+        _wake(alias, flags, payload_len, by_originator, side)
+    elif state in (SYN_SENT, SYN_ACK_SENT):
+        if flags & FIN:
+            _set_state(alias, side, CLOSED)
+        if flags & RST:
+            _set_state(alias, side, RESET)
+    elif state in (ESTABLISHED, PARTIAL):
+        if state == PARTIAL and alias.state[other] == INACTIVE and flags & SYN and not flags & ACK:
+            _set_state(alias, side, SYN_SENT)
+        if flags & RST:
+            _set_state(alias, side, RESET)
+        elif flags & FIN:
+            _set_state(alias, side, CLOSED)
+            if alias.state[other] == RESET and alias.written[other] >> _PREVIOUS == CLOSED:
+                _set_state(alias, other, CLOSED)  # FIN, then RST, then the peer's FIN: ended well after all
+    elif state == CLOSED and flags & RST and alias.state[other] != CLOSED:
+        _set_state(alias, side, RESET)
+
+
+def _wake(alias: Any, flags: int, payload_len: int, by_originator: bool, side: int) -> None:
+    """Move the state of an end that had sent nothing that counts."""
+    other = side ^ 1
+    if flags & SYN:
+        if by_originator:
+            _set_state(alias, side, SYN_ACK_SENT if flags & ACK else SYN_SENT)
+        else:
+            if not flags & ACK and alias.state[other] == SYN_ACK_SENT:
+                _exchange(alias)  # the SYN was stored behind its answer
+                _set_state(alias, other, ESTABLISHED)
+            if alias.state[other] == SYN_SENT:
+                _set_state(alias, other, ESTABLISHED)
+            _set_state(alias, side, ESTABLISHED)
+    if flags & FIN:
+        _set_state(alias, side, CLOSED)
+    if flags & RST:
+        _set_state(alias, side, RESET)
+    if alias.state[side] != INACTIVE:
+        return
+    if not by_originator and payload_len == 0 and alias.state[alias.flipped] == SYN_SENT:
+        return  # some stacks acknowledge a SYN before they answer it
+    if flags & ACK and alias.state[other] == ESTABLISHED:
+        _set_state(alias, side, ESTABLISHED)  # only its SYN was missed
+    else:
+        _set_state(alias, side, PARTIAL)
+
+
+def _clean(alias: Any, side: int) -> bool:
+    """Whether missing octets of a connection in this state mean anything to Zeek."""
+    state: int = alias.state[side]
+    previous: int = alias.written[side] >> _PREVIOUS
+    return state == ESTABLISHED or (state == CLOSED and previous == ESTABLISHED)
+
+
+def _note_gaps(alias: Any, sender: Any, peer: Any, ack: int, side: int) -> None:
+    """Write G for the peer where `ack` covers octets of it that were not seen, once for each hole."""
+    other = side ^ 1
+    if alias.written[other] & _GAVE_UP:
+        return
+    if peer.traits & TRAIT_FIN and seqspace.seq_ge(ack, peer.fin_seq):
+        ack = (peer.fin_seq - 1) & MASK32
+    delivered = peer.contiguous
+    acked = sender.traits & TRAIT_ACKS != 0
+    if acked:
+        delivered = seqspace.seq_max(delivered, sender.last_ack)
+    holed = peer.traits & TRAIT_HOLE != 0
+    if holed and seqspace.seq_le(peer.hole_start, delivered):
+        delivered = seqspace.seq_max(delivered, peer.hole_end)
+    if seqspace.seq_le(ack, delivered):
+        return
+    above_hole = seqspace.seq_diff(peer.snd_nxt, peer.contiguous)
+    trusted = acked and seqspace.seq_gt(sender.last_ack, (peer.iss + 1) & MASK32)
+    if holed and not trusted and above_hole > _ABOVE_HOLE:
+        alias.written[other] |= _GAVE_UP
+        return
+    alias.gaps[other] = _count(alias, _G, alias.gaps[other], other)
+    if holed and seqspace.seq_gt(peer.hole_start, delivered) and seqspace.seq_gt(ack, peer.hole_end):
+        alias.gaps[other] = _count(alias, _G, alias.gaps[other], other)
+
+
+def _plain_letters(alias: Any, side: int) -> int:
+    """Give the ZEEK_* bits of an end: what a plain segment from it can no longer change."""
+    written = alias.written[side ^ alias.flipped]
+    bits = 0
+    if written & _WROTE_D:
+        bits |= ZEEK_WROTE_D
+    if written & _WROTE_A:
+        bits |= ZEEK_WROTE_A
+    if alias.state[side] != INACTIVE:
+        bits |= ZEEK_ESTABLISHED
+    return bits
+
+
+def _already(alias: Any, bit: int, letter: int, side: int) -> bool:
+    """Write `letter` if no packet of its kind was seen in this role before; tell whether one was."""
+    if letter in (_A, _D) and alias.length == 1 and alias.history[0] == _H:
+        # A SYN-ACK came first, and it was an answer after all.
+        alias.length = 0
+        _exchange(alias)
+        _append(alias, _H | 1 << _LOWER)
+    role = side ^ alias.flipped
+    if alias.written[role] & bit:
+        return True
+    alias.written[role] |= bit
+    _write(alias, letter, side)
+    return False
+
+
+def _exchange(alias: Any) -> None:
+    """Make the responder the originator, and say so."""
+    alias.flipped ^= 1
+    _append(alias, _FLIP)
+
+
+def _count(alias: Any, letter: int, count: int, side: int) -> int:
+    """Count what is told at powers of ten only; return the new count."""
+    if count == 0xFFFF:
+        return count
+    count += 1
+    if count in (1, 10, 100, 1000, 10000):
+        _write(alias, letter, side)
+    return count
+
+
+def _write(alias: Any, letter: int, side: int) -> None:
+    """Append `letter` in the case of the role that `side` has."""
+    _append(alias, letter | (side ^ alias.flipped) << _LOWER)
+
+
+def _append(alias: Any, letter: int) -> None:
+    """Append a letter if there is room for it."""
+    if alias.length < _ROOM:
+        alias.history[alias.length] = letter
+        alias.length += 1
+
+
+def _set_state(alias: Any, side: int, state: int) -> None:
+    """Change Zeek's state of a side and remember the one before."""
+    before = alias.state[side]
+    if before != state:
+        alias.written[side] = (alias.written[side] & _BELOW_PREVIOUS) | before << _PREVIOUS
+        alias.state[side] = state
