@@ -62,6 +62,11 @@ class Source:
         self.close()
 
     @property
+    def names(self) -> list[str]:
+        """The name, as the only one of a list (a merged trace has several)."""
+        return [self.name]
+
+    @property
     def consumed(self) -> int:
         """Octets of the file that were read, to be compared with `size`."""
         return self._stream.consumed
