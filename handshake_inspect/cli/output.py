@@ -1,0 +1,139 @@
+"""Where a report goes: standard output, or a file that appears whole or not at all."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from handshake_inspect.errors import HsiError
+
+_LEAST_WIDTH = 80
+
+
+class Target:
+    """An open destination, and what can be shown there."""
+
+    def __init__(self, name: str, stream: BinaryIO, *, encoding: str, terminal: bool) -> None:
+        self.name = name
+        self.encoding = encoding
+        self.terminal = terminal
+        self._stream = stream
+
+    @staticmethod
+    @contextmanager
+    def open(name: str) -> Iterator[Target]:
+        """Open `name` (`-`: standard output) before the work begins; a file appears only if all went well."""
+        if name == "-":
+            yield _standard_output()
+        elif Path(name).exists() and not Path(name).is_file():  # /dev/stderr, a named pipe
+            with _mended(name), Path(name).open("wb") as stream:
+                yield Target(name, stream, encoding="utf-8", terminal=stream.isatty())
+        else:
+            with _replacing(name) as stream:
+                yield Target(name, stream, encoding="utf-8", terminal=False)
+
+    def put(self, write: Callable[[BinaryIO], object]) -> None:
+        """Let `write` fill the stream; a reader that went away (`| head`) ends the command quietly."""
+        try:
+            write(self._stream)
+            self._stream.flush()
+        except BrokenPipeError as error:
+            _silence_standard_output()
+            raise click.exceptions.Exit(0) from error
+        except OSError as error:
+            if self.name == "-":
+                _silence_standard_output()
+            raise HsiError(f"cannot write {_called(self.name)}: {error.strerror or error}") from error
+
+    @property
+    def width(self) -> int:
+        """Columns to fill: `COLUMNS`, else the terminal's, else 80."""
+        columns = os.environ.get("COLUMNS", "")
+        if columns.isdecimal() and int(columns):
+            return max(_LEAST_WIDTH, int(columns))
+        try:
+            return max(_LEAST_WIDTH, os.get_terminal_size(self._stream.fileno()).columns)
+        except (OSError, ValueError):
+            return _LEAST_WIDTH
+
+    def colored(self, wish: str) -> bool:
+        """Whether to colour: as wished, else NO_COLOR, else FORCE_COLOR, else on a terminal that can."""
+        if wish != "auto":
+            return wish == "always"
+        if os.environ.get("NO_COLOR"):
+            return False
+        if os.environ.get("FORCE_COLOR"):
+            return True
+        return self.terminal and os.environ.get("TERM") != "dumb"
+
+
+def _called(name: str) -> str:
+    return "standard output" if name == "-" else name
+
+
+def _standard_output() -> Target:
+    if sys.stdout is None:
+        raise HsiError("cannot write standard output: it is closed")
+    sys.stdout.flush()
+    return Target(
+        "-", sys.stdout.buffer, encoding=_terminal_encoding(sys.stdout.encoding), terminal=sys.stdout.isatty()
+    )
+
+
+def _terminal_encoding(encoding: str) -> str:
+    """Distrust Python's UTF-8 mode: a terminal in the C locale shows ASCII."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
+    if locale in ("C", "POSIX"):
+        return "ascii"
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError:
+        return "ascii"
+
+
+def _silence_standard_output() -> None:
+    """Keep the interpreter from flushing into the closed pipe once more at exit."""
+    try:
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+    except (OSError, ValueError):  # a stand-in without a descriptor
+        return
+
+
+@contextmanager
+def _mended(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HsiError(f"cannot write {name}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _replacing(name: str) -> Iterator[BinaryIO]:
+    path = Path(name).resolve()  # through a symbolic link to the file it names
+    with _mended(name):
+        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = Path(beside)
+    try:
+        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
+            yield stream
+        with _mended(name):
+            temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+            temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,129 @@
+"""The command `hsi`: finds its sub-commands, and turns what went wrong into one line and an exit status."""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import click
+
+from handshake_inspect.errors import HsiError
+
+INTERRUPTED = 130
+UNUSABLE = 2
+
+COMMANDS = ("analyze", "schema")
+
+HELP = """Tell what happened to TCP connections: states, handshake RTT, outcomes and their causes.
+
+`hsi FILE` and `hsi -r FILE` mean `hsi analyze FILE`; `hsi analyze --help` lists its options.
+"""
+EPILOG = """\b
+Examples:
+  hsi capture.pcapng                  what happened, and where the trouble is
+  hsi -T json -o report.json a.pcap   everything, for programs
+  hsi --all a.pcap.gz | less          every connection
+  tcpdump -w - tcp | hsi -            from a pipe
+
+\b
+Exit status:
+  0  analysed
+  1  a check failed
+  2  usage error, or input that cannot be read as a capture
+  3  with --strict: cut or damaged input, analysed as far as it goes
+"""
+
+
+class Hsi(click.Group):
+    """A group whose commands load when they are used, and for which a bare file name means `analyze`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module; each exports the command as `command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        return cast("click.Command", import_module(f"handshake_inspect.cli.{cmd_name}").command)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `analyze` before anything that is neither a command nor an option of the group."""
+        if args and args[0] not in {*COMMANDS, "--version", *ctx.help_option_names}:
+            _reject_misspelt(args[0])
+            args = ["analyze", *args]
+        return super().parse_args(ctx, args)
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: Any) -> NoReturn:  # type: ignore[override]
+        """Run and exit; every error is one line on stderr."""
+        sys.exit(self._status(args, prog_name or "hsi"))
+
+    def _status(self, args: Sequence[str] | None, prog_name: str) -> int:
+        try:
+            return int(super().main(args, prog_name, standalone_mode=False) or 0)
+        except click.UsageError as error:
+            return _complain(error.format_message(), UNUSABLE)
+        except HsiError as error:
+            return _complain(str(error), error.exit_status)
+        except click.Abort:
+            return INTERRUPTED
+        except SystemExit:  # how click answers a closed pipe
+            return 0
+        except MemoryError:
+            return _complain("out of memory; --max-connections bounds what is kept", UNUSABLE)
+        except Exception as error:  # a person sees one line, never a traceback
+            if os.environ.get("HSI_DEBUG"):
+                raise
+            what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return _complain(f"this is a bug, please report it with what HSI_DEBUG=1 shows: {what}", UNUSABLE)
+
+
+def _reject_misspelt(word: str) -> None:
+    """Refuse a word that is no file but nearly a command."""
+    near = get_close_matches(word, COMMANDS, n=1)
+    if near and not Path(word).exists():
+        raise click.UsageError(f"no such file or command: {word}. Did you mean {near[0]}?")
+
+
+def _complain(message: str, status: int) -> int:
+    from handshake_inspect.render.units import printable
+
+    click.echo(f"hsi: error: {printable(message)}", err=True)
+    return status
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        import handshake_inspect
+
+        click.echo(f"hsi {handshake_inspect.__version__} ({handshake_inspect.build()})")
+        ctx.exit()
+
+
+@click.group(
+    cls=Hsi,
+    help=HELP,
+    epilog=EPILOG,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and the build.",
+)
+@click.pass_context
+def hsi(ctx: click.Context) -> None:
+    """Run a command, or say how."""
+    if ctx.invoked_subcommand is None:
+        raise click.UsageError("name a capture (hsi FILE), or see hsi --help")
