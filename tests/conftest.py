@@ -1,0 +1,99 @@
+"""What all tests share: which build is tested, the command, the sample captures."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+import handshake_inspect
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path(handshake_inspect.__file__).resolve().parent
+
+# A slow machine is no failure.
+settings.register_profile("hsi", deadline=None)
+settings.load_profile("hsi")
+
+
+def hot_modules() -> list[str]:
+    """The modules that an installed package has as C extensions: `ext-modules` of pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return [extension["name"] for extension in project["tool"]["setuptools"]["ext-modules"]]
+
+
+def is_compiled(name: str) -> bool:
+    try:
+        spec = find_spec(name)
+    except ModuleNotFoundError:
+        spec = None
+    return spec is not None and spec.origin is not None and spec.origin.endswith(tuple(EXTENSION_SUFFIXES))
+
+
+def tested_build() -> str:
+    """`compiled`, `pure`, or how many of the hot modules are compiled: a broken installation."""
+    modules = hot_modules()
+    compiled = sum(map(is_compiled, modules))
+    if compiled == len(modules):
+        return "compiled"
+    return "pure" if compiled == 0 else f"compiled in part ({compiled} of {len(modules)} modules)"
+
+
+def pytest_configure() -> None:
+    """HSI_EXPECT_BUILD=compiled or pure: refuse to test the other one by mistake."""
+    expected = os.environ.get("HSI_EXPECT_BUILD")
+    if expected and tested_build() != expected:
+        pytest.exit(f"HSI_EXPECT_BUILD={expected}, but {PACKAGE} is {tested_build()}", returncode=4)
+
+
+def pytest_report_header() -> str:
+    return f"handshake_inspect: {tested_build()} build, from {PACKAGE}"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def pcaps() -> Path:
+    """The sample captures."""
+    return ROOT / "pcaps"
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Captures that others wrote, beside the checkout; a test that asks for them is skipped where they are not."""
+    path = ROOT.parent / "shared" / "corpus"
+    if not path.is_dir():
+        pytest.skip("no corpus beside the checkout")
+    return path
+
+
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+@pytest.fixture(scope="session")
+def hsi() -> Run:
+    """Run the command of the build under test: `hsi("schema").stdout`; keywords go to subprocess.run.
+
+    Output is bytes; `env` adds to the environment.
+    """
+
+    def run(*arguments: str | Path, **options: object) -> "subprocess.CompletedProcess[bytes]":
+        # The package under test and no other: not the one that lies in the working directory.
+        command = [sys.executable, "-P", "-m", "handshake_inspect", *map(str, arguments)]
+        environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)} | dict(options.pop("env", {}))
+        if "input" not in options:
+            options.setdefault("stdin", subprocess.DEVNULL)
+        options = {"capture_output": True, "timeout": 120} | options
+        return subprocess.run(command, env=environment, check=False, **options)
+
+    return run

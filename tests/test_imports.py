@@ -1,0 +1,117 @@
+"""Data moves one way: every module stands on those below it, and nothing is imported before it is used."""
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import handshake_inspect
+from handshake_inspect.render import RENDERERS
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "handshake_inspect"
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def python(code: str) -> "subprocess.CompletedProcess[str]":
+    """Run `code` in a fresh interpreter, with the build under test."""
+    environment = os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).resolve().parent.parent)}
+    command = [sys.executable, "-P", "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("name", [module_name(file) for file in FILES if file.stem != "__main__"])
+def test_every_module_can_be_imported_alone(name):
+    done = python(f"import {name}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def loaded_after(code: str) -> set[str]:
+    done = python(f"import sys\ntry:\n {code}\nexcept SystemExit as end: assert not end.code\nprint('+', *sys.modules)")
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout[done.stdout.rindex("+") :].split())
+
+
+HEAVY = {"dpkt", "numpy", "pyshark", "rich"}
+
+
+def test_the_bare_package_costs_no_library():
+    assert not loaded_after("import handshake_inspect; handshake_inspect.__version__") & (
+        HEAVY | {"click", "msgspec", "tabulate"}
+    )
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_the_command_loads_no_more_than_it_needs(option):
+    code = f"import runpy; sys.argv = ['hsi', {option!r}]; runpy.run_module('handshake_inspect', run_name='__main__')"
+    assert not loaded_after(code) & HEAVY
+
+
+@cache
+def layers() -> list[set[str]]:
+    """The order of the stages as pyproject.toml tells import-linter, lowest first."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contract = next(each for each in project["tool"]["importlinter"]["contracts"] if each["id"] == "layers")
+    return [set(map(str.strip, layer.split("|"))) for layer in reversed(contract["layers"])]
+
+
+def stage_of(name: str) -> str:
+    return name.split(".")[1] if "." in name else ""
+
+
+def imported_by(file: Path) -> set[str]:
+    """The stages that a file imports from, also inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file.name}:{node.lineno}: imports are absolute here"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    stages = {module_name(each) for each in SOURCE.iterdir() if each.suffix == ".py" or (each / "__init__.py").exists()}
+    return {stage_of(name) for name in names if name.startswith("handshake_inspect.")} & set(map(stage_of, stages)) - {
+        ""
+    }
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_name)
+def test_no_stage_imports_a_later_one(file):
+    """The contract again without import-linter, which not everybody who runs the tests has."""
+    stage = stage_of(module_name(file))
+    if stage in {"", "__main__"}:  # the front doors
+        return
+    height = next(i for i, layer in enumerate(layers()) if stage in layer)
+    allowed = {stage}.union(*layers()[:height])
+    assert imported_by(file) <= allowed
+
+
+def test_every_stage_has_its_place():
+    stages = {stage_of(module_name(file)) for file in FILES} - {"", "__main__"}
+    assert stages <= set().union(*layers())
+
+
+def test_no_renderer_imports_another():
+    modules = {f"handshake_inspect.render.{name}" for name in RENDERERS}
+    for name in modules:
+        tree = ast.parse((ROOT / name.replace(".", "/")).with_suffix(".py").read_text())
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        names = {str(node.module) for node in imports}
+        names |= {f"{node.module}.{alias.name}" for node in imports for alias in node.names}
+        assert not names & (modules - {name})
+
+
+def test_import_contract():
+    pytest.importorskip("importlinter", reason="import-linter comes with '.[dev]'")
+    code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True, no_logo=True))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
