@@ -10,12 +10,15 @@ from handshake_inspect.wire.const import MASK64
 
 _HIGH = 0x9E3779B97F4A7C15
 _END = 0xD6E8FEB86659FD93
+_AGAIN = 0xC4CEB9FE1A85EC53
 _SUM = 0xFF51AFD7ED558CCD
 
 
 def _mix_end(hi: int, lo: int, port: int) -> int:
     mixed = (((lo ^ port << 48) + hi * _HIGH) * _END) & MASK64
-    return mixed ^ mixed >> 32
+    # Twice, or ends that count up and down in step would cancel out in the sum.
+    mixed = ((mixed ^ mixed >> 32) * _AGAIN) & MASK64
+    return mixed ^ mixed >> 29
 
 
 def hash_four_tuple(a_hi: int, a_lo: int, a_port: int, b_hi: int, b_lo: int, b_port: int) -> int:

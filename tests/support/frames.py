@@ -93,7 +93,7 @@ def address(text: str) -> bytes:
 def pseudo_header(src: str, dst: str, protocol: int, length: int) -> bytes:
     if ":" in src:
         return address(src) + address(dst) + struct.pack(">II", length, protocol)
-    return address(src) + address(dst) + struct.pack(">HH", protocol, length)
+    return address(src) + address(dst) + struct.pack(">HH", protocol, length & 0xFFFF)
 
 
 # Headers.

@@ -1,0 +1,190 @@
+"""The headers that only the slow decoder knows, one step each, read with dpkt's header classes.
+
+A step takes the octets of a layer and says which layer follows and where it begins.  dpkt's own
+parsers go on to the innermost packet and then give it back as objects, rebuilt; what is wanted
+here are its octets as captured.  So dpkt's classes are used for their headers alone.
+"""
+
+import struct
+from collections.abc import Callable
+
+from dpkt import ethernet, gre, ieee80211, ip, ip6, llc, ppp, pppoe, radiotap, sll, sll2
+from dpkt.dpkt import Packet, UnpackError
+
+Step = tuple[str, bytes]  # the layer that follows ("" for none of ours) and its octets
+
+_NONE: Step = ("", b"")
+_ETHERTYPES = {
+    0x0800: "ipv4",
+    0x86DD: "ipv6",
+    0x8100: "vlan",
+    0x88A8: "vlan",
+    0x9100: "vlan",
+    0x9200: "vlan",
+    0x8847: "mpls",
+    0x8848: "mpls",
+    0x8864: "pppoe",
+    0x880B: "ppp",
+    0x6558: "ethernet",
+}
+_PPP_PROTOCOLS = {0x21: "ipv4", 0x57: "ipv6", 0x281: "mpls", 0x283: "mpls"}
+_TUNNELS = {4: "ipv4", 41: "ipv6", 47: "gre"}
+
+
+def _header_of(packet_class: type) -> type:
+    """Derive the class that reads its header and leaves the rest as octets."""
+    return type(
+        f"{packet_class.__name__}Header",
+        (packet_class,),
+        {"unpack": Packet.unpack, "_unpack_data": lambda self, rest: None},
+    )
+
+
+_Ethernet = _header_of(ethernet.Ethernet)
+_Sll = _header_of(sll.SLL)
+_Sll2 = _header_of(sll2.SLL2)
+_Llc = _header_of(llc.LLC)
+_PppoeHeader = _header_of(pppoe.PPPoE)
+_Gre = _header_of(gre.GRE)
+_Ip = _header_of(ip.IP)
+_Ip6 = _header_of(ip6.IP6)
+_Radiotap = _header_of(radiotap.Radiotap)
+_Wifi = _header_of(ieee80211.IEEE80211)
+
+
+class _Ppp(ppp.PPP):  # type: ignore[misc]
+    _protosw: dict[int, type] = {}  # noqa: RUF012  dpkt's way: no protocol is parsed any further
+
+
+class _PppInPppoe(pppoe.PPP):  # type: ignore[misc]
+    _protosw: dict[int, type] = {}  # noqa: RUF012
+
+
+def _by_ethertype(ethertype: int, rest: bytes) -> Step:
+    if ethertype <= 1500:
+        return "llc", rest
+    return _ETHERTYPES.get(ethertype, ""), rest
+
+
+def _ethernet(octets: bytes) -> Step:
+    header = _Ethernet(octets)
+    return _by_ethertype(header.type, header.data)
+
+
+def _sll(octets: bytes) -> Step:
+    header = _Sll(octets)
+    return _by_ethertype(header.ethtype, header.data)
+
+
+def _sll2(octets: bytes) -> Step:
+    header = _Sll2(octets)
+    return _by_ethertype(header.ethtype, header.data)
+
+
+def _vlan(octets: bytes) -> Step:
+    tag = ethernet.VLANtag8021Q(octets)
+    return _by_ethertype(tag.type, octets[4:])
+
+
+def _llc(octets: bytes) -> Step:
+    header = _Llc(octets)
+    if header.is_snap:
+        if len(header.data) < 5:
+            raise UnpackError("SNAP header cut")
+        return _by_ethertype(int.from_bytes(header.data[3:5], "big"), header.data[5:])
+    return ("ipv4", header.data) if header.dsap == 0x06 else _NONE
+
+
+def _mpls(octets: bytes) -> Step:
+    """Pop the label stack; what is below is told by its first half-octet (RFC 4928 section 3)."""
+    at = 0
+    while not ethernet.MPLSlabel(octets[at : at + 4]).s:
+        at += 4
+    rest = octets[at + 4 :]
+    if not rest:
+        raise UnpackError("nothing below the label stack")
+    if rest[0] >> 4 in (4, 6):
+        return ("ipv4" if rest[0] >> 4 == 4 else "ipv6"), rest
+    # A pseudowire's control word begins with zeros and is followed by a whole Ethernet frame.
+    return "ethernet", rest[4:] if rest[0] >> 4 == 0 else rest
+
+
+def _pppoe(octets: bytes) -> Step:
+    header = _PppoeHeader(octets)
+    if header.code != pppoe.PPPoE_SESSION:
+        return _NONE
+    inner = _PppInPppoe(header.data)
+    return _PPP_PROTOCOLS.get(inner.p, ""), inner.data
+
+
+def _ppp(octets: bytes) -> Step:
+    """Read PPP with its HDLC framing, Cisco's variant of it, or without any."""
+    if octets[:2] in (b"\x0f\x00", b"\x8f\x00"):
+        return _chdlc(octets)
+    header = _Ppp(octets) if octets[:2] == b"\xff\x03" else _PppInPppoe(octets)
+    return _PPP_PROTOCOLS.get(header.p, ""), header.data
+
+
+def _chdlc(octets: bytes) -> Step:
+    if len(octets) < 4:
+        raise UnpackError("Cisco HDLC header cut")
+    return _by_ethertype(int.from_bytes(octets[2:4], "big"), octets[4:])
+
+
+def _radiotap(octets: bytes) -> Step:
+    return "wifi", octets[_Radiotap(octets).length :]
+
+
+def _wifi(octets: bytes) -> Step:
+    """Read an 802.11 data frame that is not encrypted."""
+    header = _Wifi(octets)
+    if header.type != ieee80211.DATA_TYPE or header.wep or header.subtype & 4:
+        return _NONE
+    length = 24 + (6 if header.to_ds and header.from_ds else 0)
+    if header.subtype & 8:  # QoS control, and behind it perhaps HT control
+        length += 6 if header.order else 2
+    return "llc", octets[length:]
+
+
+def _gre(octets: bytes) -> Step:
+    header = _Gre(octets)
+    if header.flags & gre.GRE_RP:
+        return _NONE  # source routing, which no one has used since RFC 2784
+    optional = struct.calcsize("!" + "".join(header.opt_fields_fmts()[1]))
+    if optional > len(header.data):
+        raise UnpackError("GRE header cut")
+    rest = header.data[optional:]
+    if header.p == 0x880B:
+        return "ppp", rest
+    return _ETHERTYPES.get(header.p, ""), rest
+
+
+def tunnel(layer: str, octets: bytes) -> Step:
+    """Step from an IP header to the packet that it carries as a tunnel."""
+    if layer == "ipv4":
+        header = _Ip(octets)
+        length = max(header.hl * 4, 20)
+        return _TUNNELS.get(header.p, ""), octets[length:]
+    header = _Ip6(octets)
+    following, rest = header.nxt, header.data
+    for _ in range(16):
+        if following not in (0, 43, 60) or len(rest) < 8:
+            break
+        following, rest = rest[0], rest[(rest[1] + 1) * 8 :]
+    return _TUNNELS.get(following, ""), rest
+
+
+STEPS: dict[str, Callable[[bytes], Step]] = {
+    "ethernet": _ethernet,
+    "sll": _sll,
+    "sll2": _sll2,
+    "vlan": _vlan,
+    "llc": _llc,
+    "mpls": _mpls,
+    "pppoe": _pppoe,
+    "ppp": _ppp,
+    "chdlc": _chdlc,
+    "radiotap": _radiotap,
+    "wifi": _wifi,
+    "gre": _gre,
+}

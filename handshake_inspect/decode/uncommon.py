@@ -1,0 +1,92 @@
+"""Frames that the fast decoder declines, one by one: slow, but they come back as the same segments."""
+
+from typing import Any
+
+from handshake_inspect.decode import frame as fast
+from handshake_inspect.decode import segment
+from handshake_inspect.wire.const import (
+    KIND_DAMAGED,
+    KIND_DECLINED,
+    KIND_NONE,
+    NOTE_BAD_HEADER_LENGTH,
+    NOTE_CUT_HEADER,
+    NOTE_SNAPPED,
+    NOTE_TUNNELED,
+)
+
+# Which layer a frame of a link type begins with, and how many octets stand before it.
+_FIRST_LAYER = {
+    0: ("family", 4),
+    1: ("ethernet", 0),
+    9: ("ppp", 0),
+    12: ("ip", 0),
+    14: ("ip", 0),
+    50: ("ppp", 0),
+    51: ("pppoe", 0),
+    101: ("ip", 0),
+    104: ("chdlc", 0),
+    105: ("wifi", 0),
+    108: ("family", 4),
+    113: ("sll", 0),
+    127: ("radiotap", 0),
+    228: ("ip", 0),
+    229: ("ip", 0),
+    276: ("sll2", 0),
+}
+_RAW_LINK_TYPE = {"ipv4": 228, "ipv6": 229}
+_MAX_LAYERS = 32  # of a packet in a packet in a packet …
+
+
+def decode_uncommon(frame: bytes, wire_len: int, link_type: int, records: Any, i: int) -> int:
+    """Decode a frame that the fast decoder declined into record `i` of the array `records`.
+
+    Returns the kind: KIND_DECLINED if the link type is wholly unknown, KIND_NONE if no TCP is found,
+    KIND_DAMAGED if a header is cut or malformed.  Never raises for what is in the frame.
+    """
+    if link_type not in _FIRST_LAYER:
+        return _conclude(KIND_DECLINED, 0, records[i])
+    layer, skipped = _FIRST_LAYER[link_type]
+    wire_len = max(wire_len, len(frame))
+    snapped = wire_len > len(frame)
+    try:
+        return _peel(layer, frame[skipped:], max(wire_len - skipped, 0), records, i)
+    except _damage():
+        note = NOTE_SNAPPED | NOTE_CUT_HEADER if snapped else NOTE_BAD_HEADER_LENGTH
+        return _conclude(KIND_DAMAGED, note, records[i])
+
+
+def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int) -> int:
+    """Take layer after layer off until the fast decoder understands what is left."""
+    from handshake_inspect.decode import layers  # noqa: PLC0415  dpkt is slow to import and seldom needed
+
+    notes = 0
+    for _ in range(_MAX_LAYERS):
+        if layer in {"ip", "family"}:
+            layer = "ipv6" if octets[:1] and octets[0] >> 4 == 6 else "ipv4"
+        if layer in _RAW_LINK_TYPE:
+            kind = fast.decode_octets(octets, wire_len, _RAW_LINK_TYPE[layer], records, i)
+            if kind != KIND_DECLINED:
+                records[i].notes |= notes
+                return kind
+            following, rest = layers.tunnel(layer, octets)
+            notes = NOTE_TUNNELED
+        elif layer in layers.STEPS:
+            following, rest = layers.STEPS[layer](octets)
+        else:
+            break
+        wire_len -= len(octets) - len(rest)
+        layer, octets = following, rest
+    return _conclude(KIND_NONE, 0, records[i])
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    from dpkt.dpkt import Error  # noqa: PLC0415
+
+    return (Error, IndexError, ValueError)
+
+
+def _conclude(kind: int, notes: int, record: Any) -> int:
+    segment.clear(record)
+    record.kind = kind
+    record.notes = notes
+    return kind
