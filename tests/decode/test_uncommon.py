@@ -1,0 +1,169 @@
+"""The slow path: rare layers come back as the same segment."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import frames
+from support.frames import CLIENT, CLIENT6, SERVER, SERVER6, raw
+
+from handshake_inspect.decode import segment
+from handshake_inspect.decode.describe import describe
+from handshake_inspect.decode.uncommon import decode_uncommon
+from handshake_inspect.wire import const
+
+V4 = frames.data(b"four", CLIENT, SERVER, link=raw)
+V6 = frames.data(b"six", CLIENT6, SERVER6, link=raw)
+PPP = {4: b"\0\x21", 6: b"\0\x57"}
+LINK_TYPES = [0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 127, 228, 229, 276]
+
+
+def slow(frame, link_type=1, wire_len=None):
+    records = segment.segments(3)
+    records[1].ts_ns, records[1].frame, records[1].mss = 5, 6, 7
+    kind = decode_uncommon(frame, len(frame) if wire_len is None else wire_len, link_type, records, 1)
+    assert (records[1].ts_ns, records[1].frame, records[1].kind) == (5, 6, kind)
+    assert bytes(records[0]) == bytes(records[2]) == bytes(len(bytes(records[0])))
+    return {name: getattr(records[1], name) for name in describe(frame, link_type)}
+
+
+def ppp(packet):
+    return PPP[packet[0] >> 4] + packet
+
+
+def pppoe(packet, code=0):
+    return struct.pack(">BBHH", 0x11, code, 1, len(packet) + 2) + ppp(packet)
+
+
+def mpls(packet, labels=2):
+    stack = [struct.pack(">I", (100 + i) << 12 | (i == labels - 1) << 8 | 64) for i in range(labels)]
+    return b"".join(stack) + packet
+
+
+def llc_snap(packet):
+    return b"\xaa\xaa\x03\0\0\0" + struct.pack(">H", frames.ethertype_of(packet)) + packet
+
+
+def gre(packet, flags=0, options=b"", protocol=None):
+    return struct.pack(">HH", flags, protocol or frames.ethertype_of(packet)) + options + packet
+
+
+def over_ip(protocol, body, version=4):
+    if version == 4:
+        return frames.ipv4("10.9.9.1", "10.9.9.2", protocol, body)
+    return frames.ipv6("2001:db8:9::1", "2001:db8:9::2", protocol, body)
+
+
+def wifi(body, control=0x0801, length=24):
+    return struct.pack(">H", control) + b"\0" * (length - 2) + body
+
+
+def radiotap(frame):
+    return b"\0\0" + struct.pack("<HI", 8, 0) + frame
+
+
+NOT_TUNNELS = {
+    "pppoe": (1, lambda p: frames.ethernet(pppoe(p), ethertype=0x8864)),
+    "pppoe in vlan": (1, lambda p: frames.ethernet(b"", tags=[0x8100], ethertype=0x8864) + pppoe(p)),
+    "pppoe alone": (51, pppoe),
+    "pppoe, protocol compressed": (51, lambda p: pppoe(p)[:6] + ppp(p)[1:]),
+    "mpls": (1, lambda p: frames.ethernet(mpls(p), ethertype=0x8847)),
+    "mpls, one label": (1, lambda p: frames.ethernet(mpls(p, 1), ethertype=0x8847)),
+    "mpls, deep": (1, lambda p: frames.ethernet(mpls(p, 30), ethertype=0x8848)),
+    "pseudowire": (1, lambda p: frames.ethernet(mpls(b"\0\0\0\0" + frames.ethernet(p)), ethertype=0x8847)),
+    "mpls, cooked": (113, lambda p: frames.sll(p)[:14] + b"\x88\x47" + mpls(p)),
+    "mpls, cooked v2": (276, lambda p: b"\x88\x47" + frames.sll2(p)[2:20] + mpls(p)),
+    "snap": (1, lambda p: frames.ethernet(llc_snap(p), ethertype=len(llc_snap(p)))),
+    "ppp": (9, ppp),
+    "ppp, framed": (9, lambda p: b"\xff\x03" + ppp(p)),
+    "ppp, serial": (50, lambda p: b"\xff\x03" + ppp(p)),
+    "ppp, serial, cisco": (50, lambda p: b"\x0f\0" + struct.pack(">H", frames.ethertype_of(p)) + p),
+    "cisco hdlc": (104, lambda p: b"\x0f\0" + struct.pack(">H", frames.ethertype_of(p)) + p),
+    "wifi": (105, lambda p: wifi(llc_snap(p))),
+    "wifi, qos": (105, lambda p: wifi(llc_snap(p), control=0x8802, length=26)),
+    "wifi, bridge": (105, lambda p: wifi(llc_snap(p), control=0x0803, length=30)),
+    "radiotap": (127, lambda p: radiotap(wifi(llc_snap(p)))),
+}
+TUNNELS = {
+    "ip in ip": (1, lambda p: frames.ethernet(over_ip(4 if p[0] >> 4 == 4 else 41, p))),
+    "ip in ip, raw": (101, lambda p: over_ip(4 if p[0] >> 4 == 4 else 41, p)),
+    "ip in ip, null": (0, lambda p: frames.null(over_ip(4 if p[0] >> 4 == 4 else 41, p))),
+    "ip in ipv6": (1, lambda p: frames.ethernet(over_ip(4 if p[0] >> 4 == 4 else 41, p, 6))),
+    "ip in ip in ip": (101, lambda p: over_ip(4, over_ip(4 if p[0] >> 4 == 4 else 41, p))),
+    "gre": (1, lambda p: frames.ethernet(over_ip(47, gre(p)))),
+    "gre over ipv6": (1, lambda p: frames.ethernet(over_ip(47, gre(p), 6))),
+    "gre, key, sum and number": (101, lambda p: over_ip(47, gre(p, 0xB000, b"\0" * 12))),
+    "gre, ethernet": (101, lambda p: over_ip(47, gre(frames.vlan(p), protocol=0x6558))),
+    "pptp": (101, lambda p: over_ip(47, gre(ppp(p), 0x3081, b"\0" * 12, protocol=0x880B))),
+    "gre, mpls": (101, lambda p: over_ip(47, gre(mpls(p), protocol=0x8847))),
+}
+
+
+@pytest.mark.parametrize("packet", [V4, V6], ids=["v4", "v6"])
+@pytest.mark.parametrize("name", NOT_TUNNELS | TUNNELS)
+def test_the_same_segment(name, packet):
+    link_type, wrap = (NOT_TUNNELS | TUNNELS)[name]
+    plain = describe(packet, 101)
+    if name in TUNNELS:
+        plain["notes"] |= const.NOTE_TUNNELED
+    assert slow(wrap(packet), link_type) == plain
+    assert describe(wrap(packet), link_type)["kind"] == const.KIND_DECLINED
+
+
+@pytest.mark.parametrize("packet", [V4, V6], ids=["v4", "v6"])
+@pytest.mark.parametrize("name", NOT_TUNNELS | TUNNELS)
+def test_every_cut(name, packet):
+    link_type, wrap = (NOT_TUNNELS | TUNNELS)[name]
+    whole = wrap(packet)
+    behind = len(packet) - (34 if packet is V4 else 54)  # the flags
+    for kept in range(len(whole)):
+        found = slow(whole[:kept], link_type, len(whole))
+        if kept >= len(whole) - behind:
+            assert found["kind"] == const.KIND_TCP
+            assert found["payload_len"] == describe(packet, 101)["payload_len"]
+        else:
+            assert found["kind"] in {const.KIND_DAMAGED, const.KIND_NONE}
+
+
+def test_link_types_that_nobody_knows():
+    assert slow(V4, 147)["kind"] == const.KIND_DECLINED
+
+
+@pytest.mark.parametrize(
+    ("link_type", "frame"),
+    [
+        (1, frames.ethernet(pppoe(V4, code=0x09), ethertype=0x8863)),
+        (1, frames.ethernet(pppoe(V4, code=0xA7), ethertype=0x8864)),
+        (9, b"\xff\x03\xc0\x21" + V4),
+        (1, frames.ethernet(b"\x42\x42\x03" + b"\0" * 35, ethertype=38)),
+        (105, wifi(V4, control=0x8000, length=24)),
+        (105, wifi(llc_snap(V4), control=0x0841)),  # encrypted
+        (101, over_ip(47, gre(V4, 0x4000, b"\0" * 8))),
+        (101, over_ip(47, b"\0\0\x99\x99" + V4)),
+        (101, frames.udp(link=raw)),
+    ],
+)
+def test_what_holds_no_tcp(link_type, frame):
+    assert slow(frame, link_type)["kind"] == const.KIND_NONE
+
+
+def test_a_packet_in_a_packet_without_end():
+    packet = V4
+    for _ in range(40):
+        packet = over_ip(4, packet)
+    assert slow(packet, 101)["kind"] == const.KIND_NONE
+
+
+@given(st.sampled_from(LINK_TYPES), st.binary(max_size=120), st.integers(0, 200))
+def test_any_octets(link_type, octets, wire_len):
+    assert slow(octets, link_type, wire_len)["kind"] in range(6)
+
+
+@given(st.sampled_from(list((NOT_TUNNELS | TUNNELS).values())), st.data())
+def test_damaged_frames(case, data):
+    link_type, wrap = case
+    frame = bytearray(wrap(V4))
+    for _ in range(data.draw(st.integers(1, 4))):
+        frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
+    assert slow(bytes(frame), link_type)["kind"] in range(6)
