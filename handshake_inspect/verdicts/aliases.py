@@ -1,0 +1,134 @@
+"""What other tools call a connection: Zeek's `conn_state` and `history`, Wireshark's completeness, the Community ID.
+
+`conn_state` judges whole columns; the rest is text, made only for rows that are printed.
+"""
+
+import re
+from binascii import b2a_base64
+from hashlib import sha1
+from struct import Struct
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import TRAIT_ACKS, TRAIT_FIN
+from handshake_inspect.tcp.zeek_words import CLOSED, ESTABLISHED, INACTIVE, PARTIAL, RESET, SYN_ACK_SENT, SYN_SENT
+from handshake_inspect.wire.address import is_ipv4
+from handshake_inspect.wire.const import MASK32
+
+# Zeek's conn_state; `conn_state()` gives places in this tuple.
+CONN_STATES: Final = (
+    "OTH", "S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR",
+)  # fmt: skip
+_CODE: Final = {name: code for code, name in enumerate(CONN_STATES)}
+
+# A SYN that nothing answered.
+EMBRYO_CONN_STATE: Final = "S0"
+EMBRYO_HISTORY: Final = "S"
+
+_RESET_UNANSWERED: Final = re.compile(rb"\^?S[^HAFGIQ]*R")  # only the case of the originator's letters matters
+
+_COMPLETENESS: Final = {
+    0b000001: "Incomplete, SYN_SENT",
+    0b000011: "Incomplete, CLIENT_ESTABLISHED",
+    0b000111: "Incomplete, ESTABLISHED",
+    0b001111: "Incomplete, DATA",
+} | {
+    0b000111 | data | end: "Complete, WITH_DATA" if data else "Complete, NO_DATA"
+    for data in (0, 0b001000)
+    for end in (0b010000, 0b100000, 0b110000)
+}
+
+_ORDERED4: Final = Struct(">HIIBBHH")  # seed, two addresses, protocol, padding, two ports
+_ORDERED6: Final = Struct(">HQQQQBBHH")
+_TCP: Final = 6
+
+
+def _decide(orig: int, resp: int, *, empty: bool = False, unanswered: bool = False) -> str:
+    """Decide one conn_state from the two endpoint states, in the order of Zeek's own script.
+
+    `empty`: neither end sent payload; `unanswered`: the originator sent no more than a SYN before its RST.
+    """
+    orig_inactive, resp_inactive = orig in {INACTIVE, PARTIAL}, resp in {INACTIVE, PARTIAL}
+    if resp == RESET:
+        if orig in {SYN_SENT, SYN_ACK_SENT} or (orig == RESET and empty):
+            return "REJ"
+        return "RSTRH" if orig_inactive else "RSTR"
+    if orig == RESET:
+        if resp_inactive:
+            return "RSTOS0" if unanswered else "OTH"
+        return "RSTO"
+    if orig == CLOSED:
+        if resp == CLOSED:
+            return "SF"
+        return "SH" if resp_inactive else "S2"
+    if resp == CLOSED:
+        return "SHR" if orig_inactive else "S3"
+    return {(SYN_SENT, INACTIVE): "S0", (ESTABLISHED, ESTABLISHED): "S1"}.get((orig, resp), "OTH")
+
+
+_STATES: Final = range(RESET + 1)
+_DECIDED: Final = np.array([[_CODE[_decide(orig, resp)] for resp in _STATES] for orig in _STATES], dtype=np.uint8)
+
+
+def conn_state(aliases: NDArray[Any], endpoints: NDArray[Any]) -> NDArray[np.uint8]:
+    """Decide Zeek's conn_state of every connection; the result indexes CONN_STATES.
+
+    `aliases` are Alias rows, `endpoints` their Endpoint rows, two for each.
+    """
+    one, other = aliases["state"][:, 0], aliases["state"][:, 1]
+    flipped = aliases["flipped"] != 0
+    orig, resp = np.where(flipped, other, one), np.where(flipped, one, other)
+    codes: NDArray[np.uint8] = _DECIDED[orig, resp]
+    both_reset = np.flatnonzero((orig == RESET) & (resp == RESET))
+    codes[both_reset[_empty(endpoints, both_reset)]] = _CODE["REJ"]
+    lone_reset = np.flatnonzero((orig == RESET) & ((resp == INACTIVE) | (resp == PARTIAL)))
+    codes[lone_reset[_unanswered(aliases["history"][lone_reset])]] = _CODE["RSTOS0"]
+    return codes
+
+
+def _empty(endpoints: NDArray[Any], connections: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether neither end of these connections sent payload, as far as sequence numbers tell."""
+    one, other = endpoints[2 * connections], endpoints[2 * connections + 1]
+    return (_payload_sent(one, other) <= 0) & (_payload_sent(other, one) <= 0)
+
+
+def _payload_sent(end: NDArray[Any], peer: NDArray[Any]) -> NDArray[np.int64]:
+    """Octets between SYN and FIN that `end` sent or `peer` acknowledged; not above 0 for none."""
+    sent = (end["snd_nxt"] - end["iss"]).astype(np.int32)
+    acked = (peer["last_ack"] - end["iss"]).astype(np.int32)
+    acked[peer["traits"] & TRAIT_ACKS == 0] = 0
+    fin = end["traits"] & TRAIT_FIN != 0
+    octets: NDArray[np.int64] = np.maximum(sent, acked).astype(np.int64) - 1 - fin
+    return octets
+
+
+def _unanswered(histories: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether nothing but its SYN came from the originator before its RST.  Each different history is judged once."""
+    texts = np.ascontiguousarray(histories).view(f"S{histories.shape[1]}")[:, 0]
+    kinds, which = np.unique(texts, return_inverse=True)
+    verdicts = np.array([_RESET_UNANSWERED.match(kind) is not None for kind in kinds.tolist()], dtype=bool)
+    return verdicts[which]
+
+
+def history_text(alias: Any) -> str:
+    """Write the history of one Alias row (ctypes or NumPy)."""
+    return bytes(alias["history"] if isinstance(alias, np.void) else alias.history).rstrip(b"\0").decode("ascii")
+
+
+def community_id(hi0: int, lo0: int, hi1: int, lo1: int, port0: int, port1: int) -> str:
+    """Give the Community ID (version 1, seed 0) of a TCP 4-tuple; the same in both directions."""
+    if (hi0, lo0, port0) > (hi1, lo1, port1):
+        hi0, lo0, port0, hi1, lo1, port1 = hi1, lo1, port1, hi0, lo0, port0
+    if is_ipv4(hi0, lo0):
+        ordered = _ORDERED4.pack(0, lo0 & MASK32, lo1 & MASK32, _TCP, 0, port0, port1)
+    else:
+        ordered = _ORDERED6.pack(0, hi0, lo0, hi1, lo1, _TCP, 0, port0, port1)
+    digest = sha1(ordered, usedforsecurity=False).digest()
+    return "1:" + b2a_base64(digest, newline=False).decode("ascii")
+
+
+def completeness_text(bits: int) -> str:
+    """Write Wireshark's conversation completeness (`tcp.completeness`) as Wireshark does."""
+    return f"{_COMPLETENESS.get(bits, 'Incomplete')} ({bits})"
