@@ -169,8 +169,10 @@ def _rtt(report: Report, width: int, style: Style) -> Iterator[str]:
 
 def _finding(finding: Finding, width: int, style: Style) -> Iterator[str]:
     yield ""
-    severity = style.paint(finding.severity.upper(), "bold", _SEVERITY_LOOKS[finding.severity])
-    yield from paragraph(f"{severity}  {printable(finding.title)}", width, "")
+    severity = finding.severity.upper()
+    first, *others = paragraph(f"{severity}  {printable(finding.title)}", width, "")
+    yield style.paint(severity, "bold", _SEVERITY_LOOKS[finding.severity]) + first.removeprefix(severity)
+    yield from others
     yield from paragraph(printable(finding.advice), width, INDENT)
 
 

@@ -1,0 +1,153 @@
+"""The report for people: golden screens, and the rules that keep them readable."""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from support.reports import SAMPLES, connection, flooded, healthy, report, troubled
+
+from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.report.model import Endpoint, Finding, Problem
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def as_text(given, **options):
+    out = io.BytesIO()
+    RENDERERS["text"](given, out, Options(**options))
+    return out.getvalue().decode(options.get("encoding", "utf-8"))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_golden(name, width):
+    """HSI_UPDATE_GOLDEN=1 writes the screens anew: look at the difference before you commit it."""
+    path = GOLDEN / f"{name}-{width}.txt"
+    shown = as_text(SAMPLES[name](), width=width)
+    if os.environ.get("HSI_UPDATE_GOLDEN"):
+        path.write_text(shown, encoding="utf-8")
+    assert shown == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("options", [{}, {"every": True}, {"verbosity": 1}, {"every": True, "verbosity": 1}])
+@pytest.mark.parametrize("width", [80, 100, 132, 200])
+@pytest.mark.parametrize("name", ["healthy", "troubled", "empty"])
+def test_no_line_is_wider_than_the_terminal(name, width, options):
+    lines = as_text(SAMPLES[name](), width=width, **options).splitlines()
+    assert max(map(len, lines)) <= width
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_colour_changes_nothing_but_colour():
+    plain, colored = as_text(troubled()), as_text(troubled(), color=True)
+    assert "\x1b" not in plain
+    assert "\x1b[31mrefused" in colored
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == plain
+
+
+def test_a_terminal_without_utf_8_gets_ascii():
+    shown = as_text(troubled(), encoding="ascii", width=120)
+    assert "SYN -> SYN-ACK" in shown
+    assert "35.0 us" in shown
+    assert "##" in shown
+
+
+def test_what_the_encoding_lacks_is_escaped():
+    assert r"caf\xe9.pcap" in as_text(report([], sources=["café.pcap"]), encoding="ascii")
+
+
+def test_hostile_names_drive_nothing():
+    given = report(
+        [connection(0, "refused", why="a\x1b]0;owned\x07b")],
+        sources=["\x1b[2J.pcap"],
+        link_types=["eth\r\n0"],
+        problems=[Problem("cut", "in '\x9b31m'")],
+    )
+    shown = as_text(given, every=True, verbosity=1)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown)
+    assert r"\x1b[2J.pcap" in shown
+
+
+def test_one_line_when_quiet():
+    assert as_text(healthy(), verbosity=-1) == "40 of 40 connections established (100.0 %)\n"
+    assert as_text(SAMPLES["empty"](), verbosity=-1) == "0 of 0 connections established\n"
+    assert as_text(flooded(), verbosity=-1) == "0 of 3,000,000 connections established (0.0 %), 3,000,000 half-open\n"
+
+
+def test_a_flood_makes_only_the_connections_it_shows():
+    given = flooded()
+    shown = as_text(given)
+    assert given.connections.made == 20
+    assert "and 2,999,980 more: --all shows every connection" in shown
+
+
+def test_all_shows_every_connection_once_under_one_header():
+    shown = as_text(report([connection(number) for number in range(1_203)]), every=True)
+    listed = shown.split("EVERY CONNECTION", 1)[1].splitlines()
+    rows = [line for line in listed if "10.0.0.1:4" in line]
+    assert len(rows) == 1_203
+    assert len({line.index("10.0.0.2:443") for line in rows}) == 1  # pieces are laid out alike
+    assert sum("frame" in line and "client" in line for line in listed) == 1
+
+
+def test_later_pieces_keep_within_the_width():
+    long = Endpoint("2001:db8:1234:5678:9abc:def0:1234:5678", 54321)
+    connections = [
+        connection(number, client=long if number > 700 else Endpoint("10.0.0.1", 1)) for number in range(900)
+    ]
+    lines = as_text(report(connections), every=True).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum("]:54321" in line and "established" in line for line in lines) == 199
+
+
+def test_a_run_of_equal_explanations_is_given_once():
+    shown = as_text(report([connection(number, "timed-out") for number in range(5)]))
+    assert shown.count("port-filtered:") == 1
+
+
+def test_doubt_is_shown():
+    assert re.search(r"pending\?", as_text(troubled(), every=True))
+    assert re.search(r"half-open\?", as_text(report([connection(0, "half-open", decided=False)])))
+
+
+def test_no_connections_leaves_the_summary():
+    shown = as_text(troubled(), connections=False)
+    assert "SERVICES" in shown
+    assert "TROUBLE" not in shown
+
+
+def test_what_was_left_out_is_said():
+    given = healthy()
+    given = msgspec.structs.replace(given, summary=msgspec.structs.replace(given.summary, evicted=12_345))
+    assert "40, 12,345 more left out to bound memory" in as_text(given)
+
+
+def test_many_problems_and_many_files_are_counted():
+    given = report(
+        [], sources=[f"{n}.pcap" for n in range(9)], problems=[Problem("damaged", f"hole {n}", n) for n in range(30)]
+    )
+    shown = as_text(given)
+    assert "and 6 files more" in shown
+    assert "and 22 problems more" in shown
+
+
+def test_findings_come_with_their_advice():
+    shown = as_text(troubled())
+    finding: Finding = troubled().findings[0]
+    assert "WARNING  10.0.0.2:80 completed 5 handshakes" in shown
+    assert "net.core.somaxconn" in shown
+    assert finding.advice.split(",")[0] in shown
+
+
+def test_a_capture_without_any_frame_says_so():
+    shown = as_text(report([], frames=0, tcp_segments=0, first_ns=None, last_ns=None))
+    assert "holds no frames" in shown
+    assert "None of the frames is TCP" in as_text(SAMPLES["empty"]())
+
+
+def test_formats_are_a_table():
+    assert list(RENDERERS) == ["text", "json"]
+    assert "csv" not in RENDERERS
