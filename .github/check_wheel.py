@@ -9,7 +9,7 @@ SAMPLE = Path(__file__).resolve().parent.parent / "pcaps" / "refused.pcap"
 
 
 def hsi(*arguments: str) -> str:
-    """Standard output of the command; a failure ends the check."""
+    """Run the command; return what it printed, and end the check if it failed."""
     command = [sys.executable, "-P", "-m", "handshake_inspect", *arguments]
     return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
 

@@ -1,0 +1,106 @@
+"""Write the parts of the docs that are printed from the code: `python docs/generate.py`; `--check` only compares."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def help_texts() -> str:
+    """Every command's own help, the command itself first."""
+    return "\n".join(
+        f"## `{' '.join(path)}`\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
+        for path, command, context in commands()
+    )
+
+
+def commands() -> Iterator[tuple[tuple[str, ...], "click.Command", "click.Context"]]:  # noqa: F821
+    """Walk the tree of commands: the words to type, the command, a context that formats for 80 columns."""
+    import click  # noqa: PLC0415
+
+    from handshake_inspect.cli import hsi  # noqa: PLC0415
+
+    def walk(path: tuple[str, ...], command: click.Command, parent: click.Context | None) -> Iterator[tuple]:
+        context = click.Context(command, info_name=path[-1], parent=parent, terminal_width=80, color=False)
+        yield path, command, context
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                yield from walk((*path, name), command.get_command(context, name), context)
+
+    return walk(("hsi",), hsi, None)
+
+
+def state_diagram() -> str:
+    """RFC 9293's state machine as hsi has it, for a Markdown reader that draws Mermaid."""
+    from handshake_inspect.tcp.transitions import diagram  # noqa: PLC0415
+
+    return f"```mermaid\n{diagram().rstrip()}\n```\n"
+
+
+def _table(rows: dict) -> str:
+    def words(name: str) -> str:
+        return name.lower().replace("_", " ").replace("syn ack", "SYN-ACK").replace("ack", "ACK").replace("syn", "SYN")
+
+    lines = ["| state | event | next state |", "|---|---|---|"]
+    for (event, state), after in sorted(rows.items(), key=lambda row: (row[0][1], row[0][0])):
+        shown = words(event.name)
+        for flag in ("fin", "rst", "msl"):
+            shown = re.sub(rf"\b{flag}\b", flag.upper(), shown)
+        lines.append(f"| `{state.name}` | {shown} | `{after.name}` |")
+    return "\n".join(lines) + "\n"
+
+
+def transition_table() -> str:
+    """Every row of the table but those of RST, which say the same for all states."""
+    from handshake_inspect.tcp.transitions import TRANSITIONS, Event  # noqa: PLC0415
+
+    resets = {Event.SENT_RST, Event.GOT_RST}
+    return _table({key: after for key, after in TRANSITIONS.items() if key[0] not in resets})
+
+
+def second_thoughts() -> str:
+    """List the rows that take a belief back."""
+    from handshake_inspect.tcp.transitions import WITHDRAWN  # noqa: PLC0415
+
+    return _table(WITHDRAWN)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "help": help_texts,
+    "state diagram": state_diagram,
+    "transitions": transition_table,
+    "second thoughts": second_thoughts,
+}
+BLOCK = re.compile(
+    r"(?P<start><!-- generated: (?P<name>[a-z ]+) -->\n).*?(?P<end><!-- end of generated -->)", re.DOTALL
+)
+
+
+def current(text: str) -> str:
+    """Put into a page what its generated blocks should hold."""
+    return BLOCK.sub(lambda block: f"{block['start']}\n{BLOCKS[block['name']]()}\n{block['end']}", text)
+
+
+def main() -> int:
+    """Write the pages, or with --check say which are not current."""
+    stale = []
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        text = page.read_text()
+        if current(text) != text:
+            stale.append(str(page.relative_to(ROOT)))
+            if "--check" not in sys.argv:
+                page.write_text(current(text))
+    if not stale:
+        return 0
+    if "--check" in sys.argv:
+        print(f"not current, run `python docs/generate.py`: {' '.join(stale)}", file=sys.stderr)
+        return 1
+    print(f"written: {' '.join(stale)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    sys.exit(main())
