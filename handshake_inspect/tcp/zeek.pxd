@@ -9,6 +9,7 @@ cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int RST
 cdef unsigned int SYN
+cdef unsigned int MASK16
 cdef uint32_t MASK32
 
 cdef unsigned int TRAIT_ACKS
@@ -52,6 +53,7 @@ cdef unsigned int _WROTE_I
 cdef unsigned int _WROTE_Q
 cdef unsigned int _BEGUN
 cdef unsigned int _GAVE_UP
+cdef unsigned int _CREDITED
 cdef unsigned int _PREVIOUS
 cdef unsigned int _BELOW_PREVIOUS
 cdef int32_t _FAR
@@ -73,6 +75,9 @@ cdef bint _rebases(rows.Alias *alias, unsigned int flags, unsigned int side) noe
 @cython.locals(kind="unsigned int", letter="unsigned int")
 cdef void _write_kind(rows.Alias *alias, unsigned int flags, uint32_t relative, uint32_t payload_len,
                       unsigned int side) noexcept
+
+cdef void _note_repeat(rows.Alias *alias, rows.Endpoint *sender, segment.Segment *seg, bint rebased,
+                       unsigned int side) noexcept
 
 @cython.locals(flags="unsigned int", end=uint32_t, distance=int32_t)
 cdef bint _repeats(rows.Alias *alias, rows.Endpoint *sender, segment.Segment *seg, bint rebased,

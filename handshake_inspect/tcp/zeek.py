@@ -38,7 +38,7 @@ from handshake_inspect.tcp.zeek_words import (
     SYN_SENT,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, RST, SYN
 
 _A, _C, _D, _F, _G, _H, _I = 0x41, 0x43, 0x44, 0x46, 0x47, 0x48, 0x49
 _Q, _R, _S, _T, _W, _FLIP = 0x51, 0x52, 0x53, 0x54, 0x57, 0x5E
@@ -50,6 +50,7 @@ _WROTE_S, _WROTE_F, _WROTE_R, _WROTE_D, _WROTE_A, _WROTE_I, _WROTE_Q = 0x01, 0x0
 # Alias.written, by side.
 _BEGUN = 0x0100  # on side 0: the first packet was seen
 _GAVE_UP = 0x0200  # too much above a hole that nothing acknowledged: Zeek reports no gaps of it any more
+_CREDITED = 0x0400  # SND.NXT was moved by an acknowledgment of octets not seen: they may still come
 _PREVIOUS = 12  # shift of Zeek's state before the present one
 _BELOW_PREVIOUS = 0x0FFF
 
@@ -74,11 +75,14 @@ def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
     _write_kind(alias, flags, relative, seg.payload_len, side)
     if seg.window == 0 and not flags & RST and alias.state[side ^ 1] != CLOSED and alias.state[side] != RESET:
         alias.zero_windows[side] = _count(alias, _W, alias.zero_windows[side], side)
-    if seg.payload_len > 0 and _repeats(alias, sender, seg, rebased, side):
-        alias.retransmits[side] = _count(alias, _T, alias.retransmits[side], side)
+    if seg.payload_len > 0:
+        _note_repeat(alias, sender, seg, rebased, side)
     _advance(alias, flags, seg.payload_len, by_originator, side)
-    if flags & ACK and _clean(alias, 0) and _clean(alias, 1):
-        _note_gaps(alias, sender, peer, seg.ack, side)
+    if flags & ACK and alias.state[side ^ 1] != INACTIVE:
+        if not flags & RST and seqspace.seq_gt(seg.ack, peer.snd_nxt):
+            alias.written[side ^ 1] |= _CREDITED
+        if _clean(alias, 0) and _clean(alias, 1):
+            _note_gaps(alias, sender, peer, seg.ack, side)
     sender.zeek_letters = _plain_letters(alias, side)
     peer.zeek_letters = _plain_letters(alias, side ^ 1)
 
@@ -141,6 +145,16 @@ def _write_kind(alias: Any, flags: int, relative: int, payload_len: int, side: i
         _already(alias, _WROTE_I, _I, side)
     else:
         _already(alias, _WROTE_Q, _Q, side)
+
+
+def _note_repeat(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> None:
+    """Write T for a retransmission, and nothing for octets that were only acknowledged before they were seen."""
+    if not _repeats(alias, sender, seg, rebased, side):
+        alias.written[side] &= ~_CREDITED & MASK16
+    elif not alias.written[side] & _CREDITED:
+        alias.retransmits[side] = _count(alias, _T, alias.retransmits[side], side)
+    elif seqspace.seq_diff(sender.snd_nxt, (seg.seq + seg.payload_len) & MASK32) <= 1:  # one for a FIN
+        alias.written[side] &= ~_CREDITED & MASK16
 
 
 def _repeats(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> bool:
@@ -258,7 +272,7 @@ def _plain_letters(alias: Any, side: int) -> int:
     """Give the ZEEK_* bits of an end: what a plain segment from it can no longer change."""
     written = alias.written[side ^ alias.flipped]
     bits = 0
-    if written & _WROTE_D:
+    if written & _WROTE_D and not alias.written[side] & _CREDITED:
         bits |= ZEEK_WROTE_D
     if written & _WROTE_A:
         bits |= ZEEK_WROTE_A

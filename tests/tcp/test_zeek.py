@@ -71,10 +71,10 @@ class Wire:
             dst_port=self.ports[side ^ 1],
         )
         zeek.observe(self.alias, sender, peer, segment, side)
-        self.track(sender, segment)
+        self.track(sender, peer, segment)
         return self
 
-    def track(self, sender: Any, segment: Any) -> None:
+    def track(self, sender: Any, peer: Any, segment: Any) -> None:
         flags, start = segment.flags, segment.seq
         occupied = segment.payload_len * (not flags & RST) + bool(flags & SYN) + bool(flags & FIN)
         end = seq_add(start, occupied)
@@ -95,6 +95,16 @@ class Wire:
         if flags & ACK and not flags & RST:
             sender.last_ack = segment.ack
             sender.traits |= facts.TRAIT_ACKS
+            if peer.traits & facts.TRAIT_SEEN and seq_gt(segment.ack, peer.contiguous):
+                self.credit(peer, segment.ack)
+
+    def credit(self, end: Any, ack: int) -> None:
+        """What is acknowledged was sent, seen or not."""
+        end.contiguous = ack
+        if end.traits & facts.TRAIT_HOLE and not seq_gt(end.hole_start, ack):
+            end.contiguous = seq_max(ack, end.hole_end)
+            end.traits &= ~facts.TRAIT_HOLE & 0xFF
+        end.snd_nxt = seq_max(end.snd_nxt, ack)
 
     @property
     def history(self) -> str:
@@ -276,6 +286,21 @@ class TestRetransmissions:
 
     def test_the_first_segment_midstream_is_none(self):
         assert exchange("D>").history == "D"
+
+    def test_are_not_octets_that_were_only_stored_behind_their_acknowledgment(self):
+        wire = established().exchange("D> A<").send(1, ACK, ack=1301)
+        assert not wire.ends[0].zeek_letters & facts.ZEEK_WROTE_D  # the short path could not tell
+        wire.send(0, ACK, seq=1101, payload=100).send(0, ACK, seq=1201, payload=100)
+        assert wire.history == "ShADaG"
+        assert wire.ends[0].zeek_letters & facts.ZEEK_WROTE_D
+        wire.send(0, ACK, seq=1201, payload=100)
+        assert wire.history == "ShADaGT"
+
+    def test_are_told_again_once_new_octets_came(self):
+        wire = established().exchange("D> A<").send(1, ACK, ack=1301).send(0, ACK, seq=1301, payload=100)
+        assert wire.ends[0].zeek_letters & facts.ZEEK_WROTE_D
+        wire.send(0, ACK, seq=1001, payload=100)
+        assert wire.history == "ShADaGT"
 
     def test_across_the_wrap(self):
         wire = established()
