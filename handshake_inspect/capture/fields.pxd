@@ -1,10 +1,18 @@
 from libc.stdint cimport uint32_t
 
+# Octets at constant places from one pointer, in one expression: that is a single load to the compiler, and the swap
+# a single instruction.
+
 cdef inline uint32_t u16(const unsigned char *data, Py_ssize_t at, bint big) noexcept nogil:
-    cdef uint32_t a = data[at], b = data[at + 1]
-    return a << 8 | b if big else b << 8 | a
+    cdef const unsigned char *p = data + at
+    cdef uint32_t value = <uint32_t>p[1] << 8 | <uint32_t>p[0]
+    if big:
+        value = (value << 8 | value >> 8) & 0xFFFF
+    return value
 
 cdef inline uint32_t u32(const unsigned char *data, Py_ssize_t at, bint big) noexcept nogil:
-    # Octets in unsigned 32-bit locals: a shifted octet would be a signed int.
-    cdef uint32_t a = data[at], b = data[at + 1], c = data[at + 2], d = data[at + 3]
-    return a << 24 | b << 16 | c << 8 | d if big else d << 24 | c << 16 | b << 8 | a
+    cdef const unsigned char *p = data + at
+    cdef uint32_t value = <uint32_t>p[3] << 24 | <uint32_t>p[2] << 16 | <uint32_t>p[1] << 8 | <uint32_t>p[0]
+    if big:
+        value = value << 24 | (value & 0xFF00) << 8 | (value >> 8 & 0xFF00) | value >> 24
+    return value
