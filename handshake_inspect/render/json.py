@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -21,20 +21,28 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
     for key in report.__struct_fields__:
         out.write(separator + _ENCODER.encode(key) + b":")
         separator = b",\n"
-        if key == "connections" and not options.connections:
-            out.write(b"null")
-        elif key in ("services", "connections"):
-            _write_rows(getattr(report, key), out)
-        else:
+        if key == "services":
+            _write_rows(_chunks(report.services), out)
+        elif key != "connections":
             out.write(_encode(getattr(report, key)))
+        elif options.connections:
+            _write_rows(report.connections.chunks(_CHUNK), out)
+        else:
+            out.write(b"null")
     out.write(b"}\n")
 
 
-def _write_rows(rows: Iterable[Any], out: BinaryIO) -> None:
+def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
     remaining = iter(rows)
-    separator = b"["
     while chunk := list(islice(remaining, _CHUNK)):
-        out.write(separator + b",\n".join(map(_ENCODER.encode, chunk)))
+        yield chunk
+
+
+def _write_rows(chunks: Iterable[list[Any]], out: BinaryIO) -> None:
+    separator = b"["
+    for chunk in chunks:
+        # JSON escapes newlines in strings, so those between the rows are the only ones.
+        out.write(separator + _ENCODER.encode_lines(chunk)[:-1].replace(b"\n", b",\n"))
         separator = b",\n"
     out.write(b"]" if separator != b"[" else b"[]")
 

@@ -12,6 +12,8 @@ NS_PER_SECOND = 1_000_000_000
 
 def printable(text: str) -> str:
     """Escape what could drive a terminal: control characters, direction marks, lone surrogates."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

@@ -81,7 +81,7 @@ def test_a_flood_makes_only_the_connections_it_shows():
     given = flooded()
     shown = as_text(given)
     assert given.connections.made == 20
-    assert "and 2,999,980 more: --all shows every connection" in shown
+    assert "and 2,999,995 more: --all shows every connection" in shown
 
 
 def test_all_shows_every_connection_once_under_one_header():
@@ -106,6 +106,14 @@ def test_later_pieces_keep_within_the_width():
 def test_a_run_of_equal_explanations_is_given_once():
     shown = as_text(report([connection(number, "timed-out") for number in range(5)]))
     assert shown.count("port-filtered:") == 1
+
+
+def test_a_few_of_a_kind_stand_for_all():
+    alike = [connection(number, "timed-out") for number in range(9)]
+    differing = [connection(9 + number, "refused", server=Endpoint(f"10.0.0.{number}", 80)) for number in range(9)]
+    shown = as_text(report(alike + differing))
+    assert "TROUBLE  18 connections, 14 of them shown" in shown
+    assert shown.count("closed-port:") == 9
 
 
 def test_doubt_is_shown():
