@@ -15,6 +15,7 @@ cdef uint32_t MASK32
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_HOLE
+cdef unsigned int TRAIT_SEEN
 cdef unsigned int ZEEK_ESTABLISHED
 cdef unsigned int ZEEK_WROTE_A
 cdef unsigned int ZEEK_WROTE_D
@@ -54,10 +55,13 @@ cdef unsigned int _WROTE_Q
 cdef unsigned int _BEGUN
 cdef unsigned int _GAVE_UP
 cdef unsigned int _CREDITED
+cdef unsigned int _OVER
 cdef unsigned int _PREVIOUS
 cdef unsigned int _BELOW_PREVIOUS
 cdef int32_t _FAR
 cdef int32_t _ABOVE_HOLE
+cdef uint32_t _CLOSE_DELAY_US
+cdef uint32_t _CLOCK_WENT_BACK_US
 
 @cython.locals(flags="unsigned int", by_originator=bint, rebased=bint, relative=uint32_t)
 cdef void observe(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *seg,
@@ -68,6 +72,12 @@ cdef void observe_syn(rows.Alias *alias) noexcept
 cdef void observe_bad_checksum(rows.Alias *alias, unsigned int side) noexcept
 
 cdef void _begin(rows.Alias *alias, segment.Segment *seg) noexcept
+
+@cython.locals(one="unsigned int", other="unsigned int")
+cdef bint _is_over(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *seg) noexcept
+
+@cython.locals(age=uint32_t)
+cdef bint _is_recent(rows.Endpoint *end, segment.Segment *seg) noexcept
 
 @cython.locals(state="unsigned int", previous="unsigned int")
 cdef bint _rebases(rows.Alias *alias, unsigned int flags, unsigned int side) noexcept

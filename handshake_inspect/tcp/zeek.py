@@ -2,7 +2,7 @@
 
 Zeek's machine is not RFC 9293's: one state covers all between the SYN and the FIN, no sequence number is checked,
 and *originator* is whoever sent the first packet, unless ports or a SYN-ACK tell otherwise.  Where Zeek's timers
-would cut a connection in two, hsi's stays one.
+would cut a connection in two, hsi's stays one; only what comes 5 s or more after the end is left out.
 
 Letters are upper case when the originator of that moment caused them, and are never rewritten but in one case:
 `H` becomes `^h` when the packet after a SYN-ACK shows that its sender was the responder.  A segment writes, in this
@@ -23,6 +23,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_HOLE,
+    TRAIT_SEEN,
     ZEEK_ESTABLISHED,
     ZEEK_WROTE_A,
     ZEEK_WROTE_D,
@@ -51,16 +52,21 @@ _WROTE_S, _WROTE_F, _WROTE_R, _WROTE_D, _WROTE_A, _WROTE_I, _WROTE_Q = 0x01, 0x0
 _BEGUN = 0x0100  # on side 0: the first packet was seen
 _GAVE_UP = 0x0200  # too much above a hole that nothing acknowledged: Zeek reports no gaps of it any more
 _CREDITED = 0x0400  # SND.NXT was moved by an acknowledgment of octets not seen: they may still come
+_OVER = 0x0800  # on side 0: ended so long ago that Zeek takes what still comes for another connection
 _PREVIOUS = 12  # shift of Zeek's state before the present one
 _BELOW_PREVIOUS = 0x0FFF
 
 _FAR = 1 << 20  # a SYN or RST this far from the rest tells nothing of retransmission (TOO_LARGE_SEQ_DELTA)
 _ABOVE_HOLE = 16384  # tcp_max_above_hole_without_any_acks
+_CLOSE_DELAY_US = 5_000_000  # tcp_close_delay
+_CLOCK_WENT_BACK_US = 0xFFFF_FFFF - 60_000_000  # ages from here on are negative ones, modulo 2^32
 
 
 def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
     """Write what `seg` means to Zeek; `side` sent it, and neither endpoint row knows of it yet."""
     flags = seg.flags
+    if _is_over(alias, sender, peer, seg):
+        return
     if not alias.written[0] & _BEGUN:
         alias.written[0] |= _BEGUN
         _begin(alias, seg)
@@ -108,6 +114,32 @@ def _begin(alias: Any, seg: Any) -> None:
         return
     if not SERVER_PORT_TABLE[seg.dst_port] or (not seg.flags & SYN and seg.src_port < seg.dst_port):
         _exchange(alias)
+
+
+def _is_over(alias: Any, sender: Any, peer: Any, seg: Any) -> bool:
+    """Whether Zeek forgot the connection some time after both ends had closed or one had reset."""
+    if alias.written[0] & _OVER:
+        return True
+    one: int = alias.state[0]
+    other: int = alias.state[1]
+    if one < CLOSED and other < CLOSED:
+        return False
+    if RESET not in (one, other) and not (one in (CLOSED, INACTIVE) and other in (CLOSED, INACTIVE)):
+        return False
+    if (sender.traits | peer.traits) & TRAIT_HOLE:
+        return False  # the end waits for what is missing
+    if _is_recent(sender, seg) or _is_recent(peer, seg):
+        return False
+    alias.written[0] |= _OVER
+    return True
+
+
+def _is_recent(end: Any, seg: Any) -> bool:
+    """Whether `end` sent its last segment shortly before `seg`."""
+    if not end.traits & TRAIT_SEEN:
+        return False
+    age: int = (seg.ts_ns // 1000 - end.recent_us[(end.recent_at - 1) & 3]) & MASK32
+    return age <= _CLOSE_DELAY_US or age >= _CLOCK_WENT_BACK_US
 
 
 def _rebases(alias: Any, flags: int, side: int) -> bool:

@@ -32,6 +32,7 @@ class Wire:
 
     ports: tuple[int, int] = (40000, LIKELY)
     isn: tuple[int, int] = (1000, 0xFFFF_FFF0)
+    now_ns: int = 1_700_000_000_000_000_000
     alias: Any = field(default_factory=rows.Alias)
     ends: Any = field(default_factory=lambda: (rows.Endpoint(), rows.Endpoint()))
 
@@ -49,6 +50,7 @@ class Wire:
         side: int,
         flags: int,
         *,
+        after: float = 0.01,
         seq: int | None = None,
         ack: int | None = None,
         payload: int = 0,
@@ -61,7 +63,9 @@ class Wire:
             seq = self.isn[side] if flags & SYN and not flags & RST else seq & MASK32
         if ack is None and flags & ACK:
             ack = peer.snd_nxt if peer.traits & facts.TRAIT_SEEN else seq_add(self.isn[side ^ 1], 1)
+        self.now_ns += int(after * 1_000_000_000)
         segment = Segment(
+            ts_ns=self.now_ns,
             seq=seq,
             ack=ack or 0,
             flags=flags,
@@ -76,6 +80,8 @@ class Wire:
 
     def track(self, sender: Any, peer: Any, segment: Any) -> None:
         flags, start = segment.flags, segment.seq
+        sender.recent_us[sender.recent_at & 3] = segment.ts_ns // 1000 & MASK32
+        sender.recent_at += 1
         occupied = segment.payload_len * (not flags & RST) + bool(flags & SYN) + bool(flags & FIN)
         end = seq_add(start, occupied)
         if flags & SYN or not sender.traits & facts.TRAIT_SEEN:
@@ -391,6 +397,27 @@ def test_what_does_not_fit_is_not_written():
         wire.send(0, RST, seq=seq)
     assert len(wire.history) == 24
     assert wire.history.startswith("ShARRR")
+
+
+class TestAfterTheEnd:
+    """Zeek forgets a connection 5 s after its end; what comes later is another one."""
+
+    @pytest.mark.parametrize("script", ["S> SA< A> R>", "S> RA<", "S> SA< A> FA> FA< A>", "F>"])
+    def test_what_comes_late_is_left_out(self, script):
+        wire = exchange(script)
+        before = bytes(wire.alias.history)
+        wire.send(1, RST, after=5.1, seq=9).send(0, ACK)
+        assert bytes(wire.alias.history) == before
+
+    @pytest.mark.parametrize(("script", "after"), [("S> SA< A> R>", 4), ("S> SA< A> R>", -3), ("S> SA< A> FA>", 3000)])
+    def test_what_comes_soon_or_before_the_end_is_written(self, script, after):
+        wire = exchange(script)
+        before = wire.history
+        assert wire.send(1, RST, after=after).history == before + "r"
+
+    def test_an_end_that_misses_octets_is_none_yet(self):
+        wire = established().send(0, ACK, seq=1101, payload=10).exchange("R>").send(1, RST, after=60)
+        assert wire.history == "ShADRr"
 
 
 class TestShortPath:
