@@ -17,6 +17,9 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from os import PathLike
+    from typing import BinaryIO
+
     from handshake_inspect.report.model import Report as Report
 
     __version__: str
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Report", "__version__", "analyze", "build"]
 
 
-def analyze(*paths: Any, **options: Any) -> Report:
+def analyze(*paths: str | PathLike[str] | BinaryIO, **options: Any) -> Report:
     """Read the captures at `paths` as one trace and tell what happened to every connection.
 
     A path is a string, a `pathlib.Path` or a binary file; `-` is standard input.  The keywords are the fields of
@@ -34,7 +37,7 @@ def analyze(*paths: Any, **options: Any) -> Report:
     from handshake_inspect.engine import Options
     from handshake_inspect.engine import analyze as run
 
-    return run(paths, options=Options(**options))
+    return run(paths, options=Options(**options), progress=None)
 
 
 def build() -> Literal["compiled", "pure"]:
