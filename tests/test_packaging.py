@@ -38,7 +38,9 @@ def is_header(twin: Path) -> bool:
     Such a twin declares only structures and inline functions: these are compiled into those who cimport it, and
     the Python file beside it serves the pure build (and whoever asks for the structures from Python).
     """
-    return all(re.match(r"cdef (packed )?struct |cdef inline |ctypedef ", each) for each in declarations(twin))
+    return all(
+        re.match(r"cdef (packed )?struct |cdef inline |cdef extern |ctypedef ", each) for each in declarations(twin)
+    )
 
 
 HEADERS = [twin for twin in TWINS if is_header(twin)]
