@@ -20,8 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab import check, readme, scenarios  # noqa: F401 - importing the scenarios registers them
+from lab.capture import DisturbedError
 from lab.namespace import remove_leftovers
-from lab.sample import SCENARIOS, DisturbedError, Sample, summary
+from lab.sample import SCENARIOS, Sample, summary
 
 HERE = Path(__file__).resolve().parent
 _LONGEST = 150  # seconds that one scenario may take

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 PREFIX = "hsi"
 _CLONE_NEWNET = 0x40000000
@@ -29,6 +30,16 @@ def run(*command: str, timeout: float = 60, check: bool = True) -> str:
     if check and done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
+
+
+class Listener(socket.socket):
+    """A listening socket that keeps what it accepts: a connection that nobody holds would be closed."""
+
+    def accept(self) -> tuple[Socket, Any]:
+        """Accept a connection."""
+        accepted, address = super().accept()
+        self.__dict__.setdefault("kept", []).append(accepted)
+        return accepted, address
 
 
 class Host:
@@ -92,9 +103,10 @@ class Host:
         with self.inside():
             return socket.socket(family, kind, protocol)
 
-    def listen(self, port: int, backlog: int = 128, protocol: int = 0) -> Socket:
+    def listen(self, port: int, backlog: int = 128, protocol: int = 0) -> Listener:
         """Listen on a port of this host."""
-        listener = self.socket(protocol=protocol)
+        with self.inside():
+            listener = Listener(socket.AF_INET6 if ":" in self.ip else socket.AF_INET, socket.SOCK_STREAM, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((self.ip, port))
         listener.listen(backlog)

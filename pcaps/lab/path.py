@@ -60,13 +60,14 @@ class Path:
         self._stopping = True
         os.write(self._waker, b"x")
         self._thread.join(5)
-        for descriptor in (*self._taps.values(), *(tap for tap, _, _ in self._mirrors), self._wake, self._waker):
+        for descriptor in {*self._taps.values(), *(tap for tap, _, _ in self._mirrors), self._wake, self._waker}:
             os.close(descriptor)
 
-    def mirror(self, host: Host, vlan: int | None = None, part: float = 0.5) -> None:
-        """Copy every frame to a TAP on `host`, as a switch's mirror port does, after `part` of the way."""
+    def mirror(self, host: Host, *parts: float, vlan: int | None = None) -> None:
+        """Copy every frame to a TAP on `host`, as a switch's mirror port does, after these parts of the way."""
         tag = b"" if vlan is None else struct.pack("!HH", 0x8100, vlan)
-        self._mirrors.append((open_tap(host, "eth0"), tag, part))
+        tap = open_tap(host, "eth0")
+        self._mirrors += [(tap, tag, part) for part in parts]
 
     def inject(self, to: str, segment: Segment, after: float = 0.0) -> None:
         """Send a forged segment to one end; its Ethernet header is that of the traffic it hides in."""

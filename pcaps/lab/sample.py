@@ -16,7 +16,7 @@ from pathlib import Path as File
 from typing import Any
 
 from lab import kernel
-from lab.capture import Capture, read
+from lab.capture import Capture, DisturbedError, read
 from lab.kernel import Attempt
 from lab.namespace import Host, run
 from lab.path import Path
@@ -75,10 +75,6 @@ def close_to(info: dict[str, int], method: str = "exact") -> dict[str, Any]:
         "max_ns": rtt + MILLISECOND // 5,
         "kernel_ns": rtt,
     }
-
-
-class DisturbedError(RuntimeError):
-    """The machine was too busy for the timing that a scenario needs: worth another try."""
 
 
 def undisturbed(condition: bool, what: str) -> None:

@@ -37,9 +37,9 @@ def handshake_40ms(sample: Sample) -> None:
     point = {"handshake-40ms": client, "handshake-40ms-server-side": server}.get(sample.name)
     if point is None:
         point = sample.host("mirror")
-        sample.the_path().mirror(point, vlan=42, part=0.25)
+        sample.the_path().mirror(point, 0.25, vlan=42)
         point.run("ip", "link", "set", "eth0", "up")
-    with sample.capture(point):
+    with sample.capture(point, expression="vlan and tcp" if point.label == "mirror" else "tcp"):
         attempt = connect(client, server, 80)
         accepted, _ = listener.accept()
         seen_by_server = tcp_info(accepted)

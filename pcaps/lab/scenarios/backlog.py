@@ -1,0 +1,97 @@
+"""Listeners whose application is too slow to accept: the kernel's accept queue runs over.
+
+A backlog of 1 holds two connections.  One client fills half of it; two more start together on a path of 40 ms, so that
+both SYNs find room and only the first of their final ACKs does.
+"""
+
+from __future__ import annotations
+
+import time
+
+from lab.kernel import connect, start_connect
+from lab.sample import Sample, scenario, sentences, undisturbed
+
+OPEN = {"how": "open", "first": None, "reset_by": None}
+
+
+@scenario(
+    "accept-queue-overflow",
+    "accept-queue-overflow-data",
+    "accept-queue-overflow-reset",
+    "accept-queue-overflow-recovered",
+    "accept-queue-overflow-gave-up",
+)
+@sentences(
+    accept_queue_overflow=(
+        "The accept queue is full when the ACK comes: the client thinks it is connected, the server "
+        "repeats its SYN-ACK."
+    ),
+    accept_queue_overflow_data="The same with a client that sends data, which is never acknowledged.",
+    accept_queue_overflow_reset="The same with tcp_abort_on_overflow=1: a RST right after the final ACK.",
+    accept_queue_overflow_recovered=(
+        "The same, but the application catches up and the waiting connection is established after all."
+    ),
+    accept_queue_overflow_gave_up=(
+        "The same with a client that sends data after the server gave up: its data draws a RST."
+    ),
+)
+def accept_queue_overflow(sample: Sample) -> None:
+    kind = sample.name.removeprefix("accept-queue-overflow").removeprefix("-")
+    client, server = sample.pair(delay=0.02)
+    server.sysctl("net.ipv4.tcp_syncookies", 0)
+    server.sysctl("net.ipv4.tcp_abort_on_overflow", int(kind == "reset"))
+    if kind == "gave-up":
+        server.sysctl("net.ipv4.tcp_synack_retries", 1)
+    listener = server.listen(80, backlog=1)
+    with sample.capture(client) as capture:
+        first = connect(client, server, 80)
+        pair = [start_connect(client, server, 80), start_connect(client, server, 80)]
+        for attempt in pair:
+            attempt.wait(5)
+        second, hit = pair
+        to_hit = f"10.0.0.2.80 > 10.0.0.1.{hit.client[1]}: Flags "
+        if kind in ("data", "recovered"):
+            hit.sock.sendall(b"hello?\n")
+        if kind == "reset":
+            capture.wait_for(to_hit + "[R]")
+        elif kind == "recovered":
+            capture.wait_for(to_hit + "[S.]", 2)
+            for _ in range(3):
+                listener.accept()
+        elif kind == "gave-up":
+            capture.wait_for(to_hit + "[S.]", 2)
+            patience = time.monotonic() + 20
+            while "SYN-RECV" in server.run("ss", "-tanH") and time.monotonic() < patience:
+                time.sleep(0.1)
+            hit.sock.sendall(b"hello?\n")
+            capture.wait_for(to_hit + "[R]")
+        else:
+            capture.wait_for(to_hit + "[S.]", 3)
+        capture.settle(quiet=0.2)
+    undisturbed(first.error is None and second.error is None, "the others were not accepted")
+    sample.expect(first, "established", close=OPEN)
+    sample.expect(second, "established", close=OPEN, synack_count=...)
+    if kind == "recovered":
+        sample.expect(hit, "established", close=OPEN)
+    else:
+        sample.expect(hit, "half-open", cause="reset-by-server" if kind == "reset" else "accept-queue-overflow")
+        sample.finding("half-open", hit.server)
+    sample.finding("accept-queue-overflow", hit.server)
+    sample.maybe("syn-retransmission", "slow-client-ack")
+
+
+@scenario()
+def accept_queue_full_syn_dropped(sample: Sample) -> None:
+    """The accept queue is full when the SYN comes: it is dropped in silence, as if by a firewall."""
+    client, server = sample.pair()
+    server.sysctl("net.ipv4.tcp_syncookies", 0)
+    server.listen(80, backlog=1)
+    with sample.capture(client) as capture:
+        taken = [connect(client, server, 80) for _ in range(2)]
+        dropped = start_connect(client, server, 80)
+        capture.wait_for("Flags [S]", 2 + 5)
+    for attempt in taken:
+        sample.expect(attempt, "established", close=OPEN)
+    sample.expect(dropped, "timed-out", state={"client": "SYN_SENT"})
+    sample.finding("timed-out", dropped.server)
+    sample.maybe("accept-queue-overflow", "syn-retransmission")
