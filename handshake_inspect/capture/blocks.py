@@ -85,9 +85,10 @@ def clock(resolution: int, offset_s: int) -> Clock:
         how, scale, ticks = BINARY, power, 2**power
     elif power <= 9:
         how, scale, ticks = MULTIPLY, 10 ** (9 - power), 10**power
-    else:
-        # Ticks so short that 64 bits of them are less than a nanosecond: the largest divisor gives the same 0.
-        how, scale, ticks = DIVIDE, min(10 ** (power - 9), _MOST_RAW), 10**power
+    elif power <= 28:
+        how, scale, ticks = DIVIDE, 10 ** (power - 9), 10**power
+    else:  # all 64 bits of such ticks are less than a nanosecond, and so are those of the shortest binary tick
+        how, scale, ticks = BINARY, 0x7F, 10**power
     offset_ns = offset_s * 1_000_000_000
     if abs(offset_ns) > _MOST_NS // 2:
         offset_ns = 0  # centuries: not a time

@@ -83,7 +83,7 @@ class PcapReader(FrameReader):
         if fraction >= self.ticks:
             self.odd_time(self.frames + 1, "a timestamp's fraction is a second or more")
         wire_len = max(wire_len, captured)  # some writers leave it 0: the frame was at least what is here
-        if wire_len == 0 and seconds == 0:
+        if wire_len == 0 and seconds == 0 and fraction == 0:  # the tail of a file that was allocated, not written
             return self.damage("zeros where a record header should be")
         end = start + captured
         self.position = end

@@ -1,0 +1,109 @@
+"""Classic pcap, in all its dialects."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.captures import pcap, pcap_header, pcap_record, read
+
+DIALECTS = [
+    {"big": big, "nano": nano, "modified": modified}
+    for big in (False, True)
+    for nano, modified in ((False, False), (True, False), (False, True))
+]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_dialect_gives_the_same_frames(dialect):
+    frames = [(1_700_000_000_123_456_000, b"one"), (1_700_000_001_000_001_000, b"\xff" * 70_000), (2_000, b"")]
+    seen, source = read(pcap(frames, **dialect))
+    assert [(s.ns, s.octets) for s in seen] == frames
+    assert [s.number for s in seen] == [1, 2, 3]
+    assert source.format == "pcap"
+    assert source.link_types == [1]
+    assert source.problems == []
+    assert source.complete
+    assert source.dropped is None
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_nanoseconds_are_exact_to_the_end_of_the_32_bit_second(big):
+    ns = 0xFFFF_FFFF * 1_000_000_000 + 999_999_999
+    seen, _ = read(pcap([(ns, b"x")], big=big, nano=True))
+    assert seen[0].ns == ns
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_microseconds_with_the_high_bit_set(big):
+    seen, _ = read(pcap([(0x8000_0001 * 1_000_000_000 + 999_999_000, b"x")], big=big))
+    assert seen[0].ns == 0x8000_0001 * 1_000_000_000 + 999_999_000
+
+
+def test_snapped_frame_keeps_its_length_on_the_wire():
+    seen, _ = read(pcap_header(snap_len=4) + pcap_record(1000, b"abcd", wire_len=1500))
+    assert (seen[0].octets, seen[0].wire_len) == (b"abcd", 1500)
+
+
+@pytest.mark.parametrize(
+    ("wire_len", "left"), [(10, b"abcdef"), (12, b"abcdefgh"), (13, b"abcdefghi"), (90, b"abcdefghij")]
+)
+def test_the_frame_check_sequence_is_taken_off_as_far_as_it_was_captured(wire_len, left):
+    seen, _ = read(pcap_header(fcs=4) + pcap_record(1000, b"abcdefghij", wire_len=wire_len))
+    assert (seen[0].octets, seen[0].wire_len) == (left, wire_len - 4)
+
+
+def test_upper_bits_of_the_network_field_are_not_the_link_type():
+    header = bytearray(pcap_header())
+    header[20:24] = struct.pack("<I", 0x2400_0071)
+    seen, source = read(bytes(header) + pcap_record(1000, b"abcdefgh"))
+    assert source.link_types == [0x71]
+    assert seen[0].octets == b"abcd"
+
+
+def test_a_length_on_the_wire_below_what_was_captured_is_raised_to_it():
+    seen, _ = read(pcap_header() + pcap_record(1000, b"abcd", wire_len=0))
+    assert seen[0].wire_len == 4
+
+
+def test_frames_somewhat_above_the_snap_length_are_accepted():
+    seen, source = read(pcap([(1000, b"x" * 200)], snap_len=96))
+    assert len(seen[0].octets) == 200
+    assert source.problems == []
+
+
+@pytest.mark.parametrize("snap_len", [96, 0, 0xFFFF_FFFF])
+def test_a_length_that_cannot_be_ends_the_reading_with_a_problem(snap_len):
+    good = pcap([(1000, b"one")], snap_len=snap_len)
+    seen, source = read(good + struct.pack("<IIII", 1, 0, 0xF000_0000, 60) + b"x" * 600)
+    assert [s.octets for s in seen] == [b"one"]
+    (problem,) = source.problems
+    assert (problem.kind, problem.frame, problem.offset) == ("damaged", 1, len(good))
+    assert not source.complete
+
+
+def test_zeros_behind_the_last_record_are_not_frames():
+    good = pcap([(1000, b"one")])
+    seen, source = read(good + bytes(4096))
+    assert len(seen) == 1
+    assert (source.problems[0].kind, source.problems[0].offset) == ("damaged", len(good))
+
+
+def test_a_fraction_above_a_second_is_told_once_and_added():
+    bad = struct.pack("<IIII", 10, 1_000_000, 1, 1) + b"x"
+    seen, source = read(pcap_header() + bad + bad)
+    assert [s.ns for s in seen] == [11_000_000_000] * 2
+    (problem,) = source.problems
+    assert (problem.kind, problem.frame, problem.offset) == ("bad-time", 1, 24)
+    assert source.reader.odd_times == 2
+
+
+def test_a_header_alone_is_an_empty_capture():
+    seen, source = read(pcap_header())
+    assert (seen, source.problems, source.complete, source.link_types) == ([], [], True, [1])
+
+
+@given(st.lists(st.tuples(st.integers(1, 2**31).map(lambda us: us * 1000), st.binary(max_size=40)), max_size=8))
+def test_what_was_written_is_read(frames):
+    seen, _ = read(pcap(frames, nano=True))
+    assert [(s.ns, s.octets) for s in seen] == frames

@@ -1,0 +1,238 @@
+"""pcapng: sections, interfaces, every packet block, times to the nanosecond."""
+
+import json
+import struct
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.captures import (
+    block,
+    interface,
+    old_packet,
+    option,
+    packet,
+    pcapng,
+    read,
+    section,
+    simple_packet,
+    statistics,
+)
+
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
+ORDERS = pytest.mark.parametrize("big", [False, True])
+
+
+def corpus():
+    if not (CORPUS / "pcapng" / "expected.json").exists():
+        return [pytest.param(None, None, marks=pytest.mark.skip("no corpus beside the checkout"))]
+    expected = json.loads((CORPUS / "pcapng" / "expected.json").read_text())
+    return [pytest.param(CORPUS / name, told["frames"], id=name) for name, told in expected.items()]
+
+
+@pytest.mark.parametrize(("path", "told"), corpus())
+@pytest.mark.parametrize("block_size", [1, 7, 1 << 18])
+def test_corpus_frames_are_those_that_wireshark_finds(path, told, block_size):
+    seen, source = read(path.read_bytes(), block_size)
+    packets = [frame for frame in told if frame["interface_id"] is not None]
+    assert [(s.number, s.ns, len(s.octets), s.wire_len, s.interface) for s in seen] == [
+        (
+            frame["number"],
+            None if frame["time_epoch"] is None else int(Decimal(frame["time_epoch"]) * 10**9),
+            frame["captured_length"],
+            frame["original_length"],
+            frame["interface_id"],
+        )
+        for frame in packets
+    ]
+    assert source.reader.frames == len(told)
+    assert source.reader.events == len(told) - len(packets)
+    assert source.problems == []
+    assert source.complete
+
+
+@ORDERS
+def test_all_packet_blocks(big):
+    octets = section(big=big) + interface(big=big, link_type=101, snap_len=4)
+    octets += packet(b"abcde", 0x9000_0001_F000_0002 >> 12, big=big, wire_len=900)
+    octets += old_packet(b"abc", 7, big=big) + simple_packet(b"abcdefgh", big=big, wire_len=1500)
+    seen, source = read(octets)
+    assert [(s.octets, s.wire_len, s.ns) for s in seen] == [
+        (b"abcde", 900, (0x9000_0001_F000_0002 >> 12) * 1000),
+        (b"abc", 3, 7000),
+        (b"abcd", 1500, None),
+    ]
+    assert {s.link_type for s in seen} == {101}
+    assert source.problems == []
+
+
+def test_a_frame_without_time_keeps_the_time_before():
+    _, source = read(section() + interface() + packet(b"a", 5) + simple_packet(b"b"))
+    assert source.reader.ts_ns == 5000
+    assert not source.reader.has_time
+
+
+def test_sections_of_either_order_have_interfaces_of_their_own():
+    octets = section() + interface(link_type=1) + interface(link_type=113) + packet(b"a", number=1)
+    octets += section(big=True) + interface(big=True, link_type=276) + packet(b"b", big=True)
+    seen, source = read(octets + section() + packet(b"c"))
+    assert [s.link_type for s in seen] == [113, 276]
+    assert source.link_types == [1, 113, 276]
+    assert source.reader.section == 3
+    assert "interface 0" in source.problems[0].message
+
+
+def test_many_interfaces_with_names():
+    octets = section() + b"".join(interface(link_type=n, name=f"eth{n}") for n in range(40))
+    seen, source = read(octets + b"".join(packet(b"x", number=n) for n in range(40)))
+    assert [s.link_type for s in seen] == list(range(40))
+    assert source.reader.names[39] == "eth39"
+
+
+@ORDERS
+@pytest.mark.parametrize(
+    ("resolution", "raw", "ns"),
+    [
+        (None, 1, 1_000),
+        (0, 1_700_000_000, 1_700_000_000_000_000_000),
+        (3, 1, 1_000_000),
+        (6, 1_700_000_000_123_456, 1_700_000_000_123_456_000),
+        (9, 2**63 - 1, 2**63 - 1),
+        (10, 19, 1),
+        (12, 2**64 - 1, (2**64 - 1) // 1000),
+        (19, 2**64 - 1, 1_844_674_407),
+        (28, 2**64 - 1, 1),
+        (127, 2**64 - 1, 0),
+        (0x80, 3, 3_000_000_000),
+        (0x80 | 10, 1, 976_562),
+        (0x80 | 31, 2**31 - 1, 999_999_999),
+        (0x80 | 32, 2**64 - 1, 2**32 * 10**9 - 1),
+        (0x80 | 33, 2**64 - 1, 2**31 * 10**9 - 1),
+        (0x80 | 63, 2**64 - 1, 1_999_999_999),
+        (0x80 | 64, 2**63, 500_000_000),
+        (0x80 | 93, 2**64 - 1, 1),
+        (0x80 | 127, 2**64 - 1, 0),
+    ],
+)
+def test_resolutions(big, resolution, raw, ns):
+    octets = section(big=big) + interface(big=big, resolution=resolution) + packet(b"x", raw, big=big)
+    seen, source = read(octets)
+    assert (seen[0].ns, source.problems) == (ns, [])
+
+
+@given(st.integers(0, 255), st.integers(0, 2**64 - 1), st.integers(-(10**9), 10**9))
+def test_every_time_is_exact_or_refused(resolution, raw, offset_s):
+    seen, source = read(section() + interface(resolution=resolution, offset_s=offset_s) + packet(b"x", raw))
+    base = 2 if resolution & 0x80 else 10
+    ns = int(Fraction(raw, base ** (resolution & 0x7F)) * 10**9) + offset_s * 10**9
+    if seen[0].ns is None:
+        assert max(ns, ns - offset_s * 10**9) > 2**63 - 1
+        assert source.problems[0].kind == "bad-time"
+    else:
+        assert seen[0].ns == ns
+
+
+@ORDERS
+def test_offset_moves_times_both_ways(big):
+    octets = section(big=big) + interface(big=big, offset_s=1_700_000_000) + interface(big=big, offset_s=-1)
+    seen, _ = read(octets + packet(b"a", 1, big=big) + packet(b"b", 1, big=big, number=1))
+    assert [s.ns for s in seen] == [1_700_000_000_000_001_000, -999_999_000]
+
+
+def test_a_time_centuries_ahead_is_no_time():
+    seen, source = read(section() + interface(resolution=9) + packet(b"a", 5) + packet(b"b", 2**63) + packet(b"c", 6))
+    assert [s.ns for s in seen] == [5, None, 6]
+    assert (source.problems[0].kind, source.problems[0].frame) == ("bad-time", 2)
+    assert source.complete
+
+
+@ORDERS
+def test_frame_check_sequences_are_taken_off(big):
+    flags = option(2, struct.pack(">I" if big else "<I", 2 << 5), big=big)
+    octets = section(big=big) + interface(big=big, fcs=4) + packet(b"abcdefgh", big=big)
+    octets += packet(b"abcdefgh", big=big, wire_len=10) + packet(b"abcdefgh", big=big, options=flags)
+    seen, _ = read(octets + simple_packet(b"abcdefgh", big=big))
+    assert [(s.octets, s.wire_len) for s in seen] == [(b"abcd", 4), (b"abcdef", 6), (b"abcdef", 6), (b"abcd", 4)]
+
+
+@ORDERS
+def test_drops_of_statistics_are_totals_per_interface(big):
+    octets = section(big=big) + interface(big=big) + interface(big=big)
+    octets += statistics(big=big, ifdrop=5) + statistics(big=big, ifdrop=7, osdrop=1)
+    octets += statistics(big=big, number=1, osdrop=2) + section(big=big) + interface(big=big)
+    _, source = read(octets + statistics(big=big, ifdrop=100))
+    assert source.dropped == 110
+
+
+@pytest.mark.parametrize(
+    ("blocks", "dropped"),
+    [
+        (packet(b"a"), None),
+        (statistics(), None),
+        (statistics(ifdrop=0), 0),
+        (old_packet(b"a", drops=0xFFFF), None),
+        (old_packet(b"a", drops=3) + old_packet(b"b", drops=4), 7),
+        (packet(b"a", options=option(1, b"hm") + option(4, struct.pack("<Q", 9)) + option(0, b"")), 9),
+        (statistics(ifdrop=2) + old_packet(b"a", drops=3), 2),
+    ],
+)
+def test_drops_are_known_only_when_told(blocks, dropped):
+    _, source = read(section() + interface() + blocks)
+    assert source.dropped == dropped
+
+
+@ORDERS
+def test_other_blocks_are_skipped_and_some_use_up_a_frame_number(big):
+    silent = [4, 7, 10, 0x8000_0001, 0x7777_7777]
+    numbered = [0x0BAD, 0x4000_0BAD, 9, 0x204]
+    octets = section(big=big) + interface(big=big)
+    octets += b"".join(block(kind, b"\xff" * 50, big=big) for kind in silent + numbered)
+    seen, source = read(octets + packet(b"x", big=big))
+    assert [s.number for s in seen] == [5]
+    assert source.reader.events == 4
+
+
+def test_a_skipped_block_is_not_held_in_memory():
+    seen, source = read(section() + interface() + block(4, bytes(3_000_000)) + packet(b"x"), 4096)
+    assert len(seen) == 1
+    assert len(source.reader.octets) == 4096
+
+
+@pytest.mark.parametrize(
+    ("bad", "word"),
+    [
+        (struct.pack("<II", 6, 0) + bytes(40), "block of 0 octets"),
+        (struct.pack("<II", 6, 33) + bytes(40), "block of 33 octets"),
+        (struct.pack("<II", 6, 0xF000_0000) + bytes(40), "block of 4026531840 octets"),
+        (struct.pack("<II", 0x99, 8) + bytes(40), "block of 8 octets"),
+        (packet(b"abcd")[:-4] + bytes(4), "lengths differ"),
+        (packet(b"x", number=1), "interface 1"),
+        (block(6, struct.pack("<IIIII", 0, 0, 0, 400, 400) + b"abcd"), "400 octets"),
+        (section(version=9), "version 9"),
+        (struct.pack("<IIII", 0x0A0D0D0A, 28, 7, 1) + bytes(16), "byte-order magic"),
+    ],
+)
+def test_damage_ends_the_reading_and_says_where(bad, word):
+    good = section() + interface() + packet(b"one")
+    seen, source = read(good + bad + packet(b"two"))
+    assert [s.octets for s in seen] == [b"one"]
+    (problem,) = source.problems
+    assert (problem.kind, problem.frame, problem.offset) == ("damaged", 1, len(good))
+    assert word in problem.message
+    assert not source.complete
+    assert source.reader.advance() == 2
+
+
+def test_a_section_alone_is_an_empty_capture():
+    seen, source = read(section())
+    assert (seen, source.problems, source.format, source.complete) == ([], [], "pcapng", True)
+
+
+@ORDERS
+def test_high_bits_everywhere(big):
+    ns = 0x7FFF_FFFF_FFFF_FFFE
+    seen, _ = read(pcapng([(ns, b"\xff" * 200)], big=big))
+    assert (seen[0].ns, seen[0].octets) == (ns, b"\xff" * 200)

@@ -1,0 +1,272 @@
+"""Where bytes come from: files, pipes, gzip, file objects; and what is said when they are no capture."""
+
+import gzip
+import io
+import os
+import threading
+
+import pytest
+from support.captures import drain, packet, pcap, pcap_header, pcap_record, pcapng, read, section
+
+from handshake_inspect.capture.frames import FRAME, NEED_MORE
+from handshake_inspect.capture.source import open_source
+from handshake_inspect.errors import CaptureError
+
+FRAMES = [(1_000 * n, bytes([n]) * (n % 90)) for n in range(1, 200)]
+WHOLE = pcap(FRAMES)
+
+
+def octets_of(seen):
+    return [(s.ns, s.octets) for s in seen]
+
+
+def refusal(where):
+    with pytest.raises(CaptureError) as caught:
+        open_source(where)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert caught.value.exit_status == 2
+    return message
+
+
+@pytest.mark.parametrize("as_what", [str, lambda path: path, os.fsencode], ids=["str", "Path", "bytes"])
+def test_a_path(tmp_path, as_what):
+    path = tmp_path / "a.pcap"
+    path.write_bytes(WHOLE)
+    where = as_what(path)
+    if isinstance(where, bytes):
+        where = os.fsdecode(where)
+    with open_source(where) as source:
+        assert octets_of(drain(source)) == FRAMES
+        assert (source.name, source.size, source.consumed) == (str(path), len(WHOLE), len(WHOLE))
+        assert (source.compression, source.names) == (None, [str(path)])
+
+
+def test_a_file_object_stays_open():
+    file = io.BytesIO(WHOLE)
+    source = open_source(file)
+    assert octets_of(drain(source)) == FRAMES
+    assert (source.size, source.name) == (None, "input")
+    source.close()
+    assert not file.closed
+
+
+class OnlyRead:
+    """The least a binary file object can be."""
+
+    def __init__(self, octets):
+        self._file = io.BytesIO(octets)
+
+    def read(self, count):
+        return self._file.read(min(count, 5))
+
+
+def test_a_file_object_with_nothing_but_read():
+    assert octets_of(drain(open_source(OnlyRead(WHOLE)))) == FRAMES
+
+
+def test_standard_input(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(WHOLE)))
+    source = open_source("-")
+    assert octets_of(drain(source)) == FRAMES
+    assert source.name == "standard input"
+
+
+def test_standard_input_that_is_a_pipe_stays_open(monkeypatch):
+    out, into = os.pipe()
+    with os.fdopen(out, "rb") as stdin, os.fdopen(into, "wb") as pipe:
+        pipe.write(WHOLE)
+        pipe.close()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(stdin))
+        assert octets_of(drain(open_source("-"))) == FRAMES
+        assert not stdin.closed
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_frames_of_an_endless_pipe_come_as_they_arrive(pack):
+    """The reader sees the first frame while the writer still waits to be told so before it writes the second."""
+    out, into = os.pipe()
+    seen_first = threading.Event()
+    first, second = pcap_header() + pcap_record(1000, b"first"), pcap_record(2000, b"second")
+    told = []
+
+    def write():
+        os.write(into, pack(first))
+        told.append(seen_first.wait(20))
+        os.write(into, pack(second))
+        os.close(into)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with os.fdopen(out, "rb", buffering=0) as pipe:
+        source = open_source(pipe)
+        while source.reader.advance() == NEED_MORE:
+            assert source.fill()
+        assert source.reader.frames == 1
+        seen_first.set()
+        assert [s.octets for s in drain(source)] == [b"second"]
+    writer.join()
+    assert told == [True]
+
+
+def test_gzip_of_several_members_and_padding():
+    packed = gzip.compress(WHOLE[:1000]) + gzip.compress(b"") + bytes(100) + gzip.compress(WHOLE[1000:]) + bytes(7)
+    for block_size in (1, 100, 1 << 18):
+        seen, source = read(packed, block_size)
+        assert octets_of(seen) == FRAMES
+        assert (source.problems, source.compression, source.format) == ([], "gzip", "pcap")
+
+
+def test_what_is_behind_the_gzip_data_is_not_ours():
+    seen, source = read(gzip.compress(WHOLE) + b"trailing words")
+    assert octets_of(seen) == FRAMES
+    assert source.problems == []
+
+
+def test_a_cut_gzip_file_yields_what_could_be_decompressed():
+    packed = gzip.compress(pcap([(1000 * n, os.urandom(100)) for n in range(1, 50)]))
+    counts = set()
+    for cut in range(200, len(packed), 101):
+        seen, source = read(packed[:cut])
+        (problem,) = source.problems
+        assert (problem.kind, problem.frame) == ("cut", len(seen))
+        assert "gzip" in problem.message
+        assert problem.offset == 24 + 116 * len(seen)
+        assert not source.complete
+        counts.add(len(seen))
+    assert len(counts) > 30
+
+
+def test_a_wrong_checksum_costs_no_frame():
+    packed = bytearray(gzip.compress(WHOLE))
+    packed[-6] ^= 1
+    seen, source = read(bytes(packed))
+    assert octets_of(seen) == FRAMES
+    assert [problem.kind for problem in source.problems] == ["damaged"]
+    assert not source.complete
+
+
+def test_gzip_that_expands_enormously_is_never_held_whole():
+    seen, source = read(gzip.compress(pcap([(1000, b"x")]) + bytes(30_000_000)), 1 << 14)
+    assert len(seen) == 1
+    assert len(source.reader.octets) == 1 << 14
+    assert source.problems[0].kind == "damaged"
+
+
+@pytest.mark.parametrize("make", [pcap, pcapng], ids=["pcap", "pcapng"])
+def test_the_buffer_grows_for_a_long_frame_only(make):
+    frames = [(1, b"a" * 60), (2, b"b" * 200_000), (3, b"c" * 60)]
+    seen, source = read(
+        make([(1000 * ns, frame) for ns, frame in frames], snap_len=1 << 20) if make is pcap else make(frames), 5000
+    )
+    assert [s.octets for s in seen] == [frame for _, frame in frames]
+    assert 200_000 < len(source.reader.octets) < 500_000
+
+
+def test_a_claimed_length_does_not_allocate():
+    record = pcap_record(1000, b"x")[:8] + (60_000_000).to_bytes(4, "little") * 2
+    seen, source = read(pcap_header(snap_len=64_000_000) + record + b"abc", 4096)
+    assert seen == []
+    assert len(source.reader.octets) == 4096
+    assert (source.problems[0].kind, source.problems[0].offset) == ("cut", 24)
+
+
+def test_an_error_of_the_device_ends_the_capture_like_a_cut():
+    class Failing(io.RawIOBase):
+        def __init__(self):
+            self.left = WHOLE[:500]
+
+        def readinto(self, view):
+            if not self.left:
+                raise OSError(5, "Input/output error")
+            part, self.left = self.left[: len(view)], self.left[len(view) :]
+            view[: len(part)] = part
+            return len(part)
+
+    source = open_source(Failing())
+    seen = drain(source)
+    assert octets_of(seen) == FRAMES[: len(seen)]
+    assert len(seen) > 5
+    assert (source.problems[0].kind, source.problems[0].frame) == ("cut", len(seen))
+    assert "Input/output error" in source.problems[0].message
+
+
+def test_missing(tmp_path):
+    assert refusal(tmp_path / "none.pcap") == f"{tmp_path / 'none.pcap'}: no such file; check the path"
+
+
+def test_directory(tmp_path):
+    assert "is a directory" in refusal(tmp_path)
+
+
+def test_no_permission(tmp_path, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    assert "permission denied" in refusal(tmp_path / "a.pcap")
+
+
+def test_a_path_that_cannot_be():
+    assert "cannot be a path" in refusal("a\0b")
+
+
+def test_a_name_with_a_line_break_stays_on_one_line(tmp_path):
+    assert "\\n" in refusal(tmp_path / "a\nb.pcap")
+
+
+def test_standard_input_that_is_closed(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    assert "standard input" in refusal("-")
+
+
+@pytest.mark.parametrize(
+    ("octets", "word"),
+    [
+        (b"", "is empty (0 bytes)"),
+        (b"\xd4\xc3", "too short"),
+        (gzip.compress(b""), "the gzip file holds nothing"),
+        (gzip.compress(WHOLE)[:12], "the gzip data ends early"),
+        (b"\x1f\x8b not gzip at all", "the gzip data is damaged"),
+        (gzip.compress(gzip.compress(WHOLE)), "gzip data inside gzip data"),
+        (gzip.compress(b"hello, world, hello"), "text, packed with gzip"),
+        (b"\x28\xb5\x2f\xfd" + bytes(20), "zstd -dc FILE | hsi analyze -"),
+        (b"\xfd7zXZ\x00" + bytes(20), "xz-compressed"),
+        (b"BZh9" + bytes(20), "bzip2-compressed"),
+        (b"\x04\x22\x4d\x18" + bytes(20), "lz4-compressed"),
+        (b"PK\x03\x04" + bytes(20), "zip archive"),
+        (b"snoop\x00\x00\x00\x00\x00\x00\x02", "snoop capture; convert it first: editcap"),
+        (b"GMBU" + bytes(20), "Network Monitor"),
+        (bytes.fromhex("000000004433225501000060010000440000") + bytes(60), "ERF"),
+        (b"<!DOCTYPE html><html>", "HTML page"),
+        (b"  <html lang=en>", "HTML page"),
+        (b"13:37:01.5 IP a > b: Flags [S]\n", "text"),
+        (bytes(500), "zeros"),
+        (b"\xde\xad\xbe\xef\x00\x01\x02\x03", "unknown kind (it begins with de ad be ef)"),
+    ],
+)
+def test_what_is_no_capture_is_named(tmp_path, octets, word):
+    path = tmp_path / "thing"
+    path.write_bytes(octets)
+    message = refusal(path)
+    assert message.startswith(f"{path}: ")
+    assert word in message
+
+
+def test_nothing_is_read_after_the_end(tmp_path):
+    path = tmp_path / "a.pcap"
+    path.write_bytes(WHOLE[:-1])
+    source = open_source(path)
+    drain(source)
+    assert not source.fill()
+    assert not source.fill()
+    assert len(source.problems) == 1
+
+
+def test_a_frame_lies_where_the_reader_says():
+    source = open_source(io.BytesIO(section() + packet(b"")))
+    assert source.reader.advance() == NEED_MORE
+    source = open_source(io.BytesIO(WHOLE))
+    while source.reader.advance() != FRAME:
+        assert source.fill()
+    assert source.reader.offset + source.reader.frame_start == 24 + 16
