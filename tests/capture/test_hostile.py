@@ -20,6 +20,9 @@ from support.captures import (
     statistics,
 )
 
+from handshake_inspect.capture.frames import DAMAGED, FRAME
+from handshake_inspect.capture.pcap import PcapReader
+from handshake_inspect.capture.pcapng import PcapngReader
 from handshake_inspect.errors import CaptureError
 
 frames = st.lists(st.tuples(st.integers(1, 2**40).map(lambda us: us * 1000), st.binary(max_size=60)), max_size=6)
@@ -115,6 +118,35 @@ def test_random_bytes_behind_a_good_beginning(octets, packed, beginning):
     for problem in source.problems:
         assert 0 <= problem.offset <= len(octets)
         assert problem.frame <= source.reader.frames + 1
+
+
+def feed_exactly(reader, octets, portion):
+    """Feed what is there and not a byte more, so that the pure build finds any read behind the end."""
+    end = min(portion, len(octets))
+    reader.feed(octets[:end], 0, end, 0)
+    frames = 0
+    while True:
+        outcome = reader.advance()
+        if outcome == FRAME:
+            frames += 1
+            assert 0 <= reader.frame_start <= reader.frame_end <= reader.limit
+        elif outcome == DAMAGED or end == len(octets):
+            return frames
+        else:
+            start = reader.offset + reader.position
+            end = min(end + portion, len(octets))
+            reader.feed(octets[start:end], 0, end - start, start)
+
+
+@settings(max_examples=300)
+@given(captures, st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6), st.integers(1, 90))
+def test_no_reader_looks_behind_what_it_was_fed(octets, changes, portion):
+    changed = bytearray(octets)
+    for at, octet in changes:
+        changed[at % len(changed)] = octet
+    for reader in (PcapReader(), PcapngReader()):
+        frames = feed_exactly(reader, bytes(changed), portion)
+        assert frames == reader.frames - reader.events
 
 
 @settings(max_examples=300)
