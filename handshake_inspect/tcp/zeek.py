@@ -79,7 +79,7 @@ def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
     else:
         relative = (seg.seq - sender.iss) & MASK32
     _write_kind(alias, flags, relative, seg.payload_len, side)
-    if seg.window == 0 and not flags & RST and alias.state[side ^ 1] != CLOSED and alias.state[side] != RESET:
+    if seg.window == 0 and _minds_window(alias, seg, side):
         alias.zero_windows[side] = _count(alias, _W, alias.zero_windows[side], side)
     if seg.payload_len > 0:
         _note_repeat(alias, sender, seg, rebased, side)
@@ -117,13 +117,19 @@ def _begin(alias: Any, seg: Any) -> None:
 
 
 def _is_over(alias: Any, sender: Any, peer: Any, seg: Any) -> bool:
-    """Whether Zeek forgot the connection some time after both ends had closed or one had reset."""
+    """Whether Zeek takes the segment for another connection.
+
+    A SYN after a FIN or RST always; anything, some time after both ends had closed or one had reset.
+    """
     if alias.written[0] & _OVER:
         return True
     one: int = alias.state[0]
     other: int = alias.state[1]
     if one < CLOSED and other < CLOSED:
         return False
+    if seg.flags & (SYN | ACK | FIN | RST) == SYN:
+        alias.written[0] |= _OVER
+        return True
     if RESET not in (one, other) and not (one in (CLOSED, INACTIVE) and other in (CLOSED, INACTIVE)):
         return False
     if (sender.traits | peer.traits) & TRAIT_HOLE:
@@ -177,6 +183,18 @@ def _write_kind(alias: Any, flags: int, relative: int, payload_len: int, side: i
         _already(alias, _WROTE_I, _I, side)
     else:
         _already(alias, _WROTE_Q, _Q, side)
+
+
+def _minds_window(alias: Any, seg: Any, side: int) -> bool:
+    """Whether a window of zero is worth a letter: not after the peer's FIN, nor with or after a RST.
+
+    Zeek also minds that of a SYN; it is left out, since a SYN that waits for its answer is kept without its window.
+    """
+    if seg.flags & RST or (seg.flags & (SYN | ACK) == SYN and seg.payload_len == 0):
+        return False
+    reset: bool = alias.state[side] == RESET
+    closed: bool = alias.state[side ^ 1] == CLOSED
+    return not reset and not closed
 
 
 def _note_repeat(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> None:

@@ -250,9 +250,12 @@ def test_a_syn_with_another_isn_writes_nothing_in_the_same_connection():
     assert wire.said() == "S0 S"
 
 
-def test_a_syn_after_the_end_is_written():
-    wire = exchange("S> SA< A> FA> FA< A>").send(0, SYN, seq=99_999)
-    assert wire.said() == "SF ShAFfS"
+@pytest.mark.parametrize("script", ["S> SA< A> FA> FA< A>", "S> RA<", "S> SA< A> R>", "S> SA< A> FA>"])
+def test_a_syn_after_the_end_is_another_connection(script):
+    wire = exchange(script)
+    said = wire.said()
+    wire.send(0, SYN, seq=99_999).exchange("SA< A> D<")
+    assert wire.said() == said
 
 
 class TestRetransmissions:
