@@ -70,10 +70,10 @@ class FrameReader:
         return DAMAGED
 
     def odd_time(self, frame: int, message: str) -> None:
-        """Count a timestamp that cannot be; the first one of a container is told."""
+        """Count a timestamp that cannot be, and read on; the first one of a container is told."""
         self.odd_times += 1
         if self.odd_times == 1:
-            self.problems.append(Problem("bad-time", message, frame, self.offset + self.position))
+            self.problems.append(Problem("damaged", message, frame, self.offset + self.position))
 
     def saw_link_type(self, link_type: int) -> None:
         """Remember a link type that an interface of this container declares."""

@@ -94,7 +94,7 @@ def test_a_fraction_above_a_second_is_told_once_and_added():
     seen, source = read(pcap_header() + bad + bad)
     assert [s.ns for s in seen] == [11_000_000_000] * 2
     (problem,) = source.problems
-    assert (problem.kind, problem.frame, problem.offset) == ("bad-time", 1, 24)
+    assert (problem.kind, problem.frame, problem.offset) == ("damaged", 1, 24)
     assert source.reader.odd_times == 2
 
 

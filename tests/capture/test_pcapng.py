@@ -130,7 +130,7 @@ def test_every_time_is_exact_or_refused(resolution, raw, offset_s):
     ns = int(Fraction(raw, base ** (resolution & 0x7F)) * 10**9) + offset_s * 10**9
     if seen[0].ns is None:
         assert max(ns, ns - offset_s * 10**9) > 2**63 - 1
-        assert source.problems[0].kind == "bad-time"
+        assert source.problems[0].kind == "damaged"
     else:
         assert seen[0].ns == ns
 
@@ -145,7 +145,7 @@ def test_offset_moves_times_both_ways(big):
 def test_a_time_centuries_ahead_is_no_time():
     seen, source = read(section() + interface(resolution=9) + packet(b"a", 5) + packet(b"b", 2**63) + packet(b"c", 6))
     assert [s.ns for s in seen] == [5, None, 6]
-    assert (source.problems[0].kind, source.problems[0].frame) == ("bad-time", 2)
+    assert (source.problems[0].kind, source.problems[0].frame) == ("damaged", 2)
     assert source.complete
 
 
