@@ -1,6 +1,5 @@
 """The words in which rows speak: bits and small numbers.  Never compiled; each twin types what it imports."""
 
-from handshake_inspect.tcp.transitions import TcpState as TcpState
 
 # Connection.facts: what the capture showed, each bit once and for all unless it says otherwise.
 FACT_SYN = 0x0000_0001  # the client's SYN is in the capture
@@ -8,7 +7,9 @@ FACT_SYNACK = 0x0000_0002  # a SYN-ACK that answers it, or that came with no SYN
 FACT_ACKED = 0x0000_0004  # the client acknowledged the server's ISN: the final ACK
 FACT_MIDSTREAM = 0x0000_0008  # the first segment was neither SYN nor SYN-ACK
 FACT_SYNACK_FIRST = 0x0000_0010  # the first segment was a SYN-ACK
-FACT_SERVER_PROVED = 0x0000_0020  # the server sent something that only a synchronized end sends (cleared by a later SYN-ACK)
+FACT_SERVER_PROVED = (
+    0x0000_0020  # the server sent something that only a synchronized end sends (cleared by a later SYN-ACK)
+)
 FACT_CLIENT_PROVED = 0x0000_0040  # as above, for the client
 FACT_REFUSED = 0x0000_0080  # a believable RST answered the SYN (cleared when a SYN-ACK follows)
 FACT_ABORTED = 0x0000_0100  # the client reset its own attempt before the server reached ESTABLISHED
@@ -45,9 +46,23 @@ TRAIT_IP_ID_VARIES = 0x20  # its IP identification tells packets apart
 TRAIT_TSVAL_VARIES = 0x40  # its timestamps tell packets apart
 TRAIT_HOLE = 0x80  # some octets before snd_nxt were not seen
 
+# Endpoint.checks
+CHECK_GOOD = 0x01  # at least one of its checksums was verified: a bad one is no offloading
+
+# References of the index: which row a 4-tuple has.
+EMBRYO = 0x8000_0000  # a reference with this bit names an embryo, else a connection; 0 names nothing
+NUMBER = 0x7FFF_FFFF  # the rest of it: 1 + row number
+
+# What a SYN or SYN-ACK on a known 4-tuple turned out to be.
+OURS = 0
+NEW_INCARNATION = 1
+PROVISIONAL = 2
+PROVISIONAL_ANSWERED = 3
+
 # Embryo.state
 EMBRYO_FREE = 0
 EMBRYO_WAITING = 1
+EMBRYO_GIVEN_UP = 3  # its client tried again with another ISN
 EMBRYO_PROVISIONAL = 2  # hangs on a connection: not (yet) an attempt of its own
 
 # Connection.synack_method and ackdat_method
@@ -72,3 +87,14 @@ COMPLETE_ACK = 4
 COMPLETE_DATA = 8
 COMPLETE_FIN = 16
 COMPLETE_RST = 32
+
+# What `endpoint.advance` made of a segment.
+NEW = 0
+OLD = 1  # nothing in it that was not sent before
+PROBE = 2  # a keep-alive or window probe
+
+# Odd multipliers that spread the fields of a segment over its fingerprint.
+MIX_SEQ = 0x9E37_79B1
+MIX_ACK = 0x85EB_CA77
+MIX_TSVAL = 0xC2B2_AE3D
+MIX_REST = 0x27D4_EB2F

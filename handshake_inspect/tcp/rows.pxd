@@ -106,7 +106,8 @@ cdef struct Endpoint:
     uint32_t retransmissions
     uint32_t duplicates
     uint32_t keep_alives
-    uint32_t zero_windows
+    uint16_t zero_windows
+    uint16_t checks
     uint32_t out_of_order
     uint32_t hole_start
     uint32_t hole_end
@@ -174,3 +175,7 @@ cdef inline Alias *alias_at(Alias *records, Py_ssize_t i) noexcept nogil:
 
 cdef inline Retries *retries_at(Retries *records, Py_ssize_t i) noexcept nogil:
     return records + i
+
+cdef inline uint64_t *words_of(object storage):
+    import ctypes
+    return <uint64_t *><uintptr_t>ctypes.addressof(storage)

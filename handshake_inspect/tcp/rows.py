@@ -114,7 +114,10 @@ class Endpoint(ctypes.Structure):
         ("bytes", ctypes.c_uint64),  # payload octets sent, repeated ones too
         ("frames", ctypes.c_uint32),
         ("snd_nxt", ctypes.c_uint32),  # just beyond the highest octet it sent
-        ("contiguous", ctypes.c_uint32),  # just beyond the octets seen without a hole (equal to snd_nxt when none is missing)
+        (
+            "contiguous",
+            ctypes.c_uint32,
+        ),  # just beyond the octets seen without a hole (equal to snd_nxt when none is missing)
         ("last_ack", ctypes.c_uint32),  # the highest acknowledgment it sent: its RCV.NXT as proved
         ("tsval", ctypes.c_uint32),  # newest it sent
         ("window", ctypes.c_uint32),  # last it advertised, scaled
@@ -138,7 +141,8 @@ class Endpoint(ctypes.Structure):
         ("retransmissions", ctypes.c_uint32),
         ("duplicates", ctypes.c_uint32),  # frames that are copies of a packet already captured
         ("keep_alives", ctypes.c_uint32),
-        ("zero_windows", ctypes.c_uint32),
+        ("zero_windows", ctypes.c_uint16),
+        ("checks", ctypes.c_uint16),  # CHECK_* bits
         ("out_of_order", ctypes.c_uint32),
         ("hole_start", ctypes.c_uint32),  # one range seen beyond the first hole
         ("hole_end", ctypes.c_uint32),
@@ -184,7 +188,7 @@ class Retries(ctypes.Structure):
     )
 
 
-ROWS = {row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries)}
+ROWS: dict[str, Any] = {row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries)}
 
 
 def reserve(name: str, count: int) -> Any:
@@ -199,6 +203,22 @@ def reserve(name: str, count: int) -> Any:
     except OSError as error:
         raise MemoryError(f"no room for {count} rows of {size // max(count, 1)} octets") from error
     return (ROWS[name] * max(count, 1)).from_buffer(room)
+
+
+def reserve_words(count: int) -> Any:
+    """Room for `count` zeroed 64-bit words, as `reserve`."""
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)
+    return (ctypes.c_uint64 * count).from_buffer(mmap.mmap(-1, 8 * count, flags=flags))
+
+
+def clear(storage: Any, i: int) -> None:
+    """Zero row `i`, so that it can be used again."""
+    ctypes.memset(ctypes.addressof(storage[i]), 0, ctypes.sizeof(storage[i]))
+
+
+def words_of(storage: Any) -> Any:
+    """As `embryos_of`."""
+    return storage
 
 
 def embryos_of(storage: Any) -> Any:

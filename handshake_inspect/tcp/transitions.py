@@ -50,7 +50,28 @@ class Event(IntEnum):
     SYN_ACK_WAS_LOST = 13  # second thoughts: see the module's docstring
     ACK_OF_SYN_WAS_LOST = 14
     FIN_WAS_LOST = 15
+    ACK_OF_FIN_WAS_LOST = 16
+    PROVED_OPEN = 17  # sent something synchronized though the capture shows no opening
 
+
+# The same as plain numbers, for the compiled modules.
+SENT_SYN = int(Event.SENT_SYN)
+SENT_SYN_ACK = int(Event.SENT_SYN_ACK)
+SENT_ACK = int(Event.SENT_ACK)
+SENT_FIN = int(Event.SENT_FIN)
+SENT_RST = int(Event.SENT_RST)
+GOT_SYN = int(Event.GOT_SYN)
+GOT_SYN_ACK = int(Event.GOT_SYN_ACK)
+GOT_ACK_OF_SYN = int(Event.GOT_ACK_OF_SYN)
+GOT_FIN = int(Event.GOT_FIN)
+GOT_ACK_OF_FIN = int(Event.GOT_ACK_OF_FIN)
+GOT_RST = int(Event.GOT_RST)
+GOT_ERROR = int(Event.GOT_ERROR)
+SYN_ACK_WAS_LOST = int(Event.SYN_ACK_WAS_LOST)
+ACK_OF_SYN_WAS_LOST = int(Event.ACK_OF_SYN_WAS_LOST)
+FIN_WAS_LOST = int(Event.FIN_WAS_LOST)
+ACK_OF_FIN_WAS_LOST = int(Event.ACK_OF_FIN_WAS_LOST)
+PROVED_OPEN = int(Event.PROVED_OPEN)
 
 _S = TcpState
 _E = Event
@@ -77,7 +98,7 @@ TRANSITIONS: dict[tuple[Event, TcpState], TcpState] = {
     (_E.SENT_ACK, _S.SYN_SENT): _S.ESTABLISHED,
     (_E.SENT_ACK, _S.SYN_RECEIVED): _S.ESTABLISHED,
     # midstream: whoever acknowledges is synchronized
-    (_E.SENT_ACK, _S.CLOSED): _S.ESTABLISHED,
+    (_E.PROVED_OPEN, _S.CLOSED): _S.ESTABLISHED,
     # active close (section 3.6)
     (_E.SENT_FIN, _S.CLOSED): _S.FIN_WAIT_1,
     (_E.SENT_FIN, _S.SYN_SENT): _S.FIN_WAIT_1,
@@ -111,6 +132,9 @@ WITHDRAWN: dict[tuple[Event, TcpState], TcpState] = {
     (_E.FIN_WAS_LOST, _S.LAST_ACK): _S.FIN_WAIT_1,
     (_E.FIN_WAS_LOST, _S.CLOSING): _S.FIN_WAIT_1,
     (_E.FIN_WAS_LOST, _S.TIME_WAIT): _S.FIN_WAIT_2,
+    (_E.ACK_OF_FIN_WAS_LOST, _S.FIN_WAIT_2): _S.FIN_WAIT_1,
+    (_E.ACK_OF_FIN_WAS_LOST, _S.TIME_WAIT): _S.CLOSING,
+    (_E.ACK_OF_FIN_WAS_LOST, _S.CLOSED): _S.LAST_ACK,
 }
 
 STATES = 16  # room per event in the packed table
@@ -123,9 +147,7 @@ def next_state(event: Event, state: TcpState) -> TcpState:
 
 def packed() -> bytes:
     """The table as octets, indexed `event * STATES + state`."""
-    return b"".join(
-        bytes(next_state(event, state) for state in TcpState).ljust(STATES, b"\0") for event in Event
-    )
+    return b"".join(bytes(next_state(event, state) for state in TcpState).ljust(STATES, b"\0") for event in Event)
 
 
 def diagram() -> str:

@@ -1,0 +1,1 @@
+"""The one place that knows all stages: captures in, report out."""

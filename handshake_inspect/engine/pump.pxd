@@ -1,0 +1,40 @@
+cimport cython
+from libc.stdint cimport int64_t, uint64_t
+
+from handshake_inspect.capture.frames cimport FrameReader
+from handshake_inspect.decode cimport frame as fast
+from handshake_inspect.decode cimport segment as seg
+from handshake_inspect.tcp.tracker cimport Tracker
+
+cdef int FRAME
+cdef int KIND_DAMAGED
+cdef int KIND_DECLINED
+cdef int KIND_FRAGMENT
+cdef int KIND_ICMP_ERROR
+cdef int KIND_TCP
+cdef unsigned int NOTE_CUT_HEADER
+cdef unsigned int NOTE_CUT_OPTIONS
+
+cdef class Pump:
+    cdef readonly Tracker tracker
+    cdef object storage
+    cdef seg.Segment *records
+    cdef readonly uint64_t frames
+    cdef readonly uint64_t tcp_segments
+    cdef readonly int64_t first_ns
+    cdef readonly int64_t last_ns
+    cdef readonly uint64_t backwards
+    cdef readonly uint64_t first_backwards
+    cdef readonly uint64_t fragments
+    cdef readonly uint64_t cut_headers
+    cdef readonly uint64_t first_cut_header
+    cdef readonly uint64_t damaged_headers
+    cdef readonly uint64_t first_damaged_header
+    cdef readonly uint64_t cut_options
+    cdef readonly dict unsupported
+
+    @cython.locals(record="seg.Segment *", tracker=Tracker, before=int64_t, now=int64_t, got=int, kind=int)
+    cpdef int drain(self, FrameReader reader) except -1
+    cdef int second_try(self, int kind, FrameReader reader, seg.Segment *record) except -1
+    cdef void went_back(self, int64_t now, uint64_t frame) noexcept
+    cdef int leave(self, int kind, FrameReader reader, seg.Segment *record) except -1

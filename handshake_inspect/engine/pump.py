@@ -1,0 +1,109 @@
+"""The pump: frames from a reader, through the decoder, to the tracker.  Knows the stages and nothing of files or reports."""
+
+from typing import Any
+
+from handshake_inspect.capture.frames import FRAME, FrameReader
+from handshake_inspect.decode import frame as fast
+from handshake_inspect.decode import segment as seg
+from handshake_inspect.decode.uncommon import decode_uncommon
+from handshake_inspect.tcp.tracker import Tracker
+from handshake_inspect.wire.const import (
+    KIND_DAMAGED,
+    KIND_DECLINED,
+    KIND_FRAGMENT,
+    KIND_ICMP_ERROR,
+    KIND_TCP,
+    NOTE_CUT_HEADER,
+    NOTE_CUT_OPTIONS,
+)
+
+
+class Pump:
+    """Drives one trace through one tracker and counts what it saw."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker = tracker
+        self.storage = seg.segments(1)
+        self.records = seg.segments_of(self.storage)
+        self.frames = 0
+        self.tcp_segments = 0
+        self.first_ns = 0
+        self.last_ns = 0
+        self.backwards = 0  # frames older than the frame before them
+        self.first_backwards = 0
+        self.fragments = 0
+        self.cut_headers = 0  # the capture ends inside a header: a snap length too small
+        self.first_cut_header = 0
+        self.damaged_headers = 0
+        self.first_damaged_header = 0
+        self.cut_options = 0
+        self.unsupported: dict[int, int] = {}  # link type -> frames that nothing here can decode
+
+    def drain(self, reader: FrameReader) -> int:
+        """Take all frames that are in the reader's buffer; what the reader said then (NEED_MORE or DAMAGED)."""
+        record = seg.segment_at(self.records, 0)
+        tracker = self.tracker
+        before = self.last_ns
+        while True:
+            got = reader.advance()
+            if got != FRAME:
+                return got
+            self.frames += 1
+            now = reader.ts_ns
+            if now > self.last_ns:
+                self.last_ns = now
+                if self.frames == 1:
+                    self.first_ns = now
+            elif self.frames == 1:
+                self.first_ns = self.last_ns = now
+            if now < before:
+                self.went_back(now, reader.frames)
+            before = now
+            kind = fast.decode_frame(
+                reader.data, reader.frame_start, reader.frame_end, reader.wire_len, reader.link_type, record
+            )
+            if kind != KIND_TCP:
+                if kind == 0:
+                    continue
+                kind = self.second_try(kind, reader, record)
+            if kind == KIND_TCP:
+                self.tcp_segments += 1
+            elif kind != KIND_ICMP_ERROR:
+                self.leave(kind, reader, record)
+                continue
+            if record.notes & NOTE_CUT_OPTIONS:
+                self.cut_options += 1
+            record.ts_ns = now
+            record.frame = reader.frames
+            tracker.track(record)
+
+    def second_try(self, kind: int, reader: FrameReader, record: Any) -> int:
+        """Give what the fast decoder declined to the slow one."""
+        if kind != KIND_DECLINED:
+            return kind
+        octets = bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
+        return decode_uncommon(octets, reader.wire_len, reader.link_type, self.storage, 0)
+
+    def went_back(self, now: int, frame: int) -> None:
+        """Count a frame whose time is before that of the frame before it."""
+        self.backwards += 1
+        if self.backwards == 1:
+            self.first_backwards = frame
+        if now < self.first_ns:
+            self.first_ns = now
+
+    def leave(self, kind: int, reader: FrameReader, record: Any) -> int:
+        """Count a frame without a segment to follow."""
+        if kind == KIND_FRAGMENT:
+            self.fragments += 1
+        elif kind == KIND_DAMAGED and record.notes & NOTE_CUT_HEADER:
+            self.cut_headers += 1
+            if self.cut_headers == 1:
+                self.first_cut_header = reader.frames
+        elif kind == KIND_DAMAGED:
+            self.damaged_headers += 1
+            if self.damaged_headers == 1:
+                self.first_damaged_header = reader.frames
+        elif kind == KIND_DECLINED:
+            self.unsupported[reader.link_type] = self.unsupported.get(reader.link_type, 0) + 1
+        return 0

@@ -1,0 +1,66 @@
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.tcp cimport rows
+from handshake_inspect.wire cimport seqspace
+
+cdef unsigned int TRAIT_ACKS
+cdef unsigned int TRAIT_FIN
+cdef unsigned int TRAIT_HOLE
+cdef unsigned int TRAIT_IP_ID_VARIES
+cdef unsigned int TRAIT_ISS
+cdef unsigned int TRAIT_SEEN
+cdef unsigned int TRAIT_TSVAL_VARIES
+cdef unsigned int ACK
+cdef unsigned int FIN
+cdef unsigned int RST
+cdef unsigned int SYN
+cdef unsigned int OPT_TIMESTAMPS
+cdef uint32_t MASK16
+cdef uint32_t MASK32
+
+cdef uint32_t MIX_ACK
+cdef uint32_t MIX_REST
+cdef uint32_t MIX_SEQ
+cdef uint32_t MIX_TSVAL
+cdef int NEW
+cdef int OLD
+cdef int PROBE
+
+cdef bytes NEXT_STATE
+cdef unsigned int WIDTH
+cdef int32_t COPY_WITH_IP_ID_US
+cdef int32_t COPY_WITH_TSVAL_US
+cdef int32_t COPY_OF_SYN_US
+cdef int32_t COPY_US
+cdef int32_t OVERTAKEN_US
+cdef uint32_t IP_ID_NEAR
+
+cdef void apply(rows.Endpoint *endpoint, unsigned int event) noexcept
+@cython.locals(mixed=uint32_t)
+cdef uint32_t fingerprint(segment.Segment *segment) noexcept
+@cython.locals(at=uint32_t)
+cdef void remember(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept
+@cython.locals(now=uint32_t, at=uint32_t, age=int64_t)
+cdef bint is_copy(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept
+cdef int32_t copy_limit(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
+@cython.locals(behind=uint32_t)
+cdef bint is_late_copy(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
+cdef void note_marks(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
+cdef void begin(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
+cdef void open_at(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
+cdef void note_window(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
+cdef void note_ack(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
+cdef void fill(rows.Endpoint *endpoint, uint32_t to) noexcept
+cdef bint is_probe(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
+@cython.locals(seq_len=uint32_t, end=uint32_t)
+cdef int advance(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
+cdef void extend(rows.Endpoint *sender, uint32_t seq, uint32_t end) noexcept
+@cython.locals(late=bint)
+cdef void classify_old(
+    rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, uint32_t end
+) noexcept
+@cython.locals(last=uint32_t)
+cdef bint is_overtaken(rows.Endpoint *sender, segment.Segment *segment) noexcept
+cdef bint is_synchronized_ack(segment.Segment *segment) noexcept

@@ -1,0 +1,253 @@
+"""One end of a connection: what its segments say about what it sent, resent and acknowledged.
+
+Told apart here: a copy of a packet that the capture already holds (a bridge, a router seen on both sides, two capture
+points merged, a network that doubles packets), a retransmission, a segment that was only overtaken, a keep-alive
+(RFC 9293 section 3.8.4) and a window probe (section 3.8.6.1).
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp.facts import (
+    MIX_ACK,
+    MIX_REST,
+    MIX_SEQ,
+    MIX_TSVAL,
+    NEW,
+    OLD,
+    PROBE,
+    TRAIT_ACKS,
+    TRAIT_FIN,
+    TRAIT_HOLE,
+    TRAIT_IP_ID_VARIES,
+    TRAIT_ISS,
+    TRAIT_SEEN,
+    TRAIT_TSVAL_VARIES,
+)
+from handshake_inspect.tcp.transitions import STATES, packed
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, OPT_TIMESTAMPS, RST, SYN
+
+NEXT_STATE = packed()
+WIDTH = STATES
+
+# How long after a packet an equal one is still its copy, microseconds.  A sender that numbers its packets or stamps
+# them would have changed the number; one that does neither cannot resend a SYN within 300 ms (initial RTO 1 s,
+# RFC 6298 section 2.1) or data within 2 ms.
+COPY_WITH_IP_ID_US = 2_000_000
+COPY_WITH_TSVAL_US = 500_000
+COPY_OF_SYN_US = 300_000
+COPY_US = 2_000
+OVERTAKEN_US = 3_000  # Wireshark's limit, where neither IP ID nor timestamp tell
+IP_ID_NEAR = 4096
+
+
+def apply(endpoint: Any, event: int) -> None:
+    """Move the endpoint's state by one row of the table."""
+    endpoint.state = NEXT_STATE[event * WIDTH + endpoint.state]
+
+
+def fingerprint(segment: Any) -> int:
+    """32 bits that copies of one packet share: all that a router leaves alone."""
+    mixed = (segment.seq * MIX_SEQ + segment.ack * MIX_ACK) & MASK32
+    mixed = ((mixed ^ segment.tsval) * MIX_TSVAL + (segment.flags << 16 | segment.window)) & MASK32
+    mixed = ((mixed ^ mixed >> 15) * MIX_REST + segment.payload_len + (segment.ip_id << 16)) & MASK32
+    return mixed ^ mixed >> 13
+
+
+def remember(endpoint: Any, segment: Any, print_of: int) -> None:
+    """Keep the fingerprint of a segment, with its time."""
+    at = endpoint.recent_at & 3
+    endpoint.recent[at] = print_of
+    endpoint.recent_us[at] = (segment.ts_ns // 1000) & MASK32
+    endpoint.recent_at = at + 1
+
+
+def is_copy(endpoint: Any, segment: Any, print_of: int) -> bool:
+    """Whether the capture already holds this packet."""
+    if not endpoint.traits & TRAIT_SEEN:
+        return False
+    now = (segment.ts_ns // 1000) & MASK32
+    for at in range(4):
+        if endpoint.recent[at] == print_of:
+            age = seqspace.seq_diff(now, endpoint.recent_us[at])
+            if age < 0:
+                age = -age
+            if age <= copy_limit(endpoint, segment):
+                return True
+    return False
+
+
+def copy_limit(endpoint: Any, segment: Any) -> int:
+    """How old an equal packet may be, microseconds."""
+    if segment.ip_id and endpoint.traits & TRAIT_IP_ID_VARIES:
+        return COPY_WITH_IP_ID_US
+    if segment.options & OPT_TIMESTAMPS and endpoint.traits & TRAIT_TSVAL_VARIES:
+        return COPY_WITH_TSVAL_US
+    if segment.flags & SYN:
+        return COPY_OF_SYN_US
+    return COPY_US
+
+
+def is_late_copy(endpoint: Any, segment: Any) -> bool:
+    """Whether octets seen before come with marks that a retransmission, made later, could not bear."""
+    if segment.options & OPT_TIMESTAMPS and endpoint.traits & TRAIT_TSVAL_VARIES:
+        return seqspace.seq_lt(segment.tsval, endpoint.tsval)
+    if segment.ip_id and endpoint.traits & TRAIT_IP_ID_VARIES:
+        behind = (endpoint.ip_id - segment.ip_id) & MASK16
+        return 0 < behind < IP_ID_NEAR
+    return False
+
+
+def note_marks(endpoint: Any, segment: Any) -> None:
+    """Keep the newest timestamp and IP identification, and learn whether they tell packets apart."""
+    if segment.options & OPT_TIMESTAMPS:
+        if not endpoint.traits & TRAIT_SEEN:
+            endpoint.tsval = segment.tsval
+        elif segment.tsval != endpoint.tsval:
+            endpoint.traits |= TRAIT_TSVAL_VARIES
+            endpoint.tsval = seqspace.seq_max(segment.tsval, endpoint.tsval)
+    if segment.ip_id:
+        if endpoint.ip_id and segment.ip_id != endpoint.ip_id:
+            endpoint.traits |= TRAIT_IP_ID_VARIES
+            if ((segment.ip_id - endpoint.ip_id) & MASK16) < 0x8000:
+                endpoint.ip_id = segment.ip_id
+        else:
+            endpoint.ip_id = segment.ip_id
+
+
+def begin(endpoint: Any, segment: Any) -> None:
+    """The endpoint's first segment of the capture: where its sequence numbers start."""
+    if not endpoint.traits & TRAIT_SEEN:
+        endpoint.ttl = segment.ttl
+        if not segment.flags & SYN and not endpoint.traits & TRAIT_ISS:
+            endpoint.iss = (segment.seq - 1) & MASK32
+            if not (segment.flags & RST and segment.seq == 0):
+                endpoint.snd_nxt = segment.seq
+                endpoint.contiguous = segment.seq
+
+
+def open_at(endpoint: Any, segment: Any) -> None:
+    """A SYN or SYN-ACK: the endpoint's ISN and what it offers."""
+    endpoint.traits |= TRAIT_ISS
+    endpoint.iss = segment.seq
+    endpoint.snd_nxt = (segment.seq + 1 + segment.payload_len) & MASK32
+    endpoint.contiguous = endpoint.snd_nxt
+    endpoint.syn_tsval = segment.tsval
+    endpoint.mss = segment.mss
+    endpoint.syn_window = segment.window
+    endpoint.options = segment.options
+    endpoint.window_scale = segment.window_scale
+    endpoint.syn_ttl = segment.ttl
+    endpoint.syn_ip_id = segment.ip_id
+    endpoint.window = segment.window
+
+
+def note_window(endpoint: Any, segment: Any) -> None:
+    """The window it advertises, in octets; a window of zero is counted."""
+    endpoint.window = segment.window << endpoint.shift
+    if segment.window == 0:
+        endpoint.zero_windows += 1
+
+
+def note_ack(sender: Any, peer: Any, segment: Any) -> None:
+    """What the sender acknowledges, which its peer must have sent even where the capture did not see it."""
+    if not sender.traits & TRAIT_ACKS or seqspace.seq_gt(segment.ack, sender.last_ack):
+        sender.last_ack = segment.ack
+        sender.traits |= TRAIT_ACKS
+    if not peer.traits & (TRAIT_SEEN | TRAIT_ISS):
+        peer.snd_nxt = sender.last_ack
+        peer.contiguous = sender.last_ack
+    elif seqspace.seq_gt(segment.ack, peer.contiguous):
+        fill(peer, segment.ack)
+        peer.snd_nxt = seqspace.seq_max(peer.snd_nxt, segment.ack)
+
+
+def fill(endpoint: Any, to: int) -> None:
+    """Count everything before `to` as seen."""
+    endpoint.contiguous = to
+    if endpoint.traits & TRAIT_HOLE and seqspace.seq_ge(to, endpoint.hole_start):
+        endpoint.contiguous = seqspace.seq_max(to, endpoint.hole_end)
+        if seqspace.seq_ge(endpoint.contiguous, endpoint.snd_nxt):
+            endpoint.traits &= ~TRAIT_HOLE & 0xFF
+
+
+def is_probe(sender: Any, peer: Any, segment: Any) -> bool:
+    """A segment below SND.NXT that only wants an answer: keep-alive or window probe."""
+    if segment.flags & FIN or segment.payload_len > 1 or sender.traits & TRAIT_FIN:
+        return False
+    return (
+        segment.seq == (sender.snd_nxt - 1) & MASK32
+        and peer.traits & TRAIT_ACKS != 0
+        and peer.last_ack == sender.snd_nxt
+    )
+
+
+def advance(sender: Any, peer: Any, segment: Any) -> int:
+    """Account for the octets that a segment without SYN or RST occupies; NEW, OLD or PROBE."""
+    seq_len = segment.payload_len
+    if segment.flags & FIN:
+        seq_len += 1
+    if seqspace.seq_lt(segment.seq, sender.snd_nxt) and is_probe(sender, peer, segment):
+        if peer.window:
+            sender.keep_alives += 1
+        return PROBE
+    if seq_len == 0:
+        return NEW
+    end = (segment.seq + seq_len) & MASK32
+    if seqspace.seq_ge(segment.seq, sender.snd_nxt):
+        extend(sender, segment.seq, end)
+        return NEW
+    if seqspace.seq_gt(end, sender.snd_nxt):
+        sender.retransmissions += 1
+        extend(sender, sender.snd_nxt, end)
+        return NEW
+    classify_old(sender, peer, segment, end)
+    return OLD
+
+
+def extend(sender: Any, seq: int, end: int) -> None:
+    """New octets at or beyond SND.NXT; a gap before them is a hole that the capture has."""
+    if seq == sender.snd_nxt:
+        if sender.traits & TRAIT_HOLE:
+            sender.hole_end = end
+        else:
+            sender.contiguous = end
+    else:
+        if not sender.traits & TRAIT_HOLE:
+            sender.traits |= TRAIT_HOLE
+            sender.hole_start = seq
+        sender.hole_end = end
+    sender.snd_nxt = end
+
+
+def classify_old(sender: Any, peer: Any, segment: Any, end: int) -> None:
+    """Octets below SND.NXT: overtaken, copied or retransmitted."""
+    late = is_late_copy(sender, segment)
+    if (
+        sender.traits & TRAIT_HOLE
+        and seqspace.seq_ge(segment.seq, sender.contiguous)
+        and seqspace.seq_lt(segment.seq, sender.hole_start)
+    ):
+        if segment.seq == sender.contiguous:
+            fill(sender, end)
+        if late or is_overtaken(sender, segment):
+            sender.out_of_order += 1
+        else:
+            sender.retransmissions += 1
+    elif late:
+        sender.duplicates += 1
+    elif not (peer.window == 0 and segment.payload_len <= 1 and not segment.flags & FIN):
+        sender.retransmissions += 1
+
+
+def is_overtaken(sender: Any, segment: Any) -> bool:
+    """Whether a segment that fills a hole was sent before what made the hole, where marks do not tell."""
+    if segment.options & OPT_TIMESTAMPS and segment.tsval == sender.tsval and sender.traits & TRAIT_TSVAL_VARIES:
+        return True
+    last = sender.recent_us[(sender.recent_at - 1) & 3]
+    return seqspace.seq_diff((segment.ts_ns // 1000) & MASK32, last) < OVERTAKEN_US
+
+
+def is_synchronized_ack(segment: Any) -> bool:
+    """Whether the segment is one that only a synchronized end sends."""
+    return segment.flags & (ACK | SYN | RST) == ACK

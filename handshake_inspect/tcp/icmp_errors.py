@@ -1,0 +1,43 @@
+"""ICMP errors that quote a SYN: which of them end the attempt.
+
+Stacks end a connect() at any unreachable or time-exceeded (RFC 5461 section 4.1); once established the same errors
+are soft and end nothing.  "Packet too big" is no refusal (RFC 1191, RFC 8201).
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import endpoint, rows
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SYN, FACT_SYNACK
+from handshake_inspect.tcp.transitions import GOT_ERROR
+from handshake_inspect.wire.const import MASK16, MASK32
+
+
+def is_too_big(segment: Any) -> bool:
+    """Fragmentation needed (ICMP 3/4) or packet too big (ICMPv6 2)."""
+    if segment.ip_version == 4:
+        return segment.icmp_type == 3 and segment.icmp_code == 4
+    return segment.icmp_type == 2
+
+
+def on_error(table: Any, connection: Any, quoted: Any, segment: Any, side: int) -> None:
+    """An error that quotes a segment which endpoint `quoted` sent."""
+    if is_too_big(segment):
+        return
+    if connection.icmp_count < MASK16:
+        connection.icmp_count += 1
+    facts = connection.facts
+    if not facts & FACT_SYN or facts & (FACT_SYNACK | FACT_ACKED | FACT_RST):
+        return
+    if side != connection.client or segment.seq != quoted.iss:
+        return
+    if not facts & FACT_ICMP:
+        connection.facts |= FACT_ICMP
+        connection.icmp_ns = segment.ts_ns
+        connection.icmp_frame = segment.frame & MASK32
+        connection.icmp_type = segment.icmp_type
+        connection.icmp_code = segment.icmp_code
+        if table.new_retries(connection):
+            retries = rows.retries_at(table.retries, connection.retries - 1)
+            retries.reporter_hi = segment.reporter_hi
+            retries.reporter_lo = segment.reporter_lo
+    endpoint.apply(quoted, GOT_ERROR)

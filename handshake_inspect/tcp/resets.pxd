@@ -1,0 +1,61 @@
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.tcp cimport endpoint, handshake, rows
+from handshake_inspect.wire cimport seqspace
+
+cdef uint32_t FACT_ABORTED
+cdef uint32_t FACT_ACKED
+cdef uint32_t FACT_BAD_SYNACK
+cdef uint32_t FACT_BARE_RST_AFTER_ACK
+cdef uint32_t FACT_CHALLENGE_ACK
+cdef uint32_t FACT_LAST_ACK_SEEN
+cdef uint32_t FACT_REBUFFED
+cdef uint32_t FACT_REFUSED
+cdef uint32_t FACT_RST
+cdef uint32_t FACT_RST_DOUBTED
+cdef uint32_t FACT_RST_IGNORED
+cdef uint32_t FACT_SERVER_PROVED
+cdef uint32_t FACT_SIMULTANEOUS
+cdef uint32_t FACT_SYN
+cdef uint32_t FACT_SYNACK
+cdef unsigned int TRAIT_ACKS
+cdef unsigned int TRAIT_SEEN
+cdef unsigned int GOT_RST
+cdef unsigned int GOT_SYN_ACK
+cdef unsigned int SENT_RST
+cdef unsigned int SENT_SYN_ACK
+cdef unsigned int ACK
+cdef unsigned int MASK16
+cdef uint32_t MASK32
+cdef int64_t GRACE_NS
+cdef int64_t SLACK_NS
+
+@cython.locals(facts=uint32_t)
+cdef void on_rst(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept
+cdef bint is_bare_answer(rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment) noexcept
+cdef void answer_to_syn(
+    rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment, int side
+) noexcept
+cdef void own_rst(
+    rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server, segment.Segment *segment, int side
+) noexcept
+@cython.locals(low=uint32_t, offset=int64_t)
+cdef bint is_in_window(rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment) noexcept
+cdef void doubt(rows.Connection *connection, segment.Segment *segment) noexcept
+cdef void end(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept
+@cython.locals(late=bint, news=bint)
+cdef void after_rst(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept
+@cython.locals(leg=int64_t)
+cdef int64_t grace(rows.Connection *connection, int side) noexcept
+@cython.locals(server="rows.Endpoint *", client="rows.Endpoint *")
+cdef void revive(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, int side
+) noexcept

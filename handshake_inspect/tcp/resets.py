@@ -1,0 +1,160 @@
+"""RSTs: which to believe (RFC 9293 section 3.10.7, RFC 5961 section 3), and which their target visibly ignored."""
+
+from typing import Any
+
+from handshake_inspect.tcp import endpoint, handshake
+from handshake_inspect.tcp.facts import (
+    FACT_ABORTED,
+    FACT_ACKED,
+    FACT_BAD_SYNACK,
+    FACT_BARE_RST_AFTER_ACK,
+    FACT_CHALLENGE_ACK,
+    FACT_LAST_ACK_SEEN,
+    FACT_REBUFFED,
+    FACT_REFUSED,
+    FACT_RST,
+    FACT_RST_DOUBTED,
+    FACT_RST_IGNORED,
+    FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS,
+    FACT_SYN,
+    FACT_SYNACK,
+    TRAIT_ACKS,
+    TRAIT_SEEN,
+)
+from handshake_inspect.tcp.transitions import GOT_RST, GOT_SYN_ACK, SENT_RST, SENT_SYN_ACK
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import ACK, MASK16, MASK32
+
+GRACE_NS = 250_000_000  # segments may still be under way this long where the RTT is not known
+SLACK_NS = 10_000_000
+
+
+def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
+    """A RST from `sender` for `peer`."""
+    if connection.rst_count < MASK16:
+        connection.rst_count += 1
+    facts = connection.facts
+    if facts & FACT_RST:
+        return
+    if facts & FACT_LAST_ACK_SEEN:
+        if is_in_window(sender, peer, segment):
+            endpoint.apply(peer, GOT_RST)
+            endpoint.apply(sender, SENT_RST)
+        return
+    if facts & FACT_SYN and not facts & (FACT_SYNACK | FACT_ACKED):
+        if side == connection.client:
+            own_rst(connection, sender, peer, segment, side)
+        else:
+            answer_to_syn(connection, sender, peer, segment, side)
+    elif is_in_window(sender, peer, segment):
+        end(connection, sender, peer, segment, side)
+        if not facts & FACT_ACKED and facts & FACT_SYN and side == connection.client:
+            connection.facts |= FACT_ABORTED
+        elif side != connection.client and is_bare_answer(connection, sender, segment):
+            connection.facts |= FACT_BARE_RST_AFTER_ACK
+    else:
+        doubt(connection, segment)
+
+
+def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
+    """Whether a server that never proved to be established answers the final ACK with RST and no ACK."""
+    return (
+        connection.facts & (FACT_ACKED | FACT_SERVER_PROVED) == FACT_ACKED
+        and not segment.flags & ACK
+        and segment.seq == (server.iss + 1) & MASK32
+    )
+
+
+def answer_to_syn(connection: Any, server: Any, client: Any, segment: Any, side: int) -> None:
+    """In SYN-SENT only a RST that acknowledges the SYN counts."""
+    if segment.flags & ACK and handshake.answers(connection, client, segment.ack):
+        end(connection, server, client, segment, side)
+        connection.facts |= FACT_REFUSED
+    else:
+        doubt(connection, segment)
+
+
+def own_rst(connection: Any, client: Any, server: Any, segment: Any, side: int) -> None:
+    """The client resets after its own SYN: either the attempt, or a stray answer to it (then the attempt goes on)."""
+    if (
+        connection.facts & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK)
+        and server.traits & TRAIT_ACKS
+        and segment.seq == server.last_ack
+    ):
+        connection.facts |= FACT_REBUFFED
+        return
+    end(connection, client, server, segment, side)
+    connection.facts |= FACT_ABORTED
+
+
+def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
+    """Whether the target accepts the sequence number: at RCV.NXT or in the window, as far as an observer knows them."""
+    if not sender.traits & TRAIT_SEEN and not target.traits & TRAIT_ACKS:
+        return True
+    low = target.last_ack if target.traits & TRAIT_ACKS else (sender.iss + 1) & MASK32
+    offset = seqspace.seq_diff(segment.seq, low)
+    if offset < 0:
+        return False
+    return offset <= target.window or seqspace.seq_le(segment.seq, sender.snd_nxt)
+
+
+def doubt(connection: Any, segment: Any) -> None:
+    """A RST that its target had to ignore."""
+    connection.facts |= FACT_RST_DOUBTED
+    connection.trouble_frame = segment.frame & MASK32
+
+
+def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
+    """Believe it."""
+    connection.facts |= FACT_RST
+    connection.rst_ns = segment.ts_ns
+    connection.rst_frame = segment.frame & MASK32
+    connection.rst_side = side
+    connection.rst_ttl = segment.ttl
+    connection.rst_ip_id = segment.ip_id
+    connection.rst_window = segment.window
+    connection.rst_flags = segment.flags
+    connection.rst_seq = segment.seq
+    sender.state_before_rst = sender.state
+    peer.state_before_rst = peer.state
+    sender.before_rst_nxt = sender.snd_nxt
+    peer.before_rst_nxt = peer.snd_nxt
+    endpoint.apply(sender, SENT_RST)
+    endpoint.apply(peer, GOT_RST)
+
+
+def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
+    """A segment without RST or SYN after a RST: was the RST ignored?
+
+    Its target must go on, and that can only be told from segments already under way: it acknowledges what was sent
+    after the RST, or it still sends when the RST must long have arrived.
+    """
+    if side == connection.rst_side:
+        return
+    late = segment.ts_ns - connection.rst_ns > grace(connection, side)
+    news = segment.flags & ACK and seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
+    if late or (news and peer.traits & TRAIT_SEEN):
+        revive(connection, sender, peer, side)
+
+
+def grace(connection: Any, side: int) -> int:
+    """How long segments of that side may still be under way after a RST passed the capture point."""
+    leg = connection.ackdat_max_ns if side == connection.client else connection.synack_max_ns
+    if leg <= 0:
+        return GRACE_NS
+    return leg + leg // 2 + SLACK_NS
+
+
+def revive(connection: Any, sender: Any, peer: Any, side: int) -> None:
+    """The connection lives: as it was before the RST."""
+    connection.facts &= ~(FACT_RST | FACT_REFUSED | FACT_ABORTED | FACT_BARE_RST_AFTER_ACK) & MASK32
+    connection.facts |= FACT_RST_IGNORED
+    connection.trouble_frame = connection.rst_frame
+    sender.state = sender.state_before_rst
+    peer.state = peer.state_before_rst
+    if connection.facts & FACT_SYNACK and not connection.facts & (FACT_ACKED | FACT_SIMULTANEOUS):
+        server = peer if side == connection.client else sender
+        client = sender if side == connection.client else peer
+        endpoint.apply(server, SENT_SYN_ACK)
+        endpoint.apply(client, GOT_SYN_ACK)

@@ -1,0 +1,44 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.tcp cimport rows
+from handshake_inspect.tcp.table cimport Table
+
+cdef unsigned int METHOD_AMBIGUOUS
+cdef unsigned int METHOD_EXACT
+cdef unsigned int METHOD_NONE
+cdef unsigned int METHOD_REORDERED
+cdef unsigned int METHOD_TSECR
+cdef int RETRIES_KEPT
+cdef unsigned int MASK16
+cdef uint32_t MASK32
+cdef unsigned int OPT_TIMESTAMPS
+
+@cython.locals(at=int, retries="rows.Retries *")
+cdef void note_syn(Table table, rows.Connection *connection, segment.Segment *segment) noexcept
+@cython.locals(at=int, retries="rows.Retries *")
+cdef void note_syn_ack(Table table, rows.Connection *connection, segment.Segment *segment) noexcept
+cdef int64_t syn_time(Table table, rows.Connection *connection, int copy) noexcept
+cdef int64_t syn_ack_time(Table table, rows.Connection *connection, int copy) noexcept
+@cython.locals(retries="rows.Retries *", copy=int)
+cdef int first_echoed_syn(
+    Table table, rows.Connection *connection, rows.Endpoint *client, uint32_t tsecr
+) noexcept
+@cython.locals(retries="rows.Retries *", copy=int)
+cdef int first_echoed_syn_ack(
+    Table table, rows.Connection *connection, rows.Endpoint *server, uint32_t tsecr
+) noexcept
+@cython.locals(latest=int64_t, earliest=int64_t, method="unsigned int", copy=int)
+cdef void time_syn_ack(
+    Table table, rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment
+) noexcept
+@cython.locals(copy=int, between_syns=int64_t, between_answers=int64_t, off=int64_t)
+cdef void time_second_syn_ack(
+    Table table, rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment
+) noexcept
+@cython.locals(latest=int64_t, earliest=int64_t, method="unsigned int", copy=int)
+cdef void time_ack(
+    Table table, rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
+) noexcept
+cdef void time_one_sided(Table table, rows.Connection *connection, segment.Segment *segment) noexcept

@@ -1,0 +1,153 @@
+"""The halves of the handshake RTT: which copy of a SYN or SYN-ACK was answered, and between which bounds the RTT lies.
+
+A segment that was sent once is answered by its answer: `exact`.  After a retransmission only the timestamp echo can
+tell (RFC 7323 section 3), and not always.  A receiver echoes the TSval of the first copy that *arrived*, also when the
+segment that carries the echo answers a later copy.  So an echo of the last copy's TSval proves that this copy was
+answered, and an echo of an earlier one gives only an upper bound: the first copy may have arrived and its answer been
+lost.  Karn's rule (RFC 6298 section 3) would drop such a sample; here the bounds are the honest answer.
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.facts import (
+    METHOD_AMBIGUOUS,
+    METHOD_EXACT,
+    METHOD_NONE,
+    METHOD_REORDERED,
+    METHOD_TSECR,
+)
+from handshake_inspect.tcp.rows import RETRIES_KEPT
+from handshake_inspect.wire.const import MASK16, MASK32, OPT_TIMESTAMPS
+
+
+def note_syn(table: Any, connection: Any, segment: Any) -> None:
+    """Keep another copy of the SYN."""
+    at = connection.syn_count - 1
+    if connection.syn_count < MASK16:
+        connection.syn_count += 1
+    if at < RETRIES_KEPT and table.new_retries(connection):
+        retries = rows.retries_at(table.retries, connection.retries - 1)
+        retries.syn_ns[at] = segment.ts_ns
+        retries.syn_frame[at] = segment.frame & MASK32
+        retries.syn_tsval[at] = segment.tsval
+
+
+def note_syn_ack(table: Any, connection: Any, segment: Any) -> None:
+    """Keep another copy of the SYN-ACK."""
+    at = connection.synack_count - 1
+    if connection.synack_count < MASK16:
+        connection.synack_count += 1
+    connection.last_synack_ns = segment.ts_ns
+    if at < RETRIES_KEPT and table.new_retries(connection):
+        retries = rows.retries_at(table.retries, connection.retries - 1)
+        retries.synack_ns[at] = segment.ts_ns
+        retries.synack_frame[at] = segment.frame & MASK32
+        retries.synack_tsval[at] = segment.tsval
+
+
+def syn_time(table: Any, connection: Any, copy: int) -> int:
+    """When the SYN was sent for the `copy`-th time, from 0; copies beyond those kept count as the last kept."""
+    if copy == 0 or connection.retries == 0:
+        return connection.syn_ns
+    return rows.retries_at(table.retries, connection.retries - 1).syn_ns[min(copy, RETRIES_KEPT) - 1]
+
+
+def syn_ack_time(table: Any, connection: Any, copy: int) -> int:
+    """As `syn_time`, for the SYN-ACK."""
+    if copy == 0 or connection.retries == 0:
+        return connection.synack_ns
+    return rows.retries_at(table.retries, connection.retries - 1).synack_ns[min(copy, RETRIES_KEPT) - 1]
+
+
+def first_echoed_syn(table: Any, connection: Any, client: Any, tsecr: int) -> int:
+    """The first copy of the SYN whose TSval is echoed, -1 if none is."""
+    if client.syn_tsval == tsecr:
+        return 0
+    retries = rows.retries_at(table.retries, connection.retries - 1)
+    for copy in range(1, min(connection.syn_count, RETRIES_KEPT + 1)):
+        if retries.syn_tsval[copy - 1] == tsecr:
+            return copy
+    return -1
+
+
+def first_echoed_syn_ack(table: Any, connection: Any, server: Any, tsecr: int) -> int:
+    """As `first_echoed_syn`, for the SYN-ACK."""
+    if server.syn_tsval == tsecr:
+        return 0
+    retries = rows.retries_at(table.retries, connection.retries - 1)
+    for copy in range(1, min(connection.synack_count, RETRIES_KEPT + 1)):
+        if retries.synack_tsval[copy - 1] == tsecr:
+            return copy
+    return -1
+
+
+def time_syn_ack(table: Any, connection: Any, client: Any, segment: Any) -> None:
+    """The first SYN-ACK: bound the time since the SYN that it answers."""
+    latest = segment.ts_ns - syn_time(table, connection, connection.syn_count - 1)
+    earliest = segment.ts_ns - connection.syn_ns
+    method = METHOD_EXACT
+    if connection.syn_count > 1:
+        method = METHOD_AMBIGUOUS
+        if client.options & OPT_TIMESTAMPS and segment.options & OPT_TIMESTAMPS and connection.retries:
+            copy = first_echoed_syn(table, connection, client, segment.tsecr)
+            if copy >= 0:
+                earliest = segment.ts_ns - syn_time(table, connection, copy)
+                if copy == connection.syn_count - 1:
+                    method = METHOD_TSECR
+    if latest < 0 or earliest < 0:
+        method = METHOD_REORDERED
+        latest = earliest = 0
+    connection.synack_min_ns = latest
+    connection.synack_max_ns = earliest
+    connection.synack_method = method
+
+
+def time_second_syn_ack(table: Any, connection: Any, client: Any, segment: Any) -> None:
+    """A second SYN-ACK at the distance of the two SYNs shows that each SYN drew its own: the path is slow, nothing was lost."""
+    if connection.synack_method != METHOD_AMBIGUOUS or connection.synack_count != 1 or connection.retries == 0:
+        return
+    if not (client.options & OPT_TIMESTAMPS and segment.options & OPT_TIMESTAMPS):
+        return
+    copy = first_echoed_syn(table, connection, client, connection.synack_tsecr)
+    if copy < 0 or copy + 1 >= connection.syn_count:
+        return
+    between_syns = syn_time(table, connection, copy + 1) - syn_time(table, connection, copy)
+    between_answers = segment.ts_ns - connection.synack_ns
+    off = between_answers - between_syns
+    if off < 0:
+        off = -off
+    if off * 50 <= between_syns:
+        connection.synack_min_ns = connection.synack_max_ns
+        connection.synack_method = METHOD_TSECR
+
+
+def time_ack(table: Any, connection: Any, server: Any, segment: Any) -> None:
+    """The final ACK: bound the time since the SYN-ACK that it answers."""
+    latest = segment.ts_ns - syn_ack_time(table, connection, connection.synack_count - 1)
+    earliest = segment.ts_ns - connection.synack_ns
+    method = METHOD_EXACT
+    if connection.synack_count > 1:
+        method = METHOD_AMBIGUOUS
+        if server.options & OPT_TIMESTAMPS and segment.options & OPT_TIMESTAMPS and connection.retries:
+            copy = first_echoed_syn_ack(table, connection, server, segment.tsecr)
+            if copy >= 0:
+                earliest = segment.ts_ns - syn_ack_time(table, connection, copy)
+                if copy == connection.synack_count - 1:
+                    method = METHOD_TSECR
+    if latest < 0 or earliest < 0:
+        method = METHOD_REORDERED
+        latest = earliest = 0
+    connection.ackdat_min_ns = latest
+    connection.ackdat_max_ns = earliest
+    connection.ackdat_method = method
+
+
+def time_one_sided(table: Any, connection: Any, segment: Any) -> None:
+    """The final ACK without a SYN-ACK in the capture: only the sum can be known, kept in the `synack` bounds."""
+    connection.synack_min_ns = segment.ts_ns - syn_time(table, connection, connection.syn_count - 1)
+    connection.synack_max_ns = segment.ts_ns - connection.syn_ns
+    if segment.payload_len:
+        connection.synack_min_ns = 0
+    if connection.synack_max_ns < 0 or connection.synack_min_ns < 0:
+        connection.synack_method = METHOD_NONE

@@ -1,0 +1,68 @@
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.tcp cimport rows
+from handshake_inspect.wire cimport fourtuple
+
+cdef uint32_t EMBRYO
+cdef uint32_t NUMBER
+cdef unsigned int EMBRYO_FREE
+cdef unsigned int EMBRYO_WAITING
+cdef uint32_t MASK16
+cdef uint64_t MASK32
+
+cdef class Table:
+    cdef readonly Py_ssize_t limit
+    cdef readonly object embryo_rows
+    cdef readonly object connection_rows
+    cdef readonly object endpoint_rows
+    cdef readonly object alias_rows
+    cdef readonly object retry_rows
+    cdef rows.Embryo *embryos
+    cdef rows.Connection *connections
+    cdef rows.Endpoint *endpoints
+    cdef rows.Alias *aliases
+    cdef rows.Retries *retries
+    cdef readonly Py_ssize_t embryo_count
+    cdef readonly Py_ssize_t connection_count
+    cdef readonly Py_ssize_t retry_count
+    cdef uint32_t free_embryo
+    cdef readonly uint64_t evicted
+    cdef Py_ssize_t hand_embryo
+    cdef Py_ssize_t hand_connection
+    cdef object index_rows
+    cdef uint64_t *slots
+    cdef uint64_t mask
+    cdef uint64_t filled
+    cdef uint64_t found_at
+
+    @cython.locals(tag=uint64_t, at=uint64_t, slot=uint64_t)
+    cdef uint32_t find(self, segment.Segment *segment) noexcept
+    @cython.locals(embryo="rows.Embryo *", row="rows.Connection *")
+    cdef bint is_same(self, uint32_t reference, segment.Segment *segment) noexcept
+    @cython.locals(slot=uint64_t)
+    cdef int name(self, segment.Segment *segment, uint32_t reference) except -1
+    @cython.locals(
+        old="uint64_t *", slots="uint64_t *", size=uint64_t, mask=uint64_t, i=uint64_t, slot=uint64_t, at=uint64_t
+    )
+    cdef int grow(self) except -1
+    @cython.locals(at=uint64_t, slot=uint64_t, hole=uint64_t, home=uint64_t)
+    cdef void forget(self, uint64_t tag, uint32_t reference) noexcept
+    @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")
+    cdef Py_ssize_t new_embryo(self, segment.Segment *segment, unsigned int state) noexcept
+    @cython.locals(embryo="rows.Embryo *")
+    cdef void free(self, Py_ssize_t i) noexcept
+    @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")
+    cdef Py_ssize_t evict_embryo(self) noexcept
+    @cython.locals(embryo="rows.Embryo *", hash_of=uint64_t)
+    cdef void forget_embryo(self, Py_ssize_t i) noexcept
+    @cython.locals(i=Py_ssize_t)
+    cdef Py_ssize_t evict_connection(self) noexcept
+    @cython.locals(row="rows.Connection *", hash_of=uint64_t)
+    cdef void release(self, Py_ssize_t i) noexcept
+    @cython.locals(i=Py_ssize_t, row="rows.Connection *")
+    cdef Py_ssize_t new_connection(self, segment.Segment *segment) noexcept
+    cdef bint new_retries(self, rows.Connection *connection) noexcept
+    @cython.locals(embryo="rows.Embryo *")
+    cdef void recall(self, Py_ssize_t i, segment.Segment *segment) noexcept

@@ -1,0 +1,285 @@
+"""The connection table: 4-tuple to row, in both directions alike.
+
+An open-addressing index of 64-bit words (32 bits of the 4-tuple's hash, 32 bits saying which row) over two kinds of
+rows.  A SYN alone is an embryo of 64 octets; the second segment of its 4-tuple makes it a connection.  The index names
+only the latest incarnation of a 4-tuple; earlier ones stay in their rows until the report.
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_WAITING, NUMBER
+from handshake_inspect.wire import fourtuple
+from handshake_inspect.wire.const import MASK16, MASK32
+
+FIRST_INDEX = 1 << 15
+
+
+class Table:
+    """Rows and the way to them.  `limit` bounds embryos and connections alike; the oldest make room."""
+
+    def __init__(self, limit: int = 1 << 22) -> None:
+        """Reserve room for `limit` rows of each kind (address space, not memory)."""
+        self.limit = min(max(limit, 16), NUMBER - 1)
+        self.embryo_rows = rows.reserve("Embryo", self.limit)
+        self.connection_rows = rows.reserve("Connection", self.limit)
+        self.endpoint_rows = rows.reserve("Endpoint", 2 * self.limit)
+        self.alias_rows = rows.reserve("Alias", self.limit)
+        self.retry_rows = rows.reserve("Retries", self.limit)
+        self.embryos = rows.embryos_of(self.embryo_rows)
+        self.connections = rows.connections_of(self.connection_rows)
+        self.endpoints = rows.endpoints_of(self.endpoint_rows)
+        self.aliases = rows.aliases_of(self.alias_rows)
+        self.retries = rows.retries_of(self.retry_rows)
+        self.embryo_count = 0  # rows ever used, free ones too
+        self.connection_count = 0
+        self.retry_count = 0
+        self.free_embryo = 0  # 1 + the embryo freed last; the next is in its `first_frame`
+        self.evicted = 0
+        self.hand_embryo = 0
+        self.hand_connection = 0
+        self.index_rows = rows.reserve_words(FIRST_INDEX)
+        self.slots = rows.words_of(self.index_rows)
+        self.mask = FIRST_INDEX - 1
+        self.filled = 0
+        self.found_at = 0  # slot of the last find
+
+    # -- the index -------------------------------------------------------------------------------------------
+
+    def find(self, segment: Any) -> int:
+        """The reference of the segment's 4-tuple, 0 if it is unknown; `found_at` is its slot, or the free one."""
+        tag = (segment.hash >> 32) & MASK32
+        at = tag & self.mask
+        while True:
+            slot = self.slots[at]
+            if slot == 0:
+                self.found_at = at
+                return 0
+            if slot >> 32 == tag and self.is_same(slot & MASK32, segment):
+                self.found_at = at
+                return slot & MASK32
+            at = (at + 1) & self.mask
+
+    def is_same(self, reference: int, segment: Any) -> bool:
+        """Whether the row is of the segment's 4-tuple, in either direction."""
+        if reference & EMBRYO:
+            embryo = rows.embryo_at(self.embryos, (reference & NUMBER) - 1)
+            if segment.src_port == embryo.client_port and segment.dst_port == embryo.server_port:
+                if (
+                    segment.src_lo == embryo.client_lo
+                    and segment.dst_lo == embryo.server_lo
+                    and segment.src_hi == embryo.client_hi
+                    and segment.dst_hi == embryo.server_hi
+                ):
+                    return True
+            return (
+                segment.src_port == embryo.server_port
+                and segment.dst_port == embryo.client_port
+                and segment.src_lo == embryo.server_lo
+                and segment.dst_lo == embryo.client_lo
+                and segment.src_hi == embryo.server_hi
+                and segment.dst_hi == embryo.client_hi
+            )
+        row = rows.connection_at(self.connections, reference - 1)
+        if segment.src_port == row.port0 and segment.dst_port == row.port1:
+            if (
+                segment.src_lo == row.lo0
+                and segment.dst_lo == row.lo1
+                and segment.src_hi == row.hi0
+                and segment.dst_hi == row.hi1
+            ):
+                return True
+        return (
+            segment.src_port == row.port1
+            and segment.dst_port == row.port0
+            and segment.src_lo == row.lo1
+            and segment.dst_lo == row.lo0
+            and segment.src_hi == row.hi1
+            and segment.dst_hi == row.hi0
+        )
+
+    def name(self, segment: Any, reference: int) -> int:
+        """Let the 4-tuple of the last `find` mean this row from now on.  MemoryError when the index cannot grow."""
+        slot = ((segment.hash >> 32) & MASK32) << 32 | reference
+        if self.slots[self.found_at] == 0:
+            self.filled += 1
+        self.slots[self.found_at] = slot
+        if self.filled * 4 > self.mask * 3:
+            self.grow()
+        return 0
+
+    def grow(self) -> int:
+        """Double the index; a slot holds all the hash bits that this needs."""
+        old, size = self.slots, self.mask + 1
+        storage = rows.reserve_words(2 * size)
+        slots = rows.words_of(storage)
+        mask = 2 * size - 1
+        for i in range(size):
+            slot = old[i]
+            if slot:
+                at = (slot >> 32) & mask
+                while slots[at]:
+                    at = (at + 1) & mask
+                slots[at] = slot
+        self.index_rows = storage
+        self.slots = slots
+        self.mask = mask
+        return 0
+
+    def forget(self, tag: int, reference: int) -> None:
+        """Take a row out of the index, if it is there: later entries of its run move up."""
+        at = tag & self.mask
+        while True:
+            slot = self.slots[at]
+            if slot == 0:
+                return
+            if slot & MASK32 == reference and slot >> 32 == tag:
+                break
+            at = (at + 1) & self.mask
+        hole = at
+        while True:
+            at = (at + 1) & self.mask
+            slot = self.slots[at]
+            if slot == 0:
+                break
+            home = (slot >> 32) & self.mask
+            if ((at - home) & self.mask) >= ((at - hole) & self.mask):
+                self.slots[hole] = slot
+                hole = at
+        self.slots[hole] = 0
+        self.filled -= 1
+
+    # -- rows ------------------------------------------------------------------------------------------------
+
+    def new_embryo(self, segment: Any, state: int) -> int:
+        """A row for a SYN; its number."""
+        if self.free_embryo:
+            i = self.free_embryo - 1
+            embryo = rows.embryo_at(self.embryos, i)
+            self.free_embryo = embryo.first_frame
+        elif self.embryo_count < self.limit:
+            i = self.embryo_count
+            self.embryo_count += 1
+            embryo = rows.embryo_at(self.embryos, i)
+        else:
+            i = self.evict_embryo()
+            embryo = rows.embryo_at(self.embryos, i)
+        embryo.client_hi = segment.src_hi
+        embryo.client_lo = segment.src_lo
+        embryo.server_hi = segment.dst_hi
+        embryo.server_lo = segment.dst_lo
+        embryo.client_port = segment.src_port
+        embryo.server_port = segment.dst_port
+        embryo.first_ns = segment.ts_ns
+        embryo.first_frame = segment.frame & MASK32
+        embryo.iss = segment.seq
+        embryo.tsval = segment.tsval
+        embryo.mss = segment.mss
+        embryo.window_scale = segment.window_scale
+        embryo.options = segment.options & 0xFF
+        embryo.ip_id = segment.ip_id
+        embryo.ttl = segment.ttl
+        embryo.state = state
+        return i
+
+    def free(self, i: int) -> None:
+        """Give an embryo's row back."""
+        embryo = rows.embryo_at(self.embryos, i)
+        embryo.state = EMBRYO_FREE
+        embryo.first_frame = self.free_embryo
+        self.free_embryo = i + 1
+
+    def evict_embryo(self) -> int:
+        """Make room: the embryo that the hand of the clock points at is counted and gone."""
+        while True:
+            i = self.hand_embryo
+            self.hand_embryo = i + 1 if i + 1 < self.limit else 0
+            embryo = rows.embryo_at(self.embryos, i)
+            if embryo.state == EMBRYO_WAITING:
+                break
+        self.evicted += 1
+        self.forget_embryo(i)
+        return i
+
+    def forget_embryo(self, i: int) -> None:
+        """Take an embryo out of the index."""
+        embryo = rows.embryo_at(self.embryos, i)
+        hash_of = fourtuple.hash_four_tuple(
+            embryo.client_hi,
+            embryo.client_lo,
+            embryo.client_port,
+            embryo.server_hi,
+            embryo.server_lo,
+            embryo.server_port,
+        )
+        self.forget((hash_of >> 32) & MASK32, EMBRYO | (i + 1))
+
+    def evict_connection(self) -> int:
+        """As `evict_embryo`."""
+        i = self.hand_connection
+        self.hand_connection = i + 1 if i + 1 < self.limit else 0
+        self.evicted += 1
+        self.release(i)
+        return i
+
+    def release(self, i: int) -> None:
+        """Take a connection out of the index and zero its rows."""
+        row = rows.connection_at(self.connections, i)
+        hash_of = fourtuple.hash_four_tuple(row.hi0, row.lo0, row.port0, row.hi1, row.lo1, row.port1)
+        self.forget((hash_of >> 32) & MASK32, i + 1)
+        if row.provisional:
+            self.free(row.provisional - 1)
+        rows.clear(self.connection_rows, i)
+        rows.clear(self.endpoint_rows, 2 * i)
+        rows.clear(self.endpoint_rows, 2 * i + 1)
+        rows.clear(self.alias_rows, i)
+
+    def new_connection(self, segment: Any) -> int:
+        """A row for a connection whose first frame is this one; its number."""
+        if self.connection_count < self.limit:
+            i = self.connection_count
+            self.connection_count += 1
+        else:
+            i = self.evict_connection()
+        row = rows.connection_at(self.connections, i)
+        row.hi0 = segment.src_hi
+        row.lo0 = segment.src_lo
+        row.port0 = segment.src_port
+        row.hi1 = segment.dst_hi
+        row.lo1 = segment.dst_lo
+        row.port1 = segment.dst_port
+        row.first_ns = segment.ts_ns
+        row.last_ns = segment.ts_ns
+        row.first_frame = segment.frame
+        row.ip_version = segment.ip_version
+        row.in_use = 1
+        return i
+
+    def new_retries(self, connection: Any) -> bool:
+        """Give the connection a row for repeated SYNs, if it has none; False where there is no room."""
+        if connection.retries == 0:
+            if self.retry_count >= self.limit:
+                return False
+            self.retry_count += 1
+            connection.retries = self.retry_count
+        return True
+
+    def recall(self, i: int, segment: Any) -> None:
+        """Make the SYN of an embryo a segment again."""
+        embryo = rows.embryo_at(self.embryos, i)
+        segment.src_hi = embryo.client_hi
+        segment.src_lo = embryo.client_lo
+        segment.dst_hi = embryo.server_hi
+        segment.dst_lo = embryo.server_lo
+        segment.src_port = embryo.client_port
+        segment.dst_port = embryo.server_port
+        segment.ts_ns = embryo.first_ns
+        segment.frame = embryo.first_frame
+        segment.seq = embryo.iss
+        segment.tsval = embryo.tsval
+        segment.mss = embryo.mss
+        segment.window_scale = embryo.window_scale
+        segment.options = embryo.options
+        segment.ip_id = embryo.ip_id
+        segment.ttl = embryo.ttl
+        segment.ip_version = 4 if embryo.client_hi == 0 and embryo.client_lo >> 32 == MASK16 else 6

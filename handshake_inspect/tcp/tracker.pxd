@@ -1,0 +1,104 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from handshake_inspect.decode cimport segment as seg
+from handshake_inspect.tcp cimport closing, endpoint, handshake, icmp_errors, resets, rows, zeek
+from handshake_inspect.tcp.table cimport Table
+from handshake_inspect.wire cimport seqspace
+
+cdef uint32_t FACT_ACKED
+cdef uint32_t FACT_BAD_CHECKSUM
+cdef uint32_t FACT_CLIENT_DATA
+cdef uint32_t FACT_MIDSTREAM
+cdef uint32_t FACT_PORT_REUSED
+cdef uint32_t FACT_RST
+cdef uint32_t FACT_SERVER_DATA
+cdef uint32_t FACT_SERVER_PROVED
+cdef uint32_t FACT_SYNACK_AFTER_ACK
+cdef uint32_t FACT_TTL_TWIN
+cdef uint32_t EMBRYO
+cdef uint32_t NUMBER
+cdef unsigned int CHECK_GOOD
+cdef unsigned int COMPLETE_ACK
+cdef unsigned int COMPLETE_DATA
+cdef unsigned int COMPLETE_FIN
+cdef unsigned int COMPLETE_RST
+cdef unsigned int COMPLETE_SYN
+cdef unsigned int COMPLETE_SYNACK
+cdef unsigned int EMBRYO_GIVEN_UP
+cdef unsigned int EMBRYO_PROVISIONAL
+cdef unsigned int EMBRYO_WAITING
+cdef unsigned int TRAIT_HOLE
+cdef unsigned int TRAIT_SEEN
+cdef unsigned int ZEEK_ESTABLISHED
+cdef unsigned int ZEEK_WROTE_A
+cdef unsigned int ZEEK_WROTE_D
+cdef unsigned int ACK
+cdef unsigned int FIN
+cdef unsigned int KIND_ICMP_ERROR
+cdef unsigned int NOTE_BAD_CHECKSUM
+cdef unsigned int NOTE_CHECKSUM_GOOD
+cdef unsigned int RST
+cdef unsigned int SYN
+cdef unsigned int ESTABLISHED
+cdef uint64_t MASK32
+cdef int NEW_INCARNATION
+cdef int OURS
+cdef int PROVISIONAL
+cdef int PROBE
+cdef int64_t REUSE_NS
+
+cdef class Tracker:
+    cdef readonly Table table
+    cdef object scratch
+    cdef seg.Segment *recalled
+    cdef readonly uint64_t stray_icmp
+    cdef readonly uint64_t good_checksums
+    cdef readonly uint64_t bad_checksums
+    cdef readonly uint64_t first_bad_checksum
+
+    @cython.locals(table=Table, reference=uint32_t, i=Py_ssize_t, connection="rows.Connection *", side=int)
+    cdef int track(self, seg.Segment *segment) except -1
+    cdef int side_of(self, rows.Connection *connection, seg.Segment *segment) noexcept
+    @cython.locals(sender="rows.Endpoint *", peer="rows.Endpoint *", news=uint32_t)
+    cdef bint pass_quickly(
+        self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
+    ) noexcept
+    @cython.locals(
+        i=Py_ssize_t, connection="rows.Connection *", side=int, quoted="rows.Endpoint *", plain_syn=bint,
+        embryo="rows.Embryo *"
+    )
+    cdef int rare(self, seg.Segment *segment, uint32_t reference) except -1
+    cdef bint is_from_client(self, rows.Embryo *embryo, seg.Segment *segment) noexcept
+    @cython.locals(i=Py_ssize_t)
+    cdef int conceive(self, seg.Segment *segment) except -1
+    @cython.locals(number=Py_ssize_t, recalled="seg.Segment *")
+    cdef Py_ssize_t hatch(self, uint32_t reference, seg.Segment *segment) except -1
+    @cython.locals(recalled="seg.Segment *", i=Py_ssize_t)
+    cdef Py_ssize_t begin_recalled(self, seg.Segment *segment) except -1
+    @cython.locals(
+        table=Table, connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *",
+        alias="rows.Alias *", print_of=uint32_t, copy=bint
+    )
+    cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
+    cdef bint is_corrupt(self, rows.Endpoint *sender, seg.Segment *segment) noexcept
+    @cython.locals(facts=uint32_t)
+    cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept
+    @cython.locals(
+        table=Table, connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int
+    )
+    cdef bint on_syn(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
+    cdef bint is_self(self, rows.Connection *connection) noexcept
+    @cython.locals(embryo="rows.Embryo *")
+    cdef void keep_provisional(self, rows.Connection *connection, seg.Segment *segment) noexcept
+    @cython.locals(
+        old="rows.Connection *", provisional=uint32_t, last_ns=int64_t, embryo="rows.Embryo *", j=Py_ssize_t,
+        connection="rows.Connection *"
+    )
+    cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1
+    @cython.locals(dead=uint32_t, kind=int)
+    cdef void on_segment(
+        self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
+        int side
+    ) noexcept
+    cdef bint sender_is_client(self, seg.Segment *segment) noexcept

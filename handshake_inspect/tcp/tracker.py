@@ -1,0 +1,343 @@
+"""Every segment to its connection: the short path for plain traffic, the long one for all that means something."""
+
+from typing import Any
+
+from handshake_inspect.decode import segment as seg
+from handshake_inspect.tcp import closing, endpoint, handshake, icmp_errors, resets, rows, zeek
+from handshake_inspect.tcp.facts import (
+    CHECK_GOOD,
+    COMPLETE_ACK,
+    COMPLETE_DATA,
+    COMPLETE_FIN,
+    COMPLETE_RST,
+    COMPLETE_SYN,
+    COMPLETE_SYNACK,
+    EMBRYO,
+    EMBRYO_GIVEN_UP,
+    EMBRYO_PROVISIONAL,
+    EMBRYO_WAITING,
+    FACT_ACKED,
+    FACT_BAD_CHECKSUM,
+    FACT_CLIENT_DATA,
+    FACT_MIDSTREAM,
+    FACT_PORT_REUSED,
+    FACT_RST,
+    FACT_SERVER_DATA,
+    FACT_SERVER_PROVED,
+    FACT_SYNACK_AFTER_ACK,
+    FACT_TTL_TWIN,
+    NEW_INCARNATION,
+    NUMBER,
+    OURS,
+    PROBE,
+    PROVISIONAL,
+    TRAIT_HOLE,
+    TRAIT_SEEN,
+    ZEEK_ESTABLISHED,
+    ZEEK_WROTE_A,
+    ZEEK_WROTE_D,
+)
+from handshake_inspect.tcp.table import Table
+from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.wire.const import (
+    ACK,
+    FIN,
+    KIND_ICMP_ERROR,
+    MASK32,
+    NOTE_BAD_CHECKSUM,
+    NOTE_CHECKSUM_GOOD,
+    RST,
+    SYN,
+)
+
+ESTABLISHED = int(TcpState.ESTABLISHED)
+REUSE_NS = 120_000_000_000  # 2 MSL with the longest MSL in use; who reports it compares with its own
+
+
+class Tracker:
+    """Follows connections through the segments of one trace."""
+
+    def __init__(self, limit: int) -> None:
+        """`limit` bounds the rows of the table."""
+        self.table = Table(limit)
+        self.scratch = seg.segments(1)
+        self.recalled = seg.segments_of(self.scratch)
+        self.stray_icmp = 0  # errors that quote nothing the capture holds
+        self.good_checksums = 0
+        self.bad_checksums = 0
+        self.first_bad_checksum = 0
+
+    def track(self, segment: Any) -> int:
+        """Take note of a segment, or of an ICMP error that quotes one."""
+        table = self.table
+        reference = table.find(segment)
+        if reference == 0 or reference & EMBRYO or segment.kind == KIND_ICMP_ERROR:
+            return self.rare(segment, reference)
+        i = reference - 1
+        connection = rows.connection_at(table.connections, i)
+        side = self.side_of(connection, segment)
+        if connection.quick and self.pass_quickly(connection, i, side, segment):
+            return 0
+        return self.follow(i, side, segment)
+
+    def side_of(self, connection: Any, segment: Any) -> int:
+        """Which end sent it."""
+        if (
+            segment.src_port == connection.port0
+            and segment.src_lo == connection.lo0
+            and segment.src_hi == connection.hi0
+        ):
+            return 0
+        return 1
+
+    def pass_quickly(self, connection: Any, i: int, side: int, segment: Any) -> bool:
+        """Plain in-order data, or a plain new ACK, between synchronized ends: only count it.  False for all else."""
+        sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
+        peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
+        if (
+            segment.flags & (ACK | SYN | FIN | RST) != ACK
+            or segment.seq != sender.snd_nxt
+            or segment.window == 0
+            or (sender.traits | peer.traits) & TRAIT_HOLE
+            or segment.notes & NOTE_BAD_CHECKSUM
+        ):
+            return False
+        news = (segment.ack - sender.last_ack) & MASK32
+        if news > ((peer.snd_nxt - sender.last_ack) & MASK32):
+            return False
+        if segment.payload_len:
+            if not sender.zeek_letters & ZEEK_WROTE_D:
+                return False
+            sender.bytes += segment.payload_len
+            sender.snd_nxt = (segment.seq + segment.payload_len) & MASK32
+            sender.contiguous = sender.snd_nxt
+        elif news == 0 or not sender.zeek_letters & ZEEK_WROTE_A:
+            return False
+        sender.last_ack = segment.ack
+        sender.frames += 1
+        sender.window = segment.window << sender.shift
+        endpoint.note_marks(sender, segment)
+        endpoint.remember(sender, segment, endpoint.fingerprint(segment))
+        connection.last_ns = max(connection.last_ns, segment.ts_ns)
+        return True
+
+    # -- the long path ---------------------------------------------------------------------------------------
+
+    def rare(self, segment: Any, reference: int) -> int:
+        """A 4-tuple that is new or holds only a SYN so far, and ICMP errors."""
+        if segment.kind == KIND_ICMP_ERROR:
+            if reference == 0:
+                self.stray_icmp += 1
+                return 0
+            i = self.hatch(reference, segment) if reference & EMBRYO else reference - 1
+            connection = rows.connection_at(self.table.connections, i)
+            side = self.side_of(connection, segment)
+            quoted = rows.endpoint_at(self.table.endpoints, 2 * i + side)
+            icmp_errors.on_error(self.table, connection, quoted, segment, side)
+            return 0
+        plain_syn = segment.flags & (SYN | ACK | FIN | RST) == SYN and segment.payload_len == 0
+        if reference == 0:
+            if plain_syn and not segment.notes & NOTE_BAD_CHECKSUM:
+                return self.conceive(segment)
+            i = self.table.new_connection(segment)
+            self.table.name(segment, i + 1)
+            return self.follow(i, 0, segment)
+        embryo = rows.embryo_at(self.table.embryos, (reference & NUMBER) - 1)
+        if plain_syn and segment.seq != embryo.iss and self.is_from_client(embryo, segment):
+            embryo.state = EMBRYO_GIVEN_UP
+            return self.conceive(segment)
+        i = self.hatch(reference, segment)
+        return self.follow(i, self.side_of(rows.connection_at(self.table.connections, i), segment), segment)
+
+    def is_from_client(self, embryo: Any, segment: Any) -> bool:
+        """Whether the sender of the embryo's SYN sent this segment too."""
+        return (
+            segment.src_port == embryo.client_port
+            and segment.src_lo == embryo.client_lo
+            and segment.src_hi == embryo.client_hi
+        )
+
+    def conceive(self, segment: Any) -> int:
+        """A SYN on a 4-tuple that has nothing better."""
+        i = self.table.new_embryo(segment, EMBRYO_WAITING)
+        self.table.name(segment, EMBRYO | (i + 1))
+        return 0
+
+    def hatch(self, reference: int, segment: Any) -> int:
+        """An embryo becomes a connection because `segment` followed; the number of its row."""
+        number = (reference & NUMBER) - 1
+        recalled = seg.segment_at(self.recalled, 0)
+        self.table.recall(number, recalled)
+        self.table.free(number)
+        return self.begin_recalled(segment)
+
+    def begin_recalled(self, segment: Any) -> int:
+        """A connection from the SYN in `recalled`, under the 4-tuple of `segment`."""
+        recalled = seg.segment_at(self.recalled, 0)
+        recalled.frame |= segment.frame & ~MASK32
+        if recalled.frame > segment.frame:
+            recalled.frame -= MASK32 + 1
+        recalled.flags = SYN
+        i = self.table.new_connection(recalled)
+        self.table.name(segment, i + 1)
+        self.follow(i, 0, recalled)
+        return i
+
+    def follow(self, i: int, side: int, segment: Any) -> int:
+        """One segment of connection `i`, in full."""
+        table = self.table
+        connection = rows.connection_at(table.connections, i)
+        sender = rows.endpoint_at(table.endpoints, 2 * i + side)
+        peer = rows.endpoint_at(table.endpoints, 2 * i + (side ^ 1))
+        alias = rows.alias_at(table.aliases, i)
+        connection.last_ns = max(connection.last_ns, segment.ts_ns)
+        sender.frames += 1
+        if segment.notes & NOTE_BAD_CHECKSUM and self.is_corrupt(sender, segment):
+            connection.facts |= FACT_BAD_CHECKSUM
+            zeek.observe_bad_checksum(alias, side)
+            return 0
+        if segment.notes & NOTE_CHECKSUM_GOOD:
+            sender.checks |= CHECK_GOOD
+            self.good_checksums += 1
+        print_of = endpoint.fingerprint(segment)
+        copy = endpoint.is_copy(sender, segment, print_of)
+        zeek.observe(alias, sender, peer, segment, side)
+        sender.bytes += segment.payload_len
+        if copy:
+            sender.duplicates += 1
+            if segment.ttl != sender.ttl:
+                connection.facts |= FACT_TTL_TWIN
+            return 0
+        if segment.flags & RST:
+            connection.completeness |= COMPLETE_RST
+            endpoint.begin(sender, segment)
+            resets.on_rst(connection, sender, peer, segment, side)
+        elif segment.flags & SYN:
+            if self.on_syn(i, side, segment):
+                return 0
+        else:
+            self.on_segment(connection, sender, peer, segment, side)
+        endpoint.note_marks(sender, segment)
+        endpoint.remember(sender, segment, print_of)
+        sender.traits |= TRAIT_SEEN
+        self.settle(connection, sender, peer)
+        return 0
+
+    def is_corrupt(self, sender: Any, segment: Any) -> bool:
+        """Whether a wrong checksum means a damaged segment, which its receiver drops, and not offloading."""
+        self.bad_checksums += 1
+        if self.first_bad_checksum == 0:
+            self.first_bad_checksum = segment.frame
+        return sender.checks & CHECK_GOOD != 0 or self.good_checksums > 20 * self.bad_checksums
+
+    def settle(self, connection: Any, sender: Any, peer: Any) -> None:
+        """Whether the short path may take what follows."""
+        facts = connection.facts
+        connection.quick = (
+            sender.state == ESTABLISHED
+            and peer.state == ESTABLISHED
+            and facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
+            and facts & FACT_RST == 0
+            and facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) != FACT_SYNACK_AFTER_ACK
+            and (sender.traits & peer.traits & TRAIT_SEEN) != 0
+            and (sender.zeek_letters & peer.zeek_letters & ZEEK_ESTABLISHED) != 0
+        )
+
+    def on_syn(self, i: int, side: int, segment: Any) -> bool:
+        """A SYN or SYN-ACK; True when it belongs to another incarnation, which then has it."""
+        table = self.table
+        connection = rows.connection_at(table.connections, i)
+        sender = rows.endpoint_at(table.endpoints, 2 * i + side)
+        peer = rows.endpoint_at(table.endpoints, 2 * i + (side ^ 1))
+        if not sender.traits & TRAIT_SEEN:
+            sender.ttl = segment.ttl
+        if segment.flags & ACK:
+            if self.is_self(connection):
+                handshake.self_connected(connection, sender, segment)
+                peer.state = sender.state
+                verdict = OURS
+            else:
+                verdict = handshake.on_syn_ack(table, connection, sender, peer, segment, side)
+            connection.completeness |= COMPLETE_SYNACK
+        else:
+            verdict = handshake.on_syn(table, connection, sender, peer, segment, side)
+            connection.completeness |= COMPLETE_SYN
+        if verdict == OURS:
+            if segment.flags & ACK and not self.is_self(connection):
+                endpoint.note_ack(sender, peer, segment)
+            return False
+        if verdict == PROVISIONAL:
+            self.keep_provisional(connection, segment)
+            return False
+        self.restart(i, segment, verdict)
+        return True
+
+    def is_self(self, connection: Any) -> bool:
+        """A connection of an address and port to itself."""
+        return (
+            connection.port0 == connection.port1
+            and connection.lo0 == connection.lo1
+            and connection.hi0 == connection.hi1
+        )
+
+    def keep_provisional(self, connection: Any, segment: Any) -> None:
+        """Remember a SYN that may begin another incarnation."""
+        if connection.provisional:
+            embryo = rows.embryo_at(self.table.embryos, connection.provisional - 1)
+            if embryo.iss == segment.seq:
+                return
+            self.table.free(connection.provisional - 1)
+        connection.provisional = self.table.new_embryo(segment, EMBRYO_PROVISIONAL) + 1
+
+    def restart(self, i: int, segment: Any, verdict: int) -> int:
+        """Another incarnation of connection `i`'s 4-tuple: it begins with this SYN, or with the provisional one."""
+        old = rows.connection_at(self.table.connections, i)
+        provisional = old.provisional
+        last_ns = old.last_ns
+        if provisional:
+            embryo = rows.embryo_at(self.table.embryos, provisional - 1)
+            if verdict == NEW_INCARNATION and embryo.iss != segment.seq:
+                provisional = 0
+        if provisional:
+            old.provisional = 0
+            self.table.recall(provisional - 1, seg.segment_at(self.recalled, 0))
+            self.table.free(provisional - 1)
+            j = self.begin_recalled(segment)
+        else:
+            j = self.table.new_connection(segment)
+            self.table.name(segment, j + 1)
+        connection = rows.connection_at(self.table.connections, j)
+        connection.previous = i + 1
+        if connection.first_ns - last_ns < REUSE_NS:
+            connection.facts |= FACT_PORT_REUSED
+        return self.follow(j, self.side_of(connection, segment), segment)
+
+    def on_segment(self, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
+        """A segment with neither SYN nor RST."""
+        if not (sender.traits | peer.traits) & TRAIT_SEEN:
+            connection.facts |= FACT_MIDSTREAM
+            connection.client = side if self.sender_is_client(segment) else side ^ 1
+        endpoint.begin(sender, segment)
+        if connection.facts & FACT_RST:
+            resets.after_rst(connection, sender, peer, segment, side)
+        dead = connection.facts & FACT_RST
+        if segment.flags & ACK:
+            connection.completeness |= COMPLETE_ACK
+            if not dead and not handshake.on_ack(self.table, connection, sender, peer, segment, side):
+                return
+            endpoint.note_ack(sender, peer, segment)
+            if not dead:
+                closing.on_ack(connection, sender, peer, segment)
+        kind = endpoint.advance(sender, peer, segment)
+        endpoint.note_window(sender, segment)
+        if segment.payload_len and kind != PROBE:
+            connection.completeness |= COMPLETE_DATA
+            connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA
+        if segment.flags & FIN:
+            connection.completeness |= COMPLETE_FIN
+            if not dead:
+                closing.on_fin(connection, sender, peer, segment, side)
+
+    def sender_is_client(self, segment: Any) -> bool:
+        """Without a handshake: the lower port is the server's."""
+        return segment.src_port >= segment.dst_port
