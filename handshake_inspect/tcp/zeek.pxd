@@ -7,6 +7,7 @@ from handshake_inspect.wire cimport seqspace
 
 cdef unsigned int ACK
 cdef unsigned int FIN
+cdef unsigned int NOTE_SNAPPED
 cdef unsigned int RST
 cdef unsigned int SYN
 cdef unsigned int MASK16
@@ -52,6 +53,7 @@ cdef unsigned int _WROTE_D
 cdef unsigned int _WROTE_A
 cdef unsigned int _WROTE_I
 cdef unsigned int _WROTE_Q
+cdef unsigned int _CUT
 cdef unsigned int _BEGUN
 cdef unsigned int _GAVE_UP
 cdef unsigned int _CREDITED

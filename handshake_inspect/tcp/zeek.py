@@ -39,7 +39,7 @@ from handshake_inspect.tcp.zeek_words import (
     SYN_SENT,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, RST, SYN
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, NOTE_SNAPPED, RST, SYN
 
 _A, _C, _D, _F, _G, _H, _I = 0x41, 0x43, 0x44, 0x46, 0x47, 0x48, 0x49
 _Q, _R, _S, _T, _W, _FLIP = 0x51, 0x52, 0x53, 0x54, 0x57, 0x5E
@@ -49,6 +49,7 @@ _ROOM = 24  # letters in Alias.history
 # Alias.written, by role: S and H share one bit, as in Zeek.
 _WROTE_S, _WROTE_F, _WROTE_R, _WROTE_D, _WROTE_A, _WROTE_I, _WROTE_Q = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
 # Alias.written, by side.
+_CUT = 0x0080  # the capture holds payload only in part, which to Zeek is as good as none, and G is still to be written
 _BEGUN = 0x0100  # on side 0: the first packet was seen
 _GAVE_UP = 0x0200  # too much above a hole that nothing acknowledged: Zeek reports no gaps of it any more
 _CREDITED = 0x0400  # SND.NXT was moved by an acknowledgment of octets not seen: they may still come
@@ -83,6 +84,8 @@ def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
         alias.zero_windows[side] = _count(alias, _W, alias.zero_windows[side], side)
     if seg.payload_len > 0:
         _note_repeat(alias, sender, seg, rebased, side)
+        if seg.notes & NOTE_SNAPPED and alias.gaps[side] == 0 and _clean(alias, 0) and _clean(alias, 1):
+            alias.written[side] |= _CUT
     _advance(alias, flags, seg.payload_len, by_originator, side)
     if flags & ACK and alias.state[side ^ 1] != INACTIVE:
         if not flags & RST and seqspace.seq_gt(seg.ack, peer.snd_nxt):
@@ -293,7 +296,10 @@ def _clean(alias: Any, side: int) -> bool:
 
 
 def _note_gaps(alias: Any, sender: Any, peer: Any, ack: int, side: int) -> None:
-    """Write G for the peer where `ack` covers octets of it that were not seen, once for each hole."""
+    """Write G for the peer where `ack` covers octets of it that were not seen, once for each hole.
+
+    Octets cut off by the snap length are told once only: the short path does not count what acknowledges them.
+    """
     other = side ^ 1
     if alias.written[other] & _GAVE_UP:
         return
@@ -303,6 +309,11 @@ def _note_gaps(alias: Any, sender: Any, peer: Any, ack: int, side: int) -> None:
     acked = sender.traits & TRAIT_ACKS != 0
     if acked:
         delivered = seqspace.seq_max(delivered, sender.last_ack)
+    if alias.written[other] & _CUT and seqspace.seq_gt(ack, (peer.iss + 1) & MASK32):
+        if not acked or seqspace.seq_gt(ack, sender.last_ack):
+            alias.written[other] &= ~_CUT & MASK16
+            alias.gaps[other] = _count(alias, _G, alias.gaps[other], other)
+        return
     holed = peer.traits & TRAIT_HOLE != 0
     if holed and seqspace.seq_le(peer.hole_start, delivered):
         delivered = seqspace.seq_max(delivered, peer.hole_end)
@@ -322,10 +333,11 @@ def _plain_letters(alias: Any, side: int) -> int:
     """Give the ZEEK_* bits of an end: what a plain segment from it can no longer change."""
     written = alias.written[side ^ alias.flipped]
     bits = 0
-    if written & _WROTE_D and not alias.written[side] & _CREDITED:
-        bits |= ZEEK_WROTE_D
-    if written & _WROTE_A:
-        bits |= ZEEK_WROTE_A
+    if not alias.written[side ^ 1] & _CUT:
+        if written & _WROTE_D and not alias.written[side] & _CREDITED:
+            bits |= ZEEK_WROTE_D
+        if written & _WROTE_A:
+            bits |= ZEEK_WROTE_A
     if alias.state[side] != INACTIVE:
         bits |= ZEEK_ESTABLISHED
     return bits

@@ -14,7 +14,7 @@ import pytest
 from handshake_inspect.decode.segment import Segment
 from handshake_inspect.tcp import facts, rows, zeek, zeek_words
 from handshake_inspect.verdicts.aliases import CONN_STATES, conn_state, history_text
-from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
+from handshake_inspect.wire.const import ACK, FIN, MASK32, NOTE_SNAPPED, RST, SYN
 from handshake_inspect.wire.seqspace import seq_add, seq_diff, seq_gt, seq_max
 
 pytestmark = pytest.mark.skipif(
@@ -55,6 +55,7 @@ class Wire:
         ack: int | None = None,
         payload: int = 0,
         window: int = 512,
+        notes: int = 0,
     ) -> "Wire":
         sender, peer = self.ends[side], self.ends[side ^ 1]
         if seq is None:
@@ -71,6 +72,7 @@ class Wire:
             flags=flags,
             payload_len=payload,
             window=window,
+            notes=notes,
             src_port=self.ports[side],
             dst_port=self.ports[side ^ 1],
         )
@@ -371,6 +373,20 @@ class TestGaps:
     def test_are_told_while_closing(self):
         wire = established().exchange("FA> A<").send(0, ACK, ack=5000)
         assert wire.history == "ShAFag"
+
+    def test_include_what_the_snap_length_cut_off(self):
+        wire = established().send(0, ACK, payload=100, notes=NOTE_SNAPPED)
+        assert wire.ends[1].zeek_letters == facts.ZEEK_ESTABLISHED
+        wire.exchange("A<")
+        assert wire.history == "ShADaG"
+        assert wire.ends[1].zeek_letters == facts.ZEEK_ESTABLISHED | facts.ZEEK_WROTE_A
+        wire.send(0, ACK, payload=100, notes=NOTE_SNAPPED).exchange("D<")
+        assert wire.history == "ShADaGd"
+
+    def test_of_cut_payload_wait_for_its_acknowledgment(self):
+        wire = established().send(1, ACK, payload=100, notes=NOTE_SNAPPED).send(0, ACK, ack=0xFFFF_FFF1)
+        assert wire.history == "ShAd"
+        assert wire.exchange("D>").history == "ShAdDg"
 
     def test_much_data_above_a_hole_that_nothing_acknowledges_is_a_one_sided_capture(self):
         wire = established()
