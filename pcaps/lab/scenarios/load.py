@@ -130,6 +130,28 @@ def syn_flood(sample: Sample) -> None:
 
 
 @scenario()
+def syn_flood_hping3(sample: Sample) -> None:
+    """`hping3 -S --rand-source` at work: 600 SYNs from any address at all, in one second."""
+    client, router, server = flooded(sample)
+    server.listen(80, 4096)
+    server.sysctl("net.ipv4.tcp_syncookies", 0)
+    server.sysctl("net.ipv4.tcp_max_syn_backlog", 4096)
+    with sample.capture(server, snap=SNAP) as capture:
+        before = connect(client, server, 80)
+        router.run(
+            "hping3", "-q", "-S", "-p", "80", "--rand-source", "-i", "u1700", "-c", "600", server.ip, check=False
+        )
+        during = connect(client, server, 80)
+        capture.settle(quiet=1.2)
+    for attempt in (before, during):
+        sample.saw(attempt)
+    answered = {line.split(" > ")[1].split(":")[0] for line in read(sample.file, "tcp[13] == 18")}
+    sample.expect_outcomes(half_open=len(answered) - 2, established=2)
+    sample.finding("syn-flood", (server.ip, 80), syns=600, answered=len(answered) - 2, real_clients=2)
+    sample.maybe("half-open", "timed-out", "syn-retransmission", "predictable-isn", "slow-handshake", "capture-quality")
+
+
+@scenario()
 def syn_cookies(sample: Sample) -> None:
     """A quiet server that always answers with SYN cookies: the TSvals of its SYN-ACKs encode the clients' options."""
     client, server = sample.pair()

@@ -170,15 +170,15 @@ def no_options(sample: Sample) -> None:
 
 @scenario()
 def aborted_connect(sample: Sample) -> None:
-    """The client gives up during SYN-SENT on a path of 100 ms: the SYN-ACK finds nobody and draws a RST."""
-    client, server = sample.pair(delay=0.05)
+    """The client gives up during SYN-SENT on a path of 600 ms: the SYN-ACK finds nobody and draws a RST."""
+    client, server = sample.pair(delay=0.3)
     server.listen(80)
     with sample.capture(client) as capture:
         attempt = start_connect(client, server, 80)
         capture.wait_for("Flags [S]")
         attempt.sock.close()
         capture.wait_for("Flags [R")
-        capture.settle(quiet=0.15)
+        capture.settle(quiet=0.4)
     sample.expect(attempt, "aborted")
 
 
