@@ -1,0 +1,127 @@
+"""Zeek's own baselines: what Zeek says of captures it is tested with, and what we say Zeek would say.
+
+Held to are the connections whose first packet is a plain SYN: others depend on which scripts a baseline loaded.
+"""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from handshake_inspect.capture.frames import DAMAGED
+from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.tracker import Tracker
+from handshake_inspect.verdicts.aliases import (
+    CONN_STATES,
+    EMBRYO_CONN_STATE,
+    EMBRYO_HISTORY,
+    conn_state,
+    history_text,
+)
+from handshake_inspect.wire.address import address_text
+
+FILES = [
+    "chksums/localhost-bad-chksum.pcap",
+    "ftp/bigtransfer.pcap",
+    "ftp/ftp-auth-tls.pcap",
+    "ftp/ftp-missing-reply-code.pcap",
+    "ftp/ftp-missing-space-after-reply-code.pcap",
+    "ftp/ftp-password-pass-command.pcap",
+    "ftp/ipv6.pcap",
+    "http/concurrent-range-requests.pcap",
+    "http/connect-with-header.pcap",
+    "http/get.pcap",
+    "http/http-post-large.pcap",
+    "http/zeek-image-post-1080-8000-x.pcap",
+    "krb/optional-service-name.pcap",
+    "ldap/sasl-scram-sha-512.pcap",
+    "ldap/simpleauth.pcap",
+    "modbus/modbus-eit.pcap",
+    "mysql/tls-12-amazon-rds.pcap",
+    "mysql/tls-13-amazon-rds.pcap",
+    "pop3/bad-list-retr-crafted.pcap",
+    "pop3/redis-50-pings.pcap",
+    "tcp-http-with-padding.pcap",
+    "tcp/syn-then-ack-then-rst.pcap",
+    "tcp/syn-then-stuff-then-rst.pcap",
+    "tls/https-to-http.pcap",
+    "tls/imap-starttls.pcap",
+    "tls/pop3-starttls.pcap",
+    "tunnels/Teredo.pcap",
+    "tunnels/geneve-many-options.pcap",
+    "tunnels/gre-aruba-amsdu.pcap",
+    "tunnels/gre-sample.pcap",
+    "tunnels/gtp/gtp1_gn_normal_incl_fragmentation.pcap",
+    "tunnels/gtp/gtp6_gtp_0x32.pcap",
+]
+LATER = {
+    "tunnels/Teredo.pcap": "Teredo (IPv6 in UDP)",
+    "tunnels/geneve-many-options.pcap": "Geneve",
+    "tunnels/gtp/gtp1_gn_normal_incl_fragmentation.pcap": "GTP-U",
+    "tunnels/gtp/gtp6_gtp_0x32.pcap": "GTP-U",
+}
+IN_TUNNELS = ["tunnels/gre-sample.pcap"] + [
+    pytest.param(name, marks=pytest.mark.xfail(reason=f"{what} is not taken off yet")) for name, what in LATER.items()
+]
+
+
+def connections(path):
+    """(originator, its port, responder, its port, conn_state, history) of each connection of a capture."""
+    pump = Pump(Tracker(1 << 12))
+    with open_trace([path]) as trace:
+        while pump.drain(trace.reader) != DAMAGED and trace.fill():
+            pass
+    table = pump.tracker.table
+    count = table.connection_count
+    aliases = np.frombuffer(table.alias_rows, dtype=np.dtype(rows.Alias))[:count]
+    endpoints = np.frombuffer(table.endpoint_rows, dtype=np.dtype(rows.Endpoint))[: 2 * count]
+    found = []
+    for code, alias, row in zip(conn_state(aliases, endpoints), aliases, table.connection_rows[:count], strict=True):
+        ends = [(address_text(row.hi0, row.lo0), row.port0), (address_text(row.hi1, row.lo1), row.port1)]
+        if alias["flipped"]:
+            ends.reverse()
+        found.append((*ends[0], *ends[1], CONN_STATES[code], history_text(alias)))
+    for row in table.embryo_rows[: table.embryo_count]:
+        if row.state:
+            client, server = address_text(row.client_hi, row.client_lo), address_text(row.server_hi, row.server_lo)
+            found.append((client, row.client_port, server, row.server_port, EMBRYO_CONN_STATE, EMBRYO_HISTORY))
+    return found
+
+
+def missing(corpus, name, *, tunneled):
+    """What Zeek says of the connections that begin with a SYN and we do not."""
+    path = corpus / "zeek"
+    rows_ = [
+        row
+        for row in json.loads((path / "expected.json").read_text())[name]["conns"]
+        if row["plain_syn_first"] and row["tunneled"] == tunneled
+    ]
+    keys = ("orig_h", "orig_p", "resp_h", "resp_p", "conn_state", "history_tcp")
+    wanted = Counter(tuple(row[key] for key in keys if row[key] is not None) for row in rows_)
+    found = connections(path / name)
+    # two baselines do not give addresses
+    return wanted - Counter(found) - Counter(row[4:] for row in found)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_says_what_zeek_says(corpus, name):
+    assert not missing(corpus, name, tunneled=False)
+
+
+@pytest.mark.parametrize("name", IN_TUNNELS)
+def test_says_what_zeek_says_of_connections_in_tunnels(corpus, name):
+    assert not missing(corpus, name, tunneled=True)
+
+
+def test_every_capture_is_held_to_it(corpus):
+    expected = json.loads((corpus / "zeek" / "expected.json").read_text())
+    tunneled = [
+        name
+        for name, capture in expected.items()
+        if any(row["tunneled"] and row["plain_syn_first"] for row in capture["conns"])
+    ]
+    assert set(FILES) == set(expected)
+    assert len(IN_TUNNELS) == len(tunneled)
