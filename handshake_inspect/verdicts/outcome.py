@@ -1,0 +1,248 @@
+"""What became of each attempt, why, and how sure that is: masks over columns, first match wins.
+
+The outcome says what both ends reached.  A SYN-ACK that is re-sent after the final ACK must have arrived shows a server
+that did not take it, so the connection is half-open until the server proves otherwise.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import (
+    EMBRYO_GIVEN_UP,
+    FACT_ABORTED,
+    FACT_ACKED,
+    FACT_BAD_SYNACK,
+    FACT_BARE_RST_AFTER_ACK,
+    FACT_CHALLENGE_ACK,
+    FACT_CLIENT_DATA,
+    FACT_ICMP,
+    FACT_LAST_ACK_SEEN,
+    FACT_MIDSTREAM,
+    FACT_REFUSED,
+    FACT_RST,
+    FACT_SERVER_PROVED,
+    FACT_SYN,
+    FACT_SYNACK,
+    FACT_SYNACK_AFTER_ACK,
+    TRAIT_FIN,
+    TRAIT_SEEN,
+)
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.words import (
+    ABORTED,
+    CAUSE,
+    ESTABLISHED,
+    HALF_OPEN,
+    ICMP_CAUSES,
+    ICMP_OTHER,
+    MIDSTREAM,
+    PENDING,
+    REFUSED,
+    REJECTED,
+    TIMED_OUT,
+    UNSOLICITED,
+)
+
+Bools = NDArray[np.bool_]
+Codes = NDArray[np.uint8]
+
+# The client repeats its data this often into silence before the server counts as ignoring it (Linux: about 1.5 s).
+IGNORED_DATA = 3
+# A service that answered this close to an unanswered SYN was up at that time.
+SAME_TIME_NS = 10_000_000_000
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Outcome, cause and certainty of every attempt of a trace, in row order."""
+
+    outcome: Codes
+    cause: Codes
+    decided: Bools
+
+
+def judge(trace: Trace) -> Outcomes:
+    """Judge every attempt."""
+    outcome = np.concatenate([connection_outcomes(trace), embryo_outcomes(trace)])
+    decided = outcome != PENDING
+    count = len(trace.connections)
+    waiting = np.flatnonzero(outcome[:count] == HALF_OPEN)
+    decided[waiting] = half_open_is_decided(trace, waiting)
+    return Outcomes(outcome, causes(trace, outcome), decided)
+
+
+def connection_outcomes(trace: Trace) -> Codes:
+    """Outcomes of connection rows."""
+    facts = trace.facts
+    has = lambda bits: facts & bits != 0  # noqa: E731 - reads as the rules below
+    established = is_established(trace)
+    unanswered = unanswered_outcome(trace, trace.connections["syn_ns"], gave_up(trace))
+    rules: list[tuple[Bools, Any]] = [
+        (established, ESTABLISHED),
+        (has(FACT_MIDSTREAM), MIDSTREAM),
+        (~has(FACT_SYN), UNSOLICITED),
+        (has(FACT_REFUSED), REFUSED),
+        (has(FACT_ABORTED), ABORTED),
+        (has(FACT_SYNACK), HALF_OPEN),
+        (has(FACT_ICMP), REJECTED),
+        (np.ones(len(facts), dtype=bool), unanswered),
+    ]
+    codes: Codes = np.select([mask for mask, _ in rules], [code for _, code in rules]).astype(np.uint8)
+    return codes
+
+
+def is_established(trace: Trace) -> Bools:
+    """Whether both ends reached ESTABLISHED."""
+    facts = trace.facts
+    proved = facts & FACT_SERVER_PROVED != 0
+    acked = facts & FACT_ACKED != 0
+    doubted = (facts & FACT_SYNACK_AFTER_ACK != 0) | (facts & FACT_BARE_RST_AFTER_ACK != 0) | ignores_data(trace)
+    return (proved | (acked & ~doubted)) & (facts & FACT_MIDSTREAM == 0)
+
+
+def ignores_data(trace: Trace) -> Bools:
+    """Whether the client repeats data to a server that sent nothing since its SYN-ACK."""
+    facts = trace.facts
+    wanted = FACT_ACKED | FACT_CLIENT_DATA | FACT_SYNACK | FACT_SYN
+    candidates = facts & (wanted | FACT_SERVER_PROVED) == wanted
+    repeats = trace.endpoints["retransmissions"][trace.client_rows].astype(np.int64)
+    syns = np.maximum(trace.connections["syn_count"].astype(np.int64) - 1, 0)
+    return candidates & (repeats - syns >= IGNORED_DATA)
+
+
+def gave_up(trace: Trace) -> Bools:
+    """Whether the client of an unanswered attempt is known to have stopped: the 4-tuple was used for another."""
+    return trace.replaced
+
+
+def unanswered_outcome(trace: Trace, first_ns: NDArray[np.int64], given_up: Bools) -> Codes:
+    """Timed out or pending."""
+    waited = trace.last_ns - first_ns >= trace.limits.unanswered_ns
+    return np.where(waited | given_up, TIMED_OUT, PENDING).astype(np.uint8)
+
+
+def embryo_outcomes(trace: Trace) -> Codes:
+    """Outcomes of SYNs that nothing answered and nothing followed."""
+    return unanswered_outcome(trace, trace.embryos["first_ns"], trace.embryos["state"] == EMBRYO_GIVEN_UP)
+
+
+def half_open_is_decided(trace: Trace, waiting: NDArray[np.intp]) -> Bools:
+    """A half-open connection is decided when it had the time to complete, or was reset."""
+    c = trace.connections[waiting]
+    return (trace.last_ns - c["synack_ns"] >= trace.limits.unanswered_ns) | (c["facts"] & FACT_RST != 0)
+
+
+# -- causes ----------------------------------------------------------------------------------------------------
+
+
+def causes(trace: Trace, outcome: Codes) -> Codes:
+    """The cause of every outcome, 0 where there is none to name."""
+    cause = np.zeros(len(outcome), dtype=np.uint8)
+    count = len(trace.connections)
+    of_connections = outcome[:count]
+    facts = trace.facts
+    cause[:count][of_connections == REFUSED] = CAUSE["closed-port"]
+    cause[:count][of_connections == HALF_OPEN] = half_open_causes(trace)[of_connections == HALF_OPEN]
+    established = of_connections == ESTABLISHED
+    cause[:count][established] = ending_causes(trace)[established]
+    aborted = of_connections == ABORTED
+    cause[:count][aborted] = np.where(facts[aborted] & FACT_SYNACK != 0, CAUSE["reset-by-client"], CAUSE["cancelled"])
+    unsolicited = of_connections == UNSOLICITED
+    cause[:count][unsolicited] = unsolicited_causes(trace)[unsolicited]
+    for i in np.flatnonzero(of_connections == REJECTED).tolist():
+        cause[i] = icmp_cause(trace.connections[i])
+    timed_out = np.flatnonzero(outcome == TIMED_OUT)
+    if len(timed_out):
+        cause[timed_out] = silence_causes(trace, timed_out)
+    stray = np.zeros(len(outcome), dtype=bool)
+    stray[:count] = facts & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK) != 0
+    cause[stray & (outcome == TIMED_OUT)] = CAUSE["stray-answer"]
+    return cause
+
+
+def half_open_causes(trace: Trace) -> Codes:
+    """Why handshakes were not completed."""
+    facts = trace.facts
+    acked = facts & FACT_ACKED != 0
+    by_server = (facts & FACT_RST != 0) & (trace.connections["rst_side"] != trace.connections["client"])
+    bare = facts & FACT_BARE_RST_AFTER_ACK != 0
+    overflow = acked & ~(bare & (facts & FACT_SYNACK_AFTER_ACK == 0))
+    return np.select(
+        [overflow, bare | by_server],
+        [CAUSE["accept-queue-overflow"], CAUSE["reset-by-server"]],
+        CAUSE["no-final-ack"],
+    ).astype(np.uint8)
+
+
+def ending_causes(trace: Trace) -> Codes:
+    """How established connections ended; nothing for those that did not."""
+    facts, c = trace.facts, trace.connections
+    client_fin = trace.endpoints["traits"][trace.client_rows] & TRAIT_FIN != 0
+    server_fin = trace.endpoints["traits"][trace.server_rows] & TRAIT_FIN != 0
+    reset = (facts & FACT_RST != 0) & (facts & FACT_LAST_ACK_SEEN == 0)
+    return np.select(
+        [reset & (c["rst_side"] == c["client"]), reset, client_fin & server_fin, client_fin | server_fin],
+        [CAUSE["reset-by-client"], CAUSE["reset-by-server"], CAUSE["closed"], CAUSE["half-closed"]],
+        0,
+    ).astype(np.uint8)
+
+
+def unsolicited_causes(trace: Trace) -> Codes:
+    """Backscatter, or the far half of a one-sided capture: nothing was ever seen towards such a server."""
+    seen = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
+    client_sent_rst = (trace.facts & FACT_RST != 0) & (trace.connections["rst_side"] == trace.connections["client"])
+    two_sided = bool((seen.all(axis=1) & ~client_sent_rst).any())
+    cause = CAUSE["backscatter"] if two_sided or len(seen) == 1 or client_sent_rst.any() else CAUSE["one-sided"]
+    return np.full(len(seen), cause, dtype=np.uint8)
+
+
+def icmp_cause(connection: Any) -> int:
+    """The cause that an ICMP error names."""
+    key = int(connection["ip_version"]), int(connection["icmp_type"]), int(connection["icmp_code"])
+    return CAUSE[ICMP_CAUSES.get(key, ICMP_OTHER)]
+
+
+def silence_causes(trace: Trace, rows: NDArray[np.intp]) -> Codes:
+    """Why nothing answered: the host is silent, or only this port, or just these SYNs of a service that answers others."""
+    c = trace.connections
+    heard = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN) != 0
+    count = len(c)
+    mine = np.arange(count)
+    server_heard = heard[mine, c["client"] ^ 1] if count else np.zeros(0, dtype=bool)
+    speakers = np.concatenate([trace.server_host[:count][server_heard], trace.client_host])
+    cause = np.full(len(rows), CAUSE["host-silent"], dtype=np.uint8)
+    cause[np.isin(trace.server_host[rows], np.unique(speakers))] = CAUSE["port-filtered"]
+    answered = np.flatnonzero(c["synack_ns"] > 0) if count else np.zeros(0, dtype=np.intp)
+    if len(answered):
+        cause[answers_others(trace, rows, answered)] = CAUSE["syn-dropped"]
+    return cause
+
+
+def answers_others(trace: Trace, rows: NDArray[np.intp], answered: NDArray[np.intp]) -> Bools:
+    """Whether the service answered some other attempt about when it left these unanswered."""
+    keys, times = trace.server_key[answered], trace.connections["synack_ns"][answered]
+    by_service = np.lexsort((times, keys))
+    keys, times = keys[by_service], times[by_service]
+    services, place = np.unique(keys, return_index=True)
+    wanted = trace.server_key[rows]
+    at = np.minimum(np.searchsorted(services, wanted), len(services) - 1)
+    known = services[at] == wanted
+    ends = np.append(place[1:], len(keys))
+    first, last = times[place], times[ends - 1]
+    begun = trace.first_times[rows]
+    over = last_try(trace, rows)
+    near = known & (first[at] <= over + SAME_TIME_NS) & (last[at] >= begun - SAME_TIME_NS)
+    for i in np.flatnonzero(near & (first[at] < begun - SAME_TIME_NS) & (last[at] > over + SAME_TIME_NS)).tolist():
+        low, high = place[at[i]], ends[at[i]]
+        after = low + np.searchsorted(times[low:high], begun[i] - SAME_TIME_NS)
+        near[i] = after < high and times[after] <= over[i] + SAME_TIME_NS
+    return near
+
+
+def last_try(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """When the SYN of each of these attempts was last sent."""
+    count = len(trace.connections)
+    return np.concatenate([trace.last_syn_ns, trace.embryos["first_ns"]])[rows] if count else trace.first_times[rows]

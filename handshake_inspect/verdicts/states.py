@@ -1,0 +1,51 @@
+"""The endpoint states at the end of the capture: what the tracker knew, and what time has done since.
+
+An observer sees no timer run out, but knows when one must have: TIME-WAIT after 2 MSL; a SYN or SYN-ACK whose next
+copy is overdue was given up (stacks double the interval at most, RFC 6298 section 5.5, and timers run a little long).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.trace import Trace
+
+OVERDUE = 2.2  # times the last interval
+LONGEST_FIRST_RTO_NS = 6_500_000_000  # twice the 3 s of old stacks (RFC 6298 section 5.7), and slack
+
+States = NDArray[np.uint8]
+
+
+def connection_states(trace: Trace) -> tuple[States, States]:
+    """States of client and server of every connection row."""
+    client = expire(trace, trace.endpoints["state"][trace.client_rows])
+    server = expire(trace, trace.endpoints["state"][trace.server_rows])
+    c = trace.connections
+    client[(client == TcpState.SYN_SENT) & overdue(trace, trace.last_syn_ns, trace.last_gap_ns)] = TcpState.CLOSED
+    repeated = c["synack_count"] > 1
+    late = overdue(trace, c["last_synack_ns"], trace.last_synack_gap_ns)
+    server[(server == TcpState.SYN_RECEIVED) & repeated & late] = TcpState.CLOSED
+    return client, server
+
+
+def embryo_states(trace: Trace) -> States:
+    """States of the clients whose SYN nothing answered."""
+    silent = trace.last_ns - trace.embryos["first_ns"] > LONGEST_FIRST_RTO_NS
+    given_up = trace.embryos["state"] != 1
+    return np.where(silent | given_up, TcpState.CLOSED, TcpState.SYN_SENT).astype(np.uint8)
+
+
+def expire(trace: Trace, states: Any) -> States:
+    """Close what 2 MSL or another incarnation has closed."""
+    states = states.copy()
+    waited = trace.last_ns - trace.connections["time_wait_ns"] >= trace.limits.time_wait_ns
+    states[((states == TcpState.TIME_WAIT) & waited) | trace.replaced] = TcpState.CLOSED
+    return states  # type: ignore[no-any-return]
+
+
+def overdue(trace: Trace, last_ns: NDArray[np.int64], gap_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether another copy should have been seen by now."""
+    patience = np.where(gap_ns > 0, OVERDUE * gap_ns, LONGEST_FIRST_RTO_NS)
+    return trace.last_ns - last_ns > np.maximum(patience, 2_200_000_000)

@@ -1,0 +1,205 @@
+"""What the judges see: the rows as NumPy columns, and the capture's own times.  No frame, no tracker.
+
+Attempts are numbered in row order here: connections first, then the SYNs that nothing answered.  `order` is the order
+of first frames, which gives them their ids.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING
+
+Rows = NDArray[Any]
+
+
+def table_rows(storage: Any, kind: str, count: int) -> Rows:
+    """The first `count` rows of a reserve as a structured array over the same memory."""
+    return np.frombuffer(storage, dtype=np.dtype(rows.ROWS[kind]), count=count) if count else np.zeros(0, rows.ROWS[kind])
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a user may set: how long an unanswered SYN is `pending`, and 2 MSL."""
+
+    unanswered_ns: int = 3_000_000_000
+    time_wait_ns: int = 60_000_000_000
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All rows of one trace."""
+
+    connections: Rows
+    endpoints: Rows  # two for each connection
+    aliases: Rows
+    retries: Rows
+    embryos: Rows
+    first_ns: int
+    last_ns: int
+    limits: Limits = Limits()
+
+    @classmethod
+    def of(cls, table: Any, first_ns: int, last_ns: int, limits: Limits) -> "Trace":
+        """The rows that a table holds now."""
+        count = table.connection_count
+        connections = table_rows(table.connection_rows, "Connection", count)
+        endpoints = table_rows(table.endpoint_rows, "Endpoint", 2 * count)
+        aliases = table_rows(table.alias_rows, "Alias", count)
+        if not connections["in_use"].all():
+            used = connections["in_use"] != 0
+            connections, aliases, endpoints = connections[used], aliases[used], endpoints[np.repeat(used, 2)]
+        embryos = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
+        alive = (embryos["state"] == EMBRYO_WAITING) | (embryos["state"] == EMBRYO_GIVEN_UP)
+        if not alive.all():
+            embryos = embryos[alive]
+        return cls(
+            connections,
+            endpoints,
+            aliases,
+            table_rows(table.retry_rows, "Retries", table.retry_count),
+            embryos,
+            first_ns,
+            last_ns,
+            limits,
+        )
+
+    def __len__(self) -> int:
+        """How many attempts there are."""
+        return len(self.connections) + len(self.embryos)
+
+    @cached_property
+    def first_frame(self) -> NDArray[np.int64]:
+        """The first frame of every attempt."""
+        return np.concatenate(
+            [self.connections["first_frame"].astype(np.int64), self.embryos["first_frame"].astype(np.int64)]
+        )
+
+    @cached_property
+    def order(self) -> NDArray[np.intp]:
+        """Attempts by their first frame: `order[id]` is the row."""
+        return np.argsort(self.first_frame, kind="stable")
+
+    @cached_property
+    def ids(self) -> NDArray[np.intp]:
+        """The id of every attempt."""
+        ids = np.empty(len(self), dtype=np.intp)
+        ids[self.order] = np.arange(len(self))
+        return ids
+
+    @cached_property
+    def client_rows(self) -> NDArray[np.intp]:
+        """For every connection the endpoint row of its client."""
+        return 2 * np.arange(len(self.connections)) + self.connections["client"]
+
+    @cached_property
+    def server_rows(self) -> NDArray[np.intp]:
+        """For every connection the endpoint row of its server."""
+        return self.client_rows ^ 1
+
+    def server(self, part: str) -> NDArray[Any]:
+        """`hi`, `lo` or `port` of every attempt's server."""
+        return self._end(part, 1)
+
+    def client(self, part: str) -> NDArray[Any]:
+        """`hi`, `lo` or `port` of every attempt's client."""
+        return self._end(part, 0)
+
+    def _end(self, part: str, far: int) -> NDArray[Any]:
+        mine = self.connections["client"] == far
+        own = np.where(mine, self.connections[f"{part}0"], self.connections[f"{part}1"])
+        embryo = self.embryos[f"{'server' if far else 'client'}_{part}"]
+        return np.concatenate([own, embryo])
+
+    @cached_property
+    def server_key(self) -> NDArray[np.uint64]:
+        """A 64-bit name of every attempt's service (server address and port)."""
+        return host_key(self.server("hi"), self.server("lo"), self.server("port"))
+
+    @cached_property
+    def server_host(self) -> NDArray[np.uint64]:
+        """A 64-bit name of every attempt's server address."""
+        return host_key(self.server("hi"), self.server("lo"))
+
+    @cached_property
+    def client_host(self) -> NDArray[np.uint64]:
+        """A 64-bit name of every attempt's client address."""
+        return host_key(self.client("hi"), self.client("lo"))
+
+    @cached_property
+    def first_times(self) -> NDArray[np.int64]:
+        """When every attempt began."""
+        return np.concatenate([self.connections["first_ns"], self.embryos["first_ns"]])
+
+    @cached_property
+    def replaced(self) -> NDArray[np.bool_]:
+        """Connections whose 4-tuple a later incarnation took."""
+        replaced = np.zeros(len(self.connections), dtype=bool)
+        previous = self.connections["previous"]
+        previous = previous[(previous > 0) & (previous <= len(replaced))].astype(np.intp)
+        replaced[previous - 1] = True
+        return replaced
+
+    @cached_property
+    def facts(self) -> NDArray[np.uint32]:
+        """FACT_* bits of every connection."""
+        facts: NDArray[np.uint32] = np.ascontiguousarray(self.connections["facts"])
+        return facts
+
+    @cached_property
+    def last_syn_ns(self) -> NDArray[np.int64]:
+        """When every connection's SYN was last sent, as far as copies are kept."""
+        return self._last("syn")
+
+    @cached_property
+    def last_gap_ns(self) -> NDArray[np.int64]:
+        """The time between the last two SYNs of every connection, 0 for a single one."""
+        return self._gap("syn")
+
+    @cached_property
+    def last_synack_gap_ns(self) -> NDArray[np.int64]:
+        """The time between the last two SYN-ACKs of every connection, 0 for a single one."""
+        return self._gap("synack")
+
+    def _last(self, kind: str) -> NDArray[np.int64]:
+        times = self.connections[f"{kind}_ns"].copy()
+        repeated, copies, counts = self._copies(kind)
+        times[repeated] = copies[np.arange(len(repeated)), counts - 1]
+        return times
+
+    def _gap(self, kind: str) -> NDArray[np.int64]:
+        gaps = np.zeros(len(self.connections), dtype=np.int64)
+        repeated, copies, counts = self._copies(kind)
+        last = copies[np.arange(len(repeated)), counts - 1]
+        before = copies[np.arange(len(repeated)), np.maximum(counts - 2, 0)]
+        before = np.where(counts > 1, before, self.connections[f"{kind}_ns"][repeated])
+        gaps[repeated] = last - before
+        return gaps
+
+    @cached_property
+    def syn_copies(self) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.intp]]:
+        """Connections with repeated SYNs, the times of the copies, and how many are kept."""
+        return self._copies("syn")
+
+    def _copies(self, kind: str) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.intp]]:
+        """Connections with repeated SYNs (or SYN-ACKs), the times of the copies, and how many are kept."""
+        c = self.connections
+        repeated = np.flatnonzero((c["retries"] > 0) & (c[f"{kind}_count"] > 1))
+        copies = self.retries[f"{kind}_ns"][c["retries"][repeated].astype(np.intp) - 1]
+        counts = np.minimum(c[f"{kind}_count"][repeated].astype(np.intp) - 1, rows.RETRIES_KEPT)
+        return repeated, copies, counts
+
+
+def host_key(hi: NDArray[Any], lo: NDArray[Any], port: NDArray[Any] | None = None) -> NDArray[np.uint64]:
+    """Mix an address, and a port, to 64 bits: equal for equal ends, and for others only by a rare chance."""
+    key = hi.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ lo.astype(np.uint64)
+    if port is not None:
+        key ^= port.astype(np.uint64) << np.uint64(48)
+    key *= np.uint64(0xD6E8FEB86659FD93)
+    key ^= key >> np.uint64(32)
+    key *= np.uint64(0xFF51AFD7ED558CCD)
+    return key
