@@ -5,6 +5,8 @@ Held to are the connections whose first packet is a plain SYN: others depend on 
 
 import json
 from collections import Counter
+from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -91,6 +93,10 @@ def connections(path):
     return found
 
 
+def is_compiled(name):
+    return find_spec(name).origin.endswith(tuple(EXTENSION_SUFFIXES))
+
+
 def missing(corpus, name, *, tunneled):
     """What Zeek says of the connections that begin with a SYN and we do not."""
     path = corpus / "zeek"
@@ -125,3 +131,20 @@ def test_every_capture_is_held_to_it(corpus):
     ]
     assert set(FILES) == set(expected)
     assert len(IN_TUNNELS) == len(tunneled)
+
+
+@pytest.mark.skipif(is_compiled("handshake_inspect.tcp.tracker"), reason="compiled methods cannot be replaced")
+@pytest.mark.parametrize("name", ["closed-by-client", "lost-data", "midstream", "tls-40ms", "zero-window"])
+def test_the_short_path_writes_the_same_as_the_long_one(pcaps, name, monkeypatch):
+    path = pcaps / f"{name}.pcap"
+    quick, taken = Tracker.pass_quickly, []
+
+    def watched(*arguments):
+        taken.append(quick(*arguments))
+        return taken[-1]
+
+    monkeypatch.setattr(Tracker, "pass_quickly", watched)
+    short = connections(path)
+    assert any(taken)
+    monkeypatch.setattr(Tracker, "pass_quickly", lambda *_: False)
+    assert connections(path) == short
