@@ -77,7 +77,7 @@ def accept_queue_overflow(sample: Sample) -> None:
         sample.expect(hit, "half-open", cause="reset-by-server" if kind == "reset" else "accept-queue-overflow")
         sample.finding("half-open", hit.server)
     sample.finding("accept-queue-overflow", hit.server)
-    sample.maybe("syn-retransmission", "slow-client-ack")
+    sample.maybe("syn-retransmission", "slow-handshake", "slow-client-ack")
 
 
 @scenario()
