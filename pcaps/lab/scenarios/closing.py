@@ -193,7 +193,9 @@ def stale_peer_client(sample: Sample) -> None:
 
 @scenario("port-reuse", "port-reuse-server-time-wait")
 @sentences(
-    port_reuse="A client bound to one port closes and connects again a second later: two connections with the same 4-tuple.",
+    port_reuse=(
+        "A client bound to one port closes and connects again a second later: two connections with the same 4-tuple."
+    ),
     port_reuse_server_time_wait=(
         "The same with TIME_WAIT at the server, which takes the new SYN because its ISN is higher."
     ),
