@@ -1,0 +1,55 @@
+"""A finding before it is a report: what a detector says of a service, a host or the capture."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.outcome import Outcomes
+from handshake_inspect.verdicts.trace import Trace
+
+
+@dataclass(frozen=True)
+class CaptureFacts:
+    """What is known of the capture as a whole, beside its connections."""
+
+    frames: int = 0
+    tcp_segments: int = 0
+    complete: bool = True
+    dropped: int | None = None
+    backwards: int = 0  # frames older than the one before
+    first_backwards: int = 0
+    cut_headers: int = 0  # frames whose TCP header the snap length cut
+    first_cut_header: int = 0
+    stray_icmp: int = 0
+    problems: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that a detector may look at: columns, never frames."""
+
+    trace: Trace
+    outcomes: Outcomes
+    legs: Legs
+    capture: CaptureFacts = field(default_factory=CaptureFacts)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One judgement.  `host` is an address as two 64-bit halves; `connections` are row numbers, not ids."""
+
+    id: str
+    severity: str  # critical, warning, info
+    title: str
+    host: tuple[int, int] | None
+    port: int | None
+    start_ns: int | None
+    end_ns: int | None
+    metrics: dict[str, Any]
+    advice: str
+    frames: tuple[int, ...] = ()
+    connections: tuple[int, ...] = ()
+
+
+Detector = Callable[[Case], list[Finding]]
