@@ -67,11 +67,28 @@ def second_thoughts() -> str:
     return _table(WITHDRAWN)
 
 
+def icmp_causes() -> str:
+    """List what ICMP errors are called."""
+    from handshake_inspect.verdicts.words import ICMP_CAUSES  # noqa: PLC0415
+
+    lines = ["| `cause` | ICMP type, code | ICMPv6 type, code |", "|---|---|---|"]
+    for cause in dict.fromkeys(ICMP_CAUSES.values()):
+        cells = [
+            "; ".join(
+                f"{kind}, {code}" for (ip, kind, code), name in ICMP_CAUSES.items() if (ip, name) == (version, cause)
+            )
+            for version in (4, 6)
+        ]
+        lines.append(f"| `{cause}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "help": help_texts,
     "state diagram": state_diagram,
     "transitions": transition_table,
     "second thoughts": second_thoughts,
+    "icmp causes": icmp_causes,
 }
 BLOCK = re.compile(
     r"(?P<start><!-- generated: (?P<name>[a-z ]+) -->\n).*?(?P<end><!-- end of generated -->)", re.DOTALL

@@ -11,6 +11,7 @@ import pytest
 from handshake_inspect.report import model, words
 from handshake_inspect.report.schema import schema
 from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.words import CAUSES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "pcaps").glob("*.md")])
@@ -55,13 +56,14 @@ VOCABULARIES = {
     "state": [state.name for state in TcpState],
     "roles": typing.get_args(words.Roles),
     "RTT method": typing.get_args(words.RttMethod),
+    "cause": filter(None, CAUSES),
     "close": typing.get_args(words.CloseHow),
     "severity": typing.get_args(words.Severity),
 }
 
 
 @pytest.mark.parametrize(
-    "word", [word for vocabulary in VOCABULARIES.values() for word in vocabulary], ids=lambda word: word
+    "word", sorted({word for vocabulary in VOCABULARIES.values() for word in vocabulary}), ids=lambda word: word
 )
 def test_every_word_of_a_report_is_explained(word):
     assert f"`{word}`" in REPORT
