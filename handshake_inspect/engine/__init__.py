@@ -1,1 +1,95 @@
 """The one place that knows all stages: captures in, report out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handshake_inspect.capture.frames import NEED_MORE
+from handshake_inspect.capture.source import Input
+from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.remarks import remarks
+from handshake_inspect.errors import Problem
+from handshake_inspect.report.build import build
+from handshake_inspect.report.model import Capture, Report, Tool
+from handshake_inspect.report.model import Problem as ToldProblem
+from handshake_inspect.tcp.tracker import Tracker
+from handshake_inspect.verdicts.finding import CaptureFacts, Case
+from handshake_inspect.verdicts.findings import find_all
+from handshake_inspect.verdicts.legs import measure
+from handshake_inspect.verdicts.outcome import judge
+from handshake_inspect.verdicts.trace import Limits, Trace
+from handshake_inspect.wire.linktypes import link_type_name
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may set of an analysis."""
+
+    max_connections: int = 1 << 22  # rows kept at a time; older ones make room and are counted
+    time_wait_ns: int = Limits.time_wait_ns  # 2 MSL
+    unanswered_ns: int = Limits.unanswered_ns  # how long an unanswered SYN is undecided
+
+
+def analyze(
+    inputs: Sequence[Input], *, options: Options | None = None, progress: Progress | None = None
+) -> Report:
+    """Analyse captures as one trace.
+
+    `inputs` are paths, `-` for standard input, or binary file objects.  `progress` is called with the octets read and
+    their total (None while there is no end).  Raises CaptureError for what is no capture; one that is cut is analysed
+    up to the cut, and the report says so.
+    """
+    options = options or Options()
+    tracker = Tracker(options.max_connections)
+    pump = Pump(tracker)
+    with open_trace(inputs) as source:
+        while pump.drain(source.reader) == NEED_MORE and source.fill():
+            if progress is not None:
+                progress(source.consumed, source.size)
+    return conclude(source, pump, options)
+
+
+def conclude(source: Any, pump: Pump, options: Options) -> Report:
+    """The report of all that was pumped."""
+    tracker = pump.tracker
+    problems = [*source.problems, *remarks(pump)]
+    limits = Limits(options.unanswered_ns, options.time_wait_ns)
+    trace = Trace.of(tracker.table, pump.first_ns, pump.last_ns, limits)
+    facts = CaptureFacts(
+        frames=pump.frames,
+        tcp_segments=pump.tcp_segments,
+        complete=source.complete,
+        dropped=source.dropped,
+        backwards=pump.backwards,
+        first_backwards=pump.first_backwards,
+        cut_headers=pump.cut_headers,
+        first_cut_header=pump.first_cut_header,
+        stray_icmp=tracker.stray_icmp,
+        problems=tuple(problems),
+    )
+    case = Case(trace, judge(trace), measure(trace), facts)
+    return build(_tool(), _capture(source, pump, problems), case, find_all(case), tracker.table.evicted)
+
+
+def _tool() -> Tool:
+    from handshake_inspect import __version__
+
+    return Tool("hsi", __version__)
+
+
+def _capture(source: Any, pump: Pump, problems: Sequence[Problem]) -> Capture:
+    return Capture(
+        list(source.names),
+        source.format,
+        [link_type_name(number) for number in source.link_types],
+        pump.frames,
+        pump.tcp_segments,
+        pump.first_ns if pump.frames else None,
+        pump.last_ns if pump.frames else None,
+        source.dropped,
+        source.complete,
+        [ToldProblem.of(problem) for problem in problems],
+    )

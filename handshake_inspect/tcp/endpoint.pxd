@@ -38,7 +38,7 @@ cdef int32_t OVERTAKEN_US
 cdef uint32_t IP_ID_NEAR
 
 cdef void apply(rows.Endpoint *endpoint, unsigned int event) noexcept
-@cython.locals(mixed=uint32_t)
+@cython.locals(mixed=uint32_t, window=uint32_t)
 cdef uint32_t fingerprint(segment.Segment *segment) noexcept
 @cython.locals(at=uint32_t)
 cdef void remember(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept
@@ -51,6 +51,7 @@ cdef void note_marks(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
 cdef void begin(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
 cdef void open_at(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
 cdef void note_window(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
+@cython.locals(unseen=uint32_t)
 cdef void note_ack(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
 cdef void fill(rows.Endpoint *endpoint, uint32_t to) noexcept
 cdef bint is_probe(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept

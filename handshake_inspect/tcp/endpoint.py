@@ -47,9 +47,15 @@ def apply(endpoint: Any, event: int) -> None:
 
 
 def fingerprint(segment: Any) -> int:
-    """32 bits that copies of one packet share: all that a router leaves alone."""
+    """32 bits that copies of one packet share: all that a router leaves alone.
+
+    The window of a SYN is left out: a SYN that waits for an answer is kept without it.
+    """
+    window = segment.window
+    if segment.flags & (SYN | ACK) == SYN:
+        window = 0
     mixed = (segment.seq * MIX_SEQ + segment.ack * MIX_ACK) & MASK32
-    mixed = ((mixed ^ segment.tsval) * MIX_TSVAL + (segment.flags << 16 | segment.window)) & MASK32
+    mixed = ((mixed ^ segment.tsval) * MIX_TSVAL + (segment.flags << 16 | window)) & MASK32
     mixed = ((mixed ^ mixed >> 15) * MIX_REST + segment.payload_len + (segment.ip_id << 16)) & MASK32
     return mixed ^ mixed >> 13
 
@@ -158,7 +164,12 @@ def note_ack(sender: Any, peer: Any, segment: Any) -> None:
         peer.snd_nxt = sender.last_ack
         peer.contiguous = sender.last_ack
     elif seqspace.seq_gt(segment.ack, peer.contiguous):
+        unseen = peer.snd_nxt
         fill(peer, segment.ack)
+        if seqspace.seq_gt(segment.ack, unseen) and not peer.traits & TRAIT_HOLE:
+            # Acknowledged before it was stored, or never captured: should it come, it is no retransmission.
+            peer.hole_start = unseen
+            peer.hole_end = segment.ack
         peer.snd_nxt = seqspace.seq_max(peer.snd_nxt, segment.ack)
 
 
@@ -169,6 +180,7 @@ def fill(endpoint: Any, to: int) -> None:
         endpoint.contiguous = seqspace.seq_max(to, endpoint.hole_end)
         if seqspace.seq_ge(endpoint.contiguous, endpoint.snd_nxt):
             endpoint.traits &= ~TRAIT_HOLE & 0xFF
+            endpoint.hole_start = endpoint.hole_end
 
 
 def is_probe(sender: Any, peer: Any, segment: Any) -> bool:
@@ -234,6 +246,9 @@ def classify_old(sender: Any, peer: Any, segment: Any, end: int) -> None:
             sender.out_of_order += 1
         else:
             sender.retransmissions += 1
+    elif not sender.traits & TRAIT_HOLE and segment.seq == sender.hole_start and sender.hole_start != sender.hole_end:
+        sender.out_of_order += 1
+        sender.hole_start = end
     elif late:
         sender.duplicates += 1
     elif not (peer.window == 0 and segment.payload_len <= 1 and not segment.flags & FIN):

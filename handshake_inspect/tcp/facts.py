@@ -78,7 +78,7 @@ METHOD_SIMULTANEOUS = 7  # none, because neither end answered the other
 # Endpoint.zeek_letters: history letters D and A already written for this end
 ZEEK_WROTE_D = 0x01
 ZEEK_WROTE_A = 0x02
-ZEEK_ESTABLISHED = 0x04  # Zeek's own endpoint state is ESTABLISHED
+ZEEK_ESTABLISHED = 0x04  # no plain segment can change Zeek's state of this end any more
 
 # Wireshark's tcp.completeness
 COMPLETE_SYN = 1

@@ -18,6 +18,7 @@ from handshake_inspect.tcp.facts import (
     METHOD_ONE_SIDED,
     METHOD_TSECR,
 )
+from handshake_inspect.verdicts.masks import first_match
 from handshake_inspect.verdicts.trace import Trace
 
 NAMEABLE = 0.05  # bounds closer than this part of the upper one still name a value
@@ -81,15 +82,12 @@ def named(low: Times, high: Times, method: NDArray[np.uint8]) -> Leg:
 
 def combined(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The method of a sum is the weaker of its parts."""
-    return np.select(
-        [
-            (one == METHOD_AMBIGUOUS) | (other == METHOD_AMBIGUOUS),
-            other == METHOD_DATA_ACK,
-            (one == METHOD_TSECR) | (other == METHOD_TSECR),
-        ],
-        [METHOD_AMBIGUOUS, METHOD_DATA_ACK, METHOD_TSECR],
-        METHOD_EXACT,
-    ).astype(np.uint8)
+    rules = [
+        ((one == METHOD_AMBIGUOUS) | (other == METHOD_AMBIGUOUS), METHOD_AMBIGUOUS),
+        (other == METHOD_DATA_ACK, METHOD_DATA_ACK),
+        ((one == METHOD_TSECR) | (other == METHOD_TSECR), METHOD_TSECR),
+    ]
+    return first_match(rules, METHOD_EXACT, len(one))
 
 
 def rejections(trace: Trace) -> Times:

@@ -30,6 +30,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import (
     ABORTED,
@@ -80,7 +81,7 @@ def connection_outcomes(trace: Trace) -> Codes:
     has = lambda bits: facts & bits != 0  # noqa: E731 - reads as the rules below
     established = is_established(trace)
     unanswered = unanswered_outcome(trace, trace.connections["syn_ns"], gave_up(trace))
-    rules: list[tuple[Bools, Any]] = [
+    rules: list[Rule] = [
         (established, ESTABLISHED),
         (has(FACT_MIDSTREAM), MIDSTREAM),
         (~has(FACT_SYN), UNSOLICITED),
@@ -88,10 +89,8 @@ def connection_outcomes(trace: Trace) -> Codes:
         (has(FACT_ABORTED), ABORTED),
         (has(FACT_SYNACK), HALF_OPEN),
         (has(FACT_ICMP), REJECTED),
-        (np.ones(len(facts), dtype=bool), unanswered),
     ]
-    codes: Codes = np.select([mask for mask, _ in rules], [code for _, code in rules]).astype(np.uint8)
-    return codes
+    return first_match(rules, unanswered, len(facts))
 
 
 def is_established(trace: Trace) -> Bools:
@@ -170,11 +169,8 @@ def half_open_causes(trace: Trace) -> Codes:
     by_server = (facts & FACT_RST != 0) & (trace.connections["rst_side"] != trace.connections["client"])
     bare = facts & FACT_BARE_RST_AFTER_ACK != 0
     overflow = acked & ~(bare & (facts & FACT_SYNACK_AFTER_ACK == 0))
-    return np.select(
-        [overflow, bare | by_server],
-        [CAUSE["accept-queue-overflow"], CAUSE["reset-by-server"]],
-        CAUSE["no-final-ack"],
-    ).astype(np.uint8)
+    rules = [(overflow, CAUSE["accept-queue-overflow"]), (bare | by_server, CAUSE["reset-by-server"])]
+    return first_match(rules, CAUSE["no-final-ack"], len(facts))
 
 
 def ending_causes(trace: Trace) -> Codes:
@@ -183,11 +179,13 @@ def ending_causes(trace: Trace) -> Codes:
     client_fin = trace.endpoints["traits"][trace.client_rows] & TRAIT_FIN != 0
     server_fin = trace.endpoints["traits"][trace.server_rows] & TRAIT_FIN != 0
     reset = (facts & FACT_RST != 0) & (facts & FACT_LAST_ACK_SEEN == 0)
-    return np.select(
-        [reset & (c["rst_side"] == c["client"]), reset, client_fin & server_fin, client_fin | server_fin],
-        [CAUSE["reset-by-client"], CAUSE["reset-by-server"], CAUSE["closed"], CAUSE["half-closed"]],
-        0,
-    ).astype(np.uint8)
+    rules = [
+        (reset & (c["rst_side"] == c["client"]), CAUSE["reset-by-client"]),
+        (reset, CAUSE["reset-by-server"]),
+        (client_fin & server_fin, CAUSE["closed"]),
+        (client_fin | server_fin, CAUSE["half-closed"]),
+    ]
+    return first_match(rules, 0, len(facts))
 
 
 def unsolicited_causes(trace: Trace) -> Codes:

@@ -1,0 +1,59 @@
+"""Rows and verdicts to a report."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from handshake_inspect.report.connections import RowConnections
+from handshake_inspect.report.model import (
+    Capture,
+    Evidence,
+    Finding,
+    Outcomes,
+    Report,
+    Summary,
+    Target,
+    Tool,
+)
+from handshake_inspect.report.services import RowServices, rtt_distributions
+from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.finding import Finding as Found
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.words import OUTCOMES
+from handshake_inspect.wire.address import address_text
+
+
+def build(tool: Tool, capture: Capture, case: Case, found: Iterable[Found], evicted: int) -> Report:
+    """Put the report of a trace together; connections and services stay rows until they are asked for."""
+    trace, outcomes, legs = case.trace, case.outcomes, case.legs
+    counts = np.bincount(outcomes.outcome, minlength=len(OUTCOMES)).tolist()
+    return Report(
+        tool=tool,
+        capture=capture,
+        summary=Summary(
+            len(trace),
+            Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),  # type: ignore[arg-type]
+            rtt_distributions(legs),
+            evicted,
+        ),
+        services=RowServices(trace, outcomes, legs),
+        connections=RowConnections(trace, outcomes, legs),
+        findings=[finding(trace, one) for one in found],
+    )
+
+
+def finding(trace: Trace, found: Found) -> Finding:
+    """A finding with addresses as text and connections by id."""
+    target = None if found.host is None else Target(address_text(*found.host), found.port)
+    ids = sorted(int(trace.ids[row]) for row in found.connections)
+    return Finding(
+        found.id,  # type: ignore[arg-type]
+        found.severity,  # type: ignore[arg-type]
+        found.title,
+        target,
+        found.start_ns,
+        found.end_ns,
+        found.metrics,
+        Evidence(list(found.frames), ids),
+        found.advice,
+    )

@@ -1,0 +1,138 @@
+"""One sentence for every outcome and cause: what was seen, in words that need no manual."""
+
+from typing import Any
+
+_REJECTIONS = {
+    "net-unreachable": "there is no route to its network",
+    "host-unreachable": "the host cannot be reached",
+    "protocol-unreachable": "the host does not take TCP",
+    "port-unreachable": "the port is closed or a firewall pretends so",
+    "admin-prohibited": "a firewall forbids it",
+    "net-prohibited": "a firewall forbids the network",
+    "host-prohibited": "a firewall forbids the host",
+    "ttl-exceeded": "the packet ran out of hops, perhaps in a routing loop",
+}
+
+
+def duration(ns: int) -> str:
+    """Write a duration with three digits and the unit that fits."""
+    for limit, unit, size in ((1_000, "ns", 1), (1_000_000, "µs", 1_000), (1_000_000_000, "ms", 1_000_000)):
+        if ns < limit:
+            return f"{ns / size:.3g} {unit}"
+    seconds = ns / 1_000_000_000
+    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
+
+
+def times(count: int, what: str) -> str:
+    """`1 SYN`, `3 SYNs`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def sentence(row: dict[str, Any]) -> str:
+    """Say why the connection described by `row` has its outcome."""
+    return _SENTENCES[row["outcome"]](row)
+
+
+def _trouble(row: dict[str, Any]) -> str:
+    parts = []
+    if row["syn_count"] > 1:
+        parts.append(f"{times(row['syn_count'] - 1, 'repeated SYN')}")
+    if row["synack_count"] > 1:
+        parts.append(f"{times(row['synack_count'] - 1, 'repeated SYN-ACK')}")
+    return f" after {' and '.join(parts)}" if parts else ""
+
+
+_ENDS = {
+    None: "it was still open when the capture ended",
+    "closed": "both ends closed it with FIN",
+    "half-closed": "only the {first} has closed its direction",
+    "reset-by-client": "the client reset it",
+    "reset-by-server": "the server reset it",
+    "reset-by-middlebox": "a RST that fits neither end reset it",
+    "gave-up": "data went unanswered until the sender gave up",
+}
+
+
+def _established(row: dict[str, Any]) -> str:
+    end = _ENDS[row["cause"]].format(first=row["first"])
+    if row["simultaneous"]:
+        return f"Both ends opened at the same time{_trouble(row)}; {end}."
+    if row["one_sided"]:
+        return f"One direction is missing, but what the other end sent proves the handshake; {end}."
+    return f"The handshake completed{_trouble(row)}; {end}."
+
+
+def _refused(row: dict[str, Any]) -> str:
+    delay = f" {duration(row['reject_ns'])} after the SYN" if row["reject_ns"] is not None else ""
+    if row["cause"] == "middlebox-reset":
+        return f"A RST answered{delay}, but it does not fit the host: a device on the way sent it."
+    return f"{row['server']} answered with RST{delay}: nothing listens on the port."
+
+
+def _rejected(row: dict[str, Any]) -> str:
+    meaning = _REJECTIONS.get(row["cause"], "it was refused")
+    return f"{row['reporter']} answered with ICMP {row['cause']}: {meaning}."
+
+
+_SILENCE = {
+    "host-silent": "and nothing else was heard of the host: it is down, unreachable or filtered",
+    "port-filtered": "while the host is heard elsewhere: a firewall drops this port, or the SYN queue is full",
+    "syn-dropped": "while the same service answered others: SYNs or SYN-ACKs are lost, or its queue overflows",
+    "stray-answer": "but with a segment that does not fit the SYN: the server holds an older connection",
+}
+
+
+def _timed_out(row: dict[str, Any]) -> str:
+    span = f" in {duration(row['syn_span_ns'])}" if row["syn_count"] > 1 else ""
+    if row["cause"] == "stray-answer":
+        return f"{times(row['syn_count'], 'SYN')}{span} got an answer, {_SILENCE['stray-answer']}."
+    return f"{times(row['syn_count'], 'SYN')}{span} without any answer, {_SILENCE[row['cause']]}."
+
+
+def _pending(row: dict[str, Any]) -> str:
+    return f"{times(row['syn_count'], 'SYN')} without an answer yet, but the capture ends {duration(row['waited_ns'])} after the first."
+
+
+def _half_open(row: dict[str, Any]) -> str:
+    age = duration(row["age_ns"] or 0)
+    synacks = times(row["synack_count"], "SYN-ACK")
+    if row["cause"] == "reset-by-server":
+        return "The server answered the final ACK with a RST: its accept queue was full and it is told to reset."
+    if row["cause"] == "accept-queue-overflow":
+        return (
+            f"The client sent the final ACK and believes to be connected, but the server does not take it"
+            f" ({synacks} in {age}): its accept queue is full."
+        )
+    return f"{synacks}, but no final ACK in {age}: the client is gone, spoofed, or its packets are lost."
+
+
+def _aborted(row: dict[str, Any]) -> str:
+    if row["cause"] == "syn-scan":
+        return "The client reset right after the SYN-ACK, as a SYN scan does."
+    if row["cause"] == "cancelled":
+        return "The client reset its own attempt before any answer."
+    return "The client answered the SYN-ACK with a RST: it had given up, or only wanted to know."
+
+
+def _unsolicited(row: dict[str, Any]) -> str:
+    what = "A SYN-ACK" if row["synack_count"] else "A RST"
+    if row["cause"] == "one-sided":
+        return f"{what} without a SYN in a capture that holds one direction only: the far half of a handshake."
+    return f"{what} that no SYN in the capture asked for: backscatter of a spoofed address, or a late segment."
+
+
+def _midstream(row: dict[str, Any]) -> str:
+    return "It was open before the capture began: there is no handshake to see."
+
+
+_SENTENCES = {
+    "established": _established,
+    "refused": _refused,
+    "rejected": _rejected,
+    "timed-out": _timed_out,
+    "pending": _pending,
+    "half-open": _half_open,
+    "aborted": _aborted,
+    "unsolicited": _unsolicited,
+    "midstream": _midstream,
+}
