@@ -1,13 +1,18 @@
-"""The detectors: each file one kind of finding, each a function from a Case to findings."""
+"""The detectors, one file each, and all that they found.
+
+A detector is a function from a `Case` to findings.  Its module's docstring is its rule, with the thresholds and why they
+are what they are.
+"""
 
 from handshake_inspect.verdicts.finding import Case, Detector, Finding
 
-DETECTORS: tuple[Detector, ...] = ()
+SEVERITIES = ("critical", "warning", "info")
 
-_RANK = {"critical": 0, "warning": 1, "info": 2}
+# Of two findings equally severe and equally early, the earlier detector's comes first.
+DETECTORS: tuple[Detector, ...] = ()
 
 
 def find_all(case: Case) -> list[Finding]:
-    """All findings, gravest first, then by the time they begin."""
-    found = [finding for detector in DETECTORS for finding in detector(case)]
-    return sorted(found, key=lambda one: (_RANK[one.severity], one.start_ns or 0, one.id))
+    """Everything that any detector found: the most severe first, then by when it began."""
+    found = [finding for detect in DETECTORS for finding in detect(case)]
+    return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), finding.start_ns or 0))
