@@ -33,9 +33,7 @@ class Options:
     unanswered_ns: int = Limits.unanswered_ns  # how long an unanswered SYN is undecided
 
 
-def analyze(
-    inputs: Sequence[Input], *, options: Options | None = None, progress: Progress | None = None
-) -> Report:
+def analyze(inputs: Sequence[Input], *, options: Options | None = None, progress: Progress | None = None) -> Report:
     """Analyse captures as one trace.
 
     `inputs` are paths, `-` for standard input, or binary file objects.  `progress` is called with the octets read and

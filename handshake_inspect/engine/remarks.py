@@ -11,7 +11,9 @@ def remarks(pump: Pump) -> Iterator[Problem]:
     """Each kind of trouble once, with the first frame that shows it."""
     tracker = pump.tracker
     if pump.cut_headers:
-        message = f"the snap length cut {_frames(pump.cut_headers)} inside the TCP or IP header; capture with -s 128 or more"
+        message = (
+            f"the snap length cut {_frames(pump.cut_headers)} inside the TCP or IP header; capture with -s 128 or more"
+        )
         yield Problem("snap-length", message, pump.first_cut_header)
     if pump.cut_options:
         yield Problem("cut-options", f"TCP options are cut or malformed in {_frames(pump.cut_options)}")
@@ -19,12 +21,16 @@ def remarks(pump: Pump) -> Iterator[Problem]:
         message = f"header lengths cannot be in {_frames(pump.damaged_headers)}: left out"
         yield Problem("bad-header", message, pump.first_damaged_header)
     if tracker.bad_checksums:
-        message = f"wrong TCP checksum in {_frames(tracker.bad_checksums)}: damaged on the way, or left to the network card"
+        message = (
+            f"wrong TCP checksum in {_frames(tracker.bad_checksums)}: damaged on the way, or left to the network card"
+        )
         yield Problem("bad-checksum", message, tracker.first_bad_checksum)
     if pump.fragments:
         yield Problem("fragments", f"{_frames(pump.fragments)} hold later IP fragments, which carry no TCP header")
     if pump.backwards:
-        message = f"{_frames(pump.backwards)} older than the frame before: stored out of order, or the clock was set back"
+        message = (
+            f"{_frames(pump.backwards)} older than the frame before: stored out of order, or the clock was set back"
+        )
         yield Problem("clock-backwards", message, pump.first_backwards)
     for number, count in sorted(pump.unsupported.items()):
         message = f"{_frames(count)} of {link_type_name(number)} cannot be decoded; convert them, or capture on another interface"

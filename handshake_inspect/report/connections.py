@@ -417,7 +417,9 @@ def _reason(row: dict[str, Any], outcome: str, method: int, *, answered: bool) -
     return REASON[outcome]
 
 
-def _close(row: dict[str, Any], client: dict[str, Any], server: dict[str, Any], outcome: str, cause: str | None) -> Close:
+def _close(
+    row: dict[str, Any], client: dict[str, Any], server: dict[str, Any], outcome: str, cause: str | None
+) -> Close:
     fins = (client["traits"] & TRAIT_FIN != 0) + (server["traits"] & TRAIT_FIN != 0)
     reset = row["facts"] & FACT_RST != 0 and not row["facts"] & FACT_LAST_ACK_SEEN
     first = SIDES[row["fin_side"] ^ row["client"]] if fins else None

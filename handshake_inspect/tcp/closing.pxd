@@ -19,6 +19,7 @@ cdef unsigned int CLOSE_WAIT
 cdef unsigned int ESTABLISHED
 cdef unsigned int FIN_WAIT_1
 cdef unsigned int FIN_WAIT_2
+cdef unsigned int BELIEVED_LOST
 
 cdef void on_ack(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment

@@ -20,6 +20,7 @@ CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
 ESTABLISHED = int(TcpState.ESTABLISHED)
 FIN_WAIT_1 = int(TcpState.FIN_WAIT_1)
 FIN_WAIT_2 = int(TcpState.FIN_WAIT_2)
+BELIEVED_LOST = 2  # an ACK may be lost once; a FIN that comes again and again is not being acknowledged
 
 
 def on_ack(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
@@ -29,6 +30,8 @@ def on_ack(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
     if sender.state in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2):
         step(connection, sender, segment, GOT_FIN)
     peer.traits |= TRAIT_FIN_ACKED
+    if peer.fin_count >= BELIEVED_LOST:
+        return
     step(connection, peer, segment, GOT_ACK_OF_FIN)
     if sender.traits & TRAIT_FIN_ACKED:
         connection.facts |= FACT_LAST_ACK_SEEN
@@ -48,7 +51,6 @@ def on_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         repeated_fin(connection, sender, peer, segment)
         return
     sender.traits |= TRAIT_FIN
-    sender.fin_count = 1
     sender.fin_seq = (segment.seq + segment.payload_len + 1) & MASK32
     if connection.fin_frame == 0:
         connection.fin_ns = segment.ts_ns
@@ -65,9 +67,9 @@ def on_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
 
 def repeated_fin(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
     """The FIN again: it, or what acknowledged it, was lost."""
-    if sender.fin_count < 255:
-        sender.fin_count += 1
     if sender.traits & TRAIT_FIN_ACKED:
+        if sender.fin_count < 255:
+            sender.fin_count += 1
         sender.traits &= ~TRAIT_FIN_ACKED & 0xFF
         connection.facts &= ~FACT_LAST_ACK_SEEN & MASK32
         endpoint.apply(sender, ACK_OF_FIN_WAS_LOST)

@@ -1,6 +1,5 @@
 """The words in which rows speak: bits and small numbers.  Never compiled; each twin types what it imports."""
 
-
 # Connection.facts: what the capture showed, each bit once and for all unless it says otherwise.
 FACT_SYN = 0x0000_0001  # the client's SYN is in the capture
 FACT_SYNACK = 0x0000_0002  # a SYN-ACK that answers it, or that came with no SYN to compare

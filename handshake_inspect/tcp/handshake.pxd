@@ -51,6 +51,7 @@ cdef unsigned int OPT_WINDOW_SCALE
 cdef unsigned int ESTABLISHED
 cdef unsigned int CLOSED
 cdef unsigned int MAX_SHIFT
+cdef unsigned int BELIEVED_LOST
 cdef int OURS
 cdef int NEW_INCARNATION
 cdef int PROVISIONAL

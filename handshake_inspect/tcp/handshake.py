@@ -62,6 +62,7 @@ from handshake_inspect.wire.const import MASK16, MASK32, OPT_WINDOW_SCALE
 ESTABLISHED = int(TcpState.ESTABLISHED)
 CLOSED = int(TcpState.CLOSED)
 MAX_SHIFT = 14  # RFC 7323 section 2.3
+BELIEVED_LOST = 2  # an ACK may be lost once; a server that asks again and again does not take it
 
 
 def first_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
@@ -236,6 +237,8 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
         endpoint.apply(client, SYN_ACK_WAS_LOST)
     elif not is_crossing(connection, segment) and not connection.facts & FACT_SIMULTANEOUS and was_at:
         connection.facts |= FACT_SYNACK_AFTER_ACK
+        if connection.resent_count < MASK16:
+            connection.resent_count += 1
         connection.facts &= ~FACT_SERVER_PROVED & MASK32
         connection.trouble_frame = segment.frame & MASK32
         endpoint.apply(server, ACK_OF_SYN_WAS_LOST)
@@ -319,6 +322,8 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
         if facts & FACT_SYNACK_AFTER_ACK and not facts & FACT_SERVER_PROVED and segment.payload_len == 0:
             if connection.reack_count < MASK16:
                 connection.reack_count += 1
+            if connection.resent_count < BELIEVED_LOST:
+                endpoint.apply(server, GOT_ACK_OF_SYN)
         elif facts & FACT_SIMULTANEOUS:
             endpoint.apply(client, SENT_ACK)
         return True

@@ -77,7 +77,8 @@ cdef struct Connection:
     uint8_t rst_ttl
     uint8_t fin_side
     uint8_t completeness
-    uint32_t spare
+    uint16_t resent_count
+    uint16_t spare
 
 cdef struct Endpoint:
     uint64_t bytes

@@ -102,7 +102,8 @@ class Connection(ctypes.Structure):
         ("rst_ttl", ctypes.c_uint8),
         ("fin_side", ctypes.c_uint8),
         ("completeness", ctypes.c_uint8),  # Wireshark's tcp.completeness bits
-        ("spare", ctypes.c_uint32),
+        ("resent_count", ctypes.c_uint16),  # SYN-ACKs after the final ACK must have arrived
+        ("spare", ctypes.c_uint16),
     )
 
 
@@ -147,7 +148,7 @@ class Endpoint(ctypes.Structure):
         ("hole_start", ctypes.c_uint32),  # one range seen beyond the first hole
         ("hole_end", ctypes.c_uint32),
         ("fin_seq", ctypes.c_uint32),  # just beyond its FIN
-        ("fin_count", ctypes.c_uint8),
+        ("fin_count", ctypes.c_uint8),  # FINs repeated though the capture holds their acknowledgment
         ("state_before_rst", ctypes.c_uint8),
         ("syn_ip_id", ctypes.c_uint16),
         ("before_rst_nxt", ctypes.c_uint32),

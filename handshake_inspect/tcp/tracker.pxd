@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment as seg
-from handshake_inspect.tcp cimport closing, endpoint, handshake, icmp_errors, resets, rows, zeek
+from handshake_inspect.tcp cimport closing, endpoint, handshake, icmp_errors, resets, rows, rtt, zeek
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
@@ -81,6 +81,7 @@ cdef class Tracker:
         alias="rows.Alias *", print_of=uint32_t, copy=bint
     )
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
+    cdef bint is_resent(self, rows.Connection *connection, seg.Segment *segment) noexcept
     cdef bint is_corrupt(self, rows.Endpoint *sender, seg.Segment *segment) noexcept
     @cython.locals(facts=uint32_t)
     cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept

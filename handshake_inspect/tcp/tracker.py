@@ -3,7 +3,7 @@
 from typing import Any
 
 from handshake_inspect.decode import segment as seg
-from handshake_inspect.tcp import closing, endpoint, handshake, icmp_errors, resets, rows, zeek
+from handshake_inspect.tcp import closing, endpoint, handshake, icmp_errors, resets, rows, rtt, zeek
 from handshake_inspect.tcp.facts import (
     CHECK_GOOD,
     COMPLETE_ACK,
@@ -200,14 +200,14 @@ class Tracker:
             sender.checks |= CHECK_GOOD
             self.good_checksums += 1
         print_of = endpoint.fingerprint(segment)
-        copy = endpoint.is_copy(sender, segment, print_of)
+        copy = endpoint.is_copy(sender, segment, print_of) and not self.is_resent(connection, segment)
         zeek.observe(alias, sender, peer, segment, side)
-        sender.bytes += segment.payload_len
         if copy:
             sender.duplicates += 1
             if segment.ttl != sender.ttl:
                 connection.facts |= FACT_TTL_TWIN
             return 0
+        sender.bytes += segment.payload_len
         if segment.flags & RST:
             connection.completeness |= COMPLETE_RST
             endpoint.begin(sender, segment)
@@ -222,6 +222,15 @@ class Tracker:
         sender.traits |= TRAIT_SEEN
         self.settle(connection, sender, peer)
         return 0
+
+    def is_resent(self, connection: Any, segment: Any) -> bool:
+        """Whether an equal SYN-ACK is an answer to a repeated SYN within one tick of the server's clock, and no copy."""
+        return (
+            segment.flags & (SYN | ACK) == SYN | ACK
+            and segment.ip_id == 0
+            and connection.syn_count > 1
+            and rtt.syn_time(self.table, connection, connection.syn_count - 1) > connection.last_synack_ns
+        )
 
     def is_corrupt(self, sender: Any, segment: Any) -> bool:
         """Whether a wrong checksum means a damaged segment, which its receiver drops, and not offloading."""

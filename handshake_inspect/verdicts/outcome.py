@@ -52,6 +52,8 @@ Codes = NDArray[np.uint8]
 
 # The client repeats its data this often into silence before the server counts as ignoring it (Linux: about 1.5 s).
 IGNORED_DATA = 3
+# The next copy of a segment is due after twice the last interval (RFC 6298 section 5.5), and timers run a little long.
+OVERDUE = 2.2
 # A service that answered this close to an unanswered SYN was up at that time.
 SAME_TIME_NS = 10_000_000_000
 
@@ -72,6 +74,7 @@ def judge(trace: Trace) -> Outcomes:
     count = len(trace.connections)
     waiting = np.flatnonzero(outcome[:count] == HALF_OPEN)
     decided[waiting] = half_open_is_decided(trace, waiting)
+    decided[:count] &= (outcome[:count] != ESTABLISHED) | ~may_resend(trace)
     return Outcomes(outcome, causes(trace, outcome), decided)
 
 
@@ -98,8 +101,20 @@ def is_established(trace: Trace) -> Bools:
     facts = trace.facts
     proved = facts & FACT_SERVER_PROVED != 0
     acked = facts & FACT_ACKED != 0
-    doubted = (facts & FACT_SYNACK_AFTER_ACK != 0) | (facts & FACT_BARE_RST_AFTER_ACK != 0) | ignores_data(trace)
+    doubted = resends(trace) | (facts & FACT_BARE_RST_AFTER_ACK != 0) | ignores_data(trace)
     return (proved | (acked & ~doubted)) & (facts & FACT_MIDSTREAM == 0)
+
+
+def resends(trace: Trace) -> Bools:
+    """Whether the server repeats its SYN-ACK after the final ACK; one that was answered may mean that one ACK was lost."""
+    c = trace.connections
+    return (trace.facts & FACT_SYNACK_AFTER_ACK != 0) & ((c["resent_count"] > 1) | (c["reack_count"] == 0))
+
+
+def may_resend(trace: Trace) -> Bools:
+    """Whether it is too early to tell that the repeated ACK was taken: another SYN-ACK may be due yet."""
+    waiting = trace.facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) == FACT_SYNACK_AFTER_ACK
+    return waiting & (trace.last_ns - trace.connections["last_synack_ns"] < OVERDUE * trace.last_synack_gap_ns)
 
 
 def ignores_data(trace: Trace) -> Bools:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.outcome import OVERDUE
 from handshake_inspect.verdicts.trace import Trace
 
-OVERDUE = 2.2  # times the last interval
+
 LONGEST_FIRST_RTO_NS = 6_500_000_000  # twice the 3 s of old stacks (RFC 6298 section 5.7), and slack
 
 States = NDArray[np.uint8]

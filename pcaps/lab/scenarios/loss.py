@@ -77,7 +77,8 @@ def lost_final_ack(sample: Sample) -> None:
         attempt = connect(client, server, 80)
         listener.accept()
     rtt = {"synack": close_to(attempt.info)} if at_client else {"ackdat": {"true_ns": PATH_NS}}
-    sample.expect(attempt, "established", rtt=rtt, syn_count=1, synack_count=2,
+    # The client cannot know yet whether its second ACK was taken: a full accept queue would look the same.
+    sample.expect(attempt, "established", rtt=rtt, syn_count=1, synack_count=2, decided=... if at_client else True,
                   close={"how": "open", "first": None, "reset_by": None})  # fmt: skip
     sample.maybe("syn-retransmission", "slow-client-ack")
 

@@ -1,0 +1,18 @@
+"""Every sample of `pcaps/` against what the kernel said when it was made."""
+
+import json
+
+import msgspec
+import pytest
+from support.samples import SAMPLES, differences
+
+from handshake_inspect import engine
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_connections_are_what_the_kernel_said(name, pcaps):
+    expected = json.loads((pcaps / f"{name}.json").read_text())["expected"]
+    report = engine.analyze([pcaps / f"{name}.pcap"])
+    found = [msgspec.to_builtins(connection) for connection in report.connections]
+    counted = report.summary.outcomes.as_dict()
+    assert list(differences(found, counted, expected)) == []
