@@ -1,0 +1,102 @@
+"""Which stack repeats its SYN so, and when it will give up: the gaps between SYNs against known profiles.
+
+RFC 6298 section 5.5 asks for doubling, but stacks differ in the first timeout, in how often they repeat it before they
+double it, and in when connect() fails.  A few gaps fit several profiles; then all of them are candidates, and those
+that the client's TTL rules out are dropped.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts.trace import Trace
+
+SECOND_NS = 1_000_000_000
+# Timers run a few per cent long, and the capture sees them through queues.
+TIMER_SLACK = 0.08
+TIMER_SLACK_NS = 60_000_000
+# No stack repeats a SYN sooner (RFC 6298 section 2.4 rounds every RTO up to a second); tools with raw sockets do.
+RAW_SOCKET_NS = 800_000_000
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One way to repeat a SYN: gaps and time until connect() fails in seconds, and the TTL that packets start with."""
+
+    name: str
+    gaps: tuple[int, ...]
+    gives_up_s: int
+    ttl: int
+
+
+PROFILES = (
+    Profile("linux-exponential", (1, 2, 4, 8, 16, 32), 127, 64),  # tcp_syn_linear_timeouts=0, the only way before 6.5
+    Profile("linux-linear", (1, 1, 1, 1, 1, 2, 4, 8, 16, 32), 133, 64),  # tcp_syn_linear_timeouts=4, default since 6.5
+    Profile("macos-bsd", (1, 1, 1, 1, 1, 2, 4, 8, 16, 32), 75, 64),  # net.inet.tcp.keepinit ends it, not a count
+    Profile("vpp", (1, 1, 1, 2, 4, 8, 16, 32), 127, 64),
+    Profile("windows", (1, 2, 4, 8), 21, 128),
+    Profile("windows-before-10", (3, 6), 21, 128),
+    Profile("linux-before-3.1", (3, 6, 12, 24, 48), 189, 64),  # the 3 s of RFC 2988
+    Profile("freebsd-before-13", (3, 3, 3, 3, 3, 6, 12, 24), 75, 64),
+)
+RAW_SOCKET = "raw-socket"  # nmap, hping3 and other tools that make their own SYNs
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Fits:
+    """`candidates[i, p]`: profile `p` fits the SYNs of connection `rows[i]`; `raw[i]`: no stack's timer ran there."""
+
+    rows: NDArray[np.intp]
+    candidates: NDArray[np.bool_]
+    raw: NDArray[np.bool_]
+
+    def name(self, i: int) -> str:
+        """What to call it: one profile, several joined by "or", raw-socket or unknown."""
+        if self.raw[i]:
+            return RAW_SOCKET
+        names = [profile.name for profile, fits in zip(PROFILES, self.candidates[i], strict=True) if fits]
+        return " or ".join(names) or UNKNOWN
+
+    def counts(self, picked: NDArray[np.bool_]) -> dict[str, int]:
+        """How many of the picked connections go by each name, most frequent first."""
+        codes = self.candidates[picked] @ (1 << np.arange(len(PROFILES))) - self.raw[picked]
+        kinds, first, sizes = np.unique(codes, return_index=True, return_counts=True)
+        at = np.flatnonzero(picked)[first]
+        named = sorted(zip((-sizes).tolist(), (self.name(i) for i in at.tolist()), strict=True))
+        return {name: -size for size, name in named} if len(kinds) else {}
+
+
+def fit(gaps_ns: NDArray[np.int64], counts: NDArray[np.intp], ttl: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """For each row of gaps, of which the first `counts` are set, the profiles that could have made them."""
+    longest = gaps_ns.shape[1]
+    used = np.arange(longest) < counts[:, None]
+    fits = np.zeros((len(gaps_ns), len(PROFILES)), dtype=bool)
+    for number, profile in enumerate(PROFILES):
+        expected = np.full(longest, -1, dtype=np.int64)
+        known = min(longest, len(profile.gaps))
+        expected[:known] = np.array(profile.gaps[:known]) * SECOND_NS
+        near = np.abs(gaps_ns - expected) <= TIMER_SLACK * expected + TIMER_SLACK_NS
+        fits[:, number] = ((near & (expected > 0)) | ~used).all(axis=1) & (ttl <= profile.ttl)
+        fits[:, number] &= (ttl > 64) | (profile.ttl <= 64)
+    return fits & (counts > 0)[:, None]
+
+
+def profiles(trace: Trace) -> Fits:
+    """Fit every connection whose SYN was repeated."""
+    rows, copies, counts = trace.syn_copies
+    if not len(rows):
+        return Fits(rows, np.zeros((0, len(PROFILES)), dtype=bool), np.zeros(0, dtype=bool))
+    before = np.concatenate([trace.connections["syn_ns"][rows][:, None], copies[:, :-1]], axis=1)
+    gaps = copies - before
+    candidates = fit(gaps, counts, trace.endpoints["syn_ttl"][trace.client_rows[rows]])
+    used = np.arange(gaps.shape[1]) < counts[:, None]
+    raw = (used & (gaps < RAW_SOCKET_NS)).any(axis=1) & ~candidates.any(axis=1)
+    return Fits(rows, candidates, raw)
+
+
+def gives_up_ns(names: str) -> tuple[int, int] | None:
+    """The earliest and latest time after the first SYN at which connect() fails; None for no known stack."""
+    ends = [profile.gives_up_s * SECOND_NS for profile in PROFILES if profile.name in names.split(" or ")]
+    return (min(ends), max(ends)) if ends else None

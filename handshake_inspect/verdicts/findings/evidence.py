@@ -1,0 +1,63 @@
+"""What all findings say in the same way: targets, time windows, counts and percentages in words."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts.trace import Trace
+
+CITED = 10  # frames, connections and values that a finding names at most
+
+Host = tuple[int, int]
+
+
+def target(trace: Trace, row: int) -> tuple[Host, int]:
+    """Address and port of the service of an attempt."""
+    if row >= len(trace.connections):
+        embryo = trace.embryos[row - len(trace.connections)]
+        return (int(embryo["server_hi"]), int(embryo["server_lo"])), int(embryo["server_port"])
+    return endpoint(trace, row, int(trace.connections["client"][row]) ^ 1)
+
+
+def client(trace: Trace, row: int) -> tuple[Host, int]:
+    """As `target`, for the client of a connection."""
+    return endpoint(trace, row, int(trace.connections["client"][row]))
+
+
+def endpoint(trace: Trace, row: int, side: int) -> tuple[Host, int]:
+    """Address and port of one side of a connection."""
+    c = trace.connections[row]
+    return (int(c[f"hi{side}"]), int(c[f"lo{side}"])), int(c[f"port{side}"])
+
+
+def span(trace: Trace, rows: NDArray[np.intp]) -> tuple[int, int]:
+    """When the first of these connections began and the last ended."""
+    c = trace.connections
+    return int(c["first_ns"][rows].min()), int(c["last_ns"][rows].max())
+
+
+def percent(part: int, whole: int) -> float:
+    """A share in percent, rounded so that reports stay readable."""
+    return round(100 * part / whole, 1) if whole else 0.0
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 connection`, `2 connections`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def quantiles(values: NDArray[Any], name: str) -> dict[str, int]:
+    """p50, p90 and max (nearest rank) of some durations, as metrics in nanoseconds."""
+    ordered = np.sort(values)
+    last = len(ordered) - 1
+    at = {"p50": last // 2, "p90": -(-9 * (last + 1) // 10) - 1, "max": last}
+    return {f"{name}_{word}_ns": int(ordered[place]) for word, place in at.items()}
+
+
+def brief(duration_ns: float) -> str:
+    """A duration for a sentence: `1.04 s`, `400 ms`, `23 µs`."""
+    for size, unit in ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")):
+        if duration_ns >= size:
+            return f"{duration_ns / size:.3g} {unit}"
+    return f"{int(duration_ns)} ns"

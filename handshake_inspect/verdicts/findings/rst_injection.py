@@ -1,0 +1,95 @@
+"""rst-injection: RSTs that the host they claim to be from did not send, or that their target ignored.
+
+A connection counts when its RST gives itself away by TTL, timing or IP ID (see `verdicts/resets.py`), when its target
+visibly ignored it (it acknowledged and sent on), or when its sequence or acknowledgment number could not be right and
+the connection lived on.  A RST of an old connection, or one that is repeated behind the end, is out of sequence too, so
+the last sign counts only for established connections that no RST ended.
+
+`warning`: somebody decides about connections that are not his.  A target is the service whose connections are hit.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED
+from handshake_inspect.verdicts import grouping, resets
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import CITED, plural, span, target
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.words import ESTABLISHED
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each service whose connections were hit."""
+    trace = case.trace
+    facts = trace.facts
+    count = len(facts)
+    signs = resets.signs(trace)
+    ignored = facts & FACT_RST_IGNORED != 0
+    doubted = (facts & FACT_RST_DOUBTED != 0) & (facts & FACT_RST == 0) & (case.outcomes.outcome[:count] == ESTABLISHED)
+    rows = np.flatnonzero(signs.any | ignored | doubted)
+    groups = grouping.group(trace.server_key[rows], rows)
+    return [service_finding(trace, groups.of(g), signs, ignored, doubted) for g in range(len(groups))]
+
+
+def service_finding(
+    trace: Trace,
+    rows: NDArray[np.intp],
+    signs: resets.Signs,
+    ignored: NDArray[np.bool_],
+    doubted: NDArray[np.bool_],
+) -> Finding:
+    """The RSTs forged into connections of one service."""
+    c = trace.connections
+    ended = rows[trace.facts[rows] & FACT_RST != 0]
+    believed = len(ended)
+    known = rows[c["rst_frame"][rows] > 0]
+    frames = np.where(c["rst_frame"][rows] > 0, c["rst_frame"][rows], c["trouble_frame"][rows])
+    metrics = {
+        "connections": len(rows),
+        "ended_by_it": believed,
+        "ignored_by_target": int(ignored[rows].sum()),
+        "impossible_sequence": int(doubted[rows].sum()),
+        "odd_ttl": int(signs.ttl[rows].sum()),
+        "odd_timing": int(signs.timing[rows].sum()),
+        "odd_ip_id": int(signs.ip_id[rows].sum()),
+        "rst_ttls": sorted({int(ttl) for ttl in np.unique(c["rst_ttl"][known])})[:CITED],
+        "host_ttls": host_ttls(trace, known),
+    }
+    start, end = span(trace, rows)
+    host, port = target(trace, int(rows[0]))
+    said = "ended" if believed == len(rows) else "tried to end" if believed == 0 else "hit"
+    return Finding(
+        "rst-injection",
+        "warning",
+        f"forged RSTs {said} {plural(len(rows), 'connection')}: {reason(metrics)}",
+        host,
+        port,
+        start,
+        end,
+        metrics,
+        "Look for a firewall, IPS or proxy on the path that resets connections: capture on both sides of it, or "
+        "compare the TTL of the RST with the hops that `traceroute -T` shows.",
+        tuple(int(frame) for frame in frames[:CITED]),
+        tuple(int(row) for row in rows[:CITED]),
+    )
+
+
+def reason(metrics: dict[str, object]) -> str:
+    """The signs in words, the strongest first."""
+    words = {
+        "odd_ttl": "their TTL is not the host's",
+        "odd_timing": "they came sooner than the host can answer",
+        "odd_ip_id": "their IP ID is out of the host's count",
+        "ignored_by_target": "their target went on",
+        "impossible_sequence": "their sequence number was impossible",
+    }
+    return ", ".join(text for key, text in words.items() if metrics[key])
+
+
+def host_ttls(trace: Trace, rows: NDArray[np.intp]) -> list[int]:
+    """The TTLs that the hosts named as senders are known by."""
+    refused = rows[trace.connections["rst_side"][rows] != trace.connections["client"][rows]]
+    low, _ = resets.ttls_of_hosts(trace, trace.server_host[refused])
+    ends = trace.endpoints["syn_ttl"][2 * rows + trace.connections["rst_side"][rows]]
+    return sorted({int(ttl) for ttl in np.concatenate([ends, low[low < 255]]).tolist() if ttl})[:CITED]

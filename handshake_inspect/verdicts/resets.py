@@ -1,0 +1,162 @@
+"""Who sent a RST: the host that it claims to be from, or a box on the path.
+
+A box that forges a RST knows addresses, ports and sequence numbers, but not how far away the host is.  Signs, each
+good enough alone:
+
+* *TTL*.  Stacks start at 32, 64, 128 or 255, so a TTL tells the hops behind it.  The RST has come over a number of hops
+  that the host's other segments never had: off by more than `HOPS_SLACK` (routes of equal cost differ by a hop or
+  two), or off at all with another starting value besides.  Another starting value alone is no sign: some stacks give
+  RSTs their own.
+* *Timing* (only for a RST that answers a SYN).  It came in less than `TOO_SOON` of the shortest time in which the same
+  host ever answered a SYN, seen at least `KNOWN_RTTS` times, and by more than `TOO_SOON_NS`: nearer than the host.
+* *IP ID*.  The host numbers the packets of this connection one by one, and the RST's number is nowhere near.  Zero is
+  no sign: Linux writes it into every RST that no socket sent.
+
+An attempt that its own client reset is not judged: a scanner makes its SYN with a raw socket and any TTL, and the RST
+comes from the kernel beneath it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import (
+    FACT_ABORTED,
+    FACT_ACKED,
+    FACT_REFUSED,
+    FACT_RST,
+    FACT_RST_IGNORED,
+    FACT_SYNACK,
+)
+from handshake_inspect.verdicts.legs import rejections
+from handshake_inspect.verdicts.trace import Trace
+
+HOPS_SLACK = 2
+KNOWN_RTTS = 3
+TOO_SOON = 0.5
+TOO_SOON_NS = 1_000_000
+IP_ID_FAR = 4096  # further away than a host numbers packets while a RST is under way
+IP_ID_STEP = 16  # and a counter never runs further ahead than this for each frame seen
+
+_STARTS = np.array([32, 64, 128, 255], dtype=np.int16)
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Which rows hold a RST that gives itself away, by sign; all are columns over connections."""
+
+    ttl: Bools
+    timing: Bools
+    ip_id: Bools
+
+    @property
+    def any(self) -> Bools:
+        """Any of them."""
+        return self.ttl | self.timing | self.ip_id
+
+
+def from_middlebox(trace: Trace) -> Bools:
+    """Whether a box on the path, and not the end it claims to be from, sent the RST that ended a connection."""
+    forged: Bools = signs(trace).any & (trace.facts & (FACT_RST | FACT_REFUSED) != 0)
+    return forged
+
+
+def signs(trace: Trace) -> Signs:
+    """The signs of all RSTs, believed or ignored, that the rows still know."""
+    count = len(trace.connections)
+    found = Signs(*(np.zeros(count, dtype=bool) for _ in range(3)))
+    reset = trace.facts & (FACT_RST | FACT_RST_IGNORED) != 0
+    rows = np.flatnonzero(reset & (trace.facts & FACT_ABORTED == 0))
+    if len(rows):
+        sender = 2 * rows + trace.connections["rst_side"][rows]
+        found.ttl[rows] = odd_ttl(trace, rows, sender)
+        found.timing[rows] = too_soon(trace, rows)
+        found.ip_id[rows] = odd_ip_id(trace, rows, sender)
+    return found
+
+
+def hops(ttl: NDArray[np.integer]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """The value that a TTL must have started from, and the hops since."""
+    start = _STARTS[np.searchsorted(_STARTS, ttl)]
+    return start, (start - ttl).astype(np.int16)
+
+
+def odd_ttl(trace: Trace, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
+    """Whether the TTL of a RST fits none of the TTLs that its host is known by."""
+    end = trace.endpoints[sender]
+    own = np.where(end["syn_ttl"] > 0, end["syn_ttl"], end["ttl"])
+    low, high = own.astype(np.int16), own.astype(np.int16)
+    low[own == 0] = 255
+    refused = np.flatnonzero((trace.facts[rows] & FACT_REFUSED != 0) & (end["syn_ttl"] == 0))
+    low[refused], high[refused] = ttls_of_hosts(trace, trace.server_host[rows[refused]])
+    known = high > 0
+    ttl = trace.connections["rst_ttl"][rows]
+    odd: Bools = known & (ttl > 0) & is_elsewhere(ttl, low) & is_elsewhere(ttl, high)
+    return odd
+
+
+def is_elsewhere(ttl: NDArray[np.integer], other: NDArray[np.integer]) -> Bools:
+    """Whether two TTLs cannot be of one host."""
+    start, distance = hops(ttl)
+    other_start, other_distance = hops(np.clip(other, 1, 255))
+    off = np.abs(distance - other_distance)
+    elsewhere: Bools = (off > HOPS_SLACK) | ((off > 0) & (start != other_start))
+    return elsewhere
+
+
+def ttls_of_hosts(trace: Trace, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """The lowest and highest TTL of the SYN-ACKs of each host; 255 and 0 where there are none."""
+    low, high = np.full(len(hosts), 255, dtype=np.int16), np.zeros(len(hosts), dtype=np.int16)
+    answered = np.flatnonzero(trace.facts & FACT_SYNACK != 0)
+    if not len(hosts) or not len(answered):
+        return low, high
+    wanted, place = np.unique(hosts, return_inverse=True)
+    at = place_in(wanted, trace.server_host[answered])
+    answered, at = answered[at >= 0], at[at >= 0]
+    ttl = trace.endpoints["syn_ttl"][trace.server_rows[answered]].astype(np.int16)
+    lows, highs = np.full(len(wanted), 255, dtype=np.int16), np.zeros(len(wanted), dtype=np.int16)
+    np.minimum.at(lows, at, ttl)
+    np.maximum.at(highs, at, ttl)
+    return lows[place], highs[place]
+
+
+def place_in(wanted: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Where each key stands in the sorted `wanted`, -1 if it does not."""
+    at = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
+    return np.where(wanted[at] == keys, at, -1)
+
+
+def too_soon(trace: Trace, rows: NDArray[np.intp]) -> Bools:
+    """Whether a RST answered a SYN sooner than its host can."""
+    early = np.zeros(len(rows), dtype=bool)
+    c = trace.connections
+    refused = np.flatnonzero(trace.facts[rows] & FACT_REFUSED != 0)
+    timed = np.flatnonzero((trace.facts & (FACT_SYNACK | FACT_ACKED) != 0) & (c["synack_min_ns"] > 0))
+    if not len(refused) or len(timed) < KNOWN_RTTS:
+        return early
+    wanted, place = np.unique(trace.server_host[rows[refused]], return_inverse=True)
+    at = place_in(wanted, trace.server_host[timed])
+    timed, at = timed[at >= 0], at[at >= 0]
+    shortest = np.full(len(wanted), np.iinfo(np.int64).max)
+    np.minimum.at(shortest, at, c["synack_min_ns"][timed])
+    enough = np.bincount(at, minlength=len(wanted)) >= KNOWN_RTTS
+    delay = rejections(trace)[rows[refused]]
+    usual = shortest[place]
+    early[refused] = enough[place] & (delay >= 0) & (delay < TOO_SOON * usual) & (usual - delay > TOO_SOON_NS)
+    return early
+
+
+def odd_ip_id(trace: Trace, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
+    """Whether the IP identification of a RST is out of its host's count."""
+    end = trace.endpoints[sender]
+    rst_id = trace.connections["rst_ip_id"][rows].astype(np.int64)
+    first, newest = end["syn_ip_id"].astype(np.int64), end["ip_id"].astype(np.int64)
+    steps = (newest - first) & 0xFFFF
+    frames = end["frames"].astype(np.int64)
+    counts = (first > 0) & (steps > 0) & (frames > 2) & (steps <= IP_ID_STEP * frames)
+    away = (rst_id - newest) & 0xFFFF
+    odd: Bools = counts & (rst_id > 0) & (np.minimum(away, 0x10000 - away) > IP_ID_FAR)
+    return odd
