@@ -1,15 +1,18 @@
 """The detectors, one file each, and all that they found.
 
-A detector is a function from a `Case` to findings.  Its module's docstring is its rule, with the thresholds and why they
-are what they are.
+A detector is a function from a `Case` to findings.  Its module's docstring is its rule, with the thresholds and why
+they are what they are.
 """
 
 from handshake_inspect.verdicts.finding import Case, Detector, Finding
+from handshake_inspect.verdicts.findings import (
+    syn_flood,
+)
 
 SEVERITIES = ("critical", "warning", "info")
 
 # Of two findings equally severe and equally early, the earlier detector's comes first.
-DETECTORS: tuple[Detector, ...] = ()
+DETECTORS: tuple[Detector, ...] = (syn_flood.detect,)
 
 
 def find_all(case: Case) -> list[Finding]:

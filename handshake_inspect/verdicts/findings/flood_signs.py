@@ -1,0 +1,109 @@
+"""Signs that SYNs were forged rather than sent by a kernel: used by `syn_flood.py`.
+
+Patterns of ISN and source port are looked for in the first `LOOKED_AT` SYNs in order of capture.  A pattern counts when
+`MOSTLY` of the steps from one SYN to the next show it: tools make all of theirs in one loop, and captures lose few.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, count_distinct, counts, ratio
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.const import (
+    OPT_MSS,
+    OPT_SACK_PERMITTED,
+    OPT_TIMESTAMPS,
+    OPT_WINDOW_SCALE,
+)
+
+LOOKED_AT = 10_000
+MOSTLY = 0.5
+ONE_TTL = 0.98
+MANY_SOURCES = 100
+ONCE = 0.9  # so many sources for each attempt: nearly every source appears once
+RICH = OPT_SACK_PERMITTED | OPT_TIMESTAMPS | OPT_WINDOW_SCALE  # every current stack offers at least one
+
+
+def of_client(trace: Trace, rows: Indices, column: str, embryo: str | None = None) -> NDArray[Any]:
+    """A column of the SYNs of attempts, by its name in endpoint rows and in embryo rows."""
+    count = len(trace.connections)
+    answered = rows < count
+    of_connections = trace.endpoints[column][trace.client_rows[rows[answered]]]
+    of_embryos = trace.embryos[embryo or column]
+    values = np.empty(len(rows), dtype=np.promote_types(of_connections.dtype, of_embryos.dtype))
+    values[answered] = of_connections
+    values[~answered] = of_embryos[rows[~answered] - count]
+    return values
+
+
+def client_ports(trace: Trace, rows: Indices) -> NDArray[np.int64]:
+    """The source ports of these attempts."""
+    count = len(trace.connections)
+    c, mine = trace.connections, rows[rows < count]
+    own = np.where(c["client"][mine] == 0, c["port0"][mine], c["port1"][mine])
+    ports = np.empty(len(rows), dtype=np.int64)
+    ports[rows < count] = own
+    ports[rows >= count] = trace.embryos["client_port"][rows[rows >= count] - count]
+    return ports
+
+
+def is_poor(options: NDArray[Any]) -> Bools:
+    """Which SYNs offer none of what every current stack offers."""
+    poor: Bools = np.bitwise_and(options, RICH) == 0
+    return poor
+
+
+def first_sent(trace: Trace, rows: Indices) -> Indices:
+    """The first `LOOKED_AT` of these attempts in order of capture."""
+    frames = trace.first_frame[rows]
+    if len(rows) > LOOKED_AT:
+        early = np.argpartition(frames, LOOKED_AT)[:LOOKED_AT]
+        rows, frames = rows[early], frames[early]
+    return rows[np.argsort(frames, kind="stable")]
+
+
+def pattern(values: NDArray[Any], bits: int) -> str | None:
+    """`constant`, `sequential` or `arithmetic` progression modulo 2^bits, or None."""
+    if len(values) < MANY_SOURCES:
+        return None
+    steps, often = counts(np.bitwise_and(np.diff(values.astype(np.int64)), (1 << bits) - 1))
+    best = int(np.argmax(often))
+    if often[best] < MOSTLY * (len(values) - 1):
+        return None
+    return {0: "constant", 1: "sequential"}.get(int(steps[best]), "arithmetic")
+
+
+def looks_forged(trace: Trace, rows: Indices) -> bool:
+    """Whether no kernel made most of these SYNs."""
+    if np.count_nonzero(is_poor(of_client(trace, rows, "options"))) >= MOSTLY * len(rows):
+        return True
+    if pattern(of_client(trace, first_sent(trace, rows), "iss"), 32):
+        return True
+    sources = count_distinct(trace.client_host[rows])
+    return sources >= max(MANY_SOURCES, ONCE * len(rows)) and ttl_share(trace, rows)[1] >= ONE_TTL
+
+
+def ttl_share(trace: Trace, rows: Indices) -> tuple[int, float]:
+    """The most frequent TTL and its share."""
+    often = np.bincount(of_client(trace, rows, "syn_ttl", "ttl"), minlength=1)
+    best = int(np.argmax(often))
+    return best, float(often[best]) / len(rows)
+
+
+def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
+    """The signs as metrics."""
+    options = of_client(trace, rows, "options")
+    early = first_sent(trace, rows)
+    ttl, share = ttl_share(trace, rows)
+    return {
+        "no_options_ratio": ratio(np.count_nonzero(np.bitwise_and(options, RICH | OPT_MSS) == 0), len(rows)),
+        "poor_options_ratio": ratio(np.count_nonzero(is_poor(options)), len(rows)),
+        "ttl": ttl,
+        "ttl_ratio": round(share, 4),
+        "sources_per_syn_ratio": ratio(sources, len(rows)),
+        "isn_pattern": pattern(of_client(trace, early, "iss"), 32),
+        "source_port_pattern": pattern(client_ports(trace, early), 16),
+        "looks_forged": looks_forged(trace, rows),
+    }

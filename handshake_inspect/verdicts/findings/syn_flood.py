@@ -1,0 +1,327 @@
+"""`syn-flood`: many attempts on one service that never complete, from sources that never complete anything.
+
+Judged by how many attempts stand unfinished at once, and by what share of them ever completes: never by the rate of
+SYNs, which a healthy crowd has too.
+
+An attempt is *bogus* when its SYN is in the capture, it was sent once, nothing but SYN-ACKs followed it (or the RST of
+an unsuspecting host whose address was forged), and its source completes nothing: less than one in 20 of what it starts.
+A service is flooded when
+
+- `MIN_ATTEMPTS` bogus attempts were made and `MIN_UNFINISHED` stood unfinished at the same time: the smallest backlog
+  in common use is 64, and what does not fill one harms nobody.  An attempt stands unfinished until 3 s (as
+  `Limits.unanswered_ns`) after the last segment that belongs to it, or until its RST and for `MIN_HELD_NS`;
+- they are at least `MIN_SHARE` of all attempts in that time: below that the service loses packets;
+- most attempts that failed were not repeated.  A kernel repeats a SYN after 1 s (RFC 6298 section 2.1), so this is
+  asked of attempts older than `RETRY_NS`.  Real clients of a dead or overloaded server repeat theirs, ISN and all;
+- there is proof that the capture itself does not just lack the rest (a filter that keeps SYNs only makes every
+  connection look like this).  One of: the server repeats SYN-ACKs; final ACKs of others are in the capture, and these
+  attempts were answered; or the SYNs look forged.
+
+SYNs look forged when at least half of them come without any of SACK, timestamps and window scale, which every current
+stack offers; or have one ISN or ISNs in arithmetic progression; or one TTL though they claim to come from a hundred
+sources that each appear once.
+
+A scan leaves each service alone after a try or two, so it never reaches the numbers.  SYNs to many ports of one host
+are a flood on the host (`port` null) only when they come from `MIN_UNFINISHED` sources.
+
+The window is from the first to the last second with at least 1 % of the busiest second's bogus SYNs; everything in the
+metrics is of the window.  Severity: `critical`; `warning` when nine in ten of the legitimate clients in the window got
+their connection without repeating a SYN.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN, FACT_SYNACK
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import Host, brief, target
+from handshake_inspect.verdicts.findings.flood_signs import looks_forged, spoofing_signs
+from handshake_inspect.verdicts.findings.keys import (
+    Bools,
+    Indices,
+    Keys,
+    Times,
+    cite,
+    count_distinct,
+    counts,
+    frequent,
+    is_member,
+    median,
+    once_per_case,
+    ratio,
+)
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, TIMED_OUT
+from handshake_inspect.wire.address import address_text, format_endpoint
+
+MIN_ATTEMPTS = 100
+MIN_UNFINISHED = 64
+MIN_SHARE = 0.2
+MIN_HELD_NS = 1_000_000_000
+RETRY_NS = 1_200_000_000
+COMPLETES = 20  # a source with less than one completed attempt in so many completes nothing to speak of
+EDGE_SHARE = 0.01
+SECOND_NS = 1_000_000_000
+MAX_BINS = 1_000_000
+UNHARMED = 0.9
+
+
+@dataclass(frozen=True)
+class Flood:
+    """One flood: rows are bogus attempts within its window."""
+
+    host: Host
+    port: int | None
+    rows: Indices
+    others: Indices  # attempts on the same target that are not bogus, at any time
+    retried: int  # failed attempts on it that were repeated
+    start_ns: int
+    end_ns: int
+    peak_unfinished: int
+    peak_syns_per_s: int
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each flooded service or host."""
+    return [describe(case, flood) for flood in floods(case)]
+
+
+@once_per_case
+def floods(case: Case) -> tuple[Flood, ...]:
+    """The floods of a case, services before hosts."""
+    trace = case.trace
+    bogus, failed = unfinished(case)
+    rows = np.flatnonzero(bogus)
+    if len(rows) < MIN_ATTEMPTS:
+        return ()
+    found = []
+    for key, mine in candidates(trace.server_key, rows):
+        flood = judge(case, mine, trace.server_key == key, failed)
+        if flood:
+            found.append(flood)
+    for flood in found:
+        bogus[flood.rows] = False
+    left = np.flatnonzero(bogus)
+    for key, mine in candidates(trace.server_host, left):
+        if count_distinct(trace.client_host[mine]) >= MIN_UNFINISHED and count_distinct(trace.server_key[mine]) > 1:
+            flood = judge(case, mine, trace.server_host == key, failed, whole_host=True)
+            if flood:
+                found.append(flood)
+    return tuple(found)
+
+
+@once_per_case
+def flood_rows(case: Case) -> Bools:
+    """Attempts that are part of some flood."""
+    mask = np.zeros(len(case.trace), dtype=bool)
+    for flood in floods(case):
+        mask[flood.rows] = True
+    return mask
+
+
+def candidates(keys: Keys, rows: Indices) -> list[tuple[int, Indices]]:
+    """Targets with enough bogus attempts, and these."""
+    mine = keys[rows]
+    often = frequent(mine, MIN_ATTEMPTS)
+    if len(often) == 1:  # the usual case, without sorting rows
+        return [(often[0], rows[mine == often[0]])]
+    chosen = is_member(mine, often)
+    parted = group(mine[chosen], rows[chosen])
+    return [(keys[parted.of(g)[0]], parted.of(g)) for g in range(len(parted))]
+
+
+def unfinished(case: Case) -> tuple[Bools, Bools]:
+    """Which attempts are bogus, and which failed although their SYN was repeated."""
+    trace, outcomes = case.trace, case.outcomes
+    count = len(trace.connections)
+    outcome, facts = outcomes.outcome, trace.facts
+    failed = (outcome == TIMED_OUT) | (outcome == PENDING)
+    failed |= (outcome == HALF_OPEN) & (outcomes.cause == CAUSE["no-final-ack"])
+    failed[:count] |= (outcome[:count] == ABORTED) & (facts & FACT_SYNACK != 0)
+    failed[:count] &= facts & FACT_SYN != 0
+    repeated = np.zeros(len(failed), dtype=bool)
+    repeated[:count] = failed[:count] & (trace.connections["syn_count"] > 1)
+    bogus = failed & ~repeated
+    exempt = completers(case, bogus)
+    if len(exempt):
+        bogus &= ~is_member(trace.client_host, exempt)
+    return bogus, repeated
+
+
+def completers(case: Case, bogus: Bools) -> Keys:
+    """Sources that complete at least one in `COMPLETES` of their attempts."""
+    clients = case.trace.client_host
+    established = np.flatnonzero(case.outcomes.outcome[: len(case.trace.connections)] == ESTABLISHED)
+    sources, completed = counts(clients[established])
+    if not len(sources):
+        return sources
+    suspects = clients[bogus]
+    found, started = counts(suspects[is_member(suspects, sources)])
+    place = np.searchsorted(sources, found)
+    never = started > COMPLETES * completed[place]
+    return np.delete(sources, place[never])
+
+
+def judge(case: Case, rows: Indices, at_target: Bools, failed: Bools, *, whole_host: bool = False) -> Flood | None:
+    """The flood that these bogus attempts on one target are, if they are one."""
+    trace = case.trace
+    starts = trace.first_times[rows]
+    inside = in_window(starts)
+    rows, starts = rows[inside], starts[inside]
+    if len(rows) < MIN_ATTEMPTS:
+        return None
+    peak = peak_unfinished(case, rows, starts)
+    at_target[rows] = False
+    others = np.flatnonzero(at_target)
+    start, end = int(starts.min()), int(starts.max())
+    began = trace.first_times[others]
+    meanwhile = np.count_nonzero((began >= start) & (began <= end))
+    if peak < MIN_UNFINISHED or len(rows) < MIN_SHARE * (len(rows) + meanwhile):
+        return None
+    retried = int(np.count_nonzero(failed[others]))
+    if not is_proved(case, rows, others, retried):
+        return None
+    host, port = target(trace, int(rows[0]))
+    rate = peak_rate(starts)
+    return Flood(host, None if whole_host else port, rows, others, retried, start, end, peak, rate)
+
+
+def is_proved(case: Case, rows: Indices, others: Indices, retried: int) -> bool:
+    """Whether they were not repeated though they had the time, and are not just all that a filter kept."""
+    trace = case.trace
+    forged = looks_forged(trace, rows)
+    ripe = rows[trace.last_ns - trace.first_times[rows] >= RETRY_NS]
+    if len(ripe) < MIN_UNFINISHED:
+        return forged and retried < len(rows)
+    if retried >= len(ripe):
+        return False
+    if forged:
+        return True
+    count = len(trace.connections)
+    answered = ripe[ripe < count]
+    answered = answered[trace.facts[answered] & FACT_SYNACK != 0]
+    if len(answered) < MIN_UNFINISHED:
+        return False
+    insisting = np.count_nonzero(trace.connections["synack_count"][answered] > 1)
+    completed = np.any(case.outcomes.outcome[others] == ESTABLISHED)
+    return bool(completed or insisting >= MIN_SHARE * len(answered))
+
+
+# -- when, and how much ------------------------------------------------------------------------------------------
+
+
+def in_window(starts: Times) -> Bools:
+    """Which attempts lie between the first and the last busy second."""
+    first = int(starts.min())
+    width = max(SECOND_NS, (int(starts.max()) - first) // MAX_BINS + 1)
+    second = (starts - first) // width
+    busy = np.bincount(second)
+    busy_at = np.flatnonzero(busy >= max(1.0, EDGE_SHARE * busy.max()))
+    inside: Bools = (second >= busy_at[0]) & (second <= busy_at[-1])
+    return inside
+
+
+def peak_rate(starts: Times) -> int:
+    """The most SYNs in one second, to a tenth of a second."""
+    first = int(starts.min())
+    width = max(SECOND_NS // 10, (int(starts.max()) - first) // MAX_BINS + 1)
+    sums = np.concatenate([[0], np.cumsum(np.bincount((starts - first) // width))])
+    many = max(1, SECOND_NS // width)
+    most = int(np.max(sums[many:] - sums[:-many])) if len(sums) > many else int(sums[-1])
+    return int(most * SECOND_NS // max(width, SECOND_NS))
+
+
+def peak_unfinished(case: Case, rows: Indices, starts: Times) -> int:
+    """How many of these attempts stood unfinished at the same time, at most."""
+    ends = np.sort(ends_of(case, rows, starts))
+    ordered = np.sort(starts)
+    gone = np.searchsorted(ends, ordered, side="right")
+    np.subtract(np.arange(1, len(ordered) + 1), gone, out=gone)
+    return int(gone.max())
+
+
+def ends_of(case: Case, rows: Indices, starts: Times) -> Times:
+    """Until when each of these attempts stood unfinished."""
+    trace = case.trace
+    ends = starts + trace.limits.unanswered_ns
+    mine = np.flatnonzero(rows < len(trace.connections))
+    c = trace.connections
+    answered = rows[mine]
+    ends[mine] = np.maximum(ends[mine], c["last_synack_ns"][answered] + trace.limits.unanswered_ns)
+    reset = c["facts"][answered] & FACT_RST != 0
+    ends[mine[reset]] = np.maximum(c["rst_ns"][answered[reset]], starts[mine[reset]] + MIN_HELD_NS)
+    return ends
+
+
+# -- what is said ------------------------------------------------------------------------------------------------
+
+
+def describe(case: Case, flood: Flood) -> Finding:
+    """Numbers and words of one flood."""
+    trace = case.trace
+    rows = flood.rows
+    where = address_text(*flood.host)
+    where = where if flood.port is None else format_endpoint(where, flood.port)
+    answered = int(np.count_nonzero(trace.facts[rows[rows < len(trace.connections)]] & FACT_SYNACK))
+    sources = count_distinct(trace.client_host[rows])
+    clients = legitimate(case, flood)
+    inside = clients["inside"]
+    unharmed = inside["connections"] > 0 and inside["served_at_once"] >= UNHARMED * inside["connections"]
+    total = len(rows) + inside["connections"]
+    metrics: dict[str, Any] = {
+        "syns": len(rows),
+        "duration_ns": flood.end_ns - flood.start_ns,
+        "peak_syns_per_s": flood.peak_syns_per_s,
+        "peak_unfinished": flood.peak_unfinished,
+        "sources": sources,
+        "answered": answered,
+        "answered_ratio": ratio(answered, len(rows)),
+        "completion_ratio": ratio(inside["established"], total),
+        "retried_syns_ratio": ratio(flood.retried, flood.retried + len(rows)),
+        "spoofing_signs": spoofing_signs(trace, rows, sources),
+        "legitimate_clients": clients,
+    }
+    return Finding(
+        "syn-flood",
+        "warning" if unharmed else "critical",
+        f"SYN flood on {where}: {len(rows)} SYNs from {sources} source{'s' * (sources != 1)} in "
+        f"{brief(flood.end_ns - flood.start_ns)} never completed, up to {flood.peak_unfinished} unfinished at once",
+        flood.host,
+        flood.port,
+        flood.start_ns,
+        flood.end_ns,
+        metrics,
+        "Have SYN cookies on (sysctl -w net.ipv4.tcp_syncookies=1), raise net.ipv4.tcp_max_syn_backlog and the "
+        "listener's backlog, lower net.ipv4.tcp_synack_retries, and have forged sources filtered upstream.",
+        **cite(case, rows),
+    )
+
+
+def legitimate(case: Case, flood: Flood) -> dict[str, dict[str, Any]]:
+    """How the other clients of the target fared, inside and outside of the window."""
+    began = case.trace.first_times[flood.others]
+    inside = (began >= flood.start_ns) & (began <= flood.end_ns)
+    return {"inside": fared(case, flood.others[inside]), "outside": fared(case, flood.others[~inside])}
+
+
+def fared(case: Case, rows: Indices) -> dict[str, Any]:
+    """Success and handshake times of some attempts."""
+    c = case.trace.connections
+    tracked = rows[rows < len(c)]
+    tracked = tracked[c["facts"][tracked] & FACT_SYN != 0]
+    attempts = len(tracked) + np.count_nonzero(rows >= len(c))
+    done = tracked[case.outcomes.outcome[tracked] == ESTABLISHED]
+    at_once = done[c["syn_count"][done] == 1]
+    total = case.legs.total.high[done]
+    took = c["ack_ns"][done] - c["syn_ns"][done]
+    return {
+        "connections": int(attempts),
+        "established": len(done),
+        "served_at_once": len(at_once),
+        "success_ratio": ratio(len(done), attempts),
+        "rtt_p50_ns": median(total[total >= 0]),
+        "connect_p50_ns": median(took[took >= 0]),
+        "connect_max_ns": int(took.max()) if len(took) else None,
+    }
