@@ -45,6 +45,7 @@ cdef uint64_t MASK32
 cdef int NEW_INCARNATION
 cdef int OURS
 cdef int PROVISIONAL
+cdef int PROVISIONAL_ANSWERED
 cdef int PROBE
 cdef int64_t REUSE_NS
 
@@ -78,7 +79,7 @@ cdef class Tracker:
     cdef Py_ssize_t begin_recalled(self, seg.Segment *segment) except -1
     @cython.locals(
         table=Table, connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *",
-        alias="rows.Alias *", print_of=uint32_t, copy=bint
+        alias="rows.Alias *", print_of=uint32_t, copy=bint, before_ns=int64_t, verdict=int
     )
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
     cdef bint is_resent(self, rows.Connection *connection, seg.Segment *segment) noexcept
@@ -88,13 +89,13 @@ cdef class Tracker:
     @cython.locals(
         table=Table, connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int
     )
-    cdef bint on_syn(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
+    cdef int on_syn(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
     cdef bint is_self(self, rows.Connection *connection) noexcept
     @cython.locals(embryo="rows.Embryo *")
     cdef void keep_provisional(self, rows.Connection *connection, seg.Segment *segment) noexcept
     @cython.locals(
         old="rows.Connection *", provisional=uint32_t, last_ns=int64_t, embryo="rows.Embryo *", j=Py_ssize_t,
-        connection="rows.Connection *"
+        connection="rows.Connection *", side=int
     )
     cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1
     @cython.locals(dead=uint32_t, kind=int)

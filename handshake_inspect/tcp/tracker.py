@@ -31,6 +31,7 @@ from handshake_inspect.tcp.facts import (
     OURS,
     PROBE,
     PROVISIONAL,
+    PROVISIONAL_ANSWERED,
     TRAIT_HOLE,
     TRAIT_SEEN,
     ZEEK_ESTABLISHED,
@@ -190,7 +191,8 @@ class Tracker:
         sender = rows.endpoint_at(table.endpoints, 2 * i + side)
         peer = rows.endpoint_at(table.endpoints, 2 * i + (side ^ 1))
         alias = rows.alias_at(table.aliases, i)
-        connection.last_ns = max(connection.last_ns, segment.ts_ns)
+        before_ns = connection.last_ns
+        connection.last_ns = max(before_ns, segment.ts_ns)
         sender.frames += 1
         if segment.notes & NOTE_BAD_CHECKSUM and self.is_corrupt(sender, segment):
             connection.facts |= FACT_BAD_CHECKSUM
@@ -213,8 +215,12 @@ class Tracker:
             endpoint.begin(sender, segment)
             resets.on_rst(connection, sender, peer, segment, side)
         elif segment.flags & SYN:
-            if self.on_syn(i, side, segment):
-                return 0
+            verdict = self.on_syn(i, side, segment)
+            if verdict != OURS:
+                connection.last_ns = before_ns
+                sender.frames -= 1
+                sender.bytes -= segment.payload_len
+                return self.restart(i, segment, verdict)
         else:
             self.on_segment(connection, sender, peer, segment, side)
         endpoint.note_marks(sender, segment)
@@ -252,8 +258,8 @@ class Tracker:
             and (sender.zeek_letters & peer.zeek_letters & ZEEK_ESTABLISHED) != 0
         )
 
-    def on_syn(self, i: int, side: int, segment: Any) -> bool:
-        """A SYN or SYN-ACK; True when it belongs to another incarnation, which then has it."""
+    def on_syn(self, i: int, side: int, segment: Any) -> int:
+        """A SYN or SYN-ACK: OURS, or that another incarnation has it."""
         table = self.table
         connection = rows.connection_at(table.connections, i)
         sender = rows.endpoint_at(table.endpoints, 2 * i + side)
@@ -267,19 +273,16 @@ class Tracker:
                 verdict = OURS
             else:
                 verdict = handshake.on_syn_ack(table, connection, sender, peer, segment, side)
-            connection.completeness |= COMPLETE_SYNACK
         else:
             verdict = handshake.on_syn(table, connection, sender, peer, segment, side)
-            connection.completeness |= COMPLETE_SYN
         if verdict == OURS:
+            connection.completeness |= COMPLETE_SYNACK if segment.flags & ACK else COMPLETE_SYN
             if segment.flags & ACK and not self.is_self(connection):
                 endpoint.note_ack(sender, peer, segment)
-            return False
         if verdict == PROVISIONAL:
             self.keep_provisional(connection, segment)
-            return False
-        self.restart(i, segment, verdict)
-        return True
+            return OURS
+        return verdict
 
     def is_self(self, connection: Any) -> bool:
         """A connection of an address and port to itself."""
@@ -305,10 +308,14 @@ class Tracker:
         last_ns = old.last_ns
         if provisional:
             embryo = rows.embryo_at(self.table.embryos, provisional - 1)
-            if verdict == NEW_INCARNATION and embryo.iss != segment.seq:
+            if verdict == NEW_INCARNATION and (embryo.iss != segment.seq or not self.is_from_client(embryo, segment)):
                 provisional = 0
         if provisional:
             old.provisional = 0
+            side = self.side_of(old, segment)
+            if verdict == PROVISIONAL_ANSWERED:
+                side ^= 1
+            rows.endpoint_at(self.table.endpoints, 2 * i + side).frames -= 1
             self.table.recall(provisional - 1, seg.segment_at(self.recalled, 0))
             self.table.free(provisional - 1)
             j = self.begin_recalled(segment)
