@@ -62,7 +62,7 @@ def layers() -> list[set[str]]:
     """The order of the stages as pyproject.toml tells import-linter, lowest first."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contract = next(each for each in project["tool"]["importlinter"]["contracts"] if each["id"] == "layers")
-    return [set(map(str.strip, layer.split("|"))) for layer in reversed(contract["layers"])]
+    return [{name.strip(" ()") for name in layer.split("|")} for layer in reversed(contract["layers"])]
 
 
 def stage_of(name: str) -> str:
