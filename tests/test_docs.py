@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from handshake_inspect.report import model, words
+from handshake_inspect.report.connections import NO_LEG
 from handshake_inspect.report.schema import schema
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.words import CAUSES
@@ -55,6 +56,7 @@ VOCABULARIES = {
     "outcome": words.OUTCOMES,
     "state": [state.name for state in TcpState],
     "roles": typing.get_args(words.Roles),
+    "reason": NO_LEG,
     "RTT method": typing.get_args(words.RttMethod),
     "cause": filter(None, CAUSES),
     "close": typing.get_args(words.CloseHow),
@@ -67,6 +69,14 @@ VOCABULARIES = {
 )
 def test_every_word_of_a_report_is_explained(word):
     assert f"`{word}`" in REPORT
+
+
+def test_every_kind_of_problem_is_explained():
+    """Of files; what can happen to an interface is told where live captures are."""
+    sources = [file for stage in ("capture", "engine") for file in (ROOT / "handshake_inspect" / stage).glob("*.py")]
+    kinds = {kind for file in sources for kind in re.findall(r'Problem\(\s*"([a-z-]+)"', file.read_text())}
+    assert {"damaged", "snap-length"} <= kinds
+    assert all(f"| `{kind}` | " in REPORT for kind in kinds)
 
 
 @pytest.mark.parametrize("outcome", words.OUTCOMES)
