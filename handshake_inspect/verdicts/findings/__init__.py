@@ -6,13 +6,34 @@ they are what they are.
 
 from handshake_inspect.verdicts.finding import Case, Detector, Finding
 from handshake_inspect.verdicts.findings import (
+    capture_quality,
+    connection_churn,
+    port_reuse,
+    predictable_isn,
+    rst_injection,
+    slow_handshake,
+    stale_peer,
     syn_flood,
+    syn_retransmission,
+    time_wait,
 )
 
 SEVERITIES = ("critical", "warning", "info")
 
 # Of two findings equally severe and equally early, the earlier detector's comes first.
-DETECTORS: tuple[Detector, ...] = (syn_flood.detect,)
+DETECTORS: tuple[Detector, ...] = (
+    syn_flood.detect,
+    syn_retransmission.detect,
+    slow_handshake.detect,
+    slow_handshake.detect_slow_client_ack,
+    rst_injection.detect,
+    stale_peer.detect,
+    port_reuse.detect,
+    time_wait.detect,
+    connection_churn.detect,
+    predictable_isn.detect,
+    capture_quality.detect,
+)
 
 
 def find_all(case: Case) -> list[Finding]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.address import address_text, format_endpoint
 
 CITED = 10  # frames, connections and values that a finding names at most
 
@@ -35,6 +36,22 @@ def span(trace: Trace, rows: NDArray[np.intp]) -> tuple[int, int]:
     """When the first of these connections began and the last ended."""
     c = trace.connections
     return int(c["first_ns"][rows].min()), int(c["last_ns"][rows].max())
+
+
+def window(trace: Trace, rows: NDArray[np.intp]) -> dict[str, int]:
+    """As `span`, by name."""
+    start, end = span(trace, rows)
+    return {"start_ns": start, "end_ns": end}
+
+
+def write(host: Host, port: int | None = None) -> str:
+    """A host or service in a sentence."""
+    return address_text(*host) if port is None else format_endpoint(address_text(*host), port)
+
+
+def earliest(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The few of these attempts to cite: those that began first."""
+    return rows[np.argsort(trace.first_frame[rows], kind="stable")[:CITED]]
 
 
 def percent(part: int, whole: int) -> float:

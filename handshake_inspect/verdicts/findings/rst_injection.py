@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED
 from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.finding import Case, Finding
-from handshake_inspect.verdicts.findings.evidence import CITED, plural, span, target
+from handshake_inspect.verdicts.findings.evidence import CITED, earliest, plural, target, window, write
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED
 
@@ -44,7 +44,8 @@ def service_finding(
     ended = rows[trace.facts[rows] & FACT_RST != 0]
     believed = len(ended)
     known = rows[c["rst_frame"][rows] > 0]
-    frames = np.where(c["rst_frame"][rows] > 0, c["rst_frame"][rows], c["trouble_frame"][rows])
+    cited = earliest(trace, rows)
+    frames = np.where(c["rst_frame"][cited] > 0, c["rst_frame"][cited], c["trouble_frame"][cited])
     metrics = {
         "connections": len(rows),
         "ended_by_it": believed,
@@ -56,22 +57,20 @@ def service_finding(
         "rst_ttls": sorted({int(ttl) for ttl in np.unique(c["rst_ttl"][known])})[:CITED],
         "host_ttls": host_ttls(trace, known),
     }
-    start, end = span(trace, rows)
     host, port = target(trace, int(rows[0]))
     said = "ended" if believed == len(rows) else "tried to end" if believed == 0 else "hit"
     return Finding(
         "rst-injection",
         "warning",
-        f"forged RSTs {said} {plural(len(rows), 'connection')}: {reason(metrics)}",
+        f"forged RSTs {said} {plural(len(rows), 'connection')} of {write(host, port)}: {reason(metrics)}",
         host,
         port,
-        start,
-        end,
-        metrics,
-        "Look for a firewall, IPS or proxy on the path that resets connections: capture on both sides of it, or "
+        metrics=metrics,
+        advice="Look for a firewall, IPS or proxy on the path that resets connections: capture on both sides of it, or "
         "compare the TTL of the RST with the hops that `traceroute -T` shows.",
-        tuple(int(frame) for frame in frames[:CITED]),
-        tuple(int(row) for row in rows[:CITED]),
+        frames=tuple(frames.tolist()),
+        connections=tuple(cited.tolist()),
+        **window(trace, rows),
     )
 
 

@@ -1,0 +1,171 @@
+"""capture-quality: what is wrong with the capture itself, one finding for each kind; it limits the other verdicts.
+
+* *one-sided*: connections of which only one direction was captured although the other must exist (what is heard
+  acknowledges, or proves, what is not), if they are `ONE_SIDED` or more of those that could show it.  An unanswered SYN
+  proves nothing; but where answers are not captured, silence is no verdict (`hearing.blind`).
+* *duplicated*: copies of one packet, from a bridge, a bond, both sides of a router (TTL one lower) or two capture
+  points, if they are `DUPLICATED` or more of the segments (and a few: networks double single packets).
+* *reordered*: answers stored before their question, or a clock that goes back.
+* *midstream*: connections with data whose opening is not in the capture.
+* *cut*, *dropped*, *snap-length*: the file ends within a record, the capturing kernel lost packets, or headers (or
+  options) were not kept whole.
+
+`warning` where verdicts suffer, `info` where hsi copes (copies are recognised, midstream connections are said to be).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_REORDERED, FACT_TTL_TWIN
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import earliest, percent, plural
+from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.hearing import blind, heard, unheard
+from handshake_inspect.verdicts.words import CAUSE, MIDSTREAM
+
+ONE_SIDED = 0.05
+DUPLICATED = 0.05
+FEW_DUPLICATES = 3
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each kind of trouble."""
+    return [*files(case), *one_sided(case), *duplicated(case), *reordered(case), *midstream(case)]
+
+
+def quality(
+    case: Case,
+    kind: str,
+    severity: str,
+    title: str,
+    advice: str,
+    metrics: dict[str, Any],
+    rows: NDArray[np.intp] | None = None,
+    frames: tuple[int, ...] = (),
+) -> Finding:
+    """A finding about the capture: no target, and the whole time."""
+    cited = () if rows is None else tuple(earliest(case.trace, rows).tolist())
+    if not frames and cited:
+        frames = tuple(case.trace.first_frame[list(cited)].tolist())
+    start, end = (case.trace.first_ns, case.trace.last_ns) if case.capture.frames else (None, None)
+    return Finding(
+        "capture-quality", severity, title, None, None, start, end, {"kind": kind, **metrics}, advice, frames, cited
+    )
+
+
+def files(case: Case) -> Iterator[Finding]:
+    """What the file, the snap length and the capturing kernel left out."""
+    capture = case.capture
+    if not capture.complete:
+        problem = next((one for one in capture.problems if one.offset is not None), None)
+        message = problem.message if problem else "the capture is cut or damaged"
+        frames = (problem.frame,) if problem and problem.frame else ()
+        advice = (
+            "Capture again, and let tcpdump end (-c, or one SIGINT) before the file is copied; -U writes whole frames."
+        )
+        yield quality(case, "cut", "warning", message, advice, {"frames": capture.frames}, frames=frames)
+    if capture.dropped:
+        share = percent(capture.dropped, capture.dropped + capture.frames)
+        title = (
+            f"the capture lost {plural(capture.dropped, 'packet')}, {share:g} %: what seems missing may have been there"
+        )
+        metrics = {
+            "dropped": capture.dropped,
+            "dropped_ratio": ratio(capture.dropped, capture.dropped + capture.frames),
+        }
+        advice = "Capture less of each packet and with a larger buffer: `tcpdump -s 128 -B 65536`, and a filter."
+        yield quality(case, "dropped", "warning", title, advice, metrics)
+    options = next((problem for problem in capture.problems if problem.kind == "cut-options"), None)
+    if capture.cut_headers or options:
+        first = capture.first_cut_header or (options.frame if options else 0)
+        what = "headers" if capture.cut_headers else "options"
+        title = f"the snap length cuts TCP {what}: what they say is not known"
+        advice = "Capture with `tcpdump -s 128` or more: Ethernet, IPv6 and TCP with options take 114 octets."
+        metrics = {"cut_headers": capture.cut_headers}
+        yield quality(case, "snap-length", "warning", title, advice, metrics, frames=(first,) if first else ())
+
+
+def one_sided(case: Case) -> Iterator[Finding]:
+    """Directions that the capture does not hold."""
+    trace = case.trace
+    proved = unheard(trace)
+    proved |= case.outcomes.cause[: len(proved)] == CAUSE["one-sided"]
+    rows = np.flatnonzero(proved)
+    both = int(heard(trace).all(axis=1).sum())
+    if not len(rows) or len(rows) < ONE_SIDED * (both + len(rows)):
+        return
+    server_missing = int(heard(trace)[rows, trace.connections["client"][rows]].sum())
+    metrics = {
+        "one_sided": len(rows),
+        "two_sided": both,
+        "server_not_heard": server_missing,
+        "client_not_heard": len(rows) - server_missing,
+        "undecidable": int(blind(trace).sum()),
+    }
+    side = "client" if server_missing * 2 >= len(rows) else "server"
+    title = f"only what the {side} sent is in the capture for {plural(len(rows), 'connection')} of {both + len(rows)}"
+    advice = "Capture where both directions pass (routing may be asymmetric), or mirror both: receive and transmit."
+    yield quality(case, "one-sided", "warning", title, advice, metrics, rows)
+
+
+def duplicated(case: Case) -> Iterator[Finding]:
+    """Packets that are in the capture more than once."""
+    trace = case.trace
+    copies = int(trace.endpoints["duplicates"].sum(dtype=np.int64))
+    if copies < FEW_DUPLICATES or copies < DUPLICATED * case.capture.tcp_segments:
+        return
+    rows = np.flatnonzero((trace.endpoints["duplicates"].reshape(-1, 2) > 0).any(axis=1))
+    twins = int((trace.facts[rows] & FACT_TTL_TWIN != 0).sum())
+    metrics = {
+        "duplicates": copies,
+        "duplicate_ratio": ratio(copies, case.capture.tcp_segments),
+        "connections": len(rows),
+        "other_ttl": twins,
+    }
+    where = "on both sides of a router" if twins * 2 >= len(rows) else "at more than one point"
+    title = (
+        f"{copies} of {case.capture.tcp_segments} segments were captured again, {where}: not counted as retransmissions"
+    )
+    advice = "Capture on one interface instead of `-i any`, or take copies out with `editcap -d`."
+    yield quality(case, "duplicated", "info", title, advice, metrics, rows)
+
+
+def reordered(case: Case) -> Iterator[Finding]:
+    """Frames that are not in the order of their times, or answers before questions."""
+    rows = np.flatnonzero(case.trace.facts & FACT_REORDERED != 0)
+    capture = case.capture
+    if not len(rows) and not capture.backwards:
+        return
+    metrics = {"frames_back_in_time": capture.backwards, "handshakes_out_of_order": len(rows)}
+    title = "the capture is not in order: " + ", ".join(
+        text
+        for count, text in (
+            (capture.backwards, f"{plural(capture.backwards, 'frame')} older than the one before"),
+            (len(rows), f"{plural(len(rows), 'SYN-ACK')} before the SYN, whose RTT is not claimed"),
+        )
+        if count
+    )
+    frames = (capture.first_backwards,) if capture.first_backwards else ()
+    advice = (
+        "Put it in order with `reordercap`; capture with one queue (`ethtool -L DEV combined 1`) and a steady clock."
+    )
+    yield quality(case, "reordered", "info", title, advice, metrics, rows, frames)
+
+
+def midstream(case: Case) -> Iterator[Finding]:
+    """Connections that were open before the capture was."""
+    trace = case.trace
+    count = len(trace.connections)
+    moved = trace.endpoints["bytes"].reshape(-1, 2).sum(axis=1) > 0
+    rows = np.flatnonzero((case.outcomes.outcome[:count] == MIDSTREAM) & moved)
+    if not len(rows):
+        return
+    title = (
+        f"{plural(len(rows), 'connection')} of {len(trace)} had begun before the capture: no handshake, roles inferred"
+    )
+    metrics = {"midstream": len(rows), "connections": len(trace)}
+    advice = "Start the capture before the traffic (and the application), if their handshakes matter."
+    yield quality(case, "midstream", "info", title, advice, metrics, rows)

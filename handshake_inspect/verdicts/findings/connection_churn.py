@@ -1,0 +1,107 @@
+"""connection-churn: short connections one after another between the same pair, which a pool would spare.
+
+Counted are established and closed connections of one client address to one service that lived less than
+`SHORT_NS`.  A pool needs as many connections as were ever open at once, so all but that many handshakes could have been
+saved: that must be at least `SAVED` of `LEAST` or more connections, which leaves alone a crowd behind one address that
+comes all at once.  And the next must come soon, in the median within `PAUSE_NS`, before the idle timeout of common
+servers (5 s to 75 s) would have closed the pooled connection anyway.
+
+`info`: it costs time and ports, and breaks nothing; when the ports get scarce, time-wait-pressure says so.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
+from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import brief, client, earliest, target, window, write
+from handshake_inspect.verdicts.findings.keys import median, ratio
+from handshake_inspect.verdicts.words import ESTABLISHED
+from handshake_inspect.wire.address import address_text
+
+SHORT_NS = 30_000_000_000
+LEAST = 50
+SAVED = 0.5
+PAUSE_NS = 5_000_000_000
+
+Rows = NDArray[np.intp]
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each pair of a client and a service."""
+    trace = case.trace
+    c = trace.connections
+    closed = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).any(axis=1) | (trace.facts & FACT_RST != 0)
+    short = c["last_ns"] - c["first_ns"] < SHORT_NS
+    rows = np.flatnonzero((case.outcomes.outcome[: len(c)] == ESTABLISHED) & closed & short)
+    if len(rows) < LEAST:
+        return []
+    pair = trace.server_key[rows] * np.uint64(0x9E3779B97F4A7C15) ^ trace.client_host[rows]
+    groups = grouping.group(pair, rows, at_least=LEAST)
+    if not len(groups):
+        return []
+    at = np.searchsorted(rows, groups.rows)
+    groups = grouping.group(pair[at], groups.rows, by=c["first_ns"][groups.rows])
+    parallel = most_at_once(c["first_ns"][groups.rows], c["last_ns"][groups.rows], groups)
+    wasteful = groups.sizes - parallel >= SAVED * groups.sizes
+    found = (pair_finding(case, groups.of(g), int(parallel[g])) for g in np.flatnonzero(wasteful).tolist())
+    return [one for one in found if one is not None]
+
+
+def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: grouping.Groups) -> NDArray[np.intp]:
+    """The most connections that were open at the same time, for each group."""
+    number = groups.number
+    count = len(begun)
+    when = np.concatenate([begun, ended])
+    step = np.concatenate([np.ones(count, dtype=np.int64), -np.ones(count, dtype=np.int64)])
+    order = np.lexsort((step, when, np.concatenate([number, number])))
+    # Each group opens as many as it closes, so the running sum begins at nothing in each.
+    running = np.cumsum(step[order])
+    most: NDArray[np.intp] = np.maximum.reduceat(running, 2 * groups.starts).astype(np.intp)
+    return most
+
+
+def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding | None:
+    """One pair, if its connections follow each other closely; `rows` are in order of time."""
+    trace = case.trace
+    c = trace.connections
+    pauses = np.maximum(c["first_ns"][rows][1:] - c["last_ns"][rows][:-1], 0)
+    pause = median(pauses) or 0
+    if pause > PAUSE_NS:
+        return None
+    saved = len(rows) - parallel
+    totals = case.legs.total.value[rows]
+    known = totals[totals >= 0]
+    each = int(known.mean()) if len(known) else 0
+    moved = trace.endpoints["bytes"].reshape(-1, 2)[rows].sum(axis=1)
+    host, port = target(trace, int(rows[0]))
+    opener, _ = client(trace, int(rows[0]))
+    lasted = max(int(c["last_ns"][rows].max() - c["first_ns"][rows].min()), 1)
+    cited = earliest(trace, rows)
+    return Finding(
+        "connection-churn",
+        "info",
+        f"{write(opener)} opened {len(rows)} short connections to {write(host, port)}, never more than {parallel} "
+        f"at once: a pool would have saved {saved} handshakes, {brief(saved * each)} of waiting",
+        host,
+        port,
+        metrics={
+            "client": address_text(*opener),
+            "connections": len(rows),
+            "open_at_once": parallel,
+            "handshakes_saved": saved,
+            "saved_ratio": ratio(saved, len(rows)),
+            "handshake_mean_ns": each,
+            "handshake_saved_ns": saved * each,
+            "life_p50_ns": median(c["last_ns"][rows] - c["first_ns"][rows]),
+            "pause_p50_ns": pause,
+            "bytes_p50": median(moved.astype(np.int64)),
+            "connections_per_second": round(len(rows) * 1e9 / lasted, 1),
+        },
+        advice="Use a connection pool or HTTP keep-alive in the client, and give the server an idle timeout that "
+        "is longer than the client's pauses (nginx `keepalive_timeout`, and `keepalive` in `upstream` blocks).",
+        frames=tuple(c["syn_frame"][cited].tolist()),
+        connections=tuple(cited.tolist()),
+        **window(trace, rows),
+    )

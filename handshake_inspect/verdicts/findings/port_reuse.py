@@ -1,0 +1,79 @@
+"""port-reuse: a 4-tuple that is used again within 2 MSL of its last use.
+
+TIME-WAIT exists to keep segments of the old connection out of the new one (RFC 9293 section 3.3.2); RFC 6191 and the
+ISN rule allow its end ahead of time, and stacks differ in whether they take it.  A reuse counts when the connection
+before was established, so that somebody holds TIME-WAIT (or still the connection), and when the new SYN came less than
+2 MSL (an option, `Limits.time_wait_ns`) after it: after TIME-WAIT was entered last, or after its last segment.  A retry
+of an attempt that was refused or never answered leaves nothing behind, and a SYN into a connection that is still open
+is stale-peer's.
+
+`info`: it is legal and mostly works.  `warning` where reused attempts failed, or had to send their SYN again: the
+holder of TIME-WAIT or of a stale connection did not take it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_BLIND_SYN, FACT_PORT_REUSED
+from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
+from handshake_inspect.verdicts.words import ESTABLISHED
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each service whose 4-tuples come again too soon."""
+    trace = case.trace
+    c = trace.connections
+    rows = np.flatnonzero((trace.facts & FACT_PORT_REUSED != 0) & (c["previous"] > 0) & (c["previous"] <= len(c)))
+    before = c["previous"][rows].astype(np.intp) - 1
+    gap = c["first_ns"][rows] - np.maximum(c["last_ns"][before], c["time_wait_ns"][before])
+    soon = (case.outcomes.outcome[before] == ESTABLISHED) & (gap < trace.limits.time_wait_ns)
+    soon &= trace.facts[before] & FACT_BLIND_SYN == 0
+    rows, gap = rows[soon], np.maximum(gap[soon], 0)
+    gaps = np.zeros(len(c), dtype=np.int64)
+    gaps[rows] = gap
+    groups = grouping.group(trace.server_key[rows], rows)
+    return [service_finding(case, groups.of(g), gaps) for g in range(len(groups))]
+
+
+def service_finding(case: Case, rows: NDArray[np.intp], gaps: NDArray[np.int64]) -> Finding:
+    """The reuses towards one service."""
+    trace = case.trace
+    c = trace.connections
+    before = c["previous"][rows].astype(np.intp) - 1
+    closed = c["fin_frame"][before] > 0
+    by_client = closed & (c["fin_side"][before] == c["client"][before])
+    failed = int((case.outcomes.outcome[rows] != ESTABLISHED).sum())
+    repeated = int(((case.outcomes.outcome[rows] == ESTABLISHED) & (c["syn_count"][rows] > 1)).sum())
+    waited = quantiles(gaps[rows], "gap")
+    host, port = target(trace, int(rows[0]))
+    cited = earliest(trace, rows)
+    result = (
+        f"{failed} of them failed" if failed else f"{repeated} needed more than one SYN" if repeated else "all worked"
+    )
+    return Finding(
+        "port-reuse",
+        "warning" if failed or repeated else "info",
+        f"{plural(len(rows), 'connection')} to {write(host, port)} took a 4-tuple again after "
+        f"{brief(waited['gap_p50_ns'])}: {result}",
+        host,
+        port,
+        metrics={
+            "reuses": len(rows),
+            "gap_min_ns": int(gaps[rows].min()),
+            **waited,
+            "two_msl_ns": trace.limits.time_wait_ns,
+            "time_wait_at_client": int(by_client.sum()),
+            "time_wait_at_server": int((closed & ~by_client).sum()),
+            "not_closed_before": int((~closed).sum()),
+            "failed": failed,
+            "syn_repeated": repeated,
+            "clients": len(np.unique(trace.client_host[rows])),
+        },
+        advice="Let the client choose its port instead of binding one, widen `sysctl net.ipv4.ip_local_port_range`, "
+        "or keep connections open; `sysctl net.ipv4.tcp_tw_reuse=1` makes reuse safe where timestamps are on.",
+        frames=tuple(c["syn_frame"][cited].tolist()),
+        connections=tuple(cited.tolist()),
+        **window(trace, rows),
+    )

@@ -1,0 +1,132 @@
+"""predictable-isn: a host whose initial sequence numbers can be guessed, so that connections can be forged blindly.
+
+RFC 9293 section 3.4.1 wants ISN = M + F(4-tuple, secret): a clock plus a keyed hash, so that across 4-tuples the ISNs
+of one host look random.  Looked at are the ISNs of its SYN-ACKs, and of its SYNs in established connections, in order
+of time (a scanner or flooder makes its SYNs by hand, and its ISNs say nothing of a stack).  A 4-tuple counts once:
+incarnations of one 4-tuple share F, and their ISNs rightly grow.  Of at least `LEAST` ISNs `MOST` must
+
+* repeat, or progress by one and the same step, or
+* grow by less than `SMALL_STEP` each time (by chance: 1 in 1024), or
+* follow the 250 kHz clock that RFC 793 had without the hash, within `SMALL_STEP`.
+
+`warning`.  One ISN for all 4-tuples and random ones else is a stack behind a load balancer that is not, so it must be
+most.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK, TRAIT_ISS
+from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, window, write
+from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.words import ESTABLISHED
+
+LEAST = 10
+MOST = 0.8
+SMALL_STEP = 1 << 22
+CLOCK_NS = 4_000  # one step of the clock of RFC 793
+
+Rows = NDArray[np.intp]
+Words = NDArray[np.int64]
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each host whose ISNs follow a rule."""
+    trace = case.trace
+    ends, keys, times = isns(case)
+    if len(ends) < LEAST:
+        return []
+    groups = grouping.group(keys, np.arange(len(ends)), at_least=LEAST)
+    if not len(groups):
+        return []
+    groups = grouping.group(keys[groups.rows], groups.rows, by=times[groups.rows])
+    iss = trace.endpoints["iss"][ends[groups.rows]].astype(np.int64)
+    step = (np.diff(iss) & 0xFFFF_FFFF).astype(np.int64)
+    passed = np.diff(times[groups.rows])
+    within = np.diff(groups.number) == 0
+    count = np.maximum(groups.sizes - 1, 1)
+    small = shares(within & (step > 0) & (step < SMALL_STEP), groups) / count
+    off = (step - passed // CLOCK_NS) & 0xFFFF_FFFF
+    clocked = shares(within & (np.minimum(off, (1 << 32) - off) < SMALL_STEP), groups) / count
+    usual, often = commonest(step, within, groups)
+    regular = often / count
+    picked = np.flatnonzero((regular >= MOST) | (small >= MOST) | (clocked >= MOST)).tolist()
+    return [
+        host_finding(trace, ends[groups.of(g)], int(usual[g]), float(regular[g]), float(small[g]), float(clocked[g]))
+        for g in picked
+    ]
+
+
+def isns(case: Case) -> tuple[Rows, NDArray[np.uint64], Words]:
+    """Endpoint rows whose ISN speaks for a host's stack, with the host's key and the time."""
+    trace = case.trace
+    c, facts = trace.connections, trace.facts
+    fresh = c["previous"] == 0
+    answered = np.flatnonzero(fresh & (facts & FACT_SYNACK != 0))
+    opened = np.flatnonzero(fresh & (facts & FACT_SYN != 0) & (case.outcomes.outcome[: len(c)] == ESTABLISHED))
+    ends = np.concatenate([trace.server_rows[answered], trace.client_rows[opened]])
+    keys = np.concatenate([trace.server_host[answered], trace.client_host[opened]])
+    times = np.concatenate([c["synack_ns"][answered], c["syn_ns"][opened]])
+    good = trace.endpoints["traits"][ends] & TRAIT_ISS != 0
+    return ends[good], keys[good], times[good]
+
+
+def shares(matches: NDArray[np.bool_], groups: grouping.Groups) -> Words:
+    """How many steps of each group match; a step stands between two ISNs, so each group ends with none."""
+    return groups.sums(np.append(matches, False).astype(np.int64))
+
+
+def commonest(step: Words, within: NDArray[np.bool_], groups: grouping.Groups) -> tuple[Words, Words]:
+    """The step that occurs most often in each group, and how often."""
+    number = groups.number[:-1][within]
+    step = step[within]
+    order = np.lexsort((step, number))
+    number, step = number[order], step[order]
+    fresh = np.ones(len(step), dtype=bool)
+    fresh[1:] = (np.diff(step) != 0) | (np.diff(number) != 0)
+    starts = np.flatnonzero(fresh)
+    runs = np.diff(np.append(starts, len(step)))
+    best = np.lexsort((-runs, number[starts]))
+    _, first = np.unique(number[starts][best], return_index=True)
+    return step[starts][best][first], runs[best][first]
+
+
+def host_finding(trace: Trace, ends: Rows, step: int, regular: float, small: float, clocked: float) -> Finding:
+    """The rule that one host's ISNs follow."""
+    rows = np.unique(ends // 2)
+    host, _ = endpoint(trace, int(ends[0]) // 2, int(ends[0]) % 2)
+    cited = earliest(trace, rows)
+    side = "synack_frame" if is_server(trace, int(ends[0])) else "syn_frame"
+    if regular >= MOST:
+        rule = f"grow by {step} each time" if step else "are the same again and again"
+    elif small >= MOST:
+        rule = f"grow by less than {SMALL_STEP} each time"
+    else:
+        rule = "follow a clock"
+    return Finding(
+        "predictable-isn",
+        "warning",
+        f"the initial sequence numbers of {write(host)} can be guessed: they {rule}",
+        host,
+        None,
+        metrics={
+            "isns": len(ends),
+            "step": step if regular >= MOST else None,
+            "same_step_ratio": ratio(regular, 1),
+            "small_step_ratio": ratio(small, 1),
+            "clock_ratio": ratio(clocked, 1),
+        },
+        advice="Update the stack of this host to one that follows RFC 6528, or put it behind a proxy or a firewall "
+        "that makes its ISNs random (`nmap -O -v` shows the difficulty of its TCP sequence prediction).",
+        frames=tuple(trace.connections[side][cited].tolist()),
+        connections=tuple(cited.tolist()),
+        **window(trace, rows),
+    )
+
+
+def is_server(trace: Trace, end: int) -> bool:
+    """Whether an endpoint row is its connection's server."""
+    return end % 2 != int(trace.connections["client"][end // 2])

@@ -1,0 +1,167 @@
+"""slow-handshake and slow-client-ack: handshakes far slower than the same service's usual, and the half to blame.
+
+slow-handshake looks at `synack` (SYN to SYN-ACK: the server, and the path to it), slow-client-ack at `ackdat` (SYN-ACK
+to ACK: the client, and the path to it).  Both judge a half only where it was measured (`exact` or `tsecr`: what a lost
+segment cost is syn-retransmission's) and only services with at least `LEAST` measurements.
+
+An outlier is more than `FACTOR` times the service's median, more than `LEAST_EXCESS_NS` above it (nobody feels less),
+and more than `DEVIATIONS` median absolute deviations away (a service that is unsteady by nature has a wide spread, and
+no outliers).  Where more than `MOST` of a service are slow, that is its distribution and not its outliers.
+
+Clients are near or far, and a far client is not slow.  So an `ackdat` counts only if the same client answered
+`FACTOR` times faster at another time, or if it is beyond `ANY_PATH_NS`, longer than any path on Earth (two
+geostationary hops).
+
+`warning` from `MANY` outliers that are at least `SHARE` of the service's handshakes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import METHOD_EXACT, METHOD_TSECR
+from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
+from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.legs import Leg
+from handshake_inspect.verdicts.position import Position, locate
+from handshake_inspect.verdicts.words import ESTABLISHED
+
+LEAST = 20
+FACTOR = 4
+LEAST_EXCESS_NS = 50_000_000
+DEVIATIONS = 8
+MOST = 0.2
+ANY_PATH_NS = 1_200_000_000
+MANY = 3
+SHARE = 0.01
+
+Times = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Half:
+    """What is said of one half of the handshake."""
+
+    id: str
+    name: str
+    advice: str
+    end: str  # whose half it is
+
+    def culprit(self, position: Position) -> str:
+        """Who is to blame: the end itself where the capture was made beside it, else the end or the path."""
+        return f"the {self.end} itself" if position.place == self.end else f"the {self.end} or the path to it"
+
+
+SERVER = Half(
+    "slow-handshake",
+    "SYN-ACK",
+    "Compare with `ss -ltn` (full queues), `nstat -az TcpExtListenOverflows` and CPU steal on the server then; "
+    "if it is idle, look for a firewall or load balancer that holds new flows back.",
+    "server",
+)
+CLIENT = Half(
+    "slow-client-ack",
+    "final ACK",
+    "Look at the clients named in the evidence: a busy host, a sleeping radio link, or a VPN; `mtr -T` towards them "
+    "shows where the time goes.",
+    "client",
+)
+
+
+def detect(case: Case) -> list[Finding]:
+    """Services whose SYN-ACK is sometimes far slower than usual."""
+    return half_findings(case, case.legs.synack, SERVER)
+
+
+def detect_slow_client_ack(case: Case) -> list[Finding]:
+    """Services whose clients sometimes acknowledge far more slowly than usual."""
+    return half_findings(case, case.legs.ackdat, CLIENT)
+
+
+def half_findings(case: Case, leg: Leg, half: Half) -> list[Finding]:
+    """One finding for each service with outliers in one half."""
+    trace = case.trace
+    good = (leg.value >= 0) & ((leg.method == METHOD_EXACT) | (leg.method == METHOD_TSECR))
+    rows = np.flatnonzero(good & (case.outcomes.outcome[: len(good)] == ESTABLISHED))
+    if len(rows) < LEAST or leg.value[rows].max() < LEAST_EXCESS_NS:
+        return []
+    groups = grouping.group(trace.server_key[rows], rows, at_least=LEAST)
+    groups = grouping.group(trace.server_key[groups.rows], groups.rows, by=leg.value[groups.rows])
+    if not len(groups):
+        return []
+    usual, far = outliers(leg.value[groups.rows], groups)
+    out = groups.rows[far]
+    if half is CLIENT:
+        out = out[not_merely_far(case, leg, rows, out)]
+    slow = np.zeros(len(good), dtype=bool)
+    slow[out] = True
+    hits = groups.sums(slow[groups.rows])
+    return [
+        service_finding(case, leg, half, groups.of(g), slow, int(usual[g]))
+        for g in np.flatnonzero((hits > 0) & (hits <= MOST * groups.sizes)).tolist()
+    ]
+
+
+def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
+    """The median of each group, and which values lie far above their group's; `values` ascend in each group."""
+    usual = values[groups.starts + (groups.sizes - 1) // 2]
+    centre = np.repeat(usual, groups.sizes)
+    away = np.abs(values - centre)
+    number = groups.number
+    ordered = away[np.lexsort((away, number))]
+    spread = np.repeat(ordered[groups.starts + (groups.sizes - 1) // 2], groups.sizes)
+    far: Bools = values > np.maximum(FACTOR * centre, centre + np.maximum(LEAST_EXCESS_NS, DEVIATIONS * spread))
+    return usual, far
+
+
+def not_merely_far(case: Case, leg: Leg, rows: NDArray[np.intp], out: NDArray[np.intp]) -> Bools:
+    """Whether the client was ever quicker, or no distance explains it."""
+    clients = case.trace.client_host
+    wanted, place = np.unique(clients[out], return_inverse=True)
+    if not len(wanted):
+        return np.zeros(0, dtype=bool)
+    at = np.minimum(np.searchsorted(wanted, clients[rows]), len(wanted) - 1)
+    mine = wanted[at] == clients[rows]
+    best = np.full(len(wanted), np.iinfo(np.int64).max)
+    np.minimum.at(best, at[mine], leg.value[rows[mine]])
+    value = leg.value[out]
+    quicker: Bools = (value > ANY_PATH_NS) | (value > FACTOR * best[place])
+    return quicker
+
+
+def service_finding(case: Case, leg: Leg, half: Half, rows: NDArray[np.intp], slow: Bools, usual: int) -> Finding:
+    """The slow halves of one service."""
+    trace = case.trace
+    late = np.sort(rows[slow[rows]])
+    position = locate(trace, case.legs)
+    cited = earliest(trace, late)
+    excess = quantiles(leg.value[late], "outlier")
+    metrics = {
+        "connections": len(rows),
+        "outliers": len(late),
+        "outlier_ratio": ratio(len(late), len(rows)),
+        "usual_p50_ns": usual,
+        **excess,
+        "clients": len(np.unique(trace.client_host[late])),
+        "capture_position": position.place,
+    }
+    host, port = target(trace, int(rows[0]))
+    frame = "synack_frame" if half is SERVER else "ack_frame"
+    grave = len(late) >= MANY and len(late) >= SHARE * len(rows)
+    return Finding(
+        half.id,
+        "warning" if grave else "info",
+        f"{plural(len(late), half.name)} of {len(rows)} took {brief(excess['outlier_p50_ns'])} "
+        f"instead of {brief(usual)} at {write(host, port)}: {half.culprit(position)} is to blame",
+        host,
+        port,
+        metrics=metrics,
+        advice=half.advice,
+        frames=tuple(trace.connections[frame][cited].tolist()),
+        connections=tuple(cited.tolist()),
+        **window(trace, late),
+    )

@@ -1,0 +1,144 @@
+"""stale-peer: half-open in the sense of RFC 9293 section 3.5.1: one end lost the connection, and its peer did not.
+
+*The end that the data is for lost it*: a bare RST (no ACK) answers data or a keep-alive of an established connection.
+A socket that still knows the connection acknowledges in its RST; one that does not exist takes the RST's sequence
+number from the segment (section 3.10.7.1) and has nothing to acknowledge.  An end that had sent its FIN is not stale,
+it is done; a RST that a box on the path forged is rst-injection's.
+
+*The end that opens again lost it*: its SYN meets a peer that is still synchronized.  Seen as an attempt that drew a
+challenge ACK (RFC 5961 section 4) and reset that, or as a connection that a SYN with another ISN replaced before it
+was closed.  A SYN that came to nothing may be anybody's and does not count.
+
+The target is the host that lost its state: a service, or a client.  `info` for a single connection, `warning` from
+`MANY` on: a reboot loses many at once, and so does a NAT or firewall whose entries expire.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_BLIND_SYN,
+    FACT_CHALLENGE_ACK,
+    FACT_MIDSTREAM,
+    FACT_REBUFFED,
+    FACT_RST,
+    FACT_SYN,
+    FACT_SYNACK,
+    TRAIT_FIN,
+)
+from handshake_inspect.verdicts import grouping, resets
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, plural, window, write
+from handshake_inspect.verdicts.trace import Trace, host_key
+from handshake_inspect.verdicts.words import ESTABLISHED
+from handshake_inspect.wire.const import ACK
+
+MANY = 3
+
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+
+ADVICE = (
+    "Find out what forgot the connection: a restart of the host, or a NAT or firewall entry that expired; "
+    "SO_KEEPALIVE with `sysctl net.ipv4.tcp_keepalive_time` below the shortest idle timeout on the path keeps it known."
+)
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each host that lost connections."""
+    return [*reset_ends(case), *clients_opened_again(case)]
+
+
+def reset_ends(case: Case) -> Iterator[Finding]:
+    """Ends that answered data with a bare RST."""
+    trace = case.trace
+    rows = np.flatnonzero(bare_answers(case))
+    sides = trace.connections["rst_side"][rows]
+    for one in by_end(trace, rows, sides):
+        yield finding(trace, one, sides[np.searchsorted(rows, one)], "bare_resets", "rst")
+
+
+def bare_answers(case: Case) -> Bools:
+    """Connections that a bare RST in answer to data ended."""
+    trace = case.trace
+    c, facts = trace.connections, trace.facts
+    bare = (facts & FACT_RST != 0) & (c["rst_flags"] & ACK == 0)
+    known = (case.outcomes.outcome[: len(c)] == ESTABLISHED) | (facts & FACT_MIDSTREAM != 0)
+    found: Bools = bare & known
+    rows = np.flatnonzero(found)
+    if not len(rows):
+        return found
+    sender = trace.endpoints[2 * rows + c["rst_side"][rows]]
+    asker = trace.endpoints[2 * rows + (c["rst_side"][rows] ^ 1)]
+    unacknowledged = (asker["snd_nxt"] != sender["last_ack"]) & (asker["bytes"] > 0)
+    asked = unacknowledged | (asker["keep_alives"] > 0)
+    done = sender["traits"] & TRAIT_FIN != 0
+    found[rows] = asked & ~done & ~resets.from_middlebox(trace)[rows]
+    return found
+
+
+def clients_opened_again(case: Case) -> Iterator[Finding]:
+    """Ends that opened a connection that their peer still had."""
+    trace = case.trace
+    rows = np.flatnonzero(met_stale_peer(trace))
+    sides = trace.connections["client"][rows]
+    for one in by_end(trace, rows, sides):
+        yield finding(trace, one, sides[np.searchsorted(rows, one)], "syns_into_open_connection", "syn")
+
+
+def met_stale_peer(trace: Trace) -> Bools:
+    """Attempts whose SYN met a peer that was synchronized with an earlier incarnation."""
+    c, facts = trace.connections, trace.facts
+    challenged = facts & (FACT_SYN | FACT_CHALLENGE_ACK) == FACT_SYN | FACT_CHALLENGE_ACK
+    found: Bools = challenged & ((facts & FACT_REBUFFED != 0) | (facts & (FACT_SYNACK | FACT_ACKED) == 0))
+    later = np.flatnonzero(c["previous"] > 0)
+    before = c["previous"][later].astype(np.intp) - 1
+    inside = before < len(c)
+    later, before = later[inside], before[inside]
+    fins = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).all(axis=1)
+    found[later] |= (facts[before] & FACT_BLIND_SYN != 0) & ~fins[before] & (facts[later] & FACT_SYNACK != 0)
+    return found
+
+
+def by_end(trace: Trace, rows: Rows, sides: NDArray[np.integer]) -> Iterator[Rows]:
+    """The rows of each host and, where it is the server, port."""
+    c = trace.connections[rows]
+    hi = np.where(sides == 0, c["hi0"], c["hi1"])
+    lo = np.where(sides == 0, c["lo0"], c["lo1"])
+    port = np.where(sides == 0, c["port0"], c["port1"])
+    keys = host_key(hi, lo, np.where(sides == c["client"], 0, port))
+    groups = grouping.group(keys, rows)
+    return (np.sort(groups.of(g)) for g in range(len(groups)))
+
+
+def finding(trace: Trace, rows: Rows, sides: NDArray[np.integer], kind: str, frame: str) -> Finding:
+    """Connections that one end lost."""
+    c = trace.connections
+    side = int(sides[0])
+    host, number = endpoint(trace, int(rows[0]), side)
+    port = None if side == int(c["client"][rows[0]]) else number
+    cited = earliest(trace, rows)
+    lost = "lost its side of" if kind == "bare_resets" else "forgot and opened again"
+    return Finding(
+        "stale-peer",
+        "warning" if len(rows) >= MANY else "info",
+        f"{write(host, port)} {lost} {plural(len(rows), 'connection')} that its peer still had",
+        host,
+        port,
+        metrics={"connections": len(rows), kind: len(rows), "peers": peers(trace, rows, sides)},
+        advice=ADVICE,
+        frames=tuple(c[f"{frame}_frame"][cited].tolist()),
+        connections=tuple(cited.tolist()),
+        **window(trace, rows),
+    )
+
+
+def peers(trace: Trace, rows: Rows, sides: NDArray[np.integer]) -> int:
+    """How many hosts were at the other end."""
+    c = trace.connections[rows]
+    hi = np.where(sides == 0, c["hi1"], c["hi0"])
+    lo = np.where(sides == 0, c["lo1"], c["lo0"])
+    return len(np.unique(host_key(hi, lo)))

@@ -1,0 +1,163 @@
+"""syn-retransmission: connects that succeeded, but paid for a lost SYN, SYN-ACK or ACK with a timeout.
+
+A connect is delayed when the segment that was answered left later than its first copy: by the time between the first
+SYN and the one that the SYN-ACK answers, plus the time between the first SYN-ACK and the one that the final ACK
+answers.  Less than `LEAST_DELAY_NS` is no timeout of any stack (RFC 6298 section 2.4: at least one second; some go
+below).  A path slower than the timeout makes needless copies, which cost nothing: they are counted apart.
+
+Whose loss it was, the timestamp echoes say (RFC 7323 section 4.3: the echo is of the first copy that arrived):
+
+* SYN lost behind the capture point (the capture holds it): the SYN-ACK echoes the copy that it answers;
+* SYN-ACK lost before the capture point: it echoes an earlier SYN, so that one had arrived;
+* SYN-ACK lost behind it: repeated in the capture, and the ACK echoes the last copy;
+* ACK lost: the ACK echoes an earlier SYN-ACK, so that one had been received;
+* otherwise unknown.
+
+A SYN that drew a challenge ACK is repeated at once and for another reason (stale-peer), and so does not count.
+
+`warning` from `MANY` delayed connects that are at least `SHARE` of a service's: a single lost packet is everyday life.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_REBUFFED, FACT_SYN, FACT_SYNACK, METHOD_AMBIGUOUS, METHOD_TSECR
+from handshake_inspect.verdicts import backoff, grouping
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import (
+    brief,
+    earliest,
+    percent,
+    plural,
+    quantiles,
+    target,
+    window,
+    write,
+)
+from handshake_inspect.verdicts.findings.keys import is_member, ratio
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, TIMED_OUT
+from handshake_inspect.wire.const import OPT_TIMESTAMPS
+
+LEAST_DELAY_NS = 150_000_000
+MANY = 3
+SHARE = 0.01
+
+LOSSES = ("unknown", "syn_after_capture", "synack_before_capture", "synack_after_capture", "ack_before_capture")
+UNKNOWN, SYN, SYNACK_BEFORE, SYNACK_AFTER, ACK = range(5)
+
+Bools = NDArray[np.bool_]
+Times = NDArray[np.int64]
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each service with delayed connects."""
+    trace = case.trace
+    c = trace.connections
+    repeated = np.flatnonzero((c["retries"] > 0) & (trace.facts & FACT_REBUFFED == 0))
+    if not len(repeated):
+        return []
+    connected = case.outcomes.outcome[: len(c)] == ESTABLISHED
+    delay = np.zeros(len(c), dtype=np.int64)
+    delay[repeated] = delays(trace, repeated)
+    late = np.flatnonzero(connected & (delay >= LEAST_DELAY_NS))
+    hit = np.unique(trace.server_key[late])
+    mine = is_member(trace.server_key[: len(c)], hit)
+    attempts = np.flatnonzero(mine & (trace.facts & FACT_SYN != 0))
+    groups = grouping.group(trace.server_key[attempts], attempts)
+    fits = backoff.profiles(trace)
+    return [service_finding(case, groups.of(g), delay, fits) for g in range(len(groups))]
+
+
+def delays(trace: Trace, rows: NDArray[np.intp]) -> Times:
+    """How much later than its first copy the answered SYN left, and the answered SYN-ACK."""
+    c = trace.connections
+    forth = c["synack_ns"][rows] - c["syn_ns"][rows] - c["synack_min_ns"][rows]
+    back = c["ack_ns"][rows] - c["synack_ns"][rows] - c["ackdat_min_ns"][rows]
+    timed = (METHOD_TSECR, METHOD_AMBIGUOUS)
+    lost = np.where(np.isin(c["synack_method"][rows], timed), np.maximum(forth, 0), 0)
+    lost += np.where(np.isin(c["ackdat_method"][rows], timed), np.maximum(back, 0), 0)
+    return lost
+
+
+def losses(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """What was lost, as a number of `LOSSES`; the handshake's first loss where there were several."""
+    c = trace.connections
+    client = trace.endpoints[trace.client_rows[rows]]
+    server = trace.endpoints[trace.server_rows[rows]]
+    stamped = (client["options"] & server["options"] & OPT_TIMESTAMPS) != 0
+    forth, back = c["synack_method"][rows], c["ackdat_method"][rows]
+    rules = [
+        (forth == METHOD_TSECR, SYN),
+        ((forth == METHOD_AMBIGUOUS) & stamped & (c["synack_tsecr"][rows] == client["syn_tsval"]), SYNACK_BEFORE),
+        (forth == METHOD_AMBIGUOUS, UNKNOWN),
+        (back == METHOD_TSECR, SYNACK_AFTER),
+        ((back == METHOD_AMBIGUOUS) & stamped & (c["ack_tsecr"][rows] == server["syn_tsval"]), ACK),
+    ]
+    found: NDArray[np.uint8] = np.select([mask for mask, _ in rules], [code for _, code in rules], UNKNOWN).astype(
+        np.uint8
+    )
+    return found
+
+
+def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: backoff.Fits) -> Finding:
+    """What lost handshake segments cost the clients of one service."""
+    trace = case.trace
+    c = trace.connections
+    outcome = case.outcomes.outcome[attempts]
+    connects = attempts[outcome == ESTABLISHED]
+    late = connects[delay[connects] >= LEAST_DELAY_NS]
+    retried = c["syn_count"][connects] > 1
+    failed = attempts[((outcome == TIMED_OUT) | (outcome == HALF_OPEN)) & (c["syn_count"][attempts] > 1)]
+    kinds = np.bincount(losses(trace, late), minlength=len(LOSSES))
+    penalty = quantiles(delay[late], "delay")
+    metrics = {
+        "connections": len(connects),
+        "delayed": len(late),
+        "delayed_ratio": ratio(len(late), len(connects)),
+        **penalty,
+        "delay_total_ns": int(delay[late].sum()),
+        "lost": dict(zip(LOSSES, kinds.tolist(), strict=True)),
+        "needless_copies": int((retried & (delay[connects] < LEAST_DELAY_NS) & answered_first(trace, connects)).sum()),
+        "retried_and_failed": len(failed),
+        "backoff": fits.counts(np.isin(fits.rows, np.concatenate([late, failed]))),
+    }
+    grave = len(late) >= MANY and len(late) >= SHARE * len(connects)
+    host, port = target(trace, int(attempts[0]))
+    share = f"{percent(len(late), len(connects)):g} % of connects" if len(connects) > 1 else "the one connect"
+    cited = earliest(trace, late)
+    frames = np.where(c["syn_count"][cited] > 1, c["syn_frame"][cited], c["synack_frame"][cited])
+    return Finding(
+        "syn-retransmission",
+        "warning" if grave else "info",
+        f"{share} to {write(host, port)} paid a penalty of {brief(penalty['delay_p50_ns'])}: {blame(kinds)}",
+        host,
+        port,
+        metrics=metrics,
+        advice="Find where it is lost by capturing at both ends; on the server look at `nstat -az TcpExtListenDrops "
+        "TcpExtTCPReqQFullDrop` and at conntrack or firewall drops, on the path at `mtr -T`.",
+        frames=tuple(frames.tolist()),
+        connections=tuple(cited.tolist()),
+        **window(trace, late),
+    )
+
+
+def answered_first(trace: Trace, rows: NDArray[np.intp]) -> Bools:
+    """Whether the first SYN was the one that was answered although it was repeated: the path is slow."""
+    c = trace.connections
+    first: Bools = c["synack_min_ns"][rows] >= c["synack_ns"][rows] - c["syn_ns"][rows]
+    first &= (c["synack_method"][rows] == METHOD_TSECR) & (trace.facts[rows] & FACT_SYNACK != 0)
+    return first
+
+
+def blame(kinds: NDArray[np.intp]) -> str:
+    """Whose loss it was, in words."""
+    words = {
+        SYN: ("SYN", " lost between the capture and the server"),
+        SYNACK_BEFORE: ("SYN-ACK", " lost between the server and the capture"),
+        SYNACK_AFTER: ("SYN-ACK", " lost between the capture and the client"),
+        ACK: ("final ACK", " lost between the client and the capture"),
+        UNKNOWN: ("SYN or SYN-ACK", " lost"),
+    }
+    order = sorted((kind for kind in words if kinds[kind]), key=lambda kind: -kinds[kind])
+    return ", ".join(plural(int(kinds[kind]), words[kind][0]) + words[kind][1] for kind in order)

@@ -1,0 +1,116 @@
+"""time-wait-pressure: so many sockets in TIME-WAIT at one host that it may run out of ports, or of room for them.
+
+Who closes first holds TIME-WAIT for 2 MSL (an option).  Each client's count is set against its ephemeral ports, for
+each service apart, since a port is only taken towards the same address and port: `EPHEMERAL_PORTS` on Linux
+(`net.ipv4.ip_local_port_range` 32768 to 60999).  Where the server closes first its sockets take memory and a bucket,
+and block that client's port all the same, so they are set against the same range for each client.
+
+`info` from `NOTABLE` of the range on, `warning` from `HIGH`, and `critical` from `FULL`: connect() is about to fail
+with EADDRNOTAVAIL, and nothing of that will be on the wire.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, percent, write
+from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.trace import Trace
+
+EPHEMERAL_PORTS = 28_232
+NOTABLE = 0.1
+HIGH = 0.5
+FULL = 0.9
+
+Times = NDArray[np.int64]
+Rows = NDArray[np.intp]
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each host that holds too many, for the pair that is worst."""
+    trace = case.trace
+    least = int(NOTABLE * EPHEMERAL_PORTS)
+    rows = np.flatnonzero(trace.connections["time_wait_ns"] > 0)
+    if len(rows) < least:
+        return []
+    side = holders(trace, rows)
+    rows, side = rows[side >= 0], side[side >= 0]
+    at_client = side == trace.connections["client"][rows]
+    # Towards a service the client's ports count; a server's sockets are told apart by the client they block.
+    pair = np.where(at_client, trace.server_key[rows], trace.server_key[rows] ^ np.uint64(1))
+    pair = pair * np.uint64(0x9E3779B97F4A7C15) ^ trace.client_host[rows]
+    begun = trace.connections["time_wait_ns"][rows]
+    groups = grouping.group(pair, np.arange(len(rows)), at_least=least)
+    if not len(groups):
+        return []
+    groups = grouping.group(pair[groups.rows], groups.rows, by=begun[groups.rows])
+    peaks, at = peak(begun[groups.rows], groups, trace.limits.time_wait_ns)
+    worst: dict[tuple[tuple[int, int], int | None], int] = {}
+    for g in np.flatnonzero(peaks >= least).tolist():
+        one = int(groups.of(g)[0])
+        host, port = endpoint(trace, int(rows[one]), int(side[one]))
+        key = host, (None if at_client[one] else port)
+        if key not in worst or peaks[worst[key]] < peaks[g]:
+            worst[key] = g
+    return [
+        host_finding(trace, key, rows[groups.of(g)], bool(at_client[groups.of(g)[0]]), int(peaks[g]), int(at[g]))
+        for key, g in worst.items()
+    ]
+
+
+def holders(trace: Trace, rows: Rows) -> NDArray[np.int8]:
+    """The side that holds, or held, TIME-WAIT: the one in that state, else the one that closed first; -1 for none."""
+    states = trace.endpoints["state"].reshape(-1, 2)[rows] == int(TcpState.TIME_WAIT)
+    c = trace.connections[rows]
+    first = np.where(c["fin_frame"] > 0, c["fin_side"].astype(np.int8), -1)
+    return np.select([states[:, 0] & ~states[:, 1], states[:, 1] & ~states[:, 0]], [0, 1], first).astype(np.int8)
+
+
+def peak(begun: Times, groups: grouping.Groups, lasts_ns: int) -> tuple[NDArray[np.intp], Times]:
+    """The most sockets at once in each group, and when; `begun` ascends in each group.
+
+    All last equally long, so the count at the begin of one is the number that began within that time before it.
+    """
+    number = groups.number
+    spread = int(begun.max() - begun.min()) + lasts_ns + 1
+    line = (begun - begun.min() + lasts_ns) // 1000 + number * (spread // 1000 + 1)
+    oldest = np.searchsorted(line, line - lasts_ns // 1000, side="right")
+    alive = np.arange(len(line)) - np.maximum(oldest, groups.starts[number]) + 1
+    most = np.maximum.reduceat(alive, groups.starts)
+    where = np.lexsort((np.arange(len(alive)), -alive, number))[groups.starts]
+    return most.astype(np.intp), begun[where]
+
+
+def host_finding(
+    trace: Trace, key: tuple[tuple[int, int], int | None], rows: Rows, at_client: bool, most: int, when: int
+) -> Finding:
+    """One host and the pair that fills it."""
+    host, port = key
+    other, other_port = endpoint(trace, int(rows[0]), int(trace.connections["client"][rows[0]]) ^ int(at_client))
+    share = most / EPHEMERAL_PORTS
+    towards = write(other, other_port if at_client else None)
+    begun = trace.connections["time_wait_ns"][rows]
+    return Finding(
+        "time-wait-pressure",
+        "critical" if share >= FULL else "warning" if share >= HIGH else "info",
+        f"{write(host, port)} held {most} sockets in TIME-WAIT towards {towards}: "
+        f"{percent(most, EPHEMERAL_PORTS):g} % of the ephemeral ports",
+        host,
+        port,
+        int(begun.min()),
+        int(begun.max()) + trace.limits.time_wait_ns,
+        {
+            "time_wait_peak": most,
+            "time_wait_peak_at_ns": when,
+            "ephemeral_ports": EPHEMERAL_PORTS,
+            "ephemeral_ratio": ratio(most, EPHEMERAL_PORTS),
+            "closed_first_by": "client" if at_client else "server",
+            "connections": len(rows),
+            "two_msl_ns": trace.limits.time_wait_ns,
+        },
+        "Keep connections open and use them again (keep-alive, a pool); until then `sysctl net.ipv4.tcp_tw_reuse=1` "
+        "and a wider `net.ipv4.ip_local_port_range` on the client.",
+        connections=tuple(earliest(trace, rows).tolist()),
+    )

@@ -1,0 +1,70 @@
+"""What the capture could hear: which directions, and which silences are therefore no verdict.
+
+An unanswered SYN is a failure only where an answer would have been captured.  In a capture of one direction it looks
+just the same as the SYN of a connection that went well.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_ICMP,
+    FACT_MIDSTREAM,
+    FACT_RST,
+    FACT_SERVER_PROVED,
+    FACT_SYN,
+    FACT_SYNACK,
+    TRAIT_ACKS,
+    TRAIT_SEEN,
+)
+from handshake_inspect.verdicts.trace import Trace
+
+FLOWING = 3  # frames of a midstream direction that show more than a probe
+
+Bools = NDArray[np.bool_]
+
+
+def blind(trace: Trace) -> Bools:
+    """Attempts that seem unanswered where the capture does not hold answers: it cannot tell what became of them.
+
+    That is so where the same server is proved to speak unheard, or where answers are heard from nobody at all.
+    """
+    c, facts = trace.connections, trace.facts
+    unanswered = np.ones(len(trace), dtype=bool)
+    answers = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM
+    unanswered[: len(c)] = (facts & answers == 0) & (facts & FACT_SYN != 0)
+    sides = heard(trace)
+    deaf = unheard(trace) & sides[np.arange(len(c)), c["client"]]
+    if not deaf.any():
+        return np.zeros(len(trace), dtype=bool)
+    if not sides.all(axis=1).any():
+        return unanswered
+    rows = np.flatnonzero(unanswered)
+    unanswered[rows] = np.isin(trace.server_host[rows], np.unique(trace.server_host[: len(c)][deaf]))
+    return unanswered
+
+
+def heard(trace: Trace) -> Bools:
+    """Which sides of each connection the capture holds segments of."""
+    sides: Bools = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
+    return sides
+
+
+def unheard(trace: Trace) -> Bools:
+    """Connections of which one side is not in the capture although it must have spoken.
+
+    A SYN-ACK without a SYN is backscatter, unless nothing at all in the capture goes both ways.
+    """
+    facts = trace.facts
+    sides = heard(trace)
+    speaker = trace.endpoints.reshape(-1, 2)[np.arange(len(sides)), sides[:, 1].astype(np.intp)]
+    alone = sides.sum(axis=1) == 1
+    opened = (facts & FACT_ACKED != 0) & (facts & FACT_SYNACK == 0) & (facts & FACT_SYN != 0)
+    answered = facts & (FACT_SYNACK | FACT_SYN | FACT_SERVER_PROVED) == FACT_SYNACK | FACT_SERVER_PROVED
+    flowing = (speaker["bytes"] > 0) & (speaker["frames"] >= FLOWING) & (speaker["retransmissions"] == 0)
+    flowing &= (facts & FACT_MIDSTREAM != 0) & (speaker["traits"] & TRAIT_ACKS != 0)
+    proved: Bools = alone & (opened | answered | flowing)
+    if not sides.all(axis=1).any():
+        proved |= (facts & FACT_SYNACK != 0) & (facts & FACT_SYN == 0)
+    return proved
