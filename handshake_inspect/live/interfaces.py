@@ -1,0 +1,111 @@
+"""The interfaces of this machine: number, name, addresses, up or down.  On Linux as the kernel tells over netlink."""
+
+import difflib
+import ipaddress
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from handshake_inspect.errors import LiveError
+
+
+class Interface(NamedTuple):
+    """One interface; `up` and `hardware` (ARPHRD_*) are None where the system was not asked."""
+
+    number: int
+    name: str
+    addresses: tuple[str, ...] = ()
+    up: bool | None = None
+    loopback: bool = False
+    hardware: int | None = None
+
+
+ANY = Interface(0, "any", up=True)
+
+_ROUTE = 0
+_NEW_LINK, _GET_LINK = 16, 18
+_NEW_ADDRESS, _GET_ADDRESS = 20, 22
+_DONE = 3
+_DUMP_REQUEST = 0x301
+_IFLA_IFNAME = 3
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFF_UP, _IFF_LOOPBACK = 1, 8
+
+_HEADER = struct.Struct("=IHHII")
+_LINK = struct.Struct("=BxHiII")
+_ADDRESS = struct.Struct("=BBBBI")
+_ATTRIBUTE = struct.Struct("=HH")
+
+
+def interfaces() -> list[Interface]:
+    """All interfaces by number; on Linux `any`, which stands for all of them, is the last."""
+    if not sys.platform.startswith("linux"):
+        return [Interface(index, name, loopback=name.startswith("lo")) for index, name in socket.if_nameindex()]
+    addresses: dict[int, list[str]] = {}
+    for body in _dump(_GET_ADDRESS, _NEW_ADDRESS):
+        family, _, _, _, index = _ADDRESS.unpack_from(body)
+        attributes = dict(_attributes(body[_ADDRESS.size :]))
+        # On a point-to-point link IFA_ADDRESS is the other end.
+        octets = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+        if octets and family in (socket.AF_INET, socket.AF_INET6):
+            addresses.setdefault(index, []).append(str(ipaddress.ip_address(octets)))
+    found = []
+    for body in _dump(_GET_LINK, _NEW_LINK):
+        _, hardware, index, flags, _ = _LINK.unpack_from(body)
+        name = dict(_attributes(body[_LINK.size :])).get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+        up, loopback = bool(flags & _IFF_UP), bool(flags & _IFF_LOOPBACK)
+        found.append(Interface(index, name, tuple(addresses.get(index, ())), up, loopback, hardware))
+    return [*sorted(found), ANY]
+
+
+def resolve(text: str) -> Interface:
+    """Find the interface of a name or a number; LiveError, naming those that are like it, when there is none."""
+    known = interfaces()
+    for interface in known:
+        if interface.name == text:
+            return interface
+    if text.isascii() and text.isdigit():
+        for interface in known:
+            if interface.number == int(text) and interface is not ANY:
+                return interface
+    raise LiveError(no_such(text, [interface.name for interface in known]))
+
+
+def no_such(text: str, names: list[str]) -> str:
+    """Say in one line that there is no such interface, and which one may be meant."""
+    shown = text if text.isprintable() else ascii(text)[1:-1]
+    near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
+    if near:
+        return f"{shown}: no such interface; did you mean {' or '.join(near)}? hsi live -D lists them all"
+    listed = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+    return f"{shown}: no such interface; there are {listed}"
+
+
+def _dump(request: int, answer: int) -> Iterator[bytes]:
+    """Ask the kernel for all links or all addresses: the body of each answer."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE) as netlink:
+        netlink.send(_HEADER.pack(_HEADER.size + 16, request, _DUMP_REQUEST, 1, 0) + bytes(16))
+        while True:
+            message = netlink.recv(1 << 17)
+            at = 0
+            while at + _HEADER.size <= len(message):
+                length, kind, _, _, _ = _HEADER.unpack_from(message, at)
+                if kind == _DONE or length < _HEADER.size:
+                    return
+                if kind == answer:
+                    yield message[at + _HEADER.size : at + length]
+                at += (length + 3) & -4
+            if not message:
+                return
+
+
+def _attributes(octets: bytes) -> Iterator[tuple[int, Any]]:
+    at = 0
+    while at + _ATTRIBUTE.size <= len(octets):
+        length, kind = _ATTRIBUTE.unpack_from(octets, at)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind & 0x3FFF, octets[at + _ATTRIBUTE.size : at + length]
+        at += (length + 3) & -4

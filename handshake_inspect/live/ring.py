@@ -1,0 +1,173 @@
+"""Frames of a TPACKET_V3 ring: blocks that the kernel fills in memory shared with this process (packet(7)).
+
+A block is the kernel's or ours.  Ours holds frames, one behind the other, each with a tpacket3_hdr and a sockaddr_ll in
+front of it and room between them and the frame: there goes what the kernel took off (a VLAN tag) or never had (the
+header of a cooked capture), so that no frame is copied.
+"""
+
+import sys
+from typing import Any
+
+from handshake_inspect.capture import fields
+from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
+from handshake_inspect.live import memory
+
+_ETHERNET = 1
+_LINUX_SLL2 = 276
+
+ROOM = 24  # octets kept free in front of every frame: a header of a cooked capture and a VLAN tag
+
+_BIG = sys.byteorder == "big"
+_NS_PER_SECOND = 1_000_000_000
+
+# struct tpacket_block_desc: where its fields are.
+BLOCK_STATUS = 8
+_BLOCK_FRAMES = 12
+_BLOCK_FIRST = 16
+_BLOCK_HEADER = 48
+
+# struct tpacket3_hdr, 48 octets, and the sockaddr_ll behind it, 20 octets.
+_NEXT = 0
+_SECONDS = 4
+_NANOSECONDS = 8
+_CAPTURED = 12
+_LENGTH = 16
+_STATUS = 20
+_MAC = 24
+_VLAN_TCI = 32
+_VLAN_TPID = 36
+_PROTOCOL = 50  # in network order
+_INTERFACE = 52
+_HARDWARE = 56
+_PACKET_TYPE = 58
+_ADDRESS_LENGTH = 59
+_ADDRESS = 60
+_HEADERS = 68
+
+_OUTGOING = 4
+_VLAN_VALID = 1 << 4
+_TPID_VALID = 1 << 6
+_TAG = 0x8100
+_SLL2_HEADER = 20
+
+
+class RingReader(FrameReader):
+    """The frames of one block of a ring after the other.
+
+    A frame is valid until its block goes back to the kernel.  Blocks are read once: what is put in front of a frame
+    stays there.
+    """
+
+    def __init__(self, ring: Any, link_type: int, loopback: int) -> None:
+        """Read the mapped `ring`; what goes out of the interface of index `loopback` also comes in, and is left out."""
+        super().__init__()
+        self.octets = ring
+        self.data = memory.address(ring)
+        self.ring = memory.address(ring)
+        self.size = len(ring)
+        self.link_type = link_type
+        self.loopback = loopback
+        self.left = 0  # frames of the block that were not looked at yet
+        self.saw_link_type(link_type)
+
+    def take(self, block: int, size: int) -> None:
+        """Go on with the block of `size` octets at octet `block` of the ring."""
+        if block < 0 or size < _BLOCK_HEADER or block + size > self.size:
+            raise ValueError("no such block in the ring")
+        data = self.data
+        self.left = fields.u32(data, block + _BLOCK_FRAMES, _BIG)
+        self.position = block + fields.u32(data, block + _BLOCK_FIRST, _BIG)
+        self.limit = block + size
+
+    def let_go(self) -> None:
+        """Forget the ring: it is about to be unmapped."""
+        self.left = self.position = self.limit = self.size = 0
+        self.octets = b""
+        self.data = b""
+
+    def unfinished(self) -> int:
+        """Say -1: blocks hold whole frames."""
+        return -1
+
+    def advance(self) -> int:
+        """Step to the next frame of the block: FRAME, or NEED_MORE when there is none left."""
+        data = self.data
+        while self.left:
+            at = self.position
+            if self.limit - at < _HEADERS:
+                return self.lost()
+            start = at + fields.u16(data, at + _MAC, _BIG)
+            end = start + fields.u32(data, at + _CAPTURED, _BIG)
+            step = fields.u32(data, at + _NEXT, _BIG)
+            self.left -= 1
+            if start < at + _HEADERS or end < start or end > self.limit or (step < _HEADERS and self.left):
+                return self.lost()
+            self.position = at + step
+            if data[at + _PACKET_TYPE] == _OUTGOING and fields.u32(data, at + _INTERFACE, _BIG) == self.loopback:
+                continue
+            before = start
+            if self.link_type == _LINUX_SLL2:
+                start = self.cook(at, start)
+            elif self.link_type == _ETHERNET and fields.u32(data, at + _STATUS, _BIG) & _VLAN_VALID:
+                start = self.put_tag_back(at, start, end)
+            self.frame_start = start
+            self.frame_end = end
+            self.wire_len = fields.u32(data, at + _LENGTH, _BIG) + before - start
+            seconds = fields.u32(data, at + _SECONDS, _BIG)
+            self.ts_ns = seconds * _NS_PER_SECOND + fields.u32(data, at + _NANOSECONDS, _BIG)
+            self.frames += 1
+            return FRAME
+        return NEED_MORE
+
+    def put_tag_back(self, at: int, start: int, end: int) -> int:
+        """Move the addresses of an Ethernet frame forward and put the VLAN tag behind them; where the frame starts."""
+        ring = self.ring
+        if start - 4 < at + _HEADERS or end - start < 12:
+            return start
+        start -= 4
+        memory.copy(ring, start, ring, start + 4, 12)
+        self.write_tag(at, start + 12)
+        return start
+
+    def write_tag(self, at: int, where: int) -> int:
+        """Write the tag that the kernel took off the frame of the header `at`: protocol, then priority and VLAN."""
+        data = self.data
+        ring = self.ring
+        tpid = _TAG
+        if fields.u32(data, at + _STATUS, _BIG) & _TPID_VALID:
+            tpid = fields.u16(data, at + _VLAN_TPID, _BIG)
+        where = memory.put_be16(ring, where, tpid)
+        return memory.put_be16(ring, where, fields.u32(data, at + _VLAN_TCI, _BIG))
+
+    def cook(self, at: int, start: int) -> int:
+        """Put a Linux cooked header (version 2), and the VLAN tag if there was one, in front of a packet; its start."""
+        data = self.data
+        ring = self.ring
+        tagged = fields.u32(data, at + _STATUS, _BIG) & _VLAN_VALID
+        packet = start
+        start -= _SLL2_HEADER + 4 if tagged else _SLL2_HEADER
+        if start < at + _HEADERS:
+            self.lost()
+            return packet
+        protocol = data[at + _PROTOCOL] << 8 | data[at + _PROTOCOL + 1]
+        if tagged:
+            self.write_tag(at, start)  # its protocol becomes that of the header
+            memory.put_be16(ring, packet - 4, fields.u32(data, at + _VLAN_TCI, _BIG))
+            memory.put_be16(ring, packet - 2, protocol)
+        else:
+            memory.put_be16(ring, start, protocol)
+        memory.put_be16(ring, start + 2, 0)
+        interface = fields.u32(data, at + _INTERFACE, _BIG)
+        memory.put_be16(ring, start + 4, interface >> 16)
+        memory.put_be16(ring, start + 6, interface & 0xFFFF)
+        memory.put_be16(ring, start + 8, fields.u16(data, at + _HARDWARE, _BIG))
+        ring[start + 10] = data[at + _PACKET_TYPE]
+        ring[start + 11] = data[at + _ADDRESS_LENGTH]
+        memory.copy(ring, start + 12, data, at + _ADDRESS, 8)
+        return start
+
+    def lost(self) -> int:
+        """Leave the rest of a block whose headers make no sense, as no kernel should write them."""
+        self.left = 0
+        self.odd_time(self.frames, "a block of the ring is not as the kernel should have written it")
+        return NEED_MORE

@@ -1,0 +1,134 @@
+"""pyshark as the capturing program of last resort: `python -m handshake_inspect.live.tshark` with four arguments.
+
+Runs as a child process of its own (child.py), for pyshark brings an event loop and several processes.  Writes pcapng to
+standard output, each frame as soon as tshark has told it; what dumpcap says goes to standard error.
+"""
+
+import asyncio
+import datetime
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from handshake_inspect.live import writer
+
+# Wireshark's number of a link layer (frame.encap_type) -> LINKTYPE.
+_LINK_TYPES = {1: 1, 4: 9, 7: 101, 15: 0, 20: 105, 23: 127, 25: 113, 129: 228, 130: 229, 210: 276}
+_UNKNOWN_LINK_TYPE = 147  # for private use: nobody decodes it
+_NS_PER_SECOND = 1_000_000_000
+
+
+class Frame(NamedTuple):
+    """One frame as pyshark tells it."""
+
+    link_type: int
+    ts_ns: int
+    octets: bytes
+    wire_len: int
+
+
+def frames(interface: str, snap_len: int, promiscuous: bool, filter_text: str) -> Iterator[Frame]:
+    """Capture through pyshark until SIGTERM; the section header is written when dumpcap has begun."""
+    capture = _capture(interface, snap_len, promiscuous, filter_text)
+    signal.signal(signal.SIGTERM, lambda *_: capture.end())
+    for packet in capture.sniff_continuously():
+        yield frame_of(packet)
+
+
+def frame_of(packet: Any) -> Frame:
+    """Take the frame itself out of a packet of pyshark's EK mode with raw data."""
+    told = packet.frame_info
+    raw = packet["FRAME_RAW"]
+    text = getattr(raw, "_fields_dict", None)  # no public name leads to it in this mode
+    octets = bytes.fromhex(text if isinstance(text, str) else raw.value)
+    encapsulation = int(told.get_field("encap_type"))
+    link_type = _LINK_TYPES.get(encapsulation, _UNKNOWN_LINK_TYPE)
+    return Frame(link_type, nanoseconds(str(packet.sniff_timestamp)), octets, int(packet.length))
+
+
+def nanoseconds(time: str) -> int:
+    """Read a time since the epoch, or a date (Wireshark 4.2 and later): nanoseconds since the epoch."""
+    whole, _, fraction = time.rstrip("Z").partition(".")
+    if "T" in whole:
+        date = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.UTC)
+        seconds = (date - datetime.datetime.fromtimestamp(0, datetime.UTC)) // datetime.timedelta(seconds=1)
+    else:
+        seconds = int(whole)
+    return seconds * _NS_PER_SECOND + int(fraction[:9].ljust(9, "0"))
+
+
+def _capture(interface: str, snap_len: int, promiscuous: bool, filter_text: str) -> Any:
+    import pyshark  # noqa: PLC0415 - half a second
+    from pyshark.tshark.tshark import get_process_path  # noqa: PLC0415
+
+    class Capture(pyshark.LiveCapture):  # type: ignore[misc]
+        """pyshark's own capture, with what it does not offer: a snap length, an end, dumpcap's words."""
+
+        dumpcap: Any = None
+        ended = False
+
+        def end(self) -> None:
+            self.ended = True
+            if self.dumpcap is not None and self.dumpcap.returncode is None:
+                self.dumpcap.terminate()
+
+        def _get_dumpcap_parameters(self) -> list[str]:
+            parameters: list[str] = [*super()._get_dumpcap_parameters(), "-s", str(snap_len)]
+            return parameters if promiscuous else [*parameters, "-p"]
+
+        async def _get_tshark_process(self, packet_count: int | None = None, stdin: Any = None) -> Any:
+            # As pyshark does it, except that only dumpcap holds the writing end of the pipe: else tshark never ends.
+            read, write = os.pipe()
+            command = [get_process_path(process_name="dumpcap"), *self._get_dumpcap_parameters()]
+            self.dumpcap = await asyncio.create_subprocess_exec(*command, stdout=write, stderr=subprocess.PIPE)
+            os.close(write)
+            self._listening = asyncio.ensure_future(_repeat(self.dumpcap.stderr))
+            # Past LiveCapture, whose own method this is.
+            tshark = await super(pyshark.LiveCapture, self)._get_tshark_process(packet_count=packet_count, stdin=read)
+            os.close(read)
+            if self.ended:
+                self.end()
+            return tshark
+
+        def _verify_capture_parameters(self) -> None:
+            """Leave it to dumpcap to say that there is no such interface."""
+
+    return Capture(interface=interface, bpf_filter=filter_text or None, use_ek=True, include_raw=True, debug=False)
+
+
+async def _repeat(lines: Any) -> None:
+    """Say what dumpcap says; when it captures, begin the file."""
+    while line := await lines.readline():
+        if line.startswith(b"File: "):
+            _put(writer.section_header())
+        os.write(2, line)
+
+
+def _put(octets: bytes) -> None:
+    done = 0
+    while done < len(octets):
+        done += os.write(1, octets[done:])
+
+
+def main(arguments: list[str]) -> int:
+    """Capture as the arguments say and write to standard output."""
+    warnings.simplefilter("ignore")
+    interface, snap_len, promiscuous, filter_text = arguments
+    numbers: dict[int, int] = {}
+    try:
+        for frame in frames(interface, int(snap_len), promiscuous == "1", filter_text):
+            if frame.link_type not in numbers:
+                numbers[frame.link_type] = len(numbers)
+                _put(writer.interface_description(frame.link_type, interface, int(snap_len)))
+            _put(writer.enhanced_packet(numbers[frame.link_type], frame.ts_ns, frame.octets, frame.wire_len))
+    except BrokenPipeError:
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

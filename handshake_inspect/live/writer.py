@@ -1,0 +1,138 @@
+"""What is captured, written as pcapng while it is captured: whole blocks, so that a kill leaves a readable file."""
+
+import contextlib
+import errno
+import os
+import stat
+import struct
+import sys
+from types import TracebackType
+
+from handshake_inspect.capture.frames import FrameReader
+from handshake_inspect.errors import LiveError
+from handshake_inspect.live.recorder import RecordingReader
+
+_SECTION_HEADER = 0x0A0D0D0A
+_BYTE_ORDER_MAGIC = 0x1A2B3C4D
+_INTERFACE_DESCRIPTION = 1
+_INTERFACE_STATISTICS = 5
+_ENHANCED_PACKET = 6
+_NANOSECONDS = 9  # if_tsresol: ten to the power of minus nine
+_MASK32 = 0xFFFF_FFFF
+
+
+class PcapngWriter:
+    """A pcapng file with the frames that went through `reader`, times in nanoseconds."""
+
+    def __init__(self, where: str, interface: str, snap_len: int, filter_text: str = "") -> None:
+        """Create the file `where` (`-`: standard output); LiveError when it cannot be."""
+        self.name = "standard output" if where == "-" else where
+        self._interface = interface
+        self._filter = filter_text
+        self._snap_len = snap_len
+        self._reader: RecordingReader | None = None
+        self._last_ns = 0
+        self._descriptor = self._open(where)
+        self._regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+        self._write(section_header())
+
+    def __enter__(self) -> "PcapngWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def record(self, reader: FrameReader) -> RecordingReader:
+        """Give a reader in the place of `reader` whose frames are also written."""
+        self._reader = RecordingReader(reader, self._describe, self._write)
+        return self._reader
+
+    def flush(self) -> None:
+        """Write what was recorded so far: once per block of the ring, not per frame."""
+        if self._reader is not None:
+            self._reader.flush()
+            self._last_ns = self._reader.ts_ns
+
+    def close(self, received: int | None = None, dropped: int | None = None) -> None:
+        """Write what is left and what the kernel counted, and close the file."""
+        if self._descriptor < 0:
+            return
+        try:
+            self.flush()
+            counted = {4: received, 5: dropped}
+            values = {code: struct.pack("=Q", count) for code, count in counted.items() if count is not None}
+            if values and self._reader is not None and self._reader.frames:
+                time = struct.pack("=III", 0, self._last_ns >> 32 & _MASK32, self._last_ns & _MASK32)
+                self._write(_block(_INTERFACE_STATISTICS, time, values))
+        finally:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def _open(self, where: str) -> int:
+        try:
+            if where == "-":
+                sys.stdout.flush()
+                return os.dup(sys.stdout.fileno())
+            return os.open(where, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        except (OSError, ValueError) as error:
+            raise LiveError(f"{self.name}: cannot be written ({_reason(error)}); name another file") from None
+
+    def _describe(self, link_type: int) -> bytes:
+        return interface_description(link_type, self._interface, self._snap_len, self._filter)
+
+    def _write(self, blocks: memoryview | bytes) -> None:
+        done = 0
+        try:
+            while done < len(blocks):
+                done += os.write(self._descriptor, blocks[done:])
+        except BrokenPipeError:
+            raise  # whoever read has had enough: the command ends quietly
+        except OSError as error:
+            self._take_back(done)
+            fix = "make room, or write elsewhere" if error.errno == errno.ENOSPC else "write elsewhere"
+            raise LiveError(f"{self.name}: writing failed ({_reason(error)}); {fix}") from None
+
+    def _take_back(self, count: int) -> None:
+        """Cut the file where the blocks that could not be written whole begin."""
+        if self._regular and count:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR) - count)
+
+
+def section_header() -> bytes:
+    """Make the block that a file begins with."""
+    return _block(_SECTION_HEADER, struct.pack("=IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1), {4: b"hsi"})
+
+
+def interface_description(link_type: int, interface: str, snap_len: int, filter_text: str = "") -> bytes:
+    """Make the block that introduces frames of a link type, times in nanoseconds."""
+    options = {2: interface.encode(errors="replace"), 9: bytes([_NANOSECONDS])}
+    if filter_text:
+        options[11] = b"\0" + filter_text.encode(errors="replace")  # 0: a libpcap expression follows
+    return _block(_INTERFACE_DESCRIPTION, struct.pack("=HHI", link_type, 0, snap_len), options)
+
+
+def enhanced_packet(interface: int, ts_ns: int, octets: bytes, wire_len: int) -> bytes:
+    """Make the block of one frame (the ring's frames are written by the recorder, many at a time)."""
+    times = ts_ns >> 32 & _MASK32, ts_ns & _MASK32
+    return _block(_ENHANCED_PACKET, struct.pack("=5I", interface, *times, len(octets), wire_len) + octets, {})
+
+
+def _block(kind: int, body: bytes, options: dict[int, bytes]) -> bytes:
+    """Make a block of `kind` with its options, padded as pcapng asks."""
+    body = _padded(body)
+    for code, value in options.items():
+        body += struct.pack("=HH", code, len(value)) + _padded(value)
+    body = _padded(body) + (bytes(4) if options else b"")  # the end of options
+    total = struct.pack("=I", len(body) + 12)
+    return struct.pack("=I", kind) + total + body + total
+
+
+def _padded(octets: bytes) -> bytes:
+    return octets + bytes(-len(octets) % 4)
+
+
+def _reason(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or str(error)
