@@ -45,7 +45,7 @@ def locate(trace: Trace, legs: Legs) -> Position:
     """Ask the first connections that have a whole handshake."""
     whole = FACT_SYN | FACT_SYNACK | FACT_ACKED
     rows = np.flatnonzero(trace.facts & whole == whole)[:ASKED]
-    votes = agree(by_ttl(trace, rows), by_halves(legs, rows))
+    votes = agree(by_ttl(trace, rows), by_halves(legs.of(rows)))
     counts = np.bincount(votes[votes != SILENT], minlength=len(PLACES))
     spoken = int(counts.sum())
     best = int(counts.argmax())
@@ -69,12 +69,13 @@ def by_ttl(trace: Trace, rows: NDArray[np.intp]) -> Votes:
     )
 
 
-def by_halves(legs: Legs, rows: NDArray[np.intp]) -> Votes:
+def by_halves(legs: Legs) -> Votes:
     """What the two halves of the RTT say."""
+    forth, back = legs.synack, legs.ackdat
     good = (METHOD_EXACT, METHOD_TSECR)
-    synack, ackdat = legs.synack.value[rows], legs.ackdat.value[rows]
+    synack, ackdat = forth.value, back.value
     total = synack + ackdat
-    known = np.isin(legs.synack.method[rows], good) & np.isin(legs.ackdat.method[rows], good)
+    known = np.isin(forth.method, good) & np.isin(back.method, good)
     known &= (synack >= 0) & (ackdat >= 0) & (total >= LEAST_TOTAL_NS)
     return np.select(
         [~known, ackdat <= BESIDE * total, synack <= BESIDE * total], [SILENT, CLIENT, SERVER], BETWEEN

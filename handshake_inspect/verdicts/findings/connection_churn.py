@@ -71,7 +71,7 @@ def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding | None:
     if pause > PAUSE_NS:
         return None
     saved = len(rows) - parallel
-    totals = case.legs.total.value[rows]
+    totals = case.legs.of(rows).total.value
     known = totals[totals >= 0]
     each = int(known.mean()) if len(known) else 0
     moved = trace.endpoints["bytes"].reshape(-1, 2)[rows].sum(axis=1)

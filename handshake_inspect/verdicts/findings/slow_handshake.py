@@ -40,6 +40,7 @@ SHARE = 0.01
 
 Times = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -74,36 +75,47 @@ CLIENT = Half(
 
 def detect(case: Case) -> list[Finding]:
     """Services whose SYN-ACK is sometimes far slower than usual."""
-    return half_findings(case, case.legs.synack, SERVER)
+    rows = connected(case)
+    return half_findings(case, rows, case.legs.of(rows).synack, SERVER)
 
 
 def detect_slow_client_ack(case: Case) -> list[Finding]:
     """Services whose clients sometimes acknowledge far more slowly than usual."""
-    return half_findings(case, case.legs.ackdat, CLIENT)
+    rows = connected(case)
+    return half_findings(case, rows, case.legs.of(rows).ackdat, CLIENT)
 
 
-def half_findings(case: Case, leg: Leg, half: Half) -> list[Finding]:
-    """One finding for each service with outliers in one half."""
+def connected(case: Case) -> Rows:
+    """Connections that came about."""
+    return np.flatnonzero(case.outcomes.outcome[: len(case.trace.connections)] == ESTABLISHED)
+
+
+def half_findings(case: Case, rows: Rows, leg: Leg, half: Half) -> list[Finding]:
+    """One finding for each service with outliers in one half; `leg` is of `rows`."""
     trace = case.trace
     good = (leg.value >= 0) & ((leg.method == METHOD_EXACT) | (leg.method == METHOD_TSECR))
-    rows = np.flatnonzero(good & (case.outcomes.outcome[: len(good)] == ESTABLISHED))
-    if len(rows) < LEAST or leg.value[rows].max() < LEAST_EXCESS_NS:
+    rows, values = rows[good], leg.value[good]
+    if len(rows) < LEAST or values.max() < LEAST_EXCESS_NS:
         return []
-    groups = grouping.group(trace.server_key[rows], rows, at_least=LEAST)
-    groups = grouping.group(trace.server_key[groups.rows], groups.rows, by=leg.value[groups.rows])
+    keys = trace.server_key[rows]
+    # Numbers of `rows` from here on.
+    groups = grouping.group(keys, np.arange(len(rows)), at_least=LEAST)
+    groups = grouping.group(keys[groups.rows], groups.rows, by=values[groups.rows])
     if not len(groups):
         return []
-    usual, far = outliers(leg.value[groups.rows], groups)
+    usual, far = outliers(values[groups.rows], groups)
     out = groups.rows[far]
     if half is CLIENT:
-        out = out[not_merely_far(case, leg, rows, out)]
-    slow = np.zeros(len(good), dtype=bool)
+        out = out[not_merely_far(trace.client_host[rows], values, out)]
+    slow = np.zeros(len(rows), dtype=bool)
     slow[out] = True
     hits = groups.sums(slow[groups.rows])
-    return [
-        service_finding(case, leg, half, groups.of(g), slow, int(usual[g]))
-        for g in np.flatnonzero((hits > 0) & (hits <= MOST * groups.sizes)).tolist()
-    ]
+    picked = np.flatnonzero((hits > 0) & (hits <= MOST * groups.sizes)).tolist()
+    found = []
+    for g in picked:
+        late = groups.of(g)[slow[groups.of(g)]]
+        found.append(service_finding(case, half, len(groups.of(g)), rows[late], values[late], int(usual[g])))
+    return found
 
 
 def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
@@ -118,44 +130,41 @@ def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
     return usual, far
 
 
-def not_merely_far(case: Case, leg: Leg, rows: NDArray[np.intp], out: NDArray[np.intp]) -> Bools:
+def not_merely_far(clients: NDArray[np.uint64], values: Times, out: Rows) -> Bools:
     """Whether the client was ever quicker, or no distance explains it."""
-    clients = case.trace.client_host
     wanted, place = np.unique(clients[out], return_inverse=True)
     if not len(wanted):
         return np.zeros(0, dtype=bool)
-    at = np.minimum(np.searchsorted(wanted, clients[rows]), len(wanted) - 1)
-    mine = wanted[at] == clients[rows]
+    at = np.minimum(np.searchsorted(wanted, clients), len(wanted) - 1)
+    mine = wanted[at] == clients
     best = np.full(len(wanted), np.iinfo(np.int64).max)
-    np.minimum.at(best, at[mine], leg.value[rows[mine]])
-    value = leg.value[out]
-    quicker: Bools = (value > ANY_PATH_NS) | (value > FACTOR * best[place])
+    np.minimum.at(best, at[mine], values[mine])
+    quicker: Bools = (values[out] > ANY_PATH_NS) | (values[out] > FACTOR * best[place])
     return quicker
 
 
-def service_finding(case: Case, leg: Leg, half: Half, rows: NDArray[np.intp], slow: Bools, usual: int) -> Finding:
-    """The slow halves of one service."""
+def service_finding(case: Case, half: Half, measured: int, late: Rows, values: Times, usual: int) -> Finding:
+    """The slow halves of one service: `values` of connections `late`, of `measured` in all."""
     trace = case.trace
-    late = np.sort(rows[slow[rows]])
     position = locate(trace, case.legs)
     cited = earliest(trace, late)
-    excess = quantiles(leg.value[late], "outlier")
+    excess = quantiles(values, "outlier")
     metrics = {
-        "connections": len(rows),
+        "connections": measured,
         "outliers": len(late),
-        "outlier_ratio": ratio(len(late), len(rows)),
+        "outlier_ratio": ratio(len(late), measured),
         "usual_p50_ns": usual,
         **excess,
         "clients": len(np.unique(trace.client_host[late])),
         "capture_position": position.place,
     }
-    host, port = target(trace, int(rows[0]))
+    host, port = target(trace, int(late[0]))
     frame = "synack_frame" if half is SERVER else "ack_frame"
-    grave = len(late) >= MANY and len(late) >= SHARE * len(rows)
+    grave = len(late) >= MANY and len(late) >= SHARE * measured
     return Finding(
         half.id,
         "warning" if grave else "info",
-        f"{plural(len(late), half.name)} of {len(rows)} took {brief(excess['outlier_p50_ns'])} "
+        f"{plural(len(late), half.name)} of {measured} took {brief(excess['outlier_p50_ns'])} "
         f"instead of {brief(usual)} at {write(host, port)}: {half.culprit(position)} is to blame",
         host,
         port,
