@@ -16,7 +16,7 @@ from handshake_inspect.report.model import Problem as ToldProblem
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.finding import CaptureFacts, Case
 from handshake_inspect.verdicts.findings import find_all
-from handshake_inspect.verdicts.legs import measure
+from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import judge
 from handshake_inspect.verdicts.trace import Limits, Trace
 from handshake_inspect.wire.linktypes import link_type_name
@@ -68,7 +68,7 @@ def conclude(source: Any, pump: Pump, options: Options) -> Report:
         stray_icmp=tracker.stray_icmp,
         problems=tuple(problems),
     )
-    case = Case(trace, judge(trace), measure(trace), facts)
+    case = Case(trace, judge(trace), Legs(trace), facts)
     return build(_tool(), _capture(source, pump, problems), case, find_all(case), tracker.table.evicted)
 
 

@@ -186,13 +186,13 @@ class RowConnections(Connections):
             yield self._from_row(*item)
 
     def _leg_columns(self, rows: NDArray[Any]) -> list[tuple[Any, ...]]:
-        legs = self.legs
+        legs = self.legs.of(rows)
         columns = [
-            column[rows].tolist()
+            column.tolist()
             for leg in (legs.synack, legs.ackdat, legs.total)
             for column in (leg.value, leg.low, leg.high, leg.method)
         ]
-        return list(zip(*columns, legs.reject_ns[rows].tolist(), strict=True))
+        return list(zip(*columns, legs.reject_ns.tolist(), strict=True))
 
     def _from_row(
         self, number: int, c: Any, client: Any, server: Any, alias: Any, outcome: int, cause: int, decided: bool,

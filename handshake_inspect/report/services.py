@@ -1,14 +1,14 @@
 """Connections by service (server address and port), busiest first."""
 
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, RttDistributions, Service
 from handshake_inspect.verdicts.legs import Leg, Legs
 from handshake_inspect.verdicts.outcome import Outcomes as Judged
+from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
@@ -23,16 +23,15 @@ class RowServices(Sequence[Service]):
         self.trace = trace
         self.judged = judged
         self.legs = legs
-        keys, of_row = _grouped(trace.server_key)
+        keys = distinct(trace.server_key)
+        of_row = places(trace.server_key, keys)[0] if len(keys) else np.zeros(0, dtype=np.intp)
         self.counts = np.bincount(of_row * 9 + judged.outcome, minlength=9 * len(keys)).reshape(-1, 9)
-        first = np.full(len(keys), np.iinfo(np.int64).max)
-        np.minimum.at(first, of_row, trace.first_frame)
+        self.example = np.zeros(len(keys), dtype=np.intp)
+        self.example[of_row[trace.order[::-1]]] = trace.order[::-1]
         self.of_connection = of_row[: len(trace.connections)]
         self.by_service = np.argsort(self.of_connection, kind="stable")
         self.ends = np.cumsum(np.bincount(self.of_connection, minlength=len(keys)))
-        self.busiest = np.lexsort((first, -self.counts.sum(axis=1)))
-        self.example = np.zeros(len(keys), dtype=np.intp)
-        self.example[of_row[::-1]] = np.arange(len(trace))[::-1]
+        self.busiest = np.lexsort((trace.ids[self.example], -self.counts.sum(axis=1)))
 
     def __len__(self) -> int:
         """How many services there are."""
@@ -61,7 +60,7 @@ class RowServices(Sequence[Service]):
             server,
             sum(counts),
             Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),  # type: ignore[arg-type]
-            rtt_distributions(self.legs, rows),
+            rtt_distributions(self.legs.of(rows)),
         )
 
     def _of(self, row: int, part: str) -> int:
@@ -72,24 +71,14 @@ class RowServices(Sequence[Service]):
         return int(connection[f"{part}{int(connection['client']) ^ 1}"])
 
 
-def _grouped(keys: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """The distinct keys, and for each row the place of its key among them."""
-    distinct = np.unique(keys)
-    if len(distinct) * 8 < len(keys):
-        return distinct, np.searchsorted(distinct, keys)
-    distinct, of_row = np.unique(keys, return_inverse=True)
-    return distinct, of_row
+def rtt_distributions(legs: Legs) -> RttDistributions:
+    """Percentiles of the three legs."""
+    return RttDistributions(*(distribution(getattr(legs, name)) for name in _LEGS))
 
 
-def rtt_distributions(legs: Legs, rows: Any = slice(None)) -> RttDistributions:
-    """Percentiles of the three legs over some connection rows."""
-    return RttDistributions(*(distribution(getattr(legs, name), rows) for name in _LEGS))
-
-
-def distribution(leg: Leg, rows: Any = slice(None)) -> Distribution:
+def distribution(leg: Leg) -> Distribution:
     """Percentiles, by nearest rank, of the values that could be named."""
-    values = leg.value[rows]
-    values = np.sort(values[values >= 0])
+    values = np.sort(leg.value[leg.value >= 0])
     count = len(values)
     if not count:
         return Distribution()

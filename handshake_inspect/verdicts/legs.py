@@ -1,6 +1,7 @@
 """The handshake RTT of every connection as columns: bounds, value and method of each leg."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,29 +44,52 @@ class Leg:
 
 @dataclass(frozen=True)
 class Legs:
-    """All legs of all connections of a trace, in row order."""
+    """All legs of some connections; columns are made when they are asked for, and nothing of them is kept."""
 
-    synack: Leg
-    ackdat: Leg
-    total: Leg
-    reject_ns: Times
+    trace: Trace
+    rows: Any = ...  # numbers of connection rows; all of them by default
 
+    def of(self, rows: Any) -> "Legs":
+        """The legs of these connection rows alone."""
+        return Legs(self.trace, rows)
 
-def measure(trace: Trace) -> Legs:
-    """Collect what the tracker bounded."""
-    c = trace.connections
-    facts = trace.facts
-    one_sided = c["synack_method"] == METHOD_ONE_SIDED
-    synack = leg(c["synack_min_ns"], c["synack_max_ns"], c["synack_method"], facts & FACT_SYNACK != 0)
-    ackdat = leg(c["ackdat_min_ns"], c["ackdat_max_ns"], c["ackdat_method"], facts & FACT_ACKED != 0)
-    both = synack.measured & ackdat.measured
-    method = np.where(both, combined(synack.method, ackdat.method), METHOD_NONE)
-    method = np.where(one_sided, METHOD_ONE_SIDED, method).astype(np.uint8)
-    low = np.where(one_sided, c["synack_min_ns"], synack.low + ackdat.low)
-    high = np.where(one_sided, c["synack_max_ns"], synack.high + ackdat.high)
-    known = both | (one_sided & (c["synack_max_ns"] >= 0))
-    total = named(np.where(known, low, -1), np.where(known, high, -1), method)
-    return Legs(synack, ackdat, total, rejections(trace))
+    def _column(self, name: str) -> NDArray[Any]:
+        column: NDArray[Any] = self.trace.connections[name][self.rows]
+        return column
+
+    @property
+    def synack(self) -> Leg:
+        """SYN to SYN-ACK."""
+        return self._half("synack", FACT_SYNACK)
+
+    @property
+    def ackdat(self) -> Leg:
+        """SYN-ACK to final ACK."""
+        return self._half("ackdat", FACT_ACKED)
+
+    def _half(self, name: str, fact: int) -> Leg:
+        reached = self._column("facts") & fact != 0
+        return leg(
+            self._column(f"{name}_min_ns"), self._column(f"{name}_max_ns"), self._column(f"{name}_method"), reached
+        )
+
+    @property
+    def total(self) -> Leg:
+        """SYN to final ACK: the sum, or what one side of the capture shows of it."""
+        synack, ackdat = self.synack, self.ackdat
+        one_sided = self._column("synack_method") == METHOD_ONE_SIDED
+        both = synack.measured & ackdat.measured
+        method = np.where(both, combined(synack.method, ackdat.method), METHOD_NONE)
+        method = np.where(one_sided, METHOD_ONE_SIDED, method).astype(np.uint8)
+        low = np.where(one_sided, self._column("synack_min_ns"), synack.low + ackdat.low)
+        high = np.where(one_sided, self._column("synack_max_ns"), synack.high + ackdat.high)
+        known = both | (one_sided & (high >= 0))
+        return named(np.where(known, low, -1), np.where(known, high, -1), method)
+
+    @property
+    def reject_ns(self) -> Times:
+        """Delay of the RST or ICMP error that answered the SYN; -1 for none."""
+        return rejections(self.trace)[self.rows]
 
 
 def leg(low: Times, high: Times, method: NDArray[np.uint8], reached: NDArray[np.bool_]) -> Leg:

@@ -31,7 +31,8 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
 )
 from handshake_inspect.verdicts.masks import Rule, first_match
-from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.sets import distinct, places
+from handshake_inspect.verdicts.trace import Trace, batches
 from handshake_inspect.verdicts.words import (
     ABORTED,
     CAUSE,
@@ -220,42 +221,76 @@ def icmp_cause(connection: Any) -> int:
 
 def silence_causes(trace: Trace, rows: NDArray[np.intp]) -> Codes:
     """Why nothing answered: the host is silent, or only this port, or just these SYNs of a service that answers others."""
-    c = trace.connections
-    heard = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN) != 0
-    count = len(c)
-    mine = np.arange(count)
-    server_heard = heard[mine, c["client"] ^ 1] if count else np.zeros(0, dtype=bool)
-    speakers = np.concatenate([trace.server_host[:count][server_heard], trace.client_host])
     cause = np.full(len(rows), CAUSE["host-silent"], dtype=np.uint8)
-    cause[np.isin(trace.server_host[rows], np.unique(speakers))] = CAUSE["port-filtered"]
-    answered = np.flatnonzero(c["synack_ns"] > 0) if count else np.zeros(0, dtype=np.intp)
-    if len(answered):
-        cause[answers_others(trace, rows, answered)] = CAUSE["syn-dropped"]
+    silent = distinct_of(trace.server_host, rows)
+    heard = is_heard(trace, silent)
+    answers = Answers.of(trace)
+    for some in batches(len(rows)):
+        at, _ = places(trace.server_host[rows[some]], silent)
+        near = answers.near(trace, rows[some])
+        cause[some] = np.where(near, CAUSE["syn-dropped"], np.where(heard[at], CAUSE["port-filtered"], cause[some]))
     return cause
 
 
-def answers_others(trace: Trace, rows: NDArray[np.intp], answered: NDArray[np.intp]) -> Bools:
-    """Whether the service answered some other attempt about when it left these unanswered."""
-    keys, times = trace.server_key[answered], trace.connections["synack_ns"][answered]
-    by_service = np.lexsort((times, keys))
-    keys, times = keys[by_service], times[by_service]
-    services, place = np.unique(keys, return_index=True)
-    wanted = trace.server_key[rows]
-    at = np.minimum(np.searchsorted(services, wanted), len(services) - 1)
-    known = services[at] == wanted
-    ends = np.append(place[1:], len(keys))
-    first, last = times[place], times[ends - 1]
-    begun = trace.first_times[rows]
-    over = last_try(trace, rows)
-    near = known & (first[at] <= over + SAME_TIME_NS) & (last[at] >= begun - SAME_TIME_NS)
-    for i in np.flatnonzero(near & (first[at] < begun - SAME_TIME_NS) & (last[at] > over + SAME_TIME_NS)).tolist():
-        low, high = place[at[i]], ends[at[i]]
-        after = low + np.searchsorted(times[low:high], begun[i] - SAME_TIME_NS)
-        near[i] = after < high and times[after] <= over[i] + SAME_TIME_NS
-    return near
+def distinct_of(keys: NDArray[np.uint64], rows: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """The different keys of these rows, sorted."""
+    return distinct(np.concatenate([distinct(keys[rows[some]]) for some in batches(len(rows))]))
+
+
+def is_heard(trace: Trace, hosts: NDArray[np.uint64]) -> Bools:
+    """Which of these hosts (sorted keys) sent any segment."""
+    c = trace.connections
+    sent = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
+    answering = sent[np.arange(len(c)), c["client"] ^ 1] if len(c) else np.zeros(0, dtype=bool)
+    heard = np.zeros(len(hosts), dtype=bool)
+    for speakers in (trace.server_host[: len(c)][answering], trace.client_host):
+        for some in batches(len(speakers)):
+            at, known = places(speakers[some], hosts)
+            heard[at[known]] = True
+    return heard
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All SYN-ACKs on one axis of milliseconds, one service after the other: the next after a time is one search."""
+
+    services: NDArray[np.uint64]
+    moments: NDArray[np.int64]
+    length: int  # of one service's part
+
+    @classmethod
+    def of(cls, trace: Trace) -> "Answers":
+        """The answers of a trace."""
+        answered = np.flatnonzero(trace.connections["synack_ns"] > 0)
+        keys = trace.server_key[answered]
+        services = distinct(keys)
+        length = (trace.last_ns - trace.first_ns) // 1_000_000 + 2
+        if not len(answered):
+            return cls(services, np.zeros(0, dtype=np.int64), length)
+        place, _ = places(keys, services)
+        return cls(services, np.sort(place * length + moment(trace, trace.connections["synack_ns"][answered])), length)
+
+    def near(self, trace: Trace, rows: NDArray[np.intp]) -> Bools:
+        """Whether the service answered some other attempt about when it left these unanswered."""
+        if not len(self.moments):
+            return np.zeros(len(rows), dtype=bool)
+        place, known = places(trace.server_key[rows], self.services)
+        start = place * self.length
+        after = np.searchsorted(self.moments, start + moment(trace, trace.begun(rows) - SAME_TIME_NS))
+        end = start + moment(trace, last_try(trace, rows) + SAME_TIME_NS)
+        next_answer = self.moments[np.minimum(after, len(self.moments) - 1)]
+        near: Bools = known & (after < len(self.moments)) & (next_answer <= end)
+        return near
+
+
+def moment(trace: Trace, times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Milliseconds since the capture began, within the capture."""
+    return (np.clip(times, trace.first_ns, trace.last_ns) - trace.first_ns) // 1_000_000
 
 
 def last_try(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     """When the SYN of each of these attempts was last sent."""
-    count = len(trace.connections)
-    return np.concatenate([trace.last_syn_ns, trace.embryos["first_ns"]])[rows] if count else trace.first_times[rows]
+    times = trace.begun(rows)
+    full = rows < len(trace.connections)
+    times[full] = trace.last_syn_ns[rows[full]]
+    return times

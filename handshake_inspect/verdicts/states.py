@@ -13,7 +13,6 @@ from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.outcome import OVERDUE
 from handshake_inspect.verdicts.trace import Trace
 
-
 LONGEST_FIRST_RTO_NS = 6_500_000_000  # twice the 3 s of old stacks (RFC 6298 section 5.7), and slack
 
 States = NDArray[np.uint8]

@@ -4,6 +4,7 @@ Attempts are numbered in row order here: connections first, then the SYNs that n
 of first frames, which gives them their ids.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,27 @@ Rows = NDArray[Any]
 
 def table_rows(storage: Any, kind: str, count: int) -> Rows:
     """The first `count` rows of a reserve as a structured array over the same memory."""
-    return np.frombuffer(storage, dtype=np.dtype(rows.ROWS[kind]), count=count) if count else np.zeros(0, rows.ROWS[kind])
+    return (
+        np.frombuffer(storage, dtype=np.dtype(rows.ROWS[kind]), count=count) if count else np.zeros(0, rows.ROWS[kind])
+    )
+
+
+class Selection:
+    """Some rows of a structured array, without a copy of them: columns and rows are taken when they are asked for."""
+
+    def __init__(self, rows_: Rows, chosen: NDArray[np.int32]) -> None:
+        self._rows = rows_
+        self._chosen = chosen
+
+    def __len__(self) -> int:
+        """How many rows were chosen."""
+        return len(self._chosen)
+
+    def __getitem__(self, key: Any) -> Any:
+        """A column by name, or rows by number."""
+        if isinstance(key, str):
+            return self._rows[key][self._chosen]
+        return self._rows[self._chosen[key]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +59,7 @@ class Trace:
     endpoints: Rows  # two for each connection
     aliases: Rows
     retries: Rows
-    embryos: Rows
+    embryos: Any  # Rows, or a Selection of them
     first_ns: int
     last_ns: int
     limits: Limits = Limits()
@@ -56,7 +77,7 @@ class Trace:
         embryos = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
         alive = (embryos["state"] == EMBRYO_WAITING) | (embryos["state"] == EMBRYO_GIVEN_UP)
         if not alive.all():
-            embryos = embryos[alive]
+            embryos = Selection(embryos, np.flatnonzero(alive).astype(np.int32))
         return cls(
             connections,
             endpoints,
@@ -72,23 +93,24 @@ class Trace:
         """How many attempts there are."""
         return len(self.connections) + len(self.embryos)
 
-    @cached_property
-    def first_frame(self) -> NDArray[np.int64]:
+    @property
+    def first_frame(self) -> NDArray[np.uint64]:
         """The first frame of every attempt."""
-        return np.concatenate(
-            [self.connections["first_frame"].astype(np.int64), self.embryos["first_frame"].astype(np.int64)]
-        )
+        frames = np.empty(len(self), dtype=np.uint64)
+        frames[: len(self.connections)] = self.connections["first_frame"]
+        frames[len(self.connections) :] = self.embryos["first_frame"]
+        return frames
 
     @cached_property
-    def order(self) -> NDArray[np.intp]:
+    def order(self) -> NDArray[np.int32]:
         """Attempts by their first frame: `order[id]` is the row."""
-        return np.argsort(self.first_frame, kind="stable")
+        return np.argsort(self.first_frame, kind="stable").astype(np.int32)
 
     @cached_property
-    def ids(self) -> NDArray[np.intp]:
+    def ids(self) -> NDArray[np.int32]:
         """The id of every attempt."""
-        ids = np.empty(len(self), dtype=np.intp)
-        ids[self.order] = np.arange(len(self))
+        ids = np.empty(len(self), dtype=np.int32)
+        ids[self.order] = np.arange(len(self), dtype=np.int32)
         return ids
 
     @cached_property
@@ -103,37 +125,55 @@ class Trace:
 
     def server(self, part: str) -> NDArray[Any]:
         """`hi`, `lo` or `port` of every attempt's server."""
-        return self._end(part, 1)
+        return self._end(part, "server")
 
     def client(self, part: str) -> NDArray[Any]:
         """`hi`, `lo` or `port` of every attempt's client."""
-        return self._end(part, 0)
+        return self._end(part, "client")
 
-    def _end(self, part: str, far: int) -> NDArray[Any]:
-        mine = self.connections["client"] == far
-        own = np.where(mine, self.connections[f"{part}0"], self.connections[f"{part}1"])
-        embryo = self.embryos[f"{'server' if far else 'client'}_{part}"]
-        return np.concatenate([own, embryo])
+    def _end(self, part: str, who: str) -> NDArray[Any]:
+        return np.concatenate([end_of(self.connections, part, who), self.embryos[f"{who}_{part}"]])
+
+    def _keys(self, who: str, parts: tuple[str, ...]) -> NDArray[np.uint64]:
+        """Keys of all clients or servers, made in batches: there may be millions, and temporaries of each step."""
+        keys = np.empty(len(self), dtype=np.uint64)
+        count = len(self.connections)
+        for some in batches(count):
+            connections = self.connections[some]
+            keys[some] = host_key(*(end_of(connections, part, who) for part in parts))
+        for some in batches(len(self.embryos)):
+            embryos = self.embryos[some]
+            keys[count + some.start : count + some.stop] = host_key(*(embryos[f"{who}_{part}"] for part in parts))
+        return keys
 
     @cached_property
     def server_key(self) -> NDArray[np.uint64]:
         """A 64-bit name of every attempt's service (server address and port)."""
-        return host_key(self.server("hi"), self.server("lo"), self.server("port"))
+        return self._keys("server", ("hi", "lo", "port"))
 
     @cached_property
     def server_host(self) -> NDArray[np.uint64]:
         """A 64-bit name of every attempt's server address."""
-        return host_key(self.server("hi"), self.server("lo"))
+        return self._keys("server", ("hi", "lo"))
 
     @cached_property
     def client_host(self) -> NDArray[np.uint64]:
         """A 64-bit name of every attempt's client address."""
-        return host_key(self.client("hi"), self.client("lo"))
+        return self._keys("client", ("hi", "lo"))
 
     @cached_property
     def first_times(self) -> NDArray[np.int64]:
         """When every attempt began."""
         return np.concatenate([self.connections["first_ns"], self.embryos["first_ns"]])
+
+    def begun(self, rows_: NDArray[np.intp]) -> NDArray[np.int64]:
+        """When these attempts began."""
+        count = len(self.connections)
+        full = rows_ < count
+        times = np.empty(len(rows_), dtype=np.int64)
+        times[full] = self.connections["first_ns"][rows_[full]]
+        times[~full] = self.embryos[rows_[~full] - count]["first_ns"]
+        return times
 
     @cached_property
     def replaced(self) -> NDArray[np.bool_]:
@@ -194,9 +234,24 @@ class Trace:
         return repeated, copies, counts
 
 
+BATCH = 1 << 16
+
+
+def batches(count: int) -> Iterator[slice]:
+    """The numbers below `count` as slices of at most BATCH."""
+    return (slice(start, min(start + BATCH, count)) for start in range(0, count, BATCH))
+
+
+def end_of(connections: Rows, part: str, who: str) -> NDArray[Any]:
+    """`hi`, `lo` or `port` of the clients or servers of connection rows."""
+    far = int(who == "server")
+    return np.where(connections["client"] == far, connections[f"{part}0"], connections[f"{part}1"])
+
+
 def host_key(hi: NDArray[Any], lo: NDArray[Any], port: NDArray[Any] | None = None) -> NDArray[np.uint64]:
     """Mix an address, and a port, to 64 bits: equal for equal ends, and for others only by a rare chance."""
-    key = hi.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) ^ lo.astype(np.uint64)
+    key = hi * np.uint64(0x9E3779B97F4A7C15)
+    key ^= lo
     if port is not None:
         key ^= port.astype(np.uint64) << np.uint64(48)
     key *= np.uint64(0xD6E8FEB86659FD93)

@@ -55,7 +55,7 @@ CAUSES = (
 )
 CAUSE = {cause: number for number, cause in enumerate(CAUSES) if cause}
 
-# ICMP (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1) and ICMPv6 (RFC 4443): version, type, code -> cause.
+# Version, type and code of ICMP (RFC 792, RFC 1122 section 3.2.2.1, RFC 1812 section 5.2.7.1) and ICMPv6 (RFC 4443).
 ICMP_CAUSES = {
     (4, 3, 0): "net-unreachable",
     (4, 3, 1): "host-unreachable",
