@@ -6,10 +6,14 @@ they are what they are.
 
 from handshake_inspect.verdicts.finding import Case, Detector, Finding
 from handshake_inspect.verdicts.findings import (
+    accept_queue,
+    backscatter,
     capture_quality,
     connection_churn,
     port_reuse,
+    port_scan,
     predictable_isn,
+    rollups,
     rst_injection,
     slow_handshake,
     stale_peer,
@@ -22,7 +26,11 @@ SEVERITIES = ("critical", "warning", "info")
 
 # Of two findings equally severe and equally early, the earlier detector's comes first.
 DETECTORS: tuple[Detector, ...] = (
+    rollups.detect,
     syn_flood.detect,
+    accept_queue.detect,
+    port_scan.detect,
+    backscatter.detect,
     syn_retransmission.detect,
     slow_handshake.detect,
     slow_handshake.detect_slow_client_ack,

@@ -3,14 +3,14 @@
 One sort of plain integers is 0.1 s for 3 million; `np.unique` of random ones is seconds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import CITED, Host, endpoint
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.address import address_text
@@ -107,14 +107,14 @@ def top_clients(trace: Trace, rows: Indices, most: int = 5) -> list[dict[str, An
     return [{"ip": address_text(*client_of(trace, int(first[at]))), "connections": int(sizes[at])} for at in best]
 
 
-def cite(case: Case, rows: Indices) -> dict[str, tuple[int, ...]]:
+def cite(case: Case, rows: Indices) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """`frames` and `connections` of a finding: the first of these attempts and their first frames."""
     first = case.trace.first_frame[rows]
     if len(rows) > CITED:
         earliest = np.argpartition(first, CITED)[:CITED]
         rows, first = rows[earliest], first[earliest]
     order = np.argsort(first, kind="stable")
-    return {"frames": tuple(first[order].tolist()), "connections": tuple(rows[order].tolist())}
+    return tuple(first[order].tolist()), tuple(rows[order].tolist())
 
 
 def ratio(part: Any, whole: Any) -> float | None:
@@ -126,3 +126,12 @@ def median(values: Times) -> int | None:
     """The middle value, the lower one of two; None of nothing."""
     middle = (len(values) - 1) // 2
     return int(np.partition(values, middle)[middle]) if len(values) else None
+
+
+def rest(finding: str, what: str, left: Sequence[Any]) -> list[Finding]:
+    """One finding for all that were found beyond the number that a reader can use."""
+    if not left:
+        return []
+    metrics = {"not_listed": len(left)}
+    advice = "Begin with the largest, which are listed; the connections themselves are in `hsi analyze -T json`."
+    return [Finding(finding, "info", f"{len(left)} more {what}", None, None, None, None, metrics, advice)]

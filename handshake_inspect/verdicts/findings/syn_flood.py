@@ -295,7 +295,7 @@ def describe(case: Case, flood: Flood) -> Finding:
         metrics,
         "Have SYN cookies on (sysctl -w net.ipv4.tcp_syncookies=1), raise net.ipv4.tcp_max_syn_backlog and the "
         "listener's backlog, lower net.ipv4.tcp_synack_retries, and have forged sources filtered upstream.",
-        **cite(case, rows),
+        *cite(case, rows),
     )
 
 
@@ -314,7 +314,7 @@ def fared(case: Case, rows: Indices) -> dict[str, Any]:
     attempts = len(tracked) + np.count_nonzero(rows >= len(c))
     done = tracked[case.outcomes.outcome[tracked] == ESTABLISHED]
     at_once = done[c["syn_count"][done] == 1]
-    total = case.legs.total.high[done]
+    total = case.legs.of(done).total.high
     took = c["ack_ns"][done] - c["syn_ns"][done]
     return {
         "connections": int(attempts),

@@ -1,0 +1,129 @@
+"""`accept-queue-overflow`: a listener whose accept queue is full when the final ACK comes.
+
+The client believes it is connected.  What the server does shows it did not take the ACK (Linux, both settings of
+`tcp_abort_on_overflow`):
+
+- *ignored*: it repeats its SYN-ACK though the client acknowledged it, at least `MIN_REPEATS` times after the ACK, or
+  once when the client's payload was not taken either (repeated `MIN_UNTAKEN` times) or the attempt ended in a RST;
+- *reset*: a bare RST is its direct answer to the final ACK.
+
+A final ACK that was lost on its way looks the same at first, but the client's answer to the first repeated SYN-ACK
+ends it: one repetition proves nothing, so a single one without more is not counted.  A listener of which any connection
+shows TCP_DEFER_ACCEPT (it repeats SYN-ACKs until data comes, and takes the first) is not accused, nor is a SYN-ACK with
+a window of zero: that is a SYN proxy, which opens the way to the server only after the handshake.
+
+Attempts on the same listener that were `syn-dropped` are counted with it (`syns_dropped`): a full queue drops SYNs
+too.  `recovered` are those that were established in the end.  Severity: `critical` when `MANY` connections or more were
+hit and most were lost, else `warning`.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_BARE_RST_AFTER_ACK,
+    FACT_CLIENT_DATA,
+    FACT_DEFERRED,
+    FACT_RST,
+    FACT_SYN,
+    FACT_SYNACK,
+    FACT_SYNACK_AFTER_ACK,
+)
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import brief, plural, span, target, write
+from handshake_inspect.verdicts.findings.keys import (
+    Bools,
+    Indices,
+    cite,
+    count_distinct,
+    distinct,
+    is_member,
+    median,
+    ratio,
+    rest,
+)
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, TIMED_OUT
+
+MIN_REPEATS = 2
+MIN_UNTAKEN = 2
+MANY = 10
+MOST = 100
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each listener that was hit."""
+    trace = case.trace
+    mask = hit(case)
+    rows = np.flatnonzero(mask)
+    if not len(rows):
+        return []
+    keys = trace.server_key[: len(trace.connections)]
+    deferring = distinct(keys[trace.facts & FACT_DEFERRED != 0])
+    rows = rows[~is_member(keys[rows], deferring)]
+    parted = group(keys[rows], rows)
+    largest = np.argsort(-parted.sizes, kind="stable")
+    found = [describe(case, parted.of(g)) for g in largest[:MOST]]
+    return found + rest("accept-queue-overflow", "listeners with a full accept queue", list(largest[MOST:]))
+
+
+def hit(case: Case) -> Bools:
+    """Connections whose final ACK the server did not take."""
+    trace = case.trace
+    c, facts = trace.connections, trace.facts
+    whole = facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED) == FACT_SYN | FACT_SYNACK | FACT_ACKED
+    whole &= trace.endpoints["syn_window"][trace.server_rows] != 0
+    repeated = facts & FACT_SYNACK_AFTER_ACK != 0
+    own_syns = np.maximum(c["syn_count"].astype(np.int64) - 1, 0)
+    untaken = trace.endpoints["retransmissions"][trace.client_rows] - own_syns >= MIN_UNTAKEN
+    untaken &= facts & FACT_CLIENT_DATA != 0
+    reset = facts & FACT_RST != 0
+    reset &= c["rst_side"] != c["client"]
+    reset &= case.outcomes.outcome[: len(c)] != ESTABLISHED
+    ignored = repeated & ((c["resent_count"] >= MIN_REPEATS) | untaken | reset)
+    mask: Bools = whole & (ignored | (facts & FACT_BARE_RST_AFTER_ACK != 0))
+    return mask
+
+
+def describe(case: Case, rows: Indices) -> Finding:
+    """Numbers and words of one listener."""
+    trace, c = case.trace, case.trace.connections
+    host, port = target(trace, int(rows[0]))
+    at_listener = trace.server_key == trace.server_key[rows[0]]
+    outcome = case.outcomes.outcome
+    acked = int(np.count_nonzero(at_listener[: len(c)] & (trace.facts & FACT_ACKED != 0)))
+    dropped = np.count_nonzero(at_listener & (outcome == TIMED_OUT) & (case.outcomes.cause == CAUSE["syn-dropped"]))
+    recovered = rows[outcome[rows] == ESTABLISHED]
+    reset = np.count_nonzero(trace.facts[rows] & FACT_BARE_RST_AFTER_ACK)
+    waited = c["last_synack_ns"][rows] - c["ack_ns"][rows]
+    waited = waited[waited > 0]
+    metrics: dict[str, Any] = {
+        "connections": len(rows),
+        "handshakes": acked,
+        "hit_ratio": ratio(len(rows), acked),
+        "recovered": len(recovered),
+        "recovered_ratio": ratio(len(recovered), len(rows)),
+        "reset": int(reset),
+        "syns_dropped": int(dropped),
+        "clients": count_distinct(trace.client_host[rows]),
+        "synacks_repeated": int(c["resent_count"][rows].sum(dtype=np.int64)),
+        "stuck_p50_ns": median(waited),
+        "stuck_max_ns": int(waited.max()) if len(waited) else None,
+    }
+    lost = len(rows) - len(recovered)
+    stuck = f", stuck for up to {brief(metrics['stuck_max_ns'])}" if len(waited) else ""
+    return Finding(
+        "accept-queue-overflow",
+        "critical" if len(rows) >= MANY and lost * 2 > len(rows) else "warning",
+        f"Accept queue of {write(host, port)} full: {len(rows)} of {plural(acked, 'completed handshake')} not taken, "
+        f"{len(recovered)} recovered{stuck}",
+        host,
+        port,
+        *span(trace, rows),
+        metrics,
+        "Let the application accept() faster, or raise its listen() backlog and net.core.somaxconn together: "
+        f"`ss -ltn 'sport = :{port}'` shows Recv-Q above Send-Q, `nstat -az TcpExtListenOverflows` counts.",
+        *cite(case, rows),
+    )

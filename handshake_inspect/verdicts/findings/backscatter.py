@@ -1,0 +1,105 @@
+"""`backscatter`: a host answers addresses that never asked, so somebody forges their requests.
+
+An answer without a question is a connection whose first frame is a SYN-ACK, or a RST, of which the capture holds
+neither a SYN nor anything from the other side but a RST.  A host sends backscatter when such answers go to
+`MIN_ADDRESSES` addresses or more that never sent a SYN, and the capture is two-sided: it holds both directions of some
+connection that was asked for.  In a one-sided capture an unasked SYN-ACK is the far half of an ordinary handshake.
+
+Unasked answers in ones and twos are late packets and ends of old connections; to `MIN_ADDRESSES` addresses, none of
+which asked for anything, they are not.
+
+Severity: `info`.  The host that answers is flooded elsewhere, or is used to hit the addresses (reflection).
+"""
+
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST, TRAIT_SEEN
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import endpoint, span, write
+from handshake_inspect.verdicts.findings.keys import (
+    Bools,
+    Indices,
+    cite,
+    count_distinct,
+    counts,
+    distinct,
+    frequent,
+    is_member,
+    rest,
+)
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.trace import host_key
+from handshake_inspect.verdicts.words import UNSOLICITED
+
+MIN_ADDRESSES = 20
+MOST = 100
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each host that answers unasked."""
+    trace = case.trace
+    rows = np.flatnonzero(unasked(case))
+    if len(rows) < MIN_ADDRESSES or not is_two_sided(case):
+        return []
+    c = trace.connections
+    sender = host_key(c["hi0"][rows], c["lo0"][rows])
+    address = host_key(c["hi1"][rows], c["lo1"][rows])
+    asked = distinct(trace.client_host[: len(c)][trace.facts & FACT_SYN != 0])
+    embryos = trace.client_host[len(c) :]
+    innocent = ~is_member(address, asked) & ~is_member(address, embryos_among(embryos, address))
+    rows, sender, address = rows[innocent], sender[innocent], address[innocent]
+    chosen = is_member(sender, frequent(sender, MIN_ADDRESSES))
+    parted = group(sender[chosen], np.flatnonzero(chosen), at_least=MIN_ADDRESSES)
+    hosts = [mine for g in range(len(parted)) if count_distinct(address[mine := parted.of(g)]) >= MIN_ADDRESSES]
+    hosts.sort(key=len, reverse=True)
+    found = [describe(case, rows[mine], count_distinct(address[mine])) for mine in hosts[:MOST]]
+    return found + rest("backscatter", "hosts that answer unasked", hosts[MOST:])
+
+
+def embryos_among(embryos: Any, address: Any) -> Any:
+    """The addresses that sent a SYN which stayed alone, sorted."""
+    return distinct(embryos[is_member(embryos, distinct(address))])
+
+
+def unasked(case: Case) -> Bools:
+    """Connections that a SYN-ACK or a RST begins and to which the other side says nothing but RST."""
+    facts = case.trace.facts
+    mask: Bools = (case.outcomes.outcome[: len(facts)] == UNSOLICITED) & (facts & (FACT_SYN | FACT_MIDSTREAM) == 0)
+    mask &= facts & (FACT_SYNACK_FIRST | FACT_RST) != 0
+    return mask
+
+
+def is_two_sided(case: Case) -> bool:
+    """Whether the capture holds both directions of some connection that was asked for."""
+    seen = case.trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
+    return bool(np.any(seen.all(axis=1) & ~unasked(case)))
+
+
+def describe(case: Case, rows: Indices, addresses: int) -> Finding:
+    """Numbers and words of one host."""
+    trace, c = case.trace, case.trace.connections
+    host, _ = endpoint(trace, int(rows[0]), 0)
+    synacks = rows[trace.facts[rows] & FACT_SYNACK_FIRST != 0]
+    ports, often = counts(c["port0"][rows])
+    metrics: dict[str, Any] = {
+        "addresses": addresses,
+        "connections": len(rows),
+        "syn_acks": len(synacks),
+        "resets": len(rows) - len(synacks),
+        "ports": {str(ports[at]): int(often[at]) for at in np.argsort(-often, kind="stable")[:10]},
+    }
+    return Finding(
+        "backscatter",
+        "info",
+        f"{write(host)} answers {addresses} addresses that never asked "
+        f"({len(synacks)} SYN-ACKs, {len(rows) - len(synacks)} RSTs): somebody floods it with forged sources",
+        host,
+        None,
+        *span(trace, rows),
+        metrics,
+        f"Nothing here is attacked; tell the operator of {write(host)} that forged SYNs reach it, and drop what nobody "
+        "asked for (nft add rule inet filter input ct state invalid drop).",
+        *cite(case, rows),
+    )
