@@ -7,22 +7,26 @@ from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp.tracker cimport Tracker
 
 cdef int FRAME
+cdef Py_ssize_t BATCH
 cdef int KIND_DAMAGED
 cdef int KIND_DECLINED
 cdef int KIND_FRAGMENT
 cdef int KIND_ICMP_ERROR
+cdef int KIND_NONE
 cdef int KIND_TCP
 cdef unsigned int NOTE_CUT_HEADER
 cdef unsigned int NOTE_CUT_OPTIONS
 
 cdef class Pump:
     cdef readonly Tracker tracker
-    cdef object storage
+    cdef readonly object storage
     cdef seg.Segment *records
+    cdef readonly Py_ssize_t at
     cdef readonly uint64_t frames
     cdef readonly uint64_t tcp_segments
     cdef readonly int64_t first_ns
     cdef readonly int64_t last_ns
+    cdef int64_t before_ns
     cdef readonly uint64_t backwards
     cdef readonly uint64_t first_backwards
     cdef readonly uint64_t fragments
@@ -33,8 +37,12 @@ cdef class Pump:
     cdef readonly uint64_t cut_options
     cdef readonly dict unsupported
 
-    @cython.locals(record="seg.Segment *", tracker=Tracker, before=int64_t, now=int64_t, got=int, kind=int)
+    @cython.locals(held=Py_ssize_t, got=int)
     cpdef int drain(self, FrameReader reader) except -1
-    cdef int second_try(self, int kind, FrameReader reader, seg.Segment *record) except -1
+    @cython.locals(record="seg.Segment *", now=int64_t, kind=int)
+    cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1
+    @cython.locals(at=Py_ssize_t)
+    cdef int track(self, Py_ssize_t held) except -1
+    cdef int second_try(self, FrameReader reader, Py_ssize_t at) except -1
     cdef void went_back(self, int64_t now, uint64_t frame) noexcept
     cdef int leave(self, int kind, FrameReader reader, seg.Segment *record) except -1

@@ -12,10 +12,13 @@ from handshake_inspect.wire.const import (
     KIND_DECLINED,
     KIND_FRAGMENT,
     KIND_ICMP_ERROR,
+    KIND_NONE,
     KIND_TCP,
     NOTE_CUT_HEADER,
     NOTE_CUT_OPTIONS,
 )
+
+BATCH = 32
 
 
 class Pump:
@@ -23,12 +26,14 @@ class Pump:
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
-        self.storage = seg.segments(1)
+        self.storage = seg.segments(BATCH)
         self.records = seg.segments_of(self.storage)
+        self.at = 0  # the record that is being tracked
         self.frames = 0
         self.tcp_segments = 0
         self.first_ns = 0
         self.last_ns = 0
+        self.before_ns = 0  # time of the frame before
         self.backwards = 0  # frames older than the frame before them
         self.first_backwards = 0
         self.fragments = 0
@@ -40,57 +45,76 @@ class Pump:
         self.unsupported: dict[int, int] = {}  # link type -> frames that nothing here can decode
 
     def drain(self, reader: FrameReader) -> int:
-        """Take all frames that are in the reader's buffer; what the reader said then (NEED_MORE or DAMAGED)."""
-        record = seg.segment_at(self.records, 0)
-        tracker = self.tracker
-        before = self.last_ns
+        """Take all frames that are in the reader's buffer; what the reader said then (NEED_MORE or DAMAGED).
+
+        Segments are decoded by the batch and tracked after that, so that the rows they will need are on their way
+        from memory meanwhile: thousands of connections do not fit into a cache.
+        """
+        held = 0
         while True:
             got = reader.advance()
             if got != FRAME:
-                return got
-            self.frames += 1
-            now = reader.ts_ns
-            if now > self.last_ns:
-                self.last_ns = now
-                if self.frames == 1:
-                    self.first_ns = now
-            elif self.frames == 1:
-                self.first_ns = self.last_ns = now
-            if now < before:
-                self.went_back(now, reader.frames)
-            before = now
-            kind = fast.decode_frame(
-                reader.data, reader.frame_start, reader.frame_end, reader.wire_len, reader.link_type, record
-            )
-            if kind != KIND_TCP:
-                if kind == 0:
-                    continue
-                kind = self.second_try(kind, reader, record)
-            if kind == KIND_TCP:
-                self.tcp_segments += 1
-            elif kind != KIND_ICMP_ERROR:
-                self.leave(kind, reader, record)
-                continue
-            if record.notes & NOTE_CUT_OPTIONS:
-                self.cut_options += 1
-            record.ts_ns = now
-            record.frame = reader.frames
-            tracker.track(record)
+                break
+            if self.decode(reader, held):
+                held += 1
+                if held == BATCH:
+                    self.track(held)
+                    held = 0
+        self.track(held)
+        return got
 
-    def second_try(self, kind: int, reader: FrameReader, record: Any) -> int:
+    def decode(self, reader: FrameReader, at: int) -> bool:
+        """Decode the reader's frame into record `at`; False where it holds nothing to track."""
+        self.frames += 1
+        now = reader.ts_ns
+        if now > self.last_ns or self.frames == 1:
+            if self.frames == 1:
+                self.first_ns = now
+            self.last_ns = now
+        if now < self.before_ns:
+            self.went_back(now, reader.frames)
+        self.before_ns = now
+        record = seg.segment_at(self.records, at)
+        kind = fast.decode_frame(
+            reader.data, reader.frame_start, reader.frame_end, reader.wire_len, reader.link_type, record
+        )
+        if kind != KIND_TCP:
+            if kind == KIND_NONE:
+                return False
+            if kind == KIND_DECLINED:
+                kind = self.second_try(reader, at)
+        if kind == KIND_TCP:
+            self.tcp_segments += 1
+        elif kind != KIND_ICMP_ERROR:
+            self.leave(kind, reader, record)
+            return False
+        if record.notes & NOTE_CUT_OPTIONS:
+            self.cut_options += 1
+        record.ts_ns = now
+        record.frame = reader.frames
+        self.tracker.table.expect(record)
+        return True
+
+    def track(self, held: int) -> int:
+        """Track the records that were decoded."""
+        for at in range(held):
+            self.tracker.table.fetch(seg.segment_at(self.records, at))
+        for at in range(held):
+            self.at = at
+            self.tracker.track(seg.segment_at(self.records, at))
+        return 0
+
+    def second_try(self, reader: FrameReader, at: int) -> int:
         """Give what the fast decoder declined to the slow one."""
-        if kind != KIND_DECLINED:
-            return kind
         octets = bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
-        return decode_uncommon(octets, reader.wire_len, reader.link_type, self.storage, 0)
+        return decode_uncommon(octets, reader.wire_len, reader.link_type, self.storage, at)
 
     def went_back(self, now: int, frame: int) -> None:
         """Count a frame whose time is before that of the frame before it."""
         self.backwards += 1
         if self.backwards == 1:
             self.first_backwards = frame
-        if now < self.first_ns:
-            self.first_ns = now
+        self.first_ns = min(self.first_ns, now)
 
     def leave(self, kind: int, reader: FrameReader, record: Any) -> int:
         """Count a frame without a segment to follow."""

@@ -180,3 +180,25 @@ cdef inline Retries *retries_at(Retries *records, Py_ssize_t i) noexcept nogil:
 cdef inline uint64_t *words_of(object storage):
     import ctypes
     return <uint64_t *><uintptr_t>ctypes.addressof(storage)
+
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define hsi_prefetch(at) __builtin_prefetch(at, 1)
+    #else
+    #define hsi_prefetch(at) ((void)(at))
+    #endif
+    """
+    void hsi_prefetch(const void *at) noexcept nogil
+
+cdef inline void prefetch_word(uint64_t *records, uint64_t i) noexcept nogil:
+    hsi_prefetch(records + i)
+
+cdef inline void prefetch_connection(Connection *records, Py_ssize_t i) noexcept nogil:
+    hsi_prefetch(records + i)
+
+cdef inline void prefetch_endpoint(Endpoint *records, Py_ssize_t i) noexcept nogil:
+    hsi_prefetch(records + i)
+
+cdef inline void prefetch_embryo(Embryo *records, Py_ssize_t i) noexcept nogil:
+    hsi_prefetch(records + i)

@@ -281,3 +281,19 @@ def alias_at(records: Any, i: int) -> Any:
 def retries_at(records: Any, i: int) -> Any:
     """As `embryo_at`."""
     return records[i]
+
+
+def prefetch_word(records: Any, i: int) -> None:
+    """Have row `i` brought into the cache; only the compiled build can."""
+
+
+def prefetch_connection(records: Any, i: int) -> None:
+    """Have row `i` brought into the cache; only the compiled build can."""
+
+
+def prefetch_endpoint(records: Any, i: int) -> None:
+    """Have row `i` brought into the cache; only the compiled build can."""
+
+
+def prefetch_embryo(records: Any, i: int) -> None:
+    """Have row `i` brought into the cache; only the compiled build can."""

@@ -39,6 +39,9 @@ cdef class Table:
 
     @cython.locals(tag=uint64_t, at=uint64_t, slot=uint64_t)
     cdef uint32_t find(self, segment.Segment *segment) noexcept
+    cdef void expect(self, segment.Segment *segment) noexcept
+    @cython.locals(slot=uint64_t, reference=uint32_t)
+    cdef void fetch(self, segment.Segment *segment) noexcept
     @cython.locals(embryo="rows.Embryo *", row="rows.Connection *")
     cdef bint is_same(self, uint32_t reference, segment.Segment *segment) noexcept
     @cython.locals(slot=uint64_t)

@@ -60,6 +60,21 @@ class Table:
                 return slot & MASK32
             at = (at + 1) & self.mask
 
+    def expect(self, segment: Any) -> None:
+        """Have the index slot of the segment's 4-tuple brought near: it will be asked for soon."""
+        rows.prefetch_word(self.slots, ((segment.hash >> 32) & MASK32) & self.mask)
+
+    def fetch(self, segment: Any) -> None:
+        """Have the rows brought near that the slot names, if they are of a connection."""
+        slot = self.slots[((segment.hash >> 32) & MASK32) & self.mask]
+        reference = slot & MASK32
+        if reference and not reference & EMBRYO:
+            rows.prefetch_connection(self.connections, reference - 1)
+            rows.prefetch_endpoint(self.endpoints, 2 * reference - 2)
+            rows.prefetch_endpoint(self.endpoints, 2 * reference - 1)
+        elif reference:
+            rows.prefetch_embryo(self.embryos, (reference & NUMBER) - 1)
+
     def is_same(self, reference: int, segment: Any) -> bool:
         """Whether the row is of the segment's 4-tuple, in either direction."""
         if reference & EMBRYO:
