@@ -58,13 +58,22 @@ def unheard(trace: Trace) -> Bools:
     """
     facts = trace.facts
     sides = heard(trace)
-    speaker = trace.endpoints.reshape(-1, 2)[np.arange(len(sides)), sides[:, 1].astype(np.intp)]
-    alone = sides.sum(axis=1) == 1
+    alone: Bools = sides[:, 0] != sides[:, 1]
+    if not alone.any():
+        return alone
     opened = (facts & FACT_ACKED != 0) & (facts & FACT_SYNACK == 0) & (facts & FACT_SYN != 0)
     answered = facts & (FACT_SYNACK | FACT_SYN | FACT_SERVER_PROVED) == FACT_SYNACK | FACT_SERVER_PROVED
-    flowing = (speaker["bytes"] > 0) & (speaker["frames"] >= FLOWING) & (speaker["retransmissions"] == 0)
-    flowing &= (facts & FACT_MIDSTREAM != 0) & (speaker["traits"] & TRAIT_ACKS != 0)
-    proved: Bools = alone & (opened | answered | flowing)
+    proved: Bools = alone & (opened | answered)
+    rows = np.flatnonzero(alone & (facts & FACT_MIDSTREAM != 0))
+    proved[rows] |= flowing(trace, 2 * rows + sides[rows, 1])
     if not sides.all(axis=1).any():
-        proved |= (facts & FACT_SYNACK != 0) & (facts & FACT_SYN == 0)
+        proved |= alone & (facts & FACT_SYNACK != 0) & (facts & FACT_SYN == 0)
     return proved
+
+
+def flowing(trace: Trace, ends: NDArray[np.intp]) -> Bools:
+    """Whether these lone ends send new data and acknowledge some: more than a probe, and not into the void."""
+    e = trace.endpoints
+    more = (e["bytes"][ends] > 0) & (e["frames"][ends] >= FLOWING)
+    heeded: Bools = more & (e["retransmissions"][ends] == 0) & (e["traits"][ends] & TRAIT_ACKS != 0)
+    return heeded

@@ -86,11 +86,11 @@ def hops(ttl: NDArray[np.integer]) -> tuple[NDArray[np.int16], NDArray[np.int16]
 
 def odd_ttl(trace: Trace, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
     """Whether the TTL of a RST fits none of the TTLs that its host is known by."""
-    end = trace.endpoints[sender]
-    own = np.where(end["syn_ttl"] > 0, end["syn_ttl"], end["ttl"])
+    first = trace.endpoints["syn_ttl"][sender]
+    own = np.where(first > 0, first, trace.endpoints["ttl"][sender])
     low, high = own.astype(np.int16), own.astype(np.int16)
     low[own == 0] = 255
-    refused = np.flatnonzero((trace.facts[rows] & FACT_REFUSED != 0) & (end["syn_ttl"] == 0))
+    refused = np.flatnonzero((trace.facts[rows] & FACT_REFUSED != 0) & (first == 0))
     low[refused], high[refused] = ttls_of_hosts(trace, trace.server_host[rows[refused]])
     known = high > 0
     ttl = trace.connections["rst_ttl"][rows]
@@ -151,11 +151,14 @@ def too_soon(trace: Trace, rows: NDArray[np.intp]) -> Bools:
 
 def odd_ip_id(trace: Trace, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
     """Whether the IP identification of a RST is out of its host's count."""
-    end = trace.endpoints[sender]
-    rst_id = trace.connections["rst_ip_id"][rows].astype(np.int64)
-    first, newest = end["syn_ip_id"].astype(np.int64), end["ip_id"].astype(np.int64)
+    rst_id, first, newest, frames = (
+        column.astype(np.int64)
+        for column in (
+            trace.connections["rst_ip_id"][rows],
+            *(trace.endpoints[name][sender] for name in ("syn_ip_id", "ip_id", "frames")),
+        )
+    )
     steps = (newest - first) & 0xFFFF
-    frames = end["frames"].astype(np.int64)
     counts = (first > 0) & (steps > 0) & (frames > 2) & (steps <= IP_ID_STEP * frames)
     away = (rst_id - newest) & 0xFFFF
     odd: Bools = counts & (rst_id > 0) & (np.minimum(away, 0x10000 - away) > IP_ID_FAR)

@@ -55,7 +55,7 @@ def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: gro
     count = len(begun)
     when = np.concatenate([begun, ended])
     step = np.concatenate([np.ones(count, dtype=np.int64), -np.ones(count, dtype=np.int64)])
-    order = np.lexsort((step, when, np.concatenate([number, number])))
+    order = grouping.sorting(np.concatenate([number, number]), (when - when.min()) * 2 + (step > 0))
     # Each group opens as many as it closes, so the running sum begins at nothing in each.
     running = np.cumsum(step[order])
     most: NDArray[np.intp] = np.maximum.reduceat(running, 2 * groups.starts).astype(np.intp)

@@ -16,7 +16,7 @@ most.
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK, TRAIT_ISS
+from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, window, write
@@ -25,6 +25,7 @@ from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED
 
 LEAST = 10
+ENOUGH = 1000  # ISNs of one host; a rule shows in these
 MOST = 0.8
 SMALL_STEP = 1 << 22
 CLOCK_NS = 4_000  # one step of the clock of RFC 793
@@ -36,16 +37,19 @@ Words = NDArray[np.int64]
 def detect(case: Case) -> list[Finding]:
     """One finding for each host whose ISNs follow a rule."""
     trace = case.trace
-    ends, keys, times = isns(case)
+    ends, keys = isns(case)
     if len(ends) < LEAST:
         return []
     groups = grouping.group(keys, np.arange(len(ends)), at_least=LEAST)
     if not len(groups):
         return []
-    groups = grouping.group(keys[groups.rows], groups.rows, by=times[groups.rows])
+    some = groups.rows[np.arange(len(groups.rows)) - np.repeat(groups.starts, groups.sizes) < ENOUGH]
+    times = opened_at(trace, ends[some])
+    groups = grouping.group(keys[some], np.arange(len(some)), by=times)
+    ends, times = ends[some], times[groups.rows]
     iss = trace.endpoints["iss"][ends[groups.rows]].astype(np.int64)
     step = (np.diff(iss) & 0xFFFF_FFFF).astype(np.int64)
-    passed = np.diff(times[groups.rows])
+    passed = np.diff(times)
     within = np.diff(groups.number) == 0
     count = np.maximum(groups.sizes - 1, 1)
     small = shares(within & (step > 0) & (step < SMALL_STEP), groups) / count
@@ -60,18 +64,22 @@ def detect(case: Case) -> list[Finding]:
     ]
 
 
-def isns(case: Case) -> tuple[Rows, NDArray[np.uint64], Words]:
-    """Endpoint rows whose ISN speaks for a host's stack, with the host's key and the time."""
+def isns(case: Case) -> tuple[Rows, NDArray[np.uint64]]:
+    """Endpoint rows whose ISN speaks for a host's stack, with the host's key."""
     trace = case.trace
     c, facts = trace.connections, trace.facts
     fresh = c["previous"] == 0
     answered = np.flatnonzero(fresh & (facts & FACT_SYNACK != 0))
     opened = np.flatnonzero(fresh & (facts & FACT_SYN != 0) & (case.outcomes.outcome[: len(c)] == ESTABLISHED))
     ends = np.concatenate([trace.server_rows[answered], trace.client_rows[opened]])
-    keys = np.concatenate([trace.server_host[answered], trace.client_host[opened]])
-    times = np.concatenate([c["synack_ns"][answered], c["syn_ns"][opened]])
-    good = trace.endpoints["traits"][ends] & TRAIT_ISS != 0
-    return ends[good], keys[good], times[good]
+    return ends, np.concatenate([trace.server_host[answered], trace.client_host[opened]])
+
+
+def opened_at(trace: Trace, ends: Rows) -> Words:
+    """When each of these endpoints sent its ISN."""
+    c, rows = trace.connections, ends // 2
+    times: Words = np.where(ends % 2 == c["client"][rows], c["syn_ns"][rows], c["synack_ns"][rows])
+    return times
 
 
 def shares(matches: NDArray[np.bool_], groups: grouping.Groups) -> Words:
@@ -83,13 +91,13 @@ def commonest(step: Words, within: NDArray[np.bool_], groups: grouping.Groups) -
     """The step that occurs most often in each group, and how often."""
     number = groups.number[:-1][within]
     step = step[within]
-    order = np.lexsort((step, number))
+    order = grouping.sorting(number, step)
     number, step = number[order], step[order]
     fresh = np.ones(len(step), dtype=bool)
     fresh[1:] = (np.diff(step) != 0) | (np.diff(number) != 0)
     starts = np.flatnonzero(fresh)
     runs = np.diff(np.append(starts, len(step)))
-    best = np.lexsort((-runs, number[starts]))
+    best = grouping.sorting(number[starts], -runs)
     _, first = np.unique(number[starts][best], return_index=True)
     return step[starts][best][first], runs[best][first]
 

@@ -24,7 +24,7 @@ from handshake_inspect.tcp.facts import METHOD_EXACT, METHOD_TSECR
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
-from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.findings.keys import distinct, is_member, ratio
 from handshake_inspect.verdicts.legs import Leg
 from handshake_inspect.verdicts.position import Position, locate
 from handshake_inspect.verdicts.words import ESTABLISHED
@@ -98,6 +98,9 @@ def half_findings(case: Case, rows: Rows, leg: Leg, half: Half) -> list[Finding]
     if len(rows) < LEAST or values.max() < LEAST_EXCESS_NS:
         return []
     keys = trace.server_key[rows]
+    # A service with nothing slow needs no median.
+    some = is_member(keys, distinct(keys[values > LEAST_EXCESS_NS]))
+    rows, values, keys = rows[some], values[some], keys[some]
     # Numbers of `rows` from here on.
     groups = grouping.group(keys, np.arange(len(rows)), at_least=LEAST)
     groups = grouping.group(keys[groups.rows], groups.rows, by=values[groups.rows])
@@ -123,8 +126,7 @@ def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
     usual = values[groups.starts + (groups.sizes - 1) // 2]
     centre = np.repeat(usual, groups.sizes)
     away = np.abs(values - centre)
-    number = groups.number
-    ordered = away[np.lexsort((away, number))]
+    ordered = away[grouping.sorting(groups.number, away)]
     spread = np.repeat(ordered[groups.starts + (groups.sizes - 1) // 2], groups.sizes)
     far: Bools = values > np.maximum(FACTOR * centre, centre + np.maximum(LEAST_EXCESS_NS, DEVIATIONS * spread))
     return usual, far

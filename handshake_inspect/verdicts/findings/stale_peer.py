@@ -71,11 +71,11 @@ def bare_answers(case: Case) -> Bools:
     rows = np.flatnonzero(found)
     if not len(rows):
         return found
-    sender = trace.endpoints[2 * rows + c["rst_side"][rows]]
-    asker = trace.endpoints[2 * rows + (c["rst_side"][rows] ^ 1)]
-    unacknowledged = (asker["snd_nxt"] != sender["last_ack"]) & (asker["bytes"] > 0)
-    asked = unacknowledged | (asker["keep_alives"] > 0)
-    done = sender["traits"] & TRAIT_FIN != 0
+    e, sender = trace.endpoints, 2 * rows + c["rst_side"][rows]
+    asker = sender ^ 1
+    unacknowledged = (e["snd_nxt"][asker] != e["last_ack"][sender]) & (e["bytes"][asker] > 0)
+    asked = unacknowledged | (e["keep_alives"][asker] > 0)
+    done = e["traits"][sender] & TRAIT_FIN != 0
     found[rows] = asked & ~done & ~resets.from_middlebox(trace)[rows]
     return found
 
@@ -98,18 +98,16 @@ def met_stale_peer(trace: Trace) -> Bools:
     before = c["previous"][later].astype(np.intp) - 1
     inside = before < len(c)
     later, before = later[inside], before[inside]
-    fins = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).all(axis=1)
-    found[later] |= (facts[before] & FACT_BLIND_SYN != 0) & ~fins[before] & (facts[later] & FACT_SYNACK != 0)
+    closed = (trace.endpoints["traits"].reshape(-1, 2)[before] & TRAIT_FIN != 0).all(axis=1)
+    found[later] |= (facts[before] & FACT_BLIND_SYN != 0) & ~closed & (facts[later] & FACT_SYNACK != 0)
     return found
 
 
 def by_end(trace: Trace, rows: Rows, sides: NDArray[np.integer]) -> Iterator[Rows]:
     """The rows of each host and, where it is the server, port."""
-    c = trace.connections[rows]
-    hi = np.where(sides == 0, c["hi0"], c["hi1"])
-    lo = np.where(sides == 0, c["lo0"], c["lo1"])
-    port = np.where(sides == 0, c["port0"], c["port1"])
-    keys = host_key(hi, lo, np.where(sides == c["client"], 0, port))
+    c = trace.connections
+    hi, lo, port = (np.where(sides == 0, c[f"{part}0"][rows], c[f"{part}1"][rows]) for part in ("hi", "lo", "port"))
+    keys = host_key(hi, lo, np.where(sides == c["client"][rows], 0, port))
     groups = grouping.group(keys, rows)
     return (np.sort(groups.of(g)) for g in range(len(groups)))
 
@@ -138,7 +136,6 @@ def finding(trace: Trace, rows: Rows, sides: NDArray[np.integer], kind: str, fra
 
 def peers(trace: Trace, rows: Rows, sides: NDArray[np.integer]) -> int:
     """How many hosts were at the other end."""
-    c = trace.connections[rows]
-    hi = np.where(sides == 0, c["hi1"], c["hi0"])
-    lo = np.where(sides == 0, c["lo1"], c["lo0"])
+    c = trace.connections
+    hi, lo = (np.where(sides == 0, c[f"{part}1"][rows], c[f"{part}0"][rows]) for part in ("hi", "lo"))
     return len(np.unique(host_key(hi, lo)))

@@ -63,8 +63,8 @@ def detect(case: Case) -> list[Finding]:
 def holders(trace: Trace, rows: Rows) -> NDArray[np.int8]:
     """The side that holds, or held, TIME-WAIT: the one in that state, else the one that closed first; -1 for none."""
     states = trace.endpoints["state"].reshape(-1, 2)[rows] == int(TcpState.TIME_WAIT)
-    c = trace.connections[rows]
-    first = np.where(c["fin_frame"] > 0, c["fin_side"].astype(np.int8), -1)
+    c = trace.connections
+    first = np.where(c["fin_frame"][rows] > 0, c["fin_side"][rows].astype(np.int8), -1)
     return np.select([states[:, 0] & ~states[:, 1], states[:, 1] & ~states[:, 0]], [0, 1], first).astype(np.int8)
 
 
@@ -79,8 +79,9 @@ def peak(begun: Times, groups: grouping.Groups, lasts_ns: int) -> tuple[NDArray[
     oldest = np.searchsorted(line, line - lasts_ns // 1000, side="right")
     alive = np.arange(len(line)) - np.maximum(oldest, groups.starts[number]) + 1
     most = np.maximum.reduceat(alive, groups.starts)
-    where = np.lexsort((np.arange(len(alive)), -alive, number))[groups.starts]
-    return most.astype(np.intp), begun[where]
+    where = np.flatnonzero(alive == most[number])
+    _, first = np.unique(number[where], return_index=True)
+    return most.astype(np.intp), begun[where[first]]
 
 
 def host_finding(
