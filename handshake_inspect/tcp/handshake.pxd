@@ -96,9 +96,8 @@ cdef int later_syn_ack(
 ) noexcept
 cdef bint is_crossing(rows.Connection *connection, segment.Segment *segment) noexcept
 @cython.locals(waiting="rows.Embryo *")
-cdef int stray_syn_ack(
-    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
-) noexcept
+cdef bint answers_provisional(Table table, rows.Connection *connection, segment.Segment *segment) noexcept
+cdef int stray_syn_ack(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
 cdef void simultaneous_syn_ack(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept

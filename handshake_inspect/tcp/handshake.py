@@ -160,12 +160,14 @@ def answers(connection: Any, client: Any, ack: int) -> bool:
 def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
     """A SYN with ACK."""
     facts = connection.facts
+    if answers_provisional(table, connection, segment):
+        return PROVISIONAL_ANSWERED
     if not facts & (FACT_SYN | FACT_SYNACK):
         return unasked_syn_ack(connection, sender, peer, segment, side)
     if sender.traits & TRAIT_ISS and facts & FACT_SYNACK and side != connection.client:
         return later_syn_ack(table, connection, sender, peer, segment)
     if not peer.traits & TRAIT_ISS or not answers(connection, peer, segment.ack):
-        return stray_syn_ack(table, connection, sender, segment)
+        return stray_syn_ack(connection, sender, segment)
     if facts & FACT_SIMULTANEOUS:
         simultaneous_syn_ack(connection, sender, peer, segment, side)
     elif side != connection.client:
@@ -225,7 +227,7 @@ def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side:
 def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> int:
     """Another SYN-ACK of the server: the same one again, one for a new ISN, or a contradiction."""
     if segment.seq != server.iss or (client.traits & TRAIT_ISS and not answers(connection, client, segment.ack)):
-        return stray_syn_ack(table, connection, server, segment)
+        return stray_syn_ack(connection, server, segment)
     server.retransmissions += 1
     if not connection.facts & FACT_REORDERED:
         rtt.time_second_syn_ack(table, connection, client, segment)
@@ -250,12 +252,16 @@ def is_crossing(connection: Any, segment: Any) -> bool:
     return segment.ts_ns - connection.ack_ns < connection.synack_min_ns
 
 
-def stray_syn_ack(table: Any, connection: Any, sender: Any, segment: Any) -> int:
-    """A SYN-ACK that does not answer the SYN: it may answer a provisional one."""
-    if connection.provisional:
-        waiting = rows.embryo_at(table.embryos, connection.provisional - 1)
-        if segment.ack == (waiting.iss + 1) & MASK32 and segment.dst_port == waiting.client_port:
-            return PROVISIONAL_ANSWERED
+def answers_provisional(table: Any, connection: Any, segment: Any) -> bool:
+    """Whether a SYN-ACK answers the SYN that may begin another incarnation."""
+    if connection.provisional == 0:
+        return False
+    waiting = rows.embryo_at(table.embryos, connection.provisional - 1)
+    return segment.ack == (waiting.iss + 1) & MASK32 and segment.dst_port == waiting.client_port
+
+
+def stray_syn_ack(connection: Any, sender: Any, segment: Any) -> int:
+    """A SYN-ACK that does not answer the SYN."""
     if sender.traits & TRAIT_ISS and segment.seq != sender.iss and not connection.facts & FACT_ACKED:
         connection.facts |= FACT_ISN_CHANGED
         connection.alternate_iss = segment.seq

@@ -14,6 +14,8 @@ cdef uint32_t FACT_PORT_REUSED
 cdef uint32_t FACT_RST
 cdef uint32_t FACT_SERVER_DATA
 cdef uint32_t FACT_SERVER_PROVED
+cdef uint32_t FACT_SYN
+cdef uint32_t FACT_SYNACK
 cdef uint32_t FACT_SYNACK_AFTER_ACK
 cdef uint32_t FACT_TTL_TWIN
 cdef uint32_t EMBRYO

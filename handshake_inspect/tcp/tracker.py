@@ -24,6 +24,8 @@ from handshake_inspect.tcp.facts import (
     FACT_RST,
     FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
+    FACT_SYN,
+    FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
     FACT_TTL_TWIN,
     NEW_INCARNATION,
@@ -212,6 +214,8 @@ class Tracker:
         sender.bytes += segment.payload_len
         if segment.flags & RST:
             connection.completeness |= COMPLETE_RST
+            if not (sender.traits | peer.traits) & TRAIT_SEEN:
+                connection.client = side if self.sender_is_client(segment) else side ^ 1
             endpoint.begin(sender, segment)
             resets.on_rst(connection, sender, peer, segment, side)
         elif segment.flags & SYN:
@@ -330,7 +334,7 @@ class Tracker:
 
     def on_segment(self, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
         """A segment with neither SYN nor RST."""
-        if not (sender.traits | peer.traits) & TRAIT_SEEN:
+        if not connection.facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM):
             connection.facts |= FACT_MIDSTREAM
             connection.client = side if self.sender_is_client(segment) else side ^ 1
         endpoint.begin(sender, segment)

@@ -1,0 +1,211 @@
+"""Which SYN begins another connection of the same 4-tuple, and which belongs to the one that is there."""
+
+import pytest
+from support import frames
+from support.wire import MS, SECOND, Wire, merged, states
+
+
+def established(wire):
+    return wire.handshake().exchange()
+
+
+def closed(wire):
+    established(wire).close()
+    wire.client.ack()
+
+
+def half_closed(wire):
+    established(wire).client.fin()
+    wire.server.ack()
+
+
+def reset(wire):
+    established(wire).server.rst()
+
+
+def refused(wire):
+    wire.client.syn()
+    wire.server.refuse()
+
+
+def rejected(wire):
+    wire.client.syn(lost="after")
+    wire.icmp_error(wire.client.packet, code=13, reporter="192.0.2.254")
+
+
+def unanswered(wire):
+    wire.client.syn(lost="after")
+
+
+def aborted(wire):
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.rst()
+
+
+def cancelled(wire):
+    wire.client.syn(lost="after")
+    wire.client.rst(lost="after")
+
+
+def half_open(wire):
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+
+
+def midstream(wire):
+    wire.client.rcv_nxt, wire.server.rcv_nxt = wire.server.isn, wire.client.isn
+    wire.exchange()
+
+
+def again(wire, isn=700_000, answer=False):
+    """The client's next attempt from the same port; the server's answer, if it gives one."""
+    wire.client.isn, wire.server.isn = isn, 900_000
+    wire.server.rcv_nxt = 0
+    wire.client.syn()
+    if answer:
+        wire.client.rcv_nxt = 0
+        wire.server.syn_ack()
+        wire.client.ack()
+
+
+OVER = {
+    closed: "established",
+    reset: "established",
+    refused: "refused",
+    rejected: "rejected",
+    unanswered: "timed-out",
+    aborted: "aborted",
+    cancelled: "aborted",
+}
+ALIVE = {established: "established", half_closed: "established", half_open: "half-open", midstream: "midstream"}
+
+
+@pytest.mark.parametrize("past", OVER, ids=lambda past: past.__name__)
+def test_another_isn_after_the_end_is_another_connection(past):
+    wire = Wire()
+    past(wire)
+    count = len(wire.taken)
+    again(wire.wait(SECOND))
+    old, new = wire.connections()
+    assert old["outcome"] == OVER[past]
+    assert new["outcome"] == "pending"
+    assert new["handshake"]["client_isn"] == 700_000
+    assert new["first_frame"] == count + 1
+    assert old["last_ns"] < new["first_ns"]
+    assert old["client_to_server"]["frames"] + old["server_to_client"]["frames"] in {count, count - (past is rejected)}
+    assert states(old) == ("CLOSED", "CLOSED"), "its socket is gone: the port is used again"
+
+
+@pytest.mark.parametrize("past", ALIVE, ids=lambda past: past.__name__)
+def test_another_isn_on_a_living_connection_is_an_anomaly_until_it_is_answered(past):
+    wire = Wire()
+    past(wire)
+    before = states(wire.connection())
+    again(wire.wait(SECOND))
+    connection = wire.connection()
+    assert connection["outcome"] == ALIVE[past]
+    assert states(connection) == before
+    assert connection["handshake"]["client_isn"] in {1000, None}
+
+
+@pytest.mark.parametrize("past", ALIVE, ids=lambda past: past.__name__)
+def test_a_syn_ack_for_the_new_isn_makes_it_another_connection(past):
+    wire = Wire()
+    past(wire)
+    count = len(wire.taken)
+    again(wire.wait(SECOND), answer=True)
+    old, new = wire.connections()
+    assert old["outcome"] == ALIVE[past]
+    assert new["outcome"] == "established"
+    assert (new["handshake"]["client_isn"], new["handshake"]["server_isn"]) == (700_000, 900_000)
+    assert new["first_frame"] == count + 1, "it begins with the SYN, not with its answer"
+    assert new["handshake"]["syn_frame"] == count + 1
+    assert new["rtt"]["total"] == new["rtt"]["synack"] | {"method": "exact"}
+    assert old["client_to_server"]["frames"] + old["server_to_client"]["frames"] == count
+    assert new["client_to_server"]["frames"] + new["server_to_client"]["frames"] == 3
+
+
+def test_one_attempt_is_one_connection_however_long_it_takes():
+    """Linux's default: up to 11 SYNs in two minutes; Zeek and argus split it."""
+    wire = Wire()
+    sent = [0, 1, 2, 3, 4, 5, 7, 11, 19, 35, 67, 131]
+    for before, after in zip([0, *sent], sent, strict=False):
+        wire.wait((after - before) * SECOND - (20 * MS if after else 0))
+        wire.client.syn(lost="after")
+    connection = wire.connection()
+    assert (connection["outcome"], connection["handshake"]["syn_count"]) == ("timed-out", 12)
+    assert connection["client_to_server"]["retransmissions"] == 11
+    assert connection["last_ns"] - connection["first_ns"] == 131 * SECOND
+
+
+def test_a_repeated_isn_is_the_same_attempt_with_other_options_too():
+    """A retried SYN may drop ECN, MPTCP or Fast Open."""
+    wire = Wire()
+    wire.client.send("S", seq=1000, options=frames.linux_syn_options() + frames.fast_open(b"12345678"), size=20)
+    wire.wait(SECOND)
+    wire.client.syn()
+    wire.server.syn_ack(ack=1001)
+    wire.client.ack(seq=1001)
+    assert wire.connection()["handshake"]["syn_count"] == 2
+
+
+def test_a_second_stranger_syn_takes_the_place_of_the_first():
+    wire = Wire().handshake()
+    for isn in (77, 88):
+        wire.client.syn(seq=isn, ident=isn)
+        wire.server.ack(ack=1001)
+    wire.server.syn_ack(seq=900, ack=89)
+    old, new = wire.connections()
+    assert new["handshake"]["client_isn"] == 88
+    assert old["outcome"] == "established"
+
+
+def test_a_blind_syn_draws_a_challenge_and_the_connection_lives_on():
+    """RFC 5961 section 4."""
+    wire = Wire().handshake()
+    wire.client.syn(seq=0x7777_7777, ttl=50)
+    wire.server.ack()
+    wire.exchange().close()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"], connection["close"]["how"]) == ("established", "closed", "fin")
+    assert connection["handshake"]["syn_count"] == 1
+
+
+def test_the_next_connection_may_be_opened_by_the_other_end():
+    wire = Wire()
+    closed(wire)
+    wire.wait(SECOND)
+    wire.server.isn = 70
+    wire.server.syn()
+    wire.client.rcv_nxt = 71
+    wire.client.syn_ack(seq=90)
+    wire.server.rcv_nxt = 91
+    wire.server.ack()
+    first, second = wire.connections()
+    assert first["client"] == second["server"]
+    assert first["server"] == second["client"]
+    assert second["outcome"] == "established"
+
+
+def test_many_incarnations_keep_their_order():
+    wire = Wire()
+    for number in range(5):
+        wire.client.isn, wire.server.isn = 1000 * (number + 1), 5_000_000 + number
+        wire.client.snd_nxt, wire.server.snd_nxt = wire.client.isn, wire.server.isn
+        wire.client.rcv_nxt = wire.server.rcv_nxt = 0
+        closed(wire)
+        wire.wait(SECOND)
+    connections = wire.connections()
+    assert [one["handshake"]["client_isn"] for one in connections] == [1000, 2000, 3000, 4000, 5000]
+    assert {one["close"]["how"] for one in connections} == {"fin"}
+    assert {one["client_to_server"]["retransmissions"] for one in connections} == {0}
+
+
+def test_equal_ports_of_other_hosts_are_other_connections():
+    wires = [Wire(client=(f"192.0.2.{host}", 40000), client_isn=host) for host in (1, 2, 3)]
+    for wire in wires:
+        established(wire)
+    report = merged(*wires)
+    assert report["summary"]["outcomes"]["established"] == 3
+    assert [one["client"]["ip"] for one in report["connections"]] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]

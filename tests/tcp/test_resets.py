@@ -1,0 +1,216 @@
+"""Which RST is believed: by the rules of its state (RFC 9293 section 3.10.7), and by what its target did next."""
+
+import pytest
+from support import frames
+from support.wire import MS, SECOND, Wire, states
+
+
+def test_a_closed_port_refuses():
+    wire = Wire(at="middle")
+    wire.client.syn()
+    wire.server.refuse()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"], connection["decided"]) == ("refused", "closed-port", True)
+    assert connection["close"] == {"how": "rst", "first": None, "reset_by": "server"}
+    assert connection["rtt"]["reject_ns"] == 20 * MS
+    assert {connection["rtt"][leg]["method"] for leg in ("synack", "ackdat", "total")} == {"none"}
+    assert connection["rtt"]["synack"]["reason"] == "refused"
+    assert connection["evidence"] == [1, 2]
+    assert states(connection) == ("CLOSED", "CLOSED")
+
+
+@pytest.mark.parametrize("acknowledged", [0, 7, 20])
+def test_a_refusal_may_acknowledge_fast_open_data(acknowledged):
+    wire = Wire()
+    wire.client.syn(size=20)
+    wire.server.refuse(ack=1001 + acknowledged)
+    assert wire.outcomes() == [("refused", "closed-port")]
+
+
+UNBELIEVED = {
+    "a bare RST": {"flags": "R", "seq": 0},
+    "a bare RST that guesses the window": {"flags": "R", "seq": 1001},
+    "an old acknowledgment": {"flags": "RA", "seq": 0, "ack": 1000},
+    "an acknowledgment of what was never sent": {"flags": "RA", "seq": 0, "ack": 1002},
+    "half the sequence space away": {"flags": "RA", "seq": 0, "ack": 1000 + (1 << 31)},
+}
+
+
+@pytest.mark.parametrize("words", UNBELIEVED.values(), ids=UNBELIEVED.keys())
+def test_in_syn_sent_only_a_rst_that_acknowledges_the_syn_counts(words):
+    wire = Wire()
+    wire.client.syn()
+    wire.server.send(**words)
+    waiting = wire.connection()
+    assert waiting["outcome"] == "pending"
+    assert waiting["state"]["client"] == "SYN_SENT"
+    assert waiting["rtt"]["reject_ns"] is None
+    wire.server.syn_ack()
+    wire.client.ack()
+    assert wire.connection()["outcome"] == "established"
+
+
+def test_a_refusal_that_the_client_ignores_did_not_end_the_attempt():
+    """A box forges a RST, but the server's SYN-ACK follows, and the client completes and sends."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.refuse(ttl=240, stay=True)
+    wire.wait(MS)
+    wire.server.syn_ack()
+    wire.client.ack()
+    wire.exchange()
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+
+
+def test_a_refusal_between_two_attempts_of_one_client():
+    """The first SYN is refused, the same SYN again finds a listener: nothing says that it cannot."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.refuse()
+    wire.wait(SECOND)
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["handshake"]["syn_count"]) == ("established", 2)
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_rst_at_the_edge_ends_the_connection(who):
+    wire = Wire().handshake().exchange()
+    getattr(wire, who).rst()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("established", f"reset-by-{who}")
+    assert connection["close"] == {"how": "rst", "first": who, "reset_by": who}
+    assert states(connection) == ("CLOSED", "CLOSED")
+
+
+@pytest.mark.parametrize("isn", [5000, 0xFFFF_FFFF, 0xFFFF_FFA0, 0])
+def test_the_window_is_scaled_and_wraps(isn):
+    """The client's window is 64240 << 7 octets."""
+    for offset, believed in [(0, True), (64240 << 7, True), (-1, False), ((64240 << 7) + 1, False), (1 << 31, False)]:
+        wire = Wire(server_isn=isn).handshake().exchange()
+        wire.server.rst(seq=wire.server.snd_nxt + offset)
+        found = wire.connection()
+        assert found["close"]["how"] == ("rst" if believed else "open"), offset
+        assert states(found) == (("CLOSED",) * 2 if believed else ("ESTABLISHED",) * 2)
+
+
+@pytest.mark.parametrize("offset", [0, 1000, -1, 1 << 30])
+def test_a_rst_that_its_target_ignores_ended_nothing(offset):
+    """In the window it draws a challenge ACK (RFC 5961 section 3), outside of it nothing; both ends go on."""
+    wire = Wire().handshake().exchange()
+    wire.server.rst(seq=wire.server.snd_nxt + offset, ttl=200, stay=True)
+    wire.wait(SECOND)
+    wire.exchange().exchange()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("established", None)
+    assert connection["close"] == {"how": "open", "first": None, "reset_by": None}
+    assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+    wire.close()
+    assert wire.connection()["close"]["how"] == "fin"
+
+
+def test_what_was_under_way_does_not_revive():
+    """Data that left before the RST could arrive says nothing about it."""
+    wire = Wire(at="server").handshake().exchange()
+    wire.server.rst(stay=True)
+    wire.client.data(stay=True)
+    wire.wait(20 * MS)
+    wire.server.rst(stay=True)
+    assert wire.connection()["close"]["how"] == "rst"
+
+
+def test_a_rst_after_a_fin():
+    wire = Wire().handshake().exchange()
+    wire.client.fin()
+    wire.server.data()
+    wire.client.rst()
+    connection = wire.connection()
+    assert connection["close"] == {"how": "rst-after-fin", "first": "client", "reset_by": "client"}
+    assert states(connection) == ("CLOSED", "CLOSED")
+
+
+def test_a_rst_after_the_close_changes_only_the_state():
+    """RFC 1337: it ends TIME-WAIT; the connection was closed with FINs."""
+    wire = Wire().handshake().exchange().close()
+    wire.wait(SECOND)
+    wire.server.rst()
+    connection = wire.connection()
+    assert connection["close"] == {"how": "fin", "first": "client", "reset_by": None}
+    assert connection["cause"] == "closed"
+    assert states(connection) == ("CLOSED", "CLOSED")
+
+
+@pytest.mark.parametrize("flags", ["R", "RA"])
+def test_the_client_aborts_after_the_syn_ack(flags):
+    """A SYN scan, a cancelled connect, a happy-eyeballs loser."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.send(flags)
+    connection = wire.connection()
+    assert connection["outcome"] == "aborted"
+    assert connection["close"]["reset_by"] == "client"
+    assert connection["rtt"]["synack"]["value_ns"] == 40 * MS, "the server's half is known all the same"
+    assert connection["rtt"]["ackdat"]["method"] == "none"
+    assert connection["rtt"]["reject_ns"] is None
+    assert states(connection) == ("CLOSED", "CLOSED")
+
+
+def test_the_client_aborts_before_any_answer():
+    wire = Wire()
+    wire.client.syn()
+    wire.client.rst()
+    assert wire.outcomes() == [("aborted", "cancelled")]
+
+
+def test_the_server_resets_in_answer_to_the_final_ack():
+    """tcp_abort_on_overflow: the server never reached ESTABLISHED."""
+    wire = Wire().handshake()
+    wire.server.rst()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("half-open", "reset-by-server")
+    assert connection["close"]["reset_by"] == "server"
+    assert states(connection) == ("CLOSED", "CLOSED")
+
+
+def test_a_server_that_acknowledges_in_its_rst_was_established():
+    """A RST with ACK is the end of a socket that existed: SO_LINGER 0 right after accept()."""
+    wire = Wire().handshake()
+    wire.server.rst_ack()
+    assert wire.outcomes() == [("established", "reset-by-server")]
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_midstream_rst(who):
+    wire = Wire()
+    wire.client.rcv_nxt, wire.server.rcv_nxt = 5000, 1000
+    wire.exchange()
+    getattr(wire, who).rst()
+    connection = wire.connection()
+    assert connection["outcome"] == "midstream"
+    assert connection["close"]["reset_by"] == who
+
+
+def test_nothing_but_a_rst():
+    wire = Wire()
+    wire.server.send("RA", seq=0, ack=1001)
+    connection = wire.connection()
+    assert connection["outcome"] == "unsolicited"
+    assert connection["roles"] == "inferred"
+    assert connection["server"] == {"ip": frames.SERVER[0], "port": frames.SERVER[1]}
+
+
+def test_a_late_rst_before_a_connection_that_lives():
+    """The first segment of the capture is a RST that belongs to nothing: what follows is a connection midstream."""
+    wire = Wire()
+    wire.client.rcv_nxt, wire.server.rcv_nxt = 5000, 1000
+    wire.server.rst(seq=77)
+    wire.wait(SECOND)
+    wire.exchange().exchange()
+    connection = wire.connection()
+    assert connection["outcome"] == "midstream"
+    assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
