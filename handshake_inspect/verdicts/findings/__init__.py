@@ -17,6 +17,7 @@ from handshake_inspect.verdicts.findings import (
     rst_injection,
     slow_handshake,
     stale_peer,
+    syn_cookies,
     syn_flood,
     syn_retransmission,
     time_wait,
@@ -28,6 +29,7 @@ SEVERITIES = ("critical", "warning", "info")
 DETECTORS: tuple[Detector, ...] = (
     rollups.detect,
     syn_flood.detect,
+    syn_cookies.detect,
     accept_queue.detect,
     port_scan.detect,
     backscatter.detect,

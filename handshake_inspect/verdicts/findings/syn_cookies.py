@@ -1,0 +1,256 @@
+"""`syn-cookies`: a server that answers SYNs without remembering them.
+
+What a Linux cookie does to the SYN-ACK's timestamp (net/ipv4/syncookies.c): the low `BITS` bits of the server's clock
+are replaced by the client's options, window scale (15 for none) in bits 0-3, SACK in bit 4, ECN in bit 5, and 64 is
+taken off if that would lie in the future; then an offset is added that only the server knows: none before Linux 4.10,
+then one for each pair of hosts, lately one for each connection.  So the bits are not there to be read, but they show:
+
+- *clock*: the SYN-ACK's TSval lags up to 63 ms behind the clock that the server's later segments show, and (lag +
+  options) modulo 64 is the server's clock when it sent the SYN-ACK.  Less the capture's time that is a constant: it is
+  the same, to `SLACK_MS`, for one such connection and the next (clocks drift over hours, not from one to the next).  An
+  ordinary SYN-ACK does not lag.  Asked of those that lag, and lived shorter than `DATED_NS`: the rows do not say when
+  the server's last TSval was sent, so the last frame has to stand for it.
+- *bits*: where SYN-ACKs share an offset, (TSval - options) modulo 64 is the same for all to one client.  TSvals with
+  the same high bits count once: one tick of a slow clock is no agreement.
+- *silence*: under load (`MIN_LOAD` half-open connections older than `REPEATS_NS`) SYN-ACKs are never repeated, where a
+  server that remembers repeats each after 1 s.  `MIN_SHARE` of them suffice, because with `tcp_syncookies=1` the first
+  backlog + 1 requests are ordinary.  A server with `tcp_synack_retries=0`, or a SYN proxy, looks the same.
+
+Of the first two `MOSTLY` of those asked must agree, so often that `chance`, the probability that as many values agree
+by accident, is at most `MAX_CHANCE`.  Severity: `warning` under load, for then the SYN queue ran over; else `info`:
+someone has set `tcp_syncookies=2`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_RST, FACT_SYN, FACT_SYNACK
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import span, target, write
+from handshake_inspect.verdicts.findings.keys import (
+    Bools,
+    Indices,
+    Keys,
+    cite,
+    distinct,
+    frequent,
+    is_member,
+    ratio,
+    rest,
+    run_starts,
+)
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.words import CAUSE, HALF_OPEN
+from handshake_inspect.wire.const import OPT_ECN, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
+
+BITS = 6
+STEP = 1 << BITS
+NO_SCALE = 15
+MIN_AGREEING = 4
+MOSTLY = 0.6
+MAX_CHANCE = 1e-3
+SLACK_MS = 2.0  # rounding to ticks of two clocks, and the jitter of the way between the capture and the server
+DATED_NS = 1_000_000_000
+MIN_LOAD = 20
+MIN_SHARE = 0.2
+REPEATS_NS = 1_150_000_000
+MOST = 100
+MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Connections whose TSvals agree, of how many that were asked, and the probability of that by accident."""
+
+    method: str
+    agreeing: Indices
+    asked: int
+    chance: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """Half-open connections of a service that had the time to be answered again, and those that were not."""
+
+    rows: Indices
+    silent: Indices
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each service that answers with cookies."""
+    trace = case.trace
+    keys = trace.server_key[: len(trace.connections)]
+    proofs = {**by_bits(case, keys), **by_clock(case, keys)}
+    loads = by_silence(case, keys)
+    found = [describe(case, proofs.get(key), loads.get(key)) for key in sorted(proofs.keys() | loads.keys())]
+    found.sort(key=lambda one: (-one.metrics["half_open"], one.start_ns or 0))
+    return found[:MOST] + rest("syn-cookies", "services that answer with SYN cookies", found[MOST:])
+
+
+# -- timestamps --------------------------------------------------------------------------------------------------
+
+
+def stamped(case: Case) -> Indices:
+    """Connections whose SYN and SYN-ACK both carry timestamps."""
+    trace = case.trace
+    facts = trace.facts
+    rows: Indices = np.flatnonzero(facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)
+    both = trace.endpoints["options"][trace.client_rows[rows]] & trace.endpoints["options"][trace.server_rows[rows]]
+    stamps: Bools = both & OPT_TIMESTAMPS != 0
+    return rows[stamps]
+
+
+def offered(case: Case, rows: Indices) -> NDArray[np.int64]:
+    """What a cookie would encode of each of these: the client's window scale and SACK, and ECN if the server agreed."""
+    trace = case.trace
+    client, server = trace.endpoints[trace.client_rows[rows]], trace.endpoints[trace.server_rows[rows]]
+    scale = np.where(client["options"] & OPT_WINDOW_SCALE != 0, np.minimum(client["window_scale"], 14), NO_SCALE)
+    bits = scale.astype(np.int64)
+    bits |= np.where(client["options"] & OPT_SACK_PERMITTED != 0, 1 << 4, 0)
+    bits |= np.where(server["options"] & client["options"] & OPT_ECN != 0, 1 << 5, 0)
+    return bits
+
+
+def by_clock(case: Case, keys: Keys) -> dict[int, Proof]:
+    """Services whose SYN-ACKs lag behind their own clock by what the options explain."""
+    trace, c = case.trace, case.trace.connections
+    rows = stamped(case)
+    server = trace.server_rows[rows]
+    age = c["last_ns"][rows] - c["synack_ns"][rows]
+    dated = (trace.endpoints["frames"][server] > 1) & (trace.facts[rows] & FACT_ACKED != 0) & (age <= DATED_NS)
+    rows, server, age = rows[dated], server[dated], age[dated]
+    lag = (trace.endpoints["tsval"][server] - trace.endpoints["syn_tsval"][server]).astype(np.int32) - age / MS
+    late = (lag > SLACK_MS) & (lag <= STEP)
+    chosen = np.flatnonzero(late & is_member(keys[rows], frequent(keys[rows[late]], MIN_AGREEING)))
+    phase = (lag[chosen] + offered(case, rows[chosen]) - c["synack_ns"][rows[chosen]] % (STEP * MS) / MS) % STEP
+    parted = group(keys[rows[chosen]], np.arange(len(chosen)), c["synack_ns"][rows[chosen]], MIN_AGREEING)
+    proofs = {}
+    for g in range(len(parted)):
+        mine = parted.of(g)
+        step = np.abs(np.diff(phase[mine]))
+        agreeing = np.append(False, np.minimum(step, STEP - step) <= SLACK_MS)
+        proof = prove("clock", rows[chosen[mine]], agreeing, 2 * SLACK_MS / STEP)
+        if proof:
+            proofs[int(keys[rows[chosen[mine[0]]]])] = proof
+    return proofs
+
+
+def prove(method: str, rows: Indices, agreeing: Bools, likely: float) -> Proof | None:
+    """What follows from values that agree with one before: by accident, each would with the probability `likely`."""
+    count = int(np.count_nonzero(agreeing))
+    asked = len(rows)
+    chance = likely**count * float(math.comb(asked - 1, count)) if count < 200 else 0.0
+    if count + 1 < max(MIN_AGREEING, MOSTLY * asked) or chance > MAX_CHANCE:
+        return None
+    before = np.append(agreeing[1:], False)  # the first of those that agree is one of them
+    return Proof(method, rows[agreeing | before], asked, float(f"{chance:.1e}"))
+
+
+def by_bits(case: Case, keys: Keys) -> dict[int, Proof]:
+    """Services whose SYN-ACKs to one client, or to all, have the same low bits after the options are taken off."""
+    trace = case.trace
+    rows = stamped(case)
+    rows = rows[is_member(keys[rows], frequent(keys[rows], MIN_AGREEING))]
+    value = trace.endpoints["syn_tsval"][trace.server_rows[rows]].astype(np.int64) - offered(case, rows)
+    parted = group(keys[rows] ^ trace.client_host[rows], np.arange(len(rows)), at_least=2)
+    asked: dict[int, list[Indices]] = {}
+    agreeing: dict[int, list[Bools]] = {}
+    for g in pairs_worth_asking(parted, value):
+        mine = parted.of(g)
+        mine = mine[apart(value[mine])]
+        low = value[mine] % STEP
+        same = low == np.bincount(low).argmax()
+        same[np.argmax(same)] = False  # the first is what the others agree with
+        key = int(keys[rows[mine[0]]])
+        asked.setdefault(key, []).append(mine)
+        agreeing.setdefault(key, []).append(same)
+    proofs = {}
+    for key, parts in asked.items():
+        proof = prove("bits", rows[np.concatenate(parts)], np.concatenate(agreeing[key]), 1 / STEP)
+        if proof:
+            proofs[key] = proof
+    return proofs
+
+
+def pairs_worth_asking(parted: Any, value: NDArray[np.int64]) -> list[int]:
+    """Groups of which neighbours agree: among millions of ordinary connections, few."""
+    if not len(parted):
+        return []
+    low = value[parted.rows] % STEP
+    same = np.zeros(len(low), dtype=np.int64)
+    same[1:] = (low[1:] == low[:-1]) & (np.abs(np.diff(value[parted.rows])) >= STEP)
+    same[parted.starts] = 0
+    together = parted.sums(same)
+    found: list[int] = np.flatnonzero(together >= np.maximum(1, (parted.sizes - 1) // 4)).tolist()
+    return found
+
+
+def apart(values: NDArray[np.int64]) -> Indices:
+    """One of all values that share their high bits."""
+    order = np.argsort(values, kind="stable")
+    return np.sort(order[run_starts(values[order] // STEP)])
+
+
+# -- silence -----------------------------------------------------------------------------------------------------
+
+
+def by_silence(case: Case, keys: Keys) -> dict[int, Load]:
+    """Services with a load of half-open connections of which many SYN-ACKs were never repeated."""
+    trace, c = case.trace, case.trace.connections
+    waiting = case.outcomes.outcome[: len(c)] == HALF_OPEN
+    waiting &= case.outcomes.cause[: len(c)] == CAUSE["no-final-ack"]
+    waiting &= (trace.facts & (FACT_SYN | FACT_RST) == FACT_SYN) & (c["syn_count"] == 1)
+    waiting &= trace.last_ns - c["synack_ns"] >= REPEATS_NS
+    rows = np.flatnonzero(waiting)
+    parted = group(keys[rows], rows, at_least=MIN_LOAD)
+    loads = {}
+    for g in range(len(parted)):
+        mine = parted.of(g)
+        silent = mine[c["synack_count"][mine] == 1]
+        if len(silent) >= max(MIN_LOAD, MIN_SHARE * len(mine)):
+            loads[int(keys[mine[0]])] = Load(mine, silent)
+    return loads
+
+
+# -- what is said ------------------------------------------------------------------------------------------------
+
+
+def describe(case: Case, proof: Proof | None, load: Load | None) -> Finding:
+    """Numbers and words of one service."""
+    trace = case.trace
+    parts = [proof.agreeing] if proof else []
+    parts += [load.silent] if load else []
+    rows = distinct(np.concatenate(parts))
+    host, port = target(trace, int(rows[0]))
+    half_open = len(load.rows) if load else 0
+    silent = len(load.silent) if load else 0
+    metrics: dict[str, Any] = {
+        "method": proof.method if proof else None,
+        "timestamps_asked": proof.asked if proof else 0,
+        "timestamps_agreeing": len(proof.agreeing) if proof else 0,
+        "chance": proof.chance if proof else None,
+        "half_open": half_open,
+        "never_repeated": silent,
+        "never_repeated_ratio": ratio(silent, half_open),
+    }
+    reasons = []
+    if proof:
+        reasons.append(f"{len(proof.agreeing)} of {proof.asked} timestamps encode options, by chance {proof.chance:g}")
+    if load:
+        reasons.append(f"{silent} of {half_open} half-open SYN-ACKs never repeated")
+    return Finding(
+        "syn-cookies",
+        "warning" if load else "info",
+        f"{write(host, port)} answers with SYN cookies: {'; '.join(reasons)}",
+        host,
+        port,
+        *span(trace, rows),
+        metrics,
+        "Raise net.ipv4.tcp_max_syn_backlog and the listener's backlog until `nstat -az TcpExtSyncookiesSent` stands "
+        "still: clients without timestamps lose window scale and SACK to cookies.",
+        *cite(case, rows),
+    )
