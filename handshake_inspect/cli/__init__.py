@@ -1,8 +1,15 @@
 """The command line: options to engine to report to renderer to exit status."""
 
+import gc
+import os
+
 from handshake_inspect.cli.root import hsi
 
 
 def main() -> None:
     """Run `hsi`; never returns."""
+    # A process of its own may choose for itself: linear algebra needs no threads here, and they cost start-up time;
+    # nothing here makes garbage in cycles faster than this.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.set_threshold(100_000, 50, 1000)
     hsi.main(prog_name="hsi")
