@@ -22,11 +22,11 @@ from handshake_inspect.wire.const import MASK16, MASK32, OPT_TIMESTAMPS
 
 
 def note_syn(table: Any, connection: Any, segment: Any) -> None:
-    """Keep another copy of the SYN."""
-    at = connection.syn_count - 1
+    """Keep another copy of the SYN; the last place is the newest's."""
+    at = min(connection.syn_count, RETRIES_KEPT) - 1
     if connection.syn_count < MASK16:
         connection.syn_count += 1
-    if at < RETRIES_KEPT and table.new_retries(connection):
+    if at >= 0 and table.new_retries(connection):
         retries = rows.retries_at(table.retries, connection.retries - 1)
         retries.syn_ns[at] = segment.ts_ns
         retries.syn_frame[at] = segment.frame & MASK32
@@ -34,12 +34,12 @@ def note_syn(table: Any, connection: Any, segment: Any) -> None:
 
 
 def note_syn_ack(table: Any, connection: Any, segment: Any) -> None:
-    """Keep another copy of the SYN-ACK."""
-    at = connection.synack_count - 1
+    """Keep another copy of the SYN-ACK; the last place is the newest's."""
+    at = min(connection.synack_count, RETRIES_KEPT) - 1
     if connection.synack_count < MASK16:
         connection.synack_count += 1
     connection.last_synack_ns = segment.ts_ns
-    if at < RETRIES_KEPT and table.new_retries(connection):
+    if at >= 0 and table.new_retries(connection):
         retries = rows.retries_at(table.retries, connection.retries - 1)
         retries.synack_ns[at] = segment.ts_ns
         retries.synack_frame[at] = segment.frame & MASK32
@@ -47,7 +47,7 @@ def note_syn_ack(table: Any, connection: Any, segment: Any) -> None:
 
 
 def syn_time(table: Any, connection: Any, copy: int) -> int:
-    """When the SYN was sent for the `copy`-th time, from 0; copies beyond those kept count as the last kept."""
+    """When the SYN was sent for the `copy`-th time, from 0; copies beyond those kept count as the newest."""
     if copy == 0 or connection.retries == 0:
         return connection.syn_ns
     return rows.retries_at(table.retries, connection.retries - 1).syn_ns[min(copy, RETRIES_KEPT) - 1]
@@ -67,7 +67,7 @@ def first_echoed_syn(table: Any, connection: Any, client: Any, tsecr: int) -> in
     retries = rows.retries_at(table.retries, connection.retries - 1)
     for copy in range(1, min(connection.syn_count, RETRIES_KEPT + 1)):
         if retries.syn_tsval[copy - 1] == tsecr:
-            return copy
+            return copy if copy < RETRIES_KEPT else connection.syn_count - 1
     return -1
 
 
@@ -78,7 +78,7 @@ def first_echoed_syn_ack(table: Any, connection: Any, server: Any, tsecr: int) -
     retries = rows.retries_at(table.retries, connection.retries - 1)
     for copy in range(1, min(connection.synack_count, RETRIES_KEPT + 1)):
         if retries.synack_tsval[copy - 1] == tsecr:
-            return copy
+            return copy if copy < RETRIES_KEPT else connection.synack_count - 1
     return -1
 
 

@@ -1,0 +1,166 @@
+"""How connections close (RFC 9293 section 3.6): who closed first, half-close, TIME-WAIT, and FINs that are lost."""
+
+import pytest
+from support.wire import MS, SECOND, Wire, states
+
+
+def opened(**words):
+    return Wire(**words).handshake().exchange()
+
+
+@pytest.mark.parametrize(("first", "left"), [("client", ("TIME_WAIT", "CLOSED")), ("server", ("CLOSED", "TIME_WAIT"))])
+def test_who_closes_first_holds_time_wait(first, left):
+    connection = opened().close(first).connection()
+    assert connection["close"] == {"how": "fin", "first": first, "reset_by": None}
+    assert states(connection) == left
+
+
+@pytest.mark.parametrize(
+    ("who", "seen"), [("client", ("FIN_WAIT_2", "CLOSE_WAIT")), ("server", ("CLOSE_WAIT", "FIN_WAIT_2"))]
+)
+def test_a_half_closed_connection_goes_on(who, seen):
+    wire = opened()
+    one = getattr(wire, who)
+    one.fin()
+    for _ in range(3):
+        one.peer.data(1000)
+        one.ack()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("established", "half-closed")
+    assert connection["close"] == {"how": "half-closed", "first": who, "reset_by": None}
+    assert states(connection) == seen
+    one.peer.fin()
+    one.ack()
+    assert wire.connection()["close"]["how"] == "fin"
+
+
+def test_a_fin_may_carry_data():
+    wire = opened()
+    wire.client.send("FPA", 500)
+    wire.server.fin()
+    wire.client.ack()
+    connection = wire.connection()
+    assert states(connection) == ("TIME_WAIT", "CLOSED")
+    assert connection["client_to_server"]["bytes"] == 600
+
+
+def test_the_request_ends_with_the_fin_and_so_does_the_answer():
+    """Three segments are enough to close: the second FIN acknowledges the first."""
+    wire = opened()
+    wire.client.fin()
+    wire.server.fin()
+    assert states(wire.connection()) == ("TIME_WAIT", "LAST_ACK")
+    wire.client.ack()
+    assert states(wire.connection()) == ("TIME_WAIT", "CLOSED")
+
+
+def test_simultaneous_close():
+    wire = opened(at="middle")
+    wire.client.fin(stay=True)
+    wire.server.fin()
+    assert states(wire.connection()) == ("CLOSING", "CLOSING")
+    wire.client.ack(stay=True)
+    wire.server.ack()
+    connection = wire.connection()
+    assert states(connection) == ("TIME_WAIT", "TIME_WAIT")
+    assert connection["close"]["how"] == "fin"
+
+
+@pytest.mark.parametrize("two_msl_s", [1, 60, 240])
+def test_time_wait_lasts_two_msl(two_msl_s):
+    for early, wanted in [(MS, "TIME_WAIT"), (0, "CLOSED")]:
+        wire = opened().close()
+        last = wire.taken[-2][0]  # the server's FIN, which took the client there
+        wire.quiet(last + two_msl_s * SECOND - early - wire.now)
+        assert wire.connection(time_wait_ns=two_msl_s * SECOND)["state"]["client"] == wanted
+
+
+def test_a_repeated_fin_restarts_time_wait():
+    """The client's last ACK is lost; RFC 9293 section 3.10.7.4 restarts the 2 MSL time-out."""
+    wire = opened()
+    wire.client.fin()
+    wire.server.fin()
+    wire.client.ack(lost="after")
+    wire.wait(30 * SECOND)
+    wire.server.fin(seq=wire.server.snd_nxt - 1)
+    wire.client.ack()
+    assert states(wire.connection()) == ("TIME_WAIT", "CLOSED")
+    wire.quiet(59 * SECOND)
+    assert states(wire.connection()) == ("TIME_WAIT", "CLOSED")
+    wire.quiet(2 * SECOND)
+    assert states(wire.connection()) == ("CLOSED", "CLOSED")
+
+
+def test_a_fin_that_is_lost_again_and_again():
+    wire = opened()
+    seq = wire.client.snd_nxt
+    for pause in (0, 200, 400, 800):
+        wire.wait(pause * MS)
+        wire.client.fin(seq=seq, lost="after")
+    connection = wire.connection()
+    assert states(connection) == ("FIN_WAIT_1", "ESTABLISHED")
+    assert connection["client_to_server"]["retransmissions"] == 3
+    assert connection["close"] == {"how": "half-closed", "first": "client", "reset_by": None}
+
+
+def test_the_last_ack_is_lost_again_and_again():
+    """Seen beside the server: a FIN that is repeated and never acknowledged may not have arrived."""
+    wire = opened(at="server")
+    wire.client.fin()
+    seq = wire.server.snd_nxt
+    for pause in (0, 300, 600, 1200):
+        wire.wait(pause * MS)
+        wire.server.fin(seq=seq)
+        wire.client.ack(lost="before")
+    assert states(wire.connection()) == ("FIN_WAIT_2", "LAST_ACK")
+
+
+def test_the_last_ack_is_lost_behind_the_capture_again_and_again():
+    """Seen beside the client: every ACK is in the capture, and the server asks on."""
+    wire = opened(at="client")
+    wire.client.fin()
+    seq = wire.server.snd_nxt
+    for pause in (0, 300, 600, 1200):
+        wire.wait(pause * MS)
+        wire.server.fin(seq=seq)
+        wire.client.ack(lost="after")
+    assert states(wire.connection()) == ("TIME_WAIT", "LAST_ACK")
+
+
+def test_both_fins_crossed_and_one_was_lost():
+    """The server has CLOSING; the client never saw that FIN and stays in FIN-WAIT-2 until it comes again."""
+    wire = opened(at="server")
+    wire.client.fin(stay=True)
+    wire.server.fin(lost="after", stay=True)
+    wire.wait(20 * MS)
+    wire.server.ack()
+    wire.wait(300 * MS)
+    wire.server.fin(seq=wire.server.snd_nxt - 1, ack=wire.server.rcv_nxt)
+    wire.client.ack()
+    connection = wire.connection()
+    assert connection["close"]["how"] == "fin"
+    assert states(connection)[0] == "TIME_WAIT"
+    assert states(connection)[1] in {"TIME_WAIT", "CLOSED"}
+
+
+def test_fin_before_the_handshake_is_over():
+    """A client that connects, sends and closes at once, its bare ACK lost before the capture point."""
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(lost="before")
+    wire.client.send("FPA", 10)
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    assert connection["state"]["client"] == "FIN_WAIT_1"
+    assert connection["state"]["server"] == "CLOSE_WAIT"
+
+
+def test_midstream_close():
+    wire = Wire()
+    wire.client.rcv_nxt, wire.server.rcv_nxt = 5000, 1000
+    wire.close()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("midstream", None)
+    assert connection["close"] == {"how": "fin", "first": "client", "reset_by": None}
+    assert states(connection) == ("TIME_WAIT", "CLOSED")

@@ -1,0 +1,254 @@
+"""The handshake RTT and its halves: never a number that the capture does not prove."""
+
+import pytest
+from support import frames
+from support.wire import MS, SECOND, Wire
+
+
+def leg(connection, name):
+    found = connection["rtt"][name]
+    return found["method"], found["min_ns"], found["max_ns"], found["value_ns"]
+
+
+def exact(ns):
+    return "exact", ns, ns, ns
+
+
+@pytest.mark.parametrize(("at", "synack", "ackdat"), [("client", 40, 0), ("middle", 20, 20), ("server", 0, 40)])
+def test_the_capture_point_divides_the_rtt(at, synack, ackdat):
+    connection = Wire(20 * MS, at=at).handshake().connection()
+    assert leg(connection, "synack") == exact(synack * MS)
+    assert leg(connection, "ackdat") == exact(ackdat * MS)
+    assert leg(connection, "total") == exact(40 * MS)
+    assert connection["rtt"]["reject_ns"] is None
+
+
+def test_a_lost_syn_with_timestamps():
+    """The echo of the last SYN's TSval proves that this one was answered."""
+    wire = Wire()
+    wire.client.syn(lost="after")
+    wire.wait(980 * MS)
+    wire.handshake()
+    connection = wire.connection()
+    assert leg(connection, "synack") == ("tsecr", 40 * MS, 40 * MS, 40 * MS)
+    assert leg(connection, "total") == ("tsecr", 40 * MS, 40 * MS, 40 * MS)
+    assert (connection["handshake"]["syn_frame"], connection["handshake"]["syn_count"]) == (1, 2)
+
+
+def test_a_lost_syn_without_timestamps():
+    """Karn: nothing tells which copy was answered."""
+    wire = Wire(timestamps=False)
+    wire.client.syn(lost="after")
+    wire.wait(980 * MS)
+    wire.handshake()
+    connection = wire.connection()
+    assert leg(connection, "synack") == ("ambiguous", 40 * MS, 1040 * MS, None)
+    assert leg(connection, "ackdat") == exact(0)
+    assert leg(connection, "total") == ("ambiguous", 40 * MS, 1040 * MS, None)
+
+
+@pytest.mark.parametrize("copies", [2, 3, 6, 13, 20])
+def test_many_lost_syns(copies):
+    wire = Wire()
+    for _ in range(copies - 1):
+        wire.client.syn(lost="after")
+        wire.wait(980 * MS)
+    wire.handshake()
+    connection = wire.connection()
+    method, low, high, _ = leg(connection, "synack")
+    assert connection["handshake"]["syn_count"] == copies
+    assert low <= 40 * MS <= high
+    assert method == "tsecr"
+
+
+def test_the_tsecr_trap():
+    """The first SYN arrived and its SYN-ACK was lost: the second SYN-ACK echoes the first SYN, and answers the second."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack(lost="before")
+    wire.wait(960 * MS)
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack()
+    connection = wire.connection()
+    method, low, high, value = leg(connection, "synack")
+    assert (method, value) == ("ambiguous", None)
+    assert (low, high) == (40 * MS, 1040 * MS)
+
+
+def test_a_slow_path_where_nothing_is_lost():
+    """Each SYN draws its own SYN-ACK, at the distance of the SYNs: the first SYN was answered."""
+    wire = Wire(delay=750 * MS)
+    wire.client.syn(stay=True)
+    wire.wait(750 * MS)
+    wire.server.syn_ack(stay=True)
+    wire.wait(250 * MS)
+    wire.client.syn(stay=True)
+    wire.wait(750 * MS)
+    wire.server.syn_ack(seq=5000, stay=True)
+    wire.wait(750 * MS)
+    wire.client.ack()
+    connection = wire.connection()
+    method, low, high, value = leg(connection, "synack")
+    assert (method, low, high, value) == ("tsecr", 1500 * MS, 1500 * MS, 1500 * MS)
+
+
+def test_a_lost_syn_ack_seen_beside_the_server():
+    """Its second copy is answered, and the echo proves it."""
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.wait(980 * MS)
+    wire.server.syn_ack()
+    wire.client.ack()
+    connection = wire.connection()
+    assert leg(connection, "synack") == exact(0)
+    assert leg(connection, "ackdat") == ("tsecr", 40 * MS, 40 * MS, 40 * MS)
+    assert connection["handshake"]["synack_count"] == 2
+
+
+def test_a_lost_syn_ack_without_timestamps_seen_beside_the_server():
+    wire = Wire(at="server", timestamps=False)
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.wait(980 * MS)
+    wire.server.syn_ack()
+    wire.client.ack()
+    assert leg(wire.connection(), "ackdat") == ("ambiguous", 40 * MS, 1040 * MS, None)
+
+
+def test_bounds_that_are_close_name_a_value():
+    wire = Wire(delay=SECOND, timestamps=False)
+    wire.client.syn(stay=True)
+    wire.wait(50 * MS)
+    wire.client.syn(lost="after", stay=True, ident=2)
+    wire.wait(950 * MS)
+    wire.server.syn_ack()
+    wire.client.ack()
+    method, low, high, value = leg(wire.connection(), "synack")
+    assert (method, low, high) == ("ambiguous", 1950 * MS, 2 * SECOND)
+    assert value is not None
+
+
+def test_data_completes_the_handshake():
+    """The bare ACK is missing from the capture: the client may have waited before it sent."""
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(lost="before")
+    wire.wait(300 * MS)
+    wire.client.data(100)
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    method, low, high, value = leg(connection, "ackdat")
+    assert (method, low, value) == ("data-ack", 0, None)
+    assert high == 360 * MS, "an upper bound"
+    assert leg(connection, "total")[0] == "data-ack"
+    assert leg(connection, "total")[1] <= 40 * MS <= leg(connection, "total")[2]
+
+
+def test_only_the_client_is_heard():
+    connection = Wire(at="middle").handshake().exchange().connection(only="client")
+    assert connection["outcome"] == "established"
+    assert leg(connection, "total") == ("one-sided", 40 * MS, 40 * MS, 40 * MS)
+    for half in ("synack", "ackdat"):
+        assert connection["rtt"][half]["method"] == "none"
+        assert connection["rtt"][half]["reason"] == "one-sided"
+
+
+def test_only_the_client_is_heard_and_it_sends_with_its_ack():
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.wait(SECOND)
+    wire.client.data()
+    method, low, high, value = leg(wire.connection(only="client"), "total")
+    assert (method, low, high, value) == ("one-sided", 0, 1040 * MS, None)
+
+
+def test_only_the_client_is_heard_and_its_syn_was_lost():
+    wire = Wire()
+    wire.client.syn(lost="after")
+    wire.wait(980 * MS)
+    wire.handshake()
+    method, low, high, _ = leg(wire.connection(only="client"), "total")
+    assert method == "one-sided"
+    assert low <= 40 * MS <= high
+
+
+def test_only_the_server_is_heard():
+    connection = Wire().handshake().exchange().connection(only="server")
+    assert {connection["rtt"][name]["method"] for name in ("synack", "ackdat", "total")} == {"none"}
+
+
+@pytest.mark.parametrize("order", [[1, 0, 2], [1, 2, 0], [0, 2, 1]])
+def test_a_reordered_capture_gives_no_false_rtt(order):
+    """Where an answer is stored before its question the times are worth nothing for that leg; the roles stand."""
+    wire = Wire(at="middle").handshake().exchange()
+    connection = wire.connection(order=[*order, 3, 4, 5])
+    assert connection["client"]["port"] == frames.CLIENT[1]
+    assert connection["outcome"] == "established"
+    true = {"synack": 20 * MS, "ackdat": 20 * MS, "total": 40 * MS}
+    for name, ns in true.items():
+        method, low, high, value = leg(connection, name)
+        assert method == "none" or low <= ns <= high
+        assert value is None or abs(value - ns) <= ns // 20
+
+
+def test_a_syn_ack_stored_before_its_syn():
+    connection = Wire().handshake().exchange().connection(order=[1, 0, 2, 3, 4, 5])
+    assert connection["roles"] == "observed"
+    for name in ("synack", "ackdat", "total"):
+        assert leg(connection, name) == ("none", None, None, None)
+        assert connection["rtt"][name]["reason"] == "reordered"
+    assert connection["client_to_server"]["retransmissions"] == 0
+    assert connection["handshake"]["client_isn"] == 1000
+
+
+REASONS = {
+    "refused": lambda wire: (wire.client.syn(), wire.server.refuse()),
+    "no-answer": lambda wire: wire.client.syn(lost="after"),
+    "midstream": lambda wire: wire.client.data(seq=1001, ack=5001),
+    "unsolicited": lambda wire: wire.server.syn_ack(ack=1001),
+    "rejected": lambda wire: (wire.client.syn(lost="after"), wire.icmp_error(wire.client.packet)),
+}
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_why_there_is_none(reason):
+    wire = Wire()
+    REASONS[reason](wire)
+    connection = wire.connection()
+    for name in ("synack", "ackdat", "total"):
+        assert leg(connection, name) == ("none", None, None, None)
+        assert connection["rtt"][name]["reason"] == reason
+
+
+def test_half_open_has_the_first_half():
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack()
+    connection = wire.connection()
+    assert leg(connection, "synack") == exact(40 * MS)
+    assert connection["rtt"]["ackdat"]["reason"] == connection["rtt"]["total"]["reason"] == "no-final-ack"
+
+
+def test_a_clock_that_goes_back_is_no_negative_rtt():
+    wire = Wire()
+    wire.client.syn()
+    wire.now -= 5 * SECOND
+    wire.server.syn_ack(ack=1001)
+    wire.client.ack(ack=5001)
+    connection = wire.connection(order=[2, 0, 1])
+    assert connection["outcome"] == "established"
+    assert leg(connection, "synack")[0] == "none"
+
+
+def test_the_distribution_is_of_values_that_can_be_named():
+    wire = Wire(timestamps=False)
+    wire.client.syn(lost="after")
+    wire.wait(980 * MS)
+    report = wire.handshake().report()
+    assert report["summary"]["rtt"]["synack"]["count"] == 0
+    assert report["summary"]["rtt"]["ackdat"]["count"] == 1
+    assert report["services"][0]["rtt"] == report["summary"]["rtt"]
