@@ -1,0 +1,40 @@
+"""Findings of reports, and crowds of wires to find something in."""
+
+import random
+
+from support.wire import MS, SECOND, START, Wire, merged
+
+
+def found(report: dict, kind: str) -> list[dict]:
+    """The findings of one id."""
+    return [finding for finding in report["findings"] if finding["id"] == kind]
+
+
+def only(report: dict, kind: str) -> dict:
+    """The one finding of an id; its evidence must be there to be looked at."""
+    findings = found(report, kind)
+    assert len(findings) == 1, [finding["title"] for finding in report["findings"]]
+    finding = findings[0]
+    assert finding["title"]
+    assert finding["advice"].endswith(".")
+    assert finding["start_ns"] <= finding["end_ns"]
+    return finding
+
+
+def chance(number: int) -> int:
+    """32 bits that look random, and are the same every time."""
+    return random.Random(number).getrandbits(32)
+
+
+def crowd(count: int, act, *, every=100 * MS, address="192.0.2.1", **words) -> list[Wire]:
+    """`count` wires from one client, each from its own port a bit later, on which `act(wire, number)` was done."""
+    wires = []
+    for number in range(count):
+        isns = {"client_isn": chance(number), "server_isn": chance(~number)}
+        wire = Wire(**({"client": (address, 30000 + number), "start": START + number * every} | isns | words))
+        act(wire, number)
+        wires.append(wire)
+    return wires
+
+
+__all__ = ["MS", "SECOND", "START", "Wire", "chance", "crowd", "found", "merged", "only"]

@@ -1,0 +1,126 @@
+import pytest
+from support import captures, frames
+from support.detected import SECOND, Wire, crowd, found, merged
+from support.wire import report_of
+
+from handshake_inspect.verdicts import hearing
+
+
+def kinds(report):
+    return {finding["metrics"]["kind"]: finding for finding in found(report, "capture-quality")}
+
+
+@pytest.fixture
+def wire():
+    return Wire().handshake().exchange().close()
+
+
+def test_a_good_capture(wire):
+    assert kinds(wire.report()) == {}
+
+
+@pytest.mark.parametrize(("only", "other"), [("client", "server"), ("server", "client")])
+def test_one_direction(wire, only, other):
+    finding = kinds(wire.report(only=only))["one-sided"]
+    assert finding["severity"] == "warning"
+    assert finding["target"] is None
+    assert finding["metrics"][f"{other}_not_heard"] == 1
+    assert f"only what the {only} sent" in finding["title"]
+
+
+def test_few_one_sided_connections_among_many_are_nothing():
+    both = crowd(30, lambda wire, _: wire.handshake())
+    half = Wire(client=("192.0.2.9", 9)).handshake().exchange()
+    taken = sorted([each for one in both for each in one.frames()] + half.frames(only="client"))
+    assert kinds(report_of(captures.pcap(taken, nano=True))) == {}
+
+
+def test_an_unanswered_syn_proves_no_one_sided_capture():
+    wire = Wire()
+    wire.client.syn()
+    assert kinds(wire.quiet(10 * SECOND).report()) == {}
+
+
+def test_every_frame_twice(wire):
+    doubled = [each for each in wire.frames() for _ in range(2)]
+    finding = kinds(report_of(captures.pcap(doubled, nano=True)))["duplicated"]
+    assert finding["severity"] == "info"
+    assert finding["metrics"]["duplicates"] == len(wire.taken)
+    assert finding["metrics"]["duplicate_ratio"] == 0.5
+
+
+def test_a_single_doubled_packet_is_the_network():
+    wire = Wire().handshake()
+    wire.client.data(100, times=2)
+    assert "duplicated" not in kinds(wire.exchange().report())
+
+
+def test_the_answer_stored_before_the_question(wire):
+    order = [1, 0, *range(2, len(wire.taken))]
+    finding = kinds(wire.report(order=order))["reordered"]
+    assert finding["metrics"]["handshakes_out_of_order"] == 1
+    assert finding["metrics"]["frames_back_in_time"] == 1
+
+
+def test_a_beginning_that_is_missing(wire):
+    report = wire.report(order=range(3, len(wire.taken)))
+    assert kinds(report)["midstream"]["metrics"] == {"kind": "midstream", "midstream": 1, "connections": 1}
+
+
+def test_a_file_that_is_cut(wire):
+    finding = kinds(report_of(wire.pcap()[:-7]))["cut"]
+    assert finding["severity"] == "warning"
+    assert finding["evidence"]["frames"] == [len(wire.taken) - 1]
+
+
+def test_headers_that_the_snap_length_cut():
+    kept = [(SECOND + n, frame[:40]) for n, frame in enumerate([frames.syn(), frames.syn_ack(), frames.ack()])]
+    finding = kinds(report_of(captures.pcap(kept, nano=True)))["snap-length"]
+    assert finding["metrics"]["cut_headers"] == 3
+    assert finding["evidence"]["frames"] == [1]
+    assert "-s 128" in finding["advice"]
+
+
+def blind(monkeypatch, report):
+    """What `hearing.blind` says while a report is made."""
+    said = []
+    original = hearing.blind
+    monkeypatch.setattr(
+        "handshake_inspect.verdicts.findings.capture_quality.blind",
+        lambda trace: said.append(original(trace)) or said[-1],
+    )
+    report()
+    return said[0].tolist()
+
+
+def test_silence_in_a_one_sided_capture_is_no_verdict(monkeypatch):
+    spoke = Wire().handshake().exchange()
+    silent = Wire(client=("192.0.2.1", 999))
+    silent.client.syn()
+    later = spoke.frames(only="client") + silent.frames(only="client") + Wire().quiet(10 * SECOND).frames()
+    said = blind(monkeypatch, lambda: report_of(captures.pcap(sorted(later), nano=True)))
+    assert said == [False, True]
+
+
+def test_silence_of_another_server_is_one_where_answers_are_heard(monkeypatch):
+    heard = Wire(server=("198.51.100.77", 80), client=("192.0.2.5", 1)).handshake().exchange()
+    deaf = Wire().handshake().exchange()
+    dead = Wire(client=("192.0.2.5", 2), server=("198.51.100.88", 80))
+    dead.client.syn()
+    missed = Wire(client=("192.0.2.1", 999))
+    missed.client.syn()
+    taken = heard.frames() + deaf.frames(only="client") + dead.frames() + missed.frames()
+    said = blind(monkeypatch, lambda: report_of(captures.pcap(sorted(taken), nano=True)))
+    # Connections first (heard, deaf), then the SYNs that nothing answered (dead, missed), each by its first frame.
+    assert sorted(said) == [False, False, False, True]
+
+
+def test_drops_that_the_capture_reports(wire):
+    octets = captures.pcapng(wire.frames()) + captures.statistics(ifdrop=len(wire.taken))
+    finding = kinds(report_of(octets))["dropped"]
+    assert finding["severity"] == "warning"
+    assert (finding["metrics"]["dropped"], finding["metrics"]["dropped_ratio"]) == (len(wire.taken), 0.5)
+
+
+def test_merged_captures_keep_their_verdicts(wire):
+    assert kinds(merged(wire, Wire(client=("192.0.2.3", 3)).handshake())) == {}

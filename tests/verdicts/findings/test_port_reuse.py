@@ -1,0 +1,45 @@
+from support.detected import SECOND, Wire, found, merged, only
+
+
+def twice(pause, *, first="client", fails=False, **options):
+    wire = Wire().handshake().exchange().close(first)
+    again = Wire(start=wire.now + pause, client_isn=5_000_000, server_isn=9_000_000)
+    if fails:
+        again.client.syn()
+        again.quiet(20 * SECOND)
+    else:
+        again.handshake()
+    return merged(wire, again, **options)
+
+
+def test_a_port_used_again_after_a_second():
+    finding = only(twice(SECOND), "port-reuse")
+    assert finding["severity"] == "info"
+    metrics = finding["metrics"]
+    assert metrics["reuses"] == 1
+    assert SECOND <= metrics["gap_min_ns"] < 2 * SECOND
+    assert (metrics["time_wait_at_client"], metrics["time_wait_at_server"], metrics["failed"]) == (1, 0, 0)
+    assert finding["evidence"]["connections"] == [1]
+
+
+def test_who_holds_time_wait():
+    metrics = only(twice(SECOND, first="server"), "port-reuse")["metrics"]
+    assert (metrics["time_wait_at_client"], metrics["time_wait_at_server"]) == (0, 1)
+
+
+def test_a_reuse_that_fails_is_a_warning():
+    finding = only(twice(SECOND, fails=True), "port-reuse")
+    assert (finding["severity"], finding["metrics"]["failed"]) == ("warning", 1)
+
+
+def test_after_two_msl_a_port_is_free():
+    assert found(twice(61 * SECOND), "port-reuse") == []
+    assert found(twice(30 * SECOND, time_wait_ns=20 * SECOND), "port-reuse") == []
+
+
+def test_to_try_again_after_a_refusal_is_no_reuse():
+    wire = Wire()
+    wire.client.syn()
+    wire.server.refuse()
+    again = Wire(start=wire.now + SECOND, client_isn=5_000_000)
+    assert found(merged(wire, again.handshake()), "port-reuse") == []

@@ -1,0 +1,122 @@
+from support.detected import MS, SECOND, Wire, crowd, found, merged, only
+
+LOST = {
+    "unknown": 0,
+    "syn_after_capture": 0,
+    "synack_before_capture": 0,
+    "synack_after_capture": 0,
+    "ack_before_capture": 0,
+}
+
+
+def handshake(wire, number=0):
+    wire.handshake()
+
+
+def lost_syn(wire, *, at=1000 * MS):
+    wire.client.syn(lost="after")
+    wire.wait(at - wire.delay)
+    wire.handshake()
+    return wire
+
+
+def test_the_share_that_paid_and_the_price():
+    report = merged(*crowd(20, lambda wire, number: lost_syn(wire) if number % 4 == 0 else wire.handshake()))
+    finding = only(report, "syn-retransmission")
+    assert finding["severity"] == "warning"
+    assert finding["target"] == {"ip": "198.51.100.2", "port": 443}
+    metrics = finding["metrics"]
+    assert (metrics["connections"], metrics["delayed"], metrics["delayed_ratio"]) == (20, 5, 0.25)
+    assert metrics["delay_p50_ns"] == metrics["delay_max_ns"] == SECOND
+    assert metrics["delay_total_ns"] == 5 * SECOND
+    assert metrics["lost"] == LOST | {"syn_after_capture": 5}
+    assert "25 % of connects" in finding["title"]
+    assert "1 s" in finding["title"]
+    assert finding["evidence"]["connections"] == [0, 4, 8, 12, 16]
+
+
+def test_a_single_lost_syn_is_no_warning():
+    assert only(lost_syn(Wire()).report(), "syn-retransmission")["severity"] == "info"
+
+
+def test_an_echo_of_the_first_syn_shows_that_its_answer_was_lost():
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack(lost="before")
+    wire.wait(SECOND)
+    wire.client.syn(stay=True)
+    wire.wait(20 * MS)
+    wire.server.echo = 700_000  # TS.Recent stays that of the first copy
+    wire.server.syn_ack()
+    wire.client.ack()
+    assert only(wire.report(), "syn-retransmission")["metrics"]["lost"] == LOST | {"synack_before_capture": 1}
+
+
+def test_a_syn_ack_lost_behind_the_capture():
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.wait(SECOND)
+    wire.server.syn_ack()
+    wire.client.ack()
+    metrics = only(wire.report(), "syn-retransmission")["metrics"]
+    assert metrics["lost"] == LOST | {"synack_after_capture": 1}
+    assert metrics["delay_max_ns"] == SECOND + wire.delay
+
+
+def test_without_timestamps_nobody_is_blamed():
+    wire = lost_syn(Wire(timestamps=False))
+    assert only(wire.report(), "syn-retransmission")["metrics"]["lost"] == LOST | {"unknown": 1}
+
+
+def test_a_path_slower_than_the_timer_lost_nothing():
+    wire = Wire(delay=600 * MS)
+    wire.client.syn()
+    wire.server.syn_ack(stay=True)
+    wire.wait(400 * MS)
+    wire.client.syn(stay=True)
+    wire.wait(200 * MS)
+    wire.client.ack(stay=True)
+    wire.wait(400 * MS)
+    wire.server.syn_ack()
+    report = wire.report()
+    assert report["connections"][0]["rtt"]["synack"]["value_ns"] == 1200 * MS
+    assert found(report, "syn-retransmission") == []
+
+
+def test_a_client_that_gave_up_paid_with_more_than_a_second():
+    def silent(wire, number):
+        wire.client.syn()
+        wire.wait(SECOND)
+        wire.client.syn()
+
+    wires = [*crowd(3, silent), lost_syn(Wire(client=("192.0.2.7", 1)))]
+    metrics = only(merged(*wires, lost_syn(Wire(start=wires[0].now + 10 * SECOND))), "syn-retransmission")["metrics"]
+    assert metrics["connections"] == 2
+    assert metrics["retried_and_failed"] == 3
+
+
+def test_silent_on_healthy_clients_copies_and_unanswered_attempts():
+    assert found(merged(*crowd(10, handshake)), "syn-retransmission") == []
+    copied = Wire()
+    copied.client.syn()
+    copied.client.send("S", again=True)
+    copied.server.syn_ack()
+    copied.client.ack()
+    assert found(copied.report(), "syn-retransmission") == []
+    dead = Wire()
+    dead.client.syn()
+    dead.wait(SECOND)
+    dead.client.syn()
+    assert found(dead.quiet(10 * SECOND).report(), "syn-retransmission") == []
+
+
+def test_the_stack_behind_the_copies():
+    wire = Wire()
+    start = wire.now
+    for second in (0, 1, 2, 3, 4, 5):
+        wire.now = start + second * SECOND
+        wire.client.syn(lost="after")
+    wire.now = start + 7 * SECOND
+    wire.handshake()
+    assert only(wire.report(), "syn-retransmission")["metrics"]["backoff"] == {"linux-linear or macos-bsd": 1}
