@@ -10,6 +10,7 @@ import msgspec
 
 from handshake_inspect.render import Options
 from handshake_inspect.report.model import Report
+from handshake_inspect.report.story import Story
 
 _CHUNK = 2_000  # rows made, encoded and forgotten at a time
 _ENCODER = msgspec.json.Encoder()
@@ -30,6 +31,11 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
         else:
             out.write(b"null")
     out.write(b"}\n")
+
+
+def render_story(story: Story, out: BinaryIO) -> None:
+    """Write the story of one connection, which is small, as one line."""
+    out.write(_encode(story) + b"\n")
 
 
 def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:

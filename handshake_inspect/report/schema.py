@@ -11,9 +11,11 @@ import msgspec
 
 from handshake_inspect.errors import HsiError
 from handshake_inspect.report.model import Connection, ListedConnections, Report, Service
+from handshake_inspect.report.story import Story
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_ID = "hsi-report/1"
+STORY_ID = "hsi-explain/1"
 
 # The report as it is written: what is a lazy sequence in Python is a plain array there.
 _WRITTEN_AS: dict[str, Any] = {"services": list[Service], "connections": list[Connection] | None}
@@ -33,6 +35,13 @@ def schema() -> dict[str, Any]:
     definitions = msgspec.json.schema(_document())["$defs"]
     tightened = {name: _tightened(definition) for name, definition in sorted(definitions.items())}
     return {"$schema": DIALECT, "$id": SCHEMA_ID, **tightened.pop("Report"), "$defs": tightened}
+
+
+def story_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of `hsi explain -T json`."""
+    definitions = msgspec.json.schema(Story)["$defs"]
+    tightened = {name: _tightened(definition) for name, definition in sorted(definitions.items())}
+    return {"$schema": DIALECT, "$id": STORY_ID, **tightened.pop("Story"), "$defs": tightened}
 
 
 def _tightened(definition: dict[str, Any]) -> dict[str, Any]:

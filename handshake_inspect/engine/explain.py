@@ -1,0 +1,101 @@
+"""One connection told segment by segment: the pass of `analyze`, with a recorder beside the tracker."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from handshake_inspect.capture.frames import NEED_MORE
+from handshake_inspect.capture.source import Input
+from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.engine import Options, Progress, conclude, selection
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.recorder import Log, Recorder, is_notable
+from handshake_inspect.engine.selection import Wish
+from handshake_inspect.engine.watch import Watch
+from handshake_inspect.errors import UsageError
+from handshake_inspect.report.model import Connection, Report, has_trouble
+from handshake_inspect.report.moment import Moment
+from handshake_inspect.report.narrate import evidence, steps
+from handshake_inspect.report.story import Story
+from handshake_inspect.verdicts.trace import Trace
+
+LIMIT = 40  # segments that are listed
+
+
+def explain(
+    inputs: Sequence[Input],
+    wish: Wish,
+    *,
+    limit: int = LIMIT,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Story:
+    """Tell the story of the connection that `wish` names, in at most `limit` segments.
+
+    One pass over the input, in memory that `limit` and the recorder's own bound hold.  Of several connections that
+    fit the first with trouble is told, else the first.  Raises UsageError when none fits, CaptureError as `analyze`.
+    """
+    options = options or Options()
+    recorder = Recorder(limit)
+    tracker = Watch(options.max_connections, recorder)
+    selection.watch(tracker, wish)
+    pump = Pump(tracker)
+    recorder.attend(pump)
+    with open_trace(inputs) as source:
+        while pump.drain(source.reader) == NEED_MORE and source.fill():
+            if progress is not None:
+                progress(source.consumed, source.size)
+    report = conclude(source, pump, options)
+    rows: Any = report.connections
+    trace: Trace = rows.trace
+    ids = selection.matches(report, trace, wish)
+    connection, log = _choose(report, ids, recorder)
+    return _tell(report, ids, connection, log, limit)
+
+
+def _choose(report: Report, ids: Sequence[int], recorder: Recorder) -> tuple[Connection, Log]:
+    """The first that had trouble, else the first, of those that were recorded."""
+    chosen: tuple[Connection, Log] | None = None
+    for number in ids[: selection.MATCHES]:
+        connection = report.connections[number]
+        log = recorder.logs.get(connection.first_frame)
+        if log is None:
+            continue
+        if has_trouble(connection):
+            return connection, log
+        chosen = chosen or (connection, log)
+    if chosen is not None:
+        return chosen
+    # Too much was watched, or rows that were evicted moved the ids: by its addresses it is always found.
+    first = selection.name(report.connections[ids[0]])
+    raise UsageError(f"connection {first} was not recorded in this pass; ask for it by these addresses")
+
+
+def _tell(report: Report, ids: Sequence[int], connection: Connection, log: Log, limit: int) -> Story:
+    assert log.last is not None  # noqa: S101 - a log begins with a segment
+    told = steps(_listed(log, limit), log.last, connection)
+    return Story(
+        tool=report.tool,
+        capture=report.capture,
+        matches=list(ids),
+        connection=connection,
+        segments=log.total,
+        duration_ns=max(connection.last_ns, told[-1].ts_ns) - connection.first_ns,
+        steps=told,
+        evidence=evidence(connection, told),
+        findings=[finding for finding in report.findings if connection.id in finding.evidence.connections],
+    )
+
+
+def _listed(log: Log, limit: int) -> list[Moment]:
+    """At most `limit` moments: the opening, the end, and of those between first what is no plain data."""
+    kept = list(log.moments())
+    if log.total <= limit:
+        return kept
+    tail = max(limit // 4, 1)
+    head = max(limit // 2, 1) if limit > 1 else 0
+    between = kept[head : len(kept) - tail]
+    notable = [moment for moment in between if is_notable(moment)]
+    room = limit - head - tail
+    chosen = notable if len(notable) <= room else [*notable[: room - room // 2], *notable[len(notable) - room // 2 :]]
+    plain = [moment for moment in between if not is_notable(moment)][: room - len(chosen)]
+    return sorted([*kept[:head], *chosen, *plain, *kept[len(kept) - tail :]], key=lambda moment: moment.place)

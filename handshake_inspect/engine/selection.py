@@ -1,0 +1,177 @@
+"""Which connection is meant: by id, by address, by finding; and what is near when there is none."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.engine.watch import Watch
+from handshake_inspect.errors import UsageError
+from handshake_inspect.report.model import Connection, Report
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.address import address_halves, format_endpoint
+
+NEAR = 3  # suggestions
+MATCHES = 1000  # connections of one wish that are looked at
+
+_END = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
+_BETWEEN = re.compile(r"\s*(?:->|→|[-,>]|\s)\s*")
+
+End = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A connection as somebody named it; nothing at all means the only one there is."""
+
+    text: str = ""
+    number: int | None = None
+    ends: tuple[End, ...] = ()
+    finding: str | None = None
+
+
+def parse(text: str) -> Wish:
+    """Read `7`, `client:port` or `client:port-server:port`, IPv6 addresses in brackets; UsageError for all else."""
+    text = text.strip()
+    if re.fullmatch(r"#?[0-9]{1,18}", text, re.ASCII):
+        return Wish(text, number=int(text.lstrip("#")))
+    try:
+        ends = tuple(_end(part) for part in _BETWEEN.split(text))
+    except ValueError:
+        ends = ()
+    if not 1 <= len(ends) <= 2:
+        raise UsageError(
+            f"{text!r} names no connection: give its id, client:port or client:port-server:port ([v6]:port for IPv6)"
+        )
+    return Wish(text, ends=ends)
+
+
+def _end(text: str) -> End:
+    match = _END.fullmatch(text)
+    if match is None or int(match["port"]) > 0xFFFF:
+        raise ValueError(text)
+    return (*address_halves(match["six"] or match["four"]), int(match["port"]))
+
+
+def watch(tracker: Watch, wish: Wish) -> None:
+    """Make the tracker watch what may turn out to be meant."""
+    if wish.number is not None:
+        tracker.watch_id(wish.number)
+    elif wish.ends:
+        tracker.watch_address(*wish.ends[0])
+        for end in wish.ends[1:]:
+            tracker.watch_pair(*end)
+    else:
+        tracker.watch_everything()
+
+
+def matches(report: Report, trace: Trace, wish: Wish) -> list[int]:
+    """The ids of all connections that are meant.  UsageError when there is none, naming some that are near."""
+    total = len(report.connections)
+    if wish.finding is not None:
+        return _of_finding(report, trace, wish.finding)
+    if wish.number is not None:
+        if wish.number < total:
+            return [wish.number]
+        raise UsageError(f"no connection {wish.number}: {_range(total)}")
+    if wish.ends:
+        found = _between(trace, wish.ends)
+        if found:
+            return found
+        raise UsageError(f"no connection {wish.text}{_suggestions(report, _near(trace, wish.ends))}")
+    if total == 1:
+        return [0]
+    raise UsageError(f"which connection? {_range(total)}{_suggestions(report, _interesting(report), 'for example')}")
+
+
+def _range(total: int) -> str:
+    if not total:
+        return "the capture holds none"
+    return "the capture holds only connection 0" if total == 1 else f"the capture holds connections 0 to {total - 1}"
+
+
+def _is(trace: Trace, end: End, far: bool) -> Any:
+    part = trace.server if far else trace.client
+    return (part("port") == end[2]) & (part("lo") == np.uint64(end[1])) & (part("hi") == np.uint64(end[0]))
+
+
+def _between(trace: Trace, ends: Sequence[End]) -> list[int]:
+    """Ids of the connections between these ends; of one end alone those that it opened, else those it accepted."""
+    if len(ends) == 2:
+        one, other = ends
+        mask = _is(trace, one, False) & _is(trace, other, True) | _is(trace, other, False) & _is(trace, one, True)
+    else:
+        mask = _is(trace, ends[0], False)
+        if not mask.any():
+            mask = _is(trace, ends[0], True)
+    return _ids(trace, mask)
+
+
+def _ids(trace: Trace, mask: Any) -> list[int]:
+    ids: list[int] = np.sort(trace.ids[np.flatnonzero(mask)]).tolist()
+    return ids
+
+
+def _near(trace: Trace, ends: Sequence[End]) -> list[int]:
+    """Ids of connections that share an end, else a host and a port, else a host or a port."""
+    port = np.zeros(len(trace), dtype=bool)
+    host = port.copy()
+    whole = port.copy()
+    for end in ends:
+        for far in (False, True):
+            part = trace.server if far else trace.client
+            whole |= _is(trace, end, far)
+            port |= part("port") == end[2]
+            host |= (part("lo") == np.uint64(end[1])) & (part("hi") == np.uint64(end[0]))
+    for mask in (whole, host & port, port, host):
+        if mask.any():
+            return _ids(trace, mask)
+    return []
+
+
+def _interesting(report: Report) -> list[int]:
+    troubled = [connection.id for connection in report.connections.trouble(NEAR)]
+    return troubled or list(range(min(NEAR, len(report.connections))))
+
+
+def _suggestions(report: Report, ids: Sequence[int], lead: str = "near it") -> str:
+    if not ids:
+        return ""
+    named = ", ".join(name(report.connections[i]) for i in ids[:NEAR])
+    more = f" and {len(ids) - NEAR} more" if len(ids) > NEAR else ""
+    return f"; {lead}: {named}{more}"
+
+
+def name(connection: Connection) -> str:
+    """Name a connection so that it can be asked for: `7 (192.0.2.1:40000-192.0.2.2:80)`."""
+    client, server = connection.client, connection.server
+    return f"{connection.id} ({format_endpoint(client.ip, client.port)}-{format_endpoint(server.ip, server.port)})"
+
+
+def _of_finding(report: Report, trace: Trace, wanted: str) -> list[int]:
+    findings = [finding for finding in report.findings if finding.id == wanted]
+    if not findings:
+        there = ", ".join(dict.fromkeys(finding.id for finding in report.findings)) or "none"
+        raise UsageError(f"no finding {wanted} in this capture; its findings: {there}")
+    ids = [i for finding in findings for i in finding.evidence.connections]
+    if not ids:
+        first = trace.first_frame[trace.order]
+        frames = sorted(frame for finding in findings for frame in finding.evidence.frames)
+        ids = [int(i) for i in np.flatnonzero(np.isin(first, frames))]
+    if not ids:
+        ids = _of_targets(trace, [finding.target for finding in findings if finding.target is not None])
+    if not ids:
+        raise UsageError(f"finding {wanted} is not about a connection")
+    return list(dict.fromkeys(ids))
+
+
+def _of_targets(trace: Trace, targets: Sequence[Any]) -> list[int]:
+    """Ids of connections to the services or hosts that findings are about."""
+    mask = np.zeros(len(trace), dtype=bool)
+    for target in targets:
+        hi, lo = address_halves(target.ip)
+        host = (trace.server("lo") == np.uint64(lo)) & (trace.server("hi") == np.uint64(hi))
+        mask |= host if target.port is None else host & (trace.server("port") == target.port)
+    return _ids(trace, mask)

@@ -1,0 +1,176 @@
+"""The story of one connection for people: a ladder of its segments, then the verdict and what proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.layout import INDENT, Style, paragraph
+from handshake_inspect.render.rungs import Rungs
+from handshake_inspect.render.units import address, durations, moment, plural, printable, span
+from handshake_inspect.report.connection import Connection, Direction, Leg
+from handshake_inspect.report.story import Story
+
+LABEL = 10  # columns of a label
+LOOKS = {
+    "established": "green", "refused": "red", "rejected": "red", "timed-out": "red", "half-open": "red",
+    "aborted": "yellow", "pending": "yellow",
+}  # fmt: skip
+OTHERS_SHOWN = 6
+PROBLEMS_SHOWN = 3
+METHODS = {
+    "exact": "sent once, so exact",
+    "tsecr": "sent again, but the echoed timestamp proves which copy was answered",
+    "ambiguous": "sent again, and nothing tells which copy was answered",
+    "data-ack": "the bare ACK is missing, data stood in for it: at most this",
+    "one-sided": "one direction is missing: only the sum can be known",
+}
+REASONS = {
+    "refused": "refused", "rejected": "rejected", "no-answer": "no answer", "no-final-ack": "no final ACK",
+    "aborted": "aborted", "midstream": "the opening is not in the capture", "reordered": "stored out of order",
+    "simultaneous-open": "both ends opened", "one-sided": "one direction is missing", "no-syn": "no SYN in the capture",
+    "not-captured": "not in the capture", "unsolicited": "no SYN in the capture",
+}  # fmt: skip
+ENDINGS = {
+    "open": "not closed when the capture ended",
+    "fin": "both ends closed with FIN",
+    "rst": "by RST",
+    "rst-after-fin": "by RST, after a FIN",
+    "half-closed": "one direction only",
+    "timeout": "given up: nothing came back",
+}
+
+
+def render(story: Story, out: BinaryIO, options: Options) -> None:
+    """Write `story` to `out` in the terminal's encoding; what it lacks is escaped."""
+    style = Style(color=options.color, encoding=options.encoding)
+    page = _page(story, options.width, style)
+    out.writelines(line.encode(options.encoding, "backslashreplace") + b"\n" for line in page)
+
+
+def _page(story: Story, width: int, style: Style) -> Iterator[str]:
+    yield from _head(story, width, style)
+    yield ""
+    yield from Rungs(story, width, style).lines()
+    yield from _verdict(story, width, style)
+
+
+def _labelled(label: str, text: str, width: int, style: Style, *looks: str) -> Iterator[str]:
+    lines = paragraph(_plain(text, style), width, INDENT + " " * LABEL) or [""]
+    for number, line in enumerate(lines):
+        margin = style.paint(label, "dim") + " " * (LABEL - len(label)) if number == 0 else " " * LABEL
+        yield INDENT + margin + style.paint(line.strip(), *looks)
+
+
+def _plain(text: str, style: Style) -> str:
+    """Text that the terminal can show."""
+    return printable(text).replace("µ", style.micro)
+
+
+def _head(story: Story, width: int, style: Style) -> Iterator[str]:
+    c = story.connection
+    yield style.paint(f"CONNECTION {c.id}", "bold") + f"  {_outcome_words(c, style)}"
+    names = ["standard input" if source == "-" else source for source in story.capture.sources]
+    yield from _labelled("file", ", ".join(names), width, style)
+    inferred = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
+    yield from _labelled("client", address(c.client) + inferred, width, style)
+    yield from _labelled("server", address(c.server), width, style)
+    lasting = span(story.duration_ns, style.micro)
+    listed = "" if len(story.steps) == story.segments else f", {len(story.steps):,} of them listed"
+    counted = f"{plural(story.segments, 'segment')} in {lasting}{listed}"
+    yield from _labelled("began", f"{moment(c.first_ns)}, {counted}", width, style)
+    others = [number for number in story.matches if number != c.id]
+    if others:
+        more = f" and {len(others) - OTHERS_SHOWN} more" if len(others) > OTHERS_SHOWN else ""
+        which = ", ".join(map(str, others[:OTHERS_SHOWN])) + more
+        text = f"{plural(len(others), 'other connection')} fit as well; ask for one by its id: {which}"
+        yield from _labelled("note", text, width, style, "yellow")
+    for problem in story.capture.problems[:PROBLEMS_SHOWN]:
+        yield from _labelled("problem", problem.message, width, style, "yellow")
+
+
+def _outcome_words(c: Connection, style: Style) -> str:
+    words = c.outcome if c.cause is None else f"{c.outcome}, {c.cause}"
+    doubt = "" if c.decided else " (undecided: the capture ends too soon)"
+    return style.paint(words, LOOKS.get(c.outcome, "dim")) + doubt
+
+
+# --- the verdict ------------------------------------------------------------------------------------------------------
+
+
+def _verdict(story: Story, width: int, style: Style) -> Iterator[str]:
+    c = story.connection
+    yield ""
+    yield style.paint("VERDICT", "bold") + f"  {_outcome_words(c, style)}"
+    yield from paragraph(_plain(c.why, style), width, INDENT)
+    yield ""
+    for number, proof in enumerate(story.evidence):
+        text = f"frame {proof.frame}: {proof.text}"
+        yield from _labelled("evidence" if number == 0 else "", text, width, style)
+    yield from _rtt(c, width, style)
+    yield from _labelled("ended", _ending(c), width, style)
+    yield from _labelled("states", f"client {c.state.client}, server {c.state.server}", width, style)
+    yield from _labelled("client", _direction(c.client_to_server), width, style)
+    yield from _labelled("server", _direction(c.server_to_client), width, style)
+    for finding in story.findings:
+        yield from _labelled("finding", f"{finding.severity} {finding.id}: {finding.title}", width, style, "yellow")
+        yield from _labelled("", finding.advice, width, style)
+    yield from _labelled("elsewhere", _aliases(c), width, style)
+
+
+def _rtt(c: Connection, width: int, style: Style) -> Iterator[str]:
+    if c.rtt.reject_ns is not None:
+        (text,) = durations([c.rtt.reject_ns], style.micro)
+        yield from _labelled("RTT", f"none: refused or rejected after {text}, which is no RTT", width, style)
+        return
+    legs = {"to the server": c.rtt.synack, "to the client": c.rtt.ackdat, "connect": c.rtt.total}
+    known = {name: leg for name, leg in legs.items() if leg.max_ns is not None}
+    if not known:
+        reason = c.rtt.total.reason or ""
+        yield from _labelled("RTT", f"not measured: {REASONS.get(reason, reason)}", width, style)
+    for number, (name, leg) in enumerate(known.items()):
+        text = f"{name} {leg_text(leg, style.micro)}: {METHODS.get(leg.method, leg.method)}"
+        yield from _labelled("" if number else "RTT", text, width, style, "cyan")
+
+
+def leg_text(leg: Leg, micro: str) -> str:
+    """`40.1 ms`, or the bounds where no value can be named."""
+    if leg.value_ns is not None:
+        return durations([leg.value_ns], micro)[0]
+    return " to ".join(durations([bound], micro)[0] for bound in (leg.min_ns, leg.max_ns))
+
+
+def _ending(c: Connection) -> str:
+    text = ENDINGS[c.close.how]
+    if c.close.first and c.close.how != "rst":
+        text += f"; the {c.close.first} first"
+    return text + (f"; reset by the {c.close.reset_by}" if c.close.reset_by else "")
+
+
+_COUNTERS: tuple[tuple[str, Callable[[Direction], int]], ...] = (
+    ("retransmission", lambda way: way.retransmissions),
+    ("late segment", lambda way: way.out_of_order),
+    ("duplicate frame", lambda way: way.duplicates),
+    ("keep-alive", lambda way: way.keep_alives),
+    ("zero window", lambda way: way.zero_windows),
+)
+
+
+def _direction(way: Direction) -> str:
+    counts = [plural(count(way), name) for name, count in _COUNTERS if count(way)]
+    return ", ".join(["sent " + plural(way.frames, "segment"), plural(way.bytes, "byte"), *counts])
+
+
+def _aliases(c: Connection) -> str:
+    parts: list[str] = []
+    if c.aliases.zeek is not None:
+        parts.append(f"Zeek {c.aliases.zeek.conn_state} {c.aliases.zeek.history}".rstrip())
+    if c.aliases.tshark is not None:
+        parts.append(f"Wireshark tcp.stream eq {c.aliases.tshark.stream}")
+    if c.aliases.community_id is not None:
+        parts.append(c.aliases.community_id)
+    return "; ".join(parts)
+
+
+__all__: Sequence[str] = ("leg_text", "render")

@@ -1,0 +1,274 @@
+"""The rungs of a ladder: one segment each, between what its client and its server have come to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from handshake_inspect.render.layout import Style, paragraph
+from handshake_inspect.render.units import durations, offsets, plural, printable
+from handshake_inspect.report.connection import Leg
+from handshake_inspect.report.story import Elided, Mark, RttMark, SegmentOptions, Step, Story
+
+STATE = 12  # columns of the longest state
+NOTES = 22  # columns before the notes under a rung
+OPTIONS = 34  # columns of the options beside a rung, where there is room
+WIDE = 124
+ROOMY = 100  # from here on events come with their references
+LONGEST_SHAFT = 56
+LETTERS = {
+    "S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", ".": "ACK", "U": "URG", "E": "ECE", "W": "CWR", "e": "AE",
+}  # fmt: skip
+
+
+class Signs:
+    """What arrows and marks are drawn with."""
+
+    def __init__(self, style: Style) -> None:
+        unicode = style.arrow == "→"
+        self.shaft, self.left, self.right = ("─", "◀", "▶") if unicode else ("-", "<", ">")
+        self.dotted, self.cross, self.skipped = ("╌", "✕", "⋮") if unicode else (".", "x", ":")
+        self.event, self.rtt, self.anomaly = ("•", "↔", "▲") if unicode else ("*", "=", "!")
+        self.section = " §" if unicode else " sec. "
+
+
+class Rungs:
+    """Lays out all steps of a story with the same columns."""
+
+    def __init__(self, story: Story, width: int, style: Style) -> None:
+        self.story = story
+        self.width = width
+        self.style = style
+        self.signs = Signs(style)
+        steps = story.steps
+        length = max((abs(step.since_first_ns) for step in steps), default=0)
+        self.end_ns = max((story.capture.last_ns or 0) - story.connection.first_ns, 0)
+        times = offsets([*(step.since_first_ns for step in steps), self.end_ns], max(length, self.end_ns))
+        self.times = [time.removesuffix(" s") for time in times]
+        self.deltas = ["", *("+" + gap(step.since_previous_ns, style.micro) for step in steps[1:])]
+        last = steps[-1].since_first_ns if steps else 0
+        self.end_gap = "+" + gap(max(self.end_ns - last, 0), style.micro)
+        self.time = max(map(len, [*self.times, "seconds"]))
+        self.delta = max(map(len, [*self.deltas, self.end_gap]))
+        self.frame = max(len("frame"), *(len(str(step.frame)) for step in steps))
+        self.wide = width >= WIDE
+        left = self.time + self.delta + self.frame + 2 * 2 + 1 + STATE + 1
+        room = width - left - 1 - STATE - (2 + OPTIONS if self.wide else 0)
+        self.shaft = min(max(room, 20), LONGEST_SHAFT)
+        self.labels = _labels(steps, self.shaft - 6)
+        self.offered: dict[str, list[str]] = {}  # the options of each end's last SYN
+
+    def lines(self) -> Iterator[str]:
+        """The heading, every rung with its notes, and the end of the capture."""
+        yield from self._heading()
+        before: Step | None = None
+        for number, step in enumerate(self.story.steps):
+            if step.elided_before is not None:
+                yield from self._elision(step.elided_before)
+            yield self._rung(number, step, before)
+            yield from self._notes(step)
+            before = step
+        yield from self._end(before)
+        yield ""
+        yield from self._legend()
+
+    def _heading(self) -> Iterator[str]:
+        style = self.style
+        yield style.paint("SEGMENTS", "bold") + "  with the state of each end after them (RFC 9293)"
+        columns = [
+            "seconds".rjust(self.time), "gap".rjust(self.delta), "frame".rjust(self.frame) + " ",
+            "client".rjust(STATE),
+        ]  # fmt: skip
+        head = "  ".join(columns[:3]) + columns[3] + " " + " " * self.shaft + " server"
+        yield style.paint(head + (" " * (STATE - 4) + "options" if self.wide else ""), "dim")
+
+    def _rung(self, number: int, step: Step, before: Step | None) -> str:
+        style = self.style
+        left = "  ".join(
+            [
+                style.paint(self.times[number].rjust(self.time), "dim"),
+                self.deltas[number].rjust(self.delta),
+                str(step.frame).rjust(self.frame) + " ",
+            ]
+        )
+        was = before.state if before is not None else None
+        client = self._state(step.state.client.rjust(STATE), changed=was is None or was.client != step.state.client)
+        server = self._state(step.state.server.ljust(STATE), changed=was is None or was.server != step.state.server)
+        line = f"{left}{client} {self._arrow(number, step)} {server}"
+        if self.wide:
+            line += "  " + style.paint(style.shorten(", ".join(_options(step.options, terse=True)), OPTIONS), "dim")
+        return line.rstrip()
+
+    def _state(self, padded: str, *, changed: bool) -> str:
+        name = padded.strip()
+        return padded.replace(name, self.style.paint(name, "bold" if changed else "dim"))
+
+    def _arrow(self, number: int, step: Step) -> str:
+        signs, label = self.signs, self.labels[number]
+        if step.icmp is not None:
+            label = self.style.shorten(f"ICMP {step.icmp.cause}", self.shaft - 6)
+            shaft = signs.dotted * (self.shaft - len(label) - 6)
+            toward = step.sender == "client"
+            text = self.style.paint(label, "bold", "red")
+            start, end = signs.cross + signs.dotted, signs.dotted
+            if toward:
+                return f"{signs.left}{end}{shaft} {text} {start[::-1]}"
+            return f"{start} {text} {shaft}{end}{signs.right}"
+        looks = ("bold", "red") if "R" in step.flags else ("bold", "green") if "S" in step.flags else ("bold",)
+        flags, _, rest = label.partition(" ")
+        text = self.style.paint(flags, *looks) + (f" {rest}" if rest else "")
+        shaft = signs.shaft * (self.shaft - len(label) - 5)
+        if step.sender == "client":
+            return f"{signs.shaft * 2} {text} {shaft}{signs.right}"
+        return f"{signs.left}{shaft} {text} {signs.shaft * 2}"
+
+    def _notes(self, step: Step) -> Iterator[str]:
+        style, signs = self.style, self.signs
+        for mark in step.events:
+            yield from self._note(signs.event, self._said(mark, cited=self.width >= ROOMY))
+        if not self.wide:
+            yield from self._offer(step)
+        for measured in step.rtt:
+            yield from self._note(signs.rtt, rtt_text(measured, style), "cyan")
+        for mark in step.anomalies:
+            yield from self._note(signs.anomaly, self._said(mark, cited=True), "yellow")
+
+    def _offer(self, step: Step) -> Iterator[str]:
+        """The options of a SYN or SYN-ACK, unless it repeats them, and SACK blocks."""
+        options = _options(step.options, terse=False)
+        opening = "S" in step.flags and step.icmp is None
+        if opening and self.offered.get(step.sender) != options:
+            self.offered[step.sender] = options
+            yield from self._note(" ", ", ".join(options) or "no options", "dim")
+        elif step.options.sack and not opening:
+            yield from self._note(" ", options[-1], "dim")
+
+    def _said(self, mark: Mark, *, cited: bool) -> str:
+        text = printable(mark.text).replace("µ", self.style.micro)
+        if cited and mark.reference:
+            # No break between "RFC" and its number, nor before the section.
+            where = mark.reference.replace(" section ", self.signs.section).replace(" ", "\N{NO-BREAK SPACE}")
+            return f"{text} ({where})"
+        return text
+
+    def _note(self, sign: str, text: str, *looks: str) -> Iterator[str]:
+        for number, line in enumerate(paragraph(text, self.width, " " * (NOTES + 2))):
+            shown = line.strip(" ").replace("\N{NO-BREAK SPACE}", " ")
+            yield " " * NOTES + self.style.paint((sign if number == 0 else " ") + " " + shown, *looks)
+
+    def _elision(self, gone: Elided) -> Iterator[str]:
+        parts = [plural(gone.segments, "segment") + " not listed"]
+        for name, octets in (("client", gone.client_bytes), ("server", gone.server_bytes)):
+            if octets > 0:
+                parts.append(f"{plural(octets, 'byte')} of the {name}")
+        yield from self._note(self.signs.skipped, ", ".join(parts), "dim")
+
+    def _end(self, last: Step | None) -> Iterator[str]:
+        """What both ends are in when the capture ends, by then perhaps through a timer that nothing shows."""
+        state = self.story.connection.state
+        text = " the capture ends "
+        shaft = text.center(self.shaft, self.signs.dotted)
+        left = "  ".join(
+            [
+                self.style.paint(self.times[-1].rjust(self.time), "dim"),
+                self.end_gap.rjust(self.delta),
+                " " * (self.frame + 1),
+            ]
+        )
+        was = last.state if last is not None else None
+        client = self._state(state.client.rjust(STATE), changed=was is None or was.client != state.client)
+        server = self._state(state.server.ljust(STATE), changed=was is None or was.server != state.server)
+        yield f"{left}{client} {self.style.paint(shaft, 'dim')} {server}".rstrip()
+        if was is not None and was != state:
+            text = "No segment says so: a timer must have run out, or the addresses have a newer connection."
+            yield from self._note(self.signs.event, text)
+
+    def _legend(self) -> Iterator[str]:
+        seen = {letter for step in self.story.steps for letter in step.flags if letter in LETTERS}
+        flags = ", ".join(f"{letter} {word}" for letter, word in LETTERS.items() if letter in seen)
+        terse = any(" +" in label for label in self.labels)
+        sentences = [
+            f"Flags: {flags}.",
+            "Numbers count from the first of each end" + (", +5 is 5 bytes of data." if terse else "."),
+            f"{self.signs.event} event, {self.signs.rtt} round trip, {self.signs.anomaly} anomaly.",
+        ]
+        if self.story.steps and self.story.steps[0].state.server == "CLOSED":
+            sentences.append("Who has sent nothing yet shows as CLOSED, though it may listen.")
+        for line in paragraph(" ".join(sentences), self.width, "  "):
+            yield self.style.paint(line, "dim")
+
+
+def gap(ns: int, micro: str) -> str:
+    """Time since the segment before, as short as can be read: `35.7 µs`, `41.7 ms`, `1.00 s`, `75 min`."""
+    for limit, unit, size in ((1_000_000, f"{micro}s", 1_000), (1_000_000_000, "ms", 1_000_000)):
+        if abs(ns) < limit:
+            return f"{_three_digits(ns / size)} {unit}"
+    seconds = ns / 1_000_000_000
+    return f"{_three_digits(seconds)} s" if abs(seconds) < 6000 else f"{seconds / 60:.0f} min"
+
+
+def _three_digits(value: float) -> str:
+    size = abs(value)
+    return f"{value:.2f}" if size < 10 else f"{value:.1f}" if size < 100 else f"{value:.0f}"
+
+
+def rtt_text(mark: RttMark, style: Style) -> str:
+    """Name the leg and its value, or its bounds."""
+    name = {
+        "synack": "first half, to the server and back",
+        "ackdat": "second half, to the client and back",
+        "total": "both halves, the connect RTT",
+    }[mark.leg]
+    return f"RTT {name}: {_leg(mark.measured, style)}"
+
+
+def _leg(leg: Leg, style: Style) -> str:
+    if leg.value_ns is not None:
+        return f"{durations([leg.value_ns], style.micro)[0]} ({leg.method})"
+    bounds = [durations([bound], style.micro)[0] for bound in (leg.min_ns, leg.max_ns)]
+    return f"{bounds[0]} to {bounds[1]} ({leg.method})"
+
+
+def _options(options: SegmentOptions, *, terse: bool) -> list[str]:
+    """Options that matter, in the words of people or, beside the rung, of tcpdump."""
+    words = []
+    if options.mss is not None:
+        words.append(f"mss {options.mss}")
+    if options.window_scale is not None:
+        words.append(f"wscale {options.window_scale}" if terse else f"window scale {options.window_scale}")
+    if options.sack_permitted:
+        words.append("sackOK" if terse else "SACK permitted")
+    if options.tsval is not None and not terse:
+        words.append("timestamps")
+    elif options.tsval is not None:
+        words.append(f"ts {options.tsval}/{options.tsecr}" if options.mss is None else "ts")
+    if options.tfo:
+        words.append("Fast Open cookie" if options.tfo_cookie else "Fast Open")
+    if options.mptcp:
+        words.append("MPTCP")
+    if options.ecn:
+        words.append("ECN")
+    if options.sack:
+        words.append(f"SACK {options.sack[0]}:{options.sack[1]}")
+    return words
+
+
+def _labels(steps: Sequence[Step], room: int) -> list[str]:
+    """What stands on every arrow: the longest form that fits all, so that columns can be compared."""
+    forms = [[_label(step, form) for step in steps] for form in range(4)]
+    fitting = (labels for labels in forms if max(map(len, labels), default=0) <= room)
+    return next(fitting, [label[:room] for label in forms[-1]])
+
+
+def _label(step: Step, form: int) -> str:
+    """Flags and numbers: with the window, without, as tcpdump has them, or with large numbers alone."""
+    seq = f"raw {step.raw_seq}" if step.seq is None else str(step.seq)
+    ack = "" if step.raw_ack is None else f" ack {f'raw {step.raw_ack}' if step.ack is None else step.ack}"
+    if form == 0:
+        return f"{_label(step, 1)} win {step.window}"
+    if form == 1:
+        return f"[{step.flags}] seq {seq}{ack}" + (f" len {step.length}" if step.length else "")
+    if form == 2:
+        octets = f" +{step.length}" if step.length else ""
+        return f"[{step.flags}] {seq}{octets}{ack}"
+    octets = f"+{step.length}" if step.length else ""
+    return f"[{step.flags}] {seq}{octets}{ack.replace(' ack ', ',')}"

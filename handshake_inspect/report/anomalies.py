@@ -1,0 +1,166 @@
+"""What is odd about a segment: read from the rows that it changed, in plain words, with the RFC that tells of it."""
+
+from collections.abc import Callable, Iterator
+
+from handshake_inspect.report.moment import Change
+from handshake_inspect.report.story import Mark
+from handshake_inspect.report.why import times
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_BAD_SYNACK,
+    FACT_BLIND_SYN,
+    FACT_CHALLENGE_ACK,
+    FACT_ICMP,
+    FACT_ISN_CHANGED,
+    FACT_PORT_REUSED,
+    FACT_REBUFFED,
+    FACT_REORDERED,
+    FACT_RST,
+    FACT_RST_DOUBTED,
+    FACT_RST_IGNORED,
+    FACT_SYNACK,
+    FACT_TTL_TWIN,
+    TRAIT_HOLE,
+)
+from handshake_inspect.wire.const import ACK, FIN, KIND_ICMP_ERROR, RST, SYN
+
+Names = tuple[str, str]  # the sender's role and its peer's
+
+RFC_9293 = "RFC 9293 section "
+RFC_5961 = "RFC 5961 section "
+BACK_OFF = "RFC 6298 section 5"
+
+
+def anomalies(change: Change, names: Names) -> Iterator[Mark]:
+    """What is odd about the segment of this change."""
+    if change.segment.kind == KIND_ICMP_ERROR:
+        yield from _soft_error(change, names)
+        return
+    for look in _LOOKS:
+        yield from look(change, names)
+
+
+def _soft_error(change: Change, names: Names) -> Iterator[Mark]:
+    if not change.gained(FACT_ICMP):
+        yield Mark("soft-error", "An ICMP error that ends nothing: it may be a passing trouble, or forged.", "RFC 5461")
+
+
+def _repeated(change: Change, names: Names) -> Iterator[Mark]:
+    if not change.counted("retransmissions"):
+        return
+    flags, sender = change.segment.flags, names[0]
+    row = change.after.connection
+    if flags & SYN and not flags & ACK:
+        lost = "the SYN-ACK did not reach it" if row.facts & FACT_SYNACK else "no answer reached it"
+        yield Mark("syn-again", f"The {sender} sends its SYN for the {_ordinal(row.syn_count)} time: {lost}.", BACK_OFF)
+    elif flags & SYN and change.added("resent_count"):
+        text = f"The {sender} sends its SYN-ACK again although the final ACK has passed: it did not take that ACK."
+        yield Mark("synack-after-ack", text, RFC_9293 + "3.8.1")
+    elif flags & SYN:
+        which = _ordinal(row.synack_count)
+        lost = "the final ACK was already on its way" if row.facts & FACT_ACKED else "the final ACK did not reach it"
+        yield Mark("synack-again", f"The {sender} sends its SYN-ACK for the {which} time: {lost}.", BACK_OFF)
+    elif flags & FIN and not change.segment.payload_len:
+        yield Mark("fin-again", f"The {sender} repeats its FIN: no acknowledgment reached it.", BACK_OFF)
+    else:
+        octets = times(change.segment.payload_len, "byte")
+        yield Mark("retransmission", f"{octets} again: the {sender} did not get them acknowledged.", BACK_OFF)
+
+
+def _ordinal(count: int) -> str:
+    suffix = "th" if count % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(count % 10, "th")
+    return f"{count}{suffix}"
+
+
+def _copies(change: Change, names: Names) -> Iterator[Mark]:
+    if not change.counted("duplicates"):
+        return
+    if change.segment.ttl != change.sender.ttl and change.after.connection.facts & FACT_TTL_TWIN:
+        text = "The same packet with another TTL: captured on both sides of a router. No retransmission."
+    else:
+        text = "The same packet once more: captured at two places, or doubled on the way. No retransmission."
+    yield Mark("duplicate-copy", text)
+
+
+def _order(change: Change, names: Names) -> Iterator[Mark]:
+    if change.counted("out_of_order"):
+        text = "Out of order: a later segment overtook it. No retransmission."
+        yield Mark("out-of-order", text, RFC_9293 + "3.10.7.4")
+    elif change.sender.traits & ~change.sender_before.traits & TRAIT_HOLE:
+        text = f"Bytes of the {names[0]} before this segment are missing: lost, overtaken or not captured."
+        yield Mark("gap", text, RFC_9293 + "3.10.7.4")
+    if change.gained(FACT_REORDERED):
+        yield Mark("stored-late", "The capture stored this SYN after the answer to it: its times prove nothing.")
+
+
+def _windows(change: Change, names: Names) -> Iterator[Mark]:
+    sender, peer = names
+    if change.counted("keep_alives"):
+        text = f"Keep-alive: the {sender} asks whether the {peer} is still there."
+        yield Mark("keep-alive", text, RFC_9293 + "3.8.4")
+    if change.counted("zero_windows") and change.sender_before.window:
+        yield Mark("zero-window", f"The {sender} can take no more data: its window is full.", RFC_9293 + "3.8.6")
+    elif change.counted("zero_windows"):
+        yield Mark("zero-window", f"The {sender} still can take no more data.", RFC_9293 + "3.8.6")
+    elif _is_probe(change):
+        yield Mark("window-probe", f"The {sender} asks whether the window is still shut.", RFC_9293 + "3.8.6.1")
+    elif change.sender_before.zero_windows and not change.sender_before.window and change.sender.window:
+        yield Mark("window-open", f"The {sender} can take data again.", RFC_9293 + "3.8.6")
+
+
+def _is_probe(change: Change) -> bool:
+    """Whether something is sent into a window that is shut, beyond nothing new."""
+    shut = change.peer_before.zero_windows and not change.peer_before.window
+    old = change.sender.snd_nxt == change.sender_before.snd_nxt and not change.counted("retransmissions")
+    return bool(shut and old and change.segment.seq != change.sender.snd_nxt)
+
+
+def _handshake(change: Change, names: Names) -> Iterator[Mark]:
+    sender, peer = names
+    flags = change.segment.flags
+    if flags & (SYN | ACK) == SYN | ACK and change.showed(FACT_BAD_SYNACK):
+        text = (
+            f"This SYN-ACK does not answer the SYN: it acknowledges, or begins at, another number. The {peer} resets."
+        )
+        yield Mark("bad-syn-ack", text, RFC_9293 + "3.10.7.3")
+    if flags & (SYN | ACK) == SYN | ACK and change.showed(FACT_ISN_CHANGED):
+        text = "The SYN-ACK came again with another initial sequence number: two hosts answer, or one forgot."
+        yield Mark("isn-changed", text, RFC_9293 + "3.4.1")
+    if flags & (SYN | ACK) == SYN and change.showed(FACT_BLIND_SYN):
+        text = f"A new SYN while the {peer} holds the connection open: the {sender} lost its memory, or it is forged."
+        yield Mark("blind-syn", text, RFC_5961 + "4")
+    if not flags & (SYN | RST) and change.showed(FACT_CHALLENGE_ACK):
+        text = (
+            "This ACK belongs to another connection: its sender remembers an older one (RFC 9293 calls it half-open)."
+        )
+        yield Mark("stray-ack", text, RFC_9293 + "3.5.1")
+    if change.gained(FACT_PORT_REUSED):
+        yield Mark("port-reuse", "The same addresses and ports were in use shortly before.", RFC_9293 + "3.6")
+
+
+def _resets(change: Change, names: Names) -> Iterator[Mark]:
+    sender, peer = names
+    if change.segment.flags & RST:
+        if change.showed(FACT_RST_DOUBTED):
+            text = f"The {peer} must ignore this RST: its numbers do not fit. Late, or forged."
+            yield Mark("rst-not-believed", text, RFC_5961 + "3")
+        elif change.gained(FACT_REBUFFED):
+            text = f"The {sender} resets the answer that does not fit, and goes on trying."
+            yield Mark("rst-of-stray-answer", text, RFC_9293 + "3.10.7.3")
+        elif change.added("rst_count") and change.before.connection.facts & FACT_RST:
+            yield Mark("rst-again", "Another RST, though the connection is gone already.", RFC_9293 + "3.5.2")
+    elif change.gained(FACT_RST_IGNORED):
+        row = change.after.connection
+        text = f"The {sender} goes on: it did not believe the RST of frame {row.rst_frame}, or never got it."
+        yield Mark("rst-ignored", text, RFC_9293 + "3.5.3")
+
+
+def _checksum(change: Change, names: Names) -> Iterator[Mark]:
+    if change.after.bad_checksums[change.side] > change.before.bad_checksums[change.side]:
+        text = f"Wrong checksum: damaged on the way. The {names[1]} drops it, and so does hsi."
+        yield Mark("bad-checksum", text, RFC_9293 + "3.1")
+
+
+_LOOKS: tuple[Callable[[Change, Names], Iterator[Mark]], ...] = (
+    _checksum, _handshake, _repeated, _copies, _order, _windows, _resets,
+)  # fmt: skip

@@ -1,0 +1,229 @@
+"""Moments to the steps of a story: relative numbers, options, and what each segment did."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from handshake_inspect.report.anomalies import anomalies
+from handshake_inspect.report.connection import Connection, Leg, States
+from handshake_inspect.report.events import events
+from handshake_inspect.report.moment import Change, Moment, Rows, side_of
+from handshake_inspect.report.story import Elided, Mark, Proof, Reporter, RttMark, SegmentOptions, Step
+from handshake_inspect.report.words import Side
+from handshake_inspect.tcp.facts import FACT_ICMP, FACT_RST_IGNORED, TRAIT_ISS, TRAIT_SEEN
+from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.words import ICMP_CAUSES
+from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.const import (
+    ACK,
+    AE,
+    CWR,
+    ECE,
+    FIN,
+    KIND_ICMP_ERROR,
+    MASK32,
+    OPT_ECN,
+    OPT_MPTCP,
+    OPT_MSS,
+    OPT_SACK,
+    OPT_SACK_PERMITTED,
+    OPT_TFO,
+    OPT_TIMESTAMPS,
+    OPT_WINDOW_SCALE,
+    PSH,
+    RST,
+    SYN,
+    URG,
+)
+from handshake_inspect.wire.seqspace import seq_diff
+
+ROLES: tuple[Side, Side] = ("client", "server")
+STATES: tuple[Any, ...] = tuple(state.name for state in TcpState)
+NEAR = 1 << 30  # numbers farther from the ISN than this belong to something else
+# As tcpdump prints them, in its order.
+LETTERS = ((FIN, "F"), (SYN, "S"), (RST, "R"), (PSH, "P"), (ACK, "."), (URG, "U"), (ECE, "E"), (CWR, "W"), (AE, "e"))
+
+
+def steps(moments: Sequence[Moment], last: Rows, connection: Connection) -> list[Step]:
+    """Tell the moments of a connection; `last` are its rows at the end."""
+    teller = _Teller(moments, last, connection)
+    told = [teller.step(number) for number in range(len(moments))]
+    return list(_look_back(told, _ignored_resets(moments)))
+
+
+class _Teller:
+    """Knows what all steps of one connection share."""
+
+    def __init__(self, moments: Sequence[Moment], last: Rows, connection: Connection) -> None:
+        self.moments = moments
+        self.connection = connection
+        self.client = last.connection.client
+        self.base = [_base(side, last, moments) for side in (0, 1)]
+        self.completes = connection.outcome == "established"
+
+    def step(self, number: int) -> Step:
+        moment = self.moments[number]
+        previous = self.moments[number - 1] if number else None
+        change = Change(moment)
+        segment, side = moment.segment, change.side
+        names = (ROLES[side ^ self.client], ROLES[side ^ self.client ^ 1])
+        icmp = segment.kind == KIND_ICMP_ERROR
+        acks = bool(segment.flags & ACK)
+        scaled = segment.window if segment.flags & SYN else segment.window << change.sender.shift
+        return Step(
+            frame=segment.frame,
+            ts_ns=segment.ts_ns,
+            since_first_ns=segment.ts_ns - self.connection.first_ns,
+            since_previous_ns=segment.ts_ns - previous.segment.ts_ns if previous else 0,
+            elided_before=self.elided(previous, moment) if previous else None,
+            sender=names[0],
+            icmp=_reporter(segment) if icmp else None,
+            flags="".join(letter for bit, letter in LETTERS if segment.flags & bit) or "none",
+            raw_seq=segment.seq,
+            raw_ack=segment.ack if acks else None,
+            seq=_relative(segment.seq, self.base[side]),
+            ack=_relative(segment.ack, self.base[side ^ 1]) if acks else None,
+            length=segment.payload_len,
+            window=scaled,
+            ttl=segment.ttl,
+            options=self.options(segment, self.base[side ^ 1]),
+            state=States(
+                STATES[moment.after.ends[self.client].state], STATES[moment.after.ends[self.client ^ 1].state]
+            ),
+            events=_icmp_event(change, moment) if icmp else list(events(change, names, completes=self.completes)),
+            rtt=[] if icmp else list(self.rtt(segment.frame)),
+            anomalies=list(anomalies(change, names)),
+        )
+
+    def elided(self, previous: Moment, moment: Moment) -> Elided | None:
+        """What lies between two moments that are told one after the other."""
+        count = moment.place - previous.place - 1
+        if count <= 0 or moment.before is None:
+            return None
+        octets = [
+            moment.before.ends[side].bytes - previous.after.ends[side].bytes for side in (self.client, self.client ^ 1)
+        ]
+        return Elided(count, *octets)
+
+    def options(self, segment: Any, acknowledged: int | None) -> SegmentOptions:
+        """The options of a segment; SACK blocks relative to what they acknowledge."""
+        bits = segment.options
+        has_time = bits & OPT_TIMESTAMPS
+        sack = None
+        if bits & OPT_SACK and acknowledged is not None:
+            sack = [(edge - acknowledged) & MASK32 for edge in (segment.sack_left, segment.sack_right)]
+        return SegmentOptions(
+            segment.mss if bits & OPT_MSS else None,
+            segment.window_scale if bits & OPT_WINDOW_SCALE else None,
+            bits & OPT_SACK_PERMITTED != 0,
+            sack,
+            segment.tsval if has_time else None,
+            segment.tsecr if has_time else None,
+            bits & OPT_TFO != 0,
+            segment.tfo_cookie_len if bits & OPT_TFO else None,
+            bits & OPT_MPTCP != 0,
+            bits & OPT_ECN != 0 and segment.flags & SYN != 0,
+        )
+
+    def rtt(self, frame: int) -> Iterator[RttMark]:
+        """The legs of the handshake RTT that this frame ends."""
+        shake, rtt = self.connection.handshake, self.connection.rtt
+        if frame == shake.synack_frame and _known(rtt.synack):
+            yield RttMark("synack", shake.syn_frame, rtt.synack)
+        if frame == shake.ack_frame and frame != shake.synack_frame:
+            if _known(rtt.ackdat):
+                yield RttMark("ackdat", shake.synack_frame, rtt.ackdat)
+            if _known(rtt.total):
+                yield RttMark("total", shake.syn_frame, rtt.total)
+
+
+def _known(leg: Leg) -> bool:
+    return leg.max_ns is not None
+
+
+def _base(side: int, last: Rows, moments: Sequence[Moment]) -> int | None:
+    """The initial sequence number of a side, or what stands for it; None when nothing is known of it."""
+    end = last.ends[side]
+    if end.traits & TRAIT_ISS or end.iss:
+        return int(end.iss)
+    for moment in moments:
+        mine = side_of(last.connection, moment.segment) == side
+        if mine and end.traits & TRAIT_SEEN:
+            return (int(moment.segment.seq) - 1) & MASK32
+        if not mine and moment.segment.flags & ACK:
+            return (int(moment.segment.ack) - 1) & MASK32
+    return None
+
+
+def _relative(number: int, base: int | None) -> int | None:
+    if base is None:
+        return None
+    distance = seq_diff(number, base)
+    return distance if -NEAR < distance < NEAR else None
+
+
+def _reporter(segment: Any) -> Reporter:
+    cause = ICMP_CAUSES.get((segment.ip_version, segment.icmp_type, segment.icmp_code), "icmp-error")
+    ip = address_text(segment.reporter_hi, segment.reporter_lo)
+    return Reporter(ip, segment.icmp_type, segment.icmp_code, cause)
+
+
+def _icmp_event(change: Change, moment: Moment) -> list[Mark]:
+    if not change.gained(FACT_ICMP):
+        return []
+    reporter = _reporter(moment.segment)
+    text = f"{reporter.ip} says by ICMP: {reporter.cause.replace('-', ' ')}. That ends the attempt."
+    return [Mark("rejected", text, "RFC 5461")]
+
+
+def _look_back(told: Sequence[Step], ignored: Mapping[int, int]) -> Iterator[Step]:
+    """Add what only another segment shows: a challenge ACK, and a RST (`ignored`) whose target went on."""
+    previous: Step | None = None
+    for step in told:
+        marks, done = list(step.anomalies), step.events
+        if previous is not None and _is_challenge(previous, step):
+            marks.append(_CHALLENGE)
+        if step.frame & MASK32 in ignored:
+            text = f"This RST had no effect: its target goes on in frame {ignored[step.frame & MASK32]}."
+            marks.append(Mark("rst-without-effect", text, "RFC 9293 section 3.5.3"))
+            done = [mark for mark in done if mark.id not in _ENDS]
+        yield replace(step, events=done, anomalies=marks)
+        previous = step
+
+
+def _ignored_resets(moments: Sequence[Moment]) -> dict[int, int]:
+    """The RSTs that turned out to have been ignored, each with the frame that shows it."""
+    changes = [Change(moment) for moment in moments]
+    return {
+        change.after.connection.rst_frame: change.segment.frame for change in changes if change.gained(FACT_RST_IGNORED)
+    }
+
+
+_ENDS = {"reset", "refused", "aborted"}  # what a RST without effect did not do
+_CHALLENGE = Mark(
+    "challenge-ack", "A challenge ACK: it asks who sent that whether they meant it.", "RFC 5961 section 4"
+)
+
+
+def _is_challenge(previous: Step, step: Step) -> bool:
+    drew = {mark.id for mark in previous.anomalies} & {"blind-syn", "rst-not-believed"}
+    bare = step.flags == "." and not step.length and not step.events and not step.anomalies
+    return bool(drew) and bare and step.sender != previous.sender
+
+
+def evidence(connection: Connection, told: Sequence[Step]) -> list[Proof]:
+    """What each frame of the evidence shows."""
+    by_frame = {step.frame: step for step in told}
+    shake = connection.handshake
+    roles = {shake.syn_frame: "the SYN", shake.synack_frame: "the SYN-ACK", shake.ack_frame: "the final ACK"}
+    return [Proof(frame, _shown(by_frame.get(frame), roles.get(frame))) for frame in connection.evidence]
+
+
+def _shown(step: Step | None, role: str | None) -> str:
+    if step is None:
+        return role or "not listed"
+    marks = [*step.anomalies, *step.events]
+    if marks:
+        return marks[0].text
+    return role or f"[{step.flags}] of the {step.sender}"
