@@ -27,26 +27,34 @@ RICH = OPT_SACK_PERMITTED | OPT_TIMESTAMPS | OPT_WINDOW_SCALE  # every current s
 
 
 def of_client(trace: Trace, rows: Indices, column: str, embryo: str | None = None) -> NDArray[Any]:
-    """A column of the SYNs of attempts, by its name in endpoint rows and in embryo rows."""
+    """A column of the SYNs of attempts, by its name in endpoint rows and in embryo rows; connections come first."""
     count = len(trace.connections)
-    answered = rows < count
-    of_connections = trace.endpoints[column][trace.client_rows[rows[answered]]]
-    of_embryos = trace.embryos[embryo or column]
-    values = np.empty(len(rows), dtype=np.promote_types(of_connections.dtype, of_embryos.dtype))
-    values[answered] = of_connections
-    values[~answered] = of_embryos[rows[~answered] - count]
-    return values
+    tracked, alone = rows[rows < count], rows[rows >= count]
+    values = trace.endpoints[column][trace.client_rows[tracked]]
+    if not len(alone):
+        return values
+    return np.concatenate([values, trace.embryos[embryo or column][alone - count]])
 
 
 def client_ports(trace: Trace, rows: Indices) -> NDArray[np.int64]:
-    """The source ports of these attempts."""
+    """The source ports of these attempts, in their order."""
     count = len(trace.connections)
-    c, mine = trace.connections, rows[rows < count]
-    own = np.where(c["client"][mine] == 0, c["port0"][mine], c["port1"][mine])
+    c, tracked = trace.connections, rows < count
     ports = np.empty(len(rows), dtype=np.int64)
-    ports[rows < count] = own
-    ports[rows >= count] = trace.embryos["client_port"][rows[rows >= count] - count]
+    mine = rows[tracked]
+    ports[tracked] = np.where(c["client"][mine] == 0, c["port0"][mine], c["port1"][mine])
+    ports[~tracked] = trace.embryos["client_port"][rows[~tracked] - count]
     return ports
+
+
+def isns(trace: Trace, rows: Indices) -> NDArray[np.int64]:
+    """The ISNs of these attempts, in their order."""
+    count = len(trace.connections)
+    tracked = rows < count
+    values = np.empty(len(rows), dtype=np.int64)
+    values[tracked] = trace.endpoints["iss"][trace.client_rows[rows[tracked]]]
+    values[~tracked] = trace.embryos["iss"][rows[~tracked] - count]
+    return values
 
 
 def is_poor(options: NDArray[Any]) -> Bools:
@@ -79,7 +87,7 @@ def looks_forged(trace: Trace, rows: Indices) -> bool:
     """Whether no kernel made most of these SYNs."""
     if np.count_nonzero(is_poor(of_client(trace, rows, "options"))) >= MOSTLY * len(rows):
         return True
-    if pattern(of_client(trace, first_sent(trace, rows), "iss"), 32):
+    if pattern(isns(trace, first_sent(trace, rows)), 32):
         return True
     sources = count_distinct(trace.client_host[rows])
     return sources >= max(MANY_SOURCES, ONCE * len(rows)) and ttl_share(trace, rows)[1] >= ONE_TTL
@@ -103,7 +111,7 @@ def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
         "ttl": ttl,
         "ttl_ratio": round(share, 4),
         "sources_per_syn_ratio": ratio(sources, len(rows)),
-        "isn_pattern": pattern(of_client(trace, early, "iss"), 32),
+        "isn_pattern": pattern(isns(trace, early), 32),
         "source_port_pattern": pattern(client_ports(trace, early), 16),
         "looks_forged": looks_forged(trace, rows),
     }

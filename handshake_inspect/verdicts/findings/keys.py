@@ -16,7 +16,7 @@ from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.address import address_text
 
 Bools = NDArray[np.bool_]
-Indices = NDArray[np.intp]
+Indices = NDArray[Any]  # numbers of rows, of any width
 Keys = NDArray[np.uint64]
 Times = NDArray[np.int64]
 

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.finding import Case, Finding
@@ -65,6 +66,7 @@ COMPLETES = 20  # a source with less than one completed attempt in so many compl
 EDGE_SHARE = 0.01
 SECOND_NS = 1_000_000_000
 MAX_BINS = 1_000_000
+PEELED = 3
 UNHARMED = 0.9
 
 
@@ -92,24 +94,42 @@ def detect(case: Case) -> list[Finding]:
 def floods(case: Case) -> tuple[Flood, ...]:
     """The floods of a case, services before hosts."""
     trace = case.trace
-    bogus, failed = unfinished(case)
-    rows = np.flatnonzero(bogus)
-    if len(rows) < MIN_ATTEMPTS:
-        return ()
-    found = []
-    for key, mine in candidates(trace.server_key, rows):
-        flood = judge(case, mine, trace.server_key == key, failed)
-        if flood:
-            found.append(flood)
+    bogus, retried = unfinished(case)
+    found = on_targets(case, bogus, retried, trace.server_key)
     for flood in found:
         bogus[flood.rows] = False
-    left = np.flatnonzero(bogus)
-    for key, mine in candidates(trace.server_host, left):
-        if count_distinct(trace.client_host[mine]) >= MIN_UNFINISHED and count_distinct(trace.server_key[mine]) > 1:
-            flood = judge(case, mine, trace.server_host == key, failed, whole_host=True)
-            if flood:
-                found.append(flood)
-    return tuple(found)
+    return (*found, *on_targets(case, bogus, retried, trace.server_host, whole_host=True))
+
+
+def on_targets(case: Case, bogus: Bools, retried: Bools, keys: Keys, *, whole_host: bool = False) -> list[Flood]:
+    """The floods on targets with these keys, the largest first."""
+    parts = candidates(keys, narrow(bogus))
+    if not parts:
+        return []
+    targets = np.sort(np.array([keys[mine[0]] for mine in parts], dtype=np.uint64))
+    rest = narrow(is_member(keys, targets) & ~bogus)
+    parted = group(keys[rest], rest)
+    others = {int(keys[parted.of(g)[0]]): parted.of(g) for g in range(len(parted))}
+    found = []
+    for mine in parts:
+        if whole_host and not is_spread(case, mine):
+            continue
+        flood = judge(case, mine, others.get(int(keys[mine[0]]), rest[:0]), retried, whole_host=whole_host)
+        if flood:
+            found.append(flood)
+    return sorted(found, key=lambda flood: -len(flood.rows))
+
+
+def is_spread(case: Case, rows: Indices) -> bool:
+    """Whether attempts on a host are on several ports and from many sources."""
+    trace = case.trace
+    return count_distinct(trace.server_key[rows]) > 1 and count_distinct(trace.client_host[rows]) >= MIN_UNFINISHED
+
+
+def narrow(mask: Bools) -> Indices:
+    """The marked rows, in half the memory that NumPy would take."""
+    rows: Indices = np.flatnonzero(mask).astype(np.int32)
+    return rows
 
 
 @once_per_case
@@ -121,15 +141,22 @@ def flood_rows(case: Case) -> Bools:
     return mask
 
 
-def candidates(keys: Keys, rows: Indices) -> list[tuple[int, Indices]]:
-    """Targets with enough bogus attempts, and these."""
+def candidates(keys: Keys, rows: Indices) -> list[Indices]:
+    """Bogus attempts by target, where there are enough."""
+    parts: list[Indices] = []
+    for _ in range(PEELED):  # most of a flood has one target, which is found without sorting
+        if len(rows) < MIN_ATTEMPTS:
+            return parts
+        sample = np.sort(keys[rows[:: len(rows) // MIN_ATTEMPTS]])
+        at_top = keys[rows] == sample[len(sample) // 2]
+        if np.count_nonzero(at_top) < max(MIN_ATTEMPTS, len(rows) // 2):
+            break
+        parts.append(rows if at_top.all() else rows[at_top])
+        rows = rows[~at_top]
     mine = keys[rows]
-    often = frequent(mine, MIN_ATTEMPTS)
-    if len(often) == 1:  # the usual case, without sorting rows
-        return [(often[0], rows[mine == often[0]])]
-    chosen = is_member(mine, often)
+    chosen = is_member(mine, frequent(mine, MIN_ATTEMPTS))
     parted = group(mine[chosen], rows[chosen])
-    return [(keys[parted.of(g)[0]], parted.of(g)) for g in range(len(parted))]
+    return parts + [np.sort(parted.of(g)) for g in range(len(parted))]
 
 
 def unfinished(case: Case) -> tuple[Bools, Bools]:
@@ -144,37 +171,26 @@ def unfinished(case: Case) -> tuple[Bools, Bools]:
     repeated = np.zeros(len(failed), dtype=bool)
     repeated[:count] = failed[:count] & (trace.connections["syn_count"] > 1)
     bogus = failed & ~repeated
-    exempt = completers(case, bogus)
-    if len(exempt):
-        bogus &= ~is_member(trace.client_host, exempt)
+    sources, completed = counts(trace.client_host[:count][outcome[:count] == ESTABLISHED])
+    known = narrow(bogus & is_member(trace.client_host, sources))
+    bogus[known] = False
+    found, started = counts(trace.client_host[known])
+    never = found[started > COMPLETES * completed[np.searchsorted(sources, found)]]
+    bogus[known[is_member(trace.client_host[known], never)]] = True
     return bogus, repeated
 
 
-def completers(case: Case, bogus: Bools) -> Keys:
-    """Sources that complete at least one in `COMPLETES` of their attempts."""
-    clients = case.trace.client_host
-    established = np.flatnonzero(case.outcomes.outcome[: len(case.trace.connections)] == ESTABLISHED)
-    sources, completed = counts(clients[established])
-    if not len(sources):
-        return sources
-    suspects = clients[bogus]
-    found, started = counts(suspects[is_member(suspects, sources)])
-    place = np.searchsorted(sources, found)
-    never = started > COMPLETES * completed[place]
-    return np.delete(sources, place[never])
-
-
-def judge(case: Case, rows: Indices, at_target: Bools, failed: Bools, *, whole_host: bool = False) -> Flood | None:
-    """The flood that these bogus attempts on one target are, if they are one."""
+def judge(case: Case, rows: Indices, others: Indices, failed: Bools, *, whole_host: bool) -> Flood | None:
+    """The flood that these bogus attempts on one target are, if they are one; `others` are all others on it."""
     trace = case.trace
     starts = trace.first_times[rows]
     inside = in_window(starts)
-    rows, starts = rows[inside], starts[inside]
+    if not inside.all():
+        others = np.sort(np.concatenate([others, rows[~inside]]))
+        rows, starts = rows[inside], starts[inside]
     if len(rows) < MIN_ATTEMPTS:
         return None
     peak = peak_unfinished(case, rows, starts)
-    at_target[rows] = False
-    others = np.flatnonzero(at_target)
     start, end = int(starts.min()), int(starts.max())
     began = trace.first_times[others]
     meanwhile = np.count_nonzero((began >= start) & (began <= end))
@@ -192,15 +208,16 @@ def is_proved(case: Case, rows: Indices, others: Indices, retried: int) -> bool:
     """Whether they were not repeated though they had the time, and are not just all that a filter kept."""
     trace = case.trace
     forged = looks_forged(trace, rows)
-    ripe = rows[trace.last_ns - trace.first_times[rows] >= RETRY_NS]
-    if len(ripe) < MIN_UNFINISHED:
+    ripe = trace.first_times[rows] <= trace.last_ns - RETRY_NS
+    old = int(np.count_nonzero(ripe))
+    if old < MIN_UNFINISHED:
         return forged and retried < len(rows)
-    if retried >= len(ripe):
+    if retried >= old:
         return False
     if forged:
         return True
-    count = len(trace.connections)
-    answered = ripe[ripe < count]
+    count = int(np.searchsorted(rows, len(trace.connections)))
+    answered = rows[:count][ripe[:count]]
     answered = answered[trace.facts[answered] & FACT_SYNACK != 0]
     if len(answered) < MIN_UNFINISHED:
         return False
@@ -212,14 +229,21 @@ def is_proved(case: Case, rows: Indices, others: Indices, retried: int) -> bool:
 # -- when, and how much ------------------------------------------------------------------------------------------
 
 
+def bins(times: Times, first: int, width: int) -> NDArray[np.int64]:
+    """How many of these times lie in each stretch of `width` from `first` on."""
+    stretch = times - first
+    stretch //= width
+    return np.bincount(stretch)
+
+
 def in_window(starts: Times) -> Bools:
     """Which attempts lie between the first and the last busy second."""
     first = int(starts.min())
     width = max(SECOND_NS, (int(starts.max()) - first) // MAX_BINS + 1)
-    second = (starts - first) // width
-    busy = np.bincount(second)
+    busy = bins(starts, first, width)
     busy_at = np.flatnonzero(busy >= max(1.0, EDGE_SHARE * busy.max()))
-    inside: Bools = (second >= busy_at[0]) & (second <= busy_at[-1])
+    inside: Bools = starts >= first + int(busy_at[0]) * width
+    inside &= starts < first + (int(busy_at[-1]) + 1) * width
     return inside
 
 
@@ -227,31 +251,31 @@ def peak_rate(starts: Times) -> int:
     """The most SYNs in one second, to a tenth of a second."""
     first = int(starts.min())
     width = max(SECOND_NS // 10, (int(starts.max()) - first) // MAX_BINS + 1)
-    sums = np.concatenate([[0], np.cumsum(np.bincount((starts - first) // width))])
+    sums = np.concatenate([[0], np.cumsum(bins(starts, first, width))])
     many = max(1, SECOND_NS // width)
     most = int(np.max(sums[many:] - sums[:-many])) if len(sums) > many else int(sums[-1])
     return int(most * SECOND_NS // max(width, SECOND_NS))
 
 
 def peak_unfinished(case: Case, rows: Indices, starts: Times) -> int:
-    """How many of these attempts stood unfinished at the same time, at most."""
-    ends = np.sort(ends_of(case, rows, starts))
-    ordered = np.sort(starts)
-    gone = np.searchsorted(ends, ordered, side="right")
-    np.subtract(np.arange(1, len(ordered) + 1), gone, out=gone)
-    return int(gone.max())
+    """How many of these attempts stood unfinished at the same time at most, to a millisecond."""
+    ends = ends_of(case, rows, starts)
+    first = int(starts.min())
+    width = max(SECOND_NS // 1000, (int(ends.max()) - first) // MAX_BINS + 1)
+    begun, gone = np.cumsum(bins(starts, first, width)), np.cumsum(bins(ends, first, width))
+    begun[1:] -= gone[: len(begun) - 1]
+    return int(begun.max())
 
 
 def ends_of(case: Case, rows: Indices, starts: Times) -> Times:
-    """Until when each of these attempts stood unfinished."""
-    trace = case.trace
+    """Until when each of these attempts stood unfinished; `rows` ascend."""
+    trace, c = case.trace, case.trace.connections
     ends = starts + trace.limits.unanswered_ns
-    mine = np.flatnonzero(rows < len(trace.connections))
-    c = trace.connections
-    answered = rows[mine]
-    ends[mine] = np.maximum(ends[mine], c["last_synack_ns"][answered] + trace.limits.unanswered_ns)
-    reset = c["facts"][answered] & FACT_RST != 0
-    ends[mine[reset]] = np.maximum(c["rst_ns"][answered[reset]], starts[mine[reset]] + MIN_HELD_NS)
+    answered = rows[: np.searchsorted(rows, len(c))]
+    mine = ends[: len(answered)]
+    np.maximum(mine, c["last_synack_ns"][answered] + trace.limits.unanswered_ns, out=mine)
+    reset = np.flatnonzero(c["facts"][answered] & FACT_RST != 0)
+    mine[reset] = np.maximum(c["rst_ns"][answered[reset]], starts[reset] + MIN_HELD_NS)
     return ends
 
 
@@ -264,7 +288,8 @@ def describe(case: Case, flood: Flood) -> Finding:
     rows = flood.rows
     where = address_text(*flood.host)
     where = where if flood.port is None else format_endpoint(where, flood.port)
-    answered = int(np.count_nonzero(trace.facts[rows[rows < len(trace.connections)]] & FACT_SYNACK))
+    tracked = rows[: np.searchsorted(rows, len(trace.connections))]
+    answered = int(np.count_nonzero(trace.facts[tracked] & FACT_SYNACK))
     sources = count_distinct(trace.client_host[rows])
     clients = legitimate(case, flood)
     inside = clients["inside"]
