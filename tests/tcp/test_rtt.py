@@ -62,7 +62,7 @@ def test_many_lost_syns(copies):
 
 
 def test_the_tsecr_trap():
-    """The first SYN arrived and its SYN-ACK was lost: the second SYN-ACK echoes the first SYN, and answers the second."""
+    """The first SYN arrived, its SYN-ACK was lost: the second SYN-ACK echoes the first SYN and answers the second."""
     wire = Wire()
     wire.client.syn()
     wire.server.syn_ack(lost="before")

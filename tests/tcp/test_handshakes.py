@@ -1,0 +1,440 @@
+"""What became of attempts: every outcome, its causes, and how sure it is."""
+
+import pytest
+from support import captures, frames
+from support.wire import MS, SECOND, START, Wire, merged, report_of, states
+
+WRAPS = [0, 1, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFE, 0xFFFF_FFFF]
+
+
+@pytest.mark.parametrize("client_isn", WRAPS)
+@pytest.mark.parametrize("server_isn", WRAPS)
+def test_sequence_numbers_wrap(client_isn, server_isn):
+    wire = Wire(client_isn=client_isn, server_isn=server_isn)
+    wire.handshake().exchange(5000).exchange(70).close()
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    assert states(connection) == ("TIME_WAIT", "CLOSED")
+    for direction in ("client_to_server", "server_to_client"):
+        assert connection[direction]["bytes"] == 5070
+        assert connection[direction]["retransmissions"] == 0
+
+
+@pytest.mark.parametrize("client_isn", [1000, 0xFFFF_FFFF])
+@pytest.mark.parametrize("acknowledged", [0, 2, 1 << 31, 0xFFFF_FFFF])
+def test_a_syn_ack_must_acknowledge_the_syn(client_isn, acknowledged):
+    """Any other is no part of the handshake."""
+    wire = Wire(client_isn=client_isn)
+    wire.client.syn()
+    wire.server.syn_ack(ack=client_isn + acknowledged, lost="after")
+    connection = wire.connection()
+    assert connection["outcome"] == "pending"
+    assert connection["handshake"]["synack_count"] == 0
+    assert connection["state"]["client"] == "SYN_SENT"
+    wire.wait(SECOND)
+    wire.server.syn_ack(seq=wire.server.isn, ack=client_isn + 1)
+    wire.client.ack()
+    assert wire.connection()["outcome"] == "established"
+
+
+def test_a_syn_ack_again_with_another_isn():
+    """A forged SYN-ACK, or a server that forgot: the client takes the one that it acknowledges."""
+    for answered in (5000, 8000):
+        wire = Wire()
+        wire.client.syn()
+        wire.server.syn_ack(seq=5000, stay=True)
+        wire.server.syn_ack(seq=8000)
+        wire.client.ack(ack=answered + 1)
+        wire.server.data(seq=answered + 1)
+        wire.client.ack(ack=answered + 101)
+        connection = wire.connection()
+        assert connection["outcome"] == "established", answered
+        assert connection["handshake"]["synack_count"] == 1
+
+
+@pytest.mark.parametrize("acknowledged", [0, -1, 1 << 31])
+def test_the_final_ack_must_acknowledge_the_syn_ack(acknowledged):
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(ack=5000 + acknowledged)
+    connection = wire.connection()
+    assert connection["outcome"] == "half-open"
+    assert connection["state"]["server"] == "SYN_RECEIVED"
+
+
+@pytest.mark.parametrize(("client", "server"), [(frames.CLIENT, frames.SERVER), (frames.CLIENT6, frames.SERVER6)])
+def test_established(client, server):
+    wire = Wire(client=client, server=server).handshake()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"], connection["decided"]) == ("established", None, True)
+    assert (connection["client"]["ip"], connection["client"]["port"]) == client
+    assert (connection["server"]["ip"], connection["server"]["port"]) == server
+    assert connection["roles"] == "observed"
+    assert connection["evidence"] == [1, 2, 3]
+    handshake = connection["handshake"]
+    assert [handshake[f"{kind}_frame"] for kind in ("syn", "synack", "ack")] == [1, 2, 3]
+    assert (handshake["syn_count"], handshake["synack_count"]) == (1, 1)
+    assert (handshake["client_isn"], handshake["server_isn"]) == (1000, 5000)
+    assert handshake["client_options"]["mss"] == 1460
+    assert handshake["client_options"]["window_scale"] == 7
+    assert handshake["client_options"]["timestamps"]
+    assert connection["close"] == {"how": "open", "first": None, "reset_by": None}
+
+
+# -- unanswered
+
+
+@pytest.mark.parametrize(
+    ("waited_ns", "limit_ns", "outcome"),
+    [
+        (0, 3 * SECOND, "pending"),
+        (3 * SECOND - 1, 3 * SECOND, "pending"),
+        (3 * SECOND, 3 * SECOND, "timed-out"),
+        (9 * SECOND, 10 * SECOND, "pending"),
+        (MS, MS, "timed-out"),
+    ],
+)
+@pytest.mark.parametrize("copies", [1, 2])
+def test_pending_until_there_was_time_to_answer(waited_ns, limit_ns, outcome, copies):
+    wire = Wire()
+    for _ in range(copies):
+        wire.client.syn(lost="after", stay=True)
+    if waited_ns:
+        wire.quiet(waited_ns)
+    connection = wire.connection(unanswered_ns=limit_ns)
+    assert connection["outcome"] == outcome
+    assert connection["decided"] == (outcome == "timed-out")
+    assert connection["cause"] == ("host-silent" if outcome == "timed-out" else None)
+    assert connection["close"]["how"] == ("timeout" if outcome == "timed-out" else "open")
+    assert connection["state"]["client"] == ("SYN_SENT" if waited_ns < 6 * SECOND else "CLOSED") or copies == 2
+
+
+def silent(port=443, start=START, client_port=41000):
+    wire = Wire(start=start, client=(frames.CLIENT[0], client_port), server=(frames.SERVER[0], port))
+    for _ in range(3):
+        wire.client.syn(lost="after")
+        wire.wait(2 * SECOND)
+    return wire
+
+
+def cause_of(report, outcome="timed-out"):
+    (cause,) = {one["cause"] for one in report["connections"] if one["outcome"] == outcome}
+    return cause
+
+
+def test_the_host_is_silent():
+    elsewhere = Wire(server=("198.51.100.99", 443)).handshake()
+    assert cause_of(merged(silent(), elsewhere)) == "host-silent"
+
+
+def test_the_port_is_filtered():
+    """The host answers elsewhere, if only with a refusal."""
+    refused = Wire(server=(frames.SERVER[0], 22))
+    refused.client.syn()
+    refused.server.refuse()
+    assert cause_of(merged(silent(), refused)) == "port-filtered"
+    assert cause_of(merged(silent(), Wire(server=(frames.SERVER[0], 22)).handshake())) == "port-filtered"
+
+
+def test_the_syn_was_dropped():
+    """The same service answers others at that time."""
+    assert cause_of(merged(silent(), Wire(start=START + SECOND).handshake())) == "syn-dropped"
+
+
+def test_the_service_came_up_an_hour_later():
+    assert cause_of(merged(silent(), Wire(start=START + 3600 * SECOND).handshake())) == "port-filtered"
+
+
+# -- half-open
+
+
+def test_half_open():
+    wire = Wire(at="server")
+    wire.client.syn()
+    for pause in (0, 1, 2, 4):
+        wire.wait(pause * SECOND)
+        wire.server.syn_ack(lost="after")
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"], connection["decided"]) == ("half-open", "no-final-ack", True)
+    assert connection["age_ns"] == 7 * SECOND + 3 * 20 * MS
+    assert connection["handshake"]["synack_count"] == 4
+    assert connection["server_to_client"]["retransmissions"] == 3
+    assert states(connection) == ("CLOSED", "SYN_RECEIVED"), "a client that waits would have sent its SYN again"
+    assert connection["evidence"][:2] == [1, 2]
+
+
+@pytest.mark.parametrize(("age_ns", "decided"), [(MS, False), (3 * SECOND - 1, False), (3 * SECOND, True)])
+def test_half_open_is_decided_when_there_was_time_to_complete(age_ns, decided):
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack(lost="after", stay=True)
+    wire.quiet(age_ns)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["age_ns"], connection["decided"]) == ("half-open", age_ns, decided)
+
+
+def test_a_client_that_does_not_hear_repeats_its_syn():
+    """Each SYN draws its SYN-ACK at once, beside the server's own timer."""
+    wire = Wire(at="server")
+    for _ in range(3):
+        wire.client.syn()
+        wire.server.syn_ack(lost="after")
+        wire.wait(960 * MS)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("half-open", "no-final-ack")
+    assert (connection["handshake"]["syn_count"], connection["handshake"]["synack_count"]) == (3, 3)
+    assert states(connection) == ("SYN_SENT", "SYN_RECEIVED")
+
+
+# -- the accept queue
+
+
+def overflowing(pauses=(1, 2, 4), *, at="client"):
+    """The server repeats its SYN-ACK, and the client answers each with an ACK."""
+    wire = Wire(at=at).handshake()
+    for pause in pauses:
+        wire.wait(pause * SECOND)
+        wire.server.syn_ack()
+        wire.client.ack()
+    return wire
+
+
+@pytest.mark.parametrize("at", ["client", "middle", "server"])
+def test_accept_queue_overflow(at):
+    connection = overflowing(at=at).connection()
+    assert (connection["outcome"], connection["cause"]) == ("half-open", "accept-queue-overflow")
+    assert states(connection) == ("ESTABLISHED", "SYN_RECEIVED")
+    assert connection["decided"]
+
+
+def test_accept_queue_overflow_with_data():
+    """Client data is repeated and never acknowledged."""
+    wire = Wire().handshake()
+    wire.client.data(lost="after")
+    for pause in (200, 400, 800, 1600):
+        wire.wait(pause * MS)
+        wire.client.data(seq=1001, lost="after")
+    wire.server.syn_ack(ack=1001)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("half-open", "accept-queue-overflow")
+    assert states(connection) == ("ESTABLISHED", "SYN_RECEIVED")
+
+
+def test_accept_queue_overflow_that_ends_in_a_rst():
+    wire = overflowing()
+    wire.wait(8 * SECOND)
+    wire.client.data()
+    wire.server.rst(seq=5001)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("half-open", "accept-queue-overflow")
+    assert states(connection) == ("CLOSED", "CLOSED")
+
+
+def test_accept_queue_overflow_that_recovers():
+    """Established after trouble: the trouble stays in the counters."""
+    wire = overflowing().exchange()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["decided"]) == ("established", True)
+    assert connection["handshake"]["synack_count"] == 4
+    assert connection["server_to_client"]["retransmissions"] == 3
+    assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+
+
+def test_one_lost_ack_is_no_overflow():
+    """The server repeats its SYN-ACK once, the client its ACK; then all is well."""
+    wire = Wire(at="client")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(lost="after")
+    wire.wait(SECOND)
+    wire.server.syn_ack()
+    wire.client.ack()
+    wire.exchange()
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+
+
+def test_a_syn_ack_that_crosses_the_ack_proves_nothing():
+    """Seen beside the client: the copy left the server before the ACK could arrive."""
+    wire = Wire(delay=600 * MS)
+    wire.client.syn()
+    wire.server.syn_ack(stay=True)
+    wire.wait(600 * MS)
+    wire.client.ack(stay=True)
+    wire.wait(400 * MS)
+    wire.server.syn_ack(stay=True)
+    wire.wait(600 * MS)
+    wire.client.ack()
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+
+
+def test_defer_accept_is_no_overflow():
+    """TCP_DEFER_ACCEPT repeats the SYN-ACK after a bare ACK too, but takes the first data."""
+    wire = overflowing((1, 2)).exchange()
+    report = wire.report()
+    assert report["summary"]["outcomes"]["established"] == 1
+    assert "accept-queue-overflow" not in {finding["id"] for finding in report["findings"]}
+
+
+# -- Fast Open (RFC 7413)
+
+
+def fast_open_wire(acknowledged):
+    wire = Wire()
+    wire.client.syn(size=50, options=frames.linux_syn_options() + frames.fast_open(b"cookie!!"))
+    wire.server.syn_ack(ack=1001 + acknowledged)
+    return wire
+
+
+def test_fast_open_accepted():
+    wire = fast_open_wire(50)
+    wire.client.ack()
+    wire.exchange()
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    assert connection["handshake"]["client_options"]["tfo"]
+    assert connection["client_to_server"]["bytes"] == 150
+    assert connection["client_to_server"]["retransmissions"] == 0
+
+
+def test_fast_open_refused():
+    """The SYN-ACK acknowledges the SYN only: the data comes again."""
+    wire = fast_open_wire(0)
+    wire.client.send("PA", 50, seq=1001)
+    wire.server.data(10)
+    wire.client.ack()
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+
+
+@pytest.mark.parametrize("acknowledged", [51, -1])
+def test_fast_open_acknowledged_beyond_its_data(acknowledged):
+    wire = fast_open_wire(acknowledged)
+    assert wire.connection()["handshake"]["synack_count"] == 0
+
+
+def test_fast_open_server_speaks_first():
+    """The server may answer before the final ACK; until that comes the handshake is not complete."""
+    wire = fast_open_wire(50)
+    wire.server.data(500)
+    assert wire.connection()["outcome"] in {"half-open", "established"}
+    wire.client.ack()
+    assert wire.connection()["outcome"] == "established"
+
+
+# -- both ends open
+
+
+def test_simultaneous_open():
+    wire = Wire(at="middle")
+    wire.client.syn(stay=True)
+    wire.server.syn()
+    wire.client.syn_ack(stay=True)
+    wire.server.syn_ack()
+    wire.exchange()
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    assert connection["client"]["port"] == frames.CLIENT[1], "the first SYN"
+    assert connection["rtt"]["total"]["reason"] == "simultaneous-open"
+    assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+    assert connection["client_to_server"]["retransmissions"] == 0
+
+
+def test_simultaneous_open_ended_with_bare_acks():
+    wire = Wire(at="middle")
+    wire.client.syn(stay=True)
+    wire.server.syn()
+    wire.client.ack(stay=True)
+    wire.server.ack()
+    assert wire.connection()["outcome"] == "established"
+
+
+def test_a_connection_to_itself():
+    """One SYN, one SYN-ACK, identical endpoints; there is no third segment."""
+    end = ("192.0.2.1", 40000)
+    taken = [
+        (START, frames.syn(end, end, seq=100)),
+        (START + MS, frames.syn_ack(end, end, seq=100, ack=101)),
+        (START + 2 * MS, frames.data(b"x" * 10, end, end, seq=101, ack=101)),
+        (START + 3 * MS, frames.ack(end, end, seq=111, ack=111)),
+    ]
+    for count in (2, 4):
+        (connection,) = report_of(captures.pcap(taken[:count]))["connections"]
+        assert connection["outcome"] == "established"
+        assert connection["client"] == connection["server"]
+        assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+
+
+# -- roles without an opening
+
+
+def test_midstream_roles_are_inferred():
+    for client_port, server_port in [(40000, 443), (50000, 49999)]:
+        wire = Wire(client=("192.0.2.1", client_port), server=("198.51.100.2", server_port))
+        wire.client.rcv_nxt, wire.server.rcv_nxt = 5000, 1000
+        for first in (wire.server, wire.client):
+            first.data()
+            connection = wire.connection()
+            assert (connection["outcome"], connection["roles"]) == ("midstream", "inferred")
+            assert connection["server"]["port"] == server_port
+            assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+
+
+def test_the_sender_of_a_syn_ack_is_the_server():
+    wire = Wire(client=("192.0.2.1", 80), server=("198.51.100.2", 50000))
+    wire.server.syn_ack(ack=1001)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["roles"]) == ("unsolicited", "inferred")
+    assert connection["server"]["port"] == 50000
+
+
+def test_a_handshake_of_which_only_the_syn_is_missing():
+    """The capture begins between SYN and SYN-ACK: what follows proves the handshake."""
+    connection = Wire().handshake().exchange().connection(order=[1, 2, 3, 4, 5])
+    assert connection["outcome"] == "established"
+    assert connection["roles"] == "inferred"
+    assert connection["rtt"]["synack"]["method"] == "none"
+    assert connection["rtt"]["ackdat"]["value_ns"] == 0
+
+
+# -- one side only
+
+
+def test_one_sided_capture_of_the_client():
+    wire = Wire().handshake().exchange().close()
+    connection = wire.connection(only="client")
+    assert (connection["outcome"], connection["roles"]) == ("established", "observed")
+    assert connection["server_to_client"] == dict.fromkeys(connection["server_to_client"], 0)
+    assert connection["client_to_server"]["retransmissions"] == 0
+    assert connection["state"]["client"] == "FIN_WAIT_1", "its last ACK may be for a FIN, or for an octet"
+
+
+def test_one_sided_capture_of_the_server():
+    wire = Wire().handshake().exchange().close()
+    connection = wire.connection(only="server")
+    assert (connection["outcome"], connection["roles"]) == ("established", "inferred")
+    assert connection["server"]["port"] == frames.SERVER[1]
+    assert connection["server_to_client"]["retransmissions"] == 0
+
+
+def test_one_sided_capture_of_a_refusal():
+    wire = Wire()
+    wire.client.syn()
+    wire.server.refuse()
+    assert wire.connection(only="server")["outcome"] == "unsolicited"
+    assert wire.connection(only="client")["outcome"] == "pending"
+
+
+def test_backscatter_and_the_far_half():
+    """In a capture that hears both ends a SYN-ACK without a SYN is backscatter."""
+    stray = [Wire(client=(f"192.0.2.{i}", 5000 + i), start=START + i * MS) for i in range(2, 6)]
+    for wire in stray:
+        wire.server.syn_ack(ack=1001)
+    healthy = Wire(server=("198.51.100.77", 443)).handshake().exchange()
+    causes = {one["cause"] for one in merged(healthy, *stray)["connections"] if one["outcome"] == "unsolicited"}
+    assert causes == {"backscatter"}
+    assert {one["cause"] for one in merged(*stray)["connections"]} <= {"one-sided", "backscatter"}
