@@ -59,13 +59,16 @@ class Fits:
         names = [profile.name for profile, fits in zip(PROFILES, self.candidates[i], strict=True) if fits]
         return " or ".join(names) or UNKNOWN
 
-    def counts(self, picked: NDArray[np.bool_]) -> dict[str, int]:
-        """How many of the picked connections go by each name, most frequent first."""
-        codes = self.candidates[picked] @ (1 << np.arange(len(PROFILES))) - self.raw[picked]
-        kinds, first, sizes = np.unique(codes, return_index=True, return_counts=True)
-        at = np.flatnonzero(picked)[first]
-        named = sorted(zip((-sizes).tolist(), (self.name(i) for i in at.tolist()), strict=True))
-        return {name: -size for size, name in named} if len(kinds) else {}
+    def counts(self, rows: NDArray[np.intp]) -> dict[str, int]:
+        """How many of these connections go by each name, the most frequent first; those without copies by none."""
+        if not len(self.rows):
+            return {}
+        at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        at = at[self.rows[at] == rows]
+        codes = self.candidates[at] @ (1 << np.arange(len(PROFILES))) - self.raw[at]
+        _, first, sizes = np.unique(codes, return_index=True, return_counts=True)
+        named = sorted(zip((-sizes).tolist(), (self.name(i) for i in at[first].tolist()), strict=True))
+        return {name: -size for size, name in named}
 
 
 def fit(gaps_ns: NDArray[np.int64], counts: NDArray[np.intp], ttl: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -96,7 +99,7 @@ def profiles(trace: Trace) -> Fits:
     return Fits(rows, candidates, raw)
 
 
-def gives_up_ns(names: str) -> tuple[int, int] | None:
-    """The earliest and latest time after the first SYN at which connect() fails; None for no known stack."""
-    ends = [profile.gives_up_s * SECOND_NS for profile in PROFILES if profile.name in names.split(" or ")]
-    return (min(ends), max(ends)) if ends else None
+def gives_up_ns(names: str) -> list[int]:
+    """The times after the first SYN at which connect() of these stacks fails; none for no known stack."""
+    known = names.split(" or ")
+    return sorted({profile.gives_up_s * SECOND_NS for profile in PROFILES if profile.name in known})

@@ -65,7 +65,16 @@ def from_middlebox(trace: Trace) -> Bools:
 
 
 def signs(trace: Trace) -> Signs:
-    """The signs of all RSTs, believed or ignored, that the rows still know."""
+    """The signs of all RSTs, believed or ignored, that the rows still know; looked for once in each trace."""
+    known = vars(trace)
+    if "reset_signs" not in known:
+        known["reset_signs"] = look_for_signs(trace)
+    found: Signs = known["reset_signs"]
+    return found
+
+
+def look_for_signs(trace: Trace) -> Signs:
+    """As `signs`, anew."""
     count = len(trace.connections)
     found = Signs(*(np.zeros(count, dtype=bool) for _ in range(3)))
     reset = trace.facts & (FACT_RST | FACT_RST_IGNORED) != 0

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, client, earliest, target, window, write
 from handshake_inspect.verdicts.findings.keys import median, ratio
 from handshake_inspect.verdicts.words import ESTABLISHED
@@ -45,8 +46,18 @@ def detect(case: Case) -> list[Finding]:
     groups = grouping.group(pair[at], groups.rows, by=c["first_ns"][groups.rows])
     parallel = most_at_once(c["first_ns"][groups.rows], c["last_ns"][groups.rows], groups)
     wasteful = groups.sizes - parallel >= SAVED * groups.sizes
-    found = (pair_finding(case, groups.of(g), int(parallel[g])) for g in np.flatnonzero(wasteful).tolist())
-    return [one for one in found if one is not None]
+    pauses = np.maximum(c["first_ns"][groups.rows][1:] - c["last_ns"][groups.rows][:-1], 0)
+    steady = np.array(
+        [np.median(pauses[a : b - 1]) <= PAUSE_NS for a, b in zip(groups.starts, groups.ends, strict=True)]
+    )
+    picked = np.flatnonzero(wasteful & steady)
+    return largest(
+        "connection-churn",
+        "pairs with many short connections",
+        picked,
+        groups.sizes[picked],
+        lambda g: pair_finding(case, groups.of(g), int(parallel[g])),
+    )
 
 
 def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: grouping.Groups) -> NDArray[np.intp]:
@@ -62,14 +73,11 @@ def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: gro
     return most
 
 
-def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding | None:
-    """One pair, if its connections follow each other closely; `rows` are in order of time."""
+def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding:
+    """One pair; `rows` are in order of time."""
     trace = case.trace
     c = trace.connections
     pauses = np.maximum(c["first_ns"][rows][1:] - c["last_ns"][rows][:-1], 0)
-    pause = median(pauses) or 0
-    if pause > PAUSE_NS:
-        return None
     saved = len(rows) - parallel
     totals = case.legs.of(rows).total.value
     known = totals[totals >= 0]
@@ -95,7 +103,7 @@ def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding | None:
             "handshake_mean_ns": each,
             "handshake_saved_ns": saved * each,
             "life_p50_ns": median(c["last_ns"][rows] - c["first_ns"][rows]),
-            "pause_p50_ns": pause,
+            "pause_p50_ns": median(pauses),
             "bytes_p50": median(moved.astype(np.int64)),
             "connections_per_second": round(len(rows) * 1e9 / lasted, 1),
         },

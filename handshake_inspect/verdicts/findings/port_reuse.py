@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_BLIND_SYN, FACT_PORT_REUSED
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
 from handshake_inspect.verdicts.words import ESTABLISHED
 
@@ -34,7 +35,13 @@ def detect(case: Case) -> list[Finding]:
     gaps = np.zeros(len(c), dtype=np.int64)
     gaps[rows] = gap
     groups = grouping.group(trace.server_key[rows], rows)
-    return [service_finding(case, groups.of(g), gaps) for g in range(len(groups))]
+    return largest(
+        "port-reuse",
+        "services whose 4-tuples come again too soon",
+        np.arange(len(groups)),
+        groups.sizes,
+        lambda g: service_finding(case, groups.of(g), gaps),
+    )
 
 
 def service_finding(case: Case, rows: NDArray[np.intp], gaps: NDArray[np.int64]) -> Finding:

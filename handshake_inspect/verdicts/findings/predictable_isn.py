@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, window, write
 from handshake_inspect.verdicts.findings.keys import ratio
 from handshake_inspect.verdicts.trace import Trace
@@ -26,6 +27,7 @@ from handshake_inspect.verdicts.words import ESTABLISHED
 
 LEAST = 10
 ENOUGH = 1000  # ISNs of one host; a rule shows in these
+LOOKED_AT = 200_000  # connections at most, the first of each role
 MOST = 0.8
 SMALL_STEP = 1 << 22
 CLOCK_NS = 4_000  # one step of the clock of RFC 793
@@ -57,11 +59,13 @@ def detect(case: Case) -> list[Finding]:
     clocked = shares(within & (np.minimum(off, (1 << 32) - off) < SMALL_STEP), groups) / count
     usual, often = commonest(step, within, groups)
     regular = often / count
-    picked = np.flatnonzero((regular >= MOST) | (small >= MOST) | (clocked >= MOST)).tolist()
-    return [
-        host_finding(trace, ends[groups.of(g)], int(usual[g]), float(regular[g]), float(small[g]), float(clocked[g]))
-        for g in picked
-    ]
+    picked = np.flatnonzero((regular >= MOST) | (small >= MOST) | (clocked >= MOST))
+
+    def describe(g: int) -> Finding:
+        rule = int(usual[g]), float(regular[g]), float(small[g]), float(clocked[g])
+        return host_finding(trace, ends[groups.of(g)], *rule)
+
+    return largest("predictable-isn", "hosts with predictable ISNs", picked, groups.sizes[picked], describe)
 
 
 def isns(case: Case) -> tuple[Rows, NDArray[np.uint64]]:
@@ -69,8 +73,10 @@ def isns(case: Case) -> tuple[Rows, NDArray[np.uint64]]:
     trace = case.trace
     c, facts = trace.connections, trace.facts
     fresh = c["previous"] == 0
-    answered = np.flatnonzero(fresh & (facts & FACT_SYNACK != 0))
-    opened = np.flatnonzero(fresh & (facts & FACT_SYN != 0) & (case.outcomes.outcome[: len(c)] == ESTABLISHED))
+    answered = np.flatnonzero(fresh & (facts & FACT_SYNACK != 0))[:LOOKED_AT]
+    opened = np.flatnonzero(fresh & (facts & FACT_SYN != 0) & (case.outcomes.outcome[: len(c)] == ESTABLISHED))[
+        :LOOKED_AT
+    ]
     ends = np.concatenate([trace.server_rows[answered], trace.client_rows[opened]])
     return ends, np.concatenate([trace.server_host[answered], trace.client_host[opened]])
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED
 from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import CITED, earliest, plural, target, window, write
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED
@@ -29,7 +30,13 @@ def detect(case: Case) -> list[Finding]:
     doubted = (facts & FACT_RST_DOUBTED != 0) & (facts & FACT_RST == 0) & (case.outcomes.outcome[:count] == ESTABLISHED)
     rows = np.flatnonzero(signs.any | ignored | doubted)
     groups = grouping.group(trace.server_key[rows], rows)
-    return [service_finding(trace, groups.of(g), signs, ignored, doubted) for g in range(len(groups))]
+    return largest(
+        "rst-injection",
+        "services with forged RSTs",
+        np.arange(len(groups)),
+        groups.sizes,
+        lambda g: service_finding(trace, groups.of(g), signs, ignored, doubted),
+    )
 
 
 def service_finding(

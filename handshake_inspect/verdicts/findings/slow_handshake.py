@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import METHOD_EXACT, METHOD_TSECR
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
 from handshake_inspect.verdicts.findings.keys import distinct, is_member, ratio
 from handshake_inspect.verdicts.legs import Leg
@@ -113,12 +114,13 @@ def half_findings(case: Case, rows: Rows, leg: Leg, half: Half) -> list[Finding]
     slow = np.zeros(len(rows), dtype=bool)
     slow[out] = True
     hits = groups.sums(slow[groups.rows])
-    picked = np.flatnonzero((hits > 0) & (hits <= MOST * groups.sizes)).tolist()
-    found = []
-    for g in picked:
+    picked = np.flatnonzero((hits > 0) & (hits <= MOST * groups.sizes))
+
+    def describe(g: int) -> Finding:
         late = groups.of(g)[slow[groups.of(g)]]
-        found.append(service_finding(case, half, len(groups.of(g)), rows[late], values[late], int(usual[g])))
-    return found
+        return service_finding(case, half, len(groups.of(g)), rows[late], values[late], int(usual[g]))
+
+    return largest(half.id, f"services with slow {half.name}s", picked, hits[picked], describe)
 
 
 def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:

@@ -13,8 +13,6 @@ The target is the host that lost its state: a service, or a client.  `info` for 
 `MANY` on: a reboot loses many at once, and so does a NAT or firewall whose entries expire.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +29,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, plural, window, write
 from handshake_inspect.verdicts.trace import Trace, host_key
 from handshake_inspect.verdicts.words import ESTABLISHED
@@ -52,13 +51,10 @@ def detect(case: Case) -> list[Finding]:
     return [*reset_ends(case), *clients_opened_again(case)]
 
 
-def reset_ends(case: Case) -> Iterator[Finding]:
+def reset_ends(case: Case) -> list[Finding]:
     """Ends that answered data with a bare RST."""
-    trace = case.trace
     rows = np.flatnonzero(bare_answers(case))
-    sides = trace.connections["rst_side"][rows]
-    for one in by_end(trace, rows, sides):
-        yield finding(trace, one, sides[np.searchsorted(rows, one)], "bare_resets", "rst")
+    return by_end(case.trace, rows, case.trace.connections["rst_side"][rows], "bare_resets", "rst")
 
 
 def bare_answers(case: Case) -> Bools:
@@ -80,13 +76,10 @@ def bare_answers(case: Case) -> Bools:
     return found
 
 
-def clients_opened_again(case: Case) -> Iterator[Finding]:
+def clients_opened_again(case: Case) -> list[Finding]:
     """Ends that opened a connection that their peer still had."""
-    trace = case.trace
-    rows = np.flatnonzero(met_stale_peer(trace))
-    sides = trace.connections["client"][rows]
-    for one in by_end(trace, rows, sides):
-        yield finding(trace, one, sides[np.searchsorted(rows, one)], "syns_into_open_connection", "syn")
+    rows = np.flatnonzero(met_stale_peer(case.trace))
+    return by_end(case.trace, rows, case.trace.connections["client"][rows], "syns_into_open_connection", "syn")
 
 
 def met_stale_peer(trace: Trace) -> Bools:
@@ -103,13 +96,19 @@ def met_stale_peer(trace: Trace) -> Bools:
     return found
 
 
-def by_end(trace: Trace, rows: Rows, sides: NDArray[np.integer]) -> Iterator[Rows]:
-    """The rows of each host and, where it is the server, port."""
+def by_end(trace: Trace, rows: Rows, sides: NDArray[np.integer], kind: str, frame: str) -> list[Finding]:
+    """One finding for each host, or where it is the server for each service, that is `sides` of `rows`."""
     c = trace.connections
     hi, lo, port = (np.where(sides == 0, c[f"{part}0"][rows], c[f"{part}1"][rows]) for part in ("hi", "lo", "port"))
     keys = host_key(hi, lo, np.where(sides == c["client"][rows], 0, port))
-    groups = grouping.group(keys, rows)
-    return (np.sort(groups.of(g)) for g in range(len(groups)))
+    groups = grouping.group(keys, np.arange(len(rows)))
+    return largest(
+        "stale-peer",
+        "hosts that lost connections",
+        np.arange(len(groups)),
+        groups.sizes,
+        lambda g: finding(trace, rows[groups.of(g)], sides[groups.of(g)], kind, frame),
+    )
 
 
 def finding(trace: Trace, rows: Rows, sides: NDArray[np.integer], kind: str, frame: str) -> Finding:

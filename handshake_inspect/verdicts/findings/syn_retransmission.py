@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_REBUFFED, FACT_SYN, FACT_SYNACK, METHOD_AMBIGUOUS, METHOD_TSECR
 from handshake_inspect.verdicts import backoff, grouping
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import (
     brief,
     earliest,
@@ -60,13 +61,19 @@ def detect(case: Case) -> list[Finding]:
     connected = case.outcomes.outcome[: len(c)] == ESTABLISHED
     delay = np.zeros(len(c), dtype=np.int64)
     delay[repeated] = delays(trace, repeated)
-    late = np.flatnonzero(connected & (delay >= LEAST_DELAY_NS))
-    hit = np.unique(trace.server_key[late])
+    hurt = connected & (delay >= LEAST_DELAY_NS)
+    hit = np.unique(trace.server_key[: len(c)][hurt])
     mine = is_member(trace.server_key[: len(c)], hit)
     attempts = np.flatnonzero(mine & (trace.facts & FACT_SYN != 0))
     groups = grouping.group(trace.server_key[attempts], attempts)
     fits = backoff.profiles(trace)
-    return [service_finding(case, groups.of(g), delay, fits) for g in range(len(groups))]
+    return largest(
+        "syn-retransmission",
+        "services with delayed connects",
+        np.arange(len(groups)),
+        groups.sums(hurt[groups.rows]),
+        lambda g: service_finding(case, groups.of(g), delay, fits),
+    )
 
 
 def delays(trace: Trace, rows: NDArray[np.intp]) -> Times:
@@ -111,6 +118,7 @@ def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: 
     failed = attempts[((outcome == TIMED_OUT) | (outcome == HALF_OPEN)) & (c["syn_count"][attempts] > 1)]
     kinds = np.bincount(losses(trace, late), minlength=len(LOSSES))
     penalty = quantiles(delay[late], "delay")
+    stacks = fits.counts(np.concatenate([late, failed]))
     metrics = {
         "connections": len(connects),
         "delayed": len(late),
@@ -120,7 +128,8 @@ def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: 
         "lost": dict(zip(LOSSES, kinds.tolist(), strict=True)),
         "needless_copies": int((retried & (delay[connects] < LEAST_DELAY_NS) & answered_first(trace, connects)).sum()),
         "retried_and_failed": len(failed),
-        "backoff": fits.counts(np.isin(fits.rows, np.concatenate([late, failed]))),
+        "backoff": stacks,
+        "gives_up_ns": {name: backoff.gives_up_ns(name) for name in stacks},
     }
     grave = len(late) >= MANY and len(late) >= SHARE * len(connects)
     host, port = target(trace, int(attempts[0]))

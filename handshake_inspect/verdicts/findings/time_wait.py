@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, percent, write
 from handshake_inspect.verdicts.findings.keys import ratio
 from handshake_inspect.verdicts.trace import Trace
@@ -54,10 +55,17 @@ def detect(case: Case) -> list[Finding]:
         key = host, (None if at_client[one] else port)
         if key not in worst or peaks[worst[key]] < peaks[g]:
             worst[key] = g
-    return [
-        host_finding(trace, key, rows[groups.of(g)], bool(at_client[groups.of(g)[0]]), int(peaks[g]), int(at[g]))
-        for key, g in worst.items()
-    ]
+    hosts = {g: key for key, g in worst.items()}
+    picked = np.array(list(hosts), dtype=np.intp)
+    return largest(
+        "time-wait-pressure",
+        "hosts with many sockets in TIME-WAIT",
+        picked,
+        peaks[picked],
+        lambda g: host_finding(
+            trace, hosts[g], rows[groups.of(g)], bool(at_client[groups.of(g)[0]]), int(peaks[g]), int(at[g])
+        ),
+    )
 
 
 def holders(trace: Trace, rows: Rows) -> NDArray[np.int8]:
