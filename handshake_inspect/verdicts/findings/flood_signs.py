@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, count_distinct, counts, ratio
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, counts, first_frames, ratio
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.const import (
     OPT_MSS,
@@ -65,7 +65,7 @@ def is_poor(options: NDArray[Any]) -> Bools:
 
 def first_sent(trace: Trace, rows: Indices) -> Indices:
     """The first `LOOKED_AT` of these attempts in order of capture."""
-    frames = trace.first_frame[rows]
+    frames = first_frames(trace, rows)
     if len(rows) > LOOKED_AT:
         early = np.argpartition(frames, LOOKED_AT)[:LOOKED_AT]
         rows, frames = rows[early], frames[early]
@@ -83,35 +83,22 @@ def pattern(values: NDArray[Any], bits: int) -> str | None:
     return {0: "constant", 1: "sequential"}.get(int(steps[best]), "arithmetic")
 
 
-def looks_forged(trace: Trace, rows: Indices) -> bool:
-    """Whether no kernel made most of these SYNs."""
-    if np.count_nonzero(is_poor(of_client(trace, rows, "options"))) >= MOSTLY * len(rows):
-        return True
-    if pattern(isns(trace, first_sent(trace, rows)), 32):
-        return True
-    sources = count_distinct(trace.client_host[rows])
-    return sources >= max(MANY_SOURCES, ONCE * len(rows)) and ttl_share(trace, rows)[1] >= ONE_TTL
-
-
-def ttl_share(trace: Trace, rows: Indices) -> tuple[int, float]:
-    """The most frequent TTL and its share."""
-    often = np.bincount(of_client(trace, rows, "syn_ttl", "ttl"), minlength=1)
-    best = int(np.argmax(often))
-    return best, float(often[best]) / len(rows)
-
-
 def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
-    """The signs as metrics."""
+    """The signs as metrics, and what they come to: whether no kernel made most of these SYNs."""
     options = of_client(trace, rows, "options")
+    poor = int(np.count_nonzero(is_poor(options)))
     early = first_sent(trace, rows)
-    ttl, share = ttl_share(trace, rows)
+    isn_pattern = pattern(isns(trace, early), 32)
+    ttls = np.bincount(of_client(trace, rows, "syn_ttl", "ttl"))
+    ttl = int(np.argmax(ttls))
+    crowd = sources >= max(MANY_SOURCES, ONCE * len(rows)) and ttls[ttl] >= ONE_TTL * len(rows)
     return {
         "no_options_ratio": ratio(np.count_nonzero(np.bitwise_and(options, RICH | OPT_MSS) == 0), len(rows)),
-        "poor_options_ratio": ratio(np.count_nonzero(is_poor(options)), len(rows)),
+        "poor_options_ratio": ratio(poor, len(rows)),
         "ttl": ttl,
-        "ttl_ratio": round(share, 4),
+        "ttl_ratio": ratio(ttls[ttl], len(rows)),
         "sources_per_syn_ratio": ratio(sources, len(rows)),
-        "isn_pattern": pattern(isns(trace, early), 32),
+        "isn_pattern": isn_pattern,
         "source_port_pattern": pattern(client_ports(trace, early), 16),
-        "looks_forged": looks_forged(trace, rows),
+        "looks_forged": bool(poor >= MOSTLY * len(rows) or isn_pattern or crowd),
     }

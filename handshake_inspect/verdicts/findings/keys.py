@@ -52,9 +52,11 @@ def distinct(keys: NDArray[Any]) -> NDArray[Any]:
     return ordered[run_starts(ordered)]
 
 
-def count_distinct(keys: NDArray[Any]) -> int:
-    """How many different keys there are."""
-    return int(np.count_nonzero(run_starts(np.sort(keys))))
+def count_distinct(keys: NDArray[Any], rows: Indices | None = None) -> int:
+    """How many different keys there are, of all or of some rows."""
+    mine = keys.copy() if rows is None else keys[rows]
+    mine.sort()
+    return int(np.count_nonzero(run_starts(mine)))
 
 
 def counts(keys: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -75,12 +77,14 @@ def frequent(keys: Keys, least: int) -> Keys:
 
 
 def is_member(keys: Keys, members: Keys) -> Bools:
-    """Which keys are among `members`, which must be sorted.  A table of 20 bits answers for nearly all that are not."""
+    """Which keys are among `members`, which must be sorted.  A table of high bits answers for most others."""
     if len(members) == 0 or len(keys) == 0:
         return np.zeros(len(keys), dtype=bool)
-    table = np.zeros(1 << 20, dtype=bool)
-    table[(members >> np.uint64(44)).astype(np.intp)] = True
-    found = table[(keys >> np.uint64(44)).astype(np.uint32)]
+    bits = 16 if len(members) < 4096 else 20  # 64 KiB stay in the nearest cache
+    shift = np.uint64(64 - bits)
+    table = np.zeros(1 << bits, dtype=bool)
+    table[(members >> shift).astype(np.intp)] = True
+    found = table[(keys >> shift).astype(np.uint32)]
     maybe = np.flatnonzero(found)
     wanted = keys[maybe]
     place = np.minimum(np.searchsorted(members, wanted), len(members) - 1)
@@ -107,9 +111,21 @@ def top_clients(trace: Trace, rows: Indices, most: int = 5) -> list[dict[str, An
     return [{"ip": address_text(*client_of(trace, int(first[at]))), "connections": int(sizes[at])} for at in best]
 
 
+def first_frames(trace: Trace, rows: Indices) -> NDArray[np.int64]:
+    """The first frame of each of these attempts."""
+    count = len(trace.connections)
+    tracked = rows < count
+    if tracked.all():
+        return np.asarray(trace.connections["first_frame"][rows], dtype=np.int64)
+    frames = np.empty(len(rows), dtype=np.int64)
+    frames[tracked] = trace.connections["first_frame"][rows[tracked]]
+    frames[~tracked] = trace.embryos["first_frame"][rows[~tracked] - count]
+    return frames
+
+
 def cite(case: Case, rows: Indices) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """`frames` and `connections` of a finding: the first of these attempts and their first frames."""
-    first = case.trace.first_frame[rows]
+    first = first_frames(case.trace, rows)
     if len(rows) > CITED:
         earliest = np.argpartition(first, CITED)[:CITED]
         rows, first = rows[earliest], first[earliest]

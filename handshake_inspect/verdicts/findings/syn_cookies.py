@@ -50,6 +50,7 @@ from handshake_inspect.wire.const import OPT_ECN, OPT_SACK_PERMITTED, OPT_TIMEST
 BITS = 6
 STEP = 1 << BITS
 NO_SCALE = 15
+MAX_SCALE = 14  # RFC 7323 section 2.3
 MIN_AGREEING = 4
 MOSTLY = 0.6
 MAX_CHANCE = 1e-3
@@ -107,11 +108,12 @@ def stamped(case: Case) -> Indices:
 def offered(case: Case, rows: Indices) -> NDArray[np.int64]:
     """What a cookie would encode of each of these: the client's window scale and SACK, and ECN if the server agreed."""
     trace = case.trace
-    client, server = trace.endpoints[trace.client_rows[rows]], trace.endpoints[trace.server_rows[rows]]
-    scale = np.where(client["options"] & OPT_WINDOW_SCALE != 0, np.minimum(client["window_scale"], 14), NO_SCALE)
-    bits = scale.astype(np.int64)
-    bits |= np.where(client["options"] & OPT_SACK_PERMITTED != 0, 1 << 4, 0)
-    bits |= np.where(server["options"] & client["options"] & OPT_ECN != 0, 1 << 5, 0)
+    client = trace.client_rows[rows]
+    options, agreed = trace.endpoints["options"][client], trace.endpoints["options"][client ^ 1]
+    scale = np.minimum(trace.endpoints["window_scale"][client], MAX_SCALE)
+    bits = np.where(options & OPT_WINDOW_SCALE != 0, scale, NO_SCALE).astype(np.int64)
+    bits |= np.where(options & OPT_SACK_PERMITTED != 0, 1 << 4, 0)
+    bits |= np.where(options & agreed & OPT_ECN != 0, 1 << 5, 0)
     return bits
 
 

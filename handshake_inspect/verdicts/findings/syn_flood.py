@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import Host, brief, target
-from handshake_inspect.verdicts.findings.flood_signs import looks_forged, spoofing_signs
+from handshake_inspect.verdicts.findings.flood_signs import spoofing_signs
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
@@ -83,6 +83,8 @@ class Flood:
     end_ns: int
     peak_unfinished: int
     peak_syns_per_s: int
+    sources: int
+    signs: dict[str, Any]
 
 
 def detect(case: Case) -> list[Finding]:
@@ -107,7 +109,8 @@ def on_targets(case: Case, bogus: Bools, retried: Bools, keys: Keys, *, whole_ho
     if not parts:
         return []
     targets = np.sort(np.array([keys[mine[0]] for mine in parts], dtype=np.uint64))
-    rest = narrow(is_member(keys, targets) & ~bogus)
+    rest = narrow(~bogus)
+    rest = rest[is_member(keys[rest], targets)]
     parted = group(keys[rest], rest)
     others = {int(keys[parted.of(g)[0]]): parted.of(g) for g in range(len(parted))}
     found = []
@@ -197,17 +200,18 @@ def judge(case: Case, rows: Indices, others: Indices, failed: Bools, *, whole_ho
     if peak < MIN_UNFINISHED or len(rows) < MIN_SHARE * (len(rows) + meanwhile):
         return None
     retried = int(np.count_nonzero(failed[others]))
-    if not is_proved(case, rows, others, retried):
+    sources = count_distinct(trace.client_host, rows)
+    signs = spoofing_signs(trace, rows, sources)
+    if not is_proved(case, rows, others, retried, forged=signs["looks_forged"]):
         return None
-    host, port = target(trace, int(rows[0]))
-    rate = peak_rate(starts)
-    return Flood(host, None if whole_host else port, rows, others, retried, start, end, peak, rate)
+    host, service = target(trace, int(rows[0]))
+    port = None if whole_host else service
+    return Flood(host, port, rows, others, retried, start, end, peak, peak_rate(starts), sources, signs)
 
 
-def is_proved(case: Case, rows: Indices, others: Indices, retried: int) -> bool:
+def is_proved(case: Case, rows: Indices, others: Indices, retried: int, *, forged: bool) -> bool:
     """Whether they were not repeated though they had the time, and are not just all that a filter kept."""
     trace = case.trace
-    forged = looks_forged(trace, rows)
     ripe = trace.first_times[rows] <= trace.last_ns - RETRY_NS
     old = int(np.count_nonzero(ripe))
     if old < MIN_UNFINISHED:
@@ -290,7 +294,7 @@ def describe(case: Case, flood: Flood) -> Finding:
     where = where if flood.port is None else format_endpoint(where, flood.port)
     tracked = rows[: np.searchsorted(rows, len(trace.connections))]
     answered = int(np.count_nonzero(trace.facts[tracked] & FACT_SYNACK))
-    sources = count_distinct(trace.client_host[rows])
+    sources = flood.sources
     clients = legitimate(case, flood)
     inside = clients["inside"]
     unharmed = inside["connections"] > 0 and inside["served_at_once"] >= UNHARMED * inside["connections"]
@@ -305,7 +309,7 @@ def describe(case: Case, flood: Flood) -> Finding:
         "answered_ratio": ratio(answered, len(rows)),
         "completion_ratio": ratio(inside["established"], total),
         "retried_syns_ratio": ratio(flood.retried, flood.retried + len(rows)),
-        "spoofing_signs": spoofing_signs(trace, rows, sources),
+        "spoofing_signs": flood.signs,
         "legitimate_clients": clients,
     }
     return Finding(
