@@ -31,6 +31,7 @@ _DUMPCAP_COUNTS = re.compile(r"^Packets received/dropped on interface .*: (\d+)/
 _NO_PERMISSION = re.compile(r"permission|Operation not permitted", re.IGNORECASE)
 _NO_INTERFACE = re.compile(r"No such device|doesn't exist|does not exist|no interface", re.IGNORECASE)
 _BAD_FILTER = re.compile(r"syntax error|filter expression|capture filter|unknown host|aid supported|illegal|expression")
+_LIBPCAP_WORDS = re.compile(r"valid capture filter \((.*)\)")  # in what dumpcap says
 _CHATTER = re.compile(
     r"^(Capturing on|File: |Packets captured|Packets received/dropped|.*listening on |dropped privs|reading from|"
     r"\d+ packets? |Running as user|.*verbose output suppressed|Warning: )"
@@ -57,9 +58,9 @@ class ChildSource(PipeSource):
 
     def __init__(self, backend: str, wish: Wish) -> None:
         """Start the program and wait until it captures; LiveError or UsageError, in its words, when it does not."""
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source
-        self._counters = Counters(None, None)
         command = _COMMANDS[backend](wish)
+        self._counters = Counters(None, None)
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source
         self._keeper = subprocess.Popen(  # noqa: S603 - no shell reads the arguments
             ["/bin/sh", "-c", _KEEPER, "hsi", *command],
             stdin=subprocess.PIPE,
@@ -76,9 +77,12 @@ class ChildSource(PipeSource):
             source = Source(os.fdopen(os.dup(stdout.fileno()), "rb", buffering=0), wish.interface)
         except CaptureError:
             self._end()
-            raise _refusal(backend, wish, self._words()) from None
+            words = self._words()
+            self._said.close()
+            raise _refusal(backend, wish, words) from None
         except BaseException:
             self._end()
+            self._said.close()
             raise
         super().__init__(source, stdout.fileno(), backend, wish.snap_len)
 
@@ -105,7 +109,7 @@ class ChildSource(PipeSource):
         words = self._words()
         self._counters = _counts(words)
         if not self._stopping:
-            why = _last_line(words) or f"status {status}"
+            why = _first_words(words) or f"status {status}"
             self.fail("interface-gone", f"{self.name}: {self.backend} stopped capturing ({why})")
 
     def _release(self) -> None:
@@ -203,19 +207,20 @@ def _environment() -> dict[str, str]:
 
 def _refusal(backend: str, wish: Wish, words: str) -> HsiError:
     """Say why the program did not begin to capture."""
-    reason = _last_line(words)
+    reason = _first_words(words)
     known = [each.name for each in interfaces.interfaces()]
     if _NO_PERMISSION.search(words):
         return LiveError(refusals.no_permission(wish.interface))
     if _NO_INTERFACE.search(words) and wish.interface not in known:
         return LiveError(interfaces.no_such(wish.interface, known))
     if wish.filter_text and _BAD_FILTER.search(words):
-        return UsageError(f"filter '{wish.filter_text}': {reason}")
+        of_libpcap = _LIBPCAP_WORDS.search(words)
+        return UsageError(f"filter '{wish.filter_text}': {of_libpcap[1] if of_libpcap else reason}")
     return LiveError(f"{wish.interface}: {backend} does not capture ({reason or 'it does not say why'})")
 
 
-def _last_line(words: str) -> str:
-    """What a program said last that is not its usual talk, without its name."""
+def _first_words(words: str) -> str:
+    """What a program said first that is not its usual talk, without its name."""
     lines = [line.strip() for line in words.splitlines() if line.strip() and not _CHATTER.match(line.strip())]
     return re.sub(r"^(tcpdump|dumpcap|tshark): ", "", lines[0]) if lines else ""
 

@@ -1,0 +1,221 @@
+"""Two hosts that are network namespaces of the real kernel, with a cable between them, and what is needed to watch it."""
+
+import ctypes
+import os
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import dpkt
+
+from handshake_inspect.capture.frames import FRAME
+from handshake_inspect.live.base import LiveSource
+
+CLIENT, SERVER = "10.93.7.1", "10.93.7.2"
+CLIENT6, SERVER6 = "fd93:7::1", "fd93:7::2"
+OPEN, CLOSED, LAST = 8080, 9, 9999  # ports of the server; on LAST the last attempt of an exchange is refused
+PATIENCE_S = 30  # a test that waits longer has failed
+
+_NEW_NET = 0x4000_0000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def why_not() -> str | None:
+    """Say why the kernel cannot be tried here."""
+    if not sys.platform.startswith("linux"):
+        return "needs Linux"
+    if os.geteuid() != 0:
+        return "needs root (network namespaces, packet sockets)"
+    try:
+        done = subprocess.run(["ip", "netns", "add", f"hsi-try-{os.getpid()}"], capture_output=True, check=False)
+        subprocess.run(["ip", "netns", "del", f"hsi-try-{os.getpid()}"], capture_output=True, check=False)
+    except OSError:
+        return "needs ip (iproute2)"
+    return None if done.returncode == 0 else "may not make network namespaces here"
+
+
+class Host:
+    """One namespace."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Be on this host: sockets and child processes of the block belong to it."""
+        with Path("/proc/thread-self/ns/net").open() as before, Path(f"/run/netns/{self.name}").open() as here:
+            _enter(here.fileno())
+            try:
+                yield
+            finally:
+                _enter(before.fileno())
+
+    def run(self, *command: str) -> None:
+        subprocess.run(["ip", "netns", "exec", self.name, *command], check=True, capture_output=True)
+
+    def ip(self, *arguments: str) -> None:
+        subprocess.run(["ip", "-n", self.name, *arguments], check=True, capture_output=True)
+
+
+def _enter(descriptor: int) -> None:
+    if _libc.setns(descriptor, _NEW_NET) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+class Network:
+    """A client and a server, `wire` on both ends, and a listener on the server."""
+
+    def __init__(self) -> None:
+        tag = f"hsi-{os.getpid():x}"
+        self.client, self.server = Host(f"{tag}-c"), Host(f"{tag}-s")
+        for host in (self.client, self.server):
+            subprocess.run(["ip", "netns", "add", host.name], check=True)
+            # Addresses at once and nothing that talks by itself.
+            host.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.default.router_solicitations=0")
+            host.ip("link", "set", "lo", "up")
+        self.plug()
+        self._listeners = []
+        for family, address in ((socket.AF_INET, SERVER), (socket.AF_INET6, SERVER6)):
+            with self.server():
+                listener = socket.socket(family)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind((address, OPEN))
+                listener.listen()
+            self._listeners.append(listener)
+
+    def plug(self) -> None:
+        self.client.ip("link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", self.server.name)
+        for host, address, address6 in ((self.client, CLIENT, CLIENT6), (self.server, SERVER, SERVER6)):
+            host.ip("addr", "add", f"{address}/24", "dev", "wire")
+            host.ip("addr", "add", f"{address6}/64", "dev", "wire", "nodad")
+            host.ip("link", "set", "wire", "up")
+
+    def close(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        for host in (self.client, self.server):
+            subprocess.run(["ip", "netns", "del", host.name], check=False, capture_output=True)
+
+    def exchange(self) -> None:
+        """Connections of every common kind; the last of them is refused on port LAST."""
+        for listener, address in zip(self._listeners, (SERVER, SERVER6), strict=True):
+            with self.client():
+                talk = socket.create_connection((address, OPEN), timeout=PATIENCE_S)
+            heard, _ = listener.accept()
+            with talk, heard:
+                talk.sendall(b"ping" * 500)
+                received = 0
+                while received < 2000:
+                    received += len(heard.recv(4096))
+                heard.sendall(b"pong")
+                assert talk.recv(4096) == b"pong"
+                talk.shutdown(socket.SHUT_WR)
+                assert heard.recv(1) == b""
+        self.knock(CLOSED)
+        self.knock(LAST)
+
+    def knock(self, port: int, address: str = SERVER) -> None:
+        with self.client(), suppress(ConnectionRefusedError):
+            socket.create_connection((address, port), timeout=PATIENCE_S).close()
+
+
+class Seen(NamedTuple):
+    """A frame as a test looks at it."""
+
+    source: tuple[str, int]
+    destination: tuple[str, int]
+    flags: int
+    seq: int
+    ack: int
+    payload: int  # octets on the wire
+
+    @property
+    def is_last(self) -> bool:
+        return self.source[1] == LAST and bool(self.flags & dpkt.tcp.TH_RST)
+
+
+class Watcher:
+    """Pumps a source and keeps what it gave."""
+
+    def __init__(self, source: LiveSource) -> None:
+        self.source = source
+        self.octets: list[bytes] = []
+        self.times: list[int] = []
+        self.wire_lengths: list[int] = []
+        self.seen: list[Seen] = []
+
+    def drain(self) -> None:
+        reader = self.source.reader
+        while reader.advance() == FRAME:
+            octets = bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
+            self.octets.append(octets)
+            self.times.append(reader.ts_ns)
+            self.wire_lengths.append(reader.wire_len)
+            seen = dissect(octets, reader.link_type)
+            if seen:
+                self.seen.append(seen)
+
+    def until(self, done: Callable[["Watcher"], bool]) -> "Watcher":
+        """Pump until `done`; fails after PATIENCE_S."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not done(self):
+            assert time.monotonic() < deadline, f"{self.source.backend}: only {self.seen}"
+            if self.source.wait(1):
+                assert self.source.fill(), self.source.failure
+                self.drain()
+        return self
+
+    def until_last(self) -> "Watcher":
+        return self.until(lambda watcher: any(each.is_last for each in watcher.seen))
+
+    def finish(self) -> "Watcher":
+        """Stop and take what is left."""
+        self.source.stop()
+        return self.to_the_end()
+
+    def to_the_end(self) -> "Watcher":
+        while self.source.fill():
+            self.drain()
+        return self
+
+
+def dissect(octets: bytes, link_type: int) -> Seen | None:
+    """Read a frame with dpkt, None when it is not TCP."""
+    ethertype, packet = network_layer(octets, link_type)
+    ip: Any
+    if ethertype == 0x0800:
+        ip = dpkt.ip.IP(packet)
+        length = ip.len - ip.hl * 4
+        names = [socket.inet_ntop(socket.AF_INET, each) for each in (ip.src, ip.dst)]
+    elif ethertype == 0x86DD:
+        ip = dpkt.ip6.IP6(packet)
+        length = ip.plen
+        names = [socket.inet_ntop(socket.AF_INET6, each) for each in (ip.src, ip.dst)]
+    else:
+        return None
+    tcp = ip.data
+    if not isinstance(tcp, dpkt.tcp.TCP):
+        return None
+    ends = (names[0], tcp.sport), (names[1], tcp.dport)
+    return Seen(*ends, tcp.flags, tcp.seq, tcp.ack, length - tcp.off * 4)
+
+
+def network_layer(octets: bytes, link_type: int) -> tuple[int, bytes]:
+    at = {1: 12, 113: 14, 276: 0}[link_type]
+    ethertype = int.from_bytes(octets[at : at + 2], "big")
+    start = {1: 14, 113: 16, 276: 20}[link_type]
+    while ethertype in (0x8100, 0x88A8):
+        ethertype = int.from_bytes(octets[start + 2 : start + 4], "big")
+        start += 4
+    return ethertype, octets[start:]
+
+
+def wait_readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], PATIENCE_S)[0])
