@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, counts, first_frames, ratio
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, client_of, counts, first_frames, ratio
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.const import (
     OPT_MSS,
@@ -22,6 +22,7 @@ LOOKED_AT = 10_000
 MOSTLY = 0.5
 ONE_TTL = 0.98
 MANY_SOURCES = 100
+SCATTERED = 1000  # sources looked at: of so many at random, 1 % share 16 bits of their addresses with another
 ONCE = 0.9  # so many sources for each attempt: nearly every source appears once
 RICH = OPT_SACK_PERMITTED | OPT_TIMESTAMPS | OPT_WINDOW_SCALE  # every current stack offers at least one
 
@@ -83,6 +84,12 @@ def pattern(values: NDArray[Any], bits: int) -> str | None:
     return {0: "constant", 1: "sequential"}.get(int(steps[best]), "arithmetic")
 
 
+def is_scattered(trace: Trace, rows: Indices) -> bool:
+    """Whether nearly every source has a network of its own: 16 bits of an IPv4 address, 64 of IPv6."""
+    networks = {(hi, lo >> 16 if hi == 0 else 0) for hi, lo in (client_of(trace, int(row)) for row in rows[:SCATTERED])}
+    return len(networks) >= ONCE * min(len(rows), SCATTERED)
+
+
 def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
     """The signs as metrics, and what they come to: whether no kernel made most of these SYNs."""
     options = of_client(trace, rows, "options")
@@ -91,7 +98,8 @@ def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
     isn_pattern = pattern(isns(trace, early), 32)
     ttls = np.bincount(of_client(trace, rows, "syn_ttl", "ttl"))
     ttl = int(np.argmax(ttls))
-    crowd = sources >= max(MANY_SOURCES, ONCE * len(rows)) and ttls[ttl] >= ONE_TTL * len(rows)
+    by_a_tool = bool(poor >= MOSTLY * len(rows) or isn_pattern)
+    anyone = sources >= max(MANY_SOURCES, ONCE * len(rows)) and ttls[ttl] >= ONE_TTL * len(rows)
     return {
         "no_options_ratio": ratio(np.count_nonzero(np.bitwise_and(options, RICH | OPT_MSS) == 0), len(rows)),
         "poor_options_ratio": ratio(poor, len(rows)),
@@ -100,5 +108,6 @@ def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
         "sources_per_syn_ratio": ratio(sources, len(rows)),
         "isn_pattern": isn_pattern,
         "source_port_pattern": pattern(client_ports(trace, early), 16),
-        "looks_forged": bool(poor >= MOSTLY * len(rows) or isn_pattern or crowd),
+        "made_by_a_tool": by_a_tool,
+        "looks_forged": by_a_tool or (anyone and is_scattered(trace, early)),
     }

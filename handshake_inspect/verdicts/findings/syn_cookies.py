@@ -14,7 +14,8 @@ then one for each pair of hosts, lately one for each connection.  So the bits ar
   the same high bits count once: one tick of a slow clock is no agreement.
 - *silence*: under load (`MIN_LOAD` half-open connections older than `REPEATS_NS`) SYN-ACKs are never repeated, where a
   server that remembers repeats each after 1 s.  `MIN_SHARE` of them suffice, because with `tcp_syncookies=1` the first
-  backlog + 1 requests are ordinary.  A server with `tcp_synack_retries=0`, or a SYN proxy, looks the same.
+  backlog + 1 requests are ordinary.  The capture must hold final ACKs: the service has established connections, or is
+  under a SYN flood.  A server with `tcp_synack_retries=0`, or a SYN proxy, looks the same.
 
 Of the first two `MOSTLY` of those asked must agree, so often that `chance`, the probability that as many values agree
 by accident, is at most `MAX_CHANCE`.  Severity: `warning` under load, for then the SYN queue ran over; else `info`:
@@ -43,8 +44,9 @@ from handshake_inspect.verdicts.findings.keys import (
     rest,
     run_starts,
 )
+from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.words import CAUSE, HALF_OPEN
+from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, HALF_OPEN
 from handshake_inspect.wire.const import OPT_ECN, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
 BITS = 6
@@ -213,9 +215,16 @@ def by_silence(case: Case, keys: Keys) -> dict[int, Load]:
     for g in range(len(parted)):
         mine = parted.of(g)
         silent = mine[c["synack_count"][mine] == 1]
-        if len(silent) >= max(MIN_LOAD, MIN_SHARE * len(mine)):
+        if len(silent) >= max(MIN_LOAD, MIN_SHARE * len(mine)) and has_final_acks(case, keys, mine):
             loads[int(keys[mine[0]])] = Load(mine, silent)
     return loads
+
+
+def has_final_acks(case: Case, keys: Keys, rows: Indices) -> bool:
+    """Whether these never completed: they belong to a flood, or the capture holds the final ACKs of others."""
+    if flood_rows(case)[rows].any():
+        return True
+    return bool(np.any((keys == keys[rows[0]]) & (case.outcomes.outcome[: len(keys)] == ESTABLISHED)))
 
 
 # -- what is said ------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ A service is flooded when
 
 SYNs look forged when at least half of them come without any of SACK, timestamps and window scale, which every current
 stack offers; or have one ISN or ISNs in arithmetic progression; or one TTL though they claim to come from a hundred
-sources that each appear once.
+sources that each appear once, in networks all over the world.  Where the capture ends too early to see whether they are
+repeated, the last does not suffice.
 
 A scan leaves each service alone after a try or two, so it never reaches the numbers.  SYNs to many ports of one host
 are a flood on the host (`port` null) only when they come from `MIN_UNFINISHED` sources.
@@ -202,23 +203,23 @@ def judge(case: Case, rows: Indices, others: Indices, failed: Bools, *, whole_ho
     retried = int(np.count_nonzero(failed[others]))
     sources = count_distinct(trace.client_host, rows)
     signs = spoofing_signs(trace, rows, sources)
-    if not is_proved(case, rows, others, retried, forged=signs["looks_forged"]):
+    if not is_proved(case, rows, others, retried, signs):
         return None
     host, service = target(trace, int(rows[0]))
     port = None if whole_host else service
     return Flood(host, port, rows, others, retried, start, end, peak, peak_rate(starts), sources, signs)
 
 
-def is_proved(case: Case, rows: Indices, others: Indices, retried: int, *, forged: bool) -> bool:
+def is_proved(case: Case, rows: Indices, others: Indices, retried: int, signs: dict[str, Any]) -> bool:
     """Whether they were not repeated though they had the time, and are not just all that a filter kept."""
     trace = case.trace
     ripe = trace.first_times[rows] <= trace.last_ns - RETRY_NS
     old = int(np.count_nonzero(ripe))
     if old < MIN_UNFINISHED:
-        return forged and retried < len(rows)
+        return signs["made_by_a_tool"] and retried < len(rows)
     if retried >= old:
         return False
-    if forged:
+    if signs["looks_forged"]:
         return True
     count = int(np.searchsorted(rows, len(trace.connections)))
     answered = rows[:count][ripe[:count]]
