@@ -6,6 +6,7 @@ from handshake_inspect.tcp cimport endpoint, rows
 from handshake_inspect.wire cimport seqspace
 
 cdef uint32_t FACT_LAST_ACK_SEEN
+cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_FIN_ACKED
 cdef unsigned int ACK_OF_FIN_WAS_LOST
@@ -35,3 +36,4 @@ cdef void on_fin(
 cdef void repeated_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept
+cdef bint has_acked(rows.Endpoint *end, uint32_t seq) noexcept

@@ -3,7 +3,7 @@
 from typing import Any
 
 from handshake_inspect.tcp import endpoint
-from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, TRAIT_FIN, TRAIT_FIN_ACKED
+from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, TRAIT_ACKS, TRAIT_FIN, TRAIT_FIN_ACKED
 from handshake_inspect.tcp.transitions import (
     ACK_OF_FIN_WAS_LOST,
     FIN_WAS_LOST,
@@ -75,5 +75,12 @@ def repeated_fin(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
         endpoint.apply(sender, ACK_OF_FIN_WAS_LOST)
         if peer.state == TIME_WAIT:
             connection.time_wait_ns = segment.ts_ns
-    else:
+    elif not has_acked(peer, sender.fin_seq):
         endpoint.apply(peer, FIN_WAS_LOST)
+    if peer.traits & TRAIT_FIN and not has_acked(sender, peer.fin_seq):
+        endpoint.apply(sender, FIN_WAS_LOST)  # by now it would acknowledge the peer's FIN, had it arrived
+
+
+def has_acked(end: Any, seq: int) -> bool:
+    """Whether it ever acknowledged all before `seq`."""
+    return end.traits & TRAIT_ACKS != 0 and seqspace.seq_ge(end.last_ack, seq)

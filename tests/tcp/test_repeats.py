@@ -1,4 +1,4 @@
-"""Segments that say nothing new, told apart: retransmissions, copies of a packet, keep-alives, window probes, late ones."""
+"""Segments that say nothing new: retransmissions, copies of a packet, keep-alives, window probes, late ones."""
 
 import pytest
 from support import captures, frames
