@@ -30,7 +30,9 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.hearing import blind
 from handshake_inspect.verdicts.masks import Rule, first_match
+from handshake_inspect.verdicts.resets import from_middlebox
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.trace import Trace, batches
 from handshake_inspect.verdicts.words import (
@@ -76,6 +78,7 @@ def judge(trace: Trace) -> Outcomes:
     waiting = np.flatnonzero(outcome[:count] == HALF_OPEN)
     decided[waiting] = half_open_is_decided(trace, waiting)
     decided[:count] &= (outcome[:count] != ESTABLISHED) | ~may_resend(trace)
+    decided &= ~blind(trace)
     return Outcomes(outcome, causes(trace, outcome), decided)
 
 
@@ -159,10 +162,15 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     count = len(trace.connections)
     of_connections = outcome[:count]
     facts = trace.facts
-    cause[:count][of_connections == REFUSED] = CAUSE["closed-port"]
+    forged = from_middlebox(trace)
+    refused = of_connections == REFUSED
+    cause[:count][refused] = np.where(forged[refused], CAUSE["middlebox-reset"], CAUSE["closed-port"])
     cause[:count][of_connections == HALF_OPEN] = half_open_causes(trace)[of_connections == HALF_OPEN]
     established = of_connections == ESTABLISHED
-    cause[:count][established] = ending_causes(trace)[established]
+    ends = ending_causes(trace)
+    reset = (ends == CAUSE["reset-by-client"]) | (ends == CAUSE["reset-by-server"])
+    ends[reset & forged] = CAUSE["reset-by-middlebox"]
+    cause[:count][established] = ends[established]
     aborted = of_connections == ABORTED
     cause[:count][aborted] = np.where(facts[aborted] & FACT_SYNACK != 0, CAUSE["reset-by-client"], CAUSE["cancelled"])
     unsolicited = of_connections == UNSOLICITED
