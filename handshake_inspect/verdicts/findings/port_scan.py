@@ -33,13 +33,9 @@ from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_CLIENT_DATA,
     FACT_ICMP,
-    FACT_MIDSTREAM,
     FACT_RST,
     FACT_SERVER_DATA,
     FACT_SYN,
-    TRAIT_ACKS,
-    TRAIT_FIN,
-    TRAIT_SEEN,
 )
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import Host, endpoint, target, write
@@ -59,11 +55,15 @@ from handshake_inspect.verdicts.findings.keys import (
     rest,
     run_starts,
 )
-from handshake_inspect.verdicts.findings.syn_flood import flood_rows
+from handshake_inspect.verdicts.findings.probes import (
+    ACK_SCAN,
+    KINDS,
+    SYN_SCAN,
+    Probes,
+    all_probes,
+)
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.trace import host_key
-from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, MIDSTREAM, REFUSED
-from handshake_inspect.wire.const import FIN, PSH, URG
+from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, REFUSED
 
 MIN_PORTS = 15
 MIN_HOSTS = 25
@@ -71,23 +71,9 @@ MAX_USED = 0.2
 MAX_TRIES = 4
 MOST = 100  # findings
 LISTED = 100  # ports and hosts named in the metrics; the counts are of all
-ODD_FRAMES = 2  # a probe and its repetition
 PAIR = np.uint64(0x9E3779B97F4A7C15)
 
-SYN_SCAN, FIN_SCAN, NULL_SCAN, XMAS_SCAN, ACK_SCAN = range(5)
-KINDS = ("syn", "fin", "null", "xmas", "ack")
 OPEN, CLOSED, FILTERED, UNCLEAR, UNFILTERED = ("open", "closed", "filtered", "open_or_filtered", "unfiltered")
-
-
-@dataclass(frozen=True)
-class Probes:
-    """All probes of a case, column by column: attempts, who sent them, to which service and host, and their kind."""
-
-    rows: Indices
-    source: Keys
-    service: Keys
-    host: Keys
-    kind: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -124,67 +110,6 @@ def scan_rows(case: Case) -> Bools:
     for scan in scans(case):
         mask[scan.probes.rows] = True
     return mask
-
-
-# -- probes ------------------------------------------------------------------------------------------------------
-
-
-def all_probes(case: Case) -> Probes:
-    """SYN probes and odd ones."""
-    trace = case.trace
-    plain = np.flatnonzero(unused(case) & ~flood_rows(case))
-    odd, kinds = odd_probes(case)
-    c = trace.connections
-    return Probes(
-        np.concatenate([plain, odd]),
-        np.concatenate([trace.client_host[plain], host_key(c["hi0"][odd], c["lo0"][odd])]),
-        np.concatenate([trace.server_key[plain], host_key(c["hi1"][odd], c["lo1"][odd], c["port1"][odd])]),
-        np.concatenate([trace.server_host[plain], host_key(c["hi1"][odd], c["lo1"][odd])]),
-        np.concatenate([np.full(len(plain), SYN_SCAN, dtype=np.uint8), kinds]),
-    )
-
-
-def unused(case: Case) -> Bools:
-    """Attempts that began with a SYN and came to no exchange of data."""
-    facts = case.trace.facts
-    count = len(facts)
-    mask = np.ones(len(case.trace), dtype=bool)
-    mask[:count] = (facts & FACT_SYN != 0) & (facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == 0)
-    done = mask[:count] & (case.outcomes.outcome[:count] == ESTABLISHED)
-    over = facts & FACT_RST != 0
-    over |= (case.trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).any(axis=1)
-    mask[:count] &= ~done | over  # one that stays open may still be used
-    return mask
-
-
-def odd_probes(case: Case) -> tuple[Indices, NDArray[np.uint8]]:
-    """Connections that are just one of the segments that no handshake begins with, and what kind each is."""
-    trace = case.trace
-    facts = trace.facts
-    rows = np.flatnonzero(
-        (facts & FACT_MIDSTREAM != 0) & (facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == 0)
-        & (case.outcomes.outcome[: len(facts)] == MIDSTREAM)
-    )  # fmt: skip
-    ends = trace.endpoints.reshape(-1, 2)[rows]
-    answered = ends["traits"][:, 1] & TRAIT_SEEN != 0
-    alone = (
-        (ends["frames"][:, 0] <= ODD_FRAMES) & (ends["frames"][:, 1] <= ODD_FRAMES) & (ends["bytes"] == 0).all(axis=1)
-    )
-    alone &= ~answered | ((facts[rows] & FACT_RST != 0) & (trace.connections["rst_side"][rows] == 1))
-    alone &= (ends["traits"][:, 1] & (TRAIT_FIN | TRAIT_ACKS)) != (TRAIT_FIN | TRAIT_ACKS)
-    alone &= ends["traits"][:, 0] & (TRAIT_FIN | TRAIT_ACKS) != (TRAIT_FIN | TRAIT_ACKS)
-    rows = rows[alone]
-    traits = ends["traits"][alone, 0]
-    kinds = np.where(traits & TRAIT_FIN != 0, fin_kind(trace.connections[rows]), NULL_SCAN)
-    return rows, np.where(traits & TRAIT_ACKS != 0, ACK_SCAN, kinds).astype(np.uint8)
-
-
-def fin_kind(connections: NDArray[Any]) -> NDArray[np.uint8]:
-    """FIN alone, or all lights on."""
-    if "first_flags" not in (connections.dtype.names or ()):
-        return np.full(len(connections), FIN_SCAN, dtype=np.uint8)
-    flags = connections["first_flags"]
-    return np.where(flags & (FIN | PSH | URG) == FIN | PSH | URG, XMAS_SCAN, FIN_SCAN).astype(np.uint8)
 
 
 # -- scans -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ then one for each pair of hosts, lately one for each connection.  So the bits ar
   ordinary SYN-ACK does not lag.  Asked of those that lag, and lived shorter than `DATED_NS`: the rows do not say when
   the server's last TSval was sent, so the last frame has to stand for it.
 - *bits*: where SYN-ACKs share an offset, (TSval - options) modulo 64 is the same for all to one client.  TSvals with
-  the same high bits count once: one tick of a slow clock is no agreement.
+  the same high bits count once, and SYN-ACKs sent at the same time modulo 64 ms not at all: who connects every 8 s sees
+  the same low bits of an ordinary clock.
 - *silence*: under load (`MIN_LOAD` half-open connections older than `REPEATS_NS`) SYN-ACKs are never repeated, where a
   server that remembers repeats each after 1 s.  `MIN_SHARE` of them suffice, because with `tcp_syncookies=1` the first
   backlog + 1 requests are ordinary.  The capture must hold final ACKs: the service has established connections, or is
@@ -135,12 +136,18 @@ def by_clock(case: Case, keys: Keys) -> dict[int, Proof]:
     proofs = {}
     for g in range(len(parted)):
         mine = parted.of(g)
-        step = np.abs(np.diff(phase[mine]))
-        agreeing = np.append(False, np.minimum(step, STEP - step) <= SLACK_MS)
+        agreeing = np.append(False, distance(np.diff(phase[mine])) <= SLACK_MS)
         proof = prove("clock", rows[chosen[mine]], agreeing, 2 * SLACK_MS / STEP)
         if proof:
             proofs[int(keys[rows[chosen[mine[0]]]])] = proof
     return proofs
+
+
+def distance(difference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far apart two phases are on the circle of `STEP` milliseconds."""
+    apart_by = np.abs(difference)
+    nearest: NDArray[np.float64] = np.minimum(apart_by, STEP - apart_by)
+    return nearest
 
 
 def prove(method: str, rows: Indices, agreeing: Bools, likely: float) -> Proof | None:
@@ -160,6 +167,7 @@ def by_bits(case: Case, keys: Keys) -> dict[int, Proof]:
     rows = stamped(case)
     rows = rows[is_member(keys[rows], frequent(keys[rows], MIN_AGREEING))]
     value = trace.endpoints["syn_tsval"][trace.server_rows[rows]].astype(np.int64) - offered(case, rows)
+    phase = trace.connections["synack_ns"][rows] % (STEP * MS) / MS
     parted = group(keys[rows] ^ trace.client_host[rows], np.arange(len(rows)), at_least=2)
     asked: dict[int, list[Indices]] = {}
     agreeing: dict[int, list[Bools]] = {}
@@ -168,6 +176,10 @@ def by_bits(case: Case, keys: Keys) -> dict[int, Proof]:
         mine = mine[apart(value[mine])]
         low = value[mine] % STEP
         same = low == np.bincount(low).argmax()
+        first = int(np.argmax(same))
+        told = distance(phase[mine] - phase[mine[first]]) > SLACK_MS
+        told[first] = True
+        mine, same = mine[told], same[told]
         same[np.argmax(same)] = False  # the first is what the others agree with
         key = int(keys[rows[mine[0]]])
         asked.setdefault(key, []).append(mine)

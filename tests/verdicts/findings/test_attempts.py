@@ -1,0 +1,318 @@
+"""Roll-ups, full accept queues, cookies, scans and backscatter, from frames."""
+
+import io
+import zlib
+
+import msgspec
+import numpy as np
+import pytest
+from support import frames as wire
+from support.captures import pcap
+
+from handshake_inspect import engine
+from handshake_inspect.verdicts.findings import keys
+
+SECOND = 1_000_000_000
+MS = 1_000_000
+START = 1_700_000_000 * SECOND
+SERVER = ("198.51.100.2", 443)
+RICH = wire.linux_syn_options()
+
+
+def found(timed, *ids):
+    report = engine.analyze([io.BytesIO(pcap(sorted(timed), nano=True))])
+    return [one for one in map(msgspec.to_builtins, report.findings) if one["id"] in ids]
+
+
+def isn_of(*parts):
+    return zlib.crc32(repr(parts).encode())
+
+
+def end(at):
+    return START + at, wire.udp()
+
+
+def opened(at, here, dst=SERVER, *, stamp=0, options=RICH, **server):
+    """SYN, SYN-ACK, final ACK."""
+    isn, iss = isn_of(here, dst), isn_of(dst, here, 1)
+    return [
+        (START + at, wire.syn(here, dst, seq=isn, options=options)),
+        (START + at + MS, wire.syn_ack(dst, here, seq=iss, ack=isn + 1, **{"options": RICH, **server})),
+        (START + at + 2 * MS, wire.ack(here, dst, seq=isn + 1, ack=iss + 1)),
+    ]
+
+
+def used(at, here, dst=SERVER, **server):
+    isn, iss = isn_of(here, dst), isn_of(dst, here, 1)
+    return [
+        *opened(at, here, dst, **server),
+        (START + at + 3 * MS, wire.data(b"?", here, dst, seq=isn + 1, ack=iss + 1)),
+        (START + at + 4 * MS, wire.data(b"!", dst, here, seq=iss + 1, ack=isn + 2)),
+    ]
+
+
+def refused(at, here, dst=SERVER, options=RICH):
+    isn = isn_of(here, dst)
+    return [
+        (START + at, wire.syn(here, dst, seq=isn, options=options)),
+        (START + at + MS, wire.rst(dst, here, ack=isn + 1)),
+    ]
+
+
+# -- roll-ups ----------------------------------------------------------------------------------------------------
+
+
+def test_refusals_are_rolled_up_per_service():
+    timed = [frame for n in range(3) for frame in refused(n * SECOND, ("10.0.0.1", 4000 + n))]
+    timed += refused(0, ("10.0.0.2", 4000)) + refused(0, ("10.0.0.2", 4000), ("198.51.100.3", 80))
+    timed += used(0, ("10.0.0.3", 4000))
+    one, other = sorted(found(timed, "refused"), key=lambda each: each["target"]["ip"])
+    assert (one["target"]["port"], other["target"]) == (443, {"ip": "198.51.100.3", "port": 80})
+    assert one["severity"] == "warning"
+    assert one["metrics"] == {
+        "connections": 4,
+        "attempts": 5,
+        "established": 1,
+        "failed_ratio": 0.8,
+        "clients": 2,
+        "undecided": 0,
+        "causes": {"closed-port": 4},
+        "top_clients": [{"ip": "10.0.0.1", "connections": 3}, {"ip": "10.0.0.2", "connections": 1}],
+        "reject_p50_ns": MS,
+    }
+    assert (one["start_ns"], one["end_ns"]) == (START, START + 2 * SECOND + MS)
+    assert "sport = :443" in one["advice"]
+
+
+def test_a_service_that_refuses_everyone_is_critical_and_one_refusal_of_many_is_noise():
+    timed = [frame for n in range(20) for frame in refused(n * SECOND, ("10.0.0.1", 4000 + n))]
+    assert [one["severity"] for one in found(timed, "refused")] == ["critical"]
+    timed = [frame for n in range(150) for frame in used(n * SECOND, ("10.0.0.1", 4000 + n))]
+    timed += refused(0, ("10.0.0.1", 3000))
+    assert [one["severity"] for one in found(timed, "refused")] == ["info"]
+
+
+def test_what_the_end_of_the_capture_left_undecided_is_no_warning():
+    timed = [*opened(0, ("10.0.0.1", 4000))[:2], end(SECOND)]
+    (one,) = found(timed, "half-open")
+    assert one["severity"] == "info"
+    assert one["metrics"]["undecided"] == 1
+
+
+# -- accept queue ------------------------------------------------------------------------------------------------
+
+
+def ignored(at, here, copies, *, window=65535):
+    """The server repeats its SYN-ACK though the client acknowledges it each time."""
+    isn, iss = isn_of(here, SERVER), isn_of(SERVER, here, 1)
+    timed = opened(at, here, window=window)
+    for copy in range(copies):
+        when = START + at + ((2 << copy) - 1) * SECOND
+        timed.append((when, wire.syn_ack(SERVER, here, seq=iss, ack=isn + 1, options=RICH, window=window)))
+        timed.append((when + MS, wire.ack(here, SERVER, seq=isn + 1, ack=iss + 1, window=500 + copy)))
+    return timed
+
+
+def test_repeated_syn_acks_after_the_ack_are_an_overflow():
+    timed = ignored(0, ("10.0.0.1", 4000), 3) + used(0, ("10.0.0.2", 4000))
+    (one,) = found([*timed, end(12 * SECOND)], "accept-queue-overflow")
+    assert one["target"] == {"ip": "198.51.100.2", "port": 443}
+    metrics = one["metrics"]
+    assert (metrics["connections"], metrics["handshakes"], metrics["hit_ratio"]) == (1, 2, 0.5)
+    assert (metrics["recovered"], metrics["synacks_repeated"]) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "timed",
+    [
+        pytest.param(ignored(0, ("10.0.0.1", 4000), 1), id="one lost ACK"),
+        pytest.param(ignored(0, ("10.0.0.1", 4000), 3, window=0), id="SYN proxy"),
+        pytest.param(opened(0, ("10.0.0.1", 4000)), id="idle"),
+    ],
+)
+def test_no_overflow(timed):
+    assert found([*timed, end(12 * SECOND)], "accept-queue-overflow") == []
+
+
+def test_a_listener_that_defers_is_not_accused():
+    here = ("10.0.0.9", 4000)
+    isn, iss = isn_of(here, SERVER), isn_of(SERVER, here, 1)
+    deferred = [
+        *opened(0, here),
+        (START + SECOND, wire.syn_ack(SERVER, here, seq=iss, ack=isn + 1, options=RICH)),
+        (START + SECOND + MS, wire.ack(here, SERVER, seq=isn + 1, ack=iss + 1, window=501)),
+        (START + 2 * SECOND, wire.data(b"?", here, SERVER, seq=isn + 1, ack=iss + 1)),
+        (START + 2 * SECOND + MS, wire.ack(SERVER, here, seq=iss + 1, ack=isn + 2)),
+    ]
+    timed = ignored(0, ("10.0.0.1", 4000), 3)
+    assert found([*timed, *deferred, end(12 * SECOND)], "accept-queue-overflow") == []
+
+
+# -- cookies -----------------------------------------------------------------------------------------------------
+
+OFFERED = 7 | 1 << 4  # what `RICH` offers: window scale 7, SACK
+
+
+def stamped(n, offset, *, cookie, later=True, pause=137):
+    """A connection to a server whose clock counts milliseconds from an offset."""
+    here = (f"10.0.0.{n % 3}", 4000 + n)
+    isn, iss = isn_of(here, SERVER), isn_of(SERVER, here, 1)
+    at = n * pause * MS
+    clock = at // MS + 1
+    value = clock
+    if cookie:
+        value = clock & ~63 | OFFERED
+        value -= 64 if value > clock else 0
+    timed = opened(at, here, options=wire.linux_syn_options(value=n + 1))
+    timed[1] = START + at + MS, wire.syn_ack(
+        SERVER, here, seq=iss, ack=isn + 1, options=wire.linux_syn_options(value=1000 + offset + value)
+    )  # fmt: skip
+    if later:
+        stamp = wire.timestamps(1000 + offset + clock + 3, 1)
+        timed.append((START + at + 3 * MS, wire.data(b"?", here, SERVER, seq=isn + 1, ack=iss + 1)))
+        timed.append((START + at + 4 * MS, wire.data(b"!", SERVER, here, seq=iss + 1, ack=isn + 2, options=stamp)))
+    return timed
+
+
+def cookies(count, *, cookie=True, later=True, offset_of=lambda n: 0, pause=137):
+    timed = [
+        frame
+        for n in range(count)
+        for frame in stamped(n, offset_of(n), cookie=cookie, later=later, pause=pause)
+    ]  # fmt: skip
+    return found([*timed, end(600 * SECOND)], "syn-cookies")
+
+
+def test_the_clock_betrays_cookies_behind_any_offset():
+    (one,) = cookies(12, offset_of=lambda n: isn_of(n) >> 2)
+    assert one["metrics"]["method"] == "clock"
+    assert one["severity"] == "info"
+    assert one["metrics"]["timestamps_agreeing"] >= 8
+    assert 0 < one["metrics"]["chance"] < 1e-6
+
+
+def test_the_bits_betray_cookies_where_the_offset_is_the_hosts():
+    (one,) = cookies(12, later=False, offset_of=lambda n: 5000 * (n % 3))
+    assert one["metrics"]["method"] == "bits"
+    assert one["metrics"]["chance"] < 1e-6
+
+
+@pytest.mark.parametrize("later", [True, False])
+@pytest.mark.parametrize("pause", [1, 64, 137, 1000, 8000])
+def test_ordinary_timestamps_are_no_cookies(later, pause):
+    assert cookies(40, cookie=False, later=later, pause=pause) == []
+
+
+def test_few_are_no_proof():
+    assert cookies(3, offset_of=isn_of) == []
+
+
+# -- scans -------------------------------------------------------------------------------------------------------
+
+
+def test_a_vertical_scan_tells_open_closed_and_filtered():
+    source = ("10.6.6.6", 50000)
+    timed = []
+    for port in range(1, 31):
+        dst = ("198.51.100.2", port)
+        probe = refused(port * MS, source, dst, options=wire.mss(1460))
+        if port == 22:
+            probe[1] = START + port * MS + 1000, wire.syn_ack(dst, source, seq=77, ack=isn_of(source, dst) + 1)
+            probe.append((START + port * MS + 2000, wire.rst(source, dst, seq=isn_of(source, dst) + 1, ack=None)))
+        timed += probe[:1] if port in (25, 26) else probe
+    (one,) = found([*timed, end(9 * SECOND)], "port-scan")
+    assert one["target"] == {"ip": "10.6.6.6", "port": None}
+    metrics = one["metrics"]
+    assert (metrics["kind"], metrics["direction"], metrics["ports"]) == ("syn", "vertical", 30)
+    assert (metrics["open"], metrics["filtered"], metrics["closed_count"]) == ([22], [25, 26], 27)
+    assert found(timed, "refused", "timed-out") == []
+
+
+def test_a_user_of_many_ports_is_no_scanner():
+    timed = used(0, ("10.0.0.1", 4000), ("198.51.100.2", 22))
+    timed += [frame for n in range(16) for frame in refused(0, ("10.0.0.1", 5000 + n), ("198.51.100.2", 20000 + n))]
+    assert found(timed, "port-scan") != []
+    timed += [frame for n in range(8) for frame in used(n * MS, ("10.0.0.1", 6000 + n), ("198.51.100.2", 40000 + n))]
+    assert found(timed, "port-scan") == []
+
+
+def monitored(times, hosts=40):
+    """A monitor that polls hosts that are down."""
+    timed = []
+    for t in range(times):
+        for n in range(hosts):
+            here, dst = ("10.0.0.1", 4000 + 50 * t + n), (f"203.0.113.{n}", 9100)
+            timed.append((START + t * 15 * SECOND + n * MS, wire.syn(here, dst, options=RICH, seq=isn_of(t, n))))
+    return timed
+
+
+def health_checks():
+    timed = []
+    for n in range(40):
+        here, dst = ("10.0.0.1", 4000 + n), (f"203.0.113.{n}", 80)
+        isn, iss = isn_of(here, dst), isn_of(dst, here, 1)
+        timed += opened(n * MS, here, dst)
+        timed.append((START + n * MS + 3 * MS, wire.fin(here, dst, seq=isn + 1, ack=iss + 1)))
+        timed.append((START + n * MS + 4 * MS, wire.fin(dst, here, seq=iss + 1, ack=isn + 2)))
+        timed.append((START + n * MS + 5 * MS, wire.ack(here, dst, seq=isn + 2, ack=iss + 2)))
+    return timed
+
+
+@pytest.mark.parametrize(
+    "timed", [monitored(1), monitored(6), health_checks()], ids=["outage", "polled outage", "health checks"]
+)
+def test_no_scan(timed):
+    assert found([*timed, end(200 * SECOND)], "port-scan") == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind"), [(wire.FIN, "fin"), (0, "null"), (wire.ACK, "ack")], ids=["fin", "null", "ack"]
+)
+def test_odd_probes(flags, kind):
+    source = ("10.6.6.6", 50000)
+    timed = []
+    for port in range(1, 31):
+        dst = ("198.51.100.2", port)
+        timed.append((START + port * MS, wire.segment(source, dst, flags, seq=7 * port)))
+        if port > 3:
+            timed.append((START + port * MS + 1000, wire.rst(dst, source, ack=7 * port + (flags & 1))))
+    (one,) = found([*timed, end(9 * SECOND)], "port-scan")
+    assert one["metrics"]["kind"] == kind
+    silent = "filtered" if kind == "ack" else "open_or_filtered"
+    assert one["metrics"][silent] == [1, 2, 3]
+
+
+# -- backscatter -------------------------------------------------------------------------------------------------
+
+
+def unasked(count):
+    return [(START + n * MS, wire.syn_ack(SERVER, (f"203.0.{n % 250}.7", 9), seq=n * n, ack=n)) for n in range(count)]
+
+
+def test_backscatter_needs_a_two_sided_capture_and_many_addresses():
+    (one,) = found([*unasked(40), *used(0, ("10.0.0.1", 4000))], "backscatter")
+    assert one["severity"] == "info"
+    assert one["target"] == {"ip": "198.51.100.2", "port": None}
+    assert (one["metrics"]["addresses"], one["metrics"]["syn_acks"], one["metrics"]["resets"]) == (40, 40, 0)
+    assert found([*unasked(19), *used(0, ("10.0.0.1", 4000))], "backscatter") == []
+    assert found(unasked(40), "backscatter") == []
+
+
+# -- keys --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("members", [0, 5, 5000])
+def test_membership_is_exact(members):
+    dice = np.random.default_rng(7)
+    pool = dice.integers(0, 2**64, 20_000, dtype=np.uint64)
+    wanted = np.sort(pool[:members])
+    assert (keys.is_member(pool, wanted) == np.isin(pool, wanted)).all()
+
+
+def test_frequent_and_distinct():
+    values = np.array([5, 1, 5, 9, 5, 9, 2], dtype=np.uint64)
+    assert keys.frequent(values, 2).tolist() == [5, 9]
+    assert keys.frequent(values, 8).tolist() == []
+    assert keys.distinct(values).tolist() == [1, 2, 5, 9]
+    assert keys.count_distinct(values) == 4
+    assert keys.count_distinct(values, np.array([0, 2, 3])) == 2
