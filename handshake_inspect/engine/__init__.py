@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import handshake_inspect
 from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
@@ -11,13 +12,14 @@ from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.remarks import remarks
 from handshake_inspect.errors import Problem
 from handshake_inspect.report.build import build
-from handshake_inspect.report.model import Capture, Report, Tool
+from handshake_inspect.report.model import Capture, Position, Report, Tool
 from handshake_inspect.report.model import Problem as ToldProblem
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.finding import CaptureFacts, Case
 from handshake_inspect.verdicts.findings import find_all
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import judge
+from handshake_inspect.verdicts.position import locate
 from handshake_inspect.verdicts.trace import Limits, Trace
 from handshake_inspect.wire.linktypes import link_type_name
 
@@ -69,16 +71,14 @@ def conclude(source: Any, pump: Pump, options: Options) -> Report:
         problems=tuple(problems),
     )
     case = Case(trace, judge(trace), Legs(trace), facts)
-    return build(_tool(), _capture(source, pump, problems), case, find_all(case), tracker.table.evicted)
+    return build(_tool(), _capture(source, pump, problems, case), case, find_all(case), tracker.table.evicted)
 
 
 def _tool() -> Tool:
-    from handshake_inspect import __version__
-
-    return Tool("hsi", __version__)
+    return Tool("hsi", handshake_inspect.__version__)
 
 
-def _capture(source: Any, pump: Pump, problems: Sequence[Problem]) -> Capture:
+def _capture(source: Any, pump: Pump, problems: Sequence[Problem], case: Case) -> Capture:
     return Capture(
         list(source.names),
         source.format,
@@ -90,4 +90,12 @@ def _capture(source: Any, pump: Pump, problems: Sequence[Problem]) -> Capture:
         source.dropped,
         source.complete,
         [ToldProblem.of(problem) for problem in problems],
+        _position(case),
     )
+
+
+def _position(case: Case) -> Position | None:
+    where = locate(case.trace, case.legs)
+    if where.place is None or where.share is None:
+        return None
+    return Position(where.place, round(where.share, 4), where.connections)  # type: ignore[arg-type]

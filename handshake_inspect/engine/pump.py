@@ -1,4 +1,4 @@
-"""The pump: frames from a reader, through the decoder, to the tracker.  Knows the stages and nothing of files or reports."""
+"""The pump: frames from a reader, through the decoder, to the tracker.  It knows nothing of files or reports."""
 
 from typing import Any
 

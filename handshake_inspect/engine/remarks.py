@@ -33,7 +33,7 @@ def remarks(pump: Pump) -> Iterator[Problem]:
         )
         yield Problem("clock-backwards", message, pump.first_backwards)
     for number, count in sorted(pump.unsupported.items()):
-        message = f"{_frames(count)} of {link_type_name(number)} cannot be decoded; convert them, or capture on another interface"
+        message = f"{_frames(count)} of {link_type_name(number)} cannot be decoded; capture on another interface"
         yield Problem("unsupported-link-type", message)
     if tracker.table.evicted:
         message = f"{tracker.table.evicted} connections had to make room for newer ones; raise --max-connections"

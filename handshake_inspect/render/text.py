@@ -106,6 +106,15 @@ def _capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[
         yield "time", f"{moment(capture.first_ns)}, lasting {lasting}"
     yield "contents", f"{plural(capture.frames, 'frame')}, {plural(capture.tcp_segments, 'TCP segment')}"
     yield "quality", _quality(capture)
+    if capture.position is not None:
+        yield "position", _POSITIONS[capture.position.place]
+
+
+_POSITIONS = {
+    "client": "next to the clients, as TTLs and round trips tell",
+    "server": "next to the servers, as TTLs and round trips tell",
+    "between": "between clients and servers, as TTLs and round trips tell",
+}
 
 
 def _quality(capture: Capture) -> str:

@@ -24,6 +24,8 @@ from handshake_inspect.report.model import (
     ZeekAlias,
     fair_shares,
 )
+from handshake_inspect.report.table import table
+from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_LAST_ACK_SEEN,
@@ -82,12 +84,14 @@ REASON = {
 
 
 class RowConnections(Connections):
-    """The connections of a trace; only those asked for become objects."""
+    """The connections of a trace, or some of them; only those asked for become objects."""
 
-    def __init__(self, trace: Trace, outcomes: Outcomes, legs: Legs) -> None:
+    def __init__(self, trace: Trace, outcomes: Outcomes, legs: Legs, ids: NDArray[Any] | None = None) -> None:
+        """With `ids` the connections that have these, in their order; columns are those of all the same."""
         self.trace = trace
         self.outcomes = outcomes
         self.legs = legs
+        self.ids = ids
 
     @property
     def outcome(self) -> NDArray[np.uint8]:
@@ -112,37 +116,51 @@ class RowConnections(Connections):
     @cached_property
     def troubled(self) -> NDArray[np.bool_]:
         """Whether an attempt failed or needed a second SYN or SYN-ACK, in row order."""
-        repeated = np.zeros(len(self), dtype=bool)
+        repeated = np.zeros(len(self.trace), dtype=bool)
         c = self.trace.connections
         repeated[: len(c)] = (c["syn_count"] > 1) | (c["synack_count"] > 1)
         return np.isin(self.outcome, TROUBLE) | ((self.outcome == ESTABLISHED) & repeated)
 
     def __len__(self) -> int:
         """How many connections there are."""
-        return len(self.trace)
+        return len(self.trace) if self.ids is None else len(self.ids)
+
+    def _numbered(self, start: int, stop: int) -> NDArray[Any]:
+        """The ids of those at these places."""
+        return np.arange(start, stop) if self.ids is None else self.ids[start:stop]
 
     def connection(self, index: int) -> Connection:
-        """Make the connection with this id."""
-        return self.made(np.array([index]))[0]
+        """Make the connection at this place, which is its id unless only some were chosen."""
+        return self.made(self._numbered(index, index + 1))[0]
 
     def chunks(self, size: int) -> Iterator[list[Connection]]:
         """All connections as lists of at most `size`."""
         for start in range(0, len(self), size):
-            yield self.made(np.arange(start, min(start + size, len(self))))
+            yield self.made(self._numbered(start, min(start + size, len(self))))
 
     def __iter__(self) -> Iterator[Connection]:
         """Make the connections batch by batch."""
         for chunk in self.chunks(512):
             yield from chunk
 
+    def table(self) -> NDArray[Any]:
+        """All connections as a NumPy structured array (see `report.table.DTYPE`)."""
+        return table(self.trace, self.outcomes, self.legs)
+
     @property
     def trouble_count(self) -> int:
         """How many connections had trouble."""
-        return int(np.count_nonzero(self.troubled))
+        return len(self._troubled_ids())
+
+    def _troubled_ids(self) -> NDArray[Any]:
+        order = self.trace.order
+        if self.ids is None:
+            return np.flatnonzero(self.troubled[order])
+        return self.ids[self.troubled[order[self.ids]]]
 
     def trouble(self, limit: int | None = None) -> list[Connection]:
         """At most `limit` connections with trouble, every outcome represented."""
-        ids = np.flatnonzero(self.troubled[self.trace.order])
+        ids = self._troubled_ids()
         if limit is not None and len(ids) > limit:
             codes = self.outcome[self.trace.order[ids]]
             counts = {OUTCOMES[code]: int(np.count_nonzero(codes == code)) for code in np.unique(codes).tolist()}
@@ -320,8 +338,6 @@ class RowConnections(Connections):
 
 
 def _field_names(kind: str) -> tuple[str, ...]:
-    from handshake_inspect.tcp import rows
-
     return tuple(name for name, _ in rows.ROWS[kind]._fields_)
 
 

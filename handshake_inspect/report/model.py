@@ -74,6 +74,7 @@ __all__ = [
     "Outcome",
     "Outcomes",
     "Port",
+    "Position",
     "Problem",
     "Report",
     "ResetBy",
@@ -123,6 +124,14 @@ class Problem(Struct, frozen=True, gc=False):
         return cls(*remark)
 
 
+class Position(Struct, frozen=True, gc=False):
+    """Where the capture was made, seen from the connections: `share` of the `connections` that tell say so."""
+
+    place: Literal["client", "server", "between"]
+    share: float
+    connections: Count
+
+
 class Capture(Struct, frozen=True, gc=False):
     """What was read: where from, how much, from when to when.
 
@@ -139,6 +148,7 @@ class Capture(Struct, frozen=True, gc=False):
     dropped_by_kernel: Count | None
     complete: bool
     problems: list[Problem]
+    position: Position | None = None
 
 
 class Outcomes(Struct, frozen=True, gc=False, rename="kebab"):
@@ -243,3 +253,11 @@ class Report(Struct, frozen=True, kw_only=True):
     services: Sequence[Service]
     connections: Connections
     findings: list[Finding]
+
+    @property
+    def table(self) -> Any:
+        """All connections as a NumPy structured array, a row each in order of their ids: for notebooks.
+
+        Addresses and words are text, times nanoseconds since the epoch, durations nanoseconds and -1 where unknown.
+        """
+        return self.connections.table()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import overload
+from typing import Any, overload
 
 from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.words import (
@@ -28,6 +28,10 @@ class Connections(Sequence[Connection]):
     @abstractmethod
     def connection(self, index: int) -> Connection:
         """Make the connection with this id, `0 <= index < len(self)`."""
+
+    def table(self) -> Any:
+        """All connections as a NumPy structured array; raises TypeError for a report read back from JSON."""
+        raise TypeError("a report read back has no rows; analyze the capture again for its table")
 
     @property
     @abstractmethod

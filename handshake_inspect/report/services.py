@@ -82,5 +82,5 @@ def distribution(leg: Leg) -> Distribution:
     count = len(values)
     if not count:
         return Distribution()
-    ranks = [-(-count * percent // 100) - 1 for percent in (50, 90, 95, 99)]
-    return Distribution(count, int(values[0]), *(int(values[rank]) for rank in ranks), int(values[-1]))
+    p50, p90, p95, p99 = (int(values[-(-count * percent // 100) - 1]) for percent in (50, 90, 95, 99))
+    return Distribution(count, int(values[0]), p50, p90, p95, p99, int(values[-1]))

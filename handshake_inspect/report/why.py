@@ -90,7 +90,8 @@ def _timed_out(row: dict[str, Any]) -> str:
 
 
 def _pending(row: dict[str, Any]) -> str:
-    return f"{times(row['syn_count'], 'SYN')} without an answer yet, but the capture ends {duration(row['waited_ns'])} after the first."
+    syns = times(row["syn_count"], "SYN")
+    return f"{syns} without an answer yet, but the capture ends {duration(row['waited_ns'])} after the first."
 
 
 def _half_open(row: dict[str, Any]) -> str:

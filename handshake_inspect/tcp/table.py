@@ -79,14 +79,15 @@ class Table:
         """Whether the row is of the segment's 4-tuple, in either direction."""
         if reference & EMBRYO:
             embryo = rows.embryo_at(self.embryos, (reference & NUMBER) - 1)
-            if segment.src_port == embryo.client_port and segment.dst_port == embryo.server_port:
-                if (
-                    segment.src_lo == embryo.client_lo
-                    and segment.dst_lo == embryo.server_lo
-                    and segment.src_hi == embryo.client_hi
-                    and segment.dst_hi == embryo.server_hi
-                ):
-                    return True
+            if (
+                segment.src_port == embryo.client_port
+                and segment.dst_port == embryo.server_port
+                and segment.src_lo == embryo.client_lo
+                and segment.dst_lo == embryo.server_lo
+                and segment.src_hi == embryo.client_hi
+                and segment.dst_hi == embryo.server_hi
+            ):
+                return True
             return (
                 segment.src_port == embryo.server_port
                 and segment.dst_port == embryo.client_port
@@ -96,14 +97,15 @@ class Table:
                 and segment.dst_hi == embryo.client_hi
             )
         row = rows.connection_at(self.connections, reference - 1)
-        if segment.src_port == row.port0 and segment.dst_port == row.port1:
-            if (
-                segment.src_lo == row.lo0
-                and segment.dst_lo == row.lo1
-                and segment.src_hi == row.hi0
-                and segment.dst_hi == row.hi1
-            ):
-                return True
+        if (
+            segment.src_port == row.port0
+            and segment.dst_port == row.port1
+            and segment.src_lo == row.lo0
+            and segment.dst_lo == row.lo1
+            and segment.src_hi == row.hi0
+            and segment.dst_hi == row.hi1
+        ):
+            return True
         return (
             segment.src_port == row.port1
             and segment.dst_port == row.port0

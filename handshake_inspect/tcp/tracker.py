@@ -234,7 +234,7 @@ class Tracker:
         return 0
 
     def is_resent(self, connection: Any, segment: Any) -> bool:
-        """Whether an equal SYN-ACK is an answer to a repeated SYN within one tick of the server's clock, and no copy."""
+        """Whether an equal SYN-ACK answers a repeated SYN within one tick of the server's clock, and is no copy."""
         return (
             segment.flags & (SYN | ACK) == SYN | ACK
             and segment.ip_id == 0

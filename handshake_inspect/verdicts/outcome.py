@@ -85,7 +85,10 @@ def judge(trace: Trace) -> Outcomes:
 def connection_outcomes(trace: Trace) -> Codes:
     """Outcomes of connection rows."""
     facts = trace.facts
-    has = lambda bits: facts & bits != 0  # noqa: E731 - reads as the rules below
+
+    def has(bits: int) -> Bools:
+        return facts & bits != 0
+
     established = is_established(trace)
     unanswered = unanswered_outcome(trace, trace.connections["syn_ns"], gave_up(trace))
     rules: list[Rule] = [
@@ -110,7 +113,7 @@ def is_established(trace: Trace) -> Bools:
 
 
 def resends(trace: Trace) -> Bools:
-    """Whether the server repeats its SYN-ACK after the final ACK; one that was answered may mean that one ACK was lost."""
+    """Whether the server repeats its SYN-ACK after the final ACK; once and answered, an ACK may have been lost."""
     c = trace.connections
     return (trace.facts & FACT_SYNACK_AFTER_ACK != 0) & ((c["resent_count"] > 1) | (c["reack_count"] == 0))
 
@@ -228,7 +231,7 @@ def icmp_cause(connection: Any) -> int:
 
 
 def silence_causes(trace: Trace, rows: NDArray[np.intp]) -> Codes:
-    """Why nothing answered: the host is silent, or only this port, or just these SYNs of a service that answers others."""
+    """Why nothing answered: the host is silent, or only this port, or a service that answers others dropped these."""
     cause = np.full(len(rows), CAUSE["host-silent"], dtype=np.uint8)
     silent = distinct_of(trace.server_host, rows)
     heard = is_heard(trace, silent)

@@ -13,6 +13,7 @@ from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.outcome import OVERDUE
 from handshake_inspect.verdicts.trace import Trace
 
+FIRST_RTO_NS = 1_000_000_000  # RFC 6298 section 2.1
 LONGEST_FIRST_RTO_NS = 6_500_000_000  # twice the 3 s of old stacks (RFC 6298 section 5.7), and slack
 
 States = NDArray[np.uint8]
@@ -25,7 +26,10 @@ def connection_states(trace: Trace) -> tuple[States, States]:
     c = trace.connections
     client[(client == TcpState.SYN_SENT) & overdue(trace, trace.last_syn_ns, trace.last_gap_ns)] = TcpState.CLOSED
     repeated = c["synack_count"] > 1
-    late = overdue(trace, c["last_synack_ns"], trace.last_synack_gap_ns)
+    # Repeated SYNs draw copies besides those of the timer, so that the last gap alone may be short: of copies at doubling
+    # distances the next comes within the time that all took so far, and the first distance.
+    since_first = np.maximum(c["last_synack_ns"] - c["synack_ns"], 0) + FIRST_RTO_NS
+    late = overdue(trace, c["last_synack_ns"], np.maximum(trace.last_synack_gap_ns, since_first // 2))
     server[(server == TcpState.SYN_RECEIVED) & repeated & late] = TcpState.CLOSED
     return client, server
 
@@ -42,7 +46,7 @@ def expire(trace: Trace, states: Any) -> States:
     states = states.copy()
     waited = trace.last_ns - trace.connections["time_wait_ns"] >= trace.limits.time_wait_ns
     states[((states == TcpState.TIME_WAIT) & waited) | trace.replaced] = TcpState.CLOSED
-    return states  # type: ignore[no-any-return]
+    return states
 
 
 def overdue(trace: Trace, last_ns: NDArray[np.int64], gap_ns: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -74,7 +74,7 @@ class Trace:
         if not connections["in_use"].all():
             used = connections["in_use"] != 0
             connections, aliases, endpoints = connections[used], aliases[used], endpoints[np.repeat(used, 2)]
-        embryos = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
+        embryos: Any = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
         alive = (embryos["state"] == EMBRYO_WAITING) | (embryos["state"] == EMBRYO_GIVEN_UP)
         if not alive.all():
             embryos = Selection(embryos, np.flatnonzero(alive).astype(np.int32))

@@ -1,6 +1,11 @@
 """The words of outcomes and causes, and their numbers in columns."""
 
-OUTCOMES = (
+from typing import Literal
+
+Outcome = Literal[
+    "established", "refused", "rejected", "timed-out", "pending", "half-open", "aborted", "unsolicited", "midstream"
+]
+OUTCOMES: tuple[Outcome, ...] = (
     "established",
     "refused",
     "rejected",
