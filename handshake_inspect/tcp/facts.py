@@ -33,6 +33,7 @@ FACT_LAST_ACK_SEEN = 0x0400_0000  # both FINs were acknowledged
 FACT_SERVER_DATA = 0x0800_0000  # the server sent payload
 FACT_TTL_TWIN = 0x1000_0000  # copies of packets with another TTL: seen on both sides of a router
 FACT_REBUFFED = 0x2000_0000  # the client reset a stray answer to its SYN, not its attempt (RFC 9293 section 3.10.7.3)
+FACT_REPLACED = 0x8000_0000  # a later incarnation took the 4-tuple
 FACT_BARE_RST_AFTER_ACK = 0x4000_0000  # a RST without ACK was the server's direct answer to the final ACK
 
 # Endpoint.traits

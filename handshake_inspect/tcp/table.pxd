@@ -28,6 +28,7 @@ cdef class Table:
     cdef readonly Py_ssize_t connection_count
     cdef readonly Py_ssize_t retry_count
     cdef uint32_t free_embryo
+    cdef uint32_t free_connection
     cdef readonly uint64_t evicted
     cdef Py_ssize_t hand_embryo
     cdef Py_ssize_t hand_connection
@@ -64,6 +65,9 @@ cdef class Table:
     cdef Py_ssize_t evict_connection(self) noexcept
     @cython.locals(row="rows.Connection *", hash_of=uint64_t)
     cdef void release(self, Py_ssize_t i) noexcept
+    @cython.locals(row="rows.Connection *")
+    cpdef void retire(self, Py_ssize_t i) noexcept
+    cpdef void retire_embryo(self, Py_ssize_t i) noexcept
     @cython.locals(i=Py_ssize_t, row="rows.Connection *")
     cdef Py_ssize_t new_connection(self, segment.Segment *segment) noexcept
     cdef bint new_retries(self, rows.Connection *connection) noexcept

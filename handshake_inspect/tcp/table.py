@@ -35,6 +35,7 @@ class Table:
         self.connection_count = 0
         self.retry_count = 0
         self.free_embryo = 0  # 1 + the embryo freed last; the next is in its `first_frame`
+        self.free_connection = 0  # 1 + the connection retired last; the next is in its `previous`
         self.evicted = 0
         self.hand_embryo = 0
         self.hand_connection = 0
@@ -251,9 +252,26 @@ class Table:
         rows.clear(self.endpoint_rows, 2 * i + 1)
         rows.clear(self.alias_rows, i)
 
+    def retire(self, i: int) -> None:
+        """Forget a connection that was reported; its row is used again."""
+        self.release(i)
+        row = rows.connection_at(self.connections, i)
+        row.previous = self.free_connection
+        self.free_connection = i + 1
+
+    def retire_embryo(self, i: int) -> None:
+        """As `retire`, for a SYN that nothing answered."""
+        self.forget_embryo(i)
+        self.free(i)
+
     def new_connection(self, segment: Any) -> int:
         """A row for a connection whose first frame is this one; its number."""
-        if self.connection_count < self.limit:
+        if self.free_connection:
+            i = self.free_connection - 1
+            row = rows.connection_at(self.connections, i)
+            self.free_connection = row.previous
+            row.previous = 0
+        elif self.connection_count < self.limit:
             i = self.connection_count
             self.connection_count += 1
         else:

@@ -11,6 +11,7 @@ cdef uint32_t FACT_BAD_CHECKSUM
 cdef uint32_t FACT_CLIENT_DATA
 cdef uint32_t FACT_MIDSTREAM
 cdef uint32_t FACT_PORT_REUSED
+cdef uint32_t FACT_REPLACED
 cdef uint32_t FACT_RST
 cdef uint32_t FACT_SERVER_DATA
 cdef uint32_t FACT_SERVER_PROVED

@@ -21,6 +21,7 @@ from handshake_inspect.tcp.facts import (
     FACT_CLIENT_DATA,
     FACT_MIDSTREAM,
     FACT_PORT_REUSED,
+    FACT_REPLACED,
     FACT_RST,
     FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
@@ -213,7 +214,7 @@ class Tracker:
             return 0
         sender.bytes += segment.payload_len
         if segment.flags & RST:
-            connection.completeness |= COMPLETE_RST
+            connection.completeness |= COMPLETE_RST | COMPLETE_ACK if segment.flags & ACK else COMPLETE_RST
             if not (sender.traits | peer.traits) & TRAIT_SEEN:
                 connection.client = side if self.sender_is_client(segment) else side ^ 1
             endpoint.begin(sender, segment)
@@ -310,6 +311,7 @@ class Tracker:
         old = rows.connection_at(self.table.connections, i)
         provisional = old.provisional
         last_ns = old.last_ns
+        old.facts |= FACT_REPLACED
         if provisional:
             embryo = rows.embryo_at(self.table.embryos, provisional - 1)
             if verdict == NEW_INCARNATION and (embryo.iss != segment.seq or not self.is_from_client(embryo, segment)):

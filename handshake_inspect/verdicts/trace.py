@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING
+from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_REPLACED
 
 Rows = NDArray[Any]
 
@@ -63,6 +63,8 @@ class Trace:
     first_ns: int
     last_ns: int
     limits: Limits = Limits()
+    numbers: NDArray[np.intp] | None = None  # rows of the table that `connections` are, None for all in order
+    embryo_numbers: NDArray[np.int32] | None = None  # as `numbers`, for `embryos`
 
     @classmethod
     def of(cls, table: Any, first_ns: int, last_ns: int, limits: Limits) -> "Trace":
@@ -71,13 +73,16 @@ class Trace:
         connections = table_rows(table.connection_rows, "Connection", count)
         endpoints = table_rows(table.endpoint_rows, "Endpoint", 2 * count)
         aliases = table_rows(table.alias_rows, "Alias", count)
-        if not connections["in_use"].all():
-            used = connections["in_use"] != 0
-            connections, aliases, endpoints = connections[used], aliases[used], endpoints[np.repeat(used, 2)]
+        numbers = np.flatnonzero(connections["in_use"])
+        if len(numbers) < count or table.evicted:
+            aliases, endpoints = aliases[numbers], endpoints.reshape(-1, 2)[numbers].reshape(-1)
+            connections = renumbered(connections[numbers], numbers, count)
         embryos: Any = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
         alive = (embryos["state"] == EMBRYO_WAITING) | (embryos["state"] == EMBRYO_GIVEN_UP)
+        embryo_numbers = None
         if not alive.all():
-            embryos = Selection(embryos, np.flatnonzero(alive).astype(np.int32))
+            embryo_numbers = np.flatnonzero(alive).astype(np.int32)
+            embryos = Selection(embryos, embryo_numbers)
         return cls(
             connections,
             endpoints,
@@ -87,6 +92,8 @@ class Trace:
             first_ns,
             last_ns,
             limits,
+            numbers,
+            embryo_numbers,
         )
 
     def __len__(self) -> int:
@@ -178,11 +185,7 @@ class Trace:
     @cached_property
     def replaced(self) -> NDArray[np.bool_]:
         """Connections whose 4-tuple a later incarnation took."""
-        replaced = np.zeros(len(self.connections), dtype=bool)
-        previous = self.connections["previous"]
-        previous = previous[(previous > 0) & (previous <= len(replaced))].astype(np.intp)
-        replaced[previous - 1] = True
-        return replaced
+        return self.facts & FACT_REPLACED != 0
 
     @cached_property
     def facts(self) -> NDArray[np.uint32]:
@@ -232,6 +235,24 @@ class Trace:
         copies = self.retries[f"{kind}_ns"][c["retries"][repeated].astype(np.intp) - 1]
         counts = np.minimum(c[f"{kind}_count"][repeated].astype(np.intp) - 1, rows.RETRIES_KEPT)
         return repeated, copies, counts
+
+
+def renumbered(connections: Rows, numbers: NDArray[np.intp], count: int) -> Rows:
+    """Let `previous` name places among these rows, and none where that row is gone or was used for another 4-tuple."""
+    place = np.zeros(count + 1, dtype=np.uint32)
+    place[numbers + 1] = np.arange(1, len(numbers) + 1)
+    previous = place[np.minimum(connections["previous"], count)]
+    later = np.flatnonzero(previous)
+    before = connections[previous[later].astype(np.intp) - 1]
+    after = connections[later]
+    ports = ("port0", "port1")
+    same = np.ones(len(later), dtype=bool)
+    for one in ports:
+        same &= (before[one] == after["port0"]) | (before[one] == after["port1"])
+    same &= before["first_ns"] <= after["first_ns"]
+    previous[later[~same]] = 0
+    connections["previous"] = previous
+    return connections
 
 
 BATCH = 1 << 16
