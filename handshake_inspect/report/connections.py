@@ -240,6 +240,7 @@ class RowConnections(Connections):
             "syn_span_ns": last_syn_ns - row["syn_ns"],
             "waited_ns": self.trace.last_ns - row["syn_ns"],
             "age_ns": age_ns,
+            "acked": facts & FACT_ACKED,
             "first": close.first,
             "simultaneous": facts & FACT_SIMULTANEOUS,
             "one_sided": facts & (FACT_SYN | FACT_SYNACK) != FACT_SYN | FACT_SYNACK,
@@ -448,7 +449,7 @@ def _close(
         return Close("rst-after-fin" if fins else "rst", first, by)  # type: ignore[arg-type]
     if fins:
         return Close("fin" if fins == 2 else "half-closed", first)  # type: ignore[arg-type]
-    if outcome == "timed-out" or cause == "gave-up":
+    if outcome == "timed-out":
         return Close("timeout")
     return Close("open")
 

@@ -49,7 +49,6 @@ _ENDS = {
     "reset-by-client": "the client reset it",
     "reset-by-server": "the server reset it",
     "reset-by-middlebox": "a RST that fits neither end reset it",
-    "gave-up": "data went unanswered until the sender gave up",
 }
 
 
@@ -97,6 +96,8 @@ def _pending(row: dict[str, Any]) -> str:
 def _half_open(row: dict[str, Any]) -> str:
     age = duration(row["age_ns"] or 0)
     synacks = times(row["synack_count"], "SYN-ACK")
+    if row["cause"] == "reset-by-server" and not row["acked"]:
+        return "The server answered the SYN with a SYN-ACK, and then reset the attempt before any final ACK."
     if row["cause"] == "reset-by-server":
         return "The server answered the final ACK with a RST: its accept queue was full and it is told to reset."
     if row["cause"] == "accept-queue-overflow":
@@ -108,8 +109,6 @@ def _half_open(row: dict[str, Any]) -> str:
 
 
 def _aborted(row: dict[str, Any]) -> str:
-    if row["cause"] == "syn-scan":
-        return "The client reset right after the SYN-ACK, as a SYN scan does."
     if row["cause"] == "cancelled":
         return "The client reset its own attempt before any answer."
     return "The client answered the SYN-ACK with a RST: it had given up, or only wanted to know."

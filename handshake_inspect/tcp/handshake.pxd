@@ -27,6 +27,7 @@ cdef uint32_t FACT_SYNACK
 cdef uint32_t FACT_SYNACK_AFTER_ACK
 cdef uint32_t FACT_SYNACK_FIRST
 cdef uint32_t FACT_TFO
+cdef unsigned int METHOD_AMBIGUOUS
 cdef unsigned int METHOD_DATA_ACK
 cdef unsigned int METHOD_NONE
 cdef unsigned int METHOD_ONE_SIDED
@@ -112,6 +113,8 @@ cdef bint client_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server,
     segment.Segment *segment
 ) noexcept
+@cython.locals(since_last=int64_t)
+cdef void not_before_the_last(rows.Connection *connection, segment.Segment *segment) noexcept
 cdef void complete(rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment) noexcept
 cdef bint one_sided_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server,

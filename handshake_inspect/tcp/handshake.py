@@ -30,6 +30,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK_AFTER_ACK,
     FACT_SYNACK_FIRST,
     FACT_TFO,
+    METHOD_AMBIGUOUS,
     METHOD_DATA_ACK,
     METHOD_NONE,
     METHOD_ONE_SIDED,
@@ -226,7 +227,11 @@ def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side:
 
 def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> int:
     """Another SYN-ACK of the server: the same one again, one for a new ISN, or a contradiction."""
-    if segment.seq != server.iss or (client.traits & TRAIT_ISS and not answers(connection, client, segment.ack)):
+    if client.traits & TRAIT_ISS and not answers(connection, client, segment.ack):
+        return stray_syn_ack(connection, server, segment)
+    if segment.seq != server.iss:
+        if not connection.facts & (FACT_ACKED | FACT_RST):  # it forgot the attempt, and answers its SYN anew
+            connection.last_synack_ns = segment.ts_ns
         return stray_syn_ack(connection, server, segment)
     server.retransmissions += 1
     if not connection.facts & FACT_REORDERED:
@@ -352,6 +357,8 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
     complete(connection, client, segment)
     if not facts & FACT_REORDERED:
         rtt.time_ack(table, connection, server, segment)
+        if facts & FACT_ISN_CHANGED and server.iss == connection.alternate_iss:
+            not_before_the_last(connection, segment)
         if segment.payload_len:
             connection.ackdat_method = METHOD_DATA_ACK
             connection.ackdat_min_ns = 0
@@ -359,6 +366,14 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
         endpoint.apply(client, SENT_ACK)
         endpoint.apply(server, GOT_ACK_OF_SYN)
     return True
+
+
+def not_before_the_last(connection: Any, segment: Any) -> None:
+    """The final ACK answers a SYN-ACK that came later than the first, with another ISN."""
+    since_last = segment.ts_ns - connection.last_synack_ns
+    if connection.ackdat_method != METHOD_REORDERED and 0 <= since_last <= connection.ackdat_max_ns:
+        connection.ackdat_min_ns = since_last
+        connection.ackdat_method = METHOD_AMBIGUOUS
 
 
 def complete(connection: Any, client: Any, segment: Any) -> None:
@@ -401,6 +416,8 @@ def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
         endpoint.apply(client, GOT_SYN_ACK)
     if not facts & FACT_ACKED and facts & FACT_TFO and seqspace.seq_le(segment.ack, client.snd_nxt):
         return True
+    if facts & FACT_SIMULTANEOUS and seqspace.seq_gt(segment.ack, client.iss):
+        endpoint.apply(client, GOT_ACK_OF_SYN)
     if is_deferred(connection, client):
         connection.facts |= FACT_DEFERRED
     connection.facts |= FACT_SERVER_PROVED

@@ -21,6 +21,7 @@ cdef uint32_t FACT_SIMULTANEOUS
 cdef uint32_t FACT_SYN
 cdef uint32_t FACT_SYNACK
 cdef unsigned int TRAIT_ACKS
+cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int GOT_RST
 cdef unsigned int GOT_SYN_ACK
@@ -29,6 +30,8 @@ cdef unsigned int SENT_SYN_ACK
 cdef unsigned int ACK
 cdef unsigned int MASK16
 cdef uint32_t MASK32
+cdef unsigned int CLOSE_WAIT
+cdef unsigned int LAST_ACK
 cdef int64_t GRACE_NS
 cdef int64_t SLACK_NS
 

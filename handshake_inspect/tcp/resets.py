@@ -20,12 +20,15 @@ from handshake_inspect.tcp.facts import (
     FACT_SYN,
     FACT_SYNACK,
     TRAIT_ACKS,
+    TRAIT_FIN,
     TRAIT_SEEN,
 )
-from handshake_inspect.tcp.transitions import GOT_RST, GOT_SYN_ACK, SENT_RST, SENT_SYN_ACK
+from handshake_inspect.tcp.transitions import GOT_RST, GOT_SYN_ACK, SENT_RST, SENT_SYN_ACK, TcpState
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, MASK16, MASK32
 
+CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
+LAST_ACK = int(TcpState.LAST_ACK)
 GRACE_NS = 250_000_000  # segments may still be under way this long where the RTT is not known
 SLACK_NS = 10_000_000
 
@@ -95,7 +98,12 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
     low = target.last_ack if target.traits & TRAIT_ACKS else (sender.iss + 1) & MASK32
     offset = seqspace.seq_diff(segment.seq, low)
     if offset < 0:
-        return False
+        # A host that forgot the connection answers an old ACK with its number, from before its FIN.
+        return (
+            sender.traits & TRAIT_FIN != 0
+            and segment.seq == (sender.fin_seq - 1) & MASK32
+            and CLOSE_WAIT <= target.state <= LAST_ACK
+        )
     return offset <= target.window or seqspace.seq_le(segment.seq, sender.snd_nxt)
 
 
@@ -132,6 +140,8 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
     """
     if side == connection.rst_side:
         return
+    if segment.flags & ACK and sender.traits & TRAIT_ACKS and seqspace.seq_lt(segment.ack, sender.last_ack):
+        return  # overtaken by one that acknowledges more: sent long before
     late = segment.ts_ns - connection.rst_ns > grace(connection, side)
     news = segment.flags & ACK and seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
     if late or (news and peer.traits & TRAIT_SEEN):
