@@ -113,6 +113,7 @@ def command(
     from handshake_inspect.engine.selection import Wish, parse
 
     paths, name = _split(words, read, finding)
+    _spare_captures(paths, output)
     wish = Wish(finding=finding) if name is None else parse(name)
     settings: dict[str, Any] = {"time_wait_ns": time_wait, "unanswered_ns": timeout}
     if max_connections is not None:
@@ -147,6 +148,13 @@ def _split(words: tuple[str, ...], read: tuple[str, ...], finding: str | None) -
     if captures.count("-") > 1:
         raise UsageError("standard input can be read only once")
     return captures, name
+
+
+def _spare_captures(paths: list[str], output: str) -> None:
+    """Refuse to write over what is read."""
+    for path in paths:
+        if "-" not in (path, output) and Path(path).exists() and Path(output).exists() and Path(path).samefile(output):
+            raise UsageError(f"-o {output} would replace the capture itself")
 
 
 def _is_capture(word: str) -> bool:

@@ -8,12 +8,11 @@ from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine import Options, Progress, conclude, selection
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.recorder import Log, Recorder, is_notable
+from handshake_inspect.engine.recorder import Entry, Log, Recorder, is_notable, moments, opened
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.engine.watch import Watch
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.model import Connection, Report, has_trouble
-from handshake_inspect.report.moment import Moment
 from handshake_inspect.report.narrate import evidence, steps
 from handshake_inspect.report.story import Story
 from handshake_inspect.verdicts.trace import Trace
@@ -72,7 +71,7 @@ def _choose(report: Report, ids: Sequence[int], recorder: Recorder) -> tuple[Con
 
 def _tell(report: Report, ids: Sequence[int], connection: Connection, log: Log, limit: int) -> Story:
     assert log.last is not None  # noqa: S101 - a log begins with a segment
-    told = steps(_listed(log, limit), log.last, connection)
+    told = steps(moments(_listed(log, limit)), opened(log.last), connection)
     return Story(
         tool=report.tool,
         capture=report.capture,
@@ -86,16 +85,16 @@ def _tell(report: Report, ids: Sequence[int], connection: Connection, log: Log, 
     )
 
 
-def _listed(log: Log, limit: int) -> list[Moment]:
-    """At most `limit` moments: the opening, the end, and of those between first what is no plain data."""
-    kept = list(log.moments())
+def _listed(log: Log, limit: int) -> list[Entry]:
+    """At most `limit` entries: the opening, the end, and of those between first what is no plain data."""
+    kept = list(log.entries())
     if log.total <= limit:
         return kept
     tail = max(limit // 4, 1)
     head = max(limit // 2, 1) if limit > 1 else 0
     between = kept[head : len(kept) - tail]
-    notable = [moment for moment in between if is_notable(moment)]
+    notable = [entry for entry in between if is_notable(entry)]
     room = limit - head - tail
     chosen = notable if len(notable) <= room else [*notable[: room - room // 2], *notable[len(notable) - room // 2 :]]
-    plain = [moment for moment in between if not is_notable(moment)][: room - len(chosen)]
-    return sorted([*kept[:head], *chosen, *plain, *kept[len(kept) - tail :]], key=lambda moment: moment.place)
+    plain = [entry for entry in between if not is_notable(entry)][: room - len(chosen)]
+    return sorted([*kept[:head], *chosen, *plain, *kept[len(kept) - tail :]], key=lambda entry: entry.place)

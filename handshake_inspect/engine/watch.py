@@ -18,7 +18,7 @@ CANDIDATES = 1024  # 4-tuples watched for one id; more need a capture that is no
 
 
 class Watch(Tracker):
-    """Tracks as `Tracker` does and calls `witness.before(reference)` and `witness.after(reference)` around it."""
+    """Tracks as `Tracker` does; after a watched segment it calls `witness.saw(reference)` with the row that has it."""
 
     def __init__(self, limit: int, witness: Any) -> None:
         """`limit` as in Tracker; nothing is watched yet."""
@@ -63,16 +63,14 @@ class Watch(Tracker):
     def track(self, segment: Any) -> int:
         """As `Tracker.track`; the witness hears of what is watched."""
         if self.everything or self.is_watched(segment):
-            self.witness.before(self.table.find(segment))
             Tracker.track(self, segment)
-            self.witness.after(self.table.find(segment))
+            self.witness.saw(self.table.find(segment))
             if self.begun <= self.wanted:
                 self.count(segment)
             return 0
         Tracker.track(self, segment)
         if self.begun <= self.wanted and self.count(segment):
-            self.witness.before(0)
-            self.witness.after(self.table.find(segment))
+            self.witness.saw(self.table.find(segment))
         return 0
 
     def is_watched(self, segment: Any) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import INDENT, Style, paragraph
-from handshake_inspect.render.rungs import Rungs
+from handshake_inspect.render.rungs import Rungs, leg_text
 from handshake_inspect.render.units import address, durations, moment, plural, printable, span
-from handshake_inspect.report.connection import Connection, Direction, Leg
+from handshake_inspect.report.connection import Connection, Direction
 from handshake_inspect.report.story import Story
 
 LABEL = 10  # columns of a label
@@ -114,7 +114,7 @@ def _verdict(story: Story, width: int, style: Style) -> Iterator[str]:
     yield from _labelled("client", _direction(c.client_to_server), width, style)
     yield from _labelled("server", _direction(c.server_to_client), width, style)
     for finding in story.findings:
-        yield from _labelled("finding", f"{finding.severity} {finding.id}: {finding.title}", width, style, "yellow")
+        yield from _labelled("finding", f"{finding.severity} {finding.id}: {finding.title}", width, style, "bold")
         yield from _labelled("", finding.advice, width, style)
     yield from _labelled("elsewhere", _aliases(c), width, style)
 
@@ -132,13 +132,6 @@ def _rtt(c: Connection, width: int, style: Style) -> Iterator[str]:
     for number, (name, leg) in enumerate(known.items()):
         text = f"{name} {leg_text(leg, style.micro)}: {METHODS.get(leg.method, leg.method)}"
         yield from _labelled("" if number else "RTT", text, width, style, "cyan")
-
-
-def leg_text(leg: Leg, micro: str) -> str:
-    """`40.1 ms`, or the bounds where no value can be named."""
-    if leg.value_ns is not None:
-        return durations([leg.value_ns], micro)[0]
-    return " to ".join(durations([bound], micro)[0] for bound in (leg.min_ns, leg.max_ns))
 
 
 def _ending(c: Connection) -> str:
@@ -171,6 +164,3 @@ def _aliases(c: Connection) -> str:
     if c.aliases.community_id is not None:
         parts.append(c.aliases.community_id)
     return "; ".join(parts)
-
-
-__all__: Sequence[str] = ("leg_text", "render")

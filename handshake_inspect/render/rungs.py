@@ -19,6 +19,12 @@ LETTERS = {
     "S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", ".": "ACK", "U": "URG", "E": "ECE", "W": "CWR", "e": "AE",
 }  # fmt: skip
 
+HALVES = {
+    "synack": "first half, to the server and back",
+    "ackdat": "second half, to the client and back",
+    "total": "both halves, the connect RTT",
+}
+
 
 class Signs:
     """What arrows and marks are drawn with."""
@@ -122,15 +128,15 @@ class Rungs:
         return f"{signs.left}{shaft} {text} {signs.shaft * 2}"
 
     def _notes(self, step: Step) -> Iterator[str]:
-        style, signs = self.style, self.signs
+        signs = self.signs
         for mark in step.events:
             yield from self._note(signs.event, self._said(mark, cited=self.width >= ROOMY))
         if not self.wide:
             yield from self._offer(step)
         for measured in step.rtt:
-            yield from self._note(signs.rtt, rtt_text(measured, style), "cyan")
+            yield from self._note(signs.rtt, self._round_trip(measured), "cyan")
         for mark in step.anomalies:
-            yield from self._note(signs.anomaly, self._said(mark, cited=True), "yellow")
+            yield from self._note(signs.anomaly, self._said(mark, cited=True), "bold", "red", whole=False)
 
     def _offer(self, step: Step) -> Iterator[str]:
         """The options of a SYN or SYN-ACK, unless it repeats them, and SACK blocks."""
@@ -142,6 +148,11 @@ class Rungs:
         elif step.options.sack and not opening:
             yield from self._note(" ", options[-1], "dim")
 
+    def _round_trip(self, mark: RttMark) -> str:
+        """Name the leg and its value, or its bounds."""
+        since = f", since frame {mark.since_frame}" if mark.since_frame and self.width >= ROOMY else ""
+        return f"RTT {HALVES[mark.leg]}: {leg_text(mark.measured, self.style.micro)} ({mark.measured.method}{since})"
+
     def _said(self, mark: Mark, *, cited: bool) -> str:
         text = printable(mark.text).replace("µ", self.style.micro)
         if cited and mark.reference:
@@ -150,10 +161,12 @@ class Rungs:
             return f"{text} ({where})"
         return text
 
-    def _note(self, sign: str, text: str, *looks: str) -> Iterator[str]:
+    def _note(self, sign: str, text: str, *looks: str, whole: bool = True) -> Iterator[str]:
+        """Wrap a note under its sign; `whole` paints the text too."""
         for number, line in enumerate(paragraph(text, self.width, " " * (NOTES + 2))):
             shown = line.strip(" ").replace("\N{NO-BREAK SPACE}", " ")
-            yield " " * NOTES + self.style.paint((sign if number == 0 else " ") + " " + shown, *looks)
+            words = self.style.paint(shown, *looks) if whole else shown
+            yield " " * NOTES + self.style.paint(sign if number == 0 else " ", *looks) + " " + words
 
     def _elision(self, gone: Elided) -> Iterator[str]:
         parts = [plural(gone.segments, "segment") + " not listed"]
@@ -211,21 +224,11 @@ def _three_digits(value: float) -> str:
     return f"{value:.2f}" if size < 10 else f"{value:.1f}" if size < 100 else f"{value:.0f}"
 
 
-def rtt_text(mark: RttMark, style: Style) -> str:
-    """Name the leg and its value, or its bounds."""
-    name = {
-        "synack": "first half, to the server and back",
-        "ackdat": "second half, to the client and back",
-        "total": "both halves, the connect RTT",
-    }[mark.leg]
-    return f"RTT {name}: {_leg(mark.measured, style)}"
-
-
-def _leg(leg: Leg, style: Style) -> str:
+def leg_text(leg: Leg, micro: str) -> str:
+    """`40.1 ms`, or the bounds where no value can be named."""
     if leg.value_ns is not None:
-        return f"{durations([leg.value_ns], style.micro)[0]} ({leg.method})"
-    bounds = [durations([bound], style.micro)[0] for bound in (leg.min_ns, leg.max_ns)]
-    return f"{bounds[0]} to {bounds[1]} ({leg.method})"
+        return durations([leg.value_ns], micro)[0]
+    return " to ".join(durations([bound], micro)[0] for bound in (leg.min_ns, leg.max_ns))
 
 
 def _options(options: SegmentOptions, *, terse: bool) -> list[str]:
@@ -260,15 +263,14 @@ def _labels(steps: Sequence[Step], room: int) -> list[str]:
 
 
 def _label(step: Step, form: int) -> str:
-    """Flags and numbers: with the window, without, as tcpdump has them, or with large numbers alone."""
+    """Flags and numbers: with the window, without, as briefly as can be, or only the number that the segment is for."""
     seq = f"raw {step.raw_seq}" if step.seq is None else str(step.seq)
     ack = "" if step.raw_ack is None else f" ack {f'raw {step.raw_ack}' if step.ack is None else step.ack}"
     if form == 0:
         return f"{_label(step, 1)} win {step.window}"
     if form == 1:
         return f"[{step.flags}] seq {seq}{ack}" + (f" len {step.length}" if step.length else "")
+    octets = f" +{step.length}" if step.length else ""
     if form == 2:
-        octets = f" +{step.length}" if step.length else ""
         return f"[{step.flags}] {seq}{octets}{ack}"
-    octets = f"+{step.length}" if step.length else ""
-    return f"[{step.flags}] {seq}{octets}{ack.replace(' ack ', ',')}"
+    return f"[{step.flags}] {seq}{octets}" if octets or not ack else f"[{step.flags}]{ack}"

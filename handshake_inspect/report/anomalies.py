@@ -10,8 +10,8 @@ from handshake_inspect.tcp.facts import (
     FACT_BAD_SYNACK,
     FACT_BLIND_SYN,
     FACT_CHALLENGE_ACK,
-    FACT_ICMP,
     FACT_ISN_CHANGED,
+    FACT_MIDSTREAM,
     FACT_PORT_REUSED,
     FACT_REBUFFED,
     FACT_REORDERED,
@@ -41,7 +41,7 @@ def anomalies(change: Change, names: Names) -> Iterator[Mark]:
 
 
 def _soft_error(change: Change, names: Names) -> Iterator[Mark]:
-    if not change.gained(FACT_ICMP):
+    if change.after.connection.facts & (FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM):
         yield Mark("soft-error", "An ICMP error that ends nothing: it may be a passing trouble, or forged.", "RFC 5461")
 
 
@@ -51,7 +51,7 @@ def _repeated(change: Change, names: Names) -> Iterator[Mark]:
     flags, sender = change.segment.flags, names[0]
     row = change.after.connection
     if flags & SYN and not flags & ACK:
-        lost = "the SYN-ACK did not reach it" if row.facts & FACT_SYNACK else "no answer reached it"
+        lost = "the SYN-ACK did not reach it" if row.facts & FACT_SYNACK else "no SYN-ACK reached it"
         yield Mark("syn-again", f"The {sender} sends its SYN for the {_ordinal(row.syn_count)} time: {lost}.", BACK_OFF)
     elif flags & SYN and change.added("resent_count"):
         text = f"The {sender} sends its SYN-ACK again although the final ACK has passed: it did not take that ACK."

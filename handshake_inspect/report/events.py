@@ -46,7 +46,7 @@ def events(change: Change, names: Names, *, completes: bool) -> Iterator[Mark]:
 
 
 def _opening(change: Change, names: Names) -> Iterator[Mark]:
-    sender = names[0]
+    sender, peer = names
     if change.gained(FACT_MIDSTREAM):
         yield Mark("midstream", "The capture begins in the middle of this connection: its opening is missing.")
     if change.gained(FACT_SYN):
@@ -56,15 +56,19 @@ def _opening(change: Change, names: Names) -> Iterator[Mark]:
         yield Mark("syn", f"The {sender} asks to open a connection{data}.", reference)
     if change.gained(FACT_SIMULTANEOUS):
         yield Mark("simultaneous-open", f"The {sender} opens too: both ends at the same time.", RFC_9293 + "3.5")
+    elif change.gained(FACT_SYNACK) and change.after.connection.facts & FACT_SIMULTANEOUS:
+        yield Mark("syn-ack", f"The {sender} acknowledges the SYN of the {peer}.", RFC_9293 + "3.5")
     elif change.gained(FACT_SYNACK) and change.after.connection.facts & FACT_SYN:
         data = ", and takes the Fast Open data" if change.gained(FACT_TFO) else ""
-        yield Mark("syn-ack", f"The {sender} agrees{data}.", "RFC 7413" if data else RFC_9293 + "3.5")
+        yield Mark("syn-ack", f"The {sender} agrees to open{data}.", "RFC 7413" if data else RFC_9293 + "3.5")
     elif change.gained(FACT_SYNACK):
         yield Mark("syn-ack", f"The {sender} agrees to a SYN that the capture does not hold.", RFC_9293 + "3.5")
 
 
 def _final_ack(change: Change, names: Names, *, completes: bool) -> Mark:
     what = "These data are the final ACK too" if change.gained(FACT_DATA_ACK) else "The final ACK"
+    if change.after.connection.facts & FACT_SIMULTANEOUS:
+        what = "Both ends have acknowledged"
     end = "the handshake is complete" if completes else f"the {names[0]} believes to be connected"
     return Mark("final-ack", f"{what}: {end}.", RFC_9293 + "3.5")
 

@@ -11,7 +11,15 @@ from handshake_inspect.report.events import events
 from handshake_inspect.report.moment import Change, Moment, Rows, side_of
 from handshake_inspect.report.story import Elided, Mark, Proof, Reporter, RttMark, SegmentOptions, Step
 from handshake_inspect.report.words import Side
-from handshake_inspect.tcp.facts import FACT_ICMP, FACT_RST_IGNORED, TRAIT_ISS, TRAIT_SEEN
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_ICMP,
+    FACT_MIDSTREAM,
+    FACT_RST_IGNORED,
+    FACT_SYNACK,
+    TRAIT_ISS,
+    TRAIT_SEEN,
+)
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.words import ICMP_CAUSES
 from handshake_inspect.wire.address import address_text
@@ -170,11 +178,14 @@ def _reporter(segment: Any) -> Reporter:
 
 
 def _icmp_event(change: Change, moment: Moment) -> list[Mark]:
-    if not change.gained(FACT_ICMP):
+    """An ICMP error before the SYN is answered: the first rejects the attempt."""
+    if moment.after.connection.facts & (FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM):
         return []
     reporter = _reporter(moment.segment)
-    text = f"{reporter.ip} says by ICMP: {reporter.cause.replace('-', ' ')}. That ends the attempt."
-    return [Mark("rejected", text, "RFC 5461")]
+    said = f"{reporter.ip} says by ICMP: {reporter.cause.replace('-', ' ')}"
+    if change.gained(FACT_ICMP):
+        return [Mark("rejected", f"{said}. Most stacks give up at that.", "RFC 5461")]
+    return [Mark("rejected-again", f"{said}, again.", "RFC 5461")]
 
 
 def _look_back(told: Sequence[Step], ignored: Mapping[int, int]) -> Iterator[Step]:

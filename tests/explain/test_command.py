@@ -1,0 +1,59 @@
+"""`hsi explain` as a process."""
+
+import json
+
+import pytest
+
+
+def test_it_explains(hsi, pcaps):
+    done = hsi("explain", pcaps / "handshake.pcap", "10.0.0.1:40001", env={"LC_ALL": "C.UTF-8"})
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().startswith("CONNECTION 0  established\n")
+
+
+def test_a_pipe_is_enough(hsi, pcaps):
+    octets = (pcaps / "lost-syn.pcap").read_bytes()
+    for name in (["0"], ["10.0.0.1:40001"], ["--finding", "syn-retransmission"], []):
+        done = hsi("explain", "-T", "json", "-", *name, input=octets)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["connection"]["id"] == 0
+
+
+def test_read_option_and_several_captures(hsi, pcaps):
+    done = hsi("explain", "-T", "json", "-r", pcaps / "handshake.pcap", "-r", pcaps / "refused.pcap", "10.0.0.2:81")
+    assert json.loads(done.stdout)["connection"]["outcome"] == "refused"
+
+
+def test_output_goes_to_a_file(hsi, pcaps, tmp_path):
+    done = hsi("explain", "-T", "json", "-o", tmp_path / "story.json", pcaps / "handshake.pcap", "0")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert json.loads((tmp_path / "story.json").read_text())["segments"] == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name a capture and a connection"),
+        (["-r", "missing.pcap", "0"], "missing.pcap"),
+        (["{pcaps}/handshake.pcap", "9"], "no connection 9"),
+        (["{pcaps}/handshake.pcap", "10.0.0.1"], "names no connection"),
+        (["-", "-", "0"], "only once"),
+        (["-o", "{pcaps}/handshake.pcap", "{pcaps}/handshake.pcap", "0"], "would replace the capture"),
+    ],
+)
+def test_errors_are_one_line(arguments, said, hsi, pcaps):
+    done = hsi("explain", *(argument.format(pcaps=pcaps) for argument in arguments))
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert done.stderr.decode().startswith("hsi: error: ")
+    assert done.stderr.decode().count("\n") == 1
+    assert said in done.stderr.decode()
+
+
+def test_strict_tells_of_a_cut_capture(hsi, pcaps, tmp_path):
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes((pcaps / "closed-by-client.pcap").read_bytes()[:-7])
+    assert hsi("explain", cut, "0").returncode == 0
+    done = hsi("explain", "--strict", cut, "0")
+    assert done.returncode == 3
+    assert b"problem" in done.stdout
