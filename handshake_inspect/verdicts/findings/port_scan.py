@@ -19,7 +19,9 @@ client opens as many but uses them; a NAT gateway is many clients that use what 
 `direction` is that in which more was probed.  `kind` is `fin`, `null`, `xmas` or `ack` by the flags; of SYN scans
 `connect` when a kernel opened the connections (established ones, or SYNs with all options), else `syn`.  What a silent
 port means differs: `filtered` after SYN and ACK, `open_or_filtered` after FIN, NULL and Xmas, which LISTEN drops
-(RFC 9293 section 3.10.7.2).  Severity: `warning`, and `info` when nothing open was found.
+(RFC 9293 section 3.10.7.2).  Where more than `MOST_JUDGED` sources may be scanners, those that probed most are judged.
+
+Severity: `warning`, and `info` when nothing open was found.
 """
 
 from collections.abc import Iterator
@@ -71,6 +73,8 @@ MAX_USED = 0.2
 MAX_TRIES = 4
 MOST = 100  # findings
 LISTED = 100  # ports and hosts named in the metrics; the counts are of all
+MOST_JUDGED = 2000
+FEW = 100  # sources that may be judged one by one without a closer look
 PAIR = np.uint64(0x9E3779B97F4A7C15)
 
 OPEN, CLOSED, FILTERED, UNCLEAR, UNFILTERED = ("open", "closed", "filtered", "open_or_filtered", "unfiltered")
@@ -81,6 +85,8 @@ class Scan:
     """The probes of one kind from one source."""
 
     probes: Probes
+    order: Indices  # of probes, by service
+    starts: Indices  # where in `order` the probes of another service begin
     ports: int  # the most on one host
     hosts: int  # the most on one port
     kind: int
@@ -112,15 +118,21 @@ def scan_rows(case: Case) -> Bools:
     return mask
 
 
-# -- scans -------------------------------------------------------------------------------------------------------
+# -- scans
 
 
 def busy_sources(probes: Probes) -> Keys:
     """Sources that probed enough services, of any kind."""
-    chosen = np.flatnonzero(is_member(probes.source, frequent(probes.source, MIN_PORTS)))
+    busy = frequent(probes.source, MIN_PORTS)
+    if len(busy) <= FEW:
+        return busy
+    chosen = np.flatnonzero(is_member(probes.source, busy))
     pairs = probes.source[chosen] * PAIR ^ probes.service[chosen]
     order = np.argsort(pairs)
-    return frequent(probes.source[chosen[order[run_starts(pairs[order])]]], MIN_PORTS)
+    sources, services = counts(probes.source[chosen[order[run_starts(pairs[order])]]])
+    enough = np.flatnonzero(services >= MIN_PORTS)
+    busiest = enough[np.argsort(-services[enough], kind="stable")[:MOST_JUDGED]]
+    return np.sort(sources[busiest])
 
 
 def used_by(case: Case, suspects: Keys) -> dict[int, Indices]:
@@ -135,6 +147,9 @@ def used_by(case: Case, suspects: Keys) -> dict[int, Indices]:
 
 def by_source(probes: Probes, suspects: Keys) -> Iterator[Probes]:
     """The probes of each suspect, kind by kind."""
+    if len(suspects) == 1 and (probes.source == suspects[0]).all() and (probes.kind == probes.kind[0]).all():
+        yield probes  # one scanner and nothing else
+        return
     chosen = np.flatnonzero(is_member(probes.source, suspects))
     parted = group(probes.source[chosen] ^ probes.kind[chosen], chosen, at_least=MIN_PORTS)
     for g in range(len(parted)):
@@ -144,27 +159,26 @@ def by_source(probes: Probes, suspects: Keys) -> Iterator[Probes]:
 
 def judge(case: Case, probes: Probes, used: dict[int, Indices]) -> Scan | None:
     """The scan that these probes of one source are, if they are one."""
-    services = distinct(probes.service)
-    if len(services) < MIN_PORTS or len(probes.rows) > MAX_TRIES * len(services):
+    order = np.argsort(probes.service)
+    starts = np.flatnonzero(run_starts(probes.service[order]))
+    if len(starts) < MIN_PORTS or len(probes.rows) > MAX_TRIES * len(starts):
         return None
-    ports, hosts = reach(case, probes)
+    ports, hosts = reach(case, probes, order[starts])
     if ports < MIN_PORTS and hosts < MIN_HOSTS:
         return None
     kind = int(probes.kind[0])
     if kind == SYN_SCAN:
-        if used_services(case, probes, used) > MAX_USED * len(services):
+        if used_services(case, probes, used) > MAX_USED * len(starts):
             return None
         if is_outage(case, probes) or is_health_check(case, probes):
             return None
     if kind == ACK_SCAN and not answered_by_rst(case, probes):
         return None
-    return Scan(probes, ports, hosts, kind)
+    return Scan(probes, order, starts, ports, hosts, kind)
 
 
-def reach(case: Case, probes: Probes) -> tuple[int, int]:
-    """The most ports on one host, and the most hosts on one port, that these probes went to."""
-    order = np.argsort(probes.service, kind="stable")
-    first = order[run_starts(probes.service[order])]  # one probe of each service
+def reach(case: Case, probes: Probes, first: Indices) -> tuple[int, int]:
+    """The most ports on one host, and the most hosts on one port; `first` has one probe of each service."""
     _, ports = counts(probes.host[first])
     _, hosts = counts(target_ports(case, probes.rows[first]))
     return int(ports.max()), int(hosts.max())
@@ -218,7 +232,7 @@ def answered_by_rst(case: Case, probes: Probes) -> bool:
     return bool(np.any(case.trace.facts[probes.rows] & FACT_RST))
 
 
-# -- what is said ------------------------------------------------------------------------------------------------
+# -- what is said
 
 
 def describe(case: Case, scan: Scan) -> Finding:
@@ -297,13 +311,13 @@ def states_of(case: Case, scan: Scan) -> dict[str, Indices]:
         rank[answered] = 3
     else:
         rank[facts & FACT_RST != 0] = 2
-    order = np.lexsort((-rank, scan.probes.service))
-    best = order[run_starts(scan.probes.service[order])]
+    one = rows[scan.order[scan.starts]]
+    best = np.maximum.reduceat(rank[scan.order], scan.starts)
     by_rank = {3: OPEN, 2: reset, 1: FILTERED, 0: silent}
     found: dict[str, list[Indices]] = {}
     for number, state in by_rank.items():
         if number < 3 or scan.kind == SYN_SCAN:
-            found.setdefault(state, []).append(rows[best[rank[best] == number]])
+            found.setdefault(state, []).append(one[best == number])
     return {state: np.sort(np.concatenate(parts)) for state, parts in found.items()}
 
 
