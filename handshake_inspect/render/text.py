@@ -9,6 +9,7 @@ from handshake_inspect.render import Options
 from handshake_inspect.render.connections import LOOKS, connection_lines
 from handshake_inspect.render.layout import INDENT, Column, Style, Table, paragraph
 from handshake_inspect.render.units import address, durations, moment, plural, printable, share, span
+from handshake_inspect.report.links import explained_at
 from handshake_inspect.report.model import OUTCOMES, Capture, Connection, Finding, Outcome, Outcomes, Report, Service
 
 TROUBLE_SHOWN = 20
@@ -47,8 +48,12 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         return
     yield from _outcomes(report, options.width, style)
     yield from _rtt(report, options.width, style)
+    explained: set[str] = set()
     for finding in report.findings:
         yield from _finding(finding, options.width, style)
+        if finding.id not in explained:
+            explained.add(finding.id)
+            yield INDENT + style.paint(f"more: {explained_at(finding.id)}", "dim")
     yield from _services(report, options, style)
     if options.connections:
         yield from _connections(report, options, style)
