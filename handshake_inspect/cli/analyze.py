@@ -13,6 +13,16 @@ import click
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.progress import Meter
 from handshake_inspect.cli.root import COMMANDS
+from handshake_inspect.cli.selecting import (
+    checked_fields,
+    chosen_format,
+    fields_option,
+    format_option,
+    narrowed,
+    refuse_terminal,
+    test_of,
+    where_option,
+)
 from handshake_inspect.render import RENDERERS, Options
 
 if TYPE_CHECKING:
@@ -59,16 +69,10 @@ def seconds(text: str) -> int:
     multiple=True,
     help="Read this capture (as in tcpdump); - is standard input. May be given again.",
 )
-@click.option(
-    "-T",
-    "--format",
-    "form",
-    type=click.Choice(list(RENDERERS)),
-    default="text",
-    show_default=True,
-    help="How to report.",
-)
+@format_option()
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write the report there, whole or not at all.")
+@fields_option
+@where_option
 @click.option("--all", "every", is_flag=True, help="List every connection, not just some of those with trouble.")
 @click.option("--no-connections", is_flag=True, help="The summary alone.")
 @click.option("--strict", is_flag=True, help="Exit 3 when the input is cut or damaged.")
@@ -109,9 +113,10 @@ def seconds(text: str) -> int:
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 @click.pass_context
 def command(
-    ctx: click.Context, captures: tuple[str, ...], read: tuple[str, ...], form: str, output: str, every: bool,
-    no_connections: bool, strict: bool, quiet: bool, verbose: bool, numeric: bool, time_wait: int, timeout: int,
-    max_connections: int | None, color: str, no_progress: bool,
+    ctx: click.Context, captures: tuple[str, ...], read: tuple[str, ...], form: str | None, output: str,
+    fields: tuple[str, ...], where: str | None, every: bool, no_connections: bool, strict: bool, quiet: bool,
+    verbose: bool, numeric: bool, time_wait: int, timeout: int, max_connections: int | None, color: str,
+    no_progress: bool,
 ) -> None:  # fmt: skip
     """Tell what happened to the TCP connections of captures.
 
@@ -123,9 +128,13 @@ def command(
     settings: dict[str, Any] = {"time_wait_ns": time_wait, "unanswered_ns": timeout}
     if max_connections is not None:
         settings["max_connections"] = max_connections
+    form = chosen_format(form, output)
+    columns, test = checked_fields(fields, form), test_of(where)
     with Target.open(output) as target:
+        refuse_terminal(form, target)
         with Meter(wanted=not (no_progress or quiet)) as meter:
             report = engine.analyze(paths, options=engine.Options(**settings), progress=meter.update)
+        report = narrowed(report, test)
         looks = Options(
             width=target.width,
             color=target.colored(color),
@@ -133,6 +142,7 @@ def command(
             connections=not no_connections,
             every=every,
             verbosity=int(verbose) - int(quiet),
+            fields=columns,
         )
         if not quiet and (form != "text" or output != "-"):
             _warn(report)

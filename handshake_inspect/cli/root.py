@@ -70,7 +70,7 @@ class Hsi(click.Group):
         except click.UsageError as error:
             return _complain(error.format_message(), UNUSABLE)
         except HsiError as error:
-            return _complain(str(error), error.exit_status)
+            return _complain(str(error), error.exit_status, getattr(error, "__notes__", ()))
         except click.Abort:
             return INTERRUPTED
         except SystemExit:  # how click answers a closed pipe
@@ -91,10 +91,12 @@ def _reject_misspelt(word: str) -> None:
         raise click.UsageError(f"no such file or command: {word}. Did you mean {near[0]}?")
 
 
-def _complain(message: str, status: int) -> int:
+def _complain(message: str, status: int, notes: Sequence[str] = ()) -> int:
     from handshake_inspect.render.units import printable
 
     click.echo(f"hsi: error: {printable(message)}", err=True)
+    for note in notes:  # the place of the mistake, say
+        click.echo(printable(note), err=True)
     return status
 
 

@@ -21,6 +21,7 @@ class Options:
     connections: bool = True  # False: the summary alone
     every: bool = False  # every connection, not just some of those with trouble
     verbosity: int = 0  # -1: one line; 1: with the evidence
+    fields: tuple[str, ...] = ()  # columns of formats that have rows; none: the usual ones
 
 
 Renderer = Callable[["Report", BinaryIO, Options], None]
@@ -29,7 +30,9 @@ Renderer = Callable[["Report", BinaryIO, Options], None]
 class _Renderers(Mapping[str, Renderer]):
     """Format name to renderer; a format is imported when it is used."""
 
-    _modules = ("text", "json")
+    _modules = (
+        "text", "json", "ndjson", "csv", "tsv", "markdown", "junit", "sarif", "github", "zeek", "parquet", "arrow",
+    )  # fmt: skip
 
     def __getitem__(self, name: str) -> Renderer:
         if name not in self._modules:
@@ -44,3 +47,5 @@ class _Renderers(Mapping[str, Renderer]):
 
 
 RENDERERS = _Renderers()
+
+WITH_FIELDS = ("ndjson", "csv", "tsv", "markdown", "parquet", "arrow")  # formats whose columns can be chosen

@@ -157,5 +157,5 @@ def test_a_capture_without_any_frame_says_so():
 
 
 def test_formats_are_a_table():
-    assert list(RENDERERS) == ["text", "json"]
-    assert "csv" not in RENDERERS
+    assert list(RENDERERS)[:2] == ["text", "json"]
+    assert "odf" not in RENDERERS

@@ -1,0 +1,1 @@
+"""Rules held against a report: what a build may depend on."""

@@ -1,0 +1,95 @@
+"""Options that several commands share: which format (`-T`, `-o`), which columns (`-e`), which connections (`-Y`)."""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from handshake_inspect.errors import UsageError
+from handshake_inspect.render import RENDERERS, WITH_FIELDS
+
+if TYPE_CHECKING:
+    from handshake_inspect.cli.output import Target
+    from handshake_inspect.expression.questions import Test
+    from handshake_inspect.report.model import Report
+
+# What the name of a file says of its format.
+SUFFIXES = {
+    ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".tsv": "tsv", ".md": "markdown",
+    ".xml": "junit", ".sarif": "sarif", ".log": "zeek", ".parquet": "parquet", ".arrow": "arrow", ".arrows": "arrow",
+    ".txt": "text",
+}  # fmt: skip
+BINARY = ("parquet", "arrow")
+
+
+def format_option(known: Collection[str] = RENDERERS) -> Callable[[Any], Any]:
+    """`-T`: one of the formats, else what the name after `-o` says."""
+    return click.option(
+        "-T",
+        "--format",
+        "form",
+        type=click.Choice(list(known)),
+        help="How to report.  [default: what the name after -o says, else text]",
+    )
+
+
+def refuse_terminal(form: str, target: Target) -> None:
+    """Keep octets that are no text off a terminal."""
+    if form in BINARY and target.terminal:
+        raise UsageError(f"{form} is not text: write it to a file with -o")
+
+
+where_option = click.option(
+    "-Y",
+    "--where",
+    metavar="EXPR",
+    help="Only connections for which EXPR holds, such as 'outcome == refused and rtt.total > 50ms'.",
+)
+fields_option = click.option(
+    "-e",
+    "--fields",
+    metavar="FIELD,...",
+    multiple=True,
+    help="Columns of csv, tsv, ndjson, markdown, parquet, arrow, by their names in the schema; * for all.",
+)
+
+
+def chosen_format(form: str | None, output: str, known: Collection[str] = RENDERERS) -> str:
+    """The format that was asked for, or that the name of the output says, or text."""
+    if form is None:
+        name = PurePath(output).name
+        form = "sarif" if name.endswith(".sarif.json") else SUFFIXES.get(PurePath(name).suffix.lower(), "text")
+    return form if form in known else "text"
+
+
+def checked_fields(fields: tuple[str, ...], form: str) -> tuple[str, ...]:
+    """The chosen columns; UsageError for a format without columns, and for fields that do not exist."""
+    if fields:
+        if form not in WITH_FIELDS:
+            raise UsageError(f"-e chooses columns, which {form} has not; use -T {', '.join(WITH_FIELDS)}")
+        from handshake_inspect.expression.fields import chosen
+
+        chosen(fields)
+    return fields
+
+
+def test_of(expression: str | None) -> Test | None:
+    """The test that `-Y` asks for, before anything is read."""
+    if expression is None:
+        return None
+    from handshake_inspect.expression.language import parse
+
+    return parse(expression)
+
+
+def narrowed(report: Report, test: Test | None) -> Report:
+    """The report of the connections that pass the test."""
+    if test is None:
+        return report
+    from handshake_inspect.expression.select import filtered
+
+    return filtered(report, test)

@@ -1,0 +1,132 @@
+"""Columns of connections, in order of their ids: from rows where there are rows, else from the connections themselves.
+
+Most columns of a captured trace come straight from its rows, millions at a time.  Those that only a made connection
+has (such as `why`) cost the making of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.expression.fields import Field
+from handshake_inspect.report.connections import RowConnections
+from handshake_inspect.report.model import Connections
+from handshake_inspect.wire.address import address_halves
+
+Mask = NDArray[np.bool_]
+CHUNK = 2_000
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Integers, times, durations and flags, with what is known."""
+
+    values: NDArray[Any]
+    known: Mask
+
+    def same(self, other: Any) -> Mask:
+        """Where both are equal."""
+        mask: Mask = self.values == other.values
+        return mask
+
+
+@dataclass(frozen=True)
+class Words:
+    """Texts as places in a vocabulary; -1 is null."""
+
+    codes: NDArray[np.intp]
+    vocabulary: Sequence[str]
+
+    @property
+    def known(self) -> Mask:
+        """Where there is a text."""
+        mask: Mask = self.codes >= 0
+        return mask
+
+    def where(self, test: Callable[[str], bool]) -> Mask:
+        """Where a text passes a test, which is made once for each different text."""
+        passed = np.array([*map(test, self.vocabulary), False], dtype=bool)
+        mask: Mask = passed[self.codes]
+        return mask
+
+    def same(self, other: Any) -> Mask:
+        """Where both are equal."""
+        place = {word: i for i, word in enumerate(self.vocabulary)}
+        translated = np.array([*(place.get(word, -2) for word in other.vocabulary), -1], dtype=np.intp)
+        mask: Mask = self.codes == translated[other.codes]
+        return mask
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Addresses as two halves of 64 bits."""
+
+    hi: NDArray[np.uint64]
+    lo: NDArray[np.uint64]
+    known: Mask
+
+    def same(self, other: Any) -> Mask:
+        """Where both are equal."""
+        mask: Mask = (self.hi == other.hi) & (self.lo == other.lo)
+        return mask
+
+
+Column = Numbers | Words | Addresses
+
+
+class Columns:
+    """The columns of some connections; each is made once."""
+
+    def __init__(self, connections: Connections, fields: Iterable[Field] = ()) -> None:
+        """`fields` are those that will be asked for: what rows do not have is then made in one pass."""
+        self._connections = connections
+        self._made: dict[str, Column] = {}
+        slow = {}
+        for field in fields:
+            if not self._from_rows(field):
+                slow[field.name] = field
+        if slow:
+            self._from_connections(list(slow.values()))
+
+    def of(self, field: Field) -> Column:
+        """The column of a field."""
+        if field.name not in self._made and not self._from_rows(field):
+            self._from_connections([field])
+        return self._made[field.name]
+
+    def _from_rows(self, field: Field) -> bool:
+        from handshake_inspect.expression.row_columns import row_column  # noqa: PLC0415 - it needs the classes above
+
+        if field.name not in self._made and isinstance(self._connections, RowConnections):
+            column = row_column(self._connections, field.name)
+            if column is not None:
+                self._made[field.name] = column
+        return field.name in self._made
+
+    def _from_connections(self, fields: list[Field]) -> None:
+        readers = [field.read for field in fields]
+        values: list[list[Any]] = [[] for _ in fields]
+        for chunk in self._connections.chunks(CHUNK):
+            for read, column in zip(readers, values, strict=True):
+                column.extend(map(read, chunk))
+        for field, column in zip(fields, values, strict=True):
+            self._made[field.name] = listed_column(field, column)
+
+
+def listed_column(field: Field, values: Sequence[Any]) -> Column:
+    """A column of values that exist already."""
+    known = np.array([value is not None for value in values], dtype=bool)
+    if field.kind == "address":
+        halves = [address_halves(value) for value in values]
+        hi = np.array([hi for hi, _ in halves], dtype=np.uint64)
+        return Addresses(hi, np.array([lo for _, lo in halves], dtype=np.uint64), known)
+    if field.kind in ("word", "text"):
+        place: dict[str, int] = {}
+        codes = [-1 if value is None else place.setdefault(value, len(place)) for value in values]
+        return Words(np.array(codes, dtype=np.intp), list(place))
+    return Numbers(np.array([0 if value is None else int(value) for value in values], dtype=np.int64), known)

@@ -1,0 +1,151 @@
+"""A report of some of its connections: they keep their ids, and all that is counted is counted of them alone."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.expression.columns import Addresses, Columns, Mask, Numbers
+from handshake_inspect.expression.fields import find
+from handshake_inspect.expression.questions import Test
+from handshake_inspect.report.connections import RowConnections
+from handshake_inspect.report.model import (
+    Connection,
+    Connections,
+    Distribution,
+    Endpoint,
+    Finding,
+    ListedConnections,
+    Outcomes,
+    Report,
+    RttDistributions,
+    Service,
+    Summary,
+)
+from handshake_inspect.report.services import RowServices, distribution, rtt_distributions
+from handshake_inspect.verdicts.legs import Leg, Legs
+from handshake_inspect.verdicts.outcome import Outcomes as Judged
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.words import OUTCOMES
+from handshake_inspect.wire.address import address_halves
+
+_LEGS = ("synack", "ackdat", "total")
+
+
+def filtered(report: Report, test: Test) -> Report:
+    """The report of the connections that pass the test."""
+    return selected(report, test.mask(Columns(report.connections, test.fields())))
+
+
+def selected(report: Report, mask: Mask) -> Report:
+    """The report of the connections where the mask, in the order of ids, is set.
+
+    Findings stay that are about the whole capture, or about an end of a connection that stays.
+    """
+    if mask.all():
+        return report
+    findings = _findings(report, mask)
+    if isinstance(report.connections, RowConnections):
+        return _of_rows(report, report.connections, mask, findings)
+    kept = [connection for connection, stays in zip(report.connections, mask.tolist(), strict=True) if stays]
+    return _of_listed(report, kept, findings)
+
+
+def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: list[Finding]) -> Report:
+    ids = np.flatnonzero(mask) if connections.ids is None else connections.ids[mask]
+    chosen = np.zeros(len(connections.trace), dtype=bool)
+    chosen[connections.trace.order[ids]] = True
+    trace = _rows_of(connections.trace, chosen)
+    judged = connections.outcomes
+    outcomes = Judged(judged.outcome[chosen], judged.cause[chosen], judged.decided[chosen])
+    legs = Legs(trace)
+    counts = np.bincount(outcomes.outcome, minlength=len(OUTCOMES)).tolist()
+    counted = Outcomes.of(dict(zip(OUTCOMES, counts, strict=True)))
+    return msgspec.structs.replace(
+        report,
+        summary=Summary(len(ids), counted, rtt_distributions(legs), report.summary.evicted),
+        services=RowServices(trace, outcomes, legs),
+        connections=RowConnections(connections.trace, judged, connections.legs, ids),
+        findings=findings,
+    )
+
+
+def _rows_of(trace: Trace, chosen: Mask) -> Trace:
+    """The chosen rows alone; good for counting, not for judging, which needs to see their neighbours."""
+    count = len(trace.connections)
+    full, embryos = chosen[:count], chosen[count:]
+    return replace(
+        trace,
+        connections=trace.connections[full],
+        endpoints=trace.endpoints[np.repeat(full, 2)],
+        aliases=trace.aliases[full],
+        embryos=trace.embryos[np.flatnonzero(embryos)],
+    )
+
+
+def _of_listed(report: Report, kept: Sequence[Connection], findings: list[Finding]) -> Report:
+    by_server: defaultdict[Endpoint, list[Connection]] = defaultdict(list)
+    for connection in kept:
+        by_server[connection.server].append(connection)
+    busiest = sorted(by_server.values(), key=lambda group: (-len(group), group[0].id))
+    return msgspec.structs.replace(
+        report,
+        summary=Summary(len(kept), _outcomes(kept), _rtt(kept), report.summary.evicted),
+        services=[Service(group[0].server, len(group), _outcomes(group), _rtt(group)) for group in busiest],
+        connections=ListedConnections(kept),
+        findings=findings,
+    )
+
+
+def _outcomes(connections: Sequence[Connection]) -> Outcomes:
+    return Outcomes.of(Counter(connection.outcome for connection in connections))
+
+
+def _rtt(connections: Sequence[Connection]) -> RttDistributions:
+    return RttDistributions(*(_distribution(connections, leg) for leg in _LEGS))
+
+
+def _distribution(connections: Sequence[Connection], leg: str) -> Distribution:
+    named = [getattr(connection.rtt, leg).value_ns for connection in connections]
+    values = np.array([-1 if value is None else value for value in named], dtype=np.int64)
+    return distribution(Leg(values, values, values, np.zeros(len(values), dtype=np.uint8)))
+
+
+def _findings(report: Report, mask: Mask) -> list[Finding]:
+    if not any(finding.target for finding in report.findings):
+        return report.findings
+    ends = _Ends(report.connections, mask)
+    return [finding for finding in report.findings if finding.target is None or ends.have(finding)]
+
+
+class _Ends:
+    """The ends of the connections that stay."""
+
+    def __init__(self, connections: Connections, mask: Mask) -> None:
+        columns = Columns(connections)
+        self._sides = [self._side(columns, who, mask) for who in ("server", "client")]
+
+    @staticmethod
+    def _side(columns: Columns, who: str, mask: Mask) -> tuple[NDArray[Any], ...]:
+        address, port = columns.of(find(f"{who}.ip")), columns.of(find(f"{who}.port"))
+        assert isinstance(address, Addresses)  # noqa: S101
+        assert isinstance(port, Numbers)  # noqa: S101
+        return address.hi[mask], address.lo[mask], port.values[mask]
+
+    def have(self, finding: Finding) -> bool:
+        """Whether the finding is about one of them."""
+        target = finding.target
+        if target is None:
+            return False
+        hi, lo = address_halves(target.ip)
+        for his, los, ports in self._sides:
+            same = (his == np.uint64(hi)) & (los == np.uint64(lo))
+            if bool((same if target.port is None else same & (ports == target.port)).any()):
+                return True
+        return False

@@ -1,0 +1,44 @@
+"""Connections as rows of cells, for the formats that are tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from handshake_inspect.expression.fields import Field, chosen
+from handshake_inspect.render import Options
+from handshake_inspect.report.model import Connection, Report
+
+CHUNK = 2_000  # connections made, written and forgotten at a time
+# What a spreadsheet takes for the start of a formula (OWASP, "CSV injection"); a text that begins so is quoted.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def columns(options: Options) -> list[Field]:
+    """The fields that were asked for."""
+    return chosen(options.fields)
+
+
+def chunks(report: Report, options: Options) -> Iterator[list[Connection]]:
+    """The connections in pieces; none where connections are not wanted."""
+    return report.connections.chunks(CHUNK) if options.connections else iter(())
+
+
+def values(report: Report, fields: list[Field], options: Options) -> Iterator[list[list[Any]]]:
+    """Rows of values in chunks, as the report holds them."""
+    readers = [field.read for field in fields]
+    for chunk in chunks(report, options):
+        yield [[read(connection) for read in readers] for connection in chunk]
+
+
+def cell(value: Any) -> str:
+    """One value as text: nothing for None, `true` and `false`, lists with spaces between."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return str(value)

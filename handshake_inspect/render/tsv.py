@@ -1,0 +1,24 @@
+"""Connections as tab-separated values, one per line under a header of field names."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.rows import cell, columns, values
+from handshake_inspect.report.model import Report
+
+# A cell of TSV cannot hold these (IANA text/tab-separated-values).
+_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def render(report: Report, out: BinaryIO, options: Options) -> None:
+    """Write the chosen columns."""
+    fields = columns(options)
+    _write(out, [[field.name for field in fields]])
+    for chunk in values(report, fields, options):
+        _write(out, [[cell(value).translate(_ESCAPES) for value in row] for row in chunk])
+
+
+def _write(out: BinaryIO, rows: list[list[str]]) -> None:
+    out.write("".join("\t".join(row) + "\n" for row in rows).encode("utf-8", "backslashreplace"))

@@ -1,0 +1,176 @@
+"""`-Y`: what expressions mean, and what is said of those that mean nothing."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import reports, samples
+
+from handshake_inspect import analyze
+from handshake_inspect.errors import UsageError
+from handshake_inspect.expression.columns import Columns
+from handshake_inspect.expression.fields import fields
+from handshake_inspect.expression.language import ExpressionError, parse
+from handshake_inspect.expression.row_columns import row_column
+from handshake_inspect.expression.select import filtered
+from handshake_inspect.report.model import Endpoint, ListedConnections
+
+MS = 1_000_000
+
+
+def report():
+    server6 = Endpoint("2001:db8::2", 8443)
+    return reports.report(
+        [
+            reports.connection(0, rtt_ns=40 * MS),
+            reports.connection(1, rtt_ns=60 * MS, server=Endpoint("10.1.0.2", 80)),
+            reports.connection(2, "refused", server=Endpoint("10.0.0.2", 81)),
+            reports.connection(3, "timed-out", client=Endpoint("2001:db8::1", 5000), server=server6),
+            reports.connection(4, "pending"),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "ids"),
+    [
+        ("outcome == established", [0, 1]),
+        ("outcome = 'established'", [0, 1]),
+        ('outcome != "established"', [2, 3, 4]),
+        ("outcome in {refused, timed-out}", [2, 3]),
+        ("outcome not in {refused, timed-out}", [0, 1, 4]),
+        ("server.port in {80, 443}", [0, 1, 4]),
+        ("server.port in {80..82}", [1, 2]),
+        ("server.port in 80..82", [1, 2]),
+        ("rtt.total > 50ms", [1]),
+        ("rtt.total.value_ns > 50000000", [1]),
+        ("rtt.total > 0.05 s", [1]),
+        ("rtt.total <= 50 ms", [0]),
+        ("not rtt.total > 50ms", [0, 2, 3, 4]),
+        ("rtt.total == null", [2, 3, 4]),
+        ("rtt.total != null", [0, 1]),
+        ("rtt.total > rtt.synack", [0, 1]),
+        ("server in 10.0.0.0/16", [0, 2, 4]),
+        ("server.ip == 10.1.0.2", [1]),
+        ("server.ip in {10.1.0.0/16, 2001:db8::/32}", [1, 3]),
+        ("client.ip in 10.0.0.0..10.0.0.9", [0, 1, 2, 4]),
+        ("client.ip == server.ip", []),
+        ("decided", [0, 1, 2, 3]),
+        ("!decided", [4]),
+        ("decided == false", [4]),
+        ("cause == closed-port or cause == port-filtered", [2, 3]),
+        ("cause contains 'FILTER'", [3]),
+        ('why matches "^7 SYNs"', [3]),
+        ("state.client == SYN_SENT and not (outcome == pending || decided and id > 3)", [3]),
+        ("outcome == refused or outcome == established and rtt.total > 50ms", [1, 2]),
+        ("handshake.client_isn == 0xDEADBEEF && id < 2", [0, 1]),
+        ("close.first == client", [0, 1]),
+        ('first_ns > "2026-11-18T10:26:40.123456Z" and id == 0', [0]),
+        ("aliases.zeek.conn_state == SF", [0, 1, 2, 3, 4]),
+    ],
+)
+def test_meaning(expression, ids):
+    assert [connection.id for connection in filtered(report(), parse(expression)).connections] == ids
+
+
+@pytest.mark.parametrize(
+    ("expression", "place", "message"),
+    [
+        ("", 0, "empty"),
+        ("outcome == refsued", 11, "did you mean refused?"),
+        ("outcome == nothing", 11, "it is one of aborted"),
+        ("cause == closed_port", 9, "did you mean closed-port?"),
+        ("server.prt == 80", 0, "did you mean server.port"),
+        ("decided and rtt == 5ms", 12, "did you mean rtt.synack.value_ns"),
+        ("server.port == ", 14, "the expression ends here; expected a value"),
+        ("(decided", 8, "expected )"),
+        ("decided decided", 8, "not 'decided' here"),
+        ("decided ? 3", 8, "means nothing here"),
+        ("outcome > refused", 8, "has no order"),
+        ("rtt.total > 50", 12, "give a unit, such as 50ms"),
+        ("rtt.total > 0.3ns", 12, "whole number of nanoseconds"),
+        ("server.port == 'http'", 15, "is a number"),
+        ("server.port == 99999999999999999999", 15, "too large"),
+        ("client.ip in 10.0.0.0/33", 13, "is an address"),
+        ("client.ip == server.port", 13, "different kinds"),
+        ("server.port in 90..80", 15, "ends before it begins"),
+        ("server.port", 0, "needs a comparison"),
+        ("why matches '('", 12, "not a regular expression"),
+        ("server.port contains 3", 0, "is no text"),
+        ("first_ns > yesterday", 11, "is a time"),
+        ("evidence == 3", 0, "a list"),
+        ("cause < null", 6, "null is only equal or not"),
+    ],
+)
+def test_mistakes_are_shown_where_they_are(expression, place, message):
+    with pytest.raises(ExpressionError) as caught:
+        parse(expression)
+    assert message in str(caught.value)
+    shown, caret = caught.value.__notes__
+    assert shown == f"  {expression}"
+    assert caret.index("^") - 2 == place
+
+
+def test_a_long_expression_shows_the_part_that_matters():
+    with pytest.raises(ExpressionError) as caught:
+        parse(" or ".join(["id == 1"] * 50) + " or id == x")
+    shown, caret = caught.value.__notes__
+    assert shown[caret.index("^")] == "x"
+
+
+@pytest.mark.parametrize("expression", ["(" * 101, "not " * 101, "x" * 10_001])
+def test_depth_and_length_are_bounded(expression):
+    with pytest.raises(UsageError):
+        parse(expression)
+
+
+@given(st.text(max_size=60) | st.text("ido=!<>(){},.'\"0123456789:/ntrue ", max_size=40))
+def test_any_text_is_read_or_refused(text):
+    try:
+        test = parse(text)
+    except UsageError:
+        return
+    assert len(test.mask(Columns(report().connections))) == 5
+
+
+@pytest.mark.parametrize("sample", samples.SAMPLES)
+def test_rows_say_what_their_connections_say(sample):
+    whole = analyze(samples.DIRECTORY / f"{sample}.pcap")
+    listed = msgspec.structs.replace(whole, connections=ListedConnections(list(whole.connections)))
+    columns, made = Columns(whole.connections), Columns(listed.connections)
+    from_rows = [field for field in fields().values() if row_column(whole.connections, field.name) is not None]
+    assert len(from_rows) > 40
+    for field in from_rows:
+        one, other = columns.of(field), made.of(field)
+        assert np.array_equal(one.known, other.known), field.name
+        assert np.all(one.same(other) | ~one.known), field.name
+    test = parse("outcome == established or server.port < 100 and handshake.syn_count == 1")
+    assert list(filtered(whole, test).connections) == list(filtered(listed, test).connections)
+    assert filtered(whole, test).summary == filtered(listed, test).summary
+    assert list(filtered(whole, test).services) == list(filtered(listed, test).services)
+    assert filtered(whole, test).findings == filtered(listed, test).findings
+
+
+def test_a_filtered_report_counts_what_it_lists():
+    whole = analyze(samples.DIRECTORY / "port-scan-connect.pcap")
+    few = filtered(whole, parse("outcome == established"))
+    assert 0 < len(few.connections) < len(whole.connections)
+    assert few.summary.connections == few.summary.outcomes.established == len(few.connections)
+    assert sum(service.connections for service in few.services) == len(few.connections)
+    ids = [connection.id for connection in few.connections]
+    assert [whole.connections[i] for i in ids] == list(few.connections) == few.connections[:]
+    assert few.connections.trouble() == [c for c in whole.connections.trouble() if c.id in ids]
+
+
+def test_filters_can_be_applied_to_what_was_filtered():
+    whole = analyze(samples.DIRECTORY / "refused-storm.pcap")
+    once = filtered(whole, parse("id >= 10"))
+    twice = filtered(once, parse("id < 20"))
+    assert [connection.id for connection in twice.connections] == list(range(10, 20))
+
+
+def test_findings_stay_with_those_they_are_about():
+    whole = analyze(samples.DIRECTORY / "refused.pcap")
+    assert [finding.id for finding in filtered(whole, parse("id == 0")).findings] == ["refused"]
+    assert filtered(whole, parse("id == 1")).findings == []

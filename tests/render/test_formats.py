@@ -1,0 +1,178 @@
+"""Formats for programs: each is what its readers take, says the same twice, and survives hostile text."""
+
+import csv
+import io
+import json
+from xml.etree import ElementTree
+
+import pytest
+from support import reports
+from support.reports import MS, connection
+
+from handshake_inspect.errors import UsageError
+from handshake_inspect.expression.fields import fields
+from handshake_inspect.render import RENDERERS, WITH_FIELDS, Options
+from handshake_inspect.render.rows import cell
+from handshake_inspect.report.finding_docs import FINDING_DOCS
+from handshake_inspect.report.model import Problem
+from handshake_inspect.report.schema import schema
+from handshake_inspect.verdicts.findings import DETECTORS
+
+TEXT_FORMATS = [name for name in RENDERERS if name not in ("parquet", "arrow")]
+
+
+def rendered(name, report, **options):
+    out = io.BytesIO()
+    RENDERERS[name](report, out, Options(**options))
+    return out.getvalue()
+
+
+def table(octets, delimiter=","):
+    return list(csv.reader(io.StringIO(octets.decode()), delimiter=delimiter))
+
+
+@pytest.mark.parametrize("name", TEXT_FORMATS)
+@pytest.mark.parametrize("sample", ["healthy", "troubled", "empty"])
+def test_the_same_report_gives_the_same_octets(name, sample):
+    report = reports.SAMPLES[sample]()
+    assert rendered(name, report) == rendered(name, reports.SAMPLES[sample]())
+    assert rendered(name, report).endswith(b"\n") or name == "github"
+
+
+@pytest.mark.parametrize("name", TEXT_FORMATS)
+def test_hostile_text_is_no_markup(name):
+    evil = 'a,b\t"<x>&\x1b[31m::error::|`\n=1+1\x00'
+    report = reports.report(
+        [connection(0, "refused", why=evil)],
+        sources=[f"{evil}\ud800"],
+        problems=[Problem("cut", evil, 1, 2)],
+        complete=False,
+    )
+    octets = rendered(name, report)
+    assert b"\x1b" not in octets or name in ("csv", "tsv")
+    octets.decode()
+    if name == "junit":
+        ElementTree.fromstring(octets)
+    if name in ("sarif", "json"):
+        json.loads(octets)
+    if name == "csv":
+        assert [len(row) for row in table(octets)] == [26, 26]
+    if name in ("tsv", "ndjson", "github"):
+        assert octets.count(b"\n") == {"tsv": 2, "ndjson": 2, "github": 1}[name]
+
+
+def test_columns_are_named_as_in_the_schema():
+    def paths(rule, path):
+        rule = schema()["$defs"].get(rule.get("$ref", "").rpartition("/")[2], rule)
+        for each in rule.get("anyOf", ()):
+            yield from paths(each, path)
+        for key, inner in rule.get("properties", {}).items():
+            yield from paths(inner, [*path, key])
+        if "properties" not in rule and "anyOf" not in rule and rule.get("type") != "null":
+            yield ".".join(path)
+
+    assert set(fields()) == set(paths(schema()["$defs"]["Connection"], []))
+
+
+def test_chosen_columns():
+    report = reports.report([connection(0, rtt_ns=40 * MS), connection(1, "refused")])
+    wanted = ("rtt.total,outcome", "client.ip")
+    rows = [["rtt.total.value_ns", "outcome", "client.ip"], ["40035000", "established", "10.0.0.1"]]
+    rows.append(["", "refused", "10.0.0.1"])
+    assert table(rendered("csv", report, fields=wanted)) == rows
+    assert table(rendered("tsv", report, fields=wanted), "\t") == rows
+    lines = rendered("ndjson", report, fields=wanted).splitlines()
+    assert json.loads(lines[1]) == {"rtt.total.value_ns": None, "outcome": "refused", "client.ip": "10.0.0.1"}
+    assert b"| 40035000 | established | 10.0.0.1 |" in rendered("markdown", report, fields=wanted)
+    assert len(table(rendered("csv", report, fields=("*",)))[0]) == len(fields())
+    with pytest.raises(UsageError, match=r"did you mean rtt\.total\.value_ns"):
+        rendered("csv", report, fields=("rtt.totl.value_ns",))
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_formulas_are_defused(text):
+    assert cell(text) == f"'{text}"
+
+
+def test_numbers_are_left_alone():
+    assert [cell(-1), cell(None), cell(True), cell([1, 2]), cell("a=b")] == ["-1", "", "true", "1 2", "a=b"]
+
+
+@pytest.mark.parametrize("name", ["csv", "tsv", "zeek"])
+def test_no_connections(name):
+    lines = rendered(name, reports.healthy(), connections=False).splitlines()
+    assert len([line for line in lines if not line.startswith(b"#")]) == (0 if name == "zeek" else 1)
+
+
+def test_ndjson_says_what_each_line_is():
+    lines = [json.loads(line) for line in rendered("ndjson", reports.troubled()).splitlines()]
+    assert [line["event"] for line in lines] == ["connection"] * 101 + ["finding", "summary"]
+    assert lines[-1]["schema"] == "hsi-event/1"
+    assert lines[-1]["summary"]["connections"] == 101
+
+
+def test_junit_counts_its_cases():
+    root = ElementTree.fromstring(rendered("junit", reports.troubled()))
+    assert root.tag == "testsuites"
+    for suite in root:
+        cases = suite.findall("testcase")
+        assert int(suite.get("tests")) == len(cases)
+        assert int(suite.get("failures")) == len(suite.findall("testcase/failure"))
+    names = {case.get("name") for case in root.iter("testcase")}
+    assert {"10.0.0.2:443", "accept-queue-overflow 10.0.0.2:80"} <= names
+    healthy = ElementTree.fromstring(rendered("junit", reports.healthy()))
+    assert healthy.get("failures") == "0"
+
+
+def test_sarif_results_point_to_their_rules():
+    run = json.loads(rendered("sarif", reports.troubled()))["runs"][0]
+    rules = run["tool"]["driver"]["rules"]
+    assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == [r["ruleId"] for r in run["results"]]
+    (result,) = run["results"]
+    assert result["level"] == "warning"
+    assert result["properties"]["connections"] == [62, 70]
+    assert result["locations"][0]["logicalLocations"] == [{"fullyQualifiedName": "10.0.0.2:80", "kind": "service"}]
+    assert run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"] == "the file ends inside a frame"
+
+
+def test_every_finding_has_its_documentation():
+    found = schema()["$defs"]["Finding"]["properties"]["id"]["enum"]
+    assert sorted(FINDING_DOCS) == sorted(found)
+    assert DETECTORS
+
+
+def test_github_annotations():
+    first, second = rendered("github", reports.troubled()).decode().splitlines()
+    assert first.startswith("::warning title=hsi%3A accept-queue-overflow::10.0.0.2:80: ")
+    assert second == "::warning title=hsi%3A cut::the file ends inside a frame"
+
+
+def test_zeek_log_has_as_many_cells_as_names_and_types():
+    lines = rendered("zeek", reports.troubled()).decode().splitlines()
+    head = {line.split("\t")[0].split(" ")[0]: line.split("\t")[1:] for line in lines if line.startswith("#")}
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    assert lines[0] == "#separator \\x09"
+    assert head["#path"] == ["conn"]
+    assert len(rows) == 101
+    assert {len(row) for row in [*rows, head["#fields"], head["#types"]]} == {22}
+    assert rows[0][0] == "1795000000.123456"
+    assert len({row[1] for row in rows}) == 101
+
+
+@pytest.mark.parametrize("name", ["parquet", "arrow"])
+def test_arrow_keeps_integers_and_nulls(name):
+    pa = pytest.importorskip("pyarrow", reason="pyarrow comes with '.[arrow]'")
+    pq = pytest.importorskip("pyarrow.parquet")
+
+    report = reports.report([connection(0, rtt_ns=40 * MS), connection(1, "refused")])
+    octets = rendered(name, report, fields=("id,first_ns,rtt.total,outcome,decided,evidence",))
+    assert octets == rendered(name, report, fields=("id,first_ns,rtt.total,outcome,decided,evidence",))
+    read = pq.read_table(io.BytesIO(octets)) if name == "parquet" else pa.ipc.open_stream(octets).read_all()
+    rows = read.drop_columns(["first_ns"]).to_pylist()
+    assert rows[0]["rtt.total.value_ns"] == 40_035_000
+    assert rows[1] == {"id": 1, "rtt.total.value_ns": None, "outcome": "refused", "decided": True, "evidence": [10, 11]}
+    assert read["first_ns"].cast(pa.int64()).to_pylist()[0] == reports.START
+
+
+def test_formats_with_columns_are_formats():
+    assert set(WITH_FIELDS) <= set(RENDERERS)
