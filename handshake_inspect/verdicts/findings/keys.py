@@ -117,9 +117,13 @@ def first_frames(trace: Trace, rows: Indices) -> NDArray[np.int64]:
     tracked = rows < count
     if tracked.all():
         return np.asarray(trace.connections["first_frame"][rows], dtype=np.int64)
+    mine = rows[~tracked]
+    mine -= count
+    alone = trace.embryos["first_frame"][mine]
+    del mine
     frames = np.empty(len(rows), dtype=np.int64)
     frames[tracked] = trace.connections["first_frame"][rows[tracked]]
-    frames[~tracked] = trace.embryos["first_frame"][rows[~tracked] - count]
+    frames[~tracked] = alone
     return frames
 
 

@@ -194,8 +194,9 @@ def judge(case: Case, rows: Indices, others: Indices, failed: Bools, *, whole_ho
         rows, starts = rows[inside], starts[inside]
     if len(rows) < MIN_ATTEMPTS:
         return None
-    peak = peak_unfinished(case, rows, starts)
+    peak, rate = peak_unfinished(case, rows, starts), peak_rate(starts)
     start, end = int(starts.min()), int(starts.max())
+    del starts, inside  # tens of megabytes
     began = trace.first_times[others]
     meanwhile = np.count_nonzero((began >= start) & (began <= end))
     if peak < MIN_UNFINISHED or len(rows) < MIN_SHARE * (len(rows) + meanwhile):
@@ -207,7 +208,7 @@ def judge(case: Case, rows: Indices, others: Indices, failed: Bools, *, whole_ho
         return None
     host, service = target(trace, int(rows[0]))
     port = None if whole_host else service
-    return Flood(host, port, rows, others, retried, start, end, peak, peak_rate(starts), sources, signs)
+    return Flood(host, port, rows, others, retried, start, end, peak, rate, sources, signs)
 
 
 def is_proved(case: Case, rows: Indices, others: Indices, retried: int, signs: dict[str, Any]) -> bool:
