@@ -1,0 +1,204 @@
+"""docs/verdicts.md explains every word that a verdict can use, once, and states the thresholds that the code has."""
+
+import re
+import typing
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect.report import words
+from handshake_inspect.report.links import explained_at
+from handshake_inspect.verdicts import backoff, outcome, resets
+from handshake_inspect.verdicts.findings import (
+    accept_queue,
+    backscatter,
+    bounded,
+    capture_quality,
+    connection_churn,
+    flood_signs,
+    port_scan,
+    predictable_isn,
+    rollups,
+    slow_handshake,
+    stale_peer,
+    syn_cookies,
+    syn_flood,
+    syn_retransmission,
+    time_wait,
+)
+from handshake_inspect.verdicts.trace import Limits
+from handshake_inspect.verdicts.words import CAUSES, ICMP_CAUSES, ICMP_OTHER
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs" / "verdicts.md").read_text()
+FINDINGS = typing.get_args(words.FindingId)
+BY_ICMP = {*ICMP_CAUSES.values(), ICMP_OTHER}
+WORDS = {*words.OUTCOMES, *filter(None, CAUSES), *FINDINGS}
+HEADINGS = re.findall(r"^#{3,} (.+)$", PAGE, re.MULTILINE)
+SECTIONS = {
+    heading.strip("`"): body
+    for heading, body in re.findall(r"^#{2,} (.+)\n((?:(?!^## |^###).*\n?)*)", PAGE, re.MULTILINE)
+}
+SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
+
+
+def anchor(heading: str) -> str:
+    """As code hosts make it."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_causes_are_those_that_are_given():
+    """What no rule gives needs no word, and no explanation."""
+    source = Path(outcome.__file__).read_text()
+    given = set(re.findall(r'CAUSE\["([a-z-]+)"\]', source)) | BY_ICMP
+    assert given == set(filter(None, CAUSES))
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_every_word_has_its_section(word):
+    assert HEADINGS.count(f"`{word}`") == 1
+
+
+def test_no_section_explains_what_is_never_said():
+    assert {heading.strip("`") for heading in HEADINGS} <= WORDS
+
+
+@pytest.mark.parametrize("word", sorted(WORDS))
+def test_links_lead_to_the_section(word):
+    path, _, target = explained_at(word).partition("#")
+    assert (ROOT / path).is_file()
+    assert [anchor(heading) for heading in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)].count(target) == 1
+
+
+@pytest.mark.parametrize("word", sorted(WORDS - BY_ICMP))
+def test_a_section_tells_what_is_seen_meant_confused_and_done(word):
+    for part in ("On the wire:", "Means:", "Looks alike", "Do:"):
+        assert f"**{part}" in SECTIONS[word], part
+
+
+@pytest.mark.parametrize("word", sorted(BY_ICMP))
+def test_an_icmp_error_is_explained(word):
+    assert len(SECTIONS[word].split()) > 10
+
+
+@pytest.mark.parametrize("word", sorted(set(FINDINGS) - set(words.OUTCOMES)))
+def test_a_finding_has_its_rule(word):
+    assert "**Rule:**" in SECTIONS[word]
+
+
+@pytest.mark.parametrize("word", sorted(set(FINDINGS) & set(words.OUTCOMES)))
+def test_an_outcome_that_is_a_finding_leads_to_its_rule(word):
+    assert "(#failures-per-service)" in SECTIONS[word]
+    assert f"(#{word})" in SECTIONS["Failures per service"]
+
+
+def test_all_sections_were_read():
+    assert set(SECTIONS) > WORDS
+
+
+LIMITS = Limits()
+
+THRESHOLDS = [
+    ("How sure hsi is", f"less than {LIMITS.unanswered_ns // SECOND} s (`--timeout`)"),
+    ("How sure hsi is", f"{outcome.OVERDUE:g} times the last gap"),
+    ("timed-out", f"from {LIMITS.unanswered_ns // SECOND} s (`--timeout`)"),
+    ("syn-dropped", f"within {outcome.SAME_TIME_NS // SECOND} s"),
+    ("accept-queue-overflow", f"repeated at least {accept_queue.MIN_REPEATS} times after"),
+    ("accept-queue-overflow", f"its data {accept_queue.MIN_UNTAKEN} times in vain"),
+    ("accept-queue-overflow", f"repeats data {outcome.IGNORED_DATA} times"),
+    ("accept-queue-overflow", f"from {accept_queue.MANY} connections"),
+    ("backscatter", f"at least {backscatter.MIN_ADDRESSES} addresses"),
+    ("Failures per service", f"{rollups.DOWN} attempts or more"),
+    ("Failures per service", f"less than {rollups.NOISE:.0%}"),
+    ("Findings", f"at most {bounded.MOST} are listed"),
+    ("syn-flood", f"one in {syn_flood.COMPLETES}"),
+    ("syn-flood", f"least {syn_flood.MIN_ATTEMPTS} attempts"),
+    ("syn-flood", f"{syn_flood.MIN_UNFINISHED} of them stood unfinished"),
+    ("syn-flood", f"{syn_flood.MIN_SHARE:.0%} of all attempts"),
+    ("syn-flood", f"older than {syn_flood.RETRY_NS / SECOND:g} s"),
+    ("syn-flood", f"{flood_signs.MANY_SOURCES} sources or more"),
+    ("syn-cookies", f"to {syn_cookies.SLACK_MS:g} ms"),
+    ("syn-cookies", f"least {syn_cookies.MIN_AGREEING} values and {syn_cookies.MOSTLY:.0%}"),
+    ("syn-cookies", f"1 in {1 / syn_cookies.MAX_CHANCE:g} or less"),
+    ("syn-cookies", f"at least {syn_cookies.MIN_LOAD} half-open"),
+    ("syn-cookies", f"older than {syn_cookies.REPEATS_NS / SECOND:g} s, {syn_cookies.MIN_LOAD} or more"),
+    ("syn-cookies", f"and {syn_cookies.MIN_SHARE:.0%} or more"),
+    ("port-scan", f"at least {port_scan.MIN_PORTS} ports"),
+    ("port-scan", f"at least {port_scan.MIN_HOSTS} hosts"),
+    ("port-scan", f"at most {port_scan.MAX_TRIES} attempts"),
+    ("port-scan", f"at most {port_scan.MAX_USED:.0%}"),
+    ("syn-retransmission", f"{syn_retransmission.LEAST_DELAY_NS // MILLISECOND} ms or more after"),
+    ("syn-retransmission", f"from {syn_retransmission.MANY} delayed connects"),
+    ("syn-retransmission", f"{syn_retransmission.SHARE:.0%} of the service's"),
+    ("syn-retransmission", f"{backoff.TIMER_SLACK:.0%} off (and {backoff.TIMER_SLACK_NS // MILLISECOND} ms)"),
+    ("syn-retransmission", f"below {backoff.RAW_SOCKET_NS / SECOND:g} s is no kernel's: `{backoff.RAW_SOCKET}`"),
+    ("slow-handshake", f"at least {slow_handshake.LEAST} measured"),
+    ("slow-handshake", f"more than {slow_handshake.FACTOR} times its median"),
+    ("slow-handshake", f"more than {slow_handshake.LEAST_EXCESS_NS // MILLISECOND} ms above"),
+    ("slow-handshake", f"more than {slow_handshake.DEVIATIONS} median absolute"),
+    ("slow-handshake", f"more than {slow_handshake.MOST:.0%} are slow"),
+    ("slow-handshake", f"from {slow_handshake.MANY} outliers"),
+    ("slow-handshake", f"{slow_handshake.SHARE:.0%} or more of the handshakes"),
+    ("slow-client-ack", f"{slow_handshake.FACTOR} times faster"),
+    ("slow-client-ack", f"more than {slow_handshake.ANY_PATH_NS / SECOND:g} s"),
+    ("rst-injection", f"off by more than {resets.HOPS_SLACK},"),
+    ("rst-injection", f"(of {resets.KNOWN_RTTS} or more)"),
+    ("rst-injection", f"more than {resets.TOO_SOON_NS // MILLISECOND} ms sooner"),
+    ("rst-injection", f"more than {resets.IP_ID_FAR} away"),
+    ("stale-peer", f"from {stale_peer.MANY} connections"),
+    ("port-reuse", f"{LIMITS.time_wait_ns // SECOND} s (`--time-wait`)"),
+    ("time-wait-pressure", f"`--time-wait`, {LIMITS.time_wait_ns // SECOND} s"),
+    ("time-wait-pressure", f"{time_wait.EPHEMERAL_PORTS} ephemeral ports"),
+    ("time-wait-pressure", f"from {time_wait.NOTABLE:.0%}, `warning` from {time_wait.HIGH:.0%}"),
+    ("time-wait-pressure", f"`critical` from {time_wait.FULL:.0%}"),
+    ("connection-churn", f"least {connection_churn.LEAST} connections"),
+    ("connection-churn", f"less than {connection_churn.SHORT_NS // SECOND} s"),
+    ("connection-churn", f"within {connection_churn.PAUSE_NS // SECOND} s"),
+    ("connection-churn", f"{connection_churn.SAVED:.0%} of the handshakes"),
+    ("predictable-isn", f"at least {predictable_isn.LEAST} ISNs"),
+    ("predictable-isn", f"{predictable_isn.MOST:.0%} repeat"),
+    ("predictable-isn", f"less than {predictable_isn.SMALL_STEP} each"),
+    ("capture-quality", f"for {capture_quality.ONE_SIDED:.0%} of the connections"),
+    ("capture-quality", f"{capture_quality.DUPLICATED:.0%} of the segments"),
+    ("capture-quality", f"at least {capture_quality.FEW_DUPLICATES} |"),
+]
+
+
+@pytest.mark.parametrize(("section", "text"), THRESHOLDS)
+def test_thresholds_are_those_of_the_code(section, text):
+    """A changed constant changes the text that is looked for."""
+    told = " ".join(SECTIONS[section].split())
+    assert text.replace("%", " %") in told
+
+
+def test_every_way_to_repeat_a_syn_is_listed():
+    rows = re.findall(r"^\| `([a-z0-9.-]+)` \| ([\d ]+) \| (\d+) s \|$", SECTIONS["syn-retransmission"], re.MULTILINE)
+    told = {name: (tuple(map(int, gaps.split())), int(end)) for name, gaps, end in rows}
+    assert told == {each.name: (each.gaps, each.gives_up_s) for each in backoff.PROFILES}
+
+
+def test_losses_are_named_as_in_the_metrics():
+    assert all(f"`{name}`" in SECTIONS["syn-retransmission"] for name in syn_retransmission.LOSSES)
+
+
+def test_kinds_of_scan_and_of_trouble_with_captures_are_named():
+    assert all(f"`{kind}`" in SECTIONS["port-scan"] for kind in (*port_scan.KINDS, "connect", "vertical", "horizontal"))
+    kinds = re.findall(r'yield quality\(\s*case,\s*"([a-z-]+)"', Path(capture_quality.__file__).read_text())
+    told = re.findall(r"^\| `([a-z-]+)` \|", SECTIONS["capture-quality"], re.MULTILINE)
+    assert len(kinds) > 5
+    assert sorted(told) == sorted([*kinds, "kind"])
+
+
+EXAMPLES = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def test_examples_fit_a_terminal():
+    assert len(EXAMPLES) > 15
+    assert all(len(line) <= 100 for example in EXAMPLES for line in example.splitlines())
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_times_of_examples_ascend(example):
+    times = [float(time) for time in re.findall(r"^(\d+\.\d+) ", example, re.MULTILINE)]
+    assert times == sorted(times)
