@@ -81,7 +81,6 @@ def ids(story):
         ("lost-data", "retransmission"),
         ("doubled-data", "duplicate-copy"),
         ("doubled-syn", "duplicate-copy"),
-        ("overtaken-data", "out-of-order"),
         ("middlebox-reset-ignored", "rst-ignored"),
         ("middlebox-reset-ignored", "rst-without-effect"),
         ("blind-reset-out-of-window", "rst-not-believed"),

@@ -1,0 +1,49 @@
+"""docs/peers.md tells what is true: its samples are held to the reports, and no word of hsi is missing."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from handshake_inspect import engine
+from handshake_inspect.report import anomalies, narrate, words
+from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.aliases import completeness_text
+
+
+@pytest.fixture(scope="module")
+def page(root):
+    return (root / "docs" / "peers.md").read_text()
+
+
+def rows(page):
+    table = page.split("<!-- samples -->")[1].split("\n\n")[1]
+    for line in table.splitlines()[2:]:
+        yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_samples_are_what_the_reports_say(page, pcaps):
+    told = list(rows(page))
+    assert len(told) > 10
+    for name, judged, zeek, completeness, _ in told:
+        connection = engine.analyze([pcaps / f"{name.strip('`')}.pcap"]).connections[0]
+        alias = connection.aliases
+        assert judged == ", ".join(filter(None, [connection.outcome, connection.cause]))
+        assert zeek == f"{alias.zeek.conn_state} `{alias.zeek.history}`"
+        number, words_of = re.fullmatch(r"(\d+) \((.+)\)", completeness).groups()
+        assert completeness_text(alias.tshark.completeness) == f"{words_of} ({number})"
+
+
+def test_every_outcome_state_and_option_has_its_row(page):
+    assert all(f"`{outcome}`" in page for outcome in words.OUTCOMES)
+    assert all(f"| `{state.name}` | " in page for state in TcpState)
+    assert all(f"`rtt.{leg}`" in page for leg in ("synack", "ackdat", "total"))
+    for option in ("mss", "window_scale", "sack_permitted", "timestamps", "tfo", "mptcp", "ecn"):
+        assert f"`{option}`" in page
+
+
+def test_every_anomaly_has_its_row_or_needs_none(page):
+    source = "".join(Path(module.__file__).read_text() for module in (anomalies, narrate))
+    named = set(re.findall(r'[^t]Mark\(\s*"([a-z-]+)"', source))
+    without_a_peer = {"rst-again", "rst-of-stray-answer", "soft-error", "stored-late", "rejected", "rejected-again"}
+    assert {each for each in named - without_a_peer if f"`{each}`" not in page} == set()
