@@ -30,11 +30,12 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.hearing import blind
 from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.resets import from_middlebox
 from handshake_inspect.verdicts.sets import distinct, places
-from handshake_inspect.verdicts.trace import Trace, batches
+from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import (
     ABORTED,
     CAUSE,

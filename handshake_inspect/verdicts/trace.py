@@ -4,7 +4,6 @@ Attempts are numbered in row order here: connections first, then the SYNs that n
 of first frames, which gives them their ids.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,8 +13,17 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_REPLACED
+from handshake_inspect.verdicts.columns import BATCH, Gathered, Selection, batches
+from handshake_inspect.verdicts.sets import distinct, places
 
 Rows = NDArray[Any]
+Keys = NDArray[np.uint64]
+
+OF_CONNECTIONS = (
+    "facts", "client", "retries", "previous", "syn_count", "synack_count", "reack_count", "resent_count",
+    "synack_method", "ackdat_method", "rst_side",
+)  # fmt: skip
+OF_ENDPOINTS = ("state", "traits", "options", "retransmissions")
 
 
 def table_rows(storage: Any, kind: str, count: int) -> Rows:
@@ -23,24 +31,6 @@ def table_rows(storage: Any, kind: str, count: int) -> Rows:
     return (
         np.frombuffer(storage, dtype=np.dtype(rows.ROWS[kind]), count=count) if count else np.zeros(0, rows.ROWS[kind])
     )
-
-
-class Selection:
-    """Some rows of a structured array, without a copy of them: columns and rows are taken when they are asked for."""
-
-    def __init__(self, rows_: Rows, chosen: NDArray[np.int32]) -> None:
-        self._rows = rows_
-        self._chosen = chosen
-
-    def __len__(self) -> int:
-        """How many rows were chosen."""
-        return len(self._chosen)
-
-    def __getitem__(self, key: Any) -> Any:
-        """A column by name, or rows by number."""
-        if isinstance(key, str):
-            return self._rows[key][self._chosen]
-        return self._rows[self._chosen[key]]
 
 
 @dataclass(frozen=True)
@@ -55,8 +45,8 @@ class Limits:
 class Trace:
     """All rows of one trace."""
 
-    connections: Rows
-    endpoints: Rows  # two for each connection
+    connections: Any  # Rows, Gathered
+    endpoints: Any  # as `connections`; two for each of them
     aliases: Rows
     retries: Rows
     embryos: Any  # Rows, or a Selection of them
@@ -65,6 +55,12 @@ class Trace:
     limits: Limits = Limits()
     numbers: NDArray[np.intp] | None = None  # rows of the table that `connections` are, None for all in order
     embryo_numbers: NDArray[np.int32] | None = None  # as `numbers`, for `embryos`
+
+    def __post_init__(self) -> None:
+        """Have the columns that every judge asks for side by side."""
+        for name, names in (("connections", OF_CONNECTIONS), ("endpoints", OF_ENDPOINTS)):
+            if isinstance(plain := getattr(self, name), np.ndarray):
+                object.__setattr__(self, name, Gathered(plain, names))
 
     @classmethod
     def of(cls, table: Any, first_ns: int, last_ns: int, limits: Limits) -> "Trace":
@@ -105,7 +101,19 @@ class Trace:
         """The first frame of every attempt."""
         frames = np.empty(len(self), dtype=np.uint64)
         frames[: len(self.connections)] = self.connections["first_frame"]
-        frames[len(self.connections) :] = self.embryos["first_frame"]
+        for some in batches(len(self.embryos)):
+            frames[len(self.connections) + some.start :][: some.stop - some.start] = self.embryos[some]["first_frame"]
+        return frames
+
+    def first_frames(self, rows_: NDArray[Any]) -> NDArray[np.int64]:
+        """The first frame of each of these attempts."""
+        count = len(self.connections)
+        tracked = rows_ < count
+        frames = np.empty(len(rows_), dtype=np.int64)
+        frames[tracked] = self.connections["first_frame"][rows_[tracked]]
+        alone = rows_[~tracked] - count
+        few = len(alone) < BATCH  # else the column, of which rows nearby share cache lines
+        frames[~tracked] = self.embryos[alone]["first_frame"] if few else self.embryos["first_frame"][alone]
         return frames
 
     @cached_property
@@ -141,32 +149,50 @@ class Trace:
     def _end(self, part: str, who: str) -> NDArray[Any]:
         return np.concatenate([end_of(self.connections, part, who), self.embryos[f"{who}_{part}"]])
 
-    def _keys(self, who: str, parts: tuple[str, ...]) -> NDArray[np.uint64]:
-        """Keys of all clients or servers, made in batches: there may be millions, and temporaries of each step."""
-        keys = np.empty(len(self), dtype=np.uint64)
+    @cached_property
+    def _keys(self) -> tuple[Keys, Keys, Keys]:
+        """Keys of all services, servers and clients: made together, since they are of the same octets."""
+        service, server, client = (np.empty(len(self), dtype=np.uint64) for _ in range(3))
         count = len(self.connections)
         for some in batches(count):
             connections = self.connections[some]
-            keys[some] = host_key(*(end_of(connections, part, who) for part in parts))
+            hi, lo, port = (end_of(connections, part, "server") for part in ("hi", "lo", "port"))
+            service[some], server[some] = host_key(hi, lo, port), host_key(hi, lo)
+            client[some] = host_key(end_of(connections, "hi", "client"), end_of(connections, "lo", "client"))
         for some in batches(len(self.embryos)):
             embryos = self.embryos[some]
-            keys[count + some.start : count + some.stop] = host_key(*(embryos[f"{who}_{part}"] for part in parts))
-        return keys
+            hi, lo, place = embryos["server_hi"], embryos["server_lo"], slice(count + some.start, count + some.stop)
+            service[place], server[place] = host_key(hi, lo, embryos["server_port"]), host_key(hi, lo)
+            client[place] = host_key(embryos["client_hi"], embryos["client_lo"])
+        return service, server, client
 
-    @cached_property
-    def server_key(self) -> NDArray[np.uint64]:
+    @property
+    def server_key(self) -> Keys:
         """A 64-bit name of every attempt's service (server address and port)."""
-        return self._keys("server", ("hi", "lo", "port"))
+        return self._keys[0]
 
-    @cached_property
-    def server_host(self) -> NDArray[np.uint64]:
+    @property
+    def server_host(self) -> Keys:
         """A 64-bit name of every attempt's server address."""
-        return self._keys("server", ("hi", "lo"))
+        return self._keys[1]
+
+    @property
+    def client_host(self) -> Keys:
+        """A 64-bit name of every attempt's client address."""
+        return self._keys[2]
 
     @cached_property
-    def client_host(self) -> NDArray[np.uint64]:
-        """A 64-bit name of every attempt's client address."""
-        return self._keys("client", ("hi", "lo"))
+    def services(self) -> Keys:
+        """The different values of `server_key`, sorted."""
+        return distinct(self.server_key)
+
+    @cached_property
+    def service(self) -> NDArray[Any]:
+        """The place of every attempt's service in `services`: in 16 bits if there are few, which sort at once."""
+        numbers = np.empty(len(self), dtype=np.uint16 if len(self.services) <= 1 << 16 else np.int32)
+        for some in batches(len(self)):
+            numbers[some] = places(self.server_key[some], self.services)[0]
+        return numbers
 
     @cached_property
     def first_times(self) -> NDArray[np.int64]:
@@ -175,12 +201,7 @@ class Trace:
 
     def begun(self, rows_: NDArray[np.intp]) -> NDArray[np.int64]:
         """When these attempts began."""
-        count = len(self.connections)
-        full = rows_ < count
-        times = np.empty(len(rows_), dtype=np.int64)
-        times[full] = self.connections["first_ns"][rows_[full]]
-        times[~full] = self.embryos[rows_[~full] - count]["first_ns"]
-        return times
+        return self.first_times[rows_]
 
     @cached_property
     def replaced(self) -> NDArray[np.bool_]:
@@ -190,7 +211,7 @@ class Trace:
     @cached_property
     def facts(self) -> NDArray[np.uint32]:
         """FACT_* bits of every connection."""
-        facts: NDArray[np.uint32] = np.ascontiguousarray(self.connections["facts"])
+        facts: NDArray[np.uint32] = self.connections["facts"]
         return facts
 
     @cached_property
@@ -253,14 +274,6 @@ def renumbered(connections: Rows, numbers: NDArray[np.intp], count: int) -> Rows
     previous[later[~same]] = 0
     connections["previous"] = previous
     return connections
-
-
-BATCH = 1 << 16
-
-
-def batches(count: int) -> Iterator[slice]:
-    """The numbers below `count` as slices of at most BATCH."""
-    return (slice(start, min(start + BATCH, count)) for start in range(0, count, BATCH))
 
 
 def end_of(connections: Rows, part: str, who: str) -> NDArray[Any]:

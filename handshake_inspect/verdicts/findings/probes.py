@@ -79,7 +79,7 @@ def odd_probes(case: Case) -> tuple[Indices, NDArray[np.uint8]]:
         (facts & FACT_MIDSTREAM != 0) & (facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == 0)
         & (case.outcomes.outcome[: len(facts)] == MIDSTREAM)
     )  # fmt: skip
-    ends = trace.endpoints.reshape(-1, 2)[rows]
+    ends = trace.endpoints[np.stack([2 * rows, 2 * rows + 1], axis=1)]
     answered = ends["traits"][:, 1] & TRAIT_SEEN != 0
     alone = (
         (ends["frames"][:, 0] <= ODD_FRAMES) & (ends["frames"][:, 1] <= ODD_FRAMES) & (ends["bytes"] == 0).all(axis=1)

@@ -1,0 +1,79 @@
+"""Columns of rows: where they lie in memory, and in what pieces to take them when there are millions."""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[Any]
+
+BATCH = 1 << 14  # columns of so many rows, and what is computed of them, stay in the second-level cache
+AT_ONCE = 1 << 11  # and so do so many rows
+
+
+def batches(count: int, most: int = BATCH) -> Iterator[slice]:
+    """The numbers below `count` as slices of at most `most`."""
+    return (slice(start, min(start + most, count)) for start in range(0, count, most))
+
+
+class Gathered:
+    """Rows of which some columns are asked for again and again: those are copied side by side, once and together.
+
+    A column of rows of hundreds of octets costs a cache line for every row; all of them together cost no more.
+    """
+
+    def __init__(self, rows_: Rows, names: Iterable[str]) -> None:
+        self._rows = rows_
+        self._names = frozenset(names)
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self._rows)
+
+    def __getitem__(self, key: Any) -> Any:
+        """A column by name, or rows by number; columns are not to be written to."""
+        if isinstance(key, str) and key in self._names:
+            return self._columns[key]
+        return self._rows[key]
+
+    @cached_property
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        columns = {name: np.empty(len(self), dtype=self._rows.dtype[name]) for name in self._names}
+        for some in batches(len(self), AT_ONCE):
+            part = self._rows[some]
+            for name, column in columns.items():
+                column[some] = part[name]
+        for column in columns.values():
+            column.flags.writeable = False
+        return columns
+
+
+class Selection:
+    """Some rows of a structured array, without a copy of them: columns and rows are taken when they are asked for."""
+
+    def __init__(self, rows_: Rows, chosen: NDArray[np.int32]) -> None:
+        self._rows = rows_
+        self._chosen = chosen  # ascending
+
+    def __len__(self) -> int:
+        """How many rows were chosen."""
+        return len(self._chosen)
+
+    def __getitem__(self, key: Any) -> Any:
+        """A column by name, or rows by number."""
+        if isinstance(key, slice):
+            return self._block(self._chosen[key])
+        if not isinstance(key, str):
+            return self._rows[self._chosen[key]]
+        column = np.empty(len(self), dtype=self._rows.dtype[key])
+        for some in batches(len(self)):
+            column[some] = self._block(self._chosen[some])[key]
+        return column
+
+    def _block(self, chosen: NDArray[np.int32]) -> Rows:
+        """These rows; as they are where no other lies among them, which is so for most."""
+        if len(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1:
+            return self._rows[chosen[0] : chosen[-1] + 1]
+        return self._rows[chosen]
