@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -220,10 +221,8 @@ def test_a_file_cut_anywhere_is_analysed_up_to_the_cut(conversation, cut):
 @EXAMPLES
 @given(st.binary(max_size=400))
 def test_any_octets_give_a_report_or_a_capture_error(octets):
-    try:
+    with suppress(CaptureError):
         report_of(octets)
-    except CaptureError as error:
-        assert str(error)
 
 
 @EXAMPLES
