@@ -78,7 +78,7 @@ cdef struct Connection:
     uint8_t fin_side
     uint8_t completeness
     uint16_t resent_count
-    uint16_t spare
+    uint16_t first_flags
 
 cdef struct Endpoint:
     uint64_t bytes

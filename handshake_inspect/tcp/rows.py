@@ -105,7 +105,7 @@ class Connection(ctypes.Structure):
         ("fin_side", ctypes.c_uint8),
         ("completeness", ctypes.c_uint8),  # Wireshark's tcp.completeness bits
         ("resent_count", ctypes.c_uint16),  # SYN-ACKs after the final ACK must have arrived
-        ("spare", ctypes.c_uint16),
+        ("first_flags", ctypes.c_uint16),  # of the segment that made it midstream
     )
 
 

@@ -338,6 +338,7 @@ class Tracker:
         """A segment with neither SYN nor RST."""
         if not connection.facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM):
             connection.facts |= FACT_MIDSTREAM
+            connection.first_flags = segment.flags
             connection.client = side if self.sender_is_client(segment) else side ^ 1
         endpoint.begin(sender, segment)
         if connection.facts & FACT_RST:

@@ -95,7 +95,5 @@ def odd_probes(case: Case) -> tuple[Indices, NDArray[np.uint8]]:
 
 def fin_kind(connections: NDArray[Any]) -> NDArray[np.uint8]:
     """FIN alone, or all lights on."""
-    if "first_flags" not in (connections.dtype.names or ()):
-        return np.full(len(connections), FIN_SCAN, dtype=np.uint8)
     flags = connections["first_flags"]
     return np.where(flags & (FIN | PSH | URG) == FIN | PSH | URG, XMAS_SCAN, FIN_SCAN).astype(np.uint8)

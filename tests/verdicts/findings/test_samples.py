@@ -7,7 +7,6 @@ import pytest
 from support.samples import SAMPLES
 
 from handshake_inspect import engine
-from handshake_inspect.tcp import rows
 
 DETECTED = {
     "refused",
@@ -39,7 +38,6 @@ FACTS = {
     },
 }
 RENAMED = {"closed": "closed_count", "unfiltered": "unfiltered_count", "open_or_filtered": "open_or_filtered_count"}
-FLAGS_KNOWN = "first_flags" in {name for name, *_ in rows.Connection._fields_}
 
 
 def findings(path):
@@ -54,10 +52,8 @@ def sample(request, pcaps):
     return name, expected, findings(pcaps / f"{name}.pcap")
 
 
-def test_what_a_sample_shows_is_found_and_nothing_else(sample, request):
+def test_what_a_sample_shows_is_found_and_nothing_else(sample):
     name, expected, found = sample
-    if name == "port-scan-xmas" and not FLAGS_KNOWN:
-        request.applymarker(pytest.mark.xfail(reason="the rows do not hold the flags that tell Xmas from FIN"))
     wanted = {key: value or {} for key, value in expected["findings"].items() if key in DETECTED}
     by_id = {}
     for finding in found:
