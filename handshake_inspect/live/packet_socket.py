@@ -33,7 +33,7 @@ _TPACKET_V3 = 2
 _PROMISCUOUS = 1
 _SIOCGIFNAME = 0x8910
 _OURS = 1  # TP_STATUS_USER
-_IN_DOUBT = struct.Struct("=I")
+_WORD = struct.Struct("=I")
 
 # What an interface of a hardware type (ARPHRD_*) delivers, where that is a link layer of its own.  All others are
 # captured cooked: the kernel says what the packet is, and who sent it.
@@ -140,7 +140,7 @@ class RingSource(LiveSource):
             return False
         # Python has no memory barriers; taking a lock is one, on every machine.
         with self._barrier:
-            status: int = _IN_DOUBT.unpack_from(self._ring, self._block * BLOCK_SIZE + BLOCK_STATUS)[0]
+            status: int = _WORD.unpack_from(self._ring, self._block * BLOCK_SIZE + BLOCK_STATUS)[0]
         with self._barrier:
             return bool(status & _OURS)
 
@@ -148,7 +148,7 @@ class RingSource(LiveSource):
         if self._held < 0 or self._ended:
             return
         with self._barrier:
-            _IN_DOUBT.pack_into(self._ring, self._held + BLOCK_STATUS, 0)
+            _WORD.pack_into(self._ring, self._held + BLOCK_STATUS, 0)
         self._held = -1
 
     def _map(self, ring_mib: int | None) -> mmap.mmap:

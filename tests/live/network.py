@@ -1,4 +1,4 @@
-"""Two hosts that are network namespaces of the real kernel, with a cable between them, and what is needed to watch it."""
+"""Two hosts that are network namespaces of the real kernel, a cable between them, and what watches it."""
 
 import ctypes
 import os
@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import dpkt
+import pytest
 
 from handshake_inspect.capture.frames import FRAME
 from handshake_inspect.live.base import LiveSource
+from handshake_inspect.live.child import installed
 
 CLIENT, SERVER = "10.93.7.1", "10.93.7.2"
 CLIENT6, SERVER6 = "fd93:7::1", "fd93:7::2"
@@ -38,6 +40,12 @@ def why_not() -> str | None:
     except OSError:
         return "needs ip (iproute2)"
     return None if done.returncode == 0 else "may not make network namespaces here"
+
+
+def needs(backend: str) -> None:
+    """Skip a test of a backend whose program is not here."""
+    if backend != "ring" and not installed(backend):
+        pytest.skip(f"{backend} is not installed")
 
 
 class Host:
@@ -78,7 +86,9 @@ class Network:
         for host in (self.client, self.server):
             subprocess.run(["ip", "netns", "add", host.name], check=True)
             # Addresses at once and nothing that talks by itself.
-            host.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.default.router_solicitations=0")
+            host.run(
+                "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.default.router_solicitations=0"
+            )
             host.ip("link", "set", "lo", "up")
         self.plug()
         self._listeners = []
