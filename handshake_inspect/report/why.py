@@ -105,6 +105,8 @@ def _half_open(row: dict[str, Any]) -> str:
             f"The client sent the final ACK and believes to be connected, but the server does not take it"
             f" ({synacks} in {age}): its accept queue is full."
         )
+    if row["cause"] == "deferred-accept":
+        return f"The final ACK was sent, but this listener waits for data before it takes a connection ({synacks} in {age})."
     return f"{synacks}, but no final ACK in {age}: the client is gone, spoofed, or its packets are lost."
 
 

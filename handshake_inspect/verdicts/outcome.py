@@ -18,6 +18,7 @@ from handshake_inspect.tcp.facts import (
     FACT_BARE_RST_AFTER_ACK,
     FACT_CHALLENGE_ACK,
     FACT_CLIENT_DATA,
+    FACT_DEFERRED,
     FACT_ICMP,
     FACT_LAST_ACK_SEEN,
     FACT_MIDSTREAM,
@@ -197,8 +198,22 @@ def half_open_causes(trace: Trace) -> Codes:
     by_server = (facts & FACT_RST != 0) & (trace.connections["rst_side"] != trace.connections["client"])
     bare = facts & FACT_BARE_RST_AFTER_ACK != 0
     overflow = acked & ~(bare & (facts & FACT_SYNACK_AFTER_ACK == 0))
-    rules = [(overflow, CAUSE["accept-queue-overflow"]), (bare | by_server, CAUSE["reset-by-server"])]
+    rules = [
+        (overflow & waits_for_data(trace), CAUSE["deferred-accept"]),
+        (overflow, CAUSE["accept-queue-overflow"]),
+        (bare | by_server, CAUSE["reset-by-server"]),
+    ]
     return first_match(rules, CAUSE["no-final-ack"], len(facts))
+
+
+def waits_for_data(trace: Trace) -> Bools:
+    """Connections without data on a listener that was seen to wait for data (TCP_DEFER_ACCEPT)."""
+    count = len(trace.connections)
+    deferring = trace.facts & FACT_DEFERRED != 0
+    if not deferring.any():
+        return deferring
+    _, known = places(trace.server_key[:count], distinct(trace.server_key[:count][deferring]))
+    return known & (trace.facts & FACT_CLIENT_DATA == 0)
 
 
 def ending_causes(trace: Trace) -> Codes:
@@ -221,7 +236,7 @@ def unsolicited_causes(trace: Trace) -> Codes:
     seen = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
     client_sent_rst = (trace.facts & FACT_RST != 0) & (trace.connections["rst_side"] == trace.connections["client"])
     two_sided = bool((seen.all(axis=1) & ~client_sent_rst).any())
-    cause = CAUSE["backscatter"] if two_sided or len(seen) == 1 or client_sent_rst.any() else CAUSE["one-sided"]
+    cause = CAUSE["backscatter"] if two_sided or client_sent_rst.any() else CAUSE["one-sided"]
     return np.full(len(seen), cause, dtype=np.uint8)
 
 

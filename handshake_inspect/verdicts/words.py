@@ -27,6 +27,7 @@ CAUSES = (
     "port-filtered",
     "syn-dropped",
     "no-final-ack",
+    "deferred-accept",
     "accept-queue-overflow",
     "reset-by-server",
     "closed",

@@ -190,9 +190,9 @@ def test_a_client_that_does_not_hear_repeats_its_syn():
 # -- the accept queue
 
 
-def overflowing(pauses=(1, 2, 4), *, at="client"):
+def overflowing(pauses=(1, 2, 4), *, at="client", **hosts):
     """The server repeats its SYN-ACK, and the client answers each with an ACK."""
-    wire = Wire(at=at).handshake()
+    wire = Wire(at=at, **hosts).handshake()
     for pause in pauses:
         wire.wait(pause * SECOND)
         wire.server.syn_ack()
@@ -276,6 +276,16 @@ def test_defer_accept_is_no_overflow():
     wire = overflowing((1, 2)).exchange()
     report = wire.report()
     assert report["summary"]["outcomes"]["established"] == 1
+    assert "accept-queue-overflow" not in {finding["id"] for finding in report["findings"]}
+
+
+def test_a_listener_that_defers_is_not_accused_of_its_silent_clients():
+    """Of the same listener, a client that has sent nothing yet: no overflow, it waits for data."""
+    speaking = overflowing((1, 2)).exchange()
+    silent = overflowing((1, 2), client=(frames.CLIENT[0], frames.CLIENT[1] + 1))
+    report = merged(speaking, silent)
+    causes = {(connection["outcome"], connection["cause"]) for connection in report["connections"]}
+    assert causes == {("established", None), ("half-open", "deferred-accept")}
     assert "accept-queue-overflow" not in {finding["id"] for finding in report["findings"]}
 
 
