@@ -95,7 +95,7 @@ def time_syn_ack(table: Any, connection: Any, client: Any, segment: Any) -> None
                 earliest = segment.ts_ns - syn_time(table, connection, copy)
                 if copy == connection.syn_count - 1:
                     method = METHOD_TSECR
-    if latest < 0 or earliest < 0:
+    if not 0 <= latest <= earliest:  # the clock went back between the copies
         method = METHOD_REORDERED
         latest = earliest = 0
     connection.synack_min_ns = latest
@@ -135,7 +135,7 @@ def time_ack(table: Any, connection: Any, server: Any, segment: Any) -> None:
                 earliest = segment.ts_ns - syn_ack_time(table, connection, copy)
                 if copy == connection.synack_count - 1:
                     method = METHOD_TSECR
-    if latest < 0 or earliest < 0:
+    if not 0 <= latest <= earliest:  # the clock went back between the copies
         method = METHOD_REORDERED
         latest = earliest = 0
     connection.ackdat_min_ns = latest
@@ -149,5 +149,5 @@ def time_one_sided(table: Any, connection: Any, segment: Any) -> None:
     connection.synack_max_ns = segment.ts_ns - connection.syn_ns
     if segment.payload_len:
         connection.synack_min_ns = 0
-    if connection.synack_max_ns < 0 or connection.synack_min_ns < 0:
+    if not 0 <= connection.synack_min_ns <= connection.synack_max_ns:
         connection.synack_method = METHOD_NONE

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import (
+    FACT_ABORTED,
     FACT_ACKED,
     FACT_ICMP,
     FACT_REFUSED,
@@ -118,7 +119,7 @@ def rejections(trace: Trace) -> Times:
     """Delay of the RST or ICMP error that answered the SYN, from the latest SYN before it; -1 for none."""
     c, facts = trace.connections, trace.facts
     when = np.where(facts & FACT_REFUSED != 0, c["rst_ns"], -1)
-    icmp = (facts & FACT_ICMP != 0) & (facts & (FACT_SYNACK | FACT_REFUSED | FACT_ACKED) == 0)
+    icmp = (facts & FACT_ICMP != 0) & (facts & (FACT_SYNACK | FACT_REFUSED | FACT_ACKED | FACT_ABORTED) == 0)
     when = np.where(icmp, c["icmp_ns"], when)
     answered = (when >= 0) & (facts & FACT_SYN != 0)
     asked = np.where(answered, c["syn_ns"], 0)

@@ -86,3 +86,29 @@ def test_a_reset_before_the_final_ack_is_no_full_queue():
     wire.server.rst_ack(seq=5001, stay=True)
     wire.wait(40 * MS)
     assert "queue" not in wire.connection()["why"]
+
+
+def test_the_clock_goes_back_between_copies_of_the_syn():
+    """Bounds that cross are no bounds."""
+    wire = Wire()
+    wire.client.syn()
+    wire.now -= 10 * SECOND
+    wire.client.syn()
+    wire.now += 10 * SECOND
+    wire.server.syn_ack()
+    wire.client.ack()
+    connection = wire.connection(order=[1, 0, 2, 3])
+    assert connection["handshake"]["syn_count"] == 2
+    assert connection["rtt"]["synack"]["reason"] == "reordered"
+
+
+def test_a_client_that_resets_after_an_icmp_error():
+    """The attempt was aborted: there is a reset, but no answer that refused it."""
+    wire = Wire()
+    wire.client.syn()
+    wire.icmp_error(wire.client.packet)
+    wire.wait(MS)
+    wire.client.rst_ack(seq=1001)
+    connection = wire.connection()
+    assert connection["outcome"] == "aborted"
+    assert connection["rtt"]["reject_ns"] is None

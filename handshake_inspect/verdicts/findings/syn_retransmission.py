@@ -61,7 +61,7 @@ def detect(case: Case) -> list[Finding]:
     connected = case.outcomes.outcome[: len(c)] == ESTABLISHED
     delay = np.zeros(len(c), dtype=np.int64)
     delay[repeated] = delays(trace, repeated)
-    hurt = connected & (delay >= LEAST_DELAY_NS)
+    hurt = connected & (delay >= LEAST_DELAY_NS) & (trace.facts & FACT_SYN != 0)
     hit = np.unique(trace.server_key[: len(c)][hurt])
     mine = is_member(trace.server_key[: len(c)], hit)
     attempts = np.flatnonzero(mine & (trace.facts & FACT_SYN != 0))
