@@ -26,6 +26,7 @@ cdef class Pump:
     cdef readonly uint64_t tcp_segments
     cdef readonly int64_t first_ns
     cdef readonly int64_t last_ns
+    cdef readonly bint timed
     cdef int64_t before_ns
     cdef readonly uint64_t backwards
     cdef readonly uint64_t first_backwards
@@ -41,6 +42,7 @@ cdef class Pump:
     cpdef int drain(self, FrameReader reader) except -1
     @cython.locals(record="seg.Segment *", now=int64_t, kind=int)
     cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1
+    cdef void note_time(self, int64_t now, uint64_t frame) noexcept
     @cython.locals(at=Py_ssize_t)
     cdef int track(self, Py_ssize_t held) except -1
     cdef int second_try(self, FrameReader reader, Py_ssize_t at) except -1

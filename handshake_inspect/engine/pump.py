@@ -33,6 +33,7 @@ class Pump:
         self.tcp_segments = 0
         self.first_ns = 0
         self.last_ns = 0
+        self.timed = False  # whether any frame had a time
         self.before_ns = 0  # time of the frame before
         self.backwards = 0  # frames older than the frame before them
         self.first_backwards = 0
@@ -67,13 +68,8 @@ class Pump:
         """Decode the reader's frame into record `at`; False where it holds nothing to track."""
         self.frames += 1
         now = reader.ts_ns
-        if now > self.last_ns or self.frames == 1:
-            if self.frames == 1:
-                self.first_ns = now
-            self.last_ns = now
-        if now < self.before_ns:
-            self.went_back(now, reader.frames)
-        self.before_ns = now
+        if reader.has_time:
+            self.note_time(now, reader.frames)
         record = seg.segment_at(self.records, at)
         kind = fast.decode_frame(
             reader.data, reader.frame_start, reader.frame_end, reader.wire_len, reader.link_type, record
@@ -94,6 +90,17 @@ class Pump:
         record.frame = reader.frames
         self.tracker.table.expect(record)
         return True
+
+    def note_time(self, now: int, frame: int) -> None:
+        """Keep the first and the last time of the capture; frames need not be in order."""
+        if now > self.last_ns or not self.timed:
+            if not self.timed:
+                self.first_ns = now
+                self.timed = True
+            self.last_ns = now
+        if now < self.before_ns:
+            self.went_back(now, frame)
+        self.before_ns = now
 
     def track(self, held: int) -> int:
         """Track the records that were decoded."""
