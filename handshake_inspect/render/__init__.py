@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 if TYPE_CHECKING:
+    from handshake_inspect.report.checked import Checked
     from handshake_inspect.report.model import Report
 
 
@@ -47,5 +48,18 @@ class _Renderers(Mapping[str, Renderer]):
 
 
 RENDERERS = _Renderers()
+
+# The module that writes what a check found, for each of its formats.
+CHECKS = {
+    "text": "check_text", "json": "check_json", "ndjson": "ndjson", "csv": "csv", "tsv": "tsv", "markdown": "markdown",
+    "junit": "junit", "sarif": "sarif", "github": "github",
+}  # fmt: skip
+
+
+def check_renderer(form: str) -> Callable[[Checked, BinaryIO, Options], None]:
+    """The renderer of a check for one of CHECKS."""
+    module = import_module(f"{__name__}.{CHECKS[form]}")
+    return cast("Callable[[Checked, BinaryIO, Options], None]", module.render_check)
+
 
 WITH_FIELDS = ("ndjson", "csv", "tsv", "markdown", "parquet", "arrow")  # formats whose columns can be chosen

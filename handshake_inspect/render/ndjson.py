@@ -11,6 +11,7 @@ import msgspec
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.rows import chunks, columns, values
+from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.model import Report
 
 _ENCODER = msgspec.json.Encoder()
@@ -30,6 +31,14 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
     out.writelines(_event("finding", finding) for finding in report.findings)
     last = {"schema": "hsi-event/1", "tool": report.tool, "capture": report.capture, "summary": report.summary}
     out.write(_event("summary", last))
+
+
+def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
+    """Write one line per assertion, and one for the whole."""
+    out.writelines(_event("assertion", each) for each in checked.assertions)
+    whole = msgspec.structs.asdict(checked)
+    del whole["assertions"]
+    out.write(_event("check", whole))
 
 
 def _event(kind: str, body: Any) -> bytes:

@@ -10,6 +10,7 @@ from handshake_inspect.render import Options
 from handshake_inspect.report.model import Connection, Report
 
 CHUNK = 2_000  # connections made, written and forgotten at a time
+ASSERTION = ("rule", "status", "measured", "allowed", "unit", "value", "limit", "matched", "broken")  # of a check
 # What a spreadsheet takes for the start of a formula (OWASP, "CSV injection"); a text that begins so is quoted.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.rows import cell, columns, values
+from handshake_inspect.render.rows import ASSERTION, cell, columns, values
+from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.model import Report
 
 # A cell of TSV cannot hold these (IANA text/tab-separated-values).
@@ -18,6 +19,12 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
     _write(out, [[field.name for field in fields]])
     for chunk in values(report, fields, options):
         _write(out, [[cell(value).translate(_ESCAPES) for value in row] for row in chunk])
+
+
+def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
+    """Write one line per assertion."""
+    rows = [[cell(getattr(each, name)).translate(_ESCAPES) for name in ASSERTION] for each in checked.assertions]
+    _write(out, [list(ASSERTION), *rows])
 
 
 def _write(out: BinaryIO, rows: list[list[str]]) -> None:

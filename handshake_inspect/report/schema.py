@@ -10,12 +10,14 @@ from typing import Any
 import msgspec
 
 from handshake_inspect.errors import HsiError
+from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.model import Connection, ListedConnections, Report, Service
 from handshake_inspect.report.story import Story
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_ID = "hsi-report/1"
 STORY_ID = "hsi-explain/1"
+CHECK_ID = "hsi-check/1"
 
 # The report as it is written: what is a lazy sequence in Python is a plain array there.
 _WRITTEN_AS: dict[str, Any] = {"services": list[Service], "connections": list[Connection] | None}
@@ -32,16 +34,23 @@ def schema() -> dict[str, Any]:
 
     Every key of a report is there, absent things are null, and further keys may be added by a later version.
     """
-    definitions = msgspec.json.schema(_document())["$defs"]
-    tightened = {name: _tightened(definition) for name, definition in sorted(definitions.items())}
-    return {"$schema": DIALECT, "$id": SCHEMA_ID, **tightened.pop("Report"), "$defs": tightened}
+    return _of(_document(), SCHEMA_ID)
 
 
 def story_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of `hsi explain -T json`."""
-    definitions = msgspec.json.schema(Story)["$defs"]
-    tightened = {name: _tightened(definition) for name, definition in sorted(definitions.items())}
-    return {"$schema": DIALECT, "$id": STORY_ID, **tightened.pop("Story"), "$defs": tightened}
+    return _of(Story, STORY_ID)
+
+
+def check_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of `hsi check -T json`."""
+    return _of(Checked, CHECK_ID)
+
+
+def _of(model: type[msgspec.Struct], name: str) -> dict[str, Any]:
+    definitions = msgspec.json.schema(model)["$defs"]
+    tightened = {key: _tightened(definition) for key, definition in sorted(definitions.items())}
+    return {"$schema": DIALECT, "$id": name, **tightened.pop(model.__name__), "$defs": tightened}
 
 
 def _tightened(definition: dict[str, Any]) -> dict[str, Any]:

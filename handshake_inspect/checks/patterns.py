@@ -1,0 +1,63 @@
+"""Which connections a rule is about: those to a server, by address, network, port and sets of them.
+
+10.0.0.2:443   10.0.0.0/24:80,443   [2001:db8::/32]:8000-8100   *:443   10.0.0.2
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from handshake_inspect.errors import UsageError
+from handshake_inspect.expression.fields import find
+from handshake_inspect.expression.questions import Both, Known, Membership, Test
+from handshake_inspect.wire.address import address_halves
+
+_SIX = re.compile(r"\[([0-9A-Fa-f:./]+)\](?::(.+))?")
+_PORTS = re.compile(r"\{?([0-9]{1,5}(?:(?:-|\.\.)[0-9]{1,5})?(?:,[0-9]{1,5}(?:(?:-|\.\.)[0-9]{1,5})?)*)\}?")
+
+
+def server(text: str) -> Test:
+    """The test that a pattern stands for; UsageError for what is none."""
+    host, ports = _split(text)
+    parts: list[Test] = []
+    if host != "*":
+        parts.append(_host(text, host))
+    if ports not in (None, "*"):
+        parts.append(_ports(text, str(ports)))
+    return Both(tuple(parts)) if parts else Known(find("id"))
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    bracketed = _SIX.fullmatch(text)
+    if bracketed:
+        return bracketed[1], bracketed[2]
+    host, colon, ports = text.rpartition(":")
+    if text.count(":") > 1:  # a bare IPv6 address
+        return text, None
+    return (host, ports) if colon else (text, None)
+
+
+def _host(text: str, host: str) -> Test:
+    try:
+        network = ipaddress.ip_network(host, strict=False)
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is no server: give address:port, network/length:ports or *:port ([v6]:port for IPv6)"
+        ) from None
+    return Membership(
+        find("server.ip"), ((address_halves(str(network[0])), address_halves(str(network.broadcast_address))),)
+    )
+
+
+def _ports(text: str, ports: str) -> Test:
+    match = _PORTS.fullmatch(ports)
+    if match is None:
+        raise UsageError(f"{text!r}: {ports!r} are no ports: give 443, 80,443 or 8000-8100")
+    ranges = []
+    for item in match[1].split(","):
+        low, _, high = item.replace("..", "-").partition("-")
+        ranges.append((int(low), int(high or low)))
+        if not ranges[-1][0] <= ranges[-1][1] <= 0xFFFF:
+            raise UsageError(f"{text!r}: {item} is no range of ports")
+    return Membership(find("server.port"), tuple(ranges))

@@ -1,0 +1,178 @@
+"""Rules as people write them, and what they mean."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, get_args
+
+from handshake_inspect.checks import patterns
+from handshake_inspect.errors import UsageError
+from handshake_inspect.expression.language import parse
+from handshake_inspect.expression.literals import duration_ns
+from handshake_inspect.expression.questions import Test
+from handshake_inspect.report.words import OUTCOMES, FindingId, Severity
+
+# What each ceiling counts.
+COUNTED = {
+    "refused": "outcome == refused",
+    "rejected": "outcome == rejected",
+    "timed-out": "outcome == timed-out",
+    "half-open": "outcome == half-open",
+    "aborted": "outcome == aborted",
+    "retransmitted": (
+        "handshake.syn_count > 1 or handshake.synack_count > 1"
+        " or client_to_server.retransmissions > 0 or server_to_client.retransmissions > 0"
+    ),
+}
+Undecided = Literal["fail", "ignore"]
+
+_CEILING = re.compile(r"(?:(?P<server>\S+) +)?(?P<number>[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<percent> ?%)?")
+_RTT = re.compile(
+    r"(?:(?P<server>\S+) +)?(?P<leg>synack|ackdat|total)\.(?P<statistic>min|max|median|p[0-9]{1,3}(?:\.[0-9]{1,3})?)"
+    r" *(?P<sign><=?) *(?P<limit>[0-9.]+ ?[a-zµμ]+)"
+)
+_EXPECT = re.compile(
+    r"(?P<server>\S+) +(?P<outcomes>[a-z-]+(?:\|[a-z-]+)*)"
+    r"(?: +(?P<count>all|none|>=?[0-9]+|<=?[0-9]+|[0-9]*\.\.[0-9]*|[0-9]+))?"
+)
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """At most so many, or such a share, of the connections may be of a kind."""
+
+    text: str
+    kind: str
+    counted: Test
+    number: Decimal
+    percent: bool
+    server: Test | None = None
+
+    @classmethod
+    def of(cls, kind: str, text: str) -> Ceiling:
+        """Read `5`, `2.5%`, `10.0.0.2:443 5`."""
+        match = _CEILING.fullmatch(text.strip())
+        number = Decimal(match["number"]) if match else Decimal(-1)
+        percent = bool(match and match["percent"])
+        if match is None or (number > 100 if percent else number != int(number)):
+            raise UsageError(f"max-{kind}: {text!r} is neither a number nor a percentage (such as 3, 5%, or '*:443 0')")
+        server = patterns.server(match["server"]) if match["server"] else None
+        return cls(f"max-{kind} {text.strip()}", kind, parse(COUNTED[kind]), number, percent, server)
+
+
+@dataclass(frozen=True)
+class RttLimit:
+    """A statistic of a leg must stay below a limit."""
+
+    text: str
+    leg: str
+    statistic: str
+    inclusive: bool
+    limit_ns: int
+    server: Test | None = None
+
+    @classmethod
+    def of(cls, text: str) -> RttLimit:
+        """Read `total.p95<50ms`, `10.0.0.2:443 synack.max <= 5 ms`."""
+        match = _RTT.fullmatch(text.strip())
+        if match is None:
+            raise UsageError(
+                f"rtt: {text!r} is no rule: give leg.statistic<limit, such as total.p95<50ms"
+                " or '10.0.0.2:443 synack.max<5ms'"
+            )
+        statistic = "p50" if match["statistic"] == "median" else match["statistic"]
+        if statistic.startswith("p") and not 0 < Decimal(statistic[1:]) <= 100:
+            raise UsageError(f"rtt: {text!r}: percentiles are above 0 and at most 100")
+        try:
+            limit = duration_ns(match["limit"])
+        except ValueError as error:
+            raise UsageError(f"rtt: {text!r}: {error}") from None
+        server = patterns.server(match["server"]) if match["server"] else None
+        return cls(f"rtt {text.strip()}", match["leg"], statistic, match["sign"] == "<=", limit, server)
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """So many connections to a server must come to one of some outcomes; `least` None means all of them."""
+
+    text: str
+    server: Test
+    outcomes: tuple[str, ...]
+    least: int | None
+    most: int | None
+
+    @classmethod
+    def of(cls, text: str) -> Expectation:
+        """Read `10.0.0.2:443 established`, `10.0.0.0/24:80,443 refused|rejected 2..5`, `*:22 established none`."""
+        match = _EXPECT.fullmatch(text.strip())
+        if match is None:
+            raise UsageError(
+                f"expect: {text!r} is no rule: give server, outcome and count, such as '10.0.0.2:443 established 3..5'"
+            )
+        outcomes = tuple(match["outcomes"].split("|"))
+        unknown = [word for word in outcomes if word not in OUTCOMES]
+        if unknown:
+            raise UsageError(f"expect: {text!r}: no outcome {unknown[0]}; there are {', '.join(OUTCOMES)}")
+        least, most = _bounds(match["count"])
+        if least is not None and most is not None and least > most:
+            raise UsageError(f"expect: {text!r}: the range ends before it begins")
+        return cls(f"expect {text.strip()}", patterns.server(match["server"]), outcomes, least, most)
+
+
+def _bounds(count: str | None) -> tuple[int | None, int | None]:
+    if count is None:
+        return 1, None
+    if count in ("all", "none"):
+        return (None, None) if count == "all" else (0, 0)
+    if ".." in count:
+        low, _, high = count.partition("..")
+        return int(low or 0), int(high) if high else None
+    number = int(count.lstrip("<>="))
+    if count.startswith(">"):
+        return number + ("=" not in count), None
+    if count.startswith("<"):
+        return 0, number - ("=" not in count)
+    return number, number
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All that one run of `hsi check` asserts."""
+
+    ceilings: tuple[Ceiling, ...] = ()
+    rtt: tuple[RttLimit, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+    no_finding: tuple[str, ...] = ()
+    fail_on: str | None = None
+    min_connections: int = 1
+    ignore: tuple[tuple[str, Test], ...] = ()
+    strict: bool = False
+    undecided: Undecided = "ignore"
+    given: frozenset[str] = field(default_factory=frozenset)  # names of the rules that somebody asked for
+
+
+def finding_id(text: str) -> str:
+    """The id of a kind of finding; UsageError for others."""
+    known = get_args(FindingId)
+    if text not in known:
+        raise UsageError(f"no-finding: there is no finding {text!r}; there are {', '.join(known)}")
+    return text
+
+
+def severity(text: str) -> str:
+    """One of the severities; UsageError for others."""
+    known = get_args(Severity)
+    if text not in known:
+        raise UsageError(f"fail-on: {text!r} is no severity; there are {', '.join(known)}")
+    return text
+
+
+def ignored(text: str) -> tuple[str, Test]:
+    """An expression whose connections are left out."""
+    try:
+        return text, parse(text)
+    except UsageError as error:
+        error.args = (f"ignore: {error.args[0]}",)
+        raise

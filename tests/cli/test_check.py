@@ -1,0 +1,99 @@
+"""`hsi check` as a process: exit status, files of rules, formats."""
+
+import csv
+import io
+import json
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+
+from handshake_inspect.render import CHECKS
+from handshake_inspect.report.schema import check_schema
+
+
+def test_exit_status(hsi, pcaps, tmp_path):
+    assert hsi("check", "--profile", "smoke", pcaps / "handshake.pcap", cwd=tmp_path).returncode == 0
+    assert hsi("check", "--profile", "smoke", pcaps / "refused.pcap", cwd=tmp_path).returncode == 1
+    for unusable in (["--max-refused", "x", pcaps / "refused.pcap"], ["no-such-file"], [], ["--rules", "none", "-"]):
+        done = hsi("check", *unusable, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_one_line_per_assertion_and_what_broke_it(hsi, pcaps, tmp_path):
+    capture = pcaps / "refused.pcap"
+    done = hsi("check", "--max-refused", "0", "--max-timed-out", "0", capture, cwd=tmp_path)
+    lines = done.stdout.decode().splitlines()
+    why = [line for line in lines if line.startswith("         ")]
+    assert why[0].startswith("         refused: 10.0.0.2 answered with RST")
+    assert [line for line in lines if line not in why] == [
+        "ok    min-connections 1  1 connection; allowed: at least 1",
+        "FAIL  max-refused 0      1 of 1 connection (100 %); allowed: none",
+        "      #0 10.0.0.1:40001 > 10.0.0.2:81 (frames 1, 2)",
+        "ok    max-timed-out 0    0 of 1 connection; allowed: none",
+        "hsi check: failed, 1 of 3 assertions, 1 connection",
+    ]
+    assert done.stderr == b""
+    assert len(hsi("check", "-q", "--max-refused", "0", capture, cwd=tmp_path).stdout.splitlines()) == 1
+
+
+def test_rules_of_the_working_directory(hsi, pcaps, tmp_path):
+    (tmp_path / "hsi.toml").write_text('max-refused = 0\nignore = "server.port == 9"\n')
+    capture = pcaps / "refused.pcap"
+    assert hsi("check", capture, cwd=tmp_path).returncode == 1
+    assert hsi("check", "--max-refused", "1", capture, cwd=tmp_path).returncode == 0
+    assert hsi("check", "--no-rules", capture, cwd=tmp_path).returncode == 0
+    (tmp_path / "mine.toml").write_text('max-refused = "x"\n')
+    done = hsi("check", "--rules", "mine.toml", capture, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"hsi: error: mine.toml: max-refused: 'x'")
+
+
+def test_a_report_can_be_checked_later(hsi, pcaps, tmp_path):
+    capture, saved = pcaps / "port-scan-connect.pcap", tmp_path / "report.json"
+    hsi("-o", saved, capture)
+    rules = ["--profile", "strict", "--rtt", "total.p90<1ms", "--expect", "10.0.0.2 established 1..3"]
+    straight = hsi("check", *rules, capture, cwd=tmp_path)
+    later = hsi("check", *rules, saved, cwd=tmp_path)
+    assert later.stdout == straight.stdout
+    assert later.returncode == straight.returncode == 1
+    hsi("-o", saved, "--no-connections", capture)
+    assert b"without its connections" in hsi("check", saved, cwd=tmp_path).stderr
+
+
+def test_only_some_connections(hsi, pcaps, tmp_path):
+    capture = pcaps / "port-scan-connect.pcap"
+    done = hsi("check", "-Y", "outcome == refused", "--expect", "* refused all", capture, cwd=tmp_path)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("form", CHECKS)
+@pytest.mark.parametrize("sample", ["refused", "handshake", "port-scan-connect", "pending"])
+def test_formats(hsi, pcaps, tmp_path, form, sample):
+    command = ["check", "-T", form, "--profile", "strict", pcaps / f"{sample}.pcap"]
+    done = hsi(*command, cwd=tmp_path)
+    assert done.returncode == (0 if sample == "handshake" else 1)
+    assert done.stdout == hsi(*command, cwd=tmp_path).stdout
+    text = done.stdout.decode()
+    if form == "json":
+        jsonschema.validate(json.loads(text), check_schema())
+        assert json.loads(text)["passed"] == (sample == "handshake")
+    elif form == "junit":
+        root = ElementTree.fromstring(text)
+        assert bool(int(root.get("failures"))) == (sample != "handshake")
+        assert int(root.get("tests")) == len(list(root.iter("testcase")))
+    elif form == "sarif":
+        kinds = {result["kind"] for result in json.loads(text)["runs"][0]["results"]}
+        assert ("fail" in kinds) == (sample != "handshake")
+    elif form in ("csv", "tsv"):
+        rows = list(csv.DictReader(io.StringIO(text), delimiter="," if form == "csv" else "\t"))
+        assert {row["status"] for row in rows} == ({"passed"} if sample == "handshake" else {"passed", "failed"})
+    elif form == "github":
+        assert all(line.startswith("::error title=hsi check%3A ") for line in text.splitlines())
+        assert bool(text) == (sample != "handshake")
+
+
+def test_the_output_file_chooses(hsi, pcaps, tmp_path):
+    hsi("check", "-o", "junit.xml", pcaps / "handshake.pcap", cwd=tmp_path)
+    assert ElementTree.parse(tmp_path / "junit.xml").getroot().tag == "testsuites"
