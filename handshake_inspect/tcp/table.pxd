@@ -11,6 +11,7 @@ cdef unsigned int EMBRYO_FREE
 cdef unsigned int EMBRYO_WAITING
 cdef uint32_t MASK16
 cdef uint64_t MASK32
+cdef uint64_t LARGE_INDEX
 
 cdef class Table:
     cdef readonly Py_ssize_t limit
@@ -36,6 +37,7 @@ cdef class Table:
     cdef uint64_t *slots
     cdef uint64_t mask
     cdef uint64_t filled
+    cdef uint64_t most
     cdef uint64_t found_at
 
     @cython.locals(tag=uint64_t, at=uint64_t, slot=uint64_t)

@@ -13,6 +13,7 @@ from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import MASK16, MASK32
 
 FIRST_INDEX = 1 << 15
+LARGE_INDEX = 1 << 20
 
 
 class Table:
@@ -43,6 +44,7 @@ class Table:
         self.slots = rows.words_of(self.index_rows)
         self.mask = FIRST_INDEX - 1
         self.filled = 0
+        self.most = FIRST_INDEX // 2  # more slots filled than this, and the index grows
         self.found_at = 0  # slot of the last find
 
     # -- the index -------------------------------------------------------------------------------------------
@@ -122,7 +124,7 @@ class Table:
         if self.slots[self.found_at] == 0:
             self.filled += 1
         self.slots[self.found_at] = slot
-        if self.filled * 4 > self.mask * 3:
+        if self.filled > self.most:
             self.grow()
         return 0
 
@@ -142,6 +144,8 @@ class Table:
         self.index_rows = storage
         self.slots = slots
         self.mask = mask
+        # Half full, a search ends at its first slot or the next; a flood of millions is worth the memory more.
+        self.most = size if size < LARGE_INDEX else size + size // 2
         return 0
 
     def forget(self, tag: int, reference: int) -> None:
