@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.sets import run_starts
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -46,22 +48,51 @@ class Groups:
 
 
 def group(
-    keys: NDArray[np.uint64], rows: NDArray[np.intp], by: NDArray[Any] | None = None, at_least: int = 1
+    keys: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None = None, at_least: int = 1
 ) -> Groups:
     """Group `rows` by `keys` (aligned with them), within a group by `by` (integers), else in the order given.
 
-    Groups smaller than `at_least` are left out before anything is put in order: most keys of a scan or a flood occur
-    once.
+    Groups come in the order of their keys: 64-bit names, or numbers as those of `trace.service`.  Groups smaller than
+    `at_least` are left out before anything is put in order: most keys of a scan or a flood occur once.
     """
+    if keys.dtype != np.uint64:
+        return numbered(keys, rows, by, at_least)
+    if at_least >= SIFTED and len(keys) > 1 << SIEVE:
+        kept = sieve(keys, at_least)
+        keys, rows, by = keys[kept], rows[kept], None if by is None else by[kept]
     order = np.argsort(keys)
-    edges = np.flatnonzero(np.diff(keys[order])) + 1
-    starts = np.concatenate([[0], edges]).astype(np.intp) if len(keys) else np.zeros(0, dtype=np.intp)
-    sizes = np.diff(np.append(starts, len(keys)))
+    edges = np.flatnonzero(run_starts(keys[order]))
+    sizes = np.diff(np.append(edges, len(keys)))
     if at_least > 1:
         order = order[np.repeat(sizes >= at_least, sizes)]
         sizes = sizes[sizes >= at_least]
     number = np.repeat(np.arange(len(sizes)), sizes)
     order = order[sorting(number, order if by is None else by[order])]
+    ends = np.cumsum(sizes)
+    return Groups(rows[order], ends - sizes, ends)
+
+
+SIEVE = 16
+SIFTED = 8
+
+
+def sieve(keys: NDArray[np.uint64], at_least: int) -> NDArray[np.bool_]:
+    """Which of these names may occur so often: of those whose high bits occur less often, none does."""
+    slots = (keys >> np.uint64(64 - SIEVE)).astype(np.intp)
+    often = np.bincount(slots, minlength=1 << SIEVE) >= at_least
+    kept: NDArray[np.bool_] = often[slots]
+    return kept
+
+
+def numbered(numbers: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None, at_least: int) -> Groups:
+    """As `group`, by small numbers, which can be counted before they are sorted."""
+    sizes = np.bincount(numbers)
+    if at_least > 1:
+        kept = (sizes >= at_least)[numbers]
+        numbers, rows, by = numbers[kept], rows[kept], None if by is None else by[kept]
+    # Numbers of 16 bits are put in order by counting, which is stable.
+    order = np.argsort(numbers, kind="stable") if by is None else sorting(numbers.astype(np.intp), by)
+    sizes = sizes[sizes >= max(at_least, 1)]
     ends = np.cumsum(sizes)
     return Groups(rows[order], ends - sizes, ends)
 

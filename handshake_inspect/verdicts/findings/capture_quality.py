@@ -49,7 +49,7 @@ def quality(
     """A finding about the capture: no target, and the whole time."""
     cited = () if rows is None else tuple(earliest(case.trace, rows).tolist())
     if not frames and cited:
-        frames = tuple(case.trace.first_frame[list(cited)].tolist())
+        frames = tuple(case.trace.first_frames(np.array(cited)).tolist())
     start, end = (case.trace.first_ns, case.trace.last_ns) if case.capture.frames else (None, None)
     return Finding(
         "capture-quality", severity, title, None, None, start, end, {"kind": kind, **metrics}, advice, frames, cited

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, client_of, counts, first_frames, ratio
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, client_of, counts, ratio
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.const import (
     OPT_MSS,
@@ -66,7 +66,7 @@ def is_poor(options: NDArray[Any]) -> Bools:
 
 def first_sent(trace: Trace, rows: Indices) -> Indices:
     """The first `LOOKED_AT` of these attempts in order of capture."""
-    frames = first_frames(trace, rows)
+    frames = trace.first_frames(rows)
     if len(rows) > LOOKED_AT:
         early = np.argpartition(frames, LOOKED_AT)[:LOOKED_AT]
         rows, frames = rows[early], frames[early]

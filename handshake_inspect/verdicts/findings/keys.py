@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import CITED, Host, endpoint
+from handshake_inspect.verdicts.sets import FEW, places
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.address import address_text
 
@@ -80,7 +81,9 @@ def is_member(keys: Keys, members: Keys) -> Bools:
     """Which keys are among `members`, which must be sorted.  A table of high bits answers for most others."""
     if len(members) == 0 or len(keys) == 0:
         return np.zeros(len(keys), dtype=bool)
-    bits = 16 if len(members) < 4096 else 20  # 64 KiB stay in the nearest cache
+    if len(members) <= FEW:
+        return places(keys, members)[1]
+    bits = 20
     shift = np.uint64(64 - bits)
     table = np.zeros(1 << bits, dtype=bool)
     table[(members >> shift).astype(np.intp)] = True
@@ -111,25 +114,9 @@ def top_clients(trace: Trace, rows: Indices, most: int = 5) -> list[dict[str, An
     return [{"ip": address_text(*client_of(trace, int(first[at]))), "connections": int(sizes[at])} for at in best]
 
 
-def first_frames(trace: Trace, rows: Indices) -> NDArray[np.int64]:
-    """The first frame of each of these attempts."""
-    count = len(trace.connections)
-    tracked = rows < count
-    if tracked.all():
-        return np.asarray(trace.connections["first_frame"][rows], dtype=np.int64)
-    mine = rows[~tracked]
-    mine -= count
-    alone = trace.embryos["first_frame"][mine]
-    del mine
-    frames = np.empty(len(rows), dtype=np.int64)
-    frames[tracked] = trace.connections["first_frame"][rows[tracked]]
-    frames[~tracked] = alone
-    return frames
-
-
 def cite(case: Case, rows: Indices) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """`frames` and `connections` of a finding: the first of these attempts and their first frames."""
-    first = first_frames(case.trace, rows)
+    first = case.trace.first_frames(rows)
     if len(rows) > CITED:
         earliest = np.argpartition(first, CITED)[:CITED]
         rows, first = rows[earliest], first[earliest]
