@@ -29,7 +29,7 @@ from handshake_inspect.report.model import (
     Summary,
 )
 from handshake_inspect.report.services import RowServices, distribution, rtt_distributions
-from handshake_inspect.verdicts.legs import Leg, Legs
+from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes as Judged
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
@@ -114,7 +114,7 @@ def _rtt(connections: Sequence[Connection]) -> RttDistributions:
 def _distribution(connections: Sequence[Connection], leg: str) -> Distribution:
     named = [getattr(connection.rtt, leg).value_ns for connection in connections]
     values = np.array([-1 if value is None else value for value in named], dtype=np.int64)
-    return distribution(Leg(values, values, values, np.zeros(len(values), dtype=np.uint8)))
+    return distribution(values)
 
 
 def _findings(report: Report, mask: Mask) -> list[Finding]:

@@ -207,7 +207,7 @@ class RowConnections(Connections):
         legs = self.legs.of(rows)
         columns = [
             column.tolist()
-            for leg in (legs.synack, legs.ackdat, legs.total)
+            for leg in legs.all
             for column in (leg.value, leg.low, leg.high, leg.method)
         ]
         return list(zip(*columns, legs.reject_ns.tolist(), strict=True))

@@ -1,19 +1,18 @@
 """Connections by service (server address and port), busiest first."""
 
 from collections.abc import Sequence
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, RttDistributions, Service
-from handshake_inspect.verdicts.legs import Leg, Legs
+from handshake_inspect.verdicts.columns import BATCH, batches
+from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes as Judged
-from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
-
-_LEGS = ("synack", "ackdat", "total")
 
 
 class RowServices(Sequence[Service]):
@@ -23,14 +22,15 @@ class RowServices(Sequence[Service]):
         self.trace = trace
         self.judged = judged
         self.legs = legs
-        keys = distinct(trace.server_key)
-        of_row = places(trace.server_key, keys)[0] if len(keys) else np.zeros(0, dtype=np.intp)
-        self.counts = np.bincount(of_row * 9 + judged.outcome, minlength=9 * len(keys)).reshape(-1, 9)
-        self.example = np.zeros(len(keys), dtype=np.intp)
-        self.example[of_row[trace.order[::-1]]] = trace.order[::-1]
-        self.of_connection = of_row[: len(trace.connections)]
-        self.by_service = np.argsort(self.of_connection, kind="stable")
-        self.ends = np.cumsum(np.bincount(self.of_connection, minlength=len(keys)))
+        count = len(trace.services)
+        self.counts = counts_of(trace.service, judged.outcome, count)
+        self.example = np.zeros(count, dtype=np.intp)
+        for some in reversed(list(batches(len(trace)))):
+            first = trace.order[some][::-1]
+            self.example[trace.service[first]] = first
+        of_connection = trace.service[: len(trace.connections)]
+        self.by_service = np.argsort(of_connection, kind="stable").astype(np.int32)
+        self.ends = np.cumsum(np.bincount(of_connection, minlength=count))
         self.busiest = np.lexsort((trace.ids[self.example], -self.counts.sum(axis=1)))
 
     def __len__(self) -> int:
@@ -71,16 +71,27 @@ class RowServices(Sequence[Service]):
         return int(connection[f"{part}{int(connection['client']) ^ 1}"])
 
 
+def counts_of(service: NDArray[Any], outcome: NDArray[np.uint8], services: int) -> NDArray[np.intp]:
+    """How many attempts on each service had each outcome."""
+    counts = np.zeros(len(OUTCOMES) * services, dtype=np.intp)
+    for some in batches(len(service), most=max(BATCH, len(counts))):
+        pairs = service[some].astype(np.intp) * len(OUTCOMES)
+        pairs += outcome[some]
+        counts += np.bincount(pairs, minlength=len(counts))
+    return counts.reshape(-1, len(OUTCOMES))
+
+
 def rtt_distributions(legs: Legs) -> RttDistributions:
     """Percentiles of the three legs."""
-    return RttDistributions(*(distribution(getattr(legs, name)) for name in _LEGS))
+    return RttDistributions(*(distribution(values) for values in legs.values))
 
 
-def distribution(leg: Leg) -> Distribution:
+def distribution(values: NDArray[np.int64]) -> Distribution:
     """Percentiles, by nearest rank, of the values that could be named."""
-    values = np.sort(leg.value[leg.value >= 0])
+    values = np.sort(values)
+    values = values[np.searchsorted(values, 0) :]
     count = len(values)
     if not count:
         return Distribution()
-    p50, p90, p95, p99 = (int(values[-(-count * percent // 100) - 1]) for percent in (50, 90, 95, 99))
-    return Distribution(count, int(values[0]), p50, p90, p95, p99, int(values[-1]))
+    ranks = [-(-count * percent // 100) - 1 for percent in (50, 90, 95, 99)]
+    return Distribution(count, int(values[0]), *(int(values[rank]) for rank in ranks), int(values[-1]))

@@ -64,8 +64,7 @@ def _fill_connections(part: NDArray[Any], trace: Trace, legs: Legs) -> None:
     c, ends = trace.connections, trace.endpoints
     for column in ("first_ns", "last_ns", "syn_count", "synack_count"):
         part[column] = c[column]
-    for column, leg in (("synack_ns", legs.synack), ("ackdat_ns", legs.ackdat), ("total_ns", legs.total)):
-        part[column] = leg.value
+    part["synack_ns"], part["ackdat_ns"], part["total_ns"] = legs.values
     part["client_bytes"] = ends["bytes"][trace.client_rows]
     part["server_bytes"] = ends["bytes"][trace.server_rows]
     part["retransmissions"] = ends["retransmissions"].reshape(-1, 2).sum(axis=1)

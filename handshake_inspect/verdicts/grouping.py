@@ -47,9 +47,7 @@ class Groups:
         return sums
 
 
-def group(
-    keys: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None = None, at_least: int = 1
-) -> Groups:
+def group(keys: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None = None, at_least: int = 1) -> Groups:
     """Group `rows` by `keys` (aligned with them), within a group by `by` (integers), else in the order given.
 
     Groups come in the order of their keys: 64-bit names, or numbers as those of `trace.service`.  Groups smaller than

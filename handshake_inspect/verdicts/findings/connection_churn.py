@@ -79,7 +79,7 @@ def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding:
     c = trace.connections
     pauses = np.maximum(c["first_ns"][rows][1:] - c["last_ns"][rows][:-1], 0)
     saved = len(rows) - parallel
-    totals = case.legs.of(rows).total.value
+    totals = case.legs.of(rows).values[2]
     known = totals[totals >= 0]
     each = int(known.mean()) if len(known) else 0
     moved = trace.endpoints["bytes"].reshape(-1, 2)[rows].sum(axis=1)

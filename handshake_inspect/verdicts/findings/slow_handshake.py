@@ -16,6 +16,7 @@ geostationary hops).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +26,9 @@ from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
-from handshake_inspect.verdicts.findings.keys import distinct, is_member, ratio
-from handshake_inspect.verdicts.legs import Leg
+from handshake_inspect.verdicts.findings.keys import ratio
 from handshake_inspect.verdicts.position import Position, locate
+from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.words import ESTABLISHED
 
 LEAST = 20
@@ -76,35 +77,26 @@ CLIENT = Half(
 
 def detect(case: Case) -> list[Finding]:
     """Services whose SYN-ACK is sometimes far slower than usual."""
-    rows = connected(case)
-    return half_findings(case, rows, case.legs.of(rows).synack, SERVER)
+    return half_findings(case, case.legs.values[0], "synack_method", SERVER)
 
 
 def detect_slow_client_ack(case: Case) -> list[Finding]:
     """Services whose clients sometimes acknowledge far more slowly than usual."""
-    rows = connected(case)
-    return half_findings(case, rows, case.legs.of(rows).ackdat, CLIENT)
+    return half_findings(case, case.legs.values[1], "ackdat_method", CLIENT)
 
 
-def connected(case: Case) -> Rows:
-    """Connections that came about."""
-    return np.flatnonzero(case.outcomes.outcome[: len(case.trace.connections)] == ESTABLISHED)
-
-
-def half_findings(case: Case, rows: Rows, leg: Leg, half: Half) -> list[Finding]:
-    """One finding for each service with outliers in one half; `leg` is of `rows`."""
+def half_findings(case: Case, values: Times, method: str, half: Half) -> list[Finding]:
+    """One finding for each service with outliers in one half, of which `values` are of all connections."""
     trace = case.trace
-    good = (leg.value >= 0) & ((leg.method == METHOD_EXACT) | (leg.method == METHOD_TSECR))
-    rows, values = rows[good], leg.value[good]
-    if len(rows) < LEAST or values.max() < LEAST_EXCESS_NS:
-        return []
-    keys = trace.server_key[rows]
-    # A service with nothing slow needs no median.
-    some = is_member(keys, distinct(keys[values > LEAST_EXCESS_NS]))
-    rows, values, keys = rows[some], values[some], keys[some]
-    # Numbers of `rows` from here on.
-    groups = grouping.group(keys, np.arange(len(rows)), at_least=LEAST)
-    groups = grouping.group(keys[groups.rows], groups.rows, by=values[groups.rows])
+    methods = trace.connections[method]
+    good = (methods == METHOD_EXACT) | (methods == METHOD_TSECR)
+    good &= case.outcomes.outcome[: len(values)] == ESTABLISHED
+    good &= values >= 0
+    good &= worth_a_median(trace.service[: len(values)], good & (values > LEAST_EXCESS_NS))
+    rows = np.flatnonzero(good)
+    values = values[rows]
+    # Groups are of numbers of `rows` from here on.
+    groups = grouping.group(trace.service[rows], np.arange(len(rows)), by=values, at_least=LEAST)
     if not len(groups):
         return []
     usual, far = outliers(values[groups.rows], groups)
@@ -123,6 +115,14 @@ def half_findings(case: Case, rows: Rows, leg: Leg, half: Half) -> list[Finding]
     return largest(half.id, f"services with slow {half.name}s", picked, hits[picked], describe)
 
 
+def worth_a_median(service: NDArray[Any], slow: Bools) -> Bools:
+    """Connections to services with anything slow: others have no outliers."""
+    hit = np.zeros(int(service.max(initial=0)) + 1, dtype=bool)
+    hit[service[slow]] = True
+    mine: Bools = hit[service]
+    return mine
+
+
 def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
     """The median of each group, and which values lie far above their group's; `values` ascend in each group."""
     usual = values[groups.starts + (groups.sizes - 1) // 2]
@@ -136,11 +136,11 @@ def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
 
 def not_merely_far(clients: NDArray[np.uint64], values: Times, out: Rows) -> Bools:
     """Whether the client was ever quicker, or no distance explains it."""
-    wanted, place = np.unique(clients[out], return_inverse=True)
-    if not len(wanted):
+    if not len(out):
         return np.zeros(0, dtype=bool)
-    at = np.minimum(np.searchsorted(wanted, clients), len(wanted) - 1)
-    mine = wanted[at] == clients
+    wanted = distinct(clients[out])
+    place, _ = places(clients[out], wanted)
+    at, mine = places(clients, wanted)
     best = np.full(len(wanted), np.iinfo(np.int64).max)
     np.minimum.at(best, at[mine], values[mine])
     quicker: Bools = (values[out] > ANY_PATH_NS) | (values[out] > FACTOR * best[place])
