@@ -104,7 +104,7 @@ def time_syn_ack(table: Any, connection: Any, client: Any, segment: Any) -> None
 
 
 def time_second_syn_ack(table: Any, connection: Any, client: Any, segment: Any) -> None:
-    """A second SYN-ACK at the distance of the two SYNs: each SYN drew its own, the path is slow and nothing was lost."""
+    """A second SYN-ACK at the distance of the SYNs: each SYN drew its own, the path is slow and nothing was lost."""
     if connection.synack_method != METHOD_AMBIGUOUS or connection.synack_count != 1 or connection.retries == 0:
         return
     if not (client.options & OPT_TIMESTAMPS and segment.options & OPT_TIMESTAMPS):

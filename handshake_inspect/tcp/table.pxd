@@ -12,6 +12,7 @@ cdef unsigned int EMBRYO_WAITING
 cdef uint32_t MASK16
 cdef uint64_t MASK32
 cdef uint64_t LARGE_INDEX
+cdef uint64_t LONGEST_RUN
 
 cdef class Table:
     cdef readonly Py_ssize_t limit
@@ -40,7 +41,7 @@ cdef class Table:
     cdef uint64_t most
     cdef uint64_t found_at
 
-    @cython.locals(tag=uint64_t, at=uint64_t, slot=uint64_t)
+    @cython.locals(tag=uint64_t, at=uint64_t, last=uint64_t, slot=uint64_t)
     cdef uint32_t find(self, segment.Segment *segment) noexcept
     cdef void expect(self, segment.Segment *segment) noexcept
     @cython.locals(slot=uint64_t, reference=uint32_t)

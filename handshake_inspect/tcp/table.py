@@ -13,6 +13,9 @@ from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import MASK16, MASK32
 
 FIRST_INDEX = 1 << 15
+# The hash has no secret, so a capture can be made whose 4-tuples all collide.  No honest run of slots gets this long; at
+# its end the newest takes the place of another, which is known no more, though its row stays.
+LONGEST_RUN = 1024
 LARGE_INDEX = 1 << 20
 
 
@@ -53,6 +56,7 @@ class Table:
         """The reference of the segment's 4-tuple, 0 if it is unknown; `found_at` is its slot, or the free one."""
         tag = (segment.hash >> 32) & MASK32
         at = tag & self.mask
+        last = (at + LONGEST_RUN) & self.mask
         while True:
             slot = self.slots[at]
             if slot == 0:
@@ -61,6 +65,9 @@ class Table:
             if slot >> 32 == tag and self.is_same(slot & MASK32, segment):
                 self.found_at = at
                 return slot & MASK32
+            if at == last:
+                self.found_at = at
+                return 0
             at = (at + 1) & self.mask
 
     def expect(self, segment: Any) -> None:

@@ -1,6 +1,9 @@
 """What random scenarios with a real kernel taught (tests/lab/truth.py): each by the kernel's own segments, no more."""
 
-from support.wire import MS, SECOND, Wire, states
+import ipaddress
+
+from support import captures, frames
+from support.wire import MS, SECOND, START, Wire, report_of, states
 
 
 def test_a_late_acknowledgment_does_not_show_that_a_reset_was_ignored():
@@ -112,3 +115,14 @@ def test_a_client_that_resets_after_an_icmp_error():
     connection = wire.connection()
     assert connection["outcome"] == "aborted"
     assert connection["rtt"]["reject_ns"] is None
+
+
+def test_four_tuples_made_to_collide():
+    """The hash takes the XOR of port and upper address: one run of slots for all, which must not grow without bound."""
+    count = 1200
+    syns = []
+    for port in range(1, count + 1):
+        address = ipaddress.IPv6Address(0x2001_0DB8 << 96 | 0x1111_2222_3333_4444 ^ port << 48)
+        syns.append(frames.segment((str(address), port), frames.SERVER6, frames.SYN, seq=port))
+    report = report_of(captures.pcap([(START + i * MS, frame) for i, frame in enumerate(syns)], nano=True))
+    assert report["summary"]["connections"] == count
