@@ -7,15 +7,24 @@ import click
 
 from handshake_inspect.cli.output import Target
 
+NAMES = ("report", "event", "check", "diff", "explain", "analyze")
+
 
 @click.command()
-@click.argument("name", type=click.Choice(["analyze", "explain"]), default="analyze", metavar="[COMMAND]")
+@click.argument("name", type=click.Choice(NAMES), default="report", metavar="[NAME]")
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write there instead of standard output.")
 def command(name: str, output: str) -> None:
-    """Print the JSON Schema (2020-12) of `hsi analyze -T json`, or of `hsi explain -T json`."""
+    """Print the JSON Schema (2020-12) of what hsi writes as JSON.
+
+    NAME is report (of `hsi analyze`), event (a line of -T ndjson), check, diff or explain.
+    """
     from handshake_inspect.report import schema
 
-    document = schema.schema() if name == "analyze" else schema.story_schema()
+    documents = {
+        "report": schema.schema, "analyze": schema.schema, "event": schema.event_schema, "check": schema.check_schema,
+        "diff": schema.diff_schema, "explain": schema.story_schema,
+    }  # fmt: skip
+    document = documents[name]()
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     with Target.open(output) as target:
         target.put(lambda stream: stream.write(text.encode()))

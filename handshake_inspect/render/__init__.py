@@ -55,6 +55,9 @@ CHECKS = {
     "junit": "junit", "sarif": "sarif", "github": "github",
 }  # fmt: skip
 
+# The same of what a comparison found.
+DIFFS = {"text": "diff_text", "json": "diff_json", "markdown": "diff_markdown"}
+
 
 def check_renderer(form: str) -> Callable[[Checked, BinaryIO, Options], None]:
     """The renderer of a check for one of CHECKS."""

@@ -12,7 +12,7 @@ import msgspec
 from handshake_inspect.render import Options
 from handshake_inspect.render.rows import chunks, columns, values
 from handshake_inspect.report.checked import Checked
-from handshake_inspect.report.model import Report
+from handshake_inspect.report.model import Ending, Report
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -29,8 +29,7 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
     for chunk in chunks(report, options):
         out.writelines(_event("connection", connection) for connection in chunk)
     out.writelines(_event("finding", finding) for finding in report.findings)
-    last = {"schema": "hsi-event/1", "tool": report.tool, "capture": report.capture, "summary": report.summary}
-    out.write(_event("summary", last))
+    out.write(_event("summary", Ending(tool=report.tool, capture=report.capture, summary=report.summary)))
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:

@@ -55,6 +55,19 @@ class Assertion(Struct, frozen=True, gc=False):
     findings: list[str] = []
 
 
+class CheckEnding(Struct, frozen=True, kw_only=True):
+    """The last line of a check as NDJSON: all but its assertions, which have lines of their own."""
+
+    schema: Literal["hsi-check/1"] = "hsi-check/1"
+    tool: Tool
+    capture: Capture
+    passed: bool
+    connections: Count
+    undecided: Count
+    ignored: Count
+    notes: list[str]
+
+
 class Checked(Struct, frozen=True, kw_only=True):
     """What `hsi check -T json` prints: passed when every assertion did.
 

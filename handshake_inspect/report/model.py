@@ -240,6 +240,15 @@ class Finding(Struct, frozen=True, gc=False):
     advice: str
 
 
+class Ending(Struct, frozen=True, kw_only=True):
+    """The last line of a report as NDJSON: what was read, and all connections in a few numbers."""
+
+    schema: Literal["hsi-event/1"] = "hsi-event/1"
+    tool: Tool
+    capture: Capture
+    summary: Summary
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """What happened to the TCP connections of a capture.
 

@@ -10,14 +10,17 @@ from typing import Any
 import msgspec
 
 from handshake_inspect.errors import HsiError
-from handshake_inspect.report.checked import Checked
-from handshake_inspect.report.model import Connection, ListedConnections, Report, Service
+from handshake_inspect.report.checked import Assertion, Checked, CheckEnding
+from handshake_inspect.report.difference import Difference
+from handshake_inspect.report.model import Connection, Ending, Finding, ListedConnections, Report, Service
 from handshake_inspect.report.story import Story
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_ID = "hsi-report/1"
 STORY_ID = "hsi-explain/1"
 CHECK_ID = "hsi-check/1"
+DIFF_ID = "hsi-diff/1"
+EVENT_ID = "hsi-event/1"
 
 # The report as it is written: what is a lazy sequence in Python is a plain array there.
 _WRITTEN_AS: dict[str, Any] = {"services": list[Service], "connections": list[Connection] | None}
@@ -45,6 +48,29 @@ def story_schema() -> dict[str, Any]:
 def check_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of `hsi check -T json`."""
     return _of(Checked, CHECK_ID)
+
+
+def diff_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of `hsi diff -T json`."""
+    return _of(Difference, DIFF_ID)
+
+
+def event_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a line of `-T ndjson`: `event` says which of the alternatives it is."""
+    models = {
+        "connection": Connection, "finding": Finding, "summary": Ending, "assertion": Assertion, "check": CheckEnding,
+    }  # fmt: skip
+    definitions: dict[str, Any] = {}
+    for model in models.values():
+        definitions |= msgspec.json.schema(model)["$defs"]
+    definitions = {key: _tightened(definition) for key, definition in sorted(definitions.items())}
+    alternatives = []
+    for event, model in models.items():
+        rule = definitions[model.__name__]
+        told = {"event": {"const": event}, **rule["properties"]}
+        alternatives.append({**rule, "properties": told, "required": ["event", *rule["required"]]})
+    used = {key: rule for key, rule in definitions.items() if key not in {model.__name__ for model in models.values()}}
+    return {"$schema": DIALECT, "$id": EVENT_ID, "oneOf": alternatives, "$defs": used}
 
 
 def _of(model: type[msgspec.Struct], name: str) -> dict[str, Any]:

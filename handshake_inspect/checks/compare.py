@@ -1,0 +1,195 @@
+"""Two reports side by side: which services came, went, began to fail, or became slower."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.checks.statistics import mann_whitney, proportions
+from handshake_inspect.expression.columns import Addresses, Columns, Numbers, Words
+from handshake_inspect.expression.fields import find
+from handshake_inspect.report.difference import (
+    Difference,
+    FindingDifference,
+    LegDifference,
+    LegName,
+    RttStatus,
+    ServiceDifference,
+    ServiceStatus,
+)
+from handshake_inspect.report.model import OUTCOMES, TROUBLE_OUTCOMES, Finding, Outcomes, Report
+from handshake_inspect.report.services import distribution
+from handshake_inspect.report.why import duration
+from handshake_inspect.wire.address import address_text, format_endpoint
+
+By = Literal["service", "port", "host"]
+CHANCE = 0.01  # a p-value above this is noise
+LEGS: tuple[LegName, ...] = get_args(LegName)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What is no regression yet."""
+
+    rtt_increase_percent: Decimal = Decimal(20)
+    rtt_shift_ns: int = 1_000_000
+    failure_increase_percent: Decimal = Decimal(0)
+    vanished: bool = True
+
+
+@dataclass
+class _Side:
+    """One service in one report."""
+
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(OUTCOMES), dtype=np.int64))
+    legs: dict[LegName, NDArray[np.int64]] = field(default_factory=dict)
+
+    @property
+    def outcomes(self) -> Outcomes:
+        return Outcomes(*self.counts.tolist())
+
+    @property
+    def failed(self) -> int:
+        return int(sum(self.counts[OUTCOMES.index(word)] for word in TROUBLE_OUTCOMES))
+
+    @property
+    def tried(self) -> int:
+        return self.failed + int(self.counts[OUTCOMES.index("established")])
+
+
+def compare(old: Report, new: Report, by: By = "service", tolerance: Tolerance | None = None) -> Difference:
+    """What the new report has otherwise than the old one."""
+    tolerance = tolerance or Tolerance()
+    then, now = _sides(old, by), _sides(new, by)
+    names = [*then, *(name for name in now if name not in then)]
+    services = [_service(name, then.get(name), now.get(name), tolerance) for name in names]
+    regressions = [f"{each.name}: {text}" for each in services for text in each.regressions]
+    before, after = _findings(old), _findings(new)
+    return Difference(
+        tool=new.tool,
+        old=old.capture,
+        new=new.capture,
+        regressed=bool(regressions),
+        regressions=regressions,
+        old_outcomes=old.summary.outcomes,
+        new_outcomes=new.summary.outcomes,
+        services=services,
+        new_findings=[each for key, each in after.items() if key not in before],
+        gone_findings=[each for key, each in before.items() if key not in after],
+    )
+
+
+def _findings(report: Report) -> dict[Any, FindingDifference]:
+    return {(each.id, each.target): _finding(each) for each in report.findings}
+
+
+def _finding(each: Finding) -> FindingDifference:
+    target = each.target
+    name = None if target is None else target.ip if target.port is None else format_endpoint(target.ip, target.port)
+    return FindingDifference(each.id, each.severity, name, each.title)
+
+
+def _sides(report: Report, by: By) -> dict[str, _Side]:
+    """The services of a report by name, busiest first."""
+    columns = Columns(report.connections, [find(name) for name in ("outcome", *(f"rtt.{leg}" for leg in LEGS))])
+    names, of = _named(columns, by)
+    outcome = columns.of(find("outcome"))
+    assert isinstance(outcome, Words)  # noqa: S101
+    place = np.array([OUTCOMES.index(word) for word in outcome.vocabulary] or [0])
+    sides = [_Side() for _ in names]
+    for side, rows in zip(sides, _groups(of, len(names)), strict=True):
+        side.counts = np.bincount(place[outcome.codes[rows]], minlength=len(OUTCOMES))
+        for leg in LEGS:
+            column = columns.of(find(f"rtt.{leg}"))
+            assert isinstance(column, Numbers)  # noqa: S101
+            side.legs[leg] = column.values[rows][column.known[rows]]
+    order = sorted(range(len(names)), key=lambda i: (-int(sides[i].counts.sum()), names[i]))
+    return {names[i]: sides[i] for i in order}
+
+
+def _named(columns: Columns, by: By) -> tuple[list[str], NDArray[np.intp]]:
+    """The names of the services, and the place of every connection's among them."""
+    address, port = columns.of(find("server.ip")), columns.of(find("server.port"))
+    assert isinstance(address, Addresses)  # noqa: S101
+    assert isinstance(port, Numbers)  # noqa: S101
+    keys = np.zeros(len(port.values), dtype=[("hi", np.uint64), ("lo", np.uint64), ("port", np.int64)])
+    if by != "port":
+        keys["hi"], keys["lo"] = address.hi, address.lo
+    if by != "host":
+        keys["port"] = port.values
+    different, of = np.unique(keys, return_inverse=True)
+    return [_name(key, by) for key in different.tolist()], of
+
+
+def _name(key: tuple[int, int, int], by: By) -> str:
+    hi, lo, port = key
+    if by == "port":
+        return f"*:{port}"
+    return address_text(hi, lo) if by == "host" else format_endpoint(address_text(hi, lo), port)
+
+
+def _groups(of: NDArray[np.intp], count: int) -> Iterator[NDArray[np.intp]]:
+    order = np.argsort(of, kind="stable")
+    ends = [0, *np.cumsum(np.bincount(of, minlength=count)).tolist()]
+    return (order[ends[i] : ends[i + 1]] for i in range(count))
+
+
+def _service(name: str, old: _Side | None, new: _Side | None, tolerance: Tolerance) -> ServiceDifference:
+    then, now = old or _Side(), new or _Side()
+    p_value = proportions(now.failed, now.tried, then.failed, then.tried)
+    status = _status(old, new, p_value)
+    legs = [_leg(leg, old.legs[leg], new.legs[leg]) for leg in LEGS] if old and new else []
+    regressions = [*_failing(status, then, now, tolerance), *_slower(legs, tolerance)]
+    return ServiceDifference(
+        name, status, old.outcomes if old else None, new.outcomes if new else None, then.failed, then.tried, now.failed,
+        now.tried, p_value, legs, regressions,
+    )  # fmt: skip
+
+
+def _status(old: _Side | None, new: _Side | None, p_value: float | None) -> ServiceStatus:
+    if old is None or new is None:
+        return "new" if old is None else "vanished"
+    if new.failed and not old.failed:
+        return "newly-failing"
+    if old.failed and new.tried and not new.failed:
+        return "recovered"
+    if p_value is not None and p_value < CHANCE:
+        return "worse" if new.failed * old.tried > old.failed * new.tried else "better"
+    return "same"
+
+
+def _failing(status: ServiceStatus, then: _Side, now: _Side, tolerance: Tolerance) -> Iterator[str]:
+    if status == "vanished" and not tolerance.vanished:
+        yield "vanished"
+    if status in ("newly-failing", "worse"):
+        before = Decimal(100 * then.failed) / then.tried if then.tried else Decimal(0)
+        after = Decimal(100 * now.failed) / now.tried
+        if after - before > tolerance.failure_increase_percent:
+            yield f"{now.failed} of {now.tried} fail ({after:.3g} %), before {then.failed} of {then.tried}"
+
+
+def _slower(legs: list[LegDifference], tolerance: Tolerance) -> Iterator[str]:
+    for leg in legs:
+        before, after = leg.old.p50_ns, leg.new.p50_ns
+        if leg.status != "slower" or before is None or after is None:
+            continue
+        shift = after - before
+        if shift > tolerance.rtt_shift_ns and 100 * shift > tolerance.rtt_increase_percent * before:
+            yield f"median {leg.leg} RTT {duration(after)}, before {duration(before)} (p = {leg.p_value:g})"
+
+
+def _leg(leg: LegName, then: NDArray[np.int64], now: NDArray[np.int64]) -> LegDifference:
+    old, new = distribution(then), distribution(now)
+    p_value = mann_whitney(then, now)
+    shift = new.p50_ns - old.p50_ns if new.p50_ns is not None and old.p50_ns is not None else None
+    status: RttStatus = "noise"
+    if p_value is None or shift is None:
+        status = "too-few"
+    elif p_value < CHANCE and shift:
+        status = "slower" if shift > 0 else "faster"
+    return LegDifference(leg, status, old, new, shift, p_value)

@@ -1,0 +1,43 @@
+"""Whether two samples differ by more than chance."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST = 8  # values on each side, below which the normal approximation says nothing
+
+
+def mann_whitney(one: NDArray[Any], other: NDArray[Any]) -> float | None:
+    """The two-sided p-value of the Mann-Whitney U test, in its normal approximation with ties; None for too few."""
+    n, m = len(one), len(other)
+    if n < LEAST or m < LEAST:
+        return None
+    _, place, counts = np.unique(np.concatenate([one, other]), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    u = float(ranks[:n].sum()) - n * (n + 1) / 2
+    size = n + m
+    ties = float((counts.astype(float) ** 3 - counts).sum()) / (size * (size - 1))
+    deviation = math.sqrt(n * m / 12 * (size + 1 - ties))
+    if not deviation:
+        return 1.0
+    distance = max(abs(u - n * m / 2) - 0.5, 0.0)  # corrected for continuity
+    return _two_sided(distance / deviation)
+
+
+def proportions(failed: int, tried: int, failed_then: int, tried_then: int) -> float | None:
+    """The two-sided p-value of the test for two proportions, pooled; None where one side tried nothing."""
+    if not tried or not tried_then:
+        return None
+    pooled = (failed + failed_then) / (tried + tried_then)
+    deviation = math.sqrt(pooled * (1 - pooled) * (1 / tried + 1 / tried_then))
+    if not deviation:
+        return 1.0
+    return _two_sided(abs(failed / tried - failed_then / tried_then) / deviation)
+
+
+def _two_sided(distance: float) -> float:
+    return round(math.erfc(distance / math.sqrt(2)), 6)

@@ -1,0 +1,52 @@
+"""What `hsi diff` found, for people: the services that changed, then what is a regression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.diff_words import failures, interesting, rtt, verdict
+from handshake_inspect.render.layout import Column, Style, Table, paragraph
+from handshake_inspect.render.units import plural, printable
+from handshake_inspect.report.difference import Difference
+
+SHOWN = 40
+
+
+def render_diff(difference: Difference, out: BinaryIO, options: Options) -> None:
+    """Write the lines in the terminal's encoding."""
+    style = Style(color=options.color, encoding=options.encoding)
+    out.writelines(
+        line.encode(options.encoding, "backslashreplace") + b"\n" for line in _lines(difference, options, style)
+    )
+
+
+def _lines(difference: Difference, options: Options, style: Style) -> Iterator[str]:
+    changed = interesting(difference)
+    same = len(difference.services) - len(changed)
+    yield style.paint("SERVICES", "bold") + f"  {len(changed)} changed, {same} as before"
+    shown = changed[:SHOWN]
+    if shown:
+        columns = [
+            Column("service", [printable(each.name) for each in shown], floor=15, soft=28),
+            Column("change", [each.status for each in shown]),
+            Column("failed then", [failures(each.old_failed, each.old_tried) for each in shown]),
+            Column("now", [failures(each.new_failed, each.new_tried) for each in shown]),
+            Column("median connect RTT", [rtt(each, style.micro) for each in shown], rank=1),
+        ]
+        yield from Table(options.width, style).lines(columns, header=True)
+    if len(changed) > SHOWN:
+        yield f"  and {len(changed) - SHOWN:,} more"
+    for title, findings in (("NEW FINDINGS", difference.new_findings), ("GONE FINDINGS", difference.gone_findings)):
+        if findings:
+            yield ""
+            yield style.paint(title, "bold")
+            for each in findings:
+                yield from paragraph(f"{each.severity} {each.id}: {printable(each.title)}", options.width, "  ")
+    yield ""
+    yield style.paint("REGRESSIONS", "bold") + ("" if difference.regressions else "  none")
+    for regression in difference.regressions:
+        yield from paragraph(printable(regression), options.width, "  ")
+    counted = f"{plural(sum(difference.old_outcomes.as_dict().values()), 'connection')} before"
+    yield f"hsi diff: {verdict(difference)}, {counted}, {sum(difference.new_outcomes.as_dict().values()):,} now"
