@@ -13,8 +13,8 @@ from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import MASK16, MASK32
 
 FIRST_INDEX = 1 << 15
-# The hash has no secret, so a capture can be made whose 4-tuples all collide.  No honest run of slots gets this long; at
-# its end the newest takes the place of another, which is known no more, though its row stays.
+# The hash has no secret, so a capture can be made whose 4-tuples all collide.  No honest run of slots gets this long;
+# at its end the newest takes the place of another, which is known no more, though its row stays.
 LONGEST_RUN = 1024
 LARGE_INDEX = 1 << 20
 

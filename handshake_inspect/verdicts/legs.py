@@ -10,7 +10,9 @@ from handshake_inspect.tcp.facts import (
     FACT_ABORTED,
     FACT_ACKED,
     FACT_ICMP,
+    FACT_MIDSTREAM,
     FACT_REFUSED,
+    FACT_SERVER_PROVED,
     FACT_SYN,
     FACT_SYNACK,
     METHOD_AMBIGUOUS,
@@ -146,10 +148,11 @@ def combined(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uin
 def rejections(trace: Trace) -> Times:
     """Delay of the RST or ICMP error that answered the SYN, from the latest SYN before it; -1 for none."""
     c, facts = trace.connections, trace.facts
+    lived = facts & (FACT_SERVER_PROVED | FACT_MIDSTREAM) != 0
     when = np.where(facts & FACT_REFUSED != 0, c["rst_ns"], -1)
     icmp = (facts & FACT_ICMP != 0) & (facts & (FACT_SYNACK | FACT_REFUSED | FACT_ACKED | FACT_ABORTED) == 0)
     when = np.where(icmp, c["icmp_ns"], when)
-    answered = (when >= 0) & (facts & FACT_SYN != 0)
+    answered = (when >= 0) & (facts & FACT_SYN != 0) & ~lived
     asked = np.where(answered, c["syn_ns"], 0)
     repeated, copies, counts = trace.syn_copies
     for column in range(copies.shape[1] if len(repeated) else 0):

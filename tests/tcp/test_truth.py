@@ -117,6 +117,19 @@ def test_a_client_that_resets_after_an_icmp_error():
     assert connection["rtt"]["reject_ns"] is None
 
 
+def test_an_icmp_error_for_one_syn_of_a_simultaneous_open():
+    """The connection came to be: nothing was rejected."""
+    wire = Wire(at="middle")
+    wire.client.syn(stay=True)
+    wire.icmp_error(wire.client.packet)
+    wire.server.syn()
+    wire.client.syn_ack()
+    wire.server.ack()
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    assert connection["rtt"]["reject_ns"] is None
+
+
 def test_four_tuples_made_to_collide():
     """The hash takes the XOR of port and upper address: one run of slots for all, which must not grow without bound."""
     count = 1200
