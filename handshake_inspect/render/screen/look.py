@@ -1,0 +1,127 @@
+"""What the terminal can show: signs, colours, numbers, and text that drives nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import wrap
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from handshake_inspect.render.layout import Style
+from handshake_inspect.render.units import NS_PER_SECOND, durations, printable, span
+
+_COLORS = frozenset({"red", "green", "yellow", "cyan", "blue", "magenta"})
+Part = str | tuple[str, str]  # text, or text and its looks
+
+
+class Look:
+    """Signs in UTF-8 or ASCII; `style` keeps weights and drops colours where there are none."""
+
+    def __init__(self, *, ascii: bool, color: bool) -> None:  # noqa: A002 - the user's word for it
+        self.ascii = ascii
+        self.color = color
+        self.words = Style(color=False, encoding="ascii" if ascii else "utf-8")
+        self.steps = "_.:-=+*#@" if ascii else " ▁▂▃▄▅▆▇█"
+        self.rule = "-" if ascii else "─"
+        self.cursor = ">" if ascii else "▶"
+        self.updown = "up/down" if ascii else "↑↓"
+
+    def style(self, looks: str) -> str:
+        """Leave out the colours that the terminal does not have."""
+        return looks if self.color else " ".join(look for look in looks.split() if look not in _COLORS)
+
+    def clean(self, text: str) -> str:
+        """Text as the terminal can show it: nothing in it is obeyed."""
+        text = printable(text).replace("µ", self.words.micro)
+        return text.encode("ascii", "backslashreplace").decode() if self.ascii else text
+
+    def cut(self, text: str, width: int) -> str:
+        """Shorten at the end to `width` columns."""
+        if cell_len(text) <= width:
+            return text
+        mark = self.words.ellipsis
+        return set_cell_size(text, max(width - len(mark), 0)) + mark if width > 0 else ""
+
+    def elide(self, text: str, width: int) -> str:
+        """Shorten in the middle, so that the port of an address stays."""
+        return self.words.elide(text, width) if width > len(self.words.ellipsis) else self.cut(text, width)
+
+    def line(self, *parts: Part) -> Text:
+        """One line of parts."""
+        text = Text(no_wrap=True, overflow="crop", end="\n")
+        for part in parts:
+            if isinstance(part, str):
+                text.append(part)
+            else:
+                text.append(part[0], self.style(part[1]))
+        return text
+
+    def columns(self, left: Sequence[Text], right: Sequence[Text], width: int, gap: int = 3) -> list[Text]:
+        """Put two blocks beside each other; the left one is `width` wide."""
+        lines = []
+        for number in range(max(len(left), len(right))):
+            line = left[number].copy() if number < len(left) else self.line()
+            line.truncate(width, overflow="crop", pad=True)
+            line.append(" " * gap)
+            if number < len(right):
+                line.append_text(right[number])
+            lines.append(line)
+        return lines
+
+    def ends(self, left: Text, right: Text, width: int) -> Text:
+        """Put one text at each end of a line; the left one yields."""
+        room = max(width - right.cell_len - 1, 0)
+        line = left.copy()
+        line.truncate(room, overflow="crop", pad=True)
+        line.append(" ")
+        return line.append_text(right)
+
+    def prose(self, text: str, width: int, indent: int, most: int) -> list[str]:
+        """Wrap to at most so many lines; the last one shows that there is more."""
+        lines = wrap(self.clean(text), max(width - indent, 8), break_on_hyphens=False)
+        if len(lines) > most:
+            rest = self.cut(" ".join(lines[most - 1 :]), max(width - indent, 8))
+            lines = [*lines[: most - 1], rest]
+        return [" " * indent + line for line in lines[:most]]
+
+    def chart(self, values: Sequence[int], rows: int = 1) -> list[str]:
+        """Columns as high as the values, the highest `rows` lines high; what is not zero always shows."""
+        full = len(self.steps) - 1
+        most = max(max(values, default=0), 1)
+        # Zero is a thin line at the foot, so something is at least one step above it.
+        heights = [max(-(-value * rows * full // most), 2 if value else 1) for value in values]
+        lines = []
+        for row in reversed(range(rows)):
+            level = [min(max(height - row * full, 0), full) for height in heights]
+            lines.append("".join(self.steps[each] if each or not self.ascii else " " for each in level))
+        if self.ascii:  # the foot of nothing is a line, not a dot
+            lines[-1] = "".join("_" if not value else sign for value, sign in zip(values, lines[-1], strict=True))
+        return lines
+
+    def duration(self, ns: int | None) -> str:
+        """Three digits or so and a unit; a dash for what is not known."""
+        return durations([ns], self.words.micro)[0] if ns is not None else "-"
+
+    def age(self, ns: int) -> str:
+        """How long ago."""
+        return "just now" if ns < NS_PER_SECOND else f"{self.whole_span(ns)} ago"
+
+    def whole_span(self, ns: int) -> str:
+        """A length of time in whole seconds, so that it counts up steadily; hours without seconds."""
+        if ns < NS_PER_SECOND:
+            return "0 s"
+        return span(ns // NS_PER_SECOND * NS_PER_SECOND, self.words.micro)
+
+
+def number(count: float) -> str:
+    """A count that stays short: `0.4`, `12,345`, `3.00 M`."""
+    if count < 10 and count != int(count):
+        return f"{count:.1f}"
+    if count < 1_000_000:
+        return f"{count:,.0f}"
+    for unit, size in (("M", 1e6), ("G", 1e9), ("T", 1e12)):
+        if count < size * 999.5 or unit == "T":
+            value = count / size
+            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+    raise AssertionError

@@ -1,0 +1,273 @@
+"""Whole pages: the overview for the room there is, the detail of one connection, and the help."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from rich.text import Text
+
+from handshake_inspect.render.screen import panels
+from handshake_inspect.render.screen.look import Look, Part, number
+from handshake_inspect.render.screen.scene import Scene
+from handshake_inspect.render.units import address, moment, plural
+from handshake_inspect.report.model import Connection, Direction, Leg
+
+NARROW, WIDE = 60, 120  # columns: below, only the essence; from, parts stand beside each other
+LOW = 18  # lines: below, only the essence
+_SGR = re.compile(r"(\x1b\[[0-9;]*m)")
+
+
+def page(scene: Scene) -> list[Text]:
+    """The lines of the screen, as many as it has and none wider."""
+    body = {"help": help_page, "detail": detail}.get(scene.view.mode)
+    if body is not None:
+        lines = _scrolled(scene, body(scene))
+    elif scene.width < NARROW or scene.height < LOW:
+        lines = small(scene)
+    else:
+        lines = overview(scene)
+    foot = footer(scene)
+    lines = lines[: max(scene.height - 1, 0)]
+    lines += [scene.look.line()] * (scene.height - 1 - len(lines))
+    lines.append(foot)
+    for line in lines:
+        line.truncate(scene.width, overflow="crop")
+    return lines[: scene.height]
+
+
+def _scrolled(scene: Scene, lines: list[Text]) -> list[Text]:
+    """A header and, below it, what scrolling has left of the lines."""
+    room = max(scene.height - 3, 1)
+    scene.view.scroll = max(min(scene.view.scroll, len(lines) - room), 0)
+    below = len(lines) - scene.view.scroll - room
+    rest = scene.look.rule * scene.width
+    if below > 0:
+        note = f" {plural(below, 'line')} more below "
+        rest = scene.look.rule * max(scene.width - len(note) - 3, 0) + note + scene.look.rule * 3
+    shown = lines[scene.view.scroll : scene.view.scroll + room]
+    shown += [scene.look.line()] * (room - len(shown))
+    return [panels.header(scene), *shown, scene.look.line((rest, "dim"))]
+
+
+def footer(scene: Scene) -> Text:
+    """The keys that do something now."""
+    look, view = scene.look, scene.view
+    if view.mode == "filter":
+        return look.line((" filter: ", "bold reverse"), " ", look.clean(view.filter), ("_", "bold"), *(
+            ("   address, port or outcome; Enter keeps it, Esc drops it",) if scene.width >= NARROW else ()
+        ))  # fmt: skip
+    if view.mode == "detail":
+        keys = [("Esc", "back"), (look.updown, "scroll"), ("p", "pause"), ("?", "help"), ("q", "quit")]
+    elif view.mode == "help":
+        keys = [("Esc", "back"), (look.updown, "scroll"), ("q", "quit")]
+    elif scene.width < NARROW:
+        keys = [("q", "quit"), ("p", "pause"), ("f", "filter"), ("?", "help")]
+    else:
+        keys = [
+            ("q", "quit"), ("p", "go on" if view.paused else "pause"), ("s", "sort"), ("f", "filter"),
+            (look.updown, "choose"), ("Enter", "details"), ("?", "help"),
+        ]  # fmt: skip
+    parts: list[Part] = [" "]
+    for key, does in keys:
+        parts += [(key, "bold"), (f" {does}   ", "dim")]
+    if view.filter and view.mode == "overview":
+        parts.append((f"filter: {look.cut(look.clean(view.filter), 24)}", "yellow"))
+    return look.line(*parts)
+
+
+# --- the overview -----------------------------------------------------------------------------------------------------
+
+
+def overview(scene: Scene) -> list[Text]:
+    """Everything at once: rates and RTT above, then findings, services and trouble as room permits."""
+    look, width = scene.look, scene.width
+    gap = [look.line()] if scene.height >= 22 else []
+    rule = look.line((look.rule * width, "dim"))
+    top = _top(scene, 6 if scene.height < 32 else 9 if scene.height < 44 else 12)
+    lines = [panels.header(scene), rule, *top, *gap]
+    room = scene.height - len(lines) - 1
+    found = panels.findings(scene, width, max(room * 2 // 5, 2))
+    lines += [*found, *gap]
+    room -= len(found) + len(gap)
+    if width >= WIDE:
+        left = width * 45 // 100
+        beside = look.columns(
+            panels.services(scene, left, room), panels.trouble(scene, width - left - 3, room), left
+        )  # fmt: skip
+        return lines + beside
+    # Trouble may take what services leave, and the other way round.
+    least = max(room * 2 // 5, 2)
+    wanted = 1 + max(len(scene.services), 1)
+    troubled = panels.trouble(scene, width, max(room - min(wanted, least) - len(gap), 1))
+    served = panels.services(scene, width, max(room - len(troubled) - len(gap), 1))
+    return [*lines, *served, *gap, *troubled]
+
+
+def _top(scene: Scene, room: int) -> list[Text]:
+    """Attempts and outcomes, and beside them RTT and half-open."""
+    right = 35
+    left = scene.width - right - 3
+    legs, half = panels.rtt(scene), panels.half_open(scene)
+    beside = [*legs, scene.look.line(), *half] if room > len(legs) + len(half) else [*legs, *half]
+    return scene.look.columns(panels.attempts(scene, left, room), beside[:room], left)
+
+
+def small(scene: Scene) -> list[Text]:
+    """The essence, a line each, the most important first: a terminal may be tiny."""
+    look, snapshot, width = scene.look, scene.snapshot, scene.width
+    series = scene.series(lambda second: second.attempts, max(width - 22, 1))
+    lines = [
+        panels.header(scene),
+        look.line(f"{number(round(scene.frames_per_s))} frames/s, ", *panels.drops(scene)),
+        look.line(("attempts ", "bold"), f"{number(series[-1])}/s ", (look.chart(series)[0], "cyan")),
+        look.line(("half-open ", "bold"), f"{number(snapshot.half_open)} now, peak {number(snapshot.half_open_peak)}"),
+        look.line(
+            ("RTT ", "bold"),
+            f"p50 {look.duration(snapshot.rtt.total.p50_ns)}, p99 {look.duration(snapshot.rtt.total.p99_ns)}",
+        ),
+    ]
+    counts = sorted(snapshot.outcomes.items(), key=lambda item: (item[0] != "established", -item[1]))
+    said = ", ".join(f"{number(count)} {name}" for name, count in counts if count) or "nothing decided yet"
+    lines += map(look.line, look.prose(said, width, 0, 2))
+    room = max(scene.height - 1 - len(lines), 0)
+    found = panels.findings(scene, width, min(2, room)) if snapshot.findings else []
+    return [*lines, *found, *(panels.trouble(scene, width, room - len(found)) if room > len(found) else [])]
+
+
+# --- one connection ---------------------------------------------------------------------------------------------------
+
+_METHODS = {
+    "exact": "", "tsecr": "sent again; the echoed timestamp proves which copy was answered",
+    "ambiguous": "sent again; nothing tells which copy was answered",
+    "data-ack": "data stood in for the missing ACK: at most this", "one-sided": "one direction is missing",
+}  # fmt: skip
+
+
+def detail(scene: Scene) -> list[Text]:
+    """One connection: why, the handshake, RTT and states, and its ladder where states are kept."""
+    look, c = scene.look, scene.view.shown
+    if c is None:
+        return []
+    words = c.outcome + (f", {c.cause}" if c.cause else "")
+    lines = [
+        look.line(),
+        look.line((f"CONNECTION {c.id}", "bold"), "  ", (look.clean(words), panels.LOOKS.get(c.outcome, "dim")), *(
+            () if c.decided else (" (not decided yet)",)
+        )),
+        *(look.line(text) for text in look.prose(c.why, scene.width, 2, 6)),
+        look.line(),
+    ]  # fmt: skip
+    guess = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
+    age = look.age(max(scene.snapshot.at_ns - c.first_ns, 0))
+    facts = [
+        ("client", address(c.client) + guess), ("server", address(c.server)),
+        ("began", f"{moment(c.first_ns)}, {age}"), ("handshake", _handshake(c)), *_rtt(c, look),
+        ("states", f"client {c.state.client.replace('_', '-')}, server {c.state.server.replace('_', '-')}"),
+        ("client", _direction(c.client_to_server)), ("server", _direction(c.server_to_client)),
+    ]  # fmt: skip
+    for label, text in facts:
+        first, *rest = look.prose(text, scene.width, 13, 3) or [""]
+        lines += [look.line((f"  {label:<11}", "dim"), first.strip()), *map(look.line, rest)]
+    if scene.story is not None:
+        lines += [look.line(), *_told(scene.story, look)]
+    return lines
+
+
+def _handshake(c: Connection) -> str:
+    shake = c.handshake
+    parts = [plural(shake.syn_count, "SYN"), plural(shake.synack_count, "SYN-ACK")]
+    return ", ".join([*parts, "final ACK seen" if shake.ack_frame is not None else "no final ACK"])
+
+
+def _rtt(c: Connection, look: Look) -> list[tuple[str, str]]:
+    if c.rtt.reject_ns is not None:
+        return [("RTT", f"none: answered with an error after {look.duration(c.rtt.reject_ns)}")]
+    legs = {"to the server": c.rtt.synack, "to the client": c.rtt.ackdat, "total": c.rtt.total}
+    known = [f"{name} {_leg(leg, look)}" for name, leg in legs.items() if leg.max_ns is not None]
+    return [("" if place else "RTT", text) for place, text in enumerate(known)] or [("RTT", "not measured")]
+
+
+def _leg(leg: Leg, look: Look) -> str:
+    if leg.value_ns is not None:
+        value = look.duration(leg.value_ns)
+    else:
+        value = f"{look.duration(leg.min_ns)} to {look.duration(leg.max_ns)}"
+    how = _METHODS.get(leg.method, leg.method)
+    return f"{value} ({how})" if how else value
+
+
+def _direction(way: Direction) -> str:
+    again = f", {plural(way.retransmissions, 'retransmission')}" if way.retransmissions else ""
+    return f"sent {plural(way.frames, 'segment')}, {plural(way.bytes, 'byte')}{again}"
+
+
+def _told(story: str, look: Look) -> list[Text]:
+    """A ladder that was drawn elsewhere: its colours stay, everything else that drives a terminal is escaped."""
+    lines = []
+    for row in story.splitlines():
+        pieces = [piece if _SGR.fullmatch(piece) else look.clean(piece) for piece in _SGR.split(row)]
+        text = Text.from_ansi("".join(pieces), no_wrap=True, overflow="crop", end="\n")
+        lines.append(text if look.color else look.line(text.plain))
+    return lines
+
+
+# --- the help ---------------------------------------------------------------------------------------------------------
+
+_HELP = (
+    ("KEYS", (
+        ("q", "stop the capture and print the report (Ctrl-C does too)"),
+        ("p", "hold the screen still, or let it go on; the capture always goes on"),
+        ("s", "sort services: busiest, most trouble, slowest, by address"),
+        ("f", "show only what has an address, port or outcome that you type"),
+        ("{updown} j k", "choose a connection in trouble; Home: follow the newest again"),
+        ("Enter", "its details: why, handshake, RTT, states, segments"),
+        ("Esc", "back; drop the choice, then the filter"),
+    )),
+    ("WORDS", (
+        ("attempt", "a client sends a SYN; sending it again is the same attempt"),
+        ("established", "the handshake completed: SYN, SYN-ACK, ACK"),
+        ("refused", "a RST answered the SYN: nothing listens there"),
+        ("rejected", "an ICMP error answered the SYN"),
+        ("timed-out", "nothing answered the SYN"),
+        ("half-open", "a SYN-ACK answered, but the handshake was not completed"),
+        ("aborted", "the client itself reset the attempt"),
+        ("pending", "too early to tell"),
+    )),
+    ("HANDSHAKE RTT", (
+        ("to the server", "SYN to SYN-ACK: from here to the server and back"),
+        ("to the client", "SYN-ACK to ACK: from here to the client and back"),
+        ("total", "their sum: what connecting takes"),
+        ("p50, p99", "half, or 99 of 100, of the handshakes took no longer"),
+    )),
+    ("DROPS", (
+        ("dropped", "frames that came faster than they could be read: verdicts on them may be wrong"),
+    )),
+)  # fmt: skip
+
+
+def help_page(scene: Scene) -> list[Text]:
+    """The keys, and the words of the screen."""
+    look = scene.look
+    lines = []
+    for heading, entries in _HELP:
+        lines += [look.line(), look.line((heading, "bold"))]
+        for name, meaning in entries:
+            label = name.format(updown=look.updown)
+            first, *rest = look.prose(meaning, scene.width, 17, 3)
+            lines += [look.line((f"  {label:<15}", "cyan"), first.strip()), *map(look.line, rest)]
+    return lines
+
+
+def waiting(look: Look, interface: str, width: int, height: int) -> list[Text]:
+    """What is shown before there is a snapshot."""
+    where = f" on {look.clean(interface)}" if interface else ""
+    said: list[Callable[[], Text]] = [
+        lambda: look.line((" hsi live ", "bold reverse"), f" waiting for the first frames{where}"),
+        look.line,
+        lambda: look.line((" q", "bold"), (" quit", "dim")),
+    ]
+    lines = [make() for make in said][:height]
+    for line in lines:
+        line.truncate(width, overflow="crop")
+    return lines + [look.line()] * (height - len(lines))

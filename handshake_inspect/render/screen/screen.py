@@ -1,0 +1,208 @@
+"""The live screen: draws snapshots at a steady pace, reacts to keys, and gives the terminal back."""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from handshake_inspect.errors import HsiError
+from handshake_inspect.render.screen.view import View
+from handshake_inspect.report.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
+
+    from handshake_inspect.render.screen.terminal import Terminal
+
+GetSnapshot = Callable[[], Snapshot | None]
+Story = Callable[[int], str | None]
+
+
+def can_show(out: TextIO | None = None) -> bool:
+    """Whether there is a terminal that can show a screen."""
+    out = out or sys.stdout
+    try:
+        return out is not None and out.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+    except ValueError:  # closed
+        return False
+
+
+class Screen:
+    """The screen of `hsi live`.
+
+    `ascii`: draw with plain signs; `color`: use colours (words and signs carry the meaning alone); `interface` is said
+    until the first snapshot comes; `out` is the terminal, standard output if not given.
+    """
+
+    def __init__(
+        self,
+        *,
+        ascii: bool = False,  # noqa: A002 - the user's word for it
+        color: bool = True,
+        interface: str = "",
+        out: TextIO | None = None,
+    ) -> None:
+        from handshake_inspect.render.screen.look import Look
+        from handshake_inspect.render.screen.scene import Pace
+
+        self.view = View()
+        self.interface = interface
+        self.width = 80  # columns of the last picture, for whoever draws a ladder for it
+        self._look = Look(ascii=ascii, color=color)
+        self._pace = Pace()
+        self._out = out
+        self._held: Snapshot | None = None  # what is on the screen
+        self._story: Story | None = None
+        self._told: str | None = None  # the ladder of the connection that is shown
+        self._terminal: Terminal | None = None
+        self._stopped = threading.Event()
+        self._gone = False  # the terminal
+
+    # --- pictures -----------------------------------------------------------------------------------------------------
+
+    def render(self, snapshot: Snapshot | None, width: int, height: int) -> RenderableType:
+        """One picture: exactly `height` lines of at most `width` columns."""
+        from rich.console import Group
+
+        return Group(*self.lines(snapshot, width, height))
+
+    def lines(self, snapshot: Snapshot | None, width: int, height: int) -> list[Text]:
+        """The lines of a picture."""
+        from handshake_inspect.render.screen import pages
+        from handshake_inspect.render.screen.scene import Scene
+
+        self.width = width
+        if snapshot is None:
+            return pages.waiting(self._look, self.interface, width, height)
+        rate = self._pace.rate(snapshot)
+        return pages.page(Scene(snapshot, self.view, self._look, width, height, rate, self._told))
+
+    def press(self, key: str) -> None:
+        """React to a key as if it had been typed."""
+        held = self._held
+        before = self.view.shown
+        self.view.press(key, self.view.trouble(held.trouble) if held is not None else [])
+        if self.view.shown is not before:
+            self._tell()
+
+    def show(self, snapshot: Snapshot | None) -> None:
+        """Take the newest snapshot, unless the screen is held still."""
+        if snapshot is None:
+            return
+        if self.view.paused and self._held is not None:
+            return
+        self._pace.note(snapshot)
+        self._held = snapshot
+        shown = self.view.shown
+        if shown is None:
+            return
+        newest = next((each for each in snapshot.trouble if each.id == shown.id), shown)
+        if newest != shown:
+            self.view.shown = newest
+            self._tell()
+
+    def _tell(self) -> None:
+        """Ask for the ladder of the connection that is shown."""
+        shown = self.view.shown
+        if shown is None or self._story is None:
+            self._told = None
+            return
+        try:
+            self._told = self._story(shown.id)
+        except HsiError as error:
+            self._told = f"  {error}"
+
+    # --- the terminal -------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """End `run` soon; may be called from any thread or signal handler, also before `run`."""
+        self._stopped.set()
+        terminal = self._terminal
+        if terminal is not None:
+            from handshake_inspect.render.screen.terminal import STOPPED
+
+            terminal.events.put(STOPPED)
+
+    def run(
+        self, get_snapshot: GetSnapshot, *, on_quit: Callable[[], None], story: Story | None = None,
+        refresh_hz: float = 4,
+    ) -> None:  # fmt: skip
+        """Own the terminal until `q` or `stop`.
+
+        `get_snapshot` gives the newest snapshot, or None before there is one; it is called `refresh_hz` times a second
+        and must not wait.  `on_quit` is called when the user quits, or when the terminal is gone.  `story` gives the
+        ladder of a connection as lines at most `width` wide, or None; it may raise HsiError.  An exception from any of
+        them, and KeyboardInterrupt, come out of here when the terminal is as it was.  Best run in the main thread (a
+        resize is then shown at once) with the capture in another; the other way round works too.
+        """
+        from rich.console import ConsoleDimensions
+        from rich.live import Live
+
+        from handshake_inspect.render.screen.terminal import Terminal
+
+        self._story = story
+        out = self._out or sys.stdout
+        try:
+            with Terminal(out) as terminal:
+                self._terminal = terminal
+                console = self._console(out)
+                live = Live(
+                    console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+                )
+                console.size = ConsoleDimensions(*terminal.size)
+                with live:
+                    self._draw(terminal, console, live.update, get_snapshot, 1 / refresh_hz)
+        except OSError:
+            if not self._gone:  # else giving back what is gone failed as well
+                raise
+        finally:
+            self._terminal = None
+        if self.view.quitting:
+            on_quit()
+
+    def _draw(
+        self, terminal: Terminal, console: Console, update: Callable[..., None], get_snapshot: GetSnapshot, every: float
+    ) -> None:
+        from rich.console import ConsoleDimensions
+
+        due = time.monotonic()
+        while not self._stopped.is_set() and not self.view.quitting:
+            if time.monotonic() >= due:
+                self.show(get_snapshot())
+                due = time.monotonic() + every
+            width, height = terminal.size
+            console.size = ConsoleDimensions(width, height)
+            picture = self.render(self._held, width, height)
+            try:
+                update(picture, refresh=True)
+            except OSError:  # the terminal is gone: nobody watches
+                self._gone = self.view.quitting = True
+                return
+            for event in _events(terminal, max(due - time.monotonic(), 0)):
+                self.press(event)
+
+    def _console(self, out: TextIO) -> Console:
+        from rich.console import Console
+
+        return Console(
+            file=out, force_terminal=True, no_color=None if self._look.color else True, legacy_windows=False,
+            highlight=False, markup=False, emoji=False,
+        )  # fmt: skip
+
+
+def _events(terminal: Terminal, timeout_s: float) -> list[str]:
+    """Wait for an event and take all there are, so that a held key is drawn once."""
+    events = []
+    try:
+        events.append(terminal.events.get(timeout=timeout_s))
+        while True:
+            events.append(terminal.events.get_nowait())
+    except queue.Empty:
+        return events
