@@ -40,6 +40,11 @@ class Target:
             with _replacing(name) as stream:
                 yield Target(name, stream, encoding="utf-8", terminal=False)
 
+    @property
+    def stream(self) -> BinaryIO:
+        """The stream itself, for what is written bit by bit inside of `put`."""
+        return self._stream
+
     def put(self, write: Callable[[BinaryIO], object]) -> None:
         """Let `write` fill the stream; a reader that went away (`| head`) ends the command quietly."""
         try:

@@ -10,7 +10,6 @@ from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.remarks import remarks
-from handshake_inspect.errors import Problem
 from handshake_inspect.report.build import build
 from handshake_inspect.report.model import Capture, Position, Report, Tool
 from handshake_inspect.report.model import Problem as ToldProblem
@@ -54,10 +53,20 @@ def analyze(inputs: Sequence[Input], *, options: Options | None = None, progress
 
 def conclude(source: Any, pump: Pump, options: Options) -> Report:
     """The report of all that was pumped."""
+    return report_of(source, pump, case_of(source, pump, options, pump.last_ns))
+
+
+def report_of(source: Any, pump: Pump, case: Case) -> Report:
+    """The report of a case, with everything that is to be found in it."""
+    evicted = pump.tracker.table.evicted
+    return build(_tool(), _capture(source, pump, case), case, find_all(case), evicted)
+
+
+def case_of(source: Any, pump: Pump, options: Options, now_ns: int) -> Case:
+    """All attempts that are in the table, judged as of `now_ns`."""
     tracker = pump.tracker
     problems = [*source.problems, *remarks(pump)]
-    limits = Limits(options.unanswered_ns, options.time_wait_ns)
-    trace = Trace.of(tracker.table, pump.first_ns, pump.last_ns, limits)
+    trace = Trace.of(tracker.table, pump.first_ns, now_ns, Limits(options.unanswered_ns, options.time_wait_ns))
     facts = CaptureFacts(
         frames=pump.frames,
         tcp_segments=pump.tcp_segments,
@@ -70,15 +79,14 @@ def conclude(source: Any, pump: Pump, options: Options) -> Report:
         stray_icmp=tracker.stray_icmp,
         problems=tuple(problems),
     )
-    case = Case(trace, judge(trace), Legs(trace), facts)
-    return build(_tool(), _capture(source, pump, problems, case), case, find_all(case), tracker.table.evicted)
+    return Case(trace, judge(trace), Legs(trace), facts)
 
 
 def _tool() -> Tool:
     return Tool("hsi", handshake_inspect.__version__)
 
 
-def _capture(source: Any, pump: Pump, problems: Sequence[Problem], case: Case) -> Capture:
+def _capture(source: Any, pump: Pump, case: Case) -> Capture:
     return Capture(
         list(source.names),
         source.format,
@@ -89,7 +97,7 @@ def _capture(source: Any, pump: Pump, problems: Sequence[Problem], case: Case) -
         pump.last_ns if pump.timed else None,
         source.dropped,
         source.complete,
-        [ToldProblem.of(problem) for problem in problems],
+        [ToldProblem.of(problem) for problem in case.capture.problems],
         _position(case),
     )
 

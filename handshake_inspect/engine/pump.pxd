@@ -7,6 +7,7 @@ from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp.tracker cimport Tracker
 
 cdef int FRAME
+cdef int NEED_MORE
 cdef Py_ssize_t BATCH
 cdef int KIND_DAMAGED
 cdef int KIND_DECLINED
@@ -23,6 +24,7 @@ cdef class Pump:
     cdef seg.Segment *records
     cdef readonly Py_ssize_t at
     cdef readonly uint64_t frames
+    cdef public uint64_t most
     cdef readonly uint64_t tcp_segments
     cdef readonly int64_t first_ns
     cdef readonly int64_t last_ns

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handshake_inspect.capture.frames import FRAME, FrameReader
+from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
 from handshake_inspect.decode import frame as fast
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.decode.uncommon import decode_uncommon
@@ -19,6 +19,7 @@ from handshake_inspect.wire.const import (
 )
 
 BATCH = 32
+NO_LIMIT = (1 << 63) - 1
 
 
 class Pump:
@@ -30,6 +31,7 @@ class Pump:
         self.records = seg.segments_of(self.storage)
         self.at = 0  # the record that is being tracked
         self.frames = 0
+        self.most = NO_LIMIT  # frames to take; what comes after that stays in the reader
         self.tcp_segments = 0
         self.first_ns = 0
         self.last_ns = 0
@@ -52,7 +54,8 @@ class Pump:
         from memory meanwhile: thousands of connections do not fit into a cache.
         """
         held = 0
-        while True:
+        got = NEED_MORE
+        while self.frames < self.most:
             got = reader.advance()
             if got != FRAME:
                 break

@@ -2,10 +2,11 @@
 
 import sys
 
+from handshake_inspect.capture.source import Input, open_source
 from handshake_inspect.errors import LiveError, UsageError
 from handshake_inspect.live import child, filters, interfaces
 from handshake_inspect.live.base import Counters, LiveSource
-from handshake_inspect.live.pipe import standard_input
+from handshake_inspect.live.pipe import PipeSource, standard_input
 from handshake_inspect.live.writer import PcapngWriter
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Counters",
     "LiveSource",
     "default_backend",
+    "open_file",
     "open_live",
     "open_standard_input",
 ]
@@ -74,6 +76,11 @@ def open_live(
 def open_standard_input(write_to: str | None = None) -> LiveSource:
     """Read a pcap or pcapng stream that is piped in and may never end."""
     return _written(standard_input(), write_to, 0, "")
+
+
+def open_file(where: Input, write_to: str | None = None) -> LiveSource:
+    """Read a file, or a named pipe, as if it were captured now."""
+    return _written(PipeSource(open_source(where), None), write_to, 0, "")
 
 
 def _ring(interface: str, filter_text: str, snap_len: int, ring_mib: int | None, promiscuous: bool) -> LiveSource:

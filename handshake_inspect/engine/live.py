@@ -1,0 +1,318 @@
+"""A live run: frames from a source into the table, and about once a second a look at it.
+
+A look judges all rows, tells an observer what is new, and retires rows when there are too many that have ended.  Looks
+are as rare as they are dear: they never take more than a tenth of the time.  Time is that of the frames; on an idle
+link it goes on as fast as the clock of this machine.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from handshake_inspect.capture.frames import NEED_MORE
+from handshake_inspect.engine import Options, case_of, report_of
+from handshake_inspect.engine.known import Known, Meeting
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.retirement import Retired, Rows
+from handshake_inspect.live.base import Counters, LiveSource
+from handshake_inspect.report.build import finding as told_finding
+from handshake_inspect.report.connections import RowConnections
+from handshake_inspect.report.event import Phase
+from handshake_inspect.report.model import OUTCOMES, Connection, Evidence, Finding, Report
+from handshake_inspect.report.services import RowServices, rtt_distributions
+from handshake_inspect.report.snapshot import Second, Snapshot
+from handshake_inspect.tcp.facts import FACT_ACKED
+from handshake_inspect.tcp.tracker import Tracker
+from handshake_inspect.verdicts.findings import find_all
+
+NS = 1_000_000_000
+LOOK_EVERY_S = 1.0
+LOOK_SHARE = 0.1  # of the time, at most, goes into looks
+FINDINGS_EVERY_S = 3.0
+FINDINGS_SHARE = 0.05
+PATIENCE_S = 0.25  # the longest wait for frames
+HISTORY = 60  # seconds
+RECENT_NS = HISTORY * NS
+SERVICES_SHOWN = 50
+TROUBLE_SHOWN = 50
+AT_ONCE = 512  # connections told at a time
+
+FindingKey = tuple[str, str | None, int | None]
+
+
+class Observer(Protocol):
+    """Who hears of a live run."""
+
+    wants_connections: bool  # to be told each connection
+    wants_picture: bool  # that snapshots hold services and trouble
+
+    def connections(self, connections: Sequence[Connection]) -> None:
+        """Hear of connections that were decided, or of which something is new."""
+
+    def finding(self, phase: Phase, finding: Finding) -> None:
+        """Hear that a finding begins or ends to hold."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Hear how things are: about once a second."""
+
+    def ending(self, report: Report) -> None:
+        """Hear the last word."""
+
+
+class Nobody:
+    """An observer that wants nothing."""
+
+    wants_connections = False
+    wants_picture = False
+
+    def connections(self, connections: Sequence[Connection]) -> None:
+        """Forget it."""
+
+    def finding(self, phase: Phase, finding: Finding) -> None:
+        """Forget it."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Forget it."""
+
+    def ending(self, report: Report) -> None:
+        """Forget it."""
+
+
+@dataclass(frozen=True)
+class LiveOptions(Options):
+    """What a user may set of a live run."""
+
+    keep: int = 100_000  # connections that have ended and are kept whole; beyond that the oldest are only counted
+    frames: int | None = None  # end after so many
+    duration_s: float | None = None  # end after this time
+
+
+class LiveRun:
+    """One source, from its first frame to the report.  `stop` may be called from a signal handler or another thread."""
+
+    def __init__(
+        self,
+        source: LiveSource,
+        options: LiveOptions | None = None,
+        observer: Observer | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.source = source
+        self.options = options or LiveOptions()
+        self.observer: Observer = observer or Nobody()
+        self.pump = Pump(Tracker(self.options.max_connections))
+        if self.options.frames is not None:
+            self.pump.most = self.options.frames
+        self.known = Known()
+        self.retired = Retired()
+        self.latest: Snapshot | None = None  # may be read by another thread
+        self.stopped = False
+        self._clock = clock
+        self._began = clock()
+        self._heard = self._began  # when the last frames came
+        self._looked = self._began
+        self._looked_ns = 0
+        self._next_look = self._began
+        self._next_findings = self._began + FINDINGS_EVERY_S
+        self._rows = 0
+        self._half_open_peak = 0
+        self._history: deque[Second] = deque(maxlen=HISTORY)
+        self._findings: dict[FindingKey, Finding] = {}
+        self._past: dict[FindingKey, Finding] = {}  # findings about rows that may be gone
+
+    def run(self) -> Report:
+        """Pump until the source ends, is stopped, or has given what was asked for; the report over all of it."""
+        deadline = None if self.options.duration_s is None else self._began + self.options.duration_s
+        while self.pump.frames < self.pump.most:
+            if deadline is not None and self._clock() >= deadline:
+                deadline = None
+                self.stop()
+            if self.source.wait(self._patience(deadline)) and not self._take():
+                break
+            if self._is_due():
+                self.look()
+        return self._conclude()
+
+    def stop(self) -> None:
+        """Capture no more, and come to an end."""
+        self.stopped = True
+        self.source.stop()
+
+    def counters(self) -> Counters:
+        """What the source received and dropped."""
+        return self.source.counters()
+
+    @property
+    def now_ns(self) -> int:
+        """The time of the capture: of its last frame, and since then this machine's clock."""
+        if not self.pump.timed:
+            return time.time_ns()
+        return self.pump.last_ns + int((self._clock() - self._heard) * NS)
+
+    def look(self) -> Meeting:
+        """Judge what is in the table, tell what is new, retire what has ended long ago."""
+        began = self._clock()
+        now_ns = self.now_ns
+        meeting = self.known.meet(case_of(self.source, self.pump, self.options, now_ns))
+        leaving = self.retired.choose(meeting, self.options.keep)
+        snapshot = self._snapshot(meeting, now_ns)
+        if len(leaving) or began >= self._next_findings:
+            self._find(meeting)
+        spent = self._clock() - began
+        self._next_look = began + max(LOOK_EVERY_S, spent / LOOK_SHARE)
+        if self.observer.wants_connections:
+            news = meeting.news()
+            self._tell(meeting, np.union1d(news, leaving[meeting.told[leaving] == 0]))
+        self.latest = snapshot
+        self.observer.snapshot(snapshot)
+        staying = np.ones(len(meeting.ids), dtype=np.bool_)
+        if len(leaving):
+            staying[leaving] = False
+            self.retired.take(meeting, leaving, self.pump.tracker.table)
+        self.known.keep(meeting, np.flatnonzero(staying))
+        self._looked, self._looked_ns, self._rows = began, now_ns, self._rows_used()
+        return meeting
+
+    def _take(self) -> bool:
+        """Pump a block; False when there will be no more."""
+        before = self.pump.frames
+        if not self.source.fill():
+            return False
+        got = self.pump.drain(self.source.reader)
+        if self.pump.frames > before:
+            self._heard = self._clock()
+        return bool(got == NEED_MORE)
+
+    def _patience(self, deadline: float | None) -> float:
+        return PATIENCE_S if deadline is None else max(0.0, min(PATIENCE_S, deadline - self._clock()))
+
+    def _is_due(self) -> bool:
+        if self._rows_used() - self._rows > max(self.options.keep // 2, 16):
+            return True
+        now = self._clock()
+        later = now - self._looked >= LOOK_EVERY_S or self.pump.last_ns - self._looked_ns >= LOOK_EVERY_S * NS
+        return later and now >= self._next_look
+
+    def _rows_used(self) -> int:
+        table = self.pump.tracker.table
+        return int(table.connection_count) + int(table.embryo_count)
+
+    def _snapshot(self, meeting: Meeting, now_ns: int) -> Snapshot:
+        case = meeting.case
+        outcome = case.outcomes.outcome
+        half_open = meeting.half_open
+        self._half_open_peak = max(self._half_open_peak, half_open)
+        fresh = np.bincount(outcome[case.outcomes.decided & ~meeting.decided], minlength=len(OUTCOMES)).tolist()
+        self._history.append(Second(now_ns, meeting.new, {w: n for w, n in zip(OUTCOMES, fresh, strict=True) if n}))
+        c = case.trace.connections
+        recent = np.flatnonzero((case.trace.facts & FACT_ACKED != 0) & (c["ack_ns"] > now_ns - RECENT_NS))
+        counters = self.source.counters()
+        drawn = self.observer.wants_picture
+        return Snapshot(
+            at_ns=now_ns,
+            elapsed_ns=max(now_ns - case.trace.first_ns, 0) if self.pump.timed else 0,
+            interface=self.source.name,
+            frames=self.pump.frames,
+            tcp_segments=self.pump.tcp_segments,
+            connections=self.known.begun,
+            tracked=len(outcome),
+            outcomes=self.retired.totals(outcome),
+            half_open=half_open,
+            half_open_peak=self._half_open_peak,
+            rtt=rtt_distributions(case.legs.of(recent)),
+            history=list(self._history),
+            services=RowServices(case.trace, case.outcomes, case.legs)[:SERVICES_SHOWN] if drawn else [],
+            trouble=self._trouble(meeting) if drawn else [],
+            findings=list(self._findings.values()),
+            received=counters.received,
+            dropped=counters.dropped,
+        )
+
+    def _trouble(self, meeting: Meeting) -> list[Connection]:
+        """The newest connections in trouble, newest first."""
+        case = meeting.case
+        made = RowConnections(case.trace, case.outcomes, case.legs)
+        rows = np.flatnonzero(made.troubled)
+        newest = rows[np.argsort(-meeting.ids[rows], kind="stable")][:TROUBLE_SHOWN]
+        return self._made(meeting, made, newest)
+
+    def _tell(self, meeting: Meeting, rows: Rows) -> None:
+        if not len(rows):
+            return
+        case = meeting.case
+        made = RowConnections(case.trace, case.outcomes, case.legs)
+        rows = rows[np.argsort(meeting.ids[rows], kind="stable")]
+        for start in range(0, len(rows), AT_ONCE):
+            self.observer.connections(self._made(meeting, made, rows[start : start + AT_ONCE]))
+        meeting.tell(rows)
+
+    def _made(self, meeting: Meeting, made: RowConnections, rows: Rows) -> list[Connection]:
+        """Connections with the ids that they keep, whatever is retired."""
+        places = meeting.case.trace.ids[rows]
+        connections = zip(made.made(places), meeting.ids[rows].tolist(), strict=True)
+        return [one if one.id == number else _with_id(one, number) for one, number in connections]
+
+    def _find(self, meeting: Meeting) -> None:
+        """See which findings hold now, and tell which of them begin and which end."""
+        began = self._clock()
+        trace = meeting.case.trace
+        found = {}
+        for each in find_all(meeting.case):
+            one = told_finding(trace, each)
+            ids = meeting.ids[trace.order[one.evidence.connections]].tolist() if one.evidence.connections else []
+            found[_key(one)] = msgspec.structs.replace(one, evidence=Evidence(one.evidence.frames, sorted(ids)))
+        self._compare(found)
+        now = self._clock()
+        self._next_findings = now + max(FINDINGS_EVERY_S, (now - began) / FINDINGS_SHARE)
+
+    def _compare(self, found: dict[FindingKey, Finding]) -> None:
+        for key, finding in found.items():
+            if key not in self._findings:
+                self.observer.finding("begin", finding)
+        for key, finding in self._findings.items():
+            if key not in found:
+                self.observer.finding("end", finding)
+        self._past |= found
+        self._findings = found
+
+    def _conclude(self) -> Report:
+        """Tell what is left to tell; the report, as `analyze` would write it of the same frames."""
+        case = case_of(self.source, self.pump, self.options, self.pump.last_ns)
+        meeting = self.known.meet(case)
+        report = report_of(self.source, self.pump, case)
+        if self.retired.count:
+            report = self._with_past(self.retired.merged(report, case.legs))
+        if self.observer.wants_connections:
+            self._tell(meeting, meeting.rest())
+        self.observer.snapshot(self._snapshot(meeting, max(self.pump.last_ns, self._looked_ns)))
+        found = {_key(finding): finding for finding in report.findings}
+        self._compare(found)
+        self._compare({})
+        self.observer.ending(report)
+        return report
+
+    def _with_past(self, report: Report) -> Report:
+        """The report with findings, too, that held when rows were there that are gone now."""
+        now = {_key(finding) for finding in report.findings}
+        past = [
+            msgspec.structs.replace(finding, evidence=Evidence(finding.evidence.frames))
+            for key, finding in self._past.items()
+            if key not in now
+        ]
+        return msgspec.structs.replace(report, findings=[*report.findings, *past])
+
+
+def _key(finding: Finding) -> FindingKey:
+    target = finding.target
+    return (finding.id, None, None) if target is None else (finding.id, target.ip, target.port)
+
+
+def _with_id(connection: Connection, number: int) -> Connection:
+    aliases = connection.aliases
+    tshark = None if aliases.tshark is None else msgspec.structs.replace(aliases.tshark, stream=number)
+    return msgspec.structs.replace(connection, id=number, aliases=msgspec.structs.replace(aliases, tshark=tshark))

@@ -1,0 +1,91 @@
+"""What a live capture tells line by line, while it goes on: connections, findings that begin and end, counters.
+
+`event` says what a line is: `connection`, `finding`, `stats`, and at the end `summary`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from handshake_inspect.report.model import Count, DurationNs, Finding, RttDistributions, TimeNs
+from handshake_inspect.report.snapshot import Snapshot
+
+Phase = Literal["begin", "end"]
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Stats(Struct, frozen=True, gc=False):
+    """Counters of a live capture at one moment.
+
+    `outcomes` are of all attempts since the capture began, those of `attempts` and `decided` since the line before.
+    `rtt` is over connections that completed in the last minute.  `tracked` are the rows in use.
+    """
+
+    at_ns: TimeNs
+    elapsed_ns: DurationNs
+    frames: Count
+    tcp_segments: Count
+    connections: Count
+    attempts: Count
+    decided: dict[str, int]
+    outcomes: dict[str, int]
+    half_open: Count
+    half_open_peak: Count
+    tracked: Count
+    rtt: RttDistributions
+    received: Count | None
+    dropped: Count | None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Stats:
+        """The counters of a snapshot."""
+        last = snapshot.history[-1] if snapshot.history else None
+        return cls(
+            snapshot.at_ns,
+            snapshot.elapsed_ns,
+            snapshot.frames,
+            snapshot.tcp_segments,
+            snapshot.connections,
+            last.attempts if last else 0,
+            last.outcomes if last else {},
+            snapshot.outcomes,
+            snapshot.half_open,
+            snapshot.half_open_peak,
+            snapshot.tracked,
+            snapshot.rtt,
+            snapshot.received,
+            snapshot.dropped,
+        )
+
+
+class FindingEvent(Finding, frozen=True, gc=False):
+    """A judgement about a service, a host or the capture.
+
+    In a live capture `phase` says whether it begins to hold or ends; the numbers of an `end` are the last ones.
+    """
+
+    phase: Phase | None = None
+
+
+def line(event: str, body: Any, **more: str) -> bytes:
+    """One event as a line of JSON; `more` are keys before those of the body."""
+    try:
+        encoded = _ENCODER.encode(body)
+    except UnicodeEncodeError:  # a name that is not UTF-8 reached us as lone surrogates
+        encoded = _ENCODER.encode(_mended(msgspec.to_builtins(body)))
+    head = _ENCODER.encode({"event": event, **more})
+    return head[:-1] + b"," + encoded[1:] + b"\n"
+
+
+def _mended(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _mended(item) for key, item in value.items()}
+    return value
