@@ -71,7 +71,10 @@ def _plain(text: str, style: Style) -> str:
 def _head(story: Story, width: int, style: Style) -> Iterator[str]:
     c = story.connection
     yield style.paint(f"CONNECTION {c.id}", "bold") + f"  {_outcome_words(c, style)}"
-    names = ["standard input" if source == "-" else source for source in story.capture.sources]
+    room = width - len(INDENT) - LABEL
+    names = [
+        "standard input" if source == "-" else style.elide(printable(source), room) for source in story.capture.sources
+    ]
     yield from _labelled("file", ", ".join(names), width, style)
     inferred = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
     yield from _labelled("client", address(c.client) + inferred, width, style)
