@@ -27,13 +27,13 @@ def rtt(p50_ns, p99_ns, client_ns=35_000, count=100):
 
 
 def seconds(attempts, now_ns, failing=0.02):
-    """A history whose last second is not over yet."""
+    """A history of one part per second; the last one ends now."""
     count = len(attempts)
     made = []
     for place, number in enumerate(attempts):
         bad = int(number * failing)
         outcomes = {"established": number - bad, "refused": bad // 2, "timed-out": bad - bad // 2}
-        made.append(Second(now_ns - (count - 1 - place) * SECOND - SECOND // 2, number, outcomes))
+        made.append(Second(now_ns - (count - 1 - place) * SECOND, number, outcomes))
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from textwrap import wrap
 
@@ -85,12 +86,12 @@ class Look:
             lines = [*lines[: most - 1], rest]
         return [" " * indent + line for line in lines[:most]]
 
-    def chart(self, values: Sequence[int], rows: int = 1) -> list[str]:
+    def chart(self, values: Sequence[float], rows: int = 1) -> list[str]:
         """Columns as high as the values, the highest `rows` lines high; what is not zero always shows."""
         full = len(self.steps) - 1
-        most = max(max(values, default=0), 1)
+        most = max(max(values, default=0), 0.1)
         # Zero is a thin line at the foot, so something is at least one step above it.
-        heights = [max(-(-value * rows * full // most), 2 if value else 1) for value in values]
+        heights = [max(math.ceil(value * rows * full / most), 2 if value else 1) for value in values]
         lines = []
         for row in reversed(range(rows)):
             level = [min(max(height - row * full, 0), full) for height in heights]

@@ -39,23 +39,40 @@ class Scene:
         return self.view.services(self.snapshot.services)
 
     @cached_property
-    def _seconds(self) -> dict[int, Second]:
-        """The seconds of the history by how many seconds ago they began; 0 is not over yet."""
+    def _pieces(self) -> list[tuple[int, int, Second]]:
+        """From how long ago to how long ago each part of the history lasted, oldest first.
+
+        A part ends when it is told, and began with the one before: looks at a busy capture are not a second apart.
+        """
         now = self.snapshot.at_ns
-        return {max(now - second.at_ns, 0) // NS_PER_SECOND: second for second in self.snapshot.history}
+        before = min(now - self.snapshot.elapsed_ns, now)
+        pieces: list[tuple[int, int, Second]] = []
+        for part in self.snapshot.history:
+            end = min(part.at_ns, now)
+            began = min(max(before, end - NS_PER_SECOND) if not pieces else before, end)
+            pieces.append((now - began, now - end, part))
+            before = end
+        return pieces
 
     @property
     def seconds(self) -> int:
         """How many seconds of history there are to show."""
-        return max(max(self._seconds, default=0), 1)
+        return max(-(-self._pieces[0][0] // NS_PER_SECOND), 1) if self._pieces else 1
 
-    def series(self, value: Callable[[Second], int], most: int) -> list[int]:
-        """A value of each of the last seconds that are over, oldest first; of the first second while it lasts."""
-        seconds = self._seconds
-        if max(seconds, default=0) == 0:
-            return [value(seconds[0]) if seconds else 0]
-        ago = range(min(self.seconds, max(most, 1)), 0, -1)
-        return [value(seconds[each]) if each in seconds else 0 for each in ago]
+    def series(self, value: Callable[[Second], int], most: int) -> list[float]:
+        """A value in each of the last seconds, oldest first; the last one ends now."""
+        count = max(min(self.seconds, most), 1)
+        bins = [0.0] * count
+        for began, ended, part in self._pieces:
+            amount = value(part)
+            if not amount:
+                continue
+            lasting = max(began - ended, 1)
+            last = min(max(began - 1, ended) // NS_PER_SECOND, count - 1)
+            for each in range(ended // NS_PER_SECOND, last + 1):
+                shared = min(began, (each + 1) * NS_PER_SECOND) - max(ended, each * NS_PER_SECOND)
+                bins[each] += amount * max(shared, 1 if lasting == 1 else 0) / lasting
+        return [round(each, 1) for each in reversed(bins)]
 
 
 class Pace:

@@ -157,8 +157,10 @@ class Screen:
                     console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
                 )
                 console.size = ConsoleDimensions(*terminal.size)
+                terminal.drawn = True
                 with live:
                     self._draw(terminal, console, live.update, get_snapshot, 1 / refresh_hz)
+                terminal.drawn = False
         except OSError:
             if not self._gone:  # else giving back what is gone failed as well
                 raise
@@ -173,20 +175,26 @@ class Screen:
         from rich.console import ConsoleDimensions
 
         due = time.monotonic()
+        drawn, drawn_size = None, (0, 0)
         while not self._stopped.is_set() and not self.view.quitting:
             if time.monotonic() >= due:
                 self.show(get_snapshot())
                 due = time.monotonic() + every
-            width, height = terminal.size
-            console.size = ConsoleDimensions(width, height)
-            picture = self.render(self._held, width, height)
-            try:
-                update(picture, refresh=True)
-            except OSError:  # the terminal is gone: nobody watches
-                self._gone = self.view.quitting = True
-                return
-            for event in _events(terminal, max(due - time.monotonic(), 0)):
+            size = terminal.size
+            if drawn is not self._held or drawn_size != size:  # the same again costs nothing
+                console.size = ConsoleDimensions(*size)
+                picture = self.render(self._held, *size)
+                try:
+                    update(picture, refresh=True)
+                except OSError:  # the terminal is gone: nobody watches
+                    self._gone = self.view.quitting = True
+                    return
+                drawn, drawn_size = self._held, size
+            events = _events(terminal, max(due - time.monotonic(), 0))
+            for event in events:
                 self.press(event)
+            if events:
+                drawn_size = (0, 0)
 
     def _console(self, out: TextIO) -> Console:
         from rich.console import Console

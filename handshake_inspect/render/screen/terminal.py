@@ -31,6 +31,7 @@ class Terminal:
 
     def __init__(self, out: TextIO) -> None:
         self.events: SimpleQueue[str] = SimpleQueue()
+        self.drawn = False  # whether the alternate screen may be shown
         self._out = out.fileno()
         self._keyboard: int | None = None
         self._opened: int | None = None  # a keyboard of our own, to be closed
@@ -73,8 +74,10 @@ class Terminal:
         if self._reader is not None:
             self._reader.join(1)
             self._reader = None
-        with contextlib.suppress(OSError):  # it may be gone
-            os.write(self._out, _LEAVE)
+        if self.drawn:
+            with contextlib.suppress(OSError):  # it may be gone
+                os.write(self._out, _LEAVE)
+            self.drawn = False
         if self._before is not None and self._keyboard is not None:
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(self._keyboard, termios.TCSAFLUSH, self._before)
