@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from handshake_inspect.report.event import Phase, Stats, line
-from handshake_inspect.report.model import Connection, Finding, Report
+from handshake_inspect.report.model import Connection, Ending, Finding, Report
 from handshake_inspect.report.snapshot import Snapshot
 
 
@@ -36,6 +36,5 @@ class EventWriter:
 
     def ending(self, report: Report) -> None:
         """Write the last line: the capture and its summary."""
-        last = {"schema": "hsi-event/1", "tool": report.tool, "capture": report.capture, "summary": report.summary}
-        self._out.write(line("summary", last))
+        self._out.write(line("summary", Ending(tool=report.tool, capture=report.capture, summary=report.summary)))
         self._out.flush()

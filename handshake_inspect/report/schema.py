@@ -12,7 +12,8 @@ import msgspec
 from handshake_inspect.errors import HsiError
 from handshake_inspect.report.checked import Assertion, Checked, CheckEnding
 from handshake_inspect.report.difference import Difference
-from handshake_inspect.report.model import Connection, Ending, Finding, ListedConnections, Report, Service
+from handshake_inspect.report.event import FindingEvent, Stats
+from handshake_inspect.report.model import Connection, Ending, ListedConnections, Report, Service
 from handshake_inspect.report.story import Story
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -58,7 +59,8 @@ def diff_schema() -> dict[str, Any]:
 def event_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a line of `-T ndjson`: `event` says which of the alternatives it is."""
     models = {
-        "connection": Connection, "finding": Finding, "summary": Ending, "assertion": Assertion, "check": CheckEnding,
+        "connection": Connection, "finding": FindingEvent, "stats": Stats, "summary": Ending, "assertion": Assertion,
+        "check": CheckEnding,
     }  # fmt: skip
     definitions: dict[str, Any] = {}
     for model in models.values():
@@ -68,7 +70,8 @@ def event_schema() -> dict[str, Any]:
     for event, model in models.items():
         rule = definitions[model.__name__]
         told = {"event": {"const": event}, **rule["properties"]}
-        alternatives.append({**rule, "properties": told, "required": ["event", *rule["required"]]})
+        required = [name for name in rule["required"] if name != "phase"]  # only a live capture has it
+        alternatives.append({**rule, "properties": told, "required": ["event", *required]})
     used = {key: rule for key, rule in definitions.items() if key not in {model.__name__ for model in models.values()}}
     return {"$schema": DIALECT, "$id": EVENT_ID, "oneOf": alternatives, "$defs": used}
 
