@@ -28,11 +28,15 @@ def hold(report: Report, rules: Rules, shown: int = SHOWN) -> Checked:
     Connections that a rule ignores are out of everything.  Undecided ones are in no count, good or bad; they fail an
     assertion of their own, or a note says how many they are.
     """
-    return _Holder(report, rules, shown).checked()
+    return Holder(report, rules, shown).checked()
 
 
-class _Holder:
-    def __init__(self, report: Report, rules: Rules, shown: int) -> None:
+class Holder:
+    """One report and the rules that it is held against; `broken` marks the connections that broke one."""
+
+    def __init__(self, report: Report, rules: Rules, shown: int = SHOWN) -> None:
+        """`shown`: how many connections an assertion lists."""
+        self.broken: Mask = np.zeros(len(report.connections), dtype=bool)
         self.report = report
         self.rules = rules
         self.shown = shown
@@ -56,6 +60,7 @@ class _Holder:
             yield from test.fields()
 
     def checked(self) -> Checked:
+        """Hold every rule."""
         assertions = list(self._assertions())
         undecided = int(self.undecided.sum())
         if undecided and self.rules.undecided == "ignore":
@@ -166,6 +171,7 @@ class _Holder:
         )  # fmt: skip
 
     def _breaches(self, mask: Mask) -> list[Breach]:
+        self.broken |= mask
         return [
             Breach(c.id, c.client, c.server, c.outcome, c.evidence, c.why)
             for c in (self.report.connections[int(i)] for i in np.flatnonzero(mask)[: self.shown])

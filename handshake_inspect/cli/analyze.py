@@ -15,6 +15,7 @@ from handshake_inspect.cli.progress import Meter
 from handshake_inspect.cli.root import COMMANDS
 from handshake_inspect.cli.selecting import (
     checked_fields,
+    checked_write,
     chosen_format,
     fields_option,
     format_option,
@@ -22,6 +23,8 @@ from handshake_inspect.cli.selecting import (
     refuse_terminal,
     test_of,
     where_option,
+    write_frames,
+    write_option,
 )
 from handshake_inspect.render import RENDERERS, Options
 
@@ -73,6 +76,7 @@ def seconds(text: str) -> int:
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write the report there, whole or not at all.")
 @fields_option
 @where_option
+@write_option
 @click.option("--all", "every", is_flag=True, help="List every connection, not just some of those with trouble.")
 @click.option("--no-connections", is_flag=True, help="The summary alone.")
 @click.option("--strict", is_flag=True, help="Exit 3 when the input is cut or damaged.")
@@ -114,8 +118,8 @@ def seconds(text: str) -> int:
 @click.pass_context
 def command(
     ctx: click.Context, captures: tuple[str, ...], read: tuple[str, ...], form: str | None, output: str,
-    fields: tuple[str, ...], where: str | None, every: bool, no_connections: bool, strict: bool, quiet: bool,
-    verbose: bool, numeric: bool, time_wait: int, timeout: int, max_connections: int | None, color: str,
+    fields: tuple[str, ...], where: str | None, write: str | None, every: bool, no_connections: bool, strict: bool,
+    quiet: bool, verbose: bool, numeric: bool, time_wait: int, timeout: int, max_connections: int | None, color: str,
     no_progress: bool,
 ) -> None:  # fmt: skip
     """Tell what happened to the TCP connections of captures.
@@ -129,11 +133,13 @@ def command(
     if max_connections is not None:
         settings["max_connections"] = max_connections
     form = chosen_format(form, output)
+    checked_write(write, paths)
     columns, test = checked_fields(fields, form), test_of(where)
     with Target.open(output) as target:
         refuse_terminal(form, target)
         with Meter(wanted=not (no_progress or quiet)) as meter:
             report = engine.analyze(paths, options=engine.Options(**settings), progress=meter.update)
+        whole = report.connections
         report = narrowed(report, test)
         looks = Options(
             width=target.width,
@@ -147,6 +153,8 @@ def command(
         if not quiet and (form != "text" or output != "-"):
             _warn(report)
         target.put(lambda stream: RENDERERS[form](report, stream, looks))
+        if write is not None:
+            write_frames(write, paths, whole, report.connections, watched=not (no_progress or quiet))
     if strict and not report.capture.complete:
         ctx.exit(INCOMPLETE)
 

@@ -11,7 +11,16 @@ import click
 
 from handshake_inspect.cli.inputs import analysis_options, checked_paths, report_of
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import chosen_format, format_option, narrowed, test_of, where_option
+from handshake_inspect.cli.selecting import (
+    checked_write,
+    chosen_format,
+    format_option,
+    narrowed,
+    test_of,
+    where_option,
+    write_frames,
+    write_option,
+)
 from handshake_inspect.render import CHECKS, Options, check_renderer
 
 FAILED = 1
@@ -85,6 +94,7 @@ def _ceiling(kind: str, what: str) -> Callable[[Any], Any]:
     help="List at most N connections that broke an assertion.",
 )  # fmt: skip
 @where_option
+@write_option
 @format_option(CHECKS)
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write there, whole or not at all.")
 @click.option("-q", "--quiet", is_flag=True, help="The verdict alone.")
@@ -93,7 +103,7 @@ def command(
     captures: tuple[str, ...], read: tuple[str, ...], profile: str | None, rules_file: str | None,
     no_rules: bool, rtt: tuple[str, ...], expect: tuple[str, ...], no_finding: tuple[str, ...], fail_on: str | None,
     least: int | None, ignore: tuple[str, ...], undecided: str | None, strict: bool | None, limit: int,
-    where: str | None, form: str | None, output: str, quiet: bool, time_wait: int, timeout: int,
+    where: str | None, write: str | None, form: str | None, output: str, quiet: bool, time_wait: int, timeout: int,
     max_connections: int | None, color: str, no_progress: bool, **maxima: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Check captures against rules, and fail when they break one.
@@ -102,9 +112,11 @@ def command(
     *:port, with ports such as 80,443 or 8000-8100.
     """
     from handshake_inspect.checks import settings
-    from handshake_inspect.checks.held import hold
+    from handshake_inspect.checks.held import Holder
+    from handshake_inspect.expression.select import selected
 
     paths = checked_paths([*read, *captures])
+    checked_write(write, paths)
     options: dict[str, Any] = {
         "profile": profile, "rtt": rtt, "expect": expect, "no-finding": no_finding, "fail-on": fail_on,
         "min-connections": least, "ignore": ignore, "undecided": undecided, "strict": strict,
@@ -118,8 +130,13 @@ def command(
         report = report_of(
             paths, time_wait=time_wait, timeout=timeout, max_connections=max_connections, progress=not no_progress
         )
-        checked = hold(narrowed(report, test), rules, limit)
+        held = narrowed(report, test)
+        holder = Holder(held, rules, limit)
+        checked = holder.checked()
         looks = Options(target.width, target.colored(color), target.encoding, verbosity=-int(quiet))
         target.put(lambda stream: check_renderer(form)(checked, stream, looks))
+        if write is not None:
+            broken = selected(held, holder.broken).connections
+            write_frames(write, paths, report.connections, broken, watched=not no_progress)
     if not checked.passed:
         click.get_current_context().exit(FAILED)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from pathlib import PurePath
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +15,7 @@ from handshake_inspect.render import RENDERERS, WITH_FIELDS
 if TYPE_CHECKING:
     from handshake_inspect.cli.output import Target
     from handshake_inspect.expression.questions import Test
-    from handshake_inspect.report.model import Report
+    from handshake_inspect.report.model import Connections, Report
 
 # What the name of a file says of its format.
 SUFFIXES = {
@@ -64,6 +64,34 @@ def chosen_format(form: str | None, output: str, known: Collection[str] = RENDER
         name = PurePath(output).name
         form = "sarif" if name.endswith(".sarif.json") else SUFFIXES.get(PurePath(name).suffix.lower(), "text")
     return form if form in known else "text"
+
+
+write_option = click.option(
+    "--write",
+    metavar="FILE.pcapng",
+    help="Write the frames of the connections that are reported (of a check: that broke a rule), with the verdicts.",
+)
+
+
+def checked_write(write: str | None, paths: Sequence[str]) -> None:
+    """Refuse `--write` where the captures cannot be read once more, or would be replaced."""
+    if write is None:
+        return
+    for path in paths:
+        if not Path(path).is_file():
+            raise UsageError(f"--write reads the captures twice, which {path} cannot be")
+        if Path(write).exists() and Path(write).samefile(path):
+            raise UsageError(f"--write {write} would replace the capture itself")
+
+
+def write_frames(write: str, paths: Sequence[str], every: Connections, chosen: Connections, *, watched: bool) -> None:
+    """Write the frames of the chosen connections."""
+    from handshake_inspect.cli.output import Target
+    from handshake_inspect.cli.progress import Meter
+    from handshake_inspect.engine.extract import extract
+
+    with Target.open(write) as target, Meter(wanted=watched) as meter:
+        target.put(lambda stream: extract(paths, every, chosen, stream, meter.update))
 
 
 def checked_fields(fields: tuple[str, ...], form: str) -> tuple[str, ...]:

@@ -114,10 +114,11 @@ def interface_description(link_type: int, interface: str, snap_len: int, filter_
     return _block(_INTERFACE_DESCRIPTION, struct.pack("=HHI", link_type, 0, snap_len), options)
 
 
-def enhanced_packet(interface: int, ts_ns: int, octets: bytes, wire_len: int) -> bytes:
+def enhanced_packet(interface: int, ts_ns: int, octets: bytes, wire_len: int, comment: str = "") -> bytes:
     """Make the block of one frame (the ring's frames are written by the recorder, many at a time)."""
     times = ts_ns >> 32 & _MASK32, ts_ns & _MASK32
-    return _block(_ENHANCED_PACKET, struct.pack("=5I", interface, *times, len(octets), wire_len) + octets, {})
+    options = {1: comment.encode(errors="replace")[:0xFFFC]} if comment else {}
+    return _block(_ENHANCED_PACKET, struct.pack("=5I", interface, *times, len(octets), wire_len) + octets, options)
 
 
 def _block(kind: int, body: bytes, options: dict[int, bytes]) -> bytes:

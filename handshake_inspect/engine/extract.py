@@ -1,0 +1,137 @@
+"""The frames of some connections, written as pcapng with the verdicts as comments: Wireshark opens them annotated.
+
+The captures are read once more.  A frame belongs to the last connection of its 4-tuple that began before it, which is
+how the tracker parts the incarnations of one; an ICMP error belongs to the connection that it quotes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from handshake_inspect.capture.frames import FRAME, NEED_MORE
+from handshake_inspect.capture.source import Input
+from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.decode import segment
+from handshake_inspect.decode.frame import decode_octets
+from handshake_inspect.decode.uncommon import decode_uncommon
+from handshake_inspect.engine import Progress
+from handshake_inspect.expression.columns import Addresses, Columns, Numbers
+from handshake_inspect.expression.fields import find
+from handshake_inspect.live.writer import enhanced_packet, interface_description, section_header
+from handshake_inspect.report.model import Connection, Connections
+from handshake_inspect.verdicts.trace import host_key
+from handshake_inspect.wire.address import address_halves
+from handshake_inspect.wire.const import KIND_DECLINED, KIND_ICMP_ERROR, KIND_TCP
+
+_CHUNK = 2_000
+End = tuple[int, int, int]
+Pair = tuple[End, End]
+
+
+def extract(
+    inputs: Sequence[Input], every: Connections, chosen: Connections, out: BinaryIO, progress: Progress | None = None
+) -> int:
+    """Write the frames of `chosen` to `out`, and return how many; `every` are all connections of these captures."""
+    wanted = _Wanted(every, chosen)
+    interfaces: dict[int, int] = {}
+    storage = segment.segments(1)
+    written = 0
+    out.write(section_header())
+    with open_trace(inputs) as source:
+        while True:
+            got = source.reader.advance()
+            if got == FRAME:
+                reader = source.reader
+                octets = bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
+                pair = _pair(octets, reader.wire_len, reader.link_type, storage)
+                found = wanted.find(pair, reader.frames) if pair is not None else None
+                if found is None:
+                    continue
+                if reader.link_type not in interfaces:
+                    interfaces[reader.link_type] = len(interfaces)
+                    out.write(interface_description(reader.link_type, "", 0))
+                comment = wanted.comment(found, reader.frames)
+                number = interfaces[reader.link_type]
+                out.write(enhanced_packet(number, reader.ts_ns, octets, reader.wire_len, comment))
+                written += 1
+            elif got != NEED_MORE or not source.fill():
+                break
+            elif progress is not None:
+                progress(source.consumed, source.size)
+    return written
+
+
+def _pair(octets: bytes, wire_len: int, link_type: int, storage: Any) -> Pair | None:
+    """The 4-tuple of a frame, the same in both directions."""
+    kind = decode_octets(octets, wire_len, link_type, storage, 0)
+    if kind == KIND_DECLINED:
+        kind = decode_uncommon(octets, wire_len, link_type, storage, 0)
+    if kind not in (KIND_TCP, KIND_ICMP_ERROR):
+        return None
+    record = storage[0]
+    return _ordered((record.src_hi, record.src_lo, record.src_port), (record.dst_hi, record.dst_lo, record.dst_port))
+
+
+def _ordered(one: End, other: End) -> Pair:
+    return (one, other) if one <= other else (other, one)
+
+
+class _Wanted:
+    """The chosen connections by 4-tuple, among all incarnations of these."""
+
+    def __init__(self, every: Connections, chosen: Connections) -> None:
+        self.chosen: dict[int, Connection] = {}  # by first frame, which no two share
+        self.told: set[int] = set()
+        for chunk in chosen.chunks(_CHUNK):
+            self.chosen.update((connection.first_frame, connection) for connection in chunk)
+        self.begun = _begun(every, np.array(sorted(self.chosen), dtype=np.int64))
+
+    def find(self, pair: Pair, frame: int) -> Connection | None:
+        """The chosen connection that a frame belongs to."""
+        begun = self.begun.get(pair)
+        if begun is None:
+            return None
+        return self.chosen.get(begun[max(bisect_right(begun, frame) - 1, 0)])
+
+    def comment(self, connection: Connection, frame: int) -> str:
+        """The verdict beside the first frame of a connection, and what the frames are that prove it."""
+        said = []
+        if connection.first_frame not in self.told:
+            self.told.add(connection.first_frame)
+            cause = f", {connection.cause}" if connection.cause else ""
+            doubt = "" if connection.decided else " (undecided)"
+            said.append(f"hsi #{connection.id}: {connection.outcome}{cause}{doubt}. {connection.why}")
+        if frame in connection.evidence:
+            said.append(f"hsi #{connection.id}: evidence for {connection.outcome}")
+        return "\n".join(said)
+
+
+def _begun(every: Connections, chosen: Any) -> dict[Pair, list[int]]:
+    """First frames of all connections that share a 4-tuple with a chosen one, in order."""
+    columns = Columns(every)
+    keys = _keys(columns)
+    first = columns.of(find("first_frame"))
+    assert isinstance(first, Numbers)  # noqa: S101
+    among = np.isin(keys, keys[np.isin(first.values, chosen)])
+    begun: dict[Pair, list[int]] = {}
+    for place in np.flatnonzero(among).tolist():
+        connection = every[place]
+        ends = [(*address_halves(end.ip), end.port) for end in (connection.client, connection.server)]
+        begun.setdefault(_ordered(*ends), []).append(connection.first_frame)
+    return {pair: sorted(frames) for pair, frames in begun.items()}
+
+
+def _keys(columns: Columns) -> Any:
+    """A 64-bit name of every 4-tuple, the same for both directions."""
+    total = None
+    for who in ("client", "server"):
+        address, port = columns.of(find(f"{who}.ip")), columns.of(find(f"{who}.port"))
+        assert isinstance(address, Addresses)  # noqa: S101
+        assert isinstance(port, Numbers)  # noqa: S101
+        key = host_key(address.hi, address.lo, port.values)
+        total = key if total is None else total + key
+    return total
