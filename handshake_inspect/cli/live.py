@@ -17,25 +17,20 @@ import click
 
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.selecting import chosen_format
+from handshake_inspect.cli.watching import drop_root, screen_for, watched
 from handshake_inspect.errors import CaptureError, HsiError, UsageError
 from handshake_inspect.render import RENDERERS, Options
 
 if TYPE_CHECKING:
     from handshake_inspect.engine.live import LiveRun
     from handshake_inspect.live.base import LiveSource
+    from handshake_inspect.render.screen import Screen
     from handshake_inspect.report.model import Report
 
 FORMATS = ("text", "json", "ndjson")
 BACKENDS = ("ring", "dumpcap", "tcpdump", "tshark")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-# A pcap file of two bare IPv4 packets.
-_REFUSED = bytes.fromhex(
-    "d4c3b2a1020004000000000000000000ffff000065000000"
-    "00000000000000002800000028000000450000280000400040060000c0000201c000020204d2000900000001000000005002000000000000"
-    "00000000010000002800000028000000450000280000400040060000c0000202c0000201000904d200000000000000025014000000000000"
-)
 
 EPILOG = """\b
 Examples:
@@ -148,12 +143,13 @@ def _capture(stack: ExitStack, given: dict[str, Any]) -> int:
     target = stack.enter_context(_opened(given["output"]))
     seconds = given["duration"] or given["autostop"]
     source = stack.enter_context(_source(given, seconds))
-    account = _drop(given, form)
-    run = _run(source, given, form, target, seconds)
+    screen = screen_for(given, form, source, target)
+    account = drop_root(given, form, screen)
+    run = _run(source, given, form, target, screen, seconds)
     if not given["quiet"]:
         _announce(source, account)
     with _signals(run):
-        report = _finished(run, target)
+        report = _finished(run, target, screen)
     if form != "ndjson":
         looks = Options(
             width=target.width,
@@ -170,21 +166,24 @@ def _capture(stack: ExitStack, given: dict[str, Any]) -> int:
     return 0
 
 
-def _run(source: LiveSource, given: dict[str, Any], form: str, target: Target, seconds: float | None) -> LiveRun:
-    from handshake_inspect.engine.live import LiveOptions, LiveRun
+def _run(
+    source: LiveSource, given: dict[str, Any], form: str, target: Target, screen: Screen | None, seconds: float | None
+) -> LiveRun:
+    from handshake_inspect.engine.live import LiveOptions, LiveRun, Nobody
     from handshake_inspect.render.events import EventWriter
 
     settings: dict[str, Any] = {"keep": given["keep"], "frames": given["count"], "duration_s": seconds}
     if given["max_connections"] is not None:
         settings["max_connections"] = given["max_connections"]
-    observer: Any = EventWriter(target.stream) if form == "ndjson" else None
+    observer: Any = EventWriter(target.stream) if form == "ndjson" else Nobody()
+    observer.wants_picture = screen is not None
     return LiveRun(source, LiveOptions(**settings), observer)
 
 
-def _finished(run: LiveRun, target: Target) -> Report:
+def _finished(run: LiveRun, target: Target, screen: Screen | None) -> Report:
     """Run to the end; whoever reads events and goes away (`| head`) ends it quietly."""
     reports: list[Report] = []
-    target.put(lambda _: reports.append(run.run()))
+    target.put(lambda _: reports.append(run.run() if screen is None else watched(run, screen)))
     return reports[0]
 
 
@@ -262,35 +261,6 @@ def _reading(name: str, write_to: str | None, seconds: float | None) -> LiveSour
             if not select.select([sys.stdin.fileno()], [], [], seconds)[0]:
                 raise CaptureError(f"standard input: nothing came within {seconds:g} s; does the other side capture?")
     return open_standard_input(write_to)
-
-
-def _drop(given: dict[str, Any], form: str) -> str | None:
-    """Let go of root; who this process is now."""
-    if given["read"] is not None and given["user"] is None:
-        return None  # it was never needed
-    from handshake_inspect.live import privileges
-
-    _warm_up(form)
-    account = privileges.drop(given["user"])
-    return None if account is None else account.name
-
-
-def _warm_up(form: str) -> None:
-    """Have everything imported that a report needs: later imports may lie where only root may read.
-
-    By a report, in every way that it can be told, of a capture that is a SYN and the RST that refuses it.
-    """
-    from io import BytesIO
-
-    from handshake_inspect.engine.live import LiveOptions, LiveRun
-    from handshake_inspect.live.session import open_file
-    from handshake_inspect.render.events import EventWriter
-
-    with open_file(BytesIO(_REFUSED)) as source:
-        run = LiveRun(source, LiveOptions(), EventWriter(BytesIO()))
-        report = run.run()
-    if form != "ndjson":
-        RENDERERS[form](report, BytesIO(), Options(every=True, verbosity=1))
 
 
 # --- what is said on stderr -------------------------------------------------------------------------------------------

@@ -289,7 +289,8 @@ class LiveRun:
             report = self._with_past(self.retired.merged(report, case.legs))
         if self.observer.wants_connections:
             self._tell(meeting, meeting.rest())
-        self.observer.snapshot(self._snapshot(meeting, max(self.pump.last_ns, self._looked_ns)))
+        self.latest = self._snapshot(meeting, max(self.pump.last_ns, self._looked_ns))
+        self.observer.snapshot(self.latest)
         found = {_key(finding): finding for finding in report.findings}
         self._compare(found)
         self._compare({})

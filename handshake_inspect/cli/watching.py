@@ -1,0 +1,107 @@
+"""What is around a live run: letting go of root, and the screen."""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import os
+import threading
+from importlib import import_module
+from io import BytesIO, StringIO
+from typing import TYPE_CHECKING, Any
+
+from handshake_inspect.cli.output import Target
+from handshake_inspect.cli.root import INTERRUPTED, UNUSABLE
+from handshake_inspect.render import RENDERERS, Options
+
+if TYPE_CHECKING:
+    from handshake_inspect.engine.live import LiveRun
+    from handshake_inspect.live.base import LiveSource
+    from handshake_inspect.render.screen import Screen
+    from handshake_inspect.report.model import Report
+
+_PATIENCE_S = 2.0  # with a thread that was told to end
+
+# A pcap file of two bare IPv4 packets.
+_REFUSED = bytes.fromhex(
+    "d4c3b2a1020004000000000000000000ffff000065000000"
+    "00000000000000002800000028000000450000280000400040060000c0000201c000020204d2000900000001000000005002000000000000"
+    "00000000010000002800000028000000450000280000400040060000c0000202c0000201000904d200000000000000025014000000000000"
+)
+
+
+def screen_for(given: dict[str, Any], form: str, source: LiveSource, target: Target) -> Screen | None:
+    """The screen, where a person watches and nothing else is written there."""
+    from handshake_inspect.render.screen import Screen, can_show
+
+    busy = given["write"] == "-" or (given["output"] == "-" and form != "text")
+    if given["quiet"] or busy or not can_show():
+        return None
+    color = not os.environ.get("NO_COLOR")
+    return Screen(ascii=target.encoding == "ascii", color=color, interface=source.name)
+
+
+def watched(run: LiveRun, screen: Screen) -> Report:
+    """Run to the end in a thread of its own, with the screen in this one."""
+    reports: list[Report] = []
+    errors: list[BaseException] = []
+
+    def capture() -> None:
+        try:
+            reports.append(run.run())
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            screen.stop()
+
+    thread = threading.Thread(target=capture, name="capture", daemon=True)
+    thread.start()
+    try:
+        screen.run(lambda: run.latest, on_quit=run.stop)
+        thread.join()
+    except BaseException as error:
+        run.stop()
+        thread.join(_PATIENCE_S)
+        if thread.is_alive():  # it may be reading what would be unmapped now
+            os._exit(INTERRUPTED if isinstance(error, KeyboardInterrupt) else UNUSABLE)
+        raise
+    if errors:
+        raise errors[0]
+    return reports[0]
+
+
+def drop_root(given: dict[str, Any], form: str, screen: Screen | None) -> str | None:
+    """Let go of root; who this process is now."""
+    if given["read"] is not None and given["user"] is None:
+        return None  # it was never needed
+    from handshake_inspect.live import privileges
+
+    _warm_up(form, screen)
+    account = privileges.drop(given["user"])
+    return None if account is None else account.name
+
+
+def _warm_up(form: str, screen: Screen | None) -> None:
+    """Have everything imported that a report needs: later imports may lie where only root may read.
+
+    By a report, in every way that it can be told, of a capture that is a SYN and the RST that refuses it.
+    """
+    from handshake_inspect.engine.live import LiveOptions, LiveRun
+    from handshake_inspect.live.session import open_file
+    from handshake_inspect.render.events import EventWriter
+
+    with open_file(BytesIO(_REFUSED)) as source:
+        run = LiveRun(source, LiveOptions(), EventWriter(BytesIO()))
+        report = run.run()
+    if form != "ndjson":
+        RENDERERS[form](report, BytesIO(), Options(every=True, verbosity=1))
+    if screen is not None:
+        from rich.console import Console
+        from rich.live import Live
+
+        from handshake_inspect.render.screen import Screen
+
+        import_module("handshake_inspect.render.screen.terminal")
+
+        console = Console(file=StringIO(), force_terminal=True, width=80, height=24)
+        with Live(Screen().render(run.latest, 80, 24), console=console, screen=True, auto_refresh=False):
+            pass
