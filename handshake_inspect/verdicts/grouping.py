@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.sets import run_starts
+from handshake_inspect.verdicts.sets import FEW, distinct, places, run_starts
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,12 @@ def group(keys: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None = 
     """
     if keys.dtype != np.uint64:
         return numbered(keys, rows, by, at_least)
-    if at_least >= SIFTED and len(keys) > 1 << SIEVE:
+    if at_least >= SIFTED:
         kept = sieve(keys, at_least)
         keys, rows, by = keys[kept], rows[kept], None if by is None else by[kept]
+    different = distinct(keys)
+    if len(different) <= FEW and len(keys):
+        return numbered(places(keys, different)[0].astype(np.uint16), rows, by, at_least)
     order = np.argsort(keys)
     edges = np.flatnonzero(run_starts(keys[order]))
     sizes = np.diff(np.append(edges, len(keys)))
@@ -76,6 +79,8 @@ SIFTED = 8
 
 def sieve(keys: NDArray[np.uint64], at_least: int) -> NDArray[np.bool_]:
     """Which of these names may occur so often: of those whose high bits occur less often, none does."""
+    if len(keys) < at_least:
+        return np.zeros(len(keys), dtype=bool)
     slots = (keys >> np.uint64(64 - SIEVE)).astype(np.intp)
     often = np.bincount(slots, minlength=1 << SIEVE) >= at_least
     kept: NDArray[np.bool_] = often[slots]

@@ -18,6 +18,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ACKS,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.trace import Trace
 
 FLOWING = 3  # frames of a midstream direction that show more than a probe
@@ -31,17 +32,18 @@ def blind(trace: Trace) -> Bools:
     That is so where the same server is proved to speak unheard, or where answers are heard from nobody at all.
     """
     c, facts = trace.connections, trace.facts
+    deaf = unheard(trace)
+    deaf &= trace.endpoints["traits"][trace.client_rows] & TRAIT_SEEN != 0
+    if not deaf.any():
+        return np.zeros(len(trace), dtype=bool)
     unanswered = np.ones(len(trace), dtype=bool)
     answers = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM
     unanswered[: len(c)] = (facts & answers == 0) & (facts & FACT_SYN != 0)
     sides = heard(trace)
-    deaf = unheard(trace) & sides[np.arange(len(c)), c["client"]]
-    if not deaf.any():
-        return np.zeros(len(trace), dtype=bool)
-    if not sides.all(axis=1).any():
+    if not (sides[:, 0] & sides[:, 1]).any():
         return unanswered
     rows = np.flatnonzero(unanswered)
-    unanswered[rows] = np.isin(trace.server_host[rows], np.unique(trace.server_host[: len(c)][deaf]))
+    unanswered[rows] = places(trace.server_host[rows], distinct(trace.server_host[: len(c)][deaf]))[1]
     return unanswered
 
 
@@ -66,7 +68,7 @@ def unheard(trace: Trace) -> Bools:
     proved: Bools = alone & (opened | answered)
     rows = np.flatnonzero(alone & (facts & FACT_MIDSTREAM != 0))
     proved[rows] |= flowing(trace, 2 * rows + sides[rows, 1])
-    if not sides.all(axis=1).any():
+    if not (sides[:, 0] & sides[:, 1]).any():
         proved |= alone & (facts & FACT_SYNACK != 0) & (facts & FACT_SYN == 0)
     return proved
 

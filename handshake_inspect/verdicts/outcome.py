@@ -92,7 +92,9 @@ def connection_outcomes(trace: Trace) -> Codes:
         return facts & bits != 0
 
     established = is_established(trace)
-    unanswered = unanswered_outcome(trace, trace.connections["syn_ns"], gave_up(trace))
+    unanswered = np.full(len(facts), PENDING, dtype=np.uint8)
+    alone = np.flatnonzero(~has(FACT_SYNACK | FACT_REFUSED | FACT_MIDSTREAM))
+    unanswered[alone] = unanswered_outcome(trace, trace.connections["syn_ns"][alone], gave_up(trace)[alone])
     rules: list[Rule] = [
         (established, ESTABLISHED),
         (has(FACT_MIDSTREAM), MIDSTREAM),
@@ -122,18 +124,23 @@ def resends(trace: Trace) -> Bools:
 
 def may_resend(trace: Trace) -> Bools:
     """Whether it is too early to tell that the repeated ACK was taken: another SYN-ACK may be due yet."""
-    waiting = trace.facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) == FACT_SYNACK_AFTER_ACK
-    return waiting & (trace.last_ns - trace.connections["last_synack_ns"] < OVERDUE * trace.last_synack_gap_ns)
+    waiting: Bools = trace.facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) == FACT_SYNACK_AFTER_ACK
+    rows = np.flatnonzero(waiting)
+    since = trace.last_ns - trace.connections["last_synack_ns"][rows]
+    waiting[rows] = since < OVERDUE * trace.last_synack_gap_ns[rows]
+    return waiting
 
 
 def ignores_data(trace: Trace) -> Bools:
     """Whether the client repeats data to a server that sent nothing since its SYN-ACK."""
     facts = trace.facts
     wanted = FACT_ACKED | FACT_CLIENT_DATA | FACT_SYNACK | FACT_SYN
-    candidates = facts & (wanted | FACT_SERVER_PROVED) == wanted
-    repeats = trace.endpoints["retransmissions"][trace.client_rows].astype(np.int64)
-    syns = np.maximum(trace.connections["syn_count"].astype(np.int64) - 1, 0)
-    return candidates & (repeats - syns >= IGNORED_DATA)
+    ignored: Bools = facts & (wanted | FACT_SERVER_PROVED) == wanted
+    rows = np.flatnonzero(ignored)
+    repeats = trace.endpoints["retransmissions"][trace.client_rows[rows]].astype(np.int64)
+    syns = np.maximum(trace.connections["syn_count"][rows].astype(np.int64) - 1, 0)
+    ignored[rows] = repeats - syns >= IGNORED_DATA
+    return ignored
 
 
 def gave_up(trace: Trace) -> Bools:
@@ -170,7 +177,8 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     forged = from_middlebox(trace)
     refused = of_connections == REFUSED
     cause[:count][refused] = np.where(forged[refused], CAUSE["middlebox-reset"], CAUSE["closed-port"])
-    cause[:count][of_connections == HALF_OPEN] = half_open_causes(trace)[of_connections == HALF_OPEN]
+    half_open = of_connections == HALF_OPEN
+    cause[:count][half_open] = half_open_causes(trace)[half_open]
     established = of_connections == ESTABLISHED
     ends = ending_causes(trace)
     reset = (ends == CAUSE["reset-by-client"]) | (ends == CAUSE["reset-by-server"])
@@ -179,7 +187,8 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     aborted = of_connections == ABORTED
     cause[:count][aborted] = np.where(facts[aborted] & FACT_SYNACK != 0, CAUSE["reset-by-client"], CAUSE["cancelled"])
     unsolicited = of_connections == UNSOLICITED
-    cause[:count][unsolicited] = unsolicited_causes(trace)[unsolicited]
+    if unsolicited.any():
+        cause[:count][unsolicited] = unsolicited_causes(trace)[unsolicited]
     for i in np.flatnonzero(of_connections == REJECTED).tolist():
         cause[i] = icmp_cause(trace.connections[i])
     timed_out = np.flatnonzero(outcome == TIMED_OUT)
@@ -219,14 +228,13 @@ def waits_for_data(trace: Trace) -> Bools:
 def ending_causes(trace: Trace) -> Codes:
     """How established connections ended; nothing for those that did not."""
     facts, c = trace.facts, trace.connections
-    client_fin = trace.endpoints["traits"][trace.client_rows] & TRAIT_FIN != 0
-    server_fin = trace.endpoints["traits"][trace.server_rows] & TRAIT_FIN != 0
+    fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
     reset = (facts & FACT_RST != 0) & (facts & FACT_LAST_ACK_SEEN == 0)
     rules = [
         (reset & (c["rst_side"] == c["client"]), CAUSE["reset-by-client"]),
         (reset, CAUSE["reset-by-server"]),
-        (client_fin & server_fin, CAUSE["closed"]),
-        (client_fin | server_fin, CAUSE["half-closed"]),
+        (fins[:, 0] & fins[:, 1], CAUSE["closed"]),
+        (fins[:, 0] | fins[:, 1], CAUSE["half-closed"]),
     ]
     return first_match(rules, 0, len(facts))
 
@@ -235,7 +243,7 @@ def unsolicited_causes(trace: Trace) -> Codes:
     """Backscatter, or the far half of a one-sided capture: nothing was ever seen towards such a server."""
     seen = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
     client_sent_rst = (trace.facts & FACT_RST != 0) & (trace.connections["rst_side"] == trace.connections["client"])
-    two_sided = bool((seen.all(axis=1) & ~client_sent_rst).any())
+    two_sided = bool((seen[:, 0] & seen[:, 1] & ~client_sent_rst).any())
     cause = CAUSE["backscatter"] if two_sided or client_sent_rst.any() else CAUSE["one-sided"]
     return np.full(len(seen), cause, dtype=np.uint8)
 
@@ -251,7 +259,7 @@ def silence_causes(trace: Trace, rows: NDArray[np.intp]) -> Codes:
     cause = np.full(len(rows), CAUSE["host-silent"], dtype=np.uint8)
     silent = distinct_of(trace.server_host, rows)
     heard = is_heard(trace, silent)
-    answers = Answers.of(trace)
+    answers = Answers.of(trace, rows)
     for some in batches(len(rows)):
         at, _ = places(trace.server_host[rows[some]], silent)
         near = answers.near(trace, rows[some])
@@ -267,8 +275,7 @@ def distinct_of(keys: NDArray[np.uint64], rows: NDArray[np.intp]) -> NDArray[np.
 def is_heard(trace: Trace, hosts: NDArray[np.uint64]) -> Bools:
     """Which of these hosts (sorted keys) sent any segment."""
     c = trace.connections
-    sent = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
-    answering = sent[np.arange(len(c)), c["client"] ^ 1] if len(c) else np.zeros(0, dtype=bool)
+    answering = trace.endpoints["traits"][trace.server_rows] & TRAIT_SEEN != 0
     heard = np.zeros(len(hosts), dtype=bool)
     for speakers in (trace.server_host[: len(c)][answering], trace.client_host):
         for some in batches(len(speakers)):
@@ -281,32 +288,32 @@ def is_heard(trace: Trace, hosts: NDArray[np.uint64]) -> Bools:
 class Answers:
     """All SYN-ACKs on one axis of milliseconds, one service after the other: the next after a time is one search."""
 
-    services: NDArray[np.uint64]
+    place: NDArray[np.intp]  # of each service of the trace on the axis
     moments: NDArray[np.int64]
     length: int  # of one service's part
 
     @classmethod
-    def of(cls, trace: Trace) -> "Answers":
-        """The answers of a trace."""
-        answered = np.flatnonzero(trace.connections["synack_ns"] > 0)
-        keys = trace.server_key[answered]
-        services = distinct(keys)
+    def of(cls, trace: Trace, rows: NDArray[np.intp]) -> "Answers":
+        """The answers of the services that left these attempts unanswered."""
+        asked = np.zeros(len(trace.services), dtype=bool)
+        asked[trace.service[rows]] = True
+        answered = np.flatnonzero(asked[trace.service[: len(trace.connections)]])
+        times = trace.connections["synack_ns"][answered]
+        answered, times = answered[times > 0], times[times > 0]
         length = (trace.last_ns - trace.first_ns) // 1_000_000 + 2
-        if not len(answered):
-            return cls(services, np.zeros(0, dtype=np.int64), length)
-        place, _ = places(keys, services)
-        return cls(services, np.sort(place * length + moment(trace, trace.connections["synack_ns"][answered])), length)
+        place = np.cumsum(asked) - 1
+        moments = np.sort(place[trace.service[answered]] * length + moment(trace, times))
+        return cls(place, moments, length)
 
     def near(self, trace: Trace, rows: NDArray[np.intp]) -> Bools:
         """Whether the service answered some other attempt about when it left these unanswered."""
         if not len(self.moments):
             return np.zeros(len(rows), dtype=bool)
-        place, known = places(trace.server_key[rows], self.services)
-        start = place * self.length
+        start = self.place[trace.service[rows]] * self.length
         after = np.searchsorted(self.moments, start + moment(trace, trace.begun(rows) - SAME_TIME_NS))
         end = start + moment(trace, last_try(trace, rows) + SAME_TIME_NS)
         next_answer = self.moments[np.minimum(after, len(self.moments) - 1)]
-        near: Bools = known & (after < len(self.moments)) & (next_answer <= end)
+        near: Bools = (after < len(self.moments)) & (next_answer <= end)
         return near
 
 

@@ -30,6 +30,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
 )
 from handshake_inspect.verdicts.legs import rejections
+from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.trace import Trace
 
 HOPS_SLACK = 2
@@ -119,12 +120,13 @@ def is_elsewhere(ttl: NDArray[np.integer], other: NDArray[np.integer]) -> Bools:
 def ttls_of_hosts(trace: Trace, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """The lowest and highest TTL of the SYN-ACKs of each host; 255 and 0 where there are none."""
     low, high = np.full(len(hosts), 255, dtype=np.int16), np.zeros(len(hosts), dtype=np.int16)
-    answered = np.flatnonzero(trace.facts & FACT_SYNACK != 0)
-    if not len(hosts) or not len(answered):
+    if not len(hosts):
         return low, high
-    wanted, place = np.unique(hosts, return_inverse=True)
-    at = place_in(wanted, trace.server_host[answered])
-    answered, at = answered[at >= 0], at[at >= 0]
+    wanted = distinct(hosts)
+    place, _ = places(hosts, wanted)
+    at, known = places(trace.server_host[: len(trace.connections)], wanted)
+    answered = np.flatnonzero(known & (trace.facts & FACT_SYNACK != 0))
+    at = at[answered]
     ttl = trace.endpoints["syn_ttl"][trace.server_rows[answered]].astype(np.int16)
     lows, highs = np.full(len(wanted), 255, dtype=np.int16), np.zeros(len(wanted), dtype=np.int16)
     np.minimum.at(lows, at, ttl)
@@ -132,23 +134,21 @@ def ttls_of_hosts(trace: Trace, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.i
     return lows[place], highs[place]
 
 
-def place_in(wanted: NDArray[np.uint64], keys: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Where each key stands in the sorted `wanted`, -1 if it does not."""
-    at = np.minimum(np.searchsorted(wanted, keys), len(wanted) - 1)
-    return np.where(wanted[at] == keys, at, -1)
-
-
 def too_soon(trace: Trace, rows: NDArray[np.intp]) -> Bools:
     """Whether a RST answered a SYN sooner than its host can."""
     early = np.zeros(len(rows), dtype=bool)
     c = trace.connections
     refused = np.flatnonzero(trace.facts[rows] & FACT_REFUSED != 0)
-    timed = np.flatnonzero((trace.facts & (FACT_SYNACK | FACT_ACKED) != 0) & (c["synack_min_ns"] > 0))
-    if not len(refused) or len(timed) < KNOWN_RTTS:
+    if not len(refused):
         return early
-    wanted, place = np.unique(trace.server_host[rows[refused]], return_inverse=True)
-    at = place_in(wanted, trace.server_host[timed])
-    timed, at = timed[at >= 0], at[at >= 0]
+    wanted = distinct(trace.server_host[rows[refused]])
+    place, _ = places(trace.server_host[rows[refused]], wanted)
+    at, known = places(trace.server_host[: len(c)], wanted)
+    timed = np.flatnonzero(known & (trace.facts & (FACT_SYNACK | FACT_ACKED) != 0))
+    timed = timed[c["synack_min_ns"][timed] > 0]
+    if len(timed) < KNOWN_RTTS:
+        return early
+    at = at[timed]
     shortest = np.full(len(wanted), np.iinfo(np.int64).max)
     np.minimum.at(shortest, at, c["synack_min_ns"][timed])
     enough = np.bincount(at, minlength=len(wanted)) >= KNOWN_RTTS

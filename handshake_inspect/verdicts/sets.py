@@ -23,23 +23,24 @@ def distinct(keys: NDArray[Any]) -> NDArray[Any]:
     return ordered[run_starts(ordered)]
 
 
-FEW = 4096
-_SLOTS = 16  # the high bits that give a key its slot: 64 KiB of slots stay in a near cache
+FEW = 1 << 14
+_WORTHWHILE = 4096  # of fewer keys, each is searched
 
 
 def places(keys: Keys, members: Keys) -> tuple[NDArray[np.intp], Bools]:
     """Where each key stands among the sorted, non-empty `members`, and whether it does."""
-    if len(members) > FEW or len(keys) < FEW:
+    if len(members) > FEW or len(keys) < _WORTHWHILE:
         return _searched(keys, members)
-    slots = (members >> np.uint64(64 - _SLOTS)).astype(np.intp)
-    table = np.zeros(1 << _SLOTS, dtype=np.uint16)
+    bits = 16 if len(members) < 1024 else 18  # the high bits that give a key its slot; slots stay in a near cache
+    slots = (members >> np.uint64(64 - bits)).astype(np.intp)
+    table = np.zeros(1 << bits, dtype=np.uint16)
     table[slots] = np.arange(len(members))
-    slot = (keys >> np.uint64(64 - _SLOTS)).astype(np.uint32)
+    slot = (keys >> np.uint64(64 - bits)).astype(np.uint32)
     at = table[slot].astype(np.intp)
     known = members[at] == keys
     shared = slots[:-1][slots[1:] == slots[:-1]]
     if len(shared):
-        crowded = np.zeros(1 << _SLOTS, dtype=bool)
+        crowded = np.zeros(1 << bits, dtype=bool)
         crowded[shared] = True
         again = np.flatnonzero(crowded[slot] & ~known)
         at[again], known[again] = _searched(keys[again], members)

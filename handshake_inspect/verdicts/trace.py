@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_REPLACED
-from handshake_inspect.verdicts.columns import BATCH, Gathered, Selection, batches
+from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, Selection, batches
 from handshake_inspect.verdicts.sets import distinct, places
 
 Rows = NDArray[Any]
@@ -154,11 +154,14 @@ class Trace:
         """Keys of all services, servers and clients: made together, since they are of the same octets."""
         service, server, client = (np.empty(len(self), dtype=np.uint64) for _ in range(3))
         count = len(self.connections)
-        for some in batches(count):
-            connections = self.connections[some]
-            hi, lo, port = (end_of(connections, part, "server") for part in ("hi", "lo", "port"))
-            service[some], server[some] = host_key(hi, lo, port), host_key(hi, lo)
-            client[some] = host_key(end_of(connections, "hi", "client"), end_of(connections, "lo", "client"))
+        for some in batches(count, AT_ONCE):
+            rows_ = self.connections[some]
+            first = self.connections["client"][some] == 0  # the client sent the first frame
+            hi0, lo0, hi1, lo1 = (rows_[part] for part in ("hi0", "lo0", "hi1", "lo1"))
+            hi, lo = np.where(first, hi1, hi0), np.where(first, lo1, lo0)
+            server[some] = host_key(hi, lo)
+            service[some] = host_key(hi, lo, np.where(first, rows_["port1"], rows_["port0"]))
+            client[some] = host_key(np.where(first, hi0, hi1), np.where(first, lo0, lo1))
         for some in batches(len(self.embryos)):
             embryos = self.embryos[some]
             hi, lo, place = embryos["server_hi"], embryos["server_lo"], slice(count + some.start, count + some.stop)
@@ -180,6 +183,12 @@ class Trace:
     def client_host(self) -> Keys:
         """A 64-bit name of every attempt's client address."""
         return self._keys[2]
+
+    @cached_property
+    def pair(self) -> Keys:
+        """A 64-bit name of the client and the service of every connection."""
+        count = len(self.connections)
+        return self.server_key[:count] * np.uint64(0x9E3779B97F4A7C15) ^ self.client_host[:count]
 
     @cached_property
     def services(self) -> Keys:

@@ -74,7 +74,6 @@ def hit(case: Case) -> Bools:
     trace = case.trace
     c, facts = trace.connections, trace.facts
     whole = facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED) == FACT_SYN | FACT_SYNACK | FACT_ACKED
-    whole &= trace.endpoints["syn_window"][trace.server_rows] != 0
     repeated = facts & FACT_SYNACK_AFTER_ACK != 0
     own_syns = np.maximum(c["syn_count"].astype(np.int64) - 1, 0)
     untaken = trace.endpoints["retransmissions"][trace.client_rows] - own_syns >= MIN_UNTAKEN
@@ -84,6 +83,8 @@ def hit(case: Case) -> Bools:
     reset &= case.outcomes.outcome[: len(c)] != ESTABLISHED
     ignored = repeated & ((c["resent_count"] >= MIN_REPEATS) | untaken | reset)
     mask: Bools = whole & (ignored | (facts & FACT_BARE_RST_AFTER_ACK != 0))
+    rows = np.flatnonzero(mask)
+    mask[rows] = trace.endpoints["syn_window"][trace.server_rows[rows]] != 0
     return mask
 
 

@@ -94,7 +94,8 @@ def one_sided(case: Case) -> Iterator[Finding]:
     proved = unheard(trace)
     proved |= case.outcomes.cause[: len(proved)] == CAUSE["one-sided"]
     rows = np.flatnonzero(proved)
-    both = int(heard(trace).all(axis=1).sum())
+    sides = heard(trace)
+    both = int(np.count_nonzero(sides[:, 0] & sides[:, 1]))
     if not len(rows) or len(rows) < ONE_SIDED * (both + len(rows)):
         return
     server_missing = int(heard(trace)[rows, trace.connections["client"][rows]].sum())
@@ -159,8 +160,9 @@ def midstream(case: Case) -> Iterator[Finding]:
     """Connections that were open before the capture was."""
     trace = case.trace
     count = len(trace.connections)
-    moved = trace.endpoints["bytes"].reshape(-1, 2).sum(axis=1) > 0
-    rows = np.flatnonzero((case.outcomes.outcome[:count] == MIDSTREAM) & moved)
+    rows = np.flatnonzero(case.outcomes.outcome[:count] == MIDSTREAM)
+    moved = trace.endpoints["bytes"][2 * rows] + trace.endpoints["bytes"][2 * rows + 1] > 0
+    rows = rows[moved]
     if not len(rows):
         return
     title = (

@@ -9,6 +9,8 @@ servers (5 s to 75 s) would have closed the pooled connection anyway.
 `info`: it costs time and ports, and breaks nothing; when the ports get scarce, time-wait-pressure says so.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,24 +35,22 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each pair of a client and a service."""
     trace = case.trace
     c = trace.connections
-    closed = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).any(axis=1) | (trace.facts & FACT_RST != 0)
-    short = c["last_ns"] - c["first_ns"] < SHORT_NS
-    rows = np.flatnonzero((case.outcomes.outcome[: len(c)] == ESTABLISHED) & closed & short)
-    if len(rows) < LEAST:
-        return []
-    pair = trace.server_key[rows] * np.uint64(0x9E3779B97F4A7C15) ^ trace.client_host[rows]
-    groups = grouping.group(pair, rows, at_least=LEAST)
+    fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
+    closed = fins[:, 0] | fins[:, 1] | (trace.facts & FACT_RST != 0)
+    rows = np.flatnonzero((case.outcomes.outcome[: len(c)] == ESTABLISHED) & closed)
+    rows = rows[grouping.sieve(trace.pair[rows], LEAST)]
+    first, last = c["first_ns"][rows], c["last_ns"][rows]
+    short = last - first < SHORT_NS
+    rows, first, last = rows[short], first[short], last[short]
+    # Groups are of numbers of `rows` until their order is known.
+    groups = grouping.group(trace.pair[rows], np.arange(len(rows)), by=first, at_least=LEAST)
     if not len(groups):
         return []
-    at = np.searchsorted(rows, groups.rows)
-    groups = grouping.group(pair[at], groups.rows, by=c["first_ns"][groups.rows])
-    parallel = most_at_once(c["first_ns"][groups.rows], c["last_ns"][groups.rows], groups)
+    first, last = first[groups.rows], last[groups.rows]
+    groups = replace(groups, rows=rows[groups.rows])
+    parallel = most_at_once(first, last, groups)
     wasteful = groups.sizes - parallel >= SAVED * groups.sizes
-    pauses = np.maximum(c["first_ns"][groups.rows][1:] - c["last_ns"][groups.rows][:-1], 0)
-    steady = np.array(
-        [np.median(pauses[a : b - 1]) <= PAUSE_NS for a, b in zip(groups.starts, groups.ends, strict=True)]
-    )
-    picked = np.flatnonzero(wasteful & steady)
+    picked = np.flatnonzero(wasteful & are_soon(first[1:] - last[:-1], groups))
     return largest(
         "connection-churn",
         "pairs with many short connections",
@@ -58,6 +58,26 @@ def detect(case: Case) -> list[Finding]:
         groups.sizes[picked],
         lambda g: pair_finding(case, groups.of(g), int(parallel[g])),
     )
+
+
+def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups) -> NDArray[np.bool_]:
+    """Whether in each group the next connection mostly begins in time; `pauses` are between one row and the next."""
+    steps = groups.sizes - 1
+    soon = groups.sums(np.append(pauses <= PAUSE_NS, False) & within(groups))
+    # With half of an even number in time, the median lies between the two in the middle.
+    even = np.flatnonzero(2 * soon == steps)
+    median_is_soon: NDArray[np.bool_] = 2 * soon > steps
+    for g in even.tolist():
+        ordered = np.sort(np.maximum(pauses[groups.starts[g] : groups.ends[g] - 1], 0))
+        median_is_soon[g] = ordered[steps[g] // 2 - 1] + ordered[steps[g] // 2] <= 2 * PAUSE_NS
+    return median_is_soon
+
+
+def within(groups: grouping.Groups) -> NDArray[np.bool_]:
+    """Which rows of groups have a next one in their group."""
+    followed = np.ones(len(groups.rows), dtype=bool)
+    followed[groups.ends - 1] = False
+    return followed
 
 
 def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: grouping.Groups) -> NDArray[np.intp]:

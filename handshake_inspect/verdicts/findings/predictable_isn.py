@@ -21,7 +21,7 @@ from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, window, write
-from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.findings.keys import distinct, ratio, run_starts
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED
 
@@ -39,20 +39,21 @@ Words = NDArray[np.int64]
 def detect(case: Case) -> list[Finding]:
     """One finding for each host whose ISNs follow a rule."""
     trace = case.trace
-    ends, keys = isns(case)
+    ends, keys, times = isns(case)
     if len(ends) < LEAST:
         return []
+    # Numbers of `ends` until their order is known: columns are read in order of rows, and put in order afterwards.
     groups = grouping.group(keys, np.arange(len(ends)), at_least=LEAST)
     if not len(groups):
         return []
     some = groups.rows[np.arange(len(groups.rows)) - np.repeat(groups.starts, groups.sizes) < ENOUGH]
-    times = opened_at(trace, ends[some])
-    groups = grouping.group(keys[some], np.arange(len(some)), by=times)
-    ends, times = ends[some], times[groups.rows]
-    iss = trace.endpoints["iss"][ends[groups.rows]].astype(np.int64)
+    iss = trace.endpoints["iss"][ends]
+    groups = grouping.group(keys[some], some, by=times[some])
+    times, iss = times[groups.rows], iss[groups.rows].astype(np.int64)
     step = (np.diff(iss) & 0xFFFF_FFFF).astype(np.int64)
     passed = np.diff(times)
-    within = np.diff(groups.number) == 0
+    within = np.ones(len(step), dtype=bool)
+    within[groups.ends[:-1] - 1] = False
     count = np.maximum(groups.sizes - 1, 1)
     small = shares(within & (step > 0) & (step < SMALL_STEP), groups) / count
     off = (step - passed // CLOCK_NS) & 0xFFFF_FFFF
@@ -68,8 +69,8 @@ def detect(case: Case) -> list[Finding]:
     return largest("predictable-isn", "hosts with predictable ISNs", picked, groups.sizes[picked], describe)
 
 
-def isns(case: Case) -> tuple[Rows, NDArray[np.uint64]]:
-    """Endpoint rows whose ISN speaks for a host's stack, with the host's key."""
+def isns(case: Case) -> tuple[Rows, NDArray[np.uint64], Words]:
+    """Endpoint rows whose ISN speaks for a host's stack, with the host's key, and when the ISN was sent."""
     trace = case.trace
     c, facts = trace.connections, trace.facts
     fresh = c["previous"] == 0
@@ -78,14 +79,8 @@ def isns(case: Case) -> tuple[Rows, NDArray[np.uint64]]:
         :LOOKED_AT
     ]
     ends = np.concatenate([trace.server_rows[answered], trace.client_rows[opened]])
-    return ends, np.concatenate([trace.server_host[answered], trace.client_host[opened]])
-
-
-def opened_at(trace: Trace, ends: Rows) -> Words:
-    """When each of these endpoints sent its ISN."""
-    c, rows = trace.connections, ends // 2
-    times: Words = np.where(ends % 2 == c["client"][rows], c["syn_ns"][rows], c["synack_ns"][rows])
-    return times
+    keys = np.concatenate([trace.server_host[answered], trace.client_host[opened]])
+    return ends, keys, np.concatenate([c["synack_ns"][answered], c["syn_ns"][opened]])
 
 
 def shares(matches: NDArray[np.bool_], groups: grouping.Groups) -> Words:
@@ -104,13 +99,13 @@ def commonest(step: Words, within: NDArray[np.bool_], groups: grouping.Groups) -
     starts = np.flatnonzero(fresh)
     runs = np.diff(np.append(starts, len(step)))
     best = grouping.sorting(number[starts], -runs)
-    _, first = np.unique(number[starts][best], return_index=True)
+    first = np.flatnonzero(run_starts(number[starts][best]))
     return step[starts][best][first], runs[best][first]
 
 
 def host_finding(trace: Trace, ends: Rows, step: int, regular: float, small: float, clocked: float) -> Finding:
     """The rule that one host's ISNs follow."""
-    rows = np.unique(ends // 2)
+    rows = distinct(ends // 2)
     host, _ = endpoint(trace, int(ends[0]) // 2, int(ends[0]) % 2)
     cited = earliest(trace, rows)
     side = "synack_frame" if is_server(trace, int(ends[0])) else "syn_frame"

@@ -21,12 +21,9 @@ from handshake_inspect.verdicts.findings.evidence import brief, plural, target, 
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
-    Keys,
     Times,
     cite,
     count_distinct,
-    counts,
-    is_member,
     median,
     once_per_case,
     ratio,
@@ -94,24 +91,24 @@ def roll_up(case: Case, outcome: int) -> list[Finding]:
     rows = np.flatnonzero((outcomes == outcome) & ~excluded(case))
     if not len(rows):
         return []
-    parted = group(case.trace.server_key[rows], rows)
+    service = case.trace.service
+    parted = group(service[rows], rows)
     largest = np.argsort(-parted.sizes, kind="stable")
     chosen = [parted.of(g) for g in largest[:MOST]]
-    keys = np.sort(np.array([case.trace.server_key[mine[0]] for mine in chosen], dtype=np.uint64))
-    attempts = tally(case, keys, ~excluded(case))
-    served = tally(case, keys, outcomes == ESTABLISHED)
+    attempts, served = tallies(case)
     found = []
     for mine in chosen:
-        key = int(case.trace.server_key[mine[0]])
-        found.append(describe(case, outcome, mine, attempts.get(key, 0), served.get(key, 0)))
+        number = service[mine[0]]
+        found.append(describe(case, outcome, mine, int(attempts[number]), int(served[number])))
     return found + rest(OUTCOMES[outcome], f"services with connections {VERBS[outcome]}", list(largest[MOST:]))
 
 
-def tally(case: Case, services: Keys, mask: Bools) -> dict[int, int]:
-    """How many of the marked attempts went to each of these services."""
-    keys = case.trace.server_key[mask]
-    found, often = counts(keys[is_member(keys, services)])
-    return dict(zip(found.tolist(), often.tolist(), strict=True))
+@once_per_case
+def tallies(case: Case) -> tuple[Indices, Indices]:
+    """How many attempts each service had that are no other finding's, and how many connections were established."""
+    service, services = case.trace.service, len(case.trace.services)
+    attempts = np.bincount(service[~excluded(case)], minlength=services)
+    return attempts, np.bincount(service[case.outcomes.outcome == ESTABLISHED], minlength=services)
 
 
 def describe(case: Case, outcome: int, rows: Indices, attempts: int, served: int) -> Finding:

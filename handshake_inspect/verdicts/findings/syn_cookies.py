@@ -37,16 +37,19 @@ from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
     Keys,
+    Times,
     cite,
+    counts,
     distinct,
     frequent,
     is_member,
+    once_per_case,
     ratio,
     rest,
     run_starts,
 )
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
-from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.grouping import Groups, group
 from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, HALF_OPEN
 from handshake_inspect.wire.const import OPT_ECN, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
@@ -98,14 +101,24 @@ def detect(case: Case) -> list[Finding]:
 # -- timestamps --------------------------------------------------------------------------------------------------
 
 
-def stamped(case: Case) -> Indices:
-    """Connections whose SYN and SYN-ACK both carry timestamps."""
+@dataclass(frozen=True)
+class Stamped:
+    """Connections whose SYN and SYN-ACK both carry timestamps, and what is asked of them."""
+
+    rows: Indices
+    synack_ns: Times
+    tsval: NDArray[np.uint32]  # of the SYN-ACK
+
+
+@once_per_case
+def stamped(case: Case) -> Stamped:
+    """All of them."""
     trace = case.trace
-    facts = trace.facts
-    rows: Indices = np.flatnonzero(facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)
-    both = trace.endpoints["options"][trace.client_rows[rows]] & trace.endpoints["options"][trace.server_rows[rows]]
-    stamps: Bools = both & OPT_TIMESTAMPS != 0
-    return rows[stamps]
+    rows: Indices = np.flatnonzero(trace.facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)
+    options = trace.endpoints["options"].reshape(-1, 2)
+    stamps: Bools = (options[:, 0] & options[:, 1])[rows] & OPT_TIMESTAMPS != 0
+    rows = rows[stamps]
+    return Stamped(rows, trace.connections["synack_ns"][rows], trace.endpoints["syn_tsval"][trace.server_rows[rows]])
 
 
 def offered(case: Case, rows: Indices) -> NDArray[np.int64]:
@@ -122,17 +135,18 @@ def offered(case: Case, rows: Indices) -> NDArray[np.int64]:
 
 def by_clock(case: Case, keys: Keys) -> dict[int, Proof]:
     """Services whose SYN-ACKs lag behind their own clock by what the options explain."""
-    trace, c = case.trace, case.trace.connections
-    rows = stamped(case)
+    trace = case.trace
+    known = stamped(case)
+    acked = np.flatnonzero(trace.facts[known.rows] & FACT_ACKED != 0)
+    rows, synack_ns, tsval = known.rows[acked], known.synack_ns[acked], known.tsval[acked]
+    age = trace.connections["last_ns"][rows] - synack_ns
     server = trace.server_rows[rows]
-    age = c["last_ns"][rows] - c["synack_ns"][rows]
-    dated = (trace.endpoints["frames"][server] > 1) & (trace.facts[rows] & FACT_ACKED != 0) & (age <= DATED_NS)
-    rows, server, age = rows[dated], server[dated], age[dated]
-    lag = (trace.endpoints["tsval"][server] - trace.endpoints["syn_tsval"][server]).astype(np.int32) - age / MS
-    late = (lag > SLACK_MS) & (lag <= STEP)
-    chosen = np.flatnonzero(late & is_member(keys[rows], frequent(keys[rows[late]], MIN_AGREEING)))
-    phase = (lag[chosen] + offered(case, rows[chosen]) - c["synack_ns"][rows[chosen]] % (STEP * MS) / MS) % STEP
-    parted = group(keys[rows[chosen]], np.arange(len(chosen)), c["synack_ns"][rows[chosen]], MIN_AGREEING)
+    lag = (trace.endpoints["tsval"][server] - tsval).astype(np.int32) - age / MS
+    late = np.flatnonzero((lag > SLACK_MS) & (lag <= STEP) & (age <= DATED_NS))
+    late = late[trace.endpoints["frames"][server[late]] > 1]
+    chosen = late[is_member(keys[rows[late]], frequent(keys[rows[late]], MIN_AGREEING))]
+    phase = (lag[chosen] + offered(case, rows[chosen]) - synack_ns[chosen] % (STEP * MS) / MS) % STEP
+    parted = group(keys[rows[chosen]], np.arange(len(chosen)), synack_ns[chosen], MIN_AGREEING)
     proofs = {}
     for g in range(len(parted)):
         mine = parted.of(g)
@@ -154,8 +168,10 @@ def prove(method: str, rows: Indices, agreeing: Bools, likely: float) -> Proof |
     """What follows from values that agree with one before: by accident, each would with the probability `likely`."""
     count = int(np.count_nonzero(agreeing))
     asked = len(rows)
+    if count + 1 < max(MIN_AGREEING, MOSTLY * asked):
+        return None
     chance = likely**count * float(math.comb(asked - 1, count)) if count < 200 else 0.0
-    if count + 1 < max(MIN_AGREEING, MOSTLY * asked) or chance > MAX_CHANCE:
+    if chance > MAX_CHANCE:
         return None
     before = np.append(agreeing[1:], False)  # the first of those that agree is one of them
     return Proof(method, rows[agreeing | before], asked, float(f"{chance:.1e}"))
@@ -163,52 +179,70 @@ def prove(method: str, rows: Indices, agreeing: Bools, likely: float) -> Proof |
 
 def by_bits(case: Case, keys: Keys) -> dict[int, Proof]:
     """Services whose SYN-ACKs to one client, or to all, have the same low bits after the options are taken off."""
-    trace = case.trace
-    rows = stamped(case)
-    rows = rows[is_member(keys[rows], frequent(keys[rows], MIN_AGREEING))]
-    value = trace.endpoints["syn_tsval"][trace.server_rows[rows]].astype(np.int64) - offered(case, rows)
-    phase = trace.connections["synack_ns"][rows] % (STEP * MS) / MS
-    parted = group(keys[rows] ^ trace.client_host[rows], np.arange(len(rows)), at_least=2)
-    asked: dict[int, list[Indices]] = {}
-    agreeing: dict[int, list[Bools]] = {}
-    for g in pairs_worth_asking(parted, value):
-        mine = parted.of(g)
-        mine = mine[apart(value[mine])]
-        low = value[mine] % STEP
-        same = low == np.bincount(low).argmax()
-        first = int(np.argmax(same))
-        told = distance(phase[mine] - phase[mine[first]]) > SLACK_MS
-        told[first] = True
-        mine, same = mine[told], same[told]
-        same[np.argmax(same)] = False  # the first is what the others agree with
-        key = int(keys[rows[mine[0]]])
-        asked.setdefault(key, []).append(mine)
-        agreeing.setdefault(key, []).append(same)
+    known = stamped(case)
+    service = case.trace.service[known.rows]
+    often = np.flatnonzero((np.bincount(service) >= MIN_AGREEING)[service]) if len(service) else known.rows
+    rows = known.rows[often]
+    value = known.tsval[often].astype(np.int64) - offered(case, rows)
+    parted = worth_asking(group(case.trace.pair[rows], np.arange(len(rows)), at_least=2), value)
+    asked, agreeing = ask(parted, value, known.synack_ns[often])
+    parted = group(keys[rows[asked]], np.arange(len(asked)))
     proofs = {}
-    for key, parts in asked.items():
-        proof = prove("bits", rows[np.concatenate(parts)], np.concatenate(agreeing[key]), 1 / STEP)
+    for g in range(len(parted)):
+        mine = parted.of(g)
+        proof = prove("bits", rows[asked[mine]], agreeing[mine], 1 / STEP)
         if proof:
-            proofs[key] = proof
+            proofs[int(keys[proof.agreeing[0]])] = proof
     return proofs
 
 
-def pairs_worth_asking(parted: Any, value: NDArray[np.int64]) -> list[int]:
+def worth_asking(parted: Groups, value: NDArray[np.int64]) -> Groups:
     """Groups of which neighbours agree: among millions of ordinary connections, few."""
     if not len(parted):
-        return []
-    low = value[parted.rows] % STEP
-    same = np.zeros(len(low), dtype=np.int64)
-    same[1:] = (low[1:] == low[:-1]) & (np.abs(np.diff(value[parted.rows])) >= STEP)
-    same[parted.starts] = 0
-    together = parted.sums(same)
-    found: list[int] = np.flatnonzero(together >= np.maximum(1, (parted.sizes - 1) // 4)).tolist()
-    return found
+        return parted
+    ordered = value[parted.rows]
+    same = np.zeros(len(ordered), dtype=bool)
+    same[1:] = ((ordered[1:] ^ ordered[:-1]) % STEP == 0) & (np.abs(np.diff(ordered)) >= STEP)
+    same[parted.starts] = False
+    chosen = np.flatnonzero(parted.sums(same) >= np.maximum(1, (parted.sizes - 1) // 4))
+    sizes = parted.sizes[chosen]
+    kept = np.repeat(parted.starts[chosen] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+    return Groups(parted.rows[kept], np.cumsum(sizes) - sizes, np.cumsum(sizes))
 
 
-def apart(values: NDArray[np.int64]) -> Indices:
-    """One of all values that share their high bits."""
-    order = np.argsort(values, kind="stable")
-    return np.sort(order[run_starts(values[order] // STEP)])
+def ask(parted: Groups, value: NDArray[np.int64], synack_ns: Times) -> tuple[Indices, Bools]:
+    """Which of the grouped rows say something, group by group, and which of them agree with one before.
+
+    Of values that share their high bits one speaks, and none whose SYN-ACK was sent at the same time modulo 64 ms as
+    the first of those that agree.
+    """
+    number, rows = parted.number, parted.rows
+    order = np.lexsort((value[rows], number))
+    spoken = np.sort(order[edges(number[order], value[rows[order]] // STEP)])
+    number, rows = number[spoken], rows[spoken]
+    low = value[rows] % STEP
+    same = low == commonest(number, low)[number]
+    first = np.flatnonzero(same)
+    first = first[edges(number[first])][number]  # of each group
+    phase = synack_ns[rows] % (STEP * MS) / MS
+    told = distance(phase - phase[first]) > SLACK_MS
+    same[first] = False  # the first is what the others agree with
+    told[first] = True
+    return rows[told], same[told]
+
+
+def edges(*columns: NDArray[Any]) -> Bools:
+    """Where in sorted columns another value of any of them begins."""
+    starts: Bools = np.logical_or.reduce([run_starts(column) for column in columns])
+    return starts
+
+
+def commonest(number: NDArray[np.intp], low: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The value that is most frequent in each group, the least of several."""
+    both, often = counts(number * STEP + low)
+    best = np.lexsort((both, -often, both // STEP))
+    chosen: NDArray[np.int64] = both[best[run_starts(both[best] // STEP)]] % STEP
+    return chosen
 
 
 # -- silence -----------------------------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ from handshake_inspect.verdicts.findings.keys import (
     cite,
     count_distinct,
     counts,
+    distinct,
     frequent,
     is_member,
     median,
@@ -175,8 +176,14 @@ def unfinished(case: Case) -> tuple[Bools, Bools]:
     repeated = np.zeros(len(failed), dtype=bool)
     repeated[:count] = failed[:count] & (trace.connections["syn_count"] > 1)
     bogus = failed & ~repeated
-    sources, completed = counts(trace.client_host[:count][outcome[:count] == ESTABLISHED])
-    known = narrow(bogus & is_member(trace.client_host, sources))
+    suspects = narrow(bogus)
+    if len(suspects) < MIN_ATTEMPTS:
+        return bogus, repeated
+    served = trace.client_host[:count][outcome[:count] == ESTABLISHED]
+    if len(suspects) < len(served):
+        served = served[is_member(served, distinct(trace.client_host[suspects]))]
+    sources, completed = counts(served)
+    known = suspects[is_member(trace.client_host[suspects], sources)]
     bogus[known] = False
     found, started = counts(trace.client_host[known])
     never = found[started > COMPLETES * completed[np.searchsorted(sources, found)]]

@@ -35,7 +35,7 @@ from handshake_inspect.verdicts.findings.evidence import (
     window,
     write,
 )
-from handshake_inspect.verdicts.findings.keys import is_member, ratio
+from handshake_inspect.verdicts.findings.keys import ratio
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, TIMED_OUT
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
@@ -62,10 +62,10 @@ def detect(case: Case) -> list[Finding]:
     delay = np.zeros(len(c), dtype=np.int64)
     delay[repeated] = delays(trace, repeated)
     hurt = connected & (delay >= LEAST_DELAY_NS) & (trace.facts & FACT_SYN != 0)
-    hit = np.unique(trace.server_key[: len(c)][hurt])
-    mine = is_member(trace.server_key[: len(c)], hit)
-    attempts = np.flatnonzero(mine & (trace.facts & FACT_SYN != 0))
-    groups = grouping.group(trace.server_key[attempts], attempts)
+    hit = np.zeros(len(trace.services), dtype=bool)
+    hit[trace.service[: len(c)][hurt]] = True
+    attempts = np.flatnonzero(hit[trace.service[: len(c)]] & (trace.facts & FACT_SYN != 0))
+    groups = grouping.group(trace.service[attempts], attempts)
     fits = backoff.profiles(trace)
     return largest(
         "syn-retransmission",
@@ -81,10 +81,15 @@ def delays(trace: Trace, rows: NDArray[np.intp]) -> Times:
     c = trace.connections
     forth = c["synack_ns"][rows] - c["syn_ns"][rows] - c["synack_min_ns"][rows]
     back = c["ack_ns"][rows] - c["synack_ns"][rows] - c["ackdat_min_ns"][rows]
-    timed = (METHOD_TSECR, METHOD_AMBIGUOUS)
-    lost = np.where(np.isin(c["synack_method"][rows], timed), np.maximum(forth, 0), 0)
-    lost += np.where(np.isin(c["ackdat_method"][rows], timed), np.maximum(back, 0), 0)
+    lost = np.where(is_timed(c["synack_method"][rows]), np.maximum(forth, 0), 0)
+    lost += np.where(is_timed(c["ackdat_method"][rows]), np.maximum(back, 0), 0)
     return lost
+
+
+def is_timed(methods: NDArray[np.uint8]) -> Bools:
+    """Where a timestamp or one of several copies gave the bounds."""
+    timed: Bools = (methods == METHOD_TSECR) | (methods == METHOD_AMBIGUOUS)
+    return timed
 
 
 def losses(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
@@ -126,7 +131,7 @@ def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: 
         **penalty,
         "delay_total_ns": int(delay[late].sum()),
         "lost": dict(zip(LOSSES, kinds.tolist(), strict=True)),
-        "needless_copies": int((retried & (delay[connects] < LEAST_DELAY_NS) & answered_first(trace, connects)).sum()),
+        "needless_copies": int(answered_first(trace, connects[retried & (delay[connects] < LEAST_DELAY_NS)]).sum()),
         "retried_and_failed": len(failed),
         "backoff": stacks,
         "gives_up_ns": {name: backoff.gives_up_ns(name) for name in stacks},

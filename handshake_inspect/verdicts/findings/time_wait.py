@@ -33,7 +33,8 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each host that holds too many, for the pair that is worst."""
     trace = case.trace
     least = int(NOTABLE * EPHEMERAL_PORTS)
-    rows = np.flatnonzero(trace.connections["time_wait_ns"] > 0)
+    rows = np.flatnonzero(grouping.sieve(trace.pair, least))
+    rows = rows[trace.connections["time_wait_ns"][rows] > 0]
     if len(rows) < least:
         return []
     side = holders(trace, rows)
