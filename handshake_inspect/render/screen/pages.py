@@ -69,10 +69,10 @@ def footer(scene: Scene) -> Text:
             (look.updown, "choose"), ("Enter", "details"), ("?", "help"),
         ]  # fmt: skip
     parts: list[Part] = [" "]
+    if view.filter and view.mode == "overview":
+        parts += [(f"filter: {look.cut(look.clean(view.filter), 24)}", "bold yellow"), "   "]
     for key, does in keys:
         parts += [(key, "bold"), (f" {does}   ", "dim")]
-    if view.filter and view.mode == "overview":
-        parts.append((f"filter: {look.cut(look.clean(view.filter), 24)}", "yellow"))
     return look.line(*parts)
 
 

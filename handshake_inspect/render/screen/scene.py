@@ -13,6 +13,7 @@ from handshake_inspect.render.units import NS_PER_SECOND
 from handshake_inspect.report.model import Connection, Service
 from handshake_inspect.report.snapshot import Second, Snapshot
 
+_LONGEST = 600  # seconds of history; a clock that jumps has a longer one
 _SPAN_NS = 3 * NS_PER_SECOND  # the rate of frames is the mean over so much of the capture
 
 
@@ -57,7 +58,7 @@ class Scene:
     @property
     def seconds(self) -> int:
         """How many seconds of history there are to show."""
-        return max(-(-self._pieces[0][0] // NS_PER_SECOND), 1) if self._pieces else 1
+        return min(max(-(-self._pieces[0][0] // NS_PER_SECOND), 1), _LONGEST) if self._pieces else 1
 
     def series(self, value: Callable[[Second], int], most: int) -> list[float]:
         """A value in each of the last seconds, oldest first; the last one ends now."""

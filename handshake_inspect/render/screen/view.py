@@ -105,7 +105,9 @@ class View:
 
     def _read(self, key: str) -> None:
         if key in ("escape", "backspace", "enter") or (self.mode == "help" and key in ("?", "h")):
-            self.mode, self.shown = "overview", None
+            if self.mode == "detail":
+                self.shown = None
+            self.mode, self.scroll = ("detail" if self.shown is not None else "overview"), 0
         elif key in ("down", "j"):
             self.scroll += 1
         elif key in ("up", "k"):

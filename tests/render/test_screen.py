@@ -1,0 +1,211 @@
+"""The live screen as a picture: golden screens, and the rules that keep them readable."""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from support.reports import SECOND, START
+from support.snapshots import SAMPLES, hostile, seconds, snapshot, troubled
+
+from handshake_inspect.errors import HsiError
+from handshake_inspect.render.screen import Screen
+from handshake_inspect.report.snapshot import Second
+
+GOLDEN = Path(__file__).parent / "golden"
+SIZES = [(80, 24), (160, 50), (40, 12)]
+
+
+def drawn(given, width=80, height=24, *, ascii=False, color=False, keys=(), story=None):
+    """The screen as a terminal of this size gets it, after some keys."""
+    screen = Screen(ascii=ascii, color=color)
+    screen._story = story
+    screen.show(given)
+    for key in keys:
+        screen.press(key)
+    out = io.StringIO()
+    console = Console(
+        file=out, width=width, height=height, force_terminal=True, color_system="standard", no_color=not color
+    )
+    console.print(screen.render(given, width, height), end="")
+    return out.getvalue()
+
+
+def plain(*args, **options):
+    return re.sub(r"\x1b\[[0-9;]*m", "", drawn(*args, **options))
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_golden(name, width, height):
+    """HSI_UPDATE_GOLDEN=1 writes the screens anew: look at the difference before you commit it."""
+    path = GOLDEN / f"screen-{name}-{width}x{height}.txt"
+    shown = "\n".join(line.rstrip() for line in plain(SAMPLES[name](), width, height).splitlines()) + "\n"
+    if os.environ.get("HSI_UPDATE_GOLDEN"):
+        path.write_text(shown, encoding="utf-8")
+    assert shown == path.read_text(encoding="utf-8")
+
+
+MODES = {"overview": (), "help": "?", "detail": ["enter"], "filter": ["f", "8"], "chosen": "jjj", "sorted": "ss"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("width", "height"), [*SIZES, (60, 18), (100, 30), (200, 60), (20, 5), (9, 2), (1, 1)])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_picture_fits_the_terminal_exactly(name, width, height, mode):
+    lines = plain(SAMPLES[name](), width, height, keys=MODES[mode]).splitlines()
+    assert len(lines) == height
+    assert max(map(cell_len, lines)) <= width
+
+
+def test_before_the_first_snapshot_it_says_what_it_waits_for():
+    lines = Screen(interface="eth0").lines(None, 80, 24)
+    assert len(lines) == 24
+    assert "waiting for the first frames on eth0" in lines[0].plain
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_ascii_is_ascii(width, height, mode):
+    shown = drawn(troubled(), width, height, ascii=True, keys=MODES[mode])
+    assert shown.isascii()
+
+
+def test_colour_is_never_the_only_sign():
+    colored = drawn(troubled(), color=True)
+    assert "\x1b[31m" in colored
+    uncolored = drawn(troubled())
+    assert not re.search(r"\x1b\[[0-9;]*(3|4|9|10)[0-7]m", uncolored)
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == re.sub(r"\x1b\[[0-9;]*m", "", uncolored)
+
+
+@pytest.mark.parametrize("ascii", [False, True])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_hostile_names_drive_nothing(width, height, mode, ascii):
+    shown = plain(
+        hostile(), width, height, keys=MODES[mode], ascii=ascii, story=lambda _: "a\x1b[2Jb\x1b]0;x\x07c\x9b1md"
+    )
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
+
+
+def test_a_ladder_keeps_its_colours_and_nothing_else():
+    shown = drawn(
+        troubled(), 80, 40, color=True, keys=["enter"], story=lambda number: f"\x1b[32mSYN {number}\x1b[0m\x1b[2J"
+    )
+    assert "\x1b[32mSYN 500\x1b[0m" in shown
+    assert r"\x1b[2J" in shown
+
+
+def test_a_ladder_that_cannot_be_drawn_is_said():
+    def gone(number):
+        raise HsiError(f"connection {number} is kept no longer")
+
+    assert "connection 500 is kept no longer" in plain(troubled(), 80, 40, keys=["enter"], story=gone)
+
+
+def test_drops_are_said_in_words():
+    assert "no frames dropped" in plain(snapshot(dropped=0))
+    assert "drops not known" in plain(snapshot(dropped=None))
+    assert "1 frame DROPPED" in plain(snapshot(dropped=1))
+    assert "12,345 frames DROPPED (0.8 %)" in plain(troubled(), 120, 40)
+
+
+def test_the_rate_of_frames_is_that_of_the_last_seconds():
+    screen = Screen()
+    for second in range(1, 11):
+        given = snapshot(elapsed_ns=second * SECOND, frames=1_000_000 if second < 5 else 1_000_000 + (second - 4) * 700)
+        screen.show(given)
+    assert "700 frames/s" in screen.lines(given, 80, 24)[0].plain
+
+
+def rates(history, elapsed_s=100):
+    now = history[-1].at_ns
+    given = snapshot(history=history, at_ns=now, elapsed_ns=elapsed_s * SECOND)
+    return re.search(r"ATTEMPTS +([\d.,]+)/s  peak ([\d.,]+)/s", plain(given))
+
+
+def test_looks_that_are_far_apart_tell_attempts_per_second():
+    found = rates([Second(START, 10, {}), Second(START + 4 * SECOND, 800, {})])
+    assert found.groups() == ("200", "200")
+
+
+def test_looks_within_a_second_add_up():
+    parts = [Second(START + each * SECOND // 10, 5, {}) for each in range(31)]
+    assert rates(parts).groups() == ("50", "50")
+
+
+def test_a_rate_far_below_one_is_not_nothing():
+    assert rates([Second(START, 0, {}), Second(START + 4 * SECOND, 1, {})]).groups() == ("0.2", "0.2")
+
+
+@pytest.mark.parametrize("times", [[0], [0, 0, 0], [5, 1, 3], [-(10**30), 10**30]])
+def test_clocks_that_misbehave_draw_something(times):
+    history = [Second(START + time * SECOND, 3, {"refused": 2}) for time in times]
+    for at_ns in (0, START, 2**63):
+        assert len(plain(snapshot(history=history, at_ns=at_ns, elapsed_ns=0)).splitlines()) == 24
+
+
+def test_the_chosen_connection_is_always_on_the_screen():
+    given = troubled()
+    for steps in range(1, 17):
+        lines = plain(given, keys="j" * steps).splitlines()
+        assert sum(line.startswith("▶") for line in lines) == 1
+
+
+def test_a_filter_says_what_it_hides():
+    shown = plain(troubled(), keys=["f", *"8080", "enter"])
+    assert "3 of 16 fit the filter" in shown
+    assert "filter: 8080" in shown
+    assert ":22 " not in shown
+
+
+def test_services_are_sorted_as_asked():
+    orders = []
+    for keys in ("", "s", "ss", "sss"):
+        lines = plain(troubled(), 80, 50, keys=keys).splitlines()
+        start = next(number for number, line in enumerate(lines) if line.startswith("SERVICES"))
+        orders.append((lines[start].split("attempts")[0].split("SERVICES")[1].strip(), lines[start + 1].split()[0]))
+    assert orders == [
+        ("busiest", "10.0.0.2:443"),
+        ("most trouble", "10.0.0.2:8080"),
+        ("slowest", "10.0.0.2:80"),
+        ("by address", "10.0.0.2:80"),
+    ]
+
+
+def test_pausing_holds_the_picture():
+    screen = Screen()
+    screen.show(snapshot(connections=1))
+    screen.press("p")
+    screen.show(snapshot(connections=2))
+    assert screen._held.connections == 1
+    assert "PAUSED" in screen.lines(screen._held, 80, 24)[0].plain
+    screen.press("p")
+    screen.show(snapshot(connections=2))
+    assert screen._held.connections == 2
+
+
+def test_details_follow_the_connection_as_it_changes():
+    told = []
+    screen = Screen()
+    screen._story = told.append
+    before = troubled()
+    screen.show(before)
+    screen.press("enter")
+    first = before.trouble[0]
+    changed = msgspec.structs.replace(first, why="Now it is another story.")
+    screen.show(msgspec.structs.replace(before, trouble=[changed]))
+    assert "Now it is another story." in "\n".join(line.plain for line in screen.lines(before, 80, 24))
+    screen.show(msgspec.structs.replace(before, trouble=[]))
+    assert screen.view.shown == changed
+    assert told == [first.id, first.id]
+
+
+def test_a_long_history_is_cut_to_the_width():
+    given = snapshot(history=seconds([7] * 5_000, START))
+    assert max(map(cell_len, plain(given, 80, 24).splitlines())) <= 80
