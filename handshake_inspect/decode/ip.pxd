@@ -7,10 +7,13 @@ from handshake_inspect.wire cimport checksum, octets
 cdef uint64_t IPV4_MAPPED
 cdef int KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_NONE, KIND_TCP
 cdef unsigned int NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED
-cdef unsigned int PROTO_AUTHENTICATION, PROTO_GRE, PROTO_ICMP, PROTO_ICMPV6, PROTO_IPIP, PROTO_IPV6, PROTO_TCP, PROTO_UDP
+cdef unsigned int PROTO_AUTHENTICATION, PROTO_GRE, PROTO_ICMP, PROTO_ICMPV6
+cdef unsigned int PROTO_IPIP, PROTO_IPV6, PROTO_TCP, PROTO_UDP
 cdef Py_ssize_t _LARGEST_MTU
 
-@cython.locals(header_len=Py_ssize_t, total_len=Py_ssize_t, ip_end=Py_ssize_t, fragment=uint32_t, protocol=uint32_t, kind=int)
+@cython.locals(
+    header_len=Py_ssize_t, total_len=Py_ssize_t, ip_end=Py_ssize_t, fragment=uint32_t, protocol=uint32_t, kind=int
+)
 cdef int decode_ipv4(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out
 ) noexcept nogil

@@ -32,7 +32,7 @@ def build(tool: Tool, capture: Capture, case: Case, found: Iterable[Found], evic
         capture=capture,
         summary=Summary(
             len(trace),
-            Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),  # type: ignore[arg-type]
+            Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
             rtt_distributions(legs),
             evicted,
         ),

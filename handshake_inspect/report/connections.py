@@ -19,6 +19,7 @@ from handshake_inspect.report.model import (
     Leg,
     Options,
     Rtt,
+    Side,
     States,
     TsharkAlias,
     ZeekAlias,
@@ -61,7 +62,7 @@ from handshake_inspect.wire.const import (
 TROUBLE = (1, 2, 3, 5, 6)  # refused, rejected, timed-out, half-open, aborted
 METHODS = ("none", "exact", "tsecr", "ambiguous", "data-ack", "one-sided", "none", "none")
 STATE_NAMES = tuple(state.name for state in TcpState)
-SIDES = ("client", "server")
+SIDES: tuple[Side, Side] = ("client", "server")
 NO_LEG = {
     reason: Leg(None, None, None, "none", reason)
     for reason in (
@@ -164,7 +165,7 @@ class RowConnections(Connections):
         if limit is not None and len(ids) > limit:
             codes = self.outcome[self.trace.order[ids]]
             counts = {OUTCOMES[code]: int(np.count_nonzero(codes == code)) for code in np.unique(codes).tolist()}
-            shares = fair_shares(counts, limit)  # type: ignore[arg-type]
+            shares = fair_shares(counts, limit)
             chosen = [ids[codes == OUTCOMES.index(word)][:share] for word, share in shares.items()]
             ids = np.sort(np.concatenate(chosen))
         return [connection for start in range(0, len(ids), 512) for connection in self.made(ids[start : start + 512])]
@@ -205,11 +206,7 @@ class RowConnections(Connections):
 
     def _leg_columns(self, rows: NDArray[Any]) -> list[tuple[Any, ...]]:
         legs = self.legs.of(rows)
-        columns = [
-            column.tolist()
-            for leg in legs.all
-            for column in (leg.value, leg.low, leg.high, leg.method)
-        ]
+        columns = [column.tolist() for leg in legs.all for column in (leg.value, leg.low, leg.high, leg.method)]
         return list(zip(*columns, legs.reject_ns.tolist(), strict=True))
 
     def _from_row(
@@ -374,7 +371,7 @@ _EVIDENCE = {
 
 def _evidence(row: dict[str, Any], outcome: str) -> list[int]:
     frames = {frame_number(row, kind) for kind in _EVIDENCE[outcome]} - {None}
-    return sorted(frames or {row["first_frame"]})  # type: ignore[type-var]
+    return sorted(frames or {row["first_frame"]})
 
 
 def _handshake(row: dict[str, Any], client: dict[str, Any], server: dict[str, Any]) -> Handshake:
@@ -446,9 +443,9 @@ def _close(
         first = first or (by if opened else None)
         if cause in {"middlebox-reset", "reset-by-middlebox"}:
             return Close("rst-after-fin" if fins else "rst", first if fins else None, "middlebox")
-        return Close("rst-after-fin" if fins else "rst", first, by)  # type: ignore[arg-type]
+        return Close("rst-after-fin" if fins else "rst", first, by)
     if fins:
-        return Close("fin" if fins == 2 else "half-closed", first)  # type: ignore[arg-type]
+        return Close("fin" if fins == 2 else "half-closed", first)
     if outcome == "timed-out":
         return Close("timeout")
     return Close("open")

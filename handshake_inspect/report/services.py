@@ -59,7 +59,7 @@ class RowServices(Sequence[Service]):
         return Service(
             server,
             sum(counts),
-            Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),  # type: ignore[arg-type]
+            Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
             rtt_distributions(self.legs.of(rows)),
         )
 
@@ -93,5 +93,5 @@ def distribution(values: NDArray[np.int64]) -> Distribution:
     count = len(values)
     if not count:
         return Distribution()
-    ranks = [-(-count * percent // 100) - 1 for percent in (50, 90, 95, 99)]
-    return Distribution(count, int(values[0]), *(int(values[rank]) for rank in ranks), int(values[-1]))
+    p50, p90, p95, p99 = (int(values[-(-count * percent // 100) - 1]) for percent in (50, 90, 95, 99))
+    return Distribution(count, int(values[0]), p50, p90, p95, p99, int(values[-1]))

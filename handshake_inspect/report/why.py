@@ -106,7 +106,7 @@ def _half_open(row: dict[str, Any]) -> str:
             f" ({synacks} in {age}): its accept queue is full."
         )
     if row["cause"] == "deferred-accept":
-        return f"The final ACK was sent, but this listener waits for data before it takes a connection ({synacks} in {age})."
+        return f"The final ACK was sent, but this listener takes connections only with data ({synacks} in {age})."
     return f"{synacks}, but no final ACK in {age}: the client is gone, spoofed, or its packets are lost."
 
 

@@ -165,13 +165,14 @@ def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         return PROVISIONAL_ANSWERED
     if not facts & (FACT_SYN | FACT_SYNACK):
         return unasked_syn_ack(connection, sender, peer, segment, side)
+    if facts & FACT_SIMULTANEOUS and segment.seq == sender.iss and answers(connection, peer, segment.ack):
+        simultaneous_syn_ack(connection, sender, peer, segment, side)
+        return OURS
     if sender.traits & TRAIT_ISS and facts & FACT_SYNACK and side != connection.client:
         return later_syn_ack(table, connection, sender, peer, segment)
     if not peer.traits & TRAIT_ISS or not answers(connection, peer, segment.ack):
         return stray_syn_ack(connection, sender, segment)
-    if facts & FACT_SIMULTANEOUS:
-        simultaneous_syn_ack(connection, sender, peer, segment, side)
-    elif side != connection.client:
+    if side != connection.client:
         first_syn_ack(table, connection, sender, peer, segment)
     return OURS
 
@@ -283,13 +284,14 @@ def simultaneous_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, 
     """The SYN-ACK of a simultaneous open: each end sends one, with the ISN of its SYN."""
     endpoint.apply(peer, GOT_SYN_ACK)
     agree_on_windows(sender, peer)
+    if not connection.facts & FACT_SYNACK:
+        connection.synack_ns = segment.ts_ns
+        connection.last_synack_ns = segment.ts_ns
+        connection.synack_frame = segment.frame & MASK32
+    connection.facts |= FACT_SYNACK
     if side != connection.client:
-        if not connection.facts & FACT_SYNACK:
-            connection.synack_ns = segment.ts_ns
-            connection.last_synack_ns = segment.ts_ns
-            connection.synack_frame = segment.frame & MASK32
         connection.synack_count += 1
-        connection.facts |= FACT_SYNACK | FACT_SERVER_PROVED
+        connection.facts |= FACT_SERVER_PROVED
     else:
         connection.ack_ns = segment.ts_ns
         connection.ack_frame = segment.frame & MASK32
@@ -418,6 +420,8 @@ def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
         return True
     if facts & FACT_SIMULTANEOUS and seqspace.seq_gt(segment.ack, client.iss):
         endpoint.apply(client, GOT_ACK_OF_SYN)
+        if not facts & FACT_ACKED:
+            complete(connection, server, segment)
     if is_deferred(connection, client):
         connection.facts |= FACT_DEFERRED
     connection.facts |= FACT_SERVER_PROVED

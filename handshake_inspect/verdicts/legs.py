@@ -150,7 +150,8 @@ def rejections(trace: Trace) -> Times:
     c, facts = trace.connections, trace.facts
     lived = facts & (FACT_SERVER_PROVED | FACT_MIDSTREAM) != 0
     when = np.where(facts & FACT_REFUSED != 0, c["rst_ns"], -1)
-    icmp = (facts & FACT_ICMP != 0) & (facts & (FACT_SYNACK | FACT_REFUSED | FACT_ACKED | FACT_ABORTED) == 0)
+    icmp = (facts & FACT_ICMP != 0) & (facts & (FACT_SYNACK | FACT_REFUSED | FACT_ACKED) == 0)
+    icmp &= (facts & FACT_ABORTED == 0) | (c["icmp_ns"] <= c["rst_ns"])
     when = np.where(icmp, c["icmp_ns"], when)
     answered = (when >= 0) & (facts & FACT_SYN != 0) & ~lived
     asked = np.where(answered, c["syn_ns"], 0)

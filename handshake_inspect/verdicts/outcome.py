@@ -25,6 +25,7 @@ from handshake_inspect.tcp.facts import (
     FACT_REFUSED,
     FACT_RST,
     FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
@@ -100,6 +101,7 @@ def connection_outcomes(trace: Trace) -> Codes:
         (has(FACT_MIDSTREAM), MIDSTREAM),
         (~has(FACT_SYN), UNSOLICITED),
         (has(FACT_REFUSED), REFUSED),
+        (rejected_first(trace), REJECTED),
         (has(FACT_ABORTED), ABORTED),
         (has(FACT_SYNACK), HALF_OPEN),
         (has(FACT_ICMP), REJECTED),
@@ -107,11 +109,20 @@ def connection_outcomes(trace: Trace) -> Codes:
     return first_match(rules, unanswered, len(facts))
 
 
+def rejected_first(trace: Trace) -> Bools:
+    """Whether an ICMP error answered the SYN before the client took the attempt back."""
+    asked = trace.facts & (FACT_ICMP | FACT_SYNACK) == FACT_ICMP
+    return asked & (trace.connections["icmp_ns"] <= trace.connections["rst_ns"])
+
+
 def is_established(trace: Trace) -> Bools:
-    """Whether both ends reached ESTABLISHED."""
+    """Whether both ends reached ESTABLISHED.
+
+    Where both opened, a SYN-ACK proves no more than that its sender got the other's SYN.
+    """
     facts = trace.facts
-    proved = facts & FACT_SERVER_PROVED != 0
     acked = facts & FACT_ACKED != 0
+    proved = (facts & FACT_SERVER_PROVED != 0) & (acked | (facts & FACT_SIMULTANEOUS == 0))
     doubted = resends(trace) | (facts & FACT_BARE_RST_AFTER_ACK != 0) | ignores_data(trace)
     return (proved | (acked & ~doubted)) & (facts & FACT_MIDSTREAM == 0)
 

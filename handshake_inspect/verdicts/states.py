@@ -26,8 +26,8 @@ def connection_states(trace: Trace) -> tuple[States, States]:
     c = trace.connections
     client[(client == TcpState.SYN_SENT) & overdue(trace, trace.last_syn_ns, trace.last_gap_ns)] = TcpState.CLOSED
     repeated = c["synack_count"] > 1
-    # Repeated SYNs draw copies besides those of the timer, so that the last gap alone may be short: of copies at doubling
-    # distances the next comes within the time that all took so far, and the first distance.
+    # Repeated SYNs draw copies besides those of the timer, so that the last gap alone may be short: of copies at
+    # doubling distances the next comes within the time that all took so far, and the first distance.
     since_first = np.maximum(c["last_synack_ns"] - c["synack_ns"], 0) + FIRST_RTO_NS
     late = overdue(trace, c["last_synack_ns"], np.maximum(trace.last_synack_gap_ns, since_first // 2))
     server[(server == TcpState.SYN_RECEIVED) & repeated & late] = TcpState.CLOSED

@@ -5,7 +5,8 @@ many connections of random behaviour over a random path, captured at one end or 
 moment: the applications stop, the path stands still, then `ss` is asked on both hosts.  A run leaves `SEED.pcap` and
 `SEED.json` (what the kernels, the applications and the path know); `compare.py` beside this file reads them.
 
-It takes seconds per run and needs root for its namespaces, so it is no part of the ordinary tests: what it taught is held
+It takes seconds per run and needs root for its namespaces, so it is no part of the ordinary tests: what it taught is
+held
 by `tests/tcp/test_truth.py`.
 """
 

@@ -6,7 +6,9 @@ from handshake_inspect import analyze
 from handshake_inspect.report.model import ListedConnections
 
 
-@pytest.mark.parametrize("name", ["accept-queue-overflow", "timed-out-host-silent", "handshake-40ms", "closed-by-client-ipv6"])
+@pytest.mark.parametrize(
+    "name", ["accept-queue-overflow", "timed-out-host-silent", "handshake-40ms", "closed-by-client-ipv6"]
+)
 def test_a_row_is_its_connection(pcaps, name):
     path = pcaps / f"{name}.pcap"
     if not path.exists():

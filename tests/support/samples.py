@@ -13,7 +13,7 @@ _IN_HANDSHAKE = {"syn_count", "synack_count", "client_options", "server_options"
 
 
 def differences(found: list[Any], counted: dict[str, int], expected: dict[str, Any]) -> Iterator[str]:
-    """What the connections of a report, and its outcome counts, have otherwise than expected; absent keys are not held."""
+    """What a report's connections and outcome counts have otherwise than expected; absent keys are not held."""
     wanted = expected.get("connections")
     if wanted is not None:
         if len(found) != len(wanted):
@@ -49,6 +49,7 @@ def _of_leg(path: str, leg: dict[str, Any], wanted: dict[str, Any]) -> Iterator[
     if "min_ns" in wanted and not wanted["min_ns"] <= (leg["value_ns"] or -1) <= wanted["max_ns"]:
         yield f"{path} is {leg['value_ns']}, not within {wanted['min_ns']}..{wanted['max_ns']}"
     true_ns = wanted.get("true_ns")
-    if true_ns is not None and leg["min_ns"] is not None:
-        if not leg["min_ns"] - FORWARDING_NS <= true_ns <= leg["max_ns"] + FORWARDING_NS:
-            yield f"{path} is {leg['min_ns']}..{leg['max_ns']}, which does not hold {true_ns}"
+    if true_ns is None or leg["min_ns"] is None:
+        return
+    if not leg["min_ns"] - FORWARDING_NS <= true_ns <= leg["max_ns"] + FORWARDING_NS:
+        yield f"{path} is {leg['min_ns']}..{leg['max_ns']}, which does not hold {true_ns}"

@@ -448,3 +448,15 @@ def test_backscatter_and_the_far_half():
     causes = {one["cause"] for one in merged(healthy, *stray)["connections"] if one["outcome"] == "unsolicited"}
     assert causes == {"backscatter"}
     assert {one["cause"] for one in merged(*stray)["connections"]} <= {"one-sided", "backscatter"}
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_one_syn_ack_of_a_simultaneous_open_proves_one_end_only(who):
+    """Both ends opened, and only one SYN-ACK is in the capture: the end that sent it may still wait for the other's."""
+    wire = Wire()
+    wire.client.syn(stay=True)
+    wire.server.syn()
+    getattr(wire, who).syn_ack()
+    connection = wire.connection()
+    assert connection["outcome"] == "half-open"
+    assert not connection["decided"]

@@ -106,15 +106,15 @@ def test_the_clock_goes_back_between_copies_of_the_syn():
 
 
 def test_a_client_that_resets_after_an_icmp_error():
-    """The attempt was aborted: there is a reset, but no answer that refused it."""
+    """The error answered the SYN; what the client did after that changes nothing."""
     wire = Wire()
     wire.client.syn()
     wire.icmp_error(wire.client.packet)
     wire.wait(MS)
     wire.client.rst_ack(seq=1001)
     connection = wire.connection()
-    assert connection["outcome"] == "aborted"
-    assert connection["rtt"]["reject_ns"] is None
+    assert connection["outcome"] == "rejected"
+    assert connection["rtt"]["reject_ns"] is not None
 
 
 def test_an_icmp_error_for_one_syn_of_a_simultaneous_open():

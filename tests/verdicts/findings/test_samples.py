@@ -53,7 +53,7 @@ def sample(request, pcaps):
 
 
 def test_what_a_sample_shows_is_found_and_nothing_else(sample):
-    name, expected, found = sample
+    _name, expected, found = sample
     wanted = {key: value or {} for key, value in expected["findings"].items() if key in DETECTED}
     by_id = {}
     for finding in found:
