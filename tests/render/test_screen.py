@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from support.reports import SECOND, START
+from support.reports import SECOND, START, connection
 from support.snapshots import SAMPLES, hostile, seconds, snapshot, troubled
 
 from handshake_inspect.errors import HsiError
@@ -20,9 +20,9 @@ GOLDEN = Path(__file__).parent / "golden"
 SIZES = [(80, 24), (160, 50), (40, 12)]
 
 
-def drawn(given, width=80, height=24, *, ascii=False, color=False, keys=(), story=None):
+def drawn(given, width=80, height=24, *, only_ascii=False, color=False, keys=(), story=None):
     """The screen as a terminal of this size gets it, after some keys."""
-    screen = Screen(ascii=ascii, color=color)
+    screen = Screen(ascii=only_ascii, color=color)
     screen._story = story
     screen.show(given)
     for key in keys:
@@ -71,7 +71,7 @@ def test_before_the_first_snapshot_it_says_what_it_waits_for():
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_ascii_is_ascii(width, height, mode):
-    shown = drawn(troubled(), width, height, ascii=True, keys=MODES[mode])
+    shown = drawn(troubled(), width, height, only_ascii=True, keys=MODES[mode])
     assert shown.isascii()
 
 
@@ -83,12 +83,17 @@ def test_colour_is_never_the_only_sign():
     assert re.sub(r"\x1b\[[0-9;]*m", "", colored) == re.sub(r"\x1b\[[0-9;]*m", "", uncolored)
 
 
-@pytest.mark.parametrize("ascii", [False, True])
+@pytest.mark.parametrize("only_ascii", [False, True])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_hostile_names_drive_nothing(width, height, mode, ascii):
+def test_hostile_names_drive_nothing(width, height, mode, only_ascii):
     shown = plain(
-        hostile(), width, height, keys=MODES[mode], ascii=ascii, story=lambda _: "a\x1b[2Jb\x1b]0;x\x07c\x9b1md"
+        hostile(),
+        width,
+        height,
+        keys=MODES[mode],
+        only_ascii=only_ascii,
+        story=lambda _: "a\x1b[2Jb\x1b]0;x\x07c\x9b1md",
     )
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
 
@@ -209,3 +214,11 @@ def test_details_follow_the_connection_as_it_changes():
 def test_a_long_history_is_cut_to_the_width():
     given = snapshot(history=seconds([7] * 5_000, START))
     assert max(map(cell_len, plain(given, 80, 24).splitlines())) <= 80
+
+
+def test_one_explanation_serves_those_that_differ_in_figures_only():
+    given = snapshot(trouble=[connection(9 - each, "refused", why=f"A RST after {each} ms.") for each in range(4)])
+    assert plain(given).count("A RST after") == 1
+    chosen = plain(given, keys="jjj")
+    assert "A RST after 0 ms." in chosen
+    assert "A RST after 2 ms." in chosen

@@ -149,7 +149,7 @@ def findings(scene: Scene, width: int, room: int) -> list[Text]:
     look = scene.look
     held = sorted(scene.snapshot.findings, key=lambda finding: _RANKS[finding.severity])
     if not held:
-        return [title(scene, "FINDINGS", "none now: nothing is wrong as far as the capture shows")][:room]
+        return [title(scene, "FINDINGS", "none now")][:room]
     tally = [f"{sum(each.severity == name for each in held)} {name}" for name in _RANKS]
     head = title(scene, "FINDINGS", ", ".join(words for words in tally if not words.startswith("0 ")))
     for advised, most in ((True, 2), (False, 2), (False, 1)):
@@ -220,9 +220,15 @@ def trouble(scene: Scene, width: int, room: int) -> list[Text]:
     chosen = scene.view.chosen(shown)
     blocks = []
     for place in range(min(len(shown), room + (chosen or 0))):
-        told = place in (0, chosen) or shown[place].why != shown[place - 1].why
+        told = place in (0, chosen) or not _alike(shown[place], shown[place - 1])
         blocks.append(_trouble(scene, shown[place], width, selected=place == chosen, told=told, roomy=room > 12))
     return [head, *_around(blocks, chosen, max(room - 1, 0))][:room]
+
+
+def _alike(one: Connection, other: Connection) -> bool:
+    """Whether one explanation serves both: of the same service, they differ in figures only."""
+    same = one.outcome == other.outcome and one.cause == other.cause and one.server == other.server
+    return same and (one.cause is not None or one.why == other.why)
 
 
 def _around(blocks: list[list[Text]], chosen: int | None, room: int) -> list[Text]:
