@@ -119,7 +119,7 @@ class LiveRun:
         self._looked_ns = 0
         self._next_look = self._began
         self._next_findings = self._began + FINDINGS_EVERY_S
-        self._rows = 0
+        self._begun = 0  # rows that were taken into use, as of the last look
         self._half_open_peak = 0
         self._history: deque[Second] = deque(maxlen=HISTORY)
         self._findings: dict[FindingKey, Finding] = {}
@@ -150,8 +150,6 @@ class LiveRun:
     @property
     def now_ns(self) -> int:
         """The time of the capture: of its last frame, and since then this machine's clock."""
-        if not self.pump.timed:
-            return time.time_ns()
         return self.pump.last_ns + int((self._clock() - self._heard) * NS)
 
     def look(self) -> Meeting:
@@ -175,7 +173,7 @@ class LiveRun:
             staying[leaving] = False
             self.retired.take(meeting, leaving, self.pump.tracker.table)
         self.known.keep(meeting, np.flatnonzero(staying))
-        self._looked, self._looked_ns, self._rows = began, now_ns, self._rows_used()
+        self._looked, self._looked_ns, self._begun = began, now_ns, self.pump.tracker.table.begun
         return meeting
 
     def _take(self) -> bool:
@@ -192,15 +190,13 @@ class LiveRun:
         return PATIENCE_S if deadline is None else max(0.0, min(PATIENCE_S, deadline - self._clock()))
 
     def _is_due(self) -> bool:
-        if self._rows_used() - self._rows > max(self.options.keep // 2, 16):
+        if not self.pump.frames:
+            return False  # there is no time yet
+        if self.pump.tracker.table.begun - self._begun > self.options.keep:
             return True
         now = self._clock()
         later = now - self._looked >= LOOK_EVERY_S or self.pump.last_ns - self._looked_ns >= LOOK_EVERY_S * NS
         return later and now >= self._next_look
-
-    def _rows_used(self) -> int:
-        table = self.pump.tracker.table
-        return int(table.connection_count) + int(table.embryo_count)
 
     def _snapshot(self, meeting: Meeting, now_ns: int) -> Snapshot:
         case = meeting.case

@@ -58,6 +58,7 @@ class RingSource(LiveSource):
         self._held = -1  # the one that is with the reader
         self._ended = False
         self._stopping = False
+        self._left = 0  # blocks to be given after `stop`
         self._down = False
         self._counted = [0, 0]
         self._barrier = threading.Lock()
@@ -111,6 +112,7 @@ class RingSource(LiveSource):
         if self._stopping or self._socket.fileno() < 0:
             return
         self._stopping = True
+        self._left = self._blocks  # should frames go on to arrive, this is the end
         with contextlib.suppress(OSError):
             filters.attach(self._socket, filters.REJECT_ALL)
         os.eventfd_write(self._wake, 1)
@@ -120,6 +122,11 @@ class RingSource(LiveSource):
             pass
         if not self._ready():
             return False
+        if self._stopping:
+            self._left -= 1
+            self._ended = self._left < 0
+            if self._ended:
+                return False
         self._down = False
         self._held = self._block * BLOCK_SIZE
         self._blocks_of.take(self._held, BLOCK_SIZE)

@@ -29,8 +29,10 @@ cdef class Table:
     cdef readonly Py_ssize_t embryo_count
     cdef readonly Py_ssize_t connection_count
     cdef readonly Py_ssize_t retry_count
+    cdef readonly uint64_t begun
     cdef uint32_t free_embryo
     cdef uint32_t free_connection
+    cdef uint32_t free_retries
     cdef readonly uint64_t evicted
     cdef Py_ssize_t hand_embryo
     cdef Py_ssize_t hand_connection
@@ -68,11 +70,13 @@ cdef class Table:
     cdef Py_ssize_t evict_connection(self) noexcept
     @cython.locals(row="rows.Connection *", hash_of=uint64_t)
     cdef void release(self, Py_ssize_t i) noexcept
+    cdef void free_retry(self, Py_ssize_t i) noexcept
     @cython.locals(row="rows.Connection *")
     cpdef void retire(self, Py_ssize_t i) noexcept
     cpdef void retire_embryo(self, Py_ssize_t i) noexcept
     @cython.locals(i=Py_ssize_t, row="rows.Connection *")
     cdef Py_ssize_t new_connection(self, segment.Segment *segment) noexcept
+    @cython.locals(retries="rows.Retries *")
     cdef bint new_retries(self, rows.Connection *connection) noexcept
     @cython.locals(embryo="rows.Embryo *")
     cdef void recall(self, Py_ssize_t i, segment.Segment *segment) noexcept

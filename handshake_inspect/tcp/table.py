@@ -38,8 +38,10 @@ class Table:
         self.embryo_count = 0  # rows ever used, free ones too
         self.connection_count = 0
         self.retry_count = 0
+        self.begun = 0  # how often a row was taken into use
         self.free_embryo = 0  # 1 + the embryo freed last; the next is in its `first_frame`
         self.free_connection = 0  # 1 + the connection retired last; the next is in its `previous`
+        self.free_retries = 0  # 1 + the row of repeated SYNs freed last; the next is the first of its `syn_frame`
         self.evicted = 0
         self.hand_embryo = 0
         self.hand_connection = 0
@@ -182,6 +184,7 @@ class Table:
 
     def new_embryo(self, segment: Any, state: int) -> int:
         """A row for a SYN; its number."""
+        self.begun += 1
         if self.free_embryo:
             i = self.free_embryo - 1
             embryo = rows.embryo_at(self.embryos, i)
@@ -258,10 +261,18 @@ class Table:
         self.forget((hash_of >> 32) & MASK32, i + 1)
         if row.provisional:
             self.free(row.provisional - 1)
+        if row.retries:
+            self.free_retry(row.retries - 1)
         rows.clear(self.connection_rows, i)
         rows.clear(self.endpoint_rows, 2 * i)
         rows.clear(self.endpoint_rows, 2 * i + 1)
         rows.clear(self.alias_rows, i)
+
+    def free_retry(self, i: int) -> None:
+        """Give a row of repeated SYNs back."""
+        rows.clear(self.retry_rows, i)
+        rows.retries_at(self.retries, i).syn_frame[0] = self.free_retries
+        self.free_retries = i + 1
 
     def retire(self, i: int) -> None:
         """Forget a connection that was reported; its row is used again."""
@@ -277,6 +288,7 @@ class Table:
 
     def new_connection(self, segment: Any) -> int:
         """A row for a connection whose first frame is this one; its number."""
+        self.begun += 1
         if self.free_connection:
             i = self.free_connection - 1
             row = rows.connection_at(self.connections, i)
@@ -303,7 +315,12 @@ class Table:
 
     def new_retries(self, connection: Any) -> bool:
         """Give the connection a row for repeated SYNs, if it has none; False where there is no room."""
-        if connection.retries == 0:
+        if connection.retries == 0 and self.free_retries:
+            connection.retries = self.free_retries
+            retries = rows.retries_at(self.retries, connection.retries - 1)
+            self.free_retries = retries.syn_frame[0]
+            retries.syn_frame[0] = 0
+        elif connection.retries == 0:
             if self.retry_count >= self.limit:
                 return False
             self.retry_count += 1

@@ -1,0 +1,204 @@
+"""A live run: what it tells while it goes on, what it reports at the end, and that it does not grow."""
+
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+from support import captures, frames
+
+from handshake_inspect.capture.source import open_source
+from handshake_inspect.engine import analyze
+from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.live.pipe import PipeSource
+from handshake_inspect.render.events import EventWriter
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 0.001
+        return self.now
+
+
+def run_of(octets, observer=None, block_size=1 << 14, clock=None, **options):
+    source = PipeSource(open_source(io.BytesIO(octets), block_size), None)
+    return LiveRun(source, LiveOptions(**options), observer, clock or Clock())
+
+
+def events_of(octets, **options):
+    out = io.BytesIO()
+    run = run_of(octets, EventWriter(out), **options)
+    report = run.run()
+    return [msgspec.json.decode(line) for line in out.getvalue().splitlines()], report
+
+
+def told(events):
+    """The last that was told of each connection."""
+    return {event["id"]: event for event in events if event["event"] == "connection"}
+
+
+def refused(number, ns):
+    client, server = (f"10.0.{number >> 8 & 255}.{number & 255}", 1024 + number % 60000), ("10.9.0.1", 80)
+    return [
+        (ns, frames.syn(src=client, dst=server)),
+        (ns + 1000, frames.rst(seq=0, ack=frames.CLIENT_ISN + 1, src=server, dst=client)),
+    ]
+
+
+def completed(ns, client=("10.0.0.1", 4000), server=("10.9.0.2", 443)):
+    return [
+        (ns, frames.syn(src=client, dst=server)),
+        (ns + 1000, frames.syn_ack(src=server, dst=client)),
+        (ns + 2000, frames.ack(seq=frames.CLIENT_ISN + 1, ack=frames.SERVER_ISN + 1, src=client, dst=server)),
+    ]
+
+
+SAMPLES = sorted((Path(__file__).resolve().parents[2] / "pcaps").glob("*.pcap*"))[::8]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_the_last_word_is_that_of_analyze(sample):
+    offline = analyze([str(sample)])
+    events, report = events_of(sample.read_bytes())
+    assert list(report.connections) == list(offline.connections)
+    assert report.summary == offline.summary
+    assert report.findings == offline.findings
+    last = {number: {**event} for number, event in told(events).items()}
+    assert [last[number].pop("event") for number in sorted(last)] == ["connection"] * len(offline.connections)
+    assert [last[number] for number in sorted(last)] == msgspec.to_builtins(list(offline.connections))
+
+
+def test_twenty_thousand_connections_go_through_a_small_table():
+    count, keep = 20_000, 256
+    packets = [packet for number in range(count) for packet in refused(number, START + number * 10_000_000)]
+    packets[9000:9000] = completed(packets[9000][0] - 5_000_000)
+    run = run_of(captures.pcap(packets, nano=True), keep=keep)
+    report = run.run()
+    table = run.pump.tracker.table
+    assert table.connection_count + table.embryo_count < 4 * keep
+    assert run.retired.count + len(report.connections) == count + 1
+    assert report.summary.connections == count + 1
+    assert (report.summary.outcomes.refused, report.summary.outcomes.established) == (count, 1)
+    assert report.summary.rtt.total.count == 1
+    assert report.summary.rtt.total.min_ns == 2000
+    assert [(each.server.port, each.connections) for each in report.services] == [(80, count), (443, 1)]
+    assert [problem.kind for problem in report.capture.problems] == ["retired"]
+    assert any(finding.id == "refused" for finding in report.findings)
+
+
+def test_ids_stay_when_rows_are_used_again():
+    packets = [packet for number in range(1500) for packet in refused(number, START + number * SECOND // 10)]
+    events, report = events_of(captures.pcap(packets, nano=True), keep=32)
+    connections = [event for event in events if event["event"] == "connection"]
+    assert len(report.connections) < 1000
+    assert [event["id"] for event in connections] == list(range(1500))  # each of them once
+    assert all(event["first_frame"] == 2 * event["id"] + 1 for event in connections)
+
+
+def test_rows_of_repeated_syns_are_used_again():
+    packets = []
+    for number in range(600):
+        ns = START + number * SECOND
+        first, answer = refused(number, ns)
+        packets += [first, (ns + 100, first[1]), (ns + 200, first[1]), answer]
+    run = run_of(captures.pcap(packets, nano=True), block_size=4096, keep=16)
+    report = run.run()
+    assert report.summary.outcomes.refused == 600
+    assert run.pump.tracker.table.retry_count < 200
+
+
+def test_percentiles_outlive_the_rows():
+    packets = [
+        packet for number in range(1000) for packet in completed(START + number * SECOND, ("10.0.0.1", 2000 + number))
+    ]
+    ends = []
+    for at in range(0, len(packets), 3):
+        ns, client, server = packets[at][0], ("10.0.0.1", 2000 + at // 3), ("10.9.0.2", 443)
+        ends += [
+            *packets[at : at + 3],
+            (ns + 3000, frames.rst(seq=frames.CLIENT_ISN + 1, ack=frames.SERVER_ISN + 1, src=client, dst=server)),
+        ]
+    octets = captures.pcap(ends, nano=True)
+    whole = analyze([io.BytesIO(octets)]).summary.rtt.synack
+    report = run_of(octets, block_size=4096, keep=32).run()
+    rtt = report.summary.rtt.synack
+    assert len(report.connections) < 1000
+    assert (rtt.count, rtt.min_ns, rtt.max_ns) == (whole.count, whole.min_ns, whole.max_ns)
+    assert rtt.p50_ns == pytest.approx(whole.p50_ns, rel=0.02)
+
+
+def test_frames_are_counted_exactly():
+    packets = [packet for number in range(50) for packet in refused(number, START + number * 1000)]
+    report = run_of(captures.pcap(packets, nano=True), frames=7).run()
+    assert (report.capture.frames, len(report.connections)) == (7, 4)
+
+
+class Silent:
+    """A source of a few frames and then nothing."""
+
+    def __init__(self, octets, clock):
+        self.source = PipeSource(open_source(io.BytesIO(octets)), None)
+        self.clock = clock
+        self.quiet = 0
+
+    def __getattr__(self, name):
+        return getattr(self.source, name)
+
+    def wait(self, timeout_s):
+        if self.source.reader.frames < 4:
+            return True
+        self.clock.now += timeout_s
+        self.quiet += 1
+        return self.quiet > 40
+
+    def fill(self):
+        return self.source.fill()
+
+
+def test_time_goes_on_while_the_link_is_idle():
+    clock, out = Clock(), io.BytesIO()
+    octets = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
+    run = LiveRun(Silent(octets, clock), LiveOptions(), EventWriter(out), clock)
+    run.run()
+    events = [msgspec.json.decode(line) for line in out.getvalue().splitlines()]
+    outcomes = [event["outcome"] for event in events if event["event"] == "connection"]
+    assert outcomes[:2] == ["established", "timed-out"]  # though no frame came after the SYN
+    times = [event["at_ns"] for event in events if event["event"] == "stats"]
+    assert times == sorted(times)
+    assert times[-1] > START + 3 * SECOND
+
+
+def test_findings_begin_and_end():
+    packets = [packet for number in range(200) for packet in refused(number, START + number * 50_000_000)]
+    events, report = events_of(captures.pcap(packets, nano=True), block_size=2048, clock=Fast())
+    phases = [(event["phase"], event["id"]) for event in events if event["event"] == "finding"]
+    assert {name for phase, name in phases if phase == "begin"} >= {finding.id for finding in report.findings}
+    for name in {name for _, name in phases}:
+        own = [phase for phase, other in phases if other == name]
+        assert own == ["begin", "end"] * (len(own) // 2)
+
+
+class Fast(Clock):
+    """A clock on which everything takes a while."""
+
+    def __call__(self):
+        self.now += 0.5
+        return self.now
+
+
+def test_counters_add_up():
+    packets = [packet for number in range(300) for packet in refused(number, START + number * 20_000_000)]
+    events, _ = events_of(captures.pcap(packets, nano=True), block_size=2048, clock=Fast())
+    stats = [event for event in events if event["event"] == "stats"]
+    assert len(stats) > 2
+    assert sum(event["attempts"] for event in stats) == stats[-1]["connections"] == 300
+    assert sum(event["decided"].get("refused", 0) for event in stats) == stats[-1]["outcomes"]["refused"] == 300
+    assert events[-1]["event"] == "summary"
