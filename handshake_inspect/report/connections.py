@@ -1,7 +1,7 @@
 """Rows to connections of the report, made in batches when they are asked for."""
 
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,11 @@ class RowConnections(Connections):
         return embryo_states(self.trace)
 
     @cached_property
+    def reject_ns(self) -> NDArray[np.int64]:
+        """Delay of the RST or ICMP error that answered the SYN of connection rows; -1 for none."""
+        return self.legs.reject_ns
+
+    @cached_property
     def conn_states(self) -> NDArray[np.uint8]:
         """Zeek's conn_state of connection rows."""
         return names.conn_state(self.trace.aliases, self.trace.endpoints)
@@ -187,10 +192,10 @@ class RowConnections(Connections):
         trace = self.trace
         batch = zip(
             ids.tolist(),
-            trace.connections[rows],
-            trace.endpoints[trace.client_rows[rows]],
-            trace.endpoints[trace.server_rows[rows]],
-            trace.aliases[rows],
+            _records(trace.connections, rows, _CONNECTION_FIELDS),
+            _records(trace.endpoints, trace.client_rows[rows], _ENDPOINT_FIELDS),
+            _records(trace.endpoints, trace.server_rows[rows], _ENDPOINT_FIELDS),
+            names.history_texts(trace.aliases, rows),
             self.outcome[rows].tolist(),
             self.outcomes.cause[rows].tolist(),
             self.outcomes.decided[rows].tolist(),
@@ -207,20 +212,17 @@ class RowConnections(Connections):
     def _leg_columns(self, rows: NDArray[Any]) -> list[tuple[Any, ...]]:
         legs = self.legs.of(rows)
         columns = [column.tolist() for leg in legs.all for column in (leg.value, leg.low, leg.high, leg.method)]
-        return list(zip(*columns, legs.reject_ns.tolist(), strict=True))
+        return list(zip(*columns, self.reject_ns[rows].tolist(), strict=True))
 
     def _from_row(
-        self, number: int, c: Any, client: Any, server: Any, alias: Any, outcome: int, cause: int, decided: bool,
+        self, number: int, c: Any, client: Any, server: Any, history: str, outcome: int, cause: int, decided: bool,
         client_state: int, server_state: int, conn_state: int, legs: tuple[Any, ...], last_syn_ns: int,
     ) -> Connection:  # fmt: skip
-        row = dict(zip(_CONNECTION_FIELDS, c.tolist(), strict=True))
-        one = dict(zip(_ENDPOINT_FIELDS, client.tolist(), strict=True))
-        two = dict(zip(_ENDPOINT_FIELDS, server.tolist(), strict=True))
+        row = dict(zip(_CONNECTION_FIELDS, c, strict=True))
+        one = dict(zip(_ENDPOINT_FIELDS, client, strict=True))
+        two = dict(zip(_ENDPOINT_FIELDS, server, strict=True))
         side = row["client"]
-        ends = [
-            Endpoint(address_text(row["hi0"], row["lo0"]), row["port0"]),
-            Endpoint(address_text(row["hi1"], row["lo1"]), row["port1"]),
-        ]
+        ends = _endpoint(row["hi0"], row["lo0"], row["port0"]), _endpoint(row["hi1"], row["lo1"], row["port1"])
         word = OUTCOMES[outcome]
         facts = row["facts"]
         reject_ns = legs[12] if legs[12] >= 0 else None
@@ -256,14 +258,14 @@ class RowConnections(Connections):
             why.sentence(told),
             _evidence(row, word),
             age_ns,
-            States(STATE_NAMES[client_state], STATE_NAMES[server_state]),  # type: ignore[arg-type]
+            _states(client_state, server_state),
             _handshake(row, one, two),
             _rtt(row, legs, word, reject_ns),
             close,
             _direction(one),
             _direction(two),
             Aliases(
-                ZeekAlias(names.CONN_STATES[conn_state], names.history_text(alias)),
+                ZeekAlias(names.CONN_STATES[conn_state], history),
                 TsharkAlias(number, row["completeness"]),
                 names.community_id(row["hi0"], row["lo0"], row["hi1"], row["lo1"], row["port0"], row["port1"]),
             ),
@@ -335,12 +337,39 @@ class RowConnections(Connections):
         )
 
 
+# What a connection is made of; the rows hold more.
+_CONNECTION_FIELDS = (
+    "hi0", "lo0", "hi1", "lo1", "port0", "port1", "facts", "last_ns", "first_ns", "client", "first_frame", "syn_ns",
+    "synack_ns", "ack_ns", "syn_frame", "synack_frame", "ack_frame", "rst_frame", "icmp_frame", "trouble_frame",
+    "retries", "syn_count", "synack_count", "icmp_count", "synack_method", "ackdat_method", "rst_side", "fin_side",
+    "completeness",
+)  # fmt: skip
+_ENDPOINT_FIELDS = (
+    "bytes", "frames", "traits", "iss", "mss", "options", "window_scale", "retransmissions", "duplicates",
+    "keep_alives", "zero_windows", "out_of_order",
+)  # fmt: skip
+
+
 def _field_names(kind: str) -> tuple[str, ...]:
     return tuple(name for name, _ in rows.ROWS[kind]._fields_)
 
 
-_CONNECTION_FIELDS = _field_names("Connection")
-_ENDPOINT_FIELDS = _field_names("Endpoint")
+def _records(table: NDArray[Any], rows_: NDArray[Any], fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    """Some fields of some rows, a tuple for each row."""
+    return list(zip(*(table[field][rows_].tolist() for field in fields), strict=True))
+
+
+@lru_cache(maxsize=1 << 12)
+def _endpoint(hi: int, lo: int, port: int) -> Endpoint:
+    """One end; services come again and again."""
+    return Endpoint(address_text(hi, lo), port)
+
+
+@cache
+def _states(client: int, server: int) -> States:
+    return States(STATE_NAMES[client], STATE_NAMES[server])  # type: ignore[arg-type]
+
+
 _EMBRYO_FIELDS = _field_names("Embryo")
 
 
@@ -391,6 +420,7 @@ def _handshake(row: dict[str, Any], client: dict[str, Any], server: dict[str, An
     )
 
 
+@lru_cache(maxsize=1 << 10)
 def _options(bits: int, mss: int, window_scale: int) -> Options:
     return Options(
         mss if bits & OPT_MSS else None,

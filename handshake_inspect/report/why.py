@@ -95,7 +95,7 @@ def _pending(row: dict[str, Any]) -> str:
 
 def _half_open(row: dict[str, Any]) -> str:
     age = duration(row["age_ns"] or 0)
-    synacks = times(row["synack_count"], "SYN-ACK")
+    synacks = times(max(row["synack_count"], 1), "SYN-ACK")
     if row["cause"] == "reset-by-server" and not row["acked"]:
         return "The server answered the SYN with a SYN-ACK, and then reset the attempt before any final ACK."
     if row["cause"] == "reset-by-server":

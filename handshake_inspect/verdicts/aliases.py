@@ -117,6 +117,12 @@ def history_text(alias: Any) -> str:
     return bytes(alias["history"] if isinstance(alias, np.void) else alias.history).rstrip(b"\0").decode("ascii")
 
 
+def history_texts(aliases: NDArray[Any], rows: NDArray[Any]) -> list[str]:
+    """Write the histories of some Alias rows."""
+    letters = np.ascontiguousarray(aliases["history"][rows])
+    return [text.decode("ascii") for text in letters.view(f"S{letters.shape[1]}")[:, 0].tolist()]
+
+
 def community_id(hi0: int, lo0: int, hi1: int, lo1: int, port0: int, port1: int) -> str:
     """Give the Community ID (version 1, seed 0) of a TCP 4-tuple; the same in both directions."""
     if (hi0, lo0, port0) > (hi1, lo1, port1):
