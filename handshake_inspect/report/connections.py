@@ -11,6 +11,7 @@ from handshake_inspect.report import why
 from handshake_inspect.report.model import (
     Aliases,
     Close,
+    CloseHow,
     Connection,
     Connections,
     Direction,
@@ -18,6 +19,7 @@ from handshake_inspect.report.model import (
     Handshake,
     Leg,
     Options,
+    ResetBy,
     Rtt,
     Side,
     States,
@@ -228,22 +230,6 @@ class RowConnections(Connections):
         reject_ns = legs[12] if legs[12] >= 0 else None
         age_ns = max(self.trace.last_ns - row["synack_ns"], 0) if word == "half-open" else None
         close = _close(row, one, two, word, CAUSES[cause])
-        told = {
-            "outcome": word,
-            "cause": CAUSES[cause],
-            "syn_count": row["syn_count"],
-            "synack_count": row["synack_count"],
-            "server": why_endpoint(ends[side ^ 1]),
-            "reject_ns": reject_ns,
-            "reporter": self._reporter(row),
-            "syn_span_ns": last_syn_ns - row["syn_ns"],
-            "waited_ns": self.trace.last_ns - row["syn_ns"],
-            "age_ns": age_ns,
-            "acked": facts & FACT_ACKED,
-            "first": close.first,
-            "simultaneous": facts & FACT_SIMULTANEOUS,
-            "one_sided": facts & (FACT_SYN | FACT_SYNACK) != FACT_SYN | FACT_SYNACK,
-        }
         return Connection(
             number,
             ends[side],
@@ -255,7 +241,7 @@ class RowConnections(Connections):
             word,
             CAUSES[cause],
             decided,
-            why.sentence(told),
+            self._why(row, word, CAUSES[cause], close.first, ends[side ^ 1].ip, reject_ns, age_ns, last_syn_ns),
             _evidence(row, word),
             age_ns,
             _states(client_state, server_state),
@@ -269,6 +255,31 @@ class RowConnections(Connections):
                 TsharkAlias(number, row["completeness"]),
                 names.community_id(row["hi0"], row["lo0"], row["hi1"], row["lo1"], row["port0"], row["port1"]),
             ),
+        )
+
+    def _why(
+        self, row: dict[str, Any], word: str, cause: str | None, first: str | None, server: str, reject_ns: int | None,
+        age_ns: int | None, last_syn_ns: int,
+    ) -> str:  # fmt: skip
+        facts = row["facts"]
+        simultaneous = facts & FACT_SIMULTANEOUS != 0
+        if word == "established":
+            one_sided = facts & (FACT_SYN | FACT_SYNACK) != FACT_SYN | FACT_SYNACK
+            return _why_established(cause, first, row["syn_count"], row["synack_count"], simultaneous, one_sided)
+        return why.sentence(
+            {
+                "outcome": word,
+                "cause": cause,
+                "syn_count": row["syn_count"],
+                "synack_count": row["synack_count"],
+                "server": server,
+                "reject_ns": reject_ns,
+                "reporter": self._reporter(row),
+                "syn_span_ns": last_syn_ns - row["syn_ns"],
+                "waited_ns": self.trace.last_ns - row["syn_ns"],
+                "age_ns": age_ns,
+                "acked": facts & FACT_ACKED,
+            }
         )
 
     def _reporter(self, row: dict[str, Any]) -> str | None:
@@ -324,7 +335,7 @@ class RowConnections(Connections):
                 client_options=_options(e["options"], e["mss"], e["window_scale"]),
             ),
             Rtt(none, none, none, None),
-            Close("timeout" if word == "timed-out" else "open"),
+            _ended("timeout" if word == "timed-out" else "open"),
             Direction(frames=1),
             Direction(),
             Aliases(
@@ -366,6 +377,11 @@ def _endpoint(hi: int, lo: int, port: int) -> Endpoint:
 
 
 @cache
+def _ended(how: CloseHow, first: Side | None = None, by: ResetBy | None = None) -> Close:
+    return Close(how, first, by)
+
+
+@cache
 def _states(client: int, server: int) -> States:
     return States(STATE_NAMES[client], STATE_NAMES[server])  # type: ignore[arg-type]
 
@@ -373,44 +389,58 @@ def _states(client: int, server: int) -> States:
 _EMBRYO_FIELDS = _field_names("Embryo")
 
 
-def why_endpoint(end: Endpoint) -> str:
-    """An address as sentences name it."""
-    return end.ip
+@lru_cache(maxsize=1 << 10)
+def _why_established(
+    cause: str | None, first: str | None, syn_count: int, synack_count: int, simultaneous: bool, one_sided: bool
+) -> str:
+    """Most connections have one of few sentences."""
+    return why.sentence(
+        {
+            "outcome": "established",
+            "cause": cause,
+            "first": first,
+            "syn_count": syn_count,
+            "synack_count": synack_count,
+            "simultaneous": simultaneous,
+            "one_sided": one_sided,
+        }
+    )
 
 
-def frame_number(row: dict[str, Any], kind: str) -> int | None:
+def frame_number(row: dict[str, Any], low: int) -> int | None:
     """The whole number of a frame of which the row keeps the low 32 bits; None for none."""
-    low: int = row[f"{kind}_frame"]
+    if low == 0:
+        return None
     first: int = row["first_frame"]
-    return first + ((low - first) & MASK32) if low else None
+    return low if low >= first else first + ((low - first) & MASK32)
 
 
 _EVIDENCE = {
-    "established": ("syn", "synack", "ack"),
-    "refused": ("syn", "rst"),
-    "rejected": ("syn", "icmp"),
-    "timed-out": ("syn",),
-    "pending": ("syn",),
-    "half-open": ("syn", "synack", "ack", "trouble", "rst"),
-    "aborted": ("syn", "synack", "rst"),
-    "unsolicited": ("synack", "rst"),
+    "established": ("syn_frame", "synack_frame", "ack_frame"),
+    "refused": ("syn_frame", "rst_frame"),
+    "rejected": ("syn_frame", "icmp_frame"),
+    "timed-out": ("syn_frame",),
+    "pending": ("syn_frame",),
+    "half-open": ("syn_frame", "synack_frame", "ack_frame", "trouble_frame", "rst_frame"),
+    "aborted": ("syn_frame", "synack_frame", "rst_frame"),
+    "unsolicited": ("synack_frame", "rst_frame"),
     "midstream": (),
 }
 
 
 def _evidence(row: dict[str, Any], outcome: str) -> list[int]:
-    frames = {frame_number(row, kind) for kind in _EVIDENCE[outcome]} - {None}
+    frames = {frame_number(row, row[key]) for key in _EVIDENCE[outcome]} - {None}
     return sorted(frames or {row["first_frame"]})
 
 
 def _handshake(row: dict[str, Any], client: dict[str, Any], server: dict[str, Any]) -> Handshake:
     return Handshake(
         row["syn_ns"] if row["syn_count"] else None,
-        frame_number(row, "syn"),
+        frame_number(row, row["syn_frame"]),
         row["synack_ns"] if row["synack_count"] else None,
-        frame_number(row, "synack"),
+        frame_number(row, row["synack_frame"]),
         row["ack_ns"] if row["facts"] & FACT_ACKED else None,
-        frame_number(row, "ack"),
+        frame_number(row, row["ack_frame"]),
         row["syn_count"],
         row["synack_count"],
         client["iss"] if client["traits"] & TRAIT_ISS else None,
@@ -472,13 +502,13 @@ def _close(
         opened = outcome in {OUTCOMES[ESTABLISHED], OUTCOMES[MIDSTREAM]}
         first = first or (by if opened else None)
         if cause in {"middlebox-reset", "reset-by-middlebox"}:
-            return Close("rst-after-fin" if fins else "rst", first if fins else None, "middlebox")
-        return Close("rst-after-fin" if fins else "rst", first, by)
+            return _ended("rst-after-fin" if fins else "rst", first if fins else None, "middlebox")
+        return _ended("rst-after-fin" if fins else "rst", first, by)
     if fins:
-        return Close("fin" if fins == 2 else "half-closed", first)
+        return _ended("fin" if fins == 2 else "half-closed", first)
     if outcome == "timed-out":
-        return Close("timeout")
-    return Close("open")
+        return _ended("timeout")
+    return _ended("open")
 
 
 def _direction(end: dict[str, Any]) -> Direction:
