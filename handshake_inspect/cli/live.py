@@ -143,12 +143,14 @@ def _capture(stack: ExitStack, given: dict[str, Any]) -> int:
     target = stack.enter_context(_opened(given["output"]))
     seconds = given["duration"] or given["autostop"]
     source = stack.enter_context(_source(given, seconds))
+    if Path(target.name).is_file():  # what it held before is kept until a capture has begun
+        target.stream.truncate(0)
     screen = screen_for(given, form, source, target)
     account = drop_root(given, form, screen)
     run = _run(source, given, form, target, screen, seconds)
-    if not given["quiet"]:
-        _announce(source, account)
     with _signals(run):
+        if not given["quiet"]:
+            _announce(source, account)
         report = _finished(run, target, screen)
     if form != "ndjson":
         looks = Options(
@@ -229,8 +231,6 @@ def _opened(name: str) -> Iterator[Target]:
     except (OSError, ValueError) as error:
         raise HsiError(f"cannot write {name}: {getattr(error, 'strerror', None) or error}") from None
     with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
-        if Path(name).is_file():
-            stream.truncate(0)
         yield Target(name, stream, encoding="utf-8", terminal=stream.isatty())
 
 
