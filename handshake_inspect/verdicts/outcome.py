@@ -32,7 +32,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_SEEN,
 )
-from handshake_inspect.verdicts.columns import batches
+from handshake_inspect.verdicts.columns import batches, marked
 from handshake_inspect.verdicts.hearing import blind
 from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.resets import from_middlebox
@@ -161,13 +161,17 @@ def gave_up(trace: Trace) -> Bools:
 
 def unanswered_outcome(trace: Trace, first_ns: NDArray[np.int64], given_up: Bools) -> Codes:
     """Timed out or pending."""
-    waited = trace.last_ns - first_ns >= trace.limits.unanswered_ns
-    return np.where(waited | given_up, TIMED_OUT, PENDING).astype(np.uint8)
+    waited = first_ns <= trace.last_ns - trace.limits.unanswered_ns
+    return np.where(waited | given_up, np.uint8(TIMED_OUT), np.uint8(PENDING))
 
 
 def embryo_outcomes(trace: Trace) -> Codes:
     """Outcomes of SYNs that nothing answered and nothing followed."""
-    return unanswered_outcome(trace, trace.embryos["first_ns"], trace.embryos["state"] == EMBRYO_GIVEN_UP)
+    outcome = np.empty(len(trace.embryos), dtype=np.uint8)
+    for some in batches(len(outcome)):
+        embryos = trace.embryos[some]
+        outcome[some] = unanswered_outcome(trace, embryos["first_ns"], embryos["state"] == EMBRYO_GIVEN_UP)
+    return outcome
 
 
 def half_open_is_decided(trace: Trace, waiting: NDArray[np.intp]) -> Bools:
@@ -202,7 +206,7 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
         cause[:count][unsolicited] = unsolicited_causes(trace)[unsolicited]
     for i in np.flatnonzero(of_connections == REJECTED).tolist():
         cause[i] = icmp_cause(trace.connections[i])
-    timed_out = np.flatnonzero(outcome == TIMED_OUT)
+    timed_out = marked(outcome == TIMED_OUT)
     if len(timed_out):
         cause[timed_out] = silence_causes(trace, timed_out)
     stray = np.zeros(len(outcome), dtype=bool)
@@ -320,9 +324,25 @@ class Answers:
         """Whether the service answered some other attempt about when it left these unanswered."""
         if not len(self.moments):
             return np.zeros(len(rows), dtype=bool)
-        start = self.place[trace.service[rows]] * self.length
-        after = np.searchsorted(self.moments, start + moment(trace, trace.begun(rows) - SAME_TIME_NS))
-        end = start + moment(trace, last_try(trace, rows) + SAME_TIME_NS)
+        service = trace.service[rows]
+        begun = trace.begun(rows)
+        ended = begun if rows[0] >= len(trace.connections) else last_try(trace, rows, begun)
+        if (service == service[0]).all():  # a flood's: one answer is near to all of them, or none is near to any
+            place = service[:1]
+            early, late = begun.min(keepdims=True), ended.max(keepdims=True)
+            if self.any_between(trace, place, begun.max(keepdims=True), ended.min(keepdims=True))[0]:
+                return np.ones(len(rows), dtype=bool)
+            if not self.any_between(trace, place, early, late)[0]:
+                return np.zeros(len(rows), dtype=bool)
+        return self.any_between(trace, service, begun, ended)
+
+    def any_between(
+        self, trace: Trace, service: NDArray[Any], begun: NDArray[np.int64], ended: NDArray[np.int64]
+    ) -> Bools:
+        """Whether the services answered in these times, or shortly before or after."""
+        start = self.place[service] * self.length
+        after = np.searchsorted(self.moments, start + moment(trace, begun - SAME_TIME_NS))
+        end = start + moment(trace, ended + SAME_TIME_NS)
         next_answer = self.moments[np.minimum(after, len(self.moments) - 1)]
         near: Bools = (after < len(self.moments)) & (next_answer <= end)
         return near
@@ -333,9 +353,9 @@ def moment(trace: Trace, times: NDArray[np.int64]) -> NDArray[np.int64]:
     return (np.clip(times, trace.first_ns, trace.last_ns) - trace.first_ns) // 1_000_000
 
 
-def last_try(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.int64]:
-    """When the SYN of each of these attempts was last sent."""
-    times = trace.begun(rows)
+def last_try(trace: Trace, rows: NDArray[np.intp], begun: NDArray[np.int64]) -> NDArray[np.int64]:
+    """When the SYN of each of these attempts, which began then, was last sent."""
+    times = begun.copy()
     full = rows < len(trace.connections)
     times[full] = trace.last_syn_ns[rows[full]]
     return times

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_REPLACED
-from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, Selection, batches
+from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, Selection, batches, marked
 from handshake_inspect.verdicts.sets import distinct, places
 
 Rows = NDArray[Any]
@@ -74,10 +74,13 @@ class Trace:
             aliases, endpoints = aliases[numbers], endpoints.reshape(-1, 2)[numbers].reshape(-1)
             connections = renumbered(connections[numbers], numbers, count)
         embryos: Any = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
-        alive = (embryos["state"] == EMBRYO_WAITING) | (embryos["state"] == EMBRYO_GIVEN_UP)
+        alive = np.empty(len(embryos), dtype=bool)
+        for some in batches(len(embryos)):
+            state = embryos["state"][some].copy()
+            alive[some] = (state == EMBRYO_WAITING) | (state == EMBRYO_GIVEN_UP)
         embryo_numbers = None
         if not alive.all():
-            embryo_numbers = np.flatnonzero(alive).astype(np.int32)
+            embryo_numbers = marked(alive)
             embryos = Selection(embryos, embryo_numbers)
         return cls(
             connections,
@@ -112,9 +115,32 @@ class Trace:
         frames = np.empty(len(rows_), dtype=np.int64)
         frames[tracked] = self.connections["first_frame"][rows_[tracked]]
         alone = rows_[~tracked] - count
-        few = len(alone) < BATCH  # else the column, of which rows nearby share cache lines
-        frames[~tracked] = self.embryos[alone]["first_frame"] if few else self.embryos["first_frame"][alone]
+        frames[~tracked] = self.of_embryos("first_frame", alone)
         return frames
+
+    def of_embryos(self, column: str, numbers: NDArray[Any]) -> NDArray[Any]:
+        """A column of these embryos, without a copy of whole rows where they lie close together."""
+        if len(numbers) > BATCH:
+            return self.embryos[column][numbers]
+        low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
+        if high - low < 4 * len(numbers):
+            return self.embryos[low : high + 1][column][numbers - low]
+        return self.embryos[numbers][column]
+
+    def earliest(self, rows_: NDArray[Any], most: int) -> NDArray[Any]:
+        """Those of these attempts that began first, in their order: taken from batches, since most begin later."""
+        chosen, frames = rows_[:0], np.zeros(0, dtype=np.int64)
+        for some in batches(len(rows_)):
+            mine = rows_[some]
+            first = self.first_frames(mine)
+            if len(frames) == most:
+                sooner = first < frames[-1]
+                mine, first = mine[sooner], first[sooner]
+            if len(mine):
+                chosen, frames = np.concatenate([chosen, mine]), np.concatenate([frames, first])
+                order = np.argsort(frames, kind="stable")[:most]
+                chosen, frames = chosen[order], frames[order]
+        return chosen
 
     @cached_property
     def order(self) -> NDArray[np.int32]:

@@ -51,11 +51,7 @@ def write(host: Host, port: int | None = None) -> str:
 
 def earliest(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """The few of these attempts to cite: those that began first."""
-    first = trace.first_frames(rows)
-    if len(rows) > 10 * CITED:  # frames are different, so that it does not matter how the rest is left
-        some = np.argpartition(first, CITED)[:CITED]
-        rows, first = rows[some], first[some]
-    return rows[np.argsort(first, kind="stable")[:CITED]]
+    return trace.earliest(rows, CITED)
 
 
 def percent(part: int, whole: int) -> float:

@@ -34,7 +34,8 @@ def of_client(trace: Trace, rows: Indices, column: str, embryo: str | None = Non
     values = trace.endpoints[column][trace.client_rows[tracked]]
     if not len(alone):
         return values
-    return np.concatenate([values, trace.embryos[embryo or column][alone - count]])
+    alone -= count
+    return np.concatenate([values, trace.of_embryos(embryo or column, alone)])
 
 
 def client_ports(trace: Trace, rows: Indices) -> NDArray[np.int64]:
@@ -44,7 +45,7 @@ def client_ports(trace: Trace, rows: Indices) -> NDArray[np.int64]:
     ports = np.empty(len(rows), dtype=np.int64)
     mine = rows[tracked]
     ports[tracked] = np.where(c["client"][mine] == 0, c["port0"][mine], c["port1"][mine])
-    ports[~tracked] = trace.embryos["client_port"][rows[~tracked] - count]
+    ports[~tracked] = trace.of_embryos("client_port", rows[~tracked] - count)
     return ports
 
 
@@ -54,7 +55,7 @@ def isns(trace: Trace, rows: Indices) -> NDArray[np.int64]:
     tracked = rows < count
     values = np.empty(len(rows), dtype=np.int64)
     values[tracked] = trace.endpoints["iss"][trace.client_rows[rows[tracked]]]
-    values[~tracked] = trace.embryos["iss"][rows[~tracked] - count]
+    values[~tracked] = trace.of_embryos("iss", rows[~tracked] - count)
     return values
 
 
@@ -66,11 +67,7 @@ def is_poor(options: NDArray[Any]) -> Bools:
 
 def first_sent(trace: Trace, rows: Indices) -> Indices:
     """The first `LOOKED_AT` of these attempts in order of capture."""
-    frames = trace.first_frames(rows)
-    if len(rows) > LOOKED_AT:
-        early = np.argpartition(frames, LOOKED_AT)[:LOOKED_AT]
-        rows, frames = rows[early], frames[early]
-    return rows[np.argsort(frames, kind="stable")]
+    return trace.earliest(rows, LOOKED_AT)
 
 
 def pattern(values: NDArray[Any], bits: int) -> str | None:

@@ -116,12 +116,8 @@ def top_clients(trace: Trace, rows: Indices, most: int = 5) -> list[dict[str, An
 
 def cite(case: Case, rows: Indices) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """`frames` and `connections` of a finding: the first of these attempts and their first frames."""
-    first = case.trace.first_frames(rows)
-    if len(rows) > CITED:
-        earliest = np.argpartition(first, CITED)[:CITED]
-        rows, first = rows[earliest], first[earliest]
-    order = np.argsort(first, kind="stable")
-    return tuple(first[order].tolist()), tuple(rows[order].tolist())
+    rows = case.trace.earliest(rows, CITED)
+    return tuple(case.trace.first_frames(rows).tolist()), tuple(rows.tolist())
 
 
 def ratio(part: Any, whole: Any) -> float | None:

@@ -13,6 +13,8 @@ incarnations of one 4-tuple share F, and their ISNs rightly grow.  Of at least `
 most.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,21 +45,21 @@ def detect(case: Case) -> list[Finding]:
     if len(ends) < LEAST:
         return []
     # Numbers of `ends` until their order is known: columns are read in order of rows, and put in order afterwards.
-    groups = grouping.group(keys, np.arange(len(ends)), at_least=LEAST)
+    groups = grouping.group(keys, np.arange(len(ends), dtype=np.int32), at_least=LEAST)
     if not len(groups):
         return []
     some = groups.rows[np.arange(len(groups.rows)) - np.repeat(groups.starts, groups.sizes) < ENOUGH]
     iss = trace.endpoints["iss"][ends]
     groups = grouping.group(keys[some], some, by=times[some])
-    times, iss = times[groups.rows], iss[groups.rows].astype(np.int64)
-    step = (np.diff(iss) & 0xFFFF_FFFF).astype(np.int64)
-    passed = np.diff(times)
+    # Sequence numbers in 32 bits, so that differences come modulo 2^32.
+    step = np.diff(iss[groups.rows])
+    passed = (np.diff(times[groups.rows]) // CLOCK_NS).astype(np.uint32)
     within = np.ones(len(step), dtype=bool)
     within[groups.ends[:-1] - 1] = False
     count = np.maximum(groups.sizes - 1, 1)
     small = shares(within & (step > 0) & (step < SMALL_STEP), groups) / count
-    off = (step - passed // CLOCK_NS) & 0xFFFF_FFFF
-    clocked = shares(within & (np.minimum(off, (1 << 32) - off) < SMALL_STEP), groups) / count
+    off = step - passed
+    clocked = shares(within & (np.minimum(off, -off) < SMALL_STEP), groups) / count
     usual, often = commonest(step, within, groups)
     regular = often / count
     picked = np.flatnonzero((regular >= MOST) | (small >= MOST) | (clocked >= MOST))
@@ -85,13 +87,13 @@ def isns(case: Case) -> tuple[Rows, NDArray[np.uint64], Words]:
 
 def shares(matches: NDArray[np.bool_], groups: grouping.Groups) -> Words:
     """How many steps of each group match; a step stands between two ISNs, so each group ends with none."""
-    return groups.sums(np.append(matches, False).astype(np.int64))
+    return groups.sums(np.append(matches, False))
 
 
-def commonest(step: Words, within: NDArray[np.bool_], groups: grouping.Groups) -> tuple[Words, Words]:
+def commonest(step: NDArray[Any], within: NDArray[np.bool_], groups: grouping.Groups) -> tuple[Words, Words]:
     """The step that occurs most often in each group, and how often."""
     number = groups.number[:-1][within]
-    step = step[within]
+    step = step[within].astype(np.int64)
     order = grouping.sorting(number, step)
     number, step = number[order], step[order]
     fresh = np.ones(len(step), dtype=bool)

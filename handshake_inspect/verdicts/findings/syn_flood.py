@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN, FACT_SYNACK
+from handshake_inspect.verdicts.columns import BATCH, batches, marked
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import Host, brief, target
 from handshake_inspect.verdicts.findings.flood_signs import spoofing_signs
@@ -133,8 +134,7 @@ def is_spread(case: Case, rows: Indices) -> bool:
 
 def narrow(mask: Bools) -> Indices:
     """The marked rows, in half the memory that NumPy would take."""
-    rows: Indices = np.flatnonzero(mask).astype(np.int32)
-    return rows
+    return marked(mask)
 
 
 @once_per_case
@@ -153,7 +153,9 @@ def candidates(keys: Keys, rows: Indices) -> list[Indices]:
         if len(rows) < MIN_ATTEMPTS:
             return parts
         sample = np.sort(keys[rows[:: len(rows) // MIN_ATTEMPTS]])
-        at_top = keys[rows] == sample[len(sample) // 2]
+        at_top = np.empty(len(rows), dtype=bool)
+        for some in batches(len(rows)):
+            at_top[some] = keys[rows[some]] == sample[len(sample) // 2]
         if np.count_nonzero(at_top) < max(MIN_ATTEMPTS, len(rows) // 2):
             break
         parts.append(rows if at_top.all() else rows[at_top])
@@ -183,7 +185,9 @@ def unfinished(case: Case) -> tuple[Bools, Bools]:
     if len(suspects) < len(served):
         served = served[is_member(served, distinct(trace.client_host[suspects]))]
     sources, completed = counts(served)
-    known = suspects[is_member(trace.client_host[suspects], sources)]
+    known = np.concatenate(
+        [suspects[some][is_member(trace.client_host[suspects[some]], sources)] for some in batches(len(suspects))]
+    )
     bogus[known] = False
     found, started = counts(trace.client_host[known])
     never = found[started > COMPLETES * completed[np.searchsorted(sources, found)]]
@@ -221,7 +225,7 @@ def judge(case: Case, rows: Indices, others: Indices, failed: Bools, *, whole_ho
 def is_proved(case: Case, rows: Indices, others: Indices, retried: int, signs: dict[str, Any]) -> bool:
     """Whether they were not repeated though they had the time, and are not just all that a filter kept."""
     trace = case.trace
-    ripe = trace.first_times[rows] <= trace.last_ns - RETRY_NS
+    ripe = (trace.first_times <= trace.last_ns - RETRY_NS)[rows]
     old = int(np.count_nonzero(ripe))
     if old < MIN_UNFINISHED:
         return signs["made_by_a_tool"] and retried < len(rows)
@@ -244,9 +248,13 @@ def is_proved(case: Case, rows: Indices, others: Indices, retried: int, signs: d
 
 def bins(times: Times, first: int, width: int) -> NDArray[np.int64]:
     """How many of these times lie in each stretch of `width` from `first` on."""
-    stretch = times - first
-    stretch //= width
-    return np.bincount(stretch)
+    count = (int(times.max()) - first) // width + 1
+    if count > BATCH:
+        return np.bincount((times - first) // width)
+    often = np.zeros(count, dtype=np.int64)
+    for some in batches(len(times)):
+        often += np.bincount((times[some] - first) // width, minlength=count)
+    return often
 
 
 def in_window(starts: Times) -> Bools:
