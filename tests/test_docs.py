@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from handshake_inspect.report import model, words
-from handshake_inspect.report.connections import NO_LEG
+from handshake_inspect.report.parts import NO_LEG
 from handshake_inspect.report.schema import schema
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.words import CAUSES

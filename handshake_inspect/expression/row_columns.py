@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.expression.columns import Addresses, Column, Numbers, Words
-from handshake_inspect.report.connections import METHODS, STATE_NAMES, RowConnections
+from handshake_inspect.report.connections import RowConnections
+from handshake_inspect.report.parts import METHODS, STATE_NAMES
 from handshake_inspect.tcp.facts import FACT_SYN
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.words import CAUSES, OUTCOMES

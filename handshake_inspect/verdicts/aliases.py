@@ -6,7 +6,6 @@
 import re
 from binascii import b2a_base64
 from hashlib import sha1
-from struct import Struct
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import TRAIT_ACKS, TRAIT_FIN
 from handshake_inspect.tcp.zeek_words import CLOSED, ESTABLISHED, INACTIVE, PARTIAL, RESET, SYN_ACK_SENT, SYN_SENT
-from handshake_inspect.wire.address import is_ipv4
 from handshake_inspect.wire.const import MASK32
 
 # Zeek's conn_state; `conn_state()` gives places in this tuple.
@@ -40,8 +38,24 @@ _COMPLETENESS: Final = {
     for end in (0b010000, 0b100000, 0b110000)
 }
 
-_ORDERED4: Final = Struct(">HIIBBHH")  # seed, two addresses, protocol, padding, two ports
-_ORDERED6: Final = Struct(">HQQQQBBHH")
+# seed, two addresses, protocol, padding, two ports
+_ORDERED4: Final = np.dtype(
+    [
+        ("seed", ">u2"),
+        ("lo0", ">u4"),
+        ("lo1", ">u4"),
+        ("protocol", "u1"),
+        ("pad", "u1"),
+        ("port0", ">u2"),
+        ("port1", ">u2"),
+    ]
+)
+_ORDERED6: Final = np.dtype(
+    [("seed", ">u2"), ("hi0", ">u8"), ("lo0", ">u8"), ("hi1", ">u8"), ("lo1", ">u8"), ("protocol", "u1"), ("pad", "u1"),
+     ("port0", ">u2"), ("port1", ">u2")]
+)  # fmt: skip
+Halves = NDArray[np.uint64]
+Ports = NDArray[np.uint16]
 _TCP: Final = 6
 
 
@@ -123,16 +137,37 @@ def history_texts(aliases: NDArray[Any], rows: NDArray[Any]) -> list[str]:
     return [text.decode("ascii") for text in letters.view(f"S{letters.shape[1]}")[:, 0].tolist()]
 
 
+def community_ids(hi0: Halves, lo0: Halves, hi1: Halves, lo1: Halves, port0: Ports, port1: Ports) -> list[str]:
+    """Give the Community IDs (version 1, seed 0) of TCP 4-tuples; the same in both directions."""
+    beyond = (lo0 > lo1) | ((lo0 == lo1) & (port0 > port1))
+    swapped = (hi0 > hi1) | ((hi0 == hi1) & beyond)
+    hi0, hi1 = np.where(swapped, hi1, hi0), np.where(swapped, hi0, hi1)
+    lo0, lo1 = np.where(swapped, lo1, lo0), np.where(swapped, lo0, lo1)
+    ports = np.where(swapped, port1, port0), np.where(swapped, port0, port1)
+    four = (hi0 == 0) & (lo0 >> np.uint64(32) == 0xFFFF)
+    digests = np.empty(len(four), dtype="S21")
+    for kind, those in ((_ORDERED4, four), (_ORDERED6, ~four)):
+        rows = np.flatnonzero(those)
+        ordered = np.zeros(len(rows), dtype=kind)
+        ordered["protocol"] = _TCP
+        halves = {"lo0": lo0, "lo1": lo1} if kind is _ORDERED4 else {"hi0": hi0, "lo0": lo0, "hi1": hi1, "lo1": lo1}
+        for name, half in halves.items():
+            ordered[name] = half[rows] & np.uint64(MASK32) if kind is _ORDERED4 else half[rows]
+        ordered["port0"], ordered["port1"] = ports[0][rows], ports[1][rows]
+        size, octets = kind.itemsize, ordered.tobytes()
+        digests[rows] = [
+            sha1(octets[at : at + size], usedforsecurity=False).digest() for at in range(0, len(octets), size)
+        ]
+    # 20 octets and a zero are 28 letters of base64, the last of which only stands for the zero.
+    letters = b2a_base64(digests.tobytes(), newline=False).decode("ascii")
+    return [f"1:{letters[at : at + 27]}=" for at in range(0, len(letters), 28)]
+
+
 def community_id(hi0: int, lo0: int, hi1: int, lo1: int, port0: int, port1: int) -> str:
-    """Give the Community ID (version 1, seed 0) of a TCP 4-tuple; the same in both directions."""
-    if (hi0, lo0, port0) > (hi1, lo1, port1):
-        hi0, lo0, port0, hi1, lo1, port1 = hi1, lo1, port1, hi0, lo0, port0
-    if is_ipv4(hi0, lo0):
-        ordered = _ORDERED4.pack(0, lo0 & MASK32, lo1 & MASK32, _TCP, 0, port0, port1)
-    else:
-        ordered = _ORDERED6.pack(0, hi0, lo0, hi1, lo1, _TCP, 0, port0, port1)
-    digest = sha1(ordered, usedforsecurity=False).digest()
-    return "1:" + b2a_base64(digest, newline=False).decode("ascii")
+    """Give the Community ID of one 4-tuple, as `community_ids`."""
+    ends = [np.array([half], dtype=np.uint64) for half in (hi0, lo0, hi1, lo1)]
+    ports = [np.array([port], dtype=np.uint16) for port in (port0, port1)]
+    return community_ids(ends[0], ends[1], ends[2], ends[3], ports[0], ports[1])[0]
 
 
 def completeness_text(bits: int) -> str:

@@ -1,0 +1,129 @@
+"""The parts of a connection that few rows have to themselves: made once, and used again."""
+
+from functools import cache, lru_cache
+
+from handshake_inspect.report import why
+from handshake_inspect.report.model import Close, CloseHow, Endpoint, Leg, Options, ResetBy, Side, States
+from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM, OUTCOMES
+from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.const import (
+    OPT_ECN,
+    OPT_MPTCP,
+    OPT_MSS,
+    OPT_SACK_PERMITTED,
+    OPT_TFO,
+    OPT_TIMESTAMPS,
+    OPT_WINDOW_SCALE,
+)
+
+METHODS = ("none", "exact", "tsecr", "ambiguous", "data-ack", "one-sided", "none", "none")
+STATE_NAMES = tuple(state.name for state in TcpState)
+SIDES: tuple[Side, Side] = ("client", "server")
+ROLES = ("inferred", "observed")
+NO_LEG = {
+    reason: Leg(None, None, None, "none", reason)
+    for reason in (
+        "refused", "rejected", "no-answer", "no-final-ack", "aborted", "midstream", "reordered", "simultaneous-open",
+        "one-sided", "no-syn", "not-captured", "unsolicited",
+    )
+}  # fmt: skip
+# Why there is no RTT, by outcome, before a SYN-ACK and after it.
+REASON = {
+    "refused": "refused",
+    "rejected": "rejected",
+    "timed-out": "no-answer",
+    "pending": "no-answer",
+    "half-open": "no-final-ack",
+    "aborted": "aborted",
+    "unsolicited": "unsolicited",
+    "midstream": "midstream",
+    "established": "not-captured",
+}
+EVIDENCE = {
+    "established": ("syn", "synack", "ack"),
+    "refused": ("syn", "rst"),
+    "rejected": ("syn", "icmp"),
+    "timed-out": ("syn",),
+    "pending": ("syn",),
+    "half-open": ("syn", "synack", "ack", "trouble", "rst"),
+    "aborted": ("syn", "synack", "rst"),
+    "unsolicited": ("synack", "rst"),
+    "midstream": (),
+}
+
+
+@lru_cache(maxsize=1 << 12)
+def service(hi: int, lo: int, port: int) -> Endpoint:
+    """One server; services come again and again."""
+    return Endpoint(address_text(hi, lo), port)
+
+
+@lru_cache(maxsize=1 << 10)
+def options(bits: int, mss: int, window_scale: int) -> Options:
+    """The options of a SYN or SYN-ACK."""
+    return Options(
+        mss if bits & OPT_MSS else None,
+        window_scale if bits & OPT_WINDOW_SCALE else None,
+        bits & OPT_SACK_PERMITTED != 0,
+        bits & OPT_TIMESTAMPS != 0,
+        bits & OPT_TFO != 0,
+        bits & OPT_MPTCP != 0,
+        bits & OPT_ECN != 0,
+    )
+
+
+@cache
+def states(client: int, server: int) -> States:
+    """The states of both ends."""
+    return States(STATE_NAMES[client], STATE_NAMES[server])  # type: ignore[arg-type]
+
+
+@cache
+def close(fins: int, reset: bool, closer: int, resetter: int, outcome: int, cause: str | None) -> Close:
+    """How a connection ended: with so many FINs, or reset, and by which side (0 is the client)."""
+    first = SIDES[closer] if fins else None
+    if reset:
+        by = SIDES[resetter]
+        first = first or (by if outcome in {ESTABLISHED, MIDSTREAM} else None)
+        if cause in {"middlebox-reset", "reset-by-middlebox"}:
+            return ended("rst-after-fin" if fins else "rst", first if fins else None, "middlebox")
+        return ended("rst-after-fin" if fins else "rst", first, by)
+    if fins:
+        return ended("fin" if fins == 2 else "half-closed", first)
+    return ended("timeout" if OUTCOMES[outcome] == "timed-out" else "open")
+
+
+@cache
+def ended(how: CloseHow, first: Side | None = None, by: ResetBy | None = None) -> Close:
+    """One of the few ways to end."""
+    return Close(how, first, by)
+
+
+@lru_cache(maxsize=1 << 10)
+def why_established(
+    cause: str | None, first: str | None, syn_count: int, synack_count: int, simultaneous: bool, one_sided: bool
+) -> str:
+    """Most connections have one of few sentences."""
+    return why.sentence(
+        {
+            "outcome": "established",
+            "cause": cause,
+            "first": first,
+            "syn_count": syn_count,
+            "synack_count": synack_count,
+            "simultaneous": simultaneous,
+            "one_sided": one_sided,
+        }
+    )
+
+
+@cache
+def why_unanswered(outcome: str, cause: str | None) -> str:
+    """Of one SYN that timed out."""
+    return why.sentence({"outcome": outcome, "cause": cause, "syn_count": 1, "syn_span_ns": 0})
+
+
+def why_pending(waited_ns: int) -> str:
+    """Of one SYN that may be answered yet."""
+    return why.sentence({"outcome": "pending", "cause": None, "syn_count": 1, "waited_ns": waited_ns})
