@@ -3,12 +3,14 @@
 Keys are 64-bit names (`trace.host_key`); one sort puts equal ones side by side, and everything after it works on runs.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.sets import FEW, distinct, places, run_starts
 
 
@@ -32,6 +34,16 @@ class Groups:
     def of(self, g: int) -> NDArray[np.intp]:
         """The rows of one group."""
         return self.rows[self.starts[g] : self.ends[g]]
+
+    def portions(self, most: int) -> Iterator["Groups"]:
+        """The groups, some at a time: with at most so many rows together, or one group alone."""
+        first = 0
+        while first < len(self):
+            start = self.starts[first]
+            last = max(int(np.searchsorted(self.ends, start + most, side="right")), first + 1)
+            chosen = slice(first, last)
+            yield Groups(self.rows[start : self.ends[last - 1]], self.starts[chosen] - start, self.ends[chosen] - start)
+            first = last
 
     @property
     def number(self) -> NDArray[np.intp]:
@@ -60,7 +72,7 @@ def group(keys: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None = 
         keys, rows, by = keys[kept], rows[kept], None if by is None else by[kept]
     different = distinct(keys)
     if len(different) <= FEW and len(keys):
-        return numbered(places(keys, different)[0].astype(np.uint16), rows, by, at_least)
+        return numbered(numbers_of(keys, different), rows, by, at_least)
     order = np.argsort(keys)
     edges = np.flatnonzero(run_starts(keys[order]))
     sizes = np.diff(np.append(edges, len(keys)))
@@ -71,6 +83,14 @@ def group(keys: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None = 
     order = order[sorting(number, order if by is None else by[order])]
     ends = np.cumsum(sizes)
     return Groups(rows[order], ends - sizes, ends)
+
+
+def numbers_of(keys: NDArray[np.uint64], different: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """The places of keys among the few different ones."""
+    numbers = np.empty(len(keys), dtype=np.uint16)
+    for some in batches(len(keys)):
+        numbers[some] = places(keys[some], different)[0]
+    return numbers
 
 
 SIEVE = 16

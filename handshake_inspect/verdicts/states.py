@@ -24,13 +24,16 @@ def connection_states(trace: Trace) -> tuple[States, States]:
     client = expire(trace, trace.endpoints["state"][trace.client_rows])
     server = expire(trace, trace.endpoints["state"][trace.server_rows])
     c = trace.connections
-    client[(client == TcpState.SYN_SENT) & overdue(trace, trace.last_syn_ns, trace.last_gap_ns)] = TcpState.CLOSED
-    repeated = c["synack_count"] > 1
+    waiting = np.flatnonzero(client == TcpState.SYN_SENT)
+    given_up = overdue(trace, trace.last_syn_ns[waiting], trace.last_gap_ns[waiting])
+    client[waiting[given_up]] = TcpState.CLOSED
+    repeated = np.flatnonzero((server == TcpState.SYN_RECEIVED) & (c["synack_count"] > 1))
     # Repeated SYNs draw copies besides those of the timer, so that the last gap alone may be short: of copies at
     # doubling distances the next comes within the time that all took so far, and the first distance.
-    since_first = np.maximum(c["last_synack_ns"] - c["synack_ns"], 0) + FIRST_RTO_NS
-    late = overdue(trace, c["last_synack_ns"], np.maximum(trace.last_synack_gap_ns, since_first // 2))
-    server[(server == TcpState.SYN_RECEIVED) & repeated & late] = TcpState.CLOSED
+    last = c["last_synack_ns"][repeated]
+    since_first = np.maximum(last - c["synack_ns"][repeated], 0) + FIRST_RTO_NS
+    late = overdue(trace, last, np.maximum(trace.last_synack_gap_ns[repeated], since_first // 2))
+    server[repeated[late]] = TcpState.CLOSED
     return client, server
 
 
@@ -44,8 +47,10 @@ def embryo_states(trace: Trace) -> States:
 def expire(trace: Trace, states: Any) -> States:
     """Close what 2 MSL or another incarnation has closed."""
     states = states.copy()
-    waited = trace.last_ns - trace.connections["time_wait_ns"] >= trace.limits.time_wait_ns
-    states[((states == TcpState.TIME_WAIT) & waited) | trace.replaced] = TcpState.CLOSED
+    holding = np.flatnonzero(states == TcpState.TIME_WAIT)
+    waited = trace.last_ns - trace.connections["time_wait_ns"][holding] >= trace.limits.time_wait_ns
+    states[holding[waited]] = TcpState.CLOSED
+    states[trace.replaced] = TcpState.CLOSED
     return states
 
 

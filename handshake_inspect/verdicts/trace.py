@@ -155,12 +155,12 @@ class Trace:
         return ids
 
     @cached_property
-    def client_rows(self) -> NDArray[np.intp]:
+    def client_rows(self) -> NDArray[np.int32]:
         """For every connection the endpoint row of its client."""
-        return 2 * np.arange(len(self.connections)) + self.connections["client"]
+        return 2 * np.arange(len(self.connections), dtype=np.int32) + self.connections["client"]
 
-    @cached_property
-    def server_rows(self) -> NDArray[np.intp]:
+    @property
+    def server_rows(self) -> NDArray[np.int32]:
         """For every connection the endpoint row of its server."""
         return self.client_rows ^ 1
 
@@ -254,12 +254,12 @@ class Trace:
         """When every connection's SYN was last sent, as far as copies are kept."""
         return self._last("syn")
 
-    @cached_property
+    @property
     def last_gap_ns(self) -> NDArray[np.int64]:
         """The time between the last two SYNs of every connection, 0 for a single one."""
         return self._gap("syn")
 
-    @cached_property
+    @property
     def last_synack_gap_ns(self) -> NDArray[np.int64]:
         """The time between the last two SYN-ACKs of every connection, 0 for a single one."""
         return self._gap("synack")

@@ -13,13 +13,15 @@ incarnations of one 4-tuple share F, and their ISNs rightly grow.  Of at least `
 most.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.columns import BATCH
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, window, write
@@ -38,37 +40,55 @@ Rows = NDArray[np.intp]
 Words = NDArray[np.int64]
 
 
+class Rule(NamedTuple):
+    """The step that one host's ISNs mostly take, and the shares of those, of small steps, and of steps of a clock."""
+
+    step: int
+    regular: float
+    small: float
+    clocked: float
+
+
 def detect(case: Case) -> list[Finding]:
     """One finding for each host whose ISNs follow a rule."""
     trace = case.trace
-    ends, keys, times = isns(case)
+    ends, hosts, times = isns(case)
     if len(ends) < LEAST:
         return []
-    # Numbers of `ends` until their order is known: columns are read in order of rows, and put in order afterwards.
-    groups = grouping.group(keys, np.arange(len(ends), dtype=np.int32), at_least=LEAST)
-    if not len(groups):
-        return []
-    some = groups.rows[np.arange(len(groups.rows)) - np.repeat(groups.starts, groups.sizes) < ENOUGH]
     iss = trace.endpoints["iss"][ends]
-    groups = grouping.group(keys[some], some, by=times[some])
+    # Numbers of `ends`: columns are read in order of rows, and put in order afterwards, some hosts at a time.
+    groups = grouping.group(hosts, np.arange(len(ends), dtype=np.int32), at_least=LEAST)
+    del hosts
+    found: list[tuple[Rows, Rule]] = []
+    for some in groups.portions(BATCH):
+        found += [(ends[mine], rule) for mine, rule in predictable(some, iss, times)]
+    sizes = np.array([len(mine) for mine, _ in found], dtype=np.intp)
+
+    def describe(at: int) -> Finding:
+        return host_finding(trace, *found[at])
+
+    return largest("predictable-isn", "hosts with predictable ISNs", np.arange(len(found)), sizes, describe)
+
+
+def predictable(groups: grouping.Groups, iss: NDArray[np.uint32], times: Words) -> Iterator[tuple[Rows, Rule]]:
+    """The groups that follow a rule, in order of time."""
+    early = np.arange(len(groups.rows)) - np.repeat(groups.starts, groups.sizes) < ENOUGH
+    rows, sizes = groups.rows[early], np.minimum(groups.sizes, ENOUGH)
+    rows = rows[grouping.sorting(groups.number[early], times[rows])]
+    groups = grouping.Groups(rows, np.cumsum(sizes) - sizes, np.cumsum(sizes))
     # Sequence numbers in 32 bits, so that differences come modulo 2^32.
-    step = np.diff(iss[groups.rows])
-    passed = (np.diff(times[groups.rows]) // CLOCK_NS).astype(np.uint32)
+    step = np.diff(iss[rows])
+    passed = (np.diff(times[rows]) // CLOCK_NS).astype(np.uint32)
     within = np.ones(len(step), dtype=bool)
     within[groups.ends[:-1] - 1] = False
-    count = np.maximum(groups.sizes - 1, 1)
+    count = np.maximum(sizes - 1, 1)
     small = shares(within & (step > 0) & (step < SMALL_STEP), groups) / count
     off = step - passed
     clocked = shares(within & (np.minimum(off, -off) < SMALL_STEP), groups) / count
     usual, often = commonest(step, within, groups)
     regular = often / count
-    picked = np.flatnonzero((regular >= MOST) | (small >= MOST) | (clocked >= MOST))
-
-    def describe(g: int) -> Finding:
-        rule = int(usual[g]), float(regular[g]), float(small[g]), float(clocked[g])
-        return host_finding(trace, ends[groups.of(g)], *rule)
-
-    return largest("predictable-isn", "hosts with predictable ISNs", picked, groups.sizes[picked], describe)
+    for g in np.flatnonzero((regular >= MOST) | (small >= MOST) | (clocked >= MOST)).tolist():
+        yield groups.of(g), Rule(int(usual[g]), float(regular[g]), float(small[g]), float(clocked[g]))
 
 
 def isns(case: Case) -> tuple[Rows, NDArray[np.uint64], Words]:
@@ -105,8 +125,9 @@ def commonest(step: NDArray[Any], within: NDArray[np.bool_], groups: grouping.Gr
     return step[starts][best][first], runs[best][first]
 
 
-def host_finding(trace: Trace, ends: Rows, step: int, regular: float, small: float, clocked: float) -> Finding:
+def host_finding(trace: Trace, ends: Rows, followed: Rule) -> Finding:
     """The rule that one host's ISNs follow."""
+    step, regular, small, clocked = followed
     rows = distinct(ends // 2)
     host, _ = endpoint(trace, int(ends[0]) // 2, int(ends[0]) % 2)
     cited = earliest(trace, rows)

@@ -43,7 +43,6 @@ from handshake_inspect.verdicts.findings.keys import (
     distinct,
     frequent,
     is_member,
-    once_per_case,
     ratio,
     rest,
     run_starts,
@@ -91,7 +90,9 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each service that answers with cookies."""
     trace = case.trace
     keys = trace.server_key[: len(trace.connections)]
-    proofs = {**by_bits(case, keys), **by_clock(case, keys)}
+    known = stamped(case)
+    proofs = {**by_bits(case, keys, known), **by_clock(case, keys, known)}
+    del known
     loads = by_silence(case, keys)
     found = [describe(case, proofs.get(key), loads.get(key)) for key in sorted(proofs.keys() | loads.keys())]
     found.sort(key=lambda one: (-one.metrics["half_open"], one.start_ns or 0))
@@ -110,7 +111,6 @@ class Stamped:
     tsval: NDArray[np.uint32]  # of the SYN-ACK
 
 
-@once_per_case
 def stamped(case: Case) -> Stamped:
     """All of them."""
     trace = case.trace
@@ -133,10 +133,9 @@ def offered(case: Case, rows: Indices) -> NDArray[np.int64]:
     return bits
 
 
-def by_clock(case: Case, keys: Keys) -> dict[int, Proof]:
+def by_clock(case: Case, keys: Keys, known: Stamped) -> dict[int, Proof]:
     """Services whose SYN-ACKs lag behind their own clock by what the options explain."""
     trace = case.trace
-    known = stamped(case)
     acked = np.flatnonzero(trace.facts[known.rows] & FACT_ACKED != 0)
     rows, synack_ns, tsval = known.rows[acked], known.synack_ns[acked], known.tsval[acked]
     age = trace.connections["last_ns"][rows] - synack_ns
@@ -177,9 +176,8 @@ def prove(method: str, rows: Indices, agreeing: Bools, likely: float) -> Proof |
     return Proof(method, rows[agreeing | before], asked, float(f"{chance:.1e}"))
 
 
-def by_bits(case: Case, keys: Keys) -> dict[int, Proof]:
+def by_bits(case: Case, keys: Keys, known: Stamped) -> dict[int, Proof]:
     """Services whose SYN-ACKs to one client, or to all, have the same low bits after the options are taken off."""
-    known = stamped(case)
     service = case.trace.service[known.rows]
     often = np.flatnonzero((np.bincount(service) >= MIN_AGREEING)[service]) if len(service) else known.rows
     rows = known.rows[often]
