@@ -23,7 +23,8 @@ def commands() -> Iterator[tuple[tuple[str, ...], "click.Command", "click.Contex
     from handshake_inspect.cli import hsi  # noqa: PLC0415
 
     def walk(path: tuple[str, ...], command: click.Command, parent: click.Context | None) -> Iterator[tuple]:
-        context = click.Context(command, info_name=path[-1], parent=parent, terminal_width=80, color=False)
+        looks = command.context_settings | {"terminal_width": 80, "color": False}
+        context = click.Context(command, info_name=path[-1], parent=parent, **looks)
         yield path, command, context
         if isinstance(command, click.Group):
             for name in command.list_commands(context):

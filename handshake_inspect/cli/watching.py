@@ -89,6 +89,7 @@ def _warm_up(form: str, screen: Screen | None) -> None:
     from handshake_inspect.live.session import open_file
     from handshake_inspect.render.events import EventWriter
 
+    import_module("numpy.ma")  # NumPy imports it when it first meets certain arrays
     with open_file(BytesIO(_REFUSED)) as source:
         run = LiveRun(source, LiveOptions(), EventWriter(BytesIO()))
         report = run.run()
