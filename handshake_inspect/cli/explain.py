@@ -11,6 +11,7 @@ import click
 from handshake_inspect.cli.analyze import seconds
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.progress import Meter
+from handshake_inspect.cli.selecting import test_of, where_option
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import Options
 
@@ -27,6 +28,7 @@ CONNECTION is one of:
 Examples:
   hsi explain a.pcap 192.0.2.1:40000
   hsi explain --finding rst-injection a.pcap
+  hsi explain -Y 'rtt.total > 1s' a.pcap
   tcpdump -r a.pcap -w - tcp | hsi explain - 7
   hsi explain -T json a.pcap 7
 
@@ -49,6 +51,7 @@ Exit status:
     help="Read this capture; - is standard input. May be given again.",
 )
 @click.option("--finding", metavar="ID", help="Instead of CONNECTION: the first one that proves this finding.")
+@where_option
 @click.option(
     "--limit",
     metavar="N",
@@ -100,13 +103,14 @@ Exit status:
 @click.option("--no-progress", is_flag=True, help="No progress bar.")
 @click.pass_context
 def command(
-    ctx: click.Context, words: tuple[str, ...], read: tuple[str, ...], finding: str | None, limit: int, form: str,
-    output: str, strict: bool, time_wait: int, timeout: int, max_connections: int | None, color: str,
-    no_progress: bool,
+    ctx: click.Context, words: tuple[str, ...], read: tuple[str, ...], finding: str | None, where: str | None,
+    limit: int, form: str, output: str, strict: bool, time_wait: int, timeout: int, max_connections: int | None,
+    color: str, no_progress: bool,
 ) -> None:  # fmt: skip
     """Show one connection segment by segment, with the states of both ends, and say what proves the verdict.
 
     CAPTURE is as for `hsi analyze`; of a capture that holds one connection only, CONNECTION may be left out.
+    With -Y the first one for which EXPR holds is shown, with trouble if one has any.
     """
     from handshake_inspect.engine import Options as Settings
     from handshake_inspect.engine.explain import explain
@@ -114,13 +118,14 @@ def command(
 
     paths, name = _split(words, read, finding)
     _spare_captures(paths, output)
+    test = test_of(where)
     wish = Wish(finding=finding) if name is None else parse(name)
     settings: dict[str, Any] = {"time_wait_ns": time_wait, "unanswered_ns": timeout}
     if max_connections is not None:
         settings["max_connections"] = max_connections
     with Target.open(output) as target:
         with Meter(wanted=not no_progress) as meter:
-            story = explain(paths, wish, limit=limit, options=Settings(**settings), progress=meter.update)
+            story = explain(paths, wish, limit=limit, where=test, options=Settings(**settings), progress=meter.update)
 
         def write(stream: BinaryIO) -> None:
             if form == "json":

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import chosen_format
+from handshake_inspect.cli.selecting import (
+    checked_binary,
+    checked_fields,
+    chosen_format,
+    fields_option,
+    test_of,
+    where_option,
+)
 from handshake_inspect.cli.watching import drop_root, screen_for, watched
 from handshake_inspect.errors import CaptureError, HsiError, UsageError
 from handshake_inspect.render import RENDERERS, Options
@@ -27,7 +34,6 @@ if TYPE_CHECKING:
     from handshake_inspect.render.screen import Screen
     from handshake_inspect.report.model import Report
 
-FORMATS = ("text", "json", "ndjson")
 BACKENDS = ("ring", "dumpcap", "tcpdump", "tshark")
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -37,7 +43,8 @@ Examples:
   hsi live -i eth0                                     watch; Ctrl-C ends with a report
   hsi live -i any tcp port 443 and host 10.0.0.2       what a tcpdump expression lets through
   hsi live -i lo --duration 10s -T json -o report.json
-  hsi live -i eth0 -T ndjson | jq -c 'select(.outcome == "refused")'
+  hsi live -i eth0 -T ndjson -Y 'outcome == refused' -e first_ns,client.ip,server.ip,server.port
+  hsi live -i eth0 --duration 1h -o connections.parquet
   ssh host tcpdump -U -w - tcp | hsi live -r -         no root needed here
 
 \b
@@ -82,11 +89,13 @@ def autostop(text: str) -> float:
     "-T",
     "--format",
     "form",
-    type=click.Choice(FORMATS),
-    help="What to write: ndjson as things happen, text or json at the end.  [default: what the name after -o says, else"
+    type=click.Choice(list(RENDERERS)),
+    help="What to write: ndjson as things happen, all else at the end.  [default: what the name after -o says, else"
     " text on a terminal and ndjson elsewhere]",
 )
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write it there instead of standard output.")
+@fields_option
+@where_option
 @click.option(
     "-w", "--write", metavar="FILE", help="Also write all frames to this file, as pcapng; - is standard output."
 )
@@ -139,8 +148,9 @@ def command(ctx: click.Context, /, **given: Any) -> None:
 def _capture(stack: ExitStack, given: dict[str, Any]) -> int:
     """Open all that is needed, let go of root, capture, report; the exit status."""
     form = _form(given)
-    render = RENDERERS[form]
+    given["fields"], given["test"] = checked_fields(given["fields"], form), test_of(given["where"])
     target = stack.enter_context(_opened(given["output"]))
+    checked_binary(form, target)
     seconds = given["duration"] or given["autostop"]
     source = stack.enter_context(_source(given, seconds))
     if Path(target.name).is_file():  # what it held before is kept until a capture has begun
@@ -159,8 +169,9 @@ def _capture(stack: ExitStack, given: dict[str, Any]) -> int:
             encoding=target.encoding,
             every=given["every"],
             verbosity=-int(given["quiet"]),
+            fields=given["fields"],
         )
-        target.put(lambda stream: render(report, stream, looks))
+        target.put(lambda stream: RENDERERS[form](report, stream, looks))
     if not given["quiet"]:
         _count(run)
     if source.failure is not None:
@@ -174,10 +185,15 @@ def _run(
     from handshake_inspect.engine.live import LiveOptions, LiveRun, Nobody
     from handshake_inspect.render.events import EventWriter
 
-    settings: dict[str, Any] = {"keep": given["keep"], "frames": given["count"], "duration_s": seconds}
+    settings: dict[str, Any] = {
+        "keep": given["keep"],
+        "frames": given["count"],
+        "duration_s": seconds,
+        "where": given["test"],
+    }
     if given["max_connections"] is not None:
         settings["max_connections"] = given["max_connections"]
-    observer: Any = EventWriter(target.stream) if form == "ndjson" else Nobody()
+    observer: Any = EventWriter(target.stream, given["fields"]) if form == "ndjson" else Nobody()
     observer.wants_picture = screen is not None
     return LiveRun(source, LiveOptions(**settings), observer)
 
@@ -216,7 +232,7 @@ def _form(given: dict[str, Any]) -> str:
     """The format that was asked for; else of the name after -o; else text where a person looks."""
     if given["form"] is None and given["output"] == "-":
         return "text" if (sys.stdout is not None and sys.stdout.isatty()) or given["quiet"] else "ndjson"
-    return chosen_format(given["form"], given["output"], FORMATS)
+    return chosen_format(given["form"], given["output"])
 
 
 @contextmanager

@@ -43,6 +43,15 @@ def refuse_terminal(form: str, target: Target) -> None:
         raise UsageError(f"{form} is not text: write it to a file with -o")
 
 
+def checked_binary(form: str, target: Target) -> None:
+    """Refuse a format that is no text on a terminal, or without what writes it, before a long work begins."""
+    if form in BINARY:
+        from handshake_inspect.render.arrow_table import pyarrow
+
+        refuse_terminal(form, target)
+        pyarrow()
+
+
 where_option = click.option(
     "-Y",
     "--where",

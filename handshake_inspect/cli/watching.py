@@ -75,12 +75,12 @@ def drop_root(given: dict[str, Any], form: str, screen: Screen | None) -> str | 
         return None  # it was never needed
     from handshake_inspect.live import privileges
 
-    _warm_up(form, screen)
+    _warm_up(given, form, screen)
     account = privileges.drop(given["user"])
     return None if account is None else account.name
 
 
-def _warm_up(form: str, screen: Screen | None) -> None:
+def _warm_up(given: dict[str, Any], form: str, screen: Screen | None) -> None:
     """Have everything imported that a report needs: later imports may lie where only root may read.
 
     By a report, in every way that it can be told, of a capture that is a SYN and the RST that refuses it.
@@ -91,10 +91,10 @@ def _warm_up(form: str, screen: Screen | None) -> None:
 
     import_module("numpy.ma")  # NumPy imports it when it first meets certain arrays
     with open_file(BytesIO(_REFUSED)) as source:
-        run = LiveRun(source, LiveOptions(), EventWriter(BytesIO()))
+        run = LiveRun(source, LiveOptions(where=given["test"]), EventWriter(BytesIO()))
         report = run.run()
     if form != "ndjson":
-        RENDERERS[form](report, BytesIO(), Options(every=True, verbosity=1))
+        RENDERERS[form](report, BytesIO(), Options(every=True, verbosity=1, fields=given["fields"]))
     if screen is not None:
         from rich.console import Console
         from rich.live import Live

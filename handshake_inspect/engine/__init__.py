@@ -56,10 +56,10 @@ def conclude(source: Any, pump: Pump, options: Options) -> Report:
     return report_of(source, pump, case_of(source, pump, options, pump.last_ns))
 
 
-def report_of(source: Any, pump: Pump, case: Case) -> Report:
-    """The report of a case, with everything that is to be found in it."""
+def report_of(source: Any, pump: Pump, case: Case, names: Any = None) -> Report:
+    """The report of a case, with everything that is to be found in it; `names` as in RowConnections."""
     evicted = pump.tracker.table.evicted
-    return build(_tool(), _capture(source, pump, case), case, find_all(case), evicted)
+    return build(_tool(), _capture(source, pump, case), case, find_all(case), evicted, names)
 
 
 def case_of(source: Any, pump: Pump, options: Options, now_ns: int) -> Case:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
@@ -12,6 +14,9 @@ from handshake_inspect.engine.recorder import Entry, Log, Recorder, is_notable, 
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.engine.watch import Watch
 from handshake_inspect.errors import UsageError
+from handshake_inspect.expression.questions import Test
+from handshake_inspect.expression.select import passing
+from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.model import Connection, Report, has_trouble
 from handshake_inspect.report.narrate import evidence, steps
 from handshake_inspect.report.story import Story
@@ -25,10 +30,11 @@ def explain(
     wish: Wish,
     *,
     limit: int = LIMIT,
+    where: Test | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Story:
-    """Tell the story of the connection that `wish` names, in at most `limit` segments.
+    """Tell the story of the connection that `wish` names, and for which `where` holds, in at most `limit` segments.
 
     One pass over the input, in memory that `limit` and the recorder's own bound hold.  Of several connections that
     fit the first with trouble is told, else the first.  Raises UsageError when none fits, CaptureError as `analyze`.
@@ -46,9 +52,21 @@ def explain(
     report = conclude(source, pump, options)
     rows: Any = report.connections
     trace: Trace = rows.trace
-    ids = selection.matches(report, trace, wish)
+    ids = selection.matches(report, trace, wish) if where is None else _passing(rows, report, wish, where)
     connection, log = _choose(report, ids, recorder)
     return _tell(report, ids, connection, log, limit)
+
+
+def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> list[int]:
+    """Of the connections that are meant, all if none is named, those that pass the test; UsageError for none."""
+    named = range(len(rows)) if wish == Wish() else selection.matches(report, rows.trace, wish)
+    ids = np.asarray(named, dtype=np.intp)
+    mask = passing(RowConnections(rows.trace, rows.outcomes, rows.legs, ids), where)
+    if not mask.any():
+        what = f" of the {len(ids)} that are meant" if len(ids) > 1 and wish != Wish() else ""
+        raise UsageError(f"no connection{what} for which the expression after -Y holds; hsi analyze -Y lists them")
+    passed: list[int] = ids[mask].tolist()
+    return passed
 
 
 def _choose(report: Report, ids: Sequence[int], recorder: Recorder) -> tuple[Connection, Log]:

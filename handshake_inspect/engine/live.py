@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -18,7 +18,9 @@ from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.engine import Options, case_of, report_of
 from handshake_inspect.engine.known import Known, Meeting
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.retirement import Retired, Rows
+from handshake_inspect.engine.retirement import Retired, Rows, give_back
+from handshake_inspect.expression.questions import Test
+from handshake_inspect.expression.select import about, filtered, passing
 from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.report.build import finding as told_finding
 from handshake_inspect.report.connections import RowConnections
@@ -90,6 +92,7 @@ class LiveOptions(Options):
     keep: int = 100_000  # connections that have ended and are kept whole; beyond that the oldest are only counted
     frames: int | None = None  # end after so many
     duration_s: float | None = None  # end after this time
+    where: Test | None = None  # only connections that pass are told of, and are in the report
 
 
 class LiveRun:
@@ -121,6 +124,7 @@ class LiveRun:
         self._next_findings = self._began + FINDINGS_EVERY_S
         self._begun = 0  # rows that were taken into use, as of the last look
         self._half_open_peak = 0
+        self._gone = np.zeros(len(OUTCOMES), dtype=np.int64)  # outcomes of the rows that were given back
         self._history: deque[Second] = deque(maxlen=HISTORY)
         self._findings: dict[FindingKey, Finding] = {}
         self._past: dict[FindingKey, Finding] = {}  # findings about rows that may be gone
@@ -171,7 +175,9 @@ class LiveRun:
         staying = np.ones(len(meeting.ids), dtype=np.bool_)
         if len(leaving):
             staying[leaving] = False
-            self.retired.take(meeting, leaving, self.pump.tracker.table)
+            self._gone += np.bincount(meeting.case.outcomes.outcome[leaving], minlength=len(OUTCOMES))
+            self.retired.take(meeting, self._passing(meeting, leaving))
+            give_back(meeting.case.trace, leaving, self.pump.tracker.table)
         self.known.keep(meeting, np.flatnonzero(staying))
         self._looked, self._looked_ns, self._begun = began, now_ns, self.pump.tracker.table.begun
         return meeting
@@ -209,6 +215,7 @@ class LiveRun:
         recent = np.flatnonzero((case.trace.facts & FACT_ACKED != 0) & (c["ack_ns"] > now_ns - RECENT_NS))
         counters = self.source.counters()
         drawn = self.observer.wants_picture
+        totals = self._gone + np.bincount(outcome, minlength=len(OUTCOMES))
         return Snapshot(
             at_ns=now_ns,
             elapsed_ns=max(now_ns - case.trace.first_ns, 0) if self.pump.timed else 0,
@@ -217,7 +224,7 @@ class LiveRun:
             tcp_segments=self.pump.tcp_segments,
             connections=self.known.begun,
             tracked=len(outcome),
-            outcomes=self.retired.totals(outcome),
+            outcomes=dict(zip(OUTCOMES, totals.tolist(), strict=True)),
             half_open=half_open,
             half_open_peak=self._half_open_peak,
             rtt=rtt_distributions(case.legs.of(recent)),
@@ -231,38 +238,35 @@ class LiveRun:
 
     def _trouble(self, meeting: Meeting) -> list[Connection]:
         """The newest connections in trouble, newest first."""
-        case = meeting.case
-        made = RowConnections(case.trace, case.outcomes, case.legs)
-        rows = np.flatnonzero(made.troubled)
+        made = _connections(meeting)
+        rows = self._passing(meeting, np.flatnonzero(made.troubled))
         newest = rows[np.argsort(-meeting.ids[rows], kind="stable")][:TROUBLE_SHOWN]
-        return self._made(meeting, made, newest)
+        return made.of_rows(newest)
 
     def _tell(self, meeting: Meeting, rows: Rows) -> None:
+        rows = self._passing(meeting, rows)
         if not len(rows):
             return
-        case = meeting.case
-        made = RowConnections(case.trace, case.outcomes, case.legs)
+        made = _connections(meeting)
         rows = rows[np.argsort(meeting.ids[rows], kind="stable")]
         for start in range(0, len(rows), AT_ONCE):
-            self.observer.connections(self._made(meeting, made, rows[start : start + AT_ONCE]))
+            self.observer.connections(made.of_rows(rows[start : start + AT_ONCE]))
         meeting.tell(rows)
 
-    def _made(self, meeting: Meeting, made: RowConnections, rows: Rows) -> list[Connection]:
-        """Connections with the ids that they keep, whatever is retired."""
-        places = meeting.case.trace.ids[rows]
-        connections = zip(made.made(places), meeting.ids[rows].tolist(), strict=True)
-        return [one if one.id == number else _with_id(one, number) for one, number in connections]
+    def _passing(self, meeting: Meeting, rows: Rows) -> Rows:
+        """Those of these rows that are wanted."""
+        if self.options.where is None or not len(rows):
+            return rows
+        return rows[passing(_connections(meeting, meeting.case.trace.ids[rows]), self.options.where)]
 
     def _find(self, meeting: Meeting) -> None:
         """See which findings hold now, and tell which of them begin and which end."""
         began = self._clock()
-        trace = meeting.case.trace
-        found = {}
-        for each in find_all(meeting.case):
-            one = told_finding(trace, each)
-            ids = meeting.ids[trace.order[one.evidence.connections]].tolist() if one.evidence.connections else []
-            found[_key(one)] = msgspec.structs.replace(one, evidence=Evidence(one.evidence.frames, sorted(ids)))
-        self._compare(found)
+        found = [told_finding(meeting.ids, each) for each in find_all(meeting.case)]
+        if self.options.where is not None:
+            connections = _connections(meeting)
+            found = about(found, connections, passing(connections, self.options.where))
+        self._compare({_key(one): one for one in found})
         now = self._clock()
         self._next_findings = now + max(FINDINGS_EVERY_S, (now - began) / FINDINGS_SHARE)
 
@@ -280,9 +284,11 @@ class LiveRun:
         """Tell what is left to tell; the report, as `analyze` would write it of the same frames."""
         case = case_of(self.source, self.pump, self.options, self.pump.last_ns)
         meeting = self.known.meet(case)
-        report = report_of(self.source, self.pump, case)
-        if self.retired.count:
-            report = self._with_past(self.retired.merged(report, case.legs))
+        report = report_of(self.source, self.pump, case, meeting.ids)
+        if self.options.where is not None:
+            report = filtered(report, self.options.where)
+        if self._gone.any():
+            report = self._with_past(self.retired.merged(report))
         if self.observer.wants_connections:
             self._tell(meeting, meeting.rest())
         self.latest = self._snapshot(meeting, max(self.pump.last_ns, self._looked_ns))
@@ -309,7 +315,7 @@ def _key(finding: Finding) -> FindingKey:
     return (finding.id, None, None) if target is None else (finding.id, target.ip, target.port)
 
 
-def _with_id(connection: Connection, number: int) -> Connection:
-    aliases = connection.aliases
-    tshark = None if aliases.tshark is None else msgspec.structs.replace(aliases.tshark, stream=number)
-    return msgspec.structs.replace(connection, id=number, aliases=msgspec.structs.replace(aliases, tshark=tshark))
+def _connections(meeting: Meeting, places: Any = None) -> RowConnections:
+    """The connections of a meeting, or those at these places, with the ids that they keep whatever is retired."""
+    case = meeting.case
+    return RowConnections(case.trace, case.outcomes, case.legs, places, meeting.ids)

@@ -14,7 +14,7 @@ from handshake_inspect.engine.known import Meeting
 from handshake_inspect.errors import Problem
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, Report, RttDistributions, Service
 from handshake_inspect.report.model import Problem as ToldProblem
-from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
 
@@ -82,23 +82,15 @@ class Retired:
         oldest = np.argpartition(meeting.last_ns[done], excess - 1)[:excess]
         return done[oldest]
 
-    def take(self, meeting: Meeting, rows: Rows, table: Any) -> None:
-        """Count these rows and give them back to the table."""
-        trace = meeting.case.trace
-        count = len(trace.connections)
+    def take(self, meeting: Meeting, rows: Rows) -> None:
+        """Count these rows, which are about to be given back."""
         self.count += len(rows)
         self.outcomes += np.bincount(meeting.case.outcomes.outcome[rows], minlength=len(OUTCOMES))
-        full, alone = rows[rows < count], rows[rows >= count] - count
-        legs = meeting.case.legs.of(full)
+        legs = meeting.case.legs.of(rows[rows < len(meeting.case.trace.connections)])
         for name, histogram in self.rtt.items():
             histogram.add(getattr(legs, name).value)
-        self._count_services(meeting, rows)
-        numbers = full if trace.numbers is None else trace.numbers[full]
-        embryo_numbers = alone if trace.embryo_numbers is None else trace.embryo_numbers[alone]
-        for number in numbers.tolist():
-            table.retire(number)
-        for number in embryo_numbers.tolist():
-            table.retire_embryo(number)
+        if len(rows):
+            self._count_services(meeting, rows)
 
     def _count_services(self, meeting: Meeting, rows: Rows) -> None:
         trace = meeting.case.trace
@@ -114,17 +106,13 @@ class Retired:
             self.services = dict(busiest[: SERVICES // 2])
             self.services_forgotten = True
 
-    def totals(self, outcome: NDArray[np.uint8]) -> dict[str, int]:
-        """Outcomes of all attempts, those with these outcomes too."""
-        counts = self.outcomes + np.bincount(outcome, minlength=len(OUTCOMES))
-        return dict(zip(OUTCOMES, counts.tolist(), strict=True))
-
-    def merged(self, report: Report, legs: Legs) -> Report:
+    def merged(self, report: Report) -> Report:
         """The report of what is in the table, and the totals of what was retired too."""
         if not self.count:
             return report
         summary = report.summary
         counts = dict(zip(OUTCOMES, self.outcomes.tolist(), strict=True))
+        legs = report.services.legs  # type: ignore[attr-defined]
         for histogram, name in ((self.rtt[name], name) for name in LEGS):
             histogram.add(getattr(legs, name).value)
         message = (
@@ -154,6 +142,18 @@ class Retired:
                 old, connections=old.connections + int(more.sum()), outcomes=_sum(old.outcomes, counts)
             )
         return sorted(services.values(), key=lambda each: -each.connections)
+
+
+def give_back(trace: Trace, rows: Rows, table: Any) -> None:
+    """Let the table use these rows again."""
+    count = len(trace.connections)
+    full, alone = rows[rows < count], rows[rows >= count] - count
+    numbers = full if trace.numbers is None else trace.numbers[full]
+    embryo_numbers = alone if trace.embryo_numbers is None else trace.embryo_numbers[alone]
+    for number in numbers.tolist():
+        table.retire(number)
+    for number in embryo_numbers.tolist():
+        table.retire_embryo(number)
 
 
 def _sum(outcomes: Outcomes, more: dict[Any, int]) -> Outcomes:

@@ -117,7 +117,7 @@ def _roles(connections: RowConnections) -> Column:
 
 
 _MAKERS: dict[str, Callable[[RowConnections], Column]] = {
-    "id": lambda c: Numbers(c.trace.ids.astype(np.int64), np.ones(len(c.trace), dtype=bool)),
+    "id": lambda c: Numbers(c.names.astype(np.int64), np.ones(len(c.trace), dtype=bool)),
     "first_frame": lambda c: Numbers(c.trace.first_frame.astype(np.int64), np.ones(len(c.trace), dtype=bool)),
     "first_ns": lambda c: Numbers(c.trace.first_times, np.ones(len(c.trace), dtype=bool)),
     "last_ns": lambda c: _numbers(c, c.trace.connections["last_ns"], c.trace.embryos["first_ns"]),

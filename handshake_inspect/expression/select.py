@@ -40,7 +40,12 @@ _LEGS = ("synack", "ackdat", "total")
 
 def filtered(report: Report, test: Test) -> Report:
     """The report of the connections that pass the test."""
-    return selected(report, test.mask(Columns(report.connections, test.fields())))
+    return selected(report, passing(report.connections, test))
+
+
+def passing(connections: Connections, test: Test) -> Mask:
+    """For every connection whether it passes the test."""
+    return test.mask(Columns(connections, test.fields()))
 
 
 def selected(report: Report, mask: Mask) -> Report:
@@ -50,7 +55,7 @@ def selected(report: Report, mask: Mask) -> Report:
     """
     if mask.all():
         return report
-    findings = _findings(report, mask)
+    findings = about(report.findings, report.connections, mask)
     if isinstance(report.connections, RowConnections):
         return _of_rows(report, report.connections, mask, findings)
     kept = [connection for connection, stays in zip(report.connections, mask.tolist(), strict=True) if stays]
@@ -71,7 +76,7 @@ def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: 
         report,
         summary=Summary(len(ids), counted, rtt_distributions(legs), report.summary.evicted),
         services=RowServices(trace, outcomes, legs),
-        connections=RowConnections(connections.trace, judged, connections.legs, ids),
+        connections=RowConnections(connections.trace, judged, connections.legs, ids, connections.names),
         findings=findings,
     )
 
@@ -117,11 +122,12 @@ def _distribution(connections: Sequence[Connection], leg: str) -> Distribution:
     return distribution(values)
 
 
-def _findings(report: Report, mask: Mask) -> list[Finding]:
-    if not any(finding.target for finding in report.findings):
-        return report.findings
-    ends = _Ends(report.connections, mask)
-    return [finding for finding in report.findings if finding.target is None or ends.have(finding)]
+def about(findings: Sequence[Finding], connections: Connections, mask: Mask) -> list[Finding]:
+    """The findings about the whole capture, or about an end of a connection where the mask is set."""
+    if not any(finding.target for finding in findings):
+        return list(findings)
+    ends = _Ends(connections, mask)
+    return [finding for finding in findings if finding.target is None or ends.have(finding)]
 
 
 class _Ends:

@@ -15,10 +15,7 @@ from handshake_inspect.report.model import Report
 
 def batches(report: Report, options: Options) -> tuple[Any, Iterator[Any]]:
     """The Arrow schema, and the record batches; UsageError where pyarrow is not installed."""
-    try:
-        import pyarrow as pa
-    except ImportError:
-        raise UsageError("this format needs pyarrow: pip install 'handshake-inspect[arrow]'") from None
+    pa = pyarrow()
     fields = columns(options)
     schema = pa.schema([pa.field(field.name, _type(pa, field)) for field in fields])
 
@@ -30,6 +27,15 @@ def batches(report: Report, options: Options) -> tuple[Any, Iterator[Any]]:
             yield pa.record_batch(arrays, schema=schema)
 
     return schema, made()
+
+
+def pyarrow() -> Any:
+    """The library; UsageError where it is not installed."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise UsageError("this format needs pyarrow: pip install 'handshake-inspect[arrow]'") from None
+    return pa
 
 
 def _type(pa: Any, field: Field) -> Any:

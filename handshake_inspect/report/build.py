@@ -1,8 +1,10 @@
 """Rows and verdicts to a report."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.model import (
@@ -18,13 +20,22 @@ from handshake_inspect.report.model import (
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.verdicts.finding import Case
 from handshake_inspect.verdicts.finding import Finding as Found
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
 
 
-def build(tool: Tool, capture: Capture, case: Case, found: Iterable[Found], evicted: int) -> Report:
-    """Put the report of a trace together; connections and services stay rows until they are asked for."""
+def build(
+    tool: Tool,
+    capture: Capture,
+    case: Case,
+    found: Iterable[Found],
+    evicted: int,
+    names: NDArray[np.int64] | None = None,
+) -> Report:
+    """Put the report of a trace together; connections and services stay rows until they are asked for.
+
+    `names` as in RowConnections.
+    """
     trace, outcomes, legs = case.trace, case.outcomes, case.legs
     counts = np.bincount(outcomes.outcome, minlength=len(OUTCOMES)).tolist()
     return Report(
@@ -37,15 +48,15 @@ def build(tool: Tool, capture: Capture, case: Case, found: Iterable[Found], evic
             evicted,
         ),
         services=RowServices(trace, outcomes, legs),
-        connections=RowConnections(trace, outcomes, legs),
-        findings=[finding(trace, one) for one in found],
+        connections=RowConnections(trace, outcomes, legs, names=names),
+        findings=[finding(trace.ids if names is None else names, one) for one in found],
     )
 
 
-def finding(trace: Trace, found: Found) -> Finding:
-    """A finding with addresses as text and connections by id."""
+def finding(names: NDArray[Any], found: Found) -> Finding:
+    """A finding with addresses as text and connections by id; `names` are the ids in row order."""
     target = None if found.host is None else Target(address_text(*found.host), found.port)
-    ids = sorted(int(trace.ids[row]) for row in found.connections)
+    ids = sorted(int(names[row]) for row in found.connections)
     return Finding(
         found.id,  # type: ignore[arg-type]
         found.severity,  # type: ignore[arg-type]

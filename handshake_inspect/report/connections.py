@@ -23,12 +23,23 @@ TROUBLE = np.array([code in (1, 2, 3, 5, 6) for code in range(len(OUTCOMES))])  
 class RowConnections(Connections):
     """The connections of a trace, or some of them; only those asked for become objects."""
 
-    def __init__(self, trace: Trace, outcomes: Outcomes, legs: Legs, ids: NDArray[Any] | None = None) -> None:
-        """With `ids` the connections that have these, in their order; columns are those of all the same."""
+    def __init__(
+        self,
+        trace: Trace,
+        outcomes: Outcomes,
+        legs: Legs,
+        ids: NDArray[Any] | None = None,
+        names: NDArray[Any] | None = None,
+    ) -> None:
+        """With `ids` the connections that have these, in their order; columns are those of all the same.
+
+        In a live run rows are used again while ids go on: `names` are the ids that attempts, in row order, are told by.
+        """
         self.trace = trace
         self.outcomes = outcomes
         self.legs = legs
         self.ids = ids
+        self.names = trace.ids if names is None else names
 
     @property
     def outcome(self) -> NDArray[np.uint8]:
@@ -72,7 +83,7 @@ class RowConnections(Connections):
         return np.arange(start, stop) if self.ids is None else self.ids[start:stop]
 
     def connection(self, index: int) -> Connection:
-        """Make the connection at this place, which is its id unless only some were chosen."""
+        """Make the connection at this place: its id, unless only some were chosen or rows were used again."""
         return self.made(self._numbered(index, index + 1))[0]
 
     def chunks(self, size: int) -> Iterator[list[Connection]]:
@@ -87,7 +98,7 @@ class RowConnections(Connections):
 
     def table(self) -> NDArray[Any]:
         """All connections as a NumPy structured array (see `report.table.DTYPE`)."""
-        return table(self.trace, self.outcomes, self.legs)
+        return table(self.trace, self.outcomes, self.legs, self.names)[slice(None) if self.ids is None else self.ids]
 
     @property
     def trouble_count(self) -> int:
@@ -114,7 +125,11 @@ class RowConnections(Connections):
 
     def made(self, ids: NDArray[Any]) -> list[Connection]:
         """Make the connections with these ids."""
-        rows = self.trace.order[ids]
+        return self.of_rows(self.trace.order[ids])
+
+    def of_rows(self, rows: NDArray[Any]) -> list[Connection]:
+        """Make the connections of these rows, in this order."""
+        ids = self.names[rows]
         count = len(self.trace.connections)
         full = rows < count
         if full.all():

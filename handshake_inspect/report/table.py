@@ -14,7 +14,7 @@ from handshake_inspect.wire.address import address_text
 # Durations are nanoseconds, -1 where none can be named; `retransmissions` are of both directions.
 DTYPE = np.dtype(
     [
-        ("id", "i4"),
+        ("id", "i8"),
         ("first_frame", "u8"),
         ("first_ns", "i8"),
         ("last_ns", "i8"),
@@ -37,8 +37,8 @@ DTYPE = np.dtype(
 )
 
 
-def table(trace: Trace, outcomes: Outcomes, legs: Legs) -> NDArray[Any]:
-    """Make the table."""
+def table(trace: Trace, outcomes: Outcomes, legs: Legs, names: NDArray[Any]) -> NDArray[Any]:
+    """Make the table; `names` are the ids in row order."""
     made = np.zeros(len(trace), dtype=DTYPE)
     made["first_frame"] = trace.first_frame
     for who, part in (("client", trace.client), ("server", trace.server)):
@@ -49,9 +49,8 @@ def table(trace: Trace, outcomes: Outcomes, legs: Legs) -> NDArray[Any]:
     made["decided"] = outcomes.decided
     _fill_connections(made[: len(trace.connections)], trace, legs)
     _fill_embryos(made[len(trace.connections) :], trace)
-    made = made[trace.order]
-    made["id"] = np.arange(len(made))
-    return made
+    made["id"] = names
+    return made[trace.order]
 
 
 def _addresses(hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> NDArray[Any]:

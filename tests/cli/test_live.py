@@ -12,6 +12,8 @@ from click.testing import CliRunner
 
 from handshake_inspect.cli import hsi as group
 from handshake_inspect.cli import live
+from handshake_inspect.cli.selecting import BINARY
+from handshake_inspect.render import RENDERERS, WITH_FIELDS
 
 
 class Run:
@@ -52,6 +54,7 @@ def test_no_durations(text):
         (["-i", "lo", "--duration", "1s", "-a", "duration:1"], "choose one"),
         (["-i", "lo", "-o", "/no/such/directory/report.json"], "cannot write /no/such/directory/report.json"),
         (["-i", "no-such-interface0"], "no such interface"),
+        (["-r", "-", "-T", "json", "-e", "id"], "-e chooses columns, which json has not"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(hsi, arguments, message):
@@ -72,6 +75,38 @@ def test_a_file_is_read_as_a_stream(hsi, pcaps, tmp_path):
     named.write_text("something longer than it was" * 10_000)
     hsi("live", "-q", "-r", sample, "-o", named)
     assert json.loads(named.read_text())["connections"] == report["connections"]
+
+
+# JSON and NDJSON say that the capture is live, and NDJSON is of events.
+@pytest.mark.parametrize("form", [name for name in RENDERERS if name not in ("json", "ndjson")])
+def test_the_report_comes_in_every_format_of_analyze(hsi, pcaps, form):
+    if form in BINARY:
+        pytest.importorskip("pyarrow")
+    sample = pcaps / "syn-retransmission.pcap"
+    options = ["-T", form, "-Y", "handshake.syn_count > 1", *(["-e", "id,outcome"] if form in WITH_FIELDS else [])]
+    live_report = hsi("live", "-q", "-r", sample, *options)
+    assert live_report.returncode == 0
+    assert live_report.stdout == hsi("analyze", "-q", sample, *options).stdout != b""
+
+
+def test_the_name_after_o_says_the_format(hsi, pcaps, tmp_path):
+    named = tmp_path / "connections.csv"
+    assert hsi("live", "-q", "-r", pcaps / "refused.pcap", "-e", "outcome", "-o", named).returncode == 0
+    assert named.read_text() == "outcome\nrefused\n"
+
+
+def test_events_are_of_the_connections_that_were_asked_for(hsi, pcaps):
+    options = ["-T", "ndjson", "-Y", "handshake.syn_count > 1"]
+    sample = pcaps / "syn-retransmission.pcap"
+    events = [json.loads(line) for line in hsi("live", "-q", "-r", sample, *options).stdout.splitlines()]
+    report = json.loads(hsi("analyze", "-q", sample, "-T", "json", *options[2:]).stdout)
+    told = [event for event in events if event["event"] == "connection"]
+    assert [event["id"] for event in told] == [connection["id"] for connection in report["connections"]]
+    stats = [event for event in events if event["event"] == "stats"]
+    assert 0 < len(told) < stats[-1]["connections"]  # the counters are of all
+    assert events[-1]["summary"] == report["summary"]
+    rows = hsi("live", "-q", "-r", sample, *options, "-e", "id").stdout.splitlines()
+    assert [json.loads(line) for line in rows] == [{"id": event["id"]} for event in told]
 
 
 def test_quiet_is_one_line(hsi, pcaps):

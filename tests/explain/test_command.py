@@ -24,6 +24,19 @@ def test_read_option_and_several_captures(hsi, pcaps):
     assert json.loads(done.stdout)["connection"]["outcome"] == "refused"
 
 
+def test_an_expression_chooses(hsi, pcaps):
+    sample = pcaps / "syn-retransmission.pcap"
+    story = json.loads(hsi("explain", "-T", "json", "-Y", "handshake.syn_count > 1", sample).stdout)
+    assert story["connection"]["handshake"]["syn_count"] > 1
+    listed = json.loads(hsi("analyze", "-T", "json", "-Y", "handshake.syn_count > 1", sample).stdout)
+    assert story["matches"] == [connection["id"] for connection in listed["connections"]]
+    named = hsi("explain", "-Y", "handshake.syn_count > 1", sample, str(story["matches"][1]), "-T", "json")
+    assert json.loads(named.stdout)["matches"] == story["matches"][1:2]
+    none = hsi("explain", "-Y", "handshake.syn_count > 1", sample, "0")
+    assert (none.returncode, none.stdout) == (2, b"")
+    assert b"no connection for which the expression after -Y holds" in none.stderr
+
+
 def test_output_goes_to_a_file(hsi, pcaps, tmp_path):
     done = hsi("explain", "-T", "json", "-o", tmp_path / "story.json", pcaps / "handshake.pcap", "0")
     assert (done.returncode, done.stdout) == (0, b"")

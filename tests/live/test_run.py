@@ -10,6 +10,7 @@ from support import captures, frames
 from handshake_inspect.capture.source import open_source
 from handshake_inspect.engine import analyze
 from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.expression.language import parse
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.render.events import EventWriter
 
@@ -101,6 +102,48 @@ def test_ids_stay_when_rows_are_used_again():
     assert len(report.connections) < 1000
     assert [event["id"] for event in connections] == list(range(1500))  # each of them once
     assert all(event["first_frame"] == 2 * event["id"] + 1 for event in connections)
+
+
+def mixed(count):
+    """Refused connections to port 80, and every tenth one completed and reset."""
+    packets = []
+    for number in range(count):
+        ns = START + number * SECOND // 10
+        if number % 10:
+            packets += refused(number, ns)
+            continue
+        client, server = ("10.1.0.1", 1024 + number), ("10.9.0.2", 443)
+        reset = frames.rst(seq=frames.CLIENT_ISN + 1, ack=frames.SERVER_ISN + 1, src=client, dst=server)
+        packets += [*completed(ns, client, server), (ns + 3000, reset)]
+    return captures.pcap(packets, nano=True)
+
+
+def test_the_report_calls_connections_as_the_events_did():
+    events, report = events_of(mixed(1500), keep=32)
+    last = told(events)
+    listed = [msgspec.to_builtins(connection) for connection in report.connections]
+    assert 0 < len(listed) < 100
+    for connection in listed:
+        assert connection == {key: value for key, value in last[connection["id"]].items() if key != "event"}
+        assert connection["aliases"]["tshark"]["stream"] == connection["id"]
+    ids = [connection["id"] for connection in listed]
+    assert ids == sorted(ids)
+    assert report.table["id"].tolist() == ids
+    cited = [number for finding in report.findings for number in finding.evidence.connections]
+    assert cited
+    assert set(cited) <= set(ids)
+    assert [connection.id for connection in report.connections.trouble(3)] == [i for i in ids if i % 10][:3]
+
+
+def test_what_was_asked_for_is_counted_when_its_rows_are_gone():
+    events, report = events_of(mixed(1500), keep=32, where=parse("server.port == 443"))
+    assert sorted(told(events)) == list(range(0, 1500, 10))
+    assert report.summary.connections == report.summary.outcomes.established == 150
+    assert report.summary.rtt.total.count == 150
+    assert [(each.server.port, each.connections) for each in report.services] == [(443, 150)]
+    assert {connection.server.port for connection in report.connections} == {443}
+    assert all(finding.target is None or finding.target.port != 80 for finding in report.findings)
+    assert next(event for event in reversed(events) if event["event"] == "stats")["connections"] == 1500
 
 
 def test_rows_of_repeated_syns_are_used_again():
