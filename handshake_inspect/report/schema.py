@@ -13,7 +13,7 @@ from handshake_inspect.errors import HsiError
 from handshake_inspect.report.checked import Assertion, Checked, CheckEnding
 from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.event import FindingEvent, Stats
-from handshake_inspect.report.model import Connection, Ending, ListedConnections, Report, Service
+from handshake_inspect.report.model import Connection, Ending, Finding, ListedConnections, Report, Service, Word
 from handshake_inspect.report.story import Story
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -23,20 +23,30 @@ CHECK_ID = "hsi-check/1"
 DIFF_ID = "hsi-diff/1"
 EVENT_ID = "hsi-event/1"
 
+# Keys that a schema got after its first release, by the names of its definitions.  They are not required, so that older
+# documents stay valid, and have defaults in the models, so that older reports can be read.
+LATER: dict[str, tuple[str, ...]] = {}
+
 # The report as it is written: what is a lazy sequence in Python is a plain array there.
 _WRITTEN_AS: dict[str, Any] = {"services": list[Service], "connections": list[Connection] | None}
 
 
+class _ReadFinding(Finding, frozen=True, gc=False):
+    id: Word  # type: ignore[assignment]  # a later version may know further findings
+
+
 @cache
-def _document() -> type[msgspec.Struct]:
-    fields = [(field.name, _WRITTEN_AS.get(field.name, field.type)) for field in msgspec.structs.fields(Report)]
+def _document(*, reading: bool = False) -> type[msgspec.Struct]:
+    kinds = _WRITTEN_AS | ({"findings": list[_ReadFinding]} if reading else {})
+    fields = [(field.name, kinds.get(field.name, field.type)) for field in msgspec.structs.fields(Report)]
     return msgspec.defstruct("Report", fields, frozen=True, namespace={"__doc__": Report.__doc__})
 
 
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of `hsi analyze -T json`.
 
-    Every key of a report is there, absent things are null, and further keys may be added by a later version.
+    Every key of a report is there, absent things are null, and further keys may be added by a later version: those
+    are not required, so that what an earlier version wrote is valid too.
     """
     return _of(_document(), SCHEMA_ID)
 
@@ -65,7 +75,7 @@ def event_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     for model in models.values():
         definitions |= msgspec.json.schema(model)["$defs"]
-    definitions = {key: _tightened(definition) for key, definition in sorted(definitions.items())}
+    definitions = {key: _tightened(key, definition) for key, definition in sorted(definitions.items())}
     alternatives = []
     for event, model in models.items():
         rule = definitions[model.__name__]
@@ -78,12 +88,12 @@ def event_schema() -> dict[str, Any]:
 
 def _of(model: type[msgspec.Struct], name: str) -> dict[str, Any]:
     definitions = msgspec.json.schema(model)["$defs"]
-    tightened = {key: _tightened(definition) for key, definition in sorted(definitions.items())}
+    tightened = {key: _tightened(key, definition) for key, definition in sorted(definitions.items())}
     return {"$schema": DIALECT, "$id": name, **tightened.pop(model.__name__), "$defs": tightened}
 
 
-def _tightened(definition: dict[str, Any]) -> dict[str, Any]:
-    """Every key is always written, so all are required; a docstring becomes a flowing description."""
+def _tightened(name: str, definition: dict[str, Any]) -> dict[str, Any]:
+    """Every key is always written, so all but later ones are required; a docstring becomes a flowing description."""
     paragraphs = inspect.cleandoc(definition["description"]).split("\n\n")
     # Defaults are the library's, not the document's.
     properties = {
@@ -94,22 +104,24 @@ def _tightened(definition: dict[str, Any]) -> dict[str, Any]:
         **definition,
         "description": "\n".join(" ".join(text.split()) for text in paragraphs),
         "properties": properties,
-        "required": list(properties),
+        "required": [key for key in properties if key not in LATER.get(name, ())],
     }
 
 
 def load(source: str | Path | bytes) -> Report:
     """Read a JSON report from a path or from its bytes.
 
-    Raises HsiError when it cannot be read or is not a report that this version knows.
+    Keys that this version does not know are left out, and those that an earlier one did not write get their defaults.
+    Raises HsiError when it cannot be read or is not a report of this major version.
     """
     name = "report" if isinstance(source, bytes) else str(source)
     try:
         octets = source if isinstance(source, bytes) else Path(source).read_bytes()
-        document: Any = msgspec.json.decode(octets, type=_document())
+        document: Any = msgspec.json.decode(octets, type=_document(reading=True))
     except OSError as error:
         raise HsiError(f"{name}: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise HsiError(f"{name}: not a {SCHEMA_ID} report: {error}") from error
     fields: dict[str, Any] = {field: getattr(document, field) for field in document.__struct_fields__}
-    return Report(**{**fields, "connections": ListedConnections(document.connections or ())})
+    findings = [Finding(*msgspec.structs.astuple(finding)) for finding in document.findings]
+    return Report(**{**fields, "connections": ListedConnections(document.connections or ()), "findings": findings})
