@@ -84,12 +84,25 @@ def icmp_causes() -> str:
     return "\n".join(lines) + "\n"
 
 
+def host_evidence() -> str:
+    """List what findings are told of the capturing host."""
+    from handshake_inspect.verdicts.findings.host_evidence import AT_CLIENT, AT_TARGET  # noqa: PLC0415
+
+    lines = ["| finding | this host is | counters | settings |", "|---|---|---|---|"]
+    for role, table in (("its target", AT_TARGET), ("its clients", AT_CLIENT)):
+        for name, evidence in table.items():
+            cells = [", ".join(f"`{key}`" for key in keys) for keys in (evidence.counters, evidence.settings)]
+            lines.append(f"| [`{name}`](#{name}) | {role} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "help": help_texts,
     "state diagram": state_diagram,
     "transitions": transition_table,
     "second thoughts": second_thoughts,
     "icmp causes": icmp_causes,
+    "host evidence": host_evidence,
 }
 BLOCK = re.compile(
     r"(?P<start><!-- generated: (?P<name>[a-z ]+) -->\n).*?(?P<end><!-- end of generated -->)", re.DOTALL

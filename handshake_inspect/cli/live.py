@@ -117,6 +117,7 @@ def autostop(text: str) -> float:
 @click.option(
     "-B", "--ring-size", metavar="MIB", type=click.IntRange(min=1), help="How much the kernel may hold, in MiB."
 )
+@click.option("--no-host", is_flag=True, help="Leave out what the kernel of this host counts meanwhile.")
 @click.option("-Z", "--user", metavar="USER", help="Root becomes USER when all is open; root stays root.")
 @click.option(
     "--max-connections", metavar="N", type=click.IntRange(min=1), help="Bound memory: track at most N at a time."
@@ -264,6 +265,7 @@ def _source(given: dict[str, Any], seconds: float | None) -> LiveSource:
         ring_mib=given["ring_size"],
         promiscuous=not given["no_promiscuous"],
         write_to=given["write"],
+        host=not given["no_host"],
     )
 
 

@@ -11,11 +11,13 @@ from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.remarks import remarks
 from handshake_inspect.report.build import build
+from handshake_inspect.report.host import told_host
 from handshake_inspect.report.model import Capture, Position, Report, Tool
 from handshake_inspect.report.model import Problem as ToldProblem
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.finding import CaptureFacts, Case
 from handshake_inspect.verdicts.findings import find_all
+from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import judge
 from handshake_inspect.verdicts.position import locate
@@ -79,7 +81,9 @@ def case_of(source: Any, pump: Pump, options: Options, now_ns: int) -> Case:
         stray_icmp=tracker.stray_icmp,
         problems=tuple(problems),
     )
-    return Case(trace, judge(trace), Legs(trace), facts)
+    watch = getattr(source, "host", None)  # live sources may have one
+    host = None if watch is None else HostFacts(*watch.view())
+    return Case(trace, judge(trace), Legs(trace), facts, host)
 
 
 def _tool() -> Tool:
@@ -99,6 +103,7 @@ def _capture(source: Any, pump: Pump, case: Case) -> Capture:
         source.complete,
         [ToldProblem.of(problem) for problem in case.capture.problems],
         _position(case),
+        None if case.host is None else told_host(case.host),
     )
 
 

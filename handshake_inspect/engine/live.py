@@ -25,6 +25,7 @@ from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.report.build import finding as told_finding
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.event import Phase
+from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import OUTCOMES, Connection, Evidence, Finding, Report
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.snapshot import Second, Snapshot
@@ -146,6 +147,12 @@ class LiveRun:
         """Capture no more, and come to an end."""
         self.stopped = True
         self.source.stop()
+        self._end_host()
+
+    def _end_host(self) -> None:
+        """Let the host's counters stand as they are when the capture ends, not when its last frame was judged."""
+        if self.source.host is not None:
+            self.source.host.end()
 
     def counters(self) -> Counters:
         """What the source received and dropped."""
@@ -234,6 +241,7 @@ class LiveRun:
             findings=list(self._findings.values()),
             received=counters.received,
             dropped=counters.dropped,
+            host=None if case.host is None else HostCounters(**case.host.counters),
         )
 
     def _trouble(self, meeting: Meeting) -> list[Connection]:
@@ -282,6 +290,7 @@ class LiveRun:
 
     def _conclude(self) -> Report:
         """Tell what is left to tell; the report, as `analyze` would write it of the same frames."""
+        self._end_host()
         case = case_of(self.source, self.pump, self.options, self.pump.last_ns)
         meeting = self.known.meet(case)
         report = report_of(self.source, self.pump, case, meeting.ids)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.errors import LiveError, Problem
+from handshake_inspect.live.host import HostWatch
 from handshake_inspect.live.writer import PcapngWriter
 
 
@@ -32,6 +33,7 @@ class LiveSource:
     format = "live"
     compression: str | None = None
     size: int | None = None  # a live source has no end yet
+    host: HostWatch | None = None  # the kernel's own view, where this host owns the interface
 
     def __init__(self, name: str, backend: str, reader: FrameReader, snap_len: int | None) -> None:
         self.name = name
@@ -109,6 +111,8 @@ class LiveSource:
         try:
             self._release()
         finally:
+            if self.host is not None:
+                self.host.close()
             if self._writer is not None:
                 self._writer.close(counters.received, counters.dropped)
 

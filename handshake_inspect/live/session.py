@@ -6,6 +6,7 @@ from handshake_inspect.capture.source import Input, open_source
 from handshake_inspect.errors import LiveError, UsageError
 from handshake_inspect.live import child, filters, interfaces
 from handshake_inspect.live.base import Counters, LiveSource
+from handshake_inspect.live.host import watch_host
 from handshake_inspect.live.pipe import PipeSource, standard_input
 from handshake_inspect.live.writer import PcapngWriter
 
@@ -47,12 +48,14 @@ def open_live(
     ring_mib: int | None = None,
     promiscuous: bool = True,
     write_to: str | None = None,
+    host: bool = True,
 ) -> LiveSource:
     """Begin to capture on an interface, given by name or number, or `any`.
 
     `filter_text` is a tcpdump expression; `handshakes_only` leaves out segments that only carry data.  A `snap_len` of
     0 takes whole frames.  `ring_mib` is how much the kernel may hold for us.  `write_to` names a pcapng file (`-`:
-    standard output) that gets every frame that is read.
+    standard output) that gets every frame that is read.  With `host` the kernel's own counters are read over the same
+    time.
 
     When it returns, what crosses the interface is captured.  LiveError, one line with the cause and the fix, when it
     cannot be; UsageError for an argument that cannot be meant.
@@ -70,6 +73,8 @@ def open_live(
     else:
         wish = child.Wish(_name(interface), filter_text, snap_len, ring_mib, promiscuous)
         source = child.ChildSource(backend, wish)
+    if host:
+        source.host = watch_host(source.name)
     return _written(source, write_to, snap_len, filter_text)
 
 

@@ -10,6 +10,7 @@ from handshake_inspect.render.cells import advice, code, plain, table
 from handshake_inspect.render.rows import cell, columns, values
 from handshake_inspect.render.units import address, durations, plural, share
 from handshake_inspect.report.checked import Checked
+from handshake_inspect.report.host import host_words
 from handshake_inspect.report.model import Connection, Distribution, Endpoint, Finding, Report
 
 SERVICES_SHOWN = 20
@@ -38,6 +39,8 @@ def _report(report: Report, options: Options) -> Iterator[str]:
     yield ""
     sources = ", ".join("standard input" if name == "-" else code(name) for name in report.capture.sources)
     yield f"{sources}: {plural(report.capture.frames, 'frame')}, {plural(report.capture.tcp_segments, 'TCP segment')}"
+    if counted := host_words(report.capture.host):
+        yield f"\nThis host: {counted}"
     for problem in report.capture.problems:
         yield f"\n> **{problem.kind}**: {plain(problem.message)}"
     rows = [[code(word), f"{n:,}", share(n, summary.connections)] for word, n in counts.items() if n]

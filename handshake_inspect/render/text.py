@@ -9,6 +9,7 @@ from handshake_inspect.render import Options
 from handshake_inspect.render.connections import LOOKS, connection_lines
 from handshake_inspect.render.layout import INDENT, Column, Style, Table, paragraph
 from handshake_inspect.render.units import address, durations, moment, plural, printable, share, span
+from handshake_inspect.report.host import host_words
 from handshake_inspect.report.links import explained_at
 from handshake_inspect.report.model import OUTCOMES, Capture, Connection, Finding, Outcome, Outcomes, Report, Service
 
@@ -113,6 +114,8 @@ def _capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[
     yield "quality", _quality(capture)
     if capture.position is not None:
         yield "position", _POSITIONS[capture.position.place]
+    if counted := host_words(capture.host):
+        yield "this host", counted
 
 
 _POSITIONS = {

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import Count, DurationNs, Finding, RttDistributions, TimeNs
 from handshake_inspect.report.snapshot import Snapshot
 
@@ -22,7 +23,8 @@ class Stats(Struct, frozen=True, gc=False):
     """Counters of a live capture at one moment.
 
     `outcomes` are of all attempts since the capture began, those of `attempts` and `decided` since the line before.
-    `rtt` is over connections that completed in the last minute.  `tracked` are the rows in use.
+    `rtt` is over connections that completed in the last minute.  `tracked` are the rows in use.  `host` is what the
+    capturing host's own kernel counted since the capture began.
     """
 
     at_ns: TimeNs
@@ -39,6 +41,7 @@ class Stats(Struct, frozen=True, gc=False):
     rtt: RttDistributions
     received: Count | None
     dropped: Count | None
+    host: HostCounters | None = None
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Stats:
@@ -59,6 +62,7 @@ class Stats(Struct, frozen=True, gc=False):
             snapshot.rtt,
             snapshot.received,
             snapshot.dropped,
+            snapshot.host,
         )
 
 

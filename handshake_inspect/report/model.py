@@ -27,6 +27,7 @@ from handshake_inspect.report.connection import (
     TsharkAlias,
     ZeekAlias,
 )
+from handshake_inspect.report.host import Host, HostCounters, HostSettings
 from handshake_inspect.report.sequence import Connections, ListedConnections, fair_shares, has_trouble
 from handshake_inspect.report.words import (
     OUTCOMES,
@@ -68,6 +69,9 @@ __all__ = [
     "FindingId",
     "FrameNumber",
     "Handshake",
+    "Host",
+    "HostCounters",
+    "HostSettings",
     "Leg",
     "ListedConnections",
     "Options",
@@ -135,7 +139,8 @@ class Position(Struct, frozen=True, gc=False):
 class Capture(Struct, frozen=True, gc=False):
     """What was read: where from, how much, from when to when.
 
-    `complete` is false when a source was cut or damaged; `dropped_by_kernel` is null when nothing tells.
+    `complete` is false when a source was cut or damaged; `dropped_by_kernel` is null when nothing tells; `host` is null
+    but for live captures on an interface of the capturing host.
     """
 
     sources: list[str]
@@ -149,6 +154,7 @@ class Capture(Struct, frozen=True, gc=False):
     complete: bool
     problems: list[Problem]
     position: Position | None = None
+    host: Host | None = None
 
 
 class Outcomes(Struct, frozen=True, gc=False, rename="kebab"):

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import Connection, Count, DurationNs, Finding, RttDistributions, Service, TimeNs
 
 
@@ -37,3 +38,4 @@ class Snapshot(Struct, frozen=True, gc=False):
     findings: list[Finding]
     received: Count | None = None
     dropped: Count | None = None
+    host: HostCounters | None = None  # so far

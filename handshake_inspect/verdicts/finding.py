@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes
 from handshake_inspect.verdicts.trace import Trace
@@ -33,6 +34,7 @@ class Case:
     outcomes: Outcomes
     legs: Legs
     capture: CaptureFacts = field(default_factory=CaptureFacts)
+    host: HostFacts | None = None  # of the capturing host, where it was watched
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from handshake_inspect.verdicts.findings import (
     backscatter,
     capture_quality,
     connection_churn,
+    host_evidence,
     port_reuse,
     port_scan,
     predictable_isn,
@@ -48,5 +49,5 @@ DETECTORS: tuple[Detector, ...] = (
 
 def find_all(case: Case) -> list[Finding]:
     """Everything that any detector found: the most severe first, then by when it began."""
-    found = [finding for detect in DETECTORS for finding in detect(case)]
+    found = [host_evidence.with_host(case, finding) for detect in DETECTORS for finding in detect(case)]
     return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), finding.start_ns or 0))

@@ -22,7 +22,10 @@ def target(trace: Trace, row: int) -> tuple[Host, int]:
 
 
 def client(trace: Trace, row: int) -> tuple[Host, int]:
-    """As `target`, for the client of a connection."""
+    """As `target`, for the client of an attempt."""
+    if row >= len(trace.connections):
+        embryo = trace.embryos[row - len(trace.connections)]
+        return (int(embryo["client_hi"]), int(embryo["client_lo"])), int(embryo["client_port"])
     return endpoint(trace, row, int(trace.connections["client"][row]))
 
 

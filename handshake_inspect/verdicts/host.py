@@ -1,0 +1,52 @@
+"""What the kernel of the capturing host says itself: numbers for findings, and words for people.
+
+The counters are of the whole network namespace, not of one listener: they confirm or contradict what the wire shows,
+and judge nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from handshake_inspect.wire.address import address_text, is_ipv4
+
+Address = tuple[int, int]
+
+# A counter in words, of one and of several.  `tcp_req_q_full_do_cookies` has none: the kernel counts it for a cookie
+# sent for want of room, and with tcp_syncookies=2 for any, so `syncookies_sent` says the same.
+WORDS = {
+    "listen_overflows": ("listen overflow", "listen overflows"),
+    "listen_drops": ("listen drop", "listen drops"),
+    "syncookies_sent": ("SYN cookie sent", "SYN cookies sent"),
+    "syncookies_recv": ("SYN cookie that came back", "SYN cookies that came back"),
+    "syncookies_failed": ("invalid SYN cookie", "invalid SYN cookies"),
+    "tcp_req_q_full_drop": ("SYN dropped at a full SYN queue", "SYNs dropped at a full SYN queue"),
+    "tcp_syn_retrans": ("SYN or SYN-ACK repeated", "SYNs and SYN-ACKs repeated"),
+    "tcp_time_wait_overflow": ("TIME_WAIT socket without room", "TIME_WAIT sockets without room"),
+}
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What was counted from `start_ns` to `end_ns`, how the host is set, and which addresses are its own."""
+
+    start_ns: int
+    end_ns: int
+    counters: Mapping[str, int | None]
+    settings: Mapping[str, int | list[int] | None]
+    addresses: frozenset[Address]
+
+    def has(self, address: Address) -> bool:
+        """Whether an address is one of this host's; all of 127.0.0.0/8 is."""
+        return address in self.addresses or (is_ipv4(*address) and address_text(*address).startswith("127."))
+
+
+def counted(counters: Mapping[str, int | None]) -> str:
+    """The counters that moved, in words: `12 listen overflows, 1 SYN cookie sent`."""
+    moved = [(counters.get(key) or 0, words) for key, words in WORDS.items()]
+    return ", ".join(f"{count:,} {words[count != 1]}" for count, words in moved if count)
+
+
+def set_to(settings: Mapping[str, int | list[int] | None]) -> str:
+    """Settings in words: `somaxconn is 4096, ip_local_port_range is 32768 to 60999`."""
+    known = {key: value if isinstance(value, list) else [value] for key, value in settings.items() if value is not None}
+    return ", ".join(f"{key} is {' to '.join(map(str, numbers))}" for key, numbers in known.items())
