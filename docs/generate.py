@@ -1,5 +1,9 @@
-"""Write the parts of the docs that are printed from the code: `python docs/generate.py`; `--check` only compares."""
+"""Write the parts of the docs that are printed from the code: `python docs/generate.py`; `--check` only compares.
 
+And the other way: what docs/verdicts.md says of findings, for the formats that carry the documentation of their rules.
+"""
+
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -114,15 +118,40 @@ def current(text: str) -> str:
     return BLOCK.sub(lambda block: f"{block['start']}\n{BLOCKS[block['name']]()}\n{block['end']}", text)
 
 
+FINDING_HELP = ROOT / "handshake_inspect" / "render" / "finding_help.json"
+
+
+def finding_help(page: str) -> str:
+    """The sections of docs/verdicts.md about findings, as Markdown that stands alone: without links into the docs."""
+    from handshake_inspect.report.finding_docs import FINDING_DOCS  # noqa: PLC0415
+    from handshake_inspect.report.words import OUTCOMES  # noqa: PLC0415
+
+    sections = dict(re.findall(r"^#{2,} (.+)\n((?:(?!^## |^###).*\n?)*)", page, re.MULTILINE))
+
+    def section(heading: str) -> str:
+        return re.sub(r"\[([^]]+)\]\((?!https?:)[^)]*\)", r"\1", sections[heading]).strip()
+
+    told = {
+        name: "\n\n".join([section(f"`{name}`"), *([section("Failures per service")] if name in OUTCOMES else [])])
+        for name in FINDING_DOCS
+    }
+    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+
+
+def pages() -> dict[Path, str]:
+    """Every file that is generated, or has generated parts, as it should be."""
+    made = {page: current(page.read_text()) for page in sorted((ROOT / "docs").glob("*.md"))}
+    return {**made, FINDING_HELP: finding_help(made[ROOT / "docs" / "verdicts.md"])}
+
+
 def main() -> int:
     """Write the pages, or with --check say which are not current."""
     stale = []
-    for page in sorted((ROOT / "docs").glob("*.md")):
-        text = page.read_text()
-        if current(text) != text:
+    for page, text in pages().items():
+        if not page.exists() or page.read_text() != text:
             stale.append(str(page.relative_to(ROOT)))
             if "--check" not in sys.argv:
-                page.write_text(current(text))
+                page.write_text(text)
     if not stale:
         return 0
     if "--check" in sys.argv:

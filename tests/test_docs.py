@@ -34,6 +34,11 @@ def test_generated_parts_are_current(page):
     assert generate.current(text).split() == text.split()
 
 
+def test_rules_of_findings_are_those_of_the_docs():
+    page = (ROOT / "docs" / "verdicts.md").read_text()
+    assert generate.FINDING_HELP.read_text() == generate.finding_help(page), "run `python docs/generate.py`"
+
+
 def test_everything_generated_is_shown():
     shown = {block["name"] for page in PAGES for block in generate.BLOCK.finditer(page.read_text())}
     assert shown == set(generate.BLOCKS)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.units import address
 from handshake_inspect.report.checked import Checked
-from handshake_inspect.report.model import TROUBLE_OUTCOMES, Endpoint, Report, Service
+from handshake_inspect.report.model import TROUBLE_OUTCOMES, Endpoint, Finding, Report, Service
 
 SERVICES_SHOWN = 10_000
 # What XML 1.0 cannot hold (section 2.2).
@@ -26,10 +28,8 @@ def render(report: Report, out: BinaryIO, _: Options) -> None:
         if trouble:
             SubElement(case, "failure", message=_clean(trouble), type="outcome")
     findings = SubElement(suites, "testsuite", name="findings")
-    for finding in report.findings:
-        target = finding.target
-        about = "" if target is None else f" {target.ip if target.port is None else _end(target.ip, target.port)}"
-        case = SubElement(findings, "testcase", classname="hsi.findings", name=_clean(f"{finding.id}{about}"))
+    for finding, name in zip(report.findings, _names(report.findings), strict=True):
+        case = SubElement(findings, "testcase", classname="hsi.findings", name=_clean(name))
         if finding.severity == "info":
             SubElement(case, "system-out").text = _clean(f"{finding.title}. {finding.advice}")
         else:
@@ -56,6 +56,17 @@ def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
     if checked.notes:
         SubElement(suite, "system-err").text = _clean("\n".join(checked.notes))
     _write(suites, out)
+
+
+def _names(findings: Sequence[Finding]) -> Iterator[str]:
+    """What is found and of whom, with a number where that is not unique: of two equal names GitLab drops one."""
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        target, kind = finding.target, finding.metrics.get("kind")
+        about = "" if target is None else f" {target.ip if target.port is None else _end(target.ip, target.port)}"
+        name = f"{finding.id}{about}{f' ({kind})' if kind else ''}"
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name} #{seen[name]}"
 
 
 def _trouble(service: Service) -> str:

@@ -1,71 +1,84 @@
-"""SARIF 2.1.0 (OASIS): every finding a result, with the documentation of its rule; of a check, every assertion."""
+"""SARIF 2.1.0 (OASIS): every finding a result, with the documentation of its rule; of a check, every broken assertion.
+
+It keeps to what GitHub's code scanning reads of SARIF: a result needs a place in a file, a fingerprint by the name of
+`primaryLocationLineHash`, and rules their help; whatever is listed counts as a problem, so what passed is not.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.units import address
-from handshake_inspect.report.checked import Checked
+from handshake_inspect.report.checked import Assertion, Checked
 from handshake_inspect.report.finding_docs import FINDING_DOCS
-from handshake_inspect.report.model import Capture, Endpoint, Finding, Report, Tool
+from handshake_inspect.report.model import Capture, Endpoint, Finding, Report, Target, Tool
+from handshake_inspect.report.rule_docs import RULE_DOCS
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"critical": "error", "warning": "warning", "info": "note"}
+_HELP = Path(__file__).with_name("finding_help.json")  # written by docs/generate.py
+# A capture has no lines, but code hosts show only results with a place in a file: the first line stands for all of it.
+_REGION = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 2}
 
 
 def render(report: Report, out: BinaryIO, _: Options) -> None:
     """Write a log of one run, whose results are the findings."""
+    pages = json.loads(_HELP.read_text(encoding="utf-8"))
     used = sorted({finding.id for finding in report.findings}, key=list(FINDING_DOCS).index)
-    rules = [
-        {
-            "id": name,
-            "name": "".join(word.capitalize() for word in name.split("-")),
-            "shortDescription": {"text": FINDING_DOCS[name][0]},
-            "fullDescription": {"text": FINDING_DOCS[name][1]},
-            "help": {"text": FINDING_DOCS[name][1]},
-        }
-        for name in used
-    ]
-    results = [_result(report.capture, finding, used.index(finding.id), _place(finding)) for finding in report.findings]
-    _write(out, report.tool, report.capture, rules, results)
+    rules = [_rule(name, *FINDING_DOCS[name], pages[name]) for name in used]
+    results = [_finding(report.capture, finding, used.index(finding.id)) for finding in report.findings]
+    _write(out, "hsi-analyze", report.tool, report.capture, rules, results)
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
-    """Write a log of one run, whose results are the assertions: of kind `pass`, or `fail` and an error."""
-    names = list(dict.fromkeys(each.rule.split(" ")[0] for each in checked.assertions))
-    rules = [{"id": name, "shortDescription": {"text": f"hsi check --{name}"}} for name in names]
-    results = []
-    for each in checked.assertions:
-        failed = each.status == "failed"
-        lines = [f"{each.rule}: {each.measured}; allowed: {each.allowed}", *each.findings]
-        lines += [f"{breach.name}: {breach.outcome}: {breach.why}" for breach in each.breaches]
-        name = each.rule.split(" ")[0]
-        results.append(
-            {
-                "ruleId": name,
-                "ruleIndex": names.index(name),
-                "kind": "fail" if failed else "pass",
-                "level": "error" if failed else "none",
-                "message": {"text": "\n".join(lines)},
-                "locations": [_location(checked.capture, None)],
-                "partialFingerprints": {"rule/v1": _fingerprint(each.rule)},
-            }
-        )
-    _write(out, checked.tool, checked.capture, rules, results)
+    """Write a log of one run, whose results are the assertions that failed; its rules are those of all assertions."""
+    pages = json.loads(_HELP.read_text(encoding="utf-8"))
+    names = list(dict.fromkeys(_kind(each) for each in checked.assertions))
+    rules = []
+    for name in names:
+        page = pages.get(name.removeprefix("max-"))
+        rules.append(_rule(name, *RULE_DOCS[name], f"{RULE_DOCS[name][1]}\n\n{page}" if page else RULE_DOCS[name][1]))
+    failed = [each for each in checked.assertions if each.status == "failed"]
+    results = [_assertion(checked.capture, each, names.index(_kind(each))) for each in failed]
+    _write(out, "hsi-check", checked.tool, checked.capture, rules, results)
 
 
-def _result(capture: Capture, finding: Finding, rule: int, place: str | None) -> dict[str, Any]:
+def _kind(assertion: Assertion) -> str:
+    return assertion.rule.split(" ")[0]
+
+
+def _rule(name: str, short: str, full: str, page: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {"id": name}
+    if "-" in name:  # a name that only repeats the id is none (SARIF1001 of Microsoft's validator)
+        rule["name"] = "".join(word.capitalize() for word in name.split("-"))
+    return rule | {
+        "shortDescription": {"text": short},
+        "fullDescription": {"text": full},
+        "help": {"text": _plain(page), "markdown": page},
+    }
+
+
+def _plain(markdown: str) -> str:
+    return re.sub(r"```.*\n|\*\*|`|(?<!\w)\*(?=\w)|(?<=\w)\*(?!\w)", "", markdown)
+
+
+def _finding(capture: Capture, finding: Finding, rule: int) -> dict[str, Any]:
+    place = _place(finding.target)
     return {
         "ruleId": finding.id,
         "ruleIndex": rule,
         "level": _LEVELS[finding.severity],
         "message": {"text": f"{finding.title}. {finding.advice}"},
-        "locations": [_location(capture, place)],
-        "partialFingerprints": {"target/v1": _fingerprint(f"{finding.id} {place}")},
+        "locations": [_location(capture, finding.target)],
+        "partialFingerprints": _fingerprint(f"{finding.id} {place} {finding.metrics.get('kind')}"),
         "properties": {
             "metrics": finding.metrics,
             "start_ns": finding.start_ns,
@@ -76,32 +89,65 @@ def _result(capture: Capture, finding: Finding, rule: int, place: str | None) ->
     }
 
 
-def _place(finding: Finding) -> str | None:
-    target = finding.target
+def _assertion(capture: Capture, assertion: Assertion, rule: int) -> dict[str, Any]:
+    lines = [f"{assertion.rule}: {assertion.measured}; allowed: {assertion.allowed}.", *assertion.findings]
+    lines += [f"{breach.name}: {breach.outcome}: {breach.why}" for breach in assertion.breaches]
+    return {
+        "ruleId": _kind(assertion),
+        "ruleIndex": rule,
+        "kind": "fail",
+        "level": "error",
+        "message": {"text": "\n".join(lines)},
+        "locations": [_location(capture, None)],
+        "partialFingerprints": _fingerprint(assertion.rule),
+    }
+
+
+def _place(target: Target | None) -> str | None:
     if target is None:
         return None
     return target.ip if target.port is None else address(Endpoint(target.ip, target.port))
 
 
-def _location(capture: Capture, place: str | None) -> dict[str, Any]:
-    source = capture.sources[0] if capture.sources else "-"
-    name = "stdin" if source == "-" else source.encode("utf-8", "surrogateescape")
-    # Code hosts show only results with a line; a capture has none, so the first stands for all.
-    location: dict[str, Any] = {
-        "physicalLocation": {"artifactLocation": {"uri": quote(name)}, "region": {"startLine": 1}}
-    }
-    if place is not None:
-        location["logicalLocations"] = [{"fullyQualifiedName": place, "kind": "service" if "]:" in place else "host"}]
-        if place.count(":") == 1:
-            location["logicalLocations"][0]["kind"] = "service"
+def _location(capture: Capture, target: Target | None) -> dict[str, Any]:
+    uri = _uri(capture.sources[0] if capture.sources else "-")
+    location: dict[str, Any] = {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": _REGION}}
+    if target is not None:
+        kind = "host" if target.port is None else "service"
+        location["logicalLocations"] = [{"fullyQualifiedName": _place(target), "kind": kind}]
     return location
 
 
-def _fingerprint(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def _uri(source: str) -> str:
+    """The name as a URI: relative where the name is, so that it is of the repository in which hsi was started."""
+    if source == "-":
+        return "stdin"
+    try:
+        octets = source.encode("utf-8", "surrogateescape")  # the name's own, where it is not UTF-8
+    except UnicodeEncodeError:  # no file name: it comes from a report read back
+        octets = source.encode("utf-8", "backslashreplace")
+    path = quote(octets)
+    return f"file://{path}" if path.startswith("/") else path.removeprefix("./")
 
 
-def _write(out: BinaryIO, tool: Tool, capture: Capture, rules: list[Any], results: list[Any]) -> None:
+def _fingerprint(text: str) -> dict[str, str]:
+    """What is the same for the same problem in another run: nothing of times and numbers."""
+    return {"primaryLocationLineHash": hashlib.sha256(text.encode()).hexdigest()[:16]}
+
+
+def _numbered(results: Sequence[dict[str, Any]]) -> None:
+    """Tell results with one fingerprint apart, in their order, as CodeQL does."""
+    seen: Counter[str] = Counter()
+    for result in results:
+        fingerprint = result["partialFingerprints"]["primaryLocationLineHash"]
+        seen[fingerprint] += 1
+        result["partialFingerprints"] = {"primaryLocationLineHash": f"{fingerprint}:{seen[fingerprint]}"}
+
+
+def _write(
+    out: BinaryIO, category: str, tool: Tool, capture: Capture, rules: list[Any], results: list[dict[str, Any]]
+) -> None:
+    _numbered(results)
     driver = {
         "name": tool.name,
         "fullName": "handshake-inspect",
@@ -112,6 +158,11 @@ def _write(out: BinaryIO, tool: Tool, capture: Capture, rules: list[Any], result
     invocation: dict[str, Any] = {"executionSuccessful": True}
     if notes:
         invocation["toolExecutionNotifications"] = notes
-    run = {"tool": {"driver": driver}, "invocations": [invocation], "results": results}
+    run: dict[str, Any] = {"tool": {"driver": driver}, "invocations": [invocation]}
+    # A category: uploads of analyze and of check do not replace each other.
+    run["automationDetails"] = {"id": f"{category}/"}
+    sources = dict.fromkeys(map(_uri, capture.sources))
+    run["artifacts"] = [{"location": {"uri": uri}, "roles": ["analysisTarget"]} for uri in sources]
+    run["results"] = results
     document = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
     out.write(json.dumps(document, indent=2, ensure_ascii=True).encode() + b"\n")

@@ -1,0 +1,46 @@
+"""What each kind of rule of a check means, for formats that carry the documentation of their rules."""
+
+from __future__ import annotations
+
+_CEILINGS = {
+    "refused": "a RST answered the SYN",
+    "rejected": "an ICMP or ICMPv6 error answered the SYN",
+    "timed-out": "nothing answered the SYN",
+    "half-open": "the handshake never completed",
+    "aborted": "the client reset its own attempt",
+    "retransmitted": "something was sent more than once: a SYN, a SYN-ACK or data",
+}
+
+RULE_DOCS: dict[str, tuple[str, str]] = {
+    "min-connections": (
+        "Too few connections",
+        "The capture holds fewer connections than it must: a capture without any proves nothing.",
+    ),
+    **{
+        f"max-{kind}": (
+            f"Too many connections {kind}",
+            f"More connections than allowed, as a number or as a share, were {kind}: {means}.",
+        )
+        for kind, means in _CEILINGS.items()
+    },
+    "rtt": (
+        "Handshake RTT beyond its limit",
+        "A statistic of a handshake RTT is not below its limit, or no RTT was measured. `synack` is the way to the "
+        "server and back, `ackdat` that to the client, `total` their sum.",
+    ),
+    "expect": (
+        "Expected connections are missing",
+        "Not as many connections to a server as expected came to the outcome that was expected.",
+    ),
+    "no-finding": ("Unwanted finding", "The capture has a finding that the rules forbid."),
+    "fail-on": ("Finding too severe", "The capture has a finding of a severity that the rules forbid."),
+    "strict": (
+        "Capture not whole",
+        "The capture is cut or damaged, the kernel dropped frames, or connections had to be left out.",
+    ),
+    "undecided": (
+        "Undecided connections",
+        "The capture ends too soon to tell what became of some connections, and the rules do not put up with that.",
+    ),
+}
+"""Short name and explanation of what it means that a rule was broken."""
