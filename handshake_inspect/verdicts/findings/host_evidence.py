@@ -37,7 +37,10 @@ AT_TARGET = {
         (*QUEUES, "tcp_synack_retries"),
     ),
     "timed-out": Evidence(("listen_overflows", "tcp_req_q_full_drop", "listen_drops"), QUEUES),
-    "half-open": Evidence(("listen_overflows", "listen_drops", "tcp_syn_retrans"), ("tcp_synack_retries",)),
+    "half-open": Evidence(
+        ("listen_overflows", "listen_drops", "tcp_syn_retrans"),
+        ("somaxconn", "tcp_abort_on_overflow", "tcp_synack_retries"),
+    ),
     "syn-retransmission": Evidence(
         ("tcp_syn_retrans", "listen_overflows", "tcp_req_q_full_drop", "listen_drops"), QUEUES
     ),
