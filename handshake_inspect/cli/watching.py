@@ -16,9 +16,16 @@ from handshake_inspect.render import RENDERERS, Options
 if TYPE_CHECKING:
     from handshake_inspect.engine.live import LiveRun
     from handshake_inspect.live.base import LiveSource
+    from handshake_inspect.render.layout import Style
     from handshake_inspect.render.screen import Screen
-    from handshake_inspect.report.model import Report
+    from handshake_inspect.report.model import Connection, Report
+    from handshake_inspect.report.snapshot import Snapshot
 
+_FORGOTTEN = (
+    "Its segments are not kept any more: so many others came after them. hsi live -w FILE keeps all, and hsi explain"
+    " shows them."
+)
+_NOT_ALL = "Kept are the newest segments that tell something; plain data and ACKs are only counted."
 _PATIENCE_S = 2.0  # with a thread that was told to end
 
 # A pcap file of two bare IPv4 packets.
@@ -37,7 +44,26 @@ def screen_for(given: dict[str, Any], form: str, source: LiveSource, target: Tar
     if given["quiet"] or busy or not can_show():
         return None
     color = not os.environ.get("NO_COLOR")
-    return Screen(ascii=target.encoding == "ascii", color=color, interface=source.name)
+    screen = Screen(ascii=target.encoding == "ascii", color=color, interface=source.name)
+    screen.story = lambda snapshot, connection: ladder(snapshot, connection, screen.width, screen.style)
+    return screen
+
+
+def ladder(snapshot: Snapshot, connection: Connection, width: int, style: Style) -> str:
+    """How a connection came to where it is, segment by segment, as far as that is kept."""
+    from handshake_inspect.render.layout import paragraph
+    from handshake_inspect.render.rungs import NARROWEST, Rungs
+    from handshake_inspect.report.retell import retell
+
+    def remark(text: str) -> list[str]:
+        return [style.paint(line, "dim") for line in paragraph(text, width, "  ")]
+
+    if width < NARROWEST:
+        return "\n".join(remark(f"Its segments need a terminal of {NARROWEST} columns."))
+    story = retell(snapshot, connection)
+    if story is None:
+        return "\n".join(remark(_FORGOTTEN))
+    return "\n".join([*Rungs(story, width, style, end="now").lines(), *remark(_NOT_ALL)])
 
 
 def watched(run: LiveRun, screen: Screen) -> Report:
@@ -91,7 +117,9 @@ def _warm_up(given: dict[str, Any], form: str, screen: Screen | None) -> None:
 
     import_module("numpy.ma")  # NumPy imports it when it first meets certain arrays
     with open_file(BytesIO(_REFUSED)) as source:
-        run = LiveRun(source, LiveOptions(where=given["test"]), EventWriter(BytesIO()))
+        observer = EventWriter(BytesIO())
+        observer.wants_picture = screen is not None
+        run = LiveRun(source, LiveOptions(where=given["test"]), observer)
         report = run.run()
     if form != "ndjson":
         RENDERERS[form](report, BytesIO(), Options(every=True, verbosity=1, fields=given["fields"]))
@@ -104,5 +132,9 @@ def _warm_up(given: dict[str, Any], form: str, screen: Screen | None) -> None:
         import_module("handshake_inspect.render.screen.terminal")
 
         console = Console(file=StringIO(), force_terminal=True, width=80, height=24)
-        with Live(Screen().render(run.latest, 80, 24), console=console, screen=True, auto_refresh=False):
+        own = Screen()
+        own.story = lambda snapshot, connection: ladder(snapshot, connection, own.width, own.style)
+        own.show(run.latest)
+        own.press("enter")
+        with Live(own.render(run.latest, 80, 24), console=console, screen=True, auto_refresh=False):
             pass

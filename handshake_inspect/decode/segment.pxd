@@ -44,6 +44,9 @@ cdef inline Segment *segments_of(object storage):
 cdef inline Segment *segment_at(Segment *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
+cdef inline void copy(Segment *records, Py_ssize_t i, Segment *record) noexcept nogil:
+    records[i] = record[0]
+
 cdef inline void clear(Segment *record) noexcept nogil:
     # In two parts, which become plain stores; all at once would be a string instruction, slow to start.
     memset(&record.src_hi, 0, <char *>&record.payload_len - <char *>&record.src_hi)

@@ -68,6 +68,11 @@ def segment_at(records: Any, i: int) -> Any:
     return records[i]
 
 
+def copy(records: Any, i: int, record: Any) -> None:
+    """Copy `record` to record `i`."""
+    records[i] = record
+
+
 def clear(record: Any) -> None:
     """Zero everything but the capture time and the frame's number."""
     ctypes.memset(ctypes.addressof(record) + _CLEARED_FROM, 0, _CLEARED)

@@ -16,6 +16,8 @@ import numpy as np
 
 from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.engine import Options, case_of, report_of
+from handshake_inspect.engine.keeper import Keeper
+from handshake_inspect.engine.kept import Kept
 from handshake_inspect.engine.known import Known, Meeting
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.retirement import Retired, Rows, give_back
@@ -27,6 +29,7 @@ from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.event import Phase
 from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import OUTCOMES, Connection, Evidence, Finding, Report
+from handshake_inspect.report.moment import Course
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.snapshot import Second, Snapshot
 from handshake_inspect.tcp.facts import FACT_ACKED
@@ -52,7 +55,7 @@ class Observer(Protocol):
     """Who hears of a live run."""
 
     wants_connections: bool  # to be told each connection
-    wants_picture: bool  # that snapshots hold services and trouble
+    wants_picture: bool  # that snapshots hold services, trouble, and how that came about; set before the run begins
 
     def connections(self, connections: Sequence[Connection]) -> None:
         """Hear of connections that were decided, or of which something is new."""
@@ -109,7 +112,9 @@ class LiveRun:
         self.source = source
         self.options = options or LiveOptions()
         self.observer: Observer = observer or Nobody()
-        self.pump = Pump(Tracker(self.options.max_connections))
+        tracker = (Keeper if self.observer.wants_picture else Tracker)(self.options.max_connections)
+        self.pump = Pump(tracker)
+        self._kept = Kept(tracker) if self.observer.wants_picture else None
         if self.options.frames is not None:
             self.pump.most = self.options.frames
         self.known = Known()
@@ -223,6 +228,7 @@ class LiveRun:
         counters = self.source.counters()
         drawn = self.observer.wants_picture
         totals = self._gone + np.bincount(outcome, minlength=len(OUTCOMES))
+        trouble, courses = self._trouble(meeting) if drawn else ([], {})
         return Snapshot(
             at_ns=now_ns,
             elapsed_ns=max(now_ns - case.trace.first_ns, 0) if self.pump.timed else 0,
@@ -237,19 +243,29 @@ class LiveRun:
             rtt=rtt_distributions(case.legs.of(recent)),
             history=list(self._history),
             services=RowServices(case.trace, case.outcomes, case.legs)[:SERVICES_SHOWN] if drawn else [],
-            trouble=self._trouble(meeting) if drawn else [],
+            trouble=trouble,
             findings=list(self._findings.values()),
             received=counters.received,
             dropped=counters.dropped,
             host=None if case.host is None else HostCounters(**case.host.counters),
+            courses=courses,
         )
 
-    def _trouble(self, meeting: Meeting) -> list[Connection]:
-        """The newest connections in trouble, newest first."""
+    def _trouble(self, meeting: Meeting) -> tuple[list[Connection], dict[int, Course]]:
+        """The newest connections in trouble, newest first, and by their ids how they came to that."""
         made = _connections(meeting)
         rows = self._passing(meeting, np.flatnonzero(made.troubled))
         newest = rows[np.argsort(-meeting.ids[rows], kind="stable")][:TROUBLE_SHOWN]
-        return made.of_rows(newest)
+        return made.of_rows(newest), self._courses(meeting, newest)
+
+    def _courses(self, meeting: Meeting, rows: Rows) -> dict[int, Course]:
+        if self._kept is None:
+            return {}
+        tracked, alone = meeting.case.trace.split(rows)
+        ids = meeting.ids[rows]
+        whole = rows < len(meeting.case.trace.connections)
+        courses = self._kept.courses(tracked.tolist(), alone.tolist(), self.pump.frames)
+        return dict(zip([*ids[whole].tolist(), *ids[~whole].tolist()], courses, strict=True))
 
     def _tell(self, meeting: Meeting, rows: Rows) -> None:
         rows = self._passing(meeting, rows)

@@ -115,7 +115,7 @@ class Recorder:
         syn = self._pump.storage[self._pump.at]
         frame, doubted = self._doubted.pop(int(syn.hash), (0, None))
         if doubted is not None and frame == first_frame:  # its SYN came before anyone knew what it was
-            log.last = _asked(doubted)
+            log.last = asked(doubted)
             self._keep(log, Entry(0, bytes(doubted), None, log.last))
         return log
 
@@ -234,7 +234,7 @@ def _embryo_rows(embryo: Any, segment: Any) -> Octets:
     return Octets(bytes(connection), bytes(client) + bytes(server), bytes(_CHECKSUMS.size))
 
 
-def _asked(syn: Any) -> Octets:
+def asked(syn: Any) -> Octets:
     """The rows of an attempt of which only this SYN is known."""
     embryo = rows.Embryo(
         syn.src_hi, syn.src_lo, syn.dst_hi, syn.dst_lo, syn.ts_ns, syn.frame & MASK32, syn.seq, syn.tsval,

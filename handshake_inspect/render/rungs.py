@@ -14,6 +14,7 @@ NOTES = 22  # columns before the notes under a rung
 OPTIONS = 34  # columns of the options beside a rung, where there is room
 WIDE = 124
 ROOMY = 100  # from here on events come with their references
+NARROWEST = 72
 LONGEST_SHAFT = 56
 LETTERS = {
     "S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", ".": "ACK", "U": "URG", "E": "ECE", "W": "CWR", "e": "AE",
@@ -40,8 +41,10 @@ class Signs:
 class Rungs:
     """Lays out all steps of a story with the same columns."""
 
-    def __init__(self, story: Story, width: int, style: Style) -> None:
+    def __init__(self, story: Story, width: int, style: Style, *, end: str = "the capture ends") -> None:
+        """`end` is what the last rung says."""
         self.story = story
+        self.last = f" {end} "
         self.width = width
         self.style = style
         self.signs = Signs(style)
@@ -64,7 +67,7 @@ class Rungs:
         self.offered: dict[str, list[str]] = {}  # the options of each end's last SYN
 
     def lines(self) -> Iterator[str]:
-        """The heading, every rung with its notes, and the end of the capture."""
+        """The heading, every rung with its notes, what comes after them, and the end of the capture."""
         yield from self._heading()
         before: Step | None = None
         for number, step in enumerate(self.story.steps):
@@ -73,6 +76,11 @@ class Rungs:
             yield self._rung(number, step, before)
             yield from self._notes(step)
             before = step
+        rest = self.story.segments - sum(
+            1 + (step.elided_before.segments if step.elided_before else 0) for step in self.story.steps
+        )
+        if rest > 0:
+            yield from self._note(self.signs.skipped, f"{plural(rest, 'segment')} not listed", "dim")
         yield from self._end(before)
         yield ""
         yield from self._legend()
@@ -178,8 +186,7 @@ class Rungs:
     def _end(self, last: Step | None) -> Iterator[str]:
         """What both ends are in when the capture ends, by then perhaps through a timer that nothing shows."""
         state = self.story.connection.state
-        text = " the capture ends "
-        shaft = text.center(self.shaft, self.signs.dotted)
+        shaft = self.last.center(self.shaft, self.signs.dotted)
         left = "  ".join(
             [
                 self.style.paint(self.times[-1].rjust(self.time), "dim"),

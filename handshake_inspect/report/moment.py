@@ -1,5 +1,6 @@
 """One segment between two copies of the tracker's rows: what it did is the difference."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,11 @@ class Rows:
     ends: tuple[Any, Any]
     bad_checksums: tuple[int, int] = (0, 0)
 
+    @property
+    def segments(self) -> int:
+        """How many segments, and errors that quote one, there were by then."""
+        return int(self.ends[0].frames + self.ends[1].frames + self.connection.icmp_count)
+
 
 NOTHING = Rows(rows.Connection(), (rows.Endpoint(), rows.Endpoint()))
 
@@ -27,6 +33,15 @@ class Moment:
     segment: Any
     before: Rows | None
     after: Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a connection came to where it is: the moments that are kept, its rows now, and how many segments it had."""
+
+    moments: Sequence[Moment]
+    now: Rows
+    segments: int
 
 
 class Change:

@@ -84,7 +84,7 @@ class _Teller:
             ts_ns=segment.ts_ns,
             since_first_ns=segment.ts_ns - self.connection.first_ns,
             since_previous_ns=segment.ts_ns - previous.segment.ts_ns if previous else 0,
-            elided_before=self.elided(previous, moment) if previous else None,
+            elided_before=self.elided(previous, moment),
             sender=names[0],
             icmp=_reporter(segment) if icmp else None,
             flags="".join(letter for bit, letter in LETTERS if segment.flags & bit) or "none",
@@ -104,14 +104,14 @@ class _Teller:
             anomalies=list(anomalies(change, names)),
         )
 
-    def elided(self, previous: Moment, moment: Moment) -> Elided | None:
-        """What lies between two moments that are told one after the other."""
-        count = moment.place - previous.place - 1
+    def elided(self, previous: Moment | None, moment: Moment) -> Elided | None:
+        """What lies between two moments that are told one after the other, or before the first."""
+        count = moment.place - (previous.place + 1 if previous else 0)
         if count <= 0 or moment.before is None:
             return None
-        octets = [
-            moment.before.ends[side].bytes - previous.after.ends[side].bytes for side in (self.client, self.client ^ 1)
-        ]
+        sides = (self.client, self.client ^ 1)
+        before = [previous.after.ends[side].bytes if previous else 0 for side in sides]
+        octets = [moment.before.ends[side].bytes - had for side, had in zip(sides, before, strict=True)]
         return Elided(count, *octets)
 
     def options(self, segment: Any, acknowledged: int | None) -> SegmentOptions:

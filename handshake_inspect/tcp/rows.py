@@ -228,6 +228,22 @@ def clear(storage: Any, i: int) -> None:
     ctypes.memset(ctypes.addressof(storage[i]), 0, ctypes.sizeof(storage[i]))
 
 
+def copy_connection(into: Any, at: int, records: Any, i: int) -> None:
+    """Copy connection row `i` to row `at` of `into`."""
+    into[at] = records[i]
+
+
+def copy_ends(into: Any, at: int, records: Any, i: int) -> None:
+    """As `copy_connection`, for the two endpoints of a connection."""
+    into[2 * at] = records[2 * i]
+    into[2 * at + 1] = records[2 * i + 1]
+
+
+def copy_alias(into: Any, at: int, records: Any, i: int) -> None:
+    """As `copy_connection`."""
+    into[at] = records[i]
+
+
 def words_of(storage: Any) -> Any:
     """As `embryos_of`."""
     return storage

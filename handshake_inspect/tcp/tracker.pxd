@@ -68,11 +68,10 @@ cdef class Tracker:
     cdef bint pass_quickly(
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
     ) noexcept
-    @cython.locals(
-        i=Py_ssize_t, connection="rows.Connection *", side=int, quoted="rows.Endpoint *", plain_syn=bint,
-        embryo="rows.Embryo *"
-    )
+    @cython.locals(i=Py_ssize_t, plain_syn=bint, embryo="rows.Embryo *")
     cdef int rare(self, seg.Segment *segment, uint32_t reference) except -1
+    @cython.locals(connection="rows.Connection *", side=int, quoted="rows.Endpoint *")
+    cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1
     cdef bint is_from_client(self, rows.Embryo *embryo, seg.Segment *segment) noexcept
     @cython.locals(i=Py_ssize_t)
     cdef int conceive(self, seg.Segment *segment) except -1

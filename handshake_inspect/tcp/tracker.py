@@ -134,11 +134,7 @@ class Tracker:
                 self.stray_icmp += 1
                 return 0
             i = self.hatch(reference, segment) if reference & EMBRYO else reference - 1
-            connection = rows.connection_at(self.table.connections, i)
-            side = self.side_of(connection, segment)
-            quoted = rows.endpoint_at(self.table.endpoints, 2 * i + side)
-            icmp_errors.on_error(self.table, connection, quoted, segment, side)
-            return 0
+            return self.on_error(i, segment)
         plain_syn = segment.flags & (SYN | ACK | FIN | RST) == SYN and segment.payload_len == 0
         if reference == 0:
             if plain_syn and not segment.notes & NOTE_BAD_CHECKSUM:
@@ -152,6 +148,14 @@ class Tracker:
             return self.conceive(segment)
         i = self.hatch(reference, segment)
         return self.follow(i, self.side_of(rows.connection_at(self.table.connections, i), segment), segment)
+
+    def on_error(self, i: int, segment: Any) -> int:
+        """An ICMP error that quotes a segment of connection `i`."""
+        connection = rows.connection_at(self.table.connections, i)
+        side = self.side_of(connection, segment)
+        quoted = rows.endpoint_at(self.table.endpoints, 2 * i + side)
+        icmp_errors.on_error(self.table, connection, quoted, segment, side)
+        return 0
 
     def is_from_client(self, embryo: Any, segment: Any) -> bool:
         """Whether the sender of the embryo's SYN sent this segment too."""

@@ -99,6 +99,13 @@ class Trace:
         """How many attempts there are."""
         return len(self.connections) + len(self.embryos)
 
+    def split(self, rows_: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Rows of the table that these attempts are: connections, and SYNs that nothing answered."""
+        count = len(self.connections)
+        full, alone = rows_[rows_ < count], rows_[rows_ >= count] - count
+        numbers = full if self.numbers is None else self.numbers[full]
+        return numbers, alone if self.embryo_numbers is None else self.embryo_numbers[alone]
+
     @property
     def first_frame(self) -> NDArray[np.uint64]:
         """The first frame of every attempt."""

@@ -23,7 +23,7 @@ SIZES = [(80, 24), (160, 50), (40, 12)]
 def drawn(given, width=80, height=24, *, only_ascii=False, color=False, keys=(), story=None):
     """The screen as a terminal of this size gets it, after some keys."""
     screen = Screen(ascii=only_ascii, color=color)
-    screen._story = story
+    screen.story = story
     screen.show(given)
     for key in keys:
         screen.press(key)
@@ -93,22 +93,22 @@ def test_hostile_names_drive_nothing(width, height, mode, only_ascii):
         height,
         keys=MODES[mode],
         only_ascii=only_ascii,
-        story=lambda _: "a\x1b[2Jb\x1b]0;x\x07c\x9b1md",
+        story=lambda *_: "a\x1b[2Jb\x1b]0;x\x07c\x9b1md",
     )
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
 
 
 def test_a_ladder_keeps_its_colours_and_nothing_else():
     shown = drawn(
-        troubled(), 80, 40, color=True, keys=["enter"], story=lambda number: f"\x1b[32mSYN {number}\x1b[0m\x1b[2J"
+        troubled(), 80, 40, color=True, keys=["enter"], story=lambda _, shown: f"\x1b[32mSYN {shown.id}\x1b[0m\x1b[2J"
     )
     assert "\x1b[32mSYN 500\x1b[0m" in shown
     assert r"\x1b[2J" in shown
 
 
 def test_a_ladder_that_cannot_be_drawn_is_said():
-    def gone(number):
-        raise HsiError(f"connection {number} is kept no longer")
+    def gone(_, shown):
+        raise HsiError(f"connection {shown.id} is kept no longer")
 
     assert "connection 500 is kept no longer" in plain(troubled(), 80, 40, keys=["enter"], story=gone)
 
@@ -198,17 +198,19 @@ def test_pausing_holds_the_picture():
 def test_details_follow_the_connection_as_it_changes():
     told = []
     screen = Screen()
-    screen._story = told.append
+    screen.story = lambda given, shown: told.append((given, shown.id))
     before = troubled()
     screen.show(before)
     screen.press("enter")
     first = before.trouble[0]
     changed = msgspec.structs.replace(first, why="Now it is another story.")
-    screen.show(msgspec.structs.replace(before, trouble=[changed]))
+    after = msgspec.structs.replace(before, trouble=[changed])
+    screen.show(after)
+    screen.show(after)
     assert "Now it is another story." in "\n".join(line.plain for line in screen.lines(before, 80, 24))
     screen.show(msgspec.structs.replace(before, trouble=[]))
     assert screen.view.shown == changed
-    assert told == [first.id, first.id]
+    assert told == [(before, first.id), (after, first.id)]
 
 
 def test_a_long_history_is_cut_to_the_width():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from handshake_inspect.errors import HsiError
 from handshake_inspect.render.screen.view import View
+from handshake_inspect.report.model import Connection
 from handshake_inspect.report.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from handshake_inspect.render.screen.terminal import Terminal
 
 GetSnapshot = Callable[[], Snapshot | None]
-Story = Callable[[int], str | None]
+Story = Callable[[Snapshot, Connection], str | None]
 
 
 def can_show(out: TextIO | None = None) -> bool:
@@ -38,7 +39,9 @@ class Screen:
     """The screen of `hsi live`.
 
     `ascii`: draw with plain signs; `color`: use colours (words and signs carry the meaning alone); `interface` is said
-    until the first snapshot comes; `out` is the terminal, standard output if not given.
+    until the first snapshot comes; `out` is the terminal, standard output if not given.  Its `story`
+    is asked for the ladder of a connection of a snapshot: lines for the `width` and in the `style` of the screen, or
+    None; it may raise HsiError.
     """
 
     def __init__(
@@ -49,18 +52,21 @@ class Screen:
         interface: str = "",
         out: TextIO | None = None,
     ) -> None:
+        from handshake_inspect.render.layout import Style
         from handshake_inspect.render.screen.look import Look
         from handshake_inspect.render.screen.scene import Pace
 
         self.view = View()
         self.interface = interface
-        self.width = 80  # columns of the last picture, for whoever draws a ladder for it
+        self.width = 80  # columns of the last picture
+        self.style = Style(color=color, encoding="ascii" if ascii else "utf-8")
+        self.story: Story | None = None
         self._look = Look(ascii=ascii, color=color)
         self._pace = Pace()
         self._out = out
         self._held: Snapshot | None = None  # what is on the screen
-        self._story: Story | None = None
         self._told: str | None = None  # the ladder of the connection that is shown
+        self._told_of: Snapshot | None = None  # the newest snapshot that has that connection
         self._terminal: Terminal | None = None
         self._stopped = threading.Event()
         self._gone = False  # the terminal
@@ -78,7 +84,9 @@ class Screen:
         from handshake_inspect.render.screen import pages
         from handshake_inspect.render.screen.scene import Scene
 
-        self.width = width
+        if self.width != width:
+            self.width = width
+            self._tell()
         if snapshot is None:
             return pages.waiting(self._look, self.interface, width, height)
         rate = self._pace.rate(snapshot)
@@ -90,6 +98,7 @@ class Screen:
         before = self.view.shown
         self.view.press(key, self.view.trouble(held.trouble) if held is not None else [])
         if self.view.shown is not before:
+            self._told_of = held
             self._tell()
 
     def show(self, snapshot: Snapshot | None) -> None:
@@ -99,23 +108,23 @@ class Screen:
         if self.view.paused and self._held is not None:
             return
         self._pace.note(snapshot)
-        self._held = snapshot
+        is_new, self._held = snapshot is not self._held, snapshot
         shown = self.view.shown
-        if shown is None:
+        if shown is None or not is_new:
             return
-        newest = next((each for each in snapshot.trouble if each.id == shown.id), shown)
-        if newest != shown:
-            self.view.shown = newest
+        newest = next((each for each in snapshot.trouble if each.id == shown.id), None)
+        if newest is not None:
+            self.view.shown, self._told_of = newest, snapshot
             self._tell()
 
     def _tell(self) -> None:
         """Ask for the ladder of the connection that is shown."""
-        shown = self.view.shown
-        if shown is None or self._story is None:
-            self._told = None
+        shown, snapshot = self.view.shown, self._told_of
+        self._told = None
+        if shown is None or snapshot is None or self.story is None:
             return
         try:
-            self._told = self._story(shown.id)
+            self._told = self.story(snapshot, shown)
         except HsiError as error:
             self._told = f"  {error}"
 
@@ -130,24 +139,19 @@ class Screen:
 
             terminal.events.put(STOPPED)
 
-    def run(
-        self, get_snapshot: GetSnapshot, *, on_quit: Callable[[], None], story: Story | None = None,
-        refresh_hz: float = 4,
-    ) -> None:  # fmt: skip
+    def run(self, get_snapshot: GetSnapshot, *, on_quit: Callable[[], None], refresh_hz: float = 4) -> None:
         """Own the terminal until `q` or `stop`.
 
         `get_snapshot` gives the newest snapshot, or None before there is one; it is called `refresh_hz` times a second
-        and must not wait.  `on_quit` is called when the user quits, or when the terminal is gone.  `story` gives the
-        ladder of a connection as lines at most `width` wide, or None; it may raise HsiError.  An exception from any of
-        them, and KeyboardInterrupt, come out of here when the terminal is as it was.  Best run in the main thread (a
-        resize is then shown at once) with the capture in another; the other way round works too.
+        and must not wait.  `on_quit` is called when the user quits, or when the terminal is gone.  An exception from
+        any of them, and KeyboardInterrupt, come out of here when the terminal is as it was.  Best run in the main
+        thread (a resize is then shown at once) with the capture in another; the other way round works too.
         """
         from rich.console import ConsoleDimensions
         from rich.live import Live
 
         from handshake_inspect.render.screen.terminal import Terminal
 
-        self._story = story
         out = self._out or sys.stdout
         try:
             with Terminal(out) as terminal:
