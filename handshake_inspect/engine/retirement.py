@@ -146,10 +146,7 @@ class Retired:
 
 def give_back(trace: Trace, rows: Rows, table: Any) -> None:
     """Let the table use these rows again."""
-    count = len(trace.connections)
-    full, alone = rows[rows < count], rows[rows >= count] - count
-    numbers = full if trace.numbers is None else trace.numbers[full]
-    embryo_numbers = alone if trace.embryo_numbers is None else trace.embryo_numbers[alone]
+    numbers, embryo_numbers = trace.split(rows)
     for number in numbers.tolist():
         table.retire(number)
     for number in embryo_numbers.tolist():

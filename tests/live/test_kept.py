@@ -1,0 +1,206 @@
+"""What a screen is told of a connection: the same as `hsi explain` tells, as far as it is kept."""
+
+import io
+import itertools
+
+import pytest
+from msgspec.structs import replace
+from support import captures, frames
+from support.samples import SAMPLES
+
+from handshake_inspect.cli.watching import ladder
+from handshake_inspect.engine.explain import explain
+from handshake_inspect.engine.kept import SEGMENTS
+from handshake_inspect.engine.live import LiveOptions, LiveRun, Nobody
+from handshake_inspect.engine.selection import Wish
+from handshake_inspect.live.session import open_file
+from handshake_inspect.render.layout import Style
+from handshake_inspect.report.retell import retell
+
+LARGE = 2_000_000  # octets: larger samples hold thousands of connections alike
+START = 1_700_000_000_000_000_000
+GAP_NS = 20_000
+
+
+class Watched(Nobody):
+    wants_picture = True
+
+
+class Sips(io.BytesIO):
+    """A file that is read in small parts, so that a run looks at its table often."""
+
+    def read(self, size=-1):
+        return super().read(4096 if size < 0 else min(size, 4096))
+
+    def readinto(self, into):
+        got = self.read(len(into))
+        into[: len(got)] = got
+        return len(got)
+
+
+def watched(octets, *, looks=True, **options):
+    """The last snapshot of a capture; with `looks` after many others, else the only one."""
+    # A clock that stands still after it went back: the time for a look never comes.
+    clock = itertools.count(0, 2.0) if looks else itertools.chain([1.0], itertools.repeat(0.0))
+    with open_file(Sips(octets) if looks else io.BytesIO(octets)) as source:
+        run = LiveRun(source, LiveOptions(**options), Watched(), clock=lambda: next(clock))
+        run.run()
+    return run.latest
+
+
+def alike(step):
+    """A step without what depends on which other steps are listed."""
+    return replace(step, since_previous_ns=0, elided_before=None)
+
+
+def some(trouble):
+    return trouble if len(trouble) <= 6 else [*trouble[:3], *trouble[-3:]]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_ladder_is_that_of_explain_without_what_is_plain(name, pcaps):
+    path = pcaps / f"{name}.pcap"
+    if path.stat().st_size > LARGE:
+        pytest.skip("too large for a pass per connection")
+    snapshot = watched(path.read_bytes())
+    for connection in some(snapshot.trouble):
+        told, story = retell(snapshot, connection), explain([path], Wish(number=connection.id), limit=10_000)
+        whole = {step.frame: step for step in story.steps}
+        assert told.connection.first_frame == story.connection.first_frame
+        assert [alike(step) for step in told.steps] == [alike(whole[step.frame]) for step in told.steps]
+        assert told.segments == story.segments
+        for step in story.steps:
+            if step.events or step.anomalies or step.rtt:
+                assert step.frame in {each.frame for each in told.steps}
+        last = told.steps[-1].state
+        assert connection.state.client in (last.client, "CLOSED")
+        assert connection.state.server in (last.server, "CLOSED")
+
+
+def client(number):
+    return f"10.1.{number >> 8 & 255}.{number & 255}", 40_000 + (number >> 16)
+
+
+def ends(number):
+    return {"src": client(number), "dst": frames.SERVER}, {"src": frames.SERVER, "dst": client(number)}
+
+
+def healthy(number):
+    """Six segments of which a screen keeps each."""
+    out, back = ends(number)
+    yield frames.syn(**out)
+    yield frames.syn_ack(**back)
+    yield frames.ack(**out)
+    yield frames.fin(**out)
+    yield frames.fin(seq=frames.SERVER_ISN + 1, ack=frames.CLIENT_ISN + 2, **back)
+    yield frames.ack(seq=frames.CLIENT_ISN + 2, ack=frames.SERVER_ISN + 2, **out)
+
+
+def capture(packets, gap_ns=GAP_NS):
+    return captures.pcap([(START + number * gap_ns, packet) for number, packet in enumerate(packets)])
+
+
+def slow_one():
+    """A connection in trouble: its SYN comes twice."""
+    out, back = ends(1 << 16)
+    return [frames.syn(**out), frames.syn(ident=9, **out), frames.syn_ack(**back), frames.ack(ident=10, **out)], out
+
+
+def test_plain_data_are_counted_and_not_kept():
+    opening, out = slow_one()
+    data = [
+        frames.data(b"x" * 100, seq=frames.CLIENT_ISN + 1 + 100 * number, ident=20 + number, **out)
+        for number in range(50)
+    ]
+    fin = frames.fin(seq=frames.CLIENT_ISN + 5001, ident=99, **out)
+    answer = frames.ack(seq=frames.SERVER_ISN + 1, ack=frames.CLIENT_ISN + 1, src=out["dst"], dst=out["src"])
+    snapshot = watched(capture([*opening, data[0], answer, *data[1:], fin]))
+    (connection,) = snapshot.trouble
+    told = retell(snapshot, connection)
+    assert told.segments == 56
+    last = told.steps[-1]
+    assert last.flags == "F."
+    assert last.elided_before.segments + len(told.steps) == 56
+    listed = sum(step.length for step in told.steps)
+    assert last.elided_before.client_bytes + listed == 5000
+    unfinished = watched(capture([*opening, data[0], answer, *data[1:]]))
+    text = drawn(unfinished, unfinished.trouble[0])
+    assert f"{55 - len(retell(unfinished, unfinished.trouble[0]).steps)} segments not listed" in text
+
+
+def drawn(snapshot, connection, width=80):
+    return ladder(snapshot, connection, width, Style(color=False, encoding="utf-8"))
+
+
+def many():
+    return [packet for number in range(SEGMENTS // 6 + 1) for packet in healthy(number)]
+
+
+def test_what_is_overwritten_is_said_to_be_gone():
+    opening, _ = slow_one()
+    forgotten = watched(capture([*opening, *many()]), looks=False)
+    (connection,) = forgotten.trouble
+    assert retell(forgotten, connection) is None
+    assert "not kept any more" in drawn(forgotten, connection)
+
+
+def test_a_ladder_may_begin_late():
+    opening, out = slow_one()
+    reset = frames.rst(seq=frames.CLIENT_ISN + 1, ack=None, ident=77, **out)
+    snapshot = watched(capture([*opening, *many(), reset]), looks=False)
+    (connection,) = snapshot.trouble
+    (step,) = retell(snapshot, connection).steps
+    assert step.elided_before.segments == 4
+    assert [mark.id for mark in step.events] == ["reset"]
+    assert (step.state.client, step.state.server) == (connection.state.client, connection.state.server)
+    assert "4 segments not listed" in drawn(snapshot, connection)
+
+
+def test_what_was_in_trouble_at_a_look_is_kept_through_what_follows():
+    opening, _ = slow_one()
+    snapshot = watched(capture([*opening, *many()]))
+    (connection,) = snapshot.trouble
+    assert [step.flags for step in retell(snapshot, connection).steps] == ["S", "S", "S.", "."]
+
+
+def test_a_flood_of_syns_does_not_push_out_others():
+    opening, _ = slow_one()
+    flood = [frames.syn(src=client(number), dst=frames.SERVER) for number in range(SEGMENTS + 1)]
+    refused, back = ends(3 << 16)
+    asked = frames.syn(**refused, window=4242)
+    rst = frames.rst(**back, window=0)
+    snapshot = watched(capture([asked, *opening, *flood, rst]), looks=False)
+    told = {each.outcome: retell(snapshot, each) for each in snapshot.trouble}
+    assert [step.flags for step in told["established"].steps] == ["S", "S", "S.", "."]
+    assert [(step.flags, step.window) for step in told["refused"].steps] == [("S", 4242), ("R.", 0)]
+
+
+def test_each_incarnation_has_its_own_ladder():
+    out, back = ends(5)
+    first = [frames.syn(**out), frames.rst(**back)]
+    second = [frames.syn(**out, seq=77), frames.syn(**out, seq=77, ident=3), frames.rst(**back, ack=78, ident=4)]
+    snapshot = watched(capture([*first, *second]))
+    newer, older = snapshot.trouble
+    assert [step.frame for step in retell(snapshot, older).steps] == [1, 2]
+    assert [step.frame for step in retell(snapshot, newer).steps] == [3, 4, 5]
+
+
+def test_a_lone_syn_has_a_ladder_too():
+    packets = [frames.syn(), *[frames.udp()] * 5000]
+    snapshot = watched(capture(packets, 1_000_000), looks=False)
+    (connection,) = snapshot.trouble
+    assert connection.outcome == "timed-out"
+    text = drawn(snapshot, connection)
+    assert "[S] seq 0" in text
+    assert " now " in text
+
+
+def test_a_narrow_terminal_is_told_what_it_takes():
+    snapshot = watched(capture(slow_one()[0]))
+    assert "72 columns" in drawn(snapshot, snapshot.trouble[0], 60)
+
+
+def test_a_ladder_fits_from_72_columns_on():
+    snapshot = watched(capture([*many()[:600], *slow_one()[0]]))
+    for width in (72, 80, 123, 124, 160):
+        assert max(map(len, drawn(snapshot, snapshot.trouble[0], width).splitlines())) <= width
