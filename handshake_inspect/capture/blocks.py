@@ -27,13 +27,17 @@ _IF_NAME = 2
 _IF_TSRESOL = 9
 _IF_FCSLEN = 13
 _IF_TSOFFSET = 14
+_ISB_ENDTIME = 3
+_ISB_IFRECV = 4
 _ISB_IFDROP = 5
 _ISB_OSDROP = 7
+_ISB_USRDELIV = 8
 
 _MOST_NS = 2**63 - 1
+MOST_MICROSECONDS = _MOST_NS // 1000
 _MOST_RAW = 2**64 - 1
 _MICROSECONDS = 6  # the resolution of an interface that gives none
-_UNKNOWN_DROPS = _MOST_RAW
+_UNKNOWN_COUNT = _MOST_RAW
 
 
 Order = Literal["big", "little"]
@@ -96,17 +100,34 @@ def clock(resolution: int, offset_s: int) -> Clock:
     return Clock(how, scale, min(latest * ticks // 1_000_000_000, _MOST_RAW), offset_ns)
 
 
-def statistics_drops(body: bytes, big: bool) -> tuple[int, int | None]:
-    """Read the body of an Interface Statistics Block: the interface, and what it and the system dropped so far."""
+class Statistics(NamedTuple):
+    """What an Interface Statistics Block says of an interface, since the capture began; None where it does not."""
+
+    interface: int
+    dropped: int | None  # by it and by the system
+    delivered: int | None  # frames that whoever captured was given
+    end_high: int  # when the capture ended, as a timestamp of the interface; both 0 for none
+    end_low: int
+
+
+def statistics(body: bytes, big: bool) -> Statistics:
+    """Read the body of an Interface Statistics Block (at least 12 octets)."""
     order: Order = "big" if big else "little"
-    interface = int.from_bytes(body[:4], order)
-    drops = None
+    end = b""
+    counts: dict[int, int] = {}
     for code, value in _options(body[12:], big):
-        if code in (_ISB_IFDROP, _ISB_OSDROP) and len(value) == 8:
-            count = int.from_bytes(value, order)
-            if count != _UNKNOWN_DROPS:
-                drops = (drops or 0) + count
-    return interface, drops
+        if len(value) != 8:
+            continue
+        if code == _ISB_ENDTIME:
+            end = value
+        elif (count := int.from_bytes(value, order)) != _UNKNOWN_COUNT:
+            counts[code] = count
+    drops = [counts[code] for code in (_ISB_IFDROP, _ISB_OSDROP) if code in counts]
+    delivered = counts.get(_ISB_USRDELIV)
+    if delivered is None and _ISB_IFRECV in counts:
+        delivered = max(counts[_ISB_IFRECV] - sum(drops), 0)  # some count what was dropped as received, some do not
+    high, low = int.from_bytes(end[:4], order), int.from_bytes(end[4:], order)
+    return Statistics(int.from_bytes(body[:4], order), sum(drops) if drops else None, delivered, high, low)
 
 
 def _options(octets: bytes, big: bool) -> Iterator[tuple[int, bytes]]:

@@ -62,6 +62,10 @@ class FrameReader:
         """Packets that the capturing side lost, None when the container does not say."""
         return None
 
+    def seen_until(self) -> int | None:
+        """When the capture ended, in nanoseconds since the epoch; None when the container does not say."""
+        return None
+
     def damage(self, message: str) -> int:
         """Note that the record at `position` cannot be read, nor anything behind it."""
         if not self.damaged:

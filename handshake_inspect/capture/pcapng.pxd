@@ -13,6 +13,7 @@ cdef uint32_t EPB_DROP_COUNT
 cdef uint32_t EPB_FLAGS
 cdef uint32_t INTERFACE_DESCRIPTION
 cdef uint32_t INTERFACE_STATISTICS
+cdef int64_t MOST_MICROSECONDS
 cdef uint32_t MULTIPLY
 cdef uint32_t PACKET
 cdef uint32_t SECTION_HEADER
@@ -36,6 +37,9 @@ cdef class PcapngReader(FrameReader):
     cdef dict _section_drops
     cdef bint _statistics
     cdef object _earlier_drops
+    cdef object _earlier_frames
+    cdef dict _delivered
+    cdef dict _ends
     cdef Py_ssize_t _room
     cdef object _storage
     cdef interface_table.Interface *_table
@@ -87,6 +91,9 @@ cdef class PcapngReader(FrameReader):
 
     @cython.locals(outcome=int, length=Py_ssize_t)
     cdef int _interface_statistics(self, Py_ssize_t at) except -1
+
+    @cython.locals(before=int64_t, end=int64_t)
+    cdef int _note_end(self, Py_ssize_t number, uint64_t high, uint64_t low) except -1
 
     cdef int _skip_block(self, Py_ssize_t length) except -1
 

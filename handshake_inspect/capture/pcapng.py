@@ -13,13 +13,14 @@ from handshake_inspect.capture.blocks import (
     EPB_FLAGS,
     INTERFACE_DESCRIPTION,
     INTERFACE_STATISTICS,
+    MOST_MICROSECONDS,
     MULTIPLY,
     NUMBERED,
     PACKET,
     SECTION_HEADER,
     SIMPLE_PACKET,
     interface_description,
-    statistics_drops,
+    statistics,
 )
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
 from handshake_inspect.wire.const import MASK32
@@ -47,6 +48,9 @@ class PcapngReader(FrameReader):
         self._section_drops: dict[int, int] = {}  # by interface, as the last statistics say
         self._statistics = False
         self._earlier_drops = 0  # of the sections before
+        self._earlier_frames = 0
+        self._delivered: dict[int, int] = {}  # frames by interface, as the last statistics of this section say
+        self._ends: dict[int, int] = {}  # by interface: until when it was captured on
         self._room = 4
         self._storage = interface_table.rows(self._room)
         self._table = interface_table.rows_of(self._storage)
@@ -78,6 +82,17 @@ class PcapngReader(FrameReader):
         if self._statistics:
             return self._earlier_drops + sum(self._section_drops.values())
         return self._lost if self._lost >= 0 else None
+
+    def seen_until(self) -> int | None:
+        """When the capture ended, as the statistics say: later than the last frame if the link was idle then.
+
+        None where they do not say, and where they count more frames than are here: what is cut out of a capture ends
+        where it ends.
+        """
+        here = self.frames - self.events - self._earlier_frames
+        if not self._ends or sum(self._delivered.values()) > here:
+            return None
+        return min(self._ends.values())
 
     def _enhanced_packet(self, at: int) -> int:
         outcome = self._whole(at, 32)
@@ -253,6 +268,9 @@ class PcapngReader(FrameReader):
         self.section += 1
         self._earlier_drops += sum(self._section_drops.values())
         self._section_drops.clear()
+        self._earlier_frames = self.frames - self.events
+        self._delivered.clear()
+        self._ends.clear()
         self.names.clear()
         self._count = 0
         return self._skip_block(length)
@@ -288,12 +306,29 @@ class PcapngReader(FrameReader):
         if outcome != FRAME:
             return outcome
         length = fields.u32(self.data, at + 4, self.big)
-        number, drops = statistics_drops(bytes(self.octets[at + 8 : at + length - 4]), self.big)
-        if drops is not None and number < self._count:
-            self._statistics = True
-            self._section_drops[number] = drops  # counted from the start: the last one holds
+        said = statistics(bytes(self.octets[at + 8 : at + length - 4]), self.big)
+        if said.interface < self._count:  # counted from the start: the last one holds
+            if said.dropped is not None:
+                self._statistics = True
+                self._section_drops[said.interface] = said.dropped
+            if said.delivered is not None:
+                self._delivered[said.interface] = said.delivered
+                self._note_end(said.interface, said.end_high, said.end_low)
         self.position = at + length
         return _PASSED
+
+    def _note_end(self, number: int, high: int, low: int) -> int:
+        """Keep the time at which an interface was captured on no more, if there is one."""
+        if (not high and not low) or (high << 32 | low) > interface_table.row_at(self._table, number).raw_most:
+            return 0
+        before = self.ts_ns
+        self._stamp(number, high, low)
+        end = self.ts_ns
+        self.ts_ns = before
+        if end < before and end <= MOST_MICROSECONDS:
+            end *= 1000  # dumpcap counts microseconds here, whatever it says of the interface
+        self._ends[number] = end
+        return 0
 
     def _skip_block(self, length: int) -> int:
         self._skip = length

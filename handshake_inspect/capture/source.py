@@ -86,6 +86,11 @@ class Source:
         """Packets that the capturing side says it lost, None when it does not say."""
         return self.reader.dropped()
 
+    @property
+    def seen_until_ns(self) -> int | None:
+        """When the capturing side ended the capture, None when it does not say: known when all is read."""
+        return self.reader.seen_until()
+
     def fill(self) -> bool:
         """Put another block behind what the reader left unread; False at the end of the input."""
         if self._ended:

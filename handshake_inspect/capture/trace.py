@@ -75,6 +75,12 @@ class MergedSource:
         return sum(counts) if counts else None
 
     @property
+    def seen_until_ns(self) -> int | None:
+        """When the last of the capturing sides that say so ended its capture, None when none says."""
+        ends = [source.seen_until_ns for source in self.sources if source.seen_until_ns is not None]
+        return max(ends) if ends else None
+
+    @property
     def problems(self) -> list[Problem]:
         """What is wrong with any of the files, each message beginning with its name."""
         return [

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from handshake_inspect.cli.analyze import seconds as exactly
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.selecting import (
     checked_binary,
@@ -123,6 +124,14 @@ def autostop(text: str) -> float:
     "--max-connections", metavar="N", type=click.IntRange(min=1), help="Bound memory: track at most N at a time."
 )
 @click.option(
+    "--time-wait", metavar="SECONDS", type=exactly, default="60", show_default=True,
+    help="How long TIME_WAIT lasts (2 MSL).",
+)  # fmt: skip
+@click.option(
+    "--timeout", metavar="SECONDS", type=exactly, default="3", show_default=True,
+    help="After how much capture an unanswered SYN has timed out.",
+)  # fmt: skip
+@click.option(
     "--keep",
     metavar="N",
     type=click.IntRange(min=1),
@@ -191,6 +200,8 @@ def _run(
         "frames": given["count"],
         "duration_s": seconds,
         "where": given["test"],
+        "time_wait_ns": given["time_wait"],
+        "unanswered_ns": given["timeout"],
     }
     if given["max_connections"] is not None:
         settings["max_connections"] = given["max_connections"]

@@ -55,7 +55,12 @@ def analyze(inputs: Sequence[Input], *, options: Options | None = None, progress
 
 def conclude(source: Any, pump: Pump, options: Options) -> Report:
     """The report of all that was pumped."""
-    return report_of(source, pump, case_of(source, pump, options, pump.last_ns))
+    return report_of(source, pump, case_of(source, pump, options, end_of(source, pump)))
+
+
+def end_of(source: Any, pump: Pump) -> int:
+    """When the capture ended: with its last frame, unless who captured says that it went on in silence."""
+    return max(pump.last_ns, source.seen_until_ns or 0) if pump.timed else pump.last_ns
 
 
 def report_of(source: Any, pump: Pump, case: Case, names: Any = None) -> Report:
@@ -104,6 +109,7 @@ def _capture(source: Any, pump: Pump, case: Case) -> Capture:
         [ToldProblem.of(problem) for problem in case.capture.problems],
         _position(case),
         None if case.host is None else told_host(case.host),
+        case.trace.last_ns if pump.timed and case.trace.last_ns > pump.last_ns else None,
     )
 
 

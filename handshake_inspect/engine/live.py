@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from handshake_inspect.capture.frames import NEED_MORE
-from handshake_inspect.engine import Options, case_of, report_of
+from handshake_inspect.engine import Options, case_of, end_of, report_of
 from handshake_inspect.engine.keeper import Keeper
 from handshake_inspect.engine.kept import Kept
 from handshake_inspect.engine.known import Known, Meeting
@@ -124,6 +124,7 @@ class LiveRun:
         self._clock = clock
         self._began = clock()
         self._heard = self._began  # when the last frames came
+        self._quiet: float | None = None  # when it was last seen that nothing came after those
         self._looked = self._began
         self._looked_ns = 0
         self._next_look = self._began
@@ -142,7 +143,9 @@ class LiveRun:
             if deadline is not None and self._clock() >= deadline:
                 deadline = None
                 self.stop()
-            if self.source.wait(self._patience(deadline)) and not self._take():
+            if not self.source.wait(self._patience(deadline)):
+                self._quiet = self._clock()
+            elif not self._take():
                 break
             if self._is_due():
                 self.look()
@@ -165,8 +168,8 @@ class LiveRun:
 
     @property
     def now_ns(self) -> int:
-        """The time of the capture: of its last frame, and since then this machine's clock."""
-        return self.pump.last_ns + int((self._clock() - self._heard) * NS)
+        """The time of the capture: of its last frame, and on an idle link this machine's clock since then."""
+        return self.pump.last_ns + (0 if self._quiet is None else int((self._quiet - self._heard) * NS))
 
     def look(self) -> Meeting:
         """Judge what is in the table, tell what is new, retire what has ended long ago."""
@@ -202,6 +205,7 @@ class LiveRun:
         got = self.pump.drain(self.source.reader)
         if self.pump.frames > before:
             self._heard = self._clock()
+            self._quiet = None
         return bool(got == NEED_MORE)
 
     def _patience(self, deadline: float | None) -> float:
@@ -307,7 +311,8 @@ class LiveRun:
     def _conclude(self) -> Report:
         """Tell what is left to tell; the report, as `analyze` would write it of the same frames."""
         self._end_host()
-        case = case_of(self.source, self.pump, self.options, self.pump.last_ns)
+        self._note_end()
+        case = case_of(self.source, self.pump, self.options, end_of(self.source, self.pump))
         meeting = self.known.meet(case)
         report = report_of(self.source, self.pump, case, meeting.ids)
         if self.options.where is not None:
@@ -316,13 +321,19 @@ class LiveRun:
             report = self._with_past(self.retired.merged(report))
         if self.observer.wants_connections:
             self._tell(meeting, meeting.rest())
-        self.latest = self._snapshot(meeting, max(self.pump.last_ns, self._looked_ns))
+        self.latest = self._snapshot(meeting, max(case.trace.last_ns, self._looked_ns))
         self.observer.snapshot(self.latest)
         found = {_key(finding): finding for finding in report.findings}
         self._compare(found)
         self._compare({})
         self.observer.ending(report)
         return report
+
+    def _note_end(self) -> None:
+        """Let the source know until when nothing came after the last frame: not sooner than any look has said."""
+        end_ns = max(self.now_ns, self._looked_ns)
+        if self.pump.timed and end_ns > self.pump.last_ns:
+            self.source.note_end(end_ns)
 
     def _with_past(self, report: Report) -> Report:
         """The report with findings, too, that held when rows were there that are gone now."""

@@ -43,6 +43,7 @@ class LiveSource:
         self.problems: list[Problem] = reader.problems
         self.failure: LiveError | None = None  # why the source ended, when nobody stopped it
         self._writer: PcapngWriter | None = None
+        self._ended_ns: int | None = None
 
     def __enter__(self) -> "LiveSource":
         return self
@@ -82,6 +83,16 @@ class LiveSource:
         """Frames that were lost because this process was too slow; None when not known (yet)."""
         return self.counters().dropped
 
+    @property
+    def seen_until_ns(self) -> int | None:
+        """When the capture ended: as whoever drove this source noted, or whoever captured says; None for unknown."""
+        ends = [ns for ns in (self._ended_ns, self.reader.seen_until()) if ns is not None]
+        return max(ends) if ends else None
+
+    def note_end(self, ns: int) -> None:
+        """Remember that nothing was sent from the last frame until `ns` (since the epoch): files say so too."""
+        self._ended_ns = ns
+
     def record(self, writer: PcapngWriter) -> None:
         """Write every frame of this source also to `writer`; it is closed with the source."""
         self._writer = writer
@@ -114,7 +125,7 @@ class LiveSource:
             if self.host is not None:
                 self.host.close()
             if self._writer is not None:
-                self._writer.close(counters.received, counters.dropped)
+                self._writer.close(counters.received, counters.dropped, self.seen_until_ns)
 
     def fail(self, kind: str, message: str) -> None:
         """Note why the source ends though nobody stopped it."""

@@ -117,6 +117,10 @@ class RecordingReader(FrameReader):
         """As the reader says."""
         return self.reader.unfinished()
 
+    def seen_until(self) -> int | None:
+        """As the reader says."""
+        return self.reader.seen_until()
+
     def dropped(self) -> int | None:
         """As the reader says."""
         return self.reader.dropped()

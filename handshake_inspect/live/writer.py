@@ -17,6 +17,7 @@ _BYTE_ORDER_MAGIC = 0x1A2B3C4D
 _INTERFACE_DESCRIPTION = 1
 _INTERFACE_STATISTICS = 5
 _ENHANCED_PACKET = 6
+_END_TIME, _RECEIVED, _DROPPED, _DELIVERED = 3, 4, 5, 8  # options of the statistics
 _NANOSECONDS = 9  # if_tsresol: ten to the power of minus nine
 _MASK32 = 0xFFFF_FFFF
 
@@ -55,17 +56,19 @@ class PcapngWriter:
             self._reader.flush()
             self._last_ns = self._reader.ts_ns
 
-    def close(self, received: int | None = None, dropped: int | None = None) -> None:
-        """Write what is left and what the kernel counted, and close the file."""
+    def close(self, received: int | None = None, dropped: int | None = None, ended_ns: int | None = None) -> None:
+        """Write what is left, what the kernel counted, and when the capture ended, and close the file."""
         if self._descriptor < 0:
             return
         try:
             self.flush()
-            counted = {4: received, 5: dropped}
-            values = {code: struct.pack("=Q", count) for code, count in counted.items() if count is not None}
-            if values and self._reader is not None and self._reader.frames:
-                time = struct.pack("=III", 0, self._last_ns >> 32 & _MASK32, self._last_ns & _MASK32)
-                self._write(_block(_INTERFACE_STATISTICS, time, values))
+            written = self._reader.frames - self._reader.events if self._reader is not None else 0
+            if written:
+                said = {_RECEIVED: received, _DROPPED: dropped, _DELIVERED: written}
+                values = {code: struct.pack("=Q", count) for code, count in said.items() if count is not None}
+                end = {} if ended_ns is None else {_END_TIME: struct.pack("=II", *_halves(ended_ns))}
+                time = struct.pack("=III", 0, *_halves(max(self._last_ns, ended_ns or 0)))
+                self._write(_block(_INTERFACE_STATISTICS, time, end | values))
         finally:
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
@@ -116,9 +119,10 @@ def interface_description(link_type: int, interface: str, snap_len: int, filter_
 
 def enhanced_packet(interface: int, ts_ns: int, octets: bytes, wire_len: int, comment: str = "") -> bytes:
     """Make the block of one frame (the ring's frames are written by the recorder, many at a time)."""
-    times = ts_ns >> 32 & _MASK32, ts_ns & _MASK32
     options = {1: comment.encode(errors="replace")[:0xFFFC]} if comment else {}
-    return _block(_ENHANCED_PACKET, struct.pack("=5I", interface, *times, len(octets), wire_len) + octets, options)
+    return _block(
+        _ENHANCED_PACKET, struct.pack("=5I", interface, *_halves(ts_ns), len(octets), wire_len) + octets, options
+    )
 
 
 def _block(kind: int, body: bytes, options: dict[int, bytes]) -> bytes:
@@ -129,6 +133,10 @@ def _block(kind: int, body: bytes, options: dict[int, bytes]) -> bytes:
     body = _padded(body) + (bytes(4) if options else b"")  # the end of options
     total = struct.pack("=I", len(body) + 12)
     return struct.pack("=I", kind) + total + body + total
+
+
+def _halves(ns: int) -> tuple[int, int]:
+    return ns >> 32 & _MASK32, ns & _MASK32
 
 
 def _padded(octets: bytes) -> bytes:

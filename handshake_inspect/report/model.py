@@ -140,7 +140,8 @@ class Capture(Struct, frozen=True, gc=False):
     """What was read: where from, how much, from when to when.
 
     `complete` is false when a source was cut or damaged; `dropped_by_kernel` is null when nothing tells; `host` is null
-    but for live captures on an interface of the capturing host.
+    but for live captures on an interface of the capturing host.  `ended_ns` is when the
+    capture is known to have ended, if that was after its last frame.
     """
 
     sources: list[str]
@@ -155,6 +156,7 @@ class Capture(Struct, frozen=True, gc=False):
     problems: list[Problem]
     position: Position | None = None
     host: Host | None = None
+    ended_ns: TimeNs | None = None
 
 
 class Outcomes(Struct, frozen=True, gc=False, rename="kebab"):

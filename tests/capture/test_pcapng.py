@@ -184,6 +184,60 @@ def test_drops_are_known_only_when_told(blocks, dropped):
     assert source.dropped == dropped
 
 
+SECOND = 1_000_000_000
+ABSURD = (1 << 64) - 1
+
+
+@ORDERS
+@pytest.mark.parametrize(
+    ("said", "until"),
+    [
+        ([{"end": 9 * SECOND, "usrdeliv": 2}], 9 * SECOND),
+        ([{"end": 9 * SECOND, "ifrecv": 2, "ifdrop": 0}], 9 * SECOND),  # as dumpcap writes it
+        ([{"end": 9 * SECOND, "ifrecv": 5, "ifdrop": 1, "osdrop": 2}], 9 * SECOND),
+        ([{"end": 9 * SECOND, "ifrecv": 5, "usrdeliv": 2}], 9 * SECOND),
+        ([{"end": 9 * SECOND, "usrdeliv": 3}], None),  # somebody cut a frame out
+        ([{"end": 9 * SECOND, "ifrecv": 3, "ifdrop": 0}], None),
+        ([{"end": 9 * SECOND}], None),  # nobody can tell
+        ([{"usrdeliv": 2}], None),
+        ([{"end": 0, "usrdeliv": 2}], None),
+        ([{"end": ABSURD, "usrdeliv": 2}], None),
+        ([{"end": 8 * SECOND, "usrdeliv": 1}, {"end": 9 * SECOND, "usrdeliv": 2}], 9 * SECOND),  # the last one holds
+        ([{"end": 9 * SECOND, "usrdeliv": 1}, {"number": 1, "end": 8 * SECOND, "usrdeliv": 1}], 8 * SECOND),
+        ([{"number": 7, "end": 9 * SECOND, "usrdeliv": 2}], None),  # nobody describes that interface
+    ],
+)
+def test_the_end_of_a_capture_is_believed_of_the_whole_of_it(said, until, big):
+    octets = section(big=big) + interface(big=big, resolution=9) + interface(big=big, resolution=9)
+    octets += packet(b"a", SECOND, big=big) + packet(b"b", 2 * SECOND, big=big)
+    octets += b"".join(statistics(big=big, **each) for each in said)
+    seen, source = read(octets)
+    assert source.seen_until_ns == until
+    assert [each.ns for each in seen] == [SECOND, 2 * SECOND]
+    assert source.problems == []
+
+
+def test_the_end_is_that_of_the_last_section():
+    one = section() + interface() + packet(b"a", 1_000_000) + statistics(end=9_000_000, usrdeliv=1)
+    assert read(one)[1].seen_until_ns == 9 * SECOND  # in microseconds
+    assert read(one + section() + interface())[1].seen_until_ns is None
+    assert read(one + one.replace(packet(b"a", 1_000_000), packet(b"b", 5_000_000)))[1].seen_until_ns == 9 * SECOND
+
+
+@ORDERS
+def test_dumpcap_tells_the_end_in_microseconds(big):
+    now = 1_795_000_000 * SECOND
+    octets = section(big=big) + interface(big=big, resolution=9) + packet(b"a", now, big=big)
+    octets += statistics(big=big, end=now // 1000 + 4_000_000, ifrecv=1, ifdrop=0)
+    assert read(octets)[1].seen_until_ns == now + 4 * SECOND
+
+
+def test_no_time_of_a_frame_is_that_of_statistics():
+    octets = section() + interface() + packet(b"a", 1_000_000) + statistics(end=9_000_000, usrdeliv=1)
+    seen, _ = read(octets + simple_packet(b"b"))
+    assert [each.ns for each in seen] == [SECOND, None]
+
+
 @ORDERS
 def test_other_blocks_are_skipped_and_some_use_up_a_frame_number(big):
     silent = [4, 7, 10, 0x8000_0001, 0x7777_7777]

@@ -219,6 +219,50 @@ def test_time_goes_on_while_the_link_is_idle():
     assert times[-1] > START + 3 * SECOND
 
 
+class Told(Silent):
+    """As Silent, and notes the end."""
+
+    ended_ns = None
+
+    def note_end(self, ns):
+        self.ended_ns = ns
+        self.source.note_end(ns)
+
+
+def test_the_report_ends_when_nothing_more_came():
+    clock, out = Clock(), io.BytesIO()
+    octets = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
+    source = Told(octets, clock)
+    report = LiveRun(source, LiveOptions(), EventWriter(out), clock).run()
+    events = [msgspec.json.decode(line) for line in out.getvalue().splitlines()]
+    assert [connection.outcome for connection in report.connections] == ["established", "timed-out"]
+    assert [event["outcome"] for event in told(events).values()] == ["established", "timed-out"]
+    assert report.capture.last_ns == START
+    assert report.capture.ended_ns == source.ended_ns >= START + 3 * SECOND
+    assert source.seen_until_ns == source.ended_ns
+    assert max(event["at_ns"] for event in events if event["event"] == "stats") <= source.ended_ns
+
+
+def test_a_file_ends_with_its_last_frame():
+    octets = captures.pcap([(START, frames.syn())], nano=True)
+    report = run_of(octets, clock=Fast()).run()
+    assert report.connections[0].outcome == "pending"
+    assert report.capture.ended_ns is None
+
+
+def test_a_file_that_says_when_it_was_closed_ends_then():
+    octets = captures.pcapng([(START, frames.syn())])
+    octets += captures.statistics(end=START + 4 * SECOND, usrdeliv=1)
+    for report in (
+        run_of(octets).run(),
+        analyze([io.BytesIO(octets)]),
+        analyze([io.BytesIO(octets), io.BytesIO(octets)]),
+    ):
+        assert {connection.outcome for connection in report.connections} == {"timed-out"}
+        assert report.capture.last_ns == START
+        assert report.capture.ended_ns == START + 4 * SECOND
+
+
 def test_findings_begin_and_end():
     packets = [packet for number in range(200) for packet in refused(number, START + number * 50_000_000)]
     events, report = events_of(captures.pcap(packets, nano=True), block_size=2048, clock=Fast())

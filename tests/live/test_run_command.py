@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -156,10 +157,52 @@ def test_an_unfinished_handshake_is_half_open(network):
     assert (found["client"]["ip"], found["client"]["port"]) == client
 
 
-def send(network, packet):
+def test_what_timed_out_stays_so_in_the_report_and_in_the_file(network, hsi, tmp_path):
+    kept = tmp_path / "kept.pcapng"
+    client = "10.93.7.78", 4322
+    network.client.ip("neigh", "replace", "10.93.7.99", "lladdr", "02:00:00:00:00:99", "dev", "wire")
+    with network.client():
+        running = Hsi("-i", "wire", "--timeout", "0.3", "-T", "ndjson", "-w", kept, "tcp", "port", "9")
+    with running:
+        running.says("listening on wire")
+        # To an address that nobody has, on a link that stays idle from then on.
+        send(network, frames.syn(src=client, dst=("10.93.7.99", 9), link=frames.raw), "10.93.7.99")
+        running.tells(lambda event: event.get("outcome") == "timed-out")
+        running.interrupt().ends()
+    (last,) = connections(running.lines)
+    assert last["outcome"] == "timed-out"
+    offline = json.loads(hsi("analyze", "--timeout", "0.3", "-T", "json", kept).stdout)
+    assert offline["connections"] == [plain(last)]
+    capture = json.loads(running.lines[-1])["capture"]
+    assert offline["capture"]["ended_ns"] == capture["ended_ns"] >= capture["last_ns"] + 300_000_000
+
+
+def test_a_part_of_a_capture_ends_with_its_last_frame(network, hsi, tmp_path):
+    if shutil.which("dumpcap") is None or shutil.which("editcap") is None:
+        pytest.skip("dumpcap and editcap are not installed")
+    whole, part = tmp_path / "whole.pcapng", tmp_path / "part.pcapng"
+    with network.client():
+        capturing = subprocess.Popen(
+            ["dumpcap", "-q", "-i", "wire", "-f", "tcp", "-a", "duration:1", "-w", whole],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+    with capturing:
+        while b"File:" not in capturing.stderr.readline():
+            assert capturing.poll() is None
+        network.exchange()
+        assert capturing.wait(PATIENCE_S) == 0
+    capture = analyzed(hsi, whole)["capture"]
+    assert capture["ended_ns"] > capture["last_ns"]
+    subprocess.run(["editcap", "-r", whole, part, "1-3"], check=True, capture_output=True)
+    assert analyzed(hsi, part)["capture"]["ended_ns"] is None
+
+
+def send(network, packet, to="10.93.7.2"):
     """Send a bare IP packet from the client's machine."""
     with network.client(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
-        raw.sendto(packet, ("10.93.7.2", 0))
+        raw.sendto(packet, (to, 0))
 
 
 def test_a_count_is_exact(network, hsi, tmp_path):

@@ -104,10 +104,21 @@ def old_packet(frame: bytes, raw: int = 0, *, big=False, number=0, drops=0) -> b
     return block(2, head + frame, big=big)
 
 
-def statistics(*, big=False, number=0, ifdrop: int | None = None, osdrop: int | None = None) -> bytes:
-    options = b"".join(
+def statistics(
+    *,
+    big=False,
+    number=0,
+    end: int | None = None,
+    ifrecv: int | None = None,
+    ifdrop: int | None = None,
+    osdrop: int | None = None,
+    usrdeliv: int | None = None,
+) -> bytes:
+    """An Interface Statistics Block; `end` is isb_endtime in units of the interface."""
+    options = b"" if end is None else option(3, struct.pack(_order(big) + "II", end >> 32, end & 0xFFFFFFFF), big=big)
+    options += b"".join(
         option(code, struct.pack(_order(big) + "Q", count), big=big)
-        for code, count in ((5, ifdrop), (7, osdrop))
+        for code, count in ((4, ifrecv), (5, ifdrop), (7, osdrop), (8, usrdeliv))
         if count is not None
     )
     return block(5, struct.pack(_order(big) + "III", number, 0, 0) + options, big=big)
