@@ -84,7 +84,7 @@ def connections(source: Any, ids: Column, rows: Column) -> list[Connection]:
                 map(names.CONN_STATES.__getitem__, source.conn_states[rows].tolist()),
                 names.history_texts(source.trace.aliases, rows),
                 ids.tolist(),
-                c["completeness"].tolist(),
+                names.completeness(c["completeness"], batch.client["frames"] + batch.server["frames"]).tolist(),
                 names.community_ids(*(c[part] for part in ("hi0", "lo0", "hi1", "lo1", "port0", "port1"))),
             ),
         )

@@ -86,6 +86,8 @@ cdef class Tracker:
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
     cdef bint is_resent(self, rows.Connection *connection, seg.Segment *segment) noexcept
     cdef bint is_corrupt(self, rows.Endpoint *sender, seg.Segment *segment) noexcept
+    @cython.locals(flags=uint32_t, bits=uint32_t)
+    cdef void complete(self, rows.Connection *connection, seg.Segment *segment) noexcept
     @cython.locals(facts=uint32_t)
     cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept
     @cython.locals(

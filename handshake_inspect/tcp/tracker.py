@@ -201,6 +201,8 @@ class Tracker:
         before_ns = connection.last_ns
         connection.last_ns = max(before_ns, segment.ts_ns)
         sender.frames += 1
+        if not segment.flags & SYN:
+            self.complete(connection, segment)
         if segment.notes & NOTE_BAD_CHECKSUM and self.is_corrupt(sender, segment):
             connection.facts |= FACT_BAD_CHECKSUM
             zeek.observe_bad_checksum(alias, side)
@@ -218,7 +220,6 @@ class Tracker:
             return 0
         sender.bytes += segment.payload_len
         if segment.flags & RST:
-            connection.completeness |= COMPLETE_RST | COMPLETE_ACK if segment.flags & ACK else COMPLETE_RST
             if not (sender.traits | peer.traits) & TRAIT_SEEN:
                 connection.client = side if self.sender_is_client(segment) else side ^ 1
             endpoint.begin(sender, segment)
@@ -254,6 +255,23 @@ class Tracker:
             self.first_bad_checksum = segment.frame
         return sender.checks & CHECK_GOOD != 0 or self.good_checksums > 20 * self.bad_checksums
 
+    def complete(self, connection: Any, segment: Any) -> None:
+        """Wireshark's completeness, as `tshark -2` tells it: a SYN counts as the first frame, and data is no ACK."""
+        flags = segment.flags
+        bits = 0
+        if flags & (SYN | ACK) == SYN:
+            if segment.frame == connection.first_frame:
+                bits = COMPLETE_SYN | COMPLETE_DATA if segment.payload_len else COMPLETE_SYN
+        elif flags & ACK:
+            bits = COMPLETE_DATA if segment.payload_len else COMPLETE_ACK
+            if flags & SYN:
+                bits = COMPLETE_SYNACK
+            if flags & FIN:
+                bits |= COMPLETE_FIN
+        if flags & RST:
+            bits |= COMPLETE_RST
+        connection.completeness |= bits
+
     def settle(self, connection: Any, sender: Any, peer: Any) -> None:
         """Whether the short path may take what follows."""
         facts = connection.facts
@@ -265,6 +283,7 @@ class Tracker:
             and facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) != FACT_SYNACK_AFTER_ACK
             and (sender.traits & peer.traits & TRAIT_SEEN) != 0
             and (sender.zeek_letters & peer.zeek_letters & ZEEK_ESTABLISHED) != 0
+            and connection.completeness & (COMPLETE_ACK | COMPLETE_DATA) == COMPLETE_ACK | COMPLETE_DATA
         )
 
     def on_syn(self, i: int, side: int, segment: Any) -> int:
@@ -285,7 +304,7 @@ class Tracker:
         else:
             verdict = handshake.on_syn(table, connection, sender, peer, segment, side)
         if verdict == OURS:
-            connection.completeness |= COMPLETE_SYNACK if segment.flags & ACK else COMPLETE_SYN
+            self.complete(connection, segment)
             if segment.flags & ACK and not self.is_self(connection):
                 endpoint.note_ack(sender, peer, segment)
         if verdict == PROVISIONAL:
@@ -349,7 +368,6 @@ class Tracker:
             resets.after_rst(connection, sender, peer, segment, side)
         dead = connection.facts & FACT_RST
         if segment.flags & ACK:
-            connection.completeness |= COMPLETE_ACK
             if not dead and not handshake.on_ack(self.table, connection, sender, peer, segment, side):
                 return
             endpoint.note_ack(sender, peer, segment)
@@ -358,12 +376,9 @@ class Tracker:
         kind = endpoint.advance(sender, peer, segment)
         endpoint.note_window(sender, segment)
         if segment.payload_len and kind != PROBE:
-            connection.completeness |= COMPLETE_DATA
             connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA
-        if segment.flags & FIN:
-            connection.completeness |= COMPLETE_FIN
-            if not dead:
-                closing.on_fin(connection, sender, peer, segment, side)
+        if segment.flags & FIN and not dead:
+            closing.on_fin(connection, sender, peer, segment, side)
 
     def sender_is_client(self, segment: Any) -> bool:
         """Without a handshake: the lower port is the server's."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import TRAIT_ACKS, TRAIT_FIN
+from handshake_inspect.tcp.facts import COMPLETE_SYN, TRAIT_ACKS, TRAIT_FIN
 from handshake_inspect.tcp.zeek_words import CLOSED, ESTABLISHED, INACTIVE, PARTIAL, RESET, SYN_ACK_SENT, SYN_SENT
 from handshake_inspect.wire.const import MASK32
 
@@ -168,6 +168,12 @@ def community_id(hi0: int, lo0: int, hi1: int, lo1: int, port0: int, port1: int)
     ends = [np.array([half], dtype=np.uint64) for half in (hi0, lo0, hi1, lo1)]
     ports = [np.array([port], dtype=np.uint16) for port in (port0, port1)]
     return community_ids(ends[0], ends[1], ends[2], ends[3], ports[0], ports[1])[0]
+
+
+def completeness(bits: NDArray[np.uint8], frames: NDArray[Any]) -> NDArray[np.uint8]:
+    """Wireshark's `tcp.completeness` of connections of so many frames: one that is alone counts if it is a SYN."""
+    alone: NDArray[np.bool_] = (frames == 1) & (bits & COMPLETE_SYN == 0)
+    return np.where(alone, 0, bits).astype(np.uint8)
 
 
 def completeness_text(bits: int) -> str:
