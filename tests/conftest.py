@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -72,6 +72,19 @@ def corpus() -> Path:
     if not path.is_dir():
         pytest.skip("no corpus beside the checkout")
     return path
+
+
+@pytest.fixture(scope="session")
+def network() -> Iterator[object]:
+    """A client and a server of the real kernel; skipped, with the reason, where there can be none."""
+    from live.network import Network, why_not  # noqa: PLC0415 - only for those who ask for it
+
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    network = Network()
+    yield network
+    network.close()
 
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]

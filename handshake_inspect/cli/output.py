@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,6 +39,30 @@ class Target:
         else:
             with _replacing(name) as stream:
                 yield Target(name, stream, encoding="utf-8", terminal=False)
+
+    @staticmethod
+    @contextmanager
+    def held(name: str) -> Iterator[Target]:
+        """Open `name` as `open` does, but the file itself, for a process that may not do so later.
+
+        The file keeps what it held until `put` writes; one that was not there is taken away when the work fails.
+        """
+        path = Path(name)
+        if name == "-" or (path.exists() and not path.is_file()):
+            with Target.open(name) as target:
+                yield target
+            return
+        new = not path.exists()
+        with _mended(name):
+            descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
+                yield _Held(name, stream, encoding="utf-8", terminal=False)
+        except BaseException:
+            with suppress(OSError):
+                if new:
+                    path.unlink()
+            raise
 
     @property
     def stream(self) -> BinaryIO:
@@ -78,6 +102,17 @@ class Target:
         if os.environ.get("FORCE_COLOR"):
             return True
         return self.terminal and os.environ.get("TERM") != "dumb"
+
+
+class _Held(Target):
+    """A file whose old contents go when there are new ones."""
+
+    def put(self, write: Callable[[BinaryIO], object]) -> None:
+        def replace(stream: BinaryIO) -> object:
+            stream.truncate(0)
+            return write(stream)
+
+        super().put(replace)
 
 
 def _called(name: str) -> str:

@@ -29,7 +29,7 @@ _NOT_ALL = "Kept are the newest segments that tell something; plain data and ACK
 _PATIENCE_S = 2.0  # with a thread that was told to end
 
 # A pcap file of two bare IPv4 packets.
-_REFUSED = bytes.fromhex(
+REFUSED = bytes.fromhex(
     "d4c3b2a1020004000000000000000000ffff000065000000"
     "00000000000000002800000028000000450000280000400040060000c0000201c000020204d2000900000001000000005002000000000000"
     "00000000010000002800000028000000450000280000400040060000c0000202c0000201000904d200000000000000025014000000000000"
@@ -116,7 +116,7 @@ def _warm_up(given: dict[str, Any], form: str, screen: Screen | None) -> None:
     from handshake_inspect.render.events import EventWriter
 
     import_module("numpy.ma")  # NumPy imports it when it first meets certain arrays
-    with open_file(BytesIO(_REFUSED)) as source:
+    with open_file(BytesIO(REFUSED)) as source:
         observer = EventWriter(BytesIO())
         observer.wants_picture = screen is not None
         run = LiveRun(source, LiveOptions(where=given["test"]), observer)

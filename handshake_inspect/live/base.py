@@ -108,6 +108,10 @@ class LiveSource:
             self._writer.flush()
         return self._next_block()
 
+    def pending(self) -> bool | None:
+        """Whether frames were captured that `fill` has not given yet; None when nobody knows."""
+        return None
+
     def counters(self) -> Counters:
         """Say what was received and dropped so far."""
         return Counters(None, None)

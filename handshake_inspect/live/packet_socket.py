@@ -25,6 +25,7 @@ DEFAULT_RING_MIB = 32
 BLOCK_SIZE = 1 << 18
 _FRAME_SIZE = 2048  # for the kernel's arithmetic: frames of a block are as long as they are
 _RETIRE_MS = 40  # a block with a frame in it is given to us after this time, full or not
+_IN_FLIGHT_MS = 20  # a frame that has passed the filter is in its block by then
 
 _ETH_P_ALL = 3
 _SOL_PACKET = 263
@@ -33,6 +34,7 @@ _TPACKET_V3 = 2
 _PROMISCUOUS = 1
 _SIOCGIFNAME = 0x8910
 _OURS = 1  # TP_STATUS_USER
+_BLOCK_FRAMES = 12  # where a block counts its frames, also while the kernel fills it
 _WORD = struct.Struct("=I")
 
 # What an interface of a hardware type (ARPHRD_*) delivers, where that is a link layer of its own.  All others are
@@ -85,8 +87,7 @@ class RingSource(LiveSource):
         self._give_back()
         if self._ended or self._ready():
             return True
-        # Nothing passes the filter any more, and the last block is given to us at the latest after its time.
-        timeout_ms = 3 * _RETIRE_MS if self._stopping else max(0, int(timeout_s * 1000))
+        timeout_ms = self._farewell_ms() if self._stopping else max(0, int(timeout_s * 1000))
         for descriptor, event in self._poll.poll(timeout_ms):
             if descriptor == self._wake:
                 os.eventfd_read(self._wake)
@@ -98,6 +99,14 @@ class RingSource(LiveSource):
             if self._down and not self._exists():
                 self._gone()
         return self._ended or self._ready()
+
+    def pending(self) -> bool:
+        """Whether the kernel has frames for us: in a block that is ours, or in the one that it is filling."""
+        if self._socket.fileno() < 0:
+            return False
+        with self._barrier:
+            frames: int = _WORD.unpack_from(self._ring, self._block * BLOCK_SIZE + _BLOCK_FRAMES)[0]
+        return self._ready() or frames > 0
 
     def counters(self) -> Counters:
         """Say what the kernel received and dropped so far."""
@@ -150,6 +159,10 @@ class RingSource(LiveSource):
             status: int = _WORD.unpack_from(self._ring, self._block * BLOCK_SIZE + BLOCK_STATUS)[0]
         with self._barrier:
             return bool(status & _OURS)
+
+    def _farewell_ms(self) -> int:
+        """How long to wait for a last block when nothing passes the filter any more: until its time is up."""
+        return 3 * _RETIRE_MS if self.pending() else _IN_FLIGHT_MS
 
     def _give_back(self) -> None:
         if self._held < 0 or self._ended:

@@ -26,7 +26,7 @@ def drop(user: str | None = None) -> Account | None:
     UsageError for a user that does not exist; LiveError when one that was asked for cannot be become.
     """
     if user is not None:
-        account = _named(user)
+        account = named(user)
         if account.uid == os.geteuid():
             return None
         if os.geteuid() != 0:
@@ -46,7 +46,8 @@ def drop(user: str | None = None) -> Account | None:
     return account
 
 
-def _named(user: str) -> Account:
+def named(user: str) -> Account:
+    """Find the account of `-Z user`; UsageError when there is none."""
     try:
         entry = pwd.getpwnam(user)
     except (KeyError, ValueError):
@@ -62,7 +63,7 @@ def _default(uid: str, gid: str) -> Account:
             name = uid
         return Account(name, int(uid), int(gid))
     try:
-        return _named("nobody")
+        return named("nobody")
     except UsageError:
         return Account("nobody", 65534, 65534)
 

@@ -11,7 +11,7 @@ from handshake_inspect.report.model import Capture, Tool
 from handshake_inspect.report.words import Count, FrameNumber, Outcome
 
 Status = Literal["passed", "failed"]
-Unit = Literal["connections", "findings", "ns", "problems"]
+Unit = Literal["connections", "findings", "ns", "problems", "exit-status"]
 
 
 class Breach(Struct, frozen=True, gc=False):

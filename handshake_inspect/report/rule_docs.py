@@ -12,6 +12,10 @@ _CEILINGS = {
 }
 
 RULE_DOCS: dict[str, tuple[str, str]] = {
+    "command": (
+        "The command failed",
+        "The command whose traffic was checked ended with an exit status other than 0, or by a signal.",
+    ),
     "min-connections": (
         "Too few connections",
         "The capture holds fewer connections than it must: a capture without any proves nothing.",

@@ -1,8 +1,10 @@
 """Every example of docs/ci.md works."""
 
+import os
 import re
 import shlex
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 
@@ -12,10 +14,17 @@ from handshake_inspect.checks import settings
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "ci.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
-COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines() if line[:4] == "hsi "]
+COMMANDS = [
+    match[1]
+    for language, block in BLOCKS
+    if language == "sh"
+    for line in block.splitlines()
+    if (match := re.fullmatch(r"(?:sudo )?(hsi .*)", line))
+]
+LIVE = [command for command in COMMANDS if " --live " in command]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command not in LIVE])
 def test_commands(hsi, pcaps, tmp_path, command):
     shutil.copy(pcaps / "healthy-burst.pcap", tmp_path / "capture.pcap")
     shutil.copy(pcaps / "refused.pcap", tmp_path / "refused.pcap")
@@ -24,8 +33,28 @@ def test_commands(hsi, pcaps, tmp_path, command):
     assert (done.returncode, done.stderr) == (int(remark or 0), b"")
 
 
+MAKE = """#!/bin/sh
+exec %s -c 'import socket
+with socket.create_server(("127.0.0.1", 8080)) as server, socket.create_connection(("127.0.0.1", 8080)):
+    server.accept()[0].close()
+'
+"""
+
+
+@pytest.mark.parametrize("command", LIVE)
+def test_commands_that_capture(network, hsi, tmp_path, command):
+    make = tmp_path / "make"
+    make.write_text(MAKE % sys.executable)
+    make.chmod(0o755)
+    words = shlex.split(command.replace("-Z nobody", "-Z root"))  # the files of a test are for its user alone
+    with network.client():
+        done = hsi(*words[1:], cwd=tmp_path, env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_there_are_commands():
     assert len(COMMANDS) > 15
+    assert len(LIVE) > 3
     assert len([command for command in COMMANDS if command.startswith("hsi check")]) > 8
 
 

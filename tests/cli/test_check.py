@@ -97,3 +97,32 @@ def test_formats(hsi, pcaps, tmp_path, form, sample):
 def test_the_output_file_chooses(hsi, pcaps, tmp_path):
     hsi("check", "-o", "junit.xml", pcaps / "handshake.pcap", cwd=tmp_path)
     assert ElementTree.parse(tmp_path / "junit.xml").getroot().tag == "testsuites"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--live", "--", "true"], "--live: name an interface with -i"),
+        (["--live", "-i", "lo"], "put a command behind --, or say with --duration"),
+        (["--live", "-i", "lo", "refused.pcap", "--", "true"], "refused.pcap is a capture already"),
+        (["--live", "-i", "lo", "-r", "refused.pcap", "--", "true"], "refused.pcap is a capture already"),
+        (["--live", "-i", "lo", "--write", "-", "--", "true"], "name a file"),
+        (["--live", "-i", "lo", "-o", "no/such/directory", "--", "true"], "cannot write no/such/directory"),
+        (["--live", "-i", "no-such-interface0", "--", "true"], "no such interface"),
+        (["--live", "-i", "lo", "--max-refused", "x", "--", "true"], "max-refused: 'x'"),
+        (["--", "make", "test"], "make: no such file; to check what a command does, add --live"),
+        (["-i", "lo", "refused.pcap"], "--interface is for capturing: it needs --live"),
+        (["--settle", "1s", "refused.pcap"], "--settle is for capturing: it needs --live"),
+        (["-f", "tcp", "refused.pcap"], "--filter is for capturing: it needs --live"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(hsi, tmp_path, arguments, message):
+    done = hsi("check", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert message in done.stderr.decode()
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_dashes_still_part_options_from_captures(hsi, pcaps, tmp_path):
+    (tmp_path / "-odd.pcap").write_bytes((pcaps / "handshake.pcap").read_bytes())
+    assert hsi("check", "--", "-odd.pcap", cwd=tmp_path).returncode == 0

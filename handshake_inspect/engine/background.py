@@ -1,0 +1,179 @@
+"""A capture that runs while something else does: a command, the block of a test.
+
+An open source has the kernel keep what crosses the interface, so nothing is missed from then on, and what was taken
+until `finish` is drained.  A thread moves frames into the table meanwhile; nobody looks at it before the end, when the
+report is what `analyze` would say of the same frames.
+"""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from handshake_inspect.capture.frames import NEED_MORE
+from handshake_inspect.engine import Options, case_of, conclude
+from handshake_inspect.engine.known import Known
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.errors import HsiError
+from handshake_inspect.live.base import LiveSource
+from handshake_inspect.report.model import Report
+from handshake_inspect.tcp.tracker import Tracker
+
+NS = 1_000_000_000
+QUIET_S = 0.1
+LONGEST = 10  # times as long as it should be quiet is waited for that
+PATIENCE_S = 0.25  # the longest wait for frames
+FAREWELL_S = 10.0  # for a thread that was told to end
+MANY = 100_000  # connections; with more nobody looks whether all of them have ended
+
+
+class Background:
+    """One source, from `start` to the report that `finish` gives; the source is closed with it."""
+
+    def __init__(
+        self,
+        source: LiveSource,
+        options: Options | None = None,
+        *,
+        frames: int | None = None,
+        duration_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take over an open source; the capture ends by itself after so many frames, or so many seconds."""
+        self.source = source
+        self.options = options or Options()
+        self.pump = Pump(Tracker(self.options.max_connections))
+        if frames is not None:
+            self.pump.most = frames
+        self._duration_s = duration_s
+        self._deadline: float | None = None
+        self._clock = clock
+        self._heard = clock()  # when the last frames came
+        self._quiet: float | None = None  # when it was last seen that nothing came after those
+        self._news = threading.Condition()  # held while the table changes
+        self._ended = False
+        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> "Background":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Begin to take frames; those that came since the source was opened are among them."""
+        if self._duration_s is not None:
+            self._deadline = self._clock() + self._duration_s
+        self._thread = threading.Thread(target=self._run, name="hsi-capture", daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the capture ends by itself; False when `timeout_s` seconds pass without that."""
+        with self._news:
+            return self._news.wait_for(lambda: self._ended, timeout_s)
+
+    def stop(self) -> None:
+        """Capture no more; may be called from a signal handler."""
+        with contextlib.suppress(OSError):  # what is gone need not be stopped
+            self.source.stop()
+        self._end_host()
+
+    def finish(self, quiet_s: float = QUIET_S) -> Report:
+        """Stop, take all that the kernel has captured until now, and tell what happened.
+
+        Connections that are being closed get time for that: before it stops, the capture goes on until all of them
+        have ended, or nothing has come for `quiet_s` seconds, ten times as long at most; 0 stops at once.  Raises what
+        went wrong while capturing.  That the interface went away is no error here: `failure` and the report tell it.
+        """
+        with self._news:
+            self._settle(quiet_s)
+            if self.source.pending() is False and not self._ended:
+                self._quiet = self._clock()
+        self.stop()
+        if self._thread is not None:
+            self._thread.join()
+        if self._error is not None:
+            raise self._error
+        if self.pump.timed and self._quiet is not None:
+            self.source.note_end(self.pump.last_ns + int((self._quiet - self._heard) * NS))
+        return conclude(self.source, self.pump, self.options)
+
+    @property
+    def failure(self) -> HsiError | None:
+        """Why the capture ended though nobody stopped it."""
+        return self.source.failure
+
+    def close(self) -> None:
+        """Stop, and let go of the source; what was captured stays."""
+        if self._thread is not None:
+            self.stop()
+            self._thread.join(FAREWELL_S)
+            if self._thread.is_alive():
+                return  # it may be reading what would be unmapped
+        self.source.close()
+
+    # --- in the thread ------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while self._goes_on():
+                pass
+        except BaseException as error:  # it is raised where the report is asked for
+            self._error = error
+        self._end_host()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    def _goes_on(self) -> bool:
+        """Take a block, if one comes soon; False when there will be no more."""
+        patience = PATIENCE_S
+        if self._deadline is not None:
+            patience = min(patience, self._deadline - self._clock())
+            if patience <= 0:
+                self._deadline = None
+                self.stop()
+                patience = PATIENCE_S
+        if not self.source.wait(patience):
+            self._quiet = self._clock()
+            return True
+        with self._news:
+            return self._take()
+
+    def _take(self) -> bool:
+        before = self.pump.frames
+        more = self.source.fill() and self.pump.drain(self.source.reader) == NEED_MORE
+        if self.pump.frames > before:
+            self._heard, self._quiet = self._clock(), None
+        self._news.notify_all()
+        return more
+
+    def _end_host(self) -> None:
+        """Let the host's counters stand as they are when the capture ends, not when the report is asked for."""
+        if self.source.host is not None:
+            self.source.host.end()
+
+    # --- at the end ---------------------------------------------------------------------------------------------------
+
+    def _settle(self, quiet_s: float) -> None:
+        """Wait until nothing more is to be expected."""
+        asked = self._clock()
+        deadline = asked + LONGEST * quiet_s
+        while not self._ended and (now := self._clock()) < deadline:
+            quiet = max(self._heard, asked) + quiet_s
+            behind = bool(self.source.pending())
+            if not behind and (now >= quiet or self._is_over()):
+                return
+            self._news.wait(deadline - now if behind else min(quiet, deadline) - now)
+
+    def _is_over(self) -> bool:
+        """Whether every connection has ended that was ever seen."""
+        table = self.pump.tracker.table
+        if table.connection_count + table.embryo_count > MANY:
+            return False
+        meeting = Known().meet(case_of(self.source, self.pump, self.options, self.pump.last_ns))
+        return bool(meeting.over.all())
