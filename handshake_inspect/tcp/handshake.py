@@ -242,7 +242,9 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
     if connection.facts & FACT_RST:
         return OURS
     if not connection.facts & FACT_ACKED:
-        endpoint.apply(client, SYN_ACK_WAS_LOST)
+        last_syn = rtt.syn_time(table, connection, connection.syn_count - 1)
+        asked_again = last_syn > was_at and connection.syn_count <= BELIEVED_LOST
+        endpoint.apply(client, GOT_SYN_ACK if asked_again else SYN_ACK_WAS_LOST)
     elif not is_crossing(connection, segment) and not connection.facts & FACT_SIMULTANEOUS and was_at:
         connection.facts |= FACT_SYNACK_AFTER_ACK
         if connection.resent_count < MASK16:

@@ -2,6 +2,7 @@
 
 An observer sees no timer run out, but knows when one must have: TIME-WAIT after 2 MSL; a SYN or SYN-ACK whose next
 copy is overdue was given up (stacks double the interval at most, RFC 6298 section 5.5, and timers run a little long).
+Who gets a SYN-ACK acknowledges it at once, so a client that is silent for `REACTION_NS` is not thought to have it.
 """
 
 from typing import Any
@@ -9,12 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_RST,
+    FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS,
+    FACT_SYN,
+    FACT_SYNACK,
+)
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.outcome import OVERDUE
 from handshake_inspect.verdicts.trace import Trace
 
 FIRST_RTO_NS = 1_000_000_000  # RFC 6298 section 2.1
 LONGEST_FIRST_RTO_NS = 6_500_000_000  # twice the 3 s of old stacks (RFC 6298 section 5.7), and slack
+REACTION_NS = 500_000_000  # longer than any path on Earth; a SYN-ACK is not sent again sooner
 
 States = NDArray[np.uint8]
 
@@ -23,18 +33,34 @@ def connection_states(trace: Trace) -> tuple[States, States]:
     """States of client and server of every connection row."""
     client = expire(trace, trace.endpoints["state"][trace.client_rows])
     server = expire(trace, trace.endpoints["state"][trace.server_rows])
-    c = trace.connections
+    client[not_answered(trace, client)] = TcpState.SYN_SENT
     waiting = np.flatnonzero(client == TcpState.SYN_SENT)
     given_up = overdue(trace, trace.last_syn_ns[waiting], trace.last_gap_ns[waiting])
     client[waiting[given_up]] = TcpState.CLOSED
-    repeated = np.flatnonzero((server == TcpState.SYN_RECEIVED) & (c["synack_count"] > 1))
+    server[answered_in_vain(trace, server)] = TcpState.CLOSED
+    return client, server
+
+
+def not_answered(trace: Trace, client: States) -> NDArray[np.intp]:
+    """Connections whose client would have acknowledged the SYN-ACK by now, had it come."""
+    facts = trace.facts
+    opened = FACT_SYN | FACT_SYNACK
+    silent = facts & (opened | FACT_ACKED | FACT_RST | FACT_SERVER_PROVED | FACT_SIMULTANEOUS) == opened
+    rows = np.flatnonzero(silent & (client == TcpState.ESTABLISHED))
+    return rows[trace.last_ns - trace.connections["last_synack_ns"][rows] >= REACTION_NS]
+
+
+def answered_in_vain(trace: Trace, server: States) -> NDArray[np.intp]:
+    """Connections whose server no longer repeats its SYN-ACK: given up, or forgotten at once (a SYN cookie)."""
+    c = trace.connections
+    asked = (trace.facts & FACT_SYN != 0) & (c["synack_count"] > 0)
+    rows = np.flatnonzero((server == TcpState.SYN_RECEIVED) & (asked | (c["synack_count"] > 1)))
+    last = c["last_synack_ns"][rows]
     # Repeated SYNs draw copies besides those of the timer, so that the last gap alone may be short: of copies at
     # doubling distances the next comes within the time that all took so far, and the first distance.
-    last = c["last_synack_ns"][repeated]
-    since_first = np.maximum(last - c["synack_ns"][repeated], 0) + FIRST_RTO_NS
-    late = overdue(trace, last, np.maximum(trace.last_synack_gap_ns[repeated], since_first // 2))
-    server[repeated[late]] = TcpState.CLOSED
-    return client, server
+    since_first = np.maximum(last - c["synack_ns"][rows], 0) + FIRST_RTO_NS
+    gap = np.maximum(trace.last_synack_gap_ns[rows], since_first // 2)
+    return rows[overdue(trace, last, np.where(c["synack_count"][rows] > 1, gap, 0))]
 
 
 def embryo_states(trace: Trace) -> States:

@@ -420,7 +420,7 @@ def test_one_sided_capture_of_the_client():
     assert (connection["outcome"], connection["roles"]) == ("established", "observed")
     assert connection["server_to_client"] == dict.fromkeys(connection["server_to_client"], 0)
     assert connection["client_to_server"]["retransmissions"] == 0
-    assert connection["state"]["client"] == "FIN_WAIT_1", "its last ACK may be for a FIN, or for an octet"
+    assert connection["state"]["client"] == "TIME_WAIT", "its last ACK is for one octet more: the server's FIN"
 
 
 def test_one_sided_capture_of_the_server():
@@ -460,3 +460,41 @@ def test_one_syn_ack_of_a_simultaneous_open_proves_one_end_only(who):
     connection = wire.connection()
     assert connection["outcome"] == "half-open"
     assert not connection["decided"]
+
+
+# -- what silence says
+
+
+def answered_once(at="server"):
+    wire = Wire(at=at)
+    wire.client.syn()
+    wire.server.syn_ack(lost="after", stay=True)
+    return wire
+
+
+@pytest.mark.parametrize(
+    ("age_ns", "client"), [(499 * MS, "ESTABLISHED"), (500 * MS, "SYN_SENT"), (6 * SECOND, "SYN_SENT")]
+)
+def test_a_client_that_does_not_acknowledge_has_no_syn_ack(age_ns, client):
+    """Who gets it answers at once."""
+    connection = answered_once().quiet(age_ns).connection()
+    assert states(connection) == (client, "SYN_RECEIVED")
+    assert connection["outcome"] == "half-open"
+
+
+def test_a_syn_ack_that_is_never_repeated():
+    """No stack waits longer than 3 s before it sends the second: a SYN cookie, of which the server keeps nothing."""
+    connection = answered_once().quiet(7 * SECOND).connection()
+    assert states(connection) == ("CLOSED", "CLOSED")
+    assert (connection["outcome"], connection["decided"]) == ("half-open", True)
+
+
+def test_the_answer_to_a_repeated_syn_is_believed_once():
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.wait(SECOND)
+    wire.client.syn()
+    assert states(wire.connection()) == ("SYN_SENT", "SYN_RECEIVED")
+    wire.server.syn_ack(stay=True)
+    assert states(wire.connection()) == ("ESTABLISHED", "SYN_RECEIVED")

@@ -101,8 +101,8 @@ def test_another_isn_after_the_end_is_another_connection(past):
 def test_another_isn_on_a_living_connection_is_an_anomaly_until_it_is_answered(past):
     wire = Wire()
     past(wire)
-    before = states(wire.connection())
-    again(wire.wait(SECOND))
+    before = states(wire.quiet(SECOND).connection())
+    again(wire)
     connection = wire.connection()
     assert connection["outcome"] == ALIVE[past]
     assert states(connection) == before
