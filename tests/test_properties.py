@@ -227,7 +227,8 @@ def test_any_octets_give_a_report_or_a_capture_error(octets):
 
 @EXAMPLES
 @given(
-    st.lists(st.tuples(st.integers(0, (1 << 32) * SECOND - 1), st.binary(min_size=1, max_size=120)), max_size=8), st.data()
+    st.lists(st.tuples(st.integers(0, (1 << 32) * SECOND - 1), st.binary(min_size=1, max_size=120)), max_size=8),
+    st.data(),
 )
 def test_any_frames_give_a_report(taken, data):
     link_type = data.draw(st.sampled_from([0, 1, 9, 12, 14, 101, 105, 108, 113, 127, 228, 229, 276, 9999]))

@@ -5,15 +5,23 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
 from handshake_inspect.wire cimport seqspace
 
+cdef unsigned int CHECK_FIN_UNSEEN
+cdef uint32_t FACT_ACKED
 cdef uint32_t FACT_LAST_ACK_SEEN
+cdef uint32_t FACT_MIDSTREAM
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_FIN_ACKED
+cdef unsigned int TRAIT_HOLE
+cdef unsigned int TRAIT_SEEN
 cdef unsigned int ACK_OF_FIN_WAS_LOST
 cdef unsigned int FIN_WAS_LOST
 cdef unsigned int GOT_ACK_OF_FIN
 cdef unsigned int GOT_FIN
+cdef unsigned int NO_FIN
 cdef unsigned int SENT_FIN
+cdef unsigned int ACK
+cdef unsigned int FIN
 cdef uint32_t MASK32
 cdef unsigned int TIME_WAIT
 cdef unsigned int CLOSE_WAIT
@@ -23,6 +31,27 @@ cdef unsigned int FIN_WAIT_2
 cdef unsigned int BELIEVED_LOST
 
 cdef void on_ack(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, bint again
+) noexcept
+cdef bint is_fin_unseen(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+) noexcept
+cdef bint is_octet_unseen(rows.Endpoint *peer, segment.Segment *segment) noexcept
+cdef void believe_fin(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept
+cdef bint is_fin_skipped(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
+cdef void skip_fin(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept
+cdef void take_back(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept
+cdef bint is_fin_at_last(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+) noexcept
+cdef void note_fin(
+    rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, uint32_t beyond, int side
+) noexcept
+cdef void on_hole_filled(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept
 @cython.locals(before="unsigned int")

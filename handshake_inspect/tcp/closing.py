@@ -1,19 +1,35 @@
-"""FINs and what acknowledges them (RFC 9293 section 3.6): half-close, simultaneous close, TIME-WAIT."""
+"""FINs and what acknowledges them (RFC 9293 section 3.6): half-close, simultaneous close, TIME-WAIT.
+
+A FIN that the capture does not hold, or not yet, shows all the same: its sender goes on behind it, with an octet
+skipped, or its peer, closing too, acknowledges one octet more than was sent.  It is believed until its sender uses
+that sequence number for something else.
+"""
 
 from typing import Any
 
 from handshake_inspect.tcp import endpoint
-from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, TRAIT_ACKS, TRAIT_FIN, TRAIT_FIN_ACKED
+from handshake_inspect.tcp.facts import (
+    CHECK_FIN_UNSEEN,
+    FACT_ACKED,
+    FACT_LAST_ACK_SEEN,
+    FACT_MIDSTREAM,
+    TRAIT_ACKS,
+    TRAIT_FIN,
+    TRAIT_FIN_ACKED,
+    TRAIT_HOLE,
+    TRAIT_SEEN,
+)
 from handshake_inspect.tcp.transitions import (
     ACK_OF_FIN_WAS_LOST,
     FIN_WAS_LOST,
     GOT_ACK_OF_FIN,
     GOT_FIN,
+    NO_FIN,
     SENT_FIN,
     TcpState,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import MASK32
+from handshake_inspect.wire.const import ACK, FIN, MASK32
 
 TIME_WAIT = int(TcpState.TIME_WAIT)
 CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
@@ -23,9 +39,19 @@ FIN_WAIT_2 = int(TcpState.FIN_WAIT_2)
 BELIEVED_LOST = 2  # an ACK may be lost once; a FIN that comes again and again is not being acknowledged
 
 
-def on_ack(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
-    """The segment may acknowledge the peer's FIN: then the sender has it, and the peer will learn so."""
-    if not peer.traits & TRAIT_FIN or seqspace.seq_lt(segment.ack, peer.fin_seq):
+def on_ack(connection: Any, sender: Any, peer: Any, segment: Any, again: bool) -> None:
+    """The segment may acknowledge the peer's FIN: then the sender has it, and the peer will learn so.
+
+    `again`: it only repeats an acknowledgment, so octets before the FIN are missing there.
+    """
+    if not peer.traits & TRAIT_FIN:
+        return
+    if seqspace.seq_lt(segment.ack, peer.fin_seq):
+        if again and (peer.fin_seq - 1) & MASK32 != segment.ack:
+            endpoint.apply(sender, FIN_WAS_LOST)
+        return
+    if peer.checks & CHECK_FIN_UNSEEN and segment.ack != peer.fin_seq:
+        take_back(connection, peer, sender)
         return
     if sender.state in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2):
         step(connection, sender, segment, GOT_FIN)
@@ -45,24 +71,117 @@ def step(connection: Any, end: Any, segment: Any, event: int) -> None:
         connection.time_wait_ns = segment.ts_ns
 
 
+def is_fin_unseen(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
+    """Whether a segment of an end that closes acknowledges one octet more than its peer is known to have sent."""
+    return (
+        not peer.traits & TRAIT_FIN
+        and (sender.traits & TRAIT_FIN != 0 or segment.flags & FIN != 0)
+        and connection.facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
+        and sender.traits & TRAIT_ACKS != 0
+        and not peer.traits & TRAIT_HOLE
+        and (segment.ack == (peer.snd_nxt + 1) & MASK32 or is_octet_unseen(peer, segment))
+    )
+
+
+def is_octet_unseen(peer: Any, segment: Any) -> bool:
+    """Whether just the last of the acknowledged octets is not in the capture."""
+    return (
+        segment.ack == peer.snd_nxt
+        and peer.hole_end == peer.snd_nxt
+        and peer.hole_start == (peer.snd_nxt - 1) & MASK32
+        and peer.traits & TRAIT_SEEN != 0
+    )
+
+
+def believe_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
+    """The FIN of `sender`, of that side, which only its acknowledgment by `peer` shows; it acknowledged the peer's."""
+    if peer.traits & TRAIT_FIN and not peer.traits & TRAIT_FIN_ACKED:
+        peer.traits |= TRAIT_FIN_ACKED
+        step(connection, peer, segment, GOT_ACK_OF_FIN)
+        endpoint.apply(sender, GOT_FIN)
+    sender.checks |= CHECK_FIN_UNSEEN
+    note_fin(connection, sender, segment, segment.ack, side)
+    endpoint.apply(sender, SENT_FIN)
+
+
+def is_fin_skipped(connection: Any, sender: Any, segment: Any) -> bool:
+    """Whether a bare ACK comes one octet behind all that its sender is known to have sent."""
+    return (
+        not sender.traits & (TRAIT_FIN | TRAIT_HOLE)
+        and sender.traits & TRAIT_SEEN != 0
+        and connection.facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
+        and segment.payload_len == 0
+        and segment.flags & (FIN | ACK) == ACK
+        and segment.seq == (sender.snd_nxt + 1) & MASK32
+    )
+
+
+def skip_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
+    """The FIN of which only the next number is seen; nothing shows that the peer has it.
+
+    Where this segment is the first to acknowledge the peer's FIN, the two have crossed.
+    """
+    sender.checks |= CHECK_FIN_UNSEEN
+    if peer.traits & TRAIT_FIN and not peer.traits & TRAIT_FIN_ACKED:
+        endpoint.apply(sender, FIN_WAS_LOST)
+    note_fin(connection, sender, segment, segment.seq, side)
+    endpoint.apply(sender, SENT_FIN)
+
+
+def take_back(connection: Any, sender: Any, peer: Any) -> None:
+    """The octet was no FIN after all."""
+    sender.checks &= ~CHECK_FIN_UNSEEN & 0xFFFF
+    sender.traits &= ~(TRAIT_FIN | TRAIT_FIN_ACKED) & 0xFF
+    connection.facts &= ~FACT_LAST_ACK_SEEN & MASK32
+    endpoint.apply(sender, NO_FIN)
+    endpoint.apply(peer, FIN_WAS_LOST)
+    if peer.traits & TRAIT_FIN:
+        connection.fin_side ^= 1
+    else:
+        connection.fin_frame = 0
+
+
+def is_fin_at_last(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
+    """A segment of an end whose FIN was not captured: whether it is the FIN; it may also show that there was none."""
+    if segment.flags & FIN and (segment.seq + segment.payload_len + 1) & MASK32 == sender.fin_seq:
+        sender.checks &= ~CHECK_FIN_UNSEEN & 0xFFFF
+        on_hole_filled(connection, sender, peer, segment)
+        return True
+    if seqspace.seq_ge((segment.seq + segment.payload_len) & MASK32, sender.fin_seq) and segment.payload_len:
+        take_back(connection, sender, peer)
+    return False
+
+
+def note_fin(connection: Any, sender: Any, segment: Any, beyond: int, side: int) -> None:
+    """Keep the number just beyond a FIN, and whose came first."""
+    sender.traits |= TRAIT_FIN
+    sender.fin_seq = beyond
+    if connection.fin_frame == 0:
+        connection.fin_ns = segment.ts_ns
+        connection.fin_frame = segment.frame & MASK32
+        connection.fin_side = side
+
+
 def on_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
     """A FIN: the first of its sender, or the same again."""
     if sender.traits & TRAIT_FIN:
         repeated_fin(connection, sender, peer, segment)
         return
-    sender.traits |= TRAIT_FIN
-    sender.fin_seq = (segment.seq + segment.payload_len + 1) & MASK32
-    if connection.fin_frame == 0:
-        connection.fin_ns = segment.ts_ns
-        connection.fin_frame = segment.frame & MASK32
-        connection.fin_side = side
+    note_fin(connection, sender, segment, (segment.seq + segment.payload_len + 1) & MASK32, side)
     crossing = peer.traits & TRAIT_FIN and not peer.traits & TRAIT_FIN_ACKED
     if crossing:
         endpoint.apply(sender, FIN_WAS_LOST)
     endpoint.apply(sender, SENT_FIN)
     if crossing:
         step(connection, sender, segment, GOT_FIN)
-    step(connection, peer, segment, GOT_FIN)
+    if not sender.traits & TRAIT_HOLE or not peer.traits & TRAIT_SEEN:
+        step(connection, peer, segment, GOT_FIN)
+
+
+def on_hole_filled(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
+    """Octets came that were missing before the sender's FIN: now its peer takes the FIN."""
+    if sender.traits & TRAIT_FIN and peer.state in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2):
+        step(connection, peer, segment, GOT_FIN)
 
 
 def repeated_fin(connection: Any, sender: Any, peer: Any, segment: Any) -> None:

@@ -90,7 +90,7 @@ cdef void agree_on_windows(rows.Endpoint *server, rows.Endpoint *client) noexcep
 cdef int unasked_syn_ack(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept
-@cython.locals(was_at=int64_t, last_syn=int64_t, asked_again=bint)
+@cython.locals(was_at=int64_t, asked_again=bint)
 cdef int later_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client,
     segment.Segment *segment

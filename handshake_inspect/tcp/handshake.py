@@ -242,8 +242,7 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
     if connection.facts & FACT_RST:
         return OURS
     if not connection.facts & FACT_ACKED:
-        last_syn = rtt.syn_time(table, connection, connection.syn_count - 1)
-        asked_again = last_syn > was_at and connection.syn_count <= BELIEVED_LOST
+        asked_again = connection.syn_count == BELIEVED_LOST and rtt.syn_time(table, connection, 1) > was_at
         endpoint.apply(client, GOT_SYN_ACK if asked_again else SYN_ACK_WAS_LOST)
     elif not is_crossing(connection, segment) and not connection.facts & FACT_SIMULTANEOUS and was_at:
         connection.facts |= FACT_SYNACK_AFTER_ACK

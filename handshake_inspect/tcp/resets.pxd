@@ -11,6 +11,7 @@ cdef uint32_t FACT_BAD_SYNACK
 cdef uint32_t FACT_BARE_RST_AFTER_ACK
 cdef uint32_t FACT_CHALLENGE_ACK
 cdef uint32_t FACT_LAST_ACK_SEEN
+cdef uint32_t FACT_MIDSTREAM
 cdef uint32_t FACT_REBUFFED
 cdef uint32_t FACT_REFUSED
 cdef uint32_t FACT_RST
@@ -20,6 +21,7 @@ cdef uint32_t FACT_SERVER_PROVED
 cdef uint32_t FACT_SIMULTANEOUS
 cdef uint32_t FACT_SYN
 cdef uint32_t FACT_SYNACK
+cdef uint32_t FACT_SYNACK_AFTER_ACK
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_SEEN
@@ -39,6 +41,7 @@ cdef int64_t SLACK_NS
 cdef void on_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept
+@cython.locals(at_once=bint)
 cdef bint is_bare_answer(rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment) noexcept
 cdef void answer_to_syn(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment, int side

@@ -10,6 +10,7 @@ from handshake_inspect.tcp.facts import (
     FACT_BARE_RST_AFTER_ACK,
     FACT_CHALLENGE_ACK,
     FACT_LAST_ACK_SEEN,
+    FACT_MIDSTREAM,
     FACT_REBUFFED,
     FACT_REFUSED,
     FACT_RST,
@@ -19,6 +20,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
+    FACT_SYNACK_AFTER_ACK,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_SEEN,
@@ -40,6 +42,9 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
     facts = connection.facts
     if facts & FACT_RST:
         return
+    if segment.flags & ACK and not facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM) and not peer.traits & TRAIT_SEEN:
+        peer.iss = (segment.ack - 1) & MASK32  # of a SYN that may be stored yet
+        peer.snd_nxt = segment.ack
     if facts & FACT_LAST_ACK_SEEN:
         if is_in_window(sender, peer, segment):
             endpoint.apply(peer, GOT_RST)
@@ -61,9 +66,14 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
 
 
 def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
-    """Whether a server that never proved to be established answers the final ACK with RST and no ACK."""
+    """Whether a server that never proved to be established answers the final ACK with RST and no ACK.
+
+    It does so at once, unless it showed before that it did not take the ACK.
+    """
+    at_once = segment.ts_ns - connection.ack_ns <= grace(connection, connection.client ^ 1)
     return (
         connection.facts & (FACT_ACKED | FACT_SERVER_PROVED) == FACT_ACKED
+        and (at_once or connection.facts & FACT_SYNACK_AFTER_ACK != 0)
         and not segment.flags & ACK
         and segment.seq == (server.iss + 1) & MASK32
     )

@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment as seg
-from handshake_inspect.tcp cimport closing, endpoint, handshake, icmp_errors, resets, rows, rtt, zeek
+from handshake_inspect.tcp cimport closing, endpoint, handshake, icmp_errors, reordering, resets, rows, rtt, zeek
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
@@ -18,9 +18,11 @@ cdef uint32_t FACT_SERVER_PROVED
 cdef uint32_t FACT_SYN
 cdef uint32_t FACT_SYNACK
 cdef uint32_t FACT_SYNACK_AFTER_ACK
+cdef uint32_t FACT_TFO
 cdef uint32_t FACT_TTL_TWIN
 cdef uint32_t EMBRYO
 cdef uint32_t NUMBER
+cdef unsigned int CHECK_FIN_UNSEEN
 cdef unsigned int CHECK_GOOD
 cdef unsigned int COMPLETE_ACK
 cdef unsigned int COMPLETE_DATA
@@ -31,6 +33,7 @@ cdef unsigned int COMPLETE_SYNACK
 cdef unsigned int EMBRYO_GIVEN_UP
 cdef unsigned int EMBRYO_PROVISIONAL
 cdef unsigned int EMBRYO_WAITING
+cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_HOLE
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int ZEEK_ESTABLISHED
@@ -102,7 +105,7 @@ cdef class Tracker:
         connection="rows.Connection *", side=int
     )
     cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1
-    @cython.locals(dead=uint32_t, kind=int)
+    @cython.locals(dead=uint32_t, kind=int, again=bint, holed=bint, known=bint)
     cdef void on_segment(
         self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
         int side

@@ -3,8 +3,9 @@
 from typing import Any
 
 from handshake_inspect.decode import segment as seg
-from handshake_inspect.tcp import closing, endpoint, handshake, icmp_errors, resets, rows, rtt, zeek
+from handshake_inspect.tcp import closing, endpoint, handshake, icmp_errors, reordering, resets, rows, rtt, zeek
 from handshake_inspect.tcp.facts import (
+    CHECK_FIN_UNSEEN,
     CHECK_GOOD,
     COMPLETE_ACK,
     COMPLETE_DATA,
@@ -28,6 +29,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYN,
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
+    FACT_TFO,
     FACT_TTL_TWIN,
     NEW_INCARNATION,
     NUMBER,
@@ -35,6 +37,7 @@ from handshake_inspect.tcp.facts import (
     PROBE,
     PROVISIONAL,
     PROVISIONAL_ANSWERED,
+    TRAIT_ACKS,
     TRAIT_HOLE,
     TRAIT_SEEN,
     ZEEK_ESTABLISHED,
@@ -299,8 +302,12 @@ class Tracker:
                 handshake.self_connected(connection, sender, segment)
                 peer.state = sender.state
                 verdict = OURS
+            elif reordering.late_syn_ack(connection, sender, peer, segment, side):
+                verdict = OURS
             else:
                 verdict = handshake.on_syn_ack(table, connection, sender, peer, segment, side)
+        elif reordering.late_syn(connection, sender, peer, segment, side):
+            verdict = OURS
         else:
             verdict = handshake.on_syn(table, connection, sender, peer, segment, side)
         if verdict == OURS:
@@ -367,17 +374,28 @@ class Tracker:
         if connection.facts & FACT_RST:
             resets.after_rst(connection, sender, peer, segment, side)
         dead = connection.facts & FACT_RST
+        known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment)
         if segment.flags & ACK:
             if not dead and not handshake.on_ack(self.table, connection, sender, peer, segment, side):
                 return
+            if dead and connection.facts & (FACT_TFO | FACT_ACKED) == FACT_TFO and side == connection.client:
+                handshake.client_ack(self.table, connection, sender, peer, segment)  # the application had the data
+            again = (sender.traits & TRAIT_ACKS) and segment.ack == sender.last_ack and segment.payload_len == 0
+            if not dead and closing.is_fin_skipped(connection, sender, segment):
+                closing.skip_fin(connection, sender, peer, segment, side)
+            if not dead and closing.is_fin_unseen(connection, sender, peer, segment):
+                closing.believe_fin(connection, peer, sender, segment, side ^ 1)
             endpoint.note_ack(sender, peer, segment)
             if not dead:
-                closing.on_ack(connection, sender, peer, segment)
+                closing.on_ack(connection, sender, peer, segment, again and not segment.flags & FIN)
+        holed = sender.traits & TRAIT_HOLE
         kind = endpoint.advance(sender, peer, segment)
+        if holed and not sender.traits & TRAIT_HOLE and not dead:
+            closing.on_hole_filled(connection, sender, peer, segment)
         endpoint.note_window(sender, segment)
         if segment.payload_len and kind != PROBE:
             connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA
-        if segment.flags & FIN and not dead:
+        if segment.flags & FIN and not dead and not known:
             closing.on_fin(connection, sender, peer, segment, side)
 
     def sender_is_client(self, segment: Any) -> bool:

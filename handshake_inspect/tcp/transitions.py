@@ -52,6 +52,7 @@ class Event(IntEnum):
     FIN_WAS_LOST = 15
     ACK_OF_FIN_WAS_LOST = 16
     PROVED_OPEN = 17  # sent something synchronized though the capture shows no opening
+    NO_FIN = 18  # what seemed to be its FIN was an octet
 
 
 # The same as plain numbers, for the compiled modules.
@@ -72,6 +73,7 @@ ACK_OF_SYN_WAS_LOST = int(Event.ACK_OF_SYN_WAS_LOST)
 FIN_WAS_LOST = int(Event.FIN_WAS_LOST)
 ACK_OF_FIN_WAS_LOST = int(Event.ACK_OF_FIN_WAS_LOST)
 PROVED_OPEN = int(Event.PROVED_OPEN)
+NO_FIN = int(Event.NO_FIN)
 
 _S = TcpState
 _E = Event
@@ -135,6 +137,12 @@ WITHDRAWN: dict[tuple[Event, TcpState], TcpState] = {
     (_E.ACK_OF_FIN_WAS_LOST, _S.FIN_WAIT_2): _S.FIN_WAIT_1,
     (_E.ACK_OF_FIN_WAS_LOST, _S.TIME_WAIT): _S.CLOSING,
     (_E.ACK_OF_FIN_WAS_LOST, _S.CLOSED): _S.LAST_ACK,
+    (_E.NO_FIN, _S.FIN_WAIT_1): _S.ESTABLISHED,
+    (_E.NO_FIN, _S.FIN_WAIT_2): _S.ESTABLISHED,
+    (_E.NO_FIN, _S.CLOSING): _S.CLOSE_WAIT,
+    (_E.NO_FIN, _S.LAST_ACK): _S.CLOSE_WAIT,
+    (_E.NO_FIN, _S.TIME_WAIT): _S.CLOSE_WAIT,
+    (_E.NO_FIN, _S.CLOSED): _S.CLOSE_WAIT,
 }
 
 STATES = 16  # room per event in the packed table

@@ -99,7 +99,7 @@ def connection_outcomes(trace: Trace) -> Codes:
     rules: list[Rule] = [
         (established, ESTABLISHED),
         (has(FACT_MIDSTREAM), MIDSTREAM),
-        (~has(FACT_SYN), UNSOLICITED),
+        (~has(FACT_SYN) & (facts & (FACT_SYNACK | FACT_ACKED) != FACT_SYNACK | FACT_ACKED), UNSOLICITED),
         (has(FACT_REFUSED), REFUSED),
         (rejected_first(trace), REJECTED),
         (has(FACT_ABORTED), ABORTED),

@@ -164,3 +164,96 @@ def test_midstream_close():
     assert (connection["outcome"], connection["cause"]) == ("midstream", None)
     assert connection["close"] == {"how": "fin", "first": "client", "reset_by": None}
     assert states(connection) == ("TIME_WAIT", "CLOSED")
+
+
+# -- FINs that the capture does not hold
+
+
+CLOSES = {"client": ("TIME_WAIT", "CLOSED"), "server": ("CLOSED", "TIME_WAIT")}
+
+
+@pytest.mark.parametrize("first", CLOSES)
+@pytest.mark.parametrize("acks", [False, True], ids=["three segments", "four segments"])
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_fin_that_was_not_captured(first, acks, missing):
+    """Its acknowledgment counts one octet more than was seen, and both ends close."""
+    wire = opened()
+    count = len(wire.taken)
+    one = getattr(wire, first)
+    fins = [count, count + 1 + acks]
+    one.fin()
+    if acks:
+        one.peer.ack()
+    one.peer.fin()
+    one.ack()
+    order = [i for i in range(len(wire.taken)) if i != fins[missing]]
+    connection = wire.connection(order=order)
+    assert states(connection) == CLOSES[first]
+    assert connection["close"] == {"how": "fin", "first": first, "reset_by": None}
+
+
+@pytest.mark.parametrize("first", CLOSES)
+@pytest.mark.parametrize("at", [0, 1])
+def test_closing_segments_that_are_stored_in_the_wrong_order(first, at):
+    wire = opened()
+    at += len(wire.taken)
+    wire.close(first)
+    order = list(range(len(wire.taken)))
+    order[at], order[at + 1] = order[at + 1], order[at]
+    connection = wire.connection(order=order)
+    assert states(connection) == CLOSES[first]
+    assert connection["close"] == {"how": "fin", "first": first, "reset_by": None}
+    assert connection["client_to_server"]["retransmissions"] == connection["server_to_client"]["retransmissions"] == 0
+
+
+def test_an_octet_that_was_not_captured_is_no_fin_where_nobody_closes():
+    wire = opened()
+    wire.client.data(1, lost="before")
+    wire.server.ack(ack=wire.client.snd_nxt)
+    connection = wire.connection()
+    assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+    assert connection["close"]["how"] == "open"
+
+
+def test_a_fin_that_was_lost_before_the_capture_and_crossed_another():
+    """What its sender sent next was numbered behind it, before the other's FIN came: a simultaneous close."""
+    wire = opened(at="client")
+    number = wire.server.snd_nxt
+    wire.server.fin(lost="before", stay=True)
+    wire.client.fin(ack=number)
+    wire.server.ack(seq=number + 1)
+    wire.wait(300 * MS)
+    wire.server.fin(seq=number)
+    wire.client.ack()
+    assert states(wire.connection()) == ("TIME_WAIT", "TIME_WAIT")
+
+
+def test_a_fin_behind_octets_that_are_missing():
+    """Seen beside the client, which gets the FIN but not the data before it, and so does not take the FIN yet."""
+    wire = opened(at="client")
+    number = wire.server.snd_nxt
+    wire.server.data(100, lost="before", stay=True)
+    wire.server.fin()
+    wire.client.ack(ack=number)
+    assert states(wire.connection()) == ("ESTABLISHED", "FIN_WAIT_1")
+    wire.wait(200 * MS)
+    wire.server.data(100, seq=number)
+    assert states(wire.connection()) == ("CLOSE_WAIT", "FIN_WAIT_1")
+    wire.client.ack(ack=number + 101)
+    assert states(wire.connection()) == ("CLOSE_WAIT", "FIN_WAIT_2")
+
+
+def test_repeated_acknowledgments_show_that_octets_before_the_fin_are_missing():
+    """Seen beside the server, whose data is lost behind the capture."""
+    wire = opened(at="server")
+    number = wire.server.snd_nxt
+    wire.server.data(1000, lost="after", stay=True)
+    wire.server.data(1000, stay=True)
+    wire.server.fin()
+    assert states(wire.connection())[0] == "CLOSE_WAIT"
+    for _ in range(2):
+        wire.client.ack(ack=number)
+    assert states(wire.connection()) == ("ESTABLISHED", "FIN_WAIT_1")
+    wire.server.data(1000, seq=number)
+    wire.client.ack(ack=number + 2001)
+    assert states(wire.connection()) == ("CLOSE_WAIT", "FIN_WAIT_2")

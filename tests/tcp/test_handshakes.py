@@ -498,3 +498,13 @@ def test_the_answer_to_a_repeated_syn_is_believed_once():
     assert states(wire.connection()) == ("SYN_SENT", "SYN_RECEIVED")
     wire.server.syn_ack(stay=True)
     assert states(wire.connection()) == ("ESTABLISHED", "SYN_RECEIVED")
+
+
+def test_syn_acks_that_nobody_asked_for_come_again():
+    wire = Wire()
+    for pause in (1, 2, 4):
+        wire.server.syn_ack(ack=1001, lost="after")
+        wire.wait(pause * SECOND)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["handshake"]["synack_count"]) == ("unsolicited", 3)
+    assert connection["state"]["server"] == "SYN_RECEIVED"

@@ -214,3 +214,26 @@ def test_a_late_rst_before_a_connection_that_lives():
     connection = wire.connection()
     assert connection["outcome"] == "midstream"
     assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+
+
+def test_a_bare_rst_long_after_the_final_ack_is_no_answer_to_it():
+    """The server was established; what drew the RST is the data, of a connection that it has lost meanwhile."""
+    wire = Wire().handshake()
+    wire.wait(SECOND)
+    wire.client.data()
+    wire.server.rst(seq=5001)
+    assert wire.outcomes() == [("established", "reset-by-server")]
+
+
+def test_the_server_resets_a_fast_open_connection_before_the_final_ack():
+    """Its application had the data and closed; the client, which has the SYN-ACK, is connected until the RST comes."""
+    wire = Wire()
+    wire.client.syn(size=100)
+    wire.server.syn_ack(ack=1101, stay=True)
+    wire.server.rst_ack(seq=5001, ack=1101, stay=True)
+    wire.wait(20 * MS)
+    wire.client.ack(seq=1101, ack=5001)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("established", "reset-by-server")
+    assert connection["rtt"]["total"]["value_ns"] == 40 * MS
+    assert states(connection) == ("CLOSED", "CLOSED")

@@ -1,0 +1,57 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.tcp cimport endpoint, handshake, rows
+from handshake_inspect.wire cimport seqspace
+
+cdef uint32_t FACT_ACKED
+cdef uint32_t FACT_CLIENT_DATA
+cdef uint32_t FACT_CLIENT_PROVED
+cdef uint32_t FACT_MIDSTREAM
+cdef uint32_t FACT_REFUSED
+cdef uint32_t FACT_REORDERED
+cdef uint32_t FACT_RST
+cdef uint32_t FACT_SERVER_DATA
+cdef uint32_t FACT_SERVER_PROVED
+cdef uint32_t FACT_SIMULTANEOUS
+cdef uint32_t FACT_SYN
+cdef uint32_t FACT_SYNACK
+cdef uint32_t FACT_SYNACK_AFTER_ACK
+cdef uint32_t FACT_SYNACK_FIRST
+cdef unsigned int METHOD_REORDERED
+cdef unsigned int TRAIT_ACKS
+cdef unsigned int TRAIT_ISS
+cdef unsigned int TRAIT_SEEN
+cdef unsigned int ACK_OF_SYN_WAS_LOST
+cdef unsigned int ACK
+cdef uint32_t MASK32
+cdef int64_t OVERTAKEN_NS
+cdef int64_t REPEATED_NS
+cdef uint32_t STORED_BEFORE
+cdef uint32_t FRAMES_BEFORE
+
+@cython.locals(facts=uint32_t)
+cdef bint late_syn(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept
+@cython.locals(facts=uint32_t)
+cdef bint late_syn_ack(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept
+cdef bint is_the_one_acknowledged(
+    rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment, int side
+) noexcept
+cdef bint is_opening(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
+cdef bint is_answered_first(rows.Endpoint *client, segment.Segment *segment) noexcept
+cdef bint is_refused(
+    rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment, int side
+) noexcept
+@cython.locals(beyond=uint32_t, contiguous=uint32_t, window=uint32_t, known=bint)
+cdef void open_late(rows.Endpoint *end, segment.Segment *segment) noexcept
+cdef void no_rtt(rows.Connection *connection) noexcept
+cdef void open_attempt(rows.Connection *connection, segment.Segment *segment, int side) noexcept
+@cython.locals(one_way=bint)
+cdef void connect(
+    rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server, int side
+) noexcept

@@ -1,0 +1,173 @@
+"""Handshakes that the capture stored out of order: answers before their questions.
+
+A connection that seemed to be midstream turns out to be a whole one when a SYN or SYN-ACK follows whose number is just
+below the first that was stored.  No RTT can be had from such a handshake, but its roles, its states and its outcome.
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import endpoint, handshake
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_CLIENT_DATA,
+    FACT_CLIENT_PROVED,
+    FACT_MIDSTREAM,
+    FACT_REFUSED,
+    FACT_REORDERED,
+    FACT_RST,
+    FACT_SERVER_DATA,
+    FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS,
+    FACT_SYN,
+    FACT_SYNACK,
+    FACT_SYNACK_AFTER_ACK,
+    FACT_SYNACK_FIRST,
+    METHOD_REORDERED,
+    TRAIT_ACKS,
+    TRAIT_ISS,
+    TRAIT_SEEN,
+)
+from handshake_inspect.tcp.transitions import ACK_OF_SYN_WAS_LOST
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import ACK, MASK32
+
+# Stored later than this after what answers it, a SYN-ACK was sent again: no stack's first timeout is as short.
+OVERTAKEN_NS = 500_000_000
+# A refused SYN that is repeated comes no sooner (Windows: 500 ms).
+REPEATED_NS = 100_000_000
+# Octets that may be stored before the SYN that opened for them.
+STORED_BEFORE = 65_536
+FRAMES_BEFORE = 16
+
+
+def late_syn(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+    """Take a SYN as the one of the connection whose later segments are stored already; False if it is another."""
+    facts = connection.facts
+    if facts & FACT_MIDSTREAM:
+        if not is_opening(sender, peer, segment):
+            return False
+        connection.facts &= ~FACT_MIDSTREAM & MASK32
+        open_late(sender, segment)
+        connect(connection, sender, peer, side)
+        open_attempt(connection, segment, side)
+        if not peer.traits & TRAIT_SEEN and sender.traits & TRAIT_ACKS:
+            peer.iss = (sender.last_ack - 1) & MASK32
+        return True
+    if facts & FACT_RST and not facts & (FACT_SYN | FACT_SYNACK) and is_refused(connection, sender, segment, side):
+        open_late(sender, segment)
+        open_attempt(connection, segment, side)
+        connection.facts |= FACT_REFUSED
+        return True
+    return False
+
+
+def late_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+    """As `late_syn`, for a SYN-ACK whose acknowledgment is stored already."""
+    facts = connection.facts
+    if facts & (FACT_SYNACK | FACT_RST | FACT_SIMULTANEOUS):
+        return False
+    if facts & FACT_MIDSTREAM:
+        if not is_opening(sender, peer, segment) or not is_answered_first(peer, segment):
+            return False
+        connection.facts &= ~FACT_MIDSTREAM & MASK32
+        connection.facts |= FACT_SYNACK_FIRST
+        connect(connection, peer, sender, side ^ 1)
+        connection.client = side ^ 1
+        peer.iss = (segment.ack - 1) & MASK32
+    elif not is_the_one_acknowledged(connection, sender, peer, segment, side):
+        return False
+    open_late(sender, segment)
+    connection.facts |= FACT_SYNACK
+    connection.synack_ns = segment.ts_ns
+    connection.last_synack_ns = segment.ts_ns
+    connection.synack_frame = segment.frame & MASK32
+    connection.synack_count = 1
+    handshake.agree_on_windows(sender, peer)
+    if segment.ts_ns - connection.ack_ns <= OVERTAKEN_NS:
+        no_rtt(connection)
+    else:
+        connection.facts |= FACT_SYNACK_AFTER_ACK
+        connection.facts &= ~FACT_SERVER_PROVED & MASK32
+        connection.resent_count = 1
+        connection.trouble_frame = segment.frame & MASK32
+        endpoint.apply(sender, ACK_OF_SYN_WAS_LOST)
+    return True
+
+
+def is_the_one_acknowledged(connection: Any, server: Any, client: Any, segment: Any, side: int) -> bool:
+    """Whether a SYN-ACK is the one that the final ACK, known already, was for."""
+    return (
+        connection.facts & (FACT_SYN | FACT_ACKED) == FACT_SYN | FACT_ACKED
+        and side != connection.client
+        and segment.seq == server.iss
+        and handshake.answers(connection, client, segment.ack)
+    )
+
+
+def is_opening(sender: Any, peer: Any, segment: Any) -> bool:
+    """Whether a SYN or SYN-ACK comes just before the first octet that its sender is known to have sent."""
+    if (sender.traits | peer.traits) & TRAIT_ISS or sender.frames + peer.frames > FRAMES_BEFORE:
+        return False
+    if sender.traits & TRAIT_SEEN:
+        return ((sender.iss - segment.seq) & MASK32) < STORED_BEFORE
+    return peer.traits & TRAIT_ACKS != 0 and ((peer.last_ack - 1 - segment.seq) & MASK32) < STORED_BEFORE
+
+
+def is_answered_first(client: Any, segment: Any) -> bool:
+    """Whether what the client sent begins where the SYN-ACK says that it does."""
+    return not client.traits & TRAIT_SEEN or ((client.iss + 1 - segment.ack) & MASK32) < STORED_BEFORE
+
+
+def is_refused(connection: Any, client: Any, segment: Any, side: int) -> bool:
+    """Whether a RST that is stored already refuses this SYN."""
+    return (
+        connection.rst_side != side
+        and connection.rst_flags & ACK != 0
+        and not client.traits & TRAIT_SEEN
+        and ((client.snd_nxt - segment.seq - 1) & MASK32) <= segment.payload_len
+        and segment.ts_ns - connection.rst_ns < REPEATED_NS
+    )
+
+
+def open_late(end: Any, segment: Any) -> None:
+    """The SYN or SYN-ACK of an end that is known to have sent more."""
+    beyond = end.snd_nxt
+    contiguous = end.contiguous
+    window = end.window
+    known = end.traits & TRAIT_SEEN != 0
+    endpoint.open_at(end, segment)
+    if known and seqspace.seq_gt(beyond, end.snd_nxt):
+        end.snd_nxt = beyond
+        end.contiguous = contiguous
+        end.window = window
+
+
+def no_rtt(connection: Any) -> None:
+    """Answers that were stored before their questions measure nothing."""
+    connection.facts |= FACT_REORDERED
+    connection.synack_method = METHOD_REORDERED
+    connection.ackdat_method = METHOD_REORDERED
+
+
+def open_attempt(connection: Any, segment: Any, side: int) -> None:
+    """What a connection knows of a SYN that is stored late."""
+    no_rtt(connection)
+    connection.facts |= FACT_SYN
+    connection.client = side
+    connection.syn_ns = segment.ts_ns
+    connection.syn_frame = segment.frame & MASK32
+    connection.syn_count = 1
+    connection.syn_payload = segment.payload_len
+
+
+def connect(connection: Any, client: Any, server: Any, side: int) -> None:
+    """Who has proved what on a connection that seemed to be midstream; its first frame stands for the final ACK."""
+    if server.traits & TRAIT_SEEN:
+        connection.facts |= FACT_SERVER_PROVED
+    if client.traits & TRAIT_SEEN:
+        connection.facts |= FACT_ACKED | FACT_CLIENT_PROVED
+        connection.ack_ns = connection.first_ns
+        connection.ack_frame = connection.first_frame & MASK32
+    one_way = (connection.facts & FACT_CLIENT_DATA != 0) != (connection.facts & FACT_SERVER_DATA != 0)
+    if side != connection.client and one_way:
+        connection.facts ^= FACT_CLIENT_DATA | FACT_SERVER_DATA

@@ -1,0 +1,98 @@
+"""Captures that store answers before their questions: roles, states and outcome are those of the handshake."""
+
+from itertools import permutations
+
+import pytest
+from support.wire import MS, SECOND, Wire, states
+
+
+def of_order(order, wire):
+    """The connection when the first frames are stored in this order."""
+    return wire.connection(order=[*order, *range(len(order), len(wire.taken))])
+
+
+@pytest.mark.parametrize("order", [order for order in permutations(range(3)) if order != (0, 1, 2)], ids=str)
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_handshake_in_any_order(order, goes_on):
+    wire = Wire().handshake()
+    if goes_on:
+        wire.exchange().close()
+    connection = of_order(order, wire)
+    assert (connection["outcome"], connection["roles"]) == ("established", "observed")
+    assert states(connection) == (("TIME_WAIT", "CLOSED") if goes_on else ("ESTABLISHED", "ESTABLISHED"))
+    assert (connection["handshake"]["client_isn"], connection["handshake"]["server_isn"]) == (1000, 5000)
+    assert (connection["handshake"]["syn_count"], connection["handshake"]["synack_count"]) == (1, 1)
+    assert connection["handshake"]["server_options"]["window_scale"] == 7
+    assert {connection["rtt"][leg]["method"] for leg in ("synack", "ackdat", "total")} == {"none"}
+    assert connection["rtt"]["total"]["reason"] == "reordered"
+    assert connection["client_to_server"]["retransmissions"] == connection["server_to_client"]["retransmissions"] == 0
+
+
+@pytest.mark.parametrize("first", [3, 4, 5, 6, 7])
+@pytest.mark.parametrize("isn", [1000, 0xFFFF_FFFF])
+def test_data_or_a_fin_that_is_stored_before_the_handshake(first, isn):
+    wire = Wire(client_isn=isn, server_isn=isn).handshake().exchange().close()
+    plain = wire.connection()
+    connection = wire.connection(order=[first, *(i for i in range(len(wire.taken)) if i != first)])
+    assert (connection["outcome"], connection["roles"]) == ("established", "observed")
+    assert connection["client"] == plain["client"]
+    assert connection["close"]["how"] == "fin"
+    for way in ("client_to_server", "server_to_client"):
+        for counter in ("frames", "bytes", "retransmissions"):
+            assert connection[way][counter] == plain[way][counter]
+
+
+def test_a_refusal_that_is_stored_before_its_syn():
+    wire = Wire()
+    wire.client.syn()
+    wire.server.refuse()
+    connection = of_order((1, 0), wire)
+    assert (connection["outcome"], connection["cause"]) == ("refused", "closed-port")
+    assert (connection["roles"], states(connection)) == ("observed", ("CLOSED", "CLOSED"))
+
+
+def test_a_refused_syn_that_is_sent_again_is_another_attempt():
+    """Windows tries again half a second after a RST; the capture began behind the first SYN."""
+    wire = Wire()
+    wire.client.syn(lost="before")
+    wire.server.rst_ack(seq=0, ack=1001)
+    wire.wait(500 * MS)
+    wire.client.syn()
+    assert [one["outcome"] for one in wire.connections()] == ["unsolicited", "pending"]
+
+
+def test_a_syn_ack_long_after_its_ack_is_a_repeated_one():
+    """The capture lacks the first; the final ACK was lost behind it."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack(lost="before")
+    wire.client.ack(seq=1001, ack=5001, lost="after")
+    wire.wait(SECOND)
+    wire.server.syn_ack(ack=1001)
+    connection = wire.connection()
+    assert connection["outcome"] == "half-open"
+    assert states(connection) == ("ESTABLISHED", "SYN_RECEIVED")
+    assert connection["rtt"]["total"]["method"] == "one-sided"
+
+
+def test_a_capture_that_begins_with_the_final_ack_and_a_full_queue():
+    """The ACK and a SYN-ACK a second later: not midstream, the server did not take it."""
+    wire = Wire(delay=MS)
+    wire.client.syn(lost="before")
+    wire.server.syn_ack(lost="before")
+    for _ in range(2):
+        wire.client.ack(seq=1001, ack=5001)
+        wire.wait(SECOND)
+        wire.server.syn_ack(ack=1001)
+    connection = wire.connection()
+    assert connection["outcome"] == "half-open"
+    assert states(connection) == ("ESTABLISHED", "SYN_RECEIVED")
+
+
+def test_a_syn_with_another_number_is_not_the_opening():
+    wire = Wire()
+    wire.client.rcv_nxt, wire.server.rcv_nxt = 5000, 1000
+    wire.exchange()
+    wire.client.syn(seq=700_000)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["roles"]) == ("midstream", "inferred")
