@@ -17,6 +17,7 @@ from handshake_inspect.report.model import Problem as ToldProblem
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.finding import CaptureFacts, Case
 from handshake_inspect.verdicts.findings import find_all
+from handshake_inspect.verdicts.findings.past import Past
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import judge
@@ -69,8 +70,8 @@ def report_of(source: Any, pump: Pump, case: Case, names: Any = None) -> Report:
     return build(_tool(), _capture(source, pump, case), case, find_all(case), evicted, names)
 
 
-def case_of(source: Any, pump: Pump, options: Options, now_ns: int) -> Case:
-    """All attempts that are in the table, judged as of `now_ns`."""
+def case_of(source: Any, pump: Pump, options: Options, now_ns: int, past: Past | None = None) -> Case:
+    """All attempts that are in the table, judged as of `now_ns`; `past` knows of those that were."""
     tracker = pump.tracker
     problems = [*source.problems, *remarks(pump)]
     trace = Trace.of(tracker.table, pump.first_ns, now_ns, Limits(options.unanswered_ns, options.time_wait_ns))
@@ -88,7 +89,7 @@ def case_of(source: Any, pump: Pump, options: Options, now_ns: int) -> Case:
     )
     watch = getattr(source, "host", None)  # live sources may have one
     host = None if watch is None else HostFacts(*watch.view())
-    return Case(trace, judge(trace), Legs(trace), facts, host)
+    return Case(trace, judge(trace), Legs(trace), facts, host, past)
 
 
 def _tool() -> Tool:

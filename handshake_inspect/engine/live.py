@@ -20,6 +20,7 @@ from handshake_inspect.engine.keeper import Keeper
 from handshake_inspect.engine.kept import Kept
 from handshake_inspect.engine.known import Known, Meeting
 from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.remembered import Remembered
 from handshake_inspect.engine.retirement import Retired, Rows, give_back
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import about, filtered, passing
@@ -28,13 +29,15 @@ from handshake_inspect.report.build import finding as told_finding
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.event import Phase
 from handshake_inspect.report.host import HostCounters
-from handshake_inspect.report.model import OUTCOMES, Connection, Evidence, Finding, Report
+from handshake_inspect.report.model import OUTCOMES, Connection, Finding, Report
 from handshake_inspect.report.moment import Course
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.snapshot import Second, Snapshot
 from handshake_inspect.tcp.facts import FACT_ACKED
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.findings import find_all
+from handshake_inspect.verdicts.findings.past import Past
+from handshake_inspect.verdicts.findings.rollups import absorb
 
 NS = 1_000_000_000
 LOOK_EVERY_S = 1.0
@@ -47,8 +50,6 @@ RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
 TROUBLE_SHOWN = 50
 AT_ONCE = 512  # connections told at a time
-
-FindingKey = tuple[str, str | None, int | None]
 
 
 class Observer(Protocol):
@@ -133,8 +134,8 @@ class LiveRun:
         self._half_open_peak = 0
         self._gone = np.zeros(len(OUTCOMES), dtype=np.int64)  # outcomes of the rows that were given back
         self._history: deque[Second] = deque(maxlen=HISTORY)
-        self._findings: dict[FindingKey, Finding] = {}
-        self._past: dict[FindingKey, Finding] = {}  # findings about rows that may be gone
+        self._findings = Remembered(self.observer.finding)
+        self._past: Past | None = None  # failures of rows that are gone
 
     def run(self) -> Report:
         """Pump until the source ends, is stopped, or has given what was asked for; the report over all of it."""
@@ -175,7 +176,7 @@ class LiveRun:
         """Judge what is in the table, tell what is new, retire what has ended long ago."""
         began = self._clock()
         now_ns = self.now_ns
-        meeting = self.known.meet(case_of(self.source, self.pump, self.options, now_ns))
+        meeting = self.known.meet(case_of(self.source, self.pump, self.options, now_ns, self._past))
         leaving = self.retired.choose(meeting, self.options.keep)
         snapshot = self._snapshot(meeting, now_ns)
         if len(leaving) or began >= self._next_findings:
@@ -192,6 +193,8 @@ class LiveRun:
             staying[leaving] = False
             self._gone += np.bincount(meeting.case.outcomes.outcome[leaving], minlength=len(OUTCOMES))
             self.retired.take(meeting, self._passing(meeting, leaving))
+            self._past = self._past or Past()
+            absorb(self._past, meeting.case, leaving)
             give_back(meeting.case.trace, leaving, self.pump.tracker.table)
         self.known.keep(meeting, np.flatnonzero(staying))
         self._looked, self._looked_ns, self._begun = began, now_ns, self.pump.tracker.table.begun
@@ -248,7 +251,7 @@ class LiveRun:
             history=list(self._history),
             services=RowServices(case.trace, case.outcomes, case.legs)[:SERVICES_SHOWN] if drawn else [],
             trouble=trouble,
-            findings=list(self._findings.values()),
+            findings=self._findings.now,
             received=counters.received,
             dropped=counters.dropped,
             host=None if case.host is None else HostCounters(**case.host.counters),
@@ -291,41 +294,37 @@ class LiveRun:
         """See which findings hold now, and tell which of them begin and which end."""
         began = self._clock()
         found = [told_finding(meeting.ids, each) for each in find_all(meeting.case)]
-        if self.options.where is not None:
-            connections = _connections(meeting)
-            found = about(found, connections, passing(connections, self.options.where))
-        self._compare({_key(one): one for one in found})
+        self._findings.note(self._about_wanted(meeting, found))
         now = self._clock()
         self._next_findings = now + max(FINDINGS_EVERY_S, (now - began) / FINDINGS_SHARE)
 
-    def _compare(self, found: dict[FindingKey, Finding]) -> None:
-        for key, finding in found.items():
-            if key not in self._findings:
-                self.observer.finding("begin", finding)
-        for key, finding in self._findings.items():
-            if key not in found:
-                self.observer.finding("end", finding)
-        self._past |= found
-        self._findings = found
+    def _about_wanted(self, meeting: Meeting, findings: list[Finding]) -> list[Finding]:
+        """The findings about the whole capture, or about an end of a connection that is or was wanted."""
+        if self.options.where is None:
+            return findings
+        connections = _connections(meeting)
+        kept = about(findings, connections, passing(connections, self.options.where))
+        services = self.retired.services
+        return [each for each in findings if each in kept or (each.target is not None and services.has(each.target))]
 
     def _conclude(self) -> Report:
         """Tell what is left to tell; the report, as `analyze` would write it of the same frames."""
         self._end_host()
         self._note_end()
-        case = case_of(self.source, self.pump, self.options, end_of(self.source, self.pump))
+        case = case_of(self.source, self.pump, self.options, end_of(self.source, self.pump), self._past)
         meeting = self.known.meet(case)
         report = report_of(self.source, self.pump, case, meeting.ids)
         if self.options.where is not None:
-            report = filtered(report, self.options.where)
+            wanted = self._about_wanted(meeting, report.findings)
+            report = msgspec.structs.replace(filtered(report, self.options.where), findings=wanted)
         if self._gone.any():
-            report = self._with_past(self.retired.merged(report))
+            report = self._with_past(self.retired.merged(report), meeting)
         if self.observer.wants_connections:
             self._tell(meeting, meeting.rest())
         self.latest = self._snapshot(meeting, max(case.trace.last_ns, self._looked_ns))
         self.observer.snapshot(self.latest)
-        found = {_key(finding): finding for finding in report.findings}
-        self._compare(found)
-        self._compare({})
+        self._findings.note(report.findings)
+        self._findings.note([])
         self.observer.ending(report)
         return report
 
@@ -335,20 +334,14 @@ class LiveRun:
         if self.pump.timed and end_ns > self.pump.last_ns:
             self.source.note_end(end_ns)
 
-    def _with_past(self, report: Report) -> Report:
+    def _with_past(self, report: Report, meeting: Meeting) -> Report:
         """The report with findings, too, that held when rows were there that are gone now."""
-        now = {_key(finding) for finding in report.findings}
-        past = [
-            msgspec.structs.replace(finding, evidence=Evidence(finding.evidence.frames))
-            for key, finding in self._past.items()
-            if key not in now
-        ]
-        return msgspec.structs.replace(report, findings=[*report.findings, *past])
 
+        def listed(ids: list[int]) -> list[int]:
+            return [number for number in ids if number in there]
 
-def _key(finding: Finding) -> FindingKey:
-    target = finding.target
-    return (finding.id, None, None) if target is None else (finding.id, target.ip, target.port)
+        there = frozenset(meeting.ids.tolist())
+        return msgspec.structs.replace(report, findings=self._findings.of_the_run(report.findings, listed))
 
 
 def _connections(meeting: Meeting, places: Any = None) -> RowConnections:

@@ -44,24 +44,28 @@ class RowServices(Sequence[Service]):
     def __getitem__(self, index: int | slice) -> Service | list[Service]:
         """The service at a place of the order, or a list of them."""
         if isinstance(index, slice):
-            return [self._made(i) for i in self.busiest[index].tolist()]
-        return self._made(int(self.busiest[index]))
+            return [self.of(i) for i in self.busiest[index].tolist()]
+        return self.of(int(self.busiest[index]))
 
-    def _made(self, service: int) -> Service:
+    def of(self, service: int) -> Service:
+        """Make the service with this number."""
         row = int(self.example[service])
         counts = self.counts[service].tolist()
         server = Endpoint(
             address_text(self._of(row, "hi"), self._of(row, "lo")),
             self._of(row, "port"),
         )
-        start = int(self.ends[service - 1]) if service else 0
-        rows = self.by_service[start : int(self.ends[service])]
         return Service(
             server,
             sum(counts),
             Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
-            rtt_distributions(self.legs.of(rows)),
+            rtt_distributions(self.legs_of(service)),
         )
+
+    def legs_of(self, service: int) -> Legs:
+        """The RTTs of the connections to the service with this number."""
+        start = int(self.ends[service - 1]) if service else 0
+        return self.legs.of(self.by_service[start : int(self.ends[service])])
 
     def _of(self, row: int, part: str) -> int:
         count = len(self.trace.connections)

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes
 from handshake_inspect.verdicts.trace import Trace
+
+if TYPE_CHECKING:
+    from handshake_inspect.verdicts.findings.past import Past
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Case:
     legs: Legs
     capture: CaptureFacts = field(default_factory=CaptureFacts)
     host: HostFacts | None = None  # of the capturing host, where it was watched
+    past: "Past | None" = None  # attempts of a live run whose rows are gone
 
 
 @dataclass(frozen=True)

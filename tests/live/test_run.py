@@ -10,9 +10,11 @@ from support import captures, frames
 from handshake_inspect.capture.source import open_source
 from handshake_inspect.engine import analyze
 from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.engine.remembered import Remembered
 from handshake_inspect.expression.language import parse
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.render.events import EventWriter
+from handshake_inspect.report.model import Evidence, Finding
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -144,6 +146,85 @@ def test_what_was_asked_for_is_counted_when_its_rows_are_gone():
     assert {connection.server.port for connection in report.connections} == {443}
     assert all(finding.target is None or finding.target.port != 80 for finding in report.findings)
     assert next(event for event in reversed(events) if event["event"] == "stats")["connections"] == 1500
+
+
+def test_failures_and_services_are_of_the_whole_run():
+    """As of all rows, though nearly all of them are gone: counts exactly, times to about one percent."""
+    octets = mixed(3000)
+    whole = analyze([io.BytesIO(octets)])
+    report = run_of(octets, keep=32).run()
+    assert len(report.connections) < 100
+    (failed,) = (finding for finding in whole.findings if finding.id == "refused")
+    (told_of,) = (finding for finding in report.findings if finding.id == "refused")
+    assert told_of.metrics == failed.metrics
+    assert told_of.title == failed.title
+    assert (told_of.severity, told_of.target, told_of.advice) == (failed.severity, failed.target, failed.advice)
+    assert (told_of.start_ns, told_of.end_ns) == (failed.start_ns, failed.end_ns)
+    assert told_of.evidence.frames == failed.evidence.frames
+    assert set(told_of.evidence.connections) <= {connection.id for connection in report.connections}
+    assert len(report.services) == len(whole.services)
+    for mine, theirs in zip(report.services, whole.services, strict=True):
+        assert (mine.server, mine.connections, mine.outcomes) == (theirs.server, theirs.connections, theirs.outcomes)
+        for leg in ("synack", "ackdat", "total"):
+            one, other = getattr(mine.rtt, leg), getattr(theirs.rtt, leg)
+            assert (one.count, one.min_ns, one.max_ns) == (other.count, other.min_ns, other.max_ns)
+            assert other.p50_ns is None or one.p50_ns == pytest.approx(other.p50_ns, rel=0.02)
+
+
+def test_services_as_busy_as_each_other_stand_in_order_of_their_first_frames():
+    packets = []
+    for number in range(600):
+        first, answer = refused(number, START + number * SECOND // 10)
+        server = ("10.9.0.1", 9000 - number % 6)
+        client = (f"10.0.{number >> 8}.{number & 255}", 4000)
+        packets += [
+            (first[0], frames.syn(src=client, dst=server)),
+            (answer[0], frames.rst(seq=0, ack=frames.CLIENT_ISN + 1, src=server, dst=client)),
+        ]
+    octets = captures.pcap(packets, nano=True)
+    ports = [service.server.port for service in run_of(octets, keep=32).run().services]
+    assert ports == [service.server.port for service in analyze([io.BytesIO(octets)]).services]
+    assert ports == list(range(9000, 8994, -1))
+
+
+def flooded():
+    """A flood of SYNs that nothing answers, then silence but for refused connections until its rows are gone."""
+    packets = []
+    for number in range(4000):
+        source = (f"10.{number % 250}.{number // 250 % 250}.{1 + number * 7 % 250}", 1024 + number * 13 % 60000)
+        packets.append((START + number * 500_000, frames.syn(src=source, dst=("10.9.0.9", 443), seq=number * 7919)))
+    packets += [packet for number in range(1000) for packet in refused(number, START + (300 + number) * SECOND)]
+    return captures.pcap(packets, nano=True)
+
+
+def test_a_flood_whose_rows_are_gone_stays_in_the_report():
+    events, report = events_of(flooded(), block_size=4096, keep=64, clock=Clock())
+    (flood,) = (finding for finding in report.findings if finding.id == "syn-flood")
+    assert flood.evidence.connections == []
+    assert flood.target.port == 443
+    assert flood.metrics["duration_ns"] == flood.end_ns - flood.start_ns
+    assert flood.metrics["syns"] > 1000
+    told_of = [event for event in events if event["event"] == "finding" and event["id"] == "syn-flood"]
+    assert [event["phase"] for event in told_of[:2]] == ["begin", "end"]
+    assert [finding.severity for finding in report.findings] == sorted(
+        (finding.severity for finding in report.findings), key=["critical", "warning", "info"].index
+    )
+
+
+def test_findings_of_the_capture_are_told_apart():
+    def found(kind, connections):
+        return Finding(
+            "capture-quality", "info", kind, None, 1, 2, {"kind": kind, "connections": connections}, Evidence(), ""
+        )
+
+    told_of = []
+    remembered = Remembered(lambda phase, finding: told_of.append((phase, finding.metrics["kind"])))
+    remembered.note([found("one-sided", 3), found("midstream", 1)])
+    remembered.note([found("midstream", 5)])
+    remembered.note([found("midstream", 2)])
+    assert told_of == [("begin", "one-sided"), ("begin", "midstream"), ("end", "one-sided")]
+    last = remembered.of_the_run([found("midstream", 2)], list)
+    assert {each.metrics["kind"]: each.metrics["connections"] for each in last} == {"one-sided": 3, "midstream": 5}
 
 
 def test_rows_of_repeated_syns_are_used_again():

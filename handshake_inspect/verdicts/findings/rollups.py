@@ -17,22 +17,21 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.verdicts.finding import Case, Finding
-from handshake_inspect.verdicts.findings.evidence import brief, plural, target, write
+from handshake_inspect.verdicts.findings.evidence import Host, brief, plural, target, write
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
-    Times,
-    cite,
-    count_distinct,
-    median,
+    Keys,
     once_per_case,
     ratio,
     rest,
-    top_clients,
 )
+from handshake_inspect.verdicts.findings.past import Past
 from handshake_inspect.verdicts.findings.port_scan import scan_rows
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
+from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.sets import places
 from handshake_inspect.verdicts.words import (
     CAUSES,
     ESTABLISHED,
@@ -49,7 +48,6 @@ from handshake_inspect.wire.address import address_text
 DOWN = 20
 NOISE = 0.01
 MOST = 100  # findings of each outcome: the services with the most failures
-REPORTERS = 5
 
 VERBS = {REFUSED: "refused", REJECTED: "rejected", TIMED_OUT: "timed out", HALF_OPEN: "half-open"}
 
@@ -86,21 +84,66 @@ def detect(case: Case) -> list[Finding]:
 
 
 def roll_up(case: Case, outcome: int) -> list[Finding]:
-    """The findings of one outcome."""
-    outcomes = case.outcomes.outcome
-    rows = np.flatnonzero((outcomes == outcome) & ~excluded(case))
-    if not len(rows):
-        return []
-    service = case.trace.service
-    parted = group(service[rows], rows)
-    largest = np.argsort(-parted.sizes, kind="stable")
-    chosen = [parted.of(g) for g in largest[:MOST]]
+    """The findings of one outcome, of rows and of those that are gone: the services with the most failures."""
+    rows = failed(case, outcome)
+    parted = group(case.trace.service[rows], rows)
+    if case.past is None:
+        largest = np.argsort(-parted.sizes, kind="stable").tolist()
+        found = [of_rows(case, outcome, parted.of(g)) for g in largest[:MOST]]
+    else:
+        mine = {int(case.trace.server_key[parted.of(g)[0]]): parted.of(g) for g in range(len(parted.sizes))}
+        keys, sizes = together(case.past.sizes(outcome), np.array([*mine], dtype=np.uint64), parted.sizes)
+        largest = keys[np.argsort(-sizes, kind="stable")].tolist()
+        found = [of_all(case, case.past, outcome, key, mine.get(key, rows[:0])) for key in largest[:MOST]]
+    return found + rest(OUTCOMES[outcome], f"services with connections {VERBS[outcome]}", largest[MOST:])
+
+
+def failed(case: Case, outcome: int) -> Indices:
+    """The attempts that failed in this way and are no other finding's."""
+    return np.flatnonzero((case.outcomes.outcome == outcome) & ~excluded(case))
+
+
+def together(past: tuple[Keys, Indices], keys: Keys, sizes: Indices) -> tuple[Keys, Indices]:
+    """The services of both, and how many failures each has."""
+    every, at = np.unique(np.concatenate([past[0], keys]), return_inverse=True)
+    return every, np.bincount(at, weights=np.concatenate([past[1], sizes])).astype(np.int64)
+
+
+def of_rows(case: Case, outcome: int, rows: Indices) -> Finding:
+    """The finding of these attempts on one service."""
+    number = case.trace.service[rows[0]]
     attempts, served = tallies(case)
-    found = []
-    for mine in chosen:
-        number = service[mine[0]]
-        found.append(describe(case, outcome, mine, int(attempts[number]), int(served[number])))
-    return found + rest(OUTCOMES[outcome], f"services with connections {VERBS[outcome]}", list(largest[MOST:]))
+    service = target(case.trace, int(rows[0]))
+    return describe(service, outcome, Tally.of(case, outcome, rows), int(attempts[number]), int(served[number]))
+
+
+def of_all(case: Case, past: Past, outcome: int, key: int, rows: Indices) -> Finding:
+    """The finding of the service with this key: these attempts, and those whose rows are gone."""
+    attempts, served = past.numbers(key)
+    before = past.of(outcome, key)
+    if len(case.trace):
+        (place,), (there,) = places(np.array([key], dtype=np.uint64), case.trace.services)
+        more = tallies(case)
+        if there:
+            attempts, served = attempts + int(more[0][place]), served + int(more[1][place])
+    if before is None:
+        return describe(target(case.trace, int(rows[0])), outcome, Tally.of(case, outcome, rows), attempts, served)
+    service, tally = before
+    if len(rows):
+        tally = tally.plus(Tally.of(case, outcome, rows))
+    return describe(service, outcome, tally, attempts, served)
+
+
+def absorb(past: Past, case: Case, rows: Indices) -> None:
+    """Have `past` remember the failures among these rows, which are about to go."""
+    leaving = np.zeros(len(case.trace), dtype=bool)
+    leaving[rows] = True
+    failures = {}
+    for outcome in VERBS:
+        mine = failed(case, outcome)
+        failures[outcome] = mine[leaving[mine]]
+    counted = (~excluded(case)).astype(np.int64) | (case.outcomes.outcome == ESTABLISHED).astype(np.int64) << 1
+    past.absorb(case, rows, failures, counted[rows])
 
 
 @once_per_case
@@ -111,41 +154,42 @@ def tallies(case: Case) -> tuple[Indices, Indices]:
     return attempts, np.bincount(service[case.outcomes.outcome == ESTABLISHED], minlength=services)
 
 
-def describe(case: Case, outcome: int, rows: Indices, attempts: int, served: int) -> Finding:
+def describe(service: tuple[Host, int], outcome: int, tally: Tally, attempts: int, served: int) -> Finding:
     """Numbers and words of one service."""
-    trace = case.trace
-    host, port = target(trace, int(rows[0]))
-    clients = count_distinct(trace.client_host[rows])
-    causes = causes_of(case, rows)
-    undecided = int(np.count_nonzero(~case.outcomes.decided[rows]))
+    host, port = service
+    clients, causes = len(tally.clients), causes_of(tally)
     metrics: dict[str, Any] = {
-        "connections": len(rows),
+        "connections": tally.connections,
         "attempts": attempts,
         "established": served,
-        "failed_ratio": ratio(len(rows), attempts),
+        "failed_ratio": ratio(tally.connections, attempts),
         "clients": clients,
-        "undecided": undecided,
+        "undecided": tally.undecided,
         "causes": causes,
-        "top_clients": top_clients(trace, rows),
-        **times_of(case, outcome, rows),
+        "top_clients": tally.top_clients,
     }
+    if outcome in (REFUSED, REJECTED):
+        metrics["reject_p50_ns"] = tally.delay_p50_ns
+    else:
+        metrics |= {"repeated_syns": tally.repeated_syns, "waited_max_ns": tally.waited_max_ns}
     cause = max(causes, key=lambda word: causes[word]) if causes else None
-    reporters = reporters_of(case, rows) if outcome == REJECTED else []
+    reporters = [address_text(*each) for each in sorted(tally.reporters)[:REPORTERS]]
     if outcome == REJECTED:
         metrics["reporters"] = reporters
     why = f" ({cause})" if cause else ""
-    title = f"{len(rows)} of {plural(attempts, 'connection')} to {write(host, port)} {VERBS[outcome]}{why}"
+    title = f"{tally.connections} of {plural(attempts, 'connection')} to {write(host, port)} {VERBS[outcome]}{why}"
     return Finding(
         OUTCOMES[outcome],
-        severity(len(rows), attempts, served, undecided),
+        severity(tally.connections, attempts, served, tally.undecided),
         f"{title}, from {plural(clients, 'client')}{delay(metrics)}",
         host,
         port,
-        int(trace.first_times[rows].min()),
-        end_of(case, rows),
+        tally.start_ns,
+        tally.end_ns,
         metrics,
         advice(outcome, cause, address_text(*host), port, reporters),
-        *cite(case, rows),
+        tally.frames,
+        tally.rows,
     )
 
 
@@ -156,53 +200,16 @@ def severity(failed: int, attempts: int, served: int, undecided: int) -> str:
     return "critical" if served == 0 and attempts >= DOWN else "warning"
 
 
-def causes_of(case: Case, rows: Indices) -> dict[str, int]:
+def causes_of(tally: Tally) -> dict[str, int]:
     """How often each cause was named, the most frequent first."""
-    often = np.bincount(case.outcomes.cause[rows], minlength=1)
-    named = [(CAUSES[number], int(count)) for number, count in enumerate(often) if count]
+    named = [(CAUSES[number], int(count)) for number, count in enumerate(tally.causes) if count]
     return {word: count for word, count in sorted(named, key=lambda one: -one[1]) if word}
-
-
-def times_of(case: Case, outcome: int, rows: Indices) -> dict[str, int | None]:
-    """What the failures cost: the delay of the refusal, or how often the SYN was repeated in vain."""
-    tracked = rows[rows < len(case.trace.connections)]
-    if outcome in (REFUSED, REJECTED):
-        delays = reject_ns(case)[tracked]
-        return {"reject_p50_ns": median(delays[delays >= 0])}
-    syns = case.trace.connections["syn_count"][tracked]
-    waited = case.trace.connections["last_ns"][tracked] - case.trace.connections["first_ns"][tracked]
-    return {
-        "repeated_syns": int(syns.sum(dtype=np.int64)) - len(tracked),
-        "waited_max_ns": int(waited.max()) if len(waited) else 0,
-    }
-
-
-@once_per_case
-def reject_ns(case: Case) -> Times:
-    """The delay of every refusal."""
-    return case.legs.reject_ns
 
 
 def delay(metrics: dict[str, Any]) -> str:
     """The time that a failure took, if it is worth a word."""
     waited = metrics.get("waited_max_ns")
     return f", after up to {brief(waited)}" if waited else ""
-
-
-def reporters_of(case: Case, rows: Indices) -> list[str]:
-    """Who sent the ICMP errors."""
-    c = case.trace.connections
-    kept = c["retries"][rows[rows < len(c)]]
-    reports = case.trace.retries[kept[kept > 0].astype(np.intp) - 1]
-    found = {(int(one["reporter_hi"]), int(one["reporter_lo"])) for one in reports[: 100 * REPORTERS]}
-    return [address_text(*each) for each in sorted(found) if each != (0, 0)][:REPORTERS]
-
-
-def end_of(case: Case, rows: Indices) -> int:
-    """When the last of these attempts showed a last sign of life."""
-    c = case.trace.connections
-    tracked = rows[rows < len(c)]
-    return max(int(case.trace.first_times[rows].max()), int(c["last_ns"][tracked].max()) if len(tracked) else 0)
 
 
 def advice(outcome: int, cause: str | None, host: str, port: int, reporters: list[str]) -> str:

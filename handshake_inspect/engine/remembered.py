@@ -1,0 +1,92 @@
+"""Findings of a live run: which hold now, which held before, and what is left of those whose rows are gone.
+
+Roll-ups of failures count all attempts of a run (`verdicts.findings.past`).  Every other finding is judged over the
+rows that are kept.  Of one that was found more than once, with rows that came and went, the report has the look with
+the most in it, and the time from when it first began until it was last seen.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from handshake_inspect.report.event import Phase
+from handshake_inspect.report.model import Evidence, Finding
+from handshake_inspect.verdicts.findings import SEVERITIES
+
+Key = tuple[Any, ...]
+
+OF_THE_WHOLE_RUN = ("refused", "rejected", "timed-out", "half-open")
+# What says how much there is in a finding of a kind; of the others it is their connections.
+_SIZES = {
+    "syn-flood": "syns", "port-scan": "probes", "syn-cookies": "half_open", "port-reuse": "reuses",
+    "predictable-isn": "isns", "slow-handshake": "outliers", "slow-client-ack": "outliers",
+    "syn-retransmission": "delayed", "time-wait-pressure": "time_wait_peak",
+}  # fmt: skip
+
+
+def key(finding: Finding) -> Key:
+    """What makes two findings the same one, at different times."""
+    target = finding.target
+    ends = (None, None) if target is None else (target.ip, target.port)
+    return (finding.id, *ends, *(finding.metrics.get(name) for name in ("kind", "client", "direction")))
+
+
+class Remembered:
+    """Tells `tell` when a finding begins and when it ends."""
+
+    def __init__(self, tell: Callable[[Phase, Finding], None]) -> None:
+        self._tell = tell
+        self._now: dict[Key, Finding] = {}
+        self._ever: dict[Key, Finding] = {}
+
+    @property
+    def now(self) -> list[Finding]:
+        """Those that hold."""
+        return list(self._now.values())
+
+    def note(self, findings: Iterable[Finding]) -> None:
+        """Take what holds now."""
+        found = {key(finding): finding for finding in findings}
+        for each, finding in found.items():
+            if each not in self._now:
+                self._tell("begin", finding)
+        for each, finding in self._now.items():
+            if each not in found:
+                self._tell("end", finding)
+        for each, finding in found.items():
+            self._ever[each] = _together(self._ever[each], finding) if each in self._ever else finding
+        self._now = found
+
+    def of_the_run(self, findings: Iterable[Finding], listed: Callable[[list[int]], list[int]]) -> list[Finding]:
+        """The findings of rows that are kept, and what held of rows that are gone; `listed` keeps ids that are left."""
+        told = {}
+        for finding in findings:
+            each = key(finding)
+            told[each] = _together(self._ever[each], finding) if each in self._ever else finding
+        gone = {each: one for each, one in self._ever.items() if each not in told and one.id not in OF_THE_WHOLE_RUN}
+        every = [_cited(finding, listed) for finding in (told | gone).values()]
+        return sorted(every, key=lambda finding: (SEVERITIES.index(finding.severity), finding.start_ns or 0))
+
+
+def _together(before: Finding, now: Finding) -> Finding:
+    """One finding of two looks."""
+    if now.id in OF_THE_WHOLE_RUN:
+        return now
+    more = now if _size(now) >= _size(before) else before
+    start_ns = min((ns for ns in (before.start_ns, now.start_ns) if ns is not None), default=None)
+    end_ns = max((ns for ns in (before.end_ns, now.end_ns) if ns is not None), default=None)
+    metrics = more.metrics
+    if "duration_ns" in metrics and start_ns is not None and end_ns is not None:
+        metrics = metrics | {"duration_ns": end_ns - start_ns}
+    return msgspec.structs.replace(more, start_ns=start_ns, end_ns=end_ns, metrics=metrics)
+
+
+def _size(finding: Finding) -> int:
+    size = finding.metrics.get(_SIZES.get(finding.id, "connections"), 0)
+    return size if isinstance(size, int) else 0
+
+
+def _cited(finding: Finding, listed: Callable[[list[int]], list[int]]) -> Finding:
+    evidence = finding.evidence
+    return msgspec.structs.replace(finding, evidence=Evidence(evidence.frames, listed(evidence.connections)))

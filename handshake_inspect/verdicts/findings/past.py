@@ -1,0 +1,71 @@
+"""Failures per service of attempts whose rows are gone: a live run does not keep all rows, and roll-ups are of all."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.findings.evidence import Host, target
+from handshake_inspect.verdicts.findings.keys import Indices, Keys
+from handshake_inspect.verdicts.findings.tally import Tally
+from handshake_inspect.verdicts.grouping import group
+
+SERVICES = 20_000  # of which the numbers of attempts are kept; beyond that those with the fewest are forgotten
+FAILING = 1_000  # of each outcome
+
+Service = tuple[Host, int]
+
+
+class Past:
+    """Grows with every `absorb`, up to its bounds."""
+
+    def __init__(self) -> None:
+        self.failures: dict[int, dict[int, tuple[Service, Tally]]] = {}  # by outcome, then by service key
+        self.services: Keys = np.zeros(0, dtype=np.uint64)  # sorted
+        self.attempts = np.zeros(0, dtype=np.int64)
+        self.served = np.zeros(0, dtype=np.int64)
+
+    def absorb(self, case: Case, rows: Indices, failed: dict[int, Indices], counted: NDArray[np.int64]) -> None:
+        """Take rows that are about to go; of them `failed` by outcome, and `counted`: 1 for attempts, 2 for served."""
+        keys = case.trace.server_key[rows]
+        self._count(keys, counted & 1, counted >> 1)
+        for outcome, mine in failed.items():
+            if len(mine):
+                self._fail(case, outcome, mine)
+
+    def of(self, outcome: int, key: int) -> tuple[Service, Tally] | None:
+        """The service with this key, and its failures of this kind."""
+        return self.failures.get(outcome, {}).get(key)
+
+    def sizes(self, outcome: int) -> tuple[Keys, NDArray[np.int64]]:
+        """Services with such failures, and how many each has."""
+        mine = self.failures.get(outcome, {})
+        keys = np.fromiter(mine, dtype=np.uint64, count=len(mine))
+        return keys, np.array([tally.connections for _, tally in mine.values()], dtype=np.int64)
+
+    def numbers(self, key: int) -> tuple[int, int]:
+        """How many attempts a service had, and how many were established."""
+        at = int(np.searchsorted(self.services, np.uint64(key)))
+        if at == len(self.services) or int(self.services[at]) != key:
+            return 0, 0
+        return int(self.attempts[at]), int(self.served[at])
+
+    def _count(self, keys: Keys, attempts: NDArray[np.int64], served: NDArray[np.int64]) -> None:
+        self.services, at = np.unique(np.concatenate([self.services, keys]), return_inverse=True)
+        self.attempts = np.bincount(at, weights=np.concatenate([self.attempts, attempts])).astype(np.int64)
+        self.served = np.bincount(at, weights=np.concatenate([self.served, served])).astype(np.int64)
+        if len(self.services) > SERVICES:
+            kept = np.sort(np.argsort(-(self.attempts + self.served), kind="stable")[: SERVICES // 2])
+            self.services, self.attempts, self.served = self.services[kept], self.attempts[kept], self.served[kept]
+
+    def _fail(self, case: Case, outcome: int, rows: Indices) -> None:
+        known = self.failures.setdefault(outcome, {})
+        parted = group(case.trace.service[rows], rows)
+        for g in np.argsort(-parted.sizes, kind="stable")[:FAILING]:
+            mine = parted.of(g)
+            key = int(case.trace.server_key[mine[0]])
+            now = Tally.of(case, outcome, mine).gone()
+            before = known.get(key)
+            known[key] = (target(case.trace, int(mine[0])), now) if before is None else (before[0], before[1].plus(now))
+        if len(known) > 2 * FAILING:
+            most = sorted(known.items(), key=lambda each: -each[1][1].connections)
+            self.failures[outcome] = dict(most[:FAILING])

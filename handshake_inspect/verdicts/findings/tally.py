@@ -1,0 +1,172 @@
+"""Attempts on one service that failed in one way, as numbers that add up: of rows, and of rows that are gone."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.findings.evidence import CITED, Host
+from handshake_inspect.verdicts.findings.keys import Indices, Times, cite, client_of, once_per_case, run_starts
+from handshake_inspect.verdicts.words import CAUSES, REFUSED, REJECTED
+from handshake_inspect.wire.address import address_text
+
+LISTED = 5  # clients
+NAMED = 20  # whose addresses are kept whenever rows go
+CLIENTS = 4096  # that are told apart when rows are gone; of more the busiest
+DELAYS = 1024  # that stand for all when rows are gone
+REPORTERS = 5
+
+
+@dataclass(frozen=True)
+class Tally:
+    """`clients` are keys of addresses, the one with the most of these attempts first; `delays` are of refusals."""
+
+    connections: int
+    undecided: int
+    causes: NDArray[np.int64]  # by place in CAUSES
+    clients: NDArray[np.uint64]
+    attempts: NDArray[np.int64]  # of each client
+    named: dict[int, Host]  # the first clients
+    start_ns: int
+    end_ns: int
+    frames: tuple[int, ...]
+    rows: tuple[int, ...]  # to cite, while they are there
+    repeated_syns: int = 0
+    waited_max_ns: int = 0
+    delays: Times = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    weights: Times = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # how many each delay stands for
+    reporters: frozenset[Host] = frozenset()
+
+    @classmethod
+    def of(cls, case: Case, outcome: int, rows: Indices) -> "Tally":
+        """Count some attempts."""
+        trace, c = case.trace, case.trace.connections
+        tracked = rows[rows < len(c)]
+        keys, attempts, named = _clients(case, rows)
+        last = int(c["last_ns"][tracked].max()) if len(tracked) else 0
+        frames, cited = cite(case, rows)
+        return cls(
+            connections=len(rows),
+            undecided=int(np.count_nonzero(~case.outcomes.decided[rows])),
+            causes=np.bincount(case.outcomes.cause[rows], minlength=len(CAUSES)),
+            clients=keys,
+            attempts=attempts,
+            named=named,
+            start_ns=int(trace.first_times[rows].min()),
+            end_ns=max(int(trace.first_times[rows].max()), last),
+            frames=frames,
+            rows=cited,
+            reporters=frozenset(_reporters(case, rows)) if outcome == REJECTED else frozenset(),
+            **_cost(case, outcome, tracked),
+        )
+
+    def plus(self, later: "Tally") -> "Tally":
+        """Both together.  Beyond CLIENTS and DELAYS clients and delays are those that stand for most."""
+        delays, weights = _thinned(
+            *(np.concatenate(both) for both in zip(self._delays(), later._delays(), strict=True))
+        )
+        keys, attempts = _joined(self, later)
+        known = self.named | later.named
+        return replace(
+            self,
+            connections=self.connections + later.connections,
+            undecided=self.undecided + later.undecided,
+            causes=self.causes + later.causes,
+            clients=keys,
+            attempts=attempts,
+            named={key: known[key] for key in keys.tolist() if key in known},
+            start_ns=min(self.start_ns, later.start_ns),
+            end_ns=max(self.end_ns, later.end_ns),
+            frames=tuple(sorted({*self.frames, *later.frames})[:CITED]),
+            rows=later.rows,
+            repeated_syns=self.repeated_syns + later.repeated_syns,
+            waited_max_ns=max(self.waited_max_ns, later.waited_max_ns),
+            delays=delays,
+            weights=weights,
+            reporters=self.reporters | later.reporters,
+        )
+
+    def gone(self) -> "Tally":
+        """The same without its rows."""
+        return replace(self, rows=())
+
+    def _delays(self) -> tuple[Times, Times]:
+        return self.delays, self.weights if len(self.weights) else np.ones(len(self.delays), dtype=np.int64)
+
+    @property
+    def top_clients(self) -> list[dict[str, Any]]:
+        """The clients with the most of these attempts, as far as they have names."""
+        often = zip(self.clients.tolist(), self.attempts.tolist(), strict=True)
+        listed = [{"ip": address_text(*self.named[key]), "connections": n} for key, n in often if key in self.named]
+        return listed[:LISTED]
+
+    @property
+    def delay_p50_ns(self) -> int | None:
+        """The middle delay of the refusals, the lower one of two."""
+        delays, weights = self._delays()
+        if not len(delays):
+            return None
+        order = np.argsort(delays, kind="stable")
+        upto = np.cumsum(weights[order])
+        return int(delays[order][np.searchsorted(upto, (int(upto[-1]) + 1) // 2)])
+
+
+def _clients(case: Case, rows: Indices) -> tuple[NDArray[np.uint64], NDArray[np.int64], dict[int, Host]]:
+    keys = case.trace.client_host[rows]
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(run_starts(keys[order]))
+    sizes = np.diff(np.append(starts, len(keys)))
+    first = rows[order[starts]]
+    best = np.lexsort((first, -sizes))
+    ordered = keys[order[starts[best]]]
+    names = {int(ordered[i]): client_of(case.trace, int(first[best[i]])) for i in range(min(NAMED, len(best)))}
+    return ordered, sizes[best], names
+
+
+def _joined(one: Tally, other: Tally) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    both = np.concatenate([one.clients, other.clients])
+    keys, first, at = np.unique(both, return_index=True, return_inverse=True)
+    attempts = np.bincount(at, weights=np.concatenate([one.attempts, other.attempts])).astype(np.int64)
+    best = np.lexsort((first, -attempts))[:CLIENTS]
+    return keys[best], attempts[best]
+
+
+def _thinned(delays: Times, weights: Times) -> tuple[Times, Times]:
+    """At most DELAYS of them: those at even steps, each for as many as lie between."""
+    if len(delays) <= DELAYS:
+        return delays, weights
+    order = np.argsort(delays, kind="stable")
+    upto = np.cumsum(weights[order])
+    steps = np.linspace(0, int(upto[-1]), DELAYS + 1).astype(np.int64)
+    middles = (steps[:-1] + steps[1:]) // 2 + 1
+    return delays[order][np.searchsorted(upto, middles)], np.diff(steps)
+
+
+def _cost(case: Case, outcome: int, tracked: Indices) -> dict[str, Any]:
+    """The delay of the refusals, or how often SYNs were repeated in vain and for how long."""
+    if outcome in (REFUSED, REJECTED):
+        delays = _reject_ns(case)[tracked]
+        return {"delays": delays[delays >= 0]}
+    c = case.trace.connections
+    waited = c["last_ns"][tracked] - c["first_ns"][tracked]
+    return {
+        "repeated_syns": int(c["syn_count"][tracked].sum(dtype=np.int64)) - len(tracked),
+        "waited_max_ns": int(waited.max()) if len(waited) else 0,
+    }
+
+
+@once_per_case
+def _reject_ns(case: Case) -> Times:
+    """The delay of every refusal."""
+    return case.legs.reject_ns
+
+
+def _reporters(case: Case, rows: Indices) -> list[Host]:
+    """Who sent the ICMP errors."""
+    c = case.trace.connections
+    kept = c["retries"][rows[rows < len(c)]]
+    reports = case.trace.retries[kept[kept > 0].astype(np.intp) - 1]
+    found = {(int(one["reporter_hi"]), int(one["reporter_lo"])) for one in reports[: 100 * REPORTERS]}
+    return [each for each in sorted(found) if each != (0, 0)][:REPORTERS]

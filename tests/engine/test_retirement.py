@@ -1,0 +1,102 @@
+"""What is left of connections whose rows are gone stays small, and says what it lacks."""
+
+import io
+
+import numpy as np
+import pytest
+from support import captures, frames
+
+from handshake_inspect.capture.source import open_source
+from handshake_inspect.engine import retired_services
+from handshake_inspect.engine.histogram import Histogram
+from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.live.pipe import PipeSource
+from handshake_inspect.verdicts.findings import past, tally
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+
+
+def report_of(packets, keep=8):
+    source = PipeSource(open_source(io.BytesIO(captures.pcap(packets, nano=True)), 4096), None)
+    return LiveRun(source, LiveOptions(keep=keep)).run()
+
+
+def connection(number, port):
+    """A handshake that takes as many microseconds as the port says, and a reset."""
+    ns, client, server = START + number * SECOND, ("10.0.0.1", 2000 + number), ("10.9.0.2", port)
+    seq, ack = frames.CLIENT_ISN + 1, frames.SERVER_ISN + 1
+    return [
+        (ns, frames.syn(src=client, dst=server)),
+        (ns + port * 1000, frames.syn_ack(src=server, dst=client)),
+        (ns + port * 1000, frames.ack(seq=seq, ack=ack, src=client, dst=server)),
+        (ns + port * 2000, frames.rst(seq=seq, ack=ack, src=client, dst=server)),
+    ]
+
+
+def problem(report):
+    (told,) = report.capture.problems
+    assert told.kind == "retired"
+    return told.message
+
+
+def test_of_many_services_the_busiest_are_kept(monkeypatch):
+    monkeypatch.setattr(retired_services, "SERVICES", 20)
+    packets = [p for number in range(300) for p in connection(number, 443 if number % 2 else 1000 + number)]
+    report = report_of(packets)
+    assert (report.services[0].server.port, report.services[0].connections) == (443, 150)
+    assert len(report.services) < 40
+    assert report.summary.connections == 300
+    assert "services with few connections were forgotten" in problem(report)
+
+
+def test_rtts_are_kept_of_a_number_of_services(monkeypatch):
+    monkeypatch.setattr(retired_services, "WITH_RTT", 1)
+    report = report_of([p for number in range(300) for p in connection(number, 443 + number % 2)])
+    counts = sorted(service.rtt.synack.count for service in report.services)
+    assert counts[1] == 150
+    assert counts[0] < 10
+    assert "are of listed connections alone" in problem(report)
+
+
+def test_rtts_of_every_service_are_its_own():
+    report = report_of([p for number in range(300) for p in connection(number, 443 + 1000 * (number % 2))])
+    medians = {service.server.port: service.rtt.synack.p50_ns for service in report.services}
+    assert medians == {443: pytest.approx(443_000, rel=0.02), 1443: pytest.approx(1_443_000, rel=0.02)}
+    assert "forgotten" not in problem(report)
+
+
+def test_a_histogram_grows_with_what_differs_only():
+    histogram = Histogram()
+    for _ in range(100):
+        histogram.add(np.array([5_000_000, 6_000_000, -1], dtype=np.int64))
+    assert len(histogram.places) == 2
+    told = histogram.with_(np.array([1], dtype=np.int64)).distribution()
+    assert (told.count, told.min_ns, told.max_ns) == (201, 1, 6_000_000)
+    assert histogram.distribution().count == 200
+    assert Histogram().distribution().count == 0
+
+
+def test_delays_are_thinned_evenly():
+    delays, weights = np.arange(10_000, dtype=np.int64), np.ones(10_000, dtype=np.int64)
+    for _ in range(3):
+        delays, weights = tally._thinned(np.concatenate([delays, delays]), np.concatenate([weights, weights]))
+        assert len(delays) == tally.DELAYS
+    assert weights.sum() == 80_000
+    middle = delays[np.searchsorted(np.cumsum(weights), 40_000)]
+    assert middle == pytest.approx(5000, rel=0.01)
+
+
+def test_failures_of_many_services_are_bounded(monkeypatch):
+    monkeypatch.setattr(past, "FAILING", 5)
+    monkeypatch.setattr(past, "SERVICES", 8)
+    packets = []
+    for number in range(400):
+        ns, client, server = START + number * SECOND, ("10.0.0.1", 2000 + number), (f"10.9.{number // 2 % 50}.2", 80)
+        if number % 2:
+            server = "10.8.0.1", 80
+        packets.append((ns, frames.syn(src=client, dst=server)))
+        packets.append((ns + 1000, frames.rst(seq=0, ack=frames.CLIENT_ISN + 1, src=server, dst=client)))
+    report = report_of(packets)
+    first = next(finding for finding in report.findings if finding.id == "refused" and finding.target.ip == "10.8.0.1")
+    assert (first.metrics["connections"], first.metrics["attempts"]) == (200, 200)
