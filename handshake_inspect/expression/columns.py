@@ -109,11 +109,10 @@ class Columns:
         return field.name in self._made
 
     def _from_connections(self, fields: list[Field]) -> None:
-        readers = [field.read for field in fields]
         values: list[list[Any]] = [[] for _ in fields]
-        for chunk in self._connections.chunks(CHUNK):
-            for read, column in zip(readers, values, strict=True):
-                column.extend(map(read, chunk))
+        for made in self._connections.values([field.name for field in fields], CHUNK):
+            for column, more in zip(values, made, strict=True):
+                column.extend(more)
         for field, column in zip(fields, values, strict=True):
             self._made[field.name] = listed_column(field, column)
 

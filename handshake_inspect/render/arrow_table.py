@@ -20,10 +20,8 @@ def batches(report: Report, options: Options) -> tuple[Any, Iterator[Any]]:
     schema = pa.schema([pa.field(field.name, _type(pa, field)) for field in fields])
 
     def made() -> Iterator[Any]:
-        for rows in values(report, fields, options):
-            arrays = [
-                pa.array(column, type=kind.type) for column, kind in zip(zip(*rows, strict=True), schema, strict=True)
-            ]
+        for columns_ in values(report, fields, options):
+            arrays = [pa.array(column, type=kind.type) for column, kind in zip(columns_, schema, strict=True)]
             yield pa.record_batch(arrays, schema=schema)
 
     return schema, made()

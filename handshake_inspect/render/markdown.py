@@ -102,8 +102,8 @@ def _connections(report: Report, options: Options) -> Iterator[str]:
         yield "\n### Connections\n"
         numbers = [i for i, field in enumerate(fields) if field.kind in ("number", "duration", "time")]
         yield from table([code(field.name) for field in fields], (), numbers)
-        for chunk in values(report, fields, options):
-            for row in chunk:
+        for made in values(report, fields, options):
+            for row in zip(*made, strict=True):
                 yield f"| {' | '.join(plain(cell(value)) for value in row)} |"
         return
     total = report.connections.trouble_count

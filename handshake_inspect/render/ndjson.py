@@ -22,8 +22,8 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
     if options.fields:
         fields = columns(options)
         names = [field.name for field in fields]
-        for rows in values(report, fields, options):
-            lines = [dict(zip(names, row, strict=True)) for row in rows]
+        for made in values(report, fields, options):
+            lines = [dict(zip(names, row, strict=True)) for row in zip(*made, strict=True)]
             out.write(_ENCODER.encode_lines(lines))
         return
     for chunk in chunks(report, options):

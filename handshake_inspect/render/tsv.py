@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.rows import ASSERTION, cell, columns, values
+from handshake_inspect.render.rows import ASSERTION, cell, columns, lines
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.model import Report
 
@@ -17,8 +17,7 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write the chosen columns."""
     fields = columns(options)
     _write(out, [[field.name for field in fields]])
-    for chunk in values(report, fields, options):
-        _write(out, [[cell(value).translate(_ESCAPES) for value in row] for row in chunk])
+    out.writelines(lines(report, fields, options, lambda text: text.translate(_ESCAPES), "\t"))
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.rows import chunks
-from handshake_inspect.report.model import Connection, Report
+from handshake_inspect.render.rows import CHUNK
+from handshake_inspect.report.model import Report
 
 _SECOND = 1_000_000_000
 _UNSET = "-"
@@ -23,7 +23,13 @@ _COLUMNS = (
     ("missed_bytes", "count"), ("history", "string"), ("orig_pkts", "count"), ("orig_ip_bytes", "count"),
     ("resp_pkts", "count"), ("resp_ip_bytes", "count"), ("tunnel_parents", "set[string]"), ("community_id", "string"),
 )  # fmt: skip
+_FIELDS = (
+    "id", "first_ns", "last_ns", "client.ip", "client.port", "server.ip", "server.port", "client_to_server.frames",
+    "server_to_client.frames", "client_to_server.bytes", "server_to_client.bytes", "aliases.zeek.conn_state",
+    "aliases.zeek.history", "aliases.community_id",
+)  # fmt: skip
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_PAIRS = [one + other for one in _LETTERS for other in _LETTERS]
 
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
@@ -35,8 +41,8 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
         "\t".join(["#fields", *(name for name, _ in _COLUMNS)]), "\t".join(["#types", *(kind for _, kind in _COLUMNS)]),
     ]  # fmt: skip
     out.write("".join(f"{line}\n" for line in head).encode())
-    for chunk in chunks(report, options):
-        out.writelines(_line(connection).encode() for connection in chunk)
+    if options.connections:
+        out.writelines("".join(map(_line, *columns)).encode() for columns in report.connections.values(_FIELDS, CHUNK))
     out.write(f"#close\t{_moment(capture.last_ns)}\n".encode())
 
 
@@ -48,46 +54,31 @@ def _moment(ns: int | None) -> str:
 
 
 def _seconds(ns: int) -> str:
-    whole, rest = divmod(ns, _SECOND)
-    return f"{whole}.{rest // 1_000:06}"
+    whole, rest = divmod(abs(ns), _SECOND)
+    return f"{'-' if ns < 0 else ''}{whole}.{rest // 1_000:06}"
 
 
-def _line(connection: Connection) -> str:
-    there, back, alias = connection.client_to_server, connection.server_to_client, connection.aliases
-    alone = there.frames + back.frames < 2  # Zeek has no duration, and then no sizes, of a single packet
-    cells = (
-        _seconds(connection.first_ns),
-        _uid(connection),
-        connection.client.ip,
-        connection.client.port,
-        connection.server.ip,
-        connection.server.port,
-        "tcp",
-        _UNSET,
-        _UNSET if alone else _seconds(max(connection.last_ns - connection.first_ns, 0)),
-        _UNSET if alone else there.bytes,
-        _UNSET if alone else back.bytes,
-        alias.zeek.conn_state if alias.zeek else _UNSET,
-        _UNSET,
-        _UNSET,
-        _UNSET,
-        (alias.zeek.history if alias.zeek else "") or _UNSET,
-        there.frames,
-        _UNSET,
-        back.frames,
-        _UNSET,
-        _UNSET,
-        alias.community_id or _UNSET,
+def _line(
+    number: int, first_ns: int, last_ns: int, client: str, client_port: int, server: str, server_port: int,
+    sent: int, answered: int, sent_bytes: int, answered_bytes: int, state: str | None, history: str | None,
+    community_id: str | None,
+) -> str:  # fmt: skip
+    ends = f"{client}\t{client_port}\t{server}\t{server_port}"
+    sizes = f"{_UNSET}\t{_UNSET}\t{_UNSET}"
+    if last_ns > first_ns:  # Zeek has no duration, and then no sizes, of a single moment
+        sizes = f"{_seconds(last_ns - first_ns)}\t{sent_bytes}\t{answered_bytes}"
+    return (
+        f"{_seconds(first_ns)}\t{_uid(f'{number} {first_ns} {ends}')}\t{ends}\ttcp\t{_UNSET}\t{sizes}"
+        f"\t{state or _UNSET}\t{_UNSET}\t{_UNSET}\t{_UNSET}\t{history or _UNSET}\t{sent}\t{_UNSET}\t{answered}"
+        f"\t{_UNSET}\t{_UNSET}\t{community_id or _UNSET}\n"
     )
-    return "\t".join(map(str, cells)) + "\n"
 
 
-def _uid(connection: Connection) -> str:
+def _uid(told: str) -> str:
     """Zeek's are random; these name the same connection of the same capture each time."""
-    told = f"{connection.id} {connection.first_ns} {connection.client} {connection.server}"
     number = int.from_bytes(hashlib.sha256(told.encode()).digest()[:12], "big")
-    letters = ""
-    for _ in range(17):
-        number, digit = divmod(number, len(_LETTERS))
-        letters += _LETTERS[digit]
-    return f"C{letters}"
+    letters = []
+    for _ in range(9):
+        number, place = divmod(number, len(_PAIRS))
+        letters.append(_PAIRS[place])
+    return f"C{''.join(letters)[:17]}"

@@ -4,26 +4,25 @@ Each column of a batch becomes a list, with None where nothing is known, and `ma
 of them.  What is not as usual in a row is put right afterwards.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import repeat
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report import parts, why
+from handshake_inspect.report.made import Column, Parts, endpoints, named
 from handshake_inspect.report.model import (
     Aliases,
     Close,
-    Connection,
     Direction,
     Endpoint,
     Handshake,
     Leg,
     Options,
     Rtt,
-    TsharkAlias,
-    ZeekAlias,
+    States,
 )
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
@@ -38,7 +37,6 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_ISS,
 )
-from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.legs import Leg as Measured
 from handshake_inspect.verdicts.words import CAUSES, ESTABLISHED, HALF_OPEN, OUTCOMES
@@ -49,75 +47,49 @@ from handshake_inspect.wire.const import (
 
 _FRAMES = ("syn", "synack", "ack", "rst", "icmp", "trouble")
 
-Column = NDArray[Any]
 
-
-def connections(source: Any, ids: Column, rows: Column) -> list[Connection]:
-    """Make the connections of these connection rows of `source` (RowConnections), which have these ids."""
-    batch = _Batch(source, ids, rows)
-    c = batch.c
-    client, server = batch.ends()
-    closes = batch.closes()
-    return list(
-        map(
-            Connection,
-            ids.tolist(),
-            client,
-            server,
-            map(parts.ROLES.__getitem__, (c["facts"] & FACT_SYN != 0).astype(np.uint8).tolist()),
-            c["first_ns"].tolist(),
-            c["last_ns"].tolist(),
-            c["first_frame"].tolist(),
-            batch.words,
-            batch.causes,
-            source.outcomes.decided[rows].tolist(),
-            batch.sentences(server, closes),
-            batch.evidence(),
-            batch.ages,
-            map(parts.states, source.states[0][rows].tolist(), source.states[1][rows].tolist()),
-            batch.handshakes(),
-            batch.rtts(),
-            closes,
-            _directions(batch.client),
-            _directions(batch.server),
-            _aliases(
-                map(names.CONN_STATES.__getitem__, source.conn_states[rows].tolist()),
-                names.history_texts(source.trace.aliases, rows),
-                ids.tolist(),
-                names.completeness(c["completeness"], batch.client["frames"] + batch.server["frames"]).tolist(),
-                names.community_ids(*(c[part] for part in ("hi0", "lo0", "hi1", "lo1", "port0", "port1"))),
-            ),
-        )
-    )
-
-
-class _Batch:
-    """The columns of some connection rows."""
+class Batch(Parts):
+    """Some connection rows: `ids` are what the attempts are told by."""
 
     def __init__(self, source: Any, ids: Column, rows: Column) -> None:
+        """`source` is RowConnections."""
+        super().__init__(_MAKERS)
         trace = source.trace
-        self.source, self.trace, self.rows = source, trace, rows
-        self.c = {field: trace.connections[field][rows] for field in _CONNECTION_FIELDS}
+        self.source, self.trace, self.ids, self.rows = source, trace, ids, rows
         clients = trace.client_rows[rows]
-        self.client, self.server = (
-            {field: trace.endpoints[field][ends] for field in _ENDPOINT_FIELDS} for ends in (clients, clients ^ 1)
-        )
+        self.c = _Taken(trace.connections, rows)
+        self.client, self.server = _Taken(trace.endpoints, clients), _Taken(trace.endpoints, clients ^ 1)
+        self._frames: dict[str, list[Any]] = {}
         self.outcome, self.cause = source.outcome[rows], source.outcomes.cause[rows]
         self.words = list(map(OUTCOMES.__getitem__, self.outcome.tolist()))
         self.causes = list(map(CAUSES.__getitem__, self.cause.tolist()))
-        self.frames = {name: _frames(self.c["first_frame"], self.c[f"{name}_frame"]) for name in _FRAMES}
-        ages = np.maximum(trace.last_ns - self.c["synack_ns"], 0)
-        self.ages = _optional(ages, self.outcome == HALF_OPEN)
-        rejects = source.reject_ns[rows]
-        self.rejects = _optional(rejects, rejects >= 0)
 
+    def frames(self, name: str) -> list[Any]:
+        """The numbers of the frames that were the `name` of their connections; None for none."""
+        if name not in self._frames:
+            self._frames[name] = _frames(self.c["first_frame"], self.c[f"{name}_frame"])
+        return self._frames[name]
+
+    @cached_property
+    def ages(self) -> list[Any]:
+        """How long half-open ones have been so."""
+        return _optional(np.maximum(self.trace.last_ns - self.c["synack_ns"], 0), self.outcome == HALF_OPEN)
+
+    @cached_property
+    def rejects(self) -> list[Any]:
+        """The delay of what refused or rejected them."""
+        rejects = self.source.reject_ns[self.rows]
+        return _optional(rejects, rejects >= 0)
+
+    @cached_property
     def ends(self) -> tuple[list[Endpoint], list[Endpoint]]:
         """Clients and servers."""
         c, first = self.c, self.c["client"] == 0
         client = (np.where(first, c[f"{part}0"], c[f"{part}1"]).tolist() for part in ("hi", "lo", "port"))
         server = (np.where(first, c[f"{part}1"], c[f"{part}0"]).tolist() for part in ("hi", "lo", "port"))
-        return _endpoints(*client), list(map(parts.service, *server))
+        return endpoints(*client), list(map(parts.service, *server))
 
+    @cached_property
     def closes(self) -> list[Close]:
         """How they ended: of what decides it few combinations occur."""
         c, facts = self.c, self.c["facts"]
@@ -135,13 +107,13 @@ class _Batch:
             )
         )
 
-    def sentences(self, servers: list[Endpoint], closes: list[Close]) -> list[str]:
+    def sentences(self) -> list[str]:
         """Why each has its outcome."""
         c, facts = self.c, self.c["facts"]
         both = FACT_SYN | FACT_SYNACK
         columns = zip(
             self.causes,
-            [close.first for close in closes],
+            [close.first for close in self.closes],
             c["syn_count"].tolist(),
             c["synack_count"].tolist(),
             (facts & FACT_SIMULTANEOUS != 0).tolist(),
@@ -153,7 +125,7 @@ class _Batch:
             parts.why_established(*columns_) if well else "" for well, columns_ in zip(went_well, columns, strict=True)
         ]
         for i in np.flatnonzero(self.outcome != ESTABLISHED).tolist():
-            told[i] = self._sentence(i, servers[i].ip)
+            told[i] = self._sentence(i, self.ends[1][i].ip)
         return told
 
     def _sentence(self, i: int, server: str) -> str:
@@ -186,10 +158,11 @@ class _Batch:
         syn, synack, ack = (self.c[f"{name}_frame"] for name in parts.EVIDENCE["established"])
         usual = (self.outcome == ESTABLISHED) & (syn > 0) & (syn < synack) & (synack < ack)
         usual &= syn >= self.c["first_frame"]  # else their numbers are beyond 32 bits
-        listed = list(map(list, zip(*(self.frames[name] for name in parts.EVIDENCE["established"]), strict=True)))
+        frames = {name: self.frames(name) for name in _FRAMES}
+        listed = list(map(list, zip(*(frames[name] for name in parts.EVIDENCE["established"]), strict=True)))
         for i in np.flatnonzero(~usual).tolist():
-            frames = {self.frames[name][i] for name in parts.EVIDENCE[self.words[i]]} - {None}
-            listed[i] = sorted(frames or {int(self.c["first_frame"][i])})
+            proofs = {frames[name][i] for name in parts.EVIDENCE[self.words[i]]} - {None}
+            listed[i] = sorted(proofs or {int(self.c["first_frame"][i])})
         return listed
 
     def handshakes(self) -> Iterable[Handshake]:
@@ -199,11 +172,11 @@ class _Batch:
         return map(
             Handshake,
             _optional(c["syn_ns"], c["syn_count"] > 0),
-            self.frames["syn"],
+            self.frames("syn"),
             _optional(c["synack_ns"], c["synack_count"] > 0),
-            self.frames["synack"],
+            self.frames("synack"),
             _optional(c["ack_ns"], c["facts"] & FACT_ACKED != 0),
-            self.frames["ack"],
+            self.frames("ack"),
             c["syn_count"].tolist(),
             c["synack_count"].tolist(),
             _optional(one["iss"], known),
@@ -238,79 +211,61 @@ class _Batch:
             return "no-final-ack"
         return parts.REASON[outcome]
 
+    def states(self) -> Iterable[States]:
+        """Final states."""
+        clients, servers = self.source.states
+        return map(parts.states, clients[self.rows].tolist(), servers[self.rows].tolist())
 
-def embryos(source: Any, ids: Column, rows: Column) -> list[Connection]:
-    """Make the connections of SYNs that nothing answered: `rows` of the embryos of `source`."""
-    trace = source.trace
-    e = trace.embryos[rows]
-    at = rows + len(trace.connections)
-    words = list(map(OUTCOMES.__getitem__, source.outcome[at].tolist()))
-    causes = list(map(CAUSES.__getitem__, source.outcomes.cause[at].tolist()))
-    times, frames = e["first_ns"].tolist(), e["first_frame"].tolist()
-    ends = [e[f"{who}_{part}"] for who in ("client", "server") for part in ("hi", "lo", "port")]
-    listed = [part.tolist() for part in ends]
-    client, server = _endpoints(*listed[:3]), list(map(parts.service, *listed[3:]))
-    none = parts.NO_LEG["no-answer"]
-    return list(
-        map(
-            Connection,
-            ids.tolist(),
-            client,
-            server,
-            repeat("observed"),
-            times,
-            times,
-            frames,
-            words,
-            causes,
-            source.outcomes.decided[at].tolist(),
-            [
-                parts.why_unanswered(word, cause) if word == "timed-out" else parts.why_pending(trace.last_ns - begun)
-                for word, cause, begun in zip(words, causes, times, strict=True)
-            ],
-            map(list, zip(frames, strict=True)),
-            repeat(None),
-            map(parts.states, source.embryo_clients[rows].tolist(), repeat(int(TcpState.CLOSED))),
-            map(
-                Handshake,
-                times,
-                frames,
-                repeat(None),
-                repeat(None),
-                repeat(None),
-                repeat(None),
-                repeat(1),
-                repeat(0),
-                e["iss"].tolist(),
-                repeat(None),
-                map(parts.options, e["options"].tolist(), e["mss"].tolist(), e["window_scale"].tolist()),
-            ),
-            repeat(Rtt(none, none, none, None)),
-            [parts.ended("timeout" if word == "timed-out" else "open") for word in words],
-            repeat(Direction(frames=1)),
-            repeat(Direction()),
-            _aliases(
-                repeat(names.EMBRYO_CONN_STATE),
-                repeat(names.EMBRYO_HISTORY),
-                ids.tolist(),
-                repeat(1),
-                names.community_ids(ends[0], ends[1], ends[3], ends[4], ends[2], ends[5]),
-            ),
+    def aliases(self) -> Iterable[Aliases]:
+        """What others call them."""
+        c = self.c
+        return named(
+            map(names.CONN_STATES.__getitem__, self.source.conn_states[self.rows].tolist()),
+            names.history_texts(self.trace.aliases, self.rows),
+            self.ids.tolist(),
+            names.completeness(c["completeness"], self.client["frames"] + self.server["frames"]).tolist(),
+            names.community_ids(*(c[part] for part in ("hi0", "lo0", "hi1", "lo1", "port0", "port1"))),
         )
-    )
+
+    def roles(self) -> Iterable[str]:
+        """Whether it was seen who is the client."""
+        return map(parts.ROLES.__getitem__, (self.c["facts"] & FACT_SYN != 0).astype(np.uint8).tolist())
 
 
-# What a connection is made of; the rows hold more.
-_CONNECTION_FIELDS = (
-    "hi0", "lo0", "hi1", "lo1", "port0", "port1", "facts", "last_ns", "first_ns", "client", "first_frame", "syn_ns",
-    "synack_ns", "ack_ns", "syn_frame", "synack_frame", "ack_frame", "rst_frame", "icmp_frame", "trouble_frame",
-    "retries", "syn_count", "synack_count", "icmp_count", "synack_method", "ackdat_method", "rst_side", "fin_side",
-    "completeness",
-)  # fmt: skip
-_ENDPOINT_FIELDS = (
-    "bytes", "frames", "traits", "iss", "mss", "options", "window_scale", "retransmissions", "duplicates",
-    "keep_alives", "zero_windows", "out_of_order",
-)  # fmt: skip
+_MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
+    "id": lambda b: b.ids.tolist(),
+    "client": lambda b: b.ends[0],
+    "server": lambda b: b.ends[1],
+    "roles": Batch.roles,
+    "first_ns": lambda b: b.c["first_ns"].tolist(),
+    "last_ns": lambda b: b.c["last_ns"].tolist(),
+    "first_frame": lambda b: b.c["first_frame"].tolist(),
+    "outcome": lambda b: b.words,
+    "cause": lambda b: b.causes,
+    "decided": lambda b: b.source.outcomes.decided[b.rows].tolist(),
+    "why": Batch.sentences,
+    "evidence": Batch.evidence,
+    "age_ns": lambda b: b.ages,
+    "state": Batch.states,
+    "handshake": Batch.handshakes,
+    "rtt": Batch.rtts,
+    "close": lambda b: b.closes,
+    "client_to_server": lambda b: _directions(b.client),
+    "server_to_client": lambda b: _directions(b.server),
+    "aliases": Batch.aliases,
+}
+
+
+class _Taken(dict[str, Column]):
+    """Columns of some rows, each taken when it is asked for."""
+
+    def __init__(self, table: Column, rows: Column) -> None:
+        self._table, self._rows = table, rows
+
+    def __missing__(self, field: str) -> Column:
+        column: Column = self._table[field][self._rows]
+        self[field] = column
+        return column
 
 
 def _optional(values: Column, known: NDArray[np.bool_]) -> list[Any]:
@@ -328,19 +283,9 @@ def _frames(first: Column, low: Column) -> list[Any]:
     return _optional(whole, low != 0)
 
 
-def _endpoints(hi: Sequence[int], lo: Sequence[int], port: Sequence[int]) -> list[Endpoint]:
-    return list(map(Endpoint, map(address_text, hi, lo), port))
-
-
-def _directions(end: dict[str, Column]) -> Iterable[Direction]:
+def _directions(end: _Taken) -> Iterable[Direction]:
     order = ("frames", "bytes", "retransmissions", "out_of_order", "duplicates", "keep_alives", "zero_windows")
     return map(Direction, *(end[field].tolist() for field in order))
-
-
-def _aliases(
-    states: Iterable[str], histories: Iterable[str], streams: list[int], completeness: Iterable[int], ids: list[str]
-) -> Iterable[Aliases]:
-    return map(Aliases, map(ZeekAlias, states, histories), map(TsharkAlias, streams, completeness), ids)
 
 
 def _legs(leg: Measured) -> list[Leg]:
@@ -348,7 +293,7 @@ def _legs(leg: Measured) -> list[Leg]:
     return list(map(Leg, _optional(leg.value, leg.value >= 0), leg.low.tolist(), leg.high.tolist(), methods))  # type: ignore[arg-type]
 
 
-def _options_of(end: dict[str, Column], known: NDArray[np.bool_]) -> list[Options | None]:
+def _options_of(end: _Taken, known: NDArray[np.bool_]) -> list[Options | None]:
     fields = (end[field].tolist() for field in ("options", "mss", "window_scale"))
     listed: list[Options | None] = list(map(parts.options, *fields))
     for i in np.flatnonzero(~known).tolist():

@@ -1,13 +1,15 @@
 """Rows to connections of the report, made in batches when they are asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.report import batch
+from handshake_inspect.report.batch import Batch
+from handshake_inspect.report.embryos import Embryos
+from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
 from handshake_inspect.verdicts import aliases as names
@@ -129,13 +131,31 @@ class RowConnections(Connections):
 
     def of_rows(self, rows: NDArray[Any]) -> list[Connection]:
         """Make the connections of these rows, in this order."""
-        ids = self.names[rows]
-        count = len(self.trace.connections)
+        kinds, full = self._batches(rows)
+        return _merged([kind.connections() for kind in kinds], full)
+
+    def values(self, fields: Sequence[str], size: int) -> Iterator[list[list[Any]]]:
+        """Columns of the fields with these names, of at most `size` connections at a time; only these are made."""
+        for start in range(0, len(self), size):
+            kinds, full = self._batches(self.trace.order[self._numbered(start, min(start + size, len(self)))])
+            columns = zip(*(kind.values(fields) for kind in kinds), strict=True)
+            yield [_merged(list(halves), full) for halves in columns]
+
+    def _batches(self, rows: NDArray[Any]) -> tuple[list[Parts], NDArray[np.bool_]]:
+        """What makes these rows: connections, embryos or both; and of which of the two each is."""
+        ids, count = self.names[rows], len(self.trace.connections)
         full = rows < count
-        if full.all():
-            return batch.connections(self, ids, rows)
-        if not full.any():
-            return batch.embryos(self, ids, rows - count)
-        made = batch.connections(self, ids[full], rows[full]) + batch.embryos(self, ids[~full], rows[~full] - count)
-        found = {connection.id: connection for connection in made}
-        return [found[i] for i in ids.tolist()]
+        kinds: list[Parts] = []
+        if full.any():
+            kinds.append(Batch(self, ids[full], rows[full]))
+        if not full.all():
+            kinds.append(Embryos(self, ids[~full], rows[~full] - count))
+        return kinds, full
+
+
+def _merged(halves: list[list[Any]], full: NDArray[np.bool_]) -> list[Any]:
+    """What was made of connections and of embryos, in the order of the rows."""
+    if len(halves) < 2:
+        return halves[0] if halves else []
+    one, other = map(iter, halves)
+    return [next(one) if each else next(other) for each in full.tolist()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, overload
 
 from handshake_inspect.report.connection import Connection
@@ -63,6 +64,22 @@ class Connections(Sequence[Connection]):
         """All connections as lists of at most `size`."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
+
+    def values(self, fields: Sequence[str], size: int) -> Iterator[list[list[Any]]]:
+        """Columns of the fields with these names (`rtt.total.value_ns`), of at most `size` connections at a time."""
+        for chunk in self.chunks(size):
+            yield [read_all(chunk, field) for field in fields]
+
+
+def read_all(objects: Sequence[Any], path: str) -> list[Any]:
+    """The attribute at the end of `path` of each object; None where a part on the way is None."""
+    try:
+        return list(map(attrgetter(path), objects))
+    except AttributeError:  # only None has no such part: the names come from the models
+        found = list(objects)
+        for part in path.split("."):
+            found = [None if each is None else getattr(each, part) for each in found]
+        return found
 
 
 class ListedConnections(Connections):

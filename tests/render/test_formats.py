@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import re
 from xml.etree import ElementTree
 
 import pytest
 from support import reports
 from support.reports import MS, connection
 
+from handshake_inspect import engine
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.fields import fields
 from handshake_inspect.render import RENDERERS, WITH_FIELDS, Options
@@ -147,6 +149,50 @@ def test_github_annotations():
     assert second == "::warning title=hsi%3A cut::the file ends inside a frame"
 
 
+# What a value of each type is in Zeek's ASCII logs.
+ZEEK_TYPES = {
+    "time": r"\d+\.\d{6}", "interval": r"\d+\.\d{6}", "string": r"[^\t]+", "enum": r"[a-z]+", "count": r"\d+",
+    "port": r"\d{1,5}", "bool": "[TF]", "set[string]": r"[^\t]+", "addr": r"[0-9a-f.:]+",
+}  # fmt: skip
+
+
+def zeek_records(octets):
+    """Read a log as zeek-cut does: names from `#fields`, values between separators, unset ones as None."""
+    names, types, unset = [], [], None
+    for line in octets.decode().split("\n")[:-1]:
+        if line.startswith("#"):
+            key, *words = line.split("\t")
+            names, types = (words, types) if key == "#fields" else (names, words) if key == "#types" else (names, types)
+            unset = words[0] if key == "#unset_field" else unset
+            continue
+        cells = line.split("\t")
+        assert len(cells) == len(names) == len(types)
+        values = [None if each == unset else each for each in cells]
+        for value, kind in zip(values, types, strict=True):
+            assert value is None or re.fullmatch(ZEEK_TYPES[kind], value), (kind, value)
+        yield dict(zip(names, values, strict=True))
+
+
+@pytest.mark.parametrize("sample", ["closed-by-client-ipv6", "port-scan-connect", "pending", "midstream", "refused"])
+def test_zeek_log_reads_as_the_connections(sample, pcaps):
+    made = engine.analyze([str(pcaps / f"{sample}.pcap")])
+    for record, c in zip(zeek_records(rendered("zeek", made)), made.connections, strict=True):
+        assert (record["id.orig_h"], int(record["id.orig_p"])) == (c.client.ip, c.client.port)
+        assert (record["id.resp_h"], int(record["id.resp_p"])) == (c.server.ip, c.server.port)
+        assert (record["conn_state"], record["history"]) == (c.aliases.zeek.conn_state, c.aliases.zeek.history)
+        assert record["community_id"] == c.aliases.community_id
+        assert (int(record["orig_pkts"]), int(record["resp_pkts"])) == (
+            c.client_to_server.frames, c.server_to_client.frames
+        )  # fmt: skip
+        lasted = c.last_ns - c.first_ns
+        assert (record["duration"] is None, record["orig_bytes"] is None) == (not lasted, not lasted)
+        if lasted:
+            assert abs(float(record["duration"]) - lasted / 1e9) < 1e-6
+            assert (int(record["orig_bytes"]), int(record["resp_bytes"])) == (
+                c.client_to_server.bytes, c.server_to_client.bytes
+            )  # fmt: skip
+
+
 def test_zeek_log_has_as_many_cells_as_names_and_types():
     lines = rendered("zeek", reports.troubled()).decode().splitlines()
     head = {line.split("\t")[0].split(" ")[0]: line.split("\t")[1:] for line in lines if line.startswith("#")}
@@ -176,3 +222,30 @@ def test_arrow_keeps_integers_and_nulls(name):
 
 def test_formats_with_columns_are_formats():
     assert set(WITH_FIELDS) <= set(RENDERERS)
+
+
+@pytest.mark.parametrize(
+    "sample", ["healthy-burst", "port-scan-connect", "pending", "rejected-ttl-exceeded", "midstream"]
+)
+def test_columns_are_the_connections(sample, pcaps):
+    """Formats that are tables make columns, not connections: each value is the one that the connection has."""
+    made = engine.analyze([str(pcaps / f"{sample}.pcap")])
+    names = list(fields())
+    listed = [[field.read(connection) for field in fields().values()] for connection in made.connections]
+    columns = [list(map(list, zip(*chunk, strict=True))) for chunk in made.connections.values(names, 3)]
+    assert [row for chunk in columns for row in chunk] == listed
+    for separator, form in ((",", "csv"), ("\t", "tsv")):
+        expected = [names, *([cell(value) for value in row] for row in listed)]
+        assert table(rendered(form, made, fields=("*",)), separator) == expected
+
+
+def test_cells_are_quoted_as_readers_expect():
+    """RFC 4180; the lone cell that is empty is quoted, as by Python's csv, or readers would leave the line out."""
+    evil = ['a,b"c"', "two\nlines", "carriage\rreturn", "plain", "=1+1", ""]
+    report = reports.report([connection(i, "refused", why=why) for i, why in enumerate(evil)])
+    octets = rendered("csv", report, fields=("id,why",))
+    assert list(csv.reader(io.StringIO(octets.decode(), newline=""))) == [
+        ["id", "why"], *([str(i), cell(why)] for i, why in enumerate(evil))
+    ]  # fmt: skip
+    assert rendered("csv", report, fields=("close.first",)) == b"close.first\n" + b'""\n' * len(evil)
+    assert rendered("csv", report, fields=("rtt.total",)) == b"rtt.total.value_ns\n" + b'""\n' * len(evil)

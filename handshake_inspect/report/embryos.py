@@ -1,0 +1,101 @@
+"""Unanswered SYNs to connections of the report: most of what they hold is the same for all."""
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from itertools import repeat
+from typing import Any
+
+from handshake_inspect.report import parts
+from handshake_inspect.report.made import Column, Parts, endpoints, named
+from handshake_inspect.report.model import Aliases, Close, Direction, Handshake, Rtt
+from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts import aliases as names
+from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
+
+_NO_LEG = parts.NO_LEG["no-answer"]
+_NO_RTT = Rtt(_NO_LEG, _NO_LEG, _NO_LEG, None)
+
+
+class Embryos(Parts):
+    """Some SYNs that nothing answered: `rows` of the embryos of `source` (RowConnections)."""
+
+    def __init__(self, source: Any, ids: Column, rows: Column) -> None:
+        """`ids` are what the attempts are told by."""
+        super().__init__(_MAKERS)
+        self.source, self.trace, self.ids, self.rows = source, source.trace, ids, rows
+        self.e = self.trace.embryos[rows]
+        self.at = rows + len(self.trace.connections)
+        self.times, self.frames = self.e["first_ns"].tolist(), self.e["first_frame"].tolist()
+
+    @cached_property
+    def words(self) -> list[Any]:
+        """Outcomes."""
+        return list(map(OUTCOMES.__getitem__, self.source.outcome[self.at].tolist()))
+
+    @cached_property
+    def causes(self) -> list[Any]:
+        """Why they came to them."""
+        return list(map(CAUSES.__getitem__, self.source.outcomes.cause[self.at].tolist()))
+
+    def ends(self, who: str) -> Iterable[list[Any]]:
+        """The halves of the addresses, and the ports, of the clients or the servers."""
+        return (self.e[f"{who}_{part}"].tolist() for part in ("hi", "lo", "port"))
+
+    def sentences(self) -> list[str]:
+        """Why each has its outcome."""
+        return [
+            parts.why_unanswered(word, cause) if word == "timed-out" else parts.why_pending(self.trace.last_ns - begun)
+            for word, cause, begun in zip(self.words, self.causes, self.times, strict=True)
+        ]
+
+    def handshakes(self) -> Iterable[Handshake]:
+        """The SYN, and nothing more."""
+        e, nothing = self.e, repeat(None)
+        options = map(parts.options, e["options"].tolist(), e["mss"].tolist(), e["window_scale"].tolist())
+        return map(
+            Handshake, self.times, self.frames, nothing, nothing, nothing, nothing, repeat(1), repeat(0),
+            e["iss"].tolist(), nothing, options,
+        )  # fmt: skip
+
+    def closes(self) -> list[Close]:
+        """The client gave up, or may go on."""
+        return [parts.ended("timeout" if word == "timed-out" else "open") for word in self.words]
+
+    def aliases(self) -> Iterable[Aliases]:
+        """What others call them."""
+        order = ("client_hi", "client_lo", "server_hi", "server_lo", "client_port", "server_port")
+        return named(
+            repeat(names.EMBRYO_CONN_STATE),
+            repeat(names.EMBRYO_HISTORY),
+            self.ids.tolist(),
+            repeat(1),
+            names.community_ids(*(self.e[part] for part in order)),
+        )
+
+    def all(self, value: Any) -> Iterable[Any]:
+        """The same of each."""
+        return repeat(value, len(self.ids))
+
+
+_MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
+    "id": lambda e: e.ids.tolist(),
+    "client": lambda e: endpoints(*e.ends("client")),
+    "server": lambda e: map(parts.service, *e.ends("server")),
+    "roles": lambda e: e.all("observed"),
+    "first_ns": lambda e: e.times,
+    "last_ns": lambda e: e.times,
+    "first_frame": lambda e: e.frames,
+    "outcome": lambda e: e.words,
+    "cause": lambda e: e.causes,
+    "decided": lambda e: e.source.outcomes.decided[e.at].tolist(),
+    "why": Embryos.sentences,
+    "evidence": lambda e: map(list, zip(e.frames, strict=True)),
+    "age_ns": lambda e: e.all(None),
+    "state": lambda e: map(parts.states, e.source.embryo_clients[e.rows].tolist(), repeat(int(TcpState.CLOSED))),
+    "handshake": Embryos.handshakes,
+    "rtt": lambda e: e.all(_NO_RTT),
+    "close": Embryos.closes,
+    "client_to_server": lambda e: e.all(Direction(frames=1)),
+    "server_to_client": lambda e: e.all(Direction()),
+    "aliases": Embryos.aliases,
+}
