@@ -49,6 +49,7 @@ TRAIT_HOLE = 0x80  # some octets before snd_nxt were not seen
 # Endpoint.checks
 CHECK_GOOD = 0x01  # at least one of its checksums was verified: a bad one is no offloading
 CHECK_FIN_UNSEEN = 0x02  # its FIN is not in the capture (yet), but was acknowledged
+CHECK_WENT_ON = 0x04  # it sent more after a RST in its name: somebody else sent that RST
 
 # References of the index: which row a 4-tuple has.
 EMBRYO = 0x8000_0000  # a reference with this bit names an embryo, else a connection; 0 names nothing

@@ -22,6 +22,7 @@ cdef uint32_t FACT_SIMULTANEOUS
 cdef uint32_t FACT_SYN
 cdef uint32_t FACT_SYNACK
 cdef uint32_t FACT_SYNACK_AFTER_ACK
+cdef unsigned int CHECK_WENT_ON
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_SEEN
@@ -59,6 +60,7 @@ cdef void end(
 cdef void after_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept
+cdef bint goes_on(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
 @cython.locals(leg=int64_t)
 cdef int64_t grace(rows.Connection *connection, int side) noexcept
 @cython.locals(server="rows.Endpoint *", client="rows.Endpoint *")

@@ -4,6 +4,7 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint, handshake
 from handshake_inspect.tcp.facts import (
+    CHECK_WENT_ON,
     FACT_ABORTED,
     FACT_ACKED,
     FACT_BAD_SYNACK,
@@ -41,6 +42,8 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         connection.rst_count += 1
     facts = connection.facts
     if facts & FACT_RST:
+        if side != connection.rst_side and peer.checks & CHECK_WENT_ON:
+            endpoint.apply(peer, GOT_RST)  # the target of the forged RST tells it that the connection is gone
         return
     if segment.flags & ACK and not facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM) and not peer.traits & TRAIT_SEEN:
         peer.iss = (segment.ack - 1) & MASK32  # of a SYN that may be stored yet
@@ -125,6 +128,9 @@ def doubt(connection: Any, segment: Any) -> None:
 
 def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
     """Believe it."""
+    if side == connection.rst_side and not sender.checks & CHECK_WENT_ON:
+        # It answers with RSTs again and again: nobody ignored the first, what came meanwhile was under way for long.
+        connection.facts &= ~FACT_RST_IGNORED & MASK32
     connection.facts |= FACT_RST
     connection.rst_ns = segment.ts_ns
     connection.rst_frame = segment.frame & MASK32
@@ -143,12 +149,19 @@ def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> Non
 
 
 def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """A segment without RST or SYN after a RST: was the RST ignored?
+    """A segment without RST or SYN after a RST: was the RST forged, or ignored?
 
-    Its target must go on, and that can only be told from segments already under way: it acknowledges what was sent
-    after the RST, or it still sends when the RST must long have arrived.
+    The host that it claims to be from goes on: forged.  Its target goes on, which must be told from segments already
+    under way (it acknowledges what was sent after the RST, or it still sends when the RST must long have arrived):
+    ignored.
     """
     if side == connection.rst_side:
+        if goes_on(connection, sender, segment):
+            if connection.facts & FACT_RST and not sender.checks & CHECK_WENT_ON:
+                sender.state = sender.state_before_rst
+            sender.checks |= CHECK_WENT_ON
+        return
+    if not connection.facts & FACT_RST:
         return
     if segment.flags & ACK and sender.traits & TRAIT_ACKS and seqspace.seq_lt(segment.ack, sender.last_ack):
         return  # overtaken by one that acknowledges more: sent long before
@@ -156,6 +169,17 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
     news = segment.flags & ACK and seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
     if late or (news and peer.traits & TRAIT_SEEN):
         revive(connection, sender, peer, side)
+
+
+def goes_on(connection: Any, sender: Any, segment: Any) -> bool:
+    """Whether an end sends more, or acknowledges more, than it had when a RST in its name passed, some time before."""
+    if segment.ts_ns - connection.rst_ns <= SLACK_NS:
+        return False
+    if segment.payload_len and seqspace.seq_ge(segment.seq, sender.before_rst_nxt):
+        return True
+    return (
+        segment.flags & ACK != 0 and sender.traits & TRAIT_ACKS != 0 and seqspace.seq_gt(segment.ack, sender.last_ack)
+    )
 
 
 def grace(connection: Any, side: int) -> int:

@@ -13,6 +13,7 @@ cdef uint32_t FACT_MIDSTREAM
 cdef uint32_t FACT_PORT_REUSED
 cdef uint32_t FACT_REPLACED
 cdef uint32_t FACT_RST
+cdef uint32_t FACT_RST_IGNORED
 cdef uint32_t FACT_SERVER_DATA
 cdef uint32_t FACT_SERVER_PROVED
 cdef uint32_t FACT_SYN

@@ -24,6 +24,7 @@ from handshake_inspect.tcp.facts import (
     FACT_PORT_REUSED,
     FACT_REPLACED,
     FACT_RST,
+    FACT_RST_IGNORED,
     FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
     FACT_SYN,
@@ -282,7 +283,7 @@ class Tracker:
             sender.state == ESTABLISHED
             and peer.state == ESTABLISHED
             and facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
-            and facts & FACT_RST == 0
+            and facts & (FACT_RST | FACT_RST_IGNORED) == 0
             and facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) != FACT_SYNACK_AFTER_ACK
             and (sender.traits & peer.traits & TRAIT_SEEN) != 0
             and (sender.zeek_letters & peer.zeek_letters & ZEEK_ESTABLISHED) != 0
@@ -371,7 +372,7 @@ class Tracker:
             connection.first_flags = segment.flags
             connection.client = side if self.sender_is_client(segment) else side ^ 1
         endpoint.begin(sender, segment)
-        if connection.facts & FACT_RST:
+        if connection.facts & (FACT_RST | FACT_RST_IGNORED):
             resets.after_rst(connection, sender, peer, segment, side)
         dead = connection.facts & FACT_RST
         known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment)

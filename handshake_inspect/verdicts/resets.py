@@ -10,7 +10,9 @@ good enough alone:
 * *Timing* (only for a RST that answers a SYN).  It came in less than `TOO_SOON` of the shortest time in which the same
   host ever answered a SYN, seen at least `KNOWN_RTTS` times, and by more than `TOO_SOON_NS`: nearer than the host.
 * *IP ID*.  The host numbers the packets of this connection one by one, and the RST's number is nowhere near.  Zero is
-  no sign: Linux writes it into every RST that no socket sent.
+  no sign: Linux writes it into every RST that no socket sent.  Nor is the number of a bare RST from a host that closed:
+  what it answers without a socket, older kernels number apart.
+* *It went on*.  The host that the RST claims to be from sends, or acknowledges, more afterwards.
 
 An attempt that its own client reset is not judged: a scanner makes its SYN with a raw socket and any TTL, and the RST
 comes from the kernel beneath it.
@@ -22,16 +24,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import (
+    CHECK_WENT_ON,
     FACT_ABORTED,
     FACT_ACKED,
     FACT_REFUSED,
     FACT_RST,
     FACT_RST_IGNORED,
     FACT_SYNACK,
+    TRAIT_FIN,
+    TRAIT_HOLE,
 )
 from handshake_inspect.verdicts.legs import rejections
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.const import ACK
 
 HOPS_SLACK = 2
 KNOWN_RTTS = 3
@@ -52,11 +58,12 @@ class Signs:
     ttl: Bools
     timing: Bools
     ip_id: Bools
+    went_on: Bools
 
     @property
     def any(self) -> Bools:
         """Any of them."""
-        return self.ttl | self.timing | self.ip_id
+        return self.ttl | self.timing | self.ip_id | self.went_on
 
 
 def from_middlebox(trace: Trace) -> Bools:
@@ -77,7 +84,7 @@ def signs(trace: Trace) -> Signs:
 def look_for_signs(trace: Trace) -> Signs:
     """As `signs`, anew."""
     count = len(trace.connections)
-    found = Signs(*(np.zeros(count, dtype=bool) for _ in range(3)))
+    found = Signs(*(np.zeros(count, dtype=bool) for _ in range(4)))
     reset = trace.facts & (FACT_RST | FACT_RST_IGNORED) != 0
     rows = np.flatnonzero(reset & (trace.facts & FACT_ABORTED == 0))
     if len(rows):
@@ -85,6 +92,7 @@ def look_for_signs(trace: Trace) -> Signs:
         found.ttl[rows] = odd_ttl(trace, rows, sender)
         found.timing[rows] = too_soon(trace, rows)
         found.ip_id[rows] = odd_ip_id(trace, rows, sender)
+        found.went_on[rows] = trace.endpoints["checks"][sender] & CHECK_WENT_ON != 0
     return found
 
 
@@ -171,4 +179,14 @@ def odd_ip_id(trace: Trace, rows: NDArray[np.intp], sender: NDArray[np.intp]) ->
     counts = (first > 0) & (steps > 0) & (frames > 2) & (steps <= IP_ID_STEP * frames)
     away = (rst_id - newest) & 0xFFFF
     odd: Bools = counts & (rst_id > 0) & (np.minimum(away, 0x10000 - away) > IP_ID_FAR)
-    return odd
+    return odd & ~may_have_no_socket(trace, rows, sender)
+
+
+def may_have_no_socket(trace: Trace, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
+    """Whether a RST may be what a host answers when it has closed: bare, after its FIN, seen or not."""
+    c, e = trace.connections, trace.endpoints
+    bare = c["rst_flags"][rows] & ACK == 0
+    closed = e["traits"][sender] & (TRAIT_FIN | TRAIT_HOLE) != 0
+    unseen = (c["rst_seq"][rows] != e["before_rst_nxt"][sender]) | (e["hole_start"][sender] != e["hole_end"][sender])
+    answer: Bools = bare & (closed | unseen)
+    return answer

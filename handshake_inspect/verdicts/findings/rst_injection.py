@@ -1,9 +1,10 @@
 """rst-injection: RSTs that the host they claim to be from did not send, or that their target ignored.
 
-A connection counts when its RST gives itself away by TTL, timing or IP ID (see `verdicts/resets.py`), when its target
-visibly ignored it (it acknowledged and sent on), or when its sequence or acknowledgment number could not be right and
-the connection lived on.  A RST of an old connection, or one that is repeated behind the end, is out of sequence too, so
-the last sign counts only for established connections that no RST ended.
+A connection counts when its RST gives itself away by TTL, timing or IP ID, or because its host went on (see
+`verdicts/resets.py`), when its target visibly ignored it (it acknowledged and sent on), or when its sequence or
+acknowledgment number could not be right and the connection lived on. A RST of an old connection, or one that is
+repeated behind the end, is out of sequence too, and so is what a host that has closed answers to old segments: the
+last sign counts only for established connections that no RST and no FIN ended.
 
 `warning`: somebody decides about connections that are not his.  A target is the service whose connections are hit.
 """
@@ -11,7 +12,7 @@ the last sign counts only for established connections that no RST ended.
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED
+from handshake_inspect.tcp.facts import FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED, TRAIT_FIN
 from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
@@ -28,6 +29,8 @@ def detect(case: Case) -> list[Finding]:
     signs = resets.signs(trace)
     ignored = facts & FACT_RST_IGNORED != 0
     doubted = (facts & FACT_RST_DOUBTED != 0) & (facts & FACT_RST == 0) & (case.outcomes.outcome[:count] == ESTABLISHED)
+    fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
+    doubted &= ~fins[:count].any(axis=1)
     rows = np.flatnonzero(signs.any | ignored | doubted)
     groups = grouping.group(trace.server_key[rows], rows)
     return largest(
@@ -61,6 +64,7 @@ def service_finding(
         "odd_ttl": int(signs.ttl[rows].sum()),
         "odd_timing": int(signs.timing[rows].sum()),
         "odd_ip_id": int(signs.ip_id[rows].sum()),
+        "sender_went_on": int(signs.went_on[rows].sum()),
         "rst_ttls": sorted({int(ttl) for ttl in np.unique(c["rst_ttl"][known])})[:CITED],
         "host_ttls": host_ttls(trace, known),
     }
@@ -87,6 +91,7 @@ def reason(metrics: dict[str, object]) -> str:
         "odd_ttl": "their TTL is not the host's",
         "odd_timing": "they came sooner than the host can answer",
         "odd_ip_id": "their IP ID is out of the host's count",
+        "sender_went_on": "the host that they claim to be from went on",
         "ignored_by_target": "their target went on",
         "impossible_sequence": "their sequence number was impossible",
     }

@@ -105,3 +105,58 @@ def test_an_end_may_reset_its_own_connection(who):
     wire = Wire().handshake().exchange()
     getattr(wire, who).rst_ack()
     assert found(wire.report(), "rst-injection") == []
+
+
+def hang_up_early(wire):
+    """The client closes while the server still sends, and answers what comes then without a socket."""
+    wire.handshake().exchange()
+    wire.client.fin()
+    for ident in (50_000, 50_001, 50_002):
+        wire.server.data(1000)
+        wire.client.rst(seq=wire.client.snd_nxt - 1, ident=ident)
+    return wire
+
+
+@pytest.mark.parametrize("queue", [0, 500 * MS], ids=["soon", "through a long queue"])
+def test_a_client_that_closes_while_the_server_sends(queue):
+    wire = hang_up_early(Wire())
+    wire.server.data(1000, later=queue)
+    wire.client.rst(ident=50_003)
+    report = wire.report()
+    assert found(report, "rst-injection") == []
+    assert report["connections"][0]["close"] == {"how": "rst-after-fin", "first": "client", "reset_by": "client"}
+
+
+def test_a_closed_server_that_answers_an_old_segment():
+    wire = Wire().handshake().exchange()
+    old = wire.server.snd_nxt
+    wire.server.data(20)
+    wire.server.fin()
+    wire.client.data(500)
+    wire.server.rst(seq=old, ident=0)
+    assert found(wire.report(), "rst-injection") == []
+
+
+@pytest.mark.parametrize("words", [{}, {"ident": 0}], ids=["in the count", "without a number"])
+def test_a_host_that_goes_on_after_a_rst_in_its_name(words):
+    wire = Wire().handshake().exchange()
+    wire.server.rst(stay=True, **words)
+    wire.wait(100 * MS)
+    wire.server.data(300)
+    report = wire.report()
+    metrics = only(report, "rst-injection")["metrics"]
+    assert (metrics["sender_went_on"], metrics["ended_by_it"]) == (1, 1)
+    connection = report["connections"][0]
+    assert connection["close"]["reset_by"] == "middlebox"
+    assert connection["state"] == {"client": "CLOSED", "server": "ESTABLISHED"}
+
+
+def test_the_target_of_a_forged_rst_tells_the_other_end():
+    wire = Wire().handshake().exchange()
+    wire.server.rst(stay=True, ident=0)
+    wire.wait(100 * MS)
+    wire.server.data(300)
+    wire.client.rst(ident=0)
+    connection = wire.connection()
+    assert connection["close"]["reset_by"] == "middlebox"
+    assert connection["state"] == {"client": "CLOSED", "server": "CLOSED"}
