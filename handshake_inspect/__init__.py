@@ -8,6 +8,8 @@ The library in a few names:
 3
 
 Nothing is imported before it is used: `handshake_inspect.__version__` costs no NumPy.
+
+PYTEST_DONT_REWRITE: the package holds a pytest plugin, and pytest is not to complain when a program imported it before.
 """
 # ruff: noqa: PLC0415
 

@@ -82,6 +82,15 @@ def compile_filter(expression: str, link_type: int, snap_len: int, interface: st
     return _fitted(program, link_type, snap_len, expression)
 
 
+def is_available() -> bool:
+    """Whether there is a libpcap to compile expressions."""
+    try:
+        _libpcap()
+    except LiveError:
+        return False
+    return True
+
+
 def attach(sock: socket.socket, program: bytes) -> None:
     """Make the kernel run a program on every frame of a socket."""
     held = ctypes.create_string_buffer(program, len(program))
