@@ -68,11 +68,18 @@ fields_option = click.option(
 
 
 def chosen_format(form: str | None, output: str, known: Collection[str] = RENDERERS) -> str:
-    """The format that was asked for, or that the name of the output says, or text."""
+    """The format that was asked for, or that the name of the output says, or text.
+
+    Raises UsageError when the name says a format that the command has not.
+    """
     if form is None:
         name = PurePath(output).name
         form = "sarif" if name.endswith(".sarif.json") else SUFFIXES.get(PurePath(name).suffix.lower(), "text")
-    return form if form in known else "text"
+    if form in known:
+        return form
+    if form == "zeek":  # a .log may be anything's
+        return "text"
+    raise UsageError(f"{output}: this command writes no {form}; its formats are {', '.join(known)} (-T)")
 
 
 write_option = click.option(

@@ -22,6 +22,18 @@ def test_the_name_says_the_format(name, form):
     assert form in RENDERERS
 
 
+def test_a_name_does_not_say_a_format_that_the_command_has_not(hsi, pcaps, tmp_path):
+    """A file called .xml that held text would fail only later, in the build that reads it."""
+    capture = pcaps / "refused.pcap"
+    for command in (("diff", "-o", "out.xml", capture, capture), ("check", "-o", "out.parquet", capture)):
+        done = hsi(*command, cwd=tmp_path)
+        assert done.returncode == 2
+        assert b"its formats are text, json" in done.stderr
+    assert not list(tmp_path.iterdir())
+    assert hsi("check", "--no-rules", "-o", "check.log", capture, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "check.log").read_text().startswith("ok ")
+
+
 def test_a_filtered_report(hsi, pcaps):
     done = hsi("-T", "json", "-Y", "server.port == 81 and outcome == refused", pcaps / "refused.pcap")
     assert json.loads(done.stdout)["summary"]["outcomes"]["refused"] == 1
