@@ -100,6 +100,11 @@ def _half_open(row: dict[str, Any]) -> str:
         return "The server answered the SYN with a SYN-ACK, and then reset the attempt before any final ACK."
     if row["cause"] == "reset-by-server":
         return "The server answered the final ACK with a RST: its accept queue was full and it is told to reset."
+    if row["cause"] == "accept-queue-overflow" and row["synack_count"] <= 1:
+        return (
+            f"The client sent the final ACK and believes to be connected, but the server has ignored what it sends"
+            f" for {age}: its accept queue is full, or a device on the path lets nothing more through."
+        )
     if row["cause"] == "accept-queue-overflow":
         return (
             f"The client sent the final ACK and believes to be connected, but the server does not take it"
