@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import select
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,7 +24,7 @@ from handshake_inspect.cli.selecting import (
     where_option,
 )
 from handshake_inspect.cli.watching import drop_root, screen_for, watched
-from handshake_inspect.errors import CaptureError, HsiError, UsageError
+from handshake_inspect.errors import CaptureError, UsageError
 from handshake_inspect.render import RENDERERS, Options
 
 if TYPE_CHECKING:
@@ -159,12 +157,10 @@ def _capture(stack: ExitStack, given: dict[str, Any]) -> int:
     """Open all that is needed, let go of root, capture, report; the exit status."""
     form = _form(given)
     given["fields"], given["test"] = checked_fields(given["fields"], form), test_of(given["where"])
-    target = stack.enter_context(_opened(given["output"]))
+    target = stack.enter_context(Target.held(given["output"]))
     checked_binary(form, target)
     seconds = given["duration"] or given["autostop"]
     source = stack.enter_context(_source(given, seconds))
-    if Path(target.name).is_file():  # what it held before is kept until a capture has begun
-        target.stream.truncate(0)
     screen = screen_for(given, form, source, target)
     account = drop_root(given, form, screen)
     run = _run(source, given, form, target, screen, seconds)
@@ -245,21 +241,6 @@ def _form(given: dict[str, Any]) -> str:
     if given["form"] is None and given["output"] == "-":
         return "text" if (sys.stdout is not None and sys.stdout.isatty()) or given["quiet"] else "ndjson"
     return chosen_format(given["form"], given["output"])
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[Target]:
-    """Open the output: before root is given up, so that it can be where only root may write."""
-    if name == "-":
-        with Target.open(name) as target:
-            yield target
-        return
-    try:
-        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except (OSError, ValueError) as error:
-        raise HsiError(f"cannot write {name}: {getattr(error, 'strerror', None) or error}") from None
-    with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
-        yield Target(name, stream, encoding="utf-8", terminal=stream.isatty())
 
 
 def _source(given: dict[str, Any], seconds: float | None) -> LiveSource:

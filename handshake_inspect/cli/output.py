@@ -45,7 +45,8 @@ class Target:
     def held(name: str) -> Iterator[Target]:
         """Open `name` as `open` does, but the file itself, for a process that may not do so later.
 
-        The file keeps what it held until `put` writes; one that was not there is taken away when the work fails.
+        The file keeps what it held until `put` writes.  One that was not there is taken away when the work fails
+        before that.
         """
         path = Path(name)
         if name == "-" or (path.exists() and not path.is_file()):
@@ -53,16 +54,19 @@ class Target:
                 yield target
             return
         new = not path.exists()
-        with _mended(name):
-            descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
-                yield _Held(name, stream, encoding="utf-8", terminal=False)
-        except BaseException:
-            with suppress(OSError):
-                if new:
-                    path.unlink()
-            raise
+            descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except (OSError, ValueError) as error:
+            raise HsiError(f"cannot write {name}: {getattr(error, 'strerror', None) or error}") from None
+        with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
+            target = _Held(name, stream, encoding="utf-8", terminal=False)
+            try:
+                yield target
+            except BaseException:
+                with suppress(OSError):
+                    if new and not target.is_begun:
+                        path.unlink()
+                raise
 
     @property
     def stream(self) -> BinaryIO:
@@ -107,7 +111,11 @@ class Target:
 class _Held(Target):
     """A file whose old contents go when there are new ones."""
 
+    is_begun = False
+
     def put(self, write: Callable[[BinaryIO], object]) -> None:
+        self.is_begun = True
+
         def replace(stream: BinaryIO) -> object:
             stream.truncate(0)
             return write(stream)

@@ -109,6 +109,14 @@ def test_events_are_of_the_connections_that_were_asked_for(hsi, pcaps):
     assert [json.loads(line) for line in rows] == [{"id": event["id"]} for event in told]
 
 
+def test_a_file_is_not_touched_before_there_is_something_to_write(hsi, tmp_path):
+    (tmp_path / "old.json").write_text("what it held before")
+    for name in ("old.json", "new.json"):
+        assert hsi("live", "-i", "no-such-interface0", "-o", name, cwd=tmp_path).returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
+    assert (tmp_path / "old.json").read_text() == "what it held before"
+
+
 def test_quiet_is_one_line(hsi, pcaps):
     done = hsi("live", "-q", "-n", "-l", "-r", min(pcaps.glob("*.pcap")))
     assert done.stdout.count(b"\n") == 1

@@ -156,6 +156,21 @@ def test_another_program_captures(check, make):
     assert b"passed, 2 assertions, 4 connections" in done.stdout
 
 
+def test_an_interface_that_goes_away_meanwhile(network, hsi, tmp_path):
+    """What was captured until then is told, and no success."""
+    with network.client():
+        try:
+            words = ["-i", "wire", "--min-connections", "0", "-o", "report.json", "--", "ip", "link", "del", "wire"]
+            done = hsi("check", "--live", *words, cwd=tmp_path)
+        finally:
+            network.plug()
+    assert done.returncode == 2
+    assert b"wire: the interface was removed" in done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [each["status"] for each in report["assertions"]] == ["passed", "passed"]
+    assert not report["capture"]["complete"]
+
+
 # Whose the command is, and whose hsi is
 
 
