@@ -46,6 +46,7 @@ cdef unsigned int SENT_ACK
 cdef unsigned int SENT_SYN
 cdef unsigned int SENT_SYN_ACK
 cdef unsigned int SYN_ACK_WAS_LOST
+cdef unsigned int FIN
 cdef unsigned int MASK16
 cdef uint32_t MASK32
 cdef unsigned int OPT_WINDOW_SCALE

@@ -58,7 +58,7 @@ from handshake_inspect.tcp.transitions import (
     TcpState,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import MASK16, MASK32, OPT_WINDOW_SCALE
+from handshake_inspect.wire.const import FIN, MASK16, MASK32, OPT_WINDOW_SCALE
 
 ESTABLISHED = int(TcpState.ESTABLISHED)
 CLOSED = int(TcpState.CLOSED)
@@ -73,7 +73,7 @@ def first_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
     connection.syn_ns = segment.ts_ns
     connection.syn_frame = segment.frame & MASK32
     connection.syn_count = 1
-    connection.syn_payload = segment.payload_len
+    connection.syn_payload = segment.payload_len + (segment.flags & FIN)  # a FIN is an octet to acknowledge
     endpoint.open_at(sender, segment)
 
 

@@ -25,6 +25,7 @@ cdef unsigned int TRAIT_ISS
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int ACK_OF_SYN_WAS_LOST
 cdef unsigned int ACK
+cdef unsigned int FIN
 cdef uint32_t MASK32
 cdef int64_t OVERTAKEN_NS
 cdef int64_t REPEATED_NS

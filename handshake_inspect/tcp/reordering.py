@@ -29,7 +29,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import ACK_OF_SYN_WAS_LOST
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, MASK32
+from handshake_inspect.wire.const import ACK, FIN, MASK32
 
 # Stored later than this after what answers it, a SYN-ACK was sent again: no stack's first timeout is as short.
 OVERTAKEN_NS = 500_000_000
@@ -157,7 +157,7 @@ def open_attempt(connection: Any, segment: Any, side: int) -> None:
     connection.syn_ns = segment.ts_ns
     connection.syn_frame = segment.frame & MASK32
     connection.syn_count = 1
-    connection.syn_payload = segment.payload_len
+    connection.syn_payload = segment.payload_len + (segment.flags & FIN)
 
 
 def connect(connection: Any, client: Any, server: Any, side: int) -> None:

@@ -31,6 +31,7 @@ cdef unsigned int GOT_SYN_ACK
 cdef unsigned int SENT_RST
 cdef unsigned int SENT_SYN_ACK
 cdef unsigned int ACK
+cdef unsigned int FIN
 cdef unsigned int MASK16
 cdef uint32_t MASK32
 cdef unsigned int CLOSE_WAIT
@@ -56,7 +57,7 @@ cdef void doubt(rows.Connection *connection, segment.Segment *segment) noexcept
 cdef void end(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept
-@cython.locals(late=bint, news=bint)
+@cython.locals(late=bint, news=bint, challenge=bint)
 cdef void after_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept

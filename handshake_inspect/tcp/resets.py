@@ -28,7 +28,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import GOT_RST, GOT_SYN_ACK, SENT_RST, SENT_SYN_ACK, TcpState
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, MASK16, MASK32
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32
 
 CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
 LAST_ACK = int(TcpState.LAST_ACK)
@@ -153,7 +153,8 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
 
     The host that it claims to be from goes on: forged.  Its target goes on, which must be told from segments already
     under way (it acknowledges what was sent after the RST, or it still sends when the RST must long have arrived):
-    ignored.
+    ignored.  So is a RST beyond what its target expects next, which draws a challenge ACK: that only repeats its last
+    acknowledgment (RFC 5961 section 3.2).
     """
     if side == connection.rst_side:
         if goes_on(connection, sender, segment):
@@ -167,7 +168,14 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
         return  # overtaken by one that acknowledges more: sent long before
     late = segment.ts_ns - connection.rst_ns > grace(connection, side)
     news = segment.flags & ACK and seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
-    if late or (news and peer.traits & TRAIT_SEEN):
+    challenge = (
+        segment.flags & (ACK | FIN) == ACK
+        and segment.payload_len == 0
+        and sender.traits & TRAIT_ACKS != 0
+        and segment.ack == sender.last_ack
+        and seqspace.seq_gt(connection.rst_seq, segment.ack)
+    )
+    if late or challenge or (news and peer.traits & TRAIT_SEEN):
         revive(connection, sender, peer, side)
 
 

@@ -237,3 +237,27 @@ def test_the_server_resets_a_fast_open_connection_before_the_final_ack():
     assert (connection["outcome"], connection["cause"]) == ("established", "reset-by-server")
     assert connection["rtt"]["total"]["value_ns"] == 40 * MS
     assert states(connection) == ("CLOSED", "CLOSED")
+
+
+@pytest.mark.parametrize("acknowledged", [1, 2])
+def test_a_refusal_may_acknowledge_the_fin_of_a_syn(acknowledged):
+    """RFC 9293 section 3.10.7.1: SEG.SEQ + SEG.LEN, of which SYN and FIN are one each."""
+    wire = Wire()
+    wire.client.send("SF", seq=1000)
+    wire.server.rst_ack(seq=0, ack=1000 + acknowledged)
+    assert wire.outcomes() == [("refused", "closed-port")]
+
+
+@pytest.mark.parametrize("at", ["client", "server"])
+def test_a_rst_beyond_the_edge_draws_a_challenge(at):
+    """RFC 5961 section 3.2: the acknowledgment is repeated, and only a RST with just that number ends it."""
+    wire = Wire(at=at).handshake().exchange()
+    edge = wire.server.snd_nxt
+    wire.server.rst(seq=edge + 10)
+    wire.client.ack(ack=edge)
+    assert states(wire.connection()) == ("ESTABLISHED", "ESTABLISHED")
+    wire.server.rst(seq=edge)
+    report = wire.report()
+    (connection,) = report["connections"]
+    assert (connection["cause"], states(connection)) == ("reset-by-server", ("CLOSED", "CLOSED"))
+    assert "rst-injection" not in {finding["id"] for finding in report["findings"]}
