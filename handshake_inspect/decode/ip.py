@@ -13,6 +13,7 @@ from handshake_inspect.wire.const import (
     KIND_TCP,
     NOTE_BAD_CHECKSUM,
     NOTE_BAD_HEADER_LENGTH,
+    NOTE_BAD_IP_CHECKSUM,
     NOTE_FIRST_FRAGMENT,
     NOTE_OFFLOADED,
     PROTO_AUTHENTICATION,
@@ -57,7 +58,7 @@ def decode_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
         out.notes |= NOTE_FIRST_FRAGMENT
     if protocol == PROTO_TCP:
         if ip_end <= end and checksum.ones_sum(data, at, at + header_len) != 0xFFFF and octets.be16(data, at + 10):
-            out.notes |= NOTE_BAD_CHECKSUM
+            out.notes |= NOTE_BAD_CHECKSUM | NOTE_BAD_IP_CHECKSUM
         kind = tcp_header.decode_tcp(data, at + header_len, end, ip_end, out)
         if kind == KIND_TCP and ip_end <= end:
             tcp_header.judge_checksum(data, at + header_len, ip_end, out)

@@ -25,6 +25,9 @@ def remarks(pump: Pump) -> Iterator[Problem]:
             f"wrong TCP checksum in {_frames(tracker.bad_checksums)}: damaged on the way, or left to the network card"
         )
         yield Problem("bad-checksum", message, tracker.first_bad_checksum)
+    if tracker.bad_ip_checksums:
+        message = f"wrong IP header checksum in {_frames(tracker.bad_ip_checksums)}: damaged on the way"
+        yield Problem("bad-ip-checksum", message, tracker.first_bad_ip_checksum)
     if pump.fragments:
         yield Problem("fragments", f"{_frames(pump.fragments)} hold later IP fragments, which carry no TCP header")
     if pump.backwards:

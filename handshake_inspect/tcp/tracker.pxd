@@ -44,6 +44,7 @@ cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int KIND_ICMP_ERROR
 cdef unsigned int NOTE_BAD_CHECKSUM
+cdef unsigned int NOTE_BAD_IP_CHECKSUM
 cdef unsigned int NOTE_CHECKSUM_GOOD
 cdef unsigned int RST
 cdef unsigned int SYN
@@ -64,6 +65,8 @@ cdef class Tracker:
     cdef readonly uint64_t good_checksums
     cdef readonly uint64_t bad_checksums
     cdef readonly uint64_t first_bad_checksum
+    cdef readonly uint64_t bad_ip_checksums
+    cdef readonly uint64_t first_bad_ip_checksum
 
     @cython.locals(table=Table, reference=uint32_t, i=Py_ssize_t, connection="rows.Connection *", side=int)
     cdef int track(self, seg.Segment *segment) except -1

@@ -53,6 +53,7 @@ from handshake_inspect.wire.const import (
     KIND_ICMP_ERROR,
     MASK32,
     NOTE_BAD_CHECKSUM,
+    NOTE_BAD_IP_CHECKSUM,
     NOTE_CHECKSUM_GOOD,
     RST,
     SYN,
@@ -74,6 +75,8 @@ class Tracker:
         self.good_checksums = 0
         self.bad_checksums = 0
         self.first_bad_checksum = 0
+        self.bad_ip_checksums = 0
+        self.first_bad_ip_checksum = 0
 
     def track(self, segment: Any) -> int:
         """Take note of a segment, or of an ICMP error that quotes one."""
@@ -209,7 +212,8 @@ class Tracker:
             self.complete(connection, segment)
         if segment.notes & NOTE_BAD_CHECKSUM and self.is_corrupt(sender, segment):
             connection.facts |= FACT_BAD_CHECKSUM
-            zeek.observe_bad_checksum(alias, side)
+            if not segment.notes & NOTE_BAD_IP_CHECKSUM:
+                zeek.observe_bad_checksum(alias, side)
             return 0
         if segment.notes & NOTE_CHECKSUM_GOOD:
             sender.checks |= CHECK_GOOD
@@ -254,10 +258,17 @@ class Tracker:
 
     def is_corrupt(self, sender: Any, segment: Any) -> bool:
         """Whether a wrong checksum means a damaged segment, which its receiver drops, and not offloading."""
-        self.bad_checksums += 1
-        if self.first_bad_checksum == 0:
-            self.first_bad_checksum = segment.frame
-        return sender.checks & CHECK_GOOD != 0 or self.good_checksums > 20 * self.bad_checksums
+        if segment.notes & NOTE_BAD_IP_CHECKSUM:
+            self.bad_ip_checksums += 1
+            if self.first_bad_ip_checksum == 0:
+                self.first_bad_ip_checksum = segment.frame
+        else:
+            self.bad_checksums += 1
+            if self.first_bad_checksum == 0:
+                self.first_bad_checksum = segment.frame
+        return sender.checks & CHECK_GOOD != 0 or self.good_checksums > 20 * (
+            self.bad_checksums + self.bad_ip_checksums
+        )
 
     def complete(self, connection: Any, segment: Any) -> None:
         """Wireshark's completeness, as `tshark -2` tells it: a SYN counts as the first frame, and data is no ACK."""
