@@ -92,7 +92,8 @@ def met_stale_peer(trace: Trace) -> Bools:
     inside = before < len(c)
     later, before = later[inside], before[inside]
     closed = (trace.endpoints["traits"].reshape(-1, 2)[before] & TRAIT_FIN != 0).all(axis=1)
-    found[later] |= (facts[before] & FACT_BLIND_SYN != 0) & ~closed & (facts[later] & FACT_SYNACK != 0)
+    synchronized = facts[before] & (FACT_ACKED | FACT_MIDSTREAM) != 0
+    found[later] |= (facts[before] & FACT_BLIND_SYN != 0) & synchronized & ~closed & (facts[later] & FACT_SYNACK != 0)
     return found
 
 

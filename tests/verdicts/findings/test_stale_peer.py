@@ -68,3 +68,14 @@ def test_a_blind_syn_that_leads_to_nothing_is_no_stale_peer():
     wire.server.ack()
     wire.exchange()
     assert found(wire.report(), "stale-peer") == []
+
+
+def test_an_attempt_that_never_completed_is_no_lost_connection():
+    """The ports of a flood repeat by chance: the server still waits for the ACK of the first."""
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    again = Wire(at="server", start=wire.now + SECOND, client_isn=900_000, server_isn=77_000)
+    again.client.syn()
+    again.server.syn_ack(lost="after")
+    assert found(merged(wire, again), "stale-peer") == []
