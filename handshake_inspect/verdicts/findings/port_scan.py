@@ -13,6 +13,7 @@ client opens as many but uses them; a NAT gateway is many clients that use what 
 - clients of hosts that are down: SYNs of a kernel (see `flood_signs.is_poor`) of which none was answered are no scan,
   nor are more than `MAX_TRIES` attempts for each service: who polls dead targets comes again, a scanner goes on;
 - health checks, which open and close: a scan with whole handshakes finds less than half of its targets open;
+- happy eyeballs (RFC 8305), whose losers a kernel resets when their SYN-ACK comes: likewise;
 - a flood: it stays on one service, or has many sources;
 - a capture that starts midstream: its first segments are ACKs of connections that go on, and no RST answers them.
 
@@ -65,7 +66,7 @@ from handshake_inspect.verdicts.findings.probes import (
     all_probes,
 )
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, REFUSED
+from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, REFUSED
 
 MIN_PORTS = 15
 MIN_HOSTS = 25
@@ -223,8 +224,12 @@ def is_outage(case: Case, probes: Probes) -> bool:
 
 
 def is_health_check(case: Case, probes: Probes) -> bool:
-    """Whether most of it was opened in full and closed in order."""
-    return bool(np.count_nonzero(case.outcomes.outcome[probes.rows] == ESTABLISHED) * 2 > len(probes.rows))
+    """Whether most of it was opened in full and closed in order, or by a kernel that then had no use for it."""
+    outcome = case.outcomes.outcome[probes.rows]
+    answered = (outcome == ABORTED) & (case.outcomes.cause[probes.rows] == CAUSE["reset-by-client"])
+    unwanted = np.flatnonzero(answered)
+    answered[unwanted] = ~is_poor(of_client(case.trace, probes.rows[unwanted], "options"))
+    return bool(np.count_nonzero((outcome == ESTABLISHED) | answered) * 2 > len(probes.rows))
 
 
 def answered_by_rst(case: Case, probes: Probes) -> bool:

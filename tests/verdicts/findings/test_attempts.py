@@ -258,8 +258,22 @@ def health_checks():
     return timed
 
 
+def eyeballs_losers():
+    """One client loads pages from 40 hosts; the other address family wins each race (RFC 8305)."""
+    timed = []
+    for n in range(40):
+        here, dst = ("10.0.0.1", 4000 + n), (f"203.0.113.{n}", 443)
+        isn = isn_of(here, dst)
+        timed.append((START + n * MS, wire.syn(here, dst, seq=isn, options=RICH)))
+        timed.append((START + n * MS + MS, wire.syn_ack(dst, here, seq=isn_of(dst), ack=isn + 1, options=RICH)))
+        timed.append((START + n * MS + 2 * MS, wire.rst(here, dst, seq=isn + 1, ack=None)))
+    return timed
+
+
 @pytest.mark.parametrize(
-    "timed", [monitored(1), monitored(6), health_checks()], ids=["outage", "polled outage", "health checks"]
+    "timed",
+    [monitored(1), monitored(6), health_checks(), eyeballs_losers()],
+    ids=["outage", "polled outage", "health checks", "happy eyeballs"],
 )
 def test_no_scan(timed):
     assert found([*timed, end(200 * SECOND)], "port-scan") == []
