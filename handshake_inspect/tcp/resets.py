@@ -153,8 +153,8 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
 
     The host that it claims to be from goes on: forged.  Its target goes on, which must be told from segments already
     under way (it acknowledges what was sent after the RST, or it still sends when the RST must long have arrived):
-    ignored.  So is a RST beyond all that its sender sent, which draws a challenge ACK: that only repeats the acknowledgment
-    of that (RFC 5961 section 3.2).
+    ignored.  So is a RST beyond all that its sender sent, which draws a challenge ACK: that only repeats the
+    acknowledgment of those (RFC 5961 section 3.2).
     """
     if side == connection.rst_side:
         if goes_on(connection, sender, segment):
