@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int64_t, uint32_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
@@ -28,6 +28,7 @@ cdef unsigned int CLOSE_WAIT
 cdef unsigned int ESTABLISHED
 cdef unsigned int FIN_WAIT_1
 cdef unsigned int FIN_WAIT_2
+cdef int64_t SHORTEST_RTO_NS
 cdef unsigned int BELIEVED_LOST
 
 cdef void on_ack(
@@ -41,6 +42,7 @@ cdef void believe_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept
 cdef bint is_fin_skipped(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
+@cython.locals(soon=bint)
 cdef void skip_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept

@@ -36,6 +36,7 @@ CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
 ESTABLISHED = int(TcpState.ESTABLISHED)
 FIN_WAIT_1 = int(TcpState.FIN_WAIT_1)
 FIN_WAIT_2 = int(TcpState.FIN_WAIT_2)
+SHORTEST_RTO_NS = 200_000_000  # of Linux; RFC 6298 asks for a second
 BELIEVED_LOST = 2  # an ACK may be lost once; a FIN that comes again and again is not being acknowledged
 
 
@@ -119,11 +120,13 @@ def is_fin_skipped(connection: Any, sender: Any, segment: Any) -> bool:
 def skip_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
     """The FIN of which only the next number is seen; nothing shows that the peer has it.
 
-    Where this segment is the first to acknowledge the peer's FIN, the two have crossed.
+    Where this segment is the first to acknowledge the peer's FIN, the two have crossed; unless that could be repeated
+    meanwhile, so that an acknowledgment together with the unseen FIN was lost.
     """
     sender.checks |= CHECK_FIN_UNSEEN
     if peer.traits & TRAIT_FIN and not peer.traits & TRAIT_FIN_ACKED:
-        endpoint.apply(sender, FIN_WAS_LOST)
+        soon = segment.ts_ns - connection.fin_ns < SHORTEST_RTO_NS
+        endpoint.apply(sender, FIN_WAS_LOST if soon else GOT_FIN)
     note_fin(connection, sender, segment, segment.seq, side)
     endpoint.apply(sender, SENT_FIN)
 

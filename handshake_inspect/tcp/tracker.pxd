@@ -35,6 +35,7 @@ cdef unsigned int EMBRYO_GIVEN_UP
 cdef unsigned int EMBRYO_PROVISIONAL
 cdef unsigned int EMBRYO_WAITING
 cdef unsigned int TRAIT_ACKS
+cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_HOLE
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int ZEEK_ESTABLISHED

@@ -39,6 +39,7 @@ from handshake_inspect.tcp.facts import (
     PROVISIONAL,
     PROVISIONAL_ANSWERED,
     TRAIT_ACKS,
+    TRAIT_FIN,
     TRAIT_HOLE,
     TRAIT_SEEN,
     ZEEK_ESTABLISHED,
@@ -404,6 +405,7 @@ class Tracker:
         kind = endpoint.advance(sender, peer, segment)
         if holed and not sender.traits & TRAIT_HOLE and not dead:
             closing.on_hole_filled(connection, sender, peer, segment)
+            known = sender.traits & TRAIT_FIN != 0
         endpoint.note_window(sender, segment)
         if segment.payload_len and kind != PROBE:
             connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA

@@ -27,7 +27,7 @@ import msgspec  # noqa: E402
 
 from handshake_inspect import engine  # noqa: E402
 
-SYN = 2
+FIN, SYN, RST = 1, 2, 4
 Json = dict[str, Any]
 REFUSALS = {"ECONNREFUSED": {"refused", "rejected"}, "EHOSTUNREACH": {"rejected"}, "ENETUNREACH": {"rejected"},
             "EACCES": {"rejected"}, "ETIMEDOUT": {"timed-out", "half-open"}}  # fmt: skip
@@ -40,9 +40,48 @@ def condition(truth: Json) -> str:
     return "lossy" if any(not entry[6] for entry in truth["log"]) else "clean"
 
 
+def is_captured(entry: list[Any], truth: Json, settings: Json) -> bool:
+    """Whether the capture holds a segment: what arrives at its host or leaves it, or passes the middle."""
+    _, source, *_, fates, seen = entry
+    place = truth.get("turned", {}).get(settings["place"], settings["place"])
+    return bool(seen) if place == "middle" else source == place or bool(fates)
+
+
+def is_unheard(truth: Json, settings: Json, end: str) -> bool:
+    """Whether an end sent a SYN, FIN or RST that was lost before the capture and came never again."""
+    held, lost = set(), set()
+    for entry in truth["log"]:
+        flags, seq = entry[2], entry[3]
+        if entry[1] == end and flags & (SYN | FIN | RST):
+            (held if is_captured(entry, truth, settings) else lost).add((flags & (SYN | FIN | RST), seq))
+    return bool(lost - held)
+
+
+def is_believed_in_vain(truth: Json, settings: Json, end: str) -> bool:
+    """Whether the last captured segment for an end, or a RST or FIN for it, was lost behind the capture."""
+    for_it = [entry for entry in truth["log"] if entry[1] != end and is_captured(entry, truth, settings)]
+    if for_it and not for_it[-1][6]:
+        return True
+    arrived = {(entry[2] & (SYN | FIN | RST), entry[3]) for entry in for_it if entry[6]}
+    lost = {(entry[2] & (FIN | RST), entry[3]) for entry in for_it if not entry[6] and entry[2] & (FIN | RST)}
+    return bool(lost - arrived)
+
+
 def is_hidden(truth: Json, found: Json, end: str, settings: Json) -> bool:
-    """What no capture can show: a connect() cancelled without a word, SYN-ACKs that never left the host, cookies."""
+    """What no capture can show.
+
+    * What an end sent and the path lost before the capture, or what it was sent and the path lost behind it, unless
+      a copy tells.
+    * A connect() that is cancelled, or given up early, without a word; SYN-ACKs that never left the host.
+    * SYN cookies: the kernel forgets at once, and drops an ACK that finds the queue full in silence.
+    * A FIN that waits behind data: the kernel counts it as sent when the application closes, so that its close may be
+      simultaneous with one that crosses it on no wire.
+    """
     true, said = truth["states"][end], found["state"][end]
+    if is_unheard(truth, settings, end) or is_believed_in_vain(truth, settings, end):
+        return True
+    if (true, said) == ("TIME_WAIT", "CLOSED") and set(truth["states"].values()) == {"TIME_WAIT"}:
+        return True
     if end == "client" and truth["error"] == "cancelled" and (true, said) == ("CLOSED", "SYN_SENT"):
         return True
     if truth["what"][0] == "DROP_OUT" and (true, said) == ("SYN_RECEIVED", "CLOSED"):
@@ -56,13 +95,14 @@ def is_hidden(truth: Json, found: Json, end: str, settings: Json) -> bool:
         "FIN_WAIT_2",
     ):
         return True  # it runs out in silence
-    if truth["error"] == "ETIMEDOUT" and end == "client" and (true, said) == ("CLOSED", "SYN_SENT"):
+    early = truth["error"] == "ETIMEDOUT" or (truth["error"] == "never" and settings["client.tcp_syn_retries"] < 6)
+    if early and end == "client" and (true, said) == ("CLOSED", "SYN_SENT"):
         return True  # it gave up earlier than most
     if truth["what"][0] == "DEAF" and end == "server" and (true, said) == ("CLOSED", "SYN_RECEIVED"):
         return True  # cookies of others, or few retries: nothing tells
     cookies = settings["server.tcp_syncookies"]
     cookies = cookies == 2 or (cookies and truth["what"][0] in {"TINY", "LATE"})
-    return bool(cookies) and end == "server" and (true, said) == ("CLOSED", "SYN_RECEIVED")
+    return bool(cookies) and end == "server" and true == "CLOSED" and said in {"SYN_RECEIVED", "ESTABLISHED"}
 
 
 def turned(truth: Json) -> Json:
@@ -86,14 +126,15 @@ def judge(truth: Json, found: Json, settings: Json) -> Iterator[tuple[str, Any, 
         if truth["states"][end] != found["state"][end] and not is_hidden(truth, found, end, settings):
             yield f"state.{end}", truth["states"][end], found["state"][end]
     outcome = found["outcome"]
-    if truth["accepted"] and outcome != "established":
+    fast = truth["what"][0] == "FAST" and truth["error"] is not None  # accepted with the SYN, and the client never knew
+    if truth["accepted"] and outcome != "established" and not fast:
         yield "outcome", "accepted", outcome
     waits = not truth["accepted"] and truth["states"]["server"] == "SYN_RECEIVED" and truth["what"][0] != "DEFER"
-    if waits and outcome == "established":
+    if waits and not is_believed_in_vain(truth, settings, "server") and outcome == "established":
         yield "outcome", "server in SYN_RECEIVED", outcome
     if truth["states"]["server"] in {"ESTABLISHED", "CLOSE_WAIT"} and outcome != "established":
         yield "outcome", "server is " + truth["states"]["server"], outcome
-    if truth["error"] in REFUSALS and outcome not in REFUSALS[truth["error"]]:
+    if truth["error"] in REFUSALS and outcome not in REFUSALS[truth["error"]] and not fast:
         yield "outcome", truth["error"], outcome
     lone = "simultaneous" not in truth["what"]  # else nobody asked that connect() what became of it
     if truth["error"] is None and lone and outcome in {"refused", "rejected", "timed-out", "pending"}:

@@ -257,3 +257,28 @@ def test_repeated_acknowledgments_show_that_octets_before_the_fin_are_missing():
     wire.server.data(1000, seq=number)
     wire.client.ack(ack=number + 2001)
     assert states(wire.connection()) == ("CLOSE_WAIT", "FIN_WAIT_2")
+
+
+def test_missing_octets_that_come_again_with_the_fin_behind_them():
+    wire = opened(at="client")
+    number = wire.server.snd_nxt
+    wire.server.data(100, lost="before", stay=True)
+    wire.server.fin()
+    wire.client.ack(ack=number)
+    wire.wait(200 * MS)
+    wire.server.send("FPA", 100, seq=number)
+    assert states(wire.connection()) == ("CLOSE_WAIT", "FIN_WAIT_1")
+
+
+def test_a_fin_that_was_lost_before_the_capture_and_answered_another():
+    """That one was repeated meanwhile: the first acknowledgment that is seen was not the first."""
+    wire = opened(at="server")
+    number = wire.server.snd_nxt
+    wire.server.fin()
+    wire.client.fin(lost="before")
+    wire.wait(250 * MS)
+    wire.server.fin(seq=number)
+    wire.client.ack()
+    wire.client.fin(seq=wire.client.snd_nxt - 1)
+    wire.server.ack(ack=wire.client.snd_nxt)
+    assert states(wire.connection()) == ("CLOSED", "TIME_WAIT")
