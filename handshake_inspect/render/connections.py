@@ -73,7 +73,7 @@ def _times(count: int) -> str:
 
 def _remarks(connection: Connection, options: Options, style: Style) -> Iterator[str]:
     if has_trouble(connection) or options.verbosity > 0:
-        why = printable(connection.why)
+        why = printable(connection.why).replace("µ", style.micro)
         text = f"{connection.cause}: {why}" if connection.cause else why
         yield from (style.paint(line, "dim") for line in paragraph(text, options.width, INDENT * 3))
     if options.verbosity > 0:

@@ -188,10 +188,11 @@ def _rtt(report: Report, width: int, style: Style) -> Iterator[str]:
 def _finding(finding: Finding, width: int, style: Style) -> Iterator[str]:
     yield ""
     severity = finding.severity.upper()
-    first, *others = paragraph(f"{severity}  {printable(finding.title)}", width, "")
+    title, advice = (printable(text).replace("µ", style.micro) for text in (finding.title, finding.advice))
+    first, *others = paragraph(f"{severity}  {title}", width, "")
     yield style.paint(severity, "bold", _SEVERITY_LOOKS[finding.severity]) + first.removeprefix(severity)
     yield from others
-    yield from paragraph(printable(finding.advice), width, INDENT)
+    yield from paragraph(advice, width, INDENT)
 
 
 def _services(report: Report, options: Options, style: Style) -> Iterator[str]:

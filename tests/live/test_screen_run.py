@@ -101,7 +101,7 @@ def test_a_ladder_grows_while_it_is_looked_at(network):
         send(frames.syn(src=client, dst=server, link=frames.raw))
         seat.sees("half-open .*10.93.7.78:4322")
         seat.type(ENTER)
-        seat.sees("^CONNECTION 0  half-open", "client SYN-SENT, server SYN-RECEIVED", " now .* SYN_RECEIVED")
+        seat.sees("^CONNECTION 0  half-open", "client SYN_SENT, server SYN_RECEIVED", " now .* SYN_RECEIVED")
         seat.sees("sends its SYN-ACK for the 2nd time")  # the kernel does, after a second
         send(frames.rst(seq=frames.CLIENT_ISN + 1, ack=None, src=client, dst=server, link=frames.raw))
         seat.sees("^CONNECTION 0  aborted", "takes its own attempt back")

@@ -163,7 +163,7 @@ def detail(scene: Scene) -> list[Text]:
     facts = [
         ("client", address(c.client) + guess), ("server", address(c.server)),
         ("began", f"{moment(c.first_ns)}, {age}"), ("handshake", _handshake(c)), *_rtt(c, look),
-        ("states", f"client {c.state.client.replace('_', '-')}, server {c.state.server.replace('_', '-')}"),
+        ("states", f"client {c.state.client}, server {c.state.server}"),
         ("client", _direction(c.client_to_server)), ("server", _direction(c.server_to_client)),
     ]  # fmt: skip
     for label, text in facts:
