@@ -215,7 +215,7 @@ class Capture:
         for pid in _family(self.process.pid)[:1]:
             os.kill(pid, signal.SIGINT)
         try:
-            self.process.wait(PATIENCE_S)
+            self.process.wait(4 * PATIENCE_S)  # tshark goes on with what it has not shown yet
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -1,7 +1,7 @@
 """A live run: frames from a source into the table, and about once a second a look at it.
 
 A look judges all rows, tells an observer what is new, and retires rows when there are too many that have ended.  Looks
-are as rare as they are dear: they never take more than a tenth of the time.  Time is that of the frames; on an idle
+are as rare as they are dear: they never take more than a twentieth of the time.  Time is that of the frames; on an idle
 link it goes on as fast as the clock of this machine.
 """
 
@@ -41,7 +41,7 @@ from handshake_inspect.verdicts.findings.rollups import absorb
 
 NS = 1_000_000_000
 LOOK_EVERY_S = 1.0
-LOOK_SHARE = 0.1  # of the time, at most, goes into looks
+LOOK_SHARE = 0.05  # of the time, at most, goes into looks
 FINDINGS_EVERY_S = 3.0
 FINDINGS_SHARE = 0.05
 PATIENCE_S = 0.25  # the longest wait for frames

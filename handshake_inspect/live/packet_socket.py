@@ -21,7 +21,7 @@ from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.live.interfaces import ANY, Interface
 from handshake_inspect.live.ring import BLOCK_STATUS, ROOM, RingReader
 
-DEFAULT_RING_MIB = 32
+DEFAULT_RING_MIB = 64  # a second and a half of 200 000 short frames a second: longer than a look at the table
 BLOCK_SIZE = 1 << 18
 _FRAME_SIZE = 2048  # for the kernel's arithmetic: frames of a block are as long as they are
 _RETIRE_MS = 40  # a block with a frame in it is given to us after this time, full or not

@@ -1,4 +1,5 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memset
 
 cdef struct Embryo:
     uint64_t client_hi
@@ -176,6 +177,18 @@ cdef inline Alias *alias_at(Alias *records, Py_ssize_t i) noexcept nogil:
 
 cdef inline Retries *retries_at(Retries *records, Py_ssize_t i) noexcept nogil:
     return records + i
+
+cdef inline void clear_connection(Connection *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Connection))
+
+cdef inline void clear_ends(Endpoint *records, Py_ssize_t i) noexcept nogil:
+    memset(records + 2 * i, 0, 2 * sizeof(Endpoint))
+
+cdef inline void clear_alias(Alias *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Alias))
+
+cdef inline void clear_retries(Retries *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Retries))
 
 cdef inline void copy_connection(Connection *into, Py_ssize_t at, Connection *records, Py_ssize_t i) noexcept nogil:
     into[at] = records[i]

@@ -223,9 +223,29 @@ def _room(size: int) -> mmap.mmap:
     return room
 
 
-def clear(storage: Any, i: int) -> None:
+def clear_connection(records: Any, i: int) -> None:
     """Zero row `i`, so that it can be used again."""
-    ctypes.memset(ctypes.addressof(storage[i]), 0, ctypes.sizeof(storage[i]))
+    _clear(records[i])
+
+
+def clear_ends(records: Any, i: int) -> None:
+    """As `clear_connection`, for the two endpoints of a connection."""
+    _clear(records[2 * i])
+    _clear(records[2 * i + 1])
+
+
+def clear_alias(records: Any, i: int) -> None:
+    """As `clear_connection`."""
+    _clear(records[i])
+
+
+def clear_retries(records: Any, i: int) -> None:
+    """As `clear_connection`."""
+    _clear(records[i])
+
+
+def _clear(row: Any) -> None:
+    ctypes.memset(ctypes.addressof(row), 0, ctypes.sizeof(row))
 
 
 def copy_connection(into: Any, at: int, records: Any, i: int) -> None:

@@ -263,14 +263,13 @@ class Table:
             self.free(row.provisional - 1)
         if row.retries:
             self.free_retry(row.retries - 1)
-        rows.clear(self.connection_rows, i)
-        rows.clear(self.endpoint_rows, 2 * i)
-        rows.clear(self.endpoint_rows, 2 * i + 1)
-        rows.clear(self.alias_rows, i)
+        rows.clear_connection(self.connections, i)
+        rows.clear_ends(self.endpoints, i)
+        rows.clear_alias(self.aliases, i)
 
     def free_retry(self, i: int) -> None:
         """Give a row of repeated SYNs back."""
-        rows.clear(self.retry_rows, i)
+        rows.clear_retries(self.retries, i)
         rows.retries_at(self.retries, i).syn_frame[0] = self.free_retries
         self.free_retries = i + 1
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_REPLACED
-from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, Selection, batches, marked
+from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, Selection, batches, marked, taken
 from handshake_inspect.verdicts.sets import distinct, places
 
 Rows = NDArray[Any]
@@ -71,8 +71,9 @@ class Trace:
         aliases = table_rows(table.alias_rows, "Alias", count)
         numbers = np.flatnonzero(connections["in_use"])
         if len(numbers) < count or table.evicted:
-            aliases, endpoints = aliases[numbers], endpoints.reshape(-1, 2)[numbers].reshape(-1)
-            connections = renumbered(connections[numbers], numbers, count)
+            ends = (2 * numbers[:, None] + np.arange(2)).reshape(-1)
+            aliases, endpoints = taken(aliases, numbers), taken(endpoints, ends)
+            connections = renumbered(taken(connections, numbers), numbers, count)
         embryos: Any = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
         alive = np.empty(len(embryos), dtype=bool)
         for some in batches(len(embryos)):
