@@ -22,7 +22,7 @@ from handshake_inspect.cli.judging import Judge, broken
 from handshake_inspect.cli.live_options import checked_live
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.running import Running, passing_on
-from handshake_inspect.cli.watching import REFUSED
+from handshake_inspect.cli.watching import REFUSED, import_late
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.background import QUIET_S, Background
 from handshake_inspect.live import privileges
@@ -125,7 +125,7 @@ def _warm_up(judge: Judge) -> None:
     """Have everything imported that the answer needs: later imports may lie where only root may read."""
     import handshake_inspect
 
-    import_module("numpy.ma")  # NumPy imports it when it first meets certain arrays
+    import_late()
     import_module("handshake_inspect.engine.extract")
     holder = judge.hold(handshake_inspect.analyze(BytesIO(REFUSED)))
     sink = Target("-", BytesIO(), encoding="utf-8", terminal=False)

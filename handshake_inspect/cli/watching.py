@@ -106,6 +106,12 @@ def drop_root(given: dict[str, Any], form: str, screen: Screen | None) -> str | 
     return None if account is None else account.name
 
 
+def import_late() -> None:
+    """Import what is imported only when it is needed, wherever that may be."""
+    import_module("numpy.ma")  # NumPy imports it when it first meets certain arrays
+    import_module("handshake_inspect.render.units")  # for error messages
+
+
 def _warm_up(given: dict[str, Any], form: str, screen: Screen | None) -> None:
     """Have everything imported that a report needs: later imports may lie where only root may read.
 
@@ -115,7 +121,7 @@ def _warm_up(given: dict[str, Any], form: str, screen: Screen | None) -> None:
     from handshake_inspect.live.session import open_file
     from handshake_inspect.render.events import EventWriter
 
-    import_module("numpy.ma")  # NumPy imports it when it first meets certain arrays
+    import_late()
     with open_file(BytesIO(REFUSED)) as source:
         observer = EventWriter(BytesIO())
         observer.wants_picture = screen is not None

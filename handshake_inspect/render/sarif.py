@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -31,24 +32,27 @@ _REGION = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 2}
 
 def render(report: Report, out: BinaryIO, _: Options) -> None:
     """Write a log of one run, whose results are the findings."""
-    pages = json.loads(_HELP.read_text(encoding="utf-8"))
     used = sorted({finding.id for finding in report.findings}, key=list(FINDING_DOCS).index)
-    rules = [_rule(name, *FINDING_DOCS[name], pages[name]) for name in used]
+    rules = [_rule(name, *FINDING_DOCS[name], _pages()[name]) for name in used]
     results = [_finding(report.capture, finding, used.index(finding.id)) for finding in report.findings]
     _write(out, "hsi-analyze", report.tool, report.capture, rules, results)
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
     """Write a log of one run, whose results are the assertions that failed; its rules are those of all assertions."""
-    pages = json.loads(_HELP.read_text(encoding="utf-8"))
     names = list(dict.fromkeys(_kind(each) for each in checked.assertions))
     rules = []
     for name in names:
-        page = pages.get(name.removeprefix("max-"))
+        page = _pages().get(name.removeprefix("max-"))
         rules.append(_rule(name, *RULE_DOCS[name], f"{RULE_DOCS[name][1]}\n\n{page}" if page else RULE_DOCS[name][1]))
     failed = [each for each in checked.assertions if each.status == "failed"]
     results = [_assertion(checked.capture, each, names.index(_kind(each))) for each in failed]
     _write(out, "hsi-check", checked.tool, checked.capture, rules, results)
+
+
+@cache
+def _pages() -> dict[str, str]:
+    return dict(json.loads(_HELP.read_text(encoding="utf-8")))
 
 
 def _kind(assertion: Assertion) -> str:

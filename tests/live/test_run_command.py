@@ -25,13 +25,13 @@ START = 1_700_000_000_000_000_000
 class Hsi:
     """The command, running; it is killed when a test leaves it."""
 
-    def __init__(self, *arguments, **options):
+    def __init__(self, *arguments, program=("-m", "handshake_inspect"), **options):
         path = str(Path(handshake_inspect.__file__).resolve().parent.parent)
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "handshake_inspect", "live", *map(str, arguments)],
+            [sys.executable, "-P", *map(str, program), "live", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": path},
+            env=os.environ | {"PYTHONPATH": path} | options.pop("env", {}),
             **{"stdin": subprocess.DEVNULL} | options,
         )
         self.said = []

@@ -1,0 +1,70 @@
+"""When root is given up nothing of the installation is needed any more: it may lie where only root may read."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from live.network import PATIENCE_S
+from live.test_run_command import Hsi
+
+import handshake_inspect
+from handshake_inspect.render import CHECKS, RENDERERS
+
+PROGRAM = Path(__file__).with_name("only_before.py")
+ROOT_IS_GIVEN_UP = {"SUDO_UID": "", "SUDO_GID": ""}
+OPTIONAL = {"arrow": "pyarrow", "parquet": "pyarrow"}
+
+
+def checked(network, *arguments, cwd):
+    """Run `hsi check --live` on the cable; what it wrote to stderr."""
+    package = str(Path(handshake_inspect.__file__).resolve().parent.parent)
+    with network.client():
+        done = subprocess.run(
+            [sys.executable, "-P", PROGRAM, "check", "--live", "-i", "wire", *arguments],
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE_S,
+            env=os.environ | ROOT_IS_GIVEN_UP | {"PYTHONPATH": package},
+            cwd=cwd,
+            check=False,
+        )
+    return done.stderr.decode().splitlines()
+
+
+@pytest.mark.parametrize("form", CHECKS)
+def test_a_check_that_fails(network, tmp_path, form):
+    rules = ["--max-refused", "0", "--no-finding", "refused", "-T", form, "-o", "told", "--write", "broken.pcapng"]
+    knock = "import socket; socket.socket().connect_ex(('10.93.7.2', 9))"
+    said = checked(network, *rules, "--", sys.executable, "-c", knock, cwd=tmp_path)
+    assert said == ["late: []"]
+    assert (tmp_path / "told").stat().st_size
+    assert (tmp_path / "broken.pcapng").stat().st_size
+
+
+def test_a_check_whose_interface_goes_away(network, tmp_path):
+    try:
+        words = ["--min-connections", "0", "-o", "told.json", "--", "ip", "link", "del", "wire"]
+        said = checked(network, *words, cwd=tmp_path)
+    finally:
+        network.plug()
+    error, late = said
+    assert error.startswith("hsi: error: wire: the interface was removed")
+    assert late == "late: []"
+
+
+@pytest.mark.parametrize("form", RENDERERS)
+def test_a_report(network, tmp_path, form):
+    if form in OPTIONAL:
+        pytest.importorskip(OPTIONAL[form])
+    told = tmp_path / "told"
+    options = {"program": [PROGRAM], "env": ROOT_IS_GIVEN_UP}
+    with network.client():
+        running = Hsi("-i", "wire", "-T", form, "-o", told, "-c", "2", "tcp port 9", **options)
+    with running:
+        running.says("as nobody")
+        network.knock(9)
+        running.ends()
+    assert running.said[-1] == "late: []\n"
+    assert told.stat().st_size
