@@ -20,14 +20,13 @@ def remarks(pump: Pump) -> Iterator[Problem]:
     if pump.damaged_headers:
         message = f"header lengths cannot be in {_frames(pump.damaged_headers)}: left out"
         yield Problem("bad-header", message, pump.first_damaged_header)
-    if tracker.bad_checksums:
-        message = (
-            f"wrong TCP checksum in {_frames(tracker.bad_checksums)}: damaged on the way, or left to the network card"
-        )
-        yield Problem("bad-checksum", message, tracker.first_bad_checksum)
-    if tracker.bad_ip_checksums:
-        message = f"wrong IP header checksum in {_frames(tracker.bad_ip_checksums)}: damaged on the way"
-        yield Problem("bad-ip-checksum", message, tracker.first_bad_ip_checksum)
+    checksums = tracker.checksums
+    if checksums.bad:
+        message = f"wrong TCP checksum in {_frames(checksums.bad)}: damaged on the way, or left to the network card"
+        yield Problem("bad-checksum", message, checksums.first_bad)
+    if checksums.bad_ip:
+        message = f"wrong IP header checksum in {_frames(checksums.bad_ip)}: damaged on the way"
+        yield Problem("bad-ip-checksum", message, checksums.first_bad_ip)
     if pump.fragments:
         yield Problem("fragments", f"{_frames(pump.fragments)} hold later IP fragments, which carry no TCP header")
     if pump.backwards:

@@ -17,6 +17,7 @@ cdef unsigned int FIN
 cdef unsigned int RST
 cdef unsigned int SYN
 cdef unsigned int OPT_TIMESTAMPS
+cdef unsigned int OPT_WINDOW_SCALE
 cdef uint32_t MASK16
 cdef uint32_t MASK32
 
@@ -36,6 +37,7 @@ cdef int32_t COPY_OF_SYN_US
 cdef int32_t COPY_US
 cdef int32_t OVERTAKEN_US
 cdef uint32_t IP_ID_NEAR
+cdef unsigned int MAX_SHIFT
 
 cdef void apply(rows.Endpoint *endpoint, unsigned int event) noexcept
 @cython.locals(mixed=uint32_t, window=uint32_t)
@@ -50,6 +52,7 @@ cdef bint is_late_copy(rows.Endpoint *endpoint, segment.Segment *segment) noexce
 cdef void note_marks(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
 cdef void begin(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
 cdef void open_at(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
+cdef void agree_on_windows(rows.Endpoint *server, rows.Endpoint *client) noexcept
 cdef void note_window(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
 @cython.locals(unseen=uint32_t)
 cdef void note_ack(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept

@@ -25,7 +25,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import STATES, packed
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, OPT_TIMESTAMPS, RST, SYN
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, OPT_TIMESTAMPS, OPT_WINDOW_SCALE, RST, SYN
 
 NEXT_STATE = packed()
 WIDTH = STATES
@@ -39,6 +39,7 @@ COPY_OF_SYN_US = 300_000
 COPY_US = 2_000
 OVERTAKEN_US = 3_000  # Wireshark's limit, where neither IP ID nor timestamp tell
 IP_ID_NEAR = 4096
+MAX_SHIFT = 14  # RFC 7323 section 2.3
 
 
 def apply(endpoint: Any, event: int) -> None:
@@ -146,6 +147,13 @@ def open_at(endpoint: Any, segment: Any) -> None:
     endpoint.syn_ttl = segment.ttl
     endpoint.syn_ip_id = segment.ip_id
     endpoint.window = segment.window
+
+
+def agree_on_windows(server: Any, client: Any) -> None:
+    """Windows are scaled from now on where both ends offered it (RFC 7323 section 2.2)."""
+    if server.options & OPT_WINDOW_SCALE and client.options & OPT_WINDOW_SCALE:
+        server.shift = min(server.window_scale, MAX_SHIFT)
+        client.shift = min(client.window_scale, MAX_SHIFT)
 
 
 def note_window(endpoint: Any, segment: Any) -> None:

@@ -6,7 +6,7 @@ below the first that was stored.  No RTT can be had from such a handshake, but i
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, handshake
+from handshake_inspect.tcp import endpoint, opening
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_CLIENT_DATA,
@@ -82,7 +82,7 @@ def late_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: in
     connection.last_synack_ns = segment.ts_ns
     connection.synack_frame = segment.frame & MASK32
     connection.synack_count = 1
-    handshake.agree_on_windows(sender, peer)
+    endpoint.agree_on_windows(sender, peer)
     if segment.ts_ns - connection.ack_ns <= OVERTAKEN_NS:
         no_rtt(connection)
     else:
@@ -100,7 +100,7 @@ def is_the_one_acknowledged(connection: Any, server: Any, client: Any, segment: 
         connection.facts & (FACT_SYN | FACT_ACKED) == FACT_SYN | FACT_ACKED
         and side != connection.client
         and segment.seq == server.iss
-        and handshake.answers(connection, client, segment.ack)
+        and opening.answers(connection, client, segment.ack)
     )
 
 

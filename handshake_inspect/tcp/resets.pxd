@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from handshake_inspect.decode cimport segment
-from handshake_inspect.tcp cimport endpoint, handshake, rows
+from handshake_inspect.tcp cimport endpoint, opening, rows
 from handshake_inspect.wire cimport seqspace
 
 cdef uint32_t FACT_ABORTED

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, handshake
+from handshake_inspect.tcp import endpoint, opening
 from handshake_inspect.tcp.facts import (
     CHECK_WENT_ON,
     FACT_ABORTED,
@@ -84,7 +84,7 @@ def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
 
 def answer_to_syn(connection: Any, server: Any, client: Any, segment: Any, side: int) -> None:
     """In SYN-SENT only a RST that acknowledges the SYN counts."""
-    if segment.flags & ACK and handshake.answers(connection, client, segment.ack):
+    if segment.flags & ACK and opening.answers(connection, client, segment.ack):
         end(connection, server, client, segment, side)
         connection.facts |= FACT_REFUSED
     else:

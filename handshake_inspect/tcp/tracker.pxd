@@ -2,7 +2,21 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment as seg
-from handshake_inspect.tcp cimport closing, endpoint, handshake, icmp_errors, reordering, resets, rows, rtt, zeek
+from handshake_inspect.tcp cimport (
+    closing,
+    endpoint,
+    final_ack,
+    icmp_errors,
+    incarnations,
+    opening,
+    reordering,
+    resets,
+    rows,
+    simultaneous,
+    wireshark,
+    zeek,
+)
+from handshake_inspect.tcp.checksums cimport Checksums
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
@@ -27,12 +41,7 @@ cdef unsigned int CHECK_FIN_UNSEEN
 cdef unsigned int CHECK_GOOD
 cdef unsigned int COMPLETE_ACK
 cdef unsigned int COMPLETE_DATA
-cdef unsigned int COMPLETE_FIN
-cdef unsigned int COMPLETE_RST
-cdef unsigned int COMPLETE_SYN
-cdef unsigned int COMPLETE_SYNACK
 cdef unsigned int EMBRYO_GIVEN_UP
-cdef unsigned int EMBRYO_PROVISIONAL
 cdef unsigned int EMBRYO_WAITING
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
@@ -51,10 +60,8 @@ cdef unsigned int RST
 cdef unsigned int SYN
 cdef unsigned int ESTABLISHED
 cdef uint64_t MASK32
-cdef int NEW_INCARNATION
 cdef int OURS
 cdef int PROVISIONAL
-cdef int PROVISIONAL_ANSWERED
 cdef int PROBE
 cdef int64_t REUSE_NS
 
@@ -63,11 +70,7 @@ cdef class Tracker:
     cdef object scratch
     cdef seg.Segment *recalled
     cdef readonly uint64_t stray_icmp
-    cdef readonly uint64_t good_checksums
-    cdef readonly uint64_t bad_checksums
-    cdef readonly uint64_t first_bad_checksum
-    cdef readonly uint64_t bad_ip_checksums
-    cdef readonly uint64_t first_bad_ip_checksum
+    cdef readonly Checksums checksums
 
     @cython.locals(table=Table, reference=uint32_t, i=Py_ssize_t, connection="rows.Connection *", side=int)
     cdef int track(self, seg.Segment *segment) except -1
@@ -80,7 +83,6 @@ cdef class Tracker:
     cdef int rare(self, seg.Segment *segment, uint32_t reference) except -1
     @cython.locals(connection="rows.Connection *", side=int, quoted="rows.Endpoint *")
     cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1
-    cdef bint is_from_client(self, rows.Embryo *embryo, seg.Segment *segment) noexcept
     @cython.locals(i=Py_ssize_t)
     cdef int conceive(self, seg.Segment *segment) except -1
     @cython.locals(number=Py_ssize_t, recalled="seg.Segment *")
@@ -92,22 +94,15 @@ cdef class Tracker:
         alias="rows.Alias *", print_of=uint32_t, copy=bint, before_ns=int64_t, verdict=int
     )
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
-    cdef bint is_resent(self, rows.Connection *connection, seg.Segment *segment) noexcept
-    cdef bint is_corrupt(self, rows.Endpoint *sender, seg.Segment *segment) noexcept
-    @cython.locals(flags=uint32_t, bits=uint32_t)
-    cdef void complete(self, rows.Connection *connection, seg.Segment *segment) noexcept
     @cython.locals(facts=uint32_t)
     cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept
     @cython.locals(
         table=Table, connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int
     )
     cdef int on_syn(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
-    cdef bint is_self(self, rows.Connection *connection) noexcept
-    @cython.locals(embryo="rows.Embryo *")
-    cdef void keep_provisional(self, rows.Connection *connection, seg.Segment *segment) noexcept
     @cython.locals(
-        old="rows.Connection *", provisional=uint32_t, last_ns=int64_t, embryo="rows.Embryo *", j=Py_ssize_t,
-        connection="rows.Connection *", side=int
+        old="rows.Connection *", last_ns=int64_t, recalled="seg.Segment *", j=Py_ssize_t,
+        connection="rows.Connection *"
     )
     cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1
     @cython.locals(dead=uint32_t, kind=int, again=bint, holed=bint, known=bint)

@@ -3,19 +3,28 @@
 from typing import Any
 
 from handshake_inspect.decode import segment as seg
-from handshake_inspect.tcp import closing, endpoint, handshake, icmp_errors, reordering, resets, rows, rtt, zeek
+from handshake_inspect.tcp import (
+    closing,
+    endpoint,
+    final_ack,
+    icmp_errors,
+    incarnations,
+    opening,
+    reordering,
+    resets,
+    rows,
+    simultaneous,
+    wireshark,
+    zeek,
+)
+from handshake_inspect.tcp.checksums import Checksums
 from handshake_inspect.tcp.facts import (
     CHECK_FIN_UNSEEN,
     CHECK_GOOD,
     COMPLETE_ACK,
     COMPLETE_DATA,
-    COMPLETE_FIN,
-    COMPLETE_RST,
-    COMPLETE_SYN,
-    COMPLETE_SYNACK,
     EMBRYO,
     EMBRYO_GIVEN_UP,
-    EMBRYO_PROVISIONAL,
     EMBRYO_WAITING,
     FACT_ACKED,
     FACT_BAD_CHECKSUM,
@@ -32,12 +41,10 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK_AFTER_ACK,
     FACT_TFO,
     FACT_TTL_TWIN,
-    NEW_INCARNATION,
     NUMBER,
     OURS,
     PROBE,
     PROVISIONAL,
-    PROVISIONAL_ANSWERED,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_HOLE,
@@ -73,11 +80,7 @@ class Tracker:
         self.scratch = seg.segments(1)
         self.recalled = seg.segments_of(self.scratch)
         self.stray_icmp = 0  # errors that quote nothing the capture holds
-        self.good_checksums = 0
-        self.bad_checksums = 0
-        self.first_bad_checksum = 0
-        self.bad_ip_checksums = 0
-        self.first_bad_ip_checksum = 0
+        self.checksums = Checksums()
 
     def track(self, segment: Any) -> int:
         """Take note of a segment, or of an ICMP error that quotes one."""
@@ -151,7 +154,7 @@ class Tracker:
             self.table.name(segment, i + 1)
             return self.follow(i, 0, segment)
         embryo = rows.embryo_at(self.table.embryos, (reference & NUMBER) - 1)
-        if plain_syn and segment.seq != embryo.iss and self.is_from_client(embryo, segment):
+        if plain_syn and segment.seq != embryo.iss and incarnations.is_from_client(embryo, segment):
             embryo.state = EMBRYO_GIVEN_UP
             return self.conceive(segment)
         i = self.hatch(reference, segment)
@@ -164,14 +167,6 @@ class Tracker:
         quoted = rows.endpoint_at(self.table.endpoints, 2 * i + side)
         icmp_errors.on_error(self.table, connection, quoted, segment, side)
         return 0
-
-    def is_from_client(self, embryo: Any, segment: Any) -> bool:
-        """Whether the sender of the embryo's SYN sent this segment too."""
-        return (
-            segment.src_port == embryo.client_port
-            and segment.src_lo == embryo.client_lo
-            and segment.src_hi == embryo.client_hi
-        )
 
     def conceive(self, segment: Any) -> int:
         """A SYN on a 4-tuple that has nothing better."""
@@ -210,17 +205,17 @@ class Tracker:
         connection.last_ns = max(before_ns, segment.ts_ns)
         sender.frames += 1
         if not segment.flags & SYN:
-            self.complete(connection, segment)
-        if segment.notes & NOTE_BAD_CHECKSUM and self.is_corrupt(sender, segment):
+            wireshark.complete(connection, segment)
+        if segment.notes & NOTE_BAD_CHECKSUM and self.checksums.is_corrupt(sender, segment):
             connection.facts |= FACT_BAD_CHECKSUM
             if not segment.notes & NOTE_BAD_IP_CHECKSUM:
                 zeek.observe_bad_checksum(alias, side)
             return 0
         if segment.notes & NOTE_CHECKSUM_GOOD:
             sender.checks |= CHECK_GOOD
-            self.good_checksums += 1
+            self.checksums.good += 1
         print_of = endpoint.fingerprint(segment)
-        copy = endpoint.is_copy(sender, segment, print_of) and not self.is_resent(connection, segment)
+        copy = endpoint.is_copy(sender, segment, print_of) and not opening.is_resent(table, connection, segment)
         zeek.observe(alias, sender, peer, segment, side)
         if copy:
             sender.duplicates += 1
@@ -248,46 +243,6 @@ class Tracker:
         self.settle(connection, sender, peer)
         return 0
 
-    def is_resent(self, connection: Any, segment: Any) -> bool:
-        """Whether an equal SYN-ACK answers a repeated SYN within one tick of the server's clock, and is no copy."""
-        return (
-            segment.flags & (SYN | ACK) == SYN | ACK
-            and segment.ip_id == 0
-            and connection.syn_count > 1
-            and rtt.syn_time(self.table, connection, connection.syn_count - 1) > connection.last_synack_ns
-        )
-
-    def is_corrupt(self, sender: Any, segment: Any) -> bool:
-        """Whether a wrong checksum means a damaged segment, which its receiver drops, and not offloading."""
-        if segment.notes & NOTE_BAD_IP_CHECKSUM:
-            self.bad_ip_checksums += 1
-            if self.first_bad_ip_checksum == 0:
-                self.first_bad_ip_checksum = segment.frame
-        else:
-            self.bad_checksums += 1
-            if self.first_bad_checksum == 0:
-                self.first_bad_checksum = segment.frame
-        return sender.checks & CHECK_GOOD != 0 or self.good_checksums > 20 * (
-            self.bad_checksums + self.bad_ip_checksums
-        )
-
-    def complete(self, connection: Any, segment: Any) -> None:
-        """Wireshark's completeness, as `tshark -2` tells it: a SYN counts as the first frame, and data is no ACK."""
-        flags = segment.flags
-        bits = 0
-        if flags & (SYN | ACK) == SYN:
-            if segment.frame == connection.first_frame:
-                bits = COMPLETE_SYN | COMPLETE_DATA if segment.payload_len else COMPLETE_SYN
-        elif flags & ACK:
-            bits = COMPLETE_DATA if segment.payload_len else COMPLETE_ACK
-            if flags & SYN:
-                bits = COMPLETE_SYNACK
-            if flags & FIN:
-                bits |= COMPLETE_FIN
-        if flags & RST:
-            bits |= COMPLETE_RST
-        connection.completeness |= bits
-
     def settle(self, connection: Any, sender: Any, peer: Any) -> None:
         """Whether the short path may take what follows."""
         facts = connection.facts
@@ -311,62 +266,34 @@ class Tracker:
         if not sender.traits & TRAIT_SEEN:
             sender.ttl = segment.ttl
         if segment.flags & ACK:
-            if self.is_self(connection):
-                handshake.self_connected(connection, sender, segment)
+            if simultaneous.is_self(connection):
+                simultaneous.with_itself(connection, sender, segment)
                 peer.state = sender.state
                 verdict = OURS
             elif reordering.late_syn_ack(connection, sender, peer, segment, side):
                 verdict = OURS
             else:
-                verdict = handshake.on_syn_ack(table, connection, sender, peer, segment, side)
+                verdict = opening.on_syn_ack(table, connection, sender, peer, segment, side)
         elif reordering.late_syn(connection, sender, peer, segment, side):
             verdict = OURS
         else:
-            verdict = handshake.on_syn(table, connection, sender, peer, segment, side)
+            verdict = opening.on_syn(table, connection, sender, peer, segment, side)
         if verdict == OURS:
-            self.complete(connection, segment)
-            if segment.flags & ACK and not self.is_self(connection):
+            wireshark.complete(connection, segment)
+            if segment.flags & ACK and not simultaneous.is_self(connection):
                 endpoint.note_ack(sender, peer, segment)
         if verdict == PROVISIONAL:
-            self.keep_provisional(connection, segment)
+            incarnations.keep_provisional(table, connection, segment)
             return OURS
         return verdict
-
-    def is_self(self, connection: Any) -> bool:
-        """A connection of an address and port to itself."""
-        return (
-            connection.port0 == connection.port1
-            and connection.lo0 == connection.lo1
-            and connection.hi0 == connection.hi1
-        )
-
-    def keep_provisional(self, connection: Any, segment: Any) -> None:
-        """Remember a SYN that may begin another incarnation."""
-        if connection.provisional:
-            embryo = rows.embryo_at(self.table.embryos, connection.provisional - 1)
-            if embryo.iss == segment.seq:
-                return
-            self.table.free(connection.provisional - 1)
-        connection.provisional = self.table.new_embryo(segment, EMBRYO_PROVISIONAL) + 1
 
     def restart(self, i: int, segment: Any, verdict: int) -> int:
         """Another incarnation of connection `i`'s 4-tuple: it begins with this SYN, or with the provisional one."""
         old = rows.connection_at(self.table.connections, i)
-        provisional = old.provisional
         last_ns = old.last_ns
         old.facts |= FACT_REPLACED
-        if provisional:
-            embryo = rows.embryo_at(self.table.embryos, provisional - 1)
-            if verdict == NEW_INCARNATION and (embryo.iss != segment.seq or not self.is_from_client(embryo, segment)):
-                provisional = 0
-        if provisional:
-            old.provisional = 0
-            side = self.side_of(old, segment)
-            if verdict == PROVISIONAL_ANSWERED:
-                side ^= 1
-            rows.endpoint_at(self.table.endpoints, 2 * i + side).frames -= 1
-            self.table.recall(provisional - 1, seg.segment_at(self.recalled, 0))
-            self.table.free(provisional - 1)
+        recalled = seg.segment_at(self.recalled, 0)
+        if incarnations.recall_provisional(self.table, i, self.side_of(old, segment), segment, recalled, verdict):
             j = self.begin_recalled(segment)
         else:
             j = self.table.new_connection(segment)
@@ -389,10 +316,10 @@ class Tracker:
         dead = connection.facts & FACT_RST
         known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment)
         if segment.flags & ACK:
-            if not dead and not handshake.on_ack(self.table, connection, sender, peer, segment, side):
+            if not dead and not final_ack.on_ack(self.table, connection, sender, peer, segment, side):
                 return
             if dead and connection.facts & (FACT_TFO | FACT_ACKED) == FACT_TFO and side == connection.client:
-                handshake.client_ack(self.table, connection, sender, peer, segment)  # the application had the data
+                final_ack.client_ack(self.table, connection, sender, peer, segment)  # the application had the data
             again = (sender.traits & TRAIT_ACKS) and segment.ack == sender.last_ack and segment.payload_len == 0
             if not dead and closing.is_fin_skipped(connection, sender, segment):
                 closing.skip_fin(connection, sender, peer, segment, side)

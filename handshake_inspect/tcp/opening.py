@@ -1,4 +1,4 @@
-"""Which SYN, SYN-ACK and ACK belong together (RFC 9293 sections 3.5 and 3.10.7), and whose attempt a SYN is.
+"""SYN and SYN-ACK: which belong together (RFC 9293 sections 3.5 and 3.10.7), and whose attempt a SYN is.
 
 A SYN that repeats the ISN is a retransmission.  One with another ISN begins a new incarnation when the old one is over
 or never answered; on a living connection it is provisional until a SYN-ACK acknowledges it, for it may be blind or come
@@ -7,16 +7,11 @@ from a peer that lost its state and will draw a challenge ACK (RFC 5961 section 
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, rows, rtt
+from handshake_inspect.tcp import endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_BAD_SYNACK,
     FACT_BLIND_SYN,
-    FACT_CHALLENGE_ACK,
-    FACT_CLIENT_DATA,
-    FACT_CLIENT_PROVED,
-    FACT_DATA_ACK,
-    FACT_DEFERRED,
     FACT_ICMP,
     FACT_ISN_CHANGED,
     FACT_MIDSTREAM,
@@ -30,12 +25,8 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK_AFTER_ACK,
     FACT_SYNACK_FIRST,
     FACT_TFO,
-    METHOD_AMBIGUOUS,
-    METHOD_DATA_ACK,
     METHOD_NONE,
-    METHOD_ONE_SIDED,
     METHOD_REORDERED,
-    METHOD_SIMULTANEOUS,
     NEW_INCARNATION,
     OURS,
     PROVISIONAL,
@@ -47,23 +38,14 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import (
     ACK_OF_SYN_WAS_LOST,
-    GOT_ACK_OF_SYN,
     GOT_SYN,
     GOT_SYN_ACK,
-    PROVED_OPEN,
-    SENT_ACK,
     SENT_SYN,
     SENT_SYN_ACK,
     SYN_ACK_WAS_LOST,
-    TcpState,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import FIN, MASK16, MASK32, OPT_WINDOW_SCALE
-
-ESTABLISHED = int(TcpState.ESTABLISHED)
-CLOSED = int(TcpState.CLOSED)
-MAX_SHIFT = 14  # RFC 7323 section 2.3
-BELIEVED_LOST = 2  # an ACK may be lost once; a server that asks again and again does not take it
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, SYN
 
 
 def first_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
@@ -97,7 +79,7 @@ def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
         reordered_syn(connection, sender, segment, side)
         return OURS
     if facts & FACT_SYN and not facts & (FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP) and side != connection.client:
-        simultaneous_syn(connection, sender, peer, segment)
+        simultaneous.second_syn(connection, sender, peer, segment)
         return OURS
     if is_over(connection, sender, peer):
         return NEW_INCARNATION
@@ -142,17 +124,6 @@ def reordered_syn(connection: Any, sender: Any, segment: Any, side: int) -> None
     connection.ackdat_method = METHOD_REORDERED
 
 
-def simultaneous_syn(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
-    """Both ends opened (RFC 9293 section 3.5, figure 7)."""
-    connection.facts |= FACT_SIMULTANEOUS
-    connection.synack_method = METHOD_SIMULTANEOUS
-    connection.ackdat_method = METHOD_SIMULTANEOUS
-    endpoint.open_at(sender, segment)
-    endpoint.apply(sender, SENT_SYN)
-    endpoint.apply(sender, GOT_SYN)
-    endpoint.apply(peer, GOT_SYN)
-
-
 def answers(connection: Any, client: Any, ack: int) -> bool:
     """Whether `ack` acknowledges the client's SYN, with as much of its data as was accepted."""
     return ((ack - client.iss - 1) & MASK32) <= connection.syn_payload
@@ -166,7 +137,7 @@ def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     if not facts & (FACT_SYN | FACT_SYNACK):
         return unasked_syn_ack(connection, sender, peer, segment, side)
     if facts & FACT_SIMULTANEOUS and segment.seq == sender.iss and answers(connection, peer, segment.ack):
-        simultaneous_syn_ack(connection, sender, peer, segment, side)
+        simultaneous.on_syn_ack(connection, sender, peer, segment, side)
         return OURS
     if sender.traits & TRAIT_ISS and facts & FACT_SYNACK and side != connection.client:
         return later_syn_ack(table, connection, sender, peer, segment)
@@ -188,7 +159,7 @@ def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
     if segment.ack != (client.iss + 1) & MASK32:
         connection.facts |= FACT_TFO
     endpoint.open_at(server, segment)
-    agree_on_windows(server, client)
+    endpoint.agree_on_windows(server, client)
     if not connection.facts & FACT_REORDERED:
         rtt.time_syn_ack(table, connection, client, segment)
     if connection.facts & FACT_RST:
@@ -196,13 +167,6 @@ def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
     else:
         endpoint.apply(server, SENT_SYN_ACK)
         endpoint.apply(client, GOT_SYN_ACK)
-
-
-def agree_on_windows(server: Any, client: Any) -> None:
-    """Windows are scaled from now on where both ends offered it (RFC 7323 section 2.2)."""
-    if server.options & OPT_WINDOW_SCALE and client.options & OPT_WINDOW_SCALE:
-        server.shift = min(server.window_scale, MAX_SHIFT)
-        client.shift = min(client.window_scale, MAX_SHIFT)
 
 
 def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
@@ -242,7 +206,7 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
     if connection.facts & FACT_RST:
         return OURS
     if not connection.facts & FACT_ACKED:
-        asked_again = connection.syn_count == BELIEVED_LOST and rtt.syn_time(table, connection, 1) > was_at
+        asked_again = connection.syn_count == 2 and rtt.syn_time(table, connection, 1) > was_at
         endpoint.apply(client, GOT_SYN_ACK if asked_again else SYN_ACK_WAS_LOST)
     elif not is_crossing(connection, segment) and not connection.facts & FACT_SIMULTANEOUS and was_at:
         connection.facts |= FACT_SYNACK_AFTER_ACK
@@ -252,6 +216,16 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
         connection.trouble_frame = segment.frame & MASK32
         endpoint.apply(server, ACK_OF_SYN_WAS_LOST)
     return OURS
+
+
+def is_resent(table: Any, connection: Any, segment: Any) -> bool:
+    """Whether an equal SYN-ACK answers a repeated SYN within one tick of the server's clock, and is no copy."""
+    return (
+        segment.flags & (SYN | ACK) == SYN | ACK
+        and segment.ip_id == 0
+        and connection.syn_count > 1
+        and rtt.syn_time(table, connection, connection.syn_count - 1) > connection.last_synack_ns
+    )
 
 
 def is_crossing(connection: Any, segment: Any) -> bool:
@@ -279,163 +253,3 @@ def stray_syn_ack(connection: Any, sender: Any, segment: Any) -> int:
         sender.last_ack = segment.ack
         sender.traits |= TRAIT_ACKS
     return OURS
-
-
-def simultaneous_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """The SYN-ACK of a simultaneous open: each end sends one, with the ISN of its SYN."""
-    endpoint.apply(peer, GOT_SYN_ACK)
-    agree_on_windows(sender, peer)
-    if not connection.facts & FACT_SYNACK:
-        connection.synack_ns = segment.ts_ns
-        connection.last_synack_ns = segment.ts_ns
-        connection.synack_frame = segment.frame & MASK32
-    connection.facts |= FACT_SYNACK
-    if side != connection.client:
-        connection.synack_count += 1
-        connection.facts |= FACT_SERVER_PROVED
-    else:
-        connection.ack_ns = segment.ts_ns
-        connection.ack_frame = segment.frame & MASK32
-        connection.facts |= FACT_CLIENT_PROVED
-    if connection.facts & FACT_SERVER_PROVED and connection.facts & FACT_CLIENT_PROVED:
-        connection.facts |= FACT_ACKED
-
-
-def self_connected(connection: Any, sender: Any, segment: Any) -> None:
-    """The one SYN-ACK of a connection to itself: there is no third segment."""
-    connection.facts |= FACT_SIMULTANEOUS | FACT_SYNACK | FACT_ACKED | FACT_CLIENT_PROVED | FACT_SERVER_PROVED
-    connection.synack_ns = segment.ts_ns
-    connection.synack_frame = segment.frame & MASK32
-    connection.ack_ns = segment.ts_ns
-    connection.ack_frame = segment.frame & MASK32
-    connection.synack_count = 1
-    connection.synack_method = METHOD_SIMULTANEOUS
-    connection.ackdat_method = METHOD_SIMULTANEOUS
-    endpoint.apply(sender, GOT_SYN)
-    endpoint.apply(sender, GOT_SYN_ACK)
-
-
-def on_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """The part that a segment with ACK plays in the handshake; False when it is no part of this connection."""
-    facts = connection.facts
-    if facts & FACT_MIDSTREAM:
-        if not sender.traits & TRAIT_FIN:
-            endpoint.apply(sender, PROVED_OPEN)
-        if not peer.traits & TRAIT_SEEN:
-            endpoint.apply(peer, PROVED_OPEN)
-        return True
-    if side == connection.client:
-        return client_ack(table, connection, sender, peer, segment)
-    return server_ack(connection, sender, peer, segment)
-
-
-def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: Any) -> bool:
-    """An ACK of the client: the final one of the handshake, or any later one."""
-    facts = connection.facts
-    if facts & FACT_ACKED:
-        if facts & FACT_SYNACK_AFTER_ACK and not facts & FACT_SERVER_PROVED and segment.payload_len == 0:
-            if connection.reack_count < MASK16:
-                connection.reack_count += 1
-            if connection.resent_count < BELIEVED_LOST:
-                endpoint.apply(server, GOT_ACK_OF_SYN)
-        elif facts & FACT_SIMULTANEOUS:
-            endpoint.apply(client, SENT_ACK)
-        return True
-    if facts & FACT_SIMULTANEOUS:
-        endpoint.apply(client, SENT_ACK)
-        endpoint.apply(server, GOT_ACK_OF_SYN)
-        complete(connection, client, segment)
-        return True
-    if not facts & FACT_SYNACK:
-        return one_sided_ack(table, connection, client, server, segment)
-    if facts & FACT_ISN_CHANGED and segment.ack == (connection.alternate_iss + 1) & MASK32:
-        server.iss = connection.alternate_iss
-        server.snd_nxt = segment.ack
-        server.contiguous = segment.ack
-    if seqspace.seq_le(segment.ack, server.iss) or seqspace.seq_gt(
-        segment.ack, (server.snd_nxt + server.window) & MASK32
-    ):
-        connection.facts |= FACT_CHALLENGE_ACK
-        return False
-    complete(connection, client, segment)
-    if not facts & FACT_REORDERED:
-        rtt.time_ack(table, connection, server, segment)
-        if facts & FACT_ISN_CHANGED and server.iss == connection.alternate_iss:
-            not_before_the_last(connection, segment)
-        if segment.payload_len:
-            connection.ackdat_method = METHOD_DATA_ACK
-            connection.ackdat_min_ns = 0
-    if not facts & FACT_RST:
-        endpoint.apply(client, SENT_ACK)
-        endpoint.apply(server, GOT_ACK_OF_SYN)
-    return True
-
-
-def not_before_the_last(connection: Any, segment: Any) -> None:
-    """The final ACK answers a SYN-ACK that came later than the first, with another ISN."""
-    since_last = segment.ts_ns - connection.last_synack_ns
-    if connection.ackdat_method != METHOD_REORDERED and 0 <= since_last <= connection.ackdat_max_ns:
-        connection.ackdat_min_ns = since_last
-        connection.ackdat_method = METHOD_AMBIGUOUS
-
-
-def complete(connection: Any, client: Any, segment: Any) -> None:
-    """The final ACK."""
-    connection.facts |= FACT_ACKED | FACT_CLIENT_PROVED
-    connection.ack_ns = segment.ts_ns
-    connection.ack_frame = segment.frame & MASK32
-    connection.ack_tsecr = segment.tsecr
-    if segment.payload_len:
-        connection.facts |= FACT_DATA_ACK
-
-
-def one_sided_ack(table: Any, connection: Any, client: Any, server: Any, segment: Any) -> bool:
-    """The client acknowledges a SYN-ACK that the capture does not hold."""
-    complete(connection, client, segment)
-    server.iss = (segment.ack - 1) & MASK32
-    if not server.traits & TRAIT_SEEN:
-        server.snd_nxt = segment.ack
-        server.contiguous = segment.ack
-    connection.synack_method = METHOD_ONE_SIDED
-    connection.ackdat_method = METHOD_ONE_SIDED
-    rtt.time_one_sided(table, connection, segment)
-    if not connection.facts & FACT_RST:
-        endpoint.apply(client, SENT_ACK)
-        endpoint.apply(server, SENT_SYN_ACK)
-        endpoint.apply(server, GOT_ACK_OF_SYN)
-    return True
-
-
-def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
-    """An ACK of the server without SYN: proof that it is synchronized, or a stray answer to the SYN."""
-    facts = connection.facts
-    if facts & FACT_SYN and not facts & (FACT_SYNACK | FACT_ACKED | FACT_SIMULTANEOUS):
-        if seqspace.seq_le(segment.ack, client.iss) or seqspace.seq_gt(segment.ack, client.snd_nxt):
-            connection.facts |= FACT_CHALLENGE_ACK
-            connection.trouble_frame = segment.frame & MASK32
-            server.last_ack = segment.ack
-            server.traits |= TRAIT_ACKS
-            return False
-        endpoint.apply(client, GOT_SYN_ACK)
-    if not facts & FACT_ACKED and facts & FACT_TFO and seqspace.seq_le(segment.ack, client.snd_nxt):
-        return True
-    if facts & FACT_SIMULTANEOUS and seqspace.seq_gt(segment.ack, client.iss):
-        endpoint.apply(client, GOT_ACK_OF_SYN)
-        if not facts & FACT_ACKED:
-            complete(connection, server, segment)
-    if is_deferred(connection, client):
-        connection.facts |= FACT_DEFERRED
-    connection.facts |= FACT_SERVER_PROVED
-    endpoint.apply(server, SENT_ACK)
-    if not server.traits & TRAIT_FIN:
-        endpoint.apply(server, PROVED_OPEN)
-    return True
-
-
-def is_deferred(connection: Any, client: Any) -> bool:
-    """Whether the server re-sent SYN-ACKs after the ACK only until data came, and took the first: TCP_DEFER_ACCEPT."""
-    waited = FACT_SYNACK_AFTER_ACK | FACT_CLIENT_DATA
-    return (
-        connection.facts & (waited | FACT_SERVER_PROVED) == waited
-        and client.retransmissions + 1 == connection.syn_count
-    )

@@ -2,18 +2,13 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
 from handshake_inspect.decode cimport segment
-from handshake_inspect.tcp cimport endpoint, rows, rtt
+from handshake_inspect.tcp cimport endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
 cdef uint32_t FACT_ACKED
 cdef uint32_t FACT_BAD_SYNACK
 cdef uint32_t FACT_BLIND_SYN
-cdef uint32_t FACT_CHALLENGE_ACK
-cdef uint32_t FACT_CLIENT_PROVED
-cdef uint32_t FACT_DATA_ACK
-cdef uint32_t FACT_DEFERRED
-cdef uint32_t FACT_CLIENT_DATA
 cdef uint32_t FACT_ICMP
 cdef uint32_t FACT_ISN_CHANGED
 cdef uint32_t FACT_MIDSTREAM
@@ -27,37 +22,27 @@ cdef uint32_t FACT_SYNACK
 cdef uint32_t FACT_SYNACK_AFTER_ACK
 cdef uint32_t FACT_SYNACK_FIRST
 cdef uint32_t FACT_TFO
-cdef unsigned int METHOD_AMBIGUOUS
-cdef unsigned int METHOD_DATA_ACK
 cdef unsigned int METHOD_NONE
-cdef unsigned int METHOD_ONE_SIDED
 cdef unsigned int METHOD_REORDERED
-cdef unsigned int METHOD_SIMULTANEOUS
+cdef int NEW_INCARNATION
+cdef int OURS
+cdef int PROVISIONAL
+cdef int PROVISIONAL_ANSWERED
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_ISS
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int ACK_OF_SYN_WAS_LOST
-cdef unsigned int GOT_ACK_OF_SYN
 cdef unsigned int GOT_SYN
 cdef unsigned int GOT_SYN_ACK
-cdef unsigned int PROVED_OPEN
-cdef unsigned int SENT_ACK
 cdef unsigned int SENT_SYN
 cdef unsigned int SENT_SYN_ACK
 cdef unsigned int SYN_ACK_WAS_LOST
+cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int MASK16
 cdef uint32_t MASK32
-cdef unsigned int OPT_WINDOW_SCALE
-cdef unsigned int ESTABLISHED
-cdef unsigned int CLOSED
-cdef unsigned int MAX_SHIFT
-cdef unsigned int BELIEVED_LOST
-cdef int OURS
-cdef int NEW_INCARNATION
-cdef int PROVISIONAL
-cdef int PROVISIONAL_ANSWERED
+cdef unsigned int SYN
 
 cdef void first_syn(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side) noexcept
 @cython.locals(facts=uint32_t)
@@ -74,9 +59,6 @@ cdef void repeated_syn(
 cdef void reordered_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept
-cdef void simultaneous_syn(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
-) noexcept
 cdef bint answers(rows.Connection *connection, rows.Endpoint *client, uint32_t ack) noexcept
 @cython.locals(facts=uint32_t)
 cdef int on_syn_ack(
@@ -87,7 +69,6 @@ cdef void first_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client,
     segment.Segment *segment
 ) noexcept
-cdef void agree_on_windows(rows.Endpoint *server, rows.Endpoint *client) noexcept
 cdef int unasked_syn_ack(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept
@@ -96,34 +77,8 @@ cdef int later_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client,
     segment.Segment *segment
 ) noexcept
+cdef bint is_resent(Table table, rows.Connection *connection, segment.Segment *segment) noexcept
 cdef bint is_crossing(rows.Connection *connection, segment.Segment *segment) noexcept
 @cython.locals(waiting="rows.Embryo *")
 cdef bint answers_provisional(Table table, rows.Connection *connection, segment.Segment *segment) noexcept
 cdef int stray_syn_ack(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
-cdef void simultaneous_syn_ack(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
-cdef void self_connected(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
-@cython.locals(facts=uint32_t)
-cdef bint on_ack(
-    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
-    segment.Segment *segment, int side
-) noexcept
-@cython.locals(facts=uint32_t)
-cdef bint client_ack(
-    Table table, rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server,
-    segment.Segment *segment
-) noexcept
-@cython.locals(since_last=int64_t)
-cdef void not_before_the_last(rows.Connection *connection, segment.Segment *segment) noexcept
-cdef void complete(rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment) noexcept
-cdef bint one_sided_ack(
-    Table table, rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server,
-    segment.Segment *segment
-) noexcept
-@cython.locals(facts=uint32_t)
-cdef bint server_ack(
-    rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment
-) noexcept
-@cython.locals(waited=uint32_t)
-cdef bint is_deferred(rows.Connection *connection, rows.Endpoint *client) noexcept

@@ -1,0 +1,161 @@
+"""The ACK that completes a handshake, and what ACKs prove of their senders (RFC 9293 section 3.10.7.4)."""
+
+from typing import Any
+
+from handshake_inspect.tcp import endpoint, rtt
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_CHALLENGE_ACK,
+    FACT_CLIENT_DATA,
+    FACT_CLIENT_PROVED,
+    FACT_DATA_ACK,
+    FACT_DEFERRED,
+    FACT_ISN_CHANGED,
+    FACT_MIDSTREAM,
+    FACT_REORDERED,
+    FACT_RST,
+    FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS,
+    FACT_SYN,
+    FACT_SYNACK,
+    FACT_SYNACK_AFTER_ACK,
+    FACT_TFO,
+    METHOD_AMBIGUOUS,
+    METHOD_DATA_ACK,
+    METHOD_ONE_SIDED,
+    METHOD_REORDERED,
+    TRAIT_ACKS,
+    TRAIT_FIN,
+    TRAIT_SEEN,
+)
+from handshake_inspect.tcp.transitions import GOT_ACK_OF_SYN, GOT_SYN_ACK, PROVED_OPEN, SENT_ACK, SENT_SYN_ACK
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import MASK16, MASK32
+
+BELIEVED_LOST = 2  # an ACK may be lost once; a server that asks again and again does not take it
+
+
+def on_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+    """The part that a segment with ACK plays in the handshake; False when it is no part of this connection."""
+    facts = connection.facts
+    if facts & FACT_MIDSTREAM:
+        if not sender.traits & TRAIT_FIN:
+            endpoint.apply(sender, PROVED_OPEN)
+        if not peer.traits & TRAIT_SEEN:
+            endpoint.apply(peer, PROVED_OPEN)
+        return True
+    if side == connection.client:
+        return client_ack(table, connection, sender, peer, segment)
+    return server_ack(connection, sender, peer, segment)
+
+
+def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: Any) -> bool:
+    """An ACK of the client: the final one of the handshake, or any later one."""
+    facts = connection.facts
+    if facts & FACT_ACKED:
+        if facts & FACT_SYNACK_AFTER_ACK and not facts & FACT_SERVER_PROVED and segment.payload_len == 0:
+            if connection.reack_count < MASK16:
+                connection.reack_count += 1
+            if connection.resent_count < BELIEVED_LOST:
+                endpoint.apply(server, GOT_ACK_OF_SYN)
+        elif facts & FACT_SIMULTANEOUS:
+            endpoint.apply(client, SENT_ACK)
+        return True
+    if facts & FACT_SIMULTANEOUS:
+        endpoint.apply(client, SENT_ACK)
+        endpoint.apply(server, GOT_ACK_OF_SYN)
+        complete(connection, client, segment)
+        return True
+    if not facts & FACT_SYNACK:
+        return one_sided_ack(table, connection, client, server, segment)
+    if facts & FACT_ISN_CHANGED and segment.ack == (connection.alternate_iss + 1) & MASK32:
+        server.iss = connection.alternate_iss
+        server.snd_nxt = segment.ack
+        server.contiguous = segment.ack
+    if seqspace.seq_le(segment.ack, server.iss) or seqspace.seq_gt(
+        segment.ack, (server.snd_nxt + server.window) & MASK32
+    ):
+        connection.facts |= FACT_CHALLENGE_ACK
+        return False
+    complete(connection, client, segment)
+    if not facts & FACT_REORDERED:
+        rtt.time_ack(table, connection, server, segment)
+        if facts & FACT_ISN_CHANGED and server.iss == connection.alternate_iss:
+            not_before_the_last(connection, segment)
+        if segment.payload_len:
+            connection.ackdat_method = METHOD_DATA_ACK
+            connection.ackdat_min_ns = 0
+    if not facts & FACT_RST:
+        endpoint.apply(client, SENT_ACK)
+        endpoint.apply(server, GOT_ACK_OF_SYN)
+    return True
+
+
+def not_before_the_last(connection: Any, segment: Any) -> None:
+    """The final ACK answers a SYN-ACK that came later than the first, with another ISN."""
+    since_last = segment.ts_ns - connection.last_synack_ns
+    if connection.ackdat_method != METHOD_REORDERED and 0 <= since_last <= connection.ackdat_max_ns:
+        connection.ackdat_min_ns = since_last
+        connection.ackdat_method = METHOD_AMBIGUOUS
+
+
+def complete(connection: Any, client: Any, segment: Any) -> None:
+    """The final ACK."""
+    connection.facts |= FACT_ACKED | FACT_CLIENT_PROVED
+    connection.ack_ns = segment.ts_ns
+    connection.ack_frame = segment.frame & MASK32
+    connection.ack_tsecr = segment.tsecr
+    if segment.payload_len:
+        connection.facts |= FACT_DATA_ACK
+
+
+def one_sided_ack(table: Any, connection: Any, client: Any, server: Any, segment: Any) -> bool:
+    """The client acknowledges a SYN-ACK that the capture does not hold."""
+    complete(connection, client, segment)
+    server.iss = (segment.ack - 1) & MASK32
+    if not server.traits & TRAIT_SEEN:
+        server.snd_nxt = segment.ack
+        server.contiguous = segment.ack
+    connection.synack_method = METHOD_ONE_SIDED
+    connection.ackdat_method = METHOD_ONE_SIDED
+    rtt.time_one_sided(table, connection, segment)
+    if not connection.facts & FACT_RST:
+        endpoint.apply(client, SENT_ACK)
+        endpoint.apply(server, SENT_SYN_ACK)
+        endpoint.apply(server, GOT_ACK_OF_SYN)
+    return True
+
+
+def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
+    """An ACK of the server without SYN: proof that it is synchronized, or a stray answer to the SYN."""
+    facts = connection.facts
+    if facts & FACT_SYN and not facts & (FACT_SYNACK | FACT_ACKED | FACT_SIMULTANEOUS):
+        if seqspace.seq_le(segment.ack, client.iss) or seqspace.seq_gt(segment.ack, client.snd_nxt):
+            connection.facts |= FACT_CHALLENGE_ACK
+            connection.trouble_frame = segment.frame & MASK32
+            server.last_ack = segment.ack
+            server.traits |= TRAIT_ACKS
+            return False
+        endpoint.apply(client, GOT_SYN_ACK)
+    if not facts & FACT_ACKED and facts & FACT_TFO and seqspace.seq_le(segment.ack, client.snd_nxt):
+        return True
+    if facts & FACT_SIMULTANEOUS and seqspace.seq_gt(segment.ack, client.iss):
+        endpoint.apply(client, GOT_ACK_OF_SYN)
+        if not facts & FACT_ACKED:
+            complete(connection, server, segment)
+    if is_deferred(connection, client):
+        connection.facts |= FACT_DEFERRED
+    connection.facts |= FACT_SERVER_PROVED
+    endpoint.apply(server, SENT_ACK)
+    if not server.traits & TRAIT_FIN:
+        endpoint.apply(server, PROVED_OPEN)
+    return True
+
+
+def is_deferred(connection: Any, client: Any) -> bool:
+    """Whether the server re-sent SYN-ACKs after the ACK only until data came, and took the first: TCP_DEFER_ACCEPT."""
+    waited = FACT_SYNACK_AFTER_ACK | FACT_CLIENT_DATA
+    return (
+        connection.facts & (waited | FACT_SERVER_PROVED) == waited
+        and client.retransmissions + 1 == connection.syn_count
+    )

@@ -1,0 +1,18 @@
+cimport cython
+from libc.stdint cimport uint32_t
+
+from handshake_inspect.decode cimport segment as seg
+from handshake_inspect.tcp cimport rows
+from handshake_inspect.tcp.table cimport Table
+
+cdef unsigned int EMBRYO_PROVISIONAL
+cdef int NEW_INCARNATION
+cdef int PROVISIONAL_ANSWERED
+
+cdef bint is_from_client(rows.Embryo *embryo, seg.Segment *segment) noexcept
+@cython.locals(embryo="rows.Embryo *")
+cdef void keep_provisional(Table table, rows.Connection *connection, seg.Segment *segment) noexcept
+@cython.locals(connection="rows.Connection *", embryo="rows.Embryo *", client=int)
+cdef bint recall_provisional(
+    Table table, Py_ssize_t i, int side, seg.Segment *segment, seg.Segment *recalled, int verdict
+) noexcept

@@ -1,0 +1,44 @@
+"""Another incarnation of a 4-tuple: the SYN that may begin one waits in a row of its own until it is answered."""
+
+from typing import Any
+
+from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.facts import EMBRYO_PROVISIONAL, NEW_INCARNATION, PROVISIONAL_ANSWERED
+
+
+def is_from_client(embryo: Any, segment: Any) -> bool:
+    """Whether the sender of the embryo's SYN sent this segment too."""
+    return (
+        segment.src_port == embryo.client_port
+        and segment.src_lo == embryo.client_lo
+        and segment.src_hi == embryo.client_hi
+    )
+
+
+def keep_provisional(table: Any, connection: Any, segment: Any) -> None:
+    """Remember a SYN that may begin another incarnation."""
+    if connection.provisional:
+        embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
+        if embryo.iss == segment.seq:
+            return
+        table.free(connection.provisional - 1)
+    connection.provisional = table.new_embryo(segment, EMBRYO_PROVISIONAL) + 1
+
+
+def recall_provisional(table: Any, i: int, side: int, segment: Any, recalled: Any, verdict: int) -> bool:
+    """Whether the next incarnation of connection `i` begins with the SYN that waited, which is then in `recalled`.
+
+    It does where `segment`, sent by `side`, answers or repeats it.
+    """
+    connection = rows.connection_at(table.connections, i)
+    if connection.provisional == 0:
+        return False
+    embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
+    if verdict == NEW_INCARNATION and (embryo.iss != segment.seq or not is_from_client(embryo, segment)):
+        return False
+    client = side ^ 1 if verdict == PROVISIONAL_ANSWERED else side
+    rows.endpoint_at(table.endpoints, 2 * i + client).frames -= 1
+    table.recall(connection.provisional - 1, recalled)
+    table.free(connection.provisional - 1)
+    connection.provisional = 0
+    return True

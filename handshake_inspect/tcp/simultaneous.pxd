@@ -1,0 +1,24 @@
+from libc.stdint cimport uint32_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.tcp cimport endpoint, rows
+
+cdef uint32_t FACT_ACKED
+cdef uint32_t FACT_CLIENT_PROVED
+cdef uint32_t FACT_SERVER_PROVED
+cdef uint32_t FACT_SIMULTANEOUS
+cdef uint32_t FACT_SYNACK
+cdef unsigned int METHOD_SIMULTANEOUS
+cdef unsigned int GOT_SYN
+cdef unsigned int GOT_SYN_ACK
+cdef unsigned int SENT_SYN
+cdef uint32_t MASK32
+
+cdef void second_syn(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+) noexcept
+cdef void on_syn_ack(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept
+cdef bint is_self(rows.Connection *connection) noexcept
+cdef void with_itself(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept

@@ -1,0 +1,67 @@
+"""Both ends opened (RFC 9293 section 3.5, figure 7), or one end did with itself: nothing answers anything in turn."""
+
+from typing import Any
+
+from handshake_inspect.tcp import endpoint
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_CLIENT_PROVED,
+    FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS,
+    FACT_SYNACK,
+    METHOD_SIMULTANEOUS,
+)
+from handshake_inspect.tcp.transitions import GOT_SYN, GOT_SYN_ACK, SENT_SYN
+from handshake_inspect.wire.const import MASK32
+
+
+def second_syn(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
+    """The SYN that crossed the client's."""
+    connection.facts |= FACT_SIMULTANEOUS
+    connection.synack_method = METHOD_SIMULTANEOUS
+    connection.ackdat_method = METHOD_SIMULTANEOUS
+    endpoint.open_at(sender, segment)
+    endpoint.apply(sender, SENT_SYN)
+    endpoint.apply(sender, GOT_SYN)
+    endpoint.apply(peer, GOT_SYN)
+
+
+def on_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
+    """Each end sends one, with the ISN of its SYN."""
+    endpoint.apply(peer, GOT_SYN_ACK)
+    endpoint.agree_on_windows(sender, peer)
+    if not connection.facts & FACT_SYNACK:
+        connection.synack_ns = segment.ts_ns
+        connection.last_synack_ns = segment.ts_ns
+        connection.synack_frame = segment.frame & MASK32
+    connection.facts |= FACT_SYNACK
+    if side != connection.client:
+        connection.synack_count += 1
+        connection.facts |= FACT_SERVER_PROVED
+    else:
+        connection.ack_ns = segment.ts_ns
+        connection.ack_frame = segment.frame & MASK32
+        connection.facts |= FACT_CLIENT_PROVED
+    if connection.facts & FACT_SERVER_PROVED and connection.facts & FACT_CLIENT_PROVED:
+        connection.facts |= FACT_ACKED
+
+
+def is_self(connection: Any) -> bool:
+    """A connection of an address and port to itself."""
+    return (
+        connection.port0 == connection.port1 and connection.lo0 == connection.lo1 and connection.hi0 == connection.hi1
+    )
+
+
+def with_itself(connection: Any, sender: Any, segment: Any) -> None:
+    """The one SYN-ACK of a connection to itself: there is no third segment."""
+    connection.facts |= FACT_SIMULTANEOUS | FACT_SYNACK | FACT_ACKED | FACT_CLIENT_PROVED | FACT_SERVER_PROVED
+    connection.synack_ns = segment.ts_ns
+    connection.synack_frame = segment.frame & MASK32
+    connection.ack_ns = segment.ts_ns
+    connection.ack_frame = segment.frame & MASK32
+    connection.synack_count = 1
+    connection.synack_method = METHOD_SIMULTANEOUS
+    connection.ackdat_method = METHOD_SIMULTANEOUS
+    endpoint.apply(sender, GOT_SYN)
+    endpoint.apply(sender, GOT_SYN_ACK)
