@@ -51,7 +51,7 @@ def time(text: str) -> int:
         raise click.BadParameter(f"{error}.") from None
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, short_help="Compare two captures, and fail when the new one is worse.")
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @click.option(

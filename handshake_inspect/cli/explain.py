@@ -40,7 +40,7 @@ Exit status:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, short_help="Show one connection segment by segment, and say why.")
 @click.argument("words", nargs=-1, metavar="CAPTURE... CONNECTION")
 @click.option(
     "-r",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import INDENT, Column, Style, Table, paragraph
@@ -21,9 +21,17 @@ LOOKS: dict[str, str] = {
 
 
 def connection_lines(
-    pieces: Iterable[Sequence[Connection]], options: Options, style: Style, start_ns: int, length_ns: int
+    pieces: Iterable[Sequence[Connection]],
+    options: Options,
+    style: Style,
+    start_ns: int,
+    length_ns: int,
+    kind_of: Callable[[Connection], object] | None = None,
 ) -> Iterator[str]:
-    """Lines for connections that come in pieces; times count from `start_ns`, the start of the capture."""
+    """Lines for connections that come in pieces; times count from `start_ns`, the start of the capture.
+
+    One explanation serves a run of lines for which it is the same, or which are of one kind.
+    """
     table = Table(options.width, style)
     header = True
     for piece in pieces:
@@ -32,9 +40,10 @@ def connection_lines(
             yield head
         header = False
         remarks = [list(_remarks(connection, options, style)) for connection in piece]
-        for line, said, after in zip(lines, remarks, [*remarks[1:], []], strict=True):
+        kinds = list(map(kind_of, piece)) if kind_of and options.verbosity <= 0 else remarks
+        for line, said, kind, after in zip(lines, remarks, kinds, [*kinds[1:], None], strict=True):
             yield line
-            if said != after:  # one explanation for a run of lines
+            if kind != after:
                 yield from said
 
 

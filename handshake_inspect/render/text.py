@@ -7,14 +7,15 @@ from typing import BinaryIO
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.connections import LOOKS, connection_lines
+from handshake_inspect.render.examples import examples, kind_of
 from handshake_inspect.render.layout import INDENT, Column, Style, Table, paragraph
 from handshake_inspect.render.units import address, durations, moment, plural, printable, share, span
 from handshake_inspect.report.host import host_words
 from handshake_inspect.report.links import explained_at
-from handshake_inspect.report.model import OUTCOMES, Capture, Connection, Finding, Outcome, Outcomes, Report, Service
+from handshake_inspect.report.model import Capture, Finding, Outcome, Outcomes, Report, Service
 
 TROUBLE_SHOWN = 20
-ALIKE_SHOWN = 5  # of connections with the very same explanation
+TROUBLE_SEEN = 500  # from which those are chosen
 SERVICES_SHOWN = 10
 PROBLEMS_SHOWN = 8
 LABEL = 10  # columns of a label
@@ -31,7 +32,6 @@ MEANING: dict[Outcome, str] = {
     "unsolicited": "an answer without any SYN in the capture",
     "midstream": "already open when the capture began",
 }
-_ORDER = (*OUTCOMES[1:], OUTCOMES[0])  # what failed before what succeeded late
 _SEVERITY_LOOKS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 
 
@@ -236,19 +236,10 @@ def _connections(report: Report, options: Options, style: Style) -> Iterator[str
     total = report.connections.trouble_count
     if not total:
         return
-    shown = _alike_together(report.connections.trouble(TROUBLE_SHOWN))
+    shown = examples(report.connections.trouble(TROUBLE_SEEN), TROUBLE_SHOWN)
     remark = plural(total, "connection") + (f", {len(shown)} of them shown" if len(shown) < total else "")
     yield from _heading("TROUBLE", remark, style)
-    yield from connection_lines([shown], options, style, start, length)
+    yield from connection_lines([shown], options, style, start, length, kind_of)
     if total > len(shown):
         yield ""
         yield f"{INDENT}and {total - len(shown):,} more: --all shows every connection"
-
-
-def _alike_together(troubled: list[Connection]) -> list[Connection]:
-    """Put like with like, so that one explanation serves a run of lines, and a few of a kind stand for all."""
-    runs: dict[tuple[int, str, str], list[Connection]] = {}
-    for connection in troubled:
-        kind = (_ORDER.index(connection.outcome), connection.cause or "", connection.why)
-        runs.setdefault(kind, []).append(connection)
-    return [connection for kind in sorted(runs) for connection in runs[kind][:ALIKE_SHOWN]]

@@ -10,6 +10,8 @@ import pytest
 from support.reports import SAMPLES, connection, flooded, healthy, report, troubled
 
 from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.render.examples import examples, kind_of
+from handshake_inspect.render.text import TROUBLE_SEEN
 from handshake_inspect.report.model import Endpoint, Finding, Problem
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -80,7 +82,7 @@ def test_one_line_when_quiet():
 def test_a_flood_makes_only_the_connections_it_shows():
     given = flooded()
     shown = as_text(given)
-    assert given.connections.made == 20
+    assert given.connections.made == TROUBLE_SEEN
     assert "and 2,999,995 more: --all shows every connection" in shown
 
 
@@ -112,8 +114,25 @@ def test_a_few_of_a_kind_stand_for_all():
     alike = [connection(number, "timed-out") for number in range(9)]
     differing = [connection(9 + number, "refused", server=Endpoint(f"10.0.0.{number}", 80)) for number in range(9)]
     shown = as_text(report(alike + differing))
-    assert "TROUBLE  18 connections, 14 of them shown" in shown
-    assert shown.count("closed-port:") == 9
+    assert "TROUBLE  18 connections, 10 of them shown" in shown
+    assert shown.count("closed-port:") == 1
+
+
+def test_of_a_kind_every_server_is_shown_before_one_of_them_again():
+    servers = [80] * 7 + [81, 80, 82]
+    alike = [connection(number, "refused", server=Endpoint("10.0.0.2", port)) for number, port in enumerate(servers)]
+    shown = [each.id for each in examples(alike, 20)]
+    assert shown == [0, 1, 2, 7, 9]
+
+
+def test_every_kind_is_shown_before_many_of_one():
+    kinds = [
+        connection(number, "timed-out", why=f"kind {'x' * (number % 7)}, {number} SYNs in 3 s") for number in range(70)
+    ]
+    shown = examples(kinds, 20)
+    assert [each.id for each in shown] == [number + 7 * turn for number in range(7) for turn in range(2)]
+    assert len({kind_of(each) for each in shown}) == 7
+    assert [each.id for each in examples(kinds, 3)] == [0, 1, 2]
 
 
 def test_doubt_is_shown():

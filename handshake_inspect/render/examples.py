@@ -1,0 +1,51 @@
+"""A few connections in trouble that stand for all: some of each kind, of different servers where there are several."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from handshake_inspect.report.model import OUTCOMES, Connection
+
+ALIKE_SHOWN = 5  # of one kind
+_ORDER = {
+    outcome: place for place, outcome in enumerate((*OUTCOMES[1:], OUTCOMES[0]))
+}  # what succeeded late comes last
+_FIGURE = re.compile(
+    r"\d[\d.,]*(?: (?:ns|µs|ms|s|min|h|d)\b)?|(?<=SYN)s\b|(?<=ACK)s\b"
+)  # and the plural of what is counted
+
+Kind = tuple[int, str, str]
+
+
+def kind_of(connection: Connection) -> Kind:
+    """Tell what the connection came to and why, without the figures: equal for those that one explanation serves."""
+    why = connection.why
+    for end in (connection.client, connection.server):
+        why = why.replace(end.ip, "")
+    return _ORDER[connection.outcome], connection.cause or "", _FIGURE.sub("", why)
+
+
+def examples(troubled: Iterable[Connection], most: int) -> list[Connection]:
+    """Return at most `most` of them, kind by kind, and of a kind in the order of their first frames."""
+    kinds: dict[Kind, list[Connection]] = {}
+    for connection in troubled:
+        kinds.setdefault(kind_of(connection), []).append(connection)
+    frequent = sorted(kinds, key=lambda kind: -len(kinds[kind]))[:most]
+    each = ALIKE_SHOWN
+    while each > 1 and sum(min(len(kinds[kind]), each) for kind in frequent) > most:
+        each -= 1
+    in_order = sorted(frequent, key=lambda kind: (kind[0], kinds[kind][0].id))
+    return [connection for kind in in_order for connection in _various(kinds[kind], each)]
+
+
+def _various(alike: list[Connection], count: int) -> list[Connection]:
+    """The first few, but another server before the same once more."""
+    seen: Counter[tuple[str, int]] = Counter()
+    turns = []
+    for place, connection in enumerate(alike):
+        server = connection.server.ip, connection.server.port
+        turns.append((seen[server], place))
+        seen[server] += 1
+    return [alike[place] for place in sorted(place for _, place in sorted(turns)[:count])]
