@@ -1,24 +1,19 @@
 """What a file is, by its first octets."""
 
+from handshake_inspect.capture.codecs import codec_of
 from handshake_inspect.capture.pcap import MAGICS
 
-GZIP = b"\x1f\x8b"
 PCAPNG = b"\x0a\x0d\x0d\x0a"
 SNIFFED = 16  # octets that are enough to tell
 
-_PIPE = "decompress it first: {} FILE | hsi analyze -"
+_TWICE = "decompress it once before: hsi undoes one compression"
 _CONVERT = "convert it first: editcap -F pcapng FILE OUT"
 
 # First octets -> what such a file is, and what its owner can do about it.
 _NATURES = (
-    (b"\x28\xb5\x2f\xfd", "zstd-compressed data", _PIPE.format("zstd -dc")),
-    (b"\xfd7zXZ\x00", "xz-compressed data", _PIPE.format("xz -dc")),
-    (b"BZh", "bzip2-compressed data", _PIPE.format("bzip2 -dc")),
-    (b"\x04\x22\x4d\x18", "lz4-compressed data", _PIPE.format("lz4 -dc")),
-    (b"\x1f\x9d", "data of compress(1)", _PIPE.format("uncompress -c")),
+    (b"\x1f\x9d", "data of compress(1)", "decompress it first: uncompress -c FILE | hsi analyze -"),
     (b"PK\x03\x04", "a zip archive", "unpack it first: unzip FILE"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first: 7z x FILE"),
-    (GZIP, "gzip data inside gzip data", _PIPE.format("gzip -dc")),
     (b"snoop\x00\x00\x00", "a snoop capture", _CONVERT),
     (b"GMBU", "a Microsoft Network Monitor capture", _CONVERT),
     (b"RTSS", "a Microsoft Network Monitor 1 capture", _CONVERT),
@@ -48,6 +43,9 @@ def container(head: bytes) -> str | None:
 
 def nature(head: bytes) -> tuple[str, str]:
     """Say what something that is no capture seems to be, and what to do about it."""
+    codec = codec_of(head)
+    if codec is not None:
+        return f"{codec.name}-compressed data", _TWICE
     for prefix, what, fix in _NATURES:
         if head.startswith(prefix):
             return what, fix or _DEFAULT_FIX

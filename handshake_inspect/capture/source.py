@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import IO, Any
 
 from handshake_inspect.capture import sniff
+from handshake_inspect.capture.codecs import codec_of
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
-from handshake_inspect.capture.streams import ByteStream, GzipStream, PlainStream
+from handshake_inspect.capture.streams import ByteStream, PackedStream, PlainStream
 from handshake_inspect.errors import CaptureError, Problem
 
 BLOCK_SIZE = 1 << 18
@@ -141,9 +142,10 @@ class Source:
 
     def _recognise(self) -> str:
         head = self._stream.peek(sniff.SNIFFED)
-        if head.startswith(sniff.GZIP) and isinstance(self._stream, PlainStream):
-            self.compression = "gzip"
-            self._stream = GzipStream(self._stream)
+        codec = codec_of(head)
+        if codec is not None and isinstance(self._stream, PlainStream):
+            self.compression = codec.name
+            self._stream = PackedStream(self._stream, codec)
             head = self._stream.peek(sniff.SNIFFED)
         found = sniff.container(head)
         if found is None:
@@ -156,13 +158,13 @@ class Source:
         if self._stream.trouble and not head:
             return f"{self._stream.trouble[1]} before the first byte of a capture; get the file again"
         if not head and self.compression:
-            return "the gzip file holds nothing; capture again"
+            return f"the {self.compression} file holds nothing; capture again"
         if not head:
             return "is empty (0 bytes); was anything captured, and did the capture program end properly?"
         if len(head) < 4:
             return f"is too short to be a capture ({len(head)} bytes); get the file again"
         what, fix = sniff.nature(head)
-        inside = ", packed with gzip" if self.compression else ""
+        inside = f", packed with {self.compression}" if self.compression else ""
         return f"not a capture that hsi can read: {what}{inside}; {fix}"
 
 

@@ -1,12 +1,11 @@
-"""Bytes as they come: from a file, a pipe or a binary file object, and through gzip."""
+"""Bytes as they come: from a file, a pipe or a binary file object, and decompressed."""
 
 import io
 import select
-import zlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from handshake_inspect.capture.sniff import GZIP
+from handshake_inspect.capture.codecs import Codec
 
 
 class ByteStream(Protocol):
@@ -84,21 +83,21 @@ def _reader_of(file: Any) -> Callable[[memoryview], int | None]:
     return read
 
 
-class GzipStream:
-    """What a gzip stream of one or more members holds, as far as it can be decompressed."""
+class PackedStream:
+    """What a compressed stream of one or more members holds, as far as it can be decompressed."""
 
     INPUT = 1 << 16
 
-    def __init__(self, packed: PlainStream) -> None:
+    def __init__(self, packed: PlainStream, codec: Codec) -> None:
         self.trouble: tuple[str, str] | None = None
         self._packed = packed
+        self._codec = codec
+        self._decoder = codec.decoder()
         self._block = memoryview(bytearray(self.INPUT))
         self._input = b""
         self._output = b""
-        self._full = False  # the last call filled its room: there may be more without any input
         self._inside = False  # a member has begun and not ended
         self._ended = False
-        self._inflate = zlib.decompressobj(31)
 
     @property
     def consumed(self) -> int:
@@ -123,11 +122,10 @@ class GzipStream:
     def _produce(self, room: int) -> bool:
         """Decompress until there is some output; False at the end."""
         while not self._ended:
-            if not self._input and not self._full and not self._more_input():
+            if not self._input and not self._decoder.full and not self._more_input():
                 break
-            if self._inflate.eof and not self._next_member():
+            if self._decoder.ended and not self._next_member():
                 continue
-            self._inside = True
             octets = self._step(room)
             if octets:
                 self._output += octets
@@ -140,7 +138,7 @@ class GzipStream:
         if not count:
             self._ended = True
             if self._inside:
-                self.trouble = self._packed.trouble or ("cut", "the gzip data ends early")
+                self.trouble = self._packed.trouble or ("cut", f"the {self._codec.name} data ends early")
         return count > 0
 
     def _next_member(self) -> bool:
@@ -148,32 +146,18 @@ class GzipStream:
         self._input = self._input.lstrip(b"\0")
         if not self._input:
             return False
-        if not GZIP.startswith(self._input[:2]):
+        if not self._codec.is_member(self._input):
             self._ended = True
             return False
-        self._inflate = zlib.decompressobj(31)
+        self._decoder = self._codec.decoder()
         return True
 
     def _step(self, room: int) -> bytes:
-        before = self._inflate.copy()
-        try:
-            octets = self._inflate.decompress(self._input, room)
-        except zlib.error:
-            return self._salvage(before)
-        if self._inflate.eof:
-            self._input, self._full, self._inside = self._inflate.unused_data, False, False
-        else:
-            self._input, self._full = self._inflate.unconsumed_tail, len(octets) == room
+        decoder = self._decoder
+        octets = decoder.feed(self._input, room)
+        self._input = decoder.rest
+        self._inside = not decoder.ended
+        if decoder.damaged:
+            self._ended = True
+            self.trouble = "damaged", f"the {self._codec.name} data is damaged"
         return octets
-
-    def _salvage(self, inflate: Any) -> bytes:
-        """Return what can be decompressed before the damaged octet: zlib gives nothing of a call that fails."""
-        self._ended = True
-        self.trouble = "damaged", "the gzip data is damaged"
-        octets = bytearray()
-        try:
-            for at in range(len(self._input)):
-                octets += inflate.decompress(self._input[at : at + 1])
-        except zlib.error:
-            pass
-        return bytes(octets)
