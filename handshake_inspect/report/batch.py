@@ -26,6 +26,8 @@ from handshake_inspect.report.model import (
 )
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
+    FACT_BAD_SYNACK,
+    FACT_CHALLENGE_ACK,
     FACT_LAST_ACK_SEEN,
     FACT_RST,
     FACT_SIMULTANEOUS,
@@ -36,15 +38,15 @@ from handshake_inspect.tcp.facts import (
     METHOD_SIMULTANEOUS,
     TRAIT_FIN,
     TRAIT_ISS,
+    TRAIT_SEEN,
 )
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.legs import Leg as Measured
 from handshake_inspect.verdicts.words import CAUSES, ESTABLISHED, HALF_OPEN, OUTCOMES
 from handshake_inspect.wire.address import address_text
-from handshake_inspect.wire.const import (
-    MASK32,
-)
+from handshake_inspect.wire.const import MASK32
 
+_MISSING = (None, "direction", "SYN", "SYN-ACK")
 _FRAMES = ("syn", "synack", "ack", "rst", "icmp", "trouble")
 
 
@@ -63,6 +65,12 @@ class Batch(Parts):
         self.outcome, self.cause = source.outcome[rows], source.outcomes.cause[rows]
         self.words = list(map(OUTCOMES.__getitem__, self.outcome.tolist()))
         self.causes = list(map(CAUSES.__getitem__, self.cause.tolist()))
+
+    @cached_property
+    def decided(self) -> list[bool]:
+        """Whether the capture suffices to tell."""
+        decided: list[bool] = self.source.outcomes.decided[self.rows].tolist()
+        return decided
 
     def frames(self, name: str) -> list[Any]:
         """The numbers of the frames that were the `name` of their connections; None for none."""
@@ -110,14 +118,14 @@ class Batch(Parts):
     def sentences(self) -> list[str]:
         """Why each has its outcome."""
         c, facts = self.c, self.c["facts"]
-        both = FACT_SYN | FACT_SYNACK
         columns = zip(
             self.causes,
             [close.first for close in self.closes],
             c["syn_count"].tolist(),
             c["synack_count"].tolist(),
             (facts & FACT_SIMULTANEOUS != 0).tolist(),
-            (facts & both != both).tolist(),
+            self._missing(),
+            self.decided,
             strict=True,
         )
         went_well = (self.outcome == ESTABLISHED).tolist()
@@ -127,6 +135,13 @@ class Batch(Parts):
         for i in np.flatnonzero(self.outcome != ESTABLISHED).tolist():
             told[i] = self._sentence(i, self.ends[1][i].ip)
         return told
+
+    def _missing(self) -> list[str | None]:
+        """What of each handshake the capture lacks: a direction, the SYN or the SYN-ACK."""
+        facts = self.c["facts"]
+        heard = (self.client["traits"] & self.server["traits"] & TRAIT_SEEN) != 0
+        lacks = [facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK, ~heard, facts & FACT_SYN == 0]
+        return list(map(_MISSING.__getitem__, np.select(lacks, [0, 1, 2], 3).tolist()))
 
     def _sentence(self, i: int, server: str) -> str:
         c, last_ns = self.c, self.trace.last_ns
@@ -144,6 +159,8 @@ class Batch(Parts):
                 "waited_ns": last_ns - syn_ns,
                 "age_ns": self.ages[i],
                 "acked": int(c["facts"][i]) & FACT_ACKED,
+                "decided": self.decided[i],
+                "stray": "ACK" if int(c["facts"][i]) & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK) else "RST",
             }
         )
 
@@ -242,7 +259,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "first_frame": lambda b: b.c["first_frame"].tolist(),
     "outcome": lambda b: b.words,
     "cause": lambda b: b.causes,
-    "decided": lambda b: b.source.outcomes.decided[b.rows].tolist(),
+    "decided": lambda b: b.decided,
     "why": Batch.sentences,
     "evidence": Batch.evidence,
     "age_ns": lambda b: b.ages,

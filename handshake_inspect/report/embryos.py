@@ -37,6 +37,12 @@ class Embryos(Parts):
         """Why they came to them."""
         return list(map(CAUSES.__getitem__, self.source.outcomes.cause[self.at].tolist()))
 
+    @cached_property
+    def decided(self) -> list[bool]:
+        """Whether the capture suffices to tell."""
+        decided: list[bool] = self.source.outcomes.decided[self.at].tolist()
+        return decided
+
     def ends(self, who: str) -> Iterable[list[Any]]:
         """The halves of the addresses, and the ports, of the clients or the servers."""
         return (self.e[f"{who}_{part}"].tolist() for part in ("hi", "lo", "port"))
@@ -44,8 +50,10 @@ class Embryos(Parts):
     def sentences(self) -> list[str]:
         """Why each has its outcome."""
         return [
-            parts.why_unanswered(word, cause) if word == "timed-out" else parts.why_pending(self.trace.last_ns - begun)
-            for word, cause, begun in zip(self.words, self.causes, self.times, strict=True)
+            parts.why_unanswered(word, cause, decided)
+            if word == "timed-out"
+            else parts.why_pending(self.trace.last_ns - begun)
+            for word, cause, decided, begun in zip(self.words, self.causes, self.decided, self.times, strict=True)
         ]
 
     def handshakes(self) -> Iterable[Handshake]:
@@ -87,7 +95,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "first_frame": lambda e: e.frames,
     "outcome": lambda e: e.words,
     "cause": lambda e: e.causes,
-    "decided": lambda e: e.source.outcomes.decided[e.at].tolist(),
+    "decided": lambda e: e.decided,
     "why": Embryos.sentences,
     "evidence": lambda e: map(list, zip(e.frames, strict=True)),
     "age_ns": lambda e: e.all(None),

@@ -102,7 +102,13 @@ def ended(how: CloseHow, first: Side | None = None, by: ResetBy | None = None) -
 
 @lru_cache(maxsize=1 << 10)
 def why_established(
-    cause: str | None, first: str | None, syn_count: int, synack_count: int, simultaneous: bool, one_sided: bool
+    cause: str | None,
+    first: str | None,
+    syn_count: int,
+    synack_count: int,
+    simultaneous: bool,
+    missing: str | None,
+    decided: bool,
 ) -> str:
     """Most connections have one of few sentences."""
     return why.sentence(
@@ -113,15 +119,16 @@ def why_established(
             "syn_count": syn_count,
             "synack_count": synack_count,
             "simultaneous": simultaneous,
-            "one_sided": one_sided,
+            "missing": missing,
+            "decided": decided,
         }
     )
 
 
 @cache
-def why_unanswered(outcome: str, cause: str | None) -> str:
+def why_unanswered(outcome: str, cause: str | None, decided: bool) -> str:
     """Of one SYN that timed out."""
-    return why.sentence({"outcome": outcome, "cause": cause, "syn_count": 1, "syn_span_ns": 0})
+    return why.sentence({"outcome": outcome, "cause": cause, "syn_count": 1, "syn_span_ns": 0, "decided": decided})
 
 
 def why_pending(waited_ns: int) -> str:

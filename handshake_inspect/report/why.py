@@ -54,10 +54,14 @@ _ENDS = {
 
 def _established(row: dict[str, Any]) -> str:
     end = _ENDS[row["cause"]].format(first=row["first"])
+    if not row["decided"]:
+        end = "the capture ends too soon to tell whether the server took the ACK"
     if row["simultaneous"]:
         return f"Both ends opened at the same time{_trouble(row)}; {end}."
-    if row["one_sided"]:
+    if row["missing"] == "direction":
         return f"One direction is missing, but what the other end sent proves the handshake; {end}."
+    if row["missing"]:
+        return f"The {row['missing']} is not in the capture, but what followed proves the handshake; {end}."
     return f"The handshake completed{_trouble(row)}; {end}."
 
 
@@ -77,15 +81,22 @@ _SILENCE = {
     "host-silent": "and nothing else was heard of the host: it is down, unreachable or filtered",
     "port-filtered": "while the host is heard elsewhere: a firewall drops this port, or the SYN queue is full",
     "syn-dropped": "while the same service answered others: SYNs or SYN-ACKs are lost, or its queue overflows",
-    "stray-answer": "but with a segment that does not fit the SYN: the server holds an older connection",
+}
+
+_STRAY = {
+    "RST": "only a RST that does not acknowledge it, which the client must ignore: it is late or forged",
+    "ACK": "an answer, but with a segment that does not fit the SYN: the server holds an older connection",
 }
 
 
 def _timed_out(row: dict[str, Any]) -> str:
     span = f" in {duration(row['syn_span_ns'])}" if row["syn_count"] > 1 else ""
+    syns = f"{times(row['syn_count'], 'SYN')}{span}"
     if row["cause"] == "stray-answer":
-        return f"{times(row['syn_count'], 'SYN')}{span} got an answer, {_SILENCE['stray-answer']}."
-    return f"{times(row['syn_count'], 'SYN')}{span} without any answer, {_SILENCE[row['cause']]}."
+        return f"{syns} got {_STRAY[row['stray']]}."
+    if not row["decided"]:
+        return f"{syns} without any answer, but this capture lacks what the host answers: it cannot tell."
+    return f"{syns} without any answer, {_SILENCE[row['cause']]}."
 
 
 def _pending(row: dict[str, Any]) -> str:
@@ -96,6 +107,7 @@ def _pending(row: dict[str, Any]) -> str:
 def _half_open(row: dict[str, Any]) -> str:
     age = duration(row["age_ns"] or 0)
     synacks = times(max(row["synack_count"], 1), "SYN-ACK")
+    full = "its accept queue is full" if row["decided"] else "its accept queue is full, or the capture ends too soon"
     if row["cause"] == "reset-by-server" and not row["acked"]:
         return "The server answered the SYN with a SYN-ACK, and then reset the attempt before any final ACK."
     if row["cause"] == "reset-by-server":
@@ -103,15 +115,17 @@ def _half_open(row: dict[str, Any]) -> str:
     if row["cause"] == "accept-queue-overflow" and row["synack_count"] <= 1:
         return (
             f"The client sent the final ACK and believes to be connected, but the server has ignored what it sends"
-            f" for {age}: its accept queue is full, or a device on the path lets nothing more through."
+            f" for {age}: {full}, or a device on the path lets nothing more through."
         )
     if row["cause"] == "accept-queue-overflow":
         return (
             f"The client sent the final ACK and believes to be connected, but the server does not take it"
-            f" ({synacks} in {age}): its accept queue is full."
+            f" ({synacks} in {age}): {full}."
         )
     if row["cause"] == "deferred-accept":
         return f"The final ACK was sent, but this listener takes connections only with data ({synacks} in {age})."
+    if not row["decided"]:
+        return f"{synacks} and no final ACK yet, but the capture ends {age} after the first."
     return f"{synacks}, but no final ACK in {age}: the client is gone, spoofed, or its packets are lost."
 
 

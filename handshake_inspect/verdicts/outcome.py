@@ -24,6 +24,7 @@ from handshake_inspect.tcp.facts import (
     FACT_MIDSTREAM,
     FACT_REFUSED,
     FACT_RST,
+    FACT_RST_DOUBTED,
     FACT_SERVER_PROVED,
     FACT_SIMULTANEOUS,
     FACT_SYN,
@@ -210,7 +211,7 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     if len(timed_out):
         cause[timed_out] = silence_causes(trace, timed_out)
     stray = np.zeros(len(outcome), dtype=bool)
-    stray[:count] = facts & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK) != 0
+    stray[:count] = facts & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK | FACT_RST_DOUBTED) != 0
     cause[stray & (outcome == TIMED_OUT)] = CAUSE["stray-answer"]
     return cause
 
