@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.checks.statistics import mann_whitney, proportions
-from handshake_inspect.expression.columns import Addresses, Columns, Numbers, Words
+from handshake_inspect.expression.column import Addresses, Numbers, Words
+from handshake_inspect.expression.columns import Columns
 from handshake_inspect.expression.fields import find
 from handshake_inspect.report.difference import (
     Difference,

@@ -9,7 +9,8 @@ from typing import get_args
 import numpy as np
 
 from handshake_inspect.checks.rules import Ceiling, Expectation, RttLimit, Rules
-from handshake_inspect.expression.columns import Columns, Mask, Numbers, Words
+from handshake_inspect.expression.column import Mask, Numbers, Words
+from handshake_inspect.expression.columns import Columns
 from handshake_inspect.expression.fields import Field, find
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import selected

@@ -19,7 +19,8 @@ from handshake_inspect.decode import segment
 from handshake_inspect.decode.frame import decode_octets
 from handshake_inspect.decode.uncommon import decode_uncommon
 from handshake_inspect.engine import Progress
-from handshake_inspect.expression.columns import Addresses, Columns, Numbers
+from handshake_inspect.expression.column import Addresses, Numbers
+from handshake_inspect.expression.columns import Columns
 from handshake_inspect.expression.fields import find
 from handshake_inspect.live.writer import enhanced_packet, interface_description, section_header
 from handshake_inspect.report.model import Connection, Connections

@@ -6,77 +6,19 @@ has (such as `why`) cost the making of all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from handshake_inspect.expression.column import Addresses, Column, Numbers, Words
 from handshake_inspect.expression.fields import Field
+from handshake_inspect.expression.row_columns import row_column
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.model import Connections
 from handshake_inspect.wire.address import address_halves
 
-Mask = NDArray[np.bool_]
 CHUNK = 2_000
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """Integers, times, durations and flags, with what is known."""
-
-    values: NDArray[Any]
-    known: Mask
-
-    def same(self, other: Any) -> Mask:
-        """Where both are equal."""
-        mask: Mask = self.values == other.values
-        return mask
-
-
-@dataclass(frozen=True)
-class Words:
-    """Texts as places in a vocabulary; -1 is null."""
-
-    codes: NDArray[np.intp]
-    vocabulary: Sequence[str]
-
-    @property
-    def known(self) -> Mask:
-        """Where there is a text."""
-        mask: Mask = self.codes >= 0
-        return mask
-
-    def where(self, test: Callable[[str], bool]) -> Mask:
-        """Where a text passes a test, which is made once for each different text."""
-        passed = np.array([*map(test, self.vocabulary), False], dtype=bool)
-        mask: Mask = passed[self.codes]
-        return mask
-
-    def same(self, other: Any) -> Mask:
-        """Where both are equal."""
-        place = {word: i for i, word in enumerate(self.vocabulary)}
-        translated = np.array([*(place.get(word, -2) for word in other.vocabulary), -1], dtype=np.intp)
-        mask: Mask = self.codes == translated[other.codes]
-        return mask
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Addresses as two halves of 64 bits."""
-
-    hi: NDArray[np.uint64]
-    lo: NDArray[np.uint64]
-    known: Mask
-
-    def same(self, other: Any) -> Mask:
-        """Where both are equal."""
-        mask: Mask = (self.hi == other.hi) & (self.lo == other.lo)
-        return mask
-
-
-Column = Numbers | Words | Addresses
 
 
 class Columns:
@@ -100,8 +42,6 @@ class Columns:
         return self._made[field.name]
 
     def _from_rows(self, field: Field) -> bool:
-        from handshake_inspect.expression.row_columns import row_column  # noqa: PLC0415 - it needs the classes above
-
         if field.name not in self._made and isinstance(self._connections, RowConnections):
             column = row_column(self._connections, field.name)
             if column is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.expression.columns import Addresses, Column, Numbers, Words
+from handshake_inspect.expression.column import Addresses, Column, Numbers, Words
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.parts import METHODS, STATE_NAMES
 from handshake_inspect.tcp.facts import FACT_SYN

@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.expression.columns import Addresses, Columns, Mask, Numbers
+from handshake_inspect.expression.column import Addresses, Mask, Numbers
+from handshake_inspect.expression.columns import Columns
 from handshake_inspect.expression.fields import find
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.report.connections import RowConnections
