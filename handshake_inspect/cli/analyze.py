@@ -148,6 +148,7 @@ def command(
             connections=not no_connections,
             every=every,
             verbosity=int(verbose) - int(quiet),
+            where=where or "",
             fields=columns,
         )
         if not quiet and (form != "text" or output != "-"):

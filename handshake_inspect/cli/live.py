@@ -175,6 +175,7 @@ def _capture(stack: ExitStack, given: dict[str, Any]) -> int:
             encoding=target.encoding,
             every=given["every"],
             verbosity=-int(given["quiet"]),
+            where=given["where"] or "",
             fields=given["fields"],
         )
         target.put(lambda stream: RENDERERS[form](report, stream, looks))

@@ -22,6 +22,7 @@ class Options:
     connections: bool = True  # False: the summary alone
     every: bool = False  # every connection, not just some of those with trouble
     verbosity: int = 0  # -1: one line; 1: with the evidence
+    where: str = ""  # the expression for which all connections of the report hold
     fields: tuple[str, ...] = ()  # columns of formats that have rows; none: the usual ones
 
 

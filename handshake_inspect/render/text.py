@@ -45,7 +45,7 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
 def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
     yield from _capture(report.capture, options.width, style)
     if not report.summary.connections:
-        yield from _nothing(report.capture, options.width, style)
+        yield from _nothing(report.capture, options, style)
         return
     yield from _outcomes(report, options.width, style)
     yield from _rtt(report, options.width, style)
@@ -134,15 +134,17 @@ def _quality(capture: Capture) -> str:
     return f"{whole}, {plural(capture.dropped_by_kernel, 'frame')} DROPPED while capturing"
 
 
-def _nothing(capture: Capture, width: int, style: Style) -> Iterator[str]:
+def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:
     yield from _heading("CONNECTIONS", "none", style)
     if not capture.frames:
         reason = "The capture holds no frames: was the interface or the capture filter the right one?"
     elif not capture.tcp_segments:
         reason = "None of the frames is TCP: was the capture filter the right one?"
+    elif options.where:
+        reason = f"There is no connection for which -Y '{printable(options.where)}' holds."
     else:
         reason = "None of the TCP segments belongs to a connection."
-    yield from paragraph(reason, width, INDENT)
+    yield from paragraph(reason, options.width, INDENT)
 
 
 # --- what became of it ------------------------------------------------------------------------------------------------

@@ -178,3 +178,8 @@ def test_a_capture_without_any_frame_says_so():
 def test_formats_are_a_table():
     assert list(RENDERERS)[:2] == ["text", "json"]
     assert "odf" not in RENDERERS
+
+
+def test_where_no_connection_fits_the_expression_is_named():
+    shown = as_text(report([], frames=3, tcp_segments=3), where="outcome == \x1brefused")
+    assert "There is no connection for which -Y 'outcome == \\x1brefused' holds." in " ".join(shown.split())
