@@ -6,7 +6,7 @@
 * *duplicated*: copies of one packet, from a bridge, a bond, both sides of a router (TTL one lower) or two capture
   points, if they are `DUPLICATED` or more of the segments (and a few: networks double single packets).
 * *reordered*: answers stored before their question, or a clock that goes back.
-* *midstream*: connections with data whose opening is not in the capture.
+* *midstream*: connections with data, or that both ends keep alive, whose opening is not in the capture.
 * *cut*, *dropped*, *snap-length*: the file ends within a record, the capturing kernel lost packets, or headers (or
   options) were not kept whole.
 
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_REORDERED, FACT_TTL_TWIN
+from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_REORDERED, FACT_RST, FACT_TTL_TWIN
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import earliest, percent, plural
 from handshake_inspect.verdicts.findings.keys import ratio
@@ -162,6 +162,7 @@ def midstream(case: Case) -> Iterator[Finding]:
     count = len(trace.connections)
     rows = np.flatnonzero(case.outcomes.outcome[:count] == MIDSTREAM)
     moved = trace.endpoints["bytes"][2 * rows] + trace.endpoints["bytes"][2 * rows + 1] > 0
+    moved |= heard(trace)[rows].all(axis=1) & (trace.facts[rows] & (FACT_RST | FACT_LAST_ACK_SEEN) == 0)
     rows = rows[moved]
     if not len(rows):
         return

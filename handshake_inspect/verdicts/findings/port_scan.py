@@ -2,7 +2,7 @@
 
 A *probe* is an attempt that led to no exchange: refused, rejected, unanswered, left half-open, reset by its own client,
 or established and closed without a byte of payload; or, without any handshake, a first segment of FIN, FIN PSH URG,
-nothing, or ACK alone, without payload, to which at most a RST or an ICMP error came back.  A source scans
+nothing, ACK alone, or FIN ACK, without payload, to which at most a RST or an ICMP error came back.  A source scans
 
 - vertically when it probes `MIN_PORTS` ports of one host,
 - horizontally when it probes one port of `MIN_HOSTS` hosts (both are the thresholds of Zeek's scan detection),
@@ -15,12 +15,14 @@ client opens as many but uses them; a NAT gateway is many clients that use what 
 - health checks, which open and close: a scan with whole handshakes finds less than half of its targets open;
 - happy eyeballs (RFC 8305), whose losers a kernel resets when their SYN-ACK comes: likewise;
 - a flood: it stays on one service, or has many sources;
-- a capture that starts midstream: its first segments are ACKs of connections that go on, and no RST answers them.
+- a capture that starts midstream: its first segments are ACKs of connections that go on, and no RST answers them, or
+  FIN ACKs of connections that end, which a RST answers now and then: of probes (Maimon scan), it answers most.
 
-`direction` is that in which more was probed.  `kind` is `fin`, `null`, `xmas` or `ack` by the flags; of SYN scans
-`connect` when a kernel opened the connections (established ones, or SYNs with all options), else `syn`.  What a silent
-port means differs: `filtered` after SYN and ACK, `open_or_filtered` after FIN, NULL and Xmas, which LISTEN drops
-(RFC 9293 section 3.10.7.2).  Where more than `MOST_JUDGED` sources may be scanners, those that probed most are judged.
+`direction` is that in which more was probed.  `kind` is `fin` (with ACK too), `null`, `xmas` or `ack` by the flags; of
+SYN scans `connect` when a kernel opened the connections (established ones, or SYNs with all options), else `syn`.  What
+a silent port means differs: `filtered` after SYN and ACK, `open_or_filtered` after FIN, NULL and Xmas, which LISTEN
+drops (RFC 9293 section 3.10.7.2).  Where more than `MOST_JUDGED` sources may be scanners, those that probed most are
+judged.
 
 Severity: `warning`, and `info` when nothing open was found.
 """
@@ -61,6 +63,7 @@ from handshake_inspect.verdicts.findings.keys import (
 from handshake_inspect.verdicts.findings.probes import (
     ACK_SCAN,
     KINDS,
+    MAIMON_SCAN,
     SYN_SCAN,
     Probes,
     all_probes,
@@ -75,6 +78,7 @@ MAX_TRIES = 4
 MOST = 100  # findings
 LISTED = 100  # ports and hosts named in the metrics; the counts are of all
 MOST_JUDGED = 2000
+LEAST_RESET = {ACK_SCAN: 0.0, MAIMON_SCAN: 0.5}  # the share of probes that drew a RST is more than this
 FEW = 100  # sources that may be judged one by one without a closer look
 PAIR = np.uint64(0x9E3779B97F4A7C15)
 
@@ -173,7 +177,7 @@ def judge(case: Case, probes: Probes, used: dict[int, Indices]) -> Scan | None:
             return None
         if is_outage(case, probes) or is_health_check(case, probes):
             return None
-    if kind == ACK_SCAN and not answered_by_rst(case, probes):
+    if kind in LEAST_RESET and share_reset(case, probes) <= LEAST_RESET[kind]:
         return None
     return Scan(probes, order, starts, ports, hosts, kind)
 
@@ -232,9 +236,9 @@ def is_health_check(case: Case, probes: Probes) -> bool:
     return bool(np.count_nonzero((outcome == ESTABLISHED) | answered) * 2 > len(probes.rows))
 
 
-def answered_by_rst(case: Case, probes: Probes) -> bool:
-    """Whether some ACK drew a RST: one that belongs to a connection does not."""
-    return bool(np.any(case.trace.facts[probes.rows] & FACT_RST))
+def share_reset(case: Case, probes: Probes) -> float:
+    """How many of the probes drew a RST: what belongs to a connection does not."""
+    return float(np.mean(case.trace.facts[probes.rows] & FACT_RST != 0))
 
 
 # -- what is said

@@ -28,8 +28,8 @@ from handshake_inspect.wire.const import FIN, PSH, URG
 
 ODD_FRAMES = 2  # a probe and its repetition
 
-SYN_SCAN, FIN_SCAN, NULL_SCAN, XMAS_SCAN, ACK_SCAN = range(5)
-KINDS = ("syn", "fin", "null", "xmas", "ack")
+SYN_SCAN, FIN_SCAN, NULL_SCAN, XMAS_SCAN, ACK_SCAN, MAIMON_SCAN = range(6)
+KINDS = ("syn", "fin", "null", "xmas", "ack", "fin")
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,13 @@ def odd_probes(case: Case) -> tuple[Indices, NDArray[np.uint8]]:
     )
     alone &= ~answered | ((facts[rows] & FACT_RST != 0) & (trace.connections["rst_side"][rows] == 1))
     alone &= (ends["traits"][:, 1] & (TRAIT_FIN | TRAIT_ACKS)) != (TRAIT_FIN | TRAIT_ACKS)
-    alone &= ends["traits"][:, 0] & (TRAIT_FIN | TRAIT_ACKS) != (TRAIT_FIN | TRAIT_ACKS)
+    closing = ends["traits"][:, 0] & (TRAIT_FIN | TRAIT_ACKS) == (TRAIT_FIN | TRAIT_ACKS)
+    alone &= ~closing | (trace.connections["client"][rows] == 0)  # a server's is the end of a connection
     rows = rows[alone]
     traits = ends["traits"][alone, 0]
     kinds = np.where(traits & TRAIT_FIN != 0, fin_kind(trace.connections[rows]), NULL_SCAN)
-    return rows, np.where(traits & TRAIT_ACKS != 0, ACK_SCAN, kinds).astype(np.uint8)
+    with_ack = np.where(traits & TRAIT_FIN != 0, MAIMON_SCAN, ACK_SCAN)
+    return rows, np.where(traits & TRAIT_ACKS != 0, with_ack, kinds).astype(np.uint8)
 
 
 def fin_kind(connections: NDArray[Any]) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ it is done; a RST that a box on the path forged is rst-injection's.
 
 *The end that opens again lost it*: its SYN meets a peer that is still synchronized.  Seen as an attempt that drew a
 challenge ACK (RFC 5961 section 4) and reset that, or as a connection that a SYN with another ISN replaced before it
-was closed.  A SYN that came to nothing may be anybody's and does not count.
+was closed.  A SYN that came to nothing may be anybody's and does not count, and one that met TIME-WAIT is port-reuse.
 
 The target is the host that lost its state: a service, or a client.  `info` for a single connection, `warning` from
 `MANY` on: a reboot loses many at once, and so does a NAT or firewall whose entries expire.
@@ -93,6 +93,7 @@ def met_stale_peer(trace: Trace) -> Bools:
     later, before = later[inside], before[inside]
     closed = (trace.endpoints["traits"].reshape(-1, 2)[before] & TRAIT_FIN != 0).all(axis=1)
     synchronized = facts[before] & (FACT_ACKED | FACT_MIDSTREAM) != 0
+    found[later] &= ~closed  # TIME-WAIT is no stale state: port-reuse tells of it
     found[later] |= (facts[before] & FACT_BLIND_SYN != 0) & synchronized & ~closed & (facts[later] & FACT_SYNACK != 0)
     return found
 

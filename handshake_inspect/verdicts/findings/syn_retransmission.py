@@ -21,7 +21,14 @@ A SYN that drew a challenge ACK is repeated at once and for another reason (stal
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_REBUFFED, FACT_SYN, FACT_SYNACK, METHOD_AMBIGUOUS, METHOD_TSECR
+from handshake_inspect.tcp.facts import (
+    FACT_BLIND_SYN,
+    FACT_REBUFFED,
+    FACT_SYN,
+    FACT_SYNACK,
+    METHOD_AMBIGUOUS,
+    METHOD_TSECR,
+)
 from handshake_inspect.verdicts import backoff, grouping
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
@@ -55,7 +62,7 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each service with delayed connects."""
     trace = case.trace
     c = trace.connections
-    repeated = np.flatnonzero((c["retries"] > 0) & (trace.facts & FACT_REBUFFED == 0))
+    repeated = np.flatnonzero((c["retries"] > 0) & ~rebuffed(trace))
     if not len(repeated):
         return []
     connected = case.outcomes.outcome[: len(c)] == ESTABLISHED
@@ -74,6 +81,17 @@ def detect(case: Case) -> list[Finding]:
         groups.sums(hurt[groups.rows]),
         lambda g: service_finding(case, groups.of(g), delay, fits),
     )
+
+
+def rebuffed(trace: Trace) -> Bools:
+    """Attempts whose SYN was answered at first with what belongs to an earlier incarnation."""
+    c, facts = trace.connections, trace.facts
+    found: Bools = facts & FACT_REBUFFED != 0
+    later = np.flatnonzero(c["previous"] > 0)
+    before = c["previous"][later].astype(np.intp) - 1
+    inside = before < len(c)
+    found[later[inside]] |= facts[before[inside]] & FACT_BLIND_SYN != 0
+    return found
 
 
 def delays(trace: Trace, rows: NDArray[np.intp]) -> Times:

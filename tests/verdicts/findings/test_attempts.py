@@ -280,7 +280,9 @@ def test_no_scan(timed):
 
 
 @pytest.mark.parametrize(
-    ("flags", "kind"), [(wire.FIN, "fin"), (0, "null"), (wire.ACK, "ack")], ids=["fin", "null", "ack"]
+    ("flags", "kind"),
+    [(wire.FIN, "fin"), (0, "null"), (wire.ACK, "ack"), (wire.FIN | wire.ACK, "fin")],
+    ids=["fin", "null", "ack", "maimon"],
 )
 def test_odd_probes(flags, kind):
     source = ("10.6.6.6", 50000)
@@ -294,6 +296,29 @@ def test_odd_probes(flags, kind):
     assert one["metrics"]["kind"] == kind
     silent = "filtered" if kind == "ack" else "open_or_filtered"
     assert one["metrics"][silent] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("resets", [4, 30])
+def test_connections_that_end_as_the_capture_begins_are_no_scan(resets):
+    """A server closes idle connections of one gateway, which forgot some or all of them."""
+    timed = []
+    for n in range(30):
+        client = ("203.0.113.9", 40_000 + n)
+        timed.append((START + n * MS, wire.fin(SERVER, client, seq=7 * n, ack=n)))
+        if n < resets:
+            timed.append((START + n * MS + 1000, wire.rst(client, SERVER, seq=n, ack=None)))
+    assert found([*timed, end(9 * SECOND)], "port-scan") == []
+
+
+def test_a_client_that_closes_what_it_had_open_is_no_scanner():
+    """A proxy stops: the services acknowledge its FINs, and a RST is the exception."""
+    timed = []
+    for n in range(30):
+        client, service = ("203.0.113.9", 40_000 + n), ("198.51.100.2", 1000 + n)
+        timed.append((START + n * MS, wire.fin(client, service, seq=7 * n, ack=n)))
+        if n < 10:
+            timed.append((START + n * MS + 1000, wire.rst(service, client, seq=n, ack=None)))
+    assert found([*timed, end(9 * SECOND)], "port-scan") == []
 
 
 # -- backscatter -------------------------------------------------------------------------------------------------

@@ -68,6 +68,22 @@ def test_a_beginning_that_is_missing(wire):
     assert kinds(report)["midstream"]["metrics"] == {"kind": "midstream", "midstream": 1, "connections": 1}
 
 
+def test_keep_alives_show_that_a_connection_had_begun():
+    wire = Wire()
+    for _ in range(3):
+        wire.client.send("A", seq=1000, ack=5001)
+        wire.server.send("A", seq=5001, ack=1001)
+        wire.wait(60 * SECOND)
+    assert kinds(wire.report())["midstream"]["metrics"]["midstream"] == 1
+
+
+def test_an_answer_of_one_rst_is_no_connection_that_had_begun():
+    wire = Wire()
+    wire.client.send("A", seq=1000, ack=5001)
+    wire.server.rst(seq=5001)
+    assert "midstream" not in kinds(wire.report())
+
+
 def test_a_file_that_is_cut(wire):
     finding = kinds(report_of(wire.pcap()[:-7]))["cut"]
     assert finding["severity"] == "warning"

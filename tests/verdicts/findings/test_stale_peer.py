@@ -79,3 +79,20 @@ def test_an_attempt_that_never_completed_is_no_lost_connection():
     again.client.syn()
     again.server.syn_ack(lost="after")
     assert found(merged(wire, again), "stale-peer") == []
+
+
+def test_a_syn_into_time_wait_is_port_reuse():
+    """The peer that closed first answers with the ACK of the old connection, the client resets that and tries again."""
+    wire = Wire().handshake().exchange().close(first="server")
+    wire.wait(SECOND)
+    old = wire.server.rcv_nxt
+    again = Wire(start=wire.now, client_isn=500, server_isn=77_000)
+    again.client.syn()
+    again.server.send("A", seq=wire.server.snd_nxt, ack=old)
+    again.client.rst(seq=old, ident=0)
+    again.wait(10 * MS)
+    again.client.rcv_nxt = 0
+    again.handshake()
+    report = merged(wire, again)
+    assert found(report, "stale-peer") == []
+    assert only(report, "port-reuse")["metrics"]["syn_repeated"] == 1

@@ -127,3 +127,20 @@ def test_a_hundred_services_are_told_and_the_rest_is_counted():
     findings = found(merged(*wires), "syn-retransmission")
     assert len(findings) == 101
     assert [one["metrics"] for one in findings if one["target"] is None] == [{"not_listed": 3}]
+
+
+def test_a_syn_that_met_an_open_connection_was_not_lost():
+    """The challenge ACK belongs to the old connection, which the client's RST ends; after 1 s its SYN is welcome."""
+    wire = Wire().handshake().exchange()
+    wire.wait(20 * SECOND)
+    again = Wire(start=wire.now, client_isn=900_000, server_isn=77_000)
+    again.client.syn()
+    again.server.send("A", seq=wire.server.snd_nxt, ack=wire.server.rcv_nxt)
+    again.client.rst(seq=wire.server.rcv_nxt, ident=0)
+    again.wait(SECOND)
+    again.client.rcv_nxt = 0
+    again.handshake()
+    report = merged(wire, again)
+    assert [one["handshake"]["syn_count"] for one in report["connections"]] == [1, 2]
+    assert found(report, "syn-retransmission") == []
+    assert found(report, "stale-peer") != []
