@@ -1,8 +1,9 @@
 """A live run: frames from a source into the table, and about once a second a look at it.
 
 A look judges all rows, tells an observer what is new, and retires rows when there are too many that have ended.  Looks
-are as rare as they are dear: they never take more than a twentieth of the time.  Time is that of the frames; on an idle
-link it goes on as fast as the clock of this machine.
+are as rare as they are dear: with the search for findings they never take more than a twenty-fifth of the time, and
+where nobody listens there are only those that retire rows.  Time is that of the frames; on an idle link it goes on as
+fast as the clock of this machine.
 """
 
 import time
@@ -41,9 +42,9 @@ from handshake_inspect.verdicts.findings.rollups import absorb
 
 NS = 1_000_000_000
 LOOK_EVERY_S = 1.0
-LOOK_SHARE = 0.05  # of the time, at most, goes into looks
+LOOK_SHARE = 0.025  # of the time, at most, goes into looks
 FINDINGS_EVERY_S = 3.0
-FINDINGS_SHARE = 0.05
+FINDINGS_SHARE = 0.015  # and into what they find
 PATIENCE_S = 0.25  # the longest wait for frames
 HISTORY = 60  # seconds
 RECENT_NS = HISTORY * NS
@@ -53,7 +54,7 @@ AT_ONCE = 512  # connections told at a time
 
 
 class Observer(Protocol):
-    """Who hears of a live run."""
+    """Who hears of a live run; one who wants neither of these hears only its end."""
 
     wants_connections: bool  # to be told each connection
     wants_picture: bool  # that snapshots hold services, trouble, and how that came about; set before the run begins
@@ -131,6 +132,8 @@ class LiveRun:
         self._next_look = self._began
         self._next_findings = self._began + FINDINGS_EVERY_S
         self._begun = 0  # rows that were taken into use, as of the last look
+        self._room = self.options.keep  # rows that may be taken into use before the next
+        self._listened = self.observer.wants_connections or self.observer.wants_picture
         self._half_open_peak = 0
         self._gone = np.zeros(len(OUTCOMES), dtype=np.int64)  # outcomes of the rows that were given back
         self._history: deque[Second] = deque(maxlen=HISTORY)
@@ -178,16 +181,16 @@ class LiveRun:
         now_ns = self.now_ns
         meeting = self.known.meet(case_of(self.source, self.pump, self.options, now_ns, self._past))
         leaving = self.retired.choose(meeting, self.options.keep)
-        snapshot = self._snapshot(meeting, now_ns)
-        if len(leaving) or began >= self._next_findings:
+        snapshot = self._snapshot(meeting, now_ns) if self._listened else None
+        self._next_look = began + max(LOOK_EVERY_S, (self._clock() - began) / LOOK_SHARE)
+        if len(leaving) or (self._listened and began >= self._next_findings):
             self._find(meeting)
-        spent = self._clock() - began
-        self._next_look = began + max(LOOK_EVERY_S, spent / LOOK_SHARE)
         if self.observer.wants_connections:
             news = meeting.news()
             self._tell(meeting, np.union1d(news, leaving[meeting.told[leaving] == 0]))
-        self.latest = snapshot
-        self.observer.snapshot(snapshot)
+        if snapshot is not None:
+            self.latest = snapshot
+            self.observer.snapshot(snapshot)
         staying = np.ones(len(meeting.ids), dtype=np.bool_)
         if len(leaving):
             staying[leaving] = False
@@ -196,7 +199,9 @@ class LiveRun:
             self._past = self._past or Past()
             absorb(self._past, meeting.case, leaving)
             give_back(meeting.case.trace, leaving, self.pump.tracker.table)
-        self.known.keep(meeting, np.flatnonzero(staying))
+        left = np.flatnonzero(staying)
+        self.known.keep(meeting, left)
+        self._room = max(self.options.keep, len(left) // 4)  # else a flood of open rows would be judged over and over
         self._looked, self._looked_ns, self._begun = began, now_ns, self.pump.tracker.table.begun
         return meeting
 
@@ -217,8 +222,10 @@ class LiveRun:
     def _is_due(self) -> bool:
         if not self.pump.frames:
             return False  # there is no time yet
-        if self.pump.tracker.table.begun - self._begun > self.options.keep:
+        if self.pump.tracker.table.begun - self._begun > self._room:
             return True
+        if not self._listened:
+            return False
         now = self._clock()
         later = now - self._looked >= LOOK_EVERY_S or self.pump.last_ns - self._looked_ns >= LOOK_EVERY_S * NS
         return later and now >= self._next_look

@@ -22,7 +22,7 @@ from handshake_inspect.live.interfaces import ANY, Interface
 from handshake_inspect.live.ring import BLOCK_STATUS, ROOM, RingReader
 
 DEFAULT_RING_MIB = 64  # a second and a half of 200 000 short frames a second: longer than a look at the table
-BLOCK_SIZE = 1 << 18
+BLOCK_SIZE = 1 << 20  # a wake-up for every 5000 short frames; of a small ring a quarter
 _FRAME_SIZE = 2048  # for the kernel's arithmetic: frames of a block are as long as they are
 _RETIRE_MS = 40  # a block with a frame in it is given to us after this time, full or not
 _IN_FLIGHT_MS = 20  # a frame that has passed the filter is in its block by then
@@ -56,6 +56,7 @@ class RingSource(LiveSource):
             raise LiveError(f"{interface.name}: is down; bring it up first: ip link set {interface.name} up")
         self._interface = interface
         self._blocks = 0
+        self._block_size = BLOCK_SIZE
         self._block = 0  # the next one the kernel will give us
         self._held = -1  # the one that is with the reader
         self._ended = False
@@ -105,7 +106,7 @@ class RingSource(LiveSource):
         if self._socket.fileno() < 0:
             return False
         with self._barrier:
-            frames: int = _WORD.unpack_from(self._ring, self._block * BLOCK_SIZE + _BLOCK_FRAMES)[0]
+            frames: int = _WORD.unpack_from(self._ring, self._block * self._block_size + _BLOCK_FRAMES)[0]
         return self._ready() or frames > 0
 
     def counters(self) -> Counters:
@@ -137,8 +138,8 @@ class RingSource(LiveSource):
             if self._ended:
                 return False
         self._down = False
-        self._held = self._block * BLOCK_SIZE
-        self._blocks_of.take(self._held, BLOCK_SIZE)
+        self._held = self._block * self._block_size
+        self._blocks_of.take(self._held, self._block_size)
         self._block = (self._block + 1) % self._blocks
         return True
 
@@ -156,7 +157,7 @@ class RingSource(LiveSource):
             return False
         # Python has no memory barriers; taking a lock is one, on every machine.
         with self._barrier:
-            status: int = _WORD.unpack_from(self._ring, self._block * BLOCK_SIZE + BLOCK_STATUS)[0]
+            status: int = _WORD.unpack_from(self._ring, self._block * self._block_size + BLOCK_STATUS)[0]
         with self._barrier:
             return bool(status & _OURS)
 
@@ -186,14 +187,15 @@ class RingSource(LiveSource):
         self._set(_VERSION, struct.pack("=i", _TPACKET_V3))
         self._set(_RESERVE, struct.pack("=I", ROOM))
         while True:
-            self._blocks = max(2, mib * _MIB // BLOCK_SIZE)
-            frames = self._blocks * (BLOCK_SIZE // _FRAME_SIZE)
-            request = struct.pack("=7I", BLOCK_SIZE, self._blocks, _FRAME_SIZE, frames, _RETIRE_MS, 0, 0)
+            size = self._block_size = min(BLOCK_SIZE, mib * _MIB // 4)
+            self._blocks = mib * _MIB // size
+            frames = self._blocks * (size // _FRAME_SIZE)
+            request = struct.pack("=7I", size, self._blocks, _FRAME_SIZE, frames, _RETIRE_MS, 0, 0)
             try:
                 self._socket.setsockopt(_SOL_PACKET, _RX_RING, request)
                 return mmap.mmap(
                     self._socket.fileno(),
-                    self._blocks * BLOCK_SIZE,
+                    self._blocks * size,
                     mmap.MAP_SHARED | mmap.MAP_POPULATE,
                     mmap.PROT_READ | mmap.PROT_WRITE,
                 )

@@ -1,6 +1,7 @@
 """A live run: what it tells while it goes on, what it reports at the end, and that it does not grow."""
 
 import io
+import itertools
 from pathlib import Path
 
 import msgspec
@@ -118,6 +119,25 @@ def mixed(count):
         reset = frames.rst(seq=frames.CLIENT_ISN + 1, ack=frames.SERVER_ISN + 1, src=client, dst=server)
         packets += [*completed(ns, client, server), (ns + 3000, reset)]
     return captures.pcap(packets, nano=True)
+
+
+def test_where_nobody_listens_there_are_only_looks_that_make_room(monkeypatch):
+    looks = []
+    look = LiveRun.look
+    monkeypatch.setattr(LiveRun, "look", lambda run: looks.append(run.pump.frames) or look(run))
+    octets = mixed(600)
+    quiet = run_of(octets, block_size=512).run()
+    assert not looks
+    _, told = events_of(octets, block_size=512, clock=itertools.count(0, 60.0).__next__)
+    assert len(looks) > 5
+    assert (quiet.summary, list(quiet.connections), quiet.findings) == (
+        told.summary,
+        list(told.connections),
+        told.findings,
+    )
+    looks.clear()
+    assert run_of(octets, block_size=512, keep=100).run().summary.outcomes == quiet.summary.outcomes
+    assert 2 <= len(looks) < 10
 
 
 def test_the_report_calls_connections_as_the_events_did():

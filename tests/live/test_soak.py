@@ -58,4 +58,5 @@ def test_memory_is_flat():
     late = max(held for begun, held in watching.held.items() if begun > EARLY)
     assert sum(begun > EARLY for begun in watching.held) > 3
     assert run.pump.tracker.table.connection_count < 1000  # rows are used again
-    assert late - early < (COUNT - EARLY) * 50  # a connection that stayed would take a multiple of that
+    # A connection that stayed would take a multiple of that; a look holds copies of some hundred rows, or none.
+    assert late - early < (COUNT - EARLY) * 100
