@@ -132,7 +132,8 @@ class LiveRun:
         self._next_look = self._began
         self._next_findings = self._began + FINDINGS_EVERY_S
         self._begun = 0  # rows that were taken into use, as of the last look
-        self._room = self.options.keep  # rows that may be taken into use before the next
+        self._least_room = 2 * self.options.keep  # most attempts take two: a SYN's, and the connection's
+        self._room = self._least_room  # rows that may be taken into use before the next look
         self._listened = self.observer.wants_connections or self.observer.wants_picture
         self._half_open_peak = 0
         self._gone = np.zeros(len(OUTCOMES), dtype=np.int64)  # outcomes of the rows that were given back
@@ -201,7 +202,7 @@ class LiveRun:
             give_back(meeting.case.trace, leaving, self.pump.tracker.table)
         left = np.flatnonzero(staying)
         self.known.keep(meeting, left)
-        self._room = max(self.options.keep, len(left) // 4)  # else a flood of open rows would be judged over and over
+        self._room = max(self._least_room, len(left) // 4)  # else a flood of open rows would be judged over and over
         self._looked, self._looked_ns, self._begun = began, now_ns, self.pump.tracker.table.begun
         return meeting
 
