@@ -9,6 +9,7 @@ cdef unsigned int CHECK_FIN_UNSEEN
 cdef uint32_t FACT_ACKED
 cdef uint32_t FACT_LAST_ACK_SEEN
 cdef uint32_t FACT_MIDSTREAM
+cdef uint32_t FACT_SERVER_PROVED
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_FIN_ACKED

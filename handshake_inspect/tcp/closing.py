@@ -13,6 +13,7 @@ from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_LAST_ACK_SEEN,
     FACT_MIDSTREAM,
+    FACT_SERVER_PROVED,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_FIN_ACKED,
@@ -77,7 +78,7 @@ def is_fin_unseen(connection: Any, sender: Any, peer: Any, segment: Any) -> bool
     return (
         not peer.traits & TRAIT_FIN
         and (sender.traits & TRAIT_FIN != 0 or segment.flags & FIN != 0)
-        and connection.facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
+        and connection.facts & (FACT_ACKED | FACT_MIDSTREAM | FACT_SERVER_PROVED) != 0
         and sender.traits & TRAIT_ACKS != 0
         and not peer.traits & TRAIT_HOLE
         and (segment.ack == (peer.snd_nxt + 1) & MASK32 or is_octet_unseen(peer, segment))

@@ -58,6 +58,7 @@ cdef void note_window(rows.Endpoint *endpoint, segment.Segment *segment) noexcep
 cdef void note_ack(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
 cdef void fill(rows.Endpoint *endpoint, uint32_t to) noexcept
 cdef bint is_probe(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
+cdef bint was_probed(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
 @cython.locals(seq_len=uint32_t, end=uint32_t)
 cdef int advance(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
 cdef void extend(rows.Endpoint *sender, uint32_t seq, uint32_t end) noexcept

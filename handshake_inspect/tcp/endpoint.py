@@ -202,6 +202,16 @@ def is_probe(sender: Any, peer: Any, segment: Any) -> bool:
     )
 
 
+def was_probed(sender: Any, peer: Any, segment: Any) -> bool:
+    """Whether all that is sent again is the octet of a window probe, which had to be refused."""
+    return (
+        segment.seq == (sender.snd_nxt - 1) & MASK32
+        and peer.traits & TRAIT_ACKS != 0
+        and peer.last_ack == segment.seq
+        and peer.zero_windows != 0
+    )
+
+
 def advance(sender: Any, peer: Any, segment: Any) -> int:
     """Account for the octets that a segment without SYN or RST occupies; NEW, OLD or PROBE."""
     seq_len = segment.payload_len
@@ -218,7 +228,8 @@ def advance(sender: Any, peer: Any, segment: Any) -> int:
         extend(sender, segment.seq, end)
         return NEW
     if seqspace.seq_gt(end, sender.snd_nxt):
-        sender.retransmissions += 1
+        if not was_probed(sender, peer, segment):
+            sender.retransmissions += 1
         extend(sender, sender.snd_nxt, end)
         return NEW
     classify_old(sender, peer, segment, end)

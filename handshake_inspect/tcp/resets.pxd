@@ -10,6 +10,7 @@ cdef uint32_t FACT_ACKED
 cdef uint32_t FACT_BAD_SYNACK
 cdef uint32_t FACT_BARE_RST_AFTER_ACK
 cdef uint32_t FACT_CHALLENGE_ACK
+cdef uint32_t FACT_CLIENT_DATA
 cdef uint32_t FACT_LAST_ACK_SEEN
 cdef uint32_t FACT_MIDSTREAM
 cdef uint32_t FACT_REBUFFED
@@ -38,12 +39,13 @@ cdef unsigned int CLOSE_WAIT
 cdef unsigned int LAST_ACK
 cdef int64_t GRACE_NS
 cdef int64_t SLACK_NS
+cdef int64_t QUICK_NS
 
-@cython.locals(facts=uint32_t)
+@cython.locals(facts=uint32_t, bare=bint)
 cdef void on_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept
-@cython.locals(at_once=bint)
+@cython.locals(slack=int64_t, at_once=bint)
 cdef bint is_bare_answer(rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment) noexcept
 cdef void answer_to_syn(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment, int side
@@ -63,7 +65,7 @@ cdef void after_rst(
 ) noexcept
 cdef bint goes_on(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
 @cython.locals(leg=int64_t)
-cdef int64_t grace(rows.Connection *connection, int side) noexcept
+cdef int64_t grace(rows.Connection *connection, int side, int64_t slack) noexcept
 @cython.locals(server="rows.Endpoint *", client="rows.Endpoint *")
 cdef void revive(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, int side

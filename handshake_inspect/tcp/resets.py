@@ -10,6 +10,7 @@ from handshake_inspect.tcp.facts import (
     FACT_BAD_SYNACK,
     FACT_BARE_RST_AFTER_ACK,
     FACT_CHALLENGE_ACK,
+    FACT_CLIENT_DATA,
     FACT_LAST_ACK_SEEN,
     FACT_MIDSTREAM,
     FACT_REBUFFED,
@@ -34,6 +35,7 @@ CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
 LAST_ACK = int(TcpState.LAST_ACK)
 GRACE_NS = 250_000_000  # segments may still be under way this long where the RTT is not known
 SLACK_NS = 10_000_000
+QUICK_NS = 1_000_000  # a kernel answers sooner
 
 
 def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
@@ -59,10 +61,11 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         else:
             answer_to_syn(connection, sender, peer, segment, side)
     elif is_in_window(sender, peer, segment):
+        bare = side != connection.client and is_bare_answer(connection, sender, segment)
         end(connection, sender, peer, segment, side)
         if not facts & FACT_ACKED and facts & FACT_SYN and side == connection.client:
             connection.facts |= FACT_ABORTED
-        elif side != connection.client and is_bare_answer(connection, sender, segment):
+        elif bare:
             connection.facts |= FACT_BARE_RST_AFTER_ACK
     else:
         doubt(connection, segment)
@@ -71,9 +74,13 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
 def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
     """Whether a server that never proved to be established answers the final ACK with RST and no ACK.
 
-    It does so at once, unless it showed before that it did not take the ACK.
+    It does so at once, unless it showed before that it did not take the ACK.  Where the client sent data meanwhile, a
+    RST that comes later than the answer to the ACK would answers the data.
     """
-    at_once = segment.ts_ns - connection.ack_ns <= grace(connection, connection.client ^ 1)
+    slack = QUICK_NS if connection.facts & FACT_CLIENT_DATA else SLACK_NS
+    at_once = segment.ts_ns - connection.ack_ns <= grace(connection, connection.client ^ 1, slack)
+    if connection.facts & FACT_RST_IGNORED and connection.rst_side != connection.client and connection.rst_flags & ACK:
+        return False  # a RST that came too early acknowledged the handshake
     return (
         connection.facts & (FACT_ACKED | FACT_SERVER_PROVED) == FACT_ACKED
         and (at_once or connection.facts & FACT_SYNACK_AFTER_ACK != 0)
@@ -166,7 +173,7 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
         return
     if segment.flags & ACK and sender.traits & TRAIT_ACKS and seqspace.seq_lt(segment.ack, sender.last_ack):
         return  # overtaken by one that acknowledges more: sent long before
-    late = segment.ts_ns - connection.rst_ns > grace(connection, side)
+    late = segment.ts_ns - connection.rst_ns > grace(connection, side, SLACK_NS)
     news = segment.flags & ACK and seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
     challenge = (
         segment.flags & (ACK | FIN) == ACK
@@ -191,12 +198,12 @@ def goes_on(connection: Any, sender: Any, segment: Any) -> bool:
     )
 
 
-def grace(connection: Any, side: int) -> int:
+def grace(connection: Any, side: int, slack: int) -> int:
     """How long segments of that side may still be under way after a RST passed the capture point."""
     leg = connection.ackdat_max_ns if side == connection.client else connection.synack_max_ns
     if leg <= 0:
         return GRACE_NS
-    return leg + leg // 2 + SLACK_NS
+    return leg + leg // 2 + slack
 
 
 def revive(connection: Any, sender: Any, peer: Any, side: int) -> None:

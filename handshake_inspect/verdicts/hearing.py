@@ -53,6 +53,13 @@ def heard(trace: Trace) -> Bools:
     return sides
 
 
+def hears_both(trace: Trace) -> bool:
+    """Whether the capture holds both directions of anything, or a client's RST to what it never asked for."""
+    sides = heard(trace)
+    client_sent_rst = (trace.facts & FACT_RST != 0) & (trace.connections["rst_side"] == trace.connections["client"])
+    return bool((sides[:, 0] & sides[:, 1] | client_sent_rst).any())
+
+
 def unheard(trace: Trace) -> Bools:
     """Connections of which one side is not in the capture although it must have spoken.
 

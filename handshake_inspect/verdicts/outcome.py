@@ -34,7 +34,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
 )
 from handshake_inspect.verdicts.columns import batches, marked
-from handshake_inspect.verdicts.hearing import blind
+from handshake_inspect.verdicts.hearing import blind, hears_both
 from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.resets import from_middlebox
 from handshake_inspect.verdicts.sets import distinct, places
@@ -257,11 +257,8 @@ def ending_causes(trace: Trace) -> Codes:
 
 def unsolicited_causes(trace: Trace) -> Codes:
     """Backscatter, or the far half of a one-sided capture: nothing was ever seen towards such a server."""
-    seen = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
-    client_sent_rst = (trace.facts & FACT_RST != 0) & (trace.connections["rst_side"] == trace.connections["client"])
-    two_sided = bool((seen[:, 0] & seen[:, 1] & ~client_sent_rst).any())
-    cause = CAUSE["backscatter"] if two_sided or client_sent_rst.any() else CAUSE["one-sided"]
-    return np.full(len(seen), cause, dtype=np.uint8)
+    cause = CAUSE["backscatter"] if hears_both(trace) else CAUSE["one-sided"]
+    return np.full(len(trace.connections), cause, dtype=np.uint8)
 
 
 def icmp_cause(connection: Any) -> int:

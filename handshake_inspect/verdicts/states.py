@@ -19,6 +19,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
 )
 from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.hearing import heard, hears_both
 from handshake_inspect.verdicts.outcome import OVERDUE
 from handshake_inspect.verdicts.trace import Trace
 
@@ -38,6 +39,7 @@ def connection_states(trace: Trace) -> tuple[States, States]:
     given_up = overdue(trace, trace.last_syn_ns[waiting], trace.last_gap_ns[waiting])
     client[waiting[given_up]] = TcpState.CLOSED
     server[answered_in_vain(trace, server)] = TcpState.CLOSED
+    client[never_asked(trace)] = TcpState.CLOSED
     return client, server
 
 
@@ -48,6 +50,14 @@ def not_answered(trace: Trace, client: States) -> NDArray[np.intp]:
     silent = facts & (opened | FACT_ACKED | FACT_RST | FACT_SERVER_PROVED | FACT_SIMULTANEOUS) == opened
     rows = np.flatnonzero(silent & (client == TcpState.ESTABLISHED))
     return rows[trace.last_ns - trace.connections["last_synack_ns"][rows] >= REACTION_NS]
+
+
+def never_asked(trace: Trace) -> NDArray[np.intp]:
+    """SYN-ACKs to a host that is never heard where it would be: somebody forged its address."""
+    alone = trace.facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_SERVER_PROVED) == FACT_SYNACK
+    rows = np.flatnonzero(alone)
+    rows = rows[~heard(trace)[rows, trace.connections["client"][rows]]]
+    return rows if len(rows) and hears_both(trace) else rows[:0]
 
 
 def answered_in_vain(trace: Trace, server: States) -> NDArray[np.intp]:

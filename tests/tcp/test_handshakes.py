@@ -429,6 +429,8 @@ def test_one_sided_capture_of_the_server():
     assert (connection["outcome"], connection["roles"]) == ("established", "inferred")
     assert connection["server"]["port"] == frames.SERVER[1]
     assert connection["server_to_client"]["retransmissions"] == 0
+    assert connection["close"] == {"how": "fin", "first": "client", "reset_by": None}, "its FIN was acknowledged"
+    assert states(connection) == ("TIME_WAIT", "LAST_ACK")
 
 
 def test_one_sided_capture_of_a_refusal():
@@ -445,8 +447,11 @@ def test_backscatter_and_the_far_half():
     for wire in stray:
         wire.server.syn_ack(ack=1001)
     healthy = Wire(server=("198.51.100.77", 443)).handshake().exchange()
-    causes = {one["cause"] for one in merged(healthy, *stray)["connections"] if one["outcome"] == "unsolicited"}
-    assert causes == {"backscatter"}
+    unasked = [one for one in merged(healthy, *stray)["connections"] if one["outcome"] == "unsolicited"]
+    assert {one["cause"] for one in unasked} == {"backscatter"}
+    assert {states(one) for one in unasked} == {("CLOSED", "SYN_RECEIVED")}, "whose address it is did not ask"
+    far = merged(*stray)["connections"]
+    assert {states(one) for one in far} == {("ESTABLISHED", "SYN_RECEIVED")}
     assert {one["cause"] for one in merged(*stray)["connections"]} <= {"one-sided", "backscatter"}
 
 

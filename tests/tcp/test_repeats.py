@@ -129,6 +129,22 @@ def test_a_zero_window_and_its_probes():
     assert connection["close"]["how"] == "open"
 
 
+def test_a_window_probe_of_an_octet_is_sent_again_with_the_rest():
+    """The receiver had to refuse the octet: that it comes again shows no loss (Wireshark says the same)."""
+    wire = opened()
+    wire.client.data(1000)
+    wire.server.ack(window=0)
+    seq = wire.client.snd_nxt
+    for pause in (200, 400):
+        wire.wait(pause * MS)
+        wire.client.data(1, seq=seq)
+        wire.server.ack(window=0, ack=seq)
+    wire.server.ack(ack=seq)
+    wire.client.data(500, seq=seq)
+    wire.server.ack()
+    assert counted(wire) == NONE
+
+
 def test_a_keep_alive_that_is_never_answered_ends_in_a_rst():
     wire = opened()
     for _ in range(3):

@@ -184,6 +184,30 @@ def test_a_server_that_acknowledges_in_its_rst_was_established():
     assert wire.outcomes() == [("established", "reset-by-server")]
 
 
+def test_a_bare_rst_after_one_that_acknowledged():
+    """The data before its RST came late: the RST draws a challenge ACK, and that the bare RST of a closed socket."""
+    wire = Wire().handshake()
+    seq = wire.server.snd_nxt
+    wire.server.rst_ack(seq=seq + 1)
+    wire.client.ack(ack=seq)
+    wire.server.rst(seq=seq)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("established", "reset-by-server")
+    assert states(connection) == ("CLOSED", "CLOSED")
+
+
+@pytest.mark.parametrize(
+    ("pause", "outcome"), [(0, "half-open"), (1, "half-open"), (8, "established")], ids=["at once", "soon", "later"]
+)
+def test_a_bare_rst_answers_the_ack_or_the_data(pause, outcome):
+    """One round trip of 2 ms after the ACK it is its answer; one after data that was sent later, it is that one's."""
+    wire = Wire(delay=MS, at="client").handshake()
+    wire.now += pause * MS - wire.delay
+    wire.client.data(100)
+    wire.server.rst(seq=wire.client.rcv_nxt)
+    assert wire.connection()["outcome"] == outcome
+
+
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_a_midstream_rst(who):
     wire = Wire()
