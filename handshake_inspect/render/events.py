@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from handshake_inspect.expression.fields import chosen
-from handshake_inspect.report.event import Phase, Stats, line, row
+from handshake_inspect.report.event import Phase, Stats, line, lines, row
 from handshake_inspect.report.model import Connection, Ending, Finding, Report
 from handshake_inspect.report.snapshot import Snapshot
 
@@ -27,7 +27,7 @@ class EventWriter:
         if self._columns:
             self._out.writelines(row({name: read(one) for name, read in self._columns}) for one in connections)
         else:
-            self._out.writelines(line("connection", each) for each in connections)
+            self._out.write(lines("connection", connections))
         self._out.flush()
 
     def finding(self, phase: Phase, finding: Finding) -> None:

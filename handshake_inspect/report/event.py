@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -83,6 +84,24 @@ def line(event: str, body: Any, **more: str) -> bytes:
         encoded = _ENCODER.encode(_mended(msgspec.to_builtins(body)))
     head = _ENCODER.encode({"event": event, **more})
     return head[:-1] + b"," + encoded[1:] + b"\n"
+
+
+def lines(event: str, bodies: Iterable[Any]) -> bytearray:
+    """Events of one kind, as `line` writes each, without a copy of any."""
+    head = _ENCODER.encode({"event": event})[:-1]
+    out = bytearray()
+    for body in bodies:
+        start = len(out)
+        out += head
+        at = len(out)
+        try:
+            _ENCODER.encode_into(body, out, at)
+        except UnicodeEncodeError:
+            out[start:] = line(event, body)
+        else:
+            out[at : at + 1] = b","  # for the brace
+            out += b"\n"
+    return out
 
 
 def row(columns: dict[str, Any]) -> bytes:

@@ -2,16 +2,19 @@
 
 from collections import Counter
 
+import msgspec
 import pytest
 from support.reports import Flood, connection, troubled
 
 from handshake_inspect.errors import Problem as Remark
+from handshake_inspect.report.event import line, lines
 from handshake_inspect.report.model import (
     OUTCOMES,
     TROUBLE_OUTCOMES,
     ListedConnections,
     Outcomes,
     Problem,
+    Target,
     fair_shares,
     has_trouble,
 )
@@ -81,3 +84,16 @@ def test_outcomes_count_in_the_order_of_the_specification():
 
 def test_a_reader_s_remark_becomes_a_problem():
     assert Problem.of(Remark("cut", "the end is missing", 3, 120)) == Problem("cut", "the end is missing", 3, 120)
+
+
+def test_events_are_the_same_lines_together_and_one_by_one():
+    ends = [Target("10.0.0.1", 80), Target("host-\udc80", None), Target("10.0.0.2", 443)]  # one is not UTF-8
+    together = lines("connection", ends)
+    assert together == b"".join(line("connection", end) for end in ends)
+    events = [msgspec.json.decode(each) for each in bytes(together).splitlines()]
+    assert [(event["event"], event["ip"]) for event in events] == [
+        ("connection", "10.0.0.1"),
+        ("connection", "host-\\udc80"),
+        ("connection", "10.0.0.2"),
+    ]
+    assert lines("connection", []) == b""
