@@ -189,7 +189,8 @@ def _capture(stack: ExitStack, given: dict[str, Any]) -> int:
 def _run(
     source: LiveSource, given: dict[str, Any], form: str, target: Target, screen: Screen | None, seconds: float | None
 ) -> LiveRun:
-    from handshake_inspect.engine.live import LiveOptions, LiveRun, Nobody
+    from handshake_inspect.engine.live import LiveOptions, LiveRun
+    from handshake_inspect.engine.observer import Nobody
     from handshake_inspect.render.events import EventWriter
 
     settings: dict[str, Any] = {

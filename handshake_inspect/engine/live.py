@@ -8,9 +8,9 @@ fast as the clock of this machine.
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from handshake_inspect.engine import Options, case_of, end_of, report_of
 from handshake_inspect.engine.keeper import Keeper
 from handshake_inspect.engine.kept import Kept
 from handshake_inspect.engine.known import Known, Meeting
+from handshake_inspect.engine.observer import Nobody, Observer
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.remembered import Remembered
 from handshake_inspect.engine.retirement import Retired, Rows, give_back
@@ -28,7 +29,6 @@ from handshake_inspect.expression.select import about, filtered, passing
 from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.report.build import finding as told_finding
 from handshake_inspect.report.connections import RowConnections
-from handshake_inspect.report.event import Phase
 from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import OUTCOMES, Connection, Finding, Report
 from handshake_inspect.report.moment import Course
@@ -51,44 +51,6 @@ RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
 TROUBLE_SHOWN = 50
 AT_ONCE = 512  # connections told at a time
-
-
-class Observer(Protocol):
-    """Who hears of a live run; one who wants neither of these hears only its end."""
-
-    wants_connections: bool  # to be told each connection
-    wants_picture: bool  # that snapshots hold services, trouble, and how that came about; set before the run begins
-
-    def connections(self, connections: Sequence[Connection]) -> None:
-        """Hear of connections that were decided, or of which something is new."""
-
-    def finding(self, phase: Phase, finding: Finding) -> None:
-        """Hear that a finding begins or ends to hold."""
-
-    def snapshot(self, snapshot: Snapshot) -> None:
-        """Hear how things are: about once a second."""
-
-    def ending(self, report: Report) -> None:
-        """Hear the last word."""
-
-
-class Nobody:
-    """An observer that wants nothing."""
-
-    wants_connections = False
-    wants_picture = False
-
-    def connections(self, connections: Sequence[Connection]) -> None:
-        """Forget it."""
-
-    def finding(self, phase: Phase, finding: Finding) -> None:
-        """Forget it."""
-
-    def snapshot(self, snapshot: Snapshot) -> None:
-        """Forget it."""
-
-    def ending(self, report: Report) -> None:
-        """Forget it."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +94,7 @@ class LiveRun:
         self._next_look = self._began
         self._next_findings = self._began + FINDINGS_EVERY_S
         self._begun = 0  # rows that were taken into use, as of the last look
-        self._least_room = 2 * self.options.keep  # most attempts take two: a SYN's, and the connection's
-        self._room = self._least_room  # rows that may be taken into use before the next look
+        self._room = self._room_beside(0)  # rows that may be taken into use before the next look
         self._listened = self.observer.wants_connections or self.observer.wants_picture
         self._half_open_peak = 0
         self._gone = np.zeros(len(OUTCOMES), dtype=np.int64)  # outcomes of the rows that were given back
@@ -202,7 +163,8 @@ class LiveRun:
             give_back(meeting.case.trace, leaving, self.pump.tracker.table)
         left = np.flatnonzero(staying)
         self.known.keep(meeting, left)
-        self._room = max(self._least_room, len(left) // 4)  # else a flood of open rows would be judged over and over
+        ended = int(np.count_nonzero((meeting.over | meeting.silent)[left]))
+        self._room = max(self._room_beside(ended), len(left) // 4)  # else many open rows would be judged over and over
         self._looked, self._looked_ns, self._begun = began, now_ns, self.pump.tracker.table.begun
         return meeting
 
@@ -216,6 +178,10 @@ class LiveRun:
             self._heard = self._clock()
             self._quiet = None
         return bool(got == NEED_MORE)
+
+    def _room_beside(self, ended: int) -> int:
+        """How many rows make half as many ended connections again as are kept; most take two, one while a lone SYN."""
+        return 2 * (self.options.keep + self.options.keep // 2 - ended)
 
     def _patience(self, deadline: float | None) -> float:
         return PATIENCE_S if deadline is None else max(0.0, min(PATIENCE_S, deadline - self._clock()))

@@ -11,7 +11,8 @@ from support.samples import SAMPLES
 from handshake_inspect.cli.watching import ladder
 from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.kept import SEGMENTS
-from handshake_inspect.engine.live import LiveOptions, LiveRun, Nobody
+from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.engine.observer import Nobody
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.live.session import open_file
 from handshake_inspect.render.layout import Style

@@ -8,8 +8,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from endless import FRAMES_PER_TEN, Endless
 
+sys.path.pop(0)  # its live.py would be taken for this package
+
 from handshake_inspect.capture.source import open_source
-from handshake_inspect.engine.live import LiveOptions, LiveRun, Nobody
+from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.engine.observer import Nobody
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.report.event import Stats
 from handshake_inspect.report.model import Connection
