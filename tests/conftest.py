@@ -1,6 +1,7 @@
 """What all tests share: which build is tested, the command, the sample captures."""
 
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -44,9 +45,17 @@ def tested_build() -> str:
 
 def pytest_configure() -> None:
     """HSI_EXPECT_BUILD=compiled or pure: refuse to test the other one by mistake."""
+    _hear("SIGINT", "SIGHUP")
     expected = os.environ.get("HSI_EXPECT_BUILD")
     if expected and tested_build() != expected:
         pytest.exit(f"HSI_EXPECT_BUILD={expected}, but {PACKAGE} is {tested_build()}", returncode=4)
+
+
+def _hear(*names: str) -> None:
+    """Have processes that tests start hear these signals, also where nohup or a background job ignores them."""
+    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_report_header() -> str:
