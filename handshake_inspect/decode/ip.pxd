@@ -10,6 +10,7 @@ cdef unsigned int NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_BAD_IP_CHECKSU
 cdef unsigned int PROTO_AUTHENTICATION, PROTO_GRE, PROTO_ICMP, PROTO_ICMPV6
 cdef unsigned int PROTO_IPIP, PROTO_IPV6, PROTO_TCP, PROTO_UDP
 cdef Py_ssize_t _LARGEST_MTU
+cdef uint32_t _TEREDO
 
 @cython.locals(
     header_len=Py_ssize_t, total_len=Py_ssize_t, ip_end=Py_ssize_t, fragment=uint32_t, protocol=uint32_t, kind=int
@@ -28,6 +29,7 @@ cdef int upper_layer(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, uint32_t protocol, segment.Segment *out
 ) noexcept nogil
 
+@cython.locals(source=uint32_t, target=uint32_t)
 cdef int udp_tunnel(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, segment.Segment *out
 ) noexcept nogil

@@ -26,6 +26,7 @@ from handshake_inspect.wire.const import (
     PROTO_UDP,
 )
 
+_TEREDO = 0x2001_0000  # the first half of the prefix (RFC 4380 section 2.6)
 _LARGEST_MTU = 9216  # jumbo frames; what is longer was never one packet on a wire
 
 
@@ -117,5 +118,15 @@ def upper_layer(data: bytes, at: int, end: int, ip_end: int, protocol: int, out:
 
 
 def udp_tunnel(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
-    """Say what a UDP datagram is: none of ours, until the tunnels that run over UDP are opened here."""
+    """Whether a UDP datagram may be that of a tunnel: its ports are no proof, the slow decoder looks closer."""
+    if min(end, ip_end) - at < 16:
+        return KIND_NONE
+    source = octets.be16(data, at)
+    target = octets.be16(data, at + 2)
+    if target in (1701, 2152, 3544, 4789, 4790, 5072, 6081, 6635, 8472) or source in (1701, 3544, 5072):
+        return KIND_DECLINED
+    if data[at + 8] >> 4 != 6 or min(end, ip_end) - at < 48:
+        return KIND_NONE
+    if octets.be32(data, at + 16) == _TEREDO or octets.be32(data, at + 32) == _TEREDO:
+        return KIND_DECLINED  # between Teredo's clients, on ports of their own
     return KIND_NONE

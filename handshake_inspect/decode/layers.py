@@ -7,11 +7,14 @@ here are its octets as captured.  So dpkt's classes are used for their headers a
 
 import struct
 from collections.abc import Callable
+from typing import Literal
 
 from dpkt import ethernet, gre, ieee80211, ip, ip6, llc, ppp, pppoe, radiotap, sll, sll2
 from dpkt.dpkt import Packet, UnpackError
 
-Step = tuple[str, bytes]  # the layer that follows ("" for none of ours) and its octets
+from handshake_inspect.decode import udp_tunnels
+
+Step = udp_tunnels.Step
 
 _NONE: Step = ("", b"")
 _ETHERTYPES = {
@@ -26,9 +29,18 @@ _ETHERTYPES = {
     0x8864: "pppoe",
     0x880B: "ppp",
     0x6558: "ethernet",
+    0x8926: "vntag",
+    0x893F: "etag",
+    0x8903: "fabricpath",
+    0x88E7: "pbb",
+    0x894F: "nsh",
+    0x22EB: "erspan3",
 }
 _PPP_PROTOCOLS = {0x21: "ipv4", 0x57: "ipv6", 0x281: "mpls", 0x283: "mpls"}
-_TUNNELS = {4: "ipv4", 41: "ipv6", 47: "gre"}
+_TUNNELS = {4: "ipv4", 17: "udp", 41: "ipv6", 47: "gre"}
+_NSH_NEXT = {1: "ipv4", 2: "ipv6", 3: "ethernet", 5: "mpls"}
+_AUTHENTICATION = 51
+_NFLOG_PAYLOAD = 9
 
 
 def _header_of(packet_class: type) -> type:
@@ -154,23 +166,62 @@ def _gre(octets: bytes) -> Step:
     if optional > len(header.data):
         raise UnpackError("GRE header cut")
     rest = header.data[optional:]
-    if header.p == 0x880B:
-        return "ppp", rest
+    if header.p == 0x88BE:  # a mirrored frame: of type II behind a header, of type I, without number, at once
+        return "ethernet", rest[8:] if header.flags & gre.GRE_SP else rest
     return _ETHERTYPES.get(header.p, ""), rest
+
+
+def _behind(length: int, layer: str) -> Callable[[bytes], Step]:
+    """A tag of fixed length, and what stands behind it: `ethertype` reads on as behind a VLAN tag."""
+
+    def step(octets: bytes) -> Step:
+        if len(octets) < length:
+            raise UnpackError("tag cut")
+        if layer != "ethertype":
+            return layer, octets[length:]
+        return _by_ethertype(int.from_bytes(octets[length - 2 : length], "big"), octets[length:])
+
+    return step
+
+
+def _erspan3(octets: bytes) -> Step:
+    return "ethernet", octets[20 if octets[11] & 1 else 12 :]
+
+
+def _nsh(octets: bytes) -> Step:
+    """Read a network service header (RFC 8300)."""
+    return _NSH_NEXT.get(octets[3], ""), octets[max((octets[1] & 0x3F) * 4, 8) :]
+
+
+def _nflog(octets: bytes) -> Step:
+    """Read what netfilter logged: attributes, in the order of the host, of which one is the packet."""
+    order: Literal["little", "big"] = "little" if octets[4:6] != b"\0\0" and octets[5] == 0 else "big"
+    at = 4
+    while at + 4 <= len(octets):
+        length = int.from_bytes(octets[at : at + 2], order)
+        if length < 4:
+            return _NONE
+        if int.from_bytes(octets[at + 2 : at + 4], order) == _NFLOG_PAYLOAD:
+            return "ip", octets[at + 4 : at + length]
+        at += (length + 3) & ~3
+    return _NONE
 
 
 def tunnel(layer: str, octets: bytes) -> Step:
     """Step from an IP header to the packet that it carries as a tunnel."""
     if layer == "ipv4":
         header = _Ip(octets)
-        length = max(header.hl * 4, 20)
-        return _TUNNELS.get(header.p, ""), octets[length:]
+        following, rest = header.p, octets[max(header.hl * 4, 20) :]
+        if following == _AUTHENTICATION and len(rest) > 1:
+            following, rest = rest[0], rest[(rest[1] + 2) * 4 :]
+        return _TUNNELS.get(following, ""), rest
     header = _Ip6(octets)
     following, rest = header.nxt, header.data
     for _ in range(16):
-        if following not in (0, 43, 60) or len(rest) < 8:
+        if following not in (0, 43, _AUTHENTICATION, 60) or len(rest) < 8:
             break
-        following, rest = rest[0], rest[(rest[1] + 1) * 8 :]
+        length = (rest[1] + 2) * 4 if following == _AUTHENTICATION else (rest[1] + 1) * 8
+        following, rest = rest[0], rest[length:]
     return _TUNNELS.get(following, ""), rest
 
 
@@ -187,4 +238,12 @@ STEPS: dict[str, Callable[[bytes], Step]] = {
     "radiotap": _radiotap,
     "wifi": _wifi,
     "gre": _gre,
+    "udp": udp_tunnels.step,
+    "vntag": _behind(6, "ethertype"),
+    "etag": _behind(8, "ethertype"),
+    "fabricpath": _behind(2, "ethernet"),
+    "pbb": _behind(4, "ethernet"),
+    "nsh": _nsh,
+    "erspan3": _erspan3,
+    "nflog": _nflog,
 }

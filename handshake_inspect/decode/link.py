@@ -52,6 +52,8 @@ def by_ethertype(data: bytes, at: int, end: int, wire_end: int, ethertype: int, 
         return KIND_DECLINED
     if ethertype in (0x8847, 0x8848, 0x8864, 0x880B):  # MPLS, PPPoE session, PPP
         return KIND_DECLINED
+    if ethertype in (0x8903, 0x8926, 0x893F, 0x88E7, 0x894F):  # FabricPath, VN-tag, E-tag, PBB, NSH
+        return KIND_DECLINED
     return KIND_NONE
 
 

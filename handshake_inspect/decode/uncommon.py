@@ -31,6 +31,7 @@ _FIRST_LAYER = {
     127: ("radiotap", 0),
     228: ("ip", 0),
     229: ("ip", 0),
+    239: ("nflog", 0),
     276: ("sll2", 0),
 }
 _RAW_LINK_TYPE = {"ipv4": 228, "ipv6": 229}
@@ -60,18 +61,27 @@ def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int) -> int
     from handshake_inspect.decode import layers  # noqa: PLC0415  dpkt is slow to import and seldom needed
 
     notes = 0
+    datagram, whole = False, len(octets) >= wire_len
     for _ in range(_MAX_LAYERS):
         if layer in {"ip", "family"}:
             layer = "ipv6" if octets[:1] and octets[0] >> 4 == 6 else "ipv4"
         if layer in _RAW_LINK_TYPE:
             kind = fast.decode_octets(octets, wire_len, _RAW_LINK_TYPE[layer], records, i)
+            if kind == KIND_DAMAGED and datagram and whole:
+                break  # it only seemed to be a tunnel
             if kind != KIND_DECLINED:
                 records[i].notes |= notes
                 return kind
             following, rest = layers.tunnel(layer, octets)
             notes = NOTE_TUNNELED
         elif layer in layers.STEPS:
-            following, rest = layers.STEPS[layer](octets)
+            datagram = datagram or layer == "udp"
+            try:
+                following, rest = layers.STEPS[layer](octets)
+            except _damage():
+                if datagram and whole:
+                    break
+                raise
         else:
             break
         wire_len -= len(octets) - len(rest)

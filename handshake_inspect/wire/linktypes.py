@@ -16,6 +16,7 @@ NAMES = {
     127: "802.11 radiotap",
     228: "raw IPv4",
     229: "raw IPv6",
+    239: "netfilter log",
     276: "Linux cooked v2",
 }
 

@@ -16,7 +16,7 @@ from handshake_inspect.wire import const
 V4 = frames.data(b"four", CLIENT, SERVER, link=raw)
 V6 = frames.data(b"six", CLIENT6, SERVER6, link=raw)
 PPP = {4: b"\0\x21", 6: b"\0\x57"}
-LINK_TYPES = [0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 127, 228, 229, 276]
+LINK_TYPES = [0, 1, 9, 12, 14, 50, 51, 101, 104, 105, 108, 113, 127, 228, 229, 239, 276]
 
 
 def slow(frame, link_type=1, wire_len=None):
@@ -55,6 +55,31 @@ def over_ip(protocol, body, version=4):
     return frames.ipv6("2001:db8:9::1", "2001:db8:9::2", protocol, body)
 
 
+def over_udp(port, body, source=50_000, version=4):
+    return over_ip(17, struct.pack(">HHHH", source, port, 8 + len(body), 0) + body, version)
+
+
+def vxlan(packet, flags=0x08, following=0):
+    return bytes([flags, 0, 0, following]) + b"\0\0\x07\0" + packet
+
+
+def geneve(packet, protocol=0x6558, options=b""):
+    return struct.pack(">BBHI", len(options) // 4, 0, protocol, 7 << 8) + options + packet
+
+
+def gtp(packet, flags=0x30, optional=b""):
+    return struct.pack(">BBHI", flags, 255, len(optional) + len(packet), 1) + optional + packet
+
+
+def nsh(packet):
+    return struct.pack(">HBBI", 0x0FC2, 2, 1 if packet[0] >> 4 == 4 else 2, 0x1FF) + packet
+
+
+def nflog(packet, order="<"):
+    attributes = struct.pack(order + "HH4s", 8, 1, b"\x08\0\0\0") + struct.pack(order + "HH", 9, 10) + b"input\0\0\0"
+    return b"\x02\0\0\0" + attributes + struct.pack(order + "HH", 4 + len(packet), 9) + packet
+
+
 def wifi(body, control=0x0801, length=24):
     return struct.pack(">H", control) + b"\0" * (length - 2) + body
 
@@ -83,6 +108,21 @@ NOT_TUNNELS = {
     "wifi": (105, lambda p: wifi(llc_snap(p))),
     "wifi, qos": (105, lambda p: wifi(llc_snap(p), control=0x8802, length=26)),
     "wifi, bridge": (105, lambda p: wifi(llc_snap(p), control=0x0803, length=30)),
+    "vn-tag": (
+        1,
+        lambda p: frames.ethernet(
+            b"\0\0\0\x01" + struct.pack(">H", frames.ethertype_of(p)) + p, tags=[0x8100], ethertype=0x8926
+        ),
+    ),
+    "e-tag": (
+        1,
+        lambda p: frames.ethernet(b"\0" * 6 + struct.pack(">H", frames.ethertype_of(p)) + p, ethertype=0x893F),
+    ),
+    "fabric path": (1, lambda p: frames.ethernet(b"\0\x01" + frames.ethernet(p), ethertype=0x8903)),
+    "provider backbone": (1, lambda p: frames.ethernet(b"\0\0\0\x01" + frames.vlan(p), ethertype=0x88E7)),
+    "nsh": (1, lambda p: frames.ethernet(nsh(p), ethertype=0x894F)),
+    "netfilter log": (239, nflog),
+    "netfilter log, other order": (239, lambda p: nflog(p, ">")),
     "radiotap": (127, lambda p: radiotap(wifi(llc_snap(p)))),
 }
 TUNNELS = {
@@ -96,6 +136,38 @@ TUNNELS = {
     "gre, key, sum and number": (101, lambda p: over_ip(47, gre(p, 0xB000, b"\0" * 12))),
     "gre, ethernet": (101, lambda p: over_ip(47, gre(frames.vlan(p), protocol=0x6558))),
     "pptp": (101, lambda p: over_ip(47, gre(ppp(p), 0x3081, b"\0" * 12, protocol=0x880B))),
+    "authenticated": (101, lambda p: over_ip(51, bytes([4 if p[0] >> 4 == 4 else 41, 4]) + b"\0" * 22 + p)),
+    "authenticated, ipv6": (101, lambda p: over_ip(51, bytes([4 if p[0] >> 4 == 4 else 41, 4]) + b"\0" * 22 + p, 6)),
+    "erspan I": (101, lambda p: over_ip(47, gre(frames.ethernet(p), protocol=0x88BE))),
+    "erspan II": (101, lambda p: over_ip(47, gre(b"\0" * 8 + frames.vlan(p), 0x1000, b"\0" * 4, protocol=0x88BE))),
+    "erspan III": (
+        101,
+        lambda p: over_ip(47, gre(b"\0" * 12 + frames.ethernet(p), 0x1000, b"\0" * 4, protocol=0x22EB)),
+    ),
+    "vxlan": (1, lambda p: frames.ethernet(over_udp(4789, vxlan(frames.ethernet(p))))),
+    "vxlan over ipv6": (101, lambda p: over_udp(4789, vxlan(frames.vlan(p)), version=6)),
+    "vxlan, flannel": (113, lambda p: frames.sll(over_udp(8472, vxlan(frames.ethernet(p))))),
+    "vxlan in vxlan": (
+        101,
+        lambda p: over_udp(4789, vxlan(frames.ethernet(over_udp(4789, vxlan(frames.ethernet(p)))))),
+    ),
+    "vxlan-gpe": (101, lambda p: over_udp(4790, vxlan(p, 0x0C, 1 if p[0] >> 4 == 4 else 2))),
+    "geneve": (101, lambda p: over_udp(6081, geneve(frames.ethernet(p)))),
+    "geneve, options": (101, lambda p: over_udp(6081, geneve(p, frames.ethertype_of(p), b"\0" * 64))),
+    "gtp-u": (101, lambda p: over_udp(2152, gtp(p))),
+    "gtp-u, numbered": (101, lambda p: over_udp(2152, gtp(p, 0x32, b"\0\x07\0\0"))),
+    "gtp-u, 5G": (101, lambda p: over_udp(2152, gtp(p, 0x34, b"\0\0\0\x85" + b"\x01\0\x09\0"))),
+    "teredo": (101, lambda p: over_udp(3544, over_ip(4 if p[0] >> 4 == 4 else 41, p, 6))),
+    "teredo, from its server": (
+        101,
+        lambda p: over_udp(
+            5000, b"\0\x01" + b"\0" * 11 + b"\0" * 8 + over_ip(4 if p[0] >> 4 == 4 else 41, p, 6), source=3544
+        ),
+    ),
+    "ayiya": (101, lambda p: over_udp(5072, b"\x44\x52\x11" + bytes([4 if p[0] >> 4 == 4 else 41]) + b"\0" * 40 + p)),
+    "l2tp": (101, lambda p: over_udp(1701, b"\x40\x02" + b"\0" * 6 + b"\xff\x03" + ppp(p))),
+    "l2tp, with all there is": (101, lambda p: over_udp(1701, b"\x4a\x02" + b"\0" * 11 + b"\x02" + b"\0\0" + ppp(p))),
+    "mpls in udp": (101, lambda p: over_udp(6635, mpls(p))),
     "gre, mpls": (101, lambda p: over_ip(47, gre(mpls(p), protocol=0x8847))),
 }
 
@@ -146,6 +218,33 @@ def test_link_types_that_nobody_knows():
 )
 def test_what_holds_no_tcp(link_type, frame):
     assert slow(frame, link_type)["kind"] == const.KIND_NONE
+
+
+TEREDO6 = frames.data(b"six", ("2001::1", 4000), SERVER6, link=raw)
+
+
+def test_teredo_between_clients_on_their_own_ports():
+    assert slow(over_udp(3797, TEREDO6, source=32_900), 101)["kind"] == const.KIND_TCP
+    assert describe(over_udp(3797, TEREDO6, source=32_900), 101)["kind"] == const.KIND_DECLINED
+    assert describe(over_udp(3797, V6, source=32_900), 101)["kind"] == const.KIND_NONE
+
+
+@pytest.mark.parametrize("port", [1701, 2152, 3544, 4789, 4790, 5072, 6081, 6635, 8472])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\0" * 200,
+        b"\xff" * 200,
+        b"GET / HTTP/1.1",
+        bytes(range(200)),
+        b"\x08" + b"\0" * 7 + b"\x08\0" * 90,
+        b"\x0b" * 9,
+    ],
+    ids=["zeros", "ones", "text", "count", "looks like vxlan", "short"],
+)
+def test_a_port_alone_is_no_tunnel(port, body):
+    """Somebody uses the port for something else: that is no damage."""
+    assert slow(over_udp(port, body), 101)["kind"] == const.KIND_NONE
 
 
 def test_a_packet_in_a_packet_without_end():

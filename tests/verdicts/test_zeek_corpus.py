@@ -59,14 +59,18 @@ FILES = [
     "tunnels/gtp/gtp1_gn_normal_incl_fragmentation.pcap",
     "tunnels/gtp/gtp6_gtp_0x32.pcap",
 ]
-LATER = {
-    "tunnels/Teredo.pcap": "Teredo (IPv6 in UDP)",
-    "tunnels/geneve-many-options.pcap": "Geneve",
-    "tunnels/gtp/gtp1_gn_normal_incl_fragmentation.pcap": "GTP-U",
-    "tunnels/gtp/gtp6_gtp_0x32.pcap": "GTP-U",
-}
-IN_TUNNELS = ["tunnels/gre-sample.pcap"] + [
-    pytest.param(name, marks=pytest.mark.xfail(reason=f"{what} is not taken off yet")) for name, what in LATER.items()
+IN_TUNNELS = [
+    "tunnels/Teredo.pcap",
+    pytest.param(
+        "tunnels/geneve-many-options.pcap",
+        marks=pytest.mark.xfail(reason="one wrong checksum among right ones, which the baseline did not verify"),
+    ),
+    "tunnels/gre-sample.pcap",
+    pytest.param(
+        "tunnels/gtp/gtp1_gn_normal_incl_fragmentation.pcap",
+        marks=pytest.mark.xfail(reason="later fragments are not captured, and a first one counts as the whole segment"),
+    ),
+    "tunnels/gtp/gtp6_gtp_0x32.pcap",
 ]
 
 

@@ -1,0 +1,111 @@
+"""What runs over UDP and carries whole packets: VXLAN, Geneve, GTP-U, Teredo, AYIYA, L2TP, MPLS in UDP.
+
+A port alone is no proof that a datagram is a tunnel's: anybody may use it.  So the header must look right too, and what
+is inside must begin as a packet does; else the datagram is none of ours.
+"""
+
+from collections.abc import Callable
+
+Step = tuple[str, bytes]  # the layer that follows ("" for none of ours) and its octets
+
+_NONE: Step = ("", b"")
+_ETHERTYPES = {0x0800: "ipv4", 0x86DD: "ipv6", 0x6558: "ethernet", 0x8847: "mpls"}
+_VXLAN_NEXT = {1: "ipv4", 2: "ipv6", 3: "ethernet"}
+_AYIYA_NEXT = {4: "ipv4", 41: "ipv6"}
+_TEREDO = b"\x20\x01\0\0"  # the prefix of its addresses, which its clients use on any port
+_GPDU = 255  # the message of GTP that carries a packet
+
+
+def step(octets: bytes) -> Step:
+    """Step from a UDP header into the tunnel that its ports tell of."""
+    source, target = int.from_bytes(octets[:2], "big"), int.from_bytes(octets[2:4], "big")
+    read = _BY_PORT.get(target) or _BY_PORT.get(source)
+    if read is None:
+        return ("ipv6", octets[8:]) if _TEREDO in (octets[16:20], octets[32:36]) else _NONE
+    layer, rest = read(octets[8:])
+    if layer in ("ip", "ipv4", "ipv6") and rest[:1] and not _is_ip(layer, rest):
+        return _NONE
+    return layer, rest
+
+
+def _is_ip(layer: str, octets: bytes) -> bool:
+    version = octets[0] >> 4
+    return version in ((4, 6) if layer == "ip" else (int(layer[-1]),))
+
+
+def _vxlan(octets: bytes) -> Step:
+    """RFC 7348: only the flag that the VNI is valid counts."""
+    return ("ethernet", octets[8:]) if octets[0] & 0x08 else _NONE
+
+
+def _vxlan_gpe(octets: bytes) -> Step:
+    """The generic protocol extension, which names what follows (RFC 9512 has its list)."""
+    if not octets[0] & 0x08:
+        return _NONE
+    return (_VXLAN_NEXT.get(octets[3], "") if octets[0] & 0x04 else "ethernet"), octets[8:]
+
+
+def _geneve(octets: bytes) -> Step:
+    """RFC 8926, with options of any length."""
+    if octets[0] >> 6:
+        return _NONE
+    return _ETHERTYPES.get(int.from_bytes(octets[2:4], "big"), ""), octets[8 + (octets[0] & 0x3F) * 4 :]
+
+
+def _gtp(octets: bytes) -> Step:
+    """GTP-U version 1 (3GPP TS 29.281), whose optional part may begin a chain of extension headers."""
+    if octets[0] >> 4 != 3 or octets[1] != _GPDU:
+        return _NONE
+    at = 12 if octets[0] & 7 else 8
+    following = octets[11] if octets[0] & 4 else 0
+    while following:
+        if not octets[at]:
+            return _NONE
+        at += octets[at] * 4
+        following = octets[at - 1]
+    return "ip", octets[at:]
+
+
+def _teredo(octets: bytes) -> Step:
+    """RFC 4380: an IPv6 packet, maybe behind an authentication and an origin indication."""
+    if octets[:2] == b"\0\x01":
+        octets = octets[13 + octets[2] + octets[3] :]
+    if octets[:2] == b"\0\0":
+        octets = octets[8:]
+    return "ipv6", octets
+
+
+def _ayiya(octets: bytes) -> Step:
+    """Anything in anything: an identity and a signature of variable length before the packet."""
+    if octets[2] & 15 != 1:  # to be forwarded
+        return _NONE
+    return _AYIYA_NEXT.get(octets[3], ""), octets[8 + (1 << (octets[0] >> 4)) + (octets[1] >> 4) * 4 :]
+
+
+def _l2tp(octets: bytes) -> Step:
+    """A data message of L2TP version 2 (RFC 2661): PPP behind a header of variable length."""
+    flags = int.from_bytes(octets[:2], "big")
+    if flags & 0x8000 or flags & 15 != 2:
+        return _NONE
+    at = 6 + (2 if flags & 0x4000 else 0) + (4 if flags & 0x0800 else 0)
+    if flags & 0x0200:
+        at += 2 + int.from_bytes(octets[at : at + 2], "big")
+    return "ppp", octets[at:]
+
+
+def _mpls(octets: bytes) -> Step:
+    """RFC 7510."""
+    return "mpls", octets
+
+
+_BY_PORT: dict[int, Callable[[bytes], Step]] = {
+    1701: _l2tp,
+    2152: _gtp,
+    3544: _teredo,
+    4789: _vxlan,
+    4790: _vxlan_gpe,
+    5072: _ayiya,
+    6081: _geneve,
+    6635: _mpls,
+    8472: _vxlan,  # Linux before it had a number, and Flannel still
+}
