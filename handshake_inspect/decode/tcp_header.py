@@ -9,6 +9,7 @@ from handshake_inspect.wire.const import (
     ECE,
     KIND_DAMAGED,
     KIND_TCP,
+    MASK16,
     MASK32,
     NOTE_BAD_CHECKSUM,
     NOTE_BAD_HEADER_LENGTH,
@@ -60,8 +61,7 @@ def decode_tcp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     out.flags = flags
     out.payload_len = (ip_end - at - header_len) & MASK32
     out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, src_port, out.dst_hi, out.dst_lo, dst_port)
-    if captured >= 16:
-        out.window = octets.be16(data, at + 14)
+    out.window = octets.be16(data, at + 14) if captured >= 16 else MASK16  # not known, but hardly 0
     if captured < header_len:
         out.notes |= NOTE_CUT_OPTIONS
     out.options_len = header_len - 20

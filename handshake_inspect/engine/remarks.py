@@ -28,7 +28,10 @@ def remarks(pump: Pump) -> Iterator[Problem]:
         message = f"wrong IP header checksum in {_frames(checksums.bad_ip)}: damaged on the way"
         yield Problem("bad-ip-checksum", message, checksums.first_bad_ip)
     if pump.fragments:
-        yield Problem("fragments", f"{_frames(pump.fragments)} hold later IP fragments, which carry no TCP header")
+        verb = "is a later IP fragment" if pump.fragments == 1 else "are later IP fragments"
+        yield Problem(
+            "fragments", f"{_frames(pump.fragments)} {verb} without a TCP header: their octets are not counted"
+        )
     if pump.backwards:
         message = (
             f"{_frames(pump.backwards)} older than the frame before: stored out of order, or the clock was set back"

@@ -62,6 +62,7 @@ cdef bint was_probed(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment
 @cython.locals(seq_len=uint32_t, end=uint32_t)
 cdef int advance(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
 cdef void extend(rows.Endpoint *sender, uint32_t seq, uint32_t end) noexcept
+cdef void miss(rows.Endpoint *sender, segment.Segment *segment) noexcept
 @cython.locals(late=bint)
 cdef void classify_old(
     rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, uint32_t end

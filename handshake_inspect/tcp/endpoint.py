@@ -251,6 +251,17 @@ def extend(sender: Any, seq: int, end: int) -> None:
     sender.snd_nxt = end
 
 
+def miss(sender: Any, segment: Any) -> None:
+    """New octets that came damaged: sent, but not received, so that their sender will send them again."""
+    if segment.flags & (SYN | FIN | RST) or segment.seq != sender.snd_nxt or sender.traits & TRAIT_HOLE:
+        return
+    if segment.payload_len and sender.traits & TRAIT_SEEN:
+        sender.snd_nxt = (segment.seq + segment.payload_len) & MASK32
+        sender.hole_start = sender.snd_nxt
+        sender.hole_end = sender.snd_nxt
+        sender.traits |= TRAIT_HOLE
+
+
 def classify_old(sender: Any, peer: Any, segment: Any, end: int) -> None:
     """Octets below SND.NXT: overtaken, copied or retransmitted."""
     late = is_late_copy(sender, segment)

@@ -107,6 +107,7 @@ def repeated_syn(table: Any, connection: Any, sender: Any, segment: Any, side: i
     if connection.facts & FACT_SYNACK:
         if not connection.facts & FACT_ACKED:
             endpoint.apply(sender, SYN_ACK_WAS_LOST)
+            endpoint.apply(sender, SENT_SYN)  # where a RST had refused it meanwhile
     else:
         endpoint.apply(sender, SENT_SYN)
 

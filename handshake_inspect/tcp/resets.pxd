@@ -35,13 +35,14 @@ cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int MASK16
 cdef uint32_t MASK32
+cdef unsigned int SYN_SENT
 cdef unsigned int CLOSE_WAIT
 cdef unsigned int LAST_ACK
 cdef int64_t GRACE_NS
 cdef int64_t SLACK_NS
 cdef int64_t QUICK_NS
 
-@cython.locals(facts=uint32_t, bare=bint)
+@cython.locals(facts=uint32_t, asks=bint, bare=bint)
 cdef void on_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept

@@ -31,6 +31,7 @@ from handshake_inspect.tcp.transitions import GOT_RST, GOT_SYN_ACK, SENT_RST, SE
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32
 
+SYN_SENT = int(TcpState.SYN_SENT)
 CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
 LAST_ACK = int(TcpState.LAST_ACK)
 GRACE_NS = 250_000_000  # segments may still be under way this long where the RTT is not known
@@ -55,7 +56,8 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
             endpoint.apply(peer, GOT_RST)
             endpoint.apply(sender, SENT_RST)
         return
-    if facts & FACT_SYN and not facts & (FACT_SYNACK | FACT_ACKED):
+    asks = facts & FACT_SYN != 0 and not facts & FACT_ACKED
+    if asks and (not facts & FACT_SYNACK or (side != connection.client and peer.state == SYN_SENT)):
         if side == connection.client:
             own_rst(connection, sender, peer, segment, side)
         else:

@@ -29,6 +29,8 @@ cdef int first_echoed_syn(
 cdef int first_echoed_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, uint32_t tsecr
 ) noexcept
+@cython.locals(copy=int)
+cdef int first_since_refusal(Table table, rows.Connection *connection) noexcept
 @cython.locals(latest=int64_t, earliest=int64_t, method="unsigned int", copy=int)
 cdef void time_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment

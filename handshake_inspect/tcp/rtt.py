@@ -82,6 +82,14 @@ def first_echoed_syn_ack(table: Any, connection: Any, server: Any, tsecr: int) -
     return -1
 
 
+def first_since_refusal(table: Any, connection: Any) -> int:
+    """The first copy of the SYN that no RST had answered when it was sent."""
+    for copy in range(1, min(connection.syn_count, RETRIES_KEPT + 1)):
+        if 0 < connection.rst_ns < syn_time(table, connection, copy):
+            return copy
+    return 0
+
+
 def time_syn_ack(table: Any, connection: Any, client: Any, segment: Any) -> None:
     """The first SYN-ACK: bound the time since the SYN that it answers."""
     latest = segment.ts_ns - syn_time(table, connection, connection.syn_count - 1)
@@ -95,6 +103,7 @@ def time_syn_ack(table: Any, connection: Any, client: Any, segment: Any) -> None
                 earliest = segment.ts_ns - syn_time(table, connection, copy)
                 if copy == connection.syn_count - 1:
                     method = METHOD_TSECR
+        earliest = min(earliest, segment.ts_ns - syn_time(table, connection, first_since_refusal(table, connection)))
     if not 0 <= latest <= earliest:  # the clock went back between the copies
         method = METHOD_REORDERED
         latest = earliest = 0

@@ -208,6 +208,7 @@ class Tracker:
             wireshark.complete(connection, segment)
         if segment.notes & NOTE_BAD_CHECKSUM and self.checksums.is_corrupt(sender, segment):
             connection.facts |= FACT_BAD_CHECKSUM
+            endpoint.miss(sender, segment)
             if not segment.notes & NOTE_BAD_IP_CHECKSUM:
                 zeek.observe_bad_checksum(alias, side)
             return 0

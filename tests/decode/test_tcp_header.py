@@ -140,7 +140,7 @@ def test_a_cut_behind_the_flags_leaves_a_segment(src, dst, kept):
     segment = seen(whole[: head + kept], wire_len=len(whole))
     assert segment["kind"] == const.KIND_TCP
     assert (segment["seq"], segment["flags"], segment["payload_len"]) == (1000, frames.SYN, 5)
-    assert segment["window"] == (64240 if kept >= 16 else 0)
+    assert segment["window"] == (64240 if kept >= 16 else 0xFFFF), "not known: no window of zero"
     assert bool(segment["options"] & const.OPT_MSS) is (kept >= 24)
     assert segment["notes"] == const.NOTE_SNAPPED | const.NOTE_CUT_OPTIONS
 

@@ -208,6 +208,27 @@ def test_a_bare_rst_answers_the_ack_or_the_data(pause, outcome):
     assert wire.connection()["outcome"] == outcome
 
 
+def test_a_refusal_of_a_client_that_never_got_the_syn_ack():
+    """The listener went away meanwhile: in SYN-SENT the acknowledgment counts, not the sequence number."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.wait(SECOND)
+    wire.client.syn()
+    wire.server.refuse()
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"], connection["decided"]) == ("refused", "closed-port", True)
+    assert states(connection) == ("CLOSED", "CLOSED")
+    assert connection["rtt"]["reject_ns"] == 40 * MS
+    wire.wait(SECOND)
+    wire.client.syn()
+    assert states(wire.connection())[0] == "SYN_SENT"
+    wire.server.isn += 1000
+    wire.server.syn_ack()
+    wire.client.ack()
+    assert wire.outcomes() == [("established", None)]
+
+
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_a_midstream_rst(who):
     wire = Wire()

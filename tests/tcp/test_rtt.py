@@ -252,3 +252,17 @@ def test_the_distribution_is_of_values_that_can_be_named():
     assert report["summary"]["rtt"]["synack"]["count"] == 0
     assert report["summary"]["rtt"]["ackdat"]["count"] == 1
     assert report["services"][0]["rtt"] == report["summary"]["rtt"]
+
+
+@pytest.mark.parametrize("timestamps", [True, False])
+def test_a_syn_that_was_refused_is_not_the_one_that_is_answered_later(timestamps):
+    wire = Wire(timestamps=timestamps)
+    wire.client.syn()
+    wire.server.refuse()
+    wire.wait(500 * MS)
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack()
+    synack = wire.connection()["rtt"]["synack"]
+    assert (synack["value_ns"], synack["min_ns"], synack["max_ns"]) == (40 * MS, 40 * MS, 40 * MS)
+    assert synack["method"] in {"tsecr", "ambiguous"}

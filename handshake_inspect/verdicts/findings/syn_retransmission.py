@@ -13,7 +13,8 @@ Whose loss it was, the timestamp echoes say (RFC 7323 section 4.3: the echo is o
 * ACK lost: the ACK echoes an earlier SYN-ACK, so that one had been received;
 * otherwise unknown.
 
-A SYN that drew a challenge ACK is repeated at once and for another reason (stale-peer), and so does not count.
+A SYN that drew a challenge ACK is repeated at once and for another reason (stale-peer), and so does not count; nor does
+one that was refused at first, as while a service starts.
 
 `warning` from `MANY` delayed connects that are at least `SHARE` of a service's: a single lost packet is everyday life.
 """
@@ -84,9 +85,10 @@ def detect(case: Case) -> list[Finding]:
 
 
 def rebuffed(trace: Trace) -> Bools:
-    """Attempts whose SYN was answered at first with what belongs to an earlier incarnation."""
+    """Attempts whose SYN was answered at first: with a RST, or with what belongs to an earlier incarnation."""
     c, facts = trace.connections, trace.facts
     found: Bools = facts & FACT_REBUFFED != 0
+    found |= (c["rst_ns"] > 0) & (c["rst_ns"] < c["synack_ns"])
     later = np.flatnonzero(c["previous"] > 0)
     before = c["previous"][later].astype(np.intp) - 1
     inside = before < len(c)

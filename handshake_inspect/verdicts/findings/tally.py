@@ -152,7 +152,7 @@ def _cost(case: Case, outcome: int, tracked: Indices) -> dict[str, Any]:
     c = case.trace.connections
     waited = c["last_ns"][tracked] - c["first_ns"][tracked]
     return {
-        "repeated_syns": int(c["syn_count"][tracked].sum(dtype=np.int64)) - len(tracked),
+        "repeated_syns": int(np.maximum(c["syn_count"][tracked], 1).sum(dtype=np.int64)) - len(tracked),
         "waited_max_ns": int(waited.max()) if len(waited) else 0,
     }
 

@@ -134,6 +134,12 @@ def test_no_overflow(timed):
     assert found([*timed, end(12 * SECOND)], "accept-queue-overflow") == []
 
 
+def test_an_overflow_of_a_connection_whose_syn_is_not_captured():
+    timed = ignored(0, ("10.0.0.1", 4000), 3)[2:]
+    (one,) = found([*timed, end(12 * SECOND)], "half-open")
+    assert one["metrics"]["repeated_syns"] == 0
+
+
 def test_a_listener_that_defers_is_not_accused():
     here = ("10.0.0.9", 4000)
     isn, iss = isn_of(here, SERVER), isn_of(SERVER, here, 1)

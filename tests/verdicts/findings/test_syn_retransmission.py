@@ -144,3 +144,17 @@ def test_a_syn_that_met_an_open_connection_was_not_lost():
     assert [one["handshake"]["syn_count"] for one in report["connections"]] == [1, 2]
     assert found(report, "syn-retransmission") == []
     assert found(report, "stale-peer") != []
+
+
+def test_a_service_that_starts_loses_nothing():
+    """Windows asks again after a refusal, with the same ISN."""
+    wire = Wire()
+    for _ in range(2):
+        wire.client.syn()
+        wire.server.refuse()
+        wire.wait(500 * MS)
+    wire.server.echo = 0
+    wire.handshake()
+    report = wire.report()
+    assert [one["outcome"] for one in report["connections"]] == ["established"]
+    assert found(report, "syn-retransmission") == []
