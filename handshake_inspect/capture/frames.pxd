@@ -23,4 +23,7 @@ cdef class FrameReader:
     cdef public list link_types
 
     cpdef void feed(self, object octets, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
-    cpdef int advance(self)
+    # Readers whose frames are taken without the GIL declare this `nogil`, and take it for what needs Python.
+    cdef int step(self) except -1 with gil
+    cdef int damage(self, str message) except -1 with gil
+    cdef int odd_time(self, uint64_t frame, str message) except -1 with gil

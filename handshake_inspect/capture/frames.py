@@ -12,12 +12,12 @@ DAMAGED = 2  # cannot go on; the last of `problems` says why
 class FrameReader:
     """Turns the bytes of one container into frames; knows nothing of files.
 
-    The pump feeds `octets`, then calls `advance` until it answers something else than FRAME.  After
+    The pump feeds `octets`, then calls `step` until it answers something else than FRAME.  After
     NEED_MORE whoever feeds keeps the bytes from `position` on, puts more behind them and feeds again.
     A frame is `octets[frame_start:frame_end]`; it is valid until the next feed.  The buffer may be a
     bytearray that is used again and again, as long as it is not resized between a feed and the last frame of it.
 
-    `frames` is the number of the frame that `advance` found, the one Wireshark shows.  Wireshark also numbers
+    `frames` is the number of the frame that `step` found, the one Wireshark shows.  Wireshark also numbers
     a few records that are no packets (`events`): these use up a number and are passed over.
     """
 
@@ -51,6 +51,10 @@ class FrameReader:
         self.offset = offset
 
     def advance(self) -> int:
+        """Step to the next frame: the door for plain Python."""
+        return self.step()
+
+    def step(self) -> int:
         """Step to the next frame: FRAME, NEED_MORE or DAMAGED."""
         raise NotImplementedError
 
@@ -73,11 +77,12 @@ class FrameReader:
             self.problems.append(Problem("damaged", message, self.frames, self.offset + self.position))
         return DAMAGED
 
-    def odd_time(self, frame: int, message: str) -> None:
+    def odd_time(self, frame: int, message: str) -> int:
         """Count a timestamp that cannot be, and read on; the first one of a container is told."""
         self.odd_times += 1
         if self.odd_times == 1:
             self.problems.append(Problem("damaged", message, frame, self.offset + self.position))
+        return 0
 
     def saw_link_type(self, link_type: int) -> None:
         """Remember a link type that an interface of this container declares."""

@@ -23,7 +23,7 @@ cdef class MergeReader(FrameReader):
     cdef int64_t _rival_ns
 
     @cython.locals(current=Py_ssize_t, reader=FrameReader, outcome=int, ns=int64_t)
-    cpdef int advance(self)
+    cdef int step(self) except -1 with gil
 
     cpdef void finish(self, Py_ssize_t index)
 

@@ -36,14 +36,14 @@ class MergeReader(FrameReader):
         self._rival_ns = 0
         self._choose()
 
-    def advance(self) -> int:
+    def step(self) -> int:
         """Step to the next frame: FRAME or NEED_MORE."""
         while self.running:
             current = self._current
             reader = self._reader
             if self._states[current] == _HELD:
                 return self._give()
-            outcome = reader.advance()
+            outcome = reader.step()
             if outcome == NEED_MORE:
                 self.hungry = current
                 return NEED_MORE

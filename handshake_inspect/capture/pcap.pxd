@@ -25,4 +25,5 @@ cdef class PcapReader(FrameReader):
 
     @cython.locals(at=Py_ssize_t, header_len=Py_ssize_t, data="const unsigned char *", big=bint, captured=Py_ssize_t,
                    start=Py_ssize_t, end=Py_ssize_t, seconds=int64_t, fraction=int64_t, wire_len=Py_ssize_t)
-    cpdef int advance(self)
+    cdef int step(self) except -1 nogil
+    cdef int _unreadable(self, Py_ssize_t captured) except -1 with gil

@@ -47,7 +47,7 @@ class PcapReader(FrameReader):
     def _start(self, header: bytes) -> None:
         self.big, self.ticks, record_header = MAGICS.get(int.from_bytes(header[:4], "big"), (False, 0, 0))
         if not self.ticks:
-            return  # advance() will say so
+            return  # step() will say so
         self.started = True
         self.header_len = record_header
         self.tick_ns = _NS_PER_SECOND // self.ticks
@@ -61,7 +61,7 @@ class PcapReader(FrameReader):
         self.longest = min(max(bound, _PLAUSIBLE), _LONGEST)
         self.position += _FILE_HEADER
 
-    def advance(self) -> int:
+    def step(self) -> int:
         """Step to the next frame: FRAME, NEED_MORE or DAMAGED."""
         at = self.position
         header_len = self.header_len

@@ -46,56 +46,61 @@ cdef class PcapngReader(FrameReader):
     cdef Py_ssize_t _count
 
     @cython.locals(outcome=int, at=Py_ssize_t, kind=uint32_t)
-    cpdef int advance(self)
+    cdef int step(self) except -1 nogil
 
     @cython.locals(outcome=int, data="const unsigned char *", big=bint, length=Py_ssize_t, number=Py_ssize_t,
                    captured=Py_ssize_t, wire_len=Py_ssize_t, padded=Py_ssize_t, fcs_len=Py_ssize_t, high=uint32_t,
                    low=uint32_t, record="interface_table.Interface *")
-    cdef int _enhanced_packet(self, Py_ssize_t at) except -1
+    cdef int _enhanced_packet(self, Py_ssize_t at) except -1 nogil
 
     @cython.locals(outcome=int, data="const unsigned char *", big=bint, length=Py_ssize_t, number=Py_ssize_t,
                    captured=Py_ssize_t, wire_len=Py_ssize_t, drops=uint32_t, high=uint32_t, low=uint32_t)
-    cdef int _packet(self, Py_ssize_t at) except -1
+    cdef int _packet(self, Py_ssize_t at) except -1 with gil
 
     @cython.locals(outcome=int, length=Py_ssize_t, captured=Py_ssize_t, wire_len=Py_ssize_t,
                    record="interface_table.Interface *")
-    cdef int _simple_packet(self, Py_ssize_t at) except -1
+    cdef int _simple_packet(self, Py_ssize_t at) except -1 with gil
 
     @cython.locals(length=Py_ssize_t)
-    cdef int _whole(self, Py_ssize_t at, Py_ssize_t least) except -1
+    cdef int _whole(self, Py_ssize_t at, Py_ssize_t least) except -1 nogil
 
     @cython.locals(end=Py_ssize_t)
     cdef int _frame(self, Py_ssize_t start, Py_ssize_t captured, Py_ssize_t wire_len, Py_ssize_t number,
-                    Py_ssize_t fcs_len) except -1
+                    Py_ssize_t fcs_len) except -1 nogil
 
     @cython.locals(record="interface_table.Interface *", raw=uint64_t, ns=uint64_t)
-    cdef bint _stamp(self, Py_ssize_t number, uint64_t high, uint64_t low) except -1
+    cdef bint _stamp(self, Py_ssize_t number, uint64_t high, uint64_t low) except -1 nogil
 
     @cython.locals(product=uint64_t, upper=uint64_t)
-    cdef uint64_t _binary_ns(self, uint64_t high, uint64_t low, uint64_t power) noexcept
+    cdef uint64_t _binary_ns(self, uint64_t high, uint64_t low, uint64_t power) noexcept nogil
 
     @cython.locals(data="const unsigned char *", big=bint, code=uint32_t, length=Py_ssize_t, known=uint32_t)
-    cdef Py_ssize_t _options(self, Py_ssize_t at, Py_ssize_t end, Py_ssize_t fcs_len) except -1
+    cdef Py_ssize_t _options(self, Py_ssize_t at, Py_ssize_t end, Py_ssize_t fcs_len) except -1 nogil
 
     @cython.locals(length=Py_ssize_t)
-    cdef int _other_block(self, Py_ssize_t at, uint32_t kind) except -1
+    cdef int _other_block(self, Py_ssize_t at, uint32_t kind) except -1 with gil
 
     @cython.locals(big=bint, length=Py_ssize_t, major=uint32_t)
-    cdef int _section_header(self, Py_ssize_t at) except -1
+    cdef int _section_header(self, Py_ssize_t at) except -1 with gil
 
     @cython.locals(outcome=int, length=Py_ssize_t, record="interface_table.Interface *")
-    cdef int _interface_description(self, Py_ssize_t at) except -1
+    cdef int _interface_description(self, Py_ssize_t at) except -1 with gil
 
     @cython.locals(larger=object)
-    cdef int _grow(self) except -1
+    cdef int _grow(self) except -1 with gil
 
     @cython.locals(outcome=int, length=Py_ssize_t)
-    cdef int _interface_statistics(self, Py_ssize_t at) except -1
+    cdef int _interface_statistics(self, Py_ssize_t at) except -1 with gil
 
     @cython.locals(before=int64_t, end=int64_t)
-    cdef int _note_end(self, Py_ssize_t number, uint64_t high, uint64_t low) except -1
+    cdef int _note_end(self, Py_ssize_t number, uint64_t high, uint64_t low) except -1 with gil
 
-    cdef int _skip_block(self, Py_ssize_t length) except -1
+    cdef int _skip_block(self, Py_ssize_t length) except -1 nogil
 
     @cython.locals(step=Py_ssize_t)
-    cdef int _pass_over(self) except -1
+    cdef int _pass_over(self) except -1 nogil
+
+    cdef int _count_told(self, Py_ssize_t at) except -1 with gil
+    cdef int _count_lost(self, uint64_t drops) except -1 nogil
+    cdef int _bad_length(self, Py_ssize_t length) except -1 with gil
+    cdef int _bad_packet(self, Py_ssize_t number, Py_ssize_t captured) except -1 with gil

@@ -56,7 +56,7 @@ class PcapngReader(FrameReader):
         self._table = interface_table.rows_of(self._storage)
         self._count = 0
 
-    def advance(self) -> int:
+    def step(self) -> int:
         """Step to the next frame: FRAME, NEED_MORE or DAMAGED."""
         outcome = _PASSED
         while outcome == _PASSED:
@@ -223,14 +223,19 @@ class PcapngReader(FrameReader):
                 if known:
                     fcs_len = known
             elif code == EPB_DROP_COUNT and length == 8:
-                self._count_lost(int.from_bytes(self.octets[at : at + 8], "big" if big else "little"))
+                self._count_told(at)
             at += (length + 3) & -4
         return fcs_len
 
-    def _count_lost(self, drops: int) -> None:
+    def _count_told(self, at: int) -> int:
+        """Count the drops that an option of eight octets tells."""
+        return self._count_lost(int.from_bytes(self.octets[at : at + 8], "big" if self.big else "little"))
+
+    def _count_lost(self, drops: int) -> int:
         self._lost = max(self._lost, 0)
         if drops <= MASK32:  # no one loses more between two packets: such a count is damage
             self._lost += drops
+        return 0
 
     def _other_block(self, at: int, kind: int) -> int:
         if kind == SECTION_HEADER:

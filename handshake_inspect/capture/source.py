@@ -7,7 +7,7 @@ import stat
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from handshake_inspect.capture import sniff
 from handshake_inspect.capture.codecs import codec_of
@@ -16,6 +16,9 @@ from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
 from handshake_inspect.capture.streams import ByteStream, PackedStream, PlainStream
 from handshake_inspect.errors import CaptureError, Problem
+
+if TYPE_CHECKING:
+    from handshake_inspect.capture.ahead import ReadAhead
 
 BLOCK_SIZE = 1 << 18
 _LEAST_BUFFER = 1 << 12
@@ -28,7 +31,7 @@ Input = str | os.PathLike[str] | IO[bytes]
 class Source:
     """One capture and the reader of its frames.
 
-    The pump calls `reader.advance()`; at NEED_MORE it calls `fill()`, and ends when that is False; at DAMAGED
+    The pump calls `reader.step()`; at NEED_MORE it calls `fill()`, and ends when that is False; at DAMAGED
     it ends.  Blocks go into one buffer that is used again: a frame is valid until the next `fill`.
     """
 
@@ -51,6 +54,7 @@ class Source:
         self._buffer = bytearray(max(block_size, _LEAST_BUFFER))
         self._view = memoryview(self._buffer)
         self._base = 0  # byte of the stream that the buffer begins with
+        self._ahead: ReadAhead | None = None
         self._ended = False
         self._cut = False
 
@@ -92,14 +96,20 @@ class Source:
         """When the capturing side ended the capture, None when it does not say: known when all is read."""
         return self.reader.seen_until()
 
+    def read_ahead(self) -> None:
+        """Have a thread read, and unpack, the blocks from now on; for files, since a pipe may be silent for ever.
+
+        Raises RuntimeError when there can be no thread; then nothing changes.
+        """
+        from handshake_inspect.capture.ahead import ReadAhead  # noqa: PLC0415  most captures are small
+
+        self._ahead = ReadAhead(self._stream)
+
     def fill(self) -> bool:
         """Put another block behind what the reader left unread; False at the end of the input."""
         if self._ended:
             return False
-        reader = self.reader
-        start, end = self._make_room(reader.position, reader.limit)
-        count = self._stream.read_into(self._view[end : end + self._block_size])
-        reader.feed(self._buffer, start, end + count, self._base)
+        count = self._fill() if self._ahead is None else self._ahead.feed(self.reader)
         if not count:
             self._end()
         return count > 0
@@ -107,8 +117,18 @@ class Source:
     def close(self) -> None:
         """Let go of the file; what was read stays."""
         self._ended = True
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
         if self._file is not None:
             self._file.close()
+
+    def _fill(self) -> int:
+        reader = self.reader
+        start, end = self._make_room(reader.position, reader.limit)
+        count = self._stream.read_into(self._view[end : end + self._block_size])
+        reader.feed(self._buffer, start, end + count, self._base)
+        return count
 
     def _make_room(self, start: int, end: int) -> tuple[int, int]:
         """Where the unread octets begin and end, with room behind them."""
@@ -136,7 +156,7 @@ class Source:
         if where >= 0:
             reason += f": the record at byte {where}, after frame {reader.frames}, is not whole"
         else:
-            where = self._base + reader.limit
+            where = reader.offset + reader.limit
             reason += f" at byte {where}, after frame {reader.frames}"
         self.problems.append(Problem(kind, reason, reader.frames, where))
 

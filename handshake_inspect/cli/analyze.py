@@ -138,7 +138,12 @@ def command(
     with Target.open(output) as target:
         refuse_terminal(form, target)
         with Meter(wanted=not (no_progress or quiet)) as meter:
-            report = engine.analyze(paths, options=engine.Options(**settings), progress=meter.update)
+            report = engine.analyze(
+                paths,
+                options=engine.Options(**settings),
+                progress=meter.update,
+                meanwhile=lambda: RENDERERS[form],  # which imports it
+            )
         whole = report.connections
         report = narrowed(report, test)
         looks = Options(

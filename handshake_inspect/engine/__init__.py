@@ -1,31 +1,30 @@
 """The one place that knows all stages: captures in, report out."""
+# ruff: noqa: PLC0415
 
-from collections.abc import Callable, Sequence
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import handshake_inspect
+from handshake_inspect import build
 from handshake_inspect.capture.frames import NEED_MORE
-from handshake_inspect.capture.source import Input
+from handshake_inspect.capture.source import Input, Source
 from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.engine.draining import drain
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.remarks import remarks
-from handshake_inspect.report.build import build
-from handshake_inspect.report.host import told_host
-from handshake_inspect.report.model import Capture, Position, Report, Tool
-from handshake_inspect.report.model import Problem as ToldProblem
 from handshake_inspect.tcp.tracker import Tracker
-from handshake_inspect.verdicts.finding import CaptureFacts, Case
-from handshake_inspect.verdicts.findings import find_all
-from handshake_inspect.verdicts.findings.past import Past
-from handshake_inspect.verdicts.host import HostFacts
-from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.outcome import judge
-from handshake_inspect.verdicts.position import locate
-from handshake_inspect.verdicts.trace import Limits, Trace
-from handshake_inspect.wire.linktypes import link_type_name
+from handshake_inspect.verdicts.limits import Limits
+
+if TYPE_CHECKING:
+    from handshake_inspect.report.model import Report
 
 Progress = Callable[[int, int | None], None]
+
+LARGE = 1 << 21  # octets of a file that is read by a thread of its own
+SWITCH_S = 0.0002  # Python's own 5 ms would let imports hold up the pump, which needs Python's lock after each block
 
 
 @dataclass(frozen=True)
@@ -37,85 +36,65 @@ class Options:
     unanswered_ns: int = Limits.unanswered_ns  # how long an unanswered SYN is undecided
 
 
-def analyze(inputs: Sequence[Input], *, options: Options | None = None, progress: Progress | None = None) -> Report:
+def analyze(
+    inputs: Sequence[Input],
+    *,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    meanwhile: Callable[[], object] | None = None,
+) -> "Report":
     """Analyse captures as one trace.
 
     `inputs` are paths, `-` for standard input, or binary file objects.  `progress` is called with the octets read and
-    their total (None while there is no end).  Raises CaptureError for what is no capture; one that is cut is analysed
-    up to the cut, and the report says so.
+    their total (None while there is no end).  `meanwhile` is called in a thread, while a large capture is read: it may
+    import what is needed afterwards.  Raises CaptureError for what is no capture; one that is cut is analysed up to the
+    cut, and the report says so.
     """
     options = options or Options()
-    tracker = Tracker(options.max_connections)
-    pump = Pump(tracker)
-    with open_trace(inputs) as source:
-        while pump.drain(source.reader) == NEED_MORE and source.fill():
+    pump = Pump(Tracker(options.max_connections))
+    with open_trace(inputs) as source, _beside(source, meanwhile):
+        while drain(pump, source.reader) == NEED_MORE and source.fill():
             if progress is not None:
                 progress(source.consumed, source.size)
+    from handshake_inspect.engine.conclusion import conclude
+
     return conclude(source, pump, options)
 
 
-def conclude(source: Any, pump: Pump, options: Options) -> Report:
-    """The report of all that was pumped."""
-    return report_of(source, pump, case_of(source, pump, options, end_of(source, pump)))
+@contextmanager
+def _beside(source: Any, meanwhile: Callable[[], object] | None) -> Iterator[None]:
+    """While a large file is pumped, read it ahead and import what the report needs, in threads."""
+    if not _is_worth_threads(source):
+        yield
+        return
+    importing = threading.Thread(target=_import, args=(meanwhile,), daemon=True)
+    interval = sys.getswitchinterval()
+    with suppress(RuntimeError):  # no thread to be had: what is not done now is done later
+        source.read_ahead()
+        importing.start()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield
+    finally:
+        if importing.ident is not None:
+            importing.join()
+        sys.setswitchinterval(interval)
 
 
-def end_of(source: Any, pump: Pump) -> int:
-    """When the capture ended: with its last frame, unless who captured says that it went on in silence."""
-    return max(pump.last_ns, source.seen_until_ns or 0) if pump.timed else pump.last_ns
+def _is_worth_threads(source: Any) -> bool:
+    """Whether this is one large file, and threads can run at the same time."""
+    if not isinstance(source, Source) or (source.size or 0) < LARGE:
+        return False
+    return build() == "compiled" and _processors() > 1
 
 
-def report_of(source: Any, pump: Pump, case: Case, names: Any = None) -> Report:
-    """The report of a case, with everything that is to be found in it; `names` as in RowConnections."""
-    evicted = pump.tracker.table.evicted
-    return build(_tool(), _capture(source, pump, case), case, find_all(case), evicted, names)
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def case_of(source: Any, pump: Pump, options: Options, now_ns: int, past: Past | None = None) -> Case:
-    """All attempts that are in the table, judged as of `now_ns`; `past` knows of those that were."""
-    tracker = pump.tracker
-    problems = [*source.problems, *remarks(pump)]
-    trace = Trace.of(tracker.table, pump.first_ns, now_ns, Limits(options.unanswered_ns, options.time_wait_ns))
-    facts = CaptureFacts(
-        frames=pump.frames,
-        tcp_segments=pump.tcp_segments,
-        complete=source.complete,
-        dropped=source.dropped,
-        backwards=pump.backwards,
-        first_backwards=pump.first_backwards,
-        cut_headers=pump.cut_headers,
-        first_cut_header=pump.first_cut_header,
-        stray_icmp=tracker.stray_icmp,
-        problems=tuple(problems),
-    )
-    watch = getattr(source, "host", None)  # live sources may have one
-    host = None if watch is None else HostFacts(*watch.view())
-    return Case(trace, judge(trace), Legs(trace), facts, host, past)
+def _import(meanwhile: Callable[[], object] | None) -> None:
+    with suppress(Exception):  # it is raised where the import is needed
+        import handshake_inspect.engine.conclusion  # noqa: F401
 
-
-def _tool() -> Tool:
-    return Tool("hsi", handshake_inspect.__version__)
-
-
-def _capture(source: Any, pump: Pump, case: Case) -> Capture:
-    return Capture(
-        list(source.names),
-        source.format,
-        [link_type_name(number) for number in source.link_types],
-        pump.frames,
-        pump.tcp_segments,
-        pump.first_ns if pump.timed else None,
-        pump.last_ns if pump.timed else None,
-        source.dropped,
-        source.complete,
-        [ToldProblem.of(problem) for problem in case.capture.problems],
-        _position(case),
-        None if case.host is None else told_host(case.host),
-        case.trace.last_ns if pump.timed and case.trace.last_ns > pump.last_ns else None,
-    )
-
-
-def _position(case: Case) -> Position | None:
-    where = locate(case.trace, case.legs)
-    if where.place is None or where.share is None:
-        return None
-    return Position(where.place, round(where.share, 4), where.connections)  # type: ignore[arg-type]
+        if meanwhile is not None:
+            meanwhile()

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from handshake_inspect.capture.frames import NEED_MORE
-from handshake_inspect.engine import Options, case_of, conclude
+from handshake_inspect.engine import Options
+from handshake_inspect.engine.conclusion import case_of, conclude
 from handshake_inspect.engine.known import Known
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.errors import HsiError

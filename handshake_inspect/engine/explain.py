@@ -8,7 +8,8 @@ import numpy as np
 from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
-from handshake_inspect.engine import Options, Progress, conclude, selection
+from handshake_inspect.engine import Options, Progress, selection
+from handshake_inspect.engine.conclusion import conclude
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.recorder import Entry, Log, Recorder, is_notable, moments, opened
 from handshake_inspect.engine.selection import Wish

@@ -29,15 +29,15 @@ cdef class Keeper(Tracker):
     cdef readonly uint64_t segments_kept
     cdef uint64_t followed
 
-    cdef int conceive(self, seg.Segment *segment) except -1
+    cdef int conceive(self, seg.Segment *segment) except -1 nogil
     @cython.locals(mine=uint64_t, at=Py_ssize_t)
-    cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
+    cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
     @cython.locals(at=Py_ssize_t)
-    cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1
-    cdef void keep(self, Py_ssize_t at, Py_ssize_t i, seg.Segment *segment) noexcept
-    cdef void copy_rows(self, Py_ssize_t at, Py_ssize_t i) noexcept
+    cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1 nogil
+    cdef void keep(self, Py_ssize_t at, Py_ssize_t i, seg.Segment *segment) noexcept nogil
+    cdef void copy_rows(self, Py_ssize_t at, Py_ssize_t i) noexcept nogil
     @cython.locals(
         old="rows.Connection *", new="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *"
     )
-    cdef bint is_notable(self, Py_ssize_t before, Py_ssize_t i, int side, seg.Segment *segment) noexcept
-    cdef bint has_changed(self, rows.Endpoint *old, rows.Endpoint *new) noexcept
+    cdef bint is_notable(self, Py_ssize_t before, Py_ssize_t i, int side, seg.Segment *segment) noexcept nogil
+    cdef bint has_changed(self, rows.Endpoint *old, rows.Endpoint *new) noexcept nogil

@@ -16,7 +16,8 @@ import msgspec
 import numpy as np
 
 from handshake_inspect.capture.frames import NEED_MORE
-from handshake_inspect.engine import Options, case_of, end_of, report_of
+from handshake_inspect.engine import Options
+from handshake_inspect.engine.conclusion import case_of, end_of, report_of
 from handshake_inspect.engine.keeper import Keeper
 from handshake_inspect.engine.kept import Kept
 from handshake_inspect.engine.known import Known, Meeting

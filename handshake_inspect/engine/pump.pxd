@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.capture.frames cimport FrameReader
 from handshake_inspect.decode cimport frame as fast
@@ -22,7 +22,6 @@ cdef class Pump:
     cdef readonly Tracker tracker
     cdef readonly object storage
     cdef seg.Segment *records
-    cdef readonly Py_ssize_t at
     cdef readonly uint64_t frames
     cdef public uint64_t most
     cdef readonly uint64_t tcp_segments
@@ -40,13 +39,13 @@ cdef class Pump:
     cdef readonly uint64_t cut_options
     cdef readonly dict unsupported
 
-    @cython.locals(held=Py_ssize_t, got=int)
     cpdef int drain(self, FrameReader reader) except -1
+    @cython.locals(held=Py_ssize_t, got=int)
+    cdef int run(self, FrameReader reader) except -1 nogil
     @cython.locals(record="seg.Segment *", now=int64_t, kind=int)
-    cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1
-    cdef void note_time(self, int64_t now, uint64_t frame) noexcept
-    @cython.locals(at=Py_ssize_t)
-    cdef int track(self, Py_ssize_t held) except -1
-    cdef int second_try(self, FrameReader reader, Py_ssize_t at) except -1
-    cdef void went_back(self, int64_t now, uint64_t frame) noexcept
-    cdef int leave(self, int kind, FrameReader reader, seg.Segment *record) except -1
+    cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1 nogil
+    cdef void note_time(self, int64_t now, uint64_t frame) noexcept nogil
+    cdef int second_try(self, FrameReader reader, Py_ssize_t at) except -1 with gil
+    cdef void went_back(self, int64_t now, uint64_t frame) noexcept nogil
+    cdef int leave(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
+    cdef int note_unsupported(self, uint32_t link_type) except -1 with gil

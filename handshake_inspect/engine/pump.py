@@ -18,7 +18,7 @@ from handshake_inspect.wire.const import (
     NOTE_CUT_OPTIONS,
 )
 
-BATCH = 32
+BATCH = 128
 NO_LIMIT = (1 << 63) - 1
 
 
@@ -29,7 +29,6 @@ class Pump:
         self.tracker = tracker
         self.storage = seg.segments(BATCH)
         self.records = seg.segments_of(self.storage)
-        self.at = 0  # the record that is being tracked
         self.frames = 0
         self.most = NO_LIMIT  # frames to take; what comes after that stays in the reader
         self.tcp_segments = 0
@@ -48,23 +47,23 @@ class Pump:
         self.unsupported: dict[int, int] = {}  # link type -> frames that nothing here can decode
 
     def drain(self, reader: FrameReader) -> int:
-        """Take all frames that are in the reader's buffer; what the reader said then (NEED_MORE or DAMAGED).
+        """Take all frames that are in the reader's buffer; what the reader said then (NEED_MORE or DAMAGED)."""
+        return self.run(reader)
 
-        Segments are decoded by the batch and tracked after that, so that the rows they will need are on their way
-        from memory meanwhile: thousands of connections do not fit into a cache.
-        """
+    def run(self, reader: FrameReader) -> int:
+        """As `drain`; segments are decoded by the batch and tracked after that: see `Tracker.track_all`."""
         held = 0
         got = NEED_MORE
         while self.frames < self.most:
-            got = reader.advance()
+            got = reader.step()
             if got != FRAME:
                 break
             if self.decode(reader, held):
                 held += 1
                 if held == BATCH:
-                    self.track(held)
+                    self.tracker.track_all(self.records, held)
                     held = 0
-        self.track(held)
+        self.tracker.track_all(self.records, held)
         return got
 
     def decode(self, reader: FrameReader, at: int) -> bool:
@@ -91,7 +90,6 @@ class Pump:
             self.cut_options += 1
         record.ts_ns = now
         record.frame = reader.frames
-        self.tracker.table.expect(record)
         return True
 
     def note_time(self, now: int, frame: int) -> None:
@@ -104,15 +102,6 @@ class Pump:
         if now < self.before_ns:
             self.went_back(now, frame)
         self.before_ns = now
-
-    def track(self, held: int) -> int:
-        """Track the records that were decoded."""
-        for at in range(held):
-            self.tracker.table.fetch(seg.segment_at(self.records, at))
-        for at in range(held):
-            self.at = at
-            self.tracker.track(seg.segment_at(self.records, at))
-        return 0
 
     def second_try(self, reader: FrameReader, at: int) -> int:
         """Give what the fast decoder declined to the slow one."""
@@ -139,5 +128,10 @@ class Pump:
             if self.damaged_headers == 1:
                 self.first_damaged_header = reader.frames
         elif kind == KIND_DECLINED:
-            self.unsupported[reader.link_type] = self.unsupported.get(reader.link_type, 0) + 1
+            self.note_unsupported(reader.link_type)
+        return 0
+
+    def note_unsupported(self, link_type: int) -> int:
+        """Count a frame of a link type that nothing here can decode."""
+        self.unsupported[link_type] = self.unsupported.get(link_type, 0) + 1
         return 0

@@ -104,7 +104,7 @@ class Recorder:
             if self.kept >= KEPT:
                 return
             log = self._begin(first_frame)
-        octets = ctypes.string_at(self._bases[0] + self._pump.at * _SEGMENT, _SEGMENT)
+        octets = ctypes.string_at(self._bases[0] + self._pump.tracker.at * _SEGMENT, _SEGMENT)
         before, log.last = log.last, now
         self._keep(log, Entry(log.total, octets, before, now))
         if _number(now.connection, rows.Connection.provisional):
@@ -112,7 +112,7 @@ class Recorder:
 
     def _begin(self, first_frame: int) -> Log:
         log = self.logs[first_frame] = Log(first_frame)
-        syn = self._pump.storage[self._pump.at]
+        syn = self._pump.storage[self._pump.tracker.at]
         frame, doubted = self._doubted.pop(int(syn.hash), (0, None))
         if doubted is not None and frame == first_frame:  # its SYN came before anyone knew what it was
             log.last = asked(doubted)
@@ -154,7 +154,7 @@ class Recorder:
     def _embryo(self, reference: int) -> Octets:
         """A SYN alone gets the rows that it would have as a connection."""
         embryo = self._table.embryo_rows[(reference & NUMBER) - 1]
-        return _embryo_rows(embryo, self._pump.storage[self._pump.at])
+        return _embryo_rows(embryo, self._pump.storage[self._pump.tracker.at])
 
 
 def moments(entries: Iterable[Entry]) -> list[Moment]:

@@ -30,7 +30,7 @@ cdef class Watch(Tracker):
     cpdef void watch_address(self, uint64_t hi, uint64_t lo, unsigned int port) noexcept
     cpdef void watch_pair(self, uint64_t hi, uint64_t lo, unsigned int port) noexcept
     cpdef void watch_id(self, int64_t number) noexcept
-    cdef int track(self, seg.Segment *segment) except -1
+    cdef int track(self, seg.Segment *segment) except -1 with gil
     cdef bint is_watched(self, seg.Segment *segment) except -1
     cdef bint goes_out(self, seg.Segment *segment) noexcept
     cdef bint comes_in(self, seg.Segment *segment) noexcept

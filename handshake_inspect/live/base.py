@@ -22,7 +22,7 @@ class Counters(NamedTuple):
 class LiveSource:
     """Frames of an interface, block by block; driven as a capture file is.
 
-    The pump calls `reader.advance()`; at NEED_MORE it calls `fill()`, which waits for the next block and is False when
+    The pump calls `reader.step()`; at NEED_MORE it calls `fill()`, which waits for the next block and is False when
     the source has ended.  Who has other things to do calls `wait` first: True says that `fill` will answer at once,
     False that the time is up and the link idle.  A frame is valid until the next `wait` or `fill`.
 

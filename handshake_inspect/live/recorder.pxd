@@ -23,7 +23,7 @@ cdef class RecordingReader(FrameReader):
     cdef Py_ssize_t _used
 
     @cython.locals(reader=FrameReader, got=int)
-    cpdef int advance(self)
+    cdef int step(self) except -1 with gil
 
     @cython.locals(captured=Py_ssize_t, padded=Py_ssize_t, total=Py_ssize_t, at=Py_ssize_t, time=int64_t,
                    out="unsigned char *")

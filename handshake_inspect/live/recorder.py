@@ -35,10 +35,10 @@ class RecordingReader(FrameReader):
         self._out = memory.address(self._buffer)
         self._used = 0
 
-    def advance(self) -> int:
+    def step(self) -> int:
         """Step to the next frame and record it: FRAME, NEED_MORE or DAMAGED."""
         reader = self.reader
-        got = reader.advance()
+        got = reader.step()
         self.events = reader.events
         if got != FRAME:
             self.wanted = reader.wanted

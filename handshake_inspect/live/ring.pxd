@@ -46,8 +46,8 @@ cdef class RingReader(FrameReader):
     cpdef void take(self, Py_ssize_t block, Py_ssize_t size) except *
 
     @cython.locals(data="const unsigned char *", at=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, before=Py_ssize_t,
-                   step=Py_ssize_t, seconds=int64_t)
-    cpdef int advance(self)
+                   length=Py_ssize_t, seconds=int64_t)
+    cdef int step(self) except -1 with gil
 
     @cython.locals(ring="unsigned char *")
     cdef Py_ssize_t put_tag_back(self, Py_ssize_t at, Py_ssize_t start, Py_ssize_t end) noexcept

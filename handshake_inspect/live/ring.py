@@ -89,7 +89,7 @@ class RingReader(FrameReader):
         """Say -1: blocks hold whole frames."""
         return -1
 
-    def advance(self) -> int:
+    def step(self) -> int:
         """Step to the next frame of the block: FRAME, or NEED_MORE when there is none left."""
         data = self.data
         while self.left:
@@ -98,11 +98,11 @@ class RingReader(FrameReader):
                 return self.lost()
             start = at + fields.u16(data, at + _MAC, _BIG)
             end = start + fields.u32(data, at + _CAPTURED, _BIG)
-            step = fields.u32(data, at + _NEXT, _BIG)
+            length = fields.u32(data, at + _NEXT, _BIG)
             self.left -= 1
-            if start < at + _HEADERS or end < start or end > self.limit or (step < _HEADERS and self.left):
+            if start < at + _HEADERS or end < start or end > self.limit or (length < _HEADERS and self.left):
                 return self.lost()
-            self.position = at + step
+            self.position = at + length
             if data[at + _PACKET_TYPE] == _OUTGOING and fields.u32(data, at + _INTERFACE, _BIG) == self.loopback:
                 continue
             before = start

@@ -13,4 +13,4 @@ cdef class Checksums:
     cdef readonly uint64_t bad_ip
     cdef readonly uint64_t first_bad_ip
 
-    cdef bint is_corrupt(self, rows.Endpoint *sender, seg.Segment *segment) noexcept
+    cdef bint is_corrupt(self, rows.Endpoint *sender, seg.Segment *segment) noexcept nogil

@@ -34,38 +34,38 @@ cdef unsigned int BELIEVED_LOST
 
 cdef void on_ack(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, bint again
-) noexcept
+) noexcept nogil
 cdef bint is_fin_unseen(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
-) noexcept
-cdef bint is_octet_unseen(rows.Endpoint *peer, segment.Segment *segment) noexcept
+) noexcept nogil
+cdef bint is_octet_unseen(rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
 cdef void believe_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
-cdef bint is_fin_skipped(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
+) noexcept nogil
+cdef bint is_fin_skipped(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 @cython.locals(soon=bint)
 cdef void skip_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
-cdef void take_back(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept
+) noexcept nogil
+cdef void take_back(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
 cdef bint is_fin_at_last(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
-) noexcept
+) noexcept nogil
 cdef void note_fin(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, uint32_t beyond, int side
-) noexcept
+) noexcept nogil
 cdef void on_hole_filled(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
-) noexcept
+) noexcept nogil
 @cython.locals(before="unsigned int")
 cdef void step(
     rows.Connection *connection, rows.Endpoint *end, segment.Segment *segment, unsigned int event
-) noexcept
+) noexcept nogil
 @cython.locals(crossing=bint)
 cdef void on_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 cdef void repeated_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
-) noexcept
-cdef bint has_acked(rows.Endpoint *end, uint32_t seq) noexcept
+) noexcept nogil
+cdef bint has_acked(rows.Endpoint *end, uint32_t seq) noexcept nogil

@@ -39,34 +39,34 @@ cdef int32_t OVERTAKEN_US
 cdef uint32_t IP_ID_NEAR
 cdef unsigned int MAX_SHIFT
 
-cdef void apply(rows.Endpoint *endpoint, unsigned int event) noexcept
+cdef void apply(rows.Endpoint *endpoint, unsigned int event) noexcept nogil
 @cython.locals(mixed=uint32_t, window=uint32_t)
-cdef uint32_t fingerprint(segment.Segment *segment) noexcept
+cdef uint32_t fingerprint(segment.Segment *segment) noexcept nogil
 @cython.locals(at=uint32_t)
-cdef void remember(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept
+cdef void remember(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept nogil
 @cython.locals(now=uint32_t, at=uint32_t, age=int64_t)
-cdef bint is_copy(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept
-cdef int32_t copy_limit(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
+cdef bint is_copy(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept nogil
+cdef int32_t copy_limit(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 @cython.locals(behind=uint32_t)
-cdef bint is_late_copy(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
-cdef void note_marks(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
-cdef void begin(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
-cdef void open_at(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
-cdef void agree_on_windows(rows.Endpoint *server, rows.Endpoint *client) noexcept
-cdef void note_window(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
+cdef bint is_late_copy(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
+cdef void note_marks(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
+cdef void begin(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
+cdef void open_at(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
+cdef void agree_on_windows(rows.Endpoint *server, rows.Endpoint *client) noexcept nogil
+cdef void note_window(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 @cython.locals(unseen=uint32_t)
-cdef void note_ack(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
-cdef void fill(rows.Endpoint *endpoint, uint32_t to) noexcept
-cdef bint is_probe(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
-cdef bint was_probed(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
+cdef void note_ack(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
+cdef void fill(rows.Endpoint *endpoint, uint32_t to) noexcept nogil
+cdef bint is_probe(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
+cdef bint was_probed(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
 @cython.locals(seq_len=uint32_t, end=uint32_t)
-cdef int advance(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
-cdef void extend(rows.Endpoint *sender, uint32_t seq, uint32_t end) noexcept
-cdef void miss(rows.Endpoint *sender, segment.Segment *segment) noexcept
+cdef int advance(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
+cdef void extend(rows.Endpoint *sender, uint32_t seq, uint32_t end) noexcept nogil
+cdef void miss(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 @cython.locals(late=bint)
 cdef void classify_old(
     rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, uint32_t end
-) noexcept
+) noexcept nogil
 @cython.locals(last=uint32_t)
-cdef bint is_overtaken(rows.Endpoint *sender, segment.Segment *segment) noexcept
-cdef bint is_synchronized_ack(segment.Segment *segment) noexcept
+cdef bint is_overtaken(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+cdef bint is_synchronized_ack(segment.Segment *segment) noexcept nogil

@@ -42,22 +42,22 @@ cdef unsigned int BELIEVED_LOST
 cdef bint on_ack(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 @cython.locals(facts=uint32_t)
 cdef bint client_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server,
     segment.Segment *segment
-) noexcept
+) noexcept nogil
 @cython.locals(since_last=int64_t)
-cdef void not_before_the_last(rows.Connection *connection, segment.Segment *segment) noexcept
-cdef void complete(rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment) noexcept
+cdef void not_before_the_last(rows.Connection *connection, segment.Segment *segment) noexcept nogil
+cdef void complete(rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment) noexcept nogil
 cdef bint one_sided_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server,
     segment.Segment *segment
-) noexcept
+) noexcept nogil
 @cython.locals(facts=uint32_t)
 cdef bint server_ack(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment
-) noexcept
+) noexcept nogil
 @cython.locals(waited=uint32_t)
-cdef bint is_deferred(rows.Connection *connection, rows.Endpoint *client) noexcept
+cdef bint is_deferred(rows.Connection *connection, rows.Endpoint *client) noexcept nogil

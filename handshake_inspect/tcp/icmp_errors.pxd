@@ -14,8 +14,8 @@ cdef unsigned int GOT_ERROR
 cdef unsigned int MASK16
 cdef uint32_t MASK32
 
-cdef bint is_too_big(segment.Segment *segment) noexcept
+cdef bint is_too_big(segment.Segment *segment) noexcept nogil
 @cython.locals(facts=uint32_t, retries="rows.Retries *")
 cdef void on_error(
     Table table, rows.Connection *connection, rows.Endpoint *quoted, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil

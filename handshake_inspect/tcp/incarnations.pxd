@@ -9,10 +9,10 @@ cdef unsigned int EMBRYO_PROVISIONAL
 cdef int NEW_INCARNATION
 cdef int PROVISIONAL_ANSWERED
 
-cdef bint is_from_client(rows.Embryo *embryo, seg.Segment *segment) noexcept
+cdef bint is_from_client(rows.Embryo *embryo, seg.Segment *segment) noexcept nogil
 @cython.locals(embryo="rows.Embryo *")
-cdef void keep_provisional(Table table, rows.Connection *connection, seg.Segment *segment) noexcept
+cdef void keep_provisional(Table table, rows.Connection *connection, seg.Segment *segment) noexcept nogil
 @cython.locals(connection="rows.Connection *", embryo="rows.Embryo *", client=int)
 cdef bint recall_provisional(
     Table table, Py_ssize_t i, int side, seg.Segment *segment, seg.Segment *recalled, int verdict
-) noexcept
+) noexcept nogil

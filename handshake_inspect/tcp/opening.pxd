@@ -44,41 +44,41 @@ cdef unsigned int MASK16
 cdef uint32_t MASK32
 cdef unsigned int SYN
 
-cdef void first_syn(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side) noexcept
+cdef void first_syn(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side) noexcept nogil
 @cython.locals(facts=uint32_t)
 cdef int on_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 @cython.locals(facts=uint32_t)
-cdef bint is_over(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept
+cdef bint is_over(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
 cdef void repeated_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 @cython.locals(beyond=uint32_t, known=uint32_t)
 cdef void reordered_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
-) noexcept
-cdef bint answers(rows.Connection *connection, rows.Endpoint *client, uint32_t ack) noexcept
+) noexcept nogil
+cdef bint answers(rows.Connection *connection, rows.Endpoint *client, uint32_t ack) noexcept nogil
 @cython.locals(facts=uint32_t)
 cdef int on_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 cdef void first_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client,
     segment.Segment *segment
-) noexcept
+) noexcept nogil
 cdef int unasked_syn_ack(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 @cython.locals(was_at=int64_t, asked_again=bint)
 cdef int later_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client,
     segment.Segment *segment
-) noexcept
-cdef bint is_resent(Table table, rows.Connection *connection, segment.Segment *segment) noexcept
-cdef bint is_crossing(rows.Connection *connection, segment.Segment *segment) noexcept
+) noexcept nogil
+cdef bint is_resent(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
+cdef bint is_crossing(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 @cython.locals(waiting="rows.Embryo *")
-cdef bint answers_provisional(Table table, rows.Connection *connection, segment.Segment *segment) noexcept
-cdef int stray_syn_ack(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
+cdef bint answers_provisional(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
+cdef int stray_syn_ack(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept nogil

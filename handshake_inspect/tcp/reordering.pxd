@@ -35,24 +35,24 @@ cdef uint32_t FRAMES_BEFORE
 @cython.locals(facts=uint32_t)
 cdef bint late_syn(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 @cython.locals(facts=uint32_t)
 cdef bint late_syn_ack(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 cdef bint is_the_one_acknowledged(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment, int side
-) noexcept
-cdef bint is_opening(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept
-cdef bint is_answered_first(rows.Endpoint *client, segment.Segment *segment) noexcept
+) noexcept nogil
+cdef bint is_opening(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
+cdef bint is_answered_first(rows.Endpoint *client, segment.Segment *segment) noexcept nogil
 cdef bint is_refused(
     rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 @cython.locals(beyond=uint32_t, contiguous=uint32_t, window=uint32_t, known=bint)
-cdef void open_late(rows.Endpoint *end, segment.Segment *segment) noexcept
-cdef void no_rtt(rows.Connection *connection) noexcept
-cdef void open_attempt(rows.Connection *connection, segment.Segment *segment, int side) noexcept
+cdef void open_late(rows.Endpoint *end, segment.Segment *segment) noexcept nogil
+cdef void no_rtt(rows.Connection *connection) noexcept nogil
+cdef void open_attempt(rows.Connection *connection, segment.Segment *segment, int side) noexcept nogil
 @cython.locals(one_way=bint)
 cdef void connect(
     rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server, int side
-) noexcept
+) noexcept nogil

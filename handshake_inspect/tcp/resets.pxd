@@ -45,29 +45,29 @@ cdef int64_t QUICK_NS
 @cython.locals(facts=uint32_t, asks=bint, bare=bint)
 cdef void on_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 @cython.locals(slack=int64_t, at_once=bint)
-cdef bint is_bare_answer(rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment) noexcept
+cdef bint is_bare_answer(rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment) noexcept nogil
 cdef void answer_to_syn(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 cdef void own_rst(
     rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 @cython.locals(low=uint32_t, offset=int64_t)
-cdef bint is_in_window(rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment) noexcept
-cdef void doubt(rows.Connection *connection, segment.Segment *segment) noexcept
+cdef bint is_in_window(rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment) noexcept nogil
+cdef void doubt(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 cdef void end(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
+) noexcept nogil
 @cython.locals(late=bint, news=bint, challenge=bint)
 cdef void after_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
-cdef bint goes_on(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
+) noexcept nogil
+cdef bint goes_on(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 @cython.locals(leg=int64_t)
-cdef int64_t grace(rows.Connection *connection, int side, int64_t slack) noexcept
+cdef int64_t grace(rows.Connection *connection, int side, int64_t slack) noexcept nogil
 @cython.locals(server="rows.Endpoint *", client="rows.Endpoint *")
 cdef void revive(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, int side
-) noexcept
+) noexcept nogil

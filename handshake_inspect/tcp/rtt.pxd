@@ -16,31 +16,31 @@ cdef uint32_t MASK32
 cdef unsigned int OPT_TIMESTAMPS
 
 @cython.locals(at=int, retries="rows.Retries *")
-cdef void note_syn(Table table, rows.Connection *connection, segment.Segment *segment) noexcept
+cdef void note_syn(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
 @cython.locals(at=int, retries="rows.Retries *")
-cdef void note_syn_ack(Table table, rows.Connection *connection, segment.Segment *segment) noexcept
-cdef int64_t syn_time(Table table, rows.Connection *connection, int copy) noexcept
-cdef int64_t syn_ack_time(Table table, rows.Connection *connection, int copy) noexcept
+cdef void note_syn_ack(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
+cdef int64_t syn_time(Table table, rows.Connection *connection, int copy) noexcept nogil
+cdef int64_t syn_ack_time(Table table, rows.Connection *connection, int copy) noexcept nogil
 @cython.locals(retries="rows.Retries *", copy=int)
 cdef int first_echoed_syn(
     Table table, rows.Connection *connection, rows.Endpoint *client, uint32_t tsecr
-) noexcept
+) noexcept nogil
 @cython.locals(retries="rows.Retries *", copy=int)
 cdef int first_echoed_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, uint32_t tsecr
-) noexcept
+) noexcept nogil
 @cython.locals(copy=int)
-cdef int first_since_refusal(Table table, rows.Connection *connection) noexcept
+cdef int first_since_refusal(Table table, rows.Connection *connection) noexcept nogil
 @cython.locals(latest=int64_t, earliest=int64_t, method="unsigned int", copy=int)
 cdef void time_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment
-) noexcept
+) noexcept nogil
 @cython.locals(copy=int, between_syns=int64_t, between_answers=int64_t, off=int64_t)
 cdef void time_second_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment
-) noexcept
+) noexcept nogil
 @cython.locals(latest=int64_t, earliest=int64_t, method="unsigned int", copy=int)
 cdef void time_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
-) noexcept
-cdef void time_one_sided(Table table, rows.Connection *connection, segment.Segment *segment) noexcept
+) noexcept nogil
+cdef void time_one_sided(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil

@@ -16,9 +16,9 @@ cdef uint32_t MASK32
 
 cdef void second_syn(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
-) noexcept
+) noexcept nogil
 cdef void on_syn_ack(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept
-cdef bint is_self(rows.Connection *connection) noexcept
-cdef void with_itself(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept
+) noexcept nogil
+cdef bint is_self(rows.Connection *connection) noexcept nogil
+cdef void with_itself(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept nogil

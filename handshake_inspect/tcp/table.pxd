@@ -44,39 +44,39 @@ cdef class Table:
     cdef uint64_t found_at
 
     @cython.locals(tag=uint64_t, at=uint64_t, last=uint64_t, slot=uint64_t)
-    cdef uint32_t find(self, segment.Segment *segment) noexcept
-    cdef void expect(self, segment.Segment *segment) noexcept
+    cdef uint32_t find(self, segment.Segment *segment) noexcept nogil
+    cdef void expect(self, segment.Segment *segment) noexcept nogil
     @cython.locals(slot=uint64_t, reference=uint32_t)
-    cdef void fetch(self, segment.Segment *segment) noexcept
+    cdef void fetch(self, segment.Segment *segment) noexcept nogil
     @cython.locals(embryo="rows.Embryo *", row="rows.Connection *")
-    cdef bint is_same(self, uint32_t reference, segment.Segment *segment) noexcept
+    cdef bint is_same(self, uint32_t reference, segment.Segment *segment) noexcept nogil
     @cython.locals(slot=uint64_t)
-    cdef int name(self, segment.Segment *segment, uint32_t reference) except -1
+    cdef int name(self, segment.Segment *segment, uint32_t reference) except -1 nogil
     @cython.locals(
         old="uint64_t *", slots="uint64_t *", size=uint64_t, mask=uint64_t, i=uint64_t, slot=uint64_t, at=uint64_t
     )
-    cdef int grow(self) except -1
+    cdef int grow(self) except -1 with gil
     @cython.locals(at=uint64_t, slot=uint64_t, hole=uint64_t, home=uint64_t)
-    cdef void forget(self, uint64_t tag, uint32_t reference) noexcept
+    cdef void forget(self, uint64_t tag, uint32_t reference) noexcept nogil
     @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")
-    cdef Py_ssize_t new_embryo(self, segment.Segment *segment, unsigned int state) noexcept
+    cdef Py_ssize_t new_embryo(self, segment.Segment *segment, unsigned int state) noexcept nogil
     @cython.locals(embryo="rows.Embryo *")
-    cdef void free(self, Py_ssize_t i) noexcept
+    cdef void free(self, Py_ssize_t i) noexcept nogil
     @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")
-    cdef Py_ssize_t evict_embryo(self) noexcept
+    cdef Py_ssize_t evict_embryo(self) noexcept nogil
     @cython.locals(embryo="rows.Embryo *", hash_of=uint64_t)
-    cdef void forget_embryo(self, Py_ssize_t i) noexcept
+    cdef void forget_embryo(self, Py_ssize_t i) noexcept nogil
     @cython.locals(i=Py_ssize_t)
-    cdef Py_ssize_t evict_connection(self) noexcept
+    cdef Py_ssize_t evict_connection(self) noexcept nogil
     @cython.locals(row="rows.Connection *", hash_of=uint64_t)
-    cdef void release(self, Py_ssize_t i) noexcept
-    cdef void free_retry(self, Py_ssize_t i) noexcept
+    cdef void release(self, Py_ssize_t i) noexcept nogil
+    cdef void free_retry(self, Py_ssize_t i) noexcept nogil
     @cython.locals(row="rows.Connection *")
     cpdef void retire(self, Py_ssize_t i) noexcept
     cpdef void retire_embryo(self, Py_ssize_t i) noexcept
     @cython.locals(i=Py_ssize_t, row="rows.Connection *")
-    cdef Py_ssize_t new_connection(self, segment.Segment *segment) noexcept
+    cdef Py_ssize_t new_connection(self, segment.Segment *segment) noexcept nogil
     @cython.locals(retries="rows.Retries *")
-    cdef bint new_retries(self, rows.Connection *connection) noexcept
+    cdef bint new_retries(self, rows.Connection *connection) noexcept nogil
     @cython.locals(embryo="rows.Embryo *")
-    cdef void recall(self, Py_ssize_t i, segment.Segment *segment) noexcept
+    cdef void recall(self, Py_ssize_t i, segment.Segment *segment) noexcept nogil

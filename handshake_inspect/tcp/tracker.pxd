@@ -64,50 +64,54 @@ cdef int OURS
 cdef int PROVISIONAL
 cdef int PROBE
 cdef int64_t REUSE_NS
+cdef Py_ssize_t AHEAD
 
 cdef class Tracker:
     cdef readonly Table table
     cdef object scratch
     cdef seg.Segment *recalled
+    cdef readonly Py_ssize_t at
     cdef readonly uint64_t stray_icmp
     cdef readonly Checksums checksums
 
-    @cython.locals(table=Table, reference=uint32_t, i=Py_ssize_t, connection="rows.Connection *", side=int)
-    cdef int track(self, seg.Segment *segment) except -1
-    cdef int side_of(self, rows.Connection *connection, seg.Segment *segment) noexcept
+    @cython.locals(at=Py_ssize_t)
+    cdef int track_all(self, seg.Segment *records, Py_ssize_t count) except -1 nogil
+    @cython.locals(reference=uint32_t, i=Py_ssize_t, connection="rows.Connection *", side=int)
+    cdef int track(self, seg.Segment *segment) except -1 nogil
+    cdef int side_of(self, rows.Connection *connection, seg.Segment *segment) noexcept nogil
     @cython.locals(sender="rows.Endpoint *", peer="rows.Endpoint *", news=uint32_t)
     cdef bint pass_quickly(
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
-    ) noexcept
+    ) noexcept nogil
     @cython.locals(i=Py_ssize_t, plain_syn=bint, embryo="rows.Embryo *")
-    cdef int rare(self, seg.Segment *segment, uint32_t reference) except -1
+    cdef int rare(self, seg.Segment *segment, uint32_t reference) except -1 nogil
     @cython.locals(connection="rows.Connection *", side=int, quoted="rows.Endpoint *")
-    cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1
+    cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1 nogil
     @cython.locals(i=Py_ssize_t)
-    cdef int conceive(self, seg.Segment *segment) except -1
+    cdef int conceive(self, seg.Segment *segment) except -1 nogil
     @cython.locals(number=Py_ssize_t, recalled="seg.Segment *")
-    cdef Py_ssize_t hatch(self, uint32_t reference, seg.Segment *segment) except -1
+    cdef Py_ssize_t hatch(self, uint32_t reference, seg.Segment *segment) except -1 nogil
     @cython.locals(recalled="seg.Segment *", i=Py_ssize_t)
-    cdef Py_ssize_t begin_recalled(self, seg.Segment *segment) except -1
+    cdef Py_ssize_t begin_recalled(self, seg.Segment *segment) except -1 nogil
     @cython.locals(
-        table=Table, connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *",
+        connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *",
         alias="rows.Alias *", print_of=uint32_t, copy=bint, before_ns=int64_t, verdict=int
     )
-    cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
+    cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
     @cython.locals(facts=uint32_t)
-    cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept
+    cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
     @cython.locals(
-        table=Table, connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int
+        connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int
     )
-    cdef int on_syn(self, Py_ssize_t i, int side, seg.Segment *segment) except -1
+    cdef int on_syn(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
     @cython.locals(
         old="rows.Connection *", last_ns=int64_t, recalled="seg.Segment *", j=Py_ssize_t,
         connection="rows.Connection *"
     )
-    cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1
+    cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1 nogil
     @cython.locals(dead=uint32_t, kind=int, again=bint, holed=bint, known=bint)
     cdef void on_segment(
         self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
         int side
-    ) noexcept
-    cdef bint sender_is_client(self, seg.Segment *segment) noexcept
+    ) noexcept nogil
+    cdef bint sender_is_client(self, seg.Segment *segment) noexcept nogil

@@ -68,6 +68,7 @@ from handshake_inspect.wire.const import (
 )
 
 ESTABLISHED = int(TcpState.ESTABLISHED)
+AHEAD = 16  # records before a segment is tracked, its rows are fetched, and as many before, the slot that names them
 REUSE_NS = 120_000_000_000  # 2 MSL with the longest MSL in use; who reports it compares with its own
 
 
@@ -79,17 +80,33 @@ class Tracker:
         self.table = Table(limit)
         self.scratch = seg.segments(1)
         self.recalled = seg.segments_of(self.scratch)
+        self.at = 0  # the record that `track_all` is at
         self.stray_icmp = 0  # errors that quote nothing the capture holds
         self.checksums = Checksums()
 
+    def track_all(self, records: Any, count: int) -> int:
+        """Track so many records.
+
+        The rows that a segment needs are on their way from memory while others before it are tracked: those of
+        thousands of connections do not fit into a cache.
+        """
+        for at in range(count + 2 * AHEAD):
+            if at < count:
+                self.table.expect(seg.segment_at(records, at))
+            if AHEAD <= at < count + AHEAD:
+                self.table.fetch(seg.segment_at(records, at - AHEAD))
+            if at >= 2 * AHEAD:
+                self.at = at - 2 * AHEAD
+                self.track(seg.segment_at(records, at - 2 * AHEAD))
+        return 0
+
     def track(self, segment: Any) -> int:
         """Take note of a segment, or of an ICMP error that quotes one."""
-        table = self.table
-        reference = table.find(segment)
+        reference = self.table.find(segment)
         if reference == 0 or reference & EMBRYO or segment.kind == KIND_ICMP_ERROR:
             return self.rare(segment, reference)
         i = reference - 1
-        connection = rows.connection_at(table.connections, i)
+        connection = rows.connection_at(self.table.connections, i)
         side = self.side_of(connection, segment)
         if connection.quick and self.pass_quickly(connection, i, side, segment):
             return 0
@@ -196,11 +213,10 @@ class Tracker:
 
     def follow(self, i: int, side: int, segment: Any) -> int:
         """One segment of connection `i`, in full."""
-        table = self.table
-        connection = rows.connection_at(table.connections, i)
-        sender = rows.endpoint_at(table.endpoints, 2 * i + side)
-        peer = rows.endpoint_at(table.endpoints, 2 * i + (side ^ 1))
-        alias = rows.alias_at(table.aliases, i)
+        connection = rows.connection_at(self.table.connections, i)
+        sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
+        peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
+        alias = rows.alias_at(self.table.aliases, i)
         before_ns = connection.last_ns
         connection.last_ns = max(before_ns, segment.ts_ns)
         sender.frames += 1
@@ -216,7 +232,7 @@ class Tracker:
             sender.checks |= CHECK_GOOD
             self.checksums.good += 1
         print_of = endpoint.fingerprint(segment)
-        copy = endpoint.is_copy(sender, segment, print_of) and not opening.is_resent(table, connection, segment)
+        copy = endpoint.is_copy(sender, segment, print_of) and not opening.is_resent(self.table, connection, segment)
         zeek.observe(alias, sender, peer, segment, side)
         if copy:
             sender.duplicates += 1
@@ -260,10 +276,9 @@ class Tracker:
 
     def on_syn(self, i: int, side: int, segment: Any) -> int:
         """A SYN or SYN-ACK: OURS, or that another incarnation has it."""
-        table = self.table
-        connection = rows.connection_at(table.connections, i)
-        sender = rows.endpoint_at(table.endpoints, 2 * i + side)
-        peer = rows.endpoint_at(table.endpoints, 2 * i + (side ^ 1))
+        connection = rows.connection_at(self.table.connections, i)
+        sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
+        peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
         if not sender.traits & TRAIT_SEEN:
             sender.ttl = segment.ttl
         if segment.flags & ACK:
@@ -274,17 +289,17 @@ class Tracker:
             elif reordering.late_syn_ack(connection, sender, peer, segment, side):
                 verdict = OURS
             else:
-                verdict = opening.on_syn_ack(table, connection, sender, peer, segment, side)
+                verdict = opening.on_syn_ack(self.table, connection, sender, peer, segment, side)
         elif reordering.late_syn(connection, sender, peer, segment, side):
             verdict = OURS
         else:
-            verdict = opening.on_syn(table, connection, sender, peer, segment, side)
+            verdict = opening.on_syn(self.table, connection, sender, peer, segment, side)
         if verdict == OURS:
             wireshark.complete(connection, segment)
             if segment.flags & ACK and not simultaneous.is_self(connection):
                 endpoint.note_ack(sender, peer, segment)
         if verdict == PROVISIONAL:
-            incarnations.keep_provisional(table, connection, segment)
+            incarnations.keep_provisional(self.table, connection, segment)
             return OURS
         return verdict
 

@@ -16,4 +16,4 @@ cdef unsigned int RST
 cdef unsigned int SYN
 
 @cython.locals(flags=uint32_t, bits=uint32_t)
-cdef void complete(rows.Connection *connection, seg.Segment *segment) noexcept
+cdef void complete(rows.Connection *connection, seg.Segment *segment) noexcept nogil

@@ -67,66 +67,66 @@ cdef uint32_t _CLOCK_WENT_BACK_US
 
 @cython.locals(flags="unsigned int", by_originator=bint, rebased=bint, relative=uint32_t)
 cdef void observe(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *seg,
-                  unsigned int side) noexcept
+                  unsigned int side) noexcept nogil
 
-cdef void observe_syn(rows.Alias *alias) noexcept
+cdef void observe_syn(rows.Alias *alias) noexcept nogil
 
-cdef void observe_bad_checksum(rows.Alias *alias, unsigned int side) noexcept
+cdef void observe_bad_checksum(rows.Alias *alias, unsigned int side) noexcept nogil
 
-cdef void _begin(rows.Alias *alias, segment.Segment *seg) noexcept
+cdef void _begin(rows.Alias *alias, segment.Segment *seg) noexcept nogil
 
 @cython.locals(one="unsigned int", other="unsigned int")
-cdef bint _is_over(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *seg) noexcept
+cdef bint _is_over(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *seg) noexcept nogil
 
 @cython.locals(age=uint32_t)
-cdef bint _is_recent(rows.Endpoint *end, segment.Segment *seg) noexcept
+cdef bint _is_recent(rows.Endpoint *end, segment.Segment *seg) noexcept nogil
 
 @cython.locals(state="unsigned int", previous="unsigned int")
-cdef bint _rebases(rows.Alias *alias, unsigned int flags, unsigned int side) noexcept
+cdef bint _rebases(rows.Alias *alias, unsigned int flags, unsigned int side) noexcept nogil
 
 @cython.locals(kind="unsigned int", letter="unsigned int")
 cdef void _write_kind(rows.Alias *alias, unsigned int flags, uint32_t relative, uint32_t payload_len,
-                      unsigned int side) noexcept
+                      unsigned int side) noexcept nogil
 
 @cython.locals(reset=bint, closed=bint)
-cdef bint _minds_window(rows.Alias *alias, segment.Segment *seg, unsigned int side) noexcept
+cdef bint _minds_window(rows.Alias *alias, segment.Segment *seg, unsigned int side) noexcept nogil
 
 cdef void _note_repeat(rows.Alias *alias, rows.Endpoint *sender, segment.Segment *seg, bint rebased,
-                       unsigned int side) noexcept
+                       unsigned int side) noexcept nogil
 
 @cython.locals(flags="unsigned int", end=uint32_t, distance=int32_t)
 cdef bint _repeats(rows.Alias *alias, rows.Endpoint *sender, segment.Segment *seg, bint rebased,
-                   unsigned int side) noexcept
+                   unsigned int side) noexcept nogil
 
 @cython.locals(state="unsigned int", other="unsigned int")
 cdef void _advance(rows.Alias *alias, unsigned int flags, uint32_t payload_len, bint by_originator,
-                   unsigned int side) noexcept
+                   unsigned int side) noexcept nogil
 
 @cython.locals(other="unsigned int")
 cdef void _wake(rows.Alias *alias, unsigned int flags, uint32_t payload_len, bint by_originator,
-                unsigned int side) noexcept
+                unsigned int side) noexcept nogil
 
 @cython.locals(state="unsigned int", previous="unsigned int")
-cdef bint _clean(rows.Alias *alias, unsigned int side) noexcept
+cdef bint _clean(rows.Alias *alias, unsigned int side) noexcept nogil
 
 @cython.locals(other="unsigned int", delivered=uint32_t, above_hole=int32_t, acked=bint, holed=bint,
                trusted=bint)
 cdef void _note_gaps(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, uint32_t ack,
-                     unsigned int side) noexcept
+                     unsigned int side) noexcept nogil
 
 @cython.locals(written="unsigned int", bits="unsigned int")
-cdef unsigned int _plain_letters(rows.Alias *alias, unsigned int side) noexcept
+cdef unsigned int _plain_letters(rows.Alias *alias, unsigned int side) noexcept nogil
 
 @cython.locals(role="unsigned int")
-cdef bint _already(rows.Alias *alias, unsigned int bit, unsigned int letter, unsigned int side) noexcept
+cdef bint _already(rows.Alias *alias, unsigned int bit, unsigned int letter, unsigned int side) noexcept nogil
 
-cdef void _exchange(rows.Alias *alias) noexcept
+cdef void _exchange(rows.Alias *alias) noexcept nogil
 
-cdef unsigned int _count(rows.Alias *alias, unsigned int letter, unsigned int count, unsigned int side) noexcept
+cdef unsigned int _count(rows.Alias *alias, unsigned int letter, unsigned int count, unsigned int side) noexcept nogil
 
-cdef void _write(rows.Alias *alias, unsigned int letter, unsigned int side) noexcept
+cdef void _write(rows.Alias *alias, unsigned int letter, unsigned int side) noexcept nogil
 
-cdef void _append(rows.Alias *alias, unsigned int letter) noexcept
+cdef void _append(rows.Alias *alias, unsigned int letter) noexcept nogil
 
 @cython.locals(before="unsigned int")
-cdef void _set_state(rows.Alias *alias, unsigned int side, unsigned int state) noexcept
+cdef void _set_state(rows.Alias *alias, unsigned int side, unsigned int state) noexcept nogil

@@ -4,7 +4,7 @@ Attempts are numbered in row order here: connections first, then the SYNs that n
 of first frames, which gives them their ids.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_REPLACED
 from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, Selection, batches, marked, taken
+from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.sets import distinct, places
 
 Rows = NDArray[Any]
@@ -34,14 +35,6 @@ def table_rows(storage: Any, kind: str, count: int) -> Rows:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What a user may set: how long an unanswered SYN is `pending`, and 2 MSL."""
-
-    unanswered_ns: int = 3_000_000_000
-    time_wait_ns: int = 60_000_000_000
-
-
-@dataclass(frozen=True)
 class Trace:
     """All rows of one trace."""
 
@@ -52,7 +45,7 @@ class Trace:
     embryos: Any  # Rows, or a Selection of them
     first_ns: int
     last_ns: int
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     numbers: NDArray[np.intp] | None = None  # rows of the table that `connections` are, None for all in order
     embryo_numbers: NDArray[np.int32] | None = None  # as `numbers`, for `embryos`
 

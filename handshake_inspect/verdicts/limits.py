@@ -1,0 +1,11 @@
+"""What a user may set of the verdicts; without NumPy, so that options can be made before it is imported."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long an unanswered SYN is `pending`, and 2 MSL."""
+
+    unanswered_ns: int = 3_000_000_000
+    time_wait_ns: int = 60_000_000_000

@@ -1,0 +1,70 @@
+"""What goes on beside the pump, in threads, when a file is large: the report is the same and nothing is left behind."""
+
+import sys
+import threading
+
+import pytest
+from support.samples import DIRECTORY, SAMPLES
+
+from handshake_inspect import engine
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Any file is worth threads, in both builds."""
+    monkeypatch.setattr(engine, "_is_worth_threads", lambda source: True)
+
+
+def sample():
+    return DIRECTORY / f"{max(SAMPLES, key=lambda name: (DIRECTORY / f'{name}.pcap').stat().st_size)}.pcap"
+
+
+def test_the_report_is_the_same(large, monkeypatch):
+    with_threads = engine.analyze([sample()])
+    monkeypatch.setattr(engine, "_is_worth_threads", lambda source: False)
+    alone = engine.analyze([sample()])
+    assert list(with_threads.connections) == list(alone.connections)
+    assert (with_threads.summary, with_threads.capture) == (alone.summary, alone.capture)
+
+
+def test_meanwhile_is_called_in_another_thread(large):
+    called = []
+    engine.analyze([sample()], meanwhile=lambda: called.append(threading.current_thread()))
+    assert len(called) == 1
+    assert called[0] is not threading.current_thread()
+
+
+def test_what_fails_meanwhile_does_not_matter(large):
+    def fail():
+        raise ImportError("no such renderer")
+
+    assert engine.analyze([sample()], meanwhile=fail).summary.connections
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_nothing_is_left_behind_when_the_pump_is_interrupted(large, error):
+    threads, interval = threading.active_count(), sys.getswitchinterval()
+
+    def interrupt(done, total):
+        raise error
+
+    with pytest.raises(error):
+        engine.analyze([sample()], progress=interrupt)
+    assert threading.active_count() == threads
+    assert sys.getswitchinterval() == interval
+
+
+def test_without_threads_it_goes_on_alone(large, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert engine.analyze([sample()]).summary.connections
+
+
+def test_small_files_and_what_may_never_end_get_no_threads(tmp_path):
+    with engine.open_trace([sample()]) as source:
+        assert source.size < engine.LARGE
+        assert not engine._is_worth_threads(source)
+    with engine.open_trace([sample(), sample()]) as merged:
+        assert not engine._is_worth_threads(merged)
