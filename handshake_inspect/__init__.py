@@ -15,6 +15,7 @@ PYTEST_DONT_REWRITE: the package holds a pytest plugin, and pytest is not to com
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -57,10 +58,15 @@ def __getattr__(name: str) -> Any:
 
         return Report
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            return version("handshake-inspect")
-        except PackageNotFoundError:
-            return "0+unknown"  # run from a source tree that was never installed
+        return _version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@cache
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("handshake-inspect")
+    except PackageNotFoundError:
+        return "0+unknown"  # run from a source tree that was never installed
