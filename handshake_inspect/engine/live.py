@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -25,11 +24,11 @@ from handshake_inspect.engine.observer import Nobody, Observer
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.remembered import Remembered
 from handshake_inspect.engine.retirement import Retired, Rows, give_back
+from handshake_inspect.engine.telling import Taken, Telling, apart, connections_of, in_place
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import about, filtered, passing
 from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.report.build import finding as told_finding
-from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import OUTCOMES, Connection, Finding, Report
 from handshake_inspect.report.moment import Course
@@ -51,7 +50,6 @@ HISTORY = 60  # seconds
 RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
 TROUBLE_SHOWN = 50
-AT_ONCE = 512  # connections told at a time
 
 
 @dataclass(frozen=True)
@@ -101,6 +99,7 @@ class LiveRun:
         self._gone = np.zeros(len(OUTCOMES), dtype=np.int64)  # outcomes of the rows that were given back
         self._history: deque[Second] = deque(maxlen=HISTORY)
         self._findings = Remembered(self.observer.finding)
+        self._telling = Telling(self.observer)
         self._past: Past | None = None  # failures of rows that are gone
 
     def run(self) -> Report:
@@ -110,12 +109,14 @@ class LiveRun:
             if deadline is not None and self._clock() >= deadline:
                 deadline = None
                 self.stop()
-            if not self.source.wait(self._patience(deadline)):
+            if not self.source.wait(0 if self._telling.busy else self._patience(deadline)):
                 self._quiet = self._clock()
             elif not self._take():
                 break
             if self._is_due():
                 self.look()
+            elif self._telling.busy:
+                self._telling.go_on()
         return self._conclude()
 
     def stop(self) -> None:
@@ -140,6 +141,7 @@ class LiveRun:
 
     def look(self) -> Meeting:
         """Judge what is in the table, tell what is new, retire what has ended long ago."""
+        self._telling.finish()
         began = self._clock()
         now_ns = self.now_ns
         meeting = self.known.meet(case_of(self.source, self.pump, self.options, now_ns, self._past))
@@ -148,12 +150,9 @@ class LiveRun:
         self._next_look = began + max(LOOK_EVERY_S, (self._clock() - began) / LOOK_SHARE)
         if len(leaving) or (self._listened and began >= self._next_findings):
             self._find(meeting)
-        if self.observer.wants_connections:
-            news = meeting.news()
-            self._tell(meeting, np.union1d(news, leaving[meeting.told[leaving] == 0]))
         if snapshot is not None:
-            self.latest = snapshot
-            self.observer.snapshot(snapshot)
+            news = np.union1d(meeting.news(), leaving[meeting.told[leaving] == 0])
+            self._tell(meeting, news, snapshot, apart)
         staying = np.ones(len(meeting.ids), dtype=np.bool_)
         if len(leaving):
             staying[leaving] = False
@@ -235,7 +234,7 @@ class LiveRun:
 
     def _trouble(self, meeting: Meeting) -> tuple[list[Connection], dict[int, Course]]:
         """The newest connections in trouble, newest first, and by their ids how they came to that."""
-        made = _connections(meeting)
+        made = connections_of(meeting)
         rows = self._passing(meeting, np.flatnonzero(made.troubled))
         newest = rows[np.argsort(-meeting.ids[rows], kind="stable")][:TROUBLE_SHOWN]
         return made.of_rows(newest), self._courses(meeting, newest)
@@ -249,21 +248,19 @@ class LiveRun:
         courses = self._kept.courses(tracked.tolist(), alone.tolist(), self.pump.frames)
         return dict(zip([*ids[whole].tolist(), *ids[~whole].tolist()], courses, strict=True))
 
-    def _tell(self, meeting: Meeting, rows: Rows) -> None:
-        rows = self._passing(meeting, rows)
-        if not len(rows):
-            return
-        made = _connections(meeting)
+    def _tell(self, meeting: Meeting, rows: Rows, snapshot: Snapshot, taken: Taken) -> None:
+        """Tell of these rows, in the order of their ids, and how things are."""
+        rows = self._passing(meeting, rows if self.observer.wants_connections else rows[:0])
         rows = rows[np.argsort(meeting.ids[rows], kind="stable")]
-        for start in range(0, len(rows), AT_ONCE):
-            self.observer.connections(made.of_rows(rows[start : start + AT_ONCE]))
+        self.latest = snapshot
+        self._telling.begin(*taken(meeting, rows), snapshot)
         meeting.tell(rows)
 
     def _passing(self, meeting: Meeting, rows: Rows) -> Rows:
         """Those of these rows that are wanted."""
         if self.options.where is None or not len(rows):
             return rows
-        return rows[passing(_connections(meeting, meeting.case.trace.ids[rows]), self.options.where)]
+        return rows[passing(connections_of(meeting, meeting.case.trace.ids[rows]), self.options.where)]
 
     def _find(self, meeting: Meeting) -> None:
         """See which findings hold now, and tell which of them begin and which end."""
@@ -277,7 +274,7 @@ class LiveRun:
         """The findings about the whole capture, or about an end of a connection that is or was wanted."""
         if self.options.where is None:
             return findings
-        connections = _connections(meeting)
+        connections = connections_of(meeting)
         kept = about(findings, connections, passing(connections, self.options.where))
         services = self.retired.services
         return [each for each in findings if each in kept or (each.target is not None and services.has(each.target))]
@@ -286,6 +283,7 @@ class LiveRun:
         """Tell what is left to tell; the report, as `analyze` would write it of the same frames."""
         self._end_host()
         self._note_end()
+        self._telling.finish()
         case = case_of(self.source, self.pump, self.options, end_of(self.source, self.pump), self._past)
         meeting = self.known.meet(case)
         report = report_of(self.source, self.pump, case, meeting.ids)
@@ -294,10 +292,9 @@ class LiveRun:
             report = msgspec.structs.replace(filtered(report, self.options.where), findings=wanted)
         if self._gone.any():
             report = self._with_past(self.retired.merged(report), meeting)
-        if self.observer.wants_connections:
-            self._tell(meeting, meeting.rest())
-        self.latest = self._snapshot(meeting, max(case.trace.last_ns, self._looked_ns))
-        self.observer.snapshot(self.latest)
+        snapshot = self._snapshot(meeting, max(case.trace.last_ns, self._looked_ns))
+        self._tell(meeting, meeting.rest(), snapshot, in_place)
+        self._telling.finish()
         self._findings.note(report.findings)
         self._findings.note([])
         self.observer.ending(report)
@@ -317,9 +314,3 @@ class LiveRun:
 
         there = frozenset(meeting.ids.tolist())
         return msgspec.structs.replace(report, findings=self._findings.of_the_run(report.findings, listed))
-
-
-def _connections(meeting: Meeting, places: Any = None) -> RowConnections:
-    """The connections of a meeting, or those at these places, with the ids that they keep whatever is retired."""
-    case = meeting.case
-    return RowConnections(case.trace, case.outcomes, case.legs, places, meeting.ids)

@@ -55,6 +55,10 @@ class Gathered:
             return self._columns[key]
         return self._rows[key]
 
+    def copies(self, numbers: NDArray[Any]) -> Rows:
+        """Copies of these rows."""
+        return taken(self._rows, numbers)
+
     @cached_property
     def _columns(self) -> dict[str, NDArray[Any]]:
         columns = {name: np.empty(len(self), dtype=self._rows.dtype[name]) for name in self._names}

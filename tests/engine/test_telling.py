@@ -1,0 +1,75 @@
+"""Connections are told apart from the table: as they were judged, while it changes."""
+
+import io
+
+import numpy as np
+import pytest
+from support import captures, frames
+from support.samples import DIRECTORY, SAMPLES
+
+from handshake_inspect.capture.frames import NEED_MORE
+from handshake_inspect.capture.source import open_source
+from handshake_inspect.engine import Options, telling
+from handshake_inspect.engine.conclusion import case_of, end_of
+from handshake_inspect.engine.known import Known
+from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.engine.observer import Nobody
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.live.pipe import PipeSource
+from handshake_inspect.live.session import open_file
+from handshake_inspect.tcp.tracker import Tracker
+
+SECOND = 1_000_000_000
+START = 1_700_000_000 * SECOND
+MOST = 300  # connections of a sample
+
+
+@pytest.mark.parametrize("sample", SAMPLES[::2])
+def test_copies_are_told_as_the_rows_themselves(sample):
+    pump = Pump(Tracker(1 << 16))
+    with open_file(str(DIRECTORY / f"{sample}.pcap")) as source:
+        while pump.drain(source.reader) == NEED_MORE and source.fill():
+            pass
+        meeting = Known().meet(case_of(source, pump, Options(), end_of(source, pump)))
+    rows = np.random.default_rng(9293).permutation(len(meeting.ids))[:MOST]
+    copies, places = telling.apart(meeting, rows)
+    originals, same = telling.in_place(meeting, rows)
+    assert copies.of_rows(places) == originals.of_rows(same)
+    assert len(places) == min(MOST, len(meeting.ids))
+
+
+class Listener(Nobody):
+    """Notes when each connection was told, in frames, and what it was told as."""
+
+    wants_connections = True
+
+    def __init__(self):
+        self.run = None
+        self.heard = []
+
+    def connections(self, connections):
+        self.heard += [(self.run.pump.frames, connection.id, connection.outcome) for connection in connections]
+
+    def snapshot(self, snapshot):
+        self.heard.append((self.run.pump.frames, None, snapshot.frames))
+
+
+def test_frames_do_not_wait_until_all_is_told(monkeypatch):
+    monkeypatch.setattr(telling, "AT_ONCE", 4)
+    packets = []
+    for number in range(400):
+        ns, client, server = START + number * SECOND // 50, ("10.0.0.1", 2000 + number), ("10.9.0.1", 80)
+        packets.append((ns, frames.syn(src=client, dst=server)))
+        packets.append((ns + 1000, frames.rst(seq=0, ack=frames.CLIENT_ISN + 1, src=server, dst=client)))
+    source = PipeSource(open_source(io.BytesIO(captures.pcap(packets, nano=True)), 4096), None)
+    listener = Listener()
+    ticks = iter(range(1 << 20))
+    run = listener.run = LiveRun(source, LiveOptions(keep=40), listener, lambda: next(ticks) / 10)
+    report = run.run()
+    told = [(at, number) for at, number, _ in listener.heard if number is not None]
+    assert [number for _, number in told] == list(range(400))
+    assert {outcome for _, number, outcome in listener.heard if number is not None} == {"refused"}
+    late = [at for at, number, looked_at in listener.heard if number is None and at > looked_at]
+    assert late  # frames came between a look and its last word
+    assert report.summary.connections == 400
+    assert listener.heard[-1] == (800, None, 800)
