@@ -209,3 +209,10 @@ def test_python_versions_agree():
 def test_the_change_log_leads_with_this_version_or_what_comes_next():
     headings = re.findall(r"^## \[([^]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased" or headings[0] == PROJECT["project"]["version"]
+
+
+@pytest.mark.parametrize("twin", sorted((SOURCE / "tcp").glob("*.pxd")), ids=lambda twin: twin.stem)
+def test_the_tracker_needs_no_lock(twin):
+    # Blocks are read and modules imported while it runs: it is called without Python's lock.
+    functions = re.findall(r"^ *cdef (?!class|struct|inline)[^\n(]*\([^)]*\) .*$", twin.read_text(), re.MULTILINE)
+    assert [each for each in functions if not each.endswith((" nogil", " with gil"))] == []

@@ -5,13 +5,13 @@ Keys are 64-bit names (`trace.host_key`); one sort puts equal ones side by side,
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.columns import batches
-from handshake_inspect.verdicts.sets import FEW, distinct, places, run_starts
+from handshake_inspect.verdicts.sets import FEW, are_few, distinct, places, run_starts
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,13 @@ class Groups:
             yield Groups(self.rows[start : self.ends[last - 1]], self.starts[chosen] - start, self.ends[chosen] - start)
             first = last
 
+    def chosen(self, some: NDArray[np.intp]) -> "Groups":
+        """Some of the groups."""
+        sizes = self.sizes[some]
+        ends = np.cumsum(sizes)
+        kept = np.repeat(self.starts[some] - ends + sizes, sizes) + np.arange(sizes.sum())
+        return Groups(self.rows[kept], ends - sizes, ends)
+
     @property
     def number(self) -> NDArray[np.intp]:
         """The group of each of `rows`."""
@@ -70,8 +77,7 @@ def group(keys: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None = 
     if at_least >= SIFTED:
         kept = sieve(keys, at_least)
         keys, rows, by = keys[kept], rows[kept], None if by is None else by[kept]
-    different = distinct(keys)
-    if len(different) <= FEW and len(keys):
+    if len(keys) and are_few(keys) and len(different := distinct(keys)) <= FEW:
         return numbered(numbers_of(keys, different), rows, by, at_least)
     order = np.argsort(keys)
     edges = np.flatnonzero(run_starts(keys[order]))
@@ -120,12 +126,15 @@ def numbered(numbers: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | N
     return Groups(rows[order], ends - sizes, ends)
 
 
-def sorting(number: NDArray[np.intp], by: NDArray[Any]) -> NDArray[np.intp]:
-    """The order by group number, then by `by`: one sort of both in one integer where they fit (7 times `lexsort`)."""
+def sorting(number: NDArray[np.intp], by: NDArray[Any], kind: Literal["stable"] | None = None) -> NDArray[np.intp]:
+    """The order by group number, then by `by`: one sort of both in one integer where they fit (7 times `lexsort`).
+
+    `stable` for what is nearly in order, which it makes use of.
+    """
     if not len(by):
         return np.zeros(0, dtype=np.intp)
     low = by.min()
     width = int(by.max() - low).bit_length()
     if width + len(number).bit_length() > 63:
         return np.lexsort((by, number))
-    return np.argsort(number << width | (by - low).astype(np.int64))
+    return np.argsort(number << width | (by - low).astype(np.int64), kind=kind)

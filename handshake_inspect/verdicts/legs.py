@@ -146,7 +146,20 @@ def combined(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uin
 
 
 def rejections(trace: Trace) -> Times:
-    """Delay of the RST or ICMP error that answered the SYN, from the latest SYN before it; -1 for none."""
+    """Delay of the RST or ICMP error that answered the SYN, from the latest SYN before it; -1 for none.
+
+    Found once for each trace, and not to be written to.
+    """
+    known = vars(trace)
+    if "rejections" not in known:
+        known["rejections"] = all_rejections(trace)
+        known["rejections"].flags.writeable = False
+    delays: Times = known["rejections"]
+    return delays
+
+
+def all_rejections(trace: Trace) -> Times:
+    """As `rejections`, made anew."""
     c, facts = trace.connections, trace.facts
     lived = facts & (FACT_SERVER_PROVED | FACT_MIDSTREAM) != 0
     when = np.where(facts & FACT_REFUSED != 0, c["rst_ns"], -1)

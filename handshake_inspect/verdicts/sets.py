@@ -19,8 +19,31 @@ def run_starts(ordered: NDArray[Any]) -> Bools:
 
 def distinct(keys: NDArray[Any]) -> NDArray[Any]:
     """The different keys, sorted."""
-    ordered = np.sort(keys[run_starts(keys)])  # of a flood on one service, nothing is left to sort
+    fresh = keys[run_starts(keys)]  # of a flood on one service, nothing is left to sort
+    ordered = np.sort(sifted(fresh) if len(fresh) > SLOTS and fresh.dtype == np.uint64 else fresh)
     return ordered[run_starts(ordered)]
+
+
+SLOTS = 1 << 16  # for the high bits of keys, which are as good as random
+
+
+def slots_of(keys: Keys) -> NDArray[np.uint16]:
+    """The slot of each key."""
+    return (keys >> np.uint64(48)).astype(np.uint16)
+
+
+def sifted(keys: Keys) -> Keys:
+    """Each of these keys at least once: of those that own a slot, once."""
+    slot = slots_of(keys)
+    owner, owned = np.zeros(SLOTS, dtype=np.uint64), np.zeros(SLOTS, dtype=bool)
+    owner[slot] = keys
+    owned[slot] = True
+    return np.concatenate([owner[owned], keys[owner[slot] != keys]])
+
+
+def are_few(keys: Keys) -> bool:
+    """Whether there may be no more than FEW different keys."""
+    return len(keys) <= FEW or int(np.count_nonzero(np.bincount(slots_of(keys), minlength=SLOTS))) <= FEW
 
 
 FEW = 1 << 14

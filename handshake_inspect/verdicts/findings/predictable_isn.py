@@ -74,21 +74,36 @@ def predictable(groups: grouping.Groups, iss: NDArray[np.uint32], times: Words) 
     """The groups that follow a rule, in order of time."""
     early = np.arange(len(groups.rows)) - np.repeat(groups.starts, groups.sizes) < ENOUGH
     rows, sizes = groups.rows[early], np.minimum(groups.sizes, ENOUGH)
-    rows = rows[grouping.sorting(groups.number[early], times[rows])]
+    # Rows are in order of time but for those whose SYN was repeated, and so are sorted at once.
+    rows = rows[grouping.sorting(groups.number[early], times[rows], kind="stable")]
     groups = grouping.Groups(rows, np.cumsum(sizes) - sizes, np.cumsum(sizes))
-    # Sequence numbers in 32 bits, so that differences come modulo 2^32.
-    step = np.diff(iss[rows])
+    step, within = steps(iss, groups)
     passed = (np.diff(times[rows]) // CLOCK_NS).astype(np.uint32)
-    within = np.ones(len(step), dtype=bool)
-    within[groups.ends[:-1] - 1] = False
     count = np.maximum(sizes - 1, 1)
     small = shares(within & (step > 0) & (step < SMALL_STEP), groups) / count
     off = step - passed
     clocked = shares(within & (np.minimum(off, -off) < SMALL_STEP), groups) / count
-    usual, often = commonest(step, within, groups)
-    regular = often / count
+    # A step that is most of them follows itself at least so often; few groups have to be put in order of their steps.
+    again = np.zeros(len(step), dtype=bool)
+    again[1:] = within[1:] & within[:-1] & (step[1:] == step[:-1])
+    steady = shares(again, groups) + 1 >= (2 * MOST - 1) * count
+    chosen = np.flatnonzero(steady | (small >= MOST) | (clocked >= MOST))
+    if not len(chosen):
+        return
+    some = groups.chosen(chosen)
+    usual, often = commonest(*steps(iss, some), some)
+    regular = often / count[chosen]
+    small, clocked = small[chosen], clocked[chosen]
     for g in np.flatnonzero((regular >= MOST) | (small >= MOST) | (clocked >= MOST)).tolist():
-        yield groups.of(g), Rule(int(usual[g]), float(regular[g]), float(small[g]), float(clocked[g]))
+        yield some.of(g), Rule(int(usual[g]), float(regular[g]), float(small[g]), float(clocked[g]))
+
+
+def steps(iss: NDArray[np.uint32], groups: grouping.Groups) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    """The steps from one ISN to the next, in 32 bits so that they come modulo 2^32; whether both are of one group."""
+    step = np.diff(iss[groups.rows])
+    within = np.ones(len(step), dtype=bool)
+    within[groups.ends[:-1] - 1] = False
+    return step, within
 
 
 def isns(case: Case) -> tuple[Rows, NDArray[np.uint64], Words]:

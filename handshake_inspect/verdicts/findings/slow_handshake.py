@@ -39,6 +39,7 @@ MOST = 0.2
 ANY_PATH_NS = 1_200_000_000
 MANY = 3
 SHARE = 0.01
+FEW = 1000  # groups, for which it is not worth while to put all values in order
 
 Times = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -127,11 +128,18 @@ def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
     """The median of each group, and which values lie far above their group's; `values` ascend in each group."""
     usual = values[groups.starts + (groups.sizes - 1) // 2]
     centre = np.repeat(usual, groups.sizes)
-    away = np.abs(values - centre)
-    ordered = away[grouping.sorting(groups.number, away)]
-    spread = np.repeat(ordered[groups.starts + (groups.sizes - 1) // 2], groups.sizes)
+    spread = np.repeat(middles(np.abs(values - centre), groups), groups.sizes)
     far: Bools = values > np.maximum(FACTOR * centre, centre + np.maximum(LEAST_EXCESS_NS, DEVIATIONS * spread))
     return usual, far
+
+
+def middles(values: Times, groups: grouping.Groups) -> Times:
+    """The median of each group, the lower one of two."""
+    middle = (groups.sizes - 1) // 2
+    if len(groups) > FEW:
+        return values[grouping.sorting(groups.number, values)][groups.starts + middle]
+    parts = zip(groups.starts.tolist(), groups.ends.tolist(), middle.tolist(), strict=True)
+    return np.array([np.partition(values[start:end], at)[at] for start, end, at in parts])
 
 
 def not_merely_far(clients: NDArray[np.uint64], values: Times, out: Rows) -> Bools:

@@ -203,9 +203,7 @@ def worth_asking(parted: Groups, value: NDArray[np.int64]) -> Groups:
     same[1:] = ((ordered[1:] ^ ordered[:-1]) % STEP == 0) & (np.abs(np.diff(ordered)) >= STEP)
     same[parted.starts] = False
     chosen = np.flatnonzero(parted.sums(same) >= np.maximum(1, (parted.sizes - 1) // 4))
-    sizes = parted.sizes[chosen]
-    kept = np.repeat(parted.starts[chosen] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
-    return Groups(parted.rows[kept], np.cumsum(sizes) - sizes, np.cumsum(sizes))
+    return parted.chosen(chosen)
 
 
 def ask(parted: Groups, value: NDArray[np.int64], synack_ns: Times) -> tuple[Indices, Bools]:
