@@ -40,7 +40,7 @@ cdef uint32_t IP_ID_NEAR
 cdef unsigned int MAX_SHIFT
 
 cdef void apply(rows.Endpoint *endpoint, unsigned int event) noexcept nogil
-@cython.locals(mixed=uint32_t, window=uint32_t)
+@cython.locals(mixed=uint32_t, window=uint32_t, marks=uint32_t)
 cdef uint32_t fingerprint(segment.Segment *segment) noexcept nogil
 @cython.locals(at=uint32_t)
 cdef void remember(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept nogil

@@ -56,7 +56,8 @@ def fingerprint(segment: Any) -> int:
     if segment.flags & (SYN | ACK) == SYN:
         window = 0
     mixed = (segment.seq * MIX_SEQ + segment.ack * MIX_ACK) & MASK32
-    mixed = ((mixed ^ segment.tsval) * MIX_TSVAL + (segment.flags << 16 | window)) & MASK32
+    marks = segment.tsval ^ segment.sack_right ^ segment.sack_left * 3  # repeated ACKs differ in what they hold besides
+    mixed = ((mixed ^ marks) * MIX_TSVAL + (segment.flags << 16 | window)) & MASK32
     mixed = ((mixed ^ mixed >> 15) * MIX_REST + segment.payload_len + (segment.ip_id << 16)) & MASK32
     return mixed ^ mixed >> 13
 

@@ -190,3 +190,14 @@ def test_a_datagram_of_others_is_a_frame_and_no_segment():
     assert report["capture"]["frames"] == report["capture"]["tcp_segments"] + 1
     assert report["capture"]["first_ns"] == START
     assert frames.udp()
+
+
+def test_repeated_acks_with_other_sack_blocks_are_no_copies():
+    """Without an IP identification, and in one tick of the clock, nothing else tells them apart."""
+    wire = Wire(client=frames.CLIENT6, server=frames.SERVER6).handshake().exchange()
+    stamp = frames.timestamps(wire.client.tsval, wire.client.echo)
+    for number in range(1, 12):
+        blocks = frames.nop(2) + frames.sack((8000, 8000 + 1440 * number))
+        wire.client.ack(options=stamp + blocks, stay=True)
+        wire.now += 1000
+    assert wire.connection()["client_to_server"]["duplicates"] == 0
