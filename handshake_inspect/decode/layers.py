@@ -154,7 +154,10 @@ def _wifi(octets: bytes) -> Step:
         return _NONE
     length = 24 + (6 if header.to_ds and header.from_ds else 0)
     if header.subtype & 8:  # QoS control, and behind it perhaps HT control
+        aggregated = octets[length] & 0x80
         length += 6 if header.order else 2
+        if aggregated:  # an A-MSDU: several packets, of which the first is read
+            length += 14
     return "llc", octets[length:]
 
 
@@ -168,6 +171,8 @@ def _gre(octets: bytes) -> Step:
     rest = header.data[optional:]
     if header.p == 0x88BE:  # a mirrored frame: of type II behind a header, of type I, without number, at once
         return "ethernet", rest[8:] if header.flags & gre.GRE_SP else rest
+    if header.p & 0xFF00 == 0x8200:  # from an access point of Aruba to its controller
+        return "wifi", rest
     return _ETHERTYPES.get(header.p, ""), rest
 
 

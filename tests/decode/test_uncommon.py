@@ -107,6 +107,7 @@ NOT_TUNNELS = {
     "cisco hdlc": (104, lambda p: b"\x0f\0" + struct.pack(">H", frames.ethertype_of(p)) + p),
     "wifi": (105, lambda p: wifi(llc_snap(p))),
     "wifi, qos": (105, lambda p: wifi(llc_snap(p), control=0x8802, length=26)),
+    "wifi, aggregated": (105, lambda p: wifi(b"\x80\0" + b"\0" * 14 + llc_snap(p), control=0x8802)),
     "wifi, bridge": (105, lambda p: wifi(llc_snap(p), control=0x0803, length=30)),
     "vn-tag": (
         1,
@@ -168,6 +169,7 @@ TUNNELS = {
     "l2tp": (101, lambda p: over_udp(1701, b"\x40\x02" + b"\0" * 6 + b"\xff\x03" + ppp(p))),
     "l2tp, with all there is": (101, lambda p: over_udp(1701, b"\x4a\x02" + b"\0" * 11 + b"\x02" + b"\0\0" + ppp(p))),
     "mpls in udp": (101, lambda p: over_udp(6635, mpls(p))),
+    "gre, wifi": (101, lambda p: over_ip(47, gre(wifi(llc_snap(p)), protocol=0x8240))),
     "gre, mpls": (101, lambda p: over_ip(47, gre(mpls(p), protocol=0x8847))),
 }
 
