@@ -15,4 +15,7 @@ SERVER_PORTS = frozenset(
     | {989, 990, 992, 993, 995, 1080, 1434, 1883, 2811, 3128, 3268, 3306, 5222, 5223, 5269, 5432, 6379}
     | {6666, 6667, 6668, 6669, 8000, 8080, 8888, 20000}
 )
-SERVER_PORT_TABLE = bytes(port in SERVER_PORTS for port in range(1 << 16))  # the same, indexed by port
+_BY_PORT = bytearray(1 << 16)
+for _port in SERVER_PORTS:
+    _BY_PORT[_port] = 1
+SERVER_PORT_TABLE = bytes(_BY_PORT)  # the same, indexed by port
