@@ -20,7 +20,9 @@ def run_starts(ordered: NDArray[Any]) -> Bools:
 def distinct(keys: NDArray[Any]) -> NDArray[Any]:
     """The different keys, sorted."""
     fresh = keys[run_starts(keys)]  # of a flood on one service, nothing is left to sort
-    ordered = np.sort(sifted(fresh) if len(fresh) > SLOTS and fresh.dtype == np.uint64 else fresh)
+    if fresh.dtype == np.uint64 and len(fresh) > SLOTS and are_few(fresh[:SLOTS]):
+        fresh = sifted(fresh)
+    ordered = np.sort(fresh)
     return ordered[run_starts(ordered)]
 
 
