@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from handshake_inspect import build
-from handshake_inspect.capture.frames import NEED_MORE
+from handshake_inspect.capture.frames import NEED_MORE, FrameReader
 from handshake_inspect.capture.source import Input, Source
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.draining import drain
@@ -52,8 +52,8 @@ def analyze(
     """
     options = options or Options()
     pump = Pump(Tracker(options.max_connections))
-    with open_trace(inputs) as source, _beside(source, meanwhile):
-        while drain(pump, source.reader) == NEED_MORE and source.fill():
+    with open_trace(inputs) as source, _beside(source, meanwhile) as drained:
+        while drained(pump, source.reader) == NEED_MORE and source.fill():
             if progress is not None:
                 progress(source.consumed, source.size)
     from handshake_inspect.engine.conclusion import conclude
@@ -62,10 +62,10 @@ def analyze(
 
 
 @contextmanager
-def _beside(source: Any, meanwhile: Callable[[], object] | None) -> Iterator[None]:
-    """While a large file is pumped, read it ahead and import what the report needs, in threads."""
+def _beside(source: Any, meanwhile: Callable[[], object] | None) -> Iterator[Callable[[Pump, FrameReader], int]]:
+    """While a large file is pumped, read it ahead and import what the report needs, in threads; how to drain then."""
     if not _is_worth_threads(source):
-        yield
+        yield Pump.drain
         return
     importing = threading.Thread(target=_import, args=(meanwhile,), daemon=True)
     interval = sys.getswitchinterval()
@@ -74,7 +74,7 @@ def _beside(source: Any, meanwhile: Callable[[], object] | None) -> Iterator[Non
         importing.start()
     sys.setswitchinterval(SWITCH_S)
     try:
-        yield
+        yield drain
     finally:
         if importing.ident is not None:
             importing.join()

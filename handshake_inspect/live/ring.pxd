@@ -47,16 +47,16 @@ cdef class RingReader(FrameReader):
 
     @cython.locals(data="const unsigned char *", at=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, before=Py_ssize_t,
                    length=Py_ssize_t, seconds=int64_t)
-    cdef int step(self) except -1 with gil
+    cdef int step(self) except -1 nogil
 
     @cython.locals(ring="unsigned char *")
-    cdef Py_ssize_t put_tag_back(self, Py_ssize_t at, Py_ssize_t start, Py_ssize_t end) noexcept
+    cdef Py_ssize_t put_tag_back(self, Py_ssize_t at, Py_ssize_t start, Py_ssize_t end) noexcept nogil
 
     @cython.locals(data="const unsigned char *", ring="unsigned char *", tpid=uint32_t)
-    cdef Py_ssize_t write_tag(self, Py_ssize_t at, Py_ssize_t where) noexcept
+    cdef Py_ssize_t write_tag(self, Py_ssize_t at, Py_ssize_t where) noexcept nogil
 
     @cython.locals(data="const unsigned char *", ring="unsigned char *", tagged=bint, packet=Py_ssize_t,
                    protocol=uint32_t, interface=uint32_t)
-    cdef Py_ssize_t cook(self, Py_ssize_t at, Py_ssize_t start) except -1
+    cdef Py_ssize_t cook(self, Py_ssize_t at, Py_ssize_t start) except -1 nogil
 
-    cdef int lost(self) except -1
+    cdef int lost(self) except -1 with gil
