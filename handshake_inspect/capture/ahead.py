@@ -6,7 +6,7 @@ from queue import SimpleQueue
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.streams import ByteStream
 
-BLOCK = 1 << 19
+BLOCK = 1 << 20
 BLOCKS = 3  # one is read into, one waits, one is worked on
 HEAD = 1 << 16  # octets in front of a block, for what was left unread of the one before it
 
