@@ -86,7 +86,10 @@ def _order(change: Change, names: Names) -> Iterator[Mark]:
     if change.counted("out_of_order"):
         text = "Out of order: a later segment overtook it. No retransmission."
         yield Mark("out-of-order", text, RFC_9293 + "3.10.7.4")
-    elif change.sender.traits & ~change.sender_before.traits & TRAIT_HOLE:
+    elif (
+        change.sender.traits & ~change.sender_before.traits & TRAIT_HOLE
+        and change.sender.hole_start != change.sender.snd_nxt  # else it is this segment that was damaged
+    ):
         text = f"Bytes of the {names[0]} before this segment are missing: lost, overtaken or not captured."
         yield Mark("gap", text, RFC_9293 + "3.10.7.4")
     if change.gained(FACT_REORDERED):
