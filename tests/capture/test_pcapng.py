@@ -29,7 +29,7 @@ ORDERS = pytest.mark.parametrize("big", [False, True])
 
 def corpus():
     if not (CORPUS / "pcapng" / "expected.json").exists():
-        return [pytest.param(None, None, marks=pytest.mark.skip("HSI_CORPUS names no folder of captures that others wrote"))]
+        return [pytest.param(None, None, marks=pytest.mark.skip("HSI_CORPUS names no folder"))]
     expected = json.loads((CORPUS / "pcapng" / "expected.json").read_text())
     return [pytest.param(CORPUS / name, told["frames"], id=name) for name, told in expected.items()]
 
