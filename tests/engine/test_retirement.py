@@ -12,6 +12,7 @@ from handshake_inspect.engine.histogram import Histogram
 from handshake_inspect.engine.live import LiveOptions, LiveRun
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.verdicts.findings import past, tally
+from handshake_inspect.verdicts.findings import used as used_services
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -100,3 +101,37 @@ def test_failures_of_many_services_are_bounded(monkeypatch):
     report = report_of(packets)
     first = next(finding for finding in report.findings if finding.id == "refused" and finding.target.ip == "10.8.0.1")
     assert (first.metrics["connections"], first.metrics["attempts"]) == (200, 200)
+
+
+def used(number, host):
+    """A connection that carries an octet, and is reset."""
+    ns, client, server = START + number * SECOND // 10, ("10.0.0.1", 2000 + number), (host, 443)
+    seq, ack = frames.CLIENT_ISN + 1, frames.SERVER_ISN + 1
+    return [
+        (ns, frames.syn(src=client, dst=server)),
+        (ns + 1000, frames.syn_ack(src=server, dst=client)),
+        (ns + 2000, frames.data(b"?", client, server, seq=seq, ack=ack)),
+        (ns + 3000, frames.rst(seq=seq + 1, ack=ack, src=client, dst=server)),
+    ]
+
+
+@pytest.mark.parametrize(("crawled", "scans"), [(60, []), (0, ["port-scan"])])
+@pytest.mark.parametrize("keep", [8, 1000])
+def test_who_used_as_many_services_is_no_scanner_when_those_are_gone(keep, crawled, scans):
+    packets = [p for number in range(crawled) for p in used(number, f"10.9.0.{number}")]
+    late = START + 10 * SECOND
+    packets += [
+        (late + number, frames.syn(src=("10.0.0.1", 9000 + number), dst=(f"10.9.1.{number}", 443)))
+        for number in range(40)
+    ]
+    report = report_of(packets, keep)
+    assert [found.id for found in report.findings if found.id == "port-scan"] == scans
+
+
+def test_no_more_pairs_of_client_and_service_than_fit_are_noted(monkeypatch):
+    monkeypatch.setattr(used_services, "MOST", 20)
+    packets = [p for number in range(60) for p in used(number, f"10.9.0.{number}")]
+    source = PipeSource(open_source(io.BytesIO(captures.pcap(packets, nano=True)), 4096), None)
+    run = LiveRun(source, LiveOptions(keep=8))
+    run.run()
+    assert len(run._past.used) == 20

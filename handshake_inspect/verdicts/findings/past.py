@@ -7,6 +7,7 @@ from handshake_inspect.verdicts.finding import Case
 from handshake_inspect.verdicts.findings.evidence import Host, target
 from handshake_inspect.verdicts.findings.keys import Indices, Keys
 from handshake_inspect.verdicts.findings.tally import Tally
+from handshake_inspect.verdicts.findings.used import Used
 from handshake_inspect.verdicts.grouping import group
 
 SERVICES = 20_000  # of which the numbers of attempts are kept; beyond that those with the fewest are forgotten
@@ -23,9 +24,11 @@ class Past:
         self.services: Keys = np.zeros(0, dtype=np.uint64)  # sorted
         self.attempts = np.zeros(0, dtype=np.int64)
         self.served = np.zeros(0, dtype=np.int64)
+        self.used = Used()
 
     def absorb(self, case: Case, rows: Indices, failed: dict[int, Indices], counted: NDArray[np.int64]) -> None:
         """Take rows that are about to go; of them `failed` by outcome, and `counted`: 1 for attempts, 2 for served."""
+        self.used.absorb(case, rows)
         keys = case.trace.server_key[rows]
         self._count(keys, counted & 1, counted >> 1)
         for outcome, mine in failed.items():

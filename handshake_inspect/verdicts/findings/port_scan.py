@@ -208,12 +208,15 @@ def probed_side(connections: Any) -> Any:
 
 def used_services(case: Case, probes: Probes, used: dict[int, Indices]) -> int:
     """How many services on the probed hosts and ports this source really used."""
-    mine = used.get(int(probes.source[0]))
-    if mine is None:
-        return 0
-    near = is_member(case.trace.server_host[mine], distinct(probes.host))
-    near |= np.isin(target_ports(case, mine), target_ports(case, probes.rows))
-    return count_distinct(case.trace.server_key[mine[near]])
+    source, hosts, ports = int(probes.source[0]), distinct(probes.host), target_ports(case, probes.rows)
+    services = []
+    if source in used:
+        mine = used[source]
+        near = is_member(case.trace.server_host[mine], hosts) | np.isin(target_ports(case, mine), ports)
+        services.append(case.trace.server_key[mine[near]])
+    if case.past is not None:
+        services.append(case.past.used.near(source, hosts, ports))
+    return count_distinct(np.concatenate(services)) if services else 0
 
 
 def is_outage(case: Case, probes: Probes) -> bool:

@@ -1,0 +1,56 @@
+"""Which services clients really used, of connections whose rows are gone: a live run does not keep all rows."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_SERVER_DATA
+from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys, is_member
+
+MOST = 200_000  # pairs of a client and a service; beyond that those that were noted first are forgotten
+_PAIR = np.dtype([("pair", "u8"), ("client", "u8"), ("service", "u8"), ("host", "u8"), ("port", "u2")])
+
+
+class Used:
+    """Grows with every `absorb`, up to its bound."""
+
+    def __init__(self) -> None:
+        self._noted: NDArray[Any] = np.zeros(0, dtype=_PAIR)  # newest first
+        self._pairs: Keys = np.zeros(0, dtype=np.uint64)  # of them, sorted
+
+    def __len__(self) -> int:
+        """How many pairs are noted."""
+        return len(self._noted)
+
+    def absorb(self, case: Case, rows: Indices) -> None:
+        """Note which services the clients of these connections, which are about to go, really used."""
+        rows = rows[rows < len(case.trace.connections)]
+        mine = rows[is_used(case, rows)]
+        mine = mine[~is_member(case.trace.pair[mine], self._pairs)]
+        _, first = np.unique(case.trace.pair[mine], return_index=True)
+        if len(first):
+            self._noted = np.concatenate([_noted(case, mine[np.sort(first)[::-1]]), self._noted])[:MOST]
+            self._pairs = np.sort(self._noted["pair"])
+
+    def near(self, client: int, hosts: Keys, ports: NDArray[np.uint16]) -> Keys:
+        """Names of the services that a client used on one of these hosts, which are sorted, or ports."""
+        mine = self._noted[self._noted["client"] == np.uint64(client)]
+        services: Keys = mine["service"][is_member(mine["host"], hosts) | np.isin(mine["port"], ports)]
+        return services
+
+
+def is_used(case: Case, rows: Indices) -> Bools:
+    """Which of these connections carried payload."""
+    used: Bools = case.trace.facts[rows] & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0
+    return used
+
+
+def _noted(case: Case, rows: Indices) -> NDArray[Any]:
+    trace, c = case.trace, case.trace.connections[rows]
+    noted = np.empty(len(rows), dtype=_PAIR)
+    noted["pair"], noted["client"] = trace.pair[rows], trace.client_host[rows]
+    noted["service"], noted["host"] = trace.server_key[rows], trace.server_host[rows]
+    noted["port"] = np.where(c["client"] == 0, c["port1"], c["port0"])
+    return noted
