@@ -44,7 +44,9 @@ cdef unsigned int MASK16
 cdef uint32_t MASK32
 cdef unsigned int SYN
 
-cdef void first_syn(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side) noexcept nogil
+cdef void first_syn(
+    rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
+) noexcept nogil
 @cython.locals(facts=uint32_t)
 cdef int on_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
