@@ -174,6 +174,7 @@ def test_standard_input_that_is_closed(monkeypatch):
         (bytes(500), "zeros"),
         (b"\xde\xad\xbe\xef\x00\x01\x02\x03", "unknown kind (it begins with de ad be ef)"),
     ],
+    ids=lambda value: value if isinstance(value, str) else f"{value[:4].hex()}-{len(value)}",
 )
 def test_what_is_no_capture_is_named(tmp_path, octets, word):
     path = tmp_path / "thing"
