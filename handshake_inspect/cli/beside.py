@@ -28,6 +28,8 @@ from handshake_inspect.engine.background import QUIET_S, Background
 from handshake_inspect.live import privileges
 from handshake_inspect.live.session import DEFAULT_SNAP_LEN, open_live
 
+_SIGNALS_S = 0.2  # after so long a signal is heard, which another thread got
+
 if TYPE_CHECKING:
     from handshake_inspect.checks.held import Holder
     from handshake_inspect.live.base import LiveSource
@@ -70,7 +72,8 @@ def _beside(background: Background, given: dict[str, Any], words: Sequence[str])
             signals.end(background.stop)
             privileges.drop(given["user"])
             background.start()
-            background.wait()
+            while not background.wait(_SIGNALS_S):
+                pass
             return "", None
         running = _started(words, given["user"])
         signals.are_for(running)

@@ -7,6 +7,7 @@ front of the terminal; other signals to hsi are passed on.  hsi waits for its en
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -53,7 +54,9 @@ class Running:
 
     def wait(self) -> int:
         """Wait for its end: the exit status, negative for a signal."""
-        status = self._process.wait()
+        with woken() as wait_for_signal:
+            while (status := self._process.poll()) is None:
+                wait_for_signal()
         if self._relay is not None:
             self._relay.communicate()
         return status
@@ -119,6 +122,30 @@ def passing_on() -> Iterator[Signals]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def woken() -> Iterator[Callable[[], None]]:
+    """Give a function that waits for the next signal, such as the end of a child, or one that came before the call.
+
+    Whichever thread the kernel gives a signal to: a plain wait of this one would go on, and its handler not be called.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+
+    def wait() -> None:
+        select.select([reader], [], [])
+        os.read(reader, 1 << 12)
+
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False), signal.signal(signal.SIGCHLD, lambda *_: None)
+    try:
+        yield wait
+    finally:
+        signal.set_wakeup_fd(before[0])
+        signal.signal(signal.SIGCHLD, before[1])
+        os.close(reader)
+        os.close(writer)
 
 
 def _is_in_front() -> bool:

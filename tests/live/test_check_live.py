@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from xml.etree import ElementTree
@@ -251,6 +252,24 @@ def test_ctrl_c_reaches_the_command_once(network, tmp_path):
         assert process.wait(PATIENCE_S) == 1
     assert b"SIGINT SIGUSR1\r\n" in said
     assert b"exit status 2; allowed: exit status 0" in said
+
+
+def test_a_signal_that_another_thread_gets_is_passed_on():
+    """The kernel may choose any, and does while the first handles another signal."""
+    main = Path(f"/proc/self/task/{threading.get_native_id()}/stat")
+
+    def get_one():
+        while main.read_text().rpartition(")")[2].split()[0] != "S":
+            pass  # until the main thread waits
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+
+    with running.passing_on() as signals:
+        command = running.Running(["sleep", "1000"])
+        signals.are_for(command)
+        other = threading.Thread(target=get_one)
+        other.start()
+        assert command.wait() == -signal.SIGUSR1
+        other.join()
 
 
 def test_the_terminal_need_not_be_helped(monkeypatch):
