@@ -1,15 +1,15 @@
 cimport cython
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
 from handshake_inspect.wire cimport seqspace
 
 cdef unsigned int CHECK_FIN_UNSEEN
-cdef uint32_t FACT_ACKED
-cdef uint32_t FACT_LAST_ACK_SEEN
-cdef uint32_t FACT_MIDSTREAM
-cdef uint32_t FACT_SERVER_PROVED
+cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_LAST_ACK_SEEN
+cdef uint64_t FACT_MIDSTREAM
+cdef uint64_t FACT_SERVER_PROVED
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_FIN_ACKED
@@ -24,6 +24,7 @@ cdef unsigned int SENT_FIN
 cdef unsigned int ACK
 cdef unsigned int FIN
 cdef uint32_t MASK32
+cdef uint64_t MASK64
 cdef unsigned int TIME_WAIT
 cdef unsigned int CLOSE_WAIT
 cdef unsigned int ESTABLISHED

@@ -30,7 +30,7 @@ from handshake_inspect.tcp.transitions import (
     TcpState,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK32
+from handshake_inspect.wire.const import ACK, FIN, MASK32, MASK64
 
 TIME_WAIT = int(TcpState.TIME_WAIT)
 CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
@@ -136,7 +136,7 @@ def take_back(connection: Any, sender: Any, peer: Any) -> None:
     """The octet was no FIN after all."""
     sender.checks &= ~CHECK_FIN_UNSEEN & 0xFFFF
     sender.traits &= ~(TRAIT_FIN | TRAIT_FIN_ACKED) & 0xFF
-    connection.facts &= ~FACT_LAST_ACK_SEEN & MASK32
+    connection.facts &= ~FACT_LAST_ACK_SEEN & MASK64
     endpoint.apply(sender, NO_FIN)
     endpoint.apply(peer, FIN_WAS_LOST)
     if peer.traits & TRAIT_FIN:
@@ -194,7 +194,7 @@ def repeated_fin(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
         if sender.fin_count < 255:
             sender.fin_count += 1
         sender.traits &= ~TRAIT_FIN_ACKED & 0xFF
-        connection.facts &= ~FACT_LAST_ACK_SEEN & MASK32
+        connection.facts &= ~FACT_LAST_ACK_SEEN & MASK64
         endpoint.apply(sender, ACK_OF_FIN_WAS_LOST)
         if peer.state == TIME_WAIT:
             connection.time_wait_ns = segment.ts_ns

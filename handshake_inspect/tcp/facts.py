@@ -1,6 +1,7 @@
 """The words in which rows speak: bits and small numbers.  Never compiled; each twin types what it imports."""
 
-# Connection.facts: what the capture showed, each bit once and for all unless it says otherwise.
+# Connection.facts, 64 bits: what the capture showed, each bit once and for all unless it says otherwise.
+# In a twin that returns `bint`, compare with 0: C would cut a bit above 2^31 off.
 FACT_SYN = 0x0000_0001  # the client's SYN is in the capture
 FACT_SYNACK = 0x0000_0002  # a SYN-ACK that answers it, or that came with no SYN to compare
 FACT_ACKED = 0x0000_0004  # the client acknowledged the server's ISN: the final ACK

@@ -1,27 +1,27 @@
 cimport cython
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
-cdef uint32_t FACT_ACKED
-cdef uint32_t FACT_CHALLENGE_ACK
-cdef uint32_t FACT_CLIENT_DATA
-cdef uint32_t FACT_CLIENT_PROVED
-cdef uint32_t FACT_DATA_ACK
-cdef uint32_t FACT_DEFERRED
-cdef uint32_t FACT_ISN_CHANGED
-cdef uint32_t FACT_MIDSTREAM
-cdef uint32_t FACT_REORDERED
-cdef uint32_t FACT_RST
-cdef uint32_t FACT_SERVER_PROVED
-cdef uint32_t FACT_SIMULTANEOUS
-cdef uint32_t FACT_SYN
-cdef uint32_t FACT_SYNACK
-cdef uint32_t FACT_SYNACK_AFTER_ACK
-cdef uint32_t FACT_TFO
+cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_CHALLENGE_ACK
+cdef uint64_t FACT_CLIENT_DATA
+cdef uint64_t FACT_CLIENT_PROVED
+cdef uint64_t FACT_DATA_ACK
+cdef uint64_t FACT_DEFERRED
+cdef uint64_t FACT_ISN_CHANGED
+cdef uint64_t FACT_MIDSTREAM
+cdef uint64_t FACT_REORDERED
+cdef uint64_t FACT_RST
+cdef uint64_t FACT_SERVER_PROVED
+cdef uint64_t FACT_SIMULTANEOUS
+cdef uint64_t FACT_SYN
+cdef uint64_t FACT_SYNACK
+cdef uint64_t FACT_SYNACK_AFTER_ACK
+cdef uint64_t FACT_TFO
 cdef unsigned int METHOD_AMBIGUOUS
 cdef unsigned int METHOD_DATA_ACK
 cdef unsigned int METHOD_ONE_SIDED
@@ -38,12 +38,12 @@ cdef unsigned int MASK16
 cdef uint32_t MASK32
 cdef unsigned int BELIEVED_LOST
 
-@cython.locals(facts=uint32_t)
+@cython.locals(facts=uint64_t)
 cdef bint on_ack(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side
 ) noexcept nogil
-@cython.locals(facts=uint32_t)
+@cython.locals(facts=uint64_t)
 cdef bint client_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server,
     segment.Segment *segment
@@ -55,7 +55,7 @@ cdef bint one_sided_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server,
     segment.Segment *segment
 ) noexcept nogil
-@cython.locals(facts=uint32_t)
+@cython.locals(facts=uint64_t)
 cdef bint server_ack(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment
 ) noexcept nogil

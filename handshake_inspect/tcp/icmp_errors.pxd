@@ -1,21 +1,21 @@
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
 from handshake_inspect.tcp.table cimport Table
 
-cdef uint32_t FACT_ACKED
-cdef uint32_t FACT_ICMP
-cdef uint32_t FACT_RST
-cdef uint32_t FACT_SYN
-cdef uint32_t FACT_SYNACK
+cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_ICMP
+cdef uint64_t FACT_RST
+cdef uint64_t FACT_SYN
+cdef uint64_t FACT_SYNACK
 cdef unsigned int GOT_ERROR
 cdef unsigned int MASK16
 cdef uint32_t MASK32
 
 cdef bint is_too_big(segment.Segment *segment) noexcept nogil
-@cython.locals(facts=uint32_t, retries="rows.Retries *")
+@cython.locals(facts=uint64_t, retries="rows.Retries *")
 cdef void on_error(
     Table table, rows.Connection *connection, rows.Endpoint *quoted, segment.Segment *segment, int side
 ) noexcept nogil

@@ -1,27 +1,27 @@
 cimport cython
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
-cdef uint32_t FACT_ACKED
-cdef uint32_t FACT_BAD_SYNACK
-cdef uint32_t FACT_BLIND_SYN
-cdef uint32_t FACT_ICMP
-cdef uint32_t FACT_ISN_CHANGED
-cdef uint32_t FACT_MIDSTREAM
-cdef uint32_t FACT_REFUSED
-cdef uint32_t FACT_REORDERED
-cdef uint32_t FACT_RST
-cdef uint32_t FACT_SERVER_PROVED
-cdef uint32_t FACT_SIMULTANEOUS
-cdef uint32_t FACT_SYN
-cdef uint32_t FACT_SYNACK
-cdef uint32_t FACT_SYNACK_AFTER_ACK
-cdef uint32_t FACT_SYNACK_FIRST
-cdef uint32_t FACT_TFO
+cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_BAD_SYNACK
+cdef uint64_t FACT_BLIND_SYN
+cdef uint64_t FACT_ICMP
+cdef uint64_t FACT_ISN_CHANGED
+cdef uint64_t FACT_MIDSTREAM
+cdef uint64_t FACT_REFUSED
+cdef uint64_t FACT_REORDERED
+cdef uint64_t FACT_RST
+cdef uint64_t FACT_SERVER_PROVED
+cdef uint64_t FACT_SIMULTANEOUS
+cdef uint64_t FACT_SYN
+cdef uint64_t FACT_SYNACK
+cdef uint64_t FACT_SYNACK_AFTER_ACK
+cdef uint64_t FACT_SYNACK_FIRST
+cdef uint64_t FACT_TFO
 cdef unsigned int METHOD_NONE
 cdef unsigned int METHOD_REORDERED
 cdef int NEW_INCARNATION
@@ -42,17 +42,18 @@ cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int MASK16
 cdef uint32_t MASK32
+cdef uint64_t MASK64
 cdef unsigned int SYN
 
 cdef void first_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil
-@cython.locals(facts=uint32_t)
+@cython.locals(facts=uint64_t)
 cdef int on_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side
 ) noexcept nogil
-@cython.locals(facts=uint32_t)
+@cython.locals(facts=uint64_t)
 cdef bint is_over(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
 cdef void repeated_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
@@ -62,7 +63,7 @@ cdef void reordered_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil
 cdef bint answers(rows.Connection *connection, rows.Endpoint *client, uint32_t ack) noexcept nogil
-@cython.locals(facts=uint32_t)
+@cython.locals(facts=uint64_t)
 cdef int on_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side

@@ -45,7 +45,7 @@ from handshake_inspect.tcp.transitions import (
     SYN_ACK_WAS_LOST,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, SYN
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
 
 
 def first_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
@@ -103,7 +103,7 @@ def repeated_syn(table: Any, connection: Any, sender: Any, segment: Any, side: i
         return
     rtt.note_syn(table, connection, segment)
     if connection.facts & FACT_REFUSED:
-        connection.facts &= ~(FACT_REFUSED | FACT_RST) & MASK32
+        connection.facts &= ~(FACT_REFUSED | FACT_RST) & MASK64
     if connection.facts & FACT_SYNACK:
         if not connection.facts & FACT_ACKED:
             endpoint.apply(sender, SYN_ACK_WAS_LOST)
@@ -213,7 +213,7 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
         connection.facts |= FACT_SYNACK_AFTER_ACK
         if connection.resent_count < MASK16:
             connection.resent_count += 1
-        connection.facts &= ~FACT_SERVER_PROVED & MASK32
+        connection.facts &= ~FACT_SERVER_PROVED & MASK64
         connection.trouble_frame = segment.frame & MASK32
         endpoint.apply(server, ACK_OF_SYN_WAS_LOST)
     return OURS

@@ -1,24 +1,24 @@
 cimport cython
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, opening, rows
 from handshake_inspect.wire cimport seqspace
 
-cdef uint32_t FACT_ACKED
-cdef uint32_t FACT_CLIENT_DATA
-cdef uint32_t FACT_CLIENT_PROVED
-cdef uint32_t FACT_MIDSTREAM
-cdef uint32_t FACT_REFUSED
-cdef uint32_t FACT_REORDERED
-cdef uint32_t FACT_RST
-cdef uint32_t FACT_SERVER_DATA
-cdef uint32_t FACT_SERVER_PROVED
-cdef uint32_t FACT_SIMULTANEOUS
-cdef uint32_t FACT_SYN
-cdef uint32_t FACT_SYNACK
-cdef uint32_t FACT_SYNACK_AFTER_ACK
-cdef uint32_t FACT_SYNACK_FIRST
+cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_CLIENT_DATA
+cdef uint64_t FACT_CLIENT_PROVED
+cdef uint64_t FACT_MIDSTREAM
+cdef uint64_t FACT_REFUSED
+cdef uint64_t FACT_REORDERED
+cdef uint64_t FACT_RST
+cdef uint64_t FACT_SERVER_DATA
+cdef uint64_t FACT_SERVER_PROVED
+cdef uint64_t FACT_SIMULTANEOUS
+cdef uint64_t FACT_SYN
+cdef uint64_t FACT_SYNACK
+cdef uint64_t FACT_SYNACK_AFTER_ACK
+cdef uint64_t FACT_SYNACK_FIRST
 cdef unsigned int METHOD_REORDERED
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_ISS
@@ -27,16 +27,17 @@ cdef unsigned int ACK_OF_SYN_WAS_LOST
 cdef unsigned int ACK
 cdef unsigned int FIN
 cdef uint32_t MASK32
+cdef uint64_t MASK64
 cdef int64_t OVERTAKEN_NS
 cdef int64_t REPEATED_NS
 cdef uint32_t STORED_BEFORE
 cdef uint32_t FRAMES_BEFORE
 
-@cython.locals(facts=uint32_t)
+@cython.locals(facts=uint64_t)
 cdef bint late_syn(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
-@cython.locals(facts=uint32_t)
+@cython.locals(facts=uint64_t)
 cdef bint late_syn_ack(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil

@@ -29,7 +29,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import ACK_OF_SYN_WAS_LOST
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK32
+from handshake_inspect.wire.const import ACK, FIN, MASK32, MASK64
 
 # Stored later than this after what answers it, a SYN-ACK was sent again: no stack's first timeout is as short.
 OVERTAKEN_NS = 500_000_000
@@ -46,7 +46,7 @@ def late_syn(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -
     if facts & FACT_MIDSTREAM:
         if not is_opening(sender, peer, segment):
             return False
-        connection.facts &= ~FACT_MIDSTREAM & MASK32
+        connection.facts &= ~FACT_MIDSTREAM & MASK64
         open_late(sender, segment)
         connect(connection, sender, peer, side)
         open_attempt(connection, segment, side)
@@ -69,7 +69,7 @@ def late_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: in
     if facts & FACT_MIDSTREAM:
         if not is_opening(sender, peer, segment) or not is_answered_first(peer, segment):
             return False
-        connection.facts &= ~FACT_MIDSTREAM & MASK32
+        connection.facts &= ~FACT_MIDSTREAM & MASK64
         connection.facts |= FACT_SYNACK_FIRST
         connect(connection, peer, sender, side ^ 1)
         connection.client = side ^ 1
@@ -87,7 +87,7 @@ def late_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: in
         no_rtt(connection)
     else:
         connection.facts |= FACT_SYNACK_AFTER_ACK
-        connection.facts &= ~FACT_SERVER_PROVED & MASK32
+        connection.facts &= ~FACT_SERVER_PROVED & MASK64
         connection.resent_count = 1
         connection.trouble_frame = segment.frame & MASK32
         endpoint.apply(sender, ACK_OF_SYN_WAS_LOST)

@@ -1,28 +1,28 @@
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, opening, rows
 from handshake_inspect.wire cimport seqspace
 
-cdef uint32_t FACT_ABORTED
-cdef uint32_t FACT_ACKED
-cdef uint32_t FACT_BAD_SYNACK
-cdef uint32_t FACT_BARE_RST_AFTER_ACK
-cdef uint32_t FACT_CHALLENGE_ACK
-cdef uint32_t FACT_CLIENT_DATA
-cdef uint32_t FACT_LAST_ACK_SEEN
-cdef uint32_t FACT_MIDSTREAM
-cdef uint32_t FACT_REBUFFED
-cdef uint32_t FACT_REFUSED
-cdef uint32_t FACT_RST
-cdef uint32_t FACT_RST_DOUBTED
-cdef uint32_t FACT_RST_IGNORED
-cdef uint32_t FACT_SERVER_PROVED
-cdef uint32_t FACT_SIMULTANEOUS
-cdef uint32_t FACT_SYN
-cdef uint32_t FACT_SYNACK
-cdef uint32_t FACT_SYNACK_AFTER_ACK
+cdef uint64_t FACT_ABORTED
+cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_BAD_SYNACK
+cdef uint64_t FACT_BARE_RST_AFTER_ACK
+cdef uint64_t FACT_CHALLENGE_ACK
+cdef uint64_t FACT_CLIENT_DATA
+cdef uint64_t FACT_LAST_ACK_SEEN
+cdef uint64_t FACT_MIDSTREAM
+cdef uint64_t FACT_REBUFFED
+cdef uint64_t FACT_REFUSED
+cdef uint64_t FACT_RST
+cdef uint64_t FACT_RST_DOUBTED
+cdef uint64_t FACT_RST_IGNORED
+cdef uint64_t FACT_SERVER_PROVED
+cdef uint64_t FACT_SIMULTANEOUS
+cdef uint64_t FACT_SYN
+cdef uint64_t FACT_SYNACK
+cdef uint64_t FACT_SYNACK_AFTER_ACK
 cdef unsigned int CHECK_WENT_ON
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
@@ -35,6 +35,7 @@ cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int MASK16
 cdef uint32_t MASK32
+cdef uint64_t MASK64
 cdef unsigned int SYN_SENT
 cdef unsigned int CLOSE_WAIT
 cdef unsigned int LAST_ACK
@@ -42,7 +43,7 @@ cdef int64_t GRACE_NS
 cdef int64_t SLACK_NS
 cdef int64_t QUICK_NS
 
-@cython.locals(facts=uint32_t, asks=bint, bare=bint)
+@cython.locals(facts=uint64_t, asks=bint, bare=bint)
 cdef void on_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil

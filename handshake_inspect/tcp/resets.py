@@ -29,7 +29,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import GOT_RST, GOT_SYN_ACK, SENT_RST, SENT_SYN_ACK, TcpState
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64
 
 SYN_SENT = int(TcpState.SYN_SENT)
 CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
@@ -139,7 +139,7 @@ def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> Non
     """Believe it."""
     if side == connection.rst_side and not sender.checks & CHECK_WENT_ON:
         # It answers with RSTs again and again: nobody ignored the first, what came meanwhile was under way for long.
-        connection.facts &= ~FACT_RST_IGNORED & MASK32
+        connection.facts &= ~FACT_RST_IGNORED & MASK64
     connection.facts |= FACT_RST
     connection.rst_ns = segment.ts_ns
     connection.rst_frame = segment.frame & MASK32
@@ -210,7 +210,7 @@ def grace(connection: Any, side: int, slack: int) -> int:
 
 def revive(connection: Any, sender: Any, peer: Any, side: int) -> None:
     """The connection lives: as it was before the RST."""
-    connection.facts &= ~(FACT_RST | FACT_REFUSED | FACT_ABORTED | FACT_BARE_RST_AFTER_ACK) & MASK32
+    connection.facts &= ~(FACT_RST | FACT_REFUSED | FACT_ABORTED | FACT_BARE_RST_AFTER_ACK) & MASK64
     connection.facts |= FACT_RST_IGNORED
     connection.trouble_frame = connection.rst_frame
     sender.state = sender.state_before_rst

@@ -24,16 +24,15 @@ cdef struct Connection:
     uint64_t lo0
     uint64_t hi1
     uint64_t lo1
-    uint16_t port0
-    uint16_t port1
-    uint32_t facts
+    uint64_t facts
     int64_t last_ns
     int64_t first_ns
+    uint16_t port0
+    uint16_t port1
     uint8_t quick
     uint8_t client
     uint8_t in_use
     uint8_t ip_version
-    uint32_t stream
     uint64_t first_frame
     int64_t syn_ns
     int64_t synack_ns

@@ -49,16 +49,15 @@ class Connection(ctypes.Structure):
         ("lo0", ctypes.c_uint64),
         ("hi1", ctypes.c_uint64),
         ("lo1", ctypes.c_uint64),
-        ("port0", ctypes.c_uint16),
-        ("port1", ctypes.c_uint16),
-        ("facts", ctypes.c_uint32),  # FACT_* bits
+        ("facts", ctypes.c_uint64),  # FACT_* bits
         ("last_ns", ctypes.c_int64),
         ("first_ns", ctypes.c_int64),
+        ("port0", ctypes.c_uint16),
+        ("port1", ctypes.c_uint16),
         ("quick", ctypes.c_uint8),  # both ends established and nothing in doubt: the short path may run
         ("client", ctypes.c_uint8),  # 0 or 1
         ("in_use", ctypes.c_uint8),
         ("ip_version", ctypes.c_uint8),
-        ("stream", ctypes.c_uint32),  # Wireshark's stream number
         # the handshake and what ended or troubled it; frame numbers but the first are the low 32 bits
         ("first_frame", ctypes.c_uint64),
         ("syn_ns", ctypes.c_int64),

@@ -1,13 +1,13 @@
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
 
-cdef uint32_t FACT_ACKED
-cdef uint32_t FACT_CLIENT_PROVED
-cdef uint32_t FACT_SERVER_PROVED
-cdef uint32_t FACT_SIMULTANEOUS
-cdef uint32_t FACT_SYNACK
+cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_CLIENT_PROVED
+cdef uint64_t FACT_SERVER_PROVED
+cdef uint64_t FACT_SIMULTANEOUS
+cdef uint64_t FACT_SYNACK
 cdef unsigned int METHOD_SIMULTANEOUS
 cdef unsigned int GOT_SYN
 cdef unsigned int GOT_SYN_ACK

@@ -20,21 +20,21 @@ from handshake_inspect.tcp.checksums cimport Checksums
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
-cdef uint32_t FACT_ACKED
-cdef uint32_t FACT_BAD_CHECKSUM
-cdef uint32_t FACT_CLIENT_DATA
-cdef uint32_t FACT_MIDSTREAM
-cdef uint32_t FACT_PORT_REUSED
-cdef uint32_t FACT_REPLACED
-cdef uint32_t FACT_RST
-cdef uint32_t FACT_RST_IGNORED
-cdef uint32_t FACT_SERVER_DATA
-cdef uint32_t FACT_SERVER_PROVED
-cdef uint32_t FACT_SYN
-cdef uint32_t FACT_SYNACK
-cdef uint32_t FACT_SYNACK_AFTER_ACK
-cdef uint32_t FACT_TFO
-cdef uint32_t FACT_TTL_TWIN
+cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_BAD_CHECKSUM
+cdef uint64_t FACT_CLIENT_DATA
+cdef uint64_t FACT_MIDSTREAM
+cdef uint64_t FACT_PORT_REUSED
+cdef uint64_t FACT_REPLACED
+cdef uint64_t FACT_RST
+cdef uint64_t FACT_RST_IGNORED
+cdef uint64_t FACT_SERVER_DATA
+cdef uint64_t FACT_SERVER_PROVED
+cdef uint64_t FACT_SYN
+cdef uint64_t FACT_SYNACK
+cdef uint64_t FACT_SYNACK_AFTER_ACK
+cdef uint64_t FACT_TFO
+cdef uint64_t FACT_TTL_TWIN
 cdef uint32_t EMBRYO
 cdef uint32_t NUMBER
 cdef unsigned int CHECK_FIN_UNSEEN
@@ -98,7 +98,7 @@ cdef class Tracker:
         alias="rows.Alias *", print_of=uint32_t, copy=bint, before_ns=int64_t, verdict=int
     )
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
-    @cython.locals(facts=uint32_t)
+    @cython.locals(facts=uint64_t)
     cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
     @cython.locals(
         connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int

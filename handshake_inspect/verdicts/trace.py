@@ -245,9 +245,9 @@ class Trace:
         return self.facts & FACT_REPLACED != 0
 
     @cached_property
-    def facts(self) -> NDArray[np.uint32]:
+    def facts(self) -> NDArray[np.uint64]:
         """FACT_* bits of every connection."""
-        facts: NDArray[np.uint32] = self.connections["facts"]
+        facts: NDArray[np.uint64] = self.connections["facts"]
         return facts
 
     @cached_property

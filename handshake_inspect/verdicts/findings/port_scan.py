@@ -311,7 +311,7 @@ def states_of(case: Case, scan: Scan) -> dict[str, Indices]:
     reset = UNFILTERED if scan.kind == ACK_SCAN else CLOSED
     trace, rows = case.trace, scan.probes.rows
     count = len(trace.connections)
-    facts = np.zeros(len(rows), dtype=np.uint32)
+    facts = np.zeros(len(rows), dtype=np.uint64)
     facts[rows < count] = trace.facts[rows[rows < count]]
     rank = np.zeros(len(rows), dtype=np.int8)
     rank[facts & FACT_ICMP != 0] = 1
