@@ -132,7 +132,7 @@ def finding_help(page: str) -> str:
         return re.sub(r"\[([^]]+)\]\((?!https?:)[^)]*\)", r"\1", sections[heading]).strip()
 
     told = {
-        name: "\n\n".join([section(f"`{name}`"), *([section("Failures per service")] if name in OUTCOMES else [])])
+        name: "\n\n".join([section(f"`{name}`"), *([section("Failures by reason")] if name in OUTCOMES else [])])
         for name in FINDING_DOCS
     }
     return json.dumps(told, indent=1, ensure_ascii=False) + "\n"

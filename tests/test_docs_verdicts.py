@@ -89,8 +89,8 @@ def test_a_finding_has_its_rule(word):
 
 @pytest.mark.parametrize("word", sorted(set(FINDINGS) & set(words.OUTCOMES)))
 def test_an_outcome_that_is_a_finding_leads_to_its_rule(word):
-    assert "(#failures-per-service)" in SECTIONS[word]
-    assert f"(#{word})" in SECTIONS["Failures per service"]
+    assert "(#failures-by-reason)" in SECTIONS[word]
+    assert f"(#{word})" in SECTIONS["Failures by reason"]
 
 
 def test_all_sections_were_read():
@@ -109,8 +109,8 @@ THRESHOLDS = [
     ("accept-queue-overflow", f"repeats data {outcome.IGNORED_DATA} times"),
     ("accept-queue-overflow", f"from {accept_queue.MANY} connections"),
     ("backscatter", f"at least {backscatter.MIN_ADDRESSES} addresses"),
-    ("Failures per service", f"{rollups.DOWN} attempts or more"),
-    ("Failures per service", f"less than {rollups.NOISE:.0%}"),
+    ("Failures by reason", f"{rollups.DOWN} attempts or more"),
+    ("Failures by reason", f"less than {rollups.NOISE:.0%}"),
     ("Findings", f"at most {bounded.MOST} are listed"),
     ("syn-flood", f"one in {syn_flood.COMPLETES}"),
     ("syn-flood", f"least {syn_flood.MIN_ATTEMPTS} attempts"),

@@ -86,7 +86,7 @@ def compare(old: Report, new: Report, by: By = "service", tolerance: Tolerance |
 
 
 def _findings(report: Report) -> dict[Any, FindingDifference]:
-    return {(each.id, each.target): _finding(each) for each in report.findings}
+    return {(each.id, each.target, each.variety): _finding(each) for each in report.findings}
 
 
 def _finding(each: Finding) -> FindingDifference:

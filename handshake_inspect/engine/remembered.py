@@ -28,8 +28,9 @@ _SIZES = {
 def key(finding: Finding) -> Key:
     """What makes two findings the same one, at different times."""
     target = finding.target
-    ends = (None, None) if target is None else (target.ip, target.port)
-    return (finding.id, *ends, *(finding.metrics.get(name) for name in ("kind", "client", "direction")))
+    host = target and target.ip
+    port = target and target.port if finding.id not in OF_THE_WHOLE_RUN else None  # named while it is the only one
+    return (finding.id, host, port, finding.variety, *(finding.metrics.get(name) for name in ("client", "direction")))
 
 
 class Remembered:

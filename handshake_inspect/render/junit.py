@@ -62,7 +62,7 @@ def _names(findings: Sequence[Finding]) -> Iterator[str]:
     """What is found and of whom, with a number where that is not unique: of two equal names GitLab drops one."""
     seen: Counter[str] = Counter()
     for finding in findings:
-        target, kind = finding.target, finding.metrics.get("kind")
+        target, kind = finding.target, finding.variety
         about = "" if target is None else f" {target.ip if target.port is None else _end(target.ip, target.port)}"
         name = f"{finding.id}{about}{f' ({kind})' if kind else ''}"
         seen[name] += 1

@@ -82,7 +82,7 @@ def _finding(capture: Capture, finding: Finding, rule: int) -> dict[str, Any]:
         "level": _LEVELS[finding.severity],
         "message": {"text": f"{finding.title}. {finding.advice}"},
         "locations": [_location(capture, finding.target)],
-        "partialFingerprints": _fingerprint(f"{finding.id} {place} {finding.metrics.get('kind')}"),
+        "partialFingerprints": _fingerprint(f"{finding.id} {place} {finding.variety}"),
         "properties": {
             "metrics": finding.metrics,
             "start_ns": finding.start_ns,

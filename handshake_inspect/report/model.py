@@ -247,6 +247,12 @@ class Finding(Struct, frozen=True, gc=False):
     evidence: Evidence
     advice: str
 
+    @property
+    def variety(self) -> str | None:
+        """What tells it from others of the same id and target: a cause, or the kind of a scan."""
+        variety: str | None = self.metrics.get("cause") or self.metrics.get("kind")
+        return variety
+
 
 class Ending(Struct, frozen=True, kw_only=True):
     """The last line of a report as NDJSON: what was read, and all connections in a few numbers."""

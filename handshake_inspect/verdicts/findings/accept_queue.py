@@ -41,6 +41,7 @@ from handshake_inspect.verdicts.findings.keys import (
     distinct,
     is_member,
     median,
+    once_per_case,
     ratio,
     rest,
 )
@@ -55,18 +56,33 @@ MOST = 100
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each listener that was hit."""
-    trace = case.trace
-    mask = hit(case)
-    rows = np.flatnonzero(mask)
+    rows = accused_rows(case)
     if not len(rows):
         return []
-    keys = trace.server_key[: len(trace.connections)]
-    deferring = distinct(keys[trace.facts & FACT_DEFERRED != 0])
-    rows = rows[~is_member(keys[rows], deferring)]
-    parted = group(keys[rows], rows)
+    parted = group(case.trace.server_key[rows], rows)
     largest = np.argsort(-parted.sizes, kind="stable")
     found = [describe(case, parted.of(g)) for g in largest[:MOST]]
     return found + rest("accept-queue-overflow", "listeners with a full accept queue", list(largest[MOST:]))
+
+
+@once_per_case
+def accused_rows(case: Case) -> Indices:
+    """Connections that were hit, of listeners that are not excused."""
+    trace = case.trace
+    rows = np.flatnonzero(hit(case))
+    keys = trace.server_key[: len(trace.connections)]
+    deferring = distinct(keys[trace.facts & FACT_DEFERRED != 0])
+    return rows[~is_member(keys[rows], deferring)]
+
+
+def explained_rows(case: Case) -> Indices:
+    """Attempts that failed because of a full accept queue: those that were hit, and SYNs dropped by such listeners."""
+    rows = accused_rows(case)
+    if not len(rows):
+        return rows
+    dropped = np.flatnonzero(case.outcomes.cause == CAUSE["syn-dropped"])
+    listeners = distinct(case.trace.server_key[rows])
+    return np.concatenate([rows, dropped[is_member(case.trace.server_key[dropped], listeners)]])
 
 
 def hit(case: Case) -> Bools:

@@ -1,4 +1,4 @@
-"""Failures per service of attempts whose rows are gone: a live run does not keep all rows, and roll-ups are of all."""
+"""Failures by reason of attempts whose rows are gone: a live run does not keep all rows, and roll-ups are of all."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,21 @@ from handshake_inspect.verdicts.grouping import group
 SERVICES = 20_000  # of which the numbers of attempts are kept; beyond that those with the fewest are forgotten
 FAILING = 1_000  # of each outcome
 
-Service = tuple[Host, int]
+# The key of a reason: the cause and the server's address.
+_CAUSES_APART = np.uint64(0x9E37_79B9_7F4A_7C15)
+
+
+def reasons(case: Case, rows: Indices) -> Keys:
+    """A 64-bit name of the cause and the server's address of each of these attempts."""
+    keys: Keys = case.trace.server_host[rows] ^ case.outcomes.cause[rows].astype(np.uint64) * _CAUSES_APART
+    return keys
 
 
 class Past:
     """Grows with every `absorb`, up to its bounds."""
 
     def __init__(self) -> None:
-        self.failures: dict[int, dict[int, tuple[Service, Tally]]] = {}  # by outcome, then by service key
+        self.failures: dict[int, dict[int, tuple[Host, Tally]]] = {}  # by outcome, then by reason
         self.services: Keys = np.zeros(0, dtype=np.uint64)  # sorted
         self.attempts = np.zeros(0, dtype=np.int64)
         self.served = np.zeros(0, dtype=np.int64)
@@ -35,12 +42,12 @@ class Past:
             if len(mine):
                 self._fail(case, outcome, mine)
 
-    def of(self, outcome: int, key: int) -> tuple[Service, Tally] | None:
-        """The service with this key, and its failures of this kind."""
+    def of(self, outcome: int, key: int) -> tuple[Host, Tally] | None:
+        """The server of the reason with this key, and its failures of this kind."""
         return self.failures.get(outcome, {}).get(key)
 
     def sizes(self, outcome: int) -> tuple[Keys, NDArray[np.int64]]:
-        """Services with such failures, and how many each has."""
+        """The reasons of such failures, and how many each has."""
         mine = self.failures.get(outcome, {})
         keys = np.fromiter(mine, dtype=np.uint64, count=len(mine))
         return keys, np.array([tally.connections for _, tally in mine.values()], dtype=np.int64)
@@ -62,13 +69,13 @@ class Past:
 
     def _fail(self, case: Case, outcome: int, rows: Indices) -> None:
         known = self.failures.setdefault(outcome, {})
-        parted = group(case.trace.service[rows], rows)
+        parted = group(reasons(case, rows), rows)
         for g in np.argsort(-parted.sizes, kind="stable")[:FAILING]:
             mine = parted.of(g)
-            key = int(case.trace.server_key[mine[0]])
+            key = int(reasons(case, mine[:1])[0])
             now = Tally.of(case, outcome, mine).gone()
-            before = known.get(key)
-            known[key] = (target(case.trace, int(mine[0])), now) if before is None else (before[0], before[1].plus(now))
+            host, before = known.get(key, (target(case.trace, int(mine[0]))[0], None))
+            known[key] = host, now if before is None else before.plus(now)
         if len(known) > 2 * FAILING:
             most = sorted(known.items(), key=lambda each: -each[1][1].connections)
             self.failures[outcome] = dict(most[:FAILING])

@@ -1,12 +1,12 @@
-"""`refused`, `rejected`, `timed-out`, `half-open`: what failed, per service, with clients and causes.
+"""`refused`, `rejected`, `timed-out`, `half-open`: what failed, per reason, with clients and ports.
 
-One finding for each service (server address and port) and outcome, from one such attempt on.  Attempts that belong to a
-SYN flood or a port scan are left to those findings: they say nothing of the service, and there may be millions.
-Attempts that are `pending` have not failed.
+One finding for each reason (outcome, cause and server address), from one such attempt on: a host that is down is one
+finding, however many of its ports were asked.  Attempts that another finding explains are left to that
+(`explained.py`), and where it explains them all there is no roll-up.  Attempts that are `pending` have not failed.
 
-Severity says what share of the attempts on the service failed in this way:
+Severity says what share of the attempts on these ports of the host failed in this way:
 
-- `critical` when `DOWN` attempts or more were made and none was established: the service is down for these clients;
+- `critical` when `DOWN` attempts or more were made and none was established: the ports are down for these clients;
 - `info` below `NOISE` of the attempts, a share that ordinary packet loss explains, and for half-open connections that
   the capture's end left undecided;
 - `warning` otherwise.
@@ -18,6 +18,7 @@ import numpy as np
 
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import Host, brief, plural, target, write
+from handshake_inspect.verdicts.findings.explained import explained
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
@@ -26,9 +27,7 @@ from handshake_inspect.verdicts.findings.keys import (
     ratio,
     rest,
 )
-from handshake_inspect.verdicts.findings.past import Past
-from handshake_inspect.verdicts.findings.port_scan import scan_rows
-from handshake_inspect.verdicts.findings.syn_flood import flood_rows
+from handshake_inspect.verdicts.findings.past import Past, reasons
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.sets import places
@@ -47,7 +46,8 @@ from handshake_inspect.wire.address import address_text
 
 DOWN = 20
 NOISE = 0.01
-MOST = 100  # findings of each outcome: the services with the most failures
+MOST = 100  # findings of each outcome: the reasons with the most failures
+PORTS = 20  # of a host that a finding lists, the lowest
 
 VERBS = {REFUSED: "refused", REJECTED: "rejected", TIMED_OUT: "timed out", HALF_OPEN: "half-open"}
 
@@ -75,27 +75,27 @@ def excluded(case: Case) -> Bools:
     """Attempts that other findings account for, or that are no attempts of this capture."""
     outcome = case.outcomes.outcome
     mask: Bools = (outcome == UNSOLICITED) | (outcome == MIDSTREAM)
-    return mask | flood_rows(case) | scan_rows(case)
+    return mask | explained(case)
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service and kind of failure."""
+    """One finding for each reason."""
     return [finding for outcome in VERBS for finding in roll_up(case, outcome)]
 
 
 def roll_up(case: Case, outcome: int) -> list[Finding]:
-    """The findings of one outcome, of rows and of those that are gone: the services with the most failures."""
+    """The findings of one outcome, of rows and of those that are gone: the reasons with the most failures."""
     rows = failed(case, outcome)
-    parted = group(case.trace.service[rows], rows)
+    parted = group(reasons(case, rows), rows)
     if case.past is None:
         largest = np.argsort(-parted.sizes, kind="stable").tolist()
         found = [of_rows(case, outcome, parted.of(g)) for g in largest[:MOST]]
     else:
-        mine = {int(case.trace.server_key[parted.of(g)[0]]): parted.of(g) for g in range(len(parted.sizes))}
+        mine = {int(reasons(case, parted.of(g)[:1])[0]): parted.of(g) for g in range(len(parted.sizes))}
         keys, sizes = together(case.past.sizes(outcome), np.array([*mine], dtype=np.uint64), parted.sizes)
         largest = keys[np.argsort(-sizes, kind="stable")].tolist()
         found = [of_all(case, case.past, outcome, key, mine.get(key, rows[:0])) for key in largest[:MOST]]
-    return found + rest(OUTCOMES[outcome], f"services with connections {VERBS[outcome]}", largest[MOST:])
+    return found + rest(OUTCOMES[outcome], f"servers with connections {VERBS[outcome]}", largest[MOST:])
 
 
 def failed(case: Case, outcome: int) -> Indices:
@@ -104,34 +104,28 @@ def failed(case: Case, outcome: int) -> Indices:
 
 
 def together(past: tuple[Keys, Indices], keys: Keys, sizes: Indices) -> tuple[Keys, Indices]:
-    """The services of both, and how many failures each has."""
+    """The reasons of both, and how many failures each has."""
     every, at = np.unique(np.concatenate([past[0], keys]), return_inverse=True)
     return every, np.bincount(at, weights=np.concatenate([past[1], sizes])).astype(np.int64)
 
 
 def of_rows(case: Case, outcome: int, rows: Indices) -> Finding:
-    """The finding of these attempts on one service."""
-    number = case.trace.service[rows[0]]
-    attempts, served = tallies(case)
-    service = target(case.trace, int(rows[0]))
-    return describe(service, outcome, Tally.of(case, outcome, rows), int(attempts[number]), int(served[number]))
+    """The finding of these attempts, which have one reason."""
+    tally = Tally.of(case, outcome, rows)
+    return describe(target(case.trace, int(rows[0]))[0], outcome, tally, *numbers(case, tally))
 
 
 def of_all(case: Case, past: Past, outcome: int, key: int, rows: Indices) -> Finding:
-    """The finding of the service with this key: these attempts, and those whose rows are gone."""
-    attempts, served = past.numbers(key)
+    """The finding of the reason with this key: these attempts, and those whose rows are gone."""
     before = past.of(outcome, key)
-    if len(case.trace):
-        (place,), (there,) = places(np.array([key], dtype=np.uint64), case.trace.services)
-        more = tallies(case)
-        if there:
-            attempts, served = attempts + int(more[0][place]), served + int(more[1][place])
     if before is None:
-        return describe(target(case.trace, int(rows[0])), outcome, Tally.of(case, outcome, rows), attempts, served)
-    service, tally = before
-    if len(rows):
-        tally = tally.plus(Tally.of(case, outcome, rows))
-    return describe(service, outcome, tally, attempts, served)
+        host, tally = target(case.trace, int(rows[0]))[0], Tally.of(case, outcome, rows)
+    else:
+        host, tally = before
+        tally = tally.plus(Tally.of(case, outcome, rows)) if len(rows) else tally
+    kept, gone = numbers(case, tally), [past.numbers(service) for service in tally.services]
+    attempts, served = (now + sum(each[at] for each in gone) for at, now in enumerate(kept))
+    return describe(host, outcome, tally, attempts, served)
 
 
 def absorb(past: Past, case: Case, rows: Indices) -> None:
@@ -146,6 +140,16 @@ def absorb(past: Past, case: Case, rows: Indices) -> None:
     past.absorb(case, rows, failures, counted[rows])
 
 
+def numbers(case: Case, tally: Tally) -> tuple[int, int]:
+    """How many attempts the services of a tally had, and how many of them were established."""
+    if not len(case.trace):
+        return 0, 0
+    keys = np.fromiter(tally.services, dtype=np.uint64, count=len(tally.services))
+    at, there = places(keys, case.trace.services)
+    attempts, served = tallies(case)
+    return int(attempts[at[there]].sum()), int(served[at[there]].sum())
+
+
 @once_per_case
 def tallies(case: Case) -> tuple[Indices, Indices]:
     """How many attempts each service had that are no other finding's, and how many connections were established."""
@@ -154,40 +158,42 @@ def tallies(case: Case) -> tuple[Indices, Indices]:
     return attempts, np.bincount(service[case.outcomes.outcome == ESTABLISHED], minlength=services)
 
 
-def describe(service: tuple[Host, int], outcome: int, tally: Tally, attempts: int, served: int) -> Finding:
-    """Numbers and words of one service."""
-    host, port = service
-    clients, causes = len(tally.clients), causes_of(tally)
+def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int) -> Finding:
+    """Numbers and words of one reason."""
+    clients, ports, cause = len(tally.clients), sorted({*tally.services.values()}), CAUSES[tally.cause]
     metrics: dict[str, Any] = {
         "connections": tally.connections,
         "attempts": attempts,
         "established": served,
         "failed_ratio": ratio(tally.connections, attempts),
+        "cause": cause,
+        "ports": ports[:PORTS],
+        "port_count": len(ports),
         "clients": clients,
         "undecided": tally.undecided,
-        "causes": causes,
         "top_clients": tally.top_clients,
     }
     if outcome in (REFUSED, REJECTED):
         metrics["reject_p50_ns"] = tally.delay_p50_ns
     else:
         metrics |= {"repeated_syns": tally.repeated_syns, "waited_max_ns": tally.waited_max_ns}
-    cause = max(causes, key=lambda word: causes[word]) if causes else None
     reporters = [address_text(*each) for each in sorted(tally.reporters)[:REPORTERS]]
     if outcome == REJECTED:
         metrics["reporters"] = reporters
+    port = ports[0] if len(ports) == 1 else None
+    where = write(host, port) if port is not None else f"{len(ports)} ports of {write(host)}"
     why = f" ({cause})" if cause else ""
-    title = f"{tally.connections} of {plural(attempts, 'connection')} to {write(host, port)} {VERBS[outcome]}{why}"
     return Finding(
         OUTCOMES[outcome],
         severity(tally.connections, attempts, served, tally.undecided),
-        f"{title}, from {plural(clients, 'client')}{delay(metrics)}",
+        f"{tally.connections} of {plural(attempts, 'connection')} to {where} {VERBS[outcome]}{why}, "
+        f"from {plural(clients, 'client')}{delay(metrics)}",
         host,
         port,
         tally.start_ns,
         tally.end_ns,
         metrics,
-        advice(outcome, cause, address_text(*host), port, reporters),
+        advice(outcome, cause, address_text(*host), ports, reporters),
         tally.frames,
         tally.rows,
     )
@@ -200,20 +206,14 @@ def severity(failed: int, attempts: int, served: int, undecided: int) -> str:
     return "critical" if served == 0 and attempts >= DOWN else "warning"
 
 
-def causes_of(tally: Tally) -> dict[str, int]:
-    """How often each cause was named, the most frequent first."""
-    named = [(CAUSES[number], int(count)) for number, count in enumerate(tally.causes) if count]
-    return {word: count for word, count in sorted(named, key=lambda one: -one[1]) if word}
-
-
 def delay(metrics: dict[str, Any]) -> str:
     """The time that a failure took, if it is worth a word."""
     waited = metrics.get("waited_max_ns")
     return f", after up to {brief(waited)}" if waited else ""
 
 
-def advice(outcome: int, cause: str | None, host: str, port: int, reporters: list[str]) -> str:
-    """What to do about the most frequent cause."""
+def advice(outcome: int, cause: str | None, host: str, ports: list[int], reporters: list[str]) -> str:
+    """What to do about the cause; where it concerns several ports, the commands name one of them."""
     if outcome == REJECTED:
         return REJECTED_ADVICE.format(cause=cause, host=host, by=" and ".join(reporters) or "the routers before it")
-    return ADVICE.get(cause or "", OTHER_ADVICE).format(host=host, port=port)
+    return ADVICE.get(cause or "", OTHER_ADVICE).format(host=host, port=ports[0])

@@ -17,6 +17,7 @@ from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import CITED, earliest, plural, target, window, write
+from handshake_inspect.verdicts.findings.keys import once_per_case
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED
 
@@ -24,14 +25,9 @@ from handshake_inspect.verdicts.words import ESTABLISHED
 def detect(case: Case) -> list[Finding]:
     """One finding for each service whose connections were hit."""
     trace = case.trace
-    facts = trace.facts
-    count = len(facts)
     signs = resets.signs(trace)
-    ignored = facts & FACT_RST_IGNORED != 0
-    doubted = (facts & FACT_RST_DOUBTED != 0) & (facts & FACT_RST == 0) & (case.outcomes.outcome[:count] == ESTABLISHED)
-    fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
-    doubted &= ~fins[:count].any(axis=1)
-    rows = np.flatnonzero(signs.any | ignored | doubted)
+    ignored, doubted = ignored_rsts(case), impossible_rsts(case)
+    rows = injected_rows(case)
     groups = grouping.group(trace.server_key[rows], rows)
     return largest(
         "rst-injection",
@@ -40,6 +36,28 @@ def detect(case: Case) -> list[Finding]:
         groups.sizes,
         lambda g: service_finding(trace, groups.of(g), signs, ignored, doubted),
     )
+
+
+@once_per_case
+def injected_rows(case: Case) -> NDArray[np.intp]:
+    """Connections with a forged RST."""
+    return np.flatnonzero(resets.signs(case.trace).any | ignored_rsts(case) | impossible_rsts(case))
+
+
+def ignored_rsts(case: Case) -> NDArray[np.bool_]:
+    """Connections whose RST did not end them: its target went on."""
+    ignored: NDArray[np.bool_] = case.trace.facts & FACT_RST_IGNORED != 0
+    return ignored
+
+
+def impossible_rsts(case: Case) -> NDArray[np.bool_]:
+    """Established connections that a RST with an impossible sequence number met and nothing ended."""
+    trace, facts = case.trace, case.trace.facts
+    count = len(facts)
+    doubted = (facts & FACT_RST_DOUBTED != 0) & (facts & FACT_RST == 0) & (case.outcomes.outcome[:count] == ESTABLISHED)
+    fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
+    impossible: NDArray[np.bool_] = doubted & ~fins[:count].any(axis=1)
+    return impossible
 
 
 def service_finding(

@@ -1,4 +1,4 @@
-"""Attempts on one service that failed in one way, as numbers that add up: of rows, and of rows that are gone."""
+"""Attempts on one host that failed for one reason, as numbers that add up: of rows, and of rows that are gone."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.finding import Case
-from handshake_inspect.verdicts.findings.evidence import CITED, Host
+from handshake_inspect.verdicts.findings.evidence import CITED, Host, target
 from handshake_inspect.verdicts.findings.keys import Indices, Times, cite, client_of, once_per_case, run_starts
-from handshake_inspect.verdicts.words import CAUSES, REFUSED, REJECTED
+from handshake_inspect.verdicts.words import REFUSED, REJECTED
 from handshake_inspect.wire.address import address_text
 
 LISTED = 5  # clients
@@ -17,6 +17,7 @@ NAMED = 20  # whose addresses are kept whenever rows go
 CLIENTS = 4096  # that are told apart when rows are gone; of more the busiest
 DELAYS = 1024  # that stand for all when rows are gone
 REPORTERS = 5
+SERVICES = 1024  # ports of the host that are told apart
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Tally:
 
     connections: int
     undecided: int
-    causes: NDArray[np.int64]  # by place in CAUSES
+    cause: int  # place in CAUSES
+    services: dict[int, int]  # ports of the host, by the keys of the services
     clients: NDArray[np.uint64]
     attempts: NDArray[np.int64]  # of each client
     named: dict[int, Host]  # the first clients
@@ -50,7 +52,8 @@ class Tally:
         return cls(
             connections=len(rows),
             undecided=int(np.count_nonzero(~case.outcomes.decided[rows])),
-            causes=np.bincount(case.outcomes.cause[rows], minlength=len(CAUSES)),
+            cause=int(case.outcomes.cause[rows[0]]),
+            services=_services(case, rows),
             clients=keys,
             attempts=attempts,
             named=named,
@@ -73,7 +76,7 @@ class Tally:
             self,
             connections=self.connections + later.connections,
             undecided=self.undecided + later.undecided,
-            causes=self.causes + later.causes,
+            services=dict([*self.services.items(), *later.services.items()][:SERVICES]),
             clients=keys,
             attempts=attempts,
             named={key: known[key] for key in keys.tolist() if key in known},
@@ -111,6 +114,11 @@ class Tally:
         order = np.argsort(delays, kind="stable")
         upto = np.cumsum(weights[order])
         return int(delays[order][np.searchsorted(upto, (int(upto[-1]) + 1) // 2)])
+
+
+def _services(case: Case, rows: Indices) -> dict[int, int]:
+    keys, first = np.unique(case.trace.server_key[rows], return_index=True)
+    return {int(keys[at]): target(case.trace, int(rows[first[at]]))[1] for at in np.argsort(first)[:SERVICES]}
 
 
 def _clients(case: Case, rows: Indices) -> tuple[NDArray[np.uint64], NDArray[np.int64], dict[int, Host]]:

@@ -75,7 +75,6 @@ def accept_queue_overflow(sample: Sample) -> None:
         sample.expect(hit, "established", close=OPEN)
     else:
         sample.expect(hit, "half-open", cause="reset-by-server" if kind == "reset" else "accept-queue-overflow")
-        sample.finding("half-open", hit.server)
     sample.finding("accept-queue-overflow", hit.server)
     sample.maybe("syn-retransmission", "slow-handshake", "slow-client-ack")
 

@@ -62,7 +62,7 @@ def refused(at, here, dst=SERVER, options=RICH):
 # -- roll-ups ----------------------------------------------------------------------------------------------------
 
 
-def test_refusals_are_rolled_up_per_service():
+def test_refusals_are_rolled_up_per_server():
     timed = [frame for n in range(3) for frame in refused(n * SECOND, ("10.0.0.1", 4000 + n))]
     timed += refused(0, ("10.0.0.2", 4000)) + refused(0, ("10.0.0.2", 4000), ("198.51.100.3", 80))
     timed += used(0, ("10.0.0.3", 4000))
@@ -74,9 +74,11 @@ def test_refusals_are_rolled_up_per_service():
         "attempts": 5,
         "established": 1,
         "failed_ratio": 0.8,
+        "cause": "closed-port",
+        "ports": [443],
+        "port_count": 1,
         "clients": 2,
         "undecided": 0,
-        "causes": {"closed-port": 4},
         "top_clients": [{"ip": "10.0.0.1", "connections": 3}, {"ip": "10.0.0.2", "connections": 1}],
         "reject_p50_ns": MS,
     }
@@ -90,6 +92,40 @@ def test_a_service_that_refuses_everyone_is_critical_and_one_refusal_of_many_is_
     timed = [frame for n in range(150) for frame in used(n * SECOND, ("10.0.0.1", 4000 + n))]
     timed += refused(0, ("10.0.0.1", 3000))
     assert [one["severity"] for one in found(timed, "refused")] == ["info"]
+
+
+def test_the_ports_of_a_host_that_refuse_are_one_finding():
+    timed = [frame for n in range(5) for frame in refused(n * SECOND, ("10.0.0.1", 4000 + n), (SERVER[0], 440 + n))]
+    timed += used(0, ("10.0.0.3", 4000), (SERVER[0], 441)) + used(0, ("10.0.0.3", 4001), (SERVER[0], 22))
+    (one,) = found(timed, "refused")
+    assert one["target"] == {"ip": SERVER[0], "port": None}
+    assert (one["metrics"]["ports"], one["metrics"]["port_count"]) == ([440, 441, 442, 443, 444], 5)
+    assert (one["metrics"]["connections"], one["metrics"]["attempts"], one["metrics"]["established"]) == (5, 6, 1)
+    assert "5 of 6 connections to 5 ports of 198.51.100.2 refused (closed-port)" in one["title"]
+
+
+def test_another_cause_is_another_finding():
+    """One port of the host lives and drops a SYN, another one never answers anybody."""
+    timed = [*used(0, ("10.0.0.3", 4001)), end(60 * SECOND)]
+    for n, port in enumerate((443, 8443)):
+        here, there = ("10.0.0.1", 5000 + n), (SERVER[0], port)
+        timed += [(START + at * SECOND, wire.syn(here, there, seq=n, options=RICH)) for at in (0, 1, 3, 7)]
+    causes = {one["metrics"]["cause"]: one["target"]["port"] for one in found(timed, "timed-out")}
+    assert causes == {"syn-dropped": 443, "port-filtered": 8443}
+
+
+def test_what_a_box_refuses_in_the_servers_name_is_no_roll_up_too():
+    timed = used(0, ("10.0.0.3", 4001)) + used(0, ("10.0.0.3", 4002), (SERVER[0], 22))
+    for n in range(3):
+        here, at = ("10.0.0.1", 5000 + n), START + n * SECOND
+        isn = isn_of(here, SERVER)
+        timed += [(at, wire.syn(here, SERVER, seq=isn)), (at + MS, wire.rst(SERVER, here, ack=isn + 1, ttl=30))]
+    assert [one["id"] for one in found(timed, "refused", "rst-injection")] == ["rst-injection"]
+
+
+def test_a_full_accept_queue_is_reported_once():
+    timed = ignored(0, ("10.0.0.1", 4000), 3) + used(0, ("10.0.0.1", 4001))
+    assert [one["id"] for one in found(timed, "half-open", "accept-queue-overflow")] == ["accept-queue-overflow"]
 
 
 def test_what_the_end_of_the_capture_left_undecided_is_no_warning():
