@@ -41,6 +41,10 @@ FINDING_DOCS: dict[FindingId, tuple[str, str]] = {
     ),
     "slow-handshake": ("Slow handshakes", "Handshakes took far longer than others of the same service."),
     "slow-client-ack": ("Slow final ACKs", "Clients took far longer than others to answer the SYN-ACK."),
+    "early-reset": (
+        "Connections ended before an answer",
+        "The server accepts connections and ends them before it has sent a byte: nobody serves what is accepted.",
+    ),
     "stale-peer": (
         "Stale peer",
         "One end lost the connection while the other went on: half-open as RFC 9293 means the word.",

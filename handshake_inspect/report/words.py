@@ -24,7 +24,8 @@ Severity = Literal["critical", "warning", "info"]
 FindingId = Literal[
     "refused", "rejected", "timed-out", "half-open", "syn-flood", "syn-cookies", "accept-queue-overflow",
     "syn-retransmission", "port-scan", "backscatter", "rst-injection", "slow-handshake", "slow-client-ack",
-    "stale-peer", "port-reuse", "time-wait-pressure", "connection-churn", "predictable-isn", "capture-quality",
+    "early-reset", "stale-peer",
+    "port-reuse", "time-wait-pressure", "connection-churn", "predictable-isn", "capture-quality",
 ]  # fmt: skip
 
 TimeNs = Annotated[int, Meta(description="Nanoseconds since the epoch.")]
