@@ -16,7 +16,6 @@ from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.outcome import judge
-from handshake_inspect.verdicts.position import locate
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.linktypes import link_type_name
 
@@ -85,7 +84,7 @@ def _capture(source: Any, pump: Pump, case: Case) -> Capture:
 
 
 def _position(case: Case) -> Position | None:
-    where = locate(case.trace, case.legs)
+    where = case.position
     if where.place is None or where.share is None:
         return None
     return Position(where.place, round(where.share, 4), where.connections)  # type: ignore[arg-type]

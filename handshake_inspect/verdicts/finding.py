@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes
+from handshake_inspect.verdicts.position import Position, locate
 from handshake_inspect.verdicts.trace import Trace
 
 if TYPE_CHECKING:
@@ -39,6 +41,11 @@ class Case:
     capture: CaptureFacts = field(default_factory=CaptureFacts)
     host: HostFacts | None = None  # of the capturing host, where it was watched
     past: "Past | None" = None  # attempts of a live run whose rows are gone
+
+    @cached_property
+    def position(self) -> Position:
+        """Where the capture was made."""
+        return locate(self.trace, self.legs)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
 from handshake_inspect.verdicts.findings.keys import ratio
-from handshake_inspect.verdicts.position import Position, locate
+from handshake_inspect.verdicts.position import Position
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.words import ESTABLISHED
 
@@ -158,7 +158,7 @@ def not_merely_far(clients: NDArray[np.uint64], values: Times, out: Rows) -> Boo
 def service_finding(case: Case, half: Half, measured: int, late: Rows, values: Times, usual: int) -> Finding:
     """The slow halves of one service: `values` of connections `late`, of `measured` in all."""
     trace = case.trace
-    position = locate(trace, case.legs)
+    position = case.position
     cited = earliest(trace, late)
     excess = quantiles(values, "outlier")
     metrics = {

@@ -1,5 +1,8 @@
 from support.detected import MS, SECOND, crowd, found, merged, only
 
+from handshake_inspect.verdicts import finding as case_of_findings
+from handshake_inspect.verdicts import position
+
 
 def slow_server(slow, late=400 * MS):
     def act(wire, number):
@@ -84,3 +87,12 @@ def test_what_a_lost_syn_cost_is_not_slowness():
     report = merged(*crowd(30, act))
     assert found(report, "slow-handshake") == []
     assert only(report, "syn-retransmission")["metrics"]["delayed"] == 2
+
+
+def test_the_position_of_a_capture_is_found_once(monkeypatch):
+    """Two services with outliers, and the report itself, ask for it."""
+    asked = []
+    monkeypatch.setattr(case_of_findings, "locate", lambda *given: asked.append(given) or position.locate(*given))
+    wires = [wire for port in (443, 8443) for wire in crowd(30, slow_server({3, 9, 20}), server=("198.51.100.2", port))]
+    assert len(found(merged(*wires), "slow-handshake")) == 2
+    assert len(asked) == 1
