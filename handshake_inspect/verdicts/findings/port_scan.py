@@ -4,114 +4,82 @@ A *probe* is an attempt that led to no exchange: refused, rejected, unanswered, 
 or established and closed without a byte of payload; or, without any handshake, a first segment of FIN, FIN PSH URG,
 nothing, ACK alone, or FIN ACK, without payload, to which at most a RST or an ICMP error came back.  A source scans
 
-- vertically when it probes `MIN_PORTS` ports of one host,
-- horizontally when it probes one port of `MIN_HOSTS` hosts (both are the thresholds of Zeek's scan detection),
+- vertically when it probes `MIN_PORTS` ports of one host; `FEW_PORTS` suffice where nearly each was asked at most
+  `FEW_TRIES` times and a kernel that asked uses nothing else of that host; and `FEW_ODD` of the segments that no
+  handshake begins with, which nothing but a scanner sends;
+- horizontally when it probes one port of `MIN_HOSTS` hosts (15 and 25 are the thresholds of Zeek's scan detection),
 
 and really used at most `MAX_USED` as many services on these hosts and ports.  A crawler, a monitor or a passive FTP
-client opens as many but uses them; a NAT gateway is many clients that use what they open.  More look alike:
+client opens as many but uses them; a NAT gateway is many clients that use what they open.  More look alike
+(`no_scan.py`), and some only if a kernel sent the SYNs (see `flood_signs.is_poor`), as it does for all programs:
 
-- clients of hosts that are down: SYNs of a kernel (see `flood_signs.is_poor`) of which none was answered are no scan,
-  nor are more than `MAX_TRIES` attempts for each service: who polls dead targets comes again, a scanner goes on;
-- health checks, which open and close: a scan with whole handshakes finds less than half of its targets open;
-- happy eyeballs (RFC 8305), whose losers a kernel resets when their SYN-ACK comes: likewise;
-- a flood: it stays on one service, or has many sources;
-- a capture that starts midstream: its first segments are ACKs of connections that go on, and no RST answers them, or
-  FIN ACKs of connections that end, which a RST answers now and then: of probes (Maimon scan), it answers most.
+- *monitoring* asks the same services again and again: more than half of them three times or more; or twice at even
+  intervals (`EVEN`); or silent ones again after more than `AGAIN_NS`.  A scanner goes on after `MAX_TRIES`;
+- *an outage*: none of a kernel's SYNs was answered.  It is a scan all the same when `MIN_PORTS` ports of one host, or
+  one port of `MIN_HOSTS` hosts, were asked once or twice and never again, and the capture would show answers: it shows
+  some, or SYNs were repeated as they are only without one;
+- *health checks*, which open and close: a scan with whole handshakes finds less than half of its targets open;
+- *happy eyeballs* (RFC 8305), whose losers a kernel resets when their SYN-ACK comes: likewise.  Where one address
+  family leads nowhere, an address of the other uses the same port within `RACE_NS`;
+- *peers* (BitTorrent and its like) are on ports of their own: what was used on any port from `UNPRIVILEGED` on counts
+  where such ports are probed, and so do hosts that called on their part;
+- *passive FTP and remote procedures*: the service names the port.  Ports from `UNPRIVILEGED` on do not count on a host
+  of which the source uses one of `GUIDES`;
+- *a flood*: it stays on one service, or has many sources;
+- *a capture that starts midstream*: its first segments are ACKs of connections that go on, and no RST answers them, or
+  FIN ACKs of connections that end, which a RST answers now and then: of probes (Maimon scan), it answers most.  They
+  carry timestamps where a kernel's connections do, and come from a port for each connection; scanners use one or two.
 
 `direction` is that in which more was probed.  `kind` is `fin` (with ACK too), `null`, `xmas` or `ack` by the flags; of
 SYN scans `connect` when a kernel opened the connections (established ones, or SYNs with all options), else `syn`.  What
 a silent port means differs: `filtered` after SYN and ACK, `open_or_filtered` after FIN, NULL and Xmas, which LISTEN
 drops (RFC 9293 section 3.10.7.2).  Where more than `MOST_JUDGED` sources may be scanners, those that probed most are
-judged.
+judged.  `ports` and `hosts` count all that was probed, and the title says the same numbers.
 
 Severity: `warning`, and `info` when nothing open was found.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import (
-    FACT_ACKED,
-    FACT_CLIENT_DATA,
-    FACT_ICMP,
-    FACT_RST,
-    FACT_SERVER_DATA,
-    FACT_SYN,
-)
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SYN
 from handshake_inspect.verdicts.finding import Case, Finding
-from handshake_inspect.verdicts.findings.evidence import Host, endpoint, target, write
-from handshake_inspect.verdicts.findings.flood_signs import is_poor, of_client
+from handshake_inspect.verdicts.findings.evidence import Host, endpoint, plural, target, write
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
-    Keys,
     cite,
     client_of,
     count_distinct,
     counts,
-    distinct,
-    frequent,
-    is_member,
     once_per_case,
     rest,
-    run_starts,
 )
-from handshake_inspect.verdicts.findings.probes import (
-    ACK_SCAN,
-    KINDS,
-    MAIMON_SCAN,
-    SYN_SCAN,
-    Probes,
-    all_probes,
-)
+from handshake_inspect.verdicts.findings.no_scan import confirmed, is_raw
+from handshake_inspect.verdicts.findings.probes import ACK_SCAN, KINDS, SYN_SCAN
+from handshake_inspect.verdicts.findings.suspects import Scan, candidates, target_ports
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, REFUSED
+from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, REFUSED
 
-MIN_PORTS = 15
-MIN_HOSTS = 25
-MAX_USED = 0.2
-MAX_TRIES = 4
 MOST = 100  # findings
 LISTED = 100  # ports and hosts named in the metrics; the counts are of all
-MOST_JUDGED = 2000
-LEAST_RESET = {ACK_SCAN: 0.0, MAIMON_SCAN: 0.5}  # the share of probes that drew a RST is more than this
-FEW = 100  # sources that may be judged one by one without a closer look
-PAIR = np.uint64(0x9E3779B97F4A7C15)
+NAMED = 10  # of what is open, in the title
 
 OPEN, CLOSED, FILTERED, UNCLEAR, UNFILTERED = ("open", "closed", "filtered", "open_or_filtered", "unfiltered")
 
 
-@dataclass(frozen=True)
-class Scan:
-    """The probes of one kind from one source."""
-
-    probes: Probes
-    order: Indices  # of probes, by service
-    starts: Indices  # where in `order` the probes of another service begin
-    ports: int  # the most on one host
-    hosts: int  # the most on one port
-    kind: int
-
-
 def detect(case: Case) -> list[Finding]:
     """One finding for each source and kind of scan."""
-    found = sorted(scans(case), key=lambda scan: (-len(scan.probes.rows), int(scan.probes.rows[0])))
+    found = sorted(scans(case), key=lambda scan: (-len(scan.rows), int(scan.rows[0])))
     return [describe(case, scan) for scan in found[:MOST]] + rest("port-scan", "sources that scan", found[MOST:])
 
 
 @once_per_case
 def scans(case: Case) -> tuple[Scan, ...]:
     """The scans of a case."""
-    probes = all_probes(case)
-    suspects = busy_sources(probes)
-    if not len(suspects):
-        return ()
-    used = used_by(case, suspects)
-    return tuple(scan for part in by_source(probes, suspects) if (scan := judge(case, part, used)))
+    return tuple(scan for suspect in candidates(case) if (scan := confirmed(case, suspect)))
 
 
 @once_per_case
@@ -119,129 +87,8 @@ def scan_rows(case: Case) -> Bools:
     """Attempts that are part of some scan."""
     mask = np.zeros(len(case.trace), dtype=bool)
     for scan in scans(case):
-        mask[scan.probes.rows] = True
+        mask[scan.rows] = True
     return mask
-
-
-# -- scans
-
-
-def busy_sources(probes: Probes) -> Keys:
-    """Sources that probed enough services, of any kind."""
-    busy = frequent(probes.source, MIN_PORTS)
-    if len(busy) <= FEW:
-        return busy
-    chosen = np.flatnonzero(is_member(probes.source, busy))
-    pairs = probes.source[chosen] * PAIR ^ probes.service[chosen]
-    order = np.argsort(pairs)
-    sources, services = counts(probes.source[chosen[order[run_starts(pairs[order])]]])
-    enough = np.flatnonzero(services >= MIN_PORTS)
-    busiest = enough[np.argsort(-services[enough], kind="stable")[:MOST_JUDGED]]
-    return np.sort(sources[busiest])
-
-
-def used_by(case: Case, suspects: Keys) -> dict[int, Indices]:
-    """The connections of each suspect that carried payload."""
-    count = len(case.trace.connections)
-    clients = case.trace.client_host[:count]
-    used = case.trace.facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0
-    rows = np.flatnonzero(used & is_member(clients, suspects))
-    parted = group(clients[rows], rows)
-    return {int(clients[parted.of(g)[0]]): parted.of(g) for g in range(len(parted))}
-
-
-def by_source(probes: Probes, suspects: Keys) -> Iterator[Probes]:
-    """The probes of each suspect, kind by kind."""
-    if len(suspects) == 1 and (probes.source == suspects[0]).all() and (probes.kind == probes.kind[0]).all():
-        yield probes  # one scanner and nothing else
-        return
-    chosen = np.flatnonzero(is_member(probes.source, suspects))
-    parted = group(probes.source[chosen] ^ probes.kind[chosen], chosen, at_least=MIN_PORTS)
-    for g in range(len(parted)):
-        mine = parted.of(g)
-        yield Probes(probes.rows[mine], probes.source[mine], probes.service[mine], probes.host[mine], probes.kind[mine])
-
-
-def judge(case: Case, probes: Probes, used: dict[int, Indices]) -> Scan | None:
-    """The scan that these probes of one source are, if they are one."""
-    order = np.argsort(probes.service)
-    starts = np.flatnonzero(run_starts(probes.service[order]))
-    if len(starts) < MIN_PORTS or len(probes.rows) > MAX_TRIES * len(starts):
-        return None
-    ports, hosts = reach(case, probes, order[starts])
-    if ports < MIN_PORTS and hosts < MIN_HOSTS:
-        return None
-    kind = int(probes.kind[0])
-    if kind == SYN_SCAN:
-        if used_services(case, probes, used) > MAX_USED * len(starts):
-            return None
-        if is_outage(case, probes) or is_health_check(case, probes):
-            return None
-    if kind in LEAST_RESET and share_reset(case, probes) <= LEAST_RESET[kind]:
-        return None
-    return Scan(probes, order, starts, ports, hosts, kind)
-
-
-def reach(case: Case, probes: Probes, first: Indices) -> tuple[int, int]:
-    """The most ports on one host, and the most hosts on one port; `first` has one probe of each service."""
-    _, ports = counts(probes.host[first])
-    _, hosts = counts(target_ports(case, probes.rows[first]))
-    return int(ports.max()), int(hosts.max())
-
-
-def target_ports(case: Case, rows: Indices) -> NDArray[np.uint16]:
-    """The port that each of these probes asked for."""
-    trace = case.trace
-    count = len(trace.connections)
-    ports = np.empty(len(rows), dtype=np.uint16)
-    mine = rows < count
-    c = trace.connections[rows[mine]]
-    ports[mine] = np.where(probed_side(c) == 1, c["port1"], c["port0"])
-    ports[~mine] = trace.embryos["server_port"][rows[~mine] - count]
-    return ports
-
-
-def probed_side(connections: Any) -> Any:
-    """Which side was probed: whoever did not send the first segment, where there was no SYN."""
-    return np.where(connections["facts"] & FACT_SYN != 0, connections["client"] ^ 1, 1)
-
-
-def used_services(case: Case, probes: Probes, used: dict[int, Indices]) -> int:
-    """How many services on the probed hosts and ports this source really used."""
-    source, hosts, ports = int(probes.source[0]), distinct(probes.host), target_ports(case, probes.rows)
-    services = []
-    if source in used:
-        mine = used[source]
-        near = is_member(case.trace.server_host[mine], hosts) | np.isin(target_ports(case, mine), ports)
-        services.append(case.trace.server_key[mine[near]])
-    if case.past is not None:
-        services.append(case.past.used.near(source, hosts, ports))
-    return count_distinct(np.concatenate(services)) if services else 0
-
-
-def is_outage(case: Case, probes: Probes) -> bool:
-    """Whether a kernel tried to connect and nobody was there: no answer but silence or ICMP errors."""
-    rows = probes.rows
-    count = len(case.trace.connections)
-    answered = rows[rows < count]
-    outcome = case.outcomes.outcome[answered]
-    if np.isin(outcome, (REFUSED, ABORTED, HALF_OPEN, ESTABLISHED)).any():
-        return False
-    return bool(np.count_nonzero(is_poor(of_client(case.trace, rows, "options"))) < len(rows) / 2)
-
-
-def is_health_check(case: Case, probes: Probes) -> bool:
-    """Whether most of it was opened in full and closed in order, or by a kernel that then had no use for it."""
-    outcome = case.outcomes.outcome[probes.rows]
-    answered = (outcome == ABORTED) & (case.outcomes.cause[probes.rows] == CAUSE["reset-by-client"])
-    unwanted = np.flatnonzero(answered)
-    answered[unwanted] = ~is_poor(of_client(case.trace, probes.rows[unwanted], "options"))
-    return bool(np.count_nonzero((outcome == ESTABLISHED) | answered) * 2 > len(probes.rows))
-
-
-def share_reset(case: Case, probes: Probes) -> float:
-    """How many of the probes drew a RST: what belongs to a connection does not."""
-    return float(np.mean(case.trace.facts[probes.rows] & FACT_RST != 0))
 
 
 # -- what is said
@@ -249,41 +96,64 @@ def share_reset(case: Case, probes: Probes) -> float:
 
 def describe(case: Case, scan: Scan) -> Finding:
     """Numbers and words of one scan."""
-    trace, rows = case.trace, scan.probes.rows
-    kind = kind_word(case, scan)
-    vertical = scan.ports >= scan.hosts
-    source = source_of(case, int(rows[0]))
+    trace, rows = case.trace, scan.rows
+    source, kind = write(source_of(case, int(rows[0]))), kind_word(case, scan)
     found = states_of(case, scan)
     times = trace.first_times[rows]
+    reached = reach(case, scan)
+    lists = listed(case, found, reached)
     metrics: dict[str, Any] = {
         "kind": kind,
-        "direction": "vertical" if vertical else "horizontal",
-        "ports": scan.ports,
-        "hosts": count_distinct(scan.probes.host),
+        **reached,
         "probes": len(rows),
         "duration_ns": int(times.max() - times.min()),
-        "targets": named(case, scan, vertical),
+        "targets": named(case, scan, vertical=reached["direction"] == "vertical"),
         **{f"{state}_count": len(services) for state, services in found.items()},
-        **listed(case, found, vertical),
+        **lists,
     }
-    first = metrics["targets"][0]
-    what = f"{scan.ports} ports of {first}" if vertical else f"port {first} of {scan.hosts} hosts"
-    more = f" and {metrics['hosts'] - 1} more hosts" if vertical and metrics["hosts"] > 1 else ""
-    told = ", ".join(f"{len(services)} {state.replace('_', ' ')}" for state, services in found.items() if len(services))
-    is_open = bool(len(found.get(OPEN, ())))
     return Finding(
         "port-scan",
-        "warning" if is_open else "info",
-        f"{write(source)} scanned {what}{more} ({kind} scan): {told}",
-        source,
+        "warning" if lists.get(OPEN) else "info",
+        f"{source} scanned {whereof(metrics)} ({kind} scan): {learned(found, lists)}",
+        source_of(case, int(rows[0])),
         None,
         int(times.min()),
         int(times.max()),
         metrics,
-        f"If this scan is not your own, drop {write(source)} at the firewall (nft add rule inet filter input "
-        f"{'ip6' if ':' in write(source) else 'ip'} saddr {write(source)} drop), and close what need not be open.",
+        f"If this scan is not your own, drop {source} at the firewall (nft add rule inet filter input "
+        f"{'ip6' if ':' in source else 'ip'} saddr {source} drop), and close what need not be open.",
         *cite(case, rows),
     )
+
+
+def reach(case: Case, scan: Scan) -> dict[str, Any]:
+    """How many ports and hosts were probed in all, and in which direction there are more."""
+    return {
+        "direction": "vertical" if scan.ports >= scan.hosts else "horizontal",
+        "ports": count_distinct(target_ports(case, scan.rows)),
+        "hosts": count_distinct(scan.probes.host),
+    }
+
+
+def whereof(metrics: dict[str, Any]) -> str:
+    """What was scanned, in the numbers of the metrics."""
+    ports, hosts, first = metrics["ports"], metrics["hosts"], metrics["targets"][0]
+    if metrics["direction"] == "vertical":
+        return f"{plural(ports, 'port')} of {first if hosts == 1 else plural(hosts, 'host')}"
+    return f"{f'port {first}' if ports == 1 else plural(ports, 'port')} of {plural(hosts, 'host')}"
+
+
+def learned(found: dict[str, Indices], lists: dict[str, Any]) -> str:
+    """How many services were found in which state, and the open ones by name."""
+    told = []
+    for state, services in found.items():
+        if len(services):
+            names = [str(name) for name in lists[state][:NAMED]] if state == OPEN else []
+            more = [f"{len(lists[OPEN]) - NAMED} more"] if names and len(lists[OPEN]) > NAMED else []
+            told.append(
+                f"{len(services)} {state.replace('_', ' ')}" + (f" ({', '.join(names + more)})" if names else "")
+            )
+    return ", ".join(told)
 
 
 def kind_word(case: Case, scan: Scan) -> str:
@@ -294,7 +164,7 @@ def kind_word(case: Case, scan: Scan) -> str:
     count = len(case.trace.connections)
     if np.any(case.trace.facts[rows[rows < count]] & FACT_ACKED):
         return "connect"
-    return "syn" if np.count_nonzero(is_poor(of_client(case.trace, rows, "options"))) >= len(rows) / 2 else "connect"
+    return "syn" if is_raw(case, rows) else "connect"
 
 
 def source_of(case: Case, row: int) -> Host:
@@ -341,7 +211,7 @@ def synack_time(case: Case, rows: Indices) -> NDArray[np.int64]:
     return times
 
 
-def named(case: Case, scan: Scan, vertical: bool) -> list[Any]:
+def named(case: Case, scan: Scan, *, vertical: bool) -> list[Any]:
     """The hosts of a vertical scan or the ports of a horizontal one, most probed first."""
     rows = scan.probes.rows
     if not vertical:
@@ -360,12 +230,18 @@ def probed_end(case: Case, row: int) -> tuple[Host, int]:
     return target(trace, row)
 
 
-def listed(case: Case, found: dict[str, Indices], vertical: bool) -> dict[str, Any]:
-    """The ports (or hosts) of each state; of the one that most scans mostly find, closed, only the count."""
+def listed(case: Case, found: dict[str, Indices], reached: dict[str, Any]) -> dict[str, Any]:
+    """The services of each state: ports of the one host, hosts of the one port, or both where there are several.
+
+    Of the state that most scans mostly find, closed, only the count is told.
+    """
     lists: dict[str, Any] = {}
     for state, rows in found.items():
         if state in (CLOSED, UNFILTERED):
             continue
-        ends = [probed_end(case, int(row)) for row in rows[:LISTED]]
-        lists[state] = sorted({port for _, port in ends}) if vertical else [write(host) for host, _ in sorted(ends)]
+        ends = sorted(probed_end(case, int(row)) for row in rows[:LISTED])
+        if reached["hosts"] == 1:
+            lists[state] = [port for _, port in ends]
+        else:
+            lists[state] = [write(host, None if reached["ports"] == 1 else port) for host, port in ends]
     return lists

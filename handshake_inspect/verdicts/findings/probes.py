@@ -42,6 +42,15 @@ class Probes:
     host: Keys
     kind: NDArray[np.uint8]
 
+    @property
+    def source_and_kind(self) -> Keys:
+        """Who sent each probe, told apart by kind."""
+        return self.source ^ self.kind
+
+    def some(self, chosen: Any) -> "Probes":
+        """Some of the probes."""
+        return Probes(*(column[chosen] for column in vars(self).values()))
+
 
 def all_probes(case: Case) -> Probes:
     """SYN probes and odd ones."""
@@ -88,6 +97,7 @@ def odd_probes(case: Case) -> tuple[Indices, NDArray[np.uint8]]:
     alone &= (ends["traits"][:, 1] & (TRAIT_FIN | TRAIT_ACKS)) != (TRAIT_FIN | TRAIT_ACKS)
     closing = ends["traits"][:, 0] & (TRAIT_FIN | TRAIT_ACKS) == (TRAIT_FIN | TRAIT_ACKS)
     alone &= ~closing | (trace.connections["client"][rows] == 0)  # a server's is the end of a connection
+    alone &= (ends["traits"][:, 0] & TRAIT_ACKS == 0) | (ends["tsval"][:, 0] == 0)  # a kernel's ACK, on a live path
     rows = rows[alone]
     traits = ends["traits"][alone, 0]
     kinds = np.where(traits & TRAIT_FIN != 0, fin_kind(trace.connections[rows]), NULL_SCAN)

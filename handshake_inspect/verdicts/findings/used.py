@@ -34,11 +34,10 @@ class Used:
             self._noted = np.concatenate([_noted(case, mine[np.sort(first)[::-1]]), self._noted])[:MOST]
             self._pairs = np.sort(self._noted["pair"])
 
-    def near(self, client: int, hosts: Keys, ports: NDArray[np.uint16]) -> Keys:
-        """Names of the services that a client used on one of these hosts, which are sorted, or ports."""
-        mine = self._noted[self._noted["client"] == np.uint64(client)]
-        services: Keys = mine["service"][is_member(mine["host"], hosts) | np.isin(mine["port"], ports)]
-        return services
+    def by(self, client: int) -> NDArray[Any]:
+        """The `service`, `host` and `port` of all that a client used."""
+        noted: NDArray[Any] = self._noted[self._noted["client"] == np.uint64(client)]
+        return noted
 
 
 def is_used(case: Case, rows: Indices) -> Bools:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.capture import read
+from lab.kernel import connect
 from lab.sample import Sample, scenario, sentences
 
 _KINDS = {"syn": "-sS", "connect": "-sT", "fin": "-sF", "null": "-sN", "xmas": "-sX", "ack": "-sA"}
@@ -55,3 +56,75 @@ def port_scan_horizontal(sample: Sample) -> None:
     sample.expect_outcomes(refused=len(read(sample.file, "tcp[13] == 20")), aborted=3)
     sample.finding("port-scan", (client.ip, None), kind="syn", direction="horizontal", hosts=40)
     sample.maybe("refused", "timed-out", "syn-retransmission", "predictable-isn", "capture-quality")
+
+
+_FEW = {
+    **{f"port-scan-few-{kind}": _KINDS[kind] for kind in ("syn", "connect", "fin", "ack")},
+    **{f"port-scan-few-{kind}-ipv6": _KINDS[kind] for kind in ("syn", "connect", "null", "xmas")},
+}
+
+
+@scenario(*_FEW)
+@sentences(**{
+    name.replace("-", "_"): f"`nmap {option}` of a few ports of one host{' over IPv6' if 'ipv6' in name else ''}: "
+    "1 open, 1 filtered, the rest closed."
+    for name, option in _FEW.items()
+})  # fmt: skip
+def port_scan_few(sample: Sample) -> None:
+    kind, ipv6 = sample.name.removeprefix("port-scan-few-").removesuffix("-ipv6"), sample.name.endswith("ipv6")
+    client, server = sample.pair(ipv6=ipv6)
+    server.listen(22)
+    server.firewall("input", "tcp dport 25 drop")
+    last = 31 if kind in ("syn", "connect") else 25
+    with sample.capture(client, snap=96) as capture:
+        client.run("nmap", *("-6",) * ipv6, _FEW[sample.name], "-n", "-Pn", "-p", f"20-{last}", server.ip)
+        capture.settle(quiet=0.5)
+    ports = last - 19
+    if kind in ("syn", "connect"):
+        done = {"aborted": 1} if kind == "syn" else {"established": 1}
+        sample.expect_outcomes(refused=ports - 2, **done)
+        facts = {"open": [22], "filtered": [25], "closed": ports - 2}
+    elif kind == "ack":
+        sample.expect_outcomes()
+        facts = {"filtered": [25], "unfiltered": ports - 1}
+    else:
+        sample.expect_outcomes()
+        facts = {"closed": ports - 2, "open_or_filtered": 2}
+    sample.finding("port-scan", (client.ip, None), kind=kind, direction="vertical", ports=ports, **facts)
+    sample.maybe("syn-retransmission", "predictable-isn", "capture-quality", "port-reuse")
+
+
+@scenario("port-scan-filtered", "port-scan-filtered-ipv6")
+@sentences(
+    port_scan_filtered="`nmap -sT` of 20 ports of a host whose firewall drops all of it: no answer at all.",
+    port_scan_filtered_ipv6="`nmap -sT` of 20 ports over IPv6 of a host whose firewall drops all of it: no answer.",
+)
+def port_scan_filtered(sample: Sample) -> None:
+    ipv6 = sample.name.endswith("ipv6")
+    client, server = sample.pair(ipv6=ipv6)
+    server.firewall("input", "tcp dport 1-1000 drop")
+    with sample.capture(client, snap=96) as capture:
+        client.run("nmap", *("-6",) * ipv6, "-sT", "-n", "-Pn", "-p", "81-100", server.ip)
+        capture.settle(quiet=0.5)
+    sample.expect_outcomes()
+    sample.finding(
+        "port-scan", (client.ip, None), kind="connect", direction="vertical", ports=20, filtered=list(range(81, 101))
+    )
+    sample.maybe("predictable-isn", "capture-quality")
+
+
+@scenario()
+def port_scan_dark(sample: Sample) -> None:
+    """A program connects to one port of 30 addresses that nobody has, as worms do: no answer at all."""
+    client, server = sample.pair()
+    server.listen(80)
+    client.run("ip", "route", "add", "10.9.0.0/16", "via", server.ip)
+    with sample.capture(client, snap=96) as capture:
+        attempt = connect(client, server, 80)
+        attempt.sock.sendall(b"?")
+        client.run("nmap", "-sT", "-n", "-Pn", "-T4", "--max-retries", "0", "-p", "445", "10.9.0.1-30")
+        capture.settle(quiet=0.5)
+        attempt.sock.close()
+    sample.expect_outcomes(established=1)
+    sample.finding("port-scan", (client.ip, None), kind="connect", direction="horizontal", hosts=30)
+    sample.maybe("predictable-isn", "capture-quality")

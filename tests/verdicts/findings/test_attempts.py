@@ -314,8 +314,8 @@ def eyeballs_losers():
 
 @pytest.mark.parametrize(
     "timed",
-    [monitored(1), monitored(6), health_checks(), eyeballs_losers()],
-    ids=["outage", "polled outage", "health checks", "happy eyeballs"],
+    [monitored(2), monitored(6), health_checks(), eyeballs_losers()],
+    ids=["polled outage", "outage polled often", "health checks", "happy eyeballs"],
 )
 def test_no_scan(timed):
     assert found([*timed, end(200 * SECOND)], "port-scan") == []

@@ -1,0 +1,144 @@
+"""Sources that probed so many services that they may be scanners.
+
+Used by `port_scan.py`, whose docstring has the rules; `no_scan.py` tells apart what only looks like a scan.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_SYN
+from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.findings.keys import (
+    Bools,
+    Indices,
+    Keys,
+    counts,
+    frequent,
+    is_member,
+    run_starts,
+)
+from handshake_inspect.verdicts.findings.probes import SYN_SCAN, Probes, all_probes
+from handshake_inspect.verdicts.grouping import group
+
+MIN_PORTS = 15
+MIN_HOSTS = 25
+FEW_PORTS = 10  # suffice of attempts that are hardly repeated
+FEW_ODD = 5  # suffice of segments that no handshake begins with
+MAX_TRIES = 4
+MOST_JUDGED = 2000
+FEW = 100  # sources that may be judged one by one without a closer look
+PAIR = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """The probes of one kind from one source."""
+
+    probes: Probes
+    order: Indices  # of probes, by service, and of each service by time
+    starts: Indices  # where in `order` the probes of another service begin
+    ports: int  # the most on one host
+    hosts: int  # the most on one port
+    kind: int
+
+    @property
+    def rows(self) -> Indices:
+        """The probes, as attempts."""
+        return self.probes.rows
+
+    @property
+    def tries(self) -> NDArray[np.intp]:
+        """How often each service was probed."""
+        return np.diff(np.append(self.starts, len(self.order)))
+
+    @property
+    def is_small(self) -> bool:
+        """Whether there are too few ports and hosts to leave no doubt."""
+        return self.ports < MIN_PORTS and self.hosts < MIN_HOSTS
+
+    @property
+    def is_large_enough(self) -> bool:
+        """Whether there are enough ports or hosts for its kind."""
+        return self.ports >= (FEW_PORTS if self.kind == SYN_SCAN else FEW_ODD) or self.hosts >= MIN_HOSTS
+
+
+def candidates(case: Case) -> list[Scan]:
+    """The probes of all sources that probed enough, and did not try the same services too often."""
+    probes = all_probes(case)
+    suspects = busy_sources(probes)
+    if not len(suspects):
+        return []
+    every = (arranged(case, part) for part in by_source(probes, suspects))
+    return [scan for scan in every if scan.is_large_enough and len(scan.rows) <= MAX_TRIES * len(scan.starts)]
+
+
+def busy_sources(probes: Probes) -> Keys:
+    """Sources that probed enough services, of any kind; as keys of a source and a kind."""
+    odd = probes.kind != SYN_SCAN
+    return np.sort(np.concatenate([busiest(probes, ~odd, FEW_PORTS), busiest(probes, odd, FEW_ODD)]))
+
+
+def busiest(probes: Probes, mine: Bools, least: int) -> Keys:
+    """The sources that probed at least so many services; of too many those that probed most."""
+    keys = probes.source_and_kind[mine]
+    busy = frequent(keys, least)
+    if len(busy) <= FEW:
+        return busy
+    chosen = np.flatnonzero(is_member(keys, busy))
+    pairs = keys[chosen] * PAIR ^ probes.service[mine][chosen]
+    order = np.argsort(pairs)
+    sources, services = counts(keys[chosen[order[run_starts(pairs[order])]]])
+    enough = np.flatnonzero(services >= least)
+    return sources[enough[np.argsort(-services[enough], kind="stable")[:MOST_JUDGED]]]
+
+
+def by_source(probes: Probes, suspects: Keys) -> Iterator[Probes]:
+    """The probes of each suspect, kind by kind."""
+    keys = probes.source_and_kind
+    if len(suspects) == 1 and (keys == suspects[0]).all():
+        yield probes  # one scanner and nothing else
+        return
+    chosen = np.flatnonzero(is_member(keys, suspects))
+    parted = group(keys[chosen], chosen, at_least=FEW_ODD)
+    for g in range(len(parted)):
+        yield probes.some(parted.of(g))
+
+
+def arranged(case: Case, probes: Probes) -> Scan:
+    """The probes of one source by service, and how far they reach."""
+    order = np.lexsort((case.trace.first_times[probes.rows], probes.service))
+    starts = np.flatnonzero(run_starts(probes.service[order]))
+    _, ports = counts(probes.host[order[starts]])
+    _, hosts = counts(target_ports(case, probes.rows[order[starts]]))
+    return Scan(probes, order, starts, int(ports.max()), int(hosts.max()), int(probes.kind[0]))
+
+
+def target_ports(case: Case, rows: Indices) -> NDArray[np.uint16]:
+    """The port that each of these probes asked for."""
+    return end_ports(case, rows, 0, "server_port")
+
+
+def source_ports(case: Case, rows: Indices) -> NDArray[np.uint16]:
+    """The port that each of these probes came from."""
+    return end_ports(case, rows, 1, "client_port")
+
+
+def end_ports(case: Case, rows: Indices, flip: int, of_embryo: str) -> NDArray[np.uint16]:
+    """The ports of the probed sides, or of the other ones."""
+    trace = case.trace
+    count = len(trace.connections)
+    ports = np.empty(len(rows), dtype=np.uint16)
+    mine = rows < count
+    c = trace.connections[rows[mine]]
+    ports[mine] = np.where(probed_side(c) ^ flip == 1, c["port1"], c["port0"])
+    ports[~mine] = trace.embryos[of_embryo][rows[~mine] - count]
+    return ports
+
+
+def probed_side(connections: Any) -> Any:
+    """Which side was probed: whoever did not send the first segment, where there was no SYN."""
+    return np.where(connections["facts"] & FACT_SYN != 0, connections["client"] ^ 1, 1)
