@@ -13,7 +13,7 @@ from handshake_inspect.report.services import RowServices
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
-from handshake_inspect.wire.address import address_halves, address_text
+from handshake_inspect.wire.address import address_text, halves_within
 
 SERVICES = 20_000  # beyond that the least busy ones are forgotten
 WITH_RTT = 1_000  # services whose RTTs are kept
@@ -60,10 +60,10 @@ class RetiredServices:
 
     def has(self, target: Target) -> bool:
         """Whether a finding with this target is about one of these services."""
-        host = address_halves(target.ip)
+        hi, low, high = halves_within(target.ip)
         if target.port is not None:
-            return (*host, target.port) in self.of
-        return any(key[:2] == host for key in self.of)
+            return (hi, low, target.port) in self.of
+        return any(key[0] == hi and low <= key[1] <= high for key in self.of)
 
     def _measure(self, past: _Past, legs: Legs, rows: NDArray[np.intp]) -> None:
         values = legs.of(rows).values if len(rows) else ()

@@ -11,7 +11,7 @@ from handshake_inspect.engine.watch import Watch
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.model import Connection, Report
 from handshake_inspect.verdicts.trace import Trace
-from handshake_inspect.wire.address import address_halves, format_endpoint
+from handshake_inspect.wire.address import address_halves, format_endpoint, halves_within
 
 NEAR = 3  # suggestions
 MATCHES = 1000  # connections of one wish that are looked at
@@ -171,7 +171,8 @@ def _of_targets(trace: Trace, targets: Sequence[Any]) -> list[int]:
     """Ids of connections to the services or hosts that findings are about."""
     mask = np.zeros(len(trace), dtype=bool)
     for target in targets:
-        hi, lo = address_halves(target.ip)
-        host = (trace.server("lo") == np.uint64(lo)) & (trace.server("hi") == np.uint64(hi))
+        hi, low, high = (np.uint64(half) for half in halves_within(target.ip))
+        lo = trace.server("lo")
+        host = (lo >= low) & (lo <= high) & (trace.server("hi") == hi)
         mask |= host if target.port is None else host & (trace.server("port") == target.port)
     return _ids(trace, mask)

@@ -34,7 +34,7 @@ from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes as Judged
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
-from handshake_inspect.wire.address import address_halves
+from handshake_inspect.wire.address import halves_within
 
 _LEGS = ("synack", "ackdat", "total")
 
@@ -150,9 +150,9 @@ class _Ends:
         target = finding.target
         if target is None:
             return False
-        hi, lo = address_halves(target.ip)
+        hi, low, high = (np.uint64(half) for half in halves_within(target.ip))
         for his, los, ports in self._sides:
-            same = (his == np.uint64(hi)) & (los == np.uint64(lo))
+            same = (his == hi) & (los >= low) & (los <= high)
             if bool((same if target.port is None else same & (ports == target.port)).any()):
                 return True
         return False

@@ -117,7 +117,7 @@ def _location(capture: Capture, target: Target | None) -> dict[str, Any]:
     uri = _uri(capture.sources[0] if capture.sources else "-")
     location: dict[str, Any] = {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": _REGION}}
     if target is not None:
-        kind = "host" if target.port is None else "service"
+        kind = "service" if target.port is not None else "network" if "/" in target.ip else "host"
         location["logicalLocations"] = [{"fullyQualifiedName": _place(target), "kind": kind}]
     return location
 

@@ -21,7 +21,7 @@ from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.verdicts.finding import Case
 from handshake_inspect.verdicts.finding import Finding as Found
 from handshake_inspect.verdicts.words import OUTCOMES
-from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.address import address_text, prefix_text
 
 
 def build(
@@ -55,16 +55,24 @@ def build(
 
 def finding(names: NDArray[Any], found: Found) -> Finding:
     """A finding with addresses as text and connections by id; `names` are the ids in row order."""
-    target = None if found.host is None else Target(address_text(*found.host), found.port)
     ids = sorted(int(names[row]) for row in found.connections)
     return Finding(
         found.id,  # type: ignore[arg-type]
         found.severity,  # type: ignore[arg-type]
         found.title,
-        target,
+        target(found),
         found.start_ns,
         found.end_ns,
         found.metrics,
         Evidence(list(found.frames), ids),
         found.advice,
     )
+
+
+def target(found: Found) -> Target | None:
+    """What a finding is about, as text."""
+    if found.host is None:
+        return None
+    if found.prefix is not None:
+        return Target(prefix_text(*found.host, found.prefix))
+    return Target(address_text(*found.host), found.port)

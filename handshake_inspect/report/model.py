@@ -221,7 +221,10 @@ class Service(Struct, frozen=True, gc=False):
 
 
 class Target(Struct, frozen=True, gc=False):
-    """What a finding is about: a service, or a host (port null); a port scan's target is the scanner."""
+    """What a finding is about: a service, or a host (port null); a port scan's target is the scanner.
+
+    A flood on a whole network has its prefix as `ip`, such as 198.51.100.0/24.
+    """
 
     ip: str
     port: Port | None = None

@@ -50,7 +50,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Finding:
-    """One judgement.  `host` is an address as two 64-bit halves; `connections` are row numbers, not ids."""
+    """One judgement.  `host` is an address as two 64-bit halves; `connections` are row numbers, not ids.
+
+    Where `prefix` is given, `host` is a network of which so many bits count.
+    """
 
     id: str
     severity: str  # critical, warning, info
@@ -63,6 +66,7 @@ class Finding:
     advice: str
     frames: tuple[int, ...] = ()
     connections: tuple[int, ...] = ()
+    prefix: int | None = None
 
 
 Detector = Callable[[Case], list[Finding]]

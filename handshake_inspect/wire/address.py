@@ -30,6 +30,19 @@ def address_halves(text: str) -> tuple[int, int]:
     return int(address) >> 64, int(address) & MASK64
 
 
+def prefix_text(hi: int, lo: int, bits: int) -> str:
+    """Write a network, of which so many bits count: `198.51.100.0/24`, `2001:db8::/64`."""
+    return f"{address_text(hi, lo)}/{bits}"
+
+
+def halves_within(text: str) -> tuple[int, int, int]:
+    """Read an address, or a network of at most 2^64 of them: its upper half, and the first and last lower one."""
+    network = ipaddress.ip_network(text, strict=False)
+    hi, low = address_halves(str(network.network_address))
+    _, high = address_halves(str(network.broadcast_address))
+    return hi, low, high
+
+
 def address_octets(hi: int, lo: int) -> bytes:
     """Give the 4 or 16 octets that stand in a packet."""
     if is_ipv4(hi, lo):

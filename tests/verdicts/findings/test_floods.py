@@ -1,6 +1,7 @@
 """SYN floods and what only looks like one, from frames; scaled down, the shapes are what counts."""
 
 import io
+import ipaddress
 import random
 import zlib
 
@@ -10,6 +11,7 @@ from support import frames as wire
 from support.captures import pcap
 
 from handshake_inspect import engine
+from handshake_inspect.render import RENDERERS, Options
 
 SECOND = 1_000_000_000
 MS = 1_000_000
@@ -282,3 +284,84 @@ def test_no_flood(scene):
 @pytest.mark.parametrize("scene", [healthy_burst, load_test_without_keep_alive, nat_gateway, crawler])
 def test_a_healthy_crowd_draws_no_warning(scene):
     assert [one["id"] for one in found(scene()) if one["severity"] != "info"] == []
+
+
+# -- carpet floods -----------------------------------------------------------------------------------------------
+
+
+def carpet(dice, hosts, each, *, answer=True, sources=None, **words):
+    """SYNs from anywhere to ports of all of these hosts, in random order; no host gets more than `each`."""
+    order = [host for host in hosts for _ in range(each)]
+    dice.shuffle(order)
+    for number, host in enumerate(order):
+        src = ipaddress.ip_address(dice.getrandbits(120) | 0x20 << 120) if ":" in host else None
+        source = str(src) if src else client(dice.getrandbits(24), dice.randrange(11, 200))
+        source = source if sources is None else sources[number % len(sources)]
+        port, dst = dice.randrange(1024, 65535), (host, 80)
+        isn = dice.getrandbits(31)
+        if answer:
+            yield from answered(number * 2 * MS, source, port, isn=isn, dst=dst, **{"options": b""} | words)
+        else:
+            yield syn(number * 2 * MS, source, port, isn=isn, dst=dst, **{"options": b""} | words)
+
+
+NET = [f"203.0.113.{n}" for n in range(1, 41)]
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_carpet_flood_is_one_finding_about_the_network(dice, answer):
+    timed = [*carpet(dice, NET, 8, answer=answer), *handshake(0, "10.0.0.1", 4000, dst=("203.0.113.7", 80))]
+    (one,) = found([*timed, end(9 * SECOND)], "syn-flood", "half-open", "timed-out")
+    assert (one["id"], one["target"]) == ("syn-flood", {"ip": "203.0.113.0/24", "port": None})
+    metrics = one["metrics"]
+    assert (metrics["syns"], metrics["hosts"], metrics["ports"], metrics["port_count"]) == (320, 40, [80], 1)
+    assert metrics["legitimate_clients"]["inside"]["connections"] == 1
+    assert "on 203.0.113.0/24: 320 SYNs to 40 hosts from" in one["title"]
+
+
+def test_a_carpet_flood_on_ipv6_asks_each_host_once(dice):
+    hosts = [f"2001:db8:0:7::{n:x}" for n in range(1, 200)]
+    (one,) = found([*carpet(dice, hosts, 1), end(9 * SECOND)], "syn-flood")
+    assert one["target"] == {"ip": "2001:db8:0:7::/64", "port": None}
+
+
+def test_a_network_whose_hosts_are_all_flooded_is_one_finding(dice):
+    (one,) = found([*carpet(dice, NET[:6], 150), end(9 * SECOND)], "syn-flood")
+    assert one["target"]["ip"] == "203.0.113.0/24"
+    assert one["metrics"]["syns"] == 900
+
+
+def test_three_flooded_hosts_are_three_findings(dice):
+    every = found([*carpet(dice, NET[:3], 150), end(9 * SECOND)], "syn-flood")
+    assert sorted(one["target"]["ip"] for one in every) == NET[:3]
+
+
+def dark_network_scanned_by_many(dice):
+    """Scanners of a botnet: each address is asked once."""
+    return carpet(dice, [f"203.0.113.{n}" for n in range(250)], 1, answer=False)
+
+
+def network_that_lost_its_way_back(dice):
+    """Real clients repeat their SYNs."""
+    for n in range(300):
+        for again in (0, SECOND, 3 * SECOND):
+            yield syn(n * MS + again, client(n), 40000, dst=(NET[n % 40], 80))
+
+
+def scanner_of_a_network(dice):
+    return carpet(dice, NET, 8, answer=False, sources=["10.6.6.6"])
+
+
+@pytest.mark.parametrize(
+    "scene", [dark_network_scanned_by_many, network_that_lost_its_way_back, scanner_of_a_network]
+)  # fmt: skip
+def test_no_carpet_flood(dice, scene):
+    assert found([*scene(dice), end(9 * SECOND)], "syn-flood") == []
+
+
+@pytest.mark.parametrize("form", ["sarif", "junit", "markdown", "github", "text", "ndjson"])
+def test_a_network_is_named_in_every_format(dice, form):
+    report = engine.analyze([io.BytesIO(pcap(sorted([*carpet(dice, NET, 8), end(9 * SECOND)]), nano=True))])
+    out = io.BytesIO()
+    RENDERERS[form](report, out, Options())
+    assert b"203.0.113.0/24" in out.getvalue()

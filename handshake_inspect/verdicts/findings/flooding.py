@@ -1,0 +1,219 @@
+"""When attempts on one target are a flood: used by `syn_flood.py`, whose docstring has the rules, and `carpet.py`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN, FACT_SYNACK
+from handshake_inspect.verdicts.columns import BATCH, batches, marked
+from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.findings.evidence import Host
+from handshake_inspect.verdicts.findings.flood_signs import spoofing_signs
+from handshake_inspect.verdicts.findings.keys import (
+    Bools,
+    Indices,
+    Keys,
+    Times,
+    count_distinct,
+    counts,
+    distinct,
+    frequent,
+    is_member,
+)
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, TIMED_OUT
+
+MIN_ATTEMPTS = 100
+MIN_UNFINISHED = 64
+MIN_SHARE = 0.2
+MIN_HELD_NS = 1_000_000_000
+RETRY_NS = 1_200_000_000
+COMPLETES = 20  # a source with less than one completed attempt in so many completes nothing to speak of
+EDGE_SHARE = 0.01
+SECOND_NS = 1_000_000_000
+MAX_BINS = 1_000_000
+PEELED = 3
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is flooded: a service, a host (port None), or a network of which `prefix` bits count."""
+
+    host: Host
+    port: int | None = None
+    prefix: int | None = None
+
+
+@dataclass(frozen=True)
+class Flood:
+    """One flood: rows are bogus attempts within its window."""
+
+    target: Target
+    rows: Indices
+    others: Indices  # attempts on the same target that are not bogus, at any time
+    retried: int  # failed attempts on it that were repeated
+    start_ns: int
+    end_ns: int
+    peak_unfinished: int
+    peak_syns_per_s: int
+    sources: int
+    signs: dict[str, Any]
+
+
+def narrow(mask: Bools) -> Indices:
+    """The marked rows, in half the memory that NumPy would take."""
+    return marked(mask)
+
+
+def candidates(keys: Keys, rows: Indices) -> list[Indices]:
+    """Bogus attempts by target, where there are enough."""
+    parts: list[Indices] = []
+    for _ in range(PEELED):  # most of a flood has one target, which is found without sorting
+        if len(rows) < MIN_ATTEMPTS:
+            return parts
+        sample = np.sort(keys[rows[:: len(rows) // MIN_ATTEMPTS]])
+        at_top = np.empty(len(rows), dtype=bool)
+        for some in batches(len(rows)):
+            at_top[some] = keys[rows[some]] == sample[len(sample) // 2]
+        if np.count_nonzero(at_top) < max(MIN_ATTEMPTS, len(rows) // 2):
+            break
+        parts.append(rows if at_top.all() else rows[at_top])
+        rows = rows[~at_top]
+    mine = keys[rows]
+    chosen = is_member(mine, frequent(mine, MIN_ATTEMPTS))
+    parted = group(mine[chosen], rows[chosen])
+    return parts + [np.sort(parted.of(g)) for g in range(len(parted))]
+
+
+def unfinished(case: Case) -> tuple[Bools, Bools]:
+    """Which attempts are bogus, and which failed although their SYN was repeated."""
+    trace, outcomes = case.trace, case.outcomes
+    count = len(trace.connections)
+    outcome, facts = outcomes.outcome, trace.facts
+    failed = (outcome == TIMED_OUT) | (outcome == PENDING)
+    failed |= (outcome == HALF_OPEN) & (outcomes.cause == CAUSE["no-final-ack"])
+    failed[:count] |= (outcome[:count] == ABORTED) & (facts & FACT_SYNACK != 0)
+    failed[:count] &= facts & FACT_SYN != 0
+    repeated = np.zeros(len(failed), dtype=bool)
+    repeated[:count] = failed[:count] & (trace.connections["syn_count"] > 1)
+    bogus = failed & ~repeated
+    suspects = narrow(bogus)
+    if len(suspects) < MIN_ATTEMPTS:
+        return bogus, repeated
+    served = trace.client_host[:count][outcome[:count] == ESTABLISHED]
+    if len(suspects) < len(served):
+        served = served[is_member(served, distinct(trace.client_host[suspects]))]
+    sources, completed = counts(served)
+    known = np.concatenate(
+        [suspects[some][is_member(trace.client_host[suspects[some]], sources)] for some in batches(len(suspects))]
+    )
+    bogus[known] = False
+    found, started = counts(trace.client_host[known])
+    never = found[started > COMPLETES * completed[np.searchsorted(sources, found)]]
+    bogus[known[is_member(trace.client_host[known], never)]] = True
+    return bogus, repeated
+
+
+def judge(case: Case, rows: Indices, others: Indices, failed: Bools, target: Target) -> Flood | None:
+    """The flood that these bogus attempts on one target are, if they are one; `others` are all others on it."""
+    trace = case.trace
+    starts = trace.first_times[rows]
+    inside = in_window(starts)
+    if not inside.all():
+        others = np.sort(np.concatenate([others, rows[~inside]]))
+        rows, starts = rows[inside], starts[inside]
+    if len(rows) < MIN_ATTEMPTS:
+        return None
+    peak, rate = peak_unfinished(case, rows, starts), peak_rate(starts)
+    start, end = int(starts.min()), int(starts.max())
+    del starts, inside  # tens of megabytes
+    began = trace.first_times[others]
+    meanwhile = np.count_nonzero((began >= start) & (began <= end))
+    if peak < MIN_UNFINISHED or len(rows) < MIN_SHARE * (len(rows) + meanwhile):
+        return None
+    retried = int(np.count_nonzero(failed[others]))
+    sources = count_distinct(trace.client_host, rows)
+    signs = spoofing_signs(trace, rows, sources)
+    if not is_proved(case, rows, others, retried, signs):
+        return None
+    return Flood(target, rows, others, retried, start, end, peak, rate, sources, signs)
+
+
+def is_proved(case: Case, rows: Indices, others: Indices, retried: int, signs: dict[str, Any]) -> bool:
+    """Whether they were not repeated though they had the time, and are not just all that a filter kept."""
+    trace = case.trace
+    ripe = (trace.first_times <= trace.last_ns - RETRY_NS)[rows]
+    old = int(np.count_nonzero(ripe))
+    if old < MIN_UNFINISHED:
+        return signs["made_by_a_tool"] and retried < len(rows)
+    if retried >= old:
+        return False
+    if signs["looks_forged"]:
+        return True
+    count = int(np.searchsorted(rows, len(trace.connections)))
+    answered = rows[:count][ripe[:count]]
+    answered = answered[trace.facts[answered] & FACT_SYNACK != 0]
+    if len(answered) < MIN_UNFINISHED:
+        return False
+    insisting = np.count_nonzero(trace.connections["synack_count"][answered] > 1)
+    completed = np.any(case.outcomes.outcome[others] == ESTABLISHED)
+    return bool(completed or insisting >= MIN_SHARE * len(answered))
+
+
+# -- when, and how much ------------------------------------------------------------------------------------------
+
+
+def bins(times: Times, first: int, width: int) -> NDArray[np.int64]:
+    """How many of these times lie in each stretch of `width` from `first` on."""
+    count = (int(times.max()) - first) // width + 1
+    if count > BATCH:
+        return np.bincount((times - first) // width)
+    often = np.zeros(count, dtype=np.int64)
+    for some in batches(len(times)):
+        often += np.bincount((times[some] - first) // width, minlength=count)
+    return often
+
+
+def in_window(starts: Times) -> Bools:
+    """Which attempts lie between the first and the last busy second."""
+    first = int(starts.min())
+    width = max(SECOND_NS, (int(starts.max()) - first) // MAX_BINS + 1)
+    busy = bins(starts, first, width)
+    busy_at = np.flatnonzero(busy >= max(1.0, EDGE_SHARE * busy.max()))
+    inside: Bools = starts >= first + int(busy_at[0]) * width
+    inside &= starts < first + (int(busy_at[-1]) + 1) * width
+    return inside
+
+
+def peak_rate(starts: Times) -> int:
+    """The most SYNs in one second, to a tenth of a second."""
+    first = int(starts.min())
+    width = max(SECOND_NS // 10, (int(starts.max()) - first) // MAX_BINS + 1)
+    sums = np.concatenate([[0], np.cumsum(bins(starts, first, width))])
+    many = max(1, SECOND_NS // width)
+    most = int(np.max(sums[many:] - sums[:-many])) if len(sums) > many else int(sums[-1])
+    return int(most * SECOND_NS // max(width, SECOND_NS))
+
+
+def peak_unfinished(case: Case, rows: Indices, starts: Times) -> int:
+    """How many of these attempts stood unfinished at the same time at most, to a millisecond."""
+    ends = ends_of(case, rows, starts)
+    first = int(starts.min())
+    width = max(SECOND_NS // 1000, (int(ends.max()) - first) // MAX_BINS + 1)
+    begun, gone = np.cumsum(bins(starts, first, width)), np.cumsum(bins(ends, first, width))
+    begun[1:] -= gone[: len(begun) - 1]
+    return int(begun.max())
+
+
+def ends_of(case: Case, rows: Indices, starts: Times) -> Times:
+    """Until when each of these attempts stood unfinished; `rows` ascend."""
+    trace, c = case.trace, case.trace.connections
+    ends = starts + trace.limits.unanswered_ns
+    answered = rows[: np.searchsorted(rows, len(c))]
+    mine = ends[: len(answered)]
+    np.maximum(mine, c["last_synack_ns"][answered] + trace.limits.unanswered_ns, out=mine)
+    reset = np.flatnonzero(c["facts"][answered] & FACT_RST != 0)
+    mine[reset] = np.maximum(c["rst_ns"][answered[reset]], starts[reset] + MIN_HELD_NS)
+    return ends
