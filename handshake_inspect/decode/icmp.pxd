@@ -6,9 +6,10 @@ from handshake_inspect.wire cimport fourtuple, octets
 
 cdef uint64_t IPV4_MAPPED, MASK32
 cdef int KIND_DAMAGED, KIND_ICMP_ERROR, KIND_NONE
+cdef uint32_t MASK16
 cdef unsigned int PROTO_ICMP, PROTO_TCP
 
-@cython.locals(limit=Py_ssize_t, kind=uint32_t)
+@cython.locals(limit=Py_ssize_t, kind=uint32_t, mtu=uint32_t)
 cdef int decode_icmp(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, uint32_t protocol, segment.Segment *out
 ) noexcept nogil

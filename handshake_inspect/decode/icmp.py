@@ -9,6 +9,7 @@ from handshake_inspect.wire.const import (
     KIND_DAMAGED,
     KIND_ICMP_ERROR,
     KIND_NONE,
+    MASK16,
     MASK32,
     PROTO_ICMP,
     PROTO_TCP,
@@ -34,6 +35,11 @@ def decode_icmp(data: bytes, at: int, end: int, ip_end: int, protocol: int, out:
     out.icmp_code = data[at + 1]
     out.reporter_hi = out.src_hi
     out.reporter_lo = out.src_lo
+    if protocol == PROTO_ICMP and kind == 3 and out.icmp_code == 4 and limit - at >= 8:
+        out.mtu = octets.be16(data, at + 6)  # RFC 1191 section 4
+    elif protocol != PROTO_ICMP and kind == 2 and limit - at >= 8:
+        mtu = octets.be32(data, at + 4)  # RFC 4443 section 3.2
+        out.mtu = mtu if mtu < MASK16 else MASK16
     if limit - at < 9:
         return tcp_header.ended_early(end, ip_end, out)
     if data[at + 8] >> 4 == 4:

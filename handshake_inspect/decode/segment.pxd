@@ -35,7 +35,8 @@ cdef struct Segment:
     uint32_t sack_left
     uint32_t sack_right
     uint8_t options_len
-    uint8_t spare[3]
+    uint8_t spare
+    uint16_t mtu
 
 cdef inline Segment *segments_of(object storage):
     import ctypes

@@ -45,7 +45,8 @@ class Segment(ctypes.Structure):
         ("sack_left", ctypes.c_uint32),  # first SACK block, when OPT_SACK
         ("sack_right", ctypes.c_uint32),
         ("options_len", ctypes.c_uint8),  # octets of TCP options in the header
-        ("spare", ctypes.c_uint8 * 3),
+        ("spare", ctypes.c_uint8),
+        ("mtu", ctypes.c_uint16),  # of the next hop, as ICMP "packet too big" names it; 65535 stands for more
     )
 
 

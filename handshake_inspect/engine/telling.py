@@ -81,12 +81,16 @@ def apart(meeting: Meeting, rows: Numbers) -> tuple[RowConnections, Numbers]:
     repeated = np.flatnonzero(connections["retries"])
     retries = taken(trace.retries, connections["retries"][repeated].astype(np.intp) - 1)
     connections["retries"][repeated] = np.arange(1, len(repeated) + 1)
+    later = np.flatnonzero(connections["aftermath"])
+    aftermaths = taken(trace.aftermaths, connections["aftermath"][later].astype(np.intp) - 1)
+    connections["aftermath"][later] = np.arange(1, len(later) + 1)
     copied = replace(
         trace,
         connections=connections,
         endpoints=trace.endpoints.copies((2 * numbers[:, None] + np.arange(2)).reshape(-1)),
         aliases=taken(trace.aliases, numbers),
         retries=retries,
+        aftermaths=aftermaths,
         embryos=trace.embryos[alone],
     )
     order = np.concatenate([numbers, alone + count])

@@ -219,7 +219,7 @@ def advance(sender: Any, peer: Any, segment: Any) -> int:
     if segment.flags & FIN:
         seq_len += 1
     if seqspace.seq_lt(segment.seq, sender.snd_nxt) and is_probe(sender, peer, segment):
-        if peer.window:
+        if peer.window and sender.keep_alives < MASK16:
             sender.keep_alives += 1
         return PROBE
     if seq_len == 0:

@@ -37,6 +37,14 @@ FACT_REBUFFED = 0x2000_0000  # the client reset a stray answer to its SYN, not i
 FACT_REPLACED = 0x8000_0000  # a later incarnation took the 4-tuple
 FACT_BARE_RST_AFTER_ACK = 0x4000_0000  # a RST without ACK was the server's direct answer to the final ACK
 
+FACT_UNANSWERED = 1 << 52  # keep-alives or a segment repeated several times wait for an answer (cleared by one)
+FACT_DEAD_PEER = 1 << 53  # an end sent a RST because its peer answered nothing any more
+
+PAUSE_NS = 1_000_000_000  # silence that is worth a row of `Aftermath`
+
+# Aftermath.events
+EVENT_RACE = 0x01  # a RST answered a request that crossed a FIN after a pause
+
 # Endpoint.traits
 TRAIT_ISS = 0x01  # its ISN is in the capture
 TRAIT_SEEN = 0x02  # it sent at least one segment

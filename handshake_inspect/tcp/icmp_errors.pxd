@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
-from handshake_inspect.tcp cimport endpoint, rows
+from handshake_inspect.tcp cimport aftermath, endpoint, rows
 from handshake_inspect.tcp.table cimport Table
 
 cdef uint64_t FACT_ACKED

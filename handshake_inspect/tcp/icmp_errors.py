@@ -6,7 +6,7 @@ are soft and end nothing.  "Packet too big" is no refusal (RFC 1191, RFC 8201).
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, rows
+from handshake_inspect.tcp import aftermath, endpoint, rows
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.tcp.transitions import GOT_ERROR
 from handshake_inspect.wire.const import MASK16, MASK32
@@ -22,6 +22,7 @@ def is_too_big(segment: Any) -> bool:
 def on_error(table: Any, connection: Any, quoted: Any, segment: Any, side: int) -> None:
     """An error that quotes a segment which endpoint `quoted` sent."""
     if is_too_big(segment):
+        aftermath.on_too_big(table, connection, segment, side)
         return
     if connection.icmp_count < MASK16:
         connection.icmp_count += 1

@@ -146,8 +146,7 @@ def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> Non
     connection.rst_side = side
     connection.rst_ttl = segment.ttl
     connection.rst_ip_id = segment.ip_id
-    connection.rst_window = segment.window
-    connection.rst_flags = segment.flags
+    connection.rst_flags = segment.flags & 0xFF
     connection.rst_seq = segment.seq
     sender.state_before_rst = sender.state
     peer.state_before_rst = peer.state

@@ -54,6 +54,7 @@ cdef struct Connection:
     uint32_t fin_frame
     uint32_t trouble_frame
     uint32_t retries
+    uint32_t aftermath
     uint32_t provisional
     uint32_t previous
     uint32_t alternate_iss
@@ -61,8 +62,6 @@ cdef struct Connection:
     uint32_t ack_tsecr
     uint32_t syn_payload
     uint32_t rst_seq
-    uint16_t rst_flags
-    uint16_t rst_window
     uint16_t rst_ip_id
     uint16_t rst_count
     uint16_t syn_count
@@ -75,10 +74,11 @@ cdef struct Connection:
     uint8_t icmp_code
     uint8_t rst_side
     uint8_t rst_ttl
+    uint8_t rst_flags
     uint8_t fin_side
     uint8_t completeness
+    uint8_t first_flags
     uint16_t resent_count
-    uint16_t first_flags
 
 cdef struct Endpoint:
     uint64_t bytes
@@ -106,7 +106,8 @@ cdef struct Endpoint:
     uint8_t syn_ttl
     uint32_t retransmissions
     uint32_t duplicates
-    uint32_t keep_alives
+    uint16_t keep_alives
+    uint16_t largest
     uint16_t zero_windows
     uint16_t checks
     uint32_t out_of_order
@@ -142,6 +143,40 @@ cdef struct Retries:
     uint32_t syn_tsval[12]
     uint32_t synack_tsval[12]
 
+cdef struct Aftermath:
+    int64_t idle_ns
+    int64_t resumed_ns
+    int64_t survived_ns
+    int64_t rst_idle_ns
+    int64_t request_ns
+    int64_t first_ns[2]
+    int64_t repeated_ns[2]
+    int64_t waited_ns[2]
+    int64_t probe_ns[2]
+    int64_t probed_ns[2]
+    int64_t probe_idle_ns[2]
+    uint32_t resumed_seq
+    uint32_t seq[2]
+    uint32_t frame[2]
+    uint32_t probe_frame[2]
+    uint32_t too_big_frame
+    uint16_t length[2]
+    uint16_t shrunk_from[2]
+    uint16_t repeats[2]
+    uint16_t passed[2]
+    uint16_t heard[2]
+    uint16_t probes[2]
+    uint16_t mtu[2]
+    uint16_t too_big[2]
+    uint8_t selective[2]
+    uint8_t resumed_side
+    uint8_t events
+    uint32_t next_free
+
+cdef struct Sizes:
+    uint32_t end[2]
+    uint16_t before[2]
+
 cdef inline Embryo *embryos_of(object storage):
     import ctypes
     return <Embryo *><uintptr_t>ctypes.addressof(storage)
@@ -162,6 +197,14 @@ cdef inline Retries *retries_of(object storage):
     import ctypes
     return <Retries *><uintptr_t>ctypes.addressof(storage)
 
+cdef inline Aftermath *aftermaths_of(object storage):
+    import ctypes
+    return <Aftermath *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Sizes *sizes_of(object storage):
+    import ctypes
+    return <Sizes *><uintptr_t>ctypes.addressof(storage)
+
 cdef inline Embryo *embryo_at(Embryo *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
@@ -177,6 +220,12 @@ cdef inline Alias *alias_at(Alias *records, Py_ssize_t i) noexcept nogil:
 cdef inline Retries *retries_at(Retries *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
+cdef inline Aftermath *aftermath_at(Aftermath *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline Sizes *sizes_at(Sizes *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
 cdef inline void clear_connection(Connection *records, Py_ssize_t i) noexcept nogil:
     memset(records + i, 0, sizeof(Connection))
 
@@ -188,6 +237,12 @@ cdef inline void clear_alias(Alias *records, Py_ssize_t i) noexcept nogil:
 
 cdef inline void clear_retries(Retries *records, Py_ssize_t i) noexcept nogil:
     memset(records + i, 0, sizeof(Retries))
+
+cdef inline void clear_aftermath(Aftermath *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Aftermath))
+
+cdef inline void clear_sizes(Sizes *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Sizes))
 
 cdef inline void copy_connection(Connection *into, Py_ssize_t at, Connection *records, Py_ssize_t i) noexcept nogil:
     into[at] = records[i]

@@ -80,6 +80,7 @@ class Connection(ctypes.Structure):
         ("fin_frame", ctypes.c_uint32),
         ("trouble_frame", ctypes.c_uint32),  # the frame that shows the anomaly worth citing
         ("retries", ctypes.c_uint32),  # 1 + row of its repeated SYNs and SYN-ACKs, 0 for none
+        ("aftermath", ctypes.c_uint32),  # 1 + row of what happened after the handshake, 0 for none
         ("provisional", ctypes.c_uint32),  # 1 + embryo of a SYN with another ISN, not yet believed
         ("previous", ctypes.c_uint32),  # 1 + connection that used the 4-tuple before
         ("alternate_iss", ctypes.c_uint32),  # of a SYN-ACK that came again with another ISN
@@ -87,8 +88,6 @@ class Connection(ctypes.Structure):
         ("ack_tsecr", ctypes.c_uint32),
         ("syn_payload", ctypes.c_uint32),  # Fast Open data on the SYN
         ("rst_seq", ctypes.c_uint32),
-        ("rst_flags", ctypes.c_uint16),
-        ("rst_window", ctypes.c_uint16),
         ("rst_ip_id", ctypes.c_uint16),
         ("rst_count", ctypes.c_uint16),
         ("syn_count", ctypes.c_uint16),
@@ -101,10 +100,11 @@ class Connection(ctypes.Structure):
         ("icmp_code", ctypes.c_uint8),
         ("rst_side", ctypes.c_uint8),
         ("rst_ttl", ctypes.c_uint8),
+        ("rst_flags", ctypes.c_uint8),  # the low 8 control bits
         ("fin_side", ctypes.c_uint8),
         ("completeness", ctypes.c_uint8),  # Wireshark's tcp.completeness bits
+        ("first_flags", ctypes.c_uint8),  # of the segment that made it midstream, the low 8 control bits
         ("resent_count", ctypes.c_uint16),  # SYN-ACKs after the final ACK must have arrived
-        ("first_flags", ctypes.c_uint16),  # of the segment that made it midstream
     )
 
 
@@ -142,7 +142,8 @@ class Endpoint(ctypes.Structure):
         ("syn_ttl", ctypes.c_uint8),
         ("retransmissions", ctypes.c_uint32),
         ("duplicates", ctypes.c_uint32),  # frames that are copies of a packet already captured
-        ("keep_alives", ctypes.c_uint32),
+        ("keep_alives", ctypes.c_uint16),  # 65535 stands for more
+        ("largest", ctypes.c_uint16),  # the longest new payload it sent; 65535 stands for more
         ("zero_windows", ctypes.c_uint16),
         ("checks", ctypes.c_uint16),  # CHECK_* bits
         ("out_of_order", ctypes.c_uint32),
@@ -190,11 +191,59 @@ class Retries(ctypes.Structure):
     )
 
 
+class Aftermath(ctypes.Structure):
+    """What happened after the handshake that few connections know: pauses, and what waited for an answer in vain.
+
+    Pairs are by side: of the end that paused, repeated or probed.  A pause is a second or more in which neither end
+    sent anything and neither owed the other an acknowledgment.
+    """
+
+    _fields_ = (
+        ("idle_ns", ctypes.c_int64),  # how long the last pause was
+        ("resumed_ns", ctypes.c_int64),  # when a segment ended it
+        ("survived_ns", ctypes.c_int64),  # the longest pause after which both ends went on
+        ("rst_idle_ns", ctypes.c_int64),  # the pause that the RST ended which ended the connection
+        ("request_ns", ctypes.c_int64),  # the first payload since the pause that was not sent by who ended it
+        ("first_ns", ctypes.c_int64 * 2),  # of the repeated segment: the last segment before its first copy
+        ("repeated_ns", ctypes.c_int64 * 2),  # its last copy
+        ("waited_ns", ctypes.c_int64 * 2),  # the pause before it
+        ("probe_ns", ctypes.c_int64 * 2),  # the first keep-alive that nothing answered yet
+        ("probed_ns", ctypes.c_int64 * 2),  # and the last
+        ("probe_idle_ns", ctypes.c_int64 * 2),  # the pause before them
+        ("resumed_seq", ctypes.c_uint32),  # of the segment that ended the last pause
+        ("seq", ctypes.c_uint32 * 2),  # the first octet of the repeated segment
+        ("frame", ctypes.c_uint32 * 2),  # of its last copy; the low 32 bits, as all here
+        ("probe_frame", ctypes.c_uint32 * 2),  # of the last keep-alive
+        ("too_big_frame", ctypes.c_uint32),  # the first ICMP error "packet too big"
+        ("length", ctypes.c_uint16 * 2),  # payload of the shortest copy
+        ("shrunk_from", ctypes.c_uint16 * 2),  # the shortest that was repeated before a shorter one was tried
+        ("repeats", ctypes.c_uint16 * 2),  # copies after the first
+        ("passed", ctypes.c_uint16 * 2),  # the longest payload that was acknowledged before it
+        ("heard", ctypes.c_uint16 * 2),  # segments of the peer meanwhile
+        ("probes", ctypes.c_uint16 * 2),  # keep-alives since the peer was last heard
+        ("mtu", ctypes.c_uint16 * 2),  # the least that an ICMP error named, 0 for none
+        ("too_big", ctypes.c_uint16 * 2),  # ICMP errors "packet too big"
+        ("selective", ctypes.c_uint8 * 2),  # the peer acknowledged octets behind the repeated segment (SACK)
+        ("resumed_side", ctypes.c_uint8),
+        ("events", ctypes.c_uint8),  # EVENT_* bits
+        ("next_free", ctypes.c_uint32),
+    )
+
+
+class Sizes(ctypes.Structure):
+    """Where each end first sent as much at once as `Endpoint.largest` says, and the longest payload before that."""
+
+    _fields_ = (
+        ("end", ctypes.c_uint32 * 2),  # just beyond it
+        ("before", ctypes.c_uint16 * 2),  # only what was acknowledged by then
+    )
+
+
 # Beyond the first 2 MiB, large pages are asked for: a small capture touches none.
 _LARGE = 2 << 20
 _NO_RESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which Python names from 3.13 on
 
-ROWS: dict[str, Any] = {row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries)}
+ROWS: dict[str, Any] = {row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries, Aftermath, Sizes)}
 
 
 def reserve(name: str, count: int) -> Any:
@@ -239,6 +288,16 @@ def clear_alias(records: Any, i: int) -> None:
 
 
 def clear_retries(records: Any, i: int) -> None:
+    """As `clear_connection`."""
+    _clear(records[i])
+
+
+def clear_aftermath(records: Any, i: int) -> None:
+    """As `clear_connection`."""
+    _clear(records[i])
+
+
+def clear_sizes(records: Any, i: int) -> None:
     """As `clear_connection`."""
     _clear(records[i])
 
@@ -293,6 +352,16 @@ def retries_of(storage: Any) -> Any:
     return storage
 
 
+def aftermaths_of(storage: Any) -> Any:
+    """As `embryos_of`."""
+    return storage
+
+
+def sizes_of(storage: Any) -> Any:
+    """As `embryos_of`."""
+    return storage
+
+
 def embryo_at(records: Any, i: int) -> Any:
     """Row `i`, to be read and written in place."""
     return records[i]
@@ -314,6 +383,16 @@ def alias_at(records: Any, i: int) -> Any:
 
 
 def retries_at(records: Any, i: int) -> Any:
+    """As `embryo_at`."""
+    return records[i]
+
+
+def aftermath_at(records: Any, i: int) -> Any:
+    """As `embryo_at`."""
+    return records[i]
+
+
+def sizes_at(records: Any, i: int) -> Any:
     """As `embryo_at`."""
     return records[i]
 

@@ -21,18 +21,24 @@ cdef class Table:
     cdef readonly object endpoint_rows
     cdef readonly object alias_rows
     cdef readonly object retry_rows
+    cdef readonly object aftermath_rows
+    cdef readonly object size_rows
     cdef rows.Embryo *embryos
     cdef rows.Connection *connections
     cdef rows.Endpoint *endpoints
     cdef rows.Alias *aliases
     cdef rows.Retries *retries
+    cdef rows.Aftermath *aftermaths
+    cdef rows.Sizes *sizes
     cdef readonly Py_ssize_t embryo_count
     cdef readonly Py_ssize_t connection_count
     cdef readonly Py_ssize_t retry_count
+    cdef readonly Py_ssize_t aftermath_count
     cdef readonly uint64_t begun
     cdef uint32_t free_embryo
     cdef uint32_t free_connection
     cdef uint32_t free_retries
+    cdef uint32_t free_aftermath
     cdef readonly uint64_t evicted
     cdef Py_ssize_t hand_embryo
     cdef Py_ssize_t hand_connection
@@ -78,5 +84,7 @@ cdef class Table:
     cdef Py_ssize_t new_connection(self, segment.Segment *segment) noexcept nogil
     @cython.locals(retries="rows.Retries *")
     cdef bint new_retries(self, rows.Connection *connection) noexcept nogil
+    @cython.locals(aftermath="rows.Aftermath *")
+    cdef bint new_aftermath(self, rows.Connection *connection) noexcept nogil
     @cython.locals(embryo="rows.Embryo *")
     cdef void recall(self, Py_ssize_t i, segment.Segment *segment) noexcept nogil

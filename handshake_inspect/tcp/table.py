@@ -30,18 +30,24 @@ class Table:
         self.endpoint_rows = rows.reserve("Endpoint", 2 * self.limit)
         self.alias_rows = rows.reserve("Alias", self.limit)
         self.retry_rows = rows.reserve("Retries", self.limit)
+        self.aftermath_rows = rows.reserve("Aftermath", self.limit)
+        self.size_rows = rows.reserve("Sizes", self.limit)
         self.embryos = rows.embryos_of(self.embryo_rows)
         self.connections = rows.connections_of(self.connection_rows)
         self.endpoints = rows.endpoints_of(self.endpoint_rows)
         self.aliases = rows.aliases_of(self.alias_rows)
         self.retries = rows.retries_of(self.retry_rows)
+        self.aftermaths = rows.aftermaths_of(self.aftermath_rows)
+        self.sizes = rows.sizes_of(self.size_rows)
         self.embryo_count = 0  # rows ever used, free ones too
         self.connection_count = 0
         self.retry_count = 0
+        self.aftermath_count = 0
         self.begun = 0  # how often a row was taken into use
         self.free_embryo = 0  # 1 + the embryo freed last; the next is in its `first_frame`
         self.free_connection = 0  # 1 + the connection retired last; the next is in its `previous`
         self.free_retries = 0  # 1 + the row of repeated SYNs freed last; the next is the first of its `syn_frame`
+        self.free_aftermath = 0  # as `free_retries`; the next is in its `next_free`
         self.evicted = 0
         self.hand_embryo = 0
         self.hand_connection = 0
@@ -263,9 +269,14 @@ class Table:
             self.free(row.provisional - 1)
         if row.retries:
             self.free_retry(row.retries - 1)
+        if row.aftermath:
+            rows.clear_aftermath(self.aftermaths, row.aftermath - 1)
+            rows.aftermath_at(self.aftermaths, row.aftermath - 1).next_free = self.free_aftermath
+            self.free_aftermath = row.aftermath
         rows.clear_connection(self.connections, i)
         rows.clear_ends(self.endpoints, i)
         rows.clear_alias(self.aliases, i)
+        rows.clear_sizes(self.sizes, i)
 
     def free_retry(self, i: int) -> None:
         """Give a row of repeated SYNs back."""
@@ -324,6 +335,22 @@ class Table:
                 return False
             self.retry_count += 1
             connection.retries = self.retry_count
+        return True
+
+    def new_aftermath(self, connection: Any) -> bool:
+        """As `new_retries`, for what happens after the handshake."""
+        if connection.aftermath:
+            return True
+        if self.free_aftermath:
+            connection.aftermath = self.free_aftermath
+            aftermath = rows.aftermath_at(self.aftermaths, connection.aftermath - 1)
+            self.free_aftermath = aftermath.next_free
+            aftermath.next_free = 0
+            return True
+        if self.aftermath_count >= self.limit:
+            return False
+        self.aftermath_count += 1
+        connection.aftermath = self.aftermath_count
         return True
 
     def recall(self, i: int, segment: Any) -> None:

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport (
+    aftermath,
     closing,
     endpoint,
     final_ack,
@@ -35,6 +36,7 @@ cdef uint64_t FACT_SYNACK
 cdef uint64_t FACT_SYNACK_AFTER_ACK
 cdef uint64_t FACT_TFO
 cdef uint64_t FACT_TTL_TWIN
+cdef uint64_t FACT_UNANSWERED
 cdef uint32_t EMBRYO
 cdef uint32_t NUMBER
 cdef unsigned int CHECK_FIN_UNSEEN
@@ -63,6 +65,7 @@ cdef uint64_t MASK32
 cdef int OURS
 cdef int PROVISIONAL
 cdef int PROBE
+cdef int64_t PAUSE_NS
 cdef int64_t REUSE_NS
 cdef Py_ssize_t AHEAD
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.tcp import (
+    aftermath,
     closing,
     endpoint,
     final_ack,
@@ -41,8 +42,10 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK_AFTER_ACK,
     FACT_TFO,
     FACT_TTL_TWIN,
+    FACT_UNANSWERED,
     NUMBER,
     OURS,
+    PAUSE_NS,
     PROBE,
     PROVISIONAL,
     TRAIT_ACKS,
@@ -132,6 +135,8 @@ class Tracker:
             or segment.window == 0
             or (sender.traits | peer.traits) & TRAIT_HOLE
             or segment.notes & NOTE_BAD_CHECKSUM
+            or segment.payload_len > sender.largest
+            or segment.ts_ns - connection.last_ns >= PAUSE_NS
         ):
             return False
         news = (segment.ack - sender.last_ack) & MASK32
@@ -240,6 +245,8 @@ class Tracker:
                 connection.facts |= FACT_TTL_TWIN
             return 0
         sender.bytes += segment.payload_len
+        if not segment.flags & SYN:
+            aftermath.observe(self.table, i, connection, sender, peer, segment, side, before_ns)
         if segment.flags & RST:
             if not (sender.traits | peer.traits) & TRAIT_SEEN:
                 connection.client = side if self.sender_is_client(segment) else side ^ 1
@@ -267,7 +274,7 @@ class Tracker:
             sender.state == ESTABLISHED
             and peer.state == ESTABLISHED
             and facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
-            and facts & (FACT_RST | FACT_RST_IGNORED) == 0
+            and facts & (FACT_RST | FACT_RST_IGNORED | FACT_UNANSWERED) == 0
             and facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) != FACT_SYNACK_AFTER_ACK
             and (sender.traits & peer.traits & TRAIT_SEEN) != 0
             and (sender.zeek_letters & peer.zeek_letters & ZEEK_ESTABLISHED) != 0
@@ -324,7 +331,7 @@ class Tracker:
         """A segment with neither SYN nor RST."""
         if not connection.facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM):
             connection.facts |= FACT_MIDSTREAM
-            connection.first_flags = segment.flags
+            connection.first_flags = segment.flags & 0xFF
             connection.client = side if self.sender_is_client(segment) else side ^ 1
         endpoint.begin(sender, segment)
         if connection.facts & (FACT_RST | FACT_RST_IGNORED):

@@ -21,7 +21,7 @@ Rows = NDArray[Any]
 Keys = NDArray[np.uint64]
 
 OF_CONNECTIONS = (
-    "facts", "client", "retries", "previous", "syn_count", "synack_count", "reack_count", "resent_count",
+    "facts", "client", "retries", "aftermath", "previous", "syn_count", "synack_count", "reack_count", "resent_count",
     "synack_method", "ackdat_method", "rst_side",
 )  # fmt: skip
 OF_ENDPOINTS = ("state", "traits", "options", "retransmissions")
@@ -42,6 +42,7 @@ class Trace:
     endpoints: Any  # as `connections`; two for each of them
     aliases: Rows
     retries: Rows
+    aftermaths: Rows
     embryos: Any  # Rows, or a Selection of them
     first_ns: int
     last_ns: int
@@ -81,6 +82,7 @@ class Trace:
             endpoints,
             aliases,
             table_rows(table.retry_rows, "Retries", table.retry_count),
+            table_rows(table.aftermath_rows, "Aftermath", table.aftermath_count),
             embryos,
             first_ns,
             last_ns,
