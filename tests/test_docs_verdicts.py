@@ -8,7 +8,8 @@ import pytest
 
 from handshake_inspect.report import words
 from handshake_inspect.report.links import explained_at
-from handshake_inspect.verdicts import backoff, outcome, resets
+from handshake_inspect.tcp.facts import DEAD_PROBES, DEAD_REPEATS, PAUSE_NS, SHORT
+from handshake_inspect.verdicts import backoff, outcome, packet_sizes, resets, silence
 from handshake_inspect.verdicts.findings import (
     accept_queue,
     backscatter,
@@ -19,12 +20,16 @@ from handshake_inspect.verdicts.findings import (
     early_reset,
     flood_signs,
     flooding,
+    idle_timeout,
+    keep_alive_race,
     no_scan,
+    path_mtu,
     port_scan,
     predictable_isn,
     rollups,
     slow_handshake,
     stale_peer,
+    stalled,
     suspects,
     syn_cookies,
     syn_retransmission,
@@ -112,6 +117,20 @@ THRESHOLDS = [
     ("accept-queue-overflow", f"its data {accept_queue.MIN_UNTAKEN} times in vain"),
     ("accept-queue-overflow", f"repeats data {outcome.IGNORED_DATA} times"),
     ("accept-queue-overflow", f"from {accept_queue.MANY} connections"),
+    ("dead-peer", f"{DEAD_PROBES} and the RST do"),
+    ("dead-peer", f"at most {SHORT} octets that was repeated {DEAD_REPEATS} times"),
+    ("stalled", f"repeated {silence.REPEATS} times or more over {silence.REPEATED_NS // SECOND} s"),
+    ("stalled", f"or {silence.PROBES} keep-alives or more"),
+    ("stalled", f"from {stalled.MANY} connections"),
+    ("path-mtu", f"repeated {path_mtu.REPEATS} times or more over {path_mtu.REPEATED_NS // SECOND} s"),
+    ("path-mtu", f"{packet_sizes.LEAST[4]} octets ({packet_sizes.LEAST[6]} for IPv6)"),
+    ("path-mtu", f"a pause of {path_mtu.IDLE_NS // SECOND} s"),
+    ("idle-timeout", f"at least {idle_timeout.LEAST} RSTs"),
+    ("idle-timeout", f"pauses of {PAUSE_NS // SECOND} s or more that agree within {idle_timeout.AGREE:.0%}"),
+    ("idle-timeout", f"at least {idle_timeout.SHARE:.0%}"),
+    ("idle-timeout", f"a pause of {idle_timeout.IDLE_NS // SECOND} s"),
+    ("keep-alive-race", f"at least {keep_alive_race.LEAST} connections"),
+    ("keep-alive-race", f"at least {keep_alive_race.LEAST_SHARE:.0%}"),
     ("backscatter", f"at least {backscatter.MIN_ADDRESSES} addresses"),
     ("Failures by reason", f"{rollups.DOWN} attempts or more"),
     ("Failures by reason", f"less than {rollups.NOISE:.0%}"),

@@ -39,7 +39,7 @@ def decode_icmp(data: bytes, at: int, end: int, ip_end: int, protocol: int, out:
         out.mtu = octets.be16(data, at + 6)  # RFC 1191 section 4
     elif protocol != PROTO_ICMP and kind == 2 and limit - at >= 8:
         mtu = octets.be32(data, at + 4)  # RFC 4443 section 3.2
-        out.mtu = mtu if mtu < MASK16 else MASK16
+        out.mtu = min(MASK16, mtu)
     if limit - at < 9:
         return tcp_header.ended_early(end, ip_end, out)
     if data[at + 8] >> 4 == 4:

@@ -59,6 +59,26 @@ FINDING_DOCS: dict[FindingId, tuple[str, str]] = {
         "Many short connections between the same two hosts: pooling would have saved their handshakes.",
     ),
     "predictable-isn": ("Predictable initial sequence numbers", "ISNs of one host repeat or follow a pattern."),
+    "path-mtu": (
+        "Long packets do not pass",
+        "Short packets pass between two hosts and long ones never do, whatever is repeated: a link with a smaller MTU, "
+        "and nobody says so.",
+    ),
+    "stalled": (
+        "Connections stand still",
+        "One end repeats data or keep-alives and the other acknowledges nothing any more: a dead host, or a device on "
+        "the path that forgot the connection.",
+    ),
+    "idle-timeout": (
+        "Idle connections are forgotten",
+        "Connections end, or are lost, after the same time without a packet: a balancer, NAT or firewall drops its "
+        "entry.",
+    ),
+    "keep-alive-race": (
+        "Requests cross the server's close",
+        "A client uses a pooled connection at the moment when the server closes it for being idle: the request draws "
+        "a RST.",
+    ),
     "capture-quality": (
         "Limits of the capture",
         "What the capture lacks, such as a direction, frames, or the headers' ends, and what cannot be judged for it.",

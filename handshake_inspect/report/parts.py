@@ -88,6 +88,8 @@ def close(fins: int, reset: bool, closer: int, resetter: int, outcome: int, caus
         first = first or (by if outcome in {ESTABLISHED, MIDSTREAM} else None)
         if cause in {"middlebox-reset", "reset-by-middlebox"}:
             return ended("rst-after-fin" if fins else "rst", first if fins else None, "middlebox")
+        if cause == "dead-peer":
+            return ended("timeout", SIDES[closer] if fins else None)
         return ended("rst-after-fin" if fins else "rst", first, by)
     if fins:
         return ended("fin" if fins == 2 else "half-closed", first)

@@ -48,6 +48,7 @@ _ENDS = {
     "half-closed": "only the {first} has closed its direction",
     "reset-by-client": "the client reset it",
     "reset-by-server": "the server reset it",
+    "dead-peer": "one end gave up with a RST, because the other answered nothing any more",
     "reset-by-middlebox": "a RST that fits neither end reset it",
 }
 

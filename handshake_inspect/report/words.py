@@ -25,7 +25,8 @@ FindingId = Literal[
     "refused", "rejected", "timed-out", "half-open", "syn-flood", "syn-cookies", "accept-queue-overflow",
     "syn-retransmission", "port-scan", "backscatter", "rst-injection", "slow-handshake", "slow-client-ack",
     "early-reset", "stale-peer",
-    "port-reuse", "time-wait-pressure", "connection-churn", "predictable-isn", "capture-quality",
+    "port-reuse", "time-wait-pressure", "connection-churn", "predictable-isn", "path-mtu", "stalled",
+    "idle-timeout", "keep-alive-race", "capture-quality",
 ]  # fmt: skip
 
 TimeNs = Annotated[int, Meta(description="Nanoseconds since the epoch.")]

@@ -21,6 +21,8 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint, rows
 from handshake_inspect.tcp.facts import (
+    DEAD_PROBES,
+    DEAD_REPEATS,
     EVENT_RACE,
     FACT_ACKED,
     FACT_DEAD_PEER,
@@ -28,6 +30,7 @@ from handshake_inspect.tcp.facts import (
     FACT_RST,
     FACT_UNANSWERED,
     PAUSE_NS,
+    SHORT,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_SEEN,
@@ -37,9 +40,6 @@ from handshake_inspect.wire.const import ACK, MASK16, MASK32, MASK64, OPT_SACK, 
 
 SLOW_REPEATS = 3  # from here on all segments take the long path
 SHRUNK_REPEATS = 2  # so many copies of one length before a shorter one is tried
-DEAD_PROBES = 2
-DEAD_REPEATS = 4
-SHORT = 536  # octets that fit into the 576 that every IPv4 host takes (RFC 9293 section 3.7.1)
 SLACK_NS = 10_000_000
 RTT_NS = 250_000_000  # where the handshake showed none
 
@@ -82,11 +82,11 @@ def on_pause(table: Any, connection: Any, sender: Any, segment: Any, side: int, 
     if not table.new_aftermath(connection):
         return
     aftermath = rows.aftermath_at(table.aftermaths, connection.aftermath - 1)
+    if aftermath.resumed_ns and aftermath.idle_ns > aftermath.survived_ns:
+        aftermath.survived_ns = aftermath.idle_ns
     if segment.flags & RST:
         aftermath.rst_idle_ns = pause_ns
         return
-    if aftermath.resumed_ns and aftermath.idle_ns > aftermath.survived_ns:
-        aftermath.survived_ns = aftermath.idle_ns
     aftermath.idle_ns = pause_ns
     aftermath.resumed_ns = segment.ts_ns
     aftermath.resumed_seq = segment.seq
@@ -130,9 +130,7 @@ def note_request(aftermath: Any, segment: Any, side: int) -> None:
         aftermath.request_ns = segment.ts_ns
 
 
-def repeat(
-    table: Any, i: int, aftermath: Any, sender: Any, peer: Any, segment: Any, side: int, before_ns: int
-) -> None:
+def repeat(table: Any, i: int, aftermath: Any, sender: Any, peer: Any, segment: Any, side: int, before_ns: int) -> None:
     """The first octet that is not acknowledged, once more."""
     length = min(segment.payload_len, MASK16)
     if aftermath.repeats[side] == 0 or aftermath.seq[side] != peer.last_ack:
@@ -182,8 +180,7 @@ def on_answer(aftermath: Any, segment: Any, asker: int) -> None:
     if segment.flags & RST:
         return
     if aftermath.probes[asker]:
-        if aftermath.probe_idle_ns[asker] > aftermath.survived_ns:
-            aftermath.survived_ns = aftermath.probe_idle_ns[asker]
+        aftermath.survived_ns = max(aftermath.survived_ns, aftermath.probe_idle_ns[asker])
         aftermath.probes[asker] = 0
     if aftermath.repeats[asker] and segment.flags & ACK and segment.ack == aftermath.seq[asker]:
         if aftermath.heard[asker] < MASK16:

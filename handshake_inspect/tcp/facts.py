@@ -41,6 +41,10 @@ FACT_UNANSWERED = 1 << 52  # keep-alives or a segment repeated several times wai
 FACT_DEAD_PEER = 1 << 53  # an end sent a RST because its peer answered nothing any more
 
 PAUSE_NS = 1_000_000_000  # silence that is worth a row of `Aftermath`
+# So many keep-alives, or copies of so short a segment, without an answer before a RST: its sender gave up.
+DEAD_PROBES = 2
+DEAD_REPEATS = 4
+SHORT = 536  # octets that fit into the 576 that every IPv4 host takes (RFC 9293 section 3.7.1)
 
 # Aftermath.events
 EVENT_RACE = 0x01  # a RST answered a request that crossed a FIN after a pause

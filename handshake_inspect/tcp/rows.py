@@ -192,7 +192,7 @@ class Retries(ctypes.Structure):
 
 
 class Aftermath(ctypes.Structure):
-    """What happened after the handshake that few connections know: pauses, and what waited for an answer in vain.
+    """What happened after the handshake that few connections know: pauses, and what waited for an answer.
 
     Pairs are by side: of the end that paused, repeated or probed.  A pause is a second or more in which neither end
     sent anything and neither owed the other an acknowledgment.

@@ -18,6 +18,7 @@ from handshake_inspect.tcp.facts import (
     FACT_BARE_RST_AFTER_ACK,
     FACT_CHALLENGE_ACK,
     FACT_CLIENT_DATA,
+    FACT_DEAD_PEER,
     FACT_DEFERRED,
     FACT_ICMP,
     FACT_LAST_ACK_SEEN,
@@ -247,6 +248,7 @@ def ending_causes(trace: Trace) -> Codes:
     fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
     reset = (facts & FACT_RST != 0) & (facts & FACT_LAST_ACK_SEEN == 0)
     rules = [
+        (reset & (facts & FACT_DEAD_PEER != 0), CAUSE["dead-peer"]),
         (reset & (c["rst_side"] == c["client"]), CAUSE["reset-by-client"]),
         (reset, CAUSE["reset-by-server"]),
         (fins[:, 0] & fins[:, 1], CAUSE["closed"]),

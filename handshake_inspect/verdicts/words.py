@@ -55,6 +55,7 @@ CAUSES = (
     "reject-route",
     "icmp-error",
     "reset-by-middlebox",
+    "dead-peer",
 )
 CAUSE = {cause: number for number, cause in enumerate(CAUSES) if cause}
 

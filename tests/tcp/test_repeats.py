@@ -153,7 +153,8 @@ def test_a_keep_alive_that_is_never_answered_ends_in_a_rst():
     wire.client.rst_ack()
     connection = wire.connection()
     assert counted(wire)["keep_alives"] == 3
-    assert connection["close"] == {"how": "rst", "first": "client", "reset_by": "client"}
+    assert connection["cause"] == "dead-peer"
+    assert connection["close"] == {"how": "timeout", "first": None, "reset_by": None}
 
 
 def test_the_same_in_two_files():

@@ -79,5 +79,6 @@ def brief(duration_ns: float) -> str:
     """A duration for a sentence: `1.04 s`, `400 ms`, `23 µs`."""
     for size, unit in ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")):
         if duration_ns >= size:
-            return f"{duration_ns / size:.3g} {unit}"
+            value = duration_ns / size
+            return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
     return f"{int(duration_ns)} ns"

@@ -1,0 +1,253 @@
+"""idle-timeout: a device on the path, or the peer, forgets connections that are idle for so long.
+
+Load balancers, NAT gateways and firewalls keep a table of connections and drop an entry that no packet used for a
+while.  What is seen depends on the device:
+
+- *a RST that comes unprompted*: after a pause of 1 s or more in which each end had acknowledged all of the other, with
+  nothing before it that it answers.  `LEAST` or more whose pauses agree within `AGREE` name the time; they must be
+  `SHARE` of all RSTs of that kind at the service, or among very many some agree by chance;
+- *a RST drawn by the first data after a pause*, or *silence* after it (`stalled`): the entry was gone by then, nobody
+  knows since when.  `LEAST` or more give an interval, between the longest pause that a connection survived and the
+  shortest after which it was lost; where connections survived longer ones, the pause is not the reason.
+
+A RST that answers unanswered keep-alives, and one that answers a request which crossed the FIN (`keep-alive-race`), is
+none of these.  `warning`; the target is the service.  `likely` names whose table has that time out of the box.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import EVENT_RACE, FACT_DEAD_PEER, FACT_LAST_ACK_SEEN, FACT_RST
+from handshake_inspect.verdicts import resets, silence
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings import stalled
+from handshake_inspect.verdicts.findings.bounded import largest
+from handshake_inspect.verdicts.findings.evidence import CITED, brief, plural, span, target, write
+from handshake_inspect.verdicts.findings.keys import once_per_case
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
+
+LEAST = 5
+AGREE = 0.02
+SHARE = 0.1
+IDLE_NS = 10_000_000_000  # shorter pauses are lost to other things than a table
+DRAWN_NS = 3_000_000_000  # a RST that answers the first data, or a copy of it
+SECOND = 1_000_000_000
+
+# Idle timeouts of TCP connections as their makers document them.
+TABLES = {
+    60: "AWS Application and Classic Load Balancers, nginx and HAProxy as commonly configured (60 s)",
+    75: "nginx (keepalive_timeout 75 s)",
+    240: "Azure Load Balancer, NAT Gateway and outbound SNAT (4 minutes)",
+    300: "HAProxy or a firewall set to 5 minutes; F5 BIG-IP's TCP profile (300 s)",
+    350: "AWS Network Load Balancer, NAT Gateway and Transit Gateway (350 s)",
+    600: "Google Cloud load balancers (600 s)",
+    900: "IPVS and many firewalls (15 minutes)",
+    1200: "Google Cloud NAT (established connections, 1200 s)",
+    1800: "Juniper SRX (30 minutes)",
+    3600: "Cisco ASA, Palo Alto and Check Point firewalls (1 hour)",
+    7200: "keep-alive of the operating system (2 hours), or NAT that follows RFC 5382",
+    432000: "Linux conntrack (nf_conntrack_tcp_timeout_established, 5 days)",
+}
+
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Connections that a pause ended: how long it was, and whether a RST came unprompted, or data drew it."""
+
+    rows: Rows
+    idle: Times
+    unprompted: Bools
+    drawn: Bools  # neither: nothing came any more
+
+    def chosen(self, some: Any) -> "Ended":
+        """Some of them."""
+        return Ended(self.rows[some], self.idle[some], self.unprompted[some], self.drawn[some])
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each service."""
+    ended = ended_idle(case)
+    if len(ended.rows) < LEAST:
+        return []
+    groups = group(case.trace.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
+    found = [each for g in range(len(groups)) if (each := judge(case, ended.chosen(groups.of(g)))) is not None]
+    sizes = np.array([each.metrics["connections"] for each in found], dtype=np.int64)
+    return largest("idle-timeout", "services with idle timeouts", np.arange(len(found)), sizes, found.__getitem__)
+
+
+@once_per_case
+def ended_idle(case: Case) -> Ended:
+    """Connections that ended in a pause, or with the first segment after one."""
+    trace = case.trace
+    owner = silence.owners(trace)
+    places = np.flatnonzero(owner >= 0)
+    rows = owner[places]
+    facts, a = trace.facts[rows], trace.aftermaths
+    outcome = case.outcomes.outcome[rows]
+    reset = (facts & (FACT_RST | FACT_DEAD_PEER | FACT_LAST_ACK_SEEN) == FACT_RST) & (
+        (outcome == ESTABLISHED) | (outcome == MIDSTREAM)
+    )
+    reset &= a["events"][places] & EVENT_RACE == 0
+    unprompted = reset & (a["rst_idle_ns"][places] > 0)
+    drawn = reset & ~unprompted & is_drawn(trace, rows, places)
+    kept = np.flatnonzero(unprompted | drawn)
+    idle = np.where(unprompted, a["rst_idle_ns"][places], a["idle_ns"][places])[kept]
+    lost = stalled.stalled(case)
+    paused = lost.chosen(np.flatnonzero(lost.idle(trace) >= IDLE_NS))
+    silent = np.zeros(len(paused.rows), dtype=bool)
+    return Ended(
+        np.concatenate([rows[kept], paused.rows]),
+        np.concatenate([idle, paused.idle(trace)]),
+        np.concatenate([unprompted[kept], silent]),
+        np.concatenate([drawn[kept], silent]),
+    )
+
+
+def is_drawn(trace: Trace, rows: Rows, places: Rows) -> Bools:
+    """Whether a RST answers the first data after a pause, none of which was acknowledged."""
+    c, a = trace.connections, trace.aftermaths
+    other = c["rst_side"][rows] != a["resumed_side"][places]
+    soon = c["rst_ns"][rows] - a["resumed_ns"][places] <= DRAWN_NS
+    untaken = trace.endpoints["last_ack"][2 * rows + c["rst_side"][rows]] == a["resumed_seq"][places]
+    drawn: Bools = other & soon & untaken & (a["idle_ns"][places] >= IDLE_NS)
+    return drawn & (a["resumed_ns"][places] >= trace.connections["first_ns"][rows])
+
+
+def judge(case: Case, ended: Ended) -> Finding | None:
+    """What the pauses of one service's connections say; None where they say nothing."""
+    survived = longest_survived(case.trace, int(ended.rows[0]))
+    alone = np.flatnonzero(ended.unprompted)
+    agreeing = alone[together(ended.idle[alone])]
+    if len(agreeing) >= max(LEAST, SHARE * len(alone)):
+        return named(case, ended, agreeing, survived)
+    late = np.flatnonzero(~ended.unprompted)
+    shortest = int(ended.idle[late].min()) if len(late) else 0
+    if len(late) < LEAST or survived >= shortest:
+        return None
+    return interval(case.trace, ended.chosen(late), survived)
+
+
+def together(idle: Times) -> NDArray[np.intp]:
+    """The largest set of pauses that agree, by their places."""
+    order = np.argsort(idle, kind="stable")
+    ordered = idle[order].astype(np.float64)
+    ends = np.searchsorted(ordered, ordered * (1 + AGREE), side="right")
+    sizes = ends - np.arange(len(ordered))
+    if not len(sizes):
+        return order
+    start = int(sizes.argmax())
+    return order[start : ends[start]]
+
+
+def longest_survived(trace: Trace, row: int) -> int:
+    """The longest pause after which a connection to the service of this one went on."""
+    owner = silence.owners(trace)
+    places = np.flatnonzero(owner >= 0)
+    mine = places[trace.server_key[owner[places]] == trace.server_key[row]]
+    a, rows = trace.aftermaths, owner[mine]
+    peers = 2 * rows + (a["resumed_side"][mine] ^ 1)
+    went_on = (a["resumed_ns"][mine] > 0) & (trace.endpoints["last_ack"][peers] != a["resumed_seq"][mine])
+    last = np.where(went_on & (trace.facts[rows] & FACT_RST == 0), a["idle_ns"][mine], 0)
+    return int(max(a["survived_ns"][mine].max(initial=0), last.max(initial=0)))
+
+
+def named(case: Case, ended: Ended, agreeing: NDArray[np.intp], survived: int) -> Finding:
+    """A timeout that RSTs name."""
+    trace, rows, idle = case.trace, ended.rows[agreeing], ended.idle[agreeing]
+    host, port = target(trace, int(rows[0]))
+    middle = int(np.sort(idle)[(len(idle) - 1) // 2])
+    seconds = nearest_second(middle)
+    likely = whose(middle)
+    by_server = trace.connections["rst_side"][rows] != trace.connections["client"][rows]
+    metrics = {
+        "connections": len(rows),
+        "idle_timeout_ns": middle,
+        "idle_min_ns": int(idle.min()),
+        "idle_max_ns": int(idle.max()),
+        "longest_survived_ns": survived or None,
+        "likely": likely,
+        "rst_from_server": int(by_server.sum()),
+        "rst_from_client": int((~by_server).sum()),
+        "rst_ttl_differs": int(resets.signs(trace).ttl[rows].sum()),
+        "drawn_by_data": int(ended.drawn.sum()),
+        "lost_in_silence": int((~ended.unprompted & ~ended.drawn).sum()),
+    }
+    table = f": {likely}" if likely else ""
+    return make(
+        trace,
+        rows,
+        (host, port),
+        f"{plural(len(rows), 'idle connection')} to {write(host, port)} were reset after {seconds} s without a packet"
+        f"{table}",
+        metrics,
+        f"Let both ends keep alive more often than every {seconds} s (`sysctl net.ipv4.tcp_keepalive_time` with "
+        f"SO_KEEPALIVE, or the pool's own), or close idle connections before {seconds} s.",
+    )
+
+
+def interval(trace: Trace, ended: Ended, survived: int) -> Finding:
+    """A timeout of which only bounds are known."""
+    host, port = target(trace, int(ended.rows[0]))
+    shortest = int(ended.idle.min())
+    metrics = {
+        "connections": len(ended.rows),
+        "longest_survived_ns": survived or None,
+        "shortest_lost_ns": shortest,
+        "likely": None,
+        "drawn_by_data": int(ended.drawn.sum()),
+        "lost_in_silence": int((~ended.drawn).sum()),
+    }
+    low = f"between {brief(survived)} and {brief(shortest)}" if survived else f"at {brief(shortest)} at the latest"
+    return make(
+        trace,
+        ended.rows,
+        (host, port),
+        f"{plural(len(ended.rows), 'connection')} to {write(host, port)} were lost while idle: something forgets them "
+        f"{low}",
+        metrics,
+        f"Let both ends keep alive more often than every {brief(survived or shortest)} (`sysctl "
+        "net.ipv4.tcp_keepalive_time` with SO_KEEPALIVE, or the pool's own), and look for the NAT, balancer or "
+        "firewall on the path with such a timeout.",
+    )
+
+
+def make(
+    trace: Trace, rows: Rows, where: tuple[tuple[int, int], int], title: str, metrics: dict[str, Any], advice: str
+) -> Finding:
+    """A finding about these connections."""
+    cited = rows[np.argsort(trace.connections["first_ns"][rows], kind="stable")][:CITED]
+    frames = trace.connections["rst_frame"][cited]
+    frames = np.where(frames > 0, frames, trace.connections["first_frame"][cited])
+    return Finding(
+        "idle-timeout",
+        "warning",
+        title,
+        *where,
+        *span(trace, rows),
+        metrics,
+        advice,
+        tuple(silence.whole_frames(trace, cited, frames)),
+        tuple(cited.tolist()),
+    )
+
+
+def nearest_second(duration_ns: int) -> int:
+    """Whole seconds."""
+    return max((duration_ns + SECOND // 2) // SECOND, 1)
+
+
+def whose(duration_ns: int) -> str | None:
+    """Whose table is known to have this timeout."""
+    for seconds, name in TABLES.items():
+        if abs(duration_ns - seconds * SECOND) <= AGREE * seconds * SECOND:
+            return name
+    return None

@@ -1,0 +1,95 @@
+"""keep-alive-race: requests that cross the FIN of a server which closes idle connections, and draw a RST.
+
+A client that takes a connection from its pool after a pause sends a request while the server closes the same
+connection: the request meets a socket that is gone (RFC 9112 section 9.5).  The client sees "connection reset by peer"
+or "socket hang up", often as a 502 or 503 of the proxy that it is.
+
+A connection counts when, after a pause of 1 s or more in which all was acknowledged, the FIN of one end and new data of
+the other are at most one handshake RTT apart, in whichever order the capture has them, and the end that closed answers
+with a RST and never acknowledges that data (see `tcp/aftermath.py`).
+
+`warning`, from `LEAST` connections and `LEAST_SHARE` of all of the service on: one is an accident, and a service with
+many clients has some every day.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.tcp.facts import EVENT_RACE, FACT_RST
+from handshake_inspect.verdicts import silence
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
+from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, target, window, write
+from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, median, once_per_case, ratio
+from handshake_inspect.verdicts.grouping import group
+
+LEAST = 3
+LEAST_SHARE = 0.01
+
+
+@once_per_case
+def raced(case: Case) -> Indices:
+    """Connections whose request crossed the FIN and was reset."""
+    trace = case.trace
+    owner = silence.owners(trace)
+    rows = owner[np.flatnonzero((trace.aftermaths["events"] & EVENT_RACE != 0) & (owner >= 0))]
+    return np.sort(rows[trace.facts[rows] & FACT_RST != 0])
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each service."""
+    rows = raced(case)
+    if len(rows) < LEAST:
+        return []
+    groups = group(case.trace.server_key[rows], rows)
+    services, totals = np.unique(case.trace.service, return_counts=True)
+    often = [
+        g
+        for g in np.flatnonzero(groups.sizes >= LEAST).tolist()
+        if len(groups.of(g)) >= LEAST_SHARE * totals[np.searchsorted(services, case.trace.service[groups.of(g)[0]])]
+    ]
+    return largest(
+        "keep-alive-race",
+        "services that close idle connections while requests are on their way",
+        np.array(often, dtype=np.intp),
+        groups.sizes[often],
+        lambda g: finding(case, groups.of(g)),
+    )
+
+
+def finding(case: Case, rows: Indices) -> Finding:
+    """The connections of one service."""
+    trace = case.trace
+    host, port = target(trace, int(rows[0]))
+    total = int(np.count_nonzero(trace.server_key == trace.server_key[rows[0]]))
+    places = trace.connections["aftermath"][rows].astype(np.intp) - 1
+    idle = trace.aftermaths["idle_ns"][places]
+    by_server = int(np.count_nonzero(trace.connections["fin_side"][rows] != trace.connections["client"][rows]))
+    metrics: dict[str, Any] = {
+        "connections": len(rows),
+        "of_connections": total,
+        "share": ratio(len(rows), total),
+        "closed_by_server": by_server,
+        "clients": count_distinct(trace.client_host[rows]),
+        "idle_min_ns": int(idle.min()),
+        "idle_p50_ns": median(idle),
+        "idle_max_ns": int(idle.max()),
+    }
+    cited = earliest(trace, rows)
+    return Finding(
+        "keep-alive-race",
+        "warning",
+        f"{plural(len(rows), 'request')} to {write(host, port)} crossed the FIN of an idle connection and drew a RST, "
+        f"after pauses of {brief(metrics['idle_min_ns'])} to {brief(metrics['idle_max_ns'])} "
+        f"({len(rows)} of {plural(total, 'connection')})",
+        host,
+        port,
+        metrics=metrics,
+        advice="Let the client close idle connections sooner than the server does: set its pool's idle timeout below "
+        f"the server's keep-alive timeout, which is near {brief(metrics['idle_min_ns'])}, or raise the server's above "
+        "the client's; let the client retry idempotent requests once.",
+        frames=tuple(silence.whole_frames(trace, cited, trace.connections["rst_frame"][cited])),
+        connections=tuple(cited.tolist()),
+        **window(trace, rows),
+    )

@@ -1,0 +1,306 @@
+"""path-mtu: short packets pass between two hosts, and longer ones never get through, however often they are repeated.
+
+A router on the way cannot forward a packet of that length and must not cut it up, and the ICMP error that says so is
+filtered, lost or ignored: a black hole (RFC 2923 section 2.1).  Handshakes, small requests and keep-alives work; a TLS
+ClientHello with post-quantum keys, of 1,900 octets, does not.
+
+All connections of two hosts are looked at together, one direction at a time:
+
+- *does not pass*: the first unacknowledged segment was repeated `REPEATS` times or more, for `REPEATED_NS` or longer,
+  to a receiver with room for it, or repeated as often and then taken as soon as shorter pieces were sent.  Its packet
+  is longer than what every path takes (576 octets, 1280 for IPv6: below that nobody forgets to forward);
+- *passes*: the longest payload that was acknowledged, on any connection that was not over when the first failed.  Where
+  anything as long passes, it is a lost connection (`stalled`) or loss, not the length;
+- *the peer lives*: meanwhile it answers short segments, on the same connection (it acknowledges what lies behind the
+  hole, or sends on), or on another one; or an ICMP error says "too big".  What a pause of `IDLE_NS` preceded needs the
+  first: an entry of a NAT or firewall that expired looks the same from outside.
+
+Segments longer than the receiver's MSS, as a capture on the sending host has them (TSO), count as packets of the MSS,
+and what repeats count by is the copies: a large segment whose pieces pass is repaired after one.
+
+`warning`.  The target is the host that the packets do not reach; `clamp_mss_to` keeps packets below what failed.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYNACK, TRAIT_ACKS, TRAIT_SEEN
+from handshake_inspect.verdicts import packet_sizes, silence
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
+from handshake_inspect.verdicts.findings.evidence import CITED, endpoint, plural, write
+from handshake_inspect.verdicts.findings.keys import distinct, is_member, once_per_case
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.trace import Trace, host_key
+from handshake_inspect.wire.const import MASK32
+
+REPEATS = 3
+REPEATED_NS = 1_000_000_000
+IDLE_NS = 30_000_000_000
+
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Segments that did not pass, of all pairs: connections, sides, rows of `Aftermath`."""
+
+    rows: Rows
+    sides: Rows
+    places: Rows
+    lengths: Numbers  # of the shortest copy, as a packet may have it
+    recovered: Bools  # shorter pieces passed
+
+    def chosen(self, some: Any) -> "Failed":
+        """Some of them."""
+        return Failed(self.rows[some], self.sides[some], self.places[some], self.lengths[some], self.recovered[some])
+
+    def of(self, trace: Trace, name: str) -> NDArray[Any]:
+        """A column of `Aftermath`, of the sender."""
+        column: NDArray[Any] = trace.aftermaths[name][self.places, self.sides]
+        return column
+
+
+@dataclass(frozen=True)
+class Hole:
+    """What is known of one direction between two hosts."""
+
+    failed: Failed
+    passed: int  # payload
+    too_big: int  # ICMP errors
+    mtu: int  # the least that they named
+
+
+@once_per_case
+def holes(case: Case) -> list[Hole]:
+    """Directions between two hosts that take only short packets."""
+    trace = case.trace
+    failed = failures(trace)
+    failed = failed.chosen(np.flatnonzero(silence.is_open(trace, case.outcomes, failed.rows)))
+    if not len(failed.rows):
+        return []
+    keys = directions(trace, failed.rows, failed.sides)
+    groups = group(keys, np.arange(len(keys)))
+    pairs = Pairs.of(trace, failed.rows)
+    found = (hole(trace, failed.chosen(groups.of(g)), pairs) for g in range(len(groups)))
+    return [each for each in found if each is not None]
+
+
+@once_per_case
+def hit(case: Case) -> Bools:
+    """Connections whose segments did not pass because they are too long."""
+    mask = np.zeros(len(case.trace.connections), dtype=bool)
+    for each in holes(case):
+        mask[each.failed.rows] = True
+    return mask
+
+
+def failures(trace: Trace) -> Failed:
+    """Segments that were repeated again and again, with packets so long that a path may refuse them."""
+    owner = silence.owners(trace)
+    parts = [failures_of(trace, owner, side) for side in (0, 1)]
+    failed = Failed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    version = trace.connections["ip_version"][failed.rows]
+    headers = np.where(version == 4, packet_sizes.HEADERS[4], packet_sizes.HEADERS[6])
+    least = np.where(version == 4, packet_sizes.LEAST[4], packet_sizes.LEAST[6])
+    packet = failed.lengths + headers + packet_sizes.timestamped(trace, failed.rows)
+    return failed.chosen(np.flatnonzero(packet > least))
+
+
+def failures_of(trace: Trace, owner: Rows, side: int) -> tuple[Rows, Rows, Rows, Numbers, Bools]:
+    """The columns of `Failed` for one side."""
+    a = trace.aftermaths
+    often = (a["repeats"][:, side] >= REPEATS) & (a["repeated_ns"][:, side] - a["first_ns"][:, side] >= REPEATED_NS)
+    shrunk = a["shrunk_from"][:, side] > 0
+    places = np.flatnonzero((often | shrunk) & (owner >= 0))
+    rows = owner[places]
+    waiting = silence.is_waiting(trace, rows, places, side) & often[places]
+    taken = shrunk[places] & (trace.endpoints["last_ack"][2 * rows + (side ^ 1)] != a["seq"][places, side])
+    kept = np.flatnonzero(waiting | taken)
+    places, rows, recovered = places[kept], rows[kept], ~waiting[kept]
+    lengths = np.where(recovered, a["shrunk_from"][places, side], a["length"][places, side])
+    sides = np.full(len(rows), side, dtype=np.intp)
+    return rows, sides, places, packet_sizes.cut(trace, rows, side, lengths), recovered
+
+
+def host_keys(trace: Trace, rows: Rows, side: int) -> NDArray[np.uint64]:
+    """The hosts at `side` of these connections."""
+    rows_ = trace.connections[rows]
+    return host_key(rows_[f"hi{side}"], rows_[f"lo{side}"])
+
+
+def directions(trace: Trace, rows: Rows, sides: Rows) -> NDArray[np.uint64]:
+    """A name of sender and receiver, in this order."""
+    one, other = host_keys(trace, rows, 0), host_keys(trace, rows, 1)
+    sender, receiver = np.where(sides == 0, one, other), np.where(sides == 0, other, one)
+    return sender * np.uint64(0x9E3779B97F4A7C15) ^ receiver
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All connections between hosts of which one has trouble, once in each direction."""
+
+    keys: NDArray[np.uint64]  # sorted
+    rows: Rows
+    sides: Rows
+
+    @classmethod
+    def of(cls, trace: Trace, troubled: Rows) -> "Pairs":
+        """Those between the hosts of these connections."""
+        client, server = trace.client_host[: len(trace.connections)], trace.server_host[: len(trace.connections)]
+        either = distinct(np.concatenate([client[troubled] ^ server[troubled]]))
+        rows = np.flatnonzero(is_member(client ^ server, either))
+        rows = np.concatenate([rows, rows])
+        sides = np.repeat(np.arange(2), len(rows) // 2)
+        keys = directions(trace, rows, sides)
+        order = np.argsort(keys, kind="stable")
+        return cls(keys[order], rows[order], sides[order])
+
+    def between(self, key: np.uint64) -> tuple[Rows, int]:
+        """Connections in which one host sends to another, and the place where they begin."""
+        start, end = np.searchsorted(self.keys, key, "left"), np.searchsorted(self.keys, key, "right")
+        return np.arange(start, end), int(start)
+
+
+def hole(trace: Trace, failed: Failed, pairs: Pairs) -> Hole | None:
+    """What one direction between two hosts takes and what not; None where it is not the length that decides."""
+    at, _ = pairs.between(directions(trace, failed.rows[:1], failed.sides[:1])[0])
+    rows, sides = pairs.rows[at], pairs.sides[at]
+    stuck = np.isin(rows, failed.rows)
+    begun_ns = int(failed.of(trace, "first_ns").min())
+    passed = passed_on(trace, rows[~stuck], sides[~stuck])
+    late = trace.connections["last_ns"][rows[~stuck]] >= begun_ns
+    before = passed_before(trace, failed)
+    contrary = max(int(passed[late].max(initial=0)), newly_passed(trace, failed, before, begun_ns))
+    kept = np.flatnonzero(failed.lengths > contrary)
+    if not len(kept):
+        return None
+    failed, before = failed.chosen(kept), before[kept]
+    least = int(failed.lengths.min())
+    too_big, mtu = too_big_of(trace, rows, sides)
+    if not (too_big or is_alive(trace, failed, rows[~stuck]).any()):
+        return None
+    short = [value for value in (*passed[late].tolist(), *before.tolist()) if value < least]
+    return Hole(failed, max(short, default=0), too_big, mtu)
+
+
+def passed_before(trace: Trace, failed: Failed) -> Numbers:
+    """The longest payload that passed on these connections before the one that did not, as a packet may have it."""
+    lengths = failed.of(trace, "passed").astype(np.int64)
+    for side in (0, 1):
+        mine = np.flatnonzero(failed.sides == side)
+        lengths[mine] = packet_sizes.cut(trace, failed.rows[mine], side, lengths[mine])
+    return lengths
+
+
+def newly_passed(trace: Trace, failed: Failed, before: Numbers, begun_ns: int) -> int:
+    """As `passed_before`, of connections that began after the first segment failed.
+
+    One that is older may have passed it through another path.
+    """
+    newer = trace.connections["first_ns"][failed.rows] >= begun_ns
+    return int(before[newer].max(initial=0))
+
+
+def passed_on(trace: Trace, rows: Rows, sides: Rows) -> Numbers:
+    """The longest payload that was acknowledged on connections without trouble, at most."""
+    e = trace.endpoints
+    sender, receiver = 2 * rows + sides, 2 * rows + (sides ^ 1)
+    lengths = e["largest"][sender].astype(np.int64)
+    for side in (0, 1):
+        mine = np.flatnonzero(sides == side)
+        lengths[mine] = packet_sizes.cut(trace, rows[mine], side, lengths[mine])
+    known = e["traits"][receiver] & TRAIT_ACKS != 0
+    taken = (e["last_ack"][receiver].astype(np.int64) - e["iss"][sender] - 1) & MASK32
+    whole = e["last_ack"][receiver] == e["snd_nxt"][sender]
+    return np.where(known, np.where(whole, lengths, np.minimum(lengths, taken)), 0)
+
+
+def too_big_of(trace: Trace, rows: Rows, sides: Rows) -> tuple[int, int]:
+    """How many ICMP errors say that packets in this direction are too big, and the least MTU that they name."""
+    kept = trace.connections["aftermath"][rows].astype(np.intp)
+    known = np.flatnonzero(kept)
+    a, places, mine = trace.aftermaths, kept[known] - 1, sides[known]
+    mtus = a["mtu"][places, mine]
+    return int(a["too_big"][places, mine].sum()), int(mtus[mtus > 0].min(initial=0xFFFF)) % 0xFFFF
+
+
+def is_alive(trace: Trace, failed: Failed, others: Rows) -> Bools:
+    """Whether the receiver is known to take short segments while the long one is repeated."""
+    own = (failed.of(trace, "selective") > 0) | (failed.of(trace, "heard") > 0) | failed.recovered
+    c, facts = trace.connections, trace.facts
+    since, until = failed.of(trace, "first_ns") + REPEATED_NS, failed.of(trace, "repeated_ns")
+    opened = np.unique(np.concatenate([others, failed.rows]))
+    opened = opened[facts[opened] & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED]
+    heard = others[trace.endpoints["traits"].reshape(-1, 2)[others].min(axis=1) & TRAIT_SEEN != 0]
+    times = np.sort(np.concatenate([c["synack_ns"][opened], c["last_ns"][heard]]))
+    after = np.searchsorted(times, since)
+    meanwhile = (
+        (after < len(times)) & (times[np.minimum(after, max(len(times) - 1, 0))] <= until) if len(times) else own
+    )
+    alive: Bools = own | (meanwhile & (failed.of(trace, "waited_ns") < IDLE_NS))
+    return alive
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each direction between two hosts."""
+    found = holes(case)
+    sizes = np.array([len(each.failed.rows) for each in found], dtype=np.int64)
+    return largest(
+        "path-mtu",
+        "pairs of hosts between which long packets do not pass",
+        np.arange(len(found)),
+        sizes,
+        lambda g: finding(case.trace, found[g]),
+    )
+
+
+def finding(trace: Trace, found: Hole) -> Finding:
+    """Lengths and words."""
+    failed, row, side = found.failed, int(found.failed.rows[0]), int(found.failed.sides[0])
+    version = int(trace.connections["ip_version"][row])
+    sender, receiver = endpoint(trace, row, side)[0], endpoint(trace, row, side ^ 1)[0]
+    least = int(failed.lengths.min())
+    header = packet_sizes.HEADERS[version] + int(packet_sizes.timestamped(trace, failed.rows).max())
+    mss = packet_sizes.clamp(version, found.passed + header, least + header, found.mtu)
+    first, last = failed.of(trace, "first_ns"), failed.of(trace, "repeated_ns")
+    ports = np.unique(trace.server("port")[failed.rows])
+    metrics: dict[str, Any] = {
+        "connections": len(np.unique(failed.rows)),
+        "recovered": int(failed.recovered.sum()),
+        "direction": f"{write(sender)} > {write(receiver)}",
+        "sender": write(sender),
+        "receiver": write(receiver),
+        "ports": ports[:CITED].tolist(),
+        "largest_passed_bytes": found.passed,
+        "smallest_failed_bytes": least,
+        "largest_passed_packet_bytes": found.passed + header,
+        "smallest_failed_packet_bytes": least + header,
+        "repeats_max": int(failed.of(trace, "repeats").max()),
+        "icmp_too_big": found.too_big,
+        "icmp_mtu": found.mtu or None,
+        "clamp_mss_to": mss,
+    }
+    cited = np.argsort(first, kind="stable")[:CITED]
+    said = f'{found.too_big} ICMP "too big" seen' if found.too_big else 'no ICMP "too big" seen'
+    return Finding(
+        "path-mtu",
+        "warning",
+        f"Long packets do not pass from {write(sender)} to {write(receiver)}: {found.passed} octets of payload passed, "
+        f"{least} never, on {plural(metrics['connections'], 'connection')}; {said}",
+        receiver,
+        None,
+        int(first.min()),
+        int(last.max()),
+        metrics,
+        f"Find the link or tunnel with the smaller MTU (`tracepath {write(receiver)}` from the sender) and let ICMP "
+        f'"too big" through, or clamp MSS to {mss} on the router before it '
+        f"(`nft add rule inet filter forward tcp flags syn tcp option maxseg size set {mss}`).",
+        tuple(silence.whole_frames(trace, failed.rows[cited], failed.of(trace, "frame")[cited])),
+        tuple(dict.fromkeys(failed.rows[cited].tolist())),
+    )

@@ -1,0 +1,124 @@
+"""stalled: connections on which one end goes on sending and nothing is acknowledged any more.
+
+A segment repeated at least 4 times over 3 s or longer, or at least 5 keep-alives, without any acknowledgment, on an
+established connection of which both directions were captured (`verdicts/silence.py` has the numbers and why).
+Keep-alives count from 2 on where their sender gave up with a RST: that is a kernel that found its peer dead
+(tcp_keepalive_probes), not a client that reset the connection.
+
+Left out is what something else explains: a path that takes only short packets (`path-mtu`), a full accept queue
+(`accept-queue-overflow`), a receiver whose window is zero.
+
+`info`, and `warning` from `MANY` connections of a service on: one host may die, many at once hint at a device between
+that forgot them.  `idle_before_*` is the pause before the segment that was never acknowledged: what lasted longer than
+an entry in a NAT or firewall is lost without a word.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
+from handshake_inspect.verdicts import silence
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings import accept_queue, path_mtu
+from handshake_inspect.verdicts.findings.bounded import largest
+from handshake_inspect.verdicts.findings.evidence import CITED, brief, plural, target, write
+from handshake_inspect.verdicts.findings.keys import median, once_per_case
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.silence import Silence
+from handshake_inspect.verdicts.trace import Trace
+
+MANY = 3
+IDLE_NS = 10_000_000_000  # a pause that may have outlived an entry of a device between
+
+
+@once_per_case
+def stalled(case: Case) -> Silence:
+    """Connections that stand still, for no reason that another finding has."""
+    waiting = silence.unanswered(case.trace, case.outcomes)
+    if not len(waiting.rows):
+        return waiting
+    explained = path_mtu.hit(case).copy()
+    explained[accept_queue.accused_rows(case)] = True
+    return waiting.chosen(np.flatnonzero(~explained[waiting.rows]))
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each service with such connections."""
+    waiting = stalled(case)
+    if not len(waiting.rows):
+        return []
+    groups = group(case.trace.server_key[waiting.rows], np.arange(len(waiting.rows)))
+    return largest(
+        "stalled",
+        "services with connections that stand still",
+        np.arange(len(groups)),
+        groups.sizes,
+        lambda g: finding(case.trace, waiting.chosen(groups.of(g))),
+    )
+
+
+def finding(trace: Trace, waiting: Silence) -> Finding:
+    """The connections of one service."""
+    host, port = target(trace, int(waiting.rows[0]))
+    first, last = waiting.since(trace), waiting.until(trace)
+    idle = waiting.idle(trace)
+    connections = len(np.unique(waiting.rows))
+    by_client = waiting.sides == trace.connections["client"][waiting.rows]
+    after = idle[idle >= IDLE_NS]
+    metrics: dict[str, Any] = {
+        "connections": connections,
+        "client_waits": int(by_client.sum()),
+        "server_waits": int((~by_client).sum()),
+        "keep_alives_unanswered": int(waiting.probing.sum()),
+        "repeats_max": int(np.where(waiting.probing, 0, waiting.of(trace, "repeats")).max()),
+        "waited_max_ns": int((last - first).max()),
+        "idle_before_min_ns": int(idle.min()),
+        "idle_before_p50_ns": median(idle),
+        "idle_before_max_ns": int(idle.max()),
+        **endings(trace, waiting),
+    }
+    pause = f", after pauses of {brief(int(after.min()))} or more" if len(after) * 2 > len(idle) else ""
+    cited = np.argsort(first, kind="stable")[:CITED]
+    return Finding(
+        "stalled",
+        "warning" if connections >= MANY else "info",
+        f"{plural(connections, 'connection')} to {write(host, port)} stood still: one end repeated what was never "
+        f"acknowledged, for up to {brief(metrics['waited_max_ns'])}{pause}",
+        host,
+        port,
+        int(first.min()),
+        int(last.max()),
+        metrics,
+        advice(bool(pause)),
+        tuple(waiting.chosen(cited).frames(trace)),
+        tuple(dict.fromkeys(waiting.rows[cited].tolist())),
+    )
+
+
+def endings(trace: Trace, waiting: Silence) -> dict[str, int]:
+    """How many of them ended how: given up by a kernel or an application, or not at all."""
+    rows: NDArray[np.intp] = np.unique(waiting.rows)
+    reset = trace.facts[rows] & FACT_RST != 0
+    dead = silence.has_given_up(trace, rows)
+    closed = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1) & ~reset
+    return {
+        "ended_as_peer_was_dead": int(dead.sum()),
+        "ended_by_rst": int((reset & ~dead).sum()),
+        "ended_by_fin": int(closed.sum()),
+        "open": int((~reset & ~closed).sum()),
+    }
+
+
+def advice(idle: bool) -> str:
+    """What to do about it."""
+    if idle:
+        return (
+            "Let keep-alives run before the device on the path forgets the connection (SO_KEEPALIVE with `sysctl "
+            "net.ipv4.tcp_keepalive_time` below the shortest pause), or let the pool close idle connections sooner."
+        )
+    return (
+        "Look whether the host was up, and at what changed on the path (route, firewall state, failover); "
+        "TCP_USER_TIMEOUT, or `sysctl net.ipv4.tcp_retries2`, lets the application know sooner."
+    )

@@ -1,0 +1,54 @@
+"""How long the packets are that a payload makes, and what MSS keeps them below what a path takes.
+
+A capture on the sending host has segments that are longer than any packet (TSO, GSO): they count as the packets that
+they are cut into, of the MSS that the receiver offered.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import TRAIT_ISS
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.const import OPT_MSS, OPT_TIMESTAMPS
+
+TIMESTAMPS = 12  # octets of the option, with padding (RFC 7323 appendix A)
+TCP_HEADER = 20
+HEADERS = {4: 40, 6: 60}  # of IP and TCP, without options
+DEFAULT_MSS = 1460  # of Ethernet, where no SYN said what the receiver takes
+# The least that any link must take: RFC 9293 section 3.7.1 (IPv4 hosts reassemble so much), RFC 8200 section 5.
+LEAST = {4: 576, 6: 1280}
+# Of links and tunnels in use: PPPoE, 6in4, GRE, GRE with IPsec, VXLAN, WireGuard, common IPsec and mobile cores.
+MTUS = (9000, 1500, 1492, 1480, 1476, 1472, 1460, 1454, 1450, 1440, 1436, 1430, 1428, 1420, 1412, 1400, 1392, 1380,
+        1376, 1358, 1350, 1330, 1300, 1280, 1240, 1200)  # fmt: skip
+
+
+def timestamped(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Octets of options in every segment of these connections: 12 where both ends offered timestamps."""
+    options = trace.endpoints["options"]
+    both = options[2 * rows] & options[2 * rows + 1] & OPT_TIMESTAMPS != 0
+    return np.where(both, TIMESTAMPS, 0).astype(np.int64)
+
+
+def cut(trace: Trace, rows: NDArray[np.intp], side: int, lengths: NDArray[Any]) -> NDArray[np.int64]:
+    """Payloads that `side` sent, as long as they can have been in one packet."""
+    ends = trace.endpoints
+    peers = 2 * rows + (side ^ 1)
+    told = (ends["traits"][peers] & TRAIT_ISS != 0) & (ends["options"][peers] & OPT_MSS != 0) & (ends["mss"][peers] > 0)
+    mss = np.where(told, ends["mss"][peers], DEFAULT_MSS).astype(np.int64)
+    return np.minimum(lengths.astype(np.int64), mss - timestamped(trace, rows))
+
+
+def clamp(version: int, passed: int, failed: int, named: int) -> int:
+    """The MSS that keeps packets below what did not pass: of the next hop's MTU that ICMP named, else of a common MTU.
+
+    `passed` and `failed` are lengths of IP packets.
+    """
+    headers = HEADERS[version]
+    if LEAST[version] <= named < failed:
+        return named - headers
+    for mtu in MTUS:
+        if passed <= mtu < failed:
+            return mtu - headers
+    return max(passed, LEAST[version]) - headers
