@@ -8,6 +8,9 @@ cdef int FRAME
 cdef int NEED_MORE
 cdef int64_t _NS_PER_SECOND
 cdef Py_ssize_t _FILE_HEADER
+cdef int64_t _MAGIC_HIGH
+cdef int64_t _MAGIC_LOW
+cdef int64_t MASK16
 cdef Py_ssize_t _PLAUSIBLE
 cdef Py_ssize_t _LONGEST
 
@@ -26,4 +29,6 @@ cdef class PcapReader(FrameReader):
     @cython.locals(at=Py_ssize_t, header_len=Py_ssize_t, data="const unsigned char *", big=bint, captured=Py_ssize_t,
                    start=Py_ssize_t, end=Py_ssize_t, seconds=int64_t, fraction=int64_t, wire_len=Py_ssize_t)
     cdef int step(self) except -1 nogil
+    cdef bint _is_file_header(self, Py_ssize_t at) except -1 with gil
+    cdef int _next_file(self, Py_ssize_t at) except -1 with gil
     cdef int _unreadable(self, Py_ssize_t captured) except -1 with gil

@@ -1,12 +1,17 @@
 """Classic pcap: a file header, then one record header before each frame.
 
 Both byte orders, microseconds and nanoseconds, and Kuznetzov's variant whose record headers are longer.
+
+Files are joined with `cat`, and programs append to a file that is there: where a record header should be, there may be
+the header of the next file, with a byte order, a resolution and a link type of its own.  Its magic, and a version that
+exists, are what tells: as a record it would be of the year 2055 or, the other way round, of one nanosecond of 2011.
 """
 
 from typing import Any
 
 from handshake_inspect.capture import fields
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
+from handshake_inspect.wire.const import MASK16
 
 # Magic number as a big-endian reader sees it -> (big-endian, ticks per second, octets of a record header).
 MAGICS = {
@@ -18,10 +23,25 @@ MAGICS = {
     0x34CDB2A1: (False, 1_000_000, 24),
 }
 
+# How every magic begins or ends, in the byte order that a record header is read in.
+_MAGIC_HIGH = 0xA1B2
+_MAGIC_LOW = 0xB2A1
+_MAJOR = 2  # versions that exist: 2.0 to 2.4
+_MINOR = 4
+
 _NS_PER_SECOND = 1_000_000_000
 _FILE_HEADER = 24
+_PCAPNG = b"\x0a\x0d\x0d\x0a"
 _PLAUSIBLE = 262_144  # octets of a frame that libpcap allows whatever the snap length says
 _LONGEST = 1 << 26  # no frame is longer: a length above this is damage, not a reason to allocate
+
+
+def exists(header: bytes) -> bool:
+    """Whether the first eight octets of a file header have a magic and a version that there is."""
+    kind = MAGICS.get(int.from_bytes(header[:4], "big"))
+    if kind is None or len(header) < 8:
+        return False
+    return fields.u16(header, 4, kind[0]) == _MAJOR and fields.u16(header, 6, kind[0]) <= _MINOR
 
 
 class PcapReader(FrameReader):
@@ -70,6 +90,19 @@ class PcapReader(FrameReader):
             return NEED_MORE
         data = self.data
         big = self.big
+        seconds = fields.u32(data, at, big)
+        while (seconds >> 16 == _MAGIC_HIGH or seconds & MASK16 == _MAGIC_LOW) and self._is_file_header(at):
+            if self.limit - at < _FILE_HEADER:
+                self.wanted = _FILE_HEADER
+                return NEED_MORE
+            self._next_file(at)
+            at = self.position
+            header_len = self.header_len
+            big = self.big
+            if self.limit - at < header_len:
+                self.wanted = header_len
+                return NEED_MORE
+            seconds = fields.u32(data, at, big)
         captured = fields.u32(data, at + 8, big)
         if captured > self.longest:
             return self._unreadable(captured)
@@ -77,7 +110,6 @@ class PcapReader(FrameReader):
         if self.limit - start < captured:
             self.wanted = header_len + captured
             return NEED_MORE
-        seconds = fields.u32(data, at, big)
         fraction = fields.u32(data, at + 4, big)
         wire_len = fields.u32(data, at + 12, big)
         if fraction >= self.ticks:
@@ -97,7 +129,18 @@ class PcapReader(FrameReader):
         self.frames += 1
         return FRAME
 
+    def _is_file_header(self, at: int) -> bool:
+        """Whether another file begins here, of whose header there are eight octets at least."""
+        return exists(bytes(self.octets[at : at + 8]))
+
+    def _next_file(self, at: int) -> int:
+        """Go on with the file whose header is here."""
+        self._start(bytes(self.octets[at : at + _FILE_HEADER]))
+        return 0
+
     def _unreadable(self, captured: int) -> int:
         if not self.started:
             return self.damage("no pcap file header")
+        if bytes(self.octets[self.position : self.position + 4]) == _PCAPNG:
+            return self.damage("a pcapng capture begins where a record should; give the two as two files")
         return self.damage(f"a record claims a frame of {captured} octets, the snap length is {self.snap_len}")

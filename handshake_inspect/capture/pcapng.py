@@ -23,6 +23,7 @@ from handshake_inspect.capture.blocks import (
     statistics,
 )
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
+from handshake_inspect.capture.pcap import exists
 from handshake_inspect.wire.const import MASK32
 
 _PASSED = 3  # this block is done with and was no frame
@@ -242,6 +243,8 @@ class PcapngReader(FrameReader):
             return self._section_header(at)
         if not self.section:
             return self.damage("no pcapng section header")
+        if exists(bytes(self.octets[at : at + 8])):
+            return self.damage("a pcap capture begins where a block should; give the two as two files")
         if kind == SIMPLE_PACKET:
             return self._simple_packet(at)
         if kind == PACKET:

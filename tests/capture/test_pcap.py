@@ -5,7 +5,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.captures import pcap, pcap_header, pcap_record, read
+from support.captures import pcap, pcap_header, pcap_record, pcapng, read
 
 DIALECTS = [
     {"big": big, "nano": nano, "modified": modified}
@@ -107,3 +107,52 @@ def test_a_header_alone_is_an_empty_capture():
 def test_what_was_written_is_read(frames):
     seen, _ = read(pcap(frames, nano=True))
     assert [(s.ns, s.octets) for s in seen] == frames
+
+
+# -- files joined with cat ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", DIALECTS)
+@pytest.mark.parametrize("second", DIALECTS)
+@pytest.mark.parametrize("block_size", [1, 30, 1 << 16])
+def test_a_file_header_begins_the_next_file(first, second, block_size):
+    one = [(1_700_000_000_123_456_000, b"one"), (1_700_000_001_000_001_000, b"two")]
+    other = [(1_700_000_100_123_456_000, b"three"), (2_000, b"")]
+    seen, source = read(pcap(one, **first) + pcap(other, link_type=101, fcs=4, **second), block_size)
+    assert [s.ns for s in seen] == [ns for ns, _ in [*one, *other]]
+    assert [s.octets for s in seen] == [b"one", b"two", b"t", b""]
+    assert [s.number for s in seen] == [1, 2, 3, 4]
+    assert [s.link_type for s in seen] == [1, 1, 101, 101]
+    assert source.link_types == [1, 101]
+    assert source.complete
+    assert source.problems == []
+
+
+def test_many_empty_files_in_a_row():
+    seen, source = read(pcap([]) * 3000 + pcap([(5_000, b"x")]))
+    assert [(s.ns, s.number) for s in seen] == [(5_000, 1)]
+    assert source.complete
+
+
+def test_the_next_file_may_be_cut_in_its_header():
+    seen, source = read(pcap([(5_000, b"x")]) + pcap_header()[:20])
+    assert [s.octets for s in seen] == [b"x"]
+    assert [problem.kind for problem in source.problems] == ["cut"]
+
+
+@pytest.mark.parametrize(
+    "ns", [0xA1B2C3D4 * 10**9, 0x4D3CB2A1 * 10**9 + 123_000, 0x0000_B2A1 * 10**9, 0xA1B2_0000 * 10**9 + 2_000]
+)
+@pytest.mark.parametrize("big", [False, True])
+def test_times_that_look_like_a_magic_are_times(ns, big):
+    seen, _ = read(pcap([(ns, b"x"), (ns, b"")], big=big))
+    assert [(s.ns, s.octets) for s in seen] == [(ns, b"x"), (ns, b"")]
+
+
+def test_a_capture_of_the_other_kind_behind_it_is_said():
+    seen, source = read(pcap([(5_000, b"x")]) + pcapng([(6_000, b"y")]))
+    assert [s.octets for s in seen] == [b"x"]
+    assert "pcapng capture begins" in source.problems[0].message
+    seen, source = read(pcapng([(6_000, b"y")]) + pcap([(5_000, b"x")]))
+    assert [s.octets for s in seen] == [b"y"]
+    assert "pcap capture begins" in source.problems[0].message
