@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import get_args
 
 import numpy as np
@@ -18,6 +17,7 @@ from handshake_inspect.report.checked import Assertion, Breach, Checked
 from handshake_inspect.report.model import Finding, Report
 from handshake_inspect.report.why import duration
 from handshake_inspect.report.words import Severity
+from handshake_inspect.verdicts.percentiles import nearest_rank
 
 SHOWN = 20  # connections that are listed of those that broke an assertion
 FINDINGS_SHOWN = 100
@@ -222,11 +222,10 @@ class Holder:
 
 
 def _statistic(values: np.ndarray, name: str) -> int:
-    """Of sorted values; percentiles by nearest rank, as in the report."""
+    """Of sorted values: `min`, `max`, or a percentile, `p99.9`, as the report has it."""
     if name in ("min", "max"):
         return int(values[0 if name == "min" else -1])
-    rank = -(-Decimal(name[1:]) * len(values) // 100)
-    return int(values[max(int(rank), 1) - 1])
+    return nearest_rank(values, name[1:])
 
 
 def _plural(count: int) -> str:

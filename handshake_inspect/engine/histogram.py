@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report.model import Distribution
+from handshake_inspect.verdicts.percentiles import place
 
 STEPS = 64  # for every doubling of the time: about one percent
 
@@ -45,8 +46,8 @@ class Histogram:
         low, high = self.low, self.high
 
         def percentile(percent: int) -> int:
-            place = int(self.places[np.searchsorted(upto, -(-total * percent // 100))])
-            return min(max(round(2 ** ((place + 0.5) / STEPS)) - 1, low), high)
+            at = int(self.places[np.searchsorted(upto, place(total, percent), side="right")])
+            return min(max(round(2 ** ((at + 0.5) / STEPS)) - 1, low), high)
 
         p50, p90, p95, p99 = (percentile(each) for each in (50, 90, 95, 99))
         return Distribution(total, low, p50, p90, p95, p99, high)

@@ -10,6 +10,7 @@ from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, Rtt
 from handshake_inspect.verdicts.columns import BATCH, batches
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes as Judged
+from handshake_inspect.verdicts.percentiles import nearest_rank
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
@@ -97,5 +98,5 @@ def distribution(values: NDArray[np.int64]) -> Distribution:
     count = len(values)
     if not count:
         return Distribution()
-    p50, p90, p95, p99 = (int(values[-(-count * percent // 100) - 1]) for percent in (50, 90, 95, 99))
+    p50, p90, p95, p99 = (nearest_rank(values, percent) for percent in (50, 90, 95, 99))
     return Distribution(count, int(values[0]), p50, p90, p95, p99, int(values[-1]))

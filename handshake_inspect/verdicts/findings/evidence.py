@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.percentiles import nearest_rank
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.address import address_text, format_endpoint
 
 CITED = 10  # frames, connections and values that a finding names at most
 
 Host = tuple[int, int]
+_QUANTILES = {"p50": 50, "p90": 90, "max": 100}
 
 
 def target(trace: Trace, row: int) -> tuple[Host, int]:
@@ -70,9 +72,7 @@ def plural(count: int, noun: str) -> str:
 def quantiles(values: NDArray[Any], name: str) -> dict[str, int]:
     """p50, p90 and max (nearest rank) of some durations, as metrics in nanoseconds."""
     ordered = np.sort(values)
-    last = len(ordered) - 1
-    at = {"p50": last // 2, "p90": -(-9 * (last + 1) // 10) - 1, "max": last}
-    return {f"{name}_{word}_ns": int(ordered[place]) for word, place in at.items()}
+    return {f"{name}_{word}_ns": nearest_rank(ordered, percent) for word, percent in _QUANTILES.items()}
 
 
 def brief(duration_ns: float) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import CITED, Host, endpoint
+from handshake_inspect.verdicts.percentiles import selected
 from handshake_inspect.verdicts.sets import FEW, places
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.address import address_text
@@ -127,8 +128,7 @@ def ratio(part: Any, whole: Any) -> float | None:
 
 def median(values: Times) -> int | None:
     """The middle value, the lower one of two; None of nothing."""
-    middle = (len(values) - 1) // 2
-    return int(np.partition(values, middle)[middle]) if len(values) else None
+    return selected(values, 50)
 
 
 def rest(finding: str, what: str, left: Sequence[Any]) -> list[Finding]:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import METHOD_EXACT, METHOD_TSECR
-from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts import grouping, percentiles
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
@@ -126,7 +126,7 @@ def worth_a_median(service: NDArray[Any], slow: Bools) -> Bools:
 
 def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
     """The median of each group, and which values lie far above their group's; `values` ascend in each group."""
-    usual = values[groups.starts + (groups.sizes - 1) // 2]
+    usual = values[groups.starts + percentiles.places(groups.sizes, 50)]
     centre = np.repeat(usual, groups.sizes)
     spread = np.repeat(middles(np.abs(values - centre), groups), groups.sizes)
     far: Bools = values > np.maximum(FACTOR * centre, centre + np.maximum(LEAST_EXCESS_NS, DEVIATIONS * spread))
@@ -135,7 +135,7 @@ def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
 
 def middles(values: Times, groups: grouping.Groups) -> Times:
     """The median of each group, the lower one of two."""
-    middle = (groups.sizes - 1) // 2
+    middle = percentiles.places(groups.sizes, 50)
     if len(groups) > FEW:
         return values[grouping.sorting(groups.number, values)][groups.starts + middle]
     parts = zip(groups.starts.tolist(), groups.ends.tolist(), middle.tolist(), strict=True)

@@ -1,0 +1,39 @@
+"""Percentiles by nearest rank, the same number wherever one is said: in reports, services, checks, diffs, findings.
+
+The p-th percentile of n ordered values is the one in place ceil(n * p / 100), counted from 1: a value that was
+measured, below or at which lie at least p percent of all.  Reckoned in integers: in binary floats 7 * 100 / 100 of p may come out
+a hair above a whole number, and `//` of a `Decimal` rounds towards zero, not down.
+"""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Percent = int | str | Fraction
+
+
+def place(count: int, percent: Percent) -> int:
+    """Where, from 0, a percentile stands among `count` ordered values; `percent` is above 0 and at most 100."""
+    share = Fraction(percent)
+    return max(-(-count * share.numerator // (100 * share.denominator)), 1) - 1
+
+
+def places(counts: NDArray[Any], percent: int) -> NDArray[Any]:
+    """As `place`, for many counts above 0."""
+    found: NDArray[Any] = -(-counts * percent // 100) - 1
+    return found
+
+
+def nearest_rank(ordered: NDArray[Any], percent: Percent) -> int:
+    """A percentile of values that ascend, of which there is at least one."""
+    return int(ordered[place(len(ordered), percent)])
+
+
+def selected(values: NDArray[Any], percent: Percent) -> int | None:
+    """As `nearest_rank`, of values in any order; None of nothing."""
+    if not len(values):
+        return None
+    at = place(len(values), percent)
+    return int(np.partition(values, at)[at])
