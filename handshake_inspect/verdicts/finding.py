@@ -1,13 +1,14 @@
 """A finding before it is a report: what a detector says of a service, a host or the capture."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes
+from handshake_inspect.verdicts.plain import plain
 from handshake_inspect.verdicts.position import Position, locate
 from handshake_inspect.verdicts.trace import Trace
 
@@ -52,7 +53,8 @@ class Case:
 class Finding:
     """One judgement.  `host` is an address as two 64-bit halves; `connections` are row numbers, not ids.
 
-    Where `prefix` is given, `host` is a network of which so many bits count.
+    Where `prefix` is given, `host` is a network of which so many bits count.  It holds
+    plain Python values, whatever it is built of: see `plain.py`.
     """
 
     id: str
@@ -67,6 +69,13 @@ class Finding:
     frames: tuple[int, ...] = ()
     connections: tuple[int, ...] = ()
     prefix: int | None = None
+
+    def __post_init__(self) -> None:
+        """Have nothing of NumPy in it: TypeError for what no format could write."""
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if (made := plain(value, f"{self.id}: {each.name}")) is not value:
+                object.__setattr__(self, each.name, made)
 
 
 Detector = Callable[[Case], list[Finding]]

@@ -1,8 +1,10 @@
 """Percentiles by nearest rank, the same number wherever one is said: in reports, services, checks, diffs, findings.
 
 The p-th percentile of n ordered values is the one in place ceil(n * p / 100), counted from 1: a value that was
-measured, below or at which lie at least p percent of all.  Reckoned in integers: in binary floats 7 * 100 / 100 of p may come out
-a hair above a whole number, and `//` of a `Decimal` rounds towards zero, not down.
+measured, below or at which lie at least p percent of all.
+
+Reckoned in whole numbers: in binary floats n * p / 100 may come out a hair above one and be rounded up, and `//` of a
+`Decimal` rounds towards zero, not down.
 """
 
 from fractions import Fraction

@@ -96,7 +96,7 @@ def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
     ttls = np.bincount(of_client(trace, rows, "syn_ttl", "ttl"))
     ttl = int(np.argmax(ttls))
     by_a_tool = bool(poor >= MOSTLY * len(rows) or isn_pattern)
-    anyone = sources >= max(MANY_SOURCES, ONCE * len(rows)) and ttls[ttl] >= ONE_TTL * len(rows)
+    anyone = sources >= max(MANY_SOURCES, ONCE * len(rows)) and bool(ttls[ttl] >= ONE_TTL * len(rows))
     return {
         "no_options_ratio": ratio(np.count_nonzero(np.bitwise_and(options, RICH | OPT_MSS) == 0), len(rows)),
         "poor_options_ratio": ratio(poor, len(rows)),

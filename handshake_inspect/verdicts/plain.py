@@ -1,0 +1,44 @@
+"""Plain Python values: what a finding may hold, since every format has to be able to write it.
+
+Detectors compute with NumPy, whose scalars look like numbers and truths until an encoder meets one: `a and b` of two
+arrays' elements is a `numpy.bool_`, which no JSON encoder takes.  So a finding makes its values plain when it is built,
+here and nowhere else.  With `REFUSE` it raises instead: the tests run so, and a detector is mended before anyone meets
+what it computed.
+"""
+
+import math
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+REFUSE = False
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def plain(value: Any, where: str = "value") -> Any:
+    """The same value in plain Python; no number (NaN, infinity) is None.  TypeError for what has no such form.
+
+    Sequences become lists, but for tuples, which stay tuples.  With `REFUSE`, TypeError for anything that had to be
+    changed.
+    """
+    kind = type(value)
+    if kind is float and not math.isfinite(value):
+        return _changed(None, value, where)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
+        return {plain(key, where): plain(each, f"{where}.{key}") for key, each in value.items()}
+    if kind in (list, tuple):
+        return kind(plain(each, where) for each in value)
+    if isinstance(value, np.generic | np.ndarray):
+        return _changed(plain(value.tolist(), where), value, where)
+    if isinstance(value, Enum):
+        return _changed(plain(value.value, where), value, where)
+    raise TypeError(f"{where} is a {kind.__name__}, which a finding cannot hold: {value!r}")
+
+
+def _changed(made: Any, value: Any, where: str) -> Any:
+    if REFUSE:
+        raise TypeError(f"{where} is a {type(value).__module__}.{type(value).__name__}: {value!r}")
+    return made
