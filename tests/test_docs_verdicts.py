@@ -8,8 +8,9 @@ import pytest
 
 from handshake_inspect.report import words
 from handshake_inspect.report.links import explained_at
+from handshake_inspect.tcp import facts
 from handshake_inspect.tcp.facts import DEAD_PROBES, DEAD_REPEATS, PAUSE_NS, SHORT
-from handshake_inspect.verdicts import backoff, outcome, packet_sizes, resets, silence
+from handshake_inspect.verdicts import backoff, listeners, outcome, packet_sizes, resets, silence
 from handshake_inspect.verdicts.findings import (
     accept_queue,
     backscatter,
@@ -115,7 +116,11 @@ THRESHOLDS = [
     ("syn-dropped", f"within {outcome.SAME_TIME_NS // SECOND} s"),
     ("accept-queue-overflow", f"repeated at least {accept_queue.MIN_REPEATS} times after"),
     ("accept-queue-overflow", f"its data {accept_queue.MIN_UNTAKEN} times in vain"),
-    ("accept-queue-overflow", f"repeats data {outcome.IGNORED_DATA} times"),
+    ("accept-queue-overflow", f"within {listeners.FIRST_RTO_NS // SECOND} s"),
+    ("final-ack-lost", f"at least {listeners.SEVERAL} such listeners"),
+    ("final-ack-lost", f"no SYN-ACK again for {listeners.QUIET_NS // SECOND} s"),
+    ("address-conflict", f"within {facts.UNSEEN_SYN_NS // MILLISECOND} ms"),
+    ("address-conflict", f"more than {facts.RST_OVERTAKEN_NS // MILLISECOND} ms after"),
     ("accept-queue-overflow", f"from {accept_queue.MANY} connections"),
     ("dead-peer", f"{DEAD_PROBES} and the RST do"),
     ("dead-peer", f"at most {SHORT} octets that was repeated {DEAD_REPEATS} times"),

@@ -45,6 +45,10 @@ FINDING_DOCS: dict[FindingId, tuple[str, str]] = {
         "Connections ended before an answer",
         "The server accepts connections and ends them before it has sent a byte: nobody serves what is accepted.",
     ),
+    "address-conflict": (
+        "Two hosts with one address",
+        "Two ISNs answered one SYN, or a SYN-ACK was repeated after a RST in the same name: two hosts own the address.",
+    ),
     "stale-peer": (
         "Stale peer",
         "One end lost the connection while the other went on: half-open as RFC 9293 means the word.",

@@ -50,6 +50,7 @@ _ENDS = {
     "reset-by-server": "the server reset it",
     "dead-peer": "one end gave up with a RST, because the other answered nothing any more",
     "reset-by-middlebox": "a RST that fits neither end reset it",
+    "address-conflict": "another host with the server's address reset it",
 }
 
 
@@ -105,6 +106,13 @@ def _pending(row: dict[str, Any]) -> str:
     return f"{syns} without an answer yet, but the capture ends {duration(row['waited_ns'])} after the first."
 
 
+_NOT_THE_QUEUE = {
+    "address-conflict": "Two hosts answer as the server: the final ACK did not reach the one that it was for.",
+    "final-ack-lost": "The final ACK was sent, but does not arrive: the server asks again ({synacks} in {age}).",
+    "reset-by-middlebox": "A RST stopped the handshake, but it does not fit the server: a device on the way sent it.",
+}
+
+
 def _half_open(row: dict[str, Any]) -> str:
     age = duration(row["age_ns"] or 0)
     synacks = times(max(row["synack_count"], 1), "SYN-ACK")
@@ -113,11 +121,8 @@ def _half_open(row: dict[str, Any]) -> str:
         return "The server answered the SYN with a SYN-ACK, and then reset the attempt before any final ACK."
     if row["cause"] == "reset-by-server":
         return "The server answered the final ACK with a RST: its accept queue was full and it is told to reset."
-    if row["cause"] == "accept-queue-overflow" and row["synack_count"] <= 1:
-        return (
-            f"The client sent the final ACK and believes to be connected, but the server has ignored what it sends"
-            f" for {age}: {full}, or a device on the path lets nothing more through."
-        )
+    if row["cause"] in _NOT_THE_QUEUE:
+        return _NOT_THE_QUEUE[row["cause"]].format(synacks=synacks, age=age)
     if row["cause"] == "accept-queue-overflow":
         return (
             f"The client sent the final ACK and believes to be connected, but the server does not take it"

@@ -24,7 +24,7 @@ Severity = Literal["critical", "warning", "info"]
 FindingId = Literal[
     "refused", "rejected", "timed-out", "half-open", "syn-flood", "syn-cookies", "accept-queue-overflow",
     "syn-retransmission", "port-scan", "backscatter", "rst-injection", "slow-handshake", "slow-client-ack",
-    "early-reset", "stale-peer",
+    "early-reset", "stale-peer", "address-conflict",
     "port-reuse", "time-wait-pressure", "connection-churn", "predictable-isn", "path-mtu", "stalled",
     "idle-timeout", "keep-alive-race", "capture-quality",
 ]  # fmt: skip

@@ -36,6 +36,14 @@ FACT_TTL_TWIN = 0x1000_0000  # copies of packets with another TTL: seen on both 
 FACT_REBUFFED = 0x2000_0000  # the client reset a stray answer to its SYN, not its attempt (RFC 9293 section 3.10.7.3)
 FACT_REPLACED = 0x8000_0000  # a later incarnation took the 4-tuple
 FACT_BARE_RST_AFTER_ACK = 0x4000_0000  # a RST without ACK was the server's direct answer to the final ACK
+FACT_TWO_ISNS = 1 << 36  # one copy of the SYN was answered with two ISNs, or two ISNs took turns
+FACT_ISN_TURNED = 1 << 37  # the last SYN-ACK bore `alternate_iss`
+FACT_BOTH_ACKED = 1 << 38  # the client acknowledged both ISNs: one connection, seen before and behind a rewriter
+FACT_SYNACK_AFTER_RST = 1 << 39  # the server's SYN-ACK came again after a RST of its own had answered the ACK
+FACT_RST_LOST = 1 << 40  # the server's SYN-ACK came again though the client had reset the attempt
+
+RST_OVERTAKEN_NS = 10_000_000  # a SYN-ACK this soon after a RST may have been sent before it
+UNSEEN_SYN_NS = 500_000_000  # sooner than any stack repeats a SYN that the capture does not hold
 
 FACT_UNANSWERED = 1 << 52  # keep-alives or a segment repeated several times wait for an answer (cleared by one)
 FACT_DEAD_PEER = 1 << 53  # an end sent a RST because its peer answered nothing any more

@@ -7,12 +7,14 @@ from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
 cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_BOTH_ACKED
 cdef uint64_t FACT_CHALLENGE_ACK
 cdef uint64_t FACT_CLIENT_DATA
 cdef uint64_t FACT_CLIENT_PROVED
 cdef uint64_t FACT_DATA_ACK
 cdef uint64_t FACT_DEFERRED
 cdef uint64_t FACT_ISN_CHANGED
+cdef uint64_t FACT_ISN_TURNED
 cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_REORDERED
 cdef uint64_t FACT_RST
@@ -48,6 +50,8 @@ cdef bint client_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server,
     segment.Segment *segment
 ) noexcept nogil
+@cython.locals(first=uint32_t)
+cdef void turn_to_other_isn(rows.Connection *connection, rows.Endpoint *server) noexcept nogil
 @cython.locals(since_last=int64_t)
 cdef void not_before_the_last(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 cdef void complete(rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment) noexcept nogil

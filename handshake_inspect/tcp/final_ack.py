@@ -5,12 +5,14 @@ from typing import Any
 from handshake_inspect.tcp import endpoint, rtt
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
+    FACT_BOTH_ACKED,
     FACT_CHALLENGE_ACK,
     FACT_CLIENT_DATA,
     FACT_CLIENT_PROVED,
     FACT_DATA_ACK,
     FACT_DEFERRED,
     FACT_ISN_CHANGED,
+    FACT_ISN_TURNED,
     FACT_MIDSTREAM,
     FACT_REORDERED,
     FACT_RST,
@@ -60,6 +62,8 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
                 endpoint.apply(server, GOT_ACK_OF_SYN)
         elif facts & FACT_SIMULTANEOUS:
             endpoint.apply(client, SENT_ACK)
+        if facts & FACT_ISN_CHANGED and segment.ack == (connection.alternate_iss + 1) & MASK32:
+            connection.facts |= FACT_BOTH_ACKED
         return True
     if facts & FACT_SIMULTANEOUS:
         endpoint.apply(client, SENT_ACK)
@@ -69,9 +73,7 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
     if not facts & FACT_SYNACK:
         return one_sided_ack(table, connection, client, server, segment)
     if facts & FACT_ISN_CHANGED and segment.ack == (connection.alternate_iss + 1) & MASK32:
-        server.iss = connection.alternate_iss
-        server.snd_nxt = segment.ack
-        server.contiguous = segment.ack
+        turn_to_other_isn(connection, server)
     if seqspace.seq_le(segment.ack, server.iss) or seqspace.seq_gt(
         segment.ack, (server.snd_nxt + server.window) & MASK32
     ):
@@ -80,7 +82,7 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
     complete(connection, client, segment)
     if not facts & FACT_REORDERED:
         rtt.time_ack(table, connection, server, segment)
-        if facts & FACT_ISN_CHANGED and server.iss == connection.alternate_iss:
+        if connection.facts & FACT_ISN_TURNED != facts & FACT_ISN_TURNED:
             not_before_the_last(connection, segment)
         if segment.payload_len:
             connection.ackdat_method = METHOD_DATA_ACK
@@ -89,6 +91,16 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
         endpoint.apply(client, SENT_ACK)
         endpoint.apply(server, GOT_ACK_OF_SYN)
     return True
+
+
+def turn_to_other_isn(connection: Any, server: Any) -> None:
+    """The client took the later ISN: that is the server's, and the earlier one the alternate."""
+    first = server.iss
+    server.iss = connection.alternate_iss
+    server.snd_nxt = (server.iss + 1) & MASK32
+    server.contiguous = server.snd_nxt
+    connection.alternate_iss = first
+    connection.facts ^= FACT_ISN_TURNED
 
 
 def not_before_the_last(connection: Any, segment: Any) -> None:
@@ -153,9 +165,13 @@ def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
 
 
 def is_deferred(connection: Any, client: Any) -> bool:
-    """Whether the server re-sent SYN-ACKs after the ACK only until data came, and took the first: TCP_DEFER_ACCEPT."""
+    """Whether the server re-sent its SYN-ACK after the ACK only until data came, and took the first: TCP_DEFER_ACCEPT.
+
+    Linux repeats it once, at the end of the deferring period; who repeats it twice does not take ACKs.
+    """
     waited = FACT_SYNACK_AFTER_ACK | FACT_CLIENT_DATA
     return (
         connection.facts & (waited | FACT_SERVER_PROVED) == waited
+        and connection.resent_count < BELIEVED_LOST
         and client.retransmissions + 1 == connection.syn_count
     )

@@ -11,17 +11,21 @@ cdef uint64_t FACT_BAD_SYNACK
 cdef uint64_t FACT_BLIND_SYN
 cdef uint64_t FACT_ICMP
 cdef uint64_t FACT_ISN_CHANGED
+cdef uint64_t FACT_ISN_TURNED
 cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_REFUSED
 cdef uint64_t FACT_REORDERED
 cdef uint64_t FACT_RST
+cdef uint64_t FACT_RST_LOST
 cdef uint64_t FACT_SERVER_PROVED
 cdef uint64_t FACT_SIMULTANEOUS
 cdef uint64_t FACT_SYN
 cdef uint64_t FACT_SYNACK
 cdef uint64_t FACT_SYNACK_AFTER_ACK
+cdef uint64_t FACT_SYNACK_AFTER_RST
 cdef uint64_t FACT_SYNACK_FIRST
 cdef uint64_t FACT_TFO
+cdef uint64_t FACT_TWO_ISNS
 cdef unsigned int METHOD_NONE
 cdef unsigned int METHOD_REORDERED
 cdef int NEW_INCARNATION
@@ -44,6 +48,8 @@ cdef unsigned int MASK16
 cdef uint32_t MASK32
 cdef uint64_t MASK64
 cdef unsigned int SYN
+cdef int64_t RST_OVERTAKEN_NS
+cdef int64_t UNSEEN_SYN_NS
 
 cdef void first_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
@@ -79,6 +85,22 @@ cdef int unasked_syn_ack(
 cdef int later_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client,
     segment.Segment *segment
+) noexcept nogil
+@cython.locals(facts=uint64_t)
+cdef int other_isn(
+    Table table, rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client,
+    segment.Segment *segment
+) noexcept nogil
+@cython.locals(newest=int64_t)
+cdef bint is_second_answer(
+    Table table, rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
+) noexcept nogil
+cdef void two_isns(
+    rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment
+) noexcept nogil
+@cython.locals(since=int64_t)
+cdef void asks_after_rst(
+    rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
 ) noexcept nogil
 cdef bint is_resent(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
 cdef bint is_crossing(rows.Connection *connection, segment.Segment *segment) noexcept nogil

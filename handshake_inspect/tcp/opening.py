@@ -3,6 +3,10 @@
 A SYN that repeats the ISN is a retransmission.  One with another ISN begins a new incarnation when the old one is over
 or never answered; on a living connection it is provisional until a SYN-ACK acknowledges it, for it may be blind or come
 from a peer that lost its state and will draw a challenge ACK (RFC 5961 section 4, RFC 9293 section 3.5.1).
+
+One host has one ISN for a SYN.  It may renew it (a SYN cookie, a request that was forgotten), but only for another copy
+of the SYN, and never goes back: two ISNs for one copy, or ISNs that take turns, are of two hosts with one address.  So
+is a SYN-ACK that is repeated after the server's RST: who resets an attempt has forgotten it.
 """
 
 from typing import Any
@@ -14,27 +18,33 @@ from handshake_inspect.tcp.facts import (
     FACT_BLIND_SYN,
     FACT_ICMP,
     FACT_ISN_CHANGED,
+    FACT_ISN_TURNED,
     FACT_MIDSTREAM,
     FACT_REFUSED,
     FACT_REORDERED,
     FACT_RST,
+    FACT_RST_LOST,
     FACT_SERVER_PROVED,
     FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
+    FACT_SYNACK_AFTER_RST,
     FACT_SYNACK_FIRST,
     FACT_TFO,
+    FACT_TWO_ISNS,
     METHOD_NONE,
     METHOD_REORDERED,
     NEW_INCARNATION,
     OURS,
     PROVISIONAL,
     PROVISIONAL_ANSWERED,
+    RST_OVERTAKEN_NS,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_ISS,
     TRAIT_SEEN,
+    UNSEEN_SYN_NS,
 )
 from handshake_inspect.tcp.transitions import (
     ACK_OF_SYN_WAS_LOST,
@@ -196,15 +206,17 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
     if client.traits & TRAIT_ISS and not answers(connection, client, segment.ack):
         return stray_syn_ack(connection, server, segment)
     if segment.seq != server.iss:
-        if not connection.facts & (FACT_ACKED | FACT_RST):  # it forgot the attempt, and answers its SYN anew
-            connection.last_synack_ns = segment.ts_ns
-        return stray_syn_ack(connection, server, segment)
+        return other_isn(table, connection, server, client, segment)
+    if connection.facts & FACT_ISN_TURNED:
+        connection.facts &= ~FACT_ISN_TURNED & MASK64
+        two_isns(connection, server, client, segment)
     server.retransmissions += 1
     if not connection.facts & FACT_REORDERED:
         rtt.time_second_syn_ack(table, connection, client, segment)
     was_at = connection.last_synack_ns
     rtt.note_syn_ack(table, connection, segment)
     if connection.facts & FACT_RST:
+        asks_after_rst(connection, server, segment)
         return OURS
     if not connection.facts & FACT_ACKED:
         asked_again = connection.syn_count == 2 and rtt.syn_time(table, connection, 1) > was_at
@@ -217,6 +229,62 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
         connection.trouble_frame = segment.frame & MASK32
         endpoint.apply(server, ACK_OF_SYN_WAS_LOST)
     return OURS
+
+
+def other_isn(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> int:
+    """A SYN-ACK that answers the SYN with another ISN: renewed for another copy of the SYN, or another host's."""
+    facts = connection.facts
+    if facts & FACT_ISN_CHANGED and segment.seq == connection.alternate_iss:
+        if not facts & FACT_ISN_TURNED:
+            two_isns(connection, server, client, segment)
+    elif is_second_answer(table, connection, server, segment):
+        two_isns(connection, server, client, segment)
+    connection.facts |= FACT_ISN_CHANGED | FACT_ISN_TURNED
+    connection.alternate_iss = segment.seq
+    connection.trouble_frame = segment.frame & MASK32
+    if not facts & (FACT_ACKED | FACT_RST):
+        connection.last_synack_ns = segment.ts_ns
+    return OURS
+
+
+def is_second_answer(table: Any, connection: Any, server: Any, segment: Any) -> bool:
+    """Whether more ISNs answered than copies of the SYN were sent."""
+    if not connection.facts & FACT_SYN:
+        return segment.ts_ns - connection.last_synack_ns < UNSEEN_SYN_NS
+    if connection.syn_count < 2:
+        return True
+    newest = rtt.syn_time(table, connection, connection.syn_count - 1)
+    return newest <= connection.last_synack_ns and server.frames - server.duplicates > connection.syn_count
+
+
+def two_isns(connection: Any, server: Any, client: Any, segment: Any) -> None:
+    """Two hosts answer, unless the connection is over: then an old copy of the SYN may have come late."""
+    if (server.traits | client.traits) & TRAIT_FIN:
+        return
+    if connection.facts & FACT_RST and connection.rst_side == connection.client:
+        return
+    connection.facts |= FACT_TWO_ISNS
+
+
+def asks_after_rst(connection: Any, server: Any, segment: Any) -> None:
+    """The SYN-ACK again after a RST: of the client, which did not arrive, or in the server's own name."""
+    since = segment.ts_ns - connection.rst_ns
+    if connection.rst_side != connection.client:
+        if since > RST_OVERTAKEN_NS and connection.rst_seq == (server.iss + 1) & MASK32:
+            connection.facts |= FACT_SYNACK_AFTER_RST
+            connection.trouble_frame = segment.frame & MASK32
+            endpoint.apply(server, SENT_SYN_ACK)
+        return
+    if since <= RST_OVERTAKEN_NS + connection.synack_max_ns + connection.synack_max_ns // 2:
+        return
+    connection.facts |= FACT_RST_LOST
+    connection.trouble_frame = segment.frame & MASK32
+    endpoint.apply(server, SENT_SYN_ACK)
+    if connection.facts & FACT_ACKED:
+        connection.facts |= FACT_SYNACK_AFTER_ACK
+        connection.facts &= ~FACT_SERVER_PROVED & MASK64
+        if connection.resent_count < MASK16:
+            connection.resent_count += 1
 
 
 def is_resent(table: Any, connection: Any, segment: Any) -> bool:

@@ -23,6 +23,7 @@ cdef uint64_t FACT_SIMULTANEOUS
 cdef uint64_t FACT_SYN
 cdef uint64_t FACT_SYNACK
 cdef uint64_t FACT_SYNACK_AFTER_ACK
+cdef uint64_t FACT_SYNACK_AFTER_RST
 cdef unsigned int CHECK_WENT_ON
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN

@@ -23,6 +23,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYN,
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
+    FACT_SYNACK_AFTER_RST,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_SEEN,
@@ -47,6 +48,8 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
     if facts & FACT_RST:
         if side != connection.rst_side and peer.checks & CHECK_WENT_ON:
             endpoint.apply(peer, GOT_RST)  # the target of the forged RST tells it that the connection is gone
+        elif side == connection.client and facts & FACT_SYNACK_AFTER_RST:
+            endpoint.apply(peer, GOT_RST)  # and so it does here, to the host that still waits for the ACK
         return
     if segment.flags & ACK and not facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM) and not peer.traits & TRAIT_SEEN:
         peer.iss = (segment.ack - 1) & MASK32  # of a SYN that may be stored yet
@@ -166,6 +169,9 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
     """
     if side == connection.rst_side:
         if goes_on(connection, sender, segment):
+            if connection.facts & FACT_BARE_RST_AFTER_ACK:
+                connection.facts &= ~FACT_BARE_RST_AFTER_ACK & MASK64
+                connection.facts |= FACT_SERVER_PROVED
             if connection.facts & FACT_RST and not sender.checks & CHECK_WENT_ON:
                 sender.state = sender.state_before_rst
             sender.checks |= CHECK_WENT_ON
@@ -189,7 +195,12 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
 
 
 def goes_on(connection: Any, sender: Any, segment: Any) -> bool:
-    """Whether an end sends more, or acknowledges more, than it had when a RST in its name passed, some time before."""
+    """Whether an end sends more, or acknowledges more, than it had when a RST in its name passed, some time before.
+
+    A server that resets in answer to the final ACK was never synchronized: whatever it sends then shows that it was.
+    """
+    if connection.facts & FACT_BARE_RST_AFTER_ACK:
+        return segment.flags & ACK != 0 and seqspace.seq_gt(segment.seq, sender.iss)
     if segment.ts_ns - connection.rst_ns <= SLACK_NS:
         return False
     if segment.payload_len and seqspace.seq_ge(segment.seq, sender.before_rst_nxt):

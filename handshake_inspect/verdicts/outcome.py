@@ -1,7 +1,9 @@
 """What became of each attempt, why, and how sure that is: masks over columns, first match wins.
 
 The outcome says what both ends reached.  A SYN-ACK that is re-sent after the final ACK must have arrived shows a server
-that did not take it, so the connection is half-open until the server proves otherwise.
+that did not take it, so the connection is half-open until the server proves otherwise.  A bare RST in answer to the
+final ACK shows the same, if the server sent it: not a box on the path, and not another host with its address.  Data
+that vanish behind a good handshake show nothing of the kind (`path-mtu` and `stalled` tell of them).
 """
 
 from dataclasses import dataclass
@@ -17,9 +19,7 @@ from handshake_inspect.tcp.facts import (
     FACT_BAD_SYNACK,
     FACT_BARE_RST_AFTER_ACK,
     FACT_CHALLENGE_ACK,
-    FACT_CLIENT_DATA,
     FACT_DEAD_PEER,
-    FACT_DEFERRED,
     FACT_ICMP,
     FACT_LAST_ACK_SEEN,
     FACT_MIDSTREAM,
@@ -31,13 +31,15 @@ from handshake_inspect.tcp.facts import (
     FACT_SYN,
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
+    FACT_SYNACK_AFTER_RST,
     TRAIT_FIN,
     TRAIT_SEEN,
 )
 from handshake_inspect.verdicts.columns import batches, marked
 from handshake_inspect.verdicts.hearing import blind, hears_both
+from handshake_inspect.verdicts.listeners import final_acks_lost, resends, waits_for_data
 from handshake_inspect.verdicts.masks import Rule, first_match
-from handshake_inspect.verdicts.resets import from_middlebox
+from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import (
@@ -58,8 +60,6 @@ from handshake_inspect.verdicts.words import (
 Bools = NDArray[np.bool_]
 Codes = NDArray[np.uint8]
 
-# The client repeats its data this often into silence before the server counts as ignoring it (Linux: about 1.5 s).
-IGNORED_DATA = 3
 # The next copy of a segment is due after twice the last interval (RFC 6298 section 5.5), and timers run a little long.
 OVERDUE = 2.2
 # A service that answered this close to an unanswered SYN was up at that time.
@@ -125,14 +125,17 @@ def is_established(trace: Trace) -> Bools:
     facts = trace.facts
     acked = facts & FACT_ACKED != 0
     proved = (facts & FACT_SERVER_PROVED != 0) & (acked | (facts & FACT_SIMULTANEOUS == 0))
-    doubted = resends(trace) | (facts & FACT_BARE_RST_AFTER_ACK != 0) | ignores_data(trace)
+    doubted = resends(trace) | not_taken(trace)
     return (proved | (acked & ~doubted)) & (facts & FACT_MIDSTREAM == 0)
 
 
-def resends(trace: Trace) -> Bools:
-    """Whether the server repeats its SYN-ACK after the final ACK; once and answered, an ACK may have been lost."""
-    c = trace.connections
-    return (trace.facts & FACT_SYNACK_AFTER_ACK != 0) & ((c["resent_count"] > 1) | (c["reack_count"] == 0))
+def not_taken(trace: Trace) -> Bools:
+    """Whether the server's own RST was its answer to the final ACK, or it still waited for one after a RST."""
+    facts = trace.facts
+    bare = facts & FACT_BARE_RST_AFTER_ACK != 0
+    not_its_own = from_middlebox(trace) | two_hosts(trace)
+    untaken: Bools = (facts & FACT_SYNACK_AFTER_RST != 0) | (bare & ~not_its_own)
+    return untaken
 
 
 def may_resend(trace: Trace) -> Bools:
@@ -142,18 +145,6 @@ def may_resend(trace: Trace) -> Bools:
     since = trace.last_ns - trace.connections["last_synack_ns"][rows]
     waiting[rows] = since < OVERDUE * trace.last_synack_gap_ns[rows]
     return waiting
-
-
-def ignores_data(trace: Trace) -> Bools:
-    """Whether the client repeats data to a server that sent nothing since its SYN-ACK."""
-    facts = trace.facts
-    wanted = FACT_ACKED | FACT_CLIENT_DATA | FACT_SYNACK | FACT_SYN
-    ignored: Bools = facts & (wanted | FACT_SERVER_PROVED) == wanted
-    rows = np.flatnonzero(ignored)
-    repeats = trace.endpoints["retransmissions"][trace.client_rows[rows]].astype(np.int64)
-    syns = np.maximum(trace.connections["syn_count"][rows].astype(np.int64) - 1, 0)
-    ignored[rows] = repeats - syns >= IGNORED_DATA
-    return ignored
 
 
 def gave_up(trace: Trace) -> Bools:
@@ -195,11 +186,12 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     refused = of_connections == REFUSED
     cause[:count][refused] = np.where(forged[refused], CAUSE["middlebox-reset"], CAUSE["closed-port"])
     half_open = of_connections == HALF_OPEN
-    cause[:count][half_open] = half_open_causes(trace)[half_open]
+    cause[:count][half_open] = half_open_causes(trace, forged)[half_open]
     established = of_connections == ESTABLISHED
     ends = ending_causes(trace)
     reset = (ends == CAUSE["reset-by-client"]) | (ends == CAUSE["reset-by-server"])
     ends[reset & forged] = CAUSE["reset-by-middlebox"]
+    ends[(ends == CAUSE["reset-by-server"]) & two_hosts(trace)] = CAUSE["address-conflict"]
     cause[:count][established] = ends[established]
     aborted = of_connections == ABORTED
     cause[:count][aborted] = np.where(facts[aborted] & FACT_SYNACK != 0, CAUSE["reset-by-client"], CAUSE["cancelled"])
@@ -217,29 +209,22 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     return cause
 
 
-def half_open_causes(trace: Trace) -> Codes:
-    """Why handshakes were not completed."""
+def half_open_causes(trace: Trace, forged: Bools) -> Codes:
+    """Why handshakes were not completed; `forged` RSTs are not the server's."""
     facts = trace.facts
     acked = facts & FACT_ACKED != 0
     by_server = (facts & FACT_RST != 0) & (trace.connections["rst_side"] != trace.connections["client"])
     bare = facts & FACT_BARE_RST_AFTER_ACK != 0
     overflow = acked & ~(bare & (facts & FACT_SYNACK_AFTER_ACK == 0))
     rules = [
+        (two_hosts(trace) & (acked | by_server), CAUSE["address-conflict"]),
+        (forged & by_server, CAUSE["reset-by-middlebox"]),
+        (final_acks_lost(trace), CAUSE["final-ack-lost"]),
         (overflow & waits_for_data(trace), CAUSE["deferred-accept"]),
         (overflow, CAUSE["accept-queue-overflow"]),
         (bare | by_server, CAUSE["reset-by-server"]),
     ]
     return first_match(rules, CAUSE["no-final-ack"], len(facts))
-
-
-def waits_for_data(trace: Trace) -> Bools:
-    """Connections without data on a listener that was seen to wait for data (TCP_DEFER_ACCEPT)."""
-    count = len(trace.connections)
-    deferring = trace.facts & FACT_DEFERRED != 0
-    if not deferring.any():
-        return deferring
-    _, known = places(trace.server_key[:count], distinct(trace.server_key[:count][deferring]))
-    return known & (trace.facts & FACT_CLIENT_DATA == 0)
 
 
 def ending_causes(trace: Trace) -> Codes:

@@ -16,6 +16,11 @@ good enough alone:
 
 An attempt that its own client reset is not judged: a scanner makes its SYN with a raw socket and any TTL, and the RST
 comes from the kernel beneath it.
+
+Nor is one whose server address two hosts own (`two_hosts`): the RST is of the other host, which is not this one but no
+forger either, and may be any number of hops away.  It shows in two ISNs for one SYN, or in a SYN-ACK that is repeated
+after a RST in the same name.  Where only the latter is seen, and the RST came over a number of hops that no SYN-ACK of
+this address ever had, a box on the path sent it.
 """
 
 from dataclasses import dataclass
@@ -27,10 +32,13 @@ from handshake_inspect.tcp.facts import (
     CHECK_WENT_ON,
     FACT_ABORTED,
     FACT_ACKED,
+    FACT_BOTH_ACKED,
     FACT_REFUSED,
     FACT_RST,
     FACT_RST_IGNORED,
     FACT_SYNACK,
+    FACT_SYNACK_AFTER_RST,
+    FACT_TWO_ISNS,
     TRAIT_FIN,
     TRAIT_HOLE,
 )
@@ -86,13 +94,35 @@ def look_for_signs(trace: Trace) -> Signs:
     count = len(trace.connections)
     found = Signs(*(np.zeros(count, dtype=bool) for _ in range(4)))
     reset = trace.facts & (FACT_RST | FACT_RST_IGNORED) != 0
-    rows = np.flatnonzero(reset & (trace.facts & FACT_ABORTED == 0))
+    rows = np.flatnonzero(reset & (trace.facts & FACT_ABORTED == 0) & ~two_hosts(trace))
     if len(rows):
         sender = 2 * rows + trace.connections["rst_side"][rows]
         found.ttl[rows] = odd_ttl(trace, rows, sender)
         found.timing[rows] = too_soon(trace, rows)
         found.ip_id[rows] = odd_ip_id(trace, rows, sender)
         found.went_on[rows] = trace.endpoints["checks"][sender] & CHECK_WENT_ON != 0
+    return found
+
+
+def two_hosts(trace: Trace) -> Bools:
+    """Connections that two hosts with the server's address answered; looked for once in each trace."""
+    known = vars(trace)
+    if "two_hosts" not in known:
+        known["two_hosts"] = look_for_two_hosts(trace)
+    found: Bools = known["two_hosts"]
+    return found
+
+
+def look_for_two_hosts(trace: Trace) -> Bools:
+    """As `two_hosts`, anew."""
+    found: Bools = trace.facts & (FACT_TWO_ISNS | FACT_BOTH_ACKED) == FACT_TWO_ISNS
+    rows = np.flatnonzero(~found & (trace.facts & FACT_SYNACK_AFTER_RST != 0))
+    if len(rows):
+        ttl = trace.connections["rst_ttl"][rows]
+        odd = odd_ttl(trace, rows, trace.server_rows[rows])
+        for known_ttl in ttls_of_hosts(trace, trace.server_host[rows]):
+            odd &= is_elsewhere(ttl, known_ttl)
+        found[rows] = ~odd
     return found
 
 

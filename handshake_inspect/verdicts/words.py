@@ -56,6 +56,8 @@ CAUSES = (
     "icmp-error",
     "reset-by-middlebox",
     "dead-peer",
+    "address-conflict",
+    "final-ack-lost",
 )
 CAUSE = {cause: number for number, cause in enumerate(CAUSES) if cause}
 

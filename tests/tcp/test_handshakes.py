@@ -272,8 +272,8 @@ def test_a_syn_ack_that_crosses_the_ack_proves_nothing():
 
 
 def test_defer_accept_is_no_overflow():
-    """TCP_DEFER_ACCEPT repeats the SYN-ACK after a bare ACK too, but takes the first data."""
-    wire = overflowing((1, 2)).exchange()
+    """TCP_DEFER_ACCEPT repeats the SYN-ACK after a bare ACK too, once and late, but takes the first data."""
+    wire = overflowing((15,)).exchange()
     report = wire.report()
     assert report["summary"]["outcomes"]["established"] == 1
     assert "accept-queue-overflow" not in {finding["id"] for finding in report["findings"]}
@@ -281,12 +281,149 @@ def test_defer_accept_is_no_overflow():
 
 def test_a_listener_that_defers_is_not_accused_of_its_silent_clients():
     """Of the same listener, a client that has sent nothing yet: no overflow, it waits for data."""
-    speaking = overflowing((1, 2)).exchange()
+    speaking = overflowing((15,)).exchange()
     silent = overflowing((1, 2), client=(frames.CLIENT[0], frames.CLIENT[1] + 1))
     report = merged(speaking, silent)
     causes = {(connection["outcome"], connection["cause"]) for connection in report["connections"]}
     assert causes == {("established", None), ("half-open", "deferred-accept")}
     assert "accept-queue-overflow" not in {finding["id"] for finding in report["findings"]}
+
+
+def test_a_queue_that_drained_is_no_deferral():
+    """Two repetitions are more than TCP_DEFER_ACCEPT makes, though the first data is taken at once."""
+    report = overflowing((1, 2)).exchange().report()
+    (finding,) = (one for one in report["findings"] if one["id"] == "accept-queue-overflow")
+    assert (finding["metrics"]["connections"], finding["metrics"]["recovered"]) == (1, 1)
+    assert report["summary"]["outcomes"]["established"] == 1
+
+
+@pytest.mark.parametrize("pauses", [(0.2, 0.4, 0.8, 1.6, 3.2), (0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)])
+@pytest.mark.parametrize("at", ["client", "server"])
+def test_data_that_vanishes_behind_a_good_handshake_blames_no_application(pauses, at):
+    """No SYN-ACK is repeated: the ACK was taken, and something on the path holds the data back."""
+    wire = Wire(at=at).handshake()
+    wire.client.data(1400, lost="after")
+    for pause in pauses:
+        wire.wait(int(pause * SECOND))
+        wire.client.data(1400, seq=1001, lost="after")
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("established", None)
+    assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+    kinds = {finding["id"] for finding in wire.report()["findings"]}
+    assert not kinds & {"accept-queue-overflow", "half-open"}
+
+
+# -- final ACKs that do not arrive
+
+
+def listeners(count, act=overflowing, **words):
+    """As many ports of the server, each with a client of its own port."""
+    ports = ((frames.SERVER[0], 8000 + n) for n in range(count))
+    return [act(server=port, client=(frames.CLIENT[0], 41000 + n), **words) for n, port in enumerate(ports)]
+
+
+def ids_of(report):
+    return {finding["id"] for finding in report["findings"]}
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("at", ["client", "middle"])
+def test_listeners_that_take_no_ack_do_not_get_it(count, at):
+    """A stateful firewall on an asymmetric path lets only SYNs through: no application is to blame."""
+    report = merged(*listeners(count, at=at))
+    assert {(one["outcome"], one["cause"]) for one in report["connections"]} == {("half-open", "final-ack-lost")}
+    assert "accept-queue-overflow" not in ids_of(report)
+    (finding,) = (one for one in report["findings"] if one["id"] == "half-open")
+    assert finding["metrics"]["port_count"] == count
+    assert "firewall" in finding["advice"]
+
+
+def test_one_listener_that_takes_no_ack_has_a_full_queue():
+    silent = [overflowing(client=(frames.CLIENT[0], 41000 + n)) for n in range(3)]
+    assert {one["cause"] for one in merged(*silent)["connections"]} == {"accept-queue-overflow"}
+
+
+@pytest.mark.parametrize("taken", [8000, 22])
+def test_a_host_that_takes_acks_of_this_client_gets_them(taken):
+    """On one of the two ports, or on another one: the path is good, and the queues are full."""
+    good = Wire(server=(frames.SERVER[0], taken), client=(frames.CLIENT[0], 42000)).handshake().exchange()
+    report = merged(*listeners(2), good)
+    assert {one["cause"] for one in report["connections"]} == {"accept-queue-overflow", None}
+
+
+def test_another_clients_path_says_nothing_of_this_ones():
+    good = Wire(server=(frames.SERVER[0], 22), client=("192.0.2.99", 42000)).handshake().exchange()
+    report = merged(*listeners(2), good)
+    assert {one["cause"] for one in report["connections"]} == {"final-ack-lost", None}
+
+
+@pytest.mark.parametrize("acked", [False, True])
+def test_a_syn_ack_after_the_clients_rst_shows_that_it_was_not_heard(acked):
+    """An attempt that the client resets stays one; the server still waits."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack()
+    if acked:
+        wire.client.ack(lost="after")
+    wire.client.rst(seq=1001, lost="after")
+    wire.wait(SECOND)
+    wire.server.syn_ack(ack=1001)
+    wire.client.rst(seq=1001, lost="after")
+    report = wire.report()
+    connection = wire.connection()
+    said = ("half-open", "final-ack-lost") if acked else ("aborted", "reset-by-client")
+    assert (connection["outcome"], connection["cause"]) == said
+    assert states(connection) == ("CLOSED", "SYN_RECEIVED")
+    assert not ids_of(report) & {"rst-injection", "accept-queue-overflow", "address-conflict"}
+
+
+def test_a_syn_ack_that_crosses_the_clients_rst_proves_nothing():
+    wire = Wire(delay=600 * MS)
+    wire.client.syn()
+    wire.server.syn_ack(stay=True)
+    wire.wait(600 * MS)
+    wire.client.rst(seq=1001, stay=True)
+    wire.wait(400 * MS)
+    wire.server.syn_ack(ack=1001)
+    assert states(wire.connection()) == ("CLOSED", "CLOSED")
+
+
+# -- a RST behind the final ACK
+
+
+def bare_rst(wire, **words):
+    wire.handshake()
+    wire.server.rst(seq=5001, **words)
+    return wire
+
+
+def test_a_bare_rst_is_the_servers_where_nothing_speaks_against_it():
+    report = bare_rst(Wire()).report()
+    (connection,) = report["connections"]
+    assert (connection["outcome"], connection["cause"]) == ("half-open", "reset-by-server")
+    assert "accept-queue-overflow" in ids_of(report)
+    assert "rst-injection" not in ids_of(report)
+
+
+@pytest.mark.parametrize("act", ["ttl", "acknowledges", "sends", "closes"])
+@pytest.mark.parametrize("at", ["client", "middle", "server"])
+def test_a_bare_rst_that_the_server_did_not_send(act, at):
+    """Its TTL is not the server's, or the server goes on, however soon: the handshake was complete."""
+    wire = Wire(at=at)
+    if act == "ttl":
+        bare_rst(wire, ttl=62)
+    else:
+        wire.handshake()
+        wire.client.data(100, stay=True)
+        wire.server.rst(seq=5001, stay=True)
+        wire.wait(MS)
+        {"acknowledges": wire.server.ack, "sends": wire.server.data, "closes": wire.server.fin}[act](seq=5001)
+    report = wire.report()
+    (connection,) = report["connections"]
+    assert (connection["outcome"], connection["cause"]) == ("established", "reset-by-middlebox")
+    assert connection["close"]["reset_by"] == "middlebox"
+    assert "rst-injection" in ids_of(report)
+    assert not ids_of(report) & {"accept-queue-overflow", "half-open", "early-reset", "stale-peer"}
 
 
 # -- Fast Open (RFC 7413)

@@ -7,6 +7,7 @@ they are what they are.
 from handshake_inspect.verdicts.finding import Case, Detector, Finding
 from handshake_inspect.verdicts.findings import (
     accept_queue,
+    address_conflict,
     backscatter,
     capture_quality,
     connection_churn,
@@ -37,6 +38,7 @@ DETECTORS: tuple[Detector, ...] = (
     syn_flood.detect,
     syn_cookies.detect,
     accept_queue.detect,
+    address_conflict.detect,
     port_scan.detect,
     backscatter.detect,
     syn_retransmission.detect,

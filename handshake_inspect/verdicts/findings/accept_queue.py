@@ -8,9 +8,12 @@ The client believes it is connected.  What the server does shows it did not take
 - *reset*: a bare RST is its direct answer to the final ACK.
 
 A final ACK that was lost on its way looks the same at first, but the client's answer to the first repeated SYN-ACK
-ends it: one repetition proves nothing, so a single one without more is not counted.  A listener of which any connection
-shows TCP_DEFER_ACCEPT (it repeats SYN-ACKs until data comes, and takes the first) is not accused, nor is a SYN-ACK with
-a window of zero: that is a SYN proxy, which opens the way to the server only after the handshake.
+ends it: one repetition proves nothing, so a single one without more is not counted.  Where several listeners of a host
+never take any ACK, the ACKs do not arrive, and no application is to blame (`final-ack-lost`, `verdicts/listeners.py`).
+A listener that shows TCP_DEFER_ACCEPT (it repeats a SYN-ACK until data comes, and takes the first) is not accused, nor
+is a SYN-ACK with a window of zero: that is a SYN proxy, which opens the way to the server only after the handshake.
+A RST that is not the listener's own says nothing of its queue: a forged one, or one of another host with its address,
+as a SYN-ACK shows that is repeated after it.
 
 Attempts on the same listener that were `syn-dropped` are counted with it (`syns_dropped`): a full queue drops SYNs
 too.  `recovered` are those that were established in the end.  Severity: `critical` when `MANY` connections or more were
@@ -25,7 +28,6 @@ from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_BARE_RST_AFTER_ACK,
     FACT_CLIENT_DATA,
-    FACT_DEFERRED,
     FACT_RST,
     FACT_SYN,
     FACT_SYNACK,
@@ -46,6 +48,8 @@ from handshake_inspect.verdicts.findings.keys import (
     rest,
 )
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.listeners import defers, final_acks_lost
+from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
 from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, TIMED_OUT
 
 MIN_REPEATS = 2
@@ -69,10 +73,8 @@ def detect(case: Case) -> list[Finding]:
 def accused_rows(case: Case) -> Indices:
     """Connections that were hit, of listeners that are not excused."""
     trace = case.trace
-    rows = np.flatnonzero(hit(case))
-    keys = trace.server_key[: len(trace.connections)]
-    deferring = distinct(keys[trace.facts & FACT_DEFERRED != 0])
-    return rows[~is_member(keys[rows], deferring)]
+    not_its_own = two_hosts(trace) | from_middlebox(trace)
+    return np.flatnonzero(hit(case) & ~defers(trace) & ~final_acks_lost(trace) & ~not_its_own)
 
 
 def explained_rows(case: Case) -> Indices:

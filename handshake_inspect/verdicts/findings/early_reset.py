@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA, FACT_SYN, FACT_SYNACK
-from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings import rst_injection
 from handshake_inspect.verdicts.findings.bounded import largest
@@ -81,7 +81,7 @@ def early_rows(case: Case) -> Indices:
     silent = (facts & (WHOLE | FACT_SERVER_DATA) == WHOLE) & (by_fin | by_rst)
     rows = np.flatnonzero(silent & (case.outcomes.outcome[: len(c)] == ESTABLISHED))
     rows = rows[sent_nothing(case, rows)]
-    rows = rows[~np.isin(rows, rst_injection.injected_rows(case))]
+    rows = rows[~np.isin(rows, rst_injection.injected_rows(case)) & ~resets.two_hosts(trace)[rows]]
     return rows[~(took_data(case, rows) | waited_for_a_request(case, rows))]
 
 

@@ -61,6 +61,10 @@ ADVICE = {
     "its firewall and reverse path (`sysctl net.ipv4.conf.all.rp_filter`).",
     "accept-queue-overflow": "Let the application accept faster, or raise its backlog and net.core.somaxconn: `ss -ltn "
     "'sport = :{port}'` shows Recv-Q against Send-Q.",
+    "final-ack-lost": "Find what keeps ACKs from {host}: mostly an asymmetric path past a stateful firewall, "
+    "which sees one direction only; compare `ip route get` on both ends, and capture on {host}.",
+    "address-conflict": "Find the second host with this address: `arping -D {host}` in its subnet.",
+    "reset-by-middlebox": "Find the box that resets in its name by the TTL: `hsi explain`, `tracepath {host}`.",
     "reset-by-server": "Check `sysctl net.ipv4.tcp_abort_on_overflow` and the backlog of port {port} on {host}: it "
     "resets what it cannot queue.",
 }

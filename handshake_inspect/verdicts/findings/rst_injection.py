@@ -4,7 +4,8 @@ A connection counts when its RST gives itself away by TTL, timing or IP ID, or b
 `verdicts/resets.py`), when its target visibly ignored it (it acknowledged and sent on), or when its sequence or
 acknowledgment number could not be right and the connection lived on. A RST of an old connection, or one that is
 repeated behind the end, is out of sequence too, and so is what a host that has closed answers to old segments: the
-last sign counts only for established connections that no RST and no FIN ended.
+last sign counts only for established connections that no RST and no FIN ended.  Where two hosts own the address, a RST
+is not forged but the other's: `address-conflict`.
 
 `warning`: somebody decides about connections that are not his.  A target is the service whose connections are hit.
 """
@@ -41,7 +42,8 @@ def detect(case: Case) -> list[Finding]:
 @once_per_case
 def injected_rows(case: Case) -> NDArray[np.intp]:
     """Connections with a forged RST."""
-    return np.flatnonzero(resets.signs(case.trace).any | ignored_rsts(case) | impossible_rsts(case))
+    forged = resets.signs(case.trace).any | ignored_rsts(case) | impossible_rsts(case)
+    return np.flatnonzero(forged & ~resets.two_hosts(case.trace))
 
 
 def ignored_rsts(case: Case) -> NDArray[np.bool_]:

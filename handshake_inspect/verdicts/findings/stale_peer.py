@@ -72,7 +72,7 @@ def bare_answers(case: Case) -> Bools:
     unacknowledged = (e["snd_nxt"][asker] != e["last_ack"][sender]) & (e["bytes"][asker] > 0)
     asked = unacknowledged | (e["keep_alives"][asker] > 0)
     done = e["traits"][sender] & TRAIT_FIN != 0
-    found[rows] = asked & ~done & ~resets.from_middlebox(trace)[rows]
+    found[rows] = asked & ~done & ~resets.from_middlebox(trace)[rows] & ~resets.two_hosts(trace)[rows]
     return found
 
 

@@ -1,0 +1,93 @@
+"""`address-conflict`: two hosts own one address, and both answer.
+
+VRRP or keepalived in split brain, a host configured twice, anycast or ECMP that moves a flow to another node in
+mid-handshake.  What shows it, each good enough alone (`verdicts/resets.py`, `tcp/opening.py`):
+
+- *two ISNs* answer one copy of the SYN, or take turns.  One host renews an ISN only for another copy of the SYN (a SYN
+  cookie of the next minute, a request that was forgotten) and never returns to the old one: that does not count.  Nor
+  do two ISNs that the client acknowledged both: one connection, seen before and behind a firewall that rewrites
+  numbers;
+- *a SYN-ACK repeated after the server's RST* that answered the final ACK: the host that repeats it did not send the
+  RST.  Where that RST came over a number of hops that no SYN-ACK of the address ever had, it is `rst-injection`.
+
+What is known of such a connection follows the ISN that the client acknowledged: the other host's RST is not the
+server's, so there is no full accept queue, no forged RST and no stale peer beside it.
+
+`warning` from one connection on: one host cannot do this.  The target is the address, whatever the ports.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.tcp.facts import FACT_RST, FACT_SYNACK_AFTER_RST, FACT_TWO_ISNS
+from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.bounded import largest
+from handshake_inspect.verdicts.findings.evidence import CITED, plural, span, target, write
+from handshake_inspect.verdicts.findings.keys import Indices, cite, count_distinct
+from handshake_inspect.verdicts.resets import two_hosts
+from handshake_inspect.verdicts.words import ESTABLISHED
+
+PORTS = 20  # that a finding lists, the lowest
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each address."""
+    rows = np.flatnonzero(two_hosts(case.trace))
+    groups = grouping.group(case.trace.server_host[rows], rows)
+    return largest(
+        "address-conflict",
+        "addresses that two hosts own",
+        np.arange(len(groups)),
+        groups.sizes,
+        lambda g: address_finding(case, groups.of(g)),
+    )
+
+
+def address_finding(case: Case, rows: Indices) -> Finding:
+    """Numbers and words of one address."""
+    trace, facts = case.trace, case.trace.facts[rows]
+    host, _ = target(trace, int(rows[0]))
+    ports = sorted({target(trace, int(row))[1] for row in first_of_ports(case, rows)})
+    isns = int(np.count_nonzero(facts & FACT_TWO_ISNS))
+    again = int(np.count_nonzero(facts & FACT_SYNACK_AFTER_RST))
+    served = int(np.count_nonzero(case.outcomes.outcome[rows] == ESTABLISHED))
+    signs = [f"two ISNs for one SYN on {isns}"] if isns else []
+    signs += [f"a SYN-ACK repeated after a RST on {again}"] if again else []
+    metrics: dict[str, Any] = {
+        "connections": len(rows),
+        "two_isns": isns,
+        "synack_after_rst": again,
+        "established": served,
+        "clients": count_distinct(trace.client_host[rows]),
+        "ports": ports[:PORTS],
+        "port_count": len(ports),
+        "ttls": ttls(case, rows),
+    }
+    return Finding(
+        "address-conflict",
+        "warning",
+        f"Two hosts answer as {write(host)}: {plural(len(rows), 'connection')}, {', '.join(signs)}",
+        host,
+        None,
+        *span(trace, rows),
+        metrics,
+        f"Find the second host: `arping {write(host)}` in its subnet shows two MAC addresses; see which routers think "
+        "they are VRRP master, and keep anycast or ECMP flows on one node.",
+        *cite(case, rows),
+    )
+
+
+def first_of_ports(case: Case, rows: Indices) -> Indices:
+    """One of the connections to each port of an address."""
+    _, first = np.unique(case.trace.server_key[rows], return_index=True)
+    return rows[first]
+
+
+def ttls(case: Case, rows: Indices) -> list[int]:
+    """The TTLs under which the address spoke on these connections: two hosts are often not equally far away."""
+    trace, c = case.trace, case.trace.connections
+    ended = rows[(trace.facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] != c["client"][rows])]
+    said = np.concatenate([trace.endpoints["syn_ttl"][trace.server_rows[rows]], c["rst_ttl"][ended]])
+    return [int(ttl) for ttl in np.unique(said) if ttl][:CITED]

@@ -1,0 +1,102 @@
+"""What a listener does with final ACKs: it takes them, waits for data, or never sees them.
+
+A listener takes an ACK when it proves to be synchronized on any connection, sends data or FIN, speaks on a connection
+that was open before, or is silent about one for `QUIET_NS`, where it would have repeated its SYN-ACK.
+
+*Deferred*.  TCP_DEFER_ACCEPT repeats a SYN-ACK that was acknowledged, and takes the first data.  Linux repeats it once,
+at the end of the deferring period, and then takes a bare ACK, too (`syn_ack_recalc` and `tcp_check_req` in the kernel).
+A full accept queue that drained looks the same when its SYN-ACK was repeated once.  So a repetition that came no later
+than `FIRST_RTO_NS`, as the first of a full queue does, excuses only connections of which no SYN-ACK was repeated twice.
+
+*Final ACKs lost*.  A full accept queue is one application's; that several (`SEVERAL`) listeners of one host repeat
+SYN-ACKs which the client acknowledged, and that none of them ever takes an ACK, is not: the ACKs do not arrive.  A
+client whose ACKs the host takes on any port is not concerned.  A SYN-ACK repeated after the client's RST says the same
+of one connection alone: a host that gets the RST forgets the attempt, whatever its queues.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_CLIENT_DATA,
+    FACT_DEFERRED,
+    FACT_MIDSTREAM,
+    FACT_RST_LOST,
+    FACT_SERVER_DATA,
+    FACT_SERVER_PROVED,
+    FACT_SYNACK_AFTER_ACK,
+    TRAIT_ACKS,
+    TRAIT_FIN,
+)
+from handshake_inspect.verdicts.resets import two_hosts
+from handshake_inspect.verdicts.sets import distinct, places
+from handshake_inspect.verdicts.trace import Trace
+
+SEVERAL = 2
+TWICE = 2
+QUIET_NS = 3_000_000_000
+FIRST_RTO_NS = 2_000_000_000  # 1 s (RFC 6298 section 2.1), and more than timers run long
+
+Bools = NDArray[np.bool_]
+Keys = NDArray[np.uint64]
+
+
+def resends(trace: Trace) -> Bools:
+    """Whether the server repeats its SYN-ACK after the final ACK; once and answered, an ACK may have been lost."""
+    c = trace.connections
+    return (trace.facts & FACT_SYNACK_AFTER_ACK != 0) & ((c["resent_count"] >= TWICE) | (c["reack_count"] == 0))
+
+
+def defers(trace: Trace) -> Bools:
+    """Connections that TCP_DEFER_ACCEPT of their listener excuses for repeated SYN-ACKs."""
+    count = len(trace.connections)
+    excused = trace.facts & FACT_DEFERRED != 0
+    rows = np.flatnonzero(excused)
+    if not len(rows):
+        return excused
+    c, keys = trace.connections, trace.server_key[:count]
+    late = rows[c["last_synack_ns"][rows] - c["ack_ns"][rows] > FIRST_RTO_NS]
+    excused = is_one_of(keys, distinct(keys[rows])) & (c["resent_count"] < TWICE)
+    return excused | is_one_of(keys, distinct(keys[late]))
+
+
+def waits_for_data(trace: Trace) -> Bools:
+    """Connections without data on a listener that was seen to wait for data (TCP_DEFER_ACCEPT)."""
+    return defers(trace) & (trace.facts & FACT_CLIENT_DATA == 0)
+
+
+def is_one_of(keys: Keys, members: Keys) -> Bools:
+    """Which keys are among `members`, which are sorted."""
+    return places(keys, members)[1] if len(members) else np.zeros(len(keys), dtype=bool)
+
+
+def takes_acks(trace: Trace) -> Bools:
+    """Connections that show that the server takes ACKs."""
+    c, facts = trace.connections, trace.facts
+    traits = trace.endpoints["traits"][trace.server_rows]
+    spoke = facts & (FACT_SERVER_PROVED | FACT_SERVER_DATA) != 0
+    spoke |= traits & TRAIT_FIN != 0
+    spoke |= (facts & FACT_MIDSTREAM != 0) & (traits & TRAIT_ACKS != 0)
+    quiet = facts & (FACT_ACKED | FACT_SYNACK_AFTER_ACK) == FACT_ACKED
+    quiet &= c["rst_ns"] == 0
+    return spoke | (quiet & (trace.last_ns - c["ack_ns"] >= QUIET_NS))
+
+
+def final_acks_lost(trace: Trace) -> Bools:
+    """Half-open connections whose final ACK is in the capture and did not reach the server."""
+    count = len(trace.connections)
+    alone: Bools = trace.facts & FACT_RST_LOST != 0
+    rows = np.flatnonzero(resends(trace) & ~two_hosts(trace) & ~waits_for_data(trace))
+    if len(rows) < SEVERAL:
+        return alone
+    service, host = trace.server_key[:count], trace.server_host[:count]
+    taking = takes_acks(trace)
+    rows = rows[~is_one_of(service[rows], distinct(service[taking]))]
+    _, first = np.unique(service[rows], return_index=True)
+    deaf, listeners = np.unique(host[rows[first]], return_counts=True)
+    rows = rows[is_one_of(host[rows], deaf[listeners >= SEVERAL])]
+    path = host ^ (trace.client_host[:count] * np.uint64(0x9E3779B97F4A7C15))
+    rows = rows[~is_one_of(path[rows], distinct(path[taking]))]
+    alone[rows] = True
+    return alone
