@@ -119,7 +119,7 @@ def look_for_two_hosts(trace: Trace) -> Bools:
     rows = np.flatnonzero(~found & (trace.facts & FACT_SYNACK_AFTER_RST != 0))
     if len(rows):
         ttl = trace.connections["rst_ttl"][rows]
-        odd = odd_ttl(trace, rows, trace.server_rows[rows])
+        odd = odd_ttl(trace, rows, trace.server_rows[rows].astype(np.intp))
         for known_ttl in ttls_of_hosts(trace, trace.server_host[rows]):
             odd &= is_elsewhere(ttl, known_ttl)
         found[rows] = ~odd
