@@ -22,6 +22,7 @@ _SIZES = {
     "syn-flood": "syns", "port-scan": "probes", "syn-cookies": "half_open", "port-reuse": "reuses",
     "predictable-isn": "isns", "slow-handshake": "outliers", "slow-client-ack": "outliers",
     "syn-retransmission": "delayed", "time-wait-pressure": "time_wait_peak",
+    "ack-flood": "segments", "rst-flood": "segments",
 }  # fmt: skip
 
 

@@ -35,6 +35,12 @@ FINDING_DOCS: dict[FindingId, tuple[str, str]] = {
         "Backscatter",
         "A host answers addresses that never sent it a SYN: somebody floods it from forged source addresses.",
     ),
+    "reflection": (
+        "Reflection",
+        "Many hosts answer one that never asked them: somebody forges its address, and their answers hit it.",
+    ),
+    "ack-flood": ("ACK flood", "ACKs that belong to no connection reach one host from many sources."),
+    "rst-flood": ("RST flood", "RSTs that belong to no connection reach one host from many sources."),
     "rst-injection": (
         "Forged RST",
         "A RST does not fit the host that it claims to be from, or its target ignored it: a device on the way sent it.",

@@ -23,8 +23,8 @@ ResetBy = Literal["client", "server", "middlebox"]
 Severity = Literal["critical", "warning", "info"]
 FindingId = Literal[
     "refused", "rejected", "timed-out", "half-open", "syn-flood", "syn-cookies", "accept-queue-overflow",
-    "syn-retransmission", "port-scan", "backscatter", "rst-injection", "slow-handshake", "slow-client-ack",
-    "early-reset", "stale-peer", "address-conflict",
+    "syn-retransmission", "port-scan", "backscatter", "reflection", "ack-flood", "rst-flood", "rst-injection",
+    "slow-handshake", "slow-client-ack", "early-reset", "stale-peer", "address-conflict",
     "port-reuse", "time-wait-pressure", "connection-churn", "predictable-isn", "path-mtu", "stalled",
     "idle-timeout", "keep-alive-race", "capture-quality",
 ]  # fmt: skip

@@ -8,7 +8,8 @@ connection that was asked for.  In a one-sided capture an unasked SYN-ACK is the
 Unasked answers in ones and twos are late packets and ends of old connections; to `MIN_ADDRESSES` addresses, none of
 which asked for anything, they are not.
 
-Severity: `info`.  The host that answers is flooded elsewhere, or is used to hit the addresses (reflection).
+Severity: `info`.  The host that answers is flooded elsewhere.  Where many hosts answer one address, that is hit: see
+`reflection.py`.
 """
 
 from typing import Any
@@ -29,6 +30,8 @@ from handshake_inspect.verdicts.findings.keys import (
     is_member,
     rest,
 )
+from handshake_inspect.verdicts.findings.reflection import reflected_rows
+from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.trace import host_key
 from handshake_inspect.verdicts.words import UNSOLICITED
@@ -68,7 +71,7 @@ def unasked(case: Case) -> Bools:
     facts = case.trace.facts
     mask: Bools = (case.outcomes.outcome[: len(facts)] == UNSOLICITED) & (facts & (FACT_SYN | FACT_MIDSTREAM) == 0)
     mask &= facts & (FACT_SYNACK_FIRST | FACT_RST) != 0
-    return mask
+    return mask & ~reflected_rows(case) & ~stray_rows(case)
 
 
 def is_two_sided(case: Case) -> bool:

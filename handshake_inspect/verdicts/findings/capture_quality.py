@@ -23,6 +23,7 @@ from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_REORDERED, FACT
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import earliest, percent, plural
 from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.hearing import blind, heard, unheard
 from handshake_inspect.verdicts.words import CAUSE, MIDSTREAM
 
@@ -160,7 +161,7 @@ def midstream(case: Case) -> Iterator[Finding]:
     """Connections that were open before the capture was."""
     trace = case.trace
     count = len(trace.connections)
-    rows = np.flatnonzero(case.outcomes.outcome[:count] == MIDSTREAM)
+    rows = np.flatnonzero((case.outcomes.outcome[:count] == MIDSTREAM) & ~stray_rows(case))
     moved = trace.endpoints["bytes"][2 * rows] + trace.endpoints["bytes"][2 * rows + 1] > 0
     moved |= heard(trace)[rows].all(axis=1) & (trace.facts[rows] & (FACT_RST | FACT_LAST_ACK_SEEN) == 0)
     rows = rows[moved]

@@ -6,6 +6,14 @@ saved: that must be at least `SAVED` of `LEAST` or more connections, which leave
 comes all at once.  And the next must come soon, in the median within `PAUSE_NS`, before the idle timeout of common
 servers (5 s to 75 s) would have closed the pooled connection anyway.
 
+Nothing is said where a pool would not help, or not be used:
+
+- *health checks*: `STEADY` of the times from one beginning to the next (or to the second or third, where as many
+  checkers share an address) agree to `EVEN`, are `LEAST_EVERY_NS` or more for each, and a timer made them: the
+  connections are over before half of the time is.  A client that waits for each answer before it goes on is even, too;
+- *guessing of passwords*: the server ends `STEADY` of the connections after at most `LITTLE` octets, and in the median
+  the client comes back within `AT_ONCE_NS`.
+
 `info`: it costs time and ports, and breaks nothing; when the ports get scarce, time-wait-pressure says so.
 """
 
@@ -27,6 +35,12 @@ SHORT_NS = 30_000_000_000
 LEAST = 50
 SAVED = 0.5
 PAUSE_NS = 5_000_000_000
+STEADY = 0.9
+EVEN = 0.05
+LEAST_EVERY_NS = 1_000_000_000
+CHECKERS = 3
+LITTLE = 10_000  # of both directions: an SSH login that fails takes 5 to 8 thousand, key exchange and all
+AT_ONCE_NS = 1_000_000_000
 
 Rows = NDArray[np.intp]
 
@@ -51,6 +65,7 @@ def detect(case: Case) -> list[Finding]:
     parallel = most_at_once(first, last, groups)
     wasteful = groups.sizes - parallel >= SAVED * groups.sizes
     picked = np.flatnonzero(wasteful & are_soon(first[1:] - last[:-1], groups))
+    picked = picked[[not (is_timed(case, groups.of(g)) or is_guessing(case, groups.of(g))) for g in picked.tolist()]]
     return largest(
         "connection-churn",
         "pairs with many short connections",
@@ -58,6 +73,32 @@ def detect(case: Case) -> list[Finding]:
         groups.sizes[picked],
         lambda g: pair_finding(case, groups.of(g), int(parallel[g])),
     )
+
+
+def is_timed(case: Case, rows: Rows) -> bool:
+    """Whether a timer opens these connections, which are in order of time."""
+    c = case.trace.connections
+    begun, lived = c["first_ns"][rows], c["last_ns"][rows] - c["first_ns"][rows]
+    for many in range(1, CHECKERS + 1):
+        gaps = begun[many:] - begun[:-many]
+        middle = float(np.median(gaps))
+        even = np.mean(np.abs(gaps - middle) <= EVEN * middle) >= STEADY
+        if even and middle >= many * LEAST_EVERY_NS and np.median(lived) * 2 * many <= middle:
+            return True
+    return False
+
+
+def is_guessing(case: Case, rows: Rows) -> bool:
+    """Whether the server ends these connections soon and the client comes back at once; `rows` are in order of time."""
+    trace = case.trace
+    c = trace.connections
+    reset = trace.facts[rows] & FACT_RST != 0
+    closed = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1)
+    side = np.where(closed, c["fin_side"][rows], np.where(reset, c["rst_side"][rows], 2))
+    moved = trace.endpoints["bytes"].reshape(-1, 2)[rows].sum(axis=1)
+    ended = (side == (c["client"][rows] ^ 1)) & (moved <= LITTLE)
+    pauses = c["first_ns"][rows][1:] - c["last_ns"][rows][:-1]
+    return bool(np.mean(ended) >= STEADY and np.median(pauses) <= AT_ONCE_NS)
 
 
 def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 *The end that the data is for lost it*: a bare RST (no ACK) answers data or a keep-alive of an established connection.
 A socket that still knows the connection acknowledges in its RST; one that does not exist takes the RST's sequence
 number from the segment (section 3.10.7.1) and has nothing to acknowledge.  An end that had sent its FIN is not stale,
-it is done; a RST that a box on the path forged is rst-injection's.
+it is done; a RST that a box on the path forged is rst-injection's, and segments of an ack-flood had no connection.
 
 *The end that opens again lost it*: its SYN meets a peer that is still synchronized.  Seen as an attempt that drew a
 challenge ACK (RFC 5961 section 4) and reset that, or as a connection that a SYN with another ISN replaced before it
@@ -31,6 +31,8 @@ from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, plural, window, write
+from handshake_inspect.verdicts.findings.reflection import reflected_rows
+from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.trace import Trace, host_key
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
@@ -61,7 +63,7 @@ def bare_answers(case: Case) -> Bools:
     """Connections that a bare RST in answer to data ended."""
     trace = case.trace
     c, facts = trace.connections, trace.facts
-    bare = (facts & FACT_RST != 0) & (c["rst_flags"] & ACK == 0)
+    bare = (facts & FACT_RST != 0) & (c["rst_flags"] & ACK == 0) & ~stray_rows(case) & ~reflected_rows(case)
     known = (case.outcomes.outcome[: len(c)] == ESTABLISHED) | (facts & FACT_MIDSTREAM != 0)
     found: Bools = bare & known
     rows = np.flatnonzero(found)

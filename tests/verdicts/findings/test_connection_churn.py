@@ -1,4 +1,5 @@
-from support.detected import MS, SECOND, crowd, found, merged, only
+import pytest
+from support.detected import MS, SECOND, START, chance, crowd, found, merged, only
 
 
 def request(wire, number=0):
@@ -36,3 +37,59 @@ def test_connections_that_stay_open_are_a_pool():
 def test_many_clients_once_each_are_not_one_that_comes_back():
     wires = [crowd(1, request, address=f"192.0.2.{n}")[0] for n in range(1, 61)]
     assert found(merged(*wires), "connection-churn") == []
+
+
+def uneven(count, act, *, every):
+    """As `crowd`, at times that no timer makes."""
+    wires, now = [], START
+    for number in range(count):
+        wires += crowd(1, act, start=now, client=("192.0.2.1", 30000 + number), client_isn=chance(number))
+        now += every // 2 + chance(number) % every
+    return wires
+
+
+def test_a_client_that_comes_when_it_likes():
+    assert only(merged(*uneven(60, request, every=2 * SECOND)), "connection-churn")
+
+
+@pytest.mark.parametrize("every", [1 * SECOND, 2 * SECOND, 5 * SECOND])
+def test_health_checks_are_no_churn(every):
+    assert found(merged(*crowd(60, request, every=every)), "connection-churn") == []
+
+
+def test_health_checks_of_two_that_share_an_address():
+    one = crowd(40, request, every=3 * SECOND)
+    other = []
+    for number in range(40):
+        words = {"client": ("192.0.2.1", 50000 + number), "start": START + 700 * MS + number * 3 * SECOND}
+        other += crowd(1, request, client_isn=chance(number + 500), **words)
+    assert found(merged(*one, *other), "connection-churn") == []
+
+
+def test_a_client_that_waits_for_each_answer_is_even_and_no_health_check():
+    def slow(wire, number):
+        wire.handshake()
+        wire.client.data(100)
+        wire.wait(SECOND)
+        wire.server.data(100)
+        wire.close()
+
+    assert only(merged(*crowd(60, slow, every=1200 * MS)), "connection-churn")
+
+
+def guess(size, first="server"):
+    def act(wire, _):
+        wire.handshake().exchange(size).close(first)
+
+    return act
+
+
+def test_guessing_of_passwords_is_no_churn():
+    assert found(merged(*crowd(60, guess(2000), every=600 * MS, server=("198.51.100.2", 22))), "connection-churn") == []
+
+
+@pytest.mark.parametrize(
+    "act", [guess(2000, first="client"), guess(9000)], ids=["the client closes", "the server sends much"]
+)
+def test_who_is_served_and_comes_back_could_use_a_pool(act):
+    assert only(merged(*crowd(60, act, every=600 * MS)), "connection-churn")

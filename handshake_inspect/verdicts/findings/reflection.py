@@ -1,0 +1,130 @@
+"""`reflection`: many hosts answer one that never asked them: its address is forged, and their answers hit it.
+
+An answer without a question is a connection that a SYN-ACK begins, or a RST that answers a SYN (RST ACK with sequence
+number 0, RFC 9293 section 3.10.7.1), and of which the capture holds nothing else but repetitions and the RST of whom it
+hits.  A victim gets such answers from `MIN_RESPONDERS` hosts or more, and sent a SYN to none of them.
+
+RSTs of any other kind end old connections and do not count.  In a capture of one direction an unasked SYN-ACK is the
+far half of an ordinary handshake: only what is `backscatter` by its cause counts.  Where the capture began between SYN
+and SYN-ACK, the client's ACK follows, and that is no answer without a question.
+
+Severity: `warning`.  Neither `backscatter` (one host answers many) nor `stale-peer` say anything of these connections.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import endpoint, plural, span, write
+from handshake_inspect.verdicts.findings.flooding import peak_rate
+from handshake_inspect.verdicts.findings.keys import (
+    Bools,
+    Indices,
+    Keys,
+    cite,
+    count_distinct,
+    counts,
+    distinct,
+    frequent,
+    is_member,
+    once_per_case,
+    rest,
+)
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.trace import host_key
+from handshake_inspect.verdicts.words import CAUSE, UNSOLICITED
+from handshake_inspect.wire.const import ACK
+
+MIN_RESPONDERS = 20
+MOST = 100
+LISTED = 10  # ports
+PAIR = np.uint64(0x9E3779B97F4A7C15)
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each host that is hit."""
+    found = sorted(reflections(case), key=len, reverse=True)
+    return [describe(case, rows) for rows in found[:MOST]] + rest("reflection", "hosts that are hit", found[MOST:])
+
+
+@once_per_case
+def reflections(case: Case) -> tuple[Indices, ...]:
+    """The answers that hit each victim."""
+    c = case.trace.connections
+    rows = np.flatnonzero(answers(case))
+    victims = host_key(c["hi1"][rows], c["lo1"][rows])
+    chosen = is_member(victims, frequent(victims, MIN_RESPONDERS))
+    rows, victims = rows[chosen], victims[chosen]
+    if not len(rows):
+        return ()
+    responders = host_key(c["hi0"][rows], c["lo0"][rows])
+    unasked = ~is_member(victims * PAIR ^ responders, asked(case, distinct(victims)))
+    rows, victims, responders = rows[unasked], victims[unasked], responders[unasked]
+    parted = group(victims, np.arange(len(rows)), at_least=MIN_RESPONDERS)
+    hit = (parted.of(g) for g in range(len(parted)))
+    return tuple(np.sort(rows[mine]) for mine in hit if count_distinct(responders[mine]) >= MIN_RESPONDERS)
+
+
+@once_per_case
+def reflected_rows(case: Case) -> Bools:
+    """Connections that are such answers."""
+    mask = np.zeros(len(case.trace.connections), dtype=bool)
+    for rows in reflections(case):
+        mask[rows] = True
+    return mask
+
+
+def answers(case: Case) -> Bools:
+    """Connections that an answer without a question begins."""
+    trace, c = case.trace, case.trace.connections
+    facts = trace.facts
+    count = len(facts)
+    mask: Bools = (case.outcomes.outcome[:count] == UNSOLICITED) & (case.outcomes.cause[:count] == CAUSE["backscatter"])
+    mask &= facts & (FACT_SYN | FACT_MIDSTREAM) == 0
+    rows = np.flatnonzero(mask & (facts & FACT_SYNACK_FIRST == 0))
+    refusing = (facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] == 0)
+    mask[rows] = refusing & (c["rst_flags"][rows] & ACK != 0) & (c["rst_seq"][rows] == 0)
+    return mask
+
+
+def asked(case: Case, victims: Keys) -> Keys:
+    """Names of a victim and a host that it sent a SYN to, sorted."""
+    trace = case.trace
+    asking = is_member(trace.client_host, victims)
+    asking[: len(trace.connections)] &= trace.facts & FACT_SYN != 0
+    rows: NDArray[np.intp] = np.flatnonzero(asking)
+    return distinct(trace.client_host[rows] * PAIR ^ trace.server_host[rows])
+
+
+def describe(case: Case, rows: Indices) -> Finding:
+    """Numbers and words of one victim."""
+    trace, c = case.trace, case.trace.connections
+    victim, _ = endpoint(trace, int(rows[0]), 1)
+    responders = count_distinct(host_key(c["hi0"][rows], c["lo0"][rows]))
+    synacks = rows[trace.facts[rows] & FACT_SYNACK_FIRST != 0]
+    ports, often = counts(c["port0"][rows])
+    metrics: dict[str, Any] = {
+        "responders": responders,
+        "connections": len(rows),
+        "syn_acks": len(synacks),
+        "resets": len(rows) - len(synacks),
+        "repeated_syn_acks": int(np.maximum(c["synack_count"][synacks], 1).sum(dtype=np.int64)) - len(synacks),
+        "peak_per_s": peak_rate(c["first_ns"][rows]),
+        "ports": {str(ports[at]): int(often[at]) for at in np.argsort(-often, kind="stable")[:LISTED]},
+    }
+    return Finding(
+        "reflection",
+        "warning",
+        f"{plural(responders, 'host')} answer {write(victim)}, which never asked them ({len(synacks)} SYN-ACKs, "
+        f"{len(rows) - len(synacks)} RSTs): somebody sends them SYNs in its name",
+        victim,
+        None,
+        *span(trace, rows),
+        metrics,
+        f"Have the answers filtered upstream of {write(victim)} by their source ports, and drop what nobody asked for "
+        "(nft add rule inet filter input ct state invalid drop); the hosts that answer are used, not to blame.",
+        *cite(case, rows),
+    )

@@ -1,0 +1,230 @@
+"""`ack-flood` and `rst-flood`: segments without a connection, from anywhere, to one host.
+
+A *stray* is a connection from before the capture, or none at all, that is one segment: an ACK, with or without payload
+(no SYN, FIN or RST), to which at most RSTs came back; or a RST to which nothing did.  An ACK with timestamps is no
+stray: tools that forge segments leave them out, and current kernels do not.  A source is *unknown* when it has nothing
+else with that host in the whole capture.  A host is flooded when strays of one kind come from `MIN_SOURCES` unknown
+sources or more within `WITHIN_NS`, once what the start of the capture explains is taken off: the connections that were
+open when it began, of which the first that is seen may be the last.  It explains as many strays as there are
+connections that it must have cut: those with that host that are older than the capture and are no strays.  Where the
+capture holds one direction only, or single segments (sampling), nothing is said.
+
+A scan has one source; clients whose connections a restart forgot connect again, so they are known; what `reflection`
+tells of is no RST flood.  Severity: `warning`: a kernel needs little to drop them, stateful boxes on the way need more.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.tcp.facts import (
+    FACT_MIDSTREAM,
+    FACT_RST,
+    FACT_SYN,
+    FACT_SYNACK,
+    TRAIT_SEEN,
+)
+from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings.evidence import brief, endpoint, span, write
+from handshake_inspect.verdicts.findings.flooding import peak_rate
+from handshake_inspect.verdicts.findings.keys import (
+    Bools,
+    Indices,
+    Keys,
+    Times,
+    cite,
+    count_distinct,
+    counts,
+    distinct,
+    frequent,
+    is_member,
+    once_per_case,
+)
+from handshake_inspect.verdicts.findings.reflection import reflected_rows
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.hearing import heard
+from handshake_inspect.verdicts.trace import host_key
+from handshake_inspect.verdicts.words import MIDSTREAM, UNSOLICITED
+from handshake_inspect.wire.const import ACK, FIN, RST, SYN
+
+MIN_SOURCES = 100
+WITHIN_NS = 10_000_000_000
+MOST = 100  # hosts that are judged, of each kind those with the most strays
+LISTED = 10  # ports
+
+WORDS = {"ack-flood": "ACK", "rst-flood": "RST"}
+
+
+@dataclass(frozen=True)
+class Strays:
+    """Strays of one kind to one host, and how many of them the start of the capture explains."""
+
+    id: str
+    rows: Indices
+    explained: int
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each host and kind of segment."""
+    return [describe(case, strays) for strays in stray_floods(case)]
+
+
+@once_per_case
+def stray_floods(case: Case) -> tuple[Strays, ...]:
+    """The floods of a case."""
+    acks, rsts = lone_acks(case), lone_rsts(case)
+    if max(np.count_nonzero(acks), np.count_nonzero(rsts)) < MIN_SOURCES or not heard(case.trace).all(axis=1).any():
+        return ()
+    strays = acks | rsts
+    return (*floods_of(case, "ack-flood", acks, strays), *floods_of(case, "rst-flood", rsts, strays))
+
+
+@once_per_case
+def stray_rows(case: Case) -> Bools:
+    """Connections that are part of such a flood."""
+    mask = np.zeros(len(case.trace.connections), dtype=bool)
+    for strays in stray_floods(case):
+        mask[strays.rows] = True
+    return mask
+
+
+# -- strays
+
+
+def lone_acks(case: Case) -> Bools:
+    """Connections that are one ACK, and at most RSTs in return."""
+    trace, c = case.trace, case.trace.connections
+    facts = trace.facts
+    mask: Bools = (case.outcomes.outcome[: len(facts)] == MIDSTREAM) & (facts & FACT_MIDSTREAM != 0)
+    rows = np.flatnonzero(mask)
+    lone = c["first_flags"][rows] & (SYN | FIN | RST | ACK) == ACK
+    lone &= is_one_segment(case, rows) & (trace.endpoints["tsval"][2 * rows] == 0)
+    reset = (facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] == 1)
+    silent = trace.endpoints["traits"][2 * rows + 1] & TRAIT_SEEN == 0
+    mask[rows] = lone & (silent | (reset & (trace.endpoints["bytes"][2 * rows + 1] == 0)))
+    return mask
+
+
+def lone_rsts(case: Case) -> Bools:
+    """Connections that are one RST, which no reflection explains."""
+    trace, c = case.trace, case.trace.connections
+    facts = trace.facts
+    mask: Bools = (case.outcomes.outcome[: len(facts)] == UNSOLICITED) & (facts & (FACT_SYN | FACT_SYNACK) == 0)
+    mask &= (facts & FACT_RST != 0) & ~reflected_rows(case)
+    rows = np.flatnonzero(mask)
+    mask[rows] = (
+        (c["rst_side"][rows] == 0)
+        & is_one_segment(case, rows)
+        & (trace.endpoints["traits"][2 * rows + 1] & TRAIT_SEEN == 0)
+    )
+    return mask
+
+
+def is_one_segment(case: Case, rows: Indices) -> Bools:
+    """Whether whoever began sent just one segment, however often it was captured."""
+    e = case.trace.endpoints
+    one: Bools = e["frames"][2 * rows].astype(np.int64) - e["duplicates"][2 * rows] <= 1
+    return one
+
+
+# -- floods
+
+
+def floods_of(case: Case, kind: str, mine: Bools, strays: Bools) -> Iterator[Strays]:
+    """The floods of one kind of segment; `strays` are those of any kind."""
+    c = case.trace.connections
+    rows = np.flatnonzero(mine)
+    victims = host_key(c["hi1"][rows], c["lo1"][rows])
+    chosen = is_member(victims, frequent(victims, MIN_SOURCES))
+    parted = group(victims[chosen], rows[chosen], at_least=MIN_SOURCES)
+    largest = np.argsort(-parted.sizes, kind="stable")[:MOST] if len(parted) else ()
+    for g in largest:
+        found = judge(case, kind, parted.of(int(g)), strays)
+        if found:
+            yield found
+
+
+def judge(case: Case, kind: str, rows: Indices, strays: Bools) -> Strays | None:
+    """The flood that these strays to one host are, if they are one."""
+    c = case.trace.connections
+    victim = host_key(c["hi1"][rows[:1]], c["lo1"][rows[:1]])[0]
+    known, older = others(case, victim, strays)
+    sources = host_key(c["hi0"][rows], c["lo0"][rows])
+    unknown = ~is_member(sources, known)
+    rows, sources = rows[unknown], sources[unknown]
+    order = np.argsort(c["first_ns"][rows], kind="stable")
+    rows, sources = rows[order], sources[order]
+    dense = in_dense_times(c["first_ns"][rows], first_of_each(sources))
+    rows, sources = rows[dense], sources[dense]
+    if count_distinct(sources) - older < MIN_SOURCES:
+        return None
+    return Strays(kind, rows, older)
+
+
+def others(case: Case, victim: np.uint64, strays: Bools) -> tuple[Keys, int]:
+    """The hosts that have more with this one than strays, sorted; and how many such connections began before."""
+    trace = case.trace
+    count = len(trace.connections)
+    served = np.flatnonzero(trace.server_host == victim)
+    opened = np.flatnonzero(trace.client_host == victim)
+    served, opened = (rows[~strays[np.minimum(rows, count - 1)] | (rows >= count)] for rows in (served, opened))
+    known = distinct(np.concatenate([trace.client_host[served], trace.server_host[opened]]))
+    tracked = np.concatenate([served[served < count], opened[opened < count]])
+    return known, int(np.count_nonzero(case.outcomes.outcome[tracked] == MIDSTREAM))
+
+
+def first_of_each(sources: Keys) -> Indices:
+    """Where each source occurs first."""
+    _, first = np.unique(sources, return_index=True)
+    return np.sort(first)
+
+
+def in_dense_times(times: Times, first: Indices) -> Bools:
+    """Which strays lie in a stretch of WITHIN_NS with MIN_SOURCES sources that were not there before."""
+    came = times[first]
+    dense = np.zeros(len(times), dtype=bool)
+    if len(came) < MIN_SOURCES:
+        return dense
+    begins = came[: len(came) - MIN_SOURCES + 1]
+    starts = begins[came[MIN_SOURCES - 1 :] - begins <= WITHIN_NS]
+    if len(starts):
+        at = np.searchsorted(starts, times, side="right") - 1
+        dense = (at >= 0) & (times - starts[np.maximum(at, 0)] <= WITHIN_NS)
+    return dense
+
+
+def describe(case: Case, strays: Strays) -> Finding:
+    """Numbers and words of one flood."""
+    trace, c, rows = case.trace, case.trace.connections, strays.rows
+    victim, _ = endpoint(trace, int(rows[0]), 1)
+    sources = count_distinct(host_key(c["hi0"][rows], c["lo0"][rows]))
+    start, end = span(trace, rows)
+    ports, often = counts(c["port1"][rows])
+    answered = int(np.count_nonzero(trace.endpoints["traits"][2 * rows + 1] & TRAIT_SEEN))
+    metrics: dict[str, Any] = {
+        "segments": len(rows),
+        "sources": sources,
+        "duration_ns": end - start,
+        "peak_per_s": peak_rate(c["first_ns"][rows]),
+        "answered": answered,
+        "with_payload": int(np.count_nonzero(trace.endpoints["bytes"][2 * rows])),
+        "explained_by_start": strays.explained,
+        "ports": {str(ports[at]): int(often[at]) for at in np.argsort(-often, kind="stable")[:LISTED]},
+    }
+    word = WORDS[strays.id]
+    return Finding(
+        strays.id,
+        "warning",
+        f"{word} flood on {write(victim)}: {len(rows)} {word}s without a connection from {sources} sources in "
+        f"{brief(end - start)}",
+        victim,
+        None,
+        start,
+        end,
+        metrics,
+        f"Drop segments without a connection before {write(victim)} (nft add rule inet filter input ct state invalid "
+        "drop, with sysctl net.netfilter.nf_conntrack_tcp_loose=0), and have forged sources filtered upstream.",
+        *cite(case, rows),
+    )
