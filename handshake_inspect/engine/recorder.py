@@ -25,10 +25,10 @@ from handshake_inspect.wire.const import FIN, KIND_TCP, MASK32, RST, SYN
 KEPT = 1 << 16
 
 # What changes with every segment, however plain.
-_PLAIN_CONNECTION = ("last_ns", "quick", "completeness")
+_PLAIN_CONNECTION = ("last_ns", "quick", "completeness", "aftermath")
 _PLAIN_END = (
     "bytes", "frames", "snd_nxt", "contiguous", "last_ack", "tsval", "window", "ip_id", "recent", "recent_at",
-    "recent_us", "zeek_letters", "hole_start", "hole_end",
+    "recent_us", "zeek_letters", "hole_start", "hole_end", "largest",
 )  # fmt: skip
 
 _CONNECTION = ctypes.sizeof(rows.Connection)

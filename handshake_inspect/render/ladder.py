@@ -23,7 +23,7 @@ METHODS = {
     "exact": "sent once, so exact",
     "tsecr": "sent again, but the echoed timestamp proves which copy was answered",
     "ambiguous": "sent again, and nothing tells which copy was answered",
-    "data-ack": "the bare ACK is missing, data stood in for it: at most this",
+    "data-ack": "the final ACK is missing, a later segment stood in for it: at most this",
     "one-sided": "one direction is missing: only the sum can be known",
 }
 REASONS = {

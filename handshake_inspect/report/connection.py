@@ -69,7 +69,8 @@ class Leg(Struct, frozen=True, gc=False):
     """One handshake RTT: the value where one can be named, the honest interval, and how it is known.
 
     `exact`: sent once; `tsecr`: the timestamp echo proves which copy was answered; `ambiguous`: nothing does;
-    `data-ack`: data stood in for the missing bare ACK, an upper bound; `one-sided`: only the total can be known;
+    `data-ack`: data or a later ACK stood in for the missing final ACK, an upper bound; `one-sided`: only the total can
+    be known;
     `none`: not measured, and `reason` says why.
     """
 

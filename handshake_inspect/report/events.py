@@ -13,6 +13,7 @@ from handshake_inspect.tcp.facts import (
     FACT_DATA_ACK,
     FACT_DEFERRED,
     FACT_LAST_ACK_SEEN,
+    FACT_LATER_ACK,
     FACT_MIDSTREAM,
     FACT_REFUSED,
     FACT_RST,
@@ -67,6 +68,8 @@ def _opening(change: Change, names: Names) -> Iterator[Mark]:
 
 def _final_ack(change: Change, names: Names, *, completes: bool) -> Mark:
     what = "These data are the final ACK too" if change.gained(FACT_DATA_ACK) else "The final ACK"
+    if change.gained(FACT_LATER_ACK):
+        what = "This proves the final ACK, which is not in the capture"
     if change.after.connection.facts & FACT_SIMULTANEOUS:
         what = "Both ends have acknowledged"
     end = "the handshake is complete" if completes else f"the {names[0]} believes to be connected"

@@ -15,6 +15,7 @@ cdef uint64_t FACT_DATA_ACK
 cdef uint64_t FACT_DEFERRED
 cdef uint64_t FACT_ISN_CHANGED
 cdef uint64_t FACT_ISN_TURNED
+cdef uint64_t FACT_LATER_ACK
 cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_REORDERED
 cdef uint64_t FACT_RST
@@ -52,6 +53,10 @@ cdef bint client_ack(
 ) noexcept nogil
 @cython.locals(first=uint32_t)
 cdef void turn_to_other_isn(rows.Connection *connection, rows.Endpoint *server) noexcept nogil
+@cython.locals(accepted=uint32_t, beyond=bint)
+cdef bint note_later(
+    rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server, segment.Segment *segment
+) noexcept nogil
 @cython.locals(since_last=int64_t)
 cdef void not_before_the_last(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 cdef void complete(rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment) noexcept nogil

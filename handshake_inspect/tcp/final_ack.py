@@ -13,6 +13,7 @@ from handshake_inspect.tcp.facts import (
     FACT_DEFERRED,
     FACT_ISN_CHANGED,
     FACT_ISN_TURNED,
+    FACT_LATER_ACK,
     FACT_MIDSTREAM,
     FACT_REORDERED,
     FACT_RST,
@@ -84,7 +85,7 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
         rtt.time_ack(table, connection, server, segment)
         if connection.facts & FACT_ISN_TURNED != facts & FACT_ISN_TURNED:
             not_before_the_last(connection, segment)
-        if segment.payload_len:
+        if segment.payload_len or note_later(connection, client, server, segment):
             connection.ackdat_method = METHOD_DATA_ACK
             connection.ackdat_min_ns = 0
     if not facts & FACT_RST:
@@ -101,6 +102,19 @@ def turn_to_other_isn(connection: Any, server: Any) -> None:
     server.contiguous = server.snd_nxt
     connection.alternate_iss = first
     connection.facts ^= FACT_ISN_TURNED
+
+
+def note_later(connection: Any, client: Any, server: Any, segment: Any) -> bool:
+    """Note whether an ACK proves the handshake but is not its final ACK: one end had sent more by then.
+
+    The real one, with the numbers next to both ISNs, is not in the capture: the time to this one is an upper bound.
+    """
+    accepted = connection.syn_payload if connection.facts & FACT_TFO else 0
+    beyond = seqspace.seq_gt(segment.seq, (client.iss + 1 + accepted) & MASK32)
+    if not beyond and (not connection.facts & FACT_SYNACK or segment.ack == (server.iss + 1) & MASK32):
+        return False
+    connection.facts |= FACT_LATER_ACK
+    return True
 
 
 def not_before_the_last(connection: Any, segment: Any) -> None:
@@ -131,6 +145,8 @@ def one_sided_ack(table: Any, connection: Any, client: Any, server: Any, segment
     connection.synack_method = METHOD_ONE_SIDED
     connection.ackdat_method = METHOD_ONE_SIDED
     rtt.time_one_sided(table, connection, segment)
+    if note_later(connection, client, server, segment):
+        connection.synack_min_ns = 0
     if not connection.facts & FACT_RST:
         endpoint.apply(client, SENT_ACK)
         endpoint.apply(server, SENT_SYN_ACK)

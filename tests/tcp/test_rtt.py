@@ -147,6 +147,58 @@ def test_data_completes_the_handshake():
     assert leg(connection, "total")[1] <= 40 * MS <= leg(connection, "total")[2]
 
 
+def test_a_later_ack_is_not_the_final_one():
+    """The capture lacks the final ACK: the first ACK in it acknowledges the server's greeting."""
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(lost="before")
+    wire.wait(30 * MS)
+    wire.server.data(40)
+    wire.client.ack()
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    assert leg(connection, "ackdat")[:2] == ("data-ack", 0)
+    assert leg(connection, "ackdat")[3] is None
+    assert leg(connection, "total")[0] == "data-ack"
+    assert leg(connection, "synack") == exact(0)
+
+
+def test_an_ack_behind_unseen_data_is_not_the_final_one():
+    """The client had sent a request meanwhile, and the capture dropped it: its sequence number is beyond ISN + 1."""
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(lost="before")
+    wire.client.data(80, lost="before")
+    wire.wait(30 * MS)
+    wire.client.ack()
+    assert leg(wire.connection(), "ackdat")[:2] == ("data-ack", 0)
+
+
+def test_a_final_ack_with_a_fin_is_exact():
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.fin()
+    assert leg(wire.connection(), "ackdat") == exact(40 * MS)
+
+
+@pytest.mark.parametrize(("seen", "low"), [(True, 40 * MS), (False, 0)])
+def test_of_one_direction_a_later_ack_bounds_the_total_from_above_only(seen, low):
+    wire = Wire(at="client")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(lost=None if seen else "before")
+    wire.wait(30 * MS)
+    wire.client.data(80, lost=None if seen else "before")
+    wire.client.ack()
+    connection = wire.connection(only="client")
+    method, bound, high, _ = leg(connection, "total")
+    assert (method, bound) == ("one-sided", low)
+    assert high >= 40 * MS
+
+
 def test_only_the_client_is_heard():
     connection = Wire(at="middle").handshake().exchange().connection(only="client")
     assert connection["outcome"] == "established"

@@ -140,7 +140,7 @@ def small(scene: Scene) -> list[Text]:
 _METHODS = {
     "exact": "", "tsecr": "sent again; the echoed timestamp proves which copy was answered",
     "ambiguous": "sent again; nothing tells which copy was answered",
-    "data-ack": "data stood in for the missing ACK: at most this", "one-sided": "one direction is missing",
+    "data-ack": "a later segment stood in for the final ACK: at most this", "one-sided": "one direction is missing",
 }  # fmt: skip
 
 
