@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from handshake_inspect.capture import fields
+
 SECTION_HEADER = 0x0A0D0D0A  # the same in both byte orders
 BYTE_ORDER_MAGIC = 0x1A2B3C4D
 INTERFACE_DESCRIPTION = 1
@@ -128,6 +130,12 @@ def statistics(body: bytes, big: bool) -> Statistics:
         delivered = max(counts[_ISB_IFRECV] - sum(drops), 0)  # some count what was dropped as received, some do not
     high, low = int.from_bytes(end[:4], order), int.from_bytes(end[4:], order)
     return Statistics(int.from_bytes(body[:4], order), sum(drops) if drops else None, delivered, high, low)
+
+
+def section_version(octets: bytes, at: int, big: bool) -> str | None:
+    """The version that the section header at `at` says, where there is none such; 1.0 is, and some wrote it as 1.2."""
+    major, minor = fields.u16(octets, at + 12, big), fields.u16(octets, at + 14, big)
+    return None if major == 1 and minor in (0, 2) else f"{major}.{minor}"
 
 
 def _options(octets: bytes, big: bool) -> Iterator[tuple[int, bytes]]:

@@ -26,8 +26,8 @@ MAGICS = {
 # How every magic begins or ends, in the byte order that a record header is read in.
 _MAGIC_HIGH = 0xA1B2
 _MAGIC_LOW = 0xB2A1
-_MAJOR = 2  # versions that exist: 2.0 to 2.4
-_MINOR = 4
+# Versions that exist: 2.0 to 2.4, and one that somebody wrote by mistake (libpcap reads the same).
+_VERSIONS = {(2, 0), (2, 1), (2, 2), (2, 3), (2, 4), (543, 0)}
 
 _NS_PER_SECOND = 1_000_000_000
 _FILE_HEADER = 24
@@ -41,7 +41,7 @@ def exists(header: bytes) -> bool:
     kind = MAGICS.get(int.from_bytes(header[:4], "big"))
     if kind is None or len(header) < 8:
         return False
-    return fields.u16(header, 4, kind[0]) == _MAJOR and fields.u16(header, 6, kind[0]) <= _MINOR
+    return (fields.u16(header, 4, kind[0]), fields.u16(header, 6, kind[0])) in _VERSIONS
 
 
 class PcapReader(FrameReader):

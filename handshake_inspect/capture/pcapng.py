@@ -20,6 +20,7 @@ from handshake_inspect.capture.blocks import (
     SECTION_HEADER,
     SIMPLE_PACKET,
     interface_description,
+    section_version,
     statistics,
 )
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
@@ -269,9 +270,9 @@ class PcapngReader(FrameReader):
         length = fields.u32(self.data, at + 4, big)
         if length < _SECTION_HEADER_LEN or length & 3:
             return self._bad_length(length)
-        major = fields.u16(self.data, at + 12, big)
-        if major != 1:
-            return self.damage(f"a section of pcapng version {major}, which nobody has defined")
+        version = section_version(bytes(self.octets[at : at + _SECTION_HEADER_LEN]), 0, big)
+        if version is not None:
+            return self.damage(f"a section of pcapng version {version}, which nobody has defined")
         self.big = big
         self.section += 1
         self._earlier_drops += sum(self._section_drops.values())

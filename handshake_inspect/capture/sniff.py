@@ -1,10 +1,14 @@
 """What a file is, by its first octets."""
 
+from handshake_inspect.capture import fields
+from handshake_inspect.capture.blocks import BYTE_ORDER_MAGIC, section_version
 from handshake_inspect.capture.codecs import codec_of
-from handshake_inspect.capture.pcap import MAGICS
+from handshake_inspect.capture.pcap import MAGICS, exists
 
 PCAPNG = b"\x0a\x0d\x0d\x0a"
 SNIFFED = 16  # octets that are enough to tell
+HEADERS = {"pcap": 24, "pcapng": 28}  # octets of the file header, or of the shortest one
+_LONGEST_HEADER = 1 << 20  # of a section header with all its options
 
 _TWICE = "decompress it once before: hsi undoes one compression"
 _CONVERT = "convert it first: editcap -F pcapng FILE OUT"
@@ -39,6 +43,29 @@ def container(head: bytes) -> str | None:
     if int.from_bytes(head[:4], "big") in MAGICS:
         return "pcap"
     return None
+
+
+def flaw(kind: str, header: bytes) -> str | None:
+    """Why a file header, the first octets in HEADERS, is none that hsi can read; None where it is one."""
+    if kind == "pcap":
+        big = MAGICS[int.from_bytes(header[:4], "big")][0]
+        version = f"{fields.u16(header, 4, big)}.{fields.u16(header, 6, big)}"
+        return None if exists(header) else f"it says that it is pcap of version {version}, which does not exist"
+    big = fields.u32(header, 8, True) == BYTE_ORDER_MAGIC
+    if not big and fields.u32(header, 8, False) != BYTE_ORDER_MAGIC:
+        return "it begins as pcapng does, without the byte-order magic"
+    length = fields.u32(header, 4, big)
+    if length < HEADERS["pcapng"] or length & 3:
+        return f"its pcapng section header claims {length} octets, which cannot be"
+    unknown = section_version(header, 0, big)
+    return None if unknown is None else f"it says that it is pcapng of version {unknown}, which does not exist"
+
+
+def header_len(kind: str, header: bytes) -> int:
+    """How long a file header without a flaw is, whole; no longer than makes sense to wait for."""
+    if kind == "pcap":
+        return HEADERS[kind]
+    return min(fields.u32(header, 4, fields.u32(header, 8, True) == BYTE_ORDER_MAGIC), _LONGEST_HEADER)
 
 
 def nature(head: bytes) -> tuple[str, str]:

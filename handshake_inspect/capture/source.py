@@ -14,7 +14,7 @@ from handshake_inspect.capture.codecs import codec_of
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
-from handshake_inspect.capture.streams import ByteStream, PackedStream, PlainStream
+from handshake_inspect.capture.streams import FAILED, ByteStream, PackedStream, PlainStream
 from handshake_inspect.errors import CaptureError, Problem
 
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ class Source:
         self._ahead = ReadAhead(self._stream)
 
     def fill(self) -> bool:
-        """Put another block behind what the reader left unread; False at the end of the input."""
+        """Put another block behind what the reader left unread; False at the end of the input.
+
+        CaptureError, with how far it came, where reading failed: that is no shorter capture.
+        """
         if self._ended:
             return False
         count = self._fill() if self._ahead is None else self._ahead.feed(self.reader)
@@ -153,6 +156,9 @@ class Source:
             return
         self._cut = True
         kind, reason = trouble or ("cut", "the capture is cut")
+        if kind == FAILED:
+            how_far = f"after frame {reader.frames}, {self._stream.consumed} bytes into the file"
+            raise CaptureError(f"{self.name}: {reason} {how_far}; nothing behind that was read: copy it and try again")
         if where >= 0:
             reason += f": the record at byte {where}, after frame {reader.frames}, is not whole"
         else:
@@ -168,11 +174,27 @@ class Source:
             self._stream = PackedStream(self._stream, codec)
             head = self._stream.peek(sniff.SNIFFED)
         found = sniff.container(head)
-        if found is None:
+        refusal = self._refusal(head) if found is None else self._header_refusal(found)
+        if found is None or refusal is not None:
             if self._file is not None:
                 self._file.close()
-            raise CaptureError(f"{self.name}: {self._refusal(head)}")
+            raise CaptureError(f"{self.name}: {refusal}")
         return found
+
+    def _header_refusal(self, found: str) -> str | None:
+        """Why a file that begins as a capture does is none: its header is not whole, or says what cannot be."""
+        wanted = sniff.HEADERS[found]
+        head = self._stream.peek(wanted)
+        if len(head) == wanted:
+            flaw = sniff.flaw(found, head)
+            if flaw is not None:
+                return f"not a capture that hsi can read: {flaw}; get the file again"
+            wanted = sniff.header_len(found, head)
+            head = self._stream.peek(wanted)
+        if len(head) == wanted:
+            return None
+        why = f"{self._stream.trouble[1]}: it" if self._stream.trouble else "it"
+        return f"not a capture yet: {why} ends in its file header, after {len(head)} bytes; get the file again"
 
     def _refusal(self, head: bytes) -> str:
         if self._stream.trouble and not head:

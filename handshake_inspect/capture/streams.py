@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from handshake_inspect.capture.codecs import Codec
 
+FAILED = "failed"  # a trouble of the device or the network, not of the data
+
 
 class ByteStream(Protocol):
     """Where a source gets its bytes."""
@@ -25,7 +27,7 @@ class ByteStream(Protocol):
 
 
 class PlainStream:
-    """The octets of a binary file object as they are; an error of the device ends them."""
+    """The octets of a binary file object as they are; an error of the device or the network ends them."""
 
     def __init__(self, file: Any) -> None:
         self.consumed = 0
@@ -60,7 +62,7 @@ class PlainStream:
                 select.select([self._file], [], [])
                 count = self._read(view)
         except (OSError, ValueError) as error:
-            self.trouble = "cut", f"reading failed ({getattr(error, 'strerror', None) or error})"
+            self.trouble = FAILED, f"reading failed ({getattr(error, 'strerror', None) or error})"
             return 0
         self.consumed += count
         return count
@@ -137,8 +139,9 @@ class PackedStream:
         self._input = bytes(self._block[:count])
         if not count:
             self._ended = True
-            if self._inside:
-                self.trouble = self._packed.trouble or ("cut", f"the {self._codec.name} data ends early")
+            self.trouble = self._packed.trouble
+            if self._inside and self.trouble is None:
+                self.trouble = ("cut", f"the {self._codec.name} data ends early")
         return count > 0
 
     def _next_member(self) -> bool:

@@ -26,6 +26,7 @@ from handshake_inspect.cli.selecting import (
     write_frames,
     write_option,
 )
+from handshake_inspect.cli.sparing import spare
 from handshake_inspect.render import RENDERERS, Options
 
 if TYPE_CHECKING:
@@ -128,10 +129,11 @@ def command(
     """
     from handshake_inspect import engine
 
-    paths = _checked([*read, *captures], output)
+    paths = _checked([*read, *captures])
     settings: dict[str, Any] = {"time_wait_ns": time_wait, "unanswered_ns": timeout}
     if max_connections is not None:
         settings["max_connections"] = max_connections
+    spare(paths, output, write)
     form = chosen_format(form, output)
     checked_write(write, paths)
     columns, test = checked_fields(fields, form), test_of(where)
@@ -165,7 +167,7 @@ def command(
         ctx.exit(INCOMPLETE)
 
 
-def _checked(paths: Sequence[str], output: str) -> list[str]:
+def _checked(paths: Sequence[str]) -> list[str]:
     """Refuse command lines that cannot be meant."""
     if not paths:
         raise click.UsageError("name a capture, or - for standard input")
@@ -174,16 +176,7 @@ def _checked(paths: Sequence[str], output: str) -> list[str]:
     for path in paths:
         if path in COMMANDS and not os.path.exists(path):  # noqa: PTH110 - no Path of what may not be one
             raise click.UsageError(f"options come after the command: hsi {path} ...")
-        if output != "-" and path != "-" and _same_file(path, output):
-            raise click.UsageError(f"-o {output} would replace the capture itself")
     return list(paths)
-
-
-def _same_file(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, other)  # noqa: PTH121
-    except OSError:
-        return False
 
 
 def _warn(report: Report) -> None:

@@ -22,6 +22,7 @@ from handshake_inspect.cli.judging import Judge, broken
 from handshake_inspect.cli.live_options import checked_live
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.running import Running, passing_on
+from handshake_inspect.cli.sparing import spare
 from handshake_inspect.cli.watching import REFUSED, import_late
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.background import QUIET_S, Background
@@ -41,6 +42,7 @@ def check_live(given: dict[str, Any], words: Sequence[str]) -> bool:
     from handshake_inspect.checks import command
 
     checked_live(given, words)
+    spare([name for name in [given["rules_file"]] if name], given["output"], given["write"])
     judge = Judge(given)
     with ExitStack() as stack:
         target = stack.enter_context(Target.held(given["output"]))
@@ -141,7 +143,7 @@ class Written:
 
     def __init__(self, stack: ExitStack, name: str) -> None:
         """Open the file, and another one without a name for all frames."""
-        self.target = stack.enter_context(Target.held(name))
+        self.target = stack.enter_context(Target.held(name, frames=True))
         descriptor, self.path = tempfile.mkstemp(suffix=".pcapng", prefix="hsi-")
         stack.callback(self.disappear)
         self._frames: BinaryIO = stack.enter_context(open(descriptor, "rb"))  # noqa: PTH123, SIM115

@@ -13,6 +13,7 @@ from handshake_inspect.cli.judging import Judge, broken
 from handshake_inspect.cli.live_options import COMMAND, WithCommand, live_options, refuse_live
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.selecting import checked_write, format_option, where_option, write_frames, write_option
+from handshake_inspect.cli.sparing import spare
 from handshake_inspect.render import CHECKS
 
 FAILED = 1
@@ -112,6 +113,7 @@ def _captures(given: dict[str, Any], words: list[str]) -> bool:
     refuse_live(given, words)
     paths = checked_paths([*given["read"], *given["captures"], *words])
     write: str | None = given["write"]
+    spare([*paths, *filter(None, [given["rules_file"]])], given["output"], write)
     checked_write(write, paths)
     judge = Judge(given)
     watched = not given["no_progress"]

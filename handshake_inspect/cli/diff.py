@@ -11,6 +11,7 @@ import click
 from handshake_inspect.cli.inputs import analysis_options, checked_paths, report_of
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.selecting import chosen_format, format_option, narrowed, test_of, where_option
+from handshake_inspect.cli.sparing import spare
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import DIFFS, Options
 
@@ -90,6 +91,7 @@ def command(
     checked_paths([old, new])
     if old == new == "-":
         raise UsageError("standard input can be read only once")
+    spare([old, new], output)
     form, test = chosen_format(form, output, DIFFS), test_of(where)
     with Target.open(output) as target:
         reports = [

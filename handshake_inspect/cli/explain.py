@@ -11,11 +11,13 @@ import click
 from handshake_inspect.cli.analyze import seconds
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.progress import Meter
-from handshake_inspect.cli.selecting import test_of, where_option
+from handshake_inspect.cli.selecting import chosen_format, format_option, test_of, where_option
+from handshake_inspect.cli.sparing import spare
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import Options
 
 INCOMPLETE = 3
+FORMATS = ("text", "json")
 
 EPILOG = """\b
 CONNECTION is one of:
@@ -60,15 +62,7 @@ Exit status:
     show_default=True,
     help="List at most N segments: the first, the last, and those between that are not plain.",
 )
-@click.option(
-    "-T",
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How to report.",
-)
+@format_option(FORMATS)
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write there, whole or not at all.")
 @click.option("--strict", is_flag=True, help="Exit 3 when the input is cut or damaged.")
 @click.option(
@@ -104,7 +98,7 @@ Exit status:
 @click.pass_context
 def command(
     ctx: click.Context, words: tuple[str, ...], read: tuple[str, ...], finding: str | None, where: str | None,
-    limit: int, form: str, output: str, strict: bool, time_wait: int, timeout: int, max_connections: int | None,
+    limit: int, form: str | None, output: str, strict: bool, time_wait: int, timeout: int, max_connections: int | None,
     color: str, no_progress: bool,
 ) -> None:  # fmt: skip
     """Show one connection segment by segment, with the states of both ends, and say what proves the verdict.
@@ -117,7 +111,8 @@ def command(
     from handshake_inspect.engine.selection import Wish, parse
 
     paths, name = _split(words, read, finding)
-    _spare_captures(paths, output)
+    spare(paths, output)
+    form = chosen_format(form, output, FORMATS)
     test = test_of(where)
     wish = Wish(finding=finding) if name is None else parse(name)
     settings: dict[str, Any] = {"time_wait_ns": time_wait, "unanswered_ns": timeout}
@@ -153,13 +148,6 @@ def _split(words: tuple[str, ...], read: tuple[str, ...], finding: str | None) -
     if captures.count("-") > 1:
         raise UsageError("standard input can be read only once")
     return captures, name
-
-
-def _spare_captures(paths: list[str], output: str) -> None:
-    """Refuse to write over what is read."""
-    for path in paths:
-        if "-" not in (path, output) and Path(path).exists() and Path(output).exists() and Path(path).samefile(output):
-            raise UsageError(f"-o {output} would replace the capture itself")
 
 
 def _is_capture(word: str) -> bool:

@@ -23,6 +23,7 @@ from handshake_inspect.cli.selecting import (
     test_of,
     where_option,
 )
+from handshake_inspect.cli.sparing import spare
 from handshake_inspect.cli.watching import drop_root, screen_for, watched
 from handshake_inspect.errors import CaptureError, UsageError
 from handshake_inspect.render import RENDERERS, Options
@@ -232,8 +233,7 @@ def _check(given: dict[str, Any]) -> None:
             raise UsageError(f"{option} is for capturing: with -r, give it to whatever captures")
     if given["words"] and given["filter_text"]:
         raise UsageError("a filter follows -f or stands at the end of the line, not both")
-    if given["write"] == "-" and given["output"] == "-":
-        raise UsageError("-w - takes standard output: name a file for the report with -o")
+    spare([] if given["read"] is None else [given["read"]], given["output"], given["write"], "-w")
     if given["duration"] and given["autostop"]:
         raise UsageError("--duration and -a say the same: choose one")
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import click
 
+from handshake_inspect.cli.sparing import refuse_capture
 from handshake_inspect.errors import HsiError
 
 _LEAST_WIDTH = 80
@@ -29,8 +30,13 @@ class Target:
 
     @staticmethod
     @contextmanager
-    def open(name: str) -> Iterator[Target]:
-        """Open `name` (`-`: standard output) before the work begins; a file appears only if all went well."""
+    def open(name: str, *, frames: bool = False) -> Iterator[Target]:
+        """Open `name` (`-`: standard output) before the work begins; a file appears only if all went well.
+
+        UsageError where a capture would be replaced by anything but `frames`.
+        """
+        if not frames:
+            refuse_capture(name)
         if name == "-":
             yield _standard_output()
         elif Path(name).exists() and not Path(name).is_file():  # /dev/stderr, a named pipe
@@ -42,12 +48,14 @@ class Target:
 
     @staticmethod
     @contextmanager
-    def held(name: str) -> Iterator[Target]:
+    def held(name: str, *, frames: bool = False) -> Iterator[Target]:
         """Open `name` as `open` does, but the file itself, for a process that may not do so later.
 
         The file keeps what it held until `put` writes.  One that was not there is taken away when the work fails
         before that.
         """
+        if not frames:
+            refuse_capture(name)
         path = Path(name)
         if name == "-" or (path.exists() and not path.is_file()):
             with Target.open(name) as target:

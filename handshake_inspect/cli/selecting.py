@@ -70,16 +70,25 @@ fields_option = click.option(
 def chosen_format(form: str | None, output: str, known: Collection[str] = RENDERERS) -> str:
     """The format that was asked for, or that the name of the output says, or text.
 
-    Raises UsageError when the name says a format that the command has not.
+    Raises UsageError when the name says a format that the command has not, or ends in what says nothing.  A name
+    without an ending is text.
     """
     if form is None:
         name = PurePath(output).name
-        form = "sarif" if name.endswith(".sarif.json") else SUFFIXES.get(PurePath(name).suffix.lower(), "text")
+        form = "sarif" if name.endswith(".sarif.json") else _by_ending(output, PurePath(name).suffix, known)
     if form in known:
         return form
     if form == "zeek":  # a .log may be anything's
         return "text"
     raise UsageError(f"{output}: this command writes no {form}; its formats are {', '.join(known)} (-T)")
+
+
+def _by_ending(output: str, ending: str, known: Collection[str]) -> str:
+    form = SUFFIXES.get(ending.lower()) if ending else "text"
+    if form is None:
+        there = ", ".join(end for end, form in SUFFIXES.items() if form in known)
+        raise UsageError(f"{output}: no format ends in {ending}; those that do: {there}; or say which with -T")
+    return form
 
 
 write_option = click.option(
@@ -90,14 +99,12 @@ write_option = click.option(
 
 
 def checked_write(write: str | None, paths: Sequence[str]) -> None:
-    """Refuse `--write` where the captures cannot be read once more, or would be replaced."""
+    """Refuse `--write` where the captures cannot be read once more."""
     if write is None:
         return
     for path in paths:
         if not Path(path).is_file():
             raise UsageError(f"--write reads the captures twice, which {path} cannot be")
-        if Path(write).exists() and Path(write).samefile(path):
-            raise UsageError(f"--write {write} would replace the capture itself")
 
 
 def write_frames(write: str, paths: Sequence[str], every: Connections, chosen: Connections, *, watched: bool) -> None:
@@ -106,7 +113,7 @@ def write_frames(write: str, paths: Sequence[str], every: Connections, chosen: C
     from handshake_inspect.cli.progress import Meter
     from handshake_inspect.engine.extract import extract
 
-    with Target.open(write) as target, Meter(wanted=watched) as meter:
+    with Target.open(write, frames=True) as target, Meter(wanted=watched) as meter:
         target.put(lambda stream: extract(paths, every, chosen, stream, meter.update))
 
 

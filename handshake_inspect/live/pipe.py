@@ -6,6 +6,7 @@ import select
 import sys
 
 from handshake_inspect.capture.source import Source, open_source
+from handshake_inspect.errors import CaptureError
 from handshake_inspect.live.base import LiveSource
 
 
@@ -55,8 +56,11 @@ class PipeSource(LiveSource):
         if self._ended or self._closed or (self._stopping and not self._drain()):
             return False
         self._fresh = False
-        if self.source.fill():
-            return True
+        try:
+            if self.source.fill():
+                return True
+        except CaptureError as error:  # what came until now is reported all the same
+            self.fail("failed", str(error))
         self._ended = True
         self._at_end()
         return False

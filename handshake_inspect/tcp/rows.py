@@ -254,6 +254,23 @@ def reserve(name: str, count: int) -> Any:
     return (ROWS[name] * max(count, 1)).from_buffer(_room(ctypes.sizeof(ROWS[name]) * max(count, 1)))
 
 
+def affordable(limit: int, least: int) -> int:
+    """How many rows of each kind there may be, `limit` or fewer.
+
+    With `ulimit -v` half of that address space is theirs.  The other half is for the program, the index, and the
+    columns that judges make of the rows.
+    """
+    try:
+        import resource  # noqa: PLC0415 - not everywhere
+    except ImportError:
+        return limit
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return limit
+    each = sum(ctypes.sizeof(row) for row in ROWS.values()) + ctypes.sizeof(Endpoint)
+    return max(min(limit, most // 2 // each), least)
+
+
 def reserve_words(count: int) -> Any:
     """Room for `count` zeroed 64-bit words, as `reserve`."""
     return (ctypes.c_uint64 * count).from_buffer(_room(8 * count))

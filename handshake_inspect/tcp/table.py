@@ -13,6 +13,7 @@ from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import MASK16, MASK32
 
 FIRST_INDEX = 1 << 15
+LEAST_ROWS = 16
 # The hash has no secret, so a capture can be made whose 4-tuples all collide.  No honest run of slots gets this long;
 # at its end the newest takes the place of another, which is known no more, though its row stays.
 LONGEST_RUN = 1024
@@ -23,13 +24,10 @@ class Table:
     """Rows and the way to them.  `limit` bounds embryos and connections alike; the oldest make room."""
 
     def __init__(self, limit: int = 1 << 22) -> None:
-        """Reserve room for `limit` rows of each kind (address space, not memory)."""
-        self.limit = min(max(limit, 16), NUMBER - 1)
-        self.embryo_rows = rows.reserve("Embryo", self.limit)
-        self.connection_rows = rows.reserve("Connection", self.limit)
-        self.endpoint_rows = rows.reserve("Endpoint", 2 * self.limit)
-        self.alias_rows = rows.reserve("Alias", self.limit)
-        self.retry_rows = rows.reserve("Retries", self.limit)
+        """Reserve room for `limit` rows of each kind (address space, not memory), or for fewer if need be."""
+        self.limit = rows.affordable(min(max(limit, LEAST_ROWS), NUMBER - 1), LEAST_ROWS)
+        while not self.reserve():
+            self.limit = max(self.limit // 2, LEAST_ROWS)
         self.aftermath_rows = rows.reserve("Aftermath", self.limit)
         self.size_rows = rows.reserve("Sizes", self.limit)
         self.embryos = rows.embryos_of(self.embryo_rows)
@@ -57,6 +55,20 @@ class Table:
         self.filled = 0
         self.most = FIRST_INDEX // 2  # more slots filled than this, and the index grows
         self.found_at = 0  # slot of the last find
+
+    def reserve(self) -> bool:
+        """Reserve room for `limit` rows of each kind; False where the system does not grant it, but may grant less."""
+        try:
+            self.embryo_rows = rows.reserve("Embryo", self.limit)
+            self.connection_rows = rows.reserve("Connection", self.limit)
+            self.endpoint_rows = rows.reserve("Endpoint", 2 * self.limit)
+            self.alias_rows = rows.reserve("Alias", self.limit)
+            self.retry_rows = rows.reserve("Retries", self.limit)
+        except MemoryError:
+            if self.limit == LEAST_ROWS:
+                raise
+            return False
+        return True
 
     # -- the index -------------------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ def test_pcap_cut_at_every_byte(block_size, dialect):
     written = [(1000, b"one"), (2000, b""), (3000, b"three")]
     octets = pcap(written, **dialect)
     ends = [len(pcap(written[:count], **dialect)) for count in range(4)]
-    for cut in range(4, len(octets)):
+    for cut in range(ends[0], len(octets)):
         seen, source = read(octets[:cut], block_size)
         whole = sum(1 for end in ends[1:] if end <= cut)
         assert [s.octets for s in seen] == [frame for _, frame in written[:whole]]
@@ -91,7 +91,7 @@ def test_pcapng_cut_at_every_byte(block_size, big):
     octets = b"".join(blocks)
     ends = [sum(map(len, blocks[:count])) for count in range(len(blocks) + 1)]
     numbered = [0, 0, 0, 1, 1, 2, 3, 3, 4, 4, 4, 5]  # frame numbers used up by so many blocks
-    for cut in range(4, len(octets)):
+    for cut in range(ends[1], len(octets)):
         seen, source = read(octets[:cut], block_size)
         whole = max(count for count, end in enumerate(ends) if end <= cut)
         assert [s.number for s in seen] == [n for n in (1, 2, 4, 5) if n <= numbered[whole]]

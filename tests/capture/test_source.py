@@ -3,12 +3,14 @@
 import gzip
 import io
 import os
+import struct
 
 import pytest
-from support.captures import drain, packet, pcap, pcap_header, pcap_record, pcapng, read, section
+from support.captures import block, drain, option, packet, pcap, pcap_header, pcap_record, pcapng, read, section
 
 from handshake_inspect.capture.frames import FRAME, NEED_MORE
 from handshake_inspect.capture.source import open_source
+from handshake_inspect.engine import analyze
 from handshake_inspect.errors import CaptureError
 
 FRAMES = [(1_000 * n, bytes([n]) * (n % 90)) for n in range(1, 200)]
@@ -99,24 +101,83 @@ def test_a_claimed_length_does_not_allocate():
     assert (source.problems[0].kind, source.problems[0].offset) == ("cut", 24)
 
 
-def test_an_error_of_the_device_ends_the_capture_like_a_cut():
-    class Failing(io.RawIOBase):
-        def __init__(self):
-            self.left = WHOLE[:500]
+class Failing(io.RawIOBase):
+    """A file of which so much can be read before the device fails."""
 
-        def readinto(self, view):
-            if not self.left:
-                raise OSError(5, "Input/output error")
-            part, self.left = self.left[: len(view)], self.left[len(view) :]
-            view[: len(part)] = part
-            return len(part)
+    def __init__(self, octets):
+        self.left = octets
 
-    source = open_source(Failing())
-    seen = drain(source)
-    assert octets_of(seen) == FRAMES[: len(seen)]
-    assert len(seen) > 5
-    assert (source.problems[0].kind, source.problems[0].frame) == ("cut", len(seen))
-    assert "Input/output error" in source.problems[0].message
+    def readinto(self, view):
+        if not self.left:
+            raise OSError(5, "Input/output error")
+        part, self.left = self.left[: len(view)], self.left[len(view) :]
+        view[: len(part)] = part
+        return len(part)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("at_the_end_of_a_record", [False, True])
+def test_an_error_of_the_device_is_no_shorter_capture(packed, at_the_end_of_a_record):
+    octets = pcap([(1000, b"x" * 60)] * 3)
+    octets = octets if at_the_end_of_a_record else octets[:-7]
+    source = open_source(Failing(gzip.compress(octets) if packed else octets))
+    with pytest.raises(CaptureError, match=r"Input/output error.* after frame \d, \d+ bytes into the file") as failed:
+        drain(source)
+    assert f"after frame {3 if at_the_end_of_a_record else 2}," in str(failed.value)
+    with pytest.raises(CaptureError, match="Input/output error"):
+        analyze([Failing(octets), io.BytesIO(octets)])
+
+
+def test_an_error_of_the_device_before_anything():
+    with pytest.raises(CaptureError, match=r"Input/output error.* before the first byte"):
+        open_source(Failing(b""))
+    with pytest.raises(CaptureError, match=r"Input/output error.*ends in its file header, after 20 bytes"):
+        open_source(Failing(pcap_header()[:20]))
+
+
+HEADERS = {
+    "pcap": pcap_header(),
+    "big": pcap_header(big=True, nano=True),
+    "pcapng": section(),
+    "pcapng with options": block(
+        0x0A0D0D0A, bytes.fromhex("4d3c2b1a01000000ffffffffffffffff") + option(4, b"an application") + option(0, b"")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize("kind", HEADERS)
+def test_a_file_whose_header_never_becomes_whole_is_no_capture(kind, pack):
+    header = HEADERS[kind]
+    for length in range(4, len(header)):
+        with pytest.raises(CaptureError, match=f"file header, after {length} bytes"):
+            open_source(io.BytesIO(pack(header[:length])))
+    source = open_source(io.BytesIO(pack(header)))
+    assert drain(source) == []
+    assert source.complete
+
+
+@pytest.mark.parametrize(
+    ("header", "word"),
+    [
+        (struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 5, 0, 0, 65535, 1), "pcap of version 2.5"),
+        (struct.pack(">IHHiIII", 0xA1B2C3D4, 1, 0, 0, 0, 65535, 1), "pcap of version 1.0"),
+        (struct.pack("<IHHiIII", 0xA1B23C4D, 0, 0, 0, 0, 65535, 1), "pcap of version 0.0"),
+        (section(version=2), "pcapng of version 2.0"),
+        (section(version=0, big=True), "pcapng of version 0.0"),
+        (b"\x0a\x0d\x0d\x0a" + bytes(24), "without the byte-order magic"),
+        (b"\x0a\x0d\x0d\x0a\x05\0\0\0" + section()[8:], "claims 5 octets"),
+    ],
+)
+def test_a_version_that_does_not_exist(header, word):
+    with pytest.raises(CaptureError, match=word):
+        open_source(io.BytesIO(header + bytes(100)))
+
+
+@pytest.mark.parametrize("version", [(2, 0), (2, 3), (543, 0)])
+def test_versions_that_do_exist(version):
+    header = struct.pack("<IHHiIII", 0xA1B2C3D4, *version, 0, 0, 65535, 1)
+    assert [seen.octets for seen in drain(open_source(io.BytesIO(header + pcap_record(1000, b"x"))))] == [b"x"]
 
 
 def test_missing(tmp_path):
