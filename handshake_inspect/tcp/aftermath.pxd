@@ -67,6 +67,7 @@ cdef void on_probe(
     Table table, rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side,
     int64_t pause_ns
 ) noexcept nogil
+cdef void on_hole(Table table, rows.Connection *connection, segment.Segment *segment, int asker) noexcept nogil
 cdef void on_answer(rows.Aftermath *aftermath, segment.Segment *segment, int asker) noexcept nogil
 @cython.locals(data=bint)
 cdef void on_rst(

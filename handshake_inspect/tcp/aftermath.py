@@ -57,6 +57,8 @@ def observe(
         on_payload(table, i, connection, sender, peer, segment, side, before_ns)
     if endpoint.is_probe(sender, peer, segment) and not segment.flags & RST and sender.traits & TRAIT_SEEN:
         on_probe(table, connection, peer, segment, side, pause_ns)
+    if segment.options & OPT_SACK and seqspace.seq_gt(segment.sack_left, segment.ack):
+        on_hole(table, connection, segment, side ^ 1)
     if connection.aftermath:
         aftermath = rows.aftermath_at(table.aftermaths, connection.aftermath - 1)
         on_answer(aftermath, segment, side ^ 1)
@@ -151,7 +153,6 @@ def begin(table: Any, i: int, aftermath: Any, sender: Any, peer: Any, segment: A
     aftermath.seq[side] = peer.last_ack
     aftermath.repeats[side] = 0
     aftermath.heard[side] = 0
-    aftermath.selective[side] = 0
     aftermath.first_ns[side] = before_ns
     aftermath.waited_ns[side] = 0
     if aftermath.resumed_ns and aftermath.resumed_side == side and aftermath.resumed_seq == peer.last_ack:
@@ -175,6 +176,12 @@ def on_probe(table: Any, connection: Any, peer: Any, segment: Any, side: int, pa
     aftermath.probe_frame[side] = segment.frame & MASK32
 
 
+def on_hole(table: Any, connection: Any, segment: Any, asker: int) -> None:
+    """What `asker` sent later arrived, and the octets before it did not."""
+    if table.new_aftermath(connection):
+        rows.aftermath_at(table.aftermaths, connection.aftermath - 1).holed[asker] = segment.ack
+
+
 def on_answer(aftermath: Any, segment: Any, asker: int) -> None:
     """A segment of the end that `asker` waits for: keep-alives are answered, a repeated segment perhaps not."""
     if segment.flags & RST:
@@ -185,8 +192,6 @@ def on_answer(aftermath: Any, segment: Any, asker: int) -> None:
     if aftermath.repeats[asker] and segment.flags & ACK and segment.ack == aftermath.seq[asker]:
         if aftermath.heard[asker] < MASK16:
             aftermath.heard[asker] += 1
-        if segment.options & OPT_SACK and seqspace.seq_gt(segment.sack_left, segment.ack):
-            aftermath.selective[asker] = 1
 
 
 def on_rst(connection: Any, aftermath: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:

@@ -159,6 +159,7 @@ cdef struct Aftermath:
     uint32_t seq[2]
     uint32_t frame[2]
     uint32_t probe_frame[2]
+    uint32_t holed[2]
     uint32_t too_big_frame
     uint16_t length[2]
     uint16_t shrunk_from[2]
@@ -168,9 +169,9 @@ cdef struct Aftermath:
     uint16_t probes[2]
     uint16_t mtu[2]
     uint16_t too_big[2]
-    uint8_t selective[2]
     uint8_t resumed_side
     uint8_t events
+    uint8_t spare[2]
     uint32_t next_free
 
 cdef struct Sizes:

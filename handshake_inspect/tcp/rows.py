@@ -214,6 +214,7 @@ class Aftermath(ctypes.Structure):
         ("seq", ctypes.c_uint32 * 2),  # the first octet of the repeated segment
         ("frame", ctypes.c_uint32 * 2),  # of its last copy; the low 32 bits, as all here
         ("probe_frame", ctypes.c_uint32 * 2),  # of the last keep-alive
+        ("holed", ctypes.c_uint32 * 2),  # what the peer missed when it acknowledged octets behind that (SACK)
         ("too_big_frame", ctypes.c_uint32),  # the first ICMP error "packet too big"
         ("length", ctypes.c_uint16 * 2),  # payload of the shortest copy
         ("shrunk_from", ctypes.c_uint16 * 2),  # the shortest that was repeated before a shorter one was tried
@@ -223,9 +224,9 @@ class Aftermath(ctypes.Structure):
         ("probes", ctypes.c_uint16 * 2),  # keep-alives since the peer was last heard
         ("mtu", ctypes.c_uint16 * 2),  # the least that an ICMP error named, 0 for none
         ("too_big", ctypes.c_uint16 * 2),  # ICMP errors "packet too big"
-        ("selective", ctypes.c_uint8 * 2),  # the peer acknowledged octets behind the repeated segment (SACK)
         ("resumed_side", ctypes.c_uint8),
         ("events", ctypes.c_uint8),  # EVENT_* bits
+        ("spare", ctypes.c_uint8 * 2),
         ("next_free", ctypes.c_uint32),
     )
 

@@ -37,4 +37,14 @@ def crowd(count: int, act, *, every=100 * MS, address="192.0.2.1", **words) -> l
     return wires
 
 
-__all__ = ["MS", "SECOND", "START", "Wire", "chance", "crowd", "found", "merged", "only"]
+def repeats(end, size, copies, *, rto=200 * MS, **words):
+    """A segment and so many copies, with doubled timers, all lost behind the capture point."""
+    seq = end.snd_nxt
+    end.data(size, lost="after", **words)
+    for _ in range(copies):
+        end.wire.wait(rto)
+        rto *= 2
+        end.data(size, seq=seq, lost="after", **words)
+
+
+__all__ = ["MS", "SECOND", "START", "Wire", "chance", "crowd", "found", "merged", "only", "repeats"]

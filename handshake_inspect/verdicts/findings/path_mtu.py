@@ -232,7 +232,7 @@ def too_big_of(trace: Trace, rows: Rows, sides: Rows) -> tuple[int, int]:
 
 def is_alive(trace: Trace, failed: Failed, others: Rows) -> Bools:
     """Whether the receiver is known to take short segments while the long one is repeated."""
-    own = (failed.of(trace, "selective") > 0) | (failed.of(trace, "heard") > 0) | failed.recovered
+    own = (failed.of(trace, "holed") == failed.of(trace, "seq")) | (failed.of(trace, "heard") > 0) | failed.recovered
     c, facts = trace.connections, trace.facts
     since, until = failed.of(trace, "first_ns") + REPEATED_NS, failed.of(trace, "repeated_ns")
     opened = np.unique(np.concatenate([others, failed.rows]))

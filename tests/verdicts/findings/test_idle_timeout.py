@@ -1,0 +1,126 @@
+"""idle-timeout: RSTs and losses after pauses that agree, or that at least give an interval."""
+
+import pytest
+from support import frames
+from support.detected import MS, SECOND, crowd, found, merged, only, repeats
+
+
+def reset_after(seconds, *, by="server", jitter=30 * MS):
+    """A device on the path, or the peer, resets a connection that was idle for so long."""
+
+    def act(wire, number):
+        wire.handshake().exchange()
+        for _ in range(number % 3):
+            wire.wait(30 * SECOND)
+            wire.exchange()
+        wire.wait(int(seconds * SECOND) + number * jitter)
+        getattr(wire, by).rst_ack()
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("seconds", "whose"), [(60, "AWS"), (240, "Azure"), (300, "5 minutes"), (350, "AWS Network"), (900, "IPVS"),
+                           (3600, "1 hour"), (437, None)]
+)  # fmt: skip
+def test_a_table_with_a_timeout(seconds, whose):
+    report = merged(*crowd(8, reset_after(seconds), every=7 * SECOND))
+    finding = only(report, "idle-timeout")
+    assert finding["severity"] == "warning"
+    assert finding["target"] == {"ip": "198.51.100.2", "port": 443}
+    metrics = finding["metrics"]
+    assert (metrics["connections"], metrics["rst_from_server"]) == (8, 8)
+    assert abs(metrics["idle_timeout_ns"] - seconds * SECOND) < SECOND
+    assert 30 * SECOND <= metrics["longest_survived_ns"] < 31 * SECOND
+    assert f"after {seconds} s" in finding["title"]
+    assert (metrics["likely"] is None) == (whose is None)
+    assert whose is None or whose in metrics["likely"]
+    assert found(report, "stale-peer") == found(report, "rst-injection") == []
+
+
+def test_over_ipv6_and_captured_beside_the_server():
+    """There it is the client in whose name the device resets."""
+    words = {"address": frames.CLIENT6[0], "server": frames.SERVER6, "at": "server"}
+    metrics = only(merged(*crowd(5, reset_after(350, by="client"), **words)), "idle-timeout")["metrics"]
+    assert (metrics["rst_from_client"], metrics["rst_from_server"]) == (5, 0)
+
+
+def test_four_prove_nothing():
+    assert found(merged(*crowd(4, reset_after(240))), "idle-timeout") == []
+
+
+def test_pauses_that_do_not_agree():
+    assert found(merged(*crowd(8, reset_after(100, jitter=3 * SECOND))), "idle-timeout") == []
+
+
+def test_a_few_that_agree_by_chance_among_many():
+    wires = crowd(5, reset_after(100, jitter=0), every=SECOND)
+    wires += crowd(60, lambda wire, n: reset_after(10 * 1.06**n)(wire, 0), every=SECOND, address="192.0.2.9")
+    assert found(merged(*wires), "idle-timeout") == []
+
+
+def test_ends_that_say_goodbye():
+    def closed(wire, number):
+        wire.handshake().exchange()
+        wire.wait(60 * SECOND)
+        wire.server.fin()
+        wire.client.fin()
+        wire.server.ack()
+
+    assert found(merged(*crowd(8, closed)), "idle-timeout") == []
+
+
+def test_a_rst_that_answers_something_came_not_by_itself():
+    """The server takes a request, and resets a minute later: the client was waiting for an answer, not idle."""
+
+    def crashed(wire, number):
+        wire.handshake().exchange()
+        wire.client.data(100)
+        wire.wait(60 * SECOND)
+        wire.server.rst_ack()
+
+    report = merged(*crowd(8, crashed))
+    assert found(report, "idle-timeout") == []
+
+
+def drawn(wire, number):
+    """The entry is gone, and the first data after the pause draws a RST."""
+    wire.handshake().exchange()
+    wire.wait(100 * SECOND)
+    wire.exchange()
+    wire.wait((400 + 50 * number) * SECOND)
+    wire.client.data(100)
+    wire.server.rst(seq=wire.server.snd_nxt)
+
+
+def test_rsts_that_data_drew_give_an_interval():
+    metrics = only(merged(*crowd(6, drawn)), "idle-timeout")["metrics"]
+    assert 100 * SECOND <= metrics["longest_survived_ns"] < 101 * SECOND
+    assert 400 * SECOND <= metrics["shortest_lost_ns"] < 401 * SECOND
+    assert (metrics["likely"], metrics["drawn_by_data"]) == (None, 6)
+
+
+def test_losses_in_silence_give_an_interval():
+    def lost(wire, number):
+        wire.handshake().exchange()
+        wire.wait((400 + 50 * number) * SECOND)
+        repeats(wire.client, 90, 6)
+
+    report = merged(*crowd(6, lost))
+    metrics = only(report, "idle-timeout")["metrics"]
+    assert (metrics["longest_survived_ns"], metrics["lost_in_silence"]) == (None, 6)
+    assert 400 * SECOND <= metrics["shortest_lost_ns"] < 401 * SECOND
+    assert len(found(report, "stalled")) == 1
+
+
+def test_connections_that_survive_longer_pauses():
+    """It is not the pause."""
+
+    def survived(wire, number):
+        wire.handshake().exchange()
+        wire.wait(900 * SECOND)
+        wire.exchange()
+        wire.close()
+
+    wires = [*crowd(6, drawn), *crowd(2, survived, address="192.0.2.9")]
+    assert found(merged(*wires), "idle-timeout") == []

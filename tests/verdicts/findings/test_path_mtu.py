@@ -1,0 +1,196 @@
+"""path-mtu: long packets that never get through, told apart from loss, dead peers and offloading."""
+
+from support import frames
+from support.detected import MS, SECOND, crowd, found, merged, only, repeats
+from support.wire import Wire
+
+
+def short(wire, number=0, size=517):
+    wire.handshake().exchange(size)
+    wire.close()
+
+
+def long(wire, number=0, *, size=1350, copies=6):
+    wire.handshake()
+    repeats(wire.client, size, copies)
+
+
+def between(act, *, bad=3, good=20, size=517, **words):
+    """The same two hosts: `bad` wires on which `act` was done, and `good` ones with short requests."""
+    client = words.pop("address", "192.0.2.1")
+    wires = crowd(good, lambda wire, n: short(wire, n, size), every=900 * MS, address=client, **words)
+    for number in range(bad):
+        start = wires[0].taken[0][0] + 400 * MS + number * 1500 * MS
+        wire = Wire(client=(client, 50000 + number), start=start, client_isn=77 * number + 5, **words)
+        act(wire, number)
+        wires.append(wire)
+    return merged(*wires)
+
+
+def test_client_hellos_of_post_quantum_size():
+    report = between(long)
+    finding = only(report, "path-mtu")
+    assert finding["severity"] == "warning"
+    assert finding["target"] == {"ip": "198.51.100.2", "port": None}
+    metrics = finding["metrics"]
+    assert (metrics["connections"], metrics["largest_passed_bytes"], metrics["smallest_failed_bytes"]) == (3, 517, 1350)
+    assert metrics["smallest_failed_packet_bytes"] == 1402
+    assert metrics["icmp_too_big"] == 0
+    assert metrics["clamp_mss_to"] == 1360
+    assert "clamp MSS to 1360" in finding["advice"]
+    assert found(report, "stalled") == []
+
+
+def test_a_hello_of_two_segments_of_which_the_shorter_one_arrives():
+    """The server acknowledges what lies behind the hole: one connection is proof enough."""
+    wire = Wire()
+    wire.handshake()
+    seq = wire.client.snd_nxt
+    wire.client.data(1448, lost="after", stay=True)
+    wire.client.data(452)
+    wire.server.ack(ack=seq, options=frames.sack((seq + 1448, seq + 1900)))
+    for pause in (200, 400, 800, 1600):
+        wire.wait(pause * MS)
+        wire.client.data(1448, seq=seq, lost="after")
+    metrics = only(wire.report(), "path-mtu")["metrics"]
+    assert (metrics["connections"], metrics["smallest_failed_bytes"]) == (1, 1448)
+
+
+def test_answers_that_are_too_long_over_ipv6():
+    """The server's certificate does not pass, captured beside the server."""
+
+    def answer(wire, number):
+        wire.handshake()
+        wire.client.data(200)
+        repeats(wire.server, 1428, 5)
+
+    words = {"address": frames.CLIENT6[0], "server": frames.SERVER6, "at": "server"}
+    finding = only(between(answer, **words), "path-mtu")
+    assert finding["target"] == {"ip": frames.CLIENT6[0], "port": None}
+    assert finding["metrics"]["sender"] == frames.SERVER6[0]
+    assert finding["metrics"]["clamp_mss_to"] == 1492 - 60
+
+
+def test_the_error_that_names_the_mtu():
+    wire = Wire()
+    wire.handshake().exchange(10)
+    repeats(wire.client, 1448, 1)
+    wire.icmp_error(wire.client.packet, type=3, code=4, rest=1380)
+    for pause in (400, 800, 1600, 3200):
+        wire.wait(pause * MS)
+        wire.client.data(1448, seq=wire.client.snd_nxt - 1448, lost="after")
+    metrics = only(wire.report(), "path-mtu")["metrics"]
+    assert (metrics["icmp_too_big"], metrics["icmp_mtu"], metrics["clamp_mss_to"]) == (1, 1380, 1340)
+
+
+def test_path_mtu_discovery_that_works_is_silent():
+    def discovered(wire, number):
+        wire.handshake()
+        seq = wire.client.snd_nxt
+        wire.client.data(1448, lost="after")
+        wire.icmp_error(wire.client.packet, type=3, code=4, rest=1380)
+        wire.client.data(1328, seq=seq)
+        wire.client.data(120)
+        wire.server.ack()
+
+    assert found(between(discovered), "path-mtu") == []
+
+
+def test_probing_finds_a_size_that_passes():
+    """Linux with tcp_mtu_probing=1: after some copies it tries shorter ones, which are acknowledged."""
+
+    def probed(wire, number):
+        wire.handshake()
+        seq = wire.client.snd_nxt
+        repeats(wire.client, 1448, 3)
+        wire.wait(SECOND)
+        wire.client.data(512, seq=seq)
+        wire.server.ack(ack=seq + 512)
+
+    metrics = only(between(probed), "path-mtu")["metrics"]
+    assert (metrics["recovered"], metrics["smallest_failed_bytes"]) == (3, 1448)
+
+
+def test_a_large_segment_whose_pieces_pass_was_only_cut_up():
+    """On the sending host TSO makes segments that no wire has; what is lost of them comes again in pieces."""
+
+    def offloaded(wire, number):
+        wire.handshake()
+        seq = wire.client.snd_nxt
+        wire.client.data(14480, lost="after")
+        for piece in range(10):
+            wire.client.data(1448, seq=seq + 1448 * piece)
+        wire.server.ack()
+
+    assert found(between(offloaded), "path-mtu") == []
+
+
+def test_large_segments_show_that_packets_of_the_mss_pass():
+    """A dead connection beside them: its 1448 octets were not too long."""
+
+    def big(wire, number):
+        wire.handshake().exchange(14480)
+        wire.close()
+
+    wires = crowd(10, big, every=SECOND)
+    dead = Wire(client=("192.0.2.1", 50000))
+    dead.handshake().exchange()
+    repeats(dead.client, 1448, 6)
+    report = merged(*wires, dead)
+    assert found(report, "path-mtu") == []
+    assert len(found(report, "stalled")) == 1
+
+
+def test_segments_as_long_that_pass_elsewhere():
+    assert found(between(long, size=1400), "path-mtu") == []
+
+
+def test_a_dead_path_says_nothing_of_lengths():
+    """All of them stand still at once, and nothing comes back."""
+
+    def cut(wire, number):
+        wire.handshake().exchange()
+        wire.now = wires_start + 60 * SECOND
+        repeats(wire.client, 1448, 6)
+
+    wires_start = Wire().now
+    report = merged(*crowd(3, cut))
+    assert found(report, "path-mtu") == []
+    assert only(report, "stalled")["metrics"]["connections"] == 3
+
+
+def test_a_pause_before_it_is_a_better_reason():
+    """Forgotten by a NAT: other connections pass short segments meanwhile."""
+
+    def forgotten(wire, number):
+        wire.handshake().exchange()
+        wire.wait(600 * SECOND)
+        repeats(wire.client, 1448, 6)
+
+    wires = crowd(3, forgotten)
+    others = []
+    for number in range(40):
+        other = Wire(client=("192.0.2.1", 41000 + number), start=wires[0].taken[0][0] + number * 20 * SECOND)
+        short(other)
+        others.append(other)
+    report = merged(*wires, *others)
+    assert found(report, "path-mtu") == []
+    assert len(found(report, "stalled")) == 1
+
+
+def test_short_packets_are_never_too_long():
+    assert found(between(lambda wire, n: long(wire, n, size=500), size=100), "path-mtu") == []
+
+
+def test_a_hole_that_opens_midway():
+    """Long requests pass until a tunnel takes over; then only short ones do."""
+
+    def moved(wire, number):
+        wire.handshake().exchange(1400)
+        wire.wait(5 * SECOND)
+        repeats(wire.client, 1400, 6)
+        wire.server.data(30)  # the way back is good, and so are the client's acknowledgments
+
+    wires = crowd(3, moved, every=10 * MS)
+    metrics = only(merged(*wires), "path-mtu")["metrics"]
+    assert metrics["smallest_failed_bytes"] == 1400
