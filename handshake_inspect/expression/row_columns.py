@@ -13,6 +13,7 @@ from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.parts import METHODS, STATE_NAMES
 from handshake_inspect.tcp.facts import FACT_SYN
 from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.stage import STAGES
 from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
 
 _LEGS = ("synack", "ackdat", "total")
@@ -100,6 +101,10 @@ def _outcome(connections: RowConnections) -> Column:
     return Words(connections.outcome.astype(np.intp), OUTCOMES)
 
 
+def _stage(connections: RowConnections) -> Column:
+    return Words(connections.stages.astype(np.intp) - 1, [stage or "" for stage in STAGES[1:]])
+
+
 def _cause(connections: RowConnections) -> Column:
     return Words(connections.outcomes.cause.astype(np.intp) - 1, [cause or "" for cause in CAUSES[1:]])
 
@@ -123,6 +128,7 @@ _MAKERS: dict[str, Callable[[RowConnections], Column]] = {
     "last_ns": lambda c: _numbers(c, c.trace.connections["last_ns"], c.trace.embryos["first_ns"]),
     "decided": lambda c: Numbers(c.outcomes.decided, np.ones(len(c.trace), dtype=bool)),
     "outcome": _outcome,
+    "stage": _stage,
     "cause": _cause,
     "roles": _roles,
     "state.client": _client_state,

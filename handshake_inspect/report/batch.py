@@ -42,6 +42,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.legs import Leg as Measured
+from handshake_inspect.verdicts.stage import STAGES
 from handshake_inspect.verdicts.words import CAUSES, ESTABLISHED, HALF_OPEN, OUTCOMES
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.const import MASK32
@@ -267,6 +268,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "handshake": Batch.handshakes,
     "rtt": Batch.rtts,
     "close": lambda b: b.closes,
+    "stage": lambda b: map(STAGES.__getitem__, b.source.stages[b.rows].tolist()),
     "client_to_server": lambda b: _directions(b.client),
     "server_to_client": lambda b: _directions(b.server),
     "aliases": Batch.aliases,

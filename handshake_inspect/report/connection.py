@@ -16,6 +16,7 @@ from handshake_inspect.report.words import (
     RttMethod,
     SequenceNumber,
     Side,
+    Stage,
     TcpState,
     TimeNs,
     Word,
@@ -143,7 +144,8 @@ class Connection(Struct, frozen=True, gc=False):
     """One incarnation of a 4-tuple: one attempt to connect and what became of it.
 
     `decided` is false when the capture stopped too early to tell.  `age_ns` is the time since the first SYN-ACK of
-    a half-open connection.  `evidence` are the frames that prove the outcome.
+    a half-open connection.  `evidence` are the frames that prove the outcome.  `stage`: how far the client had come
+    when a connection died that did not end in peace, in the words of Cloudflare Radar.
     """
 
     id: Count
@@ -163,6 +165,7 @@ class Connection(Struct, frozen=True, gc=False):
     handshake: Handshake
     rtt: Rtt
     close: Close
+    stage: Stage | None
     client_to_server: Direction
     server_to_client: Direction
     aliases: Aliases

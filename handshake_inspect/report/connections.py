@@ -13,6 +13,7 @@ from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
 from handshake_inspect.verdicts import aliases as names
+from handshake_inspect.verdicts import stage
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes
 from handshake_inspect.verdicts.states import connection_states, embryo_states
@@ -52,6 +53,11 @@ class RowConnections(Connections):
     def states(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Final states of clients and servers of connection rows."""
         return connection_states(self.trace)
+
+    @cached_property
+    def stages(self) -> NDArray[np.uint8]:
+        """How far attempts had come when they died, in row order."""
+        return stage.stages(self.trace, self.outcomes)
 
     @cached_property
     def embryo_clients(self) -> NDArray[np.uint8]:

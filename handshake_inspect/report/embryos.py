@@ -10,6 +10,7 @@ from handshake_inspect.report.made import Column, Parts, endpoints, named
 from handshake_inspect.report.model import Aliases, Close, Direction, Handshake, Rtt
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
+from handshake_inspect.verdicts.stage import STAGES
 from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
 
 _NO_LEG = parts.NO_LEG["no-answer"]
@@ -103,6 +104,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "handshake": Embryos.handshakes,
     "rtt": lambda e: e.all(_NO_RTT),
     "close": Embryos.closes,
+    "stage": lambda e: map(STAGES.__getitem__, e.source.stages[e.at].tolist()),
     "client_to_server": lambda e: e.all(Direction(frames=1)),
     "server_to_client": lambda e: e.all(Direction()),
     "aliases": Embryos.aliases,

@@ -19,6 +19,7 @@ Roles = Literal["observed", "inferred"]
 RttMethod = Literal["exact", "tsecr", "ambiguous", "data-ack", "one-sided", "none"]
 CloseHow = Literal["open", "fin", "rst", "rst-after-fin", "half-closed", "timeout"]
 Side = Literal["client", "server"]
+Stage = Literal["post-syn", "post-ack", "post-psh", "later"]
 ResetBy = Literal["client", "server", "middlebox"]
 Severity = Literal["critical", "warning", "info"]
 FindingId = Literal[

@@ -68,6 +68,7 @@ cdef void on_probe(
     int64_t pause_ns
 ) noexcept nogil
 cdef void on_hole(Table table, rows.Connection *connection, segment.Segment *segment, int asker) noexcept nogil
+@cython.locals(unmoved=bint)
 cdef void on_answer(rows.Aftermath *aftermath, segment.Segment *segment, int asker) noexcept nogil
 @cython.locals(data=bint)
 cdef void on_rst(

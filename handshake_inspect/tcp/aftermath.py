@@ -189,9 +189,9 @@ def on_answer(aftermath: Any, segment: Any, asker: int) -> None:
     if aftermath.probes[asker]:
         aftermath.survived_ns = max(aftermath.survived_ns, aftermath.probe_idle_ns[asker])
         aftermath.probes[asker] = 0
-    if aftermath.repeats[asker] and segment.flags & ACK and segment.ack == aftermath.seq[asker]:
-        if aftermath.heard[asker] < MASK16:
-            aftermath.heard[asker] += 1
+    unmoved = aftermath.repeats[asker] and segment.flags & ACK and segment.ack == aftermath.seq[asker]
+    if unmoved and aftermath.heard[asker] < MASK16:
+        aftermath.heard[asker] += 1
 
 
 def on_rst(connection: Any, aftermath: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:

@@ -110,6 +110,7 @@ def connection(number=0, outcome="established", **changes):
             200_000 if outcome == "refused" else None,
         ),
         "close": Close(how, "client" if how == "fin" else None, "server" if outcome == "refused" else None),
+        "stage": "post-syn" if outcome == "refused" else None,
         "client_to_server": Direction(frames=5, bytes=517 + number if outcome == "established" else 0),
         "server_to_client": Direction(frames=4, bytes=130_211 if outcome == "established" else 0),
         "aliases": Aliases(ZeekAlias("SF", "ShADadFf"), TsharkAlias(number, 31), "1:wCb3OG7yAFWelaUydu0D+125CLM="),

@@ -1,0 +1,85 @@
+"""How far a connection had come when it died, in the words of Cloudflare Radar's "TCP resets and timeouts".
+
+Radar counts connections that end in a RST or a timeout by what the server had received from the client: `post-syn`
+nothing but a SYN; `post-ack` the final ACK too; `post-psh` a packet with data (PSH); `later` several packets with data.
+Radar looks at the first ten packets from the client only, and from the server's side; here `later` has no end, and
+what the client sent counts, wherever the capture was made.
+
+None of them: connections that ended in peace (both ends sent FIN), that did not end, that are not decided, and of which
+the capture does not hold enough to tell (what was open before it began, unless several packets with data are in it).
+Among those that died are established ones whose peer answers nothing any more (`verdicts/silence.py`).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_LAST_ACK_SEEN, FACT_RST, FACT_TFO, TRAIT_FIN
+from handshake_inspect.verdicts import silence
+from handshake_inspect.verdicts.masks import Rule, first_match
+from handshake_inspect.verdicts.outcome import Outcomes
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.words import (
+    ABORTED,
+    ESTABLISHED,
+    HALF_OPEN,
+    MIDSTREAM,
+    REFUSED,
+    REJECTED,
+    TIMED_OUT,
+)
+from handshake_inspect.wire.const import MASK32
+
+STAGES = (None, "post-syn", "post-ack", "post-psh", "later")
+NO_STAGE, POST_SYN, POST_ACK, POST_PSH, LATER = range(5)
+
+Bools = NDArray[np.bool_]
+Codes = NDArray[np.uint8]
+
+
+def stages(trace: Trace, outcomes: Outcomes) -> Codes:
+    """The stage of every attempt, in row order, as a place in `STAGES`."""
+    count = len(trace.connections)
+    stage = np.where((outcomes.outcome == TIMED_OUT) & outcomes.decided, POST_SYN, NO_STAGE).astype(np.uint8)
+    rows = np.flatnonzero(died(trace, outcomes))
+    stage[:count] = NO_STAGE
+    stage[rows] = reached(trace, rows, outcomes.outcome[rows] == MIDSTREAM)
+    return stage
+
+
+def died(trace: Trace, outcomes: Outcomes) -> Bools:
+    """Connections that did not end in peace."""
+    count = len(trace.connections)
+    outcome, decided = outcomes.outcome[:count], outcomes.decided[:count]
+    failed = np.isin(outcome, (REFUSED, REJECTED, TIMED_OUT, ABORTED, HALF_OPEN)) & decided
+    fins = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).all(axis=1)
+    reset = (trace.facts & (FACT_RST | FACT_LAST_ACK_SEEN) == FACT_RST) & ~fins
+    dead: Bools = failed | (reset & ((outcome == ESTABLISHED) | (outcome == MIDSTREAM)))
+    dead[silence.unanswered(trace, outcomes).rows] = True
+    return dead
+
+
+def reached(trace: Trace, rows: NDArray[np.intp], midstream: Bools) -> Codes:
+    """How far the clients of these connections had come."""
+    facts, client = trace.facts[rows], trace.client_rows[rows]
+    packets = data_packets(trace, rows, client, facts)
+    rules: list[Rule] = [
+        (packets > 1, LATER),
+        (midstream, NO_STAGE),
+        (facts & FACT_ACKED == 0, POST_SYN),
+        (packets == 1, POST_PSH),
+    ]
+    return first_match(rules, POST_ACK, len(rows))
+
+
+def data_packets(trace: Trace, rows: NDArray[np.intp], client: NDArray[Any], facts: NDArray[np.uint64]) -> Codes:
+    """How many packets with data the clients sent: 0, 1, or 2 for more."""
+    e = trace.endpoints
+    fin = (e["traits"][client] & TRAIT_FIN != 0).astype(np.int64)
+    with_syn = np.where(facts & FACT_TFO != 0, trace.connections["syn_payload"][rows].astype(np.int64), 0)
+    sent = (e["snd_nxt"][client].astype(np.int64) - e["iss"][client] - 1 - fin - with_syn) & MASK32
+    sent = np.where(e["bytes"][client] > 0, sent, 0)
+    one = (sent > 0).astype(np.uint8)
+    more = (sent > e["largest"][client]).astype(np.uint8)
+    return np.minimum(one + more + (with_syn > 0), 2).astype(np.uint8)
