@@ -92,10 +92,10 @@ def host_evidence() -> str:
     """List what findings are told of the capturing host."""
     from handshake_inspect.verdicts.findings.host_evidence import AT_CLIENT, AT_TARGET  # noqa: PLC0415
 
-    lines = ["| finding | this host is | counters | settings |", "|---|---|---|---|"]
+    lines = ["| finding | this host is | where it says | counters | settings |", "|---|---|---|---|---|"]
     for role, table in (("its target", AT_TARGET), ("its clients", AT_CLIENT)):
-        for name, evidence in table.items():
-            cells = [", ".join(f"`{key}`" for key in keys) for keys in (evidence.counters, evidence.settings)]
+        for name, each in ((name, each) for name, evidence in table.items() for each in evidence):
+            cells = [", ".join(f"`{key}`" for key in keys) for keys in (each.causes, each.counters, each.settings)]
             lines.append(f"| [`{name}`](#{name}) | {role} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -10,10 +10,19 @@ from handshake_inspect.report import words
 from handshake_inspect.report.links import explained_at
 from handshake_inspect.tcp import facts
 from handshake_inspect.tcp.facts import DEAD_PROBES, DEAD_REPEATS, PAUSE_NS, SHORT
-from handshake_inspect.verdicts import backoff, listeners, outcome, packet_sizes, resets, silence
+from handshake_inspect.verdicts import (
+    backoff,
+    listeners,
+    outcome,
+    packet_sizes,
+    refusals,
+    resets,
+    silence,
+    unanswered,
+    unasked,
+)
 from handshake_inspect.verdicts.findings import (
     accept_queue,
-    backscatter,
     bounded,
     capture_quality,
     carpet,
@@ -62,7 +71,7 @@ def anchor(heading: str) -> str:
 
 def test_causes_are_those_that_are_given():
     """What no rule gives needs no word, and no explanation."""
-    source = Path(outcome.__file__).read_text()
+    source = Path(outcome.__file__).read_text() + Path(unanswered.__file__).read_text()
     given = set(re.findall(r'CAUSE\["([a-z-]+)"\]', source)) | BY_ICMP
     assert given == set(filter(None, CAUSES))
 
@@ -115,7 +124,8 @@ THRESHOLDS = [
     ("How sure hsi is", f"less than {LIMITS.unanswered_ns // SECOND} s (`--timeout`)"),
     ("How sure hsi is", f"{outcome.OVERDUE:g} times the last gap"),
     ("timed-out", f"from {LIMITS.unanswered_ns // SECOND} s (`--timeout`)"),
-    ("syn-dropped", f"within {outcome.SAME_TIME_NS // SECOND} s"),
+    ("refused-while-serving", f"within {refusals.AROUND_NS // SECOND} s before and after"),
+    ("refused-while-serving", f"at least {refusals.RUNS} separate runs"),
     ("accept-queue-overflow", f"repeated at least {accept_queue.MIN_REPEATS} times after"),
     ("accept-queue-overflow", f"its data {accept_queue.MIN_UNTAKEN} times in vain"),
     ("accept-queue-overflow", f"within {listeners.FIRST_RTO_NS // SECOND} s"),
@@ -138,7 +148,8 @@ THRESHOLDS = [
     ("idle-timeout", f"a pause of {idle_timeout.IDLE_NS // SECOND} s"),
     ("keep-alive-race", f"at least {keep_alive_race.LEAST} connections"),
     ("keep-alive-race", f"at least {keep_alive_race.LEAST_SHARE:.0%}"),
-    ("backscatter", f"at least {backscatter.MIN_ADDRESSES} addresses"),
+    ("backscatter", f"at least {unasked.MIN_ADDRESSES} addresses"),
+    ("syn-flood", f"or {flood_signs.IMPOSSIBLE:.0%} of them or more come from"),
     ("Failures by reason", f"{rollups.DOWN} attempts or more"),
     ("Failures by reason", f"less than {rollups.NOISE:.0%}"),
     ("Findings", f"at most {bounded.MOST} are listed"),

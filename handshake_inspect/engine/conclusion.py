@@ -9,6 +9,7 @@ from handshake_inspect.report.build import build
 from handshake_inspect.report.host import told_host
 from handshake_inspect.report.model import Capture, Position, Report, Tool
 from handshake_inspect.report.model import Problem as ToldProblem
+from handshake_inspect.verdicts.elsewhere import joined
 from handshake_inspect.verdicts.finding import CaptureFacts, Case
 from handshake_inspect.verdicts.findings import find_all
 from handshake_inspect.verdicts.findings.past import Past
@@ -43,7 +44,8 @@ def case_of(source: Any, pump: Pump, options: "Options", now_ns: int, past: Past
     """All attempts that are in the table, judged as of `now_ns`; `past` knows of those that were."""
     tracker = pump.tracker
     problems = [*source.problems, *remarks(pump)]
-    trace = Trace.of(tracker.table, pump.first_ns, now_ns, Limits(options.unanswered_ns, options.time_wait_ns))
+    limits = Limits(options.unanswered_ns, options.time_wait_ns)
+    trace = joined(Trace.of(tracker.table, pump.first_ns, now_ns, limits))
     facts = CaptureFacts(
         frames=pump.frames,
         tcp_segments=pump.tcp_segments,

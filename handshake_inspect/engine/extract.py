@@ -123,6 +123,9 @@ def _begun(every: Connections, chosen: Any) -> dict[Pair, list[int]]:
         connection = every[place]
         ends = [(*address_halves(end.ip), end.port) for end in (connection.client, connection.server)]
         begun.setdefault(_ordered(*ends), []).append(connection.first_frame)
+        if (other := connection.answered_from) is not None:  # its answers are of another 4-tuple, and have no row
+            elsewhere = (*address_halves(other.ip), other.port)
+            begun.setdefault(_ordered(ends[0], elsewhere), []).append(connection.first_frame)
     return {pair: sorted(frames) for pair, frames in begun.items()}
 
 

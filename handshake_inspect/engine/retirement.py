@@ -88,7 +88,8 @@ class Retired:
 def give_back(trace: Trace, rows: Rows, table: Any) -> None:
     """Let the table use these rows again."""
     tracked, alone = trace.split(rows)
-    for number in tracked.tolist():
+    answers = [] if trace.elsewhere is None else trace.elsewhere.chosen(rows).numbers.tolist()
+    for number in [*tracked.tolist(), *answers]:
         table.retire(number)
     for number in alone.tolist():
         table.retire_embryo(number)

@@ -84,6 +84,7 @@ def apart(meeting: Meeting, rows: Numbers) -> tuple[RowConnections, Numbers]:
     later = np.flatnonzero(connections["aftermath"])
     aftermaths = taken(trace.aftermaths, connections["aftermath"][later].astype(np.intp) - 1)
     connections["aftermath"][later] = np.arange(1, len(later) + 1)
+    order = np.concatenate([numbers, alone + count])
     copied = replace(
         trace,
         connections=connections,
@@ -92,8 +93,8 @@ def apart(meeting: Meeting, rows: Numbers) -> tuple[RowConnections, Numbers]:
         retries=retries,
         aftermaths=aftermaths,
         embryos=trace.embryos[alone],
+        elsewhere=None if trace.elsewhere is None else trace.elsewhere.chosen(order),
     )
-    order = np.concatenate([numbers, alone + count])
     outcomes = Outcomes(judged.outcome[order], judged.cause[order], judged.decided[order])
     places = np.empty(len(rows), dtype=np.intp)
     places[tracked], places[~tracked] = np.arange(len(numbers)), np.arange(len(numbers), len(rows))

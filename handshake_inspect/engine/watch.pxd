@@ -8,6 +8,9 @@ from handshake_inspect.tcp.tracker cimport Tracker
 cdef uint32_t EMBRYO
 cdef uint32_t NUMBER
 cdef uint64_t MASK32
+cdef unsigned int ACK
+cdef unsigned int RST
+cdef unsigned int SYN
 cdef Py_ssize_t CANDIDATES
 
 cdef class Watch(Tracker):
@@ -24,6 +27,7 @@ cdef class Watch(Tracker):
     cdef int64_t wanted
     cdef int64_t begun
     cdef int64_t doubtful
+    cdef int64_t unasked
     cdef set hashes
 
     cpdef void watch_everything(self) noexcept
@@ -34,7 +38,7 @@ cdef class Watch(Tracker):
     cdef bint is_watched(self, seg.Segment *segment) except -1
     cdef bint goes_out(self, seg.Segment *segment) noexcept
     cdef bint comes_in(self, seg.Segment *segment) noexcept
-    @cython.locals(reference=uint32_t, low=uint64_t, connection="rows.Connection *", place=int64_t)
+    @cython.locals(reference=uint32_t, low=uint64_t, connection="rows.Connection *", place=int64_t, candidate=bint)
     cdef int count(self, seg.Segment *segment) except -1
     @cython.locals(candidate=int)
     cdef int doubt(self, uint32_t provisional, seg.Segment *segment) except -1

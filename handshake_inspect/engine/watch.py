@@ -4,7 +4,8 @@ It is the tracker of `analyze`, with one question in front: is this segment of a
 address is known from its first frame.  What is asked for by id is not: ids go by first frames, so the attempts are
 counted as they begin.  A SYN on a living connection may turn out to be an attempt of its own later on, which moves all
 that begin after it by one: until the end every attempt that may still come to bear the id is watched, which are as
-many as there were such SYNs, and one.
+many as there were such SYNs, and one.  An attempt that an answer begins may turn out to belong to another one
+(`verdicts/elsewhere.py`), which moves all after it by one the other way.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO, NUMBER
 from handshake_inspect.tcp.tracker import Tracker
-from handshake_inspect.wire.const import MASK32
+from handshake_inspect.wire.const import ACK, MASK32, RST, SYN
 
 CANDIDATES = 1024  # 4-tuples watched for one id; more need a capture that is nothing but forged SYNs
 
@@ -36,6 +37,7 @@ class Watch(Tracker):
         self.wanted = -1  # the id
         self.begun = 0
         self.doubtful = 0  # SYNs so far that may or may not have begun an attempt
+        self.unasked = 0  # attempts so far that an answer began
         self.hashes: set[int] = set()
 
     def watch_everything(self) -> None:
@@ -65,11 +67,11 @@ class Watch(Tracker):
         if self.everything or self.is_watched(segment):
             Tracker.track(self, segment)
             self.witness.saw(self.table.find(segment))
-            if self.begun <= self.wanted:
+            if self.begun - self.unasked <= self.wanted:
                 self.count(segment)
             return 0
         Tracker.track(self, segment)
-        if self.begun <= self.wanted and self.count(segment):
+        if self.begun - self.unasked <= self.wanted and self.count(segment):
             self.witness.saw(self.table.find(segment))
         return 0
 
@@ -120,7 +122,10 @@ class Watch(Tracker):
                 return self.doubt(connection.provisional, segment)
         place = self.begun
         self.begun += 1
-        return self.consider(place, segment)
+        candidate = self.consider(place, segment)
+        if segment.flags & RST or segment.flags & (SYN | ACK) == SYN | ACK:
+            self.unasked += 1
+        return candidate
 
     def doubt(self, provisional: int, segment: Any) -> bool:
         """Count a SYN that may have begun an attempt, if the segment is one; whether it is one to watch."""
@@ -134,7 +139,7 @@ class Watch(Tracker):
 
     def consider(self, place: int, segment: Any) -> bool:
         """Watch the 4-tuple if the attempt at this place, or at one as many further on as are in doubt, is wanted."""
-        if place + self.doubtful < self.wanted or place > self.wanted:
+        if place + self.doubtful < self.wanted or place - self.unasked > self.wanted:
             return False
         if len(self.hashes) >= CANDIDATES:
             return False

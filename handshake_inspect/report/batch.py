@@ -161,6 +161,7 @@ class Batch(Parts):
                 "age_ns": self.ages[i],
                 "acked": int(c["facts"][i]) & FACT_ACKED,
                 "decided": self.decided[i],
+                "answered_from": parts.elsewhere(self.answers[i]),
                 "stray": "ACK" if int(c["facts"][i]) & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK) else "RST",
             }
         )
@@ -181,7 +182,12 @@ class Batch(Parts):
         for i in np.flatnonzero(~usual).tolist():
             proofs = {frames[name][i] for name in parts.EVIDENCE[self.words[i]]} - {None}
             listed[i] = sorted(proofs or {int(self.c["first_frame"][i])})
-        return listed
+        return parts.with_answers(listed, self.answers)
+
+    @cached_property
+    def answers(self) -> list[Any]:
+        """The rows of what answered them from elsewhere; None for none."""
+        return parts.answers(self.trace, self.rows)
 
     def handshakes(self) -> Iterable[Handshake]:
         """The segments that opened them."""
@@ -272,6 +278,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "client_to_server": lambda b: _directions(b.client),
     "server_to_client": lambda b: _directions(b.server),
     "aliases": Batch.aliases,
+    "answered_from": lambda b: map(parts.elsewhere, b.answers),
 }
 
 

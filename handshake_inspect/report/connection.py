@@ -146,6 +146,8 @@ class Connection(Struct, frozen=True, gc=False):
     `decided` is false when the capture stopped too early to tell.  `age_ns` is the time since the first SYN-ACK of
     a half-open connection.  `evidence` are the frames that prove the outcome.  `stage`: how far the client had come
     when a connection died that did not end in peace, in the words of Cloudflare Radar.
+    `answered_from` is who answered the SYN in its own name, from another address or port than it was sent to; those
+    answers are in no direction's counts.
     """
 
     id: Count
@@ -169,3 +171,4 @@ class Connection(Struct, frozen=True, gc=False):
     client_to_server: Direction
     server_to_client: Direction
     aliases: Aliases
+    answered_from: Endpoint | None = None

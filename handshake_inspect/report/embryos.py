@@ -12,6 +12,7 @@ from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.stage import STAGES
 from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
+from handshake_inspect.wire.address import address_text
 
 _NO_LEG = parts.NO_LEG["no-answer"]
 _NO_RTT = Rtt(_NO_LEG, _NO_LEG, _NO_LEG, None)
@@ -48,14 +49,28 @@ class Embryos(Parts):
         """The halves of the addresses, and the ports, of the clients or the servers."""
         return (self.e[f"{who}_{part}"].tolist() for part in ("hi", "lo", "port"))
 
+    @cached_property
+    def answers(self) -> list[Any]:
+        """The rows of what answered them from elsewhere; None for none."""
+        return parts.answers(self.trace, self.at)
+
     def sentences(self) -> list[str]:
         """Why each has its outcome."""
         return [
-            parts.why_unanswered(word, cause, decided)
+            self._elsewhere(i)
+            if cause == "answered-from-elsewhere"
+            else parts.why_unanswered(word, cause, decided)
             if word == "timed-out"
             else parts.why_pending(self.trace.last_ns - begun)
-            for word, cause, decided, begun in zip(self.words, self.causes, self.decided, self.times, strict=True)
+            for i, (word, cause, decided, begun) in enumerate(
+                zip(self.words, self.causes, self.decided, self.times, strict=True)
+            )
         ]
+
+    def _elsewhere(self, i: int) -> str:
+        server = address_text(int(self.e["server_hi"][i]), int(self.e["server_lo"][i]))
+        waited_ns = self.trace.last_ns - self.times[i]
+        return parts.why_elsewhere(self.words[i], server, parts.elsewhere(self.answers[i]), waited_ns)
 
     def handshakes(self) -> Iterable[Handshake]:
         """The SYN, and nothing more."""
@@ -98,7 +113,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "cause": lambda e: e.causes,
     "decided": lambda e: e.decided,
     "why": Embryos.sentences,
-    "evidence": lambda e: map(list, zip(e.frames, strict=True)),
+    "evidence": lambda e: parts.with_answers(list(map(list, zip(e.frames, strict=True))), e.answers),
     "age_ns": lambda e: e.all(None),
     "state": lambda e: map(parts.states, e.source.embryo_clients[e.rows].tolist(), repeat(int(TcpState.CLOSED))),
     "handshake": Embryos.handshakes,
@@ -108,4 +123,5 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "client_to_server": lambda e: e.all(Direction(frames=1)),
     "server_to_client": lambda e: e.all(Direction()),
     "aliases": Embryos.aliases,
+    "answered_from": lambda e: map(parts.elsewhere, e.answers),
 }

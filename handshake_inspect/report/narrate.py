@@ -22,7 +22,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.words import ICMP_CAUSES
-from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.address import address_text, format_endpoint
 from handshake_inspect.wire.const import (
     ACK,
     AE,
@@ -228,7 +228,11 @@ def evidence(connection: Connection, told: Sequence[Step]) -> list[Proof]:
     by_frame = {step.frame: step for step in told}
     shake = connection.handshake
     roles = {shake.syn_frame: "the SYN", shake.synack_frame: "the SYN-ACK", shake.ack_frame: "the final ACK"}
-    return [Proof(frame, _shown(by_frame.get(frame), roles.get(frame))) for frame in connection.evidence]
+    other = connection.answered_from
+    told_elsewhere = other and f"not to or from the server: {format_endpoint(other.ip, other.port)} answered the SYN"
+    return [
+        Proof(frame, _shown(by_frame.get(frame), roles.get(frame, told_elsewhere))) for frame in connection.evidence
+    ]
 
 
 def _shown(step: Step | None, role: str | None) -> str:

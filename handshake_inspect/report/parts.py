@@ -1,13 +1,17 @@
 """The parts of a connection that few rows have to themselves: made once, and used again."""
 
 from functools import cache, lru_cache
+from typing import Any
 
 from handshake_inspect.report import why
 from handshake_inspect.report.model import Close, CloseHow, Endpoint, Leg, Options, ResetBy, Side, States
 from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.elsewhere import server_of
+from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM, OUTCOMES
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.const import (
+    MASK32,
     OPT_ECN,
     OPT_MPTCP,
     OPT_MSS,
@@ -73,6 +77,28 @@ def options(bits: int, mss: int, window_scale: int) -> Options:
     )
 
 
+def answers(trace: Trace, rows: Any) -> list[Any]:
+    """The row of what answered each of these attempts from elsewhere; None for none."""
+    if trace.elsewhere is None:
+        return [None] * len(rows)
+    return list(map(trace.elsewhere.of, rows.tolist()))
+
+
+def elsewhere(answer: Any) -> Endpoint | None:
+    """Where an answer came from."""
+    return None if answer is None else service(*server_of(answer))
+
+
+def with_answers(evidence: list[list[int]], answers: list[Any]) -> list[list[int]]:
+    """The evidence, with the frames of the answers from elsewhere and of the RSTs that the clients sent back."""
+    for frames, answer in zip(evidence, answers, strict=True):
+        if answer is not None:
+            first = int(answer["first_frame"])
+            low = {int(answer[f"{name}_frame"]) for name in ("synack", "rst")} - {0}
+            frames[:] = sorted({*frames, *(first + ((number - first) & MASK32) for number in low)})
+    return evidence
+
+
 @cache
 def states(client: int, server: int) -> States:
     """The states of both ends."""
@@ -130,9 +156,36 @@ def why_established(
 @cache
 def why_unanswered(outcome: str, cause: str | None, decided: bool) -> str:
     """Of one SYN that timed out."""
-    return why.sentence({"outcome": outcome, "cause": cause, "syn_count": 1, "syn_span_ns": 0, "decided": decided})
+    return why.sentence(
+        {
+            "outcome": outcome,
+            "cause": cause,
+            "syn_count": 1,
+            "syn_span_ns": 0,
+            "decided": decided,
+            "answered_from": None,
+        }
+    )
 
 
 def why_pending(waited_ns: int) -> str:
     """Of one SYN that may be answered yet."""
-    return why.sentence({"outcome": "pending", "cause": None, "syn_count": 1, "waited_ns": waited_ns})
+    return why.sentence(
+        {"outcome": "pending", "cause": None, "syn_count": 1, "waited_ns": waited_ns, "answered_from": None}
+    )
+
+
+def why_elsewhere(outcome: str, server: str, answered_from: Endpoint | None, waited_ns: int) -> str:
+    """Of one SYN that somebody else answered."""
+    return why.sentence(
+        {
+            "outcome": outcome,
+            "cause": "answered-from-elsewhere",
+            "syn_count": 1,
+            "syn_span_ns": 0,
+            "waited_ns": waited_ns,
+            "decided": True,
+            "server": server,
+            "answered_from": answered_from,
+        }
+    )

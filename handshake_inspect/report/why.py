@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from handshake_inspect.wire.address import format_endpoint
+
 _REJECTIONS = {
     "net-unreachable": "there is no route to its network",
     "host-unreachable": "the host cannot be reached",
@@ -71,6 +73,11 @@ def _refused(row: dict[str, Any]) -> str:
     delay = f" {duration(row['reject_ns'])} after the SYN" if row["reject_ns"] is not None else ""
     if row["cause"] == "middlebox-reset":
         return f"A RST answered{delay}, but it does not fit the host: a device on the way sent it."
+    if row["cause"] == "refused-while-serving":
+        return (
+            f"{row['server']} answered with RST{delay}, but accepted others within a second before and after: its"
+            f" backlog is full, or one of the backends behind it is down."
+        )
     return f"{row['server']} answered with RST{delay}: nothing listens on the port."
 
 
@@ -81,9 +88,17 @@ def _rejected(row: dict[str, Any]) -> str:
 
 _SILENCE = {
     "host-silent": "and nothing else was heard of the host: it is down, unreachable or filtered",
-    "port-filtered": "while the host is heard elsewhere: a firewall drops this port, or the SYN queue is full",
-    "syn-dropped": "while the same service answered others: SYNs or SYN-ACKs are lost, or its queue overflows",
+    "port-filtered": "while the host is heard on other ports and this one never shows life: a firewall drops it",
+    "syn-dropped": "while the port is alive for others: its queue is full, a NAT or connection table on the way is, an"
+    " older timestamp makes it drop the SYN (PAWS), or a rate limit does",
+    "bogon-source": "from an address that cannot exist where it was captured: the source is forged",
 }
+
+
+def _elsewhere(row: dict[str, Any]) -> str:
+    where = format_endpoint(row["answered_from"].ip, row["answered_from"].port)
+    return f"{where} answered in its own name: NAT is missing on the way back, and the client knows no such connection"
+
 
 _STRAY = {
     "RST": "only a RST that does not acknowledge it, which the client must ignore: it is late or forged",
@@ -96,6 +111,8 @@ def _timed_out(row: dict[str, Any]) -> str:
     syns = f"{times(row['syn_count'], 'SYN')}{span}"
     if row["cause"] == "stray-answer":
         return f"{syns} got {_STRAY[row['stray']]}."
+    if row["answered_from"]:
+        return f"{syns} to {row['server']}, but {_elsewhere(row)}."
     if not row["decided"]:
         return f"{syns} without any answer, but this capture lacks what the host answers: it cannot tell."
     return f"{syns} without any answer, {_SILENCE[row['cause']]}."
@@ -103,6 +120,8 @@ def _timed_out(row: dict[str, Any]) -> str:
 
 def _pending(row: dict[str, Any]) -> str:
     syns = times(row["syn_count"], "SYN")
+    if row["answered_from"]:
+        return f"{syns} to {row['server']}, but {_elsewhere(row)}; the capture ends {duration(row['waited_ns'])} later."
     return f"{syns} without an answer yet, but the capture ends {duration(row['waited_ns'])} after the first."
 
 

@@ -20,6 +20,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.unasked import only_answering, senders
 
 FLOWING = 3  # frames of a midstream direction that show more than a probe
 
@@ -39,6 +40,8 @@ def blind(trace: Trace) -> Bools:
     unanswered = np.ones(len(trace), dtype=bool)
     answers = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM
     unanswered[: len(c)] = (facts & answers == 0) & (facts & FACT_SYN != 0)
+    if trace.elsewhere is not None:
+        unanswered[trace.elsewhere.attempts] = False
     sides = heard(trace)
     if not (sides[:, 0] & sides[:, 1]).any():
         return unanswered
@@ -63,7 +66,8 @@ def hears_both(trace: Trace) -> bool:
 def unheard(trace: Trace) -> Bools:
     """Connections of which one side is not in the capture although it must have spoken.
 
-    A SYN-ACK without a SYN is backscatter, unless nothing at all in the capture goes both ways.
+    A SYN-ACK without a SYN is backscatter, unless nothing at all in the capture goes both ways, and then too if its
+    host does nothing but answer (`unasked.py`).
     """
     facts = trace.facts
     sides = heard(trace)
@@ -76,8 +80,25 @@ def unheard(trace: Trace) -> Bools:
     rows = np.flatnonzero(alone & (facts & FACT_MIDSTREAM != 0))
     proved[rows] |= flowing(trace, 2 * rows + sides[rows, 1])
     if not (sides[:, 0] & sides[:, 1]).any():
-        proved |= alone & (facts & FACT_SYNACK != 0) & (facts & FACT_SYN == 0)
+        halves = np.flatnonzero(alone & (facts & FACT_SYNACK != 0) & (facts & FACT_SYN == 0))
+        proved[halves[~answers_only(trace, halves)]] = True
     return proved
+
+
+def answers_only(trace: Trace, rows: NDArray[np.intp]) -> Bools:
+    """Which of these connections were begun by a host that does nothing but answer."""
+    hosts = only_answering(trace) if len(rows) else np.zeros(0, dtype=np.uint64)
+    return places(senders(trace, rows), hosts)[1] if len(hosts) else np.zeros(len(rows), dtype=bool)
+
+
+def serves_unheard(trace: Trace, rows: NDArray[np.intp]) -> Bools:
+    """Which of these connections were begun by a host that is heard to serve others who are not heard."""
+    sides = heard(trace)
+    lone = np.flatnonzero(unheard(trace))
+    lone = lone[sides[lone, 1 - trace.connections["client"][lone]]]
+    if not len(lone):
+        return np.zeros(len(rows), dtype=bool)
+    return places(senders(trace, rows), distinct(trace.server_host[lone]))[1]
 
 
 def flowing(trace: Trace, ends: NDArray[np.intp]) -> Bools:

@@ -33,15 +33,15 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK_AFTER_ACK,
     FACT_SYNACK_AFTER_RST,
     TRAIT_FIN,
-    TRAIT_SEEN,
 )
 from handshake_inspect.verdicts.columns import batches, marked
-from handshake_inspect.verdicts.hearing import blind, hears_both
+from handshake_inspect.verdicts.hearing import answers_only, blind, hears_both, serves_unheard
 from handshake_inspect.verdicts.listeners import final_acks_lost, resends, waits_for_data
 from handshake_inspect.verdicts.masks import Rule, first_match
+from handshake_inspect.verdicts.refusals import while_serving
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
-from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.unanswered import silence_causes
 from handshake_inspect.verdicts.words import (
     ABORTED,
     CAUSE,
@@ -62,8 +62,6 @@ Codes = NDArray[np.uint8]
 
 # The next copy of a segment is due after twice the last interval (RFC 6298 section 5.5), and timers run a little long.
 OVERDUE = 2.2
-# A service that answered this close to an unanswered SYN was up at that time.
-SAME_TIME_NS = 10_000_000_000
 
 
 @dataclass(frozen=True)
@@ -185,6 +183,7 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     forged = from_middlebox(trace)
     refused = of_connections == REFUSED
     cause[:count][refused] = np.where(forged[refused], CAUSE["middlebox-reset"], CAUSE["closed-port"])
+    cause[while_serving(trace, np.flatnonzero(refused & ~forged))] = CAUSE["refused-while-serving"]
     half_open = of_connections == HALF_OPEN
     cause[:count][half_open] = half_open_causes(trace, forged)[half_open]
     established = of_connections == ESTABLISHED
@@ -195,9 +194,9 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     cause[:count][established] = ends[established]
     aborted = of_connections == ABORTED
     cause[:count][aborted] = np.where(facts[aborted] & FACT_SYNACK != 0, CAUSE["reset-by-client"], CAUSE["cancelled"])
-    unsolicited = of_connections == UNSOLICITED
-    if unsolicited.any():
-        cause[:count][unsolicited] = unsolicited_causes(trace)[unsolicited]
+    unsolicited = np.flatnonzero(of_connections == UNSOLICITED)
+    if len(unsolicited):
+        cause[unsolicited] = unsolicited_causes(trace, unsolicited)
     for i in np.flatnonzero(of_connections == REJECTED).tolist():
         cause[i] = icmp_cause(trace.connections[i])
     timed_out = marked(outcome == TIMED_OUT)
@@ -206,6 +205,10 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     stray = np.zeros(len(outcome), dtype=bool)
     stray[:count] = facts & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK | FACT_RST_DOUBTED) != 0
     cause[stray & (outcome == TIMED_OUT)] = CAUSE["stray-answer"]
+    if trace.elsewhere is not None:
+        answered = trace.elsewhere.attempts
+        answered = answered[(outcome[answered] == TIMED_OUT) | (outcome[answered] == PENDING)]
+        cause[answered] = CAUSE["answered-from-elsewhere"]
     return cause
 
 
@@ -242,105 +245,13 @@ def ending_causes(trace: Trace) -> Codes:
     return first_match(rules, 0, len(facts))
 
 
-def unsolicited_causes(trace: Trace) -> Codes:
+def unsolicited_causes(trace: Trace, rows: NDArray[np.intp]) -> Codes:
     """Backscatter, or the far half of a one-sided capture: nothing was ever seen towards such a server."""
-    cause = CAUSE["backscatter"] if hears_both(trace) else CAUSE["one-sided"]
-    return np.full(len(trace.connections), cause, dtype=np.uint8)
+    scattered = ~serves_unheard(trace, rows) if hears_both(trace) else answers_only(trace, rows)
+    return np.where(scattered, CAUSE["backscatter"], CAUSE["one-sided"]).astype(np.uint8)
 
 
 def icmp_cause(connection: Any) -> int:
     """The cause that an ICMP error names."""
     key = int(connection["ip_version"]), int(connection["icmp_type"]), int(connection["icmp_code"])
     return CAUSE[ICMP_CAUSES.get(key, ICMP_OTHER)]
-
-
-def silence_causes(trace: Trace, rows: NDArray[np.intp]) -> Codes:
-    """Why nothing answered: the host is silent, or only this port, or a service that answers others dropped these."""
-    cause = np.full(len(rows), CAUSE["host-silent"], dtype=np.uint8)
-    silent = distinct_of(trace.server_host, rows)
-    heard = is_heard(trace, silent)
-    answers = Answers.of(trace, rows)
-    for some in batches(len(rows)):
-        at, _ = places(trace.server_host[rows[some]], silent)
-        near = answers.near(trace, rows[some])
-        cause[some] = np.where(near, CAUSE["syn-dropped"], np.where(heard[at], CAUSE["port-filtered"], cause[some]))
-    return cause
-
-
-def distinct_of(keys: NDArray[np.uint64], rows: NDArray[np.intp]) -> NDArray[np.uint64]:
-    """The different keys of these rows, sorted."""
-    return distinct(np.concatenate([distinct(keys[rows[some]]) for some in batches(len(rows))]))
-
-
-def is_heard(trace: Trace, hosts: NDArray[np.uint64]) -> Bools:
-    """Which of these hosts (sorted keys) sent any segment."""
-    c = trace.connections
-    answering = trace.endpoints["traits"][trace.server_rows] & TRAIT_SEEN != 0
-    heard = np.zeros(len(hosts), dtype=bool)
-    for speakers in (trace.server_host[: len(c)][answering], trace.client_host):
-        for some in batches(len(speakers)):
-            at, known = places(speakers[some], hosts)
-            heard[at[known]] = True
-    return heard
-
-
-@dataclass(frozen=True)
-class Answers:
-    """All SYN-ACKs on one axis of milliseconds, one service after the other: the next after a time is one search."""
-
-    place: NDArray[np.intp]  # of each service of the trace on the axis
-    moments: NDArray[np.int64]
-    length: int  # of one service's part
-
-    @classmethod
-    def of(cls, trace: Trace, rows: NDArray[np.intp]) -> "Answers":
-        """The answers of the services that left these attempts unanswered."""
-        asked = np.zeros(len(trace.services), dtype=bool)
-        asked[trace.service[rows]] = True
-        answered = np.flatnonzero(asked[trace.service[: len(trace.connections)]])
-        times = trace.connections["synack_ns"][answered]
-        answered, times = answered[times > 0], times[times > 0]
-        length = (trace.last_ns - trace.first_ns) // 1_000_000 + 2
-        place = np.cumsum(asked) - 1
-        moments = np.sort(place[trace.service[answered]] * length + moment(trace, times))
-        return cls(place, moments, length)
-
-    def near(self, trace: Trace, rows: NDArray[np.intp]) -> Bools:
-        """Whether the service answered some other attempt about when it left these unanswered."""
-        if not len(self.moments):
-            return np.zeros(len(rows), dtype=bool)
-        service = trace.service[rows]
-        begun = trace.begun(rows)
-        ended = begun if rows[0] >= len(trace.connections) else last_try(trace, rows, begun)
-        if (service == service[0]).all():  # a flood's: one answer is near to all of them, or none is near to any
-            place = service[:1]
-            early, late = begun.min(keepdims=True), ended.max(keepdims=True)
-            if self.any_between(trace, place, begun.max(keepdims=True), ended.min(keepdims=True))[0]:
-                return np.ones(len(rows), dtype=bool)
-            if not self.any_between(trace, place, early, late)[0]:
-                return np.zeros(len(rows), dtype=bool)
-        return self.any_between(trace, service, begun, ended)
-
-    def any_between(
-        self, trace: Trace, service: NDArray[Any], begun: NDArray[np.int64], ended: NDArray[np.int64]
-    ) -> Bools:
-        """Whether the services answered in these times, or shortly before or after."""
-        start = self.place[service] * self.length
-        after = np.searchsorted(self.moments, start + moment(trace, begun - SAME_TIME_NS))
-        end = start + moment(trace, ended + SAME_TIME_NS)
-        next_answer = self.moments[np.minimum(after, len(self.moments) - 1)]
-        near: Bools = (after < len(self.moments)) & (next_answer <= end)
-        return near
-
-
-def moment(trace: Trace, times: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Milliseconds since the capture began, within the capture."""
-    return (np.clip(times, trace.first_ns, trace.last_ns) - trace.first_ns) // 1_000_000
-
-
-def last_try(trace: Trace, rows: NDArray[np.intp], begun: NDArray[np.int64]) -> NDArray[np.int64]:
-    """When the SYN of each of these attempts, which began then, was last sent."""
-    times = begun.copy()
-    full = rows < len(trace.connections)
-    times[full] = trace.last_syn_ns[rows[full]]
-    return times

@@ -6,7 +6,7 @@ of first frames, which gives them their ids.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_RE
 from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, Selection, batches, marked, taken
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.sets import distinct, places
+
+if TYPE_CHECKING:
+    from handshake_inspect.verdicts.elsewhere import Answers
 
 Rows = NDArray[Any]
 Keys = NDArray[np.uint64]
@@ -49,6 +52,7 @@ class Trace:
     limits: Limits = field(default_factory=Limits)
     numbers: NDArray[np.intp] | None = None  # rows of the table that `connections` are, None for all in order
     embryo_numbers: NDArray[np.int32] | None = None  # as `numbers`, for `embryos`
+    elsewhere: "Answers | None" = None  # answers from elsewhere, whose rows are left out
 
     def __post_init__(self) -> None:
         """Have the columns that every judge asks for side by side."""

@@ -58,6 +58,9 @@ CAUSES = (
     "dead-peer",
     "address-conflict",
     "final-ack-lost",
+    "refused-while-serving",
+    "answered-from-elsewhere",
+    "bogon-source",
 )
 CAUSE = {cause: number for number, cause in enumerate(CAUSES) if cause}
 

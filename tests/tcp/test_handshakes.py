@@ -137,13 +137,50 @@ def test_the_port_is_filtered():
     assert cause_of(merged(silent(), Wire(server=(frames.SERVER[0], 22)).handshake())) == "port-filtered"
 
 
-def test_the_syn_was_dropped():
-    """The same service answers others at that time."""
-    assert cause_of(merged(silent(), Wire(start=START + SECOND).handshake())) == "syn-dropped"
+@pytest.mark.parametrize("later", [SECOND, 3600 * SECOND])
+def test_the_syn_was_dropped(later):
+    """The same service answers somebody, at any time."""
+    assert cause_of(merged(silent(), Wire(start=START + later).handshake())) == "syn-dropped"
 
 
-def test_the_service_came_up_an_hour_later():
-    assert cause_of(merged(silent(), Wire(start=START + 3600 * SECOND).handshake())) == "port-filtered"
+def sends_data(wire):
+    """A connection that was open before goes on: only new ones fail, as when SNAT is out of ports."""
+    wire.server.data(500)
+    wire.client.ack()
+
+
+def connects_itself(wire):
+    """The port is the source of a connection, as with peers that use one port for everything."""
+    wire.client.syn(lost="after")
+
+
+@pytest.mark.parametrize("ends", [(frames.CLIENT, frames.SERVER), (frames.CLIENT6, frames.SERVER6)], ids=["v4", "v6"])
+@pytest.mark.parametrize("sign", [sends_data, connects_itself, lambda wire: wire.server.rst()])
+def test_any_segment_is_life_of_the_port(ends, sign):
+    (address, _), (server, port) = ends
+    dropped = Wire(client=(address, 41000), server=(server, port))
+    for _ in range(3):
+        dropped.client.syn(lost="after")
+        dropped.wait(2 * SECOND)
+    other = "2001:db8::99" if ":" in address else "192.0.2.99"
+    if sign is connects_itself:
+        alive = Wire(client=(server, port), server=(other, 6881))
+    else:
+        alive = Wire(client=(other, 50001), server=(server, port))
+    sign(alive)
+    alive.wait(SECOND)
+    causes = {one["client"]["port"]: one["cause"] for one in merged(dropped, alive)["connections"]}
+    assert causes[41000] == "syn-dropped"
+
+
+def test_what_others_sent_to_the_port_is_no_life_of_it():
+    """A reflection onto the port of a host that is filtered, and a SYN-ACK with the address as its victim."""
+    other = Wire(client=("192.0.2.99", 50001))
+    other.client.syn(lost="after")
+    stray = Wire(client=frames.SERVER, server=("192.0.2.98", 80))
+    stray.server.syn_ack(seq=1, ack=77)
+    report = merged(silent(), other, stray)
+    assert cause_of(report) == "host-silent"
 
 
 # -- half-open

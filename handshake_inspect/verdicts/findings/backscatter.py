@@ -2,8 +2,12 @@
 
 An answer without a question is a connection whose first frame is a SYN-ACK, or a RST, of which the capture holds
 neither a SYN nor anything from the other side but a RST.  A host sends backscatter when such answers go to
-`MIN_ADDRESSES` addresses or more that never sent a SYN, and the capture is two-sided: it holds both directions of some
-connection that was asked for.  In a one-sided capture an unasked SYN-ACK is the far half of an ordinary handshake.
+`MIN_ADDRESSES` addresses or more that never sent a SYN, and
+
+- the capture is two-sided: it holds both directions of some connection that was asked for, and this host does not serve
+  others whose half is missing; or
+- the host does nothing but answer (`verdicts/unasked.py`): a real server of which a one-sided capture holds the far
+  half shows data or a FIN sooner or later.
 
 Unasked answers in ones and twos are late packets and ends of old connections; to `MIN_ADDRESSES` addresses, none of
 which asked for anything, they are not.
@@ -33,10 +37,11 @@ from handshake_inspect.verdicts.findings.keys import (
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.hearing import answers_only, serves_unheard
 from handshake_inspect.verdicts.trace import host_key
+from handshake_inspect.verdicts.unasked import MIN_ADDRESSES
 from handshake_inspect.verdicts.words import UNSOLICITED
 
-MIN_ADDRESSES = 20
 MOST = 100
 
 
@@ -44,8 +49,9 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each host that answers unasked."""
     trace = case.trace
     rows = np.flatnonzero(unasked(case))
-    if len(rows) < MIN_ADDRESSES or not is_two_sided(case):
+    if len(rows) < MIN_ADDRESSES:
         return []
+    rows = rows[~serves_unheard(trace, rows)] if is_two_sided(case) else rows[answers_only(trace, rows)]
     c = trace.connections
     sender = host_key(c["hi0"][rows], c["lo0"][rows])
     address = host_key(c["hi1"][rows], c["lo1"][rows])

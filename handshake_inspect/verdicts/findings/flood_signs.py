@@ -2,6 +2,9 @@
 
 Patterns of ISN and source port are looked for in the first `LOOKED_AT` SYNs in order of capture.  A pattern counts when
 `MOSTLY` of the steps from one SYN to the next show it: tools make all of theirs in one loop, and captures lose few.
+
+Sources that cannot exist (`verdicts/impossible.py`) are looked for in the same SYNs.  One in `IMPOSSIBLE` is enough: of
+addresses at random one in eight cannot be, and no host has such a one.
 """
 
 from typing import Any
@@ -10,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, client_of, counts, ratio
+from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.const import (
     OPT_MSS,
@@ -20,6 +24,7 @@ from handshake_inspect.wire.const import (
 
 LOOKED_AT = 10_000
 MOSTLY = 0.5
+IMPOSSIBLE = 0.01
 ONE_TTL = 0.98
 MANY_SOURCES = 100
 SCATTERED = 1000  # sources looked at: of so many at random, 1 % share 16 bits of their addresses with another
@@ -93,6 +98,7 @@ def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
     poor = int(np.count_nonzero(is_poor(options)))
     early = first_sent(trace, rows)
     isn_pattern = pattern(isns(trace, early), 32)
+    impossible = int(np.count_nonzero(bogons(trace, np.sort(early))))
     ttls = np.bincount(of_client(trace, rows, "syn_ttl", "ttl"))
     ttl = int(np.argmax(ttls))
     by_a_tool = bool(poor >= MOSTLY * len(rows) or isn_pattern)
@@ -103,8 +109,11 @@ def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
         "ttl": ttl,
         "ttl_ratio": ratio(ttls[ttl], len(rows)),
         "sources_per_syn_ratio": ratio(sources, len(rows)),
+        "impossible_sources_ratio": ratio(impossible, len(early)),
         "isn_pattern": isn_pattern,
         "source_port_pattern": pattern(client_ports(trace, early), 16),
         "made_by_a_tool": by_a_tool,
-        "looks_forged": by_a_tool or (anyone and is_scattered(trace, early)),
+        "looks_forged": by_a_tool
+        or impossible >= max(IMPOSSIBLE * len(early), 2)
+        or bool(anyone and is_scattered(trace, early)),
     }

@@ -19,6 +19,7 @@ from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
+from handshake_inspect.verdicts.findings.steps import STEPS, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED
 
 
@@ -78,8 +79,7 @@ def service_finding(case: Case, rows: NDArray[np.intp], gaps: NDArray[np.int64])
             "syn_repeated": repeated,
             "clients": len(np.unique(trace.client_host[rows])),
         },
-        advice="Let the client choose its port instead of binding one, widen `sysctl net.ipv4.ip_local_port_range`, "
-        "or keep connections open; `sysctl net.ipv4.tcp_tw_reuse=1` makes reuse safe where timestamps are on.",
+        advice=sentence(STEPS["port-reuse"]),
         frames=tuple(c["syn_frame"][cited].tolist()),
         connections=tuple(cited.tolist()),
         **window(trace, rows),

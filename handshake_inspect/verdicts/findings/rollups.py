@@ -9,7 +9,7 @@ Severity says what share of the attempts on these ports of the host failed in th
 - `critical` when `DOWN` attempts or more were made and none was established: the ports are down for these clients;
 - `info` below `NOISE` of the attempts, a share that ordinary packet loss explains, and for half-open connections that
   the capture's end left undecided;
-- `warning` otherwise.
+- `warning` otherwise, and at most that for SYNs whose source cannot exist.
 """
 
 from typing import Any
@@ -53,10 +53,16 @@ VERBS = {REFUSED: "refused", REJECTED: "rejected", TIMED_OUT: "timed out", HALF_
 
 ADVICE = {
     "closed-port": "Start the service or correct the address: `ss -ltn 'sport = :{port}'` on {host} shows who listens.",
+    "refused-while-serving": "Look for a full backlog (Windows resets what it cannot queue) or one dead backend behind "
+    "{host}:{port}: `ss -ltn 'sport = :{port}'` there and on every backend, and the balancer's health checks.",
     "middlebox-reset": "Find the box that resets in the server's name by its TTL: `hsi explain`, `tracepath {host}`.",
     "host-silent": "Check that {host} is up and routed in both directions: `ping {host}`, `ip route get {host}`.",
     "port-filtered": "Find the rule that drops port {port}: `nft list ruleset` on {host} and the firewalls before it.",
-    "syn-dropped": "Look for full queues on {host}: `nstat -az TcpExtListenDrops TcpExtListenOverflows` and `ss -ltn`.",
+    "answered-from-elsewhere": "Translate the way back too: the rule for {host} lacks its source NAT (`nft add rule ip "
+    "nat postrouting ip daddr BACKEND masquerade`), or the answer of {others} goes to the client past the box that "
+    "translates (`ip route get CLIENT` there).",
+    "bogon-source": "Drop what cannot be before it reaches {host} (BCP 38; `nft add rule inet filter prerouting fib "
+    "saddr . iif oif missing drop`): these sources are forged, and no answer can reach anybody.",
     "no-final-ack": "Find where the way back breaks: capture on the client whether {host}'s SYN-ACKs arrive, and check "
     "its firewall and reverse path (`sysctl net.ipv4.conf.all.rp_filter`).",
     "accept-queue-overflow": "Let the application accept faster, or raise its backlog and net.core.somaxconn: `ss -ltn "
@@ -71,6 +77,14 @@ ADVICE = {
 REJECTED_ADVICE = (
     "Find the rule or route that answers with ICMP {cause}: `nft list ruleset` and `ip route get {host}` on {by}."
 )
+# What drops SYNs of a port that lives, the likeliest first.
+DROPPED_BY = (
+    "a full queue on {host} (`nstat -az TcpExtListenDrops TcpExtListenOverflows`, `ss -ltn`)",
+    "a NAT without free ports or a full connection table on the way (`conntrack -S`)",
+    "timestamps older than the newest from that address, as of clients behind one NAT (PAWS: `nstat -az '*PAWS*'`)",
+    "a rate limit",
+)
+PAWS = 2
 OTHER_ADVICE = "Follow one of the connections with `hsi explain`."
 
 
@@ -181,15 +195,20 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
         metrics["reject_p50_ns"] = tally.delay_p50_ns
     else:
         metrics |= {"repeated_syns": tally.repeated_syns, "waited_max_ns": tally.waited_max_ns}
+    others = [write(*each) for each in sorted(tally.answered_from)]
+    if others:
+        metrics["answered_from"] = others
+    if cause == "syn-dropped":
+        metrics["older_timestamps"] = tally.older_timestamps
     reporters = [address_text(*each) for each in sorted(tally.reporters)[:REPORTERS]]
     if outcome == REJECTED:
         metrics["reporters"] = reporters
     port = ports[0] if len(ports) == 1 else None
     where = write(host, port) if port is not None else f"{len(ports)} ports of {write(host)}"
-    why = f" ({cause})" if cause else ""
+    why = f" ({', '.join([f'{cause}: {others[0]}', *others[1:]] if others else [cause])})" if cause else ""
     return Finding(
         OUTCOMES[outcome],
-        severity(tally.connections, attempts, served, tally.undecided),
+        severity(tally.connections, attempts, served, tally.undecided, forged=cause == "bogon-source"),
         f"{tally.connections} of {plural(attempts, 'connection')} to {where} {VERBS[outcome]}{why}, "
         f"from {plural(clients, 'client')}{delay(metrics)}",
         host,
@@ -197,17 +216,17 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
         tally.start_ns,
         tally.end_ns,
         metrics,
-        advice(outcome, cause, address_text(*host), ports, reporters),
+        advice(tally, outcome, address_text(*host), ports, others or reporters),
         tally.frames,
         tally.rows,
     )
 
 
-def severity(failed: int, attempts: int, served: int, undecided: int) -> str:
-    """How bad this is for the service."""
+def severity(failed: int, attempts: int, served: int, undecided: int, *, forged: bool = False) -> str:
+    """How bad this is for the service; forged SYNs say nothing of what its clients get."""
     if failed == undecided or failed < NOISE * attempts:
         return "info"
-    return "critical" if served == 0 and attempts >= DOWN else "warning"
+    return "critical" if served == 0 and attempts >= DOWN and not forged else "warning"
 
 
 def delay(metrics: dict[str, Any]) -> str:
@@ -216,8 +235,22 @@ def delay(metrics: dict[str, Any]) -> str:
     return f", after up to {brief(waited)}" if waited else ""
 
 
-def advice(outcome: int, cause: str | None, host: str, ports: list[int], reporters: list[str]) -> str:
-    """What to do about the cause; where it concerns several ports, the commands name one of them."""
+def advice(tally: Tally, outcome: int, host: str, ports: list[int], named: list[str]) -> str:
+    """What to do about the cause; where it concerns several ports, the commands name one of them.
+
+    `named` are who reported an ICMP error, or who answered from elsewhere.
+    """
+    cause = CAUSES[tally.cause] or ""
     if outcome == REJECTED:
-        return REJECTED_ADVICE.format(cause=cause, host=host, by=" and ".join(reporters) or "the routers before it")
-    return ADVICE.get(cause or "", OTHER_ADVICE).format(host=host, port=ports[0])
+        return REJECTED_ADVICE.format(cause=cause, host=host, by=" and ".join(named) or "the routers before it")
+    if cause == "syn-dropped":
+        return f"Look, in this order, for {dropped_by(tally).format(host=host)}."
+    return ADVICE.get(cause, OTHER_ADVICE).format(host=host, port=ports[0], others=" and ".join(named))
+
+
+def dropped_by(tally: Tally) -> str:
+    """What may have dropped the SYNs, the likeliest first: PAWS where all of them have an older timestamp."""
+    order = list(DROPPED_BY)
+    if tally.older_timestamps == tally.connections:
+        order.insert(0, order.pop(PAWS))
+    return f"{', '.join(order[:-1])}, and {order[-1]}"

@@ -61,6 +61,7 @@ from handshake_inspect.verdicts.findings.keys import (
     once_per_case,
     ratio,
 )
+from handshake_inspect.verdicts.findings.steps import STEPS, sentence
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import prefix_text
@@ -68,10 +69,6 @@ from handshake_inspect.wire.address import prefix_text
 UNHARMED = 0.9
 PORTS = 20  # that a finding about more than one lists, the lowest
 
-ADVICE = (
-    "Have SYN cookies on (sysctl -w net.ipv4.tcp_syncookies=1), raise net.ipv4.tcp_max_syn_backlog and the "
-    "listener's backlog, lower net.ipv4.tcp_synack_retries, and have forged sources filtered upstream."
-)
 CARPET_ADVICE = (
     "Have {where} scrubbed upstream as a whole, since limits for each host do not see it, and have SYN cookies on "
     "(sysctl -w net.ipv4.tcp_syncookies=1) on all of its hosts."
@@ -172,7 +169,7 @@ def describe(case: Case, flood: Flood) -> Finding:
         flood.start_ns,
         flood.end_ns,
         metrics,
-        ADVICE if on.prefix is None else CARPET_ADVICE.format(where=where),
+        sentence(STEPS["syn-flood"]) if on.prefix is None else CARPET_ADVICE.format(where=where),
         *cite(case, rows),
         prefix=on.prefix,
     )

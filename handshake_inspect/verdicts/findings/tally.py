@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.elsewhere import server_of
 from handshake_inspect.verdicts.finding import Case
 from handshake_inspect.verdicts.findings.evidence import CITED, Host, target
 from handshake_inspect.verdicts.findings.keys import Indices, Times, cite, client_of, once_per_case, run_starts
-from handshake_inspect.verdicts.words import REFUSED, REJECTED
+from handshake_inspect.verdicts.paws import older
+from handshake_inspect.verdicts.words import CAUSE, REFUSED, REJECTED
 from handshake_inspect.wire.address import address_text
 
 LISTED = 5  # clients
@@ -17,6 +19,7 @@ NAMED = 20  # whose addresses are kept whenever rows go
 CLIENTS = 4096  # that are told apart when rows are gone; of more the busiest
 DELAYS = 1024  # that stand for all when rows are gone
 REPORTERS = 5
+ELSEWHERE = 5  # ends that answered in the server's stead
 SERVICES = 1024  # ports of the host that are told apart
 
 
@@ -40,6 +43,8 @@ class Tally:
     delays: Times = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     weights: Times = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # how many each delay stands for
     reporters: frozenset[Host] = frozenset()
+    answered_from: frozenset[tuple[Host, int]] = frozenset()
+    older_timestamps: int = 0  # SYNs with an older one than their address sent before
 
     @classmethod
     def of(cls, case: Case, outcome: int, rows: Indices) -> "Tally":
@@ -62,6 +67,8 @@ class Tally:
             frames=frames,
             rows=cited,
             reporters=frozenset(_reporters(case, rows)) if outcome == REJECTED else frozenset(),
+            answered_from=frozenset(_answered_from(case, rows)),
+            older_timestamps=older(trace, rows) if case.outcomes.cause[rows[0]] == CAUSE["syn-dropped"] else 0,
             **_cost(case, outcome, tracked),
         )
 
@@ -89,6 +96,8 @@ class Tally:
             delays=delays,
             weights=weights,
             reporters=self.reporters | later.reporters,
+            answered_from=frozenset(sorted(self.answered_from | later.answered_from)[:ELSEWHERE]),
+            older_timestamps=self.older_timestamps + later.older_timestamps,
         )
 
     def gone(self) -> "Tally":
@@ -169,6 +178,15 @@ def _cost(case: Case, outcome: int, tracked: Indices) -> dict[str, Any]:
 def _reject_ns(case: Case) -> Times:
     """The delay of every refusal."""
     return case.legs.reject_ns
+
+
+def _answered_from(case: Case, rows: Indices) -> list[tuple[Host, int]]:
+    """Who answered these attempts from elsewhere, the first few."""
+    elsewhere = case.trace.elsewhere
+    if elsewhere is None:
+        return []
+    found = map(server_of, elsewhere.chosen(rows).answers)
+    return sorted({((hi, lo), port) for hi, lo, port in found})[:ELSEWHERE]
 
 
 def _reporters(case: Case, rows: Indices) -> list[Host]:

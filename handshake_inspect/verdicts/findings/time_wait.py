@@ -18,6 +18,7 @@ from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, percent, write
 from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.findings.steps import STEPS, sentence
 from handshake_inspect.verdicts.trace import Trace
 
 EPHEMERAL_PORTS = 28_232
@@ -120,7 +121,6 @@ def host_finding(
             "connections": len(rows),
             "two_msl_ns": trace.limits.time_wait_ns,
         },
-        "Keep connections open and use them again (keep-alive, a pool); until then `sysctl net.ipv4.tcp_tw_reuse=1` "
-        "and a wider `net.ipv4.ip_local_port_range` on the client.",
+        sentence(STEPS["time-wait-pressure"]),
         connections=tuple(earliest(trace, rows).tolist()),
     )

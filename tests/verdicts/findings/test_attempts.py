@@ -372,13 +372,57 @@ def unasked(count):
     return [(START + n * MS, wire.syn_ack(SERVER, (f"203.0.{n % 250}.7", 9), seq=n * n, ack=n)) for n in range(count)]
 
 
-def test_backscatter_needs_a_two_sided_capture_and_many_addresses():
+def test_backscatter_needs_many_addresses():
     (one,) = found([*unasked(40), *used(0, ("10.0.0.1", 4000))], "backscatter")
     assert one["severity"] == "info"
     assert one["target"] == {"ip": "198.51.100.2", "port": None}
     assert (one["metrics"]["addresses"], one["metrics"]["syn_acks"], one["metrics"]["resets"]) == (40, 40, 0)
     assert found([*unasked(19), *used(0, ("10.0.0.1", 4000))], "backscatter") == []
-    assert found(unasked(40), "backscatter") == []
+
+
+def resets(count, first):
+    answered = ((f"203.0.{first + n}.7", 2000 + n) for n in range(count))
+    return [(START + n * MS, wire.rst(SERVER, who, seq=0, ack=n + 5)) for n, who in enumerate(answered)]
+
+
+def causes(timed):
+    return {one.cause for one in engine.analyze([io.BytesIO(pcap(sorted(timed), nano=True))]).connections}
+
+
+def test_a_host_that_does_nothing_but_answer_is_backscatter_in_one_direction_too():
+    timed = [*unasked(12), *resets(8, 12), end(9 * SECOND)]
+    (one,) = found(timed, "backscatter")
+    assert (one["metrics"]["addresses"], one["metrics"]["syn_acks"], one["metrics"]["resets"]) == (20, 12, 8)
+    assert found(timed, "capture-quality") == []
+    assert "backscatter" in causes(timed)
+    assert found([*unasked(12), *resets(7, 12)], "backscatter") == []
+
+
+def serves(n=99):
+    """Data to one client, and a FIN to another: it is a server, of which the capture holds one half."""
+    one, other = ("192.0.2.1", 4000 + n), ("192.0.2.2", 4000 + n)
+    return {
+        "data": [(START + n * MS, wire.data(b"x" * 100, seq=9, ack=3, src=SERVER, dst=one))],
+        "fin": [(START + n * MS, wire.fin(SERVER, other, seq=9, ack=3))],
+        "hears": [(START + n * MS, wire.data(b"x" * 100, seq=9, ack=3, src=one, dst=SERVER))],
+        "is asked": [(START + n * MS, wire.syn(src=one, dst=SERVER))],
+    }
+
+
+@pytest.mark.parametrize("shown", serves())
+def test_a_server_of_which_one_half_is_there_is_no_backscatter(shown):
+    timed = [*unasked(40), *serves()[shown]]
+    assert found(timed, "backscatter") == []
+    assert "backscatter" not in causes(timed)
+
+
+def test_a_server_whose_clients_go_another_way_is_no_backscatter_beside_others_that_are_whole():
+    """Three segments of data with new acknowledgments are no backscatter, whatever else the capture holds."""
+    half = [
+        (START + n * MS, wire.data(b"x" * 100, seq=9 + 100 * n, ack=3 + 100 * n, src=SERVER, dst=("192.0.2.1", 4000)))
+        for n in range(4)
+    ]
+    assert found([*unasked(40), *half, *used(0, ("10.0.0.1", 4000))], "backscatter") == []
 
 
 # -- keys --------------------------------------------------------------------------------------------------------

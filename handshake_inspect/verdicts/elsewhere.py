@@ -1,0 +1,164 @@
+"""Answers to a SYN from another address or port than it was sent to: a NAT is missing on the way back.
+
+A SYN-ACK that no SYN on its own 4-tuple asked for, to the client's address and port of an attempt and acknowledging its
+ISN + 1, answers that attempt; so does a RST with such an acknowledgment.  It belongs to the attempt, as do its repeats
+and the RST that the client answers it with, and has no row of its own.  Not where its client took it (acknowledged it,
+or sent anything but a RST), nor where several attempts have this ISN, address and port (scanners use one for all
+targets) and neither the server's address nor its port tells which was meant.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_CLIENT_DATA,
+    FACT_CLIENT_PROVED,
+    FACT_MIDSTREAM,
+    FACT_REFUSED,
+    FACT_RST,
+    FACT_SERVER_DATA,
+    FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS,
+    FACT_SYN,
+    FACT_SYNACK,
+    FACT_SYNACK_FIRST,
+)
+from handshake_inspect.verdicts.columns import batches, taken
+from handshake_inspect.verdicts.ends import client_keys, halves, of_client, split
+from handshake_inspect.verdicts.sets import distinct, places
+from handshake_inspect.verdicts.trace import Trace, renumbered
+from handshake_inspect.wire.const import ACK
+
+# An answer is no later than this after the last sign of the attempt, and is stored no earlier than that before it.
+LATE_NS, EARLY_NS = 64_000_000_000, 1_000_000_000
+
+Bools = NDArray[np.bool_]
+Rows = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What answered attempts from elsewhere: by attempt and time, several of one attempt where several hosts did."""
+
+    attempts: Rows  # rows of the trace, ascending
+    answers: Rows  # connection rows, whose server answered
+    numbers: Rows  # of these in the table
+
+    def of(self, attempt: int) -> Any:
+        """The row of the first that answered this attempt, None if nobody did."""
+        at = int(np.searchsorted(self.attempts, attempt))
+        return self.answers[at] if at < len(self.attempts) and self.attempts[at] == attempt else None
+
+    def chosen(self, rows: Rows) -> "Answers":
+        """Those of these attempts, whose places among `rows` are their numbers from now on."""
+        order = np.argsort(rows, kind="stable")
+        at = np.minimum(np.searchsorted(rows[order], self.attempts), max(len(rows) - 1, 0))
+        known = np.flatnonzero(rows[order[at]] == self.attempts) if len(rows) else np.zeros(0, dtype=np.intp)
+        by_place = known[np.argsort(order[at[known]], kind="stable")]
+        return Answers(order[at[by_place]], self.answers[by_place], self.numbers[by_place])
+
+
+def server_of(answer: Any) -> tuple[int, int, int]:
+    """The address, as two halves, and the port that an answer came from."""
+    side = 1 - int(answer["client"])
+    return int(answer[f"hi{side}"]), int(answer[f"lo{side}"]), int(answer[f"port{side}"])
+
+
+def joined(trace: Trace) -> Trace:
+    """The trace without the rows of answers from elsewhere, which it has in `elsewhere` instead."""
+    suspects = np.flatnonzero(is_unasked(trace))
+    if not len(suspects):
+        return trace
+    attempts = asked_by(trace, suspects)
+    found = suspects[attempts >= 0]
+    return without(trace, found, attempts[attempts >= 0]) if len(found) else trace
+
+
+def is_unasked(trace: Trace) -> Bools:
+    """Connections that are a SYN-ACK, or a RST with ACK, and at most RSTs of the client."""
+    facts, c = trace.facts, trace.connections
+    proved = FACT_ACKED | FACT_CLIENT_DATA | FACT_CLIENT_PROVED | FACT_SERVER_DATA | FACT_SERVER_PROVED
+    alone = facts & (FACT_SYN | FACT_MIDSTREAM | FACT_SIMULTANEOUS | proved) == 0
+    refusal = (facts & (FACT_SYNACK | FACT_RST) == FACT_RST) & (c["rst_side"] != c["client"])
+    rows = np.flatnonzero(alone & refusal)
+    refusal[rows] = c["rst_flags"][rows] & ACK != 0
+    unasked: Bools = alone & ((facts & FACT_SYNACK_FIRST != 0) | refusal)
+    return unasked
+
+
+def asked_by(trace: Trace, suspects: Rows) -> Rows:
+    """The attempt that each of these rows answers, -1 for none."""
+    near = having_asked(trace, distinct(trace.client_host[suspects]))
+    found = np.full(len(suspects), -1, dtype=np.intp)
+    if not len(near):
+        return found
+    asked, wanted = numbered(trace, near), numbered(trace, suspects)
+    order = np.argsort(asked, kind="stable")
+    asked = asked[order]
+    first, last = np.searchsorted(asked, wanted, side="left"), np.searchsorted(asked, wanted, side="right")
+    for at in np.flatnonzero(last > first).tolist():
+        found[at] = choose(trace, int(suspects[at]), near[order[first[at] : last[at]]])
+    return found
+
+
+def having_asked(trace: Trace, clients: Rows) -> Rows:
+    """The attempts of these clients of which the SYN is in the capture."""
+    mine = [some.start + np.flatnonzero(places(trace.client_host[some], clients)[1]) for some in batches(len(trace))]
+    rows = np.concatenate(mine)
+    tracked, _ = split(trace, rows)
+    asked = trace.facts[tracked] & FACT_SYN != 0
+    return np.concatenate([tracked[asked], rows[len(tracked) :]])
+
+
+def numbered(trace: Trace, rows: Rows) -> Rows:
+    """A 64-bit name of the client's address, port and ISN of each of these attempts."""
+    names = np.empty(len(rows), dtype=np.uint64)
+    for some in batches(len(rows)):
+        isn = of_client(trace, rows[some], "iss").astype(np.uint64)
+        names[some] = client_keys(trace, rows[some]) ^ isn * np.uint64(0x9E3779B97F4A7C15)
+    return names
+
+
+def choose(trace: Trace, answer: int, attempts: Rows) -> int:
+    """Which of the attempts with its ISN an answer is for, -1 where that cannot be told."""
+    row = trace.connections[answer]
+    begun = trace.first_times[attempts]
+    known = attempts < len(trace.connections)
+    ended, pending = begun.copy(), ~known
+    ended[known] = trace.connections["last_ns"][attempts[known]]
+    pending[known] = trace.facts[attempts[known]] & (FACT_SYNACK | FACT_ACKED | FACT_REFUSED) == 0
+    meant = (begun - EARLY_NS <= row["first_ns"]) & (row["first_ns"] <= ended + LATE_NS)
+    hi, lo, port = halves(trace, attempts, "server")
+    from_hi, from_lo, from_port = server_of(row)
+    host, service = (hi == np.uint64(from_hi)) & (lo == np.uint64(from_lo)), port == from_port
+    meant &= ~(host & service)
+    for wish in (pending, host | service):
+        if len(distinct(trace.server_key[attempts[meant]])) > 1 and (meant & wish).any():
+            meant &= wish
+    fitting = attempts[meant]
+    if len(distinct(trace.server_key[fitting])) != 1:
+        return -1
+    return int(fitting[np.argmax(trace.first_times[fitting])])
+
+
+def without(trace: Trace, hidden: Rows, attempts: Rows) -> Trace:
+    """The trace without these connection rows, and with the attempts that they belong to."""
+    connections, count = trace.connections, len(trace.connections)
+    kept = np.ones(len(trace), dtype=bool)
+    kept[hidden] = False
+    place = np.cumsum(kept) - 1
+    numbers = np.flatnonzero(kept[:count])
+    in_table = np.arange(count) if trace.numbers is None else trace.numbers
+    order = np.lexsort((connections["first_ns"][hidden], attempts))
+    return replace(
+        trace,
+        connections=renumbered(connections.copies(numbers), numbers, count),
+        endpoints=trace.endpoints.copies((2 * numbers[:, None] + np.arange(2)).reshape(-1)),
+        aliases=taken(trace.aliases, numbers),
+        numbers=in_table[numbers],
+        elsewhere=Answers(place[attempts[order]], connections.copies(hidden[order]), in_table[hidden[order]]),
+    )

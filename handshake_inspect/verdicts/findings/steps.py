@@ -1,0 +1,66 @@
+"""Advice in steps, of which some may be taken already: what the capturing host is set to is not recommended to it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+LOWEST_PORT, HIGHEST_PORT = 1024, 65000  # a range of ephemeral ports that reaches about so far cannot be widened
+FEW_RETRIES = 2  # SYN-ACKs are repeated 5 times as a rule; below this, a lost one is hardly made up for
+
+
+class Step(NamedTuple):
+    """Something to do, and how the setting with this key of `capture.host` shows that it is done."""
+
+    text: str
+    setting: str | None = None
+    done: Callable[[Any], bool] = lambda _: False
+
+
+COOKIES = Step("have SYN cookies on (sysctl -w net.ipv4.tcp_syncookies=1)", "tcp_syncookies", lambda mode: mode >= 1)
+RETRIES = Step("lower net.ipv4.tcp_synack_retries", "tcp_synack_retries", lambda most: most <= FEW_RETRIES)
+TW_REUSE = Step(
+    "set `sysctl net.ipv4.tcp_tw_reuse=1` on the client, which is safe where timestamps are on",
+    "tcp_tw_reuse",
+    lambda mode: mode == 1,
+)
+PORTS = Step(
+    "widen `net.ipv4.ip_local_port_range` on the client",
+    "ip_local_port_range",
+    lambda ports: ports[0] <= LOWEST_PORT and ports[1] >= HIGHEST_PORT,
+)
+
+# The advice of findings with these ids.
+STEPS: dict[str, tuple[Step, ...]] = {
+    "syn-flood": (
+        COOKIES,
+        Step("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog"),
+        RETRIES,
+        Step("have forged sources filtered upstream"),
+    ),
+    "port-reuse": (
+        Step("let the client choose its port instead of binding one, or keep connections open"),
+        PORTS,
+        TW_REUSE,
+    ),
+    "time-wait-pressure": (
+        Step("keep connections open and use them again (keep-alive, a pool)"),
+        TW_REUSE,
+        PORTS,
+    ),
+}
+
+
+def sentence(steps: Sequence[Step]) -> str:
+    """One sentence of all steps."""
+    texts = [step.text for step in steps]
+    listed = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])}, and {texts[-1]}"
+    return f"{listed[0].upper()}{listed[1:]}."
+
+
+def left(steps: Sequence[Step], settings: Mapping[str, Any]) -> list[Step]:
+    """Those of the steps that these settings do not show to be done."""
+    return [step for step in steps if not is_done(step, settings.get(step.setting or ""))]
+
+
+def is_done(step: Step, setting: Any) -> bool:
+    """Whether a host that is set so has taken this step; None where it does not say."""
+    return setting is not None and step.done(setting)

@@ -1,0 +1,54 @@
+"""SYNs with a timestamp older than the newest from their address: some hosts and devices drop them (PAWS).
+
+RFC 7323 section 5.3 rejects a segment whose TSval is below the newest from that peer; hosts that keep the newest value
+by address (Linux before 4.12 with tcp_tw_recycle, some balancers and firewalls) apply it to SYNs of all that share the
+address: several clients behind one NAT, or one whose clock was set anew by a restart.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts.ends import of_client, split
+from handshake_inspect.verdicts.sets import distinct, places, run_starts
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.const import OPT_TIMESTAMPS
+
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+Numbers = NDArray[np.int64]
+
+HALF = 1 << 31
+CLOSE = 100  # ticks, mostly of a millisecond: so much may two SYNs overtake each other, and nobody drops them for it
+
+
+def older(trace: Trace, rows: Rows) -> int:
+    """How many of these attempts on one server have a SYN with an older TSval than their address sent before."""
+    pairs = distinct(trace.client_host[rows])
+    near = np.flatnonzero(trace.server_host == trace.server_host[rows[0]])
+    near = near[places(trace.client_host[near], pairs)[1]]
+    syns = near[of_client(trace, near, "options") & OPT_TIMESTAMPS != 0]
+    tracked, _ = split(trace, near)
+    newest = trace.endpoints["tsval"][trace.client_rows[tracked]]
+    tracked, newest = tracked[newest != 0], newest[newest != 0]
+    who = trace.client_host[np.concatenate([syns, tracked])]
+    times = np.concatenate([trace.first_times[syns], trace.connections["last_ns"][tracked]])
+    values = np.concatenate([of_client(trace, syns, "syn_tsval", "tsval"), newest]).astype(np.int64)
+    order = np.lexsort((times, who))
+    behind = is_behind(who[order], values[order])
+    stale = np.zeros(len(trace), dtype=bool)
+    stale[syns[order[behind & (order < len(syns))]]] = True
+    return int(np.count_nonzero(stale[rows]))
+
+
+def is_behind(who: NDArray[np.uint64], values: Numbers) -> Bools:
+    """Which values, by address and in order of time, are well below one that the same address sent before.
+
+    TSvals are modulo 2^32.
+    """
+    starts = run_starts(who)
+    group = np.cumsum(starts) - 1
+    first = values[starts][group]
+    unwrapped = (values - first + HALF) % (2 * HALF) - HALF
+    shifted = unwrapped + group * (4 * HALF)  # so that the highest so far is never another address's
+    behind: Bools = shifted < np.maximum.accumulate(shifted) - CLOSE
+    return behind

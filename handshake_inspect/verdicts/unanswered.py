@@ -1,0 +1,74 @@
+"""Why nothing answered a SYN: whether its source can exist, and who else of the server was heard.
+
+- A source that cannot be (`impossible.py`) gets no answer from anybody: `bogon-source`.
+- `syn-dropped` where the port shows any life in the whole capture: one segment that it sends, to anybody, on any
+  connection, as server or as client.  A filtered port sends none.  What drops single SYNs of a port that lives is, in
+  order of likelihood: a full SYN or accept queue, a NAT without free ports or a full connection table on the way,
+  timestamps older than the newest from that address (PAWS), a rate limit.
+- `port-filtered` where only other ports of the host show life.
+- `host-silent` where nothing does.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import TRAIT_SEEN
+from handshake_inspect.verdicts.columns import batches
+from handshake_inspect.verdicts.ends import client_keys, split
+from handshake_inspect.verdicts.impossible import bogons
+from handshake_inspect.verdicts.sets import distinct, places
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.words import CAUSE
+
+Bools = NDArray[np.bool_]
+Codes = NDArray[np.uint8]
+Keys = NDArray[np.uint64]
+Rows = NDArray[np.intp]
+
+
+def silence_causes(trace: Trace, rows: Rows) -> Codes:
+    """The cause of each of these unanswered attempts."""
+    cause = np.full(len(rows), CAUSE["host-silent"], dtype=np.uint8)
+    hosts, services = distinct_of(trace.server_host, rows), distinct_of(trace.server_key, rows)
+    heard, alive = lively(trace, hosts, services)
+    for some in batches(len(rows)):
+        host, _ = places(trace.server_host[rows[some]], hosts)
+        service, _ = places(trace.server_key[rows[some]], services)
+        named = np.where(heard[host], CAUSE["port-filtered"], cause[some])
+        cause[some] = np.where(alive[service], CAUSE["syn-dropped"], named)
+    cause[bogons(trace, rows)] = CAUSE["bogon-source"]
+    return cause
+
+
+def distinct_of(keys: Keys, rows: Rows) -> Keys:
+    """The different keys of these rows, sorted."""
+    return distinct(np.concatenate([distinct(keys[rows[some]]) for some in batches(len(rows))]))
+
+
+def lively(trace: Trace, hosts: Keys, services: Keys) -> tuple[Bools, Bools]:
+    """Which of these hosts, and which of these services (sorted keys), sent any segment."""
+    count = len(trace.connections)
+    answering = trace.endpoints["traits"][trace.server_rows] & TRAIT_SEEN != 0
+    asking = clients_at(trace, hosts)
+    heard, alive = np.zeros(len(hosts), dtype=bool), np.zeros(len(services), dtype=bool)
+    mark(heard, hosts, trace.server_host[:count][answering])
+    mark(heard, hosts, trace.client_host[asking])
+    mark(alive, services, trace.server_key[:count][answering])
+    mark(alive, services, client_keys(trace, asking))
+    return heard, alive
+
+
+def mark(found: Bools, members: Keys, keys: Keys) -> None:
+    """Note which of the members are among the keys."""
+    for some in batches(len(keys)):
+        at, known = places(keys[some], members)
+        found[at[known]] = True
+
+
+def clients_at(trace: Trace, hosts: Keys) -> Rows:
+    """The attempts whose client has one of these addresses and was heard."""
+    mine = [some.start + np.flatnonzero(places(trace.client_host[some], hosts)[1]) for some in batches(len(trace))]
+    rows = np.concatenate([np.zeros(0, dtype=np.intp), *mine])
+    tracked, _ = split(trace, rows)
+    seen = trace.endpoints["traits"][trace.client_rows[tracked]] & TRAIT_SEEN != 0
+    return np.concatenate([tracked[seen], rows[len(tracked) :]])

@@ -1,0 +1,84 @@
+"""Hosts that do nothing but answer: backscatter even where the capture holds one direction only.
+
+In a one-sided capture a SYN-ACK without a SYN is the far half of an ordinary handshake.  But who serves shows data or a
+FIN sooner or later.  A host that sends SYN-ACKs and RSTs to `MIN_ADDRESSES` addresses or more, never data or a FIN, and
+to which the capture holds no segment at all, answers SYNs with forged sources: what a network telescope sees.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_MIDSTREAM,
+    FACT_RST,
+    FACT_SERVER_PROVED,
+    FACT_SYN,
+    FACT_SYNACK_FIRST,
+    TRAIT_FIN,
+    TRAIT_SEEN,
+)
+from handshake_inspect.verdicts.columns import batches
+from handshake_inspect.verdicts.sets import distinct, places, run_starts
+from handshake_inspect.verdicts.trace import Trace, host_key
+
+MIN_ADDRESSES = 20
+
+Bools = NDArray[np.bool_]
+Keys = NDArray[np.uint64]
+
+
+def is_unasked(trace: Trace) -> Bools:
+    """Connections that a SYN-ACK or a RST begins, of which nothing shows that the other end asked for it."""
+    facts = trace.facts
+    unasked: Bools = facts & (FACT_SYN | FACT_MIDSTREAM | FACT_ACKED | FACT_SERVER_PROVED) == 0
+    unasked &= facts & (FACT_SYNACK_FIRST | FACT_RST) != 0
+    return unasked
+
+
+def senders(trace: Trace, rows: NDArray[np.intp]) -> Keys:
+    """Who sent the first frame of each of these connections."""
+    c = trace.connections
+    return host_key(c["hi0"][rows], c["lo0"][rows])
+
+
+def only_answering(trace: Trace) -> Keys:
+    """The hosts that do nothing but answer, sorted."""
+    seen = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
+    rows = np.flatnonzero(is_unasked(trace) & ~seen[:, 1])
+    none = np.zeros(0, dtype=np.uint64)
+    if len(rows) < MIN_ADDRESSES:
+        return none
+    hosts = widely(trace, rows)
+    return hosts[~shows_more(trace, hosts, seen)] if len(hosts) else none
+
+
+def widely(trace: Trace, rows: NDArray[np.intp]) -> Keys:
+    """The senders of these connections that reach enough addresses, sorted."""
+    c = trace.connections
+    sender, address = senders(trace, rows), host_key(c["hi1"][rows], c["lo1"][rows])
+    order = np.lexsort((address, sender))
+    sender, address = sender[order], address[order]
+    fresh = run_starts(sender) | run_starts(address)
+    hosts = distinct(sender)
+    reached = np.bincount(places(sender[fresh], hosts)[0], minlength=len(hosts))
+    return hosts[reached >= MIN_ADDRESSES]
+
+
+def shows_more(trace: Trace, hosts: Keys, seen: Bools) -> Bools:
+    """Which of these hosts (sorted keys) send data or FIN on any connection, or are sent anything."""
+    count, more = len(trace.connections), np.zeros(len(hosts), dtype=bool)
+    e = trace.endpoints
+    lively = ((e["bytes"] > 0) | (e["traits"] & TRAIT_FIN != 0)).reshape(-1, 2)
+    for keys, side in (
+        (trace.client_host, trace.connections["client"]),
+        (trace.server_host, trace.connections["client"] ^ 1),
+    ):
+        at, known = places(keys[:count], hosts)
+        rows = np.flatnonzero(known)
+        rows = rows[lively[rows, side[rows]] | seen[rows, side[rows] ^ 1]]
+        more[at[rows]] = True
+    for some in batches(len(trace) - count):
+        at, known = places(trace.server_host[count:][some], hosts)
+        more[at[known]] = True
+    return more
