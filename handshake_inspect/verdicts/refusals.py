@@ -2,8 +2,9 @@
 
 Windows answers a SYN with RST when the backlog is full, and a balancer passes on the RST of a backend that is down.
 The port then accepts others within `AROUND_NS` before and after the refusal.  So does a port whose service was
-restarted, but only once: at least `RUNS` separate runs of refusals, each between acceptances, make the difference.  A
-SYN-ACK is the acceptance, since a kernel sends none for a port that nobody listens on.
+restarted, but only once: at least `RUNS` separate runs of refusals, each between acceptances, make the difference.
+Once they have, a refusal so near to the begin or the end of the capture that it cannot show the acceptance on that side
+counts with the others.  A SYN-ACK is the acceptance, since a kernel sends none for a port that nobody listens on.
 """
 
 import numpy as np
@@ -15,8 +16,10 @@ from handshake_inspect.verdicts.trace import Trace
 
 AROUND_NS = 1_000_000_000  # a service takes longer to start again, as a rule, and a retry of the client comes sooner
 RUNS = 2
+NEVER = np.iinfo(np.int64).max
 
 Bools = NDArray[np.bool_]
+Times = NDArray[np.int64]
 Rows = NDArray[np.intp]
 
 
@@ -31,14 +34,15 @@ def while_serving(trace: Trace, refused: Rows) -> Rows:
     times = np.where(accepted, trace.connections["synack_ns"][rows], trace.connections["rst_ns"][rows])
     order = np.lexsort((times, service))
     rows, accepted, service, times = rows[order], accepted[order], service[order], times[order]
-    last, following = neighbours(accepted)
-    at = np.flatnonzero(~accepted & (last >= 0) & (following < len(rows)))
-    at = at[(service[last[at]] == service[at]) & (service[following[at]] == service[at])]
-    near = (times[at] - times[last[at]] <= AROUND_NS) & (times[following[at]] - times[at] <= AROUND_NS)
-    at = at[near]
-    runs = np.flatnonzero(run_starts(last[at]))  # refusals after the same acceptance are one run
-    often = np.bincount(service[at[runs]], minlength=len(trace.services)) >= RUNS
-    return rows[at[often[service[at]]]]
+    before, after = distances(accepted, service, times)
+    between = ~accepted & (before <= AROUND_NS) & (after <= AROUND_NS)
+    run = np.cumsum(accepted)  # refusals after the same acceptance are one run
+    at = np.flatnonzero(between)
+    runs = at[run_starts(run[at])]
+    often = np.bincount(service[runs], minlength=len(trace.services)) >= RUNS
+    unseen = (before <= AROUND_NS) & (times + AROUND_NS > trace.last_ns)
+    unseen |= (after <= AROUND_NS) & (times - AROUND_NS < trace.first_ns)
+    return rows[(between | (unseen & ~accepted)) & often[service]]
 
 
 def events(trace: Trace, refused: Rows) -> tuple[Rows, Bools]:
@@ -52,9 +56,17 @@ def events(trace: Trace, refused: Rows) -> tuple[Rows, Bools]:
     return np.concatenate([refused, accepted]), np.arange(len(refused) + len(accepted)) >= len(refused)
 
 
-def neighbours(accepted: Bools) -> tuple[Rows, Rows]:
-    """For each of these events, in order, the acceptance before it (-1 for none) and after it (their number)."""
-    places = np.arange(len(accepted))
+def distances(accepted: Bools, service: Times, times: Times) -> tuple[Times, Times]:
+    """How long before and after each of these events, sorted by service and time, its port accepted somebody."""
+    count = len(accepted)
+    places = np.arange(count)
     last = np.maximum.accumulate(np.where(accepted, places, -1))
-    following = np.minimum.accumulate(np.where(accepted, places, len(accepted))[::-1])[::-1]
-    return last, following
+    following = np.minimum.accumulate(np.where(accepted, places, count)[::-1])[::-1]
+    before, after = np.full(count, NEVER), np.full(count, NEVER)
+    mine = np.flatnonzero(last >= 0)
+    mine = mine[service[last[mine]] == service[mine]]
+    before[mine] = times[mine] - times[last[mine]]
+    mine = np.flatnonzero(following < count)
+    mine = mine[service[following[mine]] == service[mine]]
+    after[mine] = times[following[mine]] - times[mine]
+    return before, after

@@ -51,6 +51,7 @@ def serving(pattern, **words):
     ("++----++", "cccc"),  # a restart
     ("+-+", "c"),
     ("-+-+", "cc"),  # only one of the runs is between acceptances
+    ("-+-+-+-", "ssss"),  # two are, and the capture ends before it can show more
     ("----", "cccc"),
     ("+-           -+", "cc"),  # one run, however long its refusals are apart
     ("+-            +-+", "cc"),  # one run that is too long, and one that is not

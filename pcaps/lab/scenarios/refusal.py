@@ -63,3 +63,22 @@ def rejected_ttl_exceeded(sample: Sample) -> None:
     sample.expect(attempt, "rejected", cause="ttl-exceeded")
     sample.finding("rejected", attempt.server)
     sample.maybe("syn-retransmission")
+
+
+@scenario()
+def refused_while_serving(sample: Sample) -> None:
+    """One address with two backends, one of them dead: every other connect is refused, all the time."""
+    client, server = sample.pair()
+    server.listen(8080)
+    backends = "numgen inc mod 2 map { 0 : 8080, 1 : 8081 }"
+    server.run("nft", "add table ip lab")
+    server.run("nft", "add chain ip lab prerouting { type nat hook prerouting priority -100; }")
+    server.run("nft", f"add rule ip lab prerouting tcp dport 80 redirect to :{backends}")
+    with sample.capture(client):
+        attempts = [connect(client, server, 80) for _ in range(6)]
+    assert [attempt.error for attempt in attempts] == [None, "ECONNREFUSED"] * 3, attempts
+    for attempt in attempts[::2]:
+        sample.expect(attempt, "established", state=...)
+    for attempt in attempts[1::2]:
+        sample.expect(attempt, "refused", cause="refused-while-serving", state=...)
+    sample.finding("refused", attempts[1].server)

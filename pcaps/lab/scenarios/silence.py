@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from lab.kernel import connect, start_connect
 from lab.sample import Sample, scenario
 
@@ -81,3 +83,25 @@ def pending(sample: Sample) -> None:
         attempt = start_connect(client, server, 80)
         capture.settle(quiet=0.3)
     sample.expect(attempt, "pending", cause=None, decided=False, state=NOBODY)
+
+
+@scenario()
+def timed_out_answered_from_elsewhere(sample: Sample) -> None:
+    """A service address is translated on the way in and not on the way back: the backend answers in its own name."""
+    client, backend = sample.pair()
+    backend.listen(8080)
+    service = copy.copy(backend)
+    service.ip = "10.0.0.9"
+    client.run("ip", "route", "add", service.ip, "via", backend.ip)
+    client.sysctl("net.ipv4.tcp_syn_linear_timeouts", 0)
+    client.sysctl("net.ipv4.tcp_syn_retries", 2)
+    backend.run("nft", "add table ip lab")
+    backend.run("nft", "add chain ip lab prerouting { type filter hook prerouting priority -300; }")
+    translate = f"ip daddr set {backend.ip} tcp dport set 8080"
+    backend.run("nft", f"add rule ip lab prerouting ip daddr {service.ip} tcp dport 80 {translate}")
+    with sample.capture(client):
+        attempt = connect(client, service, 80, timeout=20)
+    assert attempt.error == "ETIMEDOUT", attempt.error
+    sample.expect(attempt, "timed-out", cause="answered-from-elsewhere", state=..., synack_count=0)
+    sample.finding("timed-out", attempt.server)
+    sample.maybe("syn-retransmission")
