@@ -5,10 +5,11 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.wire cimport checksum, fourtuple, octets
 
 cdef int KIND_DAMAGED, KIND_TCP
-cdef unsigned int ACK, CWR, ECE, SYN
+cdef unsigned int ACK, AE, CWR, ECE, SYN
 cdef unsigned int NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_CHECKSUM_GOOD, NOTE_CHECKSUM_OFFLOADED
 cdef unsigned int NOTE_CUT_HEADER, NOTE_CUT_OPTIONS, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED
-cdef unsigned int OPT_ECN, OPT_MPTCP, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED, OPT_TFO, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
+cdef unsigned int OPT_ACCECN, OPT_ECN, OPT_MPTCP, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED, OPT_TFO, OPT_TIMESTAMPS
+cdef unsigned int OPT_WINDOW_SCALE
 cdef unsigned int MASK16
 cdef uint64_t MASK32
 cdef uint64_t PROTO_TCP
@@ -19,6 +20,9 @@ cdef int ended_early(Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out) 
 cdef int decode_tcp(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, segment.Segment *out
 ) noexcept nogil
+
+@cython.locals(bits="unsigned int")
+cdef unsigned int ecn_setup(unsigned int flags) noexcept nogil
 
 @cython.locals(kind=uint32_t, length=Py_ssize_t)
 cdef void decode_options(

@@ -5,6 +5,7 @@ from typing import Any
 from handshake_inspect.wire import checksum, fourtuple, octets
 from handshake_inspect.wire.const import (
     ACK,
+    AE,
     CWR,
     ECE,
     KIND_DAMAGED,
@@ -19,6 +20,7 @@ from handshake_inspect.wire.const import (
     NOTE_CUT_OPTIONS,
     NOTE_FIRST_FRAGMENT,
     NOTE_OFFLOADED,
+    OPT_ACCECN,
     OPT_ECN,
     OPT_MPTCP,
     OPT_MSS,
@@ -71,10 +73,25 @@ def decode_tcp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
         out.tsecr = octets.be32(data, at + 28)
     elif header_len > 20 and captured > 20:
         decode_options(data, at + 20, at + min(captured, header_len), out)
-    # An ECN-setup SYN has both bits, an ECN-setup SYN-ACK has ECE alone (RFC 3168 section 6.1.1).
-    if flags & SYN and flags & ECE and ((flags & ACK) == 0) == ((flags & CWR) != 0):
-        out.options |= OPT_ECN
+    if flags & SYN and flags & (AE | CWR | ECE):
+        out.options |= ecn_setup(flags)
     return KIND_TCP
+
+
+def ecn_setup(flags: int) -> int:
+    """What the ECN bits of a SYN or SYN-ACK say, as OPT_ECN and OPT_ACCECN.
+
+    An ECN-setup SYN has CWR and ECE, and AE too where it offers accurate feedback.  An ECN-setup SYN-ACK has ECE and
+    not CWR (RFC 3168 section 6.1.1), or is one of the four answers of accurate feedback (RFC 9768 section 3.1.2).  One
+    of these has CWR and ECE, as the SYN-ACK of a peer that sends back the bits it got: it is OPT_ACCECN alone, and
+    agrees only where the SYN offered that.
+    """
+    bits = flags & (AE | CWR | ECE)
+    if bits == AE | CWR | ECE:
+        return 0 if flags & ACK else OPT_ECN | OPT_ACCECN
+    if bits == CWR | ECE:
+        return OPT_ACCECN if flags & ACK else OPT_ECN
+    return OPT_ECN if flags & ACK else 0
 
 
 def decode_options(data: bytes, at: int, end: int, out: Any) -> None:

@@ -31,6 +31,7 @@ from handshake_inspect.wire.const import (
     FIN,
     KIND_ICMP_ERROR,
     MASK32,
+    OPT_ACCECN,
     OPT_ECN,
     OPT_MPTCP,
     OPT_MSS,
@@ -95,7 +96,7 @@ class _Teller:
             length=segment.payload_len,
             window=scaled,
             ttl=segment.ttl,
-            options=self.options(segment, self.base[side ^ 1]),
+            options=self.options(segment, self.base[side ^ 1], change.peer.options),
             state=States(
                 STATES[moment.after.ends[self.client].state], STATES[moment.after.ends[self.client ^ 1].state]
             ),
@@ -114,8 +115,8 @@ class _Teller:
         octets = [moment.before.ends[side].bytes - had for side, had in zip(sides, before, strict=True)]
         return Elided(count, *octets)
 
-    def options(self, segment: Any, acknowledged: int | None) -> SegmentOptions:
-        """The options of a segment; SACK blocks relative to what they acknowledge."""
+    def options(self, segment: Any, acknowledged: int | None, offered: int) -> SegmentOptions:
+        """The options of a segment; SACK blocks relative to what they acknowledge.  `offered`: those of the peer."""
         bits = segment.options
         has_time = bits & OPT_TIMESTAMPS
         sack = None
@@ -131,7 +132,7 @@ class _Teller:
             bits & OPT_TFO != 0,
             segment.tfo_cookie_len if bits & OPT_TFO else None,
             bits & OPT_MPTCP != 0,
-            bits & OPT_ECN != 0 and segment.flags & SYN != 0,
+            segment.flags & SYN != 0 and bits & (OPT_ECN | offered & OPT_ACCECN) != 0,
         )
 
     def rtt(self, frame: int) -> Iterator[RttMark]:

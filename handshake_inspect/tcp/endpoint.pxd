@@ -16,6 +16,8 @@ cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int RST
 cdef unsigned int SYN
+cdef unsigned int OPT_ACCECN
+cdef unsigned int OPT_ECN
 cdef unsigned int OPT_TIMESTAMPS
 cdef unsigned int OPT_WINDOW_SCALE
 cdef uint32_t MASK16
@@ -52,7 +54,7 @@ cdef bint is_late_copy(rows.Endpoint *endpoint, segment.Segment *segment) noexce
 cdef void note_marks(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 cdef void begin(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 cdef void open_at(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
-cdef void agree_on_windows(rows.Endpoint *server, rows.Endpoint *client) noexcept nogil
+cdef void agree_on_options(rows.Endpoint *server, rows.Endpoint *client) noexcept nogil
 cdef void note_window(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 @cython.locals(unseen=uint32_t)
 cdef void note_ack(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil

@@ -25,7 +25,18 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import STATES, packed
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, OPT_TIMESTAMPS, OPT_WINDOW_SCALE, RST, SYN
+from handshake_inspect.wire.const import (
+    ACK,
+    FIN,
+    MASK16,
+    MASK32,
+    OPT_ACCECN,
+    OPT_ECN,
+    OPT_TIMESTAMPS,
+    OPT_WINDOW_SCALE,
+    RST,
+    SYN,
+)
 
 NEXT_STATE = packed()
 WIDTH = STATES
@@ -150,8 +161,10 @@ def open_at(endpoint: Any, segment: Any) -> None:
     endpoint.window = segment.window
 
 
-def agree_on_windows(server: Any, client: Any) -> None:
-    """Windows are scaled from now on where both ends offered it (RFC 7323 section 2.2)."""
+def agree_on_options(server: Any, client: Any) -> None:
+    """What both ends offered holds from now on: scaled windows (RFC 7323 section 2.2), and ECN."""
+    if server.options & client.options & OPT_ACCECN:
+        server.options |= OPT_ECN
     if server.options & OPT_WINDOW_SCALE and client.options & OPT_WINDOW_SCALE:
         server.shift = min(server.window_scale, MAX_SHIFT)
         client.shift = min(client.window_scale, MAX_SHIFT)

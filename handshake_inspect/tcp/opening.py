@@ -170,7 +170,7 @@ def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
     if segment.ack != (client.iss + 1) & MASK32:
         connection.facts |= FACT_TFO
     endpoint.open_at(server, segment)
-    endpoint.agree_on_windows(server, client)
+    endpoint.agree_on_options(server, client)
     if not connection.facts & FACT_REORDERED:
         rtt.time_syn_ack(table, connection, client, segment)
     if connection.facts & FACT_RST:

@@ -82,7 +82,7 @@ def late_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: in
     connection.last_synack_ns = segment.ts_ns
     connection.synack_frame = segment.frame & MASK32
     connection.synack_count = 1
-    endpoint.agree_on_windows(sender, peer)
+    endpoint.agree_on_options(sender, peer)
     if segment.ts_ns - connection.ack_ns <= OVERTAKEN_NS:
         no_rtt(connection)
     else:

@@ -29,7 +29,7 @@ def second_syn(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
 def on_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
     """Each end sends one, with the ISN of its SYN."""
     endpoint.apply(peer, GOT_SYN_ACK)
-    endpoint.agree_on_windows(sender, peer)
+    endpoint.agree_on_options(sender, peer)
     if not connection.facts & FACT_SYNACK:
         connection.synack_ns = segment.ts_ns
         connection.last_synack_ns = segment.ts_ns

@@ -22,8 +22,9 @@ OPT_SACK_PERMITTED = 0x004
 OPT_TIMESTAMPS = 0x008
 OPT_TFO = 0x010  # a Fast Open option, with a cookie or asking for one (RFC 7413)
 OPT_MPTCP = 0x020
-OPT_SACK = 0x040
-OPT_ECN = 0x080  # ECE and CWR on a SYN, ECE on a SYN-ACK (RFC 3168 section 6.1.1)
+OPT_ACCECN = 0x040  # a SYN that offers accurate ECN feedback, a SYN-ACK that agrees if it was (RFC 9768 section 3.1)
+OPT_ECN = 0x080  # a SYN that offers ECN, or a SYN-ACK that agrees to it (RFC 3168 section 6.1.1, RFC 9768 section 3.1)
+OPT_SACK = 0x100
 
 # What the decoder made of a frame (Segment.kind).
 KIND_NONE = 0  # whole and understood, and not TCP

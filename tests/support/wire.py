@@ -30,7 +30,8 @@ SECOND = 1_000 * MS
 START = 1_795_000_000 * SECOND
 
 PLACES = {"client": 0.0, "middle": 0.5, "server": 1.0}
-LETTERS = {"F": frames.FIN, "S": frames.SYN, "R": frames.RST, "P": frames.PSH, "A": frames.ACK, "U": frames.URG}
+LETTERS = {"F": frames.FIN, "S": frames.SYN, "R": frames.RST, "P": frames.PSH, "A": frames.ACK, "U": frames.URG,
+           "E": frames.ECE, "W": frames.CWR, "e": frames.AE}  # fmt: skip
 
 
 @cache

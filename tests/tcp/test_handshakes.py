@@ -52,6 +52,30 @@ def test_a_syn_ack_again_with_another_isn():
         assert connection["handshake"]["synack_count"] == 1
 
 
+# What a SYN with these ECN bits is answered, and whether that agrees to ECN: RFC 3168 section 6.1.1 and table 2 of
+# RFC 9768 section 3.1.2.
+ECN = [
+    *[("EW", answer, agrees) for answer, agrees in (("", False), ("E", True), ("EW", False), ("EWe", False))],
+    *[("EWe", answer, True) for answer in ("W", "EW", "e", "We", "E")],
+    ("EWe", "", False),
+    ("EWe", "EWe", False),
+]
+
+
+@pytest.mark.parametrize(("offer", "answer", "agrees"), ECN)
+@pytest.mark.parametrize("lone", [True, False], ids=["at once", "after a copy"])
+def test_what_agrees_to_ecn(offer, answer, agrees, lone):
+    wire = Wire()
+    wire.client.send("S" + offer)
+    if not lone:
+        wire.wait(SECOND)
+        wire.client.send("S" + offer, seq=wire.client.isn)
+    wire.server.send("SA" + answer)
+    wire.client.ack()
+    handshake = wire.connection()["handshake"]
+    assert (handshake["client_options"]["ecn"], handshake["server_options"]["ecn"]) == (True, agrees)
+
+
 @pytest.mark.parametrize("acknowledged", [0, -1, 1 << 31])
 def test_the_final_ack_must_acknowledge_the_syn_ack(acknowledged):
     wire = Wire()
