@@ -46,6 +46,7 @@ from handshake_inspect.verdicts.findings import (
     syn_cookies,
     syn_retransmission,
     time_wait,
+    used,
 )
 from handshake_inspect.verdicts.trace import Limits
 from handshake_inspect.verdicts.words import CAUSES, ICMP_CAUSES, ICMP_OTHER
@@ -176,6 +177,7 @@ THRESHOLDS = [
     ("port-scan", f"more than {no_scan.AGAIN_NS // SECOND} s later"),
     ("port-scan", f"to {no_scan.EVEN:.0%}"),
     ("port-scan", f"port {no_scan.UNPRIVILEGED} and above"),
+    ("port-scan", f"at most {used.GREETING} octets"),
     ("syn-retransmission", f"{syn_retransmission.LEAST_DELAY_NS // MILLISECOND} ms or more after"),
     ("syn-retransmission", f"from {syn_retransmission.MANY} delayed connects"),
     ("syn-retransmission", f"{syn_retransmission.SHARE:.0%} of the service's"),

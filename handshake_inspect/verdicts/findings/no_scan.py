@@ -33,6 +33,7 @@ from handshake_inspect.verdicts.findings.suspects import (
     source_ports,
     target_ports,
 )
+from handshake_inspect.verdicts.findings.used import is_used
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.hearing import blind, hears_both
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, REJECTED, TIMED_OUT
@@ -44,7 +45,7 @@ MOSTLY = 0.8  # of the services, where a rule asks something of most
 AGAIN_NS = 5_000_000_000  # who asks a silent target again later than this polls it; retries of scanners come sooner
 EVEN = 0.05
 LEAST_EVERY_NS = 1_000_000_000  # nobody checks health more often
-REPEATED = 0.2  # the share of probes that must be repeated, to show without any other answer that nothing answers
+REPEATED = 0.1  # the share of probes that must be repeated, to show without any other answer that nothing answers
 RACE_NS = 2_000_000_000  # RFC 8305 section 5: the other family is tried after at most this long
 UNPRIVILEGED = 1024
 # Services that send their clients on to other ports: FTP (passive mode), portmapper, the endpoint mapper of MS-RPC.
@@ -69,10 +70,16 @@ class Use:
     port: NDArray[np.uint16]
 
     @classmethod
-    def of(cls, case: Case, source: int) -> "Use":
-        """What this client used, in rows that are kept and in those that are gone."""
+    def of(cls, case: Case, source: int, *, raw: bool = False) -> "Use":
+        """What this client used, in rows that are kept and in those that are gone.
+
+        Of a source whose probes no kernel sent (`raw`), its kernel's connections say nothing: a scanner that asks what
+        it found open which version it has uses the kernel for that.
+        """
         trace = case.trace
         mine = of_host(used_by_client(case), source)
+        if raw:
+            mine = mine[is_poor(of_client(trace, mine, "options"))]
         kept = cls(trace.server_key[mine], trace.server_host[mine], target_ports(case, mine))
         if case.past is None:
             return kept
@@ -92,8 +99,9 @@ class Use:
 
 @once_per_case
 def used_rows(case: Case) -> Indices:
-    """The connections that carried payload."""
-    return np.flatnonzero(case.trace.facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
+    """The connections that carried payload, other than a greeting that its client did not want."""
+    rows = np.flatnonzero(case.trace.facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
+    return rows[is_used(case, rows)]
 
 
 @once_per_case
@@ -126,9 +134,9 @@ def confirmed(case: Case, scan: Scan) -> Scan | None:
     """The scan that a suspect is, if it is one."""
     if scan.kind != SYN_SCAN:
         return None if is_end_of_connections(case, scan) else scan
-    use = Use.of(case, int(scan.probes.source[0]))
-    scan = without_guided(case, scan, use)
     by_kernel = not is_raw(case, scan.rows)
+    use = Use.of(case, int(scan.probes.source[0]), raw=not by_kernel)
+    scan = without_guided(case, scan, use)
     if not scan.is_large_enough or is_in_use(case, scan, use, by_kernel=by_kernel):
         return None
     if scan.is_small and np.mean(scan.tries <= FEW_TRIES) < MOSTLY:
@@ -182,7 +190,7 @@ def is_in_use(case: Case, scan: Scan, use: Use, *, by_kernel: bool) -> bool:
     """Whether this source really uses what it asked for, or its like."""
     hosts, ports = distinct(scan.probes.host), target_ports(case, scan.rows)
     on_hosts = use.on(hosts)
-    if scan.is_small and by_kernel and on_hosts.any():
+    if scan.is_small and by_kernel and (on_hosts & ~is_member(use.service, distinct(scan.probes.service))).any():
         return True
     mine = on_hosts | np.isin(use.port, ports)
     if np.mean(ports >= UNPRIVILEGED) >= MOSTLY:  # peers have ports of their own

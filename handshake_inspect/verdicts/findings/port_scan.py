@@ -1,12 +1,13 @@
 """`port-scan`: one source asks many ports of a host, or one port of many hosts, and makes nothing of the answers.
 
 A *probe* is an attempt that led to no exchange: refused, rejected, unanswered, left half-open, reset by its own client,
-or established and closed without a byte of payload; or, without any handshake, a first segment of FIN, FIN PSH URG,
-nothing, ACK alone, or FIN ACK, without payload, to which at most a RST or an ICMP error came back.  A source scans
+or established and closed without a byte of payload, or with no more than a greeting of the server's (`used.GREETING`);
+or, without any handshake, a first segment of FIN, FIN PSH URG, nothing, ACK alone, or FIN ACK, without payload, to
+which at most a RST or an ICMP error came back.  A source scans
 
 - vertically when it probes `MIN_PORTS` ports of one host; `FEW_PORTS` suffice where nearly each was asked at most
-  `FEW_TRIES` times and a kernel that asked uses nothing else of that host; and `FEW_ODD` of the segments that no
-  handshake begins with, which nothing but a scanner sends;
+  `FEW_TRIES` times, and a kernel that asked uses nothing of that host but what it probed; and `FEW_ODD` of the segments
+  that no handshake begins with, which nothing but a scanner sends;
 - horizontally when it probes one port of `MIN_HOSTS` hosts (15 and 25 are the thresholds of Zeek's scan detection),
 
 and really used at most `MAX_USED` as many services on these hosts and ports.  A crawler, a monitor or a passive FTP

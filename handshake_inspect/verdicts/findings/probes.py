@@ -22,6 +22,7 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts.finding import Case
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
+from handshake_inspect.verdicts.findings.used import is_used
 from handshake_inspect.verdicts.trace import host_key
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 from handshake_inspect.wire.const import FIN, PSH, URG
@@ -72,7 +73,9 @@ def unused(case: Case) -> Bools:
     facts = case.trace.facts
     count = len(facts)
     mask = np.ones(len(case.trace), dtype=bool)
-    mask[:count] = (facts & FACT_SYN != 0) & (facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == 0)
+    mask[:count] = facts & FACT_SYN != 0
+    moved = np.flatnonzero(facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
+    mask[moved[is_used(case, moved)]] = False
     done = mask[:count] & (case.outcomes.outcome[:count] == ESTABLISHED)
     over = facts & FACT_RST != 0
     over |= (case.trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).any(axis=1)

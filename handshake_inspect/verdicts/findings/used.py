@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_SERVER_DATA
+from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA, TRAIT_FIN
 from handshake_inspect.verdicts.finding import Case
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys, is_member
 
 MOST = 200_000  # pairs of a client and a service; beyond that those that were noted first are forgotten
+GREETING = 512  # octets that a server says before it is asked: SSH, SMTP, MySQL and their like say less
 _PAIR = np.dtype([("pair", "u8"), ("client", "u8"), ("service", "u8"), ("host", "u8"), ("port", "u2")])
 
 
@@ -41,9 +42,25 @@ class Used:
 
 
 def is_used(case: Case, rows: Indices) -> Bools:
-    """Which of these connections carried payload."""
-    used: Bools = case.trace.facts[rows] & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0
+    """Which of these connections carried payload, other than a greeting that its client did not want."""
+    trace = case.trace
+    facts = trace.facts[rows]
+    used: Bools = facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0
+    greeted = rows[facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == FACT_SERVER_DATA]
+    used[facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == FACT_SERVER_DATA] = ~is_unwanted(case, greeted)
     return used
+
+
+def is_unwanted(case: Case, rows: Indices) -> Bools:
+    """Which of these connections their clients ended, without a word, after a few octets of the server."""
+    trace, c = case.trace, case.trace.connections
+    client = trace.client_rows[rows]
+    short = trace.endpoints["bytes"][client ^ 1] <= GREETING
+    left = trace.endpoints["traits"][client] & TRAIT_FIN != 0
+    left &= c["fin_side"][rows] == c["client"][rows]
+    left |= (trace.facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] == c["client"][rows])
+    unwanted: Bools = short & left
+    return unwanted
 
 
 def _noted(case: Case, rows: Indices) -> NDArray[Any]:

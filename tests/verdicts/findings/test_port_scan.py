@@ -222,6 +222,37 @@ def test_raw_syns_to_ten_silent_ports_are_a_scan():
     assert one["metrics"]["kind"] == "syn"
 
 
+def greeted(at, here, dst, *, octets=40):
+    """The server speaks first, and the client, which wanted to know no more, resets."""
+    isn, iss = isn_of(here, dst), isn_of(dst, here)
+    return [
+        *opened(at, here, dst),
+        (START + at + 3 * MS, wire.data(b"!" * octets, dst, here, seq=iss + 1, ack=isn + 1)),
+        (START + at + 4 * MS, wire.rst(here, dst, seq=isn + 1, ack=iss + 1 + octets)),
+    ]
+
+
+def test_a_port_that_greets_a_scanner_is_open_and_not_used():
+    timed = [*each(11, refused), *greeted(MS, (ME, 51000), (HOST, 22))]
+    (one,) = scans(timed)
+    assert one["metrics"]["open"] == [22]
+    timed = [*each(12, refused), *greeted(MS, (ME, 51000), (HOST, 2222), octets=1200)]
+    assert scans(timed) == []  # passive FTP, or a service that needs no question
+
+
+def test_a_scanner_that_asks_what_is_open_for_its_version_is_one():
+    """Its own SYNs, and connections of its kernel to what it found."""
+    probes = each(9, refused, options=wire.mss(1460))
+    for n, port in enumerate((22, 80, 443)):
+        here, dst = (ME, 47000), (HOST, port)
+        probes += syn(n, here, dst, options=wire.mss(1460))
+        probes.append((START + n + MS, wire.syn_ack(dst, here, seq=5, ack=isn_of(here, dst) + 1)))
+        probes.append((START + n + 2 * MS, wire.rst(here, dst, seq=isn_of(here, dst) + 1, ack=None)))
+        probes += used(SECOND, (ME, 48000 + n), dst)
+    (one,) = scans(probes)
+    assert (one["metrics"]["kind"], one["metrics"]["open"]) == ("syn", [22, 80, 443])
+
+
 ODD = {"fin": wire.FIN, "null": 0, "xmas": wire.FIN | wire.PSH | wire.URG, "ack": wire.ACK}
 
 
