@@ -7,6 +7,7 @@ from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
 cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_ASKED_AGAIN
 cdef uint64_t FACT_DEAD_PEER
 cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_RST

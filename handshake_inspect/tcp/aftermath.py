@@ -25,6 +25,7 @@ from handshake_inspect.tcp.facts import (
     DEAD_REPEATS,
     EVENT_RACE,
     FACT_ACKED,
+    FACT_ASKED_AGAIN,
     FACT_DEAD_PEER,
     FACT_MIDSTREAM,
     FACT_RST,
@@ -59,7 +60,7 @@ def observe(
         on_probe(table, connection, peer, segment, side, pause_ns)
     if segment.options & OPT_SACK and seqspace.seq_gt(segment.sack_left, segment.ack):
         on_hole(table, connection, segment, side ^ 1)
-    if connection.aftermath:
+    if connection.aftermath and (connection.facts & FACT_ASKED_AGAIN != 0 or segment.flags & RST):
         aftermath = rows.aftermath_at(table.aftermaths, connection.aftermath - 1)
         on_answer(aftermath, segment, side ^ 1)
         if segment.flags & RST:
@@ -114,6 +115,7 @@ def on_payload(
         and table.new_aftermath(connection)
     ):
         aftermath = rows.aftermath_at(table.aftermaths, connection.aftermath - 1)
+        connection.facts |= FACT_ASKED_AGAIN
         repeat(table, i, aftermath, sender, peer, segment, side, before_ns)
 
 
@@ -167,6 +169,7 @@ def on_probe(table: Any, connection: Any, peer: Any, segment: Any, side: int, pa
     if peer.window == 0 or not table.new_aftermath(connection):
         return
     aftermath = rows.aftermath_at(table.aftermaths, connection.aftermath - 1)
+    connection.facts |= FACT_ASKED_AGAIN
     if aftermath.probes[side] == 0:
         aftermath.probe_ns[side] = segment.ts_ns
         aftermath.probe_idle_ns[side] = pause_ns if pause_ns >= PAUSE_NS else 0

@@ -46,6 +46,7 @@ RST_OVERTAKEN_NS = 10_000_000  # a SYN-ACK this soon after a RST may have been s
 UNSEEN_SYN_NS = 500_000_000  # sooner than any stack repeats a SYN that the capture does not hold
 
 FACT_UNANSWERED = 1 << 52  # keep-alives or a segment repeated several times wait for an answer (cleared by one)
+FACT_ASKED_AGAIN = 1 << 54  # an end repeated what was not acknowledged, or sent a keep-alive
 FACT_DEAD_PEER = 1 << 53  # an end sent a RST because its peer answered nothing any more
 
 PAUSE_NS = 1_000_000_000  # silence that is worth a row of `Aftermath`

@@ -135,7 +135,6 @@ class Tracker:
             or segment.window == 0
             or (sender.traits | peer.traits) & TRAIT_HOLE
             or segment.notes & NOTE_BAD_CHECKSUM
-            or segment.payload_len > sender.largest
             or segment.ts_ns - connection.last_ns >= PAUSE_NS
         ):
             return False
@@ -145,6 +144,8 @@ class Tracker:
         if segment.payload_len:
             if not sender.zeek_letters & ZEEK_WROTE_D:
                 return False
+            if segment.payload_len > sender.largest:
+                aftermath.grow(self.table, i, sender, peer, segment, side)
             sender.bytes += segment.payload_len
             sender.snd_nxt = (segment.seq + segment.payload_len) & MASK32
             sender.contiguous = sender.snd_nxt
