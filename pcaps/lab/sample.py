@@ -25,7 +25,7 @@ FINDINGS = (
     "refused", "rejected", "timed-out", "half-open", "syn-flood", "syn-cookies", "accept-queue-overflow",
     "syn-retransmission", "port-scan", "backscatter", "rst-injection", "slow-handshake", "slow-client-ack",
     "stale-peer", "port-reuse", "time-wait-pressure", "connection-churn", "predictable-isn", "capture-quality",
-    "reflection", "ack-flood", "rst-flood",
+    "reflection", "ack-flood", "rst-flood", "stalled", "path-mtu", "idle-timeout", "keep-alive-race",
 )  # fmt: skip
 _FLAGS = re.compile(r"IP6? (\S+)\.(\d+) > (\S+)\.(\d+): Flags \[([^\]]*)\]")
 _MOST_SOCKETS = 24
