@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.trace import Trace, end_of, host_key
+from handshake_inspect.verdicts.trace import Trace, host_key
 
 Rows = NDArray[Any]
 
@@ -29,22 +29,23 @@ def of_client(trace: Trace, rows: Rows, column: str, embryo: str | None = None) 
 
 def addresses(trace: Trace, rows: Rows, who: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """The halves of the addresses of the clients or the servers of these attempts."""
-    tracked, alone = split(trace, rows)
-    if not len(tracked):
-        return trace.of_embryos(f"{who}_hi", alone), trace.of_embryos(f"{who}_lo", alone)
-    hi, lo, _ = halves(trace, rows, who)
-    return hi, lo
+    return of_end(trace, rows, "hi", who), of_end(trace, rows, "lo", who)
 
 
 def halves(trace: Trace, rows: Rows, who: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """The addresses, as two halves, and the ports of the clients or the servers of these attempts."""
+    return (*addresses(trace, rows, who), of_end(trace, rows, "port", who))
+
+
+def of_end(trace: Trace, rows: Rows, part: str, who: str) -> NDArray[Any]:
+    """`hi`, `lo` or `port` of the clients or the servers of these attempts."""
     tracked, alone = split(trace, rows)
-    connections = trace.connections[tracked]
-    hi, lo, port = (
-        np.concatenate([end_of(connections, part, who), trace.of_embryos(f"{who}_{part}", alone)])
-        for part in ("hi", "lo", "port")
-    )
-    return hi, lo, port
+    embryos = trace.of_embryos(f"{who}_{part}", alone)
+    if not len(tracked):
+        return embryos
+    c, far = trace.connections, int(who == "server")
+    mine = np.where(c["client"][tracked] == far, c[f"{part}0"][tracked], c[f"{part}1"][tracked])
+    return np.concatenate([mine, embryos]) if len(alone) else mine
 
 
 def client_keys(trace: Trace, rows: Rows) -> NDArray[np.uint64]:
