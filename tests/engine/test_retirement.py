@@ -51,6 +51,30 @@ def test_of_many_services_the_busiest_are_kept(monkeypatch):
     assert "services with few connections were forgotten" in problem(report)
 
 
+def elsewhere(number):
+    """An attempt that a backend answers in its own name, and the client's RST to that."""
+    ns, client, backend = START + number * SECOND, ("10.0.0.1", 2000 + number), ("10.9.0.77", 8080)
+    isn = 1000 * number
+    return [
+        (ns, frames.syn(src=client, dst=("10.9.0.2", 80), seq=isn)),
+        (ns + 1000, frames.syn_ack(src=backend, dst=client, ack=isn + 1)),
+        (ns + 2000, frames.rst(seq=isn + 1, src=client, dst=backend)),
+    ]
+
+
+def test_answers_from_elsewhere_go_with_their_attempts():
+    """Else they would come back as connections of their own, and fill the table."""
+    report = report_of([p for number in range(600) for p in elsewhere(number)])
+    assert report.summary.connections == 600
+    assert [(one.server.ip, one.server.port) for one in report.services] == [("10.9.0.2", 80)]
+    assert len(report.connections) < 300
+    causes = {one.cause for one in report.connections}
+    assert causes == {"answered-from-elsewhere"}
+    (finding,) = [one for one in report.findings if one.id == "timed-out"]
+    assert finding.metrics["answered_from"] == ["10.9.0.77:8080"]
+    assert finding.metrics["connections"] >= 590
+
+
 def test_rtts_are_kept_of_a_number_of_services(monkeypatch):
     monkeypatch.setattr(retired_services, "WITH_RTT", 1)
     report = report_of([p for number in range(300) for p in connection(number, 443 + number % 2)])

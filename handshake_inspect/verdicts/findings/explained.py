@@ -5,19 +5,30 @@ it: attempts of a SYN flood or of a port scan say nothing of the service; a full
 server's name, and two hosts with one address have findings with more to act on.
 """
 
+import numpy as np
+
 from handshake_inspect.verdicts.finding import Case
 from handshake_inspect.verdicts.findings import accept_queue, rst_injection
-from handshake_inspect.verdicts.findings.keys import Bools, once_per_case
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, once_per_case
 from handshake_inspect.verdicts.findings.port_scan import scan_rows
-from handshake_inspect.verdicts.findings.syn_flood import flood_rows
+from handshake_inspect.verdicts.findings.syn_flood import flood_rows, floods
 from handshake_inspect.verdicts.resets import two_hosts
+from handshake_inspect.verdicts.words import CAUSE
 
 
 @once_per_case
 def explained(case: Case) -> Bools:
     """Which attempts another finding accounts for, in row order."""
     mask: Bools = flood_rows(case) | scan_rows(case)
+    mask[strays_of_floods(case)] = True
     for rows in (accept_queue.explained_rows(case), rst_injection.injected_rows(case)):
         mask[rows] = True
     mask[: len(case.trace.connections)] |= two_hosts(case.trace)
     return mask
+
+
+def strays_of_floods(case: Case) -> Indices:
+    """SYNs from impossible sources to the target of a flood, before and after the time when it is one."""
+    forged = case.outcomes.cause == CAUSE["bogon-source"]
+    others = [flood.others[forged[flood.others]] for flood in floods(case)]
+    return np.concatenate([np.zeros(0, dtype=np.intp), *others])

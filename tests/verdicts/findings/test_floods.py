@@ -107,6 +107,24 @@ def test_a_flood_with_the_options_of_a_kernel_shows_by_the_repeated_syn_acks(dic
     assert one["metrics"]["spoofing_signs"]["poor_options_ratio"] == 0
 
 
+@pytest.mark.parametrize(("every", "flooded"), [(8, True), (99, True), (0, False)])
+def test_one_impossible_source_in_a_hundred_shows_that_they_are_forged(every, flooded):
+    """Whole options, TTLs of every kind, ISNs at random, one network: nothing else speaks for it, and no SYN-ACK."""
+    timed = [end(20 * SECOND)]
+    for n in range(400):
+        source = f"240.0.{n // 250}.{n % 250 + 1}" if every and n % every == 0 else f"10.3.{n // 250}.{n % 250 + 1}"
+        ttl = 40 + n % 24
+        timed.append(syn(n * MS, source, 2000 + n % 7 * 31, isn=isn_of(source, n), options=RICH, ttl=ttl))
+    flood = found(timed, "syn-flood")
+    assert bool(flood) == flooded
+    if flooded:
+        signs = flood[0]["metrics"]["spoofing_signs"]
+        assert signs["impossible_sources_ratio"] >= 0.01
+        assert signs["looks_forged"]
+        late = [syn(15 * SECOND + n * SECOND, "240.9.9.9", 9000 + n, isn=n, options=RICH) for n in range(3)]
+        assert found([*timed, *late], "timed-out") == []
+
+
 def test_arithmetic_isns_and_counted_ports_are_signs():
     timed = [frame for n in range(200) for frame in answered(n * MS, "10.9.9.9", 2000 + n, isn=7 + 64 * n, options=b"")]
     one, *_ = found([*timed, end(9 * SECOND)], "syn-flood")
