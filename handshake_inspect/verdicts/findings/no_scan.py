@@ -176,14 +176,20 @@ def is_raw(case: Case, rows: Indices) -> bool:
 
 
 def without_guided(case: Case, scan: Scan, use: Use) -> Scan:
-    """The scan without the ports that a service of that host may have named: passive FTP, and remote procedures."""
-    guides = use.guides
+    """The scan without the ports that a service may have named: FTP, passive and active, and remote procedures."""
+    guides = distinct(np.concatenate([use.guides, guided_callers(case, int(scan.probes.source[0]))]))
     if not len(guides):
         return scan
     guided = is_member(scan.probes.host, guides) & (target_ports(case, scan.rows) >= UNPRIVILEGED)
     if guided.all() or not guided.any():
         return Scan(scan.probes, scan.order, scan.starts, 0, 0, scan.kind) if guided.any() else scan
     return arranged(case, scan.probes.some(~guided))
+
+
+def guided_callers(case: Case, source: int) -> Keys:
+    """The hosts that used such a service of this source, as active FTP: they named their ports themselves."""
+    rows = of_host(used_by_server(case), source)
+    return case.trace.client_host[rows[np.isin(target_ports(case, rows), GUIDES)]]
 
 
 def is_in_use(case: Case, scan: Scan, use: Use, *, by_kernel: bool) -> bool:
@@ -256,6 +262,8 @@ def is_outage(case: Case, scan: Scan) -> bool:
 def is_proved_silent(case: Case, scan: Scan) -> bool:
     """Whether the capture would show answers: it shows some, or a kernel asked again as it does only without one."""
     trace = case.trace
+    if np.any(case.outcomes.outcome[scan.rows] == REJECTED):
+        return True
     tracked = scan.rows[scan.rows < len(trace.connections)]
     repeated = np.count_nonzero(trace.connections["syn_count"][tracked] > 1)
     if repeated + np.count_nonzero(scan.tries > 1) >= REPEATED * len(scan.starts):

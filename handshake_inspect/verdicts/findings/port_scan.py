@@ -24,8 +24,8 @@ client opens as many but uses them; a NAT gateway is many clients that use what 
   family leads nowhere, an address of the other uses the same port within `RACE_NS`;
 - *peers* (BitTorrent and its like) are on ports of their own: what was used on any port from `UNPRIVILEGED` on counts
   where such ports are probed, and so do hosts that called on their part;
-- *passive FTP and remote procedures*: the service names the port.  Ports from `UNPRIVILEGED` on do not count on a host
-  of which the source uses one of `GUIDES`;
+- *FTP and remote procedures*: the service names the port, or with active FTP its client does.  Ports from
+  `UNPRIVILEGED` on do not count between hosts of which one uses one of the other's `GUIDES`;
 - *a flood*: it stays on one service, or has many sources;
 - *a capture that starts midstream*: its first segments are ACKs of connections that go on, and no RST answers them, or
   FIN ACKs of connections that end, which a RST answers now and then: of probes (Maimon scan), it answers most.  They

@@ -108,6 +108,20 @@ def test_one_port_of_25_silent_hosts_asked_once_is_a_scan():
     assert scans(sweep(24, syn), ELSEWHERE, end(30 * SECOND)) == []
 
 
+def test_dark_addresses_of_which_a_router_says_so():
+    timed = []
+    for n in range(25):
+        here, dst = (ME, 50000 + n), (f"203.0.113.{n}", 445)
+        when = START + n * 10 * MS
+        quoted = wire.syn(here, dst, seq=isn_of(here, dst), options=RICH, link=wire.raw)
+        timed += [
+            *syn(n * 10 * MS, here, dst),
+            (when + 3 * SECOND, wire.icmp_error(quoted, type=3, code=1, reporter="10.0.0.254")),
+        ]
+    (one,) = scans(timed)
+    assert one["metrics"]["hosts"] == 25
+
+
 def polled(rounds, act=syn, every=15 * SECOND, hosts=30):
     return [f for t in range(rounds) for f in sweep(hosts, act, at=t * every, source=20000 + 100 * t)]
 
@@ -139,6 +153,11 @@ def passive_ftp_behind_a_firewall():
     return [*timed, *(f for n in range(20) for f in syn(n * SECOND, (ME, 50000 + n), (HOST, 30000 + 7 * n)))]
 
 
+def active_ftp_to_a_client_behind_a_firewall():
+    timed = used(0, (HOST, 40001), (ME, 21))
+    return [*timed, *(f for n in range(20) for f in refused(n * SECOND, (ME, 20), (HOST, 30000 + 7 * n)))]
+
+
 def half_of_a_crawl():
     """The other hosts on this port are used."""
     return [*sweep(30, syn, port=443), *(f for n in range(10) for f in used(n, (ME, 700 + n), (f"192.0.2.{n}", 443)))]
@@ -168,6 +187,7 @@ def swarm(*, calling):
         pytest.param(one_direction(), id="one direction"),
         pytest.param(broken_ipv6(), id="happy eyeballs"),
         pytest.param(passive_ftp_behind_a_firewall(), id="passive FTP"),
+        pytest.param(active_ftp_to_a_client_behind_a_firewall(), id="active FTP"),
         pytest.param(half_of_a_crawl(), id="crawler"),
         pytest.param(swarm(calling=False), id="peers that are used"),
         pytest.param(swarm(calling=True), id="peers that call"),

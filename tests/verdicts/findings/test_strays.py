@@ -69,6 +69,12 @@ def test_many_hosts_answer_one_that_never_asked(victim, reset):
     assert quiet(said) == []
 
 
+def test_the_resets_of_the_victim_show_that_it_never_asked():
+    """There is nothing else in the capture."""
+    assert only(report(reflected(25, reset=True)), "reflection")
+    assert only(report(strays(120, ACK, answer=True)), "ack-flood")
+
+
 def test_closed_ports_are_reflectors_too():
     said = report(reflected(25, flags=frames.RST | frames.ACK, seq=0), client(1))
     assert only(said, "reflection")["metrics"]["resets"] == 25
