@@ -174,6 +174,7 @@ THRESHOLDS = [
     ("port-scan", f"{suspects.FEW_PORTS} ports are enough"),
     ("port-scan", f"and {suspects.FEW_ODD} are of FIN"),
     ("port-scan", f"at most {no_scan.MAX_USED:.0%}"),
+    ("port-scan", f"where {no_scan.MAX_USED_PEERS:.0%} are enough"),
     ("port-scan", f"more than {no_scan.AGAIN_NS // SECOND} s later"),
     ("port-scan", f"to {no_scan.EVEN:.0%}"),
     ("port-scan", f"port {no_scan.UNPRIVILEGED} and above"),

@@ -4,8 +4,10 @@ Used by `syn_flood.py`.  Networks are /24 of IPv4 and /64 of IPv6, the smallest 
 The numbers are those of any flood (`flooding.py`), asked of the whole network, which counts when
 
 - `CARPETED` hosts or more are hit, from at least `MIN_UNFINISHED` sources: one scanner has one address;
-- each host of an IPv4 network is asked `EACH` times in the mean, whoever it is that asks: scanners, together too, leave
-  each host alone after a try.  Nobody scans a /64, so its hosts may be asked once each.
+- each host of an IPv4 network is asked `EACH` times in the mean, and there are `AT_ONCE` unfinished attempts for each
+  host at the busiest moment: scanners, together too, leave each host alone after a try, and what reaches an unused
+  network day and night from all of them is a few attempts a minute for each address.  Nobody scans a /64, so its hosts
+  may be asked once each.
 
 Where `CARPETED` hosts of a network are flooded one by one, the network is flooded: one finding takes their place.
 """
@@ -31,6 +33,7 @@ from handshake_inspect.wire.address import is_ipv4
 
 CARPETED = 4
 EACH = 2
+AT_ONCE = 0.5
 IPV4_BITS, IPV6_BITS = 24, 64
 
 
@@ -75,7 +78,10 @@ def judged(case: Case, rows: Indices, bogus: Bools, retried: Bools) -> Flood | N
         return None
     if count_distinct(trace.client_host[rows]) < MIN_UNFINISHED:
         return None
-    return judge(case, rows, others_in(trace, network, bogus), retried, network)
+    flood = judge(case, rows, others_in(trace, network, bogus), retried, network)
+    if flood and network.prefix == IPV4_BITS and flood.peak_unfinished < AT_ONCE * hosts:
+        return None
+    return flood
 
 
 def network_of(host: Host) -> Target:

@@ -40,6 +40,7 @@ from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_O
 from handshake_inspect.wire.address import is_ipv4
 
 MAX_USED = 0.2
+MAX_USED_PEERS = 0.1  # most peers that others know of are gone
 FEW_TRIES = 2
 MOSTLY = 0.8  # of the services, where a rule asks something of most
 AGAIN_NS = 5_000_000_000  # who asks a silent target again later than this polls it; retries of scanners come sooner
@@ -199,10 +200,12 @@ def is_in_use(case: Case, scan: Scan, use: Use, *, by_kernel: bool) -> bool:
     if scan.is_small and by_kernel and (on_hosts & ~is_member(use.service, distinct(scan.probes.service))).any():
         return True
     mine = on_hosts | np.isin(use.port, ports)
+    most = MAX_USED
     if np.mean(ports >= UNPRIVILEGED) >= MOSTLY:  # peers have ports of their own
         mine |= use.port >= UNPRIVILEGED
+        most = MAX_USED_PEERS if by_kernel else MAX_USED
     used = count_distinct(use.service[mine]) + count_distinct(callers(case, int(scan.probes.source[0]), hosts))
-    return used > MAX_USED * len(scan.starts)
+    return used > most * len(scan.starts)
 
 
 def callers(case: Case, source: int, hosts: Keys) -> Keys:

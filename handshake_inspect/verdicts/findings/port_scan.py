@@ -23,7 +23,7 @@ client opens as many but uses them; a NAT gateway is many clients that use what 
 - *happy eyeballs* (RFC 8305), whose losers a kernel resets when their SYN-ACK comes: likewise.  Where one address
   family leads nowhere, an address of the other uses the same port within `RACE_NS`;
 - *peers* (BitTorrent and its like) are on ports of their own: what was used on any port from `UNPRIVILEGED` on counts
-  where such ports are probed, and so do hosts that called on their part;
+  where such ports are probed, and so do hosts that called on their part; `MAX_USED_PEERS` are enough;
 - *FTP and remote procedures*: the service names the port, or with active FTP its client does.  Ports from
   `UNPRIVILEGED` on do not count between hosts of which one uses one of the other's `GUIDES`;
 - *a flood*: it stays on one service, or has many sources;

@@ -359,6 +359,15 @@ def dark_network_scanned_by_many(dice):
     return carpet(dice, [f"203.0.113.{n}" for n in range(250)], 1, answer=False)
 
 
+def what_reaches_an_unused_network(dice):
+    """Scanners from everywhere, all day: 30 SYNs a second for 250 addresses."""
+    for number in range(1500):
+        source, dst = client(dice.getrandbits(24), dice.randrange(11, 200)), f"203.0.113.{dice.randrange(250)}"
+        yield syn(
+            number * 33 * MS, source, 4000, isn=dice.getrandbits(31), options=b"", dst=(dst, dice.choice((23, 80)))
+        )
+
+
 def network_that_lost_its_way_back(dice):
     """Real clients repeat their SYNs."""
     for n in range(300):
@@ -371,8 +380,14 @@ def scanner_of_a_network(dice):
 
 
 @pytest.mark.parametrize(
-    "scene", [dark_network_scanned_by_many, network_that_lost_its_way_back, scanner_of_a_network]
-)  # fmt: skip
+    "scene",
+    [
+        dark_network_scanned_by_many,
+        what_reaches_an_unused_network,
+        network_that_lost_its_way_back,
+        scanner_of_a_network,
+    ],
+)
 def test_no_carpet_flood(dice, scene):
     assert found([*scene(dice), end(9 * SECOND)], "syn-flood") == []
 
