@@ -18,7 +18,6 @@ from handshake_inspect.tcp.facts import (
     FACT_CLIENT_DATA,
     FACT_CLIENT_PROVED,
     FACT_MIDSTREAM,
-    FACT_REFUSED,
     FACT_RST,
     FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
@@ -128,17 +127,15 @@ def choose(trace: Trace, answer: int, attempts: Rows) -> int:
     row = trace.connections[answer]
     begun = trace.first_times[attempts]
     known = attempts < len(trace.connections)
-    ended, pending = begun.copy(), ~known
+    ended = begun.copy()
     ended[known] = trace.connections["last_ns"][attempts[known]]
-    pending[known] = trace.facts[attempts[known]] & (FACT_SYNACK | FACT_ACKED | FACT_REFUSED) == 0
     meant = (begun - EARLY_NS <= row["first_ns"]) & (row["first_ns"] <= ended + LATE_NS)
     hi, lo, port = halves(trace, attempts, "server")
     from_hi, from_lo, from_port = server_of(row)
     host, service = (hi == np.uint64(from_hi)) & (lo == np.uint64(from_lo)), port == from_port
     meant &= ~(host & service)
-    for wish in (pending, host | service):
-        if len(distinct(trace.server_key[attempts[meant]])) > 1 and (meant & wish).any():
-            meant &= wish
+    if len(distinct(trace.server_key[attempts[meant]])) > 1:
+        meant &= host | service
     fitting = attempts[meant]
     if len(distinct(trace.server_key[fitting])) != 1:
         return -1

@@ -138,6 +138,17 @@ def test_of_ports_scanned_with_one_isn_the_same_port_is_meant(backend):
     assert meant == ([103] if backend[1] == 103 else [])
 
 
+def test_of_a_scan_that_began_before_the_capture_the_one_silent_target_is_not_meant():
+    """It is the only one without an answer of its own, and may be silent all the same."""
+    others = [Wire(server=(f"198.51.100.{n}", 443), client_isn=ISN) for n in range(2, 7)]
+    for other in others[1:]:
+        other.client.syn()
+        other.server.refuse()
+    others[0].client.syn(lost="after")
+    report = merged(*others, answered(1), quiet())
+    assert [one["answered_from"] for one in report["connections"]] == [None] * 6
+
+
 def test_an_answer_to_an_attempt_that_succeeded_has_no_row_either():
     """Two answers to one SYN: the client took the right one, and reset the other."""
     wire = Wire(client_isn=ISN).handshake().exchange()
