@@ -6,6 +6,7 @@ import random
 import socket
 import threading
 import time
+from dataclasses import replace
 
 from lab.capture import read
 from lab.kernel import Attempt, connect, start_connect
@@ -127,6 +128,30 @@ def syn_flood(sample: Sample) -> None:
         sample.finding("syn-cookies", (server.ip, 80))
     sample.maybe("half-open", "timed-out", "syn-retransmission", "predictable-isn", "slow-handshake", "capture-quality")
     sample.maybe("connection-churn")
+
+
+@scenario()
+def syn_flood_carpet(sample: Sample) -> None:
+    """240 SYNs from random sources to 40 hosts of one network: no single one gets enough for a flood."""
+    _, router, server = flooded(sample)
+    network = server.ip.rpartition(".")[0]
+    addresses = [f"{network}.{last}" for last in range(100, 140)]
+    own = server.ip
+    for address in addresses:
+        server.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
+        server.ip = address
+        server.listen(80)
+    server.ip = own
+    server.sysctl("net.ipv4.tcp_synack_retries", 1)
+    syns = random_syns(server.ip, 240)
+    spread = [replace(syn, dst=addresses[number % len(addresses)]) for number, syn in enumerate(syns)]
+    with sample.capture(server, snap=SNAP) as capture:
+        flood(router, spread, seconds=1)
+        capture.settle(quiet=1.3)
+    answered = {line.split(" > ")[1].split(":")[0] for line in read(sample.file, "tcp[13] == 18")}
+    sample.expect_outcomes(half_open=len(answered))
+    sample.finding("syn-flood", (f"{network}.0/24", None), syns=240, hosts=len(addresses), answered=len(answered))
+    sample.maybe("timed-out", "syn-retransmission", "predictable-isn", "capture-quality")
 
 
 @scenario()
