@@ -17,6 +17,7 @@ cdef int KIND_NONE
 cdef int KIND_TCP
 cdef unsigned int NOTE_CUT_HEADER
 cdef unsigned int NOTE_CUT_OPTIONS
+cdef unsigned int NOTE_UNTIMED
 
 cdef class Pump:
     cdef readonly Tracker tracker

@@ -16,6 +16,7 @@ from handshake_inspect.wire.const import (
     KIND_TCP,
     NOTE_CUT_HEADER,
     NOTE_CUT_OPTIONS,
+    NOTE_UNTIMED,
 )
 
 BATCH = 128
@@ -88,6 +89,8 @@ class Pump:
             return False
         if record.notes & NOTE_CUT_OPTIONS:
             self.cut_options += 1
+        if not reader.has_time:
+            record.notes |= NOTE_UNTIMED
         record.ts_ns = now
         record.frame = reader.frames
         return True

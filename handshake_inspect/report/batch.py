@@ -223,6 +223,8 @@ class Batch(Parts):
 
     def _reason(self, i: int, column: str, *, answered: bool) -> str:
         method, outcome = self.c[column][i], self.words[i]
+        if self.trace.untimed[self.rows[i]]:
+            return "no-time"
         if method == METHOD_REORDERED:
             return "reordered"
         if method == METHOD_SIMULTANEOUS:

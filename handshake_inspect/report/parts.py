@@ -29,7 +29,7 @@ NO_LEG = {
     reason: Leg(None, None, None, "none", reason)
     for reason in (
         "refused", "rejected", "no-answer", "no-final-ack", "aborted", "midstream", "reordered", "simultaneous-open",
-        "one-sided", "no-syn", "not-captured", "unsolicited",
+        "one-sided", "no-syn", "not-captured", "no-time", "unsolicited",
     )
 }  # fmt: skip
 # Why there is no RTT, by outcome, before a SYN-ACK and after it.

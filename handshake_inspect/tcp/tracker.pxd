@@ -37,6 +37,7 @@ cdef uint64_t FACT_SYNACK_AFTER_ACK
 cdef uint64_t FACT_TFO
 cdef uint64_t FACT_TTL_TWIN
 cdef uint64_t FACT_UNANSWERED
+cdef uint64_t FACT_UNTIMED
 cdef uint32_t EMBRYO
 cdef uint32_t NUMBER
 cdef unsigned int CHECK_FIN_UNSEEN
@@ -58,6 +59,7 @@ cdef unsigned int KIND_ICMP_ERROR
 cdef unsigned int NOTE_BAD_CHECKSUM
 cdef unsigned int NOTE_BAD_IP_CHECKSUM
 cdef unsigned int NOTE_CHECKSUM_GOOD
+cdef unsigned int NOTE_UNTIMED
 cdef unsigned int RST
 cdef unsigned int SYN
 cdef unsigned int ESTABLISHED

@@ -43,6 +43,7 @@ from handshake_inspect.tcp.facts import (
     FACT_TFO,
     FACT_TTL_TWIN,
     FACT_UNANSWERED,
+    FACT_UNTIMED,
     NUMBER,
     OURS,
     PAUSE_NS,
@@ -66,6 +67,7 @@ from handshake_inspect.wire.const import (
     NOTE_BAD_CHECKSUM,
     NOTE_BAD_IP_CHECKSUM,
     NOTE_CHECKSUM_GOOD,
+    NOTE_UNTIMED,
     RST,
     SYN,
 )
@@ -171,7 +173,7 @@ class Tracker:
             return self.on_error(i, segment)
         plain_syn = segment.flags & (SYN | ACK | FIN | RST) == SYN and segment.payload_len == 0
         if reference == 0:
-            if plain_syn and not segment.notes & NOTE_BAD_CHECKSUM:
+            if plain_syn and not segment.notes & (NOTE_BAD_CHECKSUM | NOTE_UNTIMED):
                 return self.conceive(segment)
             i = self.table.new_connection(segment)
             self.table.name(segment, i + 1)
@@ -226,6 +228,8 @@ class Tracker:
         before_ns = connection.last_ns
         connection.last_ns = max(before_ns, segment.ts_ns)
         sender.frames += 1
+        if segment.notes & NOTE_UNTIMED and not connection.facts & FACT_ACKED:
+            connection.facts |= FACT_UNTIMED
         if not segment.flags & SYN:
             wireshark.complete(connection, segment)
         if segment.notes & NOTE_BAD_CHECKSUM and self.checksums.is_corrupt(sender, segment):

@@ -72,7 +72,7 @@ class Legs:
         return self._half("ackdat", FACT_ACKED)
 
     def _half(self, name: str, fact: int) -> Leg:
-        reached = self._column("facts") & fact != 0
+        reached = (self._column("facts") & fact != 0) & ~self.trace.untimed[self.rows]
         return leg(
             self._column(f"{name}_min_ns"), self._column(f"{name}_max_ns"), self._column(f"{name}_method"), reached
         )
@@ -86,7 +86,7 @@ class Legs:
     def all(self) -> tuple[Leg, Leg, Leg]:
         """Both halves and the total, in one go."""
         synack, ackdat = self.synack, self.ackdat
-        one_sided = self._column("synack_method") == METHOD_ONE_SIDED
+        one_sided = (self._column("synack_method") == METHOD_ONE_SIDED) & ~self.trace.untimed[self.rows]
         both = synack.measured & ackdat.measured
         method = np.where(both, combined(synack.method, ackdat.method), METHOD_NONE)
         low, high = synack.low + ackdat.low, synack.high + ackdat.high
@@ -166,7 +166,7 @@ def all_rejections(trace: Trace) -> Times:
     icmp = (facts & FACT_ICMP != 0) & (facts & (FACT_SYNACK | FACT_REFUSED | FACT_ACKED) == 0)
     icmp &= (facts & FACT_ABORTED == 0) | (c["icmp_ns"] <= c["rst_ns"])
     when = np.where(icmp, c["icmp_ns"], when)
-    answered = (when >= 0) & (facts & FACT_SYN != 0) & ~lived
+    answered = (when >= 0) & (facts & FACT_SYN != 0) & ~lived & ~trace.untimed
     asked = np.where(answered, c["syn_ns"], 0)
     repeated, copies, counts = trace.syn_copies
     for column in range(copies.shape[1] if len(repeated) else 0):

@@ -44,7 +44,7 @@ class Position:
 def locate(trace: Trace, legs: Legs) -> Position:
     """Ask the first connections that have a whole handshake."""
     whole = FACT_SYN | FACT_SYNACK | FACT_ACKED
-    rows = np.flatnonzero(trace.facts & whole == whole)[:ASKED]
+    rows = np.flatnonzero((trace.facts & whole == whole) & ~trace.untimed)[:ASKED]
     votes = agree(by_ttl(trace, rows), by_halves(legs.of(rows)))
     counts = np.bincount(votes[votes != SILENT], minlength=len(PLACES))
     spoken = int(counts.sum())

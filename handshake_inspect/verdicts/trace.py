@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_REPLACED
+from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_REPLACED, FACT_UNTIMED
 from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, Selection, batches, marked, taken
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.sets import distinct, places
@@ -255,6 +255,13 @@ class Trace:
         """FACT_* bits of every connection."""
         facts: NDArray[np.uint64] = self.connections["facts"]
         return facts
+
+    @cached_property
+    def untimed(self) -> NDArray[np.bool_]:
+        """Connections of whose handshake the capture lacks a time; all, where it has no time but 0."""
+        if self.last_ns == 0:
+            return np.ones(len(self.connections), dtype=bool)
+        return self.facts & FACT_UNTIMED != 0
 
     @cached_property
     def last_syn_ns(self) -> NDArray[np.int64]:

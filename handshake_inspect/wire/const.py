@@ -45,6 +45,7 @@ NOTE_SNAPPED = 0x0040  # the capture holds less of the frame than the wire did
 NOTE_TUNNELED = 0x0080
 NOTE_CHECKSUM_GOOD = 0x0100  # verified over the whole segment
 NOTE_BAD_IP_CHECKSUM = 0x0400  # of the IP header; NOTE_BAD_CHECKSUM is set, too
+NOTE_UNTIMED = 0x0800  # the capture has no time for the frame
 NOTE_CHECKSUM_OFFLOADED = 0x0200  # the field holds just the pseudo-header sum
 
 # The 64 bits below which an IPv4 address stands when mapped into IPv6 (RFC 4291 section 2.5.5.2).

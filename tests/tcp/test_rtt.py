@@ -1,8 +1,10 @@
 """The handshake RTT and its halves: never a number that the capture does not prove."""
 
+import json
+
 import pytest
-from support import frames
-from support.wire import MS, SECOND, Wire
+from support import captures, frames
+from support.wire import MS, SECOND, Wire, json_of, report_of
 
 
 def leg(connection, name):
@@ -318,3 +320,52 @@ def test_a_syn_that_was_refused_is_not_the_one_that_is_answered_later(timestamps
     synack = wire.connection()["rtt"]["synack"]
     assert (synack["value_ns"], synack["min_ns"], synack["max_ns"]) == (40 * MS, 40 * MS, 40 * MS)
     assert synack["method"] in {"tsecr", "ambiguous"}
+
+
+def untimed(*frames):
+    """A capture of frames that have no time."""
+    octets = captures.section() + captures.interface()
+    return octets + b"".join(captures.simple_packet(frame) for frame in frames)
+
+
+def test_frames_without_a_time_measure_nothing():
+    """Simple Packet Blocks of pcapng: what happened is known, how long it took and where it was captured is not."""
+    wire = Wire().handshake().exchange()
+    refused = Wire(client=("192.0.2.1", 4001))
+    refused.client.syn()
+    refused.server.refuse()
+    asked = Wire(client=("192.0.2.1", 4002))
+    asked.client.syn()
+    report = json.loads(json_of(untimed(*(frame for one in (wire, refused, asked) for _, frame in one.frames()))))
+    assert [one["outcome"] for one in report["connections"]] == ["established", "refused", "pending"]
+    for connection in report["connections"]:
+        for name in ("synack", "ackdat", "total"):
+            assert leg(connection, name) == ("none", None, None, None)
+            assert connection["rtt"][name]["reason"] == "no-time"
+        assert connection["rtt"]["reject_ns"] is None
+    assert report["capture"]["position"] is None
+
+
+@pytest.mark.parametrize("without", [0, 1, 2])
+def test_one_frame_without_a_time_is_enough_in_the_handshake(without):
+    frames = [frame for _, frame in Wire().handshake().exchange().frames()]
+    octets = captures.section() + captures.interface()
+    for number, frame in enumerate(frames):
+        octets += captures.simple_packet(frame) if number == without else captures.packet(frame, 1000 + number)
+    (connection,) = report_of(octets)["connections"]
+    assert connection["rtt"]["total"]["reason"] == "no-time"
+
+
+def test_a_frame_without_a_time_behind_the_handshake_does_not_matter():
+    frames = [frame for _, frame in Wire().handshake().exchange().frames()]
+    octets = captures.section() + captures.interface()
+    for number, frame in enumerate(frames):
+        octets += captures.simple_packet(frame) if number == 3 else captures.packet(frame, 1000 + number)
+    (connection,) = report_of(octets)["connections"]
+    assert leg(connection, "total")[0] == "exact"
+
+
+def test_times_that_are_all_zero_are_none():
+    frames = [frame for _, frame in Wire().handshake().exchange().frames()]
+    (connection,) = report_of(captures.pcap([(0, frame) for frame in frames]))["connections"]
+    assert connection["rtt"]["total"]["reason"] == "no-time"
