@@ -13,6 +13,7 @@ cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_RST
 cdef uint64_t FACT_UNANSWERED
 cdef unsigned int EVENT_RACE
+cdef unsigned int EVENT_WAITED
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_SEEN
@@ -40,9 +41,11 @@ cdef void observe(
 cdef bint is_quiet(rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
 @cython.locals(aftermath="rows.Aftermath *")
 cdef void on_pause(
-    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side,
-    int64_t pause_ns
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side, int64_t pause_ns
 ) noexcept nogil
+@cython.locals(at=uint32_t)
+cdef uint32_t newest_us(rows.Endpoint *end) noexcept nogil
 @cython.locals(end=uint32_t, aftermath="rows.Aftermath *")
 cdef void on_payload(
     Table table, Py_ssize_t i, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,

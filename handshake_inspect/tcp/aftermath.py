@@ -24,6 +24,7 @@ from handshake_inspect.tcp.facts import (
     DEAD_PROBES,
     DEAD_REPEATS,
     EVENT_RACE,
+    EVENT_WAITED,
     FACT_ACKED,
     FACT_ASKED_AGAIN,
     FACT_DEAD_PEER,
@@ -53,7 +54,7 @@ def observe(
         return
     pause_ns = segment.ts_ns - before_ns
     if pause_ns >= PAUSE_NS and is_quiet(sender, peer):
-        on_pause(table, connection, sender, segment, side, pause_ns)
+        on_pause(table, connection, sender, peer, segment, side, pause_ns)
     if segment.payload_len:
         on_payload(table, i, connection, sender, peer, segment, side, before_ns)
     if endpoint.is_probe(sender, peer, segment) and not segment.flags & RST and sender.traits & TRAIT_SEEN:
@@ -78,7 +79,7 @@ def is_quiet(sender: Any, peer: Any) -> bool:
     )
 
 
-def on_pause(table: Any, connection: Any, sender: Any, segment: Any, side: int, pause_ns: int) -> None:
+def on_pause(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, pause_ns: int) -> None:
     """A segment ends a pause."""
     if segment.seq == (sender.snd_nxt - 1) & MASK32 and segment.payload_len <= 1 and not segment.flags & RST:
         return  # a keep-alive: that an end is there says nothing of what it does
@@ -89,12 +90,20 @@ def on_pause(table: Any, connection: Any, sender: Any, segment: Any, side: int, 
         aftermath.survived_ns = aftermath.idle_ns
     if segment.flags & RST:
         aftermath.rst_idle_ns = pause_ns
+        if seqspace.seq_gt(newest_us(peer), newest_us(sender)):
+            aftermath.events |= EVENT_WAITED
         return
     aftermath.idle_ns = pause_ns
     aftermath.resumed_ns = segment.ts_ns
     aftermath.resumed_seq = segment.seq
     aftermath.resumed_side = side
     aftermath.request_ns = 0
+
+
+def newest_us(end: Any) -> int:
+    """When its last segment passed, microseconds modulo 2^32."""
+    at: int = end.recent_us[(end.recent_at - 1) & 3]
+    return at
 
 
 def on_payload(

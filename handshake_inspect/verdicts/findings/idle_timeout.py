@@ -4,8 +4,10 @@ Load balancers, NAT gateways and firewalls keep a table of connections and drop 
 while.  What is seen depends on the device:
 
 - *a RST that comes unprompted*: after a pause of 1 s or more in which each end had acknowledged all of the other, with
-  nothing before it that it answers.  `LEAST` or more whose pauses agree within `AGREE` name the time; they must be
-  `SHARE` of all RSTs of that kind at the service, or among very many some agree by chance;
+  nothing before it that it answers, no FIN, and no request of the end that resets (a client that is tired of waiting).
+  Connections that carried no data count from 10 s on, or probes would be taken for them.  `LEAST` or more whose pauses
+  agree within `AGREE` name the time; they must be `SHARE` of all RSTs of that kind at the service, or among very many
+  some agree by chance.  Nobody forged them (`rst-injection`), whatever their TTL: the table is a device's;
 - *a RST drawn by the first data after a pause*, or *silence* after it (`stalled`): the entry was gone by then, nobody
   knows since when.  `LEAST` or more give an interval, between the longest pause that a connection survived and the
   shortest after which it was lost; where connections survived longer ones, the pause is not the reason.
@@ -20,7 +22,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import EVENT_RACE, FACT_DEAD_PEER, FACT_LAST_ACK_SEEN, FACT_RST
+from handshake_inspect.tcp.facts import (
+    EVENT_RACE,
+    EVENT_WAITED,
+    FACT_CLIENT_DATA,
+    FACT_DEAD_PEER,
+    FACT_LAST_ACK_SEEN,
+    FACT_RST,
+    FACT_SERVER_DATA,
+    TRAIT_FIN,
+)
 from handshake_inspect.verdicts import resets, silence
 from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings import stalled
@@ -97,7 +108,7 @@ def ended_idle(case: Case) -> Ended:
         (outcome == ESTABLISHED) | (outcome == MIDSTREAM)
     )
     reset &= a["events"][places] & EVENT_RACE == 0
-    unprompted = reset & (a["rst_idle_ns"][places] > 0)
+    unprompted = reset & is_unprompted(trace, rows, places)
     drawn = reset & ~unprompted & is_drawn(trace, rows, places)
     kept = np.flatnonzero(unprompted | drawn)
     idle = np.where(unprompted, a["rst_idle_ns"][places], a["idle_ns"][places])[kept]
@@ -110,6 +121,16 @@ def ended_idle(case: Case) -> Ended:
         np.concatenate([unprompted[kept], silent]),
         np.concatenate([drawn[kept], silent]),
     )
+
+
+def is_unprompted(trace: Trace, rows: Rows, places: Rows) -> Bools:
+    """Whether a RST came by itself, out of a pause: not in a close, and not from a client tired of waiting."""
+    c, facts, a = trace.connections, trace.facts[rows], trace.aftermaths
+    closing = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1)
+    used = (facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0) | (a["rst_idle_ns"][places] >= IDLE_NS)
+    tired = (c["rst_side"][rows] == c["client"][rows]) & (a["events"][places] & EVENT_WAITED != 0)
+    unprompted: Bools = (a["rst_idle_ns"][places] > 0) & used & ~closing & ~tired
+    return unprompted
 
 
 def is_drawn(trace: Trace, rows: Rows, places: Rows) -> Bools:
@@ -125,15 +146,29 @@ def is_drawn(trace: Trace, rows: Rows, places: Rows) -> Bools:
 def judge(case: Case, ended: Ended) -> Finding | None:
     """What the pauses of one service's connections say; None where they say nothing."""
     survived = longest_survived(case.trace, int(ended.rows[0]))
-    alone = np.flatnonzero(ended.unprompted)
-    agreeing = alone[together(ended.idle[alone])]
-    if len(agreeing) >= max(LEAST, SHARE * len(alone)):
+    agreeing = agreeing_of(ended, np.arange(len(ended.rows)))
+    if len(agreeing):
         return named(case, ended, agreeing, survived)
     late = np.flatnonzero(~ended.unprompted)
     shortest = int(ended.idle[late].min()) if len(late) else 0
     if len(late) < LEAST or survived >= shortest:
         return None
     return interval(case.trace, ended.chosen(late), survived)
+
+
+def named_rows(case: Case) -> Rows:
+    """Connections whose RST is explained by a table that forgets what is idle."""
+    ended = ended_idle(case)
+    groups = group(case.trace.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
+    mine = [agreeing_of(ended, groups.of(g)) for g in range(len(groups))]
+    return ended.rows[np.concatenate(mine)] if mine else ended.rows[:0]
+
+
+def agreeing_of(ended: Ended, of_service: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The RSTs of a service whose pauses agree, by their places; none where they are too few."""
+    alone = of_service[ended.unprompted[of_service]]
+    agreeing = alone[together(ended.idle[alone])]
+    return agreeing if len(agreeing) >= max(LEAST, SHARE * len(alone)) else agreeing[:0]
 
 
 def together(idle: Times) -> NDArray[np.intp]:

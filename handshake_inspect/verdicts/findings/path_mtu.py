@@ -12,8 +12,9 @@ All connections of two hosts are looked at together, one direction at a time:
 - *passes*: the longest payload that was acknowledged, on any connection that was not over when the first failed.  Where
   anything as long passes, it is a lost connection (`stalled`) or loss, not the length;
 - *the peer lives*: meanwhile it answers short segments, on the same connection (it acknowledges what lies behind the
-  hole, or sends on), or on another one; or an ICMP error says "too big".  What a pause of `IDLE_NS` preceded needs the
-  first: an entry of a NAT or firewall that expired looks the same from outside.
+  hole, or sends on), or on another one; or an ICMP error says "too big".  Only the first counts after a pause of
+  `IDLE_NS`, on a connection that passed as much before, and where short segments are lost, too: a NAT or firewall that
+  forgot the connection looks the same from outside.
 
 Segments longer than the receiver's MSS, as a capture on the sending host has them (TSO), count as packets of the MSS,
 and what repeats count by is the copies: a large segment whose pieces pass is repaired after one.
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYNACK, TRAIT_ACKS, TRAIT_SEEN
 from handshake_inspect.verdicts import packet_sizes, silence
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings import accept_queue
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import CITED, endpoint, plural, write
 from handshake_inspect.verdicts.findings.keys import distinct, is_member, once_per_case
@@ -81,13 +83,17 @@ def holes(case: Case) -> list[Hole]:
     """Directions between two hosts that take only short packets."""
     trace = case.trace
     failed = failures(trace)
-    failed = failed.chosen(np.flatnonzero(silence.is_open(trace, case.outcomes, failed.rows)))
+    known = silence.is_open(trace, case.outcomes, failed.rows)
+    known &= ~np.isin(failed.rows, accept_queue.accused_rows(case))
+    long = is_long(trace, failed)
+    failed, short = failed.chosen(np.flatnonzero(known & long)), failed.chosen(np.flatnonzero(known & ~long))
     if not len(failed.rows):
         return []
     keys = directions(trace, failed.rows, failed.sides)
     groups = group(keys, np.arange(len(keys)))
     pairs = Pairs.of(trace, failed.rows)
-    found = (hole(trace, failed.chosen(groups.of(g)), pairs) for g in range(len(groups)))
+    dead = directions(trace, short.rows, short.sides)
+    found = (hole(trace, failed.chosen(groups.of(g)), pairs, dead) for g in range(len(groups)))
     return [each for each in found if each is not None]
 
 
@@ -101,15 +107,20 @@ def hit(case: Case) -> Bools:
 
 
 def failures(trace: Trace) -> Failed:
-    """Segments that were repeated again and again, with packets so long that a path may refuse them."""
+    """Segments that were repeated again and again."""
     owner = silence.owners(trace)
     parts = [failures_of(trace, owner, side) for side in (0, 1)]
-    failed = Failed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return Failed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def is_long(trace: Trace, failed: Failed) -> Bools:
+    """Whether their packets are so long that a path may refuse them."""
     version = trace.connections["ip_version"][failed.rows]
     headers = np.where(version == 4, packet_sizes.HEADERS[4], packet_sizes.HEADERS[6])
     least = np.where(version == 4, packet_sizes.LEAST[4], packet_sizes.LEAST[6])
     packet = failed.lengths + headers + packet_sizes.timestamped(trace, failed.rows)
-    return failed.chosen(np.flatnonzero(packet > least))
+    long: Bools = packet > least
+    return long
 
 
 def failures_of(trace: Trace, owner: Rows, side: int) -> tuple[Rows, Rows, Rows, Numbers, Bools]:
@@ -161,15 +172,18 @@ class Pairs:
         order = np.argsort(keys, kind="stable")
         return cls(keys[order], rows[order], sides[order])
 
-    def between(self, key: np.uint64) -> tuple[Rows, int]:
-        """Connections in which one host sends to another, and the place where they begin."""
-        start, end = np.searchsorted(self.keys, key, "left"), np.searchsorted(self.keys, key, "right")
-        return np.arange(start, end), int(start)
+    def between(self, key: np.uint64) -> Rows:
+        """Places of the connections in which one host sends to another."""
+        return np.arange(np.searchsorted(self.keys, key, "left"), np.searchsorted(self.keys, key, "right"))
 
 
-def hole(trace: Trace, failed: Failed, pairs: Pairs) -> Hole | None:
-    """What one direction between two hosts takes and what not; None where it is not the length that decides."""
-    at, _ = pairs.between(directions(trace, failed.rows[:1], failed.sides[:1])[0])
+def hole(trace: Trace, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]) -> Hole | None:
+    """What one direction between two hosts takes and what not; None where it is not the length that decides.
+
+    `dead`: directions in which short segments do not pass either, on some connection.
+    """
+    key = directions(trace, failed.rows[:1], failed.sides[:1])[0]
+    at = pairs.between(key)
     rows, sides = pairs.rows[at], pairs.sides[at]
     stuck = np.isin(rows, failed.rows)
     begun_ns = int(failed.of(trace, "first_ns").min())
@@ -183,7 +197,10 @@ def hole(trace: Trace, failed: Failed, pairs: Pairs) -> Hole | None:
     failed, before = failed.chosen(kept), before[kept]
     least = int(failed.lengths.min())
     too_big, mtu = too_big_of(trace, rows, sides)
-    if not (too_big or is_alive(trace, failed, rows[~stuck]).any()):
+    own = is_alive(trace, failed)
+    if key not in dead:
+        own |= goes_on_elsewhere(trace, failed, before, rows[~stuck])
+    if not (too_big or own.any()):
         return None
     short = [value for value in (*passed[late].tolist(), *before.tolist()) if value < least]
     return Hole(failed, max(short, default=0), too_big, mtu)
@@ -230,21 +247,27 @@ def too_big_of(trace: Trace, rows: Rows, sides: Rows) -> tuple[int, int]:
     return int(a["too_big"][places, mine].sum()), int(mtus[mtus > 0].min(initial=0xFFFF)) % 0xFFFF
 
 
-def is_alive(trace: Trace, failed: Failed, others: Rows) -> Bools:
-    """Whether the receiver is known to take short segments while the long one is repeated."""
-    own = (failed.of(trace, "holed") == failed.of(trace, "seq")) | (failed.of(trace, "heard") > 0) | failed.recovered
+def is_alive(trace: Trace, failed: Failed) -> Bools:
+    """Whether the receiver takes shorter segments of the same connection, or sends on."""
+    behind = failed.of(trace, "holed") == failed.of(trace, "seq")
+    alive: Bools = behind | (failed.of(trace, "heard") > 0) | failed.recovered
+    return alive
+
+
+def goes_on_elsewhere(trace: Trace, failed: Failed, before: Numbers, others: Rows) -> Bools:
+    """Whether another connection of the two hosts opens or goes on while the long segment is repeated.
+
+    It proves nothing for those that were idle, or had passed as much before: a firewall may have forgotten them.
+    """
     c, facts = trace.connections, trace.facts
     since, until = failed.of(trace, "first_ns") + REPEATED_NS, failed.of(trace, "repeated_ns")
     opened = np.unique(np.concatenate([others, failed.rows]))
     opened = opened[facts[opened] & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED]
-    heard = others[trace.endpoints["traits"].reshape(-1, 2)[others].min(axis=1) & TRAIT_SEEN != 0]
+    heard = others[(trace.endpoints["traits"].reshape(-1, 2)[others] & TRAIT_SEEN != 0).all(axis=1)]
     times = np.sort(np.concatenate([c["synack_ns"][opened], c["last_ns"][heard]]))
-    after = np.searchsorted(times, since)
-    meanwhile = (
-        (after < len(times)) & (times[np.minimum(after, max(len(times) - 1, 0))] <= until) if len(times) else own
-    )
-    alive: Bools = own | (meanwhile & (failed.of(trace, "waited_ns") < IDLE_NS))
-    return alive
+    meanwhile = np.searchsorted(times, since) < np.searchsorted(times, until, side="right")
+    fresh: Bools = (failed.of(trace, "waited_ns") < IDLE_NS) & (before < failed.lengths)
+    return meanwhile & fresh
 
 
 def detect(case: Case) -> list[Finding]:

@@ -5,7 +5,8 @@ A connection counts when its RST gives itself away by TTL, timing or IP ID, or b
 acknowledgment number could not be right and the connection lived on. A RST of an old connection, or one that is
 repeated behind the end, is out of sequence too, and so is what a host that has closed answers to old segments: the
 last sign counts only for established connections that no RST and no FIN ended.  Where two hosts own the address, a RST
-is not forged but the other's: `address-conflict`.
+is not forged but the other's: `address-conflict`; where RSTs follow a pause that many of them agree on, a table on the path
+forgot the connections: `idle-timeout`.
 
 `warning`: somebody decides about connections that are not his.  A target is the service whose connections are hit.
 """
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED, TRAIT_FIN
 from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings import idle_timeout
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import CITED, earliest, plural, target, window, write
 from handshake_inspect.verdicts.findings.keys import once_per_case
@@ -43,6 +45,7 @@ def detect(case: Case) -> list[Finding]:
 def injected_rows(case: Case) -> NDArray[np.intp]:
     """Connections with a forged RST."""
     forged = resets.signs(case.trace).any | ignored_rsts(case) | impossible_rsts(case)
+    forged[idle_timeout.named_rows(case)] = False
     return np.flatnonzero(forged & ~resets.two_hosts(case.trace))
 
 

@@ -124,3 +124,62 @@ def test_connections_that_survive_longer_pauses():
 
     wires = [*crowd(6, drawn), *crowd(2, survived, address="192.0.2.9")]
     assert found(merged(*wires), "idle-timeout") == []
+
+
+def test_a_balancer_that_resets_in_the_name_of_the_server():
+    """Its TTL is another one, which makes it no forgery: it is the one that forgot."""
+
+    def balanced(wire, number):
+        wire.handshake().exchange()
+        wire.wait(350 * SECOND)
+        wire.server.rst_ack(ttl=250)
+
+    report = merged(*crowd(8, balanced))
+    assert only(report, "idle-timeout")["metrics"]["rst_ttl_differs"] == 8
+    assert found(report, "rst-injection") == []
+
+
+def test_a_client_that_is_tired_of_waiting():
+    """The server took its request, and answers nothing for half a minute."""
+
+    def tired(wire, number):
+        wire.handshake().exchange()
+        wire.client.data(100)
+        wire.server.ack()
+        wire.wait(30 * SECOND)
+        wire.client.rst_ack()
+
+    assert found(merged(*crowd(8, tired)), "idle-timeout") == []
+
+
+def test_a_server_that_is_cut_off_while_it_works():
+    """The same, reset by a device in the server's name: a long query outlives the entry."""
+
+    def cut_off(wire, number):
+        wire.handshake().exchange()
+        wire.client.data(100)
+        wire.server.ack()
+        wire.wait(350 * SECOND)
+        wire.server.rst_ack()
+
+    assert only(merged(*crowd(8, cut_off)), "idle-timeout")["metrics"]["connections"] == 8
+
+
+def test_probes_that_hang_up():
+    def probed(wire, number):
+        wire.handshake()
+        wire.wait(2 * SECOND)
+        wire.client.rst_ack()
+
+    assert found(merged(*crowd(8, probed)), "idle-timeout") == []
+
+
+def test_half_a_close_is_no_idle_connection():
+    def closing(wire, number):
+        wire.handshake().exchange()
+        wire.client.fin()
+        wire.server.ack()
+        wire.wait(60 * SECOND)
+        wire.server.rst_ack()
+
+    assert found(merged(*crowd(8, closing)), "idle-timeout") == []

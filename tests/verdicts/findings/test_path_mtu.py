@@ -194,3 +194,29 @@ def test_a_hole_that_opens_midway():
     wires = crowd(3, moved, every=10 * MS)
     metrics = only(merged(*wires), "path-mtu")["metrics"]
     assert metrics["smallest_failed_bytes"] == 1400
+
+
+def test_a_firewall_that_forgot_the_long_uploads():
+    """What they send had passed before; new requests, all short, go on."""
+
+    def upload(wire, number):
+        wire.handshake()
+        for _ in range(3):
+            wire.client.data(1448)
+            wire.server.ack()
+        wire.wait(100 * MS)
+        repeats(wire.client, 1448, 6)
+
+    report = between(upload)
+    assert found(report, "path-mtu") == []
+    assert len(found(report, "stalled")) == 1
+
+
+def test_short_segments_that_vanish_too():
+    """Then it is not their length."""
+
+    def vanished(wire, number):
+        wire.handshake().exchange()
+        repeats(wire.client, 1350 if number else 90, 6)
+
+    assert found(between(vanished), "path-mtu") == []
