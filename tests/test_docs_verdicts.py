@@ -200,6 +200,7 @@ THRESHOLDS = [
     ("early-reset", f"from {early_reset.LEAST} connections and {early_reset.SHARE:.0%}"),
     ("early-reset", f"from {early_reset.MANY} and {early_reset.MOST_OF_THEM:.0%}"),
     ("early-reset", f"{early_reset.ONE_WAY_NS // 10**9} s or more later"),
+    ("early-reset", f"open for {early_reset.FORGOTTEN_NS // 10**9} s or more"),
     ("stale-peer", f"from {stale_peer.MANY} connections"),
     ("port-reuse", f"{LIMITS.time_wait_ns // SECOND} s (`--time-wait`)"),
     ("time-wait-pressure", f"`--time-wait`, {LIMITS.time_wait_ns // SECOND} s"),

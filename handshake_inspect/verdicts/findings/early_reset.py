@@ -11,6 +11,8 @@ Not counted are
   take, such as log shippers;
 - clients that said nothing for `ONE_WAY_NS` or more where the service answers others that speak first: the server
   stopped waiting for a request, as after a browser's spare connection;
+- bare RSTs in answer to data of a connection that was open for `FORGOTTEN_NS` or more: the server, or a box between,
+  forgot it (`stale-peer`, which is silent on those that are counted here);
 - connections of a forged RST, or of an address that two hosts own: the server did not end those.
 
 `warning` from `LEAST` connections and `SHARE` of those established on; `critical` from `MANY` and `MOST_OF_THEM` on:
@@ -39,22 +41,21 @@ from handshake_inspect.verdicts.findings.keys import (
     ratio,
 )
 from handshake_inspect.verdicts.words import ESTABLISHED
+from handshake_inspect.wire.const import ACK
 
 LEAST = 3
 SHARE = 0.1
 MANY = 20
 MOST_OF_THEM = 0.9
 ONE_WAY_NS = 1_000_000_000
+FORGOTTEN_NS = 30_000_000_000
 
 WHOLE = FACT_SYN | FACT_SYNACK | FACT_ACKED
 
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each service that turns away many of those it accepts."""
-    rows = early_rows(case)
-    groups = grouping.group(case.trace.service[rows], rows, at_least=LEAST)
-    accepted = accepted_by_service(case)[case.trace.service[groups.rows[groups.starts]]]
-    picked = np.flatnonzero(groups.sizes >= SHARE * accepted)
+    groups, accepted, picked = services(case)
     return largest(
         "early-reset",
         "services that end connections before they answer",
@@ -62,6 +63,25 @@ def detect(case: Case) -> list[Finding]:
         groups.sizes[picked],
         lambda g: service_finding(case, groups.of(g), int(accepted[g])),
     )
+
+
+@once_per_case
+def services(case: Case) -> tuple[grouping.Groups, Indices, Indices]:
+    """Connections ended early by service, how many each service accepted, and which services turn away many."""
+    rows = early_rows(case)
+    groups = grouping.group(case.trace.service[rows], rows, at_least=LEAST)
+    accepted = accepted_by_service(case)[case.trace.service[groups.rows[groups.starts]]]
+    return groups, accepted, np.flatnonzero(groups.sizes >= SHARE * accepted)
+
+
+@once_per_case
+def found_rows(case: Case) -> Bools:
+    """Connections that a finding is about."""
+    mask = np.zeros(len(case.trace.connections), dtype=bool)
+    groups, _, picked = services(case)
+    for g in picked:
+        mask[groups.of(g)] = True
+    return mask
 
 
 def accepted_by_service(case: Case) -> Indices:
@@ -82,7 +102,7 @@ def early_rows(case: Case) -> Indices:
     rows = np.flatnonzero(silent & (case.outcomes.outcome[: len(c)] == ESTABLISHED))
     rows = rows[sent_nothing(case, rows)]
     rows = rows[~np.isin(rows, rst_injection.injected_rows(case)) & ~resets.two_hosts(trace)[rows]]
-    return rows[~(took_data(case, rows) | waited_for_a_request(case, rows))]
+    return rows[~(took_data(case, rows) | waited_for_a_request(case, rows) | forgot(case, rows))]
 
 
 def sent_nothing(case: Case, rows: Indices) -> Bools:
@@ -119,6 +139,14 @@ def took_data(case: Case, rows: Indices) -> Bools:
     since = np.where(e["frames"][ends] > kept.sum(axis=1), open_us, ages)
     taken: Bools = acknowledged & (since * 1000 >= ONE_WAY_NS)
     return taken
+
+
+def forgot(case: Case, rows: Indices) -> Bools:
+    """Where a bare RST answered data of a connection that was open for long."""
+    c, facts = case.trace.connections, case.trace.facts
+    bare = (facts[rows] & FACT_RST != 0) & (c["rst_flags"][rows] & ACK == 0) & (facts[rows] & FACT_CLIENT_DATA != 0)
+    forgotten: Bools = bare & (ended_ns(case, rows) - c["ack_ns"][rows] >= FORGOTTEN_NS)
+    return forgotten
 
 
 def waited_for_a_request(case: Case, rows: Indices) -> Bools:

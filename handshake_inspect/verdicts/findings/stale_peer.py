@@ -3,7 +3,8 @@
 *The end that the data is for lost it*: a bare RST (no ACK) answers data or a keep-alive of an established connection.
 A socket that still knows the connection acknowledges in its RST; one that does not exist takes the RST's sequence
 number from the segment (section 3.10.7.1) and has nothing to acknowledge.  An end that had sent its FIN is not stale,
-it is done; a RST that a box on the path forged is rst-injection's, and segments of an ack-flood had no connection.
+it is done; a RST that a box on the path forged is rst-injection's, segments of an ack-flood had no connection, and a
+server that resets many connections before it has sent a byte is early-reset's.
 
 *The end that opens again lost it*: its SYN meets a peer that is still synchronized.  Seen as an attempt that drew a
 challenge ACK (RFC 5961 section 4) and reset that, or as a connection that a SYN with another ISN replaced before it
@@ -29,6 +30,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.findings import early_reset
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, plural, window, write
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
@@ -55,7 +57,7 @@ def detect(case: Case) -> list[Finding]:
 
 def reset_ends(case: Case) -> list[Finding]:
     """Ends that answered data with a bare RST."""
-    rows = np.flatnonzero(bare_answers(case))
+    rows = np.flatnonzero(bare_answers(case) & ~early_reset.found_rows(case))
     return by_end(case.trace, rows, case.trace.connections["rst_side"][rows], "bare_resets", "rst")
 
 

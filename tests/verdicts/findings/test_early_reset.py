@@ -143,3 +143,20 @@ def test_forged_resets_are_anothers():
     report = merged(*crowd(5, forged))
     assert found(report, "early-reset") == []
     assert len(found(report, "rst-injection")) == 1
+
+
+def test_a_server_that_forgot_long_open_connections_is_stale():
+    """Data after a long pause draws a bare RST: an entry that expired, not a proxy without backend."""
+
+    def forgotten(wire, number, pause=60 * SECOND):
+        wire.handshake()
+        wire.wait(pause)
+        wire.client.data(80)
+        wire.server.rst(seq=wire.server.isn + 1)
+
+    report = merged(*crowd(3, forgotten))
+    assert found(report, "early-reset") == []
+    assert only(report, "stale-peer")["metrics"]["connections"] == 3
+    report = merged(*crowd(3, lambda wire, number: forgotten(wire, number, SECOND)))
+    assert found(report, "stale-peer") == []
+    assert only(report, "early-reset")["metrics"]["connections"] == 3
