@@ -10,7 +10,8 @@ while.  What is seen depends on the device:
   some agree by chance.  Nobody forged them (`rst-injection`), whatever their TTL: the table is a device's;
 - *a RST drawn by the first data after a pause*, or *silence* after it (`stalled`): the entry was gone by then, nobody
   knows since when.  `LEAST` or more give an interval, between the longest pause that a connection survived and the
-  shortest after which it was lost; where connections survived longer ones, the pause is not the reason.
+  shortest after which it was lost; where connections survived longer ones, the pause is not the reason.  Silence
+  counts only where the service goes on to answer others: else it is gone, or the way to it.
 
 A RST that answers unanswered keep-alives, and one that answers a request which crossed the FIN (`keep-alive-race`), is
 none of these.  `warning`; the target is the service.  `likely` names whose table has that time out of the box.
@@ -25,11 +26,13 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import (
     EVENT_RACE,
     EVENT_WAITED,
+    FACT_ACKED,
     FACT_CLIENT_DATA,
     FACT_DEAD_PEER,
     FACT_LAST_ACK_SEEN,
     FACT_RST,
     FACT_SERVER_DATA,
+    FACT_SYNACK,
     TRAIT_FIN,
 )
 from handshake_inspect.verdicts import resets, silence
@@ -78,10 +81,12 @@ class Ended:
     idle: Times
     unprompted: Bools
     drawn: Bools  # neither: nothing came any more
+    ended_ns: Times  # when the pause was over
 
     def chosen(self, some: Any) -> "Ended":
         """Some of them."""
-        return Ended(self.rows[some], self.idle[some], self.unprompted[some], self.drawn[some])
+        columns = (self.rows, self.idle, self.unprompted, self.drawn, self.ended_ns)
+        return Ended(*(column[some] for column in columns))
 
 
 def detect(case: Case) -> list[Finding]:
@@ -120,6 +125,7 @@ def ended_idle(case: Case) -> Ended:
         np.concatenate([idle, paused.idle(trace)]),
         np.concatenate([unprompted[kept], silent]),
         np.concatenate([drawn[kept], silent]),
+        np.concatenate([trace.connections["rst_ns"][rows[kept]], paused.since(trace)]),
     )
 
 
@@ -149,7 +155,7 @@ def judge(case: Case, ended: Ended) -> Finding | None:
     agreeing = agreeing_of(ended, np.arange(len(ended.rows)))
     if len(agreeing):
         return named(case, ended, agreeing, survived)
-    late = np.flatnonzero(~ended.unprompted)
+    late = np.flatnonzero(ended.drawn | (~ended.unprompted & is_served(case.trace, ended)))
     shortest = int(ended.idle[late].min()) if len(late) else 0
     if len(late) < LEAST or survived >= shortest:
         return None
@@ -181,6 +187,16 @@ def together(idle: Times) -> NDArray[np.intp]:
         return order
     start = int(sizes.argmax())
     return order[start : ends[start]]
+
+
+def is_served(trace: Trace, ended: Ended) -> bool:
+    """Whether the service goes on to answer others after it was lost to these: else it, or the way to it, is gone."""
+    c = trace.connections
+    since = int(ended.ended_ns[~ended.unprompted & ~ended.drawn].min(initial=np.iinfo(np.int64).max))
+    mine = trace.server_key[: len(c)] == trace.server_key[ended.rows[0]]
+    mine[ended.rows] = False
+    answered = mine & (trace.facts & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED)
+    return bool((c["synack_ns"][answered] >= since).any())
 
 
 def longest_survived(trace: Trace, row: int) -> int:

@@ -5,8 +5,8 @@ A connection counts when its RST gives itself away by TTL, timing or IP ID, or b
 acknowledgment number could not be right and the connection lived on. A RST of an old connection, or one that is
 repeated behind the end, is out of sequence too, and so is what a host that has closed answers to old segments: the
 last sign counts only for established connections that no RST and no FIN ended.  Where two hosts own the address, a RST
-is not forged but the other's: `address-conflict`; where RSTs follow a pause that many of them agree on, a table on the path
-forgot the connections: `idle-timeout`.
+is not forged but the other's: `address-conflict`; where RSTs follow a pause that many of them agree on, a table on the
+path forgot the connections: `idle-timeout`.
 
 `warning`: somebody decides about connections that are not his.  A target is the service whose connections are hit.
 """

@@ -106,10 +106,32 @@ def test_losses_in_silence_give_an_interval():
         wire.wait((400 + 50 * number) * SECOND)
         repeats(wire.client, 90, 6)
 
-    report = merged(*crowd(6, lost))
+    assert found(merged(*crowd(6, lost)), "idle-timeout") == []  # for all that is known, the server is gone
+
+    def later(wire, number):
+        wire.wait(500 * SECOND)
+        wire.handshake().exchange()
+
+    report = merged(*crowd(6, lost), *crowd(1, later, address="192.0.2.9"))
     metrics = only(report, "idle-timeout")["metrics"]
     assert (metrics["longest_survived_ns"], metrics["lost_in_silence"]) == (None, 6)
     assert 400 * SECOND <= metrics["shortest_lost_ns"] < 401 * SECOND
+    assert len(found(report, "stalled")) == 1
+
+
+def test_a_server_that_died():
+    """It answered until then, and nobody after: the pauses are no reason."""
+
+    def cut(wire, number):
+        wire.handshake()
+        for _ in range(20 - number):
+            wire.exchange()
+            wire.wait(9 * SECOND)
+        wire.wait(20 * SECOND + number * 9 * SECOND)
+        repeats(wire.client, 90, 6)
+
+    report = merged(*crowd(6, cut))
+    assert found(report, "idle-timeout") == []
     assert len(found(report, "stalled")) == 1
 
 
