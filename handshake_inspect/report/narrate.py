@@ -230,10 +230,10 @@ def evidence(connection: Connection, told: Sequence[Step]) -> list[Proof]:
     shake = connection.handshake
     roles = {shake.syn_frame: "the SYN", shake.synack_frame: "the SYN-ACK", shake.ack_frame: "the final ACK"}
     other = connection.answered_from
-    told_elsewhere = other and f"not to or from the server: {format_endpoint(other.ip, other.port)} answered the SYN"
-    return [
-        Proof(frame, _shown(by_frame.get(frame), roles.get(frame, told_elsewhere))) for frame in connection.evidence
-    ]
+    elsewhere = None
+    if other is not None:
+        elsewhere = f"not to or from the server: {format_endpoint(other.ip, other.port)} answered the SYN"
+    return [Proof(frame, _shown(by_frame.get(frame), roles.get(frame) or elsewhere)) for frame in connection.evidence]
 
 
 def _shown(step: Step | None, role: str | None) -> str:
