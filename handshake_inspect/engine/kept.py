@@ -17,7 +17,7 @@ from handshake_inspect.engine.recorder import asked, opened
 from handshake_inspect.report.moment import Course, Moment, Rows
 from handshake_inspect.tcp import rows
 from handshake_inspect.wire import fourtuple
-from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, MASK32, RST, SYN
+from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, RST, SYN
 
 SEGMENTS = 1 << 15  # notable segments that are kept, with their rows: 1.3 KB each
 SYNS = 1 << 16  # SYNs that are kept, 128 octets each
@@ -72,7 +72,7 @@ class Kept:
         wanted = {int(table.connection_rows[number].first_frame): number for number in numbers}
         self._take(wanted)
         told = [self._course(first_frame, number) for first_frame, number in wanted.items()]
-        return told + self._alone([table.embryo_rows[number] for number in embryos], frame)
+        return told + self._alone(embryos)
 
     def _take(self, wanted: dict[int, int]) -> None:
         """Take what is new of the wanted connections, and forget all others."""
@@ -119,13 +119,14 @@ class Kept:
         now = _copied(table.connection_rows, table.endpoint_rows, table.alias_rows, number)
         return Course(self._logs[first_frame].moments(), now, now.segments)
 
-    def _alone(self, embryos: Sequence[Any], frame: int) -> list[Course]:
+    def _alone(self, embryos: Sequence[int]) -> list[Course]:
         """The courses of SYNs that nothing followed."""
-        frames = [_whole(int(embryo.first_frame), frame) for embryo in embryos]
+        table = self._keeper.table
+        frames = [int(table.embryo_frame(number)) for number in embryos]
         syns = self._whole_syns(frames)
         told = []
-        for number, embryo in zip(frames, embryos, strict=True):
-            syn = syns.get(number) or _remembered(embryo, number)
+        for frame, number in zip(frames, embryos, strict=True):
+            syn = syns.get(frame) or _remembered(table.embryo_rows[number], frame)
             alone = opened(asked(syn))
             told.append(Course((Moment(0, syn, None, alone),), alone, 1))
         return told
@@ -156,12 +157,6 @@ def _copied(connections: Any, ends: Any, aliases: Any, i: int) -> Rows:
 
 def _is_syn(segment: Any) -> bool:
     return bool(segment.flags & (SYN | ACK | FIN | RST) == SYN)
-
-
-def _whole(low: int, newest: int) -> int:
-    """A frame number from its low 32 bits, and a newer frame."""
-    number = newest & ~MASK32 | low
-    return number if number <= newest else number - MASK32 - 1
 
 
 def _remembered(embryo: Any, frame: int) -> Any:

@@ -20,9 +20,9 @@ SILENT_NS = 130_000_000_000  # twice the longest pause between two SYNs of any c
 
 @dataclass
 class Known:
-    """Columns by attempt, sorted by `keys`: the low 32 bits of first frames, by which an attempt is known again."""
+    """Columns by attempt, sorted by `keys`: the first frames, by which an attempt is known again."""
 
-    keys: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, dtype=np.uint32))
+    keys: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     told: NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, dtype=np.uint16))
     decided: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
@@ -31,7 +31,7 @@ class Known:
     def meet(self, case: Case) -> "Meeting":
         """Find the attempts of a case again; those that are new get ids in the order of their first frames."""
         trace = case.trace
-        keys = (trace.first_frame & np.uint64(0xFFFF_FFFF)).astype(np.uint32)
+        keys = trace.first_frame
         at = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
         old = self.keys[at] == keys if len(self.keys) else np.zeros(len(keys), dtype=np.bool_)
         ids = np.zeros(len(keys), dtype=np.int64)
@@ -55,7 +55,7 @@ class Meeting:
     """All attempts at one moment, in row order, with what is remembered of them."""
 
     case: Case
-    keys: NDArray[np.uint32]
+    keys: NDArray[np.uint64]
     ids: NDArray[np.int64]
     told: NDArray[np.uint16]
     decided: NDArray[np.bool_]  # as of the meeting before

@@ -7,7 +7,6 @@ from handshake_inspect.tcp.tracker cimport Tracker
 
 cdef uint32_t EMBRYO
 cdef uint32_t NUMBER
-cdef uint64_t MASK32
 cdef unsigned int ACK
 cdef unsigned int RST
 cdef unsigned int SYN

@@ -13,7 +13,7 @@ from typing import Any
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO, NUMBER
 from handshake_inspect.tcp.tracker import Tracker
-from handshake_inspect.wire.const import ACK, MASK32, RST, SYN
+from handshake_inspect.wire.const import ACK, RST, SYN
 
 CANDIDATES = 1024  # 4-tuples watched for one id; more need a capture that is nothing but forged SYNs
 
@@ -112,9 +112,8 @@ class Watch(Tracker):
         reference = self.table.find(segment)
         if reference == 0:
             return False
-        low = segment.frame & MASK32
         if reference & EMBRYO:
-            if rows.embryo_at(self.table.embryos, (reference & NUMBER) - 1).first_frame != low:
+            if self.table.whole_frame((reference & NUMBER) - 1) != segment.frame:
                 return False
         else:
             connection = rows.connection_at(self.table.connections, reference - 1)
@@ -131,7 +130,7 @@ class Watch(Tracker):
         """Count a SYN that may have begun an attempt, if the segment is one; whether it is one to watch."""
         if provisional == 0:
             return False
-        if rows.embryo_at(self.table.embryos, provisional - 1).first_frame != segment.frame & MASK32:
+        if self.table.whole_frame(provisional - 1) != segment.frame:
             return False
         candidate = self.consider(self.begun, segment)
         self.doubtful += 1

@@ -22,7 +22,7 @@ from handshake_inspect.tcp.facts import (
     FACT_TTL_TWIN,
     TRAIT_HOLE,
 )
-from handshake_inspect.wire.const import ACK, FIN, KIND_ICMP_ERROR, RST, SYN
+from handshake_inspect.wire.const import ACK, FIN, KIND_ICMP_ERROR, MASK32, RST, SYN
 
 Names = tuple[str, str]  # the sender's role and its peer's
 
@@ -154,7 +154,8 @@ def _resets(change: Change, names: Names) -> Iterator[Mark]:
             yield Mark("rst-again", "Another RST, though the connection is gone already.", RFC_9293 + "3.5.2")
     elif change.gained(FACT_RST_IGNORED):
         row = change.after.connection
-        text = f"The {sender} goes on: it did not believe the RST of frame {row.rst_frame}, or never got it."
+        frame = row.first_frame + (row.rst_frame - row.first_frame & MASK32)
+        text = f"The {sender} goes on: it did not believe the RST of frame {frame}, or never got it."
         yield Mark("rst-ignored", text, RFC_9293 + "3.5.3")
 
 

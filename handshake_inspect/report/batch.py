@@ -41,11 +41,11 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
 )
 from handshake_inspect.verdicts import aliases as names
+from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.legs import Leg as Measured
 from handshake_inspect.verdicts.stage import STAGES
 from handshake_inspect.verdicts.words import CAUSES, ESTABLISHED, HALF_OPEN, OUTCOMES
 from handshake_inspect.wire.address import address_text
-from handshake_inspect.wire.const import MASK32
 
 _MISSING = (None, "direction", "SYN", "SYN-ACK")
 _FRAMES = ("syn", "synack", "ack", "rst", "icmp", "trouble")
@@ -306,9 +306,7 @@ def _optional(values: Column, known: NDArray[np.bool_]) -> list[Any]:
 
 def _frames(first: Column, low: Column) -> list[Any]:
     """The whole numbers of frames of which rows keep the low 32 bits; None for none."""
-    wide = low.astype(np.uint64)
-    whole = np.where(wide >= first, wide, first + ((wide - first) & np.uint64(MASK32)))
-    return _optional(whole, low != 0)
+    return _optional(whole_frames(first, low), low != 0)
 
 
 def _directions(end: _Taken) -> Iterable[Direction]:

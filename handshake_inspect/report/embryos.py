@@ -27,7 +27,7 @@ class Embryos(Parts):
         self.source, self.trace, self.ids, self.rows = source, source.trace, ids, rows
         self.e = self.trace.embryos[rows]
         self.at = rows + len(self.trace.connections)
-        self.times, self.frames = self.e["first_ns"].tolist(), self.e["first_frame"].tolist()
+        self.times, self.frames = self.e["first_ns"].tolist(), self.trace.embryo_frames(rows).tolist()
 
     @cached_property
     def words(self) -> list[Any]:

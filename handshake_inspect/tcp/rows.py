@@ -26,7 +26,7 @@ class Embryo(ctypes.Structure):
         ("server_hi", ctypes.c_uint64),
         ("server_lo", ctypes.c_uint64),
         ("first_ns", ctypes.c_int64),
-        ("first_frame", ctypes.c_uint32),  # low 32 bits; see `frame_high`
+        ("first_frame", ctypes.c_uint32),  # low 32 bits: the others are in the table, where there are any
         ("iss", ctypes.c_uint32),
         ("tsval", ctypes.c_uint32),
         ("client_port", ctypes.c_uint16),

@@ -28,6 +28,9 @@ cdef class Table:
     cdef rows.Endpoint *endpoints
     cdef rows.Alias *aliases
     cdef rows.Retries *retries
+    cdef readonly object high_rows
+    cdef uint64_t *highs
+    cdef readonly bint beyond
     cdef rows.Aftermath *aftermaths
     cdef rows.Sizes *sizes
     cdef readonly Py_ssize_t embryo_count
@@ -66,6 +69,8 @@ cdef class Table:
     cdef void forget(self, uint64_t tag, uint32_t reference) noexcept nogil
     @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")
     cdef Py_ssize_t new_embryo(self, segment.Segment *segment, unsigned int state) noexcept nogil
+    @cython.locals(frame=uint64_t)
+    cdef uint64_t whole_frame(self, Py_ssize_t i) noexcept nogil
     @cython.locals(embryo="rows.Embryo *")
     cdef void free(self, Py_ssize_t i) noexcept nogil
     @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")

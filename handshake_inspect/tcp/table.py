@@ -35,8 +35,10 @@ class Table:
         self.endpoints = rows.endpoints_of(self.endpoint_rows)
         self.aliases = rows.aliases_of(self.alias_rows)
         self.retries = rows.retries_of(self.retry_rows)
+        self.highs = rows.words_of(self.high_rows)
         self.aftermaths = rows.aftermaths_of(self.aftermath_rows)
         self.sizes = rows.sizes_of(self.size_rows)
+        self.beyond = False  # whether frame numbers passed 32 bits
         self.embryo_count = 0  # rows ever used, free ones too
         self.connection_count = 0
         self.retry_count = 0
@@ -64,6 +66,7 @@ class Table:
             self.endpoint_rows = rows.reserve("Endpoint", 2 * self.limit)
             self.alias_rows = rows.reserve("Alias", self.limit)
             self.retry_rows = rows.reserve("Retries", self.limit)
+            self.high_rows = rows.reserve_words(self.limit)  # of embryos: their first frames above 32 bits
         except MemoryError:
             if self.limit == LEAST_ROWS:
                 raise
@@ -222,6 +225,9 @@ class Table:
         embryo.server_port = segment.dst_port
         embryo.first_ns = segment.ts_ns
         embryo.first_frame = segment.frame & MASK32
+        if segment.frame > MASK32:
+            self.beyond = True
+            self.highs[i] = segment.frame >> 32
         embryo.iss = segment.seq
         embryo.tsval = segment.tsval
         embryo.mss = segment.mss
@@ -231,6 +237,17 @@ class Table:
         embryo.ttl = segment.ttl
         embryo.state = state
         return i
+
+    def embryo_frame(self, i: int) -> int:
+        """As `whole_frame`: the door for plain Python."""
+        return self.whole_frame(i)
+
+    def whole_frame(self, i: int) -> int:
+        """The whole number of an embryo's frame; the words above 32 bits are touched only where there are any."""
+        frame = rows.embryo_at(self.embryos, i).first_frame
+        if self.beyond:
+            frame |= self.highs[i] << 32
+        return frame
 
     def free(self, i: int) -> None:
         """Give an embryo's row back."""
@@ -331,6 +348,8 @@ class Table:
         row.first_ns = segment.ts_ns
         row.last_ns = segment.ts_ns
         row.first_frame = segment.frame
+        if segment.frame > MASK32:
+            self.beyond = True
         row.ip_version = segment.ip_version
         row.in_use = 1
         return i
@@ -375,7 +394,7 @@ class Table:
         segment.src_port = embryo.client_port
         segment.dst_port = embryo.server_port
         segment.ts_ns = embryo.first_ns
-        segment.frame = embryo.first_frame
+        segment.frame = self.whole_frame(i)
         segment.seq = embryo.iss
         segment.tsval = embryo.tsval
         segment.mss = embryo.mss

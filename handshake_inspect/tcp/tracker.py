@@ -210,9 +210,6 @@ class Tracker:
     def begin_recalled(self, segment: Any) -> int:
         """A connection from the SYN in `recalled`, under the 4-tuple of `segment`."""
         recalled = seg.segment_at(self.recalled, 0)
-        recalled.frame |= segment.frame & ~MASK32
-        if recalled.frame > segment.frame:
-            recalled.frame -= MASK32 + 1
         recalled.flags = SYN
         i = self.table.new_connection(recalled)
         self.table.name(segment, i + 1)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Rows = NDArray[Any]
 
 BATCH = 1 << 14  # columns of so many rows, and what is computed of them, stay in the second-level cache
+_LOW = np.uint64(0xFFFF_FFFF)
+_NEAR = 1 << 16  # frames
 AT_ONCE = 1 << 11  # and so do so many rows
 
 
@@ -35,25 +37,55 @@ def marked(mask: NDArray[np.bool_]) -> NDArray[Any]:
     return numbers
 
 
+def whole_frames(first: NDArray[Any], low: NDArray[Any]) -> NDArray[np.uint64]:
+    """The numbers of frames of which rows keep the low 32 bits, from the first frames of these rows; 0 stays none.
+
+    They are the next ones from the first frame on that end in these bits.
+    """
+    wide = low.astype(np.uint64)
+    whole: NDArray[np.uint64] = np.where(wide >= first, wide, first + ((wide - first) & _LOW))
+    whole[low == 0] = 0
+    return whole
+
+
 class Gathered:
     """Rows of which some columns are asked for again and again: those are copied side by side, once and together.
 
     A column of rows of hundreds of octets costs a cache line for every row; all of them together cost no more.
     """
 
-    def __init__(self, rows_: Rows, names: Iterable[str]) -> None:
+    def __init__(self, rows_: Rows, names: Iterable[str], beyond: bool = False) -> None:
+        """`beyond`: frame numbers have more bits than the rows keep of them."""
         self._rows = rows_
         self._names = frozenset(names)
+        self._beyond = beyond
 
     def __len__(self) -> int:
         """How many rows there are."""
         return len(self._rows)
 
     def __getitem__(self, key: Any) -> Any:
-        """A column by name, or rows by number; columns are not to be written to."""
+        """A column by name, or rows by number; columns are not to be written to.  Frame numbers are whole."""
         if isinstance(key, str) and key in self._names:
             return self._columns[key]
+        if self._beyond and isinstance(key, str) and key.endswith("_frame") and key != "first_frame":
+            return self._whole(key)
         return self._rows[key]
+
+    def _whole(self, key: str) -> NDArray[np.uint64]:
+        """A column of frame numbers, all their bits.
+
+        A number whose low 32 bits are 0 looks like none.  There is one in four billion, and whoever began just before
+        it, and has a time of that frame, had it.
+        """
+        first, low = self._rows["first_frame"], self._rows[key]
+        whole = whole_frames(first, low)
+        time = key.removesuffix("_frame") + "_ns"
+        if time in (self._rows.dtype.names or ()):
+            next_ = first + _LOW & ~_LOW
+            passed = (low == 0) & (self._rows[time] != 0) & (next_ - first < _NEAR)
+            whole[passed] = next_[passed]
+        return whole
 
     def copies(self, numbers: NDArray[Any]) -> Rows:
         """Copies of these rows."""

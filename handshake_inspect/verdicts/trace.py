@@ -16,6 +16,7 @@ from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_RE
 from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, Selection, batches, marked, taken
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.sets import distinct, places
+from handshake_inspect.wire.const import MASK32
 
 if TYPE_CHECKING:
     from handshake_inspect.verdicts.elsewhere import Answers
@@ -53,16 +54,17 @@ class Trace:
     numbers: NDArray[np.intp] | None = None  # rows of the table that `connections` are, None for all in order
     embryo_numbers: NDArray[np.int32] | None = None  # as `numbers`, for `embryos`
     elsewhere: "Answers | None" = None  # answers from elsewhere, whose rows are left out
+    highs: NDArray[np.uint64] | None = None  # by row of the table: bits 32 and up of embryos' frames; None for none
 
     def __post_init__(self) -> None:
         """Have the columns that every judge asks for side by side."""
         for name, names in (("connections", OF_CONNECTIONS), ("endpoints", OF_ENDPOINTS)):
             if isinstance(plain := getattr(self, name), np.ndarray):
-                object.__setattr__(self, name, Gathered(plain, names))
+                object.__setattr__(self, name, Gathered(plain, names, self.highs is not None))
 
     @classmethod
-    def of(cls, table: Any, first_ns: int, last_ns: int, limits: Limits) -> "Trace":
-        """The rows that a table holds now."""
+    def of(cls, table: Any, first_ns: int, last_ns: int, limits: Limits, frames: int = 0) -> "Trace":
+        """The rows that a table holds now; `frames` is the number of the newest frame."""
         count = table.connection_count
         connections = table_rows(table.connection_rows, "Connection", count)
         endpoints = table_rows(table.endpoint_rows, "Endpoint", 2 * count)
@@ -93,6 +95,7 @@ class Trace:
             limits,
             numbers,
             embryo_numbers,
+            highs=np.frombuffer(table.high_rows, dtype=np.uint64) if table.beyond or frames > MASK32 else None,
         )
 
     def __len__(self) -> int:
@@ -113,7 +116,19 @@ class Trace:
         frames[: len(self.connections)] = self.connections["first_frame"]
         for some in batches(len(self.embryos)):
             frames[len(self.connections) + some.start :][: some.stop - some.start] = self.embryos[some]["first_frame"]
+        if self.highs is not None:
+            frames[len(self.connections) :] |= self._high(np.arange(len(self.embryos)))
         return frames
+
+    def embryo_frames(self, numbers: NDArray[Any]) -> NDArray[np.uint64]:
+        """The frames of these SYNs that nothing answered."""
+        frames = self.of_embryos("first_frame", numbers).astype(np.uint64)
+        return frames if self.highs is None else frames | self._high(numbers)
+
+    def _high(self, embryos: NDArray[Any]) -> NDArray[np.uint64]:
+        """The bits of the frames of these embryos that their rows have no room for, in place."""
+        assert self.highs is not None  # noqa: S101
+        return self.highs[embryos if self.embryo_numbers is None else self.embryo_numbers[embryos]] << np.uint64(32)
 
     def first_frames(self, rows_: NDArray[Any]) -> NDArray[np.int64]:
         """The first frame of each of these attempts."""
@@ -122,7 +137,7 @@ class Trace:
         frames = np.empty(len(rows_), dtype=np.int64)
         frames[tracked] = self.connections["first_frame"][rows_[tracked]]
         alone = rows_[~tracked] - count
-        frames[~tracked] = self.of_embryos("first_frame", alone)
+        frames[~tracked] = self.embryo_frames(alone)
         return frames
 
     def of_embryos(self, column: str, numbers: NDArray[Any]) -> NDArray[Any]:
