@@ -5,13 +5,16 @@ while.  What is seen depends on the device:
 
 - *a RST that comes unprompted*: after a pause of 1 s or more in which each end had acknowledged all of the other, with
   nothing before it that it answers, no FIN, and no request of the end that resets (a client that is tired of waiting).
-  Connections that carried no data count from 10 s on, or probes would be taken for them.  `LEAST` or more whose pauses
-  agree within `AGREE` name the time; they must be `SHARE` of all RSTs of that kind at the service, or among very many
-  some agree by chance.  Nobody forged them (`rst-injection`), whatever their TTL: the table is a device's;
-- *a RST drawn by the first data after a pause*, or *silence* after it (`stalled`): the entry was gone by then, nobody
-  knows since when.  `LEAST` or more give an interval, between the longest pause that a connection survived and the
-  shortest after which it was lost; where connections survived longer ones, the pause is not the reason.  Silence
-  counts only where the service goes on to answer others: else it is gone, or the way to it.
+  Connections of which the server neither sent nor took data do not count: those are `early-reset`'s.  `LEAST` or more
+  whose pauses agree within `AGREE` name the time; they must be `SHARE` of all RSTs of that kind at the service, or
+  among very many some agree by chance.  Nobody forged them (`rst-injection`), whatever their TTL: the table is a
+  device's;
+- *a RST drawn by the first data or keep-alive after a pause*, or *silence* after it (`stalled`): the entry was gone by
+  then, nobody knows since when.  `LEAST` or more give an interval, between the longest pause that a connection survived
+  and the shortest after which it was lost; where connections survived longer ones, the pause is not the reason.
+  Silence counts only where the service goes on to answer others: else it is gone, or the way to it.  Bare RSTs that one
+  restart of the host explains, because it may have come in all these pauses and nothing lived through it, are
+  `stale-peer`'s.
 
 A RST that answers unanswered keep-alives, and one that answers a request which crossed the FIN (`keep-alive-race`), is
 none of these.  `warning`; the target is the service.  `likely` names whose table has that time out of the box.
@@ -27,7 +30,6 @@ from handshake_inspect.tcp.facts import (
     EVENT_RACE,
     EVENT_WAITED,
     FACT_ACKED,
-    FACT_CLIENT_DATA,
     FACT_DEAD_PEER,
     FACT_LAST_ACK_SEEN,
     FACT_RST,
@@ -44,6 +46,7 @@ from handshake_inspect.verdicts.findings.keys import once_per_case
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
+from handshake_inspect.wire.const import ACK
 
 LEAST = 5
 AGREE = 0.02
@@ -112,11 +115,13 @@ def ended_idle(case: Case) -> Ended:
     reset = (facts & (FACT_RST | FACT_DEAD_PEER | FACT_LAST_ACK_SEEN) == FACT_RST) & (
         (outcome == ESTABLISHED) | (outcome == MIDSTREAM)
     )
-    reset &= a["events"][places] & EVENT_RACE == 0
+    reset &= (a["events"][places] & EVENT_RACE == 0) & is_used(trace, rows)
     unprompted = reset & is_unprompted(trace, rows, places)
-    drawn = reset & ~unprompted & is_drawn(trace, rows, places)
+    probed = probe_pause(trace, rows, places)
+    drawn = reset & ~unprompted & (is_drawn(trace, rows, places) | (probed >= IDLE_NS))
     kept = np.flatnonzero(unprompted | drawn)
-    idle = np.where(unprompted, a["rst_idle_ns"][places], a["idle_ns"][places])[kept]
+    before = np.where(probed >= IDLE_NS, probed, a["idle_ns"][places])
+    idle = np.where(unprompted, a["rst_idle_ns"][places], before)[kept]
     lost = stalled.stalled(case)
     paused = lost.chosen(np.flatnonzero(lost.idle(trace) >= IDLE_NS))
     silent = np.zeros(len(paused.rows), dtype=bool)
@@ -129,13 +134,20 @@ def ended_idle(case: Case) -> Ended:
     )
 
 
+def is_used(trace: Trace, rows: Rows) -> Bools:
+    """Whether the server sent or acknowledged data: what never was in use, it turned away (`early-reset`)."""
+    e, client, server = trace.endpoints, trace.client_rows[rows], trace.server_rows[rows]
+    taken = (e["last_ack"][server] - e["iss"][client] - np.uint32(1)) > 0
+    used: Bools = (trace.facts[rows] & FACT_SERVER_DATA != 0) | taken
+    return used
+
+
 def is_unprompted(trace: Trace, rows: Rows, places: Rows) -> Bools:
     """Whether a RST came by itself, out of a pause: not in a close, and not from a client tired of waiting."""
-    c, facts, a = trace.connections, trace.facts[rows], trace.aftermaths
+    c, a = trace.connections, trace.aftermaths
     closing = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1)
-    used = (facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0) | (a["rst_idle_ns"][places] >= IDLE_NS)
     tired = (c["rst_side"][rows] == c["client"][rows]) & (a["events"][places] & EVENT_WAITED != 0)
-    unprompted: Bools = (a["rst_idle_ns"][places] > 0) & used & ~closing & ~tired
+    unprompted: Bools = (a["rst_idle_ns"][places] > 0) & ~closing & ~tired
     return unprompted
 
 
@@ -149,32 +161,69 @@ def is_drawn(trace: Trace, rows: Rows, places: Rows) -> Bools:
     return drawn & (a["resumed_ns"][places] >= trace.connections["first_ns"][rows])
 
 
+def probe_pause(trace: Trace, rows: Rows, places: Rows) -> Times:
+    """The pause before a keep-alive that drew the RST; 0 for none."""
+    asker = trace.connections["rst_side"][rows].astype(np.intp) ^ 1
+    a = trace.aftermaths
+    soon = trace.connections["rst_ns"][rows] - a["probed_ns"][places, asker] <= DRAWN_NS
+    return np.where((a["probes"][places, asker] > 0) & soon, a["probe_idle_ns"][places, asker], 0)
+
+
 def judge(case: Case, ended: Ended) -> Finding | None:
     """What the pauses of one service's connections say; None where they say nothing."""
     survived = longest_survived(case.trace, int(ended.rows[0]))
-    agreeing = agreeing_of(ended, np.arange(len(ended.rows)))
+    agreeing = agreeing_of(ended)
     if len(agreeing):
         return named(case, ended, agreeing, survived)
-    late = np.flatnonzero(ended.drawn | (~ended.unprompted & is_served(case.trace, ended)))
-    shortest = int(ended.idle[late].min()) if len(late) else 0
-    if len(late) < LEAST or survived >= shortest:
-        return None
-    return interval(case.trace, ended.chosen(late), survived)
+    late = late_of(case.trace, ended, survived)
+    return interval(case.trace, ended.chosen(late), survived) if len(late) else None
 
 
-def named_rows(case: Case) -> Rows:
-    """Connections whose RST is explained by a table that forgets what is idle."""
+@once_per_case
+def explained_rows(case: Case) -> Rows:
+    """Connections that a table on the path forgot: no RST of theirs is forged, and no host lost them."""
     ended = ended_idle(case)
     groups = group(case.trace.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
-    mine = [agreeing_of(ended, groups.of(g)) for g in range(len(groups))]
-    return ended.rows[np.concatenate(mine)] if mine else ended.rows[:0]
+    mine = [ended.rows[:0]]
+    for g in range(len(groups)):
+        service = ended.chosen(groups.of(g))
+        chosen = agreeing_of(service)
+        if not len(chosen):
+            chosen = late_of(case.trace, service, longest_survived(case.trace, int(service.rows[0])))
+        mine.append(service.rows[chosen])
+    return np.concatenate(mine)
 
 
-def agreeing_of(ended: Ended, of_service: NDArray[np.intp]) -> NDArray[np.intp]:
+def agreeing_of(ended: Ended) -> NDArray[np.intp]:
     """The RSTs of a service whose pauses agree, by their places; none where they are too few."""
-    alone = of_service[ended.unprompted[of_service]]
+    alone = np.flatnonzero(ended.unprompted)
     agreeing = alone[together(ended.idle[alone])]
     return agreeing if len(agreeing) >= max(LEAST, SHARE * len(alone)) else agreeing[:0]
+
+
+def late_of(trace: Trace, ended: Ended, survived: int) -> NDArray[np.intp]:
+    """The connections of a service that were found to be lost after a pause, by their places; none where too few."""
+    drawn = ended.drawn & ~may_be_restart(trace, ended)
+    late = np.flatnonzero(drawn | (~ended.unprompted & ~ended.drawn & is_served(trace, ended)))
+    if len(late) < LEAST or survived >= ended.idle[late].min():
+        return late[:0]
+    return late
+
+
+def may_be_restart(trace: Trace, ended: Ended) -> Bools:
+    """RSTs of a host without the connection, which it may have lost at one moment for all: `stale-peer`.
+
+    It did not where their pauses have no moment in common, or another connection of the service lived through it.
+    """
+    c = trace.connections
+    bare: Bools = ended.drawn & (c["rst_flags"][ended.rows] & ACK == 0)
+    if not bare.any():
+        return bare
+    low, high = (ended.ended_ns - ended.idle)[bare].max(), ended.ended_ns[bare].min()
+    through = trace.server_key[: len(c)] == trace.server_key[ended.rows[0]]
+    through[ended.rows] = False
+    through &= (c["first_ns"] <= low) & (c["last_ns"] >= high)
+    return bare & (low < high) & ~through.any()
 
 
 def together(idle: Times) -> NDArray[np.intp]:

@@ -45,7 +45,7 @@ def detect(case: Case) -> list[Finding]:
 def injected_rows(case: Case) -> NDArray[np.intp]:
     """Connections with a forged RST."""
     forged = resets.signs(case.trace).any | ignored_rsts(case) | impossible_rsts(case)
-    forged[idle_timeout.named_rows(case)] = False
+    forged[idle_timeout.explained_rows(case)] = False
     return np.flatnonzero(forged & ~resets.two_hosts(case.trace))
 
 

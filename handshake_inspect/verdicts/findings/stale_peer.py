@@ -30,7 +30,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.finding import Case, Finding
-from handshake_inspect.verdicts.findings import early_reset
+from handshake_inspect.verdicts.findings import early_reset, idle_timeout
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, plural, window, write
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
@@ -77,6 +77,7 @@ def bare_answers(case: Case) -> Bools:
     asked = unacknowledged | (e["keep_alives"][asker] > 0)
     done = e["traits"][sender] & TRAIT_FIN != 0
     found[rows] = asked & ~done & ~resets.from_middlebox(trace)[rows] & ~resets.two_hosts(trace)[rows]
+    found[idle_timeout.explained_rows(case)] = False
     return found
 
 

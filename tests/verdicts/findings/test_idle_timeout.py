@@ -90,7 +90,7 @@ def drawn(wire, number):
     wire.exchange()
     wire.wait((400 + 50 * number) * SECOND)
     wire.client.data(100)
-    wire.server.rst(seq=wire.server.snd_nxt)
+    wire.server.rst_ack()
 
 
 def test_rsts_that_data_drew_give_an_interval():
@@ -98,6 +98,47 @@ def test_rsts_that_data_drew_give_an_interval():
     assert 100 * SECOND <= metrics["longest_survived_ns"] < 101 * SECOND
     assert 400 * SECOND <= metrics["shortest_lost_ns"] < 401 * SECOND
     assert (metrics["likely"], metrics["drawn_by_data"]) == (None, 6)
+
+
+def test_rsts_that_keep_alives_drew_are_as_good():
+    def probed(wire, number):
+        wire.handshake().exchange()
+        wire.wait((600 + 10 * number) * SECOND)
+        wire.client.ack(seq=wire.client.snd_nxt - 1)
+        wire.server.rst(seq=wire.server.snd_nxt)
+
+    report = merged(*crowd(6, probed, every=200 * SECOND))  # one restart cannot have lost all of them
+    assert found(report, "stale-peer") == []
+    metrics = only(report, "idle-timeout")["metrics"]
+    assert 600 * SECOND <= metrics["shortest_lost_ns"] < 601 * SECOND
+    assert metrics["drawn_by_data"] == 6
+
+
+def forgot(wire, number):
+    wire.handshake().exchange()
+    wire.wait((400 + 50 * number) * SECOND)
+    wire.client.data(100)
+    wire.server.rst(seq=wire.server.snd_nxt)
+
+
+def test_a_restart_that_all_pauses_have_in_common():
+    report = merged(*crowd(6, forgot))
+    assert found(report, "idle-timeout") == []
+    assert only(report, "stale-peer")["metrics"]["connections"] == 6
+
+
+def test_a_connection_that_lived_through_it():
+    """Then the host was not restarted: something on the path forgets, and answers for it."""
+
+    def lived(wire, number):
+        wire.handshake()
+        for _ in range(80):
+            wire.exchange()
+            wire.wait(10 * SECOND)
+
+    report = merged(*crowd(6, forgot), *crowd(1, lived, address="192.0.2.9"))
+    assert found(report, "stale-peer") == []
+    assert only(report, "idle-timeout")["metrics"]["drawn_by_data"] == 6
 
 
 def test_losses_in_silence_give_an_interval():
