@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_DEAD_PEER, FACT_RST, TRAIT_SEEN
+from handshake_inspect.verdicts import columns
 from handshake_inspect.verdicts.outcome import Outcomes
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
-from handshake_inspect.wire.const import MASK32
 
 REPEATS = 4
 REPEATED_NS = 3_000_000_000
@@ -67,9 +67,8 @@ class Silence:
 
 def whole_frames(trace: Trace, rows: Rows, low: NDArray[Any]) -> list[int]:
     """The numbers of frames of these connections, of which the low 32 bits are kept."""
-    first = trace.connections["first_frame"][rows].astype(np.uint64)
-    wide = low.astype(np.uint64)
-    return np.where(wide >= first, wide, first + ((wide - first) & np.uint64(MASK32))).tolist()
+    whole: list[int] = columns.whole_frames(trace.connections["first_frame"][rows], low).tolist()
+    return whole
 
 
 def owners(trace: Trace) -> Rows:
