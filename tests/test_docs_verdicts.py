@@ -12,6 +12,7 @@ from handshake_inspect.tcp import facts
 from handshake_inspect.tcp.facts import DEAD_PROBES, DEAD_REPEATS, PAUSE_NS, SHORT
 from handshake_inspect.verdicts import (
     backoff,
+    flag_filter,
     listeners,
     outcome,
     packet_sizes,
@@ -223,6 +224,9 @@ THRESHOLDS = [
     ("predictable-isn", f"at least {predictable_isn.LEAST} ISNs"),
     ("predictable-isn", f"{predictable_isn.MOST:.0%} repeat"),
     ("predictable-isn", f"less than {predictable_isn.SMALL_STEP} each"),
+    ("capture-quality", f"{flag_filter.FORGED} attempts or more look forged"),
+    ("capture-quality", f"unless the client sent it {flag_filter.ASKED} times"),
+    ("capture-quality", f"how {capture_quality.FEW_FILTERED} attempts or more went on"),
     ("capture-quality", f"for {capture_quality.ONE_SIDED:.0%} of the connections"),
     ("capture-quality", f"{capture_quality.DUPLICATED:.0%} of the segments"),
     ("capture-quality", f"at least {capture_quality.FEW_DUPLICATES} |"),

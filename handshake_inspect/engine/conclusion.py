@@ -45,7 +45,8 @@ def case_of(source: Any, pump: Pump, options: "Options", now_ns: int, past: Past
     tracker = pump.tracker
     problems = [*source.problems, *remarks(pump)]
     limits = Limits(options.unanswered_ns, options.time_wait_ns)
-    trace = joined(Trace.of(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames))
+    others = pump.frames > pump.tcp_segments + pump.icmp_errors
+    trace = joined(Trace.of(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, others=others))
     facts = CaptureFacts(
         frames=pump.frames,
         tcp_segments=pump.tcp_segments,

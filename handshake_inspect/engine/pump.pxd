@@ -26,6 +26,7 @@ cdef class Pump:
     cdef readonly uint64_t frames
     cdef public uint64_t most
     cdef readonly uint64_t tcp_segments
+    cdef readonly uint64_t icmp_errors
     cdef readonly int64_t first_ns
     cdef readonly int64_t last_ns
     cdef readonly bint timed

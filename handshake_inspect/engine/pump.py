@@ -33,6 +33,7 @@ class Pump:
         self.frames = 0
         self.most = NO_LIMIT  # frames to take; what comes after that stays in the reader
         self.tcp_segments = 0
+        self.icmp_errors = 0  # that quote a TCP segment
         self.first_ns = 0
         self.last_ns = 0
         self.timed = False  # whether any frame had a time
@@ -84,7 +85,9 @@ class Pump:
                 kind = self.second_try(reader, at)
         if kind == KIND_TCP:
             self.tcp_segments += 1
-        elif kind != KIND_ICMP_ERROR:
+        elif kind == KIND_ICMP_ERROR:
+            self.icmp_errors += 1
+        else:
             self.leave(kind, reader, record)
             return False
         if record.notes & NOTE_CUT_OPTIONS:

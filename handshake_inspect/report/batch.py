@@ -161,6 +161,7 @@ class Batch(Parts):
                 "age_ns": self.ages[i],
                 "acked": int(c["facts"][i]) & FACT_ACKED,
                 "decided": self.decided[i],
+                "filtered": self.trace.filtered,
                 "answered_from": parts.elsewhere(self.answers[i]),
                 "stray": "ACK" if int(c["facts"][i]) & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK) else "RST",
             }

@@ -59,7 +59,7 @@ class Embryos(Parts):
         return [
             self._elsewhere(i)
             if cause == "answered-from-elsewhere"
-            else parts.why_unanswered(word, cause, decided)
+            else parts.why_unanswered(word, cause, decided, self.trace.filtered)
             if word == "timed-out"
             else parts.why_pending(self.trace.last_ns - begun)
             for i, (word, cause, decided, begun) in enumerate(

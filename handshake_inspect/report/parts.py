@@ -154,7 +154,7 @@ def why_established(
 
 
 @cache
-def why_unanswered(outcome: str, cause: str | None, decided: bool) -> str:
+def why_unanswered(outcome: str, cause: str | None, decided: bool, filtered: bool) -> str:
     """Of one SYN that timed out."""
     return why.sentence(
         {
@@ -163,6 +163,7 @@ def why_unanswered(outcome: str, cause: str | None, decided: bool) -> str:
             "syn_count": 1,
             "syn_span_ns": 0,
             "decided": decided,
+            "filtered": filtered,
             "answered_from": None,
         }
     )

@@ -113,6 +113,8 @@ def _timed_out(row: dict[str, Any]) -> str:
         return f"{syns} got {_STRAY[row['stray']]}."
     if row["answered_from"]:
         return f"{syns} to {row['server']}, but {_elsewhere(row)}."
+    if not row["decided"] and row["filtered"]:
+        return f"{syns}; the capture was filtered by flags and may lack the answer: it cannot tell."
     if not row["decided"]:
         return f"{syns} without any answer, but this capture lacks what the host answers: it cannot tell."
     return f"{syns} without any answer, {_SILENCE[row['cause']]}."
@@ -149,6 +151,8 @@ def _half_open(row: dict[str, Any]) -> str:
         )
     if row["cause"] == "deferred-accept":
         return f"The final ACK was sent, but this listener takes connections only with data ({synacks} in {age})."
+    if not row["decided"] and row["filtered"]:
+        return f"{synacks}; the capture was filtered by flags and holds no final ACK of anybody: it cannot tell."
     if not row["decided"]:
         return f"{synacks} and no final ACK yet, but the capture ends {age} after the first."
     return f"{synacks}, but no final ACK in {age}: the client is gone, spoofed, or its packets are lost."

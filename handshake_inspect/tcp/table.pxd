@@ -43,6 +43,7 @@ cdef class Table:
     cdef uint32_t free_retries
     cdef uint32_t free_aftermath
     cdef readonly uint64_t evicted
+    cdef public bint holds_plain
     cdef Py_ssize_t hand_embryo
     cdef Py_ssize_t hand_connection
     cdef object index_rows

@@ -49,6 +49,7 @@ class Table:
         self.free_retries = 0  # 1 + the row of repeated SYNs freed last; the next is the first of its `syn_frame`
         self.free_aftermath = 0  # as `free_retries`; the next is in its `next_free`
         self.evicted = 0
+        self.holds_plain = False  # whether any segment had none of SYN, FIN and RST
         self.hand_embryo = 0
         self.hand_connection = 0
         self.index_rows = rows.reserve_words(FIRST_INDEX)

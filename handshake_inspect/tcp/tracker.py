@@ -229,6 +229,8 @@ class Tracker:
             connection.facts |= FACT_UNTIMED
         if not segment.flags & SYN:
             wireshark.complete(connection, segment)
+            if not segment.flags & (FIN | RST):
+                self.table.holds_plain = True
         if segment.notes & NOTE_BAD_CHECKSUM and self.checksums.is_corrupt(sender, segment):
             connection.facts |= FACT_BAD_CHECKSUM
             endpoint.miss(sender, segment)

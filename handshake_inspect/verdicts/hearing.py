@@ -18,6 +18,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ACKS,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.flag_filter import hidden_answers
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.unasked import only_answering, senders
@@ -30,13 +31,15 @@ Bools = NDArray[np.bool_]
 def blind(trace: Trace) -> Bools:
     """Attempts that seem unanswered where the capture does not hold answers: it cannot tell what became of them.
 
-    That is so where the same server is proved to speak unheard, or where answers are heard from nobody at all.
+    That is so where the same server is proved to speak unheard, where answers are heard from nobody at all, and where
+    a filter on flags hides them.
     """
+    hidden = hidden_answers(trace)
     c, facts = trace.connections, trace.facts
     deaf = unheard(trace)
     deaf &= trace.endpoints["traits"][trace.client_rows] & TRAIT_SEEN != 0
     if not deaf.any():
-        return np.zeros(len(trace), dtype=bool)
+        return hidden
     unanswered = np.ones(len(trace), dtype=bool)
     answers = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM
     unanswered[: len(c)] = (facts & answers == 0) & (facts & FACT_SYN != 0)
@@ -47,7 +50,7 @@ def blind(trace: Trace) -> Bools:
         return unanswered
     rows = np.flatnonzero(unanswered)
     unanswered[rows] = places(trace.server_host[rows], distinct(trace.server_host[: len(c)][deaf]))[1]
-    return unanswered
+    return unanswered | hidden
 
 
 def heard(trace: Trace) -> Bools:

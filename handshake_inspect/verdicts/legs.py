@@ -68,8 +68,12 @@ class Legs:
 
     @property
     def ackdat(self) -> Leg:
-        """SYN-ACK to final ACK."""
-        return self._half("ackdat", FACT_ACKED)
+        """SYN-ACK to final ACK; where a filter on flags hides that, a FIN that acknowledges is an upper bound."""
+        half = self._half("ackdat", FACT_ACKED)
+        if not self.trace.filtered:
+            return half
+        method = np.where(half.measured, np.uint8(METHOD_DATA_ACK), half.method)
+        return named(np.where(half.measured, 0, -1), half.high, method)
 
     def _half(self, name: str, fact: int) -> Leg:
         reached = (self._column("facts") & fact != 0) & ~self.trace.untimed[self.rows]

@@ -35,6 +35,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
 )
 from handshake_inspect.verdicts.columns import batches, marked
+from handshake_inspect.verdicts.flag_filter import hidden_final_acks
 from handshake_inspect.verdicts.hearing import answers_only, blind, hears_both, serves_unheard
 from handshake_inspect.verdicts.listeners import final_acks_lost, resends, waits_for_data
 from handshake_inspect.verdicts.masks import Rule, first_match
@@ -168,7 +169,8 @@ def embryo_outcomes(trace: Trace) -> Codes:
 def half_open_is_decided(trace: Trace, waiting: NDArray[np.intp]) -> Bools:
     """A half-open connection is decided when it had the time to complete, or was reset."""
     c = trace.connections[waiting]
-    return (trace.last_ns - c["synack_ns"] >= trace.limits.unanswered_ns) | (c["facts"] & FACT_RST != 0)
+    had_time: Bools = (trace.last_ns - c["synack_ns"] >= trace.limits.unanswered_ns) | (c["facts"] & FACT_RST != 0)
+    return had_time & ~hidden_final_acks(trace, waiting)
 
 
 # -- causes ----------------------------------------------------------------------------------------------------

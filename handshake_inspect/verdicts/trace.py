@@ -55,6 +55,7 @@ class Trace:
     embryo_numbers: NDArray[np.int32] | None = None  # as `numbers`, for `embryos`
     elsewhere: "Answers | None" = None  # answers from elsewhere, whose rows are left out
     highs: NDArray[np.uint64] | None = None  # by row of the table: bits 32 and up of embryos' frames; None for none
+    filtered: bool = False  # the capture holds nothing but segments with SYN, FIN or RST, and ICMP errors
 
     def __post_init__(self) -> None:
         """Have the columns that every judge asks for side by side."""
@@ -63,8 +64,13 @@ class Trace:
                 object.__setattr__(self, name, Gathered(plain, names, self.highs is not None))
 
     @classmethod
-    def of(cls, table: Any, first_ns: int, last_ns: int, limits: Limits, frames: int = 0) -> "Trace":
-        """The rows that a table holds now; `frames` is the number of the newest frame."""
+    def of(
+        cls, table: Any, first_ns: int, last_ns: int, limits: Limits, frames: int = 0, *, others: bool = True
+    ) -> "Trace":
+        """The rows that a table holds now.
+
+        `frames`: the number of the newest frame; `others`: the capture has frames that are neither TCP nor its errors.
+        """
         count = table.connection_count
         connections = table_rows(table.connection_rows, "Connection", count)
         endpoints = table_rows(table.endpoint_rows, "Endpoint", 2 * count)
@@ -96,6 +102,7 @@ class Trace:
             numbers,
             embryo_numbers,
             highs=np.frombuffer(table.high_rows, dtype=np.uint64) if table.beyond or frames > MASK32 else None,
+            filtered=not (table.holds_plain or others),
         )
 
     def __len__(self) -> int:

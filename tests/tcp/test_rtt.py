@@ -183,7 +183,22 @@ def test_a_final_ack_with_a_fin_is_exact():
     wire.client.syn()
     wire.server.syn_ack()
     wire.client.fin()
+    wire.server.ack()
     assert leg(wire.connection(), "ackdat") == exact(40 * MS)
+
+
+def test_a_fin_stands_in_for_a_final_ack_that_a_filter_left_out():
+    """`tcp[tcpflags] & (tcp-syn|tcp-fin|tcp-rst) != 0`: the connection was open for 10 s, and idle."""
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(lost="before")
+    wire.wait(10 * SECOND)
+    wire.client.fin()
+    connection = wire.connection()
+    assert connection["outcome"] == "established"
+    assert leg(connection, "ackdat")[:2] == ("data-ack", 0)
+    assert leg(connection, "total")[3] is None
 
 
 @pytest.mark.parametrize(("seen", "low"), [(True, 40 * MS), (False, 0)])

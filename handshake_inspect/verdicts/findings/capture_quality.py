@@ -3,6 +3,8 @@
 * *one-sided*: connections of which only one direction was captured although the other must exist (what is heard
   acknowledges, or proves, what is not), if they are `ONE_SIDED` or more of those that could show it.  An unanswered SYN
   proves nothing; but where answers are not captured, silence is no verdict (`hearing.blind`).
+* *filtered*: a filter on flags left out every segment with none of SYN, FIN and RST, so that the final ACKs of
+  handshakes, and perhaps answers too, are not in the capture (`flag_filter.py`).
 * *duplicated*: copies of one packet, from a bridge, a bond, both sides of a router (TTL one lower) or two capture
   points, if they are `DUPLICATED` or more of the segments (and a few: networks double single packets).
 * *reordered*: answers stored before their question, or a clock that goes back.
@@ -24,17 +26,19 @@ from handshake_inspect.verdicts.finding import Case, Finding
 from handshake_inspect.verdicts.findings.evidence import earliest, percent, plural
 from handshake_inspect.verdicts.findings.keys import ratio
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
+from handshake_inspect.verdicts.flag_filter import hidden_answers, hidden_final_acks, hides_final_acks
 from handshake_inspect.verdicts.hearing import blind, heard, unheard
-from handshake_inspect.verdicts.words import CAUSE, MIDSTREAM
+from handshake_inspect.verdicts.words import CAUSE, HALF_OPEN, MIDSTREAM
 
 ONE_SIDED = 0.05
 DUPLICATED = 0.05
 FEW_DUPLICATES = 3
+FEW_FILTERED = 3
 
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each kind of trouble."""
-    return [*files(case), *one_sided(case), *duplicated(case), *reordered(case), *midstream(case)]
+    return [*files(case), *one_sided(case), *filtered(case), *duplicated(case), *reordered(case), *midstream(case)]
 
 
 def quality(
@@ -111,6 +115,25 @@ def one_sided(case: Case) -> Iterator[Finding]:
     title = f"only what the {side} sent is in the capture for {plural(len(rows), 'connection')} of {both + len(rows)}"
     advice = "Capture where both directions pass (routing may be asymmetric), or mirror both: receive and transmit."
     yield quality(case, "one-sided", "warning", title, advice, metrics, rows)
+
+
+def filtered(case: Case) -> Iterator[Finding]:
+    """Attempts of which a filter on flags hides how they went on."""
+    trace, outcomes = case.trace, case.outcomes
+    half_open = np.flatnonzero(outcomes.outcome[: len(trace.connections)] == HALF_OPEN)
+    unseen = np.flatnonzero(hidden_answers(trace))
+    open_ended = half_open[hidden_final_acks(trace, half_open)]
+    rows = np.concatenate([open_ended, unseen])
+    if len(rows) < FEW_FILTERED:
+        return
+    kept = "SYN, FIN and RST" if hides_final_acks(trace) else "SYN"
+    title = (
+        f"only segments with {kept} were captured: what became of {len(rows)} of {plural(len(trace), 'attempt')} "
+        "cannot be told"
+    )
+    metrics = {"undecidable": len(rows), "final_ack_hidden": len(open_ended), "answer_hidden": len(unseen)}
+    advice = "Capture without a filter on flags: `tcpdump -s 128 tcp` keeps the headers of all segments."
+    yield quality(case, "filtered", "info", title, advice, metrics, rows)
 
 
 def duplicated(case: Case) -> Iterator[Finding]:

@@ -90,9 +90,11 @@ OTHER_ADVICE = "Follow one of the connections with `hsi explain`."
 
 @once_per_case
 def excluded(case: Case) -> Bools:
-    """Attempts that other findings account for, or that are no attempts of this capture."""
+    """Attempts that other findings account for, that are none of this capture, or of which a filter hides the rest."""
     outcome = case.outcomes.outcome
     mask: Bools = (outcome == UNSOLICITED) | (outcome == MIDSTREAM)
+    if case.trace.filtered:
+        mask |= ~case.outcomes.decided
     return mask | explained(case)
 
 

@@ -1,0 +1,60 @@
+"""What a capture hides that was filtered by flags, such as `tcp[tcpflags] & tcp-syn != 0`.
+
+Nobody writes down in a capture which filter was used, but what a filter on flags leaves out is hardly missing from a
+whole capture: a handshake that completes has a final ACK, which has none of SYN, FIN and RST.  Where no such segment is
+in the capture at all, nor any frame of another protocol, that no final ACK came proves nothing of a connection, unless
+
+- the server sends its SYN-ACK again, as it does for want of the final ACK; or
+- `FORGED` or more attempts were made by no kernel (their SYNs offer none of window scale, SACK and timestamps).
+
+Without any RST either, a refused SYN looks just like an unanswered one, and in a capture of SYNs alone every SYN does.
+Only a client that sends its SYN `ASKED` times or more shows by itself that nothing answered.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_MIDSTREAM, FACT_RST, FACT_RST_DOUBTED, FACT_SYNACK
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.const import OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
+
+ASKED = 3
+FORGED = 20
+RICH = OPT_WINDOW_SCALE | OPT_SACK_PERMITTED | OPT_TIMESTAMPS
+
+ANSWERS = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM | FACT_RST_DOUBTED
+
+Bools = NDArray[np.bool_]
+
+
+def hides_final_acks(trace: Trace) -> bool:
+    """Whether no segment of the capture is without SYN, FIN and RST, though SYNs were answered."""
+    return trace.filtered and bool((trace.facts & ANSWERS != 0).any())
+
+
+def hides_answers(trace: Trace) -> bool:
+    """Whether a SYN may have been answered or refused unseen: no RST is in a capture that was filtered."""
+    return trace.filtered and not bool((trace.facts & (FACT_RST | FACT_RST_DOUBTED) != 0).any())
+
+
+def hidden_answers(trace: Trace) -> Bools:
+    """Attempts of which the capture cannot show that nothing answered them, in row order."""
+    hidden = np.zeros(len(trace), dtype=bool)
+    if hides_answers(trace):
+        count = len(trace.connections)
+        hidden[count:] = True
+        hidden[:count] = (trace.connections["syn_count"] < ASKED) & (trace.facts & ANSWERS == 0)
+        if trace.elsewhere is not None:
+            hidden[trace.elsewhere.attempts] = False
+    return hidden
+
+
+def hidden_final_acks(trace: Trace, waiting: NDArray[np.intp]) -> Bools:
+    """Of these half-open connections those whose final ACK may just not be in the capture."""
+    if not hides_final_acks(trace):
+        return np.zeros(len(waiting), dtype=bool)
+    c = trace.connections
+    poor = trace.endpoints["options"][trace.client_rows[waiting]] & RICH == 0
+    forged = poor if np.count_nonzero(poor) >= FORGED else np.zeros(len(waiting), dtype=bool)
+    hidden: Bools = (c["synack_count"][waiting] < 2) & (c["facts"][waiting] & FACT_RST == 0) & ~forged
+    return hidden

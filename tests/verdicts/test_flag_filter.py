@@ -1,0 +1,143 @@
+"""Captures that hold only segments with certain flags: what they cannot show is no failure."""
+
+import pytest
+from support import frames
+from support.captures import pcap
+from support.detected import MS, SECOND, START, chance, crowd, found, merged, only
+from support.wire import Wire, report_of
+
+from handshake_inspect.wire.const import PROTO_TCP
+
+
+def kept(wires, keep):
+    """The report of what a filter on flags lets through."""
+    timed = [(ns, frame) for wire in wires for ns, frame in wire.frames() if keep(flags_of(frame))]
+    return report_of(pcap(sorted(timed), nano=True))
+
+
+def flags_of(frame):
+    return frame[14 + 20 + 13] if frame[14 + 9] == PROTO_TCP else 0
+
+
+def syns(flags):
+    return flags & frames.SYN
+
+
+def syns_without_ack(flags):
+    return flags & (frames.SYN | frames.ACK) == frames.SYN
+
+
+def openings_and_ends(flags):
+    return flags & (frames.SYN | frames.FIN | frames.RST)
+
+
+def healthy(wire, number):
+    wire.handshake().exchange().close()
+
+
+def healthy_open(wire, number):
+    wire.handshake().exchange()
+    wire.quiet(10 * SECOND)
+
+
+@pytest.mark.parametrize("keep", [syns, openings_and_ends], ids=["syn", "syn, fin, rst"])
+def test_half_open_is_not_decided_where_no_final_ack_could_be_seen(keep):
+    report = kept(crowd(30, healthy_open), keep)
+    assert {(one["outcome"], one["decided"]) for one in report["connections"]} == {("half-open", False)}
+    assert "filtered by flags" in report["connections"][0]["why"]
+    assert [one["metrics"]["kind"] for one in report["findings"]] == ["filtered"]
+    finding = only(report, "capture-quality")
+    assert (finding["severity"], finding["metrics"]["undecidable"], finding["metrics"]["final_ack_hidden"]) == (
+        "info", 30, 30,
+    )  # fmt: skip
+
+
+def test_closing_segments_show_what_was_established():
+    report = kept(crowd(5, healthy), openings_and_ends)
+    assert {one["outcome"] for one in report["connections"]} == {"established"}
+    assert found(report, "half-open") == []
+
+
+def test_a_server_that_asks_again_shows_that_no_final_ack_came():
+    def ignored(wire, number):
+        wire.client.syn()
+        for pause in (SECOND, 2 * SECOND, 4 * SECOND):
+            wire.server.syn_ack(lost="after")
+            wire.wait(pause)
+
+    report = kept([*crowd(3, ignored), *crowd(20, healthy_open, address="192.0.2.9")], syns)
+    assert [one["decided"] for one in report["connections"] if one["client"]["ip"] == "192.0.2.1"] == [True] * 3
+    assert only(report, "half-open")["metrics"]["connections"] == 3
+
+
+def test_syns_that_no_kernel_made_show_a_flood():
+    """Option-less SYNs from everywhere, each answered once: SYN cookies, perhaps; no client of theirs completes."""
+    wires = []
+    for number in range(300):
+        client = (f"198.18.{chance(number) % 250}.{number % 250}", 1024 + chance(number) % 60000)
+        wire = Wire(client=client, start=START + number * 20 * MS, client_isn=chance(~number), timestamps=False)
+        wire.client.syn(options=b"")
+        wire.server.syn_ack()
+        wires.append(wire)
+    report = kept(wires, syns)
+    assert len(found(report, "syn-flood")) == 1
+    assert {one["decided"] for one in report["connections"] if one["first_ns"] < START + SECOND // 2} == {True}
+
+
+def test_one_plain_segment_shows_that_nothing_was_filtered():
+    half = Wire(client=("192.0.2.77", 5))
+    half.client.syn()
+    half.server.syn_ack(lost="after")
+    half.wait(5 * SECOND)
+    other = Wire(start=START + 10 * SECOND).handshake()
+    report = merged(half, other)
+    assert [one["decided"] for one in report["connections"]] == [True, True]
+
+
+def test_frames_that_are_not_tcp_show_it_too():
+    half = Wire()
+    half.client.syn()
+    half.server.syn_ack(lost="after")
+    half.quiet(5 * SECOND)
+    assert half.connection()["decided"] is True
+
+
+def asked(times):
+    def act(wire, number):
+        for pause in (1, 2, 4, 8)[:times]:
+            wire.client.syn(lost="after")
+            wire.wait(pause * SECOND)
+
+    return act
+
+
+def test_syns_alone_do_not_show_that_nothing_answered():
+    """A filter on SYNs without ACK: connections that went well look the same."""
+    last = Wire(client=("192.0.2.99", 9), start=START + 60 * SECOND)
+    last.client.syn()
+    report = kept([*crowd(20, healthy), last], syns_without_ack)
+    undecided = [one for one in report["connections"] if one["outcome"] == "timed-out"]
+    assert len(undecided) == 20
+    assert not any(one["decided"] for one in undecided)
+    assert "may lack the answer" in undecided[0]["why"]
+    assert {one["id"] for one in report["findings"]} == {"capture-quality"}
+
+
+@pytest.mark.parametrize(("times", "decided"), [(1, False), (2, False), (3, True), (4, True)])
+def test_a_client_that_asks_again_and_again_shows_that_nothing_answered(times, decided):
+    wire = crowd(1, asked(times))[0]
+    late = Wire(client=("192.0.2.99", 9), start=START + 60 * SECOND)
+    late.client.syn()
+    report = kept([wire, late], syns_without_ack)
+    assert (report["connections"][0]["outcome"], report["connections"][0]["decided"]) == ("timed-out", decided)
+
+
+def test_a_refusal_that_a_filter_left_out_looks_like_silence():
+    """Only SYNs and SYN-ACKs are kept: that no RST is in the capture says nothing of the SYN without an answer."""
+    refused = Wire(client=("192.0.2.50", 4000), server=("198.51.100.2", 8443))
+    refused.client.syn()
+    refused.server.refuse()
+    report = kept([refused, *crowd(5, healthy)], syns)
+    (alone,) = [one for one in report["connections"] if one["server"]["port"] == 8443]
+    assert alone["decided"] is False
+    assert found(report, "timed-out") == []
