@@ -25,6 +25,7 @@ cdef uint64_t FACT_SYN
 cdef uint64_t FACT_SYNACK
 cdef uint64_t FACT_SYNACK_AFTER_ACK
 cdef uint64_t FACT_TFO
+cdef uint64_t FACT_UNSEEN_DATA
 cdef unsigned int METHOD_AMBIGUOUS
 cdef unsigned int METHOD_DATA_ACK
 cdef unsigned int METHOD_ONE_SIDED
@@ -39,6 +40,10 @@ cdef unsigned int SENT_ACK
 cdef unsigned int SENT_SYN_ACK
 cdef unsigned int MASK16
 cdef uint32_t MASK32
+cdef uint32_t HALF
+cdef uint32_t UNSEEN
+cdef uint32_t UNSEEN_UNTIMED
+cdef unsigned int OPT_TIMESTAMPS
 cdef unsigned int BELIEVED_LOST
 
 @cython.locals(facts=uint64_t)
@@ -68,5 +73,7 @@ cdef bint one_sided_ack(
 cdef bint server_ack(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment
 ) noexcept nogil
+@cython.locals(beyond=uint32_t)
+cdef bint acknowledges_unseen(rows.Endpoint *client, segment.Segment *segment) noexcept nogil
 @cython.locals(waited=uint32_t)
 cdef bint is_deferred(rows.Connection *connection, rows.Endpoint *client) noexcept nogil

@@ -23,6 +23,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
     FACT_TFO,
+    FACT_UNSEEN_DATA,
     METHOD_AMBIGUOUS,
     METHOD_DATA_ACK,
     METHOD_ONE_SIDED,
@@ -33,8 +34,11 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import GOT_ACK_OF_SYN, GOT_SYN_ACK, PROVED_OPEN, SENT_ACK, SENT_SYN_ACK
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import MASK16, MASK32
+from handshake_inspect.wire.const import MASK16, MASK32, OPT_TIMESTAMPS
 
+UNSEEN = 1 << 30  # octets between the SYN and what the server acknowledges, where its clock shows that it had the SYN
+UNSEEN_UNTIMED = 1 << 20  # and where nothing does: a number that is anywhere is so near once in 4000 times
+HALF = 1 << 31
 BELIEVED_LOST = 2  # an ACK may be lost once; a server that asks again and again does not take it
 
 
@@ -158,7 +162,9 @@ def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
     """An ACK of the server without SYN: proof that it is synchronized, or a stray answer to the SYN."""
     facts = connection.facts
     if facts & FACT_SYN and not facts & (FACT_SYNACK | FACT_ACKED | FACT_SIMULTANEOUS):
-        if seqspace.seq_le(segment.ack, client.iss) or seqspace.seq_gt(segment.ack, client.snd_nxt):
+        if acknowledges_unseen(client, segment):
+            connection.facts |= FACT_UNSEEN_DATA
+        elif seqspace.seq_le(segment.ack, client.iss) or seqspace.seq_gt(segment.ack, client.snd_nxt):
             connection.facts |= FACT_CHALLENGE_ACK
             connection.trouble_frame = segment.frame & MASK32
             server.last_ack = segment.ack
@@ -178,6 +184,20 @@ def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
     if not server.traits & TRAIT_FIN:
         endpoint.apply(server, PROVED_OPEN)
     return True
+
+
+def acknowledges_unseen(client: Any, segment: Any) -> bool:
+    """Whether the server acknowledges what the client must have sent after its SYN, and the capture lacks.
+
+    The server may hold an older connection instead, and challenge the SYN with that connection's numbers (RFC 5961
+    section 4).  What it acknowledges then is anywhere; and it echoes a clock from before the SYN.
+    """
+    beyond = (segment.ack - client.snd_nxt) & MASK32
+    if beyond == 0 or beyond > UNSEEN:
+        return False
+    if not client.options & segment.options & OPT_TIMESTAMPS:
+        return beyond <= UNSEEN_UNTIMED
+    return ((segment.tsecr - client.syn_tsval) & MASK32) < HALF
 
 
 def is_deferred(connection: Any, client: Any) -> bool:

@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
-from handshake_inspect.tcp cimport endpoint, opening, rows
+from handshake_inspect.tcp cimport endpoint, final_ack, opening, rows
 from handshake_inspect.wire cimport seqspace
 
 cdef uint64_t FACT_ABORTED
@@ -18,12 +18,14 @@ cdef uint64_t FACT_REFUSED
 cdef uint64_t FACT_RST
 cdef uint64_t FACT_RST_DOUBTED
 cdef uint64_t FACT_RST_IGNORED
+cdef uint64_t FACT_SERVER_DATA
 cdef uint64_t FACT_SERVER_PROVED
 cdef uint64_t FACT_SIMULTANEOUS
 cdef uint64_t FACT_SYN
 cdef uint64_t FACT_SYNACK
 cdef uint64_t FACT_SYNACK_AFTER_ACK
 cdef uint64_t FACT_SYNACK_AFTER_RST
+cdef uint64_t FACT_UNSEEN_DATA
 cdef unsigned int CHECK_WENT_ON
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
@@ -32,6 +34,8 @@ cdef unsigned int GOT_RST
 cdef unsigned int GOT_SYN_ACK
 cdef unsigned int SENT_RST
 cdef unsigned int SENT_SYN_ACK
+cdef unsigned int SYN_ACK_WAS_LOST
+cdef unsigned int OPT_TIMESTAMPS
 cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int MASK16
@@ -53,6 +57,10 @@ cdef bint is_bare_answer(rows.Connection *connection, rows.Endpoint *server, seg
 cdef void answer_to_syn(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment, int side
 ) noexcept nogil
+cdef bint is_challenge_at_last(
+    rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server, segment.Segment *segment
+) noexcept nogil
+cdef void withdraw_proof(rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server) noexcept nogil
 cdef void own_rst(
     rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server, segment.Segment *segment, int side
 ) noexcept nogil

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, opening
+from handshake_inspect.tcp import endpoint, final_ack, opening
 from handshake_inspect.tcp.facts import (
     CHECK_WENT_ON,
     FACT_ABORTED,
@@ -18,19 +18,28 @@ from handshake_inspect.tcp.facts import (
     FACT_RST,
     FACT_RST_DOUBTED,
     FACT_RST_IGNORED,
+    FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
     FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
     FACT_SYNACK_AFTER_RST,
+    FACT_UNSEEN_DATA,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_SEEN,
 )
-from handshake_inspect.tcp.transitions import GOT_RST, GOT_SYN_ACK, SENT_RST, SENT_SYN_ACK, TcpState
+from handshake_inspect.tcp.transitions import (
+    GOT_RST,
+    GOT_SYN_ACK,
+    SENT_RST,
+    SENT_SYN_ACK,
+    SYN_ACK_WAS_LOST,
+    TcpState,
+)
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, OPT_TIMESTAMPS
 
 SYN_SENT = int(TcpState.SYN_SENT)
 CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
@@ -59,7 +68,10 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
             endpoint.apply(peer, GOT_RST)
             endpoint.apply(sender, SENT_RST)
         return
-    asks = facts & FACT_SYN != 0 and not facts & FACT_ACKED
+    if side == connection.client and is_challenge_at_last(connection, sender, peer, segment):
+        withdraw_proof(connection, sender, peer)
+        return
+    asks = facts & FACT_SYN != 0 and not facts & (FACT_ACKED | FACT_UNSEEN_DATA)
     if asks and (not facts & FACT_SYNACK or (side != connection.client and peer.state == SYN_SENT)):
         if side == connection.client:
             own_rst(connection, sender, peer, segment, side)
@@ -99,8 +111,36 @@ def answer_to_syn(connection: Any, server: Any, client: Any, segment: Any, side:
     if segment.flags & ACK and opening.answers(connection, client, segment.ack):
         end(connection, server, client, segment, side)
         connection.facts |= FACT_REFUSED
+    elif segment.flags & ACK and final_ack.acknowledges_unseen(client, segment):
+        connection.facts |= FACT_UNSEEN_DATA | FACT_SERVER_PROVED
+        end(connection, server, client, segment, side)
     else:
         doubt(connection, segment)
+
+
+def is_challenge_at_last(connection: Any, client: Any, server: Any, segment: Any) -> bool:
+    """Whether the client resets what seemed to acknowledge its data: it had sent none, and the server challenged it.
+
+    It does so with a bare RST and just the number that was acknowledged (RFC 9293 section 3.10.7.3).
+    """
+    return (
+        connection.facts & FACT_UNSEEN_DATA != 0
+        and not connection.facts & (FACT_SYNACK | FACT_ACKED | FACT_SERVER_DATA)
+        and not segment.flags & ACK
+        and segment.seq == server.last_ack
+        and not client.options & OPT_TIMESTAMPS
+        and client.bytes == connection.syn_payload
+    )
+
+
+def withdraw_proof(connection: Any, client: Any, server: Any) -> None:
+    """The attempt goes on: what met it was an older connection."""
+    connection.facts &= ~(FACT_UNSEEN_DATA | FACT_SERVER_PROVED) & MASK64
+    connection.facts |= FACT_CHALLENGE_ACK | FACT_REBUFFED
+    client.snd_nxt = (client.iss + 1) & MASK32
+    client.contiguous = client.snd_nxt
+    endpoint.apply(client, SYN_ACK_WAS_LOST)
+    endpoint.apply(server, GOT_RST)
 
 
 def own_rst(connection: Any, client: Any, server: Any, segment: Any, side: int) -> None:

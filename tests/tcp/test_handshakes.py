@@ -711,3 +711,80 @@ def test_syn_acks_that_nobody_asked_for_come_again():
     connection = wire.connection()
     assert (connection["outcome"], connection["handshake"]["synack_count"]) == ("unsolicited", 3)
     assert connection["state"]["server"] == "SYN_RECEIVED"
+
+
+# -- a gap in the capture behind the SYN
+
+
+def gap(wire, octets=120):
+    """The capture lost what came between the SYN and the server's answer to the request."""
+    wire.client.syn()
+    wire.server.syn_ack(lost="before")
+    wire.server.snd_nxt += 1
+    wire.client.ack(lost="before")
+    wire.client.data(octets, lost="before")
+    wire.server.rcv_nxt = (wire.client.isn + 1 + octets) & 0xFFFF_FFFF
+    return wire
+
+
+@pytest.mark.parametrize("timestamps", [True, False])
+@pytest.mark.parametrize("isn", [1000, 0xFFFF_FFF0])
+def test_a_server_that_acknowledges_more_than_the_capture_holds(timestamps, isn):
+    wire = gap(Wire(timestamps=timestamps, client_isn=isn))
+    wire.server.data(500)
+    wire.server.data(500)
+    report = wire.report()
+    (connection,) = report["connections"]
+    assert connection["outcome"] == "established"
+    assert states(connection) == ("ESTABLISHED", "ESTABLISHED")
+    assert connection["client_to_server"]["retransmissions"] == 0
+    assert connection["rtt"]["total"]["method"] == "none"
+    assert report["findings"] == []
+
+
+def test_a_bare_ack_of_unseen_data_is_enough():
+    wire = gap(Wire())
+    wire.server.ack()
+    assert wire.outcomes() == [("established", None)]
+
+
+@pytest.mark.parametrize("timestamps", [True, False])
+def test_a_rst_that_acknowledges_unseen_data_ends_what_was_established(timestamps):
+    wire = gap(Wire(timestamps=timestamps))
+    wire.server.rst_ack(options=b"")
+    assert wire.outcomes() == [("established", "reset-by-server")]
+
+
+def test_a_connection_behind_a_gap_may_be_reset_later():
+    wire = gap(Wire())
+    wire.server.data(500)
+    wire.client.ack()
+    wire.client.rst()
+    assert wire.outcomes() == [("established", "reset-by-client")]
+
+
+def test_an_older_connection_challenges_with_a_number_far_away():
+    """And resets nothing: the client answers with that number, and asks again."""
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.ack(seq=77_000, ack=0x5000_0000)
+    wire.client.rst(seq=0x5000_0000)
+    assert wire.connection()["outcome"] == "pending"
+
+
+def test_an_older_connection_may_have_a_number_nearby():
+    """One challenge in thousands looks like unseen data: the client's RST shows what it was."""
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.ack(seq=77_000, ack=wire.client.isn + 5000)
+    assert wire.connection()["outcome"] == "established"
+    wire.client.rst(seq=wire.client.isn + 5000)
+    assert wire.connection()["outcome"] == "pending"
+    assert states(wire.connection()) == ("SYN_SENT", "CLOSED")
+
+
+def test_an_older_connection_echoes_an_older_clock():
+    wire = Wire()
+    wire.client.syn()
+    wire.server.ack(seq=77_000, ack=wire.client.isn + 5000, options=frames.timestamps(52_000, 100_000))
+    assert wire.connection()["outcome"] == "pending"
