@@ -107,11 +107,15 @@ def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
 
 
 def answer_to_syn(connection: Any, server: Any, client: Any, segment: Any, side: int) -> None:
-    """In SYN-SENT only a RST that acknowledges the SYN counts."""
+    """In SYN-SENT only a RST that acknowledges the SYN counts.
+
+    One with a sequence number of its own comes from a connection, and not in answer to a SYN: it may end one that was
+    opened in a gap of the capture.
+    """
     if segment.flags & ACK and opening.answers(connection, client, segment.ack):
         end(connection, server, client, segment, side)
         connection.facts |= FACT_REFUSED
-    elif segment.flags & ACK and final_ack.acknowledges_unseen(client, segment):
+    elif segment.flags & ACK and segment.seq and final_ack.acknowledges_unseen(client, segment):
         connection.facts |= FACT_UNSEEN_DATA | FACT_SERVER_PROVED
         end(connection, server, client, segment, side)
     else:
