@@ -51,14 +51,14 @@ def _repeated(change: Change, names: Names) -> Iterator[Mark]:
     flags, sender = change.segment.flags, names[0]
     row = change.after.connection
     if flags & SYN and not flags & ACK:
-        lost = "the SYN-ACK did not reach it" if row.facts & FACT_SYNACK else "no SYN-ACK reached it"
-        yield Mark("syn-again", f"The {sender} sends its SYN for the {_ordinal(row.syn_count)} time: {lost}.", BACK_OFF)
+        text = f"The {sender} sends its SYN for the {_ordinal(row.syn_count)} time: no SYN-ACK had reached it."
+        yield Mark("syn-again", text, BACK_OFF)
     elif flags & SYN and change.added("resent_count"):
         text = f"The {sender} sends its SYN-ACK again although the final ACK has passed: it did not take that ACK."
         yield Mark("synack-after-ack", text, RFC_9293 + "3.8.1")
     elif flags & SYN:
         which = _ordinal(row.synack_count)
-        lost = "the final ACK was already on its way" if row.facts & FACT_ACKED else "the final ACK did not reach it"
+        lost = "the final ACK was already on its way" if row.facts & FACT_ACKED else "no final ACK has passed yet"
         yield Mark("synack-again", f"The {sender} sends its SYN-ACK for the {which} time: {lost}.", BACK_OFF)
     elif flags & FIN and not change.segment.payload_len:
         yield Mark("fin-again", f"The {sender} repeats its FIN: no acknowledgment reached it.", BACK_OFF)

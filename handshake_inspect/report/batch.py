@@ -41,6 +41,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
 )
 from handshake_inspect.verdicts import aliases as names
+from handshake_inspect.verdicts.answered import OFFERS, Copies, answered_syn_acks, answered_syns
 from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.legs import Leg as Measured
 from handshake_inspect.verdicts.stage import STAGES
@@ -76,8 +77,20 @@ class Batch(Parts):
     def frames(self, name: str) -> list[Any]:
         """The numbers of the frames that were the `name` of their connections; None for none."""
         if name not in self._frames:
-            self._frames[name] = _frames(self.c["first_frame"], self.c[f"{name}_frame"])
+            shown = {"syn": self.syns, "synack": self.syn_acks}
+            low = shown[name].frame if name in shown else self.c[f"{name}_frame"]
+            self._frames[name] = _frames(self.c["first_frame"], low)
         return self._frames[name]
+
+    @cached_property
+    def syns(self) -> Copies:
+        """The SYNs to show."""
+        return answered_syns(self.trace, self.c, self.client)
+
+    @cached_property
+    def syn_acks(self) -> Copies:
+        """The SYN-ACKs to show."""
+        return answered_syn_acks(self.trace, self.c, self.server)
 
     @cached_property
     def ages(self) -> list[Any]:
@@ -196,9 +209,9 @@ class Batch(Parts):
         known, answered = one["traits"] & TRAIT_ISS != 0, two["traits"] & TRAIT_ISS != 0
         return map(
             Handshake,
-            _optional(c["syn_ns"], c["syn_count"] > 0),
+            _optional(self.syns.ns, c["syn_count"] > 0),
             self.frames("syn"),
-            _optional(c["synack_ns"], c["synack_count"] > 0),
+            _optional(self.syn_acks.ns, c["synack_count"] > 0),
             self.frames("synack"),
             _optional(c["ack_ns"], c["facts"] & FACT_ACKED != 0),
             self.frames("ack"),
@@ -206,8 +219,10 @@ class Batch(Parts):
             c["synack_count"].tolist(),
             _optional(one["iss"], known),
             _optional(two["iss"], answered),
-            _options_of(one, known),
-            _options_of(two, answered),
+            _options_of(self.syns, known),
+            _options_of(self.syn_acks, answered),
+            _optional(self.syns.number, self.syns.number > 0),
+            _optional(self.syn_acks.number, self.syn_acks.number > 0),
         )
 
     def rtts(self) -> Iterable[Rtt]:
@@ -320,8 +335,8 @@ def _legs(leg: Measured) -> list[Leg]:
     return list(map(Leg, _optional(leg.value, leg.value >= 0), leg.low.tolist(), leg.high.tolist(), methods))  # type: ignore[arg-type]
 
 
-def _options_of(end: _Taken, known: NDArray[np.bool_]) -> list[Options | None]:
-    fields = (end[field].tolist() for field in ("options", "mss", "window_scale"))
+def _options_of(copies: Copies, known: NDArray[np.bool_]) -> list[Options | None]:
+    fields = (getattr(copies, name).tolist() for name in OFFERS)
     listed: list[Options | None] = list(map(parts.options, *fields))
     for i in np.flatnonzero(~known).tolist():
         listed[i] = None

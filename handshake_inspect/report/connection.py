@@ -50,7 +50,12 @@ class Options(Struct, frozen=True, gc=False):
 
 
 class Handshake(Struct, frozen=True, gc=False):
-    """The segments that opened the connection: the SYN that was answered, its SYN-ACK and the final ACK."""
+    """The segments that opened the connection: the SYN that was answered, the SYN-ACK that was, and the final ACK.
+
+    Of a SYN or SYN-ACK that was sent more than once, time, frame and options are those of the copy that was answered,
+    and `syn_copy` and `synack_copy` count which one that is, from 1.  They are null where nothing proves it; what is
+    shown then is the first.
+    """
 
     syn_ns: TimeNs | None = None
     syn_frame: FrameNumber | None = None
@@ -64,6 +69,8 @@ class Handshake(Struct, frozen=True, gc=False):
     server_isn: SequenceNumber | None = None
     client_options: Options | None = None
     server_options: Options | None = None
+    syn_copy: Annotated[int, Meta(ge=1)] | None = None
+    synack_copy: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Leg(Struct, frozen=True, gc=False):

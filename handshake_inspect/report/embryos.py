@@ -78,7 +78,7 @@ class Embryos(Parts):
         options = map(parts.options, e["options"].tolist(), e["mss"].tolist(), e["window_scale"].tolist())
         return map(
             Handshake, self.times, self.frames, nothing, nothing, nothing, nothing, repeat(1), repeat(0),
-            e["iss"].tolist(), nothing, options,
+            e["iss"].tolist(), nothing, options, nothing, repeat(1),
         )  # fmt: skip
 
     def closes(self) -> list[Close]:

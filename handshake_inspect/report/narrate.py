@@ -101,7 +101,7 @@ class _Teller:
                 STATES[moment.after.ends[self.client].state], STATES[moment.after.ends[self.client ^ 1].state]
             ),
             events=_icmp_event(change, moment) if icmp else list(events(change, names, completes=self.completes)),
-            rtt=[] if icmp else list(self.rtt(segment.frame)),
+            rtt=[] if icmp else list(self.rtt(segment.frame, answers=change.gained(FACT_SYNACK))),
             anomalies=list(anomalies(change, names)),
         )
 
@@ -135,10 +135,10 @@ class _Teller:
             segment.flags & SYN != 0 and bits & (OPT_ECN | offered & OPT_ACCECN) != 0,
         )
 
-    def rtt(self, frame: int) -> Iterator[RttMark]:
-        """The legs of the handshake RTT that this frame ends."""
+    def rtt(self, frame: int, *, answers: bool) -> Iterator[RttMark]:
+        """The legs of the handshake RTT that this frame ends; `answers`: it is the first SYN-ACK."""
         shake, rtt = self.connection.handshake, self.connection.rtt
-        if frame == shake.synack_frame and _known(rtt.synack):
+        if answers and _known(rtt.synack):
             yield RttMark("synack", shake.syn_frame, rtt.synack)
         if frame == shake.ack_frame and frame != shake.synack_frame:
             if _known(rtt.ackdat):

@@ -242,6 +242,7 @@ def other_isn(table: Any, connection: Any, server: Any, client: Any, segment: An
     connection.facts |= FACT_ISN_CHANGED | FACT_ISN_TURNED
     connection.alternate_iss = segment.seq
     connection.trouble_frame = segment.frame & MASK32
+    rtt.note_other_syn_ack(table, connection, segment)
     if not facts & (FACT_ACKED | FACT_RST):
         connection.last_synack_ns = segment.ts_ns
     return OURS

@@ -136,12 +136,24 @@ cdef struct Alias:
 cdef struct Retries:
     int64_t syn_ns[12]
     int64_t synack_ns[12]
+    int64_t other_ns
     uint64_t reporter_hi
     uint64_t reporter_lo
     uint32_t syn_frame[12]
     uint32_t synack_frame[12]
     uint32_t syn_tsval[12]
     uint32_t synack_tsval[12]
+    uint32_t other_iss
+    uint32_t other_frame
+    uint16_t syn_options[12]
+    uint16_t synack_options[12]
+    uint16_t syn_mss[12]
+    uint16_t synack_mss[12]
+    uint8_t syn_window_scale[12]
+    uint8_t synack_window_scale[12]
+    uint16_t other_options
+    uint16_t other_mss
+    uint32_t other_window_scale
 
 cdef struct Aftermath:
     int64_t idle_ns

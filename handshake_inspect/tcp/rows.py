@@ -177,17 +177,32 @@ class Alias(ctypes.Structure):
 
 
 class Retries(ctypes.Structure):
-    """What only a handshake in trouble needs: the copies of SYN and SYN-ACK after the first, who reported an error."""
+    """What only a handshake in trouble needs: the copies of SYN and SYN-ACK after the first, who reported an error.
+
+    `other_` is the last SYN-ACK with another ISN than the first.
+    """
 
     _fields_ = (
         ("syn_ns", ctypes.c_int64 * RETRIES_KEPT),
         ("synack_ns", ctypes.c_int64 * RETRIES_KEPT),
+        ("other_ns", ctypes.c_int64),
         ("reporter_hi", ctypes.c_uint64),  # the sender of the ICMP error
         ("reporter_lo", ctypes.c_uint64),
         ("syn_frame", ctypes.c_uint32 * RETRIES_KEPT),
         ("synack_frame", ctypes.c_uint32 * RETRIES_KEPT),
         ("syn_tsval", ctypes.c_uint32 * RETRIES_KEPT),
         ("synack_tsval", ctypes.c_uint32 * RETRIES_KEPT),
+        ("other_iss", ctypes.c_uint32),
+        ("other_frame", ctypes.c_uint32),
+        ("syn_options", ctypes.c_uint16 * RETRIES_KEPT),  # OPT_* bits
+        ("synack_options", ctypes.c_uint16 * RETRIES_KEPT),
+        ("syn_mss", ctypes.c_uint16 * RETRIES_KEPT),
+        ("synack_mss", ctypes.c_uint16 * RETRIES_KEPT),
+        ("syn_window_scale", ctypes.c_uint8 * RETRIES_KEPT),
+        ("synack_window_scale", ctypes.c_uint8 * RETRIES_KEPT),
+        ("other_options", ctypes.c_uint16),
+        ("other_mss", ctypes.c_uint16),
+        ("other_window_scale", ctypes.c_uint32),
     )
 
 

@@ -19,6 +19,8 @@ cdef unsigned int OPT_TIMESTAMPS
 cdef void note_syn(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
 @cython.locals(at=int, retries="rows.Retries *")
 cdef void note_syn_ack(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
+@cython.locals(retries="rows.Retries *")
+cdef void note_other_syn_ack(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
 cdef int64_t syn_time(Table table, rows.Connection *connection, int copy) noexcept nogil
 cdef int64_t syn_ack_time(Table table, rows.Connection *connection, int copy) noexcept nogil
 @cython.locals(retries="rows.Retries *", copy=int)

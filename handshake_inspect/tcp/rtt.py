@@ -31,6 +31,9 @@ def note_syn(table: Any, connection: Any, segment: Any) -> None:
         retries.syn_ns[at] = segment.ts_ns
         retries.syn_frame[at] = segment.frame & MASK32
         retries.syn_tsval[at] = segment.tsval
+        retries.syn_options[at] = segment.options
+        retries.syn_mss[at] = segment.mss
+        retries.syn_window_scale[at] = segment.window_scale
 
 
 def note_syn_ack(table: Any, connection: Any, segment: Any) -> None:
@@ -44,6 +47,21 @@ def note_syn_ack(table: Any, connection: Any, segment: Any) -> None:
         retries.synack_ns[at] = segment.ts_ns
         retries.synack_frame[at] = segment.frame & MASK32
         retries.synack_tsval[at] = segment.tsval
+        retries.synack_options[at] = segment.options
+        retries.synack_mss[at] = segment.mss
+        retries.synack_window_scale[at] = segment.window_scale
+
+
+def note_other_syn_ack(table: Any, connection: Any, segment: Any) -> None:
+    """Keep a SYN-ACK with another ISN than the first."""
+    if table.new_retries(connection):
+        retries = rows.retries_at(table.retries, connection.retries - 1)
+        retries.other_ns = segment.ts_ns
+        retries.other_iss = segment.seq
+        retries.other_frame = segment.frame & MASK32
+        retries.other_options = segment.options
+        retries.other_mss = segment.mss
+        retries.other_window_scale = segment.window_scale
 
 
 def syn_time(table: Any, connection: Any, copy: int) -> int:

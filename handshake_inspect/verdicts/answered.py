@@ -1,0 +1,124 @@
+"""Which copy of a repeated SYN or SYN-ACK was answered, and what that copy offered.
+
+Proved it is
+
+- by a timestamp echo that names the copy (`tsecr`, see `tcp/rtt.py`): the leg of the RTT then begins at that copy;
+- by the ISN: a server that sent two of them was answered where the final ACK acknowledges the later one.
+
+Where neither tells (no timestamps, or an echo that several copies may have drawn), or where nothing was answered, the
+copy is not known, and what stands for it is the first.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_ISN_CHANGED,
+    FACT_SYNACK,
+    METHOD_DATA_ACK,
+    METHOD_EXACT,
+    METHOD_TSECR,
+)
+from handshake_inspect.tcp.rows import RETRIES_KEPT
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.const import OPT_TIMESTAMPS
+
+OFFERS = ("options", "mss", "window_scale")
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """The SYN, or the SYN-ACK, to show of some connections: columns of one length.
+
+    `number` counts copies from 1; it is 0 where none was sent, and where it is not known which one was answered.
+    """
+
+    ns: NDArray[np.int64]
+    frame: NDArray[Any]  # as the rows have it
+    number: NDArray[np.int64]
+    options: NDArray[np.uint16]
+    mss: NDArray[np.uint16]
+    window_scale: NDArray[np.uint8]
+
+    def put(self, at: Any, retries: Any, kind: str, place: Any, number: int) -> None:
+        """Show at `at` what a row of retries keeps as `kind`, in `place` where it keeps several."""
+        self.ns[at] = retries[f"{kind}_ns"][place]
+        self.frame[at] = retries[f"{kind}_frame"][place]
+        self.number[at] = number
+        for name in OFFERS:
+            getattr(self, name)[at] = retries[f"{kind}_{name}"][place]
+
+
+def first_copies(connections: Any, end: Any, kind: str, method: str) -> Copies:
+    """The first SYN or SYN-ACK of connection rows, whose senders are the endpoint rows `end`.
+
+    It is the one that was answered where no other had been sent by then, as `method` says.
+    """
+    only = (connections[f"{kind}_count"] == 1) | (connections[method] == METHOD_EXACT)
+    own = (connections[f"{kind}_ns"].copy(), connections[f"{kind}_frame"].copy(), only.astype(np.int64))
+    return Copies(*own, *(end[name].copy() for name in OFFERS))
+
+
+def answered_syns(trace: Trace, connections: Any, client: Any) -> Copies:
+    """The SYNs that were answered; `connections` and `client` are rows, aligned."""
+    copies = first_copies(connections, client, "syn", "synack_method")
+    proved = (connections["synack_method"] == METHOD_TSECR) & (connections["facts"] & FACT_SYNACK != 0)
+    since = connections["synack_ns"] - connections["synack_max_ns"]
+    for i in repeated(connections, "syn", proved):
+        show(trace, connections, copies, "syn", i, int(since[i]))
+    return copies
+
+
+def answered_syn_acks(trace: Trace, connections: Any, server: Any) -> Copies:
+    """As `answered_syns`, of the SYN-ACKs that were acknowledged."""
+    copies = first_copies(connections, server, "synack", "ackdat_method")
+    acked = connections["facts"] & FACT_ACKED != 0
+    since = connections["ack_ns"] - connections["ackdat_max_ns"]
+    for i in repeated(connections, "synack", acked & (connections["ackdat_method"] == METHOD_TSECR)):
+        show(trace, connections, copies, "synack", i, int(since[i]))
+    for i in repeated(connections, "synack", acked & (connections["ackdat_method"] == METHOD_DATA_ACK)):
+        by_last_echo(trace, connections, server, copies, i)
+    renewed = acked & (connections["facts"] & FACT_ISN_CHANGED != 0) & (connections["retries"] > 0)
+    for i in np.flatnonzero(renewed).tolist():
+        retries = trace.retries[int(connections["retries"][i]) - 1]
+        if retries["other_iss"] == server["iss"][i] and retries["other_ns"]:
+            copies.put(i, retries, "other", ..., 2)
+    return copies
+
+
+def repeated(connections: Any, kind: str, which: NDArray[np.bool_]) -> list[int]:
+    """Those of these rows that sent it more than once."""
+    rows: list[int] = np.flatnonzero(which & (connections[f"{kind}_count"] > 1) & (connections["retries"] > 0)).tolist()
+    return rows
+
+
+def show(trace: Trace, connections: Any, copies: Copies, kind: str, i: int, sent_ns: int) -> None:
+    """Show the copy that was sent at this time."""
+    if connections[f"{kind}_ns"][i] == sent_ns:
+        copies.number[i] = 1
+        return
+    retries = trace.retries[int(connections["retries"][i]) - 1]
+    count = int(connections[f"{kind}_count"][i])
+    found = np.flatnonzero(retries[f"{kind}_ns"][: min(count - 1, RETRIES_KEPT)] == sent_ns)
+    if len(found):
+        place = int(found[0])
+        copies.put(i, retries, kind, place, place + 2 if place + 1 < RETRIES_KEPT else count)
+
+
+def by_last_echo(trace: Trace, connections: Any, server: Any, copies: Copies, i: int) -> None:
+    """Show the last SYN-ACK where what completed the handshake echoes its clock, and that of no other copy."""
+    retries = trace.retries[int(connections["retries"][i]) - 1]
+    count = int(connections["synack_count"][i])
+    kept = min(count - 1, RETRIES_KEPT)
+    before = np.count_nonzero(retries["synack_ns"][:kept] <= connections["ack_ns"][i])
+    clocks = [int(server["syn_tsval"][i]), *retries["synack_tsval"][:before].tolist()]
+    if not before or not server["options"][i] & OPT_TIMESTAMPS:
+        return
+    if clocks[-1] == connections["ack_tsecr"][i] and clocks.count(clocks[-1]) == 1:
+        copies.put(i, retries, "synack", before - 1, before + 1 if before < RETRIES_KEPT else count)
