@@ -116,7 +116,7 @@ def by_last_echo(trace: Trace, connections: Any, server: Any, copies: Copies, i:
     retries = trace.retries[int(connections["retries"][i]) - 1]
     count = int(connections["synack_count"][i])
     kept = min(count - 1, RETRIES_KEPT)
-    before = np.count_nonzero(retries["synack_ns"][:kept] <= connections["ack_ns"][i])
+    before = int(np.count_nonzero(retries["synack_ns"][:kept] <= connections["ack_ns"][i]))
     clocks = [int(server["syn_tsval"][i]), *retries["synack_tsval"][:before].tolist()]
     if not before or not server["options"][i] & OPT_TIMESTAMPS:
         return
