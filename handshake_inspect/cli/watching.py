@@ -53,14 +53,14 @@ def ladder(snapshot: Snapshot, connection: Connection, width: int, style: Style)
     """How a connection came to where it is, segment by segment, as far as that is kept."""
     from handshake_inspect.render.layout import paragraph
     from handshake_inspect.render.rungs import NARROWEST, Rungs
-    from handshake_inspect.report.retell import retell
+    from handshake_inspect.report.explain import explain_now
 
     def remark(text: str) -> list[str]:
         return [style.paint(line, "dim") for line in paragraph(text, width, "  ")]
 
     if width < NARROWEST:
         return "\n".join(remark(f"Its segments need a terminal of {NARROWEST} columns."))
-    story = retell(snapshot, connection)
+    story = explain_now(snapshot, connection)
     if story is None:
         return "\n".join(remark(_FORGOTTEN))
     return "\n".join([*Rungs(story, width, style, end="now").lines(), *remark(_NOT_ALL)])

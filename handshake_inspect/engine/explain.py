@@ -18,8 +18,9 @@ from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import passing
 from handshake_inspect.report.connections import RowConnections
+from handshake_inspect.report.explain import explain as story
 from handshake_inspect.report.model import Connection, Report, has_trouble
-from handshake_inspect.report.narrate import evidence, steps
+from handshake_inspect.report.segment_log import SegmentLog
 from handshake_inspect.report.story import Story
 from handshake_inspect.verdicts.trace import Trace
 
@@ -55,7 +56,7 @@ def explain(
     trace: Trace = rows.trace
     ids = selection.matches(report, trace, wish) if where is None else _passing(rows, report, wish, where)
     connection, log = _choose(report, ids, recorder)
-    return _tell(report, ids, connection, log, limit)
+    return story(connection, _listed(log, limit), report.capture, report.findings, ids)
 
 
 def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> list[int]:
@@ -88,24 +89,13 @@ def _choose(report: Report, ids: Sequence[int], recorder: Recorder) -> tuple[Con
     raise UsageError(f"connection {first} was not recorded in this pass; ask for it by these addresses")
 
 
-def _tell(report: Report, ids: Sequence[int], connection: Connection, log: Log, limit: int) -> Story:
+def _listed(log: Log, limit: int) -> SegmentLog:
+    """At most `limit` segments: the opening, the end, and of those between first what is no plain data."""
     assert log.last is not None  # noqa: S101 - a log begins with a segment
-    told = steps(moments(_listed(log, limit)), opened(log.last), connection)
-    return Story(
-        tool=report.tool,
-        capture=report.capture,
-        matches=list(ids),
-        connection=connection,
-        segments=log.total,
-        duration_ns=max(connection.last_ns, told[-1].ts_ns) - connection.first_ns,
-        steps=told,
-        evidence=evidence(connection, told),
-        findings=[finding for finding in report.findings if connection.id in finding.evidence.connections],
-    )
+    return SegmentLog(moments(_entries(log, limit)), opened(log.last), log.total)
 
 
-def _listed(log: Log, limit: int) -> list[Entry]:
-    """At most `limit` entries: the opening, the end, and of those between first what is no plain data."""
+def _entries(log: Log, limit: int) -> list[Entry]:
     kept = list(log.entries())
     if log.total <= limit:
         return kept

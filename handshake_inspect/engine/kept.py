@@ -14,7 +14,7 @@ import numpy as np
 
 from handshake_inspect.decode.segment import Segment
 from handshake_inspect.engine.recorder import asked, opened
-from handshake_inspect.report.moment import Course, Moment, Rows
+from handshake_inspect.report.segment_log import ConnectionRows, LoggedSegment, SegmentLog
 from handshake_inspect.tcp import rows
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, RST, SYN
@@ -34,16 +34,16 @@ def room(count: int) -> Any:
 class _Log:
     """What was taken of one connection."""
 
-    head: list[Moment] = field(default_factory=list)
-    tail: list[Moment] = field(default_factory=list)
+    head: list[LoggedSegment] = field(default_factory=list)
+    tail: list[LoggedSegment] = field(default_factory=list)
     upto: int = 0  # everything that was kept before this one was taken
 
-    def add(self, moment: Moment) -> None:
+    def add(self, moment: LoggedSegment) -> None:
         """Take another moment; of too many those in the middle go."""
         before = self.tail or self.head
         if before and before[-1].place + 1 == moment.place:
             # What the tracker noted between the two belongs to the second.
-            moment = Moment(moment.place, moment.segment, before[-1].after, moment.after)
+            moment = LoggedSegment(moment.place, moment.segment, before[-1].after, moment.after)
         if len(self.head) < MOST // 2:
             self.head.append(moment)
             return
@@ -51,13 +51,13 @@ class _Log:
         if len(self.tail) > MOST:
             del self.tail[: MOST // 2]
 
-    def moments(self) -> Sequence[Moment]:
+    def moments(self) -> Sequence[LoggedSegment]:
         """All that are there, in order."""
         return (*self.head, *self.tail[-(MOST // 2) :])
 
 
 class Kept:
-    """Takes the courses of connections out of the rings of a keeper, and remembers those that it took last."""
+    """Takes the logs of connections out of the rings of a keeper, and remembers those that it took last."""
 
     def __init__(self, keeper: Any) -> None:
         self._keeper = keeper
@@ -66,12 +66,12 @@ class Kept:
         self._syns = np.frombuffer(keeper.syn_rows, dtype=np.dtype(Segment))
         self._first_frames = np.frombuffer(keeper.connection_rows, dtype=np.dtype(rows.Connection))["first_frame"]
 
-    def courses(self, numbers: Sequence[int], embryos: Sequence[int], frame: int) -> list[Course]:
-        """The courses of connections, then of lone SYNs, given by their rows in the table; `frame` is the newest."""
+    def logs(self, numbers: Sequence[int], embryos: Sequence[int], frame: int) -> list[SegmentLog]:
+        """The logs of connections, then of lone SYNs, given by their rows in the table; `frame` is the newest."""
         table = self._keeper.table
         wanted = {int(table.connection_rows[number].first_frame): number for number in numbers}
         self._take(wanted)
-        told = [self._course(first_frame, number) for first_frame, number in wanted.items()]
+        told = [self._log_of(first_frame, number) for first_frame, number in wanted.items()]
         return told + self._alone(embryos)
 
     def _take(self, wanted: dict[int, int]) -> None:
@@ -102,7 +102,7 @@ class Kept:
         row = self._keeper.table.connection_rows[number]
         return fourtuple.hash_four_tuple(row.hi0, row.lo0, row.port0, row.hi1, row.lo1, row.port1)
 
-    def _moment(self, slot: int, syns: dict[int, Any]) -> Moment:
+    def _moment(self, slot: int, syns: dict[int, Any]) -> LoggedSegment:
         """Copy a slot; a SYN that the table remembered is replaced by the whole one."""
         keeper = self._keeper
         segment = Segment.from_buffer_copy(keeper.segment_rows[slot])
@@ -112,15 +112,15 @@ class Kept:
             _copied(keeper.connection_rows, keeper.endpoint_rows, keeper.alias_rows, row)
             for row in (2 * slot, 2 * slot + 1)
         )
-        return Moment(before.segments, segment, before if before.segments else None, after)
+        return LoggedSegment(before.segments, segment, before if before.segments else None, after)
 
-    def _course(self, first_frame: int, number: int) -> Course:
+    def _log_of(self, first_frame: int, number: int) -> SegmentLog:
         table = self._keeper.table
         now = _copied(table.connection_rows, table.endpoint_rows, table.alias_rows, number)
-        return Course(self._logs[first_frame].moments(), now, now.segments)
+        return SegmentLog(self._logs[first_frame].moments(), now, now.segments)
 
-    def _alone(self, embryos: Sequence[int]) -> list[Course]:
-        """The courses of SYNs that nothing followed."""
+    def _alone(self, embryos: Sequence[int]) -> list[SegmentLog]:
+        """The logs of SYNs that nothing followed."""
         table = self._keeper.table
         frames = [int(table.embryo_frame(number)) for number in embryos]
         syns = self._whole_syns(frames)
@@ -128,7 +128,7 @@ class Kept:
         for frame, number in zip(frames, embryos, strict=True):
             syn = syns.get(frame) or _remembered(table.embryo_rows[number], frame)
             alone = opened(asked(syn))
-            told.append(Course((Moment(0, syn, None, alone),), alone, 1))
+            told.append(SegmentLog((LoggedSegment(0, syn, None, alone),), alone, 1))
         return told
 
     def _whole_syns(self, frames: Iterable[int], slots: Iterable[int] = ()) -> dict[int, Any]:
@@ -145,10 +145,10 @@ class Kept:
         return {int(syn.frame): Segment.from_buffer_copy(syn) for syn in whole}
 
 
-def _copied(connections: Any, ends: Any, aliases: Any, i: int) -> Rows:
+def _copied(connections: Any, ends: Any, aliases: Any, i: int) -> ConnectionRows:
     """Copies of the rows of one connection."""
     bad = aliases[i].bad_checksums
-    return Rows(
+    return ConnectionRows(
         rows.Connection.from_buffer_copy(connections[i]),
         (rows.Endpoint.from_buffer_copy(ends[2 * i]), rows.Endpoint.from_buffer_copy(ends[2 * i + 1])),
         (bad[0], bad[1]),

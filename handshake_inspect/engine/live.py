@@ -31,7 +31,7 @@ from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.report.build import finding as told_finding
 from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import OUTCOMES, Connection, Finding, Report
-from handshake_inspect.report.moment import Course
+from handshake_inspect.report.segment_log import SegmentLog
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.snapshot import Second, Snapshot
 from handshake_inspect.tcp.facts import FACT_ACKED
@@ -209,7 +209,7 @@ class LiveRun:
         counters = self.source.counters()
         drawn = self.observer.wants_picture
         totals = self._gone + np.bincount(outcome, minlength=len(OUTCOMES))
-        trouble, courses = self._trouble(meeting) if drawn else ([], {})
+        trouble, logs = self._trouble(meeting) if drawn else ([], {})
         return Snapshot(
             at_ns=now_ns,
             elapsed_ns=max(now_ns - case.trace.first_ns, 0) if self.pump.timed else 0,
@@ -229,24 +229,24 @@ class LiveRun:
             received=counters.received,
             dropped=counters.dropped,
             host=None if case.host is None else HostCounters(**case.host.counters),
-            courses=courses,
+            logs=logs,
         )
 
-    def _trouble(self, meeting: Meeting) -> tuple[list[Connection], dict[int, Course]]:
+    def _trouble(self, meeting: Meeting) -> tuple[list[Connection], dict[int, SegmentLog]]:
         """The newest connections in trouble, newest first, and by their ids how they came to that."""
         made = connections_of(meeting)
         rows = self._passing(meeting, np.flatnonzero(made.troubled))
         newest = rows[np.argsort(-meeting.ids[rows], kind="stable")][:TROUBLE_SHOWN]
-        return made.of_rows(newest), self._courses(meeting, newest)
+        return made.of_rows(newest), self._logs_of(meeting, newest)
 
-    def _courses(self, meeting: Meeting, rows: Rows) -> dict[int, Course]:
+    def _logs_of(self, meeting: Meeting, rows: Rows) -> dict[int, SegmentLog]:
         if self._kept is None:
             return {}
         tracked, alone = meeting.case.trace.split(rows)
         ids = meeting.ids[rows]
         whole = rows < len(meeting.case.trace.connections)
-        courses = self._kept.courses(tracked.tolist(), alone.tolist(), self.pump.frames)
-        return dict(zip([*ids[whole].tolist(), *ids[~whole].tolist()], courses, strict=True))
+        logs = self._kept.logs(tracked.tolist(), alone.tolist(), self.pump.frames)
+        return dict(zip([*ids[whole].tolist(), *ids[~whole].tolist()], logs, strict=True))
 
     def _tell(self, meeting: Meeting, rows: Rows, snapshot: Snapshot, taken: Taken) -> None:
         """Tell of these rows, in the order of their ids, and how things are."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from handshake_inspect.decode.segment import Segment
-from handshake_inspect.report.moment import Moment, Rows
+from handshake_inspect.report.segment_log import ConnectionRows, LoggedSegment
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO, FACT_SYN, NUMBER, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.tcp.transitions import SENT_SYN, Event, TcpState, next_state
@@ -157,10 +157,10 @@ class Recorder:
         return _embryo_rows(embryo, self._pump.storage[self._pump.tracker.at])
 
 
-def moments(entries: Iterable[Entry]) -> list[Moment]:
+def moments(entries: Iterable[Entry]) -> list[LoggedSegment]:
     """Give entries the form that they are read in."""
     return [
-        Moment(
+        LoggedSegment(
             entry.place,
             Segment.from_buffer_copy(entry.segment),
             None if entry.before is None else opened(entry.before),
@@ -170,14 +170,14 @@ def moments(entries: Iterable[Entry]) -> list[Moment]:
     ]
 
 
-def opened(octets: Octets) -> Rows:
-    """Rows from the octets of them."""
+def opened(octets: Octets) -> ConnectionRows:
+    """ConnectionRows from the octets of them."""
     ends = rows.Endpoint.from_buffer_copy(octets.ends), rows.Endpoint.from_buffer_copy(octets.ends, _ENDPOINT)
     half = len(octets.bad_checksums) // 2
     counts = tuple(
         int.from_bytes(part, sys.byteorder) for part in (octets.bad_checksums[:half], octets.bad_checksums[half:])
     )
-    return Rows(rows.Connection.from_buffer_copy(octets.connection), ends, counts)  # type: ignore[arg-type]
+    return ConnectionRows(rows.Connection.from_buffer_copy(octets.connection), ends, counts)  # type: ignore[arg-type]
 
 
 def is_notable(entry: Entry) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from handshake_inspect.report.moment import Change
+from handshake_inspect.report.segment_log import Change
 from handshake_inspect.report.story import Mark
 from handshake_inspect.report.why import times
 from handshake_inspect.tcp.facts import (

@@ -1,4 +1,4 @@
-"""Moments to the steps of a story: relative numbers, options, and what each segment did."""
+"""Logged segments to the steps of a story: relative numbers, options, and what each segment did."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from handshake_inspect.report.anomalies import anomalies
 from handshake_inspect.report.connection import Connection, Leg, States
 from handshake_inspect.report.events import events
-from handshake_inspect.report.moment import Change, Moment, Rows, side_of
+from handshake_inspect.report.segment_log import Change, LoggedSegment, SegmentLog, side_of
 from handshake_inspect.report.story import Elided, Mark, Proof, Reporter, RttMark, SegmentOptions, Step
 from handshake_inspect.report.words import Side
 from handshake_inspect.tcp.facts import (
@@ -54,28 +54,28 @@ NEAR = 1 << 30  # numbers farther from the ISN than this belong to something els
 LETTERS = ((FIN, "F"), (SYN, "S"), (RST, "R"), (PSH, "P"), (ACK, "."), (URG, "U"), (ECE, "E"), (CWR, "W"), (AE, "e"))
 
 
-def steps(moments: Sequence[Moment], last: Rows, connection: Connection) -> list[Step]:
-    """Tell the moments of a connection; `last` are its rows at the end."""
-    teller = _Teller(moments, last, connection)
-    told = [teller.step(number) for number in range(len(moments))]
-    return list(_look_back(told, _ignored_resets(moments)))
+def steps(log: SegmentLog, connection: Connection) -> list[Step]:
+    """One step for each logged segment of the connection."""
+    teller = _Teller(log, connection)
+    told = [teller.step(number) for number in range(len(log.logged))]
+    return list(_look_back(told, _ignored_resets(log.logged)))
 
 
 class _Teller:
     """Knows what all steps of one connection share."""
 
-    def __init__(self, moments: Sequence[Moment], last: Rows, connection: Connection) -> None:
-        self.moments = moments
+    def __init__(self, log: SegmentLog, connection: Connection) -> None:
+        self.logged = log.logged
         self.connection = connection
-        self.client = last.connection.client
-        self.base = [_base(side, last, moments) for side in (0, 1)]
+        self.client = log.last.connection.client
+        self.base = [_base(side, log) for side in (0, 1)]
         self.completes = connection.outcome == "established"
 
     def step(self, number: int) -> Step:
-        moment = self.moments[number]
-        previous = self.moments[number - 1] if number else None
-        change = Change(moment)
-        segment, side = moment.segment, change.side
+        at = self.logged[number]
+        previous = self.logged[number - 1] if number else None
+        change = Change(at)
+        segment, side = at.segment, change.side
         names = (ROLES[side ^ self.client], ROLES[side ^ self.client ^ 1])
         icmp = segment.kind == KIND_ICMP_ERROR
         acks = bool(segment.flags & ACK)
@@ -85,7 +85,7 @@ class _Teller:
             ts_ns=segment.ts_ns,
             since_first_ns=segment.ts_ns - self.connection.first_ns,
             since_previous_ns=segment.ts_ns - previous.segment.ts_ns if previous else 0,
-            elided_before=self.elided(previous, moment),
+            elided_before=self.elided(previous, at),
             sender=names[0],
             icmp=_reporter(segment) if icmp else None,
             flags="".join(letter for bit, letter in LETTERS if segment.flags & bit) or "none",
@@ -97,22 +97,20 @@ class _Teller:
             window=scaled,
             ttl=segment.ttl,
             options=self.options(segment, self.base[side ^ 1], change.peer.options),
-            state=States(
-                STATES[moment.after.ends[self.client].state], STATES[moment.after.ends[self.client ^ 1].state]
-            ),
-            events=_icmp_event(change, moment) if icmp else list(events(change, names, completes=self.completes)),
+            state=States(STATES[at.after.ends[self.client].state], STATES[at.after.ends[self.client ^ 1].state]),
+            events=_icmp_event(change, at) if icmp else list(events(change, names, completes=self.completes)),
             rtt=[] if icmp else list(self.rtt(segment.frame, answers=change.gained(FACT_SYNACK))),
             anomalies=list(anomalies(change, names)),
         )
 
-    def elided(self, previous: Moment | None, moment: Moment) -> Elided | None:
-        """What lies between two moments that are told one after the other, or before the first."""
-        count = moment.place - (previous.place + 1 if previous else 0)
-        if count <= 0 or moment.before is None:
+    def elided(self, previous: LoggedSegment | None, at: LoggedSegment) -> Elided | None:
+        """What was not listed between two steps that follow each other, or before the first."""
+        count = at.place - (previous.place + 1 if previous else 0)
+        if count <= 0 or at.before is None:
             return None
         sides = (self.client, self.client ^ 1)
         before = [previous.after.ends[side].bytes if previous else 0 for side in sides]
-        octets = [moment.before.ends[side].bytes - had for side, had in zip(sides, before, strict=True)]
+        octets = [at.before.ends[side].bytes - had for side, had in zip(sides, before, strict=True)]
         return Elided(count, *octets)
 
     def options(self, segment: Any, acknowledged: int | None, offered: int) -> SegmentOptions:
@@ -151,17 +149,17 @@ def _known(leg: Leg) -> bool:
     return leg.max_ns is not None
 
 
-def _base(side: int, last: Rows, moments: Sequence[Moment]) -> int | None:
+def _base(side: int, log: SegmentLog) -> int | None:
     """The initial sequence number of a side, or what stands for it; None when nothing is known of it."""
-    end = last.ends[side]
+    end = log.last.ends[side]
     if end.traits & TRAIT_ISS or end.iss:
         return int(end.iss)
-    for moment in moments:
-        mine = side_of(last.connection, moment.segment) == side
+    for at in log.logged:
+        mine = side_of(log.last.connection, at.segment) == side
         if mine and end.traits & TRAIT_SEEN:
-            return (int(moment.segment.seq) - 1) & MASK32
-        if not mine and moment.segment.flags & ACK:
-            return (int(moment.segment.ack) - 1) & MASK32
+            return (int(at.segment.seq) - 1) & MASK32
+        if not mine and at.segment.flags & ACK:
+            return (int(at.segment.ack) - 1) & MASK32
     return None
 
 
@@ -178,11 +176,11 @@ def _reporter(segment: Any) -> Reporter:
     return Reporter(ip, segment.icmp_type, segment.icmp_code, cause)
 
 
-def _icmp_event(change: Change, moment: Moment) -> list[Mark]:
+def _icmp_event(change: Change, at: LoggedSegment) -> list[Mark]:
     """An ICMP error before the SYN is answered: the first rejects the attempt."""
-    if moment.after.connection.facts & (FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM):
+    if at.after.connection.facts & (FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM):
         return []
-    reporter = _reporter(moment.segment)
+    reporter = _reporter(at.segment)
     said = f"{reporter.ip} says by ICMP: {reporter.cause.replace('-', ' ')}"
     if change.gained(FACT_ICMP):
         return [Mark("rejected", f"{said}. Most stacks give up at that.", "RFC 5461")]
@@ -204,9 +202,9 @@ def _look_back(told: Sequence[Step], ignored: Mapping[int, int]) -> Iterator[Ste
         previous = step
 
 
-def _ignored_resets(moments: Sequence[Moment]) -> dict[int, int]:
+def _ignored_resets(logged: Sequence[LoggedSegment]) -> dict[int, int]:
     """The RSTs that turned out to have been ignored, each with the frame that shows it."""
-    changes = [Change(moment) for moment in moments]
+    changes = [Change(at) for at in logged]
     return {
         change.after.connection.rst_frame: change.segment.frame for change in changes if change.gained(FACT_RST_IGNORED)
     }

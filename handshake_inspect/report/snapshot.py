@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import Connection, Count, DurationNs, Finding, RttDistributions, Service, TimeNs
-from handshake_inspect.report.moment import Course
+from handshake_inspect.report.segment_log import SegmentLog
 
 
 class Second(Struct, frozen=True, gc=False):
@@ -19,7 +19,7 @@ class Snapshot(Struct, frozen=True, gc=False):
     """The state of a live capture.
 
     `history` holds the last seconds, oldest first; `rtt` is over the connections that completed in them.  `trouble`
-    are the newest connections in trouble, newest first; `courses`, by their ids, how they came to that, as far as it is
+    are the newest connections in trouble, newest first; `logs`, by their ids, the segments that led to that, as far as
     kept; `findings` those that hold now.
     """
 
@@ -41,4 +41,4 @@ class Snapshot(Struct, frozen=True, gc=False):
     received: Count | None = None
     dropped: Count | None = None
     host: HostCounters | None = None  # so far
-    courses: dict[int, Course] = {}
+    logs: dict[int, SegmentLog] = {}

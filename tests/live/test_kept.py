@@ -16,7 +16,7 @@ from handshake_inspect.engine.observer import Nobody
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.live.session import open_file
 from handshake_inspect.render.layout import Style
-from handshake_inspect.report.retell import retell
+from handshake_inspect.report.explain import explain_now
 
 LARGE = 2_000_000  # octets: larger samples hold thousands of connections alike
 START = 1_700_000_000_000_000_000
@@ -65,7 +65,7 @@ def test_a_ladder_is_that_of_explain_without_what_is_plain(name, pcaps):
         pytest.skip("too large for a pass per connection")
     snapshot = watched(path.read_bytes())
     for connection in some(snapshot.trouble):
-        told, story = retell(snapshot, connection), explain([path], Wish(number=connection.id), limit=10_000)
+        told, story = explain_now(snapshot, connection), explain([path], Wish(number=connection.id), limit=10_000)
         whole = {step.frame: step for step in story.steps}
         assert told.connection.first_frame == story.connection.first_frame
         assert [alike(step) for step in told.steps] == [alike(whole[step.frame]) for step in told.steps]
@@ -119,7 +119,7 @@ def test_plain_data_are_counted_and_not_kept():
     answer = frames.ack(seq=frames.SERVER_ISN + 1, ack=frames.CLIENT_ISN + 1, src=out["dst"], dst=out["src"])
     snapshot = watched(capture([*opening, data[0], answer, *data[1:], fin]))
     (connection,) = snapshot.trouble
-    told = retell(snapshot, connection)
+    told = explain_now(snapshot, connection)
     assert told.segments == 56
     last = told.steps[-1]
     assert last.flags == "F."
@@ -128,7 +128,7 @@ def test_plain_data_are_counted_and_not_kept():
     assert last.elided_before.client_bytes + listed == 5000
     unfinished = watched(capture([*opening, data[0], answer, *data[1:]]))
     text = drawn(unfinished, unfinished.trouble[0])
-    assert f"{55 - len(retell(unfinished, unfinished.trouble[0]).steps)} segments not listed" in text
+    assert f"{55 - len(explain_now(unfinished, unfinished.trouble[0]).steps)} segments not listed" in text
 
 
 def drawn(snapshot, connection, width=80):
@@ -143,7 +143,7 @@ def test_what_is_overwritten_is_said_to_be_gone():
     opening, _ = slow_one()
     forgotten = watched(capture([*opening, *many()]), looks=False)
     (connection,) = forgotten.trouble
-    assert retell(forgotten, connection) is None
+    assert explain_now(forgotten, connection) is None
     assert "not kept any more" in drawn(forgotten, connection)
 
 
@@ -152,7 +152,7 @@ def test_a_ladder_may_begin_late():
     reset = frames.rst(seq=frames.CLIENT_ISN + 1, ack=None, ident=77, **out)
     snapshot = watched(capture([*opening, *many(), reset]), looks=False)
     (connection,) = snapshot.trouble
-    (step,) = retell(snapshot, connection).steps
+    (step,) = explain_now(snapshot, connection).steps
     assert step.elided_before.segments == 4
     assert [mark.id for mark in step.events] == ["reset"]
     assert (step.state.client, step.state.server) == (connection.state.client, connection.state.server)
@@ -163,7 +163,7 @@ def test_what_was_in_trouble_at_a_look_is_kept_through_what_follows():
     opening, _ = slow_one()
     snapshot = watched(capture([*opening, *many()]))
     (connection,) = snapshot.trouble
-    assert [step.flags for step in retell(snapshot, connection).steps] == ["S", "S", "S.", "."]
+    assert [step.flags for step in explain_now(snapshot, connection).steps] == ["S", "S", "S.", "."]
 
 
 def test_a_flood_of_syns_does_not_push_out_others():
@@ -173,7 +173,7 @@ def test_a_flood_of_syns_does_not_push_out_others():
     asked = frames.syn(**refused, window=4242)
     rst = frames.rst(**back, window=0)
     snapshot = watched(capture([asked, *opening, *flood, rst]), looks=False)
-    told = {each.outcome: retell(snapshot, each) for each in snapshot.trouble}
+    told = {each.outcome: explain_now(snapshot, each) for each in snapshot.trouble}
     assert [step.flags for step in told["established"].steps] == ["S", "S", "S.", "."]
     assert [(step.flags, step.window) for step in told["refused"].steps] == [("S", 4242), ("R.", 0)]
 
@@ -184,8 +184,8 @@ def test_each_incarnation_has_its_own_ladder():
     second = [frames.syn(**out, seq=77), frames.syn(**out, seq=77, ident=3), frames.rst(**back, ack=78, ident=4)]
     snapshot = watched(capture([*first, *second]))
     newer, older = snapshot.trouble
-    assert [step.frame for step in retell(snapshot, older).steps] == [1, 2]
-    assert [step.frame for step in retell(snapshot, newer).steps] == [3, 4, 5]
+    assert [step.frame for step in explain_now(snapshot, older).steps] == [1, 2]
+    assert [step.frame for step in explain_now(snapshot, newer).steps] == [3, 4, 5]
 
 
 def test_a_lone_syn_has_a_ladder_too():

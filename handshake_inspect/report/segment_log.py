@@ -9,8 +9,8 @@ from handshake_inspect.wire.const import MASK32
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Copies of a connection's rows at one moment."""
+class ConnectionRows:
+    """Copies of a connection's rows."""
 
     connection: Any
     ends: tuple[Any, Any]
@@ -22,36 +22,36 @@ class Rows:
         return int(self.ends[0].frames + self.ends[1].frames + self.connection.icmp_count)
 
 
-NOTHING = Rows(rows.Connection(), (rows.Endpoint(), rows.Endpoint()))
+NOTHING = ConnectionRows(rows.Connection(), (rows.Endpoint(), rows.Endpoint()))
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class LoggedSegment:
     """A segment, or an ICMP error that quotes one, with the rows around it; `before` is None for the first."""
 
     place: int  # how many of its connection came before it
     segment: Any
-    before: Rows | None
-    after: Rows
+    before: ConnectionRows | None
+    after: ConnectionRows
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """How a connection came to where it is: the moments that are kept, its rows now, and how many segments it had."""
+class SegmentLog:
+    """Segments of one connection, in order, its rows after the last of all, and how many it had, logged or not."""
 
-    moments: Sequence[Moment]
-    now: Rows
-    segments: int
+    logged: Sequence[LoggedSegment]
+    last: ConnectionRows
+    total: int
 
 
 class Change:
-    """What a moment changed, seen from the sender of its segment."""
+    """What a segment changed, seen from its sender."""
 
-    def __init__(self, moment: Moment) -> None:
-        self.segment = moment.segment
-        self.before = moment.before or NOTHING
-        self.after = moment.after
-        self.side = side_of(moment.after.connection, moment.segment)
+    def __init__(self, logged: LoggedSegment) -> None:
+        self.segment = logged.segment
+        self.before = logged.before or NOTHING
+        self.after = logged.after
+        self.side = side_of(logged.after.connection, logged.segment)
         self.sender = self.after.ends[self.side]
         self.sender_before = self.before.ends[self.side]
         self.peer = self.after.ends[self.side ^ 1]

@@ -1,0 +1,44 @@
+"""The story of one connection, made of its segment log: of a whole capture, or of a live one so far."""
+
+from collections.abc import Sequence
+
+import handshake_inspect
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.model import Capture, Finding, Tool
+from handshake_inspect.report.narrate import evidence, steps
+from handshake_inspect.report.segment_log import SegmentLog
+from handshake_inspect.report.snapshot import Snapshot
+from handshake_inspect.report.story import Story
+
+
+def explain(
+    connection: Connection, log: SegmentLog, capture: Capture, findings: Sequence[Finding], matches: Sequence[int] = ()
+) -> Story:
+    """The story of a connection of this capture, with those of its findings that cite it.
+
+    `matches` are the ids of all connections that were asked for, only this one if not given.
+    """
+    told = steps(log, connection)
+    return Story(
+        tool=Tool("hsi", handshake_inspect.__version__),
+        capture=capture,
+        matches=list(matches) or [connection.id],
+        connection=connection,
+        segments=log.total,
+        duration_ns=max(connection.last_ns, told[-1].ts_ns) - connection.first_ns,
+        steps=told,
+        evidence=evidence(connection, told),
+        findings=[finding for finding in findings if connection.id in finding.evidence.connections],
+    )
+
+
+def explain_now(snapshot: Snapshot, connection: Connection) -> Story | None:
+    """The story so far of a connection of this snapshot; None when none of its segments is in the log any more."""
+    log = snapshot.logs.get(connection.id)
+    if log is None or not log.logged:
+        return None
+    capture = Capture(
+        [snapshot.interface], None, [], snapshot.frames, snapshot.tcp_segments,
+        snapshot.at_ns - snapshot.elapsed_ns, snapshot.at_ns, snapshot.dropped, True, [],
+    )  # fmt: skip
+    return explain(connection, log, capture, snapshot.findings)
