@@ -88,6 +88,15 @@ def icmp_causes() -> str:
     return "\n".join(lines) + "\n"
 
 
+def field_table() -> str:
+    """List the fields of a connection."""
+    from handshake_inspect.report.fields import fields  # noqa: PLC0415
+
+    lines = ["| field | type | unit | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{field.name}` | {field.kind} | {field.unit} | {field.help} |" for field in fields().values()]
+    return "\n".join(lines) + "\n"
+
+
 def host_evidence() -> str:
     """List what findings are told of the capturing host."""
     from handshake_inspect.verdicts.findings.host_evidence import AT_CLIENT, AT_TARGET  # noqa: PLC0415
@@ -106,6 +115,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "transitions": transition_table,
     "second thoughts": second_thoughts,
     "icmp causes": icmp_causes,
+    "fields": field_table,
     "host evidence": host_evidence,
 }
 BLOCK = re.compile(

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from handshake_inspect.checks.statistics import mann_whitney, proportions
 from handshake_inspect.expression.column import Addresses, Numbers, Words
 from handshake_inspect.expression.columns import Columns
-from handshake_inspect.expression.fields import find
 from handshake_inspect.report.difference import (
     Difference,
     FindingDifference,
@@ -23,6 +22,7 @@ from handshake_inspect.report.difference import (
     ServiceDifference,
     ServiceStatus,
 )
+from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import OUTCOMES, TROUBLE_OUTCOMES, Finding, Outcomes, Report
 from handshake_inspect.report.services import distribution
 from handshake_inspect.report.why import duration

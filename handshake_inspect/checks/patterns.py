@@ -9,8 +9,8 @@ import ipaddress
 import re
 
 from handshake_inspect.errors import UsageError
-from handshake_inspect.expression.fields import find
 from handshake_inspect.expression.questions import Both, Known, Membership, Test
+from handshake_inspect.report.fields import find
 from handshake_inspect.wire.address import address_halves
 
 _SIX = re.compile(r"\[([0-9A-Fa-f:./]+)\](?::(.+))?")

@@ -18,7 +18,7 @@ from handshake_inspect.errors import HsiError
 INTERRUPTED = 130
 UNUSABLE = 2
 
-COMMANDS = ("analyze", "live", "explain", "check", "diff", "schema")
+COMMANDS = ("analyze", "live", "explain", "check", "diff", "fields", "schema")
 
 HELP = """Tell what happened to TCP connections: states, handshake RTT, outcomes and their causes.
 

@@ -122,7 +122,7 @@ def checked_fields(fields: tuple[str, ...], form: str) -> tuple[str, ...]:
     if fields:
         if form not in WITH_FIELDS:
             raise UsageError(f"-e chooses columns, which {form} has not; use -T {', '.join(WITH_FIELDS)}")
-        from handshake_inspect.expression.fields import chosen
+        from handshake_inspect.report.fields import chosen
 
         chosen(fields)
     return fields

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.expression.column import Addresses, Column, Numbers, Words
-from handshake_inspect.expression.fields import Field
 from handshake_inspect.expression.row_columns import row_column
 from handshake_inspect.report.connections import RowConnections
+from handshake_inspect.report.fields import Field
 from handshake_inspect.report.model import Connections
 from handshake_inspect.wire.address import address_halves
 

@@ -18,7 +18,7 @@ from lark.exceptions import VisitError
 
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression import literals, questions
-from handshake_inspect.expression.fields import Field, find
+from handshake_inspect.report.fields import Field, find
 
 LONGEST = 10_000  # characters
 DEEPEST = 100  # parentheses and negations within each other

@@ -9,7 +9,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
-from handshake_inspect.expression.fields import Field
+from handshake_inspect.report.fields import Field
 from handshake_inspect.wire.address import address_halves
 from handshake_inspect.wire.const import MASK64
 

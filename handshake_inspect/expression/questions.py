@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.expression.column import Addresses, Numbers, Words
 from handshake_inspect.expression.columns import Columns
-from handshake_inspect.expression.fields import Field
+from handshake_inspect.report.fields import Field
 
 Mask = NDArray[np.bool_]
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {

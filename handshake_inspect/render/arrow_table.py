@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from handshake_inspect.errors import UsageError
-from handshake_inspect.expression.fields import Field
 from handshake_inspect.render import Options
 from handshake_inspect.render.rows import columns, values
+from handshake_inspect.report.fields import Field
 from handshake_inspect.report.model import Report
 
 

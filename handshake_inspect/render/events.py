@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from handshake_inspect.expression.fields import chosen
 from handshake_inspect.report.event import Phase, Stats, line, lines, row
+from handshake_inspect.report.fields import chosen
 from handshake_inspect.report.model import Connection, Ending, Finding, Report
 from handshake_inspect.report.snapshot import Snapshot
 

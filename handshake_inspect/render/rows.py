@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from handshake_inspect.expression.fields import Field, chosen
 from handshake_inspect.render import Options
+from handshake_inspect.report.fields import Field, chosen
 from handshake_inspect.report.model import Connection, Report
 
 CHUNK = 2_000  # connections made, written and forgotten at a time

@@ -13,6 +13,7 @@ from handshake_inspect.errors import HsiError
 from handshake_inspect.report.checked import Assertion, Checked, CheckEnding
 from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.event import FindingEvent, Stats
+from handshake_inspect.report.fields import helps
 from handshake_inspect.report.model import Connection, Ending, Finding, ListedConnections, Report, Service, Word
 from handshake_inspect.report.story import Story
 
@@ -97,7 +98,7 @@ def _tightened(name: str, definition: dict[str, Any]) -> dict[str, Any]:
     paragraphs = inspect.cleandoc(definition["description"]).split("\n\n")
     # Defaults are the library's, not the document's.
     properties = {
-        key: {word: value for word, value in rule.items() if word != "default"}
+        key: _explained(name, key, {word: value for word, value in rule.items() if word != "default"})
         for key, rule in definition["properties"].items()
     }
     return {
@@ -106,6 +107,14 @@ def _tightened(name: str, definition: dict[str, Any]) -> dict[str, Any]:
         "properties": properties,
         "required": [key for key in properties if key not in LATER.get(name, ())],
     }
+
+
+def _explained(model: str, key: str, rule: dict[str, Any]) -> dict[str, Any]:
+    """What the table of fields says of a field of a connection comes before what its type says."""
+    text = helps().get((model, key))
+    if text is None:
+        return rule
+    return {**rule, "description": " ".join(filter(None, (text, rule.get("description"))))}
 
 
 def load(source: str | Path | bytes) -> Report:

@@ -10,10 +10,10 @@ from support import reports, samples
 from handshake_inspect import analyze
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.columns import Columns
-from handshake_inspect.expression.fields import fields
 from handshake_inspect.expression.language import ExpressionError, parse
 from handshake_inspect.expression.row_columns import row_column
 from handshake_inspect.expression.select import filtered
+from handshake_inspect.report.fields import fields
 from handshake_inspect.report.model import Endpoint, ListedConnections
 
 MS = 1_000_000

@@ -12,9 +12,9 @@ from support.reports import MS, connection
 
 from handshake_inspect import engine
 from handshake_inspect.errors import UsageError
-from handshake_inspect.expression.fields import fields
 from handshake_inspect.render import RENDERERS, WITH_FIELDS, Options
 from handshake_inspect.render.rows import cell
+from handshake_inspect.report.fields import fields
 from handshake_inspect.report.finding_docs import FINDING_DOCS
 from handshake_inspect.report.model import Problem
 from handshake_inspect.report.schema import schema

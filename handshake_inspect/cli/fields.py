@@ -1,0 +1,48 @@
+"""`hsi fields`: what -e, -Y and the JSON know of a connection."""
+# ruff: noqa: PLC0415
+
+import json
+
+import click
+
+from handshake_inspect.cli.output import Target
+
+
+@click.command()
+@click.option("-T", "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to list them.")
+@click.option("-o", "--output", metavar="FILE", default="-", help="Write there instead of standard output.")
+def command(form: str, output: str) -> None:
+    """List the fields of a connection: name, type, unit and meaning.
+
+    Names are those of the JSON, of columns (-e) and of expressions (-Y).
+    """
+    text = _as_json() if form == "json" else _as_text()
+    with Target.open(output) as target:
+        target.put(lambda stream: stream.write(text.encode()))
+
+
+def _as_text() -> str:
+    from tabulate import tabulate
+
+    from handshake_inspect.report.fields import fields
+
+    rows = [(field.name, field.kind, field.unit, field.help) for field in fields().values()]
+    table = tabulate(rows, ["field", "type", "unit", "meaning"], tablefmt="plain", disable_numparse=True)
+    return "".join(f"{line.rstrip()}\n" for line in table.splitlines())
+
+
+def _as_json() -> str:
+    from handshake_inspect.report.fields import fields
+    from handshake_inspect.report.schema import SCHEMA_ID
+
+    listed = [
+        {
+            "name": field.name,
+            "type": field.kind,
+            "unit": field.unit or None,
+            "help": field.help,
+            "words": list(field.words) or None,
+        }
+        for field in fields().values()
+    ]
+    return json.dumps({"schema": SCHEMA_ID, "fields": listed}, indent=2, ensure_ascii=False) + "\n"

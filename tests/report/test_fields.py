@@ -1,0 +1,89 @@
+"""The table of fields says something of every leaf of the models, once."""
+
+import re
+
+import msgspec
+import pytest
+
+from handshake_inspect.errors import UsageError
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.fields import FIELDS, chosen, fields, find, helps
+from handshake_inspect.report.schema import event_schema, schema
+
+
+def leaves(kind, path=""):
+    """The dotted names of what holds one value, read from the models in another way than the table's."""
+    for field in msgspec.structs.fields(kind):
+        inside = [each for each in [field.type, *getattr(field.type, "__args__", ())] if isinstance(each, type)]
+        model = next((each for each in inside if issubclass(each, msgspec.Struct)), None)
+        name = f"{path}{field.encode_name}"
+        yield from leaves(model, f"{name}.") if model else [name]
+
+
+LEAVES = list(leaves(Connection))
+
+
+def test_every_leaf_of_the_models_is_in_the_table():
+    missing = [name for name in LEAVES if name not in FIELDS]
+    assert not missing, f"FIELDS of report/fields.py has no entry for {', '.join(missing)}"
+
+
+def test_the_table_has_nothing_that_the_models_have_not():
+    assert not set(FIELDS) - set(LEAVES)
+
+
+def test_fields_are_in_the_order_of_the_json():
+    assert list(FIELDS) == list(fields()) == LEAVES
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_help_is_one_sentence_of_one_line(name):
+    text = FIELDS[name].help
+    assert re.fullmatch(r"[A-Z][^\n]{7,90}\.", text), f"{name} lacks help in report/fields.py"
+
+
+def test_one_attribute_of_one_model_is_explained_once():
+    """The schema has one definition of an endpoint, whichever fields hold it."""
+    told = {}
+    for name in ("client", "server", "answered_from"):
+        told.setdefault("ip", set()).add(FIELDS[f"{name}.ip"].help)
+        told.setdefault("port", set()).add(FIELDS[f"{name}.port"].help)
+    for name in LEAVES:
+        place = name.split(".")
+        if place[0] in ("rtt", "client_to_server", "server_to_client") and len(place) == 3 - (place[0] != "rtt"):
+            told.setdefault((place[0] == "rtt", place[-1]), set()).add(FIELDS[name].help)
+    assert len(told) == 2 + 5 + 7
+    assert all(len(texts) == 1 for texts in told.values())
+
+
+def test_units():
+    units = {name: find(name).unit for name in ("first_ns", "rtt.total", "client_to_server.bytes", "id", "outcome")}
+    assert units == {
+        "first_ns": "ns since 1970", "rtt.total": "ns", "client_to_server.bytes": "bytes", "id": "", "outcome": "",
+    }  # fmt: skip
+
+
+def test_whatever_ends_in_ns_has_a_unit():
+    assert all(field.unit for field in fields().values() if field.name.endswith("_ns"))
+
+
+@pytest.mark.parametrize("document", [schema, event_schema], ids=["report", "event"])
+def test_the_schema_describes_every_field(document):
+    made = document()
+    definitions = made["$defs"] | {"Connection": made["$defs"].get("Connection") or made["oneOf"][0]}
+    for (model, key), text in helps().items():
+        assert definitions[model]["properties"][key]["description"].startswith(text)
+
+
+def test_short_names_are_found_and_unknown_ones_refused():
+    assert [find(name).name for name in ("rtt.total", "client", "age")] == [
+        "rtt.total.value_ns", "client.ip", "age_ns",
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="hsi fields lists them"):
+        find("zzzzzz")
+    with pytest.raises(UsageError, match=r"did you mean server\.port"):
+        find("server.prt")
+
+
+def test_a_star_is_every_field_once():
+    assert [field.name for field in chosen(["id", "*"])] == LEAVES
