@@ -55,6 +55,9 @@ cdef bint is_fin_at_last(
 cdef void note_fin(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, uint32_t beyond, int side
 ) noexcept nogil
+cdef void fin_taken(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept nogil
 cdef void on_hole_filled(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil

@@ -182,6 +182,13 @@ def on_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         step(connection, peer, segment, GOT_FIN)
 
 
+def fin_taken(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
+    """A FIN of `sender`, of that side, that was doubted: `segment` of its peer acknowledges it."""
+    note_fin(connection, sender, segment, sender.fin_seq, side)
+    endpoint.apply(sender, SENT_FIN)
+    sender.snd_nxt = seqspace.seq_max(sender.snd_nxt, sender.fin_seq)
+
+
 def on_hole_filled(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
     """Octets came that were missing before the sender's FIN: now its peer takes the FIN."""
     if sender.traits & TRAIT_FIN and peer.state in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2):

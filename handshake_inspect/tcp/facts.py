@@ -76,6 +76,7 @@ TRAIT_HOLE = 0x80  # some octets before snd_nxt were not seen
 CHECK_GOOD = 0x01  # at least one of its checksums was verified: a bad one is no offloading
 CHECK_FIN_UNSEEN = 0x02  # its FIN is not in the capture (yet), but was acknowledged
 CHECK_WENT_ON = 0x04  # it sent more after a RST in its name: somebody else sent that RST
+CHECK_FIN_DOUBTED = 0x08  # a FIN that its receiver may have had to drop; `fin_seq` is beyond it
 
 # References of the index: which row a 4-tuple has.
 EMBRYO = 0x8000_0000  # a reference with this bit names an embryo, else a connection; 0 names nothing
@@ -86,12 +87,14 @@ OURS = 0
 NEW_INCARNATION = 1
 PROVISIONAL = 2
 PROVISIONAL_ANSWERED = 3
+SUCCESSOR = 4
 
 # Embryo.state
 EMBRYO_FREE = 0
 EMBRYO_WAITING = 1
 EMBRYO_GIVEN_UP = 3  # its client tried again with another ISN
 EMBRYO_PROVISIONAL = 2  # hangs on a connection: not (yet) an attempt of its own
+EMBRYO_SUCCESSOR = 4  # hangs on a connection that is closing: an attempt, unless an ACK of that connection answers it
 
 # Connection.synack_method and ackdat_method
 METHOD_NONE = 0
@@ -115,6 +118,11 @@ COMPLETE_ACK = 4
 COMPLETE_DATA = 8
 COMPLETE_FIN = 16
 COMPLETE_RST = 32
+
+# What a segment is to its receiver (`acceptance.py`).
+ACCEPTED = 0
+OUTSIDE = 1  # of the window: its octets count, its acknowledgment and its FIN do not
+VOID = 2  # dropped
 
 # What `endpoint.advance` made of a segment.
 NEW = 0

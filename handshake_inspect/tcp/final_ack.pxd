@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
-from handshake_inspect.tcp cimport endpoint, rows, rtt
+from handshake_inspect.tcp cimport endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
@@ -32,12 +32,15 @@ cdef unsigned int METHOD_ONE_SIDED
 cdef unsigned int METHOD_REORDERED
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
+cdef unsigned int TRAIT_ISS
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int GOT_ACK_OF_SYN
 cdef unsigned int GOT_SYN_ACK
 cdef unsigned int PROVED_OPEN
 cdef unsigned int SENT_ACK
 cdef unsigned int SENT_SYN_ACK
+cdef unsigned int FIN
+cdef unsigned int SYN_RECEIVED
 cdef unsigned int MASK16
 cdef uint32_t MASK32
 cdef uint32_t HALF
@@ -75,5 +78,6 @@ cdef bint server_ack(
 ) noexcept nogil
 @cython.locals(beyond=uint32_t)
 cdef bint acknowledges_unseen(rows.Endpoint *client, segment.Segment *segment) noexcept nogil
+cdef bint is_challenge(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 @cython.locals(waited=uint32_t)
 cdef bint is_deferred(rows.Connection *connection, rows.Endpoint *client) noexcept nogil

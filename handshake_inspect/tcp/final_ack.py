@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, rtt
+from handshake_inspect.tcp import endpoint, rtt, simultaneous
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_BOTH_ACKED,
@@ -30,12 +30,14 @@ from handshake_inspect.tcp.facts import (
     METHOD_REORDERED,
     TRAIT_ACKS,
     TRAIT_FIN,
+    TRAIT_ISS,
     TRAIT_SEEN,
 )
-from handshake_inspect.tcp.transitions import GOT_ACK_OF_SYN, GOT_SYN_ACK, PROVED_OPEN, SENT_ACK, SENT_SYN_ACK
+from handshake_inspect.tcp.transitions import GOT_ACK_OF_SYN, GOT_SYN_ACK, PROVED_OPEN, SENT_ACK, SENT_SYN_ACK, TcpState
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import MASK16, MASK32, OPT_TIMESTAMPS
+from handshake_inspect.wire.const import FIN, MASK16, MASK32, OPT_TIMESTAMPS
 
+SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
 UNSEEN = 1 << 30  # octets between the SYN and what the server acknowledges, where its clock shows that it had the SYN
 UNSEEN_UNTIMED = 1 << 20  # and where nothing does: a number that is anywhere is so near once in 4000 times
 HALF = 1 << 31
@@ -71,9 +73,11 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
             connection.facts |= FACT_BOTH_ACKED
         return True
     if facts & FACT_SIMULTANEOUS:
-        endpoint.apply(client, SENT_ACK)
-        endpoint.apply(server, GOT_ACK_OF_SYN)
-        complete(connection, client, segment)
+        if not is_challenge(client, segment):
+            endpoint.apply(client, SENT_ACK)
+        if seqspace.seq_gt(segment.ack, server.iss):
+            endpoint.apply(server, GOT_ACK_OF_SYN)
+        simultaneous.complete(connection, client, server, segment)
         return True
     if not facts & FACT_SYNACK:
         return one_sided_ack(table, connection, client, server, segment)
@@ -173,10 +177,16 @@ def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
         endpoint.apply(client, GOT_SYN_ACK)
     if not facts & FACT_ACKED and facts & FACT_TFO and seqspace.seq_le(segment.ack, client.snd_nxt):
         return True
-    if facts & FACT_SIMULTANEOUS and seqspace.seq_gt(segment.ack, client.iss):
-        endpoint.apply(client, GOT_ACK_OF_SYN)
-        if not facts & FACT_ACKED:
-            complete(connection, server, segment)
+    if facts & FACT_SIMULTANEOUS and not facts & FACT_ACKED:
+        if not is_challenge(server, segment):
+            endpoint.apply(server, SENT_ACK)
+        if seqspace.seq_gt(segment.ack, client.iss):
+            endpoint.apply(client, GOT_ACK_OF_SYN)
+        simultaneous.complete(connection, server, client, segment)
+        return True
+    if is_challenge(server, segment):
+        connection.facts |= FACT_CHALLENGE_ACK
+        return True
     if is_deferred(connection, client):
         connection.facts |= FACT_DEFERRED
     connection.facts |= FACT_SERVER_PROVED
@@ -198,6 +208,20 @@ def acknowledges_unseen(client: Any, segment: Any) -> bool:
     if not client.options & segment.options & OPT_TIMESTAMPS:
         return beyond <= UNSEEN_UNTIMED
     return ((segment.tsecr - client.syn_tsval) & MASK32) < HALF
+
+
+def is_challenge(sender: Any, segment: Any) -> bool:
+    """Whether an end in SYN-RECEIVED only repeats what its SYN-ACK said.
+
+    It answers so what it does not accept: a RST beside RCV.NXT, a SYN, a SYN-ACK (RFC 5961, RFC 9293 section 3.10.7.4).
+    """
+    return (
+        sender.state == SYN_RECEIVED
+        and segment.payload_len == 0
+        and not segment.flags & FIN
+        and sender.traits & (TRAIT_ISS | TRAIT_ACKS) == TRAIT_ISS | TRAIT_ACKS
+        and seqspace.seq_le(segment.ack, sender.last_ack)
+    )
 
 
 def is_deferred(connection: Any, client: Any) -> bool:

@@ -1,15 +1,21 @@
-"""ICMP errors that quote a SYN: which of them end the attempt.
+"""ICMP errors that quote a SYN or SYN-ACK: which of them end the attempt.
 
 Stacks end a connect() at any unreachable or time-exceeded (RFC 5461 section 4.1); once established the same errors
-are soft and end nothing.  "Packet too big" is no refusal (RFC 1191, RFC 8201).
+are soft and end nothing.  In SYN-RECEIVED Linux forgets a request whose SYN-ACK could not be delivered, so that forged
+floods cost less: at net or host unreachable, time exceeded and parameter problem in IPv4, at what it holds for lasting
+in IPv6 (not at "no route" and "address unreachable").  Where both ends opened, any error ends it.
+
+"Packet too big" is no refusal (RFC 1191, RFC 8201).
 """
 
 from typing import Any
 
 from handshake_inspect.tcp import aftermath, endpoint, rows
-from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SYN, FACT_SYNACK
-from handshake_inspect.tcp.transitions import GOT_ERROR
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK
+from handshake_inspect.tcp.transitions import GOT_ERROR, TcpState
 from handshake_inspect.wire.const import MASK16, MASK32
+
+SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
 
 
 def is_too_big(segment: Any) -> bool:
@@ -17,6 +23,13 @@ def is_too_big(segment: Any) -> bool:
     if segment.ip_version == 4:
         return segment.icmp_type == 3 and segment.icmp_code == 4
     return segment.icmp_type == 2
+
+
+def is_undeliverable(segment: Any) -> bool:
+    """Whether Linux drops a request for this error."""
+    if segment.ip_version == 4:
+        return segment.icmp_type in (11, 12) or (segment.icmp_type == 3 and segment.icmp_code <= 1)
+    return segment.icmp_type == 4 or (segment.icmp_type == 1 and segment.icmp_code in (1, 4, 5, 6))
 
 
 def on_error(table: Any, connection: Any, quoted: Any, segment: Any, side: int) -> None:
@@ -27,6 +40,10 @@ def on_error(table: Any, connection: Any, quoted: Any, segment: Any, side: int) 
     if connection.icmp_count < MASK16:
         connection.icmp_count += 1
     facts = connection.facts
+    if quoted.state == SYN_RECEIVED and not facts & FACT_RST and segment.seq == quoted.iss:
+        if facts & FACT_SIMULTANEOUS or is_undeliverable(segment):
+            endpoint.apply(quoted, GOT_ERROR)
+        return
     if not facts & FACT_SYN or facts & (FACT_SYNACK | FACT_ACKED | FACT_RST):
         return
     if side != connection.client or segment.seq != quoted.iss:

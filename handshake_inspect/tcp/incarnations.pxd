@@ -1,17 +1,25 @@
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.table cimport Table
 
 cdef unsigned int EMBRYO_PROVISIONAL
+cdef unsigned int EMBRYO_SUCCESSOR
+cdef uint64_t FACT_CHALLENGE_ACK
 cdef int NEW_INCARNATION
 cdef int PROVISIONAL_ANSWERED
 
 cdef bint is_from_client(rows.Embryo *embryo, seg.Segment *segment) noexcept nogil
 @cython.locals(embryo="rows.Embryo *")
-cdef void keep_provisional(Table table, rows.Connection *connection, seg.Segment *segment) noexcept nogil
+cdef void keep_provisional(
+    Table table, rows.Connection *connection, seg.Segment *segment, int state
+) noexcept nogil
+@cython.locals(embryo="rows.Embryo *")
+cdef void challenge(
+    Table table, rows.Connection *connection, rows.Endpoint *client, seg.Segment *segment
+) noexcept nogil
 @cython.locals(connection="rows.Connection *", embryo="rows.Embryo *", client=int)
 cdef bint recall_provisional(
     Table table, Py_ssize_t i, int side, seg.Segment *segment, seg.Segment *recalled, int verdict

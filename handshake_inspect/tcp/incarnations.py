@@ -3,7 +3,13 @@
 from typing import Any
 
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp.facts import EMBRYO_PROVISIONAL, NEW_INCARNATION, PROVISIONAL_ANSWERED
+from handshake_inspect.tcp.facts import (
+    EMBRYO_PROVISIONAL,
+    EMBRYO_SUCCESSOR,
+    FACT_CHALLENGE_ACK,
+    NEW_INCARNATION,
+    PROVISIONAL_ANSWERED,
+)
 
 
 def is_from_client(embryo: Any, segment: Any) -> bool:
@@ -15,14 +21,23 @@ def is_from_client(embryo: Any, segment: Any) -> bool:
     )
 
 
-def keep_provisional(table: Any, connection: Any, segment: Any) -> None:
+def keep_provisional(table: Any, connection: Any, segment: Any, state: int) -> None:
     """Remember a SYN that may begin another incarnation."""
     if connection.provisional:
         embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
         if embryo.iss == segment.seq:
             return
         table.free(connection.provisional - 1)
-    connection.provisional = table.new_embryo(segment, EMBRYO_PROVISIONAL) + 1
+    connection.provisional = table.new_embryo(segment, state) + 1
+
+
+def challenge(table: Any, connection: Any, client: Any, segment: Any) -> None:
+    """The other end answers a SYN in the name of the old connection, so that it began no other."""
+    embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
+    if embryo.state == EMBRYO_SUCCESSOR and not is_from_client(embryo, segment):
+        embryo.state = EMBRYO_PROVISIONAL
+        client.frames += 1  # which the old connection has now
+        connection.facts |= FACT_CHALLENGE_ACK
 
 
 def recall_provisional(table: Any, i: int, side: int, segment: Any, recalled: Any, verdict: int) -> bool:
@@ -37,7 +52,8 @@ def recall_provisional(table: Any, i: int, side: int, segment: Any, recalled: An
     if verdict == NEW_INCARNATION and (embryo.iss != segment.seq or not is_from_client(embryo, segment)):
         return False
     client = side ^ 1 if verdict == PROVISIONAL_ANSWERED else side
-    rows.endpoint_at(table.endpoints, 2 * i + client).frames -= 1
+    if embryo.state == EMBRYO_PROVISIONAL:
+        rows.endpoint_at(table.endpoints, 2 * i + client).frames -= 1
     table.recall(connection.provisional - 1, recalled)
     table.free(connection.provisional - 1)
     connection.provisional = 0

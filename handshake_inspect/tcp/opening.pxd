@@ -12,6 +12,7 @@ cdef uint64_t FACT_BLIND_SYN
 cdef uint64_t FACT_ICMP
 cdef uint64_t FACT_ISN_CHANGED
 cdef uint64_t FACT_ISN_TURNED
+cdef uint64_t FACT_LAST_ACK_SEEN
 cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_REFUSED
 cdef uint64_t FACT_REORDERED
@@ -32,6 +33,13 @@ cdef int NEW_INCARNATION
 cdef int OURS
 cdef int PROVISIONAL
 cdef int PROVISIONAL_ANSWERED
+cdef int SUCCESSOR
+cdef unsigned int EMBRYO_SUCCESSOR
+cdef unsigned int CLOSING
+cdef unsigned int LAST_ACK
+cdef unsigned int TIME_WAIT
+cdef int64_t TIME_WAIT_NS
+cdef int64_t REFUSED_AGAIN_NS
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_ISS
@@ -54,13 +62,21 @@ cdef int64_t UNSEEN_SYN_NS
 cdef void first_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil
-@cython.locals(facts=uint64_t)
+@cython.locals(facts=uint64_t, same=bint)
 cdef int on_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side
 ) noexcept nogil
 @cython.locals(facts=uint64_t)
 cdef bint is_over(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
+@cython.locals(waiting="rows.Embryo *")
+cdef int successor_of(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+) noexcept nogil
+@cython.locals(facts=uint64_t, newest=int64_t, refused=bint)
+cdef bint is_again(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+) noexcept nogil
 cdef void repeated_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil
@@ -106,4 +122,6 @@ cdef bint is_resent(Table table, rows.Connection *connection, segment.Segment *s
 cdef bint is_crossing(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 @cython.locals(waiting="rows.Embryo *")
 cdef bint answers_provisional(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
+@cython.locals(waiting="rows.Embryo *")
+cdef bint refuses_syn_fin(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
 cdef int stray_syn_ack(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept nogil

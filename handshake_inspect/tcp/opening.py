@@ -13,12 +13,14 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.facts import (
+    EMBRYO_SUCCESSOR,
     FACT_ACKED,
     FACT_BAD_SYNACK,
     FACT_BLIND_SYN,
     FACT_ICMP,
     FACT_ISN_CHANGED,
     FACT_ISN_TURNED,
+    FACT_LAST_ACK_SEEN,
     FACT_MIDSTREAM,
     FACT_REFUSED,
     FACT_REORDERED,
@@ -40,6 +42,7 @@ from handshake_inspect.tcp.facts import (
     PROVISIONAL,
     PROVISIONAL_ANSWERED,
     RST_OVERTAKEN_NS,
+    SUCCESSOR,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_ISS,
@@ -53,9 +56,16 @@ from handshake_inspect.tcp.transitions import (
     SENT_SYN,
     SENT_SYN_ACK,
     SYN_ACK_WAS_LOST,
+    TcpState,
 )
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
+
+CLOSING = int(TcpState.CLOSING)
+LAST_ACK = int(TcpState.LAST_ACK)
+TIME_WAIT = int(TcpState.TIME_WAIT)
+TIME_WAIT_NS = 60_000_000_000  # of Linux: who keeps it longer answers
+REFUSED_AGAIN_NS = 1_500_000_000  # Windows sends a refused SYN again after 500 ms
 
 
 def first_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
@@ -71,7 +81,8 @@ def first_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
 
 def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
     """A SYN without ACK on a known 4-tuple."""
-    if sender.traits & TRAIT_ISS and segment.seq == sender.iss:
+    same = sender.traits & TRAIT_ISS != 0 and segment.seq == sender.iss
+    if same and not is_again(table, connection, sender, peer, segment):
         repeated_syn(table, connection, sender, segment, side)
         return OURS
     facts = connection.facts
@@ -92,7 +103,7 @@ def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
         simultaneous.second_syn(connection, sender, peer, segment)
         return OURS
     if is_over(connection, sender, peer):
-        return NEW_INCARNATION
+        return successor_of(table, connection, sender, peer, segment)
     connection.facts |= FACT_BLIND_SYN
     connection.trouble_frame = segment.frame & MASK32
     return PROVISIONAL
@@ -106,9 +117,42 @@ def is_over(connection: Any, sender: Any, peer: Any) -> bool:
     return not facts & (FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM)
 
 
+def successor_of(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) -> int:
+    """A SYN after the end: another incarnation, unless the other end may still keep the old one.
+
+    In CLOSING and LAST-ACK that answers with a challenge ACK, and nothing changes (RFC 9293 section 3.10.7.4).  In
+    TIME-WAIT it may accept the SYN, or do likewise (section 3.6.1, RFC 6191).
+    """
+    if connection.facts & FACT_RST or peer.state not in (CLOSING, LAST_ACK, TIME_WAIT):
+        return NEW_INCARNATION
+    if peer.state == TIME_WAIT and segment.ts_ns - connection.time_wait_ns >= TIME_WAIT_NS:
+        return NEW_INCARNATION
+    if connection.provisional:
+        waiting = rows.embryo_at(table.embryos, connection.provisional - 1)
+        if waiting.iss == segment.seq and waiting.state == EMBRYO_SUCCESSOR:
+            return NEW_INCARNATION  # again, and nothing answered
+    return SUCCESSOR
+
+
+def is_again(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
+    """Whether a SYN with the ISN of an incarnation that is over begins another one with the same ISN.
+
+    Hosts with a fixed ISN do that, and replayed captures.  A refused SYN that comes again at once is Windows', which
+    does not take the first refusal for an answer.
+    """
+    facts = connection.facts
+    if facts & FACT_RST:
+        newest = rtt.syn_time(table, connection, connection.syn_count - 1)
+        refused = facts & FACT_REFUSED != 0 and newest < connection.rst_ns
+        return not refused or segment.ts_ns - connection.rst_ns > REFUSED_AGAIN_NS
+    return facts & FACT_LAST_ACK_SEEN != 0 and is_over(connection, sender, peer)
+
+
 def repeated_syn(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> None:
     """Another copy of a SYN: its sender has no answer, whatever the capture shows."""
     sender.retransmissions += 1
+    if connection.facts & FACT_SIMULTANEOUS:
+        simultaneous.repeated_syn(connection, sender)
     if side != connection.client:
         return
     rtt.note_syn(table, connection, segment)
@@ -118,7 +162,8 @@ def repeated_syn(table: Any, connection: Any, sender: Any, segment: Any, side: i
         if not connection.facts & FACT_ACKED:
             endpoint.apply(sender, SYN_ACK_WAS_LOST)
             endpoint.apply(sender, SENT_SYN)  # where a RST had refused it meanwhile
-    else:
+    elif not connection.facts & FACT_ACKED:
+        endpoint.apply(sender, SYN_ACK_WAS_LOST)  # what seemed to be of a synchronized server was not
         endpoint.apply(sender, SENT_SYN)
 
 
@@ -171,6 +216,7 @@ def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
         connection.facts |= FACT_TFO
     endpoint.open_at(server, segment)
     endpoint.agree_on_options(server, client)
+    server.traits &= ~TRAIT_ACKS & 0xFF  # what it acknowledged before was nothing of this attempt
     if not connection.facts & FACT_REORDERED:
         rtt.time_syn_ack(table, connection, client, segment)
     if connection.facts & FACT_RST:
@@ -221,6 +267,8 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
     if not connection.facts & FACT_ACKED:
         asked_again = connection.syn_count == 2 and rtt.syn_time(table, connection, 1) > was_at
         endpoint.apply(client, GOT_SYN_ACK if asked_again else SYN_ACK_WAS_LOST)
+        endpoint.apply(server, SENT_SYN_ACK)  # where data had gone before (Fast Open), or an error ended the request
+        connection.facts &= ~FACT_SERVER_PROVED & MASK64
     elif not is_crossing(connection, segment) and not connection.facts & FACT_SIMULTANEOUS and was_at:
         connection.facts |= FACT_SYNACK_AFTER_ACK
         if connection.resent_count < MASK16:
@@ -308,7 +356,19 @@ def answers_provisional(table: Any, connection: Any, segment: Any) -> bool:
     if connection.provisional == 0:
         return False
     waiting = rows.embryo_at(table.embryos, connection.provisional - 1)
-    return segment.ack == (waiting.iss + 1) & MASK32 and segment.dst_port == waiting.client_port
+    return (
+        segment.flags & ACK != 0
+        and segment.ack == (waiting.iss + 1) & MASK32
+        and segment.dst_port == waiting.client_port
+    )
+
+
+def refuses_syn_fin(table: Any, connection: Any, segment: Any) -> bool:
+    """Whether a RST acknowledges a SYN with FIN that waits: no attempt of its own, but its sender has no connection."""
+    if connection.provisional == 0 or not segment.flags & ACK:
+        return False
+    waiting = rows.embryo_at(table.embryos, connection.provisional - 1)
+    return segment.ack == (waiting.iss + 2) & MASK32 and segment.dst_port == waiting.client_port
 
 
 def stray_syn_ack(connection: Any, sender: Any, segment: Any) -> int:

@@ -29,6 +29,7 @@ cdef uint64_t FACT_UNSEEN_DATA
 cdef unsigned int CHECK_WENT_ON
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
+cdef unsigned int TRAIT_ISS
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int GOT_RST
 cdef unsigned int GOT_SYN_ACK
@@ -42,6 +43,8 @@ cdef unsigned int MASK16
 cdef uint32_t MASK32
 cdef uint64_t MASK64
 cdef unsigned int SYN_SENT
+cdef unsigned int SYN_RECEIVED
+cdef unsigned int TIME_WAIT
 cdef unsigned int CLOSE_WAIT
 cdef unsigned int LAST_ACK
 cdef int64_t GRACE_NS
@@ -51,6 +54,9 @@ cdef int64_t QUICK_NS
 @cython.locals(facts=uint64_t, asks=bint, bare=bint)
 cdef void on_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept nogil
+cdef bint is_answer_to_bad_ack(
+    rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
 ) noexcept nogil
 @cython.locals(slack=int64_t, at_once=bint)
 cdef bint is_bare_answer(rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment) noexcept nogil

@@ -28,6 +28,7 @@ from handshake_inspect.tcp.facts import (
     FACT_UNSEEN_DATA,
     TRAIT_ACKS,
     TRAIT_FIN,
+    TRAIT_ISS,
     TRAIT_SEEN,
 )
 from handshake_inspect.tcp.transitions import (
@@ -42,6 +43,8 @@ from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, OPT_TIMESTAMPS
 
 SYN_SENT = int(TcpState.SYN_SENT)
+SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
+TIME_WAIT = int(TcpState.TIME_WAIT)
 CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
 LAST_ACK = int(TcpState.LAST_ACK)
 GRACE_NS = 250_000_000  # segments may still be under way this long where the RTT is not known
@@ -54,6 +57,8 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
     if connection.rst_count < MASK16:
         connection.rst_count += 1
     facts = connection.facts
+    if is_answer_to_bad_ack(connection, sender, segment):
+        return
     if facts & FACT_RST:
         if side != connection.rst_side and peer.checks & CHECK_WENT_ON:
             endpoint.apply(peer, GOT_RST)  # the target of the forged RST tells it that the connection is gone
@@ -86,6 +91,20 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
             connection.facts |= FACT_BARE_RST_AFTER_ACK
     else:
         doubt(connection, segment)
+
+
+def is_answer_to_bad_ack(connection: Any, sender: Any, segment: Any) -> bool:
+    """Whether an end that opens answers an acknowledgment of what it never sent (RFC 9293 section 3.10.7.4).
+
+    Such a RST has the number that was acknowledged, not its own next, and no ACK bit; it ends nothing.  What seemed to
+    be the final ACK, with octets missing before, was none.
+    """
+    if segment.flags & ACK or not sender.traits & TRAIT_ISS or segment.seq == (sender.iss + 1) & MASK32:
+        return False
+    if sender.state == SYN_SENT:
+        connection.facts |= FACT_REBUFFED
+        return True
+    return sender.state == SYN_RECEIVED
 
 
 def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
@@ -166,6 +185,10 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
         return True
     low = target.last_ack if target.traits & TRAIT_ACKS else (sender.iss + 1) & MASK32
     offset = seqspace.seq_diff(segment.seq, low)
+    if target.state == SYN_RECEIVED:
+        return offset == 0  # its SYN-ACK acknowledges all that it has
+    if target.state == TIME_WAIT:
+        return offset >= 0 and seqspace.seq_le(segment.seq, sender.snd_nxt)  # Linux takes a RST at RCV.NXT only
     if offset < 0:
         # A host that forgot the connection answers an old ACK with its number, from before its FIN.
         return (
@@ -173,7 +196,7 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
             and segment.seq == (sender.fin_seq - 1) & MASK32
             and CLOSE_WAIT <= target.state <= LAST_ACK
         )
-    return offset <= target.window or seqspace.seq_le(segment.seq, sender.snd_nxt)
+    return offset == 0 or offset < target.window or seqspace.seq_le(segment.seq, sender.snd_nxt)
 
 
 def doubt(connection: Any, segment: Any) -> None:

@@ -10,9 +10,19 @@ from handshake_inspect.tcp.facts import (
     FACT_SIMULTANEOUS,
     FACT_SYNACK,
     METHOD_SIMULTANEOUS,
+    TRAIT_ACKS,
 )
-from handshake_inspect.tcp.transitions import GOT_SYN, GOT_SYN_ACK, SENT_SYN
-from handshake_inspect.wire.const import MASK32
+from handshake_inspect.tcp.transitions import (
+    ACK_OF_SYN_WAS_LOST,
+    GOT_SYN,
+    GOT_SYN_ACK,
+    SENT_SYN,
+    SYN_WAS_LOST,
+    TcpState,
+)
+from handshake_inspect.wire.const import MASK32, MASK64
+
+ESTABLISHED = int(TcpState.ESTABLISHED)
 
 
 def second_syn(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
@@ -26,8 +36,32 @@ def second_syn(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
     endpoint.apply(peer, GOT_SYN)
 
 
+def repeated_syn(connection: Any, sender: Any) -> None:
+    """A plain SYN again: the one that crossed it did not arrive, or its sender would send a SYN-ACK."""
+    endpoint.apply(sender, SYN_WAS_LOST)
+
+
+def repeated_syn_ack(connection: Any, sender: Any) -> None:
+    """A SYN-ACK again: its sender has no acknowledgment of its SYN."""
+    sender.retransmissions += 1
+    endpoint.apply(sender, ACK_OF_SYN_WAS_LOST)
+    connection.facts &= ~FACT_ACKED & MASK64
+
+
+def complete(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
+    """The connection is established once both ends are, whose acknowledgments are on their way in any order."""
+    if sender.state < ESTABLISHED or peer.state < ESTABLISHED or connection.facts & FACT_ACKED:
+        return
+    connection.facts |= FACT_ACKED | FACT_CLIENT_PROVED | FACT_SERVER_PROVED
+    connection.ack_ns = segment.ts_ns
+    connection.ack_frame = segment.frame & MASK32
+
+
 def on_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
     """Each end sends one, with the ISN of its SYN."""
+    if sender.traits & TRAIT_ACKS:
+        repeated_syn_ack(connection, sender)
+    endpoint.apply(sender, GOT_SYN)
     endpoint.apply(peer, GOT_SYN_ACK)
     endpoint.agree_on_options(sender, peer)
     if not connection.facts & FACT_SYNACK:
@@ -37,13 +71,7 @@ def on_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int)
     connection.facts |= FACT_SYNACK
     if side != connection.client:
         connection.synack_count += 1
-        connection.facts |= FACT_SERVER_PROVED
-    else:
-        connection.ack_ns = segment.ts_ns
-        connection.ack_frame = segment.frame & MASK32
-        connection.facts |= FACT_CLIENT_PROVED
-    if connection.facts & FACT_SERVER_PROVED and connection.facts & FACT_CLIENT_PROVED:
-        connection.facts |= FACT_ACKED
+    complete(connection, sender, peer, segment)
 
 
 def is_self(connection: Any) -> bool:

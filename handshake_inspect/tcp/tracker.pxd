@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport (
+    acceptance,
     aftermath,
     closing,
     endpoint,
@@ -23,6 +24,9 @@ from handshake_inspect.wire cimport seqspace
 
 cdef uint64_t FACT_ACKED
 cdef uint64_t FACT_BAD_CHECKSUM
+cdef uint64_t FACT_BLIND_SYN
+cdef uint64_t FACT_CHALLENGE_ACK
+cdef uint64_t FACT_REBUFFED
 cdef uint64_t FACT_CLIENT_DATA
 cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_PORT_REUSED
@@ -45,7 +49,10 @@ cdef unsigned int CHECK_GOOD
 cdef unsigned int COMPLETE_ACK
 cdef unsigned int COMPLETE_DATA
 cdef unsigned int EMBRYO_GIVEN_UP
+cdef unsigned int EMBRYO_PROVISIONAL
+cdef unsigned int EMBRYO_SUCCESSOR
 cdef unsigned int EMBRYO_WAITING
+cdef unsigned int SENT_RST
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_HOLE
@@ -64,9 +71,15 @@ cdef unsigned int RST
 cdef unsigned int SYN
 cdef unsigned int ESTABLISHED
 cdef uint64_t MASK32
+cdef int ACCEPTED
+cdef int NEW_INCARNATION
 cdef int OURS
+cdef int OUTSIDE
 cdef int PROVISIONAL
+cdef int PROVISIONAL_ANSWERED
+cdef int SUCCESSOR
 cdef int PROBE
+cdef int VOID
 cdef int64_t PAUSE_NS
 cdef int64_t REUSE_NS
 cdef Py_ssize_t AHEAD
@@ -103,6 +116,10 @@ cdef class Tracker:
         alias="rows.Alias *", print_of=uint32_t, copy=bint, before_ns=int64_t, verdict=int
     )
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
+    @cython.locals(connection="rows.Connection *", sender="rows.Endpoint *")
+    cdef int hand_over(
+        self, Py_ssize_t i, int side, seg.Segment *segment, int64_t before_ns, int verdict
+    ) except -1 nogil
     @cython.locals(facts=uint64_t)
     cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
     @cython.locals(
@@ -114,9 +131,14 @@ cdef class Tracker:
         connection="rows.Connection *"
     )
     cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1 nogil
-    @cython.locals(dead=uint32_t, kind=int, again=bint, holed=bint, known=bint)
+    @cython.locals(worth=int, dead=bint, kind=int, holed=bint, known=bint, has_fin=bint)
     cdef void on_segment(
         self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
         int side
+    ) noexcept nogil
+    @cython.locals(dead=bint, again=bint, counts=bint)
+    cdef bint on_acknowledgment(
+        self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
+        int side, int worth
     ) noexcept nogil
     cdef bint sender_is_client(self, seg.Segment *segment) noexcept nogil

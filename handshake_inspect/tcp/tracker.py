@@ -4,6 +4,7 @@ from typing import Any
 
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.tcp import (
+    acceptance,
     aftermath,
     closing,
     endpoint,
@@ -20,18 +21,24 @@ from handshake_inspect.tcp import (
 )
 from handshake_inspect.tcp.checksums import Checksums
 from handshake_inspect.tcp.facts import (
+    ACCEPTED,
     CHECK_FIN_UNSEEN,
     CHECK_GOOD,
     COMPLETE_ACK,
     COMPLETE_DATA,
     EMBRYO,
     EMBRYO_GIVEN_UP,
+    EMBRYO_PROVISIONAL,
+    EMBRYO_SUCCESSOR,
     EMBRYO_WAITING,
     FACT_ACKED,
     FACT_BAD_CHECKSUM,
+    FACT_BLIND_SYN,
+    FACT_CHALLENGE_ACK,
     FACT_CLIENT_DATA,
     FACT_MIDSTREAM,
     FACT_PORT_REUSED,
+    FACT_REBUFFED,
     FACT_REPLACED,
     FACT_RST,
     FACT_RST_IGNORED,
@@ -44,21 +51,26 @@ from handshake_inspect.tcp.facts import (
     FACT_TTL_TWIN,
     FACT_UNANSWERED,
     FACT_UNTIMED,
+    NEW_INCARNATION,
     NUMBER,
     OURS,
+    OUTSIDE,
     PAUSE_NS,
     PROBE,
     PROVISIONAL,
+    PROVISIONAL_ANSWERED,
+    SUCCESSOR,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_HOLE,
     TRAIT_SEEN,
+    VOID,
     ZEEK_ESTABLISHED,
     ZEEK_WROTE_A,
     ZEEK_WROTE_D,
 )
 from handshake_inspect.tcp.table import Table
-from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.tcp.transitions import SENT_RST, TcpState
 from handshake_inspect.wire.const import (
     ACK,
     FIN,
@@ -254,22 +266,38 @@ class Tracker:
         if segment.flags & RST:
             if not (sender.traits | peer.traits) & TRAIT_SEEN:
                 connection.client = side if self.sender_is_client(segment) else side ^ 1
+            if opening.answers_provisional(self.table, connection, segment):
+                endpoint.apply(sender, SENT_RST)  # who refuses the new attempt has nothing of the old one
+                return self.hand_over(i, side, segment, before_ns, PROVISIONAL_ANSWERED)
+            if opening.refuses_syn_fin(self.table, connection, segment):
+                endpoint.apply(sender, SENT_RST)
             endpoint.begin(sender, segment)
             resets.on_rst(connection, sender, peer, segment, side)
         elif segment.flags & SYN:
             verdict = self.on_syn(i, side, segment)
             if verdict != OURS:
-                connection.last_ns = before_ns
-                sender.frames -= 1
-                sender.bytes -= segment.payload_len
-                return self.restart(i, segment, verdict)
+                return self.hand_over(i, side, segment, before_ns, verdict)
         else:
+            if connection.provisional:
+                incarnations.challenge(self.table, connection, peer, segment)
             self.on_segment(connection, sender, peer, segment, side)
         endpoint.note_marks(sender, segment)
         endpoint.remember(sender, segment, print_of)
         sender.traits |= TRAIT_SEEN
         self.settle(connection, sender, peer)
         return 0
+
+    def hand_over(self, i: int, side: int, segment: Any, before_ns: int, verdict: int) -> int:
+        """The segment is of another incarnation than that of connection `i`, which has counted it."""
+        connection = rows.connection_at(self.table.connections, i)
+        sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
+        connection.last_ns = before_ns
+        sender.frames -= 1
+        sender.bytes -= segment.payload_len
+        if verdict == SUCCESSOR:
+            incarnations.keep_provisional(self.table, connection, segment, EMBRYO_SUCCESSOR)
+            return 0
+        return self.restart(i, segment, verdict)
 
     def settle(self, connection: Any, sender: Any, peer: Any) -> None:
         """Whether the short path may take what follows."""
@@ -310,7 +338,7 @@ class Tracker:
             if segment.flags & ACK and not simultaneous.is_self(connection):
                 endpoint.note_ack(sender, peer, segment)
         if verdict == PROVISIONAL:
-            incarnations.keep_provisional(self.table, connection, segment)
+            incarnations.keep_provisional(self.table, connection, segment, EMBRYO_PROVISIONAL)
             return OURS
         return verdict
 
@@ -322,6 +350,8 @@ class Tracker:
         recalled = seg.segment_at(self.recalled, 0)
         if incarnations.recall_provisional(self.table, i, self.side_of(old, segment), segment, recalled, verdict):
             j = self.begin_recalled(segment)
+            if verdict == NEW_INCARNATION and old.facts & (FACT_CHALLENGE_ACK | FACT_BLIND_SYN) == FACT_CHALLENGE_ACK:
+                rows.connection_at(self.table.connections, j).facts |= FACT_CHALLENGE_ACK | FACT_REBUFFED
         else:
             j = self.table.new_connection(segment)
             self.table.name(segment, j + 1)
@@ -337,34 +367,55 @@ class Tracker:
             connection.facts |= FACT_MIDSTREAM
             connection.first_flags = segment.flags & 0xFF
             connection.client = side if self.sender_is_client(segment) else side ^ 1
+        worth = acceptance.worth(connection, sender, peer, segment)
+        if worth == VOID:
+            return
         endpoint.begin(sender, segment)
         if connection.facts & (FACT_RST | FACT_RST_IGNORED):
             resets.after_rst(connection, sender, peer, segment, side)
         dead = connection.facts & FACT_RST
         known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment)
-        if segment.flags & ACK:
-            if not dead and not final_ack.on_ack(self.table, connection, sender, peer, segment, side):
-                return
-            if dead and connection.facts & (FACT_TFO | FACT_ACKED) == FACT_TFO and side == connection.client:
-                final_ack.client_ack(self.table, connection, sender, peer, segment)  # the application had the data
-            again = (sender.traits & TRAIT_ACKS) and segment.ack == sender.last_ack and segment.payload_len == 0
-            if not dead and closing.is_fin_skipped(connection, sender, segment):
-                closing.skip_fin(connection, sender, peer, segment, side)
-            if not dead and closing.is_fin_unseen(connection, sender, peer, segment):
-                closing.believe_fin(connection, peer, sender, segment, side ^ 1)
-            endpoint.note_ack(sender, peer, segment)
-            if not dead:
-                closing.on_ack(connection, sender, peer, segment, again and not segment.flags & FIN)
+        has_fin = segment.flags & FIN and not dead and not known
+        if has_fin and acceptance.is_fin_dropped(connection, sender, peer, segment, worth):
+            has_fin = 0
+            worth = OUTSIDE
+        if segment.flags & ACK and not self.on_acknowledgment(connection, sender, peer, segment, side, worth):
+            return
         holed = sender.traits & TRAIT_HOLE
         kind = endpoint.advance(sender, peer, segment)
         if holed and not sender.traits & TRAIT_HOLE and not dead:
             closing.on_hole_filled(connection, sender, peer, segment)
-            known = sender.traits & TRAIT_FIN != 0
+            if sender.traits & TRAIT_FIN:
+                has_fin = 0
         endpoint.note_window(sender, segment)
         if segment.payload_len and kind != PROBE:
             connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA
-        if segment.flags & FIN and not dead and not known:
+        if has_fin:
             closing.on_fin(connection, sender, peer, segment, side)
+
+    def on_acknowledgment(self, connection: Any, sender: Any, peer: Any, segment: Any, side: int, worth: int) -> bool:
+        """The acknowledgment of a segment without SYN or RST; False when it is no part of this connection."""
+        dead = connection.facts & FACT_RST
+        if dead:
+            if connection.facts & (FACT_TFO | FACT_ACKED) == FACT_TFO and side == connection.client:
+                final_ack.client_ack(self.table, connection, sender, peer, segment)  # the application had the data
+            endpoint.note_ack(sender, peer, segment)
+            return True
+        counts = worth == ACCEPTED or connection.facts & FACT_ACKED != 0
+        if counts and not final_ack.on_ack(self.table, connection, sender, peer, segment, side):
+            return False
+        if acceptance.is_doubt_over(peer, segment):
+            closing.fin_taken(connection, peer, sender, segment, side ^ 1)
+        if worth == ACCEPTED:
+            if closing.is_fin_skipped(connection, sender, segment):
+                closing.skip_fin(connection, sender, peer, segment, side)
+            if closing.is_fin_unseen(connection, sender, peer, segment):
+                closing.believe_fin(connection, peer, sender, segment, side ^ 1)
+        again = sender.traits & TRAIT_ACKS and segment.ack == sender.last_ack and segment.payload_len == 0
+        endpoint.note_ack(sender, peer, segment)
+        if worth == ACCEPTED:
+            closing.on_ack(connection, sender, peer, segment, again and not segment.flags & FIN)
+        return True
 
     def sender_is_client(self, segment: Any) -> bool:
         """Without a handshake: the lower port is the server's."""

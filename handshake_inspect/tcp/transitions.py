@@ -36,7 +36,7 @@ class Event(IntEnum):
 
     SENT_SYN = 0
     SENT_SYN_ACK = 1
-    SENT_ACK = 2  # anything with ACK and without SYN, FIN, RST: proves a synchronized state
+    SENT_ACK = 2  # with ACK, without SYN and RST, and not a mere challenge: proves a synchronized state
     SENT_FIN = 3
     SENT_RST = 4
     GOT_SYN = 5
@@ -53,6 +53,7 @@ class Event(IntEnum):
     ACK_OF_FIN_WAS_LOST = 16
     PROVED_OPEN = 17  # sent something synchronized though the capture shows no opening
     NO_FIN = 18  # what seemed to be its FIN was an octet
+    SYN_WAS_LOST = 19  # the one that crossed its own: it sends a plain SYN again
 
 
 # The same as plain numbers, for the compiled modules.
@@ -74,6 +75,7 @@ FIN_WAS_LOST = int(Event.FIN_WAS_LOST)
 ACK_OF_FIN_WAS_LOST = int(Event.ACK_OF_FIN_WAS_LOST)
 PROVED_OPEN = int(Event.PROVED_OPEN)
 NO_FIN = int(Event.NO_FIN)
+SYN_WAS_LOST = int(Event.SYN_WAS_LOST)
 
 _S = TcpState
 _E = Event
@@ -103,7 +105,6 @@ TRANSITIONS: dict[tuple[Event, TcpState], TcpState] = {
     (_E.PROVED_OPEN, _S.CLOSED): _S.ESTABLISHED,
     # active close (section 3.6)
     (_E.SENT_FIN, _S.CLOSED): _S.FIN_WAIT_1,
-    (_E.SENT_FIN, _S.SYN_SENT): _S.FIN_WAIT_1,
     (_E.SENT_FIN, _S.SYN_RECEIVED): _S.FIN_WAIT_1,
     (_E.SENT_FIN, _S.ESTABLISHED): _S.FIN_WAIT_1,
     (_E.GOT_ACK_OF_FIN, _S.FIN_WAIT_1): _S.FIN_WAIT_2,
@@ -113,12 +114,13 @@ TRANSITIONS: dict[tuple[Event, TcpState], TcpState] = {
     (_E.GOT_ACK_OF_FIN, _S.CLOSING): _S.TIME_WAIT,
     (_E.TWO_MSL, _S.TIME_WAIT): _S.CLOSED,
     # passive close
-    (_E.GOT_FIN, _S.SYN_RECEIVED): _S.CLOSE_WAIT,
     (_E.GOT_FIN, _S.ESTABLISHED): _S.CLOSE_WAIT,
     (_E.SENT_FIN, _S.CLOSE_WAIT): _S.LAST_ACK,
     (_E.GOT_ACK_OF_FIN, _S.LAST_ACK): _S.CLOSED,
-    # an ICMP error for the SYN ends the attempt (RFC 5461 section 4.1 tells why stacks do so)
+    # an ICMP error for the SYN ends the attempt (RFC 5461 section 4.1 tells why stacks do so); one that quotes the
+    # SYN-ACK ends the request of Linux
     (_E.GOT_ERROR, _S.SYN_SENT): _S.CLOSED,
+    (_E.GOT_ERROR, _S.SYN_RECEIVED): _S.CLOSED,
 }
 
 # Whatever the state, a RST sent, or one accepted, leaves nothing behind (section 3.10.7).
@@ -130,6 +132,8 @@ for _state in TcpState:
 WITHDRAWN: dict[tuple[Event, TcpState], TcpState] = {
     (_E.SYN_ACK_WAS_LOST, _S.ESTABLISHED): _S.SYN_SENT,
     (_E.ACK_OF_SYN_WAS_LOST, _S.ESTABLISHED): _S.SYN_RECEIVED,
+    (_E.ACK_OF_SYN_WAS_LOST, _S.CLOSE_WAIT): _S.SYN_RECEIVED,
+    (_E.SYN_WAS_LOST, _S.SYN_RECEIVED): _S.SYN_SENT,
     (_E.FIN_WAS_LOST, _S.CLOSE_WAIT): _S.ESTABLISHED,
     (_E.FIN_WAS_LOST, _S.LAST_ACK): _S.FIN_WAIT_1,
     (_E.FIN_WAS_LOST, _S.CLOSING): _S.FIN_WAIT_1,

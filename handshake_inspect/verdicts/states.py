@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import (
+    EMBRYO_GIVEN_UP,
     FACT_ACKED,
     FACT_RST,
     FACT_SERVER_PROVED,
@@ -76,7 +77,7 @@ def answered_in_vain(trace: Trace, server: States) -> NDArray[np.intp]:
 def embryo_states(trace: Trace) -> States:
     """States of the clients whose SYN nothing answered."""
     silent = trace.last_ns - trace.embryos["first_ns"] > LONGEST_FIRST_RTO_NS
-    given_up = trace.embryos["state"] != 1
+    given_up = trace.embryos["state"] == EMBRYO_GIVEN_UP
     return np.where(silent | given_up, TcpState.CLOSED, TcpState.SYN_SENT).astype(np.uint8)
 
 

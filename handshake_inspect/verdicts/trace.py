@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_WAITING, FACT_REPLACED, FACT_UNTIMED
+from handshake_inspect.tcp.facts import (
+    EMBRYO_GIVEN_UP,
+    EMBRYO_SUCCESSOR,
+    EMBRYO_WAITING,
+    FACT_REPLACED,
+    FACT_UNTIMED,
+)
 from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, Selection, batches, marked, taken
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.sets import distinct, places
@@ -84,7 +90,7 @@ class Trace:
         alive = np.empty(len(embryos), dtype=bool)
         for some in batches(len(embryos)):
             state = embryos["state"][some].copy()
-            alive[some] = (state == EMBRYO_WAITING) | (state == EMBRYO_GIVEN_UP)
+            alive[some] = (state == EMBRYO_WAITING) | (state == EMBRYO_GIVEN_UP) | (state == EMBRYO_SUCCESSOR)
         embryo_numbers = None
         if not alive.all():
             embryo_numbers = marked(alive)

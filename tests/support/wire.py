@@ -145,7 +145,9 @@ class Host:
             self.address, self.peer.address, bits, seq=seq, ack=ack, options=options, payload=payload,
             link=frames.raw, **words,
         )  # fmt: skip
-        if not bits & frames.RST and 0 < (end - self.snd_nxt) & MASK32 < 1 << 31:
+        if bits & frames.RST:
+            end = self.snd_nxt  # it occupies nothing
+        elif 0 < (end - self.snd_nxt) & MASK32 < 1 << 31:
             self.snd_nxt = end
         tsval = self.tsval if self.timestamps else None
         for _ in range(times):

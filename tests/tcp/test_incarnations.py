@@ -209,3 +209,29 @@ def test_equal_ports_of_other_hosts_are_other_connections():
     report = merged(*wires)
     assert report["summary"]["outcomes"]["established"] == 3
     assert [one["client"]["ip"] for one in report["connections"]] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+
+
+@pytest.mark.parametrize("past", [closed, reset, aborted], ids=lambda past: past.__name__)
+def test_the_same_isn_after_the_end_is_another_connection(past):
+    """Devices with a fixed ISN, scripts, replayed captures."""
+    wire = Wire()
+    past(wire)
+    wire.wait(5 * SECOND)
+    wire.client.snd_nxt, wire.server.snd_nxt = wire.client.isn, wire.server.isn
+    wire.client.rcv_nxt = wire.server.rcv_nxt = 0
+    past(wire)
+    old, new = wire.connections()
+    assert old["outcome"] == new["outcome"] == OVER[past]
+    assert {one["handshake"]["syn_count"] for one in (old, new)} == {1}
+    assert {one["client_to_server"]["retransmissions"] for one in (old, new)} == {0}
+
+
+@pytest.mark.parametrize(("pause", "attempts"), [(SECOND // 2, 1), (5 * SECOND, 2)])
+def test_the_same_isn_after_a_refusal(pause, attempts):
+    """Windows sends a refused SYN again after 500 ms: one attempt.  Much later it is another one."""
+    wire = Wire()
+    refused(wire)
+    wire.wait(pause)
+    wire.client.rcv_nxt = 0
+    refused(wire)
+    assert wire.outcomes() == [("refused", "closed-port")] * attempts

@@ -43,7 +43,7 @@ STAYS = {
     ],
     E.SENT_FIN: [
         ("a repeated FIN", CLOSING - {S.CLOSE_WAIT}),
-        ("a listener has nobody to send it to", {S.LISTEN}),
+        ("nobody to send it to, or no number to acknowledge: RFC 9293 3.10.4", {S.LISTEN, S.SYN_SENT}),
     ],
     E.GOT_SYN: [
         ("a listener that is silent cannot be told from no listener", {S.CLOSED}),
@@ -59,13 +59,14 @@ STAYS = {
     ],
     E.GOT_FIN: [
         ("cannot be: no SYN of that peer was seen (RFC 9293 3.10.7.3, 3.10.7.4)", {S.CLOSED, S.LISTEN, S.SYN_SENT}),
+        ("it comes with the ACK of the SYN, or is not taken", {S.SYN_RECEIVED}),
         ("a repeated FIN", {S.CLOSE_WAIT, S.CLOSING, S.LAST_ACK}),
     ],
     E.GOT_ACK_OF_FIN: [
         ("it sent no FIN, or knows already", EVERY - {S.FIN_WAIT_1, S.CLOSING, S.LAST_ACK}),
     ],
     E.GOT_ERROR: [
-        ("a soft error: hosts end only a connect() for it (RFC 5461)", EVERY - {S.SYN_SENT}),
+        ("a soft error: hosts end only an opening for it (RFC 5461)", EVERY - {S.SYN_SENT, S.SYN_RECEIVED}),
     ],
     E.TWO_MSL: [
         ("the timer runs in TIME-WAIT", EVERY - {S.TIME_WAIT}),
@@ -74,13 +75,16 @@ STAYS = {
         ("it is not thought to have the SYN-ACK, or proved to have it", EVERY - {S.ESTABLISHED}),
     ],
     E.ACK_OF_SYN_WAS_LOST: [
-        ("it is not thought to have the ACK, or proved to have it", EVERY - {S.ESTABLISHED}),
+        ("it is not thought to have the ACK, or proved to have it", EVERY - {S.ESTABLISHED, S.CLOSE_WAIT}),
     ],
     E.FIN_WAS_LOST: [
         ("it is not thought to have the FIN", EVERY - {S.CLOSE_WAIT, S.CLOSING, S.LAST_ACK, S.TIME_WAIT}),
     ],
     E.ACK_OF_FIN_WAS_LOST: [
         ("it is not thought to have the ACK", EVERY - {S.FIN_WAIT_2, S.TIME_WAIT, S.CLOSED}),
+    ],
+    E.SYN_WAS_LOST: [
+        ("it is not thought to have the SYN that crossed its own, or proved to have it", EVERY - {S.SYN_RECEIVED}),
     ],
     E.PROVED_OPEN: [
         ("its state is known already", EVERY - {S.CLOSED}),
@@ -99,7 +103,7 @@ NOT_ON_THE_WIRE = {
         (E.SENT_SYN, S.TIME_WAIT), (E.SENT_SYN_ACK, S.TIME_WAIT),
     },
     "the SYN that it answers took it to SYN-RECEIVED, and a SYN-ACK later says that an ACK was lost": {
-        (E.SENT_SYN_ACK, S.SYN_SENT), (E.SENT_SYN_ACK, S.ESTABLISHED),
+        (E.SENT_SYN_ACK, S.SYN_SENT),
     },
     "a repeated FIN only restarts the clock": {(E.GOT_FIN, S.TIME_WAIT)},
     "time passes for all rows at once, when the capture ends": {(E.TWO_MSL, S.TIME_WAIT)},
@@ -135,11 +139,12 @@ def test_second_thoughts_go_back():
         E.ACK_OF_SYN_WAS_LOST: E.GOT_ACK_OF_SYN,
         E.FIN_WAS_LOST: E.GOT_FIN,
         E.ACK_OF_FIN_WAS_LOST: E.GOT_ACK_OF_FIN,
+        E.SYN_WAS_LOST: E.GOT_SYN,
     }
     for (event, state), before in WITHDRAWN.items():
         if event is E.NO_FIN:
             continue  # takes back two, what it sent and that this was acknowledged: the next test
-        steps = [E.SENT_FIN, believed[event]]
+        steps = [E.SENT_FIN, E.GOT_FIN, believed[event]]
         ways = [order for count in (1, 2) for order in permutations(steps, count) if believed[event] in order]
         assert any(
             walk(start, way) is state and walk(start, [step for step in way if step is not believed[event]]) is before
@@ -200,7 +205,7 @@ C_FIN, S_FIN, S_FIN_FIRST = ("c", "FA", 0, 0), ("s", "FA", 0, 1), ("s", "FA", 0,
 SCRIPTS = {
     "a FIN without ACK right after the SYN": (
         captures.pcap([(START, frames.syn(ident=1)), (START + MS, frames.fin(flags=frames.FIN, ack=0, ident=2))]),
-        ("FIN_WAIT_1", "CLOSED"),
+        ("SYN_SENT", "CLOSED"),
     ),
     "a FIN without ACK right after the SYN-ACK": (
         captures.pcap(
@@ -210,7 +215,7 @@ SCRIPTS = {
                 (START + 2 * MS, frames.segment(frames.SERVER, frames.CLIENT, frames.FIN, seq=5001, ident=2)),
             ]
         ),
-        ("CLOSE_WAIT", "FIN_WAIT_1"),
+        ("ESTABLISHED", "SYN_RECEIVED"),
     ),
     "a client's FIN without ACK after the SYN-ACK": (
         captures.pcap(
@@ -220,7 +225,7 @@ SCRIPTS = {
                 (START + 2 * MS, frames.fin(flags=frames.FIN, ack=0, ident=2)),
             ]
         ),
-        ("FIN_WAIT_1", "CLOSE_WAIT"),
+        ("ESTABLISHED", "SYN_RECEIVED"),
     ),
     "the server resets in SYN-RECEIVED": (
         captures.pcap(
@@ -307,6 +312,32 @@ def walks(pcaps):
     both.client.syn_ack(stay=True)
     both.server.syn_ack()
     yield both.pcap()
+    both = Wire(at="middle")
+    both.client.syn(stay=True)
+    both.server.syn(lost="after")
+    both.wait(SECOND)
+    both.client.syn()
+    yield both.pcap()
+    fast = Wire()
+    fast.client.send("S", 20, seq=1000, options=frames.linux_syn_options() + frames.fast_open(b"12345678"))
+    fast.server.syn_ack()
+    fast.server.fin()
+    yield fast.pcap()
+    early = Wire()
+    early.client.syn()
+    early.server.syn_ack(lost="after").data(lost="after").wire.wait(SECOND)
+    early.server.syn_ack()
+    yield early.pcap()
+    undelivered = Wire(at="server")
+    undelivered.client.syn()
+    undelivered.server.syn_ack(lost="after")
+    undelivered.icmp_error(undelivered.server.packet, code=1)
+    yield undelivered.pcap()
+    lost = Wire().handshake()
+    lost.client.fin(lost="after")
+    lost.wait(SECOND)
+    lost.server.syn_ack()
+    yield lost.pcap()
     yield Wire().handshake().exchange().close().wait(SECOND).pcap()
 
 
