@@ -123,7 +123,7 @@ def udp_tunnel(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
         return KIND_NONE
     source = octets.be16(data, at)
     target = octets.be16(data, at + 2)
-    if target in (1701, 2152, 3544, 4789, 4790, 5072, 6081, 6635, 8472) or source in (1701, 3544, 5072):
+    if target in (1701, 2152, 3544, 4754, 4789, 4790, 5072, 6081, 6635, 8472) or source in (1701, 3544, 5072):
         return KIND_DECLINED
     if data[at + 8] >> 4 != 6 or min(end, ip_end) - at < 48:
         return KIND_NONE

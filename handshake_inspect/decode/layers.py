@@ -6,13 +6,13 @@ here are its octets as captured.  So dpkt's classes are used for their headers a
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from dpkt import ethernet, gre, ieee80211, ip, ip6, llc, ppp, pppoe, radiotap, sll, sll2
 from dpkt.dpkt import Packet, UnpackError
 
-from handshake_inspect.decode import udp_tunnels
+from handshake_inspect.decode import bsd_layers, udp_tunnels
 
 Step = udp_tunnels.Step
 
@@ -156,9 +156,18 @@ def _wifi(octets: bytes) -> Step:
     if header.subtype & 8:  # QoS control, and behind it perhaps HT control
         aggregated = octets[length] & 0x80
         length += 6 if header.order else 2
-        if aggregated:  # an A-MSDU: several packets, of which the first is read
-            length += 14
+        if aggregated:
+            return "amsdu", octets[length:]
     return "llc", octets[length:]
+
+
+def subframes(octets: bytes) -> Iterator[tuple[bytes, int]]:
+    """The MSDUs of an A-MSDU (IEEE 802.11 section 9.3.2.2.2), each with its length: the last may be cut."""
+    at = 0
+    while at + 14 < len(octets):
+        length = int.from_bytes(octets[at + 12 : at + 14], "big")
+        yield octets[at + 14 : at + 14 + length], length
+        at += (14 + length + 3) & ~3
 
 
 def _gre(octets: bytes) -> Step:
@@ -251,4 +260,6 @@ STEPS: dict[str, Callable[[bytes], Step]] = {
     "nsh": _nsh,
     "erspan3": _erspan3,
     "nflog": _nflog,
+    "enc": bsd_layers.enc,
+    "pflog": bsd_layers.pflog,
 }

@@ -1,4 +1,4 @@
-"""What runs over UDP and carries whole packets: VXLAN, Geneve, GTP-U, Teredo, AYIYA, L2TP, MPLS in UDP.
+"""What runs over UDP and carries whole packets: VXLAN, Geneve, GTP-U, Teredo, AYIYA, L2TP, MPLS and GRE in UDP.
 
 A port alone is no proof that a datagram is a tunnel's: anybody may use it.  So the header must look right too, and what
 is inside must begin as a packet does; else the datagram is none of ours.
@@ -98,10 +98,16 @@ def _mpls(octets: bytes) -> Step:
     return "mpls", octets
 
 
+def _gre(octets: bytes) -> Step:
+    """RFC 8086: GRE of version 0 (RFC 2784, RFC 2890), with no reserved bit set."""
+    return _NONE if octets[0] & 0x4F or octets[1] else ("gre", octets)
+
+
 _BY_PORT: dict[int, Callable[[bytes], Step]] = {
     1701: _l2tp,
     2152: _gtp,
     3544: _teredo,
+    4754: _gre,
     4789: _vxlan,
     4790: _vxlan_gpe,
     5072: _ayiya,

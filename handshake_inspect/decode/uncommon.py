@@ -27,7 +27,9 @@ _FIRST_LAYER = {
     104: ("chdlc", 0),
     105: ("wifi", 0),
     108: ("family", 4),
+    109: ("enc", 0),
     113: ("sll", 0),
+    117: ("pflog", 0),
     127: ("radiotap", 0),
     228: ("ip", 0),
     229: ("ip", 0),
@@ -35,34 +37,66 @@ _FIRST_LAYER = {
     276: ("sll2", 0),
 }
 _RAW_LINK_TYPE = {"ipv4": 228, "ipv6": 229}
-_MAX_LAYERS = 32  # of a packet in a packet in a packet …
+_PKTAP = 258
+_USER2 = 149  # as Apple wrote it before it had a number
+MAX_LAYERS = 32  # of a packet in a packet in a packet …
 
 
-def decode_uncommon(frame: bytes, wire_len: int, link_type: int, records: Any, i: int) -> int:
+Part = tuple[str, bytes, int]  # its layer, its octets, and its length on the wire
+
+
+def decode_uncommon(
+    frame: bytes, wire_len: int, link_type: int, records: Any, i: int, parts: list[Part] | None = None
+) -> int:
     """Decode a frame that the fast decoder declined into record `i` of the array `records`.
+
+    A frame may hold several packets (an A-MSDU): the first is decoded, the others go to `parts`, for `decode_part`.
 
     Returns the kind: KIND_DECLINED if the link type is wholly unknown, KIND_NONE if no TCP is found,
     KIND_DAMAGED if a header is cut or malformed.  Never raises for what is in the frame.
     """
-    if link_type not in _FIRST_LAYER:
-        return _conclude(KIND_DECLINED, 0, records[i])
-    layer, skipped = _FIRST_LAYER[link_type]
     wire_len = max(wire_len, len(frame))
-    snapped = wire_len > len(frame)
     try:
-        return _peel(layer, frame[skipped:], max(wire_len - skipped, 0), records, i)
-    except _damage():
-        note = NOTE_SNAPPED | NOTE_CUT_HEADER if snapped else NOTE_BAD_HEADER_LENGTH
+        part = part_of(frame, wire_len, link_type)
+    except damage():
+        return _conclude(KIND_DAMAGED, NOTE_SNAPPED | NOTE_CUT_HEADER, records[i])
+    return _conclude(KIND_DECLINED, 0, records[i]) if part is None else decode_part(part, records, i, parts)
+
+
+def part_of(frame: bytes, wire_len: int, link_type: int) -> Part | None:
+    """What a frame begins with, by its link type; None where that is wholly unknown."""
+    if link_type in (_PKTAP, _USER2):
+        from handshake_inspect.decode import bsd_layers  # noqa: PLC0415  dpkt, as below
+
+        if link_type == _USER2 and not bsd_layers.is_pktap(frame):
+            return None
+        whole = len(frame)
+        link_type, frame = bsd_layers.behind_pktap(frame)
+        wire_len -= whole - len(frame)
+        if link_type < 0:
+            return "", b"", 0
+    if link_type not in _FIRST_LAYER:
+        return None
+    layer, skipped = _FIRST_LAYER[link_type]
+    return layer, frame[skipped:], max(wire_len - skipped, 0)
+
+
+def decode_part(part: Part, records: Any, i: int, parts: list[Part] | None = None) -> int:
+    """As `decode_uncommon`, for what begins with a layer that is known."""
+    try:
+        return _peel(*part, records, i, parts)
+    except damage():
+        note = NOTE_SNAPPED | NOTE_CUT_HEADER if part[2] > len(part[1]) else NOTE_BAD_HEADER_LENGTH
         return _conclude(KIND_DAMAGED, note, records[i])
 
 
-def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int) -> int:
+def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int, parts: list[Part] | None) -> int:
     """Take layer after layer off until the fast decoder understands what is left."""
     from handshake_inspect.decode import layers  # noqa: PLC0415  dpkt is slow to import and seldom needed
 
     notes = 0
     datagram, whole = False, len(octets) >= wire_len
-    for _ in range(_MAX_LAYERS):
+    for _ in range(MAX_LAYERS):
         if layer in {"ip", "family"}:
             layer = "ipv6" if octets[:1] and octets[0] >> 4 == 6 else "ipv4"
         if layer in _RAW_LINK_TYPE:
@@ -74,11 +108,18 @@ def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int) -> int
                 return kind
             following, rest = layers.tunnel(layer, octets)
             notes = NOTE_TUNNELED
+        elif layer == "amsdu":
+            first, *others = layers.subframes(octets)
+            if parts is not None:
+                parts.extend(("llc", rest, length) for rest, length in others)
+            wire_len = first[1]
+            layer, octets = "llc", first[0]
+            continue
         elif layer in layers.STEPS:
             datagram = datagram or layer == "udp"
             try:
                 following, rest = layers.STEPS[layer](octets)
-            except _damage():
+            except damage():
                 if datagram and whole:
                     break
                 raise
@@ -89,7 +130,8 @@ def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int) -> int
     return _conclude(KIND_NONE, 0, records[i])
 
 
-def _damage() -> tuple[type[Exception], ...]:
+def damage() -> tuple[type[Exception], ...]:
+    """What the slow path raises for octets that cannot be."""
     from dpkt.dpkt import Error  # noqa: PLC0415
 
     return (Error, IndexError, ValueError)

@@ -16,8 +16,10 @@ cdef int KIND_ICMP_ERROR
 cdef int KIND_NONE
 cdef int KIND_TCP
 cdef unsigned int NOTE_CUT_HEADER
+cdef unsigned int NOTE_CONTINUED
 cdef unsigned int NOTE_CUT_OPTIONS
 cdef unsigned int NOTE_UNTIMED
+cdef unsigned int NOTE_FIRST_FRAGMENT
 
 cdef class Pump:
     cdef readonly Tracker tracker
@@ -34,6 +36,9 @@ cdef class Pump:
     cdef readonly uint64_t backwards
     cdef readonly uint64_t first_backwards
     cdef readonly uint64_t fragments
+    cdef readonly object reassembler
+    cdef list parts
+    cdef Py_ssize_t more
     cdef readonly uint64_t cut_headers
     cdef readonly uint64_t first_cut_header
     cdef readonly uint64_t damaged_headers
@@ -46,8 +51,14 @@ cdef class Pump:
     cdef int run(self, FrameReader reader) except -1 nogil
     @cython.locals(record="seg.Segment *", now=int64_t, kind=int)
     cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1 nogil
+    cdef bint take(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef void note_time(self, int64_t now, uint64_t frame) noexcept nogil
     cdef int second_try(self, FrameReader reader, Py_ssize_t at) except -1 with gil
+    cdef bytes octets(self, FrameReader reader)
+    @cython.locals(record="seg.Segment *")
+    cdef bint decode_more(self, FrameReader reader, Py_ssize_t at) except -1 nogil
+    cdef int next_part(self, Py_ssize_t at) except -1 with gil
+    cdef int join(self, FrameReader reader, Py_ssize_t at) except -1 with gil
     cdef void went_back(self, int64_t now, uint64_t frame) noexcept nogil
     cdef int leave(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef int note_unsupported(self, uint32_t link_type) except -1 with gil

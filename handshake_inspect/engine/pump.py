@@ -5,7 +5,8 @@ from typing import Any
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
 from handshake_inspect.decode import frame as fast
 from handshake_inspect.decode import segment as seg
-from handshake_inspect.decode.uncommon import decode_uncommon
+from handshake_inspect.decode import uncommon
+from handshake_inspect.decode.fragments import Reassembler
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import (
     KIND_DAMAGED,
@@ -14,8 +15,10 @@ from handshake_inspect.wire.const import (
     KIND_ICMP_ERROR,
     KIND_NONE,
     KIND_TCP,
+    NOTE_CONTINUED,
     NOTE_CUT_HEADER,
     NOTE_CUT_OPTIONS,
+    NOTE_FIRST_FRAGMENT,
     NOTE_UNTIMED,
 )
 
@@ -40,7 +43,10 @@ class Pump:
         self.before_ns = 0  # time of the frame before
         self.backwards = 0  # frames older than the frame before them
         self.first_backwards = 0
-        self.fragments = 0
+        self.fragments = 0  # later ones, and first ones that hold less than a TCP header
+        self.reassembler = Reassembler()
+        self.parts: list[uncommon.Part] = []  # packets of the frame that are not decoded yet, the last first
+        self.more = 0  # how many these are
         self.cut_headers = 0  # the capture ends inside a header: a snap length too small
         self.first_cut_header = 0
         self.damaged_headers = 0
@@ -65,6 +71,12 @@ class Pump:
                 if held == BATCH:
                     self.tracker.track_all(self.records, held)
                     held = 0
+            while self.more:
+                if self.decode_more(reader, held):
+                    held += 1
+                    if held == BATCH:
+                        self.tracker.track_all(self.records, held)
+                        held = 0
         self.tracker.track_all(self.records, held)
         return got
 
@@ -83,8 +95,17 @@ class Pump:
                 return False
             if kind == KIND_DECLINED:
                 kind = self.second_try(reader, at)
+            if kind == KIND_FRAGMENT or (kind == KIND_DAMAGED and record.notes & NOTE_FIRST_FRAGMENT):
+                kind = self.join(reader, at)
+        elif record.notes & NOTE_FIRST_FRAGMENT:
+            kind = self.join(reader, at)
+        return self.take(kind, reader, record)
+
+    def take(self, kind: int, reader: FrameReader, record: Any) -> bool:
+        """Count what was decoded; whether it is a segment to track."""
         if kind == KIND_TCP:
-            self.tcp_segments += 1
+            if not record.notes & NOTE_CONTINUED:
+                self.tcp_segments += 1
         elif kind == KIND_ICMP_ERROR:
             self.icmp_errors += 1
         else:
@@ -94,7 +115,7 @@ class Pump:
             self.cut_options += 1
         if not reader.has_time:
             record.notes |= NOTE_UNTIMED
-        record.ts_ns = now
+        record.ts_ns = reader.ts_ns
         record.frame = reader.frames
         return True
 
@@ -111,8 +132,35 @@ class Pump:
 
     def second_try(self, reader: FrameReader, at: int) -> int:
         """Give what the fast decoder declined to the slow one."""
-        octets = bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
-        return decode_uncommon(octets, reader.wire_len, reader.link_type, self.storage, at)
+        kind = uncommon.decode_uncommon(
+            self.octets(reader), reader.wire_len, reader.link_type, self.storage, at, self.parts
+        )
+        if self.parts:
+            self.parts.reverse()
+            self.more = len(self.parts)
+        return kind
+
+    def octets(self, reader: FrameReader) -> bytes:
+        """The reader's frame."""
+        return bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
+
+    def decode_more(self, reader: FrameReader, at: int) -> bool:
+        """As `decode`, for the next packet of a frame that holds several."""
+        record = seg.segment_at(self.records, at)
+        return self.take(self.next_part(at), reader, record)
+
+    def next_part(self, at: int) -> int:
+        """Decode the next of the parts."""
+        self.more -= 1
+        return uncommon.decode_part(self.parts.pop(), self.storage, at)
+
+    def join(self, reader: FrameReader, at: int) -> int:
+        """Put a fragment, which is in record `at`, to the others of its datagram: what it is now."""
+        try:
+            part = uncommon.part_of(self.octets(reader), reader.wire_len, reader.link_type)
+        except uncommon.damage():
+            part = None
+        return self.reassembler.take(part, reader.ts_ns, self.storage, at)
 
     def went_back(self, now: int, frame: int) -> None:
         """Count a frame whose time is before that of the frame before it."""

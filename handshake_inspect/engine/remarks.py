@@ -27,11 +27,11 @@ def remarks(pump: Pump) -> Iterator[Problem]:
     if checksums.bad_ip:
         message = f"wrong IP header checksum in {_frames(checksums.bad_ip)}: damaged on the way"
         yield Problem("bad-ip-checksum", message, checksums.first_bad_ip)
-    if pump.fragments:
-        verb = "is a later IP fragment" if pump.fragments == 1 else "are later IP fragments"
-        yield Problem(
-            "fragments", f"{_frames(pump.fragments)} {verb} without a TCP header: their octets are not counted"
-        )
+    apart = pump.fragments - pump.reassembler.joined
+    if apart > 0:
+        verb = "is an IP fragment" if apart == 1 else "are IP fragments"
+        message = f"{_frames(apart)} {verb} of TCP segments that are not whole: their bytes are not counted"
+        yield Problem("fragments", message)
     if pump.backwards:
         message = (
             f"{_frames(pump.backwards)} older than the frame before: stored out of order, or the clock was set back"

@@ -64,6 +64,8 @@ cdef bint was_probed(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment
 @cython.locals(seq_len=uint32_t, end=uint32_t)
 cdef int advance(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
 cdef void extend(rows.Endpoint *sender, uint32_t seq, uint32_t end) noexcept nogil
+@cython.locals(end=uint32_t)
+cdef void lengthen(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef void miss(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 @cython.locals(late=bint)
 cdef void classify_old(

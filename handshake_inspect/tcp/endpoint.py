@@ -265,6 +265,19 @@ def extend(sender: Any, seq: int, end: int) -> None:
     sender.snd_nxt = end
 
 
+def lengthen(sender: Any, segment: Any) -> None:
+    """Payload in later IP fragments: the segment was longer than its first fragment, its FIN later."""
+    sender.bytes += segment.payload_len
+    end = (segment.seq + segment.payload_len) & MASK32
+    if sender.traits & TRAIT_FIN and sender.fin_seq == (segment.seq + 1) & MASK32 == sender.snd_nxt:
+        sender.fin_seq = (end + 1) & MASK32
+        end = sender.fin_seq
+    if sender.traits & TRAIT_HOLE and segment.seq == sender.contiguous:
+        fill(sender, end)
+    elif seqspace.seq_gt(end, sender.snd_nxt) and seqspace.seq_le(segment.seq, sender.snd_nxt):
+        extend(sender, sender.snd_nxt, end)
+
+
 def miss(sender: Any, segment: Any) -> None:
     """New octets that came damaged: sent, but not received, so that their sender will send them again."""
     if segment.flags & (SYN | FIN | RST) or segment.seq != sender.snd_nxt or sender.traits & TRAIT_HOLE:

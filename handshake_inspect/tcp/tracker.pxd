@@ -67,6 +67,8 @@ cdef unsigned int NOTE_BAD_CHECKSUM
 cdef unsigned int NOTE_BAD_IP_CHECKSUM
 cdef unsigned int NOTE_CHECKSUM_GOOD
 cdef unsigned int NOTE_UNTIMED
+cdef unsigned int NOTE_CONTINUED
+cdef unsigned int NOTE_NOT_PLAIN
 cdef unsigned int RST
 cdef unsigned int SYN
 cdef unsigned int ESTABLISHED

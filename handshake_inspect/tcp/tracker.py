@@ -79,6 +79,8 @@ from handshake_inspect.wire.const import (
     NOTE_BAD_CHECKSUM,
     NOTE_BAD_IP_CHECKSUM,
     NOTE_CHECKSUM_GOOD,
+    NOTE_CONTINUED,
+    NOTE_NOT_PLAIN,
     NOTE_UNTIMED,
     RST,
     SYN,
@@ -148,7 +150,7 @@ class Tracker:
             or segment.seq != sender.snd_nxt
             or segment.window == 0
             or (sender.traits | peer.traits) & TRAIT_HOLE
-            or segment.notes & NOTE_BAD_CHECKSUM
+            or segment.notes & NOTE_NOT_PLAIN
             or segment.ts_ns - connection.last_ns >= PAUSE_NS
         ):
             return False
@@ -185,6 +187,8 @@ class Tracker:
             return self.on_error(i, segment)
         plain_syn = segment.flags & (SYN | ACK | FIN | RST) == SYN and segment.payload_len == 0
         if reference == 0:
+            if segment.notes & NOTE_CONTINUED:
+                return 0
             if plain_syn and not segment.notes & (NOTE_BAD_CHECKSUM | NOTE_UNTIMED):
                 return self.conceive(segment)
             i = self.table.new_connection(segment)
@@ -236,6 +240,9 @@ class Tracker:
         alias = rows.alias_at(self.table.aliases, i)
         before_ns = connection.last_ns
         connection.last_ns = max(before_ns, segment.ts_ns)
+        if segment.notes & NOTE_CONTINUED:
+            endpoint.lengthen(sender, segment)
+            return 0
         sender.frames += 1
         if segment.notes & NOTE_UNTIMED and not connection.facts & FACT_ACKED:
             connection.facts |= FACT_UNTIMED

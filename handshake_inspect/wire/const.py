@@ -47,6 +47,8 @@ NOTE_CHECKSUM_GOOD = 0x0100  # verified over the whole segment
 NOTE_BAD_IP_CHECKSUM = 0x0400  # of the IP header; NOTE_BAD_CHECKSUM is set, too
 NOTE_UNTIMED = 0x0800  # the capture has no time for the frame
 NOTE_CHECKSUM_OFFLOADED = 0x0200  # the field holds just the pseudo-header sum
+NOTE_CONTINUED = 0x1000  # what later fragments hold of a segment whose first fragment was one already
+NOTE_NOT_PLAIN = NOTE_BAD_CHECKSUM | NOTE_CONTINUED
 
 # The 64 bits below which an IPv4 address stands when mapped into IPv6 (RFC 4291 section 2.5.5.2).
 IPV4_MAPPED = 0xFFFF << 32

@@ -12,11 +12,15 @@ NAMES = {
     104: "Cisco HDLC",
     105: "802.11",
     108: "OpenBSD loopback",
+    109: "BSD enc",
     113: "Linux cooked v1",
+    117: "BSD pflog",
     127: "802.11 radiotap",
+    149: "USER2 (Apple pktap)",
     228: "raw IPv4",
     229: "raw IPv6",
     239: "netfilter log",
+    258: "Apple pktap",
     276: "Linux cooked v2",
 }
 

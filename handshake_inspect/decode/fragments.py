@@ -1,0 +1,244 @@
+"""TCP segments in IP fragments (RFC 791 section 3.2, RFC 8200 section 4.5): what is behind the first fragment.
+
+A first fragment with a whole TCP header is a segment at once, with the payload that is in it: a capture filter for a
+port lets nothing else through.  When the rest is complete it counts too: a record with NOTE_CONTINUED is the payload
+behind the first fragment; where the first fragment came last, it is the whole segment.  A header that is itself split
+(`nmap -f`) gives a segment when the datagram is complete.
+
+No payload is kept, only which octets came and the first `HEADER` of them.  Datagrams wait for `TIMEOUT_NS` of the
+capture's time (Linux: 30 s; RFC 8200: 60 s), `DATAGRAMS` of them at most, the oldest makes room; a datagram in more
+than `PIECES` ranges is given up.  An identification used again with another header is another datagram.
+"""
+
+import ctypes
+from dataclasses import dataclass, field
+from typing import Any
+
+from handshake_inspect.decode import frame as fast
+from handshake_inspect.decode import uncommon
+from handshake_inspect.wire.const import (
+    KIND_FRAGMENT,
+    KIND_TCP,
+    MASK32,
+    NOTE_CONTINUED,
+    NOTE_FIRST_FRAGMENT,
+    PROTO_TCP,
+    SYN,
+)
+
+TIMEOUT_NS = 30_000_000_000
+DATAGRAMS = 1024
+PIECES = 256
+HEADER = 64  # the longest TCP header has 60 octets
+LARGEST = 65_535
+
+Key = tuple[bytes, int]
+
+
+@dataclass(slots=True)
+class Fragment:
+    """One fragment: which datagram it is of and where in it it belongs."""
+
+    key: Key
+    version: int
+    offset: int
+    more: bool
+    length: int  # on the wire
+    octets: bytes  # as captured, at most `HEADER` of them
+
+
+@dataclass(slots=True)
+class Datagram:
+    """What is known of a datagram that came in pieces."""
+
+    since_ns: int
+    ranges: list[tuple[int, int]] = field(default_factory=list)  # sorted, apart from each other
+    total: int = 0  # 0 while the last fragment is missing
+    header: bytearray = field(default_factory=lambda: bytearray(HEADER))
+    first: bytes = b""  # the segment record of the first fragment
+    given: int = 0  # payload in the segment that was made of it
+    done: bool = False
+    later: int = 0  # its later fragments that are not yet counted as put together
+
+    def add(self, piece: Fragment) -> bool:
+        """Take a piece; False where all of it came before."""
+        start, end = piece.offset, piece.offset + piece.length
+        if any(begin <= start and end <= beyond for begin, beyond in self.ranges):
+            return False
+        apart = [(begin, beyond) for begin, beyond in self.ranges if beyond < start or end < begin]
+        joined = [one for one in self.ranges if one not in apart]
+        joined.append((start, end))
+        self.ranges = sorted([*apart, (min(one[0] for one in joined), max(one[1] for one in joined))])
+        if not piece.more:
+            self.total = end
+        if start < HEADER:
+            kept = piece.octets[: HEADER - start]
+            self.header[start : start + len(kept)] = kept
+        return True
+
+    def is_whole(self) -> bool:
+        """Whether all of it came."""
+        return self.total > 0 and self.ranges == [(0, self.total)]
+
+
+class Reassembler:
+    """Puts the fragments of one trace together."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[Key, Datagram] = {}  # in the order in which they began
+        self.joined = 0  # later fragments that found their segment
+
+    def take(self, part: uncommon.Part | None, now: int, records: Any, i: int) -> int:
+        """A fragment that began with `part` and is in record `i`, which may become another segment: its kind."""
+        record = records[i]
+        kind = int(record.kind)
+        try:
+            piece = None if part is None else locate(*part)
+        except uncommon.damage():
+            piece = None
+        if piece is None or piece.offset + piece.length > LARGEST:
+            return kind
+        datagram = self._datagram(piece, now, record)
+        news = datagram.add(piece)
+        if len(datagram.ranges) > PIECES:
+            del self.waiting[piece.key]
+            return kind
+        done = datagram.done
+        if kind == KIND_TCP:
+            kind = self._first(datagram, record)
+        elif news and datagram.is_whole() and not done:
+            kind = self._complete(datagram, piece, records, i)
+        else:
+            kind = KIND_FRAGMENT
+        datagram.later += piece.offset > 0
+        if datagram.done:
+            self.joined += datagram.later
+            datagram.later = 0
+        return kind
+
+    def _datagram(self, piece: Fragment, now: int, record: Any) -> Datagram:
+        """The datagram of a piece, old ones forgotten."""
+        while self.waiting:
+            oldest = next(iter(self.waiting))
+            if now - self.waiting[oldest].since_ns <= TIMEOUT_NS and len(self.waiting) < DATAGRAMS:
+                break
+            del self.waiting[oldest]
+        known = self.waiting.get(piece.key)
+        if known is not None and piece.offset == 0 and any(begin == 0 for begin, _ in known.ranges):
+            kept = piece.octets[:HEADER]
+            if bytes(known.header[: len(kept)]) != kept:
+                del self.waiting[piece.key]
+                known = None
+        if known is None:
+            known = self.waiting[piece.key] = Datagram(now)
+        return known
+
+    def _first(self, datagram: Datagram, record: Any) -> int:
+        """A first fragment with a whole TCP header: a segment of what came of it."""
+        if not datagram.first:
+            datagram.first = bytes(record)
+            datagram.given = record.payload_len
+            if datagram.is_whole():  # the first fragment came last
+                datagram.done = True
+                datagram.given += max(datagram.total - self._first_length(record), 0)
+        record.payload_len = datagram.given
+        return KIND_TCP
+
+    @staticmethod
+    def _first_length(record: Any) -> int:
+        return int(record.payload_len) + 20 + int(record.options_len)
+
+    def _complete(self, datagram: Datagram, piece: Fragment, records: Any, i: int) -> int:
+        """The last piece that was missing: the rest of the segment, or all of it where its header was split."""
+        datagram.done = True
+        if not datagram.first:
+            return self._whole(datagram, piece, records, i)
+        ctypes.memmove(ctypes.addressof(records[i]), datagram.first, len(datagram.first))
+        record = records[i]
+        rest = datagram.total - self._first_length(record)
+        record.seq = (record.seq + record.payload_len + (record.flags & SYN != 0)) & MASK32
+        record.payload_len = max(rest, 0)
+        record.flags &= ~SYN & 0xFFFF
+        record.notes |= NOTE_CONTINUED
+        return KIND_TCP if rest > 0 else KIND_FRAGMENT
+
+    @staticmethod
+    def _whole(datagram: Datagram, piece: Fragment, records: Any, i: int) -> int:
+        """The segment of a datagram whose TCP header came in pieces."""
+        offset = (datagram.header[12] >> 4) * 4
+        octets = bytes(datagram.header[: min(max(offset, 20), datagram.total)])
+        if piece.version == 4:
+            packet = _as_ipv4(piece.key[0], datagram.total, records[i]) + octets
+        else:
+            packet = _as_ipv6(piece.key[0], datagram.total, records[i]) + octets
+        wire_len = len(packet) - len(octets) + datagram.total
+        kind = fast.decode_octets(packet, wire_len, 228 if piece.version == 4 else 229, records, i)
+        if kind == KIND_TCP:
+            records[i].notes |= NOTE_FIRST_FRAGMENT
+        return kind
+
+
+def _as_ipv4(addresses: bytes, total: int, record: Any) -> bytes:
+    """A header for the datagram as it was before it was split."""
+    total = min(20 + total, LARGEST)
+    ident, ttl = int(record.ip_id), int(record.ttl)
+    head = b"\x45\0" + total.to_bytes(2, "big") + ident.to_bytes(2, "big") + b"\0\0" + bytes((ttl, PROTO_TCP))
+    return head + b"\0\0" + addresses
+
+
+def _as_ipv6(addresses: bytes, total: int, record: Any) -> bytes:
+    return b"\x60\0\0\0" + total.to_bytes(2, "big") + bytes((PROTO_TCP, int(record.ttl))) + addresses
+
+
+def locate(layer: str, octets: bytes, wire_len: int) -> Fragment | None:
+    """The fragment of a TCP segment in a frame."""
+    from handshake_inspect.decode import layers  # noqa: PLC0415  dpkt is slow to import and seldom needed
+
+    for _ in range(uncommon.MAX_LAYERS):
+        if layer in {"ip", "family"}:
+            layer = "ipv6" if octets[0] >> 4 == 6 else "ipv4"
+        if layer in _FRAGMENT_OF:
+            found = _FRAGMENT_OF[layer](octets)
+            if found is not None:
+                return found
+            layer, octets = layers.tunnel(layer, octets)
+        elif layer == "amsdu":
+            layer, octets = "llc", next(layers.subframes(octets))[0]
+        elif layer in layers.STEPS:
+            layer, octets = layers.STEPS[layer](octets)
+        else:
+            break
+    return None
+
+
+def _in_ipv4(octets: bytes) -> Fragment | None:
+    field_ = int.from_bytes(octets[6:8], "big")
+    if not field_ & 0x3FFF or octets[9] != PROTO_TCP:
+        return None
+    header = (octets[0] & 15) * 4
+    total = int.from_bytes(octets[2:4], "big")
+    key = octets[12:20], int.from_bytes(octets[4:6], "big")
+    return _fragment(key, 4, (field_ & 0x1FFF) * 8, field_ & 0x2000 != 0, total - header, octets[header:total])
+
+
+def _in_ipv6(octets: bytes) -> Fragment | None:
+    following, at = octets[6], 40
+    for _ in range(16):
+        if following == 44:
+            break
+        if following not in (0, 43, 60):
+            return None
+        following, at = octets[at], at + (octets[at + 1] + 1) * 8
+    field_ = int.from_bytes(octets[at + 2 : at + 4], "big")
+    if following != 44 or octets[at] != PROTO_TCP or not field_ & 0xFFF9:
+        return None
+    end = 40 + int.from_bytes(octets[4:6], "big")
+    key = octets[8:40], int.from_bytes(octets[at + 4 : at + 8], "big")
+    return _fragment(key, 6, field_ & 0xFFF8, field_ & 1 != 0, end - at - 8, octets[at + 8 : end])
+
+
+def _fragment(key: Key, version: int, offset: int, more: bool, length: int, octets: bytes) -> Fragment | None:
+    return Fragment(key, version, offset, more, length, octets[:HEADER]) if length > 0 else None
+
+
+_FRAGMENT_OF = {"ipv4": _in_ipv4, "ipv6": _in_ipv6}
