@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import handshake_inspect
-from handshake_inspect.render import RENDERERS
+from handshake_inspect.render import FORMATS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "handshake_inspect"
@@ -101,7 +101,7 @@ def test_every_stage_has_its_place():
 
 
 def test_no_renderer_imports_another():
-    modules = {f"handshake_inspect.render.{name}" for name in RENDERERS}
+    modules = {f"handshake_inspect.render.{each.report.split(':')[0]}" for each in FORMATS.values()}
     for name in modules:
         tree = ast.parse((ROOT / name.replace(".", "/")).with_suffix(".py").read_text())
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]

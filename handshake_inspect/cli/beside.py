@@ -16,18 +16,17 @@ from contextlib import ExitStack, suppress
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from handshake_inspect.cli.judging import Judge, broken
-from handshake_inspect.cli.live_options import checked_live
+from handshake_inspect.cli.judging import BesideOptions, CheckOptions, Judge, broken
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.running import Running, passing_on
 from handshake_inspect.cli.sparing import spare
 from handshake_inspect.cli.watching import REFUSED, import_late
-from handshake_inspect.engine import Options
 from handshake_inspect.engine.background import QUIET_S, Background
-from handshake_inspect.live import privileges
-from handshake_inspect.live.session import DEFAULT_SNAP_LEN, open_live
+from handshake_inspect.errors import UsageError
+from handshake_inspect.live import DEFAULT_SNAP_LEN, privileges
+from handshake_inspect.live.session import open_live
 
 _SIGNALS_S = 0.2  # after so long a signal is heard, which another thread got
 
@@ -37,23 +36,25 @@ if TYPE_CHECKING:
     from handshake_inspect.report.model import Report
 
 
-def check_live(given: dict[str, Any], words: Sequence[str]) -> bool:
+def check_live(given: CheckOptions, words: Sequence[str]) -> bool:
     """Capture while the command runs, and check; whether every assertion passed and the command did not fail."""
     from handshake_inspect.checks import command
 
-    checked_live(given, words)
-    spare([name for name in [given["rules_file"]] if name], given["output"], given["write"])
+    interface = _interface(given, words)
+    spare(given.rules.files, given.output, given.write)
     judge = Judge(given)
     with ExitStack() as stack:
-        target = stack.enter_context(Target.held(given["output"]))
-        written = Written(stack, given["write"]) if given["write"] else None
+        target = stack.enter_context(Target.held(given.output))
+        written = Written(stack, given.write) if given.write else None
         _warm_up(judge)
-        source = _source(given, written)
-        background = stack.enter_context(Background(source, _options(given), **_limits(given)))
+        source = _source(interface, given.beside, written)
+        background = stack.enter_context(
+            Background(source, given.analysis.settings, frames=given.beside.count, duration_s=given.beside.duration)
+        )
         if written is not None:
             written.disappear()
-        name, status = _beside(background, given, words)
-        report = background.finish(given["settle"] or QUIET_S)
+        name, status = _beside(background, given.beside.user, words)
+        report = background.finish(given.beside.settle or QUIET_S)
         background.close()  # also the recording
         holder = judge.hold(report)
         checked = holder.checked()
@@ -67,20 +68,35 @@ def check_live(given: dict[str, Any], words: Sequence[str]) -> bool:
     return checked.passed
 
 
-def _beside(background: Background, given: dict[str, Any], words: Sequence[str]) -> tuple[str, int | None]:
+def _interface(given: CheckOptions, words: Sequence[str]) -> str:
+    """Where to capture; UsageError for what cannot be meant."""
+    beside = given.beside
+    if given.captures or given.read:
+        name = (*given.captures, *given.read)[0]
+        raise UsageError(f"--live captures, and {name} is a capture already; a command goes behind --")
+    if beside.interface is None:
+        raise UsageError("--live: name an interface with -i, such as -i lo (hsi live -D lists them)")
+    if not words and beside.duration is None and beside.count is None:
+        raise UsageError("--live: put a command behind --, or say with --duration how long to capture")
+    if given.write == "-":
+        raise UsageError("--write - takes standard output from the command and the report: name a file")
+    return beside.interface
+
+
+def _beside(background: Background, user: str | None, words: Sequence[str]) -> tuple[str, int | None]:
     """Capture until the command has ended, or the capture has; the command's name and exit status."""
     with passing_on() as signals:
         if not words:
             signals.end(background.stop)
-            privileges.drop(given["user"])
+            privileges.drop(user)
             background.start()
             while not background.wait(_SIGNALS_S):
                 pass
             return "", None
-        running = _started(words, given["user"])
+        running = _started(words, user)
         signals.are_for(running)
         try:
-            if given["user"] is None and os.geteuid() == 0:
+            if user is None and os.geteuid() == 0:
                 running.keep_in_reach()
                 privileges.drop()
             background.start()
@@ -102,28 +118,16 @@ def _started(words: Sequence[str], user: str | None) -> Running:
     return Running(words)
 
 
-def _source(given: dict[str, Any], written: Written | None) -> LiveSource:
-    length = given["snap_length"]
+def _source(interface: str, beside: BesideOptions, written: Written | None) -> LiveSource:
     return open_live(
-        given["interface"],
-        backend=given["backend"],
-        filter_text=given["filter_text"] or "",
-        snap_len=DEFAULT_SNAP_LEN if length is None else length,
-        ring_mib=given["ring_size"],
-        promiscuous=not given["no_promiscuous"],
+        interface,
+        backend=beside.backend,
+        filter_text=beside.filter or "",
+        snap_len=DEFAULT_SNAP_LEN if beside.snap_length is None else beside.snap_length,
+        ring_mib=beside.ring_size,
+        promiscuous=not beside.no_promiscuous,
         write_to=None if written is None else written.path,
     )
-
-
-def _options(given: dict[str, Any]) -> Options:
-    settings: dict[str, Any] = {"time_wait_ns": given["time_wait"], "unanswered_ns": given["timeout"]}
-    if given["max_connections"] is not None:
-        settings["max_connections"] = given["max_connections"]
-    return Options(**settings)
-
-
-def _limits(given: dict[str, Any]) -> dict[str, Any]:
-    return {"frames": given["count"], "duration_s": given["duration"]}
 
 
 def _warm_up(judge: Judge) -> None:

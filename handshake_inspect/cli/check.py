@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import click
 
-from handshake_inspect.cli.inputs import analysis_options, checked_paths, report_of
-from handshake_inspect.cli.judging import Judge, broken
-from handshake_inspect.cli.live_options import COMMAND, WithCommand, live_options, refuse_live
+from handshake_inspect.cli.judging import CheckOptions, Judge, broken
+from handshake_inspect.cli.options import takes
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import checked_write, format_option, where_option, write_frames, write_option
+from handshake_inspect.cli.selecting import checked_paths, checked_write, report_of, write_frames
 from handshake_inspect.cli.sparing import spare
-from handshake_inspect.render import CHECKS
+from handshake_inspect.errors import UsageError
 
 FAILED = 1
+COMMAND = "handshake_inspect.command"  # where a context keeps the words behind --
 
 EPILOG = """\b
 Examples:
@@ -43,92 +42,55 @@ Exit status:
 """
 
 
-def _ceiling(kind: str, what: str) -> Callable[[Any], Any]:
-    return click.option(
-        f"--max-{kind}",
-        f"max_{kind.replace('-', '_')}",
-        metavar="[SERVER] N|P%",
-        multiple=True,
-        help=f"At most so many {what}.",
-    )
+class WithCommand(click.Command):
+    """A command whose line may end in `--` and another command: its words are kept apart from the arguments."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the words behind the first `--` away; the context has them."""
+        if "--" in args:
+            at = args.index("--")
+            args, ctx.meta[COMMAND] = args[:at], args[at + 1 :]
+        return super().parse_args(ctx, args)
 
 
 @click.command(cls=WithCommand, epilog=EPILOG)
-@click.argument("captures", nargs=-1, metavar="CAPTURE... | --live [-- COMMAND...]")
-@click.option("-r", "--read", "read", metavar="FILE", multiple=True, help="Read this capture; - is standard input.")
-@click.option("--profile", metavar="NAME", help="A set of rules to start from: smoke or strict.")
-@click.option("--rules", "rules_file", metavar="FILE", help="Read rules there.")
-@click.option("--no-rules", is_flag=True, help="Read no rules from the working directory.")
-@_ceiling("refused", "connections refused")
-@_ceiling("rejected", "rejected by ICMP errors")
-@_ceiling("timed-out", "timed out")
-@_ceiling("half-open", "half-open")
-@_ceiling("aborted", "aborted by the client")
-@_ceiling("retransmitted", "with anything sent again")
-@click.option(
-    "--rtt",
-    metavar="[SERVER] LEG.STAT<TIME",
-    multiple=True,
-    help="Keep a handshake RTT below a limit. LEG: synack, ackdat, total; STAT: min, median, p95, p99.9, max.",
-)
-@click.option(
-    "--expect",
-    metavar="'SERVER OUTCOME [COUNT]'",
-    multiple=True,
-    help="Connections to a server that must be there. COUNT: 3, 3..5, >=2, all, none.  [default: at least 1]",
-)
-@click.option("--no-finding", metavar="ID", multiple=True, help="Fail on this finding, such as syn-flood.")
-@click.option("--fail-on", metavar="SEVERITY", help="Fail on findings: critical, warning (or worse), info (any).")
-@click.option("--min-connections", metavar="N", type=click.IntRange(min=0), help="Fail below so many.  [default: 1]")
-@click.option("--ignore", metavar="EXPR", multiple=True, help="Leave out connections for which EXPR holds, as for -Y.")
-@click.option("--undecided", metavar="fail|ignore", help="What to do with what the capture shows too little of.")
-@click.option("--strict", is_flag=True, default=None, help="Fail when the capture is cut, damaged or lacks frames.")
-@click.option(
-    "--limit", metavar="N", type=click.IntRange(0, 100_000), default=20, show_default=True,
-    help="List at most N connections that broke an assertion.",
-)  # fmt: skip
-@where_option
-@write_option
-@format_option(CHECKS)
-@click.option("-o", "--output", metavar="FILE", default="-", help="Write there, whole or not at all.")
-@click.option("-q", "--quiet", is_flag=True, help="The verdict alone.")
-@analysis_options
-@live_options
-@click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> None:
+@takes(CheckOptions)
+def command(given: CheckOptions) -> None:
     """Check captures against rules, and fail when they break one.
 
     CAPTURE is as for `hsi analyze`, or a JSON report that it wrote.  With --live it is the traffic of an interface
     while COMMAND runs, whose own failure is one, too.  SERVER is address:port, network/length:ports or *:port, with
     ports such as 80,443 or 8000-8100.
     """
-    words: list[str] = ctx.meta.get(COMMAND, [])
-    passed = _live(given, words) if given["live"] else _captures(given, words)
+    context = click.get_current_context()
+    words: list[str] = context.meta.get(COMMAND, [])
+    passed = _live(given, words) if given.beside.live else _captures(given, words)
     if not passed:
-        ctx.exit(FAILED)
+        context.exit(FAILED)
 
 
-def _captures(given: dict[str, Any], words: list[str]) -> bool:
+def _captures(given: CheckOptions, words: list[str]) -> bool:
     """Check captures; whether every assertion passed."""
-    refuse_live(given, words)
-    paths = checked_paths([*given["read"], *given["captures"], *words])
-    write: str | None = given["write"]
-    spare([*paths, *filter(None, [given["rules_file"]])], given["output"], write)
-    checked_write(write, paths)
+    if (name := given.beside.in_vain()) is not None:
+        raise UsageError(f"{name} is for capturing: it needs --live")
+    if words and words[0] != "-" and not Path(words[0]).exists():  # behind -- may also stand captures
+        raise UsageError(f"{words[0]}: no such file; to check what a command does, add --live -i INTERFACE")
+    paths = checked_paths([*given.read, *given.captures, *words])
+    spare([*paths, *given.rules.files], given.output, given.write)
+    checked_write(given.write, paths)
     judge = Judge(given)
-    watched = not given["no_progress"]
-    limits = {key: given[key] for key in ("time_wait", "timeout", "max_connections")}
-    with Target.open(given["output"]) as target:
-        report = report_of(paths, progress=watched, **limits)
+    with Target.open(given.output) as target:
+        report = report_of(paths, given.analysis)
         holder = judge.hold(report)
         checked = holder.checked()
         target.put(lambda stream: judge.show(checked, target, stream))
-        if write is not None:
-            write_frames(write, paths, report.connections, broken(holder), watched=watched)
+        if given.write is not None:
+            watched = not given.analysis.no_progress
+            write_frames(given.write, paths, report.connections, broken(holder), watched=watched)
     return checked.passed
 
 
-def _live(given: dict[str, Any], words: list[str]) -> bool:
+def _live(given: CheckOptions, words: list[str]) -> bool:
     from handshake_inspect.cli.beside import check_live
 
     return check_live(given, words)

@@ -3,17 +3,28 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
-from importlib import import_module
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
 
 import click
 
-from handshake_inspect.cli.inputs import analysis_options, checked_paths, report_of
+from handshake_inspect.cli.options import (
+    AnalysisOptions,
+    argument,
+    format_option,
+    group,
+    option,
+    output_option,
+    percent,
+    shift,
+    takes,
+    where_option,
+)
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import chosen_format, format_option, narrowed, test_of, where_option
+from handshake_inspect.cli.selecting import checked_paths, chosen_format, narrowed, report_of, test_of
 from handshake_inspect.cli.sparing import spare
-from handshake_inspect.errors import UsageError
-from handshake_inspect.render import DIFFS, Options
+from handshake_inspect.render import DIFFS, FORMATS, Options
 
 REGRESSED = 1
 
@@ -31,56 +42,38 @@ Exit status:
 """
 
 
-def percent(text: str) -> Decimal:
-    """Read `20%` or `20`."""
-    try:
-        number = Decimal(text.removesuffix("%").strip())
-        if 0 <= number <= 1_000_000:
-            return number
-    except InvalidOperation:
-        pass
-    raise click.BadParameter(f"{text!r} is no percentage.")
+@dataclass(frozen=True)
+class DiffOptions:
+    """What `hsi diff` is asked for."""
 
-
-def time(text: str) -> int:
-    """Read `1ms`."""
-    from handshake_inspect.expression.literals import duration_ns
-
-    try:
-        return duration_ns(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from None
+    old: str = argument(metavar="OLD")
+    new: str = argument(metavar="NEW")
+    by: Literal["service", "port", "host"] = option(
+        "--by", type=click.Choice(["service", "port", "host"]), default="service", show_default=True,
+        help="What is compared: a server's address and port, or one of them.",
+    )  # fmt: skip
+    rtt_increase: Decimal = option(
+        "--max-rtt-increase", metavar="P%", type=percent, default="20%", show_default=True,
+        help="How much a median RTT may rise.",
+    )  # fmt: skip
+    rtt_shift: int = option(
+        "--min-rtt-shift", metavar="TIME", type=shift, default="1ms", show_default=True,
+        help="By how much it must rise to matter.",
+    )  # fmt: skip
+    failure_increase: Decimal = option(
+        "--max-failure-increase", metavar="P%", type=percent, default="0%", show_default=True,
+        help="By how many percentage points the share of failures may rise.",
+    )  # fmt: skip
+    no_vanished: bool = option("--no-vanished", is_flag=True, help="Count a service that is gone as a regression.")
+    where: str | None = where_option()
+    form: str | None = format_option(DIFFS)
+    output: str = output_option()
+    analysis: AnalysisOptions = group(AnalysisOptions)
 
 
 @click.command(epilog=EPILOG, short_help="Compare two captures, and fail when the new one is worse.")
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
-@click.option(
-    "--by", type=click.Choice(["service", "port", "host"]), default="service", show_default=True,
-    help="What is compared: a server's address and port, or one of them.",
-)  # fmt: skip
-@click.option(
-    "--max-rtt-increase", "rtt_increase", metavar="P%", type=percent, default="20%", show_default=True,
-    help="How much a median RTT may rise.",
-)  # fmt: skip
-@click.option(
-    "--min-rtt-shift", "rtt_shift", metavar="TIME", type=time, default="1ms", show_default=True,
-    help="By how much it must rise to matter.",
-)  # fmt: skip
-@click.option(
-    "--max-failure-increase", "failure_increase", metavar="P%", type=percent, default="0%", show_default=True,
-    help="By how many percentage points the share of failures may rise.",
-)  # fmt: skip
-@click.option("--no-vanished", is_flag=True, help="Count a service that is gone as a regression.")
-@where_option
-@format_option(DIFFS)
-@click.option("-o", "--output", metavar="FILE", default="-", help="Write there, whole or not at all.")
-@analysis_options
-def command(
-    old: str, new: str, by: str, rtt_increase: Decimal, rtt_shift: int, failure_increase: Decimal, no_vanished: bool,
-    where: str | None, form: str | None, output: str, time_wait: int, timeout: int, max_connections: int | None,
-    color: str, no_progress: bool,
-) -> None:  # fmt: skip
+@takes(DiffOptions)
+def command(given: DiffOptions) -> None:
     """Compare two captures, service by service, and fail on regressions.
 
     OLD and NEW are captures, or JSON reports of `hsi analyze`.  RTTs differ only where chance would hardly part them so
@@ -88,26 +81,14 @@ def command(
     """
     from handshake_inspect.checks.compare import Tolerance, compare
 
-    checked_paths([old, new])
-    if old == new == "-":
-        raise UsageError("standard input can be read only once")
-    spare([old, new], output)
-    form, test = chosen_format(form, output, DIFFS), test_of(where)
-    with Target.open(output) as target:
-        reports = [
-            narrowed(
-                report_of(
-                    [path], time_wait=time_wait, timeout=timeout, max_connections=max_connections,
-                    progress=not no_progress,
-                ),
-                test,
-            )
-            for path in (old, new)
-        ]  # fmt: skip
-        tolerance = Tolerance(rtt_increase, rtt_shift, failure_increase, not no_vanished)
-        difference = compare(reports[0], reports[1], by, tolerance)  # type: ignore[arg-type]
-        looks = Options(target.width, target.colored(color), target.encoding)
-        module = import_module(f"handshake_inspect.render.{DIFFS[form]}")
-        target.put(lambda stream: module.render_diff(difference, stream, looks))
+    paths = checked_paths([given.old, given.new])
+    spare(paths, given.output)
+    form, test = chosen_format(given.form, given.output, DIFFS), test_of(given.where)
+    with Target.open(given.output) as target:
+        old, new = (narrowed(report_of([path], given.analysis), test) for path in paths)
+        tolerance = Tolerance(given.rtt_increase, given.rtt_shift, given.failure_increase, not given.no_vanished)
+        difference = compare(old, new, given.by, tolerance)
+        looks = Options(target.width, target.colored(given.analysis.color), target.encoding)
+        target.put(lambda stream: FORMATS[form].render_diff(difference, stream, looks))
     if difference.regressed:
         click.get_current_context().exit(REGRESSED)

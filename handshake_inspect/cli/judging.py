@@ -1,13 +1,29 @@
-"""What `hsi check` was asked to hold a report to, and how it tells what came of that."""
+"""What `hsi check` is asked to hold a report to, and how it shows what came of that."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import click
+
+from handshake_inspect.cli.options import (
+    AnalysisOptions,
+    argument,
+    backend_option,
+    format_option,
+    group,
+    option,
+    output_option,
+    read_option,
+    time_span,
+    where_option,
+    write_option,
+)
 from handshake_inspect.cli.selecting import chosen_format, narrowed, test_of
-from handshake_inspect.render import CHECKS, Options, check_renderer
+from handshake_inspect.render import CHECKS, FORMATS, Options
 
 if TYPE_CHECKING:
     from handshake_inspect.checks.held import Holder
@@ -16,20 +32,142 @@ if TYPE_CHECKING:
     from handshake_inspect.report.checked import Checked
     from handshake_inspect.report.model import Connections, Report
 
-RULES = ("profile", "rtt", "expect", "no_finding", "fail_on", "min_connections", "ignore", "undecided", "strict")
+
+def _ceiling(kind: str, what: str) -> Any:
+    return option(f"--max-{kind}", metavar="[SERVER] N|P%", multiple=True, help=f"At most so many {what}.")
+
+
+@dataclass(frozen=True)
+class RuleOptions:
+    """Rules, and where more of them are; the fields other than those of files have the names of rules."""
+
+    profile: str | None = option("--profile", metavar="NAME", help="A set of rules to start from: smoke or strict.")
+    rules_file: str | None = option("--rules", metavar="FILE", help="Read rules there.")
+    no_rules: bool = option("--no-rules", is_flag=True, help="Read no rules from the working directory.")
+    max_refused: tuple[str, ...] = _ceiling("refused", "connections refused")
+    max_rejected: tuple[str, ...] = _ceiling("rejected", "rejected by ICMP errors")
+    max_timed_out: tuple[str, ...] = _ceiling("timed-out", "timed out")
+    max_half_open: tuple[str, ...] = _ceiling("half-open", "half-open")
+    max_aborted: tuple[str, ...] = _ceiling("aborted", "aborted by the client")
+    max_retransmitted: tuple[str, ...] = _ceiling("retransmitted", "with anything sent again")
+    rtt: tuple[str, ...] = option(
+        "--rtt", metavar="[SERVER] LEG.STAT<TIME", multiple=True,
+        help="Keep a handshake RTT below a limit. LEG: synack, ackdat, total; STAT: min, median, p95, p99.9, max.",
+    )  # fmt: skip
+    expect: tuple[str, ...] = option(
+        "--expect", metavar="'SERVER OUTCOME [COUNT]'", multiple=True,
+        help="Connections to a server that must be there. COUNT: 3, 3..5, >=2, all, none.  [default: at least 1]",
+    )  # fmt: skip
+    no_finding: tuple[str, ...] = option(
+        "--no-finding", metavar="ID", multiple=True, help="Fail on this finding, such as syn-flood."
+    )
+    fail_on: str | None = option(
+        "--fail-on", metavar="SEVERITY", help="Fail on findings: critical, warning (or worse), info (any)."
+    )
+    min_connections: int | None = option(
+        "--min-connections", metavar="N", type=click.IntRange(min=0), help="Fail below so many.  [default: 1]"
+    )
+    ignore: tuple[str, ...] = option(
+        "--ignore", metavar="EXPR", multiple=True, help="Leave out connections for which EXPR holds, as for -Y."
+    )
+    undecided: str | None = option(
+        "--undecided", metavar="fail|ignore", help="What to do with what the capture shows too little of."
+    )
+    strict: bool | None = option(
+        "--strict", is_flag=True, default=None, help="Fail when the capture is cut, damaged or lacks frames."
+    )
+
+    @property
+    def files(self) -> list[str]:
+        """The file that is named, if one is."""
+        return [self.rules_file] if self.rules_file else []
+
+    def rules(self) -> Rules:
+        """The rules, also of files; UsageError for those that cannot be meant."""
+        from handshake_inspect.checks import settings
+
+        values = {each.name.replace("_", "-"): getattr(self, each.name) for each in fields(self)}
+        options = {key: values[key] for key in settings.KEYS if values[key] not in (None, ())}
+        path = Path(self.rules_file) if self.rules_file else None if self.no_rules else settings.found(Path())
+        return settings.rules(options, settings.read(path) if path else None, str(path or ""))
+
+
+@dataclass(frozen=True)
+class BesideOptions:
+    """`--live`, and what goes only with it: a capture that runs beside a command."""
+
+    live: bool = option("--live", is_flag=True, help="Check the traffic of an interface while COMMAND runs.")
+    interface: str | None = option(
+        "-i", "--interface", metavar="NAME", help="With --live: capture there; any is all interfaces."
+    )
+    filter: str | None = option("-f", "--filter", metavar="FILTER", help="With --live: a tcpdump expression.")
+    duration: float | None = option(
+        "--duration", metavar="TIME", type=time_span, help="With --live: capture so long at most, as 10s, 2m."
+    )
+    count: int | None = option(
+        "-c", "--count", metavar="N", type=click.IntRange(min=1), help="With --live: take at most N frames."
+    )
+    settle: float | None = option(
+        "--settle", metavar="TIME", type=time_span,
+        help="With --live: go on after COMMAND until all connections have ended or nothing came for this time, ten"
+        " times as long at most.  [default: 100ms]",
+    )  # fmt: skip
+    user: str | None = option(
+        "-Z", "--user", metavar="USER", help="With --live: root becomes USER, also for COMMAND; root stays root."
+    )
+    snap_length: int | None = option(
+        "-s", "--snap-length", metavar="BYTES", type=click.IntRange(min=0),
+        help="With --live: take this much of each frame; 0 is everything.  [default: 256]",
+    )  # fmt: skip
+    no_promiscuous: bool = option(
+        "-p", "--no-promiscuous", is_flag=True, help="With --live: only what is meant for this host."
+    )
+    backend: str | None = backend_option("With --live: who captures, as for hsi live.")
+    ring_size: int | None = option(
+        "-B", "--ring-size", metavar="MIB", type=click.IntRange(min=1), help="With --live: what the kernel may hold."
+    )
+
+    def in_vain(self) -> str | None:
+        """The option that needs --live, where it is given without; None where all is well."""
+        return next((f"--{name.replace('_', '-')}" for name in _NEED_LIVE if getattr(self, name)), None)
+
+
+# In the order in which they are refused.
+_NEED_LIVE = ("interface", "filter", "snap_length", "no_promiscuous", "backend", "ring_size", "user", "count",
+              "duration", "settle")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What `hsi check` is asked for."""
+
+    captures: tuple[str, ...] = argument(nargs=-1, metavar="CAPTURE... | --live [-- COMMAND...]")
+    read: tuple[str, ...] = read_option("Read this capture; - is standard input.")
+    rules: RuleOptions = group(RuleOptions)
+    limit: int = option(
+        "--limit", metavar="N", type=click.IntRange(0, 100_000), default=20, show_default=True,
+        help="List at most N connections that broke an assertion.",
+    )  # fmt: skip
+    where: str | None = where_option()
+    write: str | None = write_option()
+    form: str | None = format_option(CHECKS)
+    output: str = output_option()
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="The verdict alone.")
+    analysis: AnalysisOptions = group(AnalysisOptions)
+    beside: BesideOptions = group(BesideOptions)
 
 
 class Judge:
     """The rules, the connections that they are about, and the looks of the answer."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
+    def __init__(self, given: CheckOptions) -> None:
         """Read what the command line says; UsageError for rules that cannot be meant."""
-        self.rules = _rules(given)
-        self.test = test_of(given["where"])
-        self.form = chosen_format(given["form"], given["output"], CHECKS)
-        self.limit: int = given["limit"]
-        self.color: str = given["color"]
-        self.verbosity = -int(given["quiet"])
+        self.rules = given.rules.rules()
+        self.test = test_of(given.where)
+        self.form = chosen_format(given.form, given.output, CHECKS)
+        self.limit = given.limit
+        self.color = given.analysis.color
+        self.verbosity = -int(given.quiet)
 
     def hold(self, report: Report) -> Holder:
         """Hold the rules against the connections of a report that they are about."""
@@ -40,7 +178,7 @@ class Judge:
     def show(self, checked: Checked, target: Target, stream: BinaryIO) -> None:
         """Write it in the format that was asked for."""
         looks = Options(target.width, target.colored(self.color), target.encoding, verbosity=self.verbosity)
-        check_renderer(self.form)(checked, stream, looks)
+        FORMATS[self.form].render_check(checked, stream, looks)
 
 
 def broken(holder: Holder) -> Connections:
@@ -48,14 +186,3 @@ def broken(holder: Holder) -> Connections:
     from handshake_inspect.expression.select import selected
 
     return selected(holder.report, holder.broken).connections
-
-
-def _rules(given: dict[str, Any]) -> Rules:
-    from handshake_inspect.checks import settings
-
-    options = {key.replace("_", "-"): given[key] for key in given if key in RULES or key.startswith("max_")}
-    options.pop("max-connections", None)  # bounds memory
-    options = {key: value for key, value in options.items() if value not in (None, ())}
-    name = given["rules_file"]
-    path = Path(name) if name else None if given["no_rules"] else settings.found(Path())
-    return settings.rules(options, settings.read(path) if path else None, str(path or ""))

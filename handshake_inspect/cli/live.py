@@ -3,40 +3,45 @@
 
 from __future__ import annotations
 
-import re
 import select
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.analyze import seconds as exactly
-from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import (
-    checked_binary,
-    checked_fields,
-    chosen_format,
+from handshake_inspect.cli.options import (
+    argument,
+    autostop,
+    backend_option,
     fields_option,
-    test_of,
+    format_option,
+    max_connections_option,
+    option,
+    output_option,
+    takes,
+    time_span,
+    time_wait_option,
+    timeout_option,
     where_option,
 )
+from handshake_inspect.cli.output import Target
+from handshake_inspect.cli.selecting import checked_binary, checked_fields, chosen_format, test_of
 from handshake_inspect.cli.sparing import spare
-from handshake_inspect.cli.watching import drop_root, screen_for, watched
+from handshake_inspect.cli.watching import drop_root, screen_for, warm_up, watched
 from handshake_inspect.errors import CaptureError, UsageError
-from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.live import DEFAULT_SNAP_LEN
+from handshake_inspect.render import FORMATS, Options
 
 if TYPE_CHECKING:
     from handshake_inspect.engine.live import LiveRun
+    from handshake_inspect.expression.questions import Test
     from handshake_inspect.live.base import LiveSource
     from handshake_inspect.render.screen import Screen
     from handshake_inspect.report.model import Report
-
-BACKENDS = ("ring", "dumpcap", "tcpdump", "tshark")
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)?", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 EPILOG = """\b
 Examples:
@@ -55,132 +60,117 @@ Exit status:
 """
 
 
-def duration(text: str) -> float:
-    """Read 10s, 500ms, 2m, 1h, or plain seconds."""
-    found = _DURATION.fullmatch(text.strip())
-    if found is None or not float(found[1]):
-        raise click.BadParameter(f"{text!r} is not a time; write 10s, 500ms, 2m or 1h.")
-    return float(found[1]) * _SECONDS[found[2]]
+@dataclass(frozen=True)
+class WatchOptions:
+    """What `hsi live` is asked for."""
 
+    words: tuple[str, ...] = argument(nargs=-1, metavar="[FILTER]...")
+    interface: str | None = option(
+        "-i", "--interface", metavar="NAME", help="Capture on this interface, by name or number; any is all."
+    )
+    read: str | None = option(
+        "-r", "--read", metavar="FILE", help="Read a capture that may never end instead; - is what is piped in."
+    )
+    list_interfaces: bool = option("-D", "--list-interfaces", is_flag=True, help="List the interfaces and exit.")
+    filter: str | None = option("-f", "--filter", metavar="FILTER", help="A tcpdump expression, in one argument.")
+    handshakes_only: bool = option(
+        "--handshakes-only", is_flag=True,
+        help="Have the kernel leave out segments that only carry data: for links too fast for everything.",
+    )  # fmt: skip
+    count: int | None = option("-c", "--count", metavar="N", type=click.IntRange(min=1), help="End after N frames.")
+    duration: float | None = option(
+        "--duration", metavar="TIME", type=time_span, help="End after this time: 10s, 500ms, 2m, 1h."
+    )
+    autostop: float | None = option(
+        "-a", "--autostop", metavar="duration:N", type=autostop, help="As --duration, the way tshark says it."
+    )
+    form: str | None = format_option(
+        FORMATS,
+        "What to write: ndjson as things happen, all else at the end.  [default: what the name after -o says, else"
+        " text on a terminal and ndjson elsewhere]",
+    )
+    output: str = output_option("Write it there instead of standard output.")
+    fields: tuple[str, ...] = fields_option()
+    where: str | None = where_option()
+    write: str | None = option(
+        "-w", "--write", metavar="FILE", help="Also write all frames to this file, as pcapng; - is standard output."
+    )
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="No screen, no counters; as text, one line.")
+    every: bool = option("--all", is_flag=True, help="List every connection at the end, not just some with trouble.")
+    snap_length: int = option(
+        "-s", "--snap-length", metavar="BYTES", type=click.IntRange(min=0), default=DEFAULT_SNAP_LEN,
+        show_default=True, help="Take this much of each frame: the default is the headers; 0 is everything.",
+    )  # fmt: skip
+    no_promiscuous: bool = option("-p", "--no-promiscuous", is_flag=True, help="Take only what is meant for this host.")
+    backend: str | None = backend_option("Who captures.  [default: ring, the kernel's own, on Linux]")
+    ring_size: int | None = option(
+        "-B", "--ring-size", metavar="MIB", type=click.IntRange(min=1), help="How much the kernel may hold, in MiB."
+    )
+    no_host: bool = option("--no-host", is_flag=True, help="Leave out what the kernel of this host counts meanwhile.")
+    user: str | None = option(
+        "-Z", "--user", metavar="USER", help="Root becomes USER when all is open; root stays root."
+    )
+    max_connections: int | None = max_connections_option("Bound memory: track at most N at a time.")
+    time_wait: int = time_wait_option()
+    timeout: int = timeout_option()
+    keep: int = option(
+        "--keep", metavar="N", type=click.IntRange(min=1), default=100_000, show_default=True,
+        help="Keep N connections that have ended whole; of older ones only totals.",
+    )  # fmt: skip
+    line_buffered: bool = option("-l", is_flag=True, hidden=True, help="Lines are flushed at once anyway.")
+    numeric: bool = option("-n", is_flag=True, hidden=True, help="Addresses are never resolved.")
 
-def autostop(text: str) -> float:
-    """Read tshark's `-a duration:10`."""
-    kind, _, value = text.partition(":")
-    if kind != "duration":
-        raise click.BadParameter(f"{text!r}: only duration:SECONDS is known; -c N ends after N frames.")
-    return duration(value)
+    @property
+    def seconds(self) -> float | None:
+        """How long to capture, whichever way that was said."""
+        return self.duration or self.autostop
 
 
 @click.command(epilog=EPILOG)
-@click.argument("words", nargs=-1, metavar="[FILTER]...")
-@click.option("-i", "--interface", metavar="NAME", help="Capture on this interface, by name or number; any is all.")
-@click.option("-r", "--read", metavar="FILE", help="Read a capture that may never end instead; - is what is piped in.")
-@click.option("-D", "--list-interfaces", is_flag=True, help="List the interfaces and exit.")
-@click.option("-f", "--filter", "filter_text", metavar="FILTER", help="A tcpdump expression, in one argument.")
-@click.option(
-    "--handshakes-only",
-    is_flag=True,
-    help="Have the kernel leave out segments that only carry data: for links too fast for everything.",
-)
-@click.option("-c", "--count", metavar="N", type=click.IntRange(min=1), help="End after N frames.")
-@click.option("--duration", metavar="TIME", type=duration, help="End after this time: 10s, 500ms, 2m, 1h.")
-@click.option("-a", "--autostop", metavar="duration:N", type=autostop, help="As --duration, the way tshark says it.")
-@click.option(
-    "-T",
-    "--format",
-    "form",
-    type=click.Choice(list(RENDERERS)),
-    help="What to write: ndjson as things happen, all else at the end.  [default: what the name after -o says, else"
-    " text on a terminal and ndjson elsewhere]",
-)
-@click.option("-o", "--output", metavar="FILE", default="-", help="Write it there instead of standard output.")
-@fields_option
-@where_option
-@click.option(
-    "-w", "--write", metavar="FILE", help="Also write all frames to this file, as pcapng; - is standard output."
-)
-@click.option("-q", "--quiet", is_flag=True, help="No screen, no counters; as text, one line.")
-@click.option("--all", "every", is_flag=True, help="List every connection at the end, not just some with trouble.")
-@click.option(
-    "-s",
-    "--snap-length",
-    metavar="BYTES",
-    type=click.IntRange(min=0),
-    default=256,
-    show_default=True,
-    help="Take this much of each frame: the default is the headers; 0 is everything.",
-)
-@click.option("-p", "--no-promiscuous", is_flag=True, help="Take only what is meant for this host.")
-@click.option(
-    "--backend", type=click.Choice(BACKENDS), help="Who captures.  [default: ring, the kernel's own, on Linux]"
-)
-@click.option(
-    "-B", "--ring-size", metavar="MIB", type=click.IntRange(min=1), help="How much the kernel may hold, in MiB."
-)
-@click.option("--no-host", is_flag=True, help="Leave out what the kernel of this host counts meanwhile.")
-@click.option("-Z", "--user", metavar="USER", help="Root becomes USER when all is open; root stays root.")
-@click.option(
-    "--max-connections", metavar="N", type=click.IntRange(min=1), help="Bound memory: track at most N at a time."
-)
-@click.option(
-    "--time-wait", metavar="SECONDS", type=exactly, default="60", show_default=True,
-    help="How long TIME_WAIT lasts (2 MSL).",
-)  # fmt: skip
-@click.option(
-    "--timeout", metavar="SECONDS", type=exactly, default="3", show_default=True,
-    help="After how much capture an unanswered SYN has timed out.",
-)  # fmt: skip
-@click.option(
-    "--keep",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=100_000,
-    show_default=True,
-    help="Keep N connections that have ended whole; of older ones only totals.",
-)
-@click.option("-l", "line_buffered", is_flag=True, hidden=True, help="Lines are flushed at once anyway.")
-@click.option("-n", "numeric", is_flag=True, hidden=True, help="Addresses are never resolved.")
-@click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> None:
+@takes(WatchOptions)
+def command(given: WatchOptions) -> None:
     """Watch TCP handshakes as they happen.
 
     FILTER is a tcpdump expression, such as: tcp port 443 and host 10.0.0.2.
     """
-    if given["list_interfaces"]:
+    if given.list_interfaces:
         _list_interfaces()
         return
     _check(given)
     with ExitStack() as stack:
-        ctx.exit(_capture(stack, given))
+        click.get_current_context().exit(_capture(stack, given))
 
 
-def _capture(stack: ExitStack, given: dict[str, Any]) -> int:
+def _capture(stack: ExitStack, given: WatchOptions) -> int:
     """Open all that is needed, let go of root, capture, report; the exit status."""
     form = _form(given)
-    given["fields"], given["test"] = checked_fields(given["fields"], form), test_of(given["where"])
-    target = stack.enter_context(Target.held(given["output"]))
+    columns, test = checked_fields(given.fields, form), test_of(given.where)
+    target = stack.enter_context(Target.held(given.output))
     checked_binary(form, target)
-    seconds = given["duration"] or given["autostop"]
-    source = stack.enter_context(_source(given, seconds))
-    screen = screen_for(given, form, source, target)
-    account = drop_root(given, form, screen)
-    run = _run(source, given, form, target, screen, seconds)
+    source = stack.enter_context(_source(given))
+    busy = given.write == "-" or (given.output == "-" and form != "text")
+    screen = None if given.quiet or busy else screen_for(source, target)
+    account = None
+    if given.read is None or given.user is not None:  # else root was never needed
+        warm_up(form, columns, test, screen)
+        account = drop_root(given.user)
+    run = _run(source, given, form, target, screen, columns, test)
     with _signals(run):
-        if not given["quiet"]:
+        if not given.quiet:
             _announce(source, account)
         report = _finished(run, target, screen)
-    if form != "ndjson":
+    if not FORMATS[form].events:
         looks = Options(
             width=target.width,
             color=target.colored("auto"),
             encoding=target.encoding,
-            every=given["every"],
-            verbosity=-int(given["quiet"]),
-            where=given["where"] or "",
-            fields=given["fields"],
+            every=given.every,
+            verbosity=-int(given.quiet),
+            where=given.where or "",
+            fields=columns,
         )
-        target.put(lambda stream: RENDERERS[form](report, stream, looks))
-    if not given["quiet"]:
+        target.put(lambda stream: FORMATS[form].render(report, stream, looks))
+    if not given.quiet:
         _count(run)
     if source.failure is not None:
         raise source.failure
@@ -188,25 +178,25 @@ def _capture(stack: ExitStack, given: dict[str, Any]) -> int:
 
 
 def _run(
-    source: LiveSource, given: dict[str, Any], form: str, target: Target, screen: Screen | None, seconds: float | None
-) -> LiveRun:
+    source: LiveSource, given: WatchOptions, form: str, target: Target, screen: Screen | None,
+    columns: tuple[str, ...], test: Test | None,
+) -> LiveRun:  # fmt: skip
     from handshake_inspect.engine.live import LiveOptions, LiveRun
-    from handshake_inspect.engine.observer import Nobody
-    from handshake_inspect.render.events import EventWriter
+    from handshake_inspect.engine.observer import Nobody, Observer
 
-    settings: dict[str, Any] = {
-        "keep": given["keep"],
-        "frames": given["count"],
-        "duration_s": seconds,
-        "where": given["test"],
-        "time_wait_ns": given["time_wait"],
-        "unanswered_ns": given["timeout"],
-    }
-    if given["max_connections"] is not None:
-        settings["max_connections"] = given["max_connections"]
-    observer: Any = EventWriter(target.stream, given["fields"]) if form == "ndjson" else Nobody()
+    options = LiveOptions(
+        max_connections=given.max_connections or LiveOptions.max_connections,
+        time_wait_ns=given.time_wait,
+        unanswered_ns=given.timeout,
+        keep=given.keep,
+        frames=given.count,
+        duration_s=given.seconds,
+        where=test,
+    )
+    each = FORMATS[form]
+    observer: Observer = each.event_writer(target.stream, columns) if each.events else Nobody()
     observer.wants_picture = screen is not None
-    return LiveRun(source, LiveOptions(**settings), observer)
+    return LiveRun(source, options, observer)
 
 
 def _finished(run: LiveRun, target: Target, screen: Screen | None) -> Report:
@@ -219,47 +209,49 @@ def _finished(run: LiveRun, target: Target, screen: Screen | None) -> Report:
 # --- what is meant ----------------------------------------------------------------------------------------------------
 
 
-def _check(given: dict[str, Any]) -> None:
+def _check(given: WatchOptions) -> None:
     """Refuse command lines that cannot be meant."""
-    if given["read"] is None and given["interface"] is None:
+    if given.read is None and given.interface is None:
         raise UsageError("name an interface with -i (hsi live -D lists them), or a stream with -r")
-    if given["read"] is not None:
-        if given["interface"] is not None:
+    if given.read is not None:
+        if given.interface is not None:
             raise UsageError("-i captures and -r reads: choose one")
-        named = [name for name in ("filter_text", "words", "handshakes_only", "backend", "ring_size") if given[name]]
-        if named:
-            what = {"filter_text": "-f", "words": "a filter", "handshakes_only": "--handshakes-only"}
-            option = what.get(named[0], "--" + named[0].replace("_", "-"))
-            raise UsageError(f"{option} is for capturing: with -r, give it to whatever captures")
-    if given["words"] and given["filter_text"]:
+        capturing = {
+            "-f": given.filter, "a filter": given.words, "--handshakes-only": given.handshakes_only,
+            "--backend": given.backend, "--ring-size": given.ring_size,
+        }  # fmt: skip
+        if named := [name for name, value in capturing.items() if value]:
+            raise UsageError(f"{named[0]} is for capturing: with -r, give it to whatever captures")
+    if given.words and given.filter:
         raise UsageError("a filter follows -f or stands at the end of the line, not both")
-    spare([] if given["read"] is None else [given["read"]], given["output"], given["write"], "-w")
-    if given["duration"] and given["autostop"]:
+    spare([] if given.read is None else [given.read], given.output, given.write, "-w")
+    if given.duration and given.autostop:
         raise UsageError("--duration and -a say the same: choose one")
 
 
-def _form(given: dict[str, Any]) -> str:
+def _form(given: WatchOptions) -> str:
     """The format that was asked for; else of the name after -o; else text where a person looks."""
-    if given["form"] is None and given["output"] == "-":
-        return "text" if (sys.stdout is not None and sys.stdout.isatty()) or given["quiet"] else "ndjson"
-    return chosen_format(given["form"], given["output"])
+    if given.form is None and given.output == "-":
+        return "text" if (sys.stdout is not None and sys.stdout.isatty()) or given.quiet else "ndjson"
+    return chosen_format(given.form, given.output)
 
 
-def _source(given: dict[str, Any], seconds: float | None) -> LiveSource:
+def _source(given: WatchOptions) -> LiveSource:
     from handshake_inspect.live.session import open_live
 
-    if given["read"] is not None:
-        return _reading(given["read"], given["write"], seconds)
+    if given.read is not None:
+        return _reading(given.read, given.write, given.seconds)
+    assert given.interface is not None  # noqa: S101 - it was checked
     return open_live(
-        given["interface"],
-        backend=given["backend"],
-        filter_text=given["filter_text"] or " ".join(given["words"]),
-        handshakes_only=given["handshakes_only"],
-        snap_len=given["snap_length"],
-        ring_mib=given["ring_size"],
-        promiscuous=not given["no_promiscuous"],
-        write_to=given["write"],
-        host=not given["no_host"],
+        given.interface,
+        backend=given.backend,
+        filter_text=given.filter or " ".join(given.words),
+        handshakes_only=given.handshakes_only,
+        snap_len=given.snap_length,
+        ring_mib=given.ring_size,
+        promiscuous=not given.no_promiscuous,
+        write_to=given.write,
+        host=not given.no_host,
     )
 
 

@@ -1,131 +1,76 @@
-"""Options that several commands share: which format (`-T`, `-o`), which columns (`-e`), which connections (`-Y`)."""
+"""What a command reads, which of its connections it shows, and in which format."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from handshake_inspect.cli.progress import Meter
+from handshake_inspect.cli.root import COMMANDS
 from handshake_inspect.errors import UsageError
-from handshake_inspect.render import RENDERERS, WITH_FIELDS
+from handshake_inspect.render import FORMATS
 
 if TYPE_CHECKING:
+    from handshake_inspect.cli.options import AnalysisOptions
     from handshake_inspect.cli.output import Target
     from handshake_inspect.expression.questions import Test
     from handshake_inspect.report.model import Connections, Report
 
-# What the name of a file says of its format.
-SUFFIXES = {
-    ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".tsv": "tsv", ".md": "markdown",
-    ".xml": "junit", ".sarif": "sarif", ".log": "zeek", ".parquet": "parquet", ".arrow": "arrow", ".arrows": "arrow",
-    ".txt": "text",
-}  # fmt: skip
-BINARY = ("parquet", "arrow")
+
+# --- what is read -----------------------------------------------------------------------------------------------------
 
 
-def format_option(known: Collection[str] = RENDERERS) -> Callable[[Any], Any]:
-    """`-T`: one of the formats, else what the name after `-o` says."""
-    return click.option(
-        "-T",
-        "--format",
-        "form",
-        type=click.Choice(list(known)),
-        help="How to report.  [default: what the name after -o says, else text]",
-    )
-
-
-def refuse_terminal(form: str, target: Target) -> None:
-    """Keep octets that are no text off a terminal."""
-    if form in BINARY and target.terminal:
-        raise UsageError(f"{form} is not text: write it to a file with -o")
-
-
-def checked_binary(form: str, target: Target) -> None:
-    """Refuse a format that is no text on a terminal, or without what writes it, before a long work begins."""
-    if form in BINARY:
-        from handshake_inspect.render.arrow_table import pyarrow
-
-        refuse_terminal(form, target)
-        pyarrow()
-
-
-where_option = click.option(
-    "-Y",
-    "--where",
-    metavar="EXPR",
-    help="Only connections for which EXPR holds, such as 'outcome == refused and rtt.total > 50ms'.",
-)
-fields_option = click.option(
-    "-e",
-    "--fields",
-    metavar="FIELD,...",
-    multiple=True,
-    help="Columns of csv, tsv, ndjson, markdown, parquet, arrow, by their names in the schema; * for all.",
-)
-
-
-def chosen_format(form: str | None, output: str, known: Collection[str] = RENDERERS) -> str:
-    """The format that was asked for, or that the name of the output says, or text.
-
-    Raises UsageError when the name says a format that the command has not, or ends in what says nothing.  A name
-    without an ending is text.
-    """
-    if form is None:
-        name = PurePath(output).name
-        form = "sarif" if name.endswith(".sarif.json") else _by_ending(output, PurePath(name).suffix, known)
-    if form in known:
-        return form
-    if form == "zeek":  # a .log may be anything's
-        return "text"
-    raise UsageError(f"{output}: this command writes no {form}; its formats are {', '.join(known)} (-T)")
-
-
-def _by_ending(output: str, ending: str, known: Collection[str]) -> str:
-    form = SUFFIXES.get(ending.lower()) if ending else "text"
-    if form is None:
-        there = ", ".join(end for end, form in SUFFIXES.items() if form in known)
-        raise UsageError(f"{output}: no format ends in {ending}; those that do: {there}; or say which with -T")
-    return form
-
-
-write_option = click.option(
-    "--write",
-    metavar="FILE.pcapng",
-    help="Write the frames of the connections that are reported (of a check: that broke a rule), with the verdicts.",
-)
-
-
-def checked_write(write: str | None, paths: Sequence[str]) -> None:
-    """Refuse `--write` where the captures cannot be read once more."""
-    if write is None:
-        return
+def checked_paths(paths: Sequence[str]) -> list[str]:
+    """Refuse command lines that cannot be meant."""
+    if not paths:
+        raise click.UsageError("name a capture, or - for standard input")
+    if paths.count("-") > 1:
+        raise click.UsageError("standard input can be read only once")
     for path in paths:
-        if not Path(path).is_file():
-            raise UsageError(f"--write reads the captures twice, which {path} cannot be")
+        if path in COMMANDS and not os.path.exists(path):  # noqa: PTH110 - no Path of what may not be one
+            raise click.UsageError(f"options come after the command: hsi {path} ...")
+    return list(paths)
 
 
-def write_frames(write: str, paths: Sequence[str], every: Connections, chosen: Connections, *, watched: bool) -> None:
-    """Write the frames of the chosen connections."""
-    from handshake_inspect.cli.output import Target
-    from handshake_inspect.cli.progress import Meter
-    from handshake_inspect.engine.extract import extract
+def analyzed(
+    paths: Sequence[str], options: AnalysisOptions, *, watched: bool, meanwhile: Callable[[], object] | None = None
+) -> Report:
+    """The report of captures that make one trace; `watched` says whether progress may be shown."""
+    from handshake_inspect import engine
 
-    with Target.open(write, frames=True) as target, Meter(wanted=watched) as meter:
-        target.put(lambda stream: extract(paths, every, chosen, stream, meter.update))
+    with Meter(wanted=watched) as meter:
+        return engine.analyze(paths, options=options.settings, progress=meter.update, meanwhile=meanwhile)
 
 
-def checked_fields(fields: tuple[str, ...], form: str) -> tuple[str, ...]:
-    """The chosen columns; UsageError for a format without columns, and for fields that do not exist."""
-    if fields:
-        if form not in WITH_FIELDS:
-            raise UsageError(f"-e chooses columns, which {form} has not; use -T {', '.join(WITH_FIELDS)}")
-        from handshake_inspect.report.fields import chosen
+def report_of(paths: Sequence[str], options: AnalysisOptions) -> Report:
+    """The report of captures that make one trace, or the one that a JSON file holds."""
+    if len(paths) != 1 or not _is_json(paths[0]):
+        return analyzed(paths, options, watched=not options.no_progress)
+    from handshake_inspect.report.schema import load
 
-        chosen(fields)
-    return fields
+    report = load(paths[0])
+    if report.summary.connections and not len(report.connections):
+        raise UsageError(f"{paths[0]}: a report without its connections; make it without --no-connections")
+    return report
+
+
+def _is_json(path: str) -> bool:
+    """Whether a file begins as a JSON object does, which no capture does."""
+    try:
+        if path == "-" or not os.path.isfile(path):  # noqa: PTH113
+            return False
+        with open(path, "rb") as stream:  # noqa: PTH123
+            return stream.read(64).lstrip()[:1] == b"{"
+    except OSError:
+        return False
+
+
+# --- which connections ------------------------------------------------------------------------------------------------
 
 
 def test_of(expression: str | None) -> Test | None:
@@ -144,3 +89,81 @@ def narrowed(report: Report, test: Test | None) -> Report:
     from handshake_inspect.expression.select import filtered
 
     return filtered(report, test)
+
+
+def checked_write(write: str | None, paths: Sequence[str]) -> None:
+    """Refuse `--write` where the captures cannot be read once more."""
+    if write is None:
+        return
+    for path in paths:
+        if not Path(path).is_file():
+            raise UsageError(f"--write reads the captures twice, which {path} cannot be")
+
+
+def write_frames(write: str, paths: Sequence[str], every: Connections, chosen: Connections, *, watched: bool) -> None:
+    """Write the frames of the chosen connections."""
+    from handshake_inspect.cli.output import Target
+    from handshake_inspect.engine.extract import extract
+
+    with Target.open(write, frames=True) as target, Meter(wanted=watched) as meter:
+        target.put(lambda stream: extract(paths, every, chosen, stream, meter.update))
+
+
+# --- in which format --------------------------------------------------------------------------------------------------
+
+
+def chosen_format(form: str | None, output: str, known: Collection[str] = tuple(FORMATS)) -> str:
+    """The format that was asked for, or that the name of the output says, or text.
+
+    Raises UsageError when the name says a format that the command has not, or ends in what says nothing.  A name
+    without an ending is text.
+    """
+    if form is None:
+        name = PurePath(output).name
+        form = "sarif" if name.endswith(".sarif.json") else _by_ending(output, PurePath(name).suffix, known)
+    if form in known:
+        return form
+    if form == "zeek":  # a .log may be anything's
+        return "text"
+    raise UsageError(f"{output}: this command writes no {form}; its formats are {', '.join(known)} (-T)")
+
+
+def _by_ending(output: str, ending: str, known: Collection[str]) -> str:
+    if not ending:
+        return "text"
+    forms = {suffix: form for form, each in FORMATS.items() for suffix in each.suffixes}
+    form = forms.get(ending.lower())
+    if form is None:
+        there = [end for end, form in forms.items() if form in known]
+        there.sort(key=FORMATS["text"].suffixes.__contains__)  # which needs none: last
+        raise UsageError(
+            f"{output}: no format ends in {ending}; those that do: {', '.join(there)}; or say which with -T"
+        )
+    return form
+
+
+def refuse_terminal(form: str, target: Target) -> None:
+    """Keep bytes that are no text off a terminal."""
+    if FORMATS[form].binary and target.terminal:
+        raise UsageError(f"{form} is not text: write it to a file with -o")
+
+
+def checked_binary(form: str, target: Target) -> None:
+    """Refuse a format that is no text on a terminal, or without what writes it, before a long work begins."""
+    if FORMATS[form].binary:
+        from handshake_inspect.render.arrow import pyarrow
+
+        refuse_terminal(form, target)
+        pyarrow()
+
+
+def checked_fields(fields: tuple[str, ...], form: str) -> tuple[str, ...]:
+    """The chosen columns; UsageError for a format without columns, and for fields that do not exist."""
+    if fields:
+        if not FORMATS[form].columns:
+            known = ", ".join(name for name, each in FORMATS.items() if each.columns)
+            raise UsageError(f"-e chooses columns, which {form} has not; use -T {known}")
+        from handshake_inspect.report.fields import chosen
+
+        chosen(fields)
+    return fields

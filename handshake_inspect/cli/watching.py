@@ -7,14 +7,15 @@ import os
 import threading
 from importlib import import_module
 from io import BytesIO, StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.root import INTERRUPTED, UNUSABLE
-from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.render import FORMATS, Options
 
 if TYPE_CHECKING:
     from handshake_inspect.engine.live import LiveRun
+    from handshake_inspect.expression.questions import Test
     from handshake_inspect.live.base import LiveSource
     from handshake_inspect.render.layout import Style
     from handshake_inspect.render.screen import Screen
@@ -36,12 +37,11 @@ REFUSED = bytes.fromhex(
 )
 
 
-def screen_for(given: dict[str, Any], form: str, source: LiveSource, target: Target) -> Screen | None:
-    """The screen, where a person watches and nothing else is written there."""
+def screen_for(source: LiveSource, target: Target) -> Screen | None:
+    """The screen, where a person watches."""
     from handshake_inspect.render.screen import Screen, can_show
 
-    busy = given["write"] == "-" or (given["output"] == "-" and form != "text")
-    if given["quiet"] or busy or not can_show():
+    if not can_show():
         return None
     color = not os.environ.get("NO_COLOR")
     screen = Screen(ascii=target.encoding == "ascii", color=color, interface=source.name)
@@ -95,14 +95,11 @@ def watched(run: LiveRun, screen: Screen) -> Report:
     return reports[0]
 
 
-def drop_root(given: dict[str, Any], form: str, screen: Screen | None) -> str | None:
-    """Let go of root; who this process is now."""
-    if given["read"] is not None and given["user"] is None:
-        return None  # it was never needed
+def drop_root(user: str | None) -> str | None:
+    """Let go of root; who this process is now, None where it is who it was."""
     from handshake_inspect.live import privileges
 
-    _warm_up(given, form, screen)
-    account = privileges.drop(given["user"])
+    account = privileges.drop(user)
     return None if account is None else account.name
 
 
@@ -112,23 +109,22 @@ def import_late() -> None:
     import_module("handshake_inspect.render.units")  # for error messages
 
 
-def _warm_up(given: dict[str, Any], form: str, screen: Screen | None) -> None:
+def warm_up(form: str, fields: tuple[str, ...], test: Test | None, screen: Screen | None) -> None:
     """Have everything imported that a report needs: later imports may lie where only root may read.
 
     By a report, in every way that it can be told, of a capture that is a SYN and the RST that refuses it.
     """
     from handshake_inspect.engine.live import LiveOptions, LiveRun
     from handshake_inspect.live.session import open_file
-    from handshake_inspect.render.events import EventWriter
 
     import_late()
     with open_file(BytesIO(REFUSED)) as source:
-        observer = EventWriter(BytesIO())
+        observer = FORMATS["ndjson"].event_writer(BytesIO())
         observer.wants_picture = screen is not None
-        run = LiveRun(source, LiveOptions(where=given["test"]), observer)
+        run = LiveRun(source, LiveOptions(where=test), observer)
         report = run.run()
-    if form != "ndjson":
-        RENDERERS[form](report, BytesIO(), Options(every=True, verbosity=1, fields=given["fields"]))
+    if not FORMATS[form].events:
+        FORMATS[form].render(report, BytesIO(), Options(every=True, verbosity=1, fields=fields))
     if screen is not None:
         from rich.console import Console
         from rich.live import Live

@@ -4,7 +4,7 @@ import sys
 
 from handshake_inspect.capture.source import Input, open_source
 from handshake_inspect.errors import LiveError, UsageError
-from handshake_inspect.live import child, filters, interfaces
+from handshake_inspect.live import BACKENDS, DEFAULT_SNAP_LEN, child, filters, interfaces
 from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.live.host import watch_host
 from handshake_inspect.live.pipe import PipeSource, standard_input
@@ -21,10 +21,6 @@ __all__ = [
     "open_standard_input",
 ]
 
-BACKENDS = ("ring", "dumpcap", "tcpdump", "tshark")
-
-# Headers only: link layer, VLAN tags, a tunnel, IPv6 and TCP with all its options, or an ICMPv6 error that quotes them.
-DEFAULT_SNAP_LEN = 256
 _WHOLE_FRAMES = 262_144  # what libpcap and Wireshark take as everything
 
 

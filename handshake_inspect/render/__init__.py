@@ -1,15 +1,23 @@
-"""Report to text: one file per format; no renderer imports another."""
+"""Report to text: one table of formats, one file for each; none imports another's.
+
+`FORMATS` is the only place that lists them.  The commands, what the name of an output file says, and the refusals come
+from it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, BinaryIO, cast
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from handshake_inspect.report.checked import Checked
-    from handshake_inspect.report.model import Report
+    from handshake_inspect.report.difference import Difference
+    from handshake_inspect.report.event import Phase
+    from handshake_inspect.report.model import Connection, Finding, Report
+    from handshake_inspect.report.snapshot import Snapshot
+    from handshake_inspect.report.story import Story
 
 
 @dataclass(frozen=True)
@@ -26,44 +34,99 @@ class Options:
     fields: tuple[str, ...] = ()  # columns of formats that have rows; none: the usual ones
 
 
-Renderer = Callable[["Report", BinaryIO, Options], None]
+class Events(Protocol):
+    """Writes a live run while it goes on: what the engine's observers are, as far as a renderer may know."""
+
+    wants_connections: bool
+    wants_picture: bool
+
+    def connections(self, connections: Sequence[Connection]) -> None:
+        """Write connections that were decided, or of which something is new."""
+
+    def finding(self, phase: Phase, finding: Finding) -> None:
+        """Write that a finding begins or ends to hold."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Write the counters."""
+
+    def ending(self, report: Report) -> None:
+        """Write the last line."""
 
 
-class _Renderers(Mapping[str, Renderer]):
-    """Format name to renderer; a format is imported when it is used."""
+@dataclass(frozen=True)
+class Format:
+    """A format: what writes it, and what the commands must know of it.
 
-    _modules = (
-        "text", "json", "ndjson", "csv", "tsv", "markdown", "junit", "sarif", "github", "zeek", "parquet", "arrow",
-    )  # fmt: skip
+    `report`, `check`, `diff`, `story` and `events` name a function (or class) of a module in this folder, as
+    `module:name`; one that is empty is not to be had in this format.  They are imported when they are used.
+    """
 
-    def __getitem__(self, name: str) -> Renderer:
-        if name not in self._modules:
-            raise KeyError(name)
-        return cast("Renderer", import_module(f"{__name__}.{name}").render)
+    report: str  # of `hsi analyze`, and of `hsi live` at its end
+    suffixes: tuple[str, ...] = ()  # endings of file names that mean this format
+    binary: bool = False  # bytes that are no text
+    columns: bool = False  # its columns can be chosen (-e)
+    check: str = ""  # of `hsi check`
+    diff: str = ""  # of `hsi diff`
+    story: str = ""  # of `hsi explain`
+    events: str = ""  # of `hsi live` while it goes on
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
+    def load(self) -> None:
+        """Import what writes a report, before there is one."""
+        _found(self.report)
 
-    def __len__(self) -> int:
-        return len(self._modules)
+    def render(self, report: Report, out: BinaryIO, options: Options) -> None:
+        """Write a report."""
+        _found(self.report)(report, out, options)
+
+    def render_check(self, checked: Checked, out: BinaryIO, options: Options) -> None:
+        """Write what a check found."""
+        _found(self.check)(checked, out, options)
+
+    def render_diff(self, difference: Difference, out: BinaryIO, options: Options) -> None:
+        """Write what a comparison found."""
+        _found(self.diff)(difference, out, options)
+
+    def render_story(self, story: Story, out: BinaryIO, options: Options) -> None:
+        """Write one connection segment by segment."""
+        _found(self.story)(story, out, options)
+
+    def event_writer(self, out: BinaryIO, fields: Sequence[str] = ()) -> Events:
+        """What writes a live run; with `fields` only these of each connection."""
+        writer: Events = _found(self.events)(out, fields)
+        return writer
 
 
-RENDERERS = _Renderers()
+# In the order of help texts.  The linter's contract and tests/render/test_table.py hold the files to it.
+FORMATS = {
+    "text": Format(
+        "text:render", (".txt",), check="text:render_check", diff="diff_text:render_diff", story="ladder:render"
+    ),
+    "json": Format(
+        "json:render", (".json",), check="json:render_check", diff="json:render_diff", story="json:render_story"
+    ),
+    "ndjson": Format(
+        "ndjson:render", (".ndjson", ".jsonl"), columns=True, check="ndjson:render_check", events="ndjson:EventWriter"
+    ),
+    "csv": Format("delimited:render_csv", (".csv",), columns=True, check="delimited:render_csv_check"),
+    "tsv": Format("delimited:render_tsv", (".tsv",), columns=True, check="delimited:render_tsv_check"),
+    "markdown": Format(
+        "markdown:render", (".md",), columns=True, check="markdown:render_check", diff="markdown:render_diff"
+    ),
+    "junit": Format("junit:render", (".xml",), check="junit:render_check"),
+    "sarif": Format("sarif:render", (".sarif",), check="sarif:render_check"),
+    "github": Format("github:render", check="github:render_check"),
+    "zeek": Format("zeek:render", (".log",)),
+    "parquet": Format("arrow:render_parquet", (".parquet",), binary=True, columns=True),
+    "arrow": Format("arrow:render_stream", (".arrow", ".arrows"), binary=True, columns=True),
+}
 
-# The module that writes what a check found, for each of its formats.
-CHECKS = {
-    "text": "check_text", "json": "check_json", "ndjson": "ndjson", "csv": "csv", "tsv": "tsv", "markdown": "markdown",
-    "junit": "junit", "sarif": "sarif", "github": "github",
-}  # fmt: skip
-
-# The same of what a comparison found.
-DIFFS = {"text": "diff_text", "json": "diff_json", "markdown": "diff_markdown"}
+# The same by what is written: names of formats in the order of the table.
+RENDERERS = {name: each.render for name, each in FORMATS.items()}
+CHECKS = [name for name, each in FORMATS.items() if each.check]
+DIFFS = [name for name, each in FORMATS.items() if each.diff]
+STORIES = [name for name, each in FORMATS.items() if each.story]
 
 
-def check_renderer(form: str) -> Callable[[Checked, BinaryIO, Options], None]:
-    """The renderer of a check for one of CHECKS."""
-    module = import_module(f"{__name__}.{CHECKS[form]}")
-    return cast("Callable[[Checked, BinaryIO, Options], None]", module.render_check)
-
-
-WITH_FIELDS = ("ndjson", "csv", "tsv", "markdown", "parquet", "arrow")  # formats whose columns can be chosen
+def _found(place: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = resolve_name(f"{__name__}.{place}")
+    return found

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.diff_words import failures, interesting, rtt, verdict
 from handshake_inspect.render.layout import Column, Style, Table, paragraph
-from handshake_inspect.render.units import plural, printable
-from handshake_inspect.report.difference import Difference
+from handshake_inspect.render.units import durations, plural, printable, share
+from handshake_inspect.report.difference import Difference, LegDifference, ServiceDifference
 
 SHOWN = 40
 
@@ -50,3 +49,42 @@ def _lines(difference: Difference, options: Options, style: Style) -> Iterator[s
         yield from paragraph(printable(regression), options.width, "  ")
     counted = f"{plural(sum(difference.old_outcomes.as_dict().values()), 'connection')} before"
     yield f"hsi diff: {verdict(difference)}, {counted}, {sum(difference.new_outcomes.as_dict().values()):,} now"
+
+
+# --- words that Markdown shares ---------------------------------------------------------------------------------------
+
+
+def verdict(difference: Difference) -> str:
+    """How it went, in a few words."""
+    count = len(difference.regressions)
+    return "no regression" if not count else "1 regression" if count == 1 else f"{count} regressions"
+
+
+def interesting(difference: Difference) -> list[ServiceDifference]:
+    """The services of which there is something to tell."""
+    return [each for each in difference.services if each.status != "same" or each.regressions or _moved(each)]
+
+
+def _moved(service: ServiceDifference) -> bool:
+    return any(leg.status in ("slower", "faster") for leg in service.rtt)
+
+
+def failures(failed: int, tried: int) -> str:
+    """`2 of 40 (5.0 %)`."""
+    if not tried:
+        return ""
+    return f"{failed} of {tried}" + (f" ({share(failed, tried)})" if failed else "")
+
+
+def rtt(service: ServiceDifference, micro: str = "µ") -> str:
+    """How the connect RTT moved."""
+    leg = next((each for each in service.rtt if each.leg == "total"), None)
+    return _shift(leg, micro) if leg is not None else ""
+
+
+def _shift(leg: LegDifference, micro: str = "µ") -> str:
+    """`40.1 ms to 52.0 ms, slower`."""
+    if leg.old.p50_ns is None or leg.new.p50_ns is None:
+        return ""
+    then, now = durations([leg.old.p50_ns, leg.new.p50_ns], micro)
+    return f"{then} to {now}, {leg.status.replace('-', ' ')}"

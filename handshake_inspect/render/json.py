@@ -1,4 +1,7 @@
-"""The report as one JSON object, one row per line, written in pieces so that memory stays flat."""
+"""JSON: a report, what a check or a comparison found, a story, each one object.
+
+Large lists are written a row per line, those of a report in pieces, so that memory stays flat.
+"""
 
 from __future__ import annotations
 
@@ -9,33 +12,37 @@ from typing import Any, BinaryIO
 import msgspec
 
 from handshake_inspect.render import Options
+from handshake_inspect.report.checked import Checked
+from handshake_inspect.report.difference import Difference
+from handshake_inspect.report.event import encoded
 from handshake_inspect.report.model import Report
 from handshake_inspect.report.story import Story
 
 _CHUNK = 2_000  # rows made, encoded and forgotten at a time
 _ENCODER = msgspec.json.Encoder()
 
+_Chunks = Iterable[list[Any]]
+
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write `report` to `out`; of the options only `connections` matters: without them the key is null."""
-    separator = b"{"
-    for key in report.__struct_fields__:
-        out.write(separator + _ENCODER.encode(key) + b":")
-        separator = b",\n"
-        if key == "services":
-            _write_rows(_chunks(report.services), out)
-        elif key != "connections":
-            out.write(_encode(getattr(report, key)))
-        elif options.connections:
-            _write_rows(report.connections.chunks(_CHUNK), out)
-        else:
-            out.write(b"null")
-    out.write(b"}\n")
+    connections = report.connections.chunks(_CHUNK) if options.connections else None
+    _write_object(report, {"services": _chunks(report.services), "connections": connections}, out)
 
 
-def render_story(story: Story, out: BinaryIO) -> None:
+def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
+    """Write the object; its schema is that of `hsi schema check`."""
+    _write_object(checked, {"assertions": _chunks(checked.assertions)}, out)
+
+
+def render_diff(difference: Difference, out: BinaryIO, _: Options) -> None:
+    """Write the object; its schema is that of `hsi schema diff`."""
+    _write_object(difference, {"services": _chunks(difference.services)}, out)
+
+
+def render_story(story: Story, out: BinaryIO, _: Options) -> None:
     """Write the story of one connection, which is small, as one line."""
-    out.write(_encode(story) + b"\n")
+    out.write(encoded(story) + b"\n")
 
 
 def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
@@ -44,27 +51,25 @@ def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
         yield chunk
 
 
-def _write_rows(chunks: Iterable[list[Any]], out: BinaryIO) -> None:
+def _write_object(document: msgspec.Struct, rows: dict[str, _Chunks | None], out: BinaryIO) -> None:
+    """Write it key by key; the values of some keys come as rows, or are null."""
+    separator = b"{"
+    for key in document.__struct_fields__:
+        out.write(separator + _ENCODER.encode(key) + b":")
+        separator = b",\n"
+        if key not in rows:
+            out.write(encoded(getattr(document, key)))
+        elif (chunks := rows[key]) is None:
+            out.write(b"null")
+        else:
+            _write_rows(chunks, out)
+    out.write(b"}\n")
+
+
+def _write_rows(chunks: _Chunks, out: BinaryIO) -> None:
     separator = b"["
     for chunk in chunks:
         # JSON escapes newlines in strings, so those between the rows are the only ones.
         out.write(separator + _ENCODER.encode_lines(chunk)[:-1].replace(b"\n", b",\n"))
         separator = b",\n"
     out.write(b"]" if separator != b"[" else b"[]")
-
-
-def _encode(value: Any) -> bytes:
-    try:
-        return _ENCODER.encode(value)
-    except UnicodeEncodeError:  # a file name that is not UTF-8 reached us as lone surrogates
-        return _ENCODER.encode(_mended(msgspec.to_builtins(value)))
-
-
-def _mended(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, list):
-        return [_mended(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _mended(item) for key, item in value.items()}
-    return value

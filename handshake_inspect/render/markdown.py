@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.cells import advice, code, plain, table
+from handshake_inspect.render.diff_text import failures, interesting, rtt, verdict
 from handshake_inspect.render.rows import cell, columns, values
-from handshake_inspect.render.units import address, durations, plural, share
+from handshake_inspect.render.units import address, durations, plural, printable, share
 from handshake_inspect.report.checked import Checked
+from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.host import host_words
 from handshake_inspect.report.model import Connection, Distribution, Endpoint, Finding, Report
 
 SERVICES_SHOWN = 20
 TROUBLE_SHOWN = 20
+CHANGES_SHOWN = 100  # services of a comparison
 SIGNS = {"critical": "🔴", "warning": "🟠", "info": "🔵"}
+# What Markdown or the HTML within it would take for markup.
+_MARKUP = re.compile(r"([\\`*_\[\]<>|~])")
 
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
@@ -28,6 +33,11 @@ def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
     _put(out, _check(checked))
 
 
+def render_diff(difference: Difference, out: BinaryIO, _: Options) -> None:
+    """Write the regressions, then the services that changed."""
+    _put(out, _diff(difference))
+
+
 def _put(out: BinaryIO, lines: Iterator[str]) -> None:
     out.writelines(line.encode("utf-8", "backslashreplace") + b"\n" for line in lines)
 
@@ -37,21 +47,21 @@ def _report(report: Report, options: Options) -> Iterator[str]:
     counts = summary.outcomes.as_dict()
     yield f"## TCP connections: {counts['established']:,} of {summary.connections:,} established"
     yield ""
-    sources = ", ".join("standard input" if name == "-" else code(name) for name in report.capture.sources)
+    sources = ", ".join("standard input" if name == "-" else _code(name) for name in report.capture.sources)
     yield f"{sources}: {plural(report.capture.frames, 'frame')}, {plural(report.capture.tcp_segments, 'TCP segment')}"
     if counted := host_words(report.capture.host):
         yield f"\nThis host: {counted}"
     for problem in report.capture.problems:
-        yield f"\n> **{problem.kind}**: {plain(problem.message)}"
-    rows = [[code(word), f"{n:,}", share(n, summary.connections)] for word, n in counts.items() if n]
+        yield f"\n> **{problem.kind}**: {_plain(problem.message)}"
+    rows = [[_code(word), f"{n:,}", share(n, summary.connections)] for word, n in counts.items() if n]
     if rows:
         yield ""
-        yield from table(["outcome", "connections", "share"], rows, (1, 2))
+        yield from _table(["outcome", "connections", "share"], rows, (1, 2))
     legs = {"SYN to SYN-ACK": summary.rtt.synack, "SYN-ACK to ACK": summary.rtt.ackdat, "connect": summary.rtt.total}
     rows = [[name, *_figures(leg)] for name, leg in legs.items() if leg.count]
     if rows:
         yield "\n### Handshake RTT\n"
-        yield from table(["leg", "measured", "min", "p50", "p90", "p95", "p99", "max"], rows, range(1, 8))
+        yield from _table(["leg", "measured", "min", "p50", "p90", "p95", "p99", "max"], rows, range(1, 8))
     yield from _services(report)
     yield from _findings(report.findings)
     if options.connections:
@@ -73,9 +83,9 @@ def _services(report: Report) -> Iterator[str]:
         others = ", ".join(f"{n:,} {word}" for word, n in counts.items() if n and word != "established")
         rtt = durations([service.rtt.total.p50_ns, service.rtt.total.p95_ns])
         rows.append(
-            [code(address(service.server)), f"{service.connections:,}", f"{counts['established']:,}", others, *rtt]
+            [_code(address(service.server)), f"{service.connections:,}", f"{counts['established']:,}", others, *rtt]
         )
-    yield from table(["service", "connections", "established", "others", "RTT p50", "p95"], rows, (1, 2, 4, 5))
+    yield from _table(["service", "connections", "established", "others", "RTT p50", "p95"], rows, (1, 2, 4, 5))
     if len(report.services) > SERVICES_SHOWN:
         yield f"\nand {len(report.services) - SERVICES_SHOWN:,} more services"
 
@@ -89,11 +99,11 @@ def _findings(findings: list[Finding]) -> Iterator[str]:
         name = (
             ""
             if target is None
-            else code(target.ip if target.port is None else address(Endpoint(target.ip, target.port)))
+            else _code(target.ip if target.port is None else address(Endpoint(target.ip, target.port)))
         )
         about = f" {name}" if name else ""
-        yield f"- {SIGNS[finding.severity]} {finding.severity} **{finding.id}**{about}: {plain(finding.title)}."
-        yield f"  {advice(finding.advice)}"
+        yield f"- {SIGNS[finding.severity]} {finding.severity} **{finding.id}**{about}: {_plain(finding.title)}."
+        yield f"  {_advice(finding.advice)}"
 
 
 def _connections(report: Report, options: Options) -> Iterator[str]:
@@ -101,16 +111,16 @@ def _connections(report: Report, options: Options) -> Iterator[str]:
         fields = columns(options)
         yield "\n### Connections\n"
         numbers = [i for i, field in enumerate(fields) if field.kind in ("number", "duration", "time")]
-        yield from table([code(field.name) for field in fields], (), numbers)
+        yield from _table([_code(field.name) for field in fields], (), numbers)
         for made in values(report, fields, options):
             for row in zip(*made, strict=True):
-                yield f"| {' | '.join(plain(cell(value)) for value in row)} |"
+                yield f"| {' | '.join(_plain(cell(value)) for value in row)} |"
         return
     total = report.connections.trouble_count
     shown = report.connections.trouble(None if options.every else TROUBLE_SHOWN) if total else []
     if shown:
         yield f"\n### Connections with trouble: {total:,}\n"
-        yield from table(["frame", "client", "server", "outcome", "why"], map(_trouble, shown), (0,))
+        yield from _table(["frame", "client", "server", "outcome", "why"], map(_trouble, shown), (0,))
     if len(shown) < total:
         yield f"\nand {total - len(shown):,} more"
 
@@ -118,7 +128,7 @@ def _connections(report: Report, options: Options) -> Iterator[str]:
 def _trouble(c: Connection) -> list[str]:
     words = c.outcome if c.cause is None else f"{c.outcome}, {c.cause}"
     doubt = "" if c.decided else "?"
-    return [str(c.first_frame), code(address(c.client)), code(address(c.server)), f"{words}{doubt}", plain(c.why)]
+    return [str(c.first_frame), _code(address(c.client)), _code(address(c.server)), f"{words}{doubt}", _plain(c.why)]
 
 
 def _check(checked: Checked) -> Iterator[str]:
@@ -133,19 +143,70 @@ def _check(checked: Checked) -> Iterator[str]:
     yield f"{plural(checked.connections, 'connection')}{left}"
     yield ""
     rows = [
-        ["❌" if each.status == "failed" else "✅", code(each.rule), plain(each.measured), plain(each.allowed)]
+        ["❌" if each.status == "failed" else "✅", _code(each.rule), _plain(each.measured), _plain(each.allowed)]
         for each in checked.assertions
     ]
-    yield from table(["", "assertion", "measured", "allowed"], rows)
+    yield from _table(["", "assertion", "measured", "allowed"], rows)
     for each in checked.assertions:
         if each.status == "failed" and (each.breaches or each.findings):
-            yield f"\n### {plain(each.rule)}\n"
-            yield from (f"- {plain(finding)}" for finding in each.findings)
+            yield f"\n### {_plain(each.rule)}\n"
+            yield from (f"- {_plain(finding)}" for finding in each.findings)
             yield from (
-                f"- {plain(breach.name)}: **{breach.outcome}**: {plain(breach.why)}" for breach in each.breaches
+                f"- {_plain(breach.name)}: **{breach.outcome}**: {_plain(breach.why)}" for breach in each.breaches
             )
             if each.broken > len(each.breaches) and each.breaches:
                 yield f"- and {each.broken - len(each.breaches):,} more"
     if checked.notes:
         yield ""
-        yield from (f"> {plain(note)}\n" for note in checked.notes)
+        yield from (f"> {_plain(note)}\n" for note in checked.notes)
+
+
+def _diff(difference: Difference) -> Iterator[str]:
+    yield f"## hsi diff {'❌' if difference.regressed else '✅'} {verdict(difference)}"
+    yield ""
+    yield from (f"- {_plain(regression)}" for regression in difference.regressions)
+    then, now = difference.old_outcomes.as_dict(), difference.new_outcomes.as_dict()
+    rows = [[_code(word), f"{then[word]:,}", f"{now[word]:,}"] for word in then if then[word] or now[word]]
+    yield "\n### Outcomes\n"
+    yield from _table(["outcome", "then", "now"], rows, (1, 2))
+    changed = interesting(difference)
+    if changed:
+        yield "\n### Services\n"
+        cells = [
+            [_code(each.name), each.status, failures(each.old_failed, each.old_tried),
+             failures(each.new_failed, each.new_tried), rtt(each)]
+            for each in changed[:CHANGES_SHOWN]
+        ]  # fmt: skip
+        yield from _table(["service", "change", "failed then", "now", "median connect RTT"], cells)
+    if len(changed) > CHANGES_SHOWN:
+        yield f"\nand {len(changed) - CHANGES_SHOWN:,} more"
+    for title, findings in (("New findings", difference.new_findings), ("Gone findings", difference.gone_findings)):
+        if findings:
+            yield f"\n### {title}\n"
+            yield from (f"- {each.severity} **{each.id}**: {_plain(each.title)}" for each in findings)
+
+
+# --- Markdown itself --------------------------------------------------------------------------------------------------
+
+
+def _plain(text: str) -> str:
+    """Text that shows as it is."""
+    return _MARKUP.sub(r"\\\1", printable(text))
+
+
+def _advice(text: str) -> str:
+    """Text of our own, in which commands stand in backticks."""
+    return printable(text).replace("<", "&lt;").replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    """Text in a fixed pitch; a table's bar would end the cell even there."""
+    return f"`{printable(text).replace('`', chr(39)).replace('|', '/')}`"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> Iterator[str]:
+    """Lines of a table; columns of numbers stand to the right."""
+    yield f"| {' | '.join(header)} |"
+    yield f"|{'|'.join('---:' if i in right else '---' for i in range(len(header)))}|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"

@@ -1,18 +1,23 @@
 """One JSON object per line: every connection, then every finding, then the capture and its summary.
 
-`event` says what a line is: `connection`, `finding` or `summary`.  With chosen fields a line holds these alone.
+`event` says what a line is: `connection`, `finding` or `summary`; of a live capture, whose lines are written and
+flushed while things happen, also `stats`.  With chosen fields a line holds these alone.
 """
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from collections.abc import Sequence
+from typing import BinaryIO
 
 import msgspec
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.rows import chunks, columns, values
 from handshake_inspect.report.checked import Checked
-from handshake_inspect.report.model import Ending, Report
+from handshake_inspect.report.event import Phase, Stats, line, lines, row
+from handshake_inspect.report.fields import chosen
+from handshake_inspect.report.model import Connection, Ending, Finding, Report
+from handshake_inspect.report.snapshot import Snapshot
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -23,36 +28,58 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
         fields = columns(options)
         names = [field.name for field in fields]
         for made in values(report, fields, options):
-            lines = [dict(zip(names, row, strict=True)) for row in zip(*made, strict=True)]
-            out.write(_ENCODER.encode_lines(lines))
+            rows = [dict(zip(names, cells, strict=True)) for cells in zip(*made, strict=True)]
+            out.write(_ENCODER.encode_lines(rows))
         return
-    for chunk in chunks(report, options):
-        out.writelines(_event("connection", connection) for connection in chunk)
-    out.writelines(_event("finding", finding) for finding in report.findings)
-    out.write(_event("summary", Ending(tool=report.tool, capture=report.capture, summary=report.summary)))
+    out.writelines(lines("connection", chunk) for chunk in chunks(report, options))
+    out.write(lines("finding", report.findings))
+    out.write(_ending(report))
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
     """Write one line per assertion, and one for the whole."""
-    out.writelines(_event("assertion", each) for each in checked.assertions)
+    out.write(lines("assertion", checked.assertions))
     whole = msgspec.structs.asdict(checked)
     del whole["assertions"]
-    out.write(_event("check", whole))
+    out.write(line("check", whole))
 
 
-def _event(kind: str, body: Any) -> bytes:
-    try:
-        encoded = _ENCODER.encode(body)
-    except UnicodeEncodeError:  # a file name that is not UTF-8 reached us as lone surrogates
-        encoded = _ENCODER.encode(_mended(msgspec.to_builtins(body)))
-    return b'{"event":"%s",%s\n' % (kind.encode(), encoded[1:])
+class EventWriter:
+    """Observes a live run and writes each event as a line."""
+
+    wants_connections = True
+    wants_picture = False
+
+    def __init__(self, out: BinaryIO, fields: Sequence[str] = ()) -> None:
+        """With `fields` a line holds these of a connection, and nothing else is written."""
+        self._out = out
+        self._columns = [(field.name, field.read) for field in chosen(fields)] if fields else []
+
+    def connections(self, connections: Sequence[Connection]) -> None:
+        """Write connections that were decided, or of which something is new."""
+        if self._columns:
+            self._out.writelines(row({name: read(one) for name, read in self._columns}) for one in connections)
+        else:
+            self._out.write(lines("connection", connections))
+        self._out.flush()
+
+    def finding(self, phase: Phase, finding: Finding) -> None:
+        """Write that a finding begins or ends to hold."""
+        self._write(line("finding", finding, phase=phase))
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Write the counters."""
+        self._write(line("stats", Stats.of(snapshot)))
+
+    def ending(self, report: Report) -> None:
+        """Write the last line: the capture and its summary."""
+        self._write(_ending(report))
+
+    def _write(self, octets: bytes) -> None:
+        if not self._columns:
+            self._out.write(octets)
+            self._out.flush()
 
 
-def _mended(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, list):
-        return [_mended(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _mended(item) for key, item in value.items()}
-    return value
+def _ending(report: Report) -> bytes:
+    return line("summary", Ending(tool=report.tool, capture=report.capture, summary=report.summary))

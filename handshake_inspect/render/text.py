@@ -1,4 +1,7 @@
-"""The report for people: first what was captured and what became of it, then where the trouble is."""
+"""The report for people: first what was captured and what became of it, then where the trouble is.
+
+What a check found is one line per assertion, and under those that failed what broke them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from handshake_inspect.render.connections import LOOKS, connection_lines
 from handshake_inspect.render.examples import examples, kind_of
 from handshake_inspect.render.layout import INDENT, Column, Style, Table, paragraph
 from handshake_inspect.render.units import address, durations, moment, plural, printable, share, span
+from handshake_inspect.report.checked import Assertion, Checked
 from handshake_inspect.report.host import host_words
 from handshake_inspect.report.links import explained_at
 from handshake_inspect.report.model import Capture, Finding, Outcome, Outcomes, Report, Service
@@ -32,13 +36,25 @@ MEANING: dict[Outcome, str] = {
     "unsolicited": "an answer without any SYN in the capture",
     "midstream": "already open when the capture began",
 }
+_MARGIN = " " * 6  # before what broke an assertion
+_LONGEST_RULE = 40
 _SEVERITY_LOOKS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write `report` to `out` in the terminal's encoding; what it lacks is escaped."""
     style = Style(color=options.color, encoding=options.encoding)
-    lines = _headline(report) if options.verbosity < 0 else _page(report, options, style)
+    _put(out, _headline(report) if options.verbosity < 0 else _page(report, options, style), options)
+
+
+def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
+    """Write the lines in the terminal's encoding; with verbosity below 0 the last one alone."""
+    style = Style(color=options.color, encoding=options.encoding)
+    lines = _check(checked, options, style) if options.verbosity >= 0 else iter([_verdict(checked, style)])
+    _put(out, lines, options)
+
+
+def _put(out: BinaryIO, lines: Iterator[str], options: Options) -> None:
     out.writelines(line.encode(options.encoding, "backslashreplace") + b"\n" for line in lines)
 
 
@@ -245,3 +261,38 @@ def _connections(report: Report, options: Options, style: Style) -> Iterator[str
     if total > len(shown):
         yield ""
         yield f"{INDENT}and {total - len(shown):,} more: --all shows every connection"
+
+
+# --- what a check found -----------------------------------------------------------------------------------------------
+
+
+def _check(checked: Checked, options: Options, style: Style) -> Iterator[str]:
+    width = min(_LONGEST_RULE, max((len(printable(each.rule)) for each in checked.assertions), default=0))
+    for each in checked.assertions:
+        sign = style.paint("FAIL", "red") if each.status == "failed" else style.paint("ok  ", "green")
+        rule = printable(each.rule).ljust(width)
+        yield f"{sign}  {rule}  {printable(each.measured)}; allowed: {printable(each.allowed)}"
+        if each.status == "failed":
+            yield from _broken(each, options, style)
+    for note in checked.notes:
+        yield f"{style.paint('note', 'yellow')}  {printable(note)}"
+    yield _verdict(checked, style)
+
+
+def _broken(each: Assertion, options: Options, style: Style) -> Iterator[str]:
+    for finding in each.findings:
+        yield from paragraph(printable(finding), options.width, _MARGIN)
+    for breach in each.breaches:
+        yield f"{_MARGIN}{printable(breach.name)}"
+        why = f"{breach.outcome}: {printable(breach.why)}"
+        yield from (style.paint(line, "dim") for line in paragraph(why, options.width, _MARGIN + "   "))
+    if each.broken > len(each.breaches) and each.breaches:
+        yield f"{_MARGIN}and {each.broken - len(each.breaches):,} more"
+
+
+def _verdict(checked: Checked, style: Style) -> str:
+    failed = sum(each.status == "failed" for each in checked.assertions)
+    total = plural(len(checked.assertions), "assertion")
+    word = style.paint("passed", "green") if checked.passed else style.paint("failed", "red")
+    count = total if checked.passed else f"{failed} of {total}"
+    return f"hsi check: {word}, {count}, {plural(checked.connections, 'connection')}"

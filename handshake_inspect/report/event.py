@@ -76,14 +76,18 @@ class FindingEvent(Finding, frozen=True, gc=False):
     phase: Phase | None = None
 
 
+def encoded(value: Any) -> bytes:
+    """A value as JSON; in a name that is not UTF-8, which reached us with lone surrogates, these are escaped."""
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_mended(msgspec.to_builtins(value)))
+
+
 def line(event: str, body: Any, **more: str) -> bytes:
     """One event as a line of JSON; `more` are keys before those of the body."""
-    try:
-        encoded = _ENCODER.encode(body)
-    except UnicodeEncodeError:  # a name that is not UTF-8 reached us as lone surrogates
-        encoded = _ENCODER.encode(_mended(msgspec.to_builtins(body)))
     head = _ENCODER.encode({"event": event, **more})
-    return head[:-1] + b"," + encoded[1:] + b"\n"
+    return head[:-1] + b"," + encoded(body)[1:] + b"\n"
 
 
 def lines(event: str, bodies: Iterable[Any]) -> bytearray:

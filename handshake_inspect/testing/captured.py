@@ -103,10 +103,10 @@ class Captured:
         """The report as text, with all connections where these are few."""
         from io import BytesIO
 
-        from handshake_inspect.render import RENDERERS, Options
+        from handshake_inspect.render import FORMATS, Options
 
         out = BytesIO()
-        RENDERERS["text"](self._narrowed, out, Options(every=self.connections <= _LISTED))
+        FORMATS["text"].render(self._narrowed, out, Options(every=self.connections <= _LISTED))
         return out.getvalue().decode()
 
     @property

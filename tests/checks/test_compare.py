@@ -13,7 +13,7 @@ from support.reports import MS, connection
 
 from handshake_inspect.checks.compare import Tolerance, compare
 from handshake_inspect.checks.statistics import mann_whitney, proportions
-from handshake_inspect.render import DIFFS, Options
+from handshake_inspect.render import DIFFS, FORMATS, Options
 from handshake_inspect.report.model import Endpoint
 from handshake_inspect.report.schema import diff_schema
 
@@ -143,13 +143,11 @@ def test_proportions():
 
 @pytest.mark.parametrize("form", DIFFS)
 def test_formats(form):
-    from importlib import import_module  # noqa: PLC0415
-
     difference = compare(reports.healthy(), reports.troubled())
     written = []
     for _ in range(2):
         out = io.BytesIO()
-        import_module(f"handshake_inspect.render.{DIFFS[form]}").render_diff(difference, out, Options())
+        FORMATS[form].render_diff(difference, out, Options())
         written.append(out.getvalue())
     assert written[0] == written[1]
     text = written[0].decode()

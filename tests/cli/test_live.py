@@ -11,9 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from handshake_inspect.cli import hsi as group
-from handshake_inspect.cli import live
-from handshake_inspect.cli.selecting import BINARY
-from handshake_inspect.render import RENDERERS, WITH_FIELDS
+from handshake_inspect.cli import live, options
+from handshake_inspect.render import FORMATS
 
 
 class Run:
@@ -30,14 +29,14 @@ class Run:
     ("text", "seconds"), [("10s", 10), ("500ms", 0.5), ("2m", 120), ("1h", 3600), ("1.5", 1.5), ("1d", 86400)]
 )
 def test_durations(text, seconds):
-    assert live.duration(text) == seconds
-    assert live.autostop(f"duration:{text}") == seconds
+    assert options.time_span(text) == seconds
+    assert options.autostop(f"duration:{text}") == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "0s", "-1s", "10 parsecs", "1e3", "nan", "inf", "٣s", "s"])
 def test_no_durations(text):
     with pytest.raises(click.BadParameter):
-        live.duration(text)
+        options.time_span(text)
 
 
 @pytest.mark.parametrize(
@@ -78,12 +77,12 @@ def test_a_file_is_read_as_a_stream(hsi, pcaps, tmp_path):
 
 
 # JSON and NDJSON say that the capture is live, and NDJSON is of events.
-@pytest.mark.parametrize("form", [name for name in RENDERERS if name not in ("json", "ndjson")])
+@pytest.mark.parametrize("form", [name for name in FORMATS if name not in ("json", "ndjson")])
 def test_the_report_comes_in_every_format_of_analyze(hsi, pcaps, form):
-    if form in BINARY:
+    if FORMATS[form].binary:
         pytest.importorskip("pyarrow")
     sample = pcaps / "syn-retransmission.pcap"
-    options = ["-T", form, "-Y", "handshake.syn_count > 1", *(["-e", "id,outcome"] if form in WITH_FIELDS else [])]
+    options = ["-T", form, "-Y", "handshake.syn_count > 1", *(["-e", "id,outcome"] if FORMATS[form].columns else [])]
     live_report = hsi("live", "-q", "-r", sample, *options)
     assert live_report.returncode == 0
     assert live_report.stdout == hsi("analyze", "-q", sample, *options).stdout != b""

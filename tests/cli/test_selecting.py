@@ -5,7 +5,7 @@ import json
 import pytest
 
 from handshake_inspect.cli.selecting import chosen_format
-from handshake_inspect.render import RENDERERS
+from handshake_inspect.render import FORMATS
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from handshake_inspect.render import RENDERERS
 def test_the_name_says_the_format(name, form):
     assert chosen_format(None, name) == form
     assert chosen_format("json", name) == "json"
-    assert form in RENDERERS
+    assert form in FORMATS
 
 
 def test_a_name_does_not_say_a_format_that_the_command_has_not(hsi, pcaps, tmp_path):

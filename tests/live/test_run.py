@@ -14,7 +14,7 @@ from handshake_inspect.engine.live import LiveOptions, LiveRun
 from handshake_inspect.engine.remembered import Remembered
 from handshake_inspect.expression.language import parse
 from handshake_inspect.live.pipe import PipeSource
-from handshake_inspect.render.events import EventWriter
+from handshake_inspect.render.ndjson import EventWriter
 from handshake_inspect.report.model import Evidence, Finding
 
 SECOND = 1_000_000_000

@@ -12,7 +12,7 @@ from support.reports import MS, connection
 
 from handshake_inspect import engine
 from handshake_inspect.errors import UsageError
-from handshake_inspect.render import RENDERERS, WITH_FIELDS, Options
+from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.render.rows import cell
 from handshake_inspect.report.fields import fields
 from handshake_inspect.report.finding_docs import FINDING_DOCS
@@ -20,12 +20,12 @@ from handshake_inspect.report.model import Problem
 from handshake_inspect.report.schema import schema
 from handshake_inspect.verdicts.findings import DETECTORS
 
-TEXT_FORMATS = [name for name in RENDERERS if name not in ("parquet", "arrow")]
+TEXT_FORMATS = [name for name, each in FORMATS.items() if not each.binary]
 
 
 def rendered(name, report, **options):
     out = io.BytesIO()
-    RENDERERS[name](report, out, Options(**options))
+    FORMATS[name].render(report, out, Options(**options))
     return out.getvalue()
 
 
@@ -218,10 +218,6 @@ def test_arrow_keeps_integers_and_nulls(name):
     assert rows[0]["rtt.total.value_ns"] == 40_035_000
     assert rows[1] == {"id": 1, "rtt.total.value_ns": None, "outcome": "refused", "decided": True, "evidence": [10, 11]}
     assert read["first_ns"].cast(pa.int64()).to_pylist()[0] == reports.START
-
-
-def test_formats_with_columns_are_formats():
-    assert set(WITH_FIELDS) <= set(RENDERERS)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 import handshake_inspect
-from handshake_inspect.render import CHECKS, DIFFS, RENDERERS
+from handshake_inspect.render import CHECKS, DIFFS, FORMATS, STORIES
 
 PACKAGE = Path(handshake_inspect.__file__).resolve().parent.parent
-ANALYZED = [form for form in RENDERERS if form not in ("parquet", "arrow") or find_spec("pyarrow")]
+ANALYZED = [form for form, each in FORMATS.items() if not each.binary or find_spec("pyarrow")]
 CAPTURES = [
     "accept-queue-overflow-recovered", "closed-by-client", "closed-by-client-ipv6", "middlebox-reset", "pending",
     "port-scan-connect", "refused", "rejected-ttl-exceeded", "timed-out-host-silent",
@@ -32,7 +32,7 @@ COMMANDS = {
     },
     **{f"check {form}": ["check", "--profile", "strict", "-T", form, *FILES] for form in CHECKS},
     **{f"diff {form}": ["diff", "-T", form, "closed-by-client.pcap", "refused.pcap"] for form in DIFFS},
-    **{f"explain {form}": ["explain", "-T", form, "middlebox-reset.pcap", "0"] for form in ("text", "json")},
+    **{f"explain {form}": ["explain", "-T", form, "middlebox-reset.pcap", "0"] for form in STORIES},
     "write": ["analyze", "--write", "frames.pcapng", *FILES],
     "all": ["analyze", "--all", "-v", *FILES],
 }

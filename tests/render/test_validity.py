@@ -18,7 +18,7 @@ from support.samples import DIRECTORY, SAMPLES
 from handshake_inspect import engine
 from handshake_inspect.checks import settings
 from handshake_inspect.checks.held import hold
-from handshake_inspect.render import CHECKS, RENDERERS, Options, check_renderer
+from handshake_inspect.render import CHECKS, FORMATS, Options
 from handshake_inspect.report.finding_docs import FINDING_DOCS
 from handshake_inspect.report.model import Evidence, Finding, Problem, Target
 from handshake_inspect.report.rule_docs import RULE_DOCS
@@ -42,9 +42,9 @@ def report_of(name):
 def written(command, form, report):
     out = io.BytesIO()
     if command == "check":
-        check_renderer(form)(hold(report, STRICT), out, Options())
+        FORMATS[form].render_check(hold(report, STRICT), out, Options())
     else:
-        RENDERERS[form](report, out, Options())
+        FORMATS[form].render(report, out, Options())
     return out.getvalue()
 
 

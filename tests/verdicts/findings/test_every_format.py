@@ -16,8 +16,7 @@ from support.wire import validator
 from handshake_inspect import engine
 from handshake_inspect.checks import settings as rules
 from handshake_inspect.checks.held import hold
-from handshake_inspect.cli.selecting import BINARY
-from handshake_inspect.render import CHECKS, RENDERERS, Options, check_renderer
+from handshake_inspect.render import CHECKS, FORMATS, Options
 from handshake_inspect.verdicts import plain
 from handshake_inspect.verdicts.finding import Finding
 
@@ -192,16 +191,16 @@ def capture_of(parts) -> bytes:
 
 def write_all(report) -> None:
     """Write it in every format; JSON is what the schema says."""
-    for form, render in RENDERERS.items():
-        if form in BINARY and not find_spec("pyarrow"):
+    for form, each in FORMATS.items():
+        if each.binary and not find_spec("pyarrow"):
             continue
         out = io.BytesIO()
-        render(report, out, Options(every=True, verbosity=1))
+        each.render(report, out, Options(every=True, verbosity=1))
         if form == "json":
             validator().validate(json.loads(out.getvalue()))
     checked = hold(report, rules.rules({"profile": "strict", "fail-on": "info", "max-refused": "0"}))
     for form in CHECKS:
-        check_renderer(form)(checked, io.BytesIO(), Options())
+        FORMATS[form].render_check(checked, io.BytesIO(), Options())
 
 
 PARTS = st.tuples(st.sampled_from(KINDS), st.integers(0, 1 << 30), st.sampled_from([5, 30, 120]))

@@ -1,0 +1,225 @@
+"""Options, each written once: frozen classes whose fields say what stands on the command line.
+
+A field is an `option`, an `argument` or a `group` of others; the parameter has the field's name.  `takes` gives a
+command all of them, in the order of the class, and calls it with one object.  Here are the options that several
+commands share, and the parsers of times.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from handshake_inspect.live import BACKENDS
+from handshake_inspect.render import FORMATS
+
+if TYPE_CHECKING:
+    from handshake_inspect.engine import Options
+
+_T = TypeVar("_T")
+_Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+_LONGEST_NS = 1 << 62
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)?", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+# --- classes of options -----------------------------------------------------------------------------------------------
+
+
+def option(*declarations: str, **settings: Any) -> Any:
+    """A field that is an option, as `click.option` would declare it."""
+    return field(metadata={"parameter": lambda name: click.option(*declarations, name, **settings)})
+
+
+def argument(**settings: Any) -> Any:
+    """A field that is an argument, as `click.argument` would declare it."""
+    return field(metadata={"parameter": lambda name: click.argument(name, **settings)})
+
+
+def group(options: type[Any]) -> Any:
+    """A field that is an object of another class of options."""
+    return field(metadata={"group": options})
+
+
+def takes(options: type[_T]) -> Callable[[Callable[[_T], None]], Callable[..., None]]:
+    """Give a command these options; it is called with one object that holds what they were set to."""
+
+    def decorate(command: Callable[[_T], None]) -> Callable[..., None]:
+        @wraps(command)
+        def called(**given: object) -> None:
+            command(_made(options, given))
+
+        decorated: Callable[..., None] = called
+        for decorator in reversed(list(_parameters(options))):
+            decorated = decorator(decorated)
+        return decorated
+
+    return decorate
+
+
+def _parameters(options: type[Any]) -> Iterator[_Decorator]:
+    for each in fields(options):
+        if "group" in each.metadata:
+            yield from _parameters(each.metadata["group"])
+        else:
+            yield each.metadata["parameter"](each.name)
+
+
+def _made(options: type[_T], given: dict[str, object]) -> _T:
+    values = {
+        each.name: _made(each.metadata["group"], given) if "group" in each.metadata else given[each.name]
+        for each in fields(options)  # type: ignore[arg-type]
+    }
+    return options(**values)
+
+
+# --- what is written on the command line ------------------------------------------------------------------------------
+
+
+def seconds(text: str) -> int:
+    """Read a decimal number of seconds as nanoseconds, exactly."""
+    try:
+        ns = Decimal(text).scaleb(9)
+        if 0 <= ns <= _LONGEST_NS:
+            return int(ns)
+    except InvalidOperation:
+        pass
+    raise click.BadParameter(f"{text!r} is not a number of seconds.")
+
+
+def time_span(text: str) -> float:
+    """Read 10s, 500ms, 2m, 1h, or plain seconds, as seconds."""
+    found = _DURATION.fullmatch(text.strip())
+    if found is None or not float(found[1]):
+        raise click.BadParameter(f"{text!r} is not a time; write 10s, 500ms, 2m or 1h.")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def autostop(text: str) -> float:
+    """Read tshark's `-a duration:10`, as seconds."""
+    kind, _, value = text.partition(":")
+    if kind != "duration":
+        raise click.BadParameter(f"{text!r}: only duration:SECONDS is known; -c N ends after N frames.")
+    return time_span(value)
+
+
+def shift(text: str) -> int:
+    """Read `1ms`, as rules write it, as nanoseconds."""
+    from handshake_inspect.expression.literals import duration_ns
+
+    try:
+        return duration_ns(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+
+
+def percent(text: str) -> Decimal:
+    """Read `20%` or `20`."""
+    try:
+        number = Decimal(text.removesuffix("%").strip())
+        if 0 <= number <= 1_000_000:
+            return number
+    except InvalidOperation:
+        pass
+    raise click.BadParameter(f"{text!r} is no percentage.")
+
+
+# --- options of several commands --------------------------------------------------------------------------------------
+
+
+def read_option(help_text: str) -> Any:
+    """`-r`: captures by another way than as arguments."""
+    return option("-r", "--read", metavar="FILE", multiple=True, help=help_text)
+
+
+def format_option(known: Collection[str], help_text: str = "") -> Any:
+    """`-T`: one of the formats, else what the name after `-o` says."""
+    otherwise = "How to report.  [default: what the name after -o says, else text]"
+    return option("-T", "--format", type=click.Choice(list(known)), help=help_text or otherwise)
+
+
+def output_option(help_text: str = "Write there, whole or not at all.") -> Any:
+    """`-o`: where the report goes; `-` is standard output."""
+    return option("-o", "--output", metavar="FILE", default="-", help=help_text)
+
+
+def fields_option() -> Any:
+    """`-e`: columns, of the formats that have some; those of spreadsheets are named first."""
+    known = [name for name, each in FORMATS.items() if each.columns]
+    known.sort(key=lambda name: name not in ("csv", "tsv"))
+    return option(
+        "-e", "--fields", metavar="FIELD,...", multiple=True,
+        help=f"Columns of {', '.join(known)}, by their names in the schema; * for all.",
+    )  # fmt: skip
+
+
+def where_option() -> Any:
+    """`-Y`: only some connections."""
+    return option(
+        "-Y", "--where", metavar="EXPR",
+        help="Only connections for which EXPR holds, such as 'outcome == refused and rtt.total > 50ms'.",
+    )  # fmt: skip
+
+
+def write_option() -> Any:
+    """`--write`: the frames of what is reported."""
+    return option(
+        "--write", metavar="FILE.pcapng",
+        help="Write the frames of the connections that are reported (of a check: that broke a rule), with the"
+        " verdicts.",
+    )  # fmt: skip
+
+
+def backend_option(help_text: str) -> Any:
+    """`--backend`: who captures; None: what suits this system."""
+    return option("--backend", type=click.Choice(BACKENDS), help=help_text)
+
+
+def time_wait_option() -> Any:
+    """`--time-wait`, in nanoseconds."""
+    return option(
+        "--time-wait", metavar="SECONDS", type=seconds, default="60", show_default=True,
+        help="How long TIME_WAIT lasts (2 MSL).",
+    )  # fmt: skip
+
+
+def timeout_option() -> Any:
+    """`--timeout`, in nanoseconds."""
+    return option(
+        "--timeout", metavar="SECONDS", type=seconds, default="3", show_default=True,
+        help="After how much capture an unanswered SYN has timed out.",
+    )  # fmt: skip
+
+
+def max_connections_option(help_text: str) -> Any:
+    """`--max-connections`, which bounds memory; None: the engine's own bound."""
+    return option("--max-connections", metavar="N", type=click.IntRange(min=1), help=help_text)
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """The options that every command has which analyses captures."""
+
+    time_wait: int = time_wait_option()
+    timeout: int = timeout_option()
+    max_connections: int | None = max_connections_option("Bound memory: keep at most N connections at a time.")
+    color: str = option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
+        help="When to colour the text.",
+    )  # fmt: skip
+    no_progress: bool = option("--no-progress", is_flag=True, help="No progress bar.")
+
+    @property
+    def settings(self) -> Options:
+        """What the engine is to know of them."""
+        from handshake_inspect.engine import Options
+
+        return Options(self.max_connections or Options.max_connections, self.time_wait, self.timeout)

@@ -1,0 +1,90 @@
+"""Connections as CSV (RFC 4180, but with plain newlines) and as tab-separated values.
+
+One stands on each line, under a header of field names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.rows import cell, columns, values
+from handshake_inspect.report.checked import Checked
+from handshake_inspect.report.fields import Field
+from handshake_inspect.report.model import Report
+
+ASSERTION = ("rule", "status", "measured", "allowed", "unit", "value", "limit", "matched", "broken")  # of a check
+_NUMBERS = ("number", "duration", "time")  # kinds of fields that hold integers
+_SPECIAL = re.compile('[",\r\n]')
+# A cell of TSV cannot hold these (IANA text/tab-separated-values).
+_ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+_Escape = Callable[[str], str]  # makes of a text what stands between separators
+
+
+def render_csv(report: Report, out: BinaryIO, options: Options) -> None:
+    """Write the chosen columns; cells that a spreadsheet would run as formulas begin with a quote."""
+    fields = columns(options)
+    _write(report, out, options, fields, _quoted if len(fields) > 1 else _alone, ",")
+
+
+def render_tsv(report: Report, out: BinaryIO, options: Options) -> None:
+    """Write the chosen columns."""
+    _write(report, out, options, columns(options), _escaped, "\t")
+
+
+def render_csv_check(checked: Checked, out: BinaryIO, _: Options) -> None:
+    """Write one line per assertion."""
+    _write_check(checked, out, _quoted, ",")
+
+
+def render_tsv_check(checked: Checked, out: BinaryIO, _: Options) -> None:
+    """Write one line per assertion."""
+    _write_check(checked, out, _escaped, "\t")
+
+
+def _quoted(text: str) -> str:
+    return '"{}"'.format(text.replace('"', '""')) if _SPECIAL.search(text) else text
+
+
+def _alone(text: str) -> str:
+    """In the only column an empty cell is quoted: it would be an empty line, which readers leave out."""
+    return _quoted(text) or '""'
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES)
+
+
+def _write(
+    report: Report, out: BinaryIO, options: Options, fields: list[Field], escape: _Escape, separator: str
+) -> None:
+    out.write(separator.join(field.name for field in fields).encode() + b"\n")
+    out.writelines(_lines(report, options, fields, escape, separator))
+
+
+def _lines(report: Report, options: Options, fields: list[Field], escape: _Escape, separator: str) -> Iterator[bytes]:
+    """Rows of cells as text, many at a time."""
+    for columns_ in values(report, fields, options):
+        texts = [_cells(field, column, escape) for field, column in zip(fields, columns_, strict=True)]
+        rows = map(separator.join, zip(*texts, strict=True))
+        yield ("\n".join(rows) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _cells(field: Field, column: list[Any], escape: _Escape) -> Iterable[str]:
+    """A column as text, as `cell` gives it; each different word is looked at once."""
+    if field.kind in _NUMBERS:
+        nothing = escape("")
+        return [nothing if value is None else str(value) for value in column] if None in column else map(str, column)
+    if field.kind == "list":
+        return [escape(cell(value)) for value in column]
+    told = {value: escape(cell(value)) for value in set(column)}
+    return map(told.__getitem__, column)
+
+
+def _write_check(checked: Checked, out: BinaryIO, escape: _Escape, separator: str) -> None:
+    rows = [ASSERTION, *([cell(getattr(each, name)) for name in ASSERTION] for each in checked.assertions)]
+    text = "".join(f"{separator.join(map(escape, row))}\n" for row in rows)
+    out.write(text.encode("utf-8", "backslashreplace"))
