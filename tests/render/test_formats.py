@@ -38,7 +38,7 @@ def table(octets, delimiter=","):
 def test_the_same_report_gives_the_same_octets(name, sample):
     report = reports.SAMPLES[sample]()
     assert rendered(name, report) == rendered(name, reports.SAMPLES[sample]())
-    assert rendered(name, report).endswith(b"\n") or name == "github"
+    assert rendered(name, report)[-1:] in (b"\n", b"")  # nothing at all where there is nothing to list
 
 
 @pytest.mark.parametrize("name", TEXT_FORMATS)

@@ -54,10 +54,10 @@ def test_no_writer_serves_two_formats():
 
 def test_names_by_what_is_written():
     assert list(RENDERERS) == list(FORMATS)
-    assert {"text", "json", "markdown"} == set(DIFFS)
-    assert {"text", "json"} == set(STORIES)
-    assert set(FORMATS) - set(CHECKS) == {"zeek", "parquet", "arrow"}  # which hold connections
-    assert [name for name, each in FORMATS.items() if each.events] == ["ndjson"]
+    assert {"text", "json", "markdown"} <= set(DIFFS) <= set(FORMATS)
+    assert {"text", "json"} <= set(STORIES) <= set(FORMATS)
+    assert not {"zeek", "parquet", "arrow"} & set(CHECKS)  # which hold connections
+    assert FORMATS["ndjson"].events
 
 
 def test_a_suffix_means_one_format():
