@@ -24,6 +24,7 @@ LARGEST = 300_000  # octets: tshark takes its time
 # sample -> why Wireshark counts other connections.
 OTHER_STREAMS = {
     "blind-syn": "Wireshark begins a stream with any SYN that has another ISN, also one that leads to nothing",
+    "timed-out-answered-from-elsewhere": "Wireshark begins a stream with an answer from another address",
 }
 COPIES = "packets are stored twice, and Wireshark takes the copies for retransmissions"
 # sample -> why Wireshark sees other retransmissions.
@@ -33,6 +34,7 @@ OTHER_RETRANSMISSIONS = {
     "router-any": COPIES,
     "doubled-syn": COPIES,
     "doubled-data": COPIES,
+    "path-mtu-answers": "Wireshark takes the first copy, sent on a selective acknowledgment, for out of order",
     "blind-reset-in-window": "the forged RST moves the sequence number that Wireshark expects next",
     "blind-reset-out-of-window": "the forged RST moves the sequence number that Wireshark expects next",
     "self-connect": "both ends are one: Wireshark takes the SYN-ACK for the SYN again",
