@@ -64,7 +64,7 @@ def dead_peer(sample: Sample) -> None:
 
 @scenario("path-mtu", "path-mtu-answers")
 @sentences(
-    path_mtu="Requests of 1900 octets in two packets, of which a path without ICMP drops the longer one again and again.",
+    path_mtu="Requests of 1900 bytes in two packets; the path drops the longer one, without ICMP, again and again.",
     path_mtu_answers="The same with answers, captured at the server: the client never sees the first 1448 octets.",
 )
 def path_mtu(sample: Sample) -> None:
