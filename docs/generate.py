@@ -99,14 +99,42 @@ def field_table() -> str:
 
 def host_evidence() -> str:
     """List what findings are told of the capturing host."""
-    from handshake_inspect.verdicts.findings.host_evidence import AT_CLIENT, AT_TARGET  # noqa: PLC0415
+    from handshake_inspect.verdicts.findings import KINDS  # noqa: PLC0415
 
     lines = ["| finding | this host is | where it says | counters | settings |", "|---|---|---|---|---|"]
-    for role, table in (("its target", AT_TARGET), ("its clients", AT_CLIENT)):
-        for name, each in ((name, each) for name, evidence in table.items() for each in evidence):
+    for role, evidence in (("its target", "at_target"), ("its clients", "at_client")):
+        for name, each in ((kind.id, each) for kind in KINDS.values() for each in getattr(kind, evidence)):
             cells = [", ".join(f"`{key}`" for key in keys) for keys in (each.causes, each.counters, each.settings)]
             lines.append(f"| [`{name}`](#{name}) | {role} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def metrics() -> str:
+    """List every metric of every kind of finding."""
+    from handshake_inspect.report.schema import UNITS  # noqa: PLC0415
+    from handshake_inspect.verdicts.findings import KINDS  # noqa: PLC0415
+
+    def rows(declared: dict, within: str = "") -> Iterator[str]:
+        for name, metric in declared.items():
+            told = " ".join(filter(None, (metric.meaning, UNITS[metric.unit])))
+            yield f"| `{within}{name}` | {type_words(metric.type)} | {told} |"
+            yield from rows(metric.keys or {}, f"{within}{name}.")
+
+    head = ["| metric | type | meaning |", "|---|---|---|"]
+    sections = ((f"## [`{kind.id}`](verdicts.md#{kind.id})", kind.metrics) for kind in KINDS.values())
+    return "\n".join("\n".join([heading, "", *head, *rows(declared), ""]) for heading, declared in sections)
+
+
+def type_words(annotation: object) -> str:
+    """The type of a metric, in JSON's words."""
+    text = annotation.__name__ if isinstance(annotation, type) and "[" not in str(annotation) else str(annotation)
+    text = re.sub(r"dict\[str, (?:typing\.)?Any]", "object", text)
+    for python, word in {
+        "dict[str, ": "object of [", "list[": "array of [", "[": "", "]": "", " | ": " or ", "None": "null",
+        "int": "integer", "float": "number", "str": "string", "bool": "true or false",
+    }.items():  # fmt: skip
+        text = text.replace(python, word)
+    return text
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
@@ -117,6 +145,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "icmp causes": icmp_causes,
     "fields": field_table,
     "host evidence": host_evidence,
+    "metrics": metrics,
 }
 BLOCK = re.compile(
     r"(?P<start><!-- generated: (?P<name>[a-z ]+) -->\n).*?(?P<end><!-- end of generated -->)", re.DOTALL
@@ -133,7 +162,7 @@ FINDING_HELP = ROOT / "handshake_inspect" / "render" / "finding_help.json"
 
 def finding_help(page: str) -> str:
     """The sections of docs/verdicts.md about findings, as Markdown that stands alone: without links into the docs."""
-    from handshake_inspect.report.finding_docs import FINDING_DOCS  # noqa: PLC0415
+    from handshake_inspect.report.docs import FINDING_DOCS  # noqa: PLC0415
     from handshake_inspect.report.words import OUTCOMES  # noqa: PLC0415
 
     sections = dict(re.findall(r"^#{2,} (.+)\n((?:(?!^## |^###).*\n?)*)", page, re.MULTILINE))

@@ -9,8 +9,8 @@ from handshake_inspect.report.build import build
 from handshake_inspect.report.host import told_host
 from handshake_inspect.report.model import Capture, Position, Report, Tool
 from handshake_inspect.report.model import Problem as ToldProblem
+from handshake_inspect.verdicts.case import CaptureFacts, Case
 from handshake_inspect.verdicts.elsewhere import joined
-from handshake_inspect.verdicts.finding import CaptureFacts, Case
 from handshake_inspect.verdicts.findings import find_all
 from handshake_inspect.verdicts.findings.past import Past
 from handshake_inspect.verdicts.host import HostFacts

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ABORTED, FACT_LAST_ACK_SEEN, FACT_REFUSED, FACT_RST
-from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, MIDSTREAM, REJECTED
 
 Bools = NDArray[np.bool_]

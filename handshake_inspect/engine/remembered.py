@@ -12,18 +12,11 @@ import msgspec
 
 from handshake_inspect.report.event import Phase
 from handshake_inspect.report.model import Evidence, Finding
-from handshake_inspect.verdicts.findings import SEVERITIES
+from handshake_inspect.verdicts.findings import KINDS, SEVERITIES
 
 Key = tuple[Any, ...]
 
-OF_THE_WHOLE_RUN = ("refused", "rejected", "timed-out", "half-open")
-# What says how much there is in a finding of a kind; of the others it is their connections.
-_SIZES = {
-    "syn-flood": "syns", "port-scan": "probes", "syn-cookies": "half_open", "port-reuse": "reuses",
-    "predictable-isn": "isns", "slow-handshake": "outliers", "slow-client-ack": "outliers",
-    "syn-retransmission": "delayed", "time-wait-pressure": "time_wait_peak",
-    "ack-flood": "segments", "rst-flood": "segments",
-}  # fmt: skip
+OF_THE_WHOLE_RUN = {kind.id for kind in KINDS.values() if kind.of_the_run}
 
 
 def key(finding: Finding) -> Key:
@@ -85,7 +78,7 @@ def _together(before: Finding, now: Finding) -> Finding:
 
 
 def _size(finding: Finding) -> int:
-    size = finding.metrics.get(_SIZES.get(finding.id, "connections"), 0)
+    size = finding.metrics.get(KINDS[finding.id].size, 0)
     return size if isinstance(size, int) else 0
 
 

@@ -19,9 +19,8 @@ from urllib.parse import quote
 from handshake_inspect.render import Options
 from handshake_inspect.render.units import address
 from handshake_inspect.report.checked import Assertion, Checked
-from handshake_inspect.report.finding_docs import FINDING_DOCS
+from handshake_inspect.report.docs import FINDING_DOCS, RULE_DOCS
 from handshake_inspect.report.model import Capture, Endpoint, Finding, Report, Target, Tool
-from handshake_inspect.report.rule_docs import RULE_DOCS
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"critical": "error", "warning": "warning", "info": "note"}

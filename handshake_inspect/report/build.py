@@ -18,7 +18,7 @@ from handshake_inspect.report.model import (
     Tool,
 )
 from handshake_inspect.report.services import RowServices, rtt_distributions
-from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding as Found
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text, prefix_text
@@ -57,7 +57,7 @@ def finding(names: NDArray[Any], found: Found) -> Finding:
     """A finding with addresses as text and connections by id; `names` are the ids in row order."""
     ids = sorted(int(names[row]) for row in found.connections)
     return Finding(
-        found.id,  # type: ignore[arg-type]
+        found.id,
         found.severity,  # type: ignore[arg-type]
         found.title,
         target(found),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from handshake_inspect.report.event import FindingEvent, Stats
 from handshake_inspect.report.fields import helps
 from handshake_inspect.report.model import Connection, Ending, Finding, ListedConnections, Report, Service, Word
 from handshake_inspect.report.story import Story
+from handshake_inspect.verdicts.finding import Metric
+from handshake_inspect.verdicts.findings import KINDS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_ID = "hsi-report/1"
@@ -23,6 +26,10 @@ STORY_ID = "hsi-explain/1"
 CHECK_ID = "hsi-check/1"
 DIFF_ID = "hsi-diff/1"
 EVENT_ID = "hsi-event/1"
+
+# Definitions that have the id and the metrics of a finding.
+OF_FINDINGS = {"Finding", "FindingEvent"}
+UNITS = {"": "", "ns": "Nanoseconds.", "bytes": "Bytes.", "ratio": "A ratio from 0 to 1.", "1/s": "Per second."}
 
 # Keys that a schema got after its first release, by the names of its definitions.  They are not required, so that older
 # documents stay valid, and have defaults in the models, so that older reports can be read.
@@ -33,7 +40,7 @@ _WRITTEN_AS: dict[str, Any] = {"services": list[Service], "connections": list[Co
 
 
 class _ReadFinding(Finding, frozen=True, gc=False):
-    id: Word  # type: ignore[assignment]  # a later version may know further findings
+    id: Word  # a later version may know further findings
 
 
 @cache
@@ -103,6 +110,7 @@ def _tightened(name: str, definition: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         **definition,
+        **({"allOf": _metrics_by_kind()} if name in OF_FINDINGS else {}),
         "description": "\n".join(" ".join(text.split()) for text in paragraphs),
         "properties": properties,
         "required": [key for key in properties if key not in LATER.get(name, ())],
@@ -115,6 +123,28 @@ def _explained(model: str, key: str, rule: dict[str, Any]) -> dict[str, Any]:
     if text is None:
         return rule
     return {**rule, "description": " ".join(filter(None, (text, rule.get("description"))))}
+
+
+def _metrics_by_kind() -> list[dict[str, Any]]:
+    """Type and meaning of every metric of every kind of finding; a later version may add metrics."""
+    return [
+        {
+            "if": {"properties": {"id": {"const": kind.id}}},
+            "then": {"properties": {"metrics": {"properties": _properties(kind.declared)}}},
+        }
+        for kind in KINDS.values()
+    ]
+
+
+def _properties(metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    return {name: _property(metric) for name, metric in metrics.items()}
+
+
+def _property(metric: Metric) -> dict[str, Any]:
+    shown = msgspec.json.schema(metric.type)
+    if metric.keys:
+        shown.get("items", shown)["properties"] = _properties(metric.keys)
+    return {**shown, "description": " ".join(filter(None, (metric.meaning, UNITS[metric.unit])))}
 
 
 def load(source: str | Path | bytes) -> Report:

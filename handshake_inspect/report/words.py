@@ -1,8 +1,10 @@
 """The words and kinds of number that a report is made of."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
+
+from handshake_inspect.verdicts.findings import KINDS
 
 Outcome = Literal[
     "established", "refused", "rejected", "timed-out", "pending", "half-open", "aborted", "unsolicited", "midstream"
@@ -22,13 +24,10 @@ Side = Literal["client", "server"]
 Stage = Literal["post-syn", "post-ack", "post-psh", "later"]
 ResetBy = Literal["client", "server", "middlebox"]
 Severity = Literal["critical", "warning", "info"]
-FindingId = Literal[
-    "refused", "rejected", "timed-out", "half-open", "syn-flood", "syn-cookies", "accept-queue-overflow",
-    "syn-retransmission", "port-scan", "backscatter", "reflection", "ack-flood", "rst-flood", "rst-injection",
-    "slow-handshake", "slow-client-ack", "early-reset", "stale-peer", "address-conflict",
-    "port-reuse", "time-wait-pressure", "connection-churn", "predictable-isn", "path-mtu", "stalled",
-    "idle-timeout", "keep-alive-race", "capture-quality",
-]  # fmt: skip
+if TYPE_CHECKING:
+    FindingId = str
+else:
+    FindingId = Literal[tuple(KINDS)]
 
 TimeNs = Annotated[int, Meta(description="Nanoseconds since the epoch.")]
 DurationNs = Annotated[int, Meta(ge=0, description="Nanoseconds.")]

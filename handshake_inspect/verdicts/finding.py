@@ -1,52 +1,82 @@
-"""A finding before it is a report: what a detector says of a service, a host or the capture."""
+"""A finding before it is a report, and what is declared of each kind of finding.
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+A detector's file declares its `Kind` beside `detect`: id, words and every metric.  All else that knows kinds (ids in
+the JSON Schema, help in SARIF, `check --no-finding`, findings over time, evidence of the host) is derived from it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from handshake_inspect.verdicts.host import HostFacts
-from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.outcome import Outcomes
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.host import HostEvidence
 from handshake_inspect.verdicts.plain import plain
-from handshake_inspect.verdicts.position import Position, locate
-from handshake_inspect.verdicts.trace import Trace
-
-if TYPE_CHECKING:
-    from handshake_inspect.verdicts.findings.past import Past
+from handshake_inspect.verdicts.steps import Step
 
 
 @dataclass(frozen=True)
-class CaptureFacts:
-    """What is known of the capture as a whole, beside its connections."""
+class Metric:
+    """A number or word of a finding, as the JSON Schema and the docs show it.
 
-    frames: int = 0
-    tcp_segments: int = 0
-    complete: bool = True
-    dropped: int | None = None
-    backwards: int = 0  # frames older than the one before
-    first_backwards: int = 0
-    cut_headers: int = 0  # frames whose TCP header the snap length cut
-    first_cut_header: int = 0
-    stray_icmp: int = 0
-    problems: tuple[Any, ...] = ()
+    `type` is what the value is in Python: `int`, `float | None`, `list[str]`.  `keys` are those of the object that it
+    is, or of the objects in its list.
+    """
+
+    type: Any
+    meaning: str
+    unit: str = ""  # ns, bytes, ratio (from 0 to 1), 1/s; none of a plain count or word
+    keys: "Mapping[str, Metric] | None" = None
 
 
-@dataclass(frozen=True)
-class Case:
-    """All that a detector may look at: columns, never frames."""
+NOT_LISTED = Metric(int, "Findings of this kind beyond those that are listed; such a finding has no other metric.")
 
-    trace: Trace
-    outcomes: Outcomes
-    legs: Legs
-    capture: CaptureFacts = field(default_factory=CaptureFacts)
-    host: HostFacts | None = None  # of the capturing host, where it was watched
-    past: "Past | None" = None  # attempts of a live run whose rows are gone
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind of finding: what its id means, what its metrics are, and the detector that finds it.
+
+    `size` is the metric that says how much there is in one, by which two looks of a live run are compared.
+    """
+
+    id: str
+    title: str
+    explanation: str
+    detect: "Detector"
+    metrics: Mapping[str, Metric]
+    size: str = "connections"
+    of_the_run: bool = False  # a live run counts the attempts whose rows are gone, too
+    steps: tuple[Step, ...] = ()  # of its advice
+    at_target: tuple[HostEvidence, ...] = ()  # what the capturing host knows of it, where that is its target
+    at_client: tuple[HostEvidence, ...] = ()  # where that is all of the clients that are cited
 
     @cached_property
-    def position(self) -> Position:
-        """Where the capture was made."""
-        return locate(self.trace, self.legs)
+    def declared(self) -> dict[str, Metric]:
+        """All metrics that such a finding may have, also those that are not the detector's."""
+        return {**self.metrics, "not_listed": NOT_LISTED, **host_metrics(*self.at_target, *self.at_client)}
+
+    def undeclared(self, metrics: Mapping[str, Any]) -> list[str]:
+        """The metrics that are not declared, those inside of others as `outer.inner`."""
+        return list(_undeclared(metrics, self.declared))
+
+
+def host_metrics(*evidence: HostEvidence) -> dict[str, Metric]:
+    """The metrics that a finding gets from the capturing host."""
+    counters = (key for each in evidence for key in each.counters)
+    settings = (key for each in evidence for key in each.settings)
+    return {
+        **{f"host_{key}": Metric(int, f"`{key}` of the capturing host meanwhile.") for key in counters},
+        **{f"host_{key}": Metric(int | list[int], f"`{key}` of the capturing host.") for key in settings},
+    }
+
+
+def _undeclared(metrics: Mapping[str, Any], declared: Mapping[str, Metric], within: str = "") -> Iterator[str]:
+    for name, value in metrics.items():
+        if name not in declared:
+            yield f"{within}{name}"
+        elif inner := declared[name].keys:
+            for each in value if isinstance(value, list) else [value]:
+                yield from _undeclared(each, inner, f"{within}{name}.")
 
 
 @dataclass(frozen=True)
@@ -57,7 +87,7 @@ class Finding:
     plain Python values, whatever it is built of: see `plain.py`.
     """
 
-    id: str
+    kind: Kind
     severity: str  # critical, warning, info
     title: str
     host: tuple[int, int] | None
@@ -70,12 +100,19 @@ class Finding:
     connections: tuple[int, ...] = ()
     prefix: int | None = None
 
+    @property
+    def id(self) -> str:
+        """The id of its kind."""
+        return self.kind.id
+
     def __post_init__(self) -> None:
-        """Have nothing of NumPy in it: TypeError for what no format could write."""
-        for each in fields(self):
+        """Have only metrics that are declared, and nothing of NumPy: TypeError for what no format could write."""
+        for each in fields(self)[1:]:
             value = getattr(self, each.name)
             if (made := plain(value, f"{self.id}: {each.name}")) is not value:
                 object.__setattr__(self, each.name, made)
+        if names := self.kind.undeclared(self.metrics):
+            raise TypeError(f"{self.id}: not declared in its Kind: {', '.join(names)}")
 
 
 Detector = Callable[[Case], list[Finding]]

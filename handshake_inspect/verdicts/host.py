@@ -6,6 +6,7 @@ and judge nothing.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from handshake_inspect.wire.address import address_text, is_ipv4
 
@@ -23,6 +24,24 @@ WORDS = {
     "tcp_syn_retrans": ("SYN or SYN-ACK repeated", "SYNs and SYN-ACKs repeated"),
     "tcp_time_wait_overflow": ("TIME_WAIT socket without room", "TIME_WAIT sockets without room"),
 }
+
+# Settings that bear on the queues of a listener, and on the ports of a client.
+QUEUE_SETTINGS = ("somaxconn", "tcp_max_syn_backlog", "tcp_syncookies")
+PORT_SETTINGS = ("ip_local_port_range", "tcp_tw_reuse")
+
+
+class HostEvidence(NamedTuple):
+    """What bears on a kind of finding: counters and settings by the keys of a report, the most telling first."""
+
+    counters: tuple[str, ...]
+    settings: tuple[str, ...]
+    denies: bool = False  # a listener of this namespace would have moved the first of the counters
+    causes: tuple[str, ...] = ()  # that it can explain, where that is not all: of a roll-up, or of what was lost
+
+    def explains(self, metrics: Mapping[str, Any]) -> bool:
+        """Whether it can explain a finding with these metrics."""
+        found = {metrics.get("cause"), *(what for what, count in metrics.get("lost", {}).items() if count)}
+        return not self.causes or not found.isdisjoint(self.causes)
 
 
 @dataclass(frozen=True)

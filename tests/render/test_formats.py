@@ -14,8 +14,8 @@ from handshake_inspect import engine
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.render.rows import cell
+from handshake_inspect.report.docs import FINDING_DOCS
 from handshake_inspect.report.fields import fields
-from handshake_inspect.report.finding_docs import FINDING_DOCS
 from handshake_inspect.report.model import Problem
 from handshake_inspect.report.schema import schema
 from handshake_inspect.verdicts.findings import DETECTORS

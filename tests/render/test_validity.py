@@ -19,9 +19,8 @@ from handshake_inspect import engine
 from handshake_inspect.checks import settings
 from handshake_inspect.checks.held import hold
 from handshake_inspect.render import CHECKS, FORMATS, Options
-from handshake_inspect.report.finding_docs import FINDING_DOCS
+from handshake_inspect.report.docs import FINDING_DOCS, RULE_DOCS
 from handshake_inspect.report.model import Evidence, Finding, Problem, Target
-from handshake_inspect.report.rule_docs import RULE_DOCS
 from handshake_inspect.report.schema import check_schema, event_schema, schema
 
 SCHEMAS = Path(__file__).parent / "schemas"

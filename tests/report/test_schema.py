@@ -114,3 +114,27 @@ def test_what_is_no_report_is_refused(octets):
 def test_a_missing_report_is_named(tmp_path):
     with pytest.raises(HsiError, match=r"absent\.json: No such file"):
         module.load(tmp_path / "absent.json")
+
+
+def test_metrics_have_their_types_by_the_kind_of_finding():
+    rules = {
+        rule["if"]["properties"]["id"]["const"]: rule["then"]["properties"]["metrics"]["properties"]
+        for rule in module.schema()["$defs"]["Finding"]["allOf"]
+    }
+    assert sorted(rules) == sorted(module.schema()["$defs"]["Finding"]["properties"]["id"]["enum"])
+    flood = rules["syn-flood"]
+    assert flood["syns"] == {"type": "integer", "description": "SYNs of the flood."}
+    assert flood["duration_ns"]["description"].endswith(" Nanoseconds.")
+    assert flood["legitimate_clients"]["properties"]["inside"]["properties"]["established"]["type"] == "integer"
+    assert rules["timed-out"]["top_clients"]["items"]["properties"]["ip"]["type"] == "string"
+
+
+@pytest.mark.parametrize(("kind", "metrics", "valid"), [
+    ("syn-flood", {"syns": 3}, True), ("syn-flood", {"syns": "three"}, False), ("syn-flood", {"of_later": "any"}, True),
+    ("port-scan", {"syns": "any"}, True), ("port-scan", {"probes": None}, False),
+    ("refused", {"top_clients": [{"ip": 4}]}, False),
+])  # fmt: skip
+def test_a_metric_of_another_type_is_not_valid(kind, metrics, valid):
+    finding = {"id": kind, "metrics": metrics}
+    rules = module.schema()["$defs"]["Finding"]["allOf"]
+    assert jsonschema.Draft202012Validator({"allOf": rules}).is_valid(finding) == valid

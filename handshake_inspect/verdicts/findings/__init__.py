@@ -1,10 +1,11 @@
-"""The detectors, one file each, and all that they found.
+"""The kinds of finding, one file each, and all that their detectors found.
 
 A detector is a function from a `Case` to findings.  Its module's docstring is its rule, with the thresholds and why
-they are what they are.
+they are what they are; its `Kind` says what it finds.  This file only lists them.
 """
 
-from handshake_inspect.verdicts.finding import Case, Detector, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Detector, Finding, Kind
 from handshake_inspect.verdicts.findings import (
     accept_queue,
     address_conflict,
@@ -34,33 +35,36 @@ from handshake_inspect.verdicts.findings import (
 
 SEVERITIES = ("critical", "warning", "info")
 
-# Of two findings equally severe and equally early, the earlier detector's comes first.
-DETECTORS: tuple[Detector, ...] = (
-    rollups.detect,
-    syn_flood.detect,
-    syn_cookies.detect,
-    accept_queue.detect,
-    address_conflict.detect,
-    port_scan.detect,
-    backscatter.detect,
-    reflection.detect,
-    stray_flood.detect,
-    syn_retransmission.detect,
-    slow_handshake.detect,
-    slow_handshake.detect_slow_client_ack,
-    rst_injection.detect,
-    early_reset.detect,
-    stale_peer.detect,
-    path_mtu.detect,
-    stalled.detect,
-    idle_timeout.detect,
-    keep_alive_race.detect,
-    port_reuse.detect,
-    time_wait.detect,
-    connection_churn.detect,
-    predictable_isn.detect,
-    capture_quality.detect,
-)
+# Of two findings equally severe and equally early, that of the earlier kind comes first.
+KINDS: dict[str, Kind] = {
+    kind.id: kind
+    for kind in (
+        *rollups.KINDS.values(),
+        syn_flood.KIND,
+        syn_cookies.KIND,
+        accept_queue.KIND,
+        address_conflict.KIND,
+        port_scan.KIND,
+        backscatter.KIND,
+        reflection.KIND,
+        *stray_flood.KINDS.values(),
+        syn_retransmission.KIND,
+        *slow_handshake.KINDS.values(),
+        rst_injection.KIND,
+        early_reset.KIND,
+        stale_peer.KIND,
+        path_mtu.KIND,
+        stalled.KIND,
+        idle_timeout.KIND,
+        keep_alive_race.KIND,
+        port_reuse.KIND,
+        time_wait.KIND,
+        connection_churn.KIND,
+        predictable_isn.KIND,
+        capture_quality.KIND,
+    )
+}
+DETECTORS: tuple[Detector, ...] = tuple(dict.fromkeys(kind.detect for kind in KINDS.values()))
 
 
 def find_all(case: Case) -> list[Finding]:

@@ -33,7 +33,8 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
 )
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.evidence import brief, plural, span, target, write
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
@@ -48,6 +49,7 @@ from handshake_inspect.verdicts.findings.keys import (
     rest,
 )
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.host import HostEvidence
 from handshake_inspect.verdicts.listeners import defers, final_acks_lost
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
 from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, TIMED_OUT
@@ -66,7 +68,32 @@ def detect(case: Case) -> list[Finding]:
     parted = group(case.trace.server_key[rows], rows)
     largest = np.argsort(-parted.sizes, kind="stable")
     found = [describe(case, parted.of(g)) for g in largest[:MOST]]
-    return found + rest("accept-queue-overflow", "listeners with a full accept queue", list(largest[MOST:]))
+    return found + rest(KIND, "listeners with a full accept queue", list(largest[MOST:]))
+
+
+KIND = Kind(
+    "accept-queue-overflow",
+    "Accept queue overflow",
+    "The client's final ACK is in the capture and the server does not take it: the application accepts too slowly, "
+    "or its backlog is too short.",
+    detect,
+    {
+        "connections": Metric(int, "Handshakes that the client completed and the server did not take at first."),
+        "handshakes": Metric(int, "All handshakes with the listener that the client completed."),
+        "hit_ratio": Metric(float | None, "`connections` of `handshakes`.", "ratio"),
+        "recovered": Metric(int, "Connections that the server took in the end."),
+        "recovered_ratio": Metric(float | None, "`recovered` of `connections`.", "ratio"),
+        "reset": Metric(int, "Connections that the server reset."),
+        "syns_dropped": Metric(int, "SYNs to the listener that it dropped meanwhile."),
+        "clients": Metric(int, "Addresses of clients that were hit."),
+        "synacks_repeated": Metric(int, "SYN-ACKs that were repeated although the final ACK had come."),
+        "stuck_p50_ns": Metric(int | None, "How long the connections were not taken, the median.", "ns"),
+        "stuck_max_ns": Metric(int | None, "How long a connection was not taken, at most.", "ns"),
+    },
+    at_target=(
+        HostEvidence(("listen_overflows", "listen_drops"), ("somaxconn", "tcp_abort_on_overflow"), denies=True),
+    ),
+)
 
 
 @once_per_case
@@ -134,7 +161,7 @@ def describe(case: Case, rows: Indices) -> Finding:
     lost = len(rows) - len(recovered)
     stuck = f", stuck for up to {brief(metrics['stuck_max_ns'])}" if len(waited) else ""
     return Finding(
-        "accept-queue-overflow",
+        KIND,
         "critical" if len(rows) >= MANY and lost * 2 > len(rows) else "warning",
         f"Accept queue of {write(host, port)} full: {len(rows)} of {plural(acked, 'completed handshake')} not taken, "
         f"{len(recovered)} recovered{stuck}",

@@ -22,7 +22,8 @@ import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYNACK_AFTER_RST, FACT_TWO_ISNS
 from handshake_inspect.verdicts import grouping
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import CITED, plural, span, target, write
 from handshake_inspect.verdicts.findings.keys import Indices, cite, count_distinct
@@ -37,12 +38,30 @@ def detect(case: Case) -> list[Finding]:
     rows = np.flatnonzero(two_hosts(case.trace))
     groups = grouping.group(case.trace.server_host[rows], rows)
     return largest(
-        "address-conflict",
+        KIND,
         "addresses that two hosts own",
         np.arange(len(groups)),
         groups.sizes,
         lambda g: address_finding(case, groups.of(g)),
     )
+
+
+KIND = Kind(
+    "address-conflict",
+    "Two hosts with one address",
+    "Two ISNs answered one SYN, or a SYN-ACK was repeated after a RST in the same name: two hosts own the address.",
+    detect,
+    {
+        "connections": Metric(int, "Attempts that two hosts answered."),
+        "two_isns": Metric(int, "SYNs that SYN-ACKs with different ISNs answered."),
+        "synack_after_rst": Metric(int, "Attempts whose SYN-ACK was repeated after a RST of the same address."),
+        "established": Metric(int, "Those of the attempts that were established."),
+        "clients": Metric(int, "Addresses of clients that were hit."),
+        "ports": Metric(list[int], f"The ports of the address, the lowest {PORTS}."),
+        "port_count": Metric(int, "How many ports there are."),
+        "ttls": Metric(list[int], "TTLs (hop limits) under which the address answered."),
+    },
+)
 
 
 def address_finding(case: Case, rows: Indices) -> Finding:
@@ -66,7 +85,7 @@ def address_finding(case: Case, rows: Indices) -> Finding:
         "ttls": ttls(case, rows),
     }
     return Finding(
-        "address-conflict",
+        KIND,
         "warning",
         f"Two hosts answer as {write(host)}: {plural(len(rows), 'connection')}, {', '.join(signs)}",
         host,

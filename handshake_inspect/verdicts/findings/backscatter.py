@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST, TRAIT_SEEN
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.evidence import endpoint, span, write
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
@@ -64,7 +65,22 @@ def detect(case: Case) -> list[Finding]:
     hosts = [mine for g in range(len(parted)) if count_distinct(address[mine := parted.of(g)]) >= MIN_ADDRESSES]
     hosts.sort(key=len, reverse=True)
     found = [describe(case, rows[mine], count_distinct(address[mine])) for mine in hosts[:MOST]]
-    return found + rest("backscatter", "hosts that answer unasked", hosts[MOST:])
+    return found + rest(KIND, "hosts that answer unasked", hosts[MOST:])
+
+
+KIND = Kind(
+    "backscatter",
+    "Backscatter",
+    "A host answers addresses that never sent it a SYN: somebody floods it from forged source addresses.",
+    detect,
+    {
+        "addresses": Metric(int, "Addresses that were answered without having asked."),
+        "connections": Metric(int, "Answers without a question, each to another endpoint."),
+        "syn_acks": Metric(int, "Those that are SYN-ACKs."),
+        "resets": Metric(int, "Those that are RSTs."),
+        "ports": Metric(dict[str, int], "Answers by the port that they come from, of the busiest ports."),
+    },
+)
 
 
 def embryos_among(embryos: Any, address: Any) -> Any:
@@ -100,7 +116,7 @@ def describe(case: Case, rows: Indices, addresses: int) -> Finding:
         "ports": {str(ports[at]): int(often[at]) for at in np.argsort(-often, kind="stable")[:10]},
     }
     return Finding(
-        "backscatter",
+        KIND,
         "info",
         f"{write(host)} answers {addresses} addresses that never asked "
         f"({len(synacks)} SYN-ACKs, {len(rows) - len(synacks)} RSTs): somebody floods it with forged sources",

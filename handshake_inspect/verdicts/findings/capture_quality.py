@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_REORDERED, FACT_RST, FACT_TTL_TWIN
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.evidence import earliest, percent, plural
 from handshake_inspect.verdicts.findings.keys import ratio
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
@@ -41,6 +42,39 @@ def detect(case: Case) -> list[Finding]:
     return [*files(case), *one_sided(case), *filtered(case), *duplicated(case), *reordered(case), *midstream(case)]
 
 
+KIND = Kind(
+    "capture-quality",
+    "Limits of the capture",
+    "What the capture lacks, such as a direction, frames, or the headers' ends, and what cannot be judged for it.",
+    detect,
+    {
+        "kind": Metric(
+            str,
+            "What is wrong: `cut`, `dropped`, `snap-length`, `one-sided`, `filtered`, `duplicated`, `reordered` or "
+            "`midstream`.",
+        ),
+        "frames": Metric(int, "cut: frames that were read."),
+        "dropped": Metric(int, "dropped: packets that the capturing kernel lost."),
+        "dropped_ratio": Metric(float | None, "dropped: packets lost of all.", "ratio"),
+        "cut_headers": Metric(int, "snap-length: frames whose TCP header was cut."),
+        "one_sided": Metric(int, "one-sided: connections of which one direction is missing."),
+        "two_sided": Metric(int, "one-sided: connections with both directions."),
+        "server_not_heard": Metric(int, "one-sided: those whose server's direction is missing."),
+        "client_not_heard": Metric(int, "one-sided: those whose client's direction is missing."),
+        "undecidable": Metric(int, "one-sided, filtered: attempts whose outcome cannot be known."),
+        "final_ack_hidden": Metric(int, "filtered: handshakes whose final ACK was left out, if there was one."),
+        "answer_hidden": Metric(int, "filtered: SYNs whose answer was left out, if there was one."),
+        "duplicates": Metric(int, "duplicated: segments that were captured again."),
+        "duplicate_ratio": Metric(float | None, "duplicated: `duplicates` of all segments.", "ratio"),
+        "connections": Metric(int, "duplicated: connections with such segments; midstream: all attempts."),
+        "other_ttl": Metric(int, "duplicated: connections whose copies have another TTL."),
+        "frames_back_in_time": Metric(int, "reordered: frames older than the one before."),
+        "handshakes_out_of_order": Metric(int, "reordered: SYN-ACKs before their SYN."),
+        "midstream": Metric(int, "midstream: connections that had begun before the capture."),
+    },
+)
+
+
 def quality(
     case: Case,
     kind: str,
@@ -56,9 +90,7 @@ def quality(
     if not frames and cited:
         frames = tuple(case.trace.first_frames(np.array(cited)).tolist())
     start, end = (case.trace.first_ns, case.trace.last_ns) if case.capture.frames else (None, None)
-    return Finding(
-        "capture-quality", severity, title, None, None, start, end, {"kind": kind, **metrics}, advice, frames, cited
-    )
+    return Finding(KIND, severity, title, None, None, start, end, {"kind": kind, **metrics}, advice, frames, cited)
 
 
 def files(case: Case) -> Iterator[Finding]:

@@ -15,8 +15,8 @@ Where `CARPETED` hosts of a network are flooded one by one, the network is flood
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import batches
-from handshake_inspect.verdicts.finding import Case
 from handshake_inspect.verdicts.findings.evidence import Host, target
 from handshake_inspect.verdicts.findings.flooding import (
     MIN_ATTEMPTS,

@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
 from handshake_inspect.verdicts import grouping
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, client, earliest, target, window, write
 from handshake_inspect.verdicts.findings.keys import median, ratio
+from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import address_text
 
@@ -67,12 +69,34 @@ def detect(case: Case) -> list[Finding]:
     picked = np.flatnonzero(wasteful & are_soon(first[1:] - last[:-1], groups))
     picked = picked[[not (is_timed(case, groups.of(g)) or is_guessing(case, groups.of(g))) for g in picked.tolist()]]
     return largest(
-        "connection-churn",
+        KIND,
         "pairs with many short connections",
         picked,
         groups.sizes[picked],
         lambda g: pair_finding(case, groups.of(g), int(parallel[g])),
     )
+
+
+KIND = Kind(
+    "connection-churn",
+    "Connection churn",
+    "Many short connections between the same two hosts: pooling would have saved their handshakes.",
+    detect,
+    {
+        "client": Metric(str, "Address that opens the connections."),
+        "connections": Metric(int, "Short connections between the two."),
+        "open_at_once": Metric(int, "Connections that were open at the same time, at most."),
+        "handshakes_saved": Metric(int, "Handshakes that a pool would have saved."),
+        "saved_ratio": Metric(float | None, "`handshakes_saved` of `connections`.", "ratio"),
+        "handshake_mean_ns": Metric(int, "Time of a handshake, the mean.", "ns"),
+        "handshake_saved_ns": Metric(int, "Time of all handshakes that a pool would have saved.", "ns"),
+        "life_p50_ns": Metric(int | None, "Time from the first to the last segment, the median.", "ns"),
+        "pause_p50_ns": Metric(int | None, "Pause between one connection and the next, the median.", "ns"),
+        "bytes_p50": Metric(int | None, "Payload of a connection in both directions, the median.", "bytes"),
+        "connections_per_second": Metric(float, "Short connections per second.", "1/s"),
+    },
+    at_client=(HostEvidence((), PORT_SETTINGS),),
+)
 
 
 def is_timed(case: Case, rows: Rows) -> bool:
@@ -149,7 +173,7 @@ def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding:
     lasted = max(int(c["last_ns"][rows].max() - c["first_ns"][rows].min()), 1)
     cited = earliest(trace, rows)
     return Finding(
-        "connection-churn",
+        KIND,
         "info",
         f"{write(opener)} opened {len(rows)} short connections to {write(host, port)}, never more than {parallel} "
         f"at once: a pool would have saved {saved} handshakes, {brief(saved * each)} of waiting",

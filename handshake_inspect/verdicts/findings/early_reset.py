@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping, resets
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import rst_injection
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import plural, span, target, write
@@ -57,12 +58,30 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each service that turns away many of those it accepts."""
     groups, accepted, picked = services(case)
     return largest(
-        "early-reset",
+        KIND,
         "services that end connections before they answer",
         picked,
         groups.sizes[picked],
         lambda g: service_finding(case, groups.of(g), int(accepted[g])),
     )
+
+
+KIND = Kind(
+    "early-reset",
+    "Connections ended before an answer",
+    "The server accepts connections and ends them before it has sent a byte: nobody serves what is accepted.",
+    detect,
+    {
+        "connections": Metric(int, "Connections that the server ended before it sent a byte."),
+        "established": Metric(int, "All connections that the server accepted."),
+        "early_ratio": Metric(float | None, "`connections` of `established`.", "ratio"),
+        "reset": Metric(int, "Those that ended with a RST alone."),
+        "closed": Metric(int, "Those that ended with a FIN."),
+        "after_request": Metric(int, "Those of which the client had sent data."),
+        "clients": Metric(int, "Addresses of clients that were turned away."),
+        "life_p50_ns": Metric(int | None, "Time from the final ACK to the end, the median.", "ns"),
+    },
+)
 
 
 @once_per_case
@@ -168,7 +187,7 @@ def service_finding(case: Case, rows: Indices, accepted: int) -> Finding:
     asked = int(np.count_nonzero(trace.facts[rows] & FACT_CLIENT_DATA != 0))
     how = "reset" if by_rst == len(rows) else "closed" if by_rst == 0 else "reset or closed"
     return Finding(
-        "early-reset",
+        KIND,
         "critical" if len(rows) >= MANY and len(rows) >= MOST_OF_THEM * accepted else "warning",
         f"{write(host, port)} accepted {plural(accepted, 'connection')} and {how} {len(rows)} before sending a byte",
         host,

@@ -7,7 +7,7 @@ server's name, and two hosts with one address have findings with more to act on.
 
 import numpy as np
 
-from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import accept_queue, rst_injection
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, once_per_case
 from handshake_inspect.verdicts.findings.port_scan import scan_rows

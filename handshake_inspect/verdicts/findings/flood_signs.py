@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.finding import Metric
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, client_of, counts, ratio
 from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.trace import Trace
@@ -30,6 +31,19 @@ MANY_SOURCES = 100
 SCATTERED = 1000  # sources looked at: of so many at random, 1 % share 16 bits of their addresses with another
 ONCE = 0.9  # so many sources for each attempt: nearly every source appears once
 RICH = OPT_SACK_PERMITTED | OPT_TIMESTAMPS | OPT_WINDOW_SCALE  # every current stack offers at least one
+
+SIGNS = {
+    "no_options_ratio": Metric(float | None, "SYNs without any TCP option.", "ratio"),
+    "poor_options_ratio": Metric(float | None, "SYNs without SACK, timestamps and window scale.", "ratio"),
+    "ttl": Metric(int, "The most frequent TTL (hop limit)."),
+    "ttl_ratio": Metric(float | None, "SYNs with this TTL.", "ratio"),
+    "sources_per_syn_ratio": Metric(float | None, "Sources for each SYN.", "ratio"),
+    "impossible_sources_ratio": Metric(float | None, "SYNs from addresses that no host can have.", "ratio"),
+    "isn_pattern": Metric(str | None, "Their ISNs are `constant`, `sequential` or `arithmetic`."),
+    "source_port_pattern": Metric(str | None, "The same of their source ports."),
+    "made_by_a_tool": Metric(bool, "Whether no kernel made most of the SYNs."),
+    "looks_forged": Metric(bool, "Whether the sources look forged."),
+}
 
 
 def of_client(trace: Trace, rows: Indices, column: str, embryo: str | None = None) -> NDArray[Any]:

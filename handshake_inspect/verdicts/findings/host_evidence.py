@@ -10,82 +10,13 @@ not recommended to it.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding
 from handshake_inspect.verdicts.findings.evidence import client
-from handshake_inspect.verdicts.findings.steps import STEPS, left, sentence
-from handshake_inspect.verdicts.host import WORDS, counted, set_to
-
-
-class Evidence(NamedTuple):
-    """What bears on a kind of finding: counters and settings by the keys of a report, the most telling first."""
-
-    counters: tuple[str, ...]
-    settings: tuple[str, ...]
-    denies: bool = False  # a listener of this namespace would have moved the first of the counters
-    causes: tuple[str, ...] = ()  # that it can explain, where that is not all: of a roll-up, or of what was lost
-
-    def explains(self, metrics: Mapping[str, Any]) -> bool:
-        """Whether it can explain a finding with these metrics."""
-        found = {metrics.get("cause"), *(what for what, count in metrics.get("lost", {}).items() if count)}
-        return not self.causes or not found.isdisjoint(self.causes)
-
-
-QUEUES = ("somaxconn", "tcp_max_syn_backlog", "tcp_syncookies")
-PORTS = ("ip_local_port_range", "tcp_tw_reuse")
-
-# Of findings whose target is this host.
-AT_TARGET = {
-    "accept-queue-overflow": (
-        Evidence(("listen_overflows", "listen_drops"), ("somaxconn", "tcp_abort_on_overflow"), denies=True),
-    ),
-    "syn-cookies": (
-        Evidence(
-            ("syncookies_sent", "syncookies_recv", "syncookies_failed", "tcp_req_q_full_do_cookies"),
-            QUEUES,
-            denies=True,
-        ),
-    ),
-    "syn-flood": (
-        Evidence(
-            ("syncookies_sent", "tcp_req_q_full_do_cookies", "tcp_req_q_full_drop", "listen_overflows", "listen_drops"),
-            (*QUEUES, "tcp_synack_retries"),
-        ),
-    ),
-    "timed-out": (
-        Evidence(("listen_overflows", "tcp_req_q_full_drop", "listen_drops"), QUEUES, causes=("syn-dropped",)),
-    ),
-    "half-open": (
-        Evidence(
-            ("listen_overflows", "listen_drops"),
-            ("somaxconn", "tcp_abort_on_overflow"),
-            causes=("accept-queue-overflow", "reset-by-server"),
-        ),
-        Evidence(
-            ("tcp_syn_retrans",),
-            ("tcp_synack_retries",),
-            causes=("accept-queue-overflow", "no-final-ack", "final-ack-lost"),
-        ),
-    ),
-    "syn-retransmission": (
-        Evidence(
-            ("listen_overflows", "tcp_req_q_full_drop", "listen_drops"),
-            QUEUES,
-            causes=("syn_after_capture", "unknown"),
-        ),
-        Evidence(("tcp_syn_retrans",), ("tcp_synack_retries",)),
-    ),
-    "time-wait-pressure": (Evidence(("tcp_time_wait_overflow",), ("tcp_max_tw_buckets",)),),
-}
-# Of findings whose clients are this host.
-AT_CLIENT = {
-    "timed-out": (Evidence(("tcp_syn_retrans",), ("tcp_syn_retries",)),),
-    "syn-retransmission": (Evidence(("tcp_syn_retrans",), ("tcp_syn_retries",)),),
-    "time-wait-pressure": (Evidence(("tcp_time_wait_overflow",), PORTS),),
-    "connection-churn": (Evidence((), PORTS),),
-    "port-reuse": (Evidence((), PORTS),),
-}
+from handshake_inspect.verdicts.host import WORDS, HostEvidence, counted, set_to
+from handshake_inspect.verdicts.steps import left, sentence
 
 
 def with_host(case: Case, found: Finding) -> Finding:
@@ -96,7 +27,7 @@ def with_host(case: Case, found: Finding) -> Finding:
         return found
     counters = known(host.counters, (key for each in given for key in each.counters))
     settings = known(host.settings, (key for each in given for key in each.settings))
-    steps = STEPS.get(found.id, ())
+    steps = found.kind.steps
     advice = sentence(left(steps, settings)) if steps and found.advice == sentence(steps) else found.advice
     return replace(
         found,
@@ -106,15 +37,15 @@ def with_host(case: Case, found: Finding) -> Finding:
     )
 
 
-def evidence_for(case: Case, found: Finding) -> list[Evidence]:
+def evidence_for(case: Case, found: Finding) -> list[HostEvidence]:
     """What of this host bears on the finding."""
     host = case.host
     if host is None or found.host is None:
         return []
-    given = list(AT_TARGET.get(found.id, ())) if host.has(found.host) else []
-    if found.id in AT_CLIENT and found.connections:
+    given = list(found.kind.at_target) if host.has(found.host) else []
+    if found.kind.at_client and found.connections:
         clients = {client(case.trace, row)[0] for row in found.connections}
-        given += AT_CLIENT[found.id] if all(map(host.has, clients)) else ()
+        given += found.kind.at_client if all(map(host.has, clients)) else ()
     return [each for each in given if each.explains(found.metrics)]
 
 
@@ -123,7 +54,7 @@ def known(numbers: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     return {key: numbers[key] for key in dict.fromkeys(keys) if numbers.get(key) is not None}
 
 
-def is_denied(evidence: Evidence, counters: dict[str, int]) -> bool:
+def is_denied(evidence: HostEvidence, counters: dict[str, int]) -> bool:
     """Whether this host counted nothing of what the wire shows."""
     return evidence.denies and counters.get(evidence.counters[0]) == 0
 

@@ -38,7 +38,8 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
 )
 from handshake_inspect.verdicts import resets, silence
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import stalled
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import CITED, brief, plural, span, target, write
@@ -100,7 +101,29 @@ def detect(case: Case) -> list[Finding]:
     groups = group(case.trace.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
     found = [each for g in range(len(groups)) if (each := judge(case, ended.chosen(groups.of(g)))) is not None]
     sizes = np.array([each.metrics["connections"] for each in found], dtype=np.int64)
-    return largest("idle-timeout", "services with idle timeouts", np.arange(len(found)), sizes, found.__getitem__)
+    return largest(KIND, "services with idle timeouts", np.arange(len(found)), sizes, found.__getitem__)
+
+
+KIND = Kind(
+    "idle-timeout",
+    "Idle connections are forgotten",
+    "Connections end, or are lost, after the same time without a packet: a balancer, NAT or firewall drops its entry.",
+    detect,
+    {
+        "connections": Metric(int, "Connections that ended, or were lost, after a pause."),
+        "idle_timeout_ns": Metric(int, "The timeout, where RSTs name it: the median of their pauses.", "ns"),
+        "idle_min_ns": Metric(int, "The shortest of these pauses.", "ns"),
+        "idle_max_ns": Metric(int, "The longest of these pauses.", "ns"),
+        "longest_survived_ns": Metric(int | None, "Longest pause after which a connection went on.", "ns"),
+        "shortest_lost_ns": Metric(int, "Shortest pause after which one was lost, where only bounds are known.", "ns"),
+        "likely": Metric(str | None, "Whose table has this timeout as it comes."),
+        "rst_from_server": Metric(int, "RSTs in the server's name."),
+        "rst_from_client": Metric(int, "RSTs in the client's name."),
+        "rst_ttl_differs": Metric(int, "RSTs with another TTL than their host's."),
+        "drawn_by_data": Metric(int, "Connections whose first data or keep-alive after the pause drew a RST."),
+        "lost_in_silence": Metric(int, "Connections of which nothing after the pause was answered."),
+    },
+)
 
 
 @once_per_case
@@ -328,7 +351,7 @@ def make(
     frames = trace.connections["rst_frame"][cited]
     frames = np.where(frames > 0, frames, trace.connections["first_frame"][cited])
     return Finding(
-        "idle-timeout",
+        KIND,
         "warning",
         title,
         *where,

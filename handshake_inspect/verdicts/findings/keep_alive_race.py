@@ -18,7 +18,8 @@ import numpy as np
 
 from handshake_inspect.tcp.facts import EVENT_RACE, FACT_RST
 from handshake_inspect.verdicts import silence
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, target, window, write
 from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, median, once_per_case, ratio
@@ -50,12 +51,31 @@ def detect(case: Case) -> list[Finding]:
         if len(groups.of(g)) >= LEAST_SHARE * totals[np.searchsorted(services, case.trace.service[groups.of(g)[0]])]
     ]
     return largest(
-        "keep-alive-race",
+        KIND,
         "services that close idle connections while requests are on their way",
         np.array(often, dtype=np.intp),
         groups.sizes[often],
         lambda g: finding(case, groups.of(g)),
     )
+
+
+KIND = Kind(
+    "keep-alive-race",
+    "Requests cross the server's close",
+    "A client uses a pooled connection at the moment when the server closes it for being idle: the request draws "
+    "a RST.",
+    detect,
+    {
+        "connections": Metric(int, "Connections whose request crossed the server's FIN."),
+        "of_connections": Metric(int, "All connections of the service."),
+        "share": Metric(float | None, "`connections` of `of_connections`.", "ratio"),
+        "closed_by_server": Metric(int, "Those of which the server's FIN came first."),
+        "clients": Metric(int, "Addresses of clients that were hit."),
+        "idle_min_ns": Metric(int, "Pause before the request, the shortest.", "ns"),
+        "idle_p50_ns": Metric(int | None, "Pause before the request, the median.", "ns"),
+        "idle_max_ns": Metric(int, "Pause before the request, the longest.", "ns"),
+    },
+)
 
 
 def finding(case: Case, rows: Indices) -> Finding:
@@ -78,7 +98,7 @@ def finding(case: Case, rows: Indices) -> Finding:
     }
     cited = earliest(trace, rows)
     return Finding(
-        "keep-alive-race",
+        KIND,
         "warning",
         f"{plural(len(rows), 'request')} to {write(host, port)} crossed the FIN of an idle connection and drew a RST, "
         f"after pauses of {brief(metrics['idle_min_ns'])} to {brief(metrics['idle_max_ns'])} "

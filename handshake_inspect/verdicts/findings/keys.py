@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind
 from handshake_inspect.verdicts.findings.evidence import CITED, Host, endpoint
 from handshake_inspect.verdicts.percentiles import selected
 from handshake_inspect.verdicts.sets import FEW, places
@@ -131,10 +132,10 @@ def median(values: Times) -> int | None:
     return selected(values, 50)
 
 
-def rest(finding: str, what: str, left: Sequence[Any]) -> list[Finding]:
+def rest(kind: Kind, what: str, left: Sequence[Any]) -> list[Finding]:
     """One finding for all that were found beyond the number that a reader can use."""
     if not left:
         return []
     metrics = {"not_listed": len(left)}
     advice = "Begin with the largest, which are listed; the connections themselves are in `hsi analyze -T json`."
-    return [Finding(finding, "info", f"{len(left)} more {what}", None, None, None, None, metrics, advice)]
+    return [Finding(kind, "info", f"{len(left)} more {what}", None, None, None, None, metrics, advice)]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA
-from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.flood_signs import is_poor, of_client
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
@@ -23,6 +23,7 @@ from handshake_inspect.verdicts.findings.keys import (
     once_per_case,
     run_starts,
 )
+from handshake_inspect.verdicts.findings.past import past_of
 from handshake_inspect.verdicts.findings.probes import ACK_SCAN, MAIMON_SCAN, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import (
     FEW_PORTS,
@@ -82,9 +83,10 @@ class Use:
         if raw:
             mine = mine[is_poor(of_client(trace, mine, "options"))]
         kept = cls(trace.server_key[mine], trace.server_host[mine], target_ports(case, mine))
-        if case.past is None:
+        past = past_of(case)
+        if past is None:
             return kept
-        gone = case.past.used.by(source)
+        gone = past.used.by(source)
         pairs = ((kept.service, gone["service"]), (kept.host, gone["host"]), (kept.port, gone["port"]))
         return cls(*(np.concatenate(both) for both in pairs))
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.evidence import Host, target
 from handshake_inspect.verdicts.findings.keys import Indices, Keys
 from handshake_inspect.verdicts.findings.tally import Tally
@@ -21,6 +21,11 @@ def reasons(case: Case, rows: Indices) -> Keys:
     """A 64-bit name of the cause and the server's address of each of these attempts."""
     keys: Keys = case.trace.server_host[rows] ^ case.outcomes.cause[rows].astype(np.uint64) * _CAUSES_APART
     return keys
+
+
+def past_of(case: Case) -> "Past | None":
+    """The attempts whose rows are gone, of a live run."""
+    return case.past if isinstance(case.past, Past) else None
 
 
 class Past:

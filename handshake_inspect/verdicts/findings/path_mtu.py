@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYNACK, TRAIT_ACKS, TRAIT_SEEN
 from handshake_inspect.verdicts import packet_sizes, silence
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import CITED, endpoint, plural, write
@@ -275,12 +276,37 @@ def detect(case: Case) -> list[Finding]:
     found = holes(case)
     sizes = np.array([len(each.failed.rows) for each in found], dtype=np.int64)
     return largest(
-        "path-mtu",
+        KIND,
         "pairs of hosts between which long packets do not pass",
         np.arange(len(found)),
         sizes,
         lambda g: finding(case.trace, found[g]),
     )
+
+
+KIND = Kind(
+    "path-mtu",
+    "Long packets do not pass",
+    "Short packets pass between two hosts and long ones never do, whatever is repeated: a link with a smaller MTU, "
+    "and nobody says so.",
+    detect,
+    {
+        "connections": Metric(int, "Connections on which a long segment did not pass."),
+        "recovered": Metric(int, "Times that the sender went on with shorter segments."),
+        "direction": Metric(str, "`sender > receiver`."),
+        "sender": Metric(str, "Address that sends the long segments."),
+        "receiver": Metric(str, "Address that they do not reach."),
+        "ports": Metric(list[int], f"Ports of the servers, the lowest {CITED}."),
+        "largest_passed_bytes": Metric(int, "Longest payload that passed.", "bytes"),
+        "smallest_failed_bytes": Metric(int, "Shortest payload that did not pass.", "bytes"),
+        "largest_passed_packet_bytes": Metric(int, "The IP packet with the longest payload that passed.", "bytes"),
+        "smallest_failed_packet_bytes": Metric(int, "The IP packet with the shortest payload that did not.", "bytes"),
+        "repeats_max": Metric(int, "How often a segment was repeated, at most."),
+        "icmp_too_big": Metric(int, 'ICMP errors that say "too big" to the sender.'),
+        "icmp_mtu": Metric(int | None, "The least MTU that they name.", "bytes"),
+        "clamp_mss_to": Metric(int, "The MSS with which segments would pass.", "bytes"),
+    },
+)
 
 
 def finding(trace: Trace, found: Hole) -> Finding:
@@ -312,7 +338,7 @@ def finding(trace: Trace, found: Hole) -> Finding:
     cited = np.argsort(first, kind="stable")[:CITED]
     said = f'{found.too_big} ICMP "too big" seen' if found.too_big else 'no ICMP "too big" seen'
     return Finding(
-        "path-mtu",
+        KIND,
         "warning",
         f"Long packets do not pass from {write(sender)} to {write(receiver)}: {found.passed} octets of payload passed, "
         f"{least} never, on {plural(metrics['connections'], 'connection')}; {said}",

@@ -16,11 +16,19 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_BLIND_SYN, FACT_PORT_REUSED
 from handshake_inspect.verdicts import grouping
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
-from handshake_inspect.verdicts.findings.steps import STEPS, sentence
+from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED
+
+STEPS = (
+    Step("let the client choose its port instead of binding one, or keep connections open"),
+    PORTS,
+    TW_REUSE,
+)
 
 
 def detect(case: Case) -> list[Finding]:
@@ -37,12 +45,37 @@ def detect(case: Case) -> list[Finding]:
     gaps[rows] = gap
     groups = grouping.group(trace.server_key[rows], rows)
     return largest(
-        "port-reuse",
+        KIND,
         "services whose 4-tuples come again too soon",
         np.arange(len(groups)),
         groups.sizes,
         lambda g: service_finding(case, groups.of(g), gaps),
     )
+
+
+KIND = Kind(
+    "port-reuse",
+    "4-tuple reused early",
+    "The same addresses and ports were used again within 2 MSL.",
+    detect,
+    {
+        "reuses": Metric(int, "Connections that took a 4-tuple again within 2 MSL."),
+        "gap_min_ns": Metric(int, "Time since the 4-tuple was used last, the shortest.", "ns"),
+        "gap_p50_ns": Metric(int, "Time since the 4-tuple was used last, the median.", "ns"),
+        "gap_p90_ns": Metric(int, "Time since the 4-tuple was used last, the 90th percentile.", "ns"),
+        "gap_max_ns": Metric(int, "Time since the 4-tuple was used last, the longest.", "ns"),
+        "two_msl_ns": Metric(int, "2 MSL as assumed (`--time-wait`).", "ns"),
+        "time_wait_at_client": Metric(int, "Reuses after which the client had closed first, and holds TIME_WAIT."),
+        "time_wait_at_server": Metric(int, "Reuses after which the server had closed first, and holds TIME_WAIT."),
+        "not_closed_before": Metric(int, "Reuses of a 4-tuple whose connection had not been closed."),
+        "failed": Metric(int, "Reuses that failed."),
+        "syn_repeated": Metric(int, "Reuses that needed more than one SYN."),
+        "clients": Metric(int, "Addresses of clients that reuse."),
+    },
+    size="reuses",
+    steps=STEPS,
+    at_client=(HostEvidence((), PORT_SETTINGS),),
+)
 
 
 def service_finding(case: Case, rows: NDArray[np.intp], gaps: NDArray[np.int64]) -> Finding:
@@ -61,7 +94,7 @@ def service_finding(case: Case, rows: NDArray[np.intp], gaps: NDArray[np.int64])
         f"{failed} of them failed" if failed else f"{repeated} needed more than one SYN" if repeated else "all worked"
     )
     return Finding(
-        "port-reuse",
+        KIND,
         "warning" if failed or repeated else "info",
         f"{plural(len(rows), 'connection')} to {write(host, port)} took a 4-tuple again after "
         f"{brief(waited['gap_p50_ns'])}: {result}",
@@ -79,7 +112,7 @@ def service_finding(case: Case, rows: NDArray[np.intp], gaps: NDArray[np.int64])
             "syn_repeated": repeated,
             "clients": len(np.unique(trace.client_host[rows])),
         },
-        advice=sentence(STEPS["port-reuse"]),
+        advice=sentence(STEPS),
         frames=tuple(c["syn_frame"][cited].tolist()),
         connections=tuple(cited.tolist()),
         **window(trace, rows),

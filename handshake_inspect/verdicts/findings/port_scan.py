@@ -46,7 +46,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SYN
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.evidence import Host, endpoint, plural, target, write
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
@@ -74,7 +75,39 @@ OPEN, CLOSED, FILTERED, UNCLEAR, UNFILTERED = ("open", "closed", "filtered", "op
 def detect(case: Case) -> list[Finding]:
     """One finding for each source and kind of scan."""
     found = sorted(scans(case), key=lambda scan: (-len(scan.rows), int(scan.rows[0])))
-    return [describe(case, scan) for scan in found[:MOST]] + rest("port-scan", "sources that scan", found[MOST:])
+    return [describe(case, scan) for scan in found[:MOST]] + rest(KIND, "sources that scan", found[MOST:])
+
+
+LEARNED = {
+    OPEN: "open",
+    CLOSED: "closed: a RST answered",
+    FILTERED: "filtered: nothing but an ICMP error answered, or nothing",
+    UNCLEAR: "open or filtered: nothing answered a probe that only closed ports answer",
+    UNFILTERED: "unfiltered: a RST answered an ACK",
+}
+KIND = Kind(
+    "port-scan",
+    "Port scan",
+    "One source tried many ports or hosts, as a scanner does.",
+    detect,
+    {
+        "kind": Metric(str, "How it scans: `syn`, `connect`, `fin`, `null`, `xmas` or `ack`."),
+        "direction": Metric(str, "`vertical` (many ports) or `horizontal` (many hosts)."),
+        "ports": Metric(int, "Ports that were probed."),
+        "hosts": Metric(int, "Hosts that were probed."),
+        "probes": Metric(int, "Attempts of the scan."),
+        "duration_ns": Metric(int, "Time from the first probe to the last.", "ns"),
+        "targets": Metric(
+            list[int | str], f"Hosts of a vertical scan, ports of a horizontal one: the {LISTED} with the most probes."
+        ),
+        **{f"{state}_count": Metric(int, f"Services that the scan found {words}.") for state, words in LEARNED.items()},
+        **{
+            state: Metric(list[int | str], f"Which of them, at most {LISTED}: ports, hosts or both.")
+            for state in (OPEN, FILTERED, UNCLEAR)
+        },
+    },
+    size="probes",
+)
 
 
 @once_per_case
@@ -113,7 +146,7 @@ def describe(case: Case, scan: Scan) -> Finding:
         **lists,
     }
     return Finding(
-        "port-scan",
+        KIND,
         "warning" if lists.get(OPEN) else "info",
         f"{source} scanned {whereof(metrics)} ({kind} scan): {learned(found, lists)}",
         source_of(case, int(rows[0])),

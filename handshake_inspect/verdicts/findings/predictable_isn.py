@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, window, write
 from handshake_inspect.verdicts.findings.keys import distinct, ratio, run_starts
@@ -67,7 +68,23 @@ def detect(case: Case) -> list[Finding]:
     def describe(at: int) -> Finding:
         return host_finding(trace, *found[at])
 
-    return largest("predictable-isn", "hosts with predictable ISNs", np.arange(len(found)), sizes, describe)
+    return largest(KIND, "hosts with predictable ISNs", np.arange(len(found)), sizes, describe)
+
+
+KIND = Kind(
+    "predictable-isn",
+    "Predictable initial sequence numbers",
+    "ISNs of one host repeat or follow a pattern.",
+    detect,
+    {
+        "isns": Metric(int, "ISNs of the host that were looked at."),
+        "step": Metric(int | None, "The difference between ISNs that is nearly always the same; 0 for the same ISN."),
+        "same_step_ratio": Metric(float | None, "Differences that are the most frequent one.", "ratio"),
+        "small_step_ratio": Metric(float | None, f"Differences below {SMALL_STEP}.", "ratio"),
+        "clock_ratio": Metric(float | None, "Differences that a clock explains.", "ratio"),
+    },
+    size="isns",
+)
 
 
 def predictable(groups: grouping.Groups, iss: NDArray[np.uint32], times: Words) -> Iterator[tuple[Rows, Rule]]:
@@ -154,7 +171,7 @@ def host_finding(trace: Trace, ends: Rows, followed: Rule) -> Finding:
     else:
         rule = "follow a clock"
     return Finding(
-        "predictable-isn",
+        KIND,
         "warning",
         f"the initial sequence numbers of {write(host)} can be guessed: they {rule}",
         host,

@@ -19,7 +19,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_SEEN,
 )
-from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 from handshake_inspect.verdicts.findings.used import is_used

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.evidence import endpoint, plural, span, write
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import (
@@ -47,7 +48,24 @@ PAIR = np.uint64(0x9E3779B97F4A7C15)
 def detect(case: Case) -> list[Finding]:
     """One finding for each host that is hit."""
     found = sorted(reflections(case), key=len, reverse=True)
-    return [describe(case, rows) for rows in found[:MOST]] + rest("reflection", "hosts that are hit", found[MOST:])
+    return [describe(case, rows) for rows in found[:MOST]] + rest(KIND, "hosts that are hit", found[MOST:])
+
+
+KIND = Kind(
+    "reflection",
+    "Reflection",
+    "Many hosts answer one that never asked them: somebody forges its address, and their answers hit it.",
+    detect,
+    {
+        "responders": Metric(int, "Hosts that answer."),
+        "connections": Metric(int, "Answers without a question, each from or to another endpoint."),
+        "syn_acks": Metric(int, "Those that are SYN-ACKs."),
+        "resets": Metric(int, "Those that are RSTs."),
+        "repeated_syn_acks": Metric(int, "Copies of SYN-ACKs beyond the first."),
+        "peak_per_s": Metric(int, "Answers that began in the busiest second.", "1/s"),
+        "ports": Metric(dict[str, int], "Answers by the port that they come from, of the busiest ports."),
+    },
+)
 
 
 @once_per_case
@@ -116,7 +134,7 @@ def describe(case: Case, rows: Indices) -> Finding:
         "ports": {str(ports[at]): int(often[at]) for at in np.argsort(-often, kind="stable")[:LISTED]},
     }
     return Finding(
-        "reflection",
+        KIND,
         "warning",
         f"{plural(responders, 'host')} answer {write(victim)}, which never asked them ({len(synacks)} SYN-ACKs, "
         f"{len(rows) - len(synacks)} RSTs): somebody sends them SYNs in its name",

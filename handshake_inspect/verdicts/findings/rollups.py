@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.evidence import Host, brief, plural, target, write
 from handshake_inspect.verdicts.findings.explained import explained
 from handshake_inspect.verdicts.findings.keys import (
@@ -27,16 +28,16 @@ from handshake_inspect.verdicts.findings.keys import (
     ratio,
     rest,
 )
-from handshake_inspect.verdicts.findings.past import Past, reasons
+from handshake_inspect.verdicts.findings.past import Past, past_of, reasons
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.sets import places
 from handshake_inspect.verdicts.words import (
     CAUSES,
     ESTABLISHED,
     HALF_OPEN,
     MIDSTREAM,
-    OUTCOMES,
     REFUSED,
     REJECTED,
     TIMED_OUT,
@@ -103,19 +104,100 @@ def detect(case: Case) -> list[Finding]:
     return [finding for outcome in VERBS for finding in roll_up(case, outcome)]
 
 
+COUNTED = {
+    "connections": Metric(int, "Attempts that failed for this reason."),
+    "attempts": Metric(int, "All attempts on these ports of the host that no other finding explains."),
+    "established": Metric(int, "Connections to these ports that were established."),
+    "failed_ratio": Metric(float | None, "`connections` of `attempts`.", "ratio"),
+    "cause": Metric(str | None, "The cause that the attempts have in common."),
+    "ports": Metric(list[int], f"The ports of the host, the lowest {PORTS}."),
+    "port_count": Metric(int, "How many ports there are."),
+    "clients": Metric(int, "Addresses that tried."),
+    "undecided": Metric(int, "Attempts whose outcome the end of the capture leaves open."),
+    "top_clients": Metric(
+        list[dict[str, Any]],
+        "The clients with the most of these attempts.",
+        keys={"ip": Metric(str, "Address of the client."), "connections": Metric(int, "Its attempts.")},
+    ),
+    "answered_from": Metric(list[str], "Addresses and ports that answered in place of the one that was asked."),
+}
+DELAY = {"reject_p50_ns": Metric(int | None, "Time from the SYN to the refusal, the median.", "ns")}
+WAITED = {
+    "repeated_syns": Metric(int, "Copies of SYNs beyond the first of each attempt."),
+    "waited_max_ns": Metric(int, "Longest time from the first to the last segment of an attempt.", "ns"),
+    "older_timestamps": Metric(int, "Attempts whose timestamp is older than one that their address sent before."),
+}
+RESENT = HostEvidence(("tcp_syn_retrans",), ("tcp_syn_retries",))
+
+# By the numbers of their outcomes.
+KINDS = {
+    REFUSED: Kind(
+        "refused",
+        "Connections were refused",
+        "A RST answered the SYN: nothing listens there, or a device says so.",
+        detect,
+        COUNTED | DELAY,
+        of_the_run=True,
+    ),
+    REJECTED: Kind(
+        "rejected",
+        "Connections were rejected",
+        "An ICMP or ICMPv6 error answered the SYN; its cause names the error.",
+        detect,
+        COUNTED | DELAY | {"reporters": Metric(list[str], "Addresses that sent the ICMP errors.")},
+        of_the_run=True,
+    ),
+    TIMED_OUT: Kind(
+        "timed-out",
+        "Connections timed out",
+        "SYNs went without any answer until the client gave up.",
+        detect,
+        COUNTED | WAITED,
+        of_the_run=True,
+        at_target=(
+            HostEvidence(
+                ("listen_overflows", "tcp_req_q_full_drop", "listen_drops"), QUEUE_SETTINGS, causes=("syn-dropped",)
+            ),
+        ),
+        at_client=(RESENT,),
+    ),
+    HALF_OPEN: Kind(
+        "half-open",
+        "Handshakes stayed half-open",
+        "The server sent a SYN-ACK and the handshake never completed.",
+        detect,
+        COUNTED | WAITED,
+        of_the_run=True,
+        at_target=(
+            HostEvidence(
+                ("listen_overflows", "listen_drops"),
+                ("somaxconn", "tcp_abort_on_overflow"),
+                causes=("accept-queue-overflow", "reset-by-server"),
+            ),
+            HostEvidence(
+                ("tcp_syn_retrans",),
+                ("tcp_synack_retries",),
+                causes=("accept-queue-overflow", "no-final-ack", "final-ack-lost"),
+            ),
+        ),
+    ),
+}
+
+
 def roll_up(case: Case, outcome: int) -> list[Finding]:
     """The findings of one outcome, of rows and of those that are gone: the reasons with the most failures."""
     rows = failed(case, outcome)
     parted = group(reasons(case, rows), rows)
-    if case.past is None:
+    past = past_of(case)
+    if past is None:
         largest = np.argsort(-parted.sizes, kind="stable").tolist()
         found = [of_rows(case, outcome, parted.of(g)) for g in largest[:MOST]]
     else:
         mine = {int(reasons(case, parted.of(g)[:1])[0]): parted.of(g) for g in range(len(parted.sizes))}
-        keys, sizes = together(case.past.sizes(outcome), np.array([*mine], dtype=np.uint64), parted.sizes)
+        keys, sizes = together(past.sizes(outcome), np.array([*mine], dtype=np.uint64), parted.sizes)
         largest = keys[np.argsort(-sizes, kind="stable")].tolist()
-        found = [of_all(case, case.past, outcome, key, mine.get(key, rows[:0])) for key in largest[:MOST]]
-    return found + rest(OUTCOMES[outcome], f"servers with connections {VERBS[outcome]}", largest[MOST:])
+        found = [of_all(case, past, outcome, key, mine.get(key, rows[:0])) for key in largest[:MOST]]
+    return found + rest(KINDS[outcome], f"servers with connections {VERBS[outcome]}", largest[MOST:])
 
 
 def failed(case: Case, outcome: int) -> Indices:
@@ -209,7 +291,7 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
     where = write(host, port) if port is not None else f"{len(ports)} ports of {write(host)}"
     why = f" ({', '.join([f'{cause}: {others[0]}', *others[1:]] if others else [cause])})" if cause else ""
     return Finding(
-        OUTCOMES[outcome],
+        KINDS[outcome],
         severity(tally.connections, attempts, served, tally.undecided, forged=cause == "bogon-source"),
         f"{tally.connections} of {plural(attempts, 'connection')} to {where} {VERBS[outcome]}{why}, "
         f"from {plural(clients, 'client')}{delay(metrics)}",

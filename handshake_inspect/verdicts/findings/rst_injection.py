@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED, TRAIT_FIN
 from handshake_inspect.verdicts import grouping, resets
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import idle_timeout
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import CITED, earliest, plural, target, window, write
@@ -33,12 +34,32 @@ def detect(case: Case) -> list[Finding]:
     rows = injected_rows(case)
     groups = grouping.group(trace.server_key[rows], rows)
     return largest(
-        "rst-injection",
+        KIND,
         "services with forged RSTs",
         np.arange(len(groups)),
         groups.sizes,
         lambda g: service_finding(trace, groups.of(g), signs, ignored, doubted),
     )
+
+
+KIND = Kind(
+    "rst-injection",
+    "Forged RST",
+    "A RST does not fit the host that it claims to be from, or its target ignored it: a device on the way sent it.",
+    detect,
+    {
+        "connections": Metric(int, "Connections that a forged RST hit."),
+        "ended_by_it": Metric(int, "Those that it ended."),
+        "ignored_by_target": Metric(int, "RSTs after which their target went on."),
+        "impossible_sequence": Metric(int, "RSTs whose sequence number their target could not accept."),
+        "odd_ttl": Metric(int, "RSTs with another TTL than their host's."),
+        "odd_timing": Metric(int, "RSTs that came sooner than their host can answer."),
+        "odd_ip_id": Metric(int, "RSTs whose IP ID is out of their host's count."),
+        "sender_went_on": Metric(int, "RSTs whose claimed sender went on."),
+        "rst_ttls": Metric(list[int], "TTLs (hop limits) of the RSTs."),
+        "host_ttls": Metric(list[int], "TTLs (hop limits) that the hosts are known by."),
+    },
+)
 
 
 @once_per_case
@@ -94,7 +115,7 @@ def service_finding(
     host, port = target(trace, int(rows[0]))
     said = "ended" if believed == len(rows) else "tried to end" if believed == 0 else "hit"
     return Finding(
-        "rst-injection",
+        KIND,
         "warning",
         f"forged RSTs {said} {plural(len(rows), 'connection')} of {write(host, port)}: {reason(metrics)}",
         host,

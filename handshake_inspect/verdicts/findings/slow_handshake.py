@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import METHOD_EXACT, METHOD_TSECR
 from handshake_inspect.verdicts import grouping, percentiles
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
 from handshake_inspect.verdicts.findings.keys import ratio
@@ -86,6 +87,37 @@ def detect_slow_client_ack(case: Case) -> list[Finding]:
     return half_findings(case, case.legs.values[1], "ackdat_method", CLIENT)
 
 
+METRICS = {
+    "connections": Metric(int, "Handshakes of the service whose time was measured."),
+    "outliers": Metric(int, "Those that were far slower than usual."),
+    "outlier_ratio": Metric(float | None, "`outliers` of `connections`.", "ratio"),
+    "usual_p50_ns": Metric(int, "The usual time, the median of all.", "ns"),
+    "outlier_p50_ns": Metric(int, "Time of the outliers, the median.", "ns"),
+    "outlier_p90_ns": Metric(int, "Time of the outliers, the 90th percentile.", "ns"),
+    "outlier_max_ns": Metric(int, "Time of the slowest.", "ns"),
+    "clients": Metric(int, "Addresses of clients with outliers."),
+    "capture_position": Metric(str | None, "Beside whom the capture was made, where it shows."),
+}
+KINDS = {
+    "slow-handshake": Kind(
+        "slow-handshake",
+        "Slow handshakes",
+        "Handshakes took far longer than others of the same service.",
+        detect,
+        METRICS,
+        size="outliers",
+    ),
+    "slow-client-ack": Kind(
+        "slow-client-ack",
+        "Slow final ACKs",
+        "Clients took far longer than others to answer the SYN-ACK.",
+        detect_slow_client_ack,
+        METRICS,
+        size="outliers",
+    ),
+}
+
+
 def half_findings(case: Case, values: Times, method: str, half: Half) -> list[Finding]:
     """One finding for each service with outliers in one half, of which `values` are of all connections."""
     trace = case.trace
@@ -113,7 +145,7 @@ def half_findings(case: Case, values: Times, method: str, half: Half) -> list[Fi
         late = groups.of(g)[slow[groups.of(g)]]
         return service_finding(case, half, len(groups.of(g)), rows[late], values[late], int(usual[g]))
 
-    return largest(half.id, f"services with slow {half.name}s", picked, hits[picked], describe)
+    return largest(KINDS[half.id], f"services with slow {half.name}s", picked, hits[picked], describe)
 
 
 def worth_a_median(service: NDArray[Any], slow: Bools) -> Bools:
@@ -174,7 +206,7 @@ def service_finding(case: Case, half: Half, measured: int, late: Rows, values: T
     frame = "synack_frame" if half is SERVER else "ack_frame"
     grave = len(late) >= MANY and len(late) >= SHARE * measured
     return Finding(
-        half.id,
+        KINDS[half.id],
         "warning" if grave else "info",
         f"{plural(len(late), half.name)} of {measured} took {brief(excess['outlier_p50_ns'])} "
         f"instead of {brief(usual)} at {write(host, port)}: {half.culprit(position)} is to blame",

@@ -29,7 +29,8 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
 )
 from handshake_inspect.verdicts import grouping, resets
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import early_reset, idle_timeout
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, plural, window, write
@@ -53,6 +54,20 @@ ADVICE = (
 def detect(case: Case) -> list[Finding]:
     """One finding for each host that lost connections."""
     return [*reset_ends(case), *clients_opened_again(case)]
+
+
+KIND = Kind(
+    "stale-peer",
+    "Stale peer",
+    "One end lost the connection while the other went on: half-open as RFC 9293 means the word.",
+    detect,
+    {
+        "connections": Metric(int, "Connections that one end had lost."),
+        "bare_resets": Metric(int, "Connections in which it answered data with a RST without ACK."),
+        "syns_into_open_connection": Metric(int, "Connections that it opened again while the peer still had them."),
+        "peers": Metric(int, "Hosts at the other end."),
+    },
+)
 
 
 def reset_ends(case: Case) -> list[Finding]:
@@ -110,7 +125,7 @@ def by_end(trace: Trace, rows: Rows, sides: NDArray[np.integer], kind: str, fram
     keys = host_key(hi, lo, np.where(sides == c["client"][rows], 0, port))
     groups = grouping.group(keys, np.arange(len(rows)))
     return largest(
-        "stale-peer",
+        KIND,
         "hosts that lost connections",
         np.arange(len(groups)),
         groups.sizes,
@@ -127,7 +142,7 @@ def finding(trace: Trace, rows: Rows, sides: NDArray[np.integer], kind: str, fra
     cited = earliest(trace, rows)
     lost = "lost its side of" if kind == "bare_resets" else "forgot and opened again"
     return Finding(
-        "stale-peer",
+        KIND,
         "warning" if len(rows) >= MANY else "info",
         f"{write(host, port)} {lost} {plural(len(rows), 'connection')} that its peer still had",
         host,

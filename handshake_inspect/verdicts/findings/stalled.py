@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
 from handshake_inspect.verdicts import silence
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue, path_mtu
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import CITED, brief, plural, target, write
@@ -51,12 +52,36 @@ def detect(case: Case) -> list[Finding]:
         return []
     groups = group(case.trace.server_key[waiting.rows], np.arange(len(waiting.rows)))
     return largest(
-        "stalled",
+        KIND,
         "services with connections that stand still",
         np.arange(len(groups)),
         groups.sizes,
         lambda g: finding(case.trace, waiting.chosen(groups.of(g))),
     )
+
+
+KIND = Kind(
+    "stalled",
+    "Connections stand still",
+    "One end repeats data or keep-alives and the other acknowledges nothing any more: a dead host, or a device on "
+    "the path that forgot the connection.",
+    detect,
+    {
+        "connections": Metric(int, "Connections that stand still."),
+        "client_waits": Metric(int, "Those whose client repeats and gets no answer."),
+        "server_waits": Metric(int, "Those whose server repeats and gets no answer."),
+        "keep_alives_unanswered": Metric(int, "Those of which keep-alives are what nobody answers."),
+        "repeats_max": Metric(int, "How often a segment was repeated, at most."),
+        "waited_max_ns": Metric(int, "Longest time that one end repeated.", "ns"),
+        "idle_before_min_ns": Metric(int, "Pause before what was never acknowledged, the shortest.", "ns"),
+        "idle_before_p50_ns": Metric(int | None, "Pause before what was never acknowledged, the median.", "ns"),
+        "idle_before_max_ns": Metric(int, "Pause before what was never acknowledged, the longest.", "ns"),
+        "ended_as_peer_was_dead": Metric(int, "Connections that a kernel gave up since its peer was dead."),
+        "ended_by_rst": Metric(int, "Other connections that ended with a RST."),
+        "ended_by_fin": Metric(int, "Connections with a FIN and no RST."),
+        "open": Metric(int, "Connections that nobody ended."),
+    },
+)
 
 
 def finding(trace: Trace, waiting: Silence) -> Finding:
@@ -82,7 +107,7 @@ def finding(trace: Trace, waiting: Silence) -> Finding:
     pause = f", after pauses of {brief(int(after.min()))} or more" if len(after) * 2 > len(idle) else ""
     cited = np.argsort(first, kind="stable")[:CITED]
     return Finding(
-        "stalled",
+        KIND,
         "warning" if connections >= MANY else "info",
         f"{plural(connections, 'connection')} to {write(host, port)} stood still: one end repeated what was never "
         f"acknowledged, for up to {brief(metrics['waited_max_ns'])}{pause}",

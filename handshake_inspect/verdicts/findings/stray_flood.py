@@ -26,7 +26,8 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     TRAIT_SEEN,
 )
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.evidence import brief, endpoint, span, write
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import (
@@ -69,6 +70,36 @@ class Strays:
 def detect(case: Case) -> list[Finding]:
     """One finding for each host and kind of segment."""
     return [describe(case, strays) for strays in stray_floods(case)]
+
+
+METRICS = {
+    "segments": Metric(int, "Segments without a connection."),
+    "sources": Metric(int, "Addresses that they claim to come from."),
+    "duration_ns": Metric(int, "Time from the first segment to the last.", "ns"),
+    "peak_per_s": Metric(int, "Segments in the busiest second.", "1/s"),
+    "answered": Metric(int, "Segments that a RST answered."),
+    "with_payload": Metric(int, "Segments with payload."),
+    "explained_by_start": Metric(int, "Connections older than the capture, which explain as many such segments."),
+    "ports": Metric(dict[str, int], "Segments by the port that they go to, of the busiest ports."),
+}
+KINDS = {
+    "ack-flood": Kind(
+        "ack-flood",
+        "ACK flood",
+        "ACKs that belong to no connection reach one host from many sources.",
+        detect,
+        METRICS,
+        size="segments",
+    ),
+    "rst-flood": Kind(
+        "rst-flood",
+        "RST flood",
+        "RSTs that belong to no connection reach one host from many sources.",
+        detect,
+        METRICS,
+        size="segments",
+    ),
+}
 
 
 @once_per_case
@@ -215,7 +246,7 @@ def describe(case: Case, strays: Strays) -> Finding:
     }
     word = WORDS[strays.id]
     return Finding(
-        strays.id,
+        KINDS[strays.id],
         "warning",
         f"{word} flood on {write(victim)}: {len(rows)} {word}s without a connection from {sources} sources in "
         f"{brief(end - start)}",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN
-from handshake_inspect.verdicts.finding import Case
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,

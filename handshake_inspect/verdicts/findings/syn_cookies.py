@@ -31,7 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_RST, FACT_SYN, FACT_SYNACK
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.evidence import span, target, write
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
@@ -49,6 +50,7 @@ from handshake_inspect.verdicts.findings.keys import (
 )
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 from handshake_inspect.verdicts.grouping import Groups, group
+from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, HALF_OPEN
 from handshake_inspect.wire.const import OPT_ECN, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
@@ -96,7 +98,32 @@ def detect(case: Case) -> list[Finding]:
     loads = by_silence(case, keys)
     found = [describe(case, proofs.get(key), loads.get(key)) for key in sorted(proofs.keys() | loads.keys())]
     found.sort(key=lambda one: (-one.metrics["half_open"], one.start_ns or 0))
-    return found[:MOST] + rest("syn-cookies", "services that answer with SYN cookies", found[MOST:])
+    return found[:MOST] + rest(KIND, "services that answer with SYN cookies", found[MOST:])
+
+
+KIND = Kind(
+    "syn-cookies",
+    "SYN cookies",
+    "The server answers without keeping state, as it does when its SYN queue is full: TCP options may be lost.",
+    detect,
+    {
+        "method": Metric(str | None, "How the SYN-ACKs' timestamps prove it: `bits` or `clock`, if they do."),
+        "timestamps_asked": Metric(int, "Timestamps that could encode options."),
+        "timestamps_agreeing": Metric(int, "Timestamps that encode the options of their SYN."),
+        "chance": Metric(float | None, "How probable so much agreement is by chance.", "ratio"),
+        "half_open": Metric(int, "Half-open attempts whose SYN-ACK could have been repeated."),
+        "never_repeated": Metric(int, "Half-open attempts whose SYN-ACK was never repeated."),
+        "never_repeated_ratio": Metric(float | None, "`never_repeated` of `half_open`.", "ratio"),
+    },
+    size="half_open",
+    at_target=(
+        HostEvidence(
+            ("syncookies_sent", "syncookies_recv", "syncookies_failed", "tcp_req_q_full_do_cookies"),
+            QUEUE_SETTINGS,
+            denies=True,
+        ),
+    ),
+)
 
 
 # -- timestamps --------------------------------------------------------------------------------------------------
@@ -296,7 +323,7 @@ def describe(case: Case, proof: Proof | None, load: Load | None) -> Finding:
     if load:
         reasons.append(f"{silent} of {half_open} half-open SYN-ACKs never repeated")
     return Finding(
-        "syn-cookies",
+        KIND,
         "warning" if load else "info",
         f"{write(host, port)} answers with SYN cookies: {'; '.join(reasons)}",
         host,

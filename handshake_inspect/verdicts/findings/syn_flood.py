@@ -37,9 +37,11 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.carpet import carpets
 from handshake_inspect.verdicts.findings.evidence import brief, plural, target, write
+from handshake_inspect.verdicts.findings.flood_signs import SIGNS
 from handshake_inspect.verdicts.findings.flooding import (
     MIN_UNFINISHED,
     Flood,
@@ -61,8 +63,9 @@ from handshake_inspect.verdicts.findings.keys import (
     once_per_case,
     ratio,
 )
-from handshake_inspect.verdicts.findings.steps import STEPS, sentence
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.steps import Step, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import prefix_text
 
@@ -74,10 +77,67 @@ CARPET_ADVICE = (
     "(sysctl -w net.ipv4.tcp_syncookies=1) on all of its hosts."
 )
 
+FEW_RETRIES = 2  # SYN-ACKs are repeated 5 times as a rule; below this, a lost one is hardly made up for
+STEPS = (
+    Step("have SYN cookies on (sysctl -w net.ipv4.tcp_syncookies=1)", "tcp_syncookies", lambda mode: mode >= 1),
+    Step("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog"),
+    Step("lower net.ipv4.tcp_synack_retries", "tcp_synack_retries", lambda most: most <= FEW_RETRIES),
+    Step("have forged sources filtered upstream"),
+)
+
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each flooded service, host or network."""
     return [describe(case, flood) for flood in floods(case)]
+
+
+FARED = {
+    "connections": Metric(int, "Their attempts."),
+    "established": Metric(int, "Attempts that were established."),
+    "served_at_once": Metric(int, "Attempts that were established with their first SYN."),
+    "success_ratio": Metric(float | None, "`established` of `connections`.", "ratio"),
+    "rtt_p50_ns": Metric(int | None, "Handshake RTT, the median.", "ns"),
+    "connect_p50_ns": Metric(int | None, "Time from the first SYN to the final ACK, the median.", "ns"),
+    "connect_max_ns": Metric(int | None, "The longest time from the first SYN to the final ACK.", "ns"),
+}
+KIND = Kind(
+    "syn-flood",
+    "SYN flood",
+    "Many attempts stand unfinished at one target, from sources that never complete anything. Judged by the "
+    "half-open population and the completion ratio, not by the rate of SYNs.",
+    detect,
+    {
+        "syns": Metric(int, "SYNs of the flood."),
+        "duration_ns": Metric(int, "Length of the flood's window.", "ns"),
+        "peak_syns_per_s": Metric(int, "SYNs of the flood in its busiest second.", "1/s"),
+        "peak_unfinished": Metric(int, "Attempts that stood unfinished at the same time, at most."),
+        "sources": Metric(int, "Addresses that the SYNs claim to come from."),
+        "hosts": Metric(int, "Hosts that were hit, of a flood on more than one service."),
+        "ports": Metric(list[int], f"Ports that were hit, the lowest {PORTS}, of a flood on more than one service."),
+        "port_count": Metric(int, "How many ports were hit, of a flood on more than one service."),
+        "answered": Metric(int, "SYNs of the flood that a SYN-ACK answered."),
+        "answered_ratio": Metric(float | None, "`answered` of `syns`.", "ratio"),
+        "completion_ratio": Metric(float | None, "Established connections of all attempts in the window.", "ratio"),
+        "retried_syns_ratio": Metric(float | None, "Those that repeated their SYN, of all that failed.", "ratio"),
+        "spoofing_signs": Metric(dict[str, Any], "What says whether the sources are forged.", keys=SIGNS),
+        "legitimate_clients": Metric(
+            dict[str, Any],
+            "How the other clients of the target fared.",
+            keys={
+                "inside": Metric(dict[str, Any], "In the window of the flood.", keys=FARED),
+                "outside": Metric(dict[str, Any], "Before and after it.", keys=FARED),
+            },
+        ),
+    },
+    size="syns",
+    steps=STEPS,
+    at_target=(
+        HostEvidence(
+            ("syncookies_sent", "tcp_req_q_full_do_cookies", "tcp_req_q_full_drop", "listen_overflows", "listen_drops"),
+            (*QUEUE_SETTINGS, "tcp_synack_retries"),
+        ),
+    ),
+)
 
 
 @once_per_case
@@ -159,7 +219,7 @@ def describe(case: Case, flood: Flood) -> Finding:
         "legitimate_clients": clients,
     }
     return Finding(
-        "syn-flood",
+        KIND,
         "warning" if unharmed else "critical",
         f"SYN flood on {where}: {len(rows)} SYNs {'to ' + plural(spread['hosts'], 'host') + ' ' if on.prefix else ''}"
         f"from {plural(flood.sources, 'source')} in {brief(flood.end_ns - flood.start_ns)} never completed, "
@@ -169,7 +229,7 @@ def describe(case: Case, flood: Flood) -> Finding:
         flood.start_ns,
         flood.end_ns,
         metrics,
-        sentence(STEPS["syn-flood"]) if on.prefix is None else CARPET_ADVICE.format(where=where),
+        sentence(STEPS) if on.prefix is None else CARPET_ADVICE.format(where=where),
         *cite(case, rows),
         prefix=on.prefix,
     )

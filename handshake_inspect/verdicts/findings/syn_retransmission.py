@@ -31,7 +31,8 @@ from handshake_inspect.tcp.facts import (
     METHOD_TSECR,
 )
 from handshake_inspect.verdicts import backoff, grouping
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import (
     brief,
@@ -44,6 +45,7 @@ from handshake_inspect.verdicts.findings.evidence import (
     write,
 )
 from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, TIMED_OUT
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
@@ -76,12 +78,56 @@ def detect(case: Case) -> list[Finding]:
     groups = grouping.group(trace.service[attempts], attempts)
     fits = backoff.profiles(trace)
     return largest(
-        "syn-retransmission",
+        KIND,
         "services with delayed connects",
         np.arange(len(groups)),
         groups.sums(hurt[groups.rows]),
         lambda g: service_finding(case, groups.of(g), delay, fits),
     )
+
+
+KIND = Kind(
+    "syn-retransmission",
+    "SYNs or SYN-ACKs were lost",
+    "Connects waited for a retransmission timer, one second and more, because a SYN or SYN-ACK was lost.",
+    detect,
+    {
+        "connections": Metric(int, "Connects to the service that succeeded."),
+        "delayed": Metric(int, "Connects that waited for a timer."),
+        "delayed_ratio": Metric(float | None, "`delayed` of `connections`.", "ratio"),
+        "delay_p50_ns": Metric(int, "How long delayed connects waited for timers, the median.", "ns"),
+        "delay_p90_ns": Metric(int, "How long delayed connects waited for timers, the 90th percentile.", "ns"),
+        "delay_max_ns": Metric(int, "How long a connect waited for timers, at most.", "ns"),
+        "delay_total_ns": Metric(int, "How long all of them waited together.", "ns"),
+        "lost": Metric(
+            dict[str, int],
+            "Delayed connects by what was lost, and on which side of the capture.",
+            keys={
+                "unknown": Metric(int, "A SYN or SYN-ACK, nobody knows where."),
+                "syn_after_capture": Metric(int, "A SYN, between the capture and the server."),
+                "synack_before_capture": Metric(int, "A SYN-ACK, between the server and the capture."),
+                "synack_after_capture": Metric(int, "A SYN-ACK, between the capture and the client."),
+                "ack_before_capture": Metric(int, "The final ACK, between the client and the capture."),
+            },
+        ),
+        "needless_copies": Metric(int, "Connects whose SYN was repeated although the first was answered."),
+        "retried_and_failed": Metric(int, "Attempts that repeated their SYN and failed."),
+        "backoff": Metric(dict[str, int], "Attempts by the stack whose timers their repeated SYNs keep to."),
+        "gives_up_ns": Metric(
+            dict[str, list[int]], "When each of these stacks gives up, counted from the first SYN.", "ns"
+        ),
+    },
+    size="delayed",
+    at_target=(
+        HostEvidence(
+            ("listen_overflows", "tcp_req_q_full_drop", "listen_drops"),
+            QUEUE_SETTINGS,
+            causes=("syn_after_capture", "unknown"),
+        ),
+        HostEvidence(("tcp_syn_retrans",), ("tcp_synack_retries",)),
+    ),
+    at_client=(HostEvidence(("tcp_syn_retrans",), ("tcp_syn_retries",)),),
+)
 
 
 def rebuffed(trace: Trace) -> Bools:
@@ -162,7 +208,7 @@ def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: 
     cited = earliest(trace, late)
     frames = np.where(c["syn_count"][cited] > 1, c["syn_frame"][cited], c["synack_frame"][cited])
     return Finding(
-        "syn-retransmission",
+        KIND,
         "warning" if grave else "info",
         f"{share} to {write(host, port)} paid a penalty of {brief(penalty['delay_p50_ns'])}: {blame(kinds)}",
         host,

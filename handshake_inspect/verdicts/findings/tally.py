@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.elsewhere import server_of
-from handshake_inspect.verdicts.finding import Case
 from handshake_inspect.verdicts.findings.evidence import CITED, Host, target
 from handshake_inspect.verdicts.findings.keys import Indices, Times, cite, client_of, once_per_case, run_starts
 from handshake_inspect.verdicts.paws import older

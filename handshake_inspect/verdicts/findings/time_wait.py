@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import grouping
-from handshake_inspect.verdicts.finding import Case, Finding
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.bounded import largest
 from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, percent, write
 from handshake_inspect.verdicts.findings.keys import ratio
-from handshake_inspect.verdicts.findings.steps import STEPS, sentence
+from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.trace import Trace
 
 EPHEMERAL_PORTS = 28_232
@@ -28,6 +30,8 @@ FULL = 0.9
 
 Times = NDArray[np.int64]
 Rows = NDArray[np.intp]
+
+STEPS = (Step("keep connections open and use them again (keep-alive, a pool)"), TW_REUSE, PORTS)
 
 
 def detect(case: Case) -> list[Finding]:
@@ -60,7 +64,7 @@ def detect(case: Case) -> list[Finding]:
     hosts = {g: key for key, g in worst.items()}
     picked = np.array(list(hosts), dtype=np.intp)
     return largest(
-        "time-wait-pressure",
+        KIND,
         "hosts with many sockets in TIME-WAIT",
         picked,
         peaks[picked],
@@ -68,6 +72,27 @@ def detect(case: Case) -> list[Finding]:
             trace, hosts[g], rows[groups.of(g)], bool(at_client[groups.of(g)[0]]), int(peaks[g]), int(at[g])
         ),
     )
+
+
+KIND = Kind(
+    "time-wait-pressure",
+    "TIME_WAIT pressure",
+    "The host that closes first holds so many connections in TIME_WAIT that ephemeral ports may run out.",
+    detect,
+    {
+        "time_wait_peak": Metric(int, "Sockets in TIME_WAIT at the same time, at most, of the pair that is worst."),
+        "time_wait_peak_at_ns": Metric(int, "When that was, since the epoch.", "ns"),
+        "ephemeral_ports": Metric(int, "Ephemeral ports that a client is taken to have."),
+        "ephemeral_ratio": Metric(float | None, "`time_wait_peak` of `ephemeral_ports`.", "ratio"),
+        "closed_first_by": Metric(str, "Who closed first: `client` or `server`."),
+        "connections": Metric(int, "Connections of the pair that entered TIME_WAIT."),
+        "two_msl_ns": Metric(int, "2 MSL as assumed (`--time-wait`).", "ns"),
+    },
+    size="time_wait_peak",
+    steps=STEPS,
+    at_target=(HostEvidence(("tcp_time_wait_overflow",), ("tcp_max_tw_buckets",)),),
+    at_client=(HostEvidence(("tcp_time_wait_overflow",), PORT_SETTINGS),),
+)
 
 
 def holders(trace: Trace, rows: Rows) -> NDArray[np.int8]:
@@ -104,7 +129,7 @@ def host_finding(
     towards = write(other, other_port if at_client else None)
     begun = trace.connections["time_wait_ns"][rows]
     return Finding(
-        "time-wait-pressure",
+        KIND,
         "critical" if share >= FULL else "warning" if share >= HIGH else "info",
         f"{write(host, port)} held {most} sockets in TIME-WAIT towards {towards}: "
         f"{percent(most, EPHEMERAL_PORTS):g} % of the ephemeral ports",
@@ -121,6 +146,6 @@ def host_finding(
             "connections": len(rows),
             "two_msl_ns": trace.limits.time_wait_ns,
         },
-        sentence(STEPS["time-wait-pressure"]),
+        sentence(STEPS),
         connections=tuple(earliest(trace, rows).tolist()),
     )

@@ -18,7 +18,7 @@ from handshake_inspect.checks import settings as rules
 from handshake_inspect.checks.held import hold
 from handshake_inspect.render import CHECKS, FORMATS, Options
 from handshake_inspect.verdicts import plain
-from handshake_inspect.verdicts.finding import Finding
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 
 SECOND = 1_000_000_000
 MS = 1_000_000
@@ -234,9 +234,12 @@ def test_a_flood_with_ordinary_options(ttls):
 # -- what a finding may hold -------------------------------------------------------------------------------------
 
 
+REFUSED = Kind("refused", "t", "e.", lambda _: [], {"a": Metric(object, "Anything.")})
+
+
 def finding(**changes):
     fields = {
-        "id": "refused", "severity": "info", "title": "t", "host": (0, 1), "port": 80, "start_ns": 1, "end_ns": 2,
+        "kind": REFUSED, "severity": "info", "title": "t", "host": (0, 1), "port": 80, "start_ns": 1, "end_ns": 2,
         "metrics": {}, "advice": "a.",
     }  # fmt: skip
     return Finding(**(fields | changes))

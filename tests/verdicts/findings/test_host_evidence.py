@@ -11,8 +11,7 @@ from handshake_inspect.engine import analyze
 from handshake_inspect.engine.live import LiveRun
 from handshake_inspect.live.host import COUNTERS, SETTINGS, HostView
 from handshake_inspect.live.pipe import PipeSource
-from handshake_inspect.verdicts.findings import time_wait
-from handshake_inspect.verdicts.findings.host_evidence import AT_CLIENT, AT_TARGET
+from handshake_inspect.verdicts.findings import KINDS, time_wait
 from handshake_inspect.verdicts.host import HostFacts, counted
 from handshake_inspect.wire.address import address_halves
 
@@ -51,7 +50,7 @@ def host_keys(found):
 
 
 CLIENT, SERVER = "10.0.0.1", "10.0.0.2"
-KINDS = {
+SAMPLES = {
     "accept-queue-overflow": "accept-queue-overflow",
     "syn-cookies": "syn-cookies",
     "syn-retransmission": "lost-syn",
@@ -62,13 +61,13 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(("kind", "sample"), KINDS.items())
+@pytest.mark.parametrize(("kind", "sample"), SAMPLES.items())
 @pytest.mark.parametrize("addresses", [[SERVER], [CLIENT], [CLIENT, SERVER], ["10.0.0.3"]], ids=str)
 def test_a_finding_is_given_what_its_host_knows(pcaps, kind, sample, addresses):
     path = str(pcaps / f"{sample}.pcap")
     found = seen_by(Watch(addresses), path)[kind]
-    expected = [*AT_TARGET.get(kind, ())] if SERVER in addresses else []
-    expected += AT_CLIENT.get(kind, ()) if CLIENT in addresses else ()
+    expected = [*KINDS[kind].at_target] if SERVER in addresses else []
+    expected += KINDS[kind].at_client if CLIENT in addresses else ()
     expected = [each for each in expected if each.explains(found.metrics)]
     assert host_keys(found) == keys(*expected)
     [plain] = [each for each in analyze([path]).findings if each.id == kind]
@@ -81,7 +80,7 @@ def test_a_finding_is_given_what_its_host_knows(pcaps, kind, sample, addresses):
 
 def test_a_flood_is_told_with_the_cookies_that_answered_it(pcaps):
     found = seen_by(Watch(["10.0.1.2"], 0, syncookies_sent=1234), str(pcaps / "syn-flood-cookies.pcap"))["syn-flood"]
-    assert host_keys(found) == keys(*AT_TARGET["syn-flood"])
+    assert host_keys(found) == keys(*KINDS["syn-flood"].at_target)
     assert found.title.endswith("; this host counted 1,234 SYN cookies sent meanwhile")
     assert "tcp_syncookies is 7, tcp_synack_retries is 7." in found.advice
 

@@ -8,7 +8,7 @@ def located(monkeypatch, *wires):
     said = []
     original = position.locate
     monkeypatch.setattr(
-        "handshake_inspect.verdicts.finding.locate",
+        "handshake_inspect.verdicts.case.locate",
         lambda trace, legs: said.append(original(trace, legs)) or said[-1],
     )
     merged(*wires)

@@ -1,6 +1,6 @@
 from support.detected import MS, SECOND, crowd, found, merged, only
 
-from handshake_inspect.verdicts import finding as case_of_findings
+from handshake_inspect.verdicts import case as case_of_findings
 from handshake_inspect.verdicts import position
 
 

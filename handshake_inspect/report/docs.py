@@ -1,6 +1,11 @@
-"""What each kind of rule of a check means, for formats that carry the documentation of their rules."""
+"""What each kind of finding, and of rule of a check, means: for formats that carry the documentation of their rules."""
 
 from __future__ import annotations
+
+from handshake_inspect.verdicts.findings import KINDS
+
+FINDING_DOCS: dict[str, tuple[str, str]] = {kind.id: (kind.title, kind.explanation) for kind in KINDS.values()}
+"""Short name and explanation of every kind of finding."""
 
 _CEILINGS = {
     "refused": "a RST answered the SYN",

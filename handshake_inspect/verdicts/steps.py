@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 LOWEST_PORT, HIGHEST_PORT = 1024, 65000  # a range of ephemeral ports that reaches about so far cannot be widened
-FEW_RETRIES = 2  # SYN-ACKs are repeated 5 times as a rule; below this, a lost one is hardly made up for
 
 
 class Step(NamedTuple):
@@ -15,8 +14,6 @@ class Step(NamedTuple):
     done: Callable[[Any], bool] = lambda _: False
 
 
-COOKIES = Step("have SYN cookies on (sysctl -w net.ipv4.tcp_syncookies=1)", "tcp_syncookies", lambda mode: mode >= 1)
-RETRIES = Step("lower net.ipv4.tcp_synack_retries", "tcp_synack_retries", lambda most: most <= FEW_RETRIES)
 TW_REUSE = Step(
     "set `sysctl net.ipv4.tcp_tw_reuse=1` on the client, which is safe where timestamps are on",
     "tcp_tw_reuse",
@@ -27,26 +24,6 @@ PORTS = Step(
     "ip_local_port_range",
     lambda ports: ports[0] <= LOWEST_PORT and ports[1] >= HIGHEST_PORT,
 )
-
-# The advice of findings with these ids.
-STEPS: dict[str, tuple[Step, ...]] = {
-    "syn-flood": (
-        COOKIES,
-        Step("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog"),
-        RETRIES,
-        Step("have forged sources filtered upstream"),
-    ),
-    "port-reuse": (
-        Step("let the client choose its port instead of binding one, or keep connections open"),
-        PORTS,
-        TW_REUSE,
-    ),
-    "time-wait-pressure": (
-        Step("keep connections open and use them again (keep-alive, a pool)"),
-        TW_REUSE,
-        PORTS,
-    ),
-}
 
 
 def sentence(steps: Sequence[Step]) -> str:
