@@ -1,4 +1,4 @@
-"""One connection told segment by segment: the pass of `analyze`, with a recorder beside the tracker."""
+"""One connection told segment by segment: the pass of `analyze`, with a tracker that logs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine import Options, Progress, selection
 from handshake_inspect.engine.conclusion import conclude
+from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.recorder import Entry, Log, Recorder, is_notable, moments, opened
+from handshake_inspect.engine.segment_log import ENTRIES, ConnectionLogs
 from handshake_inspect.engine.selection import Wish
-from handshake_inspect.engine.watch import Watch
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import passing
@@ -38,15 +38,14 @@ def explain(
 ) -> Story:
     """Tell the story of the connection that `wish` names, and for which `where` holds, in at most `limit` segments.
 
-    One pass over the input, in memory that `limit` and the recorder's own bound hold.  Of several connections that
+    One pass over the input, in memory that `limit` and the bound of the logs hold.  Of several connections that
     fit the first with trouble is told, else the first.  Raises UsageError when none fits, CaptureError as `analyze`.
     """
     options = options or Options()
-    recorder = Recorder(limit)
-    tracker = Watch(options.max_connections, recorder)
-    selection.watch(tracker, wish)
+    tracker = LoggingTracker(options.max_connections, ENTRIES + 1)
+    logs = ConnectionLogs(tracker, limit)
+    selection.log(tracker, wish)
     pump = Pump(tracker)
-    recorder.attend(pump)
     with open_trace(inputs) as source:
         while pump.drain(source.reader) == NEED_MORE and source.fill():
             if progress is not None:
@@ -55,8 +54,8 @@ def explain(
     rows: Any = report.connections
     trace: Trace = rows.trace
     ids = selection.matches(report, trace, wish) if where is None else _passing(rows, report, wish, where)
-    connection, log = _choose(report, ids, recorder)
-    return story(connection, _listed(log, limit), report.capture, report.findings, ids)
+    connection, log = _choose(report, ids, logs)
+    return story(connection, log, report.capture, report.findings, ids)
 
 
 def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> list[int]:
@@ -71,12 +70,12 @@ def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> l
     return passed
 
 
-def _choose(report: Report, ids: Sequence[int], recorder: Recorder) -> tuple[Connection, Log]:
-    """The first that had trouble, else the first, of those that were recorded."""
-    chosen: tuple[Connection, Log] | None = None
+def _choose(report: Report, ids: Sequence[int], logs: ConnectionLogs) -> tuple[Connection, SegmentLog]:
+    """The first that had trouble, else the first, of those that were logged."""
+    chosen: tuple[Connection, SegmentLog] | None = None
     for number in ids[: selection.MATCHES]:
         connection = report.connections[number]
-        log = recorder.logs.get(connection.first_frame)
+        log = logs.of(connection.first_frame)
         if log is None:
             continue
         if has_trouble(connection):
@@ -87,23 +86,3 @@ def _choose(report: Report, ids: Sequence[int], recorder: Recorder) -> tuple[Con
     # Too much was watched, or rows that were evicted moved the ids: by its addresses it is always found.
     first = selection.name(report.connections[ids[0]])
     raise UsageError(f"connection {first} was not recorded in this pass; ask for it by these addresses")
-
-
-def _listed(log: Log, limit: int) -> SegmentLog:
-    """At most `limit` segments: the opening, the end, and of those between first what is no plain data."""
-    assert log.last is not None  # noqa: S101 - a log begins with a segment
-    return SegmentLog(moments(_entries(log, limit)), opened(log.last), log.total)
-
-
-def _entries(log: Log, limit: int) -> list[Entry]:
-    kept = list(log.entries())
-    if log.total <= limit:
-        return kept
-    tail = max(limit // 4, 1)
-    head = max(limit // 2, 1) if limit > 1 else 0
-    between = kept[head : len(kept) - tail]
-    notable = [entry for entry in between if is_notable(entry)]
-    room = limit - head - tail
-    chosen = notable if len(notable) <= room else [*notable[: room - room // 2], *notable[len(notable) - room // 2 :]]
-    plain = [entry for entry in between if not is_notable(entry)][: room - len(chosen)]
-    return sorted([*kept[:head], *chosen, *plain, *kept[len(kept) - tail :]], key=lambda entry: entry.place)

@@ -17,13 +17,13 @@ import numpy as np
 from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.conclusion import case_of, end_of, report_of
-from handshake_inspect.engine.keeper import Keeper
-from handshake_inspect.engine.kept import Kept
 from handshake_inspect.engine.known import Known, Meeting
+from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.engine.observer import Nobody, Observer
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.remembered import Remembered
 from handshake_inspect.engine.retirement import Retired, Rows, give_back
+from handshake_inspect.engine.segment_log import SEGMENTS, RecentLogs
 from handshake_inspect.engine.telling import Taken, Telling, apart, connections_of, in_place
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import about, filtered, passing
@@ -75,9 +75,10 @@ class LiveRun:
         self.source = source
         self.options = options or LiveOptions()
         self.observer: Observer = observer or Nobody()
-        tracker = (Keeper if self.observer.wants_picture else Tracker)(self.options.max_connections)
+        limit, drawn = self.options.max_connections, self.observer.wants_picture
+        tracker = LoggingTracker(limit, SEGMENTS) if drawn else Tracker(limit)
         self.pump = Pump(tracker)
-        self._kept = Kept(tracker) if self.observer.wants_picture else None
+        self._logs = RecentLogs(tracker) if drawn else None
         if self.options.frames is not None:
             self.pump.most = self.options.frames
         self.known = Known()
@@ -240,12 +241,12 @@ class LiveRun:
         return made.of_rows(newest), self._logs_of(meeting, newest)
 
     def _logs_of(self, meeting: Meeting, rows: Rows) -> dict[int, SegmentLog]:
-        if self._kept is None:
+        if self._logs is None:
             return {}
         tracked, alone = meeting.case.trace.split(rows)
         ids = meeting.ids[rows]
         whole = rows < len(meeting.case.trace.connections)
-        logs = self._kept.logs(tracked.tolist(), alone.tolist(), self.pump.frames)
+        logs = self._logs.of(tracked.tolist(), alone.tolist())
         return dict(zip([*ids[whole].tolist(), *ids[~whole].tolist()], logs, strict=True))
 
     def _tell(self, meeting: Meeting, rows: Rows, snapshot: Snapshot, taken: Taken) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from handshake_inspect.engine.watch import Watch
+from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.model import Connection, Report
 from handshake_inspect.verdicts.trace import Trace
@@ -55,16 +55,16 @@ def _end(text: str) -> End:
     return (*address_halves(match["six"] or match["four"]), int(match["port"]))
 
 
-def watch(tracker: Watch, wish: Wish) -> None:
-    """Make the tracker watch what may turn out to be meant."""
+def log(tracker: LoggingTracker, wish: Wish) -> None:
+    """Make the tracker log what may turn out to be meant."""
     if wish.number is not None:
-        tracker.watch_id(wish.number)
+        tracker.log_id(wish.number)
     elif wish.ends:
-        tracker.watch_address(*wish.ends[0])
+        tracker.log_end(*wish.ends[0])
         for end in wish.ends[1:]:
-            tracker.watch_pair(*end)
+            tracker.log_peer(*end)
     else:
-        tracker.watch_everything()
+        tracker.log_all()
 
 
 def matches(report: Report, trace: Trace, wish: Wish) -> list[int]:

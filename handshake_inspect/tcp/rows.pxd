@@ -1,5 +1,5 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 cdef struct Embryo:
     uint64_t client_hi
@@ -238,6 +238,24 @@ cdef inline Aftermath *aftermath_at(Aftermath *records, Py_ssize_t i) noexcept n
 
 cdef inline Sizes *sizes_at(Sizes *records, Py_ssize_t i) noexcept nogil:
     return records + i
+
+cdef inline bint connection_changed(Connection *old, Connection *new, uint64_t *mask) noexcept nogil:
+    cdef uint64_t one, other, changed = 0
+    cdef size_t i
+    for i in range(sizeof(Connection) // 8):
+        memcpy(&one, <char *>old + 8 * i, 8)
+        memcpy(&other, <char *>new + 8 * i, 8)
+        changed |= (one ^ other) & mask[i]
+    return changed != 0
+
+cdef inline bint endpoint_changed(Endpoint *old, Endpoint *new, uint64_t *mask) noexcept nogil:
+    cdef uint64_t one, other, changed = 0
+    cdef size_t i
+    for i in range(sizeof(Endpoint) // 8):
+        memcpy(&one, <char *>old + 8 * i, 8)
+        memcpy(&other, <char *>new + 8 * i, 8)
+        changed |= (one ^ other) & mask[i]
+    return changed != 0
 
 cdef inline void clear_connection(Connection *records, Py_ssize_t i) noexcept nogil:
     memset(records + i, 0, sizeof(Connection))

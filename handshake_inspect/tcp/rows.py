@@ -106,6 +106,8 @@ class Connection(ctypes.Structure):
         ("first_flags", ctypes.c_uint8),  # of the segment that made it midstream, the low 8 control bits
         ("resent_count", ctypes.c_uint16),  # SYN-ACKs after the final ACK must have arrived
     )
+    # What plain data and acknowledgments change: whatever else changes makes a segment notable.
+    plain = ("last_ns", "quick", "completeness", "aftermath")
 
 
 class Endpoint(ctypes.Structure):
@@ -155,6 +157,11 @@ class Endpoint(ctypes.Structure):
         ("syn_ip_id", ctypes.c_uint16),
         ("before_rst_nxt", ctypes.c_uint32),
     )
+    # As of a connection.
+    plain = (
+        "bytes", "frames", "snd_nxt", "contiguous", "last_ack", "tsval", "window", "ip_id", "recent", "recent_at",
+        "recent_us", "zeek_letters", "hole_start", "hole_end", "largest",
+    )  # fmt: skip
 
 
 class Alias(ctypes.Structure):
@@ -302,6 +309,32 @@ def _room(size: int) -> mmap.mmap:
         with contextlib.suppress(OSError):
             room.madvise(mmap.MADV_HUGEPAGE, _LARGE)
     return room
+
+
+def notable_octets(name: str) -> Any:
+    """A mask of 64-bit words over a row of the kind `name`: all octets but those of its plain fields."""
+    row = ROWS[name]
+    mask = reserve_words(ctypes.sizeof(row) // 8)
+    ctypes.memset(mask, 0xFF, ctypes.sizeof(row))
+    for field in row.plain:
+        place = getattr(row, field)
+        ctypes.memset(ctypes.addressof(mask) + place.offset, 0, place.size)
+    return mask
+
+
+def connection_changed(old: Any, new: Any, mask: Any) -> bool:
+    """Whether two connection rows differ in an octet of the mask."""
+    return _changed(old, new, mask)
+
+
+def endpoint_changed(old: Any, new: Any, mask: Any) -> bool:
+    """Whether two endpoint rows differ in an octet of the mask."""
+    return _changed(old, new, mask)
+
+
+def _changed(old: Any, new: Any, mask: Any) -> bool:
+    one, other, bits = (int.from_bytes(memoryview(each).cast("B"), "little") for each in (old, new, mask))
+    return (one ^ other) & bits != 0
 
 
 def clear_connection(records: Any, i: int) -> None:

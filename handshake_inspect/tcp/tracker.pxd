@@ -90,7 +90,6 @@ cdef class Tracker:
     cdef readonly Table table
     cdef object scratch
     cdef seg.Segment *recalled
-    cdef readonly Py_ssize_t at
     cdef readonly uint64_t stray_icmp
     cdef readonly Checksums checksums
 
@@ -102,7 +101,7 @@ cdef class Tracker:
     @cython.locals(sender="rows.Endpoint *", peer="rows.Endpoint *", news=uint32_t)
     cdef bint pass_quickly(
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
-    ) noexcept nogil
+    ) except -1 nogil
     @cython.locals(i=Py_ssize_t, plain_syn=bint, embryo="rows.Embryo *")
     cdef int rare(self, seg.Segment *segment, uint32_t reference) except -1 nogil
     @cython.locals(connection="rows.Connection *", side=int, quoted="rows.Endpoint *")

@@ -99,7 +99,6 @@ class Tracker:
         self.table = Table(limit)
         self.scratch = seg.segments(1)
         self.recalled = seg.segments_of(self.scratch)
-        self.at = 0  # the record that `track_all` is at
         self.stray_icmp = 0  # errors that quote nothing the capture holds
         self.checksums = Checksums()
 
@@ -115,7 +114,6 @@ class Tracker:
             if AHEAD <= at < count + AHEAD:
                 self.table.fetch(seg.segment_at(records, at - AHEAD))
             if at >= 2 * AHEAD:
-                self.at = at - 2 * AHEAD
                 self.track(seg.segment_at(records, at - 2 * AHEAD))
         return 0
 
@@ -227,6 +225,7 @@ class Tracker:
         """A connection from the SYN in `recalled`, under the 4-tuple of `segment`."""
         recalled = seg.segment_at(self.recalled, 0)
         recalled.flags = SYN
+        recalled.hash = segment.hash
         i = self.table.new_connection(recalled)
         self.table.name(segment, i + 1)
         self.follow(i, 0, recalled)

@@ -4,7 +4,7 @@ import pytest
 
 from handshake_inspect import engine
 from handshake_inspect.engine.explain import explain
-from handshake_inspect.engine.recorder import Recorder
+from handshake_inspect.engine.segment_log import ConnectionLogs
 from handshake_inspect.engine.selection import Wish, parse
 from handshake_inspect.errors import UsageError
 
@@ -106,18 +106,23 @@ def test_what_is_not_there_is_said_with_what_is_near(name, wish, said, pcaps):
 
 
 def test_memory_is_bounded_and_what_was_not_kept_is_said(pcaps, monkeypatch):
-    monkeypatch.setattr("handshake_inspect.engine.recorder.KEPT", 8)
-    path = pcaps / "zero-window.pcap"
-    recorders = []
-    begin = Recorder.attend
-    monkeypatch.setattr(Recorder, "attend", lambda self, pump: (recorders.append(self), begin(self, pump))[1])
-    story = explain([path], parse("0"), limit=4)
-    assert recorders[0].kept <= 8
+    monkeypatch.setattr("handshake_inspect.engine.segment_log.ENTRIES", 8)
+    all_logs = []
+
+    class Logs(ConnectionLogs):
+        def __init__(self, *given):
+            super().__init__(*given)
+            all_logs.append(self)
+
+    monkeypatch.setattr("handshake_inspect.engine.explain.ConnectionLogs", Logs)
+    story = explain([pcaps / "zero-window.pcap"], parse("0"), limit=4)
+    assert all_logs[0].kept <= 8
     assert story.segments > 8
     assert [step.frame for step in story.steps][:2] == [1, 2]
+    assert story.steps[-1].frame == story.segments, "the end is kept, too"
 
 
 def test_a_connection_that_did_not_fit_is_asked_for_by_address(pcaps, monkeypatch):
-    monkeypatch.setattr("handshake_inspect.engine.recorder.KEPT", 0)
+    monkeypatch.setattr("handshake_inspect.engine.segment_log.ENTRIES", 0)
     with pytest.raises(UsageError, match="was not recorded in this pass"):
         explain([pcaps / "handshake.pcap"], Wish())

@@ -1,4 +1,4 @@
-"""What a screen is told of a connection: the same as `hsi explain` tells, as far as it is kept."""
+"""The log of a connection on a screen: what `hsi explain` lists, as far as it is kept; and how much is kept."""
 
 import io
 import itertools
@@ -10,9 +10,9 @@ from support.samples import SAMPLES
 
 from handshake_inspect.cli.watching import ladder
 from handshake_inspect.engine.explain import explain
-from handshake_inspect.engine.kept import SEGMENTS
 from handshake_inspect.engine.live import LiveOptions, LiveRun
 from handshake_inspect.engine.observer import Nobody
+from handshake_inspect.engine.segment_log import SEGMENTS, Kept
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.live.session import open_file
 from handshake_inspect.render.layout import Style
@@ -207,3 +207,29 @@ def test_a_ladder_fits_from_72_columns_on():
     snapshot = watched(capture([*many()[:600], *slow_one()[0]]))
     for width in (72, 80, 123, 124, 160):
         assert max(map(len, drawn(snapshot, snapshot.trouble[0], width).splitlines())) <= width
+
+
+def kept(count, *, notable=lambda number: False, full_from=None, rooms=(3, 3, 3)):
+    log = Kept(*rooms)
+    gone = [
+        log.add(number, notable(number), full=full_from is not None and number >= full_from) for number in range(count)
+    ]
+    assert log.total == count
+    return list(log), [number for number in gone if number is not None]
+
+
+def test_the_first_and_the_last_segments_are_kept():
+    assert kept(6) == ([0, 1, 2, 3, 4, 5], [])
+    assert kept(10) == ([0, 1, 2, 7, 8, 9], [3, 4, 5, 6])
+
+
+def test_between_them_the_first_notable_ones_are_kept():
+    assert kept(20, notable=lambda number: number in {5, 8})[0] == [0, 1, 2, 5, 8, 17, 18, 19]
+    assert kept(20, notable=lambda number: number > 4)[0] == [0, 1, 2, 5, 6, 7, 17, 18, 19]
+
+
+def test_when_all_is_full_the_last_segments_stay():
+    listed, gone = kept(20, notable=lambda number: True, full_from=5)
+    assert listed == [0, 1, 2, 18, 19]
+    assert sorted(listed + gone) == list(range(20))
+    assert kept(9, full_from=2) == ([0, 1], [2, 3, 4, 5, 6, 7, 8])

@@ -1,0 +1,276 @@
+"""What a `LoggingTracker` logged, read from its slots and bounded: for `hsi explain`, and for a screen.
+
+Nothing is judged here and no state is kept: what a segment meant is read from the rows around it, by `report.narrate`.
+"""
+
+import ctypes
+import mmap
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from handshake_inspect.decode.segment import Segment
+from handshake_inspect.report.segment_log import ConnectionRows, LoggedSegment, SegmentLog
+from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.facts import FACT_SYN, TRAIT_ISS, TRAIT_SEEN
+from handshake_inspect.tcp.transitions import SENT_SYN, Event, TcpState, next_state
+from handshake_inspect.wire import fourtuple
+from handshake_inspect.wire.const import KIND_NONE, MASK32, SYN
+
+NOTABLE, ALL, ENDS, ID = range(4)  # what is logged
+ENTRIES = 1 << 16  # logged segments that are kept for `hsi explain`, with their rows: 1.3 KB each
+SEGMENTS = 1 << 15  # and for a screen
+SYNS = 1 << 16  # SYNs that are kept beside them, 128 octets each
+FIRST = 4  # segments of each end that a screen keeps, notable or not
+MOST = 256  # segments of one connection that a screen is given: the first half and the last half of so many
+CANDIDATES = 1024  # 4-tuples logged for one id; more need a capture that is nothing but forged SYNs
+CANDIDATE_MASK = 4 * CANDIDATES - 1  # of the places for their hashes
+
+Entry = TypeVar("Entry")
+
+
+def room(count: int) -> Any:
+    """Room for `count` zeroed segments, which costs memory only where it is written."""
+    return (Segment * count).from_buffer(mmap.mmap(-1, ctypes.sizeof(Segment) * count))
+
+
+@dataclass
+class Kept(Generic[Entry]):
+    """What is kept of one connection: its first segments, its last, and between them the notable ones."""
+
+    head_room: int
+    between_room: int
+    tail_room: int
+    head: list[Entry] = field(default_factory=list)
+    between: list[Entry] = field(default_factory=list)
+    tail: deque[tuple[Entry, bool]] = field(default_factory=deque)
+    total: int = 0  # segments there were
+
+    def add(self, entry: Entry, notable: bool, *, full: bool = False) -> Entry | None:
+        """Keep an entry, if need be instead of another, which is returned; `full`: no more than now may be kept."""
+        self.total += 1
+        if not full and len(self.head) < self.head_room:
+            self.head.append(entry)
+            return None
+        if full and not self.tail:
+            return entry
+        self.tail.append((entry, notable))
+        if not full and len(self.tail) <= self.tail_room:
+            return None
+        gone, counts = self.tail.popleft()
+        if counts and not full and len(self.between) < self.between_room:
+            self.between.append(gone)
+            return None
+        return gone
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from self.head
+        yield from self.between
+        yield from (entry for entry, _ in self.tail)
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Where a segment is, how many of its connection came before it, and whether it did more than move bytes on."""
+
+    number: int
+    place: int
+    notable: bool
+
+
+class ConnectionLogs:
+    """Logs of the connections that are asked for, from their first segments on.
+
+    Memory is bounded twice.  Of each connection the first segments are kept, the last ones, and between them those
+    that are notable, `limit` of each at most.  Of all together `ENTRIES` are kept; connections that begin when these
+    are full are not logged.
+    """
+
+    def __init__(self, tracker: Any, limit: int) -> None:
+        """`tracker` has room for one more than `ENTRIES`; `limit` is how many segments a story lists at most."""
+        self.slots = _Slots(tracker)
+        self.limit = limit
+        self.kept = 0
+        self._tracker = tracker
+        self._logs: dict[int, Kept[_Slot]] = {}  # by the first frame, which no two connections share
+        tracker.keep = self.keep
+
+    def keep(self, slot: int, notable: bool) -> int:
+        """Keep the segment in this slot or not; the slot of the next one."""
+        first_frame = self._tracker.connection_rows[2 * slot + 1].first_frame
+        log, full = self._logs.get(first_frame), self.kept >= ENTRIES
+        if log is None:
+            if full:
+                return slot
+            log = self._logs[first_frame] = Kept(self.limit, self.limit, self.limit)
+        elif self.slots.is_recalled(slot):
+            return slot  # it was logged when it came
+        gone = log.add(_Slot(slot, log.total, notable), notable, full=full)
+        if gone is not None:
+            return gone.number
+        self.kept += 1
+        return self.kept
+
+    def of(self, first_frame: int) -> SegmentLog | None:
+        """At most `limit` segments of a connection, what is notable first; None if it was not logged."""
+        log = self._logs.get(first_frame)
+        if log is None:
+            return None
+        kept = list(log)
+        listed = _joined(self.slots.read([slot.number for slot in self._listed(kept, log.total)]))
+        return SegmentLog(listed, listed[-1].after, log.total)
+
+    def _listed(self, kept: Sequence[_Slot], total: int) -> Sequence[_Slot]:
+        """The opening, the end, and of those between first what is notable."""
+        limit = self.limit
+        if total <= limit:
+            return kept
+        tail = max(limit // 4, 1)
+        head = max(limit // 2, 1) if limit > 1 else 0
+        between = kept[head : len(kept) - tail]
+        notable = [slot for slot in between if slot.notable]
+        room = limit - head - tail
+        some = notable if len(notable) <= room else [*notable[: room - room // 2], *notable[len(notable) - room // 2 :]]
+        plain = [slot for slot in between if not slot.notable][: room - len(some)]
+        return sorted([*kept[:head], *some, *plain, *kept[len(kept) - tail :]], key=lambda slot: slot.place)
+
+
+class RecentLogs:
+    """Logs of connections that a screen may be asked about, as far as the slots still hold them.
+
+    The slots are read by the thread that tracks, when it looks at its table: what it hands on are copies that nobody
+    changes, made at the same moment as the connections that they explain.  What was read last is remembered.
+    """
+
+    def __init__(self, tracker: Any) -> None:
+        self.slots = _Slots(tracker)
+        self._tracker = tracker
+        self._logs: dict[int, Kept[LoggedSegment]] = {}  # by the first frame, which no two connections share
+        self._read = 0  # segments that had been logged when these were read
+        self._hashes = np.frombuffer(tracker.segment_rows, dtype=np.dtype(Segment))["hash"]
+        self._first_frames = np.frombuffer(tracker.connection_rows, dtype=np.dtype(rows.Connection))["first_frame"]
+
+    def of(self, numbers: Sequence[int], embryos: Sequence[int]) -> list[SegmentLog]:
+        """The logs of connections, then of lone SYNs, given by their rows in the table."""
+        table = self._tracker.table
+        wanted = {int(table.connection_rows[number].first_frame): number for number in numbers}
+        self._take(wanted)
+        logs = []
+        for first_frame, number in wanted.items():
+            last = _copied(table, number)
+            logs.append(SegmentLog(_joined(self._logs[first_frame]), last, last.segments))
+        return logs + self._alone(embryos)
+
+    def _take(self, wanted: dict[int, int]) -> None:
+        """Read what is new of the wanted connections, and forget all others."""
+        known = self._logs
+        self._logs = {frame: known.get(frame) or Kept(MOST // 2, 0, MOST // 2) for frame in wanted}
+        new = [
+            (first_frame, slot)
+            for place, slot in self._slots_of(wanted.values())
+            if (first_frame := int(self._first_frames[2 * slot + 1])) in wanted
+            and (place >= self._read or first_frame not in known)
+        ]
+        for (first_frame, _), logged in zip(new, self.slots.read([slot for _, slot in new]), strict=True):
+            self._logs[first_frame].add(logged, True)
+        self._read = self._tracker.logged
+
+    def _slots_of(self, numbers: Iterable[int]) -> list[tuple[int, int]]:
+        """Logged segments of these 4-tuples, oldest first: how many were logged before each, and its slot."""
+        total, count = self._tracker.logged, len(self._hashes)
+        connections = [self._tracker.table.connection_rows[number] for number in numbers]
+        hashes = [fourtuple.hash_four_tuple(c.hi0, c.lo0, c.port0, c.hi1, c.lo1, c.port1) for c in connections]
+        slots = np.flatnonzero(np.isin(self._hashes[: min(total, count)], np.array(hashes, dtype=np.uint64)))
+        places = np.sort(total - 1 - ((total - 1) % count - slots) % count)
+        return list(zip(places.tolist(), (places % count).tolist(), strict=True))
+
+    def _alone(self, embryos: Sequence[int]) -> list[SegmentLog]:
+        """The logs of SYNs that nothing followed."""
+        table = self._tracker.table
+        frames = [int(table.embryo_frame(number)) for number in embryos]
+        syns = self.slots.syns(frames)
+        logs = []
+        for frame, number in zip(frames, embryos, strict=True):
+            syn = syns.get(frame) or _remembered(table.embryo_rows[number], frame)
+            logs.append(SegmentLog((LoggedSegment(0, syn, None, _asked(syn)),), _asked(syn), 1))
+        return logs
+
+
+class _Slots:
+    """Copies of what stands in the slots of a tracker."""
+
+    def __init__(self, tracker: Any) -> None:
+        self._tracker = tracker
+        self._frames = np.frombuffer(tracker.syn_rows, dtype=np.dtype(Segment))["frame"]
+
+    def is_recalled(self, slot: int) -> bool:
+        """Whether the segment in the slot is a SYN as the table remembered it."""
+        return bool(self._tracker.segment_rows[slot].kind == KIND_NONE)
+
+    def read(self, slots: Sequence[int]) -> list[LoggedSegment]:
+        """The segments in these slots; SYNs that the table remembered are replaced by the whole ones."""
+        segments = [Segment.from_buffer_copy(self._tracker.segment_rows[slot]) for slot in slots]
+        syns = self.syns(segment.frame for segment in segments if segment.kind == KIND_NONE)
+        logged = []
+        for slot, remembered in zip(slots, segments, strict=True):
+            segment = syns.get(remembered.frame, remembered)
+            before, after = (_copied(self._tracker, row) for row in (2 * slot, 2 * slot + 1))
+            count = before.segments
+            after = after if after.segments else _asked(segment)
+            logged.append(LoggedSegment(count, segment, before if count else None, after))
+        return logged
+
+    def syns(self, frames: Iterable[int]) -> dict[int, Any]:
+        """Those of the SYNs with these frame numbers that are kept, by their frame numbers."""
+        wanted = np.array(sorted(frames), dtype=np.uint64)
+        held = min(self._tracker.syns_logged, SYNS)
+        found = np.flatnonzero(np.isin(self._frames[:held], wanted)) if len(wanted) else wanted
+        whole = [Segment.from_buffer_copy(self._tracker.syn_rows[slot]) for slot in found.tolist()]
+        return {int(syn.frame): syn for syn in whole}
+
+
+def _joined(logged: Iterable[LoggedSegment]) -> list[LoggedSegment]:
+    """The segments in order; what the tracker noted between two that follow each other belongs to the second."""
+    joined: list[LoggedSegment] = []
+    for each in logged:
+        follows = joined and joined[-1].place + 1 == each.place
+        joined.append(replace(each, before=joined[-1].after) if follows else each)
+    return joined
+
+
+def _copied(holder: Any, i: int) -> ConnectionRows:
+    """Copies of the rows of connection `i` in a table, or of row `i` in the slots of a tracker."""
+    ends = holder.endpoint_rows
+    bad = holder.alias_rows[i].bad_checksums
+    return ConnectionRows(
+        rows.Connection.from_buffer_copy(holder.connection_rows[i]),
+        (rows.Endpoint.from_buffer_copy(ends[2 * i]), rows.Endpoint.from_buffer_copy(ends[2 * i + 1])),
+        (bad[0], bad[1]),
+    )
+
+
+def _asked(syn: Any) -> ConnectionRows:
+    """The rows of an attempt of which only this SYN is known."""
+    client = rows.Endpoint(
+        iss=syn.seq, snd_nxt=(syn.seq + 1) & MASK32, state=next_state(Event(SENT_SYN), TcpState.CLOSED),
+        traits=TRAIT_ISS | TRAIT_SEEN, frames=1,
+    )  # fmt: skip
+    connection = rows.Connection(
+        hi0=syn.src_hi, lo0=syn.src_lo, port0=syn.src_port, hi1=syn.dst_hi, lo1=syn.dst_lo, port1=syn.dst_port,
+        facts=FACT_SYN, syn_count=1, first_frame=syn.frame, syn_frame=syn.frame & MASK32,
+        first_ns=syn.ts_ns, last_ns=syn.ts_ns, syn_ns=syn.ts_ns,
+    )  # fmt: skip
+    return ConnectionRows(connection, (client, rows.Endpoint()))
+
+
+def _remembered(embryo: Any, frame: int) -> Any:
+    """The SYN of an embryo, as far as the table remembers it."""
+    return Segment(
+        ts_ns=embryo.first_ns, frame=frame, src_hi=embryo.client_hi, src_lo=embryo.client_lo,
+        dst_hi=embryo.server_hi, dst_lo=embryo.server_lo, src_port=embryo.client_port, dst_port=embryo.server_port,
+        seq=embryo.iss, flags=SYN, tsval=embryo.tsval, mss=embryo.mss, window_scale=embryo.window_scale,
+        options=embryo.options, ip_id=embryo.ip_id, ttl=embryo.ttl,
+    )  # fmt: skip
