@@ -24,7 +24,7 @@ from handshake_inspect.verdicts import (
 )
 from handshake_inspect.verdicts.findings import (
     accept_queue,
-    bounded,
+    base,
     capture_quality,
     carpet,
     connection_churn,
@@ -154,7 +154,7 @@ THRESHOLDS = [
     ("syn-flood", f"or {flood_signs.IMPOSSIBLE:.0%} of them or more come from"),
     ("Failures by reason", f"{rollups.DOWN} attempts or more"),
     ("Failures by reason", f"less than {rollups.NOISE:.0%}"),
-    ("Findings", f"at most {bounded.MOST} are listed"),
+    ("Findings", f"at most {base.MOST} are listed"),
     ("syn-flood", f"one in {flooding.COMPLETES}"),
     ("syn-flood", f"least {flooding.MIN_ATTEMPTS} attempts"),
     ("syn-flood", f"{flooding.MIN_UNFINISHED} of them stood unfinished"),

@@ -14,8 +14,7 @@ from handshake_inspect.checks.held import hold
 from handshake_inspect.engine.histogram import Histogram
 from handshake_inspect.report.services import distribution
 from handshake_inspect.verdicts import percentiles
-from handshake_inspect.verdicts.findings.evidence import quantiles
-from handshake_inspect.verdicts.findings.keys import median
+from handshake_inspect.verdicts.findings.base import median, quantiles
 
 COUNTS = range(1, 61)
 SAID = {50: "p50_ns", 90: "p90_ns", 95: "p95_ns", 99: "p99_ns"}

@@ -35,19 +35,19 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.evidence import brief, plural, span, target, write
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    Indices,
+from handshake_inspect.verdicts.findings.base import (
+    brief,
     cite,
-    count_distinct,
-    distinct,
-    is_member,
+    largest,
     median,
     once_per_case,
+    plural,
     ratio,
-    rest,
+    span,
+    target,
+    write,
 )
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import HostEvidence
 from handshake_inspect.verdicts.listeners import defers, final_acks_lost
@@ -57,7 +57,6 @@ from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, TIMED_OUT
 MIN_REPEATS = 2
 MIN_UNTAKEN = 2
 MANY = 10
-MOST = 100
 
 
 def detect(case: Case) -> list[Finding]:
@@ -66,9 +65,13 @@ def detect(case: Case) -> list[Finding]:
     if not len(rows):
         return []
     parted = group(case.trace.server_key[rows], rows)
-    largest = np.argsort(-parted.sizes, kind="stable")
-    found = [describe(case, parted.of(g)) for g in largest[:MOST]]
-    return found + rest(KIND, "listeners with a full accept queue", list(largest[MOST:]))
+    return largest(
+        KIND,
+        "listeners with a full accept queue",
+        np.arange(len(parted)),
+        parted.sizes,
+        lambda g: describe(case, parted.of(g)),
+    )
 
 
 KIND = Kind(

@@ -23,17 +23,15 @@ import numpy as np
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST, TRAIT_SEEN
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.evidence import endpoint, span, write
+from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, span, write
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
-    cite,
     count_distinct,
     counts,
     distinct,
     frequent,
     is_member,
-    rest,
 )
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
@@ -42,8 +40,6 @@ from handshake_inspect.verdicts.hearing import answers_only, serves_unheard
 from handshake_inspect.verdicts.trace import host_key
 from handshake_inspect.verdicts.unasked import MIN_ADDRESSES
 from handshake_inspect.verdicts.words import UNSOLICITED
-
-MOST = 100
 
 
 def detect(case: Case) -> list[Finding]:
@@ -64,8 +60,12 @@ def detect(case: Case) -> list[Finding]:
     parted = group(sender[chosen], np.flatnonzero(chosen), at_least=MIN_ADDRESSES)
     hosts = [mine for g in range(len(parted)) if count_distinct(address[mine := parted.of(g)]) >= MIN_ADDRESSES]
     hosts.sort(key=len, reverse=True)
-    found = [describe(case, rows[mine], count_distinct(address[mine])) for mine in hosts[:MOST]]
-    return found + rest(KIND, "hosts that answer unasked", hosts[MOST:])
+    return first_of(
+        KIND,
+        "hosts that answer unasked",
+        hosts,
+        lambda mine: describe(case, rows[mine], count_distinct(address[mine])),
+    )
 
 
 KIND = Kind(

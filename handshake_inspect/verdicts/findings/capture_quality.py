@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_REORDERED, FACT_RST, FACT_TTL_TWIN
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.evidence import earliest, percent, plural
-from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.findings.base import earliest, percent, plural, ratio
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.flag_filter import hidden_answers, hidden_final_acks, hides_final_acks
 from handshake_inspect.verdicts.hearing import blind, heard, unheard

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import batches
-from handshake_inspect.verdicts.findings.evidence import Host, target
+from handshake_inspect.verdicts.findings.base import Host, target
 from handshake_inspect.verdicts.findings.flooding import (
     MIN_ATTEMPTS,
     MIN_UNFINISHED,

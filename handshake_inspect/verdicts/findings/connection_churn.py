@@ -26,9 +26,17 @@ from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import brief, client, earliest, target, window, write
-from handshake_inspect.verdicts.findings.keys import median, ratio
+from handshake_inspect.verdicts.findings.base import (
+    brief,
+    client,
+    earliest,
+    largest,
+    median,
+    ratio,
+    target,
+    window,
+    write,
+)
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import address_text

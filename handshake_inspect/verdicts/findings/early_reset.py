@@ -27,20 +27,18 @@ from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import rst_injection
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import plural, span, target, write
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    Indices,
-    Times,
+from handshake_inspect.verdicts.findings.base import (
     cite,
-    count_distinct,
-    distinct,
-    is_member,
+    largest,
     median,
     once_per_case,
+    plural,
     ratio,
+    span,
+    target,
+    write,
 )
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, Times, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import accept_queue, rst_injection
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, once_per_case
+from handshake_inspect.verdicts.findings.base import once_per_case
+from handshake_inspect.verdicts.findings.keys import Bools, Indices
 from handshake_inspect.verdicts.findings.port_scan import scan_rows
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows, floods
 from handshake_inspect.verdicts.resets import two_hosts

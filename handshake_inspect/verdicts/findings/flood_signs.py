@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.finding import Metric
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, client_of, counts, ratio
+from handshake_inspect.verdicts.findings.base import client, ratio
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, counts
 from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.const import (
@@ -102,7 +103,7 @@ def pattern(values: NDArray[Any], bits: int) -> str | None:
 
 def is_scattered(trace: Trace, rows: Indices) -> bool:
     """Whether nearly every source has a network of its own: 16 bits of an IPv4 address, 64 of IPv6."""
-    networks = {(hi, lo >> 16 if hi == 0 else 0) for hi, lo in (client_of(trace, int(row)) for row in rows[:SCATTERED])}
+    networks = {(hi, lo >> 16 if hi == 0 else 0) for hi, lo in (client(trace, int(row))[0] for row in rows[:SCATTERED])}
     return len(networks) >= ONCE * min(len(rows), SCATTERED)
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches, marked
-from handshake_inspect.verdicts.findings.evidence import Host
+from handshake_inspect.verdicts.findings.base import Host
 from handshake_inspect.verdicts.findings.flood_signs import spoofing_signs
 from handshake_inspect.verdicts.findings.keys import (
     Bools,

@@ -14,7 +14,7 @@ from typing import Any
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding
-from handshake_inspect.verdicts.findings.evidence import client
+from handshake_inspect.verdicts.findings.base import client
 from handshake_inspect.verdicts.host import WORDS, HostEvidence, counted, set_to
 from handshake_inspect.verdicts.steps import left, sentence
 

@@ -41,9 +41,7 @@ from handshake_inspect.verdicts import resets, silence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import stalled
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import CITED, brief, plural, span, target, write
-from handshake_inspect.verdicts.findings.keys import once_per_case
+from handshake_inspect.verdicts.findings.base import CITED, brief, largest, once_per_case, plural, span, target, write
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM

@@ -20,9 +20,19 @@ from handshake_inspect.tcp.facts import EVENT_RACE, FACT_RST
 from handshake_inspect.verdicts import silence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, target, window, write
-from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, median, once_per_case, ratio
+from handshake_inspect.verdicts.findings.base import (
+    brief,
+    earliest,
+    largest,
+    median,
+    once_per_case,
+    plural,
+    ratio,
+    target,
+    window,
+    write,
+)
+from handshake_inspect.verdicts.findings.keys import Indices, count_distinct
 from handshake_inspect.verdicts.grouping import group
 
 LEAST = 3

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.findings.base import once_per_case
 from handshake_inspect.verdicts.findings.flood_signs import is_poor, of_client
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
@@ -20,7 +21,6 @@ from handshake_inspect.verdicts.findings.keys import (
     counts,
     distinct,
     is_member,
-    once_per_case,
     run_starts,
 )
 from handshake_inspect.verdicts.findings.past import past_of

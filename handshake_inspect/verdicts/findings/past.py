@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.findings.evidence import Host, target
+from handshake_inspect.verdicts.findings.base import Host, target
 from handshake_inspect.verdicts.findings.keys import Indices, Keys
 from handshake_inspect.verdicts.findings.tally import Tally
 from handshake_inspect.verdicts.findings.used import Used

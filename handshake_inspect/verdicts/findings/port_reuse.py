@@ -18,8 +18,7 @@ from handshake_inspect.tcp.facts import FACT_BLIND_SYN, FACT_PORT_REUSED
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
+from handshake_inspect.verdicts.findings.base import brief, earliest, largest, plural, quantiles, target, window, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED

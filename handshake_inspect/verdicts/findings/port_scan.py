@@ -48,24 +48,24 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SYN
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.evidence import Host, endpoint, plural, target, write
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    Indices,
+from handshake_inspect.verdicts.findings.base import (
+    Host,
     cite,
-    client_of,
-    count_distinct,
-    counts,
+    client,
+    endpoint,
+    first_of,
     once_per_case,
-    rest,
+    plural,
+    target,
+    write,
 )
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, count_distinct, counts
 from handshake_inspect.verdicts.findings.no_scan import confirmed, is_raw
 from handshake_inspect.verdicts.findings.probes import ACK_SCAN, KINDS, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import Scan, candidates, target_ports
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, REFUSED
 
-MOST = 100  # findings
 LISTED = 100  # ports and hosts named in the metrics; the counts are of all
 NAMED = 10  # of what is open, in the title
 
@@ -75,7 +75,7 @@ OPEN, CLOSED, FILTERED, UNCLEAR, UNFILTERED = ("open", "closed", "filtered", "op
 def detect(case: Case) -> list[Finding]:
     """One finding for each source and kind of scan."""
     found = sorted(scans(case), key=lambda scan: (-len(scan.rows), int(scan.rows[0])))
-    return [describe(case, scan) for scan in found[:MOST]] + rest(KIND, "sources that scan", found[MOST:])
+    return first_of(KIND, "sources that scan", found, lambda scan: describe(case, scan))
 
 
 LEARNED = {
@@ -206,7 +206,7 @@ def source_of(case: Case, row: int) -> Host:
     trace = case.trace
     if row < len(trace.connections) and not trace.facts[row] & FACT_SYN:
         return endpoint(trace, row, 0)[0]
-    return client_of(trace, row)
+    return client(trace, row)[0]
 
 
 def states_of(case: Case, scan: Scan) -> dict[str, Indices]:

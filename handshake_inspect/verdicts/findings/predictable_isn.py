@@ -24,9 +24,8 @@ from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, window, write
-from handshake_inspect.verdicts.findings.keys import distinct, ratio, run_starts
+from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, window, write
+from handshake_inspect.verdicts.findings.keys import distinct, run_starts
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED
 

@@ -19,20 +19,17 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.evidence import endpoint, plural, span, write
+from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, once_per_case, plural, span, write
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
     Keys,
-    cite,
     count_distinct,
     counts,
     distinct,
     frequent,
     is_member,
-    once_per_case,
-    rest,
 )
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.trace import host_key
@@ -40,7 +37,6 @@ from handshake_inspect.verdicts.words import CAUSE, UNSOLICITED
 from handshake_inspect.wire.const import ACK
 
 MIN_RESPONDERS = 20
-MOST = 100
 LISTED = 10  # ports
 PAIR = np.uint64(0x9E3779B97F4A7C15)
 
@@ -48,7 +44,7 @@ PAIR = np.uint64(0x9E3779B97F4A7C15)
 def detect(case: Case) -> list[Finding]:
     """One finding for each host that is hit."""
     found = sorted(reflections(case), key=len, reverse=True)
-    return [describe(case, rows) for rows in found[:MOST]] + rest(KIND, "hosts that are hit", found[MOST:])
+    return first_of(KIND, "hosts that are hit", found, lambda rows: describe(case, rows))
 
 
 KIND = Kind(

@@ -18,16 +18,19 @@ import numpy as np
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.evidence import Host, brief, plural, target, write
-from handshake_inspect.verdicts.findings.explained import explained
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    Indices,
-    Keys,
+from handshake_inspect.verdicts.findings.base import (
+    Host,
+    brief,
+    first_of,
+    largest,
     once_per_case,
+    plural,
     ratio,
-    rest,
+    target,
+    write,
 )
+from handshake_inspect.verdicts.findings.explained import explained
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys
 from handshake_inspect.verdicts.findings.past import Past, past_of, reasons
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
 from handshake_inspect.verdicts.grouping import group
@@ -47,7 +50,6 @@ from handshake_inspect.wire.address import address_text
 
 DOWN = 20
 NOISE = 0.01
-MOST = 100  # findings of each outcome: the reasons with the most failures
 PORTS = 20  # of a host that a finding lists, the lowest
 
 VERBS = {REFUSED: "refused", REJECTED: "rejected", TIMED_OUT: "timed out", HALF_OPEN: "half-open"}
@@ -189,15 +191,16 @@ def roll_up(case: Case, outcome: int) -> list[Finding]:
     rows = failed(case, outcome)
     parted = group(reasons(case, rows), rows)
     past = past_of(case)
+    what = f"servers with connections {VERBS[outcome]}"
     if past is None:
-        largest = np.argsort(-parted.sizes, kind="stable").tolist()
-        found = [of_rows(case, outcome, parted.of(g)) for g in largest[:MOST]]
-    else:
-        mine = {int(reasons(case, parted.of(g)[:1])[0]): parted.of(g) for g in range(len(parted.sizes))}
-        keys, sizes = together(past.sizes(outcome), np.array([*mine], dtype=np.uint64), parted.sizes)
-        largest = keys[np.argsort(-sizes, kind="stable")].tolist()
-        found = [of_all(case, past, outcome, key, mine.get(key, rows[:0])) for key in largest[:MOST]]
-    return found + rest(KINDS[outcome], f"servers with connections {VERBS[outcome]}", largest[MOST:])
+        groups = np.arange(len(parted))
+        return largest(KINDS[outcome], what, groups, parted.sizes, lambda g: of_rows(case, outcome, parted.of(g)))
+    mine = {int(reasons(case, parted.of(g)[:1])[0]): parted.of(g) for g in range(len(parted))}
+    keys, sizes = together(past.sizes(outcome), np.array([*mine], dtype=np.uint64), parted.sizes)
+    ordered = keys[np.argsort(-sizes, kind="stable")].tolist()
+    return first_of(
+        KINDS[outcome], what, ordered, lambda key: of_all(case, past, outcome, key, mine.get(key, rows[:0]))
+    )
 
 
 def failed(case: Case, outcome: int) -> Indices:

@@ -19,9 +19,16 @@ from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import idle_timeout
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import CITED, earliest, plural, target, window, write
-from handshake_inspect.verdicts.findings.keys import once_per_case
+from handshake_inspect.verdicts.findings.base import (
+    CITED,
+    earliest,
+    largest,
+    once_per_case,
+    plural,
+    target,
+    window,
+    write,
+)
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED
 

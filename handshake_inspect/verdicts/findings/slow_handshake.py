@@ -25,9 +25,17 @@ from handshake_inspect.tcp.facts import METHOD_EXACT, METHOD_TSECR
 from handshake_inspect.verdicts import grouping, percentiles
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import brief, earliest, plural, quantiles, target, window, write
-from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.findings.base import (
+    brief,
+    earliest,
+    largest,
+    plural,
+    quantiles,
+    ratio,
+    target,
+    window,
+    write,
+)
 from handshake_inspect.verdicts.position import Position
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.words import ESTABLISHED

@@ -32,8 +32,7 @@ from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import early_reset, idle_timeout
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, plural, window, write
+from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, plural, window, write
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.trace import Trace, host_key

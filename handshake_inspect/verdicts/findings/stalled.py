@@ -23,9 +23,7 @@ from handshake_inspect.verdicts import silence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue, path_mtu
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import CITED, brief, plural, target, write
-from handshake_inspect.verdicts.findings.keys import median, once_per_case
+from handshake_inspect.verdicts.findings.base import CITED, brief, largest, median, once_per_case, plural, target, write
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.silence import Silence
 from handshake_inspect.verdicts.trace import Trace

@@ -28,20 +28,18 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.evidence import brief, endpoint, span, write
+from handshake_inspect.verdicts.findings.base import brief, cite, endpoint, once_per_case, span, write
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
     Keys,
     Times,
-    cite,
     count_distinct,
     counts,
     distinct,
     frequent,
     is_member,
-    once_per_case,
 )
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.grouping import group

@@ -12,15 +12,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    Indices,
-    Keys,
-    counts,
-    frequent,
-    is_member,
-    run_starts,
-)
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys, counts, frequent, is_member, run_starts
 from handshake_inspect.verdicts.findings.probes import SYN_SCAN, Probes, all_probes
 from handshake_inspect.verdicts.grouping import group
 

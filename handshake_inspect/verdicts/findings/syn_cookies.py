@@ -33,19 +33,16 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.evidence import span, target, write
+from handshake_inspect.verdicts.findings.base import cite, first_of, ratio, span, target, write
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
     Keys,
     Times,
-    cite,
     counts,
     distinct,
     frequent,
     is_member,
-    ratio,
-    rest,
     run_starts,
 )
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
@@ -66,7 +63,6 @@ DATED_NS = 1_000_000_000
 MIN_LOAD = 20
 MIN_SHARE = 0.2
 REPEATS_NS = 1_150_000_000
-MOST = 100
 MS = 1_000_000
 
 
@@ -98,7 +94,7 @@ def detect(case: Case) -> list[Finding]:
     loads = by_silence(case, keys)
     found = [describe(case, proofs.get(key), loads.get(key)) for key in sorted(proofs.keys() | loads.keys())]
     found.sort(key=lambda one: (-one.metrics["half_open"], one.start_ns or 0))
-    return found[:MOST] + rest(KIND, "services that answer with SYN cookies", found[MOST:])
+    return first_of(KIND, "services that answer with SYN cookies", found, lambda one: one)
 
 
 KIND = Kind(

@@ -39,8 +39,8 @@ import numpy as np
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
+from handshake_inspect.verdicts.findings.base import brief, cite, median, once_per_case, plural, ratio, target, write
 from handshake_inspect.verdicts.findings.carpet import carpets
-from handshake_inspect.verdicts.findings.evidence import brief, plural, target, write
 from handshake_inspect.verdicts.findings.flood_signs import SIGNS
 from handshake_inspect.verdicts.findings.flooding import (
     MIN_UNFINISHED,
@@ -51,18 +51,7 @@ from handshake_inspect.verdicts.findings.flooding import (
     narrow,
     unfinished,
 )
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    Indices,
-    Keys,
-    cite,
-    count_distinct,
-    distinct,
-    is_member,
-    median,
-    once_per_case,
-    ratio,
-)
+from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.steps import Step, sentence

@@ -33,18 +33,18 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts import backoff, grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import (
+from handshake_inspect.verdicts.findings.base import (
     brief,
     earliest,
+    largest,
     percent,
     plural,
     quantiles,
+    ratio,
     target,
     window,
     write,
 )
-from handshake_inspect.verdicts.findings.keys import ratio
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, TIMED_OUT

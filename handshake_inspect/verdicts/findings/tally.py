@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.elsewhere import server_of
-from handshake_inspect.verdicts.findings.evidence import CITED, Host, target
-from handshake_inspect.verdicts.findings.keys import Indices, Times, cite, client_of, once_per_case, run_starts
+from handshake_inspect.verdicts.findings.base import CITED, Host, cite, client, once_per_case, target
+from handshake_inspect.verdicts.findings.keys import Indices, Times, run_starts
 from handshake_inspect.verdicts.paws import older
 from handshake_inspect.verdicts.words import CAUSE, REFUSED, REJECTED
 from handshake_inspect.wire.address import address_text
@@ -138,7 +138,7 @@ def _clients(case: Case, rows: Indices) -> tuple[NDArray[np.uint64], NDArray[np.
     first = rows[order[starts]]
     best = np.lexsort((first, -sizes))
     ordered = keys[order[starts[best]]]
-    names = {int(ordered[i]): client_of(case.trace, int(first[best[i]])) for i in range(min(NAMED, len(best)))}
+    names = {int(ordered[i]): client(case.trace, int(first[best[i]]))[0] for i in range(min(NAMED, len(best)))}
     return ordered, sizes[best], names
 
 

@@ -16,9 +16,7 @@ from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.bounded import largest
-from handshake_inspect.verdicts.findings.evidence import earliest, endpoint, percent, write
-from handshake_inspect.verdicts.findings.keys import ratio
+from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, percent, ratio, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.trace import Trace

@@ -1,0 +1,154 @@
+"""What all findings are made of: targets, citations, the largest hundred, and numbers as they are said."""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind
+from handshake_inspect.verdicts.percentiles import nearest_rank, selected
+from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.address import address_text, format_endpoint
+
+CITED = 10  # frames, connections and values that a finding names at most
+MOST = 100  # findings of a kind that are listed
+
+Host = tuple[int, int]
+Indices = NDArray[Any]  # numbers of rows, of any width
+_QUANTILES = {"p50": 50, "p90": 90, "max": 100}
+
+Found = TypeVar("Found")
+Result = TypeVar("Result")
+
+
+def once_per_case(compute: Callable[[Case], Result]) -> Callable[[Case], Result]:
+    """Compute what several detectors need once for each case, as `cached_property` would."""
+    name = f"{compute.__module__}.{compute.__qualname__}"
+
+    @wraps(compute)
+    def remembered(case: Case) -> Result:
+        known = vars(case)
+        if name not in known:
+            known[name] = compute(case)
+        result: Result = known[name]
+        return result
+
+    return remembered
+
+
+# -- no more findings of a kind than a reader can use ------------------------------------------------------------
+
+
+def largest(
+    kind: Kind, what: str, numbers: NDArray[np.intp], weights: NDArray[Any], describe: Callable[[int], Finding]
+) -> list[Finding]:
+    """Describe the groups `numbers`, the heaviest first, up to `MOST`; `what` names the others."""
+    order = numbers[np.argsort(-weights.astype(np.int64), kind="stable")].tolist()
+    return first_of(kind, what, order, describe)
+
+
+def first_of(kind: Kind, what: str, ordered: Sequence[Found], describe: Callable[[Found], Finding]) -> list[Finding]:
+    """Describe what was found, the largest first, up to `MOST`; one more finding counts the others."""
+    left = len(ordered) - MOST
+    described = [describe(each) for each in ordered[:MOST]]
+    return described if left <= 0 else [*described, rest(kind, what, left)]
+
+
+def rest(kind: Kind, what: str, left: int) -> Finding:
+    """One finding for all that were found beyond the number that a reader can use."""
+    advice = "Begin with the largest, which are listed; the connections themselves are in `hsi analyze -T json`."
+    return Finding(kind, "info", f"{left} more {what}", None, None, None, None, {"not_listed": left}, advice)
+
+
+# -- whom it is about, and where to look -------------------------------------------------------------------------
+
+
+def target(trace: Trace, row: int) -> tuple[Host, int]:
+    """Address and port of the service of an attempt."""
+    if row >= len(trace.connections):
+        embryo = trace.embryos[row - len(trace.connections)]
+        return (int(embryo["server_hi"]), int(embryo["server_lo"])), int(embryo["server_port"])
+    return endpoint(trace, row, int(trace.connections["client"][row]) ^ 1)
+
+
+def client(trace: Trace, row: int) -> tuple[Host, int]:
+    """Address and port of the client of an attempt."""
+    if row >= len(trace.connections):
+        embryo = trace.embryos[row - len(trace.connections)]
+        return (int(embryo["client_hi"]), int(embryo["client_lo"])), int(embryo["client_port"])
+    return endpoint(trace, row, int(trace.connections["client"][row]))
+
+
+def endpoint(trace: Trace, row: int, side: int) -> tuple[Host, int]:
+    """Address and port of one side of a connection."""
+    c = trace.connections[row]
+    return (int(c[f"hi{side}"]), int(c[f"lo{side}"])), int(c[f"port{side}"])
+
+
+def span(trace: Trace, rows: NDArray[np.intp]) -> tuple[int, int]:
+    """When the first of these connections began and the last ended."""
+    c = trace.connections
+    return int(c["first_ns"][rows].min()), int(c["last_ns"][rows].max())
+
+
+def window(trace: Trace, rows: NDArray[np.intp]) -> dict[str, int]:
+    """When the first of these connections began and the last ended, by the names of a finding."""
+    start, end = span(trace, rows)
+    return {"start_ns": start, "end_ns": end}
+
+
+def earliest(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The few of these attempts to cite: those that began first."""
+    return trace.earliest(rows, CITED)
+
+
+def cite(case: Case, rows: Indices) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """`frames` and `connections` of a finding: the first of these attempts and their first frames."""
+    rows = case.trace.earliest(rows, CITED)
+    return tuple(case.trace.first_frames(rows).tolist()), tuple(rows.tolist())
+
+
+# -- numbers, and how they are said ------------------------------------------------------------------------------
+
+
+def ratio(part: Any, whole: Any) -> float | None:
+    """A share between 0 and 1, four digits; None of nothing."""
+    return round(float(part) / float(whole), 4) if whole else None
+
+
+def median(values: NDArray[np.int64]) -> int | None:
+    """The middle value, the lower one of two; None of nothing."""
+    return selected(values, 50)
+
+
+def quantiles(values: NDArray[Any], name: str) -> dict[str, int]:
+    """p50, p90 and max (nearest rank) of some durations, as metrics in nanoseconds."""
+    ordered = np.sort(values)
+    return {f"{name}_{word}_ns": nearest_rank(ordered, percent) for word, percent in _QUANTILES.items()}
+
+
+def write(host: Host, port: int | None = None) -> str:
+    """A host or service in a sentence."""
+    return address_text(*host) if port is None else format_endpoint(address_text(*host), port)
+
+
+def percent(part: int, whole: int) -> float:
+    """A share in percent, rounded so that reports stay readable."""
+    return round(100 * part / whole, 1) if whole else 0.0
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 connection`, `2 connections`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def brief(duration_ns: float) -> str:
+    """A duration for a sentence: `1.04 s`, `400 ms`, `23 µs`."""
+    for size, unit in ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")):
+        if duration_ns >= size:
+            value = duration_ns / size
+            return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+    return f"{int(duration_ns)} ns"
