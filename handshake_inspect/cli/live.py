@@ -181,8 +181,8 @@ def _run(
     source: LiveSource, given: WatchOptions, form: str, target: Target, screen: Screen | None,
     columns: tuple[str, ...], test: Test | None,
 ) -> LiveRun:  # fmt: skip
+    from handshake_inspect.engine.export import Observer
     from handshake_inspect.engine.live import LiveOptions, LiveRun
-    from handshake_inspect.engine.observer import Nobody, Observer
 
     options = LiveOptions(
         max_connections=given.max_connections or LiveOptions.max_connections,
@@ -194,7 +194,7 @@ def _run(
         where=test,
     )
     each = FORMATS[form]
-    observer: Observer = each.event_writer(target.stream, columns) if each.events else Nobody()
+    observer: Any = each.event_writer(target.stream, columns) if each.events else Observer()
     observer.wants_picture = screen is not None
     return LiveRun(source, options, observer)
 

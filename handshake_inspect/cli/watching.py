@@ -119,7 +119,7 @@ def warm_up(form: str, fields: tuple[str, ...], test: Test | None, screen: Scree
 
     import_late()
     with open_file(BytesIO(REFUSED)) as source:
-        observer = FORMATS["ndjson"].event_writer(BytesIO())
+        observer: Any = FORMATS["ndjson"].event_writer(BytesIO())
         observer.wants_picture = screen is not None
         run = LiveRun(source, LiveOptions(where=test), observer)
         report = run.run()

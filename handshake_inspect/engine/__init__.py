@@ -56,7 +56,7 @@ def analyze(
         while drained(pump, source.reader) == NEED_MORE and source.fill():
             if progress is not None:
                 progress(source.consumed, source.size)
-    from handshake_inspect.engine.conclusion import conclude
+    from handshake_inspect.engine.reporting import conclude
 
     return conclude(source, pump, options)
 
@@ -94,7 +94,7 @@ def _processors() -> int:
 
 def _import(meanwhile: Callable[[], object] | None) -> None:
     with suppress(Exception):  # it is raised where the import is needed
-        import handshake_inspect.engine.conclusion  # noqa: F401
+        import handshake_inspect.engine.reporting  # noqa: F401
 
         if meanwhile is not None:
             meanwhile()

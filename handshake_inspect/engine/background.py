@@ -5,27 +5,23 @@ until `finish` is drained.  A thread moves frames into the table meanwhile; nobo
 report is what `analyze` would say of the same frames.
 """
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 
-from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.engine import Options
-from handshake_inspect.engine.conclusion import case_of, conclude
-from handshake_inspect.engine.known import Known
-from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.attempt_ids import AttemptIds
+from handshake_inspect.engine.reporting import case_of, conclude
+from handshake_inspect.engine.stream import Stream
 from handshake_inspect.errors import HsiError
 from handshake_inspect.live.base import LiveSource
 from handshake_inspect.report.model import Report
 from handshake_inspect.tcp.tracker import Tracker
 
-NS = 1_000_000_000
 QUIET_S = 0.1
 LONGEST = 10  # times as long as it should be quiet is waited for that
-PATIENCE_S = 0.25  # the longest wait for frames
-FAREWELL_S = 10.0  # for a thread that was told to end
+FAREWELL_S = 10.0  # for the thread to end, once it was asked to
 MANY = 100_000  # connections; with more nobody looks whether all of them have ended
 
 
@@ -44,14 +40,10 @@ class Background:
         """Take over an open source; the capture ends by itself after so many frames, or so many seconds."""
         self.source = source
         self.options = options or Options()
-        self.pump = Pump(Tracker(self.options.max_connections))
-        if frames is not None:
-            self.pump.most = frames
-        self._duration_s = duration_s
-        self._deadline: float | None = None
+        tracker = Tracker(self.options.max_connections)
+        self.stream = Stream(source, tracker, frames=frames, duration_s=duration_s, clock=clock)
+        self.pump = self.stream.pump
         self._clock = clock
-        self._heard = clock()  # when the last frames came
-        self._quiet: float | None = None  # when it was last seen that nothing came after those
         self._news = threading.Condition()  # held while the table changes
         self._ended = False
         self._error: BaseException | None = None
@@ -67,8 +59,7 @@ class Background:
 
     def start(self) -> None:
         """Begin to take frames; those that came since the source was opened are among them."""
-        if self._duration_s is not None:
-            self._deadline = self._clock() + self._duration_s
+        self.stream.restart()
         self._thread = threading.Thread(target=self._run, name="hsi-capture", daemon=True)
         self._thread.start()
 
@@ -79,12 +70,10 @@ class Background:
 
     def stop(self) -> None:
         """Capture no more; may be called from a signal handler."""
-        with contextlib.suppress(OSError):  # what is gone need not be stopped
-            self.source.stop()
-        self._end_host()
+        self.stream.stop()
 
     def finish(self, quiet_s: float = QUIET_S) -> Report:
-        """Stop, take all that the kernel has captured until now, and tell what happened.
+        """Stop, take all that the kernel has captured until now, and report what happened.
 
         Connections that are being closed get time for that: before it stops, the capture goes on until all of them
         have ended, or nothing has come for `quiet_s` seconds, ten times as long at most; 0 stops at once.  Raises what
@@ -93,14 +82,13 @@ class Background:
         with self._news:
             self._settle(quiet_s)
             if self.source.pending() is False and not self._ended:
-                self._quiet = self._clock()
+                self.stream.note_idle()
         self.stop()
         if self._thread is not None:
             self._thread.join()
         if self._error is not None:
             raise self._error
-        if self.pump.timed and self._quiet is not None:
-            self.source.note_end(self.pump.last_ns + int((self._quiet - self._heard) * NS))
+        self.stream.note_end()
         return conclude(self.source, self.pump, self.options)
 
     @property
@@ -121,42 +109,23 @@ class Background:
 
     def _run(self) -> None:
         try:
-            while self._goes_on():
+            while not self.stream.is_full and self._goes_on():
                 pass
         except BaseException as error:  # it is raised where the report is asked for
             self._error = error
-        self._end_host()
+        self.stream.end_host()
         with self._news:
             self._ended = True
             self._news.notify_all()
 
     def _goes_on(self) -> bool:
         """Take a block, if one comes soon; False when there will be no more."""
-        patience = PATIENCE_S
-        if self._deadline is not None:
-            patience = min(patience, self._deadline - self._clock())
-            if patience <= 0:
-                self._deadline = None
-                self.stop()
-                patience = PATIENCE_S
-        if not self.source.wait(patience):
-            self._quiet = self._clock()
+        if not self.stream.wait():
             return True
         with self._news:
-            return self._take()
-
-    def _take(self) -> bool:
-        before = self.pump.frames
-        more = self.source.fill() and self.pump.drain(self.source.reader) == NEED_MORE
-        if self.pump.frames > before:
-            self._heard, self._quiet = self._clock(), None
-        self._news.notify_all()
+            more = self.stream.take()
+            self._news.notify_all()
         return more
-
-    def _end_host(self) -> None:
-        """Let the host's counters stand as they are when the capture ends, not when the report is asked for."""
-        if self.source.host is not None:
-            self.source.host.end()
 
     # --- at the end ---------------------------------------------------------------------------------------------------
 
@@ -165,7 +134,7 @@ class Background:
         asked = self._clock()
         deadline = asked + LONGEST * quiet_s
         while not self._ended and (now := self._clock()) < deadline:
-            quiet = max(self._heard, asked) + quiet_s
+            quiet = max(self.stream.last_s, asked) + quiet_s
             behind = bool(self.source.pending())
             if not behind and (now >= quiet or self._is_over()):
                 return
@@ -176,5 +145,5 @@ class Background:
         table = self.pump.tracker.table
         if table.connection_count + table.embryo_count > MANY:
             return False
-        meeting = Known().meet(case_of(self.source, self.pump, self.options, self.pump.last_ns))
-        return bool(meeting.over.all())
+        view = AttemptIds().view(case_of(self.source, self.pump, self.options, self.pump.last_ns))
+        return bool(view.ended.all())

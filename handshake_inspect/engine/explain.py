@@ -9,9 +9,9 @@ from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine import Options, Progress, selection
-from handshake_inspect.engine.conclusion import conclude
 from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.reporting import conclude
 from handshake_inspect.engine.segment_log import ENTRIES, ConnectionLogs
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.errors import UsageError

@@ -9,8 +9,8 @@ from support.captures import pcap
 
 from handshake_inspect.capture.source import open_source
 from handshake_inspect.engine import Options
-from handshake_inspect.engine.conclusion import conclude
 from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.reporting import conclude
 from handshake_inspect.tcp.tracker import Tracker
 
 MS = 1_000_000

@@ -10,8 +10,8 @@ from support.samples import SAMPLES
 
 from handshake_inspect.cli.watching import ladder
 from handshake_inspect.engine.explain import explain
+from handshake_inspect.engine.export import Observer
 from handshake_inspect.engine.live import LiveOptions, LiveRun
-from handshake_inspect.engine.observer import Nobody
 from handshake_inspect.engine.segment_log import SEGMENTS, Kept
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.live.session import open_file
@@ -23,7 +23,7 @@ START = 1_700_000_000_000_000_000
 GAP_NS = 20_000
 
 
-class Watched(Nobody):
+class Watched(Observer):
     wants_picture = True
 
 

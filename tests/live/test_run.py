@@ -11,11 +11,9 @@ from support import captures, frames
 from handshake_inspect.capture.source import open_source
 from handshake_inspect.engine import analyze
 from handshake_inspect.engine.live import LiveOptions, LiveRun
-from handshake_inspect.engine.remembered import Remembered
 from handshake_inspect.expression.language import parse
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.render.ndjson import EventWriter
-from handshake_inspect.report.model import Evidence, Finding
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -88,7 +86,7 @@ def test_twenty_thousand_connections_go_through_a_small_table():
     report = run.run()
     table = run.pump.tracker.table
     assert table.connection_count + table.embryo_count < 4 * keep
-    assert run.retired.count + len(report.connections) == count + 1
+    assert run.expired.count + len(report.connections) == count + 1
     assert report.summary.connections == count + 1
     assert (report.summary.outcomes.refused, report.summary.outcomes.established) == (count, 1)
     assert report.summary.rtt.total.count == 1
@@ -229,22 +227,6 @@ def test_a_flood_whose_rows_are_gone_stays_in_the_report():
     assert [finding.severity for finding in report.findings] == sorted(
         (finding.severity for finding in report.findings), key=["critical", "warning", "info"].index
     )
-
-
-def test_findings_of_the_capture_are_told_apart():
-    def found(kind, connections):
-        return Finding(
-            "capture-quality", "info", kind, None, 1, 2, {"kind": kind, "connections": connections}, Evidence(), ""
-        )
-
-    told_of = []
-    remembered = Remembered(lambda phase, finding: told_of.append((phase, finding.metrics["kind"])))
-    remembered.note([found("one-sided", 3), found("midstream", 1)])
-    remembered.note([found("midstream", 5)])
-    remembered.note([found("midstream", 2)])
-    assert told_of == [("begin", "one-sided"), ("begin", "midstream"), ("end", "one-sided")]
-    last = remembered.of_the_run([found("midstream", 2)], list)
-    assert {each.metrics["kind"]: each.metrics["connections"] for each in last} == {"one-sided": 3, "midstream": 5}
 
 
 def test_rows_of_repeated_syns_are_used_again():

@@ -11,8 +11,8 @@ from endless import FRAMES_PER_TEN, Endless
 sys.path.pop(0)  # its live.py would be taken for this package
 
 from handshake_inspect.capture.source import open_source
+from handshake_inspect.engine.export import Observer
 from handshake_inspect.engine.live import LiveOptions, LiveRun
-from handshake_inspect.engine.observer import Nobody
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.report.event import Stats
 from handshake_inspect.report.model import Connection
@@ -21,7 +21,7 @@ KEEP, COUNT = 100, 4_000
 EARLY = COUNT // 3
 
 
-class Watching(Nobody):
+class Watching(Observer):
     """Notes how much memory is held at every look, and what was told."""
 
     wants_connections = True

@@ -27,11 +27,11 @@ def key(finding: Finding) -> Key:
     return (finding.id, host, port, finding.variety, *(finding.metrics.get(name) for name in ("client", "direction")))
 
 
-class Remembered:
-    """Tells `tell` when a finding begins and when it ends."""
+class FindingHistory:
+    """Calls `notify` when a finding begins and when it ends."""
 
-    def __init__(self, tell: Callable[[Phase, Finding], None]) -> None:
-        self._tell = tell
+    def __init__(self, notify: Callable[[Phase, Finding], None]) -> None:
+        self._notify = notify
         self._now: dict[Key, Finding] = {}
         self._ever: dict[Key, Finding] = {}
 
@@ -41,26 +41,26 @@ class Remembered:
         return list(self._now.values())
 
     def note(self, findings: Iterable[Finding]) -> None:
-        """Take what holds now."""
+        """Take the findings that hold now, in place of those that held before."""
         found = {key(finding): finding for finding in findings}
         for each, finding in found.items():
             if each not in self._now:
-                self._tell("begin", finding)
+                self._notify("begin", finding)
         for each, finding in self._now.items():
             if each not in found:
-                self._tell("end", finding)
+                self._notify("end", finding)
         for each, finding in found.items():
             self._ever[each] = _together(self._ever[each], finding) if each in self._ever else finding
         self._now = found
 
     def of_the_run(self, findings: Iterable[Finding], listed: Callable[[list[int]], list[int]]) -> list[Finding]:
         """The findings of rows that are kept, and what held of rows that are gone; `listed` keeps ids that are left."""
-        told = {}
+        found = {}
         for finding in findings:
             each = key(finding)
-            told[each] = _together(self._ever[each], finding) if each in self._ever else finding
-        gone = {each: one for each, one in self._ever.items() if each not in told and one.id not in OF_THE_WHOLE_RUN}
-        every = [_cited(finding, listed) for finding in (told | gone).values()]
+            found[each] = _together(self._ever[each], finding) if each in self._ever else finding
+        gone = {each: one for each, one in self._ever.items() if each not in found and one.id not in OF_THE_WHOLE_RUN}
+        every = [_cited(finding, listed) for finding in (found | gone).values()]
         return sorted(every, key=lambda finding: (SEVERITIES.index(finding.severity), finding.start_ns or 0))
 
 

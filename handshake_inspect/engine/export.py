@@ -1,19 +1,20 @@
-"""Connections that are told some hundred at a time, while frames go on to change the table.
+"""Export of what a live run finds: connections go to an observer some hundred at a time, while frames come in.
 
-A look at a busy link finds ten thousands that an observer is to hear of.  Their rows are copied, as they were judged,
-and told between one block of frames and the next: frames do not wait until all is told.
+A look at a busy link finds tens of thousands of connections to export.  Their rows are copied as they were judged, and
+exported between one block of frames and the next: frames do not wait until all are exported.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.engine.known import Meeting
-from handshake_inspect.engine.observer import Observer
+from handshake_inspect.engine.attempt_ids import TableView
 from handshake_inspect.report.connections import RowConnections
+from handshake_inspect.report.event import Phase
+from handshake_inspect.report.model import Connection, Finding, Report
 from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.verdicts.columns import taken
 from handshake_inspect.verdicts.legs import Legs
@@ -22,31 +23,50 @@ from handshake_inspect.verdicts.outcome import Outcomes
 AT_ONCE = 512  # connections
 
 Numbers = NDArray[Any]
-Taken = Callable[[Meeting, Numbers], tuple[RowConnections, Numbers]]
+Taken = Callable[[TableView, Numbers], tuple[RowConnections, Numbers]]
 
 
-class Telling:
-    """Tells an observer what a look found: first the connections, then how things are."""
+class Observer:
+    """Who gets what a live run finds.  Every method is a no-op here: override those of what is wanted."""
+
+    wants_connections = False  # whether `connections` is called
+    wants_picture = False  # whether snapshots hold services, trouble and segment logs; set before the run begins
+
+    def connections(self, connections: Sequence[Connection]) -> None:
+        """Called with connections that were decided, or that changed since they were exported."""
+
+    def finding(self, phase: Phase, finding: Finding) -> None:
+        """Called when a finding begins or ends."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Called about once a second, if connections or the picture are wanted, and once at the end."""
+
+    def ending(self, report: Report) -> None:
+        """Called once, with the final report."""
+
+
+class Exporter:
+    """Exports what a look found: first the connections, then the snapshot."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._connections: RowConnections | None = None
-        self._left: Numbers = np.zeros(0, dtype=np.intp)  # rows of those that are still to be told
+        self._left: Numbers = np.zeros(0, dtype=np.intp)  # rows of those that are still to be exported
         self._snapshot: Snapshot | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether something is still to be told."""
+        """Whether something is still to be exported."""
         return self._snapshot is not None
 
     def begin(self, connections: RowConnections, rows: Numbers, snapshot: Snapshot) -> None:
-        """Tell of these rows, in this order, and then `snapshot`: a part now, and the others as `go_on` is called."""
+        """Export these rows of `connections` in this order, then `snapshot`: a part now, the rest with each `go_on`."""
         self.finish()
         self._connections, self._left, self._snapshot = connections, rows, snapshot
         self.go_on()
 
     def go_on(self) -> None:
-        """Tell a part of what is left."""
+        """Export at most AT_ONCE connections of what is left."""
         if self._connections is not None and len(self._left):
             now, self._left = self._left[:AT_ONCE], self._left[AT_ONCE:]
             self._observer.connections(self._connections.of_rows(now))
@@ -55,25 +75,25 @@ class Telling:
             self._observer.snapshot(snapshot)
 
     def finish(self) -> None:
-        """Tell all that is left."""
+        """Export all that is left."""
         while self.busy:
             self.go_on()
 
 
-def connections_of(meeting: Meeting, places: Any = None) -> RowConnections:
-    """The connections of a meeting, or those at these places, with the ids that they keep whatever is retired."""
-    case = meeting.case
-    return RowConnections(case.trace, case.outcomes, case.legs, places, meeting.ids)
+def connections_of(view: TableView, places: Any = None) -> RowConnections:
+    """The connections of a view, or those at these places, with the ids that they keep whatever expires."""
+    case = view.case
+    return RowConnections(case.trace, case.outcomes, case.legs, places, view.ids)
 
 
-def in_place(meeting: Meeting, rows: Numbers) -> tuple[RowConnections, Numbers]:
+def uncopied(view: TableView, rows: Numbers) -> tuple[RowConnections, Numbers]:
     """These attempts where they are, for when no more frames come."""
-    return connections_of(meeting), rows
+    return connections_of(view), rows
 
 
-def apart(meeting: Meeting, rows: Numbers) -> tuple[RowConnections, Numbers]:
+def copied(view: TableView, rows: Numbers) -> tuple[RowConnections, Numbers]:
     """Copies of these attempts, as they were judged among all others, and their places among the copies."""
-    trace, judged = meeting.case.trace, meeting.case.outcomes
+    trace, judged = view.case.trace, view.case.outcomes
     count = len(trace.connections)
     tracked = rows < count
     numbers, alone = rows[tracked], rows[~tracked] - count
@@ -85,7 +105,7 @@ def apart(meeting: Meeting, rows: Numbers) -> tuple[RowConnections, Numbers]:
     aftermaths = taken(trace.aftermaths, connections["aftermath"][later].astype(np.intp) - 1)
     connections["aftermath"][later] = np.arange(1, len(later) + 1)
     order = np.concatenate([numbers, alone + count])
-    copied = replace(
+    copy = replace(
         trace,
         connections=connections,
         endpoints=trace.endpoints.copies((2 * numbers[:, None] + np.arange(2)).reshape(-1)),
@@ -98,4 +118,4 @@ def apart(meeting: Meeting, rows: Numbers) -> tuple[RowConnections, Numbers]:
     outcomes = Outcomes(judged.outcome[order], judged.cause[order], judged.decided[order])
     places = np.empty(len(rows), dtype=np.intp)
     places[tracked], places[~tracked] = np.arange(len(numbers)), np.arange(len(numbers), len(rows))
-    return RowConnections(copied, outcomes, Legs(copied), None, meeting.ids[order]), places
+    return RowConnections(copy, outcomes, Legs(copy), None, view.ids[order]), places

@@ -1,14 +1,18 @@
-"""From what was pumped to a report.  It needs NumPy, which takes its time to import: a pump can run meanwhile."""
+"""The report of what was pumped, and what is wrong with the capture.
 
+It needs NumPy, which takes its time to import: `engine.analyze` imports it while a pump runs.
+"""
+
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import handshake_inspect
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.remarks import remarks
+from handshake_inspect.errors import Problem
 from handshake_inspect.report.build import build
 from handshake_inspect.report.host import told_host
 from handshake_inspect.report.model import Capture, Position, Report, Tool
-from handshake_inspect.report.model import Problem as ToldProblem
+from handshake_inspect.report.model import Problem as ReportProblem
 from handshake_inspect.verdicts.case import CaptureFacts, Case
 from handshake_inspect.verdicts.elsewhere import joined
 from handshake_inspect.verdicts.findings import find_all
@@ -43,7 +47,7 @@ def report_of(source: Any, pump: Pump, case: Case, names: Any = None) -> Report:
 def case_of(source: Any, pump: Pump, options: "Options", now_ns: int, past: Past | None = None) -> Case:
     """All attempts that are in the table, judged as of `now_ns`; `past` knows of those that were."""
     tracker = pump.tracker
-    problems = [*source.problems, *remarks(pump)]
+    problems = [*source.problems, *_problems(pump)]
     limits = Limits(options.unanswered_ns, options.time_wait_ns)
     others = pump.frames > pump.tcp_segments + pump.icmp_errors
     trace = joined(Trace.of(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, others=others))
@@ -79,7 +83,7 @@ def _capture(source: Any, pump: Pump, case: Case) -> Capture:
         pump.last_ns if pump.timed else None,
         source.dropped,
         source.complete,
-        [ToldProblem.of(problem) for problem in case.capture.problems],
+        [ReportProblem.of(problem) for problem in case.capture.problems],
         _position(case),
         None if case.host is None else told_host(case.host),
         case.trace.last_ns if pump.timed and case.trace.last_ns > pump.last_ns else None,
@@ -91,3 +95,45 @@ def _position(case: Case) -> Position | None:
     if where.place is None or where.share is None:
         return None
     return Position(where.place, round(where.share, 4), where.connections)  # type: ignore[arg-type]
+
+
+def _problems(pump: Pump) -> Iterator[Problem]:
+    """What the pump counted that is wrong with the capture: each kind once, with the first frame that shows it."""
+    tracker = pump.tracker
+    if pump.cut_headers:
+        message = (
+            f"the snap length cut {_frames(pump.cut_headers)} inside the TCP or IP header; capture with -s 128 or more"
+        )
+        yield Problem("snap-length", message, pump.first_cut_header)
+    if pump.cut_options:
+        yield Problem("cut-options", f"TCP options are cut or malformed in {_frames(pump.cut_options)}")
+    if pump.damaged_headers:
+        message = f"header lengths cannot be in {_frames(pump.damaged_headers)}: left out"
+        yield Problem("bad-header", message, pump.first_damaged_header)
+    checksums = tracker.checksums
+    if checksums.bad:
+        message = f"wrong TCP checksum in {_frames(checksums.bad)}: damaged on the way, or left to the network card"
+        yield Problem("bad-checksum", message, checksums.first_bad)
+    if checksums.bad_ip:
+        message = f"wrong IP header checksum in {_frames(checksums.bad_ip)}: damaged on the way"
+        yield Problem("bad-ip-checksum", message, checksums.first_bad_ip)
+    apart = pump.fragments - pump.reassembler.joined
+    if apart > 0:
+        verb = "is an IP fragment" if apart == 1 else "are IP fragments"
+        message = f"{_frames(apart)} {verb} of TCP segments that are not whole: their bytes are not counted"
+        yield Problem("fragments", message)
+    if pump.backwards:
+        message = (
+            f"{_frames(pump.backwards)} older than the frame before: stored out of order, or the clock was set back"
+        )
+        yield Problem("clock-backwards", message, pump.first_backwards)
+    for number, count in sorted(pump.unsupported.items()):
+        message = f"{_frames(count)} of {link_type_name(number)} cannot be decoded; capture on another interface"
+        yield Problem("unsupported-link-type", message)
+    if tracker.table.evicted:
+        message = f"{tracker.table.evicted} connections had to make room for newer ones; raise --max-connections"
+        yield Problem("evicted", message)
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"

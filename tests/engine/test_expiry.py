@@ -7,8 +7,8 @@ import pytest
 from support import captures, frames
 
 from handshake_inspect.capture.source import open_source
-from handshake_inspect.engine import retired_services
-from handshake_inspect.engine.histogram import Histogram
+from handshake_inspect.engine import expiry
+from handshake_inspect.engine.expiry import Histogram
 from handshake_inspect.engine.live import LiveOptions, LiveRun
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.verdicts.findings import past, tally
@@ -42,7 +42,7 @@ def problem(report):
 
 
 def test_of_many_services_the_busiest_are_kept(monkeypatch):
-    monkeypatch.setattr(retired_services, "SERVICES", 20)
+    monkeypatch.setattr(expiry, "SERVICES", 20)
     packets = [p for number in range(300) for p in connection(number, 443 if number % 2 else 1000 + number)]
     report = report_of(packets)
     assert (report.services[0].server.port, report.services[0].connections) == (443, 150)
@@ -76,7 +76,7 @@ def test_answers_from_elsewhere_go_with_their_attempts():
 
 
 def test_rtts_are_kept_of_a_number_of_services(monkeypatch):
-    monkeypatch.setattr(retired_services, "WITH_RTT", 1)
+    monkeypatch.setattr(expiry, "WITH_RTT", 1)
     report = report_of([p for number in range(300) for p in connection(number, 443 + number % 2)])
     counts = sorted(service.rtt.synack.count for service in report.services)
     assert counts[1] == 150
@@ -158,4 +158,4 @@ def test_no_more_pairs_of_client_and_service_than_fit_are_noted(monkeypatch):
     source = PipeSource(open_source(io.BytesIO(captures.pcap(packets, nano=True)), 4096), None)
     run = LiveRun(source, LiveOptions(keep=8))
     run.run()
-    assert len(run._past.used) == 20
+    assert len(run.expired.past.used) == 20

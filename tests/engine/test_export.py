@@ -9,12 +9,12 @@ from support.samples import DIRECTORY, SAMPLES
 
 from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.capture.source import open_source
-from handshake_inspect.engine import Options, telling
-from handshake_inspect.engine.conclusion import case_of, end_of
-from handshake_inspect.engine.known import Known
+from handshake_inspect.engine import Options, export
+from handshake_inspect.engine.attempt_ids import AttemptIds
+from handshake_inspect.engine.export import Observer
 from handshake_inspect.engine.live import LiveOptions, LiveRun
-from handshake_inspect.engine.observer import Nobody
 from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.reporting import case_of, end_of
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.live.session import open_file
 from handshake_inspect.tcp.tracker import Tracker
@@ -30,15 +30,15 @@ def test_copies_are_told_as_the_rows_themselves(sample):
     with open_file(str(DIRECTORY / f"{sample}.pcap")) as source:
         while pump.drain(source.reader) == NEED_MORE and source.fill():
             pass
-        meeting = Known().meet(case_of(source, pump, Options(), end_of(source, pump)))
-    rows = np.random.default_rng(9293).permutation(len(meeting.ids))[:MOST]
-    copies, places = telling.apart(meeting, rows)
-    originals, same = telling.in_place(meeting, rows)
+        view = AttemptIds().view(case_of(source, pump, Options(), end_of(source, pump)))
+    rows = np.random.default_rng(9293).permutation(len(view.ids))[:MOST]
+    copies, places = export.copied(view, rows)
+    originals, same = export.uncopied(view, rows)
     assert copies.of_rows(places) == originals.of_rows(same)
-    assert len(places) == min(MOST, len(meeting.ids))
+    assert len(places) == min(MOST, len(view.ids))
 
 
-class Listener(Nobody):
+class Listener(Observer):
     """Notes when each connection was told, in frames, and what it was told as."""
 
     wants_connections = True
@@ -55,7 +55,7 @@ class Listener(Nobody):
 
 
 def test_frames_do_not_wait_until_all_is_told(monkeypatch):
-    monkeypatch.setattr(telling, "AT_ONCE", 4)
+    monkeypatch.setattr(export, "AT_ONCE", 4)
     packets = []
     for number in range(400):
         ns, client, server = START + number * SECOND // 50, ("10.0.0.1", 2000 + number), ("10.9.0.1", 80)

@@ -1,0 +1,110 @@
+"""Ids of attempts in a live run: they stay the same while rows come and go, as does what was exported of each."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_ABORTED, FACT_LAST_ACK_SEEN, FACT_REFUSED, FACT_RST
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, MIDSTREAM, REJECTED
+
+Bools = NDArray[np.bool_]
+
+_OPEN, _ENDED = 0x1000, 0x2000  # what was exported is of a connection that goes on, or that has ended
+
+SETTLED_NS = 3_000_000_000  # a connection that goes on is exported when it is this old
+SILENT_NS = 130_000_000_000  # twice the longest pause between two SYNs of any common stack (RFC 6298: 60 s)
+
+
+@dataclass
+class AttemptIds:
+    """Columns by attempt, sorted by `keys`: whole numbers of first frames, which no two attempts share."""
+
+    keys: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    exported: NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, dtype=np.uint16))
+    decided: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    begun: int = 0  # attempts ever seen: the next id
+
+    def view(self, case: Case) -> "TableView":
+        """The attempts of a case with their ids; new ones get ids in the order of their first frames."""
+        trace = case.trace
+        keys = trace.first_frame
+        at = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
+        old = self.keys[at] == keys if len(self.keys) else np.zeros(len(keys), dtype=np.bool_)
+        ids = np.zeros(len(keys), dtype=np.int64)
+        exported = np.zeros(len(keys), dtype=np.uint16)
+        decided = np.zeros(len(keys), dtype=np.bool_)
+        ids[old], exported[old], decided[old] = self.ids[at[old]], self.exported[at[old]], self.decided[at[old]]
+        new = trace.order[~old[trace.order]]
+        ids[new] = np.arange(self.begun, self.begun + len(new))
+        self.begun += len(new)
+        return TableView(case, keys, ids, exported, decided, len(new))
+
+    def keep(self, view: "TableView", rows: Any) -> None:
+        """Remember these attempts of a view, and no others."""
+        order = rows[np.argsort(view.keys[rows], kind="stable")]
+        self.keys, self.ids, self.exported = view.keys[order], view.ids[order], view.exported[order]
+        self.decided = view.case.outcomes.decided[order]
+
+
+@dataclass
+class TableView:
+    """All attempts at one instant, in the order of their rows, each with its id.  Arrays have one entry an attempt."""
+
+    case: Case
+    keys: NDArray[np.uint64]
+    ids: NDArray[np.int64]
+    exported: NDArray[np.uint16]  # code of what was exported last; 0 for nothing
+    decided: NDArray[np.bool_]  # as of the view before
+    new: int  # attempts that no view before this one had
+
+    def __post_init__(self) -> None:
+        """Find out which of them have ended, and when each was last seen."""
+        trace, outcome = self.case.trace, self.case.outcomes.outcome
+        count = len(trace.connections)
+        self.ended = np.zeros(len(outcome), dtype=np.bool_)
+        closed = trace.facts & (FACT_RST | FACT_REFUSED | FACT_ABORTED | FACT_LAST_ACK_SEEN) != 0
+        self.ended[:count] = (closed | trace.replaced) & self.case.outcomes.decided[:count]
+        self.last_ns = np.concatenate([trace.connections["last_ns"], trace.embryos["first_ns"]])
+
+    @property
+    def half_open(self) -> int:
+        """How many handshakes are waiting for their final ACK."""
+        return int(np.count_nonzero((self.case.outcomes.outcome == HALF_OPEN) & ~self.ended))
+
+    @property
+    def silent(self) -> Bools:
+        """Attempts that came to nothing and were not seen for so long that nothing more is to be expected."""
+        outcome = self.case.outcomes.outcome
+        unfinished = (outcome != ESTABLISHED) & (outcome != MIDSTREAM)
+        silent: Bools = unfinished & (self.last_ns < self.case.trace.last_ns - SILENT_NS)
+        return silent
+
+    def changed(self) -> NDArray[np.intp]:
+        """Attempts to export, by id: decided, ended or settled, and not exported like this before.
+
+        What counts of a connection that goes on is its outcome; when it has ended, also the cause.
+        """
+        outcomes, trace = self.case.outcomes, self.case.trace
+        settled = (trace.first_times <= trace.last_ns - SETTLED_NS) | (outcomes.outcome == REJECTED)
+        codes = self._codes()
+        return self._by_id(np.flatnonzero(outcomes.decided & (self.ended | settled) & (codes != self.exported)))
+
+    def unfinished(self) -> NDArray[np.intp]:
+        """Attempts of which no final record was exported, by id: those to export when the capture ends."""
+        return self._by_id(np.flatnonzero((self.exported & _ENDED == 0) | (self._codes() != self.exported)))
+
+    def mark_exported(self, rows: NDArray[np.intp]) -> None:
+        """Remember that these attempts were exported as they are now."""
+        self.exported[rows] = self._codes()[rows]
+
+    def _by_id(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        return rows[np.argsort(self.ids[rows], kind="stable")]
+
+    def _codes(self) -> NDArray[np.uint16]:
+        outcomes = self.case.outcomes
+        outcome = outcomes.outcome.astype(np.uint16) << 8
+        return np.where(self.ended, _ENDED | outcome | outcomes.cause, _OPEN | outcome).astype(np.uint16)
