@@ -15,9 +15,9 @@ PYTEST_DONT_REWRITE: the package holds a pytest plugin, and pytest is not to com
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from handshake_inspect.about import build, version
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -43,30 +43,11 @@ def analyze(*paths: str | PathLike[str] | BinaryIO, **options: Any) -> Report:
     return run(paths, options=Options(**options), progress=None)
 
 
-def build() -> Literal["compiled", "pure"]:
-    """Which build of the hot modules runs: C extensions, or the same files as plain Python."""
-    from importlib.util import find_spec
-
-    spec = find_spec("handshake_inspect.tcp.tracker")
-    compiled = spec is not None and spec.origin is not None and spec.origin.endswith(tuple(EXTENSION_SUFFIXES))
-    return "compiled" if compiled else "pure"
-
-
 def __getattr__(name: str) -> Any:
     if name == "Report":
         from handshake_inspect.report.model import Report
 
         return Report
     if name == "__version__":
-        return _version()
+        return version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-@cache
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("handshake-inspect")
-    except PackageNotFoundError:
-        return "0+unknown"  # run from a source tree that was never installed

@@ -100,6 +100,20 @@ def test_every_stage_has_its_place():
     assert stages <= set().union(*layers())
 
 
+def test_no_stage_imports_the_front_door():
+    """The package root imports the engine when it is called: who imports the root from below makes a circle."""
+    doors = {"", "__main__", "cli", "testing"}
+    for file in FILES:
+        if stage_of(module_name(file)) in doors:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            root = isinstance(node, ast.Import) and any(each.name == "handshake_inspect" for each in node.names)
+            assert not root, f"{file}:{node.lineno}: import handshake_inspect.about instead"
+            if isinstance(node, ast.ImportFrom) and node.module == "handshake_inspect":
+                stages = {path.stem for path in SOURCE.iterdir()}
+                assert {alias.name for alias in node.names} <= stages, f"{file}:{node.lineno}"
+
+
 def test_no_renderer_imports_another():
     modules = {f"handshake_inspect.render.{each.report.split(':')[0]}" for each in FORMATS.values()}
     for name in modules:

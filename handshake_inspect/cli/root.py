@@ -102,9 +102,9 @@ def _complain(message: str, status: int, notes: Sequence[str] = ()) -> int:
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        import handshake_inspect
+        from handshake_inspect.about import build, version
 
-        click.echo(f"hsi {handshake_inspect.__version__} ({handshake_inspect.build()})")
+        click.echo(f"hsi {version()} ({build()})")
         ctx.exit()
 
 

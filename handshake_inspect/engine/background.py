@@ -89,7 +89,7 @@ class Background:
         if self._error is not None:
             raise self._error
         self.stream.note_end()
-        return conclude(self.source, self.pump, self.options)
+        return conclude(self.source, self.pump, self.options.limits)
 
     @property
     def failure(self) -> HsiError | None:
@@ -145,5 +145,5 @@ class Background:
         table = self.pump.tracker.table
         if table.connection_count + table.embryo_count > MANY:
             return False
-        view = AttemptIds().view(case_of(self.source, self.pump, self.options, self.pump.last_ns))
+        view = AttemptIds().view(case_of(self.source, self.pump, self.options.limits, self.pump.last_ns))
         return bool(view.ended.all())

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine import Options, Progress, selection
@@ -14,6 +13,7 @@ from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.reporting import conclude
 from handshake_inspect.engine.segment_log import ENTRIES, ConnectionLogs
 from handshake_inspect.engine.selection import Wish
+from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import passing
@@ -47,10 +47,8 @@ def explain(
     selection.log(tracker, wish)
     pump = Pump(tracker)
     with open_trace(inputs) as source:
-        while pump.drain(source.reader) == NEED_MORE and source.fill():
-            if progress is not None:
-                progress(source.consumed, source.size)
-    report = conclude(source, pump, options)
+        pump_all(source, pump, progress)
+    report = conclude(source, pump, options.limits)
     rows: Any = report.connections
     trace: Trace = rows.trace
     ids = selection.matches(report, trace, wish) if where is None else _passing(rows, report, wish, where)

@@ -123,7 +123,7 @@ class LiveRun:
         self._exporter.finish()
         began = self._clock()
         now_ns = self.stream.now_ns
-        view = self.ids.view(case_of(self.source, self.pump, self.options, now_ns, self.expired.past))
+        view = self.ids.view(case_of(self.source, self.pump, self.options.limits, now_ns, self.expired.past))
         leaving = self.expired.choose(view, self.options.keep)
         snapshot = self._snapshot(view, now_ns) if self._observed else None
         self._next_look_s = began + max(LOOK_EVERY_S, (self._clock() - began) / LOOK_SHARE)
@@ -245,7 +245,7 @@ class LiveRun:
         self.stream.end_host()
         self.stream.note_end(self._looked_ns)  # not sooner than any look has said
         self._exporter.finish()
-        case = case_of(self.source, self.pump, self.options, end_of(self.source, self.pump), self.expired.past)
+        case = case_of(self.source, self.pump, self.options.limits, end_of(self.source, self.pump), self.expired.past)
         view = self.ids.view(case)
         report = report_of(self.source, self.pump, case, view.ids)
         if self.options.where is not None:

@@ -4,9 +4,9 @@ It needs NumPy, which takes its time to import: `engine.analyze` imports it whil
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import handshake_inspect
+from handshake_inspect.about import version
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.errors import Problem
 from handshake_inspect.report.build import build
@@ -24,13 +24,10 @@ from handshake_inspect.verdicts.outcome import judge
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.linktypes import link_type_name
 
-if TYPE_CHECKING:
-    from handshake_inspect.engine import Options
 
-
-def conclude(source: Any, pump: Pump, options: "Options") -> Report:
+def conclude(source: Any, pump: Pump, limits: Limits) -> Report:
     """The report of all that was pumped."""
-    return report_of(source, pump, case_of(source, pump, options, end_of(source, pump)))
+    return report_of(source, pump, case_of(source, pump, limits, end_of(source, pump)))
 
 
 def end_of(source: Any, pump: Pump) -> int:
@@ -44,11 +41,10 @@ def report_of(source: Any, pump: Pump, case: Case, names: Any = None) -> Report:
     return build(_tool(), _capture(source, pump, case), case, find_all(case), evicted, names)
 
 
-def case_of(source: Any, pump: Pump, options: "Options", now_ns: int, past: Past | None = None) -> Case:
+def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | None = None) -> Case:
     """All attempts that are in the table, judged as of `now_ns`; `past` knows of those that were."""
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
-    limits = Limits(options.unanswered_ns, options.time_wait_ns)
     others = pump.frames > pump.tcp_segments + pump.icmp_errors
     trace = joined(Trace.of(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, others=others))
     facts = CaptureFacts(
@@ -69,7 +65,7 @@ def case_of(source: Any, pump: Pump, options: "Options", now_ns: int, past: Past
 
 
 def _tool() -> Tool:
-    return Tool("hsi", handshake_inspect.__version__)
+    return Tool("hsi", version())
 
 
 def _capture(source: Any, pump: Pump, case: Case) -> Capture:

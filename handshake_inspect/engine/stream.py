@@ -6,12 +6,14 @@ Time is that of the frames.  When none come it goes on, from the last one, as fa
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handshake_inspect.capture.frames import NEED_MORE, FrameReader
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.live.base import LiveSource
-from handshake_inspect.tcp.tracker import Tracker
+
+if TYPE_CHECKING:
+    from handshake_inspect.live.base import LiveSource
+    from handshake_inspect.tcp.tracker import Tracker
 
 NS = 1_000_000_000
 PATIENCE_S = 0.25  # the longest wait for frames: so long a wish to stop may wait
@@ -40,8 +42,8 @@ class Stream:
 
     def __init__(
         self,
-        source: LiveSource,
-        tracker: Tracker,
+        source: "LiveSource",
+        tracker: "Tracker",
         *,
         frames: int | None = None,
         duration_s: float | None = None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-import handshake_inspect
+from handshake_inspect.about import version
 from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.model import Capture, Finding, Tool
 from handshake_inspect.report.narrate import evidence, steps
@@ -20,7 +20,7 @@ def explain(
     """
     told = steps(log, connection)
     return Story(
-        tool=Tool("hsi", handshake_inspect.__version__),
+        tool=Tool("hsi", version()),
         capture=capture,
         matches=list(matches) or [connection.id],
         connection=connection,

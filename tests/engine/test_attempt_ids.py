@@ -31,7 +31,7 @@ class Table:
         self.frames = self.source.reader.frames
 
     def view(self, now_ns=None):
-        return self.ids.view(case_of(self.source, self.pump, Options(), now_ns or self.pump.last_ns))
+        return self.ids.view(case_of(self.source, self.pump, Options().limits, now_ns or self.pump.last_ns))
 
 
 def ends(number):

@@ -30,7 +30,7 @@ def test_copies_are_told_as_the_rows_themselves(sample):
     with open_file(str(DIRECTORY / f"{sample}.pcap")) as source:
         while pump.drain(source.reader) == NEED_MORE and source.fill():
             pass
-        view = AttemptIds().view(case_of(source, pump, Options(), end_of(source, pump)))
+        view = AttemptIds().view(case_of(source, pump, Options().limits, end_of(source, pump)))
     rows = np.random.default_rng(9293).permutation(len(view.ids))[:MOST]
     copies, places = export.copied(view, rows)
     originals, same = export.uncopied(view, rows)

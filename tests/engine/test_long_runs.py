@@ -28,7 +28,7 @@ def report_from(start, timed):
         source.reader.frames = start
         while pump.drain(source.reader) == 0 and source.fill():
             pass
-        return conclude(source, pump, Options())
+        return conclude(source, pump, Options().limits)
 
 
 def numbers(value, start):

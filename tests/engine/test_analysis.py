@@ -6,13 +6,13 @@ import threading
 import pytest
 from support.samples import DIRECTORY, SAMPLES
 
-from handshake_inspect import engine
+from handshake_inspect.engine import analysis
 
 
 @pytest.fixture
 def large(monkeypatch):
     """Any file is worth threads, in both builds."""
-    monkeypatch.setattr(engine, "_is_worth_threads", lambda source: True)
+    monkeypatch.setattr(analysis, "_is_worth_threads", lambda source: True)
 
 
 def sample():
@@ -20,16 +20,16 @@ def sample():
 
 
 def test_the_report_is_the_same(large, monkeypatch):
-    with_threads = engine.analyze([sample()])
-    monkeypatch.setattr(engine, "_is_worth_threads", lambda source: False)
-    alone = engine.analyze([sample()])
+    with_threads = analysis.analyze([sample()])
+    monkeypatch.setattr(analysis, "_is_worth_threads", lambda source: False)
+    alone = analysis.analyze([sample()])
     assert list(with_threads.connections) == list(alone.connections)
     assert (with_threads.summary, with_threads.capture) == (alone.summary, alone.capture)
 
 
 def test_meanwhile_is_called_in_another_thread(large):
     called = []
-    engine.analyze([sample()], meanwhile=lambda: called.append(threading.current_thread()))
+    analysis.analyze([sample()], meanwhile=lambda: called.append(threading.current_thread()))
     assert len(called) == 1
     assert called[0] is not threading.current_thread()
 
@@ -38,7 +38,7 @@ def test_what_fails_meanwhile_does_not_matter(large):
     def fail():
         raise ImportError("no such renderer")
 
-    assert engine.analyze([sample()], meanwhile=fail).summary.connections
+    assert analysis.analyze([sample()], meanwhile=fail).summary.connections
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
@@ -49,7 +49,7 @@ def test_nothing_is_left_behind_when_the_pump_is_interrupted(large, error):
         raise error
 
     with pytest.raises(error):
-        engine.analyze([sample()], progress=interrupt)
+        analysis.analyze([sample()], progress=interrupt)
     assert threading.active_count() == threads
     assert sys.getswitchinterval() == interval
 
@@ -59,12 +59,12 @@ def test_without_threads_it_goes_on_alone(large, monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert engine.analyze([sample()]).summary.connections
+    assert analysis.analyze([sample()]).summary.connections
 
 
 def test_small_files_and_what_may_never_end_get_no_threads(tmp_path):
-    with engine.open_trace([sample()]) as source:
-        assert source.size < engine.LARGE
-        assert not engine._is_worth_threads(source)
-    with engine.open_trace([sample(), sample()]) as merged:
-        assert not engine._is_worth_threads(merged)
+    with analysis.open_trace([sample()]) as source:
+        assert source.size < analysis.LARGE
+        assert not analysis._is_worth_threads(source)
+    with analysis.open_trace([sample(), sample()]) as merged:
+        assert not analysis._is_worth_threads(merged)

@@ -1,0 +1,102 @@
+"""Captures in, report out: the pass over files."""
+# ruff: noqa: PLC0415
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from handshake_inspect.about import build
+from handshake_inspect.capture.frames import FrameReader
+from handshake_inspect.capture.source import Input, Source
+from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.engine.draining import drain
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.stream import Progress, pump_all
+from handshake_inspect.tcp.tracker import Tracker
+from handshake_inspect.verdicts.limits import Limits
+
+if TYPE_CHECKING:
+    from handshake_inspect.report.model import Report
+
+LARGE = 1 << 21  # bytes of a file that is read by a thread of its own
+SWITCH_S = 0.0002  # Python's own 5 ms would let imports hold up the pump, which needs Python's lock after each block
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may set of an analysis."""
+
+    max_connections: int = 1 << 22  # rows kept at a time; older ones make room and are counted
+    time_wait_ns: int = Limits.time_wait_ns  # 2 MSL
+    unanswered_ns: int = Limits.unanswered_ns  # how long an unanswered SYN is undecided
+
+    @property
+    def limits(self) -> Limits:
+        """The times that verdicts depend on."""
+        return Limits(self.unanswered_ns, self.time_wait_ns)
+
+
+def analyze(
+    inputs: Sequence[Input],
+    *,
+    options: Options | None = None,
+    progress: Progress | None = None,
+    meanwhile: Callable[[], object] | None = None,
+) -> "Report":
+    """Analyse captures as one trace.
+
+    `inputs` are paths, `-` for standard input, or binary file objects.  `progress` is called with the bytes read and
+    their total (None while there is no end).  `meanwhile` is called in a thread, while a large capture is read: it may
+    import what is needed afterwards.  Raises CaptureError for what is no capture; one that is cut is analysed up to the
+    cut, and the report says so.
+    """
+    options = options or Options()
+    pump = Pump(Tracker(options.max_connections))
+    with open_trace(inputs) as source, _beside(source, meanwhile) as drained:
+        pump_all(source, pump, progress, drained)
+    from handshake_inspect.engine.reporting import conclude
+
+    return conclude(source, pump, options.limits)
+
+
+@contextmanager
+def _beside(source: Any, meanwhile: Callable[[], object] | None) -> Iterator[Callable[[Pump, FrameReader], int]]:
+    """While a large file is pumped, read it ahead and import what the report needs, in threads; how to drain then."""
+    if not _is_worth_threads(source):
+        yield Pump.drain
+        return
+    importing = threading.Thread(target=_import, args=(meanwhile,), daemon=True)
+    interval = sys.getswitchinterval()
+    with suppress(RuntimeError):  # no thread to be had: what is not done now is done later
+        source.read_ahead()
+        importing.start()
+    sys.setswitchinterval(SWITCH_S)
+    try:
+        yield drain
+    finally:
+        if importing.ident is not None:
+            importing.join()
+        sys.setswitchinterval(interval)
+
+
+def _is_worth_threads(source: Any) -> bool:
+    """Whether this is one large file, and threads can run at the same time."""
+    if not isinstance(source, Source) or (source.size or 0) < LARGE:
+        return False
+    return build() == "compiled" and _processors() > 1
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _import(meanwhile: Callable[[], object] | None) -> None:
+    with suppress(Exception):  # it is raised where the import is needed
+        import handshake_inspect.engine.reporting  # noqa: F401
+
+        if meanwhile is not None:
+            meanwhile()
