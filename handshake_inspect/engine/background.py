@@ -1,7 +1,7 @@
 """A capture that runs while something else does: a command, the block of a test.
 
 An open source has the kernel keep what crosses the interface, so nothing is missed from then on, and what was taken
-until `finish` is drained.  A thread moves frames into the table meanwhile; nobody looks at it before the end, when the
+until `finish` is drained.  A thread moves frames into the table meanwhile; nothing judges it before the end, when the
 report is what `analyze` would say of the same frames.
 """
 
@@ -22,7 +22,7 @@ from handshake_inspect.tcp.tracker import Tracker
 QUIET_S = 0.1
 LONGEST = 10  # times as long as it should be quiet is waited for that
 FAREWELL_S = 10.0  # for the thread to end, once it was asked to
-MANY = 100_000  # connections; with more nobody looks whether all of them have ended
+MANY = 100_000  # connections; with more it is not checked whether all of them have ended
 
 
 class Background:
@@ -77,7 +77,7 @@ class Background:
 
         Connections that are being closed get time for that: before it stops, the capture goes on until all of them
         have ended, or nothing has come for `quiet_s` seconds, ten times as long at most; 0 stops at once.  Raises what
-        went wrong while capturing.  That the interface went away is no error here: `failure` and the report tell it.
+        went wrong while capturing.  That the interface went away is no error here: `failure` and the report say so.
         """
         with self._news:
             self._settle(quiet_s)

@@ -42,7 +42,7 @@ def report_of(source: Any, pump: Pump, case: Case, names: Any = None) -> Report:
 
 
 def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | None = None) -> Case:
-    """All attempts that are in the table, judged as of `now_ns`; `past` knows of those that were."""
+    """All attempts that are in the table, judged as of `now_ns`; `past` counts those that have expired."""
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
     others = pump.frames > pump.tcp_segments + pump.icmp_errors

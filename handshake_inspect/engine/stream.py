@@ -104,7 +104,7 @@ class Stream:
         return self.pump.last_ns + (0 if self._idle_s is None else int((self._idle_s - self.last_s) * NS))
 
     def note_end(self, not_before_ns: int = 0) -> None:
-        """Let the source know until when nothing came after the last frame."""
+        """Note in the source until when nothing came after the last frame: not before `not_before_ns`."""
         end_ns = max(self.now_ns, not_before_ns)
         if self.pump.timed and end_ns > self.pump.last_ns:
             self.source.note_end(end_ns)
