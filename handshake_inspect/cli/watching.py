@@ -7,7 +7,7 @@ import os
 import threading
 from importlib import import_module
 from io import BytesIO, StringIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.root import INTERRUPTED, UNUSABLE
