@@ -8,11 +8,11 @@ from typing import get_args
 import numpy as np
 
 from handshake_inspect.checks.rules import Ceiling, Expectation, RttLimit, Rules
-from handshake_inspect.expression.column import Mask, Numbers, Words
 from handshake_inspect.expression.columns import Columns
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import selected
 from handshake_inspect.report.checked import Assertion, Breach, Checked
+from handshake_inspect.report.column import Mask, Numbers, Words
 from handshake_inspect.report.fields import Field, find
 from handshake_inspect.report.model import Finding, Report
 from handshake_inspect.report.why import duration

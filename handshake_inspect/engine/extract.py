@@ -19,9 +19,9 @@ from handshake_inspect.decode import segment
 from handshake_inspect.decode.frame import decode_octets
 from handshake_inspect.decode.uncommon import decode_uncommon
 from handshake_inspect.engine import Progress
-from handshake_inspect.expression.column import Addresses, Numbers
 from handshake_inspect.expression.columns import Columns
 from handshake_inspect.live.writer import enhanced_packet, interface_description, section_header
+from handshake_inspect.report.column import Addresses, Numbers
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Connection, Connections
 from handshake_inspect.verdicts.trace import host_key

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from handshake_inspect.expression.column import Addresses, Column, Numbers, Words
-from handshake_inspect.expression.row_columns import row_column
+from handshake_inspect.report.column import Addresses, Column, Numbers, Words
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.fields import Field
 from handshake_inspect.report.model import Connections
@@ -43,7 +42,7 @@ class Columns:
 
     def _from_rows(self, field: Field) -> bool:
         if field.name not in self._made and isinstance(self._connections, RowConnections):
-            column = row_column(self._connections, field.name)
+            column = self._connections.column(field.name)
             if column is not None:
                 self._made[field.name] = column
         return field.name in self._made

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report import parts, why
+from handshake_inspect.report.attempts import NONE, Attempts
+from handshake_inspect.report.column import Numbers
 from handshake_inspect.report.made import Column, Parts, endpoints, named
 from handshake_inspect.report.model import (
     Aliases,
@@ -41,11 +43,9 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
 )
 from handshake_inspect.verdicts import aliases as names
-from handshake_inspect.verdicts.answered import OFFERS, Copies, answered_syn_acks, answered_syns
-from handshake_inspect.verdicts.columns import whole_frames
+from handshake_inspect.verdicts.answered import OFFERS, Copies
 from handshake_inspect.verdicts.legs import Leg as Measured
-from handshake_inspect.verdicts.stage import STAGES
-from handshake_inspect.verdicts.words import CAUSES, ESTABLISHED, HALF_OPEN, OUTCOMES
+from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import address_text
 
 _MISSING = (None, "direction", "SYN", "SYN-ACK")
@@ -57,51 +57,25 @@ class Batch(Parts):
 
     def __init__(self, source: Any, ids: Column, rows: Column) -> None:
         """`source` is RowConnections."""
-        super().__init__(_MAKERS)
-        trace = source.trace
-        self.source, self.trace, self.ids, self.rows = source, trace, ids, rows
-        clients = trace.client_rows[rows]
-        self.c = _Taken(trace.connections, rows)
-        self.client, self.server = _Taken(trace.endpoints, clients), _Taken(trace.endpoints, clients ^ 1)
+        super().__init__(Attempts(source, rows, NONE), _MAKERS)
+        self.source, self.trace, self.ids, self.rows = source, source.trace, ids, rows
+        self.c, self.client, self.server = self.attempts.c, self.attempts.client, self.attempts.server
         self._frames: dict[str, list[Any]] = {}
-        self.outcome, self.cause = source.outcome[rows], source.outcomes.cause[rows]
-        self.words = list(map(OUTCOMES.__getitem__, self.outcome.tolist()))
-        self.causes = list(map(CAUSES.__getitem__, self.cause.tolist()))
+        self.outcome = source.outcome[rows]
+        self.words = self.listed("outcome")
+        self.causes = self.listed("cause")
 
-    @cached_property
-    def decided(self) -> list[bool]:
+    @property
+    def decided(self) -> Any:
         """Whether the capture suffices to tell."""
-        decided: list[bool] = self.source.outcomes.decided[self.rows].tolist()
-        return decided
+        return self.listed("decided")
 
     def frames(self, name: str) -> list[Any]:
         """The numbers of the frames that were the `name` of their connections; None for none."""
         if name not in self._frames:
-            shown = {"syn": self.syns, "synack": self.syn_acks}
-            low = shown[name].frame if name in shown else self.c[f"{name}_frame"]
-            self._frames[name] = _frames(self.c["first_frame"], low)
+            frames = self.attempts.frames(name)
+            self._frames[name] = Numbers(frames, frames != 0).listed()
         return self._frames[name]
-
-    @cached_property
-    def syns(self) -> Copies:
-        """The SYNs to show."""
-        return answered_syns(self.trace, self.c, self.client)
-
-    @cached_property
-    def syn_acks(self) -> Copies:
-        """The SYN-ACKs to show."""
-        return answered_syn_acks(self.trace, self.c, self.server)
-
-    @cached_property
-    def ages(self) -> list[Any]:
-        """How long half-open ones have been so."""
-        return _optional(np.maximum(self.trace.last_ns - self.c["synack_ns"], 0), self.outcome == HALF_OPEN)
-
-    @cached_property
-    def rejects(self) -> list[Any]:
-        """The delay of what refused or rejected them."""
-        rejects = self.source.reject_ns[self.rows]
-        return _optional(rejects, rejects >= 0)
 
     @cached_property
     def ends(self) -> tuple[list[Endpoint], list[Endpoint]]:
@@ -167,11 +141,11 @@ class Batch(Parts):
                 "syn_count": int(c["syn_count"][i]),
                 "synack_count": int(c["synack_count"][i]),
                 "server": server,
-                "reject_ns": self.rejects[i],
+                "reject_ns": self.listed("rtt.reject_ns")[i],
                 "reporter": self._reporter(i),
                 "syn_span_ns": int(self.trace.last_syn_ns[self.rows[i]]) - syn_ns,
                 "waited_ns": last_ns - syn_ns,
-                "age_ns": self.ages[i],
+                "age_ns": self.listed("age_ns")[i],
                 "acked": int(c["facts"][i]) & FACT_ACKED,
                 "decided": self.decided[i],
                 "filtered": self.trace.filtered,
@@ -205,29 +179,16 @@ class Batch(Parts):
 
     def handshakes(self) -> Iterable[Handshake]:
         """The segments that opened them."""
-        c, one, two = self.c, self.client, self.server
-        known, answered = one["traits"] & TRAIT_ISS != 0, two["traits"] & TRAIT_ISS != 0
-        return map(
-            Handshake,
-            _optional(self.syns.ns, c["syn_count"] > 0),
-            self.frames("syn"),
-            _optional(self.syn_acks.ns, c["synack_count"] > 0),
-            self.frames("synack"),
-            _optional(c["ack_ns"], c["facts"] & FACT_ACKED != 0),
-            self.frames("ack"),
-            c["syn_count"].tolist(),
-            c["synack_count"].tolist(),
-            _optional(one["iss"], known),
-            _optional(two["iss"], answered),
-            _options_of(self.syns, known),
-            _options_of(self.syn_acks, answered),
-            _optional(self.syns.number, self.syns.number > 0),
-            _optional(self.syn_acks.number, self.syn_acks.number > 0),
-        )
+        given = {
+            **{f"{name}_frame": self.frames(name) for name in parts.EVIDENCE["established"]},
+            "client_options": _options_of(self.attempts.syns, self.client["traits"] & TRAIT_ISS != 0),
+            "server_options": _options_of(self.attempts.syn_acks, self.server["traits"] & TRAIT_ISS != 0),
+        }
+        return self.part("handshake", Handshake, given)
 
     def rtts(self) -> Iterable[Rtt]:
         """The RTT of the handshakes, or why there is none."""
-        measured = self.source.legs.of(self.rows).all
+        measured = self.attempts.legs
         synack, ackdat, total = map(_legs, measured)
         for i in np.flatnonzero(measured[0].high < 0).tolist():
             synack[i] = parts.NO_LEG[self._reason(i, "synack_method", answered=False)]
@@ -235,7 +196,7 @@ class Batch(Parts):
             ackdat[i] = parts.NO_LEG[self._reason(i, "ackdat_method", answered=bool(self.c["synack_count"][i]))]
         for i in np.flatnonzero(measured[2].high < 0).tolist():
             total[i] = parts.NO_LEG[synack[i].reason or ackdat[i].reason or "not-captured"]
-        return map(Rtt, synack, ackdat, total, self.rejects)
+        return self.part("rtt", Rtt, {"synack": synack, "ackdat": ackdat, "total": total})
 
     def _reason(self, i: int, column: str, *, answered: bool) -> str:
         method, outcome = self.c[column][i], self.words[i]
@@ -269,47 +230,21 @@ class Batch(Parts):
             names.community_ids(*(c[part] for part in ("hi0", "lo0", "hi1", "lo1", "port0", "port1"))),
         )
 
-    def roles(self) -> Iterable[str]:
-        """Whether it was seen who is the client."""
-        return map(parts.ROLES.__getitem__, (self.c["facts"] & FACT_SYN != 0).astype(np.uint8).tolist())
-
 
 _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
-    "id": lambda b: b.ids.tolist(),
     "client": lambda b: b.ends[0],
     "server": lambda b: b.ends[1],
-    "roles": Batch.roles,
-    "first_ns": lambda b: b.c["first_ns"].tolist(),
-    "last_ns": lambda b: b.c["last_ns"].tolist(),
-    "first_frame": lambda b: b.c["first_frame"].tolist(),
-    "outcome": lambda b: b.words,
-    "cause": lambda b: b.causes,
-    "decided": lambda b: b.decided,
     "why": Batch.sentences,
     "evidence": Batch.evidence,
-    "age_ns": lambda b: b.ages,
     "state": Batch.states,
     "handshake": Batch.handshakes,
     "rtt": Batch.rtts,
     "close": lambda b: b.closes,
-    "stage": lambda b: map(STAGES.__getitem__, b.source.stages[b.rows].tolist()),
-    "client_to_server": lambda b: _directions(b.client),
-    "server_to_client": lambda b: _directions(b.server),
+    "client_to_server": lambda b: b.part("client_to_server", Direction, {}),
+    "server_to_client": lambda b: b.part("server_to_client", Direction, {}),
     "aliases": Batch.aliases,
     "answered_from": lambda b: map(parts.elsewhere, b.answers),
 }
-
-
-class _Taken(dict[str, Column]):
-    """Columns of some rows, each taken when it is asked for."""
-
-    def __init__(self, table: Column, rows: Column) -> None:
-        self._table, self._rows = table, rows
-
-    def __missing__(self, field: str) -> Column:
-        column: Column = self._table[field][self._rows]
-        self[field] = column
-        return column
 
 
 def _optional(values: Column, known: NDArray[np.bool_]) -> list[Any]:
@@ -318,16 +253,6 @@ def _optional(values: Column, known: NDArray[np.bool_]) -> list[Any]:
     for i in np.flatnonzero(~known).tolist():
         listed[i] = None
     return listed
-
-
-def _frames(first: Column, low: Column) -> list[Any]:
-    """The whole numbers of frames of which rows keep the low 32 bits; None for none."""
-    return _optional(whole_frames(first, low), low != 0)
-
-
-def _directions(end: _Taken) -> Iterable[Direction]:
-    order = ("frames", "bytes", "retransmissions", "out_of_order", "duplicates", "keep_alives", "zero_windows")
-    return map(Direction, *(end[field].tolist() for field in order))
 
 
 def _legs(leg: Measured) -> list[Leg]:

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.report.attempts import Attempts
 from handshake_inspect.report.batch import Batch
+from handshake_inspect.report.column import Column
 from handshake_inspect.report.embryos import Embryos
+from handshake_inspect.report.fields import FIELDS
 from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
@@ -105,8 +108,16 @@ class RowConnections(Connections):
             yield from chunk
 
     def table(self) -> NDArray[Any]:
-        """All connections as a NumPy structured array (see `report.table.DTYPE`)."""
-        return table(self.trace, self.outcomes, self.legs, self.names)[slice(None) if self.ids is None else self.ids]
+        """All connections as a NumPy structured array (see `report.table`)."""
+        return table(self)
+
+    def column(self, name: str) -> Column | None:
+        """The column of the field with this name, in order of ids; None for one that only made connections have."""
+        make = FIELDS[name].column
+        if make is None:
+            return None
+        order = self.trace.order
+        return make(Attempts(self, ..., ...)).at(order if self.ids is None else order[self.ids])
 
     @property
     def trouble_count(self) -> int:

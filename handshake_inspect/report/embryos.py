@@ -6,12 +6,11 @@ from itertools import repeat
 from typing import Any
 
 from handshake_inspect.report import parts
+from handshake_inspect.report.attempts import LONE_CLIENT, LONE_SERVER, NONE, Attempts
 from handshake_inspect.report.made import Column, Parts, endpoints, named
 from handshake_inspect.report.model import Aliases, Close, Direction, Handshake, Rtt
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
-from handshake_inspect.verdicts.stage import STAGES
-from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
 from handshake_inspect.wire.address import address_text
 
 _NO_LEG = parts.NO_LEG["no-answer"]
@@ -23,27 +22,13 @@ class Embryos(Parts):
 
     def __init__(self, source: Any, ids: Column, rows: Column) -> None:
         """`ids` are what the attempts are told by."""
-        super().__init__(_MAKERS)
+        super().__init__(Attempts(source, NONE, rows), _MAKERS)
         self.source, self.trace, self.ids, self.rows = source, source.trace, ids, rows
-        self.e = self.trace.embryos[rows]
+        self.e = self.attempts.lone
         self.at = rows + len(self.trace.connections)
-        self.times, self.frames = self.e["first_ns"].tolist(), self.trace.embryo_frames(rows).tolist()
-
-    @cached_property
-    def words(self) -> list[Any]:
-        """Outcomes."""
-        return list(map(OUTCOMES.__getitem__, self.source.outcome[self.at].tolist()))
-
-    @cached_property
-    def causes(self) -> list[Any]:
-        """Why they came to them."""
-        return list(map(CAUSES.__getitem__, self.source.outcomes.cause[self.at].tolist()))
-
-    @cached_property
-    def decided(self) -> list[bool]:
-        """Whether the capture suffices to tell."""
-        decided: list[bool] = self.source.outcomes.decided[self.at].tolist()
-        return decided
+        self.times = self.listed("first_ns")
+        self.frames = self.listed("first_frame")
+        self.words = self.listed("outcome")
 
     def ends(self, who: str) -> Iterable[list[Any]]:
         """The halves of the addresses, and the ports, of the clients or the servers."""
@@ -56,15 +41,15 @@ class Embryos(Parts):
 
     def sentences(self) -> list[str]:
         """Why each has its outcome."""
+        causes = self.listed("cause")
+        decided = self.listed("decided")
         return [
             self._elsewhere(i)
             if cause == "answered-from-elsewhere"
-            else parts.why_unanswered(word, cause, decided, self.trace.filtered)
+            else parts.why_unanswered(word, cause, sure, self.trace.filtered)
             if word == "timed-out"
             else parts.why_pending(self.trace.last_ns - begun)
-            for i, (word, cause, decided, begun) in enumerate(
-                zip(self.words, self.causes, self.decided, self.times, strict=True)
-            )
+            for i, (word, cause, sure, begun) in enumerate(zip(self.words, causes, decided, self.times, strict=True))
         ]
 
     def _elsewhere(self, i: int) -> str:
@@ -76,10 +61,13 @@ class Embryos(Parts):
         """The SYN, and nothing more."""
         e, nothing = self.e, repeat(None)
         options = map(parts.options, e["options"].tolist(), e["mss"].tolist(), e["window_scale"].tolist())
-        return map(
-            Handshake, self.times, self.frames, nothing, nothing, nothing, nothing, repeat(1), repeat(0),
-            e["iss"].tolist(), nothing, options, nothing, repeat(1),
-        )  # fmt: skip
+        unanswered = ("synack_ns", "synack_frame", "ack_ns", "ack_frame", "server_isn", "server_options")
+        given = {
+            **dict.fromkeys(unanswered, nothing),
+            "syn_ns": self.times, "syn_frame": self.frames, "syn_count": repeat(1), "synack_count": repeat(0),
+            "client_isn": e["iss"].tolist(), "client_options": options, "syn_copy": repeat(1), "synack_copy": nothing,
+        }  # fmt: skip
+        return self.part("handshake", Handshake, given)
 
     def closes(self) -> list[Close]:
         """The client gave up, or may go on."""
@@ -101,27 +89,22 @@ class Embryos(Parts):
         return repeat(value, len(self.ids))
 
 
+def _sent(lone: dict[str, str | int]) -> Direction:
+    """What one end of a lone SYN sent, the same for all."""
+    return Direction(**{name: int(value) for name, value in lone.items() if name in Direction.__struct_fields__})
+
+
 _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
-    "id": lambda e: e.ids.tolist(),
     "client": lambda e: endpoints(*e.ends("client")),
     "server": lambda e: map(parts.service, *e.ends("server")),
-    "roles": lambda e: e.all("observed"),
-    "first_ns": lambda e: e.times,
-    "last_ns": lambda e: e.times,
-    "first_frame": lambda e: e.frames,
-    "outcome": lambda e: e.words,
-    "cause": lambda e: e.causes,
-    "decided": lambda e: e.decided,
     "why": Embryos.sentences,
     "evidence": lambda e: parts.with_answers(list(map(list, zip(e.frames, strict=True))), e.answers),
-    "age_ns": lambda e: e.all(None),
     "state": lambda e: map(parts.states, e.source.embryo_clients[e.rows].tolist(), repeat(int(TcpState.CLOSED))),
     "handshake": Embryos.handshakes,
     "rtt": lambda e: e.all(_NO_RTT),
     "close": Embryos.closes,
-    "stage": lambda e: map(STAGES.__getitem__, e.source.stages[e.at].tolist()),
-    "client_to_server": lambda e: e.all(Direction(frames=1)),
-    "server_to_client": lambda e: e.all(Direction()),
+    "client_to_server": lambda e: e.all(_sent(LONE_CLIENT)),
+    "server_to_client": lambda e: e.all(_sent(LONE_SERVER)),
     "aliases": Embryos.aliases,
     "answered_from": lambda e: map(parts.elsewhere, e.answers),
 }

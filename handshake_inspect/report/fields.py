@@ -1,25 +1,42 @@
-"""Every field of a connection once: its dotted name (`rtt.total.value_ns`), its unit, and what it means in one line.
+"""Every field of a connection once: its dotted name (`rtt.total.value_ns`), its unit, what it means, and its column.
 
-Names and types are those of the models in `report.connection`; `FIELDS` says the rest, in the same order.  Filters,
-columns, tables, the JSON Schema, `hsi fields` and docs/report.md read it.
+Names and types are those of the models in `report.connection`; `FIELDS` says the rest, in the same order.  Objects,
+filters, columns, tables, the JSON Schema, `hsi fields` and docs/report.md read it.  A field without a column function
+is made with the objects (see `report.batch` and `report.embryos`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.errors import UsageError
+from handshake_inspect.report.attempts import Attempts, Who
+from handshake_inspect.report.column import Addresses, Column, Numbers, Words, behind_none, every
 from handshake_inspect.report.connection import Connection
-from handshake_inspect.verdicts.words import CAUSES
-
-Kind = Literal["number", "duration", "time", "word", "text", "flag", "address", "list"]
+from handshake_inspect.report.leaves import Kind, leaves
+from handshake_inspect.report.parts import METHODS, STATE_NAMES
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN, TRAIT_ISS
+from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.aliases import CONN_STATES, EMBRYO_CONN_STATE
+from handshake_inspect.verdicts.stage import STAGES
+from handshake_inspect.verdicts.words import CAUSES, HALF_OPEN, OUTCOMES
+from handshake_inspect.wire.const import (
+    OPT_ECN,
+    OPT_MPTCP,
+    OPT_MSS,
+    OPT_SACK_PERMITTED,
+    OPT_TFO,
+    OPT_TIMESTAMPS,
+    OPT_WINDOW_SCALE,
+)
 
 DEFAULT = (
     "id", "first_frame", "first_ns", "client.ip", "client.port", "server.ip", "server.port", "outcome", "cause",
@@ -30,97 +47,233 @@ DEFAULT = (
 )  # fmt: skip
 
 _UNITS = {"time": "ns since 1970", "duration": "ns"}  # what the type says alone
+_METHODS = list(dict.fromkeys(METHODS))
+_METHOD_CODES = np.array([_METHODS.index(word) for word in METHODS])
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the table says of a field: one line of help, and the unit where the type does not say it."""
+    """What the table says of a field: a line of help, what makes its column, the unit where the type has none."""
 
     help: str
+    column: Callable[[Attempts], Column] | None = None
     unit: str = ""
 
 
+def _address(who: Who, attempts: Attempts) -> Column:
+    return Addresses(attempts.address(who, "hi"), attempts.address(who, "lo"), np.ones(len(attempts), dtype=bool))
+
+
+def _port(who: Who, attempts: Attempts) -> Column:
+    return every(attempts.address(who, "port", np.int64))
+
+
+def _sent(who: Who, name: str, attempts: Attempts) -> Column:
+    return every(attempts.end(who, name))
+
+
+def _frame(name: str, attempts: Attempts) -> Column:
+    frames = attempts.frames(name)
+    if name == "syn":
+        return attempts.where(frames, frames != 0, attempts.first_frame[attempts.full_count :], lone_known=True)
+    return attempts.where(frames, frames != 0)
+
+
+def _isn(who: Who, attempts: Attempts) -> Column:
+    return Numbers(attempts.end(who, "iss"), attempts.end(who, "traits") & TRAIT_ISS != 0)
+
+
+def _option(who: Who, name: str, bit: int, attempts: Attempts) -> Column:
+    """An option of a SYN or SYN-ACK: a value, or with an empty `name` whether it was there."""
+    known = attempts.end(who, "traits") & TRAIT_ISS != 0
+    copies, lone = (attempts.syns, attempts.lone) if who == "client" else (attempts.syn_acks, None)
+
+    def offered(field: str) -> NDArray[Any]:
+        return attempts.joined(getattr(copies, field), 0 if lone is None else lone[field])
+
+    there = offered("options") & bit != 0
+    return Numbers(offered(name), known & there) if name else Numbers(there, known)
+
+
+def _copy(kind: str, attempts: Attempts) -> Column:
+    copies, alone = (attempts.syns, 1) if kind == "syn" else (attempts.syn_acks, 0)
+    return attempts.where(copies.number, copies.number > 0, alone, lone_known=bool(alone))
+
+
+def _leg(place: int, part: str, attempts: Attempts) -> Column:
+    leg = attempts.legs[place]
+    if part == "method":
+        none = _METHODS.index("none")
+        return attempts.word(np.where(leg.high >= 0, _METHOD_CODES[leg.method], none), none, _METHODS)
+    return attempts.measured(getattr(leg, part))
+
+
+def _value(place: int, attempts: Attempts) -> Column:
+    return attempts.measured(attempts.source.legs.of(attempts.full).values[place])
+
+
+def _age(attempts: Attempts) -> Column:
+    since = np.maximum(attempts.trace.last_ns - attempts.c["synack_ns"], 0)
+    return attempts.where(since, attempts.outcome[: attempts.full_count] == HALF_OPEN)
+
+
+def _state(place: int, attempts: Attempts) -> Column:
+    alone = int(TcpState.CLOSED) if place else attempts.source.embryo_clients[attempts.alone]
+    return attempts.word(attempts.source.states[place][attempts.full], alone, STATE_NAMES)
+
+
+def _conn_state(attempts: Attempts) -> Column:
+    alone = CONN_STATES.index(EMBRYO_CONN_STATE)
+    return attempts.word(attempts.source.conn_states[attempts.full], alone, CONN_STATES)
+
+
 def _inside(path: str, entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    """The fields of a part, by their whole names; parts of one model share what they say."""
+    """The fields of a part, by their whole names."""
     return {f"{path}.{name}": entry for name, entry in entries.items()}
 
 
-_ENDPOINT = {
-    "ip": Entry("IPv4 or IPv6 address."),
-    "port": Entry("TCP port."),
-}
-_OPTIONS = {
-    "mss": Entry("Maximum segment size that was offered; null where none was.", "bytes"),
-    "window_scale": Entry("Shift of the window that was offered; null where none was.", "bits"),
-    "sack_permitted": Entry("Whether selective acknowledgements were offered."),
-    "timestamps": Entry("Whether the segment had timestamps."),
-    "tfo": Entry("Whether TCP Fast Open was asked for, or used with a cookie."),
-    "mptcp": Entry("Whether Multipath TCP was offered."),
-    "ecn": Entry("Whether ECN was offered, or taken up."),
-}
-_LEG = {
-    "value_ns": Entry("The round trip, where its bounds agree enough to name one number."),
-    "min_ns": Entry("Lower bound of the round trip."),
-    "max_ns": Entry("Upper bound of the round trip."),
-    "method": Entry("How the round trip is known."),
-    "reason": Entry("Why there is none; null where there is one."),
-}
-_DIRECTION = {
-    "frames": Entry("Segments sent.", "segments"),
-    "bytes": Entry("Payload sent, with repetitions.", "bytes"),
-    "retransmissions": Entry("Segments that repeat sequence numbers already sent.", "segments"),
-    "out_of_order": Entry("Segments that fill a hole: sent once, and overtaken.", "segments"),
-    "duplicates": Entry("Further copies of a packet in the capture: no retransmissions.", "segments"),
-    "keep_alives": Entry("Probes with at most one byte before the next expected one.", "segments"),
-    "zero_windows": Entry("Segments that asked the other end to stop sending.", "segments"),
-}
+def _endpoint(who: Who | None) -> dict[str, Entry]:
+    """Of an end of the connection; None for another address."""
+    return {
+        "ip": Entry("IPv4 or IPv6 address.", partial(_address, who) if who else None),
+        "port": Entry("TCP port.", partial(_port, who) if who else None),
+    }
+
+
+def _options(who: Who) -> dict[str, Entry]:
+    return {
+        "mss": Entry(
+            "Maximum segment size that was offered; null where none was.",
+            partial(_option, who, "mss", OPT_MSS),
+            "bytes",
+        ),
+        "window_scale": Entry(
+            "Shift of the window that was offered; null where none was.",
+            partial(_option, who, "window_scale", OPT_WINDOW_SCALE),
+            "bits",
+        ),
+        "sack_permitted": Entry(
+            "Whether selective acknowledgements were offered.", partial(_option, who, "", OPT_SACK_PERMITTED)
+        ),
+        "timestamps": Entry("Whether the segment had timestamps.", partial(_option, who, "", OPT_TIMESTAMPS)),
+        "tfo": Entry("Whether TCP Fast Open was asked for, or used with a cookie.", partial(_option, who, "", OPT_TFO)),
+        "mptcp": Entry("Whether Multipath TCP was offered.", partial(_option, who, "", OPT_MPTCP)),
+        "ecn": Entry("Whether ECN was offered, or taken up.", partial(_option, who, "", OPT_ECN)),
+    }
+
+
+def _rtt(place: int) -> dict[str, Entry]:
+    return {
+        "value_ns": Entry("The round trip, where its bounds agree enough to name one number.", partial(_value, place)),
+        "min_ns": Entry("Lower bound of the round trip.", partial(_leg, place, "low")),
+        "max_ns": Entry("Upper bound of the round trip.", partial(_leg, place, "high")),
+        "method": Entry("How the round trip is known.", partial(_leg, place, "method")),
+        "reason": Entry("Why there is none; null where there is one."),
+    }
+
+
+def _direction(who: Who) -> dict[str, Entry]:
+    return {
+        "frames": Entry("Segments sent.", partial(_sent, who, "frames"), "segments"),
+        "bytes": Entry("Payload sent, with repetitions.", partial(_sent, who, "bytes"), "bytes"),
+        "retransmissions": Entry(
+            "Segments that repeat sequence numbers already sent.", partial(_sent, who, "retransmissions"), "segments"
+        ),
+        "out_of_order": Entry(
+            "Segments that fill a hole: sent once, and overtaken.", partial(_sent, who, "out_of_order"), "segments"
+        ),
+        "duplicates": Entry(
+            "Further copies of a packet in the capture: no retransmissions.",
+            partial(_sent, who, "duplicates"),
+            "segments",
+        ),
+        "keep_alives": Entry(
+            "Probes with at most one byte before the next expected one.", partial(_sent, who, "keep_alives"), "segments"
+        ),
+        "zero_windows": Entry(
+            "Segments that asked the other end to stop sending.", partial(_sent, who, "zero_windows"), "segments"
+        ),
+    }
+
 
 FIELDS: dict[str, Entry] = {
-    "id": Entry("Number of the connection, in order of first frames, from 0."),
-    **_inside("client", _ENDPOINT),
-    **_inside("server", _ENDPOINT),
-    "roles": Entry("Whether the SYN was seen that says which end is the client."),
-    "first_ns": Entry("Time of the first frame."),
-    "last_ns": Entry("Time of the last frame."),
-    "first_frame": Entry("Number of the first frame."),
-    "outcome": Entry("What became of the attempt to connect."),
-    "cause": Entry("A word that narrows the outcome."),
-    "decided": Entry("Whether the capture shows enough, for long enough, to tell."),
+    "id": Entry(
+        "Number of the connection, in order of first frames, from 0.",
+        lambda a: every(a.of_all(a.source.names).astype(np.int64)),
+    ),
+    **_inside("client", _endpoint("client")),
+    **_inside("server", _endpoint("server")),
+    "roles": Entry(
+        "Whether the SYN was seen that says which end is the client.",
+        lambda a: a.word(a.c["facts"] & FACT_SYN == 0, 0, ("observed", "inferred")),
+    ),
+    "first_ns": Entry("Time of the first frame.", lambda a: every(a.connection("first_ns"))),
+    "last_ns": Entry("Time of the last frame.", lambda a: every(a.connection("last_ns"))),
+    "first_frame": Entry("Number of the first frame.", lambda a: every(a.first_frame)),
+    "outcome": Entry("What became of the attempt to connect.", lambda a: Words(a.outcome.astype(np.intp), OUTCOMES)),
+    "cause": Entry(
+        "A word that narrows the outcome.", lambda a: behind_none(a.of_all(a.source.outcomes.cause), CAUSES)
+    ),
+    "decided": Entry(
+        "Whether the capture shows enough, for long enough, to tell.",
+        lambda a: every(a.of_all(a.source.outcomes.decided)),
+    ),
     "why": Entry("The outcome in one sentence."),
     "evidence": Entry("Numbers of the frames that prove the outcome."),
-    "age_ns": Entry("Time since the first SYN-ACK of a half-open connection."),
-    "state.client": Entry("State of the client (RFC 9293) when the capture ended."),
-    "state.server": Entry("State of the server (RFC 9293) when the capture ended."),
-    "handshake.syn_ns": Entry("Time of the SYN that was answered."),
-    "handshake.syn_frame": Entry("Frame of the SYN that was answered."),
-    "handshake.synack_ns": Entry("Time of the SYN-ACK that was acknowledged."),
-    "handshake.synack_frame": Entry("Frame of the SYN-ACK that was acknowledged."),
-    "handshake.ack_ns": Entry("Time of the final ACK."),
-    "handshake.ack_frame": Entry("Frame of the final ACK."),
-    "handshake.syn_count": Entry("How often the SYN was sent.", "segments"),
-    "handshake.synack_count": Entry("How often the SYN-ACK was sent.", "segments"),
-    "handshake.client_isn": Entry("Initial sequence number of the client, as on the wire."),
-    "handshake.server_isn": Entry("Initial sequence number of the server, as on the wire."),
-    **_inside("handshake.client_options", _OPTIONS),
-    **_inside("handshake.server_options", _OPTIONS),
-    "handshake.syn_copy": Entry("Which copy of the SYN was answered, from 1; null where nothing proves it."),
-    "handshake.synack_copy": Entry("Which copy of the SYN-ACK was acknowledged, from 1; null where nothing proves it."),
-    **_inside("rtt.synack", _LEG),
-    **_inside("rtt.ackdat", _LEG),
-    **_inside("rtt.total", _LEG),
-    "rtt.reject_ns": Entry("Delay of the RST or ICMP error that answered the SYN: never an RTT."),
+    "age_ns": Entry("Time since the first SYN-ACK of a half-open connection.", _age),
+    "state.client": Entry("State of the client (RFC 9293) when the capture ended.", partial(_state, 0)),
+    "state.server": Entry("State of the server (RFC 9293) when the capture ended.", partial(_state, 1)),
+    "handshake.syn_ns": Entry(
+        "Time of the SYN that was answered.",
+        lambda a: a.where(a.syns.ns, a.c["syn_count"] > 0, a.lone["first_ns"], lone_known=True),
+    ),
+    "handshake.syn_frame": Entry("Frame of the SYN that was answered.", partial(_frame, "syn")),
+    "handshake.synack_ns": Entry(
+        "Time of the SYN-ACK that was acknowledged.", lambda a: a.where(a.syn_acks.ns, a.c["synack_count"] > 0)
+    ),
+    "handshake.synack_frame": Entry("Frame of the SYN-ACK that was acknowledged.", partial(_frame, "synack")),
+    "handshake.ack_ns": Entry(
+        "Time of the final ACK.", lambda a: a.where(a.c["ack_ns"], a.c["facts"] & FACT_ACKED != 0)
+    ),
+    "handshake.ack_frame": Entry("Frame of the final ACK.", partial(_frame, "ack")),
+    "handshake.syn_count": Entry("How often the SYN was sent.", lambda a: every(a.connection("syn_count")), "segments"),
+    "handshake.synack_count": Entry(
+        "How often the SYN-ACK was sent.", lambda a: every(a.connection("synack_count")), "segments"
+    ),
+    "handshake.client_isn": Entry("Initial sequence number of the client, as on the wire.", partial(_isn, "client")),
+    "handshake.server_isn": Entry("Initial sequence number of the server, as on the wire.", partial(_isn, "server")),
+    **_inside("handshake.client_options", _options("client")),
+    **_inside("handshake.server_options", _options("server")),
+    "handshake.syn_copy": Entry(
+        "Which copy of the SYN was answered, from 1; null where nothing proves it.", partial(_copy, "syn")
+    ),
+    "handshake.synack_copy": Entry(
+        "Which copy of the SYN-ACK was acknowledged, from 1; null where nothing proves it.", partial(_copy, "synack")
+    ),
+    **_inside("rtt.synack", _rtt(0)),
+    **_inside("rtt.ackdat", _rtt(1)),
+    **_inside("rtt.total", _rtt(2)),
+    "rtt.reject_ns": Entry(
+        "Delay of the RST or ICMP error that answered the SYN: never an RTT.",
+        lambda a: a.measured(a.source.reject_ns[a.full]),
+    ),
     "close.how": Entry("How the connection ended."),
     "close.first": Entry("The end that closed first."),
     "close.reset_by": Entry("Who sent the RST; null without one."),
-    "stage": Entry("How far the client had come when the connection died; null where it did not."),
-    **_inside("client_to_server", _DIRECTION),
-    **_inside("server_to_client", _DIRECTION),
-    "aliases.zeek.conn_state": Entry("Zeek's `conn_state` of it."),
+    "stage": Entry(
+        "How far the client had come when the connection died; null where it did not.",
+        lambda a: behind_none(a.of_all(a.source.stages), STAGES),
+    ),
+    **_inside("client_to_server", _direction("client")),
+    **_inside("server_to_client", _direction("server")),
+    "aliases.zeek.conn_state": Entry("Zeek's `conn_state` of it.", _conn_state),
     "aliases.zeek.history": Entry("Zeek's `history` of it."),
-    "aliases.tshark.stream": Entry("Wireshark's `tcp.stream` of it."),
-    "aliases.tshark.completeness": Entry("Wireshark's `tcp.completeness` of it."),
+    "aliases.tshark.stream": Entry(
+        "Wireshark's `tcp.stream` of it.", lambda a: every(a.of_all(a.source.names).astype(np.int64))
+    ),
+    "aliases.tshark.completeness": Entry("Wireshark's `tcp.completeness` of it.", lambda a: every(a.completeness)),
     "aliases.community_id": Entry("Community ID, version 1 with seed 0."),
-    **_inside("answered_from", _ENDPOINT),
+    **_inside("answered_from", _endpoint(None)),
 }
 
 
@@ -165,54 +318,13 @@ class Field:
 @cache
 def fields() -> dict[str, Field]:
     """Every field of the models, in the order of the schema."""
-    return {field.name: field for field, _ in _walk(msgspec.inspect.type_info(Connection), "", ("", ""))}
+    return {leaf.name: Field(leaf.name, leaf.kind, leaf.words) for leaf in leaves()}
 
 
 @cache
 def helps() -> dict[tuple[str, str], str]:
     """What the table says, by the name of the model and that of its attribute."""
-    walked = _walk(msgspec.inspect.type_info(Connection), "", ("", ""))
-    return {place: FIELDS[field.name].help for field, place in walked}
-
-
-def _walk(kind: Any, path: str, place: tuple[str, str]) -> Iterator[tuple[Field, tuple[str, str]]]:
-    """The leaves below a type, each with the model and the attribute that hold it."""
-    description = ""
-    while True:
-        if isinstance(kind, msgspec.inspect.Metadata):
-            description = str((kind.extra_json_schema or {}).get("description", description))
-            kind = kind.type
-        elif isinstance(kind, msgspec.inspect.UnionType):
-            kind = next(each for each in kind.types if not isinstance(each, msgspec.inspect.NoneType))
-        else:
-            break
-    if isinstance(kind, msgspec.inspect.StructType):
-        for field in kind.fields:
-            inside = f"{path}.{field.encode_name}" if path else field.encode_name
-            yield from _walk(field.type, inside, (kind.cls.__name__, field.encode_name))
-    else:
-        yield _leaf(kind, path, description), place
-
-
-def _leaf(kind: Any, path: str, description: str) -> Field:
-    if isinstance(kind, msgspec.inspect.LiteralType):
-        return Field(path, "word", tuple(map(str, kind.values)))
-    if isinstance(kind, msgspec.inspect.BoolType):
-        return Field(path, "flag")
-    if isinstance(kind, msgspec.inspect.ListType):
-        return Field(path, "list")
-    if isinstance(kind, msgspec.inspect.StrType):
-        text: Kind = "text" if path == "why" else "word"
-        words = tuple(sorted(filter(None, CAUSES))) if path == "cause" else ()
-        return Field(path, "address" if path.endswith(".ip") else text, words)
-    if path.endswith("_ns"):
-        return Field(path, "time" if "epoch" in _description(kind, description) else "duration")
-    return Field(path, "number")
-
-
-def _description(kind: Any, outside: str) -> str:
-    inside = getattr(kind, "extra_json_schema", None) or {}
-    return str(inside.get("description", outside))
+    return {leaf.place: FIELDS[leaf.name].help for leaf in leaves()}
 
 
 def find(name: str) -> Field:

@@ -5,72 +5,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.outcome import Outcomes
-from handshake_inspect.verdicts.trace import Trace
-from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
+from handshake_inspect.report.column import Addresses, Column, Numbers
 from handshake_inspect.wire.address import address_text
 
-# Durations are nanoseconds, -1 where none can be named; `retransmissions` are of both directions.
-DTYPE = np.dtype(
-    [
-        ("id", "i8"),
-        ("first_frame", "u8"),
-        ("first_ns", "i8"),
-        ("last_ns", "i8"),
-        ("client_ip", "U45"),
-        ("client_port", "u2"),
-        ("server_ip", "U45"),
-        ("server_port", "u2"),
-        ("outcome", "U12"),
-        ("cause", "U24"),
-        ("decided", "?"),
-        ("syn_count", "u2"),
-        ("synack_count", "u2"),
-        ("synack_ns", "i8"),
-        ("ackdat_ns", "i8"),
-        ("total_ns", "i8"),
-        ("client_bytes", "u8"),
-        ("server_bytes", "u8"),
-        ("retransmissions", "u4"),
-    ]
-)
+# The columns of the table: type, and the fields of which each is the sum.  Durations are -1 where none can be named.
+COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "id": ("i8", ("id",)),
+    "first_frame": ("u8", ("first_frame",)),
+    "first_ns": ("i8", ("first_ns",)),
+    "last_ns": ("i8", ("last_ns",)),
+    "client_ip": ("U45", ("client.ip",)),
+    "client_port": ("u2", ("client.port",)),
+    "server_ip": ("U45", ("server.ip",)),
+    "server_port": ("u2", ("server.port",)),
+    "outcome": ("U12", ("outcome",)),
+    "cause": ("U24", ("cause",)),
+    "decided": ("?", ("decided",)),
+    "syn_count": ("u2", ("handshake.syn_count",)),
+    "synack_count": ("u2", ("handshake.synack_count",)),
+    "synack_ns": ("i8", ("rtt.synack.value_ns",)),
+    "ackdat_ns": ("i8", ("rtt.ackdat.value_ns",)),
+    "total_ns": ("i8", ("rtt.total.value_ns",)),
+    "client_bytes": ("u8", ("client_to_server.bytes",)),
+    "server_bytes": ("u8", ("server_to_client.bytes",)),
+    "retransmissions": ("u4", ("client_to_server.retransmissions", "server_to_client.retransmissions")),
+}
+DTYPE = np.dtype([(name, kind) for name, (kind, _) in COLUMNS.items()])
 
 
-def table(trace: Trace, outcomes: Outcomes, legs: Legs, names: NDArray[Any]) -> NDArray[Any]:
-    """Make the table; `names` are the ids in row order."""
-    made = np.zeros(len(trace), dtype=DTYPE)
-    made["first_frame"] = trace.first_frame
-    for who, part in (("client", trace.client), ("server", trace.server)):
-        made[f"{who}_ip"] = _addresses(part("hi"), part("lo"))
-        made[f"{who}_port"] = part("port")
-    made["outcome"] = np.array(OUTCOMES)[outcomes.outcome]
-    made["cause"] = np.array([cause or "" for cause in CAUSES])[outcomes.cause]
-    made["decided"] = outcomes.decided
-    _fill_connections(made[: len(trace.connections)], trace, legs)
-    _fill_embryos(made[len(trace.connections) :], trace)
-    made["id"] = names
-    return made[trace.order]
+def table(connections: Any) -> NDArray[Any]:
+    """Make the table of RowConnections."""
+    made = np.zeros(len(connections), dtype=DTYPE)
+    for name, (_, fields) in COLUMNS.items():
+        values = [_values(column) for column in map(connections.column, fields) if column is not None]
+        made[name] = values[0] if len(values) == 1 else np.sum(values, axis=0)
+    return made
 
 
-def _addresses(hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> NDArray[Any]:
+def _values(column: Column) -> NDArray[Any]:
+    if isinstance(column, Numbers):
+        return column.values if column.known.all() else np.where(column.known, column.values, -1)
+    return _addresses(column) if isinstance(column, Addresses) else np.array([*column.vocabulary, ""])[column.codes]
+
+
+def _addresses(column: Addresses) -> NDArray[Any]:
     """The text of every address; each different one is written once."""
-    pairs, which = np.unique(np.stack([hi, lo], axis=1), axis=0, return_inverse=True)
+    pairs, which = np.unique(np.stack([column.hi, column.lo], axis=1), axis=0, return_inverse=True)
     return np.array([address_text(one, other) for one, other in pairs.tolist()], dtype="U45")[which.reshape(-1)]
-
-
-def _fill_connections(part: NDArray[Any], trace: Trace, legs: Legs) -> None:
-    c, ends = trace.connections, trace.endpoints
-    for column in ("first_ns", "last_ns", "syn_count", "synack_count"):
-        part[column] = c[column]
-    part["synack_ns"], part["ackdat_ns"], part["total_ns"] = legs.values
-    part["client_bytes"] = ends["bytes"][trace.client_rows]
-    part["server_bytes"] = ends["bytes"][trace.server_rows]
-    part["retransmissions"] = ends["retransmissions"].reshape(-1, 2).sum(axis=1)
-
-
-def _fill_embryos(part: NDArray[Any], trace: Trace) -> None:
-    part["first_ns"] = part["last_ns"] = trace.embryos["first_ns"]
-    part["syn_count"] = 1
-    for column in ("synack_ns", "ackdat_ns", "total_ns"):
-        part[column] = -1

@@ -56,6 +56,17 @@ def test_one_attribute_of_one_model_is_explained_once():
     assert all(len(texts) == 1 for texts in told.values())
 
 
+MADE_WITH_OBJECTS = {
+    "why", "evidence", "rtt.synack.reason", "rtt.ackdat.reason", "rtt.total.reason", "close.how", "close.first",
+    "close.reset_by", "aliases.zeek.history", "aliases.community_id", "answered_from.ip", "answered_from.port",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_field_has_a_column_but_for_a_few(name):
+    assert (FIELDS[name].column is None) == (name in MADE_WITH_OBJECTS), f"{name} has no column in report/fields.py"
+
+
 def test_units():
     units = {name: find(name).unit for name in ("first_ns", "rtt.total", "client_to_server.bytes", "id", "outcome")}
     assert units == {

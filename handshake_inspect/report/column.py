@@ -19,6 +19,19 @@ class Numbers:
     values: NDArray[Any]
     known: Mask
 
+    def listed(self) -> list[Any]:
+        """The values as a report has them: None where nothing is known."""
+        if not self.known.any():
+            return [None] * len(self.known)
+        listed: list[Any] = self.values.tolist()
+        for i in np.flatnonzero(~self.known).tolist():
+            listed[i] = None
+        return listed
+
+    def at(self, places: NDArray[Any]) -> Numbers:
+        """The values in these places."""
+        return Numbers(self.values[places], self.known[places])
+
     def same(self, other: Any) -> Mask:
         """Where both are equal."""
         mask: Mask = self.values == other.values
@@ -37,6 +50,17 @@ class Words:
         """Where there is a text."""
         mask: Mask = self.codes >= 0
         return mask
+
+    def listed(self) -> list[str | None]:
+        """The texts as a report has them."""
+        words = (*self.vocabulary, None)
+        if len(self.codes) and (self.codes == self.codes[0]).all():  # as in a flood
+            return [words[self.codes[0]]] * len(self.codes)
+        return list(map(words.__getitem__, self.codes.tolist()))
+
+    def at(self, places: NDArray[Any]) -> Words:
+        """The texts in these places."""
+        return Words(self.codes[places], self.vocabulary)
 
     def where(self, test: Callable[[str], bool]) -> Mask:
         """Where a text passes a test, which is made once for each different text."""
@@ -60,6 +84,10 @@ class Addresses:
     lo: NDArray[np.uint64]
     known: Mask
 
+    def at(self, places: NDArray[Any]) -> Addresses:
+        """The addresses in these places."""
+        return Addresses(self.hi[places], self.lo[places], self.known[places])
+
     def same(self, other: Any) -> Mask:
         """Where both are equal."""
         mask: Mask = (self.hi == other.hi) & (self.lo == other.lo)
@@ -67,3 +95,13 @@ class Addresses:
 
 
 Column = Numbers | Words | Addresses
+
+
+def every(values: NDArray[Any]) -> Numbers:
+    """Numbers that are all known."""
+    return Numbers(values, np.ones(len(values), dtype=bool))
+
+
+def behind_none(places: NDArray[Any], vocabulary: Sequence[str | None]) -> Words:
+    """Words by their places in a vocabulary that has None in front."""
+    return Words(places.astype(np.intp) - 1, [word or "" for word in vocabulary[1:]])

@@ -1,0 +1,157 @@
+"""Columns of some attempts, whichever rows hold them.
+
+An attempt is a connection row, or a lone SYN that nothing answered (an embryo).  A lone SYN offers the columns of a
+connection row and of its two endpoint rows: `LONE_SYN`, `LONE_CLIENT` and `LONE_SERVER` say where they come from.
+Columns have connections first and lone SYNs behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.report.column import Numbers, Words
+from handshake_inspect.tcp.facts import FACT_SYN, TRAIT_ISS, TRAIT_SEEN
+from handshake_inspect.verdicts import aliases
+from handshake_inspect.verdicts.answered import Copies, answered_syn_acks, answered_syns
+from handshake_inspect.verdicts.columns import whole_frames
+from handshake_inspect.verdicts.legs import Leg
+
+Array = NDArray[Any]
+Who = Literal["client", "server"]
+
+# Of a lone SYN: the field of its own row that stands for one of a connection row, or the value that all of them have.
+LONE_SYN: dict[str, str | int] = {
+    "first_ns": "first_ns", "last_ns": "first_ns", "facts": FACT_SYN, "syn_count": 1, "synack_count": 0,
+}  # fmt: skip
+# The same for its two ends; what is not named is 0.
+LONE_CLIENT: dict[str, str | int] = {"frames": 1, "traits": TRAIT_ISS | TRAIT_SEEN, "iss": "iss"}
+LONE_SERVER: dict[str, str | int] = {}
+NONE: NDArray[np.intp] = np.zeros(0, dtype=np.intp)  # no rows
+_LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_SERVER}
+
+
+class Taken(dict[str, Array]):
+    """Columns of some rows of a table, each taken when it is asked for."""
+
+    def __init__(self, table: Any, rows: Any) -> None:
+        self._table, self._rows = table, rows
+
+    def __missing__(self, field: str) -> Array:
+        column: Array = self._table[field][self._rows]
+        self[field] = column
+        return column
+
+
+class Attempts:
+    """Some attempts: `full` are numbers of connection rows, `alone` of lone SYNs; `...` for all."""
+
+    def __init__(self, source: Any, full: Any, alone: Any) -> None:
+        """`source` is RowConnections."""
+        trace = source.trace
+        self.source, self.trace, self.full, self.alone = source, trace, full, alone
+        clients = trace.client_rows[full]
+        self.c = Taken(trace.connections, full)
+        self.client, self.server = Taken(trace.endpoints, clients), Taken(trace.endpoints, clients ^ 1)
+        self.full_count = len(clients)
+        self.alone_count = len(trace.embryos) if alone is ... else len(alone)
+
+    def __len__(self) -> int:
+        """How many attempts there are."""
+        return self.full_count + self.alone_count
+
+    @cached_property
+    def lone(self) -> Any:
+        """The rows of the lone SYNs."""
+        return self.trace.embryos if self.alone is ... else self.trace.embryos[self.alone]
+
+    def joined(self, full: Any, alone: Any, kind: Any = np.int64) -> Array:
+        """One column of what is known of connections, and of lone SYNs; either may be one value for all."""
+        if not self.alone_count and isinstance(full, np.ndarray):
+            return full.astype(kind, copy=False)
+        column = np.empty(len(self), dtype=kind)
+        column[: self.full_count], column[self.full_count :] = full, alone
+        return column
+
+    def where(self, full: Any, known: Any, alone: Any = 0, *, lone_known: bool = False) -> Numbers:
+        """What is known of some connections, and of all lone SYNs or of none."""
+        return Numbers(self.joined(full, alone), self.joined(known, lone_known, bool))
+
+    def measured(self, full: Any) -> Numbers:
+        """What is -1 where nothing is known, and of connections only."""
+        return self.where(full, full >= 0, -1)
+
+    def word(self, full: Any, alone: Any, vocabulary: Sequence[str]) -> Words:
+        """Places in a vocabulary."""
+        return Words(self.joined(full, alone, np.intp), vocabulary)
+
+    def of_all(self, values: Array) -> Array:
+        """What a column of all attempts of the trace, in row order, says of these."""
+        if self.full is ... and self.alone is ...:
+            return values
+        count = len(self.trace.connections)
+        if not self.alone_count:
+            return values[:count][self.full]
+        return np.concatenate([values[:count][self.full], values[count:][self.alone]])
+
+    def connection(self, name: str, kind: Any = np.int64) -> Array:
+        """A field of connection rows."""
+        return self.joined(self.c[name], self._alone(LONE_SYN, name), kind)
+
+    def end(self, who: Who, name: str) -> Array:
+        """A field of the endpoint rows of the clients or servers."""
+        rows = self.client if who == "client" else self.server
+        return self.joined(rows[name], self._alone(_LONE[who], name))
+
+    def _alone(self, table: Mapping[str, str | int], name: str) -> Any:
+        source = table.get(name, 0)
+        return self.lone[source] if isinstance(source, str) else source
+
+    def address(self, who: Who, part: str, kind: Any = np.uint64) -> Array:
+        """`hi`, `lo` or `port` of the clients or servers."""
+        far = int(who == "server")
+        full = np.where(self.c["client"] == far, self.c[f"{part}0"], self.c[f"{part}1"])
+        return self.joined(full, self.lone[f"{who}_{part}"], kind)
+
+    @property
+    def first_frame(self) -> Array:
+        """The first frame of each."""
+        if self.alone is ...:
+            return np.asarray(self.of_all(self.trace.first_frame)).astype(np.int64)
+        return self.joined(self.c["first_frame"], self.trace.embryo_frames(self.alone))
+
+    @cached_property
+    def outcome(self) -> Array:
+        """The outcome of each, as a place in OUTCOMES."""
+        return self.of_all(self.source.outcome)
+
+    @cached_property
+    def syns(self) -> Copies:
+        """The SYNs to show of connections."""
+        return answered_syns(self.trace, self.c, self.client)
+
+    @cached_property
+    def syn_acks(self) -> Copies:
+        """The SYN-ACKs to show of connections."""
+        return answered_syn_acks(self.trace, self.c, self.server)
+
+    def frames(self, name: str) -> Array:
+        """The whole numbers of the frames that were the `name` of connections; 0 for none."""
+        low = self.syns.frame if name == "syn" else self.syn_acks.frame if name == "synack" else self.c[f"{name}_frame"]
+        return whole_frames(self.c["first_frame"], low)
+
+    @cached_property
+    def legs(self) -> tuple[Leg, Leg, Leg]:
+        """The three legs of the handshake RTT of connections."""
+        legs: tuple[Leg, Leg, Leg] = self.source.legs.of(self.full).all
+        return legs
+
+    @property
+    def completeness(self) -> Array:
+        """Wireshark's `tcp.completeness`; a lone SYN is nothing but a SYN."""
+        frames = self.client["frames"] + self.server["frames"]
+        return self.joined(aliases.completeness(self.c["completeness"], frames), 1)

@@ -1,0 +1,71 @@
+"""The leaves of the models of a connection: every place that holds one value, with its type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.verdicts.words import CAUSES
+
+Kind = Literal["number", "duration", "time", "word", "text", "flag", "address", "list"]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A leaf: its dotted name, its type, all words that it can be (empty where that is open), model and attribute."""
+
+    name: str
+    kind: Kind
+    words: tuple[str, ...]
+    place: tuple[str, str]
+
+
+@cache
+def leaves() -> tuple[Leaf, ...]:
+    """Every leaf, in the order of the JSON."""
+    return tuple(_walk(msgspec.inspect.type_info(Connection), "", ("", "")))
+
+
+def _walk(kind: Any, path: str, place: tuple[str, str]) -> Iterator[Leaf]:
+    """The leaves below a type."""
+    description = ""
+    while True:
+        if isinstance(kind, msgspec.inspect.Metadata):
+            description = str((kind.extra_json_schema or {}).get("description", description))
+            kind = kind.type
+        elif isinstance(kind, msgspec.inspect.UnionType):
+            kind = next(each for each in kind.types if not isinstance(each, msgspec.inspect.NoneType))
+        else:
+            break
+    if isinstance(kind, msgspec.inspect.StructType):
+        for field in kind.fields:
+            inside = f"{path}.{field.encode_name}" if path else field.encode_name
+            yield from _walk(field.type, inside, (kind.cls.__name__, field.encode_name))
+    else:
+        yield Leaf(path, *_type(kind, path, description), place)
+
+
+def _type(kind: Any, path: str, description: str) -> tuple[Kind, tuple[str, ...]]:
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return "word", tuple(map(str, kind.values))
+    if isinstance(kind, msgspec.inspect.BoolType):
+        return "flag", ()
+    if isinstance(kind, msgspec.inspect.ListType):
+        return "list", ()
+    if isinstance(kind, msgspec.inspect.StrType):
+        text: Kind = "text" if path == "why" else "word"
+        words = tuple(sorted(filter(None, CAUSES))) if path == "cause" else ()
+        return "address" if path.endswith(".ip") else text, words
+    if path.endswith("_ns"):
+        return "time" if "epoch" in _description(kind, description) else "duration", ()
+    return "number", ()
+
+
+def _description(kind: Any, outside: str) -> str:
+    inside = getattr(kind, "extra_json_schema", None) or {}
+    return str(inside.get("description", outside))
