@@ -45,7 +45,7 @@ def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | N
     """All attempts that are in the table, judged as of `now_ns`; `past` counts those that have expired."""
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
-    others = pump.frames > pump.tcp_segments + pump.icmp_errors
+    others = pump.frames > pump.tcp_segments + pump.icmp_errors or getattr(source, "takes_all_flags", False)
     trace = joined(Trace.of(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, others=others))
     facts = CaptureFacts(
         frames=pump.frames,

@@ -34,6 +34,7 @@ class LiveSource:
     compression: str | None = None
     size: int | None = None  # a live source has no end yet
     host: HostWatch | None = None  # the kernel's own view, where this host owns the interface
+    takes_all_flags = False  # whether no filter leaves segments out for their flags; not known of what is piped in
 
     def __init__(self, name: str, backend: str, reader: FrameReader, snap_len: int | None) -> None:
         self.name = name

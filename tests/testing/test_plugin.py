@@ -32,8 +32,9 @@ def talk(address="127.0.0.1", port=PORT, times=3):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, port), family=family) as listener:
         for _ in range(times):
-            with socket.create_connection((address, port)), listener.accept()[0]:
-                pass
+            with socket.create_connection((address, port)) as here, listener.accept()[0] as there:
+                there.sendall(b"hello")
+                here.recv(5)
 
 def knock(address="127.0.0.1", port=PORT):
     with suppress(ConnectionRefusedError):
