@@ -17,7 +17,7 @@ from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.report.event import Stats
 from handshake_inspect.report.model import Connection
 
-KEEP, COUNT = 100, 4_000
+KEEP, COUNT = 100, 6_000
 EARLY = COUNT // 3
 
 
