@@ -125,7 +125,7 @@ def test_malformed_options_are_noted_and_the_rest_is_kept(options, bits):
         (frames.SYN | frames.ACK | frames.ECE, True),
         (frames.SYN | frames.ACK | frames.ECE | frames.CWR, False),  # a peer that sends back what it got, perhaps
         (frames.SYN | frames.ACK | frames.ECE | frames.CWR | frames.AE, False),
-        (frames.SYN | frames.ACK | frames.CWR, True),  # accurate feedback: not-ECT, ECT(0), CE
+        (frames.SYN | frames.ACK | frames.CWR, True),  # accurate feedback (RFC 9768 section 3.1.2)
         (frames.SYN | frames.ACK | frames.AE, True),
         (frames.SYN | frames.ACK | frames.AE | frames.CWR, True),
         (frames.SYN | frames.ACK, False),
