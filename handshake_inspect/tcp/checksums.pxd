@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport uint64_t
 
 from handshake_inspect.decode cimport segment as seg
@@ -5,6 +6,9 @@ from handshake_inspect.tcp cimport rows
 
 cdef unsigned int CHECK_GOOD
 cdef unsigned int NOTE_BAD_IP_CHECKSUM
+cdef uint64_t MASK64
+cdef uint64_t HOSTS
+cdef uint64_t SPREAD
 
 cdef class Checksums:
     cdef readonly uint64_t good
@@ -12,5 +16,12 @@ cdef class Checksums:
     cdef readonly uint64_t first_bad
     cdef readonly uint64_t bad_ip
     cdef readonly uint64_t first_bad_ip
+    cdef object host_rows
+    cdef uint64_t *hosts
 
+    @cython.locals(key=uint64_t)
+    cdef void note_good(self, rows.Endpoint *sender, seg.Segment *segment) noexcept nogil
+    @cython.locals(key=uint64_t)
     cdef bint is_corrupt(self, rows.Endpoint *sender, seg.Segment *segment) noexcept nogil
+    @cython.locals(key=uint64_t)
+    cdef uint64_t key_of(self, seg.Segment *segment) noexcept nogil

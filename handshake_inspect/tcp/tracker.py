@@ -23,7 +23,6 @@ from handshake_inspect.tcp.checksums import Checksums
 from handshake_inspect.tcp.facts import (
     ACCEPTED,
     CHECK_FIN_UNSEEN,
-    CHECK_GOOD,
     COMPLETE_ACK,
     COMPLETE_DATA,
     EMBRYO,
@@ -256,8 +255,7 @@ class Tracker:
                 zeek.observe_bad_checksum(alias, side)
             return 0
         if segment.notes & NOTE_CHECKSUM_GOOD:
-            sender.checks |= CHECK_GOOD
-            self.checksums.good += 1
+            self.checksums.note_good(sender, segment)
         print_of = endpoint.fingerprint(segment)
         copy = endpoint.is_copy(sender, segment, print_of) and not opening.is_resent(self.table, connection, segment)
         zeek.observe(alias, sender, peer, segment, side)

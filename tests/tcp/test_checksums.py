@@ -55,3 +55,56 @@ def test_what_was_damaged_for_the_capture_only():
     assert connection["client_to_server"]["retransmissions"] == 0
     assert connection["close"]["how"] == "fin"
     assert states(connection) == ("TIME_WAIT", "CLOSED")
+
+
+def in_time(frames):
+    return sorted(frames, key=lambda each: each[0])
+
+
+def spoiled(frames, sender):
+    """The same frames with wrong checksums in all that one host sent, as a capture before its network card may have."""
+    taken = []
+    for when, frame in frames:
+        mine = frame[ETHERNET + 12 : ETHERNET + 16] == bytes(map(int, sender.split(".")))
+        octets = bytearray(frame)
+        if mine:
+            octets[ETHERNET + 20 + 16] ^= 0x5A
+        taken.append((when, bytes(octets)))
+    return taken
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_host_whose_checksums_are_never_right_is_heard(who):
+    """Among many connections whose checksums are all right: it is judged by its own."""
+    many = [frame for n in range(40) for frame in Wire(client=("192.0.2.9", 4000 + n)).handshake().exchange().frames()]
+    odd = Wire(client=("192.0.2.77", 4000), server=("198.51.100.77", 443)).handshake().exchange().close()
+    address = odd.client.address[0] if who == "client" else odd.server.address[0]
+    report = report_of(captures.pcap(in_time([*many, *spoiled(odd.frames(), address)]), nano=True))
+    (mine,) = [one for one in report["connections"] if one["client"]["ip"] == "192.0.2.77"]
+    assert (mine["outcome"], mine["roles"], mine["close"]["how"]) == ("established", "observed", "fin")
+    assert mine["rtt"]["total"]["method"] == "exact"
+    assert (mine["client_to_server"]["bytes"], mine["server_to_client"]["bytes"]) == (100, 100)
+
+
+def test_a_refusal_of_what_was_captured_with_a_wrong_checksum():
+    others = [frame for n in range(40) for frame in Wire(client=("192.0.2.9", 4000 + n)).handshake().frames()]
+    wire = Wire(client=("192.0.2.77", 4000))
+    wire.client.syn()
+    wire.server.refuse()
+    report = report_of(captures.pcap(in_time([*others, *spoiled(wire.frames(), "192.0.2.77")]), nano=True))
+    (mine,) = [one for one in report["connections"] if one["client"]["ip"] == "192.0.2.77"]
+    assert (mine["outcome"], mine["cause"]) == ("refused", "closed-port")
+
+
+def test_a_damaged_first_segment_of_a_host_that_is_known_is_left_out():
+    """Its SYN was damaged, and sent again; the host's other connections have right checksums."""
+    before = Wire(client=("192.0.2.77", 3999)).handshake().frames()
+    wire = Wire(client=("192.0.2.77", 4000), start=before[-1][0] + MS)
+    wire.client.syn(lost="after")
+    damaged = spoiled(wire.frames(), "192.0.2.77")
+    wire.taken.clear()
+    wire.wait(1000 * MS)
+    wire.handshake()
+    report = report_of(captures.pcap([*before, *damaged, *wire.frames()], nano=True))
+    mine = report["connections"][-1]
+    assert (mine["outcome"], mine["handshake"]["syn_count"]) == ("established", 1)
