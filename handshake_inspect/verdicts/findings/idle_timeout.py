@@ -49,6 +49,7 @@ from handshake_inspect.wire.const import ACK
 
 LEAST = 5
 AGREE = 0.02
+APART = 0.1  # times of a service that are nearer than this are one, with jitter
 SHARE = 0.1
 IDLE_NS = 10_000_000_000  # shorter pauses are lost to other things than a table
 DRAWN_NS = 3_000_000_000  # a RST that answers the first data, or a copy of it
@@ -92,12 +93,12 @@ class Ended:
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service."""
+    """One finding for each service, or for each of its times."""
     ended = ended_idle(case)
     if len(ended.rows) < LEAST:
         return []
     groups = group(case.trace.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
-    found = [each for g in range(len(groups)) if (each := judge(case, ended.chosen(groups.of(g)))) is not None]
+    found = [each for g in range(len(groups)) for each in judge(case, ended.chosen(groups.of(g)))]
     sizes = np.array([each.metrics["connections"] for each in found], dtype=np.int64)
     return largest(KIND, "services with idle timeouts", np.arange(len(found)), sizes, found.__getitem__)
 
@@ -190,14 +191,14 @@ def probe_pause(trace: Trace, rows: Rows, places: Rows) -> Times:
     return np.where((a["probes"][places, asker] > 0) & soon, a["probe_idle_ns"][places, asker], 0)
 
 
-def judge(case: Case, ended: Ended) -> Finding | None:
-    """What the pauses of one service's connections say; None where they say nothing."""
+def judge(case: Case, ended: Ended) -> list[Finding]:
+    """What the pauses of one service's connections say: a finding for each time that they agree on."""
     survived = longest_survived(case.trace, int(ended.rows[0]))
-    agreeing = agreeing_of(ended)
-    if len(agreeing):
-        return named(case, ended, agreeing, survived)
+    sets = agreeing_sets(ended)
+    if sets:
+        return [named(case, ended, agreeing, survived) for agreeing in sets]
     late = late_of(case.trace, ended, survived)
-    return interval(case.trace, ended.chosen(late), survived) if len(late) else None
+    return [interval(case.trace, ended.chosen(late), survived)] if len(late) else []
 
 
 @once_per_case
@@ -208,18 +209,31 @@ def explained_rows(case: Case) -> Rows:
     mine = [ended.rows[:0]]
     for g in range(len(groups)):
         service = ended.chosen(groups.of(g))
-        chosen = agreeing_of(service)
-        if not len(chosen):
+        sets = agreeing_sets(service)
+        if sets:
+            chosen = np.concatenate(sets)
+        else:
             chosen = late_of(case.trace, service, longest_survived(case.trace, int(service.rows[0])))
         mine.append(service.rows[chosen])
     return np.concatenate(mine)
 
 
-def agreeing_of(ended: Ended) -> NDArray[np.intp]:
-    """The RSTs of a service whose pauses agree, by their places; none where they are too few."""
+def agreeing_sets(ended: Ended) -> list[NDArray[np.intp]]:
+    """The RSTs of a service whose pauses agree, by their places: each time apart, the most frequent first.
+
+    A service behind two tables, as a balancer in front of a NAT gateway, has two times.
+    """
     alone = np.flatnonzero(ended.unprompted)
-    agreeing = alone[together(ended.idle[alone])]
-    return agreeing if len(agreeing) >= max(LEAST, SHARE * len(alone)) else agreeing[:0]
+    least = max(LEAST, SHARE * len(alone))
+    found = []
+    while len(alone) >= least:
+        agreeing = together(ended.idle[alone])
+        if len(agreeing) < least:
+            break
+        found.append(alone[agreeing])
+        idle, same = ended.idle[alone], ended.idle[found[-1]]
+        alone = alone[(idle < same.min() * (1 - APART)) | (idle > same.max() * (1 + APART))]
+    return found
 
 
 def late_of(trace: Trace, ended: Ended, survived: int) -> NDArray[np.intp]:

@@ -7,7 +7,8 @@ else with that host in the whole capture.  A host is flooded when strays of one 
 sources or more within `WITHIN_NS`, once what the start of the capture explains is taken off: the connections that were
 open when it began, of which the first that is seen may be the last.  It explains as many strays as there are
 connections that it must have cut: those with that host that are older than the capture and are no strays.  Where the
-capture holds one direction only, or single segments (sampling), nothing is said.
+capture holds one direction only, or single segments (sampling), nothing is said, unless it is nothing but
+ACKs of that kind to one host.
 
 A scan has one source; clients whose connections a restart forgot connect again, so they are known; what `reflection`
 tells of is no RST flood.  Severity: `warning`: a kernel needs little to drop them, stateful boxes on the way need more.
@@ -104,10 +105,21 @@ KINDS = {
 def stray_floods(case: Case) -> tuple[Strays, ...]:
     """The floods of a case."""
     acks, rsts = lone_acks(case), lone_rsts(case)
-    if max(np.count_nonzero(acks), np.count_nonzero(rsts)) < MIN_SOURCES or not heard(case.trace).all(axis=1).any():
+    if max(np.count_nonzero(acks), np.count_nonzero(rsts)) < MIN_SOURCES:
+        return ()
+    if not (heard(case.trace).all(axis=1).any() or is_all(case, acks)):
         return ()
     strays = acks | rsts
     return (*floods_of(case, "ack-flood", acks, strays), *floods_of(case, "rst-flood", rsts, strays))
+
+
+def is_all(case: Case, acks: Bools) -> bool:
+    """Whether the capture is strays with an ACK to one host and nothing else: that is no half of healthy connections.
+
+    RSTs alone are what a filter on flags leaves of them.
+    """
+    whole = len(acks) == len(case.trace) and bool(acks.all())
+    return whole and len(distinct(case.trace.server_host[: len(acks)])) == 1
 
 
 @once_per_case
