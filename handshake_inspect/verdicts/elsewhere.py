@@ -1,7 +1,8 @@
 """Answers to a SYN from another address or port than it was sent to: a NAT is missing on the way back.
 
 A SYN-ACK that no SYN on its own 4-tuple asked for, to the client's address and port of an attempt and acknowledging its
-ISN + 1, answers that attempt; so does a RST with such an acknowledgment.  It belongs to the attempt, as do its repeats
+ISN + 1, or the end of the data of its SYN (Fast Open), answers that attempt; so does a RST with such an acknowledgment.
+It belongs to the attempt, as do its repeats
 and the RST that the client answers it with, and has no row of its own.  Not where its client took it (acknowledged it,
 or sent anything but a RST), nor where several attempts have this ISN, address and port (scanners use one for all
 targets) and neither the server's address nor its port tells which was meant.
@@ -95,12 +96,14 @@ def asked_by(trace: Trace, suspects: Rows) -> Rows:
     found = np.full(len(suspects), -1, dtype=np.intp)
     if not len(near):
         return found
-    asked, wanted = numbered(trace, near), numbered(trace, suspects)
+    opened = with_data(trace, near)
+    asked = np.concatenate([numbered(trace, near), numbered(trace, opened, past_data=True)])
+    near, wanted = np.concatenate([near, opened]), numbered(trace, suspects)
     order = np.argsort(asked, kind="stable")
     asked = asked[order]
     first, last = np.searchsorted(asked, wanted, side="left"), np.searchsorted(asked, wanted, side="right")
     for at in np.flatnonzero(last > first).tolist():
-        found[at] = choose(trace, int(suspects[at]), near[order[first[at] : last[at]]])
+        found[at] = choose(trace, int(suspects[at]), np.sort(near[order[first[at] : last[at]]]))
     return found
 
 
@@ -113,11 +116,24 @@ def having_asked(trace: Trace, clients: Rows) -> Rows:
     return np.concatenate([tracked[asked], rows[len(tracked) :]])
 
 
-def numbered(trace: Trace, rows: Rows) -> Rows:
-    """A 64-bit name of the client's address, port and ISN of each of these attempts."""
+def with_data(trace: Trace, rows: Rows) -> Rows:
+    """The attempts whose client sent data, in its SYN or after it."""
+    tracked, _ = split(trace, rows)
+    ends = trace.client_rows[tracked]
+    return tracked[trace.endpoints["snd_nxt"][ends] != trace.endpoints["iss"][ends] + np.uint32(1)]
+
+
+def numbered(trace: Trace, rows: Rows, *, past_data: bool = False) -> Rows:
+    """A 64-bit name of the client's address, port and ISN of each of these attempts.
+
+    `past_data`: in place of the ISN, the one that an acknowledgment of all that was sent seems to answer.
+    """
     names = np.empty(len(rows), dtype=np.uint64)
     for some in batches(len(rows)):
-        isn = of_client(trace, rows[some], "iss").astype(np.uint64)
+        if past_data:
+            isn = (trace.endpoints["snd_nxt"][trace.client_rows[rows[some]]] - np.uint32(1)).astype(np.uint64)
+        else:
+            isn = of_client(trace, rows[some], "iss").astype(np.uint64)
         names[some] = client_keys(trace, rows[some]) ^ isn * np.uint64(0x9E3779B97F4A7C15)
     return names
 

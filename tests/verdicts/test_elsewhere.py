@@ -223,3 +223,13 @@ def test_report_is_valid_whoever_answers():
 def test_of_nothing(tmp_path):
     (path := tmp_path / "x.pcap").write_bytes(captures.pcap([], nano=True))
     assert len(engine.analyze([io.BytesIO(path.read_bytes())]).connections) == 0
+
+
+@pytest.mark.parametrize(
+    ("taken", "cause"), [(0, "answered-from-elsewhere"), (50, "answered-from-elsewhere"), (60, None)]
+)
+def test_an_answer_to_the_data_of_a_syn(taken, cause):
+    wire = Wire(client_isn=ISN)
+    wire.client.syn(size=50, options=frames.fast_open(b"12345678") + frames.nop(2), lost="after")
+    report = merged(wire, answered(1, ack=ISN + 1 + taken & 0xFFFF_FFFF), quiet())
+    assert ("answered-from-elsewhere" in {one["cause"] for one in report["connections"]}) == (cause is not None)
