@@ -2,13 +2,13 @@
 
 A router on the way cannot forward a packet of that length and must not cut it up, and the ICMP error that says so is
 filtered, lost or ignored: a black hole (RFC 2923 section 2.1).  Handshakes, small requests and keep-alives work; a TLS
-ClientHello with post-quantum keys, of 1,900 octets, does not.
+ClientHello with post-quantum keys, of 1,900 bytes, does not.
 
 All connections of two hosts are looked at together, one direction at a time:
 
 - *does not pass*: the first unacknowledged segment was repeated `REPEATS` times or more, for `REPEATED_NS` or longer,
   to a receiver with room for it, or repeated as often and then taken as soon as shorter pieces were sent.  Its packet
-  is longer than what every path takes (576 octets, 1280 for IPv6: below that nobody forgets to forward);
+  is longer than what every path takes (576 bytes, 1280 for IPv6: below that nobody forgets to forward);
 - *passes*: the longest payload that was acknowledged, on any connection that was not over when the first failed.  Where
   anything as long passes, it is a lost connection (`stalled`) or loss, not the length;
 - *the peer lives*: meanwhile it answers short segments, on the same connection (it acknowledges what lies behind the
@@ -339,7 +339,7 @@ def finding(trace: Trace, found: Hole) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"Long packets do not pass from {write(sender)} to {write(receiver)}: {found.passed} octets of payload passed, "
+        f"Long packets do not pass from {write(sender)} to {write(receiver)}: {found.passed} bytes of payload passed, "
         f"{least} never, on {plural(metrics['connections'], 'connection')}; {said}",
         receiver,
         None,
