@@ -65,6 +65,10 @@ class Capture:
                 raise DisturbedError(f"{count} x {text!r} did not come within {limit} s")
             time.sleep(0.05)
 
+    def first_at(self, text: str) -> float:
+        """When the first line with this text was captured."""
+        return next(float(line.split()[0]) for line in read(self.file) if text in line)
+
     def stop(self) -> None:
         """End the capture and see that nothing is missing."""
         self._process.send_signal(signal.SIGINT)

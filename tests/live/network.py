@@ -87,8 +87,9 @@ class Network:
             subprocess.run(["ip", "netns", "add", host.name], check=True)
             # Addresses at once and nothing that talks by itself.
             host.run(
-                "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.default.router_solicitations=0"
-            )
+                "sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0", "net.ipv6.conf.default.router_solicitations=0",
+                "net.ipv4.tcp_tw_reuse=0",  # no connection takes the 4-tuple of one of an earlier test
+            )  # fmt: skip
             host.ip("link", "set", "lo", "up")
         self.plug()
         self._listeners = []

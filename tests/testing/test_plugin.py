@@ -35,6 +35,8 @@ def talk(address="127.0.0.1", port=PORT, times=3):
             with socket.create_connection((address, port)) as here, listener.accept()[0] as there:
                 there.sendall(b"hello")
                 here.recv(5)
+                here.shutdown(socket.SHUT_WR)  # TIME-WAIT is the client's, so that no later SYN meets it
+                there.recv(1)
 
 def knock(address="127.0.0.1", port=PORT):
     with suppress(ConnectionRefusedError):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 
-from lab.kernel import connect, start_connect
+from lab.capture import Capture
+from lab.kernel import Attempt, connect, start_connect
 from lab.sample import Sample, scenario, sentences, undisturbed
 
 OPEN = {"how": "open", "first": None, "reset_by": None}
@@ -54,6 +55,7 @@ def accept_queue_overflow(sample: Sample) -> None:
             hit.sock.sendall(b"hello?\n")
         if kind == "reset":
             capture.wait_for(to_hit + "[R]")
+            came_at_once(capture, hit)
         elif kind == "recovered":
             capture.wait_for(to_hit + "[S.]", 2)
             for _ in range(3):
@@ -77,6 +79,14 @@ def accept_queue_overflow(sample: Sample) -> None:
         sample.expect(hit, "half-open", cause="reset-by-server" if kind == "reset" else "accept-queue-overflow")
     sample.finding("accept-queue-overflow", hit.server)
     sample.maybe("syn-retransmission", "slow-handshake", "slow-client-ack")
+
+
+def came_at_once(capture: Capture, hit: Attempt) -> None:
+    """A path that was late makes a RST that answers the final ACK look like one that came later."""
+    ways = f"10.0.0.1.{hit.client[1]} > 10.0.0.2.80: Flags ", f"10.0.0.2.80 > 10.0.0.1.{hit.client[1]}: Flags "
+    asked, answered = capture.first_at(ways[0] + "[S]"), capture.first_at(ways[1] + "[S.]")
+    acknowledged, reset = capture.first_at(ways[0] + "[.]"), capture.first_at(ways[1] + "[R]")
+    undisturbed(reset - acknowledged < answered - asked + 0.005, "the path was late")
 
 
 @scenario()
