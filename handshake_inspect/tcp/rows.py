@@ -14,6 +14,8 @@ import mmap
 import sys
 from typing import Any
 
+from handshake_inspect.tcp import setup_rows
+
 RETRIES_KEPT = 12  # more copies of a SYN than any common stack sends (Linux: 11)
 
 
@@ -266,7 +268,9 @@ class Sizes(ctypes.Structure):
 _LARGE = 2 << 20
 _NO_RESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which Python names from 3.13 on
 
-ROWS: dict[str, Any] = {row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries, Aftermath, Sizes)}
+ROWS: dict[str, Any] = {
+    row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries, Aftermath, Sizes)
+} | setup_rows.ROWS
 
 
 def reserve(name: str, count: int) -> Any:

@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
+from handshake_inspect.tcp.setups cimport Setups
 from handshake_inspect.wire cimport fourtuple
 
 cdef uint32_t EMBRYO
@@ -33,6 +34,7 @@ cdef class Table:
     cdef readonly bint beyond
     cdef rows.Aftermath *aftermaths
     cdef rows.Sizes *sizes
+    cdef readonly Setups setups
     cdef readonly Py_ssize_t embryo_count
     cdef readonly Py_ssize_t connection_count
     cdef readonly Py_ssize_t retry_count

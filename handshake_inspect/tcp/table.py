@@ -9,6 +9,7 @@ from typing import Any
 
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_WAITING, NUMBER
+from handshake_inspect.tcp.setups import Setups
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import MASK16, MASK32
 
@@ -30,6 +31,7 @@ class Table:
             self.limit = max(self.limit // 2, LEAST_ROWS)
         self.aftermath_rows = rows.reserve("Aftermath", self.limit)
         self.size_rows = rows.reserve("Sizes", self.limit)
+        self.setups = Setups(self.limit)
         self.embryos = rows.embryos_of(self.embryo_rows)
         self.connections = rows.connections_of(self.connection_rows)
         self.endpoints = rows.endpoints_of(self.endpoint_rows)
@@ -307,6 +309,7 @@ class Table:
         rows.clear_ends(self.endpoints, i)
         rows.clear_alias(self.aliases, i)
         rows.clear_sizes(self.sizes, i)
+        self.setups.release(i)
 
     def free_retry(self, i: int) -> None:
         """Give a row of repeated SYNs back."""

@@ -61,6 +61,9 @@ class Trace:
     embryo_numbers: NDArray[np.int32] | None = None  # as `numbers`, for `embryos`
     elsewhere: "Answers | None" = None  # answers from elsewhere, whose rows are left out
     highs: NDArray[np.uint64] | None = None  # by row of the table: bits 32 and up of embryos' frames; None for none
+    exchanges: Rows | None = None  # request and response of every connection; None where no table was read
+    setups: Rows | None = None  # the set-ups that these name
+    extras: Rows | None = None  # and the waits that those name
     filtered: bool = False  # the capture holds nothing but segments with SYN, FIN or RST, and ICMP errors
 
     def __post_init__(self) -> None:
@@ -81,10 +84,12 @@ class Trace:
         connections = table_rows(table.connection_rows, "Connection", count)
         endpoints = table_rows(table.endpoint_rows, "Endpoint", 2 * count)
         aliases = table_rows(table.alias_rows, "Alias", count)
+        exchanges = table_rows(table.setups.exchange_rows, "Exchange", count)
         numbers = np.flatnonzero(connections["in_use"])
         if len(numbers) < count or table.evicted:
             ends = (2 * numbers[:, None] + np.arange(2)).reshape(-1)
             aliases, endpoints = taken(aliases, numbers), taken(endpoints, ends)
+            exchanges = taken(exchanges, numbers)
             connections = renumbered(taken(connections, numbers), numbers, count)
         embryos: Any = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
         alive = np.empty(len(embryos), dtype=bool)
@@ -108,6 +113,9 @@ class Trace:
             numbers,
             embryo_numbers,
             highs=np.frombuffer(table.high_rows, dtype=np.uint64) if table.beyond or frames > MASK32 else None,
+            exchanges=exchanges,
+            setups=table_rows(table.setups.setup_rows, "Setup", table.setups.setup_count),
+            extras=table_rows(table.setups.extra_rows, "Extra", table.setups.extra_count),
             filtered=not (table.holds_plain or others),
         )
 

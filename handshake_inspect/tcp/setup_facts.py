@@ -1,0 +1,67 @@
+"""The words in which rows of connection set-up speak.  Never compiled; each twin types what it imports."""
+
+# Exchange.setup
+EXCHANGE_SETUP = 0x0FFF_FFFF  # 1 + row number
+EXCHANGE_UNREAD = 0x1000_0000  # the capture holds no octet of the client's first segment: TLS or not, nobody knows
+EXCHANGE_GIVEN_UP = 0x2000_0000  # 64 KiB or 64 segments of one side, and no response among them
+
+# Setup.flags
+SETUP_TLS = 0x0000_0001  # the client sent a ClientHello
+SETUP_SPOKE_FIRST = 0x0000_0002  # the server spoke on its own account: greeting_ns
+SETUP_SERVER_TLS = 0x0000_0004  # its half begins with a record of type 22 or 21
+SETUP_NOT_TLS = 0x0000_0008  # it answered the ClientHello with something else
+SETUP_SERVER_HELLO = 0x0000_0010  # ServerHello, the second one after HelloRetryRequest
+SETUP_HELLO_RETRY = 0x0000_0020
+SETUP_PSK = 0x0000_0040  # ServerHello selected a pre-shared key
+SETUP_SERVER_CHANGED = 0x0000_0080  # TLS 1.2 and older: the server's ChangeCipherSpec came before the client's
+SETUP_FALSE_START = 0x0000_0100  # TLS 1.2: the client sent data before it had the server's ChangeCipherSpec
+SETUP_CLIENT_FINISHED = 0x0000_0200
+SETUP_SERVER_FINISHED = 0x0000_0400
+SETUP_EARLY_OFFERED = 0x0000_0800  # the ClientHello has extension 42
+SETUP_EARLY_SENT = 0x0000_1000  # and early data followed
+SETUP_EARLY_ENDED = 0x0000_2000  # EndOfEarlyData: it was accepted
+SETUP_CERTIFICATE_SENT = 0x0000_4000  # the client was asked for a certificate, and sent one
+SETUP_CERTIFICATE_WITHHELD = 0x0000_8000  # and sent none
+SETUP_CUT = 0x0001_0000  # the snap length took what is needed: from there on lengths and names are unknown
+SETUP_HOLE = 0x0002_0000  # octets missing that never came: unknown from there on
+SETUP_PSK_OFFERED = 0x0004_0000
+SETUP_ECH = 0x0008_0000  # extension 65037 was offered
+SETUP_UNREAD = 0x0010_0000  # a ClientHello in pieces for which there was no room: its contents are not known
+SETUP_OFFERS_13 = 0x0020_0000
+SETUP_OFFERS_H2 = 0x0040_0000
+SETUP_ALERT = 0x0080_0000  # an alert ended it (or the first response never came); all else of it is said below
+SETUP_ALERT_SERVER = 0x0100_0000  # it was the server's, else the client's
+SETUP_ALERT_ENCRYPTED = 0x0200_0000  # its level and code are not known
+SETUP_ALERT_LATE = 0x0400_0000  # it came after the client's Finished
+SETUP_GIVEN_UP = 0x0800_0000  # as EXCHANGE_GIVEN_UP
+SETUP_EARLY_REQUEST = 0x1000_0000  # the request is the early data
+SETUP_MALFORMED = 0x2000_0000  # what came was no hello, or records that cannot be: unknown from there on
+
+# Setup.upgrade
+UPGRADE_NONE = 0
+UPGRADE_OTHER = 1
+UPGRADE_SMTP = 2
+UPGRADE_IMAP = 3
+UPGRADE_POP3 = 4
+UPGRADE_FTP = 5
+UPGRADE_XMPP = 6
+UPGRADE_LDAP = 7
+UPGRADE_POSTGRESQL = 8
+UPGRADE_MYSQL = 9
+UPGRADE_RDP = 10
+UPGRADE_SOCKS = 11
+UPGRADE_HTTP_CONNECT = 12
+UPGRADES = (
+    None, "other", "smtp", "imap", "pop3", "ftp", "xmpp", "ldap", "postgresql", "mysql", "rdp", "socks", "http-connect",
+)  # fmt: skip
+
+# Extra.reason; hello-retry is told by Setup.retry_ns
+EXTRA_WINDOW = 1
+EXTRA_LOSS = 2
+EXTRA_NAGLE = 3
+
+# Extra.span
+SPAN_BEFORE_TLS = 1
+SPAN_TLS = 2
+SPAN_BEFORE_REQUEST = 3
+SPAN_RESPONSE = 4

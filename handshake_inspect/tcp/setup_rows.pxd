@@ -1,0 +1,138 @@
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
+from libc.string cimport memset
+
+cdef struct Exchange:
+    int64_t request_ns
+    int64_t response_ns
+    uint32_t request_frame
+    uint32_t response_frame
+    uint32_t path
+    uint32_t setup
+
+cdef struct Setup:
+    int64_t hello_ns
+    int64_t hello_sent_ns
+    int64_t retry_ns
+    int64_t hello_2_ns
+    int64_t server_hello_ns
+    int64_t flight_ns
+    int64_t server_finished_ns
+    int64_t client_finished_ns
+    int64_t early_ns
+    int64_t request_sent_ns
+    int64_t response_seen_ns
+    int64_t greeting_ns
+    int64_t alert_ns
+    int64_t candidate_ns[6]
+    uint32_t candidate_frame[6]
+    uint16_t candidate_length[6]
+    uint16_t version
+    uint16_t cipher
+    uint32_t hello_frame
+    uint32_t retry_frame
+    uint32_t hello_2_frame
+    uint32_t server_hello_frame
+    uint32_t server_finished_frame
+    uint32_t client_finished_frame
+    uint32_t early_frame
+    uint32_t greeting_frame
+    uint32_t alert_frame
+    uint32_t flags
+    uint32_t hello
+    uint32_t alpn
+    uint32_t extras
+    uint32_t reading
+    uint32_t client_hello_bytes
+    uint32_t server_flight_bytes
+    uint16_t group
+    uint16_t ticket_length
+    uint8_t candidate_count
+    uint8_t alert_level
+    uint8_t alert_code
+    uint8_t upgrade
+    uint8_t turns
+    uint8_t spare[3]
+
+cdef struct Extra:
+    int64_t cost_ns
+    uint32_t frame
+    uint32_t next
+    uint8_t reason
+    uint8_t side
+    uint8_t delayed
+    uint8_t span
+    uint8_t spare[4]
+
+cdef struct Reading:
+    int64_t seen_ns[2]
+    int64_t sent_ns[2]
+    int64_t path_ns[2]
+    int64_t small_ns
+    int64_t acked_ns
+    uint32_t base[2]
+    uint32_t next[2]
+    uint32_t beyond[2]
+    uint32_t header[2]
+    uint32_t frame[2]
+    uint32_t ack[2]
+    uint32_t path_end[2]
+    uint32_t small_end
+    uint32_t server_hello_end
+    uint32_t finished_at
+    uint32_t last_at
+    uint32_t request_at
+    uint32_t hello_end
+    uint32_t owner
+    uint16_t gather[2]
+    uint16_t hold[2]
+    uint16_t prologue[2]
+    uint16_t length[2]
+    uint8_t head[24]
+    uint8_t headed[2]
+    uint8_t state[2]
+    uint8_t segments[2]
+    uint8_t records[2]
+    uint8_t burst[2]
+    uint8_t small_side
+    uint8_t spoke
+    uint8_t spare[4]
+
+cdef inline Exchange *exchanges_of(object storage):
+    import ctypes
+    return <Exchange *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Exchange *exchange_at(Exchange *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline void clear_exchange(Exchange *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Exchange))
+
+cdef inline Setup *setups_of(object storage):
+    import ctypes
+    return <Setup *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Setup *setup_at(Setup *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline void clear_setup(Setup *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Setup))
+
+cdef inline Extra *extras_of(object storage):
+    import ctypes
+    return <Extra *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Extra *extra_at(Extra *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline void clear_extra(Extra *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Extra))
+
+cdef inline Reading *readings_of(object storage):
+    import ctypes
+    return <Reading *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Reading *reading_at(Reading *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline void clear_reading(Reading *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Reading))

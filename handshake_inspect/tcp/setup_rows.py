@@ -1,0 +1,199 @@
+"""Rows of connection set-up: what was said between the handshake and the first octet of the answer.
+
+As `rows.py`: C structures in both builds, which refer to each other by number.  Times are capture times in nanoseconds,
+0 where the thing was not seen; frames are the low 32 bits, 0 likewise.  *First seen* is the first capture of a segment
+that holds an octet; *available* is when all octets before it had been captured, too.
+"""
+
+import ctypes
+from typing import Any
+
+CANDIDATES = 6  # four tickets, SETTINGS and the answer
+HEAD = 12  # octets of a record kept to tell what it is: its header, and that of the message in it
+HELD = 12  # segments beyond a hole that a buffer keeps
+BUFFER = 16 * 1024
+
+
+class Exchange(ctypes.Structure):
+    """Request and response: one per connection, same number, touched only when data flows."""
+
+    _fields_ = (
+        ("request_ns", ctypes.c_int64),  # first octet of the client's request first seen
+        ("response_ns", ctypes.c_int64),  # first octet of the response available; of TLS 1.3, see Setup.candidate_ns
+        ("request_frame", ctypes.c_uint32),
+        ("response_frame", ctypes.c_uint32),
+        ("path", ctypes.c_uint32),  # least time from a client's segment to the server's first one that acknowledges it
+        ("setup", ctypes.c_uint32),  # EXCHANGE_SETUP: 1 + row of its set-up, 0 for none; above that EXCHANGE_* bits
+    )
+
+
+class Setup(ctypes.Structure):
+    """The set-up of a connection that began TLS, whose server spoke first, or where something was in the way."""
+
+    _fields_ = (
+        ("hello_ns", ctypes.c_int64),  # ClientHello: first octet first seen
+        ("hello_sent_ns", ctypes.c_int64),  # last segment, copies too, of the ClientHello that ServerHello answers
+        ("retry_ns", ctypes.c_int64),  # HelloRetryRequest first seen
+        ("hello_2_ns", ctypes.c_int64),  # the ClientHello after it, first seen
+        ("server_hello_ns", ctypes.c_int64),  # ServerHello first seen (or whatever answered, with SERVER_NOT_TLS)
+        ("flight_ns", ctypes.c_int64),  # last octet of the server's flight before the client's Finished, copies too
+        ("server_finished_ns", ctypes.c_int64),  # its last octet available
+        ("client_finished_ns", ctypes.c_int64),  # first seen
+        ("early_ns", ctypes.c_int64),  # early data first seen
+        ("request_sent_ns", ctypes.c_int64),  # last segment, copies too, of the client before the response
+        ("response_seen_ns", ctypes.c_int64),  # the response's first octet first seen; not of TLS 1.3
+        ("greeting_ns", ctypes.c_int64),  # first octet available that the server sent on its own account
+        ("alert_ns", ctypes.c_int64),  # first seen
+        # TLS 1.3: the server's records after its Finished that may be the response, available.  Those whose
+        # acknowledgment does not cover the request are not among them, but for those after early data.
+        ("candidate_ns", ctypes.c_int64 * CANDIDATES),
+        ("candidate_frame", ctypes.c_uint32 * CANDIDATES),
+        ("candidate_length", ctypes.c_uint16 * CANDIDATES),  # as the record's header says
+        ("version", ctypes.c_uint16),  # that ServerHello chose: extension 43, else legacy_version; 0 for unknown
+        ("cipher", ctypes.c_uint16),  # of ServerHello
+        ("hello_frame", ctypes.c_uint32),
+        ("retry_frame", ctypes.c_uint32),
+        ("hello_2_frame", ctypes.c_uint32),
+        ("server_hello_frame", ctypes.c_uint32),
+        ("server_finished_frame", ctypes.c_uint32),
+        ("client_finished_frame", ctypes.c_uint32),
+        ("early_frame", ctypes.c_uint32),
+        ("greeting_frame", ctypes.c_uint32),
+        ("alert_frame", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),  # SETUP_* bits
+        ("hello", ctypes.c_uint32),  # number of the hello's facts among the table's names, 0 for none
+        ("alpn", ctypes.c_uint32),  # number of the name of the protocol that ServerHello chose, 0 for none
+        ("extras", ctypes.c_uint32),  # 1 + the first row of what cost time besides, 0 for none
+        ("reading", ctypes.c_uint32),  # 1 + row of what its reading needs, 0 once that is over
+        ("client_hello_bytes", ctypes.c_uint32),  # records of the first ClientHello, with headers
+        ("server_flight_bytes", ctypes.c_uint32),  # what the server sent from ServerHello up to flight_ns
+        ("group", ctypes.c_uint16),  # of ServerHello's key_share, 0 for none
+        ("ticket_length", ctypes.c_uint16),  # of the records between the server's Finished and the request, 0 for none
+        ("candidate_count", ctypes.c_uint8),
+        ("alert_level", ctypes.c_uint8),  # of a clear alert, as alert_code
+        ("alert_code", ctypes.c_uint8),
+        ("upgrade", ctypes.c_uint8),  # UPGRADE_*: what was spoken before the ClientHello
+        ("turns", ctypes.c_uint8),  # how often the server answered the client in that prologue; 255 stands for more
+        ("spare", ctypes.c_uint8 * 3),
+    )
+
+
+class Extra(ctypes.Structure):
+    """A wait on top of the round trips that the protocol needs; a chain from `Setup.extras`, by time."""
+
+    _fields_ = (
+        ("cost_ns", ctypes.c_int64),  # how long the wait was
+        ("frame", ctypes.c_uint32),  # that ended it
+        ("next", ctypes.c_uint32),  # 1 + row of the next, 0 for none
+        ("reason", ctypes.c_uint8),  # EXTRA_*
+        ("side", ctypes.c_uint8),  # whose flight waited: 0 or 1, as in Connection
+        ("delayed", ctypes.c_uint8),  # the peer's acknowledgment took 20 ms longer than the network
+        ("span", ctypes.c_uint8),  # SPAN_*: inside which it lies
+        ("spare", ctypes.c_uint8 * 4),
+    )
+
+
+class Reading(ctypes.Structure):
+    """What reading a set-up needs until the first response; pairs are by side."""
+
+    _fields_ = (
+        ("seen_ns", ctypes.c_int64 * 2),  # of the record under way: its first octet first seen
+        ("sent_ns", ctypes.c_int64 * 2),  # the side's last segment with payload
+        ("path_ns", ctypes.c_int64 * 2),  # client's segments that the server has not acknowledged: oldest and newest
+        ("small_ns", ctypes.c_int64),  # the last data segment, after which nothing but a bare ACK came
+        ("acked_ns", ctypes.c_int64),  # that ACK
+        ("base", ctypes.c_uint32 * 2),  # sequence number of the side's first octet
+        ("next", ctypes.c_uint32 * 2),  # just beyond the octets available
+        ("beyond", ctypes.c_uint32 * 2),  # just beyond the highest octet seen
+        ("header", ctypes.c_uint32 * 2),  # where the record under way begins
+        ("frame", ctypes.c_uint32 * 2),  # that holds its first octet, and the acknowledgment number there
+        ("ack", ctypes.c_uint32 * 2),
+        ("path_end", ctypes.c_uint32 * 2),
+        ("small_end", ctypes.c_uint32),
+        ("server_hello_end", ctypes.c_uint32),  # just beyond ServerHello
+        ("finished_at", ctypes.c_uint32),  # TLS 1.3: where the server's Finished begins, or is taken to
+        ("last_at", ctypes.c_uint32),  # where the server's last whole record begins, and what is known of it
+        ("request_at", ctypes.c_uint32),  # where the request begins
+        ("hello_end", ctypes.c_uint32),  # just beyond the ClientHello
+        ("owner", ctypes.c_uint32),  # 1 + row of the set-up; of a free row, of the next free one
+        ("gather", ctypes.c_uint16 * 2),  # 1 + buffer of a hello in pieces, 0 for none
+        ("hold", ctypes.c_uint16 * 2),  # 1 + buffer of segments beyond a hole
+        ("prologue", ctypes.c_uint16 * 2),  # lengths of what was spoken before, to 65535
+        ("length", ctypes.c_uint16 * 2),  # of the record under way
+        ("head", ctypes.c_uint8 * (2 * HEAD)),  # its first octets
+        ("headed", ctypes.c_uint8 * 2),  # how many there are
+        ("state", ctypes.c_uint8 * 2),  # READ_*
+        ("segments", ctypes.c_uint8 * 2),  # data segments so far
+        ("records", ctypes.c_uint8 * 2),  # records since ServerHello
+        ("burst", ctypes.c_uint8 * 2),  # segments since the peer's last data
+        ("small_side", ctypes.c_uint8),  # 1 + side of the segment of small_ns, 0 for none
+        ("spoke", ctypes.c_uint8),  # 1 + side that sent the last data
+        ("spare", ctypes.c_uint8 * 4),
+    )
+
+
+ROWS: dict[str, Any] = {row.__name__: row for row in (Exchange, Setup, Extra, Reading)}
+
+
+def clear_exchange(records: Any, i: int) -> None:
+    """Zero row `i`, so that it can be used again."""
+    _clear(records[i])
+
+
+def clear_setup(records: Any, i: int) -> None:
+    """As `clear_exchange`."""
+    _clear(records[i])
+
+
+def clear_extra(records: Any, i: int) -> None:
+    """As `clear_exchange`."""
+    _clear(records[i])
+
+
+def clear_reading(records: Any, i: int) -> None:
+    """As `clear_exchange`."""
+    _clear(records[i])
+
+
+def _clear(row: Any) -> None:
+    ctypes.memset(ctypes.addressof(row), 0, ctypes.sizeof(row))
+
+
+def exchanges_of(storage: Any) -> Any:
+    """The rows of `storage`: itself here, a pointer in the compiled build."""
+    return storage
+
+
+def setups_of(storage: Any) -> Any:
+    """As `exchanges_of`."""
+    return storage
+
+
+def extras_of(storage: Any) -> Any:
+    """As `exchanges_of`."""
+    return storage
+
+
+def readings_of(storage: Any) -> Any:
+    """As `exchanges_of`."""
+    return storage
+
+
+def exchange_at(records: Any, i: int) -> Any:
+    """Row `i`, to be read and written in place."""
+    return records[i]
+
+
+def setup_at(records: Any, i: int) -> Any:
+    """As `exchange_at`."""
+    return records[i]
+
+
+def extra_at(records: Any, i: int) -> Any:
+    """As `exchange_at`."""
+    return records[i]
+
+
+def reading_at(records: Any, i: int) -> Any:
+    """As `exchange_at`."""
+    return records[i]
