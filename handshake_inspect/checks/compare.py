@@ -25,8 +25,8 @@ from handshake_inspect.report.difference import (
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import OUTCOMES, TROUBLE_OUTCOMES, Finding, Outcomes, Report
 from handshake_inspect.report.services import distribution
-from handshake_inspect.report.why import duration
-from handshake_inspect.wire.address import address_text, format_endpoint
+from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.text import duration, endpoint_text, share
 
 By = Literal["service", "port", "host"]
 CHANCE = 0.01  # a p-value above this is noise
@@ -90,9 +90,7 @@ def _findings(report: Report) -> dict[Any, FindingDifference]:
 
 
 def _finding(each: Finding) -> FindingDifference:
-    target = each.target
-    name = None if target is None else target.ip if target.port is None else format_endpoint(target.ip, target.port)
-    return FindingDifference(each.id, each.severity, name, each.title)
+    return FindingDifference(each.id, each.severity, str(each.target) if each.target else None, each.title)
 
 
 def _sides(report: Report, by: By) -> dict[str, _Side]:
@@ -131,7 +129,7 @@ def _name(key: tuple[int, int, int], by: By) -> str:
     hi, lo, port = key
     if by == "port":
         return f"*:{port}"
-    return address_text(hi, lo) if by == "host" else format_endpoint(address_text(hi, lo), port)
+    return endpoint_text(address_text(hi, lo), None if by == "host" else port)
 
 
 def _groups(of: NDArray[np.intp], count: int) -> Iterator[NDArray[np.intp]]:
@@ -171,7 +169,8 @@ def _failing(status: ServiceStatus, then: _Side, now: _Side, tolerance: Toleranc
         before = Decimal(100 * then.failed) / then.tried if then.tried else Decimal(0)
         after = Decimal(100 * now.failed) / now.tried
         if after - before > tolerance.failure_increase_percent:
-            yield f"{now.failed} of {now.tried} fail ({after:.3g} %), before {then.failed} of {then.tried}"
+            percent = share(now.failed, now.tried)
+            yield f"{now.failed:,} of {now.tried:,} fail ({percent}), before {then.failed:,} of {then.tried:,}"
 
 
 def _slower(legs: list[LegDifference], tolerance: Tolerance) -> Iterator[str]:

@@ -15,9 +15,9 @@ from handshake_inspect.report.checked import Assertion, Breach, Checked
 from handshake_inspect.report.column import Mask, Numbers, Words
 from handshake_inspect.report.fields import Field, find
 from handshake_inspect.report.model import Finding, Report
-from handshake_inspect.report.why import duration
 from handshake_inspect.report.words import Severity
 from handshake_inspect.verdicts.percentiles import nearest_rank
+from handshake_inspect.wire.text import duration, plural, share
 
 SHOWN = 20  # connections that are listed of those that broke an assertion
 FINDINGS_SHOWN = 100
@@ -65,7 +65,7 @@ class Holder:
         assertions = list(self._assertions())
         undecided = int(self.undecided.sum())
         if undecided and self.rules.undecided == "ignore":
-            who = "1 connection is" if undecided == 1 else f"{undecided} connections are"
+            who = "1 connection is" if undecided == 1 else f"{undecided:,} connections are"
             self.notes.append(f"{who} undecided, the capture ends too soon, and counted nowhere (undecided ignore)")
         if not self.rules.given - {"min-connections", "undecided", "ignore"}:
             self.notes.append("no rules: only that there are connections was checked; --profile smoke is a start")
@@ -96,10 +96,10 @@ class Holder:
     def _population(self) -> Assertion:
         count, least = int(self.judged.sum()), self.rules.min_connections
         undecided = int(self.undecided.sum())
-        besides = f" ({undecided} more undecided)" if undecided else ""
+        measured = plural(count, "connection") + (f" ({undecided:,} more undecided)" if undecided else "")
         return Assertion(
-            f"min-connections {least}", "passed" if count >= least else "failed", f"{_plural(count)}{besides}",
-            f"at least {least}", "connections", count, least, count,
+            f"min-connections {least}", "passed" if count >= least else "failed", measured, f"at least {least:,}",
+            "connections", count, least, count,
         )  # fmt: skip
 
     def _undecided(self) -> Assertion:
@@ -110,15 +110,16 @@ class Holder:
         about = self._about(rule.text, rule.server)
         total = int(about.sum())
         limit = int(rule.number * total / 100) if rule.percent else int(rule.number)
-        share = f"{rule.number.normalize():f} %" if rule.percent else str(limit)
-        allowed = "none" if not rule.number else f"at most {share}"
+        most = f"{rule.number.normalize():f} %" if rule.percent else f"{limit:,}"
+        allowed = "none" if not rule.number else f"at most {most}"
         return self._counted(rule.text, about & rule.counted.mask(self.columns), total, limit, allowed)
 
     def _counted(self, text: str, mask: Mask, total: int, limit: int, allowed: str) -> Assertion:
         count = int(mask.sum())
         failed = count > limit
+        measured = f"{count:,} of {plural(total, 'connection')}" + (f" ({share(count, total)})" if count else "")
         return Assertion(
-            text, "failed" if failed else "passed", f"{count} of {_plural(total)}{_share(count, total)}", allowed,
+            text, "failed" if failed else "passed", measured, allowed,
             "connections", count, limit, total, count if failed else 0, self._breaches(mask) if failed else [],
         )  # fmt: skip
 
@@ -144,11 +145,12 @@ class Holder:
                 self.notes.append(f"{rule.text}: no RTT was measured")
             return Assertion(rule.text, "failed", "nothing measured", allowed, "ns", None, rule.limit_ns, 0)
         measured = _statistic(values, rule.statistic)
+        said = f"{duration(measured)} over {plural(len(values), 'connection')}"
         held = measured <= rule.limit_ns if rule.inclusive else measured < rule.limit_ns
         over = about & (column.values > rule.limit_ns if rule.inclusive else column.values >= rule.limit_ns)
         return Assertion(
-            rule.text, "passed" if held else "failed", f"{duration(measured)} over {_plural(len(values))}", allowed,
-            "ns", measured, rule.limit_ns, len(values), 0 if held else int(over.sum()),
+            rule.text, "passed" if held else "failed", said, allowed, "ns",
+            measured, rule.limit_ns, len(values), 0 if held else int(over.sum()),
             [] if held else self._breaches(over),
         )  # fmt: skip
 
@@ -162,11 +164,12 @@ class Holder:
         enough = count == total and count > 0 if least is None else count >= least
         few_enough = most is None or count <= most
         undecided = int((self.undecided & rule.server.mask(self.columns)).sum())
-        besides = f" ({undecided} more undecided)" if undecided else ""
+        besides = f" ({undecided:,} more undecided)" if undecided else ""
+        measured = f"{count:,} of {plural(total, 'connection')}{besides}"
         wrong = about & ~good if not enough else good
         failed = not (enough and few_enough)
         return Assertion(
-            rule.text, "failed" if failed else "passed", f"{count} of {_plural(total)}{besides}", _range(least, most),
+            rule.text, "failed" if failed else "passed", measured, _range(least, most),
             "connections", count, least if least is not None and not enough else most, total,
             int(wrong.sum()) if failed else 0, self._breaches(wrong) if failed else [],
         )  # fmt: skip
@@ -226,14 +229,6 @@ def _statistic(values: np.ndarray, name: str) -> int:
     if name in ("min", "max"):
         return int(values[0 if name == "min" else -1])
     return nearest_rank(values, name[1:])
-
-
-def _plural(count: int) -> str:
-    return "1 connection" if count == 1 else f"{count} connections"
-
-
-def _share(count: int, total: int) -> str:
-    return f" ({100 * count / total:.3g} %)" if count and total else ""
 
 
 def _range(least: int | None, most: int | None) -> str:

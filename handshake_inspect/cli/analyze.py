@@ -122,7 +122,7 @@ def _looks(given: AnalyzeOptions, target: Target, columns: tuple[str, ...]) -> O
 
 def _warn(report: Report) -> None:
     """Say on stderr what is wrong with the capture, for those who do not read the report at once."""
-    from handshake_inspect.render.units import printable
+    from handshake_inspect.wire.text import printable
 
     problems = report.capture.problems
     for problem in problems[:_WARNINGS_SHOWN]:

@@ -92,7 +92,7 @@ def _reject_misspelt(word: str) -> None:
 
 
 def _complain(message: str, status: int, notes: Sequence[str] = ()) -> int:
-    from handshake_inspect.render.units import printable
+    from handshake_inspect.wire.text import printable
 
     click.echo(f"hsi: error: {printable(message)}", err=True)
     for note in notes:  # the place of the mistake, say

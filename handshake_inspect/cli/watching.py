@@ -106,7 +106,7 @@ def drop_root(user: str | None) -> str | None:
 def import_late() -> None:
     """Import what is imported only when it is needed, wherever that may be."""
     import_module("numpy.ma")  # NumPy imports it when it first meets certain arrays
-    import_module("handshake_inspect.render.units")  # for error messages
+    import_module("handshake_inspect.wire.text")  # for error messages
 
 
 def warm_up(form: str, fields: tuple[str, ...], test: Test | None, screen: Screen | None) -> None:

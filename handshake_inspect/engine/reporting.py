@@ -23,6 +23,7 @@ from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.outcome import judge
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.linktypes import link_type_name
+from handshake_inspect.wire.text import plural
 
 
 def conclude(source: Any, pump: Pump, limits: Limits) -> Report:
@@ -97,39 +98,35 @@ def _problems(pump: Pump) -> Iterator[Problem]:
     """What the pump counted that is wrong with the capture: each kind once, with the first frame that shows it."""
     tracker = pump.tracker
     if pump.cut_headers:
-        message = (
-            f"the snap length cut {_frames(pump.cut_headers)} inside the TCP or IP header; capture with -s 128 or more"
-        )
+        cut = plural(pump.cut_headers, "frame")
+        message = f"the snap length cut {cut} inside the TCP or IP header; capture with -s 128 or more"
         yield Problem("snap-length", message, pump.first_cut_header)
     if pump.cut_options:
-        yield Problem("cut-options", f"TCP options are cut or malformed in {_frames(pump.cut_options)}")
+        yield Problem("cut-options", f"TCP options are cut or malformed in {plural(pump.cut_options, 'frame')}")
     if pump.damaged_headers:
-        message = f"header lengths cannot be in {_frames(pump.damaged_headers)}: left out"
+        message = f"header lengths cannot be in {plural(pump.damaged_headers, 'frame')}: left out"
         yield Problem("bad-header", message, pump.first_damaged_header)
     checksums = tracker.checksums
     if checksums.bad:
-        message = f"wrong TCP checksum in {_frames(checksums.bad)}: damaged on the way, or left to the network card"
+        bad = plural(checksums.bad, "frame")
+        message = f"wrong TCP checksum in {bad}: damaged on the way, or left to the network card"
         yield Problem("bad-checksum", message, checksums.first_bad)
     if checksums.bad_ip:
-        message = f"wrong IP header checksum in {_frames(checksums.bad_ip)}: damaged on the way"
+        message = f"wrong IP header checksum in {plural(checksums.bad_ip, 'frame')}: damaged on the way"
         yield Problem("bad-ip-checksum", message, checksums.first_bad_ip)
     apart = pump.fragments - pump.reassembler.joined
     if apart > 0:
         verb = "is an IP fragment" if apart == 1 else "are IP fragments"
-        message = f"{_frames(apart)} {verb} of TCP segments that are not whole: their bytes are not counted"
+        message = f"{plural(apart, 'frame')} {verb} of TCP segments that are not whole: their bytes are not counted"
         yield Problem("fragments", message)
     if pump.backwards:
-        message = (
-            f"{_frames(pump.backwards)} older than the frame before: stored out of order, or the clock was set back"
-        )
+        older = plural(pump.backwards, "frame")
+        message = f"{older} older than the frame before: stored out of order, or the clock was set back"
         yield Problem("clock-backwards", message, pump.first_backwards)
     for number, count in sorted(pump.unsupported.items()):
-        message = f"{_frames(count)} of {link_type_name(number)} cannot be decoded; capture on another interface"
+        frames = plural(count, "frame")
+        message = f"{frames} of {link_type_name(number)} cannot be decoded; capture on another interface"
         yield Problem("unsupported-link-type", message)
     if tracker.table.evicted:
-        message = f"{tracker.table.evicted} connections had to make room for newer ones; raise --max-connections"
+        message = f"{tracker.table.evicted:,} connections had to make room for newer ones; raise --max-connections"
         yield Problem("evicted", message)
-
-
-def _frames(count: int) -> str:
-    return "1 frame" if count == 1 else f"{count} frames"

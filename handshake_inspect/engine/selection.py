@@ -11,7 +11,7 @@ from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.model import Connection, Report
 from handshake_inspect.verdicts.trace import Trace
-from handshake_inspect.wire.address import address_halves, format_endpoint, halves_within
+from handshake_inspect.wire.address import address_halves, halves_within
 
 NEAR = 3  # suggestions
 MATCHES = 1000  # connections of one wish that are looked at
@@ -146,8 +146,7 @@ def _suggestions(report: Report, ids: Sequence[int], lead: str = "near it") -> s
 
 def name(connection: Connection) -> str:
     """Name a connection so that it can be asked for: `7 (192.0.2.1:40000-192.0.2.2:80)`."""
-    client, server = connection.client, connection.server
-    return f"{connection.id} ({format_endpoint(client.ip, client.port)}-{format_endpoint(server.ip, server.port)})"
+    return f"{connection.id} ({connection.client}-{connection.server})"
 
 
 def _of_finding(report: Report, trace: Trace, wanted: str) -> list[int]:

@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.layout import INDENT, Column, Style, Table, paragraph
-from handshake_inspect.render.units import address, durations, offsets, printable
-from handshake_inspect.report.model import Connection, Leg, has_trouble
-
-LOOKS: dict[str, str] = {
-    "established": "green",
-    "refused": "red",
-    "rejected": "red",
-    "timed-out": "red",
-    "half-open": "red",
-    "aborted": "yellow",
-    "pending": "yellow",
-}
+from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, paragraph
+from handshake_inspect.report.model import Connection, has_trouble
+from handshake_inspect.wire.text import bounds, durations, offsets, printable
 
 
 def connection_lines(
@@ -53,8 +43,8 @@ def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns
     return [
         Column("frame", [str(connection.first_frame) for connection in piece], right=True),
         Column("at", offsets([c.first_ns - start_ns for c in piece], length_ns), right=True, rank=1),
-        Column("client", [address(connection.client) for connection in piece], floor=15, soft=21),
-        Column("server", [address(connection.server) for connection in piece], floor=15, soft=21),
+        Column("client", [printable(str(connection.client)) for connection in piece], floor=15, soft=21),
+        Column("server", [printable(str(connection.server)) for connection in piece], floor=15, soft=21),
         Column("outcome", list(map(_outcome, piece)), paint=lambda word: _painted(word, style)),
         Column("connect RTT", durations([c.rtt.total.value_ns for c in piece], style.micro), right=True, rank=2),
         Column("SYNs", [_times(h.syn_count) for h in handshakes], right=True, rank=3),
@@ -82,7 +72,7 @@ def _times(count: int) -> str:
 
 def _remarks(connection: Connection, options: Options, style: Style) -> Iterator[str]:
     if has_trouble(connection) or options.verbosity > 0:
-        why = printable(connection.why).replace("µ", style.micro)
+        why = style.clean(connection.why)
         text = f"{connection.cause}: {why}" if connection.cause else why
         yield from (style.paint(line, "dim") for line in paragraph(text, options.width, INDENT * 3))
     if options.verbosity > 0:
@@ -95,13 +85,10 @@ def _evidence(connection: Connection, style: Style) -> Iterator[str]:
         yield "evidence: frames " + ", ".join(map(str, connection.evidence))
     yield f"states: client {connection.state.client}, server {connection.state.server}; closed: {connection.close.how}"
     legs = {"SYN-ACK": connection.rtt.synack, "ACK": connection.rtt.ackdat, "total": connection.rtt.total}
-    measured = [f"{name} {_leg(leg, style)}" for name, leg in legs.items() if leg.max_ns is not None]
+    measured = [
+        f"{name} {bounds(leg.value_ns, leg.min_ns, leg.max_ns, style.micro)} ({leg.method})"
+        for name, leg in legs.items()
+        if leg.max_ns is not None
+    ]
     if measured:
         yield "RTT: " + ", ".join(measured)
-
-
-def _leg(leg: Leg, style: Style) -> str:
-    if leg.value_ns is not None:
-        return f"{durations([leg.value_ns], style.micro)[0]} ({leg.method})"
-    least, most = durations([leg.min_ns], style.micro)[0], durations([leg.max_ns], style.micro)[0]
-    return f"{least} to {most} ({leg.method})"

@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import Column, Style, Table, paragraph
-from handshake_inspect.render.units import durations, plural, printable, share
 from handshake_inspect.report.difference import Difference, LegDifference, ServiceDifference
+from handshake_inspect.wire.text import durations, plural, printable, share
 
 SHOWN = 40
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.units import address, printable
 from handshake_inspect.report.checked import Checked
-from handshake_inspect.report.model import Endpoint, Report, Target
+from handshake_inspect.report.model import Report, Target
+from handshake_inspect.wire.text import printable
 
 _LEVELS = {"critical": "error", "warning": "warning", "info": "notice"}
 
@@ -34,10 +34,7 @@ def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
 
 
 def _about(target: Target | None) -> str:
-    if target is None:
-        return ""
-    name = target.ip if target.port is None else address(Endpoint(target.ip, target.port))
-    return f"{name}: "
+    return f"{target}: " if target else ""
 
 
 def _annotation(level: str, title: str, text: str) -> bytes:

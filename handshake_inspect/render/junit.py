@@ -9,9 +9,9 @@ from typing import BinaryIO
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.units import address
 from handshake_inspect.report.checked import Checked
-from handshake_inspect.report.model import TROUBLE_OUTCOMES, Endpoint, Finding, Report, Service
+from handshake_inspect.report.model import TROUBLE_OUTCOMES, Finding, Report, Service
+from handshake_inspect.wire.text import printable
 
 SERVICES_SHOWN = 10_000
 # What XML 1.0 cannot hold (section 2.2).
@@ -23,7 +23,7 @@ def render(report: Report, out: BinaryIO, _: Options) -> None:
     suites = Element("testsuites", name="hsi analyze")
     services = SubElement(suites, "testsuite", name="services")
     for service in report.services[:SERVICES_SHOWN]:
-        case = SubElement(services, "testcase", classname="hsi.services", name=address(service.server))
+        case = SubElement(services, "testcase", classname="hsi.services", name=printable(str(service.server)))
         trouble = _trouble(service)
         if trouble:
             SubElement(case, "failure", message=_clean(trouble), type="outcome")
@@ -63,7 +63,7 @@ def _names(findings: Sequence[Finding]) -> Iterator[str]:
     seen: Counter[str] = Counter()
     for finding in findings:
         target, kind = finding.target, finding.variety
-        about = "" if target is None else f" {target.ip if target.port is None else _end(target.ip, target.port)}"
+        about = "" if target is None else f" {target}"
         name = f"{finding.id}{about}{f' ({kind})' if kind else ''}"
         seen[name] += 1
         yield name if seen[name] == 1 else f"{name} #{seen[name]}"
@@ -73,10 +73,6 @@ def _trouble(service: Service) -> str:
     counts = service.outcomes.as_dict()
     failed = [f"{counts[word]} {word}" for word in TROUBLE_OUTCOMES if counts[word]]
     return f"{', '.join(failed)} of {service.connections} connections" if failed else ""
-
-
-def _end(ip: str, port: int) -> str:
-    return address(Endpoint(ip, port))
 
 
 def _clean(text: str) -> str:

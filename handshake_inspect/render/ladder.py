@@ -6,17 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.layout import INDENT, Style, paragraph
-from handshake_inspect.render.rungs import Rungs, leg_text
-from handshake_inspect.render.units import address, durations, moment, plural, printable, span
+from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, labelled, paragraph
+from handshake_inspect.render.rungs import Rungs
 from handshake_inspect.report.connection import Connection, Direction
 from handshake_inspect.report.story import Story
+from handshake_inspect.wire.text import bounds, duration, moment, plural, printable, span
 
-LABEL = 10  # columns of a label
-LOOKS = {
-    "established": "green", "refused": "red", "rejected": "red", "timed-out": "red", "half-open": "red",
-    "aborted": "yellow", "pending": "yellow",
-}  # fmt: skip
 OTHERS_SHOWN = 6
 PROBLEMS_SHOWN = 3
 METHODS = {
@@ -56,18 +51,6 @@ def _page(story: Story, width: int, style: Style) -> Iterator[str]:
     yield from _verdict(story, width, style)
 
 
-def _labelled(label: str, text: str, width: int, style: Style, *looks: str) -> Iterator[str]:
-    lines = paragraph(_plain(text, style), width, INDENT + " " * LABEL) or [""]
-    for number, line in enumerate(lines):
-        margin = style.paint(label, "dim") + " " * (LABEL - len(label)) if number == 0 else " " * LABEL
-        yield INDENT + margin + style.paint(line.strip(), *looks)
-
-
-def _plain(text: str, style: Style) -> str:
-    """Text that the terminal can show."""
-    return printable(text).replace("µ", style.micro)
-
-
 def _head(story: Story, width: int, style: Style) -> Iterator[str]:
     c = story.connection
     yield style.paint(f"CONNECTION {c.id}", "bold") + f"  {_outcome_words(c, style)}"
@@ -75,22 +58,22 @@ def _head(story: Story, width: int, style: Style) -> Iterator[str]:
     names = [
         "standard input" if source == "-" else style.elide(printable(source), room) for source in story.capture.sources
     ]
-    yield from _labelled("file", ", ".join(names), width, style)
+    yield from labelled("file", ", ".join(names), width, style)
     inferred = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
-    yield from _labelled("client", address(c.client) + inferred, width, style)
-    yield from _labelled("server", address(c.server), width, style)
+    yield from labelled("client", str(c.client) + inferred, width, style)
+    yield from labelled("server", str(c.server), width, style)
     lasting = span(story.duration_ns, style.micro)
     listed = "" if len(story.steps) == story.segments else f", {len(story.steps):,} of them listed"
     counted = f"{plural(story.segments, 'segment')} in {lasting}{listed}"
-    yield from _labelled("began", f"{moment(c.first_ns)}, {counted}", width, style)
+    yield from labelled("began", f"{moment(c.first_ns)}, {counted}", width, style)
     others = [number for number in story.matches if number != c.id]
     if others:
         more = f" and {len(others) - OTHERS_SHOWN} more" if len(others) > OTHERS_SHOWN else ""
         which = ", ".join(map(str, others[:OTHERS_SHOWN])) + more
         text = f"{plural(len(others), 'other connection')} fit as well; ask for one by its id: {which}"
-        yield from _labelled("note", text, width, style, "yellow")
+        yield from labelled("note", text, width, style, "yellow")
     for problem in story.capture.problems[:PROBLEMS_SHOWN]:
-        yield from _labelled("problem", problem.message, width, style, "yellow")
+        yield from labelled("problem", problem.message, width, style, "yellow")
 
 
 def _outcome_words(c: Connection, style: Style) -> str:
@@ -106,35 +89,37 @@ def _verdict(story: Story, width: int, style: Style) -> Iterator[str]:
     c = story.connection
     yield ""
     yield style.paint("VERDICT", "bold") + f"  {_outcome_words(c, style)}"
-    yield from paragraph(_plain(c.why, style), width, INDENT)
+    yield from paragraph(style.clean(c.why), width, INDENT)
     yield ""
     for number, proof in enumerate(story.evidence):
         text = f"frame {proof.frame}: {proof.text}"
-        yield from _labelled("evidence" if number == 0 else "", text, width, style)
+        yield from labelled("evidence" if number == 0 else "", text, width, style)
     yield from _rtt(c, width, style)
-    yield from _labelled("ended", _ending(c), width, style)
-    yield from _labelled("states", f"client {c.state.client}, server {c.state.server}", width, style)
-    yield from _labelled("client", _direction(c.client_to_server), width, style)
-    yield from _labelled("server", _direction(c.server_to_client), width, style)
+    yield from labelled("ended", _ending(c), width, style)
+    yield from labelled("states", f"client {c.state.client}, server {c.state.server}", width, style)
+    yield from labelled("client", _direction(c.client_to_server), width, style)
+    yield from labelled("server", _direction(c.server_to_client), width, style)
     for finding in story.findings:
-        yield from _labelled("finding", f"{finding.severity} {finding.id}: {finding.title}", width, style, "bold")
-        yield from _labelled("", finding.advice, width, style)
-    yield from _labelled("elsewhere", _aliases(c), width, style)
+        yield from labelled("finding", f"{finding.severity} {finding.id}: {finding.title}", width, style, "bold")
+        yield from labelled("", finding.advice, width, style)
+    yield from labelled("elsewhere", _aliases(c), width, style)
 
 
 def _rtt(c: Connection, width: int, style: Style) -> Iterator[str]:
     if c.rtt.reject_ns is not None:
-        (text,) = durations([c.rtt.reject_ns], style.micro)
-        yield from _labelled("RTT", f"none: refused or rejected after {text}, which is no RTT", width, style)
+        text = duration(c.rtt.reject_ns, style.micro)
+        yield from labelled("RTT", f"none: refused or rejected after {text}, which is no RTT", width, style)
         return
     legs = {"to the server": c.rtt.synack, "to the client": c.rtt.ackdat, "connect": c.rtt.total}
     known = {name: leg for name, leg in legs.items() if leg.max_ns is not None}
     if not known:
         reason = c.rtt.total.reason or ""
-        yield from _labelled("RTT", f"not measured: {REASONS.get(reason, reason)}", width, style)
+        yield from labelled("RTT", f"not measured: {REASONS.get(reason, reason)}", width, style)
     for number, (name, leg) in enumerate(known.items()):
-        text = f"{name} {leg_text(leg, style.micro)}: {METHODS.get(leg.method, leg.method)}"
-        yield from _labelled("" if number else "RTT", text, width, style, "cyan")
+        text = (
+            f"{name} {bounds(leg.value_ns, leg.min_ns, leg.max_ns, style.micro)}: {METHODS.get(leg.method, leg.method)}"
+        )
+        yield from labelled("" if number else "RTT", text, width, style, "cyan")
 
 
 def _ending(c: Connection) -> str:

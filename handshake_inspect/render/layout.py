@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from textwrap import wrap
 
 from tabulate import tabulate
 
+from handshake_inspect.wire.text import printable
+
 INDENT = "  "
+LABEL = 10  # columns of a label
+LOOKS = {
+    "established": "green", "refused": "red", "rejected": "red", "timed-out": "red", "half-open": "red",
+    "aborted": "yellow", "pending": "yellow",
+}  # fmt: skip
 _GAP = 2  # spaces between columns
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -25,6 +32,10 @@ class Style:
         self.color = color
         self.arrow, self.ellipsis, self.micro = ("→", "…", "µ") if unicode else ("->", "~", "u")
         self.full, self.thin = ("█", "▏") if unicode else ("#", "|")
+
+    def clean(self, text: str) -> str:
+        """Text of a report or a capture as the terminal can show it: nothing in it is obeyed."""
+        return printable(text).replace("µ", self.micro)
 
     def paint(self, text: str, *looks: str) -> str:
         """Put `text` in the colours or weights named, if the terminal has any."""
@@ -122,6 +133,14 @@ class Table:
     def _cells(self, column: Column) -> list[str]:
         cut, room = column.cut or self.style.elide, self.widths[column.title]
         return [column.paint(cut(cell, room)) for cell in column.cells]
+
+
+def labelled(label: str, text: str, width: int, style: Style, *looks: str) -> Iterator[str]:
+    """A label in its own columns, and beside it text that wraps under itself."""
+    lines = paragraph(style.clean(text), width, INDENT + " " * LABEL) or [""]
+    for number, line in enumerate(lines):
+        margin = style.paint(label, "dim") + " " * (LABEL - len(label)) if number == 0 else " " * LABEL
+        yield INDENT + margin + style.paint(line.strip(), *looks)
 
 
 def paragraph(text: str, width: int, indent: str) -> list[str]:

@@ -9,11 +9,11 @@ from typing import BinaryIO
 from handshake_inspect.render import Options
 from handshake_inspect.render.diff_text import failures, interesting, rtt, verdict
 from handshake_inspect.render.rows import cell, columns, values
-from handshake_inspect.render.units import address, durations, plural, printable, share
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.host import host_words
-from handshake_inspect.report.model import Connection, Distribution, Endpoint, Finding, Report
+from handshake_inspect.report.model import Connection, Distribution, Finding, Report
+from handshake_inspect.wire.text import durations, plural, printable, share
 
 SERVICES_SHOWN = 20
 TROUBLE_SHOWN = 20
@@ -83,7 +83,7 @@ def _services(report: Report) -> Iterator[str]:
         others = ", ".join(f"{n:,} {word}" for word, n in counts.items() if n and word != "established")
         rtt = durations([service.rtt.total.p50_ns, service.rtt.total.p95_ns])
         rows.append(
-            [_code(address(service.server)), f"{service.connections:,}", f"{counts['established']:,}", others, *rtt]
+            [_code(str(service.server)), f"{service.connections:,}", f"{counts['established']:,}", others, *rtt]
         )
     yield from _table(["service", "connections", "established", "others", "RTT p50", "p95"], rows, (1, 2, 4, 5))
     if len(report.services) > SERVICES_SHOWN:
@@ -96,11 +96,7 @@ def _findings(findings: list[Finding]) -> Iterator[str]:
     yield "\n### Findings\n"
     for finding in findings:
         target = finding.target
-        name = (
-            ""
-            if target is None
-            else _code(target.ip if target.port is None else address(Endpoint(target.ip, target.port)))
-        )
+        name = "" if target is None else _code(str(target))
         about = f" {name}" if name else ""
         yield f"- {SIGNS[finding.severity]} {finding.severity} **{finding.id}**{about}: {_plain(finding.title)}."
         yield f"  {_advice(finding.advice)}"
@@ -128,7 +124,7 @@ def _connections(report: Report, options: Options) -> Iterator[str]:
 def _trouble(c: Connection) -> list[str]:
     words = c.outcome if c.cause is None else f"{c.outcome}, {c.cause}"
     doubt = "" if c.decided else "?"
-    return [str(c.first_frame), _code(address(c.client)), _code(address(c.server)), f"{words}{doubt}", _plain(c.why)]
+    return [str(c.first_frame), _code(str(c.client)), _code(str(c.server)), f"{words}{doubt}", _plain(c.why)]
 
 
 def _check(checked: Checked) -> Iterator[str]:

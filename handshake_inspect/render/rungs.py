@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from handshake_inspect.render.layout import Style, paragraph
-from handshake_inspect.render.units import durations, offsets, plural, printable
-from handshake_inspect.report.connection import Leg
 from handshake_inspect.report.story import Elided, Mark, RttMark, SegmentOptions, Step, Story
+from handshake_inspect.wire.text import bounds, duration, offsets, plural
 
 STATE = 12  # columns of the longest state
 NOTES = 22  # columns before the notes under a rung
@@ -53,9 +52,9 @@ class Rungs:
         self.end_ns = max((story.capture.last_ns or 0) - story.connection.first_ns, 0)
         times = offsets([*(step.since_first_ns for step in steps), self.end_ns], max(length, self.end_ns))
         self.times = [time.removesuffix(" s") for time in times]
-        self.deltas = ["", *("+" + gap(step.since_previous_ns, style.micro) for step in steps[1:])]
+        self.deltas = ["", *("+" + duration(step.since_previous_ns, style.micro) for step in steps[1:])]
         last = steps[-1].since_first_ns if steps else 0
-        self.end_gap = "+" + gap(max(self.end_ns - last, 0), style.micro)
+        self.end_gap = "+" + duration(max(self.end_ns - last, 0), style.micro)
         self.time = max(map(len, [*self.times, "seconds"]))
         self.delta = max(map(len, [*self.deltas, self.end_gap]))
         self.frame = max(len("frame"), *(len(str(step.frame)) for step in steps))
@@ -159,10 +158,12 @@ class Rungs:
     def _round_trip(self, mark: RttMark) -> str:
         """Name the leg and its value, or its bounds."""
         since = f", since frame {mark.since_frame}" if mark.since_frame and self.width >= ROOMY else ""
-        return f"RTT {HALVES[mark.leg]}: {leg_text(mark.measured, self.style.micro)} ({mark.measured.method}{since})"
+        leg = mark.measured
+        took = bounds(leg.value_ns, leg.min_ns, leg.max_ns, self.style.micro)
+        return f"RTT {HALVES[mark.leg]}: {took} ({leg.method}{since})"
 
     def _said(self, mark: Mark, *, cited: bool) -> str:
-        text = printable(mark.text).replace("µ", self.style.micro)
+        text = self.style.clean(mark.text)
         if cited and mark.reference:
             # No break between "RFC" and its number, nor before the section.
             where = mark.reference.replace(" section ", self.signs.section).replace(" ", "\N{NO-BREAK SPACE}")
@@ -215,27 +216,6 @@ class Rungs:
             sentences.append("Who has sent nothing yet shows as CLOSED, though it may listen.")
         for line in paragraph(" ".join(sentences), self.width, "  "):
             yield self.style.paint(line, "dim")
-
-
-def gap(ns: int, micro: str) -> str:
-    """Time since the segment before, as short as can be read: `35.7 µs`, `41.7 ms`, `1.00 s`, `75 min`."""
-    for limit, unit, size in ((1_000_000, f"{micro}s", 1_000), (1_000_000_000, "ms", 1_000_000)):
-        if abs(ns) < limit:
-            return f"{_three_digits(ns / size)} {unit}"
-    seconds = ns / 1_000_000_000
-    return f"{_three_digits(seconds)} s" if abs(seconds) < 6000 else f"{seconds / 60:.0f} min"
-
-
-def _three_digits(value: float) -> str:
-    size = abs(value)
-    return f"{value:.2f}" if size < 10 else f"{value:.1f}" if size < 100 else f"{value:.0f}"
-
-
-def leg_text(leg: Leg, micro: str) -> str:
-    """`40.1 ms`, or the bounds where no value can be named."""
-    if leg.value_ns is not None:
-        return durations([leg.value_ns], micro)[0]
-    return " to ".join(durations([bound], micro)[0] for bound in (leg.min_ns, leg.max_ns))
 
 
 def _options(options: SegmentOptions, *, terse: bool) -> list[str]:

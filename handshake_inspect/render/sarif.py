@@ -17,10 +17,9 @@ from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.units import address
 from handshake_inspect.report.checked import Assertion, Checked
 from handshake_inspect.report.docs import FINDING_DOCS, RULE_DOCS
-from handshake_inspect.report.model import Capture, Endpoint, Finding, Report, Target, Tool
+from handshake_inspect.report.model import Capture, Finding, Report, Target, Tool
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"critical": "error", "warning": "warning", "info": "note"}
@@ -74,7 +73,7 @@ def _plain(markdown: str) -> str:
 
 
 def _finding(capture: Capture, finding: Finding, rule: int) -> dict[str, Any]:
-    place = _place(finding.target)
+    place = str(finding.target) if finding.target else None
     return {
         "ruleId": finding.id,
         "ruleIndex": rule,
@@ -106,18 +105,12 @@ def _assertion(capture: Capture, assertion: Assertion, rule: int) -> dict[str, A
     }
 
 
-def _place(target: Target | None) -> str | None:
-    if target is None:
-        return None
-    return target.ip if target.port is None else address(Endpoint(target.ip, target.port))
-
-
 def _location(capture: Capture, target: Target | None) -> dict[str, Any]:
     uri = _uri(capture.sources[0] if capture.sources else "-")
     location: dict[str, Any] = {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": _REGION}}
     if target is not None:
         kind = "service" if target.port is not None else "network" if "/" in target.ip else "host"
-        location["logicalLocations"] = [{"fullyQualifiedName": _place(target), "kind": kind}]
+        location["logicalLocations"] = [{"fullyQualifiedName": str(target), "kind": kind}]
     return location
 
 

@@ -9,20 +9,19 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.connections import LOOKS, connection_lines
-from handshake_inspect.render.examples import examples, kind_of
-from handshake_inspect.render.layout import INDENT, Column, Style, Table, paragraph
-from handshake_inspect.render.units import address, durations, moment, plural, printable, share, span
+from handshake_inspect.render.connections import connection_lines
+from handshake_inspect.render.examples import examples, failures, kind_of
+from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Column, Style, Table, labelled, paragraph
 from handshake_inspect.report.checked import Assertion, Checked
 from handshake_inspect.report.host import host_words
 from handshake_inspect.report.links import explained_at
-from handshake_inspect.report.model import Capture, Finding, Outcome, Outcomes, Report, Service
+from handshake_inspect.report.model import Capture, Finding, Outcome, Report, Service
+from handshake_inspect.wire.text import durations, moment, plural, printable, share, span
 
 TROUBLE_SHOWN = 20
 TROUBLE_SEEN = 500  # from which those are chosen
 SERVICES_SHOWN = 10
 PROBLEMS_SHOWN = 8
-LABEL = 10  # columns of a label
 BAR = 24  # columns of a full bar
 
 MEANING: dict[Outcome, str] = {
@@ -81,7 +80,7 @@ def _headline(report: Report) -> Iterator[str]:
     total, outcomes = report.summary.connections, report.summary.outcomes
     established = f"{outcomes.established:,} of {plural(total, 'connection')} established"
     percent = f" ({share(outcomes.established, total)})" if total else ""
-    words = _trouble_words(outcomes)
+    words = failures(outcomes)
     yield established + percent + (f", {words}" if words else "")
 
 
@@ -96,22 +95,15 @@ def _heading(title: str, remark: str, style: Style) -> Iterator[str]:
 def _capture(capture: Capture, width: int, style: Style) -> Iterator[str]:
     yield style.paint("CAPTURE", "bold")
     for label, value in _capture_facts(capture, width - len(INDENT) - LABEL, style):
-        yield from _labelled(label, value, width, style)
+        yield from labelled(label, value, width, style)
     for problem in capture.problems[:PROBLEMS_SHOWN]:
         at = [f"frame {problem.frame:,}"] if problem.frame is not None else []
         at += [f"byte {problem.offset:,}"] if problem.offset is not None else []
         text = printable(problem.message) + (f" ({', '.join(at)})" if at else "")
-        yield from _labelled("problem", text, width, style, "yellow")
+        yield from labelled("problem", text, width, style, "yellow")
     more = len(capture.problems) - PROBLEMS_SHOWN
     if more > 0:
-        yield from _labelled("", f"and {plural(more, 'problem')} more", width, style)
-
-
-def _labelled(label: str, text: str, width: int, style: Style, *looks: str) -> Iterator[str]:
-    lines = paragraph(text, width, INDENT + " " * LABEL) or [""]
-    for number, line in enumerate(lines):
-        margin = style.paint(label, "dim") + " " * (LABEL - len(label)) if number == 0 else " " * LABEL
-        yield INDENT + margin + style.paint(line.strip(), *looks)
+        yield from labelled("", f"and {plural(more, 'problem')} more", width, style)
 
 
 def _capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[str, str]]:
@@ -206,7 +198,7 @@ def _rtt(report: Report, width: int, style: Style) -> Iterator[str]:
 def _finding(finding: Finding, width: int, style: Style) -> Iterator[str]:
     yield ""
     severity = finding.severity.upper()
-    title, advice = (printable(text).replace("µ", style.micro) for text in (finding.title, finding.advice))
+    title, advice = (style.clean(text) for text in (finding.title, finding.advice))
     first, *others = paragraph(f"{severity}  {title}", width, "")
     yield style.paint(severity, "bold", _SEVERITY_LOOKS[finding.severity]) + first.removeprefix(severity)
     yield from others
@@ -219,13 +211,11 @@ def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
     remark = f"the {len(shown)} busiest of {total:,}" if len(shown) < total else f"{total:,}"
     yield from _heading("SERVICES", remark, style)
     columns = [
-        Column("server", [address(service.server) for service in shown], floor=21, soft=21),
+        Column("server", [printable(str(service.server)) for service in shown], floor=21, soft=21),
         Column("connections", [f"{service.connections:,}" for service in shown], right=True),
         Column("established", [share(s.outcomes.established, s.connections) for s in shown], right=True),
         *(_percentile(name, rank, shown, style) for name, rank in {"p50": 1, "p90": 3, "p99": 2, "max": 4}.items()),
-        Column(
-            "otherwise", [_trouble_words(service.outcomes) for service in shown], floor=11, soft=16, cut=style.shorten
-        ),
+        Column("otherwise", [failures(service.outcomes) for service in shown], floor=11, soft=16, cut=style.shorten),
     ]
     yield from Table(options.width, style).lines(columns)
 
@@ -233,12 +223,6 @@ def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
 def _percentile(name: str, rank: int, services: list[Service], style: Style) -> Column:
     cells = durations([getattr(service.rtt.total, f"{name}_ns") for service in services], style.micro)
     return Column(f"RTT {name}", cells, right=True, rank=rank)
-
-
-def _trouble_words(outcomes: Outcomes) -> str:
-    """List what was not established, most frequent first: `312 refused, 5 timed-out`."""
-    others = [(count, outcome) for outcome, count in outcomes.as_dict().items() if count and outcome != "established"]
-    return ", ".join(f"{count:,} {outcome}" for count, outcome in sorted(others, key=lambda item: -item[0]))
 
 
 # --- connections ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from handshake_inspect.report.segment_log import Change
 from handshake_inspect.report.story import Mark
-from handshake_inspect.report.why import times
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_BAD_SYNACK,
@@ -23,6 +22,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_HOLE,
 )
 from handshake_inspect.wire.const import ACK, FIN, KIND_ICMP_ERROR, MASK32, RST, SYN
+from handshake_inspect.wire.text import plural
 
 Names = tuple[str, str]  # the sender's role and its peer's
 
@@ -63,7 +63,7 @@ def _repeated(change: Change, names: Names) -> Iterator[Mark]:
     elif flags & FIN and not change.segment.payload_len:
         yield Mark("fin-again", f"The {sender} repeats its FIN: no acknowledgment reached it.", BACK_OFF)
     else:
-        octets = times(change.segment.payload_len, "byte")
+        octets = plural(change.segment.payload_len, "byte")
         yield Mark("retransmission", f"{octets} again: the {sender} did not get them acknowledged.", BACK_OFF)
 
 

@@ -27,11 +27,8 @@ class Breach(Struct, frozen=True, gc=False):
     @property
     def name(self) -> str:
         """`#7 192.0.2.1:40000 > 192.0.2.2:80 (frames 1, 2)`."""
-        ends = " > ".join(
-            f"[{end.ip}]:{end.port}" if ":" in end.ip else f"{end.ip}:{end.port}" for end in (self.client, self.server)
-        )
         frames = "frame" if len(self.frames) == 1 else "frames"
-        return f"#{self.id} {ends} ({frames} {', '.join(map(str, self.frames))})"
+        return f"#{self.id} {self.client} > {self.server} ({frames} {', '.join(map(str, self.frames))})"
 
 
 class Assertion(Struct, frozen=True, gc=False):

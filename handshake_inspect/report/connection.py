@@ -21,6 +21,7 @@ from handshake_inspect.report.words import (
     TimeNs,
     Word,
 )
+from handshake_inspect.wire.text import endpoint_text
 
 
 class Endpoint(Struct, frozen=True, gc=False):
@@ -28,6 +29,9 @@ class Endpoint(Struct, frozen=True, gc=False):
 
     ip: str
     port: Port
+
+    def __str__(self) -> str:
+        return endpoint_text(self.ip, self.port)
 
 
 class States(Struct, frozen=True, gc=False):

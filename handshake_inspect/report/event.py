@@ -14,6 +14,7 @@ from msgspec import Struct
 from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import Count, DurationNs, Finding, RttDistributions, TimeNs
 from handshake_inspect.report.snapshot import Snapshot
+from handshake_inspect.wire.text import utf8_safe
 
 Phase = Literal["begin", "end"]
 
@@ -81,7 +82,7 @@ def encoded(value: Any) -> bytes:
     try:
         return _ENCODER.encode(value)
     except UnicodeEncodeError:
-        return _ENCODER.encode(_mended(msgspec.to_builtins(value)))
+        return _ENCODER.encode(_escaped(msgspec.to_builtins(value)))
 
 
 def line(event: str, body: Any, **more: str) -> bytes:
@@ -113,11 +114,11 @@ def row(columns: dict[str, Any]) -> bytes:
     return _ENCODER.encode(columns) + b"\n"
 
 
-def _mended(value: Any) -> Any:
+def _escaped(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return utf8_safe(value)
     if isinstance(value, list):
-        return [_mended(item) for item in value]
+        return [_escaped(item) for item in value]
     if isinstance(value, dict):
-        return {key: _mended(item) for key, item in value.items()}
+        return {key: _escaped(item) for key, item in value.items()}
     return value

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from handshake_inspect.report.segment_log import Change
 from handshake_inspect.report.story import Mark
-from handshake_inspect.report.why import times
 from handshake_inspect.tcp.facts import (
     FACT_ABORTED,
     FACT_ACKED,
@@ -28,6 +27,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.wire.const import KIND_ICMP_ERROR, RST
+from handshake_inspect.wire.text import plural
 
 Names = tuple[str, str]  # the sender's role and its peer's
 
@@ -52,7 +52,7 @@ def _opening(change: Change, names: Names) -> Iterator[Mark]:
         yield Mark("midstream", "The capture begins in the middle of this connection: its opening is missing.")
     if change.gained(FACT_SYN):
         octets = change.segment.payload_len
-        data = f", with {times(octets, 'byte')} of Fast Open data" if octets else ""
+        data = f", with {plural(octets, 'byte')} of Fast Open data" if octets else ""
         reference = "RFC 7413" if octets else RFC_9293 + "3.5"
         yield Mark("syn", f"The {sender} asks to open a connection{data}.", reference)
     if change.gained(FACT_SIMULTANEOUS):
@@ -80,7 +80,7 @@ def _data(change: Change, names: Names) -> Iterator[Mark]:
     if change.gained(FACT_DEFERRED):
         yield Mark("deferred", f"The {names[0]} waited for data before it went on: TCP_DEFER_ACCEPT.")
     if change.gained(FACT_CLIENT_DATA) or change.gained(FACT_SERVER_DATA):
-        octets = times(change.segment.payload_len, "byte")
+        octets = plural(change.segment.payload_len, "byte")
         yield Mark("first-data", f"The first data of the {names[0]}: {octets}.")
 
 

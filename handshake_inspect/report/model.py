@@ -49,6 +49,7 @@ from handshake_inspect.report.words import (
     TimeNs,
     Word,
 )
+from handshake_inspect.wire.text import endpoint_text
 
 __all__ = [
     "OUTCOMES",
@@ -228,6 +229,9 @@ class Target(Struct, frozen=True, gc=False):
 
     ip: str
     port: Port | None = None
+
+    def __str__(self) -> str:
+        return endpoint_text(self.ip, self.port)
 
 
 class Evidence(Struct, frozen=True, gc=False):

@@ -22,7 +22,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.words import ICMP_CAUSES
-from handshake_inspect.wire.address import address_text, format_endpoint
+from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.const import (
     ACK,
     AE,
@@ -230,7 +230,7 @@ def evidence(connection: Connection, told: Sequence[Step]) -> list[Proof]:
     other = connection.answered_from
     elsewhere = None
     if other is not None:
-        elsewhere = f"not to or from the server: {format_endpoint(other.ip, other.port)} answered the SYN"
+        elsewhere = f"not to or from the server: {other} answered the SYN"
     return [Proof(frame, _shown(by_frame.get(frame), roles.get(frame) or elsewhere)) for frame in connection.evidence]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handshake_inspect.wire.address import format_endpoint
+from handshake_inspect.wire.text import duration, listing, plural
 
 _REJECTIONS = {
     "net-unreachable": "there is no route to its network",
@@ -16,20 +16,6 @@ _REJECTIONS = {
 }
 
 
-def duration(ns: int) -> str:
-    """Write a duration with three digits and the unit that fits."""
-    for limit, unit, size in ((1_000, "ns", 1), (1_000_000, "µs", 1_000), (1_000_000_000, "ms", 1_000_000)):
-        if ns < limit:
-            return f"{ns / size:.3g} {unit}"
-    seconds = ns / 1_000_000_000
-    return f"{seconds:.3g} s" if seconds < 1000 else f"{seconds:.0f} s"
-
-
-def times(count: int, what: str) -> str:
-    """`1 SYN`, `3 SYNs`."""
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
 def sentence(row: dict[str, Any]) -> str:
     """Say why the connection described by `row` has its outcome."""
     return _SENTENCES[row["outcome"]](row)
@@ -38,10 +24,10 @@ def sentence(row: dict[str, Any]) -> str:
 def _trouble(row: dict[str, Any]) -> str:
     parts = []
     if row["syn_count"] > 1:
-        parts.append(f"{times(row['syn_count'] - 1, 'repeated SYN')}")
+        parts.append(plural(row["syn_count"] - 1, "repeated SYN"))
     if row["synack_count"] > 1:
-        parts.append(f"{times(row['synack_count'] - 1, 'repeated SYN-ACK')}")
-    return f" after {' and '.join(parts)}" if parts else ""
+        parts.append(plural(row["synack_count"] - 1, "repeated SYN-ACK"))
+    return f" after {listing(parts)}" if parts else ""
 
 
 _ENDS = {
@@ -96,8 +82,8 @@ _SILENCE = {
 
 
 def _elsewhere(row: dict[str, Any]) -> str:
-    where = format_endpoint(row["answered_from"].ip, row["answered_from"].port)
-    return f"{where} answered in its own name: NAT is missing on the way back, and the client knows no such connection"
+    other = row["answered_from"]
+    return f"{other} answered in its own name: NAT is missing on the way back, and the client knows no such connection"
 
 
 _STRAY = {
@@ -108,7 +94,7 @@ _STRAY = {
 
 def _timed_out(row: dict[str, Any]) -> str:
     span = f" in {duration(row['syn_span_ns'])}" if row["syn_count"] > 1 else ""
-    syns = f"{times(row['syn_count'], 'SYN')}{span}"
+    syns = f"{plural(row['syn_count'], 'SYN')}{span}"
     if row["cause"] == "stray-answer":
         return f"{syns} got {_STRAY[row['stray']]}."
     if row["answered_from"]:
@@ -121,7 +107,7 @@ def _timed_out(row: dict[str, Any]) -> str:
 
 
 def _pending(row: dict[str, Any]) -> str:
-    syns = times(row["syn_count"], "SYN")
+    syns = plural(row["syn_count"], "SYN")
     if row["answered_from"]:
         return f"{syns} to {row['server']}, but {_elsewhere(row)}; the capture ends {duration(row['waited_ns'])} later."
     return f"{syns} without an answer yet, but the capture ends {duration(row['waited_ns'])} after the first."
@@ -136,7 +122,7 @@ _NOT_THE_QUEUE = {
 
 def _half_open(row: dict[str, Any]) -> str:
     age = duration(row["age_ns"] or 0)
-    synacks = times(max(row["synack_count"], 1), "SYN-ACK")
+    synacks = plural(max(row["synack_count"], 1), "SYN-ACK")
     full = "its accept queue is full" if row["decided"] else "its accept queue is full, or the capture ends too soon"
     if row["cause"] == "reset-by-server" and not row["acked"]:
         return "The server answered the SYN with a SYN-ACK, and then reset the attempt before any final ACK."

@@ -118,12 +118,12 @@ class Captured:
 
 def _told(report: Report) -> str:
     """One line: how many connections came to what, and of the first ones in trouble why."""
-    from handshake_inspect.render.units import address, plural
+    from handshake_inspect.wire.text import plural
 
     counts = [f"{count} {outcome}" for outcome, count in report.summary.outcomes.as_dict().items() if count]
     line = ", ".join([plural(report.summary.connections, "connection"), *counts])
     connections = report.connections
     for each in connections.trouble(_SHOWN):
-        line += f"; #{each.id} {address(each.client)} > {address(each.server)} {each.outcome}: {each.why}"
+        line += f"; #{each.id} {each.client} > {each.server} {each.outcome}: {each.why}"
     more = connections.trouble_count - _SHOWN
     return f"{line}; and {more} more in trouble" if more > 0 else line

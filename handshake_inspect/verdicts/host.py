@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from handshake_inspect.wire.address import address_text, is_ipv4
+from handshake_inspect.wire.text import plural
 
 Address = tuple[int, int]
 
@@ -62,7 +63,7 @@ class HostFacts:
 def counted(counters: Mapping[str, int | None]) -> str:
     """The counters that moved, in words: `12 listen overflows, 1 SYN cookie sent`."""
     moved = [(counters.get(key) or 0, words) for key, words in WORDS.items()]
-    return ", ".join(f"{count:,} {words[count != 1]}" for count, words in moved if count)
+    return ", ".join(plural(count, *words) for count, words in moved if count)
 
 
 def set_to(settings: Mapping[str, int | list[int] | None]) -> str:

@@ -48,8 +48,3 @@ def address_octets(hi: int, lo: int) -> bytes:
     if is_ipv4(hi, lo):
         return (int(lo) & MASK32).to_bytes(4, "big")
     return int(hi).to_bytes(8, "big") + int(lo).to_bytes(8, "big")
-
-
-def format_endpoint(ip: str, port: int) -> str:
-    """Join address and port as in URLs (RFC 3986 section 3.2.2): `192.0.2.1:80`, `[2001:db8::1]:80`."""
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

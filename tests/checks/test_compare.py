@@ -166,7 +166,7 @@ def test_the_command(hsi, pcaps, tmp_path):
     assert done.stdout.endswith(b"hsi diff: no regression, 400 connections before, 400 now\n")
     done = hsi("diff", "--by", "host", "-T", "json", saved, pcaps / "refused-storm.pcap")
     assert done.returncode == 1
-    assert json.loads(done.stdout)["regressions"] == ["10.0.0.2: 300 of 300 fail (100 %), before 0 of 400"]
+    assert json.loads(done.stdout)["regressions"] == ["10.0.0.2: 300 of 300 fail (100.0 %), before 0 of 400"]
     assert hsi("diff", saved, "no-such-file").returncode == 2
     assert hsi("diff", saved).returncode == 2
     assert hsi("diff", "--max-rtt-increase", "x", saved, saved).returncode == 2

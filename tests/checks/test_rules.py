@@ -89,7 +89,7 @@ def test_what_rules_measure(raw, passed, value, broken):
 def test_undecided_connections_are_a_class_of_their_own():
     checked = check(max_refused="9")
     assert (checked.connections, checked.undecided) == (13, 1)
-    assert "1 of 12 connections (8.33 %)" in last(checked).measured
+    assert "1 of 12 connections (8.3 %)" in last(checked).measured
     assert "1 connection is undecided" in checked.notes[0]
     only = reports.report([connection(0, "pending")])
     assert not check(only).passed

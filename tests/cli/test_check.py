@@ -29,7 +29,7 @@ def test_one_line_per_assertion_and_what_broke_it(hsi, pcaps, tmp_path):
     assert why[0].startswith("         refused: 10.0.0.2 answered with RST")
     assert [line for line in lines if line not in why] == [
         "ok    min-connections 1  1 connection; allowed: at least 1",
-        "FAIL  max-refused 0      1 of 1 connection (100 %); allowed: none",
+        "FAIL  max-refused 0      1 of 1 connection (100.0 %); allowed: none",
         "      #0 10.0.0.1:40001 > 10.0.0.2:81 (frames 1, 2)",
         "ok    max-timed-out 0    0 of 1 connection; allowed: none",
         "hsi check: failed, 1 of 3 assertions, 1 connection",

@@ -47,8 +47,3 @@ def test_columns_of_a_table_are_written_too():
 def test_what_is_no_address_says_so():
     with pytest.raises(ValueError, match=r"192\.0\.2"):
         address.address_halves("192.0.2")
-
-
-def test_endpoints():
-    assert address.format_endpoint("192.0.2.1", 80) == "192.0.2.1:80"
-    assert address.format_endpoint("2001:db8::1", 443) == "[2001:db8::1]:443"

@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from handshake_inspect.render.layout import Style
-from handshake_inspect.render.units import NS_PER_SECOND, durations, printable, span
+from handshake_inspect.wire.text import NS_PER_SECOND, duration, span
 
 _COLORS = frozenset({"red", "green", "yellow", "cyan", "blue", "magenta"})
 Part = str | tuple[str, str]  # text, or text and its looks
@@ -34,7 +34,7 @@ class Look:
 
     def clean(self, text: str) -> str:
         """Text as the terminal can show it: nothing in it is obeyed."""
-        text = printable(text).replace("µ", self.words.micro)
+        text = self.words.clean(text)
         return text.encode("ascii", "backslashreplace").decode() if self.ascii else text
 
     def cut(self, text: str, width: int) -> str:
@@ -102,7 +102,7 @@ class Look:
 
     def duration(self, ns: int | None) -> str:
         """Three digits or so and a unit; a dash for what is not known."""
-        return durations([ns], self.words.micro)[0] if ns is not None else "-"
+        return duration(ns, self.words.micro) if ns is not None else "-"
 
     def age(self, ns: int) -> str:
         """How long ago."""
@@ -113,16 +113,3 @@ class Look:
         if ns < NS_PER_SECOND:
             return "0 s"
         return span(ns // NS_PER_SECOND * NS_PER_SECOND, self.words.micro)
-
-
-def number(count: float) -> str:
-    """A count that stays short: `0.4`, `12,345`, `3.00 M`."""
-    if count < 10 and count != int(count):
-        return f"{count:.1f}"
-    if count < 1_000_000:
-        return f"{count:,.0f}"
-    for unit, size in (("M", 1e6), ("G", 1e9), ("T", 1e12)):
-        if count < size * 999.5 or unit == "T":
-            value = count / size
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
-    raise AssertionError

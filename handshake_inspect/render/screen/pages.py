@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from rich.text import Text
 
+from handshake_inspect.render.layout import LOOKS
 from handshake_inspect.render.screen import panels
-from handshake_inspect.render.screen.look import Look, Part, number
+from handshake_inspect.render.screen.look import Look, Part
 from handshake_inspect.render.screen.scene import Scene
-from handshake_inspect.render.units import address, moment, plural
 from handshake_inspect.report.model import Connection, Direction, Leg
+from handshake_inspect.wire.text import bounds, moment, plural, rounded
 
 NARROW, WIDE = 60, 120  # columns: below, only the essence; from, parts stand beside each other
 LOW = 18  # lines: below, only the essence
@@ -116,19 +117,20 @@ def _top(scene: Scene, room: int) -> list[Text]:
 def small(scene: Scene) -> list[Text]:
     """The essence, a line each, the most important first: a terminal may be tiny."""
     look, snapshot, width = scene.look, scene.snapshot, scene.width
+    half_open = snapshot.half_open
     series = scene.series(lambda second: second.attempts, max(width - 22, 1))
     lines = [
         panels.header(scene),
-        look.line(f"{number(round(scene.frames_per_s))} frames/s, ", *panels.drops(scene)),
-        look.line(("attempts ", "bold"), f"{number(series[-1])}/s ", (look.chart(series)[0], "cyan")),
-        look.line(("half-open ", "bold"), f"{number(snapshot.half_open)} now, peak {number(snapshot.half_open_peak)}"),
+        look.line(f"{rounded(round(scene.frames_per_s))} frames/s, ", *panels.drops(scene)),
+        look.line(("attempts ", "bold"), f"{rounded(series[-1])}/s ", (look.chart(series)[0], "cyan")),
+        look.line(("half-open ", "bold"), f"{rounded(half_open)} now, peak {rounded(snapshot.half_open_peak)}"),
         look.line(
             ("RTT ", "bold"),
             f"p50 {look.duration(snapshot.rtt.total.p50_ns)}, p99 {look.duration(snapshot.rtt.total.p99_ns)}",
         ),
     ]
     counts = sorted(snapshot.outcomes.items(), key=lambda item: (item[0] != "established", -item[1]))
-    said = ", ".join(f"{number(count)} {name}" for name, count in counts if count) or "nothing decided yet"
+    said = ", ".join(f"{rounded(count)} {name}" for name, count in counts if count) or "nothing decided yet"
     lines += map(look.line, look.prose(said, width, 0, 2))
     room = max(scene.height - 1 - len(lines), 0)
     found = panels.findings(scene, width, min(2, room)) if snapshot.findings else []
@@ -152,7 +154,7 @@ def detail(scene: Scene) -> list[Text]:
     words = c.outcome + (f", {c.cause}" if c.cause else "")
     lines = [
         look.line(),
-        look.line((f"CONNECTION {c.id}", "bold"), "  ", (look.clean(words), panels.LOOKS.get(c.outcome, "dim")), *(
+        look.line((f"CONNECTION {c.id}", "bold"), "  ", (look.clean(words), LOOKS.get(c.outcome, "dim")), *(
             () if c.decided else (" (not decided yet)",)
         )),
         *(look.line(text) for text in look.prose(c.why, scene.width, 2, 6)),
@@ -161,7 +163,7 @@ def detail(scene: Scene) -> list[Text]:
     guess = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
     age = look.age(max(scene.snapshot.at_ns - c.first_ns, 0))
     facts = [
-        ("client", address(c.client) + guess), ("server", address(c.server)),
+        ("client", str(c.client) + guess), ("server", str(c.server)),
         ("began", f"{moment(c.first_ns)}, {age}"), ("handshake", _handshake(c)), *_rtt(c, look),
         ("states", f"client {c.state.client}, server {c.state.server}"),
         ("client", _direction(c.client_to_server)), ("server", _direction(c.server_to_client)),
@@ -189,10 +191,7 @@ def _rtt(c: Connection, look: Look) -> list[tuple[str, str]]:
 
 
 def _leg(leg: Leg, look: Look) -> str:
-    if leg.value_ns is not None:
-        value = look.duration(leg.value_ns)
-    else:
-        value = f"{look.duration(leg.min_ns)} to {look.duration(leg.max_ns)}"
+    value = bounds(leg.value_ns, leg.min_ns, leg.max_ns, look.words.micro)
     how = _METHODS.get(leg.method, leg.method)
     return f"{value} ({how})" if how else value
 

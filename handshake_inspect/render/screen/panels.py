@@ -6,16 +6,14 @@ from collections.abc import Callable
 
 from rich.text import Text
 
-from handshake_inspect.render.screen.look import Part, number
+from handshake_inspect.render.examples import failures
+from handshake_inspect.render.layout import LOOKS
+from handshake_inspect.render.screen.look import Part
 from handshake_inspect.render.screen.scene import Scene
-from handshake_inspect.render.units import address, plural, share
-from handshake_inspect.report.model import OUTCOMES, Connection, Distribution, Finding, Outcomes, Service
+from handshake_inspect.report.model import OUTCOMES, Connection, Distribution, Finding, Service
 from handshake_inspect.report.snapshot import Second
+from handshake_inspect.wire.text import plural, rounded, share
 
-LOOKS = {
-    "established": "green", "refused": "red", "rejected": "red", "timed-out": "red", "half-open": "red",
-    "aborted": "yellow", "pending": "yellow",
-}  # fmt: skip
 SEVERITIES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _RANKS = {"critical": 0, "warning": 1, "info": 2}
 RATE = 9  # columns of a rate
@@ -32,9 +30,9 @@ def header(scene: Scene) -> Text:
     ]  # fmt: skip
     right: list[Part] = []
     if scene.width >= 60:
-        left.append(f"  {number(round(scene.frames_per_s))} frames/s")
+        left.append(f"  {rounded(round(scene.frames_per_s))} frames/s")
         if scene.width >= 120:
-            left.append(f"  {number(snapshot.frames)} frames, {number(snapshot.tcp_segments)} of them TCP")
+            left.append(f"  {rounded(snapshot.frames)} frames, {rounded(snapshot.tcp_segments)} of them TCP")
         right = [*drops(scene), " "]
     if scene.view.paused:
         right.append((" PAUSED ", "bold reverse yellow"))
@@ -49,7 +47,7 @@ def drops(scene: Scene) -> list[Part]:
     if not dropped:
         return ["no frames dropped"]
     part = f" ({share(dropped, received)})" if received and scene.width >= 90 else ""
-    return [(f"{number(dropped)} {'frame' if dropped == 1 else 'frames'} DROPPED{part}", "bold red")]
+    return [(f"{rounded(dropped)} {'frame' if dropped == 1 else 'frames'} DROPPED{part}", "bold red")]
 
 
 def title(scene: Scene, words: str, remark: str = "") -> Text:
@@ -70,8 +68,8 @@ def attempts(scene: Scene, width: int, room: int) -> list[Text]:
     lasting = f"last {plural(len(series), 'second')}"
     head = look.ends(
         look.line(
-            ("ATTEMPTS TO CONNECT  " if width >= 56 else "ATTEMPTS  ", "bold"), (f"{number(series[-1])}/s", "bold"),
-            f"  peak {number(peak)}/s" if width >= 40 else "",
+            ("ATTEMPTS TO CONNECT  " if width >= 56 else "ATTEMPTS  ", "bold"), (f"{rounded(series[-1])}/s", "bold"),
+            f"  peak {rounded(peak)}/s" if width >= 40 else "",
         ),
         look.line((lasting if width >= 56 else "", "dim")),
         width,
@@ -102,7 +100,7 @@ def _outcome(scene: Scene, names: tuple[str, ...], width: int) -> Text:
     series = scene.series(decided, room if room >= 8 else 1)
     looks = LOOKS.get(word, "dim") if count else "dim"
     return look.line(
-        (f"{word:<11}", looks), f" {number(series[-1]) + '/s':>{RATE}} {number(count):>9}",
+        (f"{word:<11}", looks), f" {rounded(series[-1]) + '/s':>{RATE}} {rounded(count):>9}",
         f" {share(count, sum(counts.values())):>7}",
         "  " if room >= 8 else "", (look.chart(series)[0].rjust(room) if room >= 8 else "", looks),
     )  # fmt: skip
@@ -132,9 +130,9 @@ def half_open(scene: Scene) -> list[Text]:
     """Handshakes that are unfinished now, and the most there were."""
     snapshot = scene.snapshot
     looks = "bold" if snapshot.half_open else ""
-    now = f"{number(snapshot.half_open)} now"
-    peak = f", peak {number(snapshot.half_open_peak)}"
-    total = f"{number(snapshot.connections)} since start"
+    now = f"{rounded(snapshot.half_open)} now"
+    peak = f", peak {rounded(snapshot.half_open_peak)}"
+    total = f"{rounded(snapshot.connections)} since start"
     return [
         scene.look.line(("HALF-OPEN", "bold"), f"{'':{max(25 - len(now + peak), 1)}}", (now, looks), peak),
         scene.look.line(("CONNECTIONS", "bold"), f" {total:>22}"),
@@ -192,19 +190,13 @@ def services(scene: Scene, width: int, room: int) -> list[Text]:
 
 def _service(scene: Scene, service: Service, server: int, *, wide: bool, width: int) -> Text:
     look, outcomes = scene.look, service.outcomes
-    name = look.elide(look.clean(address(service.server)), server)
-    cells = f" {number(service.connections):>9} {share(outcomes.established, service.connections):>11}"
+    name = look.elide(look.clean(str(service.server)), server)
+    cells = f" {rounded(service.connections):>9} {share(outcomes.established, service.connections):>11}"
     cells += f" {look.duration(service.rtt.total.p50_ns):>9}"
     if wide:
         cells += f" {look.duration(service.rtt.total.p99_ns):>10}"
-    otherwise = look.cut(trouble_words(outcomes), width - server - 2 - len(cells) - 2)
+    otherwise = look.cut(failures(outcomes, rounded), width - server - 2 - len(cells) - 2)
     return look.line(f"  {name:<{server}}{cells}  ", (otherwise, "yellow"))
-
-
-def trouble_words(outcomes: Outcomes) -> str:
-    """List what was not established, most frequent first: `312 refused, 5 timed-out`."""
-    others = [(count, outcome) for outcome, count in outcomes.as_dict().items() if count and outcome != "established"]
-    return ", ".join(f"{number(count)} {outcome}" for count, outcome in sorted(others, key=lambda item: -item[0]))
 
 
 # --- trouble ----------------------------------------------------------------------------------------------------------
@@ -263,7 +255,7 @@ def _trouble(
 def _ends(scene: Scene, connection: Connection, room: int) -> str:
     """Client and server; the server alone where there is no room for both."""
     look = scene.look
-    client, server = (look.clean(address(end)) for end in (connection.client, connection.server))
+    client, server = (look.clean(str(end)) for end in (connection.client, connection.server))
     arrow = f" {look.words.arrow} "
     if room < 30:
         return look.elide(server, room)

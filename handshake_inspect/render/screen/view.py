@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from handshake_inspect.render.units import address
 from handshake_inspect.report.model import Connection, Service
 
 Mode = Literal["overview", "filter", "detail", "help"]
@@ -149,7 +148,7 @@ def _troubled(service: Service) -> int:
 
 
 def _about_connection(connection: Connection, words: list[str]) -> bool:
-    about = [address(connection.client), address(connection.server), connection.outcome, connection.cause or ""]
+    about = [str(connection.client), str(connection.server), connection.outcome, connection.cause or ""]
     text = " ".join(about).lower()
     return all(word in text for word in words)
 
@@ -157,5 +156,5 @@ def _about_connection(connection: Connection, words: list[str]) -> bool:
 def _about_service(service: Service, words: list[str]) -> bool:
     """By address, port, or an outcome that some of its connections had."""
     had = [outcome for outcome, count in service.outcomes.as_dict().items() if count]
-    text = " ".join([address(service.server), *had]).lower()
+    text = " ".join([str(service.server), *had]).lower()
     return all(word in text for word in words)

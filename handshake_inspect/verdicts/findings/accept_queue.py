@@ -35,24 +35,14 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import (
-    brief,
-    cite,
-    largest,
-    median,
-    once_per_case,
-    plural,
-    ratio,
-    span,
-    target,
-    write,
-)
+from handshake_inspect.verdicts.findings.base import cite, largest, median, once_per_case, ratio, span, target, write
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import HostEvidence
 from handshake_inspect.verdicts.listeners import defers, final_acks_lost
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
 from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, TIMED_OUT
+from handshake_inspect.wire.text import duration, plural
 
 MIN_REPEATS = 2
 MIN_UNTAKEN = 2
@@ -162,12 +152,12 @@ def describe(case: Case, rows: Indices) -> Finding:
         "stuck_max_ns": int(waited.max()) if len(waited) else None,
     }
     lost = len(rows) - len(recovered)
-    stuck = f", stuck for up to {brief(metrics['stuck_max_ns'])}" if len(waited) else ""
+    stuck = f", stuck for up to {duration(metrics['stuck_max_ns'])}" if len(waited) else ""
     return Finding(
         KIND,
         "critical" if len(rows) >= MANY and lost * 2 > len(rows) else "warning",
-        f"Accept queue of {write(host, port)} full: {len(rows)} of {plural(acked, 'completed handshake')} not taken, "
-        f"{len(recovered)} recovered{stuck}",
+        f"Accept queue of {write(host, port)} full: {len(rows):,} of {plural(acked, 'completed handshake')} not taken, "
+        f"{len(recovered):,} recovered{stuck}",
         host,
         port,
         *span(trace, rows),

@@ -24,10 +24,11 @@ from handshake_inspect.tcp.facts import FACT_RST, FACT_SYNACK_AFTER_RST, FACT_TW
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import CITED, cite, largest, plural, span, target, write
+from handshake_inspect.verdicts.findings.base import CITED, cite, largest, span, target, write
 from handshake_inspect.verdicts.findings.keys import Indices, count_distinct
 from handshake_inspect.verdicts.resets import two_hosts
 from handshake_inspect.verdicts.words import ESTABLISHED
+from handshake_inspect.wire.text import plural
 
 PORTS = 20  # that a finding lists, the lowest
 

@@ -119,7 +119,7 @@ def describe(case: Case, rows: Indices, addresses: int) -> Finding:
         KIND,
         "info",
         f"{write(host)} answers {addresses} addresses that never asked "
-        f"({len(synacks)} SYN-ACKs, {len(rows) - len(synacks)} RSTs): somebody floods it with forged sources",
+        f"({len(synacks):,} SYN-ACKs, {len(rows) - len(synacks):,} RSTs): somebody floods it with forged sources",
         host,
         None,
         *span(trace, rows),

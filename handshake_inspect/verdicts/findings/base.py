@@ -11,7 +11,8 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind
 from handshake_inspect.verdicts.percentiles import nearest_rank, selected
 from handshake_inspect.verdicts.trace import Trace
-from handshake_inspect.wire.address import address_text, format_endpoint
+from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.text import endpoint_text
 
 CITED = 10  # frames, connections and values that a finding names at most
 MOST = 100  # findings of a kind that are listed
@@ -132,23 +133,4 @@ def quantiles(values: NDArray[Any], name: str) -> dict[str, int]:
 
 def write(host: Host, port: int | None = None) -> str:
     """A host or service in a sentence."""
-    return address_text(*host) if port is None else format_endpoint(address_text(*host), port)
-
-
-def percent(part: int, whole: int) -> float:
-    """A share in percent, rounded so that reports stay readable."""
-    return round(100 * part / whole, 1) if whole else 0.0
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 connection`, `2 connections`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def brief(duration_ns: float) -> str:
-    """A duration for a sentence: `1.04 s`, `400 ms`, `23 µs`."""
-    for size, unit in ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")):
-        if duration_ns >= size:
-            value = duration_ns / size
-            return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
-    return f"{int(duration_ns)} ns"
+    return endpoint_text(address_text(*host), port)

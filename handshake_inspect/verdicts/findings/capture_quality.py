@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_REORDERED, FACT_RST, FACT_TTL_TWIN
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import earliest, percent, plural, ratio
+from handshake_inspect.verdicts.findings.base import earliest, ratio
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.flag_filter import hidden_answers, hidden_final_acks, hides_final_acks
 from handshake_inspect.verdicts.hearing import blind, heard, unheard
 from handshake_inspect.verdicts.words import CAUSE, HALF_OPEN, MIDSTREAM
+from handshake_inspect.wire.text import plural, share
 
 ONE_SIDED = 0.05
 DUPLICATED = 0.05
@@ -104,10 +105,8 @@ def files(case: Case) -> Iterator[Finding]:
         )
         yield quality(case, "cut", "warning", message, advice, {"frames": capture.frames}, frames=frames)
     if capture.dropped:
-        share = percent(capture.dropped, capture.dropped + capture.frames)
-        title = (
-            f"the capture lost {plural(capture.dropped, 'packet')}, {share:g} %: what seems missing may have been there"
-        )
+        part = share(capture.dropped, capture.dropped + capture.frames)
+        title = f"the capture lost {plural(capture.dropped, 'packet')}, {part}: what seems missing may have been there"
         metrics = {
             "dropped": capture.dropped,
             "dropped_ratio": ratio(capture.dropped, capture.dropped + capture.frames),
@@ -143,7 +142,7 @@ def one_sided(case: Case) -> Iterator[Finding]:
         "undecidable": int(blind(trace).sum()),
     }
     side = "client" if server_missing * 2 >= len(rows) else "server"
-    title = f"only what the {side} sent is in the capture for {plural(len(rows), 'connection')} of {both + len(rows)}"
+    title = f"only what the {side} sent is in the capture for {plural(len(rows), 'connection')} of {both + len(rows):,}"
     advice = "Capture where both directions pass (routing may be asymmetric), or mirror both: receive and transmit."
     yield quality(case, "one-sided", "warning", title, advice, metrics, rows)
 
@@ -159,7 +158,7 @@ def filtered(case: Case) -> Iterator[Finding]:
         return
     kept = "SYN, FIN and RST" if hides_final_acks(trace) else "SYN"
     title = (
-        f"only segments with {kept} were captured: what became of {len(rows)} of {plural(len(trace), 'attempt')} "
+        f"only segments with {kept} were captured: what became of {len(rows):,} of {plural(len(trace), 'attempt')} "
         "cannot be told"
     )
     metrics = {"undecidable": len(rows), "final_ack_hidden": len(open_ended), "answer_hidden": len(unseen)}
@@ -221,9 +220,8 @@ def midstream(case: Case) -> Iterator[Finding]:
     rows = rows[moved]
     if not len(rows):
         return
-    title = (
-        f"{plural(len(rows), 'connection')} of {len(trace)} had begun before the capture: no handshake, roles inferred"
-    )
+    had_begun = f"{plural(len(rows), 'connection')} of {len(trace):,} had begun"
+    title = f"{had_begun} before the capture: no handshake, roles inferred"
     metrics = {"midstream": len(rows), "connections": len(trace)}
     advice = "Start the capture before the traffic (and the application), if their handshakes matter."
     yield quality(case, "midstream", "info", title, advice, metrics, rows)

@@ -26,20 +26,11 @@ from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import (
-    brief,
-    client,
-    earliest,
-    largest,
-    median,
-    ratio,
-    target,
-    window,
-    write,
-)
+from handshake_inspect.verdicts.findings.base import client, earliest, largest, median, ratio, target, window, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.text import duration
 
 SHORT_NS = 30_000_000_000
 LEAST = 50
@@ -183,8 +174,8 @@ def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding:
     return Finding(
         KIND,
         "info",
-        f"{write(opener)} opened {len(rows)} short connections to {write(host, port)}, never more than {parallel} "
-        f"at once: a pool would have saved {saved} handshakes, {brief(saved * each)} of waiting",
+        f"{write(opener)} opened {len(rows):,} short connections to {write(host, port)}, never more than {parallel:,} "
+        f"at once: a pool would have saved {saved:,} handshakes, {duration(saved * each)} of waiting",
         host,
         port,
         metrics={

@@ -27,20 +27,11 @@ from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import rst_injection
-from handshake_inspect.verdicts.findings.base import (
-    cite,
-    largest,
-    median,
-    once_per_case,
-    plural,
-    ratio,
-    span,
-    target,
-    write,
-)
+from handshake_inspect.verdicts.findings.base import cite, largest, median, once_per_case, ratio, span, target, write
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Times, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
+from handshake_inspect.wire.text import plural
 
 LEAST = 3
 SHARE = 0.1
@@ -187,7 +178,7 @@ def service_finding(case: Case, rows: Indices, accepted: int) -> Finding:
     return Finding(
         KIND,
         "critical" if len(rows) >= MANY and len(rows) >= MOST_OF_THEM * accepted else "warning",
-        f"{write(host, port)} accepted {plural(accepted, 'connection')} and {how} {len(rows)} before sending a byte",
+        f"{write(host, port)} accepted {plural(accepted, 'connection')} and {how} {len(rows):,} before sending a byte",
         host,
         port,
         *span(trace, rows),

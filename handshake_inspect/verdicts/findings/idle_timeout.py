@@ -41,11 +41,12 @@ from handshake_inspect.verdicts import resets, silence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import stalled
-from handshake_inspect.verdicts.findings.base import CITED, brief, largest, once_per_case, plural, span, target, write
+from handshake_inspect.verdicts.findings.base import CITED, largest, once_per_case, span, target, write
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 from handshake_inspect.wire.const import ACK
+from handshake_inspect.wire.text import duration, plural
 
 LEAST = 5
 AGREE = 0.02
@@ -341,7 +342,8 @@ def interval(trace: Trace, ended: Ended, survived: int) -> Finding:
         "drawn_by_data": int(ended.drawn.sum()),
         "lost_in_silence": int((~ended.drawn).sum()),
     }
-    low = f"between {brief(survived)} and {brief(shortest)}" if survived else f"at {brief(shortest)} at the latest"
+    latest = duration(shortest)
+    low = f"between {duration(survived)} and {latest}" if survived else f"at {latest} at the latest"
     return make(
         trace,
         ended.rows,
@@ -349,7 +351,7 @@ def interval(trace: Trace, ended: Ended, survived: int) -> Finding:
         f"{plural(len(ended.rows), 'connection')} to {write(host, port)} were lost while idle: something forgets them "
         f"{low}",
         metrics,
-        f"Let both ends keep alive more often than every {brief(survived or shortest)} (`sysctl "
+        f"Let both ends keep alive more often than every {duration(survived or shortest)} (`sysctl "
         "net.ipv4.tcp_keepalive_time` with SO_KEEPALIVE, or the pool's own), and look for the NAT, balancer or "
         "firewall on the path with such a timeout.",
     )

@@ -21,12 +21,10 @@ from handshake_inspect.verdicts import silence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import (
-    brief,
     earliest,
     largest,
     median,
     once_per_case,
-    plural,
     ratio,
     target,
     window,
@@ -34,6 +32,7 @@ from handshake_inspect.verdicts.findings.base import (
 )
 from handshake_inspect.verdicts.findings.keys import Indices, count_distinct
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.wire.text import duration, plural
 
 LEAST = 3
 LEAST_SHARE = 0.01
@@ -107,17 +106,18 @@ def finding(case: Case, rows: Indices) -> Finding:
         "idle_max_ns": int(idle.max()),
     }
     cited = earliest(trace, rows)
+    shortest = duration(metrics["idle_min_ns"])
     return Finding(
         KIND,
         "warning",
         f"{plural(len(rows), 'request')} to {write(host, port)} crossed the FIN of an idle connection and drew a RST, "
-        f"after pauses of {brief(metrics['idle_min_ns'])} to {brief(metrics['idle_max_ns'])} "
-        f"({len(rows)} of {plural(total, 'connection')})",
+        f"after pauses of {shortest} to {duration(metrics['idle_max_ns'])} "
+        f"({len(rows):,} of {plural(total, 'connection')})",
         host,
         port,
         metrics=metrics,
         advice="Let the client close idle connections sooner than the server does: set its pool's idle timeout below "
-        f"the server's keep-alive timeout, which is near {brief(metrics['idle_min_ns'])}, or raise the server's above "
+        f"the server's keep-alive timeout, which is near {shortest}, or raise the server's above "
         "the client's; let the client retry idempotent requests once.",
         frames=tuple(silence.whole_frames(trace, cited, trace.connections["rst_frame"][cited])),
         connections=tuple(cited.tolist()),

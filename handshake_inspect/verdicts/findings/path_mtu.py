@@ -33,11 +33,12 @@ from handshake_inspect.verdicts import packet_sizes, silence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue
-from handshake_inspect.verdicts.findings.base import CITED, endpoint, largest, once_per_case, plural, write
+from handshake_inspect.verdicts.findings.base import CITED, endpoint, largest, once_per_case, write
 from handshake_inspect.verdicts.findings.keys import distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.trace import Trace, host_key
 from handshake_inspect.wire.const import MASK32
+from handshake_inspect.wire.text import plural
 
 REPEATS = 3
 REPEATED_NS = 1_000_000_000

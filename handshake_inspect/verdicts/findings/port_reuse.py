@@ -18,10 +18,11 @@ from handshake_inspect.tcp.facts import FACT_BLIND_SYN, FACT_PORT_REUSED
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import brief, earliest, largest, plural, quantiles, target, window, write
+from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, target, window, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED
+from handshake_inspect.wire.text import duration, plural
 
 STEPS = (
     Step("let the client choose its port instead of binding one, or keep connections open"),
@@ -96,7 +97,7 @@ def service_finding(case: Case, rows: NDArray[np.intp], gaps: NDArray[np.int64])
         KIND,
         "warning" if failed or repeated else "info",
         f"{plural(len(rows), 'connection')} to {write(host, port)} took a 4-tuple again after "
-        f"{brief(waited['gap_p50_ns'])}: {result}",
+        f"{duration(waited['gap_p50_ns'])}: {result}",
         host,
         port,
         metrics={

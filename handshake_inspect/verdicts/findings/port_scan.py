@@ -55,7 +55,6 @@ from handshake_inspect.verdicts.findings.base import (
     endpoint,
     first_of,
     once_per_case,
-    plural,
     target,
     write,
 )
@@ -65,6 +64,7 @@ from handshake_inspect.verdicts.findings.probes import ACK_SCAN, KINDS, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import Scan, candidates, target_ports
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, REFUSED
+from handshake_inspect.wire.text import plural
 
 LISTED = 100  # ports and hosts named in the metrics; the counts are of all
 NAMED = 10  # of what is open, in the title
@@ -183,9 +183,9 @@ def learned(found: dict[str, Indices], lists: dict[str, Any]) -> str:
     for state, services in found.items():
         if len(services):
             names = [str(name) for name in lists[state][:NAMED]] if state == OPEN else []
-            more = [f"{len(lists[OPEN]) - NAMED} more"] if names and len(lists[OPEN]) > NAMED else []
+            more = [f"{len(lists[OPEN]) - NAMED:,} more"] if names and len(lists[OPEN]) > NAMED else []
             told.append(
-                f"{len(services)} {state.replace('_', ' ')}" + (f" ({', '.join(names + more)})" if names else "")
+                f"{len(services):,} {state.replace('_', ' ')}" + (f" ({', '.join(names + more)})" if names else "")
             )
     return ", ".join(told)
 

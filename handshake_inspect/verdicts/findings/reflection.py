@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, once_per_case, plural, span, write
+from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, once_per_case, span, write
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
@@ -35,6 +35,7 @@ from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.trace import host_key
 from handshake_inspect.verdicts.words import CAUSE, UNSOLICITED
 from handshake_inspect.wire.const import ACK
+from handshake_inspect.wire.text import plural
 
 MIN_RESPONDERS = 20
 LISTED = 10  # ports
@@ -132,8 +133,8 @@ def describe(case: Case, rows: Indices) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{plural(responders, 'host')} answer {write(victim)}, which never asked them ({len(synacks)} SYN-ACKs, "
-        f"{len(rows) - len(synacks)} RSTs): somebody sends them SYNs in its name",
+        f"{plural(responders, 'host')} answer {write(victim)}, which never asked them ({len(synacks):,} SYN-ACKs, "
+        f"{len(rows) - len(synacks):,} RSTs): somebody sends them SYNs in its name",
         victim,
         None,
         *span(trace, rows),

@@ -18,17 +18,7 @@ import numpy as np
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import (
-    Host,
-    brief,
-    first_of,
-    largest,
-    once_per_case,
-    plural,
-    ratio,
-    target,
-    write,
-)
+from handshake_inspect.verdicts.findings.base import Host, first_of, largest, once_per_case, ratio, target, write
 from handshake_inspect.verdicts.findings.explained import explained
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys
 from handshake_inspect.verdicts.findings.past import Past, past_of, reasons
@@ -47,6 +37,7 @@ from handshake_inspect.verdicts.words import (
     UNSOLICITED,
 )
 from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.text import duration, plural
 
 DOWN = 20
 NOISE = 0.01
@@ -291,12 +282,12 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
     if outcome == REJECTED:
         metrics["reporters"] = reporters
     port = ports[0] if len(ports) == 1 else None
-    where = write(host, port) if port is not None else f"{len(ports)} ports of {write(host)}"
+    where = write(host, port) if port is not None else f"{len(ports):,} ports of {write(host)}"
     why = f" ({', '.join([f'{cause}: {others[0]}', *others[1:]] if others else [cause])})" if cause else ""
     return Finding(
         KINDS[outcome],
         severity(tally.connections, attempts, served, tally.undecided, forged=cause == "bogon-source"),
-        f"{tally.connections} of {plural(attempts, 'connection')} to {where} {VERBS[outcome]}{why}, "
+        f"{tally.connections:,} of {plural(attempts, 'connection')} to {where} {VERBS[outcome]}{why}, "
         f"from {plural(clients, 'client')}{delay(metrics)}",
         host,
         port,
@@ -319,7 +310,7 @@ def severity(failed: int, attempts: int, served: int, undecided: int, *, forged:
 def delay(metrics: dict[str, Any]) -> str:
     """The time that a failure took, if it is worth a word."""
     waited = metrics.get("waited_max_ns")
-    return f", after up to {brief(waited)}" if waited else ""
+    return f", after up to {duration(waited)}" if waited else ""
 
 
 def advice(tally: Tally, outcome: int, host: str, ports: list[int], named: list[str]) -> str:

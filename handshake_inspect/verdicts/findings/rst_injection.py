@@ -19,18 +19,10 @@ from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import idle_timeout
-from handshake_inspect.verdicts.findings.base import (
-    CITED,
-    earliest,
-    largest,
-    once_per_case,
-    plural,
-    target,
-    window,
-    write,
-)
+from handshake_inspect.verdicts.findings.base import CITED, earliest, largest, once_per_case, target, window, write
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED
+from handshake_inspect.wire.text import plural
 
 
 def detect(case: Case) -> list[Finding]:

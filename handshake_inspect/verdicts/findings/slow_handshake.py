@@ -25,20 +25,11 @@ from handshake_inspect.tcp.facts import METHOD_EXACT, METHOD_TSECR
 from handshake_inspect.verdicts import grouping, percentiles
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import (
-    brief,
-    earliest,
-    largest,
-    plural,
-    quantiles,
-    ratio,
-    target,
-    window,
-    write,
-)
+from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, ratio, target, window, write
 from handshake_inspect.verdicts.position import Position
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.words import ESTABLISHED
+from handshake_inspect.wire.text import duration, plural
 
 LEAST = 20
 FACTOR = 4
@@ -216,8 +207,8 @@ def service_finding(case: Case, half: Half, measured: int, late: Rows, values: T
     return Finding(
         KINDS[half.id],
         "warning" if grave else "info",
-        f"{plural(len(late), half.name)} of {measured} took {brief(excess['outlier_p50_ns'])} "
-        f"instead of {brief(usual)} at {write(host, port)}: {half.culprit(position)} is to blame",
+        f"{plural(len(late), half.name)} of {measured:,} took {duration(excess['outlier_p50_ns'])} "
+        f"instead of {duration(usual)} at {write(host, port)}: {half.culprit(position)} is to blame",
         host,
         port,
         metrics=metrics,

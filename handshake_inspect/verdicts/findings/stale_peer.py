@@ -32,12 +32,13 @@ from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import early_reset, idle_timeout
-from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, plural, window, write
+from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, window, write
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.trace import Trace, host_key
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
+from handshake_inspect.wire.text import plural
 
 MANY = 3
 

@@ -23,10 +23,11 @@ from handshake_inspect.verdicts import silence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue, path_mtu
-from handshake_inspect.verdicts.findings.base import CITED, brief, largest, median, once_per_case, plural, target, write
+from handshake_inspect.verdicts.findings.base import CITED, largest, median, once_per_case, target, write
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.silence import Silence
 from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.text import duration, plural
 
 MANY = 3
 IDLE_NS = 10_000_000_000  # a pause that may have outlived an entry of a device between
@@ -102,13 +103,13 @@ def finding(trace: Trace, waiting: Silence) -> Finding:
         "idle_before_max_ns": int(idle.max()),
         **endings(trace, waiting),
     }
-    pause = f", after pauses of {brief(int(after.min()))} or more" if len(after) * 2 > len(idle) else ""
+    pause = f", after pauses of {duration(int(after.min()))} or more" if len(after) * 2 > len(idle) else ""
     cited = np.argsort(first, kind="stable")[:CITED]
     return Finding(
         KIND,
         "warning" if connections >= MANY else "info",
         f"{plural(connections, 'connection')} to {write(host, port)} stood still: one end repeated what was never "
-        f"acknowledged, for up to {brief(metrics['waited_max_ns'])}{pause}",
+        f"acknowledged, for up to {duration(metrics['waited_max_ns'])}{pause}",
         host,
         port,
         int(first.min()),

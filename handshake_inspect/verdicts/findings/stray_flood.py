@@ -29,7 +29,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import brief, cite, endpoint, once_per_case, span, write
+from handshake_inspect.verdicts.findings.base import cite, endpoint, once_per_case, span, write
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
@@ -48,6 +48,7 @@ from handshake_inspect.verdicts.hearing import heard
 from handshake_inspect.verdicts.trace import host_key
 from handshake_inspect.verdicts.words import MIDSTREAM, UNSOLICITED
 from handshake_inspect.wire.const import ACK, FIN, RST, SYN
+from handshake_inspect.wire.text import duration
 
 MIN_SOURCES = 100
 WITHIN_NS = 10_000_000_000
@@ -258,8 +259,8 @@ def describe(case: Case, strays: Strays) -> Finding:
     return Finding(
         KINDS[strays.id],
         "warning",
-        f"{word} flood on {write(victim)}: {len(rows)} {word}s without a connection from {sources} sources in "
-        f"{brief(end - start)}",
+        f"{word} flood on {write(victim)}: {len(rows):,} {word}s without a connection from {sources:,} sources in "
+        f"{duration(end - start)}",
         victim,
         None,
         start,

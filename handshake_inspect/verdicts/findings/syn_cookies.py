@@ -315,9 +315,11 @@ def describe(case: Case, proof: Proof | None, load: Load | None) -> Finding:
     }
     reasons = []
     if proof:
-        reasons.append(f"{len(proof.agreeing)} of {proof.asked} timestamps encode options, by chance {proof.chance:g}")
+        reasons.append(
+            f"{len(proof.agreeing):,} of {proof.asked:,} timestamps encode options, by chance {proof.chance:g}"
+        )
     if load:
-        reasons.append(f"{silent} of {half_open} half-open SYN-ACKs never repeated")
+        reasons.append(f"{silent:,} of {half_open:,} half-open SYN-ACKs never repeated")
     return Finding(
         KIND,
         "warning" if load else "info",

@@ -39,7 +39,7 @@ import numpy as np
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import brief, cite, median, once_per_case, plural, ratio, target, write
+from handshake_inspect.verdicts.findings.base import cite, median, once_per_case, ratio, target, write
 from handshake_inspect.verdicts.findings.carpet import carpets
 from handshake_inspect.verdicts.findings.flood_signs import SIGNS
 from handshake_inspect.verdicts.findings.flooding import (
@@ -57,6 +57,7 @@ from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.steps import Step, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import prefix_text
+from handshake_inspect.wire.text import duration, plural
 
 UNHARMED = 0.9
 PORTS = 20  # that a finding about more than one lists, the lowest
@@ -210,9 +211,9 @@ def describe(case: Case, flood: Flood) -> Finding:
     return Finding(
         KIND,
         "warning" if unharmed else "critical",
-        f"SYN flood on {where}: {len(rows)} SYNs {'to ' + plural(spread['hosts'], 'host') + ' ' if on.prefix else ''}"
-        f"from {plural(flood.sources, 'source')} in {brief(flood.end_ns - flood.start_ns)} never completed, "
-        f"up to {flood.peak_unfinished} unfinished at once",
+        f"SYN flood on {where}: {len(rows):,} SYNs {'to ' + plural(spread['hosts'], 'host') + ' ' if on.prefix else ''}"
+        f"from {plural(flood.sources, 'source')} in {duration(flood.end_ns - flood.start_ns)} never completed, "
+        f"up to {flood.peak_unfinished:,} unfinished at once",
         on.host,
         on.port,
         flood.start_ns,

@@ -33,22 +33,12 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts import backoff, grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import (
-    brief,
-    earliest,
-    largest,
-    percent,
-    plural,
-    quantiles,
-    ratio,
-    target,
-    window,
-    write,
-)
+from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, ratio, target, window, write
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, TIMED_OUT
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
+from handshake_inspect.wire.text import duration, plural, share
 
 LEAST_DELAY_NS = 150_000_000
 MANY = 3
@@ -204,13 +194,13 @@ def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: 
     }
     grave = len(late) >= MANY and len(late) >= SHARE * len(connects)
     host, port = target(trace, int(attempts[0]))
-    share = f"{percent(len(late), len(connects)):g} % of connects" if len(connects) > 1 else "the one connect"
+    hit = f"{share(len(late), len(connects))} of connects" if len(connects) > 1 else "the one connect"
     cited = earliest(trace, late)
     frames = np.where(c["syn_count"][cited] > 1, c["syn_frame"][cited], c["synack_frame"][cited])
     return Finding(
         KIND,
         "warning" if grave else "info",
-        f"{share} to {write(host, port)} paid a penalty of {brief(penalty['delay_p50_ns'])}: {blame(kinds)}",
+        f"{hit} to {write(host, port)} paid a penalty of {duration(penalty['delay_p50_ns'])}: {blame(kinds)}",
         host,
         port,
         metrics=metrics,

@@ -16,10 +16,11 @@ from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, percent, ratio, write
+from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.wire.text import share
 
 EPHEMERAL_PORTS = 28_232
 NOTABLE = 0.1
@@ -123,14 +124,14 @@ def host_finding(
     """One host and the pair that fills it."""
     host, port = key
     other, other_port = endpoint(trace, int(rows[0]), int(trace.connections["client"][rows[0]]) ^ int(at_client))
-    share = most / EPHEMERAL_PORTS
+    part = most / EPHEMERAL_PORTS
     towards = write(other, other_port if at_client else None)
     begun = trace.connections["time_wait_ns"][rows]
     return Finding(
         KIND,
-        "critical" if share >= FULL else "warning" if share >= HIGH else "info",
-        f"{write(host, port)} held {most} sockets in TIME-WAIT towards {towards}: "
-        f"{percent(most, EPHEMERAL_PORTS):g} % of the ephemeral ports",
+        "critical" if part >= FULL else "warning" if part >= HIGH else "info",
+        f"{write(host, port)} held {most:,} sockets in TIME-WAIT towards {towards}: "
+        f"{share(most, EPHEMERAL_PORTS)} of the ephemeral ports",
         host,
         port,
         int(begun.min()),

@@ -5,7 +5,7 @@ import pytest
 
 from handshake_inspect.verdicts.finding import Finding
 from handshake_inspect.verdicts.findings import KINDS
-from handshake_inspect.verdicts.findings.base import MOST, brief, first_of, largest, ratio
+from handshake_inspect.verdicts.findings.base import MOST, first_of, largest, ratio
 
 STALLED = KINDS["stalled"]
 
@@ -35,11 +35,3 @@ def test_the_heaviest_come_first_and_equals_in_their_order():
 @pytest.mark.parametrize(("part", "whole", "share"), [(1, 3, 0.3333), (0, 5, 0.0), (5, 5, 1.0), (0, 0, None)])
 def test_a_share_has_four_digits_and_none_of_nothing(part, whole, share):
     assert ratio(part, whole) == share
-
-
-@pytest.mark.parametrize(("duration_ns", "text"), [
-    (0, "0 ns"), (999, "999 ns"), (23_400, "23.4 µs"), (400_000_000, "400 ms"), (1_040_000_000, "1.04 s"),
-    (75_000_000_000_000, "75000 s"),
-])  # fmt: skip
-def test_durations_in_sentences(duration_ns, text):
-    assert brief(duration_ns) == text

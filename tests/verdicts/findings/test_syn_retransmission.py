@@ -30,7 +30,7 @@ def test_the_share_that_paid_and_the_price():
     assert metrics["delay_p50_ns"] == metrics["delay_max_ns"] == SECOND
     assert metrics["delay_total_ns"] == 5 * SECOND
     assert metrics["lost"] == LOST | {"syn_after_capture": 5}
-    assert "25 % of connects" in finding["title"]
+    assert "25.0 % of connects" in finding["title"]
     assert "1 s" in finding["title"]
     assert finding["evidence"]["connections"] == [0, 4, 8, 12, 16]
 

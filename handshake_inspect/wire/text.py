@@ -1,0 +1,128 @@
+"""Numbers, times, endpoints and foreign text as people read them: the same in titles, sentences, tables and on screens.
+
+Nothing else formats them, so a delay in a title and the same delay in the table below it look alike.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+NS_PER_SECOND = 1_000_000_000
+_UNITS = ((1, "ns"), (1_000, "µs"), (1_000_000, "ms"), (NS_PER_SECOND, "s"))
+_LARGE = ((1e6, "M"), (1e9, "G"), (1e12, "T"))
+
+
+# -- numbers -------------------------------------------------------------------------------------------------------
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """`1 frame`, `2,000 frames`; `nouns` where an `s` is not enough: `2 SYNs dropped`."""
+    return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
+def rounded(count: float) -> str:
+    """A count that stays short: `0.4`, `12,345`, `3.00 M`."""
+    if count < 10 and count != int(count):
+        return f"{count:.1f}"
+    if count < 1_000_000:
+        return f"{count:,.0f}"
+    size, unit = next((large for large in _LARGE if count < large[0] * 999.5), _LARGE[-1])
+    value = count / size
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+
+
+def share(part: int, whole: int) -> str:
+    """A percentage with one decimal, which never rounds something to nothing, nor nearly all to all; empty of none."""
+    if not whole:
+        return ""
+    percent = f"{100 * part / whole:.1f}"
+    if part and percent == "0.0":
+        return "<0.1 %"
+    if part < whole and percent == "100.0":
+        return ">99.9 %"
+    return f"{percent} %"
+
+
+def listing(words: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+# -- times ---------------------------------------------------------------------------------------------------------
+
+
+def duration(ns: float, micro: str = "µ") -> str:
+    """How long something took, to three digits: `23 µs`, `400 ms`, `1.04 s`, `127 s`, `2 h 00 min`.
+
+    In seconds as far as timers go, which it is compared with.  `micro` is the terminal's sign.
+    """
+    if not ns:
+        return "0 s"
+    for size, unit in _UNITS:
+        value = f"{ns / size:.3g}"
+        if abs(float(value)) < 1_000:
+            return f"{value} {unit.replace('µ', micro)}"
+    return _clock(ns)
+
+
+def bounds(ns: int | None, least_ns: int | None, most_ns: int | None, micro: str = "µ") -> str:
+    """A duration, or what it lies between where no value can be named: `40.1 ms`, `1.2 ms to 40 ms`."""
+    known = (least_ns, most_ns) if ns is None else (ns,)
+    return " to ".join(duration(each, micro) for each in known if each is not None)
+
+
+def span(ns: int, micro: str = "µ") -> str:
+    """How long a capture or a run lasted: as `duration`, but from a minute on as a clock, `5 min 12 s`, `2 d 04 h`."""
+    return duration(ns, micro) if ns < 60 * NS_PER_SECOND else _clock(ns)
+
+
+def _clock(ns: float) -> str:
+    minutes, seconds = divmod(round(abs(ns) / NS_PER_SECOND), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    sign = "-" if ns < 0 else ""
+    if days:
+        return f"{sign}{days:,} d {hours:02} h"
+    return f"{sign}{hours} h {minutes:02} min" if hours else f"{sign}{minutes} min {seconds} s"
+
+
+def durations(column: Sequence[int | None], micro: str = "µ") -> list[str]:
+    """Durations as cells of a table, empty for None."""
+    return ["" if ns is None else duration(ns, micro) for ns in column]
+
+
+def offsets(column: Sequence[int], longest: int) -> list[str]:
+    """Times since the start of the capture, in seconds; `longest` decides how finely."""
+    decimals = 6 if longest < 10 * NS_PER_SECOND else 3 if longest < 10_000 * NS_PER_SECOND else 1
+    return [f"{ns / NS_PER_SECOND:.{decimals}f} s" for ns in column]
+
+
+def moment(ns: int) -> str:
+    """A time in UTC to the microsecond; a clock beyond the calendar in seconds since the epoch."""
+    seconds, fraction = divmod(ns, NS_PER_SECOND)
+    try:
+        day = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds:,} s since 1970"
+    return f"{day:%Y-%m-%d %H:%M:%S}.{fraction // 1_000:06} UTC"
+
+
+# -- endpoints and foreign text ------------------------------------------------------------------------------------
+
+
+def endpoint_text(ip: str, port: int | None = None) -> str:
+    """A host, or its port as in URLs (RFC 3986 section 3.2.2): `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80`."""
+    if port is None:
+        return ip
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def printable(text: str) -> str:
+    """Escape what could drive a terminal: control characters, direction marks, lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def utf8_safe(text: str) -> str:
+    """Escape lone surrogates, which stand for the bytes of a name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
