@@ -8,6 +8,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 
 import handshake_inspect
@@ -55,6 +56,31 @@ def test_the_bare_package_costs_no_library():
 def test_the_command_loads_no_more_than_it_needs(option):
     code = f"import runpy; sys.argv = ['hsi', {option!r}]; runpy.run_module('handshake_inspect', run_name='__main__')"
     assert not loaded_after(code) & HEAVY
+
+
+# A report of one small capture, as text: what it costs to start.
+PLAIN = """
+import runpy, sys
+from handshake_inspect import about
+about._version_beside = lambda folder: "1.0"  # as an installed package has it
+sys.argv = ["hsi", {capture!r}]
+runpy.run_module("handshake_inspect", run_name="__main__")
+"""
+LIBRARIES = {"click", "msgspec", "numpy", "typing_extensions"}
+NEEDLESS = HEAVY - {"numpy"} | {
+    "difflib", "email", "importlib.metadata", "lark", "pyarrow", "socket", "tabulate", "tempfile", "wcwidth", "zipfile",
+}  # fmt: skip
+ASIDE = {"checks", "expression", "live", "render.screen", "testing"}  # what a plain report has no use for
+
+
+def test_a_plain_report_loads_no_more_than_it_needs(pcaps):
+    loaded = loaded_after("exec(" + repr(PLAIN.format(capture=str(pcaps / "healthy-burst.pcap"))) + ")")
+    assert loaded & NEEDLESS == set()
+    installed = {path.name.partition(".")[0] for path in Path(click.__file__).parent.parent.iterdir()}
+    tops = {name.partition(".")[0] for name in loaded}
+    assert {name for name in tops & installed if not name.startswith("_")} <= LIBRARIES | {"handshake_inspect"}
+    aside = tuple(f"handshake_inspect.{stage}." for stage in ASIDE)
+    assert [name for name in loaded if name.startswith(aside)] == []
 
 
 @cache

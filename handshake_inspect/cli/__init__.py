@@ -3,6 +3,7 @@
 import gc
 import os
 
+from handshake_inspect.cli import memory
 from handshake_inspect.cli.ending import put_right
 from handshake_inspect.cli.root import hsi
 
@@ -13,5 +14,6 @@ def main() -> None:
     # nothing here makes garbage in cycles faster than this.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(100_000, 50, 1000)
+    memory.owned = True
     with put_right():
         hsi.main(prog_name="hsi")

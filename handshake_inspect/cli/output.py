@@ -1,11 +1,11 @@
 """Where a report goes: standard output, or a file that appears whole or not at all."""
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
 import codecs
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -174,6 +174,8 @@ def _mended(name: str) -> Iterator[None]:
 
 @contextmanager
 def _replacing(name: str) -> Iterator[BinaryIO]:
+    import tempfile
+
     path = Path(name).resolve()  # through a symbolic link to the file it names
     with _mended(name):
         descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

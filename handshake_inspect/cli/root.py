@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -86,8 +85,12 @@ class Hsi(click.Group):
 
 def _reject_misspelt(word: str) -> None:
     """Refuse a word that is no file but nearly a command."""
+    if Path(word).exists():
+        return
+    from difflib import get_close_matches
+
     near = get_close_matches(word, COMMANDS, n=1)
-    if near and not Path(word).exists():
+    if near:
         raise click.UsageError(f"no such file or command: {word}. Did you mean {near[0]}?")
 
 

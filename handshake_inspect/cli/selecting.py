@@ -42,7 +42,9 @@ def analyzed(
 ) -> Report:
     """The report of captures that make one trace; `watched` says whether progress may be shown."""
     from handshake_inspect import engine
+    from handshake_inspect.cli import memory
 
+    memory.keep()
     with Meter(wanted=watched) as meter:
         return engine.analyze(paths, options=options.settings, progress=meter.update, meanwhile=meanwhile)
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from textwrap import wrap
-
-from tabulate import tabulate
 
 from handshake_inspect.wire.text import printable
 
@@ -97,17 +94,8 @@ class Table:
         shown = [column for column in columns if column.title in self.chosen]
         self._shrink(shown, wanted)
         self.widths = {column.title: wanted[column.title] for column in shown}
-        titles = [self.style.paint(column.title, "dim") for column in shown]
-        ruler = ["x" * wanted[column.title] for column in shown]  # makes pieces equally wide
-        body = list(zip(*(self._cells(column) for column in shown), strict=True))
-        text = tabulate(
-            [titles, *body, ruler],
-            tablefmt="plain",
-            disable_numparse=True,
-            colalign=["right" if column.right else "left" for column in shown],
-        )
-        rows = [INDENT + line.rstrip() for line in text.split("\n")]
-        return rows[0 if header else 1 : -1]
+        body = [self._cells(column, header=header) for column in shown]
+        return [(INDENT + (" " * _GAP).join(cells)).rstrip() for cells in zip(*body, strict=True)]
 
     def _choose(self, columns: Sequence[Column], wanted: dict[str, int]) -> list[str]:
         least = {c.title: min(wanted[c.title], c.soft or wanted[c.title]) for c in columns}
@@ -130,9 +118,19 @@ class Table:
                 return
             wanted[widest.title] -= 1
 
-    def _cells(self, column: Column) -> list[str]:
+    def _cells(self, column: Column, *, header: bool) -> list[str]:
+        """The cells of a column, as wide as it is; colours take no room."""
         cut, room = column.cut or self.style.elide, self.widths[column.title]
-        return [column.paint(cut(cell, room)) for cell in column.cells]
+        plain = [cut(cell, room).strip() for cell in column.cells]
+        painted = [column.paint(cell) for cell in plain]
+        if header:
+            plain.insert(0, column.title)
+            painted.insert(0, self.style.paint(column.title, "dim"))
+        pads = [" " * (room - len(cell)) for cell in plain]
+        return [pad + cell if column.right else cell + pad for pad, cell in zip(pads, painted, strict=True)]
+
+
+_SPACES = str.maketrans(dict.fromkeys("\t\n\x0b\x0c\r", " "))
 
 
 def labelled(label: str, text: str, width: int, style: Style, *looks: str) -> Iterator[str]:
@@ -144,8 +142,19 @@ def labelled(label: str, text: str, width: int, style: Style, *looks: str) -> It
 
 
 def paragraph(text: str, width: int, indent: str) -> list[str]:
-    """Wrap prose under an indent; long words (addresses) stay whole."""
-    return wrap(
-        text, min(width, 120), initial_indent=indent, subsequent_indent=indent, break_long_words=False,
-        break_on_hyphens=False,
-    )  # fmt: skip
+    """Wrap prose under an indent; long words (addresses) stay whole.
+
+    As `textwrap.wrap` without breaking words, which looks at every word: reports of many findings felt it.
+    """
+    room, left = max(min(width, 120) - len(indent), 1), text.translate(_SPACES).rstrip(" ")
+    lines = []
+    while len(left) > room:
+        begin = len(left) - len(left.lstrip(" "))
+        end = left.rfind(" ", begin, room + 1)
+        if end <= begin:
+            end = left.find(" ", max(room, begin))
+        if end < 0:
+            break
+        lines.append(indent + left[:end].rstrip(" "))
+        left = left[end:].lstrip(" ")
+    return [*lines, indent + left] if left else lines

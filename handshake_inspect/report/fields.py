@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, partial
 from operator import attrgetter
 from typing import Any
@@ -336,6 +335,8 @@ def find(name: str) -> Field:
     for candidate in (name, f"{name}_ns", f"{name}.value_ns", f"{name}.ip"):
         if candidate in known:
             return known[candidate]
+    from difflib import get_close_matches  # noqa: PLC0415
+
     inside = [each for each in known if each.startswith(f"{name}.")]
     near = inside or get_close_matches(name, known, n=3, cutoff=0.5)
     near = near or [each for each in known if name.rpartition(".")[2] in each.split(".")]

@@ -291,11 +291,15 @@ cdef inline uint64_t *words_of(object storage):
 
 cdef extern from *:
     """
+    static inline void hsi_prefetch(const void *at) {
     #if defined(__GNUC__)
-    #define hsi_prefetch(at) __builtin_prefetch(at, 1)
+        __builtin_prefetch(at, 1);
+        /* Without this, a function that does nothing else is pure, and a call to it may go. */
+        __asm__ volatile("");
     #else
-    #define hsi_prefetch(at) ((void)(at))
+        (void)at;
     #endif
+    }
     """
     void hsi_prefetch(const void *at) noexcept nogil
 

@@ -18,7 +18,7 @@ def address_text(hi: int, lo: int) -> str:
     """Write an address: dotted for IPv4, the canonical form of RFC 5952 for IPv6."""
     hi, lo = int(hi), int(lo)  # NumPy's integers too
     if is_ipv4(hi, lo):
-        return str(ipaddress.IPv4Address(lo & MASK32))
+        return f"{lo >> 24 & 0xFF}.{lo >> 16 & 0xFF}.{lo >> 8 & 0xFF}.{lo & 0xFF}"
     return str(ipaddress.IPv6Address(hi << 64 | lo))
 
 
