@@ -49,7 +49,7 @@ from handshake_inspect.verdicts.findings import (
     time_wait,
     used,
 )
-from handshake_inspect.verdicts.trace import Limits
+from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.words import CAUSES, ICMP_CAUSES, ICMP_OTHER
 
 ROOT = Path(__file__).resolve().parent.parent

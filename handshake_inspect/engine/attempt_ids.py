@@ -63,12 +63,11 @@ class TableView:
 
     def __post_init__(self) -> None:
         """Find out which of them have ended, and when each was last seen."""
-        trace, outcome = self.case.trace, self.case.outcomes.outcome
-        count = len(trace.connections)
-        self.ended = np.zeros(len(outcome), dtype=np.bool_)
+        trace = self.case.trace
         closed = trace.facts & (FACT_RST | FACT_REFUSED | FACT_ABORTED | FACT_LAST_ACK_SEEN) != 0
-        self.ended[:count] = (closed | trace.replaced) & self.case.outcomes.decided[:count]
-        self.last_ns = np.concatenate([trace.connections["last_ns"], trace.embryos["first_ns"]])
+        decided = trace.of_connections(self.case.outcomes.decided)
+        self.ended: Bools = trace.column((closed | trace.replaced) & decided, False)
+        self.last_ns = trace.last_times
 
     @property
     def half_open(self) -> int:

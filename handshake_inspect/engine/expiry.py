@@ -16,11 +16,11 @@ from handshake_inspect.errors import Problem
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, Report, RttDistributions, Service, Target
 from handshake_inspect.report.model import Problem as ReportProblem
 from handshake_inspect.report.services import RowServices
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.findings.past import Past
 from handshake_inspect.verdicts.findings.rollups import absorb
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.percentiles import place
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text, halves_within
 
@@ -67,7 +67,7 @@ class Expired:
 
     def _count(self, view: TableView, rows: NDArray[np.intp]) -> None:
         self.outcomes += _by_outcome(view, rows)
-        legs = view.case.legs.of(rows[rows < len(view.case.trace.connections)])
+        legs = view.case.legs.of(view.case.trace.tracked(rows))
         for histogram, values in zip(self.rtt, legs.values, strict=True):
             histogram.add(values)
         self.services.add(view, rows)
@@ -110,9 +110,9 @@ def _by_outcome(view: TableView, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     return np.bincount(view.case.outcomes.outcome[rows], minlength=len(OUTCOMES))
 
 
-def _free(trace: Trace, rows: NDArray[np.intp], table: Any) -> None:
+def _free(trace: Attempts, rows: NDArray[np.intp], table: Any) -> None:
     """Let the table use the rows of these attempts again."""
-    tracked, alone = trace.split(rows)
+    tracked, alone = trace.in_table(rows)
     answers = [] if trace.elsewhere is None else trace.elsewhere.chosen(rows).numbers.tolist()
     for number in [*tracked.tolist(), *answers]:
         table.retire(number)
@@ -157,7 +157,7 @@ class ExpiredServices:
             past = self.of.setdefault(key, _Service())
             past.counts += np.bincount(words, minlength=len(OUTCOMES))
             past.first_frame = min(past.first_frame, frame)
-            self._measure(past, case.legs, mine[mine < len(trace.connections)])
+            self._measure(past, case.legs, trace.tracked(mine))
         if len(self.of) > SERVICES:
             self._forget()
 
@@ -235,7 +235,7 @@ class MergedServices(Sequence[Service]):
         )
 
 
-def _keys(trace: Trace, rows: NDArray[Any]) -> list[_Key]:
+def _keys(trace: Attempts, rows: NDArray[Any]) -> list[_Key]:
     parts = (trace.server(part)[rows].tolist() for part in ("hi", "lo", "port"))
     return list(zip(*parts, strict=True))
 

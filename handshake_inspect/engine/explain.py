@@ -22,7 +22,7 @@ from handshake_inspect.report.explain import explain as story
 from handshake_inspect.report.model import Connection, Report, has_trouble
 from handshake_inspect.report.segment_log import SegmentLog
 from handshake_inspect.report.story import Story
-from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.attempts import Attempts
 
 LIMIT = 40  # segments that are listed
 
@@ -50,7 +50,7 @@ def explain(
         pump_all(source, pump, progress)
     report = conclude(source, pump, options.limits)
     rows: Any = report.connections
-    trace: Trace = rows.trace
+    trace: Attempts = rows.trace
     ids = selection.matches(report, trace, wish) if where is None else _passing(rows, report, wish, where)
     connection, log = _choose(report, ids, logs)
     return story(connection, log, report.capture, report.findings, ids)

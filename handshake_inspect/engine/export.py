@@ -5,7 +5,6 @@ exported between one block of frames and the next: frames do not wait until all 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.event import Phase
 from handshake_inspect.report.model import Connection, Finding, Report
 from handshake_inspect.report.snapshot import Snapshot
-from handshake_inspect.verdicts.columns import taken
+from handshake_inspect.verdicts import gathering
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes
 
@@ -93,29 +92,7 @@ def uncopied(view: TableView, rows: Numbers) -> tuple[RowConnections, Numbers]:
 
 def copied(view: TableView, rows: Numbers) -> tuple[RowConnections, Numbers]:
     """Copies of these attempts, as they were judged among all others, and their places among the copies."""
-    trace, judged = view.case.trace, view.case.outcomes
-    count = len(trace.connections)
-    tracked = rows < count
-    numbers, alone = rows[tracked], rows[~tracked] - count
-    connections = trace.connections.copies(numbers)
-    repeated = np.flatnonzero(connections["retries"])
-    retries = taken(trace.retries, connections["retries"][repeated].astype(np.intp) - 1)
-    connections["retries"][repeated] = np.arange(1, len(repeated) + 1)
-    later = np.flatnonzero(connections["aftermath"])
-    aftermaths = taken(trace.aftermaths, connections["aftermath"][later].astype(np.intp) - 1)
-    connections["aftermath"][later] = np.arange(1, len(later) + 1)
-    order = np.concatenate([numbers, alone + count])
-    copy = replace(
-        trace,
-        connections=connections,
-        endpoints=trace.endpoints.copies((2 * numbers[:, None] + np.arange(2)).reshape(-1)),
-        aliases=taken(trace.aliases, numbers),
-        retries=retries,
-        aftermaths=aftermaths,
-        embryos=trace.embryos[alone],
-        elsewhere=None if trace.elsewhere is None else trace.elsewhere.chosen(order),
-    )
+    judged = view.case.outcomes
+    copy, order, places = gathering.copied(view.case.trace, rows)
     outcomes = Outcomes(judged.outcome[order], judged.cause[order], judged.decided[order])
-    places = np.empty(len(rows), dtype=np.intp)
-    places[tracked], places[~tracked] = np.arange(len(numbers)), np.arange(len(numbers), len(rows))
     return RowConnections(copy, outcomes, Legs(copy), None, view.ids[order]), places

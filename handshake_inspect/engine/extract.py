@@ -24,7 +24,7 @@ from handshake_inspect.live.writer import enhanced_packet, interface_description
 from handshake_inspect.report.column import Addresses, Numbers
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Connection, Connections
-from handshake_inspect.verdicts.trace import host_key
+from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.wire.address import address_halves
 from handshake_inspect.wire.const import KIND_DECLINED, KIND_ICMP_ERROR, KIND_TCP
 

@@ -203,9 +203,8 @@ class LiveRun:
     def _logs_of(self, view: TableView, rows: Rows) -> dict[int, SegmentLog]:
         if self._logs is None:
             return {}
-        tracked, alone = view.case.trace.split(rows)
-        ids = view.ids[rows]
-        whole = rows < len(view.case.trace.connections)
+        tracked, alone = view.case.trace.in_table(rows)
+        ids, whole = view.ids[rows], view.case.trace.is_tracked(rows)
         logs = self._logs.of(tracked.tolist(), alone.tolist())
         return dict(zip([*ids[whole].tolist(), *ids[~whole].tolist()], logs, strict=True))
 

@@ -17,11 +17,11 @@ from handshake_inspect.verdicts.case import CaptureFacts, Case
 from handshake_inspect.verdicts.elsewhere import joined
 from handshake_inspect.verdicts.findings import find_all
 from handshake_inspect.verdicts.findings.past import Past
+from handshake_inspect.verdicts.gathering import gathered
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.outcome import judge
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.linktypes import link_type_name
 from handshake_inspect.wire.text import plural
 
@@ -47,7 +47,7 @@ def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | N
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
     others = pump.frames > pump.tcp_segments + pump.icmp_errors or getattr(source, "takes_all_flags", False)
-    trace = joined(Trace.of(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, others=others))
+    trace = joined(gathered(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, others=others))
     facts = CaptureFacts(
         frames=pump.frames,
         tcp_segments=pump.tcp_segments,

@@ -10,7 +10,7 @@ import numpy as np
 from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.model import Connection, Report
-from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.wire.address import address_halves, halves_within
 
 NEAR = 3  # suggestions
@@ -67,7 +67,7 @@ def log(tracker: LoggingTracker, wish: Wish) -> None:
         tracker.log_all()
 
 
-def matches(report: Report, trace: Trace, wish: Wish) -> list[int]:
+def matches(report: Report, trace: Attempts, wish: Wish) -> list[int]:
     """The ids of all connections that are meant.  UsageError when there is none, naming some that are near."""
     total = len(report.connections)
     if wish.finding is not None:
@@ -92,12 +92,12 @@ def _range(total: int) -> str:
     return "the capture holds only connection 0" if total == 1 else f"the capture holds connections 0 to {total - 1}"
 
 
-def _is(trace: Trace, end: End, far: bool) -> Any:
+def _is(trace: Attempts, end: End, far: bool) -> Any:
     part = trace.server if far else trace.client
     return (part("port") == end[2]) & (part("lo") == np.uint64(end[1])) & (part("hi") == np.uint64(end[0]))
 
 
-def _between(trace: Trace, ends: Sequence[End]) -> list[int]:
+def _between(trace: Attempts, ends: Sequence[End]) -> list[int]:
     """Ids of the connections between these ends; of one end alone those that it opened, else those it accepted."""
     if len(ends) == 2:
         one, other = ends
@@ -109,12 +109,12 @@ def _between(trace: Trace, ends: Sequence[End]) -> list[int]:
     return _ids(trace, mask)
 
 
-def _ids(trace: Trace, mask: Any) -> list[int]:
+def _ids(trace: Attempts, mask: Any) -> list[int]:
     ids: list[int] = np.sort(trace.ids[np.flatnonzero(mask)]).tolist()
     return ids
 
 
-def _near(trace: Trace, ends: Sequence[End]) -> list[int]:
+def _near(trace: Attempts, ends: Sequence[End]) -> list[int]:
     """Ids of connections that share an end, else a host and a port, else a host or a port."""
     port = np.zeros(len(trace), dtype=bool)
     host = port.copy()
@@ -149,7 +149,7 @@ def name(connection: Connection) -> str:
     return f"{connection.id} ({connection.client}-{connection.server})"
 
 
-def _of_finding(report: Report, trace: Trace, wanted: str) -> list[int]:
+def _of_finding(report: Report, trace: Attempts, wanted: str) -> list[int]:
     findings = [finding for finding in report.findings if finding.id == wanted]
     if not findings:
         there = ", ".join(dict.fromkeys(finding.id for finding in report.findings)) or "none"
@@ -166,7 +166,7 @@ def _of_finding(report: Report, trace: Trace, wanted: str) -> list[int]:
     return list(dict.fromkeys(ids))
 
 
-def _of_targets(trace: Trace, targets: Sequence[Any]) -> list[int]:
+def _of_targets(trace: Attempts, targets: Sequence[Any]) -> list[int]:
     """Ids of connections to the services or hosts that findings are about."""
     mask = np.zeros(len(trace), dtype=bool)
     for target in targets:

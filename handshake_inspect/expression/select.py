@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -30,9 +29,9 @@ from handshake_inspect.report.model import (
     Summary,
 )
 from handshake_inspect.report.services import RowServices, distribution, rtt_distributions
+from handshake_inspect.verdicts.gathering import chosen as only
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes as Judged
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import halves_within
 
@@ -67,7 +66,7 @@ def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: 
     ids = np.flatnonzero(mask) if connections.ids is None else connections.ids[mask]
     chosen = np.zeros(len(connections.trace), dtype=bool)
     chosen[connections.trace.order[ids]] = True
-    trace = _rows_of(connections.trace, chosen)
+    trace = only(connections.trace, chosen)
     judged = connections.outcomes
     outcomes = Judged(judged.outcome[chosen], judged.cause[chosen], judged.decided[chosen])
     legs = Legs(trace)
@@ -79,19 +78,6 @@ def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: 
         services=RowServices(trace, outcomes, legs),
         connections=RowConnections(connections.trace, judged, connections.legs, ids, connections.names),
         findings=findings,
-    )
-
-
-def _rows_of(trace: Trace, chosen: Mask) -> Trace:
-    """The chosen rows alone; good for counting, not for judging, which needs to see their neighbours."""
-    count = len(trace.connections)
-    full, embryos = chosen[:count], chosen[count:]
-    return replace(
-        trace,
-        connections=trace.connections[full],
-        endpoints=trace.endpoints[np.repeat(full, 2)],
-        aliases=trace.aliases[full],
-        embryos=trace.embryos[np.flatnonzero(embryos)],
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report import parts, why
-from handshake_inspect.report.attempts import NONE, Attempts
+from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.column import Numbers
 from handshake_inspect.report.made import Column, Parts, endpoints, named
 from handshake_inspect.report.model import (
@@ -45,6 +45,7 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.answered import OFFERS, Copies
 from handshake_inspect.verdicts.legs import Leg as Measured
+from handshake_inspect.verdicts.repeats import last_syn_ns
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import address_text
 
@@ -57,7 +58,7 @@ class Batch(Parts):
 
     def __init__(self, source: Any, ids: Column, rows: Column) -> None:
         """`source` is RowConnections."""
-        super().__init__(Attempts(source, rows, NONE), _MAKERS)
+        super().__init__(AttemptColumns(source, rows, NONE), _MAKERS)
         self.source, self.trace, self.ids, self.rows = source, source.trace, ids, rows
         self.c, self.client, self.server = self.attempts.c, self.attempts.client, self.attempts.server
         self._frames: dict[str, list[Any]] = {}
@@ -143,7 +144,7 @@ class Batch(Parts):
                 "server": server,
                 "reject_ns": self.listed("rtt.reject_ns")[i],
                 "reporter": self._reporter(i),
-                "syn_span_ns": int(self.trace.last_syn_ns[self.rows[i]]) - syn_ns,
+                "syn_span_ns": int(last_syn_ns(self.trace)[self.rows[i]]) - syn_ns,
                 "waited_ns": last_ns - syn_ns,
                 "age_ns": self.listed("age_ns")[i],
                 "acked": int(c["facts"][i]) & FACT_ACKED,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.report.attempts import Attempts
+from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.batch import Batch
 from handshake_inspect.report.column import Column
 from handshake_inspect.report.embryos import Embryos
@@ -17,10 +17,10 @@ from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts import stage
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes
 from handshake_inspect.verdicts.states import connection_states, embryo_states
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, OUTCOMES
 
 TROUBLE = np.array([code in (1, 2, 3, 5, 6) for code in range(len(OUTCOMES))])  # refused to half-open, aborted
@@ -31,7 +31,7 @@ class RowConnections(Connections):
 
     def __init__(
         self,
-        trace: Trace,
+        trace: Attempts,
         outcomes: Outcomes,
         legs: Legs,
         ids: NDArray[Any] | None = None,
@@ -80,9 +80,8 @@ class RowConnections(Connections):
     @cached_property
     def troubled(self) -> NDArray[np.bool_]:
         """Whether an attempt failed or needed a second SYN or SYN-ACK, in row order."""
-        repeated = np.zeros(len(self.trace), dtype=bool)
         c = self.trace.connections
-        repeated[: len(c)] = (c["syn_count"] > 1) | (c["synack_count"] > 1)
+        repeated = self.trace.column((c["syn_count"] > 1) | (c["synack_count"] > 1), False)
         return TROUBLE[self.outcome] | ((self.outcome == ESTABLISHED) & repeated)
 
     def __len__(self) -> int:
@@ -117,7 +116,7 @@ class RowConnections(Connections):
         if make is None:
             return None
         order = self.trace.order
-        return make(Attempts(self, ..., ...)).at(order if self.ids is None else order[self.ids])
+        return make(AttemptColumns(self, ..., ...)).at(order if self.ids is None else order[self.ids])
 
     @property
     def trouble_count(self) -> int:
@@ -160,13 +159,13 @@ class RowConnections(Connections):
 
     def _batches(self, rows: NDArray[Any]) -> tuple[list[Parts], NDArray[np.bool_]]:
         """What makes these rows: connections, embryos or both; and of which of the two each is."""
-        ids, count = self.names[rows], len(self.trace.connections)
-        full = rows < count
+        ids, full = self.names[rows], self.trace.is_tracked(rows)
+        tracked, alone = self.trace.split(rows)
         kinds: list[Parts] = []
-        if full.any():
-            kinds.append(Batch(self, ids[full], rows[full]))
-        if not full.all():
-            kinds.append(Embryos(self, ids[~full], rows[~full] - count))
+        if len(tracked):
+            kinds.append(Batch(self, ids[full], tracked))
+        if len(alone):
+            kinds.append(Embryos(self, ids[~full], alone, rows[~full]))
         return kinds, full
 
 

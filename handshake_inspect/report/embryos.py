@@ -6,11 +6,12 @@ from itertools import repeat
 from typing import Any
 
 from handshake_inspect.report import parts
-from handshake_inspect.report.attempts import LONE_CLIENT, LONE_SERVER, NONE, Attempts
+from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.made import Column, Parts, endpoints, named
 from handshake_inspect.report.model import Aliases, Close, Direction, Handshake, Rtt
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
+from handshake_inspect.verdicts.attempts import LONE_CLIENT, LONE_SERVER
 from handshake_inspect.wire.address import address_text
 
 _NO_LEG = parts.NO_LEG["no-answer"]
@@ -20,12 +21,12 @@ _NO_RTT = Rtt(_NO_LEG, _NO_LEG, _NO_LEG, None)
 class Embryos(Parts):
     """Some SYNs that nothing answered: `rows` of the embryos of `source` (RowConnections)."""
 
-    def __init__(self, source: Any, ids: Column, rows: Column) -> None:
-        """`ids` are what the attempts are told by."""
-        super().__init__(Attempts(source, NONE, rows), _MAKERS)
+    def __init__(self, source: Any, ids: Column, rows: Column, at: Column) -> None:
+        """`ids` are what the attempts are told by, `at` their numbers as attempts."""
+        super().__init__(AttemptColumns(source, NONE, rows), _MAKERS)
         self.source, self.trace, self.ids, self.rows = source, source.trace, ids, rows
         self.e = self.attempts.lone
-        self.at = rows + len(self.trace.connections)
+        self.at = at
         self.times = self.listed("first_ns")
         self.frames = self.listed("first_frame")
         self.words = self.listed("outcome")

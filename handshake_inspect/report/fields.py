@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.errors import UsageError
-from handshake_inspect.report.attempts import Attempts, Who
+from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Numbers, Words, behind_none, every
 from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.leaves import Kind, leaves
@@ -25,6 +25,7 @@ from handshake_inspect.report.parts import METHODS, STATE_NAMES
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN, TRAIT_ISS
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.aliases import CONN_STATES, EMBRYO_CONN_STATE
+from handshake_inspect.verdicts.attempts import Who
 from handshake_inspect.verdicts.stage import STAGES
 from handshake_inspect.verdicts.words import CAUSES, HALF_OPEN, OUTCOMES
 from handshake_inspect.wire.const import (
@@ -55,34 +56,34 @@ class Entry:
     """What the table says of a field: a line of help, what makes its column, the unit where the type has none."""
 
     help: str
-    column: Callable[[Attempts], Column] | None = None
+    column: Callable[[AttemptColumns], Column] | None = None
     unit: str = ""
 
 
-def _address(who: Who, attempts: Attempts) -> Column:
+def _address(who: Who, attempts: AttemptColumns) -> Column:
     return Addresses(attempts.address(who, "hi"), attempts.address(who, "lo"), np.ones(len(attempts), dtype=bool))
 
 
-def _port(who: Who, attempts: Attempts) -> Column:
+def _port(who: Who, attempts: AttemptColumns) -> Column:
     return every(attempts.address(who, "port", np.int64))
 
 
-def _sent(who: Who, name: str, attempts: Attempts) -> Column:
+def _sent(who: Who, name: str, attempts: AttemptColumns) -> Column:
     return every(attempts.end(who, name))
 
 
-def _frame(name: str, attempts: Attempts) -> Column:
+def _frame(name: str, attempts: AttemptColumns) -> Column:
     frames = attempts.frames(name)
     if name == "syn":
         return attempts.where(frames, frames != 0, attempts.first_frame[attempts.full_count :], lone_known=True)
     return attempts.where(frames, frames != 0)
 
 
-def _isn(who: Who, attempts: Attempts) -> Column:
+def _isn(who: Who, attempts: AttemptColumns) -> Column:
     return Numbers(attempts.end(who, "iss"), attempts.end(who, "traits") & TRAIT_ISS != 0)
 
 
-def _option(who: Who, name: str, bit: int, attempts: Attempts) -> Column:
+def _option(who: Who, name: str, bit: int, attempts: AttemptColumns) -> Column:
     """An option of a SYN or SYN-ACK: a value, or with an empty `name` whether it was there."""
     known = attempts.end(who, "traits") & TRAIT_ISS != 0
     copies, lone = (attempts.syns, attempts.lone) if who == "client" else (attempts.syn_acks, None)
@@ -94,12 +95,12 @@ def _option(who: Who, name: str, bit: int, attempts: Attempts) -> Column:
     return Numbers(offered(name), known & there) if name else Numbers(there, known)
 
 
-def _copy(kind: str, attempts: Attempts) -> Column:
+def _copy(kind: str, attempts: AttemptColumns) -> Column:
     copies, alone = (attempts.syns, 1) if kind == "syn" else (attempts.syn_acks, 0)
     return attempts.where(copies.number, copies.number > 0, alone, lone_known=bool(alone))
 
 
-def _leg(place: int, part: str, attempts: Attempts) -> Column:
+def _leg(place: int, part: str, attempts: AttemptColumns) -> Column:
     leg = attempts.legs[place]
     if part == "method":
         none = _METHODS.index("none")
@@ -107,21 +108,21 @@ def _leg(place: int, part: str, attempts: Attempts) -> Column:
     return attempts.measured(getattr(leg, part))
 
 
-def _value(place: int, attempts: Attempts) -> Column:
+def _value(place: int, attempts: AttemptColumns) -> Column:
     return attempts.measured(attempts.source.legs.of(attempts.full).values[place])
 
 
-def _age(attempts: Attempts) -> Column:
+def _age(attempts: AttemptColumns) -> Column:
     since = np.maximum(attempts.trace.last_ns - attempts.c["synack_ns"], 0)
     return attempts.where(since, attempts.outcome[: attempts.full_count] == HALF_OPEN)
 
 
-def _state(place: int, attempts: Attempts) -> Column:
+def _state(place: int, attempts: AttemptColumns) -> Column:
     alone = int(TcpState.CLOSED) if place else attempts.source.embryo_clients[attempts.alone]
     return attempts.word(attempts.source.states[place][attempts.full], alone, STATE_NAMES)
 
 
-def _conn_state(attempts: Attempts) -> Column:
+def _conn_state(attempts: AttemptColumns) -> Column:
     alone = CONN_STATES.index(EMBRYO_CONN_STATE)
     return attempts.word(attempts.source.conn_states[attempts.full], alone, CONN_STATES)
 

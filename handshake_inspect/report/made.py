@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from handshake_inspect.report.attempts import Attempts
+from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses
 from handshake_inspect.report.fields import FIELDS
 from handshake_inspect.report.model import Aliases, Connection, Endpoint, TsharkAlias, ZeekAlias
@@ -19,7 +19,7 @@ Column = NDArray[Any]
 class Parts:
     """The fields of some connections, as columns; each is made when it is asked for."""
 
-    def __init__(self, attempts: Attempts, makers: Mapping[str, Callable[[Any], Iterable[Any]]]) -> None:
+    def __init__(self, attempts: AttemptColumns, makers: Mapping[str, Callable[[Any], Iterable[Any]]]) -> None:
         """`makers` gives the parts of a connection, and those fields that have no column in the table of fields."""
         self.attempts, self._makers = attempts, makers
         self._listed: dict[str, list[Any] | None] = {}

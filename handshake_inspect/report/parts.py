@@ -6,8 +6,8 @@ from typing import Any
 from handshake_inspect.report import why
 from handshake_inspect.report.model import Close, CloseHow, Endpoint, Leg, Options, ResetBy, Side, States
 from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.elsewhere import server_of
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM, OUTCOMES
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.const import (
@@ -77,7 +77,7 @@ def options(bits: int, mss: int, window_scale: int) -> Options:
     )
 
 
-def answers(trace: Trace, rows: Any) -> list[Any]:
+def answers(trace: Attempts, rows: Any) -> list[Any]:
     """The row of what answered each of these attempts from elsewhere; None for none."""
     if trace.elsewhere is None:
         return [None] * len(rows)

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, RttDistributions, Service
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import BATCH, batches
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes as Judged
 from handshake_inspect.verdicts.percentiles import nearest_rank
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
 
@@ -19,7 +19,7 @@ from handshake_inspect.wire.address import address_text
 class RowServices(Sequence[Service]):
     """The services of a trace, made when they are asked for: there may be as many as connections."""
 
-    def __init__(self, trace: Trace, judged: Judged, legs: Legs) -> None:
+    def __init__(self, trace: Attempts, judged: Judged, legs: Legs) -> None:
         self.trace = trace
         self.judged = judged
         self.legs = legs
@@ -29,7 +29,7 @@ class RowServices(Sequence[Service]):
         for some in reversed(list(batches(len(trace)))):
             first = trace.order[some][::-1]
             self.example[trace.service[first]] = first
-        of_connection = trace.service[: len(trace.connections)]
+        of_connection = trace.of_connections(trace.service)
         self.by_service = np.argsort(of_connection, kind="stable").astype(np.int32)
         self.ends = np.cumsum(np.bincount(of_connection, minlength=count))
         self.busiest = np.lexsort((trace.ids[self.example], -self.counts.sum(axis=1)))
@@ -52,12 +52,9 @@ class RowServices(Sequence[Service]):
         """Make the service with this number."""
         row = int(self.example[service])
         counts = self.counts[service].tolist()
-        server = Endpoint(
-            address_text(self._of(row, "hi"), self._of(row, "lo")),
-            self._of(row, "port"),
-        )
+        hi, lo, port = self.trace.one_end("server", row)
         return Service(
-            server,
+            Endpoint(address_text(hi, lo), port),
             sum(counts),
             Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
             rtt_distributions(self.legs_of(service)),
@@ -67,13 +64,6 @@ class RowServices(Sequence[Service]):
         """The RTTs of the connections to the service with this number."""
         start = int(self.ends[service - 1]) if service else 0
         return self.legs.of(self.by_service[start : int(self.ends[service])])
-
-    def _of(self, row: int, part: str) -> int:
-        count = len(self.trace.connections)
-        if row >= count:
-            return int(self.trace.embryos[row - count][f"server_{part}"])
-        connection = self.trace.connections[row]
-        return int(connection[f"{part}{int(connection['client']) ^ 1}"])
 
 
 def counts_of(service: NDArray[Any], outcome: NDArray[np.uint8], services: int) -> NDArray[np.intp]:

@@ -24,7 +24,7 @@ from handshake_inspect.tcp.facts import (
     METHOD_TSECR,
 )
 from handshake_inspect.tcp.rows import RETRIES_KEPT
-from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
 
 OFFERS = ("options", "mss", "window_scale")
@@ -65,7 +65,7 @@ def first_copies(connections: Any, end: Any, kind: str, method: str) -> Copies:
     return Copies(*own, *(end[name].copy() for name in OFFERS))
 
 
-def answered_syns(trace: Trace, connections: Any, client: Any) -> Copies:
+def answered_syns(trace: Attempts, connections: Any, client: Any) -> Copies:
     """The SYNs that were answered; `connections` and `client` are rows, aligned."""
     copies = first_copies(connections, client, "syn", "synack_method")
     proved = (connections["synack_method"] == METHOD_TSECR) & (connections["facts"] & FACT_SYNACK != 0)
@@ -75,7 +75,7 @@ def answered_syns(trace: Trace, connections: Any, client: Any) -> Copies:
     return copies
 
 
-def answered_syn_acks(trace: Trace, connections: Any, server: Any) -> Copies:
+def answered_syn_acks(trace: Attempts, connections: Any, server: Any) -> Copies:
     """As `answered_syns`, of the SYN-ACKs that were acknowledged."""
     copies = first_copies(connections, server, "synack", "ackdat_method")
     acked = connections["facts"] & FACT_ACKED != 0
@@ -98,7 +98,7 @@ def repeated(connections: Any, kind: str, which: NDArray[np.bool_]) -> list[int]
     return rows
 
 
-def show(trace: Trace, connections: Any, copies: Copies, kind: str, i: int, sent_ns: int) -> None:
+def show(trace: Attempts, connections: Any, copies: Copies, kind: str, i: int, sent_ns: int) -> None:
     """Show the copy that was sent at this time."""
     if connections[f"{kind}_ns"][i] == sent_ns:
         copies.number[i] = 1
@@ -111,7 +111,7 @@ def show(trace: Trace, connections: Any, copies: Copies, kind: str, i: int, sent
         copies.put(i, retries, kind, place, place + 2 if place + 1 < RETRIES_KEPT else count)
 
 
-def by_last_echo(trace: Trace, connections: Any, server: Any, copies: Copies, i: int) -> None:
+def by_last_echo(trace: Attempts, connections: Any, server: Any, copies: Copies, i: int) -> None:
     """Show the last SYN-ACK where what completed the handshake echoes its clock, and that of no other copy."""
     retries = trace.retries[int(connections["retries"][i]) - 1]
     count = int(connections["synack_count"][i])

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.repeats import repeated_syns
 
 SECOND_NS = 1_000_000_000
 # Timers run a few per cent long, and the capture sees them through queues.
@@ -86,9 +87,10 @@ def fit(gaps_ns: NDArray[np.int64], counts: NDArray[np.intp], ttl: NDArray[np.in
     return fits & (counts > 0)[:, None]
 
 
-def profiles(trace: Trace) -> Fits:
+def profiles(trace: Attempts) -> Fits:
     """Fit every connection whose SYN was repeated."""
-    rows, copies, counts = trace.syn_copies
+    again = repeated_syns(trace)
+    rows, copies, counts = again.rows, again.times, again.counts
     if not len(rows):
         return Fits(rows, np.zeros((0, len(PROFILES)), dtype=bool), np.zeros(0, dtype=bool))
     before = np.concatenate([trace.connections["syn_ns"][rows][:, None], copies[:, :-1]], axis=1)

@@ -1,14 +1,15 @@
 """All that detectors may look at."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.outcome import Outcomes
 from handshake_inspect.verdicts.position import Position, locate
-from handshake_inspect.verdicts.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,13 @@ class CaptureFacts:
 class Case:
     """All that a detector may look at: columns, never frames."""
 
-    trace: Trace
+    trace: Attempts
     outcomes: Outcomes
     legs: Legs
     capture: CaptureFacts = field(default_factory=CaptureFacts)
     host: HostFacts | None = None  # of the capturing host, where it was watched
     past: object = None  # `findings.past.Past`: attempts of a live run whose rows are gone
+    made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def position(self) -> Position:

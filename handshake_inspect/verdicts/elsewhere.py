@@ -8,7 +8,6 @@ or sent anything but a RST), nor where several attempts have this ISN, address a
 targets) and neither the server's address nor its port tells which was meant.
 """
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +26,10 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     FACT_SYNACK_FIRST,
 )
-from handshake_inspect.verdicts.columns import batches, taken
-from handshake_inspect.verdicts.ends import client_keys, halves, of_client, split
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import batches
+from handshake_inspect.verdicts.gathering import without
 from handshake_inspect.verdicts.sets import distinct, places
-from handshake_inspect.verdicts.trace import Trace, renumbered
 from handshake_inspect.wire.const import ACK
 
 # An answer is no later than this after the last sign of the attempt, and is stored no earlier than that before it.
@@ -40,35 +39,13 @@ Bools = NDArray[np.bool_]
 Rows = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What answered attempts from elsewhere: by attempt and time, several of one attempt where several hosts did."""
-
-    attempts: Rows  # rows of the trace, ascending
-    answers: Rows  # connection rows, whose server answered
-    numbers: Rows  # of these in the table
-
-    def of(self, attempt: int) -> Any:
-        """The row of the first that answered this attempt, None if nobody did."""
-        at = int(np.searchsorted(self.attempts, attempt))
-        return self.answers[at] if at < len(self.attempts) and self.attempts[at] == attempt else None
-
-    def chosen(self, rows: Rows) -> "Answers":
-        """Those of these attempts, whose places among `rows` are their numbers from now on."""
-        order = np.argsort(rows, kind="stable")
-        at = np.minimum(np.searchsorted(rows[order], self.attempts), max(len(rows) - 1, 0))
-        known = np.flatnonzero(rows[order[at]] == self.attempts) if len(rows) else np.zeros(0, dtype=np.intp)
-        by_place = known[np.argsort(order[at[known]], kind="stable")]
-        return Answers(order[at[by_place]], self.answers[by_place], self.numbers[by_place])
-
-
 def server_of(answer: Any) -> tuple[int, int, int]:
     """The address, as two halves, and the port that an answer came from."""
     side = 1 - int(answer["client"])
     return int(answer[f"hi{side}"]), int(answer[f"lo{side}"]), int(answer[f"port{side}"])
 
 
-def joined(trace: Trace) -> Trace:
+def joined(trace: Attempts) -> Attempts:
     """The trace without the rows of answers from elsewhere, which it has in `elsewhere` instead."""
     suspects = np.flatnonzero(is_unasked(trace))
     if not len(suspects):
@@ -78,7 +55,7 @@ def joined(trace: Trace) -> Trace:
     return without(trace, found, attempts[attempts >= 0]) if len(found) else trace
 
 
-def is_unasked(trace: Trace) -> Bools:
+def is_unasked(trace: Attempts) -> Bools:
     """Connections that are a SYN-ACK, or a RST with ACK, and at most RSTs of the client."""
     facts, c = trace.facts, trace.connections
     proved = FACT_ACKED | FACT_CLIENT_DATA | FACT_CLIENT_PROVED | FACT_SERVER_DATA | FACT_SERVER_PROVED
@@ -90,7 +67,7 @@ def is_unasked(trace: Trace) -> Bools:
     return unasked
 
 
-def asked_by(trace: Trace, suspects: Rows) -> Rows:
+def asked_by(trace: Attempts, suspects: Rows) -> Rows:
     """The attempt that each of these rows answers, -1 for none."""
     near = having_asked(trace, distinct(trace.client_host[suspects]))
     found = np.full(len(suspects), -1, dtype=np.intp)
@@ -107,23 +84,23 @@ def asked_by(trace: Trace, suspects: Rows) -> Rows:
     return found
 
 
-def having_asked(trace: Trace, clients: Rows) -> Rows:
+def having_asked(trace: Attempts, clients: Rows) -> Rows:
     """The attempts of these clients of which the SYN is in the capture."""
     mine = [some.start + np.flatnonzero(places(trace.client_host[some], clients)[1]) for some in batches(len(trace))]
     rows = np.concatenate(mine)
-    tracked, _ = split(trace, rows)
+    tracked = trace.tracked(rows)
     asked = trace.facts[tracked] & FACT_SYN != 0
     return np.concatenate([tracked[asked], rows[len(tracked) :]])
 
 
-def with_data(trace: Trace, rows: Rows) -> Rows:
+def with_data(trace: Attempts, rows: Rows) -> Rows:
     """The attempts whose client sent data, in its SYN or after it."""
-    tracked, _ = split(trace, rows)
+    tracked = trace.tracked(rows)
     ends = trace.client_rows[tracked]
     return tracked[trace.endpoints["snd_nxt"][ends] != trace.endpoints["iss"][ends] + np.uint32(1)]
 
 
-def numbered(trace: Trace, rows: Rows, *, past_data: bool = False) -> Rows:
+def numbered(trace: Attempts, rows: Rows, *, past_data: bool = False) -> Rows:
     """A 64-bit name of the client's address, port and ISN of each of these attempts.
 
     `past_data`: in place of the ISN, the one that an acknowledgment of all that was sent seems to answer.
@@ -133,20 +110,19 @@ def numbered(trace: Trace, rows: Rows, *, past_data: bool = False) -> Rows:
         if past_data:
             isn = (trace.endpoints["snd_nxt"][trace.client_rows[rows[some]]] - np.uint32(1)).astype(np.uint64)
         else:
-            isn = of_client(trace, rows[some], "iss").astype(np.uint64)
-        names[some] = client_keys(trace, rows[some]) ^ isn * np.uint64(0x9E3779B97F4A7C15)
+            isn = trace.end("client", "iss", rows[some]).astype(np.uint64)
+        names[some] = trace.client_ends(rows[some]) ^ isn * np.uint64(0x9E3779B97F4A7C15)
     return names
 
 
-def choose(trace: Trace, answer: int, attempts: Rows) -> int:
+def choose(trace: Attempts, answer: int, attempts: Rows) -> int:
     """Which of the attempts with its ISN an answer is for, -1 where that cannot be told."""
     row = trace.connections[answer]
     begun = trace.first_times[attempts]
-    known = attempts < len(trace.connections)
-    ended = begun.copy()
-    ended[known] = trace.connections["last_ns"][attempts[known]]
+    ended = trace.connection("last_ns", attempts)
     meant = (begun - EARLY_NS <= row["first_ns"]) & (row["first_ns"] <= ended + LATE_NS)
-    hi, lo, port = halves(trace, attempts, "server")
+    hi, lo = trace.halves("server", attempts)
+    port = trace.address("server", "port", attempts)
     from_hi, from_lo, from_port = server_of(row)
     host, service = (hi == np.uint64(from_hi)) & (lo == np.uint64(from_lo)), port == from_port
     meant &= ~(host & service)
@@ -156,22 +132,3 @@ def choose(trace: Trace, answer: int, attempts: Rows) -> int:
     if len(distinct(trace.server_key[fitting])) != 1:
         return -1
     return int(fitting[np.argmax(trace.first_times[fitting])])
-
-
-def without(trace: Trace, hidden: Rows, attempts: Rows) -> Trace:
-    """The trace without these connection rows, and with the attempts that they belong to."""
-    connections, count = trace.connections, len(trace.connections)
-    kept = np.ones(len(trace), dtype=bool)
-    kept[hidden] = False
-    place = np.cumsum(kept) - 1
-    numbers = np.flatnonzero(kept[:count])
-    in_table = np.arange(count) if trace.numbers is None else trace.numbers
-    order = np.lexsort((connections["first_ns"][hidden], attempts))
-    return replace(
-        trace,
-        connections=renumbered(connections.copies(numbers), numbers, count),
-        endpoints=trace.endpoints.copies((2 * numbers[:, None] + np.arange(2)).reshape(-1)),
-        aliases=taken(trace.aliases, numbers),
-        numbers=in_table[numbers],
-        elsewhere=Answers(place[attempts[order]], connections.copies(hidden[order]), in_table[hidden[order]]),
-    )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_MIDSTREAM, FACT_RST, FACT_RST_DOUBTED, FACT_SYNACK
-from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.wire.const import OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
 ASKED = 3
@@ -27,29 +27,27 @@ ANSWERS = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM | FAC
 Bools = NDArray[np.bool_]
 
 
-def hides_final_acks(trace: Trace) -> bool:
+def hides_final_acks(trace: Attempts) -> bool:
     """Whether no segment of the capture is without SYN, FIN and RST, though SYNs were answered."""
     return trace.filtered and bool((trace.facts & ANSWERS != 0).any())
 
 
-def hides_answers(trace: Trace) -> bool:
+def hides_answers(trace: Attempts) -> bool:
     """Whether a SYN may have been answered or refused unseen: no RST is in a capture that was filtered."""
     return trace.filtered and not bool((trace.facts & (FACT_RST | FACT_RST_DOUBTED) != 0).any())
 
 
-def hidden_answers(trace: Trace) -> Bools:
+def hidden_answers(trace: Attempts) -> Bools:
     """Attempts of which the capture cannot show that nothing answered them, in row order."""
-    hidden = np.zeros(len(trace), dtype=bool)
-    if hides_answers(trace):
-        count = len(trace.connections)
-        hidden[count:] = True
-        hidden[:count] = (trace.connections["syn_count"] < ASKED) & (trace.facts & ANSWERS == 0)
-        if trace.elsewhere is not None:
-            hidden[trace.elsewhere.attempts] = False
+    if not hides_answers(trace):
+        return trace.mask()
+    hidden: Bools = trace.column((trace.connections["syn_count"] < ASKED) & (trace.facts & ANSWERS == 0), True)
+    if trace.elsewhere is not None:
+        hidden[trace.elsewhere.attempts] = False
     return hidden
 
 
-def hidden_final_acks(trace: Trace, waiting: NDArray[np.intp]) -> Bools:
+def hidden_final_acks(trace: Attempts, waiting: NDArray[np.intp]) -> Bools:
     """Of these half-open connections those whose final ACK may just not be in the capture."""
     if not hides_final_acks(trace):
         return np.zeros(len(waiting), dtype=bool)

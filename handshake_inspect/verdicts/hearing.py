@@ -18,9 +18,9 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ACKS,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.flag_filter import hidden_answers
 from handshake_inspect.verdicts.sets import distinct, places
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.unasked import only_answering, senders
 
 FLOWING = 3  # frames of a midstream direction that show more than a probe
@@ -28,45 +28,44 @@ FLOWING = 3  # frames of a midstream direction that show more than a probe
 Bools = NDArray[np.bool_]
 
 
-def blind(trace: Trace) -> Bools:
+def blind(trace: Attempts) -> Bools:
     """Attempts that seem unanswered where the capture does not hold answers: it cannot tell what became of them.
 
     That is so where the same server is proved to speak unheard, where answers are heard from nobody at all, and where
     a filter on flags hides them.
     """
     hidden = hidden_answers(trace)
-    c, facts = trace.connections, trace.facts
+    facts = trace.facts
     deaf = unheard(trace)
     deaf &= trace.endpoints["traits"][trace.client_rows] & TRAIT_SEEN != 0
     if not deaf.any():
         return hidden
-    unanswered = np.ones(len(trace), dtype=bool)
     answers = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM
-    unanswered[: len(c)] = (facts & answers == 0) & (facts & FACT_SYN != 0)
+    unanswered: Bools = trace.column((facts & answers == 0) & (facts & FACT_SYN != 0), True)
     if trace.elsewhere is not None:
         unanswered[trace.elsewhere.attempts] = False
     sides = heard(trace)
     if not (sides[:, 0] & sides[:, 1]).any():
         return unanswered
     rows = np.flatnonzero(unanswered)
-    unanswered[rows] = places(trace.server_host[rows], distinct(trace.server_host[: len(c)][deaf]))[1]
+    unanswered[rows] = places(trace.server_host[rows], distinct(trace.of_connections(trace.server_host)[deaf]))[1]
     return unanswered | hidden
 
 
-def heard(trace: Trace) -> Bools:
+def heard(trace: Attempts) -> Bools:
     """Which sides of each connection the capture holds segments of."""
     sides: Bools = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
     return sides
 
 
-def hears_both(trace: Trace) -> bool:
+def hears_both(trace: Attempts) -> bool:
     """Whether the capture holds both directions of anything, or a client's RST to what it never asked for."""
     sides = heard(trace)
     client_sent_rst = (trace.facts & FACT_RST != 0) & (trace.connections["rst_side"] == trace.connections["client"])
     return bool((sides[:, 0] & sides[:, 1] | client_sent_rst).any())
 
 
-def unheard(trace: Trace) -> Bools:
+def unheard(trace: Attempts) -> Bools:
     """Connections of which one side is not in the capture although it must have spoken.
 
     A SYN-ACK without a SYN is backscatter, unless nothing at all in the capture goes both ways, and then too if its
@@ -88,13 +87,13 @@ def unheard(trace: Trace) -> Bools:
     return proved
 
 
-def answers_only(trace: Trace, rows: NDArray[np.intp]) -> Bools:
+def answers_only(trace: Attempts, rows: NDArray[np.intp]) -> Bools:
     """Which of these connections were begun by a host that does nothing but answer."""
     hosts = only_answering(trace) if len(rows) else np.zeros(0, dtype=np.uint64)
     return places(senders(trace, rows), hosts)[1] if len(hosts) else np.zeros(len(rows), dtype=bool)
 
 
-def serves_unheard(trace: Trace, rows: NDArray[np.intp]) -> Bools:
+def serves_unheard(trace: Attempts, rows: NDArray[np.intp]) -> Bools:
     """Which of these connections were begun by a host that is heard to serve others who are not heard."""
     sides = heard(trace)
     lone = np.flatnonzero(unheard(trace))
@@ -104,7 +103,7 @@ def serves_unheard(trace: Trace, rows: NDArray[np.intp]) -> Bools:
     return places(senders(trace, rows), distinct(trace.server_host[lone]))[1]
 
 
-def flowing(trace: Trace, ends: NDArray[np.intp]) -> Bools:
+def flowing(trace: Attempts, ends: NDArray[np.intp]) -> Bools:
     """Whether these lone ends send new data and acknowledge some: more than a probe, and not into the void."""
     e = trace.endpoints
     more = (e["bytes"][ends] > 0) & (e["frames"][ends] >= FLOWING)

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import TRAIT_SEEN
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
-from handshake_inspect.verdicts.ends import addresses, of_client
 from handshake_inspect.verdicts.sets import distinct, places
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.const import MASK16
 
 LOOPBACK_MSS = 16_000
@@ -29,16 +28,16 @@ _V4 = MASK16 << 8
 _THIS_NETWORK, _LOOPBACK, _MULTICAST, _LAST = _V4, _V4 | 127, _V4 | 224, _V4 | 255
 
 
-def bogons(trace: Trace, rows: Rows) -> Bools:
+def bogons(trace: Attempts, rows: Rows) -> Bools:
     """Which of these attempts, in row order, come from an address that cannot be."""
     found = np.empty(len(rows), dtype=bool)
     for some in batches(len(rows)):
         mine = rows[some]
-        hi, lo = addresses(trace, mine, "client")
+        hi, lo = trace.halves("client", mine)
         found[some] = never_sends(hi, lo)
         outside = np.flatnonzero(is_loopback(hi, lo))
         if len(outside):
-            found[some.start + outside[~is_loopback(*addresses(trace, mine[outside], "server"))]] = True
+            found[some.start + outside[~is_loopback(*trace.halves("server", mine[outside]))]] = True
         own = np.flatnonzero((trace.client_host[mine] == trace.server_host[mine]) & ~found[some])
         if len(own):
             found[some.start + own[is_land(trace, mine[own], hi[own], lo[own])]] = True
@@ -58,18 +57,17 @@ def is_loopback(hi: Words, lo: Words) -> Bools:
     return loopback
 
 
-def is_land(trace: Trace, rows: Rows, hi: Words, lo: Words) -> Bools:
+def is_land(trace: Attempts, rows: Rows, hi: Words, lo: Words) -> Bools:
     """Which of these SYNs of an address to itself were not sent on the loopback interface."""
-    local: Bools = is_loopback(hi, lo) | (of_client(trace, rows, "mss") >= LOOPBACK_MSS)
+    local: Bools = is_loopback(hi, lo) | (trace.end("client", "mss", rows) >= LOOPBACK_MSS)
     known = self_talkers(trace)
     if len(known):
         local |= places(trace.client_host[rows], known)[1]
     return ~local
 
 
-def self_talkers(trace: Trace) -> Words:
+def self_talkers(trace: Attempts) -> Words:
     """Keys of the addresses that talk with themselves in this capture, sorted."""
-    count = len(trace.connections)
     both = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0).all(axis=1)
-    same = both & (trace.client_host[:count] == trace.server_host[:count])
-    return distinct(trace.client_host[:count][same])
+    clients = trace.of_connections(trace.client_host)
+    return distinct(clients[both & (clients == trace.of_connections(trace.server_host))])

@@ -22,9 +22,11 @@ from handshake_inspect.tcp.facts import (
     METHOD_ONE_SIDED,
     METHOD_TSECR,
 )
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import AT_ONCE, batches
 from handshake_inspect.verdicts.masks import first_match
-from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.repeats import repeated_syns
 
 NAMEABLE = 0.05  # bounds closer than this part of the upper one still name a value
 
@@ -50,7 +52,7 @@ class Leg:
 class Legs:
     """All legs of some connections; columns are made when they are asked for, and nothing of them is kept."""
 
-    trace: Trace
+    trace: Attempts
     rows: Any = ...  # numbers of connection rows; all of them by default
 
     def of(self, rows: Any) -> "Legs":
@@ -106,10 +108,7 @@ class Legs:
     @property
     def values(self) -> tuple[Times, Times, Times]:
         """The values of all three legs, found once for each trace."""
-        known = vars(self.trace)
-        if "leg_values" not in known:
-            known["leg_values"] = all_values(self.trace)
-        whole: tuple[Times, Times, Times] = known["leg_values"]
+        whole = all_values(self.trace)
         return whole if self.rows is ... else (whole[0][self.rows], whole[1][self.rows], whole[2][self.rows])
 
     @property
@@ -118,10 +117,12 @@ class Legs:
         return rejections(self.trace)[self.rows]
 
 
-def all_values(trace: Trace) -> tuple[Times, Times, Times]:
+@once
+def all_values(trace: Attempts) -> tuple[Times, Times, Times]:
     """The values of the legs of every connection, found in batches: bounds and methods take five times the room."""
-    synack, ackdat, total = (np.empty(len(trace.connections), dtype=np.int64) for _ in range(3))
-    for some in batches(len(trace.connections), AT_ONCE):
+    count = len(trace.facts)
+    synack, ackdat, total = (np.empty(count, dtype=np.int64) for _ in range(3))
+    for some in batches(count, AT_ONCE):
         legs = Legs(trace, some).all
         synack[some], ackdat[some], total[some] = (each.value for each in legs)
     return synack, ackdat, total
@@ -149,21 +150,9 @@ def combined(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uin
     return first_match(rules, METHOD_EXACT, len(one))
 
 
-def rejections(trace: Trace) -> Times:
-    """Delay of the RST or ICMP error that answered the SYN, from the latest SYN before it; -1 for none.
-
-    Found once for each trace, and not to be written to.
-    """
-    known = vars(trace)
-    if "rejections" not in known:
-        known["rejections"] = all_rejections(trace)
-        known["rejections"].flags.writeable = False
-    delays: Times = known["rejections"]
-    return delays
-
-
-def all_rejections(trace: Trace) -> Times:
-    """As `rejections`, made anew."""
+@once
+def rejections(trace: Attempts) -> Times:
+    """Delay of the RST or ICMP error that answered the SYN, from the latest SYN before it; -1 for none."""
     c, facts = trace.connections, trace.facts
     lived = facts & (FACT_SERVER_PROVED | FACT_MIDSTREAM) != 0
     when = np.where(facts & FACT_REFUSED != 0, c["rst_ns"], -1)
@@ -172,9 +161,11 @@ def all_rejections(trace: Trace) -> Times:
     when = np.where(icmp, c["icmp_ns"], when)
     answered = (when >= 0) & (facts & FACT_SYN != 0) & ~lived & ~trace.untimed
     asked = np.where(answered, c["syn_ns"], 0)
-    repeated, copies, counts = trace.syn_copies
-    for column in range(copies.shape[1] if len(repeated) else 0):
-        copy = copies[:, column]
-        before = (column < counts) & (copy <= when[repeated])
-        asked[repeated] = np.where(before, copy, asked[repeated])
-    return np.where(answered, np.maximum(when - asked, 0), -1)
+    again = repeated_syns(trace)
+    for column in range(again.times.shape[1] if len(again.rows) else 0):
+        copy = again.times[:, column]
+        before = (column < again.counts) & (copy <= when[again.rows])
+        asked[again.rows] = np.where(before, copy, asked[again.rows])
+    delays: Times = np.where(answered, np.maximum(when - asked, 0), -1)
+    delays.flags.writeable = False
+    return delays

@@ -29,9 +29,9 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ACKS,
     TRAIT_FIN,
 )
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.resets import two_hosts
 from handshake_inspect.verdicts.sets import distinct, places
-from handshake_inspect.verdicts.trace import Trace
 
 SEVERAL = 2
 TWICE = 2
@@ -42,26 +42,25 @@ Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 
 
-def resends(trace: Trace) -> Bools:
+def resends(trace: Attempts) -> Bools:
     """Whether the server repeats its SYN-ACK after the final ACK; once and answered, an ACK may have been lost."""
     c = trace.connections
     return (trace.facts & FACT_SYNACK_AFTER_ACK != 0) & ((c["resent_count"] >= TWICE) | (c["reack_count"] == 0))
 
 
-def defers(trace: Trace) -> Bools:
+def defers(trace: Attempts) -> Bools:
     """Connections that TCP_DEFER_ACCEPT of their listener excuses for repeated SYN-ACKs."""
-    count = len(trace.connections)
     excused = trace.facts & FACT_DEFERRED != 0
     rows = np.flatnonzero(excused)
     if not len(rows):
         return excused
-    c, keys = trace.connections, trace.server_key[:count]
+    c, keys = trace.connections, trace.of_connections(trace.server_key)
     late = rows[c["last_synack_ns"][rows] - c["ack_ns"][rows] > FIRST_RTO_NS]
     excused = is_one_of(keys, distinct(keys[rows])) & (c["resent_count"] < TWICE)
     return excused | is_one_of(keys, distinct(keys[late]))
 
 
-def waits_for_data(trace: Trace) -> Bools:
+def waits_for_data(trace: Attempts) -> Bools:
     """Connections without data on a listener that was seen to wait for data (TCP_DEFER_ACCEPT)."""
     return defers(trace) & (trace.facts & FACT_CLIENT_DATA == 0)
 
@@ -71,7 +70,7 @@ def is_one_of(keys: Keys, members: Keys) -> Bools:
     return places(keys, members)[1] if len(members) else np.zeros(len(keys), dtype=bool)
 
 
-def takes_acks(trace: Trace) -> Bools:
+def takes_acks(trace: Attempts) -> Bools:
     """Connections that show that the server takes ACKs."""
     c, facts = trace.connections, trace.facts
     traits = trace.endpoints["traits"][trace.server_rows]
@@ -83,20 +82,19 @@ def takes_acks(trace: Trace) -> Bools:
     return spoke | (quiet & (trace.last_ns - c["ack_ns"] >= QUIET_NS))
 
 
-def final_acks_lost(trace: Trace) -> Bools:
+def final_acks_lost(trace: Attempts) -> Bools:
     """Half-open connections whose final ACK is in the capture and did not reach the server."""
-    count = len(trace.connections)
     alone: Bools = trace.facts & FACT_RST_LOST != 0
     rows = np.flatnonzero(resends(trace) & ~two_hosts(trace) & ~waits_for_data(trace))
     if len(rows) < SEVERAL:
         return alone
-    service, host = trace.server_key[:count], trace.server_host[:count]
+    service, host = trace.of_connections(trace.server_key), trace.of_connections(trace.server_host)
     taking = takes_acks(trace)
     rows = rows[~is_one_of(service[rows], distinct(service[taking]))]
     _, first = np.unique(service[rows], return_index=True)
     deaf, listeners = np.unique(host[rows[first]], return_counts=True)
     rows = rows[is_one_of(host[rows], deaf[listeners >= SEVERAL])]
-    path = host ^ (trace.client_host[:count] * np.uint64(0x9E3779B97F4A7C15))
+    path = host ^ (trace.of_connections(trace.client_host) * np.uint64(0x9E3779B97F4A7C15))
     rows = rows[~is_one_of(path[rows], distinct(path[taking]))]
     alone[rows] = True
     return alone

@@ -34,14 +34,15 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK_AFTER_RST,
     TRAIT_FIN,
 )
-from handshake_inspect.verdicts.columns import batches, marked
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import marked
 from handshake_inspect.verdicts.flag_filter import hidden_final_acks
 from handshake_inspect.verdicts.hearing import answers_only, blind, hears_both, serves_unheard
 from handshake_inspect.verdicts.listeners import final_acks_lost, resends, waits_for_data
 from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.refusals import while_serving
+from handshake_inspect.verdicts.repeats import last_gap_ns
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.unanswered import silence_causes
 from handshake_inspect.verdicts.words import (
     ABORTED,
@@ -74,19 +75,28 @@ class Outcomes:
     decided: Bools
 
 
-def judge(trace: Trace) -> Outcomes:
+def judge(trace: Attempts) -> Outcomes:
     """Judge every attempt."""
-    outcome = np.concatenate([connection_outcomes(trace), embryo_outcomes(trace)])
+    outcome = outcomes_of(trace)
     decided = outcome != PENDING
-    count = len(trace.connections)
-    waiting = np.flatnonzero(outcome[:count] == HALF_OPEN)
+    of_connections = trace.of_connections(outcome)
+    waiting = np.flatnonzero(of_connections == HALF_OPEN)
     decided[waiting] = half_open_is_decided(trace, waiting)
-    decided[:count] &= (outcome[:count] != ESTABLISHED) | ~may_resend(trace)
+    trace.of_connections(decided)[:] &= (of_connections != ESTABLISHED) | ~may_resend(trace)
     decided &= ~blind(trace)
     return Outcomes(outcome, causes(trace, outcome), decided)
 
 
-def connection_outcomes(trace: Trace) -> Codes:
+def outcomes_of(trace: Attempts) -> Codes:
+    """Outcomes of all attempts."""
+    outcome = np.empty(len(trace), dtype=np.uint8)
+    trace.of_connections(outcome)[:] = connection_outcomes(trace)
+    for some, lone in trace.lone_batches():
+        outcome[some] = unanswered_outcome(trace, lone["first_ns"], lone["state"] == EMBRYO_GIVEN_UP)
+    return outcome
+
+
+def connection_outcomes(trace: Attempts) -> Codes:
     """Outcomes of connection rows."""
     facts = trace.facts
 
@@ -110,13 +120,13 @@ def connection_outcomes(trace: Trace) -> Codes:
     return first_match(rules, unanswered, len(facts))
 
 
-def rejected_first(trace: Trace) -> Bools:
+def rejected_first(trace: Attempts) -> Bools:
     """Whether an ICMP error answered the SYN before the client took the attempt back."""
     asked = trace.facts & (FACT_ICMP | FACT_SYNACK) == FACT_ICMP
     return asked & (trace.connections["icmp_ns"] <= trace.connections["rst_ns"])
 
 
-def is_established(trace: Trace) -> Bools:
+def is_established(trace: Attempts) -> Bools:
     """Whether both ends reached ESTABLISHED.
 
     Where both opened, a SYN-ACK proves no more than that its sender got the other's SYN.
@@ -128,7 +138,7 @@ def is_established(trace: Trace) -> Bools:
     return (proved | (acked & ~doubted)) & (facts & FACT_MIDSTREAM == 0)
 
 
-def not_taken(trace: Trace) -> Bools:
+def not_taken(trace: Attempts) -> Bools:
     """Whether the server's own RST was its answer to the final ACK, or it still waited for one after a RST."""
     facts = trace.facts
     bare = facts & FACT_BARE_RST_AFTER_ACK != 0
@@ -137,36 +147,27 @@ def not_taken(trace: Trace) -> Bools:
     return untaken
 
 
-def may_resend(trace: Trace) -> Bools:
+def may_resend(trace: Attempts) -> Bools:
     """Whether it is too early to tell that the repeated ACK was taken: another SYN-ACK may be due yet."""
     waiting: Bools = trace.facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) == FACT_SYNACK_AFTER_ACK
     rows = np.flatnonzero(waiting)
     since = trace.last_ns - trace.connections["last_synack_ns"][rows]
-    waiting[rows] = since < OVERDUE * trace.last_synack_gap_ns[rows]
+    waiting[rows] = since < OVERDUE * last_gap_ns(trace, "synack")[rows]
     return waiting
 
 
-def gave_up(trace: Trace) -> Bools:
+def gave_up(trace: Attempts) -> Bools:
     """Whether the client of an unanswered attempt is known to have stopped: the 4-tuple was used for another."""
     return trace.replaced
 
 
-def unanswered_outcome(trace: Trace, first_ns: NDArray[np.int64], given_up: Bools) -> Codes:
+def unanswered_outcome(trace: Attempts, first_ns: NDArray[np.int64], given_up: Bools) -> Codes:
     """Timed out or pending."""
     waited = first_ns <= trace.last_ns - trace.limits.unanswered_ns
     return np.where(waited | given_up, np.uint8(TIMED_OUT), np.uint8(PENDING))
 
 
-def embryo_outcomes(trace: Trace) -> Codes:
-    """Outcomes of SYNs that nothing answered and nothing followed."""
-    outcome = np.empty(len(trace.embryos), dtype=np.uint8)
-    for some in batches(len(outcome)):
-        embryos = trace.embryos[some]
-        outcome[some] = unanswered_outcome(trace, embryos["first_ns"], embryos["state"] == EMBRYO_GIVEN_UP)
-    return outcome
-
-
-def half_open_is_decided(trace: Trace, waiting: NDArray[np.intp]) -> Bools:
+def half_open_is_decided(trace: Attempts, waiting: NDArray[np.intp]) -> Bools:
     """A half-open connection is decided when it had the time to complete, or was reset."""
     c = trace.connections[waiting]
     had_time: Bools = (trace.last_ns - c["synack_ns"] >= trace.limits.unanswered_ns) | (c["facts"] & FACT_RST != 0)
@@ -176,26 +177,25 @@ def half_open_is_decided(trace: Trace, waiting: NDArray[np.intp]) -> Bools:
 # -- causes ----------------------------------------------------------------------------------------------------
 
 
-def causes(trace: Trace, outcome: Codes) -> Codes:
+def causes(trace: Attempts, outcome: Codes) -> Codes:
     """The cause of every outcome, 0 where there is none to name."""
     cause = np.zeros(len(outcome), dtype=np.uint8)
-    count = len(trace.connections)
-    of_connections = outcome[:count]
+    of_connections, named = trace.of_connections(outcome), trace.of_connections(cause)
     facts = trace.facts
     forged = from_middlebox(trace)
     refused = of_connections == REFUSED
-    cause[:count][refused] = np.where(forged[refused], CAUSE["middlebox-reset"], CAUSE["closed-port"])
+    named[refused] = np.where(forged[refused], CAUSE["middlebox-reset"], CAUSE["closed-port"])
     cause[while_serving(trace, np.flatnonzero(refused & ~forged))] = CAUSE["refused-while-serving"]
     half_open = of_connections == HALF_OPEN
-    cause[:count][half_open] = half_open_causes(trace, forged)[half_open]
+    named[half_open] = half_open_causes(trace, forged)[half_open]
     established = of_connections == ESTABLISHED
     ends = ending_causes(trace)
     reset = (ends == CAUSE["reset-by-client"]) | (ends == CAUSE["reset-by-server"])
     ends[reset & forged] = CAUSE["reset-by-middlebox"]
     ends[(ends == CAUSE["reset-by-server"]) & two_hosts(trace)] = CAUSE["address-conflict"]
-    cause[:count][established] = ends[established]
+    named[established] = ends[established]
     aborted = of_connections == ABORTED
-    cause[:count][aborted] = np.where(facts[aborted] & FACT_SYNACK != 0, CAUSE["reset-by-client"], CAUSE["cancelled"])
+    named[aborted] = np.where(facts[aborted] & FACT_SYNACK != 0, CAUSE["reset-by-client"], CAUSE["cancelled"])
     unsolicited = np.flatnonzero(of_connections == UNSOLICITED)
     if len(unsolicited):
         cause[unsolicited] = unsolicited_causes(trace, unsolicited)
@@ -204,9 +204,8 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     timed_out = marked(outcome == TIMED_OUT)
     if len(timed_out):
         cause[timed_out] = silence_causes(trace, timed_out)
-    stray = np.zeros(len(outcome), dtype=bool)
-    stray[:count] = facts & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK | FACT_RST_DOUBTED) != 0
-    cause[stray & (outcome == TIMED_OUT)] = CAUSE["stray-answer"]
+    stray = facts & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK | FACT_RST_DOUBTED) != 0
+    named[stray & (of_connections == TIMED_OUT)] = CAUSE["stray-answer"]
     if trace.elsewhere is not None:
         answered = trace.elsewhere.attempts
         answered = answered[(outcome[answered] == TIMED_OUT) | (outcome[answered] == PENDING)]
@@ -214,7 +213,7 @@ def causes(trace: Trace, outcome: Codes) -> Codes:
     return cause
 
 
-def half_open_causes(trace: Trace, forged: Bools) -> Codes:
+def half_open_causes(trace: Attempts, forged: Bools) -> Codes:
     """Why handshakes were not completed; `forged` RSTs are not the server's."""
     facts = trace.facts
     acked = facts & FACT_ACKED != 0
@@ -232,7 +231,7 @@ def half_open_causes(trace: Trace, forged: Bools) -> Codes:
     return first_match(rules, CAUSE["no-final-ack"], len(facts))
 
 
-def ending_causes(trace: Trace) -> Codes:
+def ending_causes(trace: Attempts) -> Codes:
     """How established connections ended; nothing for those that did not."""
     facts, c = trace.facts, trace.connections
     fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
@@ -247,7 +246,7 @@ def ending_causes(trace: Trace) -> Codes:
     return first_match(rules, 0, len(facts))
 
 
-def unsolicited_causes(trace: Trace, rows: NDArray[np.intp]) -> Codes:
+def unsolicited_causes(trace: Attempts, rows: NDArray[np.intp]) -> Codes:
     """Backscatter, or the far half of a one-sided capture: nothing was ever seen towards such a server."""
     scattered = ~serves_unheard(trace, rows) if hears_both(trace) else answers_only(trace, rows)
     return np.where(scattered, CAUSE["backscatter"], CAUSE["one-sided"]).astype(np.uint8)

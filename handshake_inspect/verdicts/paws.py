@@ -8,9 +8,8 @@ address: several clients behind one NAT, or one whose clock was set anew by a re
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.ends import of_client, split
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.sets import distinct, places, run_starts
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
 
 Bools = NDArray[np.bool_]
@@ -21,18 +20,18 @@ HALF = 1 << 31
 CLOSE = 100  # ticks, mostly of a millisecond: so much may two SYNs overtake each other, and nobody drops them for it
 
 
-def older(trace: Trace, rows: Rows) -> int:
+def older(trace: Attempts, rows: Rows) -> int:
     """How many of these attempts on one server have a SYN with an older TSval than their address sent before."""
     pairs = distinct(trace.client_host[rows])
     near = np.flatnonzero(trace.server_host == trace.server_host[rows[0]])
     near = near[places(trace.client_host[near], pairs)[1]]
-    syns = near[of_client(trace, near, "options") & OPT_TIMESTAMPS != 0]
-    tracked, _ = split(trace, near)
+    syns = near[trace.end("client", "options", near) & OPT_TIMESTAMPS != 0]
+    tracked = trace.tracked(near)
     newest = trace.endpoints["tsval"][trace.client_rows[tracked]]
     tracked, newest = tracked[newest != 0], newest[newest != 0]
     who = trace.client_host[np.concatenate([syns, tracked])]
     times = np.concatenate([trace.first_times[syns], trace.connections["last_ns"][tracked]])
-    values = np.concatenate([of_client(trace, syns, "syn_tsval", "tsval"), newest]).astype(np.int64)
+    values = np.concatenate([trace.end("client", "syn_tsval", syns), newest]).astype(np.int64)
     order = np.lexsort((times, who))
     behind = is_behind(who[order], values[order])
     stale = np.zeros(len(trace), dtype=bool)

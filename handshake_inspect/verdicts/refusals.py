@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_REFUSED, FACT_SYNACK, FACT_SYNACK_FIRST
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.sets import distinct, run_starts
-from handshake_inspect.verdicts.trace import Trace
 
 AROUND_NS = 1_000_000_000  # a service takes longer to start again, as a rule, and a retry of the client comes sooner
 RUNS = 2
@@ -23,7 +23,7 @@ Times = NDArray[np.int64]
 Rows = NDArray[np.intp]
 
 
-def while_serving(trace: Trace, refused: Rows) -> Rows:
+def while_serving(trace: Attempts, refused: Rows) -> Rows:
     """Those of these refused connections whose port was serving others."""
     if not len(refused):
         return refused
@@ -45,13 +45,13 @@ def while_serving(trace: Trace, refused: Rows) -> Rows:
     return rows[(between | (unseen & ~accepted)) & often[service]]
 
 
-def events(trace: Trace, refused: Rows) -> tuple[Rows, Bools]:
+def events(trace: Attempts, refused: Rows) -> tuple[Rows, Bools]:
     """These refusals, and the connections that their ports accepted: rows, and which of them were accepted."""
     asked = np.zeros(len(trace.services), dtype=bool)
     asked[distinct(trace.service[refused])] = True
     facts = trace.facts
     taken = (facts & FACT_SYNACK != 0) & (facts & (FACT_SYNACK_FIRST | FACT_REFUSED) == 0)
-    taken &= asked[trace.service[: len(facts)]]
+    taken &= asked[trace.of_connections(trace.service)]
     accepted = np.flatnonzero(taken)
     return np.concatenate([refused, accepted]), np.arange(len(refused) + len(accepted)) >= len(refused)
 

@@ -42,9 +42,10 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_HOLE,
 )
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import rejections
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import distinct, places
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.const import ACK
 
 HOPS_SLACK = 2
@@ -74,25 +75,16 @@ class Signs:
         return self.ttl | self.timing | self.ip_id | self.went_on
 
 
-def from_middlebox(trace: Trace) -> Bools:
+def from_middlebox(trace: Attempts) -> Bools:
     """Whether a box on the path, and not the end it claims to be from, sent the RST that ended a connection."""
     forged: Bools = signs(trace).any & (trace.facts & (FACT_RST | FACT_REFUSED) != 0)
     return forged
 
 
-def signs(trace: Trace) -> Signs:
-    """The signs of all RSTs, believed or ignored, that the rows still know; looked for once in each trace."""
-    known = vars(trace)
-    if "reset_signs" not in known:
-        known["reset_signs"] = look_for_signs(trace)
-    found: Signs = known["reset_signs"]
-    return found
-
-
-def look_for_signs(trace: Trace) -> Signs:
-    """As `signs`, anew."""
-    count = len(trace.connections)
-    found = Signs(*(np.zeros(count, dtype=bool) for _ in range(4)))
+@once
+def signs(trace: Attempts) -> Signs:
+    """The signs of all RSTs, believed or ignored, that the rows still know."""
+    found = Signs(*(trace.connection_mask() for _ in range(4)))
     reset = trace.facts & (FACT_RST | FACT_RST_IGNORED) != 0
     rows = np.flatnonzero(reset & (trace.facts & FACT_ABORTED == 0) & ~two_hosts(trace))
     if len(rows):
@@ -104,17 +96,9 @@ def look_for_signs(trace: Trace) -> Signs:
     return found
 
 
-def two_hosts(trace: Trace) -> Bools:
-    """Connections that two hosts with the server's address answered; looked for once in each trace."""
-    known = vars(trace)
-    if "two_hosts" not in known:
-        known["two_hosts"] = look_for_two_hosts(trace)
-    found: Bools = known["two_hosts"]
-    return found
-
-
-def look_for_two_hosts(trace: Trace) -> Bools:
-    """As `two_hosts`, anew."""
+@once
+def two_hosts(trace: Attempts) -> Bools:
+    """Connections that two hosts with the server's address answered."""
     found: Bools = trace.facts & (FACT_TWO_ISNS | FACT_BOTH_ACKED) == FACT_TWO_ISNS
     rows = np.flatnonzero(~found & (trace.facts & FACT_SYNACK_AFTER_RST != 0))
     if len(rows):
@@ -132,7 +116,7 @@ def hops(ttl: NDArray[np.integer]) -> tuple[NDArray[np.int16], NDArray[np.int16]
     return start, (start - ttl).astype(np.int16)
 
 
-def odd_ttl(trace: Trace, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
+def odd_ttl(trace: Attempts, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
     """Whether the TTL of a RST fits none of the TTLs that its host is known by."""
     first = trace.endpoints["syn_ttl"][sender]
     own = np.where(first > 0, first, trace.endpoints["ttl"][sender])
@@ -155,14 +139,14 @@ def is_elsewhere(ttl: NDArray[np.integer], other: NDArray[np.integer]) -> Bools:
     return elsewhere
 
 
-def ttls_of_hosts(trace: Trace, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+def ttls_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """The lowest and highest TTL of the SYN-ACKs of each host; 255 and 0 where there are none."""
     low, high = np.full(len(hosts), 255, dtype=np.int16), np.zeros(len(hosts), dtype=np.int16)
     if not len(hosts):
         return low, high
     wanted = distinct(hosts)
     place, _ = places(hosts, wanted)
-    at, known = places(trace.server_host[: len(trace.connections)], wanted)
+    at, known = places(trace.of_connections(trace.server_host), wanted)
     answered = np.flatnonzero(known & (trace.facts & FACT_SYNACK != 0))
     at = at[answered]
     ttl = trace.endpoints["syn_ttl"][trace.server_rows[answered]].astype(np.int16)
@@ -172,7 +156,7 @@ def ttls_of_hosts(trace: Trace, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.i
     return lows[place], highs[place]
 
 
-def too_soon(trace: Trace, rows: NDArray[np.intp]) -> Bools:
+def too_soon(trace: Attempts, rows: NDArray[np.intp]) -> Bools:
     """Whether a RST answered a SYN sooner than its host can."""
     early = np.zeros(len(rows), dtype=bool)
     c = trace.connections
@@ -181,7 +165,7 @@ def too_soon(trace: Trace, rows: NDArray[np.intp]) -> Bools:
         return early
     wanted = distinct(trace.server_host[rows[refused]])
     place, _ = places(trace.server_host[rows[refused]], wanted)
-    at, known = places(trace.server_host[: len(c)], wanted)
+    at, known = places(trace.of_connections(trace.server_host), wanted)
     timed = np.flatnonzero(known & (trace.facts & (FACT_SYNACK | FACT_ACKED) != 0))
     timed = timed[c["synack_min_ns"][timed] > 0]
     if len(timed) < KNOWN_RTTS:
@@ -196,7 +180,7 @@ def too_soon(trace: Trace, rows: NDArray[np.intp]) -> Bools:
     return early
 
 
-def odd_ip_id(trace: Trace, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
+def odd_ip_id(trace: Attempts, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
     """Whether the IP identification of a RST is out of its host's count."""
     rst_id, first, newest, frames = (
         column.astype(np.int64)
@@ -212,7 +196,7 @@ def odd_ip_id(trace: Trace, rows: NDArray[np.intp], sender: NDArray[np.intp]) ->
     return odd & ~may_have_no_socket(trace, rows, sender)
 
 
-def may_have_no_socket(trace: Trace, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
+def may_have_no_socket(trace: Attempts, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
     """Whether a RST may be what a host answers when it has closed: bare, after its FIN, seen or not."""
     c, e = trace.connections, trace.endpoints
     bare = c["rst_flags"][rows] & ACK == 0

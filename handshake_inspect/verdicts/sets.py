@@ -76,3 +76,15 @@ def _searched(keys: Keys, members: Keys) -> tuple[NDArray[np.intp], Bools]:
     at = np.searchsorted(members, keys)
     np.minimum(at, len(members) - 1, out=at)
     return at, members[at] == keys
+
+
+def host_key(hi: NDArray[Any], lo: NDArray[Any], port: NDArray[Any] | None = None) -> NDArray[np.uint64]:
+    """Mix an address, and a port, to 64 bits: equal for equal ends, and for others only by a rare chance."""
+    key = hi * np.uint64(0x9E3779B97F4A7C15)
+    key ^= lo
+    if port is not None:
+        key ^= port.astype(np.uint64) << np.uint64(48)
+    key *= np.uint64(0xD6E8FEB86659FD93)
+    key ^= key >> np.uint64(32)
+    key *= np.uint64(0xFF51AFD7ED558CCD)
+    return key

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_DEAD_PEER, FACT_RST, TRAIT_SEEN
 from handshake_inspect.verdicts import columns
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.outcome import Outcomes
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 
 REPEATS = 4
@@ -35,43 +35,43 @@ class Silence:
 
     rows: Rows
     sides: NDArray[np.intp]
-    places: Rows  # rows of `Trace.aftermaths`
+    places: Rows  # rows of `Attempts.aftermaths`
     probing: Bools  # what is not answered are keep-alives
 
     def chosen(self, some: Any) -> "Silence":
         """Some of them."""
         return Silence(self.rows[some], self.sides[some], self.places[some], self.probing[some])
 
-    def of(self, trace: Trace, name: str) -> NDArray[Any]:
+    def of(self, trace: Attempts, name: str) -> NDArray[Any]:
         """A column of `Aftermath`, of the end that waits."""
         column: NDArray[Any] = trace.aftermaths[name][self.places, self.sides]
         return column
 
-    def idle(self, trace: Trace) -> Times:
+    def idle(self, trace: Attempts) -> Times:
         """The pause before, 0 for none."""
         return np.where(self.probing, self.of(trace, "probe_idle_ns"), self.of(trace, "waited_ns"))
 
-    def since(self, trace: Trace) -> Times:
+    def since(self, trace: Attempts) -> Times:
         """When it was sent first."""
         return np.where(self.probing, self.of(trace, "probe_ns"), self.of(trace, "first_ns"))
 
-    def until(self, trace: Trace) -> Times:
+    def until(self, trace: Attempts) -> Times:
         """When it was sent last."""
         return np.where(self.probing, self.of(trace, "probed_ns"), self.of(trace, "repeated_ns"))
 
-    def frames(self, trace: Trace) -> list[int]:
+    def frames(self, trace: Attempts) -> list[int]:
         """The frames with the last copies."""
         low = np.where(self.probing, self.of(trace, "probe_frame"), self.of(trace, "frame"))
         return whole_frames(trace, self.rows, low)
 
 
-def whole_frames(trace: Trace, rows: Rows, low: NDArray[Any]) -> list[int]:
+def whole_frames(trace: Attempts, rows: Rows, low: NDArray[Any]) -> list[int]:
     """The numbers of frames of these connections, of which the low 32 bits are kept."""
     whole: list[int] = columns.whole_frames(trace.connections["first_frame"][rows], low).tolist()
     return whole
 
 
-def owners(trace: Trace) -> Rows:
+def owners(trace: Attempts) -> Rows:
     """The connection that each row of `Aftermath` belongs to; -1 for rows that are free."""
     owner = np.full(len(trace.aftermaths), -1, dtype=np.intp)
     rows = np.flatnonzero(trace.connections["aftermath"])
@@ -79,14 +79,14 @@ def owners(trace: Trace) -> Rows:
     return owner
 
 
-def unanswered(trace: Trace, outcomes: Outcomes) -> Silence:
+def unanswered(trace: Attempts, outcomes: Outcomes) -> Silence:
     """Ends that repeat data or keep-alives to a peer that answers nothing."""
     owner = owners(trace)
     parts = [one_side(trace, outcomes, owner, side) for side in (0, 1)]
     return Silence(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def one_side(trace: Trace, outcomes: Outcomes, owner: Rows, side: int) -> tuple[Rows, Rows, Rows, Bools]:
+def one_side(trace: Attempts, outcomes: Outcomes, owner: Rows, side: int) -> tuple[Rows, Rows, Rows, Bools]:
     """The columns of `Silence` for one side."""
     a = trace.aftermaths
     data = (a["repeats"][:, side] >= REPEATS) & (a["repeated_ns"][:, side] - a["first_ns"][:, side] >= REPEATED_NS)
@@ -102,20 +102,20 @@ def one_side(trace: Trace, outcomes: Outcomes, owner: Rows, side: int) -> tuple[
     return rows[kept], sides, places[kept], ~data[kept]
 
 
-def is_waiting(trace: Trace, rows: Rows, places: Rows, side: int) -> Bools:
+def is_waiting(trace: Attempts, rows: Rows, places: Rows, side: int) -> Bools:
     """Whether the repeated segment of that side is not acknowledged to this day, by a peer that had room for it."""
     peers = 2 * rows + (side ^ 1)
     waiting: Bools = trace.endpoints["last_ack"][peers] == trace.aftermaths["seq"][places, side]
     return waiting & (trace.endpoints["window"][peers] != 0)
 
 
-def has_given_up(trace: Trace, rows: Rows) -> Bools:
+def has_given_up(trace: Attempts, rows: Rows) -> Bools:
     """Whether a RST ended these because the peer answered nothing any more."""
     given_up: Bools = trace.facts[rows] & (FACT_RST | FACT_DEAD_PEER) == FACT_RST | FACT_DEAD_PEER
     return given_up
 
 
-def is_open(trace: Trace, outcomes: Outcomes, rows: Rows) -> Bools:
+def is_open(trace: Attempts, outcomes: Outcomes, rows: Rows) -> Bools:
     """Whether both ends reached ESTABLISHED, and are in the capture."""
     outcome = outcomes.outcome[rows]
     ends = trace.endpoints["traits"]

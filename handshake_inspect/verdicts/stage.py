@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_LAST_ACK_SEEN, FACT_RST, FACT_TFO, TRAIT_FIN
 from handshake_inspect.verdicts import silence
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.outcome import Outcomes
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import (
     ABORTED,
     ESTABLISHED,
@@ -38,20 +38,18 @@ Bools = NDArray[np.bool_]
 Codes = NDArray[np.uint8]
 
 
-def stages(trace: Trace, outcomes: Outcomes) -> Codes:
+def stages(trace: Attempts, outcomes: Outcomes) -> Codes:
     """The stage of every attempt, in row order, as a place in `STAGES`."""
-    count = len(trace.connections)
     stage = np.where((outcomes.outcome == TIMED_OUT) & outcomes.decided, POST_SYN, NO_STAGE).astype(np.uint8)
     rows = np.flatnonzero(died(trace, outcomes))
-    stage[:count] = NO_STAGE
+    trace.of_connections(stage)[:] = NO_STAGE
     stage[rows] = reached(trace, rows, outcomes.outcome[rows] == MIDSTREAM)
     return stage
 
 
-def died(trace: Trace, outcomes: Outcomes) -> Bools:
+def died(trace: Attempts, outcomes: Outcomes) -> Bools:
     """Connections that did not end in peace."""
-    count = len(trace.connections)
-    outcome, decided = outcomes.outcome[:count], outcomes.decided[:count]
+    outcome, decided = trace.of_connections(outcomes.outcome), trace.of_connections(outcomes.decided)
     failed = np.isin(outcome, (REFUSED, REJECTED, TIMED_OUT, ABORTED, HALF_OPEN)) & decided
     fins = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).all(axis=1)
     reset = (trace.facts & (FACT_RST | FACT_LAST_ACK_SEEN) == FACT_RST) & ~fins
@@ -60,7 +58,7 @@ def died(trace: Trace, outcomes: Outcomes) -> Bools:
     return dead
 
 
-def reached(trace: Trace, rows: NDArray[np.intp], midstream: Bools) -> Codes:
+def reached(trace: Attempts, rows: NDArray[np.intp], midstream: Bools) -> Codes:
     """How far the clients of these connections had come."""
     facts, client = trace.facts[rows], trace.client_rows[rows]
     packets = data_packets(trace, rows, client, facts)
@@ -73,7 +71,7 @@ def reached(trace: Trace, rows: NDArray[np.intp], midstream: Bools) -> Codes:
     return first_match(rules, POST_ACK, len(rows))
 
 
-def data_packets(trace: Trace, rows: NDArray[np.intp], client: NDArray[Any], facts: NDArray[np.uint64]) -> Codes:
+def data_packets(trace: Attempts, rows: NDArray[np.intp], client: NDArray[Any], facts: NDArray[np.uint64]) -> Codes:
     """How many packets with data the clients sent: 0, 1, or 2 for more."""
     e = trace.endpoints
     fin = (e["traits"][client] & TRAIT_FIN != 0).astype(np.int64)

@@ -20,9 +20,10 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
 )
 from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.hearing import heard, hears_both
 from handshake_inspect.verdicts.outcome import OVERDUE
-from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.repeats import last_gap_ns, last_syn_ns
 
 FIRST_RTO_NS = 1_000_000_000  # RFC 6298 section 2.1
 LONGEST_FIRST_RTO_NS = 6_500_000_000  # twice the 3 s of old stacks (RFC 6298 section 5.7), and slack
@@ -31,20 +32,20 @@ REACTION_NS = 500_000_000  # longer than any path on Earth; a SYN-ACK is not sen
 States = NDArray[np.uint8]
 
 
-def connection_states(trace: Trace) -> tuple[States, States]:
+def connection_states(trace: Attempts) -> tuple[States, States]:
     """States of client and server of every connection row."""
     client = expire(trace, trace.endpoints["state"][trace.client_rows])
     server = expire(trace, trace.endpoints["state"][trace.server_rows])
     client[not_answered(trace, client)] = TcpState.SYN_SENT
     waiting = np.flatnonzero(client == TcpState.SYN_SENT)
-    given_up = overdue(trace, trace.last_syn_ns[waiting], trace.last_gap_ns[waiting])
+    given_up = overdue(trace, last_syn_ns(trace)[waiting], last_gap_ns(trace, "syn")[waiting])
     client[waiting[given_up]] = TcpState.CLOSED
     server[answered_in_vain(trace, server)] = TcpState.CLOSED
     client[never_asked(trace)] = TcpState.CLOSED
     return client, server
 
 
-def not_answered(trace: Trace, client: States) -> NDArray[np.intp]:
+def not_answered(trace: Attempts, client: States) -> NDArray[np.intp]:
     """Connections whose client would have acknowledged the SYN-ACK by now, had it come."""
     facts = trace.facts
     opened = FACT_SYN | FACT_SYNACK
@@ -53,7 +54,7 @@ def not_answered(trace: Trace, client: States) -> NDArray[np.intp]:
     return rows[trace.last_ns - trace.connections["last_synack_ns"][rows] >= REACTION_NS]
 
 
-def never_asked(trace: Trace) -> NDArray[np.intp]:
+def never_asked(trace: Attempts) -> NDArray[np.intp]:
     """SYN-ACKs to a host that is never heard where it would be: somebody forged its address."""
     alone = trace.facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_SERVER_PROVED) == FACT_SYNACK
     rows = np.flatnonzero(alone)
@@ -61,7 +62,7 @@ def never_asked(trace: Trace) -> NDArray[np.intp]:
     return rows if len(rows) and hears_both(trace) else rows[:0]
 
 
-def answered_in_vain(trace: Trace, server: States) -> NDArray[np.intp]:
+def answered_in_vain(trace: Attempts, server: States) -> NDArray[np.intp]:
     """Connections whose server no longer repeats its SYN-ACK: given up, or forgotten at once (a SYN cookie)."""
     c = trace.connections
     asked = (trace.facts & FACT_SYN != 0) & (c["synack_count"] > 0)
@@ -70,18 +71,18 @@ def answered_in_vain(trace: Trace, server: States) -> NDArray[np.intp]:
     # Repeated SYNs draw copies besides those of the timer, so that the last gap alone may be short: of copies at
     # doubling distances the next comes within the time that all took so far, and the first distance.
     since_first = np.maximum(last - c["synack_ns"][rows], 0) + FIRST_RTO_NS
-    gap = np.maximum(trace.last_synack_gap_ns[rows], since_first // 2)
+    gap = np.maximum(last_gap_ns(trace, "synack")[rows], since_first // 2)
     return rows[overdue(trace, last, np.where(c["synack_count"][rows] > 1, gap, 0))]
 
 
-def embryo_states(trace: Trace) -> States:
+def embryo_states(trace: Attempts) -> States:
     """States of the clients whose SYN nothing answered."""
     silent = trace.last_ns - trace.embryos["first_ns"] > LONGEST_FIRST_RTO_NS
     given_up = trace.embryos["state"] == EMBRYO_GIVEN_UP
     return np.where(silent | given_up, TcpState.CLOSED, TcpState.SYN_SENT).astype(np.uint8)
 
 
-def expire(trace: Trace, states: Any) -> States:
+def expire(trace: Attempts, states: Any) -> States:
     """Close what 2 MSL or another incarnation has closed."""
     states = states.copy()
     holding = np.flatnonzero(states == TcpState.TIME_WAIT)
@@ -91,7 +92,7 @@ def expire(trace: Trace, states: Any) -> States:
     return states
 
 
-def overdue(trace: Trace, last_ns: NDArray[np.int64], gap_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+def overdue(trace: Attempts, last_ns: NDArray[np.int64], gap_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether another copy should have been seen by now."""
     patience = np.where(gap_ns > 0, OVERDUE * gap_ns, LONGEST_FIRST_RTO_NS)
     return trace.last_ns - last_ns > np.maximum(patience, 2_200_000_000)

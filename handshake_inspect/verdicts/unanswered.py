@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import TRAIT_SEEN
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
-from handshake_inspect.verdicts.ends import client_keys, split
 from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.sets import distinct, places
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import CAUSE
 
 Bools = NDArray[np.bool_]
@@ -26,7 +25,7 @@ Keys = NDArray[np.uint64]
 Rows = NDArray[np.intp]
 
 
-def silence_causes(trace: Trace, rows: Rows) -> Codes:
+def silence_causes(trace: Attempts, rows: Rows) -> Codes:
     """The cause of each of these unanswered attempts."""
     cause = np.full(len(rows), CAUSE["host-silent"], dtype=np.uint8)
     hosts, services = distinct_of(trace.server_host, rows), distinct_of(trace.server_key, rows)
@@ -45,16 +44,15 @@ def distinct_of(keys: Keys, rows: Rows) -> Keys:
     return distinct(np.concatenate([distinct(keys[rows[some]]) for some in batches(len(rows))]))
 
 
-def lively(trace: Trace, hosts: Keys, services: Keys) -> tuple[Bools, Bools]:
+def lively(trace: Attempts, hosts: Keys, services: Keys) -> tuple[Bools, Bools]:
     """Which of these hosts, and which of these services (sorted keys), sent any segment."""
-    count = len(trace.connections)
     answering = trace.endpoints["traits"][trace.server_rows] & TRAIT_SEEN != 0
     asking = clients_at(trace, hosts)
     heard, alive = np.zeros(len(hosts), dtype=bool), np.zeros(len(services), dtype=bool)
-    mark(heard, hosts, trace.server_host[:count][answering])
+    mark(heard, hosts, trace.of_connections(trace.server_host)[answering])
     mark(heard, hosts, trace.client_host[asking])
-    mark(alive, services, trace.server_key[:count][answering])
-    mark(alive, services, client_keys(trace, asking))
+    mark(alive, services, trace.of_connections(trace.server_key)[answering])
+    mark(alive, services, trace.client_ends(asking))
     return heard, alive
 
 
@@ -65,10 +63,10 @@ def mark(found: Bools, members: Keys, keys: Keys) -> None:
         found[at[known]] = True
 
 
-def clients_at(trace: Trace, hosts: Keys) -> Rows:
+def clients_at(trace: Attempts, hosts: Keys) -> Rows:
     """The attempts whose client has one of these addresses and was heard."""
     mine = [some.start + np.flatnonzero(places(trace.client_host[some], hosts)[1]) for some in batches(len(trace))]
     rows = np.concatenate([np.zeros(0, dtype=np.intp), *mine])
-    tracked, _ = split(trace, rows)
+    tracked = trace.tracked(rows)
     seen = trace.endpoints["traits"][trace.client_rows[tracked]] & TRAIT_SEEN != 0
     return np.concatenate([tracked[seen], rows[len(tracked) :]])

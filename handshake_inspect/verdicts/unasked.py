@@ -18,9 +18,9 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
-from handshake_inspect.verdicts.sets import distinct, places, run_starts
-from handshake_inspect.verdicts.trace import Trace, host_key
+from handshake_inspect.verdicts.sets import distinct, host_key, places, run_starts
 
 MIN_ADDRESSES = 20
 
@@ -28,7 +28,7 @@ Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 
 
-def is_unasked(trace: Trace) -> Bools:
+def is_unasked(trace: Attempts) -> Bools:
     """Connections that a SYN-ACK or a RST begins, of which nothing shows that the other end asked for it."""
     facts = trace.facts
     unasked: Bools = facts & (FACT_SYN | FACT_MIDSTREAM | FACT_ACKED | FACT_SERVER_PROVED) == 0
@@ -36,13 +36,13 @@ def is_unasked(trace: Trace) -> Bools:
     return unasked
 
 
-def senders(trace: Trace, rows: NDArray[np.intp]) -> Keys:
+def senders(trace: Attempts, rows: NDArray[np.intp]) -> Keys:
     """Who sent the first frame of each of these connections."""
     c = trace.connections
     return host_key(c["hi0"][rows], c["lo0"][rows])
 
 
-def only_answering(trace: Trace) -> Keys:
+def only_answering(trace: Attempts) -> Keys:
     """The hosts that do nothing but answer, sorted."""
     seen = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
     rows = np.flatnonzero(is_unasked(trace) & ~seen[:, 1])
@@ -53,7 +53,7 @@ def only_answering(trace: Trace) -> Keys:
     return hosts[~shows_more(trace, hosts, seen)] if len(hosts) else none
 
 
-def widely(trace: Trace, rows: NDArray[np.intp]) -> Keys:
+def widely(trace: Attempts, rows: NDArray[np.intp]) -> Keys:
     """The senders of these connections that reach enough addresses, sorted."""
     c = trace.connections
     sender, address = senders(trace, rows), host_key(c["hi1"][rows], c["lo1"][rows])
@@ -65,20 +65,21 @@ def widely(trace: Trace, rows: NDArray[np.intp]) -> Keys:
     return hosts[reached >= MIN_ADDRESSES]
 
 
-def shows_more(trace: Trace, hosts: Keys, seen: Bools) -> Bools:
+def shows_more(trace: Attempts, hosts: Keys, seen: Bools) -> Bools:
     """Which of these hosts (sorted keys) send data or FIN on any connection, or are sent anything."""
-    count, more = len(trace.connections), np.zeros(len(hosts), dtype=bool)
+    more = np.zeros(len(hosts), dtype=bool)
     e = trace.endpoints
     lively = ((e["bytes"] > 0) | (e["traits"] & TRAIT_FIN != 0)).reshape(-1, 2)
     for keys, side in (
         (trace.client_host, trace.connections["client"]),
         (trace.server_host, trace.connections["client"] ^ 1),
     ):
-        at, known = places(keys[:count], hosts)
+        at, known = places(trace.of_connections(keys), hosts)
         rows = np.flatnonzero(known)
         rows = rows[lively[rows, side[rows]] | seen[rows, side[rows] ^ 1]]
         more[at[rows]] = True
-    for some in batches(len(trace) - count):
-        at, known = places(trace.server_host[count:][some], hosts)
+    asked = trace.of_lone(trace.server_host)
+    for some in batches(len(asked)):
+        at, known = places(asked[some], hosts)
         more[at[known]] = True
     return more

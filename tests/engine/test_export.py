@@ -24,10 +24,13 @@ START = 1_700_000_000 * SECOND
 MOST = 300  # connections of a sample
 
 
-@pytest.mark.parametrize("sample", SAMPLES[::2])
-def test_copies_are_told_as_the_rows_themselves(sample):
+@pytest.mark.parametrize(
+    ("sample", "start"), [*((sample, 0) for sample in SAMPLES[::2]), *((sample, 2**32 - 4) for sample in SAMPLES[::20])]
+)
+def test_copies_are_exported_as_the_rows_themselves(sample, start):
     pump = Pump(Tracker(1 << 16))
     with open_file(str(DIRECTORY / f"{sample}.pcap")) as source:
+        source.reader.frames = start
         while pump.drain(source.reader) == NEED_MORE and source.fill():
             pass
         view = AttemptIds().view(case_of(source, pump, Options().limits, end_of(source, pump)))

@@ -9,7 +9,7 @@ from support import captures, frames
 from support.wire import MS, SECOND, START, Wire, merged, report_of
 
 from handshake_inspect import engine
-from handshake_inspect.verdicts.elsewhere import Answers
+from handshake_inspect.verdicts.attempts import Answers
 
 BACKEND = ("198.51.100.77", 8080)
 BACKEND6 = ("2001:db8:ffff::77", 8080)

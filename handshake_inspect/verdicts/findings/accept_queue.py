@@ -35,11 +35,12 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, largest, median, once_per_case, ratio, span, target, write
+from handshake_inspect.verdicts.findings.base import cite, largest, median, ratio, span, target, write
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import HostEvidence
 from handshake_inspect.verdicts.listeners import defers, final_acks_lost
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
 from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, TIMED_OUT
 from handshake_inspect.wire.text import duration, plural
@@ -89,7 +90,7 @@ KIND = Kind(
 )
 
 
-@once_per_case
+@once
 def accused_rows(case: Case) -> Indices:
     """Connections that were hit, of listeners that are not excused."""
     trace = case.trace
@@ -118,7 +119,7 @@ def hit(case: Case) -> Bools:
     untaken &= facts & FACT_CLIENT_DATA != 0
     reset = facts & FACT_RST != 0
     reset &= c["rst_side"] != c["client"]
-    reset &= case.outcomes.outcome[: len(c)] != ESTABLISHED
+    reset &= trace.of_connections(case.outcomes.outcome) != ESTABLISHED
     ignored = repeated & ((c["resent_count"] >= MIN_REPEATS) | untaken | reset)
     mask: Bools = whole & (ignored | (facts & FACT_BARE_RST_AFTER_ACK != 0))
     rows = np.flatnonzero(mask)
@@ -132,7 +133,7 @@ def describe(case: Case, rows: Indices) -> Finding:
     host, port = target(trace, int(rows[0]))
     at_listener = trace.server_key == trace.server_key[rows[0]]
     outcome = case.outcomes.outcome
-    acked = int(np.count_nonzero(at_listener[: len(c)] & (trace.facts & FACT_ACKED != 0)))
+    acked = int(np.count_nonzero(trace.of_connections(at_listener) & (trace.facts & FACT_ACKED != 0)))
     dropped = np.count_nonzero(at_listener & (outcome == TIMED_OUT) & (case.outcomes.cause == CAUSE["syn-dropped"]))
     recovered = rows[outcome[rows] == ESTABLISHED]
     reset = np.count_nonzero(trace.facts[rows] & FACT_BARE_RST_AFTER_ACK)

@@ -37,7 +37,7 @@ from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.hearing import answers_only, serves_unheard
-from handshake_inspect.verdicts.trace import host_key
+from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.unasked import MIN_ADDRESSES
 from handshake_inspect.verdicts.words import UNSOLICITED
 
@@ -52,9 +52,10 @@ def detect(case: Case) -> list[Finding]:
     c = trace.connections
     sender = host_key(c["hi0"][rows], c["lo0"][rows])
     address = host_key(c["hi1"][rows], c["lo1"][rows])
-    asked = distinct(trace.client_host[: len(c)][trace.facts & FACT_SYN != 0])
-    embryos = trace.client_host[len(c) :]
-    innocent = ~is_member(address, asked) & ~is_member(address, embryos_among(embryos, address))
+    asked = distinct(trace.of_connections(trace.client_host)[trace.facts & FACT_SYN != 0])
+    alone = trace.of_lone(trace.client_host)
+    asked_alone = distinct(alone[is_member(alone, distinct(address))])
+    innocent = ~is_member(address, asked) & ~is_member(address, asked_alone)
     rows, sender, address = rows[innocent], sender[innocent], address[innocent]
     chosen = is_member(sender, frequent(sender, MIN_ADDRESSES))
     parted = group(sender[chosen], np.flatnonzero(chosen), at_least=MIN_ADDRESSES)
@@ -83,15 +84,12 @@ KIND = Kind(
 )
 
 
-def embryos_among(embryos: Any, address: Any) -> Any:
-    """The addresses that sent a SYN which stayed alone, sorted."""
-    return distinct(embryos[is_member(embryos, distinct(address))])
-
-
 def unasked(case: Case) -> Bools:
     """Connections that a SYN-ACK or a RST begins and to which the other side says nothing but RST."""
     facts = case.trace.facts
-    mask: Bools = (case.outcomes.outcome[: len(facts)] == UNSOLICITED) & (facts & (FACT_SYN | FACT_MIDSTREAM) == 0)
+    mask: Bools = (case.trace.of_connections(case.outcomes.outcome) == UNSOLICITED) & (
+        facts & (FACT_SYN | FACT_MIDSTREAM) == 0
+    )
     mask &= facts & (FACT_SYNACK_FIRST | FACT_RST) != 0
     return mask & ~reflected_rows(case) & ~stray_rows(case)
 

@@ -1,16 +1,16 @@
 """What all findings are made of: targets, citations, the largest hundred, and numbers as they are said."""
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.attempts import Attempts, Who
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.percentiles import nearest_rank, selected
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.text import endpoint_text
 
@@ -22,22 +22,9 @@ Indices = NDArray[Any]  # numbers of rows, of any width
 _QUANTILES = {"p50": 50, "p90": 90, "max": 100}
 
 Found = TypeVar("Found")
-Result = TypeVar("Result")
 
 
-def once_per_case(compute: Callable[[Case], Result]) -> Callable[[Case], Result]:
-    """Compute what several detectors need once for each case, as `cached_property` would."""
-    name = f"{compute.__module__}.{compute.__qualname__}"
-
-    @wraps(compute)
-    def remembered(case: Case) -> Result:
-        known = vars(case)
-        if name not in known:
-            known[name] = compute(case)
-        result: Result = known[name]
-        return result
-
-    return remembered
+once_per_case = once  # the old name
 
 
 # -- no more findings of a kind than a reader can use ------------------------------------------------------------
@@ -67,41 +54,40 @@ def rest(kind: Kind, what: str, left: int) -> Finding:
 # -- whom it is about, and where to look -------------------------------------------------------------------------
 
 
-def target(trace: Trace, row: int) -> tuple[Host, int]:
+def target(trace: Attempts, row: int) -> tuple[Host, int]:
     """Address and port of the service of an attempt."""
-    if row >= len(trace.connections):
-        embryo = trace.embryos[row - len(trace.connections)]
-        return (int(embryo["server_hi"]), int(embryo["server_lo"])), int(embryo["server_port"])
-    return endpoint(trace, row, int(trace.connections["client"][row]) ^ 1)
+    return _end(trace, "server", row)
 
 
-def client(trace: Trace, row: int) -> tuple[Host, int]:
+def client(trace: Attempts, row: int) -> tuple[Host, int]:
     """Address and port of the client of an attempt."""
-    if row >= len(trace.connections):
-        embryo = trace.embryos[row - len(trace.connections)]
-        return (int(embryo["client_hi"]), int(embryo["client_lo"])), int(embryo["client_port"])
-    return endpoint(trace, row, int(trace.connections["client"][row]))
+    return _end(trace, "client", row)
 
 
-def endpoint(trace: Trace, row: int, side: int) -> tuple[Host, int]:
+def _end(trace: Attempts, who: Who, row: int) -> tuple[Host, int]:
+    hi, lo, port = trace.one_end(who, row)
+    return (hi, lo), port
+
+
+def endpoint(trace: Attempts, row: int, side: int) -> tuple[Host, int]:
     """Address and port of one side of a connection."""
     c = trace.connections[row]
     return (int(c[f"hi{side}"]), int(c[f"lo{side}"])), int(c[f"port{side}"])
 
 
-def span(trace: Trace, rows: NDArray[np.intp]) -> tuple[int, int]:
+def span(trace: Attempts, rows: NDArray[np.intp]) -> tuple[int, int]:
     """When the first of these connections began and the last ended."""
     c = trace.connections
     return int(c["first_ns"][rows].min()), int(c["last_ns"][rows].max())
 
 
-def window(trace: Trace, rows: NDArray[np.intp]) -> dict[str, int]:
+def window(trace: Attempts, rows: NDArray[np.intp]) -> dict[str, int]:
     """When the first of these connections began and the last ended, by the names of a finding."""
     start, end = span(trace, rows)
     return {"start_ns": start, "end_ns": end}
 
 
-def earliest(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+def earliest(trace: Attempts, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """The few of these attempts to cite: those that began first."""
     return trace.earliest(rows, CITED)
 

@@ -127,7 +127,7 @@ def one_sided(case: Case) -> Iterator[Finding]:
     """Directions that the capture does not hold."""
     trace = case.trace
     proved = unheard(trace)
-    proved |= case.outcomes.cause[: len(proved)] == CAUSE["one-sided"]
+    proved |= trace.of_connections(case.outcomes.cause) == CAUSE["one-sided"]
     rows = np.flatnonzero(proved)
     sides = heard(trace)
     both = int(np.count_nonzero(sides[:, 0] & sides[:, 1]))
@@ -150,7 +150,7 @@ def one_sided(case: Case) -> Iterator[Finding]:
 def filtered(case: Case) -> Iterator[Finding]:
     """Attempts of which a filter on flags hides how they went on."""
     trace, outcomes = case.trace, case.outcomes
-    half_open = np.flatnonzero(outcomes.outcome[: len(trace.connections)] == HALF_OPEN)
+    half_open = np.flatnonzero(trace.of_connections(outcomes.outcome) == HALF_OPEN)
     unseen = np.flatnonzero(hidden_answers(trace))
     open_ended = half_open[hidden_final_acks(trace, half_open)]
     rows = np.concatenate([open_ended, unseen])
@@ -213,8 +213,7 @@ def reordered(case: Case) -> Iterator[Finding]:
 def midstream(case: Case) -> Iterator[Finding]:
     """Connections that were open before the capture was."""
     trace = case.trace
-    count = len(trace.connections)
-    rows = np.flatnonzero((case.outcomes.outcome[:count] == MIDSTREAM) & ~stray_rows(case))
+    rows = np.flatnonzero((trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & ~stray_rows(case))
     moved = trace.endpoints["bytes"][2 * rows] + trace.endpoints["bytes"][2 * rows + 1] > 0
     moved |= heard(trace)[rows].all(axis=1) & (trace.facts[rows] & (FACT_RST | FACT_LAST_ACK_SEEN) == 0)
     rows = rows[moved]

@@ -15,6 +15,7 @@ Where `CARPETED` hosts of a network are flooded one by one, the network is flood
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.findings.base import Host, target
@@ -28,7 +29,6 @@ from handshake_inspect.verdicts.findings.flooding import (
 )
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys, count_distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.address import is_ipv4
 
 CARPETED = 4
@@ -92,7 +92,7 @@ def network_of(host: Host) -> Target:
     return Target((hi, 0), prefix=IPV6_BITS)
 
 
-def networks_of(trace: Trace, rows: Indices) -> Keys:
+def networks_of(trace: Attempts, rows: Indices) -> Keys:
     """A name for the network of each of these attempts' servers."""
     names = np.empty(len(rows), dtype=np.uint64)
     hi, lo = trace.server("hi"), trace.server("lo")
@@ -102,7 +102,7 @@ def networks_of(trace: Trace, rows: Indices) -> Keys:
     return names
 
 
-def others_in(trace: Trace, network: Target, bogus: Bools) -> NDArray[np.intp]:
+def others_in(trace: Attempts, network: Target, bogus: Bools) -> NDArray[np.intp]:
     """The attempts on a network that are not bogus."""
     hi, lo = (np.uint64(half) for half in network.host)
     there: Bools = trace.server("hi") == hi

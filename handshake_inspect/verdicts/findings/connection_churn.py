@@ -52,7 +52,7 @@ def detect(case: Case) -> list[Finding]:
     c = trace.connections
     fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
     closed = fins[:, 0] | fins[:, 1] | (trace.facts & FACT_RST != 0)
-    rows = np.flatnonzero((case.outcomes.outcome[: len(c)] == ESTABLISHED) & closed)
+    rows = np.flatnonzero((trace.of_connections(case.outcomes.outcome) == ESTABLISHED) & closed)
     rows = rows[grouping.sieve(trace.pair[rows], LEAST)]
     first, last = c["first_ns"][rows], c["last_ns"][rows]
     short = last - first < SHORT_NS

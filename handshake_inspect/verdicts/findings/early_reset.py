@@ -27,8 +27,9 @@ from handshake_inspect.verdicts import grouping, resets
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import rst_injection
-from handshake_inspect.verdicts.findings.base import cite, largest, median, once_per_case, ratio, span, target, write
+from handshake_inspect.verdicts.findings.base import cite, largest, median, ratio, span, target, write
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Times, count_distinct, distinct, is_member
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
 from handshake_inspect.wire.text import plural
@@ -73,7 +74,7 @@ KIND = Kind(
 )
 
 
-@once_per_case
+@once
 def services(case: Case) -> tuple[grouping.Groups, Indices, Indices]:
     """Connections ended early by service, how many each service accepted, and which services turn away many."""
     rows = early_rows(case)
@@ -82,14 +83,11 @@ def services(case: Case) -> tuple[grouping.Groups, Indices, Indices]:
     return groups, accepted, np.flatnonzero(groups.sizes >= SHARE * accepted)
 
 
-@once_per_case
+@once
 def found_rows(case: Case) -> Bools:
     """Connections that a finding is about."""
-    mask = np.zeros(len(case.trace.connections), dtype=bool)
     groups, _, picked = services(case)
-    for g in picked:
-        mask[groups.of(g)] = True
-    return mask
+    return case.trace.connection_mask(*(groups.of(g) for g in picked))
 
 
 def accepted_by_service(case: Case) -> Indices:
@@ -98,7 +96,7 @@ def accepted_by_service(case: Case) -> Indices:
     return np.bincount(case.trace.service[accepted], minlength=len(case.trace.services))
 
 
-@once_per_case
+@once
 def early_rows(case: Case) -> Indices:
     """Connections that the server ended before it sent a byte."""
     trace = case.trace
@@ -107,7 +105,7 @@ def early_rows(case: Case) -> Indices:
     by_fin = (c["fin_ns"] > 0) & (c["fin_side"] == server)
     by_rst = (c["fin_ns"] == 0) & (facts & FACT_RST != 0) & (c["rst_side"] == server)
     silent = (facts & (WHOLE | FACT_SERVER_DATA) == WHOLE) & (by_fin | by_rst)
-    rows = np.flatnonzero(silent & (case.outcomes.outcome[: len(c)] == ESTABLISHED))
+    rows = np.flatnonzero(silent & (trace.of_connections(case.outcomes.outcome) == ESTABLISHED))
     rows = rows[sent_nothing(case, rows)]
     rows = rows[~np.isin(rows, rst_injection.injected_rows(case)) & ~resets.two_hosts(trace)[rows]]
     return rows[~(took_data(case, rows) | waited_for_a_request(case, rows) | forgot(case, rows))]
@@ -163,7 +161,7 @@ def waited_for_a_request(case: Case, rows: Indices) -> Bools:
     mute = trace.facts[rows] & FACT_CLIENT_DATA == 0
     long = ended_ns(case, rows) - trace.connections["ack_ns"][rows] >= ONE_WAY_NS
     both = FACT_CLIENT_DATA | FACT_SERVER_DATA
-    answering = distinct(trace.server_key[: len(trace.facts)][trace.facts & both == both])
+    answering = distinct(trace.of_connections(trace.server_key)[trace.facts & both == both])
     waited: Bools = mute & long & is_member(trace.server_key[rows], answering)
     return waited
 

@@ -9,22 +9,22 @@ import numpy as np
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import accept_queue, rst_injection
-from handshake_inspect.verdicts.findings.base import once_per_case
 from handshake_inspect.verdicts.findings.keys import Bools, Indices
 from handshake_inspect.verdicts.findings.port_scan import scan_rows
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows, floods
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.resets import two_hosts
 from handshake_inspect.verdicts.words import CAUSE
 
 
-@once_per_case
+@once
 def explained(case: Case) -> Bools:
     """Which attempts another finding accounts for, in row order."""
     mask: Bools = flood_rows(case) | scan_rows(case)
     mask[strays_of_floods(case)] = True
     for rows in (accept_queue.explained_rows(case), rst_injection.injected_rows(case)):
         mask[rows] = True
-    mask[: len(case.trace.connections)] |= two_hosts(case.trace)
+    case.trace.of_connections(mask)[:] |= two_hosts(case.trace)
     return mask
 
 

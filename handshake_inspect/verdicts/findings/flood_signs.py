@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.finding import Metric
 from handshake_inspect.verdicts.findings.base import client, ratio
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, counts
 from handshake_inspect.verdicts.impossible import bogons
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.const import (
     OPT_MSS,
     OPT_SACK_PERMITTED,
@@ -47,45 +47,13 @@ SIGNS = {
 }
 
 
-def of_client(trace: Trace, rows: Indices, column: str, embryo: str | None = None) -> NDArray[Any]:
-    """A column of the SYNs of attempts, by its name in endpoint rows and in embryo rows; connections come first."""
-    count = len(trace.connections)
-    tracked, alone = rows[rows < count], rows[rows >= count]
-    values = trace.endpoints[column][trace.client_rows[tracked]]
-    if not len(alone):
-        return values
-    alone -= count
-    return np.concatenate([values, trace.of_embryos(embryo or column, alone)])
-
-
-def client_ports(trace: Trace, rows: Indices) -> NDArray[np.int64]:
-    """The source ports of these attempts, in their order."""
-    count = len(trace.connections)
-    c, tracked = trace.connections, rows < count
-    ports = np.empty(len(rows), dtype=np.int64)
-    mine = rows[tracked]
-    ports[tracked] = np.where(c["client"][mine] == 0, c["port0"][mine], c["port1"][mine])
-    ports[~tracked] = trace.of_embryos("client_port", rows[~tracked] - count)
-    return ports
-
-
-def isns(trace: Trace, rows: Indices) -> NDArray[np.int64]:
-    """The ISNs of these attempts, in their order."""
-    count = len(trace.connections)
-    tracked = rows < count
-    values = np.empty(len(rows), dtype=np.int64)
-    values[tracked] = trace.endpoints["iss"][trace.client_rows[rows[tracked]]]
-    values[~tracked] = trace.of_embryos("iss", rows[~tracked] - count)
-    return values
-
-
 def is_poor(options: NDArray[Any]) -> Bools:
     """Which SYNs offer none of what every current stack offers."""
     poor: Bools = np.bitwise_and(options, RICH) == 0
     return poor
 
 
-def first_sent(trace: Trace, rows: Indices) -> Indices:
+def first_sent(trace: Attempts, rows: Indices) -> Indices:
     """The first `LOOKED_AT` of these attempts in order of capture."""
     return trace.earliest(rows, LOOKED_AT)
 
@@ -101,20 +69,20 @@ def pattern(values: NDArray[Any], bits: int) -> str | None:
     return {0: "constant", 1: "sequential"}.get(int(steps[best]), "arithmetic")
 
 
-def is_scattered(trace: Trace, rows: Indices) -> bool:
+def is_scattered(trace: Attempts, rows: Indices) -> bool:
     """Whether nearly every source has a network of its own: 16 bits of an IPv4 address, 64 of IPv6."""
     networks = {(hi, lo >> 16 if hi == 0 else 0) for hi, lo in (client(trace, int(row))[0] for row in rows[:SCATTERED])}
     return len(networks) >= ONCE * min(len(rows), SCATTERED)
 
 
-def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
+def spoofing_signs(trace: Attempts, rows: Indices, sources: int) -> dict[str, Any]:
     """The signs as metrics, and what they come to: whether no kernel made most of these SYNs."""
-    options = of_client(trace, rows, "options")
+    options = trace.end("client", "options", rows)
     poor = int(np.count_nonzero(is_poor(options)))
     early = first_sent(trace, rows)
-    isn_pattern = pattern(isns(trace, early), 32)
+    isn_pattern = pattern(trace.end("client", "iss", early), 32)
     impossible = int(np.count_nonzero(bogons(trace, np.sort(early))))
-    ttls = np.bincount(of_client(trace, rows, "syn_ttl", "ttl"))
+    ttls = np.bincount(trace.end("client", "syn_ttl", rows))
     ttl = int(np.argmax(ttls))
     by_a_tool = bool(poor >= MOSTLY * len(rows) or isn_pattern)
     anyone = sources >= max(MANY_SOURCES, ONCE * len(rows)) and bool(ttls[ttl] >= ONE_TTL * len(rows))
@@ -126,7 +94,7 @@ def spoofing_signs(trace: Trace, rows: Indices, sources: int) -> dict[str, Any]:
         "sources_per_syn_ratio": ratio(sources, len(rows)),
         "impossible_sources_ratio": ratio(impossible, len(early)),
         "isn_pattern": isn_pattern,
-        "source_port_pattern": pattern(client_ports(trace, early), 16),
+        "source_port_pattern": pattern(trace.address("client", "port", early), 16),
         "made_by_a_tool": by_a_tool,
         "looks_forged": by_a_tool
         or impossible >= max(IMPOSSIBLE * len(early), 2)

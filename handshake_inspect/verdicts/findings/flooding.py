@@ -90,19 +90,18 @@ def candidates(keys: Keys, rows: Indices) -> list[Indices]:
 def unfinished(case: Case) -> tuple[Bools, Bools]:
     """Which attempts are bogus, and which failed although their SYN was repeated."""
     trace, outcomes = case.trace, case.outcomes
-    count = len(trace.connections)
     outcome, facts = outcomes.outcome, trace.facts
     failed = (outcome == TIMED_OUT) | (outcome == PENDING)
     failed |= (outcome == HALF_OPEN) & (outcomes.cause == CAUSE["no-final-ack"])
-    failed[:count] |= (outcome[:count] == ABORTED) & (facts & FACT_SYNACK != 0)
-    failed[:count] &= facts & FACT_SYN != 0
-    repeated = np.zeros(len(failed), dtype=bool)
-    repeated[:count] = failed[:count] & (trace.connections["syn_count"] > 1)
+    of_connections = trace.of_connections(failed)
+    of_connections |= (trace.of_connections(outcome) == ABORTED) & (facts & FACT_SYNACK != 0)
+    of_connections &= facts & FACT_SYN != 0
+    repeated = trace.column(of_connections & (trace.connections["syn_count"] > 1), False)
     bogus = failed & ~repeated
     suspects = narrow(bogus)
     if len(suspects) < MIN_ATTEMPTS:
         return bogus, repeated
-    served = trace.client_host[:count][outcome[:count] == ESTABLISHED]
+    served = trace.client_host[marked(outcome == ESTABLISHED)]
     if len(suspects) < len(served):
         served = served[is_member(served, distinct(trace.client_host[suspects]))]
     sources, completed = counts(served)
@@ -152,8 +151,8 @@ def is_proved(case: Case, rows: Indices, others: Indices, retried: int, signs: d
         return False
     if signs["looks_forged"]:
         return True
-    count = int(np.searchsorted(rows, len(trace.connections)))
-    answered = rows[:count][ripe[:count]]
+    tracked = trace.tracked(rows)
+    answered = tracked[ripe[: len(tracked)]]
     answered = answered[trace.facts[answered] & FACT_SYNACK != 0]
     if len(answered) < MIN_UNFINISHED:
         return False
@@ -211,7 +210,7 @@ def ends_of(case: Case, rows: Indices, starts: Times) -> Times:
     """Until when each of these attempts stood unfinished; `rows` ascend."""
     trace, c = case.trace, case.trace.connections
     ends = starts + trace.limits.unanswered_ns
-    answered = rows[: np.searchsorted(rows, len(c))]
+    answered = trace.tracked(rows)
     mine = ends[: len(answered)]
     np.maximum(mine, c["last_synack_ns"][answered] + trace.limits.unanswered_ns, out=mine)
     reset = np.flatnonzero(c["facts"][answered] & FACT_RST != 0)

@@ -38,12 +38,13 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
 )
 from handshake_inspect.verdicts import resets, silence
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import stalled
-from handshake_inspect.verdicts.findings.base import CITED, largest, once_per_case, span, target, write
+from handshake_inspect.verdicts.findings.base import CITED, largest, span, target, write
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 from handshake_inspect.wire.const import ACK
 from handshake_inspect.wire.text import duration, plural
@@ -126,7 +127,7 @@ KIND = Kind(
 )
 
 
-@once_per_case
+@once
 def ended_idle(case: Case) -> Ended:
     """Connections that ended in a pause, or with the first segment after one."""
     trace = case.trace
@@ -157,7 +158,7 @@ def ended_idle(case: Case) -> Ended:
     )
 
 
-def is_used(trace: Trace, rows: Rows) -> Bools:
+def is_used(trace: Attempts, rows: Rows) -> Bools:
     """Whether the server sent or acknowledged data: what never was in use, it turned away (`early-reset`)."""
     e, client, server = trace.endpoints, trace.client_rows[rows], trace.server_rows[rows]
     taken = (e["last_ack"][server] - e["iss"][client] - np.uint32(1)) > 0
@@ -165,7 +166,7 @@ def is_used(trace: Trace, rows: Rows) -> Bools:
     return used
 
 
-def is_unprompted(trace: Trace, rows: Rows, places: Rows) -> Bools:
+def is_unprompted(trace: Attempts, rows: Rows, places: Rows) -> Bools:
     """Whether a RST came by itself, out of a pause: not in a close, and not from a client tired of waiting."""
     c, a = trace.connections, trace.aftermaths
     closing = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1)
@@ -174,7 +175,7 @@ def is_unprompted(trace: Trace, rows: Rows, places: Rows) -> Bools:
     return unprompted
 
 
-def is_drawn(trace: Trace, rows: Rows, places: Rows) -> Bools:
+def is_drawn(trace: Attempts, rows: Rows, places: Rows) -> Bools:
     """Whether a RST answers the first data after a pause, none of which was acknowledged."""
     c, a = trace.connections, trace.aftermaths
     other = c["rst_side"][rows] != a["resumed_side"][places]
@@ -184,7 +185,7 @@ def is_drawn(trace: Trace, rows: Rows, places: Rows) -> Bools:
     return drawn & (a["resumed_ns"][places] >= trace.connections["first_ns"][rows])
 
 
-def probe_pause(trace: Trace, rows: Rows, places: Rows) -> Times:
+def probe_pause(trace: Attempts, rows: Rows, places: Rows) -> Times:
     """The pause before a keep-alive that drew the RST; 0 for none."""
     asker = trace.connections["rst_side"][rows].astype(np.intp) ^ 1
     a = trace.aftermaths
@@ -202,7 +203,7 @@ def judge(case: Case, ended: Ended) -> list[Finding]:
     return [interval(case.trace, ended.chosen(late), survived)] if len(late) else []
 
 
-@once_per_case
+@once
 def explained_rows(case: Case) -> Rows:
     """Connections that a table on the path forgot: no RST of theirs is forged, and no host lost them."""
     ended = ended_idle(case)
@@ -237,7 +238,7 @@ def agreeing_sets(ended: Ended) -> list[NDArray[np.intp]]:
     return found
 
 
-def late_of(trace: Trace, ended: Ended, survived: int) -> NDArray[np.intp]:
+def late_of(trace: Attempts, ended: Ended, survived: int) -> NDArray[np.intp]:
     """The connections of a service that were found to be lost after a pause, by their places; none where too few."""
     drawn = ended.drawn & ~may_be_restart(trace, ended)
     late = np.flatnonzero(drawn | (~ended.unprompted & ~ended.drawn & is_served(trace, ended)))
@@ -246,7 +247,7 @@ def late_of(trace: Trace, ended: Ended, survived: int) -> NDArray[np.intp]:
     return late
 
 
-def may_be_restart(trace: Trace, ended: Ended) -> Bools:
+def may_be_restart(trace: Attempts, ended: Ended) -> Bools:
     """RSTs of a host without the connection, which it may have lost at one moment for all: `stale-peer`.
 
     It did not where their pauses have no moment in common, or another connection of the service lived through it.
@@ -256,7 +257,7 @@ def may_be_restart(trace: Trace, ended: Ended) -> Bools:
     if not bare.any():
         return bare
     low, high = (ended.ended_ns - ended.idle)[bare].max(), ended.ended_ns[bare].min()
-    through = trace.server_key[: len(c)] == trace.server_key[ended.rows[0]]
+    through = trace.of_connections(trace.server_key) == trace.server_key[ended.rows[0]]
     through[ended.rows] = False
     through &= (c["first_ns"] <= low) & (c["last_ns"] >= high)
     return bare & (low < high) & ~through.any()
@@ -274,17 +275,17 @@ def together(idle: Times) -> NDArray[np.intp]:
     return order[start : ends[start]]
 
 
-def is_served(trace: Trace, ended: Ended) -> bool:
+def is_served(trace: Attempts, ended: Ended) -> bool:
     """Whether the service goes on to answer others after it was lost to these: else it, or the way to it, is gone."""
     c = trace.connections
     since = int(ended.ended_ns[~ended.unprompted & ~ended.drawn].min(initial=np.iinfo(np.int64).max))
-    mine = trace.server_key[: len(c)] == trace.server_key[ended.rows[0]]
+    mine = trace.of_connections(trace.server_key) == trace.server_key[ended.rows[0]]
     mine[ended.rows] = False
     answered = mine & (trace.facts & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED)
     return bool((c["synack_ns"][answered] >= since).any())
 
 
-def longest_survived(trace: Trace, row: int) -> int:
+def longest_survived(trace: Attempts, row: int) -> int:
     """The longest pause after which a connection to the service of this one went on."""
     owner = silence.owners(trace)
     places = np.flatnonzero(owner >= 0)
@@ -330,7 +331,7 @@ def named(case: Case, ended: Ended, agreeing: NDArray[np.intp], survived: int) -
     )
 
 
-def interval(trace: Trace, ended: Ended, survived: int) -> Finding:
+def interval(trace: Attempts, ended: Ended, survived: int) -> Finding:
     """A timeout of which only bounds are known."""
     host, port = target(trace, int(ended.rows[0]))
     shortest = int(ended.idle.min())
@@ -358,7 +359,7 @@ def interval(trace: Trace, ended: Ended, survived: int) -> Finding:
 
 
 def make(
-    trace: Trace, rows: Rows, where: tuple[tuple[int, int], int], title: str, metrics: dict[str, Any], advice: str
+    trace: Attempts, rows: Rows, where: tuple[tuple[int, int], int], title: str, metrics: dict[str, Any], advice: str
 ) -> Finding:
     """A finding about these connections."""
     cited = rows[np.argsort(trace.connections["first_ns"][rows], kind="stable")][:CITED]

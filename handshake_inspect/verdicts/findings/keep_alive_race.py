@@ -24,7 +24,6 @@ from handshake_inspect.verdicts.findings.base import (
     earliest,
     largest,
     median,
-    once_per_case,
     ratio,
     target,
     window,
@@ -32,13 +31,14 @@ from handshake_inspect.verdicts.findings.base import (
 )
 from handshake_inspect.verdicts.findings.keys import Indices, count_distinct
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.wire.text import duration, plural
 
 LEAST = 3
 LEAST_SHARE = 0.01
 
 
-@once_per_case
+@once
 def raced(case: Case) -> Indices:
     """Connections whose request crossed the FIN and was reset."""
     trace = case.trace

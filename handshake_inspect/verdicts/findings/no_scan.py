@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.findings.base import once_per_case
-from handshake_inspect.verdicts.findings.flood_signs import is_poor, of_client
+from handshake_inspect.verdicts.findings.flood_signs import is_poor
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
     Indices,
@@ -37,8 +36,8 @@ from handshake_inspect.verdicts.findings.suspects import (
 from handshake_inspect.verdicts.findings.used import is_used
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.hearing import blind, hears_both
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, REJECTED, TIMED_OUT
-from handshake_inspect.wire.address import is_ipv4
 
 MAX_USED = 0.2
 MAX_USED_PEERS = 0.1  # most peers that others know of are gone
@@ -81,7 +80,7 @@ class Use:
         trace = case.trace
         mine = of_host(used_by_client(case), source)
         if raw:
-            mine = mine[is_poor(of_client(trace, mine, "options"))]
+            mine = mine[is_poor(trace.end("client", "options", mine))]
         kept = cls(trace.server_key[mine], trace.server_host[mine], target_ports(case, mine))
         past = past_of(case)
         if past is None:
@@ -100,20 +99,20 @@ class Use:
         return distinct(self.host[np.isin(self.port, GUIDES)])
 
 
-@once_per_case
+@once
 def used_rows(case: Case) -> Indices:
     """The connections that carried payload, other than a greeting that its client did not want."""
     rows = np.flatnonzero(case.trace.facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
     return rows[is_used(case, rows)]
 
 
-@once_per_case
+@once
 def used_by_client(case: Case) -> tuple[Keys, Indices]:
     """The clients of these connections, sorted, and the connections in that order."""
     return by_host(case.trace.client_host, used_rows(case))
 
 
-@once_per_case
+@once
 def used_by_server(case: Case) -> tuple[Keys, Indices]:
     """As `used_by_client`, by servers."""
     return by_host(case.trace.server_host, used_rows(case))
@@ -175,7 +174,7 @@ def is_from_one_port(case: Case, scan: Scan) -> bool:
 
 def is_raw(case: Case, rows: Indices) -> bool:
     """Whether no kernel sent most of these SYNs."""
-    return bool(np.count_nonzero(is_poor(of_client(case.trace, rows, "options"))) * 2 >= len(rows))
+    return bool(np.count_nonzero(is_poor(case.trace.end("client", "options", rows))) * 2 >= len(rows))
 
 
 def without_guided(case: Case, scan: Scan, use: Use) -> Scan:
@@ -222,7 +221,7 @@ def is_health_check(case: Case, scan: Scan) -> bool:
     answered = (outcome == ABORTED) & (case.outcomes.cause[scan.rows] == CAUSE["reset-by-client"])
     answered |= outcome == HALF_OPEN
     unwanted = np.flatnonzero(answered)
-    answered[unwanted] = ~is_poor(of_client(case.trace, scan.rows[unwanted], "options"))
+    answered[unwanted] = ~is_poor(case.trace.end("client", "options", scan.rows[unwanted]))
     return bool(np.count_nonzero((outcome == ESTABLISHED) | answered) * 2 > len(scan.rows))
 
 
@@ -269,14 +268,13 @@ def is_proved_silent(case: Case, scan: Scan) -> bool:
     trace = case.trace
     if np.any(case.outcomes.outcome[scan.rows] == REJECTED):
         return True
-    tracked = scan.rows[scan.rows < len(trace.connections)]
-    repeated = np.count_nonzero(trace.connections["syn_count"][tracked] > 1)
+    repeated = np.count_nonzero(trace.connection("syn_count", scan.rows) > 1)
     if repeated + np.count_nonzero(scan.tries > 1) >= REPEATED * len(scan.starts):
         return True
     return hears_both(trace) and not deaf(case)[scan.rows].any()
 
 
-@once_per_case
+@once
 def deaf(case: Case) -> Bools:
     """Attempts whose answers the capture does not hold."""
     return blind(case.trace)
@@ -290,7 +288,7 @@ def is_slower_family(case: Case, scan: Scan) -> bool:
     trace, ports = case.trace, distinct(target_ports(case, scan.rows))
     rows = used_rows(case)
     rows = rows[np.isin(target_ports(case, rows), ports)]
-    rows = rows[families(case, rows) != families(case, scan.rows[:1])[0]]
+    rows = rows[trace.is_ipv4(rows) != trace.is_ipv4(scan.rows[:1])[0]]
     rows = rows[np.argsort(trace.first_times[rows], kind="stable")]
     begun, asked = trace.first_times[rows], np.sort(trace.first_times[scan.rows])
     clients = group(trace.client_host[rows], np.arange(len(rows)), at_least=FEW_PORTS)
@@ -301,16 +299,3 @@ def is_slower_family(case: Case, scan: Scan) -> bool:
         if np.mean((soon >= 0) & (soon <= RACE_NS)) >= MOSTLY:
             return True
     return False
-
-
-def families(case: Case, rows: Indices) -> Bools:
-    """Which of these attempts go to an IPv4 address."""
-    trace = case.trace
-    count = len(trace.connections)
-    found = np.empty(len(rows), dtype=bool)
-    mine = rows < count
-    found[mine] = trace.connections["ip_version"][rows[mine]] == 4
-    alone = rows[~mine] - count
-    pairs = zip(trace.embryos["server_hi"][alone].tolist(), trace.embryos["server_lo"][alone].tolist(), strict=True)
-    found[~mine] = [is_ipv4(hi, lo) for hi, lo in pairs]
-    return found

@@ -30,13 +30,15 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYNACK, TRAIT_ACKS, TRAIT_SEEN
 from handshake_inspect.verdicts import packet_sizes, silence
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue
-from handshake_inspect.verdicts.findings.base import CITED, endpoint, largest, once_per_case, write
+from handshake_inspect.verdicts.findings.base import CITED, endpoint, largest, write
 from handshake_inspect.verdicts.findings.keys import distinct, is_member
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.trace import Trace, host_key
+from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.wire.const import MASK32
 from handshake_inspect.wire.text import plural
 
@@ -63,7 +65,7 @@ class Failed:
         """Some of them."""
         return Failed(self.rows[some], self.sides[some], self.places[some], self.lengths[some], self.recovered[some])
 
-    def of(self, trace: Trace, name: str) -> NDArray[Any]:
+    def of(self, trace: Attempts, name: str) -> NDArray[Any]:
         """A column of `Aftermath`, of the sender."""
         column: NDArray[Any] = trace.aftermaths[name][self.places, self.sides]
         return column
@@ -79,7 +81,7 @@ class Hole:
     mtu: int  # the least that they named
 
 
-@once_per_case
+@once
 def holes(case: Case) -> list[Hole]:
     """Directions between two hosts that take only short packets."""
     trace = case.trace
@@ -98,23 +100,20 @@ def holes(case: Case) -> list[Hole]:
     return [each for each in found if each is not None]
 
 
-@once_per_case
+@once
 def hit(case: Case) -> Bools:
     """Connections whose segments did not pass because they are too long."""
-    mask = np.zeros(len(case.trace.connections), dtype=bool)
-    for each in holes(case):
-        mask[each.failed.rows] = True
-    return mask
+    return case.trace.connection_mask(*(each.failed.rows for each in holes(case)))
 
 
-def failures(trace: Trace) -> Failed:
+def failures(trace: Attempts) -> Failed:
     """Segments that were repeated again and again."""
     owner = silence.owners(trace)
     parts = [failures_of(trace, owner, side) for side in (0, 1)]
     return Failed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def is_long(trace: Trace, failed: Failed) -> Bools:
+def is_long(trace: Attempts, failed: Failed) -> Bools:
     """Whether their packets are so long that a path may refuse them."""
     version = trace.connections["ip_version"][failed.rows]
     headers = np.where(version == 4, packet_sizes.HEADERS[4], packet_sizes.HEADERS[6])
@@ -124,7 +123,7 @@ def is_long(trace: Trace, failed: Failed) -> Bools:
     return long
 
 
-def failures_of(trace: Trace, owner: Rows, side: int) -> tuple[Rows, Rows, Rows, Numbers, Bools]:
+def failures_of(trace: Attempts, owner: Rows, side: int) -> tuple[Rows, Rows, Rows, Numbers, Bools]:
     """The columns of `Failed` for one side."""
     a = trace.aftermaths
     often = (a["repeats"][:, side] >= REPEATS) & (a["repeated_ns"][:, side] - a["first_ns"][:, side] >= REPEATED_NS)
@@ -140,13 +139,13 @@ def failures_of(trace: Trace, owner: Rows, side: int) -> tuple[Rows, Rows, Rows,
     return rows, sides, places, packet_sizes.cut(trace, rows, side, lengths), recovered
 
 
-def host_keys(trace: Trace, rows: Rows, side: int) -> NDArray[np.uint64]:
+def host_keys(trace: Attempts, rows: Rows, side: int) -> NDArray[np.uint64]:
     """The hosts at `side` of these connections."""
     rows_ = trace.connections[rows]
     return host_key(rows_[f"hi{side}"], rows_[f"lo{side}"])
 
 
-def directions(trace: Trace, rows: Rows, sides: Rows) -> NDArray[np.uint64]:
+def directions(trace: Attempts, rows: Rows, sides: Rows) -> NDArray[np.uint64]:
     """A name of sender and receiver, in this order."""
     one, other = host_keys(trace, rows, 0), host_keys(trace, rows, 1)
     sender, receiver = np.where(sides == 0, one, other), np.where(sides == 0, other, one)
@@ -162,9 +161,9 @@ class Pairs:
     sides: Rows
 
     @classmethod
-    def of(cls, trace: Trace, troubled: Rows) -> "Pairs":
+    def of(cls, trace: Attempts, troubled: Rows) -> "Pairs":
         """Those between the hosts of these connections."""
-        client, server = trace.client_host[: len(trace.connections)], trace.server_host[: len(trace.connections)]
+        client, server = trace.of_connections(trace.client_host), trace.of_connections(trace.server_host)
         either = distinct(np.concatenate([client[troubled] ^ server[troubled]]))
         rows = np.flatnonzero(is_member(client ^ server, either))
         rows = np.concatenate([rows, rows])
@@ -178,7 +177,7 @@ class Pairs:
         return np.arange(np.searchsorted(self.keys, key, "left"), np.searchsorted(self.keys, key, "right"))
 
 
-def hole(trace: Trace, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]) -> Hole | None:
+def hole(trace: Attempts, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]) -> Hole | None:
     """What one direction between two hosts takes and what not; None where it is not the length that decides.
 
     `dead`: directions in which short segments do not pass either, on some connection.
@@ -207,7 +206,7 @@ def hole(trace: Trace, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]) -
     return Hole(failed, max(short, default=0), too_big, mtu)
 
 
-def passed_before(trace: Trace, failed: Failed) -> Numbers:
+def passed_before(trace: Attempts, failed: Failed) -> Numbers:
     """The longest payload that passed on these connections before the one that did not, as a packet may have it."""
     lengths = failed.of(trace, "passed").astype(np.int64)
     for side in (0, 1):
@@ -216,7 +215,7 @@ def passed_before(trace: Trace, failed: Failed) -> Numbers:
     return lengths
 
 
-def newly_passed(trace: Trace, failed: Failed, before: Numbers, begun_ns: int) -> int:
+def newly_passed(trace: Attempts, failed: Failed, before: Numbers, begun_ns: int) -> int:
     """As `passed_before`, of connections that began after the first segment failed.
 
     One that is older may have passed it through another path.
@@ -225,7 +224,7 @@ def newly_passed(trace: Trace, failed: Failed, before: Numbers, begun_ns: int) -
     return int(before[newer].max(initial=0))
 
 
-def passed_on(trace: Trace, rows: Rows, sides: Rows) -> Numbers:
+def passed_on(trace: Attempts, rows: Rows, sides: Rows) -> Numbers:
     """The longest payload that was acknowledged on connections without trouble, at most."""
     e = trace.endpoints
     sender, receiver = 2 * rows + sides, 2 * rows + (sides ^ 1)
@@ -239,7 +238,7 @@ def passed_on(trace: Trace, rows: Rows, sides: Rows) -> Numbers:
     return np.where(known, np.where(whole, lengths, np.minimum(lengths, taken)), 0)
 
 
-def too_big_of(trace: Trace, rows: Rows, sides: Rows) -> tuple[int, int]:
+def too_big_of(trace: Attempts, rows: Rows, sides: Rows) -> tuple[int, int]:
     """How many ICMP errors say that packets in this direction are too big, and the least MTU that they name."""
     kept = trace.connections["aftermath"][rows].astype(np.intp)
     known = np.flatnonzero(kept)
@@ -248,14 +247,14 @@ def too_big_of(trace: Trace, rows: Rows, sides: Rows) -> tuple[int, int]:
     return int(a["too_big"][places, mine].sum()), int(mtus[mtus > 0].min(initial=0xFFFF)) % 0xFFFF
 
 
-def is_alive(trace: Trace, failed: Failed) -> Bools:
+def is_alive(trace: Attempts, failed: Failed) -> Bools:
     """Whether the receiver takes shorter segments of the same connection, or sends on."""
     behind = failed.of(trace, "holed") == failed.of(trace, "seq")
     alive: Bools = behind | (failed.of(trace, "heard") > 0) | failed.recovered
     return alive
 
 
-def goes_on_elsewhere(trace: Trace, failed: Failed, before: Numbers, others: Rows) -> Bools:
+def goes_on_elsewhere(trace: Attempts, failed: Failed, before: Numbers, others: Rows) -> Bools:
     """Whether another connection of the two hosts opens or goes on while the long segment is repeated.
 
     It proves nothing for those that were idle, or had passed as much before: a firewall may have forgotten them.
@@ -309,7 +308,7 @@ KIND = Kind(
 )
 
 
-def finding(trace: Trace, found: Hole) -> Finding:
+def finding(trace: Attempts, found: Hole) -> Finding:
     """Lengths and words."""
     failed, row, side = found.failed, int(found.failed.rows[0]), int(found.failed.sides[0])
     version = int(trace.connections["ip_version"][row])

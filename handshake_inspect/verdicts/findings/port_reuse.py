@@ -35,13 +35,14 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each service whose 4-tuples come again too soon."""
     trace = case.trace
     c = trace.connections
-    rows = np.flatnonzero((trace.facts & FACT_PORT_REUSED != 0) & (c["previous"] > 0) & (c["previous"] <= len(c)))
-    before = c["previous"][rows].astype(np.intp) - 1
+    rows, before = trace.reborn()
+    soon = trace.facts[rows] & FACT_PORT_REUSED != 0
+    rows, before = rows[soon], before[soon]
     gap = c["first_ns"][rows] - np.maximum(c["last_ns"][before], c["time_wait_ns"][before])
     soon = (case.outcomes.outcome[before] == ESTABLISHED) & (gap < trace.limits.time_wait_ns)
     soon &= trace.facts[before] & FACT_BLIND_SYN == 0
     rows, gap = rows[soon], np.maximum(gap[soon], 0)
-    gaps = np.zeros(len(c), dtype=np.int64)
+    gaps = np.zeros(len(trace.facts), dtype=np.int64)
     gaps[rows] = gap
     groups = grouping.group(trace.server_key[rows], rows)
     return largest(

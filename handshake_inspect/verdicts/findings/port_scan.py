@@ -43,7 +43,6 @@ Severity: `warning`, and `info` when nothing open was found.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SYN
 from handshake_inspect.verdicts.case import Case
@@ -54,7 +53,6 @@ from handshake_inspect.verdicts.findings.base import (
     client,
     endpoint,
     first_of,
-    once_per_case,
     target,
     write,
 )
@@ -63,6 +61,7 @@ from handshake_inspect.verdicts.findings.no_scan import confirmed, is_raw
 from handshake_inspect.verdicts.findings.probes import ACK_SCAN, KINDS, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import Scan, candidates, target_ports
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, REFUSED
 from handshake_inspect.wire.text import plural
 
@@ -110,19 +109,16 @@ KIND = Kind(
 )
 
 
-@once_per_case
+@once
 def scans(case: Case) -> tuple[Scan, ...]:
     """The scans of a case."""
     return tuple(scan for suspect in candidates(case) if (scan := confirmed(case, suspect)))
 
 
-@once_per_case
+@once
 def scan_rows(case: Case) -> Bools:
     """Attempts that are part of some scan."""
-    mask = np.zeros(len(case.trace), dtype=bool)
-    for scan in scans(case):
-        mask[scan.rows] = True
-    return mask
+    return case.trace.mask(*(scan.rows for scan in scans(case)))
 
 
 # -- what is said
@@ -195,8 +191,7 @@ def kind_word(case: Case, scan: Scan) -> str:
     if scan.kind != SYN_SCAN:
         return KINDS[scan.kind]
     rows = scan.probes.rows
-    count = len(case.trace.connections)
-    if np.any(case.trace.facts[rows[rows < count]] & FACT_ACKED):
+    if np.any(case.trace.connection("facts", rows) & FACT_ACKED):
         return "connect"
     return "syn" if is_raw(case, rows) else "connect"
 
@@ -204,7 +199,7 @@ def kind_word(case: Case, scan: Scan) -> str:
 def source_of(case: Case, row: int) -> Host:
     """Who sent a probe."""
     trace = case.trace
-    if row < len(trace.connections) and not trace.facts[row] & FACT_SYN:
+    if not trace.connection("facts", np.array([row]))[0] & FACT_SYN:
         return endpoint(trace, row, 0)[0]
     return client(trace, row)[0]
 
@@ -214,16 +209,14 @@ def states_of(case: Case, scan: Scan) -> dict[str, Indices]:
     silent = {ACK_SCAN: FILTERED, SYN_SCAN: FILTERED}.get(scan.kind, UNCLEAR)
     reset = UNFILTERED if scan.kind == ACK_SCAN else CLOSED
     trace, rows = case.trace, scan.probes.rows
-    count = len(trace.connections)
-    facts = np.zeros(len(rows), dtype=np.uint64)
-    facts[rows < count] = trace.facts[rows[rows < count]]
+    facts = trace.connection("facts", rows)
     rank = np.zeros(len(rows), dtype=np.int8)
     rank[facts & FACT_ICMP != 0] = 1
     if scan.kind == SYN_SCAN:
         outcome = case.outcomes.outcome[rows]
         rank[outcome == REFUSED] = 2
         answered = np.isin(outcome, (ESTABLISHED, HALF_OPEN))
-        answered |= (outcome == ABORTED) & (synack_time(case, rows) > 0)
+        answered |= (outcome == ABORTED) & (trace.connection("synack_ns", rows) > 0)
         rank[answered] = 3
     else:
         rank[facts & FACT_RST != 0] = 2
@@ -235,14 +228,6 @@ def states_of(case: Case, scan: Scan) -> dict[str, Indices]:
         if number < 3 or scan.kind == SYN_SCAN:
             found.setdefault(state, []).append(one[best == number])
     return {state: np.sort(np.concatenate(parts)) for state, parts in found.items()}
-
-
-def synack_time(case: Case, rows: Indices) -> NDArray[np.int64]:
-    """When the SYN-ACK came, 0 for never."""
-    count = len(case.trace.connections)
-    times = np.zeros(len(rows), dtype=np.int64)
-    times[rows < count] = case.trace.connections["synack_ns"][rows[rows < count]]
-    return times
 
 
 def named(case: Case, scan: Scan, *, vertical: bool) -> list[Any]:
@@ -259,7 +244,7 @@ def named(case: Case, scan: Scan, *, vertical: bool) -> list[Any]:
 def probed_end(case: Case, row: int) -> tuple[Host, int]:
     """Address and port that a probe asked for."""
     trace = case.trace
-    if row < len(trace.connections) and not trace.facts[row] & FACT_SYN:
+    if not trace.connection("facts", np.array([row]))[0] & FACT_SYN:
         return endpoint(trace, row, 1)
     return target(trace, row)
 

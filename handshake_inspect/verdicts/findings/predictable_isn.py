@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, window, write
 from handshake_inspect.verdicts.findings.keys import distinct, run_starts
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED
 
 LEAST = 10
@@ -128,9 +128,9 @@ def isns(case: Case) -> tuple[Rows, NDArray[np.uint64], Words]:
     c, facts = trace.connections, trace.facts
     fresh = c["previous"] == 0
     answered = np.flatnonzero(fresh & (facts & FACT_SYNACK != 0))[:LOOKED_AT]
-    opened = np.flatnonzero(fresh & (facts & FACT_SYN != 0) & (case.outcomes.outcome[: len(c)] == ESTABLISHED))[
-        :LOOKED_AT
-    ]
+    opened = np.flatnonzero(
+        fresh & (facts & FACT_SYN != 0) & (trace.of_connections(case.outcomes.outcome) == ESTABLISHED)
+    )[:LOOKED_AT]
     ends = np.concatenate([trace.server_rows[answered], trace.client_rows[opened]])
     keys = np.concatenate([trace.server_host[answered], trace.client_host[opened]])
     return ends, keys, np.concatenate([c["synack_ns"][answered], c["syn_ns"][opened]])
@@ -156,7 +156,7 @@ def commonest(step: NDArray[Any], within: NDArray[np.bool_], groups: grouping.Gr
     return step[starts][best][first], runs[best][first]
 
 
-def host_finding(trace: Trace, ends: Rows, followed: Rule) -> Finding:
+def host_finding(trace: Attempts, ends: Rows, followed: Rule) -> Finding:
     """The rule that one host's ISNs follow."""
     step, regular, small, clocked = followed
     rows = distinct(ends // 2)
@@ -190,6 +190,6 @@ def host_finding(trace: Trace, ends: Rows, followed: Rule) -> Finding:
     )
 
 
-def is_server(trace: Trace, end: int) -> bool:
+def is_server(trace: Attempts, end: int) -> bool:
     """Whether an endpoint row is its connection's server."""
     return end % 2 != int(trace.connections["client"][end // 2])

@@ -23,7 +23,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 from handshake_inspect.verdicts.findings.used import is_used
-from handshake_inspect.verdicts.trace import host_key
+from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 from handshake_inspect.wire.const import FIN, PSH, URG
 
@@ -71,15 +71,14 @@ def all_probes(case: Case) -> Probes:
 def unused(case: Case) -> Bools:
     """Attempts that began with a SYN and came to no exchange of data."""
     facts = case.trace.facts
-    count = len(facts)
-    mask = np.ones(len(case.trace), dtype=bool)
-    mask[:count] = facts & FACT_SYN != 0
+    mask: Bools = case.trace.column(facts & FACT_SYN != 0, True)
+    of_connections = case.trace.of_connections(mask)
     moved = np.flatnonzero(facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
     mask[moved[is_used(case, moved)]] = False
-    done = mask[:count] & (case.outcomes.outcome[:count] == ESTABLISHED)
+    done = of_connections & (case.trace.of_connections(case.outcomes.outcome) == ESTABLISHED)
     over = facts & FACT_RST != 0
     over |= (case.trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).any(axis=1)
-    mask[:count] &= ~done | over  # one that stays open may still be used
+    of_connections &= ~done | over  # one that stays open may still be used
     return mask
 
 
@@ -89,7 +88,7 @@ def odd_probes(case: Case) -> tuple[Indices, NDArray[np.uint8]]:
     facts = trace.facts
     rows = np.flatnonzero(
         (facts & FACT_MIDSTREAM != 0) & (facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == 0)
-        & (case.outcomes.outcome[: len(facts)] == MIDSTREAM)
+        & (trace.of_connections(case.outcomes.outcome) == MIDSTREAM)
     )  # fmt: skip
     ends = trace.endpoints[np.stack([2 * rows, 2 * rows + 1], axis=1)]
     answered = ends["traits"][:, 1] & TRAIT_SEEN != 0

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, once_per_case, span, write
+from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, span, write
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
@@ -32,7 +32,8 @@ from handshake_inspect.verdicts.findings.keys import (
     is_member,
 )
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.trace import host_key
+from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import CAUSE, UNSOLICITED
 from handshake_inspect.wire.const import ACK
 from handshake_inspect.wire.text import plural
@@ -65,7 +66,7 @@ KIND = Kind(
 )
 
 
-@once_per_case
+@once
 def reflections(case: Case) -> tuple[Indices, ...]:
     """The answers that hit each victim."""
     c = case.trace.connections
@@ -83,21 +84,18 @@ def reflections(case: Case) -> tuple[Indices, ...]:
     return tuple(np.sort(rows[mine]) for mine in hit if count_distinct(responders[mine]) >= MIN_RESPONDERS)
 
 
-@once_per_case
+@once
 def reflected_rows(case: Case) -> Bools:
     """Connections that are such answers."""
-    mask = np.zeros(len(case.trace.connections), dtype=bool)
-    for rows in reflections(case):
-        mask[rows] = True
-    return mask
+    return case.trace.connection_mask(*reflections(case))
 
 
 def answers(case: Case) -> Bools:
     """Connections that an answer without a question begins."""
     trace, c = case.trace, case.trace.connections
     facts = trace.facts
-    count = len(facts)
-    mask: Bools = (case.outcomes.outcome[:count] == UNSOLICITED) & (case.outcomes.cause[:count] == CAUSE["backscatter"])
+    mask: Bools = trace.of_connections(case.outcomes.outcome) == UNSOLICITED
+    mask &= trace.of_connections(case.outcomes.cause) == CAUSE["backscatter"]
     mask &= facts & (FACT_SYN | FACT_MIDSTREAM) == 0
     rows = np.flatnonzero(mask & (facts & FACT_SYNACK_FIRST == 0))
     refusing = (facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] == 0)
@@ -109,7 +107,7 @@ def asked(case: Case, victims: Keys) -> Keys:
     """Names of a victim and a host that it sent a SYN to, sorted."""
     trace = case.trace
     asking = is_member(trace.client_host, victims)
-    asking[: len(trace.connections)] &= trace.facts & FACT_SYN != 0
+    trace.of_connections(asking)[:] &= trace.facts & FACT_SYN != 0
     rows: NDArray[np.intp] = np.flatnonzero(asking)
     return distinct(trace.client_host[rows] * PAIR ^ trace.server_host[rows])
 

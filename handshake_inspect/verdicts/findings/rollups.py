@@ -18,13 +18,14 @@ import numpy as np
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import Host, first_of, largest, once_per_case, ratio, target, write
+from handshake_inspect.verdicts.findings.base import Host, first_of, largest, ratio, target, write
 from handshake_inspect.verdicts.findings.explained import explained
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys
 from handshake_inspect.verdicts.findings.past import Past, past_of, reasons
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import places
 from handshake_inspect.verdicts.words import (
     CAUSES,
@@ -82,7 +83,7 @@ PAWS = 2
 OTHER_ADVICE = "Follow one of the connections with `hsi explain`."
 
 
-@once_per_case
+@once
 def excluded(case: Case) -> Bools:
     """Attempts that other findings account for, that are none of this capture, or of which a filter hides the rest."""
     outcome = case.outcomes.outcome
@@ -246,7 +247,7 @@ def numbers(case: Case, tally: Tally) -> tuple[int, int]:
     return int(attempts[at[there]].sum()), int(served[at[there]].sum())
 
 
-@once_per_case
+@once
 def tallies(case: Case) -> tuple[Indices, Indices]:
     """How many attempts each service had that are no other finding's, and how many connections were established."""
     service, services = case.trace.service, len(case.trace.services)

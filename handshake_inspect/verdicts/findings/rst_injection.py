@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED, TRAIT_FIN
 from handshake_inspect.verdicts import grouping, resets
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import idle_timeout
-from handshake_inspect.verdicts.findings.base import CITED, earliest, largest, once_per_case, target, window, write
-from handshake_inspect.verdicts.trace import Trace
+from handshake_inspect.verdicts.findings.base import CITED, earliest, largest, target, window, write
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import plural
 
@@ -61,7 +62,7 @@ KIND = Kind(
 )
 
 
-@once_per_case
+@once
 def injected_rows(case: Case) -> NDArray[np.intp]:
     """Connections with a forged RST."""
     forged = resets.signs(case.trace).any | ignored_rsts(case) | impossible_rsts(case)
@@ -78,15 +79,15 @@ def ignored_rsts(case: Case) -> NDArray[np.bool_]:
 def impossible_rsts(case: Case) -> NDArray[np.bool_]:
     """Established connections that a RST with an impossible sequence number met and nothing ended."""
     trace, facts = case.trace, case.trace.facts
-    count = len(facts)
-    doubted = (facts & FACT_RST_DOUBTED != 0) & (facts & FACT_RST == 0) & (case.outcomes.outcome[:count] == ESTABLISHED)
+    doubted = (facts & FACT_RST_DOUBTED != 0) & (facts & FACT_RST == 0)
+    doubted &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
     fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
-    impossible: NDArray[np.bool_] = doubted & ~fins[:count].any(axis=1)
+    impossible: NDArray[np.bool_] = doubted & ~fins.any(axis=1)
     return impossible
 
 
 def service_finding(
-    trace: Trace,
+    trace: Attempts,
     rows: NDArray[np.intp],
     signs: resets.Signs,
     ignored: NDArray[np.bool_],
@@ -141,7 +142,7 @@ def reason(metrics: dict[str, object]) -> str:
     return ", ".join(text for key, text in words.items() if metrics[key])
 
 
-def host_ttls(trace: Trace, rows: NDArray[np.intp]) -> list[int]:
+def host_ttls(trace: Attempts, rows: NDArray[np.intp]) -> list[int]:
     """The TTLs that the hosts named as senders are known by."""
     refused = rows[trace.connections["rst_side"][rows] != trace.connections["client"][rows]]
     low, _ = resets.ttls_of_hosts(trace, trace.server_host[refused])

@@ -122,9 +122,9 @@ def half_findings(case: Case, values: Times, method: str, half: Half) -> list[Fi
     trace = case.trace
     methods = trace.connections[method]
     good = (methods == METHOD_EXACT) | (methods == METHOD_TSECR)
-    good &= case.outcomes.outcome[: len(values)] == ESTABLISHED
+    good &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
     good &= values >= 0
-    good &= worth_a_median(trace.service[: len(values)], good & (values > LEAST_EXCESS_NS))
+    good &= worth_a_median(trace.of_connections(trace.service), good & (values > LEAST_EXCESS_NS))
     rows = np.flatnonzero(good)
     values = values[rows]
     # Groups are of numbers of `rows` from here on.

@@ -29,13 +29,14 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
 )
 from handshake_inspect.verdicts import grouping, resets
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import early_reset, idle_timeout
 from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, window, write
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
-from handshake_inspect.verdicts.trace import Trace, host_key
+from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
 from handshake_inspect.wire.text import plural
@@ -81,7 +82,7 @@ def bare_answers(case: Case) -> Bools:
     trace = case.trace
     c, facts = trace.connections, trace.facts
     bare = (facts & FACT_RST != 0) & (c["rst_flags"] & ACK == 0) & ~stray_rows(case) & ~reflected_rows(case)
-    known = (case.outcomes.outcome[: len(c)] == ESTABLISHED) | (facts & FACT_MIDSTREAM != 0)
+    known = (trace.of_connections(case.outcomes.outcome) == ESTABLISHED) | (facts & FACT_MIDSTREAM != 0)
     found: Bools = bare & known
     rows = np.flatnonzero(found)
     if not len(rows):
@@ -102,15 +103,12 @@ def clients_opened_again(case: Case) -> list[Finding]:
     return by_end(case.trace, rows, case.trace.connections["client"][rows], "syns_into_open_connection", "syn")
 
 
-def met_stale_peer(trace: Trace) -> Bools:
+def met_stale_peer(trace: Attempts) -> Bools:
     """Attempts whose SYN met a peer that was synchronized with an earlier incarnation."""
-    c, facts = trace.connections, trace.facts
+    facts = trace.facts
     challenged = facts & (FACT_SYN | FACT_CHALLENGE_ACK) == FACT_SYN | FACT_CHALLENGE_ACK
     found: Bools = challenged & ((facts & FACT_REBUFFED != 0) | (facts & (FACT_SYNACK | FACT_ACKED) == 0))
-    later = np.flatnonzero(c["previous"] > 0)
-    before = c["previous"][later].astype(np.intp) - 1
-    inside = before < len(c)
-    later, before = later[inside], before[inside]
+    later, before = trace.reborn()
     closed = (trace.endpoints["traits"].reshape(-1, 2)[before] & TRAIT_FIN != 0).all(axis=1)
     synchronized = facts[before] & (FACT_ACKED | FACT_MIDSTREAM) != 0
     found[later] &= ~closed  # TIME-WAIT is no stale state: port-reuse tells of it
@@ -118,7 +116,7 @@ def met_stale_peer(trace: Trace) -> Bools:
     return found
 
 
-def by_end(trace: Trace, rows: Rows, sides: NDArray[np.integer], kind: str, frame: str) -> list[Finding]:
+def by_end(trace: Attempts, rows: Rows, sides: NDArray[np.integer], kind: str, frame: str) -> list[Finding]:
     """One finding for each host, or where it is the server for each service, that is `sides` of `rows`."""
     c = trace.connections
     hi, lo, port = (np.where(sides == 0, c[f"{part}0"][rows], c[f"{part}1"][rows]) for part in ("hi", "lo", "port"))
@@ -133,7 +131,7 @@ def by_end(trace: Trace, rows: Rows, sides: NDArray[np.integer], kind: str, fram
     )
 
 
-def finding(trace: Trace, rows: Rows, sides: NDArray[np.integer], kind: str, frame: str) -> Finding:
+def finding(trace: Attempts, rows: Rows, sides: NDArray[np.integer], kind: str, frame: str) -> Finding:
     """Connections that one end lost."""
     c = trace.connections
     side = int(sides[0])
@@ -155,7 +153,7 @@ def finding(trace: Trace, rows: Rows, sides: NDArray[np.integer], kind: str, fra
     )
 
 
-def peers(trace: Trace, rows: Rows, sides: NDArray[np.integer]) -> int:
+def peers(trace: Attempts, rows: Rows, sides: NDArray[np.integer]) -> int:
     """How many hosts were at the other end."""
     c = trace.connections
     hi, lo = (np.where(sides == 0, c[f"{part}1"][rows], c[f"{part}0"][rows]) for part in ("hi", "lo"))

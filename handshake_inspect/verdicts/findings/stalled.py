@@ -20,20 +20,21 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
 from handshake_inspect.verdicts import silence
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue, path_mtu
-from handshake_inspect.verdicts.findings.base import CITED, largest, median, once_per_case, target, write
+from handshake_inspect.verdicts.findings.base import CITED, largest, median, target, write
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.silence import Silence
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.text import duration, plural
 
 MANY = 3
 IDLE_NS = 10_000_000_000  # a pause that may have outlived an entry of a device between
 
 
-@once_per_case
+@once
 def stalled(case: Case) -> Silence:
     """Connections that stand still, for no reason that another finding has."""
     waiting = silence.unanswered(case.trace, case.outcomes)
@@ -83,7 +84,7 @@ KIND = Kind(
 )
 
 
-def finding(trace: Trace, waiting: Silence) -> Finding:
+def finding(trace: Attempts, waiting: Silence) -> Finding:
     """The connections of one service."""
     host, port = target(trace, int(waiting.rows[0]))
     first, last = waiting.since(trace), waiting.until(trace)
@@ -121,7 +122,7 @@ def finding(trace: Trace, waiting: Silence) -> Finding:
     )
 
 
-def endings(trace: Trace, waiting: Silence) -> dict[str, int]:
+def endings(trace: Attempts, waiting: Silence) -> dict[str, int]:
     """How many of them ended how: given up by a kernel or an application, or not at all."""
     rows: NDArray[np.intp] = np.unique(waiting.rows)
     reset = trace.facts[rows] & FACT_RST != 0

@@ -29,7 +29,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, endpoint, once_per_case, span, write
+from handshake_inspect.verdicts.findings.base import cite, endpoint, span, write
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
@@ -45,7 +45,8 @@ from handshake_inspect.verdicts.findings.keys import (
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.hearing import heard
-from handshake_inspect.verdicts.trace import host_key
+from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import MIDSTREAM, UNSOLICITED
 from handshake_inspect.wire.const import ACK, FIN, RST, SYN
 from handshake_inspect.wire.text import duration
@@ -102,7 +103,7 @@ KINDS = {
 }
 
 
-@once_per_case
+@once
 def stray_floods(case: Case) -> tuple[Strays, ...]:
     """The floods of a case."""
     acks, rsts = lone_acks(case), lone_rsts(case)
@@ -120,16 +121,13 @@ def is_all(case: Case, acks: Bools) -> bool:
     RSTs alone are what a filter on flags leaves of them.
     """
     whole = len(acks) == len(case.trace) and bool(acks.all())
-    return whole and len(distinct(case.trace.server_host[: len(acks)])) == 1
+    return whole and len(distinct(case.trace.of_connections(case.trace.server_host))) == 1
 
 
-@once_per_case
+@once
 def stray_rows(case: Case) -> Bools:
     """Connections that are part of such a flood."""
-    mask = np.zeros(len(case.trace.connections), dtype=bool)
-    for strays in stray_floods(case):
-        mask[strays.rows] = True
-    return mask
+    return case.trace.connection_mask(*(strays.rows for strays in stray_floods(case)))
 
 
 # -- strays
@@ -139,7 +137,7 @@ def lone_acks(case: Case) -> Bools:
     """Connections that are one ACK, and at most RSTs in return."""
     trace, c = case.trace, case.trace.connections
     facts = trace.facts
-    mask: Bools = (case.outcomes.outcome[: len(facts)] == MIDSTREAM) & (facts & FACT_MIDSTREAM != 0)
+    mask: Bools = (trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & (facts & FACT_MIDSTREAM != 0)
     rows = np.flatnonzero(mask)
     lone = c["first_flags"][rows] & (SYN | FIN | RST | ACK) == ACK
     lone &= is_one_segment(case, rows) & (trace.endpoints["tsval"][2 * rows] == 0)
@@ -153,7 +151,7 @@ def lone_rsts(case: Case) -> Bools:
     """Connections that are one RST, which no reflection explains."""
     trace, c = case.trace, case.trace.connections
     facts = trace.facts
-    mask: Bools = (case.outcomes.outcome[: len(facts)] == UNSOLICITED) & (facts & (FACT_SYN | FACT_SYNACK) == 0)
+    mask: Bools = (trace.of_connections(case.outcomes.outcome) == UNSOLICITED) & (facts & (FACT_SYN | FACT_SYNACK) == 0)
     mask &= (facts & FACT_RST != 0) & ~reflected_rows(case)
     rows = np.flatnonzero(mask)
     mask[rows] = (
@@ -208,12 +206,11 @@ def judge(case: Case, kind: str, rows: Indices, strays: Bools) -> Strays | None:
 def others(case: Case, victim: np.uint64, strays: Bools) -> tuple[Keys, int]:
     """The hosts that have more with this one than strays, sorted; and how many such connections began before."""
     trace = case.trace
-    count = len(trace.connections)
-    served = np.flatnonzero(trace.server_host == victim)
-    opened = np.flatnonzero(trace.client_host == victim)
-    served, opened = (rows[~strays[np.minimum(rows, count - 1)] | (rows >= count)] for rows in (served, opened))
+    others = ~trace.column(strays, False)
+    served = np.flatnonzero((trace.server_host == victim) & others)
+    opened = np.flatnonzero((trace.client_host == victim) & others)
     known = distinct(np.concatenate([trace.client_host[served], trace.server_host[opened]]))
-    tracked = np.concatenate([served[served < count], opened[opened < count]])
+    tracked = np.concatenate([trace.tracked(served), trace.tracked(opened)])
     return known, int(np.count_nonzero(case.outcomes.outcome[tracked] == MIDSTREAM))
 
 

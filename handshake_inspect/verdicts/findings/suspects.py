@@ -5,7 +5,6 @@ Used by `port_scan.py`, whose docstring has the rules; `no_scan.py` tells apart 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,26 +110,18 @@ def arranged(case: Case, probes: Probes) -> Scan:
 
 def target_ports(case: Case, rows: Indices) -> NDArray[np.uint16]:
     """The port that each of these probes asked for."""
-    return end_ports(case, rows, 0, "server_port")
+    return end_ports(case, rows, 0)
 
 
 def source_ports(case: Case, rows: Indices) -> NDArray[np.uint16]:
     """The port that each of these probes came from."""
-    return end_ports(case, rows, 1, "client_port")
+    return end_ports(case, rows, 1)
 
 
-def end_ports(case: Case, rows: Indices, flip: int, of_embryo: str) -> NDArray[np.uint16]:
+def end_ports(case: Case, rows: Indices, flip: int) -> NDArray[np.uint16]:
     """The ports of the probed sides, or of the other ones."""
     trace = case.trace
-    count = len(trace.connections)
-    ports = np.empty(len(rows), dtype=np.uint16)
-    mine = rows < count
-    c = trace.connections[rows[mine]]
-    ports[mine] = np.where(probed_side(c) ^ flip == 1, c["port1"], c["port0"])
-    ports[~mine] = trace.embryos[of_embryo][rows[~mine] - count]
+    ports: NDArray[np.uint16] = trace.address("client" if flip else "server", "port", rows)
+    odd = np.flatnonzero(trace.connection("facts", rows) & FACT_SYN == 0)
+    ports[odd] = trace.connections["port0" if flip else "port1"][rows[odd]]
     return ports
-
-
-def probed_side(connections: Any) -> Any:
-    """Which side was probed: whoever did not send the first segment, where there was no SYN."""
-    return np.where(connections["facts"] & FACT_SYN != 0, connections["client"] ^ 1, 1)

@@ -87,7 +87,7 @@ class Load:
 def detect(case: Case) -> list[Finding]:
     """One finding for each service that answers with cookies."""
     trace = case.trace
-    keys = trace.server_key[: len(trace.connections)]
+    keys = trace.of_connections(trace.server_key)
     known = stamped(case)
     proofs = {**by_bits(case, keys, known), **by_clock(case, keys, known)}
     del known
@@ -270,8 +270,8 @@ def commonest(number: NDArray[np.intp], low: NDArray[np.int64]) -> NDArray[np.in
 def by_silence(case: Case, keys: Keys) -> dict[int, Load]:
     """Services with a load of half-open connections of which many SYN-ACKs were never repeated."""
     trace, c = case.trace, case.trace.connections
-    waiting = case.outcomes.outcome[: len(c)] == HALF_OPEN
-    waiting &= case.outcomes.cause[: len(c)] == CAUSE["no-final-ack"]
+    waiting = trace.of_connections(case.outcomes.outcome) == HALF_OPEN
+    waiting &= trace.of_connections(case.outcomes.cause) == CAUSE["no-final-ack"]
     waiting &= (trace.facts & (FACT_SYN | FACT_RST) == FACT_SYN) & (c["syn_count"] == 1)
     waiting &= trace.last_ns - c["synack_ns"] >= REPEATS_NS
     rows = np.flatnonzero(waiting)
@@ -289,7 +289,7 @@ def has_final_acks(case: Case, keys: Keys, rows: Indices) -> bool:
     """Whether these never completed: they belong to a flood, or the capture holds the final ACKs of others."""
     if flood_rows(case)[rows].any():
         return True
-    return bool(np.any((keys == keys[rows[0]]) & (case.outcomes.outcome[: len(keys)] == ESTABLISHED)))
+    return bool(np.any((keys == keys[rows[0]]) & (case.trace.of_connections(case.outcomes.outcome) == ESTABLISHED)))
 
 
 # -- what is said ------------------------------------------------------------------------------------------------

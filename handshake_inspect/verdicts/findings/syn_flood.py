@@ -39,7 +39,7 @@ import numpy as np
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, median, once_per_case, ratio, target, write
+from handshake_inspect.verdicts.findings.base import cite, median, ratio, target, write
 from handshake_inspect.verdicts.findings.carpet import carpets
 from handshake_inspect.verdicts.findings.flood_signs import SIGNS
 from handshake_inspect.verdicts.findings.flooding import (
@@ -54,6 +54,7 @@ from handshake_inspect.verdicts.findings.flooding import (
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.steps import Step, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import prefix_text
@@ -130,7 +131,7 @@ KIND = Kind(
 )
 
 
-@once_per_case
+@once
 def floods(case: Case) -> tuple[Flood, ...]:
     """The floods of a case: services before hosts, and networks last, which take the place of their hosts."""
     trace = case.trace
@@ -170,13 +171,10 @@ def is_spread(case: Case, rows: Indices) -> bool:
     return count_distinct(trace.server_key[rows]) > 1 and count_distinct(trace.client_host[rows]) >= MIN_UNFINISHED
 
 
-@once_per_case
+@once
 def flood_rows(case: Case) -> Bools:
     """Attempts that are part of some flood."""
-    mask = np.zeros(len(case.trace), dtype=bool)
-    for flood in floods(case):
-        mask[flood.rows] = True
-    return mask
+    return case.trace.mask(*(flood.rows for flood in floods(case)))
 
 
 # -- what is said ------------------------------------------------------------------------------------------------
@@ -187,8 +185,7 @@ def describe(case: Case, flood: Flood) -> Finding:
     trace, on = case.trace, flood.target
     rows = flood.rows
     where = write(on.host, on.port) if on.prefix is None else prefix_text(*on.host, on.prefix)
-    tracked = rows[: np.searchsorted(rows, len(trace.connections))]
-    answered = int(np.count_nonzero(trace.facts[tracked] & FACT_SYNACK))
+    answered = int(np.count_nonzero(trace.facts[trace.tracked(rows)] & FACT_SYNACK))
     clients = legitimate(case, flood)
     inside = clients["inside"]
     unharmed = inside["connections"] > 0 and inside["served_at_once"] >= UNHARMED * inside["connections"]
@@ -245,9 +242,10 @@ def legitimate(case: Case, flood: Flood) -> dict[str, dict[str, Any]]:
 def fared(case: Case, rows: Indices) -> dict[str, Any]:
     """Success and handshake times of some attempts."""
     c = case.trace.connections
-    tracked = rows[rows < len(c)]
+    tracked = case.trace.tracked(rows)
+    alone = len(rows) - len(tracked)
     tracked = tracked[c["facts"][tracked] & FACT_SYN != 0]
-    attempts = len(tracked) + np.count_nonzero(rows >= len(c))
+    attempts = len(tracked) + alone
     done = tracked[case.outcomes.outcome[tracked] == ESTABLISHED]
     at_once = done[c["syn_count"][done] == 1]
     total = case.legs.of(done).total.high

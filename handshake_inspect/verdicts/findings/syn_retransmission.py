@@ -31,11 +31,11 @@ from handshake_inspect.tcp.facts import (
     METHOD_TSECR,
 )
 from handshake_inspect.verdicts import backoff, grouping
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, ratio, target, window, write
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, TIMED_OUT
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
 from handshake_inspect.wire.text import duration, plural, share
@@ -58,13 +58,13 @@ def detect(case: Case) -> list[Finding]:
     repeated = np.flatnonzero((c["retries"] > 0) & ~rebuffed(trace))
     if not len(repeated):
         return []
-    connected = case.outcomes.outcome[: len(c)] == ESTABLISHED
-    delay = np.zeros(len(c), dtype=np.int64)
+    connected = trace.of_connections(case.outcomes.outcome) == ESTABLISHED
+    delay = np.zeros(len(trace.facts), dtype=np.int64)
     delay[repeated] = delays(trace, repeated)
     hurt = connected & (delay >= LEAST_DELAY_NS) & (trace.facts & FACT_SYN != 0)
     hit = np.zeros(len(trace.services), dtype=bool)
-    hit[trace.service[: len(c)][hurt]] = True
-    attempts = np.flatnonzero(hit[trace.service[: len(c)]] & (trace.facts & FACT_SYN != 0))
+    hit[trace.of_connections(trace.service)[hurt]] = True
+    attempts = np.flatnonzero(hit[trace.of_connections(trace.service)] & (trace.facts & FACT_SYN != 0))
     groups = grouping.group(trace.service[attempts], attempts)
     fits = backoff.profiles(trace)
     return largest(
@@ -120,19 +120,17 @@ KIND = Kind(
 )
 
 
-def rebuffed(trace: Trace) -> Bools:
+def rebuffed(trace: Attempts) -> Bools:
     """Attempts whose SYN was answered at first: with a RST, or with what belongs to an earlier incarnation."""
     c, facts = trace.connections, trace.facts
     found: Bools = facts & FACT_REBUFFED != 0
     found |= (c["rst_ns"] > 0) & (c["rst_ns"] < c["synack_ns"])
-    later = np.flatnonzero(c["previous"] > 0)
-    before = c["previous"][later].astype(np.intp) - 1
-    inside = before < len(c)
-    found[later[inside]] |= facts[before[inside]] & FACT_BLIND_SYN != 0
+    later, before = trace.reborn()
+    found[later] |= facts[before] & FACT_BLIND_SYN != 0
     return found
 
 
-def delays(trace: Trace, rows: NDArray[np.intp]) -> Times:
+def delays(trace: Attempts, rows: NDArray[np.intp]) -> Times:
     """How much later than its first copy the answered SYN left, and the answered SYN-ACK."""
     c = trace.connections
     forth = c["synack_ns"][rows] - c["syn_ns"][rows] - c["synack_min_ns"][rows]
@@ -148,7 +146,7 @@ def is_timed(methods: NDArray[np.uint8]) -> Bools:
     return timed
 
 
-def losses(trace: Trace, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+def losses(trace: Attempts, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
     """What was lost, as a number of `LOSSES`; the handshake's first loss where there were several."""
     c = trace.connections
     client = trace.endpoints[trace.client_rows[rows]]
@@ -212,7 +210,7 @@ def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: 
     )
 
 
-def answered_first(trace: Trace, rows: NDArray[np.intp]) -> Bools:
+def answered_first(trace: Attempts, rows: NDArray[np.intp]) -> Bools:
     """Whether the first SYN was the one that was answered although it was repeated: the path is slow."""
     c = trace.connections
     first: Bools = c["synack_min_ns"][rows] >= c["synack_ns"][rows] - c["syn_ns"][rows]

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.elsewhere import server_of
-from handshake_inspect.verdicts.findings.base import CITED, Host, cite, client, once_per_case, target
+from handshake_inspect.verdicts.findings.base import CITED, Host, cite, client, target
 from handshake_inspect.verdicts.findings.keys import Indices, Times, run_starts
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.paws import older
 from handshake_inspect.verdicts.words import CAUSE, REFUSED, REJECTED
 from handshake_inspect.wire.address import address_text
@@ -50,7 +51,7 @@ class Tally:
     def of(cls, case: Case, outcome: int, rows: Indices) -> "Tally":
         """Count some attempts."""
         trace, c = case.trace, case.trace.connections
-        tracked = rows[rows < len(c)]
+        tracked = trace.tracked(rows)
         keys, attempts, named = _clients(case, rows)
         last = int(c["last_ns"][tracked].max()) if len(tracked) else 0
         frames, cited = cite(case, rows)
@@ -174,7 +175,7 @@ def _cost(case: Case, outcome: int, tracked: Indices) -> dict[str, Any]:
     }
 
 
-@once_per_case
+@once
 def _reject_ns(case: Case) -> Times:
     """The delay of every refusal."""
     return case.legs.reject_ns
@@ -191,8 +192,7 @@ def _answered_from(case: Case, rows: Indices) -> list[tuple[Host, int]]:
 
 def _reporters(case: Case, rows: Indices) -> list[Host]:
     """Who sent the ICMP errors."""
-    c = case.trace.connections
-    kept = c["retries"][rows[rows < len(c)]]
+    kept = case.trace.connection("retries", rows)
     reports = case.trace.retries[kept[kept > 0].astype(np.intp) - 1]
     found = {(int(one["reporter_hi"]), int(one["reporter_lo"])) for one in reports[: 100 * REPORTERS]}
     return [each for each in sorted(found) if each != (0, 0)][:REPORTERS]

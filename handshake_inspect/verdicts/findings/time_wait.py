@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
-from handshake_inspect.verdicts.trace import Trace
 from handshake_inspect.wire.text import share
 
 EPHEMERAL_PORTS = 28_232
@@ -94,7 +94,7 @@ KIND = Kind(
 )
 
 
-def holders(trace: Trace, rows: Rows) -> NDArray[np.int8]:
+def holders(trace: Attempts, rows: Rows) -> NDArray[np.int8]:
     """The side that holds, or held, TIME-WAIT: the one in that state, else the one that closed first; -1 for none."""
     states = trace.endpoints["state"].reshape(-1, 2)[rows] == int(TcpState.TIME_WAIT)
     c = trace.connections
@@ -119,7 +119,7 @@ def peak(begun: Times, groups: grouping.Groups, lasts_ns: int) -> tuple[NDArray[
 
 
 def host_finding(
-    trace: Trace, key: tuple[tuple[int, int], int | None], rows: Rows, at_client: bool, most: int, when: int
+    trace: Attempts, key: tuple[tuple[int, int], int | None], rows: Rows, at_client: bool, most: int, when: int
 ) -> Finding:
     """One host and the pair that fills it."""
     host, port = key

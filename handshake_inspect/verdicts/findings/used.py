@@ -27,7 +27,7 @@ class Used:
 
     def absorb(self, case: Case, rows: Indices) -> None:
         """Note which services the clients of these connections, which are about to go, really used."""
-        rows = rows[rows < len(case.trace.connections)]
+        rows = case.trace.tracked(rows)
         mine = rows[is_used(case, rows)]
         mine = mine[~is_member(case.trace.pair[mine], self._pairs)]
         _, first = np.unique(case.trace.pair[mine], return_index=True)

@@ -5,7 +5,7 @@ import pytest
 from support import samples
 
 from handshake_inspect import analyze
-from handshake_inspect.report.attempts import LONE_CLIENT, LONE_SERVER, LONE_SYN, NONE, Attempts
+from handshake_inspect.report.attempt_columns import LONE_CLIENT, LONE_SERVER, LONE_SYN, NONE, AttemptColumns
 from handshake_inspect.report.column import Addresses
 from handshake_inspect.report.fields import FIELDS
 from handshake_inspect.tcp import rows
@@ -41,16 +41,16 @@ def test_constants_stand_for_fields_of_rows(constants, kind):
 def test_a_part_of_a_column_is_the_column_of_that_part(name, capture, request):
     connections = request.getfixturevalue(capture)
     make, trace = FIELDS[name].column, connections.trace
-    whole = make(Attempts(connections, ..., ...))
+    whole = make(AttemptColumns(connections, ..., ...))
     full, alone = np.arange(len(trace.connections))[::2], np.arange(len(trace.embryos))[1::3]
     rows_ = np.concatenate([full, len(trace.connections) + alone])
-    one, other = make(Attempts(connections, full, alone)), whole.at(rows_)
+    one, other = make(AttemptColumns(connections, full, alone)), whole.at(rows_)
     assert len(one.known) == len(rows_)
     assert np.array_equal(one.known, other.known)
     assert np.all(one.same(other) | ~one.known)
 
 
 def test_no_attempt_has_empty_columns(mixed):
-    columns = [FIELDS[name].column(Attempts(mixed, NONE, NONE)) for name in WITH_COLUMN]
+    columns = [FIELDS[name].column(AttemptColumns(mixed, NONE, NONE)) for name in WITH_COLUMN]
     assert all(len(column.known) == 0 for column in columns)
     assert all(column.listed() == [] for column in columns if not isinstance(column, Addresses))

@@ -1,36 +1,26 @@
 """Columns of some attempts, whichever rows hold them.
 
-An attempt is a connection row, or a lone SYN that nothing answered (an embryo).  A lone SYN offers the columns of a
-connection row and of its two endpoint rows: `LONE_SYN`, `LONE_CLIENT` and `LONE_SERVER` say where they come from.
-Columns have connections first and lone SYNs behind them.
+Columns have connections first and lone SYNs behind them (see `verdicts.attempts`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report.column import Numbers, Words
-from handshake_inspect.tcp.facts import FACT_SYN, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.verdicts import aliases
 from handshake_inspect.verdicts.answered import Copies, answered_syn_acks, answered_syns
+from handshake_inspect.verdicts.attempts import LONE_CLIENT, LONE_SERVER, LONE_SYN, Who
 from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.legs import Leg
 
 Array = NDArray[Any]
-Who = Literal["client", "server"]
 
-# Of a lone SYN: the field of its own row that stands for one of a connection row, or the value that all of them have.
-LONE_SYN: dict[str, str | int] = {
-    "first_ns": "first_ns", "last_ns": "first_ns", "facts": FACT_SYN, "syn_count": 1, "synack_count": 0,
-}  # fmt: skip
-# The same for its two ends; what is not named is 0.
-LONE_CLIENT: dict[str, str | int] = {"frames": 1, "traits": TRAIT_ISS | TRAIT_SEEN, "iss": "iss"}
-LONE_SERVER: dict[str, str | int] = {}
 NONE: NDArray[np.intp] = np.zeros(0, dtype=np.intp)  # no rows
 _LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_SERVER}
 
@@ -47,7 +37,7 @@ class Taken(dict[str, Array]):
         return column
 
 
-class Attempts:
+class AttemptColumns:
     """Some attempts: `full` are numbers of connection rows, `alone` of lone SYNs; `...` for all."""
 
     def __init__(self, source: Any, full: Any, alone: Any) -> None:
@@ -93,10 +83,8 @@ class Attempts:
         """What a column of all attempts of the trace, in row order, says of these."""
         if self.full is ... and self.alone is ...:
             return values
-        count = len(self.trace.connections)
-        if not self.alone_count:
-            return values[:count][self.full]
-        return np.concatenate([values[:count][self.full], values[count:][self.alone]])
+        full: Array = self.trace.of_connections(values)[self.full]
+        return np.concatenate([full, self.trace.of_lone(values)[self.alone]]) if self.alone_count else full
 
     def connection(self, name: str, kind: Any = np.int64) -> Array:
         """A field of connection rows."""

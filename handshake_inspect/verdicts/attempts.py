@@ -1,0 +1,412 @@
+"""All attempts of a capture as one table of columns, whichever rows hold them.  No frame, no tracker.
+
+An attempt is a row of a connection, or a lone SYN that nothing answered, which has a small row of its own (an embryo).
+Attempts are numbered in row order: connections first, so that a connection has the same number as an attempt, then the
+lone SYNs.  `order` is the order of first frames, which gives them their ids.
+
+A lone SYN offers the columns of a connection and of its two ends: `LONE_SYN`, `LONE_CLIENT` and `LONE_SERVER` say where
+they come from.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_REPLACED, FACT_SYN, FACT_UNTIMED, TRAIT_ISS, TRAIT_SEEN
+from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, batches
+from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.sets import distinct, host_key, places
+from handshake_inspect.wire.address import is_ipv4
+
+Bools = NDArray[np.bool_]
+Rows = NDArray[Any]
+Keys = NDArray[np.uint64]
+Who = Literal["client", "server"]
+Part = Literal["hi", "lo", "port"]
+
+OF_CONNECTIONS = (
+    "facts", "client", "retries", "aftermath", "previous", "syn_count", "synack_count", "reack_count", "resent_count",
+    "synack_method", "ackdat_method", "rst_side",
+)  # fmt: skip
+OF_ENDPOINTS = ("state", "traits", "options", "retransmissions")
+
+# Of a lone SYN: the field of its own row that stands for one of a connection row, or the value that all of them have.
+LONE_SYN: dict[str, str | int] = {
+    "first_ns": "first_ns", "last_ns": "first_ns", "facts": FACT_SYN, "syn_count": 1, "synack_count": 0,
+}  # fmt: skip
+# The same for its two ends; what is not named is 0.
+LONE_CLIENT: dict[str, str | int] = {
+    "frames": 1, "traits": TRAIT_ISS | TRAIT_SEEN, "iss": "iss", "options": "options", "mss": "mss", "syn_ttl": "ttl",
+    "syn_tsval": "tsval",
+}  # fmt: skip
+LONE_SERVER: dict[str, str | int] = {}
+_LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_SERVER}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What answered attempts from elsewhere: by attempt and time, several of one attempt where several hosts did."""
+
+    attempts: Rows  # ascending
+    answers: Rows  # connection rows, whose server answered
+    numbers: Rows  # of these in the table
+
+    def of(self, attempt: int) -> Any:
+        """The row of the first that answered this attempt, None if nobody did."""
+        at = int(np.searchsorted(self.attempts, attempt))
+        return self.answers[at] if at < len(self.attempts) and self.attempts[at] == attempt else None
+
+    def chosen(self, rows: Rows) -> "Answers":
+        """Those of these attempts, whose places among `rows` are their numbers from now on."""
+        order = np.argsort(rows, kind="stable")
+        at = np.minimum(np.searchsorted(rows[order], self.attempts), max(len(rows) - 1, 0))
+        known = np.flatnonzero(rows[order[at]] == self.attempts) if len(rows) else np.zeros(0, dtype=np.intp)
+        by_place = known[np.argsort(order[at[known]], kind="stable")]
+        return Answers(order[at[by_place]], self.answers[by_place], self.numbers[by_place])
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """All attempts of one capture, and the capture's own times."""
+
+    connections: Any  # Rows, Gathered
+    endpoints: Any  # as `connections`; two for each of them
+    aliases: Rows
+    retries: Rows
+    aftermaths: Rows
+    embryos: Any  # Rows, or a Selection of them
+    first_ns: int
+    last_ns: int
+    limits: Limits = field(default_factory=Limits)
+    numbers: NDArray[np.intp] | None = None  # rows of the table that `connections` are, None for all in order
+    embryo_numbers: NDArray[np.int32] | None = None  # as `numbers`, for `embryos`
+    elsewhere: Answers | None = None  # answers from elsewhere, whose rows are left out
+    highs: NDArray[np.uint64] | None = None  # by row of the table: bits 32 and up of embryos' frames; None for none
+    exchanges: Rows | None = None  # request and response of every connection; None where no table was read
+    setups: Rows | None = None  # the set-ups that these name
+    extras: Rows | None = None  # and the waits that those name
+    filtered: bool = False  # the capture holds nothing but segments with SYN, FIN or RST, and ICMP errors
+    made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Have the columns that every judge asks for side by side."""
+        for name, names in (("connections", OF_CONNECTIONS), ("endpoints", OF_ENDPOINTS)):
+            if isinstance(plain := getattr(self, name), np.ndarray):
+                object.__setattr__(self, name, Gathered(plain, names, self.highs is not None))
+
+    def __len__(self) -> int:
+        """How many attempts there are."""
+        return len(self.connections) + len(self.embryos)
+
+    # -- which rows hold them --------------------------------------------------------------------------------------
+
+    def split(self, rows: Rows) -> tuple[Rows, Rows]:
+        """The connections among these attempts, and the numbers of the embryos, each in the order of `rows`."""
+        full, alone, _ = self._parted(rows)
+        return full, alone
+
+    def _parted(self, rows: Rows) -> tuple[Rows, Rows, Bools | None]:
+        """As `split`, and which of `rows` are connections if these are not the first ones."""
+        count = len(self.connections)
+        whole = rows < count
+        first = int(np.count_nonzero(whole))
+        if whole[:first].all():
+            return rows[:first], rows[first:] - count, None
+        return rows[whole], rows[~whole] - count, whole
+
+    def tracked(self, rows: Rows) -> Rows:
+        """The connections among these attempts, in their order."""
+        return self._parted(rows)[0]
+
+    def is_tracked(self, rows: Rows) -> Bools:
+        """Which of these attempts are connections."""
+        whole: Bools = rows < len(self.connections)
+        return whole
+
+    def in_table(self, rows: Rows) -> tuple[Rows, Rows]:
+        """Rows of the table that these attempts are: connections, and SYNs that nothing answered."""
+        full, alone = self.split(rows)
+        numbers = full if self.numbers is None else self.numbers[full]
+        return numbers, alone if self.embryo_numbers is None else self.embryo_numbers[alone]
+
+    # -- columns of all attempts -----------------------------------------------------------------------------------
+
+    def of_connections(self, column: NDArray[Any]) -> NDArray[Any]:
+        """The part of a column of all attempts that is of connections: a view, which may be written to."""
+        return column[: len(self.connections)]
+
+    def of_lone(self, column: NDArray[Any]) -> NDArray[Any]:
+        """The part of a column of all attempts that is of lone SYNs: a view, which may be written to."""
+        return column[len(self.connections) :]
+
+    def column(self, connections: Any, lone: Any, kind: Any = None) -> NDArray[Any]:
+        """A column of all attempts, of a column (or value) of connections and one of lone SYNs."""
+        column = np.empty(len(self), dtype=connections.dtype if kind is None else kind)
+        self.of_connections(column)[:] = connections
+        self.of_lone(column)[:] = lone
+        return column
+
+    def mask(self, *rows: Rows) -> Bools:
+        """Which of all attempts are among these."""
+        return _mask(len(self), rows)
+
+    def connection_mask(self, *rows: Rows) -> Bools:
+        """Which of all connections are among these."""
+        return _mask(len(self.connections), rows)
+
+    def lone_batches(self) -> Iterator[tuple[slice, Any]]:
+        """The rows of lone SYNs, some at a time, and their places in a column of all attempts."""
+        count = len(self.connections)
+        for some in batches(len(self.embryos)):
+            yield slice(count + some.start, count + some.stop), self.embryos[some]
+
+    def server(self, part: Part) -> NDArray[Any]:
+        """`hi`, `lo` or `port` of every attempt's server."""
+        return self._end(part, "server")
+
+    def client(self, part: Part) -> NDArray[Any]:
+        """`hi`, `lo` or `port` of every attempt's client."""
+        return self._end(part, "client")
+
+    def _end(self, part: Part, who: Who) -> NDArray[Any]:
+        return np.concatenate([self._of_ends(part, who, ...), self.embryos[f"{who}_{part}"]])
+
+    def _of_ends(self, part: Part, who: Who, full: Any) -> NDArray[Any]:
+        c, far = self.connections, int(who == "server")
+        return np.where(c["client"][full] == far, c[f"{part}0"][full], c[f"{part}1"][full])
+
+    @cached_property
+    def first_times(self) -> NDArray[np.int64]:
+        """When every attempt began."""
+        return np.concatenate([self.connections["first_ns"], self.embryos["first_ns"]])
+
+    @property
+    def last_times(self) -> NDArray[np.int64]:
+        """When every attempt was last seen."""
+        return np.concatenate([self.connections["last_ns"], self.embryos["first_ns"]])
+
+    @property
+    def first_frame(self) -> NDArray[np.uint64]:
+        """The first frame of every attempt."""
+        frames = np.empty(len(self), dtype=np.uint64)
+        self.of_connections(frames)[:] = self.connections["first_frame"]
+        for some, lone in self.lone_batches():
+            frames[some] = lone["first_frame"]
+        if self.highs is not None:
+            self.of_lone(frames)[:] |= self._high(np.arange(len(self.embryos)))
+        return frames
+
+    @cached_property
+    def order(self) -> NDArray[np.int32]:
+        """Attempts by their first frame: `order[id]` is the row."""
+        return np.argsort(self.first_frame, kind="stable").astype(np.int32)
+
+    @cached_property
+    def ids(self) -> NDArray[np.int32]:
+        """The id of every attempt."""
+        ids = np.empty(len(self), dtype=np.int32)
+        ids[self.order] = np.arange(len(self), dtype=np.int32)
+        return ids
+
+    # -- keys ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _keys(self) -> tuple[Keys, Keys, Keys]:
+        """Keys of all services, servers and clients: made together, since they are of the same octets."""
+        service, server, client = (np.empty(len(self), dtype=np.uint64) for _ in range(3))
+        for some in batches(len(self.connections), AT_ONCE):
+            rows_ = self.connections[some]
+            first = self.connections["client"][some] == 0  # the client sent the first frame
+            hi0, lo0, hi1, lo1 = (rows_[part] for part in ("hi0", "lo0", "hi1", "lo1"))
+            hi, lo = np.where(first, hi1, hi0), np.where(first, lo1, lo0)
+            server[some] = host_key(hi, lo)
+            service[some] = host_key(hi, lo, np.where(first, rows_["port1"], rows_["port0"]))
+            client[some] = host_key(np.where(first, hi0, hi1), np.where(first, lo0, lo1))
+        for some, lone in self.lone_batches():
+            hi, lo = lone["server_hi"], lone["server_lo"]
+            service[some], server[some] = host_key(hi, lo, lone["server_port"]), host_key(hi, lo)
+            client[some] = host_key(lone["client_hi"], lone["client_lo"])
+        return service, server, client
+
+    @property
+    def server_key(self) -> Keys:
+        """A 64-bit name of every attempt's service (server address and port)."""
+        return self._keys[0]
+
+    @property
+    def server_host(self) -> Keys:
+        """A 64-bit name of every attempt's server address."""
+        return self._keys[1]
+
+    @property
+    def client_host(self) -> Keys:
+        """A 64-bit name of every attempt's client address."""
+        return self._keys[2]
+
+    @cached_property
+    def pair(self) -> Keys:
+        """A 64-bit name of the client and the service of every connection."""
+        services, clients = self.of_connections(self.server_key), self.of_connections(self.client_host)
+        return services * np.uint64(0x9E3779B97F4A7C15) ^ clients
+
+    @cached_property
+    def services(self) -> Keys:
+        """The different values of `server_key`, sorted."""
+        return distinct(self.server_key)
+
+    @cached_property
+    def service(self) -> NDArray[Any]:
+        """The place of every attempt's service in `services`: in 16 bits if there are few, which sort at once."""
+        numbers = np.empty(len(self), dtype=np.uint16 if len(self.services) <= 1 << 16 else np.int32)
+        for some in batches(len(self)):
+            numbers[some] = places(self.server_key[some], self.services)[0]
+        return numbers
+
+    # -- columns of some attempts, in their order ------------------------------------------------------------------
+
+    def connection(self, name: str, rows: Rows) -> NDArray[Any]:
+        """A field of connection rows, of these attempts."""
+        return self._picked(rows, lambda full: self.connections[name][full], LONE_SYN.get(name, 0))
+
+    def end(self, who: Who, name: str, rows: Rows) -> NDArray[Any]:
+        """A field of endpoint rows, of the clients or servers of these attempts."""
+        far = int(who == "server")
+        return self._picked(
+            rows, lambda full: self.endpoints[name][self.client_rows[full] ^ far], _LONE[who].get(name, 0)
+        )
+
+    def address(self, who: Who, part: Part, rows: Rows) -> NDArray[Any]:
+        """`hi`, `lo` or `port` of the clients or servers of these attempts."""
+        return self._picked(rows, lambda full: self._of_ends(part, who, full), f"{who}_{part}")
+
+    def halves(self, who: Who, rows: Rows) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """The addresses of the clients or servers of these attempts."""
+        return self.address(who, "hi", rows), self.address(who, "lo", rows)
+
+    def client_ends(self, rows: Rows) -> Keys:
+        """The address and port of the client of each of these attempts, named as services are."""
+        return host_key(*self.halves("client", rows), self.address("client", "port", rows))
+
+    def is_ipv4(self, rows: Rows) -> Bools:
+        """Which of these attempts use IPv4."""
+        full, alone, mixed = self._parted(rows)
+        ends = (self._lone(f"server_{half}", alone).tolist() for half in ("hi", "lo"))
+        others = np.array(list(map(is_ipv4, *ends)), dtype=bool)
+        return _joined(self.connections["ip_version"][full] == 4, others, mixed)
+
+    def one_end(self, who: Who, row: int) -> tuple[int, int, int]:
+        """The address, as two halves, and the port of the client or server of one attempt."""
+        count = len(self.connections)
+        if row >= count:
+            embryo = self.embryos[row - count]
+            return int(embryo[f"{who}_hi"]), int(embryo[f"{who}_lo"]), int(embryo[f"{who}_port"])
+        connection = self.connections[row]
+        side = int(connection["client"]) ^ (who == "server")
+        return int(connection[f"hi{side}"]), int(connection[f"lo{side}"]), int(connection[f"port{side}"])
+
+    def first_frames(self, rows: Rows) -> NDArray[np.int64]:
+        """The first frame of each of these attempts."""
+        full, alone, mixed = self._parted(rows)
+        frames = self.connections["first_frame"][full].astype(np.int64)
+        return _joined(frames, self.embryo_frames(alone).astype(np.int64), mixed) if len(alone) else frames
+
+    def earliest(self, rows: Rows, most: int) -> Rows:
+        """Those of these attempts that began first, in their order: taken from batches, since most begin later."""
+        chosen, frames = rows[:0], np.zeros(0, dtype=np.int64)
+        for some in batches(len(rows)):
+            mine = rows[some]
+            first = self.first_frames(mine)
+            if len(frames) == most:
+                sooner = first < frames[-1]
+                mine, first = mine[sooner], first[sooner]
+            if len(mine):
+                chosen, frames = np.concatenate([chosen, mine]), np.concatenate([frames, first])
+                order = np.argsort(frames, kind="stable")[:most]
+                chosen, frames = chosen[order], frames[order]
+        return chosen
+
+    def embryo_frames(self, numbers: Rows) -> NDArray[np.uint64]:
+        """The frames of these SYNs that nothing answered."""
+        frames = self._lone("first_frame", numbers).astype(np.uint64)
+        return frames if self.highs is None else frames | self._high(numbers)
+
+    def _high(self, embryos: Rows) -> NDArray[np.uint64]:
+        """The bits of the frames of these embryos that their rows have no room for, in place."""
+        assert self.highs is not None  # noqa: S101
+        return self.highs[embryos if self.embryo_numbers is None else self.embryo_numbers[embryos]] << np.uint64(32)
+
+    def _picked(self, rows: Rows, pick: Callable[[Rows], NDArray[Any]], lone: str | int) -> NDArray[Any]:
+        """What `pick` takes of connections; of embryos their field `lone`, or this value."""
+        full, alone, mixed = self._parted(rows)
+        if not len(alone):
+            return pick(full)
+        if isinstance(lone, str):
+            others = self._lone(lone, alone)
+            return _joined(pick(full), others, mixed) if len(full) else others
+        values = pick(full)
+        return _joined(values, np.full(len(alone), lone, dtype=values.dtype), mixed)
+
+    def _lone(self, name: str, numbers: Rows) -> NDArray[Any]:
+        """A field of these embryos, without a copy of whole rows where they lie close together."""
+        if len(numbers) > BATCH:
+            return self.embryos[name][numbers]
+        low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
+        if high - low < 4 * len(numbers):
+            return self.embryos[low : high + 1][name][numbers - low]
+        return self.embryos[numbers][name]
+
+    # -- columns of connections ------------------------------------------------------------------------------------
+
+    @cached_property
+    def client_rows(self) -> NDArray[np.int32]:
+        """For every connection the endpoint row of its client."""
+        return 2 * np.arange(len(self.connections), dtype=np.int32) + self.connections["client"]
+
+    @property
+    def server_rows(self) -> NDArray[np.int32]:
+        """For every connection the endpoint row of its server."""
+        return self.client_rows ^ 1
+
+    @cached_property
+    def facts(self) -> NDArray[np.uint64]:
+        """FACT_* bits of every connection."""
+        facts: NDArray[np.uint64] = self.connections["facts"]
+        return facts
+
+    @cached_property
+    def replaced(self) -> Bools:
+        """Connections whose 4-tuple a later incarnation took."""
+        return self.facts & FACT_REPLACED != 0
+
+    def reborn(self) -> tuple[Rows, Rows]:
+        """Connections whose 4-tuple had an earlier incarnation, and the connections that these were."""
+        previous = self.connections["previous"]
+        later = np.flatnonzero((previous > 0) & (previous <= len(self.connections)))
+        return later, previous[later].astype(np.intp) - 1
+
+    @cached_property
+    def untimed(self) -> Bools:
+        """Connections of whose handshake the capture lacks a time; all, where it has no time but 0."""
+        if self.last_ns == 0:
+            return np.ones(len(self.connections), dtype=bool)
+        return self.facts & FACT_UNTIMED != 0
+
+
+def _mask(count: int, sets: tuple[Rows, ...]) -> Bools:
+    mask = np.zeros(count, dtype=bool)
+    for rows in sets:
+        mask[rows] = True
+    return mask
+
+
+def _joined(full: NDArray[Any], lone: NDArray[Any], mixed: Bools | None) -> NDArray[Any]:
+    """One column of connections and of lone SYNs, which follow them or are where `mixed` is not set."""
+    if mixed is None:
+        return np.concatenate([full, lone])
+    column = np.empty(len(mixed), dtype=np.result_type(full, lone))
+    column[mixed], column[~mixed] = full, lone
+    return column

@@ -1,0 +1,178 @@
+"""Attempts out of the rows of a table, and some of them with the rows that they need."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRYO_WAITING
+from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP
+from handshake_inspect.verdicts.attempts import Answers, Attempts, Bools, Rows
+from handshake_inspect.verdicts.columns import Selection, batches, marked, taken
+from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.wire.const import MASK32
+
+
+def gathered(
+    table: Any, first_ns: int, last_ns: int, limits: Limits, frames: int = 0, *, others: bool = True
+) -> Attempts:
+    """The attempts that a table holds now.
+
+    `frames`: the number of the newest frame; `others`: the capture has frames that are neither TCP nor its errors.
+    """
+    count = table.connection_count
+    connections = table_rows(table.connection_rows, "Connection", count)
+    endpoints = table_rows(table.endpoint_rows, "Endpoint", 2 * count)
+    aliases = table_rows(table.alias_rows, "Alias", count)
+    exchanges = table_rows(table.setups.exchange_rows, "Exchange", count)
+    numbers = np.flatnonzero(connections["in_use"])
+    if len(numbers) < count or table.evicted:
+        aliases, endpoints = taken(aliases, numbers), taken(endpoints, ends_of(numbers))
+        exchanges = taken(exchanges, numbers)
+        connections = renumbered(taken(connections, numbers), numbers, count)
+    embryos: Any = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
+    alive = np.empty(len(embryos), dtype=bool)
+    for some in batches(len(embryos)):
+        state = embryos["state"][some].copy()
+        alive[some] = (state == EMBRYO_WAITING) | (state == EMBRYO_GIVEN_UP) | (state == EMBRYO_SUCCESSOR)
+    embryo_numbers = None
+    if not alive.all():
+        embryo_numbers = marked(alive)
+        embryos = Selection(embryos, embryo_numbers)
+    return Attempts(
+        connections,
+        endpoints,
+        aliases,
+        table_rows(table.retry_rows, "Retries", table.retry_count),
+        table_rows(table.aftermath_rows, "Aftermath", table.aftermath_count),
+        embryos,
+        first_ns,
+        last_ns,
+        limits,
+        numbers,
+        embryo_numbers,
+        highs=np.frombuffer(table.high_rows, dtype=np.uint64) if table.beyond or frames > MASK32 else None,
+        exchanges=exchanges,
+        setups=table_rows(table.setups.setup_rows, "Setup", table.setups.setup_count),
+        extras=table_rows(table.setups.extra_rows, "Extra", table.setups.extra_count),
+        filtered=not (table.holds_plain or others),
+    )
+
+
+def table_rows(storage: Any, kind: str, count: int) -> Rows:
+    """The first `count` rows of a reserve as a structured array over the same memory."""
+    return (
+        np.frombuffer(storage, dtype=np.dtype(rows.ROWS[kind]), count=count) if count else np.zeros(0, rows.ROWS[kind])
+    )
+
+
+def ends_of(connections: Rows) -> Rows:
+    """The rows of both ends of each of these connections."""
+    ends: Rows = (2 * connections[:, None] + np.arange(2)).reshape(-1)
+    return ends
+
+
+def renumbered(connections: Rows, numbers: NDArray[np.intp], count: int) -> Rows:
+    """Let `previous` name places among these rows, and none where that row is gone or was used for another 4-tuple."""
+    place = np.zeros(count + 1, dtype=np.uint32)
+    place[numbers + 1] = np.arange(1, len(numbers) + 1)
+    previous = place[np.minimum(connections["previous"], count)]
+    later = np.flatnonzero(previous)
+    before = connections[previous[later].astype(np.intp) - 1]
+    after = connections[later]
+    ports = ("port0", "port1")
+    same = np.ones(len(later), dtype=bool)
+    for one in ports:
+        same &= (before[one] == after["port0"]) | (before[one] == after["port1"])
+    same &= before["first_ns"] <= after["first_ns"]
+    previous[later[~same]] = 0
+    connections["previous"] = previous
+    return connections
+
+
+# -- some of them --------------------------------------------------------------------------------------------------
+
+
+def chosen(attempts: Attempts, mask: Bools) -> Attempts:
+    """The marked attempts alone; good for counting, not for judging, which needs to see their neighbours."""
+    full = attempts.of_connections(mask)
+    numbers, embryo_numbers = attempts.in_table(np.flatnonzero(mask))
+    return replace(
+        attempts,
+        numbers=numbers,
+        embryo_numbers=embryo_numbers,
+        connections=attempts.connections[full],
+        endpoints=attempts.endpoints[np.repeat(full, 2)],
+        aliases=attempts.aliases[full],
+        exchanges=None if attempts.exchanges is None else attempts.exchanges[full],
+        embryos=attempts.embryos[np.flatnonzero(attempts.of_lone(mask))],
+    )
+
+
+def copied(attempts: Attempts, numbers: Rows) -> tuple[Attempts, Rows, Rows]:
+    """Copies of these attempts with all that belongs to them, for when their rows change.
+
+    Also those attempts in the order of the copies, and the place of each among the copies.
+    """
+    whole = attempts.is_tracked(numbers)
+    full, alone = attempts.split(numbers)
+    connections = attempts.connections.copies(full)
+    order = np.concatenate([numbers[whole], numbers[~whole]])
+    in_table, embryos_in_table = attempts.in_table(numbers)
+    copy = replace(
+        attempts,
+        numbers=in_table,
+        embryo_numbers=embryos_in_table,
+        connections=connections,
+        endpoints=attempts.endpoints.copies(ends_of(full)),
+        aliases=taken(attempts.aliases, full),
+        retries=_moved(connections, "retries", attempts.retries),
+        aftermaths=_moved(connections, "aftermath", attempts.aftermaths),
+        embryos=attempts.embryos[alone],
+        **_copied_setups(attempts, full),
+        elsewhere=None if attempts.elsewhere is None else attempts.elsewhere.chosen(order),
+    )
+    places = np.empty(len(numbers), dtype=np.intp)
+    places[whole], places[~whole] = np.arange(len(full)), np.arange(len(full), len(numbers))
+    return copy, order, places
+
+
+def _moved(connections: Rows, name: str, reserve: Rows) -> Rows:
+    """Copies of the rows of a reserve that these connections have, which they name from now on."""
+    having = np.flatnonzero(connections[name])
+    copies = taken(reserve, connections[name][having].astype(np.intp) - 1)
+    connections[name][having] = np.arange(1, len(having) + 1)
+    return copies
+
+
+def _copied_setups(attempts: Attempts, full: Rows) -> dict[str, Any]:
+    """Copies of what is known of the set-up of these connections."""
+    if attempts.exchanges is None or attempts.setups is None or attempts.extras is None:
+        return {}
+    exchanges = taken(attempts.exchanges, full)
+    number = exchanges["setup"] & EXCHANGE_SETUP
+    having = np.flatnonzero(number)
+    exchanges["setup"][having] ^= number[having] ^ np.arange(1, len(having) + 1, dtype=number.dtype)
+    setups = taken(attempts.setups, number[having].astype(np.intp) - 1)
+    return {"exchanges": exchanges, "setups": setups, "extras": attempts.extras.copy()}
+
+
+def without(attempts: Attempts, answers: Rows, asked: Rows) -> Attempts:
+    """The attempts without these connections, which are answers from elsewhere to the attempts `asked`."""
+    connections, count = attempts.connections, len(attempts.connections)
+    kept = ~attempts.mask(answers)
+    place = np.cumsum(kept) - 1
+    numbers = np.flatnonzero(kept[:count])
+    in_table = np.arange(count) if attempts.numbers is None else attempts.numbers
+    order = np.lexsort((connections["first_ns"][answers], asked))
+    return replace(
+        attempts,
+        connections=renumbered(connections.copies(numbers), numbers, count),
+        endpoints=attempts.endpoints.copies(ends_of(numbers)),
+        aliases=taken(attempts.aliases, numbers),
+        exchanges=None if attempts.exchanges is None else taken(attempts.exchanges, numbers),
+        numbers=in_table[numbers],
+        elsewhere=Answers(place[asked[order]], connections.copies(answers[order]), in_table[answers[order]]),
+    )

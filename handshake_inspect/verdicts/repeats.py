@@ -1,0 +1,58 @@
+"""When SYNs and SYN-ACKs were sent again, as far as copies are kept."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.rows import RETRIES_KEPT
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.once import once
+
+Kind = Literal["syn", "synack"]
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Connections with repeated SYNs (or SYN-ACKs); the first `counts` of each row of `times` are those of copies."""
+
+    rows: NDArray[np.intp]
+    times: Times
+    counts: NDArray[np.intp]
+
+
+def repeats(attempts: Attempts, kind: Kind) -> Repeats:
+    """The repeated SYNs or SYN-ACKs of all connections."""
+    c = attempts.connections
+    rows = np.flatnonzero((c["retries"] > 0) & (c[f"{kind}_count"] > 1))
+    times = attempts.retries[f"{kind}_ns"][c["retries"][rows].astype(np.intp) - 1]
+    return Repeats(rows, times, np.minimum(c[f"{kind}_count"][rows].astype(np.intp) - 1, RETRIES_KEPT))
+
+
+@once
+def repeated_syns(attempts: Attempts) -> Repeats:
+    """The repeated SYNs."""
+    return repeats(attempts, "syn")
+
+
+@once
+def last_syn_ns(attempts: Attempts) -> Times:
+    """When every connection's SYN was last sent."""
+    times: Times = attempts.connections["syn_ns"].copy()
+    again = repeated_syns(attempts)
+    times[again.rows] = again.times[np.arange(len(again.rows)), again.counts - 1]
+    return times
+
+
+def last_gap_ns(attempts: Attempts, kind: Kind) -> Times:
+    """The time between the last two SYNs (or SYN-ACKs) of every connection, 0 for a single one."""
+    gaps = np.zeros(len(attempts.connections), dtype=np.int64)
+    again = repeated_syns(attempts) if kind == "syn" else repeats(attempts, kind)
+    at = np.arange(len(again.rows))
+    last = again.times[at, again.counts - 1]
+    before = again.times[at, np.maximum(again.counts - 2, 0)]
+    before = np.where(again.counts > 1, before, attempts.connections[f"{kind}_ns"][again.rows])
+    gaps[again.rows] = last - before
+    return gaps
