@@ -5,9 +5,9 @@ from handshake_inspect.decode cimport extensions, segment, tcp_header
 from handshake_inspect.wire cimport fourtuple, octets
 
 cdef uint64_t IPV4_MAPPED, MASK32
-cdef int KIND_DAMAGED, KIND_ICMP_ERROR, KIND_NONE
+cdef int KIND_DAMAGED, KIND_ICMP_ERROR, KIND_NONE, KIND_UDP_ERROR
 cdef uint32_t MASK16
-cdef unsigned int PROTO_ICMP, PROTO_TCP
+cdef unsigned int PROTO_ICMP, PROTO_TCP, PROTO_UDP
 
 @cython.locals(limit=Py_ssize_t, kind=uint32_t, mtu=uint32_t)
 cdef int decode_icmp(
@@ -21,6 +21,10 @@ cdef int quoted_ipv4(
 
 @cython.locals(limit=Py_ssize_t, found=int64_t)
 cdef int quoted_ipv6(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, segment.Segment *out
+) noexcept nogil
+
+cdef int quoted_udp(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, segment.Segment *out
 ) noexcept nogil
 

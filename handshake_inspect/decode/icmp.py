@@ -9,10 +9,12 @@ from handshake_inspect.wire.const import (
     KIND_DAMAGED,
     KIND_ICMP_ERROR,
     KIND_NONE,
+    KIND_UDP_ERROR,
     MASK16,
     MASK32,
     PROTO_ICMP,
     PROTO_TCP,
+    PROTO_UDP,
 )
 
 
@@ -54,7 +56,7 @@ def quoted_ipv4(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     limit = min(end, ip_end)
     if limit - at < 20:
         return tcp_header.ended_early(end, ip_end, out)
-    if data[at + 9] != PROTO_TCP or octets.be16(data, at + 6) & 0x1FFF:
+    if data[at + 9] not in (PROTO_TCP, PROTO_UDP) or octets.be16(data, at + 6) & 0x1FFF:
         return KIND_NONE
     header_len = (data[at] & 15) * 4
     if header_len < 20:
@@ -63,6 +65,8 @@ def quoted_ipv4(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     out.src_lo = IPV4_MAPPED | octets.be32(data, at + 12)
     out.dst_hi = 0
     out.dst_lo = IPV4_MAPPED | octets.be32(data, at + 16)
+    if data[at + 9] == PROTO_UDP:
+        return quoted_udp(data, at + header_len, end, ip_end, out)
     return quoted_tcp(data, at + header_len, end, ip_end, at + octets.be16(data, at + 2), out)
 
 
@@ -79,9 +83,21 @@ def quoted_ipv6(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     if found <= 0:
         # A later fragment in a quote is no fragment of this capture.
         return KIND_DAMAGED if found == -KIND_DAMAGED else KIND_NONE
+    if found & 0xFF == PROTO_UDP:
+        return quoted_udp(data, found >> 8, end, ip_end, out)
     if found & 0xFF != PROTO_TCP:
         return KIND_NONE
     return quoted_tcp(data, found >> 8, end, ip_end, at + 40 + octets.be16(data, at + 4), out)
+
+
+def quoted_udp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
+    """Read the ports of a UDP datagram that an error quotes; one that quotes less is nothing to us."""
+    if min(end, ip_end) - at < 4:
+        return KIND_NONE
+    out.src_port = octets.be16(data, at)
+    out.dst_port = octets.be16(data, at + 2)
+    out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, out.src_port, out.dst_hi, out.dst_lo, out.dst_port)
+    return KIND_UDP_ERROR
 
 
 def quoted_tcp(data: bytes, at: int, end: int, ip_end: int, quoted_end: int, out: Any) -> int:

@@ -2,10 +2,11 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport extensions, icmp, segment, tcp_header
-from handshake_inspect.wire cimport checksum, octets
+from handshake_inspect.wire cimport checksum, fourtuple, octets
 
 cdef uint64_t IPV4_MAPPED
-cdef int KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_NONE, KIND_TCP
+cdef int KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_NONE, KIND_TCP, KIND_UDP
+cdef uint64_t MASK32
 cdef unsigned int NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_BAD_IP_CHECKSUM, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED
 cdef unsigned int PROTO_AUTHENTICATION, PROTO_GRE, PROTO_ICMP, PROTO_ICMPV6
 cdef unsigned int PROTO_IPIP, PROTO_IPV6, PROTO_TCP, PROTO_UDP
@@ -24,12 +25,17 @@ cdef int decode_ipv6(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out
 ) noexcept nogil
 
-@cython.locals(found=int64_t)
+@cython.locals(found=int64_t, kind=int)
 cdef int upper_layer(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, uint32_t protocol, segment.Segment *out
 ) noexcept nogil
 
 @cython.locals(source=uint32_t, target=uint32_t)
 cdef int udp_tunnel(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, segment.Segment *out
+) noexcept nogil
+
+@cython.locals(limit=Py_ssize_t, length=Py_ssize_t)
+cdef int udp_datagram(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, segment.Segment *out
 ) noexcept nogil

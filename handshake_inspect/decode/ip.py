@@ -3,7 +3,7 @@
 from typing import Any
 
 from handshake_inspect.decode import extensions, icmp, tcp_header
-from handshake_inspect.wire import checksum, octets
+from handshake_inspect.wire import checksum, fourtuple, octets
 from handshake_inspect.wire.const import (
     IPV4_MAPPED,
     KIND_DAMAGED,
@@ -11,6 +11,8 @@ from handshake_inspect.wire.const import (
     KIND_FRAGMENT,
     KIND_NONE,
     KIND_TCP,
+    KIND_UDP,
+    MASK32,
     NOTE_BAD_CHECKSUM,
     NOTE_BAD_HEADER_LENGTH,
     NOTE_BAD_IP_CHECKSUM,
@@ -113,7 +115,8 @@ def upper_layer(data: bytes, at: int, end: int, ip_end: int, protocol: int, out:
     if protocol in (PROTO_IPIP, PROTO_IPV6, PROTO_GRE):
         return KIND_DECLINED
     if protocol == PROTO_UDP:
-        return udp_tunnel(data, at, end, ip_end, out)
+        kind = udp_tunnel(data, at, end, ip_end, out)
+        return kind if kind != KIND_NONE else udp_datagram(data, at, end, ip_end, out)
     return KIND_NONE
 
 
@@ -130,3 +133,21 @@ def udp_tunnel(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     if octets.be32(data, at + 16) == _TEREDO or octets.be32(data, at + 32) == _TEREDO:
         return KIND_DECLINED  # between Teredo's clients, on ports of their own
     return KIND_NONE
+
+
+def udp_datagram(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
+    """Read a UDP header (RFC 768); the first fragment of a datagram is not a datagram."""
+    limit = min(end, ip_end)
+    if limit - at < 9 or out.notes & NOTE_FIRST_FRAGMENT:
+        return KIND_NONE
+    length = octets.be16(data, at + 4)
+    if length > 8 and length < ip_end - at:  # 0 stands for more than the field can say (RFC 2675)
+        ip_end = at + length
+        limit = min(end, ip_end)
+    out.src_port = octets.be16(data, at)
+    out.dst_port = octets.be16(data, at + 2)
+    out.payload_len = (ip_end - at - 8) & MASK32
+    out.reporter_lo = at + 8
+    out.reporter_hi = max(limit - at - 8, 0)
+    out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, out.src_port, out.dst_hi, out.dst_lo, out.dst_port)
+    return KIND_UDP

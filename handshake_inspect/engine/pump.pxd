@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from handshake_inspect.capture.frames cimport FrameReader
 from handshake_inspect.decode cimport frame as fast
 from handshake_inspect.decode cimport segment as seg
+from handshake_inspect.quic.tracker cimport QuicTracker
 from handshake_inspect.tcp.tracker cimport Tracker
 
 cdef int FRAME
@@ -15,6 +16,8 @@ cdef int KIND_FRAGMENT
 cdef int KIND_ICMP_ERROR
 cdef int KIND_NONE
 cdef int KIND_TCP
+cdef int KIND_UDP
+cdef int KIND_UDP_ERROR
 cdef unsigned int NOTE_CUT_HEADER
 cdef unsigned int NOTE_CONTINUED
 cdef unsigned int NOTE_CUT_OPTIONS
@@ -23,6 +26,7 @@ cdef unsigned int NOTE_FIRST_FRAGMENT
 
 cdef class Pump:
     cdef readonly Tracker tracker
+    cdef readonly QuicTracker quic
     cdef readonly object storage
     cdef seg.Segment *records
     cdef readonly uint64_t frames
@@ -51,6 +55,7 @@ cdef class Pump:
     cdef int run(self, FrameReader reader) except -1 nogil
     @cython.locals(record="seg.Segment *", now=int64_t, kind=int)
     cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1 nogil
+    cdef int take_datagram(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef bint take(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef void note_time(self, int64_t now, uint64_t frame) noexcept nogil
     cdef int second_try(self, FrameReader reader, Py_ssize_t at) except -1 with gil

@@ -7,6 +7,7 @@ from handshake_inspect.decode import frame as fast
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.decode import uncommon
 from handshake_inspect.decode.fragments import Reassembler
+from handshake_inspect.quic.tracker import QuicTracker
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import (
     KIND_DAMAGED,
@@ -15,6 +16,8 @@ from handshake_inspect.wire.const import (
     KIND_ICMP_ERROR,
     KIND_NONE,
     KIND_TCP,
+    KIND_UDP,
+    KIND_UDP_ERROR,
     NOTE_CONTINUED,
     NOTE_CUT_HEADER,
     NOTE_CUT_OPTIONS,
@@ -31,6 +34,7 @@ class Pump:
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
+        self.quic = QuicTracker(tracker.table.limit)
         self.storage = seg.segments(BATCH)
         self.records = seg.segments_of(self.storage)
         self.frames = 0
@@ -99,7 +103,18 @@ class Pump:
                 kind = self.join(reader, at)
         elif record.notes & NOTE_FIRST_FRAGMENT:
             kind = self.join(reader, at)
+        if kind in (KIND_UDP, KIND_UDP_ERROR):
+            self.take_datagram(kind, reader, record)
+            return False
         return self.take(kind, reader, record)
+
+    def take_datagram(self, kind: int, reader: FrameReader, record: Any) -> int:
+        """A UDP datagram of the reader's frame, or an error that quotes one."""
+        record.ts_ns = reader.ts_ns
+        record.frame = reader.frames
+        if kind == KIND_UDP_ERROR:
+            return self.quic.on_error(record)
+        return self.quic.take(record, reader.data, record.reporter_lo, record.reporter_lo + record.reporter_hi)
 
     def take(self, kind: int, reader: FrameReader, record: Any) -> bool:
         """Count what was decoded; whether it is a segment to track."""

@@ -278,7 +278,12 @@ def reserve(name: str, count: int) -> Any:
 
     Raises MemoryError where the system does not grant so much address space.
     """
-    return (ROWS[name] * max(count, 1)).from_buffer(_room(ctypes.sizeof(ROWS[name]) * max(count, 1)))
+    return room_for(ROWS[name], count)
+
+
+def room_for(row: Any, count: int) -> Any:
+    """As `reserve`, for a kind of row that is not of this module."""
+    return (row * max(count, 1)).from_buffer(_room(ctypes.sizeof(row) * max(count, 1)))
 
 
 def affordable(limit: int, least: int) -> int:

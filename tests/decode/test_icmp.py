@@ -70,12 +70,13 @@ def test_other_messages_of_version_6(kind):
 
 
 def test_quotes_of_what_is_not_tcp():
-    assert seen(frames.icmp_error(frames.udp(link=raw)))["kind"] == const.KIND_NONE
+    assert seen(frames.icmp_error(frames.udp(link=raw)))["kind"] == const.KIND_UDP_ERROR
     later = frames.ipv4(CLIENT[0], SERVER[0], 6, b"x" * 40, fragment_offset=80)
     assert seen(frames.icmp_error(later))["kind"] == const.KIND_NONE
     later = frames.ipv6(CLIENT6[0], SERVER6[0], 6, b"x" * 40, extensions=[frames.fragment_header(80, more=False)])
     assert seen(frames.icmp_error(later, type=1))["kind"] == const.KIND_NONE
-    assert seen(frames.icmp_error(frames.udp(CLIENT6, SERVER6, link=raw), type=1))["kind"] == const.KIND_NONE
+    assert seen(frames.icmp_error(frames.udp(CLIENT6, SERVER6, link=raw), type=1))["kind"] == const.KIND_UDP_ERROR
+    assert seen(frames.icmp_error(frames.packet(CLIENT[0], SERVER[0], 132, b"x" * 20)))["kind"] == const.KIND_NONE
 
 
 @pytest.mark.parametrize("quote", range(28))

@@ -169,7 +169,7 @@ def test_tunnels_are_declined(protocol):
     assert seen(frames.ipv6(CLIENT6[0], SERVER6[0], protocol, ipv4_tcp()))["kind"] == const.KIND_DECLINED
 
 
-@pytest.mark.parametrize("protocol", [2, 17, 50, 59, 89, 132, 255])
+@pytest.mark.parametrize("protocol", [2, 50, 59, 89, 132, 255])
 def test_what_is_not_tcp(protocol):
     for packet in (
         frames.ipv4(CLIENT[0], SERVER[0], protocol, b"x" * 30),
@@ -177,6 +177,16 @@ def test_what_is_not_tcp(protocol):
     ):
         segment = seen(packet)
         assert (segment["kind"], segment["notes"]) == (const.KIND_NONE, 0)
+
+
+@pytest.mark.parametrize("ends", [(CLIENT, SERVER), (CLIENT6, SERVER6)])
+@pytest.mark.parametrize(("size", "length", "payload"), [(30, 38, 30), (30, 20, 12), (30, 0, 30), (30, 9000, 30)])
+def test_a_udp_datagram_ends_where_it_says(ends, size, length, payload):
+    src, dst = ends
+    body = struct.pack(">HHHH", src[1], dst[1], length, 0) + b"x" * size
+    segment = seen(frames.packet(src[0], dst[0], 17, body))
+    assert (segment["kind"], segment["src_port"], segment["dst_port"]) == (const.KIND_UDP, src[1], dst[1])
+    assert (segment["payload_len"], segment["reporter_hi"]) == (payload, payload)
 
 
 def test_authentication_over_ipv4():

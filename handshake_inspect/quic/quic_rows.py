@@ -1,0 +1,142 @@
+"""A QUIC connection as a row: C structures in both builds (`quic_rows.pxd` declares the same layout)."""
+
+import ctypes
+from typing import Any
+
+BURSTS = 4  # of the server's 1-RTT packets, the first ones
+STALLS = 2  # pauses of the server's flight for the amplification limit, the first ones
+KEPT = 1500  # bytes of a datagram with an Initial that are kept to be opened
+
+# Flags of a row.
+RETRY = 0x0001
+NEGOTIATED = 0x0002  # a Version Negotiation packet came
+TOKEN = 0x0004  # the client's first Initial had a token
+EARLY = 0x0008  # 0-RTT packets of the client
+INITIAL_AGAIN = 0x0010  # sent twice before any answer
+SERVER_INITIAL = 0x0020
+SERVER_HANDSHAKE = 0x0040
+SERVER_SHORT = 0x0080
+CLIENT_HANDSHAKE = 0x0100
+CLIENT_SHORT = 0x0200
+CUT = 0x0400  # packets behind the captured part of a datagram
+ICMP_ERROR = 0x0800  # an error from the server's side quotes a datagram of the client
+CLIENT_GONE = 0x1000  # an error quotes a datagram of the server: the client has closed its socket
+NOT_KEPT = 0x2000  # no room for its Initials
+
+
+class Quic(ctypes.Structure):
+    """One connection.  Times are nanoseconds since 1970, 0 for what was not seen; frames the low 32 bits."""
+
+    _fields_ = (
+        ("client_hi", ctypes.c_uint64),  # as it began
+        ("client_lo", ctypes.c_uint64),
+        ("server_hi", ctypes.c_uint64),
+        ("server_lo", ctypes.c_uint64),
+        ("moved_hi", ctypes.c_uint64),  # the client's newest address after a migration
+        ("moved_lo", ctypes.c_uint64),
+        ("first_frame", ctypes.c_uint64),
+        ("first_ns", ctypes.c_int64),  # the client's first Initial
+        ("last_ns", ctypes.c_int64),
+        ("again_ns", ctypes.c_int64),  # its last copy before any answer
+        ("retry_ns", ctypes.c_int64),
+        ("negotiation_ns", ctypes.c_int64),
+        ("second_ns", ctypes.c_int64),  # the client's Initial after that
+        ("answer_ns", ctypes.c_int64),  # the server's first Initial
+        ("reply_ns", ctypes.c_int64),  # the client's next datagram
+        ("early_ns", ctypes.c_int64),  # the client's first 0-RTT packet
+        ("flight_ns", ctypes.c_int64),  # the server's last Handshake packet before the client's Finished
+        ("handshake_ns", ctypes.c_int64),  # the client's last Handshake packet before that
+        ("finished_ns", ctypes.c_int64),  # the client's Finished
+        ("request_ns", ctypes.c_int64),  # the first packet of the client that may be a request
+        ("request_last_ns", ctypes.c_int64),  # and the last before the response
+        ("server_ns", ctypes.c_int64),  # the server's last datagram
+        ("client_ns", ctypes.c_int64),  # the client's last datagram
+        ("icmp_ns", ctypes.c_int64),
+        ("client_bytes", ctypes.c_uint64),  # of datagrams, without their UDP headers
+        ("server_bytes", ctypes.c_uint64),
+        ("paid_bytes", ctypes.c_uint64),  # the client's bytes when the server last sent
+        ("server_cid", ctypes.c_uint64),  # mixed from the connection ID that the server chose
+        ("burst_ns", ctypes.c_int64 * BURSTS),  # first 1-RTT packet of 60 bytes or more of each burst of the server
+        ("burst_last_ns", ctypes.c_int64),  # last such packet
+        ("stall_ns", ctypes.c_int64 * STALLS),  # how long the server paused
+        ("burst_frame", ctypes.c_uint32 * BURSTS),
+        ("stall_frame", ctypes.c_uint32 * STALLS),  # of the datagram that ended it
+        ("again_frame", ctypes.c_uint32),
+        ("retry_frame", ctypes.c_uint32),
+        ("negotiation_frame", ctypes.c_uint32),
+        ("second_frame", ctypes.c_uint32),
+        ("answer_frame", ctypes.c_uint32),
+        ("early_frame", ctypes.c_uint32),
+        ("flight_frame", ctypes.c_uint32),
+        ("handshake_frame", ctypes.c_uint32),
+        ("finished_frame", ctypes.c_uint32),
+        ("request_frame", ctypes.c_uint32),
+        ("request_last_frame", ctypes.c_uint32),
+        ("icmp_frame", ctypes.c_uint32),
+        ("client_frames", ctypes.c_uint32),
+        ("server_frames", ctypes.c_uint32),
+        ("version", ctypes.c_uint32),  # of the newest packet with a long header
+        ("first_version", ctypes.c_uint32),  # of the client's first Initial
+        ("kept", ctypes.c_uint32),  # 1 + the first datagram kept to be opened, 0 for none
+        ("next_free", ctypes.c_uint32),
+        ("client_port", ctypes.c_uint16),
+        ("server_port", ctypes.c_uint16),
+        ("moved_port", ctypes.c_uint16),
+        ("moved", ctypes.c_uint16),  # how often the client's address changed
+        ("flags", ctypes.c_uint16),
+        ("server_cid_len", ctypes.c_uint8),
+        ("in_use", ctypes.c_uint8),
+        ("ip_version", ctypes.c_uint8),
+        ("bursts", ctypes.c_uint8),
+        ("early_bursts", ctypes.c_uint8),  # of them before the client's Finished
+        ("stalls", ctypes.c_uint8),
+        ("icmp_type", ctypes.c_uint8),
+        ("icmp_code", ctypes.c_uint8),
+        ("kept_count", ctypes.c_uint8),
+        ("spare", ctypes.c_uint8 * 5),
+    )
+
+
+class Kept(ctypes.Structure):
+    """A datagram with Initial packets, to be opened when the connection is judged."""
+
+    _fields_ = (
+        ("next", ctypes.c_uint32),  # 1 + the next of the same connection, or the next free one
+        ("length", ctypes.c_uint16),
+        ("from_server", ctypes.c_uint8),
+        ("spare", ctypes.c_uint8),
+        ("bytes", ctypes.c_uint8 * KEPT),
+    )
+
+
+ROWS: dict[str, Any] = {row.__name__: row for row in (Quic, Kept)}
+
+
+def quics_of(storage: Any) -> Any:
+    """The rows of `storage`: itself here, a pointer in the compiled build."""
+    return storage
+
+
+def kept_of(storage: Any) -> Any:
+    """As `quics_of`."""
+    return storage
+
+
+def quic_at(records: Any, i: int) -> Any:
+    """Row `i`, to be read and written in place."""
+    return records[i]
+
+
+def kept_at(records: Any, i: int) -> Any:
+    """As `quic_at`."""
+    return records[i]
+
+
+def clear_quic(records: Any, i: int) -> None:
+    """Zero row `i`."""
+    ctypes.memset(ctypes.addressof(records[i]), 0, ctypes.sizeof(Quic))
+
+
+def keep_bytes(kept: Any, data: Any, start: int, length: int) -> None:
+    """Copy `length` bytes at `start` into a row."""
+    kept.bytes[:length] = bytes(memoryview(data)[start : start + length])

@@ -1,0 +1,271 @@
+"""The rows of QUIC connections, found by 4-tuple, or by the connection ID that the server chose once a client moved.
+
+One open-addressing index of 64-bit words serves both: 32 bits of a hash, 32 bits that say which row and which key.
+"""
+
+from typing import Any
+
+from handshake_inspect.quic import quic_rows
+from handshake_inspect.quic.quic_rows import KEPT, NOT_KEPT
+from handshake_inspect.tcp import rows
+from handshake_inspect.wire import fourtuple
+from handshake_inspect.wire.const import MASK32
+
+FIRST_INDEX = 1 << 10
+LONGEST_RUN = 1024
+BY_CID = 0x8000_0000  # of a slot's low half: the key is the server's connection ID
+NUMBER = 0x7FFF_FFFF
+MOST_KEPT = 1 << 15  # datagrams kept to be opened, at most
+LEAST_ROWS = 16
+
+
+class QuicTable:
+    """Rows and the way to them; `limit` bounds them, and the oldest make room."""
+
+    def __init__(self, limit: int) -> None:
+        """Reserve room for `limit` rows (address space, not memory), or for fewer if need be."""
+        self.limit = max(min(limit, 1 << 22), LEAST_ROWS)
+        self.kept_limit = MOST_KEPT
+        self.row_storage: Any = None
+        self.kept_storage: Any = None
+        self.count = 0
+        self.kept_count = 0
+        self.begun = 0
+        self.evicted = 0
+        self.not_kept = 0
+        self.free_row = 0
+        self.free_kept = 0
+        self.hand = 0
+        self.mask = 0
+        self.filled = 0
+        self.ready = False
+
+    def prepare(self) -> int:
+        """Reserve storage when the first connection is seen; MemoryError where the system grants none."""
+        self.row_storage = rows.room_for(quic_rows.ROWS["Quic"], self.limit)
+        self.kept_storage = rows.room_for(quic_rows.ROWS["Kept"], self.kept_limit)
+        self.index_storage = rows.reserve_words(FIRST_INDEX)
+        self.quics = quic_rows.quics_of(self.row_storage)
+        self.kept = quic_rows.kept_of(self.kept_storage)
+        self.slots = rows.words_of(self.index_storage)
+        self.mask = FIRST_INDEX - 1
+        self.ready = True
+        return 0
+
+    # -- the index -------------------------------------------------------------------------------------------
+
+    def find(self, segment: Any) -> int:
+        """1 + the row of the segment's 4-tuple, 0 if it is unknown."""
+        tag = (segment.hash >> 32) & MASK32
+        at = tag & self.mask
+        for _ in range(LONGEST_RUN):
+            slot = self.slots[at]
+            if slot == 0:
+                return 0
+            if slot >> 32 == tag and not slot & BY_CID and self.is_same((slot & NUMBER) - 1, segment):
+                return slot & NUMBER
+            at = (at + 1) & self.mask
+        return 0
+
+    def is_same(self, i: int, segment: Any) -> bool:
+        """Whether the row is of the segment's 4-tuple, in either direction, where its client was first or is now."""
+        row = quic_rows.quic_at(self.quics, i)
+        if segment.dst_port == row.server_port and segment.dst_lo == row.server_lo and segment.dst_hi == row.server_hi:
+            return self.is_client(row, segment.src_hi, segment.src_lo, segment.src_port)
+        if segment.src_port == row.server_port and segment.src_lo == row.server_lo and segment.src_hi == row.server_hi:
+            return self.is_client(row, segment.dst_hi, segment.dst_lo, segment.dst_port)
+        return False
+
+    def is_client(self, row: Any, hi: int, lo: int, port: int) -> bool:
+        """Whether that is an address of the row's client."""
+        if port == row.client_port and lo == row.client_lo and hi == row.client_hi:
+            return True
+        return row.moved != 0 and port == row.moved_port and lo == row.moved_lo and hi == row.moved_hi
+
+    def find_cid(self, segment: Any, cid: int, length: int) -> int:
+        """1 + the row of the connection whose server chose this connection ID, 0 if there is none."""
+        tag = self.cid_tag(segment.dst_hi, segment.dst_lo, segment.dst_port, cid)
+        at = tag & self.mask
+        for _ in range(LONGEST_RUN):
+            slot = self.slots[at]
+            if slot == 0:
+                return 0
+            if slot >> 32 == tag and slot & BY_CID:
+                row = quic_rows.quic_at(self.quics, (slot & NUMBER) - 1)
+                if row.server_cid == cid and row.server_cid_len == length and row.server_lo == segment.dst_lo:
+                    return slot & NUMBER
+            at = (at + 1) & self.mask
+        return 0
+
+    def cid_tag(self, hi: int, lo: int, port: int, cid: int) -> int:
+        """What a connection ID is found by."""
+        return (fourtuple.hash_four_tuple(hi, lo, port, cid, 0, 0) >> 32) & MASK32
+
+    def enter(self, tag: int, reference: int) -> int:
+        """Let a key mean a row from now on: a newer row of the same key is found first.  MemoryError if it cannot."""
+        if 2 * self.filled > self.mask:
+            self.grow()
+        slot = tag << 32 | reference
+        at = tag & self.mask
+        for _ in range(LONGEST_RUN):
+            other = self.slots[at]
+            if other == 0:
+                self.slots[at] = slot
+                self.filled += 1
+                return 0
+            if other >> 32 == tag and other & BY_CID == reference & BY_CID:
+                self.slots[at] = slot  # the older one moves on
+                slot = other
+            at = (at + 1) & self.mask
+        return 0
+
+    def grow(self) -> int:
+        """Double the index."""
+        old, size = self.slots, self.mask + 1
+        storage = rows.reserve_words(2 * size)
+        slots = rows.words_of(storage)
+        mask = 2 * size - 1
+        first = 0  # begin behind a gap, so that each run keeps its order
+        while old[first]:
+            first += 1
+        for i in range(size):
+            slot = old[(first + i) & (size - 1)]
+            if slot:
+                at = (slot >> 32) & mask
+                while slots[at]:
+                    at = (at + 1) & mask
+                slots[at] = slot
+        self.index_storage = storage
+        self.slots = slots
+        self.mask = mask
+        return 0
+
+    def forget(self, tag: int, reference: int) -> None:
+        """Take a key out of the index, if it is there: later entries of its run move up."""
+        at = tag & self.mask
+        while True:
+            slot = self.slots[at]
+            if slot == 0:
+                return
+            if slot & MASK32 == reference and slot >> 32 == tag:
+                break
+            at = (at + 1) & self.mask
+        hole = at
+        while True:
+            at = (at + 1) & self.mask
+            slot = self.slots[at]
+            if slot == 0:
+                break
+            home = (slot >> 32) & self.mask
+            if ((at - home) & self.mask) >= ((at - hole) & self.mask):
+                self.slots[hole] = slot
+                hole = at
+        self.slots[hole] = 0
+        self.filled -= 1
+
+    # -- rows ------------------------------------------------------------------------------------------------
+
+    def new_row(self, segment: Any) -> int:
+        """A row for the connection that this datagram of its client begins; its number.  MemoryError without room."""
+        if not self.ready:
+            self.prepare()
+        self.begun += 1
+        if self.free_row:
+            i = self.free_row - 1
+            self.free_row = quic_rows.quic_at(self.quics, i).next_free
+            quic_rows.clear_quic(self.quics, i)
+        elif self.count < self.limit:
+            i = self.count
+            self.count += 1
+        else:
+            i = self.hand
+            self.hand = i + 1 if i + 1 < self.limit else 0
+            self.evicted += 1
+            self.release(i)
+        row = quic_rows.quic_at(self.quics, i)
+        row.client_hi = segment.src_hi
+        row.client_lo = segment.src_lo
+        row.client_port = segment.src_port
+        row.server_hi = segment.dst_hi
+        row.server_lo = segment.dst_lo
+        row.server_port = segment.dst_port
+        row.ip_version = segment.ip_version
+        row.first_ns = segment.ts_ns
+        row.first_frame = segment.frame
+        row.in_use = 1
+        self.enter((segment.hash >> 32) & MASK32, i + 1)
+        return i
+
+    def release(self, i: int) -> None:
+        """Take a connection out of the index and zero its row."""
+        row = quic_rows.quic_at(self.quics, i)
+        self.forget(self.tag_of(row, row.client_hi, row.client_lo, row.client_port), i + 1)
+        if row.moved:
+            self.forget(self.tag_of(row, row.moved_hi, row.moved_lo, row.moved_port), i + 1)
+        if row.server_cid_len:
+            tag = self.cid_tag(row.server_hi, row.server_lo, row.server_port, row.server_cid)
+            self.forget(tag, BY_CID | (i + 1))
+        self.free_datagrams(row)
+        quic_rows.clear_quic(self.quics, i)
+
+    def tag_of(self, row: Any, hi: int, lo: int, port: int) -> int:
+        """What the row is found by with its client there."""
+        return (fourtuple.hash_four_tuple(hi, lo, port, row.server_hi, row.server_lo, row.server_port) >> 32) & MASK32
+
+    def retire(self, i: int) -> None:
+        """Forget a connection that was reported; its row is used again."""
+        self.release(i)
+        quic_rows.quic_at(self.quics, i).next_free = self.free_row
+        self.free_row = i + 1
+
+    def moved(self, i: int, segment: Any) -> int:
+        """Note that the client of a row sends from another address now."""
+        row = quic_rows.quic_at(self.quics, i)
+        if row.moved:
+            self.forget(self.tag_of(row, row.moved_hi, row.moved_lo, row.moved_port), i + 1)
+        row.moved_hi = segment.src_hi
+        row.moved_lo = segment.src_lo
+        row.moved_port = segment.src_port
+        if row.moved < 0xFFFF:
+            row.moved += 1
+        return self.enter((segment.hash >> 32) & MASK32, i + 1)
+
+    def name_by_cid(self, i: int, cid: int, length: int) -> int:
+        """Have the connection found by the connection ID that its server chose."""
+        row = quic_rows.quic_at(self.quics, i)
+        row.server_cid = cid
+        row.server_cid_len = length
+        tag = self.cid_tag(row.server_hi, row.server_lo, row.server_port, cid)
+        return self.enter(tag, BY_CID | (i + 1))
+
+    # -- datagrams to be opened ------------------------------------------------------------------------------
+
+    def keep(self, row: Any, data: Any, start: int, end: int, from_server: bool) -> None:
+        """Keep a datagram with an Initial; the row notes where there is no room."""
+        if self.free_kept:
+            i = self.free_kept - 1
+            self.free_kept = quic_rows.kept_at(self.kept, i).next
+        elif self.kept_count < self.kept_limit:
+            i = self.kept_count
+            self.kept_count += 1
+        else:
+            row.flags |= NOT_KEPT
+            self.not_kept += 1
+            return
+        kept = quic_rows.kept_at(self.kept, i)
+        kept.next = row.kept  # the newest first
+        kept.length = min(end - start, KEPT)
+        kept.from_server = from_server
+        quic_rows.keep_bytes(kept, data, start, kept.length)
+        row.kept = i + 1
+        row.kept_count += 1
+
+    def free_datagrams(self, row: Any) -> None:
+        """Free the datagrams that were kept for a row."""
+        while row.kept:
+            kept = quic_rows.kept_at(self.kept, row.kept - 1)
+            following = kept.next
+            kept.next = self.free_kept
+            self.free_kept = row.kept
+            row.kept = following
+        row.kept_count = 0

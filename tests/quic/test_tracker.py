@@ -1,0 +1,168 @@
+"""Milestones of QUIC handshakes, from the headers of packets alone."""
+
+import ctypes
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import quic
+from support.quic import MS, V1, V2, Flow
+
+from handshake_inspect.quic import quic_rows as q
+
+HELLO = quic.initial(size=1200)
+
+
+def answered(flow: Flow, rtt: int = 40 * MS, *, hello=HELLO) -> Flow:
+    """A handshake of one round trip, up to the client's Finished with a request behind it."""
+    flow.client(hello).wait(rtt).server(quic.initial(scid=quic.SERVER_CID, dcid=b"", size=200), quic.handshake(900))
+    flow.wait(0).server(quic.handshake(600))
+    return flow.wait(MS).client(quic.handshake(60, dcid=quic.SERVER_CID), quic.short(120))
+
+
+def only(flow: Flow):
+    (row,) = flow.rows()
+    return row
+
+
+def test_the_milestones_of_one_round_trip():
+    flow = answered(Flow())
+    flow.wait(40 * MS).server(quic.short(300, dcid=b"")).wait(30 * MS).server(quic.short(500, dcid=b""))
+    row = only(flow)
+    assert (row.first_frame, row.answer_frame, row.flight_frame, row.finished_frame) == (1, 2, 3, 4)
+    assert (row.request_frame, row.request_last_frame, list(row.burst_frame)) == (4, 4, [5, 6, 0, 0])
+    assert row.flags == q.SERVER_INITIAL | q.SERVER_HANDSHAKE | q.CLIENT_HANDSHAKE | q.CLIENT_SHORT | q.SERVER_SHORT
+    assert (row.answer_ns - row.first_ns, row.finished_ns - row.first_ns) == (40 * MS, 41 * MS)
+    assert (row.client_frames, row.server_frames, row.version) == (2, 4, V1)
+
+
+@pytest.mark.parametrize("version", [V1, V2, 0xFF00001D])
+def test_every_version_has_its_own_types(version):
+    hello = quic.initial(version=version, size=1200)
+    flow = Flow().client(hello, quic.early(200, version=version)).wait(MS)
+    flow.server(quic.retry(version=version)).wait(MS)
+    flow.client(quic.initial(version=version, dcid=quic.SERVER_CID, token=b"a token", size=1200)).wait(MS)
+    flow.server(quic.initial(version=version, dcid=b"", scid=quic.SERVER_CID), quic.handshake(version=version))
+    row = only(flow)
+    assert (row.early_frame, row.retry_frame, row.second_frame, row.answer_frame, row.flight_frame) == (1, 2, 3, 4, 4)
+    assert row.version == version
+
+
+def test_version_negotiation():
+    flow = Flow().client(quic.initial(version=0x0A1A2A3A, size=1200)).wait(MS).server(quic.negotiation(V1, V2))
+    flow.wait(MS).client(HELLO)
+    row = only(flow)
+    assert (row.negotiation_frame, row.second_frame, row.first_version, row.version) == (2, 3, 0x0A1A2A3A, V1)
+    assert row.flags & q.NEGOTIATED
+
+
+@pytest.mark.parametrize(("gap", "again"), [(0, False), (9 * MS, False), (10 * MS, True), (1000 * MS, True)])
+def test_a_large_hello_takes_two_datagrams_and_a_lost_one_comes_again(gap, again):
+    row = only(Flow().client(HELLO).wait(gap).client(HELLO))
+    assert bool(row.flags & q.INITIAL_AGAIN) == again
+    assert row.again_frame == (2 if again else 0)
+
+
+def test_the_finished_may_be_alone_just_before_the_request():
+    flow = Flow().client(HELLO).wait(MS).server(quic.initial(scid=quic.SERVER_CID), quic.handshake(900))
+    flow.wait(MS).client(quic.handshake(30)).wait(5 * MS)  # an acknowledgment
+    flow.server(quic.handshake(500)).wait(MS).client(quic.handshake(60)).wait(MS // 10).client(quic.short(100))
+    row = only(flow)
+    assert (row.finished_frame, row.request_frame) == (5, 6)
+
+
+@pytest.mark.parametrize(
+    ("payload", "begins"),
+    [
+        (quic.initial(size=1199), False),
+        (HELLO, True),
+        (quic.initial(version=2, size=1200), False),
+        (quic.initial(version=0x1A2A3A4A, size=1200), True),
+        (quic.handshake(1300), False),
+        (quic.early(1300), False),
+        (quic.short(1300), False),
+        (b"\xc0" + bytes(1300), False),
+        (struct.pack(">BI", 0xC0, V1) + b"\x15" + bytes(1300), False),  # a connection ID of 21 bytes
+    ],
+)
+def test_what_begins_a_connection(payload, begins):
+    assert len(Flow().client(payload).rows()) == begins
+
+
+def test_a_retransmitted_answer_is_no_second_answer():
+    flow = answered(Flow())
+    flow.frames.insert(2, flow.frames[1])
+    assert only(flow).answer_frame == 2
+
+
+def test_a_server_that_may_not_send_more_stalls():
+    flow = Flow().client(HELLO).wait(40 * MS)
+    for _ in range(3):
+        flow.server(quic.handshake(1150, scid=quic.SERVER_CID), least=1200)
+    flow.frames[1] = (flow.now, flow.frames[1][1])
+    flow.server(quic.initial(scid=quic.SERVER_CID, size=100))
+    flow.wait(MS).client(quic.initial(dcid=quic.SERVER_CID, pn=1, size=1200))
+    flow.wait(39 * MS).server(quic.handshake(1150))
+    row = only(flow)
+    assert (row.stalls, row.stall_ns[0], row.stall_frame[0]) == (1, 40 * MS, 7)
+
+
+def test_a_moved_client_is_found_by_the_connection_id():
+    flow = answered(Flow()).wait(MS).client(quic.short(100), src=("192.0.2.77", 61000))
+    flow.wait(MS).server(quic.short(100, dcid=b""), dst=("192.0.2.77", 61000))
+    row = only(flow)
+    assert (row.moved, row.moved_port, row.client_frames, row.server_frames) == (1, 61000, 3, 3)
+    assert len(answered(Flow()).client(quic.short(100, dcid=b"\x99" * 8), src=("192.0.2.77", 61000)).rows()) == 1
+
+
+def test_port_reuse_begins_another_connection():
+    flow = answered(Flow())
+    answered(flow.wait(1000 * MS), hello=quic.initial(dcid=b"\x55" * 8, size=1200))
+    first, second = flow.rows()
+    assert (first.client_frames, second.client_frames, second.first_frame) == (2, 2, 5)
+
+
+def test_errors_from_both_sides():
+    row = only(Flow().client(HELLO).wait(7 * MS).error())
+    assert (row.flags & q.ICMP_ERROR, row.icmp_frame, row.icmp_type, row.icmp_code) == (q.ICMP_ERROR, 2, 3, 3)
+    row = only(answered(Flow()).wait(MS).server(quic.short(100)).error())
+    assert (row.flags & q.CLIENT_GONE, row.icmp_ns) == (q.CLIENT_GONE, 0)
+
+
+def test_the_oldest_make_room():
+    flow = Flow()
+    for port in range(40):
+        flow.put(("192.0.2.1", 1024 + port), flow.ends[1], HELLO)
+    table = flow.pump(limit=16).quic.table
+    rows = [row for row in table.row_storage[: table.count] if row.in_use]
+    assert (len(rows), table.evicted) == (16, 24)
+    assert {row.client_port for row in rows} == set(range(1048, 1064))
+
+
+PACKETS = st.sampled_from([
+    HELLO, quic.handshake(300), quic.short(200), quic.early(), quic.retry(), quic.negotiation(V1),
+    quic.initial(scid=quic.SERVER_CID, version=V2), b"", b"\0" * 40,
+])  # fmt: skip
+DATAGRAMS = st.lists(
+    st.tuples(
+        st.booleans(), st.lists(PACKETS, max_size=3), st.binary(max_size=6), st.integers(0, 1400), st.integers(0, 50)
+    ),
+    max_size=8,
+)
+
+
+@given(DATAGRAMS)
+def test_any_datagrams(datagrams):
+    flow = Flow().client(HELLO)
+    for from_server, packets, noise, cut, gap in datagrams:
+        payload = (b"".join(packets) + noise)[: cut or None]
+        (flow.server if from_server else flow.client)(payload).wait(gap * MS)
+    for row in flow.rows():
+        assert row.client_frames + row.server_frames <= len(flow.frames)
+        assert row.bursts <= q.BURSTS
+        assert row.kept_count <= 6
+
+
+def test_a_row_is_whole_words():
+    assert ctypes.sizeof(q.Quic) % 8 == 0
