@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 
 class HsiError(Exception):
-    """Something the user can mend: the message names the thing, the reason and the fix."""
+    """An error the user can fix: the message names the thing, the reason and the fix."""
 
     exit_status = 2
 
 
 class UsageError(HsiError):
-    """The command line or an argument of the library cannot be meant."""
+    """The command line or an argument of the library makes no sense."""
 
 
 class CaptureError(HsiError):
@@ -22,7 +22,7 @@ class LiveError(HsiError):
 
 
 class Problem(NamedTuple):
-    """Something wrong with the capture itself, told in the report and not fatal.
+    """Something wrong with the capture itself: reported, not fatal.
 
     `kind` is a stable word (`cut`, `damaged`, `bad-checksum` …); `frame` the last whole frame before it or the
     frame it is about; `offset` the byte of the (uncompressed) stream.  Either may be unknown.

@@ -142,5 +142,5 @@ class PcapReader(FrameReader):
         if not self.started:
             return self.damage("no pcap file header")
         if bytes(self.octets[self.position : self.position + 4]) == _PCAPNG:
-            return self.damage("a pcapng capture begins where a record should; give the two as two files")
-        return self.damage(f"a record claims a frame of {captured} octets, the snap length is {self.snap_len}")
+            return self.damage("a pcapng capture begins where a record should; split it into two files")
+        return self.damage(f"a record claims a frame of {captured} bytes, but the snap length is {self.snap_len}")

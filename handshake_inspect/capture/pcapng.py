@@ -186,7 +186,7 @@ class PcapngReader(FrameReader):
         record = interface_table.row_at(self._table, number)
         raw = high << 32 | low
         if raw > record.raw_most:
-            self.odd_time(self.frames + 1, "a timestamp lies centuries ahead: the time of the frame before is kept")
+            self.odd_time(self.frames + 1, "a timestamp is centuries ahead: the previous frame's time is used")
             return False
         if record.resolution == MULTIPLY:
             ns = raw * record.scale
@@ -245,7 +245,7 @@ class PcapngReader(FrameReader):
         if not self.section:
             return self.damage("no pcapng section header")
         if exists(bytes(self.octets[at : at + 8])):
-            return self.damage("a pcap capture begins where a block should; give the two as two files")
+            return self.damage("a pcap capture begins where a block should; split it into two files")
         if kind == SIMPLE_PACKET:
             return self._simple_packet(at)
         if kind == PACKET:
@@ -272,7 +272,7 @@ class PcapngReader(FrameReader):
             return self._bad_length(length)
         version = section_version(bytes(self.octets[at : at + _SECTION_HEADER_LEN]), 0, big)
         if version is not None:
-            return self.damage(f"a section of pcapng version {version}, which nobody has defined")
+            return self.damage(f"a section of pcapng version {version}, which does not exist")
         self.big = big
         self.section += 1
         self._earlier_drops += sum(self._section_drops.values())
@@ -355,9 +355,9 @@ class PcapngReader(FrameReader):
             self.events += 1
 
     def _bad_length(self, length: int) -> int:
-        return self.damage(f"a block of {length} octets that cannot be, or whose two lengths differ")
+        return self.damage(f"a block of an impossible {length} bytes, or whose two lengths differ")
 
     def _bad_packet(self, number: int, captured: int) -> int:
         if number >= self._count:
-            return self.damage(f"a packet of interface {number}, which no block describes")
-        return self.damage(f"a frame of {captured} octets that does not fit into its block")
+            return self.damage(f"a packet of interface {number}, which is not described")
+        return self.damage(f"a frame of {captured} bytes that does not fit into its block")

@@ -10,7 +10,7 @@ SNIFFED = 16  # octets that are enough to tell
 HEADERS = {"pcap": 24, "pcapng": 28}  # octets of the file header, or of the shortest one
 _LONGEST_HEADER = 1 << 20  # of a section header with all its options
 
-_TWICE = "decompress it once before: hsi undoes one compression"
+_TWICE = "decompress it once first: hsi undoes only one layer of compression"
 _CONVERT = "convert it first: editcap -F pcapng FILE OUT"
 
 # First octets -> what such a file is, and what its owner can do about it.
@@ -50,15 +50,15 @@ def flaw(kind: str, header: bytes) -> str | None:
     if kind == "pcap":
         big = MAGICS[int.from_bytes(header[:4], "big")][0]
         version = f"{fields.u16(header, 4, big)}.{fields.u16(header, 6, big)}"
-        return None if exists(header) else f"it says that it is pcap of version {version}, which does not exist"
+        return None if exists(header) else f"its header claims pcap version {version}, which does not exist"
     big = fields.u32(header, 8, True) == BYTE_ORDER_MAGIC
     if not big and fields.u32(header, 8, False) != BYTE_ORDER_MAGIC:
-        return "it begins as pcapng does, without the byte-order magic"
+        return "it begins like pcapng, but without the byte-order magic"
     length = fields.u32(header, 4, big)
     if length < HEADERS["pcapng"] or length & 3:
-        return f"its pcapng section header claims {length} octets, which cannot be"
+        return f"its pcapng section header claims an impossible {length} bytes"
     unknown = section_version(header, 0, big)
-    return None if unknown is None else f"it says that it is pcapng of version {unknown}, which does not exist"
+    return None if unknown is None else f"its header claims pcapng version {unknown}, which does not exist"
 
 
 def header_len(kind: str, header: bytes) -> int:

@@ -158,9 +158,11 @@ class Source:
         kind, reason = trouble or ("cut", "the capture is cut")
         if kind == FAILED:
             how_far = f"after frame {reader.frames}, {self._stream.consumed} bytes into the file"
-            raise CaptureError(f"{self.name}: {reason} {how_far}; nothing behind that was read: copy it and try again")
+            raise CaptureError(
+                f"{self.name}: {reason} {how_far}; nothing after that was read: copy the file and try again"
+            )
         if where >= 0:
-            reason += f": the record at byte {where}, after frame {reader.frames}, is not whole"
+            reason += f": the record at byte {where}, after frame {reader.frames}, is incomplete"
         else:
             where = reader.offset + reader.limit
             reason += f" at byte {where}, after frame {reader.frames}"
@@ -194,13 +196,13 @@ class Source:
         if len(head) == wanted:
             return None
         why = f"{self._stream.trouble[1]}: it" if self._stream.trouble else "it"
-        return f"not a capture yet: {why} ends in its file header, after {len(head)} bytes; get the file again"
+        return f"not a capture yet: {why} ends inside its file header, after {len(head)} bytes; get the file again"
 
     def _refusal(self, head: bytes) -> str:
         if self._stream.trouble and not head:
             return f"{self._stream.trouble[1]} before the first byte of a capture; get the file again"
         if not head and self.compression:
-            return f"the {self.compression} file holds nothing; capture again"
+            return f"the {self.compression} file is empty inside; capture again"
         if not head:
             return "is empty (0 bytes); was anything captured, and did the capture program end properly?"
         if len(head) < 4:
@@ -239,7 +241,7 @@ def _open(path: str | os.PathLike[str], name: str) -> Any:
     except PermissionError:
         reason = "permission denied; read it as a user who may, for example with sudo"
     except ValueError:
-        reason = "cannot be a path; check what was typed"
+        reason = "is not a possible path; check the spelling"
     except OSError as error:
         reason = f"cannot be opened ({error.strerror}); check the path"
         if error.errno == errno.EMFILE:

@@ -120,9 +120,9 @@ def open_trace(inputs: Sequence[Input], block_size: int = BLOCK_SIZE) -> Trace:
     if len(inputs) == 1:
         return open_source(inputs[0], block_size)
     if not inputs:
-        raise CaptureError("no capture was named; give a file, or - for standard input")
+        raise CaptureError("no capture given; name a file, or - for standard input")
     if sum(1 for where in inputs if where == "-") > 1:
-        raise CaptureError("standard input: is named twice; it can be read once")
+        raise CaptureError("standard input: given twice; it can be read only once")
     block_size = min(block_size, max(_LEAST_BLOCK, _BUFFERS // len(inputs)))
     sources: list[Source] = []
     try:

@@ -66,9 +66,9 @@ class Holder:
         undecided = int(self.undecided.sum())
         if undecided and self.rules.undecided == "ignore":
             who = "1 connection is" if undecided == 1 else f"{undecided:,} connections are"
-            self.notes.append(f"{who} undecided, the capture ends too soon, and counted nowhere (undecided ignore)")
+            self.notes.append(f"{who} undecided, the capture ends too soon, and not counted (undecided ignore)")
         if not self.rules.given - {"min-connections", "undecided", "ignore"}:
-            self.notes.append("no rules: only that there are connections was checked; --profile smoke is a start")
+            self.notes.append("no rules: the only check is that there are connections; try --profile smoke")
         return Checked(
             tool=self.report.tool,
             capture=self.report.capture,

@@ -43,7 +43,7 @@ def _host(text: str, host: str) -> Test:
         network = ipaddress.ip_network(host, strict=False)
     except ValueError:
         raise UsageError(
-            f"{text!r} is no server: give address:port, network/length:ports or *:port ([v6]:port for IPv6)"
+            f"{text!r} is not a server: write address:port, network/length:ports or *:port ([v6]:port for IPv6)"
         ) from None
     return Membership(
         find("server.ip"), ((address_halves(str(network[0])), address_halves(str(network.broadcast_address))),)
@@ -53,11 +53,11 @@ def _host(text: str, host: str) -> Test:
 def _ports(text: str, ports: str) -> Test:
     match = _PORTS.fullmatch(ports)
     if match is None:
-        raise UsageError(f"{text!r}: {ports!r} are no ports: give 443, 80,443 or 8000-8100")
+        raise UsageError(f"{text!r}: {ports!r} are not ports: write 443, 80,443 or 8000-8100")
     ranges = []
     for item in match[1].split(","):
         low, _, high = item.replace("..", "-").partition("-")
         ranges.append((int(low), int(high or low)))
         if not ranges[-1][0] <= ranges[-1][1] <= 0xFFFF:
-            raise UsageError(f"{text!r}: {item} is no range of ports")
+            raise UsageError(f"{text!r}: {item} is not a range of ports")
     return Membership(find("server.port"), tuple(ranges))

@@ -79,12 +79,12 @@ class RttLimit:
         match = _RTT.fullmatch(text.strip())
         if match is None:
             raise UsageError(
-                f"rtt: {text!r} is no rule: give leg.statistic<limit, such as total.p95<50ms"
+                f"rtt: {text!r} is not a valid rule: write leg.statistic<limit, such as total.p95<50ms"
                 " or '10.0.0.2:443 synack.max<5ms'"
             )
         statistic = "p50" if match["statistic"] == "median" else match["statistic"]
         if statistic.startswith("p") and not 0 < Decimal(statistic[1:]) <= 100:
-            raise UsageError(f"rtt: {text!r}: percentiles are above 0 and at most 100")
+            raise UsageError(f"rtt: {text!r}: a percentile is above 0 and at most 100")
         try:
             limit = duration_ns(match["limit"])
         except ValueError as error:
@@ -109,12 +109,13 @@ class Expectation:
         match = _EXPECT.fullmatch(text.strip())
         if match is None:
             raise UsageError(
-                f"expect: {text!r} is no rule: give server, outcome and count, such as '10.0.0.2:443 established 3..5'"
+                f"expect: {text!r} is not a valid rule: write server, outcome and count,"
+                " such as '10.0.0.2:443 established 3..5'"
             )
         outcomes = tuple(match["outcomes"].split("|"))
         unknown = [word for word in outcomes if word not in OUTCOMES]
         if unknown:
-            raise UsageError(f"expect: {text!r}: no outcome {unknown[0]}; there are {', '.join(OUTCOMES)}")
+            raise UsageError(f"expect: {text!r}: no outcome {unknown[0]}; choose from {', '.join(OUTCOMES)}")
         least, most = _bounds(match["count"])
         if least is not None and most is not None and least > most:
             raise UsageError(f"expect: {text!r}: the range ends before it begins")
@@ -157,7 +158,7 @@ def finding_id(text: str) -> str:
     """The id of a kind of finding; UsageError for others."""
     known = get_args(FindingId)
     if text not in known:
-        raise UsageError(f"no-finding: there is no finding {text!r}; there are {', '.join(known)}")
+        raise UsageError(f"no-finding: there is no finding {text!r}; choose from {', '.join(known)}")
     return text
 
 
@@ -165,7 +166,7 @@ def severity(text: str) -> str:
     """One of the severities; UsageError for others."""
     known = get_args(Severity)
     if text not in known:
-        raise UsageError(f"fail-on: {text!r} is no severity; there are {', '.join(known)}")
+        raise UsageError(f"fail-on: {text!r} is not a severity; choose from {', '.join(known)}")
     return text
 
 

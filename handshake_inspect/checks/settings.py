@@ -46,12 +46,12 @@ def read(path: Path) -> Raw:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: no TOML: {error}") from error
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
     if path.name == "pyproject.toml":
         tool = document.get("tool", {})
         document = tool.get("hsi", {}) if isinstance(tool, dict) else {}
     if not isinstance(document, dict):
-        raise UsageError(f"{path}: [tool.hsi] is no table")
+        raise UsageError(f"{path}: [tool.hsi] is not a table")
     for key in document:
         if key not in KEYS:
             near = get_close_matches(key, KEYS, n=1)
@@ -73,7 +73,7 @@ def rules(options: Raw, file: Raw | None = None, where: str = "") -> Rules:
     file = file or {}
     name = options.get("profile", file.get("profile"))
     if name is not None and name not in PROFILES:
-        raise UsageError(f"no profile {name!r}; there are {', '.join(PROFILES)}")
+        raise UsageError(f"no profile {name!r}; choose from {', '.join(PROFILES)}")
     profile = PROFILES[name] if name is not None else {}
     merged = {**profile, **file, **options}
 
@@ -111,7 +111,7 @@ class _Reader:
         texts = list(value) if isinstance(value, (list, tuple)) else [value]
         for text in texts:
             if isinstance(text, bool) or not isinstance(text, (str, int)):
-                raise UsageError(f"{self.source(key)}{key}: {text!r} is no rule")
+                raise UsageError(f"{self.source(key)}{key}: {text!r} is not a valid rule")
             try:
                 yield made(str(text))
             except UsageError as error:
@@ -121,7 +121,7 @@ class _Reader:
     def _number(self, key: str, otherwise: int) -> int:
         value = self.raw.get(key, otherwise)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise UsageError(f"{self.source(key)}{key}: {value!r} is no number of connections")
+            raise UsageError(f"{self.source(key)}{key}: {value!r} is not a number of connections")
         return value
 
     def _flag(self, key: str) -> bool:

@@ -53,7 +53,7 @@ Examples:
 Exit status:
   0  analysed
   1  a check failed
-  2  usage error, or input that cannot be read as a capture
+  2  usage error, or input that is not a readable capture
   3  with --strict: cut or damaged input, analysed as far as it goes
 """
 
@@ -63,19 +63,19 @@ class AnalyzeOptions:
     """What `hsi analyze` is asked for."""
 
     captures: tuple[str, ...] = argument(nargs=-1, metavar="CAPTURE...")
-    read: tuple[str, ...] = read_option("Read this capture (as in tcpdump); - is standard input. May be given again.")
+    read: tuple[str, ...] = read_option("Read this capture (as in tcpdump); - is standard input. Repeatable.")
     form: str | None = format_option(FORMATS)
-    output: str = output_option("Write the report there, whole or not at all.")
+    output: str = output_option("Write the report to this file, all or nothing.")
     fields: tuple[str, ...] = fields_option()
     where: str | None = where_option()
     write: str | None = write_option()
-    every: bool = option("--all", is_flag=True, help="List every connection, not just some of those with trouble.")
-    no_connections: bool = option("--no-connections", is_flag=True, help="The summary alone.")
-    strict: bool = option("--strict", is_flag=True, help="Exit 3 when the input is cut or damaged.")
-    quiet: bool = option("-q", "--quiet", is_flag=True, help="One line; no warnings, no progress.")
+    every: bool = option("--all", is_flag=True, help="List every connection, not just a sample of those with trouble.")
+    no_connections: bool = option("--no-connections", is_flag=True, help="Print only the summary.")
+    strict: bool = option("--strict", is_flag=True, help="Exit with status 3 if the input is cut or damaged.")
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="Print one line; no warnings, no progress bar.")
     verbose: bool = option("-v", "--verbose", is_flag=True, help="Show the evidence under each connection.")
     numeric: bool = option(
-        "-n", is_flag=True, hidden=True, help="Addresses are never resolved; accepted for tcpdump's sake."
+        "-n", is_flag=True, hidden=True, help="Accepted as in tcpdump; addresses are never resolved."
     )
     analysis: AnalysisOptions = group(AnalysisOptions)
 
@@ -83,9 +83,9 @@ class AnalyzeOptions:
 @click.command(epilog=EPILOG)
 @takes(AnalyzeOptions)
 def command(given: AnalyzeOptions) -> None:
-    """Tell what happened to the TCP connections of captures.
+    """Show what happened to the TCP connections in captures.
 
-    CAPTURE is a pcap or pcapng file, also compressed; - is standard input.  Several are read as one trace.
+    CAPTURE is a pcap or pcapng file, also compressed; - is standard input.  Several captures are read as one trace.
     """
     paths = checked_paths([*given.read, *given.captures])
     spare(paths, given.output, given.write)

@@ -73,13 +73,13 @@ def _interface(given: CheckOptions, words: Sequence[str]) -> str:
     beside = given.beside
     if given.captures or given.read:
         name = (*given.captures, *given.read)[0]
-        raise UsageError(f"--live captures, and {name} is a capture already; a command goes behind --")
+        raise UsageError(f"--live captures, and {name} is already a capture; put a command after --")
     if beside.interface is None:
         raise UsageError("--live: name an interface with -i, such as -i lo (hsi live -D lists them)")
     if not words and beside.duration is None and beside.count is None:
-        raise UsageError("--live: put a command behind --, or say with --duration how long to capture")
+        raise UsageError("--live: put a command after --, or set the time with --duration")
     if given.write == "-":
-        raise UsageError("--write - takes standard output from the command and the report: name a file")
+        raise UsageError("--write - would take standard output from the command and the report: name a file")
     return beside.interface
 
 

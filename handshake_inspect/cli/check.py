@@ -56,11 +56,11 @@ class WithCommand(click.Command):
 @click.command(cls=WithCommand, epilog=EPILOG)
 @takes(CheckOptions)
 def command(given: CheckOptions) -> None:
-    """Check captures against rules, and fail when they break one.
+    """Check captures against rules, and fail if one is broken.
 
-    CAPTURE is as for `hsi analyze`, or a JSON report that it wrote.  With --live it is the traffic of an interface
-    while COMMAND runs, whose own failure is one, too.  SERVER is address:port, network/length:ports or *:port, with
-    ports such as 80,443 or 8000-8100.
+    CAPTURE is as for `hsi analyze`, or a JSON report that it wrote.  With --live, the traffic of an interface is
+    checked while COMMAND runs, and the check also fails if COMMAND does.  SERVER is address:port,
+    network/length:ports or *:port, with ports such as 80,443 or 8000-8100.
     """
     context = click.get_current_context()
     words: list[str] = context.meta.get(COMMAND, [])
@@ -73,8 +73,8 @@ def _captures(given: CheckOptions, words: list[str]) -> bool:
     """Check captures; whether every assertion passed."""
     if (name := given.beside.in_vain()) is not None:
         raise UsageError(f"{name} is for capturing: it needs --live")
-    if words and words[0] != "-" and not Path(words[0]).exists():  # behind -- may also stand captures
-        raise UsageError(f"{words[0]}: no such file; to check what a command does, add --live -i INTERFACE")
+    if words and words[0] != "-" and not Path(words[0]).exists():  # captures may follow --, too
+        raise UsageError(f"{words[0]}: no such file; to check the traffic of a command, add --live -i INTERFACE")
     paths = checked_paths([*given.read, *given.captures, *words])
     spare([*paths, *given.rules.files], given.output, given.write)
     checked_write(given.write, paths)

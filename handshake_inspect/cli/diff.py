@@ -50,34 +50,34 @@ class DiffOptions:
     new: str = argument(metavar="NEW")
     by: Literal["service", "port", "host"] = option(
         "--by", type=click.Choice(["service", "port", "host"]), default="service", show_default=True,
-        help="What is compared: a server's address and port, or one of them.",
+        help="What to compare by: the server's address and port, or just one of them.",
     )  # fmt: skip
     rtt_increase: Decimal = option(
         "--max-rtt-increase", metavar="P%", type=percent, default="20%", show_default=True,
-        help="How much a median RTT may rise.",
+        help="Allow a median RTT to rise by at most this share.",
     )  # fmt: skip
     rtt_shift: int = option(
         "--min-rtt-shift", metavar="TIME", type=shift, default="1ms", show_default=True,
-        help="By how much it must rise to matter.",
+        help="Ignore rises of a median RTT smaller than this.",
     )  # fmt: skip
     failure_increase: Decimal = option(
         "--max-failure-increase", metavar="P%", type=percent, default="0%", show_default=True,
-        help="By how many percentage points the share of failures may rise.",
+        help="Allow the share of failures to rise by at most this many percentage points.",
     )  # fmt: skip
-    no_vanished: bool = option("--no-vanished", is_flag=True, help="Count a service that is gone as a regression.")
+    no_vanished: bool = option("--no-vanished", is_flag=True, help="Treat a service that is gone as a regression.")
     where: str | None = where_option()
     form: str | None = format_option(DIFFS)
     output: str = output_option()
     analysis: AnalysisOptions = group(AnalysisOptions)
 
 
-@click.command(epilog=EPILOG, short_help="Compare two captures, and fail when the new one is worse.")
+@click.command(epilog=EPILOG, short_help="Compare two captures, and fail if the new one is worse.")
 @takes(DiffOptions)
 def command(given: DiffOptions) -> None:
     """Compare two captures, service by service, and fail on regressions.
 
-    OLD and NEW are captures, or JSON reports of `hsi analyze`.  RTTs differ only where chance would hardly part them so
-    far (Mann-Whitney U test, p below 0.01).
+    OLD and NEW are captures, or JSON reports of `hsi analyze`.  RTTs count as different only if the difference is
+    significant (Mann-Whitney U test, p < 0.01).
     """
     from handshake_inspect.checks.compare import Tolerance, compare
 

@@ -46,7 +46,7 @@ Examples:
 \b
 Exit status:
   0  explained
-  2  usage error, no such connection, or input that cannot be read as a capture
+  2  usage error, no such connection, or input that is not a readable capture
   3  with --strict: cut or damaged input, explained as far as it goes
 """
 
@@ -56,28 +56,30 @@ class ExplainOptions:
     """What `hsi explain` is asked for."""
 
     words: tuple[str, ...] = argument(nargs=-1, metavar="CAPTURE... CONNECTION")
-    read: tuple[str, ...] = read_option("Read this capture; - is standard input. May be given again.")
+    read: tuple[str, ...] = read_option("Read this capture; - is standard input. Repeatable.")
     finding: str | None = option(
-        "--finding", metavar="ID", help="Instead of CONNECTION: the first one that proves this finding."
+        "--finding",
+        metavar="ID",
+        help="Show the first connection that is evidence of this finding, instead of CONNECTION.",
     )
     where: str | None = where_option()
     limit: int = option(
         "--limit", metavar="N", type=click.IntRange(1, 10_000), default=40, show_default=True,
-        help="List at most N segments: the first, the last, and those between that are not plain.",
+        help="List at most N segments: the first, the last, and the notable ones in between.",
     )  # fmt: skip
     form: str | None = format_option(STORIES)
     output: str = output_option()
-    strict: bool = option("--strict", is_flag=True, help="Exit 3 when the input is cut or damaged.")
+    strict: bool = option("--strict", is_flag=True, help="Exit with status 3 if the input is cut or damaged.")
     analysis: AnalysisOptions = group(AnalysisOptions)
 
 
-@click.command(epilog=EPILOG, short_help="Show one connection segment by segment, and say why.")
+@click.command(epilog=EPILOG, short_help="Show one connection segment by segment, with the reason for its outcome.")
 @takes(ExplainOptions)
 def command(given: ExplainOptions) -> None:
-    """Show one connection segment by segment, with the states of both ends, and say what proves the verdict.
+    """Show one connection segment by segment, with the states of both ends and the evidence for the verdict.
 
-    CAPTURE is as for `hsi analyze`; of a capture that holds one connection only, CONNECTION may be left out.
-    With -Y the first one for which EXPR holds is shown, with trouble if one has any.
+    CAPTURE is as for `hsi analyze`. CONNECTION is optional if the capture has only one.
+    With -Y, the first connection that matches EXPR is shown, preferably one with trouble.
     """
     from handshake_inspect.engine.explain import explain
     from handshake_inspect.engine.selection import Wish, parse

@@ -9,12 +9,12 @@ from handshake_inspect.cli.output import Target
 
 
 @click.command()
-@click.option("-T", "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to list them.")
-@click.option("-o", "--output", metavar="FILE", default="-", help="Write there instead of standard output.")
+@click.option("-T", "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Output format.")
+@click.option("-o", "--output", metavar="FILE", default="-", help="Write to this file instead of standard output.")
 def command(form: str, output: str) -> None:
     """List the fields of a connection: name, type, unit and meaning.
 
-    Names are those of the JSON, of columns (-e) and of expressions (-Y).
+    The same names are used in JSON, columns (-e) and expressions (-Y).
     """
     text = _as_json() if form == "json" else _as_text()
     with Target.open(output) as target:

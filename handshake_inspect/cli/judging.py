@@ -34,16 +34,16 @@ if TYPE_CHECKING:
 
 
 def _ceiling(kind: str, what: str) -> Any:
-    return option(f"--max-{kind}", metavar="[SERVER] N|P%", multiple=True, help=f"At most so many {what}.")
+    return option(f"--max-{kind}", metavar="[SERVER] N|P%", multiple=True, help=f"Allow at most N (or P%) {what}.")
 
 
 @dataclass(frozen=True)
 class RuleOptions:
     """Rules, and where more of them are; the fields other than those of files have the names of rules."""
 
-    profile: str | None = option("--profile", metavar="NAME", help="A set of rules to start from: smoke or strict.")
-    rules_file: str | None = option("--rules", metavar="FILE", help="Read rules there.")
-    no_rules: bool = option("--no-rules", is_flag=True, help="Read no rules from the working directory.")
+    profile: str | None = option("--profile", metavar="NAME", help="Start from a set of rules: smoke or strict.")
+    rules_file: str | None = option("--rules", metavar="FILE", help="Read rules from this file.")
+    no_rules: bool = option("--no-rules", is_flag=True, help="Do not read rules from the working directory.")
     max_refused: tuple[str, ...] = _ceiling("refused", "connections refused")
     max_rejected: tuple[str, ...] = _ceiling("rejected", "rejected by ICMP errors")
     max_timed_out: tuple[str, ...] = _ceiling("timed-out", "timed out")
@@ -52,29 +52,33 @@ class RuleOptions:
     max_retransmitted: tuple[str, ...] = _ceiling("retransmitted", "with anything sent again")
     rtt: tuple[str, ...] = option(
         "--rtt", metavar="[SERVER] LEG.STAT<TIME", multiple=True,
-        help="Keep a handshake RTT below a limit. LEG: synack, ackdat, total; STAT: min, median, p95, p99.9, max.",
+        help="Require a handshake RTT below a limit. LEG: synack, ackdat, total; STAT: min, median, p95, p99.9, max.",
     )  # fmt: skip
     expect: tuple[str, ...] = option(
         "--expect", metavar="'SERVER OUTCOME [COUNT]'", multiple=True,
-        help="Connections to a server that must be there. COUNT: 3, 3..5, >=2, all, none.  [default: at least 1]",
+        help="Require connections to a server with this outcome. COUNT: 3, 3..5, >=2, all, none.  [default: at least"
+        " 1]",
     )  # fmt: skip
     no_finding: tuple[str, ...] = option(
-        "--no-finding", metavar="ID", multiple=True, help="Fail on this finding, such as syn-flood."
+        "--no-finding", metavar="ID", multiple=True, help="Fail if there is such a finding, such as syn-flood."
     )
     fail_on: str | None = option(
-        "--fail-on", metavar="SEVERITY", help="Fail on findings: critical, warning (or worse), info (any)."
+        "--fail-on", metavar="SEVERITY", help="Fail on any finding of this severity or worse: critical, warning, info."
     )
     min_connections: int | None = option(
-        "--min-connections", metavar="N", type=click.IntRange(min=0), help="Fail below so many.  [default: 1]"
+        "--min-connections",
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="Fail if there are fewer than N connections.  [default: 1]",
     )
     ignore: tuple[str, ...] = option(
-        "--ignore", metavar="EXPR", multiple=True, help="Leave out connections for which EXPR holds, as for -Y."
+        "--ignore", metavar="EXPR", multiple=True, help="Ignore connections that match EXPR (as for -Y)."
     )
     undecided: str | None = option(
-        "--undecided", metavar="fail|ignore", help="What to do with what the capture shows too little of."
+        "--undecided", metavar="fail|ignore", help="How to treat connections that the capture cannot decide."
     )
     strict: bool | None = option(
-        "--strict", is_flag=True, default=None, help="Fail when the capture is cut, damaged or lacks frames."
+        "--strict", is_flag=True, default=None, help="Fail if the capture is cut, damaged or lacks frames."
     )
 
     @property
@@ -98,33 +102,39 @@ class BesideOptions:
 
     live: bool = option("--live", is_flag=True, help="Check the traffic of an interface while COMMAND runs.")
     interface: str | None = option(
-        "-i", "--interface", metavar="NAME", help="With --live: capture there; any is all interfaces."
+        "-i", "--interface", metavar="NAME", help="With --live: capture on this interface; any is all of them."
     )
-    filter: str | None = option("-f", "--filter", metavar="FILTER", help="With --live: a tcpdump expression.")
+    filter: str | None = option(
+        "-f", "--filter", metavar="FILTER", help="With --live: capture filter, a tcpdump expression."
+    )
     duration: float | None = option(
-        "--duration", metavar="TIME", type=time_span, help="With --live: capture so long at most, as 10s, 2m."
+        "--duration", metavar="TIME", type=time_span, help="With --live: capture for at most this time: 10s, 2m."
     )
     count: int | None = option(
-        "-c", "--count", metavar="N", type=click.IntRange(min=1), help="With --live: take at most N frames."
+        "-c", "--count", metavar="N", type=click.IntRange(min=1), help="With --live: capture at most N frames."
     )
     settle: float | None = option(
         "--settle", metavar="TIME", type=time_span,
-        help="With --live: go on after COMMAND until all connections have ended or nothing came for this time, ten"
-        " times as long at most.  [default: 100ms]",
+        help="With --live: keep capturing after COMMAND until all connections have ended or the link was idle for this"
+        " time, at most ten times as long.  [default: 100ms]",
     )  # fmt: skip
     user: str | None = option(
-        "-Z", "--user", metavar="USER", help="With --live: root becomes USER, also for COMMAND; root stays root."
+        "-Z", "--user", metavar="USER", help="With --live: drop privileges to USER, also for COMMAND (root keeps them)."
     )
     snap_length: int | None = option(
         "-s", "--snap-length", metavar="BYTES", type=click.IntRange(min=0),
-        help="With --live: take this much of each frame; 0 is everything.  [default: 256]",
+        help="With --live: capture at most this much of each frame; 0 captures all of it.  [default: 256]",
     )  # fmt: skip
     no_promiscuous: bool = option(
-        "-p", "--no-promiscuous", is_flag=True, help="With --live: only what is meant for this host."
+        "-p", "--no-promiscuous", is_flag=True, help="With --live: do not capture traffic of other hosts."
     )
-    backend: str | None = backend_option("With --live: who captures, as for hsi live.")
+    backend: str | None = backend_option("With --live: capture backend, as for hsi live.")
     ring_size: int | None = option(
-        "-B", "--ring-size", metavar="MIB", type=click.IntRange(min=1), help="With --live: what the kernel may hold."
+        "-B",
+        "--ring-size",
+        metavar="MIB",
+        type=click.IntRange(min=1),
+        help="With --live: size of the kernel's capture buffer in MiB.",
     )
 
     def in_vain(self) -> str | None:
@@ -146,13 +156,13 @@ class CheckOptions:
     rules: RuleOptions = group(RuleOptions)
     limit: int = option(
         "--limit", metavar="N", type=click.IntRange(0, 100_000), default=20, show_default=True,
-        help="List at most N connections that broke an assertion.",
+        help="List at most N connections per failed assertion.",
     )  # fmt: skip
     where: str | None = where_option()
     write: str | None = write_option()
     form: str | None = format_option(CHECKS)
     output: str = output_option()
-    quiet: bool = option("-q", "--quiet", is_flag=True, help="The verdict alone.")
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="Print only the verdict.")
     analysis: AnalysisOptions = group(AnalysisOptions)
     beside: BesideOptions = group(BesideOptions)
 

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  hsi live -i eth0                                     watch; Ctrl-C ends with a report
-  hsi live -i any tcp port 443 and host 10.0.0.2       what a tcpdump expression lets through
+  hsi live -i eth0                                     watch; Ctrl-C stops with a report
+  hsi live -i any tcp port 443 and host 10.0.0.2       only what matches a tcpdump expression
   hsi live -i lo --duration 10s -T json -o report.json
   hsi live -i eth0 -T ndjson -Y 'outcome == refused' -e first_ns,client.ip,server.ip,server.port
   hsi live -i eth0 --duration 1h -o connections.parquet
@@ -54,9 +54,9 @@ Examples:
 
 \b
 Exit status:
-  0  ended by Ctrl-C, -c, --duration, or the end of the input
-  2  usage error, no permission, no such interface; or the interface went away
-  130  a second Ctrl-C: ended at once, without a report
+  0  stopped by Ctrl-C, -c, --duration, or the end of the input
+  2  usage error, no permission, no such interface, or the interface went away
+  130  a second Ctrl-C: stopped at once, without a report
 """
 
 
@@ -66,58 +66,68 @@ class WatchOptions:
 
     words: tuple[str, ...] = argument(nargs=-1, metavar="[FILTER]...")
     interface: str | None = option(
-        "-i", "--interface", metavar="NAME", help="Capture on this interface, by name or number; any is all."
+        "-i", "--interface", metavar="NAME", help="Capture on this interface: a name, a number, or any for all."
     )
     read: str | None = option(
-        "-r", "--read", metavar="FILE", help="Read a capture that may never end instead; - is what is piped in."
+        "-r", "--read", metavar="FILE", help="Read a stream instead, such as a pipe; - is standard input."
     )
     list_interfaces: bool = option("-D", "--list-interfaces", is_flag=True, help="List the interfaces and exit.")
-    filter: str | None = option("-f", "--filter", metavar="FILTER", help="A tcpdump expression, in one argument.")
+    filter: str | None = option(
+        "-f", "--filter", metavar="FILTER", help="Capture filter: a tcpdump expression in one argument."
+    )
     handshakes_only: bool = option(
         "--handshakes-only", is_flag=True,
-        help="Have the kernel leave out segments that only carry data: for links too fast for everything.",
+        help="Let the kernel drop segments that carry only data, for links too fast to capture in full.",
     )  # fmt: skip
-    count: int | None = option("-c", "--count", metavar="N", type=click.IntRange(min=1), help="End after N frames.")
+    count: int | None = option("-c", "--count", metavar="N", type=click.IntRange(min=1), help="Stop after N frames.")
     duration: float | None = option(
-        "--duration", metavar="TIME", type=time_span, help="End after this time: 10s, 500ms, 2m, 1h."
+        "--duration", metavar="TIME", type=time_span, help="Stop after this time: 10s, 500ms, 2m, 1h."
     )
     autostop: float | None = option(
-        "-a", "--autostop", metavar="duration:N", type=autostop, help="As --duration, the way tshark says it."
+        "-a", "--autostop", metavar="duration:N", type=autostop, help="tshark spelling of --duration."
     )
     form: str | None = format_option(
         FORMATS,
-        "What to write: ndjson as things happen, all else at the end.  [default: what the name after -o says, else"
-        " text on a terminal and ndjson elsewhere]",
+        "Output format: ndjson is written during the run, all others at the end.  [default: by the file name after -o,"
+        " else text on a terminal and ndjson elsewhere]",
     )
-    output: str = output_option("Write it there instead of standard output.")
+    output: str = output_option("Write to this file instead of standard output.")
     fields: tuple[str, ...] = fields_option()
     where: str | None = where_option()
     write: str | None = option(
-        "-w", "--write", metavar="FILE", help="Also write all frames to this file, as pcapng; - is standard output."
+        "-w", "--write", metavar="FILE", help="Also save all frames to this pcapng file; - is standard output."
     )
-    quiet: bool = option("-q", "--quiet", is_flag=True, help="No screen, no counters; as text, one line.")
-    every: bool = option("--all", is_flag=True, help="List every connection at the end, not just some with trouble.")
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="No screen and no counters; the text report is one line.")
+    every: bool = option(
+        "--all", is_flag=True, help="List every connection at the end, not just a sample of those with trouble."
+    )
     snap_length: int = option(
         "-s", "--snap-length", metavar="BYTES", type=click.IntRange(min=0), default=DEFAULT_SNAP_LEN,
-        show_default=True, help="Take this much of each frame: the default is the headers; 0 is everything.",
+        show_default=True, help="Capture at most this much of each frame; 0 is all of it.",
     )  # fmt: skip
-    no_promiscuous: bool = option("-p", "--no-promiscuous", is_flag=True, help="Take only what is meant for this host.")
-    backend: str | None = backend_option("Who captures.  [default: ring, the kernel's own, on Linux]")
+    no_promiscuous: bool = option("-p", "--no-promiscuous", is_flag=True, help="Do not capture traffic of other hosts.")
+    backend: str | None = backend_option("Capture backend.  [default: ring, the kernel's own, on Linux]")
     ring_size: int | None = option(
-        "-B", "--ring-size", metavar="MIB", type=click.IntRange(min=1), help="How much the kernel may hold, in MiB."
+        "-B",
+        "--ring-size",
+        metavar="MIB",
+        type=click.IntRange(min=1),
+        help="Size of the kernel's capture buffer in MiB.",
     )
-    no_host: bool = option("--no-host", is_flag=True, help="Leave out what the kernel of this host counts meanwhile.")
+    no_host: bool = option("--no-host", is_flag=True, help="Do not include the counters of this host's kernel.")
     user: str | None = option(
-        "-Z", "--user", metavar="USER", help="Root becomes USER when all is open; root stays root."
+        "-Z", "--user", metavar="USER", help="Drop privileges to USER once the capture is open (root keeps them)."
     )
-    max_connections: int | None = max_connections_option("Bound memory: track at most N at a time.")
+    max_connections: int | None = max_connections_option("Track at most N connections at a time, to bound memory.")
     time_wait: int = time_wait_option()
     timeout: int = timeout_option()
     keep: int = option(
         "--keep", metavar="N", type=click.IntRange(min=1), default=100_000, show_default=True,
-        help="Keep N connections that have ended whole; of older ones only totals.",
+        help="Keep the last N closed connections in full, and only totals of older ones.",
     )  # fmt: skip
-    line_buffered: bool = option("-l", is_flag=True, hidden=True, help="Lines are flushed at once anyway.")
+    line_buffered: bool = option(
+        "-l", is_flag=True, hidden=True, help="Accepted as in tcpdump; lines are always flushed at once."
+    )
     numeric: bool = option("-n", is_flag=True, hidden=True, help="Addresses are never resolved.")
 
     @property
@@ -215,18 +225,18 @@ def _check(given: WatchOptions) -> None:
         raise UsageError("name an interface with -i (hsi live -D lists them), or a stream with -r")
     if given.read is not None:
         if given.interface is not None:
-            raise UsageError("-i captures and -r reads: choose one")
+            raise UsageError("-i and -r exclude each other: choose one")
         capturing = {
             "-f": given.filter, "a filter": given.words, "--handshakes-only": given.handshakes_only,
             "--backend": given.backend, "--ring-size": given.ring_size,
         }  # fmt: skip
         if named := [name for name, value in capturing.items() if value]:
-            raise UsageError(f"{named[0]} is for capturing: with -r, give it to whatever captures")
+            raise UsageError(f"{named[0]} applies to capturing: with -r, set it in the program that captures")
     if given.words and given.filter:
-        raise UsageError("a filter follows -f or stands at the end of the line, not both")
+        raise UsageError("give the filter after -f or at the end of the line, not both")
     spare([] if given.read is None else [given.read], given.output, given.write, "-w")
     if given.duration and given.autostop:
-        raise UsageError("--duration and -a say the same: choose one")
+        raise UsageError("--duration and -a mean the same: choose one")
 
 
 def _form(given: WatchOptions) -> str:
@@ -263,7 +273,9 @@ def _reading(name: str, write_to: str | None, seconds: float | None) -> LiveSour
     if seconds is not None and sys.stdin is not None and not sys.stdin.closed:
         with suppress(OSError, ValueError):
             if not select.select([sys.stdin.fileno()], [], [], seconds)[0]:
-                raise CaptureError(f"standard input: nothing came within {seconds:g} s; does the other side capture?")
+                raise CaptureError(
+                    f"standard input: nothing arrived within {seconds:g} s; is the other side capturing?"
+                )
     return open_standard_input(write_to)
 
 
@@ -279,7 +291,7 @@ def _announce(source: LiveSource, account: str | None) -> None:
         taken = f"{length} bytes of each frame" if length is not None and length < 1 << 16 else "whole frames"
         what = f"listening on {source.name} ({source.backend}, {taken})"
     who = f", as {account}" if account else ""
-    click.echo(f"hsi: {what}{who}; Ctrl-C ends it", err=True)
+    click.echo(f"hsi: {what}{who}; Ctrl-C stops it", err=True)
 
 
 def _count(run: LiveRun) -> None:

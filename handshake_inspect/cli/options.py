@@ -99,7 +99,7 @@ def time_span(text: str) -> float:
     """Read 10s, 500ms, 2m, 1h, or plain seconds, as seconds."""
     found = _DURATION.fullmatch(text.strip())
     if found is None or not float(found[1]):
-        raise click.BadParameter(f"{text!r} is not a time; write 10s, 500ms, 2m or 1h.")
+        raise click.BadParameter(f"{text!r} is not a duration; write 10s, 500ms, 2m or 1h.")
     return float(found[1]) * _SECONDS[found[2]]
 
 
@@ -107,7 +107,7 @@ def autostop(text: str) -> float:
     """Read tshark's `-a duration:10`, as seconds."""
     kind, _, value = text.partition(":")
     if kind != "duration":
-        raise click.BadParameter(f"{text!r}: only duration:SECONDS is known; -c N ends after N frames.")
+        raise click.BadParameter(f"{text!r}: only duration:SECONDS is supported; -c N stops after N frames.")
     return time_span(value)
 
 
@@ -129,7 +129,7 @@ def percent(text: str) -> Decimal:
             return number
     except InvalidOperation:
         pass
-    raise click.BadParameter(f"{text!r} is no percentage.")
+    raise click.BadParameter(f"{text!r} is not a percentage.")
 
 
 # --- options of several commands --------------------------------------------------------------------------------------
@@ -142,11 +142,11 @@ def read_option(help_text: str) -> Any:
 
 def format_option(known: Collection[str], help_text: str = "") -> Any:
     """`-T`: one of the formats, else what the name after `-o` says."""
-    otherwise = "How to report.  [default: what the name after -o says, else text]"
+    otherwise = "Output format.  [default: by the file name after -o, else text]"
     return option("-T", "--format", type=click.Choice(list(known)), help=help_text or otherwise)
 
 
-def output_option(help_text: str = "Write there, whole or not at all.") -> Any:
+def output_option(help_text: str = "Write to this file, all or nothing.") -> Any:
     """`-o`: where the report goes; `-` is standard output."""
     return option("-o", "--output", metavar="FILE", default="-", help=help_text)
 
@@ -165,7 +165,7 @@ def where_option() -> Any:
     """`-Y`: only some connections."""
     return option(
         "-Y", "--where", metavar="EXPR",
-        help="Only connections for which EXPR holds, such as 'outcome == refused and rtt.total > 50ms'.",
+        help="Only connections that match EXPR, such as 'outcome == refused and rtt.total > 50ms'.",
     )  # fmt: skip
 
 
@@ -173,8 +173,8 @@ def write_option() -> Any:
     """`--write`: the frames of what is reported."""
     return option(
         "--write", metavar="FILE.pcapng",
-        help="Write the frames of the connections that are reported (of a check: that broke a rule), with the"
-        " verdicts.",
+        help="Save the frames of the reported connections (for a check: of those that broke a rule), annotated with"
+        " the verdicts.",
     )  # fmt: skip
 
 
@@ -195,7 +195,7 @@ def timeout_option() -> Any:
     """`--timeout`, in nanoseconds."""
     return option(
         "--timeout", metavar="SECONDS", type=seconds, default="3", show_default=True,
-        help="After how much capture an unanswered SYN has timed out.",
+        help="Capture time after which an unanswered SYN counts as timed out.",
     )  # fmt: skip
 
 
@@ -210,7 +210,7 @@ class AnalysisOptions:
 
     time_wait: int = time_wait_option()
     timeout: int = timeout_option()
-    max_connections: int | None = max_connections_option("Bound memory: keep at most N connections at a time.")
+    max_connections: int | None = max_connections_option("Keep at most N connections at a time, to bound memory.")
     color: str = option(
         "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
         help="When to colour the text.",

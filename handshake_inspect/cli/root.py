@@ -19,7 +19,7 @@ UNUSABLE = 2
 
 COMMANDS = ("analyze", "live", "explain", "check", "diff", "fields", "schema")
 
-HELP = """Tell what happened to TCP connections: states, handshake RTT, outcomes and their causes.
+HELP = """Show what happened to TCP connections: states, handshake RTT, outcomes and causes.
 
 `hsi FILE` and `hsi -r FILE` mean `hsi analyze FILE`; `hsi analyze --help` lists its options.
 """
@@ -34,7 +34,7 @@ Examples:
 Exit status:
   0  analysed
   1  a check failed
-  2  usage error, or input that cannot be read as a capture
+  2  usage error, or input that is not a readable capture
   3  with --strict: cut or damaged input, analysed as far as it goes
 """
 

@@ -159,5 +159,5 @@ def _is_in_front() -> bool:
 
 def _not_started(word: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError) and shutil.which(word) is None:
-        return "no such command; name a program, and give it to sh -c when it is a line for the shell"
+        return "no such command; name a program, or run a shell line with sh -c"
     return f"cannot be started ({getattr(error, 'strerror', None) or error}); is it a program?"

@@ -12,9 +12,9 @@ NAMES = ("report", "event", "check", "diff", "explain", "analyze")
 
 @click.command()
 @click.argument("name", type=click.Choice(NAMES), default="report", metavar="[NAME]")
-@click.option("-o", "--output", metavar="FILE", default="-", help="Write there instead of standard output.")
+@click.option("-o", "--output", metavar="FILE", default="-", help="Write to this file instead of standard output.")
 def command(name: str, output: str) -> None:
-    """Print the JSON Schema (2020-12) of what hsi writes as JSON.
+    """Print the JSON Schema (2020-12) of hsi's JSON output.
 
     NAME is report (of `hsi analyze`), event (a line of -T ndjson), check, diff or explain.
     """

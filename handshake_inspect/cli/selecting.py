@@ -57,7 +57,7 @@ def report_of(paths: Sequence[str], options: AnalysisOptions) -> Report:
 
     report = load(paths[0])
     if report.summary.connections and not len(report.connections):
-        raise UsageError(f"{paths[0]}: a report without its connections; make it without --no-connections")
+        raise UsageError(f"{paths[0]}: this report has no connections; write it without --no-connections")
     return report
 
 
@@ -99,7 +99,7 @@ def checked_write(write: str | None, paths: Sequence[str]) -> None:
         return
     for path in paths:
         if not Path(path).is_file():
-            raise UsageError(f"--write reads the captures twice, which {path} cannot be")
+            raise UsageError(f"--write reads the captures twice, and {path} can be read only once")
 
 
 def write_frames(write: str, paths: Sequence[str], every: Connections, chosen: Connections, *, watched: bool) -> None:
@@ -127,7 +127,7 @@ def chosen_format(form: str | None, output: str, known: Collection[str] = tuple(
         return form
     if form == "zeek":  # a .log may be anything's
         return "text"
-    raise UsageError(f"{output}: this command writes no {form}; its formats are {', '.join(known)} (-T)")
+    raise UsageError(f"{output}: this command cannot write {form}; its formats are {', '.join(known)} (-T)")
 
 
 def _by_ending(output: str, ending: str, known: Collection[str]) -> str:
@@ -139,7 +139,7 @@ def _by_ending(output: str, ending: str, known: Collection[str]) -> str:
         there = [end for end, form in forms.items() if form in known]
         there.sort(key=FORMATS["text"].suffixes.__contains__)  # which needs none: last
         raise UsageError(
-            f"{output}: no format ends in {ending}; those that do: {', '.join(there)}; or say which with -T"
+            f"{output}: no format has the ending {ending}; use one of {', '.join(there)}, or choose with -T"
         )
     return form
 
@@ -147,7 +147,7 @@ def _by_ending(output: str, ending: str, known: Collection[str]) -> str:
 def refuse_terminal(form: str, target: Target) -> None:
     """Keep bytes that are no text off a terminal."""
     if FORMATS[form].binary and target.terminal:
-        raise UsageError(f"{form} is not text: write it to a file with -o")
+        raise UsageError(f"{form} is binary: write it to a file with -o")
 
 
 def checked_binary(form: str, target: Target) -> None:
@@ -164,7 +164,7 @@ def checked_fields(fields: tuple[str, ...], form: str) -> tuple[str, ...]:
     if fields:
         if not FORMATS[form].columns:
             known = ", ".join(name for name, each in FORMATS.items() if each.columns)
-            raise UsageError(f"-e chooses columns, which {form} has not; use -T {known}")
+            raise UsageError(f"-e chooses columns, and {form} has none; use -T {known}")
         from handshake_inspect.report.fields import chosen
 
         chosen(fields)

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from handshake_inspect.report.snapshot import Snapshot
 
 _FORGOTTEN = (
-    "Its segments are not kept any more: so many others came after them. hsi live -w FILE keeps all, and hsi explain"
+    "Its segments are gone: too many newer ones have arrived since. hsi live -w FILE keeps all, and hsi explain"
     " shows them."
 )
-_NOT_ALL = "Kept are the newest segments that tell something; plain data and ACKs are only counted."
+_NOT_ALL = "Only the newest notable segments are kept; plain data and ACKs are just counted."
 _PATIENCE_S = 2.0  # with a thread that was told to end
 
 # A pcap file of two bare IPv4 packets.
@@ -59,7 +59,7 @@ def ladder(snapshot: Snapshot, connection: Connection, width: int, style: Style)
         return [style.paint(line, "dim") for line in paragraph(text, width, "  ")]
 
     if width < NARROWEST:
-        return "\n".join(remark(f"Its segments need a terminal of {NARROWEST} columns."))
+        return "\n".join(remark(f"The segments need a terminal of {NARROWEST} columns."))
     story = explain_now(snapshot, connection)
     if story is None:
         return "\n".join(remark(_FORGOTTEN))

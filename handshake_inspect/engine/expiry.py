@@ -96,11 +96,11 @@ class Expired:
         """Say what is missing."""
         services = self.services
         message = (
-            f"{self.count} connections that had ended made room: they are not in the list, but in all totals, with RTTs"
-            " to about one percent"
+            f"{self.count:,} closed connections were dropped from the list to save memory; all totals include them,"
+            " with RTTs to about one percent"
         )
         if services.without_rtt:
-            message += f"; RTTs of services after the first {WITH_RTT} are of listed connections alone"
+            message += f"; RTTs of services after the first {WITH_RTT} are those of listed connections only"
         if services.forgotten:
             message += f"; {services.forgotten} services with few connections were forgotten"
         return message

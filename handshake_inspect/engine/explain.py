@@ -63,7 +63,7 @@ def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> l
     mask = passing(RowConnections(rows.trace, rows.outcomes, rows.legs, ids), where)
     if not mask.any():
         what = f" of the {len(ids)} that are meant" if len(ids) > 1 and wish != Wish() else ""
-        raise UsageError(f"no connection{what} for which the expression after -Y holds; hsi analyze -Y lists them")
+        raise UsageError(f"no connection{what} matches the expression after -Y; hsi analyze -Y lists those that do")
     passed: list[int] = ids[mask].tolist()
     return passed
 
@@ -83,4 +83,4 @@ def _choose(report: Report, ids: Sequence[int], logs: ConnectionLogs) -> tuple[C
         return chosen
     # Too much was watched, or rows that were evicted moved the ids: by its addresses it is always found.
     first = selection.name(report.connections[ids[0]])
-    raise UsageError(f"connection {first} was not recorded in this pass; ask for it by these addresses")
+    raise UsageError(f"connection {first} was not recorded in this pass; choose it by these addresses")

@@ -104,7 +104,7 @@ def _problems(pump: Pump) -> Iterator[Problem]:
     if pump.cut_options:
         yield Problem("cut-options", f"TCP options are cut or malformed in {plural(pump.cut_options, 'frame')}")
     if pump.damaged_headers:
-        message = f"header lengths cannot be in {plural(pump.damaged_headers, 'frame')}: left out"
+        message = f"impossible header lengths in {plural(pump.damaged_headers, 'frame')}: left out"
         yield Problem("bad-header", message, pump.first_damaged_header)
     checksums = tracker.checksums
     if checksums.bad:
@@ -128,5 +128,7 @@ def _problems(pump: Pump) -> Iterator[Problem]:
         message = f"{frames} of {link_type_name(number)} cannot be decoded; capture on another interface"
         yield Problem("unsupported-link-type", message)
     if tracker.table.evicted:
-        message = f"{tracker.table.evicted:,} connections had to make room for newer ones; raise --max-connections"
+        message = (
+            f"{tracker.table.evicted:,} connections were dropped to make room for newer ones; raise --max-connections"
+        )
         yield Problem("evicted", message)

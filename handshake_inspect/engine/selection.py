@@ -43,7 +43,7 @@ def parse(text: str) -> Wish:
         ends = ()
     if not 1 <= len(ends) <= 2:
         raise UsageError(
-            f"{text!r} names no connection: give its id, client:port or client:port-server:port ([v6]:port for IPv6)"
+            f"{text!r} is not a connection: give its id, client:port or client:port-server:port ([v6]:port for IPv6)"
         )
     return Wish(text, ends=ends)
 

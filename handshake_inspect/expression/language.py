@@ -89,12 +89,12 @@ def parse(text: str) -> questions.Test:
     try:
         test: questions.Test = _Reader(text).transform(_parser().parse(text))
     except UnexpectedCharacters as error:
-        raise ExpressionError("this sign means nothing here", text, error.pos_in_stream or 0) from None
+        raise ExpressionError("unexpected character", text, error.pos_in_stream or 0) from None
     except UnexpectedToken as error:
         place = len(text.rstrip()) if error.token.type == "$END" else error.token.start_pos or 0
         raise ExpressionError(_what_was_expected(error), text, place) from None
     except UnexpectedInput as error:
-        raise ExpressionError("this cannot be read", text, error.pos_in_stream or 0) from None
+        raise ExpressionError("this is not an expression", text, error.pos_in_stream or 0) from None
     except VisitError as error:
         raise error.orig_exc from None
     return test
@@ -147,7 +147,7 @@ class _Reader(Transformer[Token, Any]):
         field, operator = self._field(name), "==" if sign == "=" else str(sign)
         if token.type == "NAME" and str(token) == "null":
             if operator not in ("==", "!="):
-                raise self._error("null is only equal or not", sign)
+                raise self._error("null can only be compared with == and !=", sign)
             return questions.Negation(questions.Known(field)) if operator == "==" else questions.Known(field)
         other = self._other_field(field, token)
         if operator not in ("==", "!=") and field.kind in ("word", "text", "flag", "address"):
@@ -201,7 +201,7 @@ class _Reader(Transformer[Token, Any]):
     def _text_field(self, name: Token) -> Field:
         field = self._field(name)
         if field.kind not in ("word", "text"):
-            raise self._error(f"{field.name} is no text", name)
+            raise self._error(f"{field.name} is not text", name)
         return field
 
     def _other_field(self, field: Field, token: Token) -> Field | None:

@@ -25,10 +25,10 @@ def duration_ns(text: str) -> int:
     """`50ms`, `1.5 s` as nanoseconds; ValueError for anything else, fractions of a nanosecond too."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or match[2] not in UNITS_NS:
-        raise ValueError(f"{text} is no duration: give a number and a unit, such as 50ms")
+        raise ValueError(f"{text} is not a duration: give a number and a unit, such as 50ms")
     exact = Decimal(match[1]) * UNITS_NS[match[2]]
     if exact != int(exact) or exact > _LARGEST:
-        raise ValueError(f"{text} is no whole number of nanoseconds below 2^63")
+        raise ValueError(f"{text} is not a whole number of nanoseconds below 2^63")
     return int(exact)
 
 

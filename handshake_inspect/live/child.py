@@ -216,7 +216,7 @@ def _refusal(backend: str, wish: Wish, words: str) -> HsiError:
     if wish.filter_text and _BAD_FILTER.search(words):
         of_libpcap = _LIBPCAP_WORDS.search(words)
         return UsageError(f"filter '{wish.filter_text}': {of_libpcap[1] if of_libpcap else reason}")
-    return LiveError(f"{wish.interface}: {backend} does not capture ({reason or 'it does not say why'})")
+    return LiveError(f"{wish.interface}: {backend} cannot capture ({reason or 'it gives no reason'})")
 
 
 def _first_words(words: str) -> str:

@@ -67,14 +67,14 @@ def compile_filter(expression: str, link_type: int, snap_len: int, interface: st
     if not expression.strip():
         return accept(snap_len)
     if "\0" in expression:
-        raise UsageError("filter: holds a zero octet")
+        raise UsageError("filter: contains a zero byte")
     library = _libpcap()
     # The kernel takes VLAN tags off before a filter runs.  Only a handle that is a live one knows where they are then.
     vlan = re.search(r"\bvlan\b", expression) is not None
     handle = _live_handle(library, interface, link_type) if vlan else None
     handle = handle or library.pcap_open_dead(link_type, snap_len)
     if not handle:
-        raise LiveError("filter: libpcap has no memory for it")
+        raise LiveError("filter: libpcap is out of memory")
     try:
         program = _compile(library, handle, expression)
     finally:
@@ -130,7 +130,7 @@ def _behind_cooked_header(k: int, expression: str) -> int:
     if k >= _SLL2_HEADER:
         return k - _SLL2_HEADER
     if k not in _COOKED_FIELDS:
-        raise UsageError(f"filter '{expression}': asks for link-layer octets that a cooked capture does not have")
+        raise UsageError(f"filter '{expression}': needs link-layer bytes that a cooked capture does not have")
     return _COOKED_FIELDS[k]
 
 

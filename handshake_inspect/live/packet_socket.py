@@ -177,7 +177,7 @@ class RingSource(LiveSource):
         most = _affordable_mib()
         mib = max(1, min(DEFAULT_RING_MIB, most)) if ring_mib is None else ring_mib
         if mib < 1:
-            raise LiveError(f"{self._interface.name}: a ring of {mib} MiB is too small; it takes 1 at least")
+            raise LiveError(f"{self._interface.name}: a ring of {mib} MiB is too small; the least is 1")
         if mib > most:
             # The kernel would try, and end other processes rather than refuse.
             raise LiveError(
@@ -245,7 +245,9 @@ class RingSource(LiveSource):
 
     def _gone(self) -> None:
         self._ended = True
-        self.fail("interface-gone", f"{self.name}: the interface was removed; what was captured until then is reported")
+        self.fail(
+            "interface-gone", f"{self.name}: the interface was removed; the report covers what was captured until then"
+        )
 
     def _exists(self) -> bool:
         if self._interface is ANY:

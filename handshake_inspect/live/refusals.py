@@ -20,11 +20,11 @@ def no_permission(interface: str, root: str = "/") -> str:
             f" (Kubernetes: securityContext.capabilities.add: [NET_RAW]), {without}"
         )
     if os.geteuid() == 0:
-        return f"{interface}: capturing needs CAP_NET_RAW, which was taken from this root; give it back, {without}"
+        return f"{interface}: capturing needs CAP_NET_RAW, which this root user lacks; grant it again, {without}"
     interpreter = os.path.realpath(sys.executable)
     return (
-        f"{interface}: capturing needs CAP_NET_RAW, which user {os.geteuid()} lacks; run hsi with sudo, or give it to"
-        f" this Python (and to all it runs) with: sudo setcap cap_net_raw+ep {interpreter}; {without}"
+        f"{interface}: capturing needs CAP_NET_RAW, which user {os.geteuid()} lacks; run hsi with sudo, or grant it to"
+        f" this Python (and to everything it runs) with: sudo setcap cap_net_raw+ep {interpreter}; {without}"
     )
 
 

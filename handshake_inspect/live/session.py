@@ -31,7 +31,7 @@ def default_backend() -> str:
     for program in ("tcpdump", "dumpcap", "tshark"):
         if child.installed(program):
             return program
-    raise LiveError("nothing here can capture: install tcpdump or Wireshark's dumpcap")
+    raise LiveError("no capture program found: install tcpdump or Wireshark's dumpcap")
 
 
 def open_live(
@@ -60,7 +60,7 @@ def open_live(
     if backend not in BACKENDS:
         raise UsageError(f"--backend {backend}: no such backend; choose from {', '.join(BACKENDS)}")
     if snap_len < 0 or snap_len > _WHOLE_FRAMES:
-        raise UsageError(f"a snap length of {snap_len} octets: must be from 0 (whole frames) to {_WHOLE_FRAMES}")
+        raise UsageError(f"a snap length of {snap_len} bytes: must be from 0 (whole frames) to {_WHOLE_FRAMES}")
     snap_len = snap_len or _WHOLE_FRAMES
     takes_all_flags = "[" not in filter_text  # `tcp[tcpflags]`: only by their place can flags be asked for
     if handshakes_only:
@@ -88,7 +88,7 @@ def open_file(where: Input, write_to: str | None = None) -> LiveSource:
 
 def _ring(interface: str, filter_text: str, snap_len: int, ring_mib: int | None, promiscuous: bool) -> LiveSource:
     if not sys.platform.startswith("linux"):
-        raise UsageError("--backend ring: only Linux has it; choose tcpdump or dumpcap")
+        raise UsageError("--backend ring: available on Linux only; choose tcpdump or dumpcap")
     from handshake_inspect.live.packet_socket import RingSource  # noqa: PLC0415 - cannot be imported elsewhere
 
     return RingSource(interfaces.resolve(interface), filter_text, snap_len, ring_mib, promiscuous)

@@ -94,7 +94,7 @@ class PcapngWriter:
             raise  # whoever read has had enough: the command ends quietly
         except OSError as error:
             self._take_back(done)
-            fix = "make room, or write elsewhere" if error.errno == errno.ENOSPC else "write elsewhere"
+            fix = "free some space, or write elsewhere" if error.errno == errno.ENOSPC else "write elsewhere"
             raise LiveError(f"{self.name}: writing failed ({_reason(error)}); {fix}") from None
 
     def _take_back(self, count: int) -> None:

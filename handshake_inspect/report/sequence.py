@@ -32,7 +32,7 @@ class Connections(Sequence[Connection]):
 
     def table(self) -> Any:
         """All connections as a NumPy structured array; raises TypeError for a report read back from JSON."""
-        raise TypeError("a report read back has no rows; analyze the capture again for its table")
+        raise TypeError("a report read from a file has no table; analyze the capture again")
 
     @property
     @abstractmethod

@@ -312,7 +312,7 @@ def _room(size: int) -> mmap.mmap:
     try:
         room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE)
     except OSError as error:
-        raise MemoryError(f"the system grants no {size} octets of address space") from error
+        raise MemoryError(f"the system does not grant {size} bytes of address space") from error
     if size > _LARGE and hasattr(mmap, "MADV_HUGEPAGE"):
         # Rows of thousands of connections are met in no order: large pages spare a page walk for most of them.
         with contextlib.suppress(OSError):

@@ -29,7 +29,7 @@ class Captured:
         self.name = name
         self._whole: Report | None = None
         self._view: Report | None = None
-        self._absent = "the block has not ended: ask behind it"
+        self._absent = "the block has not ended yet"
 
     def fill(self, whole: Report, view: Report) -> Captured:
         """Take the report of all that was captured, and that of what was asked for."""
@@ -126,4 +126,4 @@ def _told(report: Report) -> str:
     for each in connections.trouble(_SHOWN):
         line += f"; #{each.id} {each.client} > {each.server} {each.outcome}: {each.why}"
     more = connections.trouble_count - _SHOWN
-    return f"{line}; and {more} more in trouble" if more > 0 else line
+    return f"{line}; and {more} more with trouble" if more > 0 else line

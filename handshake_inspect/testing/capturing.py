@@ -64,7 +64,7 @@ class Capture:
         if sys.platform == "win32":
             raise LiveError(f"{self._interface}: capturing is not possible on Windows; capture on Linux or macOS")
         if self._background is not None:
-            raise UsageError("a capture is for one block: make another one")
+            raise UsageError("a capture works for one block only: make another one")
         from handshake_inspect.engine.background import Background
         from handshake_inspect.live.filters import is_available
         from handshake_inspect.live.session import open_live
@@ -129,9 +129,9 @@ def _ports(port: int | Iterable[int] | None) -> list[int]:
     ports = [] if port is None else [port] if isinstance(port, int) else list(port)
     for each in ports:
         if isinstance(each, bool) or not isinstance(each, int) or not 0 <= each <= 0xFFFF:
-            raise UsageError(f"port: {each!r} is no port; ports are from 0 to 65535")
+            raise UsageError(f"port: {each!r} is not a port; ports are 0 to 65535")
     if port is not None and not ports:
-        raise UsageError("port: there is none; leave it out for all ports")
+        raise UsageError("port: the list is empty; leave it out for all ports")
     return ports
 
 
@@ -144,7 +144,7 @@ def _meant(host: str | None, ports: list[int], text: str | None) -> tuple[str, l
         try:
             address = ip_address(host)
         except ValueError:
-            raise UsageError(f"host: {host!r} is no address; give one, such as 127.0.0.1 or ::1") from None
+            raise UsageError(f"host: {host!r} is not an address; give one, such as 127.0.0.1 or ::1") from None
         kernel.append(f"host {address}")
         tests.append(f"(client.ip == {address} or server.ip == {address})")
     if ports:

@@ -259,13 +259,13 @@ def test_a_skipped_block_is_not_held_in_memory():
 @pytest.mark.parametrize(
     ("bad", "word"),
     [
-        (struct.pack("<II", 6, 0) + bytes(40), "block of 0 octets"),
-        (struct.pack("<II", 6, 33) + bytes(40), "block of 33 octets"),
-        (struct.pack("<II", 6, 0xF000_0000) + bytes(40), "block of 4026531840 octets"),
-        (struct.pack("<II", 0x99, 8) + bytes(40), "block of 8 octets"),
+        (struct.pack("<II", 6, 0) + bytes(40), "an impossible 0 bytes"),
+        (struct.pack("<II", 6, 33) + bytes(40), "an impossible 33 bytes"),
+        (struct.pack("<II", 6, 0xF000_0000) + bytes(40), "an impossible 4026531840 bytes"),
+        (struct.pack("<II", 0x99, 8) + bytes(40), "an impossible 8 bytes"),
         (packet(b"abcd")[:-4] + bytes(4), "lengths differ"),
         (packet(b"x", number=1), "interface 1"),
-        (block(6, struct.pack("<IIIII", 0, 0, 0, 400, 400) + b"abcd"), "400 octets"),
+        (block(6, struct.pack("<IIIII", 0, 0, 0, 400, 400) + b"abcd"), "400 bytes"),
         (section(version=9), "version 9"),
         (struct.pack("<IIII", 0x0A0D0D0A, 28, 7, 1) + bytes(16), "byte-order magic"),
     ],

@@ -131,7 +131,7 @@ def test_an_error_of_the_device_is_no_shorter_capture(packed, at_the_end_of_a_re
 def test_an_error_of_the_device_before_anything():
     with pytest.raises(CaptureError, match=r"Input/output error.* before the first byte"):
         open_source(Failing(b""))
-    with pytest.raises(CaptureError, match=r"Input/output error.*ends in its file header, after 20 bytes"):
+    with pytest.raises(CaptureError, match=r"Input/output error.*ends inside its file header, after 20 bytes"):
         open_source(Failing(pcap_header()[:20]))
 
 
@@ -160,13 +160,13 @@ def test_a_file_whose_header_never_becomes_whole_is_no_capture(kind, pack):
 @pytest.mark.parametrize(
     ("header", "word"),
     [
-        (struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 5, 0, 0, 65535, 1), "pcap of version 2.5"),
-        (struct.pack(">IHHiIII", 0xA1B2C3D4, 1, 0, 0, 0, 65535, 1), "pcap of version 1.0"),
-        (struct.pack("<IHHiIII", 0xA1B23C4D, 0, 0, 0, 0, 65535, 1), "pcap of version 0.0"),
-        (section(version=2), "pcapng of version 2.0"),
-        (section(version=0, big=True), "pcapng of version 0.0"),
+        (struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 5, 0, 0, 65535, 1), "pcap version 2.5"),
+        (struct.pack(">IHHiIII", 0xA1B2C3D4, 1, 0, 0, 0, 65535, 1), "pcap version 1.0"),
+        (struct.pack("<IHHiIII", 0xA1B23C4D, 0, 0, 0, 0, 65535, 1), "pcap version 0.0"),
+        (section(version=2), "pcapng version 2.0"),
+        (section(version=0, big=True), "pcapng version 0.0"),
         (b"\x0a\x0d\x0d\x0a" + bytes(24), "without the byte-order magic"),
-        (b"\x0a\x0d\x0d\x0a\x05\0\0\0" + section()[8:], "claims 5 octets"),
+        (b"\x0a\x0d\x0d\x0a\x05\0\0\0" + section()[8:], "claims an impossible 5 bytes"),
     ],
 )
 def test_a_version_that_does_not_exist(header, word):
@@ -197,7 +197,7 @@ def test_no_permission(tmp_path, monkeypatch):
 
 
 def test_a_path_that_cannot_be():
-    assert "cannot be a path" in refusal("a\0b")
+    assert "is not a possible path" in refusal("a\0b")
 
 
 def test_a_name_with_a_line_break_stays_on_one_line(tmp_path):
@@ -214,7 +214,7 @@ def test_standard_input_that_is_closed(monkeypatch):
     [
         (b"", "is empty (0 bytes)"),
         (b"\xd4\xc3", "too short"),
-        (gzip.compress(b""), "the gzip file holds nothing"),
+        (gzip.compress(b""), "the gzip file is empty inside"),
         (gzip.compress(WHOLE)[:12], "the gzip data ends early"),
         (b"\x1f\x8b not gzip at all", "the gzip data is damaged"),
         (gzip.compress(gzip.compress(WHOLE)), "gzip-compressed data, packed with gzip; decompress it once"),

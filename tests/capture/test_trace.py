@@ -105,7 +105,7 @@ def test_one_that_cannot_be_read_refuses_all(tmp_path):
 
 
 def test_no_capture_at_all_and_standard_input_twice():
-    with pytest.raises(CaptureError, match="no capture was named"):
+    with pytest.raises(CaptureError, match="no capture given"):
         open_trace([])
     with pytest.raises(CaptureError, match="twice"):
         open_trace(["-", "a.pcap", "-"])

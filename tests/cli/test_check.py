@@ -59,7 +59,7 @@ def test_a_report_can_be_checked_later(hsi, pcaps, tmp_path):
     assert later.stdout == straight.stdout
     assert later.returncode == straight.returncode == 1
     hsi("-o", saved, "--no-connections", capture)
-    assert b"without its connections" in hsi("check", saved, cwd=tmp_path).stderr
+    assert b"has no connections" in hsi("check", saved, cwd=tmp_path).stderr
 
 
 def test_only_some_connections(hsi, pcaps, tmp_path):
@@ -103,14 +103,14 @@ def test_the_output_file_chooses(hsi, pcaps, tmp_path):
     ("arguments", "message"),
     [
         (["--live", "--", "true"], "--live: name an interface with -i"),
-        (["--live", "-i", "lo"], "put a command behind --, or say with --duration"),
-        (["--live", "-i", "lo", "refused.pcap", "--", "true"], "refused.pcap is a capture already"),
-        (["--live", "-i", "lo", "-r", "refused.pcap", "--", "true"], "refused.pcap is a capture already"),
+        (["--live", "-i", "lo"], "put a command after --, or set the time with --duration"),
+        (["--live", "-i", "lo", "refused.pcap", "--", "true"], "refused.pcap is already a capture"),
+        (["--live", "-i", "lo", "-r", "refused.pcap", "--", "true"], "refused.pcap is already a capture"),
         (["--live", "-i", "lo", "--write", "-", "--", "true"], "name a file"),
         (["--live", "-i", "lo", "-o", "no/such/directory", "--", "true"], "cannot write no/such/directory"),
         (["--live", "-i", "no-such-interface0", "--", "true"], "no such interface"),
         (["--live", "-i", "lo", "--max-refused", "x", "--", "true"], "max-refused: 'x'"),
-        (["--", "make", "test"], "make: no such file; to check what a command does, add --live"),
+        (["--", "make", "test"], "make: no such file; to check the traffic of a command, add --live"),
         (["-i", "lo", "refused.pcap"], "--interface is for capturing: it needs --live"),
         (["--settle", "1s", "refused.pcap"], "--settle is for capturing: it needs --live"),
         (["-f", "tcp", "refused.pcap"], "--filter is for capturing: it needs --live"),

@@ -44,16 +44,16 @@ def test_no_durations(text):
     [
         ([], "name an interface with -i"),
         (["-i", "lo", "-r", "-"], "choose one"),
-        (["-r", "x.pcap", "tcp", "port", "80"], "give it to whatever captures"),
-        (["-r", "x.pcap", "--backend", "ring"], "--backend is for capturing"),
+        (["-r", "x.pcap", "tcp", "port", "80"], "set it in the program that captures"),
+        (["-r", "x.pcap", "--backend", "ring"], "--backend applies to capturing"),
         (["-r", "no-such-file.pcap"], "no such file"),
         (["-i", "lo", "-f", "tcp", "port", "80"], "not both"),
         (["-i", "lo", "-w", "-"], "name a file for the report with -o"),
-        (["-i", "lo", "-a", "filesize:10"], "only duration:SECONDS is known"),
+        (["-i", "lo", "-a", "filesize:10"], "only duration:SECONDS is supported"),
         (["-i", "lo", "--duration", "1s", "-a", "duration:1"], "choose one"),
         (["-i", "lo", "-o", "/no/such/directory/report.json"], "cannot write /no/such/directory/report.json"),
         (["-i", "no-such-interface0"], "no such interface"),
-        (["-r", "-", "-T", "json", "-e", "id"], "-e chooses columns, which json has not"),
+        (["-r", "-", "-T", "json", "-e", "id"], "-e chooses columns, and json has none"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(hsi, arguments, message):
@@ -160,5 +160,5 @@ def test_an_abort_is_told_by_the_status(monkeypatch):
 def test_help_fits_a_stranger():
     done = CliRunner().invoke(group, ["live", "--help"])
     assert done.exit_code == 0
-    assert "Ctrl-C ends with a report" in done.output
+    assert "Ctrl-C stops with a report" in done.output
     assert "ssh host tcpdump -U -w - tcp | hsi live -r -" in done.output

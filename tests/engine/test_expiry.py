@@ -81,7 +81,7 @@ def test_rtts_are_kept_of_a_number_of_services(monkeypatch):
     counts = sorted(service.rtt.synack.count for service in report.services)
     assert counts[1] == 150
     assert counts[0] < 10
-    assert "are of listed connections alone" in problem(report)
+    assert "are those of listed connections only" in problem(report)
 
 
 def test_rtts_of_every_service_are_its_own():

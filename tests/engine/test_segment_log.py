@@ -144,7 +144,7 @@ def test_what_is_overwritten_is_said_to_be_gone():
     forgotten = watched(capture([*opening, *many()]), looks=False)
     (connection,) = forgotten.trouble
     assert explain_now(forgotten, connection) is None
-    assert "not kept any more" in drawn(forgotten, connection)
+    assert "Its segments are gone" in drawn(forgotten, connection)
 
 
 def test_a_ladder_may_begin_late():

@@ -42,7 +42,7 @@ def test_no_expression_takes_everything_up_to_the_snap_length():
         ("port 99999", "illegal port number"),
         ("host 1.2.3.4.5", "1.2.3.4.5"),
         ("tcp[", "syntax error"),
-        ("a\0b", "zero octet"),
+        ("a\0b", "zero byte"),
     ],
 )
 def test_a_bad_expression(expression, words, link_type):

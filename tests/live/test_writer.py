@@ -114,7 +114,7 @@ def test_a_full_disk_is_said(network: Network):
         pytest.skip("no /dev/full")
     with (
         network.client(),
-        pytest.raises(LiveError, match=r"^/dev/full: writing failed .*; make room, or write elsewhere$"),
+        pytest.raises(LiveError, match=r"^/dev/full: writing failed .*; free some space, or write elsewhere$"),
     ):
         open_live("lo", write_to="/dev/full")
 

@@ -48,7 +48,7 @@ def test_it_shows_what_is_wrong(scan):
     )
     assert f"#{first.id} {first.client.ip}:{first.client.port} > " in shown
     assert first.why in shown
-    assert "more in trouble" in shown
+    assert "more with trouble" in shown
     assert "\n" not in shown
     assert "closed-port: 10.0.0.2 answered with RST" in " ".join(scan.told().split())
 
@@ -71,11 +71,11 @@ def test_before_the_end_there_is_nothing():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"port": 65536}, "port: 65536 is no port"),
-        ({"port": "http"}, "port: 'h' is no port"),
-        ({"port": True}, "port: True is no port"),
-        ({"port": []}, "port: there is none"),
-        ({"host": "localhost"}, "host: 'localhost' is no address"),
+        ({"port": 65536}, "port: 65536 is not a port"),
+        ({"port": "http"}, "port: 'h' is not a port"),
+        ({"port": True}, "port: True is not a port"),
+        ({"port": []}, "port: the list is empty"),
+        ({"host": "localhost"}, "host: 'localhost' is not an address"),
     ],
 )
 def test_what_cannot_be_meant(options, message):

@@ -214,9 +214,7 @@ def test_it(handshakes):
         assert report.connections == 0
 """)
     done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines(
-        ["E *NotCapturedError: handshakes on lo (port 8080): the block has not ended: ask behind it"]
-    )
+    done.stdout.fnmatch_lines(["E *NotCapturedError: handshakes on lo (port 8080): the block has not ended yet"])
 
 
 def test_skips_with_the_reason(run):
