@@ -60,6 +60,7 @@ EVENT_RACE = 0x01  # a RST answered a request that crossed a FIN after a pause
 EVENT_WAITED = 0x02  # the end that sent a RST after a pause had asked last: it had waited for an answer
 FACT_LATER_ACK = 1 << 32  # the first ACK of the client in the capture is not the final one: one end had sent more
 FACT_UNSEEN_DATA = 1 << 34  # the server answered a SYN by acknowledging data of the client that the capture lacks
+FACT_RENUMBERED = 1 << 35  # captured before and behind what rewrites sequence numbers (`renumbering.py`)
 FACT_UNTIMED = 1 << 33  # a segment of its handshake has no time in the capture
 
 # Endpoint.traits

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, rtt, simultaneous
+from handshake_inspect.tcp import endpoint, renumbering, rtt, simultaneous
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_BOTH_ACKED,
@@ -71,6 +71,7 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
             endpoint.apply(client, SENT_ACK)
         if facts & FACT_ISN_CHANGED and segment.ack == (connection.alternate_iss + 1) & MASK32:
             connection.facts |= FACT_BOTH_ACKED
+            renumbering.learn_proxy(table, connection, server, segment)
         return True
     if facts & FACT_SIMULTANEOUS:
         if not is_challenge(client, segment):

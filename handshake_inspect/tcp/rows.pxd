@@ -154,6 +154,23 @@ cdef struct Retries:
     uint16_t other_options
     uint16_t other_mss
     uint32_t other_window_scale
+    uint32_t renumbering
+    uint32_t spare
+
+cdef struct Renumbering:
+    uint32_t offset[4]
+    uint32_t prints[32]
+    uint32_t prints_us[32]
+    uint32_t iss
+    uint32_t other_iss
+    uint32_t next_free
+    uint8_t points[32]
+    uint8_t at[2]
+    uint8_t point
+    uint8_t synack_point
+    uint8_t waiting
+    uint8_t answered
+    uint8_t spare[6]
 
 cdef struct Aftermath:
     int64_t idle_ns
@@ -218,6 +235,10 @@ cdef inline Sizes *sizes_of(object storage):
     import ctypes
     return <Sizes *><uintptr_t>ctypes.addressof(storage)
 
+cdef inline Renumbering *renumberings_of(object storage):
+    import ctypes
+    return <Renumbering *><uintptr_t>ctypes.addressof(storage)
+
 cdef inline Embryo *embryo_at(Embryo *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
@@ -237,6 +258,9 @@ cdef inline Aftermath *aftermath_at(Aftermath *records, Py_ssize_t i) noexcept n
     return records + i
 
 cdef inline Sizes *sizes_at(Sizes *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline Renumbering *renumbering_at(Renumbering *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
 cdef inline bint connection_changed(Connection *old, Connection *new, uint64_t *mask) noexcept nogil:
@@ -274,6 +298,9 @@ cdef inline void clear_aftermath(Aftermath *records, Py_ssize_t i) noexcept nogi
 
 cdef inline void clear_sizes(Sizes *records, Py_ssize_t i) noexcept nogil:
     memset(records + i, 0, sizeof(Sizes))
+
+cdef inline void clear_renumbering(Renumbering *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Renumbering))
 
 cdef inline void copy_connection(Connection *into, Py_ssize_t at, Connection *records, Py_ssize_t i) noexcept nogil:
     into[at] = records[i]

@@ -212,6 +212,31 @@ class Retries(ctypes.Structure):
         ("other_options", ctypes.c_uint16),
         ("other_mss", ctypes.c_uint16),
         ("other_window_scale", ctypes.c_uint32),
+        ("renumbering", ctypes.c_uint32),  # 1 + row of what a firewall made of its sequence numbers, 0 for none
+        ("spare", ctypes.c_uint32),
+    )
+
+
+class Renumbering(ctypes.Structure):
+    """A connection captured at two points between which its sequence numbers are rewritten (`renumbering.py`).
+
+    Point 0 is where its first frame was captured.  Indices are by side first: 2 * side + point, 16 * side + place.
+    """
+
+    _fields_ = (
+        ("offset", ctypes.c_uint32 * 4),  # what to add to the numbers of a side at a point, for those seen first
+        ("prints", ctypes.c_uint32 * 32),  # of its last segments
+        ("prints_us", ctypes.c_uint32 * 32),  # their times, microseconds modulo 2^32
+        ("iss", ctypes.c_uint32),  # of a SYN that may begin the next incarnation
+        ("other_iss", ctypes.c_uint32),  # of the same SYN at the other point
+        ("next_free", ctypes.c_uint32),
+        ("points", ctypes.c_uint8 * 32),  # 1 + where each was captured, 0 once it was at both points
+        ("at", ctypes.c_uint8 * 2),  # next place of the prints
+        ("point", ctypes.c_uint8),  # of the segment followed last
+        ("synack_point", ctypes.c_uint8),  # of the first SYN-ACK
+        ("waiting", ctypes.c_uint8),  # copies of the SYN that may begin the next incarnation
+        ("answered", ctypes.c_uint8),  # whether the answer to it was seen at the other point
+        ("spare", ctypes.c_uint8 * 6),
     )
 
 
@@ -269,8 +294,9 @@ _LARGE = 2 << 20
 _NO_RESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which Python names from 3.13 on
 
 ROWS: dict[str, Any] = {
-    row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries, Aftermath, Sizes)
+    row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries, Aftermath, Sizes, Renumbering)
 } | setup_rows.ROWS
+SELDOM = 16  # one connection in so many may have its sequence numbers rewritten
 
 
 def reserve(name: str, count: int) -> Any:
@@ -299,7 +325,8 @@ def affordable(limit: int, least: int) -> int:
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     if most == resource.RLIM_INFINITY:
         return limit
-    each = sum(ctypes.sizeof(row) for row in ROWS.values()) + ctypes.sizeof(Endpoint)
+    each = sum(ctypes.sizeof(row) for row in ROWS.values() if row is not Renumbering) + ctypes.sizeof(Endpoint)
+    each += ctypes.sizeof(Renumbering) // SELDOM
     return max(min(limit, most // 2 // each), least)
 
 
@@ -372,6 +399,11 @@ def clear_aftermath(records: Any, i: int) -> None:
     _clear(records[i])
 
 
+def clear_renumbering(records: Any, i: int) -> None:
+    """As `clear_connection`."""
+    _clear(records[i])
+
+
 def clear_sizes(records: Any, i: int) -> None:
     """As `clear_connection`."""
     _clear(records[i])
@@ -437,6 +469,11 @@ def sizes_of(storage: Any) -> Any:
     return storage
 
 
+def renumberings_of(storage: Any) -> Any:
+    """As `embryos_of`."""
+    return storage
+
+
 def embryo_at(records: Any, i: int) -> Any:
     """Row `i`, to be read and written in place."""
     return records[i]
@@ -468,6 +505,11 @@ def aftermath_at(records: Any, i: int) -> Any:
 
 
 def sizes_at(records: Any, i: int) -> Any:
+    """As `embryo_at`."""
+    return records[i]
+
+
+def renumbering_at(records: Any, i: int) -> Any:
     """As `embryo_at`."""
     return records[i]
 

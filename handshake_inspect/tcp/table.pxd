@@ -24,6 +24,7 @@ cdef class Table:
     cdef readonly object retry_rows
     cdef readonly object aftermath_rows
     cdef readonly object size_rows
+    cdef readonly object renumbering_rows
     cdef rows.Embryo *embryos
     cdef rows.Connection *connections
     cdef rows.Endpoint *endpoints
@@ -35,15 +36,19 @@ cdef class Table:
     cdef rows.Aftermath *aftermaths
     cdef rows.Sizes *sizes
     cdef readonly Setups setups
+    cdef rows.Renumbering *renumberings
     cdef readonly Py_ssize_t embryo_count
     cdef readonly Py_ssize_t connection_count
     cdef readonly Py_ssize_t retry_count
     cdef readonly Py_ssize_t aftermath_count
+    cdef readonly Py_ssize_t renumbering_count
+    cdef Py_ssize_t most_renumberings
     cdef readonly uint64_t begun
     cdef uint32_t free_embryo
     cdef uint32_t free_connection
     cdef uint32_t free_retries
     cdef uint32_t free_aftermath
+    cdef uint32_t free_renumbering
     cdef readonly uint64_t evicted
     cdef public bint holds_plain
     cdef Py_ssize_t hand_embryo
@@ -84,6 +89,7 @@ cdef class Table:
     cdef Py_ssize_t evict_connection(self) noexcept nogil
     @cython.locals(row="rows.Connection *", hash_of=uint64_t)
     cdef void release(self, Py_ssize_t i) noexcept nogil
+    @cython.locals(renumbering=uint32_t)
     cdef void free_retry(self, Py_ssize_t i) noexcept nogil
     @cython.locals(row="rows.Connection *")
     cpdef void retire(self, Py_ssize_t i) noexcept
@@ -94,5 +100,7 @@ cdef class Table:
     cdef bint new_retries(self, rows.Connection *connection) noexcept nogil
     @cython.locals(aftermath="rows.Aftermath *")
     cdef bint new_aftermath(self, rows.Connection *connection) noexcept nogil
+    @cython.locals(retries="rows.Retries *", row="rows.Renumbering *")
+    cdef bint new_renumbering(self, rows.Connection *connection) noexcept nogil
     @cython.locals(embryo="rows.Embryo *")
     cdef void recall(self, Py_ssize_t i, segment.Segment *segment) noexcept nogil

@@ -32,6 +32,8 @@ class Table:
         self.aftermath_rows = rows.reserve("Aftermath", self.limit)
         self.size_rows = rows.reserve("Sizes", self.limit)
         self.setups = Setups(self.limit)
+        self.most_renumberings = max(self.limit // rows.SELDOM, LEAST_ROWS)
+        self.renumbering_rows = rows.reserve("Renumbering", self.most_renumberings)
         self.embryos = rows.embryos_of(self.embryo_rows)
         self.connections = rows.connections_of(self.connection_rows)
         self.endpoints = rows.endpoints_of(self.endpoint_rows)
@@ -40,16 +42,19 @@ class Table:
         self.highs = rows.words_of(self.high_rows)
         self.aftermaths = rows.aftermaths_of(self.aftermath_rows)
         self.sizes = rows.sizes_of(self.size_rows)
+        self.renumberings = rows.renumberings_of(self.renumbering_rows)
         self.beyond = False  # whether frame numbers passed 32 bits
         self.embryo_count = 0  # rows ever used, free ones too
         self.connection_count = 0
         self.retry_count = 0
         self.aftermath_count = 0
+        self.renumbering_count = 0
         self.begun = 0  # how often a row was taken into use
         self.free_embryo = 0  # 1 + the embryo freed last; the next is in its `first_frame`
         self.free_connection = 0  # 1 + the connection retired last; the next is in its `previous`
         self.free_retries = 0  # 1 + the row of repeated SYNs freed last; the next is the first of its `syn_frame`
         self.free_aftermath = 0  # as `free_retries`; the next is in its `next_free`
+        self.free_renumbering = 0  # likewise
         self.evicted = 0
         self.holds_plain = False  # whether any segment had none of SYN, FIN and RST
         self.hand_embryo = 0
@@ -313,6 +318,11 @@ class Table:
 
     def free_retry(self, i: int) -> None:
         """Give a row of repeated SYNs back."""
+        renumbering = rows.retries_at(self.retries, i).renumbering
+        if renumbering:
+            rows.clear_renumbering(self.renumberings, renumbering - 1)
+            rows.renumbering_at(self.renumberings, renumbering - 1).next_free = self.free_renumbering
+            self.free_renumbering = renumbering
         rows.clear_retries(self.retries, i)
         rows.retries_at(self.retries, i).syn_frame[0] = self.free_retries
         self.free_retries = i + 1
@@ -386,6 +396,25 @@ class Table:
             return False
         self.aftermath_count += 1
         connection.aftermath = self.aftermath_count
+        return True
+
+    def new_renumbering(self, connection: Any) -> bool:
+        """As `new_retries`, for a connection whose sequence numbers are rewritten on the way."""
+        if not self.new_retries(connection):
+            return False
+        retries = rows.retries_at(self.retries, connection.retries - 1)
+        if retries.renumbering:
+            return True
+        if self.free_renumbering:
+            retries.renumbering = self.free_renumbering
+            row = rows.renumbering_at(self.renumberings, retries.renumbering - 1)
+            self.free_renumbering = row.next_free
+            row.next_free = 0
+            return True
+        if self.renumbering_count >= self.most_renumberings:
+            return False
+        self.renumbering_count += 1
+        retries.renumbering = self.renumbering_count
         return True
 
     def recall(self, i: int, segment: Any) -> None:

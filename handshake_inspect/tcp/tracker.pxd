@@ -11,6 +11,7 @@ from handshake_inspect.tcp cimport (
     icmp_errors,
     incarnations,
     opening,
+    renumbering,
     reordering,
     resets,
     rows,
@@ -30,6 +31,7 @@ cdef uint64_t FACT_REBUFFED
 cdef uint64_t FACT_CLIENT_DATA
 cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_PORT_REUSED
+cdef uint64_t FACT_RENUMBERED
 cdef uint64_t FACT_REPLACED
 cdef uint64_t FACT_RST
 cdef uint64_t FACT_RST_IGNORED
@@ -85,6 +87,7 @@ cdef int VOID
 cdef int64_t PAUSE_NS
 cdef int64_t REUSE_NS
 cdef Py_ssize_t AHEAD
+cdef uint32_t EARLY
 
 cdef class Tracker:
     cdef readonly Table table
@@ -102,9 +105,9 @@ cdef class Tracker:
     cdef bint pass_quickly(
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
     ) except -1 nogil
-    @cython.locals(i=Py_ssize_t, plain_syn=bint, embryo="rows.Embryo *")
+    @cython.locals(i=Py_ssize_t, plain_syn=bint, another=bint, embryo="rows.Embryo *")
     cdef int rare(self, seg.Segment *segment, uint32_t reference) except -1 nogil
-    @cython.locals(connection="rows.Connection *", side=int, quoted="rows.Endpoint *")
+    @cython.locals(connection="rows.Connection *", side=int, quoted="rows.Endpoint *", peer="rows.Endpoint *")
     cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1 nogil
     @cython.locals(i=Py_ssize_t)
     cdef int conceive(self, seg.Segment *segment) except -1 nogil
@@ -114,7 +117,7 @@ cdef class Tracker:
     cdef Py_ssize_t begin_recalled(self, seg.Segment *segment) except -1 nogil
     @cython.locals(
         connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *",
-        alias="rows.Alias *", print_of=uint32_t, copy=bint, before_ns=int64_t, verdict=int
+        alias="rows.Alias *", print_of=uint32_t, copy=bint, seen=bint, before_ns=int64_t, verdict=int
     )
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
     @cython.locals(connection="rows.Connection *", sender="rows.Endpoint *")

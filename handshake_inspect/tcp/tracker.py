@@ -12,6 +12,7 @@ from handshake_inspect.tcp import (
     icmp_errors,
     incarnations,
     opening,
+    renumbering,
     reordering,
     resets,
     rows,
@@ -38,6 +39,7 @@ from handshake_inspect.tcp.facts import (
     FACT_MIDSTREAM,
     FACT_PORT_REUSED,
     FACT_REBUFFED,
+    FACT_RENUMBERED,
     FACT_REPLACED,
     FACT_RST,
     FACT_RST_IGNORED,
@@ -87,6 +89,7 @@ from handshake_inspect.wire.const import (
 
 ESTABLISHED = int(TcpState.ESTABLISHED)
 AHEAD = 16  # records before a segment is tracked, its rows are fetched, and as many before, the slot that names them
+EARLY = 16  # segments of an end within which a connection that was open before shows whether it is captured twice
 REUSE_NS = 120_000_000_000  # 2 MSL with the longest MSL in use; who reports it compares with its own
 
 
@@ -192,7 +195,8 @@ class Tracker:
             self.table.name(segment, i + 1)
             return self.follow(i, 0, segment)
         embryo = rows.embryo_at(self.table.embryos, (reference & NUMBER) - 1)
-        if plain_syn and segment.seq != embryo.iss and incarnations.is_from_client(embryo, segment):
+        another = plain_syn and segment.seq != embryo.iss and incarnations.is_from_client(embryo, segment)
+        if another and not renumbering.is_twin(embryo, segment):
             embryo.state = EMBRYO_GIVEN_UP
             return self.conceive(segment)
         i = self.hatch(reference, segment)
@@ -203,6 +207,9 @@ class Tracker:
         connection = rows.connection_at(self.table.connections, i)
         side = self.side_of(connection, segment)
         quoted = rows.endpoint_at(self.table.endpoints, 2 * i + side)
+        if connection.facts & FACT_RENUMBERED:
+            peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
+            renumbering.restore(self.table, connection, quoted, peer, segment, side)
         icmp_errors.on_error(self.table, connection, quoted, segment, side)
         return 0
 
@@ -238,6 +245,9 @@ class Tracker:
         alias = rows.alias_at(self.table.aliases, i)
         before_ns = connection.last_ns
         connection.last_ns = max(before_ns, segment.ts_ns)
+        seen = False
+        if connection.facts & FACT_RENUMBERED:
+            seen = renumbering.restore(self.table, connection, sender, peer, segment, side)
         if segment.notes & NOTE_CONTINUED:
             endpoint.lengthen(sender, segment)
             return 0
@@ -257,7 +267,13 @@ class Tracker:
         if segment.notes & NOTE_CHECKSUM_GOOD:
             self.checksums.note_good(sender, segment)
         print_of = endpoint.fingerprint(segment)
-        copy = endpoint.is_copy(sender, segment, print_of) and not opening.is_resent(self.table, connection, segment)
+        if segment.flags & SYN and not seen:
+            seen = renumbering.learn(self.table, connection, sender, peer, segment, side)
+        elif connection.facts & (FACT_MIDSTREAM | FACT_RENUMBERED) == FACT_MIDSTREAM and sender.frames <= EARLY:
+            seen = renumbering.learn_midstream(self.table, connection, sender, peer, segment, side)
+        copy = seen or (
+            endpoint.is_copy(sender, segment, print_of) and not opening.is_resent(self.table, connection, segment)
+        )
         zeek.observe(alias, sender, peer, segment, side)
         if copy:
             sender.duplicates += 1
@@ -310,7 +326,7 @@ class Tracker:
             sender.state == ESTABLISHED
             and peer.state == ESTABLISHED
             and facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
-            and facts & (FACT_RST | FACT_RST_IGNORED | FACT_UNANSWERED) == 0
+            and facts & (FACT_RST | FACT_RST_IGNORED | FACT_UNANSWERED | FACT_RENUMBERED) == 0
             and facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) != FACT_SYNACK_AFTER_ACK
             and (sender.traits & peer.traits & TRAIT_SEEN) != 0
             and (sender.zeek_letters & peer.zeek_letters & ZEEK_ESTABLISHED) != 0
@@ -354,6 +370,8 @@ class Tracker:
         recalled = seg.segment_at(self.recalled, 0)
         if incarnations.recall_provisional(self.table, i, self.side_of(old, segment), segment, recalled, verdict):
             j = self.begin_recalled(segment)
+            if old.facts & FACT_RENUMBERED:
+                renumbering.hand_on(self.table, i, self.side_of(old, recalled), j, segment)
             if verdict == NEW_INCARNATION and old.facts & (FACT_CHALLENGE_ACK | FACT_BLIND_SYN) == FACT_CHALLENGE_ACK:
                 rows.connection_at(self.table.connections, j).facts |= FACT_CHALLENGE_ACK | FACT_REBUFFED
         else:

@@ -5,8 +5,8 @@
   proves nothing; but where answers are not captured, silence is no verdict (`hearing.blind`).
 * *filtered*: a filter on flags left out every segment with none of SYN, FIN and RST, so that the final ACKs of
   handshakes, and perhaps answers too, are not in the capture (`flag_filter.py`).
-* *duplicated*: copies of one packet, from a bridge, a bond, both sides of a router (TTL one lower) or two capture
-  points, if they are `DUPLICATED` or more of the segments (and a few: networks double single packets).
+* *duplicated*: copies of one packet, from a bridge, a bond, both sides of a router (TTL one lower), two capture
+  points, or both sides of a firewall that rewrites sequence numbers, if they are `DUPLICATED` or more of the segments (and a few: networks double single packets).
 * *reordered*: answers stored before their question, or a clock that goes back.
 * *midstream*: connections with data, or that both ends keep alive, whose opening is not in the capture.
 * *cut*, *dropped*, *snap-length*: the file ends within a record, the capturing kernel lost packets, or headers (or
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_REORDERED, FACT_RST, FACT_TTL_TWIN
+from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_RENUMBERED, FACT_REORDERED, FACT_RST, FACT_TTL_TWIN
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, ratio
@@ -68,6 +68,7 @@ KIND = Kind(
         "duplicate_ratio": Metric(float | None, "duplicated: `duplicates` of all segments.", "ratio"),
         "connections": Metric(int, "duplicated: connections with such segments; midstream: all attempts."),
         "other_ttl": Metric(int, "duplicated: connections whose copies have another TTL."),
+        "renumbered": Metric(int, "duplicated: connections whose copies have other sequence numbers."),
         "frames_back_in_time": Metric(int, "reordered: frames older than the one before."),
         "handshakes_out_of_order": Metric(int, "reordered: SYN-ACKs before their SYN."),
         "midstream": Metric(int, "midstream: connections that had begun before the capture."),
@@ -174,17 +175,23 @@ def duplicated(case: Case) -> Iterator[Finding]:
         return
     rows = np.flatnonzero((trace.endpoints["duplicates"].reshape(-1, 2) > 0).any(axis=1))
     twins = int((trace.facts[rows] & FACT_TTL_TWIN != 0).sum())
+    renumbered = int((trace.facts[rows] & FACT_RENUMBERED != 0).sum())
     metrics = {
         "duplicates": copies,
         "duplicate_ratio": ratio(copies, case.capture.tcp_segments),
         "connections": len(rows),
         "other_ttl": twins,
+        "renumbered": renumbered,
     }
     where = "on both sides of a router" if twins * 2 >= len(rows) else "at more than one point"
+    if renumbered * 2 >= len(rows):
+        where = "on both sides of what rewrites their sequence numbers"
     title = (
         f"{copies} of {case.capture.tcp_segments} segments were captured again, {where}: not counted as retransmissions"
     )
     advice = "Capture on one interface instead of `-i any`, or take copies out with `editcap -d`."
+    if renumbered:
+        advice = "Capture on one side of the firewall: `editcap -d` takes no copies out that have other numbers."
     yield quality(case, "duplicated", "info", title, advice, metrics, rows)
 
 
