@@ -30,7 +30,7 @@ class AttemptIds:
 
     def view(self, case: Case) -> "TableView":
         """The attempts of a case with their ids; new ones get ids in the order of their first frames."""
-        trace = case.trace
+        trace = case.attempts
         keys = trace.first_frame
         at = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
         old = self.keys[at] == keys if len(self.keys) else np.zeros(len(keys), dtype=np.bool_)
@@ -63,7 +63,7 @@ class TableView:
 
     def __post_init__(self) -> None:
         """Find out which of them have ended, and when each was last seen."""
-        trace = self.case.trace
+        trace = self.case.attempts
         closed = trace.facts & (FACT_RST | FACT_REFUSED | FACT_ABORTED | FACT_LAST_ACK_SEEN) != 0
         decided = trace.of_connections(self.case.outcomes.decided)
         self.ended: Bools = trace.column((closed | trace.replaced) & decided, False)
@@ -79,7 +79,7 @@ class TableView:
         """Attempts that came to nothing and were not seen for so long that nothing more is to be expected."""
         outcome = self.case.outcomes.outcome
         unfinished = (outcome != ESTABLISHED) & (outcome != MIDSTREAM)
-        silent: Bools = unfinished & (self.last_ns < self.case.trace.last_ns - SILENT_NS)
+        silent: Bools = unfinished & (self.last_ns < self.case.attempts.last_ns - SILENT_NS)
         return silent
 
     def changed(self) -> NDArray[np.intp]:
@@ -87,7 +87,7 @@ class TableView:
 
         What counts of a connection that goes on is its outcome; when it has ended, also the cause.
         """
-        outcomes, trace = self.case.outcomes, self.case.trace
+        outcomes, trace = self.case.outcomes, self.case.attempts
         settled = (trace.first_times <= trace.last_ns - SETTLED_NS) | (outcomes.outcome == REJECTED)
         codes = self._codes()
         return self._by_id(np.flatnonzero(outcomes.decided & (self.ended | settled) & (codes != self.exported)))

@@ -58,7 +58,7 @@ class Expired:
             self._count(view, reported)
         self.past = self.past or Past()
         absorb(self.past, view.case, rows)
-        _free(view.case.trace, rows, table)
+        _free(view.case.attempts, rows, table)
 
     @property
     def count(self) -> int:
@@ -67,7 +67,7 @@ class Expired:
 
     def _count(self, view: TableView, rows: NDArray[np.intp]) -> None:
         self.outcomes += _by_outcome(view, rows)
-        legs = view.case.legs.of(view.case.trace.tracked(rows))
+        legs = view.case.legs.of(view.case.attempts.tracked(rows))
         for histogram, values in zip(self.rtt, legs.values, strict=True):
             histogram.add(values)
         self.services.add(view, rows)
@@ -144,7 +144,7 @@ class ExpiredServices:
 
     def add(self, view: TableView, rows: NDArray[np.intp]) -> None:
         """Count these attempts."""
-        trace, case = view.case.trace, view.case
+        trace, case = view.case.attempts, view.case
         order = rows[np.argsort(trace.server_key[rows], kind="stable")]
         keys = trace.server_key[order]
         starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
@@ -194,10 +194,10 @@ class MergedServices(Sequence[Service]):
     def __init__(self, kept: RowServices, expired: ExpiredServices) -> None:
         self.kept = kept
         self.expired = expired
-        keys = _keys(kept.trace, kept.example)
+        keys = _keys(kept.attempts, kept.example)
         self._at = {key: i for i, key in enumerate(keys)}
         numbers = dict(zip(keys, kept.counts.sum(axis=1).tolist(), strict=True))
-        first = dict(zip(keys, kept.trace.first_frames(kept.example).tolist(), strict=True))
+        first = dict(zip(keys, kept.attempts.first_frames(kept.example).tolist(), strict=True))
         for key, past in expired.of.items():
             numbers[key] = numbers.get(key, 0) + int(past.counts.sum())
             first[key] = min(first.get(key, past.first_frame), past.first_frame)

@@ -50,7 +50,7 @@ def explain(
         pump_all(source, pump, progress)
     report = conclude(source, pump, options.limits)
     rows: Any = report.connections
-    trace: Attempts = rows.trace
+    trace: Attempts = rows.attempts
     ids = selection.matches(report, trace, wish) if where is None else _passing(rows, report, wish, where)
     connection, log = _choose(report, ids, logs)
     return story(connection, log, report.capture, report.findings, ids)
@@ -58,9 +58,9 @@ def explain(
 
 def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> list[int]:
     """Of the connections that are meant, all if none is named, those that pass the test; UsageError for none."""
-    named = range(len(rows)) if wish == Wish() else selection.matches(report, rows.trace, wish)
+    named = range(len(rows)) if wish == Wish() else selection.matches(report, rows.attempts, wish)
     ids = np.asarray(named, dtype=np.intp)
-    mask = passing(RowConnections(rows.trace, rows.outcomes, rows.legs, ids), where)
+    mask = passing(RowConnections(rows.case, ids), where)
     if not mask.any():
         what = f" of the {len(ids)} that are meant" if len(ids) > 1 and wish != Wish() else ""
         raise UsageError(f"no connection{what} matches the expression after -Y; hsi analyze -Y lists those that do")

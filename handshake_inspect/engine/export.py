@@ -15,9 +15,6 @@ from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.event import Phase
 from handshake_inspect.report.model import Connection, Finding, Report
 from handshake_inspect.report.snapshot import Snapshot
-from handshake_inspect.verdicts import gathering
-from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.outcome import Outcomes
 
 AT_ONCE = 512  # connections
 
@@ -81,8 +78,7 @@ class Exporter:
 
 def connections_of(view: TableView, places: Any = None) -> RowConnections:
     """The connections of a view, or those at these places, with the ids that they keep whatever expires."""
-    case = view.case
-    return RowConnections(case.trace, case.outcomes, case.legs, places, view.ids)
+    return RowConnections(view.case, places, view.ids)
 
 
 def uncopied(view: TableView, rows: Numbers) -> tuple[RowConnections, Numbers]:
@@ -92,7 +88,5 @@ def uncopied(view: TableView, rows: Numbers) -> tuple[RowConnections, Numbers]:
 
 def copied(view: TableView, rows: Numbers) -> tuple[RowConnections, Numbers]:
     """Copies of these attempts, as they were judged among all others, and their places among the copies."""
-    judged = view.case.outcomes
-    copy, order, places = gathering.copied(view.case.trace, rows)
-    outcomes = Outcomes(judged.outcome[order], judged.cause[order], judged.decided[order])
-    return RowConnections(copy, outcomes, Legs(copy), None, view.ids[order]), places
+    case, order, places = view.case.copied(rows)
+    return RowConnections(case, None, view.ids[order]), places

@@ -165,15 +165,15 @@ class LiveRun:
         self._half_open_peak = max(self._half_open_peak, half_open)
         fresh = np.bincount(outcome[case.outcomes.decided & ~view.decided], minlength=len(OUTCOMES)).tolist()
         self._history.append(Second(now_ns, view.new, {w: n for w, n in zip(OUTCOMES, fresh, strict=True) if n}))
-        c = case.trace.connections
-        recent = np.flatnonzero((case.trace.facts & FACT_ACKED != 0) & (c["ack_ns"] > now_ns - RECENT_NS))
+        c = case.attempts.connections
+        recent = np.flatnonzero((case.attempts.facts & FACT_ACKED != 0) & (c["ack_ns"] > now_ns - RECENT_NS))
         counters = self.source.counters()
         drawn = self.observer.wants_picture
         totals = self.expired.total + np.bincount(outcome, minlength=len(OUTCOMES))
         trouble, logs = self._trouble(view) if drawn else ([], {})
         return Snapshot(
             at_ns=now_ns,
-            elapsed_ns=max(now_ns - case.trace.first_ns, 0) if self.pump.timed else 0,
+            elapsed_ns=max(now_ns - case.attempts.first_ns, 0) if self.pump.timed else 0,
             interface=self.source.name,
             frames=self.pump.frames,
             tcp_segments=self.pump.tcp_segments,
@@ -184,7 +184,7 @@ class LiveRun:
             half_open_peak=self._half_open_peak,
             rtt=rtt_distributions(case.legs.of(recent)),
             history=list(self._history),
-            services=RowServices(case.trace, case.outcomes, case.legs)[:SERVICES_SHOWN] if drawn else [],
+            services=RowServices(case)[:SERVICES_SHOWN] if drawn else [],
             trouble=trouble,
             findings=self._findings.now,
             received=counters.received,
@@ -203,8 +203,8 @@ class LiveRun:
     def _logs_of(self, view: TableView, rows: Rows) -> dict[int, SegmentLog]:
         if self._logs is None:
             return {}
-        tracked, alone = view.case.trace.in_table(rows)
-        ids, whole = view.ids[rows], view.case.trace.is_tracked(rows)
+        tracked, alone = view.case.attempts.in_table(rows)
+        ids, whole = view.ids[rows], view.case.attempts.is_tracked(rows)
         logs = self._logs.of(tracked.tolist(), alone.tolist())
         return dict(zip([*ids[whole].tolist(), *ids[~whole].tolist()], logs, strict=True))
 
@@ -220,7 +220,7 @@ class LiveRun:
         """Rows that pass -Y."""
         if self.options.where is None or not len(rows):
             return rows
-        return rows[passing(connections_of(view, view.case.trace.ids[rows]), self.options.where)]
+        return rows[passing(connections_of(view, view.case.attempts.ids[rows]), self.options.where)]
 
     def _find(self, view: TableView) -> None:
         """Find what holds now, and export which findings begin and which end."""
@@ -252,7 +252,7 @@ class LiveRun:
             report = msgspec.structs.replace(filtered(report, self.options.where), findings=wanted)
         if self.expired.total.any():
             report = self._with_past(self.expired.merged(report), view)
-        snapshot = self._snapshot(view, max(case.trace.last_ns, self._looked_ns))
+        snapshot = self._snapshot(view, max(case.attempts.last_ns, self._looked_ns))
         self._export(view, view.unfinished(), snapshot, uncopied)
         self._exporter.finish()
         self._findings.note(report.findings)

@@ -19,9 +19,7 @@ from handshake_inspect.verdicts.findings import find_all
 from handshake_inspect.verdicts.findings.past import Past
 from handshake_inspect.verdicts.gathering import gathered
 from handshake_inspect.verdicts.host import HostFacts
-from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.limits import Limits
-from handshake_inspect.verdicts.outcome import judge
 from handshake_inspect.wire.linktypes import link_type_name
 from handshake_inspect.wire.text import plural
 
@@ -62,7 +60,7 @@ def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | N
     )
     watch = getattr(source, "host", None)  # live sources may have one
     host = None if watch is None else HostFacts(*watch.view())
-    return Case(trace, judge(trace), Legs(trace), facts, host, past)
+    return Case.of(trace, facts, host, past)
 
 
 def _tool() -> Tool:
@@ -83,7 +81,7 @@ def _capture(source: Any, pump: Pump, case: Case) -> Capture:
         [ReportProblem.of(problem) for problem in case.capture.problems],
         _position(case),
         None if case.host is None else told_host(case.host),
-        case.trace.last_ns if pump.timed and case.trace.last_ns > pump.last_ns else None,
+        case.attempts.last_ns if pump.timed and case.attempts.last_ns > pump.last_ns else None,
     )
 
 

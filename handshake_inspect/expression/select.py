@@ -29,9 +29,6 @@ from handshake_inspect.report.model import (
     Summary,
 )
 from handshake_inspect.report.services import RowServices, distribution, rtt_distributions
-from handshake_inspect.verdicts.gathering import chosen as only
-from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.outcome import Outcomes as Judged
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import halves_within
 
@@ -64,19 +61,15 @@ def selected(report: Report, mask: Mask) -> Report:
 
 def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: list[Finding]) -> Report:
     ids = np.flatnonzero(mask) if connections.ids is None else connections.ids[mask]
-    chosen = np.zeros(len(connections.trace), dtype=bool)
-    chosen[connections.trace.order[ids]] = True
-    trace = only(connections.trace, chosen)
-    judged = connections.outcomes
-    outcomes = Judged(judged.outcome[chosen], judged.cause[chosen], judged.decided[chosen])
-    legs = Legs(trace)
-    counts = np.bincount(outcomes.outcome, minlength=len(OUTCOMES)).tolist()
+    attempts = connections.attempts
+    case = connections.case.chosen(attempts.mask(attempts.order[ids]))
+    counts = np.bincount(case.outcomes.outcome, minlength=len(OUTCOMES)).tolist()
     counted = Outcomes.of(dict(zip(OUTCOMES, counts, strict=True)))
     return msgspec.structs.replace(
         report,
-        summary=Summary(len(ids), counted, rtt_distributions(legs), report.summary.evicted),
-        services=RowServices(trace, outcomes, legs),
-        connections=RowConnections(connections.trace, judged, connections.legs, ids, connections.names),
+        summary=Summary(len(ids), counted, rtt_distributions(case.legs), report.summary.evicted),
+        services=RowServices(case),
+        connections=RowConnections(connections.case, ids, connections.names),
         findings=findings,
     )
 

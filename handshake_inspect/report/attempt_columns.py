@@ -16,6 +16,7 @@ from handshake_inspect.report.column import Numbers, Words
 from handshake_inspect.verdicts import aliases
 from handshake_inspect.verdicts.answered import Copies, answered_syn_acks, answered_syns
 from handshake_inspect.verdicts.attempts import LONE_CLIENT, LONE_SERVER, LONE_SYN, Who
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.legs import Leg
 
@@ -40,10 +41,10 @@ class Taken(dict[str, Array]):
 class AttemptColumns:
     """Some attempts: `full` are numbers of connection rows, `alone` of lone SYNs; `...` for all."""
 
-    def __init__(self, source: Any, full: Any, alone: Any) -> None:
-        """`source` is RowConnections."""
-        trace = source.trace
-        self.source, self.trace, self.full, self.alone = source, trace, full, alone
+    def __init__(self, case: Case, names: Array, full: Any, alone: Any) -> None:
+        """`names` are the ids of all attempts, in row order."""
+        trace = case.attempts
+        self.case, self.trace, self.names, self.full, self.alone = case, trace, names, full, alone
         clients = trace.client_rows[full]
         self.c = Taken(trace.connections, full)
         self.client, self.server = Taken(trace.endpoints, clients), Taken(trace.endpoints, clients ^ 1)
@@ -112,10 +113,15 @@ class AttemptColumns:
             return np.asarray(self.of_all(self.trace.first_frame)).astype(np.int64)
         return self.joined(self.c["first_frame"], self.trace.embryo_frames(self.alone))
 
+    @property
+    def ids(self) -> Array:
+        """The id of each."""
+        return self.of_all(self.names)
+
     @cached_property
     def outcome(self) -> Array:
         """The outcome of each, as a place in OUTCOMES."""
-        return self.of_all(self.source.outcome)
+        return self.of_all(self.case.outcomes.outcome)
 
     @cached_property
     def syns(self) -> Copies:
@@ -135,8 +141,7 @@ class AttemptColumns:
     @cached_property
     def legs(self) -> tuple[Leg, Leg, Leg]:
         """The three legs of the handshake RTT of connections."""
-        legs: tuple[Leg, Leg, Leg] = self.source.legs.of(self.full).all
-        return legs
+        return self.case.legs.of(self.full).all
 
     @property
     def completeness(self) -> Array:

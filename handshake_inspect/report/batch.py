@@ -44,6 +44,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.answered import OFFERS, Copies
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.legs import Leg as Measured
 from handshake_inspect.verdicts.repeats import last_syn_ns
 from handshake_inspect.verdicts.words import ESTABLISHED
@@ -54,15 +55,15 @@ _FRAMES = ("syn", "synack", "ack", "rst", "icmp", "trouble")
 
 
 class Batch(Parts):
-    """Some connection rows: `ids` are what the attempts are told by."""
+    """Some connection rows."""
 
-    def __init__(self, source: Any, ids: Column, rows: Column) -> None:
-        """`source` is RowConnections."""
-        super().__init__(AttemptColumns(source, rows, NONE), _MAKERS)
-        self.source, self.trace, self.ids, self.rows = source, source.trace, ids, rows
+    def __init__(self, case: Case, names: Column, rows: Column) -> None:
+        """`names` are the ids of all attempts, in row order."""
+        super().__init__(AttemptColumns(case, names, rows, NONE), _MAKERS)
+        self.case, self.trace, self.rows = case, case.attempts, rows
         self.c, self.client, self.server = self.attempts.c, self.attempts.client, self.attempts.server
         self._frames: dict[str, list[Any]] = {}
-        self.outcome = source.outcome[rows]
+        self.outcome = case.outcomes.outcome[rows]
         self.words = self.listed("outcome")
         self.causes = self.listed("cause")
 
@@ -217,16 +218,16 @@ class Batch(Parts):
 
     def states(self) -> Iterable[States]:
         """Final states."""
-        clients, servers = self.source.states
+        clients, servers = self.case.states
         return map(parts.states, clients[self.rows].tolist(), servers[self.rows].tolist())
 
     def aliases(self) -> Iterable[Aliases]:
         """What others call them."""
         c = self.c
         return named(
-            map(names.CONN_STATES.__getitem__, self.source.conn_states[self.rows].tolist()),
+            map(names.CONN_STATES.__getitem__, self.case.conn_states[self.rows].tolist()),
             names.history_texts(self.trace.aliases, self.rows),
-            self.ids.tolist(),
+            self.attempts.ids.tolist(),
             names.completeness(c["completeness"], self.client["frames"] + self.server["frames"]).tolist(),
             names.community_ids(*(c[part] for part in ("hi0", "lo0", "hi1", "lo1", "port0", "port1"))),
         )

@@ -36,20 +36,19 @@ def build(
 
     `names` as in RowConnections.
     """
-    trace, outcomes, legs = case.trace, case.outcomes, case.legs
-    counts = np.bincount(outcomes.outcome, minlength=len(OUTCOMES)).tolist()
+    counts = np.bincount(case.outcomes.outcome, minlength=len(OUTCOMES)).tolist()
     return Report(
         tool=tool,
         capture=capture,
         summary=Summary(
-            len(trace),
+            len(case.attempts),
             Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
-            rtt_distributions(legs),
+            rtt_distributions(case.legs),
             evicted,
         ),
-        services=RowServices(trace, outcomes, legs),
-        connections=RowConnections(trace, outcomes, legs, names=names),
-        findings=[finding(trace.ids if names is None else names, one) for one in found],
+        services=RowServices(case),
+        connections=RowConnections(case, names=names),
+        findings=[finding(case.attempts.ids if names is None else names, one) for one in found],
     )
 
 

@@ -12,6 +12,7 @@ from handshake_inspect.report.model import Aliases, Close, Direction, Handshake,
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.attempts import LONE_CLIENT, LONE_SERVER
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.wire.address import address_text
 
 _NO_LEG = parts.NO_LEG["no-answer"]
@@ -19,12 +20,12 @@ _NO_RTT = Rtt(_NO_LEG, _NO_LEG, _NO_LEG, None)
 
 
 class Embryos(Parts):
-    """Some SYNs that nothing answered: `rows` of the embryos of `source` (RowConnections)."""
+    """Some SYNs that nothing answered: `rows` of embryos, `at` their numbers as attempts."""
 
-    def __init__(self, source: Any, ids: Column, rows: Column, at: Column) -> None:
-        """`ids` are what the attempts are told by, `at` their numbers as attempts."""
-        super().__init__(AttemptColumns(source, NONE, rows), _MAKERS)
-        self.source, self.trace, self.ids, self.rows = source, source.trace, ids, rows
+    def __init__(self, case: Case, names: Column, rows: Column, at: Column) -> None:
+        """`names` are the ids of all attempts, in row order."""
+        super().__init__(AttemptColumns(case, names, NONE, rows), _MAKERS)
+        self.case, self.trace, self.rows = case, case.attempts, rows
         self.e = self.attempts.lone
         self.at = at
         self.times = self.listed("first_ns")
@@ -80,14 +81,14 @@ class Embryos(Parts):
         return named(
             repeat(names.EMBRYO_CONN_STATE),
             repeat(names.EMBRYO_HISTORY),
-            self.ids.tolist(),
+            self.attempts.ids.tolist(),
             repeat(1),
             names.community_ids(*(self.e[part] for part in order)),
         )
 
     def all(self, value: Any) -> Iterable[Any]:
         """The same of each."""
-        return repeat(value, len(self.ids))
+        return repeat(value, len(self.rows))
 
 
 def _sent(lone: dict[str, str | int]) -> Direction:
@@ -100,7 +101,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "server": lambda e: map(parts.service, *e.ends("server")),
     "why": Embryos.sentences,
     "evidence": lambda e: parts.with_answers(list(map(list, zip(e.frames, strict=True))), e.answers),
-    "state": lambda e: map(parts.states, e.source.embryo_clients[e.rows].tolist(), repeat(int(TcpState.CLOSED))),
+    "state": lambda e: map(parts.states, e.case.states[0][e.at].tolist(), repeat(int(TcpState.CLOSED))),
     "handshake": Embryos.handshakes,
     "rtt": lambda e: e.all(_NO_RTT),
     "close": Embryos.closes,

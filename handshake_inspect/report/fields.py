@@ -23,8 +23,7 @@ from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.leaves import Kind, leaves
 from handshake_inspect.report.parts import METHODS, STATE_NAMES
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN, TRAIT_ISS
-from handshake_inspect.tcp.transitions import TcpState
-from handshake_inspect.verdicts.aliases import CONN_STATES, EMBRYO_CONN_STATE
+from handshake_inspect.verdicts.aliases import CONN_STATES
 from handshake_inspect.verdicts.attempts import Who
 from handshake_inspect.verdicts.stage import STAGES
 from handshake_inspect.verdicts.words import CAUSES, HALF_OPEN, OUTCOMES
@@ -109,7 +108,7 @@ def _leg(place: int, part: str, attempts: AttemptColumns) -> Column:
 
 
 def _value(place: int, attempts: AttemptColumns) -> Column:
-    return attempts.measured(attempts.source.legs.of(attempts.full).values[place])
+    return attempts.measured(attempts.case.legs.of(attempts.full).values[place])
 
 
 def _age(attempts: AttemptColumns) -> Column:
@@ -118,13 +117,11 @@ def _age(attempts: AttemptColumns) -> Column:
 
 
 def _state(place: int, attempts: AttemptColumns) -> Column:
-    alone = int(TcpState.CLOSED) if place else attempts.source.embryo_clients[attempts.alone]
-    return attempts.word(attempts.source.states[place][attempts.full], alone, STATE_NAMES)
+    return Words(attempts.of_all(attempts.case.states[place]).astype(np.intp), STATE_NAMES)
 
 
 def _conn_state(attempts: AttemptColumns) -> Column:
-    alone = CONN_STATES.index(EMBRYO_CONN_STATE)
-    return attempts.word(attempts.source.conn_states[attempts.full], alone, CONN_STATES)
+    return Words(attempts.of_all(attempts.case.conn_states).astype(np.intp), CONN_STATES)
 
 
 def _inside(path: str, entries: Mapping[str, Entry]) -> dict[str, Entry]:
@@ -199,7 +196,7 @@ def _direction(who: Who) -> dict[str, Entry]:
 FIELDS: dict[str, Entry] = {
     "id": Entry(
         "Number of the connection, in order of first frames, from 0.",
-        lambda a: every(a.of_all(a.source.names).astype(np.int64)),
+        lambda a: every(a.ids.astype(np.int64)),
     ),
     **_inside("client", _endpoint("client")),
     **_inside("server", _endpoint("server")),
@@ -211,12 +208,10 @@ FIELDS: dict[str, Entry] = {
     "last_ns": Entry("Time of the last frame.", lambda a: every(a.connection("last_ns"))),
     "first_frame": Entry("Number of the first frame.", lambda a: every(a.first_frame)),
     "outcome": Entry("What became of the attempt to connect.", lambda a: Words(a.outcome.astype(np.intp), OUTCOMES)),
-    "cause": Entry(
-        "A word that narrows the outcome.", lambda a: behind_none(a.of_all(a.source.outcomes.cause), CAUSES)
-    ),
+    "cause": Entry("A word that narrows the outcome.", lambda a: behind_none(a.of_all(a.case.outcomes.cause), CAUSES)),
     "decided": Entry(
         "Whether the capture shows enough, for long enough, to tell.",
-        lambda a: every(a.of_all(a.source.outcomes.decided)),
+        lambda a: every(a.of_all(a.case.outcomes.decided)),
     ),
     "why": Entry("The outcome in one sentence."),
     "evidence": Entry("Numbers of the frames that prove the outcome."),
@@ -255,22 +250,20 @@ FIELDS: dict[str, Entry] = {
     **_inside("rtt.total", _rtt(2)),
     "rtt.reject_ns": Entry(
         "Delay of the RST or ICMP error that answered the SYN: never an RTT.",
-        lambda a: a.measured(a.source.reject_ns[a.full]),
+        lambda a: a.measured(a.case.legs.reject_ns[a.full]),
     ),
     "close.how": Entry("How the connection ended."),
     "close.first": Entry("The end that closed first."),
     "close.reset_by": Entry("Who sent the RST; null without one."),
     "stage": Entry(
         "How far the client had come when the connection died; null where it did not.",
-        lambda a: behind_none(a.of_all(a.source.stages), STAGES),
+        lambda a: behind_none(a.of_all(a.case.stages), STAGES),
     ),
     **_inside("client_to_server", _direction("client")),
     **_inside("server_to_client", _direction("server")),
     "aliases.zeek.conn_state": Entry("Zeek's `conn_state` of it.", _conn_state),
     "aliases.zeek.history": Entry("Zeek's `history` of it."),
-    "aliases.tshark.stream": Entry(
-        "Wireshark's `tcp.stream` of it.", lambda a: every(a.of_all(a.source.names).astype(np.int64))
-    ),
+    "aliases.tshark.stream": Entry("Wireshark's `tcp.stream` of it.", lambda a: every(a.ids.astype(np.int64))),
     "aliases.tshark.completeness": Entry("Wireshark's `tcp.completeness` of it.", lambda a: every(a.completeness)),
     "aliases.community_id": Entry("Community ID, version 1 with seed 0."),
     **_inside("answered_from", _endpoint(None)),

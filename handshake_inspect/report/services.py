@@ -7,24 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, RttDistributions, Service
-from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches
 from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.outcome import Outcomes as Judged
 from handshake_inspect.verdicts.percentiles import nearest_rank
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
 
 
 class RowServices(Sequence[Service]):
-    """The services of a trace, made when they are asked for: there may be as many as connections."""
+    """The services of a case, made when they are asked for: there may be as many as connections."""
 
-    def __init__(self, trace: Attempts, judged: Judged, legs: Legs) -> None:
-        self.trace = trace
-        self.judged = judged
-        self.legs = legs
+    def __init__(self, case: Case) -> None:
+        trace = case.attempts
+        self.attempts, self.legs = trace, case.legs
         count = len(trace.services)
-        self.counts = counts_of(trace.service, judged.outcome, count)
+        self.counts = counts_of(trace.service, case.outcomes.outcome, count)
         self.example = np.zeros(count, dtype=np.intp)
         for some in reversed(list(batches(len(trace)))):
             first = trace.order[some][::-1]
@@ -52,7 +50,7 @@ class RowServices(Sequence[Service]):
         """Make the service with this number."""
         row = int(self.example[service])
         counts = self.counts[service].tolist()
-        hi, lo, port = self.trace.one_end("server", row)
+        hi, lo, port = self.attempts.one_end("server", row)
         return Service(
             Endpoint(address_text(hi, lo), port),
             sum(counts),

@@ -1,15 +1,23 @@
-"""All that detectors may look at."""
+"""All that detectors may look at, and all that reports are made of: attempts, and what was judged of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts import aliases, gathering
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.outcome import Outcomes
+from handshake_inspect.verdicts.outcome import Outcomes, judge
 from handshake_inspect.verdicts.position import Position, locate
+from handshake_inspect.verdicts.stage import stages
+from handshake_inspect.verdicts.states import final_states
+
+Codes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -30,17 +38,60 @@ class CaptureFacts:
 
 @dataclass(frozen=True)
 class Case:
-    """All that a detector may look at: columns, never frames."""
+    """All that a detector may look at: columns, never frames.  What is judged later is judged once."""
 
-    trace: Attempts
+    attempts: Attempts
     outcomes: Outcomes
-    legs: Legs
     capture: CaptureFacts = field(default_factory=CaptureFacts)
     host: HostFacts | None = None  # of the capturing host, where it was watched
     past: object = None  # `findings.past.Past`: attempts of a live run whose rows are gone
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @classmethod
+    def of(
+        cls, attempts: Attempts, capture: CaptureFacts, host: HostFacts | None = None, past: object = None
+    ) -> "Case":
+        """Judge these attempts."""
+        return cls(attempts, judge(attempts), capture, host, past)
+
+    @property
+    def trace(self) -> Attempts:
+        """The old name of `attempts`."""
+        return self.attempts
+
+    @cached_property
+    def legs(self) -> Legs:
+        """The handshake RTTs of connections."""
+        return Legs(self.attempts)
+
+    @cached_property
+    def states(self) -> tuple[Codes, Codes]:
+        """The final states of clients and of servers of all attempts, as numbers of `TcpState`."""
+        return final_states(self.attempts)
+
+    @cached_property
+    def stages(self) -> Codes:
+        """How far all attempts had come when they died, as places in `STAGES`."""
+        return stages(self.attempts, self.outcomes)
+
+    @cached_property
+    def conn_states(self) -> Codes:
+        """Zeek's conn_state of all attempts, as places in `CONN_STATES`."""
+        full = aliases.conn_state(self.attempts.aliases, self.attempts.endpoints)
+        return self.attempts.column(full, aliases.CONN_STATES.index(aliases.EMBRYO_CONN_STATE))
+
     @cached_property
     def position(self) -> Position:
         """Where the capture was made."""
-        return locate(self.trace, self.legs)
+        return locate(self.attempts, self.legs)
+
+    # -- some of the attempts, as they were judged among all -------------------------------------------------------
+
+    def chosen(self, mask: NDArray[np.bool_]) -> "Case":
+        """The marked attempts alone: for counting."""
+        return replace(self, attempts=gathering.chosen(self.attempts, mask), outcomes=self.outcomes.at(mask))
+
+    def copied(self, rows: NDArray[Any]) -> tuple["Case", NDArray[Any], NDArray[Any]]:
+        """Copies of these attempts for when their rows change; see `gathering.copied`."""
+        attempts, order, places = gathering.copied(self.attempts, rows)
+        return replace(self, attempts=attempts, outcomes=self.outcomes.at(order)), order, places

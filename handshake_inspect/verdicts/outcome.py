@@ -74,6 +74,10 @@ class Outcomes:
     cause: Codes
     decided: Bools
 
+    def at(self, rows: NDArray[Any]) -> "Outcomes":
+        """Those of these attempts."""
+        return Outcomes(self.outcome[rows], self.cause[rows], self.decided[rows])
+
 
 def judge(trace: Attempts) -> Outcomes:
     """Judge every attempt."""

@@ -32,6 +32,12 @@ REACTION_NS = 500_000_000  # longer than any path on Earth; a SYN-ACK is not sen
 States = NDArray[np.uint8]
 
 
+def final_states(trace: Attempts) -> tuple[States, States]:
+    """States of the clients and of the servers of all attempts."""
+    client, server = connection_states(trace)
+    return trace.column(client, lone_states(trace)), trace.column(server, TcpState.CLOSED)
+
+
 def connection_states(trace: Attempts) -> tuple[States, States]:
     """States of client and server of every connection row."""
     client = expire(trace, trace.endpoints["state"][trace.client_rows])
@@ -75,7 +81,7 @@ def answered_in_vain(trace: Attempts, server: States) -> NDArray[np.intp]:
     return rows[overdue(trace, last, np.where(c["synack_count"][rows] > 1, gap, 0))]
 
 
-def embryo_states(trace: Attempts) -> States:
+def lone_states(trace: Attempts) -> States:
     """States of the clients whose SYN nothing answered."""
     silent = trace.last_ns - trace.embryos["first_ns"] > LONGEST_FIRST_RTO_NS
     given_up = trace.embryos["state"] == EMBRYO_GIVEN_UP

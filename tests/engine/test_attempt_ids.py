@@ -54,7 +54,7 @@ def reset(number, ns):
 
 
 def port_of(view, row):
-    return int(view.case.trace.client("port")[row])
+    return int(view.case.attempts.client("port")[row])
 
 
 def test_ids_follow_the_first_frames_and_stay():

@@ -17,14 +17,14 @@ WITH_COLUMN = [name for name, entry in FIELDS.items() if entry.column]
 def mixed():
     """A capture of connections and of SYNs that nothing answered."""
     connections = analyze(samples.DIRECTORY / "port-scan-connect.pcap").connections
-    assert len(connections.trace.connections)
+    assert len(connections.attempts.connections)
     return connections
 
 
 @pytest.fixture(scope="module")
 def lone():
     connections = analyze(samples.DIRECTORY / "port-scan-dark.pcap").connections
-    assert len(connections.trace.embryos) > 10
+    assert len(connections.attempts.embryos) > 10
     return connections
 
 
@@ -40,17 +40,17 @@ def test_constants_stand_for_fields_of_rows(constants, kind):
 @pytest.mark.parametrize("capture", ["mixed", "lone"])
 def test_a_part_of_a_column_is_the_column_of_that_part(name, capture, request):
     connections = request.getfixturevalue(capture)
-    make, trace = FIELDS[name].column, connections.trace
-    whole = make(AttemptColumns(connections, ..., ...))
+    make, trace = FIELDS[name].column, connections.attempts
+    whole = make(AttemptColumns(connections.case, connections.names, ..., ...))
     full, alone = np.arange(len(trace.connections))[::2], np.arange(len(trace.embryos))[1::3]
     rows_ = np.concatenate([full, len(trace.connections) + alone])
-    one, other = make(AttemptColumns(connections, full, alone)), whole.at(rows_)
+    one, other = make(AttemptColumns(connections.case, connections.names, full, alone)), whole.at(rows_)
     assert len(one.known) == len(rows_)
     assert np.array_equal(one.known, other.known)
     assert np.all(one.same(other) | ~one.known)
 
 
 def test_no_attempt_has_empty_columns(mixed):
-    columns = [FIELDS[name].column(AttemptColumns(mixed, NONE, NONE)) for name in WITH_COLUMN]
+    columns = [FIELDS[name].column(AttemptColumns(mixed.case, mixed.names, NONE, NONE)) for name in WITH_COLUMN]
     assert all(len(column.known) == 0 for column in columns)
     assert all(column.listed() == [] for column in columns if not isinstance(column, Addresses))

@@ -38,7 +38,7 @@ def attempts_of(total, followed=(), start=0):
         source.reader.frames = start
         while pump.drain(source.reader) == 0 and source.fill():
             pass
-        return case_of(source, pump, Options().limits, pump.last_ns).trace
+        return case_of(source, pump, Options().limits, pump.last_ns).attempts
 
 
 def by_time(attempts, values):

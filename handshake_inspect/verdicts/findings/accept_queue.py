@@ -55,7 +55,7 @@ def detect(case: Case) -> list[Finding]:
     rows = accused_rows(case)
     if not len(rows):
         return []
-    parted = group(case.trace.server_key[rows], rows)
+    parted = group(case.attempts.server_key[rows], rows)
     return largest(
         KIND,
         "listeners with a full accept queue",
@@ -93,7 +93,7 @@ KIND = Kind(
 @once
 def accused_rows(case: Case) -> Indices:
     """Connections that were hit, of listeners that are not excused."""
-    trace = case.trace
+    trace = case.attempts
     not_its_own = two_hosts(trace) | from_middlebox(trace)
     return np.flatnonzero(hit(case) & ~defers(trace) & ~final_acks_lost(trace) & ~not_its_own)
 
@@ -104,13 +104,13 @@ def explained_rows(case: Case) -> Indices:
     if not len(rows):
         return rows
     dropped = np.flatnonzero(case.outcomes.cause == CAUSE["syn-dropped"])
-    listeners = distinct(case.trace.server_key[rows])
-    return np.concatenate([rows, dropped[is_member(case.trace.server_key[dropped], listeners)]])
+    listeners = distinct(case.attempts.server_key[rows])
+    return np.concatenate([rows, dropped[is_member(case.attempts.server_key[dropped], listeners)]])
 
 
 def hit(case: Case) -> Bools:
     """Connections whose final ACK the server did not take."""
-    trace = case.trace
+    trace = case.attempts
     c, facts = trace.connections, trace.facts
     whole = facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED) == FACT_SYN | FACT_SYNACK | FACT_ACKED
     repeated = facts & FACT_SYNACK_AFTER_ACK != 0
@@ -129,7 +129,7 @@ def hit(case: Case) -> Bools:
 
 def describe(case: Case, rows: Indices) -> Finding:
     """Numbers and words of one listener."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     host, port = target(trace, int(rows[0]))
     at_listener = trace.server_key == trace.server_key[rows[0]]
     outcome = case.outcomes.outcome

@@ -35,8 +35,8 @@ PORTS = 20  # that a finding lists, the lowest
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each address."""
-    rows = np.flatnonzero(two_hosts(case.trace))
-    groups = grouping.group(case.trace.server_host[rows], rows)
+    rows = np.flatnonzero(two_hosts(case.attempts))
+    groups = grouping.group(case.attempts.server_host[rows], rows)
     return largest(
         KIND,
         "addresses that two hosts own",
@@ -66,7 +66,7 @@ KIND = Kind(
 
 def address_finding(case: Case, rows: Indices) -> Finding:
     """Numbers and words of one address."""
-    trace, facts = case.trace, case.trace.facts[rows]
+    trace, facts = case.attempts, case.attempts.facts[rows]
     host, _ = target(trace, int(rows[0]))
     ports = sorted({target(trace, int(row))[1] for row in first_of_ports(case, rows)})
     isns = int(np.count_nonzero(facts & FACT_TWO_ISNS))
@@ -100,13 +100,13 @@ def address_finding(case: Case, rows: Indices) -> Finding:
 
 def first_of_ports(case: Case, rows: Indices) -> Indices:
     """One of the connections to each port of an address."""
-    _, first = np.unique(case.trace.server_key[rows], return_index=True)
+    _, first = np.unique(case.attempts.server_key[rows], return_index=True)
     return rows[first]
 
 
 def ttls(case: Case, rows: Indices) -> list[int]:
     """The TTLs under which the address spoke on these connections: two hosts are often not equally far away."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     ended = rows[(trace.facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] != c["client"][rows])]
     said = np.concatenate([trace.endpoints["syn_ttl"][trace.server_rows[rows]], c["rst_ttl"][ended]])
     return [int(ttl) for ttl in np.unique(said) if ttl][:CITED]

@@ -44,7 +44,7 @@ from handshake_inspect.verdicts.words import UNSOLICITED
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each host that answers unasked."""
-    trace = case.trace
+    trace = case.attempts
     rows = np.flatnonzero(unasked(case))
     if len(rows) < MIN_ADDRESSES:
         return []
@@ -86,8 +86,8 @@ KIND = Kind(
 
 def unasked(case: Case) -> Bools:
     """Connections that a SYN-ACK or a RST begins and to which the other side says nothing but RST."""
-    facts = case.trace.facts
-    mask: Bools = (case.trace.of_connections(case.outcomes.outcome) == UNSOLICITED) & (
+    facts = case.attempts.facts
+    mask: Bools = (case.attempts.of_connections(case.outcomes.outcome) == UNSOLICITED) & (
         facts & (FACT_SYN | FACT_MIDSTREAM) == 0
     )
     mask &= facts & (FACT_SYNACK_FIRST | FACT_RST) != 0
@@ -96,13 +96,13 @@ def unasked(case: Case) -> Bools:
 
 def is_two_sided(case: Case) -> bool:
     """Whether the capture holds both directions of some connection that was asked for."""
-    seen = case.trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
+    seen = case.attempts.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
     return bool(np.any(seen.all(axis=1) & ~unasked(case)))
 
 
 def describe(case: Case, rows: Indices, addresses: int) -> Finding:
     """Numbers and words of one host."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     host, _ = endpoint(trace, int(rows[0]), 0)
     synacks = rows[trace.facts[rows] & FACT_SYNACK_FIRST != 0]
     ports, often = counts(c["port0"][rows])

@@ -94,8 +94,8 @@ def earliest(trace: Attempts, rows: NDArray[np.intp]) -> NDArray[np.intp]:
 
 def cite(case: Case, rows: Indices) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """`frames` and `connections` of a finding: the first of these attempts and their first frames."""
-    rows = case.trace.earliest(rows, CITED)
-    return tuple(case.trace.first_frames(rows).tolist()), tuple(rows.tolist())
+    rows = case.attempts.earliest(rows, CITED)
+    return tuple(case.attempts.first_frames(rows).tolist()), tuple(rows.tolist())
 
 
 # -- numbers, and how they are said ------------------------------------------------------------------------------

@@ -87,10 +87,10 @@ def quality(
     frames: tuple[int, ...] = (),
 ) -> Finding:
     """A finding about the capture: no target, and the whole time."""
-    cited = () if rows is None else tuple(earliest(case.trace, rows).tolist())
+    cited = () if rows is None else tuple(earliest(case.attempts, rows).tolist())
     if not frames and cited:
-        frames = tuple(case.trace.first_frames(np.array(cited)).tolist())
-    start, end = (case.trace.first_ns, case.trace.last_ns) if case.capture.frames else (None, None)
+        frames = tuple(case.attempts.first_frames(np.array(cited)).tolist())
+    start, end = (case.attempts.first_ns, case.attempts.last_ns) if case.capture.frames else (None, None)
     return Finding(KIND, severity, title, None, None, start, end, {"kind": kind, **metrics}, advice, frames, cited)
 
 
@@ -126,7 +126,7 @@ def files(case: Case) -> Iterator[Finding]:
 
 def one_sided(case: Case) -> Iterator[Finding]:
     """Directions that the capture does not hold."""
-    trace = case.trace
+    trace = case.attempts
     proved = unheard(trace)
     proved |= trace.of_connections(case.outcomes.cause) == CAUSE["one-sided"]
     rows = np.flatnonzero(proved)
@@ -150,7 +150,7 @@ def one_sided(case: Case) -> Iterator[Finding]:
 
 def filtered(case: Case) -> Iterator[Finding]:
     """Attempts of which a filter on flags hides how they went on."""
-    trace, outcomes = case.trace, case.outcomes
+    trace, outcomes = case.attempts, case.outcomes
     half_open = np.flatnonzero(trace.of_connections(outcomes.outcome) == HALF_OPEN)
     unseen = np.flatnonzero(hidden_answers(trace))
     open_ended = half_open[hidden_final_acks(trace, half_open)]
@@ -169,7 +169,7 @@ def filtered(case: Case) -> Iterator[Finding]:
 
 def duplicated(case: Case) -> Iterator[Finding]:
     """Packets that are in the capture more than once."""
-    trace = case.trace
+    trace = case.attempts
     copies = int(trace.endpoints["duplicates"].sum(dtype=np.int64))
     if copies < FEW_DUPLICATES or copies < DUPLICATED * case.capture.tcp_segments:
         return
@@ -197,7 +197,7 @@ def duplicated(case: Case) -> Iterator[Finding]:
 
 def reordered(case: Case) -> Iterator[Finding]:
     """Frames that are not in the order of their times, or answers before questions."""
-    rows = np.flatnonzero(case.trace.facts & FACT_REORDERED != 0)
+    rows = np.flatnonzero(case.attempts.facts & FACT_REORDERED != 0)
     capture = case.capture
     if not len(rows) and not capture.backwards:
         return
@@ -219,7 +219,7 @@ def reordered(case: Case) -> Iterator[Finding]:
 
 def midstream(case: Case) -> Iterator[Finding]:
     """Connections that were open before the capture was."""
-    trace = case.trace
+    trace = case.attempts
     rows = np.flatnonzero((trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & ~stray_rows(case))
     moved = trace.endpoints["bytes"][2 * rows] + trace.endpoints["bytes"][2 * rows + 1] > 0
     moved |= heard(trace)[rows].all(axis=1) & (trace.facts[rows] & (FACT_RST | FACT_LAST_ACK_SEEN) == 0)

@@ -46,7 +46,7 @@ def carpets(case: Case, bogus: Bools, retried: Bools, found: list[Flood]) -> tup
     rows = np.sort(np.concatenate([left, *(flood.rows for flood in together)])) if together else left
     if len(rows) < MIN_ATTEMPTS:
         return tuple(found)
-    networks = networks_of(case.trace, rows)
+    networks = networks_of(case.attempts, rows)
     chosen = is_member(networks, frequent(networks, MIN_ATTEMPTS))
     parted = group(networks[chosen], rows[chosen])
     taken = bogus
@@ -70,7 +70,7 @@ def found_together(found: list[Flood]) -> list[Flood]:
 
 def judged(case: Case, rows: Indices, bogus: Bools, retried: Bools) -> Flood | None:
     """The flood on a network that these attempts are, if they are one."""
-    trace = case.trace
+    trace = case.attempts
     hosts = count_distinct(trace.server_host[rows])
     network = network_of(target(trace, int(rows[0]))[0])
     each = EACH if network.prefix == IPV4_BITS else 1

@@ -48,7 +48,7 @@ Rows = NDArray[np.intp]
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each pair of a client and a service."""
-    trace = case.trace
+    trace = case.attempts
     c = trace.connections
     fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
     closed = fins[:, 0] | fins[:, 1] | (trace.facts & FACT_RST != 0)
@@ -100,7 +100,7 @@ KIND = Kind(
 
 def is_timed(case: Case, rows: Rows) -> bool:
     """Whether a timer opens these connections, which are in order of time."""
-    c = case.trace.connections
+    c = case.attempts.connections
     begun, lived = c["first_ns"][rows], c["last_ns"][rows] - c["first_ns"][rows]
     for many in range(1, CHECKERS + 1):
         gaps = begun[many:] - begun[:-many]
@@ -113,7 +113,7 @@ def is_timed(case: Case, rows: Rows) -> bool:
 
 def is_guessing(case: Case, rows: Rows) -> bool:
     """Whether the server ends these connections soon and the client comes back at once; `rows` are in order of time."""
-    trace = case.trace
+    trace = case.attempts
     c = trace.connections
     reset = trace.facts[rows] & FACT_RST != 0
     closed = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1)
@@ -159,7 +159,7 @@ def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: gro
 
 def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding:
     """One pair; `rows` are in order of time."""
-    trace = case.trace
+    trace = case.attempts
     c = trace.connections
     pauses = np.maximum(c["first_ns"][rows][1:] - c["last_ns"][rows][:-1], 0)
     saved = len(rows) - parallel

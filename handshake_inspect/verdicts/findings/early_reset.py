@@ -78,8 +78,8 @@ KIND = Kind(
 def services(case: Case) -> tuple[grouping.Groups, Indices, Indices]:
     """Connections ended early by service, how many each service accepted, and which services turn away many."""
     rows = early_rows(case)
-    groups = grouping.group(case.trace.service[rows], rows, at_least=LEAST)
-    accepted = accepted_by_service(case)[case.trace.service[groups.rows[groups.starts]]]
+    groups = grouping.group(case.attempts.service[rows], rows, at_least=LEAST)
+    accepted = accepted_by_service(case)[case.attempts.service[groups.rows[groups.starts]]]
     return groups, accepted, np.flatnonzero(groups.sizes >= SHARE * accepted)
 
 
@@ -87,19 +87,19 @@ def services(case: Case) -> tuple[grouping.Groups, Indices, Indices]:
 def found_rows(case: Case) -> Bools:
     """Connections that a finding is about."""
     groups, _, picked = services(case)
-    return case.trace.connection_mask(*(groups.of(g) for g in picked))
+    return case.attempts.connection_mask(*(groups.of(g) for g in picked))
 
 
 def accepted_by_service(case: Case) -> Indices:
     """How many connections each service accepted, by its place in `trace.services`."""
     accepted = case.outcomes.outcome == ESTABLISHED
-    return np.bincount(case.trace.service[accepted], minlength=len(case.trace.services))
+    return np.bincount(case.attempts.service[accepted], minlength=len(case.attempts.services))
 
 
 @once
 def early_rows(case: Case) -> Indices:
     """Connections that the server ended before it sent a byte."""
-    trace = case.trace
+    trace = case.attempts
     c, facts = trace.connections, trace.facts
     server = c["client"] ^ 1
     by_fin = (c["fin_ns"] > 0) & (c["fin_side"] == server)
@@ -113,8 +113,8 @@ def early_rows(case: Case) -> Indices:
 
 def sent_nothing(case: Case, rows: Indices) -> Bools:
     """Whether the number of the server's FIN or RST leaves no room for a byte that the capture lacks."""
-    c, e = case.trace.connections, case.trace.endpoints
-    ends = case.trace.server_rows[rows]
+    c, e = case.attempts.connections, case.attempts.endpoints
+    ends = case.attempts.server_rows[rows]
     last = np.where(c["fin_ns"][rows] > 0, e["fin_seq"][ends] - np.uint32(1), c["rst_seq"][rows])
     nothing: Bools = last == e["iss"][ends] + np.uint32(1)
     return nothing
@@ -122,7 +122,7 @@ def sent_nothing(case: Case, rows: Indices) -> Bools:
 
 def ended_ns(case: Case, rows: Indices) -> Times:
     """When the server ended each of these connections."""
-    c = case.trace.connections
+    c = case.attempts.connections
     ended: Times = np.where(c["fin_ns"][rows] > 0, c["fin_ns"][rows], c["rst_ns"][rows])
     return ended
 
@@ -133,8 +133,8 @@ def took_data(case: Case, rows: Indices) -> Bools:
     The times of an end's last segments are kept, microseconds modulo 2^32.  A server that sent no more than those has
     its first acknowledgment among them; one that sent more has taken data for as long as the connection lasted.
     """
-    c, e = case.trace.connections, case.trace.endpoints
-    ends = case.trace.server_rows[rows]
+    c, e = case.attempts.connections, case.attempts.endpoints
+    ends = case.attempts.server_rows[rows]
     clients = ends ^ 1
     acknowledged = (e["last_ack"][ends] - e["iss"][clients] - np.uint32(1)).astype(np.int32) > 0
     end = ended_ns(case, rows)
@@ -149,7 +149,7 @@ def took_data(case: Case, rows: Indices) -> Bools:
 
 def forgot(case: Case, rows: Indices) -> Bools:
     """Where a bare RST answered data of a connection that was open for long."""
-    c, facts = case.trace.connections, case.trace.facts
+    c, facts = case.attempts.connections, case.attempts.facts
     bare = (facts[rows] & FACT_RST != 0) & (c["rst_flags"][rows] & ACK == 0) & (facts[rows] & FACT_CLIENT_DATA != 0)
     forgotten: Bools = bare & (ended_ns(case, rows) - c["ack_ns"][rows] >= FORGOTTEN_NS)
     return forgotten
@@ -157,7 +157,7 @@ def forgot(case: Case, rows: Indices) -> Bools:
 
 def waited_for_a_request(case: Case, rows: Indices) -> Bools:
     """Where a client said nothing for long to a server that answers those who speak first."""
-    trace = case.trace
+    trace = case.attempts
     mute = trace.facts[rows] & FACT_CLIENT_DATA == 0
     long = ended_ns(case, rows) - trace.connections["ack_ns"][rows] >= ONE_WAY_NS
     both = FACT_CLIENT_DATA | FACT_SERVER_DATA
@@ -168,7 +168,7 @@ def waited_for_a_request(case: Case, rows: Indices) -> Bools:
 
 def service_finding(case: Case, rows: Indices, accepted: int) -> Finding:
     """Numbers and words of one service."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     host, port = target(trace, int(rows[0]))
     by_rst = int(np.count_nonzero(c["fin_ns"][rows] == 0))
     asked = int(np.count_nonzero(trace.facts[rows] & FACT_CLIENT_DATA != 0))
@@ -199,5 +199,5 @@ def service_finding(case: Case, rows: Indices, accepted: int) -> Finding:
 
 def lives(case: Case, rows: Indices) -> NDArray[np.int64]:
     """How long these connections were open, in nanoseconds, from the final ACK on."""
-    open_ns: Times = np.maximum(ended_ns(case, rows) - case.trace.connections["ack_ns"][rows], 0)
+    open_ns: Times = np.maximum(ended_ns(case, rows) - case.attempts.connections["ack_ns"][rows], 0)
     return open_ns

@@ -24,7 +24,7 @@ def explained(case: Case) -> Bools:
     mask[strays_of_floods(case)] = True
     for rows in (accept_queue.explained_rows(case), rst_injection.injected_rows(case)):
         mask[rows] = True
-    case.trace.of_connections(mask)[:] |= two_hosts(case.trace)
+    case.attempts.of_connections(mask)[:] |= two_hosts(case.attempts)
     return mask
 
 

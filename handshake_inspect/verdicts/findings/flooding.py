@@ -89,7 +89,7 @@ def candidates(keys: Keys, rows: Indices) -> list[Indices]:
 
 def unfinished(case: Case) -> tuple[Bools, Bools]:
     """Which attempts are bogus, and which failed although their SYN was repeated."""
-    trace, outcomes = case.trace, case.outcomes
+    trace, outcomes = case.attempts, case.outcomes
     outcome, facts = outcomes.outcome, trace.facts
     failed = (outcome == TIMED_OUT) | (outcome == PENDING)
     failed |= (outcome == HALF_OPEN) & (outcomes.cause == CAUSE["no-final-ack"])
@@ -117,7 +117,7 @@ def unfinished(case: Case) -> tuple[Bools, Bools]:
 
 def judge(case: Case, rows: Indices, others: Indices, failed: Bools, target: Target) -> Flood | None:
     """The flood that these bogus attempts on one target are, if they are one; `others` are all others on it."""
-    trace = case.trace
+    trace = case.attempts
     starts = trace.first_times[rows]
     inside = in_window(starts)
     if not inside.all():
@@ -142,7 +142,7 @@ def judge(case: Case, rows: Indices, others: Indices, failed: Bools, target: Tar
 
 def is_proved(case: Case, rows: Indices, others: Indices, retried: int, signs: dict[str, Any]) -> bool:
     """Whether they were not repeated though they had the time, and are not just all that a filter kept."""
-    trace = case.trace
+    trace = case.attempts
     ripe = (trace.first_times <= trace.last_ns - RETRY_NS)[rows]
     old = int(np.count_nonzero(ripe))
     if old < MIN_UNFINISHED:
@@ -208,7 +208,7 @@ def peak_unfinished(case: Case, rows: Indices, starts: Times) -> int:
 
 def ends_of(case: Case, rows: Indices, starts: Times) -> Times:
     """Until when each of these attempts stood unfinished; `rows` ascend."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     ends = starts + trace.limits.unanswered_ns
     answered = trace.tracked(rows)
     mine = ends[: len(answered)]

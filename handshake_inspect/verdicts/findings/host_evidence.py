@@ -44,7 +44,7 @@ def evidence_for(case: Case, found: Finding) -> list[HostEvidence]:
         return []
     given = list(found.kind.at_target) if host.has(found.host) else []
     if found.kind.at_client and found.connections:
-        clients = {client(case.trace, row)[0] for row in found.connections}
+        clients = {client(case.attempts, row)[0] for row in found.connections}
         given += found.kind.at_client if all(map(host.has, clients)) else ()
     return [each for each in given if each.explains(found.metrics)]
 

@@ -99,7 +99,7 @@ def detect(case: Case) -> list[Finding]:
     ended = ended_idle(case)
     if len(ended.rows) < LEAST:
         return []
-    groups = group(case.trace.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
+    groups = group(case.attempts.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
     found = [each for g in range(len(groups)) for each in judge(case, ended.chosen(groups.of(g)))]
     sizes = np.array([each.metrics["connections"] for each in found], dtype=np.int64)
     return largest(KIND, "services with idle timeouts", np.arange(len(found)), sizes, found.__getitem__)
@@ -130,7 +130,7 @@ KIND = Kind(
 @once
 def ended_idle(case: Case) -> Ended:
     """Connections that ended in a pause, or with the first segment after one."""
-    trace = case.trace
+    trace = case.attempts
     owner = silence.owners(trace)
     places = np.flatnonzero(owner >= 0)
     rows = owner[places]
@@ -195,19 +195,19 @@ def probe_pause(trace: Attempts, rows: Rows, places: Rows) -> Times:
 
 def judge(case: Case, ended: Ended) -> list[Finding]:
     """What the pauses of one service's connections say: a finding for each time that they agree on."""
-    survived = longest_survived(case.trace, int(ended.rows[0]))
+    survived = longest_survived(case.attempts, int(ended.rows[0]))
     sets = agreeing_sets(ended)
     if sets:
         return [named(case, ended, agreeing, survived) for agreeing in sets]
-    late = late_of(case.trace, ended, survived)
-    return [interval(case.trace, ended.chosen(late), survived)] if len(late) else []
+    late = late_of(case.attempts, ended, survived)
+    return [interval(case.attempts, ended.chosen(late), survived)] if len(late) else []
 
 
 @once
 def explained_rows(case: Case) -> Rows:
     """Connections that a table on the path forgot: no RST of theirs is forged, and no host lost them."""
     ended = ended_idle(case)
-    groups = group(case.trace.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
+    groups = group(case.attempts.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
     mine = [ended.rows[:0]]
     for g in range(len(groups)):
         service = ended.chosen(groups.of(g))
@@ -215,7 +215,7 @@ def explained_rows(case: Case) -> Rows:
         if sets:
             chosen = np.concatenate(sets)
         else:
-            chosen = late_of(case.trace, service, longest_survived(case.trace, int(service.rows[0])))
+            chosen = late_of(case.attempts, service, longest_survived(case.attempts, int(service.rows[0])))
         mine.append(service.rows[chosen])
     return np.concatenate(mine)
 
@@ -299,7 +299,7 @@ def longest_survived(trace: Attempts, row: int) -> int:
 
 def named(case: Case, ended: Ended, agreeing: NDArray[np.intp], survived: int) -> Finding:
     """A timeout that RSTs name."""
-    trace, rows, idle = case.trace, ended.rows[agreeing], ended.idle[agreeing]
+    trace, rows, idle = case.attempts, ended.rows[agreeing], ended.idle[agreeing]
     host, port = target(trace, int(rows[0]))
     middle = int(np.sort(idle)[(len(idle) - 1) // 2])
     seconds = nearest_second(middle)

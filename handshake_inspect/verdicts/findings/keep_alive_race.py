@@ -41,7 +41,7 @@ LEAST_SHARE = 0.01
 @once
 def raced(case: Case) -> Indices:
     """Connections whose request crossed the FIN and was reset."""
-    trace = case.trace
+    trace = case.attempts
     owner = silence.owners(trace)
     rows = owner[np.flatnonzero((trace.aftermaths["events"] & EVENT_RACE != 0) & (owner >= 0))]
     return np.sort(rows[trace.facts[rows] & FACT_RST != 0])
@@ -52,12 +52,12 @@ def detect(case: Case) -> list[Finding]:
     rows = raced(case)
     if len(rows) < LEAST:
         return []
-    groups = group(case.trace.server_key[rows], rows)
-    services, totals = np.unique(case.trace.service, return_counts=True)
+    groups = group(case.attempts.server_key[rows], rows)
+    services, totals = np.unique(case.attempts.service, return_counts=True)
     often = [
         g
         for g in np.flatnonzero(groups.sizes >= LEAST).tolist()
-        if len(groups.of(g)) >= LEAST_SHARE * totals[np.searchsorted(services, case.trace.service[groups.of(g)[0]])]
+        if len(groups.of(g)) >= LEAST_SHARE * totals[np.searchsorted(services, case.attempts.service[groups.of(g)[0]])]
     ]
     return largest(
         KIND,
@@ -89,7 +89,7 @@ KIND = Kind(
 
 def finding(case: Case, rows: Indices) -> Finding:
     """The connections of one service."""
-    trace = case.trace
+    trace = case.attempts
     host, port = target(trace, int(rows[0]))
     total = int(np.count_nonzero(trace.server_key == trace.server_key[rows[0]]))
     places = trace.connections["aftermath"][rows].astype(np.intp) - 1

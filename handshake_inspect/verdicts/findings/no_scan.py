@@ -77,7 +77,7 @@ class Use:
         Of a source whose probes no kernel sent (`raw`), its kernel's connections say nothing: a scanner that asks what
         it found open which version it has uses the kernel for that.
         """
-        trace = case.trace
+        trace = case.attempts
         mine = of_host(used_by_client(case), source)
         if raw:
             mine = mine[is_poor(trace.end("client", "options", mine))]
@@ -102,20 +102,20 @@ class Use:
 @once
 def used_rows(case: Case) -> Indices:
     """The connections that carried payload, other than a greeting that its client did not want."""
-    rows = np.flatnonzero(case.trace.facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
+    rows = np.flatnonzero(case.attempts.facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
     return rows[is_used(case, rows)]
 
 
 @once
 def used_by_client(case: Case) -> tuple[Keys, Indices]:
     """The clients of these connections, sorted, and the connections in that order."""
-    return by_host(case.trace.client_host, used_rows(case))
+    return by_host(case.attempts.client_host, used_rows(case))
 
 
 @once
 def used_by_server(case: Case) -> tuple[Keys, Indices]:
     """As `used_by_client`, by servers."""
-    return by_host(case.trace.server_host, used_rows(case))
+    return by_host(case.attempts.server_host, used_rows(case))
 
 
 def by_host(hosts: Keys, rows: Indices) -> tuple[Keys, Indices]:
@@ -157,13 +157,13 @@ def is_end_of_connections(case: Case, scan: Scan) -> bool:
         return False
     few = scan.ports < MIN_PORTS and scan.hosts < MIN_HOSTS
     least = LEAST_RESET_OF_FEW if few else LEAST_RESET[scan.kind]
-    drew = np.mean(case.trace.facts[scan.rows] & FACT_RST != 0)
+    drew = np.mean(case.attempts.facts[scan.rows] & FACT_RST != 0)
     return bool(drew <= least) and not is_from_one_port(case, scan)
 
 
 def is_from_one_port(case: Case, scan: Scan) -> bool:
     """Whether a client asks many services from one port, and perhaps a second one: a kernel takes another for each."""
-    clients = case.trace.connections["client"][scan.rows] == 0
+    clients = case.attempts.connections["client"][scan.rows] == 0
     ports, often = counts(source_ports(case, scan.rows))
     main = np.sort(often)[-2:].sum()
     return bool(np.mean(clients) >= MOSTLY and main >= MOSTLY * len(scan.rows) and len(ports) < len(scan.starts) / 2)
@@ -174,7 +174,7 @@ def is_from_one_port(case: Case, scan: Scan) -> bool:
 
 def is_raw(case: Case, rows: Indices) -> bool:
     """Whether no kernel sent most of these SYNs."""
-    return bool(np.count_nonzero(is_poor(case.trace.end("client", "options", rows))) * 2 >= len(rows))
+    return bool(np.count_nonzero(is_poor(case.attempts.end("client", "options", rows))) * 2 >= len(rows))
 
 
 def without_guided(case: Case, scan: Scan, use: Use) -> Scan:
@@ -191,7 +191,7 @@ def without_guided(case: Case, scan: Scan, use: Use) -> Scan:
 def guided_callers(case: Case, source: int) -> Keys:
     """The hosts that used such a service of this source, as active FTP: they named their ports themselves."""
     rows = of_host(used_by_server(case), source)
-    return case.trace.client_host[rows[np.isin(target_ports(case, rows), GUIDES)]]
+    return case.attempts.client_host[rows[np.isin(target_ports(case, rows), GUIDES)]]
 
 
 def is_in_use(case: Case, scan: Scan, use: Use, *, by_kernel: bool) -> bool:
@@ -211,7 +211,7 @@ def is_in_use(case: Case, scan: Scan, use: Use, *, by_kernel: bool) -> bool:
 
 def callers(case: Case, source: int, hosts: Keys) -> Keys:
     """Those of these hosts that called on their part, and were served."""
-    clients = case.trace.client_host[of_host(used_by_server(case), source)]
+    clients = case.attempts.client_host[of_host(used_by_server(case), source)]
     return clients[is_member(clients, hosts)]
 
 
@@ -221,7 +221,7 @@ def is_health_check(case: Case, scan: Scan) -> bool:
     answered = (outcome == ABORTED) & (case.outcomes.cause[scan.rows] == CAUSE["reset-by-client"])
     answered |= outcome == HALF_OPEN
     unwanted = np.flatnonzero(answered)
-    answered[unwanted] = ~is_poor(case.trace.end("client", "options", scan.rows[unwanted]))
+    answered[unwanted] = ~is_poor(case.attempts.end("client", "options", scan.rows[unwanted]))
     return bool(np.count_nonzero((outcome == ESTABLISHED) | answered) * 2 > len(scan.rows))
 
 
@@ -240,7 +240,7 @@ def is_polled(case: Case, scan: Scan) -> bool:
     ordered = scan.rows[scan.order]
     silent = np.logical_and.reduceat(is_silent(case, ordered), scan.starts)
     same = ~run_starts(np.repeat(np.arange(len(tries)), tries))[1:]
-    gaps = np.diff(case.trace.first_times[ordered])[same]
+    gaps = np.diff(case.attempts.first_times[ordered])[same]
     of_silent = np.repeat(silent, tries - 1)
     later = np.repeat(np.arange(len(tries)), tries - 1)[of_silent & (gaps > AGAIN_NS)]
     if count_distinct(later) > MAX_USED * len(tries):
@@ -265,7 +265,7 @@ def is_outage(case: Case, scan: Scan) -> bool:
 
 def is_proved_silent(case: Case, scan: Scan) -> bool:
     """Whether the capture would show answers: it shows some, or a kernel asked again as it does only without one."""
-    trace = case.trace
+    trace = case.attempts
     if np.any(case.outcomes.outcome[scan.rows] == REJECTED):
         return True
     repeated = np.count_nonzero(trace.connection("syn_count", scan.rows) > 1)
@@ -277,7 +277,7 @@ def is_proved_silent(case: Case, scan: Scan) -> bool:
 @once
 def deaf(case: Case) -> Bools:
     """Attempts whose answers the capture does not hold."""
-    return blind(case.trace)
+    return blind(case.attempts)
 
 
 def is_slower_family(case: Case, scan: Scan) -> bool:
@@ -285,7 +285,7 @@ def is_slower_family(case: Case, scan: Scan) -> bool:
 
     That is one client with two addresses whose IPv6 (or IPv4) leads nowhere: happy eyeballs (RFC 8305).
     """
-    trace, ports = case.trace, distinct(target_ports(case, scan.rows))
+    trace, ports = case.attempts, distinct(target_ports(case, scan.rows))
     rows = used_rows(case)
     rows = rows[np.isin(target_ports(case, rows), ports)]
     rows = rows[trace.is_ipv4(rows) != trace.is_ipv4(scan.rows[:1])[0]]

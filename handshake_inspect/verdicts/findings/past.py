@@ -19,7 +19,7 @@ _CAUSES_APART = np.uint64(0x9E37_79B9_7F4A_7C15)
 
 def reasons(case: Case, rows: Indices) -> Keys:
     """A 64-bit name of the cause and the server's address of each of these attempts."""
-    keys: Keys = case.trace.server_host[rows] ^ case.outcomes.cause[rows].astype(np.uint64) * _CAUSES_APART
+    keys: Keys = case.attempts.server_host[rows] ^ case.outcomes.cause[rows].astype(np.uint64) * _CAUSES_APART
     return keys
 
 
@@ -41,7 +41,7 @@ class Past:
     def absorb(self, case: Case, rows: Indices, failed: dict[int, Indices], counted: NDArray[np.int64]) -> None:
         """Take rows that are about to go; of them `failed` by outcome, and `counted`: 1 for attempts, 2 for served."""
         self.used.absorb(case, rows)
-        keys = case.trace.server_key[rows]
+        keys = case.attempts.server_key[rows]
         self._count(keys, counted & 1, counted >> 1)
         for outcome, mine in failed.items():
             if len(mine):
@@ -79,7 +79,7 @@ class Past:
             mine = parted.of(g)
             key = int(reasons(case, mine[:1])[0])
             now = Tally.of(case, outcome, mine).gone()
-            host, before = known.get(key, (target(case.trace, int(mine[0]))[0], None))
+            host, before = known.get(key, (target(case.attempts, int(mine[0]))[0], None))
             known[key] = host, now if before is None else before.plus(now)
         if len(known) > 2 * FAILING:
             most = sorted(known.items(), key=lambda each: -each[1][1].connections)

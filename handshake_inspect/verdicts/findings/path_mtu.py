@@ -84,7 +84,7 @@ class Hole:
 @once
 def holes(case: Case) -> list[Hole]:
     """Directions between two hosts that take only short packets."""
-    trace = case.trace
+    trace = case.attempts
     failed = failures(trace)
     known = silence.is_open(trace, case.outcomes, failed.rows)
     known &= ~np.isin(failed.rows, accept_queue.accused_rows(case))
@@ -103,7 +103,7 @@ def holes(case: Case) -> list[Hole]:
 @once
 def hit(case: Case) -> Bools:
     """Connections whose segments did not pass because they are too long."""
-    return case.trace.connection_mask(*(each.failed.rows for each in holes(case)))
+    return case.attempts.connection_mask(*(each.failed.rows for each in holes(case)))
 
 
 def failures(trace: Attempts) -> Failed:
@@ -279,7 +279,7 @@ def detect(case: Case) -> list[Finding]:
         "pairs of hosts between which long packets do not pass",
         np.arange(len(found)),
         sizes,
-        lambda g: finding(case.trace, found[g]),
+        lambda g: finding(case.attempts, found[g]),
     )
 
 

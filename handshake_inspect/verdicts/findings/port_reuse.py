@@ -33,7 +33,7 @@ STEPS = (
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each service whose 4-tuples come again too soon."""
-    trace = case.trace
+    trace = case.attempts
     c = trace.connections
     rows, before = trace.reborn()
     soon = trace.facts[rows] & FACT_PORT_REUSED != 0
@@ -81,7 +81,7 @@ KIND = Kind(
 
 def service_finding(case: Case, rows: NDArray[np.intp], gaps: NDArray[np.int64]) -> Finding:
     """The reuses towards one service."""
-    trace = case.trace
+    trace = case.attempts
     c = trace.connections
     before = c["previous"][rows].astype(np.intp) - 1
     closed = c["fin_frame"][before] > 0

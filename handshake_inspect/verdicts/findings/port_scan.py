@@ -118,7 +118,7 @@ def scans(case: Case) -> tuple[Scan, ...]:
 @once
 def scan_rows(case: Case) -> Bools:
     """Attempts that are part of some scan."""
-    return case.trace.mask(*(scan.rows for scan in scans(case)))
+    return case.attempts.mask(*(scan.rows for scan in scans(case)))
 
 
 # -- what is said
@@ -126,7 +126,7 @@ def scan_rows(case: Case) -> Bools:
 
 def describe(case: Case, scan: Scan) -> Finding:
     """Numbers and words of one scan."""
-    trace, rows = case.trace, scan.rows
+    trace, rows = case.attempts, scan.rows
     source, kind = write(source_of(case, int(rows[0]))), kind_word(case, scan)
     found = states_of(case, scan)
     times = trace.first_times[rows]
@@ -191,14 +191,14 @@ def kind_word(case: Case, scan: Scan) -> str:
     if scan.kind != SYN_SCAN:
         return KINDS[scan.kind]
     rows = scan.probes.rows
-    if np.any(case.trace.connection("facts", rows) & FACT_ACKED):
+    if np.any(case.attempts.connection("facts", rows) & FACT_ACKED):
         return "connect"
     return "syn" if is_raw(case, rows) else "connect"
 
 
 def source_of(case: Case, row: int) -> Host:
     """Who sent a probe."""
-    trace = case.trace
+    trace = case.attempts
     if not trace.connection("facts", np.array([row]))[0] & FACT_SYN:
         return endpoint(trace, row, 0)[0]
     return client(trace, row)[0]
@@ -208,7 +208,7 @@ def states_of(case: Case, scan: Scan) -> dict[str, Indices]:
     """One probe of each service, by the state that the scan learned; the best answer of a service counts."""
     silent = {ACK_SCAN: FILTERED, SYN_SCAN: FILTERED}.get(scan.kind, UNCLEAR)
     reset = UNFILTERED if scan.kind == ACK_SCAN else CLOSED
-    trace, rows = case.trace, scan.probes.rows
+    trace, rows = case.attempts, scan.probes.rows
     facts = trace.connection("facts", rows)
     rank = np.zeros(len(rows), dtype=np.int8)
     rank[facts & FACT_ICMP != 0] = 1
@@ -243,7 +243,7 @@ def named(case: Case, scan: Scan, *, vertical: bool) -> list[Any]:
 
 def probed_end(case: Case, row: int) -> tuple[Host, int]:
     """Address and port that a probe asked for."""
-    trace = case.trace
+    trace = case.attempts
     if not trace.connection("facts", np.array([row]))[0] & FACT_SYN:
         return endpoint(trace, row, 1)
     return target(trace, row)

@@ -51,7 +51,7 @@ class Rule(NamedTuple):
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each host whose ISNs follow a rule."""
-    trace = case.trace
+    trace = case.attempts
     ends, hosts, times = isns(case)
     if len(ends) < LEAST:
         return []
@@ -124,7 +124,7 @@ def steps(iss: NDArray[np.uint32], groups: grouping.Groups) -> tuple[NDArray[np.
 
 def isns(case: Case) -> tuple[Rows, NDArray[np.uint64], Words]:
     """Endpoint rows whose ISN speaks for a host's stack, with the host's key, and when the ISN was sent."""
-    trace = case.trace
+    trace = case.attempts
     c, facts = trace.connections, trace.facts
     fresh = c["previous"] == 0
     answered = np.flatnonzero(fresh & (facts & FACT_SYNACK != 0))[:LOOKED_AT]

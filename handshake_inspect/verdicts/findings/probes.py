@@ -55,7 +55,7 @@ class Probes:
 
 def all_probes(case: Case) -> Probes:
     """SYN probes and odd ones."""
-    trace = case.trace
+    trace = case.attempts
     plain = np.flatnonzero(unused(case) & ~flood_rows(case))
     odd, kinds = odd_probes(case)
     c = trace.connections
@@ -70,21 +70,21 @@ def all_probes(case: Case) -> Probes:
 
 def unused(case: Case) -> Bools:
     """Attempts that began with a SYN and came to no exchange of data."""
-    facts = case.trace.facts
-    mask: Bools = case.trace.column(facts & FACT_SYN != 0, True)
-    of_connections = case.trace.of_connections(mask)
+    facts = case.attempts.facts
+    mask: Bools = case.attempts.column(facts & FACT_SYN != 0, True)
+    of_connections = case.attempts.of_connections(mask)
     moved = np.flatnonzero(facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
     mask[moved[is_used(case, moved)]] = False
-    done = of_connections & (case.trace.of_connections(case.outcomes.outcome) == ESTABLISHED)
+    done = of_connections & (case.attempts.of_connections(case.outcomes.outcome) == ESTABLISHED)
     over = facts & FACT_RST != 0
-    over |= (case.trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).any(axis=1)
+    over |= (case.attempts.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).any(axis=1)
     of_connections &= ~done | over  # one that stays open may still be used
     return mask
 
 
 def odd_probes(case: Case) -> tuple[Indices, NDArray[np.uint8]]:
     """Connections that are just one of the segments that no handshake begins with, and what kind each is."""
-    trace = case.trace
+    trace = case.attempts
     facts = trace.facts
     rows = np.flatnonzero(
         (facts & FACT_MIDSTREAM != 0) & (facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == 0)

@@ -69,7 +69,7 @@ KIND = Kind(
 @once
 def reflections(case: Case) -> tuple[Indices, ...]:
     """The answers that hit each victim."""
-    c = case.trace.connections
+    c = case.attempts.connections
     rows = np.flatnonzero(answers(case))
     victims = host_key(c["hi1"][rows], c["lo1"][rows])
     chosen = is_member(victims, frequent(victims, MIN_RESPONDERS))
@@ -87,12 +87,12 @@ def reflections(case: Case) -> tuple[Indices, ...]:
 @once
 def reflected_rows(case: Case) -> Bools:
     """Connections that are such answers."""
-    return case.trace.connection_mask(*reflections(case))
+    return case.attempts.connection_mask(*reflections(case))
 
 
 def answers(case: Case) -> Bools:
     """Connections that an answer without a question begins."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     facts = trace.facts
     mask: Bools = trace.of_connections(case.outcomes.outcome) == UNSOLICITED
     mask &= trace.of_connections(case.outcomes.cause) == CAUSE["backscatter"]
@@ -105,7 +105,7 @@ def answers(case: Case) -> Bools:
 
 def asked(case: Case, victims: Keys) -> Keys:
     """Names of a victim and a host that it sent a SYN to, sorted."""
-    trace = case.trace
+    trace = case.attempts
     asking = is_member(trace.client_host, victims)
     trace.of_connections(asking)[:] &= trace.facts & FACT_SYN != 0
     rows: NDArray[np.intp] = np.flatnonzero(asking)
@@ -114,7 +114,7 @@ def asked(case: Case, victims: Keys) -> Keys:
 
 def describe(case: Case, rows: Indices) -> Finding:
     """Numbers and words of one victim."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     victim, _ = endpoint(trace, int(rows[0]), 1)
     responders = count_distinct(host_key(c["hi0"][rows], c["lo0"][rows]))
     synacks = rows[trace.facts[rows] & FACT_SYNACK_FIRST != 0]

@@ -88,7 +88,7 @@ def excluded(case: Case) -> Bools:
     """Attempts that other findings account for, that are none of this capture, or of which a filter hides the rest."""
     outcome = case.outcomes.outcome
     mask: Bools = (outcome == UNSOLICITED) | (outcome == MIDSTREAM)
-    if case.trace.filtered:
+    if case.attempts.filtered:
         mask |= ~case.outcomes.decided
     return mask | explained(case)
 
@@ -209,14 +209,14 @@ def together(past: tuple[Keys, Indices], keys: Keys, sizes: Indices) -> tuple[Ke
 def of_rows(case: Case, outcome: int, rows: Indices) -> Finding:
     """The finding of these attempts, which have one reason."""
     tally = Tally.of(case, outcome, rows)
-    return describe(target(case.trace, int(rows[0]))[0], outcome, tally, *numbers(case, tally))
+    return describe(target(case.attempts, int(rows[0]))[0], outcome, tally, *numbers(case, tally))
 
 
 def of_all(case: Case, past: Past, outcome: int, key: int, rows: Indices) -> Finding:
     """The finding of the reason with this key: these attempts, and those whose rows are gone."""
     before = past.of(outcome, key)
     if before is None:
-        host, tally = target(case.trace, int(rows[0]))[0], Tally.of(case, outcome, rows)
+        host, tally = target(case.attempts, int(rows[0]))[0], Tally.of(case, outcome, rows)
     else:
         host, tally = before
         tally = tally.plus(Tally.of(case, outcome, rows)) if len(rows) else tally
@@ -227,7 +227,7 @@ def of_all(case: Case, past: Past, outcome: int, key: int, rows: Indices) -> Fin
 
 def absorb(past: Past, case: Case, rows: Indices) -> None:
     """Have `past` remember the failures among these rows, which are about to go."""
-    leaving = np.zeros(len(case.trace), dtype=bool)
+    leaving = np.zeros(len(case.attempts), dtype=bool)
     leaving[rows] = True
     failures = {}
     for outcome in VERBS:
@@ -239,10 +239,10 @@ def absorb(past: Past, case: Case, rows: Indices) -> None:
 
 def numbers(case: Case, tally: Tally) -> tuple[int, int]:
     """How many attempts the services of a tally had, and how many of them were established."""
-    if not len(case.trace):
+    if not len(case.attempts):
         return 0, 0
     keys = np.fromiter(tally.services, dtype=np.uint64, count=len(tally.services))
-    at, there = places(keys, case.trace.services)
+    at, there = places(keys, case.attempts.services)
     attempts, served = tallies(case)
     return int(attempts[at[there]].sum()), int(served[at[there]].sum())
 
@@ -250,7 +250,7 @@ def numbers(case: Case, tally: Tally) -> tuple[int, int]:
 @once
 def tallies(case: Case) -> tuple[Indices, Indices]:
     """How many attempts each service had that are no other finding's, and how many connections were established."""
-    service, services = case.trace.service, len(case.trace.services)
+    service, services = case.attempts.service, len(case.attempts.services)
     attempts = np.bincount(service[~excluded(case)], minlength=services)
     return attempts, np.bincount(service[case.outcomes.outcome == ESTABLISHED], minlength=services)
 

@@ -28,7 +28,7 @@ from handshake_inspect.wire.text import plural
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each service whose connections were hit."""
-    trace = case.trace
+    trace = case.attempts
     signs = resets.signs(trace)
     ignored, doubted = ignored_rsts(case), impossible_rsts(case)
     rows = injected_rows(case)
@@ -65,20 +65,20 @@ KIND = Kind(
 @once
 def injected_rows(case: Case) -> NDArray[np.intp]:
     """Connections with a forged RST."""
-    forged = resets.signs(case.trace).any | ignored_rsts(case) | impossible_rsts(case)
+    forged = resets.signs(case.attempts).any | ignored_rsts(case) | impossible_rsts(case)
     forged[idle_timeout.explained_rows(case)] = False
-    return np.flatnonzero(forged & ~resets.two_hosts(case.trace))
+    return np.flatnonzero(forged & ~resets.two_hosts(case.attempts))
 
 
 def ignored_rsts(case: Case) -> NDArray[np.bool_]:
     """Connections whose RST did not end them: its target went on."""
-    ignored: NDArray[np.bool_] = case.trace.facts & FACT_RST_IGNORED != 0
+    ignored: NDArray[np.bool_] = case.attempts.facts & FACT_RST_IGNORED != 0
     return ignored
 
 
 def impossible_rsts(case: Case) -> NDArray[np.bool_]:
     """Established connections that a RST with an impossible sequence number met and nothing ended."""
-    trace, facts = case.trace, case.trace.facts
+    trace, facts = case.attempts, case.attempts.facts
     doubted = (facts & FACT_RST_DOUBTED != 0) & (facts & FACT_RST == 0)
     doubted &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
     fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0

@@ -119,7 +119,7 @@ KINDS = {
 
 def half_findings(case: Case, values: Times, method: str, half: Half) -> list[Finding]:
     """One finding for each service with outliers in one half, of which `values` are of all connections."""
-    trace = case.trace
+    trace = case.attempts
     methods = trace.connections[method]
     good = (methods == METHOD_EXACT) | (methods == METHOD_TSECR)
     good &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
@@ -188,7 +188,7 @@ def not_merely_far(clients: NDArray[np.uint64], values: Times, out: Rows) -> Boo
 
 def service_finding(case: Case, half: Half, measured: int, late: Rows, values: Times, usual: int) -> Finding:
     """The slow halves of one service: `values` of connections `late`, of `measured` in all."""
-    trace = case.trace
+    trace = case.attempts
     position = case.position
     cited = earliest(trace, late)
     excess = quantiles(values, "outlier")

@@ -74,12 +74,12 @@ KIND = Kind(
 def reset_ends(case: Case) -> list[Finding]:
     """Ends that answered data with a bare RST."""
     rows = np.flatnonzero(bare_answers(case) & ~early_reset.found_rows(case))
-    return by_end(case.trace, rows, case.trace.connections["rst_side"][rows], "bare_resets", "rst")
+    return by_end(case.attempts, rows, case.attempts.connections["rst_side"][rows], "bare_resets", "rst")
 
 
 def bare_answers(case: Case) -> Bools:
     """Connections that a bare RST in answer to data ended."""
-    trace = case.trace
+    trace = case.attempts
     c, facts = trace.connections, trace.facts
     bare = (facts & FACT_RST != 0) & (c["rst_flags"] & ACK == 0) & ~stray_rows(case) & ~reflected_rows(case)
     known = (trace.of_connections(case.outcomes.outcome) == ESTABLISHED) | (facts & FACT_MIDSTREAM != 0)
@@ -99,8 +99,8 @@ def bare_answers(case: Case) -> Bools:
 
 def clients_opened_again(case: Case) -> list[Finding]:
     """Ends that opened a connection that their peer still had."""
-    rows = np.flatnonzero(met_stale_peer(case.trace))
-    return by_end(case.trace, rows, case.trace.connections["client"][rows], "syns_into_open_connection", "syn")
+    rows = np.flatnonzero(met_stale_peer(case.attempts))
+    return by_end(case.attempts, rows, case.attempts.connections["client"][rows], "syns_into_open_connection", "syn")
 
 
 def met_stale_peer(trace: Attempts) -> Bools:

@@ -37,7 +37,7 @@ IDLE_NS = 10_000_000_000  # a pause that may have outlived an entry of a device 
 @once
 def stalled(case: Case) -> Silence:
     """Connections that stand still, for no reason that another finding has."""
-    waiting = silence.unanswered(case.trace, case.outcomes)
+    waiting = silence.unanswered(case.attempts, case.outcomes)
     if not len(waiting.rows):
         return waiting
     explained = path_mtu.hit(case).copy()
@@ -50,13 +50,13 @@ def detect(case: Case) -> list[Finding]:
     waiting = stalled(case)
     if not len(waiting.rows):
         return []
-    groups = group(case.trace.server_key[waiting.rows], np.arange(len(waiting.rows)))
+    groups = group(case.attempts.server_key[waiting.rows], np.arange(len(waiting.rows)))
     return largest(
         KIND,
         "services with connections that stand still",
         np.arange(len(groups)),
         groups.sizes,
-        lambda g: finding(case.trace, waiting.chosen(groups.of(g))),
+        lambda g: finding(case.attempts, waiting.chosen(groups.of(g))),
     )
 
 

@@ -109,7 +109,7 @@ def stray_floods(case: Case) -> tuple[Strays, ...]:
     acks, rsts = lone_acks(case), lone_rsts(case)
     if max(np.count_nonzero(acks), np.count_nonzero(rsts)) < MIN_SOURCES:
         return ()
-    if not (heard(case.trace).all(axis=1).any() or is_all(case, acks)):
+    if not (heard(case.attempts).all(axis=1).any() or is_all(case, acks)):
         return ()
     strays = acks | rsts
     return (*floods_of(case, "ack-flood", acks, strays), *floods_of(case, "rst-flood", rsts, strays))
@@ -120,14 +120,14 @@ def is_all(case: Case, acks: Bools) -> bool:
 
     RSTs alone are what a filter on flags leaves of them.
     """
-    whole = len(acks) == len(case.trace) and bool(acks.all())
-    return whole and len(distinct(case.trace.of_connections(case.trace.server_host))) == 1
+    whole = len(acks) == len(case.attempts) and bool(acks.all())
+    return whole and len(distinct(case.attempts.of_connections(case.attempts.server_host))) == 1
 
 
 @once
 def stray_rows(case: Case) -> Bools:
     """Connections that are part of such a flood."""
-    return case.trace.connection_mask(*(strays.rows for strays in stray_floods(case)))
+    return case.attempts.connection_mask(*(strays.rows for strays in stray_floods(case)))
 
 
 # -- strays
@@ -135,7 +135,7 @@ def stray_rows(case: Case) -> Bools:
 
 def lone_acks(case: Case) -> Bools:
     """Connections that are one ACK, and at most RSTs in return."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     facts = trace.facts
     mask: Bools = (trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & (facts & FACT_MIDSTREAM != 0)
     rows = np.flatnonzero(mask)
@@ -149,7 +149,7 @@ def lone_acks(case: Case) -> Bools:
 
 def lone_rsts(case: Case) -> Bools:
     """Connections that are one RST, which no reflection explains."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     facts = trace.facts
     mask: Bools = (trace.of_connections(case.outcomes.outcome) == UNSOLICITED) & (facts & (FACT_SYN | FACT_SYNACK) == 0)
     mask &= (facts & FACT_RST != 0) & ~reflected_rows(case)
@@ -164,7 +164,7 @@ def lone_rsts(case: Case) -> Bools:
 
 def is_one_segment(case: Case, rows: Indices) -> Bools:
     """Whether whoever began sent just one segment, however often it was captured."""
-    e = case.trace.endpoints
+    e = case.attempts.endpoints
     one: Bools = e["frames"][2 * rows].astype(np.int64) - e["duplicates"][2 * rows] <= 1
     return one
 
@@ -174,7 +174,7 @@ def is_one_segment(case: Case, rows: Indices) -> Bools:
 
 def floods_of(case: Case, kind: str, mine: Bools, strays: Bools) -> Iterator[Strays]:
     """The floods of one kind of segment; `strays` are those of any kind."""
-    c = case.trace.connections
+    c = case.attempts.connections
     rows = np.flatnonzero(mine)
     victims = host_key(c["hi1"][rows], c["lo1"][rows])
     chosen = is_member(victims, frequent(victims, MIN_SOURCES))
@@ -188,7 +188,7 @@ def floods_of(case: Case, kind: str, mine: Bools, strays: Bools) -> Iterator[Str
 
 def judge(case: Case, kind: str, rows: Indices, strays: Bools) -> Strays | None:
     """The flood that these strays to one host are, if they are one."""
-    c = case.trace.connections
+    c = case.attempts.connections
     victim = host_key(c["hi1"][rows[:1]], c["lo1"][rows[:1]])[0]
     known, older = others(case, victim, strays)
     sources = host_key(c["hi0"][rows], c["lo0"][rows])
@@ -205,7 +205,7 @@ def judge(case: Case, kind: str, rows: Indices, strays: Bools) -> Strays | None:
 
 def others(case: Case, victim: np.uint64, strays: Bools) -> tuple[Keys, int]:
     """The hosts that have more with this one than strays, sorted; and how many such connections began before."""
-    trace = case.trace
+    trace = case.attempts
     others = ~trace.column(strays, False)
     served = np.flatnonzero((trace.server_host == victim) & others)
     opened = np.flatnonzero((trace.client_host == victim) & others)
@@ -236,7 +236,7 @@ def in_dense_times(times: Times, first: Indices) -> Bools:
 
 def describe(case: Case, strays: Strays) -> Finding:
     """Numbers and words of one flood."""
-    trace, c, rows = case.trace, case.trace.connections, strays.rows
+    trace, c, rows = case.attempts, case.attempts.connections, strays.rows
     victim, _ = endpoint(trace, int(rows[0]), 1)
     sources = count_distinct(host_key(c["hi0"][rows], c["lo0"][rows]))
     start, end = span(trace, rows)

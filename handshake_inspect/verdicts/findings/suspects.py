@@ -101,7 +101,7 @@ def by_source(probes: Probes, suspects: Keys) -> Iterator[Probes]:
 
 def arranged(case: Case, probes: Probes) -> Scan:
     """The probes of one source by service, and how far they reach."""
-    order = np.lexsort((case.trace.first_times[probes.rows], probes.service))
+    order = np.lexsort((case.attempts.first_times[probes.rows], probes.service))
     starts = np.flatnonzero(run_starts(probes.service[order]))
     _, ports = counts(probes.host[order[starts]])
     _, hosts = counts(target_ports(case, probes.rows[order[starts]]))
@@ -120,7 +120,7 @@ def source_ports(case: Case, rows: Indices) -> NDArray[np.uint16]:
 
 def end_ports(case: Case, rows: Indices, flip: int) -> NDArray[np.uint16]:
     """The ports of the probed sides, or of the other ones."""
-    trace = case.trace
+    trace = case.attempts
     ports: NDArray[np.uint16] = trace.address("client" if flip else "server", "port", rows)
     odd = np.flatnonzero(trace.connection("facts", rows) & FACT_SYN == 0)
     ports[odd] = trace.connections["port0" if flip else "port1"][rows[odd]]

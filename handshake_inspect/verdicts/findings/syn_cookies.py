@@ -86,7 +86,7 @@ class Load:
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each service that answers with cookies."""
-    trace = case.trace
+    trace = case.attempts
     keys = trace.of_connections(trace.server_key)
     known = stamped(case)
     proofs = {**by_bits(case, keys, known), **by_clock(case, keys, known)}
@@ -136,7 +136,7 @@ class Stamped:
 
 def stamped(case: Case) -> Stamped:
     """All of them."""
-    trace = case.trace
+    trace = case.attempts
     rows: Indices = np.flatnonzero(trace.facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)
     options = trace.endpoints["options"].reshape(-1, 2)
     stamps: Bools = (options[:, 0] & options[:, 1])[rows] & OPT_TIMESTAMPS != 0
@@ -146,7 +146,7 @@ def stamped(case: Case) -> Stamped:
 
 def offered(case: Case, rows: Indices) -> NDArray[np.int64]:
     """What a cookie would encode of each of these: the client's window scale and SACK, and ECN if the server agreed."""
-    trace = case.trace
+    trace = case.attempts
     client = trace.client_rows[rows]
     options, agreed = trace.endpoints["options"][client], trace.endpoints["options"][client ^ 1]
     scale = np.minimum(trace.endpoints["window_scale"][client], MAX_SCALE)
@@ -158,7 +158,7 @@ def offered(case: Case, rows: Indices) -> NDArray[np.int64]:
 
 def by_clock(case: Case, keys: Keys, known: Stamped) -> dict[int, Proof]:
     """Services whose SYN-ACKs lag behind their own clock by what the options explain."""
-    trace = case.trace
+    trace = case.attempts
     acked = np.flatnonzero(trace.facts[known.rows] & FACT_ACKED != 0)
     rows, synack_ns, tsval = known.rows[acked], known.synack_ns[acked], known.tsval[acked]
     age = trace.connections["last_ns"][rows] - synack_ns
@@ -201,11 +201,11 @@ def prove(method: str, rows: Indices, agreeing: Bools, likely: float) -> Proof |
 
 def by_bits(case: Case, keys: Keys, known: Stamped) -> dict[int, Proof]:
     """Services whose SYN-ACKs to one client, or to all, have the same low bits after the options are taken off."""
-    service = case.trace.service[known.rows]
+    service = case.attempts.service[known.rows]
     often = np.flatnonzero((np.bincount(service) >= MIN_AGREEING)[service]) if len(service) else known.rows
     rows = known.rows[often]
     value = known.tsval[often].astype(np.int64) - offered(case, rows)
-    parted = worth_asking(group(case.trace.pair[rows], np.arange(len(rows)), at_least=2), value)
+    parted = worth_asking(group(case.attempts.pair[rows], np.arange(len(rows)), at_least=2), value)
     asked, agreeing = ask(parted, value, known.synack_ns[often])
     parted = group(keys[rows[asked]], np.arange(len(asked)))
     proofs = {}
@@ -269,7 +269,7 @@ def commonest(number: NDArray[np.intp], low: NDArray[np.int64]) -> NDArray[np.in
 
 def by_silence(case: Case, keys: Keys) -> dict[int, Load]:
     """Services with a load of half-open connections of which many SYN-ACKs were never repeated."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     waiting = trace.of_connections(case.outcomes.outcome) == HALF_OPEN
     waiting &= trace.of_connections(case.outcomes.cause) == CAUSE["no-final-ack"]
     waiting &= (trace.facts & (FACT_SYN | FACT_RST) == FACT_SYN) & (c["syn_count"] == 1)
@@ -289,7 +289,7 @@ def has_final_acks(case: Case, keys: Keys, rows: Indices) -> bool:
     """Whether these never completed: they belong to a flood, or the capture holds the final ACKs of others."""
     if flood_rows(case)[rows].any():
         return True
-    return bool(np.any((keys == keys[rows[0]]) & (case.trace.of_connections(case.outcomes.outcome) == ESTABLISHED)))
+    return bool(np.any((keys == keys[rows[0]]) & (case.attempts.of_connections(case.outcomes.outcome) == ESTABLISHED)))
 
 
 # -- what is said ------------------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def has_final_acks(case: Case, keys: Keys, rows: Indices) -> bool:
 
 def describe(case: Case, proof: Proof | None, load: Load | None) -> Finding:
     """Numbers and words of one service."""
-    trace = case.trace
+    trace = case.attempts
     parts = [proof.agreeing] if proof else []
     parts += [load.silent] if load else []
     rows = distinct(np.concatenate(parts))

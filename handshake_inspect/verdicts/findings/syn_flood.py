@@ -134,7 +134,7 @@ KIND = Kind(
 @once
 def floods(case: Case) -> tuple[Flood, ...]:
     """The floods of a case: services before hosts, and networks last, which take the place of their hosts."""
-    trace = case.trace
+    trace = case.attempts
     bogus, retried = unfinished(case)
     found = on_targets(case, bogus, retried, trace.server_key)
     for flood in found:
@@ -157,7 +157,7 @@ def on_targets(case: Case, bogus: Bools, retried: Bools, keys: Keys, *, whole_ho
     for mine in parts:
         if whole_host and not is_spread(case, mine):
             continue
-        host, port = target(case.trace, int(mine[0]))
+        host, port = target(case.attempts, int(mine[0]))
         on = Target(host, None if whole_host else port)
         flood = judge(case, mine, others.get(int(keys[mine[0]]), rest[:0]), retried, on)
         if flood:
@@ -167,14 +167,14 @@ def on_targets(case: Case, bogus: Bools, retried: Bools, keys: Keys, *, whole_ho
 
 def is_spread(case: Case, rows: Indices) -> bool:
     """Whether attempts on a host are on several ports and from many sources."""
-    trace = case.trace
+    trace = case.attempts
     return count_distinct(trace.server_key[rows]) > 1 and count_distinct(trace.client_host[rows]) >= MIN_UNFINISHED
 
 
 @once
 def flood_rows(case: Case) -> Bools:
     """Attempts that are part of some flood."""
-    return case.trace.mask(*(flood.rows for flood in floods(case)))
+    return case.attempts.mask(*(flood.rows for flood in floods(case)))
 
 
 # -- what is said ------------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def flood_rows(case: Case) -> Bools:
 
 def describe(case: Case, flood: Flood) -> Finding:
     """Numbers and words of one flood."""
-    trace, on = case.trace, flood.target
+    trace, on = case.attempts, flood.target
     rows = flood.rows
     where = write(on.host, on.port) if on.prefix is None else prefix_text(*on.host, on.prefix)
     answered = int(np.count_nonzero(trace.facts[trace.tracked(rows)] & FACT_SYNACK))
@@ -224,9 +224,9 @@ def describe(case: Case, flood: Flood) -> Finding:
 
 def spread_over(case: Case, rows: Indices) -> dict[str, Any]:
     """The hosts and ports of a flood on more than one service."""
-    ports = distinct(case.trace.server("port")[rows])
+    ports = distinct(case.attempts.server("port")[rows])
     return {
-        "hosts": count_distinct(case.trace.server_host[rows]),
+        "hosts": count_distinct(case.attempts.server_host[rows]),
         "ports": ports[:PORTS].tolist(),
         "port_count": len(ports),
     }
@@ -234,15 +234,15 @@ def spread_over(case: Case, rows: Indices) -> dict[str, Any]:
 
 def legitimate(case: Case, flood: Flood) -> dict[str, dict[str, Any]]:
     """How the other clients of the target fared, inside and outside of the window."""
-    began = case.trace.first_times[flood.others]
+    began = case.attempts.first_times[flood.others]
     inside = (began >= flood.start_ns) & (began <= flood.end_ns)
     return {"inside": fared(case, flood.others[inside]), "outside": fared(case, flood.others[~inside])}
 
 
 def fared(case: Case, rows: Indices) -> dict[str, Any]:
     """Success and handshake times of some attempts."""
-    c = case.trace.connections
-    tracked = case.trace.tracked(rows)
+    c = case.attempts.connections
+    tracked = case.attempts.tracked(rows)
     alone = len(rows) - len(tracked)
     tracked = tracked[c["facts"][tracked] & FACT_SYN != 0]
     attempts = len(tracked) + alone

@@ -53,7 +53,7 @@ Times = NDArray[np.int64]
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each service with delayed connects."""
-    trace = case.trace
+    trace = case.attempts
     c = trace.connections
     repeated = np.flatnonzero((c["retries"] > 0) & ~rebuffed(trace))
     if not len(repeated):
@@ -168,7 +168,7 @@ def losses(trace: Attempts, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
 
 def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: backoff.Fits) -> Finding:
     """What lost handshake segments cost the clients of one service."""
-    trace = case.trace
+    trace = case.attempts
     c = trace.connections
     outcome = case.outcomes.outcome[attempts]
     connects = attempts[outcome == ESTABLISHED]

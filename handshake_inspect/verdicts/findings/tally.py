@@ -50,7 +50,7 @@ class Tally:
     @classmethod
     def of(cls, case: Case, outcome: int, rows: Indices) -> "Tally":
         """Count some attempts."""
-        trace, c = case.trace, case.trace.connections
+        trace, c = case.attempts, case.attempts.connections
         tracked = trace.tracked(rows)
         keys, attempts, named = _clients(case, rows)
         last = int(c["last_ns"][tracked].max()) if len(tracked) else 0
@@ -127,19 +127,19 @@ class Tally:
 
 
 def _services(case: Case, rows: Indices) -> dict[int, int]:
-    keys, first = np.unique(case.trace.server_key[rows], return_index=True)
-    return {int(keys[at]): target(case.trace, int(rows[first[at]]))[1] for at in np.argsort(first)[:SERVICES]}
+    keys, first = np.unique(case.attempts.server_key[rows], return_index=True)
+    return {int(keys[at]): target(case.attempts, int(rows[first[at]]))[1] for at in np.argsort(first)[:SERVICES]}
 
 
 def _clients(case: Case, rows: Indices) -> tuple[NDArray[np.uint64], NDArray[np.int64], dict[int, Host]]:
-    keys = case.trace.client_host[rows]
+    keys = case.attempts.client_host[rows]
     order = np.argsort(keys, kind="stable")
     starts = np.flatnonzero(run_starts(keys[order]))
     sizes = np.diff(np.append(starts, len(keys)))
     first = rows[order[starts]]
     best = np.lexsort((first, -sizes))
     ordered = keys[order[starts[best]]]
-    names = {int(ordered[i]): client(case.trace, int(first[best[i]]))[0] for i in range(min(NAMED, len(best)))}
+    names = {int(ordered[i]): client(case.attempts, int(first[best[i]]))[0] for i in range(min(NAMED, len(best)))}
     return ordered, sizes[best], names
 
 
@@ -167,7 +167,7 @@ def _cost(case: Case, outcome: int, tracked: Indices) -> dict[str, Any]:
     if outcome in (REFUSED, REJECTED):
         delays = _reject_ns(case)[tracked]
         return {"delays": delays[delays >= 0]}
-    c = case.trace.connections
+    c = case.attempts.connections
     waited = c["last_ns"][tracked] - c["first_ns"][tracked]
     return {
         "repeated_syns": int(np.maximum(c["syn_count"][tracked], 1).sum(dtype=np.int64)) - len(tracked),
@@ -183,7 +183,7 @@ def _reject_ns(case: Case) -> Times:
 
 def _answered_from(case: Case, rows: Indices) -> list[tuple[Host, int]]:
     """Who answered these attempts from elsewhere, the first few."""
-    elsewhere = case.trace.elsewhere
+    elsewhere = case.attempts.elsewhere
     if elsewhere is None:
         return []
     found = map(server_of, elsewhere.chosen(rows).answers)
@@ -192,7 +192,7 @@ def _answered_from(case: Case, rows: Indices) -> list[tuple[Host, int]]:
 
 def _reporters(case: Case, rows: Indices) -> list[Host]:
     """Who sent the ICMP errors."""
-    kept = case.trace.connection("retries", rows)
-    reports = case.trace.retries[kept[kept > 0].astype(np.intp) - 1]
+    kept = case.attempts.connection("retries", rows)
+    reports = case.attempts.retries[kept[kept > 0].astype(np.intp) - 1]
     found = {(int(one["reporter_hi"]), int(one["reporter_lo"])) for one in reports[: 100 * REPORTERS]}
     return [each for each in sorted(found) if each != (0, 0)][:REPORTERS]

@@ -35,7 +35,7 @@ STEPS = (Step("keep connections open and use them again (keep-alive, a pool)"), 
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each host that holds too many, for the pair that is worst."""
-    trace = case.trace
+    trace = case.attempts
     least = int(NOTABLE * EPHEMERAL_PORTS)
     rows = np.flatnonzero(grouping.sieve(trace.pair, least))
     rows = rows[trace.connections["time_wait_ns"][rows] > 0]

@@ -27,10 +27,10 @@ class Used:
 
     def absorb(self, case: Case, rows: Indices) -> None:
         """Note which services the clients of these connections, which are about to go, really used."""
-        rows = case.trace.tracked(rows)
+        rows = case.attempts.tracked(rows)
         mine = rows[is_used(case, rows)]
-        mine = mine[~is_member(case.trace.pair[mine], self._pairs)]
-        _, first = np.unique(case.trace.pair[mine], return_index=True)
+        mine = mine[~is_member(case.attempts.pair[mine], self._pairs)]
+        _, first = np.unique(case.attempts.pair[mine], return_index=True)
         if len(first):
             self._noted = np.concatenate([_noted(case, mine[np.sort(first)[::-1]]), self._noted])[:MOST]
             self._pairs = np.sort(self._noted["pair"])
@@ -43,7 +43,7 @@ class Used:
 
 def is_used(case: Case, rows: Indices) -> Bools:
     """Which of these connections carried payload, other than a greeting that its client did not want."""
-    trace = case.trace
+    trace = case.attempts
     facts = trace.facts[rows]
     used: Bools = facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0
     greeted = rows[facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == FACT_SERVER_DATA]
@@ -53,7 +53,7 @@ def is_used(case: Case, rows: Indices) -> Bools:
 
 def is_unwanted(case: Case, rows: Indices) -> Bools:
     """Which of these connections their clients ended, without a word, after a few octets of the server."""
-    trace, c = case.trace, case.trace.connections
+    trace, c = case.attempts, case.attempts.connections
     client = trace.client_rows[rows]
     short = trace.endpoints["bytes"][client ^ 1] <= GREETING
     left = trace.endpoints["traits"][client] & TRAIT_FIN != 0
@@ -64,7 +64,7 @@ def is_unwanted(case: Case, rows: Indices) -> Bools:
 
 
 def _noted(case: Case, rows: Indices) -> NDArray[Any]:
-    trace, c = case.trace, case.trace.connections[rows]
+    trace, c = case.attempts, case.attempts.connections[rows]
     noted = np.empty(len(rows), dtype=_PAIR)
     noted["pair"], noted["client"] = trace.pair[rows], trace.client_host[rows]
     noted["service"], noted["host"] = trace.server_key[rows], trace.server_host[rows]
