@@ -10,6 +10,7 @@ from handshake_inspect.tcp.tracker cimport Tracker
 cdef int FRAME
 cdef int NEED_MORE
 cdef Py_ssize_t BATCH
+cdef unsigned int DNS
 cdef int KIND_DAMAGED
 cdef int KIND_DECLINED
 cdef int KIND_FRAGMENT
@@ -27,6 +28,7 @@ cdef unsigned int NOTE_FIRST_FRAGMENT
 cdef class Pump:
     cdef readonly Tracker tracker
     cdef readonly QuicTracker quic
+    cdef readonly object lookups
     cdef readonly object storage
     cdef seg.Segment *records
     cdef readonly uint64_t frames
@@ -56,6 +58,7 @@ cdef class Pump:
     @cython.locals(record="seg.Segment *", now=int64_t, kind=int)
     cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1 nogil
     cdef int take_datagram(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
+    cdef int take_lookup(self, FrameReader reader, seg.Segment *record) except -1 with gil
     cdef bint take(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef void note_time(self, int64_t now, uint64_t frame) noexcept nogil
     cdef int second_try(self, FrameReader reader, Py_ssize_t at) except -1 with gil

@@ -1,5 +1,6 @@
 """The pump: frames from a reader, through the decoder, to the tracker.  It knows nothing of files or reports."""
 
+from struct import pack
 from typing import Any
 
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
@@ -7,6 +8,7 @@ from handshake_inspect.decode import frame as fast
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.decode import uncommon
 from handshake_inspect.decode.fragments import Reassembler
+from handshake_inspect.dns.lookups import Lookups
 from handshake_inspect.quic.tracker import QuicTracker
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import (
@@ -26,6 +28,7 @@ from handshake_inspect.wire.const import (
 )
 
 BATCH = 128
+DNS = 53
 NO_LIMIT = (1 << 63) - 1
 
 
@@ -35,6 +38,7 @@ class Pump:
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
         self.quic = QuicTracker(tracker.table.limit)
+        self.lookups = Lookups()
         self.storage = seg.segments(BATCH)
         self.records = seg.segments_of(self.storage)
         self.frames = 0
@@ -114,7 +118,17 @@ class Pump:
         record.frame = reader.frames
         if kind == KIND_UDP_ERROR:
             return self.quic.on_error(record)
+        if DNS in (record.src_port, record.dst_port):
+            return self.take_lookup(reader, record)
         return self.quic.take(record, reader.data, record.reporter_lo, record.reporter_lo + record.reporter_hi)
+
+    def take_lookup(self, reader: FrameReader, record: Any) -> int:
+        """A datagram to or from a name server."""
+        start = record.reporter_lo
+        data = bytes(memoryview(reader.octets)[start : start + record.reporter_hi])
+        src, dst = pack(">QQ", record.src_hi, record.src_lo), pack(">QQ", record.dst_hi, record.dst_lo)
+        self.lookups.take(record.ts_ns, record.frame, (src, record.src_port, dst, record.dst_port), data)
+        return 0
 
     def take(self, kind: int, reader: FrameReader, record: Any) -> bool:
         """Count what was decoded; whether it is a segment to track."""

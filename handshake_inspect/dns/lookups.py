@@ -1,0 +1,131 @@
+"""Queries and their answers, matched by client, port, number and question; bounded, the oldest make room.
+
+A query that comes again before its answer (a resolver repeats it after seconds, from the same port or another) belongs
+to the lookup that the client began: it is counted there.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from handshake_inspect.dns.messages import AAAA, PORT, Message, read
+
+MOST_PENDING = 1 << 16
+MOST_ANSWERS = 1 << 18
+LONGEST_NS = 60_000_000_000  # what is asked again later is another lookup
+
+Client = bytes  # an address of 16 bytes
+
+
+class Lookup(NamedTuple):
+    """A lookup that was answered, or that was not."""
+
+    client: Client
+    server: Client
+    name: str
+    kind: int
+    first_ns: int  # the first query
+    first_frame: int
+    queries: int
+    answer_ns: int = 0  # 0 for none
+    answer_frame: int = 0
+    rcode: int = -1  # -1 for no answer
+    addresses: tuple[bytes, ...] = ()
+    ttl_s: int = 0
+
+    @property
+    def is_v6(self) -> bool:
+        """Whether IPv6 addresses were asked for."""
+        return self.kind == AAAA
+
+
+@dataclass
+class _Pending:
+    """A lookup under way: when it began, how often it was asked, and under which ports and numbers."""
+
+    server: Client
+    first_ns: int
+    first_frame: int
+    last_ns: int
+    queries: int = 1
+    asked: set[tuple[int, int]] = field(default_factory=set)
+
+
+class Lookups:
+    """All lookups of a trace."""
+
+    def __init__(self) -> None:
+        self.answered: list[Lookup] = []
+        self.pending: OrderedDict[tuple[Client, str, int], _Pending] = OrderedDict()
+        self.unanswered: list[Lookup] = []
+        self.dropped = 0  # lookups that had to make room
+        self.messages = 0
+
+    def __len__(self) -> int:
+        return len(self.answered) + len(self.unanswered) + len(self.pending)
+
+    def take(self, ts_ns: int, frame: int, ends: tuple[Client, int, Client, int], data: bytes) -> None:
+        """Take note of a datagram between `ends` (source, its port, destination, its port)."""
+        src, src_port, dst, dst_port = ends
+        message = read(data)
+        if message is None:
+            return
+        self.messages += 1
+        if message.is_response and src_port == PORT:
+            self._answer(ts_ns, frame, dst, dst_port, message)
+        elif not message.is_response and dst_port == PORT:
+            self._ask(ts_ns, frame, (src, src_port, dst), message)
+
+    def _ask(self, ts_ns: int, frame: int, ends: tuple[Client, int, Client], message: Message) -> None:
+        client, port, server = ends
+        key = client, message.name, message.kind
+        known = self.pending.get(key)
+        if known is not None and ts_ns - known.last_ns < LONGEST_NS:
+            known.queries += 1
+            known.last_ns = ts_ns
+            if len(known.asked) < 16:
+                known.asked.add((port, message.number))
+            return
+        if known is not None:
+            self._give_up(key)
+        elif len(self.pending) >= MOST_PENDING:
+            self._give_up(next(iter(self.pending)))
+        self.pending[key] = _Pending(server, ts_ns, frame, ts_ns, 1, {(port, message.number)})
+
+    def _answer(self, ts_ns: int, frame: int, client: Client, port: int, message: Message) -> None:
+        key = client, message.name, message.kind
+        known = self.pending.get(key)
+        if known is None or (port, message.number) not in known.asked or message.truncated:
+            return
+        del self.pending[key]
+        asked = Lookup(client, known.server, *key[1:], known.first_ns, known.first_frame, known.queries)
+        answer = asked._replace(
+            answer_ns=ts_ns,
+            answer_frame=frame,
+            rcode=message.rcode,
+            addresses=message.addresses,
+            ttl_s=message.ttl,
+        )
+        self._keep(self.answered, answer)
+
+    def _give_up(self, key: tuple[Client, str, int]) -> None:
+        known = self.pending.pop(key)
+        self._keep(
+            self.unanswered, Lookup(key[0], known.server, *key[1:], known.first_ns, known.first_frame, known.queries)
+        )
+
+    def _keep(self, lookups: list[Lookup], lookup: Lookup) -> None:
+        lookups.append(lookup)
+        if len(lookups) > MOST_ANSWERS:
+            del lookups[: MOST_ANSWERS // 4]
+            self.dropped += MOST_ANSWERS // 4
+
+    def all(self) -> list[Lookup]:
+        """Every lookup in the order of first queries; those under way have no answer."""
+        waiting = [
+            Lookup(client, each.server, name, kind, each.first_ns, each.first_frame, each.queries)
+            for (client, name, kind), each in self.pending.items()
+        ]
+        return sorted([*self.answered, *self.unanswered, *waiting], key=lambda each: (each.first_ns, each.first_frame))

@@ -1,0 +1,157 @@
+"""Lookups: what was asked, how often, and what the answer said; any bytes."""
+
+import socket
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handshake_inspect.dns import messages
+from handshake_inspect.dns.lookups import LONGEST_NS, Lookups
+from handshake_inspect.dns.messages import AAAA, CNAME, NXDOMAIN, A
+
+CLIENT, OTHER, RESOLVER = (bytes(10) + b"\xff\xff" + bytes([192, 0, 2, end]) for end in (1, 2, 53))
+SECOND = 1_000_000_000
+
+
+def labels(name: str) -> bytes:
+    return b"".join(bytes([len(each)]) + each.encode() for each in name.split(".")) + b"\0"
+
+
+def query(name="www.example.org", kind=A, number=7, *, flags=0x0100, answers=(), rcode=0) -> bytes:
+    head = struct.pack(">HHHHHH", number, flags | rcode, 1, len(answers), 0, 0)
+    return head + labels(name) + struct.pack(">HH", kind, 1) + b"".join(answers)
+
+
+def record(name: str, kind: int, data: bytes, ttl: int = 300) -> bytes:
+    return labels(name) + struct.pack(">HHIH", kind, 1, ttl, len(data)) + data
+
+
+def answer(name="www.example.org", kind=A, number=7, *, records=None, rcode=0, flags=0x8180) -> bytes:
+    if records is None:
+        records = [record(name, A, socket.inet_aton("198.51.100.2"))] if kind == A else []
+    return query(name, kind, number, flags=flags, answers=records, rcode=rcode)
+
+
+def mapped(text: str) -> bytes:
+    return bytes(10) + b"\xff\xff" + socket.inet_aton(text)
+
+
+class Talk:
+    """A client and its resolver."""
+
+    def __init__(self) -> None:
+        self.lookups, self.now, self.frame = Lookups(), SECOND, 0
+
+    def put(self, src, src_port, dst, dst_port, data):
+        self.frame += 1
+        self.lookups.take(self.now, self.frame, (src, src_port, dst, dst_port), data)
+        return self
+
+    def ask(self, *words, port=40000, client=CLIENT, **named):
+        return self.put(client, port, RESOLVER, 53, query(*words, **named))
+
+    def say(self, *words, port=40000, client=CLIENT, **named):
+        return self.put(RESOLVER, 53, client, port, answer(*words, **named))
+
+    def wait(self, ns):
+        self.now += ns
+        return self
+
+
+def test_a_lookup():
+    (found,) = Talk().ask().wait(5_000_000).say().lookups.all()
+    assert (found.client, found.server, found.name, found.kind) == (CLIENT, RESOLVER, "www.example.org", A)
+    assert (found.first_ns, found.answer_ns, found.queries, found.rcode) == (SECOND, SECOND + 5_000_000, 1, 0)
+    assert (found.first_frame, found.answer_frame) == (1, 2)
+    assert (found.addresses, found.ttl_s) == ((mapped("198.51.100.2"),), 300)
+
+
+def test_aliases_are_followed_in_any_order_and_the_least_ttl_counts():
+    chain = [
+        record("c.example.net", A, socket.inet_aton("198.51.100.9"), 60),
+        record("b.example.net", CNAME, labels("c.example.net"), 20),
+        record("www.example.org", CNAME, labels("B.example.net"), 500),
+        record("other.example", A, socket.inet_aton("203.0.113.1"), 1),
+    ]
+    (found,) = Talk().ask().say(records=chain).lookups.all()
+    assert (found.addresses, found.ttl_s) == ((mapped("198.51.100.9"),), 20)
+
+
+def test_a_loop_of_aliases_ends():
+    loop = [record("a.example", CNAME, labels("b.example")), record("b.example", CNAME, labels("a.example"))]
+    (found,) = Talk().ask("a.example").say("a.example", records=loop).lookups.all()
+    assert found.addresses == ()
+
+
+def test_both_families_are_two_lookups():
+    talk = Talk().ask(kind=A).ask(kind=AAAA, number=8)
+    talk.say(kind=AAAA, number=8, records=[record("www.example.org", AAAA, bytes(15) + b"\1")]).say(kind=A)
+    v4, v6 = talk.lookups.all()
+    assert (v4.kind, v6.kind, v6.addresses, v6.is_v6) == (A, AAAA, (bytes(15) + b"\1",), True)
+
+
+@pytest.mark.parametrize("port", [40000, 50000])
+@pytest.mark.parametrize("number", [7, 8])
+def test_a_repeated_query_is_the_same_lookup(port, number):
+    talk = Talk().ask().wait(5 * SECOND).ask(port=port, number=number).wait(1000).say(port=port, number=number)
+    (found,) = talk.lookups.all()
+    assert (found.queries, found.answer_ns - found.first_ns) == (2, 5 * SECOND + 1000)
+
+
+def test_the_same_question_long_after_is_another_lookup():
+    first, second = Talk().ask().wait(LONGEST_NS).ask().say().lookups.all()
+    assert (first.rcode, first.queries, second.rcode) == (-1, 1, 0)
+
+
+@pytest.mark.parametrize("change", [{"port": 40001}, {"number": 9}, {"client": OTHER}, {"name": "evil.example"}])
+def test_an_answer_that_nobody_asked_for_is_none(change):
+    words = [change.pop("name")] if "name" in change else []
+    (found,) = Talk().ask().say(*words, **change).lookups.all()
+    assert found.rcode == -1
+
+
+def test_a_truncated_answer_is_none_yet():
+    talk = Talk().ask().say(flags=0x8380)
+    assert [each.rcode for each in talk.lookups.all()] == [-1]
+    assert [each.rcode for each in talk.say().lookups.all()] == [0]
+
+
+def test_no_such_name():
+    (found,) = Talk().ask().say(records=[], rcode=NXDOMAIN).lookups.all()
+    assert (found.rcode, found.addresses) == (NXDOMAIN, ())
+
+
+def test_names_are_lower_case_and_escaped():
+    (found,) = Talk().ask("WWW.Ex\x1bample.ORG").lookups.all()
+    assert found.name == "www.ex\x1bample.org"
+
+
+@given(st.binary(max_size=60), st.integers(0, 3))
+def test_any_bytes(noise, where):
+    whole = answer()
+    data = (noise, whole[: len(noise)], whole[:12] + noise, whole + noise)[where]
+    found = messages.read(data)
+    assert found is None or isinstance(found.name, str)
+
+
+@given(st.data())
+def test_any_flipped_byte(data):
+    whole = bytearray(
+        answer(records=[record("www.example.org", CNAME, labels("b.example")), record("b.example", A, b"1234")])
+    )
+    whole[data.draw(st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+    found = messages.read(bytes(whole))
+    assert found is None or all(len(each) == 16 for each in found.addresses)
+
+
+def test_many_lookups_stay_bounded(monkeypatch):
+    monkeypatch.setattr("handshake_inspect.dns.lookups.MOST_PENDING", 10)
+    monkeypatch.setattr("handshake_inspect.dns.lookups.MOST_ANSWERS", 20)
+    talk = Talk()
+    for number in range(100):
+        talk.ask(f"n{number}.example")
+    assert len(talk.lookups.pending) == 10
+    assert len(talk.lookups.unanswered) <= 20
+    assert talk.lookups.dropped + len(talk.lookups) == 100
