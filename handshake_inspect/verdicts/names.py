@@ -1,0 +1,147 @@
+"""Which names of servers clients had looked up, and which connection waited for which lookup.
+
+A connection's name is that of the newest answer that its own client got with the server's address before its first SYN,
+no older than its time to live or `LIVES_NS`, whichever is longer: what another client was told says nothing.  Where
+two names with one address are alive, none is chosen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.dns.lookups import Lookup
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.sets import host_key
+
+LIVES_NS = 600_000_000_000  # programs keep answers for longer than they should
+AT_ONCE_NS = 1_000_000_000  # a connection that waited for a lookup begins within this of the answer
+MOST_NAMES = 4
+LOOKED_AT = 16  # answers before the newest that may be alive
+
+Places = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of all attempts of a capture; lookups are in the order of their first queries."""
+
+    attempts: Attempts
+    lookups: Sequence[Lookup]
+
+    @cached_property
+    def _entries(self) -> tuple[NDArray[np.uint64], NDArray[np.int64], Places]:
+        """Every address of every answer, by key and time: key of client and address, time, place of the lookup."""
+        found = [(place, address) for place, one in enumerate(self.lookups) for address in one.addresses]
+        clients = [self.lookups[place].client for place, _ in found]
+        keys = _pair(_halves(clients), _halves([address for _, address in found]))
+        times = np.array([self.lookups[place].answer_ns for place, _ in found], dtype=np.int64)
+        places = np.array([place for place, _ in found], dtype=np.intp)
+        order = np.lexsort((times, keys))
+        return keys[order], times[order], places[order]
+
+    @cached_property
+    def _asked(self) -> Places:
+        """Attempts whose client was ever given their server's address."""
+        keys = self._entries[0]
+        if not len(keys):
+            return np.zeros(0, dtype=np.intp)
+        return np.flatnonzero(np.isin(self._attempt_keys, keys))
+
+    @cached_property
+    def _attempt_keys(self) -> NDArray[np.uint64]:
+        return _mixed(self.attempts.client_host, self.attempts.server_host)
+
+    @cached_property
+    def _newest(self) -> Places:
+        """For each of `_asked`, the place in `_entries` of the newest answer at its first SYN; -1 for none."""
+        keys, times, _ = self._entries
+        mine, begun = self._attempt_keys[self._asked], self.attempts.first_times.take(self._asked)
+        _, moments = np.unique(np.concatenate([times, begun]), return_inverse=True)
+        _, ranks = np.unique(np.concatenate([keys, mine]), return_inverse=True)
+        codes = ranks.astype(np.int64) << 32 | moments
+        at = np.searchsorted(codes[: len(keys)], codes[len(keys) :], side="right") - 1
+        there = (at >= 0) & (keys[np.maximum(at, 0)] == mine)
+        return np.where(there & self._alive(at, begun), at, -1)
+
+    def _alive(self, entries: Places, now_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        _, times, places = self._entries
+        lives = self._lives[places[np.maximum(entries, 0)]]
+        alive: NDArray[np.bool_] = now_ns - times[np.maximum(entries, 0)] <= lives
+        return alive
+
+    @cached_property
+    def _lives(self) -> NDArray[np.int64]:
+        return np.array([max(one.ttl_s * 1_000_000_000, LIVES_NS) for one in self.lookups], dtype=np.int64)
+
+    @cached_property
+    def lookup_of(self) -> dict[int, int]:
+        """For every attempt whose server's address its client had looked up: the place of the newest lookup."""
+        places = self._entries[2]
+        there = self._newest >= 0
+        return dict(zip(self._asked[there].tolist(), places[self._newest[there]].tolist(), strict=True))
+
+    @cached_property
+    def all_names(self) -> dict[int, list[str]]:
+        """For every such attempt up to four names that were alive with its server's address, the newest first."""
+        keys, _, places = self._entries
+        there = np.flatnonzero(self._newest >= 0)
+        rows, entries, begun = (
+            self._asked[there],
+            self._newest[there],
+            self.attempts.first_times.take(self._asked[there]),
+        )
+        found: dict[int, list[str]] = {row: [] for row in rows.tolist()}
+        for back in range(LOOKED_AT):
+            at = entries - back
+            same = (at >= 0) & (keys[np.maximum(at, 0)] == keys[entries])
+            alive = same & self._alive(at, begun)
+            for row, place in zip(rows[alive].tolist(), places[np.maximum(at, 0)][alive].tolist(), strict=True):
+                name = self.lookups[place].name
+                if name not in found[row] and len(found[row]) < MOST_NAMES:
+                    found[row].append(name)
+        return found
+
+    def name(self, attempt: int) -> str | None:
+        """The name of an attempt's server, None where none or several are known."""
+        names = self.all_names.get(attempt, [])
+        return names[0] if len(names) == 1 else None
+
+    @cached_property
+    def waited_for(self) -> dict[int, int]:
+        """Attempts that waited for a lookup, with its place: the first after the answer, and begun at once.
+
+        The others found the answer in a cache, or were not what it was for.
+        """
+        firsts: dict[int, int] = {}
+        for attempt, place in self.lookup_of.items():
+            other = firsts.get(place)
+            if other is None or self._begun(attempt) < self._begun(other):
+                firsts[place] = attempt
+        return {
+            attempt: place
+            for place, attempt in firsts.items()
+            if self._begun(attempt) - self.lookups[place].answer_ns <= AT_ONCE_NS
+        }
+
+    def _begun(self, attempt: int) -> int:
+        return int(self.attempts.first_times[attempt])
+
+
+def _halves(addresses: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """The upper and lower halves of addresses of 16 bytes."""
+    words = np.frombuffer(b"".join(addresses), dtype=">u8").astype(np.uint64).reshape(-1, 2)
+    return words[:, 0], words[:, 1]
+
+
+def _pair(
+    client: tuple[NDArray[np.uint64], NDArray[np.uint64]], server: tuple[NDArray[np.uint64], NDArray[np.uint64]]
+) -> NDArray[np.uint64]:
+    return _mixed(host_key(*client), host_key(*server))
+
+
+def _mixed(client: NDArray[np.uint64], server: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    mixed: NDArray[np.uint64] = client * np.uint64(0x9E3779B97F4A7C15) ^ server
+    return mixed
