@@ -17,7 +17,7 @@ PROBLEMS_SHOWN = 3
 METHODS = {
     "exact": "sent once, so exact",
     "tsecr": "sent again, but the echoed timestamp proves which copy was answered",
-    "ambiguous": "sent again, and nothing tells which copy was answered",
+    "ambiguous": "sent again, and nothing shows which copy was answered",
     "data-ack": "the final ACK is missing, a later segment stood in for it: at most this",
     "one-sided": "one direction is missing: only the sum can be known",
 }
@@ -70,7 +70,7 @@ def _head(story: Story, width: int, style: Style) -> Iterator[str]:
     if others:
         more = f" and {len(others) - OTHERS_SHOWN} more" if len(others) > OTHERS_SHOWN else ""
         which = ", ".join(map(str, others[:OTHERS_SHOWN])) + more
-        text = f"{plural(len(others), 'other connection')} fit as well; ask for one by its id: {which}"
+        text = f"{plural(len(others), 'other connection')} match too; choose one by its id: {which}"
         yield from labelled("note", text, width, style, "yellow")
     for problem in story.capture.problems[:PROBLEMS_SHOWN]:
         yield from labelled("problem", problem.message, width, style, "yellow")

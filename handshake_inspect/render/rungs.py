@@ -213,7 +213,7 @@ class Rungs:
             f"{self.signs.event} event, {self.signs.rtt} round trip, {self.signs.anomaly} anomaly.",
         ]
         if self.story.steps and self.story.steps[0].state.server == "CLOSED":
-            sentences.append("Who has sent nothing yet shows as CLOSED, though it may listen.")
+            sentences.append("An end that has sent nothing yet is shown as CLOSED, even if it is listening.")
         for line in paragraph(" ".join(sentences), self.width, "  "):
             yield self.style.paint(line, "dim")
 

@@ -30,7 +30,7 @@ MEANING: dict[Outcome, str] = {
     "rejected": "an ICMP error answered the SYN",
     "timed-out": "nothing answered the SYN",
     "pending": "no answer yet when the capture ended",
-    "half-open": "SYN answered, but handshake never completed",
+    "half-open": "SYN answered, handshake never completed",
     "aborted": "the client itself reset the attempt",
     "unsolicited": "an answer without any SYN in the capture",
     "midstream": "already open when the capture began",
@@ -127,9 +127,9 @@ def _capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[
 
 
 _POSITIONS = {
-    "client": "next to the clients, as TTLs and round trips tell",
-    "server": "next to the servers, as TTLs and round trips tell",
-    "between": "between clients and servers, as TTLs and round trips tell",
+    "client": "next to the clients, judging by TTLs and round trips",
+    "server": "next to the servers, judging by TTLs and round trips",
+    "between": "between clients and servers, judging by TTLs and round trips",
 }
 
 
@@ -145,11 +145,11 @@ def _quality(capture: Capture) -> str:
 def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:
     yield from _heading("CONNECTIONS", "none", style)
     if not capture.frames:
-        reason = "The capture holds no frames: was the interface or the capture filter the right one?"
+        reason = "The capture holds no frames: check the interface and the capture filter."
     elif not capture.tcp_segments:
-        reason = "None of the frames is TCP: was the capture filter the right one?"
+        reason = "None of the frames is TCP: check the capture filter."
     elif options.where:
-        reason = f"There is no connection for which -Y '{printable(options.where)}' holds."
+        reason = f"No connection matches -Y '{printable(options.where)}'."
     else:
         reason = "None of the TCP segments belongs to a connection."
     yield from paragraph(reason, options.width, INDENT)

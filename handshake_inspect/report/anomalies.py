@@ -42,7 +42,7 @@ def anomalies(change: Change, names: Names) -> Iterator[Mark]:
 
 def _soft_error(change: Change, names: Names) -> Iterator[Mark]:
     if change.after.connection.facts & (FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM):
-        yield Mark("soft-error", "An ICMP error that ends nothing: it may be a passing trouble, or forged.", "RFC 5461")
+        yield Mark("soft-error", "An ICMP error that ends nothing: it may be temporary, or forged.", "RFC 5461")
 
 
 def _repeated(change: Change, names: Names) -> Iterator[Mark]:
@@ -54,7 +54,7 @@ def _repeated(change: Change, names: Names) -> Iterator[Mark]:
         text = f"The {sender} sends its SYN for the {_ordinal(row.syn_count)} time: no SYN-ACK had reached it."
         yield Mark("syn-again", text, BACK_OFF)
     elif flags & SYN and change.added("resent_count"):
-        text = f"The {sender} sends its SYN-ACK again although the final ACK has passed: it did not take that ACK."
+        text = f"The {sender} sends its SYN-ACK again although the final ACK has passed: it did not accept that ACK."
         yield Mark("synack-after-ack", text, RFC_9293 + "3.8.1")
     elif flags & SYN:
         which = _ordinal(row.synack_count)
@@ -64,7 +64,7 @@ def _repeated(change: Change, names: Names) -> Iterator[Mark]:
         yield Mark("fin-again", f"The {sender} repeats its FIN: no acknowledgment reached it.", BACK_OFF)
     else:
         octets = plural(change.segment.payload_len, "byte")
-        yield Mark("retransmission", f"{octets} again: the {sender} did not get them acknowledged.", BACK_OFF)
+        yield Mark("retransmission", f"{octets} again: no acknowledgment reached the {sender}.", BACK_OFF)
 
 
 def _ordinal(count: int) -> str:
@@ -76,15 +76,15 @@ def _copies(change: Change, names: Names) -> Iterator[Mark]:
     if not change.counted("duplicates"):
         return
     if change.segment.ttl != change.sender.ttl and change.after.connection.facts & FACT_TTL_TWIN:
-        text = "The same packet with another TTL: captured on both sides of a router. No retransmission."
+        text = "The same packet with another TTL: captured on both sides of a router. Not a retransmission."
     else:
-        text = "The same packet once more: captured at two places, or doubled on the way. No retransmission."
+        text = "The same packet again: captured in two places, or duplicated on the path. Not a retransmission."
     yield Mark("duplicate-copy", text)
 
 
 def _order(change: Change, names: Names) -> Iterator[Mark]:
     if change.counted("out_of_order"):
-        text = "Out of order: a later segment overtook it. No retransmission."
+        text = "Out of order: a later segment overtook it. Not a retransmission."
         yield Mark("out-of-order", text, RFC_9293 + "3.10.7.4")
     elif (
         change.sender.traits & ~change.sender_before.traits & TRAIT_HOLE
@@ -99,16 +99,16 @@ def _order(change: Change, names: Names) -> Iterator[Mark]:
 def _windows(change: Change, names: Names) -> Iterator[Mark]:
     sender, peer = names
     if change.counted("keep_alives"):
-        text = f"Keep-alive: the {sender} asks whether the {peer} is still there."
+        text = f"Keep-alive: the {sender} checks whether the {peer} is still there."
         yield Mark("keep-alive", text, RFC_9293 + "3.8.4")
     if change.counted("zero_windows") and change.sender_before.window:
-        yield Mark("zero-window", f"The {sender} can take no more data: its window is full.", RFC_9293 + "3.8.6")
+        yield Mark("zero-window", f"The {sender} can accept no more data: its window is full.", RFC_9293 + "3.8.6")
     elif change.counted("zero_windows"):
-        yield Mark("zero-window", f"The {sender} still can take no more data.", RFC_9293 + "3.8.6")
+        yield Mark("zero-window", f"The {sender} still cannot accept more data.", RFC_9293 + "3.8.6")
     elif _is_probe(change):
-        yield Mark("window-probe", f"The {sender} asks whether the window is still shut.", RFC_9293 + "3.8.6.1")
+        yield Mark("window-probe", f"The {sender} probes whether the window is still closed.", RFC_9293 + "3.8.6.1")
     elif change.sender_before.zero_windows and not change.sender_before.window and change.sender.window:
-        yield Mark("window-open", f"The {sender} can take data again.", RFC_9293 + "3.8.6")
+        yield Mark("window-open", f"The {sender} can accept data again.", RFC_9293 + "3.8.6")
 
 
 def _is_probe(change: Change) -> bool:
@@ -127,10 +127,10 @@ def _handshake(change: Change, names: Names) -> Iterator[Mark]:
         )
         yield Mark("bad-syn-ack", text, RFC_9293 + "3.10.7.3")
     if flags & (SYN | ACK) == SYN | ACK and change.showed(FACT_ISN_CHANGED):
-        text = "The SYN-ACK came again with another initial sequence number: two hosts answer, or one forgot."
+        text = "The SYN-ACK was repeated with another initial sequence number: two hosts answer, or one lost its state."
         yield Mark("isn-changed", text, RFC_9293 + "3.4.1")
     if flags & (SYN | ACK) == SYN and change.showed(FACT_BLIND_SYN):
-        text = f"A new SYN while the {peer} holds the connection open: the {sender} lost its memory, or it is forged."
+        text = f"A new SYN while the {peer} holds the connection open: the {sender} lost its state, or it is forged."
         yield Mark("blind-syn", text, RFC_5961 + "4")
     if not flags & (SYN | RST) and change.showed(FACT_CHALLENGE_ACK):
         text = (
@@ -145,23 +145,23 @@ def _resets(change: Change, names: Names) -> Iterator[Mark]:
     sender, peer = names
     if change.segment.flags & RST:
         if change.showed(FACT_RST_DOUBTED):
-            text = f"The {peer} must ignore this RST: its numbers do not fit. Late, or forged."
+            text = f"The {peer} must ignore this RST: its numbers do not fit. It is late or forged."
             yield Mark("rst-not-believed", text, RFC_5961 + "3")
         elif change.gained(FACT_REBUFFED):
-            text = f"The {sender} resets the answer that does not fit, and goes on trying."
+            text = f"The {sender} resets the answer that does not fit, and keeps trying."
             yield Mark("rst-of-stray-answer", text, RFC_9293 + "3.10.7.3")
         elif change.added("rst_count") and change.before.connection.facts & FACT_RST:
-            yield Mark("rst-again", "Another RST, though the connection is gone already.", RFC_9293 + "3.5.2")
+            yield Mark("rst-again", "Another RST, although the connection is already gone.", RFC_9293 + "3.5.2")
     elif change.gained(FACT_RST_IGNORED):
         row = change.after.connection
         frame = row.first_frame + (row.rst_frame - row.first_frame & MASK32)
-        text = f"The {sender} goes on: it did not believe the RST of frame {frame}, or never got it."
+        text = f"The {sender} carries on: it ignored the RST of frame {frame}, or never got it."
         yield Mark("rst-ignored", text, RFC_9293 + "3.5.3")
 
 
 def _checksum(change: Change, names: Names) -> Iterator[Mark]:
     if change.after.bad_checksums[change.side] > change.before.bad_checksums[change.side]:
-        text = f"Wrong checksum: damaged on the way. The {names[1]} drops it, and so does hsi."
+        text = f"Wrong checksum: damaged on the path. The {names[1]} drops it, and hsi ignores it."
         yield Mark("bad-checksum", text, RFC_9293 + "3.1")
 
 

@@ -154,7 +154,7 @@ class Aliases(Struct, frozen=True, gc=False):
 class Connection(Struct, frozen=True, gc=False):
     """One incarnation of a 4-tuple: one attempt to connect and what became of it.
 
-    `decided` is false when the capture stopped too early to tell.  `age_ns` is the time since the first SYN-ACK of
+    `decided` is false when the capture stopped too early to know.  `age_ns` is the time since the first SYN-ACK of
     a half-open connection.  `evidence` are the frames that prove the outcome.  `stage`: how far the client had come
     when a connection died that did not end in peace, in the words of Cloudflare Radar.
     `answered_from` is who answered the SYN in its own name, from another address or port than it was sent to; those

@@ -39,7 +39,7 @@ RULE_DOCS: dict[str, tuple[str, str]] = {
     ),
     "expect": (
         "Expected connections are missing",
-        "Not as many connections to a server as expected came to the outcome that was expected.",
+        "The number of connections to a server with the expected outcome is not as required.",
     ),
     "no-finding": ("Unwanted finding", "The capture has a finding that the rules forbid."),
     "fail-on": ("Finding too severe", "The capture has a finding of a severity that the rules forbid."),
@@ -49,7 +49,7 @@ RULE_DOCS: dict[str, tuple[str, str]] = {
     ),
     "undecided": (
         "Undecided connections",
-        "The capture ends too soon to tell what became of some connections, and the rules do not put up with that.",
+        "The capture ends too soon to decide some connections, and the rules do not allow that.",
     ),
 }
 """Short name and explanation of what it means that a rule was broken."""

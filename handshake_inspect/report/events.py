@@ -54,25 +54,25 @@ def _opening(change: Change, names: Names) -> Iterator[Mark]:
         octets = change.segment.payload_len
         data = f", with {plural(octets, 'byte')} of Fast Open data" if octets else ""
         reference = "RFC 7413" if octets else RFC_9293 + "3.5"
-        yield Mark("syn", f"The {sender} asks to open a connection{data}.", reference)
+        yield Mark("syn", f"The {sender} opens a connection{data}.", reference)
     if change.gained(FACT_SIMULTANEOUS):
         yield Mark("simultaneous-open", f"The {sender} opens too: both ends at the same time.", RFC_9293 + "3.5")
     elif change.gained(FACT_SYNACK) and change.after.connection.facts & FACT_SIMULTANEOUS:
         yield Mark("syn-ack", f"The {sender} acknowledges the SYN of the {peer}.", RFC_9293 + "3.5")
     elif change.gained(FACT_SYNACK) and change.after.connection.facts & FACT_SYN:
-        data = ", and takes the Fast Open data" if change.gained(FACT_TFO) else ""
-        yield Mark("syn-ack", f"The {sender} agrees to open{data}.", "RFC 7413" if data else RFC_9293 + "3.5")
+        data = ", and accepts the Fast Open data" if change.gained(FACT_TFO) else ""
+        yield Mark("syn-ack", f"The {sender} accepts the connection{data}.", "RFC 7413" if data else RFC_9293 + "3.5")
     elif change.gained(FACT_SYNACK):
-        yield Mark("syn-ack", f"The {sender} agrees to a SYN that the capture does not hold.", RFC_9293 + "3.5")
+        yield Mark("syn-ack", f"The {sender} accepts a SYN that is not in the capture.", RFC_9293 + "3.5")
 
 
 def _final_ack(change: Change, names: Names, *, completes: bool) -> Mark:
-    what = "These data are the final ACK too" if change.gained(FACT_DATA_ACK) else "The final ACK"
+    what = "This data is the final ACK too" if change.gained(FACT_DATA_ACK) else "The final ACK"
     if change.gained(FACT_LATER_ACK):
         what = "This proves the final ACK, which is not in the capture"
     if change.after.connection.facts & FACT_SIMULTANEOUS:
         what = "Both ends have acknowledged"
-    end = "the handshake is complete" if completes else f"the {names[0]} believes to be connected"
+    end = "the handshake is complete" if completes else f"the {names[0]} thinks it is connected"
     return Mark("final-ack", f"{what}: {end}.", RFC_9293 + "3.5")
 
 
@@ -81,7 +81,7 @@ def _data(change: Change, names: Names) -> Iterator[Mark]:
         yield Mark("deferred", f"The {names[0]} waited for data before it went on: TCP_DEFER_ACCEPT.")
     if change.gained(FACT_CLIENT_DATA) or change.gained(FACT_SERVER_DATA):
         octets = plural(change.segment.payload_len, "byte")
-        yield Mark("first-data", f"The first data of the {names[0]}: {octets}.")
+        yield Mark("first-data", f"First data of the {names[0]}: {octets}.")
 
 
 def _close(change: Change, names: Names) -> Iterator[Mark]:
@@ -111,15 +111,15 @@ def _reset(change: Change, names: Names) -> Iterator[Mark]:
     if change.gained(FACT_REFUSED):
         yield Mark("refused", "A RST refuses the SYN.", RFC_9293 + "3.5.2")
     elif change.gained(FACT_ABORTED):
-        yield Mark("aborted", f"The {sender} takes its own attempt back.", RFC_9293 + "3.5.2")
+        yield Mark("aborted", f"The {sender} cancels its own attempt.", RFC_9293 + "3.5.2")
     elif change.gained(FACT_BARE_RST_AFTER_ACK):
-        yield Mark("reset", f"The {sender} answers the final ACK with a RST: it throws the connection away.")
+        yield Mark("reset", f"The {sender} answers the final ACK with a RST: it drops the connection.")
     elif change.gained(FACT_RST) and row.facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM):
         yield Mark("reset", f"The {sender} resets the connection: it is gone at once.", RFC_9293 + "3.5.2")
     elif change.gained(FACT_RST):
-        yield Mark("reset", "A RST of which the capture does not hold the reason.")
+        yield Mark("reset", "A RST whose reason is not in the capture.")
     elif row.facts & FACT_LAST_ACK_SEEN and not row.facts & FACT_RST_DOUBTED:
-        yield Mark("late-reset", "A RST when both ends have closed already: it changes little.", RFC_9293 + "3.5.2")
+        yield Mark("late-reset", "A RST after both ends have closed: it changes little.", RFC_9293 + "3.5.2")
 
 
 _LOOKS: tuple[Callable[[Change, Names], Iterator[Mark]], ...] = (_opening, _reset)

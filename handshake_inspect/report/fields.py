@@ -153,7 +153,7 @@ def _options(who: Who) -> dict[str, Entry]:
             "Whether selective acknowledgements were offered.", partial(_option, who, "", OPT_SACK_PERMITTED)
         ),
         "timestamps": Entry("Whether the segment had timestamps.", partial(_option, who, "", OPT_TIMESTAMPS)),
-        "tfo": Entry("Whether TCP Fast Open was asked for, or used with a cookie.", partial(_option, who, "", OPT_TFO)),
+        "tfo": Entry("Whether TCP Fast Open was requested, or used with a cookie.", partial(_option, who, "", OPT_TFO)),
         "mptcp": Entry("Whether Multipath TCP was offered.", partial(_option, who, "", OPT_MPTCP)),
         "ecn": Entry("Whether ECN was offered, or taken up.", partial(_option, who, "", OPT_ECN)),
     }
@@ -165,7 +165,7 @@ def _rtt(place: int) -> dict[str, Entry]:
         "min_ns": Entry("Lower bound of the round trip.", partial(_leg, place, "low")),
         "max_ns": Entry("Upper bound of the round trip.", partial(_leg, place, "high")),
         "method": Entry("How the round trip is known.", partial(_leg, place, "method")),
-        "reason": Entry("Why there is none; null where there is one."),
+        "reason": Entry("Why there is no value; null if there is one."),
     }
 
 
@@ -188,7 +188,9 @@ def _direction(who: Who) -> dict[str, Entry]:
             "Probes with at most one byte before the next expected one.", partial(_sent, who, "keep_alives"), "segments"
         ),
         "zero_windows": Entry(
-            "Segments that asked the other end to stop sending.", partial(_sent, who, "zero_windows"), "segments"
+            "Segments with a zero window, which stop the other end from sending.",
+            partial(_sent, who, "zero_windows"),
+            "segments",
         ),
     }
 
@@ -210,7 +212,7 @@ FIELDS: dict[str, Entry] = {
     "outcome": Entry("What became of the attempt to connect.", lambda a: Words(a.outcome.astype(np.intp), OUTCOMES)),
     "cause": Entry("A word that narrows the outcome.", lambda a: behind_none(a.of_all(a.case.outcomes.cause), CAUSES)),
     "decided": Entry(
-        "Whether the capture shows enough, for long enough, to tell.",
+        "Whether the capture shows enough, for long enough, to decide.",
         lambda a: every(a.of_all(a.case.outcomes.decided)),
     ),
     "why": Entry("The outcome in one sentence."),

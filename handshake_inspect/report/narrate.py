@@ -195,7 +195,7 @@ def _look_back(told: Sequence[Step], ignored: Mapping[int, int]) -> Iterator[Ste
         if previous is not None and _is_challenge(previous, step):
             marks.append(_CHALLENGE)
         if step.frame & MASK32 in ignored:
-            text = f"This RST had no effect: its target goes on in frame {ignored[step.frame & MASK32]}."
+            text = f"This RST had no effect: its target carries on in frame {ignored[step.frame & MASK32]}."
             marks.append(Mark("rst-without-effect", text, "RFC 9293 section 3.5.3"))
             done = [mark for mark in done if mark.id not in _ENDS]
         yield replace(step, events=done, anomalies=marks)
@@ -212,7 +212,7 @@ def _ignored_resets(logged: Sequence[LoggedSegment]) -> dict[int, int]:
 
 _ENDS = {"reset", "refused", "aborted"}  # what a RST without effect did not do
 _CHALLENGE = Mark(
-    "challenge-ack", "A challenge ACK: it asks who sent that whether they meant it.", "RFC 5961 section 4"
+    "challenge-ack", "A challenge ACK: the sender of the previous segment must confirm it.", "RFC 5961 section 4"
 )
 
 

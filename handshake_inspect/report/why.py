@@ -8,11 +8,11 @@ _REJECTIONS = {
     "net-unreachable": "there is no route to its network",
     "host-unreachable": "the host cannot be reached",
     "protocol-unreachable": "the host does not take TCP",
-    "port-unreachable": "the port is closed or a firewall pretends so",
-    "admin-prohibited": "a firewall forbids it",
-    "net-prohibited": "a firewall forbids the network",
-    "host-prohibited": "a firewall forbids the host",
-    "ttl-exceeded": "the packet ran out of hops, perhaps in a routing loop",
+    "port-unreachable": "the port is closed, or a firewall pretends it is",
+    "admin-prohibited": "a firewall blocks it",
+    "net-prohibited": "a firewall blocks the network",
+    "host-prohibited": "a firewall blocks the host",
+    "ttl-exceeded": "the packet ran out of hops, possibly in a routing loop",
 }
 
 
@@ -36,7 +36,7 @@ _ENDS = {
     "half-closed": "only the {first} has closed its direction",
     "reset-by-client": "the client reset it",
     "reset-by-server": "the server reset it",
-    "dead-peer": "one end gave up with a RST, because the other answered nothing any more",
+    "dead-peer": "one end gave up with a RST because the other had stopped answering",
     "reset-by-middlebox": "a RST that fits neither end reset it",
     "address-conflict": "another host with the server's address reset it",
 }
@@ -45,7 +45,7 @@ _ENDS = {
 def _established(row: dict[str, Any]) -> str:
     end = _ENDS[row["cause"]].format(first=row["first"])
     if not row["decided"]:
-        end = "the capture ends too soon to tell whether the server took the ACK"
+        end = "the capture ends too soon to show whether the server accepted the ACK"
     if row["simultaneous"]:
         return f"Both ends opened at the same time{_trouble(row)}; {end}."
     if row["missing"] == "direction":
@@ -58,7 +58,7 @@ def _established(row: dict[str, Any]) -> str:
 def _refused(row: dict[str, Any]) -> str:
     delay = f" {duration(row['reject_ns'])} after the SYN" if row["reject_ns"] is not None else ""
     if row["cause"] == "middlebox-reset":
-        return f"A RST answered{delay}, but it does not fit the host: a device on the way sent it."
+        return f"A RST answered{delay}, but it does not fit the host: a device on the path sent it."
     if row["cause"] == "refused-while-serving":
         return (
             f"{row['server']} answered with RST{delay}, but accepted others within a second before and after: its"
@@ -73,17 +73,17 @@ def _rejected(row: dict[str, Any]) -> str:
 
 
 _SILENCE = {
-    "host-silent": "and nothing else was heard of the host: it is down, unreachable or filtered",
-    "port-filtered": "while the host is heard on other ports and this one never shows life: a firewall drops it",
-    "syn-dropped": "while the port is alive for others: its queue is full, a NAT or connection table on the way is, an"
-    " older timestamp makes it drop the SYN (PAWS), or a rate limit does",
+    "host-silent": "and nothing else was seen from the host: it is down, unreachable or filtered",
+    "port-filtered": "while the host answers on other ports and this one shows no sign of life: a firewall drops it",
+    "syn-dropped": "while the port answers others: its queue or a NAT table on the path is full, an older timestamp"
+    " makes it drop the SYN (PAWS), or a rate limit does",
     "bogon-source": "from an address that cannot exist where it was captured: the source is forged",
 }
 
 
 def _elsewhere(row: dict[str, Any]) -> str:
     other = row["answered_from"]
-    return f"{other} answered in its own name: NAT is missing on the way back, and the client knows no such connection"
+    return f"{other} answered under its own address: NAT is missing on the way back, so the client drops the answer"
 
 
 _STRAY = {
@@ -100,9 +100,9 @@ def _timed_out(row: dict[str, Any]) -> str:
     if row["answered_from"]:
         return f"{syns} to {row['server']}, but {_elsewhere(row)}."
     if not row["decided"] and row["filtered"]:
-        return f"{syns}; the capture was filtered by flags and may lack the answer: it cannot tell."
+        return f"{syns}; the capture was filtered by flags and may lack the answer, so it cannot show the reason."
     if not row["decided"]:
-        return f"{syns} without any answer, but this capture lacks what the host answers: it cannot tell."
+        return f"{syns} without any answer, but this capture lacks the host's direction, so it cannot show the reason."
     return f"{syns} without any answer, {_SILENCE[row['cause']]}."
 
 
@@ -114,9 +114,9 @@ def _pending(row: dict[str, Any]) -> str:
 
 
 _NOT_THE_QUEUE = {
-    "address-conflict": "Two hosts answer as the server: the final ACK did not reach the one that it was for.",
-    "final-ack-lost": "The final ACK was sent, but does not arrive: the server asks again ({synacks} in {age}).",
-    "reset-by-middlebox": "A RST stopped the handshake, but it does not fit the server: a device on the way sent it.",
+    "address-conflict": "Two hosts answer as the server: the final ACK did not reach the right one.",
+    "final-ack-lost": "The final ACK was sent but lost on its way: the server repeats its SYN-ACK ({synacks} in {age}).",
+    "reset-by-middlebox": "A RST that does not fit the server stopped the handshake: a device on the path sent it.",
 }
 
 
@@ -127,18 +127,20 @@ def _half_open(row: dict[str, Any]) -> str:
     if row["cause"] == "reset-by-server" and not row["acked"]:
         return "The server answered the SYN with a SYN-ACK, and then reset the attempt before any final ACK."
     if row["cause"] == "reset-by-server":
-        return "The server answered the final ACK with a RST: its accept queue was full and it is told to reset."
+        return "The server answered the final ACK with a RST: its accept queue was full and it is configured to reset."
     if row["cause"] in _NOT_THE_QUEUE:
         return _NOT_THE_QUEUE[row["cause"]].format(synacks=synacks, age=age)
     if row["cause"] == "accept-queue-overflow":
         return (
-            f"The client sent the final ACK and believes to be connected, but the server does not take it"
+            f"The client sent the final ACK and thinks it is connected, but the server does not accept it"
             f" ({synacks} in {age}): {full}."
         )
     if row["cause"] == "deferred-accept":
-        return f"The final ACK was sent, but this listener takes connections only with data ({synacks} in {age})."
+        return f"The final ACK was sent, but this listener accepts connections only with data ({synacks} in {age})."
     if not row["decided"] and row["filtered"]:
-        return f"{synacks}; the capture was filtered by flags and holds no final ACK of anybody: it cannot tell."
+        return (
+            f"{synacks}; the capture was filtered by flags and has no final ACKs at all, so it cannot show the reason."
+        )
     if not row["decided"]:
         return f"{synacks} and no final ACK yet, but the capture ends {age} after the first."
     return f"{synacks}, but no final ACK in {age}: the client is gone, spoofed, or its packets are lost."
@@ -147,18 +149,18 @@ def _half_open(row: dict[str, Any]) -> str:
 def _aborted(row: dict[str, Any]) -> str:
     if row["cause"] == "cancelled":
         return "The client reset its own attempt before any answer."
-    return "The client answered the SYN-ACK with a RST: it had given up, or only wanted to know."
+    return "The client answered the SYN-ACK with a RST: it had given up, or was only probing."
 
 
 def _unsolicited(row: dict[str, Any]) -> str:
     what = "A SYN-ACK" if row["synack_count"] else "A RST"
     if row["cause"] == "one-sided":
-        return f"{what} without a SYN in a capture that holds one direction only: the far half of a handshake."
-    return f"{what} that no SYN in the capture asked for: backscatter of a spoofed address, or a late segment."
+        return f"{what} without a SYN in a capture of one direction only: the other half of a handshake."
+    return f"{what} that answers no SYN in the capture: backscatter of a spoofed address, or a late segment."
 
 
 def _midstream(row: dict[str, Any]) -> str:
-    return "It was open before the capture began: there is no handshake to see."
+    return "It was already open when the capture began, so there is no handshake to see."
 
 
 _SENTENCES = {

@@ -116,7 +116,7 @@ def numbered(trace: Attempts, rows: Rows, *, past_data: bool = False) -> Rows:
 
 
 def choose(trace: Attempts, answer: int, attempts: Rows) -> int:
-    """Which of the attempts with its ISN an answer is for, -1 where that cannot be told."""
+    """Which of the attempts with its ISN an answer is for, -1 where that is unknown."""
     row = trace.connections[answer]
     begun = trace.first_times[attempts]
     ended = trace.connection("last_ns", attempts)

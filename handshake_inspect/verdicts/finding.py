@@ -65,7 +65,7 @@ def host_metrics(*evidence: HostEvidence) -> dict[str, Metric]:
     counters = (key for each in evidence for key in each.counters)
     settings = (key for each in evidence for key in each.settings)
     return {
-        **{f"host_{key}": Metric(int, f"`{key}` of the capturing host meanwhile.") for key in counters},
+        **{f"host_{key}": Metric(int, f"`{key}` of the capturing host during the capture.") for key in counters},
         **{f"host_{key}": Metric(int | list[int], f"`{key}` of the capturing host.") for key in settings},
     }
 

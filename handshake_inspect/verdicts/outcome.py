@@ -152,7 +152,7 @@ def not_taken(trace: Attempts) -> Bools:
 
 
 def may_resend(trace: Attempts) -> Bools:
-    """Whether it is too early to tell that the repeated ACK was taken: another SYN-ACK may be due yet."""
+    """Whether it is too early to know that the repeated ACK was taken: another SYN-ACK may be due yet."""
     waiting: Bools = trace.facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) == FACT_SYNACK_AFTER_ACK
     rows = np.flatnonzero(waiting)
     since = trace.last_ns - trace.connections["last_synack_ns"][rows]

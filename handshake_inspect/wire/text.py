@@ -51,7 +51,7 @@ def listing(words: Sequence[str]) -> str:
 
 
 def duration(ns: float, micro: str = "µ") -> str:
-    """How long something took, to three digits: `23 µs`, `400 ms`, `1.04 s`, `127 s`, `2 h 00 min`.
+    """How long something took, to three digits: `23 µs`, `400 ms`, `1.04 s`, `127 s`, `40 min`, `2 h 05 min`.
 
     In seconds as far as timers go, which it is compared with.  `micro` is the terminal's sign.
     """
@@ -61,7 +61,7 @@ def duration(ns: float, micro: str = "µ") -> str:
         value = f"{ns / size:.3g}"
         if abs(float(value)) < 1_000:
             return f"{value} {unit.replace('µ', micro)}"
-    return _clock(ns)
+    return _clock(ns).removesuffix(" 0 s").removesuffix(" 00 min").removesuffix(" 00 h")
 
 
 def bounds(ns: int | None, least_ns: int | None, most_ns: int | None, micro: str = "µ") -> str:

@@ -34,7 +34,7 @@ def test_an_expression_chooses(hsi, pcaps):
     assert json.loads(named.stdout)["matches"] == story["matches"][1:2]
     none = hsi("explain", "-Y", "handshake.syn_count > 1", sample, "0")
     assert (none.returncode, none.stdout) == (2, b"")
-    assert b"no connection for which the expression after -Y holds" in none.stderr
+    assert b"no connection matches the expression after -Y" in none.stderr
 
 
 def test_output_goes_to_a_file(hsi, pcaps, tmp_path):
@@ -49,7 +49,7 @@ def test_output_goes_to_a_file(hsi, pcaps, tmp_path):
         ([], "name a capture and a connection"),
         (["-r", "missing.pcap", "0"], "missing.pcap"),
         (["{pcaps}/handshake.pcap", "9"], "no connection 9"),
-        (["{pcaps}/handshake.pcap", "10.0.0.1"], "names no connection"),
+        (["{pcaps}/handshake.pcap", "10.0.0.1"], "is not a connection"),
         (["-", "-", "0"], "only once"),
         (["-o", "{pcaps}/handshake.pcap", "{pcaps}/handshake.pcap", "0"], "would replace the capture"),
     ],

@@ -140,7 +140,7 @@ def test_every_connection_of_a_capture_can_be_told_by_its_id(pcaps):
 def test_evidence_says_what_each_frame_shows(pcaps):
     story = tell(pcaps, "refused")
     assert [(proof.frame, proof.text) for proof in story.evidence] == [
-        (1, "The client asks to open a connection."),
+        (1, "The client opens a connection."),
         (2, "A RST refuses the SYN."),
     ]
 

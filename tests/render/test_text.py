@@ -182,4 +182,4 @@ def test_formats_are_a_table():
 
 def test_where_no_connection_fits_the_expression_is_named():
     shown = as_text(report([], frames=3, tcp_segments=3), where="outcome == \x1brefused")
-    assert "There is no connection for which -Y 'outcome == \\x1brefused' holds." in " ".join(shown.split())
+    assert "No connection matches -Y 'outcome == \\x1brefused'." in " ".join(shown.split())

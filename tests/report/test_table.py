@@ -28,5 +28,5 @@ def test_a_row_is_its_connection(pcaps, name):
 
 
 def test_a_report_read_back_has_no_table():
-    with pytest.raises(TypeError, match="read back"):
+    with pytest.raises(TypeError, match="read from a file"):
         ListedConnections().table()

@@ -38,7 +38,7 @@ def test_a_syn_ack_that_is_repeated_once_and_may_come_again():
     wire.client.ack()
     connection = wire.connection()
     assert (connection["outcome"], connection["decided"]) == ("established", False)
-    assert "too soon to tell whether the server took the ACK" in connection["why"]
+    assert "too soon to show whether the server accepted the ACK" in connection["why"]
 
 
 def test_silence_in_a_capture_that_lacks_the_answers():
@@ -51,7 +51,8 @@ def test_silence_in_a_capture_that_lacks_the_answers():
     connection = merged(*served, alone)["connections"][-1]
     assert (connection["outcome"], connection["decided"]) == ("timed-out", False)
     assert (
-        connection["why"] == "1 SYN without any answer, but this capture lacks what the host answers: it cannot tell."
+        connection["why"]
+        == "1 SYN without any answer, but this capture lacks the host's direction, so it cannot show the reason."
     )
 
 

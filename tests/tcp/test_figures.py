@@ -1,7 +1,7 @@
 """The figures of RFC 9293, line by line: the states of both ends after each segment that passed the capture point.
 
 A line is `sender  segment  | state of A, state of B`.  What a passive observer knows differs from the figures in one
-way: a listener that has sent nothing cannot be told from a closed port, so it is CLOSED here where the figure says
+way: a listener that has sent nothing is unknown from a closed port, so it is CLOSED here where the figure says
 LISTEN, and where it says SYN-RECEIVED for a SYN that only just arrived.
 The capture is cut behind every line, so nothing is learnt from what follows.
 """

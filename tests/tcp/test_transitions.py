@@ -46,7 +46,7 @@ STAYS = {
         ("nobody to send it to, or no number to acknowledge: RFC 9293 3.10.4", {S.LISTEN, S.SYN_SENT}),
     ],
     E.GOT_SYN: [
-        ("a listener that is silent cannot be told from no listener", {S.CLOSED}),
+        ("a listener that is silent is unknown from no listener", {S.CLOSED}),
         ("a repeated SYN", {S.SYN_RECEIVED}),
         ("draws a challenge ACK (RFC 9293 3.10.7.4)", SYNCHRONIZED),
     ],

@@ -38,10 +38,13 @@ SECOND = 1_000 * MS
         (1_040 * MS, "1.04 s"),
         (127 * SECOND, "127 s"),
         (999_700 * MS, "16 min 40 s"),
-        (7_200 * SECOND, "2 h 00 min"),
+        (2_400 * SECOND, "40 min"),
+        (7_200 * SECOND, "2 h"),
+        (7_500 * SECOND, "2 h 05 min"),
+        (48 * 3600 * SECOND, "2 d"),
         (52 * 3600 * SECOND, "2 d 04 h"),
         (-35_700, "-35.7 µs"),
-        (-7_200 * SECOND, "-2 h 00 min"),
+        (-7_200 * SECOND, "-2 h"),
     ],
 )
 def test_a_duration_has_three_digits_and_the_unit_that_fits(ns, said):

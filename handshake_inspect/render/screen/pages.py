@@ -141,7 +141,7 @@ def small(scene: Scene) -> list[Text]:
 
 _METHODS = {
     "exact": "", "tsecr": "sent again; the echoed timestamp proves which copy was answered",
-    "ambiguous": "sent again; nothing tells which copy was answered",
+    "ambiguous": "sent again; nothing shows which copy was answered",
     "data-ack": "a later segment stood in for the final ACK: at most this", "one-sided": "one direction is missing",
 }  # fmt: skip
 
@@ -231,7 +231,7 @@ _HELP = (
         ("timed-out", "nothing answered the SYN"),
         ("half-open", "a SYN-ACK answered, but the handshake was not completed"),
         ("aborted", "the client itself reset the attempt"),
-        ("pending", "too early to tell"),
+        ("pending", "too early to know"),
     )),
     ("HANDSHAKE RTT", (
         ("to the server", "SYN to SYN-ACK: from here to the server and back"),

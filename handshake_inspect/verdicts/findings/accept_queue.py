@@ -68,17 +68,17 @@ def detect(case: Case) -> list[Finding]:
 KIND = Kind(
     "accept-queue-overflow",
     "Accept queue overflow",
-    "The client's final ACK is in the capture and the server does not take it: the application accepts too slowly, "
+    "The client's final ACK is in the capture but the server does not accept it: the application accepts too slowly, "
     "or its backlog is too short.",
     detect,
     {
-        "connections": Metric(int, "Handshakes that the client completed and the server did not take at first."),
+        "connections": Metric(int, "Handshakes that the client completed and the server did not accept at first."),
         "handshakes": Metric(int, "All handshakes with the listener that the client completed."),
         "hit_ratio": Metric(float | None, "`connections` of `handshakes`.", "ratio"),
-        "recovered": Metric(int, "Connections that the server took in the end."),
+        "recovered": Metric(int, "Connections that the server accepted in the end."),
         "recovered_ratio": Metric(float | None, "`recovered` of `connections`.", "ratio"),
         "reset": Metric(int, "Connections that the server reset."),
-        "syns_dropped": Metric(int, "SYNs to the listener that it dropped meanwhile."),
+        "syns_dropped": Metric(int, "SYNs to the listener that it dropped during the overflow."),
         "clients": Metric(int, "Addresses of clients that were hit."),
         "synacks_repeated": Metric(int, "SYN-ACKs that were repeated although the final ACK had come."),
         "stuck_p50_ns": Metric(int | None, "How long the connections were not taken, the median.", "ns"),
@@ -157,8 +157,8 @@ def describe(case: Case, rows: Indices) -> Finding:
     return Finding(
         KIND,
         "critical" if len(rows) >= MANY and lost * 2 > len(rows) else "warning",
-        f"Accept queue of {write(host, port)} full: {len(rows):,} of {plural(acked, 'completed handshake')} not taken, "
-        f"{len(recovered):,} recovered{stuck}",
+        f"Accept queue of {write(host, port)} full: {len(rows):,} of {plural(acked, 'completed handshake')} "
+        f"not accepted, {len(recovered):,} recovered{stuck}",
         host,
         port,
         *span(trace, rows),

@@ -72,10 +72,10 @@ def detect(case: Case) -> list[Finding]:
 KIND = Kind(
     "backscatter",
     "Backscatter",
-    "A host answers addresses that never sent it a SYN: somebody floods it from forged source addresses.",
+    "A host answers addresses that never sent it a SYN: it is being flooded from forged source addresses.",
     detect,
     {
-        "addresses": Metric(int, "Addresses that were answered without having asked."),
+        "addresses": Metric(int, "Addresses that were answered without having sent a SYN."),
         "connections": Metric(int, "Answers without a question, each to another endpoint."),
         "syn_acks": Metric(int, "Those that are SYN-ACKs."),
         "resets": Metric(int, "Those that are RSTs."),
@@ -116,13 +116,13 @@ def describe(case: Case, rows: Indices, addresses: int) -> Finding:
     return Finding(
         KIND,
         "info",
-        f"{write(host)} answers {addresses} addresses that never asked "
-        f"({len(synacks):,} SYN-ACKs, {len(rows) - len(synacks):,} RSTs): somebody floods it with forged sources",
+        f"{write(host)} answers {addresses} addresses that never sent it a SYN "
+        f"({len(synacks):,} SYN-ACKs, {len(rows) - len(synacks):,} RSTs): it is being flooded from forged sources",
         host,
         None,
         *span(trace, rows),
         metrics,
-        f"Nothing here is attacked; tell the operator of {write(host)} that forged SYNs reach it, and drop what nobody "
-        "asked for (nft add rule inet filter input ct state invalid drop).",
+        f"Nothing here is under attack; notify the operator of {write(host)} that it receives forged SYNs, and drop "
+        "unsolicited segments (nft add rule inet filter input ct state invalid drop).",
         *cite(case, rows),
     )

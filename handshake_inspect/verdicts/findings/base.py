@@ -47,7 +47,7 @@ def first_of(kind: Kind, what: str, ordered: Sequence[Found], describe: Callable
 
 def rest(kind: Kind, what: str, left: int) -> Finding:
     """One finding for all that were found beyond the number that a reader can use."""
-    advice = "Begin with the largest, which are listed; the connections themselves are in `hsi analyze -T json`."
+    advice = "Start with the largest, which are listed; the connections themselves are in `hsi analyze -T json`."
     return Finding(kind, "info", f"{left} more {what}", None, None, None, None, {"not_listed": left}, advice)
 
 

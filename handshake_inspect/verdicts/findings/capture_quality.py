@@ -6,7 +6,8 @@
 * *filtered*: a filter on flags left out every segment with none of SYN, FIN and RST, so that the final ACKs of
   handshakes, and perhaps answers too, are not in the capture (`flag_filter.py`).
 * *duplicated*: copies of one packet, from a bridge, a bond, both sides of a router (TTL one lower), two capture
-  points, or both sides of a firewall that rewrites sequence numbers, if they are `DUPLICATED` or more of the segments (and a few: networks double single packets).
+  points, or both sides of a firewall that rewrites sequence numbers, if they are `DUPLICATED` or more of the segments
+  (and a few: networks double single packets).
 * *reordered*: answers stored before their question, or a clock that goes back.
 * *midstream*: connections with data, or that both ends keep alive, whose opening is not in the capture.
 * *cut*, *dropped*, *snap-length*: the file ends within a record, the capturing kernel lost packets, or headers (or
@@ -71,7 +72,7 @@ KIND = Kind(
         "renumbered": Metric(int, "duplicated: connections whose copies have other sequence numbers."),
         "frames_back_in_time": Metric(int, "reordered: frames older than the one before."),
         "handshakes_out_of_order": Metric(int, "reordered: SYN-ACKs before their SYN."),
-        "midstream": Metric(int, "midstream: connections that had begun before the capture."),
+        "midstream": Metric(int, "midstream: connections that were open before the capture began."),
     },
 )
 
@@ -107,7 +108,9 @@ def files(case: Case) -> Iterator[Finding]:
         yield quality(case, "cut", "warning", message, advice, {"frames": capture.frames}, frames=frames)
     if capture.dropped:
         part = share(capture.dropped, capture.dropped + capture.frames)
-        title = f"the capture lost {plural(capture.dropped, 'packet')}, {part}: what seems missing may have been there"
+        title = (
+            f"the capture lost {plural(capture.dropped, 'packet')}, {part}: what seems lost may have been on the wire"
+        )
         metrics = {
             "dropped": capture.dropped,
             "dropped_ratio": ratio(capture.dropped, capture.dropped + capture.frames),
@@ -119,7 +122,7 @@ def files(case: Case) -> Iterator[Finding]:
         first = capture.first_cut_header or (options.frame if options else 0)
         what = "headers" if capture.cut_headers else "options"
         title = f"the snap length cuts TCP {what}: what they say is not known"
-        advice = "Capture with `tcpdump -s 128` or more: Ethernet, IPv6 and TCP with options take 114 octets."
+        advice = "Capture with `tcpdump -s 128` or more: Ethernet, IPv6 and TCP with options take 114 bytes."
         metrics = {"cut_headers": capture.cut_headers}
         yield quality(case, "snap-length", "warning", title, advice, metrics, frames=(first,) if first else ())
 
@@ -159,8 +162,8 @@ def filtered(case: Case) -> Iterator[Finding]:
         return
     kept = "SYN, FIN and RST" if hides_final_acks(trace) else "SYN"
     title = (
-        f"only segments with {kept} were captured: what became of {len(rows):,} of {plural(len(trace), 'attempt')} "
-        "cannot be told"
+        f"only segments with {kept} were captured: the outcome of {len(rows):,} of {plural(len(trace), 'attempt')} "
+        "is unknown"
     )
     metrics = {"undecidable": len(rows), "final_ack_hidden": len(open_ended), "answer_hidden": len(unseen)}
     advice = "Capture without a filter on flags: `tcpdump -s 128 tcp` keeps the headers of all segments."
@@ -189,7 +192,7 @@ def duplicated(case: Case) -> Iterator[Finding]:
     title = (
         f"{copies} of {case.capture.tcp_segments} segments were captured again, {where}: not counted as retransmissions"
     )
-    advice = "Capture on one interface instead of `-i any`, or take copies out with `editcap -d`."
+    advice = "Capture on one interface instead of `-i any`, or remove copies with `editcap -d`."
     if renumbered:
         advice = "Capture on one side of the firewall: `editcap -d` takes no copies out that have other numbers."
     yield quality(case, "duplicated", "info", title, advice, metrics, rows)
@@ -211,9 +214,7 @@ def reordered(case: Case) -> Iterator[Finding]:
         if count
     )
     frames = (capture.first_backwards,) if capture.first_backwards else ()
-    advice = (
-        "Put it in order with `reordercap`; capture with one queue (`ethtool -L DEV combined 1`) and a steady clock."
-    )
+    advice = "Sort it with `reordercap`; capture with one queue (`ethtool -L DEV combined 1`) and a steady clock."
     yield quality(case, "reordered", "info", title, advice, metrics, rows, frames)
 
 
@@ -226,8 +227,8 @@ def midstream(case: Case) -> Iterator[Finding]:
     rows = rows[moved]
     if not len(rows):
         return
-    had_begun = f"{plural(len(rows), 'connection')} of {len(trace):,} had begun"
-    title = f"{had_begun} before the capture: no handshake, roles inferred"
+    were_open = f"{plural(len(rows), 'connection')} of {len(trace):,} were open"
+    title = f"{were_open} before the capture began: no handshake, roles inferred"
     metrics = {"midstream": len(rows), "connections": len(trace)}
     advice = "Start the capture before the traffic (and the application), if their handshakes matter."
     yield quality(case, "midstream", "info", title, advice, metrics, rows)

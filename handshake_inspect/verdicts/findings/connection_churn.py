@@ -84,7 +84,7 @@ KIND = Kind(
     {
         "client": Metric(str, "Address that opens the connections."),
         "connections": Metric(int, "Short connections between the two."),
-        "open_at_once": Metric(int, "Connections that were open at the same time, at most."),
+        "open_at_once": Metric(int, "Peak number of connections open at the same time."),
         "handshakes_saved": Metric(int, "Handshakes that a pool would have saved."),
         "saved_ratio": Metric(float | None, "`handshakes_saved` of `connections`.", "ratio"),
         "handshake_mean_ns": Metric(int, "Time of a handshake, the mean.", "ns"),
@@ -174,8 +174,8 @@ def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding:
     return Finding(
         KIND,
         "info",
-        f"{write(opener)} opened {len(rows):,} short connections to {write(host, port)}, never more than {parallel:,} "
-        f"at once: a pool would have saved {saved:,} handshakes, {duration(saved * each)} of waiting",
+        f"{write(opener)} opened {len(rows):,} short connections to {write(host, port)}, at most {parallel:,} "
+        f"at once: pooling would have saved {saved:,} handshakes and {duration(saved * each)} of waiting",
         host,
         port,
         metrics={

@@ -59,7 +59,7 @@ def detect(case: Case) -> list[Finding]:
 KIND = Kind(
     "early-reset",
     "Connections ended before an answer",
-    "The server accepts connections and ends them before it has sent a byte: nobody serves what is accepted.",
+    "The server accepts connections and ends them before it has sent a byte: nothing serves them.",
     detect,
     {
         "connections": Metric(int, "Connections that the server ended before it sent a byte."),

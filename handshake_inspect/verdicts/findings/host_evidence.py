@@ -64,5 +64,5 @@ def remark(counters: dict[str, int], *, denied: bool) -> str:
     words = counted(counters)
     if denied:
         nothing = f"no {WORDS[next(iter(counters))][0]}"
-        return f"; this host counted {nothing} meanwhile: is the listener in another network namespace?"
-    return f"; this host counted {words} meanwhile" if words else ""
+        return f"; this host counted {nothing} during the capture: is the listener in another network namespace?"
+    return f"; this host counted {words} during the capture" if words else ""

@@ -107,7 +107,7 @@ def detect(case: Case) -> list[Finding]:
 
 KIND = Kind(
     "idle-timeout",
-    "Idle connections are forgotten",
+    "Idle connections are dropped",
     "Connections end, or are lost, after the same time without a packet: a balancer, NAT or firewall drops its entry.",
     detect,
     {
@@ -117,7 +117,7 @@ KIND = Kind(
         "idle_max_ns": Metric(int, "The longest of these pauses.", "ns"),
         "longest_survived_ns": Metric(int | None, "Longest pause after which a connection went on.", "ns"),
         "shortest_lost_ns": Metric(int, "Shortest pause after which one was lost, where only bounds are known.", "ns"),
-        "likely": Metric(str | None, "Whose table has this timeout as it comes."),
+        "likely": Metric(str | None, "Whose connection table has this timeout by default."),
         "rst_from_server": Metric(int, "RSTs in the server's name."),
         "rst_from_client": Metric(int, "RSTs in the client's name."),
         "rst_ttl_differs": Metric(int, "RSTs with another TTL than their host's."),
@@ -344,13 +344,13 @@ def interval(trace: Attempts, ended: Ended, survived: int) -> Finding:
         "lost_in_silence": int((~ended.drawn).sum()),
     }
     latest = duration(shortest)
-    low = f"between {duration(survived)} and {latest}" if survived else f"at {latest} at the latest"
+    low = f"between {duration(survived)} and {latest}" if survived else f"after at most {latest}"
     return make(
         trace,
         ended.rows,
         (host, port),
-        f"{plural(len(ended.rows), 'connection')} to {write(host, port)} were lost while idle: something forgets them "
-        f"{low}",
+        f"{plural(len(ended.rows), 'connection')} to {write(host, port)} were lost while idle: "
+        f"a device on the path drops their state {low}",
         metrics,
         f"Let both ends keep alive more often than every {duration(survived or shortest)} (`sysctl "
         "net.ipv4.tcp_keepalive_time` with SO_KEEPALIVE, or the pool's own), and look for the NAT, balancer or "

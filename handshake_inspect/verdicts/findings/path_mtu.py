@@ -286,8 +286,8 @@ def detect(case: Case) -> list[Finding]:
 KIND = Kind(
     "path-mtu",
     "Long packets do not pass",
-    "Short packets pass between two hosts and long ones never do, whatever is repeated: a link with a smaller MTU, "
-    "and nobody says so.",
+    "Short packets pass between two hosts and long ones never do, whatever is repeated: a link has a smaller MTU, "
+    "and no ICMP error reports it.",
     detect,
     {
         "connections": Metric(int, "Connections on which a long segment did not pass."),
@@ -300,7 +300,7 @@ KIND = Kind(
         "smallest_failed_bytes": Metric(int, "Shortest payload that did not pass.", "bytes"),
         "largest_passed_packet_bytes": Metric(int, "The IP packet with the longest payload that passed.", "bytes"),
         "smallest_failed_packet_bytes": Metric(int, "The IP packet with the shortest payload that did not.", "bytes"),
-        "repeats_max": Metric(int, "How often a segment was repeated, at most."),
+        "repeats_max": Metric(int, "Most repeats of one segment."),
         "icmp_too_big": Metric(int, 'ICMP errors that say "too big" to the sender.'),
         "icmp_mtu": Metric(int | None, "The least MTU that they name.", "bytes"),
         "clamp_mss_to": Metric(int, "The MSS with which segments would pass.", "bytes"),

@@ -52,7 +52,7 @@ def detect(case: Case) -> list[Finding]:
 KIND = Kind(
     "reflection",
     "Reflection",
-    "Many hosts answer one that never asked them: somebody forges its address, and their answers hit it.",
+    "Many hosts answer one that never sent them a SYN: its address is being forged, and the answers hit it.",
     detect,
     {
         "responders": Metric(int, "Hosts that answer."),
@@ -131,13 +131,13 @@ def describe(case: Case, rows: Indices) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{plural(responders, 'host')} answer {write(victim)}, which never asked them ({len(synacks):,} SYN-ACKs, "
-        f"{len(rows) - len(synacks):,} RSTs): somebody sends them SYNs in its name",
+        f"{plural(responders, 'host')} answer {write(victim)}, which never sent them a SYN ({len(synacks):,} SYN-ACKs, "
+        f"{len(rows) - len(synacks):,} RSTs): they receive SYNs with its forged address",
         victim,
         None,
         *span(trace, rows),
         metrics,
-        f"Have the answers filtered upstream of {write(victim)} by their source ports, and drop what nobody asked for "
-        "(nft add rule inet filter input ct state invalid drop); the hosts that answer are used, not to blame.",
+        f"Have the answers filtered upstream of {write(victim)} by their source ports, and drop unsolicited segments "
+        "(nft add rule inet filter input ct state invalid drop); the hosts that answer are being abused.",
         *cite(case, rows),
     )

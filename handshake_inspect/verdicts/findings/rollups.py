@@ -47,7 +47,8 @@ PORTS = 20  # of a host that a finding lists, the lowest
 VERBS = {REFUSED: "refused", REJECTED: "rejected", TIMED_OUT: "timed out", HALF_OPEN: "half-open"}
 
 ADVICE = {
-    "closed-port": "Start the service or correct the address: `ss -ltn 'sport = :{port}'` on {host} shows who listens.",
+    "closed-port": "Start the service or correct the address: `ss -ltn 'sport = :{port}'` on {host} shows what"
+    " is listening.",
     "refused-while-serving": "Look for a full backlog (Windows resets what it cannot queue) or one dead backend behind "
     "{host}:{port}: `ss -ltn 'sport = :{port}'` there and on every backend, and the balancer's health checks.",
     "middlebox-reset": "Find the box that resets in the server's name by its TTL: `hsi explain`, `tracepath {host}`.",
@@ -65,7 +66,7 @@ ADVICE = {
     "final-ack-lost": "Find what keeps ACKs from {host}: mostly an asymmetric path past a stateful firewall, "
     "which sees one direction only; compare `ip route get` on both ends, and capture on {host}.",
     "address-conflict": "Find the second host with this address: `arping -D {host}` in its subnet.",
-    "reset-by-middlebox": "Find the box that resets in its name by the TTL: `hsi explain`, `tracepath {host}`.",
+    "reset-by-middlebox": "Find the device that forges its RSTs by their TTL: `hsi explain`, `tracepath {host}`.",
     "reset-by-server": "Check `sysctl net.ipv4.tcp_abort_on_overflow` and the backlog of port {port} on {host}: it "
     "resets what it cannot queue.",
 }
@@ -113,7 +114,7 @@ COUNTED = {
         "The clients with the most of these attempts.",
         keys={"ip": Metric(str, "Address of the client."), "connections": Metric(int, "Its attempts.")},
     ),
-    "answered_from": Metric(list[str], "Addresses and ports that answered in place of the one that was asked."),
+    "answered_from": Metric(list[str], "Addresses and ports that answered in place of the server."),
 }
 DELAY = {"reject_p50_ns": Metric(int | None, "Time from the SYN to the refusal, the median.", "ns")}
 WAITED = {

@@ -95,7 +95,7 @@ METRICS = {
     "outlier_p90_ns": Metric(int, "Time of the outliers, the 90th percentile.", "ns"),
     "outlier_max_ns": Metric(int, "Time of the slowest.", "ns"),
     "clients": Metric(int, "Addresses of clients with outliers."),
-    "capture_position": Metric(str | None, "Beside whom the capture was made, where it shows."),
+    "capture_position": Metric(str | None, "Which end the capture was made next to, if known."),
 }
 KINDS = {
     "slow-handshake": Kind(
@@ -208,7 +208,7 @@ def service_finding(case: Case, half: Half, measured: int, late: Rows, values: T
         KINDS[half.id],
         "warning" if grave else "info",
         f"{plural(len(late), half.name)} of {measured:,} took {duration(excess['outlier_p50_ns'])} "
-        f"instead of {duration(usual)} at {write(host, port)}: {half.culprit(position)} is to blame",
+        f"instead of {duration(usual)} at {write(host, port)}: the delay is on {half.culprit(position)}",
         host,
         port,
         metrics=metrics,

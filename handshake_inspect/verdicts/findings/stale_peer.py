@@ -60,12 +60,12 @@ def detect(case: Case) -> list[Finding]:
 KIND = Kind(
     "stale-peer",
     "Stale peer",
-    "One end lost the connection while the other went on: half-open as RFC 9293 means the word.",
+    "One end lost the connection while the other went on: half-open in the sense of RFC 9293.",
     detect,
     {
         "connections": Metric(int, "Connections that one end had lost."),
         "bare_resets": Metric(int, "Connections in which it answered data with a RST without ACK."),
-        "syns_into_open_connection": Metric(int, "Connections that it opened again while the peer still had them."),
+        "syns_into_open_connection": Metric(int, "Connections that it reopened while the peer still had them."),
         "peers": Metric(int, "Hosts at the other end."),
     },
 )

@@ -63,23 +63,25 @@ def detect(case: Case) -> list[Finding]:
 KIND = Kind(
     "stalled",
     "Connections stand still",
-    "One end repeats data or keep-alives and the other acknowledges nothing any more: a dead host, or a device on "
-    "the path that forgot the connection.",
+    "One end repeats data or keep-alives and the other no longer acknowledges anything: a dead host, or a device on "
+    "the path that dropped the connection's state.",
     detect,
     {
-        "connections": Metric(int, "Connections that stand still."),
+        "connections": Metric(int, "Connections that have stalled."),
         "client_waits": Metric(int, "Those whose client repeats and gets no answer."),
         "server_waits": Metric(int, "Those whose server repeats and gets no answer."),
-        "keep_alives_unanswered": Metric(int, "Those of which keep-alives are what nobody answers."),
-        "repeats_max": Metric(int, "How often a segment was repeated, at most."),
+        "keep_alives_unanswered": Metric(int, "Those whose keep-alives get no answer."),
+        "repeats_max": Metric(int, "Most repeats of one segment."),
         "waited_max_ns": Metric(int, "Longest time that one end repeated.", "ns"),
-        "idle_before_min_ns": Metric(int, "Pause before what was never acknowledged, the shortest.", "ns"),
-        "idle_before_p50_ns": Metric(int | None, "Pause before what was never acknowledged, the median.", "ns"),
-        "idle_before_max_ns": Metric(int, "Pause before what was never acknowledged, the longest.", "ns"),
+        "idle_before_min_ns": Metric(int, "Pause before the segment that was never acknowledged, the shortest.", "ns"),
+        "idle_before_p50_ns": Metric(
+            int | None, "Pause before the segment that was never acknowledged, the median.", "ns"
+        ),
+        "idle_before_max_ns": Metric(int, "Pause before the segment that was never acknowledged, the longest.", "ns"),
         "ended_as_peer_was_dead": Metric(int, "Connections that a kernel gave up since its peer was dead."),
         "ended_by_rst": Metric(int, "Other connections that ended with a RST."),
         "ended_by_fin": Metric(int, "Connections with a FIN and no RST."),
-        "open": Metric(int, "Connections that nobody ended."),
+        "open": Metric(int, "Connections that neither end closed."),
     },
 )
 
@@ -109,7 +111,7 @@ def finding(trace: Attempts, waiting: Silence) -> Finding:
     return Finding(
         KIND,
         "warning" if connections >= MANY else "info",
-        f"{plural(connections, 'connection')} to {write(host, port)} stood still: one end repeated what was never "
+        f"{plural(connections, 'connection')} to {write(host, port)} stalled: one end repeated what was never "
         f"acknowledged, for up to {duration(metrics['waited_max_ns'])}{pause}",
         host,
         port,
@@ -140,7 +142,7 @@ def advice(idle: bool) -> str:
     """What to do about it."""
     if idle:
         return (
-            "Let keep-alives run before the device on the path forgets the connection (SO_KEEPALIVE with `sysctl "
+            "Let keep-alives run before the device on the path drops the connection's state (SO_KEEPALIVE with `sysctl "
             "net.ipv4.tcp_keepalive_time` below the shortest pause), or let the pool close idle connections sooner."
         )
     return (

@@ -106,7 +106,7 @@ KIND = Kind(
         "method": Metric(str | None, "How the SYN-ACKs' timestamps prove it: `bits` or `clock`, if they do."),
         "timestamps_asked": Metric(int, "Timestamps that could encode options."),
         "timestamps_agreeing": Metric(int, "Timestamps that encode the options of their SYN."),
-        "chance": Metric(float | None, "How probable so much agreement is by chance.", "ratio"),
+        "chance": Metric(float | None, "How likely that much agreement is by coincidence.", "ratio"),
         "half_open": Metric(int, "Half-open attempts whose SYN-ACK could have been repeated."),
         "never_repeated": Metric(int, "Half-open attempts whose SYN-ACK was never repeated."),
         "never_repeated_ratio": Metric(float | None, "`never_repeated` of `half_open`.", "ratio"),
@@ -316,7 +316,7 @@ def describe(case: Case, proof: Proof | None, load: Load | None) -> Finding:
     reasons = []
     if proof:
         reasons.append(
-            f"{len(proof.agreeing):,} of {proof.asked:,} timestamps encode options, by chance {proof.chance:g}"
+            f"{len(proof.agreeing):,} of {proof.asked:,} timestamps encode options (chance {proof.chance:g})"
         )
     if load:
         reasons.append(f"{silent:,} of {half_open:,} half-open SYN-ACKs never repeated")

@@ -94,14 +94,14 @@ FARED = {
 KIND = Kind(
     "syn-flood",
     "SYN flood",
-    "Many attempts stand unfinished at one target, from sources that never complete anything. Judged by the "
+    "Many attempts are unfinished at one target, from sources that never complete anything. Judged by the "
     "half-open population and the completion ratio, not by the rate of SYNs.",
     detect,
     {
         "syns": Metric(int, "SYNs of the flood."),
         "duration_ns": Metric(int, "Length of the flood's window.", "ns"),
         "peak_syns_per_s": Metric(int, "SYNs of the flood in its busiest second.", "1/s"),
-        "peak_unfinished": Metric(int, "Attempts that stood unfinished at the same time, at most."),
+        "peak_unfinished": Metric(int, "Peak number of unfinished attempts at the same time."),
         "sources": Metric(int, "Addresses that the SYNs claim to come from."),
         "hosts": Metric(int, "Hosts that were hit, of a flood on more than one service."),
         "ports": Metric(list[int], f"Ports that were hit, the lowest {PORTS}, of a flood on more than one service."),

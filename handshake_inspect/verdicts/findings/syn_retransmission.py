@@ -93,7 +93,7 @@ KIND = Kind(
             dict[str, int],
             "Delayed connects by what was lost, and on which side of the capture.",
             keys={
-                "unknown": Metric(int, "A SYN or SYN-ACK, nobody knows where."),
+                "unknown": Metric(int, "A SYN or SYN-ACK, place unknown."),
                 "syn_after_capture": Metric(int, "A SYN, between the capture and the server."),
                 "synack_before_capture": Metric(int, "A SYN-ACK, between the server and the capture."),
                 "synack_after_capture": Metric(int, "A SYN-ACK, between the capture and the client."),
@@ -198,11 +198,11 @@ def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: 
     return Finding(
         KIND,
         "warning" if grave else "info",
-        f"{hit} to {write(host, port)} paid a penalty of {duration(penalty['delay_p50_ns'])}: {blame(kinds)}",
+        f"{hit} to {write(host, port)} were delayed by {duration(penalty['delay_p50_ns'])}: {blame(kinds)}",
         host,
         port,
         metrics=metrics,
-        advice="Find where it is lost by capturing at both ends; on the server look at `nstat -az TcpExtListenDrops "
+        advice="Capture at both ends to find where it is lost; on the server look at `nstat -az TcpExtListenDrops "
         "TcpExtTCPReqQFullDrop` and at conntrack or firewall drops, on the path at `mtr -T`.",
         frames=tuple(frames.tolist()),
         connections=tuple(cited.tolist()),

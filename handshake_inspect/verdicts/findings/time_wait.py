@@ -79,9 +79,9 @@ KIND = Kind(
     "The host that closes first holds so many connections in TIME_WAIT that ephemeral ports may run out.",
     detect,
     {
-        "time_wait_peak": Metric(int, "Sockets in TIME_WAIT at the same time, at most, of the pair that is worst."),
+        "time_wait_peak": Metric(int, "Peak number of sockets in TIME_WAIT at the same time, for the worst pair."),
         "time_wait_peak_at_ns": Metric(int, "When that was, since the epoch.", "ns"),
-        "ephemeral_ports": Metric(int, "Ephemeral ports that a client is taken to have."),
+        "ephemeral_ports": Metric(int, "Ephemeral ports that a client is assumed to have."),
         "ephemeral_ratio": Metric(float | None, "`time_wait_peak` of `ephemeral_ports`.", "ratio"),
         "closed_first_by": Metric(str, "Who closed first: `client` or `server`."),
         "connections": Metric(int, "Connections of the pair that entered TIME_WAIT."),

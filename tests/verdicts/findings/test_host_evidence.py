@@ -81,7 +81,7 @@ def test_a_finding_is_given_what_its_host_knows(pcaps, kind, sample, addresses):
 def test_a_flood_is_told_with_the_cookies_that_answered_it(pcaps):
     found = seen_by(Watch(["10.0.1.2"], 0, syncookies_sent=1234), str(pcaps / "syn-flood-cookies.pcap"))["syn-flood"]
     assert host_keys(found) == keys(*KINDS["syn-flood"].at_target)
-    assert found.title.endswith("; this host counted 1,234 SYN cookies sent meanwhile")
+    assert found.title.endswith("; this host counted 1,234 SYN cookies sent during the capture")
     assert "tcp_syncookies is 7, tcp_synack_retries is 7." in found.advice
 
 
@@ -104,13 +104,15 @@ def test_time_wait_is_held_by_whoever_closed_first(monkeypatch, first, ports):
 ])  # fmt: skip
 def test_a_host_that_counted_nothing_contradicts(pcaps, sample, kind, word):
     found = seen_by(Watch([SERVER], 0), str(pcaps / f"{sample}.pcap"))[kind]
-    assert found.title.endswith(f"; this host counted {word} meanwhile: is the listener in another network namespace?")
+    assert found.title.endswith(
+        f"; this host counted {word} during the capture: is the listener in another network namespace?"
+    )
 
 
 def test_what_a_kernel_does_not_count_is_not_told(pcaps):
     found = seen_by(Watch([SERVER], None, listen_drops=1), str(pcaps / "accept-queue-overflow.pcap"))
     assert "host_listen_overflows" not in found["accept-queue-overflow"].metrics
-    assert found["accept-queue-overflow"].title.endswith("; this host counted 1 listen drop meanwhile")
+    assert found["accept-queue-overflow"].title.endswith("; this host counted 1 listen drop during the capture")
 
 
 def merged(*wires):
