@@ -12,6 +12,8 @@ from handshake_inspect.tcp import facts
 from handshake_inspect.tcp.facts import DEAD_PROBES, DEAD_REPEATS, PAUSE_NS, SHORT
 from handshake_inspect.verdicts import (
     backoff,
+    cookies,
+    dropped_acks,
     flag_filter,
     listeners,
     outcome,
@@ -163,9 +165,14 @@ THRESHOLDS = [
     ("syn-flood", f"{flood_signs.MANY_SOURCES} sources or more"),
     ("syn-flood", f"{carpet.CARPETED} hosts or more of a /{carpet.IPV4_BITS}"),
     ("syn-flood", f"asked {carpet.EACH} times"),
-    ("syn-cookies", f"to {syn_cookies.SLACK_MS:g} ms"),
-    ("syn-cookies", f"least {syn_cookies.MIN_AGREEING} values and {syn_cookies.MOSTLY:.0%}"),
-    ("syn-cookies", f"1 in {1 / syn_cookies.MAX_CHANCE:g} or less"),
+    (
+        "accept-queue-overflow",
+        f"repeated {dropped_acks.REPEATS} times or more, for {dropped_acks.REPEATED_NS // SECOND} s or",
+    ),
+    ("accept-queue-overflow", f"where {dropped_acks.CLIENTS} clients or more wait"),
+    ("syn-cookies", f"to {cookies.SLACK_MS:g} ms"),
+    ("syn-cookies", f"least {cookies.MIN_AGREEING} values and {cookies.MOSTLY:.0%}"),
+    ("syn-cookies", f"1 in {1 / cookies.MAX_CHANCE:g} or less"),
     ("syn-cookies", f"at least {syn_cookies.MIN_LOAD} half-open"),
     ("syn-cookies", f"older than {syn_cookies.REPEATS_NS / SECOND:g} s, {syn_cookies.MIN_LOAD} or more"),
     ("syn-cookies", f"and {syn_cookies.MIN_SHARE:.0%} or more"),

@@ -36,6 +36,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import marked
+from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.flag_filter import hidden_final_acks
 from handshake_inspect.verdicts.hearing import answers_only, blind, hears_both, serves_unheard
 from handshake_inspect.verdicts.listeners import final_acks_lost, resends, waits_for_data
@@ -139,6 +140,7 @@ def is_established(trace: Attempts) -> Bools:
     acked = facts & FACT_ACKED != 0
     proved = (facts & FACT_SERVER_PROVED != 0) & (acked | (facts & FACT_SIMULTANEOUS == 0))
     doubted = resends(trace) | not_taken(trace)
+    doubted[dropped_acks(trace)] = True
     return (proved | (acked & ~doubted)) & (facts & FACT_MIDSTREAM == 0)
 
 

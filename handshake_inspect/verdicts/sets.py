@@ -78,6 +78,41 @@ def _searched(keys: Keys, members: Keys) -> tuple[NDArray[np.intp], Bools]:
     return at, members[at] == keys
 
 
+def counts(keys: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The different keys, sorted, and how often each occurs."""
+    ordered = np.sort(keys)
+    starts = np.flatnonzero(run_starts(ordered))
+    return ordered[starts], np.diff(np.append(starts, len(ordered)))
+
+
+def frequent(keys: Keys, least: int) -> Keys:
+    """The keys that occur at least so often, sorted."""
+    ordered = np.sort(keys)
+    if len(ordered) < least:
+        return ordered[:0]
+    first = ordered[: len(ordered) - least + 1]
+    often: Keys = first[first == ordered[least - 1 :]]
+    return distinct(often)
+
+
+def is_member(keys: Keys, members: Keys) -> Bools:
+    """Which keys are among `members`, which must be sorted.  A table of high bits answers for most others."""
+    if len(members) == 0 or len(keys) == 0:
+        return np.zeros(len(keys), dtype=bool)
+    if len(members) <= FEW:
+        return places(keys, members)[1]
+    bits = 20
+    shift = np.uint64(64 - bits)
+    table = np.zeros(1 << bits, dtype=bool)
+    table[(members >> shift).astype(np.intp)] = True
+    found = table[(keys >> shift).astype(np.uint32)]
+    maybe = np.flatnonzero(found)
+    wanted = keys[maybe]
+    place = np.minimum(np.searchsorted(members, wanted), len(members) - 1)
+    found[maybe] = members[place] == wanted
+    return found
+
+
 def host_key(hi: NDArray[Any], lo: NDArray[Any], port: NDArray[Any] | None = None) -> NDArray[np.uint64]:
     """Mix an address, and a port, to 64 bits: equal for equal ends, and for others only by a rare chance."""
     key = hi * np.uint64(0x9E3779B97F4A7C15)

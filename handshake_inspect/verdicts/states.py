@@ -21,6 +21,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.hearing import heard, hears_both
 from handshake_inspect.verdicts.outcome import OVERDUE
 from handshake_inspect.verdicts.repeats import last_gap_ns, last_syn_ns
@@ -47,6 +48,7 @@ def connection_states(trace: Attempts) -> tuple[States, States]:
     given_up = overdue(trace, last_syn_ns(trace)[waiting], last_gap_ns(trace, "syn")[waiting])
     client[waiting[given_up]] = TcpState.CLOSED
     server[answered_in_vain(trace, server)] = TcpState.CLOSED
+    server[dropped_acks(trace)] = TcpState.CLOSED
     client[never_asked(trace)] = TcpState.CLOSED
     return client, server
 

@@ -5,7 +5,9 @@ The client believes it is connected.  What the server does shows it did not take
 
 - *ignored*: it repeats its SYN-ACK though the client acknowledged it, at least `MIN_REPEATS` times after the ACK, or
   once when the client's payload was not taken either (repeated `MIN_UNTAKEN` times) or the attempt ended in a RST;
-- *reset*: a bare RST is its direct answer to the final ACK.
+- *reset*: a bare RST is its direct answer to the final ACK;
+- *silent*: with SYN cookies it has nothing to repeat, and answers nothing, on that listener alone
+  (`verdicts/dropped_acks.py`).
 
 A final ACK that was lost on its way looks the same at first, but the client's answer to the first repeated SYN-ACK
 ends it: one repetition proves nothing, so a single one without more is not counted.  Where several listeners of a host
@@ -34,6 +36,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK_AFTER_ACK,
 )
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, largest, median, ratio, span, target, write
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, count_distinct, distinct, is_member
@@ -124,6 +127,7 @@ def hit(case: Case) -> Bools:
     mask: Bools = whole & (ignored | (facts & FACT_BARE_RST_AFTER_ACK != 0))
     rows = np.flatnonzero(mask)
     mask[rows] = trace.endpoints["syn_window"][trace.server_rows[rows]] != 0
+    mask[dropped_acks(trace)] = True
     return mask
 
 
@@ -137,7 +141,8 @@ def describe(case: Case, rows: Indices) -> Finding:
     dropped = np.count_nonzero(at_listener & (outcome == TIMED_OUT) & (case.outcomes.cause == CAUSE["syn-dropped"]))
     recovered = rows[outcome[rows] == ESTABLISHED]
     reset = np.count_nonzero(trace.facts[rows] & FACT_BARE_RST_AFTER_ACK)
-    waited = c["last_synack_ns"][rows] - c["ack_ns"][rows]
+    silent = trace.connection_mask(dropped_acks(trace))[rows]
+    waited = np.where(silent, c["last_ns"][rows], c["last_synack_ns"][rows]) - c["ack_ns"][rows]
     waited = waited[waited > 0]
     metrics: dict[str, Any] = {
         "connections": len(rows),

@@ -1,0 +1,119 @@
+"""Final ACKs that a listener with SYN cookies did not take: it has no SYN-ACK to repeat, and says nothing at all.
+
+Who keeps no state of a SYN drops the final ACK without a trace while the accept queue is full.  The client believes
+to be connected, and repeats its first data (or its FIN) to no answer.  A path that broke looks the same, so that all
+of this must hold:
+
+- the timestamps of the service prove cookies (`cookies.py`), and its SYN-ACK had a window: it is no SYN proxy's;
+- the client repeated `REPEATS` times or more, for `REPEATED_NS` or longer behind the final ACK, and the server has
+  never acknowledged anything: one slow answer is no silence, for the kernel acknowledges without the application;
+- it is that listener alone: no other one of the host is silent in this way, and the host took what the same client
+  sent on another connection at that time or later, or (where `CLIENTS` or more wait) what anybody sent, in segments
+  as long: else the path may take only shorter ones.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_MIDSTREAM,
+    FACT_RST,
+    FACT_SERVER_DATA,
+    FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS,
+    FACT_SYN,
+    FACT_SYNACK,
+    FACT_SYNACK_AFTER_ACK,
+    FACT_TFO,
+    SHORT,
+    TRAIT_FIN,
+)
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.cookies import proofs
+from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.sets import counts, distinct, is_member
+
+REPEATS = 4
+REPEATED_NS = 3_000_000_000
+CLIENTS = 2
+
+Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+Keys = NDArray[np.uint64]
+
+_WHOLE = FACT_SYN | FACT_SYNACK | FACT_ACKED
+_OTHER = FACT_SERVER_PROVED | FACT_SERVER_DATA | FACT_SYNACK_AFTER_ACK | FACT_TFO | FACT_MIDSTREAM | FACT_SIMULTANEOUS
+
+
+@once
+def dropped_acks(trace: Attempts) -> Rows:
+    """Connections whose final ACK was dropped by a listener with cookies and a full accept queue."""
+    rows = silent(trace)
+    if not len(rows):
+        return rows
+    service, host = trace.of_connections(trace.server_key), trace.of_connections(trace.server_host)
+    services = distinct(service[rows])
+    _, first = np.unique(service[rows], return_index=True)
+    hosts, listeners = counts(host[rows[first]])
+    proven = np.array(sorted(set(services.tolist()) & proofs(trace).keys()), dtype=np.uint64)
+    rows = rows[is_member(service[rows], proven) & is_member(host[rows], hosts[listeners == 1])]
+    return rows[is_alone(trace, rows)] if len(rows) else rows
+
+
+def silent(trace: Attempts) -> Rows:
+    """Connections whose client repeats what it sent behind the final ACK, and whose server never said more."""
+    c, ends, facts = trace.connections, trace.endpoints, trace.facts
+    rows = np.flatnonzero(facts & (_WHOLE | _OTHER) == _WHOLE)
+    own_syns = np.maximum(c["syn_count"][rows].astype(np.int64) - 1, 0)
+    repeated = ends["retransmissions"][trace.client_rows[rows]] - own_syns >= REPEATS
+    repeated &= c["last_ns"][rows] - c["ack_ns"][rows] >= REPEATED_NS
+    rows = rows[repeated]
+    client, server = trace.client_rows[rows], trace.server_rows[rows]
+    reset = (facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] != c["client"][rows])
+    quiet = ends["last_ack"][server] == ends["iss"][client] + np.uint32(1)
+    quiet &= (ends["traits"][server] & TRAIT_FIN == 0) & (ends["syn_window"][server] != 0)
+    return rows[quiet & ~reset]
+
+
+def is_alone(trace: Attempts, rows: Rows) -> Bools:
+    """Whether the host goes on to take what comes on the same path, or from anybody where several clients wait."""
+    host = trace.of_connections(trace.server_host)
+    path: Keys = host ^ (trace.of_connections(trace.client_host) * np.uint64(0x9E3779B97F4A7C15))
+    living = taking(trace, host, rows)
+    size = trace.endpoints["largest"][trace.client_rows[rows]].astype(np.int64)
+    since = trace.connections["ack_ns"][rows]
+    alone = serves(trace, living, path, rows, since, size)
+    _, first = np.unique(path[rows], return_index=True)
+    crowded, clients = counts(host[rows[first]])
+    several = is_member(host[rows], crowded[clients >= CLIENTS])
+    return alone | (several & serves(trace, living, host, rows, since, size))
+
+
+def taking(trace: Attempts, host: Keys, rows: Rows) -> Rows:
+    """Connections to the same hosts whose server acknowledged all that its client sent."""
+    ends = trace.endpoints
+    living = np.flatnonzero(trace.facts & (FACT_SERVER_PROVED | FACT_SERVER_DATA) != 0)
+    living = living[is_member(host[living], distinct(host[rows]))]
+    client, server = trace.client_rows[living], trace.server_rows[living]
+    return living[ends["last_ack"][server] == ends["snd_nxt"][client]]
+
+
+def serves(trace: Attempts, living: Rows, keys: Keys, rows: Rows, since: Any, size: Any) -> Bools:
+    """Whether a connection with the same key lived on later than `since`, and some had segments of that size."""
+    latest = most(keys[living], trace.connections["last_ns"][living], keys[rows])
+    longest = most(keys[living], trace.endpoints["largest"][trace.client_rows[living]].astype(np.int64), keys[rows])
+    lived: Bools = (latest >= since) & (size <= np.maximum(longest, SHORT))
+    return lived
+
+
+def most(keys: Keys, values: NDArray[np.int64], wanted: Keys) -> NDArray[np.int64]:
+    """The largest of the values that have a key, for each that is wanted; -1 where none has it."""
+    if not len(keys):
+        return np.full(len(wanted), -1, dtype=np.int64)
+    order = np.lexsort((values, keys))
+    at = np.maximum(np.searchsorted(keys[order], wanted, side="right") - 1, 0)
+    found: NDArray[np.int64] = np.where(keys[order[at]] == wanted, values[order[at]], -1)
+    return found
