@@ -60,7 +60,7 @@ def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | N
     )
     watch = getattr(source, "host", None)  # live sources may have one
     host = None if watch is None else HostFacts(*watch.view())
-    return Case.of(trace, facts, host, past)
+    return Case.of(trace, facts, host, past, pump.lookups.all())
 
 
 def _tool() -> Tool:

@@ -1,6 +1,6 @@
 """All that detectors may look at, and all that reports are made of: attempts, and what was judged of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.dns.lookups import Lookup
 from handshake_inspect.verdicts import aliases, gathering
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.names import Names
 from handshake_inspect.verdicts.outcome import Outcomes, judge
 from handshake_inspect.verdicts.position import Position, locate
 from handshake_inspect.verdicts.stage import stages
@@ -45,14 +47,20 @@ class Case:
     capture: CaptureFacts = field(default_factory=CaptureFacts)
     host: HostFacts | None = None  # of the capturing host, where it was watched
     past: object = None  # `findings.past.Past`: attempts of a live run whose rows are gone
+    lookups: Sequence[Lookup] = ()  # of names, in the order of their first queries
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
-        cls, attempts: Attempts, capture: CaptureFacts, host: HostFacts | None = None, past: object = None
+        cls,
+        attempts: Attempts,
+        capture: CaptureFacts,
+        host: HostFacts | None = None,
+        past: object = None,
+        lookups: Sequence[Lookup] = (),
     ) -> "Case":
         """Judge these attempts."""
-        return cls(attempts, judge(attempts), capture, host, past)
+        return cls(attempts, judge(attempts), capture, host, past, lookups)
 
     @property
     def trace(self) -> Attempts:
@@ -84,6 +92,11 @@ class Case:
     def position(self) -> Position:
         """Where the capture was made."""
         return locate(self.attempts, self.legs)
+
+    @cached_property
+    def names(self) -> Names:
+        """The names that clients had looked up for the servers of all attempts."""
+        return Names(self.attempts, self.lookups)
 
     # -- some of the attempts, as they were judged among all -------------------------------------------------------
 

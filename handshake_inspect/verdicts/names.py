@@ -3,6 +3,10 @@
 A connection's name is that of the newest answer that its own client got with the server's address before its first SYN,
 no older than its time to live or `LIVES_NS`, whichever is longer: what another client was told says nothing.  Where
 two names with one address are alive, none is chosen.
+
+A host has an address of each family, and asks from one of them for both.  An address that asks nobody is taken for the
+other address of a client if that is the only one, of the other family, that was told the server's address; or the only
+one that was told it within `AT_ONCE_NS`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +23,9 @@ from handshake_inspect.verdicts.sets import host_key
 LIVES_NS = 600_000_000_000  # programs keep answers for longer than they should
 AT_ONCE_NS = 1_000_000_000  # a connection that waited for a lookup begins within this of the answer
 MOST_NAMES = 4
-LOOKED_AT = 16  # answers before the newest that may be alive
+LOOKED_AT = 16  # answers before the newest that may be alive; attempts of an address that asked nobody
+MOST_TOLD = 256  # of the lookups that gave an address, the newest
+_MAPPED = bytes(10) + b"\xff\xff"
 
 Places = NDArray[np.intp]
 
@@ -52,7 +58,51 @@ class Names:
 
     @cached_property
     def _attempt_keys(self) -> NDArray[np.uint64]:
-        return _mixed(self.attempts.client_host, self.attempts.server_host)
+        clients = self.attempts.client_host.copy()
+        for other, client in self._other_addresses.items():
+            clients[clients == other] = client
+        return _mixed(clients, self.attempts.server_host)
+
+    @cached_property
+    def _told(self) -> dict[int, list[int]]:
+        """For every address that an answer gave, the lookups, in their order; addresses as in `client_host`."""
+        told: dict[int, list[int]] = {}
+        for place, one in enumerate(self.lookups):
+            for address in dict.fromkeys(one.addresses):
+                told.setdefault(_key(address), []).append(place)
+        return told
+
+    @cached_property
+    def _other_addresses(self) -> dict[np.uint64, np.uint64]:
+        """Addresses that asked nobody, and the clients whose other address they are."""
+        told, asked = self._told, {_key(one.client) for one in self.lookups}
+        servers, clients = self.attempts.server_host, self.attempts.client_host
+        rows = np.flatnonzero(np.isin(servers, np.array(list(told), dtype=np.uint64))) if told else np.zeros(0, np.intp)
+        rows = rows[~np.isin(clients[rows], np.array(list(asked), dtype=np.uint64))]
+        found: dict[np.uint64, np.uint64] = {}
+        tries: dict[int, int] = {}
+        for row, is_v4 in zip(rows.tolist(), self.attempts.is_ipv4(rows).tolist(), strict=True):
+            client = int(clients[row])
+            tries[client] = tries.get(client, 0) + 1
+            if client not in found and tries[client] <= LOOKED_AT:
+                whose = self._whose(told[int(servers[row])], self._begun(row), is_v4=not is_v4)
+                if whose is not None:
+                    found[np.uint64(client)] = np.uint64(_key(whose))
+        return found
+
+    def _whose(self, places: Sequence[int], now_ns: int, *, is_v4: bool) -> bytes | None:
+        """The only client with an address of that family that was told by one of these lookups, or just told."""
+        alive = [
+            self.lookups[place]
+            for place in places[-MOST_TOLD:]
+            if (self.lookups[place].client[:12] == _MAPPED) == is_v4
+            and 0 <= now_ns - self.lookups[place].answer_ns <= self._lives[place]
+        ]
+        for told in (alive, [one for one in alive if now_ns - one.answer_ns <= AT_ONCE_NS]):
+            clients = {one.client for one in told}
+            if len(clients) == 1:
+                return clients.pop()
+        return None
 
     @cached_property
     def _newest(self) -> Places:
@@ -134,6 +184,11 @@ def _halves(addresses: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.
     """The upper and lower halves of addresses of 16 bytes."""
     words = np.frombuffer(b"".join(addresses), dtype=">u8").astype(np.uint64).reshape(-1, 2)
     return words[:, 0], words[:, 1]
+
+
+def _key(address: bytes) -> int:
+    """An address as `client_host` has it."""
+    return int(host_key(*_halves([address]))[0])
 
 
 def _pair(

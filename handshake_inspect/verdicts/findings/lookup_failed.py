@@ -1,0 +1,137 @@
+"""`lookup-failed`: names that clients asked for and were not told.
+
+One finding for each name server and way to fail, since each has another cause: `nxdomain` (the name does not exist),
+`servfail` and `refused` (the server cannot or will not answer), `no-answer` (silence for `SILENCE_NS`), `other`.
+
+A lookup that failed counts, unless its client was on its way to another spelling: resolvers try search domains one
+after the other, and both families of addresses, so that most names that do not exist are asked for in passing.  Such a
+client *went on*: within `SOON_NS` it got addresses for the same name, or for one of which this is the beginning or
+which is the beginning of this.  `info` where all went on, else `warning`.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+
+from handshake_inspect.dns.lookups import Lookup
+from handshake_inspect.dns.messages import NO_ERROR, NXDOMAIN, REFUSED, SERVFAIL
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
+from handshake_inspect.verdicts.findings.base import CITED, first_of, write
+from handshake_inspect.verdicts.findings.named_attempts import address_halves
+from handshake_inspect.wire.text import plural
+
+SILENCE_NS = 5_000_000_000
+SOON_NS = 10_000_000_000
+PORT = 53
+
+_WAYS = {NXDOMAIN: "nxdomain", SERVFAIL: "servfail", REFUSED: "refused", -1: "no-answer"}
+_SAY = {
+    "nxdomain": "says that it does not exist",
+    "servfail": "could not find out (SERVFAIL)",
+    "refused": "refused to answer",
+    "no-answer": "did not answer",
+    "other": "answered with an error",
+}
+_ADVICE = {
+    "nxdomain": "Check the spelling and the search domains of the clients (`resolvectl`, `ndots` in /etc/resolv.conf).",
+    "servfail": "Ask the server what it asks others: a broken delegation, DNSSEC, or an upstream that does not answer.",
+    "refused": "The server does not serve these clients: check its access rules, or which server they are given.",
+    "no-answer": "Check whether UDP port 53 gets through, and whether the server is up; clients wait 5 s for each try.",
+    "other": "Look at the answers: `tcpdump -r FILE -v udp port 53`.",
+}
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each name server and way to fail, the most frequent first."""
+    groups: dict[tuple[bytes, str], list[Lookup]] = defaultdict(list)
+    for one in failed(case):
+        groups[one.server, way(one)].append(one)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[1][0].first_ns))
+    known = answered(case)
+    return first_of(KIND, "name servers that failed", ordered, lambda item: finding(*item, known))
+
+
+KIND = Kind(
+    "lookup-failed",
+    "Lookups that failed",
+    "Clients asked a name server for names and got no address: the name does not exist, or the server fails.",
+    detect,
+    {
+        "lookups": Metric(int, "Lookups that failed in this way."),
+        "names": Metric(int, "Different names."),
+        "clients": Metric(int, "Clients that asked."),
+        "gave_up": Metric(int, "Lookups after which the client got no address for such a name from anybody."),
+        "kind": Metric(str, "`nxdomain`, `servfail`, `refused`, `no-answer` or `other`."),
+    },
+    size="lookups",
+)
+
+
+def failed(case: Case) -> Iterable[Lookup]:
+    """Lookups that ended with an error, or with silence that is long enough."""
+    end = case.attempts.last_ns
+    for one in case.lookups:
+        if one.rcode > NO_ERROR or (one.rcode < 0 and end - one.first_ns >= SILENCE_NS):
+            yield one
+
+
+def way(lookup: Lookup) -> str:
+    """The way in which a lookup failed."""
+    return _WAYS.get(lookup.rcode, "other")
+
+
+Known = dict[bytes, list[Lookup]]
+MOST_COMPARED = 256  # other lookups of a client, those that began last before the end of the time
+
+
+def answered(case: Case) -> Known:
+    """The lookups of each client that gave it addresses, in the order of their first queries."""
+    known: Known = defaultdict(list)
+    for one in case.lookups:
+        if one.addresses:
+            known[one.client].append(one)
+    return known
+
+
+def went_on(lookup: Lookup, known: Known) -> bool:
+    """Whether the client got addresses for such a name within SOON_NS."""
+    others = known.get(lookup.client, [])
+    end = bisect_right(others, lookup.first_ns + SOON_NS, key=attrgetter("first_ns"))
+    near = (one for one in others[max(end - MOST_COMPARED, 0) : end] if one.first_ns >= lookup.first_ns - SOON_NS)
+    return any(is_related(one.name, lookup.name) for one in near)
+
+
+def is_related(one: str, other: str) -> bool:
+    """Whether one name is the other with a search domain behind it."""
+    short, long = sorted((one, other), key=len)
+    return long == short or long.startswith(short + ".")
+
+
+def finding(group: tuple[bytes, str], lookups: Sequence[Lookup], known: Known) -> Finding:
+    """What one name server failed to tell in one way."""
+    server, kind = group
+    host = address_halves(server)
+    gave_up = sum(not went_on(one, known) for one in lookups)
+    names = len({one.name for one in lookups})
+    asked = f"{plural(len(lookups), 'lookup')} of {plural(names, 'name')}"
+    outcome = f"{gave_up} of them without another answer" if gave_up else "all of them in passing"
+    return Finding(
+        KIND,
+        "warning" if gave_up else "info",
+        f"{write(host, PORT)} {_SAY[kind]}: {asked}, {outcome}",
+        host,
+        PORT,
+        lookups[0].first_ns,
+        max(one.answer_ns or one.first_ns for one in lookups),
+        {
+            "lookups": len(lookups),
+            "names": names,
+            "clients": len({one.client for one in lookups}),
+            "gave_up": gave_up,
+            "kind": kind,
+        },
+        _ADVICE[kind],
+        tuple(one.answer_frame or one.first_frame for one in lookups[:CITED]),
+    )

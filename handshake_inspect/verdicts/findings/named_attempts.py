@@ -1,0 +1,49 @@
+"""Attempts by the names that their clients had looked up, for the detectors that compare addresses of one name."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from handshake_inspect.dns.messages import AAAA
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.words import ESTABLISHED, REJECTED, TIMED_OUT
+
+Address = tuple[int, int]
+
+
+def address_halves(address: bytes) -> Address:
+    """An address of 16 bytes as two halves."""
+    return int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
+
+
+@dataclass
+class Named:
+    """What became of attempts on one address of a name: numbers of attempts."""
+
+    worked: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)  # nothing answered, or an ICMP error did
+    is_v6: bool = False
+
+
+@once
+def by_name(case: Case) -> dict[tuple[str, Address], dict[Address, Named]]:
+    """For every name and client, what became of attempts on each of the addresses that the client was given."""
+    found: dict[tuple[str, Address], dict[Address, Named]] = defaultdict(lambda: defaultdict(Named))
+    outcome, decided = case.outcomes.outcome, case.outcomes.decided
+    for attempt, place in case.names.lookup_of.items():
+        lookup = case.lookups[place]
+        named = found[lookup.name, address_halves(lookup.client)][case.attempts.one_end("server", attempt)[:2]]
+        named.is_v6 = lookup.kind == AAAA
+        if outcome[attempt] == ESTABLISHED:
+            named.worked.append(attempt)
+        elif outcome[attempt] in (TIMED_OUT, REJECTED) and decided[attempt]:
+            named.failed.append(attempt)
+    return found
+
+
+def pairs(case: Case) -> Iterator[tuple[str, Address, dict[Address, Named]]]:
+    """Names and clients with more than one address that was tried."""
+    for (name, client), addresses in by_name(case).items():
+        if len(addresses) > 1:
+            yield name, client, addresses

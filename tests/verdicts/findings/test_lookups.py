@@ -1,0 +1,146 @@
+"""What lookups and the addresses that they gave are found to be, and what looks alike."""
+
+import pytest
+from support.dns import MS, NXDOMAIN, RESOLVER, SECOND, Talk
+
+V4, OTHER, V6 = "198.51.100.2", "198.51.100.3", "2001:db8:f::2"
+SECOND_CLIENT = "192.0.2.2"
+
+
+def only(talk: Talk, kind: str) -> dict:
+    found = talk.found(kind)
+    assert len(found) == 1, [each["title"] for each in found]
+    return found[0]
+
+
+# -- lookup-failed -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("rcode", "kind"), [(3, "nxdomain"), (2, "servfail"), (5, "refused"), (4, "other")])
+def test_a_name_that_is_not_told(rcode, kind):
+    finding = only(Talk().look_up("www.exmaple.org", rcode=rcode), "lookup-failed")
+    assert (finding["severity"], finding["target"]) == ("warning", {"ip": RESOLVER, "port": 53})
+    assert finding["metrics"] == {"lookups": 1, "names": 1, "clients": 1, "gave_up": 1, "kind": kind}
+    assert finding["evidence"]["frames"] == [2]
+
+
+def test_a_server_that_is_silent():
+    finding = only(Talk().look_up("a.example", silent=True, tries=2), "lookup-failed")
+    assert (finding["metrics"]["kind"], finding["metrics"]["gave_up"]) == ("no-answer", 1)
+
+
+def test_a_search_domain_is_tried_in_passing():
+    talk = Talk().look_up("db.prod.svc.cluster.local", rcode=NXDOMAIN).look_up("db.prod", V4).connect(V4)
+    finding = only(talk, "lookup-failed")
+    assert (finding["severity"], finding["metrics"]["gave_up"]) == ("info", 0)
+
+
+@pytest.mark.parametrize("name", ["db", "xdb.prod", "db.prod2", "prod"])
+def test_another_name_is_no_other_spelling(name):
+    talk = Talk().look_up("db.prod.svc", rcode=NXDOMAIN).look_up(name, V4)
+    assert only(talk, "lookup-failed")["metrics"]["gave_up"] == (0 if name == "db" else 1)
+
+
+def test_what_another_client_was_told_helps_nobody():
+    talk = Talk().look_up("a.example", rcode=NXDOMAIN).look_up("a.example", V4, client=SECOND_CLIENT)
+    assert only(talk, "lookup-failed")["metrics"]["gave_up"] == 1
+
+
+def test_a_later_success_is_another_story():
+    talk = Talk().look_up("a.example", rcode=NXDOMAIN).wait(11 * SECOND).look_up("a.example", V4)
+    assert only(talk, "lookup-failed")["metrics"]["gave_up"] == 1
+
+
+def test_a_name_without_addresses_of_one_family_has_not_failed():
+    assert Talk().look_up("a.example", V4).look_up("a.example", kind=28).found("lookup-failed") == []
+
+
+# -- slow-lookup ---------------------------------------------------------------------------------------------------
+
+
+def test_a_slow_server():
+    talk = Talk()
+    for number, took in enumerate((90, 100, 400)):
+        talk.look_up(f"n{number}.example", V4, took=took * MS)
+    metrics = only(talk, "slow-lookup")["metrics"]
+    assert metrics == {"lookups": 3, "took_p50_ns": 100 * MS, "took_max_ns": 400 * MS, "repeated": 0}
+
+
+@pytest.mark.parametrize("times", [(500, 500), (99, 99, 400), (20, 20, 20)])
+def test_too_few_or_quick_enough(times):
+    talk = Talk()
+    for number, took in enumerate(times):
+        talk.look_up(f"n{number}.example", V4, took=took * MS)
+    assert talk.found("slow-lookup") == []
+
+
+def test_one_that_has_to_be_asked_again():
+    metrics = only(Talk().look_up("a.example", V4, tries=2), "slow-lookup")["metrics"]
+    assert (metrics["repeated"], metrics["took_max_ns"]) == (1, 5 * SECOND + 10 * MS)
+
+
+# -- ipv6-broken ---------------------------------------------------------------------------------------------------
+
+
+def told_both(name="www.example.org", talk=None) -> Talk:
+    """Over IPv4 the client asks for both families."""
+    return (talk or Talk()).look_up(name, V6).look_up(name, V4)
+
+
+def test_ipv6_that_goes_nowhere():
+    finding = only(told_both().fail(V6).connect(V4), "ipv6-broken")
+    assert (finding["severity"], finding["target"]) == ("warning", {"ip": "192.0.2.1", "port": None})
+    assert finding["metrics"] == {"connections": 1, "names": 1, "fallback_p50_ns": 3300 * MS, "without_fallback": 0}
+
+
+def test_no_fallback_afterwards():
+    metrics = only(told_both().connect(V4).wait(SECOND).fail(V6), "ipv6-broken")["metrics"]
+    assert (metrics["fallback_p50_ns"], metrics["without_fallback"]) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        lambda talk: talk.connect(V6).connect(V4),
+        lambda talk: talk.connect(V6).fail(V6).connect(V4),  # it works at times
+        lambda talk: talk.fail(V6).fail(V4),  # nothing works
+        lambda talk: talk.fail(V6),  # nobody needed IPv4
+        lambda talk: talk.fail(V6).look_up("other.example", OTHER).connect(OTHER),  # another name
+    ],
+)
+def test_ipv6_is_not_to_blame(steps):
+    assert steps(told_both()).found("ipv6-broken") == []
+
+
+def test_two_clients_of_one_network_are_told_apart_by_time():
+    talk = told_both().connect(V4).wait(5 * SECOND)
+    talk.look_up("www.example.org", V6, client=SECOND_CLIENT).look_up("www.example.org", V4, client=SECOND_CLIENT)
+    talk.fail(V6, client="2001:db8::2").connect(V4, client=SECOND_CLIENT)
+    assert only(talk, "ipv6-broken")["target"]["ip"] == SECOND_CLIENT
+
+
+# -- dead-address --------------------------------------------------------------------------------------------------
+
+
+def test_one_of_two_addresses_is_dead():
+    talk = Talk().look_up("www.example.org", V4, OTHER)
+    finding = only(talk.connect(V4).fail(OTHER).fail(OTHER).connect(V4), "dead-address")
+    assert (finding["target"], finding["severity"]) == ({"ip": OTHER, "port": None}, "warning")
+    assert finding["metrics"] == {"connections": 2, "clients": 1, "working_addresses": 1}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        lambda talk: talk.connect(V4).fail(OTHER),  # once is no rule
+        lambda talk: talk.fail(V4).fail(V4).fail(OTHER).fail(OTHER),  # nothing works
+        lambda talk: talk.connect(V4).fail(OTHER).fail(OTHER).connect(OTHER),  # it is alive
+    ],
+)
+def test_no_dead_address(steps):
+    assert steps(Talk().look_up("www.example.org", V4, OTHER)).found("dead-address") == []
+
+
+def test_two_names_do_not_make_one():
+    talk = Talk().look_up("a.example", V4).look_up("b.example", OTHER).connect(V4).fail(OTHER).fail(OTHER)
+    assert talk.found("dead-address") == []
