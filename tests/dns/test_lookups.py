@@ -1,11 +1,11 @@
 """Lookups: what was asked, how often, and what the answer said; any bytes."""
 
 import socket
-import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.dns import answer, labels, query, record
 
 from handshake_inspect.dns import messages
 from handshake_inspect.dns.lookups import LONGEST_NS, Lookups
@@ -13,25 +13,6 @@ from handshake_inspect.dns.messages import AAAA, CNAME, NXDOMAIN, A
 
 CLIENT, OTHER, RESOLVER = (bytes(10) + b"\xff\xff" + bytes([192, 0, 2, end]) for end in (1, 2, 53))
 SECOND = 1_000_000_000
-
-
-def labels(name: str) -> bytes:
-    return b"".join(bytes([len(each)]) + each.encode() for each in name.split(".")) + b"\0"
-
-
-def query(name="www.example.org", kind=A, number=7, *, flags=0x0100, answers=(), rcode=0) -> bytes:
-    head = struct.pack(">HHHHHH", number, flags | rcode, 1, len(answers), 0, 0)
-    return head + labels(name) + struct.pack(">HH", kind, 1) + b"".join(answers)
-
-
-def record(name: str, kind: int, data: bytes, ttl: int = 300) -> bytes:
-    return labels(name) + struct.pack(">HHIH", kind, 1, ttl, len(data)) + data
-
-
-def answer(name="www.example.org", kind=A, number=7, *, records=None, rcode=0, flags=0x8180) -> bytes:
-    if records is None:
-        records = [record(name, A, socket.inet_aton("198.51.100.2"))] if kind == A else []
-    return query(name, kind, number, flags=flags, answers=records, rcode=rcode)
 
 
 def mapped(text: str) -> bytes:

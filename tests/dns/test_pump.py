@@ -3,9 +3,9 @@
 import io
 
 import pytest
-from dns.test_lookups import answer, mapped, query
 from support import frames
 from support.captures import pcap
+from support.dns import answer, query
 
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.pump import Pump
@@ -23,7 +23,7 @@ def test_a_lookup_in_a_capture(client, resolver):
         pump_all(source, pump)
     (found,) = pump.lookups.all()
     assert (found.name, found.answer_ns - found.first_ns, found.answer_frame) == ("www.example.org", 20_000_000, 2)
-    assert found.addresses == (mapped("198.51.100.2"),)
+    assert found.addresses == (bytes(10) + b"\xff\xff" + frames.address("198.51.100.2"),)
     assert found.client == frames.address(client[0]).rjust(16, b"\0") or found.client.endswith(
         frames.address(client[0])
     )
