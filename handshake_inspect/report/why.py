@@ -115,7 +115,7 @@ def _pending(row: dict[str, Any]) -> str:
 
 _NOT_THE_QUEUE = {
     "address-conflict": "Two hosts answer as the server: the final ACK did not reach the right one.",
-    "final-ack-lost": "The final ACK was sent but lost on its way: the server repeats its SYN-ACK ({synacks} in {age}).",
+    "final-ack-lost": "The final ACK was sent but got lost: the server repeats its SYN-ACK ({synacks} in {age}).",
     "reset-by-middlebox": "A RST that does not fit the server stopped the handshake: a device on the path sent it.",
 }
 

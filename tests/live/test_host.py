@@ -153,7 +153,7 @@ def test_counters_are_those_of_nstat_and_reach_the_finding(network):
         "host_tcp_abort_on_overflow": 0,  # as it was when the capture began
     }
     counted = f"{grown['listen_overflows']} listen overflows, {grown['listen_drops']} listen drops"
-    assert found.title.endswith(f"; this host counted {counted} meanwhile")
+    assert found.title.endswith(f"; this host counted {counted} during the capture")
     assert found.advice.endswith(f"counts; here somaxconn is {somaxconn}, tcp_abort_on_overflow is 0.")
     assert f"this host {counted} while capturing; somaxconn is {somaxconn}\n" in text(report)
     assert f"\nThis host: {counted} while capturing; somaxconn is {somaxconn}\n" in text(report, "markdown")
@@ -189,7 +189,8 @@ def test_cookies_are_confirmed_by_who_sent_them(network):
     assert of_host(found) | {"host_syncookies_sent": 12, "host_syncookies_recv": 12, "host_syncookies_failed": 0} == (
         of_host(found)
     )
-    assert found.title.endswith("; this host counted 12 SYN cookies sent, 12 SYN cookies that came back meanwhile")
+    counted = "12 SYN cookies sent, 12 SYN cookies that came back"
+    assert found.title.endswith(f"; this host counted {counted} during the capture")
     assert "tcp_syncookies is 2" in found.advice
     assert "this host 12 SYN cookies sent, 12" in text(report)
 
