@@ -20,6 +20,7 @@ from handshake_inspect.cli.options import (
     fields_option,
     format_option,
     max_connections_option,
+    no_names_option,
     option,
     output_option,
     takes,
@@ -121,6 +122,7 @@ class WatchOptions:
     max_connections: int | None = max_connections_option("Track at most N connections at a time, to bound memory.")
     time_wait: int = time_wait_option()
     timeout: int = timeout_option()
+    no_names: bool = no_names_option()
     keep: int = option(
         "--keep", metavar="N", type=click.IntRange(min=1), default=100_000, show_default=True,
         help="Keep the last N closed connections in full, and only totals of older ones.",
@@ -198,6 +200,7 @@ def _run(
         max_connections=given.max_connections or LiveOptions.max_connections,
         time_wait_ns=given.time_wait,
         unanswered_ns=given.timeout,
+        names=not given.no_names,
         keep=given.keep,
         frames=given.count,
         duration_s=given.seconds,

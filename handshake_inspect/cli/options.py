@@ -204,6 +204,13 @@ def max_connections_option(help_text: str) -> Any:
     return option("--max-connections", metavar="N", type=click.IntRange(min=1), help=help_text)
 
 
+def no_names_option() -> Any:
+    """`--no-names`: which sites somebody visits is personal data."""
+    return option(
+        "--no-names", is_flag=True, help="Leave out the names of servers and protocols that TLS clients ask for."
+    )
+
+
 @dataclass(frozen=True)
 class AnalysisOptions:
     """The options that every command has which analyses captures."""
@@ -211,6 +218,7 @@ class AnalysisOptions:
     time_wait: int = time_wait_option()
     timeout: int = timeout_option()
     max_connections: int | None = max_connections_option("Keep at most N connections at a time, to bound memory.")
+    no_names: bool = no_names_option()
     color: str = option(
         "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
         help="When to colour the text.",
@@ -222,4 +230,5 @@ class AnalysisOptions:
         """What the engine is to know of them."""
         from handshake_inspect.engine import Options
 
-        return Options(self.max_connections or Options.max_connections, self.time_wait, self.timeout)
+        most = self.max_connections or Options.max_connections
+        return Options(most, self.time_wait, self.timeout, names=not self.no_names)

@@ -33,11 +33,12 @@ class Options:
     max_connections: int = 1 << 22  # rows kept at a time; older ones make room and are counted
     time_wait_ns: int = Limits.time_wait_ns  # 2 MSL
     unanswered_ns: int = Limits.unanswered_ns  # how long an unanswered SYN is undecided
+    names: bool = True  # whether names of servers and protocols may be shown
 
     @property
     def limits(self) -> Limits:
-        """The times that verdicts depend on."""
-        return Limits(self.unanswered_ns, self.time_wait_ns)
+        """What verdicts depend on."""
+        return Limits(self.unanswered_ns, self.time_wait_ns, self.names)
 
 
 def analyze(

@@ -194,7 +194,7 @@ class _Reader(Transformer[Token, Any]):
             field = find(str(name))
         except UsageError as error:
             raise self._error(str(error), name) from None
-        if field.kind == "list":
+        if field.kind in ("list", "texts"):
             raise self._error(f"{field.name} is a list, which cannot be compared", name)
         return field
 

@@ -29,6 +29,8 @@ from handshake_inspect.report.model import (
     Summary,
 )
 from handshake_inspect.report.services import RowServices, distribution, rtt_distributions
+from handshake_inspect.report.setup_summary import of_connections, of_values
+from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import halves_within
 
@@ -63,11 +65,15 @@ def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: 
     ids = np.flatnonzero(mask) if connections.ids is None else connections.ids[mask]
     attempts = connections.attempts
     case = connections.case.chosen(attempts.mask(attempts.order[ids]))
+    setups = setups_of(case.attempts)
+    setups.take_tickets(connections.case.attempts)
     counts = np.bincount(case.outcomes.outcome, minlength=len(OUTCOMES)).tolist()
     counted = Outcomes.of(dict(zip(OUTCOMES, counts, strict=True)))
     return msgspec.structs.replace(
         report,
-        summary=Summary(len(ids), counted, rtt_distributions(case.legs), report.summary.evicted),
+        summary=Summary(
+            len(ids), counted, rtt_distributions(case.legs), report.summary.evicted, of_values(setups.values)
+        ),
         services=RowServices(case),
         connections=RowConnections(connections.case, ids, connections.names),
         findings=findings,
@@ -81,8 +87,11 @@ def _of_listed(report: Report, kept: Sequence[Connection], findings: list[Findin
     busiest = sorted(by_server.values(), key=lambda group: (-len(group), group[0].id))
     return msgspec.structs.replace(
         report,
-        summary=Summary(len(kept), _outcomes(kept), _rtt(kept), report.summary.evicted),
-        services=[Service(group[0].server, len(group), _outcomes(group), _rtt(group)) for group in busiest],
+        summary=Summary(len(kept), _outcomes(kept), _rtt(kept), report.summary.evicted, of_connections(kept)),
+        services=[
+            Service(group[0].server, len(group), _outcomes(group), _rtt(group), of_connections(group))
+            for group in busiest
+        ],
         connections=ListedConnections(kept),
         findings=findings,
     )

@@ -51,7 +51,11 @@ def _batches(report: Report, options: Options) -> tuple[Any, Iterator[Any]]:
 
     def made() -> Iterator[Any]:
         for columns_ in values(report, fields, options):
-            arrays = [pa.array(column, type=kind.type) for column, kind in zip(columns_, schema, strict=True)]
+            told = [
+                _texts(column) if field.kind == "texts" else column
+                for field, column in zip(fields, columns_, strict=True)
+            ]
+            arrays = [pa.array(column, type=kind.type) for column, kind in zip(told, schema, strict=True)]
             yield pa.record_batch(arrays, schema=schema)
 
     return schema, made()
@@ -64,4 +68,10 @@ def _type(pa: Any, field: Field) -> Any:
         return pa.timestamp("ns", tz="UTC")
     if field.kind in ("number", "duration"):
         return pa.int64()
+    if field.kind == "texts":
+        return pa.list_(pa.string())
     return pa.list_(pa.int64()) if field.kind == "list" else pa.string()
+
+
+def _texts(column: list[Any]) -> list[list[str] | None]:
+    return [None if each is None else list(map(str, each)) for each in column]

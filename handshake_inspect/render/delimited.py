@@ -78,7 +78,7 @@ def _cells(field: Field, column: list[Any], escape: _Escape) -> Iterable[str]:
     if field.kind in _NUMBERS:
         nothing = escape("")
         return [nothing if value is None else str(value) for value in column] if None in column else map(str, column)
-    if field.kind == "list":
+    if field.kind in ("list", "texts"):
         return [escape(cell(value)) for value in column]
     told = {value: escape(cell(value)) for value in set(column)}
     return map(told.__getitem__, column)

@@ -37,7 +37,7 @@ def cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return " ".join(map(str, value))
+        value = " ".join(map(str, value))
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA) else value
     return str(value)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.report import parts, why
+from handshake_inspect.report import parts, setup_made, why
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.column import Numbers
 from handshake_inspect.report.made import Column, Parts, endpoints, named
@@ -246,6 +246,8 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "server_to_client": lambda b: b.part("server_to_client", Direction, {}),
     "aliases": Batch.aliases,
     "answered_from": lambda b: map(parts.elsewhere, b.answers),
+    "setup": lambda b: setup_made.setups(b.attempts),
+    "tls": lambda b: setup_made.tls_of(b.attempts),
 }
 
 

@@ -18,8 +18,10 @@ from handshake_inspect.report.model import (
     Tool,
 )
 from handshake_inspect.report.services import RowServices, rtt_distributions
+from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding as Found
+from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text, prefix_text
 
@@ -45,6 +47,7 @@ def build(
             Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
             rtt_distributions(case.legs),
             evicted,
+            of_values(setups_of(case.attempts).values),
         ),
         services=RowServices(case),
         connections=RowConnections(case, names=names),

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from handshake_inspect.report.setup import Setup, Tls
 from handshake_inspect.report.words import (
     CloseHow,
     Count,
@@ -158,7 +159,7 @@ class Connection(Struct, frozen=True, gc=False):
     a half-open connection.  `evidence` are the frames that prove the outcome.  `stage`: how far the client had come
     when a connection died that did not end in peace, in the words of Cloudflare Radar.
     `answered_from` is who answered the SYN in its own name, from another address or port than it was sent to; those
-    answers are in no direction's counts.
+    answers are in no direction's counts.  `setup` is null where no data was sent, and `tls` where no ClientHello was.
     """
 
     id: Count
@@ -183,3 +184,6 @@ class Connection(Struct, frozen=True, gc=False):
     server_to_client: Direction
     aliases: Aliases
     answered_from: Endpoint | None = None
+    setup: Setup | None = None
+    tls: Tls | None = None
+    raced_by: Count | None = None

@@ -109,4 +109,6 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "server_to_client": lambda e: e.all(_sent(LONE_SERVER)),
     "aliases": Embryos.aliases,
     "answered_from": lambda e: map(parts.elsewhere, e.answers),
+    "setup": lambda e: e.all(None),
+    "tls": lambda e: e.all(None),
 }

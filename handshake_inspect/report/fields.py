@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.errors import UsageError
+from handshake_inspect.report import setup_columns, setup_fields
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Numbers, Words, behind_none, every
 from handshake_inspect.report.connection import Connection
@@ -269,6 +270,9 @@ FIELDS: dict[str, Entry] = {
     "aliases.tshark.completeness": Entry("Wireshark's `tcp.completeness` of it.", lambda a: every(a.completeness)),
     "aliases.community_id": Entry("Community ID, version 1 with seed 0."),
     **_inside("answered_from", _endpoint(None)),
+    **{f"setup.{name}": Entry(*entry) for name, entry in setup_fields.SETUP.items()},
+    **{f"tls.{name}": Entry(*entry) for name, entry in setup_fields.TLS.items()},
+    "raced_by": Entry("Number of the QUIC connection that was tried beside it.", setup_columns.never),
 }
 
 

@@ -12,7 +12,7 @@ import msgspec
 from handshake_inspect.report.connection import Connection
 from handshake_inspect.verdicts.words import CAUSES
 
-Kind = Literal["number", "duration", "time", "word", "text", "flag", "address", "list"]
+Kind = Literal["number", "duration", "time", "word", "text", "flag", "address", "list", "texts"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _type(kind: Any, path: str, description: str) -> tuple[Kind, tuple[str, ...]
     if isinstance(kind, msgspec.inspect.BoolType):
         return "flag", ()
     if isinstance(kind, msgspec.inspect.ListType):
-        return "list", ()
+        return "list" if _is_number(kind.item_type) else "texts", ()
     if isinstance(kind, msgspec.inspect.StrType):
         text: Kind = "text" if path == "why" else "word"
         words = tuple(sorted(filter(None, CAUSES))) if path == "cause" else ()
@@ -64,6 +64,12 @@ def _type(kind: Any, path: str, description: str) -> tuple[Kind, tuple[str, ...]
     if path.endswith("_ns"):
         return "time" if "epoch" in _description(kind, description) else "duration", ()
     return "number", ()
+
+
+def _is_number(kind: Any) -> bool:
+    while isinstance(kind, msgspec.inspect.Metadata):
+        kind = kind.type
+    return isinstance(kind, msgspec.inspect.IntType)
 
 
 def _description(kind: Any, outside: str) -> str:

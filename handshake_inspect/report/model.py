@@ -29,6 +29,7 @@ from handshake_inspect.report.connection import (
 )
 from handshake_inspect.report.host import Host, HostCounters, HostSettings
 from handshake_inspect.report.sequence import Connections, ListedConnections, fair_shares, has_trouble
+from handshake_inspect.report.setup import SetupSummary
 from handshake_inspect.report.words import (
     OUTCOMES,
     TROUBLE_OUTCOMES,
@@ -210,6 +211,7 @@ class Summary(Struct, frozen=True, gc=False):
     outcomes: Outcomes
     rtt: RttDistributions = RttDistributions()
     evicted: Count = 0
+    setup: SetupSummary | None = None
 
 
 class Service(Struct, frozen=True, gc=False):
@@ -219,6 +221,7 @@ class Service(Struct, frozen=True, gc=False):
     connections: Count
     outcomes: Outcomes
     rtt: RttDistributions = RttDistributions()
+    setup: SetupSummary | None = None
 
 
 class Target(Struct, frozen=True, gc=False):

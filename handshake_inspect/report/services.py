@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, RttDistributions, Service
+from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.percentiles import nearest_rank
+from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
 
@@ -56,12 +58,17 @@ class RowServices(Sequence[Service]):
             sum(counts),
             Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
             rtt_distributions(self.legs_of(service)),
+            of_values(setups_of(self.attempts).values.of_connections(self.rows_of(service))),
         )
+
+    def rows_of(self, service: int) -> NDArray[np.int32]:
+        """The connections to the service with this number."""
+        start = int(self.ends[service - 1]) if service else 0
+        return self.by_service[start : int(self.ends[service])]
 
     def legs_of(self, service: int) -> Legs:
         """The RTTs of the connections to the service with this number."""
-        start = int(self.ends[service - 1]) if service else 0
-        return self.legs.of(self.by_service[start : int(self.ends[service])])
+        return self.legs.of(self.rows_of(service))
 
 
 def counts_of(service: NDArray[Any], outcome: NDArray[np.uint8], services: int) -> NDArray[np.intp]:

@@ -89,6 +89,7 @@ class Attempts:
     exchanges: Rows | None = None  # request and response of every connection; None where no table was read
     setups: Rows | None = None  # the set-ups that these name
     extras: Rows | None = None  # and the waits that those name
+    names: Any = None  # what hellos say in words, by the numbers in set-ups
     filtered: bool = False  # the capture holds nothing but segments with SYN, FIN or RST, and ICMP errors
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

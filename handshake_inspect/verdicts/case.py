@@ -16,6 +16,7 @@ from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.names import Names
 from handshake_inspect.verdicts.outcome import Outcomes, judge
 from handshake_inspect.verdicts.position import Position, locate
+from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.stage import stages
 from handshake_inspect.verdicts.states import final_states
 
@@ -107,4 +108,5 @@ class Case:
     def copied(self, rows: NDArray[Any]) -> tuple["Case", NDArray[Any], NDArray[Any]]:
         """Copies of these attempts for when their rows change; see `gathering.copied`."""
         attempts, order, places = gathering.copied(self.attempts, rows)
+        setups_of(attempts).take_tickets(self.attempts)
         return replace(self, attempts=attempts, outcomes=self.outcomes.at(order)), order, places

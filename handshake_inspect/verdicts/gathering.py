@@ -57,6 +57,7 @@ def gathered(
         exchanges=exchanges,
         setups=table_rows(table.setups.setup_rows, "Setup", table.setups.setup_count),
         extras=table_rows(table.setups.extra_rows, "Extra", table.setups.extra_count),
+        names=getattr(table.setups, "names", None),
         filtered=not (table.holds_plain or others),
     )
 

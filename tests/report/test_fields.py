@@ -15,7 +15,8 @@ def leaves(kind, path=""):
     """The dotted names of what holds one value, read from the models in another way than the table's."""
     for field in msgspec.structs.fields(kind):
         inside = [each for each in [field.type, *getattr(field.type, "__args__", ())] if isinstance(each, type)]
-        model = next((each for each in inside if issubclass(each, msgspec.Struct)), None)
+        whole = getattr(field.type, "__origin__", None) is list  # a list is one value, whatever is in it
+        model = next((each for each in inside if issubclass(each, msgspec.Struct) and not whole), None)
         name = f"{path}{field.encode_name}"
         yield from leaves(model, f"{name}.") if model else [name]
 
@@ -59,6 +60,7 @@ def test_one_attribute_of_one_model_is_explained_once():
 MADE_WITH_OBJECTS = {
     "why", "evidence", "rtt.synack.reason", "rtt.ackdat.reason", "rtt.total.reason", "close.how", "close.first",
     "close.reset_by", "aliases.zeek.history", "aliases.community_id", "answered_from.ip", "answered_from.port",
+    "setup.extra_round_trips", "tls.alpn_offered", "tls.versions_offered",
 }  # fmt: skip
 
 

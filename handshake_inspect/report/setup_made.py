@@ -1,0 +1,122 @@
+"""Columns of set-ups to the objects of a report: the models say which columns make which object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
+from handshake_inspect.report.fields import FIELDS
+from handshake_inspect.report.setup import ExtraRoundTrip, Setup, Tls
+from handshake_inspect.report.setup_columns import those_with_one
+from handshake_inspect.report.setup_names import named, protocols_offered, versions_offered
+from handshake_inspect.tcp.setup_facts import EXTRA_LOSS, EXTRA_NAGLE, EXTRA_WINDOW
+from handshake_inspect.verdicts.columns import whole_frames
+from handshake_inspect.verdicts.setup.setups import Setup as Found
+from handshake_inspect.verdicts.setup.setups import setups_of
+
+_REASONS = {EXTRA_WINDOW: "window", EXTRA_LOSS: "loss", EXTRA_NAGLE: "nagle"}
+Lists = Mapping[str, Callable[[AttemptColumns, Found], Sequence[Any]]]  # what makes fields that hold lists
+
+
+def setups(attempts: AttemptColumns) -> list[Setup | None]:
+    """The set-up of each connection; None for none."""
+    return _scattered(attempts, Setup, "setup", {"setup.extra_round_trips": _extras})
+
+
+def tls_of(attempts: AttemptColumns) -> list[Tls | None]:
+    """The TLS of each connection; None for none."""
+    lists: Lists = {"tls.alpn_offered": _protocols, "tls.versions_offered": _versions}
+    return _scattered(attempts, Tls, "tls", lists)
+
+
+def _scattered(attempts: AttemptColumns, model: type[Any], path: str, lists: Lists) -> list[Any]:
+    places, rows = those_with_one(attempts)
+    made: list[Any] = [None] * len(attempts)
+    if len(rows):
+        some = _of(attempts, rows)
+        found = setups_of(attempts.trace).of(rows)
+        for place, each in zip(places.tolist(), _objects(model, path, some, found, lists), strict=True):
+            made[place] = each
+    return made
+
+
+def _of(attempts: AttemptColumns, rows: Any) -> AttemptColumns:
+    """The connections with a set-up alone; the same object for both of its halves."""
+    known = vars(attempts)
+    if "_with_setup" not in known:
+        known["_with_setup"] = AttemptColumns(attempts.case, attempts.names, rows, NONE)
+    some: AttemptColumns = known["_with_setup"]
+    return some
+
+
+@cache
+def _model(kind: type[Any]) -> tuple[tuple[str, type[Any] | None, bool], ...]:
+    """The fields of a model by their names in JSON: the model of a part, and whether it may be absent."""
+    return tuple(_fields(kind))
+
+
+def _fields(kind: type[Any]) -> Iterator[tuple[str, type[Any] | None, bool]]:
+    for field in msgspec.structs.fields(kind):
+        types = getattr(field.type, "__args__", (field.type,))
+        part = next((each for each in types if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
+        yield field.encode_name, part if _is_part(field.type) else None, type(None) in types
+
+
+def _is_part(kind: Any) -> bool:
+    return getattr(kind, "__origin__", None) is not list
+
+
+def _objects(model: type[Any], path: str, some: AttemptColumns, found: Found, lists: Lists) -> Iterable[Any]:
+    """Objects of a model; one that holds nothing is None, but for those that a document always has."""
+    columns = []
+    for name, part, optional in _model(model):  # type: ignore[arg-type]
+        inside = f"{path}.{name}"
+        if part is not None:
+            made = list(_objects(part, inside, some, found, lists))
+            columns.append([None if _is_empty(each) else each for each in made] if optional else made)
+        elif inside in lists:
+            columns.append(list(lists[inside](some, found)))
+        else:
+            column = FIELDS[inside].column
+            assert column is not None  # noqa: S101
+            columns.append(column(some).listed())  # type: ignore[union-attr]
+    made = list(map(model, *columns))
+    return [each if each.outcome is not None else None for each in made] if model is Tls else made
+
+
+def _is_empty(part: Any) -> bool:
+    return all(value is None for value in msgspec.structs.astuple(part))
+
+
+def _protocols(some: AttemptColumns, found: Found) -> list[Any]:
+    numbers = named(found).tolist()
+    texts = {number: protocols_offered(some.trace, number) for number in set(numbers) if number >= 0}
+    return [texts.get(number) for number in numbers]
+
+
+def _versions(some: AttemptColumns, found: Found) -> list[Any]:
+    numbers = named(found).tolist()
+    texts = {number: versions_offered(some.trace, number) for number in set(numbers) if number >= 0}
+    return [texts.get(number) for number in numbers]
+
+
+def _extras(some: AttemptColumns, found: Found) -> list[list[ExtraRoundTrip]]:
+    """The waits of each, by time: the hello that was asked for again, and those that the capture shows."""
+    seen, extras = found.seen, found.extras
+    made: list[list[ExtraRoundTrip]] = [[] for _ in range(len(seen))]
+    again = found.spans.moment("client_hello_2")
+    cost = again[1] - seen.time("hello")
+    for at in np.flatnonzero(again[0]).tolist():
+        made[at].append(ExtraRoundTrip("hello-retry", int(cost[at]), int(again[2][at])))
+    if len(extras.at):
+        frames = whole_frames(seen.of("first_frame")[extras.at], extras["frame"]).tolist()
+        columns = (extras.at.tolist(), extras["reason"].tolist(), extras["cost_ns"].tolist(), frames)
+        for at, reason, took, frame, delayed in zip(*columns, extras["delayed"].tolist(), strict=True):
+            nagle = bool(delayed) if reason == EXTRA_NAGLE else None
+            made[at].append(ExtraRoundTrip(_REASONS[reason], took, frame or None, nagle))  # type: ignore[arg-type]
+    return [sorted(each, key=lambda extra: extra.frame or 0) if len(each) > 1 else each for each in made]

@@ -1,0 +1,58 @@
+"""What hellos say in words: names and lists that rows refer to by number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.report.setup_columns import Coded, of_tls
+from handshake_inspect.verdicts.setup.tls_words import version_text
+from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
+
+named: Coded = of_tls(lambda seen: np.where(seen["hello"] > 0, seen["hello"], -1))
+
+
+def chosen_protocol(setup: Any) -> Any:
+    """The number of the protocol that ServerHello chose; under TLS 1.3, where it is encrypted, minus that of the hello.
+
+    Both in one column: even numbers are protocols, odd ones hellos.
+    """
+    seen = setup.seen
+    hidden = seen.is_13 & (setup.outcomes == TLS_ESTABLISHED) & (seen["hello"] > 0)
+    return np.where(seen.tls & (seen["alpn"] > 0), 2 * seen["alpn"], np.where(hidden, 2 * seen["hello"] + 1, -1))
+
+
+def protocol_text(trace: Any, number: int) -> str:
+    """What was chosen; of TLS 1.3 what alone was offered."""
+    if not visible(trace):
+        return ""
+    if number % 2 == 0:
+        return text(trace.names.text(number // 2))
+    offered = trace.names.facts(number // 2)[1]
+    return text(offered[0]) if len(offered) == 1 else ""
+
+
+def server_name(trace: Any, number: int) -> str:
+    """The name that this hello asks for."""
+    return text(trace.names.facts(number)[0] or b"") if visible(trace) else ""
+
+
+def protocols_offered(trace: Any, number: int) -> list[str] | None:
+    """The protocols that this hello offers."""
+    return [text(each) for each in trace.names.facts(number)[1]] if visible(trace) else None
+
+
+def versions_offered(trace: Any, number: int) -> list[str]:
+    """The versions that this hello offers."""
+    return [version_text(each) for each in trace.names.facts(number)[2]]
+
+
+def visible(trace: Any) -> bool:
+    """Whether names may be shown: which sites somebody visits is personal data."""
+    return trace.names is not None and trace.limits.names
+
+
+def text(octets: bytes) -> str:
+    """What somebody else wrote, as text that JSON can hold."""
+    return octets.decode("ascii", "backslashreplace")

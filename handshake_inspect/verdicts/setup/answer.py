@@ -1,0 +1,156 @@
+"""Where the answer begins among the records that a server sends under TLS 1.3, by lengths alone.
+
+Session tickets, HTTP/2 SETTINGS and the answer are all encrypted application data.  A record that was sent before the
+request had arrived is none of the answer; the reader has left those out, and kept their length if they look like a
+ticket.  Of the candidates that are left, these are skipped at the front:
+
+- records of the length of a ticket that came before the request;
+- else the leading run of two or more, at most `TICKETS`, of equal length, from `TICKET_LEAST` to `TICKET_MOST` octets;
+- else a single one of such a size with more after it, if other connections to the service had tickets of that length,
+  give or take `TICKET_SPREAD`.  Where no ticket of the service is known, both it and the next may be the answer;
+- where HTTP/2 was offered, records of less than `SETTINGS_BELOW` octets.  If nothing else comes, the first one is the
+  answer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.setup_rows import CANDIDATES
+from handshake_inspect.verdicts.setup.intervals import CLOSE_NS, Bools, Times
+from handshake_inspect.verdicts.setup.words import AMBIGUOUS, EXACT, TICKETS_SKIPPED
+
+TICKETS = 4
+TICKET_LEAST, TICKET_MOST = 100, 4500
+TICKET_SPREAD = 16
+SETTINGS_BELOW = 100
+CLOSE = 0.02  # candidates that differ by less than this part of the wait name a value
+
+Lengths = NDArray[np.int64]
+Keys = NDArray[np.uint64]
+
+_SERVICE = np.uint64(0xFFFF_FFFF_FFFF_0000)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The records that may be the answer: a row for each connection, a column for each record."""
+
+    ns: Times
+    frame: NDArray[np.int64]
+    length: Lengths
+    count: Lengths
+    ticket_length: Lengths  # of what came before the request, 0 for none
+    http2: Bools  # it was offered
+
+    @property
+    def there(self) -> Bools:
+        """Which places hold a candidate."""
+        there: Bools = np.arange(CANDIDATES) < self.count[:, None]
+        return there
+
+    @property
+    def settings(self) -> Bools:
+        """Which may be SETTINGS of HTTP/2."""
+        return self.there & self.http2[:, None] & (self.length < SETTINGS_BELOW)
+
+    @property
+    def ticketlike(self) -> Bools:
+        """Which have the size of a ticket."""
+        return self.there & (self.length >= TICKET_LEAST) & (self.length <= TICKET_MOST)
+
+    @property
+    def leading(self) -> tuple[Lengths, Lengths]:
+        """The first two places behind leading SETTINGS; CANDIDATES where there is none."""
+        others = self.there & ~self.settings
+        first = np.where(others.any(axis=1), others.argmax(axis=1), CANDIDATES)
+        later = others & (np.arange(CANDIDATES) > first[:, None])
+        return first, np.where(later.any(axis=1), later.argmax(axis=1), CANDIDATES)
+
+    @property
+    def proved_length(self) -> Lengths:
+        """The length of tickets that this connection shows by itself; 0 for none."""
+        first, second = self.leading
+        one, other = self._at(self.length, first), self._at(self.length, second)
+        run = self._at(self.ticketlike, first).astype(bool) & (one == other)
+        known = (self.ticket_length >= TICKET_LEAST) & (self.ticket_length <= TICKET_MOST)
+        return np.where(known, self.ticket_length, np.where(run, one, 0))
+
+    def _at(self, values: NDArray[np.generic], places: Lengths) -> NDArray[np.int64]:
+        """The value at a place of each row; 0 behind the last."""
+        padded = np.concatenate([values.astype(np.int64), np.zeros((len(values), 1), dtype=np.int64)], axis=1)
+        return padded[np.arange(len(values)), np.minimum(places, CANDIDATES)]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Places of candidates, -1 for none: the first that may be the answer, and the last that may be."""
+
+    first: Lengths
+    last: Lengths
+    method: NDArray[np.uint8]
+
+    @property
+    def known(self) -> Bools:
+        """Whether there is an answer."""
+        return self.last >= 0
+
+
+@dataclass(frozen=True)
+class Tickets:
+    """Lengths of tickets by service, sorted: below the high 48 bits of the key of a service, its length."""
+
+    keys: Keys
+
+    @classmethod
+    def of(cls, service: Keys, proved: Lengths) -> "Tickets":
+        """From the services of connections, and what each connection proves."""
+        known = proved > 0
+        return cls(np.unique(service[known] & _SERVICE | proved[known].astype(np.uint64)))
+
+    def near(self, service: Keys, length: Lengths) -> tuple[Bools, Bools]:
+        """Whether the service is known to have such tickets, and whether any ticket of it is known."""
+        if not len(self.keys):
+            return np.zeros(len(service), dtype=bool), np.zeros(len(service), dtype=bool)
+        base = service & _SERVICE
+        low = base | np.maximum(length - TICKET_SPREAD, 0).astype(np.uint64)
+        high = base | np.minimum(length + TICKET_SPREAD, 0xFFFF).astype(np.uint64)
+        return self._any(low, high), self._any(base, base | np.uint64(0xFFFF))
+
+    def _any(self, low: NDArray[np.uint64], high: NDArray[np.uint64]) -> Bools:
+        return np.searchsorted(self.keys, high, side="right") > np.searchsorted(self.keys, low)
+
+
+def answers(candidates: Candidates, service: Keys, tickets: Tickets) -> Answers:
+    """Choose among the candidates of every connection."""
+    there = candidates.there
+    first, second = candidates.leading
+    lone = candidates._at(candidates.ticketlike, first).astype(bool)
+    proved = candidates.proved_length
+    alike, any_known = tickets.near(service, candidates._at(candidates.length, first))
+    single = (proved == 0) & lone & (second < CANDIDATES)
+    skipped = skipping(candidates, np.where(single & alike, candidates._at(candidates.length, first), proved))
+    left = there & ~skipped
+    chosen = np.where(left.any(axis=1), left.argmax(axis=1), -1)
+    only_settings = (chosen < 0) & candidates.settings.any(axis=1)
+    chosen = np.where(only_settings, candidates.settings.argmax(axis=1), chosen)
+    doubted = single & ~any_known & (chosen == first)
+    last = np.where(doubted, second, chosen)
+    method = np.where(doubted, AMBIGUOUS, np.where(chosen > 0, TICKETS_SKIPPED, EXACT)).astype(np.uint8)
+    return Answers(np.where(last >= 0, np.where(doubted, first, 0), -1), last, method)
+
+
+def skipping(candidates: Candidates, ticket_length: Lengths) -> Bools:
+    """Which candidates are SETTINGS or tickets at the front: none behind the first that is neither."""
+    ticket = candidates.there & (candidates.length == ticket_length[:, None]) & (ticket_length > 0)[:, None]
+    ticket &= np.cumsum(ticket, axis=1) <= TICKETS
+    skipped: Bools = np.logical_and.accumulate(candidates.settings | ticket, axis=1)
+    return skipped
+
+
+def named(wait_first: Times, wait_last: Times) -> Times:
+    """The value between two candidates, by how long the client waited for each; -1 where they are too far apart."""
+    apart = wait_last - wait_first
+    close = (apart < CLOSE_NS) | (apart < CLOSE * wait_last)
+    return np.where((wait_last >= 0) & close, (wait_first + wait_last) // 2, -1)

@@ -1,0 +1,58 @@
+"""What cost round trips besides, as columns: the chains of waits that set-ups name."""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts.setup.intervals import Bools
+from handshake_inspect.verdicts.setup.seen import Seen
+
+
+class Extras:
+    """The waits of some set-ups: `at` are places among the connections that were seen, `rows` those of the waits."""
+
+    def __init__(self, seen: Seen) -> None:
+        self.seen = seen
+
+    @cached_property
+    def _chains(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        extras = self.seen.trace.extras
+        assert extras is not None  # noqa: S101
+        ats, numbers = [], []
+        number = self.seen["extras"].astype(np.intp)
+        at = np.flatnonzero(number)
+        while len(at):
+            ats.append(at)
+            numbers.append(number[at] - 1)
+            following = np.zeros(len(number), dtype=np.intp)
+            following[at] = extras["next"][numbers[-1]]
+            number, at = following, np.flatnonzero(following)
+        if not ats:
+            return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+        order = np.argsort(np.concatenate(ats), kind="stable")
+        return np.concatenate(ats)[order], np.concatenate(numbers)[order]
+
+    @property
+    def at(self) -> NDArray[np.intp]:
+        """For each wait, the place of its connection, ascending."""
+        return self._chains[0]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """A column of the waits."""
+        assert self.seen.trace.extras is not None  # noqa: S101
+        column: NDArray[Any] = self.seen.trace.extras[name][self._chains[1]]
+        return column
+
+    def any(self, reason: int, span: int) -> Bools:
+        """Which connections have a wait for this reason inside of this span."""
+        found = np.zeros(len(self.seen), dtype=bool)
+        if len(self.at):
+            found[self.at[(self["reason"] == reason) & (self["span"] == span)]] = True
+        return found
+
+    def count(self, reason: int) -> NDArray[np.uint16]:
+        """How many waits of this kind each connection has."""
+        at = self.at[self["reason"] == reason] if len(self.at) else self.at
+        return np.bincount(at, minlength=len(self.seen)).astype(np.uint16)

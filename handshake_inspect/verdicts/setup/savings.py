@@ -1,0 +1,55 @@
+"""What connecting would have cost less with another protocol, as columns: estimates from the network's round trip.
+
+Counted are the round trips that would have fallen away, R being one:
+
+                                     TLS 1.3   resumption   early data   QUIC   QUIC, early data
+    TLS 1.2, full                       R          R            -         2R          3R
+    TLS 1.2, resumed or false start     0          0            -          R          2R
+    TLS 1.3                             -          0            R          R          2R
+    TLS 1.3, early data accepted        -          0            -          0           R
+
+-1 stands for what does not apply.  What a connection kept open would have saved is measured, not estimated.
+"""
+
+import numpy as np
+
+from handshake_inspect.verdicts.setup.intervals import Times
+from handshake_inspect.verdicts.setup.seen import Seen
+from handshake_inspect.verdicts.setup.spans import Spans
+
+_NOT = -1  # does not apply
+#            TLS 1.2 full, 1.2 short, 1.3, 1.3 with early data
+_TRIPS = {
+    "tls13_ns": (1, 0, _NOT, _NOT),
+    "resumption_ns": (1, 0, 0, 0),
+    "early_data_ns": (_NOT, _NOT, 1, _NOT),
+    "quic_ns": (2, 1, 1, 0),
+    "quic_early_data_ns": (3, 2, 2, 1),
+}
+
+
+def saveable(seen: Seen, spans: Spans) -> dict[str, Times]:
+    """The columns of SAVEABLE; -1 for unknown, and for what does not apply."""
+    done = spans.handshake_end[0]
+    place = np.where(seen.is_13, np.where(seen.early, 3, 2), np.where(seen.short, 1, 0))
+    round_trip = seen.network.value
+    columns = {"reuse_ns": reuse(spans)}
+    for name, trips in _TRIPS.items():
+        saved = np.array(trips)[place]
+        columns[name] = np.where(done & (saved >= 0) & (round_trip >= 0), saved * round_trip, -1)
+    return columns
+
+
+def reuse(spans: Spans) -> Times:
+    """The time until the client could have sent its request; of a plain connection that of the TCP handshake.
+
+    Early data that was accepted did not wait for the end of TLS.
+    """
+    tls, early = spans.seen.tls, spans.seen.early
+    parts = [
+        spans.tcp.length.value,
+        np.where(tls, spans.before_tls.length.value, 0),
+        np.where(tls & ~early, spans.tls.length.value, 0),
+    ]
+    known = np.logical_and.reduce([part >= 0 for part in parts])
+    return np.where(known, np.sum(parts, axis=0), -1)

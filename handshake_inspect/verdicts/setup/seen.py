@@ -1,0 +1,172 @@
+"""What was seen of set-ups, as columns: of some connections, the rows of their exchange and of their set-up.
+
+Times and frames of what was not seen are 0.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_MIDSTREAM, FACT_SYN
+from handshake_inspect.tcp.setup_facts import (
+    EXCHANGE_SETUP,
+    SETUP_EARLY_ENDED,
+    SETUP_EARLY_REQUEST,
+    SETUP_FALSE_START,
+    SETUP_OFFERS_H2,
+    SETUP_SERVER_CHANGED,
+    SETUP_TLS,
+)
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import whole_frames
+from handshake_inspect.verdicts.legs import Leg, Legs
+from handshake_inspect.verdicts.setup.answer import Candidates
+from handshake_inspect.verdicts.setup.intervals import Bools, Interval, Times, bounded, exact
+
+TLS13, TLS12, TLS_DRAFTS, TLS_DRAFT_22 = 0x0304, 0x0303, 0x7F00, 0x7F16
+OF_EXCHANGES = ("request", "response")
+
+
+class Seen:
+    """Columns of the connections with these numbers."""
+
+    def __init__(self, trace: Attempts, rows: Any) -> None:
+        assert trace.exchanges is not None  # noqa: S101
+        self.trace, self.rows = trace, rows
+        self.exchange = trace.exchanges[rows]
+        self.number = (self.exchange["setup"] & EXCHANGE_SETUP).astype(np.intp)
+        self._columns: dict[str, NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        """How many connections there are."""
+        return len(self.number)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """A column of the rows of set-ups; 0 of connections that have none."""
+        if name not in self._columns:
+            self._columns[name] = self._column(name)
+        return self._columns[name]
+
+    def _column(self, name: str) -> NDArray[Any]:
+        assert self.trace.setups is not None  # noqa: S101
+        source = self.trace.setups[name]
+        column = np.zeros((len(self), *source.shape[1:]), dtype=np.int64)
+        there = np.flatnonzero(self.number)
+        if len(there):
+            column[there] = source[self.number[there] - 1]
+        return column
+
+    def of(self, name: str) -> NDArray[Any]:
+        """A column of the connection rows."""
+        column: NDArray[Any] = self.trace.connections[name][self.rows]
+        return column
+
+    def flag(self, bits: int) -> Bools:
+        """Whether any of these SETUP_* bits is set."""
+        return self["flags"] & bits != 0
+
+    def fact(self, bits: int) -> Bools:
+        """Whether any of these FACT_* bits is set."""
+        return self.facts & bits != 0
+
+    @cached_property
+    def facts(self) -> NDArray[np.uint64]:
+        """FACT_* bits."""
+        facts: NDArray[np.uint64] = self.trace.facts[self.rows]
+        return facts
+
+    def time(self, name: str) -> Times:
+        """When this passed the capture point; 0 where it did not."""
+        times: Times = (self.exchange if name in OF_EXCHANGES else self)[f"{name}_ns"].astype(np.int64)
+        return times
+
+    def low_frame(self, name: str) -> NDArray[Any]:
+        """The low 32 bits of the frame of this; 0 for none."""
+        frames: NDArray[Any] = (self.exchange if name in OF_EXCHANGES else self)[f"{name}_frame"]
+        return frames
+
+    def frame(self, name: str) -> NDArray[np.uint64]:
+        """The whole number of its frame."""
+        return whole_frames(self.of("first_frame"), self.low_frame(name))
+
+    def there(self, name: str) -> Bools:
+        """Whether the capture holds it."""
+        return self.low_frame(name) != 0
+
+    # -- the connection ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def opened(self) -> Bools:
+        """Whether the capture holds the SYN and the final ACK, with their times."""
+        whole = self.facts & (FACT_SYN | FACT_ACKED | FACT_MIDSTREAM) == FACT_SYN | FACT_ACKED
+        return whole & ~self.trace.untimed[self.rows]
+
+    @cached_property
+    def legs(self) -> tuple[Leg, Leg]:
+        """The handshake RTTs to the server, and to the client."""
+        legs = Legs(self.trace, self.rows)
+        return legs.synack, legs.ackdat
+
+    @cached_property
+    def to_client(self) -> Interval:
+        """The way from the capture to the client and back."""
+        return _interval(self.legs[1])
+
+    @cached_property
+    def to_server(self) -> Interval:
+        """The way from the capture to the server and back: the least round trip that was seen of it."""
+        path = self.exchange["path"].astype(np.int64)
+        return _interval(self.legs[0]).least(exact(path, path > 0))
+
+    @cached_property
+    def network(self) -> Interval:
+        """The round trip of the network alone."""
+        return self.to_server.plus(self.to_client)
+
+    # -- TLS ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def tls(self) -> Bools:
+        """Whether the client sent a ClientHello."""
+        return self.flag(SETUP_TLS)
+
+    @cached_property
+    def is_13(self) -> Bools:
+        """Whether TLS 1.3, or a draft that is like it, was agreed on."""
+        version = self["version"]
+        return (version == TLS13) | ((version >= TLS_DRAFT_22) & (version <= TLS_DRAFTS + 0xFF))
+
+    @cached_property
+    def is_12(self) -> Bools:
+        """Whether TLS 1.2 or older was agreed on."""
+        version = self["version"]
+        return (version != 0) & (version <= TLS12)
+
+    @cached_property
+    def short(self) -> Bools:
+        """Whether a handshake of TLS 1.2 or older lets the client send its request after one round trip."""
+        return self.is_12 & self.flag(SETUP_FALSE_START | SETUP_SERVER_CHANGED)
+
+    @cached_property
+    def early(self) -> Bools:
+        """Whether early data was accepted."""
+        return self.flag(SETUP_EARLY_ENDED)
+
+    @property
+    def candidates(self) -> Candidates:
+        """The records of TLS 1.3 that may be the answer."""
+        asked = self.is_13 & (self.there("request") | self.flag(SETUP_EARLY_REQUEST))
+        return Candidates(
+            self["candidate_ns"],
+            self["candidate_frame"],
+            self["candidate_length"],
+            np.where(asked, self["candidate_count"], 0),
+            self["ticket_length"],
+            self.flag(SETUP_OFFERS_H2),
+        )
+
+
+def _interval(leg: Leg) -> Interval:
+    return bounded(leg.low, leg.high, leg.value)

@@ -1,0 +1,225 @@
+"""The set-ups of a trace: which connections have one, and everything that is said of them, as columns.
+
+Columns are made for some connections at a time, when they are asked for.  What is kept for the whole trace are the
+lengths of session tickets by service, which decide where one connection alone does not, and the values of spans.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_MIDSTREAM
+from handshake_inspect.tcp.setup_facts import (
+    EXCHANGE_SETUP,
+    EXCHANGE_UNREAD,
+    EXTRA_LOSS,
+    EXTRA_NAGLE,
+    EXTRA_WINDOW,
+    SETUP_EARLY_REQUEST,
+    SETUP_SPOKE_FIRST,
+    SETUP_TLS,
+)
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import AT_ONCE, batches, marked
+from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.setup import tls
+from handshake_inspect.verdicts.setup.answer import Tickets
+from handshake_inspect.verdicts.setup.extras import Extras
+from handshake_inspect.verdicts.setup.intervals import Bools, Times
+from handshake_inspect.verdicts.setup.savings import saveable
+from handshake_inspect.verdicts.setup.seen import Seen
+from handshake_inspect.verdicts.setup.spans import Span, Spans
+from handshake_inspect.verdicts.setup.words import SAVEABLE
+
+Rows = NDArray[np.intp]
+
+MEASURED = ("tcp", "before_tls", "tls", "before_request", "response", "first_byte")
+
+
+class Setup:
+    """The set-ups of connections with these numbers, all of which have one."""
+
+    def __init__(self, trace: Attempts, rows: Any, tickets: Tickets) -> None:
+        self.seen = Seen(trace, rows)
+        self.extras = Extras(self.seen)
+        self.spans = Spans(self.seen, tickets, self.extras)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.seen)
+
+    @property
+    def measured(self) -> Mapping[str, Span]:
+        """The spans by their names."""
+        spans = self.spans
+        return {
+            "tcp": spans.tcp, "before_tls": spans.before_tls, "tls": spans.tls,
+            "before_request": spans.before_request, "response": spans.answer, "first_byte": spans.first_byte,
+        }  # fmt: skip
+
+    @cached_property
+    def saveable(self) -> Mapping[str, Times]:
+        """What would have been saved, -1 for unknown."""
+        return saveable(self.seen, self.spans)
+
+    @cached_property
+    def outcomes(self) -> NDArray[np.uint8]:
+        """What became of TLS, as places in TLS_OUTCOMES."""
+        return tls.outcomes(self.seen)
+
+
+@dataclass(frozen=True)
+class Values:
+    """What distributions and counts are made of: for each set-up of a trace, in the order of `rows`."""
+
+    rows: NDArray[Any]  # numbers of connections
+    tls: Bools
+    version: NDArray[np.uint16]
+    outcome: NDArray[np.uint8]
+    resumed: Bools
+    early: Bools
+    spans: Mapping[str, Times]  # -1 for none, -2 for one without a value
+    saveable: Mapping[str, Times]
+    extras: Mapping[str, NDArray[np.uint16]]  # how many waits of each kind
+
+    def of(self, places: Any) -> "Values":
+        """The set-ups in these places."""
+        plain: list[Any] = [getattr(self, name)[places] for name in PLAIN]
+        by_name = [{key: each[places] for key, each in getattr(self, name).items()} for name in BY_NAME]
+        return Values(*plain, *by_name)
+
+    def of_connections(self, rows: Any) -> "Values":
+        """Those of these connections, whose numbers ascend."""
+        if not len(self.rows):
+            return self
+        places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
+        return self.of(places[self.rows[places] == rows])
+
+
+PLAIN = ("rows", "tls", "version", "outcome", "resumed", "early")
+BY_NAME = ("spans", "saveable", "extras")
+COUNTED = ("hello-retry", "window", "loss", "nagle")
+_KINDS = {"window": EXTRA_WINDOW, "loss": EXTRA_LOSS, "nagle": EXTRA_NAGLE}
+_NOTHING: Any = {
+    "rows": np.int32, "tls": np.bool_, "version": np.uint16, "outcome": np.uint8, "resumed": np.bool_,
+    "early": np.bool_,
+}  # fmt: skip
+
+
+class Setups:
+    """All set-ups of some attempts."""
+
+    def __init__(self, trace: Attempts) -> None:
+        self.trace = trace
+
+    @property
+    def present(self) -> Bools:
+        """Which connections have a set-up: those whose client, or a server that speaks first, sent data."""
+        return has_setup(self.trace)
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """The numbers of the connections that have a set-up."""
+        return rows_of(self.trace)
+
+    @property
+    def tickets(self) -> Tickets:
+        """The lengths of session tickets by service, where a connection shows them."""
+        return tickets_of(self.trace)
+
+    def take_tickets(self, whole: Attempts) -> None:
+        """Know the tickets of all attempts, of which these are some."""
+        self.trace.made[tickets_of.__wrapped__] = tickets_of(whole)  # type: ignore[attr-defined]
+
+    def of(self, rows: Any) -> Setup:
+        """The set-ups of these connections, which must have one."""
+        return Setup(self.trace, rows, self.tickets)
+
+    @property
+    def values(self) -> Values:
+        """What distributions and counts are made of."""
+        return values(self.trace)
+
+
+def setups_of(trace: Attempts) -> Setups:
+    """The set-ups of some attempts."""
+    return Setups(trace)
+
+
+@once
+def has_setup(trace: Attempts) -> Bools:
+    """As `Setups.present`."""
+    if trace.exchanges is None:
+        return np.zeros(len(trace.connections), dtype=bool)
+    number = (trace.exchanges["setup"] & EXCHANGE_SETUP).astype(np.intp)
+    flags = np.zeros(len(number), dtype=np.uint32)
+    with_row = np.flatnonzero(number)
+    if len(with_row) and trace.setups is not None:
+        flags[with_row] = trace.setups["flags"][number[with_row] - 1]
+    plain = (trace.exchanges["request_frame"] != 0) | (flags & SETUP_SPOKE_FIRST != 0)
+    plain &= (trace.facts & FACT_MIDSTREAM == 0) & (trace.exchanges["setup"] & EXCHANGE_UNREAD == 0)
+    return plain | (flags & (SETUP_TLS | SETUP_EARLY_REQUEST) != 0)
+
+
+@once
+def rows_of(trace: Attempts) -> NDArray[Any]:
+    """As `Setups.rows`."""
+    return marked(has_setup(trace))
+
+
+@once
+def tickets_of(trace: Attempts) -> Tickets:
+    """As `Setups.tickets`."""
+    rows = rows_of(trace)
+    services, lengths = [], []
+    for some in batches(len(rows), AT_ONCE):
+        candidates = Seen(trace, rows[some]).candidates
+        telling = np.flatnonzero((candidates.count > 0) | (candidates.ticket_length > 0))
+        if len(telling):
+            services.append(trace.server_key[rows[some][telling]])
+            lengths.append(candidates.proved_length[telling])
+    if not services:
+        return Tickets(np.zeros(0, dtype=np.uint64))
+    return Tickets.of(np.concatenate(services), np.concatenate(lengths))
+
+
+@once
+def values(trace: Attempts) -> Values:
+    """As `Setups.values`."""
+    rows, found = rows_of(trace), Setups(trace)
+    return joined([values_of(found.of(rows[some])) for some in batches(len(rows), AT_ONCE)])
+
+
+def values_of(setup: Setup) -> Values:
+    """The values of some set-ups."""
+    seen = setup.seen
+    spans = {
+        name: np.where(span.length.known, np.where(span.length.value >= 0, span.length.value, -2), -1)
+        for name, span in setup.measured.items()
+    }
+    extras = {name: setup.extras.count(kind) for name, kind in _KINDS.items()}
+    extras["hello-retry"] = seen.there("hello_2").astype(np.uint16)
+    plain = (np.asarray(seen.rows), seen.tls, seen["version"].astype(np.uint16), setup.outcomes)
+    return Values(*plain, tls.kinds(seen) == 1, seen.early, spans, setup.saveable, extras)
+
+
+def joined(parts: list[Values]) -> Values:
+    """Parts one behind the other; a column in which all is unknown takes no room."""
+    if not parts:
+        empty: list[Any] = [np.zeros(0, dtype=_NOTHING[name]) for name in PLAIN]
+        names = (MEASURED, SAVEABLE, COUNTED)
+        return Values(*empty, *({each: np.zeros(0, dtype=np.int64) for each in some} for some in names))
+    plain: list[Any] = [np.concatenate([getattr(part, name) for part in parts]) for name in PLAIN]
+    return Values(*plain, *({key: _column(parts, name, key) for key in getattr(parts[0], name)} for name in BY_NAME))
+
+
+def _column(parts: list[Values], name: str, key: str) -> NDArray[Any]:
+    columns = [getattr(part, name)[key] for part in parts]
+    first = columns[0][0]
+    if all((column == first).all() for column in columns):
+        return np.broadcast_to(first, sum(map(len, columns)))
+    return np.concatenate(columns)

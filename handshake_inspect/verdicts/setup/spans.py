@@ -1,0 +1,297 @@
+"""The parts of set-ups as their clients saw them, and the own times of both ends.
+
+From a frame of the client to a later one of the client, the client saw the same duration as the capture.  To a later
+frame of the server it saw more: the way from the capture to the client and back (`rtt.ackdat`), whose bounds carry
+over.
+The server's own time is what is left without the way to the server and back.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_SYN, FACT_TFO, METHOD_DATA_ACK
+from handshake_inspect.tcp.setup_facts import (
+    EXTRA_LOSS,
+    SETUP_CUT,
+    SETUP_HOLE,
+    SETUP_SERVER_HELLO,
+    SETUP_SPOKE_FIRST,
+    SPAN_BEFORE_REQUEST,
+    SPAN_BEFORE_TLS,
+    SPAN_RESPONSE,
+    SPAN_TLS,
+)
+from handshake_inspect.verdicts.columns import whole_frames
+from handshake_inspect.verdicts.masks import first_match
+from handshake_inspect.verdicts.setup.answer import Answers, Tickets, answers, named
+from handshake_inspect.verdicts.setup.extras import Extras
+from handshake_inspect.verdicts.setup.intervals import Bools, Interval, Times, bounded, choose, exact
+from handshake_inspect.verdicts.setup.seen import Seen
+from handshake_inspect.verdicts.setup.words import (
+    AMBIGUOUS,
+    CUT,
+    EXACT,
+    LOST,
+    NO_OPENING,
+    NO_RESPONSE,
+    NONE,
+    NOT_FINISHED,
+    ONE_SIDED,
+    UNREAD,
+)
+
+Codes = NDArray[np.uint8]
+
+_COLUMNS = {"client_hello": "hello", "hello_retry": "retry", "client_hello_2": "hello_2", "early_data": "early"}
+
+
+@dataclass(frozen=True)
+class Span:
+    """One part of set-ups.  `there`: it began; `reason` counts only where the method is NONE; `start` -1 is unknown."""
+
+    there: Bools
+    start: Times
+    length: Interval
+    round_trips: Times  # -1 for unknown
+    method: Codes
+    reason: Codes
+
+    @property
+    def end(self) -> Interval:
+        """When it ended, from the start of the set-up."""
+        return self.length.plus(exact(self.start, self.start >= 0))
+
+
+class Spans:
+    """All parts of the set-ups of some connections."""
+
+    def __init__(self, seen: Seen, tickets: Tickets, extras: Extras) -> None:
+        self.seen, self.tickets, self.extras = seen, tickets, extras
+
+    # -- moments ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _since(self) -> Times:
+        """The first SYN."""
+        return self.seen.of("syn_ns")
+
+    @cached_property
+    def request(self) -> tuple[Bools, Times]:
+        """Whether there was a request, and when its first octet was first seen: accepted early data is one."""
+        seen = self.seen
+        early = seen.early & seen.there("early")
+        return early | seen.there("request"), np.where(early, seen.time("early"), seen.time("request"))
+
+    @cached_property
+    def answers(self) -> Answers:
+        """What was chosen of the records of TLS 1.3."""
+        seen = self.seen
+        return answers(seen.candidates, seen.trace.server_key[: len(seen.trace.connections)][seen.rows], self.tickets)
+
+    @cached_property
+    def response(self) -> tuple[Interval, Codes]:
+        """When the first octet of the answer was available at the capture, and how that is known."""
+        seen = self.seen
+        at = exact(seen.time("response"), seen.there("response") & ~seen.is_13)
+        chosen, candidates = self.answers, seen.candidates
+        rows = np.arange(len(seen))
+        low, high = (np.where(chosen.known, candidates.ns[rows, place], -1) for place in (chosen.first, chosen.last))
+        asked = self.request[1]
+        middle = named(np.where(chosen.known, low - asked, -1), np.where(chosen.known, high - asked, -1))
+        value = np.where(chosen.method == AMBIGUOUS, np.where(middle >= 0, middle + asked, -1), high)
+        there = chosen.known & seen.is_13
+        method = np.where(there, chosen.method, EXACT).astype(np.uint8)
+        return choose(there, Interval(low, high, value), at), method
+
+    @cached_property
+    def handshake_end(self) -> tuple[Bools, Times, Bools]:
+        """Where TLS ended: whether it did, when that passed the capture, and whether the client had yet to get it."""
+        seen = self.seen
+        by_server = seen.is_12 & ~seen.short
+        when = np.where(by_server, seen.time("server_finished"), seen.time("client_finished"))
+        ended = np.where(by_server, seen.there("server_finished"), seen.there("client_finished"))
+        return seen.tls & ended, when, by_server
+
+    # -- spans --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def tcp(self) -> Span:
+        """The first SYN to the final ACK."""
+        seen = self.seen
+        taken = seen.of("ack_ns") - self._since
+        length = exact(taken, seen.opened)
+        stood_in = seen.opened & (seen.of("ackdat_method") == METHOD_DATA_ACK)
+        least = np.where(seen.of("synack_ns") > 0, seen.of("synack_ns") - self._since, 0)
+        guessed = bounded(np.where(seen.opened, least, -1), np.where(seen.opened, taken, -1))
+        length = choose(stood_in, guessed, length)
+        repeated = (seen.of("syn_count") > 1) | (seen.of("synack_count") > 1)
+        trips = np.where(seen.fact(FACT_TFO), 0, 1)
+        why = np.where(seen.fact(FACT_SYN), ONE_SIDED, NO_OPENING)
+        return self._span(
+            seen.fact(FACT_SYN), np.zeros(len(seen), dtype=np.int64), length, trips, why, repeated, guessed=stood_in
+        )
+
+    @cached_property
+    def before_tls(self) -> Span:
+        """The client's own time until its ClientHello, and a plain prologue."""
+        seen = self.seen
+        length = exact(seen.time("hello") - seen.of("ack_ns"), seen.tls & seen.opened)
+        return self._span(
+            seen.tls, self._from_start(seen.of("ack_ns")), length, seen["turns"], NO_OPENING,
+            self.extras.any(EXTRA_LOSS, SPAN_BEFORE_TLS),
+        )  # fmt: skip
+
+    @cached_property
+    def tls(self) -> Span:
+        """The ClientHello until the client may send its request."""
+        seen = self.seen
+        ended, when, by_server = self.handshake_end
+        hello = seen.time("hello")
+        length = exact(when - hello, ended)
+        answered = length.plus(seen.to_client)
+        asked, request = self.request
+        # A request that was seen sooner shows that the client had what it waited for.
+        most = np.where(asked & by_server, np.maximum(request - hello, 0), np.iinfo(np.int64).max)
+        length = choose(by_server, answered.at_most(most), length)
+        rules = [(ended & by_server, ONE_SIDED), (seen.flag(SETUP_CUT | SETUP_HOLE), UNREAD)]
+        why = first_match(rules, NOT_FINISHED, len(seen))
+        return self._span(
+            seen.tls, self._from_start(hello), length, self.tls_round_trips, why,
+            self.extras.any(EXTRA_LOSS, SPAN_TLS), cut=seen.flag(SETUP_CUT),
+        )  # fmt: skip
+
+    @cached_property
+    def tls_round_trips(self) -> Times:
+        """How often the client waits in the handshake, by its messages."""
+        seen = self.seen
+        retried = seen.there("retry").astype(np.int64)
+        trips = np.where(seen.is_13, np.where(seen.early, 0, 1), np.where(seen.short, 1, 2)) + retried
+        return np.where((seen.is_13 | seen.is_12) & self.handshake_end[0], trips, -1)
+
+    @cached_property
+    def _may_ask(self) -> Interval:
+        """When the client may send its request, from the start of the set-up; or from nowhere, without an opening."""
+        end = self.tls.length.plus(exact(self.seen.time("hello"), self.seen.tls))
+        return choose(self.seen.tls, end, exact(self.seen.of("ack_ns"), self.seen.opened))
+
+    @cached_property
+    def before_request(self) -> Span:
+        """The client's own time until its request, and the wait for the greeting of a server that speaks first."""
+        seen = self.seen
+        asked, request = self.request
+        length = exact(request, asked).less(self._may_ask)
+        first = np.where(self._may_ask.value >= 0, self._may_ask.value, self._may_ask.high)
+        start = np.where(self._may_ask.known, self._from_start(first), -1)
+        greeted = seen.flag(SETUP_SPOKE_FIRST) & ~seen.tls
+        why = np.where(seen.tls & ~self.tls.length.known, UNREAD, NO_OPENING)
+        lost = self.extras.any(EXTRA_LOSS, SPAN_BEFORE_REQUEST)
+        return self._span(
+            asked, start, length, greeted.astype(np.int64), why, lost, cut=seen.tls & seen.flag(SETUP_CUT)
+        )
+
+    @cached_property
+    def answer(self) -> Span:
+        """The request until the first octet of the answer."""
+        asked, request = self.request
+        return self._until_answer(asked, self._from_start(request), request, self.extras.any(EXTRA_LOSS, SPAN_RESPONSE))
+
+    @cached_property
+    def first_byte(self) -> Span:
+        """The first SYN until the first octet of the answer."""
+        asked = self.request[0] & self.seen.fact(FACT_SYN)
+        inside = (self.tcp, self.before_tls, self.tls, self.before_request, self.answer)
+        lost = np.logical_or.reduce([each.method == LOST for each in inside])
+        start = np.zeros(len(self.seen), dtype=np.int64)
+        span = self._until_answer(asked, start, self._since, lost)
+        cut = (span.method != NONE) & (self.tls.method == CUT)
+        method = np.where(cut, np.uint8(CUT), span.method)
+        return replace(span, round_trips=self.round_trips, method=method)
+
+    @cached_property
+    def round_trips(self) -> Times:
+        """How often the client waited for the server in all; -1 where that is not known."""
+        inside = (self.tcp, self.before_tls, self.tls, self.before_request, self.answer)
+        trips = np.sum([np.where(each.there, np.maximum(each.round_trips, 0), 0) for each in inside], axis=0)
+        return np.where(np.logical_or.reduce([each.there & (each.round_trips < 0) for each in inside]), -1, trips)
+
+    def _until_answer(self, there: Bools, start: Times, since: Times, lost: Bools) -> Span:
+        at, how = self.response
+        length = at.since(since).plus(self.seen.to_client)
+        unclear = np.where(self.seen.tls & self.seen.flag(SETUP_CUT | SETUP_HOLE), UNREAD, NO_RESPONSE)
+        why = np.where(at.known, ONE_SIDED, unclear)
+        trips = np.ones(len(self.seen), dtype=np.int64)
+        return self._span(
+            there, start, length.where(there), trips, why, lost, cut=self.seen.tls & self.seen.flag(SETUP_CUT), how=how
+        )
+
+    def _from_start(self, when: Times) -> Times:
+        return np.where(self.seen.opened, np.maximum(when - self._since, 0), -1)
+
+    def _span(
+        self, there: Bools, start: Times, length: Interval, trips: Times, reason: Any, lost: Bools, *, cut: Any = False,
+        how: Any = EXACT, guessed: Any = False,
+    ) -> Span:  # fmt: skip
+        length = length.where(there)
+        rules = [
+            (~length.known, NONE),
+            ((length.value < 0) | guessed, AMBIGUOUS),
+            (np.broadcast_to(cut, len(there)), CUT),
+            (lost, LOST),
+        ]
+        method = first_match(rules, how, len(there))
+        return Span(there, start, length, trips, method, np.broadcast_to(np.asarray(reason, np.uint8), len(there)))
+
+    def moment(self, name: str) -> tuple[Bools, Times, NDArray[np.uint64]]:
+        """Where a milestone is known, when it passed the capture, and its frame."""
+        seen = self.seen
+        if name == "response":
+            return self._answered
+        if name == "request":
+            early = seen.early & seen.there("early")
+            return *self.request, np.where(early, seen.frame("early"), seen.frame("request"))
+        column = _COLUMNS.get(name, name)
+        there = seen.there(column) & (seen.flag(SETUP_SERVER_HELLO) | (name != "server_hello"))
+        return there, seen.time(column), seen.frame(column)
+
+    @cached_property
+    def _answered(self) -> tuple[Bools, Times, NDArray[np.uint64]]:
+        seen, chosen, candidates = self.seen, self.answers, self.seen.candidates
+        place = (np.arange(len(seen)), chosen.last)
+        there = np.where(seen.is_13, chosen.known, seen.there("response"))
+        frame = whole_frames(seen.of("first_frame"), candidates.frame[place].astype(np.uint32))
+        return (
+            there,
+            np.where(seen.is_13, candidates.ns[place], seen.time("response")),
+            np.where(seen.is_13, frame, seen.frame("response")),
+        )
+
+    # -- own times ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def server_hello(self) -> Interval:
+        """The server's own time before its ServerHello."""
+        seen = self.seen
+        there = seen.there("server_hello") & (seen["hello_sent_ns"] > 0) & seen.tls
+        return exact(seen.time("server_hello") - seen["hello_sent_ns"], there).less(seen.to_server)
+
+    @cached_property
+    def server_answer(self) -> Interval:
+        """The server's own time before its answer."""
+        at = self.response[0]
+        seen = self.seen
+        asked, request = self.request
+        sent = np.where(seen["request_sent_ns"] > 0, seen["request_sent_ns"], request)
+        first_seen = seen["response_seen_ns"]
+        began = choose(at.known & ~seen.is_13 & (first_seen > 0), exact(first_seen, first_seen > 0), at)
+        return began.where(asked).since(sent).less(seen.to_server)
+
+    @cached_property
+    def client_finished(self) -> Interval:
+        """The client's own time between the server's flight and its own Finished."""
+        seen = self.seen
+        there = seen.there("client_finished") & (seen["flight_ns"] > 0)
+        return exact(seen.time("client_finished") - seen["flight_ns"], there).less(seen.to_client)

@@ -1,0 +1,107 @@
+"""What became of TLS handshakes, as columns."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
+from handshake_inspect.tcp.setup_facts import (
+    SETUP_ALERT,
+    SETUP_ALERT_LATE,
+    SETUP_CERTIFICATE_SENT,
+    SETUP_CERTIFICATE_WITHHELD,
+    SETUP_CLIENT_FINISHED,
+    SETUP_CUT,
+    SETUP_EARLY_ENDED,
+    SETUP_EARLY_OFFERED,
+    SETUP_EARLY_SENT,
+    SETUP_HELLO_RETRY,
+    SETUP_HOLE,
+    SETUP_MALFORMED,
+    SETUP_NOT_TLS,
+    SETUP_PSK,
+    SETUP_SERVER_CHANGED,
+    SETUP_SERVER_FINISHED,
+    SETUP_SERVER_HELLO,
+    SETUP_SERVER_TLS,
+)
+from handshake_inspect.verdicts.masks import first_match
+from handshake_inspect.verdicts.setup.intervals import Bools
+from handshake_inspect.verdicts.setup.seen import Seen
+from handshake_inspect.verdicts.setup.words import (
+    TLS_ESTABLISHED,
+    TLS_FAILED,
+    TLS_NO_ANSWER,
+    TLS_NOT_TLS,
+    TLS_PENDING,
+    TLS_UNKNOWN,
+)
+
+PATIENCE_NS = 3_000_000_000  # a handshake that goes on when the capture ends sooner than that after it may yet complete
+
+Codes = NDArray[np.uint8]
+
+
+def outcomes(seen: Seen) -> Codes:
+    """What became of each handshake, as places in TLS_OUTCOMES; of no account without a ClientHello."""
+    alert = seen.flag(SETUP_ALERT)
+    completed = has_completed(seen)
+    by_server, by_client = has_ended(seen, client=False), has_ended(seen, client=True)
+    patient = seen.trace.last_ns - seen.of("last_ns") >= PATIENCE_NS
+    over = by_server | by_client | patient
+    unread = seen.flag(SETUP_CUT | SETUP_HOLE | SETUP_MALFORMED)
+    rules: list[tuple[Any, Any]] = [
+        (seen.flag(SETUP_NOT_TLS), TLS_NOT_TLS),
+        (completed & ~alert, TLS_ESTABLISHED),
+        (alert, TLS_FAILED),
+        (unread, TLS_UNKNOWN),
+        (~seen.flag(SETUP_SERVER_TLS) & by_server, TLS_FAILED),
+        (~seen.flag(SETUP_SERVER_TLS) & over, TLS_NO_ANSWER),
+        (over, TLS_FAILED),
+    ]
+    return first_match(rules, TLS_PENDING, len(seen))
+
+
+def has_completed(seen: Seen) -> Bools:
+    """Whether the handshake completed for the client, and as far as the capture shows for the server."""
+    both: Bools = seen["flags"] & (SETUP_CLIENT_FINISHED | SETUP_SERVER_FINISHED) != 0
+    client, server = seen.flag(SETUP_CLIENT_FINISHED), seen.flag(SETUP_SERVER_FINISHED)
+    return both & client & (seen.is_13 | server)
+
+
+def has_ended(seen: Seen, *, client: bool) -> Bools:
+    """Whether this end closed or reset the connection."""
+    mine = seen.of("client") if client else seen.of("client") ^ 1
+    reset = seen.fact(FACT_RST) & (seen.of("rst_side") == mine)
+    ends = seen.trace.client_rows[seen.rows] if client else seen.trace.server_rows[seen.rows]
+    fin: Bools = seen.trace.endpoints["traits"][ends] & TRAIT_FIN != 0
+    return reset | fin
+
+
+def kinds(seen: Seen) -> NDArray[np.int64]:
+    """Full or resumed, as places in TLS_KINDS; -1 where that is not known."""
+    resumed = np.where(seen.is_13, seen.flag(SETUP_PSK), seen.flag(SETUP_SERVER_CHANGED))
+    known = seen.flag(SETUP_SERVER_HELLO) & (seen.is_13 | (seen.is_12 & seen.flag(SETUP_CLIENT_FINISHED)))
+    return np.where(known, resumed.astype(np.int64), -1)
+
+
+def early_data(seen: Seen) -> NDArray[np.int64]:
+    """As places in EARLY_DATA; -1 where none was offered."""
+    offered = seen.flag(SETUP_EARLY_OFFERED | SETUP_EARLY_SENT)
+    refused = seen.flag(SETUP_HELLO_RETRY) | (seen.flag(SETUP_CLIENT_FINISHED) & seen.flag(SETUP_SERVER_HELLO))
+    rules = [(~offered, 3), (seen.flag(SETUP_EARLY_ENDED), 0), (refused, 1)]
+    codes = first_match(rules, 2, len(seen)).astype(np.int64)
+    return np.where(codes == 3, -1, codes)
+
+
+def client_certificates(seen: Seen) -> NDArray[np.int64]:
+    """As places in CLIENT_CERTIFICATES; -1 where none was asked for."""
+    rules = [(seen.flag(SETUP_CERTIFICATE_SENT), 0), (seen.flag(SETUP_CERTIFICATE_WITHHELD), 1)]
+    codes = first_match(rules, 2, len(seen)).astype(np.int64)
+    return np.where(codes == 2, -1, codes)
+
+
+def late_alert(seen: Seen) -> Bools:
+    """Whether the alert came when the client already took the handshake for complete."""
+    return seen.flag(SETUP_ALERT_LATE)

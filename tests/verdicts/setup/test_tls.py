@@ -1,0 +1,127 @@
+"""What became of TLS handshakes, and what something else would have saved."""
+
+import pytest
+from support.setups import COMPLETE, MS, connected
+
+from handshake_inspect.tcp.facts import FACT_RST
+from handshake_inspect.tcp.setup_facts import (
+    SETUP_ALERT,
+    SETUP_ALERT_LATE,
+    SETUP_CLIENT_FINISHED,
+    SETUP_CUT,
+    SETUP_EARLY_ENDED,
+    SETUP_EARLY_OFFERED,
+    SETUP_EARLY_SENT,
+    SETUP_FALSE_START,
+    SETUP_HELLO_RETRY,
+    SETUP_HOLE,
+    SETUP_NOT_TLS,
+    SETUP_PSK,
+    SETUP_SERVER_CHANGED,
+    SETUP_SERVER_FINISHED,
+    SETUP_SERVER_HELLO,
+    SETUP_SERVER_TLS,
+    SETUP_TLS,
+)
+from handshake_inspect.verdicts.setup import tls
+from handshake_inspect.verdicts.setup.words import EARLY_DATA, TLS_KINDS, TLS_OUTCOMES
+
+HELLO = {"hello": 41}
+SILENT, SOON = {"last": 100, "late": 5_000}, {"last": 100, "late": 200}
+CLIENT_RESET, SERVER_RESET = {"facts": FACT_RST, "rst_side": 0}, {"facts": FACT_RST, "rst_side": 1}
+ANSWERED = SETUP_TLS | SETUP_SERVER_TLS
+
+
+def outcome(setup):
+    return TLS_OUTCOMES[setup.outcomes[0]]
+
+
+@pytest.mark.parametrize(
+    ("flags", "version", "given", "became"),
+    [
+        (COMPLETE, 0x304, SOON, "established"),
+        (COMPLETE & ~SETUP_SERVER_FINISHED, 0x303, SOON, "pending"),
+        (COMPLETE & ~SETUP_SERVER_FINISHED, 0x303, SILENT, "failed"),
+        (COMPLETE | SETUP_ALERT | SETUP_ALERT_LATE, 0x304, SOON, "failed"),
+        (ANSWERED | SETUP_ALERT, 0, SOON, "failed"),
+        (ANSWERED | SETUP_SERVER_HELLO, 0x304, SOON | CLIENT_RESET, "failed"),
+        (SETUP_TLS, 0, SOON, "pending"),
+        (SETUP_TLS, 0, SILENT, "no-answer"),
+        (SETUP_TLS, 0, SOON | CLIENT_RESET, "no-answer"),
+        (SETUP_TLS, 0, SOON | SERVER_RESET, "failed"),
+        (SETUP_TLS | SETUP_NOT_TLS, 0, SOON, "not-tls"),
+        (ANSWERED | SETUP_SERVER_HELLO | SETUP_CUT, 0x304, SILENT, "unknown"),
+        (ANSWERED | SETUP_HOLE, 0, SILENT, "unknown"),
+    ],
+)
+def test_outcome(flags, version, given, became):
+    given = dict(given)
+    late = given.pop("late")
+    setup = connected(moments=HELLO, flags=flags, version=version, **given | {"last": late, "last_ns": 1100 * MS})
+    assert outcome(setup) == became
+
+
+@pytest.mark.parametrize(
+    ("flags", "version", "kind"),
+    [
+        (COMPLETE, 0x304, "full"),
+        (COMPLETE | SETUP_PSK, 0x304, "resumed"),
+        (COMPLETE | SETUP_SERVER_CHANGED, 0x303, "resumed"),
+        (COMPLETE, 0x303, "full"),
+        (ANSWERED | SETUP_SERVER_HELLO, 0x303, None),  # who changes first is not known yet
+        (SETUP_TLS, 0, None),
+    ],
+)
+def test_kind(flags, version, kind):
+    code = tls.kinds(connected(moments=HELLO, flags=flags, version=version).seen)[0]
+    assert (TLS_KINDS[code] if code >= 0 else None) == kind
+
+
+@pytest.mark.parametrize(
+    ("flags", "became"),
+    [
+        (COMPLETE, None),
+        (COMPLETE | SETUP_EARLY_OFFERED | SETUP_EARLY_SENT | SETUP_EARLY_ENDED, "accepted"),
+        (COMPLETE | SETUP_EARLY_OFFERED | SETUP_EARLY_SENT, "rejected"),
+        (ANSWERED | SETUP_HELLO_RETRY | SETUP_EARLY_OFFERED, "rejected"),
+        (ANSWERED | SETUP_EARLY_OFFERED, "offered"),
+    ],
+)
+def test_early_data(flags, became):
+    code = tls.early_data(connected(moments=HELLO, flags=flags, version=0x304).seen)[0]
+    assert (EARLY_DATA[code] if code >= 0 else None) == became
+
+
+R = 40 * MS
+
+
+NAMES = ("tls13_ns", "resumption_ns", "early_data_ns", "quic_ns", "quic_early_data_ns")
+
+
+@pytest.mark.parametrize(
+    ("flags", "version", "saved", "reuse"),
+    [
+        (COMPLETE, 0x303, (R, R, -1, 2 * R, 3 * R), 125),
+        (COMPLETE | SETUP_FALSE_START, 0x303, (0, 0, -1, R, 2 * R), 84),
+        (COMPLETE, 0x304, (-1, 0, R, R, 2 * R), 84),
+        (COMPLETE | SETUP_EARLY_ENDED, 0x304, (-1, 0, -1, 0, R), 41),
+    ],
+    ids=["1.2", "false start", "1.3", "early data"],
+)
+def test_what_would_have_been_saved(flags, version, saved, reuse):
+    moments = {"hello": 41, "client_finished": 84, "server_finished": 125}
+    told = {n: int(c[0]) for n, c in connected(moments=moments, flags=flags, version=version).saveable.items()}
+    assert told == dict(zip(NAMES, saved, strict=True)) | {"reuse_ns": reuse * MS}
+
+
+def test_a_plain_connection_would_have_saved_its_tcp_handshake():
+    told = connected(moments={"request": 41, "response": 81}).saveable
+    assert {name: int(column[0]) for name, column in told.items()} == {
+        "reuse_ns": 40 * MS, "tls13_ns": -1, "resumption_ns": -1, "early_data_ns": -1, "quic_ns": -1,
+        "quic_early_data_ns": -1,
+    }  # fmt: skip
+
+
+def test_nothing_is_saved_of_a_handshake_that_did_not_end():
+    told = connected(moments={"hello": 41}, flags=SETUP_TLS | SETUP_CLIENT_FINISHED).saveable
+    assert {int(column[0]) for column in told.values()} == {-1}
