@@ -134,7 +134,7 @@ THRESHOLDS = [
     ("refused-while-serving", f"within {refusals.AROUND_NS // SECOND} s before and after"),
     ("refused-while-serving", f"at least {refusals.RUNS} separate runs"),
     ("accept-queue-overflow", f"repeated at least {accept_queue.MIN_REPEATS} times after"),
-    ("accept-queue-overflow", f"its data {accept_queue.MIN_UNTAKEN} times in vain"),
+    ("accept-queue-overflow", f"its data {accept_queue.MIN_UNTAKEN} times without an acknowledgment"),
     ("accept-queue-overflow", f"within {listeners.FIRST_RTO_NS // SECOND} s"),
     ("final-ack-lost", f"at least {listeners.SEVERAL} such listeners"),
     ("final-ack-lost", f"no SYN-ACK again for {listeners.QUIET_NS // SECOND} s"),

@@ -175,7 +175,7 @@ def slow(sample: Sample) -> None:
 
 @scenario()
 def syn_retransmission(sample: Sample) -> None:
-    """20 connects of which 6 lose their first SYN: 30 % of the connects paid a penalty of one second."""
+    """20 connects of which 6 lose their first SYN: 30 % of the connects were delayed by one second."""
     client, server = sample.pair(delay=0.01)
     server.listen(80)
     lost: set[int] = set()

@@ -19,7 +19,7 @@ PATH_NS = 40_000_000
         "The path loses the first SYN; the second is answered, and the timestamp echo proves it: the RTT is known."
     ),
     lost_syn_no_timestamps=(
-        "The same without timestamps: nothing tells which SYN was answered, so an interval is the answer."
+        "The same without timestamps: nothing shows which SYN was answered, so the answer is an interval."
     ),
 )
 def lost_syn(sample: Sample) -> None:

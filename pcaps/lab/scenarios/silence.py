@@ -76,7 +76,7 @@ def timed_out_syn_dropped(sample: Sample) -> None:
 
 @scenario()
 def pending(sample: Sample) -> None:
-    """A SYN without an answer, and the capture ends a fraction of a second later: too soon to tell."""
+    """A SYN without an answer, and the capture ends a fraction of a second later: too soon to decide."""
     client, server = sample.pair()
     server.firewall("input", "drop")
     with sample.capture(client) as capture:

@@ -65,7 +65,7 @@ def dead_peer(sample: Sample) -> None:
 @scenario("path-mtu", "path-mtu-answers")
 @sentences(
     path_mtu="Requests of 1900 bytes in two packets; the path drops the longer one, without ICMP, again and again.",
-    path_mtu_answers="The same with answers, captured at the server: the client never sees the first 1448 octets.",
+    path_mtu_answers="The same with answers, captured at the server: the client never sees the first 1448 bytes.",
 )
 def path_mtu(sample: Sample) -> None:
     client, server = sample.pair(delay=0.01)

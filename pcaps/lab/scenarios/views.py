@@ -116,7 +116,7 @@ def cooked(sample: Sample) -> None:
 
 @scenario()
 def cut_by_snap_length(sample: Sample) -> None:
-    """A snap length of 54 octets keeps the TCP header and cuts its options off."""
+    """A snap length of 54 bytes keeps the TCP header and cuts off its options."""
     client, server = sample.pair()
     attempt = whole_life(sample, client, server, client, snap=54)
     sample.expect(attempt, "established", close=close("fin", "client"), rtt={"synack": close_to(attempt.info)},
