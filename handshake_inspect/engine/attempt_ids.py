@@ -1,13 +1,13 @@
 """Ids of attempts in a live run: they stay the same while rows come and go, as does what was exported of each."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ABORTED, FACT_LAST_ACK_SEEN, FACT_REFUSED, FACT_RST
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, MIDSTREAM, REJECTED
 
 Bools = NDArray[np.bool_]
@@ -43,7 +43,7 @@ class AttemptIds:
         self.begun += len(new)
         return TableView(case, keys, ids, exported, decided, len(new))
 
-    def keep(self, view: "TableView", rows: Any) -> None:
+    def keep(self, view: "TableView", rows: AttemptRows) -> None:
         """Remember these attempts of a view, and no others."""
         order = rows[np.argsort(view.keys[rows], kind="stable")]
         self.keys, self.ids, self.exported = view.keys[order], view.ids[order], view.exported[order]
@@ -82,7 +82,7 @@ class TableView:
         silent: Bools = unfinished & (self.last_ns < self.case.attempts.last_ns - SILENT_NS)
         return silent
 
-    def changed(self) -> NDArray[np.intp]:
+    def changed(self) -> AttemptRows:
         """Attempts to export, by id: decided, ended or settled, and not exported like this before.
 
         What counts of a connection that goes on is its outcome; when it has ended, also the cause.
@@ -90,17 +90,17 @@ class TableView:
         outcomes, trace = self.case.outcomes, self.case.attempts
         settled = (trace.first_times <= trace.last_ns - SETTLED_NS) | (outcomes.outcome == REJECTED)
         codes = self._codes()
-        return self._by_id(np.flatnonzero(outcomes.decided & (self.ended | settled) & (codes != self.exported)))
+        return self._by_id(trace.where(outcomes.decided & (self.ended | settled) & (codes != self.exported)))
 
-    def unfinished(self) -> NDArray[np.intp]:
+    def unfinished(self) -> AttemptRows:
         """Attempts of which no final record was exported, by id: those to export when the capture ends."""
-        return self._by_id(np.flatnonzero((self.exported & _ENDED == 0) | (self._codes() != self.exported)))
+        return self._by_id(self.case.attempts.where((self.exported & _ENDED == 0) | (self._codes() != self.exported)))
 
-    def mark_exported(self, rows: NDArray[np.intp]) -> None:
+    def mark_exported(self, rows: AttemptRows) -> None:
         """Remember that these attempts were exported as they are now."""
         self.exported[rows] = self._codes()[rows]
 
-    def _by_id(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    def _by_id(self, rows: AttemptRows) -> AttemptRows:
         return rows[np.argsort(self.ids[rows], kind="stable")]
 
     def _codes(self) -> NDArray[np.uint16]:

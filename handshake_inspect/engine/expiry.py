@@ -20,6 +20,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.findings.past import Past
 from handshake_inspect.verdicts.findings.rollups import absorb
 from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 from handshake_inspect.verdicts.percentiles import place
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text, halves_within
@@ -42,16 +43,16 @@ class Expired:
         self.services = ExpiredServices()
         self.past: Past | None = None  # what findings count of all of them
 
-    def choose(self, view: TableView, keep: int) -> NDArray[np.intp]:
+    def choose(self, view: TableView, keep: int) -> AttemptRows:
         """The attempts to expire: none while at most `keep` have ended, else all but the newest half of that."""
-        done = np.flatnonzero(view.ended | view.silent)
+        done = view.case.attempts.where(view.ended | view.silent)
         if len(done) <= keep:
             return done[:0]
         excess = len(done) - keep // 2
         oldest = np.argpartition(view.last_ns[done], excess - 1)[:excess]
         return done[oldest]
 
-    def take(self, view: TableView, rows: NDArray[np.intp], reported: NDArray[np.intp], table: Any) -> None:
+    def take(self, view: TableView, rows: AttemptRows, reported: AttemptRows, table: Any) -> None:
         """Count these attempts and free their rows; `reported` are those of them that a report is about."""
         self.total += _by_outcome(view, rows)
         if len(reported):
@@ -65,7 +66,7 @@ class Expired:
         """How many of those that a report is about are gone."""
         return int(self.outcomes.sum())
 
-    def _count(self, view: TableView, rows: NDArray[np.intp]) -> None:
+    def _count(self, view: TableView, rows: AttemptRows) -> None:
         self.outcomes += _by_outcome(view, rows)
         legs = view.case.legs.of(view.case.attempts.tracked(rows))
         for histogram, values in zip(self.rtt, legs.values, strict=True):
@@ -106,11 +107,11 @@ class Expired:
         return message
 
 
-def _by_outcome(view: TableView, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+def _by_outcome(view: TableView, rows: AttemptRows) -> NDArray[np.int64]:
     return np.bincount(view.case.outcomes.outcome[rows], minlength=len(OUTCOMES))
 
 
-def _free(trace: Attempts, rows: NDArray[np.intp], table: Any) -> None:
+def _free(trace: Attempts, rows: AttemptRows, table: Any) -> None:
     """Let the table use the rows of these attempts again."""
     tracked, alone = trace.in_table(rows)
     answers = [] if trace.elsewhere is None else trace.elsewhere.chosen(rows).numbers.tolist()
@@ -142,7 +143,7 @@ class ExpiredServices:
         self.without_rtt = False  # whether RTTs were lost for want of room
         self._with_rtt = 0
 
-    def add(self, view: TableView, rows: NDArray[np.intp]) -> None:
+    def add(self, view: TableView, rows: AttemptRows) -> None:
         """Count these attempts."""
         trace, case = view.case.attempts, view.case
         order = rows[np.argsort(trace.server_key[rows], kind="stable")]
@@ -152,7 +153,11 @@ class ExpiredServices:
         first = np.minimum.reduceat(trace.first_frames(order), starts).tolist()
         outcome = case.outcomes.outcome[order]
         for key, frame, mine, words in zip(
-            zip(*parts, strict=True), first, np.split(order, starts[1:]), np.split(outcome, starts[1:]), strict=True
+            zip(*parts, strict=True),
+            first,
+            map(AttemptRows, np.split(order, starts[1:])),
+            np.split(outcome, starts[1:]),
+            strict=True,
         ):
             past = self.of.setdefault(key, _Service())
             past.counts += np.bincount(words, minlength=len(OUTCOMES))
@@ -168,7 +173,7 @@ class ExpiredServices:
             return (hi, low, target.port) in self.of
         return any(key[0] == hi and low <= key[1] <= high for key in self.of)
 
-    def _measure(self, past: _Service, legs: Legs, rows: NDArray[np.intp]) -> None:
+    def _measure(self, past: _Service, legs: Legs, rows: ConnectionRows) -> None:
         values = legs.of(rows).values if len(rows) else ()
         if not any((each >= 0).any() for each in values):
             return
@@ -235,7 +240,7 @@ class MergedServices(Sequence[Service]):
         )
 
 
-def _keys(trace: Attempts, rows: NDArray[Any]) -> list[_Key]:
+def _keys(trace: Attempts, rows: AttemptRows) -> list[_Key]:
     parts = (trace.server(part)[rows].tolist() for part in ("hi", "lo", "port"))
     return list(zip(*parts, strict=True))
 

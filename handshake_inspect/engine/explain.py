@@ -23,6 +23,7 @@ from handshake_inspect.report.model import Connection, Report, has_trouble
 from handshake_inspect.report.segment_log import SegmentLog
 from handshake_inspect.report.story import Story
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.numbering import ReportIds
 
 LIMIT = 40  # segments that are listed
 
@@ -59,7 +60,7 @@ def explain(
 def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> list[int]:
     """Of the connections that are meant, all if none is named, those that pass the test; UsageError for none."""
     named = range(len(rows)) if wish == Wish() else selection.matches(report, rows.attempts, wish)
-    ids = np.asarray(named, dtype=np.intp)
+    ids = ReportIds(np.asarray(named, dtype=np.intp))
     mask = passing(RowConnections(rows.case, ids), where)
     if not mask.any():
         what = f" of the {len(ids)} that are meant" if len(ids) > 1 and wish != Wish() else ""

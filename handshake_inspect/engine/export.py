@@ -5,21 +5,19 @@ exported between one block of frames and the next: frames do not wait until all 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.engine.attempt_ids import TableView
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.event import Phase
 from handshake_inspect.report.model import Connection, Finding, Report
 from handshake_inspect.report.snapshot import Snapshot
+from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds
 
 AT_ONCE = 512  # connections
 
-Numbers = NDArray[Any]
-Taken = Callable[[TableView, Numbers], tuple[RowConnections, Numbers]]
+Taken = Callable[[TableView, AttemptRows], tuple[RowConnections, AttemptRows]]
 
 
 class Observer:
@@ -47,7 +45,7 @@ class Exporter:
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._connections: RowConnections | None = None
-        self._left: Numbers = np.zeros(0, dtype=np.intp)  # rows of those that are still to be exported
+        self._left = AttemptRows(np.zeros(0, dtype=np.intp))  # rows of those that are still to be exported
         self._snapshot: Snapshot | None = None
 
     @property
@@ -55,7 +53,7 @@ class Exporter:
         """Whether something is still to be exported."""
         return self._snapshot is not None
 
-    def begin(self, connections: RowConnections, rows: Numbers, snapshot: Snapshot) -> None:
+    def begin(self, connections: RowConnections, rows: AttemptRows, snapshot: Snapshot) -> None:
         """Export these rows of `connections` in this order, then `snapshot`: a part now, the rest with each `go_on`."""
         self.finish()
         self._connections, self._left, self._snapshot = connections, rows, snapshot
@@ -76,17 +74,17 @@ class Exporter:
             self.go_on()
 
 
-def connections_of(view: TableView, places: Any = None) -> RowConnections:
-    """The connections of a view, or those at these places, with the ids that they keep whatever expires."""
-    return RowConnections(view.case, places, view.ids)
+def connections_of(view: TableView, ids: ReportIds | None = None) -> RowConnections:
+    """The connections of a view, or those with these ids in a report; they keep their own ids, whatever expires."""
+    return RowConnections(view.case, ids, view.ids)
 
 
-def uncopied(view: TableView, rows: Numbers) -> tuple[RowConnections, Numbers]:
+def uncopied(view: TableView, rows: AttemptRows) -> tuple[RowConnections, AttemptRows]:
     """These attempts where they are, for when no more frames come."""
     return connections_of(view), rows
 
 
-def copied(view: TableView, rows: Numbers) -> tuple[RowConnections, Numbers]:
+def copied(view: TableView, rows: AttemptRows) -> tuple[RowConnections, AttemptRows]:
     """Copies of these attempts, as they were judged among all others, and their places among the copies."""
     case, order, places = view.case.copied(rows)
     return RowConnections(case, None, view.ids[order]), places

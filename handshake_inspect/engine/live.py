@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.attempt_ids import AttemptIds, TableView
@@ -35,6 +34,7 @@ from handshake_inspect.report.snapshot import Second, Snapshot
 from handshake_inspect.tcp.facts import FACT_ACKED
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.findings import find_all
+from handshake_inspect.verdicts.numbering import AttemptRows
 
 LOOK_EVERY_S = 1.0
 LOOK_SHARE = 0.025  # of the time, at most, goes into looks
@@ -44,8 +44,6 @@ HISTORY = 60  # seconds
 RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
 TROUBLE_SHOWN = 50
-
-Rows = NDArray[np.intp]  # places of attempts in a view of the table
 
 
 @dataclass(frozen=True)
@@ -130,13 +128,13 @@ class LiveRun:
         if len(leaving) or (self._observed and began >= self._next_findings_s):
             self._find(view)
         if snapshot is not None:
-            changed = np.union1d(view.changed(), leaving[view.exported[leaving] == 0])
+            changed = AttemptRows(np.union1d(view.changed(), leaving[view.exported[leaving] == 0]))
             self._export(view, changed, snapshot, copied)
         staying = np.ones(len(view.ids), dtype=np.bool_)
         if len(leaving):
             staying[leaving] = False
             self.expired.take(view, leaving, self._passing(view, leaving), self.pump.tracker.table)
-        left = np.flatnonzero(staying)
+        left = view.case.attempts.where(staying)
         self.ids.keep(view, left)
         ended = int(np.count_nonzero((view.ended | view.silent)[left]))
         self._room = max(self._room_beside(ended), len(left) // 4)  # else many open rows would be judged over and over
@@ -196,11 +194,11 @@ class LiveRun:
     def _trouble(self, view: TableView) -> tuple[list[Connection], dict[int, SegmentLog]]:
         """The newest connections in trouble, newest first, and by their ids how they came to that."""
         made = connections_of(view)
-        rows = self._passing(view, np.flatnonzero(made.troubled))
+        rows = self._passing(view, view.case.attempts.where(made.troubled))
         newest = rows[np.argsort(-view.ids[rows], kind="stable")][:TROUBLE_SHOWN]
         return made.of_rows(newest), self._logs_of(view, newest)
 
-    def _logs_of(self, view: TableView, rows: Rows) -> dict[int, SegmentLog]:
+    def _logs_of(self, view: TableView, rows: AttemptRows) -> dict[int, SegmentLog]:
         if self._logs is None:
             return {}
         tracked, alone = view.case.attempts.in_table(rows)
@@ -208,7 +206,7 @@ class LiveRun:
         logs = self._logs.of(tracked.tolist(), alone.tolist())
         return dict(zip([*ids[whole].tolist(), *ids[~whole].tolist()], logs, strict=True))
 
-    def _export(self, view: TableView, rows: Rows, snapshot: Snapshot, taken: Taken) -> None:
+    def _export(self, view: TableView, rows: AttemptRows, snapshot: Snapshot, taken: Taken) -> None:
         """Export these attempts, in the order of their ids, and then the snapshot."""
         rows = self._passing(view, rows if self.observer.wants_connections else rows[:0])
         rows = rows[np.argsort(view.ids[rows], kind="stable")]
@@ -216,7 +214,7 @@ class LiveRun:
         self._exporter.begin(*taken(view, rows), snapshot)
         view.mark_exported(rows)
 
-    def _passing(self, view: TableView, rows: Rows) -> Rows:
+    def _passing(self, view: TableView, rows: AttemptRows) -> AttemptRows:
         """Rows that pass -Y."""
         if self.options.where is None or not len(rows):
             return rows

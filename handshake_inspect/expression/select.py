@@ -30,6 +30,7 @@ from handshake_inspect.report.model import (
 )
 from handshake_inspect.report.services import RowServices, distribution, rtt_distributions
 from handshake_inspect.report.setup_summary import of_connections, of_values
+from handshake_inspect.verdicts.numbering import ReportIds
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import halves_within
@@ -62,7 +63,7 @@ def selected(report: Report, mask: Mask) -> Report:
 
 
 def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: list[Finding]) -> Report:
-    ids = np.flatnonzero(mask) if connections.ids is None else connections.ids[mask]
+    ids = ReportIds(np.flatnonzero(mask)) if connections.ids is None else connections.ids[mask]
     attempts = connections.attempts
     case = connections.case.chosen(attempts.mask(attempts.order[ids]))
     setups = setups_of(case.attempts)

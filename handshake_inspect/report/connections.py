@@ -16,6 +16,7 @@ from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds, ascending, chained
 from handshake_inspect.verdicts.words import ESTABLISHED, OUTCOMES
 
 TROUBLE = np.array([code in (1, 2, 3, 5, 6) for code in range(len(OUTCOMES))])  # refused to half-open, aborted
@@ -27,7 +28,7 @@ class RowConnections(Connections):
     def __init__(
         self,
         case: Case,
-        ids: NDArray[Any] | None = None,
+        ids: ReportIds | None = None,
         names: NDArray[Any] | None = None,
     ) -> None:
         """With `ids` the connections that have these, in their order; columns are those of all the same.
@@ -55,9 +56,9 @@ class RowConnections(Connections):
         """How many connections there are."""
         return len(self.attempts) if self.ids is None else len(self.ids)
 
-    def _numbered(self, start: int, stop: int) -> NDArray[Any]:
+    def _numbered(self, start: int, stop: int) -> ReportIds:
         """The ids of those at these places."""
-        return np.arange(start, stop) if self.ids is None else self.ids[start:stop]
+        return ReportIds(np.arange(start, stop)) if self.ids is None else self.ids[start:stop]
 
     def connection(self, index: int) -> Connection:
         """Make the connection at this place: its id, unless only some were chosen or rows were used again."""
@@ -90,10 +91,10 @@ class RowConnections(Connections):
         """How many connections had trouble."""
         return len(self._troubled_ids())
 
-    def _troubled_ids(self) -> NDArray[Any]:
+    def _troubled_ids(self) -> ReportIds:
         order = self.attempts.order
         if self.ids is None:
-            return np.flatnonzero(self.troubled[order])
+            return ReportIds(np.flatnonzero(self.troubled[order]))
         return self.ids[self.troubled[order[self.ids]]]
 
     def trouble(self, limit: int | None = None) -> list[Connection]:
@@ -105,14 +106,14 @@ class RowConnections(Connections):
             counts = {word: count for word, count in zip(OUTCOMES, often, strict=True) if count}
             shares = fair_shares(counts, limit)
             chosen = [ids[codes == OUTCOMES.index(word)][:share] for word, share in shares.items()]
-            ids = np.sort(np.concatenate(chosen))
+            ids = ascending(chained(*chosen))
         return [connection for start in range(0, len(ids), 512) for connection in self.made(ids[start : start + 512])]
 
-    def made(self, ids: NDArray[Any]) -> list[Connection]:
+    def made(self, ids: ReportIds) -> list[Connection]:
         """Make the connections with these ids."""
         return self.of_rows(self.attempts.order[ids])
 
-    def of_rows(self, rows: NDArray[Any]) -> list[Connection]:
+    def of_rows(self, rows: AttemptRows) -> list[Connection]:
         """Make the connections of these rows, in this order."""
         kinds, full = self._batches(rows)
         return _merged([kind.connections() for kind in kinds], full)
@@ -124,7 +125,7 @@ class RowConnections(Connections):
             columns = zip(*(kind.values(fields) for kind in kinds), strict=True)
             yield [_merged(list(halves), full) for halves in columns]
 
-    def _batches(self, rows: NDArray[Any]) -> tuple[list[Parts], NDArray[np.bool_]]:
+    def _batches(self, rows: AttemptRows) -> tuple[list[Parts], NDArray[np.bool_]]:
         """What makes these rows: connections, embryos or both; and of which of the two each is."""
         full = self.attempts.is_tracked(rows)
         tracked, alone = self.attempts.split(rows)

@@ -11,6 +11,7 @@ from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches
 from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.percentiles import nearest_rank
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
@@ -25,7 +26,7 @@ class RowServices(Sequence[Service]):
         self.attempts, self.legs = trace, case.legs
         count = len(trace.services)
         self.counts = counts_of(trace.service, case.outcomes.outcome, count)
-        self.example = np.zeros(count, dtype=np.intp)
+        self.example = AttemptRows(np.zeros(count, dtype=np.intp))
         for some in reversed(list(batches(len(trace)))):
             first = trace.order[some][::-1]
             self.example[trace.service[first]] = first

@@ -11,7 +11,7 @@ they come from.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_REPLACED, FACT_SYN, FACT_UNTIMED, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, batches
 from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, EndpointRows, ReportIds, chained
 from handshake_inspect.verdicts.sets import distinct, host_key, places
 from handshake_inspect.wire.address import is_ipv4
 
@@ -26,6 +27,7 @@ Bools = NDArray[np.bool_]
 Rows = NDArray[Any]
 Keys = NDArray[np.uint64]
 Who = Literal["client", "server"]
+Attempted = TypeVar("Attempted", bound=AttemptRows)
 Part = Literal["hi", "lo", "port"]
 
 OF_CONNECTIONS = (
@@ -51,7 +53,7 @@ _LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_
 class Answers:
     """What answered attempts from elsewhere: by attempt and time, several of one attempt where several hosts did."""
 
-    attempts: Rows  # ascending
+    attempts: AttemptRows  # ascending
     answers: Rows  # connection rows, whose server answered
     numbers: Rows  # of these in the table
 
@@ -60,13 +62,13 @@ class Answers:
         at = int(np.searchsorted(self.attempts, attempt))
         return self.answers[at] if at < len(self.attempts) and self.attempts[at] == attempt else None
 
-    def chosen(self, rows: Rows) -> "Answers":
+    def chosen(self, rows: AttemptRows) -> "Answers":
         """Those of these attempts, whose places among `rows` are their numbers from now on."""
         order = np.argsort(rows, kind="stable")
         at = np.minimum(np.searchsorted(rows[order], self.attempts), max(len(rows) - 1, 0))
         known = np.flatnonzero(rows[order[at]] == self.attempts) if len(rows) else np.zeros(0, dtype=np.intp)
         by_place = known[np.argsort(order[at[known]], kind="stable")]
-        return Answers(order[at[by_place]], self.answers[by_place], self.numbers[by_place])
+        return Answers(AttemptRows(order[at[by_place]]), self.answers[by_place], self.numbers[by_place])
 
 
 @dataclass(frozen=True)
@@ -105,34 +107,38 @@ class Attempts:
 
     # -- which rows hold them --------------------------------------------------------------------------------------
 
-    def split(self, rows: Rows) -> tuple[Rows, Rows]:
+    def split(self, rows: AttemptRows) -> tuple[ConnectionRows, Rows]:
         """The connections among these attempts, and the numbers of the embryos, each in the order of `rows`."""
         full, alone, _ = self._parted(rows)
         return full, alone
 
-    def _parted(self, rows: Rows) -> tuple[Rows, Rows, Bools | None]:
+    def _parted(self, rows: AttemptRows) -> tuple[ConnectionRows, Rows, Bools | None]:
         """As `split`, and which of `rows` are connections if these are not the first ones."""
         count = len(self.connections)
         whole = rows < count
         first = int(np.count_nonzero(whole))
         if whole[:first].all():
-            return rows[:first], rows[first:] - count, None
-        return rows[whole], rows[~whole] - count, whole
+            return ConnectionRows(rows[:first]), rows[first:] - count, None
+        return ConnectionRows(rows[whole]), rows[~whole] - count, whole
 
-    def tracked(self, rows: Rows) -> Rows:
+    def tracked(self, rows: AttemptRows) -> ConnectionRows:
         """The connections among these attempts, in their order."""
         return self._parted(rows)[0]
 
-    def is_tracked(self, rows: Rows) -> Bools:
+    def is_tracked(self, rows: AttemptRows) -> Bools:
         """Which of these attempts are connections."""
         whole: Bools = rows < len(self.connections)
         return whole
 
-    def in_table(self, rows: Rows) -> tuple[Rows, Rows]:
+    def in_table(self, rows: AttemptRows) -> tuple[Rows, Rows]:
         """Rows of the table that these attempts are: connections, and SYNs that nothing answered."""
         full, alone = self.split(rows)
         numbers = full if self.numbers is None else self.numbers[full]
         return numbers, alone if self.embryo_numbers is None else self.embryo_numbers[alone]
+
+    def where(self, mask: Bools) -> AttemptRows:
+        """The attempts that a column of all marks."""
+        return AttemptRows(np.flatnonzero(mask))
 
     # -- columns of all attempts -----------------------------------------------------------------------------------
 
@@ -151,11 +157,11 @@ class Attempts:
         self.of_lone(column)[:] = lone
         return column
 
-    def mask(self, *rows: Rows) -> Bools:
+    def mask(self, *rows: AttemptRows) -> Bools:
         """Which of all attempts are among these."""
         return _mask(len(self), rows)
 
-    def connection_mask(self, *rows: Rows) -> Bools:
+    def connection_mask(self, *rows: ConnectionRows) -> Bools:
         """Which of all connections are among these."""
         return _mask(len(self.connections), rows)
 
@@ -202,16 +208,16 @@ class Attempts:
         return frames
 
     @cached_property
-    def order(self) -> NDArray[np.int32]:
+    def order(self) -> AttemptRows:
         """Attempts by their first frame: `order[id]` is the row."""
-        return np.argsort(self.first_frame, kind="stable").astype(np.int32)
+        return AttemptRows(np.argsort(self.first_frame, kind="stable").astype(np.int32))
 
     @cached_property
-    def ids(self) -> NDArray[np.int32]:
+    def ids(self) -> ReportIds:
         """The id of every attempt."""
         ids = np.empty(len(self), dtype=np.int32)
         ids[self.order] = np.arange(len(self), dtype=np.int32)
-        return ids
+        return ReportIds(ids)
 
     # -- keys ------------------------------------------------------------------------------------------------------
 
@@ -269,35 +275,35 @@ class Attempts:
 
     # -- columns of some attempts, in their order ------------------------------------------------------------------
 
-    def connection(self, name: str, rows: Rows) -> NDArray[Any]:
+    def connection(self, name: str, rows: AttemptRows) -> NDArray[Any]:
         """A field of connection rows, of these attempts."""
         return self._picked(rows, lambda full: self.connections[name][full], LONE_SYN.get(name, 0))
 
-    def end(self, who: Who, name: str, rows: Rows) -> NDArray[Any]:
+    def end(self, who: Who, name: str, rows: AttemptRows) -> NDArray[Any]:
         """A field of endpoint rows, of the clients or servers of these attempts."""
         far = int(who == "server")
         return self._picked(
             rows, lambda full: self.endpoints[name][self.client_rows[full] ^ far], _LONE[who].get(name, 0)
         )
 
-    def address(self, who: Who, part: Part, rows: Rows) -> NDArray[Any]:
+    def address(self, who: Who, part: Part, rows: AttemptRows) -> NDArray[Any]:
         """`hi`, `lo` or `port` of the clients or servers of these attempts."""
         return self._picked(rows, lambda full: self._of_ends(part, who, full), f"{who}_{part}")
 
-    def halves(self, who: Who, rows: Rows) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    def halves(self, who: Who, rows: AttemptRows) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """The addresses of the clients or servers of these attempts."""
         return self.address(who, "hi", rows), self.address(who, "lo", rows)
 
-    def client_ends(self, rows: Rows) -> Keys:
+    def client_ends(self, rows: AttemptRows) -> Keys:
         """The address and port of the client of each of these attempts, named as services are."""
         return host_key(*self.halves("client", rows), self.address("client", "port", rows))
 
-    def is_ipv4(self, rows: Rows) -> Bools:
+    def is_ipv4(self, rows: AttemptRows) -> Bools:
         """Which of these attempts use IPv4."""
         full, alone, mixed = self._parted(rows)
         ends = (self._lone(f"server_{half}", alone).tolist() for half in ("hi", "lo"))
         others = np.array(list(map(is_ipv4, *ends)), dtype=bool)
-        return _joined(self.connections["ip_version"][full] == 4, others, mixed)
+        return _together(self.connections["ip_version"][full] == 4, others, mixed)
 
     def one_end(self, who: Who, row: int) -> tuple[int, int, int]:
         """The address, as two halves, and the port of the client or server of one attempt."""
@@ -309,13 +315,13 @@ class Attempts:
         side = int(connection["client"]) ^ (who == "server")
         return int(connection[f"hi{side}"]), int(connection[f"lo{side}"]), int(connection[f"port{side}"])
 
-    def first_frames(self, rows: Rows) -> NDArray[np.int64]:
+    def first_frames(self, rows: AttemptRows) -> NDArray[np.int64]:
         """The first frame of each of these attempts."""
         full, alone, mixed = self._parted(rows)
         frames = self.connections["first_frame"][full].astype(np.int64)
-        return _joined(frames, self.embryo_frames(alone).astype(np.int64), mixed) if len(alone) else frames
+        return _together(frames, self.embryo_frames(alone).astype(np.int64), mixed) if len(alone) else frames
 
-    def earliest(self, rows: Rows, most: int) -> Rows:
+    def earliest(self, rows: Attempted, most: int) -> Attempted:
         """Those of these attempts that began first, in their order: taken from batches, since most begin later."""
         chosen, frames = rows[:0], np.zeros(0, dtype=np.int64)
         for some in batches(len(rows)):
@@ -325,7 +331,7 @@ class Attempts:
                 sooner = first < frames[-1]
                 mine, first = mine[sooner], first[sooner]
             if len(mine):
-                chosen, frames = np.concatenate([chosen, mine]), np.concatenate([frames, first])
+                chosen, frames = chained(chosen, mine), np.concatenate([frames, first])
                 order = np.argsort(frames, kind="stable")[:most]
                 chosen, frames = chosen[order], frames[order]
         return chosen
@@ -340,16 +346,18 @@ class Attempts:
         assert self.highs is not None  # noqa: S101
         return self.highs[embryos if self.embryo_numbers is None else self.embryo_numbers[embryos]] << np.uint64(32)
 
-    def _picked(self, rows: Rows, pick: Callable[[Rows], NDArray[Any]], lone: str | int) -> NDArray[Any]:
+    def _picked(
+        self, rows: AttemptRows, pick: Callable[[ConnectionRows], NDArray[Any]], lone: str | int
+    ) -> NDArray[Any]:
         """What `pick` takes of connections; of embryos their field `lone`, or this value."""
         full, alone, mixed = self._parted(rows)
         if not len(alone):
             return pick(full)
         if isinstance(lone, str):
             others = self._lone(lone, alone)
-            return _joined(pick(full), others, mixed) if len(full) else others
+            return _together(pick(full), others, mixed) if len(full) else others
         values = pick(full)
-        return _joined(values, np.full(len(alone), lone, dtype=values.dtype), mixed)
+        return _together(values, np.full(len(alone), lone, dtype=values.dtype), mixed)
 
     def _lone(self, name: str, numbers: Rows) -> NDArray[Any]:
         """A field of these embryos, without a copy of whole rows where they lie close together."""
@@ -363,12 +371,12 @@ class Attempts:
     # -- columns of connections ------------------------------------------------------------------------------------
 
     @cached_property
-    def client_rows(self) -> NDArray[np.int32]:
+    def client_rows(self) -> EndpointRows:
         """For every connection the endpoint row of its client."""
-        return 2 * np.arange(len(self.connections), dtype=np.int32) + self.connections["client"]
+        return EndpointRows(2 * np.arange(len(self.connections), dtype=np.int32) + self.connections["client"])
 
     @property
-    def server_rows(self) -> NDArray[np.int32]:
+    def server_rows(self) -> EndpointRows:
         """For every connection the endpoint row of its server."""
         return self.client_rows ^ 1
 
@@ -383,11 +391,15 @@ class Attempts:
         """Connections whose 4-tuple a later incarnation took."""
         return self.facts & FACT_REPLACED != 0
 
-    def reborn(self) -> tuple[Rows, Rows]:
+    def tracked_where(self, mask: Bools) -> ConnectionRows:
+        """The connections that a column of all of them marks."""
+        return ConnectionRows(np.flatnonzero(mask))
+
+    def reborn(self) -> tuple[ConnectionRows, ConnectionRows]:
         """Connections whose 4-tuple had an earlier incarnation, and the connections that these were."""
         previous = self.connections["previous"]
         later = np.flatnonzero((previous > 0) & (previous <= len(self.connections)))
-        return later, previous[later].astype(np.intp) - 1
+        return ConnectionRows(later), ConnectionRows(previous[later].astype(np.intp) - 1)
 
     @cached_property
     def untimed(self) -> Bools:
@@ -404,7 +416,7 @@ def _mask(count: int, sets: tuple[Rows, ...]) -> Bools:
     return mask
 
 
-def _joined(full: NDArray[Any], lone: NDArray[Any], mixed: Bools | None) -> NDArray[Any]:
+def _together(full: NDArray[Any], lone: NDArray[Any], mixed: Bools | None) -> NDArray[Any]:
     """One column of connections and of lone SYNs, which follow them or are where `mixed` is not set."""
     if mixed is None:
         return np.concatenate([full, lone])

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.repeats import repeated_syns
 
 SECOND_NS = 1_000_000_000
@@ -49,7 +50,7 @@ UNKNOWN = "unknown"
 class Fits:
     """`candidates[i, p]`: profile `p` fits the SYNs of connection `rows[i]`; `raw[i]`: no stack's timer ran there."""
 
-    rows: NDArray[np.intp]
+    rows: ConnectionRows
     candidates: NDArray[np.bool_]
     raw: NDArray[np.bool_]
 
@@ -60,7 +61,7 @@ class Fits:
         names = [profile.name for profile, fits in zip(PROFILES, self.candidates[i], strict=True) if fits]
         return " or ".join(names) or UNKNOWN
 
-    def counts(self, rows: NDArray[np.intp]) -> dict[str, int]:
+    def counts(self, rows: ConnectionRows) -> dict[str, int]:
         """How many of these connections go by each name, the most frequent first; those without copies by none."""
         if not len(self.rows):
             return {}

@@ -14,6 +14,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.names import Names
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.outcome import Outcomes, judge
 from handshake_inspect.verdicts.position import Position, locate
 from handshake_inspect.verdicts.setup.setups import setups_of
@@ -105,7 +106,7 @@ class Case:
         """The marked attempts alone: for counting."""
         return replace(self, attempts=gathering.chosen(self.attempts, mask), outcomes=self.outcomes.at(mask))
 
-    def copied(self, rows: NDArray[Any]) -> tuple["Case", NDArray[Any], NDArray[Any]]:
+    def copied(self, rows: AttemptRows) -> tuple["Case", AttemptRows, AttemptRows]:
         """Copies of these attempts for when their rows change; see `gathering.copied`."""
         attempts, order, places = gathering.copied(self.attempts, rows)
         setups_of(attempts).take_tickets(self.attempts)

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.grouping import Groups, group
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import counts, frequent, is_member, run_starts
 from handshake_inspect.wire.const import OPT_ECN, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
@@ -54,7 +55,7 @@ class Proof:
     """Connections whose TSvals agree, of how many that were asked, and the probability of that by accident."""
 
     method: str
-    agreeing: Indices
+    agreeing: ConnectionRows
     asked: int
     chance: float
 
@@ -71,21 +72,21 @@ def proofs(trace: Attempts) -> dict[int, Proof]:
 class Stamped:
     """Connections whose SYN and SYN-ACK both carry timestamps, and what is asked of them."""
 
-    rows: Indices
+    rows: ConnectionRows
     synack_ns: Times
     tsval: NDArray[np.uint32]  # of the SYN-ACK
 
 
 def stamped(trace: Attempts) -> Stamped:
     """All of them."""
-    rows: Indices = np.flatnonzero(trace.facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)
+    rows = trace.tracked_where(trace.facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)
     options = trace.endpoints["options"].reshape(-1, 2)
     stamps: Bools = (options[:, 0] & options[:, 1])[rows] & OPT_TIMESTAMPS != 0
     rows = rows[stamps]
     return Stamped(rows, trace.connections["synack_ns"][rows], trace.endpoints["syn_tsval"][trace.server_rows[rows]])
 
 
-def offered(trace: Attempts, rows: Indices) -> NDArray[np.int64]:
+def offered(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
     """What a cookie would encode of each of these: the client's window scale and SACK, and ECN if the server agreed."""
     client = trace.client_rows[rows]
     options, agreed = trace.endpoints["options"][client], trace.endpoints["options"][client ^ 1]
@@ -125,7 +126,7 @@ def distance(difference: NDArray[np.float64]) -> NDArray[np.float64]:
     return nearest
 
 
-def prove(method: str, rows: Indices, agreeing: Bools, likely: float) -> Proof | None:
+def prove(method: str, rows: ConnectionRows, agreeing: Bools, likely: float) -> Proof | None:
     """What follows from values that agree with one before: by accident, each would with the probability `likely`."""
     count = int(np.count_nonzero(agreeing))
     asked = len(rows)
@@ -156,7 +157,7 @@ def by_bits(trace: Attempts, keys: Keys, known: Stamped) -> dict[int, Proof]:
     return proofs
 
 
-def worth_asking(parted: Groups, value: NDArray[np.int64]) -> Groups:
+def worth_asking(parted: Groups[NDArray[np.intp]], value: NDArray[np.int64]) -> Groups[NDArray[np.intp]]:
     """Groups of which neighbours agree: among millions of ordinary connections, few."""
     if not len(parted):
         return parted
@@ -168,7 +169,7 @@ def worth_asking(parted: Groups, value: NDArray[np.int64]) -> Groups:
     return parted.chosen(chosen)
 
 
-def ask(parted: Groups, value: NDArray[np.int64], synack_ns: Times) -> tuple[Indices, Bools]:
+def ask(parted: Groups[NDArray[np.intp]], value: NDArray[np.int64], synack_ns: Times) -> tuple[Indices, Bools]:
     """Which of the grouped rows say something, group by group, and which of them agree with one before.
 
     Of values that share their high bits one speaks, and none whose SYN-ACK was sent at the same time modulo 64 ms as

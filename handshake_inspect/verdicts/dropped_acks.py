@@ -33,6 +33,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.cookies import proofs
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import counts, distinct, is_member
 
@@ -41,7 +42,6 @@ REPEATED_NS = 3_000_000_000
 CLIENTS = 2
 
 Bools = NDArray[np.bool_]
-Rows = NDArray[np.intp]
 Keys = NDArray[np.uint64]
 
 _WHOLE = FACT_SYN | FACT_SYNACK | FACT_ACKED
@@ -49,7 +49,7 @@ _OTHER = FACT_SERVER_PROVED | FACT_SERVER_DATA | FACT_SYNACK_AFTER_ACK | FACT_TF
 
 
 @once
-def dropped_acks(trace: Attempts) -> Rows:
+def dropped_acks(trace: Attempts) -> ConnectionRows:
     """Connections whose final ACK was dropped by a listener with cookies and a full accept queue."""
     rows = silent(trace)
     if not len(rows):
@@ -63,10 +63,10 @@ def dropped_acks(trace: Attempts) -> Rows:
     return rows[is_alone(trace, rows)] if len(rows) else rows
 
 
-def silent(trace: Attempts) -> Rows:
+def silent(trace: Attempts) -> ConnectionRows:
     """Connections whose client repeats what it sent behind the final ACK, and whose server never said more."""
     c, ends, facts = trace.connections, trace.endpoints, trace.facts
-    rows = np.flatnonzero(facts & (_WHOLE | _OTHER) == _WHOLE)
+    rows = trace.tracked_where(facts & (_WHOLE | _OTHER) == _WHOLE)
     own_syns = np.maximum(c["syn_count"][rows].astype(np.int64) - 1, 0)
     repeated = ends["retransmissions"][trace.client_rows[rows]] - own_syns >= REPEATS
     repeated &= c["last_ns"][rows] - c["ack_ns"][rows] >= REPEATED_NS
@@ -78,7 +78,7 @@ def silent(trace: Attempts) -> Rows:
     return rows[quiet & ~reset]
 
 
-def is_alone(trace: Attempts, rows: Rows) -> Bools:
+def is_alone(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Whether the host goes on to take what comes on the same path, or from anybody where several clients wait."""
     host = trace.of_connections(trace.server_host)
     path: Keys = host ^ (trace.of_connections(trace.client_host) * np.uint64(0x9E3779B97F4A7C15))
@@ -92,16 +92,16 @@ def is_alone(trace: Attempts, rows: Rows) -> Bools:
     return alone | (several & serves(trace, living, host, rows, since, size))
 
 
-def taking(trace: Attempts, host: Keys, rows: Rows) -> Rows:
+def taking(trace: Attempts, host: Keys, rows: ConnectionRows) -> ConnectionRows:
     """Connections to the same hosts whose server acknowledged all that its client sent."""
     ends = trace.endpoints
-    living = np.flatnonzero(trace.facts & (FACT_SERVER_PROVED | FACT_SERVER_DATA) != 0)
+    living = trace.tracked_where(trace.facts & (FACT_SERVER_PROVED | FACT_SERVER_DATA) != 0)
     living = living[is_member(host[living], distinct(host[rows]))]
     client, server = trace.client_rows[living], trace.server_rows[living]
     return living[ends["last_ack"][server] == ends["snd_nxt"][client]]
 
 
-def serves(trace: Attempts, living: Rows, keys: Keys, rows: Rows, since: Any, size: Any) -> Bools:
+def serves(trace: Attempts, living: ConnectionRows, keys: Keys, rows: ConnectionRows, since: Any, size: Any) -> Bools:
     """Whether a connection with the same key lived on later than `since`, and some had segments of that size."""
     latest = most(keys[living], trace.connections["last_ns"][living], keys[rows])
     longest = most(keys[living], trace.endpoints["largest"][trace.client_rows[living]].astype(np.int64), keys[rows])

@@ -29,6 +29,7 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.gathering import without
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ascending, chained
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.wire.const import ACK
 
@@ -47,12 +48,12 @@ def server_of(answer: Any) -> tuple[int, int, int]:
 
 def joined(trace: Attempts) -> Attempts:
     """The trace without the rows of answers from elsewhere, which it has in `elsewhere` instead."""
-    suspects = np.flatnonzero(is_unasked(trace))
+    suspects = trace.tracked_where(is_unasked(trace))
     if not len(suspects):
         return trace
     attempts = asked_by(trace, suspects)
     found = suspects[attempts >= 0]
-    return without(trace, found, attempts[attempts >= 0]) if len(found) else trace
+    return without(trace, found, AttemptRows(attempts[attempts >= 0])) if len(found) else trace
 
 
 def is_unasked(trace: Attempts) -> Bools:
@@ -61,13 +62,13 @@ def is_unasked(trace: Attempts) -> Bools:
     proved = FACT_ACKED | FACT_CLIENT_DATA | FACT_CLIENT_PROVED | FACT_SERVER_DATA | FACT_SERVER_PROVED
     alone = facts & (FACT_SYN | FACT_MIDSTREAM | FACT_SIMULTANEOUS | proved) == 0
     refusal = (facts & (FACT_SYNACK | FACT_RST) == FACT_RST) & (c["rst_side"] != c["client"])
-    rows = np.flatnonzero(alone & refusal)
+    rows = trace.tracked_where(alone & refusal)
     refusal[rows] = c["rst_flags"][rows] & ACK != 0
     unasked: Bools = alone & ((facts & FACT_SYNACK_FIRST != 0) | refusal)
     return unasked
 
 
-def asked_by(trace: Attempts, suspects: Rows) -> Rows:
+def asked_by(trace: Attempts, suspects: ConnectionRows) -> Rows:
     """The attempt that each of these rows answers, -1 for none."""
     near = having_asked(trace, distinct(trace.client_host[suspects]))
     found = np.full(len(suspects), -1, dtype=np.intp)
@@ -75,32 +76,32 @@ def asked_by(trace: Attempts, suspects: Rows) -> Rows:
         return found
     opened = with_data(trace, near)
     asked = np.concatenate([numbered(trace, near), numbered(trace, opened, past_data=True)])
-    near, wanted = np.concatenate([near, opened]), numbered(trace, suspects)
+    near, wanted = chained(near, opened), numbered(trace, suspects)
     order = np.argsort(asked, kind="stable")
     asked = asked[order]
     first, last = np.searchsorted(asked, wanted, side="left"), np.searchsorted(asked, wanted, side="right")
     for at in np.flatnonzero(last > first).tolist():
-        found[at] = choose(trace, int(suspects[at]), np.sort(near[order[first[at] : last[at]]]))
+        found[at] = choose(trace, int(suspects[at]), ascending(near[order[first[at] : last[at]]]))
     return found
 
 
-def having_asked(trace: Attempts, clients: Rows) -> Rows:
+def having_asked(trace: Attempts, clients: Rows) -> AttemptRows:
     """The attempts of these clients of which the SYN is in the capture."""
     mine = [some.start + np.flatnonzero(places(trace.client_host[some], clients)[1]) for some in batches(len(trace))]
-    rows = np.concatenate(mine)
+    rows = AttemptRows(np.concatenate(mine))
     tracked = trace.tracked(rows)
     asked = trace.facts[tracked] & FACT_SYN != 0
-    return np.concatenate([tracked[asked], rows[len(tracked) :]])
+    return chained(tracked[asked], rows[len(tracked) :])
 
 
-def with_data(trace: Attempts, rows: Rows) -> Rows:
+def with_data(trace: Attempts, rows: AttemptRows) -> ConnectionRows:
     """The attempts whose client sent data, in its SYN or after it."""
     tracked = trace.tracked(rows)
     ends = trace.client_rows[tracked]
     return tracked[trace.endpoints["snd_nxt"][ends] != trace.endpoints["iss"][ends] + np.uint32(1)]
 
 
-def numbered(trace: Attempts, rows: Rows, *, past_data: bool = False) -> Rows:
+def numbered(trace: Attempts, rows: AttemptRows, *, past_data: bool = False) -> Rows:
     """A 64-bit name of the client's address, port and ISN of each of these attempts.
 
     `past_data`: in place of the ISN, the one that an acknowledgment of all that was sent seems to answer.
@@ -115,7 +116,7 @@ def numbered(trace: Attempts, rows: Rows, *, past_data: bool = False) -> Rows:
     return names
 
 
-def choose(trace: Attempts, answer: int, attempts: Rows) -> int:
+def choose(trace: Attempts, answer: int, attempts: AttemptRows) -> int:
     """Which of the attempts with its ISN an answer is for, -1 where that is unknown."""
     row = trace.connections[answer]
     begun = trace.first_times[attempts]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_MIDSTREAM, FACT_RST, FACT_RST_DOUBTED, FACT_SYNACK
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.wire.const import OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
 ASKED = 3
@@ -47,7 +48,7 @@ def hidden_answers(trace: Attempts) -> Bools:
     return hidden
 
 
-def hidden_final_acks(trace: Attempts, waiting: NDArray[np.intp]) -> Bools:
+def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:
     """Of these half-open connections those whose final ACK may just not be in the capture."""
     if not hides_final_acks(trace):
         return np.zeros(len(waiting), dtype=bool)

@@ -12,6 +12,7 @@ from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP
 from handshake_inspect.verdicts.attempts import Answers, Attempts, Bools, Rows
 from handshake_inspect.verdicts.columns import Selection, batches, marked, taken
 from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.wire.const import MASK32
 
 
@@ -99,7 +100,7 @@ def renumbered(connections: Rows, numbers: NDArray[np.intp], count: int) -> Rows
 def chosen(attempts: Attempts, mask: Bools) -> Attempts:
     """The marked attempts alone; good for counting, not for judging, which needs to see their neighbours."""
     full = attempts.of_connections(mask)
-    numbers, embryo_numbers = attempts.in_table(np.flatnonzero(mask))
+    numbers, embryo_numbers = attempts.in_table(attempts.where(mask))
     return replace(
         attempts,
         numbers=numbers,
@@ -112,7 +113,7 @@ def chosen(attempts: Attempts, mask: Bools) -> Attempts:
     )
 
 
-def copied(attempts: Attempts, numbers: Rows) -> tuple[Attempts, Rows, Rows]:
+def copied(attempts: Attempts, numbers: AttemptRows) -> tuple[Attempts, AttemptRows, AttemptRows]:
     """Copies of these attempts with all that belongs to them, for when their rows change.
 
     Also those attempts in the order of the copies, and the place of each among the copies.
@@ -120,7 +121,7 @@ def copied(attempts: Attempts, numbers: Rows) -> tuple[Attempts, Rows, Rows]:
     whole = attempts.is_tracked(numbers)
     full, alone = attempts.split(numbers)
     connections = attempts.connections.copies(full)
-    order = np.concatenate([numbers[whole], numbers[~whole]])
+    order = chained(numbers[whole], numbers[~whole])
     in_table, embryos_in_table = attempts.in_table(numbers)
     copy = replace(
         attempts,
@@ -137,7 +138,7 @@ def copied(attempts: Attempts, numbers: Rows) -> tuple[Attempts, Rows, Rows]:
     )
     places = np.empty(len(numbers), dtype=np.intp)
     places[whole], places[~whole] = np.arange(len(full)), np.arange(len(full), len(numbers))
-    return copy, order, places
+    return copy, order, AttemptRows(places)
 
 
 def _moved(connections: Rows, name: str, reserve: Rows) -> Rows:
@@ -160,7 +161,7 @@ def _copied_setups(attempts: Attempts, full: Rows) -> dict[str, Any]:
     return {"exchanges": exchanges, "setups": setups, "extras": attempts.extras.copy()}
 
 
-def without(attempts: Attempts, answers: Rows, asked: Rows) -> Attempts:
+def without(attempts: Attempts, answers: ConnectionRows, asked: AttemptRows) -> Attempts:
     """The attempts without these connections, which are answers from elsewhere to the attempts `asked`."""
     connections, count = attempts.connections, len(attempts.connections)
     kept = ~attempts.mask(answers)
@@ -175,5 +176,7 @@ def without(attempts: Attempts, answers: Rows, asked: Rows) -> Attempts:
         aliases=taken(attempts.aliases, numbers),
         exchanges=None if attempts.exchanges is None else taken(attempts.exchanges, numbers),
         numbers=in_table[numbers],
-        elsewhere=Answers(place[asked[order]], connections.copies(answers[order]), in_table[answers[order]]),
+        elsewhere=Answers(
+            AttemptRows(place[asked[order]]), connections.copies(answers[order]), in_table[answers[order]]
+        ),
     )

@@ -5,7 +5,7 @@ Keys are 64-bit names (`trace.host_key`); one sort puts equal ones side by side,
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.sets import FEW, are_few, distinct, places, run_starts
 
+Grouped = TypeVar("Grouped", bound=NDArray[Any])
+
 
 @dataclass(frozen=True)
-class Groups:
+class Groups(Generic[Grouped]):
     """`rows[starts[g]:ends[g]]` are the rows of group `g`, in the order that was asked for."""
 
-    rows: NDArray[np.intp]
+    rows: Grouped
     starts: NDArray[np.intp]
     ends: NDArray[np.intp]
 
@@ -31,26 +33,30 @@ class Groups:
         """How many groups there are."""
         return len(self.starts)
 
-    def of(self, g: int) -> NDArray[np.intp]:
+    def of(self, g: int) -> Grouped:
         """The rows of one group."""
-        return self.rows[self.starts[g] : self.ends[g]]
+        return _same(self.rows, slice(self.starts[g], self.ends[g]))
 
-    def portions(self, most: int) -> Iterator["Groups"]:
+    def portions(self, most: int) -> Iterator["Groups[Grouped]"]:
         """The groups, some at a time: with at most so many rows together, or one group alone."""
         first = 0
         while first < len(self):
             start = self.starts[first]
             last = max(int(np.searchsorted(self.ends, start + most, side="right")), first + 1)
             chosen = slice(first, last)
-            yield Groups(self.rows[start : self.ends[last - 1]], self.starts[chosen] - start, self.ends[chosen] - start)
+            yield Groups(
+                _same(self.rows, slice(start, self.ends[last - 1])),
+                self.starts[chosen] - start,
+                self.ends[chosen] - start,
+            )
             first = last
 
-    def chosen(self, some: NDArray[np.intp]) -> "Groups":
+    def chosen(self, some: NDArray[np.intp]) -> "Groups[Grouped]":
         """Some of the groups."""
         sizes = self.sizes[some]
         ends = np.cumsum(sizes)
         kept = np.repeat(self.starts[some] - ends + sizes, sizes) + np.arange(sizes.sum())
-        return Groups(self.rows[kept], ends - sizes, ends)
+        return Groups(_same(self.rows, kept), ends - sizes, ends)
 
     @property
     def number(self) -> NDArray[np.intp]:
@@ -66,7 +72,13 @@ class Groups:
         return sums
 
 
-def group(keys: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None = None, at_least: int = 1) -> Groups:
+def _same(rows: Grouped, key: Any) -> Grouped:
+    """Some of these numbers, which are of the same kind."""
+    some: Grouped = rows[key]
+    return some
+
+
+def group(keys: NDArray[Any], rows: Grouped, by: NDArray[Any] | None = None, at_least: int = 1) -> Groups[Grouped]:
     """Group `rows` by `keys` (aligned with them), within a group by `by` (integers), else in the order given.
 
     Groups come in the order of their keys: 64-bit names, or numbers as those of `trace.service`.  Groups smaller than
@@ -76,7 +88,7 @@ def group(keys: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None = 
         return numbered(keys, rows, by, at_least)
     if at_least >= SIFTED:
         kept = sieve(keys, at_least)
-        keys, rows, by = keys[kept], rows[kept], None if by is None else by[kept]
+        keys, rows, by = keys[kept], _same(rows, kept), None if by is None else by[kept]
     if len(keys) and are_few(keys) and len(different := distinct(keys)) <= FEW:
         return numbered(numbers_of(keys, different), rows, by, at_least)
     order = np.argsort(keys)
@@ -88,7 +100,7 @@ def group(keys: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None = 
     number = np.repeat(np.arange(len(sizes)), sizes)
     order = order[sorting(number, order if by is None else by[order])]
     ends = np.cumsum(sizes)
-    return Groups(rows[order], ends - sizes, ends)
+    return Groups(_same(rows, order), ends - sizes, ends)
 
 
 def numbers_of(keys: NDArray[np.uint64], different: NDArray[np.uint64]) -> NDArray[np.uint16]:
@@ -113,17 +125,17 @@ def sieve(keys: NDArray[np.uint64], at_least: int) -> NDArray[np.bool_]:
     return kept
 
 
-def numbered(numbers: NDArray[Any], rows: NDArray[np.intp], by: NDArray[Any] | None, at_least: int) -> Groups:
+def numbered(numbers: NDArray[Any], rows: Grouped, by: NDArray[Any] | None, at_least: int) -> Groups[Grouped]:
     """As `group`, by small numbers, which can be counted before they are sorted."""
     sizes = np.bincount(numbers)
     if at_least > 1:
         kept = (sizes >= at_least)[numbers]
-        numbers, rows, by = numbers[kept], rows[kept], None if by is None else by[kept]
+        numbers, rows, by = numbers[kept], _same(rows, kept), None if by is None else by[kept]
     # Numbers of 16 bits are put in order by counting, which is stable.
     order = np.argsort(numbers, kind="stable") if by is None else sorting(numbers.astype(np.intp), by)
     sizes = sizes[sizes >= max(at_least, 1)]
     ends = np.cumsum(sizes)
-    return Groups(rows[order], ends - sizes, ends)
+    return Groups(_same(rows, order), ends - sizes, ends)
 
 
 def sorting(number: NDArray[np.intp], by: NDArray[Any], kind: Literal["stable"] | None = None) -> NDArray[np.intp]:

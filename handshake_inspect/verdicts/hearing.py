@@ -20,6 +20,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.flag_filter import hidden_answers
+from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.unasked import only_answering, senders
 
@@ -47,7 +48,7 @@ def blind(trace: Attempts) -> Bools:
     sides = heard(trace)
     if not (sides[:, 0] & sides[:, 1]).any():
         return unanswered
-    rows = np.flatnonzero(unanswered)
+    rows = trace.tracked_where(unanswered)
     unanswered[rows] = places(trace.server_host[rows], distinct(trace.of_connections(trace.server_host)[deaf]))[1]
     return unanswered | hidden
 
@@ -79,21 +80,21 @@ def unheard(trace: Attempts) -> Bools:
     opened = (facts & FACT_ACKED != 0) & (facts & FACT_SYNACK == 0) & (facts & FACT_SYN != 0)
     answered = facts & (FACT_SYNACK | FACT_SYN | FACT_SERVER_PROVED) == FACT_SYNACK | FACT_SERVER_PROVED
     proved: Bools = alone & (opened | answered)
-    rows = np.flatnonzero(alone & (facts & FACT_MIDSTREAM != 0))
-    proved[rows] |= flowing(trace, 2 * rows + sides[rows, 1])
+    rows = trace.tracked_where(alone & (facts & FACT_MIDSTREAM != 0))
+    proved[rows] |= flowing(trace, EndpointRows(2 * rows + sides[rows, 1]))
     if not (sides[:, 0] & sides[:, 1]).any():
-        halves = np.flatnonzero(alone & (facts & FACT_SYNACK != 0) & (facts & FACT_SYN == 0))
+        halves = trace.tracked_where(alone & (facts & FACT_SYNACK != 0) & (facts & FACT_SYN == 0))
         proved[halves[~answers_only(trace, halves)]] = True
     return proved
 
 
-def answers_only(trace: Attempts, rows: NDArray[np.intp]) -> Bools:
+def answers_only(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Which of these connections were begun by a host that does nothing but answer."""
     hosts = only_answering(trace) if len(rows) else np.zeros(0, dtype=np.uint64)
     return places(senders(trace, rows), hosts)[1] if len(hosts) else np.zeros(len(rows), dtype=bool)
 
 
-def serves_unheard(trace: Attempts, rows: NDArray[np.intp]) -> Bools:
+def serves_unheard(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Which of these connections were begun by a host that is heard to serve others who are not heard."""
     sides = heard(trace)
     lone = np.flatnonzero(unheard(trace))
@@ -103,7 +104,7 @@ def serves_unheard(trace: Attempts, rows: NDArray[np.intp]) -> Bools:
     return places(senders(trace, rows), distinct(trace.server_host[lone]))[1]
 
 
-def flowing(trace: Attempts, ends: NDArray[np.intp]) -> Bools:
+def flowing(trace: Attempts, ends: EndpointRows) -> Bools:
     """Whether these lone ends send new data and acknowledge some: more than a probe, and not into the void."""
     e = trace.endpoints
     more = (e["bytes"][ends] > 0) & (e["frames"][ends] >= FLOWING)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import TRAIT_SEEN
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.wire.const import MASK16
 
@@ -28,7 +29,7 @@ _V4 = MASK16 << 8
 _THIS_NETWORK, _LOOPBACK, _MULTICAST, _LAST = _V4, _V4 | 127, _V4 | 224, _V4 | 255
 
 
-def bogons(trace: Attempts, rows: Rows) -> Bools:
+def bogons(trace: Attempts, rows: AttemptRows) -> Bools:
     """Which of these attempts, in row order, come from an address that cannot be."""
     found = np.empty(len(rows), dtype=bool)
     for some in batches(len(rows)):
@@ -57,7 +58,7 @@ def is_loopback(hi: Words, lo: Words) -> Bools:
     return loopback
 
 
-def is_land(trace: Attempts, rows: Rows, hi: Words, lo: Words) -> Bools:
+def is_land(trace: Attempts, rows: AttemptRows, hi: Words, lo: Words) -> Bools:
     """Which of these SYNs of an address to itself were not sent on the loopback interface."""
     local: Bools = is_loopback(hi, lo) | (trace.end("client", "mss", rows) >= LOOPBACK_MSS)
     known = self_talkers(trace)

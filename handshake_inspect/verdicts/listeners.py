@@ -51,7 +51,7 @@ def resends(trace: Attempts) -> Bools:
 def defers(trace: Attempts) -> Bools:
     """Connections that TCP_DEFER_ACCEPT of their listener excuses for repeated SYN-ACKs."""
     excused = trace.facts & FACT_DEFERRED != 0
-    rows = np.flatnonzero(excused)
+    rows = trace.tracked_where(excused)
     if not len(rows):
         return excused
     c, keys = trace.connections, trace.of_connections(trace.server_key)
@@ -85,7 +85,7 @@ def takes_acks(trace: Attempts) -> Bools:
 def final_acks_lost(trace: Attempts) -> Bools:
     """Half-open connections whose final ACK is in the capture and did not reach the server."""
     alone: Bools = trace.facts & FACT_RST_LOST != 0
-    rows = np.flatnonzero(resends(trace) & ~two_hosts(trace) & ~waits_for_data(trace))
+    rows = trace.tracked_where(resends(trace) & ~two_hosts(trace) & ~waits_for_data(trace))
     if len(rows) < SEVERAL:
         return alone
     service, host = trace.of_connections(trace.server_key), trace.of_connections(trace.server_host)

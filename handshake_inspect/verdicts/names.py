@@ -76,8 +76,10 @@ class Names:
     def _other_addresses(self) -> dict[np.uint64, np.uint64]:
         """Addresses that asked nobody, and the clients whose other address they are."""
         told, asked = self._told, {_key(one.client) for one in self.lookups}
+        if not told:
+            return {}
         servers, clients = self.attempts.server_host, self.attempts.client_host
-        rows = np.flatnonzero(np.isin(servers, np.array(list(told), dtype=np.uint64))) if told else np.zeros(0, np.intp)
+        rows = self.attempts.where(np.isin(servers, np.array(list(told), dtype=np.uint64)))
         rows = rows[~np.isin(clients[rows], np.array(list(asked), dtype=np.uint64))]
         found: dict[np.uint64, np.uint64] = {}
         tries: dict[int, int] = {}

@@ -41,6 +41,7 @@ from handshake_inspect.verdicts.flag_filter import hidden_final_acks
 from handshake_inspect.verdicts.hearing import answers_only, blind, hears_both, serves_unheard
 from handshake_inspect.verdicts.listeners import final_acks_lost, resends, waits_for_data
 from handshake_inspect.verdicts.masks import Rule, first_match
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 from handshake_inspect.verdicts.refusals import while_serving
 from handshake_inspect.verdicts.repeats import last_gap_ns
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
@@ -85,7 +86,7 @@ def judge(trace: Attempts) -> Outcomes:
     outcome = outcomes_of(trace)
     decided = outcome != PENDING
     of_connections = trace.of_connections(outcome)
-    waiting = np.flatnonzero(of_connections == HALF_OPEN)
+    waiting = trace.tracked_where(of_connections == HALF_OPEN)
     decided[waiting] = half_open_is_decided(trace, waiting)
     trace.of_connections(decided)[:] &= (of_connections != ESTABLISHED) | ~may_resend(trace)
     decided &= ~blind(trace)
@@ -156,7 +157,7 @@ def not_taken(trace: Attempts) -> Bools:
 def may_resend(trace: Attempts) -> Bools:
     """Whether it is too early to know that the repeated ACK was taken: another SYN-ACK may be due yet."""
     waiting: Bools = trace.facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) == FACT_SYNACK_AFTER_ACK
-    rows = np.flatnonzero(waiting)
+    rows = trace.tracked_where(waiting)
     since = trace.last_ns - trace.connections["last_synack_ns"][rows]
     waiting[rows] = since < OVERDUE * last_gap_ns(trace, "synack")[rows]
     return waiting
@@ -173,7 +174,7 @@ def unanswered_outcome(trace: Attempts, first_ns: NDArray[np.int64], given_up: B
     return np.where(waited | given_up, np.uint8(TIMED_OUT), np.uint8(PENDING))
 
 
-def half_open_is_decided(trace: Attempts, waiting: NDArray[np.intp]) -> Bools:
+def half_open_is_decided(trace: Attempts, waiting: ConnectionRows) -> Bools:
     """A half-open connection is decided when it had the time to complete, or was reset."""
     c = trace.connections[waiting]
     had_time: Bools = (trace.last_ns - c["synack_ns"] >= trace.limits.unanswered_ns) | (c["facts"] & FACT_RST != 0)
@@ -191,7 +192,7 @@ def causes(trace: Attempts, outcome: Codes) -> Codes:
     forged = from_middlebox(trace)
     refused = of_connections == REFUSED
     named[refused] = np.where(forged[refused], CAUSE["middlebox-reset"], CAUSE["closed-port"])
-    cause[while_serving(trace, np.flatnonzero(refused & ~forged))] = CAUSE["refused-while-serving"]
+    cause[while_serving(trace, trace.tracked_where(refused & ~forged))] = CAUSE["refused-while-serving"]
     half_open = of_connections == HALF_OPEN
     named[half_open] = half_open_causes(trace, forged)[half_open]
     established = of_connections == ESTABLISHED
@@ -202,12 +203,12 @@ def causes(trace: Attempts, outcome: Codes) -> Codes:
     named[established] = ends[established]
     aborted = of_connections == ABORTED
     named[aborted] = np.where(facts[aborted] & FACT_SYNACK != 0, CAUSE["reset-by-client"], CAUSE["cancelled"])
-    unsolicited = np.flatnonzero(of_connections == UNSOLICITED)
+    unsolicited = trace.tracked_where(of_connections == UNSOLICITED)
     if len(unsolicited):
         cause[unsolicited] = unsolicited_causes(trace, unsolicited)
     for i in np.flatnonzero(of_connections == REJECTED).tolist():
         cause[i] = icmp_cause(trace.connections[i])
-    timed_out = marked(outcome == TIMED_OUT)
+    timed_out = AttemptRows(marked(outcome == TIMED_OUT))
     if len(timed_out):
         cause[timed_out] = silence_causes(trace, timed_out)
     stray = facts & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK | FACT_RST_DOUBTED) != 0
@@ -252,7 +253,7 @@ def ending_causes(trace: Attempts) -> Codes:
     return first_match(rules, 0, len(facts))
 
 
-def unsolicited_causes(trace: Attempts, rows: NDArray[np.intp]) -> Codes:
+def unsolicited_causes(trace: Attempts, rows: ConnectionRows) -> Codes:
     """Backscatter, or the far half of a one-sided capture: nothing was ever seen towards such a server."""
     scattered = ~serves_unheard(trace, rows) if hears_both(trace) else answers_only(trace, rows)
     return np.where(scattered, CAUSE["backscatter"], CAUSE["one-sided"]).astype(np.uint8)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import TRAIT_ISS
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.wire.const import OPT_MSS, OPT_TIMESTAMPS
 
 TIMESTAMPS = 12  # octets of the option, with padding (RFC 7323 appendix A)
@@ -24,14 +25,14 @@ MTUS = (9000, 1500, 1492, 1480, 1476, 1472, 1460, 1454, 1450, 1440, 1436, 1430, 
         1376, 1358, 1350, 1330, 1300, 1280, 1240, 1200)  # fmt: skip
 
 
-def timestamped(trace: Attempts, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+def timestamped(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
     """Octets of options in every segment of these connections: 12 where both ends offered timestamps."""
     options = trace.endpoints["options"]
     both = options[2 * rows] & options[2 * rows + 1] & OPT_TIMESTAMPS != 0
     return np.where(both, TIMESTAMPS, 0).astype(np.int64)
 
 
-def cut(trace: Attempts, rows: NDArray[np.intp], side: int, lengths: NDArray[Any]) -> NDArray[np.int64]:
+def cut(trace: Attempts, rows: ConnectionRows, side: int, lengths: NDArray[Any]) -> NDArray[np.int64]:
     """Payloads that `side` sent, as long as they can have been in one packet."""
     ends = trace.endpoints
     peers = 2 * rows + (side ^ 1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.numbering import AttemptRows, chained
 from handshake_inspect.verdicts.sets import distinct, places, run_starts
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
 
@@ -20,16 +21,16 @@ HALF = 1 << 31
 CLOSE = 100  # ticks, mostly of a millisecond: so much may two SYNs overtake each other, and nobody drops them for it
 
 
-def older(trace: Attempts, rows: Rows) -> int:
+def older(trace: Attempts, rows: AttemptRows) -> int:
     """How many of these attempts on one server have a SYN with an older TSval than their address sent before."""
     pairs = distinct(trace.client_host[rows])
-    near = np.flatnonzero(trace.server_host == trace.server_host[rows[0]])
+    near = trace.where(trace.server_host == trace.server_host[rows[0]])
     near = near[places(trace.client_host[near], pairs)[1]]
     syns = near[trace.end("client", "options", near) & OPT_TIMESTAMPS != 0]
     tracked = trace.tracked(near)
     newest = trace.endpoints["tsval"][trace.client_rows[tracked]]
     tracked, newest = tracked[newest != 0], newest[newest != 0]
-    who = trace.client_host[np.concatenate([syns, tracked])]
+    who = trace.client_host[chained(syns, tracked)]
     times = np.concatenate([trace.first_times[syns], trace.connections["last_ns"][tracked]])
     values = np.concatenate([trace.end("client", "syn_tsval", syns), newest]).astype(np.int64)
     order = np.lexsort((times, who))

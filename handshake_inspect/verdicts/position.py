@@ -15,6 +15,7 @@ from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN, FACT_SYNACK, METHO
 from handshake_inspect.verdicts import resets
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.numbering import ConnectionRows
 
 # A half below this part of the whole is "next to nothing"...
 BESIDE = 0.08
@@ -44,7 +45,7 @@ class Position:
 def locate(trace: Attempts, legs: Legs) -> Position:
     """Ask the first connections that have a whole handshake."""
     whole = FACT_SYN | FACT_SYNACK | FACT_ACKED
-    rows = np.flatnonzero((trace.facts & whole == whole) & ~trace.untimed)[:ASKED]
+    rows = trace.tracked_where((trace.facts & whole == whole) & ~trace.untimed)[:ASKED]
     votes = agree(by_ttl(trace, rows), by_halves(legs.of(rows)))
     counts = np.bincount(votes[votes != SILENT], minlength=len(PLACES))
     spoken = int(counts.sum())
@@ -59,7 +60,7 @@ def agree(one: Votes, other: Votes) -> Votes:
     return np.select([one == SILENT, (other == SILENT) | (one == other)], [other, one], SILENT).astype(np.int8)
 
 
-def by_ttl(trace: Attempts, rows: NDArray[np.intp]) -> Votes:
+def by_ttl(trace: Attempts, rows: ConnectionRows) -> Votes:
     """What the TTLs of SYN and SYN-ACK say."""
     _, client = resets.hops(np.maximum(trace.endpoints["syn_ttl"][trace.client_rows[rows]], 1))
     _, server = resets.hops(np.maximum(trace.endpoints["syn_ttl"][trace.server_rows[rows]], 1))

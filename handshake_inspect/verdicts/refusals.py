@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_REFUSED, FACT_SYNACK, FACT_SYNACK_FIRST
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.sets import distinct, run_starts
 
 AROUND_NS = 1_000_000_000  # a service takes longer to start again, as a rule, and a retry of the client comes sooner
@@ -23,7 +24,7 @@ Times = NDArray[np.int64]
 Rows = NDArray[np.intp]
 
 
-def while_serving(trace: Attempts, refused: Rows) -> Rows:
+def while_serving(trace: Attempts, refused: ConnectionRows) -> ConnectionRows:
     """Those of these refused connections whose port was serving others."""
     if not len(refused):
         return refused
@@ -45,15 +46,15 @@ def while_serving(trace: Attempts, refused: Rows) -> Rows:
     return rows[(between | (unseen & ~accepted)) & often[service]]
 
 
-def events(trace: Attempts, refused: Rows) -> tuple[Rows, Bools]:
+def events(trace: Attempts, refused: ConnectionRows) -> tuple[ConnectionRows, Bools]:
     """These refusals, and the connections that their ports accepted: rows, and which of them were accepted."""
     asked = np.zeros(len(trace.services), dtype=bool)
     asked[distinct(trace.service[refused])] = True
     facts = trace.facts
     taken = (facts & FACT_SYNACK != 0) & (facts & (FACT_SYNACK_FIRST | FACT_REFUSED) == 0)
     taken &= asked[trace.of_connections(trace.service)]
-    accepted = np.flatnonzero(taken)
-    return np.concatenate([refused, accepted]), np.arange(len(refused) + len(accepted)) >= len(refused)
+    accepted = trace.tracked_where(taken)
+    return chained(refused, accepted), np.arange(len(refused) + len(accepted)) >= len(refused)
 
 
 def distances(accepted: Bools, service: Times, times: Times) -> tuple[Times, Times]:

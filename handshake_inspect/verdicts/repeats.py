@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.rows import RETRIES_KEPT
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 
 Kind = Literal["syn", "synack"]
@@ -18,7 +19,7 @@ Times = NDArray[np.int64]
 class Repeats:
     """Connections with repeated SYNs (or SYN-ACKs); the first `counts` of each row of `times` are those of copies."""
 
-    rows: NDArray[np.intp]
+    rows: ConnectionRows
     times: Times
     counts: NDArray[np.intp]
 
@@ -26,7 +27,7 @@ class Repeats:
 def repeats(attempts: Attempts, kind: Kind) -> Repeats:
     """The repeated SYNs or SYN-ACKs of all connections."""
     c = attempts.connections
-    rows = np.flatnonzero((c["retries"] > 0) & (c[f"{kind}_count"] > 1))
+    rows = attempts.tracked_where((c["retries"] > 0) & (c[f"{kind}_count"] > 1))
     times = attempts.retries[f"{kind}_ns"][c["retries"][rows].astype(np.intp) - 1]
     return Repeats(rows, times, np.minimum(c[f"{kind}_count"][rows].astype(np.intp) - 1, RETRIES_KEPT))
 

@@ -44,6 +44,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import rejections
+from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.wire.const import ACK
@@ -86,9 +87,9 @@ def signs(trace: Attempts) -> Signs:
     """The signs of all RSTs, believed or ignored, that the rows still know."""
     found = Signs(*(trace.connection_mask() for _ in range(4)))
     reset = trace.facts & (FACT_RST | FACT_RST_IGNORED) != 0
-    rows = np.flatnonzero(reset & (trace.facts & FACT_ABORTED == 0) & ~two_hosts(trace))
+    rows = trace.tracked_where(reset & (trace.facts & FACT_ABORTED == 0) & ~two_hosts(trace))
     if len(rows):
-        sender = 2 * rows + trace.connections["rst_side"][rows]
+        sender = EndpointRows(2 * rows + trace.connections["rst_side"][rows])
         found.ttl[rows] = odd_ttl(trace, rows, sender)
         found.timing[rows] = too_soon(trace, rows)
         found.ip_id[rows] = odd_ip_id(trace, rows, sender)
@@ -100,10 +101,10 @@ def signs(trace: Attempts) -> Signs:
 def two_hosts(trace: Attempts) -> Bools:
     """Connections that two hosts with the server's address answered."""
     found: Bools = trace.facts & (FACT_TWO_ISNS | FACT_BOTH_ACKED) == FACT_TWO_ISNS
-    rows = np.flatnonzero(~found & (trace.facts & FACT_SYNACK_AFTER_RST != 0))
+    rows = trace.tracked_where(~found & (trace.facts & FACT_SYNACK_AFTER_RST != 0))
     if len(rows):
         ttl = trace.connections["rst_ttl"][rows]
-        odd = odd_ttl(trace, rows, trace.server_rows[rows].astype(np.intp))
+        odd = odd_ttl(trace, rows, trace.server_rows[rows])
         for known_ttl in ttls_of_hosts(trace, trace.server_host[rows]):
             odd &= is_elsewhere(ttl, known_ttl)
         found[rows] = ~odd
@@ -116,7 +117,7 @@ def hops(ttl: NDArray[np.integer]) -> tuple[NDArray[np.int16], NDArray[np.int16]
     return start, (start - ttl).astype(np.int16)
 
 
-def odd_ttl(trace: Attempts, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
+def odd_ttl(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bools:
     """Whether the TTL of a RST fits none of the TTLs that its host is known by."""
     first = trace.endpoints["syn_ttl"][sender]
     own = np.where(first > 0, first, trace.endpoints["ttl"][sender])
@@ -156,7 +157,7 @@ def ttls_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[n
     return lows[place], highs[place]
 
 
-def too_soon(trace: Attempts, rows: NDArray[np.intp]) -> Bools:
+def too_soon(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Whether a RST answered a SYN sooner than its host can."""
     early = np.zeros(len(rows), dtype=bool)
     c = trace.connections
@@ -180,7 +181,7 @@ def too_soon(trace: Attempts, rows: NDArray[np.intp]) -> Bools:
     return early
 
 
-def odd_ip_id(trace: Attempts, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
+def odd_ip_id(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bools:
     """Whether the IP identification of a RST is out of its host's count."""
     rst_id, first, newest, frames = (
         column.astype(np.int64)
@@ -196,7 +197,7 @@ def odd_ip_id(trace: Attempts, rows: NDArray[np.intp], sender: NDArray[np.intp])
     return odd & ~may_have_no_socket(trace, rows, sender)
 
 
-def may_have_no_socket(trace: Attempts, rows: NDArray[np.intp], sender: NDArray[np.intp]) -> Bools:
+def may_have_no_socket(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bools:
     """Whether a RST may be what a host answers when it has closed: bare, after its FIN, seen or not."""
     c, e = trace.connections, trace.endpoints
     bare = c["rst_flags"][rows] & ACK == 0

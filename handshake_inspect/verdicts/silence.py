@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_DEAD_PEER, FACT_RST, TRAIT_SEEN
 from handshake_inspect.verdicts import columns
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.outcome import Outcomes
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 
@@ -33,7 +34,7 @@ Times = NDArray[np.int64]
 class Silence:
     """Ends of connections that nothing answers any more: `rows` of connections, and on which `sides` somebody waits."""
 
-    rows: Rows
+    rows: ConnectionRows
     sides: NDArray[np.intp]
     places: Rows  # rows of `Attempts.aftermaths`
     probing: Bools  # what is not answered are keep-alives
@@ -65,28 +66,31 @@ class Silence:
         return whole_frames(trace, self.rows, low)
 
 
-def whole_frames(trace: Attempts, rows: Rows, low: NDArray[Any]) -> list[int]:
+def whole_frames(trace: Attempts, rows: ConnectionRows, low: NDArray[Any]) -> list[int]:
     """The numbers of frames of these connections, of which the low 32 bits are kept."""
     whole: list[int] = columns.whole_frames(trace.connections["first_frame"][rows], low).tolist()
     return whole
 
 
-def owners(trace: Attempts) -> Rows:
+def owners(trace: Attempts) -> ConnectionRows:
     """The connection that each row of `Aftermath` belongs to; -1 for rows that are free."""
     owner = np.full(len(trace.aftermaths), -1, dtype=np.intp)
-    rows = np.flatnonzero(trace.connections["aftermath"])
+    rows = trace.tracked_where(trace.connections["aftermath"])
     owner[trace.connections["aftermath"][rows].astype(np.intp) - 1] = rows
-    return owner
+    return ConnectionRows(owner)
 
 
 def unanswered(trace: Attempts, outcomes: Outcomes) -> Silence:
     """Ends that repeat data or keep-alives to a peer that answers nothing."""
     owner = owners(trace)
     parts = [one_side(trace, outcomes, owner, side) for side in (0, 1)]
-    return Silence(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    rows, *others = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Silence(ConnectionRows(rows), *others)
 
 
-def one_side(trace: Attempts, outcomes: Outcomes, owner: Rows, side: int) -> tuple[Rows, Rows, Rows, Bools]:
+def one_side(
+    trace: Attempts, outcomes: Outcomes, owner: ConnectionRows, side: int
+) -> tuple[ConnectionRows, Rows, Rows, Bools]:
     """The columns of `Silence` for one side."""
     a = trace.aftermaths
     data = (a["repeats"][:, side] >= REPEATS) & (a["repeated_ns"][:, side] - a["first_ns"][:, side] >= REPEATED_NS)
@@ -102,20 +106,20 @@ def one_side(trace: Attempts, outcomes: Outcomes, owner: Rows, side: int) -> tup
     return rows[kept], sides, places[kept], ~data[kept]
 
 
-def is_waiting(trace: Attempts, rows: Rows, places: Rows, side: int) -> Bools:
+def is_waiting(trace: Attempts, rows: ConnectionRows, places: Rows, side: int) -> Bools:
     """Whether the repeated segment of that side is not acknowledged to this day, by a peer that had room for it."""
     peers = 2 * rows + (side ^ 1)
     waiting: Bools = trace.endpoints["last_ack"][peers] == trace.aftermaths["seq"][places, side]
     return waiting & (trace.endpoints["window"][peers] != 0)
 
 
-def has_given_up(trace: Attempts, rows: Rows) -> Bools:
+def has_given_up(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Whether a RST ended these because the peer answered nothing any more."""
     given_up: Bools = trace.facts[rows] & (FACT_RST | FACT_DEAD_PEER) == FACT_RST | FACT_DEAD_PEER
     return given_up
 
 
-def is_open(trace: Attempts, outcomes: Outcomes, rows: Rows) -> Bools:
+def is_open(trace: Attempts, outcomes: Outcomes, rows: ConnectionRows) -> Bools:
     """Whether both ends reached ESTABLISHED, and are in the capture."""
     outcome = outcomes.outcome[rows]
     ends = trace.endpoints["traits"]

@@ -19,6 +19,7 @@ from handshake_inspect.tcp.facts import FACT_ACKED, FACT_LAST_ACK_SEEN, FACT_RST
 from handshake_inspect.verdicts import silence
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.masks import Rule, first_match
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.outcome import Outcomes
 from handshake_inspect.verdicts.words import (
     ABORTED,
@@ -41,7 +42,7 @@ Codes = NDArray[np.uint8]
 def stages(trace: Attempts, outcomes: Outcomes) -> Codes:
     """The stage of every attempt, in row order, as a place in `STAGES`."""
     stage = np.where((outcomes.outcome == TIMED_OUT) & outcomes.decided, POST_SYN, NO_STAGE).astype(np.uint8)
-    rows = np.flatnonzero(died(trace, outcomes))
+    rows = trace.tracked_where(died(trace, outcomes))
     trace.of_connections(stage)[:] = NO_STAGE
     stage[rows] = reached(trace, rows, outcomes.outcome[rows] == MIDSTREAM)
     return stage
@@ -58,7 +59,7 @@ def died(trace: Attempts, outcomes: Outcomes) -> Bools:
     return dead
 
 
-def reached(trace: Attempts, rows: NDArray[np.intp], midstream: Bools) -> Codes:
+def reached(trace: Attempts, rows: ConnectionRows, midstream: Bools) -> Codes:
     """How far the clients of these connections had come."""
     facts, client = trace.facts[rows], trace.client_rows[rows]
     packets = data_packets(trace, rows, client, facts)
@@ -71,7 +72,7 @@ def reached(trace: Attempts, rows: NDArray[np.intp], midstream: Bools) -> Codes:
     return first_match(rules, POST_ACK, len(rows))
 
 
-def data_packets(trace: Attempts, rows: NDArray[np.intp], client: NDArray[Any], facts: NDArray[np.uint64]) -> Codes:
+def data_packets(trace: Attempts, rows: ConnectionRows, client: NDArray[Any], facts: NDArray[np.uint64]) -> Codes:
     """How many packets with data the clients sent: 0, 1, or 2 for more."""
     e = trace.endpoints
     fin = (e["traits"][client] & TRAIT_FIN != 0).astype(np.int64)

@@ -44,7 +44,7 @@ def connection_states(trace: Attempts) -> tuple[States, States]:
     client = expire(trace, trace.endpoints["state"][trace.client_rows])
     server = expire(trace, trace.endpoints["state"][trace.server_rows])
     client[not_answered(trace, client)] = TcpState.SYN_SENT
-    waiting = np.flatnonzero(client == TcpState.SYN_SENT)
+    waiting = trace.tracked_where(client == TcpState.SYN_SENT)
     given_up = overdue(trace, last_syn_ns(trace)[waiting], last_gap_ns(trace, "syn")[waiting])
     client[waiting[given_up]] = TcpState.CLOSED
     server[answered_in_vain(trace, server)] = TcpState.CLOSED
@@ -58,14 +58,14 @@ def not_answered(trace: Attempts, client: States) -> NDArray[np.intp]:
     facts = trace.facts
     opened = FACT_SYN | FACT_SYNACK
     silent = facts & (opened | FACT_ACKED | FACT_RST | FACT_SERVER_PROVED | FACT_SIMULTANEOUS) == opened
-    rows = np.flatnonzero(silent & (client == TcpState.ESTABLISHED))
+    rows = trace.tracked_where(silent & (client == TcpState.ESTABLISHED))
     return rows[trace.last_ns - trace.connections["last_synack_ns"][rows] >= REACTION_NS]
 
 
 def never_asked(trace: Attempts) -> NDArray[np.intp]:
     """SYN-ACKs to a host that is never heard where it would be: somebody forged its address."""
     alone = trace.facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_SERVER_PROVED) == FACT_SYNACK
-    rows = np.flatnonzero(alone)
+    rows = trace.tracked_where(alone)
     rows = rows[~heard(trace)[rows, trace.connections["client"][rows]]]
     return rows if len(rows) and hears_both(trace) else rows[:0]
 
@@ -74,7 +74,7 @@ def answered_in_vain(trace: Attempts, server: States) -> NDArray[np.intp]:
     """Connections whose server no longer repeats its SYN-ACK: given up, or forgotten at once (a SYN cookie)."""
     c = trace.connections
     asked = (trace.facts & FACT_SYN != 0) & (c["synack_count"] > 0)
-    rows = np.flatnonzero((server == TcpState.SYN_RECEIVED) & (asked | (c["synack_count"] > 1)))
+    rows = trace.tracked_where((server == TcpState.SYN_RECEIVED) & (asked | (c["synack_count"] > 1)))
     last = c["last_synack_ns"][rows]
     # Repeated SYNs draw copies besides those of the timer, so that the last gap alone may be short: of copies at
     # doubling distances the next comes within the time that all took so far, and the first distance.

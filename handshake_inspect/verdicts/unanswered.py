@@ -16,6 +16,7 @@ from handshake_inspect.tcp.facts import TRAIT_SEEN
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.impossible import bogons
+from handshake_inspect.verdicts.numbering import AttemptRows, chained
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.words import CAUSE
 
@@ -25,7 +26,7 @@ Keys = NDArray[np.uint64]
 Rows = NDArray[np.intp]
 
 
-def silence_causes(trace: Attempts, rows: Rows) -> Codes:
+def silence_causes(trace: Attempts, rows: AttemptRows) -> Codes:
     """The cause of each of these unanswered attempts."""
     cause = np.full(len(rows), CAUSE["host-silent"], dtype=np.uint8)
     hosts, services = distinct_of(trace.server_host, rows), distinct_of(trace.server_key, rows)
@@ -39,7 +40,7 @@ def silence_causes(trace: Attempts, rows: Rows) -> Codes:
     return cause
 
 
-def distinct_of(keys: Keys, rows: Rows) -> Keys:
+def distinct_of(keys: Keys, rows: AttemptRows) -> Keys:
     """The different keys of these rows, sorted."""
     return distinct(np.concatenate([distinct(keys[rows[some]]) for some in batches(len(rows))]))
 
@@ -63,10 +64,10 @@ def mark(found: Bools, members: Keys, keys: Keys) -> None:
         found[at[known]] = True
 
 
-def clients_at(trace: Attempts, hosts: Keys) -> Rows:
+def clients_at(trace: Attempts, hosts: Keys) -> AttemptRows:
     """The attempts whose client has one of these addresses and was heard."""
     mine = [some.start + np.flatnonzero(places(trace.client_host[some], hosts)[1]) for some in batches(len(trace))]
-    rows = np.concatenate([np.zeros(0, dtype=np.intp), *mine])
+    rows = AttemptRows(np.concatenate([np.zeros(0, dtype=np.intp), *mine]))
     tracked = trace.tracked(rows)
     seen = trace.endpoints["traits"][trace.client_rows[tracked]] & TRAIT_SEEN != 0
-    return np.concatenate([tracked[seen], rows[len(tracked) :]])
+    return chained(tracked[seen], rows[len(tracked) :])

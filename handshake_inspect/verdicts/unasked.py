@@ -20,6 +20,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.sets import distinct, host_key, places, run_starts
 
 MIN_ADDRESSES = 20
@@ -36,7 +37,7 @@ def is_unasked(trace: Attempts) -> Bools:
     return unasked
 
 
-def senders(trace: Attempts, rows: NDArray[np.intp]) -> Keys:
+def senders(trace: Attempts, rows: ConnectionRows) -> Keys:
     """Who sent the first frame of each of these connections."""
     c = trace.connections
     return host_key(c["hi0"][rows], c["lo0"][rows])
@@ -45,7 +46,7 @@ def senders(trace: Attempts, rows: NDArray[np.intp]) -> Keys:
 def only_answering(trace: Attempts) -> Keys:
     """The hosts that do nothing but answer, sorted."""
     seen = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
-    rows = np.flatnonzero(is_unasked(trace) & ~seen[:, 1])
+    rows = trace.tracked_where(is_unasked(trace) & ~seen[:, 1])
     none = np.zeros(0, dtype=np.uint64)
     if len(rows) < MIN_ADDRESSES:
         return none
@@ -53,7 +54,7 @@ def only_answering(trace: Attempts) -> Keys:
     return hosts[~shows_more(trace, hosts, seen)] if len(hosts) else none
 
 
-def widely(trace: Attempts, rows: NDArray[np.intp]) -> Keys:
+def widely(trace: Attempts, rows: ConnectionRows) -> Keys:
     """The senders of these connections that reach enough addresses, sorted."""
     c = trace.connections
     sender, address = senders(trace, rows), host_key(c["hi1"][rows], c["lo1"][rows])
@@ -75,7 +76,7 @@ def shows_more(trace: Attempts, hosts: Keys, seen: Bools) -> Bools:
         (trace.server_host, trace.connections["client"] ^ 1),
     ):
         at, known = places(trace.of_connections(keys), hosts)
-        rows = np.flatnonzero(known)
+        rows = trace.tracked_where(known)
         rows = rows[lively[rows, side[rows]] | seen[rows, side[rows] ^ 1]]
         more[at[rows]] = True
     asked = trace.of_lone(trace.server_host)

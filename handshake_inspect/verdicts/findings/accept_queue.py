@@ -39,10 +39,11 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, largest, median, ratio, span, target, write
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, count_distinct, distinct, is_member
+from handshake_inspect.verdicts.findings.keys import Bools, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import HostEvidence
 from handshake_inspect.verdicts.listeners import defers, final_acks_lost
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
 from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, TIMED_OUT
@@ -94,21 +95,21 @@ KIND = Kind(
 
 
 @once
-def accused_rows(case: Case) -> Indices:
+def accused_rows(case: Case) -> ConnectionRows:
     """Connections that were hit, of listeners that are not excused."""
     trace = case.attempts
     not_its_own = two_hosts(trace) | from_middlebox(trace)
-    return np.flatnonzero(hit(case) & ~defers(trace) & ~final_acks_lost(trace) & ~not_its_own)
+    return trace.tracked_where(hit(case) & ~defers(trace) & ~final_acks_lost(trace) & ~not_its_own)
 
 
-def explained_rows(case: Case) -> Indices:
+def explained_rows(case: Case) -> AttemptRows:
     """Attempts that failed because of a full accept queue: those that were hit, and SYNs dropped by such listeners."""
     rows = accused_rows(case)
     if not len(rows):
         return rows
-    dropped = np.flatnonzero(case.outcomes.cause == CAUSE["syn-dropped"])
+    dropped = case.attempts.where(case.outcomes.cause == CAUSE["syn-dropped"])
     listeners = distinct(case.attempts.server_key[rows])
-    return np.concatenate([rows, dropped[is_member(case.attempts.server_key[dropped], listeners)]])
+    return chained(rows, dropped[is_member(case.attempts.server_key[dropped], listeners)])
 
 
 def hit(case: Case) -> Bools:
@@ -125,13 +126,13 @@ def hit(case: Case) -> Bools:
     reset &= trace.of_connections(case.outcomes.outcome) != ESTABLISHED
     ignored = repeated & ((c["resent_count"] >= MIN_REPEATS) | untaken | reset)
     mask: Bools = whole & (ignored | (facts & FACT_BARE_RST_AFTER_ACK != 0))
-    rows = np.flatnonzero(mask)
+    rows = trace.tracked_where(mask)
     mask[rows] = trace.endpoints["syn_window"][trace.server_rows[rows]] != 0
     mask[dropped_acks(trace)] = True
     return mask
 
 
-def describe(case: Case, rows: Indices) -> Finding:
+def describe(case: Case, rows: ConnectionRows) -> Finding:
     """Numbers and words of one listener."""
     trace, c = case.attempts, case.attempts.connections
     host, port = target(trace, int(rows[0]))

@@ -26,6 +26,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import CITED, cite, largest, span, target, write
 from handshake_inspect.verdicts.findings.keys import Indices, count_distinct
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.resets import two_hosts
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import plural
@@ -35,7 +36,7 @@ PORTS = 20  # that a finding lists, the lowest
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each address."""
-    rows = np.flatnonzero(two_hosts(case.attempts))
+    rows = case.attempts.tracked_where(two_hosts(case.attempts))
     groups = grouping.group(case.attempts.server_host[rows], rows)
     return largest(
         KIND,
@@ -64,7 +65,7 @@ KIND = Kind(
 )
 
 
-def address_finding(case: Case, rows: Indices) -> Finding:
+def address_finding(case: Case, rows: ConnectionRows) -> Finding:
     """Numbers and words of one address."""
     trace, facts = case.attempts, case.attempts.facts[rows]
     host, _ = target(trace, int(rows[0]))
@@ -98,13 +99,13 @@ def address_finding(case: Case, rows: Indices) -> Finding:
     )
 
 
-def first_of_ports(case: Case, rows: Indices) -> Indices:
+def first_of_ports(case: Case, rows: ConnectionRows) -> Indices:
     """One of the connections to each port of an address."""
     _, first = np.unique(case.attempts.server_key[rows], return_index=True)
     return rows[first]
 
 
-def ttls(case: Case, rows: Indices) -> list[int]:
+def ttls(case: Case, rows: ConnectionRows) -> list[int]:
     """The TTLs under which the address spoke on these connections: two hosts are often not equally far away."""
     trace, c = case.attempts, case.attempts.connections
     ended = rows[(trace.facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] != c["client"][rows])]

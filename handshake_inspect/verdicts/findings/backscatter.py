@@ -26,7 +26,6 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, span, write
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
-    Indices,
     count_distinct,
     counts,
     distinct,
@@ -37,6 +36,7 @@ from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.hearing import answers_only, serves_unheard
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.unasked import MIN_ADDRESSES
 from handshake_inspect.verdicts.words import UNSOLICITED
@@ -45,7 +45,7 @@ from handshake_inspect.verdicts.words import UNSOLICITED
 def detect(case: Case) -> list[Finding]:
     """One finding for each host that answers unasked."""
     trace = case.attempts
-    rows = np.flatnonzero(unasked(case))
+    rows = trace.tracked_where(unasked(case))
     if len(rows) < MIN_ADDRESSES:
         return []
     rows = rows[~serves_unheard(trace, rows)] if is_two_sided(case) else rows[answers_only(trace, rows)]
@@ -100,7 +100,7 @@ def is_two_sided(case: Case) -> bool:
     return bool(np.any(seen.all(axis=1) & ~unasked(case)))
 
 
-def describe(case: Case, rows: Indices, addresses: int) -> Finding:
+def describe(case: Case, rows: ConnectionRows, addresses: int) -> Finding:
     """Numbers and words of one host."""
     trace, c = case.attempts, case.attempts.connections
     host, _ = endpoint(trace, int(rows[0]), 0)

@@ -6,9 +6,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.attempts import Attempts, Who
+from handshake_inspect.verdicts.attempts import Attempted, Attempts, Who
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.percentiles import nearest_rank, selected
 from handshake_inspect.wire.address import address_text
@@ -75,27 +76,27 @@ def endpoint(trace: Attempts, row: int, side: int) -> tuple[Host, int]:
     return (int(c[f"hi{side}"]), int(c[f"lo{side}"])), int(c[f"port{side}"])
 
 
-def span(trace: Attempts, rows: NDArray[np.intp]) -> tuple[int, int]:
+def span(trace: Attempts, rows: AttemptRows) -> tuple[int, int]:
     """When the first of these connections began and the last ended."""
     c = trace.connections
     return int(c["first_ns"][rows].min()), int(c["last_ns"][rows].max())
 
 
-def window(trace: Attempts, rows: NDArray[np.intp]) -> dict[str, int]:
+def window(trace: Attempts, rows: AttemptRows) -> dict[str, int]:
     """When the first of these connections began and the last ended, by the names of a finding."""
     start, end = span(trace, rows)
     return {"start_ns": start, "end_ns": end}
 
 
-def earliest(trace: Attempts, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+def earliest(trace: Attempts, rows: Attempted) -> Attempted:
     """The few of these attempts to cite: those that began first."""
     return trace.earliest(rows, CITED)
 
 
-def cite(case: Case, rows: Indices) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def cite(case: Case, rows: AttemptRows) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """`frames` and `connections` of a finding: the first of these attempts and their first frames."""
-    rows = case.attempts.earliest(rows, CITED)
-    return tuple(case.attempts.first_frames(rows).tolist()), tuple(rows.tolist())
+    cited = case.attempts.earliest(rows, CITED)
+    return tuple(case.attempts.first_frames(cited).tolist()), tuple(cited.tolist())
 
 
 # -- numbers, and how they are said ------------------------------------------------------------------------------

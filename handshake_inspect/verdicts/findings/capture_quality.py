@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_RENUMBERED, FACT_REORDERED, FACT_RST, FACT_TTL_TWIN
 from handshake_inspect.verdicts.case import Case
@@ -29,6 +28,7 @@ from handshake_inspect.verdicts.findings.base import earliest, ratio
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.flag_filter import hidden_answers, hidden_final_acks, hides_final_acks
 from handshake_inspect.verdicts.hearing import blind, heard, unheard
+from handshake_inspect.verdicts.numbering import AttemptRows, chained
 from handshake_inspect.verdicts.words import CAUSE, HALF_OPEN, MIDSTREAM
 from handshake_inspect.wire.text import plural, share
 
@@ -84,13 +84,14 @@ def quality(
     title: str,
     advice: str,
     metrics: dict[str, Any],
-    rows: NDArray[np.intp] | None = None,
+    rows: AttemptRows | None = None,
     frames: tuple[int, ...] = (),
 ) -> Finding:
     """A finding about the capture: no target, and the whole time."""
-    cited = () if rows is None else tuple(earliest(case.attempts, rows).tolist())
-    if not frames and cited:
-        frames = tuple(case.attempts.first_frames(np.array(cited)).tolist())
+    cited: tuple[int, ...] = ()
+    if rows is not None:
+        first = earliest(case.attempts, rows)
+        cited, frames = tuple(first.tolist()), frames or tuple(case.attempts.first_frames(first).tolist())
     start, end = (case.attempts.first_ns, case.attempts.last_ns) if case.capture.frames else (None, None)
     return Finding(KIND, severity, title, None, None, start, end, {"kind": kind, **metrics}, advice, frames, cited)
 
@@ -132,7 +133,7 @@ def one_sided(case: Case) -> Iterator[Finding]:
     trace = case.attempts
     proved = unheard(trace)
     proved |= trace.of_connections(case.outcomes.cause) == CAUSE["one-sided"]
-    rows = np.flatnonzero(proved)
+    rows = trace.tracked_where(proved)
     sides = heard(trace)
     both = int(np.count_nonzero(sides[:, 0] & sides[:, 1]))
     if not len(rows) or len(rows) < ONE_SIDED * (both + len(rows)):
@@ -154,10 +155,10 @@ def one_sided(case: Case) -> Iterator[Finding]:
 def filtered(case: Case) -> Iterator[Finding]:
     """Attempts of which a filter on flags hides how they went on."""
     trace, outcomes = case.attempts, case.outcomes
-    half_open = np.flatnonzero(trace.of_connections(outcomes.outcome) == HALF_OPEN)
-    unseen = np.flatnonzero(hidden_answers(trace))
+    half_open = trace.tracked_where(trace.of_connections(outcomes.outcome) == HALF_OPEN)
+    unseen = trace.where(hidden_answers(trace))
     open_ended = half_open[hidden_final_acks(trace, half_open)]
-    rows = np.concatenate([open_ended, unseen])
+    rows = chained(open_ended, unseen)
     if len(rows) < FEW_FILTERED:
         return
     kept = "SYN, FIN and RST" if hides_final_acks(trace) else "SYN"
@@ -176,7 +177,7 @@ def duplicated(case: Case) -> Iterator[Finding]:
     copies = int(trace.endpoints["duplicates"].sum(dtype=np.int64))
     if copies < FEW_DUPLICATES or copies < DUPLICATED * case.capture.tcp_segments:
         return
-    rows = np.flatnonzero((trace.endpoints["duplicates"].reshape(-1, 2) > 0).any(axis=1))
+    rows = trace.tracked_where((trace.endpoints["duplicates"].reshape(-1, 2) > 0).any(axis=1))
     twins = int((trace.facts[rows] & FACT_TTL_TWIN != 0).sum())
     renumbered = int((trace.facts[rows] & FACT_RENUMBERED != 0).sum())
     metrics = {
@@ -200,7 +201,7 @@ def duplicated(case: Case) -> Iterator[Finding]:
 
 def reordered(case: Case) -> Iterator[Finding]:
     """Frames that are not in the order of their times, or answers before questions."""
-    rows = np.flatnonzero(case.attempts.facts & FACT_REORDERED != 0)
+    rows = case.attempts.tracked_where(case.attempts.facts & FACT_REORDERED != 0)
     capture = case.capture
     if not len(rows) and not capture.backwards:
         return
@@ -221,7 +222,7 @@ def reordered(case: Case) -> Iterator[Finding]:
 def midstream(case: Case) -> Iterator[Finding]:
     """Connections that were open before the capture was."""
     trace = case.attempts
-    rows = np.flatnonzero((trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & ~stray_rows(case))
+    rows = trace.tracked_where((trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & ~stray_rows(case))
     moved = trace.endpoints["bytes"][2 * rows] + trace.endpoints["bytes"][2 * rows + 1] > 0
     moved |= heard(trace)[rows].all(axis=1) & (trace.facts[rows] & (FACT_RST | FACT_LAST_ACK_SEEN) == 0)
     rows = rows[moved]

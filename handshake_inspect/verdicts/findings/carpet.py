@@ -13,7 +13,6 @@ Where `CARPETED` hosts of a network are flooded one by one, the network is flood
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
@@ -27,8 +26,9 @@ from handshake_inspect.verdicts.findings.flooding import (
     judge,
     narrow,
 )
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys, count_distinct, frequent, is_member
+from handshake_inspect.verdicts.findings.keys import Bools, Keys, count_distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import AttemptRows, ascending, chained
 from handshake_inspect.wire.address import is_ipv4
 
 CARPETED = 4
@@ -43,7 +43,7 @@ def carpets(case: Case, bogus: Bools, retried: Bools, found: list[Flood]) -> tup
         bogus[flood.rows] = False
     left = narrow(bogus)
     together = found_together(found)
-    rows = np.sort(np.concatenate([left, *(flood.rows for flood in together)])) if together else left
+    rows = ascending(chained(left, *(flood.rows for flood in together))) if together else left
     if len(rows) < MIN_ATTEMPTS:
         return tuple(found)
     networks = networks_of(case.attempts, rows)
@@ -52,7 +52,7 @@ def carpets(case: Case, bogus: Bools, retried: Bools, found: list[Flood]) -> tup
     taken = bogus
     for flood in found:
         taken[flood.rows] = True
-    every = [judged(case, np.sort(parted.of(g)), taken, retried) for g in range(len(parted))]
+    every = [judged(case, ascending(parted.of(g)), taken, retried) for g in range(len(parted))]
     wide = [flood for flood in every if flood]
     replaced = {flood.target.host for flood in wide}
     gone = {id(flood) for flood in together if network_of(flood.target.host).host in replaced}
@@ -68,7 +68,7 @@ def found_together(found: list[Flood]) -> list[Flood]:
     return [flood for flood in found if len(hosts[network_of(flood.target.host).host]) >= CARPETED]
 
 
-def judged(case: Case, rows: Indices, bogus: Bools, retried: Bools) -> Flood | None:
+def judged(case: Case, rows: AttemptRows, bogus: Bools, retried: Bools) -> Flood | None:
     """The flood on a network that these attempts are, if they are one."""
     trace = case.attempts
     hosts = count_distinct(trace.server_host[rows])
@@ -92,7 +92,7 @@ def network_of(host: Host) -> Target:
     return Target((hi, 0), prefix=IPV6_BITS)
 
 
-def networks_of(trace: Attempts, rows: Indices) -> Keys:
+def networks_of(trace: Attempts, rows: AttemptRows) -> Keys:
     """A name for the network of each of these attempts' servers."""
     names = np.empty(len(rows), dtype=np.uint64)
     hi, lo = trace.server("hi"), trace.server("lo")
@@ -102,10 +102,10 @@ def networks_of(trace: Attempts, rows: Indices) -> Keys:
     return names
 
 
-def others_in(trace: Attempts, network: Target, bogus: Bools) -> NDArray[np.intp]:
+def others_in(trace: Attempts, network: Target, bogus: Bools) -> AttemptRows:
     """The attempts on a network that are not bogus."""
     hi, lo = (np.uint64(half) for half in network.host)
     there: Bools = trace.server("hi") == hi
     if network.prefix == IPV4_BITS:
         there &= trace.server("lo") >> np.uint64(8) == lo >> np.uint64(8)
-    return np.flatnonzero(there & ~bogus)
+    return trace.where(there & ~bogus)

@@ -17,7 +17,7 @@ Nothing is said where a pool would not help, or not be used:
 `info`: it costs time and ports, and breaks nothing; when the ports get scarce, time-wait-pressure says so.
 """
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import client, earliest, largest, median, ratio, target, window, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.text import duration
@@ -52,17 +53,16 @@ def detect(case: Case) -> list[Finding]:
     c = trace.connections
     fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
     closed = fins[:, 0] | fins[:, 1] | (trace.facts & FACT_RST != 0)
-    rows = np.flatnonzero((trace.of_connections(case.outcomes.outcome) == ESTABLISHED) & closed)
+    rows = trace.tracked_where((trace.of_connections(case.outcomes.outcome) == ESTABLISHED) & closed)
     rows = rows[grouping.sieve(trace.pair[rows], LEAST)]
     first, last = c["first_ns"][rows], c["last_ns"][rows]
     short = last - first < SHORT_NS
     rows, first, last = rows[short], first[short], last[short]
-    # Groups are of numbers of `rows` until their order is known.
-    groups = grouping.group(trace.pair[rows], np.arange(len(rows)), by=first, at_least=LEAST)
-    if not len(groups):
+    places = grouping.group(trace.pair[rows], np.arange(len(rows)), by=first, at_least=LEAST)
+    if not len(places):
         return []
-    first, last = first[groups.rows], last[groups.rows]
-    groups = replace(groups, rows=rows[groups.rows])
+    first, last = first[places.rows], last[places.rows]
+    groups = grouping.Groups(rows[places.rows], places.starts, places.ends)
     parallel = most_at_once(first, last, groups)
     wasteful = groups.sizes - parallel >= SAVED * groups.sizes
     picked = np.flatnonzero(wasteful & are_soon(first[1:] - last[:-1], groups))
@@ -98,7 +98,7 @@ KIND = Kind(
 )
 
 
-def is_timed(case: Case, rows: Rows) -> bool:
+def is_timed(case: Case, rows: ConnectionRows) -> bool:
     """Whether a timer opens these connections, which are in order of time."""
     c = case.attempts.connections
     begun, lived = c["first_ns"][rows], c["last_ns"][rows] - c["first_ns"][rows]
@@ -111,7 +111,7 @@ def is_timed(case: Case, rows: Rows) -> bool:
     return False
 
 
-def is_guessing(case: Case, rows: Rows) -> bool:
+def is_guessing(case: Case, rows: ConnectionRows) -> bool:
     """Whether the server ends these connections soon and the client comes back at once; `rows` are in order of time."""
     trace = case.attempts
     c = trace.connections
@@ -124,7 +124,7 @@ def is_guessing(case: Case, rows: Rows) -> bool:
     return bool(np.mean(ended) >= STEADY and np.median(pauses) <= AT_ONCE_NS)
 
 
-def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups) -> NDArray[np.bool_]:
+def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups[Any]) -> NDArray[np.bool_]:
     """Whether in each group the next connection mostly begins in time; `pauses` are between one row and the next."""
     steps = groups.sizes - 1
     soon = groups.sums(np.append(pauses <= PAUSE_NS, False) & within(groups))
@@ -137,14 +137,14 @@ def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups) -> NDArray[np.b
     return median_is_soon
 
 
-def within(groups: grouping.Groups) -> NDArray[np.bool_]:
+def within(groups: grouping.Groups[Any]) -> NDArray[np.bool_]:
     """Which rows of groups have a next one in their group."""
     followed = np.ones(len(groups.rows), dtype=bool)
     followed[groups.ends - 1] = False
     return followed
 
 
-def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: grouping.Groups) -> NDArray[np.intp]:
+def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: grouping.Groups[Any]) -> NDArray[np.intp]:
     """The most connections that were open at the same time, for each group."""
     number = groups.number
     count = len(begun)
@@ -157,7 +157,7 @@ def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: gro
     return most
 
 
-def pair_finding(case: Case, rows: Rows, parallel: int) -> Finding:
+def pair_finding(case: Case, rows: ConnectionRows, parallel: int) -> Finding:
     """One pair; `rows` are in order of time."""
     trace = case.attempts
     c = trace.connections

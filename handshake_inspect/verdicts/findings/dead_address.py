@@ -13,6 +13,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, first_of, write
 from handshake_inspect.verdicts.findings.named_attempts import Address, Named, by_name
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.wire.text import plural
 
 TRIES = 2
@@ -58,7 +59,7 @@ def dead_addresses(case: Case) -> list[Dead]:
 
 def finding(case: Case, address: Address, attempts: list[int], working: int, clients: int) -> Finding:
     """One address that never answers."""
-    rows = np.array(sorted(attempts), dtype=np.intp)
+    rows = AttemptRows(np.array(sorted(attempts), dtype=np.intp))
     frames, connections = cite(case, rows)
     others = "another address of its name works" if working == 1 else f"{working} other addresses of its name work"
     return Finding(

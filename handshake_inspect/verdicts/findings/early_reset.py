@@ -29,6 +29,7 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import rst_injection
 from handshake_inspect.verdicts.findings.base import cite, largest, median, ratio, span, target, write
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Times, count_distinct, distinct, is_member
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
@@ -75,7 +76,7 @@ KIND = Kind(
 
 
 @once
-def services(case: Case) -> tuple[grouping.Groups, Indices, Indices]:
+def services(case: Case) -> tuple[grouping.Groups[ConnectionRows], Indices, Indices]:
     """Connections ended early by service, how many each service accepted, and which services turn away many."""
     rows = early_rows(case)
     groups = grouping.group(case.attempts.service[rows], rows, at_least=LEAST)
@@ -97,7 +98,7 @@ def accepted_by_service(case: Case) -> Indices:
 
 
 @once
-def early_rows(case: Case) -> Indices:
+def early_rows(case: Case) -> ConnectionRows:
     """Connections that the server ended before it sent a byte."""
     trace = case.attempts
     c, facts = trace.connections, trace.facts
@@ -105,13 +106,13 @@ def early_rows(case: Case) -> Indices:
     by_fin = (c["fin_ns"] > 0) & (c["fin_side"] == server)
     by_rst = (c["fin_ns"] == 0) & (facts & FACT_RST != 0) & (c["rst_side"] == server)
     silent = (facts & (WHOLE | FACT_SERVER_DATA) == WHOLE) & (by_fin | by_rst)
-    rows = np.flatnonzero(silent & (trace.of_connections(case.outcomes.outcome) == ESTABLISHED))
+    rows = trace.tracked_where(silent & (trace.of_connections(case.outcomes.outcome) == ESTABLISHED))
     rows = rows[sent_nothing(case, rows)]
     rows = rows[~np.isin(rows, rst_injection.injected_rows(case)) & ~resets.two_hosts(trace)[rows]]
     return rows[~(took_data(case, rows) | waited_for_a_request(case, rows) | forgot(case, rows))]
 
 
-def sent_nothing(case: Case, rows: Indices) -> Bools:
+def sent_nothing(case: Case, rows: ConnectionRows) -> Bools:
     """Whether the number of the server's FIN or RST leaves no room for a byte that the capture lacks."""
     c, e = case.attempts.connections, case.attempts.endpoints
     ends = case.attempts.server_rows[rows]
@@ -120,14 +121,14 @@ def sent_nothing(case: Case, rows: Indices) -> Bools:
     return nothing
 
 
-def ended_ns(case: Case, rows: Indices) -> Times:
+def ended_ns(case: Case, rows: ConnectionRows) -> Times:
     """When the server ended each of these connections."""
     c = case.attempts.connections
     ended: Times = np.where(c["fin_ns"][rows] > 0, c["fin_ns"][rows], c["rst_ns"][rows])
     return ended
 
 
-def took_data(case: Case, rows: Indices) -> Bools:
+def took_data(case: Case, rows: ConnectionRows) -> Bools:
     """Where the server acknowledged data, and the end came long after that.
 
     The times of an end's last segments are kept, microseconds modulo 2^32.  A server that sent no more than those has
@@ -147,7 +148,7 @@ def took_data(case: Case, rows: Indices) -> Bools:
     return taken
 
 
-def forgot(case: Case, rows: Indices) -> Bools:
+def forgot(case: Case, rows: ConnectionRows) -> Bools:
     """Where a bare RST answered data of a connection that was open for long."""
     c, facts = case.attempts.connections, case.attempts.facts
     bare = (facts[rows] & FACT_RST != 0) & (c["rst_flags"][rows] & ACK == 0) & (facts[rows] & FACT_CLIENT_DATA != 0)
@@ -155,7 +156,7 @@ def forgot(case: Case, rows: Indices) -> Bools:
     return forgotten
 
 
-def waited_for_a_request(case: Case, rows: Indices) -> Bools:
+def waited_for_a_request(case: Case, rows: ConnectionRows) -> Bools:
     """Where a client said nothing for long to a server that answers those who speak first."""
     trace = case.attempts
     mute = trace.facts[rows] & FACT_CLIENT_DATA == 0
@@ -166,7 +167,7 @@ def waited_for_a_request(case: Case, rows: Indices) -> Bools:
     return waited
 
 
-def service_finding(case: Case, rows: Indices, accepted: int) -> Finding:
+def service_finding(case: Case, rows: ConnectionRows, accepted: int) -> Finding:
     """Numbers and words of one service."""
     trace, c = case.attempts, case.attempts.connections
     host, port = target(trace, int(rows[0]))
@@ -197,7 +198,7 @@ def service_finding(case: Case, rows: Indices, accepted: int) -> Finding:
     )
 
 
-def lives(case: Case, rows: Indices) -> NDArray[np.int64]:
+def lives(case: Case, rows: ConnectionRows) -> NDArray[np.int64]:
     """How long these connections were open, in nanoseconds, from the final ACK on."""
     open_ns: Times = np.maximum(ended_ns(case, rows) - case.attempts.connections["ack_ns"][rows], 0)
     return open_ns

@@ -9,9 +9,10 @@ import numpy as np
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import accept_queue, rst_injection
-from handshake_inspect.verdicts.findings.keys import Bools, Indices
+from handshake_inspect.verdicts.findings.keys import Bools
 from handshake_inspect.verdicts.findings.port_scan import scan_rows
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows, floods
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.resets import two_hosts
 from handshake_inspect.verdicts.words import CAUSE
@@ -28,8 +29,8 @@ def explained(case: Case) -> Bools:
     return mask
 
 
-def strays_of_floods(case: Case) -> Indices:
+def strays_of_floods(case: Case) -> AttemptRows:
     """SYNs from impossible sources to the target of a flood, before and after the time when it is one."""
     forged = case.outcomes.cause == CAUSE["bogon-source"]
     others = [flood.others[forged[flood.others]] for flood in floods(case)]
-    return np.concatenate([np.zeros(0, dtype=np.intp), *others])
+    return AttemptRows(np.concatenate([np.zeros(0, dtype=np.intp), *others]))

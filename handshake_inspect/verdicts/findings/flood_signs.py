@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.finding import Metric
 from handshake_inspect.verdicts.findings.base import client, ratio
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, counts
+from handshake_inspect.verdicts.findings.keys import Bools, counts
 from handshake_inspect.verdicts.impossible import bogons
+from handshake_inspect.verdicts.numbering import AttemptRows, ascending
 from handshake_inspect.wire.const import (
     OPT_MSS,
     OPT_SACK_PERMITTED,
@@ -53,7 +54,7 @@ def is_poor(options: NDArray[Any]) -> Bools:
     return poor
 
 
-def first_sent(trace: Attempts, rows: Indices) -> Indices:
+def first_sent(trace: Attempts, rows: AttemptRows) -> AttemptRows:
     """The first `LOOKED_AT` of these attempts in order of capture."""
     return trace.earliest(rows, LOOKED_AT)
 
@@ -69,19 +70,19 @@ def pattern(values: NDArray[Any], bits: int) -> str | None:
     return {0: "constant", 1: "sequential"}.get(int(steps[best]), "arithmetic")
 
 
-def is_scattered(trace: Attempts, rows: Indices) -> bool:
+def is_scattered(trace: Attempts, rows: AttemptRows) -> bool:
     """Whether nearly every source has a network of its own: 16 bits of an IPv4 address, 64 of IPv6."""
     networks = {(hi, lo >> 16 if hi == 0 else 0) for hi, lo in (client(trace, int(row))[0] for row in rows[:SCATTERED])}
     return len(networks) >= ONCE * min(len(rows), SCATTERED)
 
 
-def spoofing_signs(trace: Attempts, rows: Indices, sources: int) -> dict[str, Any]:
+def spoofing_signs(trace: Attempts, rows: AttemptRows, sources: int) -> dict[str, Any]:
     """The signs as metrics, and what they come to: whether no kernel made most of these SYNs."""
     options = trace.end("client", "options", rows)
     poor = int(np.count_nonzero(is_poor(options)))
     early = first_sent(trace, rows)
     isn_pattern = pattern(trace.end("client", "iss", early), 32)
-    impossible = int(np.count_nonzero(bogons(trace, np.sort(early))))
+    impossible = int(np.count_nonzero(bogons(trace, ascending(early))))
     ttls = np.bincount(trace.end("client", "syn_ttl", rows))
     ttl = int(np.argmax(ttls))
     by_a_tool = bool(poor >= MOSTLY * len(rows) or isn_pattern)

@@ -13,7 +13,6 @@ from handshake_inspect.verdicts.findings.base import Host
 from handshake_inspect.verdicts.findings.flood_signs import spoofing_signs
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
-    Indices,
     Keys,
     Times,
     count_distinct,
@@ -23,6 +22,7 @@ from handshake_inspect.verdicts.findings.keys import (
     is_member,
 )
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import AttemptRows, ascending, chained
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, TIMED_OUT
 
 MIN_ATTEMPTS = 100
@@ -51,8 +51,8 @@ class Flood:
     """One flood: rows are bogus attempts within its window."""
 
     target: Target
-    rows: Indices
-    others: Indices  # attempts on the same target that are not bogus, at any time
+    rows: AttemptRows
+    others: AttemptRows  # attempts on the same target that are not bogus, at any time
     retried: int  # failed attempts on it that were repeated
     start_ns: int
     end_ns: int
@@ -62,14 +62,14 @@ class Flood:
     signs: dict[str, Any]
 
 
-def narrow(mask: Bools) -> Indices:
+def narrow(mask: Bools) -> AttemptRows:
     """The marked rows, in half the memory that NumPy would take."""
-    return marked(mask)
+    return AttemptRows(marked(mask))
 
 
-def candidates(keys: Keys, rows: Indices) -> list[Indices]:
+def candidates(keys: Keys, rows: AttemptRows) -> list[AttemptRows]:
     """Bogus attempts by target, where there are enough."""
-    parts: list[Indices] = []
+    parts: list[AttemptRows] = []
     for _ in range(PEELED):  # most of a flood has one target, which is found without sorting
         if len(rows) < MIN_ATTEMPTS:
             return parts
@@ -84,7 +84,7 @@ def candidates(keys: Keys, rows: Indices) -> list[Indices]:
     mine = keys[rows]
     chosen = is_member(mine, frequent(mine, MIN_ATTEMPTS))
     parted = group(mine[chosen], rows[chosen])
-    return parts + [np.sort(parted.of(g)) for g in range(len(parted))]
+    return parts + [ascending(parted.of(g)) for g in range(len(parted))]
 
 
 def unfinished(case: Case) -> tuple[Bools, Bools]:
@@ -115,13 +115,13 @@ def unfinished(case: Case) -> tuple[Bools, Bools]:
     return bogus, repeated
 
 
-def judge(case: Case, rows: Indices, others: Indices, failed: Bools, target: Target) -> Flood | None:
+def judge(case: Case, rows: AttemptRows, others: AttemptRows, failed: Bools, target: Target) -> Flood | None:
     """The flood that these bogus attempts on one target are, if they are one; `others` are all others on it."""
     trace = case.attempts
     starts = trace.first_times[rows]
     inside = in_window(starts)
     if not inside.all():
-        others = np.sort(np.concatenate([others, rows[~inside]]))
+        others = ascending(chained(others, rows[~inside]))
         rows, starts = rows[inside], starts[inside]
     if len(rows) < MIN_ATTEMPTS:
         return None
@@ -140,7 +140,7 @@ def judge(case: Case, rows: Indices, others: Indices, failed: Bools, target: Tar
     return Flood(target, rows, others, retried, start, end, peak, rate, sources, signs)
 
 
-def is_proved(case: Case, rows: Indices, others: Indices, retried: int, signs: dict[str, Any]) -> bool:
+def is_proved(case: Case, rows: AttemptRows, others: AttemptRows, retried: int, signs: dict[str, Any]) -> bool:
     """Whether they were not repeated though they had the time, and are not just all that a filter kept."""
     trace = case.attempts
     ripe = (trace.first_times <= trace.last_ns - RETRY_NS)[rows]
@@ -196,7 +196,7 @@ def peak_rate(starts: Times) -> int:
     return int(most * SECOND_NS // max(width, SECOND_NS))
 
 
-def peak_unfinished(case: Case, rows: Indices, starts: Times) -> int:
+def peak_unfinished(case: Case, rows: AttemptRows, starts: Times) -> int:
     """How many of these attempts stood unfinished at the same time at most, to a millisecond."""
     ends = ends_of(case, rows, starts)
     first = int(starts.min())
@@ -206,7 +206,7 @@ def peak_unfinished(case: Case, rows: Indices, starts: Times) -> int:
     return int(begun.max())
 
 
-def ends_of(case: Case, rows: Indices, starts: Times) -> Times:
+def ends_of(case: Case, rows: AttemptRows, starts: Times) -> Times:
     """Until when each of these attempts stood unfinished; `rows` ascend."""
     trace, c = case.attempts, case.attempts.connections
     ends = starts + trace.limits.unanswered_ns

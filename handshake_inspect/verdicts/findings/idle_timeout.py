@@ -44,6 +44,7 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import stalled
 from handshake_inspect.verdicts.findings.base import CITED, largest, span, target, write
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 from handshake_inspect.wire.const import ACK
@@ -82,7 +83,7 @@ Times = NDArray[np.int64]
 class Ended:
     """Connections that a pause ended: how long it was, and whether a RST came unprompted, or data drew it."""
 
-    rows: Rows
+    rows: ConnectionRows
     idle: Times
     unprompted: Bools
     drawn: Bools  # neither: nothing came any more
@@ -150,7 +151,7 @@ def ended_idle(case: Case) -> Ended:
     paused = lost.chosen(np.flatnonzero(lost.idle(trace) >= IDLE_NS))
     silent = np.zeros(len(paused.rows), dtype=bool)
     return Ended(
-        np.concatenate([rows[kept], paused.rows]),
+        chained(rows[kept], paused.rows),
         np.concatenate([idle, paused.idle(trace)]),
         np.concatenate([unprompted[kept], silent]),
         np.concatenate([drawn[kept], silent]),
@@ -158,7 +159,7 @@ def ended_idle(case: Case) -> Ended:
     )
 
 
-def is_used(trace: Attempts, rows: Rows) -> Bools:
+def is_used(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Whether the server sent or acknowledged data: what never was in use, it turned away (`early-reset`)."""
     e, client, server = trace.endpoints, trace.client_rows[rows], trace.server_rows[rows]
     taken = (e["last_ack"][server] - e["iss"][client] - np.uint32(1)) > 0
@@ -166,7 +167,7 @@ def is_used(trace: Attempts, rows: Rows) -> Bools:
     return used
 
 
-def is_unprompted(trace: Attempts, rows: Rows, places: Rows) -> Bools:
+def is_unprompted(trace: Attempts, rows: ConnectionRows, places: Rows) -> Bools:
     """Whether a RST came by itself, out of a pause: not in a close, and not from a client tired of waiting."""
     c, a = trace.connections, trace.aftermaths
     closing = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1)
@@ -175,7 +176,7 @@ def is_unprompted(trace: Attempts, rows: Rows, places: Rows) -> Bools:
     return unprompted
 
 
-def is_drawn(trace: Attempts, rows: Rows, places: Rows) -> Bools:
+def is_drawn(trace: Attempts, rows: ConnectionRows, places: Rows) -> Bools:
     """Whether a RST answers the first data after a pause, none of which was acknowledged."""
     c, a = trace.connections, trace.aftermaths
     other = c["rst_side"][rows] != a["resumed_side"][places]
@@ -185,7 +186,7 @@ def is_drawn(trace: Attempts, rows: Rows, places: Rows) -> Bools:
     return drawn & (a["resumed_ns"][places] >= trace.connections["first_ns"][rows])
 
 
-def probe_pause(trace: Attempts, rows: Rows, places: Rows) -> Times:
+def probe_pause(trace: Attempts, rows: ConnectionRows, places: Rows) -> Times:
     """The pause before a keep-alive that drew the RST; 0 for none."""
     asker = trace.connections["rst_side"][rows].astype(np.intp) ^ 1
     a = trace.aftermaths
@@ -204,7 +205,7 @@ def judge(case: Case, ended: Ended) -> list[Finding]:
 
 
 @once
-def explained_rows(case: Case) -> Rows:
+def explained_rows(case: Case) -> ConnectionRows:
     """Connections that a table on the path forgot: no RST of theirs is forged, and no host lost them."""
     ended = ended_idle(case)
     groups = group(case.attempts.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
@@ -217,7 +218,7 @@ def explained_rows(case: Case) -> Rows:
         else:
             chosen = late_of(case.attempts, service, longest_survived(case.attempts, int(service.rows[0])))
         mine.append(service.rows[chosen])
-    return np.concatenate(mine)
+    return chained(*mine)
 
 
 def agreeing_sets(ended: Ended) -> list[NDArray[np.intp]]:
@@ -359,7 +360,12 @@ def interval(trace: Attempts, ended: Ended, survived: int) -> Finding:
 
 
 def make(
-    trace: Attempts, rows: Rows, where: tuple[tuple[int, int], int], title: str, metrics: dict[str, Any], advice: str
+    trace: Attempts,
+    rows: ConnectionRows,
+    where: tuple[tuple[int, int], int],
+    title: str,
+    metrics: dict[str, Any],
+    advice: str,
 ) -> Finding:
     """A finding about these connections."""
     cited = rows[np.argsort(trace.connections["first_ns"][rows], kind="stable")][:CITED]

@@ -17,6 +17,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, first_of, median, write
 from handshake_inspect.verdicts.findings.named_attempts import Address, pairs
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.wire.text import duration, plural
 
 Broken = tuple[list[int], list[int]]  # attempts over IPv6 that failed, and over IPv4 that worked
@@ -60,7 +61,7 @@ def fallback_ns(case: Case, broken: Broken) -> int | None:
 
 def finding(case: Case, client: Address, broken: Sequence[Broken]) -> Finding:
     """What the client lost."""
-    rows = np.array(sorted({attempt for failed, _ in broken for attempt in failed}), dtype=np.intp)
+    rows = AttemptRows(np.array(sorted({attempt for failed, _ in broken for attempt in failed}), dtype=np.intp))
     costs = [fallback_ns(case, each) for each in broken]
     known = np.array([each for each in costs if each is not None], dtype=np.int64)
     cost = median(known)

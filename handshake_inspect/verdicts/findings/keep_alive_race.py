@@ -29,8 +29,9 @@ from handshake_inspect.verdicts.findings.base import (
     window,
     write,
 )
-from handshake_inspect.verdicts.findings.keys import Indices, count_distinct
+from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.wire.text import duration, plural
 
@@ -39,12 +40,12 @@ LEAST_SHARE = 0.01
 
 
 @once
-def raced(case: Case) -> Indices:
+def raced(case: Case) -> ConnectionRows:
     """Connections whose request crossed the FIN and was reset."""
     trace = case.attempts
     owner = silence.owners(trace)
     rows = owner[np.flatnonzero((trace.aftermaths["events"] & EVENT_RACE != 0) & (owner >= 0))]
-    return np.sort(rows[trace.facts[rows] & FACT_RST != 0])
+    return ascending(rows[trace.facts[rows] & FACT_RST != 0])
 
 
 def detect(case: Case) -> list[Finding]:
@@ -87,7 +88,7 @@ KIND = Kind(
 )
 
 
-def finding(case: Case, rows: Indices) -> Finding:
+def finding(case: Case, rows: ConnectionRows) -> Finding:
     """The connections of one service."""
     trace = case.attempts
     host, port = target(trace, int(rows[0]))

@@ -13,7 +13,6 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.flood_signs import is_poor
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
-    Indices,
     Keys,
     Times,
     count_distinct,
@@ -36,6 +35,7 @@ from handshake_inspect.verdicts.findings.suspects import (
 from handshake_inspect.verdicts.findings.used import is_used
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.hearing import blind, hears_both
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, REJECTED, TIMED_OUT
 
@@ -100,32 +100,32 @@ class Use:
 
 
 @once
-def used_rows(case: Case) -> Indices:
+def used_rows(case: Case) -> ConnectionRows:
     """The connections that carried payload, other than a greeting that its client did not want."""
-    rows = np.flatnonzero(case.attempts.facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
+    rows = case.attempts.tracked_where(case.attempts.facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
     return rows[is_used(case, rows)]
 
 
 @once
-def used_by_client(case: Case) -> tuple[Keys, Indices]:
+def used_by_client(case: Case) -> tuple[Keys, ConnectionRows]:
     """The clients of these connections, sorted, and the connections in that order."""
     return by_host(case.attempts.client_host, used_rows(case))
 
 
 @once
-def used_by_server(case: Case) -> tuple[Keys, Indices]:
+def used_by_server(case: Case) -> tuple[Keys, ConnectionRows]:
     """As `used_by_client`, by servers."""
     return by_host(case.attempts.server_host, used_rows(case))
 
 
-def by_host(hosts: Keys, rows: Indices) -> tuple[Keys, Indices]:
+def by_host(hosts: Keys, rows: ConnectionRows) -> tuple[Keys, ConnectionRows]:
     """The hosts of these rows, sorted, and the rows in that order."""
     mine = hosts[rows]
     order = np.argsort(mine, kind="stable")
     return mine[order], rows[order]
 
 
-def of_host(ordered: tuple[Keys, Indices], host: int) -> Indices:
+def of_host(ordered: tuple[Keys, ConnectionRows], host: int) -> ConnectionRows:
     """The rows of one host."""
     hosts, rows = ordered
     start, end = np.searchsorted(hosts, np.uint64(host), side="left"), np.searchsorted(hosts, np.uint64(host), "right")
@@ -172,7 +172,7 @@ def is_from_one_port(case: Case, scan: Scan) -> bool:
 # -- SYNs
 
 
-def is_raw(case: Case, rows: Indices) -> bool:
+def is_raw(case: Case, rows: AttemptRows) -> bool:
     """Whether no kernel sent most of these SYNs."""
     return bool(np.count_nonzero(is_poor(case.attempts.end("client", "options", rows))) * 2 >= len(rows))
 
@@ -225,7 +225,7 @@ def is_health_check(case: Case, scan: Scan) -> bool:
     return bool(np.count_nonzero((outcome == ESTABLISHED) | answered) * 2 > len(scan.rows))
 
 
-def is_silent(case: Case, rows: Indices) -> Bools:
+def is_silent(case: Case, rows: AttemptRows) -> Bools:
     """Which of these attempts got no answer, or only word that the host or its network is gone."""
     outcome = case.outcomes.outcome[rows]
     silent: Bools = (outcome == TIMED_OUT) | (outcome == PENDING)

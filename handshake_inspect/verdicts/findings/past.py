@@ -5,10 +5,11 @@ from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.base import Host, target
-from handshake_inspect.verdicts.findings.keys import Indices, Keys
+from handshake_inspect.verdicts.findings.keys import Keys
 from handshake_inspect.verdicts.findings.tally import Tally
 from handshake_inspect.verdicts.findings.used import Used
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import AttemptRows
 
 SERVICES = 20_000  # of which the numbers of attempts are kept; beyond that those with the fewest are forgotten
 FAILING = 1_000  # of each outcome
@@ -17,7 +18,7 @@ FAILING = 1_000  # of each outcome
 _CAUSES_APART = np.uint64(0x9E37_79B9_7F4A_7C15)
 
 
-def reasons(case: Case, rows: Indices) -> Keys:
+def reasons(case: Case, rows: AttemptRows) -> Keys:
     """A 64-bit name of the cause and the server's address of each of these attempts."""
     keys: Keys = case.attempts.server_host[rows] ^ case.outcomes.cause[rows].astype(np.uint64) * _CAUSES_APART
     return keys
@@ -38,7 +39,7 @@ class Past:
         self.served = np.zeros(0, dtype=np.int64)
         self.used = Used()
 
-    def absorb(self, case: Case, rows: Indices, failed: dict[int, Indices], counted: NDArray[np.int64]) -> None:
+    def absorb(self, case: Case, rows: AttemptRows, failed: dict[int, AttemptRows], counted: NDArray[np.int64]) -> None:
         """Take rows that are about to go; of them `failed` by outcome, and `counted`: 1 for attempts, 2 for served."""
         self.used.absorb(case, rows)
         keys = case.attempts.server_key[rows]
@@ -72,7 +73,7 @@ class Past:
             kept = np.sort(np.argsort(-(self.attempts + self.served), kind="stable")[: SERVICES // 2])
             self.services, self.attempts, self.served = self.services[kept], self.attempts[kept], self.served[kept]
 
-    def _fail(self, case: Case, outcome: int, rows: Indices) -> None:
+    def _fail(self, case: Case, outcome: int, rows: AttemptRows) -> None:
         known = self.failures.setdefault(outcome, {})
         parted = group(reasons(case, rows), rows)
         for g in np.argsort(-parted.sizes, kind="stable")[:FAILING]:

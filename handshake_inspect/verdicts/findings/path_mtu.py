@@ -37,6 +37,7 @@ from handshake_inspect.verdicts.findings import accept_queue
 from handshake_inspect.verdicts.findings.base import CITED, endpoint, largest, write
 from handshake_inspect.verdicts.findings.keys import distinct, is_member
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.wire.const import MASK32
@@ -55,7 +56,7 @@ Numbers = NDArray[np.int64]
 class Failed:
     """Segments that did not pass, of all pairs: connections, sides, rows of `Aftermath`."""
 
-    rows: Rows
+    rows: ConnectionRows
     sides: Rows
     places: Rows
     lengths: Numbers  # of the shortest copy, as a packet may have it
@@ -110,7 +111,8 @@ def failures(trace: Attempts) -> Failed:
     """Segments that were repeated again and again."""
     owner = silence.owners(trace)
     parts = [failures_of(trace, owner, side) for side in (0, 1)]
-    return Failed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    rows, *others = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Failed(ConnectionRows(rows), *others)
 
 
 def is_long(trace: Attempts, failed: Failed) -> Bools:
@@ -123,7 +125,7 @@ def is_long(trace: Attempts, failed: Failed) -> Bools:
     return long
 
 
-def failures_of(trace: Attempts, owner: Rows, side: int) -> tuple[Rows, Rows, Rows, Numbers, Bools]:
+def failures_of(trace: Attempts, owner: ConnectionRows, side: int) -> tuple[ConnectionRows, Rows, Rows, Numbers, Bools]:
     """The columns of `Failed` for one side."""
     a = trace.aftermaths
     often = (a["repeats"][:, side] >= REPEATS) & (a["repeated_ns"][:, side] - a["first_ns"][:, side] >= REPEATED_NS)
@@ -139,13 +141,13 @@ def failures_of(trace: Attempts, owner: Rows, side: int) -> tuple[Rows, Rows, Ro
     return rows, sides, places, packet_sizes.cut(trace, rows, side, lengths), recovered
 
 
-def host_keys(trace: Attempts, rows: Rows, side: int) -> NDArray[np.uint64]:
+def host_keys(trace: Attempts, rows: ConnectionRows, side: int) -> NDArray[np.uint64]:
     """The hosts at `side` of these connections."""
     rows_ = trace.connections[rows]
     return host_key(rows_[f"hi{side}"], rows_[f"lo{side}"])
 
 
-def directions(trace: Attempts, rows: Rows, sides: Rows) -> NDArray[np.uint64]:
+def directions(trace: Attempts, rows: ConnectionRows, sides: Rows) -> NDArray[np.uint64]:
     """A name of sender and receiver, in this order."""
     one, other = host_keys(trace, rows, 0), host_keys(trace, rows, 1)
     sender, receiver = np.where(sides == 0, one, other), np.where(sides == 0, other, one)
@@ -157,16 +159,16 @@ class Pairs:
     """All connections between hosts of which one has trouble, once in each direction."""
 
     keys: NDArray[np.uint64]  # sorted
-    rows: Rows
+    rows: ConnectionRows
     sides: Rows
 
     @classmethod
-    def of(cls, trace: Attempts, troubled: Rows) -> "Pairs":
+    def of(cls, trace: Attempts, troubled: ConnectionRows) -> "Pairs":
         """Those between the hosts of these connections."""
         client, server = trace.of_connections(trace.client_host), trace.of_connections(trace.server_host)
         either = distinct(np.concatenate([client[troubled] ^ server[troubled]]))
-        rows = np.flatnonzero(is_member(client ^ server, either))
-        rows = np.concatenate([rows, rows])
+        rows = trace.tracked_where(is_member(client ^ server, either))
+        rows = chained(rows, rows)
         sides = np.repeat(np.arange(2), len(rows) // 2)
         keys = directions(trace, rows, sides)
         order = np.argsort(keys, kind="stable")
@@ -224,7 +226,7 @@ def newly_passed(trace: Attempts, failed: Failed, before: Numbers, begun_ns: int
     return int(before[newer].max(initial=0))
 
 
-def passed_on(trace: Attempts, rows: Rows, sides: Rows) -> Numbers:
+def passed_on(trace: Attempts, rows: ConnectionRows, sides: Rows) -> Numbers:
     """The longest payload that was acknowledged on connections without trouble, at most."""
     e = trace.endpoints
     sender, receiver = 2 * rows + sides, 2 * rows + (sides ^ 1)
@@ -238,7 +240,7 @@ def passed_on(trace: Attempts, rows: Rows, sides: Rows) -> Numbers:
     return np.where(known, np.where(whole, lengths, np.minimum(lengths, taken)), 0)
 
 
-def too_big_of(trace: Attempts, rows: Rows, sides: Rows) -> tuple[int, int]:
+def too_big_of(trace: Attempts, rows: ConnectionRows, sides: Rows) -> tuple[int, int]:
     """How many ICMP errors say that packets in this direction are too big, and the least MTU that they name."""
     kept = trace.connections["aftermath"][rows].astype(np.intp)
     known = np.flatnonzero(kept)

@@ -20,6 +20,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, target, window, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import duration, plural
@@ -79,7 +80,7 @@ KIND = Kind(
 )
 
 
-def service_finding(case: Case, rows: NDArray[np.intp], gaps: NDArray[np.int64]) -> Finding:
+def service_finding(case: Case, rows: ConnectionRows, gaps: NDArray[np.int64]) -> Finding:
     """The reuses towards one service."""
     trace = case.attempts
     c = trace.connections

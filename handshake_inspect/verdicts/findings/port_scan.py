@@ -56,11 +56,12 @@ from handshake_inspect.verdicts.findings.base import (
     target,
     write,
 )
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, count_distinct, counts
+from handshake_inspect.verdicts.findings.keys import Bools, count_distinct, counts
 from handshake_inspect.verdicts.findings.no_scan import confirmed, is_raw
 from handshake_inspect.verdicts.findings.probes import ACK_SCAN, KINDS, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import Scan, candidates, target_ports
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import AttemptRows, ascending, chained
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, REFUSED
 from handshake_inspect.wire.text import plural
@@ -173,7 +174,7 @@ def whereof(metrics: dict[str, Any]) -> str:
     return f"{f'port {first}' if ports == 1 else plural(ports, 'port')} of {plural(hosts, 'host')}"
 
 
-def learned(found: dict[str, Indices], lists: dict[str, Any]) -> str:
+def learned(found: dict[str, AttemptRows], lists: dict[str, Any]) -> str:
     """How many services were found in which state, and the open ones by name."""
     told = []
     for state, services in found.items():
@@ -199,12 +200,12 @@ def kind_word(case: Case, scan: Scan) -> str:
 def source_of(case: Case, row: int) -> Host:
     """Who sent a probe."""
     trace = case.attempts
-    if not trace.connection("facts", np.array([row]))[0] & FACT_SYN:
+    if not trace.connection("facts", AttemptRows(np.array([row])))[0] & FACT_SYN:
         return endpoint(trace, row, 0)[0]
     return client(trace, row)[0]
 
 
-def states_of(case: Case, scan: Scan) -> dict[str, Indices]:
+def states_of(case: Case, scan: Scan) -> dict[str, AttemptRows]:
     """One probe of each service, by the state that the scan learned; the best answer of a service counts."""
     silent = {ACK_SCAN: FILTERED, SYN_SCAN: FILTERED}.get(scan.kind, UNCLEAR)
     reset = UNFILTERED if scan.kind == ACK_SCAN else CLOSED
@@ -223,11 +224,11 @@ def states_of(case: Case, scan: Scan) -> dict[str, Indices]:
     one = rows[scan.order[scan.starts]]
     best = np.maximum.reduceat(rank[scan.order], scan.starts)
     by_rank = {3: OPEN, 2: reset, 1: FILTERED, 0: silent}
-    found: dict[str, list[Indices]] = {}
+    found: dict[str, list[AttemptRows]] = {}
     for number, state in by_rank.items():
         if number < 3 or scan.kind == SYN_SCAN:
             found.setdefault(state, []).append(one[best == number])
-    return {state: np.sort(np.concatenate(parts)) for state, parts in found.items()}
+    return {state: ascending(chained(*parts)) for state, parts in found.items()}
 
 
 def named(case: Case, scan: Scan, *, vertical: bool) -> list[Any]:
@@ -244,12 +245,12 @@ def named(case: Case, scan: Scan, *, vertical: bool) -> list[Any]:
 def probed_end(case: Case, row: int) -> tuple[Host, int]:
     """Address and port that a probe asked for."""
     trace = case.attempts
-    if not trace.connection("facts", np.array([row]))[0] & FACT_SYN:
+    if not trace.connection("facts", AttemptRows(np.array([row])))[0] & FACT_SYN:
         return endpoint(trace, row, 1)
     return target(trace, row)
 
 
-def listed(case: Case, found: dict[str, Indices], reached: dict[str, Any]) -> dict[str, Any]:
+def listed(case: Case, found: dict[str, AttemptRows], reached: dict[str, Any]) -> dict[str, Any]:
     """The services of each state: ports of the one host, hosts of the one port, or both where there are several.
 
     Of the state that most scans mostly find, closed, only the count is told.

@@ -27,6 +27,7 @@ from handshake_inspect.verdicts.columns import BATCH
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, window, write
 from handshake_inspect.verdicts.findings.keys import distinct, run_starts
+from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows, chained
 from handshake_inspect.verdicts.words import ESTABLISHED
 
 LEAST = 10
@@ -59,7 +60,7 @@ def detect(case: Case) -> list[Finding]:
     # Numbers of `ends`: columns are read in order of rows, and put in order afterwards, some hosts at a time.
     groups = grouping.group(hosts, np.arange(len(ends), dtype=np.int32), at_least=LEAST)
     del hosts
-    found: list[tuple[Rows, Rule]] = []
+    found: list[tuple[EndpointRows, Rule]] = []
     for some in groups.portions(BATCH):
         found += [(ends[mine], rule) for mine, rule in predictable(some, iss, times)]
     sizes = np.array([len(mine) for mine, _ in found], dtype=np.intp)
@@ -86,7 +87,9 @@ KIND = Kind(
 )
 
 
-def predictable(groups: grouping.Groups, iss: NDArray[np.uint32], times: Words) -> Iterator[tuple[Rows, Rule]]:
+def predictable(
+    groups: grouping.Groups[Any], iss: NDArray[np.uint32], times: Words
+) -> Iterator[tuple[NDArray[Any], Rule]]:
     """The groups that follow a rule, in order of time."""
     early = np.arange(len(groups.rows)) - np.repeat(groups.starts, groups.sizes) < ENOUGH
     rows, sizes = groups.rows[early], np.minimum(groups.sizes, ENOUGH)
@@ -114,7 +117,7 @@ def predictable(groups: grouping.Groups, iss: NDArray[np.uint32], times: Words) 
         yield some.of(g), Rule(int(usual[g]), float(regular[g]), float(small[g]), float(clocked[g]))
 
 
-def steps(iss: NDArray[np.uint32], groups: grouping.Groups) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+def steps(iss: NDArray[np.uint32], groups: grouping.Groups[Any]) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
     """The steps from one ISN to the next, in 32 bits so that they come modulo 2^32; whether both are of one group."""
     step = np.diff(iss[groups.rows])
     within = np.ones(len(step), dtype=bool)
@@ -122,26 +125,26 @@ def steps(iss: NDArray[np.uint32], groups: grouping.Groups) -> tuple[NDArray[np.
     return step, within
 
 
-def isns(case: Case) -> tuple[Rows, NDArray[np.uint64], Words]:
+def isns(case: Case) -> tuple[EndpointRows, NDArray[np.uint64], Words]:
     """Endpoint rows whose ISN speaks for a host's stack, with the host's key, and when the ISN was sent."""
     trace = case.attempts
     c, facts = trace.connections, trace.facts
     fresh = c["previous"] == 0
-    answered = np.flatnonzero(fresh & (facts & FACT_SYNACK != 0))[:LOOKED_AT]
-    opened = np.flatnonzero(
+    answered = trace.tracked_where(fresh & (facts & FACT_SYNACK != 0))[:LOOKED_AT]
+    opened = trace.tracked_where(
         fresh & (facts & FACT_SYN != 0) & (trace.of_connections(case.outcomes.outcome) == ESTABLISHED)
     )[:LOOKED_AT]
-    ends = np.concatenate([trace.server_rows[answered], trace.client_rows[opened]])
+    ends = chained(trace.server_rows[answered], trace.client_rows[opened])
     keys = np.concatenate([trace.server_host[answered], trace.client_host[opened]])
     return ends, keys, np.concatenate([c["synack_ns"][answered], c["syn_ns"][opened]])
 
 
-def shares(matches: NDArray[np.bool_], groups: grouping.Groups) -> Words:
+def shares(matches: NDArray[np.bool_], groups: grouping.Groups[Any]) -> Words:
     """How many steps of each group match; a step stands between two ISNs, so each group ends with none."""
     return groups.sums(np.append(matches, False))
 
 
-def commonest(step: NDArray[Any], within: NDArray[np.bool_], groups: grouping.Groups) -> tuple[Words, Words]:
+def commonest(step: NDArray[Any], within: NDArray[np.bool_], groups: grouping.Groups[Any]) -> tuple[Words, Words]:
     """The step that occurs most often in each group, and how often."""
     number = groups.number[:-1][within]
     step = step[within].astype(np.int64)
@@ -156,10 +159,10 @@ def commonest(step: NDArray[Any], within: NDArray[np.bool_], groups: grouping.Gr
     return step[starts][best][first], runs[best][first]
 
 
-def host_finding(trace: Attempts, ends: Rows, followed: Rule) -> Finding:
+def host_finding(trace: Attempts, ends: EndpointRows, followed: Rule) -> Finding:
     """The rule that one host's ISNs follow."""
     step, regular, small, clocked = followed
-    rows = distinct(ends // 2)
+    rows = ConnectionRows(distinct(ends // 2))
     host, _ = endpoint(trace, int(ends[0]) // 2, int(ends[0]) % 2)
     cited = earliest(trace, rows)
     side = "synack_frame" if is_server(trace, int(ends[0])) else "syn_frame"

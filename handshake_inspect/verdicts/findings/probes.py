@@ -20,9 +20,10 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
 )
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys
+from handshake_inspect.verdicts.findings.keys import Bools, Keys
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 from handshake_inspect.verdicts.findings.used import is_used
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 from handshake_inspect.wire.const import FIN, PSH, URG
@@ -37,7 +38,7 @@ KINDS = ("syn", "fin", "null", "xmas", "ack", "fin")
 class Probes:
     """All probes of a case, column by column: attempts, who sent them, to which service and host, and their kind."""
 
-    rows: Indices
+    rows: AttemptRows
     source: Keys
     service: Keys
     host: Keys
@@ -56,11 +57,11 @@ class Probes:
 def all_probes(case: Case) -> Probes:
     """SYN probes and odd ones."""
     trace = case.attempts
-    plain = np.flatnonzero(unused(case) & ~flood_rows(case))
+    plain = trace.where(unused(case) & ~flood_rows(case))
     odd, kinds = odd_probes(case)
     c = trace.connections
     return Probes(
-        np.concatenate([plain, odd]),
+        chained(plain, odd),
         np.concatenate([trace.client_host[plain], host_key(c["hi0"][odd], c["lo0"][odd])]),
         np.concatenate([trace.server_key[plain], host_key(c["hi1"][odd], c["lo1"][odd], c["port1"][odd])]),
         np.concatenate([trace.server_host[plain], host_key(c["hi1"][odd], c["lo1"][odd])]),
@@ -73,7 +74,7 @@ def unused(case: Case) -> Bools:
     facts = case.attempts.facts
     mask: Bools = case.attempts.column(facts & FACT_SYN != 0, True)
     of_connections = case.attempts.of_connections(mask)
-    moved = np.flatnonzero(facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
+    moved = case.attempts.tracked_where(facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
     mask[moved[is_used(case, moved)]] = False
     done = of_connections & (case.attempts.of_connections(case.outcomes.outcome) == ESTABLISHED)
     over = facts & FACT_RST != 0
@@ -82,11 +83,11 @@ def unused(case: Case) -> Bools:
     return mask
 
 
-def odd_probes(case: Case) -> tuple[Indices, NDArray[np.uint8]]:
+def odd_probes(case: Case) -> tuple[ConnectionRows, NDArray[np.uint8]]:
     """Connections that are just one of the segments that no handshake begins with, and what kind each is."""
     trace = case.attempts
     facts = trace.facts
-    rows = np.flatnonzero(
+    rows = trace.tracked_where(
         (facts & FACT_MIDSTREAM != 0) & (facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == 0)
         & (trace.of_connections(case.outcomes.outcome) == MIDSTREAM)
     )  # fmt: skip

@@ -14,7 +14,6 @@ Severity: `warning`.  Neither `backscatter` (one host answers many) nor `stale-p
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST
 from handshake_inspect.verdicts.case import Case
@@ -23,7 +22,6 @@ from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, s
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import (
     Bools,
-    Indices,
     Keys,
     count_distinct,
     counts,
@@ -32,6 +30,7 @@ from handshake_inspect.verdicts.findings.keys import (
     is_member,
 )
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import CAUSE, UNSOLICITED
@@ -67,10 +66,10 @@ KIND = Kind(
 
 
 @once
-def reflections(case: Case) -> tuple[Indices, ...]:
+def reflections(case: Case) -> tuple[ConnectionRows, ...]:
     """The answers that hit each victim."""
     c = case.attempts.connections
-    rows = np.flatnonzero(answers(case))
+    rows = case.attempts.tracked_where(answers(case))
     victims = host_key(c["hi1"][rows], c["lo1"][rows])
     chosen = is_member(victims, frequent(victims, MIN_RESPONDERS))
     rows, victims = rows[chosen], victims[chosen]
@@ -81,7 +80,7 @@ def reflections(case: Case) -> tuple[Indices, ...]:
     rows, victims, responders = rows[unasked], victims[unasked], responders[unasked]
     parted = group(victims, np.arange(len(rows)), at_least=MIN_RESPONDERS)
     hit = (parted.of(g) for g in range(len(parted)))
-    return tuple(np.sort(rows[mine]) for mine in hit if count_distinct(responders[mine]) >= MIN_RESPONDERS)
+    return tuple(ascending(rows[mine]) for mine in hit if count_distinct(responders[mine]) >= MIN_RESPONDERS)
 
 
 @once
@@ -97,7 +96,7 @@ def answers(case: Case) -> Bools:
     mask: Bools = trace.of_connections(case.outcomes.outcome) == UNSOLICITED
     mask &= trace.of_connections(case.outcomes.cause) == CAUSE["backscatter"]
     mask &= facts & (FACT_SYN | FACT_MIDSTREAM) == 0
-    rows = np.flatnonzero(mask & (facts & FACT_SYNACK_FIRST == 0))
+    rows = trace.tracked_where(mask & (facts & FACT_SYNACK_FIRST == 0))
     refusing = (facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] == 0)
     mask[rows] = refusing & (c["rst_flags"][rows] & ACK != 0) & (c["rst_seq"][rows] == 0)
     return mask
@@ -108,11 +107,11 @@ def asked(case: Case, victims: Keys) -> Keys:
     trace = case.attempts
     asking = is_member(trace.client_host, victims)
     trace.of_connections(asking)[:] &= trace.facts & FACT_SYN != 0
-    rows: NDArray[np.intp] = np.flatnonzero(asking)
+    rows = trace.tracked_where(asking)
     return distinct(trace.client_host[rows] * PAIR ^ trace.server_host[rows])
 
 
-def describe(case: Case, rows: Indices) -> Finding:
+def describe(case: Case, rows: ConnectionRows) -> Finding:
     """Numbers and words of one victim."""
     trace, c = case.attempts, case.attempts.connections
     victim, _ = endpoint(trace, int(rows[0]), 1)

@@ -25,6 +25,7 @@ from handshake_inspect.verdicts.findings.past import Past, past_of, reasons
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import places
 from handshake_inspect.verdicts.words import (
@@ -196,9 +197,9 @@ def roll_up(case: Case, outcome: int) -> list[Finding]:
     )
 
 
-def failed(case: Case, outcome: int) -> Indices:
+def failed(case: Case, outcome: int) -> AttemptRows:
     """The attempts that failed in this way and are no other finding's."""
-    return np.flatnonzero((case.outcomes.outcome == outcome) & ~excluded(case))
+    return case.attempts.where((case.outcomes.outcome == outcome) & ~excluded(case))
 
 
 def together(past: tuple[Keys, Indices], keys: Keys, sizes: Indices) -> tuple[Keys, Indices]:
@@ -207,13 +208,13 @@ def together(past: tuple[Keys, Indices], keys: Keys, sizes: Indices) -> tuple[Ke
     return every, np.bincount(at, weights=np.concatenate([past[1], sizes])).astype(np.int64)
 
 
-def of_rows(case: Case, outcome: int, rows: Indices) -> Finding:
+def of_rows(case: Case, outcome: int, rows: AttemptRows) -> Finding:
     """The finding of these attempts, which have one reason."""
     tally = Tally.of(case, outcome, rows)
     return describe(target(case.attempts, int(rows[0]))[0], outcome, tally, *numbers(case, tally))
 
 
-def of_all(case: Case, past: Past, outcome: int, key: int, rows: Indices) -> Finding:
+def of_all(case: Case, past: Past, outcome: int, key: int, rows: AttemptRows) -> Finding:
     """The finding of the reason with this key: these attempts, and those whose rows are gone."""
     before = past.of(outcome, key)
     if before is None:
@@ -226,7 +227,7 @@ def of_all(case: Case, past: Past, outcome: int, key: int, rows: Indices) -> Fin
     return describe(host, outcome, tally, attempts, served)
 
 
-def absorb(past: Past, case: Case, rows: Indices) -> None:
+def absorb(past: Past, case: Case, rows: AttemptRows) -> None:
     """Have `past` remember the failures among these rows, which are about to go."""
     leaving = np.zeros(len(case.attempts), dtype=bool)
     leaving[rows] = True

@@ -21,6 +21,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import idle_timeout
 from handshake_inspect.verdicts.findings.base import CITED, earliest, largest, target, window, write
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import plural
@@ -63,11 +64,11 @@ KIND = Kind(
 
 
 @once
-def injected_rows(case: Case) -> NDArray[np.intp]:
+def injected_rows(case: Case) -> ConnectionRows:
     """Connections with a forged RST."""
     forged = resets.signs(case.attempts).any | ignored_rsts(case) | impossible_rsts(case)
     forged[idle_timeout.explained_rows(case)] = False
-    return np.flatnonzero(forged & ~resets.two_hosts(case.attempts))
+    return case.attempts.tracked_where(forged & ~resets.two_hosts(case.attempts))
 
 
 def ignored_rsts(case: Case) -> NDArray[np.bool_]:
@@ -88,7 +89,7 @@ def impossible_rsts(case: Case) -> NDArray[np.bool_]:
 
 def service_finding(
     trace: Attempts,
-    rows: NDArray[np.intp],
+    rows: ConnectionRows,
     signs: resets.Signs,
     ignored: NDArray[np.bool_],
     doubted: NDArray[np.bool_],
@@ -142,7 +143,7 @@ def reason(metrics: dict[str, object]) -> str:
     return ", ".join(text for key, text in words.items() if metrics[key])
 
 
-def host_ttls(trace: Attempts, rows: NDArray[np.intp]) -> list[int]:
+def host_ttls(trace: Attempts, rows: ConnectionRows) -> list[int]:
     """The TTLs that the hosts named as senders are known by."""
     refused = rows[trace.connections["rst_side"][rows] != trace.connections["client"][rows]]
     low, _ = resets.ttls_of_hosts(trace, trace.server_host[refused])

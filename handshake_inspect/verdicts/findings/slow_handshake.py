@@ -26,6 +26,7 @@ from handshake_inspect.verdicts import grouping, percentiles
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, ratio, target, window, write
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.position import Position
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.words import ESTABLISHED
@@ -125,7 +126,7 @@ def half_findings(case: Case, values: Times, method: str, half: Half) -> list[Fi
     good &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
     good &= values >= 0
     good &= worth_a_median(trace.of_connections(trace.service), good & (values > LEAST_EXCESS_NS))
-    rows = np.flatnonzero(good)
+    rows = trace.tracked_where(good)
     values = values[rows]
     # Groups are of numbers of `rows` from here on.
     groups = grouping.group(trace.service[rows], np.arange(len(rows)), by=values, at_least=LEAST)
@@ -155,7 +156,7 @@ def worth_a_median(service: NDArray[Any], slow: Bools) -> Bools:
     return mine
 
 
-def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
+def outliers(values: Times, groups: grouping.Groups[NDArray[np.intp]]) -> tuple[Times, Bools]:
     """The median of each group, and which values lie far above their group's; `values` ascend in each group."""
     usual = values[groups.starts + percentiles.places(groups.sizes, 50)]
     centre = np.repeat(usual, groups.sizes)
@@ -164,7 +165,7 @@ def outliers(values: Times, groups: grouping.Groups) -> tuple[Times, Bools]:
     return usual, far
 
 
-def middles(values: Times, groups: grouping.Groups) -> Times:
+def middles(values: Times, groups: grouping.Groups[NDArray[np.intp]]) -> Times:
     """The median of each group, the lower one of two."""
     middle = percentiles.places(groups.sizes, 50)
     if len(groups) > FEW:
@@ -186,7 +187,7 @@ def not_merely_far(clients: NDArray[np.uint64], values: Times, out: Rows) -> Boo
     return quicker
 
 
-def service_finding(case: Case, half: Half, measured: int, late: Rows, values: Times, usual: int) -> Finding:
+def service_finding(case: Case, half: Half, measured: int, late: ConnectionRows, values: Times, usual: int) -> Finding:
     """The slow halves of one service: `values` of connections `late`, of `measured` in all."""
     trace = case.attempts
     position = case.position

@@ -36,6 +36,7 @@ from handshake_inspect.verdicts.findings import early_reset, idle_timeout
 from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, window, write
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
@@ -73,7 +74,7 @@ KIND = Kind(
 
 def reset_ends(case: Case) -> list[Finding]:
     """Ends that answered data with a bare RST."""
-    rows = np.flatnonzero(bare_answers(case) & ~early_reset.found_rows(case))
+    rows = case.attempts.tracked_where(bare_answers(case) & ~early_reset.found_rows(case))
     return by_end(case.attempts, rows, case.attempts.connections["rst_side"][rows], "bare_resets", "rst")
 
 
@@ -84,7 +85,7 @@ def bare_answers(case: Case) -> Bools:
     bare = (facts & FACT_RST != 0) & (c["rst_flags"] & ACK == 0) & ~stray_rows(case) & ~reflected_rows(case)
     known = (trace.of_connections(case.outcomes.outcome) == ESTABLISHED) | (facts & FACT_MIDSTREAM != 0)
     found: Bools = bare & known
-    rows = np.flatnonzero(found)
+    rows = trace.tracked_where(found)
     if not len(rows):
         return found
     e, sender = trace.endpoints, 2 * rows + c["rst_side"][rows]
@@ -99,7 +100,7 @@ def bare_answers(case: Case) -> Bools:
 
 def clients_opened_again(case: Case) -> list[Finding]:
     """Ends that opened a connection that their peer still had."""
-    rows = np.flatnonzero(met_stale_peer(case.attempts))
+    rows = case.attempts.tracked_where(met_stale_peer(case.attempts))
     return by_end(case.attempts, rows, case.attempts.connections["client"][rows], "syns_into_open_connection", "syn")
 
 
@@ -116,7 +117,7 @@ def met_stale_peer(trace: Attempts) -> Bools:
     return found
 
 
-def by_end(trace: Attempts, rows: Rows, sides: NDArray[np.integer], kind: str, frame: str) -> list[Finding]:
+def by_end(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer], kind: str, frame: str) -> list[Finding]:
     """One finding for each host, or where it is the server for each service, that is `sides` of `rows`."""
     c = trace.connections
     hi, lo, port = (np.where(sides == 0, c[f"{part}0"][rows], c[f"{part}1"][rows]) for part in ("hi", "lo", "port"))
@@ -131,7 +132,7 @@ def by_end(trace: Attempts, rows: Rows, sides: NDArray[np.integer], kind: str, f
     )
 
 
-def finding(trace: Attempts, rows: Rows, sides: NDArray[np.integer], kind: str, frame: str) -> Finding:
+def finding(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer], kind: str, frame: str) -> Finding:
     """Connections that one end lost."""
     c = trace.connections
     side = int(sides[0])
@@ -153,7 +154,7 @@ def finding(trace: Attempts, rows: Rows, sides: NDArray[np.integer], kind: str, 
     )
 
 
-def peers(trace: Attempts, rows: Rows, sides: NDArray[np.integer]) -> int:
+def peers(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer]) -> int:
     """How many hosts were at the other end."""
     c = trace.connections
     hi, lo = (np.where(sides == 0, c[f"{part}1"][rows], c[f"{part}0"][rows]) for part in ("hi", "lo"))

@@ -16,7 +16,6 @@ an entry in a NAT or firewall is lost without a word.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
 from handshake_inspect.verdicts import silence
@@ -26,6 +25,7 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue, path_mtu
 from handshake_inspect.verdicts.findings.base import CITED, largest, median, target, write
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.silence import Silence
 from handshake_inspect.wire.text import duration, plural
@@ -126,7 +126,7 @@ def finding(trace: Attempts, waiting: Silence) -> Finding:
 
 def endings(trace: Attempts, waiting: Silence) -> dict[str, int]:
     """How many of them ended how: given up by a kernel or an application, or not at all."""
-    rows: NDArray[np.intp] = np.unique(waiting.rows)
+    rows = ConnectionRows(np.unique(waiting.rows))
     reset = trace.facts[rows] & FACT_RST != 0
     dead = silence.has_given_up(trace, rows)
     closed = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1) & ~reset

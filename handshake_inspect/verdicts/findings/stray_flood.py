@@ -45,6 +45,7 @@ from handshake_inspect.verdicts.findings.keys import (
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.hearing import heard
+from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import MIDSTREAM, UNSOLICITED
@@ -64,7 +65,7 @@ class Strays:
     """Strays of one kind to one host, and how many of them the start of the capture explains."""
 
     id: str
-    rows: Indices
+    rows: ConnectionRows
     explained: int
 
 
@@ -138,7 +139,7 @@ def lone_acks(case: Case) -> Bools:
     trace, c = case.attempts, case.attempts.connections
     facts = trace.facts
     mask: Bools = (trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & (facts & FACT_MIDSTREAM != 0)
-    rows = np.flatnonzero(mask)
+    rows = trace.tracked_where(mask)
     lone = c["first_flags"][rows] & (SYN | FIN | RST | ACK) == ACK
     lone &= is_one_segment(case, rows) & (trace.endpoints["tsval"][2 * rows] == 0)
     reset = (facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] == 1)
@@ -153,7 +154,7 @@ def lone_rsts(case: Case) -> Bools:
     facts = trace.facts
     mask: Bools = (trace.of_connections(case.outcomes.outcome) == UNSOLICITED) & (facts & (FACT_SYN | FACT_SYNACK) == 0)
     mask &= (facts & FACT_RST != 0) & ~reflected_rows(case)
-    rows = np.flatnonzero(mask)
+    rows = trace.tracked_where(mask)
     mask[rows] = (
         (c["rst_side"][rows] == 0)
         & is_one_segment(case, rows)
@@ -162,7 +163,7 @@ def lone_rsts(case: Case) -> Bools:
     return mask
 
 
-def is_one_segment(case: Case, rows: Indices) -> Bools:
+def is_one_segment(case: Case, rows: ConnectionRows) -> Bools:
     """Whether whoever began sent just one segment, however often it was captured."""
     e = case.attempts.endpoints
     one: Bools = e["frames"][2 * rows].astype(np.int64) - e["duplicates"][2 * rows] <= 1
@@ -175,7 +176,7 @@ def is_one_segment(case: Case, rows: Indices) -> Bools:
 def floods_of(case: Case, kind: str, mine: Bools, strays: Bools) -> Iterator[Strays]:
     """The floods of one kind of segment; `strays` are those of any kind."""
     c = case.attempts.connections
-    rows = np.flatnonzero(mine)
+    rows = case.attempts.tracked_where(mine)
     victims = host_key(c["hi1"][rows], c["lo1"][rows])
     chosen = is_member(victims, frequent(victims, MIN_SOURCES))
     parted = group(victims[chosen], rows[chosen], at_least=MIN_SOURCES)
@@ -186,7 +187,7 @@ def floods_of(case: Case, kind: str, mine: Bools, strays: Bools) -> Iterator[Str
             yield found
 
 
-def judge(case: Case, kind: str, rows: Indices, strays: Bools) -> Strays | None:
+def judge(case: Case, kind: str, rows: ConnectionRows, strays: Bools) -> Strays | None:
     """The flood that these strays to one host are, if they are one."""
     c = case.attempts.connections
     victim = host_key(c["hi1"][rows[:1]], c["lo1"][rows[:1]])[0]
@@ -207,10 +208,10 @@ def others(case: Case, victim: np.uint64, strays: Bools) -> tuple[Keys, int]:
     """The hosts that have more with this one than strays, sorted; and how many such connections began before."""
     trace = case.attempts
     others = ~trace.column(strays, False)
-    served = np.flatnonzero((trace.server_host == victim) & others)
-    opened = np.flatnonzero((trace.client_host == victim) & others)
+    served = trace.where((trace.server_host == victim) & others)
+    opened = trace.where((trace.client_host == victim) & others)
     known = distinct(np.concatenate([trace.client_host[served], trace.server_host[opened]]))
-    tracked = np.concatenate([trace.tracked(served), trace.tracked(opened)])
+    tracked = chained(trace.tracked(served), trace.tracked(opened))
     return known, int(np.count_nonzero(case.outcomes.outcome[tracked] == MIDSTREAM))
 
 

@@ -14,6 +14,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys, counts, frequent, is_member, run_starts
 from handshake_inspect.verdicts.findings.probes import SYN_SCAN, Probes, all_probes
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import AttemptRows
 
 MIN_PORTS = 15
 MIN_HOSTS = 25
@@ -37,7 +38,7 @@ class Scan:
     kind: int
 
     @property
-    def rows(self) -> Indices:
+    def rows(self) -> AttemptRows:
         """The probes, as attempts."""
         return self.probes.rows
 
@@ -108,17 +109,17 @@ def arranged(case: Case, probes: Probes) -> Scan:
     return Scan(probes, order, starts, int(ports.max()), int(hosts.max()), int(probes.kind[0]))
 
 
-def target_ports(case: Case, rows: Indices) -> NDArray[np.uint16]:
+def target_ports(case: Case, rows: AttemptRows) -> NDArray[np.uint16]:
     """The port that each of these probes asked for."""
     return end_ports(case, rows, 0)
 
 
-def source_ports(case: Case, rows: Indices) -> NDArray[np.uint16]:
+def source_ports(case: Case, rows: AttemptRows) -> NDArray[np.uint16]:
     """The port that each of these probes came from."""
     return end_ports(case, rows, 1)
 
 
-def end_ports(case: Case, rows: Indices, flip: int) -> NDArray[np.uint16]:
+def end_ports(case: Case, rows: AttemptRows, flip: int) -> NDArray[np.uint16]:
     """The ports of the probed sides, or of the other ones."""
     trace = case.attempts
     ports: NDArray[np.uint16] = trace.address("client" if flip else "server", "port", rows)

@@ -23,13 +23,13 @@ from handshake_inspect.verdicts.cookies import Proof
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, first_of, ratio, span, target, write
 from handshake_inspect.verdicts.findings.keys import (
-    Indices,
     Keys,
     distinct,
 )
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, HALF_OPEN
 
 MIN_LOAD = 20
@@ -41,8 +41,8 @@ REPEATS_NS = 1_150_000_000
 class Load:
     """Half-open connections of a service that had the time to be answered again, and those that were not."""
 
-    rows: Indices
-    silent: Indices
+    rows: ConnectionRows
+    silent: ConnectionRows
 
 
 def detect(case: Case) -> list[Finding]:
@@ -91,7 +91,7 @@ def by_silence(case: Case, keys: Keys) -> dict[int, Load]:
     waiting &= trace.of_connections(case.outcomes.cause) == CAUSE["no-final-ack"]
     waiting &= (trace.facts & (FACT_SYN | FACT_RST) == FACT_SYN) & (c["syn_count"] == 1)
     waiting &= trace.last_ns - c["synack_ns"] >= REPEATS_NS
-    rows = np.flatnonzero(waiting)
+    rows = trace.tracked_where(waiting)
     parted = group(keys[rows], rows, at_least=MIN_LOAD)
     loads = {}
     for g in range(len(parted)):
@@ -102,7 +102,7 @@ def by_silence(case: Case, keys: Keys) -> dict[int, Load]:
     return loads
 
 
-def has_final_acks(case: Case, keys: Keys, rows: Indices) -> bool:
+def has_final_acks(case: Case, keys: Keys, rows: ConnectionRows) -> bool:
     """Whether these never completed: they belong to a flood, or the capture holds the final ACKs of others."""
     if flood_rows(case)[rows].any():
         return True
@@ -117,7 +117,7 @@ def describe(case: Case, proof: Proof | None, load: Load | None) -> Finding:
     trace = case.attempts
     parts = [proof.agreeing] if proof else []
     parts += [load.silent] if load else []
-    rows = distinct(np.concatenate(parts))
+    rows = ConnectionRows(distinct(np.concatenate(parts)))
     host, port = target(trace, int(rows[0]))
     half_open = len(load.rows) if load else 0
     silent = len(load.silent) if load else 0

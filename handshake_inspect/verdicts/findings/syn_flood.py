@@ -51,9 +51,10 @@ from handshake_inspect.verdicts.findings.flooding import (
     narrow,
     unfinished,
 )
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys, count_distinct, distinct, is_member
+from handshake_inspect.verdicts.findings.keys import Bools, Keys, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.steps import Step, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED
@@ -165,7 +166,7 @@ def on_targets(case: Case, bogus: Bools, retried: Bools, keys: Keys, *, whole_ho
     return sorted(found, key=lambda flood: -len(flood.rows))
 
 
-def is_spread(case: Case, rows: Indices) -> bool:
+def is_spread(case: Case, rows: AttemptRows) -> bool:
     """Whether attempts on a host are on several ports and from many sources."""
     trace = case.attempts
     return count_distinct(trace.server_key[rows]) > 1 and count_distinct(trace.client_host[rows]) >= MIN_UNFINISHED
@@ -222,7 +223,7 @@ def describe(case: Case, flood: Flood) -> Finding:
     )
 
 
-def spread_over(case: Case, rows: Indices) -> dict[str, Any]:
+def spread_over(case: Case, rows: AttemptRows) -> dict[str, Any]:
     """The hosts and ports of a flood on more than one service."""
     ports = distinct(case.attempts.server("port")[rows])
     return {
@@ -239,7 +240,7 @@ def legitimate(case: Case, flood: Flood) -> dict[str, dict[str, Any]]:
     return {"inside": fared(case, flood.others[inside]), "outside": fared(case, flood.others[~inside])}
 
 
-def fared(case: Case, rows: Indices) -> dict[str, Any]:
+def fared(case: Case, rows: AttemptRows) -> dict[str, Any]:
     """Success and handshake times of some attempts."""
     c = case.attempts.connections
     tracked = case.attempts.tracked(rows)

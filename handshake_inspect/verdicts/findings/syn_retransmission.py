@@ -36,6 +36,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, ratio, target, window, write
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, TIMED_OUT
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
 from handshake_inspect.wire.text import duration, plural, share
@@ -55,7 +56,7 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each service with delayed connects."""
     trace = case.attempts
     c = trace.connections
-    repeated = np.flatnonzero((c["retries"] > 0) & ~rebuffed(trace))
+    repeated = trace.tracked_where((c["retries"] > 0) & ~rebuffed(trace))
     if not len(repeated):
         return []
     connected = trace.of_connections(case.outcomes.outcome) == ESTABLISHED
@@ -64,7 +65,7 @@ def detect(case: Case) -> list[Finding]:
     hurt = connected & (delay >= LEAST_DELAY_NS) & (trace.facts & FACT_SYN != 0)
     hit = np.zeros(len(trace.services), dtype=bool)
     hit[trace.of_connections(trace.service)[hurt]] = True
-    attempts = np.flatnonzero(hit[trace.of_connections(trace.service)] & (trace.facts & FACT_SYN != 0))
+    attempts = trace.tracked_where(hit[trace.of_connections(trace.service)] & (trace.facts & FACT_SYN != 0))
     groups = grouping.group(trace.service[attempts], attempts)
     fits = backoff.profiles(trace)
     return largest(
@@ -130,7 +131,7 @@ def rebuffed(trace: Attempts) -> Bools:
     return found
 
 
-def delays(trace: Attempts, rows: NDArray[np.intp]) -> Times:
+def delays(trace: Attempts, rows: ConnectionRows) -> Times:
     """How much later than its first copy the answered SYN left, and the answered SYN-ACK."""
     c = trace.connections
     forth = c["synack_ns"][rows] - c["syn_ns"][rows] - c["synack_min_ns"][rows]
@@ -146,7 +147,7 @@ def is_timed(methods: NDArray[np.uint8]) -> Bools:
     return timed
 
 
-def losses(trace: Attempts, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+def losses(trace: Attempts, rows: ConnectionRows) -> NDArray[np.uint8]:
     """What was lost, as a number of `LOSSES`; the handshake's first loss where there were several."""
     c = trace.connections
     client = trace.endpoints[trace.client_rows[rows]]
@@ -166,7 +167,7 @@ def losses(trace: Attempts, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
     return found
 
 
-def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: backoff.Fits) -> Finding:
+def service_finding(case: Case, attempts: ConnectionRows, delay: Times, fits: backoff.Fits) -> Finding:
     """What lost handshake segments cost the clients of one service."""
     trace = case.attempts
     c = trace.connections
@@ -177,7 +178,7 @@ def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: 
     failed = attempts[((outcome == TIMED_OUT) | (outcome == HALF_OPEN)) & (c["syn_count"][attempts] > 1)]
     kinds = np.bincount(losses(trace, late), minlength=len(LOSSES))
     penalty = quantiles(delay[late], "delay")
-    stacks = fits.counts(np.concatenate([late, failed]))
+    stacks = fits.counts(chained(late, failed))
     metrics = {
         "connections": len(connects),
         "delayed": len(late),
@@ -210,7 +211,7 @@ def service_finding(case: Case, attempts: NDArray[np.intp], delay: Times, fits: 
     )
 
 
-def answered_first(trace: Attempts, rows: NDArray[np.intp]) -> Bools:
+def answered_first(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Whether the first SYN was the one that was answered although it was repeated: the path is slow."""
     c = trace.connections
     first: Bools = c["synack_min_ns"][rows] >= c["synack_ns"][rows] - c["syn_ns"][rows]

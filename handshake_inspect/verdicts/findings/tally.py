@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.elsewhere import server_of
 from handshake_inspect.verdicts.findings.base import CITED, Host, cite, client, target
-from handshake_inspect.verdicts.findings.keys import Indices, Times, run_starts
+from handshake_inspect.verdicts.findings.keys import Times, run_starts
+from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.paws import older
 from handshake_inspect.verdicts.words import CAUSE, REFUSED, REJECTED
@@ -48,7 +49,7 @@ class Tally:
     older_timestamps: int = 0  # SYNs with an older one than their address sent before
 
     @classmethod
-    def of(cls, case: Case, outcome: int, rows: Indices) -> "Tally":
+    def of(cls, case: Case, outcome: int, rows: AttemptRows) -> "Tally":
         """Count some attempts."""
         trace, c = case.attempts, case.attempts.connections
         tracked = trace.tracked(rows)
@@ -126,12 +127,12 @@ class Tally:
         return int(delays[order][np.searchsorted(upto, (int(upto[-1]) + 1) // 2)])
 
 
-def _services(case: Case, rows: Indices) -> dict[int, int]:
+def _services(case: Case, rows: AttemptRows) -> dict[int, int]:
     keys, first = np.unique(case.attempts.server_key[rows], return_index=True)
     return {int(keys[at]): target(case.attempts, int(rows[first[at]]))[1] for at in np.argsort(first)[:SERVICES]}
 
 
-def _clients(case: Case, rows: Indices) -> tuple[NDArray[np.uint64], NDArray[np.int64], dict[int, Host]]:
+def _clients(case: Case, rows: AttemptRows) -> tuple[NDArray[np.uint64], NDArray[np.int64], dict[int, Host]]:
     keys = case.attempts.client_host[rows]
     order = np.argsort(keys, kind="stable")
     starts = np.flatnonzero(run_starts(keys[order]))
@@ -162,7 +163,7 @@ def _thinned(delays: Times, weights: Times) -> tuple[Times, Times]:
     return delays[order][np.searchsorted(upto, middles)], np.diff(steps)
 
 
-def _cost(case: Case, outcome: int, tracked: Indices) -> dict[str, Any]:
+def _cost(case: Case, outcome: int, tracked: AttemptRows) -> dict[str, Any]:
     """The delay of the refusals, or how often SYNs were repeated in vain and for how long."""
     if outcome in (REFUSED, REJECTED):
         delays = _reject_ns(case)[tracked]
@@ -181,7 +182,7 @@ def _reject_ns(case: Case) -> Times:
     return case.legs.reject_ns
 
 
-def _answered_from(case: Case, rows: Indices) -> list[tuple[Host, int]]:
+def _answered_from(case: Case, rows: AttemptRows) -> list[tuple[Host, int]]:
     """Who answered these attempts from elsewhere, the first few."""
     elsewhere = case.attempts.elsewhere
     if elsewhere is None:
@@ -190,7 +191,7 @@ def _answered_from(case: Case, rows: Indices) -> list[tuple[Host, int]]:
     return sorted({((hi, lo), port) for hi, lo, port in found})[:ELSEWHERE]
 
 
-def _reporters(case: Case, rows: Indices) -> list[Host]:
+def _reporters(case: Case, rows: AttemptRows) -> list[Host]:
     """Who sent the ICMP errors."""
     kept = case.attempts.connection("retries", rows)
     reports = case.attempts.retries[kept[kept > 0].astype(np.intp) - 1]

@@ -19,6 +19,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.wire.text import share
 
@@ -37,7 +38,7 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each host that holds too many, for the pair that is worst."""
     trace = case.attempts
     least = int(NOTABLE * EPHEMERAL_PORTS)
-    rows = np.flatnonzero(grouping.sieve(trace.pair, least))
+    rows = trace.tracked_where(grouping.sieve(trace.pair, least))
     rows = rows[trace.connections["time_wait_ns"][rows] > 0]
     if len(rows) < least:
         return []
@@ -94,7 +95,7 @@ KIND = Kind(
 )
 
 
-def holders(trace: Attempts, rows: Rows) -> NDArray[np.int8]:
+def holders(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int8]:
     """The side that holds, or held, TIME-WAIT: the one in that state, else the one that closed first; -1 for none."""
     states = trace.endpoints["state"].reshape(-1, 2)[rows] == int(TcpState.TIME_WAIT)
     c = trace.connections
@@ -102,7 +103,7 @@ def holders(trace: Attempts, rows: Rows) -> NDArray[np.int8]:
     return np.select([states[:, 0] & ~states[:, 1], states[:, 1] & ~states[:, 0]], [0, 1], first).astype(np.int8)
 
 
-def peak(begun: Times, groups: grouping.Groups, lasts_ns: int) -> tuple[NDArray[np.intp], Times]:
+def peak(begun: Times, groups: grouping.Groups[Rows], lasts_ns: int) -> tuple[NDArray[np.intp], Times]:
     """The most sockets at once in each group, and when; `begun` ascends in each group.
 
     All last equally long, so the count at the begin of one is the number that began within that time before it.
@@ -119,7 +120,12 @@ def peak(begun: Times, groups: grouping.Groups, lasts_ns: int) -> tuple[NDArray[
 
 
 def host_finding(
-    trace: Attempts, key: tuple[tuple[int, int], int | None], rows: Rows, at_client: bool, most: int, when: int
+    trace: Attempts,
+    key: tuple[tuple[int, int], int | None],
+    rows: ConnectionRows,
+    at_client: bool,
+    most: int,
+    when: int,
 ) -> Finding:
     """One host and the pair that fills it."""
     host, port = key

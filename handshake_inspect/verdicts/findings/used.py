@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA, TRAIT_FIN
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys, is_member
+from handshake_inspect.verdicts.findings.keys import Bools, Keys, is_member
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 
 MOST = 200_000  # pairs of a client and a service; beyond that those that were noted first are forgotten
 GREETING = 512  # octets that a server says before it is asked: SSH, SMTP, MySQL and their like say less
@@ -25,10 +26,10 @@ class Used:
         """How many pairs are noted."""
         return len(self._noted)
 
-    def absorb(self, case: Case, rows: Indices) -> None:
+    def absorb(self, case: Case, rows: AttemptRows) -> None:
         """Note which services the clients of these connections, which are about to go, really used."""
-        rows = case.attempts.tracked(rows)
-        mine = rows[is_used(case, rows)]
+        tracked = case.attempts.tracked(rows)
+        mine = tracked[is_used(case, tracked)]
         mine = mine[~is_member(case.attempts.pair[mine], self._pairs)]
         _, first = np.unique(case.attempts.pair[mine], return_index=True)
         if len(first):
@@ -41,7 +42,7 @@ class Used:
         return noted
 
 
-def is_used(case: Case, rows: Indices) -> Bools:
+def is_used(case: Case, rows: ConnectionRows) -> Bools:
     """Which of these connections carried payload, other than a greeting that its client did not want."""
     trace = case.attempts
     facts = trace.facts[rows]
@@ -51,7 +52,7 @@ def is_used(case: Case, rows: Indices) -> Bools:
     return used
 
 
-def is_unwanted(case: Case, rows: Indices) -> Bools:
+def is_unwanted(case: Case, rows: ConnectionRows) -> Bools:
     """Which of these connections their clients ended, without a word, after a few octets of the server."""
     trace, c = case.attempts, case.attempts.connections
     client = trace.client_rows[rows]
@@ -63,7 +64,7 @@ def is_unwanted(case: Case, rows: Indices) -> Bools:
     return unwanted
 
 
-def _noted(case: Case, rows: Indices) -> NDArray[Any]:
+def _noted(case: Case, rows: ConnectionRows) -> NDArray[Any]:
     trace, c = case.attempts, case.attempts.connections[rows]
     noted = np.empty(len(rows), dtype=_PAIR)
     noted["pair"], noted["client"] = trace.pair[rows], trace.client_host[rows]
