@@ -1,8 +1,12 @@
 """What the decoder makes of one frame, as a dictionary: for tests and for looking at a frame by hand."""
 
+from typing import Any
+
 from handshake_inspect.decode import frame as frame_decoder
 from handshake_inspect.decode import segment
+from handshake_inspect.wire.const import KIND_ICMP_ERROR
 
+_PLACE = ("reporter_hi", "reporter_lo")
 _LEFT_OUT = frozenset({"ts_ns", "frame", "spare"})
 
 
@@ -10,4 +14,10 @@ def describe(frame: bytes, link_type: int, wire_len: int | None = None) -> dict[
     """Decode a frame alone; the keys are the fields of the record."""
     records = segment.segments(1)
     frame_decoder.decode_octets(frame, len(frame) if wire_len is None else wire_len, link_type, records, 0)
-    return {name: getattr(records[0], name) for name, *_ in segment.Segment._fields_ if name not in _LEFT_OUT}
+    return told(records[0])
+
+
+def told(record: Any) -> dict[str, int]:
+    """The fields of a record that say something of the frame: not where its payload lies, an address if compiled."""
+    fields = {name: getattr(record, name) for name, *_ in segment.Segment._fields_ if name not in _LEFT_OUT}
+    return fields if record.kind == KIND_ICMP_ERROR else fields | dict.fromkeys(_PLACE, 0)

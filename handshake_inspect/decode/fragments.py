@@ -160,6 +160,7 @@ class Reassembler:
         record.payload_len = max(rest, 0)
         record.flags &= ~SYN & 0xFFFF
         record.notes |= NOTE_CONTINUED
+        record.reporter_lo = 0  # where the payload of the first one lay, there is something else now
         return KIND_TCP if rest > 0 else KIND_FRAGMENT
 
     @staticmethod

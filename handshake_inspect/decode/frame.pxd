@@ -13,4 +13,5 @@ cdef int decode_frame(
     segment.Segment *out
 ) noexcept nogil
 
+@cython.locals(kind=int)
 cpdef int decode_octets(bytes frame, uint32_t wire_len, uint32_t link_type, object records, Py_ssize_t i)

@@ -32,4 +32,7 @@ def decode_frame(data: bytes, start: int, end: int, wire_len: int, link_type: in
 
 def decode_octets(frame: bytes, wire_len: int, link_type: int, records: Any, i: int) -> int:
     """Decode one frame that is alone in `frame` into record `i` of the array `records`: the door for plain Python."""
-    return decode_frame(frame, 0, len(frame), wire_len, link_type, segment.segment_at(segment.segments_of(records), i))
+    kind = decode_frame(frame, 0, len(frame), wire_len, link_type, segment.segment_at(segment.segments_of(records), i))
+    records[i].spare = i
+    records.owners[i] = frame
+    return kind

@@ -18,7 +18,7 @@ class Segment(ctypes.Structure):
         ("src_lo", ctypes.c_uint64),
         ("dst_hi", ctypes.c_uint64),
         ("dst_lo", ctypes.c_uint64),
-        ("reporter_hi", ctypes.c_uint64),  # who sent the ICMP error
+        ("reporter_hi", ctypes.c_uint64),  # who sent the ICMP error; of a segment, see `payload.py`
         ("reporter_lo", ctypes.c_uint64),
         ("hash", ctypes.c_uint64),  # of the 4-tuple, the same in both directions
         ("seq", ctypes.c_uint32),
@@ -45,7 +45,7 @@ class Segment(ctypes.Structure):
         ("sack_left", ctypes.c_uint32),  # first SACK block, when OPT_SACK
         ("sack_right", ctypes.c_uint32),
         ("options_len", ctypes.c_uint8),  # octets of TCP options in the header
-        ("spare", ctypes.c_uint8),
+        ("spare", ctypes.c_uint8),  # its place in the batch, see `payload.py`
         ("mtu", ctypes.c_uint16),  # of the next hop, as ICMP "packet too big" names it; 65535 stands for more
     )
 
@@ -55,8 +55,10 @@ _CLEARED = ctypes.sizeof(Segment) - _CLEARED_FROM
 
 
 def segments(count: int) -> Any:
-    """Room for `count` segments, zeroed."""
-    return (Segment * count)()
+    """Room for `count` segments, zeroed; `owners` has what their payloads lie in, where that must be known."""
+    storage: Any = (Segment * count)()
+    storage.owners = [b""] * count
+    return storage
 
 
 def segments_of(storage: Any) -> Any:

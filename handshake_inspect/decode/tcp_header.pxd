@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
-from handshake_inspect.decode cimport segment
+from handshake_inspect.decode cimport payload, segment
 from handshake_inspect.wire cimport checksum, fourtuple, octets
 
 cdef int KIND_DAMAGED, KIND_TCP

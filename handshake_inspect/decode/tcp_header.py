@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from handshake_inspect.decode import payload
 from handshake_inspect.wire import checksum, fourtuple, octets
 from handshake_inspect.wire.const import (
     ACK,
@@ -66,6 +67,8 @@ def decode_tcp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     out.window = octets.be16(data, at + 14) if captured >= 16 else MASK16  # not known, but hardly 0
     if captured < header_len:
         out.notes |= NOTE_CUT_OPTIONS
+    else:
+        payload.place(data, at + header_len, captured - header_len, out)
     out.options_len = header_len - 20
     if header_len == 32 and captured >= 32 and octets.be32(data, at + 20) == 0x0101080A:
         out.options = OPT_TIMESTAMPS  # NOP, NOP, Timestamps: nearly every segment (RFC 7323 appendix A)

@@ -3,8 +3,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.capture.frames cimport FrameReader
 from handshake_inspect.decode cimport frame as fast
+from handshake_inspect.decode cimport payload
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.quic.tracker cimport QuicTracker
+from handshake_inspect.engine cimport owners
 from handshake_inspect.tcp.tracker cimport Tracker
 
 cdef int FRAME
@@ -31,6 +33,7 @@ cdef class Pump:
     cdef readonly object lookups
     cdef readonly object storage
     cdef seg.Segment *records
+    cdef void *owners
     cdef readonly uint64_t frames
     cdef public uint64_t most
     cdef readonly uint64_t tcp_segments

@@ -5,10 +5,11 @@ from typing import Any
 
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
 from handshake_inspect.decode import frame as fast
+from handshake_inspect.decode import payload, uncommon
 from handshake_inspect.decode import segment as seg
-from handshake_inspect.decode import uncommon
 from handshake_inspect.decode.fragments import Reassembler
 from handshake_inspect.dns.lookups import Lookups
+from handshake_inspect.engine import owners
 from handshake_inspect.quic.tracker import QuicTracker
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import (
@@ -41,6 +42,8 @@ class Pump:
         self.lookups = Lookups()
         self.storage = seg.segments(BATCH)
         self.records = seg.segments_of(self.storage)
+        self.owners = payload.owners_of(self.storage)
+        self.tracker.owners = self.owners
         self.frames = 0
         self.most = NO_LIMIT  # frames to take; what comes after that stays in the reader
         self.tcp_segments = 0
@@ -98,6 +101,7 @@ class Pump:
         kind = fast.decode_frame(
             reader.data, reader.frame_start, reader.frame_end, reader.wire_len, reader.link_type, record
         )
+        owners.keep(self.owners, at, record, reader)
         if kind != KIND_TCP:
             if kind == KIND_NONE:
                 return False

@@ -325,7 +325,8 @@ def affordable(limit: int, least: int) -> int:
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     if most == resource.RLIM_INFINITY:
         return limit
-    each = sum(ctypes.sizeof(row) for row in ROWS.values() if row is not Renumbering) + ctypes.sizeof(Endpoint)
+    dear = {"Renumbering", "Buffer"}  # few of these are ever reserved
+    each = sum(ctypes.sizeof(row) for name, row in ROWS.items() if name not in dear) + ctypes.sizeof(Endpoint)
     each += ctypes.sizeof(Renumbering) // SELDOM
     return max(min(limit, most // 2 // each), least)
 

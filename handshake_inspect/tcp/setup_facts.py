@@ -65,3 +65,27 @@ SPAN_BEFORE_TLS = 1
 SPAN_TLS = 2
 SPAN_BEFORE_REQUEST = 3
 SPAN_RESPONSE = 4
+
+# Connection.quick
+QUICK = 1  # the short path may run
+READ_OVER = 2  # its set-up was read as far as it goes
+
+# Reading.state: what a side is thought to send
+READ_TEXT = 0  # no TLS, or not yet
+READ_RECORDS = 1
+READ_LOST = 2  # records, but not known where they begin: the snap length took a header
+READ_STUCK = 3  # never again
+
+# Reading.role
+ROLE_NONE = 0
+ROLE_FINISHED = 1  # the server's Finished
+ROLE_LAST = 2  # the server's last record so far
+
+# Reading.finished
+FINISHED_NOT = 0
+FINISHED_PERHAPS = 1  # a record that may be it
+FINISHED_SURELY = 2
+
+MOST_SEGMENTS = 64  # of one side, after which reading is given up
+MOST_OCTETS = 1 << 16
+MOST_EXTRAS = 16

@@ -51,7 +51,7 @@ cdef struct Setup:
     uint8_t alert_code
     uint8_t upgrade
     uint8_t turns
-    uint8_t spare[3]
+    uint8_t spare[7]
 
 cdef struct Extra:
     int64_t cost_ns
@@ -65,37 +65,65 @@ cdef struct Extra:
 
 cdef struct Reading:
     int64_t seen_ns[2]
+    int64_t open_ns[2]
     int64_t sent_ns[2]
     int64_t path_ns[2]
-    int64_t small_ns
+    int64_t last_ns
     int64_t acked_ns
-    uint32_t base[2]
+    int64_t news_ns
     uint32_t next[2]
+    uint32_t base[2]
     uint32_t beyond[2]
     uint32_t header[2]
     uint32_t frame[2]
     uint32_t ack[2]
     uint32_t path_end[2]
-    uint32_t small_end
-    uint32_t server_hello_end
-    uint32_t finished_at
-    uint32_t last_at
-    uint32_t request_at
+    uint32_t need[2]
+    uint32_t last_frame
     uint32_t hello_end
+    uint32_t server_hello_at
+    uint32_t server_hello_end
+    uint32_t finished_end
+    uint32_t early_at
+    uint32_t request_at
     uint32_t owner
     uint16_t gather[2]
     uint16_t hold[2]
-    uint16_t prologue[2]
     uint16_t length[2]
     uint8_t head[24]
     uint8_t headed[2]
     uint8_t state[2]
+    uint8_t role[2]
+    uint8_t changed[2]
     uint8_t segments[2]
-    uint8_t records[2]
     uint8_t burst[2]
-    uint8_t small_side
     uint8_t spoke
-    uint8_t spare[4]
+    uint8_t small
+    uint8_t lasting
+    uint8_t finished
+    uint8_t records
+    uint8_t before
+    uint8_t answered
+    uint8_t withheld
+    uint8_t prologue
+    uint8_t kind
+    uint8_t spare[6]
+
+cdef struct Buffer:
+    int64_t ns[12]
+    uint32_t owner
+    uint32_t next_free
+    uint32_t used
+    uint16_t count
+    uint8_t side
+    uint8_t spare
+    uint32_t seq[12]
+    uint32_t end[12]
+    uint32_t ack[12]
+    uint32_t frame[12]
+    uint16_t at[12]
+    uint16_t captured[12]
+    uint8_t octets[16384]
 
 cdef inline Exchange *exchanges_of(object storage):
     import ctypes
@@ -136,3 +164,16 @@ cdef inline Reading *reading_at(Reading *records, Py_ssize_t i) noexcept nogil:
 
 cdef inline void clear_reading(Reading *records, Py_ssize_t i) noexcept nogil:
     memset(records + i, 0, sizeof(Reading))
+
+cdef inline Buffer *buffers_of(object storage):
+    import ctypes
+    return <Buffer *><uintptr_t>ctypes.addressof(storage)
+
+cdef inline Buffer *buffer_at(Buffer *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline void clear_buffer(Buffer *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, <char *>&records.octets - <char *>records)
+
+cdef inline Setup *nothing() noexcept nogil:
+    return NULL

@@ -74,7 +74,7 @@ class Setup(ctypes.Structure):
         ("alert_code", ctypes.c_uint8),
         ("upgrade", ctypes.c_uint8),  # UPGRADE_*: what was spoken before the ClientHello
         ("turns", ctypes.c_uint8),  # how often the server answered the client in that prologue; 255 stands for more
-        ("spare", ctypes.c_uint8 * 3),
+        ("spare", ctypes.c_uint8 * 7),
     )
 
 
@@ -98,41 +98,74 @@ class Reading(ctypes.Structure):
 
     _fields_ = (
         ("seen_ns", ctypes.c_int64 * 2),  # of the record under way: its first octet first seen
-        ("sent_ns", ctypes.c_int64 * 2),  # the side's last segment with payload
+        ("open_ns", ctypes.c_int64 * 2),  # and available
+        ("sent_ns", ctypes.c_int64 * 2),  # the side's last segment with new octets
         ("path_ns", ctypes.c_int64 * 2),  # client's segments that the server has not acknowledged: oldest and newest
-        ("small_ns", ctypes.c_int64),  # the last data segment, after which nothing but a bare ACK came
-        ("acked_ns", ctypes.c_int64),  # that ACK
-        ("base", ctypes.c_uint32 * 2),  # sequence number of the side's first octet
+        ("last_ns", ctypes.c_int64),  # the server's last record, should it prove to hold its Finished: available
+        ("acked_ns", ctypes.c_int64),  # the first bare ACK for all of the last data, 0 for none yet
+        ("news_ns", ctypes.c_int64),  # the last bare ACK since the last data
         ("next", ctypes.c_uint32 * 2),  # just beyond the octets available
+        ("base", ctypes.c_uint32 * 2),  # the first of what is counted against the limit
         ("beyond", ctypes.c_uint32 * 2),  # just beyond the highest octet seen
         ("header", ctypes.c_uint32 * 2),  # where the record under way begins
         ("frame", ctypes.c_uint32 * 2),  # that holds its first octet, and the acknowledgment number there
         ("ack", ctypes.c_uint32 * 2),
         ("path_end", ctypes.c_uint32 * 2),
-        ("small_end", ctypes.c_uint32),
+        ("need", ctypes.c_uint32 * 2),  # length of the message that is gathered
+        ("last_frame", ctypes.c_uint32),
+        ("hello_end", ctypes.c_uint32),  # just beyond the last ClientHello
+        ("server_hello_at", ctypes.c_uint32),
         ("server_hello_end", ctypes.c_uint32),  # just beyond ServerHello
-        ("finished_at", ctypes.c_uint32),  # TLS 1.3: where the server's Finished begins, or is taken to
-        ("last_at", ctypes.c_uint32),  # where the server's last whole record begins, and what is known of it
+        ("finished_end", ctypes.c_uint32),  # just beyond the server's Finished
+        ("early_at", ctypes.c_uint32),  # where early data begins
         ("request_at", ctypes.c_uint32),  # where the request begins
-        ("hello_end", ctypes.c_uint32),  # just beyond the ClientHello
         ("owner", ctypes.c_uint32),  # 1 + row of the set-up; of a free row, of the next free one
         ("gather", ctypes.c_uint16 * 2),  # 1 + buffer of a hello in pieces, 0 for none
         ("hold", ctypes.c_uint16 * 2),  # 1 + buffer of segments beyond a hole
-        ("prologue", ctypes.c_uint16 * 2),  # lengths of what was spoken before, to 65535
         ("length", ctypes.c_uint16 * 2),  # of the record under way
         ("head", ctypes.c_uint8 * (2 * HEAD)),  # its first octets
         ("headed", ctypes.c_uint8 * 2),  # how many there are
         ("state", ctypes.c_uint8 * 2),  # READ_*
+        ("role", ctypes.c_uint8 * 2),  # ROLE_* of the record under way
+        ("changed", ctypes.c_uint8 * 2),  # whether it sent ChangeCipherSpec
         ("segments", ctypes.c_uint8 * 2),  # data segments so far
-        ("records", ctypes.c_uint8 * 2),  # records since ServerHello
-        ("burst", ctypes.c_uint8 * 2),  # segments since the peer's last data
-        ("small_side", ctypes.c_uint8),  # 1 + side of the segment of small_ns, 0 for none
+        ("burst", ctypes.c_uint8 * 2),  # packets since the other side's last data
         ("spoke", ctypes.c_uint8),  # 1 + side that sent the last data
-        ("spare", ctypes.c_uint8 * 4),
+        ("small", ctypes.c_uint8),  # whether that ended in a packet smaller than the MSS
+        ("lasting", ctypes.c_uint8),  # whether TLS may begin after the first response
+        ("finished", ctypes.c_uint8),  # FINISHED_* of the client
+        ("records", ctypes.c_uint8),  # of the client's flight with its Finished, so far
+        ("before", ctypes.c_uint8),  # those before its Finished, EndOfEarlyData apart
+        ("answered", ctypes.c_uint8),  # whether the client went on after ServerHello
+        ("withheld", ctypes.c_uint8),  # whether one of these was as long as an empty Certificate
+        ("prologue", ctypes.c_uint8),  # whether the client said anything before
+        ("kind", ctypes.c_uint8),  # UPGRADE_* that this may be
+        ("spare", ctypes.c_uint8 * 6),
     )
 
 
-ROWS: dict[str, Any] = {row.__name__: row for row in (Exchange, Setup, Extra, Reading)}
+class Buffer(ctypes.Structure):
+    """Octets of one side that cannot be read yet: a hello in pieces, or segments beyond a hole."""
+
+    _fields_ = (
+        ("ns", ctypes.c_int64 * HELD),  # of each segment
+        ("owner", ctypes.c_uint32),  # 1 + row of the reading, 0 for nobody; of a free buffer, see `next_free`
+        ("next_free", ctypes.c_uint32),
+        ("used", ctypes.c_uint32),  # octets
+        ("count", ctypes.c_uint16),  # segments
+        ("side", ctypes.c_uint8),
+        ("spare", ctypes.c_uint8),
+        ("seq", ctypes.c_uint32 * HELD),
+        ("end", ctypes.c_uint32 * HELD),
+        ("ack", ctypes.c_uint32 * HELD),
+        ("frame", ctypes.c_uint32 * HELD),
+        ("at", ctypes.c_uint16 * HELD),  # where its octets lie here
+        ("captured", ctypes.c_uint16 * HELD),
+        ("octets", ctypes.c_uint8 * BUFFER),
+    )
+
+
+ROWS: dict[str, Any] = {row.__name__: row for row in (Exchange, Setup, Extra, Reading, Buffer)}
 
 
 def clear_exchange(records: Any, i: int) -> None:
@@ -153,6 +186,11 @@ def clear_extra(records: Any, i: int) -> None:
 def clear_reading(records: Any, i: int) -> None:
     """As `clear_exchange`."""
     _clear(records[i])
+
+
+def clear_buffer(records: Any, i: int) -> None:
+    """As `clear_exchange`, but for the octets: nobody reads those beyond `used`."""
+    ctypes.memset(ctypes.addressof(records[i]), 0, Buffer.octets.offset)
 
 
 def _clear(row: Any) -> None:
@@ -179,6 +217,11 @@ def readings_of(storage: Any) -> Any:
     return storage
 
 
+def buffers_of(storage: Any) -> Any:
+    """As `exchanges_of`."""
+    return storage
+
+
 def exchange_at(records: Any, i: int) -> Any:
     """Row `i`, to be read and written in place."""
     return records[i]
@@ -197,3 +240,13 @@ def extra_at(records: Any, i: int) -> Any:
 def reading_at(records: Any, i: int) -> Any:
     """As `exchange_at`."""
     return records[i]
+
+
+def buffer_at(records: Any, i: int) -> Any:
+    """As `exchange_at`."""
+    return records[i]
+
+
+def nothing() -> Any:
+    """No row."""
+    return None

@@ -4,7 +4,10 @@ from typing import Any
 
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp import setup_rows as sr
-from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP
+from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP, SETUP_HOLE, SETUP_UNREAD
+from handshake_inspect.tls.names import Names
+
+BUFFERS = 1024
 
 
 class Setups:
@@ -17,16 +20,23 @@ class Setups:
         self.setup_rows = rows.reserve("Setup", self.limit)
         self.extra_rows = rows.reserve("Extra", self.limit)
         self.reading_rows = rows.reserve("Reading", self.limit)
+        self.buffer_rows = rows.reserve("Buffer", BUFFERS)
         self.exchanges = sr.exchanges_of(self.exchange_rows)
         self.setups = sr.setups_of(self.setup_rows)
         self.extras = sr.extras_of(self.extra_rows)
         self.readings = sr.readings_of(self.reading_rows)
+        self.buffers = sr.buffers_of(self.buffer_rows)
+        self.names = Names()
         self.setup_count = 0  # rows ever used, free ones too
         self.extra_count = 0
         self.reading_count = 0
+        self.buffer_count = 0
         self.free_setup = 0  # 1 + the row freed last; the next is in its `extras`
         self.free_extra = 0  # the next is in its `next`
         self.free_reading = 0  # the next is in its `owner`
+        self.free_buffer = 0  # the next is in its `next_free`
+        self.hand_buffer = 0  # who must give its buffer up next when there is none
+        self.starved = 0  # how often one had to
 
     def new_setup(self, i: int) -> int:
         """Give connection `i` a row of set-up, and one to read it with: 1 + its number, 0 where there is no room."""
@@ -68,10 +78,53 @@ class Setups:
         self.extra_count += 1
         return self.extra_count
 
+    def new_buffer(self, setup: Any, side: int) -> int:
+        """1 + the number of a buffer for a side of a set-up; when all are in use, the oldest owner loses its own."""
+        if self.free_buffer:
+            number = self.free_buffer
+            self.free_buffer = sr.buffer_at(self.buffers, number - 1).next_free
+        elif self.buffer_count < BUFFERS:
+            self.buffer_count += 1
+            number = self.buffer_count
+        else:
+            number = self.hand_buffer + 1
+            self.hand_buffer = number if number < BUFFERS else 0
+            self.starve(sr.buffer_at(self.buffers, number - 1), number)
+        sr.clear_buffer(self.buffers, number - 1)
+        buffer = sr.buffer_at(self.buffers, number - 1)
+        buffer.owner = setup.reading
+        buffer.side = side
+        return number
+
+    def starve(self, buffer: Any, number: int) -> None:
+        """Take a buffer from its owner, which says so."""
+        reading = sr.reading_at(self.readings, buffer.owner - 1)
+        setup = sr.setup_at(self.setups, reading.owner - 1)
+        self.starved += 1
+        if reading.gather[buffer.side] == number:
+            reading.gather[buffer.side] = 0
+            setup.flags |= SETUP_UNREAD
+        else:
+            reading.hold[buffer.side] = 0
+            setup.flags |= SETUP_HOLE
+
+    def give_back(self, number: int) -> None:
+        """A buffer is free again."""
+        buffer = sr.buffer_at(self.buffers, number - 1)
+        buffer.owner = 0
+        buffer.next_free = self.free_buffer
+        self.free_buffer = number
+
     def end_reading(self, setup: Any) -> None:
         """Give back what only reading needs."""
         if setup.reading:
-            sr.reading_at(self.readings, setup.reading - 1).owner = self.free_reading
+            reading = sr.reading_at(self.readings, setup.reading - 1)
+            for side in range(2):
+                if reading.gather[side]:
+                    self.give_back(reading.gather[side])
+                if reading.hold[side]:
+                    self.give_back(reading.hold[side])
+            reading.owner = self.free_reading
             self.free_reading = setup.reading
             setup.reading = 0
 

@@ -1,6 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
+from handshake_inspect.decode cimport payload
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport (
     acceptance,
@@ -15,11 +16,13 @@ from handshake_inspect.tcp cimport (
     reordering,
     resets,
     rows,
+    setup,
     simultaneous,
     wireshark,
     zeek,
 )
 from handshake_inspect.tcp.checksums cimport Checksums
+from handshake_inspect.tcp.focus cimport Focus
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
@@ -74,6 +77,8 @@ cdef unsigned int NOTE_NOT_PLAIN
 cdef unsigned int RST
 cdef unsigned int SYN
 cdef unsigned int ESTABLISHED
+cdef unsigned int QUICK
+cdef unsigned int READ_OVER
 cdef uint64_t MASK32
 cdef int ACCEPTED
 cdef int NEW_INCARNATION
@@ -91,6 +96,9 @@ cdef uint32_t EARLY
 
 cdef class Tracker:
     cdef readonly Table table
+    cdef readonly Focus focus
+    cdef public bint reads
+    cdef void *owners
     cdef object scratch
     cdef seg.Segment *recalled
     cdef readonly uint64_t stray_icmp
@@ -124,7 +132,7 @@ cdef class Tracker:
     cdef int hand_over(
         self, Py_ssize_t i, int side, seg.Segment *segment, int64_t before_ns, int verdict
     ) except -1 nogil
-    @cython.locals(facts=uint64_t)
+    @cython.locals(facts=uint64_t, over="unsigned int", ready=bint)
     cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
     @cython.locals(
         connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int

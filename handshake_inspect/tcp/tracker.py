@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from handshake_inspect.decode import payload
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.tcp import (
     acceptance,
@@ -16,6 +17,7 @@ from handshake_inspect.tcp import (
     reordering,
     resets,
     rows,
+    setup,
     simultaneous,
     wireshark,
     zeek,
@@ -70,6 +72,8 @@ from handshake_inspect.tcp.facts import (
     ZEEK_WROTE_A,
     ZEEK_WROTE_D,
 )
+from handshake_inspect.tcp.focus import Focus
+from handshake_inspect.tcp.setup_facts import QUICK, READ_OVER
 from handshake_inspect.tcp.table import Table
 from handshake_inspect.tcp.transitions import SENT_RST, TcpState
 from handshake_inspect.wire.const import (
@@ -99,8 +103,11 @@ class Tracker:
     def __init__(self, limit: int) -> None:
         """`limit` bounds the rows of the table."""
         self.table = Table(limit)
+        self.focus = Focus(self.table)
+        self.reads = True  # whether set-up is read
         self.scratch = seg.segments(1)
         self.recalled = seg.segments_of(self.scratch)
+        self.owners = payload.owners_of(self.scratch)  # of the records that are tracked: the pump's
         self.stray_icmp = 0  # errors that quote nothing the capture holds
         self.checksums = Checksums()
 
@@ -127,7 +134,7 @@ class Tracker:
         i = reference - 1
         connection = rows.connection_at(self.table.connections, i)
         side = self.side_of(connection, segment)
-        if connection.quick and self.pass_quickly(connection, i, side, segment):
+        if connection.quick & QUICK and self.pass_quickly(connection, i, side, segment):
             return 0
         return self.follow(i, side, segment)
 
@@ -304,6 +311,8 @@ class Tracker:
         endpoint.note_marks(sender, segment)
         endpoint.remember(sender, segment, print_of)
         sender.traits |= TRAIT_SEEN
+        if self.reads and not connection.quick & READ_OVER and not segment.flags & RST:
+            setup.observe(self.focus, self.owners, self.table, i, side, segment)
         self.settle(connection, sender, peer)
         return 0
 
@@ -322,8 +331,10 @@ class Tracker:
     def settle(self, connection: Any, sender: Any, peer: Any) -> None:
         """Whether the short path may take what follows."""
         facts = connection.facts
-        connection.quick = (
+        over = connection.quick & READ_OVER
+        ready = (
             sender.state == ESTABLISHED
+            and (over != 0 or not self.reads)
             and peer.state == ESTABLISHED
             and facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
             and facts & (FACT_RST | FACT_RST_IGNORED | FACT_UNANSWERED | FACT_RENUMBERED) == 0
@@ -332,6 +343,7 @@ class Tracker:
             and (sender.zeek_letters & peer.zeek_letters & ZEEK_ESTABLISHED) != 0
             and connection.completeness & (COMPLETE_ACK | COMPLETE_DATA) == COMPLETE_ACK | COMPLETE_DATA
         )
+        connection.quick = over | ready * QUICK
 
     def on_syn(self, i: int, side: int, segment: Any) -> int:
         """A SYN or SYN-ACK: OURS, or that another incarnation has it."""

@@ -1,0 +1,22 @@
+from libc.stdint cimport uint64_t, uintptr_t
+
+from handshake_inspect.decode.segment cimport Segment
+
+cdef inline void place(const unsigned char *data, Py_ssize_t at, Py_ssize_t captured, Segment *out) noexcept nogil:
+    out.reporter_hi = <uint64_t><uintptr_t>(data + at)
+    out.reporter_lo = captured
+
+cdef inline void *owners_of(object storage):
+    return NULL
+
+cdef inline Py_ssize_t captured(Segment *segment) noexcept nogil:
+    return segment.reporter_lo if segment.reporter_lo < segment.payload_len else segment.payload_len
+
+cdef inline unsigned int octet(void *owners, Segment *segment, Py_ssize_t i) noexcept nogil:
+    return (<const unsigned char *><uintptr_t>segment.reporter_hi)[i]
+
+cdef inline const unsigned char *octets(void *owners, Segment *segment) noexcept nogil:
+    return <const unsigned char *><uintptr_t>segment.reporter_hi
+
+cdef inline Py_ssize_t start(Segment *segment) noexcept nogil:
+    return 0

@@ -1,0 +1,42 @@
+from libc.stdint cimport int64_t, uint32_t
+
+from handshake_inspect.tcp cimport rows
+from handshake_inspect.tcp cimport setup_rows as sr
+from handshake_inspect.tcp.setups cimport Setups
+from handshake_inspect.tcp.table cimport Table
+from handshake_inspect.tls cimport hello_row
+
+cdef uint32_t EXCHANGE_GIVEN_UP
+cdef uint32_t EXCHANGE_SETUP
+cdef unsigned int READ_OVER
+cdef uint32_t SETUP_GIVEN_UP
+cdef uint32_t SETUP_HOLE
+
+cdef class Focus:
+    cdef readonly Setups setups
+    cdef object hello_storage
+    cdef hello_row.Hello *hello
+    cdef rows.Connection *connection
+    cdef sr.Exchange *exchange
+    cdef sr.Setup *setup
+    cdef sr.Reading *reading
+    cdef rows.Endpoint *sender
+    cdef rows.Endpoint *peer
+    cdef unsigned int side
+    cdef bint is_client
+    cdef bint turned
+    cdef bint over
+    cdef const unsigned char *data
+    cdef Py_ssize_t at
+    cdef Py_ssize_t captured
+    cdef uint32_t seq
+    cdef uint32_t end
+    cdef uint32_t acked
+    cdef uint32_t frame
+    cdef int64_t seen_ns
+    cdef int64_t ns
+
+    cdef int start(self, Table table) except -1 nogil
+    cdef void finish(self) noexcept nogil
+    cdef bint is_as_plain(self) noexcept nogil
+    cdef void give_up(self) noexcept nogil

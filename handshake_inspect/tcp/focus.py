@@ -1,0 +1,77 @@
+"""The set-up that is being read, and the octets of it that are at hand: what the modules of set-up hand each other.
+
+There is one for every tracker, set anew for every segment that is read.
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import rows
+from handshake_inspect.tcp import setup_rows as sr
+from handshake_inspect.tcp.setup_facts import (
+    EXCHANGE_GIVEN_UP,
+    EXCHANGE_SETUP,
+    READ_OVER,
+    SETUP_GIVEN_UP,
+    SETUP_HOLE,
+)
+from handshake_inspect.tls import hello_row
+
+
+class Focus:
+    """Rows of one connection, and octets of one of its sides."""
+
+    def __init__(self, table: Any) -> None:
+        """Nothing is looked at yet."""
+        self.setups = table.setups
+        self.hello_storage = hello_row.new_hello()
+        self.hello = hello_row.hello_of(self.hello_storage)
+        self.start(table)
+        self.side = 0
+        self.is_client = False  # whether that side is the client
+        self.turned = False  # whether the other side was the last to send data
+        self.over = False  # nothing more is to be read
+        # The segment, or one that was held: octets `seq` to `end`, of which so many were captured.
+        self.at = 0  # where in `data` they begin
+        self.captured = 0
+        self.seq = 0
+        self.end = 0
+        self.acked = 0  # its acknowledgment number
+        self.frame = 0
+        self.seen_ns = 0  # when it was first seen
+        self.ns = 0  # when its octets became available
+
+    def start(self, table: Any) -> int:
+        """Let the first rows stand in."""
+        self.connection = rows.connection_at(table.connections, 0)
+        self.exchange = sr.exchange_at(table.setups.exchanges, 0)
+        self.setup = sr.nothing()
+        self.reading = sr.reading_at(table.setups.readings, 0)
+        self.sender = rows.endpoint_at(table.endpoints, 0)
+        self.peer = self.sender
+        self.data = table.setups.names.arena
+        return 0
+
+    def finish(self) -> None:
+        """Nothing more is to be read of this connection."""
+        self.connection.quick |= READ_OVER
+        self.over = True
+        if self.setup:
+            self.setups.end_reading(self.setup)
+            if self.setup.flags & ~SETUP_HOLE == 0 and self.setup.extras == 0 and self.is_as_plain():
+                self.setups.drop(self.exchange.setup & EXCHANGE_SETUP)
+                self.exchange.setup &= ~EXCHANGE_SETUP
+            self.setup = sr.nothing()
+
+    def is_as_plain(self) -> bool:
+        """Whether the row of set-up says nothing that request and response do not say."""
+        return (
+            self.setup.request_sent_ns <= self.exchange.request_ns
+            and self.setup.response_seen_ns == self.exchange.response_ns
+        )
+
+    def give_up(self) -> None:
+        """So much was read and no response seen that plain traffic may go on."""
+        if self.exchange.response_frame == 0:
+            self.exchange.setup |= EXCHANGE_GIVEN_UP
+            self.setup.flags |= SETUP_GIVEN_UP
+        self.finish()

@@ -1,0 +1,216 @@
+"""Set-up of a connection, segment by segment, from the first octet to the first response.
+
+A plain request and its response are two segments that are looked at once, and touch one row (`setup_rows.Exchange`).
+All else is read octet by octet: TLS, servers that speak first, flights of several segments, what lies beyond a hole.
+"""
+
+from typing import Any
+
+from handshake_inspect.decode import payload
+from handshake_inspect.tcp import rows, setup_octets, setup_text, setup_waits
+from handshake_inspect.tcp import setup_rows as sr
+from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS
+from handshake_inspect.tcp.setup_facts import (
+    EXCHANGE_SETUP,
+    EXCHANGE_UNREAD,
+    MOST_OCTETS,
+    MOST_SEGMENTS,
+    SETUP_EARLY_SENT,
+    SETUP_SERVER_FINISHED,
+    SETUP_SERVER_HELLO,
+    SETUP_TLS,
+)
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import ACK, MASK32, SYN
+
+
+def observe(focus: Any, owners: Any, table: Any, i: int, side: int, segment: Any) -> None:
+    """A segment of connection `i` without RST, after its ends took note of it."""
+    connection = rows.connection_at(table.connections, i)
+    focus.connection = connection
+    focus.exchange = sr.exchange_at(table.setups.exchanges, i)
+    focus.sender = rows.endpoint_at(table.endpoints, 2 * i + side)
+    focus.peer = rows.endpoint_at(table.endpoints, 2 * i + (side ^ 1))
+    focus.side = side
+    focus.is_client = side == connection.client
+    focus.over = False
+    focus.setup = sr.nothing()
+    focus.seq = (segment.seq + 1) & MASK32 if segment.flags & SYN else segment.seq
+    focus.end = (focus.seq + segment.payload_len) & MASK32
+    if segment.flags & SYN and segment.flags & ACK:
+        on_syn_ack(focus, i, segment)
+        return
+    if focus.exchange.setup & EXCHANGE_SETUP == 0 and is_plain(focus, owners, i, segment):
+        return
+    number = focus.exchange.setup & EXCHANGE_SETUP
+    if number == 0 or sr.setup_at(table.setups.setups, number - 1).reading == 0:
+        focus.finish()  # no room
+        return
+    focus.setup = sr.setup_at(table.setups.setups, number - 1)
+    focus.reading = sr.reading_at(table.setups.readings, focus.setup.reading - 1)
+    focus.frame = segment.frame & MASK32
+    focus.ns = segment.ts_ns
+    focus.seen_ns = segment.ts_ns
+    focus.acked = segment.ack
+    if segment.flags & ACK:
+        setup_waits.on_acknowledgment(focus, segment.ack, segment.payload_len == 0)
+    if segment.payload_len:
+        read(focus, owners, segment)
+
+
+def on_syn_ack(focus: Any, i: int, segment: Any) -> None:
+    """Data of the SYN that the SYN-ACK does not acknowledge were not taken: they are sent again."""
+    if focus.exchange.request_frame and segment.ack == (focus.peer.iss + 1) & MASK32:
+        focus.setups.release(i)
+
+
+def read(focus: Any, owners: Any, segment: Any) -> None:
+    """A segment with payload of a connection whose set-up has a row."""
+    reading = focus.reading
+    side = focus.side
+    focus.data = payload.octets(owners, segment)
+    focus.at = payload.start(segment)
+    focus.captured = payload.captured(segment)
+    focus.turned = reading.spoke != side + 1
+    end = focus.end
+    seq = focus.seq
+    reading.segments[side] += 1
+    setup_octets.take(focus, segment.payload_len, segment.options_len)
+    if focus.over:
+        return
+    if focus.is_client:
+        note_client(focus, seq, end, segment.ts_ns)
+    else:
+        note_server(focus, seq, segment.ts_ns)
+    if reading.segments[side] >= MOST_SEGMENTS or ((reading.next[side] - reading.base[side]) & MASK32) >= MOST_OCTETS:
+        focus.give_up()
+
+
+def note_client(focus: Any, seq: int, end: int, now: int) -> None:
+    """When the client last sent what the server answers next."""
+    setup = focus.setup
+    reading = focus.reading
+    if setup.flags & SETUP_TLS and not setup.flags & SETUP_SERVER_HELLO and seqspace.seq_lt(seq, reading.hello_end):
+        setup.hello_sent_ns = now
+    if focus.exchange.response_frame:
+        return
+    if focus.exchange.request_frame:
+        if seqspace.seq_gt(end, reading.request_at):
+            setup.request_sent_ns = now
+    elif setup.flags & SETUP_EARLY_SENT and seqspace.seq_gt(end, reading.early_at):
+        setup.request_sent_ns = now
+
+
+def note_server(focus: Any, seq: int, now: int) -> None:
+    """When the server last sent what the client's Finished answers."""
+    setup = focus.setup
+    reading = focus.reading
+    if setup.flags & SETUP_SERVER_HELLO and not reading.answered:
+        if setup.flags & SETUP_SERVER_FINISHED and seqspace.seq_ge(seq, reading.finished_end):
+            return  # of TLS 1.3, sent before the client's Finished came
+        setup.flight_ns = now
+
+
+def is_plain(focus: Any, owners: Any, i: int, segment: Any) -> bool:
+    """Take note of a request or response without TLS in one segment; False where that is not all there is to say."""
+    connection = focus.connection
+    exchange = focus.exchange
+    if not connection.facts & (FACT_SYN | FACT_SYNACK):
+        return in_midstream(focus, owners, i, segment)
+    if focus.is_client:
+        if segment.payload_len == 0:
+            return True
+        first = (focus.sender.iss + 1) & MASK32
+        if seqspace.seq_le(focus.end, first):
+            return True  # a keep-alive
+        if exchange.request_frame or focus.seq != first or is_to_be_read(owners, segment):
+            begin(focus, i, segment)
+            return False
+        exchange.request_ns = segment.ts_ns
+        exchange.request_frame = segment.frame & MASK32
+        if payload.captured(segment) == 0:
+            exchange.setup |= EXCHANGE_UNREAD
+        return True
+    asked = (
+        exchange.request_frame != 0
+        and segment.flags & ACK != 0
+        and seqspace.seq_gt(segment.ack, (focus.peer.iss + 1) & MASK32)
+    )
+    if asked and exchange.path == 0 and segment.ts_ns > exchange.request_ns:
+        exchange.path = min(segment.ts_ns - exchange.request_ns, MASK32)
+    if segment.payload_len == 0:
+        return True
+    if asked and focus.sender.traits & TRAIT_ISS and focus.seq == (focus.sender.iss + 1) & MASK32:
+        exchange.response_ns = segment.ts_ns
+        exchange.response_frame = segment.frame & MASK32
+        focus.finish()
+        return True
+    begin(focus, i, segment)
+    return False
+
+
+def is_to_be_read(owners: Any, segment: Any) -> bool:
+    """Whether the client's first segment begins TLS, or what may lead to it."""
+    data = payload.octets(owners, segment)
+    at = payload.start(segment)
+    count = payload.captured(segment)
+    return setup_text.looks_like_hello(data, at, count) or setup_text.may_last(data, at, count, segment.payload_len)
+
+
+def in_midstream(focus: Any, owners: Any, i: int, segment: Any) -> bool:
+    """As `is_plain`, where the capture lacks the beginning: only a ClientHello says that nothing came before."""
+    if segment.payload_len == 0:
+        return True
+    if focus.is_client and setup_text.looks_like_hello(
+        payload.octets(owners, segment), payload.start(segment), payload.captured(segment)
+    ):
+        begin(focus, i, segment)
+        return False
+    focus.finish()
+    return True
+
+
+def begin(focus: Any, i: int, segment: Any) -> None:
+    """Have a row for what is said, and put into it what is known by now."""
+    number = focus.setups.new_setup(i)
+    if number == 0:
+        return
+    setup = sr.setup_at(focus.setups.setups, number - 1)
+    reading = sr.reading_at(focus.setups.readings, setup.reading - 1)
+    start_side(reading, focus.side, focus.sender, focus.seq)
+    start_side(reading, focus.side ^ 1, focus.peer, segment.ack)
+    exchange = focus.exchange
+    client = focus.side if focus.is_client else focus.side ^ 1
+    if exchange.request_frame:
+        continue_plain(focus, reading, client)
+        setup.request_sent_ns = exchange.request_ns
+
+
+def start_side(reading: Any, side: int, end: Any, seq: int) -> None:
+    """Where the octets of a side begin: behind its SYN, or with what is seen of it."""
+    first = (end.iss + 1) & MASK32 if end.traits & TRAIT_ISS else seq
+    reading.base[side] = first
+    reading.next[side] = first
+    reading.beyond[side] = first
+
+
+def continue_plain(focus: Any, reading: Any, client: int) -> None:
+    """The client's first segment was a plain request."""
+    exchange = focus.exchange
+    end = focus.sender if focus.is_client else focus.peer
+    first = reading.base[client]
+    behind = end.contiguous
+    if focus.is_client and not end.traits & TRAIT_HOLE and seqspace.seq_gt(focus.seq, first):
+        behind = focus.seq
+    reading.request_at = first
+    reading.next[client] = behind
+    reading.beyond[client] = behind
+    reading.segments[client] = 1
+    reading.burst[client] = 1
+    reading.spoke = client + 1
+    reading.small = 1
+    reading.prologue = 1
+    reading.sent_ns[client] = exchange.request_ns
+    if exchange.path:
+        reading.acked_ns = exchange.request_ns + exchange.path
+        reading.news_ns = reading.acked_ns

@@ -1,0 +1,17 @@
+cimport cython
+from libc.stdint cimport uint32_t
+
+from handshake_inspect.tcp cimport setup_rows as sr
+from handshake_inspect.tcp.focus cimport Focus
+
+cdef uint32_t SETUP_ALERT
+cdef uint32_t SETUP_ALERT_ENCRYPTED
+cdef uint32_t SETUP_ALERT_LATE
+cdef uint32_t SETUP_ALERT_SERVER
+cdef uint32_t SETUP_CLIENT_FINISHED
+cdef unsigned int FATAL
+
+@cython.locals(setup="sr.Setup *", flags=uint32_t)
+cdef void note_alert(Focus focus, unsigned int level, unsigned int code) noexcept nogil
+@cython.locals(setup="sr.Setup *")
+cdef void withdraw_alert(Focus focus) noexcept nogil

@@ -1,0 +1,43 @@
+"""Alerts (RFC 8446 section 6): the one that ended a handshake, or the time before the first response."""
+
+from typing import Any
+
+from handshake_inspect.tcp.setup_facts import (
+    SETUP_ALERT,
+    SETUP_ALERT_ENCRYPTED,
+    SETUP_ALERT_LATE,
+    SETUP_ALERT_SERVER,
+    SETUP_CLIENT_FINISHED,
+)
+
+FATAL = 2
+
+
+def note_alert(focus: Any, level: int, code: int) -> None:
+    """An alert; level 0 for an encrypted one.  The first stays, but for a warning before a fatal one."""
+    setup = focus.setup
+    if setup.flags & SETUP_ALERT and (setup.alert_level != 1 or level != FATAL):
+        return
+    flags = setup.flags & ~(SETUP_ALERT_SERVER | SETUP_ALERT_ENCRYPTED | SETUP_ALERT_LATE) | SETUP_ALERT
+    if not focus.is_client:
+        flags |= SETUP_ALERT_SERVER
+    if level == 0:
+        flags |= SETUP_ALERT_ENCRYPTED
+    if flags & SETUP_CLIENT_FINISHED:
+        flags |= SETUP_ALERT_LATE
+    setup.flags = flags
+    setup.alert_level = level
+    setup.alert_code = code
+    setup.alert_ns = focus.reading.seen_ns[focus.side]
+    setup.alert_frame = focus.reading.frame[focus.side]
+
+
+def withdraw_alert(focus: Any) -> None:
+    """Who sent the alert goes on: it ended nothing, or was none."""
+    setup = focus.setup
+    if focus.is_client == (setup.flags & SETUP_ALERT_SERVER == 0):
+        setup.flags &= ~(SETUP_ALERT | SETUP_ALERT_SERVER | SETUP_ALERT_ENCRYPTED | SETUP_ALERT_LATE)
+        setup.alert_level = 0
+        setup.alert_code = 0
+        setup.alert_ns = 0
+        setup.alert_frame = 0

@@ -1,0 +1,30 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t
+
+from handshake_inspect.tcp cimport setup_records, setup_waits
+from handshake_inspect.tcp cimport setup_rows as sr
+from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.tls cimport octet_store
+from handshake_inspect.wire cimport seqspace
+
+cdef uint32_t MOST_OCTETS
+cdef uint32_t SETUP_HOLE
+cdef Py_ssize_t BUFFER
+cdef int HELD
+cdef uint32_t MASK32
+
+@cython.locals(reading="sr.Reading *", side="unsigned int", fresh=bint)
+cdef void take(Focus focus, uint32_t payload_len, uint32_t options_len) noexcept nogil
+@cython.locals(reading="sr.Reading *")
+cdef void feed(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", i=int, room=Py_ssize_t)
+cdef void hold(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", i=int)
+cdef void fill(Focus focus) noexcept nogil
+@cython.locals(i=int)
+cdef int64_t first_held(sr.Buffer *buffer, int64_t now) noexcept nogil
+@cython.locals(found=int, i=int)
+cdef int earliest(sr.Buffer *buffer, uint32_t next_seq) noexcept nogil
+@cython.locals(i=int)
+cdef bint is_done(sr.Buffer *buffer) noexcept nogil
+cdef void resume(Focus focus, sr.Buffer *buffer, int i) noexcept nogil

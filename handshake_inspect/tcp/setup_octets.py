@@ -1,0 +1,126 @@
+"""The octets of a side in their order: each counts once, and what lies beyond a hole waits until the hole is filled."""
+
+from typing import Any
+
+from handshake_inspect.tcp import setup_records, setup_waits
+from handshake_inspect.tcp import setup_rows as sr
+from handshake_inspect.tcp.setup_facts import MOST_OCTETS, SETUP_HOLE
+from handshake_inspect.tcp.setup_rows import BUFFER, HELD
+from handshake_inspect.tls import octet_store
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import MASK32
+
+
+def take(focus: Any, payload_len: int, options_len: int) -> None:
+    """A segment with payload."""
+    reading = focus.reading
+    side = focus.side
+    fresh = seqspace.seq_gt(focus.end, reading.beyond[side])
+    if fresh:
+        setup_waits.on_data(focus, payload_len, options_len)
+    elif payload_len > 1:
+        setup_waits.on_again(focus)  # one octet is a probe
+    if seqspace.seq_le(focus.end, reading.next[side]):
+        return
+    if seqspace.seq_gt(focus.seq, reading.next[side]):
+        hold(focus)
+    elif reading.hold[side]:
+        fill(focus)
+    else:
+        feed(focus)
+    if fresh and not focus.over:
+        reading.beyond[side] = seqspace.seq_max(reading.beyond[side], focus.end)
+
+
+def feed(focus: Any) -> None:
+    """Octets that continue what is available."""
+    reading = focus.reading
+    setup_records.read(focus)
+    if not focus.over:
+        reading.next[focus.side] = focus.end
+
+
+def hold(focus: Any) -> None:
+    """Octets beyond a hole: kept, with their times, as far as there is room."""
+    reading = focus.reading
+    side = focus.side
+    focus.setup.flags |= SETUP_HOLE
+    if ((focus.seq - reading.next[side]) & MASK32) > MOST_OCTETS:
+        return
+    if reading.hold[side] == 0:
+        reading.hold[side] = focus.setups.new_buffer(focus.setup, side)
+    buffer = sr.buffer_at(focus.setups.buffers, reading.hold[side] - 1)
+    if buffer.count == HELD:
+        return
+    i = buffer.count
+    room = min(focus.captured, BUFFER - buffer.used)
+    buffer.ns[i] = focus.ns
+    buffer.seq[i] = focus.seq
+    buffer.end[i] = focus.end
+    buffer.ack[i] = focus.acked
+    buffer.frame[i] = focus.frame
+    buffer.at[i] = buffer.used
+    buffer.captured[i] = room
+    octet_store.copy(buffer.octets, buffer.used, focus.data, focus.at, room)
+    buffer.used += room
+    buffer.count = i + 1
+
+
+def fill(focus: Any) -> None:
+    """Octets that are missing: read them, and what waited for them, as far as it goes now."""
+    reading = focus.reading
+    side = focus.side
+    buffer = sr.buffer_at(focus.setups.buffers, reading.hold[side] - 1)
+    setup_waits.lose(focus, focus.ns - first_held(buffer, focus.ns))
+    feed(focus)
+    while not focus.over:
+        i = earliest(buffer, reading.next[side])
+        if i < 0:
+            break
+        if seqspace.seq_gt(buffer.end[i], reading.next[side]):
+            resume(focus, buffer, i)
+            feed(focus)
+        buffer.end[i] = buffer.seq[i]  # done
+    if not focus.over and is_done(buffer):
+        focus.setups.give_back(reading.hold[side])
+        reading.hold[side] = 0
+        focus.setup.flags &= ~SETUP_HOLE
+
+
+def first_held(buffer: Any, now: int) -> int:
+    """When the first of the segments that wait came."""
+    for i in range(buffer.count):
+        if buffer.end[i] != buffer.seq[i]:
+            now = min(now, buffer.ns[i])
+    return now
+
+
+def earliest(buffer: Any, next_seq: int) -> int:
+    """Which of the segments that wait begins first, if none is missing before it; -1 for none."""
+    found = -1
+    for i in range(buffer.count):
+        if buffer.end[i] == buffer.seq[i] or seqspace.seq_gt(buffer.seq[i], next_seq):
+            continue
+        if found < 0 or seqspace.seq_lt(buffer.seq[i], buffer.seq[found]):
+            found = i
+    return found
+
+
+def is_done(buffer: Any) -> bool:
+    """Whether none waits any longer."""
+    for i in range(buffer.count):  # noqa: SIM110  a generator would be an object
+        if buffer.end[i] != buffer.seq[i]:
+            return False
+    return True
+
+
+def resume(focus: Any, buffer: Any, i: int) -> None:
+    """Look at a segment that waited; what it holds becomes available now."""
+    focus.data = buffer.octets
+    focus.at = buffer.at[i]
+    focus.captured = buffer.captured[i]
+    focus.seq = buffer.seq[i]
+    focus.end = buffer.end[i]
+    focus.acked = buffer.ack[i]
+    focus.frame = buffer.frame[i]
+    focus.seen_ns = buffer.ns[i]

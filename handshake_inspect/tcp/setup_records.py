@@ -1,0 +1,178 @@
+"""TLS records in the octets of a side (RFC 8446 section 5.1), and the text before there are any.
+
+A record is known by its header, whose length says where the next one begins: bodies are passed over, captured or not,
+but for those of hellos.  Of each, up to `HEAD` octets are kept until it is known what it is.  Where the snap length
+took a header, the next flight of that side is looked at: it begins with a record.
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import setup_messages, setup_text
+from handshake_inspect.tcp.setup_facts import (
+    READ_LOST,
+    READ_RECORDS,
+    READ_STUCK,
+    READ_TEXT,
+    ROLE_NONE,
+    SETUP_CUT,
+    SETUP_MALFORMED,
+    SETUP_NOT_TLS,
+    SETUP_SERVER_TLS,
+    SETUP_TLS,
+)
+from handshake_inspect.tcp.setup_rows import HEAD
+from handshake_inspect.tls.numbers import (
+    ALERT,
+    APPLICATION_DATA,
+    CHANGE_CIPHER_SPEC,
+    HANDSHAKE,
+    LONGEST_RECORD,
+    RECORD_HEADER,
+)
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import MASK32
+
+LATEST = 4  # of the second octet of a version: record headers never say more than 3.4
+
+
+def read(focus: Any) -> None:
+    """Octets that continue what the side sent so far."""
+    reading = focus.reading
+    side = focus.side
+    if reading.state[side] == READ_TEXT:
+        setup_text.read(focus)
+        if focus.over or reading.state[side] == READ_TEXT:
+            return
+    if reading.state[side] == READ_LOST:
+        find_again(focus)
+    if reading.state[side] == READ_RECORDS:
+        walk(focus, reading.next[side])
+
+
+def walk(focus: Any, at: int) -> None:
+    """Go through records from sequence number `at` on."""
+    reading = focus.reading
+    side = focus.side
+    while at != focus.end and not focus.over and reading.state[side] == READ_RECORDS:
+        wanted = RECORD_HEADER
+        if reading.headed[side] >= RECORD_HEADER:
+            wanted = min(HEAD, RECORD_HEADER + reading.length[side])
+        if reading.headed[side] < wanted:
+            place = (at - focus.seq) & MASK32
+            if place >= focus.captured:
+                miss(focus)
+                return
+            take_octet(focus, at, focus.data[focus.at + place])
+            at = (at + 1) & MASK32
+        else:
+            stop = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
+            until = stop if seqspace.seq_lt(stop, focus.end) else focus.end
+            if reading.gather[side]:
+                setup_messages.gather(focus, at, until)
+            at = until
+        if not focus.over:
+            end_record(focus, at)
+
+
+def take_octet(focus: Any, at: int, value: int) -> None:
+    """The next octet of a record's head."""
+    reading = focus.reading
+    side = focus.side
+    headed = reading.headed[side]
+    if headed == 0:
+        begin_record(focus, at)
+        if not focus.is_client and not focus.setup.flags & SETUP_SERVER_TLS and value not in (HANDSHAKE, ALERT):
+            not_tls(focus)
+            return
+    reading.head[side * HEAD + headed] = value
+    reading.headed[side] = headed + 1
+    if headed + 1 < RECORD_HEADER:
+        return
+    if headed + 1 == RECORD_HEADER:
+        reading.length[side] = reading.head[side * HEAD + 3] << 8 | reading.head[side * HEAD + 4]
+        if not is_record(reading, side):
+            refuse(focus)
+            return
+        if not focus.is_client:
+            focus.setup.flags |= SETUP_SERVER_TLS
+    if headed + 1 == min(HEAD, RECORD_HEADER + reading.length[side]):
+        setup_messages.on_head(focus)
+
+
+def begin_record(focus: Any, at: int) -> None:
+    """A record begins here."""
+    reading = focus.reading
+    side = focus.side
+    reading.header[side] = at
+    reading.seen_ns[side] = focus.seen_ns
+    reading.open_ns[side] = focus.ns
+    reading.frame[side] = focus.frame
+    reading.ack[side] = focus.acked
+    reading.role[side] = ROLE_NONE
+
+
+def end_record(focus: Any, at: int) -> None:
+    """Whether the record under way ends before `at`; what was waiting for that is told."""
+    reading = focus.reading
+    side = focus.side
+    if (
+        reading.state[side] == READ_RECORDS
+        and reading.headed[side] >= RECORD_HEADER
+        and at == (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
+    ):
+        reading.headed[side] = 0
+        setup_messages.on_end(focus)
+
+
+def is_record(reading: Any, side: int) -> bool:
+    """Whether a header can be one of TLS."""
+    kind = reading.head[side * HEAD]
+    return (
+        CHANGE_CIPHER_SPEC <= kind <= APPLICATION_DATA
+        and reading.head[side * HEAD + 1] == 3
+        and reading.head[side * HEAD + 2] <= LATEST
+        and reading.length[side] <= LONGEST_RECORD
+    )
+
+
+def refuse(focus: Any) -> None:
+    """What stands where a record must begin is none."""
+    setup = focus.setup
+    side = focus.side
+    if not setup.flags & SETUP_TLS:
+        setup_text.revert(focus)
+    elif not focus.is_client and not setup.flags & SETUP_SERVER_TLS:
+        not_tls(focus)
+    elif setup.flags & SETUP_CUT:
+        focus.reading.state[side] = READ_LOST
+    else:
+        setup.flags |= SETUP_MALFORMED
+        focus.reading.state[side] = READ_STUCK
+
+
+def not_tls(focus: Any) -> None:
+    """The server answered a ClientHello with something else."""
+    setup = focus.setup
+    setup.flags |= SETUP_NOT_TLS
+    setup.server_hello_ns = focus.reading.seen_ns[focus.side]
+    setup.server_hello_frame = focus.reading.frame[focus.side]
+    focus.finish()
+
+
+def miss(focus: Any) -> None:
+    """The snap length took the next header."""
+    reading = focus.reading
+    focus.setup.flags |= SETUP_CUT
+    reading.headed[focus.side] = 0
+    reading.state[focus.side] = READ_LOST
+    if reading.gather[focus.side]:
+        setup_messages.drop_gathered(focus)
+
+
+def find_again(focus: Any) -> None:
+    """Take up records where a flight begins: the other side sent data since."""
+    reading = focus.reading
+    side = focus.side
+    if focus.turned and focus.captured >= RECORD_HEADER and focus.seq == reading.next[side]:
+        reading.state[side] = READ_RECORDS
+        reading.headed[side] = 0

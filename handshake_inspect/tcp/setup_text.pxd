@@ -1,0 +1,54 @@
+cimport cython
+from libc.stdint cimport uint32_t
+
+from handshake_inspect.tcp cimport setup_rows as sr
+from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.wire cimport octets, seqspace
+
+cdef unsigned int READ_RECORDS
+cdef unsigned int READ_TEXT
+cdef uint32_t SETUP_SPOKE_FIRST
+cdef unsigned int UPGRADE_FTP
+cdef unsigned int UPGRADE_HTTP_CONNECT
+cdef unsigned int UPGRADE_IMAP
+cdef unsigned int UPGRADE_LDAP
+cdef unsigned int UPGRADE_MYSQL
+cdef unsigned int UPGRADE_NONE
+cdef unsigned int UPGRADE_OTHER
+cdef unsigned int UPGRADE_POP3
+cdef unsigned int UPGRADE_POSTGRESQL
+cdef unsigned int UPGRADE_RDP
+cdef unsigned int UPGRADE_SMTP
+cdef unsigned int UPGRADE_SOCKS
+cdef unsigned int UPGRADE_XMPP
+cdef unsigned int CLIENT_HELLO
+cdef unsigned int HANDSHAKE
+cdef uint32_t MASK32
+cdef uint32_t SHORT
+cdef unsigned int MOST_TURNS
+cdef uint32_t CONN
+cdef uint32_t XML
+cdef uint32_t STREAM
+cdef uint32_t AUTH
+cdef uint32_t SSH
+cdef uint32_t SSL_REQUEST
+
+cdef bint looks_like_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(reading="sr.Reading *", place=Py_ssize_t, count=Py_ssize_t)
+cdef void read(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", side=int)
+cdef void begin_records(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *")
+cdef void revert(Focus focus) noexcept nogil
+@cython.locals(setup="sr.Setup *", exchange="sr.Exchange *", reading="sr.Reading *")
+cdef void upgrade(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *")
+cdef void note_client(Focus focus, const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+cdef void request(Focus focus, uint32_t at) noexcept nogil
+@cython.locals(setup="sr.Setup *", exchange="sr.Exchange *", reading="sr.Reading *")
+cdef void note_server(Focus focus, const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(words=uint32_t)
+cdef unsigned int kind_of_client(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(words=uint32_t)
+cdef unsigned int kind_of_server(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+cdef bint may_last(const unsigned char *data, Py_ssize_t at, Py_ssize_t count, uint32_t payload_len) noexcept nogil

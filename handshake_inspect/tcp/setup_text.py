@@ -1,0 +1,184 @@
+"""What is said in plain text: a request and a response without TLS, or the prologue of a TLS that begins later.
+
+Such a prologue is STARTTLS in one of its forms, or talk with a proxy.  A connection whose server speaks first, or whose
+client begins as one of those does, is looked at beyond its first response.
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp.setup_facts import (
+    READ_RECORDS,
+    READ_TEXT,
+    SETUP_SPOKE_FIRST,
+    UPGRADE_FTP,
+    UPGRADE_HTTP_CONNECT,
+    UPGRADE_IMAP,
+    UPGRADE_LDAP,
+    UPGRADE_MYSQL,
+    UPGRADE_NONE,
+    UPGRADE_OTHER,
+    UPGRADE_POP3,
+    UPGRADE_POSTGRESQL,
+    UPGRADE_RDP,
+    UPGRADE_SMTP,
+    UPGRADE_SOCKS,
+    UPGRADE_XMPP,
+)
+from handshake_inspect.tls.numbers import CLIENT_HELLO, HANDSHAKE
+from handshake_inspect.wire import octets, seqspace
+from handshake_inspect.wire.const import MASK32
+
+SHORT = 64  # octets of a client's first words that may belong to a protocol of their own
+MOST_TURNS = 255
+
+# The first octets of what is said, as numbers in network order.
+CONN = 0x434F4E4E  # CONNECT of a proxy
+XML = 0x3C3F786D  # <?xm
+STREAM = 0x3C737472  # <str
+AUTH = 0x41555448  # FTP (RFC 4217)
+SSH = 0x5353482D  # SSH-
+SSL_REQUEST = 0x04D2162F  # PostgreSQL
+
+
+def looks_like_hello(data: Any, at: int, count: int) -> bool:
+    """Whether so many octets can be the beginning of a record with a ClientHello."""
+    if count < 1 or data[at] != HANDSHAKE:
+        return False
+    if (count > 1 and data[at + 1] != 3) or (count > 2 and data[at + 2] > 4):
+        return False
+    return count < 6 or data[at + 5] == CLIENT_HELLO
+
+
+def read(focus: Any) -> None:
+    """Octets of a side that speaks plain text."""
+    reading = focus.reading
+    place = (reading.next[focus.side] - focus.seq) & MASK32
+    count = focus.captured - place
+    count = max(count, 0)
+    if focus.is_client:
+        if looks_like_hello(focus.data, focus.at + place, count):
+            begin_records(focus)
+            return
+        note_client(focus, focus.data, focus.at + place, count)
+    else:
+        note_server(focus, focus.data, focus.at + place, count)
+
+
+def begin_records(focus: Any) -> None:
+    """From here on both sides send records, if this proves to be a ClientHello."""
+    reading = focus.reading
+    for side in range(2):
+        reading.state[side] = READ_RECORDS
+        reading.headed[side] = 0
+        reading.base[side] = reading.next[side]
+        reading.segments[side] = 0
+
+
+def revert(focus: Any) -> None:
+    """It was no ClientHello: plain text goes on."""
+    reading = focus.reading
+    reading.state[0] = READ_TEXT
+    reading.state[1] = READ_TEXT
+    if focus.is_client:
+        request(focus, reading.header[focus.side])
+
+
+def upgrade(focus: Any) -> None:
+    """A ClientHello came after text: request and response are still to come."""
+    setup = focus.setup
+    exchange = focus.exchange
+    reading = focus.reading
+    if reading.prologue or setup.turns:
+        setup.upgrade = reading.kind or UPGRADE_OTHER
+    exchange.request_ns = 0
+    exchange.request_frame = 0
+    exchange.response_ns = 0
+    exchange.response_frame = 0
+    setup.response_seen_ns = 0
+    setup.request_sent_ns = 0
+
+
+def note_client(focus: Any, data: Any, at: int, count: int) -> None:
+    """Text of the client."""
+    reading = focus.reading
+    if not reading.prologue and not reading.lasting:
+        reading.lasting = may_last(data, at, count, (focus.end - focus.seq) & MASK32)
+    reading.prologue = 1
+    if reading.kind == UPGRADE_NONE:
+        reading.kind = kind_of_client(data, at, count)
+    elif reading.kind == UPGRADE_SMTP and count >= 4 and octets.be32(data, at) == AUTH:
+        reading.kind = UPGRADE_FTP
+    request(focus, reading.next[focus.side])
+
+
+def request(focus: Any, at: int) -> None:
+    """The client's first octets are its request."""
+    if focus.exchange.request_frame == 0:
+        focus.exchange.request_ns = focus.seen_ns
+        focus.exchange.request_frame = focus.frame
+        focus.reading.request_at = at
+
+
+def note_server(focus: Any, data: Any, at: int, count: int) -> None:
+    """Text of the server: the response, or a greeting."""
+    reading = focus.reading
+    setup = focus.setup
+    exchange = focus.exchange
+    if (focus.turned or setup.turns == 0) and setup.turns < MOST_TURNS:
+        setup.turns += 1
+    if exchange.request_frame and seqspace.seq_gt(focus.acked, reading.request_at):
+        if exchange.response_frame == 0:
+            exchange.response_ns = focus.ns
+            exchange.response_frame = focus.frame
+            setup.response_seen_ns = focus.seen_ns
+        if not reading.lasting:
+            focus.finish()
+    elif setup.greeting_frame == 0:
+        setup.flags |= SETUP_SPOKE_FIRST
+        setup.greeting_ns = focus.ns
+        setup.greeting_frame = focus.frame
+        reading.kind = kind_of_server(data, at, count)
+        reading.lasting = count < 4 or octets.be32(data, at) != SSH
+
+
+def kind_of_client(data: Any, at: int, count: int) -> int:
+    """Which UPGRADE_* a client may begin with these octets."""
+    if count < 4:
+        return UPGRADE_NONE
+    words = octets.be32(data, at)
+    if words == CONN:
+        return UPGRADE_HTTP_CONNECT
+    if words in (XML, STREAM):
+        return UPGRADE_XMPP
+    if count >= 8 and words == 8 and octets.be32(data, at + 4) == SSL_REQUEST:
+        return UPGRADE_POSTGRESQL
+    if words >> 16 == 0x0300 and count >= 6 and data[at + 5] == 0xE0:
+        return UPGRADE_RDP
+    if (words >> 24 == 5 and data[at + 1] > 0) or (words >> 16 in (0x0401, 0x0402) and count >= 9):
+        return UPGRADE_SOCKS
+    if words >> 24 == 0x30 and count >= 31 and data[at + 5] == 0x77:  # an ExtendedRequest
+        return UPGRADE_LDAP
+    return UPGRADE_NONE
+
+
+def kind_of_server(data: Any, at: int, count: int) -> int:
+    """Which UPGRADE_* a server that speaks first may begin with these octets."""
+    if count < 4:
+        return UPGRADE_NONE
+    words = octets.be32(data, at)
+    if words >> 8 == 0x323230:  # 220, which FTP's server says, too
+        return UPGRADE_SMTP
+    if words >> 16 == 0x2A20:  # an asterisk
+        return UPGRADE_IMAP
+    if words >> 8 == 0x2B4F4B:  # +OK
+        return UPGRADE_POP3
+    if count >= 5 and words & 0xFF == 0 and data[at + 4] == 10:
+        return UPGRADE_MYSQL
+    return UPGRADE_NONE
+
+
+def may_last(data: Any, at: int, count: int, payload_len: int) -> bool:
+    """Whether a client that begins so may speak TLS later: a known prologue, or few octets that are no words."""
+    if kind_of_client(data, at, count):
+        return True
+    return 0 < count <= SHORT and payload_len <= SHORT and not 0x41 <= data[at] <= 0x7A

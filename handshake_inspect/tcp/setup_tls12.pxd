@@ -1,0 +1,39 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t
+
+from handshake_inspect.tcp cimport setup_rows as sr
+from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.wire cimport seqspace
+
+cdef unsigned int ROLE_FINISHED
+cdef uint32_t SETUP_CERTIFICATE_SENT
+cdef uint32_t SETUP_CERTIFICATE_WITHHELD
+cdef uint32_t SETUP_CLIENT_FINISHED
+cdef uint32_t SETUP_FALSE_START
+cdef uint32_t SETUP_SERVER_CHANGED
+cdef uint32_t SETUP_SERVER_FINISHED
+cdef uint32_t SETUP_SPOKE_FIRST
+cdef unsigned int HEAD
+cdef unsigned int APPLICATION_DATA
+cdef unsigned int CERTIFICATE
+cdef unsigned int CHANGE_CIPHER_SPEC
+cdef unsigned int HANDSHAKE
+cdef uint32_t RECORD_HEADER
+cdef uint32_t MASK32
+cdef unsigned int EMPTY_LIST
+
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
+cdef void on_client(Focus focus, unsigned int kind, unsigned int message) noexcept nogil
+@cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t)
+cdef void note_certificate(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
+cdef void on_server(Focus focus, unsigned int kind) noexcept nogil
+cdef void note_resumed(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
+cdef void on_server_data(Focus focus) noexcept nogil
+@cython.locals(setup="sr.Setup *")
+cdef void finish_client(Focus focus) noexcept nogil
+@cython.locals(setup="sr.Setup *")
+cdef void finish_server(Focus focus, int64_t ns, uint32_t frame) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int")
+cdef void note_request(Focus focus) noexcept nogil

@@ -1,0 +1,120 @@
+"""TLS 1.2 and older after ServerHello (RFC 5246 section 7.3), and request and response of any TLS.
+
+After a side's ChangeCipherSpec its next handshake record is its Finished.  The server's ChangeCipherSpec comes first
+where a session is resumed.  Data before it (as the client's acknowledgments prove) is a false start (RFC 7918).
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp.setup_facts import (
+    ROLE_FINISHED,
+    SETUP_CERTIFICATE_SENT,
+    SETUP_CERTIFICATE_WITHHELD,
+    SETUP_CLIENT_FINISHED,
+    SETUP_FALSE_START,
+    SETUP_SERVER_CHANGED,
+    SETUP_SERVER_FINISHED,
+    SETUP_SPOKE_FIRST,
+)
+from handshake_inspect.tcp.setup_rows import HEAD
+from handshake_inspect.tls.numbers import (
+    APPLICATION_DATA,
+    CERTIFICATE,
+    CHANGE_CIPHER_SPEC,
+    HANDSHAKE,
+    RECORD_HEADER,
+)
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import MASK32
+
+EMPTY_LIST = 3  # a Certificate message with no certificate
+
+
+def on_client(focus: Any, kind: int, message: int) -> None:
+    """A record of the client."""
+    reading = focus.reading
+    setup = focus.setup
+    side = focus.side
+    if kind == CHANGE_CIPHER_SPEC:
+        reading.changed[side] = 1
+    elif kind == HANDSHAKE and reading.changed[side]:
+        if not setup.flags & SETUP_CLIENT_FINISHED:
+            finish_client(focus)
+    elif kind == HANDSHAKE and message == CERTIFICATE:
+        note_certificate(focus)
+    elif kind == APPLICATION_DATA and setup.flags & SETUP_CLIENT_FINISHED and focus.exchange.request_frame == 0:
+        note_request(focus)
+        if not reading.changed[side ^ 1] or not seqspace.seq_ge(reading.ack[side], reading.finished_end):
+            setup.flags |= SETUP_FALSE_START
+
+
+def note_certificate(focus: Any) -> None:
+    """The client's Certificate, in the clear."""
+    reading = focus.reading
+    head = focus.side * HEAD
+    if reading.headed[focus.side] < RECORD_HEADER + 4:
+        return
+    length = reading.head[head + 6] << 16 | reading.head[head + 7] << 8 | reading.head[head + 8]
+    focus.setup.flags |= SETUP_CERTIFICATE_SENT if length > EMPTY_LIST else SETUP_CERTIFICATE_WITHHELD
+
+
+def on_server(focus: Any, kind: int) -> None:
+    """A record of the server."""
+    reading = focus.reading
+    setup = focus.setup
+    side = focus.side
+    if kind == CHANGE_CIPHER_SPEC:
+        if not reading.changed[side] and not reading.changed[side ^ 1]:
+            setup.flags |= SETUP_SERVER_CHANGED
+        reading.changed[side] = 1
+        reading.finished_end = (reading.header[side] + RECORD_HEADER) & MASK32
+    elif kind == HANDSHAKE and reading.changed[side] and not setup.flags & SETUP_SERVER_FINISHED:
+        reading.role[side] = ROLE_FINISHED
+    elif kind == APPLICATION_DATA and reading.changed[side]:
+        on_server_data(focus)
+
+
+def note_resumed(focus: Any) -> None:
+    """The client's flight says that the session was resumed; the server's half could not be read."""
+    focus.setup.flags |= SETUP_SERVER_CHANGED
+
+
+def on_server_data(focus: Any) -> None:
+    """Data of the server: the response, or said on its own account."""
+    reading = focus.reading
+    setup = focus.setup
+    side = focus.side
+    if focus.exchange.request_frame and seqspace.seq_gt(reading.ack[side], reading.request_at):
+        focus.exchange.response_ns = reading.open_ns[side]
+        focus.exchange.response_frame = reading.frame[side]
+        setup.response_seen_ns = reading.seen_ns[side]
+        focus.finish()
+    elif setup.greeting_frame == 0:
+        setup.flags |= SETUP_SPOKE_FIRST
+        setup.greeting_ns = reading.open_ns[side]
+        setup.greeting_frame = reading.frame[side]
+
+
+def finish_client(focus: Any) -> None:
+    """The client's Finished."""
+    setup = focus.setup
+    setup.flags |= SETUP_CLIENT_FINISHED
+    setup.client_finished_ns = focus.reading.seen_ns[focus.side]
+    setup.client_finished_frame = focus.reading.frame[focus.side]
+
+
+def finish_server(focus: Any, ns: int, frame: int) -> None:
+    """The server's Finished, or the record that it is taken to be in: when and where it was available."""
+    setup = focus.setup
+    setup.flags |= SETUP_SERVER_FINISHED
+    setup.server_finished_ns = ns
+    setup.server_finished_frame = frame
+
+
+def note_request(focus: Any) -> None:
+    """The client's record under way is its request."""
+    reading = focus.reading
+    side = focus.side
+    focus.exchange.request_ns = reading.seen_ns[side]
+    focus.exchange.request_frame = reading.frame[side]
+    reading.request_at = reading.header[side]

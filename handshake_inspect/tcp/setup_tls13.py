@@ -1,0 +1,261 @@
+"""TLS 1.3 after ServerHello (RFC 8446 section 2): all is encrypted, and lengths say what it is.
+
+A Finished alone is as long as the hash of the suite makes it; EndOfEarlyData, an alert and an empty Certificate have
+lengths of their own.  The client's Finished is its first record of that length, among the first `MOST_BEFORE`;
+messages that were joined or padded have none: then the first record holds it.  Whatever the server sends after its own
+may be tickets, HTTP/2's SETTINGS or the response: candidates, among which the judges choose.
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import setup_alerts, setup_tls12
+from handshake_inspect.tcp.setup_facts import (
+    FINISHED_NOT,
+    FINISHED_PERHAPS,
+    FINISHED_SURELY,
+    ROLE_FINISHED,
+    ROLE_LAST,
+    SETUP_CERTIFICATE_SENT,
+    SETUP_CERTIFICATE_WITHHELD,
+    SETUP_EARLY_ENDED,
+    SETUP_EARLY_OFFERED,
+    SETUP_EARLY_REQUEST,
+    SETUP_EARLY_SENT,
+    SETUP_HELLO_RETRY,
+    SETUP_OFFERS_H2,
+    SETUP_SERVER_FINISHED,
+)
+from handshake_inspect.tcp.setup_rows import CANDIDATES
+from handshake_inspect.tls.numbers import (
+    AES_128_CCM_8_SHA256,
+    AES_256_GCM_SHA384,
+    APPLICATION_DATA,
+    RECORD_HEADER,
+)
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import MASK32
+
+MOST_BEFORE = 5  # records of the client's flight, its Finished among them
+OVERHEAD = 17  # content type and tag
+SHORT_TAG = 8  # octets less with CCM_8
+FINISHED_256 = 4 + 32 + OVERHEAD
+FINISHED_384 = 4 + 48 + OVERHEAD
+ALERT_LENGTH = 2 + OVERHEAD
+END_OF_EARLY_DATA = 4 + OVERHEAD
+EMPTY_CERTIFICATE = 8 + OVERHEAD
+LEAST_TICKET = 100
+MOST_TICKET = 4500
+MOST_SETTINGS = 100
+
+
+def shorter(focus: Any) -> int:
+    """How much shorter records are with the suite that was chosen."""
+    return SHORT_TAG if focus.setup.cipher == AES_128_CCM_8_SHA256 else 0
+
+
+def is_finished(focus: Any, length: int) -> bool:
+    """Whether a Finished alone makes a record of this length."""
+    cipher = focus.setup.cipher
+    if cipher == 0:  # cut off
+        return length in (FINISHED_256, FINISHED_384)
+    if cipher == AES_256_GCM_SHA384:
+        return length == FINISHED_384
+    return length == FINISHED_256 - shorter(focus)
+
+
+def is_alert(focus: Any, length: int) -> bool:
+    """Whether an alert makes a record of this length."""
+    return length == ALERT_LENGTH - shorter(focus)
+
+
+# -- the client --------------------------------------------------------------------------------------------------
+
+
+def on_early_data(focus: Any) -> None:
+    """Data before the client had ServerHello."""
+    setup = focus.setup
+    reading = focus.reading
+    setup.flags |= SETUP_EARLY_SENT
+    if setup.early_frame == 0:
+        setup.early_ns = reading.seen_ns[focus.side]
+        setup.early_frame = reading.frame[focus.side]
+        setup.request_sent_ns = focus.ns
+        reading.early_at = reading.header[focus.side]
+
+
+def on_client(focus: Any, kind: int) -> None:
+    """A record of the client."""
+    if kind != APPLICATION_DATA:
+        return
+    reading = focus.reading
+    length = reading.length[focus.side]
+    if is_alert(focus, length):
+        note_encrypted_alert(focus)
+    elif reading.finished != FINISHED_SURELY:
+        on_flight(focus, length)
+    elif focus.exchange.request_frame == 0:
+        setup_tls12.note_request(focus)
+
+
+def on_flight(focus: Any, length: int) -> None:
+    """A record of the flight with the client's Finished, or perhaps behind it."""
+    reading = focus.reading
+    setup = focus.setup
+    reading.records += 1
+    if length == END_OF_EARLY_DATA - shorter(focus) and setup.flags & SETUP_EARLY_OFFERED:
+        setup.flags |= SETUP_EARLY_ENDED
+        accept_early(focus)
+    elif is_finished(focus, length):
+        if reading.finished == FINISHED_PERHAPS:
+            take_back(focus)
+        reading.finished = FINISHED_SURELY
+        finish(focus)
+    else:
+        if length == EMPTY_CERTIFICATE - shorter(focus):
+            reading.withheld = 1
+        if reading.finished == FINISHED_NOT:
+            reading.finished = FINISHED_PERHAPS
+            finish(focus)
+        elif focus.exchange.request_frame == 0:
+            setup_tls12.note_request(focus)
+        reading.before += 1
+        if reading.records >= MOST_BEFORE:
+            reading.finished = FINISHED_SURELY
+
+
+def accept_early(focus: Any) -> None:
+    """EndOfEarlyData: the server took the early data, and what came after its Finished may answer it."""
+    setup = focus.setup
+    if setup.early_frame:
+        setup.flags |= SETUP_EARLY_REQUEST
+        focus.exchange.request_ns = setup.early_ns
+        focus.exchange.request_frame = setup.early_frame
+        focus.reading.request_at = focus.reading.early_at
+
+
+def take_back(focus: Any) -> None:
+    """The record before was no Finished, but a certificate that the client was asked for; nor was there a request."""
+    setup = focus.setup
+    setup.flags |= SETUP_CERTIFICATE_WITHHELD if focus.reading.withheld else SETUP_CERTIFICATE_SENT
+    if not setup.flags & SETUP_EARLY_REQUEST:
+        focus.exchange.request_ns = 0
+        focus.exchange.request_frame = 0
+        setup.request_sent_ns = 0
+        forget_candidates(focus)
+
+
+def finish(focus: Any) -> None:
+    """The client's Finished, which says where the server's was, too."""
+    reading = focus.reading
+    setup = focus.setup
+    setup_tls12.finish_client(focus)
+    if not setup.flags & SETUP_SERVER_FINISHED:
+        setup_tls12.finish_server(focus, reading.last_ns, reading.last_frame)
+    if setup.flags & SETUP_EARLY_SENT and not setup.flags & SETUP_EARLY_ENDED:
+        setup.request_sent_ns = 0
+        forget_candidates(focus)  # they answered nothing
+    elif setup.flags & SETUP_EARLY_REQUEST and is_answered(focus):
+        focus.finish()
+
+
+def forget_candidates(focus: Any) -> None:
+    """What the server sent so far is no response."""
+    setup = focus.setup
+    setup.candidate_count = 0
+    for i in range(CANDIDATES):
+        setup.candidate_ns[i] = 0
+        setup.candidate_frame[i] = 0
+        setup.candidate_length[i] = 0
+    focus.exchange.response_ns = 0
+    focus.exchange.response_frame = 0
+    setup.response_seen_ns = 0
+
+
+# -- the server --------------------------------------------------------------------------------------------------
+
+
+def on_server(focus: Any, kind: int) -> None:
+    """A record of the server."""
+    reading = focus.reading
+    setup = focus.setup
+    side = focus.side
+    if kind != APPLICATION_DATA:
+        return
+    if setup.flags & SETUP_SERVER_FINISHED:
+        on_later(focus)
+    elif is_alert(focus, reading.length[side]):
+        note_encrypted_alert(focus)
+    elif is_finished(focus, reading.length[side]):
+        reading.role[side] = ROLE_FINISHED
+        reading.finished_end = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
+    else:
+        reading.role[side] = ROLE_LAST
+
+
+def on_later(focus: Any) -> None:
+    """A record after the server's Finished."""
+    reading = focus.reading
+    setup = focus.setup
+    length = reading.length[focus.side]
+    if is_alert(focus, length):
+        note_encrypted_alert(focus)
+    elif may_answer(focus):
+        note_candidate(focus, length)
+    elif reading.finished != FINISHED_NOT and LEAST_TICKET <= length <= MOST_TICKET and setup.ticket_length == 0:
+        setup.ticket_length = length
+
+
+def may_answer(focus: Any) -> bool:
+    """Whether the server had the request when it sent this; early data it had from the first, if it took them."""
+    reading = focus.reading
+    flags = focus.setup.flags
+    if flags & SETUP_EARLY_REQUEST:
+        return True
+    if focus.exchange.request_frame:
+        return seqspace.seq_gt(reading.ack[focus.side], reading.request_at)
+    return flags & (SETUP_EARLY_SENT | SETUP_HELLO_RETRY) == SETUP_EARLY_SENT and reading.finished == FINISHED_NOT
+
+
+def note_candidate(focus: Any, length: int) -> None:
+    """What may be the response."""
+    reading = focus.reading
+    setup = focus.setup
+    side = focus.side
+    i = setup.candidate_count
+    if i < CANDIDATES:
+        setup.candidate_ns[i] = reading.open_ns[side]
+        setup.candidate_frame[i] = reading.frame[side]
+        setup.candidate_length[i] = length
+        setup.candidate_count = i + 1
+    if i == 0:
+        focus.exchange.response_ns = reading.open_ns[side]
+        focus.exchange.response_frame = reading.frame[side]
+        setup.response_seen_ns = reading.seen_ns[side]
+    if reading.finished != FINISHED_NOT and is_answered(focus):
+        focus.finish()
+
+
+def is_answered(focus: Any) -> bool:
+    """Whether the response is among the candidates for sure, so that no later one need be looked at.
+
+    What cannot be a ticket or SETTINGS is the response, and so is what comes behind a ticket of another length.
+    """
+    setup = focus.setup
+    count = setup.candidate_count
+    if count == CANDIDATES:
+        return True
+    ticket = setup.ticket_length
+    for i in range(count):
+        length = setup.candidate_length[i]
+        if length < MOST_SETTINGS and setup.flags & SETUP_OFFERS_H2:
+            continue
+        if not LEAST_TICKET <= length <= MOST_TICKET or (ticket and length != ticket):
+            return True
+        ticket = length
+    return False
+
+
+def note_encrypted_alert(focus: Any) -> None:
+    """A record as long as an alert: the last one of its side is one.  After a response it is close_notify."""
+    if focus.setup.candidate_count == 0:
+        setup_alerts.note_alert(focus, 0, 0)

@@ -1,0 +1,177 @@
+"""Waits on top of the round trips that a protocol needs, and the network's own round trip, from segments alone.
+
+*Nagle*: a packet smaller than the MSS, nothing but a bare acknowledgment of it, and its sender's next data exactly when
+that has reached it (RFC 896).  *Window*: a flight stops and goes on so, the last packet small or not, after
+`LEAST_PACKETS` of it (RFC 5681: the initial window).  *Loss*: octets sent again before they were acknowledged, or a
+hole that was filled.  They are looked for until the first response.
+
+*Path*: the least time from a client's segment to the server's first one that acknowledges it, never from one that was
+sent twice (Karn's rule, RFC 6298 section 3).
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import setup_rows as sr
+from handshake_inspect.tcp.setup_facts import (
+    EXTRA_LOSS,
+    EXTRA_NAGLE,
+    EXTRA_WINDOW,
+    MOST_EXTRAS,
+    SETUP_CLIENT_FINISHED,
+    SETUP_TLS,
+    SPAN_BEFORE_REQUEST,
+    SPAN_BEFORE_TLS,
+    SPAN_RESPONSE,
+    SPAN_TLS,
+)
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import MASK32
+
+LEAST_NS = 5_000_000  # a shorter wait by Nagle's algorithm is nobody's trouble
+SLACK_NS = 1_000_000  # "exactly when" allows for so much, or for a twentieth
+DELAYED_NS = 20_000_000
+LEAST_PACKETS = 4  # a flight stops for want of a window only after so many
+SURELY_WINDOW = 10  # after so many it is the window, whatever Nagle's algorithm would do
+MOST_BURST = 255
+USUAL_MSS = 536  # RFC 9293 section 3.7.1
+
+
+def on_acknowledgment(focus: Any, number: int, bare: bool) -> None:
+    """A segment that acknowledges octets before `number`."""
+    reading = focus.reading
+    if not focus.is_client:
+        note_path(focus, number, 0)
+        note_path(focus, number, 1)
+    if bare and reading.spoke == (focus.side ^ 1) + 1:
+        reading.news_ns = focus.ns
+        if reading.acked_ns == 0 and seqspace.seq_ge(number, reading.beyond[focus.side ^ 1]):
+            reading.acked_ns = focus.ns
+
+
+def note_path(focus: Any, number: int, i: int) -> None:
+    """The server acknowledges a segment whose time was kept."""
+    reading = focus.reading
+    if reading.path_ns[i] and seqspace.seq_ge(number, reading.path_end[i]):
+        took = focus.ns - reading.path_ns[i]
+        reading.path_ns[i] = 0
+        if 0 < took <= MASK32 and (focus.exchange.path == 0 or took < focus.exchange.path):
+            focus.exchange.path = took
+
+
+def on_data(focus: Any, payload_len: int, options_len: int) -> None:
+    """Octets that were not seen before."""
+    reading = focus.reading
+    side = focus.side
+    if reading.spoke == side + 1:
+        if reading.news_ns and not reading.hold[side]:
+            judge_pause(focus)
+    else:
+        reading.burst[side] = 0
+    mss = min(focus.peer.mss or USUAL_MSS, focus.sender.mss or USUAL_MSS)
+    mss = mss - options_len if mss > options_len else 1
+    reading.burst[side] = min(reading.burst[side] + (payload_len + mss - 1) // mss, MOST_BURST)
+    reading.small = payload_len % mss != 0
+    reading.spoke = side + 1
+    reading.sent_ns[side] = focus.ns
+    reading.acked_ns = 0
+    reading.news_ns = 0
+    if focus.is_client:
+        i = 0 if reading.path_ns[0] == 0 else 1
+        reading.path_ns[i] = focus.ns
+        reading.path_end[i] = focus.end
+
+
+def judge_pause(focus: Any) -> None:
+    """The same side goes on after an acknowledgment: by itself, or because it had to wait for it."""
+    reading = focus.reading
+    connection = focus.connection
+    there = connection.synack_max_ns
+    back = connection.ackdat_max_ns
+    wait = focus.ns - reading.sent_ns[focus.side]
+    if there + back <= 0 or wait < (there + back) // 2:
+        return
+    if 0 < focus.exchange.path < there:
+        there = focus.exchange.path
+    way = back if focus.is_client else there
+    beyond = there if focus.is_client else back
+    exact = reading.acked_ns != 0 and is_about(focus.ns - reading.acked_ns, way)
+    nagle = exact and reading.small != 0 and wait >= LEAST_NS
+    window = reading.burst[focus.side] >= LEAST_PACKETS and (exact or is_about(focus.ns - reading.news_ns, way))
+    if window and (not nagle or reading.burst[focus.side] >= SURELY_WINDOW):
+        add(focus, EXTRA_WINDOW, wait, False)
+    elif nagle:
+        add(focus, EXTRA_NAGLE, wait, reading.acked_ns - reading.sent_ns[focus.side] >= beyond + DELAYED_NS)
+
+
+def is_about(took: int, way: int) -> bool:
+    """Whether it took as long as the way, within what clocks and kernels need."""
+    slack = max(SLACK_NS, way // 20)
+    return way - slack <= took <= way + slack
+
+
+def on_again(focus: Any) -> None:
+    """Octets that were seen before."""
+    reading = focus.reading
+    if focus.is_client:
+        reading.path_ns[0] = 0
+        reading.path_ns[1] = 0
+    if seqspace.seq_ge(focus.peer.last_ack, focus.end) or reading.sent_ns[focus.side] == 0:
+        return  # they had arrived
+    lose(focus, focus.ns - reading.sent_ns[focus.side])
+
+
+def lose(focus: Any, cost: int) -> None:
+    """A flight was held up by a loss; of several copies, the last tells how long."""
+    number = last_of(focus)
+    if number:
+        extra = sr.extra_at(focus.setups.extras, number - 1)
+        if extra.reason == EXTRA_LOSS and extra.side == focus.side and extra.span == span_of(focus):
+            extra.cost_ns = max(extra.cost_ns, cost)
+            extra.frame = focus.frame
+            return
+    add(focus, EXTRA_LOSS, cost, False)
+
+
+def last_of(focus: Any) -> int:
+    """1 + the last of the waits so far, 0 for none."""
+    number = focus.setup.extras
+    while number and sr.extra_at(focus.setups.extras, number - 1).next:
+        number = sr.extra_at(focus.setups.extras, number - 1).next
+    return number
+
+
+def add(focus: Any, reason: int, cost: int, delayed: bool) -> None:
+    """Keep a wait that this segment ended."""
+    count = 0
+    number = focus.setup.extras
+    last = 0
+    while number:
+        count += 1
+        last = number
+        number = sr.extra_at(focus.setups.extras, number - 1).next
+    number = focus.setups.new_extra() if count < MOST_EXTRAS else 0
+    if number == 0:
+        return
+    extra = sr.extra_at(focus.setups.extras, number - 1)
+    extra.reason = reason
+    extra.cost_ns = cost
+    extra.frame = focus.frame
+    extra.side = focus.side
+    extra.delayed = delayed
+    extra.span = span_of(focus)
+    extra.next = 0
+    if last:
+        sr.extra_at(focus.setups.extras, last - 1).next = number
+    else:
+        focus.setup.extras = number
+
+
+def span_of(focus: Any) -> int:
+    """Inside which span this is."""
+    if focus.exchange.request_frame:
+        return SPAN_RESPONSE
+    if focus.setup.flags & SETUP_CLIENT_FINISHED:
+        return SPAN_BEFORE_REQUEST
+    if focus.setup.flags & SETUP_TLS:
+        return SPAN_TLS
+    return SPAN_BEFORE_TLS

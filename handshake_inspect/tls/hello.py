@@ -1,0 +1,232 @@
+"""ClientHello and ServerHello (RFC 8446 sections 4.1.2 and 4.1.3, RFC 5246 section 7.4.1).
+
+Lengths inside may lie: nothing is read beyond the end that the caller gives.  Values of RFC 8701 (GREASE) are left out.
+
+What a ClientHello offers is packed as `facts`, equal for equal offers, so that it can be kept once for thousands of
+connections: server name, ALPN list, versions, groups, each behind one octet with its length in octets.
+"""
+
+from typing import Any
+
+from handshake_inspect.tls import hello_row
+from handshake_inspect.tls.hello_row import LONGEST_PART
+from handshake_inspect.tls.numbers import (
+    ALPN,
+    CHOSE_PSK,
+    CUT_SHORT,
+    DRAFT,
+    EARLY_DATA,
+    ENCRYPTED_CLIENT_HELLO,
+    FIRST_DRAFT,
+    IS_RETRY,
+    KEY_SHARE,
+    MESSAGE_HEADER,
+    OFFERS_13,
+    OFFERS_EARLY_DATA,
+    OFFERS_ECH,
+    OFFERS_H2,
+    OFFERS_PSK,
+    PRE_SHARED_KEY,
+    RETRY_0,
+    RETRY_1,
+    RETRY_2,
+    RETRY_3,
+    RETRY_4,
+    RETRY_5,
+    RETRY_6,
+    RETRY_7,
+    SERVER_NAME,
+    SUPPORTED_GROUPS,
+    SUPPORTED_VERSIONS,
+    TLS13,
+)
+from handshake_inspect.wire import octets
+
+
+def read_hello(data: Any, at: int, end: int, out: Any) -> None:
+    """Read the message at `at` (its type comes first) that ends at `end`."""
+    hello_row.clear(out)
+    client = end > at and data[at] == 1
+    at += MESSAGE_HEADER
+    if end - at < 35:
+        out.flags = CUT_SHORT
+        return
+    out.version = octets.be16(data, at)
+    if not client and is_retry(data, at + 2):
+        out.flags |= IS_RETRY
+    at += 34
+    at += 1 + data[at]  # session ID
+    if client:
+        if end - at < 2:
+            out.flags |= CUT_SHORT
+            return
+        at += 2 + octets.be16(data, at)  # cipher suites
+        if end - at < 1:
+            out.flags |= CUT_SHORT
+            return
+        at += 1 + data[at]  # compression methods
+    else:
+        if end - at < 3:
+            out.flags |= CUT_SHORT
+            return
+        out.cipher = octets.be16(data, at)
+        at += 3
+    if at > end:
+        out.flags |= CUT_SHORT
+    elif at < end:
+        read_extensions(data, at, end, client, out)
+    if client:
+        pack(data, out)
+
+
+def is_retry(data: Any, at: int) -> bool:
+    """Whether a random is that of a HelloRetryRequest."""
+    return (
+        octets.be32(data, at) == RETRY_0
+        and octets.be32(data, at + 4) == RETRY_1
+        and octets.be32(data, at + 8) == RETRY_2
+        and octets.be32(data, at + 12) == RETRY_3
+        and octets.be32(data, at + 16) == RETRY_4
+        and octets.be32(data, at + 20) == RETRY_5
+        and octets.be32(data, at + 24) == RETRY_6
+        and octets.be32(data, at + 28) == RETRY_7
+    )
+
+
+def read_extensions(data: Any, at: int, end: int, client: bool, out: Any) -> None:
+    """Read all extensions."""
+    if end - at < 2:
+        out.flags |= CUT_SHORT
+        return
+    stop = at + 2 + octets.be16(data, at)
+    at += 2
+    if stop > end:
+        out.flags |= CUT_SHORT
+        stop = end
+    while stop - at >= 4:
+        kind = octets.be16(data, at)
+        length = octets.be16(data, at + 2)
+        at += 4
+        if length > stop - at:
+            out.flags |= CUT_SHORT
+            return
+        if client:
+            offered(data, at, at + length, kind, out)
+        else:
+            chosen(data, at, at + length, kind, out)
+        at += length
+
+
+def offered(data: Any, at: int, end: int, kind: int, out: Any) -> None:
+    """An extension of a ClientHello."""
+    if kind == SERVER_NAME:
+        if end - at >= 5 and data[at + 2] == 0:
+            note_part(out, 0, at + 5, min(octets.be16(data, at + 3), end - at - 5))
+    elif kind == ALPN:
+        if end - at >= 2:
+            note_part(out, 1, at + 2, min(octets.be16(data, at), end - at - 2))
+    elif kind == SUPPORTED_VERSIONS:
+        if end - at >= 1:
+            note_part(out, 2, at + 1, min(data[at], end - at - 1))
+    elif kind == SUPPORTED_GROUPS:
+        if end - at >= 2:
+            note_part(out, 3, at + 2, min(octets.be16(data, at), end - at - 2))
+    elif kind == PRE_SHARED_KEY:
+        out.flags |= OFFERS_PSK
+    elif kind == EARLY_DATA:
+        out.flags |= OFFERS_EARLY_DATA
+    elif kind == ENCRYPTED_CLIENT_HELLO:
+        out.flags |= OFFERS_ECH
+
+
+def note_part(out: Any, part: int, at: int, length: int) -> None:
+    """Keep where a list lies."""
+    out.start[part] = at
+    out.extent[part] = length
+
+
+def chosen(data: Any, at: int, end: int, kind: int, out: Any) -> None:
+    """An extension of a ServerHello."""
+    if kind == SUPPORTED_VERSIONS:
+        if end - at >= 2:
+            out.version = octets.be16(data, at)
+    elif kind == KEY_SHARE:
+        if end - at >= 2:
+            out.group = octets.be16(data, at)
+    elif kind == PRE_SHARED_KEY:
+        out.flags |= CHOSE_PSK
+    elif kind == ALPN and end - at >= 3 and data[at + 2] <= end - at - 3:
+        out.alpn_at = at + 3
+        out.alpn_length = data[at + 2]
+
+
+def is_grease(value: int) -> bool:
+    """Whether a number is one of RFC 8701: 0x0A0A, 0x1A1A ... 0xFAFA."""
+    return value & 0x0F0F == 0x0A0A and value >> 8 == value & 0xFF
+
+
+def pack(data: Any, out: Any) -> None:
+    """Put together what is offered."""
+    pack_name(data, out)
+    pack_protocols(data, out)
+    pack_numbers(data, out, 2)
+    pack_numbers(data, out, 3)
+
+
+def pack_name(data: Any, out: Any) -> None:
+    """The server name; what no name can be is cut."""
+    length = min(out.extent[0], LONGEST_PART)
+    at = out.start[0]
+    out.facts[0] = length
+    for i in range(length):
+        out.facts[1 + i] = data[at + i]
+    out.length = 1 + length
+
+
+def pack_protocols(data: Any, out: Any) -> None:
+    """The names of ALPN, each behind its length, without GREASE."""
+    head = out.length
+    to = head + 1
+    at = out.start[1]
+    end = at + out.extent[1]
+    while at < end:
+        length = data[at]
+        if length > end - at - 1 or to + length + 1 > head + 1 + LONGEST_PART:
+            break
+        if length == 2 and is_grease(octets.be16(data, at + 1)):
+            at += 3
+            continue
+        if length == 2 and data[at + 1] == 0x68 and data[at + 2] == 0x32:
+            out.flags |= OFFERS_H2
+        for i in range(length + 1):
+            out.facts[to + i] = data[at + i]
+        to += length + 1
+        at += length + 1
+    out.facts[head] = to - head - 1
+    out.length = to
+
+
+def pack_numbers(data: Any, out: Any, part: int) -> None:
+    """Versions or groups, without GREASE."""
+    head = out.length
+    to = head + 1
+    at = out.start[part]
+    end = at + out.extent[part]
+    while end - at >= 2 and to + 2 <= head + 1 + LONGEST_PART:
+        value = octets.be16(data, at)
+        if not is_grease(value):
+            out.facts[to] = value >> 8
+            out.facts[to + 1] = value & 0xFF
+            to += 2
+            if part == 2:
+                note_version(out, value)
+        at += 2
+    out.facts[head] = to - head - 1
+    out.length = to
+
+
+def note_version(out: Any, value: int) -> None:
+    """A version that a ClientHello offers."""
+    if value == TLS13 or (value >> 8 == DRAFT >> 8 and value >= FIRST_DRAFT):
+        out.flags |= OFFERS_13
+        out.version = TLS13

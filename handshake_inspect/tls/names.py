@@ -1,0 +1,90 @@
+"""Strings of octets, each kept once and named by a number: what hellos offer, for a column of 4 octets.
+
+An open-addressing index over one arena, so that a hello costs no Python object.  Both are bounded, for what is kept
+came from strangers: when they are full, or too many strings were made to collide, what comes is named 0 and counted.
+"""
+
+from typing import Any
+
+from handshake_inspect.tls import octet_store
+from handshake_inspect.wire.const import MASK32
+
+MOST = 1 << 18  # strings
+SLOTS = 1 << 19
+ARENA = 1 << 24
+LONGEST_RUN = 128
+PRIME = 16777619  # FNV-1a
+BASIS = 2166136261
+
+
+class Names:
+    """All strings of one run."""
+
+    def __init__(self) -> None:
+        self.arena_room = octet_store.room(ARENA)
+        self.start_room = octet_store.words(MOST + 1)
+        self.slot_room = octet_store.words(SLOTS)
+        self.arena = octet_store.octets_of(self.arena_room)
+        self.starts = octet_store.words_of(self.start_room)  # where each string begins; the next one's is its end
+        self.slots = octet_store.words_of(self.slot_room)
+        self.count = 0
+        self.refused = 0  # strings there was no room for
+
+    def intern(self, data: Any, at: int, length: int) -> int:
+        """The number of `data[at:at + length]`, from 1; 0 where there is no room."""
+        mixed = BASIS
+        for i in range(length):
+            mixed = ((mixed ^ data[at + i]) * PRIME) & MASK32
+        slot = (mixed ^ mixed >> 15) & (SLOTS - 1)
+        for _ in range(LONGEST_RUN):
+            number: int = self.slots[slot]
+            if number == 0:
+                return self.add(data, at, length, slot)
+            if self.is_same(number, data, at, length):
+                return number
+            slot = (slot + 1) & (SLOTS - 1)
+        self.refused += 1
+        return 0
+
+    def is_same(self, number: int, data: Any, at: int, length: int) -> bool:
+        """Whether a string is the one kept under a number."""
+        start = self.starts[number - 1]
+        if self.starts[number] - start != length:
+            return False
+        return octet_store.equal(self.arena, start, data, at, length)
+
+    def add(self, data: Any, at: int, length: int, slot: int) -> int:
+        """Keep a new string."""
+        start = self.starts[self.count]
+        if self.count == MOST or length > ARENA - start:
+            self.refused += 1
+            return 0
+        octet_store.copy(self.arena, start, data, at, length)
+        self.count += 1
+        self.starts[self.count] = start + length
+        self.slots[slot] = self.count
+        return self.count
+
+    def text(self, number: int) -> bytes:
+        """The string of a number; nothing for one that is none."""
+        if not 0 < number <= self.count:
+            return b""
+        start, end = octet_store.bounds(self.start_room, number)
+        return bytes(self.arena_room[start:end])
+
+    def facts(self, number: int) -> tuple[bytes | None, tuple[bytes, ...], tuple[int, ...], tuple[int, ...]]:
+        """Server name, protocols of ALPN, versions and groups of the ClientHello whose facts have this number."""
+        parts, text = [], self.text(number)
+        while text:
+            parts.append(text[1 : 1 + text[0]])
+            text = text[1 + text[0] :]
+        name, protocols, versions, groups = parts if len(parts) == 4 else (b"", b"", b"", b"")
+        listed = []
+        while protocols:
+            listed.append(protocols[1 : 1 + protocols[0]])
+            protocols = protocols[1 + protocols[0] :]
+        return name or None, tuple(listed), _numbers(versions), _numbers(groups)
+
+
+def _numbers(octets: bytes) -> tuple[int, ...]:
+    return tuple(int.from_bytes(octets[at : at + 2], "big") for at in range(0, len(octets) - 1, 2))
