@@ -4,7 +4,7 @@ from typing import Any
 
 from handshake_inspect.decode import frame as frame_decoder
 from handshake_inspect.decode import segment
-from handshake_inspect.wire.const import KIND_ICMP_ERROR
+from handshake_inspect.wire.const import KIND_TCP
 
 _PLACE = ("reporter_hi", "reporter_lo")
 _LEFT_OUT = frozenset({"ts_ns", "frame", "spare"})
@@ -20,4 +20,4 @@ def describe(frame: bytes, link_type: int, wire_len: int | None = None) -> dict[
 def told(record: Any) -> dict[str, int]:
     """The fields of a record that say something of the frame: not where its payload lies, an address if compiled."""
     fields = {name: getattr(record, name) for name, *_ in segment.Segment._fields_ if name not in _LEFT_OUT}
-    return fields if record.kind == KIND_ICMP_ERROR else fields | dict.fromkeys(_PLACE, 0)
+    return fields | dict.fromkeys(_PLACE, 0) if record.kind == KIND_TCP else fields
