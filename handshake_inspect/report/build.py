@@ -20,6 +20,7 @@ from handshake_inspect.report.model import (
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.columns import counted
 from handshake_inspect.verdicts.finding import Finding as Found
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
@@ -38,7 +39,7 @@ def build(
 
     `names` as in RowConnections.
     """
-    counts = np.bincount(case.outcomes.outcome, minlength=len(OUTCOMES)).tolist()
+    counts = counted(case.outcomes.outcome, len(OUTCOMES)).tolist()
     return Report(
         tool=tool,
         capture=capture,

@@ -16,6 +16,7 @@ from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.columns import counted, marked
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds, ascending, chained
 from handshake_inspect.verdicts.words import ESTABLISHED, OUTCOMES
 
@@ -89,20 +90,21 @@ class RowConnections(Connections):
     @property
     def trouble_count(self) -> int:
         """How many connections had trouble."""
-        return len(self._troubled_ids())
+        return len(self._troubled_ids)
 
+    @cached_property
     def _troubled_ids(self) -> ReportIds:
         order = self.attempts.order
         if self.ids is None:
-            return ReportIds(np.flatnonzero(self.troubled[order]))
+            return ReportIds(marked(self.troubled[order]))
         return self.ids[self.troubled[order[self.ids]]]
 
     def trouble(self, limit: int | None = None) -> list[Connection]:
         """At most `limit` connections with trouble, every outcome represented."""
-        ids = self._troubled_ids()
+        ids = self._troubled_ids
         if limit is not None and len(ids) > limit:
             codes = self.outcome[self.attempts.order[ids]]
-            often = np.bincount(codes, minlength=len(OUTCOMES)).tolist()
+            often = counted(codes, len(OUTCOMES)).tolist()
             counts = {word: count for word, count in zip(OUTCOMES, often, strict=True) if count}
             shares = fair_shares(counts, limit)
             chosen = [ids[codes == OUTCOMES.index(word)][:share] for word, share in shares.items()]

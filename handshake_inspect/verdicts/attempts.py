@@ -10,7 +10,7 @@ they come from.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_REPLACED, FACT_SYN, FACT_UNTIMED, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Gathered, batches
 from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.naming import Services
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, EndpointRows, ReportIds, chained
-from handshake_inspect.verdicts.sets import distinct, host_key, places
+from handshake_inspect.verdicts.sets import host_key, nearly_in_order, places
 from handshake_inspect.wire.address import is_ipv4
+from handshake_inspect.wire.const import MASK32
 
 Bools = NDArray[np.bool_]
 Rows = NDArray[Any]
@@ -189,7 +191,11 @@ class Attempts:
     @cached_property
     def first_times(self) -> NDArray[np.int64]:
         """When every attempt began."""
-        return np.concatenate([self.connections["first_ns"], self.embryos["first_ns"]])
+        times = np.empty(len(self), dtype=np.int64)
+        self.of_connections(times)[:] = self.connections["first_ns"]
+        for some, lone in self.lone_batches():
+            times[some] = lone["first_ns"]
+        return times
 
     @property
     def last_times(self) -> NDArray[np.int64]:
@@ -199,7 +205,10 @@ class Attempts:
     @property
     def first_frame(self) -> NDArray[np.uint64]:
         """The first frame of every attempt."""
-        frames = np.empty(len(self), dtype=np.uint64)
+        return self._first_frames(np.uint64)
+
+    def _first_frames(self, kind: type[np.unsignedinteger[Any]]) -> NDArray[Any]:
+        frames = np.empty(len(self), dtype=kind)
         self.of_connections(frames)[:] = self.connections["first_frame"]
         for some, lone in self.lone_batches():
             frames[some] = lone["first_frame"]
@@ -210,7 +219,9 @@ class Attempts:
     @cached_property
     def order(self) -> AttemptRows:
         """Attempts by their first frame: `order[id]` is the row."""
-        return AttemptRows(np.argsort(self.first_frame, kind="stable").astype(np.int32))
+        narrow = self.highs is None and self.connections["first_frame"].max(initial=0) <= MASK32
+        frames = self._first_frames(np.uint32 if narrow else np.uint64)
+        return AttemptRows(nearly_in_order(frames, len(self.connections)))
 
     @cached_property
     def ids(self) -> ReportIds:
@@ -222,9 +233,10 @@ class Attempts:
     # -- keys ------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _keys(self) -> tuple[Keys, Keys, Keys]:
+    def _keys(self) -> tuple[Any, Any, Keys, Keys, NDArray[Any] | None]:
         """Keys of all services, servers and clients: made together, since they are of the same octets."""
-        service, server, client = (np.empty(len(self), dtype=np.uint64) for _ in range(3))
+        known, clients = Services(len(self)), np.empty(len(self), dtype=np.uint64)
+        service, server = (np.empty(len(self.connections), dtype=np.uint64) for _ in range(2))
         for some in batches(len(self.connections), AT_ONCE):
             rows_ = self.connections[some]
             first = self.connections["client"][some] == 0  # the client sent the first frame
@@ -232,21 +244,24 @@ class Attempts:
             hi, lo = np.where(first, hi1, hi0), np.where(first, lo1, lo0)
             server[some] = host_key(hi, lo)
             service[some] = host_key(hi, lo, np.where(first, rows_["port1"], rows_["port0"]))
-            client[some] = host_key(np.where(first, hi0, hi1), np.where(first, lo0, lo1))
+            clients[some] = host_key(np.where(first, hi0, hi1), np.where(first, lo0, lo1))
+        for some in batches(len(self.connections)):
+            known.add(service[some], server[some].__getitem__)
         for some, lone in self.lone_batches():
             hi, lo = lone["server_hi"], lone["server_lo"]
-            service[some], server[some] = host_key(hi, lo, lone["server_port"]), host_key(hi, lo)
-            client[some] = host_key(lone["client_hi"], lone["client_lo"])
-        return service, server, client
+            known.add(host_key(hi, lo, lone["server_port"]), partial(_hosts, hi, lo))
+            clients[some] = host_key(lone["client_hi"], lone["client_lo"])
+        services, servers, different, numbers = known.columns()
+        return services, servers, clients, different, numbers
 
     @property
-    def server_key(self) -> Keys:
-        """A 64-bit name of every attempt's service (server address and port)."""
+    def server_key(self) -> Any:
+        """A 64-bit name of every attempt's service (server address and port): an array, or asked as one is."""
         return self._keys[0]
 
     @property
-    def server_host(self) -> Keys:
-        """A 64-bit name of every attempt's server address."""
+    def server_host(self) -> Any:
+        """A 64-bit name of every attempt's server address, as `server_key`."""
         return self._keys[1]
 
     @property
@@ -260,18 +275,28 @@ class Attempts:
         services, clients = self.of_connections(self.server_key), self.of_connections(self.client_host)
         return services * np.uint64(0x9E3779B97F4A7C15) ^ clients
 
-    @cached_property
+    @property
     def services(self) -> Keys:
         """The different values of `server_key`, sorted."""
-        return distinct(self.server_key)
+        return self._keys[3]
 
     @cached_property
     def service(self) -> NDArray[Any]:
         """The place of every attempt's service in `services`: in 16 bits if there are few, which sort at once."""
-        numbers = np.empty(len(self), dtype=np.uint16 if len(self.services) <= 1 << 16 else np.int32)
+        if (numbers := self._keys[4]) is not None:
+            return numbers
+        numbers = np.empty(len(self), dtype=np.int32)
         for some in batches(len(self)):
             numbers[some] = places(self.server_key[some], self.services)[0]
         return numbers
+
+    @cached_property
+    def service_hosts(self) -> Keys:
+        """`server_host` of each of `services`."""
+        hosts = np.empty(len(self.services), dtype=np.uint64)
+        for some in batches(len(self)):
+            hosts[self.service[some]] = self.server_host[some]
+        return hosts
 
     # -- columns of some attempts, in their order ------------------------------------------------------------------
 
@@ -407,6 +432,10 @@ class Attempts:
         if self.last_ns == 0:
             return np.ones(len(self.connections), dtype=bool)
         return self.facts & FACT_UNTIMED != 0
+
+
+def _hosts(hi: Keys, lo: Keys, at: Any) -> Keys:
+    return host_key(hi[at], lo[at])
 
 
 def _mask(count: int, sets: tuple[Rows, ...]) -> Bools:

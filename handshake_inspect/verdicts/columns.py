@@ -26,14 +26,27 @@ def taken(rows_: Rows, numbers: NDArray[Any]) -> Rows:
     return words.take(numbers, axis=0).reshape(-1).view(rows_.dtype)
 
 
+def counted(codes: NDArray[Any], kinds: int) -> NDArray[np.intp]:
+    """How often each of the numbers below `kinds` occurs; `bincount` at once would make wide numbers of all first."""
+    often = np.zeros(kinds, dtype=np.intp)
+    for some in batches(len(codes)):
+        often += np.bincount(codes[some], minlength=kinds)
+    return often
+
+
 def marked(mask: NDArray[np.bool_]) -> NDArray[Any]:
     """The marked numbers, in half the memory that NumPy would take."""
     numbers = np.empty(np.count_nonzero(mask), dtype=np.int32)
     end = 0
     for some in batches(len(mask)):
-        found = np.flatnonzero(mask[some])
-        np.add(found, some.start, out=numbers[end : end + len(found)], casting="same_kind")
-        end += len(found)
+        if not (count := int(np.count_nonzero(mask[some]))):
+            continue
+        part = numbers[end : end + count]
+        if count == some.stop - some.start:
+            part[:] = np.arange(some.start, some.stop, dtype=np.int32)
+        else:
+            np.add(np.flatnonzero(mask[some]), some.start, out=part, casting="same_kind")
+        end += count
     return numbers
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.numbering import AttemptRows, chained
 from handshake_inspect.verdicts.sets import distinct, places, run_starts
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
@@ -16,6 +17,7 @@ from handshake_inspect.wire.const import OPT_TIMESTAMPS
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]
 Numbers = NDArray[np.int64]
+Keys = NDArray[np.uint64]
 
 HALF = 1 << 31
 CLOSE = 100  # ticks, mostly of a millisecond: so much may two SYNs overtake each other, and nobody drops them for it
@@ -23,9 +25,7 @@ CLOSE = 100  # ticks, mostly of a millisecond: so much may two SYNs overtake eac
 
 def older(trace: Attempts, rows: AttemptRows) -> int:
     """How many of these attempts on one server have a SYN with an older TSval than their address sent before."""
-    pairs = distinct(trace.client_host[rows])
-    near = trace.where(trace.server_host == trace.server_host[rows[0]])
-    near = near[places(trace.client_host[near], pairs)[1]]
+    near = between(trace, distinct(trace.client_host[rows]), trace.server_host[rows[0]])
     syns = near[trace.end("client", "options", near) & OPT_TIMESTAMPS != 0]
     tracked = trace.tracked(near)
     newest = trace.endpoints["tsval"][trace.client_rows[tracked]]
@@ -38,6 +38,15 @@ def older(trace: Attempts, rows: AttemptRows) -> int:
     stale = np.zeros(len(trace), dtype=bool)
     stale[syns[order[behind & (order < len(syns))]]] = True
     return int(np.count_nonzero(stale[rows]))
+
+
+def between(trace: Attempts, clients: Keys, server: np.uint64) -> AttemptRows:
+    """The attempts of these clients (sorted keys) on this server."""
+    found = [np.zeros(0, dtype=np.intp)]
+    for some in batches(len(trace)):
+        near = np.flatnonzero(trace.server_host[some] == server)
+        found.append(some.start + near[places(trace.client_host[some][near], clients)[1]])
+    return AttemptRows(np.concatenate(found))
 
 
 def is_behind(who: NDArray[np.uint64], values: Numbers) -> Bools:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.columns import marked
+
 Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
 
@@ -26,6 +28,7 @@ def distinct(keys: NDArray[Any]) -> NDArray[Any]:
     return ordered[run_starts(ordered)]
 
 
+MOSTLY = 8  # at most so small a part out of order is sorted alone
 SLOTS = 1 << 16  # for the high bits of keys, which are as good as random
 
 
@@ -50,10 +53,13 @@ def are_few(keys: Keys) -> bool:
 
 FEW = 1 << 14
 _WORTHWHILE = 4096  # of fewer keys, each is searched
+_COMPARED = 4  # with so few members, each key is compared
 
 
 def places(keys: Keys, members: Keys) -> tuple[NDArray[np.intp], Bools]:
     """Where each key stands among the sorted, non-empty `members`, and whether it does."""
+    if len(members) <= _COMPARED:
+        return _compared(keys, members)
     if len(members) > FEW or len(keys) < _WORTHWHILE:
         return _searched(keys, members)
     bits = 16 if len(members) < 1024 else 18  # the high bits that give a key its slot; slots stay in a near cache
@@ -69,6 +75,15 @@ def places(keys: Keys, members: Keys) -> tuple[NDArray[np.intp], Bools]:
         crowded[shared] = True
         again = np.flatnonzero(crowded[slot] & ~known)
         at[again], known[again] = _searched(keys[again], members)
+    return at, known
+
+
+def _compared(keys: Keys, members: Keys) -> tuple[NDArray[np.intp], Bools]:
+    at, known = np.zeros(len(keys), dtype=np.intp), keys == members[0]
+    for place in range(1, len(members)):
+        same = keys == members[place]
+        at[same] = place
+        known |= same
     return at, known
 
 
@@ -123,3 +138,26 @@ def host_key(hi: NDArray[Any], lo: NDArray[Any], port: NDArray[Any] | None = Non
     key ^= key >> np.uint64(32)
     key *= np.uint64(0xFF51AFD7ED558CCD)
     return key
+
+
+def nearly_in_order(values: NDArray[Any], apart: int) -> NDArray[np.int32]:
+    """The stable order of values of which most are in order already, behind the first `apart`, which are sorted.
+
+    What is sorted besides are those that stand before a smaller one: rows that were used again are few, and later.
+    """
+    least = np.minimum.accumulate(values[apart:][::-1])[::-1]  # of those from here on
+    loose = np.ones(len(values), dtype=bool)
+    np.greater(values[apart:], least, out=loose[apart:])
+    moved = np.flatnonzero(loose)
+    if len(moved) - apart > len(least) // MOSTLY:
+        return np.argsort(values, kind="stable").astype(np.int32)
+    before = moved[apart:] - apart
+    moved = moved[np.argsort(values[moved], kind="stable")]
+    # Before all that are not smaller: those equal ones that keep their place came later.
+    upto = np.searchsorted(least, values[moved])
+    del least
+    at = upto - np.searchsorted(before, upto) + np.arange(len(moved))
+    order, kept = np.empty(len(values), dtype=np.int32), np.ones(len(values), dtype=bool)
+    kept[at] = False
+    order[at], order[kept] = moved, marked(~loose)
+    return order

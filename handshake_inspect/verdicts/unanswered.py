@@ -28,21 +28,18 @@ Rows = NDArray[np.intp]
 
 def silence_causes(trace: Attempts, rows: AttemptRows) -> Codes:
     """The cause of each of these unanswered attempts."""
-    cause = np.full(len(rows), CAUSE["host-silent"], dtype=np.uint8)
-    hosts, services = distinct_of(trace.server_host, rows), distinct_of(trace.server_key, rows)
-    heard, alive = lively(trace, hosts, services)
-    for some in batches(len(rows)):
-        host, _ = places(trace.server_host[rows[some]], hosts)
-        service, _ = places(trace.server_key[rows[some]], services)
-        named = np.where(heard[host], CAUSE["port-filtered"], cause[some])
-        cause[some] = np.where(alive[service], CAUSE["syn-dropped"], named)
+    is_asked = np.zeros(len(trace.services), dtype=bool)
+    is_asked[trace.service[rows]] = True
+    asked = np.flatnonzero(is_asked)
+    of_asked = trace.service_hosts[asked]
+    hosts = distinct(of_asked)
+    heard, alive = lively(trace, hosts, trace.services[asked])
+    named = np.where(heard[places(of_asked, hosts)[0]], CAUSE["port-filtered"], CAUSE["host-silent"])
+    of_service = np.zeros(len(trace.services), dtype=np.uint8)
+    of_service[asked] = np.where(alive, CAUSE["syn-dropped"], named)
+    cause: Codes = of_service[trace.service[rows]]
     cause[bogons(trace, rows)] = CAUSE["bogon-source"]
     return cause
-
-
-def distinct_of(keys: Keys, rows: AttemptRows) -> Keys:
-    """The different keys of these rows, sorted."""
-    return distinct(np.concatenate([distinct(keys[rows[some]]) for some in batches(len(rows))]))
 
 
 def lively(trace: Attempts, hosts: Keys, services: Keys) -> tuple[Bools, Bools]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.finding import Metric
 from handshake_inspect.verdicts.findings.base import client, ratio
 from handshake_inspect.verdicts.findings.keys import Bools, counts
@@ -59,6 +60,17 @@ def first_sent(trace: Attempts, rows: AttemptRows) -> AttemptRows:
     return trace.earliest(rows, LOOKED_AT)
 
 
+def looks_of(trace: Attempts, rows: AttemptRows) -> tuple[int, int, NDArray[np.intp]]:
+    """How many of these SYNs have poor options, how many have none, and how many have each TTL."""
+    poor, bare, ttls = 0, 0, np.zeros(1 << 8, dtype=np.intp)
+    for some in batches(len(rows)):
+        options = trace.end("client", "options", rows[some])
+        poor += int(np.count_nonzero(is_poor(options)))
+        bare += int(np.count_nonzero(np.bitwise_and(options, RICH | OPT_MSS) == 0))
+        ttls += np.bincount(trace.end("client", "syn_ttl", rows[some]), minlength=len(ttls))
+    return poor, bare, ttls
+
+
 def pattern(values: NDArray[Any], bits: int) -> str | None:
     """`constant`, `sequential` or `arithmetic` progression modulo 2^bits, or None."""
     if len(values) < MANY_SOURCES:
@@ -78,17 +90,15 @@ def is_scattered(trace: Attempts, rows: AttemptRows) -> bool:
 
 def spoofing_signs(trace: Attempts, rows: AttemptRows, sources: int) -> dict[str, Any]:
     """The signs as metrics, and what they come to: whether no kernel made most of these SYNs."""
-    options = trace.end("client", "options", rows)
-    poor = int(np.count_nonzero(is_poor(options)))
+    poor, bare, ttls = looks_of(trace, rows)
     early = first_sent(trace, rows)
     isn_pattern = pattern(trace.end("client", "iss", early), 32)
     impossible = int(np.count_nonzero(bogons(trace, ascending(early))))
-    ttls = np.bincount(trace.end("client", "syn_ttl", rows))
     ttl = int(np.argmax(ttls))
     by_a_tool = bool(poor >= MOSTLY * len(rows) or isn_pattern)
     anyone = sources >= max(MANY_SOURCES, ONCE * len(rows)) and bool(ttls[ttl] >= ONE_TTL * len(rows))
     return {
-        "no_options_ratio": ratio(np.count_nonzero(np.bitwise_and(options, RICH | OPT_MSS) == 0), len(rows)),
+        "no_options_ratio": ratio(bare, len(rows)),
         "poor_options_ratio": ratio(poor, len(rows)),
         "ttl": ttl,
         "ttl_ratio": ratio(ttls[ttl], len(rows)),

@@ -22,7 +22,7 @@ from handshake_inspect.verdicts.findings.keys import (
     is_member,
 )
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.numbering import AttemptRows, ascending, chained
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ascending, chained
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, TIMED_OUT
 
 MIN_ATTEMPTS = 100
@@ -35,6 +35,7 @@ EDGE_SHARE = 0.01
 SECOND_NS = 1_000_000_000
 MAX_BINS = 1_000_000
 PEELED = 3
+_PER_BIN = 4  # times in a batch for each bin: so the bins that every batch adds up cost less than its times
 
 
 @dataclass(frozen=True)
@@ -118,17 +119,16 @@ def unfinished(case: Case) -> tuple[Bools, Bools]:
 def judge(case: Case, rows: AttemptRows, others: AttemptRows, failed: Bools, target: Target) -> Flood | None:
     """The flood that these bogus attempts on one target are, if they are one; `others` are all others on it."""
     trace = case.attempts
-    starts = trace.first_times[rows]
-    inside = in_window(starts)
+    times = trace.first_times
+    inside = in_window(times, rows)
     if not inside.all():
         others = ascending(chained(others, rows[~inside]))
-        rows, starts = rows[inside], starts[inside]
+        rows = rows[inside]
     if len(rows) < MIN_ATTEMPTS:
         return None
-    peak, rate = peak_unfinished(case, rows, starts), peak_rate(starts)
-    start, end = int(starts.min()), int(starts.max())
-    del starts, inside  # tens of megabytes
-    began = trace.first_times[others]
+    peak, rate = peak_unfinished(case, rows), peak_rate(times, rows)
+    start, end = extent(times, rows)
+    began = times[others]
     meanwhile = np.count_nonzero((began >= start) & (began <= end))
     if peak < MIN_UNFINISHED or len(rows) < MIN_SHARE * (len(rows) + meanwhile):
         return None
@@ -164,55 +164,74 @@ def is_proved(case: Case, rows: AttemptRows, others: AttemptRows, retried: int, 
 # -- when, and how much ------------------------------------------------------------------------------------------
 
 
-def bins(times: Times, first: int, width: int) -> NDArray[np.int64]:
-    """How many of these times lie in each stretch of `width` from `first` on."""
-    count = (int(times.max()) - first) // width + 1
-    if count > BATCH:
-        return np.bincount((times - first) // width)
+# Times of millions of attempts are taken from the column of all by the batch: a copy of them would be new memory.
+
+
+def extent(times: Times, rows: NDArray[Any]) -> tuple[int, int]:
+    """The first and the last time of these rows."""
+    first, last = int(times[rows[0]]), int(times[rows[0]])
+    for some in batches(len(rows)):
+        mine = times[rows[some]]
+        first, last = min(first, int(mine.min())), max(last, int(mine.max()))
+    return first, last
+
+
+def bins(times: Times, rows: NDArray[Any], first: int, width: int, count: int) -> NDArray[np.int64]:
+    """How many of these rows' times lie in each of `count` stretches of `width` from `first` on; later ones in none."""
     often = np.zeros(count, dtype=np.int64)
-    for some in batches(len(times)):
-        often += np.bincount((times[some] - first) // width, minlength=count)
+    for some in batches(len(rows), max(BATCH, _PER_BIN * count)):
+        often += np.bincount((times[rows[some]] - first) // width, minlength=count)[:count]
     return often
 
 
-def in_window(starts: Times) -> Bools:
-    """Which attempts lie between the first and the last busy second."""
-    first = int(starts.min())
-    width = max(SECOND_NS, (int(starts.max()) - first) // MAX_BINS + 1)
-    busy = bins(starts, first, width)
+def in_window(times: Times, rows: NDArray[Any]) -> Bools:
+    """Which of these rows lie between the first and the last busy second."""
+    first, last = extent(times, rows)
+    width = max(SECOND_NS, (last - first) // MAX_BINS + 1)
+    busy = bins(times, rows, first, width, (last - first) // width + 1)
     busy_at = np.flatnonzero(busy >= max(1.0, EDGE_SHARE * busy.max()))
-    inside: Bools = starts >= first + int(busy_at[0]) * width
-    inside &= starts < first + (int(busy_at[-1]) + 1) * width
+    inside = np.empty(len(rows), dtype=bool)
+    for some in batches(len(rows)):
+        starts = times[rows[some]]
+        inside[some] = (starts >= first + int(busy_at[0]) * width) & (starts < first + (int(busy_at[-1]) + 1) * width)
     return inside
 
 
-def peak_rate(starts: Times) -> int:
+def peak_rate(times: Times, rows: NDArray[Any]) -> int:
     """The most SYNs in one second, to a tenth of a second."""
-    first = int(starts.min())
-    width = max(SECOND_NS // 10, (int(starts.max()) - first) // MAX_BINS + 1)
-    sums = np.concatenate([[0], np.cumsum(bins(starts, first, width))])
+    first, last = extent(times, rows)
+    width = max(SECOND_NS // 10, (last - first) // MAX_BINS + 1)
+    sums = np.concatenate([[0], np.cumsum(bins(times, rows, first, width, (last - first) // width + 1))])
     many = max(1, SECOND_NS // width)
     most = int(np.max(sums[many:] - sums[:-many])) if len(sums) > many else int(sums[-1])
     return int(most * SECOND_NS // max(width, SECOND_NS))
 
 
-def peak_unfinished(case: Case, rows: AttemptRows, starts: Times) -> int:
-    """How many of these attempts stood unfinished at the same time at most, to a millisecond."""
-    ends = ends_of(case, rows, starts)
-    first = int(starts.min())
-    width = max(SECOND_NS // 1000, (int(ends.max()) - first) // MAX_BINS + 1)
-    begun, gone = np.cumsum(bins(starts, first, width)), np.cumsum(bins(ends, first, width))
-    begun[1:] -= gone[: len(begun) - 1]
-    return int(begun.max())
+def peak_unfinished(case: Case, rows: AttemptRows) -> int:
+    """How many of these attempts stood unfinished at the same time at most, to a millisecond; `rows` ascend.
+
+    A lone SYN stands so for as long as any other, so it ends as many stretches later.
+    """
+    times, waits = case.attempts.first_times, case.attempts.limits.unanswered_ns
+    answered = case.attempts.tracked(rows)
+    ends, alone = ends_of(case, answered), rows[len(answered) :]
+    (first, last), final = extent(times, rows), int(ends.max(initial=0))
+    if len(alone):
+        final = max(final, extent(times, alone)[1] + waits)
+    width = max(SECOND_NS // 1000, (final - first) // MAX_BINS + 1)
+    delay, rest = divmod(waits, width)
+    change = bins(times, rows, first, width, (last - first) // width + 1)
+    change[1:] -= bins(ends, np.arange(len(ends)), first, width, len(change) - 1)
+    if 1 + delay < len(change):
+        change[1 + delay :] -= bins(times, alone, first - rest, width, len(change) - 1 - delay)
+    return int(np.cumsum(change).max())
 
 
-def ends_of(case: Case, rows: AttemptRows, starts: Times) -> Times:
-    """Until when each of these attempts stood unfinished; `rows` ascend."""
-    trace, c = case.attempts, case.attempts.connections
-    ends = starts + trace.limits.unanswered_ns
-    answered = trace.tracked(rows)
-    mine = ends[: len(answered)]
-    np.maximum(mine, c["last_synack_ns"][answered] + trace.limits.unanswered_ns, out=mine)
-    reset = np.flatnonzero(c["facts"][answered] & FACT_RST != 0)
-    mine[reset] = np.maximum(c["rst_ns"][answered[reset]], starts[reset] + MIN_HELD_NS)
+def ends_of(case: Case, rows: ConnectionRows) -> Times:
+    """Until when each of these connections stood unfinished."""
+    c, waits = case.attempts.connections, case.attempts.limits.unanswered_ns
+    starts = case.attempts.first_times[rows]
+    ends = np.maximum(starts, c["last_synack_ns"][rows]) + waits
+    reset = np.flatnonzero(c["facts"][rows] & FACT_RST != 0)
+    ends[reset] = np.maximum(c["rst_ns"][rows[reset]], starts[reset] + MIN_HELD_NS)
     return ends
