@@ -64,11 +64,6 @@ class Case:
         """Judge these attempts."""
         return cls(attempts, judge(attempts), capture, host, past, lookups)
 
-    @property
-    def trace(self) -> Attempts:
-        """The old name of `attempts`."""
-        return self.attempts
-
     @cached_property
     def legs(self) -> Legs:
         """The handshake RTTs of connections."""

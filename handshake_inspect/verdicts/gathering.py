@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRYO_WAITING
 from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP
-from handshake_inspect.verdicts.attempts import Answers, Attempts, Bools, Rows
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import Selection, batches, marked, taken
+from handshake_inspect.verdicts.holding import Answers, Bools, Rows
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.wire.const import MASK32

@@ -9,7 +9,7 @@ from support import captures, frames
 from support.wire import MS, SECOND, START, Wire, merged, report_of
 
 from handshake_inspect import engine
-from handshake_inspect.verdicts.attempts import Answers
+from handshake_inspect.verdicts.holding import Answers
 
 BACKEND = ("198.51.100.77", 8080)
 BACKEND6 = ("2001:db8:ffff::77", 8080)
@@ -67,7 +67,7 @@ def test_an_answer_from_elsewhere_belongs_to_the_attempt(copies, times, resets, 
     assert one["handshake"]["syn_count"] == copies
     assert (one["handshake"]["synack_count"], one["server_to_client"]["frames"]) == (0, 0)
     where = f"[{backend[0]}]" if ":" in backend[0] else backend[0]
-    assert f"{where}:8080 answered in its own name: NAT is missing on the way back" in one["why"]
+    assert f"{where}:8080 answered under its own address: NAT is missing on the way back" in one["why"]
     (finding,) = report["findings"]
     assert finding["id"] == "timed-out"
     assert finding["metrics"]["answered_from"] == [f"{where}:8080"]

@@ -10,7 +10,6 @@ from handshake_inspect.verdicts.attempts import Attempted, Attempts, Who
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind
 from handshake_inspect.verdicts.numbering import AttemptRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.percentiles import nearest_rank, selected
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.text import endpoint_text
@@ -23,9 +22,6 @@ Indices = NDArray[Any]  # numbers of rows, of any width
 _QUANTILES = {"p50": 50, "p90": 90, "max": 100}
 
 Found = TypeVar("Found")
-
-
-once_per_case = once  # the old name
 
 
 # -- no more findings of a kind than a reader can use ------------------------------------------------------------
