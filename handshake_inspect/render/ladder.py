@@ -8,6 +8,7 @@ from typing import BinaryIO
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, labelled, paragraph
 from handshake_inspect.render.rungs import Rungs
+from handshake_inspect.render.waterfall import waterfall
 from handshake_inspect.report.connection import Connection, Direction
 from handshake_inspect.report.story import Story
 from handshake_inspect.wire.text import bounds, duration, moment, plural, printable, span
@@ -49,6 +50,7 @@ def _page(story: Story, width: int, style: Style) -> Iterator[str]:
     yield ""
     yield from Rungs(story, width, style).lines()
     yield from _verdict(story, width, style)
+    yield from waterfall(story.connection, width, style)
 
 
 def _head(story: Story, width: int, style: Style) -> Iterator[str]:

@@ -29,6 +29,11 @@ class Style:
         self.color = color
         self.arrow, self.ellipsis, self.micro = ("→", "…", "µ") if unicode else ("->", "~", "u")
         self.full, self.thin = ("█", "▏") if unicode else ("#", "|")
+        self.dash, self.warning = ("\N{EN DASH}", "▲") if unicode else ("-", "!")
+        server, client, either = ("░", "▒", "╌") if unicode else ("s", "c", ".")
+        self.bars: dict[str, str] = {
+            "network": self.full, "prologue": self.full, "server": server, "client": client, "either": either,
+        }  # fmt: skip
 
     def clean(self, text: str) -> str:
         """Text of a report or a capture as the terminal can show it: nothing in it is obeyed."""
@@ -131,6 +136,12 @@ class Table:
 
 
 _SPACES = str.maketrans(dict.fromkeys("\t\n\x0b\x0c\r", " "))
+
+
+def heading(title: str, remark: str, style: Style) -> Iterator[str]:
+    """An empty line, and the title of what follows."""
+    yield ""
+    yield style.paint(title, "bold") + (f"  {remark}" if remark else "")
 
 
 def labelled(label: str, text: str, width: int, style: Style, *looks: str) -> Iterator[str]:

@@ -11,7 +11,8 @@ from typing import BinaryIO
 from handshake_inspect.render import Options
 from handshake_inspect.render.connections import connection_lines
 from handshake_inspect.render.examples import examples, failures, kind_of
-from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Column, Style, Table, labelled, paragraph
+from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Column, Style, Table, heading, labelled, paragraph
+from handshake_inspect.render.setups import setups
 from handshake_inspect.report.checked import Assertion, Checked
 from handshake_inspect.report.host import host_words
 from handshake_inspect.report.links import explained_at
@@ -64,6 +65,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         return
     yield from _outcomes(report, options.width, style)
     yield from _rtt(report, options.width, style)
+    yield from setups(report, options.width, style)
     explained: set[str] = set()
     for finding in report.findings:
         yield from _finding(finding, options.width, style)
@@ -82,11 +84,6 @@ def _headline(report: Report) -> Iterator[str]:
     percent = f" ({share(outcomes.established, total)})" if total else ""
     words = failures(outcomes)
     yield established + percent + (f", {words}" if words else "")
-
-
-def _heading(title: str, remark: str, style: Style) -> Iterator[str]:
-    yield ""
-    yield style.paint(title, "bold") + (f"  {remark}" if remark else "")
 
 
 # --- what was captured ------------------------------------------------------------------------------------------------
@@ -143,7 +140,7 @@ def _quality(capture: Capture) -> str:
 
 
 def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:
-    yield from _heading("CONNECTIONS", "none", style)
+    yield from heading("CONNECTIONS", "none", style)
     if not capture.frames:
         reason = "The capture holds no frames: check the interface and the capture filter."
     elif not capture.tcp_segments:
@@ -163,7 +160,7 @@ def _outcomes(report: Report, width: int, style: Style) -> Iterator[str]:
     counts = {outcome: count for outcome, count in report.summary.outcomes.as_dict().items() if count}
     evicted = report.summary.evicted
     left_out = f", {evicted:,} more left out to bound memory (--max-connections)" if evicted else ""
-    yield from _heading("CONNECTIONS", f"{total:,}{left_out}", style)
+    yield from heading("CONNECTIONS", f"{total:,}{left_out}", style)
     columns = [
         Column("outcome", list(counts), paint=lambda word: style.paint(word, LOOKS.get(word, "dim"))),
         Column("count", [f"{count:,}" for count in counts.values()], right=True),
@@ -177,9 +174,9 @@ def _outcomes(report: Report, width: int, style: Style) -> Iterator[str]:
 def _rtt(report: Report, width: int, style: Style) -> Iterator[str]:
     rtt = report.summary.rtt
     if not rtt.total.count and not rtt.synack.count and not rtt.ackdat.count:
-        yield from _heading("HANDSHAKE RTT", "not measurable: no complete handshake in the capture", style)
+        yield from heading("HANDSHAKE RTT", "not measurable: no complete handshake in the capture", style)
         return
-    yield from _heading("HANDSHAKE RTT", "round trips as seen from the capture point", style)
+    yield from heading("HANDSHAKE RTT", "round trips as seen from the capture point", style)
     legs = [rtt.synack, rtt.ackdat, rtt.total]
     names = [f"SYN {style.arrow} SYN-ACK", f"SYN-ACK {style.arrow} ACK", f"SYN {style.arrow} ACK"]
     ranks = {"min": 1, "p50": 0, "p90": 0, "p95": 2, "p99": 0, "max": 0}
@@ -209,7 +206,7 @@ def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
     total = len(report.services)
     shown: list[Service] = list(report.services[: total if options.every else SERVICES_SHOWN])
     remark = f"the {len(shown)} busiest of {total:,}" if len(shown) < total else f"{total:,}"
-    yield from _heading("SERVICES", remark, style)
+    yield from heading("SERVICES", remark, style)
     columns = [
         Column("server", [printable(str(service.server)) for service in shown], floor=21, soft=21),
         Column("connections", [f"{service.connections:,}" for service in shown], right=True),
@@ -232,7 +229,7 @@ def _connections(report: Report, options: Options, style: Style) -> Iterator[str
     start = report.capture.first_ns or 0
     length = (report.capture.last_ns or 0) - start
     if options.every:
-        yield from _heading("EVERY CONNECTION", f"{len(report.connections):,}, in order of their first frame", style)
+        yield from heading("EVERY CONNECTION", f"{len(report.connections):,}, in order of their first frame", style)
         yield from connection_lines(report.connections.chunks(500), options, style, start, length)
         return
     total = report.connections.trouble_count
@@ -240,7 +237,7 @@ def _connections(report: Report, options: Options, style: Style) -> Iterator[str
         return
     shown = examples(report.connections.trouble(TROUBLE_SEEN), TROUBLE_SHOWN)
     remark = plural(total, "connection") + (f", {len(shown)} of them shown" if len(shown) < total else "")
-    yield from _heading("TROUBLE", remark, style)
+    yield from heading("TROUBLE", remark, style)
     yield from connection_lines([shown], options, style, start, length, kind_of)
     if total > len(shown):
         yield ""

@@ -9,6 +9,7 @@ from handshake_inspect.report.anomalies import anomalies
 from handshake_inspect.report.connection import Connection, Leg, States
 from handshake_inspect.report.events import events
 from handshake_inspect.report.segment_log import Change, LoggedSegment, SegmentLog, side_of
+from handshake_inspect.report.setup_events import Marks
 from handshake_inspect.report.story import Elided, Mark, Proof, Reporter, RttMark, SegmentOptions, Step
 from handshake_inspect.report.words import Side
 from handshake_inspect.tcp.facts import (
@@ -70,6 +71,7 @@ class _Teller:
         self.client = log.last.connection.client
         self.base = [_base(side, log) for side in (0, 1)]
         self.completes = connection.outcome == "established"
+        self.marks = Marks(connection)
 
     def step(self, number: int) -> Step:
         at = self.logged[number]
@@ -79,6 +81,7 @@ class _Teller:
         names = (ROLES[side ^ self.client], ROLES[side ^ self.client ^ 1])
         icmp = segment.kind == KIND_ICMP_ERROR
         acks = bool(segment.flags & ACK)
+        marked = self.marks.of(segment.frame)
         scaled = segment.window if segment.flags & SYN else segment.window << change.sender.shift
         return Step(
             frame=segment.frame,
@@ -98,9 +101,9 @@ class _Teller:
             ttl=segment.ttl,
             options=self.options(segment, self.base[side ^ 1], change.peer.options),
             state=States(STATES[at.after.ends[self.client].state], STATES[at.after.ends[self.client ^ 1].state]),
-            events=_icmp_event(change, at) if icmp else list(events(change, names, completes=self.completes)),
+            events=_icmp_event(change, at) if icmp else [*events(change, names, completes=self.completes), *marked[0]],
             rtt=[] if icmp else list(self.rtt(segment.frame, answers=change.gained(FACT_SYNACK))),
-            anomalies=list(anomalies(change, names)),
+            anomalies=[*anomalies(change, names), *marked[1]],
         )
 
     def elided(self, previous: LoggedSegment | None, at: LoggedSegment) -> Elided | None:

@@ -62,6 +62,21 @@ class RowServices(Sequence[Service]):
             of_values(setups_of(self.attempts).values.of_connections(self.rows_of(service))),
         )
 
+    def slowest(self, count: int) -> list[Service]:
+        """Of the services with set-ups those of which the median until the first byte is longest."""
+        values = setups_of(self.attempts).values
+        if not len(values.rows):
+            return []
+        service = self.attempts.of_connections(self.attempts.service)[values.rows].astype(np.intp)
+        first_byte = values.spans["first_byte"]
+        order = np.lexsort((first_byte, service))
+        counts = np.bincount(service, minlength=len(self.counts))
+        known = np.bincount(service[first_byte >= 0], minlength=len(self.counts))
+        middle = np.cumsum(counts) - known + (known - 1) // 2
+        medians = np.where(known > 0, first_byte[order][np.minimum(middle, len(order) - 1)], -1)
+        having = np.flatnonzero(counts)
+        return [self.of(int(each)) for each in having[np.argsort(-medians[having], kind="stable")][:count]]
+
     def rows_of(self, service: int) -> NDArray[np.int32]:
         """The connections to the service with this number."""
         start = int(self.ends[service - 1]) if service else 0

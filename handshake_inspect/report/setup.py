@@ -60,7 +60,7 @@ class Spans(Struct, frozen=True, gc=False):
 
 
 class OwnTime(Struct, frozen=True, gc=False):
-    """Time that one end took itself, without the network."""
+    """A duration, and its bounds: mostly time that one end took itself, without the network."""
 
     value_ns: DurationNs | None = None
     min_ns: DurationNs | None = None
@@ -165,6 +165,7 @@ class TlsAlert(Struct, frozen=True, gc=False):
     description: str | None = None
     code: Octet | None = None
     encrypted: bool = False
+    frame: FrameNumber | None = None
 
 
 # Fields are read by the names that they have in JSON, and this one is a word of Python.
@@ -248,6 +249,23 @@ class Savings(Struct, frozen=True, gc=False):
     quic_early_data: DurationNs | None = None
 
 
+class SetupGroup(Struct, frozen=True, gc=False):
+    """The set-ups of one protocol and version, as medians: of values, or of bounds where most have none.
+
+    `waits` is the client's own time in `before_tls` and `before_request` together.
+    """
+
+    protocol: Protocol
+    version: str | None
+    connections: Count
+    tcp: OwnTime | None = None
+    tls: OwnTime | None = None
+    quic: OwnTime | None = None
+    waits: OwnTime | None = None
+    response: OwnTime | None = None
+    first_byte: OwnTime | None = None
+
+
 class SetupSummary(Struct, frozen=True, gc=False):
     """The set-ups of many connections in a few numbers.  `extra_round_trips` counts waits by their reason."""
 
@@ -256,3 +274,4 @@ class SetupSummary(Struct, frozen=True, gc=False):
     spans: SpanDistributions = SpanDistributions()
     extra_round_trips: dict[str, Count] = {}
     saveable_ns: Savings = Savings()
+    groups: list[SetupGroup] = []

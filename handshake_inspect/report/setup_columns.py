@@ -223,6 +223,12 @@ def alert_from(setup: Setup) -> Array:
     return np.where(alerted(setup), setup.seen.flag(SETUP_ALERT_SERVER).astype(np.intp), -1)
 
 
+def alert_frame(setup: Setup) -> tuple[Array, Array]:
+    """The frame of the alert."""
+    frames = setup.seen.frame("alert")
+    return frames.astype(np.int64), alerted(setup) & (frames > 0)
+
+
 def alert_number(name: str) -> Coded:
     """Level or code of an alert in the clear."""
     return lambda setup: np.where(alerted(setup, clear=True), setup.seen[name], -1)

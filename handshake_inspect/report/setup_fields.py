@@ -178,6 +178,7 @@ TLS: Entries = {
         c.flag(lambda setup: (setup.seen.flag(SETUP_ALERT_ENCRYPTED), c.alerted(setup))),
         "",
     ),
+    "alert.frame": ("The frame that held it.", c.number(c.alert_frame), ""),
     "client_hello_bytes": (
         "Size of the first ClientHello, with the headers of its records.",
         c.tls_size("client_hello_bytes"),

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, runtime_checkable
+from typing import Protocol as Like
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report.connection import Connection
-from handshake_inspect.report.setup import Savings, SetupSummary, SpanDistribution, SpanDistributions, TlsCounts
-from handshake_inspect.verdicts.percentiles import nearest_rank
+from handshake_inspect.report.setup import (
+    OwnTime,
+    Savings,
+    SetupGroup,
+    SetupSummary,
+    SpanDistribution,
+    SpanDistributions,
+    Spans,
+    TlsCounts,
+)
+from handshake_inspect.verdicts.percentiles import nearest_rank, selected
 from handshake_inspect.verdicts.setup.setups import Values
 from handshake_inspect.verdicts.setup.tls_words import version_text
-from handshake_inspect.verdicts.setup.words import SAVEABLE, TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS
+from handshake_inspect.verdicts.setup.words import SAVEABLE, TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS, Protocol
+
+if TYPE_CHECKING:
+    from handshake_inspect.report.connection import Endpoint
+    from handshake_inspect.report.model import Service
+
+
+@runtime_checkable
+class Ranked(Like):
+    """Services that are not made before they are asked for."""
+
+    def slowest(self, count: int) -> list[Service]:
+        """Those of which the median until the first byte is longest."""
+
 
 _FAILED = ("failed", "no-answer", "not-tls")
+
+
+def slowest(services: Sequence[Service], count: int) -> list[tuple[Endpoint, SetupSummary]]:
+    """Of the services to which something was set up those with the longest median until the first byte."""
+    chosen = services.slowest(count) if isinstance(services, Ranked) else services
+    told = [(service.server, service.setup) for service in chosen if service.setup is not None]
+    return sorted(told, key=lambda each: -(each[1].spans.first_byte.p50_ns or 0))[:count]
 
 
 def of_values(values: Values) -> SetupSummary | None:
@@ -39,7 +69,42 @@ def of_values(values: Values) -> SetupSummary | None:
         SpanDistributions(**{name: distribution(each) for name, each in values.spans.items()}),
         _counted(extras),
         Savings(*(_sum(values.saveable[name]) for name in SAVEABLE)),
+        _groups(values),
     )
+
+
+def _groups(values: Values) -> list[SetupGroup]:
+    """By protocol and version, the largest first."""
+    kinds, which, counts = np.unique(
+        np.where(values.tls, values.version.astype(np.int64), -1), return_inverse=True, return_counts=True
+    )
+    return [
+        _group(values.of(np.flatnonzero(which == at)), int(kinds[at]), int(counts[at]))
+        for at in np.argsort(-counts, kind="stable").tolist()
+    ]
+
+
+def _group(values: Values, kind: int, count: int) -> SetupGroup:
+    columns = (values.spans, values.lows, values.highs)
+    told = {name: _medians(*(column[name] for column in columns)) for name in ("tcp", "tls", "response", "first_byte")}
+    waits = _medians(*(_waits(column) for column in columns))
+    protocol: Protocol = "plain" if kind < 0 else "tls"
+    return SetupGroup(protocol, version_text(kind) if kind > 0 else None, count, waits=waits, **told)
+
+
+def _waits(column: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Both waits of the client together; where one is not known, that of the other."""
+    first, later = column["before_tls"], column["before_request"]
+    both = np.maximum(first, 0) + np.maximum(later, 0)
+    return np.where((first < -1) | (later < -1), -2, np.where((first >= 0) | (later >= 0), both, -1))
+
+
+def _medians(values: NDArray[np.int64], lows: NDArray[np.int64], highs: NDArray[np.int64]) -> OwnTime | None:
+    known, sure = highs >= 0, values >= 0
+    if not known.any():
+        return None
+    value = selected(values[sure], 50) if 2 * np.count_nonzero(sure) > np.count_nonzero(known) else None
+    return OwnTime(value, selected(lows[known], 50), selected(highs[known], 50))
 
 
 def of_connections(connections: Sequence[Connection]) -> SetupSummary | None:
@@ -67,7 +132,28 @@ def of_connections(connections: Sequence[Connection]) -> SetupSummary | None:
         SpanDistributions(**spans),
         _counted(Counter(extra.reason for setup in setups for extra in setup.extra_round_trips)),
         Savings(*map(_sum, saved)),
+        _groups_of(connections),
     )
+
+
+def _groups_of(connections: Sequence[Connection]) -> list[SetupGroup]:
+    kinds: defaultdict[tuple[Protocol, str | None], list[Spans]] = defaultdict(list)
+    for each in connections:
+        if each.setup is not None:
+            kinds[each.setup.protocol, each.tls.version if each.tls else None].append(each.setup.spans)
+    return [
+        _group_of(*kind, spans) for kind, spans in sorted(kinds.items(), key=lambda item: (-len(item[1]), str(item[0])))
+    ]
+
+
+def _group_of(protocol: Protocol, version: str | None, spans: Sequence[Spans]) -> SetupGroup:
+    columns = [
+        {name: _values((getattr(each, name) for each in spans), part) for name in Spans.__struct_fields__}
+        for part in ("value_ns", "min_ns", "max_ns")
+    ]
+    names = ("tcp", "tls", "response", "first_byte")
+    told = {name: _medians(*(column[name] for column in columns)) for name in names}
+    return SetupGroup(protocol, version, len(spans), waits=_medians(*map(_waits, columns)), **told)
 
 
 def distribution(values: NDArray[np.int64]) -> SpanDistribution:
@@ -80,8 +166,8 @@ def distribution(values: NDArray[np.int64]) -> SpanDistribution:
     return SpanDistribution(len(known), uncertain, int(known[0]), p50, p90, p95, p99, int(known[-1]))
 
 
-def _values(spans: Iterable[Any]) -> NDArray[np.int64]:
-    listed = [-1 if span is None or span.max_ns is None else _or(span.value_ns, -2) for span in spans]
+def _values(spans: Iterable[Any], part: str = "value_ns") -> NDArray[np.int64]:
+    listed = [-1 if span is None or span.max_ns is None else _or(getattr(span, part), -2) for span in spans]
     return np.array(listed, dtype=np.int64)
 
 

@@ -83,6 +83,8 @@ class Values:
     resumed: Bools
     early: Bools
     spans: Mapping[str, Times]  # -1 for none, -2 for one without a value
+    lows: Mapping[str, Times]  # bounds of spans, -1 for none: the same columns as `spans` where all have values
+    highs: Mapping[str, Times]
     saveable: Mapping[str, Times]
     extras: Mapping[str, NDArray[np.uint16]]  # how many waits of each kind
 
@@ -101,7 +103,7 @@ class Values:
 
 
 PLAIN = ("rows", "tls", "version", "outcome", "resumed", "early")
-BY_NAME = ("spans", "saveable", "extras")
+BY_NAME = ("spans", "lows", "highs", "saveable", "extras")
 COUNTED = ("hello-retry", "window", "loss", "nagle")
 _KINDS = {"window": EXTRA_WINDOW, "loss": EXTRA_LOSS, "nagle": EXTRA_NAGLE}
 _NOTHING: Any = {
@@ -201,20 +203,33 @@ def values_of(setup: Setup) -> Values:
         name: np.where(span.length.known, np.where(span.length.value >= 0, span.length.value, -2), -1)
         for name, span in setup.measured.items()
     }
+    lengths = {name: span.length for name, span in setup.measured.items()}
+    lows = {name: _bound(spans[name], length.low) for name, length in lengths.items()}
+    highs = {name: _bound(spans[name], length.high) for name, length in lengths.items()}
     extras = {name: setup.extras.count(kind) for name, kind in _KINDS.items()}
     extras["hello-retry"] = seen.there("hello_2").astype(np.uint16)
     plain = (np.asarray(seen.rows), seen.tls, seen["version"].astype(np.uint16), setup.outcomes)
-    return Values(*plain, tls.kinds(seen) == 1, seen.early, spans, setup.saveable, extras)
+    return Values(*plain, tls.kinds(seen) == 1, seen.early, spans, lows, highs, setup.saveable, extras)
+
+
+def _bound(values: Times, bounds: Times) -> Times:
+    return bounds if (values == -2).any() else values
 
 
 def joined(parts: list[Values]) -> Values:
     """Parts one behind the other; a column in which all is unknown takes no room."""
     if not parts:
         empty: list[Any] = [np.zeros(0, dtype=_NOTHING[name]) for name in PLAIN]
-        names = (MEASURED, SAVEABLE, COUNTED)
+        names = (MEASURED, MEASURED, MEASURED, SAVEABLE, COUNTED)
         return Values(*empty, *({each: np.zeros(0, dtype=np.int64) for each in some} for some in names))
     plain: list[Any] = [np.concatenate([getattr(part, name) for part in parts]) for name in PLAIN]
-    return Values(*plain, *({key: _column(parts, name, key) for key in getattr(parts[0], name)} for name in BY_NAME))
+    whole: dict[str, Any] = {}
+    for name in BY_NAME:
+        whole[name] = {key: _column(parts, name, key) for key in getattr(parts[0], name)}
+        if name in ("lows", "highs"):
+            sure = [key for key in MEASURED if all(getattr(part, name)[key] is part.spans[key] for part in parts)]
+            whole[name] |= {key: whole["spans"][key] for key in sure}
+    return Values(*plain, *whole.values())
 
 
 def _column(parts: list[Values], name: str, key: str) -> NDArray[Any]:

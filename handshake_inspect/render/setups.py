@@ -1,0 +1,91 @@
+"""What connecting cost, as a table of services: the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from handshake_inspect.render.layout import INDENT, Column, Style, Table, heading, paragraph
+from handshake_inspect.report.model import Endpoint, Report
+from handshake_inspect.report.setup import OwnTime, SetupGroup, SetupSummary
+from handshake_inspect.report.setup_summary import slowest
+from handshake_inspect.wire.text import duration, share
+
+SHOWN = 10  # services
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One protocol of a service."""
+
+    server: str
+    group: SetupGroup
+
+
+def setups(report: Report, width: int, style: Style) -> Iterator[str]:
+    """The table and what stands below it; nothing where nothing was set up."""
+    summary = report.summary.setup
+    told = slowest(report.services, SHOWN)
+    if summary is None or not told:
+        return
+    yield from heading("SET-UP", "medians in ms, as the clients saw them, up to the first byte", style)
+    rows = [row for server, setup in told for row in _rows(server, setup)]
+    yield from Table(width, style).lines(list(_columns(rows, style)))
+    if remarks := "; ".join(_remarks(summary, style)):
+        yield from paragraph(remarks, width, INDENT)
+
+
+def _rows(server: Endpoint, setup: SetupSummary) -> Iterator[_Row]:
+    for number, group in enumerate(setup.groups):
+        yield _Row("" if number else str(server), group)
+
+
+def _columns(rows: Sequence[_Row], style: Style) -> Iterator[Column]:
+    yield Column("server", [row.server for row in rows], floor=21, soft=21)
+    yield Column("protocol", [_protocol(row.group) for row in rows])
+    yield Column("conns", [f"{row.group.connections:,}" for row in rows], right=True)
+    figures = {"TCP": "tcp", "TLS": "tls", "waits": "waits", "answer": "response", "first byte": "first_byte"}
+    ranks = {"TCP": 0, "TLS": 0, "waits": 2, "answer": 1, "first byte": 0}
+    for title, name in figures.items():
+        cells = [_cell(_figure(row.group, name), style) for row in rows]
+        yield Column(title, cells, right=True, rank=ranks[title])
+
+
+def _figure(group: SetupGroup, name: str) -> OwnTime | None:
+    told: OwnTime | None = getattr(group, name)
+    return group.quic if name == "tls" and told is None else told
+
+
+def _protocol(group: SetupGroup) -> str:
+    if group.protocol == "tls":
+        version = group.version or ""
+        return version if version.startswith("SSL") else f"TLS {version}".rstrip()
+    return "QUIC" if group.protocol == "quic" else group.protocol
+
+
+def _cell(told: OwnTime | None, style: Style) -> str:
+    if told is None:
+        return style.dash
+    if told.value_ns is not None:
+        return _ms(told.value_ns)
+    return f"{_ms(told.min_ns)}{style.dash}{_ms(told.max_ns)}"
+
+
+def _ms(ns: int | None) -> str:
+    """Milliseconds to three digits."""
+    value = (ns or 0) / 1e6
+    return f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
+
+
+def _remarks(summary: SetupSummary, style: Style) -> Iterator[str]:
+    tls = summary.tls
+    if tls.resumed:
+        yield f"resumed {share(tls.resumed, tls.connections)}"
+    if tls.failed:
+        yield f"TLS failed {share(tls.failed, tls.connections)}"
+    older = sum(count for version, count in tls.versions.items() if not version.startswith("1.3"))
+    saved = summary.saveable_ns.tls13
+    if older and saved:
+        each = duration(round(saved / older), style.micro)
+        yield f"{older:,} of {tls.connections:,} could have used TLS 1.3: about {each} each"
+    yield from (f"{reason} {count:,}" for reason, count in summary.extra_round_trips.items())

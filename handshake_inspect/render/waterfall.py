@@ -1,0 +1,106 @@
+"""The set-up of one connection as a waterfall: a row for each part, with a bar where it lies in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handshake_inspect.render.layout import INDENT, Style, paragraph
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.setup import ExtraRoundTrip, Setup, Span
+from handshake_inspect.report.waterfall import Row, Whose, headline, rows, savings, totals
+from handshake_inspect.wire.text import duration
+
+LABEL = 14  # columns of a label
+FIGURES = 8  # columns of milliseconds
+TRIPS = 6
+LONGEST_BAR = 90
+_WORDS: dict[Whose, str] = {
+    "network": "network", "prologue": "prologue", "server": "server", "client": "client", "either": "in doubt",
+}  # fmt: skip
+_LOOKS: dict[Whose, str] = {
+    "network": "cyan", "prologue": "cyan", "server": "yellow", "client": "green", "either": "dim",
+}  # fmt: skip
+_EXTRA = {
+    "hello-retry": "HelloRetryRequest: the server wanted another key share, one more round trip",
+    "retry": "Retry: the server checked the client's address, one more round trip",
+    "version-negotiation": "Version Negotiation: the client had to begin again",
+    "window": "a flight waited for acknowledgments: it was larger than the congestion window",
+    "amplification": "the server had to wait for the client's address to be proved",
+    "loss": "something was lost and sent again",
+    "nagle": "Nagle's algorithm held a small segment back",
+}
+
+
+def waterfall(connection: Connection, width: int, style: Style) -> Iterator[str]:
+    """The heading, the rows, whose time it was, what cost time besides, and what would have saved some."""
+    setup = connection.setup
+    if setup is None:
+        return
+    yield ""
+    first, *more = paragraph(f"SET-UP  {style.clean(headline(connection, style.micro))}", width, "")
+    yield style.paint("SET-UP", "bold") + first.removeprefix("SET-UP")
+    yield from more
+    told = rows(setup)
+    if told:
+        yield from _rows(told, setup, width, style)
+    for extra in setup.extra_round_trips:
+        yield from _extra(extra, width, style)
+    saved = savings(setup.saveable, style.micro)
+    if saved:
+        yield from paragraph(saved, width, INDENT)
+
+
+def _rows(told: list[Row], setup: Setup, width: int, style: Style) -> Iterator[str]:
+    whole = max(row.start_ns + row.max_ns for row in told)
+    room = min(width - len(INDENT) - LABEL - FIGURES - TRIPS - 3, LONGEST_BAR)
+    end = duration(whole, style.micro)
+    head = " " * LABEL + "ms".rjust(FIGURES) + "trips".rjust(TRIPS) + "  0" + end.rjust(room - 1)
+    yield INDENT + style.paint(head, "dim")
+    for row in told:
+        bar = "".join(style.paint(sign * count, _LOOKS[whose]) for whose, sign, count in _bar(row, whole, room, style))
+        yield f"{_figures(row.label, row, style)}  {bar}".rstrip()
+    total = setup.spans.first_byte
+    if total is not None and total.max_ns is not None:
+        shares = ", ".join(f"{_WORDS[whose]} {_ms(ns)}" for whose, ns in totals(told).items())
+        yield f"{_figures('first byte', total, style)}  {shares} ms"
+
+
+def _figures(label: str, row: Row | Span, style: Style) -> str:
+    trips = str(row.round_trips) if row.round_trips else ""
+    if row.value_ns is not None:
+        text = _ms(row.value_ns)
+    else:
+        text = f"{_ms(row.min_ns or 0)}{style.dash}{_ms(row.max_ns or 0)}"
+    return INDENT + label.ljust(LABEL) + text.rjust(FIGURES) + trips.rjust(TRIPS)
+
+
+def _bar(row: Row, whole: int, room: int, style: Style) -> Iterator[tuple[Whose, str, int]]:
+    """Spaces up to where it begins, then each part; edges are rounded, so that bars of rows join."""
+    scale = max(whole, 1)
+    at = min(round(row.start_ns * room / scale), room - 1)
+    yield "network", " ", at
+    edge, first = row.start_ns, at
+    for whose, length in row.parts:
+        edge += length
+        to = min(round(edge * room / scale), room)
+        if to > at:
+            yield whose, style.bars[whose], to - at
+            at = to
+    if at == first:  # too short to be seen
+        longest = max(row.parts, key=lambda part: part[1])
+        if longest[1]:
+            yield longest[0], style.bars[longest[0]], 1
+
+
+def _ms(ns: int) -> str:
+    """Milliseconds to a tenth, from 1000 on whole: no unit, it stands above."""
+    return f"{ns / 1e6:.1f}" if ns < 1_000_000_000 else f"{ns / 1e6:,.0f}"
+
+
+def _extra(extra: ExtraRoundTrip, width: int, style: Style) -> Iterator[str]:
+    cost = "" if extra.cost_ns is None else f", {duration(extra.cost_ns, style.micro)}"
+    delayed = ", and the other end delayed the acknowledgment that it waited for" if extra.delayed_ack else ""
+    frame = "" if extra.frame is None else f" (frame {extra.frame})"
+    text = f"{style.warning} {_EXTRA[extra.reason]}{delayed}{cost}{frame}"
+    for number, line in enumerate(paragraph(text, width - 2, INDENT)):
+        yield style.paint(line if number == 0 else f"  {line}", "yellow")

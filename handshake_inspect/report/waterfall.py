@@ -1,0 +1,152 @@
+"""The set-up of one connection as rows of a waterfall: where each part lies, and whose time it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.setup import OwnTime, Saveable, Setup, Span
+from handshake_inspect.wire.text import duration, listing
+
+Whose = Literal["network", "prologue", "server", "client", "either"]
+
+# Of each span its label, and whose time it is but for what the server or the client took itself.
+_ROWS: dict[str, tuple[str, Whose]] = {
+    "lookup": ("lookup", "network"),
+    "before_connect": ("client waits", "client"),
+    "tcp": ("TCP", "network"),
+    "before_tls": ("client waits", "client"),
+    "tls": ("TLS", "network"),
+    "quic": ("QUIC", "network"),
+    "before_request": ("client waits", "client"),
+    "response": ("answer", "network"),
+}
+_SAVED = {
+    "tls13_ns": "TLS 1.3", "resumption_ns": "a resumed session", "early_data_ns": "early data", "quic_ns": "QUIC",
+    "quic_early_data_ns": "QUIC with early data",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One span: durations in nanoseconds, and its parts in order, each with whose time it was."""
+
+    label: str
+    start_ns: int
+    value_ns: int | None
+    min_ns: int
+    max_ns: int
+    round_trips: int | None
+    parts: tuple[tuple[Whose, int], ...]
+    beside: bool  # the request did not wait for its end
+
+
+def rows(setup: Setup) -> list[Row]:
+    """The spans that are measured, from the first SYN on."""
+    return list(_rows(setup))
+
+
+def _rows(setup: Setup) -> Iterator[Row]:
+    early = setup.spans.tls is not None and setup.spans.tls.round_trips == 0
+    for name in _ROWS:
+        span: Span | None = getattr(setup.spans, name)
+        if span is None or span.min_ns is None or not span.max_ns or span.start_ns is None:
+            continue
+        label, whose = _row(setup, name)
+        parts = tuple(_parts(setup, name, span, whose))
+        beside = early and name == "tls"
+        yield Row(label, span.start_ns, span.value_ns, span.min_ns, span.max_ns, span.round_trips, parts, beside)
+
+
+def _row(setup: Setup, name: str) -> tuple[str, Whose]:
+    """The label of a span, and whose time it is but for what the ends took themselves."""
+    if name == "before_tls" and setup.upgrade is not None:
+        return f"{setup.upgrade} first", "prologue"
+    if name == "before_request" and setup.speaks_first == "server" and setup.upgrade is None:
+        return "greeting", "prologue"
+    return _ROWS[name]
+
+
+def _parts(setup: Setup, name: str, span: Span, whose: Whose) -> Iterator[tuple[Whose, int]]:
+    """A span in parts: the network first, then what the server and the client took; what is in doubt comes last."""
+    total = span.value_ns if span.value_ns is not None else span.min_ns or 0
+    server = _least(setup.server.hello if name in ("tls", "quic") else setup.server.response)
+    client = _least(setup.client.finished)
+    taken: list[tuple[Whose, int]] = []
+    if name in ("tls", "quic", "response"):
+        taken.append(("server", min(server, total)))
+    if name in ("tls", "quic"):
+        taken.append(("client", min(client, total - taken[0][1])))
+    yield whose, total - sum(part for _, part in taken)
+    yield from taken
+    if span.value_ns is None:
+        yield "either", (span.max_ns or 0) - total
+
+
+def _least(own: OwnTime | None) -> int:
+    if own is None:
+        return 0
+    return own.value_ns if own.value_ns is not None else own.min_ns or 0
+
+
+def totals(told: list[Row]) -> dict[Whose, int]:
+    """How much of all was whose."""
+    parts = [part for row in told if not row.beside for part in row.parts]
+    sums = {whose: sum(length for who, length in parts if who == whose) for whose in get_args(Whose)}
+    return {whose: total for whose, total in sums.items() if total}
+
+
+def headline(connection: Connection, micro: str = "µ") -> str:
+    """What was set up, with whom, and the round trip of the network: `TLS 1.3, full handshake, to lab.test`."""
+    setup, tls = connection.setup, connection.tls
+    words = [_protocol(connection)]
+    if tls is not None and tls.outcome == "established":
+        words.append({"full": "full handshake", "resumed": "resumed", None: ""}[tls.kind])
+        words.append("false start" if tls.false_start else "")
+        words.append(f"early data {tls.early_data}" if tls.early_data else "")
+        words.append("after HelloRetryRequest" if tls.hello_retry else "")
+        words.append(f"client certificate {tls.client_certificate}" if tls.client_certificate else "")
+    elif tls is not None:
+        words.append(failure(connection))
+    if setup is not None and setup.upgrade is not None:
+        words.append(f"after {setup.upgrade}")
+    if tls is not None and tls.server_name is not None:
+        words.append(f"to {tls.server_name}")
+    text = ", ".join(filter(None, words))
+    total = connection.rtt.total.value_ns
+    return text if total is None else f"{text}; round trip {duration(total, micro)}"
+
+
+def _protocol(connection: Connection) -> str:
+    if connection.tls is None:
+        return "plain"
+    version = connection.tls.version
+    return "TLS" if version is None else version if version.startswith("SSL") else f"TLS {version}"
+
+
+def failure(connection: Connection) -> str:
+    """Why TLS was not established, in words."""
+    tls = connection.tls
+    if tls is None:
+        return ""
+    if tls.outcome == "failed" and tls.alert is not None:
+        alert = tls.alert
+        what = "encrypted alert" if alert.encrypted else f"alert {alert.description} ({alert.code})"
+        return f"failed: {what} from the {alert.from_}"
+    return {
+        "failed": "failed: closed before it was complete", "no-answer": "no answer to the ClientHello",
+        "not-tls": "the server does not speak TLS", "pending": "not complete when the capture ended",
+        "unknown": "what became of it is not in the capture",
+    }.get(tls.outcome, tls.outcome)  # fmt: skip
+
+
+def savings(saveable: Saveable, micro: str = "µ") -> str:
+    """What would have been saved, in one sentence; empty where nothing is known to be."""
+    saved = {words: getattr(saveable, name) for name, words in _SAVED.items()}
+    told = [f"{words} about {duration(ns, micro)}" for words, ns in saved.items() if ns and "with" not in words]
+    if not saveable.reuse_ns:
+        return ""
+    kept = f"A connection kept open would have saved {duration(saveable.reuse_ns, micro)}"
+    return listing([kept, *told]) + " (see docs/setup.md)."
