@@ -20,6 +20,7 @@ from handshake_inspect.verdicts.findings.past import Past
 from handshake_inspect.verdicts.gathering import gathered
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.wire.linktypes import link_type_name
 from handshake_inspect.wire.text import plural
 
@@ -60,7 +61,7 @@ def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | N
     )
     watch = getattr(source, "host", None)  # live sources may have one
     host = None if watch is None else HostFacts(*watch.view())
-    return Case.of(trace, facts, host, past, pump.lookups.all())
+    return Case.of(trace, facts, host, past, pump.lookups.all(), Quics.of(pump.quic.table, now_ns, limits))
 
 
 def _tool() -> Tool:

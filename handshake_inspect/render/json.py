@@ -27,7 +27,8 @@ _Chunks = Iterable[list[Any]]
 def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write `report` to `out`; of the options only `connections` matters: without them the key is null."""
     connections = report.connections.chunks(_CHUNK) if options.connections else None
-    _write_object(report, {"services": _chunks(report.services), "connections": connections}, out)
+    quic = {"quic_services": _chunks(report.quic_services), "quic_connections": _chunks(report.quic_connections)}
+    _write_object(report, {"services": _chunks(report.services), "connections": connections, **quic}, out)
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:

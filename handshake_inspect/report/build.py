@@ -17,6 +17,7 @@ from handshake_inspect.report.model import (
     Target,
     Tool,
 )
+from handshake_inspect.report.quic_made import QuicReport
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
@@ -39,6 +40,7 @@ def build(
 
     `names` as in RowConnections.
     """
+    quic = QuicReport(case.quic)
     counts = counted(case.outcomes.outcome, len(OUTCOMES)).tolist()
     return Report(
         tool=tool,
@@ -52,6 +54,8 @@ def build(
         ),
         services=RowServices(case),
         connections=RowConnections(case, names=names),
+        quic_services=quic.services,
+        quic_connections=quic.connections,
         findings=[finding(case.attempts.ids if names is None else names, one) for one in found],
     )
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.errors import UsageError
-from handshake_inspect.report import setup_columns, setup_fields
+from handshake_inspect.report import setup_fields
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Numbers, Words, behind_none, every
 from handshake_inspect.report.connection import Connection
@@ -106,6 +106,10 @@ def _leg(place: int, part: str, attempts: AttemptColumns) -> Column:
         none = _METHODS.index("none")
         return attempts.word(np.where(leg.high >= 0, _METHOD_CODES[leg.method], none), none, _METHODS)
     return attempts.measured(getattr(leg, part))
+
+
+def _raced(attempts: AttemptColumns) -> Column:
+    return attempts.measured(attempts.case.quic.raced_quic[attempts.full])
 
 
 def _value(place: int, attempts: AttemptColumns) -> Column:
@@ -272,7 +276,7 @@ FIELDS: dict[str, Entry] = {
     **_inside("answered_from", _endpoint(None)),
     **{f"setup.{name}": Entry(*entry) for name, entry in setup_fields.SETUP.items()},
     **{f"tls.{name}": Entry(*entry) for name, entry in setup_fields.TLS.items()},
-    "raced_by": Entry("Number of the QUIC connection that was tried beside it.", setup_columns.never),
+    "raced_by": Entry("Number of the QUIC connection that was tried beside it.", _raced),
 }
 
 

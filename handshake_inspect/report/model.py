@@ -28,6 +28,7 @@ from handshake_inspect.report.connection import (
     ZeekAlias,
 )
 from handshake_inspect.report.host import Host, HostCounters, HostSettings
+from handshake_inspect.report.quic import QuicConnection, QuicService
 from handshake_inspect.report.sequence import Connections, ListedConnections, fair_shares, has_trouble
 from handshake_inspect.report.setup import SetupSummary
 from handshake_inspect.report.words import (
@@ -286,6 +287,8 @@ class Report(Struct, frozen=True, kw_only=True):
     services: Sequence[Service]
     connections: Connections
     findings: list[Finding]
+    quic_services: list[QuicService] = []
+    quic_connections: list[QuicConnection] = []
 
     @property
     def table(self) -> Any:

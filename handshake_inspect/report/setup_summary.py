@@ -14,11 +14,13 @@ from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.setup import (
     OwnTime,
     Savings,
+    Setup,
     SetupGroup,
     SetupSummary,
     SpanDistribution,
     SpanDistributions,
     Spans,
+    Tls,
     TlsCounts,
 )
 from handshake_inspect.verdicts.percentiles import nearest_rank, selected
@@ -110,9 +112,16 @@ def _medians(values: NDArray[np.int64], lows: NDArray[np.int64], highs: NDArray[
 def of_connections(connections: Sequence[Connection]) -> SetupSummary | None:
     """Of connections that were made already."""
     setups = [connection.setup for connection in connections if connection.setup is not None]
+    told = [connection.tls for connection in connections if connection.tls is not None]
+    return of_setups(setups, told, _groups_of(connections))
+
+
+def of_setups(
+    setups: Sequence[Setup], told: Sequence[Tls] = (), groups: Sequence[SetupGroup] = ()
+) -> SetupSummary | None:
+    """Of set-ups, and what their TLS told; None of none."""
     if not setups:
         return None
-    told = [connection.tls for connection in connections if connection.tls is not None]
     versions = Counter(each.version for each in told if each.version is not None)
     tls = TlsCounts(
         len(told),
@@ -132,7 +141,7 @@ def of_connections(connections: Sequence[Connection]) -> SetupSummary | None:
         SpanDistributions(**spans),
         _counted(Counter(extra.reason for setup in setups for extra in setup.extra_round_trips)),
         Savings(*map(_sum, saved)),
-        _groups_of(connections),
+        list(groups),
     )
 
 

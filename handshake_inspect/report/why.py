@@ -68,8 +68,12 @@ def _refused(row: dict[str, Any]) -> str:
 
 
 def _rejected(row: dict[str, Any]) -> str:
-    meaning = _REJECTIONS.get(row["cause"], "it was refused")
-    return f"{row['reporter']} answered with ICMP {row['cause']}: {meaning}."
+    return f"{row['reporter']} answered with ICMP {row['cause']}: {rejection(row['cause'])}."
+
+
+def rejection(cause: str | None) -> str:
+    """What an ICMP error means."""
+    return _REJECTIONS.get(cause or "", "it was refused")
 
 
 _SILENCE = {

@@ -17,6 +17,8 @@ from handshake_inspect.verdicts.names import Names
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.outcome import Outcomes, judge
 from handshake_inspect.verdicts.position import Position, locate
+from handshake_inspect.verdicts.quic.quic_case import QuicCase
+from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.stage import stages
 from handshake_inspect.verdicts.states import final_states
@@ -50,6 +52,7 @@ class Case:
     host: HostFacts | None = None  # of the capturing host, where it was watched
     past: object = None  # `findings.past.Past`: attempts of a live run whose rows are gone
     lookups: Sequence[Lookup] = ()  # of names, in the order of their first queries
+    quics: Quics = field(default_factory=Quics.none)
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -60,9 +63,10 @@ class Case:
         host: HostFacts | None = None,
         past: object = None,
         lookups: Sequence[Lookup] = (),
+        quics: Quics | None = None,
     ) -> "Case":
         """Judge these attempts."""
-        return cls(attempts, judge(attempts), capture, host, past, lookups)
+        return cls(attempts, judge(attempts), capture, host, past, lookups, quics or Quics.none())
 
     @cached_property
     def legs(self) -> Legs:
@@ -89,6 +93,11 @@ class Case:
     def position(self) -> Position:
         """Where the capture was made."""
         return locate(self.attempts, self.legs)
+
+    @cached_property
+    def quic(self) -> QuicCase:
+        """The QUIC connections of the capture."""
+        return QuicCase(self.attempts, self.legs, self.quics)
 
     @cached_property
     def names(self) -> Names:

@@ -19,14 +19,24 @@ def as_json(given, **options):
 
 def test_the_keys_come_in_the_order_of_the_specification():
     document = json.loads(as_json(healthy()))
-    assert list(document) == ["schema", "tool", "capture", "summary", "services", "connections", "findings"]
+    assert list(document) == [
+        "schema",
+        "tool",
+        "capture",
+        "summary",
+        "services",
+        "connections",
+        "findings",
+        "quic_services",
+        "quic_connections",
+    ]
     assert list(document["connections"][0])[:6] == ["id", "client", "server", "roles", "first_ns", "last_ns"]
 
 
 def test_every_connection_is_a_line():
     lines = as_json(healthy()).decode().splitlines()
     assert sum('"community_id"' in line for line in lines) == 40
-    assert json.loads(lines[-3].rstrip(","))["id"] == 38
+    assert json.loads(lines[-5].rstrip(","))["id"] == 38
 
 
 def test_the_same_report_gives_the_same_bytes_whatever_the_looks():

@@ -1,0 +1,236 @@
+"""Rows of QUIC connections to the objects of a report, one by one: each costs a cipher anyway where names are read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from handshake_inspect.quic.hello import read_client_hello
+from handshake_inspect.quic.quic_rows import EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY, TOKEN
+from handshake_inspect.report.connection import Endpoint, Leg
+from handshake_inspect.report.quic import (
+    QuicClose,
+    QuicConnection,
+    QuicDirection,
+    QuicOutcomes,
+    QuicRtt,
+    QuicService,
+)
+from handshake_inspect.report.quic_why import sentence
+from handshake_inspect.report.setup import (
+    ExtraRoundTrip,
+    Milestone,
+    Milestones,
+    OwnTime,
+    Saveable,
+    ServerTimes,
+    Setup,
+    Span,
+    Spans,
+)
+from handshake_inspect.report.setup_names import text
+from handshake_inspect.report.setup_summary import of_setups
+from handshake_inspect.verdicts.quic.outcome import Judged
+from handshake_inspect.verdicts.quic.quic_case import QuicCase
+from handshake_inspect.verdicts.quic.quics import Quics
+from handshake_inspect.verdicts.quic.spans import QuicSpans
+from handshake_inspect.verdicts.quic.words import QUIC_OUTCOMES
+from handshake_inspect.verdicts.setup.intervals import Interval
+from handshake_inspect.wire.address import address_text
+
+_MILESTONES = {
+    "client_hello": "first", "client_hello_2": "second", "server_hello": "answer",
+    "server_finished": "flight", "client_finished": "finished", "early_data": "early", "request": "request",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class QuicReport:
+    """All QUIC connections of a capture as objects."""
+
+    case: QuicCase
+
+    @property
+    def quics(self) -> Quics:
+        """Their rows."""
+        return self.case.quics
+
+    @property
+    def judged(self) -> Judged:
+        """What became of them."""
+        return self.case.judged
+
+    @property
+    def spans(self) -> QuicSpans:
+        """What setting them up cost."""
+        return self.case.spans
+
+    @cached_property
+    def connections(self) -> list[QuicConnection]:
+        """All of them, in the order of their ids."""
+        return [self._made(i) for i in range(len(self.quics))]
+
+    @cached_property
+    def services(self) -> list[QuicService]:
+        """Connections by server address and port, busiest first."""
+        by: dict[Endpoint, list[QuicConnection]] = defaultdict(list)
+        for each in self.connections:
+            by[each.server].append(each)
+        return [
+            QuicService(
+                server, len(those), QuicOutcomes.of(those), of_setups([each.setup for each in those if each.setup])
+            )
+            for server, those in sorted(by.items(), key=lambda item: (-len(item[1]), item[1][0].id))
+        ]
+
+    def _made(self, i: int) -> QuicConnection:
+        row, judged = self.quics.rows[i], self.judged
+        outcome = QUIC_OUTCOMES[int(judged.outcome[i])]
+        closing = judged.closes[i]
+        close = None if closing is None else QuicClose(closing[0], closing[1].code, closing[1].reason)  # type: ignore[arg-type]
+        took = int(self.spans.handshake.value[i])
+        cause, flags = judged.cause(i), int(row["flags"])
+        raced = int(self.case.raced_tcp[i])
+        return QuicConnection(
+            id=i,
+            client=_end(row, "client"),
+            server=_end(row, "server"),
+            first_ns=int(row["first_ns"]),
+            last_ns=int(row["last_ns"]),
+            first_frame=int(row["first_frame"]),
+            outcome=outcome,
+            cause=cause,
+            decided=bool(judged.decided[i]),
+            why=sentence(outcome, cause, close, int(row["client_frames"]), took if took >= 0 else None),
+            evidence=judged.evidence(i),
+            version=f"0x{int(row['version']):08x}",
+            retry=bool(flags & RETRY),
+            token=bool(flags & TOKEN),
+            version_negotiation=bool(flags & NEGOTIATED),
+            early_data=("accepted" if self.spans.early_accepted[i] else "offered") if flags & EARLY else None,
+            close=close,
+            moved=int(row["moved"]),
+            rtt=QuicRtt(_leg(self.spans.initial, i), _leg(self.spans.reply, i)),
+            setup=self._setup(i),
+            raced_by=int(self.case.attempts.ids[raced]) if raced >= 0 else None,
+            client_to_server=QuicDirection(int(row["client_frames"]), int(row["client_bytes"])),
+            server_to_client=QuicDirection(int(row["server_frames"]), int(row["server_bytes"])),
+            **self._names(i),
+        )
+
+    def _names(self, i: int) -> dict[str, Any]:
+        """What the ClientHello asks for, where it could be opened; no name where names are not wanted."""
+        opened = self.quics.opened[i]
+        if opened is None or not opened[0].packets:
+            return {}
+        hello = read_client_hello(opened[0].crypto)
+        if hello is None or not self.quics.limits.names:
+            return {"names_read": hello is not None}
+        name = text(hello.server_name) if hello.server_name else None
+        return {"names_read": True, "server_name": name, "alpn_offered": [text(each) for each in hello.alpn]}
+
+    # -- set-up ------------------------------------------------------------------------------------------------
+
+    def _setup(self, i: int) -> Setup | None:
+        """What setting one up cost; None where nothing answered."""
+        if not self.judged.answered[i]:
+            return None
+        spans, row = self.spans, self.quics.rows[i]
+        finished = bool(spans.finished[i])
+        request = int(spans.request.low[i])
+        trips = int(spans.round_trips[i])
+        first = int(row["first_ns"])
+        method = "lost" if int(row["flags"]) & INITIAL_AGAIN else "exact"
+        response = _span(spans.response, i, request - first, 1, "ambiguous", "no-response")
+        return Setup(
+            protocol="quic",
+            speaks_first="client",
+            spans=Spans(
+                quic=_span(spans.handshake, i, 0, trips, method, "not-finished"),
+                before_request=_span(spans.before_request, i, int(row["finished_ns"]) - first, 0, "ambiguous")
+                if finished and request >= 0
+                else None,
+                response=response if request >= 0 else None,
+                first_byte=_span(spans.first_byte, i, 0, trips + 1, "ambiguous", "no-response")
+                if request >= 0
+                else None,
+            ),
+            round_trips=trips + 1
+            if response is not None and response.max_ns is not None
+            else trips
+            if finished
+            else None,
+            server=ServerTimes(_own(spans.server_hello, i), _own(spans.server_response, i)),
+            extra_round_trips=self._extras(i),
+            saveable=self._saveable(i),
+            milestones=self._milestones(i),
+        )
+
+    def _saveable(self, i: int) -> Saveable:
+        spans = self.spans
+        whole, trip = int(spans.handshake.value[i]), int(spans.network.value[i])
+        early = None if trip < 0 or whole < 0 else 0 if spans.early_accepted[i] else trip
+        return Saveable(reuse_ns=whole if whole >= 0 else None, quic_early_data_ns=early)
+
+    def _extras(self, i: int) -> list[ExtraRoundTrip]:
+        """Waits on top of the one round trip, by their time."""
+        row = self.quics.rows[i]
+        first, second, found = int(row["first_ns"]), int(row["second_ns"]), []
+        if row["again_ns"]:
+            found.append(ExtraRoundTrip("loss", int(row["again_ns"]) - first, self._frame("again_frame", i)))
+        for reason, name in (("version-negotiation", "negotiation"), ("retry", "retry")):
+            if row[f"{name}_ns"]:
+                cost = second - first if second else None
+                found.append(ExtraRoundTrip(reason, cost, self._frame(f"{name}_frame", i)))  # type: ignore[arg-type]
+        for at in range(int(row["stalls"])):
+            frame = int(row["stall_frame"][at])
+            found.append(ExtraRoundTrip("amplification", int(row["stall_ns"][at]), frame))
+        return found
+
+    def _milestones(self, i: int) -> Milestones:
+        row = self.quics.rows[i]
+        found = {}
+        for name, column in _MILESTONES.items():
+            if row[f"{column}_ns"]:
+                frame = int(row["first_frame"]) if column == "first" else self._frame(f"{column}_frame", i)
+                found[name] = Milestone(int(row[f"{column}_ns"]), frame)
+        first, _, place = self.spans.answers
+        if place[i] >= 0:
+            found["response"] = Milestone(int(first[i]), int(row["burst_frame"][place[i]]))
+        return Milestones(**found)
+
+    def _frame(self, name: str, i: int) -> int:
+        return int(self.quics.frame(name)[i])
+
+
+def _end(row: Any, who: str) -> Endpoint:
+    return Endpoint(address_text(int(row[f"{who}_hi"]), int(row[f"{who}_lo"])), int(row[f"{who}_port"]))
+
+
+def _parts(interval: Interval, i: int) -> tuple[int | None, int | None, int | None]:
+    """The value and the bounds of one."""
+    value, low, high = (int(each[i]) for each in (interval.value, interval.low, interval.high))
+    return (value if value >= 0 else None, low, high) if high >= 0 else (None, None, None)
+
+
+def _leg(interval: Interval, i: int) -> Leg:
+    value, low, high = _parts(interval, i)
+    if high is None:
+        return Leg(method="none", reason="no-answer")
+    return Leg(value, low, high, "exact" if value is not None and low == high else "ambiguous")
+
+
+def _own(interval: Interval, i: int) -> OwnTime | None:
+    value, low, high = _parts(interval, i)
+    return None if high is None else OwnTime(value, low, high)
+
+
+def _span(interval: Interval, i: int, start: int, trips: int, method: Any, reason: Any = None) -> Span:
+    """A span; `method` where its bounds differ, `reason` where it was not measured."""
+    value, low, high = _parts(interval, i)
+    if high is None:
+        return Span(max(start, 0), method="none", reason=reason)
+    sure: Any = method if method == "lost" else "exact" if low == high else method
+    return Span(max(start, 0), value, low, high, trips, sure)

@@ -1,0 +1,124 @@
+"""What became of QUIC connections, from the headers alone and, where they could be opened, from closing Initials."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.quic.initial import Close
+from handshake_inspect.quic.quic_rows import (
+    CLIENT_HANDSHAKE,
+    CLIENT_SHORT,
+    ICMP_ERROR,
+    NEGOTIATED,
+    RETRY,
+    SERVER_HANDSHAKE,
+    SERVER_INITIAL,
+    SERVER_SHORT,
+)
+from handshake_inspect.verdicts.outcome import icmp_cause
+from handshake_inspect.verdicts.quic.quics import Bools, Quics
+from handshake_inspect.verdicts.quic.words import (
+    CLOSED_BY_CLIENT,
+    CLOSED_BY_SERVER,
+    ESTABLISHED,
+    FAILED,
+    FAILURES,
+    NO_COMMON_VERSION,
+    NOT_FAILED,
+    PENDING,
+    REJECTED,
+    STUCK,
+    TIMED_OUT,
+)
+from handshake_inspect.verdicts.words import CAUSES
+
+Codes = NDArray[np.int8]
+ANSWERED = SERVER_INITIAL | SERVER_HANDSHAKE | SERVER_SHORT | RETRY | NEGOTIATED
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdict on every connection of `quics`, as columns."""
+
+    quics: Quics
+
+    @cached_property
+    def answered(self) -> Bools:
+        """Whether the server sent anything."""
+        return self.quics.has(ANSWERED) | (self.quics.rows["server_frames"] > 0)
+
+    @cached_property
+    def closes(self) -> list[tuple[str, Close] | None]:
+        """Who closed in an Initial, and how; the server's close says more where both did."""
+        found: list[tuple[str, Close] | None] = []
+        for pair in self.quics.opened:
+            client, server = (None, None) if pair is None else (side.close for side in pair)
+            found.append(("server", server) if server else ("client", client) if client else None)
+        return found
+
+    @cached_property
+    def closed(self) -> Bools:
+        """Connections that an Initial closed."""
+        return np.array([close is not None for close in self.closes], dtype=bool)
+
+    @cached_property
+    def silent(self) -> Bools:
+        """Nothing came for so long that nothing will."""
+        return self.quics.rows["last_ns"] <= self.quics.last_ns - self.quics.limits.unanswered_ns
+
+    @cached_property
+    def outcome(self) -> Codes:
+        """QUIC_OUTCOMES codes."""
+        finished = self.quics.rows["finished_ns"] > 0
+        gone = self.silent | self.closed
+        rules = [
+            (finished, ESTABLISHED),
+            (self.quics.has(ICMP_ERROR) & ~self.answered, REJECTED),
+            (self.answered & gone, FAILED),
+            (~self.answered & self.silent, TIMED_OUT),
+        ]
+        return np.select([mask for mask, _ in rules], [code for _, code in rules], PENDING).astype(np.int8)
+
+    @cached_property
+    def failure(self) -> Codes:
+        """FAILURES codes, NOT_FAILED for none."""
+        by_server = np.array([close is not None and close[0] == "server" for close in self.closes], dtype=bool)
+        has = self.quics.has
+        rules = [
+            (self.outcome != FAILED, NOT_FAILED),
+            (by_server, CLOSED_BY_SERVER),
+            (self.closed, CLOSED_BY_CLIENT),
+            (has(NEGOTIATED) & (self.quics.rows["second_ns"] == 0), NO_COMMON_VERSION),
+            (has(CLIENT_HANDSHAKE | CLIENT_SHORT), CLOSED_BY_CLIENT),
+            (has(SERVER_INITIAL) & ~has(SERVER_HANDSHAKE), STUCK),
+            (self.quics.rows["client_ns"] > self.quics.rows["server_ns"], CLOSED_BY_SERVER),
+        ]
+        return np.select([mask for mask, _ in rules], [code for _, code in rules], CLOSED_BY_CLIENT).astype(np.int8)
+
+    def cause(self, i: int) -> str | None:
+        """The cause of one, in a word."""
+        if self.outcome[i] == REJECTED:
+            return CAUSES[icmp_cause(self.quics.rows[i])]
+        return None if self.failure[i] == NOT_FAILED else FAILURES[self.failure[i]]
+
+    @cached_property
+    def decided(self) -> Bools:
+        """Whether later frames could change nothing."""
+        return self.outcome != PENDING
+
+    def evidence(self, i: int) -> list[int]:
+        """The frames that show the outcome of one, in their order."""
+        names = {
+            ESTABLISHED: ("answer_frame", "finished_frame"),
+            REJECTED: ("icmp_frame",),
+            TIMED_OUT: ("again_frame",),
+            PENDING: (),
+            FAILED: ("negotiation_frame", "retry_frame", "answer_frame", "flight_frame", "handshake_frame"),
+        }[int(self.outcome[i])]
+        one: Any = self.quics.rows[i : i + 1]
+        frames = Quics(one, self.quics.kept, self.quics.last_ns, self.quics.limits)
+        found = {int(frames.frame(name)[0]) for name in names} | {int(one["first_frame"][0])}
+        return sorted(found - {0})

@@ -1,0 +1,47 @@
+"""The QUIC half of a case: what was judged of the QUIC connections, beside the TCP connections of the same capture."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.quic.outcome import Judged
+from handshake_inspect.verdicts.quic.quics import Quics
+from handshake_inspect.verdicts.quic.races import Places, least_round_trips, races
+from handshake_inspect.verdicts.quic.spans import QuicSpans
+
+
+@dataclass(frozen=True)
+class QuicCase:
+    """All QUIC connections of a capture, and the TCP connections that they raced with."""
+
+    attempts: Attempts
+    legs: Legs
+    quics: Quics
+
+    def __len__(self) -> int:
+        return len(self.quics)
+
+    @cached_property
+    def judged(self) -> Judged:
+        """What became of them."""
+        return Judged(self.quics)
+
+    @cached_property
+    def spans(self) -> QuicSpans:
+        """What setting them up cost."""
+        return QuicSpans(self.quics, least_round_trips(self.attempts, self.legs, self.quics))
+
+    @cached_property
+    def _races(self) -> tuple[Places, Places]:
+        return races(self.attempts, self.quics)
+
+    @property
+    def raced_tcp(self) -> Places:
+        """For every QUIC connection the TCP connection that it raced with, -1 for none."""
+        return self._races[0]
+
+    @property
+    def raced_quic(self) -> Places:
+        """For every TCP connection the QUIC connection that it raced with, -1 for none."""
+        return self._races[1]

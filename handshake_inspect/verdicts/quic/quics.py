@@ -1,0 +1,90 @@
+"""All QUIC connections of a trace as columns, in the order of their first datagrams, which gives them their ids."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.quic import quic_rows
+from handshake_inspect.quic.initial import Opened, can_open, open_all
+from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.sets import host_key
+
+Bools = NDArray[np.bool_]
+Times = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Quics:
+    """The rows that are in use, and the datagrams kept of them."""
+
+    rows: Any  # a structured array
+    kept: Any  # as `rows`: all datagrams that are kept, of any connection
+    last_ns: int  # when the capture ended
+    limits: Limits
+
+    @classmethod
+    def none(cls) -> "Quics":
+        """No connections."""
+        return cls(_rows(None, quic_rows.Quic, 0), _rows(None, quic_rows.Kept, 0), 0, Limits())
+
+    @classmethod
+    def of(cls, table: Any, last_ns: int, limits: Limits) -> "Quics":
+        """The rows that a table holds now."""
+        rows = _rows(table.row_storage, quic_rows.Quic, table.count)
+        rows = rows[rows["in_use"] != 0]
+        rows = rows[np.argsort(rows["first_frame"], kind="stable")]
+        return cls(rows, _rows(table.kept_storage, quic_rows.Kept, table.kept_count), last_ns, limits)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def has(self, flags: int) -> Bools:
+        """Connections with any of these flags."""
+        found: Bools = self.rows["flags"] & flags != 0
+        return found
+
+    def frame(self, name: str) -> NDArray[np.int64]:
+        """Whole frame numbers of a column that keeps the low 32 bits: none is before the first; 0 for none."""
+        low, first = self.rows[name].astype(np.int64), self.rows["first_frame"].astype(np.int64)
+        whole = (first & ~np.int64(0xFFFFFFFF)) | low
+        whole += np.where(whole < first, 1 << 32, 0)
+        return np.where(low == 0, 0, whole)
+
+    @cached_property
+    def service(self) -> NDArray[np.uint64]:
+        """A 64-bit name of every connection's server address and port."""
+        return host_key(self.rows["server_hi"], self.rows["server_lo"], self.rows["server_port"])
+
+    @cached_property
+    def pair(self) -> NDArray[np.uint64]:
+        """A 64-bit name of every connection's client address and service."""
+        client = host_key(self.rows["client_hi"], self.rows["client_lo"])
+        return self.service * np.uint64(0x9E3779B97F4A7C15) ^ client
+
+    @cached_property
+    def opened(self) -> list[tuple[Opened, Opened] | None]:
+        """What the Initials of the client and of the server hold; None where nothing was kept or nothing can open it.
+
+        One connection after the other: a cipher runs over each.
+        """
+        if not can_open():
+            return [None] * len(self)
+        return [open_all(self._datagrams(first)) if first else None for first in self.rows["kept"].tolist()]
+
+    def _datagrams(self, first: int) -> list[tuple[bool, bytes]]:
+        """The kept datagrams of one connection, the oldest first; `first` is 1 + the newest."""
+        found: list[tuple[bool, bytes]] = []
+        while first and len(found) <= len(self.kept):
+            kept = self.kept[first - 1]
+            found.append((bool(kept["from_server"]), kept["bytes"][: kept["length"]].tobytes()))
+            first = int(kept["next"])
+        return found[::-1]
+
+
+def _rows(storage: Any, kind: Any, count: int) -> Any:
+    if storage is None or not count:
+        return np.zeros(0, dtype=np.dtype(kind))
+    return np.frombuffer(storage, dtype=np.dtype(kind), count=count)

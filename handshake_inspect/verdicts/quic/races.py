@@ -1,0 +1,60 @@
+"""TCP and QUIC connections of one client to one service that begin together: a race, or a fall back to TCP."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.quic.quics import Quics, Times
+
+TOGETHER_NS = 10_000_000_000
+
+Places = NDArray[np.int64]
+
+
+def races(attempts: Attempts, quics: Quics) -> tuple[Places, Places]:
+    """For every QUIC connection the TCP connection that it raced with, and the other way round; -1 for none.
+
+    That is the nearest of the same client and service, if both begin within TOGETHER_NS.
+    """
+    if not len(quics):
+        return np.zeros(0, dtype=np.int64), np.full(len(attempts.connections), -1, dtype=np.int64)
+    tcp = attempts.pair, attempts.connections["first_ns"]
+    quic = quics.pair, quics.rows["first_ns"]
+    return nearest(*quic, *tcp), nearest(*tcp, *quic)
+
+
+def nearest(keys: NDArray[np.uint64], times: Times, others: NDArray[np.uint64], their_times: Times) -> Places:
+    """For each the place of the one of the others with the same key that is nearest in time; -1 for none near."""
+    found = np.full(len(keys), -1, dtype=np.int64)
+    mine = np.flatnonzero(np.isin(keys, others))
+    if not len(mine):
+        return found
+    # A number for key and time that sorts as both do: ranks fit into 32 bits each.
+    _, moments = np.unique(np.concatenate([times[mine], their_times]), return_inverse=True)
+    _, ranks = np.unique(np.concatenate([keys[mine], others]), return_inverse=True)
+    codes = ranks.astype(np.int64) << 32 | moments
+    order = np.argsort(codes[len(mine) :], kind="stable")
+    after = np.searchsorted(codes[len(mine) :][order], codes[: len(mine)])
+    best = np.full(len(mine), TOGETHER_NS + 1, dtype=np.int64)
+    for candidate in (np.maximum(after - 1, 0), np.minimum(after, len(order) - 1)):
+        place = order[candidate]
+        apart = np.abs(their_times[place] - times[mine])
+        closer = (others[place] == keys[mine]) & (apart < best)
+        found[mine[closer]], best[closer] = place[closer], apart[closer]
+    return found
+
+
+def least_round_trips(attempts: Attempts, legs: Legs, quics: Quics) -> Times:
+    """The least round trip of TCP between the same ends, for every QUIC connection; -1 where there is none."""
+    least = np.full(len(quics), -1, dtype=np.int64)
+    rows = np.flatnonzero(np.isin(attempts.pair, quics.pair)) if len(quics) else np.zeros(0, dtype=np.intp)
+    values = legs.of(rows).values[0] if len(rows) else np.zeros(0, dtype=np.int64)
+    rows, values = rows[values >= 0], values[values >= 0]
+    if not len(rows):
+        return least
+    names, places = np.unique(attempts.pair[rows], return_inverse=True)
+    smallest = np.full(len(names), np.iinfo(np.int64).max)
+    np.minimum.at(smallest, places, values)
+    at = np.minimum(np.searchsorted(names, quics.pair), len(names) - 1)
+    return np.where(names[at] == quics.pair, smallest[at], least)

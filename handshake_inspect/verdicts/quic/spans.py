@@ -1,0 +1,178 @@
+"""What setting QUIC connections up cost, as the client saw it, as columns.
+
+From a frame of the client to another of the client the client saw the same; to a frame of the server it saw the way
+from the capture to the client and back on top, of which the client's first reply gives an upper bound.
+
+The answer cannot be told from what a server sends on its own account (tickets, SETTINGS, HANDSHAKE_DONE), so its start
+is an interval.  A burst that comes sooner after the request than a lower bound of the round trip answers nothing; the
+first one after the client's Finished always holds chatter.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.quic.quic_rows import BURSTS, EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY
+from handshake_inspect.verdicts.quic.quics import Bools, Quics, Times
+from handshake_inspect.verdicts.setup.intervals import Interval, bounded, exact
+
+UNKNOWN = np.int64(-1)
+
+
+@dataclass(frozen=True)
+class QuicSpans:
+    """Spans of every connection; `least` is the least round trip of TCP between the same ends, -1 where unknown."""
+
+    quics: Quics
+    least: Times
+
+    def _time(self, name: str) -> Times:
+        times: Times = self.quics.rows[f"{name}_ns"]
+        return times
+
+    # -- round trips -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def initial(self) -> Interval:
+        """The first Initial to the first answer of the server, in which it computes; a Retry costs it nothing."""
+        first, again = self._time("first"), self._time("again")
+        stateless = np.where(self._time("retry") > 0, self._time("retry"), self._time("negotiation"))
+        answer = np.where(stateless > 0, stateless, self._time("answer"))
+        known = answer > 0
+        repeated = known & self.quics.has(INITIAL_AGAIN)
+        high = np.where(known, answer - first, UNKNOWN)
+        low = np.where(repeated, answer - again, high)
+        return bounded(np.where(known, np.maximum(low, 0), UNKNOWN), high, np.where(repeated, UNKNOWN, high))
+
+    @cached_property
+    def reply(self) -> Interval:
+        """The server's first Initial to the client's next datagram: to the client and back, and its computing."""
+        known = (self._time("answer") > 0) & (self._time("reply") > 0)
+        return exact(self._time("reply") - self._time("answer"), known)
+
+    @cached_property
+    def stateless(self) -> Times:
+        """The round trip to the server without computing: that of a Retry or of a Version Negotiation, -1 for none."""
+        there = self.quics.has(RETRY | NEGOTIATED) & ~self.quics.has(INITIAL_AGAIN)
+        return np.where(there, self.initial.value, UNKNOWN)
+
+    @cached_property
+    def network(self) -> Interval:
+        """The way to the server and back: known from a stateless answer or from TCP, else below `initial`."""
+        sure = np.where(self.stateless >= 0, self.stateless, self.least)
+        high = np.where(sure >= 0, sure, self.initial.high)
+        return bounded(np.where(sure >= 0, sure, np.where(high >= 0, 0, UNKNOWN)), high, sure)
+
+    @cached_property
+    def too_soon(self) -> Times:
+        """A lower bound of the network's round trip: what comes sooner after a frame does not answer it."""
+        half = np.maximum(self.initial.low, 0) // 2
+        return np.maximum(half, np.maximum(self.stateless, self.least))
+
+    # -- the handshake -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def finished(self) -> Bools:
+        """Whether the client's Finished was seen."""
+        return self._time("finished") > 0
+
+    @cached_property
+    def handshake(self) -> Interval:
+        """The first Initial to the client's Finished: from the client to the client."""
+        return exact(self._time("finished") - self._time("first"), self.finished)
+
+    @cached_property
+    def early_accepted(self) -> Bools:
+        """0-RTT packets that were answered too soon for an answer to the client's Finished.
+
+        Nothing on the wire says that they were not accepted.
+        """
+        finished, soonest = self._time("finished"), self.too_soon
+        sooner = np.zeros(len(self.quics), dtype=bool)
+        flight_end = np.maximum(self._time("flight"), self._time("answer"))
+        for at in range(BURSTS):
+            burst = self.quics.rows["burst_ns"][:, at]
+            apart = burst - flight_end > _FLIGHT_NS
+            sooner |= (burst > 0) & apart & self.finished & (burst < finished + soonest)
+        return self.quics.has(EARLY) & sooner
+
+    # -- request and response ----------------------------------------------------------------------------------
+
+    @cached_property
+    def request(self) -> Interval:
+        """When the request began, as a moment: the first packet that may be it, the last that must."""
+        early = self.early_accepted
+        low = np.where(early, self._time("early"), self._time("request"))
+        high = np.where(early, self._time("early"), np.maximum(self._time("request_last"), low))
+        there = low > 0
+        return Interval(np.where(there, low, -1), np.where(there, high, -1), np.where(there & (low == high), low, -1))
+
+    @cached_property
+    def before_request(self) -> Interval:
+        """The client's Finished to the request; 0 for early data, which came before."""
+        early = self.early_accepted
+        since = self.request.since(self._time("finished"))
+        known = (self.request.high >= 0) & self.finished
+        low, high = (np.where(known, np.where(early, 0, each), UNKNOWN) for each in (since.low, since.high))
+        return bounded(low, high)
+
+    @cached_property
+    def answers(self) -> tuple[Times, Times, NDArray[np.int64]]:
+        """The moment of the first packet that may be the answer, of the last that must be, and the place of the first.
+
+        0 and -1 where no packet may be one.
+        """
+        bursts = self.quics.rows["burst_ns"]
+        rows = np.arange(len(self.quics))
+        earliest = np.where(self.request.low >= 0, self.request.low + self.too_soon, np.int64(1) << 62)
+        may = (bursts > 0) & (bursts >= earliest[:, None])
+        place = np.where(may.any(axis=1), may.argmax(axis=1), UNKNOWN)
+        first = np.where(place >= 0, bursts[rows, place], 0)
+        after = np.minimum(place + 1, BURSTS - 1)
+        chatter = ~self.early_accepted | (first >= self._time("finished"))
+        follows = (place >= 0) & (place + 1 < BURSTS) & (bursts[rows, after] > 0) & chatter
+        return first, np.where(follows, bursts[rows, after], first), place
+
+    @cached_property
+    def response(self) -> Interval:
+        """The request to the answer, as the client saw it."""
+        first, last, place = self.answers
+        known = (place >= 0) & (self.request.high >= 0)
+        way = np.maximum(self.reply.high, 0)
+        low = np.where(known, np.maximum(first - self.request.high, 0), UNKNOWN)
+        high = np.where(known, last - self.request.low + way, UNKNOWN)
+        return bounded(low, high)
+
+    @cached_property
+    def first_byte(self) -> Interval:
+        """The first Initial to the answer."""
+        first, last, place = self.answers
+        start, way = self._time("first"), np.maximum(self.reply.high, 0)
+        known = (place >= 0) & (self.request.high >= 0)
+        return bounded(np.where(known, first - start, UNKNOWN), np.where(known, last - start + way, UNKNOWN))
+
+    @cached_property
+    def server_hello(self) -> Interval:
+        """The server's own time before its first Initial."""
+        begun = np.where(self._time("second") > 0, self._time("second"), self._time("first"))
+        known = (self._time("answer") > 0) & (self.network.high >= 0)
+        return exact(self._time("answer") - begun, known).less(self.network)
+
+    @cached_property
+    def server_response(self) -> Interval:
+        """The server's own time before the answer."""
+        first, last, place = self.answers
+        known = (place >= 0) & (self.request.high >= 0)
+        low = np.where(known, np.maximum(first - self.request.high, 0), UNKNOWN)
+        return bounded(low, np.where(known, last - self.request.low, UNKNOWN)).less(self.network)
+
+    @cached_property
+    def round_trips(self) -> NDArray[np.int64]:
+        """Of the handshake: one, one more for a Retry and for a Version Negotiation each, none with early data."""
+        trips = 1 + self.quics.has(RETRY).astype(np.int64) + self.quics.has(NEGOTIATED)
+        return np.where(self.early_accepted, trips - 1, trips)
+
+
+_FLIGHT_NS = 2_000_000  # packets of one flight follow each other sooner than this

@@ -1,0 +1,163 @@
+"""What is found of QUIC connections, and what looks alike."""
+
+import pytest
+from support import frames, quic
+from support.captures import pcap
+from support.quic import DCID, MS, SERVER_CID, Flow
+from support.wire import report_of
+
+SECOND = 1000 * MS
+HELLO = quic.initial(size=1200)
+ANSWER = quic.initial(scid=SERVER_CID, dcid=b"", keyed=DCID, from_server=True, size=200)
+CLIENT, SERVER = "192.0.2.1", "198.51.100.2"
+
+
+class Capture:
+    """QUIC and TCP of several clients and servers in one capture."""
+
+    def __init__(self) -> None:
+        self.now, self.port, self.taken = 1_700_000_000 * SECOND, 40000, []
+
+    def flow(self, client=CLIENT, server=SERVER) -> Flow:
+        self.port += 1
+        flow = Flow((client, self.port), (server, 443))
+        flow.now, flow.frames = self.now, self.taken
+        return flow
+
+    def unanswered(self, copies=2, **ends) -> "Capture":
+        flow = self.flow(**ends)
+        for _ in range(copies):
+            flow.client(HELLO).wait(SECOND)
+        return self
+
+    def answered(self, *, again: bytes | None = None, **ends) -> "Capture":
+        flow = self.flow(**ends).client(HELLO).wait(20 * MS)
+        if again is not None:
+            flow.server(again).wait(MS).client(quic.initial(dcid=SERVER_CID, size=1200)).wait(20 * MS)
+        flow.server(ANSWER, quic.handshake(900)).wait(MS).client(quic.handshake(60, dcid=SERVER_CID), quic.short(90))
+        return self
+
+    def tcp(self, client=CLIENT, server=SERVER, *, works=True) -> "Capture":
+        self.port += 1
+        here, there = (client, self.port), (server, 443)
+        now = self.now + 300 * MS
+        exchange = [
+            frames.syn(src=here, dst=there),
+            frames.syn_ack(src=there, dst=here),
+            frames.ack(src=here, dst=there),
+        ]
+        self.taken += [(now + i * 10 * MS, each) for i, each in enumerate(exchange if works else exchange[:1])]
+        return self
+
+    def later(self, ns=20 * SECOND) -> "Capture":
+        self.now += ns
+        return self
+
+    def report(self) -> dict:
+        end = [(self.now + 60 * SECOND, frames.udp(("203.0.113.7", 9), ("203.0.113.8", 9)))]
+        return report_of(pcap(sorted(self.taken + end, key=lambda each: each[0]), nano=True))
+
+    def found(self, kind: str) -> list:
+        return [each for each in self.report()["findings"] if each["id"] == kind]
+
+
+def only(capture: Capture, kind: str) -> dict:
+    found = capture.found(kind)
+    assert len(found) == 1, [each["title"] for each in found]
+    return found[0]
+
+
+def test_udp_is_dropped_where_tcp_works():
+    finding = only(Capture().unanswered().tcp(), "quic-blocked")
+    assert (finding["severity"], finding["target"]) == ("warning", {"ip": SERVER, "port": 443})
+    assert finding["metrics"] == {
+        "connections": 1, "clients": 1, "servers": 1, "delay_p50_ns": 300 * MS, "first_byte_p50_ns": None,
+    }  # fmt: skip
+    assert finding["evidence"] == {"frames": [1], "connections": [0]}
+
+
+def test_a_client_that_is_blocked_everywhere_is_the_target():
+    capture = Capture()
+    for end in (2, 3, 4):
+        capture.unanswered(server=f"198.51.100.{end}").tcp(server=f"198.51.100.{end}").later()
+    finding = only(capture, "quic-blocked")
+    assert (finding["target"], finding["metrics"]["servers"]) == ({"ip": CLIENT, "port": None}, 3)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: Capture().unanswered(copies=1).tcp(),  # one datagram may be lost
+        lambda: Capture().unanswered(),  # nobody knows whether TCP would work
+        lambda: Capture().unanswered().tcp(works=False),
+        lambda: Capture().unanswered().tcp(server="198.51.100.9"),
+        lambda: Capture().unanswered().tcp(client="192.0.2.9"),
+        lambda: Capture().answered().later().unanswered().tcp(),  # it worked before
+        lambda: Capture().unanswered().later(11 * SECOND).tcp(),
+        lambda: Capture().answered().tcp(),  # a race
+    ],
+)
+def test_nothing_is_blocked(made):
+    assert made().found("quic-blocked") == []
+
+
+def test_races_are_named_on_both_sides():
+    report = Capture().answered().tcp().report()
+    assert (report["quic_connections"][0]["raced_by"], report["connections"][0]["raced_by"]) == (0, 0)
+    report = Capture().answered().tcp(server="198.51.100.9").report()
+    assert (report["quic_connections"][0]["raced_by"], report["connections"][0]["raced_by"]) == (None, None)
+
+
+def test_handshakes_that_fail():
+    capture = Capture().answered()
+    capture.flow().client(HELLO).wait(20 * MS).server(ANSWER)
+    finding = only(capture, "quic-failed")
+    assert (finding["metrics"]["connections"], finding["metrics"]["attempts"]) == (1, 2)
+    assert (finding["metrics"]["cause"], finding["severity"]) == ("stuck", "warning")
+    assert Capture().answered().found("quic-failed") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "again"), [("quic-retry", quic.retry()), ("quic-version-negotiation", quic.negotiation(1))]
+)
+def test_servers_that_let_clients_begin_again(kind, again):
+    capture = Capture().answered(again=again)
+    for _ in range(9):
+        capture.answered()
+    finding = only(capture, kind)
+    assert (finding["severity"], finding["metrics"]["again_ratio"], finding["metrics"]["connections"]) == (
+        "info",
+        0.1,
+        1,
+    )
+    assert finding["metrics"]["cost_p50_ns"] == 21 * MS
+    assert capture.answered().found(kind) == []  # 1 of 11
+    assert Capture().answered(again=again).found(kind) == []
+
+
+def test_the_report_of_a_connection():
+    report = Capture().answered().report()
+    (connection,), (service,) = report["quic_connections"], report["quic_services"]
+    assert (connection["outcome"], connection["version"], connection["setup"]["protocol"]) == (
+        "established",
+        "0x00000001",
+        "quic",
+    )
+    assert connection["setup"]["spans"]["quic"]["value_ns"] == 21 * MS
+    assert (service["connections"], service["outcomes"]["established"]) == (1, 1)
+    assert service["setup"]["spans"]["quic"]["p50_ns"] == 21 * MS
+
+
+def test_names_are_read_where_the_library_is(monkeypatch):
+    hello = quic.initial(quic.crypto(quic.client_hello("lab.test")), size=1200)
+    capture = Capture()
+    capture.flow().client(hello)
+    connection = capture.report()["quic_connections"][0]
+    monkeypatch.setattr("handshake_inspect.verdicts.quic.quics.can_open", lambda: False)
+    without = capture.report()["quic_connections"][0]
+    assert (without["names_read"], without["server_name"]) == (False, None)
+    if connection["names_read"]:
+        assert (connection["server_name"], connection["alpn_offered"]) == ("lab.test", ["h3"])
+    assert {**connection, "names_read": 0, "server_name": 0, "alpn_offered": 0} == {
+        **without, "names_read": 0, "server_name": 0, "alpn_offered": 0,
+    }  # fmt: skip

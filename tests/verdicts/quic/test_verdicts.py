@@ -1,0 +1,180 @@
+"""Outcomes and spans of QUIC connections, held to what the flows were made of."""
+
+import pytest
+from support import quic
+from support.quic import DCID, MS, SERVER_CID, Flow
+
+from handshake_inspect.quic.initial import can_open
+from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.quic.outcome import Judged
+from handshake_inspect.verdicts.quic.quics import Quics
+from handshake_inspect.verdicts.quic.spans import QuicSpans
+from handshake_inspect.verdicts.quic.words import FAILURES, NOT_FAILED, QUIC_OUTCOMES
+
+SECOND = 1000 * MS
+HELLO = quic.initial(quic.crypto(quic.client_hello("lab.test")), size=1200)
+ANSWER = quic.initial(scid=SERVER_CID, dcid=b"", keyed=DCID, from_server=True, size=200)
+
+
+def quics_of(flow: Flow, after: int = 10 * SECOND) -> Quics:
+    return Quics.of(flow.pump().quic.table, flow.now + after, Limits())
+
+
+def verdict(flow: Flow, after: int = 10 * SECOND):
+    judged = Judged(quics_of(flow, after))
+    return QUIC_OUTCOMES[judged.outcome[0]], judged.cause(0), bool(judged.decided[0]), judged.evidence(0)
+
+
+def hello(flow: Flow) -> Flow:
+    return flow.client(HELLO).wait(40 * MS)
+
+
+def flight(flow: Flow) -> Flow:
+    """The server's answer, at once."""
+    return flow.server(ANSWER, quic.handshake(900)).server(quic.handshake(600))
+
+
+def finish(flow: Flow, *more: bytes) -> Flow:
+    return flow.client(quic.handshake(60, dcid=SERVER_CID), *more)
+
+
+def test_established():
+    assert verdict(finish(flight(hello(Flow())), quic.short(90))) == ("established", None, True, [1, 2, 4])
+
+
+def test_a_finished_that_is_seen_by_what_follows():
+    flow = finish(flight(hello(Flow()))).wait(MS // 2).client(quic.short(200))
+    assert verdict(flow)[0] == "established"
+
+
+@pytest.mark.parametrize(("after", "outcome"), [(3 * SECOND, "timed-out"), (2 * SECOND, "pending")])
+def test_nothing_answers(after, outcome):
+    flow = Flow().client(HELLO).wait(SECOND).client(HELLO)
+    assert verdict(flow, after)[::2] == (outcome, outcome != "pending")
+
+
+@pytest.mark.parametrize(
+    ("type_", "code", "cause"), [(3, 3, "port-unreachable"), (3, 13, "admin-prohibited"), (11, 0, "ttl-exceeded")]
+)
+def test_an_icmp_error_rejects(type_, code, cause):
+    assert verdict(hello(Flow()).error(type=type_, code=code), 0) == ("rejected", cause, True, [1, 2])
+
+
+def test_an_error_about_the_server_is_a_client_that_is_gone():
+    flow = finish(flight(hello(Flow())), quic.short(90)).wait(MS).server(quic.short(80)).error()
+    assert verdict(flow)[0] == "established"
+
+
+FAILED = [
+    ("no-common-version", lambda flow: hello(flow).server(quic.negotiation(2, 3))),
+    ("stuck", lambda flow: hello(flow).server(ANSWER)),
+    ("closed-by-client", lambda flow: finish(flight(hello(flow)))),
+    ("closed-by-client", lambda flow: flight(hello(flow))),
+    ("closed-by-client", lambda flow: hello(flow).server(quic.retry())),
+]
+
+
+@pytest.mark.parametrize(("cause", "made"), FAILED)
+def test_an_answer_and_then_nothing(cause, made):
+    assert verdict(made(Flow()))[:3] == ("failed", cause, True)
+    assert verdict(made(Flow()), after=0)[:3] == ("pending", None, False)
+
+
+@pytest.mark.skipif(not can_open(), reason="needs cryptography")
+@pytest.mark.parametrize("by", ["server", "client"])
+def test_who_closes_in_an_initial_is_known_at_once(by):
+    flow = hello(Flow())
+    if by == "server":
+        flow.server(quic.initial(quic.close(0x178, b"no h3"), dcid=b"", keyed=DCID, from_server=True))
+    else:
+        flow.server(ANSWER).wait(MS)
+        flow.client(quic.initial(quic.close(0), dcid=SERVER_CID, keyed=DCID, pn=1, size=1200))
+    judged = Judged(quics_of(flow, after=0))
+    assert (QUIC_OUTCOMES[judged.outcome[0]], judged.cause(0)) == ("failed", f"closed-by-{by}")
+    assert judged.closes[0][0] == by
+
+
+def test_failures_are_only_of_those_that_failed():
+    judged = Judged(quics_of(finish(flight(hello(Flow())), quic.short(90))))
+    assert judged.failure[0] == NOT_FAILED
+    assert len(FAILURES) == 4
+
+
+# -- spans ---------------------------------------------------------------------------------------------------------
+
+
+def spans_of(flow: Flow, least: int = -1) -> QuicSpans:
+    quics = quics_of(flow)
+    return QuicSpans(quics, quics.rows["first_ns"] * 0 + least)
+
+
+def bounds(interval):
+    return int(interval.low[0]), int(interval.high[0])
+
+
+def asked(think: int = 30 * MS) -> Flow:
+    """Captured at the client: 40 ms away, 1 ms of its own per step, the request with the Finished, then the answer."""
+    flow = finish(flight(hello(Flow())).wait(MS), quic.short(200)).wait(40 * MS)
+    flow.server(quic.short(250, dcid=b"")).wait(think)
+    return flow.server(quic.short(900, dcid=b""))
+
+
+def test_the_parts_of_a_set_up_join():
+    spans = spans_of(asked())
+    assert bounds(spans.handshake) == (41 * MS, 41 * MS)
+    assert bounds(spans.before_request) == (0, 0)
+    assert bounds(spans.response) == (40 * MS, 71 * MS)  # chatter or the answer; and the client's reply took 1 ms
+    assert bounds(spans.first_byte) == (81 * MS, 112 * MS)
+    assert (spans.round_trips[0], bounds(spans.initial), bounds(spans.reply)) == (1, (40 * MS,) * 2, (MS,) * 2)
+    assert bounds(spans.network) == (0, 40 * MS)
+
+
+def test_an_answer_that_comes_alone_is_the_answer():
+    flow = finish(flight(hello(Flow())).wait(MS), quic.short(200)).wait(40 * MS).server(quic.short(900, dcid=b""))
+    assert bounds(spans_of(flow).response) == (40 * MS, 41 * MS)
+
+
+def test_what_comes_sooner_than_a_round_trip_answers_nothing():
+    flow = finish(flight(hello(Flow())).wait(MS), quic.short(200)).wait(10 * MS).server(quic.short(250, dcid=b""))
+    flow.wait(40 * MS).server(quic.short(900, dcid=b""))
+    assert bounds(spans_of(flow).response)[0] == 50 * MS
+
+
+def test_a_retry_costs_a_round_trip_and_shows_the_network_alone():
+    flow = Flow().client(HELLO).wait(40 * MS).server(quic.retry()).wait(2 * MS)
+    flow.client(quic.initial(dcid=SERVER_CID, token=b"a token", size=1200)).wait(47 * MS)
+    spans = spans_of(finish(flight(flow).wait(MS), quic.short(200)))
+    assert spans.round_trips[0] == 2
+    assert bounds(spans.network) == (40 * MS, 40 * MS)
+    assert bounds(spans.server_hello) == (7 * MS, 7 * MS)
+    assert bounds(spans.handshake) == (90 * MS, 90 * MS)
+
+
+def test_an_initial_sent_twice_leaves_the_round_trip_open():
+    flow = Flow().client(HELLO).wait(300 * MS).client(HELLO).wait(40 * MS)
+    spans = spans_of(flight(flow))
+    assert (bounds(spans.initial), int(spans.initial.value[0])) == ((40 * MS, 340 * MS), -1)
+
+
+def test_early_data_is_accepted_when_the_answer_comes_too_soon_for_anything_else():
+    flow = Flow().client(quic.initial(size=1200), quic.early(200)).wait(40 * MS)
+    flight(flow).wait(5 * MS)
+    flow.server(quic.short(900, dcid=b"")).wait(MS)
+    finish(flow, quic.short(40))
+    spans = spans_of(flow)
+    assert bool(spans.early_accepted[0])
+    assert (spans.round_trips[0], bounds(spans.before_request)) == (0, (0, 0))
+    assert bounds(spans.response)[0] == 45 * MS
+
+
+def test_early_data_whose_answer_might_answer_the_finished_is_not_known_to_be_accepted():
+    flow = Flow().client(quic.initial(size=1200), quic.early(200)).wait(40 * MS)
+    finish(flight(flow).wait(MS), quic.short(200)).wait(41 * MS).server(quic.short(900, dcid=b""))
+    assert not spans_of(flow).early_accepted[0]
+
+
+def test_a_round_trip_of_tcp_is_a_lower_bound_too():
+    flow = finish(flight(hello(Flow())).wait(MS), quic.short(200)).wait(30 * MS).server(quic.short(250, dcid=b""))
+    flow.wait(40 * MS).server(quic.short(900, dcid=b""))
+    assert bounds(spans_of(flow).response)[0] == 30 * MS
+    assert bounds(spans_of(flow, least=39 * MS).response)[0] == 70 * MS
