@@ -24,7 +24,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_TLS,
 )
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import AT_ONCE, batches, marked
+from handshake_inspect.verdicts.columns import batches, marked
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.setup import tls
 from handshake_inspect.verdicts.setup.answer import Tickets
@@ -178,7 +178,7 @@ def tickets_of(trace: Attempts) -> Tickets:
     """As `Setups.tickets`."""
     rows = rows_of(trace)
     services, lengths = [], []
-    for some in batches(len(rows), AT_ONCE):
+    for some in batches(len(rows)):
         candidates = Seen(trace, rows[some]).candidates
         telling = np.flatnonzero((candidates.count > 0) | (candidates.ticket_length > 0))
         if len(telling):
@@ -193,7 +193,7 @@ def tickets_of(trace: Attempts) -> Tickets:
 def values(trace: Attempts) -> Values:
     """As `Setups.values`."""
     rows, found = rows_of(trace), Setups(trace)
-    return joined([values_of(found.of(rows[some])) for some in batches(len(rows), AT_ONCE)])
+    return joined([values_of(found.of(rows[some])) for some in batches(len(rows))])
 
 
 def values_of(setup: Setup) -> Values:
