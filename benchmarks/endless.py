@@ -96,7 +96,7 @@ def _step(
     made["ack"] = 0 if ack is None else isns[1 - side] + ack & 0xFFFFFFFF
     words = made.view("u1").reshape(len(made), RECORD.itemsize)[:, 16 + 14 :].copy().view("<u2").astype(np.uint32)
     made["ip_sum"] = _folded(words[:, :10].sum(axis=1))
-    made["tcp_sum"] = _folded(words[:, 6:].sum(axis=1) + (6 << 8) + (20 << 8))  # protocol and length, octets swapped
+    made["tcp_sum"] = _folded(words[:, 6:].sum(axis=1) + (6 << 8) + (20 << 8))  # protocol and length, bytes swapped
     return made
 
 

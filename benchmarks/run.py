@@ -53,7 +53,7 @@ TOOLS = (
 
 @dataclass(frozen=True)
 class Run:
-    """One child, from start to exit: seconds, and peak resident octets."""
+    """One child, from start to exit: seconds, and peak resident bytes."""
 
     wall: float
     user: float

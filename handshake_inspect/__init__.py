@@ -1,4 +1,4 @@
-"""Tells what happened to TCP connections: states, handshake RTT, outcomes and their causes.
+"""Shows what happened to TCP connections: states, handshake RTT, outcomes and their causes.
 
 The library in a few names:
 
@@ -31,7 +31,7 @@ __all__ = ["Report", "__version__", "analyze", "build"]
 
 
 def analyze(*paths: str | PathLike[str] | BinaryIO, **options: Any) -> Report:
-    """Read the captures at `paths` as one trace and tell what happened to every connection.
+    """Read the captures at `paths` as one trace and report what happened to every connection.
 
     A path is a string, a `pathlib.Path` or a binary file; `-` is standard input.  The keywords are the fields of
     `handshake_inspect.engine.Options`.  Raises `handshake_inspect.errors.CaptureError` for what is no capture; one

@@ -1,4 +1,4 @@
-"""The pure and the compiled build write the same reports, octet for octet, of every sample.
+"""The pure and the compiled build write the same reports, byte for byte, of every sample.
 
 HSI_OTHER_BUILD names the directory of the other build's package (as `pip install --target` leaves it).
 """

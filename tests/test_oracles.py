@@ -19,7 +19,7 @@ FIELDS = [
     "tcp.flags.syn", "tcp.flags.ack", "tcp.len",
 ]  # fmt: skip
 SYN = ("1", "0")
-LARGEST = 300_000  # octets: tshark takes its time
+LARGEST = 300_000  # bytes: tshark takes its time
 
 # sample -> why Wireshark counts other connections.
 OTHER_STREAMS = {

@@ -148,7 +148,7 @@ def test_every_ctypes_structure_of_a_twin_is_declared(twin):
 
 @pytest.mark.parametrize(("twin", "name"), STRUCTURES, ids=[name for _, name in STRUCTURES])
 def test_a_structure_has_no_hidden_padding(twin, name):
-    """So that rows can be saved, compared and handed to NumPy octet by octet."""
+    """So that rows can be saved, compared and handed to NumPy byte by byte."""
     structure = getattr(importlib.import_module(module_name(twin)), name)
     assert sum(ctypes.sizeof(c_type) for _, c_type in structure._fields_) == ctypes.sizeof(structure)
 

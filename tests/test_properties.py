@@ -179,7 +179,7 @@ def test_two_files_of_one_trace(conversation, at):
 
 
 class Sips(io.RawIOBase):
-    """A file that gives a few octets at a time."""
+    """A file that gives a few bytes at a time."""
 
     def __init__(self, octets, sizes):
         self.octets, self.sizes, self.at, self.turn = octets, sizes, 0, 0

@@ -8,7 +8,7 @@ from handshake_inspect.capture.streams import ByteStream
 
 BLOCK = 1 << 20
 BLOCKS = 3  # one is read into, one waits, one is worked on
-HEAD = 1 << 16  # octets in front of a block, for what was left unread of the one before it
+HEAD = 1 << 16  # bytes in front of a block, for what was left unread of the one before it
 
 
 class ReadAhead:
@@ -26,7 +26,7 @@ class ReadAhead:
             self._free.put(bytearray(HEAD + BLOCK))
 
     def feed(self, reader: FrameReader) -> int:
-        """Feed the next block behind what the reader left unread; how many octets it has, 0 at the end.
+        """Feed the next block behind what the reader left unread; how many bytes it has, 0 at the end.
 
         Raises what was raised in the thread.
         """

@@ -65,7 +65,7 @@ class InterfaceDescription(NamedTuple):
 
 
 def interface_description(body: bytes, big: bool) -> InterfaceDescription:
-    """Read the body of an Interface Description Block (at least 8 octets)."""
+    """Read the body of an Interface Description Block (at least 8 bytes)."""
     order: Order = "big" if big else "little"
     options = dict(_options(body[8:], big))
     name = options.get(_IF_NAME, b"").split(b"\0")[0].decode("utf-8", "replace")
@@ -107,13 +107,13 @@ class Statistics(NamedTuple):
 
     interface: int
     dropped: int | None  # by it and by the system
-    delivered: int | None  # frames that whoever captured was given
+    delivered: int | None  # frames that the capturing program was given
     end_high: int  # when the capture ended, as a timestamp of the interface; both 0 for none
     end_low: int
 
 
 def statistics(body: bytes, big: bool) -> Statistics:
-    """Read the body of an Interface Statistics Block (at least 12 octets)."""
+    """Read the body of an Interface Statistics Block (at least 12 bytes)."""
     order: Order = "big" if big else "little"
     end = b""
     counts: dict[int, int] = {}

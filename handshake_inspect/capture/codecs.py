@@ -1,6 +1,6 @@
 """The compressions of captures: how each is recognised, and its library behind one interface.
 
-Nothing a decoder was given grows without bound in it, and what it could still make out before a damaged octet is kept.
+Nothing a decoder was given grows without bound in it, and what it could still make out before a damaged byte is kept.
 """
 
 import bz2
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
-_STEP = 1 << 12  # octets that a library may give at a time: as many are lost, at most, where the next one is damaged
+_STEP = 1 << 12  # bytes that a library may give at a time: as many are lost, at most, where the next one is damaged
 _LARGEST_DICTIONARY = 1 << 28
-_SIP = 1 << 10  # compressed octets at a time, for a library that gives all that they become, at most 44 MiB
+_SIP = 1 << 10  # compressed bytes at a time, for a library that gives all that they become, at most 44 MiB
 _SKIPPABLE = tuple(bytes((0x50 + kind, 0x2A, 0x4D, 0x18)) for kind in range(16))  # frames of zstd and lz4 without data
 
 
@@ -25,7 +25,7 @@ class Decoder(Protocol):
     damaged: bool
 
     def feed(self, octets: bytes, room: int) -> bytes:
-        """Decompress, to about `room` octets."""
+        """Decompress, to about `room` bytes."""
 
 
 class _Inflate:
@@ -48,7 +48,7 @@ class _Inflate:
         return given
 
     def _salvage(self, inflate: Any, octets: bytes) -> bytes:
-        """Return what can be decompressed before the damaged octet: zlib gives nothing of a call that fails."""
+        """Return what can be decompressed before the damaged byte: zlib gives nothing of a call that fails."""
         self.damaged = True
         given = bytearray()
         try:
@@ -131,7 +131,7 @@ class Codec(NamedTuple):
     goes_on: tuple[bytes, ...] = ()  # how another member may begin, besides
 
     def is_member(self, octets: bytes) -> bool:
-        """Whether another member begins with these octets, which may be the first few of it."""
+        """Whether another member begins with these bytes, which may be the first few of it."""
         return any(begins.startswith(octets[: len(begins)]) for begins in (self.begins, *self.goes_on))
 
 

@@ -1,6 +1,6 @@
 from libc.stdint cimport uint32_t
 
-# Octets at constant places from one pointer, in one expression: that is a single load to the compiler, and the swap
+# Bytes at constant places from one pointer, in one expression: that is a single load to the compiler, and the swap
 # a single instruction.
 
 cdef inline uint32_t u16(const unsigned char *data, Py_ssize_t at, bint big) noexcept nogil:

@@ -12,12 +12,12 @@ _U32 = struct.Struct("<I"), struct.Struct(">I")
 
 
 def u16(data: Any, at: int, big: bool) -> int:
-    """Read the two octets at `at`, most significant first if `big`."""
+    """Read the two bytes at `at`, most significant first if `big`."""
     value: int = _U16[big].unpack_from(data, at)[0]
     return value
 
 
 def u32(data: Any, at: int, big: bool) -> int:
-    """Read the four octets at `at`, most significant first if `big`."""
+    """Read the four bytes at `at`, most significant first if `big`."""
     value: int = _U32[big].unpack_from(data, at)[0]
     return value

@@ -13,7 +13,7 @@ class FrameReader:
     """Turns the bytes of one container into frames; knows nothing of files.
 
     The pump feeds `octets`, then calls `step` until it answers something else than FRAME.  After
-    NEED_MORE whoever feeds keeps the bytes from `position` on, puts more behind them and feeds again.
+    NEED_MORE the caller keeps the bytes from `position` on, appends more and feeds again.
     A frame is `octets[frame_start:frame_end]`; it is valid until the next feed.  The buffer may be a
     bytearray that is used again and again, as long as it is not resized between a feed and the last frame of it.
 
@@ -78,7 +78,7 @@ class FrameReader:
         return DAMAGED
 
     def odd_time(self, frame: int, message: str) -> int:
-        """Count a timestamp that cannot be, and read on; the first one of a container is told."""
+        """Count an impossible timestamp, and read on; the first one of a container is reported."""
         self.odd_times += 1
         if self.odd_times == 1:
             self.problems.append(Problem("damaged", message, frame, self.offset + self.position))

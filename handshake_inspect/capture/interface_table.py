@@ -16,7 +16,7 @@ class Interface(ctypes.Structure):
         ("offset_ns", ctypes.c_int64),  # if_tsoffset
         ("link_type", ctypes.c_uint32),
         ("snap_len", ctypes.c_uint32),  # 0: without limit
-        ("fcs_len", ctypes.c_uint32),  # octets of frame check sequence behind each frame
+        ("fcs_len", ctypes.c_uint32),  # bytes of frame check sequence behind each frame
         ("resolution", ctypes.c_uint32),  # MULTIPLY, DIVIDE or BINARY of blocks.py
     )
 

@@ -18,7 +18,7 @@ _EVER = 2**63 - 1  # later than any frame
 class MergeReader(FrameReader):
     """A reader that gives the frames of several in order of time.
 
-    After NEED_MORE it is the reader number `hungry` that must be fed, or told off with `finish`.
+    After NEED_MORE it is the reader number `hungry` that must be fed, or ended with `finish`.
     `interface` holds the number of the reader in its upper 16 bits.
     """
 

@@ -4,7 +4,8 @@ Both byte orders, microseconds and nanoseconds, and Kuznetzov's variant whose re
 
 Files are joined with `cat`, and programs append to a file that is there: where a record header should be, there may be
 the header of the next file, with a byte order, a resolution and a link type of its own.  Its magic, and a version that
-exists, are what tells: as a record it would be of the year 2055 or, the other way round, of one nanosecond of 2011.
+exists, distinguish the two: as a record it would be of the year 2055 or, the other way round, of one nanosecond of
+2011.
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from handshake_inspect.capture import fields
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
 from handshake_inspect.wire.const import MASK16
 
-# Magic number as a big-endian reader sees it -> (big-endian, ticks per second, octets of a record header).
+# Magic number as a big-endian reader sees it -> (big-endian, ticks per second, bytes of a record header).
 MAGICS = {
     0xA1B2C3D4: (True, 1_000_000, 16),
     0xD4C3B2A1: (False, 1_000_000, 16),
@@ -32,12 +33,12 @@ _VERSIONS = {(2, 0), (2, 1), (2, 2), (2, 3), (2, 4), (543, 0)}
 _NS_PER_SECOND = 1_000_000_000
 _FILE_HEADER = 24
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
-_PLAUSIBLE = 262_144  # octets of a frame that libpcap allows whatever the snap length says
+_PLAUSIBLE = 262_144  # bytes of a frame that libpcap allows whatever the snap length says
 _LONGEST = 1 << 26  # no frame is longer: a length above this is damage, not a reason to allocate
 
 
 def exists(header: bytes) -> bool:
-    """Whether the first eight octets of a file header have a magic and a version that there is."""
+    """Whether the first eight bytes of a file header have a magic and a version that there is."""
     kind = MAGICS.get(int.from_bytes(header[:4], "big"))
     if kind is None or len(header) < 8:
         return False
@@ -56,7 +57,7 @@ class PcapReader(FrameReader):
         self.tick_ns = 1_000
         self.snap_len = 0
         self.longest = -1  # longest frame to believe in; none before the file header
-        self.fcs_len = 0  # octets of frame check sequence behind each frame
+        self.fcs_len = 0  # bytes of frame check sequence behind each frame
 
     def feed(self, octets: Any, position: int, limit: int, offset: int) -> None:
         """As FrameReader.feed; takes in the file header as soon as it is whole."""
@@ -130,7 +131,7 @@ class PcapReader(FrameReader):
         return FRAME
 
     def _is_file_header(self, at: int) -> bool:
-        """Whether another file begins here, of whose header there are eight octets at least."""
+        """Whether another file begins here, of whose header there are eight bytes at least."""
         return exists(bytes(self.octets[at : at + 8]))
 
     def _next_file(self, at: int) -> int:

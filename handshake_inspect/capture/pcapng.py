@@ -43,7 +43,7 @@ class PcapngReader(FrameReader):
         self.big = False
         self.section = 0  # number of the section, from 1
         self.names: list[str] = []  # of the section's interfaces
-        self._skip = 0  # octets left of a block that is passed over
+        self._skip = 0  # bytes left of a block that is passed over
         self._skipped_from = 0  # where in the stream it began
         self._numbered = False  # and Wireshark would call it a frame
         self._lost = -1  # drops that packet blocks counted, -1 when none of them says
@@ -80,7 +80,7 @@ class PcapngReader(FrameReader):
         return self._skipped_from if self._skip else FrameReader.unfinished(self)
 
     def dropped(self) -> int | None:
-        """Tell what the statistics blocks say was dropped, or else the packet blocks; None when neither says."""
+        """How many frames the statistics blocks say were dropped, or else the packet blocks; None if neither says."""
         if self._statistics:
             return self._earlier_drops + sum(self._section_drops.values())
         return self._lost if self._lost >= 0 else None
@@ -212,7 +212,7 @@ class PcapngReader(FrameReader):
         return (upper << (32 - power)) + (product >> power)
 
     def _options(self, at: int, end: int, fcs_len: int) -> int:
-        """Walk the options of an Enhanced Packet Block: counts drops, gives the octets of check sequence."""
+        """Walk the options of an Enhanced Packet Block: counts drops, gives the bytes of check sequence."""
         data, big = self.data, self.big
         while end - at >= 4:
             code = fields.u16(data, at, big)
@@ -230,7 +230,7 @@ class PcapngReader(FrameReader):
         return fcs_len
 
     def _count_told(self, at: int) -> int:
-        """Count the drops that an option of eight octets tells."""
+        """Count the drops in an option of eight bytes."""
         return self._count_lost(int.from_bytes(self.octets[at : at + 8], "big" if self.big else "little"))
 
     def _count_lost(self, drops: int) -> int:

@@ -1,4 +1,4 @@
-"""What a file is, by its first octets."""
+"""What a file is, by its first bytes."""
 
 from handshake_inspect.capture import fields
 from handshake_inspect.capture.blocks import BYTE_ORDER_MAGIC, section_version
@@ -6,14 +6,14 @@ from handshake_inspect.capture.codecs import codec_of
 from handshake_inspect.capture.pcap import MAGICS, exists
 
 PCAPNG = b"\x0a\x0d\x0d\x0a"
-SNIFFED = 16  # octets that are enough to tell
-HEADERS = {"pcap": 24, "pcapng": 28}  # octets of the file header, or of the shortest one
+SNIFFED = 16  # bytes that are enough to decide
+HEADERS = {"pcap": 24, "pcapng": 28}  # bytes of the file header, or of the shortest one
 _LONGEST_HEADER = 1 << 20  # of a section header with all its options
 
 _TWICE = "decompress it once first: hsi undoes only one layer of compression"
 _CONVERT = "convert it first: editcap -F pcapng FILE OUT"
 
-# First octets -> what such a file is, and what its owner can do about it.
+# First bytes -> what such a file is, and what its owner can do about it.
 _NATURES = (
     (b"\x1f\x9d", "data of compress(1)", "decompress it first: uncompress -c FILE | hsi analyze -"),
     (b"PK\x03\x04", "a zip archive", "unpack it first: unzip FILE"),
@@ -37,7 +37,7 @@ _DEFAULT_FIX = "give a pcap or pcapng file, as tcpdump -w or Wireshark write it"
 
 
 def container(head: bytes) -> str | None:
-    """`pcap` or `pcapng` when the octets begin one, else None."""
+    """`pcap` or `pcapng` when the bytes begin one, else None."""
     if head.startswith(PCAPNG):
         return "pcapng"
     if int.from_bytes(head[:4], "big") in MAGICS:
@@ -46,7 +46,7 @@ def container(head: bytes) -> str | None:
 
 
 def flaw(kind: str, header: bytes) -> str | None:
-    """Why a file header, the first octets in HEADERS, is none that hsi can read; None where it is one."""
+    """Why a file header, the first bytes in HEADERS, is none that hsi can read; None where it is one."""
     if kind == "pcap":
         big = MAGICS[int.from_bytes(header[:4], "big")][0]
         version = f"{fields.u16(header, 4, big)}.{fields.u16(header, 6, big)}"

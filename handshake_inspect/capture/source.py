@@ -43,7 +43,7 @@ class Source:
         The file is closed at its end if it is `owned`.
         """
         self.name = name
-        self.size = size  # octets of the file, None when it has no end yet
+        self.size = size  # bytes of the file, None when it has no end yet
         self.compression: str | None = None
         self._file = file if owned else None
         self._stream: ByteStream = PlainStream(file)
@@ -73,7 +73,7 @@ class Source:
 
     @property
     def consumed(self) -> int:
-        """Octets of the file that were read, to be compared with `size`."""
+        """Bytes of the file that were read, to be compared with `size`."""
         return self._stream.consumed
 
     @property
@@ -134,7 +134,7 @@ class Source:
         return count
 
     def _make_room(self, start: int, end: int) -> tuple[int, int]:
-        """Where the unread octets begin and end, with room behind them."""
+        """Where the unread bytes begin and end, with room behind them."""
         size = len(self._buffer)
         if start and size - end < size // 2:
             self._view[: end - start] = self._view[start:end]
@@ -269,5 +269,5 @@ def _name_of(file: Any) -> str:
 
 
 def _shown(name: str) -> str:
-    """Give a name on one line, whatever octets it has."""
+    """Give a name on one line, whatever bytes it has."""
     return name if name.isprintable() else ascii(name)[1:-1]

@@ -15,7 +15,7 @@ class ByteStream(Protocol):
 
     @property
     def consumed(self) -> int:
-        """Octets taken from the file itself, compressed or not."""
+        """Bytes taken from the file itself, compressed or not."""
 
     trouble: tuple[str, str] | None  # kind and reason, when the stream ended before its time
 
@@ -23,11 +23,11 @@ class ByteStream(Protocol):
         """Wait for bytes and put what there is into `view`: how many, 0 at the end."""
 
     def peek(self, count: int) -> bytes:
-        """Show the next `count` octets, fewer only at the end; they stay to be read."""
+        """Show the next `count` bytes, fewer only at the end; they stay to be read."""
 
 
 class PlainStream:
-    """The octets of a binary file object as they are; an error of the device or the network ends them."""
+    """The bytes of a binary file object as they are; an error of the device or the network ends them."""
 
     def __init__(self, file: Any) -> None:
         self.consumed = 0
@@ -37,7 +37,7 @@ class PlainStream:
         self._head = b""
 
     def peek(self, count: int) -> bytes:
-        """Show the next `count` octets, fewer only at the end; they stay to be read."""
+        """Show the next `count` bytes, fewer only at the end; they stay to be read."""
         room = bytearray(count)
         while len(self._head) < count:
             got = self._receive(memoryview(room)[: count - len(self._head)])
@@ -103,11 +103,11 @@ class PackedStream:
 
     @property
     def consumed(self) -> int:
-        """Octets taken from the file, which are compressed ones."""
+        """Bytes taken from the file, which are compressed ones."""
         return self._packed.consumed
 
     def peek(self, count: int) -> bytes:
-        """Show the next `count` octets, fewer only at the end; they stay to be read."""
+        """Show the next `count` bytes, fewer only at the end; they stay to be read."""
         while len(self._output) < count and self._produce(count):
             pass
         return self._output[:count]

@@ -10,7 +10,7 @@ from handshake_inspect.errors import CaptureError, Problem
 
 _Value = TypeVar("_Value")
 
-_BUFFERS = 1 << 24  # octets that all buffers of a merge share
+_BUFFERS = 1 << 24  # bytes that all buffers of a merge share
 _LEAST_BLOCK = 1 << 14
 
 
@@ -59,13 +59,13 @@ class MergedSource:
 
     @property
     def size(self) -> int | None:
-        """Octets of all files, None when one has no end yet."""
+        """Bytes of all files, None when one has no end yet."""
         sizes = [source.size for source in self.sources]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
     @property
     def consumed(self) -> int:
-        """Octets of the files that were read, to be compared with `size`."""
+        """Bytes of the files that were read, to be compared with `size`."""
         return sum(source.consumed for source in self.sources)
 
     @property

@@ -1,7 +1,7 @@
 """`hsi check --live`: capture while a command runs, then check its traffic.
 
 The order is what it is for a reason.  All that may need root is opened first; from then on nothing is missed, and what
-comes waits in the kernel.  Then the command is started, as whoever hsi was started as; then hsi lets go of root; and
+comes waits in the kernel.  Then the command is started, as the user who started hsi; then hsi drops root; and
 only after that frames are read.  With `-Z USER` hsi becomes USER before it starts the command.
 """
 # ruff: noqa: PLC0415
@@ -28,7 +28,7 @@ from handshake_inspect.errors import UsageError
 from handshake_inspect.live import DEFAULT_SNAP_LEN, privileges
 from handshake_inspect.live.session import open_live
 
-_SIGNALS_S = 0.2  # after so long a signal is heard, which another thread got
+_SIGNALS_S = 0.2  # how often to look for a signal that another thread got
 
 if TYPE_CHECKING:
     from handshake_inspect.checks.held import Holder

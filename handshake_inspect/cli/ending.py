@@ -12,7 +12,7 @@ _NAMES = ("SIGTERM", "SIGHUP")
 
 
 class Ended(BaseException):
-    """A signal ended the command; whoever has something half done on the way up puts it right."""
+    """A signal ended the command; callers clean up what is half done."""
 
     def __init__(self, number: int) -> None:
         """`number` of the signal."""
@@ -24,7 +24,7 @@ class Ended(BaseException):
 def put_right() -> Iterator[None]:
     """Let signals that would end this process at once raise `Ended` first; a second one ends it at once.
 
-    Those that are ignored (nohup) stay so, and those that a command hears itself are its own meanwhile.
+    Those that are ignored (nohup) stay so, and those that a command handles itself are left to it.
     """
     numbers = [number for name in _NAMES if (number := getattr(signal, name, None)) is not None]
     heard = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]

@@ -213,7 +213,7 @@ def _run(
 
 
 def _finished(run: LiveRun, target: Target, screen: Screen | None) -> Report:
-    """Run to the end; whoever reads events and goes away (`| head`) ends it quietly."""
+    """Run to the end; a reader of events that goes away (`| head`) ends it quietly."""
     reports: list[Report] = []
     target.put(lambda _: reports.append(run.run() if screen is None else watched(run, screen)))
     return reports[0]

@@ -15,7 +15,7 @@ PATIENCE_S = 1.0
 
 
 class Meter:
-    """Told how many bytes of how many are done; draws nothing for quick work or when nobody watches."""
+    """Progress in bytes of a total; draws nothing for quick work or without a terminal."""
 
     def __init__(self, *, wanted: bool) -> None:
         self._shown = wanted and sys.stderr is not None and sys.stderr.isatty()

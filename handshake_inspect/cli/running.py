@@ -113,7 +113,7 @@ class Signals:
 
 @contextmanager
 def passing_on() -> Iterator[Signals]:
-    """Have signals handled; those that this process was told to ignore are ignored by the command, too."""
+    """Have signals handled; those that this process ignores are ignored by the command, too."""
     signals = Signals()
     heard = [number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, signals) for number in heard}

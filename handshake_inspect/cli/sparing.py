@@ -46,7 +46,7 @@ def _refuse_one_for_both(output: str, write: str, option: str) -> None:
 
 
 def refuse_capture(output: str) -> None:
-    """Refuse to replace a file that begins as a capture does, whoever made it."""
+    """Refuse to replace a file that begins like a capture, whatever program wrote it."""
     if output != "-" and _is_capture(output):
         raise UsageError(f"-o {output} would replace a capture with a report; remove it first, or name another file")
 

@@ -27,7 +27,7 @@ _FORGOTTEN = (
     " shows them."
 )
 _NOT_ALL = "Only the newest notable segments are kept; plain data and ACKs are just counted."
-_PATIENCE_S = 2.0  # with a thread that was told to end
+_PATIENCE_S = 2.0  # with a thread that was asked to end
 
 # A pcap file of two bare IPv4 packets.
 REFUSED = bytes.fromhex(
@@ -112,7 +112,7 @@ def import_late() -> None:
 def warm_up(form: str, fields: tuple[str, ...], test: Test | None, screen: Screen | None) -> None:
     """Have everything imported that a report needs: later imports may lie where only root may read.
 
-    By a report, in every way that it can be told, of a capture that is a SYN and the RST that refuses it.
+    By a report, in every format, of a capture that is a SYN and the RST that refuses it.
     """
     from handshake_inspect.engine.live import LiveOptions, LiveRun
     from handshake_inspect.live.session import open_file

@@ -5,7 +5,7 @@
   one: there the header has to be right.  Its integers are little-endian, as all hosts that write it are.
 * *enc* (OpenBSD, FreeBSD: packets in the clear beside IPsec): address family, SPI and flags, 32 bits each; the family
   in the byte order of the host.
-* *pflog* (what pf logged): a header whose first octet is its length without padding, and whose second is the family.
+* *pflog* (what pf logged): a header whose first byte is its length without padding, and whose second is the family.
 """
 
 from dpkt.dpkt import UnpackError
@@ -30,7 +30,7 @@ def enc(octets: bytes) -> Step:
 
 
 def pflog(octets: bytes) -> Step:
-    """Step from a pflog header to the packet, which begins at a multiple of four octets."""
+    """Step from a pflog header to the packet, which begins at a multiple of four bytes."""
     length = (octets[0] + 3) & ~3
     if octets[0] < _PFLOG:
         return _NONE

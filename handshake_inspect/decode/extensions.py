@@ -23,7 +23,7 @@ def find_upper_layer(data: bytes, at: int, end: int, ip_end: int, protocol: int,
     """Walk from the extension header `protocol` at `at` to the first header that is none.
 
     Returns `position << 8 | protocol`, or the negated KIND_* if there is no upper layer to be read
-    here (not above 0, for no packet has one at octet 0).  A routing header that is still being
+    here (not above 0, for no packet has one at byte 0).  A routing header that is still being
     worked off gives the record its final destination, which is the one the peer answers from.
     """
     for _ in range(_MAX_HEADERS):

@@ -5,7 +5,7 @@ port lets nothing else through.  When the rest is complete it counts too: a reco
 behind the first fragment; where the first fragment came last, it is the whole segment.  A header that is itself split
 (`nmap -f`) gives a segment when the datagram is complete.
 
-No payload is kept, only which octets came and the first `HEADER` of them.  Datagrams wait for `TIMEOUT_NS` of the
+No payload is kept, only which bytes came and the first `HEADER` of them.  Datagrams wait for `TIMEOUT_NS` of the
 capture's time (Linux: 30 s; RFC 8200: 60 s), `DATAGRAMS` of them at most, the oldest makes room; a datagram in more
 than `PIECES` ranges is given up.  An identification used again with another header is another datagram.
 """
@@ -29,7 +29,7 @@ from handshake_inspect.wire.const import (
 TIMEOUT_NS = 30_000_000_000
 DATAGRAMS = 1024
 PIECES = 256
-HEADER = 64  # the longest TCP header has 60 octets
+HEADER = 64  # the longest TCP header has 60 bytes
 LARGEST = 65_535
 
 Key = tuple[bytes, int]

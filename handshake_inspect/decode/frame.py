@@ -10,7 +10,7 @@ _ETHERNET = 1
 
 
 def decode_frame(data: bytes, start: int, end: int, wire_len: int, link_type: int, out: Any) -> int:
-    """Fill the record `out` from the frame `data[start:end]`, which was `wire_len` octets on the wire.
+    """Fill the record `out` from the frame `data[start:end]`, which was `wire_len` bytes on the wire.
 
     Returns the KIND_* that is now `out.kind`.  Everything in the record is written anew except
     `ts_ns` and `frame`; addresses, ports and numbers mean something for KIND_TCP and

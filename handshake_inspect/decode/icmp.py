@@ -101,7 +101,7 @@ def quoted_udp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
 
 
 def quoted_tcp(data: bytes, at: int, end: int, ip_end: int, quoted_end: int, out: Any) -> int:
-    """Read what the error quotes of the TCP header: 8 octets at least, often no more (RFC 792).
+    """Read what the error quotes of the TCP header: 8 bytes at least, often no more (RFC 792).
 
     `quoted_end` is where the quoted packet ended before it was cut to be quoted.
     """

@@ -1,8 +1,8 @@
 """The headers that only the slow decoder knows, one step each, read with dpkt's header classes.
 
-A step takes the octets of a layer and says which layer follows and where it begins.  dpkt's own
+A step takes the bytes of a layer and says which layer follows and where it begins.  dpkt's own
 parsers go on to the innermost packet and then give it back as objects, rebuilt; what is wanted
-here are its octets as captured.  So dpkt's classes are used for their headers alone.
+here are its bytes as captured.  So dpkt's classes are used for their headers alone.
 """
 
 import struct
@@ -44,7 +44,7 @@ _NFLOG_PAYLOAD = 9
 
 
 def _header_of(packet_class: type) -> type:
-    """Derive the class that reads its header and leaves the rest as octets."""
+    """Derive the class that reads its header and leaves the rest as bytes."""
     return type(
         f"{packet_class.__name__}Header",
         (packet_class,),
@@ -108,7 +108,7 @@ def _llc(octets: bytes) -> Step:
 
 
 def _mpls(octets: bytes) -> Step:
-    """Pop the label stack; what is below is told by its first half-octet (RFC 4928 section 3)."""
+    """Pop the label stack; the first half-byte below shows what follows (RFC 4928 section 3)."""
     at = 0
     while not ethernet.MPLSlabel(octets[at : at + 4]).s:
         at += 4

@@ -58,7 +58,7 @@ def by_ethertype(data: bytes, at: int, end: int, wire_end: int, ethertype: int, 
 
 
 def by_version(data: bytes, at: int, end: int, wire_end: int, link_type: int, out: Any) -> int:
-    """Read a packet that has nothing in front of it: its first half-octet is the IP version."""
+    """Read a packet that has nothing in front of it: its first half-byte is the IP version."""
     if end <= at:
         return tcp_header.ended_early(end, wire_end, out)
     version = data[at] >> 4

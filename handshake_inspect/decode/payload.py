@@ -1,6 +1,6 @@
 """Where the payload of a segment lies: in the block that its frame was read from, as long as its batch is tracked.
 
-`reporter_hi` and `reporter_lo` of a segment that is no ICMP error say so: place and captured octets.  The pure build
+`reporter_hi` and `reporter_lo` of a segment that is no ICMP error say so: place and captured bytes.  The pure build
 has offsets, and the owner of record `spare` in a list beside the records; the compiled build has addresses, and the
 list only keeps alive what the slow decoder made.  A record that nobody gave a place has captured nothing.
 """
@@ -9,31 +9,31 @@ from typing import Any
 
 
 def place(data: Any, at: int, captured: int, out: Any) -> None:
-    """Note that so many octets of payload were captured from `data[at]` on."""
+    """Note that so many bytes of payload were captured from `data[at]` on."""
     out.reporter_hi = at
     out.reporter_lo = captured
 
 
 def owners_of(storage: Any) -> Any:
-    """Who owns the octets of the records of `storage`; nothing that the compiled build needs to know."""
+    """Who owns the bytes of the records of `storage`; nothing that the compiled build needs to know."""
     return storage.owners
 
 
 def captured(segment: Any) -> int:
-    """How many octets of payload the capture holds."""
+    """How many bytes of payload the capture holds."""
     held: int = segment.reporter_lo
     sent: int = segment.payload_len
     return min(held, sent)
 
 
 def octet(owners: Any, segment: Any, i: int) -> int:
-    """Octet `i` of what was captured of the payload."""
+    """Byte `i` of what was captured of the payload."""
     value: int = owners[segment.spare][segment.reporter_hi + i]
     return value
 
 
 def octets(owners: Any, segment: Any) -> Any:
-    """The octets that hold the payload, from `start` on."""
+    """The bytes that hold the payload, from `start` on."""
     return owners[segment.spare]
 
 

@@ -23,7 +23,7 @@ class Segment(ctypes.Structure):
         ("hash", ctypes.c_uint64),  # of the 4-tuple, the same in both directions
         ("seq", ctypes.c_uint32),
         ("ack", ctypes.c_uint32),
-        ("payload_len", ctypes.c_uint32),  # octets on the wire, captured or not
+        ("payload_len", ctypes.c_uint32),  # bytes on the wire, captured or not
         ("tsval", ctypes.c_uint32),
         ("tsecr", ctypes.c_uint32),
         ("src_port", ctypes.c_uint16),
@@ -44,7 +44,7 @@ class Segment(ctypes.Structure):
         ("tfo_cookie_len", ctypes.c_uint8),
         ("sack_left", ctypes.c_uint32),  # first SACK block, when OPT_SACK
         ("sack_right", ctypes.c_uint32),
-        ("options_len", ctypes.c_uint8),  # octets of TCP options in the header
+        ("options_len", ctypes.c_uint8),  # bytes of TCP options in the header
         ("spare", ctypes.c_uint8),  # its place in the batch, see `payload.py`
         ("mtu", ctypes.c_uint16),  # of the next hop, as ICMP "packet too big" names it; 65535 stands for more
     )

@@ -44,8 +44,8 @@ def ended_early(end: int, wire_end: int, out: Any) -> int:
 def decode_tcp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     """Read the TCP header at `at` of an IP packet that ends at `ip_end`, of which `end` was captured.
 
-    Ports, sequence numbers and flags are what a handshake is told from: a header cut behind them
-    (14 octets) is still a segment, without its window and options.
+    Ports, sequence numbers and flags are what a handshake needs: a header cut after them
+    (14 bytes) is still a segment, without its window and options.
     """
     captured = min(end, ip_end) - at
     if captured < 14:

@@ -6,7 +6,7 @@ is inside must begin as a packet does; else the datagram is none of ours.
 
 from collections.abc import Callable
 
-Step = tuple[str, bytes]  # the layer that follows ("" for none of ours) and its octets
+Step = tuple[str, bytes]  # the layer that follows ("" for none of ours) and its bytes
 
 _NONE: Step = ("", b"")
 _ETHERTYPES = {0x0800: "ipv4", 0x86DD: "ipv6", 0x6558: "ethernet", 0x8847: "mpls"}
@@ -17,7 +17,7 @@ _GPDU = 255  # the message of GTP that carries a packet
 
 
 def step(octets: bytes) -> Step:
-    """Step from a UDP header into the tunnel that its ports tell of."""
+    """Step from a UDP header into the tunnel that its ports name."""
     source, target = int.from_bytes(octets[:2], "big"), int.from_bytes(octets[2:4], "big")
     read = _BY_PORT.get(target) or _BY_PORT.get(source)
     if read is None:

@@ -16,7 +16,7 @@ from handshake_inspect.wire.const import (
     NOTE_TUNNELED,
 )
 
-# Which layer a frame of a link type begins with, and how many octets stand before it.
+# Which layer a frame of a link type begins with, and how many bytes stand before it.
 _FIRST_LAYER = {
     0: ("family", 4),
     1: ("ethernet", 0),
@@ -45,7 +45,7 @@ _DATAGRAMS = (KIND_UDP, KIND_UDP_ERROR)  # whose payload is not where the pump l
 MAX_LAYERS = 32  # of a packet in a packet in a packet …
 
 
-Part = tuple[str, bytes, int]  # its layer, its octets, and its length on the wire
+Part = tuple[str, bytes, int]  # its layer, its bytes, and its length on the wire
 
 
 def decode_uncommon(
@@ -136,7 +136,7 @@ def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int, parts:
 
 
 def damage() -> tuple[type[Exception], ...]:
-    """What the slow path raises for octets that cannot be."""
+    """What the slow path raises for bytes that cannot be."""
     from dpkt.dpkt import Error  # noqa: PLC0415
 
     return (Error, IndexError, ValueError)

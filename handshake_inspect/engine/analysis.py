@@ -51,7 +51,7 @@ def analyze(
     """Analyse captures as one trace.
 
     `inputs` are paths, `-` for standard input, or binary file objects.  `progress` is called with the bytes read and
-    their total (None while there is no end).  `meanwhile` is called in a thread, while a large capture is read: it may
+    their total (None while there is no end).  `meanwhile` is called in a thread while a large capture is read: it may
     import what is needed afterwards.  Raises CaptureError for what is no capture; one that is cut is analysed up to the
     cut, and the report says so.
     """

@@ -1,8 +1,8 @@
 """A capture that runs while something else does: a command, the block of a test.
 
 An open source has the kernel keep what crosses the interface, so nothing is missed from then on, and what was taken
-until `finish` is drained.  A thread moves frames into the table meanwhile; nothing judges it before the end, when the
-report is what `analyze` would say of the same frames.
+until `finish` is drained.  A thread moves frames into the table during the block; nothing judges it before the end,
+when the report is what `analyze` would say of the same frames.
 """
 
 import threading

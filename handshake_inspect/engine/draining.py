@@ -6,5 +6,5 @@ from handshake_inspect.engine.pump import Pump
 
 
 def drain(pump: Pump, reader: FrameReader) -> int:
-    """As `Pump.drain`; in the compiled build other threads go on meanwhile."""
+    """As `Pump.drain`; in the compiled build other threads run at the same time."""
     return unlocked.drain(pump, reader)

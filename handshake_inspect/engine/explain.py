@@ -1,4 +1,4 @@
-"""One connection told segment by segment: the pass of `analyze`, with a tracker that logs."""
+"""One connection segment by segment: the pass of `analyze`, with a tracker that logs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,10 +37,10 @@ def explain(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Story:
-    """Tell the story of the connection that `wish` names, and for which `where` holds, in at most `limit` segments.
+    """The story of the connection that `wish` names and that matches `where`, in at most `limit` segments.
 
     One pass over the input, in memory that `limit` and the bound of the logs hold.  Of several connections that
-    fit the first with trouble is told, else the first.  Raises UsageError when none fits, CaptureError as `analyze`.
+    match, it is the first with trouble, else the first.  Raises UsageError when none fits, CaptureError as `analyze`.
     """
     options = options or Options()
     tracker = LoggingTracker(options.max_connections, ENTRIES + 1)

@@ -29,7 +29,7 @@ from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, RST, SYN
 
 
 class LoggingTracker(Tracker):
-    """Tracks as `Tracker` does, and logs what its filter picks: what is notable until told otherwise."""
+    """Tracks as `Tracker` does, and logs what its filter picks: by default what is notable."""
 
     def __init__(self, limit: int, slots: int) -> None:
         """`limit` as in Tracker; `slots` is how many logged segments there is room for."""
@@ -127,7 +127,7 @@ class LoggingTracker(Tracker):
             self.copy_rows(2 * self.slot, i)
         Tracker.follow(self, i, side, segment)
         if self.followed != mine:
-            return 0  # another incarnation has the segment, and that was followed meanwhile
+            return 0  # the segment is of another incarnation, which was tracked since
         self.note_doubted(i, segment)
         if asked_for:
             notable = self.is_notable(i, side, segment)

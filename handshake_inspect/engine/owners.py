@@ -1,4 +1,4 @@
-"""Whose octets a record was decoded from, which only the pure build must know: see `decode/payload.py`."""
+"""Whose bytes a record was decoded from, which only the pure build must know: see `decode/payload.py`."""
 
 from typing import Any
 

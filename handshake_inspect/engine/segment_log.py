@@ -23,7 +23,7 @@ from handshake_inspect.wire.const import KIND_NONE, MASK32, SYN
 NOTABLE, ALL, ENDS, ID = range(4)  # what is logged
 ENTRIES = 1 << 16  # logged segments that are kept for `hsi explain`, with their rows: 1.3 KB each
 SEGMENTS = 1 << 15  # and for a screen
-SYNS = 1 << 16  # SYNs that are kept beside them, 128 octets each
+SYNS = 1 << 16  # SYNs that are kept beside them, 128 bytes each
 FIRST = 4  # segments of each end that a screen keeps, notable or not
 MOST = 256  # segments of one connection that a screen is given: the first half and the last half of so many
 CANDIDATES = 1024  # 4-tuples logged for one id; more need a capture that is nothing but forged SYNs

@@ -1,9 +1,9 @@
-"""What the pump does, without Python's lock in the compiled build: other threads go on meanwhile."""
+"""What the pump does, without Python's lock in the compiled build, so that other threads can run."""
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.engine.pump import Pump
 
 
 def drain(pump: Pump, reader: FrameReader) -> int:
-    """As `Pump.drain`."""
+    """Decode and track all frames that the reader has; see `Pump.drain`."""
     return pump.run(reader)

@@ -1,1 +1,1 @@
-"""Questions asked of connections: names of their fields, and the language of `-Y`."""
+"""Questions about connections: the names of their fields, and the language of `-Y`."""

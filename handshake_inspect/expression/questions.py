@@ -26,7 +26,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 class Test(ABC):
-    """One question, asked of all connections at once."""
+    """One question, computed over all connections at once."""
 
     @abstractmethod
     def mask(self, columns: Columns) -> Mask:

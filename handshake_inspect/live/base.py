@@ -1,4 +1,4 @@
-"""What every live source offers whoever pumps it."""
+"""What every live source offers the pump."""
 
 from types import TracebackType
 from typing import NamedTuple
@@ -71,7 +71,7 @@ class LiveSource:
 
     @property
     def consumed(self) -> int:
-        """Frames, for want of octets of a file, that were read."""
+        """Frames, for want of bytes of a file, that were read."""
         return self.reader.frames
 
     @property
@@ -86,7 +86,7 @@ class LiveSource:
 
     @property
     def seen_until_ns(self) -> int | None:
-        """When the capture ended: as whoever drove this source noted, or whoever captured says; None for unknown."""
+        """When the capture ended: as noted by the run, or reported by the capturing program; None if unknown."""
         ends = [ns for ns in (self._ended_ns, self.reader.seen_until()) if ns is not None]
         return max(ends) if ends else None
 

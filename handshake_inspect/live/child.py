@@ -22,7 +22,7 @@ from handshake_inspect.live.pipe import PipeSource
 # The child belongs to a shell that waits for the end of its standard input, and then stops it.  So it is stopped also
 # when this process has dropped its privileges and may not do that itself, and when this process is killed.
 _KEEPER = '"$@" & child=$!; exec >&-; read -r _ || :; kill -TERM "$child" 2>/dev/null; wait "$child"'
-_PATIENCE_MS = 5000  # for a child that was told to end
+_PATIENCE_MS = 5000  # for a child that was asked to end
 _PIPE_SIZE = 1 << 20
 _MOST_SAID = 1 << 16
 

@@ -52,7 +52,7 @@ class _Program(ctypes.Structure):
 
 
 def accept(snap_len: int) -> bytes:
-    """Make a program that takes the first `snap_len` octets of every frame."""
+    """Make a program that takes the first `snap_len` bytes of every frame."""
     return _INSTRUCTION.pack(0x06, 0, 0, snap_len)
 
 

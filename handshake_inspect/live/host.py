@@ -1,8 +1,8 @@
 """What the kernel of this host counts while a capture runs, and the settings that decide it.
 
-Counters and settings are those of one network namespace, that of whoever opens their files under /proc: a container has
-its own, and a listener in another one is counted there.  All is opened when the watch begins, so that it stays the
-namespace of the capture, and can be read after root was given up.
+Counters and settings are those of one network namespace, that of the process that opens their files under /proc: a
+container has its own, and a listener in another one is counted there.  All is opened when the watch begins, so that it
+stays the namespace of the capture, and can be read after root was given up.
 """
 
 import os
@@ -46,7 +46,7 @@ SETTINGS = {
 }
 
 _FILES = ("snmp", "netstat")
-_ROOM = 1 << 18  # octets: a file of counters is a few thousand
+_ROOM = 1 << 18  # bytes: a file of counters is a few thousand
 
 
 class HostView(NamedTuple):
@@ -60,7 +60,7 @@ class HostView(NamedTuple):
 
 
 class HostWatch:
-    """Counts from now on, until `end`; whatever happens to this process meanwhile, of the same namespace."""
+    """Counts from now on, until `end`, of one namespace, even if this process moves to another."""
 
     def __init__(self) -> None:
         """Begin; OSError where the kernel shows no counters."""
@@ -107,7 +107,7 @@ class HostWatch:
 
 
 def watch_host(interface: str) -> HostWatch | None:
-    """Begin to watch the host that has this interface; None where it is not this one, or its kernel does not tell."""
+    """Begin to watch the host that has this interface; None if it is not this host, or its kernel has no counters."""
     if not sys.platform.startswith("linux"):
         return None
     try:

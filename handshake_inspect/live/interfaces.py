@@ -1,4 +1,4 @@
-"""The interfaces of this machine: number, name, addresses, up or down.  On Linux as the kernel tells over netlink."""
+"""The interfaces of this machine: number, name, addresses, up or down; on Linux from netlink."""
 
 import difflib
 import ipaddress

@@ -1,4 +1,4 @@
-"""Octets that are written in place: a mapped ring, the buffer of a file.
+"""Bytes that are written in place: a mapped ring, the buffer of a file.
 
 Never compiled: the twin holds the same functions as C inlines.  Test the length first: beyond it is an error here
 and undefined there.
@@ -11,24 +11,24 @@ _U32 = struct.Struct("=I")
 
 
 def address(octets: Any) -> Any:
-    """Give what octets are read and written by: a pointer in the compiled build, valid as long as `octets` lives."""
+    """Give what bytes are read and written by: a pointer in the compiled build, valid as long as `octets` lives."""
     return octets
 
 
 def put_u32(octets: Any, at: int, value: int) -> int:
-    """Write 32 bits at `at` in this machine's order; where the next octet goes."""
+    """Write 32 bits at `at` in this machine's order; where the next byte goes."""
     _U32.pack_into(octets, at, value)
     return at + 4
 
 
 def put_be16(octets: Any, at: int, value: int) -> int:
-    """Write 16 bits at `at` in network order; where the next octet goes."""
+    """Write 16 bits at `at` in network order; where the next byte goes."""
     octets[at] = value >> 8 & 0xFF
     octets[at + 1] = value & 0xFF
     return at + 2
 
 
 def copy(octets: Any, at: int, source: Any, start: int, count: int) -> int:
-    """Copy `count` octets from `source[start:]` to `at`; where the next octet goes.  The two may overlap."""
+    """Copy `count` bytes from `source[start:]` to `at`; where the next byte goes.  The two may overlap."""
     octets[at : at + count] = source[start : start + count]
     return at + count

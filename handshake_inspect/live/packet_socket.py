@@ -1,6 +1,6 @@
 """The kernel's own capture: an AF_PACKET socket whose TPACKET_V3 ring is mapped into this process (packet(7)).
 
-The socket hears nothing until it is bound, so that the filter and the ring are in place before the first frame.
+The socket receives nothing until it is bound, so that the filter and the ring are in place before the first frame.
 """
 
 import contextlib
@@ -253,7 +253,7 @@ class RingSource(LiveSource):
         if self._interface is ANY:
             return True
         try:
-            # Asked of the packet socket: another thread or namespace may be ours by now, that of the socket stays.
+            # Read from the packet socket: another thread or namespace may be ours by now, that of the socket stays.
             fcntl.ioctl(self._socket, _SIOCGIFNAME, struct.pack("=16si20x", b"", self._interface.number))
         except OSError:
             return False
@@ -271,7 +271,7 @@ def _packet_socket(interface: Interface, cooked: bool) -> socket.socket:
 
 
 def _bind(sock: socket.socket, interface: int) -> None:
-    """Begin to hear everything on an interface, 0 for all: Python's own bind() knows only names, and none for all."""
+    """Receive everything on an interface, 0 for all: Python's own bind() knows only names, and none for all."""
     address = struct.pack("=HHi12x", socket.AF_PACKET, socket.htons(_ETH_P_ALL), interface)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.bind(sock.fileno(), address, len(address)) != 0:

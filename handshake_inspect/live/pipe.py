@@ -16,10 +16,10 @@ class PipeSource(LiveSource):
     def __init__(
         self, source: Source, descriptor: int | None, backend: str = "pipe", snap_len: int | None = None
     ) -> None:
-        """Take over a source whose octets come through `descriptor`; without one nobody can wait for them."""
+        """Take over a source whose bytes come through `descriptor`; without one nobody can wait for them."""
         super().__init__(source.name, backend, source.reader, snap_len)
         self.source = source
-        self._fresh = True  # the octets that told what it is were read and are waiting
+        self._fresh = True  # the bytes that identified it were read and are waiting
         self._ended = False
         self._stopping = False
         self._closed = False
@@ -36,7 +36,7 @@ class PipeSource(LiveSource):
         return self.source.compression
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for octets; False when `timeout_s` seconds pass without any.
+        """Wait for bytes; False when `timeout_s` seconds pass without any.
 
         Of a compressed stream nobody knows what is there before it is read: always True.
         """
@@ -84,7 +84,7 @@ class PipeSource(LiveSource):
 def standard_input() -> PipeSource:
     """Read what is piped in; CaptureError when that is no capture.
 
-    Waits for the first octets: they tell what it is.
+    Waits for the first bytes, which identify the format.
     """
     source = open_source("-")
     try:

@@ -1,6 +1,6 @@
 """Root is needed to open an interface and for nothing after that: what reads hostile frames should not be root.
 
-Without `-Z` root becomes whoever called sudo (SUDO_UID and SUDO_GID), and nobody when that is not known; `-Z root`
+Without `-Z` root becomes the user who called sudo (SUDO_UID and SUDO_GID), and nobody when that is not known; `-Z root`
 keeps root.  To be called when the source is open and before its first frame is read.  A file that is to be written as
 root has to be open by then; tcpdump opens its files after that, which is safer where others may write to the directory.
 """

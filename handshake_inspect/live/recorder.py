@@ -6,7 +6,7 @@ from handshake_inspect.capture.frames import FRAME, FrameReader
 from handshake_inspect.live import memory
 
 _ENHANCED_PACKET = 6
-_OVERHEAD = 32  # octets of an Enhanced Packet Block without options and data
+_OVERHEAD = 32  # bytes of an Enhanced Packet Block without options and data
 _ROOM = 1 << 20
 _MASK32 = 0xFFFF_FFFF
 
@@ -95,7 +95,7 @@ class RecordingReader(FrameReader):
         return 0
 
     def make_room(self, count: int) -> int:
-        """See to it that `count` octets fit behind those that are there."""
+        """See to it that `count` bytes fit behind those that are there."""
         if self._room - self._used >= count:
             return 0
         self.flush()

@@ -15,7 +15,7 @@ from handshake_inspect.live import memory
 _ETHERNET = 1
 _LINUX_SLL2 = 276
 
-ROOM = 24  # octets kept free in front of every frame: a header of a cooked capture and a VLAN tag
+ROOM = 24  # bytes kept free in front of every frame: a header of a cooked capture and a VLAN tag
 
 _BIG = sys.byteorder == "big"
 _NS_PER_SECOND = 1_000_000_000
@@ -26,7 +26,7 @@ _BLOCK_FRAMES = 12
 _BLOCK_FIRST = 16
 _BLOCK_HEADER = 48
 
-# struct tpacket3_hdr, 48 octets, and the sockaddr_ll behind it, 20 octets.
+# struct tpacket3_hdr, 48 bytes, and the sockaddr_ll behind it, 20 bytes.
 _NEXT = 0
 _SECONDS = 4
 _NANOSECONDS = 8
@@ -71,7 +71,7 @@ class RingReader(FrameReader):
         self.saw_link_type(link_type)
 
     def take(self, block: int, size: int) -> None:
-        """Go on with the block of `size` octets at octet `block` of the ring."""
+        """Go on with the block of `size` bytes at byte `block` of the ring."""
         if block < 0 or size < _BLOCK_HEADER or block + size > self.size:
             raise ValueError("no such block in the ring")
         data = self.data

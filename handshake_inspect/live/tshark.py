@@ -1,7 +1,7 @@
 """pyshark as the capturing program of last resort: `python -m handshake_inspect.live.tshark` with four arguments.
 
 Runs as a child process of its own (child.py), for pyshark brings an event loop and several processes.  Writes pcapng to
-standard output, each frame as soon as tshark has told it; what dumpcap says goes to standard error.
+standard output, each frame as soon as tshark has printed it; what dumpcap says goes to standard error.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _NS_PER_SECOND = 1_000_000_000
 
 
 class Frame(NamedTuple):
-    """One frame as pyshark tells it."""
+    """One frame as pyshark returns it."""
 
     link_type: int
     ts_ns: int

@@ -91,7 +91,7 @@ class PcapngWriter:
             while done < len(blocks):
                 done += os.write(self._descriptor, blocks[done:])
         except BrokenPipeError:
-            raise  # whoever read has had enough: the command ends quietly
+            raise  # the reader has gone: the command ends quietly
         except OSError as error:
             self._take_back(done)
             fix = "free some space, or write elsewhere" if error.errno == errno.ENOSPC else "write elsewhere"

@@ -1,4 +1,4 @@
-"""The packets of one UDP datagram, told apart by what their headers leave in the clear (RFC 9000 section 17, RFC 9369).
+"""The packets of one UDP datagram, distinguished by the clear part of their headers (RFC 9000 section 17, RFC 9369).
 
 Coalesced packets are walked by their lengths (section 12.2).  A datagram that the capture cut shows its first packets,
 and nothing of those behind the cut.  Any bytes may come: a header that lies ends the walk.

@@ -118,7 +118,7 @@ def quics_of(storage: Any) -> Any:
 
 
 def kept_of(storage: Any) -> Any:
-    """As `quics_of`."""
+    """View storage as an array of kept."""
     return storage
 
 
@@ -128,7 +128,7 @@ def quic_at(records: Any, i: int) -> Any:
 
 
 def kept_at(records: Any, i: int) -> Any:
-    """As `quic_at`."""
+    """The kept row at `i`."""
     return records[i]
 
 

@@ -61,7 +61,7 @@ def verdict(difference: Difference) -> str:
 
 
 def interesting(difference: Difference) -> list[ServiceDifference]:
-    """The services of which there is something to tell."""
+    """The services with something to report."""
     return [each for each in difference.services if each.status != "same" or each.regressions or _moved(each)]
 
 

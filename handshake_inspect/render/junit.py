@@ -59,7 +59,7 @@ def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
 
 
 def _names(findings: Sequence[Finding]) -> Iterator[str]:
-    """What is found and of whom, with a number where that is not unique: of two equal names GitLab drops one."""
+    """Kind and target of each finding, with a number if that is not unique: of two equal names GitLab drops one."""
     seen: Counter[str] = Counter()
     for finding in findings:
         target, kind = finding.target, finding.variety

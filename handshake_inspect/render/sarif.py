@@ -132,7 +132,7 @@ def _fingerprint(text: str) -> dict[str, str]:
 
 
 def _numbered(results: Sequence[dict[str, Any]]) -> None:
-    """Tell results with one fingerprint apart, in their order, as CodeQL does."""
+    """Number results with the same fingerprint in their order, as CodeQL does."""
     seen: Counter[str] = Counter()
     for result in results:
         fingerprint = result["partialFingerprints"]["primaryLocationLineHash"]

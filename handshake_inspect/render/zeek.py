@@ -1,6 +1,6 @@
 """Connections as Zeek's conn.log: tab-separated, with the header that zeek-cut reads.
 
-What a passive look at TCP headers does not give Zeek's way (services, IP octets, local networks) is unset.  `#open` and
+What a passive look at TCP headers does not give Zeek's way (services, IP bytes, local networks) is unset.  `#open` and
 `#close` are the times of the capture, so that the same capture gives the same log.
 """
 

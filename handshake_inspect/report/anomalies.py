@@ -1,4 +1,4 @@
-"""What is odd about a segment: read from the rows that it changed, in plain words, with the RFC that tells of it."""
+"""What is odd about a segment: read from the rows that it changed, in plain words, with the RFC that describes it."""
 
 from collections.abc import Callable, Iterator
 

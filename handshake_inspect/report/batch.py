@@ -69,7 +69,7 @@ class Batch(Parts):
 
     @property
     def decided(self) -> Any:
-        """Whether the capture suffices to tell."""
+        """Whether the capture suffices to decide."""
         return self.listed("decided")
 
     def frames(self, name: str) -> list[Any]:

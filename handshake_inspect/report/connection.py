@@ -138,7 +138,7 @@ class ZeekAlias(Struct, frozen=True, gc=False):
 
 
 class TsharkAlias(Struct, frozen=True, gc=False):
-    """Wireshark's `tcp.stream` and `tcp.completeness` (as `tshark -2` tells it)."""
+    """Wireshark's `tcp.stream` and `tcp.completeness` (as `tshark -2` prints it)."""
 
     stream: Count
     completeness: Count

@@ -34,7 +34,8 @@ class RowConnections(Connections):
     ) -> None:
         """With `ids` the connections that have these, in their order; columns are those of all the same.
 
-        In a live run rows are used again while ids go on: `names` are the ids that attempts, in row order, are told by.
+        In a live run rows are used again while ids go on: `names` are the ids of attempts shown to the user, in row
+        order.
         """
         self.case = case
         self.attempts = case.attempts

@@ -18,7 +18,7 @@ class LegDifference(Struct, frozen=True, gc=False):
     """One handshake RTT then and now; `shift_ns` is that of the median.
 
     `p_value` is how likely chance alone would part the two so far (Mann-Whitney U test, two-sided); `noise` where that
-    is not unlikely enough, `too-few` where there are too few values to tell.
+    is not unlikely enough, `too-few` if there are too few values to judge.
     """
 
     leg: LegName

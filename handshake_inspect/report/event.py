@@ -1,4 +1,4 @@
-"""What a live capture tells line by line, while it goes on: connections, findings that begin and end, counters.
+"""What a live capture reports line by line, while it runs: connections, findings that begin and end, counters.
 
 `event` says what a line is: `connection`, `finding`, `stats`, and at the end `summary`.
 """

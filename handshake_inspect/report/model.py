@@ -132,7 +132,7 @@ class Problem(Struct, frozen=True, gc=False):
 
 
 class Position(Struct, frozen=True, gc=False):
-    """Where the capture was made, seen from the connections: `share` of the `connections` that tell say so."""
+    """Where the capture was made, seen from the connections: `share` of the `connections` that give a hint agree."""
 
     place: Literal["client", "server", "between"]
     share: float
@@ -142,7 +142,7 @@ class Position(Struct, frozen=True, gc=False):
 class Capture(Struct, frozen=True, gc=False):
     """What was read: where from, how much, from when to when.
 
-    `complete` is false when a source was cut or damaged; `dropped_by_kernel` is null when nothing tells; `host` is null
+    `complete` is false when a source was cut or damaged; `dropped_by_kernel` is null if unknown; `host` is null
     but for live captures on an interface of the capturing host.  `ended_ns` is when the
     capture is known to have ended, if that was after its last frame.
     """
@@ -260,7 +260,7 @@ class Finding(Struct, frozen=True, gc=False):
 
     @property
     def variety(self) -> str | None:
-        """What tells it from others of the same id and target: a cause, or the kind of a scan."""
+        """What distinguishes it from others of the same id and target: a cause, or the kind of a scan."""
         variety: str | None = self.metrics.get("cause") or self.metrics.get("kind")
         return variety
 

@@ -62,7 +62,7 @@ class Change:
         return bool(self.after.connection.facts & ~self.before.connection.facts & fact)
 
     def showed(self, fact: int) -> bool:
-        """Whether the segment is the anomaly that a FACT bit tells of, the first of its kind or a later one."""
+        """Whether the segment is the anomaly of a FACT bit, the first of its kind or a later one."""
         facts, trouble = self.after.connection.facts, self.after.connection.trouble_frame
         again = trouble == self.segment.frame & MASK32 and self.before.connection.trouble_frame != trouble
         return bool(facts & fact) and (again or self.gained(fact))

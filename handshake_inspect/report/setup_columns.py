@@ -203,7 +203,7 @@ def tls_flag(bits: int) -> Make:
 
 
 def tls_size(name: str) -> Make:
-    """How many octets; 0 is not known."""
+    """How many bytes; 0 is not known."""
     return number(lambda setup: (setup.seen[name], setup.seen.tls & (setup.seen[name] > 0)))
 
 

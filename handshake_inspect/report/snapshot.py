@@ -1,4 +1,4 @@
-"""What a live capture looks like at one moment: what a screen draws and a stream of events tells."""
+"""What a live capture looks like at one moment: what a screen draws and a stream of events reports."""
 
 from msgspec import Struct
 

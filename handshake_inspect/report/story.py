@@ -1,4 +1,4 @@
-"""The story of one connection: what `hsi explain` tells, as frozen records with the keys of the JSON."""
+"""The story of one connection: what `hsi explain` shows, as frozen records with the keys of the JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Octet = Annotated[int, Meta(ge=0, le=0xFF)]
 
 
 class Mark(Struct, frozen=True, gc=False):
-    """Something that a segment did, in words; `reference` is the section of the RFC that tells of it."""
+    """Something that a segment did, in words; `reference` is the RFC section that describes it."""
 
     id: Word
     text: str
@@ -67,8 +67,8 @@ class Step(Struct, frozen=True, kw_only=True):
     """One segment, or an ICMP error that quotes one (then `icmp` is set and the numbers are those of the quotation).
 
     `flags` are in tcpdump's letters.  `seq` and `ack` are relative where they are near the numbers known of their end,
-    else null.  `window` is in octets, scaled once both ends have agreed to.  `state` is what both ends are in after it.
-    `elided_before` tells of segments between the step before and this one that are not listed.
+    else null.  `window` is in bytes, scaled once both ends have agreed to.  `state` is what both ends are in after it.
+    `elided_before` counts segments between the previous step and this one that are not listed.
     """
 
     frame: FrameNumber

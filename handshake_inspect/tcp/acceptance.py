@@ -6,11 +6,11 @@ So only what fails for every RCV.NXT in these bounds is held to fail:
 
 - no ACK bit: dropped in every state but LISTEN, where nobody is known yet (`VOID`);
 - all before what the receiver has acknowledged, or all beyond the right edge of the window that it offered: it answers
-  with an ACK and takes neither the acknowledgment nor the FIN (`OUTSIDE`).  The octets count all the same: that is
+  with an ACK and takes neither the acknowledgment nor the FIN (`OUTSIDE`).  The bytes count all the same: that is
   what a retransmission looks like;
 - an acknowledgment of more than a FIN that was sent, or of less than its ISN: dropped (`VOID`).  RFC 5961 section 5.2
   allows one as old as the largest window; Linux counts no further back than what was ever acknowledged;
-- a FIN whose octet was acknowledged as something else is none.  One that acknowledges octets which the capture does not
+- a FIN whose byte was acknowledged as something else is none.  One that acknowledges bytes which the capture does not
   hold is doubted: either the capture missed them, or they were never sent.  It counts once it is acknowledged.
 
 RSTs and SYNs have rules of their own (`resets.py`, `opening.py`).
@@ -102,7 +102,7 @@ def is_fin_dropped(connection: Any, sender: Any, target: Any, segment: Any, wort
 
 
 def is_fin_taken(sender: Any, target: Any, segment: Any) -> bool:
-    """Whether the octet of a FIN can still be one for the target: it acknowledged it as nothing else."""
+    """Whether the byte of a FIN can still be one for the target: it acknowledged it as nothing else."""
     end = end_of(segment)
     if not target.traits & TRAIT_ACKS or seqspace.seq_gt(end, target.last_ack):
         return True
@@ -115,7 +115,7 @@ def is_fin_taken(sender: Any, target: Any, segment: Any) -> bool:
 
 
 def is_ack_unseen(target: Any, segment: Any) -> bool:
-    """Whether it acknowledges octets of the target that the capture does not hold."""
+    """Whether it acknowledges bytes of the target that the capture does not hold."""
     return (
         target.traits & TRAIT_ISS != 0
         and not target.traits & TRAIT_FIN

@@ -1,12 +1,12 @@
 """What happens after the handshake that plain traffic does not know: pauses, and what nothing answers.
 
 A connection has a row for it (`rows.Aftermath`) from the first pause, repeated segment or keep-alive on.  All of it is
-written on the long path; `Endpoint.largest` and `Connection.last_ns` tell the short one when a segment is for here.
+written on the long path; `Endpoint.largest` and `Connection.last_ns` tell the short one when a segment belongs here.
 
 *Pause*: `PAUSE_NS` without a segment, while neither end owes an acknowledgment.  What ends it is kept (whose, from
-which octet on), so that a RST can be told that came unprompted, that answered a request into the silence, or that
-crossed one.  *Repeated*: the first octet that the peer has not acknowledged is sent again; timers that run out
-meanwhile make no pauses.  *Keep-alives* count until the peer is heard again, and so does what waits: as long as either
+which byte on), so that a RST can be recognised that came unprompted, that answered a request into the silence, or that
+crossed one.  *Repeated*: the first byte that the peer has not acknowledged is sent again; timers that run out
+in between make no pauses.  *Keep-alives* count until the peer is seen again, and so does what waits: as long as either
 is so, no segment takes the short path (`FACT_UNANSWERED`).
 
 `FACT_DEAD_PEER`: an end sent a RST while its keep-alives were unanswered (`DEAD_PROBES`; Linux sends it with the last,
@@ -109,7 +109,7 @@ def newest_us(end: Any) -> int:
 def on_payload(
     table: Any, i: int, connection: Any, sender: Any, peer: Any, segment: Any, side: int, before_ns: int
 ) -> None:
-    """Octets: longer than any before, for the first time since the other end spoke, or once more."""
+    """Bytes: longer than any before, for the first time since the other end spoke, or once more."""
     end = (segment.seq + segment.payload_len) & MASK32
     if seqspace.seq_ge(segment.seq, sender.snd_nxt) or not sender.traits & TRAIT_SEEN:
         if segment.payload_len > sender.largest and not segment.flags & RST:
@@ -138,13 +138,13 @@ def grow(table: Any, i: int, sender: Any, peer: Any, segment: Any, side: int) ->
 
 
 def note_request(aftermath: Any, segment: Any, side: int) -> None:
-    """New octets of the end that did not end the pause."""
+    """New bytes of the end that did not end the pause."""
     if aftermath.resumed_ns and side != aftermath.resumed_side and aftermath.request_ns == 0:
         aftermath.request_ns = segment.ts_ns
 
 
 def repeat(table: Any, i: int, aftermath: Any, sender: Any, peer: Any, segment: Any, side: int, before_ns: int) -> None:
-    """The first octet that is not acknowledged, once more."""
+    """The first byte that is not acknowledged, once more."""
     length = min(segment.payload_len, MASK16)
     if aftermath.repeats[side] == 0 or aftermath.seq[side] != peer.last_ack:
         begin(table, i, aftermath, sender, peer, segment, side, before_ns)
@@ -189,7 +189,7 @@ def on_probe(table: Any, connection: Any, peer: Any, segment: Any, side: int, pa
 
 
 def on_hole(table: Any, connection: Any, segment: Any, asker: int) -> None:
-    """What `asker` sent later arrived, and the octets before it did not."""
+    """What `asker` sent later arrived, and the bytes before it did not."""
     if table.new_aftermath(connection):
         rows.aftermath_at(table.aftermaths, connection.aftermath - 1).holed[asker] = segment.ack
 

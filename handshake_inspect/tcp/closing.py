@@ -1,7 +1,7 @@
 """FINs and what acknowledges them (RFC 9293 section 3.6): half-close, simultaneous close, TIME-WAIT.
 
-A FIN that the capture does not hold, or not yet, shows all the same: its sender goes on behind it, with an octet
-skipped, or its peer, closing too, acknowledges one octet more than was sent.  It is believed until its sender uses
+A FIN that the capture does not hold, or not yet, shows all the same: its sender goes on behind it, with a byte
+skipped, or its peer, closing too, acknowledges one byte more than was sent.  It is believed until its sender uses
 that sequence number for something else.
 """
 
@@ -44,7 +44,7 @@ BELIEVED_LOST = 2  # an ACK may be lost once; a FIN that comes again and again i
 def on_ack(connection: Any, sender: Any, peer: Any, segment: Any, again: bool) -> None:
     """The segment may acknowledge the peer's FIN: then the sender has it, and the peer will learn so.
 
-    `again`: it only repeats an acknowledgment, so octets before the FIN are missing there.
+    `again`: it only repeats an acknowledgment, so bytes before the FIN are missing there.
     """
     if not peer.traits & TRAIT_FIN:
         return
@@ -74,7 +74,7 @@ def step(connection: Any, end: Any, segment: Any, event: int) -> None:
 
 
 def is_fin_unseen(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether a segment of an end that closes acknowledges one octet more than its peer is known to have sent."""
+    """Whether a segment of an end that closes acknowledges one byte more than its peer is known to have sent."""
     return (
         not peer.traits & TRAIT_FIN
         and (sender.traits & TRAIT_FIN != 0 or segment.flags & FIN != 0)
@@ -86,7 +86,7 @@ def is_fin_unseen(connection: Any, sender: Any, peer: Any, segment: Any) -> bool
 
 
 def is_octet_unseen(peer: Any, segment: Any) -> bool:
-    """Whether just the last of the acknowledged octets is not in the capture."""
+    """Whether just the last of the acknowledged bytes is not in the capture."""
     return (
         segment.ack == peer.snd_nxt
         and peer.hole_end == peer.snd_nxt
@@ -107,7 +107,7 @@ def believe_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int
 
 
 def is_fin_skipped(connection: Any, sender: Any, segment: Any) -> bool:
-    """Whether a bare ACK comes one octet behind all that its sender is known to have sent."""
+    """Whether a bare ACK comes one byte behind all that its sender is known to have sent."""
     return (
         not sender.traits & (TRAIT_FIN | TRAIT_HOLE)
         and sender.traits & TRAIT_SEEN != 0
@@ -122,7 +122,7 @@ def skip_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -
     """The FIN of which only the next number is seen; nothing shows that the peer has it.
 
     Where this segment is the first to acknowledge the peer's FIN, the two have crossed; unless that could be repeated
-    meanwhile, so that an acknowledgment together with the unseen FIN was lost.
+    at the same time, so that an acknowledgment together with the unseen FIN was lost.
     """
     sender.checks |= CHECK_FIN_UNSEEN
     if peer.traits & TRAIT_FIN and not peer.traits & TRAIT_FIN_ACKED:
@@ -133,7 +133,7 @@ def skip_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -
 
 
 def take_back(connection: Any, sender: Any, peer: Any) -> None:
-    """The octet was no FIN after all."""
+    """The byte was no FIN after all."""
     sender.checks &= ~CHECK_FIN_UNSEEN & 0xFFFF
     sender.traits &= ~(TRAIT_FIN | TRAIT_FIN_ACKED) & 0xFF
     connection.facts &= ~FACT_LAST_ACK_SEEN & MASK64
@@ -190,7 +190,7 @@ def fin_taken(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
 
 
 def on_hole_filled(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
-    """Octets came that were missing before the sender's FIN: now its peer takes the FIN."""
+    """Bytes came that were missing before the sender's FIN: now its peer takes the FIN."""
     if sender.traits & TRAIT_FIN and peer.state in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2):
         step(connection, peer, segment, GOT_FIN)
 

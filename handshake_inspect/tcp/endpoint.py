@@ -1,8 +1,8 @@
 """One end of a connection: what its segments say about what it sent, resent and acknowledged.
 
-Told apart here: a copy of a packet that the capture already holds (a bridge, a router seen on both sides, two capture
-points merged, a network that doubles packets), a retransmission, a segment that was only overtaken, a keep-alive
-(RFC 9293 section 3.8.4) and a window probe (section 3.8.6.1).
+Distinguished here: a copy of a packet that the capture already holds (a bridge, a router seen on both sides, two
+capture points merged, a network that doubles packets), a retransmission, a segment that was only overtaken, a
+keep-alive (RFC 9293 section 3.8.4) and a window probe (section 3.8.6.1).
 """
 
 from typing import Any
@@ -48,7 +48,7 @@ COPY_WITH_IP_ID_US = 2_000_000
 COPY_WITH_TSVAL_US = 500_000
 COPY_OF_SYN_US = 300_000
 COPY_US = 2_000
-OVERTAKEN_US = 3_000  # Wireshark's limit, where neither IP ID nor timestamp tell
+OVERTAKEN_US = 3_000  # Wireshark's limit, if neither IP ID nor timestamp help
 IP_ID_NEAR = 4096
 MAX_SHIFT = 14  # RFC 7323 section 2.3
 
@@ -108,7 +108,7 @@ def copy_limit(endpoint: Any, segment: Any) -> int:
 
 
 def is_late_copy(endpoint: Any, segment: Any) -> bool:
-    """Whether octets seen before come with marks that a retransmission, made later, could not bear."""
+    """Whether bytes seen before come with marks that a retransmission, made later, could not bear."""
     if segment.options & OPT_TIMESTAMPS and endpoint.traits & TRAIT_TSVAL_VARIES:
         return seqspace.seq_lt(segment.tsval, endpoint.tsval)
     if segment.ip_id and endpoint.traits & TRAIT_IP_ID_VARIES:
@@ -171,7 +171,7 @@ def agree_on_options(server: Any, client: Any) -> None:
 
 
 def note_window(endpoint: Any, segment: Any) -> None:
-    """The window it advertises, in octets; a window of zero is counted."""
+    """The window it advertises, in bytes; a window of zero is counted."""
     endpoint.window = segment.window << endpoint.shift
     if segment.window == 0:
         endpoint.zero_windows += 1
@@ -217,7 +217,7 @@ def is_probe(sender: Any, peer: Any, segment: Any) -> bool:
 
 
 def was_probed(sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether all that is sent again is the octet of a window probe, which had to be refused."""
+    """Whether all that is sent again is the byte of a window probe, which had to be refused."""
     return (
         segment.seq == (sender.snd_nxt - 1) & MASK32
         and peer.traits & TRAIT_ACKS != 0
@@ -227,7 +227,7 @@ def was_probed(sender: Any, peer: Any, segment: Any) -> bool:
 
 
 def advance(sender: Any, peer: Any, segment: Any) -> int:
-    """Account for the octets that a segment without SYN or RST occupies; NEW, OLD or PROBE."""
+    """Account for the bytes that a segment without SYN or RST occupies; NEW, OLD or PROBE."""
     seq_len = segment.payload_len
     if segment.flags & FIN:
         seq_len += 1
@@ -251,7 +251,7 @@ def advance(sender: Any, peer: Any, segment: Any) -> int:
 
 
 def extend(sender: Any, seq: int, end: int) -> None:
-    """New octets at or beyond SND.NXT; a gap before them is a hole that the capture has."""
+    """New bytes at or beyond SND.NXT; a gap before them is a hole that the capture has."""
     if seq == sender.snd_nxt:
         if sender.traits & TRAIT_HOLE:
             sender.hole_end = end
@@ -279,7 +279,7 @@ def lengthen(sender: Any, segment: Any) -> None:
 
 
 def miss(sender: Any, segment: Any) -> None:
-    """New octets that came damaged: sent, but not received, so that their sender will send them again."""
+    """New bytes that came damaged: sent, but not received, so that their sender will send them again."""
     if segment.flags & (SYN | FIN | RST) or segment.seq != sender.snd_nxt or sender.traits & TRAIT_HOLE:
         return
     if segment.payload_len and sender.traits & TRAIT_SEEN:
@@ -290,7 +290,7 @@ def miss(sender: Any, segment: Any) -> None:
 
 
 def classify_old(sender: Any, peer: Any, segment: Any, end: int) -> None:
-    """Octets below SND.NXT: overtaken, copied or retransmitted."""
+    """Bytes below SND.NXT: overtaken, copied or retransmitted."""
     late = is_late_copy(sender, segment)
     if (
         sender.traits & TRAIT_HOLE
@@ -313,7 +313,7 @@ def classify_old(sender: Any, peer: Any, segment: Any, end: int) -> None:
 
 
 def is_overtaken(sender: Any, segment: Any) -> bool:
-    """Whether a segment that fills a hole was sent before what made the hole, where marks do not tell."""
+    """Whether a segment that fills a hole was sent before what made the hole, if marks do not show it."""
     if segment.options & OPT_TIMESTAMPS and segment.tsval == sender.tsval and sender.traits & TRAIT_TSVAL_VARIES:
         return True
     last = sender.recent_us[(sender.recent_at - 1) & 3]

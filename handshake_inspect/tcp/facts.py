@@ -53,7 +53,7 @@ PAUSE_NS = 1_000_000_000  # silence that is worth a row of `Aftermath`
 # So many keep-alives, or copies of so short a segment, without an answer before a RST: its sender gave up.
 DEAD_PROBES = 2
 DEAD_REPEATS = 4
-SHORT = 536  # octets that fit into the 576 that every IPv4 host takes (RFC 9293 section 3.7.1)
+SHORT = 536  # bytes that fit into the 576 that every IPv4 host takes (RFC 9293 section 3.7.1)
 
 # Aftermath.events
 EVENT_RACE = 0x01  # a RST answered a request that crossed a FIN after a pause
@@ -71,7 +71,7 @@ TRAIT_FIN_ACKED = 0x08  # and its peer acknowledged that
 TRAIT_ACKS = 0x10  # `last_ack` is set
 TRAIT_IP_ID_VARIES = 0x20  # its IP identification tells packets apart
 TRAIT_TSVAL_VARIES = 0x40  # its timestamps tell packets apart
-TRAIT_HOLE = 0x80  # some octets before snd_nxt were not seen
+TRAIT_HOLE = 0x80  # some bytes before snd_nxt were not seen
 
 # Endpoint.checks
 CHECK_GOOD = 0x01  # at least one of its checksums was verified: a bad one is no offloading
@@ -122,7 +122,7 @@ COMPLETE_RST = 32
 
 # What a segment is to its receiver (`acceptance.py`).
 ACCEPTED = 0
-OUTSIDE = 1  # of the window: its octets count, its acknowledgment and its FIN do not
+OUTSIDE = 1  # of the window: its bytes count, its acknowledgment and its FIN do not
 VOID = 2  # dropped
 
 # What `endpoint.advance` made of a segment.

@@ -38,7 +38,7 @@ from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import FIN, MASK16, MASK32, OPT_TIMESTAMPS
 
 SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
-UNSEEN = 1 << 30  # octets between the SYN and what the server acknowledges, where its clock shows that it had the SYN
+UNSEEN = 1 << 30  # bytes between the SYN and what the server acknowledges, where its clock shows that it had the SYN
 UNSEEN_UNTIMED = 1 << 20  # and where nothing does: a number that is anywhere is so near once in 4000 times
 HALF = 1 << 31
 BELIEVED_LOST = 2  # an ACK may be lost once; a server that asks again and again does not take it

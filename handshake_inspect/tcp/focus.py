@@ -1,4 +1,4 @@
-"""The set-up that is being read, and the octets of it that are at hand: what the modules of set-up hand each other.
+"""The set-up that is being read, and the bytes of it that are at hand: what the modules of set-up hand each other.
 
 There is one for every tracker, set anew for every segment that is read.
 """
@@ -18,7 +18,7 @@ from handshake_inspect.tls import hello_row
 
 
 class Focus:
-    """Rows of one connection, and octets of one of its sides."""
+    """Rows of one connection, and bytes of one of its sides."""
 
     def __init__(self, table: Any) -> None:
         """Nothing is looked at yet."""
@@ -30,7 +30,7 @@ class Focus:
         self.is_client = False  # whether that side is the client
         self.turned = False  # whether the other side was the last to send data
         self.over = False  # nothing more is to be read
-        # The segment, or one that was held: octets `seq` to `end`, of which so many were captured.
+        # The segment, or one that was held: bytes `seq` to `end`, of which so many were captured.
         self.at = 0  # where in `data` they begin
         self.captured = 0
         self.seq = 0
@@ -38,7 +38,7 @@ class Focus:
         self.acked = 0  # its acknowledgment number
         self.frame = 0
         self.seen_ns = 0  # when it was first seen
-        self.ns = 0  # when its octets became available
+        self.ns = 0  # when its bytes became available
 
     def start(self, table: Any) -> int:
         """Let the first rows stand in."""

@@ -75,7 +75,7 @@ def first_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
     connection.syn_ns = segment.ts_ns
     connection.syn_frame = segment.frame & MASK32
     connection.syn_count = 1
-    connection.syn_payload = segment.payload_len + (segment.flags & FIN)  # a FIN is an octet to acknowledge
+    connection.syn_payload = segment.payload_len + (segment.flags & FIN)  # a FIN is a byte to acknowledge
     endpoint.open_at(sender, segment)
 
 
@@ -161,7 +161,7 @@ def repeated_syn(table: Any, connection: Any, sender: Any, segment: Any, side: i
     if connection.facts & FACT_SYNACK:
         if not connection.facts & FACT_ACKED:
             endpoint.apply(sender, SYN_ACK_WAS_LOST)
-            endpoint.apply(sender, SENT_SYN)  # where a RST had refused it meanwhile
+            endpoint.apply(sender, SENT_SYN)  # if a RST had refused it in between
     elif not connection.facts & FACT_ACKED:
         endpoint.apply(sender, SYN_ACK_WAS_LOST)  # what seemed to be of a synchronized server was not
         endpoint.apply(sender, SENT_SYN)

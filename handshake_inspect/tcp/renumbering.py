@@ -46,12 +46,12 @@ from handshake_inspect.wire.const import (
 
 TWIN_NS = 20_000_000  # a firewall is faster by far, but the clocks of two capture points may differ
 TWIN_US = 20_000
-UNMARKED_NS = 2_000_000  # where nothing but time tells
-PRINT_US = 100_000  # no stack repeats a segment sooner but for a loss probe, which the prints tell apart
+UNMARKED_NS = 2_000_000  # if only time distinguishes them
+PRINT_US = 100_000  # no stack repeats a segment sooner but for a loss probe, which the prints distinguish
 HOPS = 8  # between both points
 NEAR = 1 << 20  # an ISN made of a clock (RFC 6528) goes no further in such a time
 KEPT_OPTIONS = OPT_WINDOW_SCALE | OPT_SACK_PERMITTED | OPT_TIMESTAMPS
-PRINTS = 16  # segments of an end between both points at once; more are told by IP ID or TSval, as copies are
+PRINTS = 16  # segments of an end between both points at once; more are recognised by IP ID or TSval, as copies are
 
 AGAINST = -1
 NOTHING = 0  # but nothing against it either

@@ -35,7 +35,7 @@ from handshake_inspect.wire.const import ACK, FIN, MASK32, MASK64
 OVERTAKEN_NS = 500_000_000
 # A refused SYN that is repeated comes no sooner (Windows: 500 ms).
 REPEATED_NS = 100_000_000
-# Octets that may be stored before the SYN that opened for them.
+# Bytes that may be stored before the SYN that opened for them.
 STORED_BEFORE = 65_536
 FRAMES_BEFORE = 16
 
@@ -105,7 +105,7 @@ def is_the_one_acknowledged(connection: Any, server: Any, client: Any, segment: 
 
 
 def is_opening(sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether a SYN or SYN-ACK comes just before the first octet that its sender is known to have sent."""
+    """Whether a SYN or SYN-ACK comes just before the first byte that its sender is known to have sent."""
     if (sender.traits | peer.traits) & TRAIT_ISS or sender.frames + peer.frames > FRAMES_BEFORE:
         return False
     if sender.traits & TRAIT_SEEN:

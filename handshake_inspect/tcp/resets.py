@@ -61,7 +61,7 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         return
     if facts & FACT_RST:
         if side != connection.rst_side and peer.checks & CHECK_WENT_ON:
-            endpoint.apply(peer, GOT_RST)  # the target of the forged RST tells it that the connection is gone
+            endpoint.apply(peer, GOT_RST)  # the target of the forged RST answers that the connection is gone
         elif side == connection.client and facts & FACT_SYNACK_AFTER_RST:
             endpoint.apply(peer, GOT_RST)  # and so it does here, to the host that still waits for the ACK
         return
@@ -97,7 +97,7 @@ def is_answer_to_bad_ack(connection: Any, sender: Any, segment: Any) -> bool:
     """Whether an end that opens answers an acknowledgment of what it never sent (RFC 9293 section 3.10.7.4).
 
     Such a RST has the number that was acknowledged, not its own next, and no ACK bit; it ends nothing.  What seemed to
-    be the final ACK, with octets missing before, was none.
+    be the final ACK, with bytes missing before, was none.
     """
     if segment.flags & ACK or not sender.traits & TRAIT_ISS or segment.seq == (sender.iss + 1) & MASK32:
         return False
@@ -110,7 +110,7 @@ def is_answer_to_bad_ack(connection: Any, sender: Any, segment: Any) -> bool:
 def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
     """Whether a server that never proved to be established answers the final ACK with RST and no ACK.
 
-    It does so at once, unless it showed before that it did not take the ACK.  Where the client sent data meanwhile, a
+    It does so at once, unless it showed before that it did not accept the ACK.  If the client sent data in between, a
     RST that comes later than the answer to the ACK would answers the data.
     """
     slack = QUICK_NS if connection.facts & FACT_CLIENT_DATA else SLACK_NS
@@ -208,7 +208,7 @@ def doubt(connection: Any, segment: Any) -> None:
 def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
     """Believe it."""
     if side == connection.rst_side and not sender.checks & CHECK_WENT_ON:
-        # It answers with RSTs again and again: nobody ignored the first, what came meanwhile was under way for long.
+        # It answers with RSTs again and again: nobody ignored the first; segments in between were on the way for long.
         connection.facts &= ~FACT_RST_IGNORED & MASK64
     connection.facts |= FACT_RST
     connection.rst_ns = segment.ts_ns
@@ -229,10 +229,10 @@ def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> Non
 def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
     """A segment without RST or SYN after a RST: was the RST forged, or ignored?
 
-    The host that it claims to be from goes on: forged.  Its target goes on, which must be told from segments already
-    under way (it acknowledges what was sent after the RST, or it still sends when the RST must long have arrived):
-    ignored.  So is a RST beyond all that its sender sent, which draws a challenge ACK: that only repeats the
-    acknowledgment of those (RFC 5961 section 3.2).
+    The host that it claims to be from goes on: forged.  Its target carries on, which must be distinguished from
+    segments already under way (it acknowledges what was sent after the RST, or it still sends when the RST must long
+    have arrived): ignored.  So is a RST beyond all that its sender sent, which draws a challenge ACK: that only
+    repeats the acknowledgment of those (RFC 5961 section 3.2).
     """
     if side == connection.rst_side:
         if goes_on(connection, sender, segment):

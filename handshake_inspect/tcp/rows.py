@@ -117,13 +117,13 @@ class Endpoint(ctypes.Structure):
 
     _fields_ = (
         # what every segment touches: one cache line
-        ("bytes", ctypes.c_uint64),  # payload octets sent, repeated ones too
+        ("bytes", ctypes.c_uint64),  # payload bytes sent, repeated ones too
         ("frames", ctypes.c_uint32),
-        ("snd_nxt", ctypes.c_uint32),  # just beyond the highest octet it sent
+        ("snd_nxt", ctypes.c_uint32),  # just beyond the highest byte it sent
         (
             "contiguous",
             ctypes.c_uint32,
-        ),  # just beyond the octets seen without a hole (equal to snd_nxt when none is missing)
+        ),  # just beyond the bytes seen without a hole (equal to snd_nxt when none is missing)
         ("last_ack", ctypes.c_uint32),  # the highest acknowledgment it sent: its RCV.NXT as proved
         ("tsval", ctypes.c_uint32),  # newest it sent
         ("window", ctypes.c_uint32),  # last it advertised, scaled
@@ -260,17 +260,17 @@ class Aftermath(ctypes.Structure):
         ("probed_ns", ctypes.c_int64 * 2),  # and the last
         ("probe_idle_ns", ctypes.c_int64 * 2),  # the pause before them
         ("resumed_seq", ctypes.c_uint32),  # of the segment that ended the last pause
-        ("seq", ctypes.c_uint32 * 2),  # the first octet of the repeated segment
+        ("seq", ctypes.c_uint32 * 2),  # the first byte of the repeated segment
         ("frame", ctypes.c_uint32 * 2),  # of its last copy; the low 32 bits, as all here
         ("probe_frame", ctypes.c_uint32 * 2),  # of the last keep-alive
-        ("holed", ctypes.c_uint32 * 2),  # what the peer missed when it acknowledged octets behind that (SACK)
+        ("holed", ctypes.c_uint32 * 2),  # what the peer missed when it acknowledged bytes behind that (SACK)
         ("too_big_frame", ctypes.c_uint32),  # the first ICMP error "packet too big"
         ("length", ctypes.c_uint16 * 2),  # payload of the shortest copy
         ("shrunk_from", ctypes.c_uint16 * 2),  # the shortest that was repeated before a shorter one was tried
         ("repeats", ctypes.c_uint16 * 2),  # copies after the first
         ("passed", ctypes.c_uint16 * 2),  # the longest payload that was acknowledged before it
-        ("heard", ctypes.c_uint16 * 2),  # segments of the peer meanwhile
-        ("probes", ctypes.c_uint16 * 2),  # keep-alives since the peer was last heard
+        ("heard", ctypes.c_uint16 * 2),  # segments of the peer in between
+        ("probes", ctypes.c_uint16 * 2),  # keep-alives since the peer was last seen
         ("mtu", ctypes.c_uint16 * 2),  # the least that an ICMP error named, 0 for none
         ("too_big", ctypes.c_uint16 * 2),  # ICMP errors "packet too big"
         ("resumed_side", ctypes.c_uint8),
@@ -349,7 +349,7 @@ def _room(size: int) -> mmap.mmap:
 
 
 def notable_octets(name: str) -> Any:
-    """A mask of 64-bit words over a row of the kind `name`: all octets but those of its plain fields."""
+    """A mask of 64-bit words over a row of the kind `name`: all bytes but those of its plain fields."""
     row = ROWS[name]
     mask = reserve_words(ctypes.sizeof(row) // 8)
     ctypes.memset(mask, 0xFF, ctypes.sizeof(row))
@@ -360,12 +360,12 @@ def notable_octets(name: str) -> Any:
 
 
 def connection_changed(old: Any, new: Any, mask: Any) -> bool:
-    """Whether two connection rows differ in an octet of the mask."""
+    """Whether two connection rows differ in a byte of the mask."""
     return _changed(old, new, mask)
 
 
 def endpoint_changed(old: Any, new: Any, mask: Any) -> bool:
-    """Whether two endpoint rows differ in an octet of the mask."""
+    """Whether two endpoint rows differ in a byte of the mask."""
     return _changed(old, new, mask)
 
 
@@ -380,33 +380,33 @@ def clear_connection(records: Any, i: int) -> None:
 
 
 def clear_ends(records: Any, i: int) -> None:
-    """As `clear_connection`, for the two endpoints of a connection."""
+    """Set ends row `i` to zeros."""
     _clear(records[2 * i])
     _clear(records[2 * i + 1])
 
 
 def clear_alias(records: Any, i: int) -> None:
-    """As `clear_connection`."""
+    """Set alias row `i` to zeros."""
     _clear(records[i])
 
 
 def clear_retries(records: Any, i: int) -> None:
-    """As `clear_connection`."""
+    """Set retries row `i` to zeros."""
     _clear(records[i])
 
 
 def clear_aftermath(records: Any, i: int) -> None:
-    """As `clear_connection`."""
+    """Set aftermath row `i` to zeros."""
     _clear(records[i])
 
 
 def clear_renumbering(records: Any, i: int) -> None:
-    """As `clear_connection`."""
+    """Set renumbering row `i` to zeros."""
     _clear(records[i])
 
 
 def clear_sizes(records: Any, i: int) -> None:
-    """As `clear_connection`."""
+    """Set sizes row `i` to zeros."""
     _clear(records[i])
 
 
@@ -420,18 +420,18 @@ def copy_connection(into: Any, at: int, records: Any, i: int) -> None:
 
 
 def copy_ends(into: Any, at: int, records: Any, i: int) -> None:
-    """As `copy_connection`, for the two endpoints of a connection."""
+    """Copy ends row `i` to row `at` of `into`."""
     into[2 * at] = records[2 * i]
     into[2 * at + 1] = records[2 * i + 1]
 
 
 def copy_alias(into: Any, at: int, records: Any, i: int) -> None:
-    """As `copy_connection`."""
+    """Copy alias row `i` to row `at` of `into`."""
     into[at] = records[i]
 
 
 def words_of(storage: Any) -> Any:
-    """As `embryos_of`."""
+    """View storage as an array of words."""
     return storage
 
 
@@ -441,37 +441,37 @@ def embryos_of(storage: Any) -> Any:
 
 
 def connections_of(storage: Any) -> Any:
-    """As `embryos_of`."""
+    """View storage as an array of connections."""
     return storage
 
 
 def endpoints_of(storage: Any) -> Any:
-    """As `embryos_of`."""
+    """View storage as an array of endpoints."""
     return storage
 
 
 def aliases_of(storage: Any) -> Any:
-    """As `embryos_of`."""
+    """View storage as an array of aliases."""
     return storage
 
 
 def retries_of(storage: Any) -> Any:
-    """As `embryos_of`."""
+    """View storage as an array of retries."""
     return storage
 
 
 def aftermaths_of(storage: Any) -> Any:
-    """As `embryos_of`."""
+    """View storage as an array of aftermaths."""
     return storage
 
 
 def sizes_of(storage: Any) -> Any:
-    """As `embryos_of`."""
+    """View storage as an array of sizes."""
     return storage
 
 
 def renumberings_of(storage: Any) -> Any:
-    """As `embryos_of`."""
+    """View storage as an array of renumberings."""
     return storage
 
 
@@ -481,37 +481,37 @@ def embryo_at(records: Any, i: int) -> Any:
 
 
 def connection_at(records: Any, i: int) -> Any:
-    """As `embryo_at`."""
+    """The connection row at `i`."""
     return records[i]
 
 
 def endpoint_at(records: Any, i: int) -> Any:
-    """As `embryo_at`."""
+    """The endpoint row at `i`."""
     return records[i]
 
 
 def alias_at(records: Any, i: int) -> Any:
-    """As `embryo_at`."""
+    """The alias row at `i`."""
     return records[i]
 
 
 def retries_at(records: Any, i: int) -> Any:
-    """As `embryo_at`."""
+    """The retries row at `i`."""
     return records[i]
 
 
 def aftermath_at(records: Any, i: int) -> Any:
-    """As `embryo_at`."""
+    """The aftermath row at `i`."""
     return records[i]
 
 
 def sizes_at(records: Any, i: int) -> Any:
-    """As `embryo_at`."""
+    """The sizes row at `i`."""
     return records[i]
 
 
 def renumbering_at(records: Any, i: int) -> Any:
-    """As `embryo_at`."""
+    """The renumbering row at `i`."""
     return records[i]
 
 

@@ -72,7 +72,7 @@ def syn_time(table: Any, connection: Any, copy: int) -> int:
 
 
 def syn_ack_time(table: Any, connection: Any, copy: int) -> int:
-    """As `syn_time`, for the SYN-ACK."""
+    """When the SYN-ACK was sent for the `copy`-th time, from 0; copies beyond those kept count as the newest."""
     if copy == 0 or connection.retries == 0:
         return connection.synack_ns
     return rows.retries_at(table.retries, connection.retries - 1).synack_ns[min(copy, RETRIES_KEPT) - 1]
@@ -90,7 +90,7 @@ def first_echoed_syn(table: Any, connection: Any, client: Any, tsecr: int) -> in
 
 
 def first_echoed_syn_ack(table: Any, connection: Any, server: Any, tsecr: int) -> int:
-    """As `first_echoed_syn`, for the SYN-ACK."""
+    """The first copy of the SYN-ACK whose TSval is echoed, -1 if none is."""
     if server.syn_tsval == tsecr:
         return 0
     retries = rows.retries_at(table.retries, connection.retries - 1)

@@ -1,7 +1,7 @@
-"""Set-up of a connection, segment by segment, from the first octet to the first response.
+"""Set-up of a connection, segment by segment, from the first byte to the first response.
 
 A plain request and its response are two segments that are looked at once, and touch one row (`setup_rows.Exchange`).
-All else is read octet by octet: TLS, servers that speak first, flights of several segments, what lies beyond a hole.
+All else is read byte by byte: TLS, servers that speak first, flights of several segments, what lies beyond a hole.
 """
 
 from typing import Any
@@ -187,7 +187,7 @@ def begin(focus: Any, i: int, segment: Any) -> None:
 
 
 def start_side(reading: Any, side: int, end: Any, seq: int) -> None:
-    """Where the octets of a side begin: behind its SYN, or with what is seen of it."""
+    """Where the bytes of a side begin: behind its SYN, or with what is seen of it."""
     first = (end.iss + 1) & MASK32 if end.traits & TRAIT_ISS else seq
     reading.base[side] = first
     reading.next[side] = first

@@ -2,7 +2,7 @@
 
 # Exchange.setup
 EXCHANGE_SETUP = 0x0FFF_FFFF  # 1 + row number
-EXCHANGE_UNREAD = 0x1000_0000  # the capture holds no octet of the client's first segment: TLS or not, nobody knows
+EXCHANGE_UNREAD = 0x1000_0000  # the capture holds no byte of the client's first segment: TLS or not, nobody knows
 EXCHANGE_GIVEN_UP = 0x2000_0000  # 64 KiB or 64 segments of one side, and no response among them
 
 # Setup.flags
@@ -23,7 +23,7 @@ SETUP_EARLY_ENDED = 0x0000_2000  # EndOfEarlyData: it was accepted
 SETUP_CERTIFICATE_SENT = 0x0000_4000  # the client was asked for a certificate, and sent one
 SETUP_CERTIFICATE_WITHHELD = 0x0000_8000  # and sent none
 SETUP_CUT = 0x0001_0000  # the snap length took what is needed: from there on lengths and names are unknown
-SETUP_HOLE = 0x0002_0000  # octets missing that never came: unknown from there on
+SETUP_HOLE = 0x0002_0000  # bytes missing that never came: unknown from there on
 SETUP_PSK_OFFERED = 0x0004_0000
 SETUP_ECH = 0x0008_0000  # extension 65037 was offered
 SETUP_UNREAD = 0x0010_0000  # a ClientHello in pieces for which there was no room: its contents are not known
@@ -55,7 +55,7 @@ UPGRADES = (
     None, "other", "smtp", "imap", "pop3", "ftp", "xmpp", "ldap", "postgresql", "mysql", "rdp", "socks", "http-connect",
 )  # fmt: skip
 
-# Extra.reason; hello-retry is told by Setup.retry_ns
+# Extra.reason; hello-retry is Setup.retry_ns
 EXTRA_WINDOW = 1
 EXTRA_LOSS = 2
 EXTRA_NAGLE = 3

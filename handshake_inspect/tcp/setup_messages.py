@@ -52,7 +52,7 @@ from handshake_inspect.wire.const import MASK32
 
 
 def on_head(focus: Any) -> None:
-    """The first octets of a record are known."""
+    """The first bytes of a record are known."""
     side = focus.side
     kind = focus.reading.head[side * HEAD]
     if kind == ALERT:
@@ -208,7 +208,7 @@ def on_server(focus: Any, kind: int) -> None:
 
 
 def read_message(focus: Any) -> None:
-    """Read the hello that the record under way begins with: here and now, or once its octets are there."""
+    """Read the hello that the record under way begins with: here and now, or once its bytes are there."""
     reading = focus.reading
     side = focus.side
     length = message_length(focus)
@@ -231,7 +231,7 @@ def read_message(focus: Any) -> None:
 
 
 def gather_head(focus: Any) -> None:
-    """The octets of a message that stand in the head of the record under way."""
+    """The bytes of a message that stand in the head of the record under way."""
     reading = focus.reading
     side = focus.side
     buffer = sr.buffer_at(focus.setups.buffers, reading.gather[side] - 1)
@@ -243,7 +243,7 @@ def gather_head(focus: Any) -> None:
 
 
 def gather(focus: Any, at: int, until: int) -> None:
-    """Octets of the body of a record with a hello."""
+    """Bytes of the body of a record with a hello."""
     reading = focus.reading
     side = focus.side
     if reading.head[side * HEAD] != HANDSHAKE:
@@ -362,7 +362,7 @@ def note_server_hello(focus: Any) -> None:
 
 
 def on_alert_record(focus: Any) -> None:
-    """A record of type 21: in the clear when it is two octets long."""
+    """A record of type 21: in the clear when it is two bytes long."""
     reading = focus.reading
     side = focus.side
     clear = reading.length[side] == 2 and reading.headed[side] == RECORD_HEADER + 2

@@ -1,4 +1,4 @@
-"""The octets of a side in their order: each counts once, and what lies beyond a hole waits until the hole is filled."""
+"""The bytes of a side in their order: each counts once, and what lies beyond a hole waits until the hole is filled."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
     if fresh:
         setup_waits.on_data(focus, payload_len, options_len)
     elif payload_len > 1:
-        setup_waits.on_again(focus)  # one octet is a probe
+        setup_waits.on_again(focus)  # one byte is a probe
     if seqspace.seq_le(focus.end, reading.next[side]):
         return
     if seqspace.seq_gt(focus.seq, reading.next[side]):
@@ -33,7 +33,7 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
 
 
 def feed(focus: Any) -> None:
-    """Octets that continue what is available."""
+    """Bytes that continue what is available."""
     reading = focus.reading
     setup_records.read(focus)
     if not focus.over:
@@ -41,7 +41,7 @@ def feed(focus: Any) -> None:
 
 
 def hold(focus: Any) -> None:
-    """Octets beyond a hole: kept, with their times, as far as there is room."""
+    """Bytes beyond a hole: kept, with their times, as far as there is room."""
     reading = focus.reading
     side = focus.side
     focus.setup.flags |= SETUP_HOLE
@@ -67,7 +67,7 @@ def hold(focus: Any) -> None:
 
 
 def fill(focus: Any) -> None:
-    """Octets that are missing: read them, and what waited for them, as far as it goes now."""
+    """Bytes that are missing: read them, and what waited for them, as far as it goes now."""
     reading = focus.reading
     side = focus.side
     buffer = sr.buffer_at(focus.setups.buffers, reading.hold[side] - 1)

@@ -1,7 +1,7 @@
-"""TLS records in the octets of a side (RFC 8446 section 5.1), and the text before there are any.
+"""TLS records in the bytes of a side (RFC 8446 section 5.1), and the text before there are any.
 
 A record is known by its header, whose length says where the next one begins: bodies are passed over, captured or not,
-but for those of hellos.  Of each, up to `HEAD` octets are kept until it is known what it is.  Where the snap length
+but for those of hellos.  Of each, up to `HEAD` bytes are kept until it is known what it is.  Where the snap length
 took a header, the next flight of that side is looked at: it begins with a record.
 """
 
@@ -32,11 +32,11 @@ from handshake_inspect.tls.numbers import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
-LATEST = 4  # of the second octet of a version: record headers never say more than 3.4
+LATEST = 4  # of the second byte of a version: record headers never say more than 3.4
 
 
 def read(focus: Any) -> None:
-    """Octets that continue what the side sent so far."""
+    """Bytes that continue what the side sent so far."""
     reading = focus.reading
     side = focus.side
     if reading.state[side] == READ_TEXT:
@@ -75,7 +75,7 @@ def walk(focus: Any, at: int) -> None:
 
 
 def take_octet(focus: Any, at: int, value: int) -> None:
-    """The next octet of a record's head."""
+    """The next byte of a record's head."""
     reading = focus.reading
     side = focus.side
     headed = reading.headed[side]

@@ -1,15 +1,15 @@
-"""Rows of connection set-up: what was said between the handshake and the first octet of the answer.
+"""Rows of connection set-up: what was said between the handshake and the first byte of the answer.
 
 As `rows.py`: C structures in both builds, which refer to each other by number.  Times are capture times in nanoseconds,
 0 where the thing was not seen; frames are the low 32 bits, 0 likewise.  *First seen* is the first capture of a segment
-that holds an octet; *available* is when all octets before it had been captured, too.
+that holds a byte; *available* is when all bytes before it had been captured, too.
 """
 
 import ctypes
 from typing import Any
 
 CANDIDATES = 6  # four tickets, SETTINGS and the answer
-HEAD = 12  # octets of a record kept to tell what it is: its header, and that of the message in it
+HEAD = 12  # bytes of a record kept to identify it: its header, and that of the message in it
 HELD = 12  # segments beyond a hole that a buffer keeps
 BUFFER = 16 * 1024
 
@@ -18,8 +18,8 @@ class Exchange(ctypes.Structure):
     """Request and response: one per connection, same number, touched only when data flows."""
 
     _fields_ = (
-        ("request_ns", ctypes.c_int64),  # first octet of the client's request first seen
-        ("response_ns", ctypes.c_int64),  # first octet of the response available; of TLS 1.3, see Setup.candidate_ns
+        ("request_ns", ctypes.c_int64),  # first byte of the client's request first seen
+        ("response_ns", ctypes.c_int64),  # first byte of the response available; of TLS 1.3, see Setup.candidate_ns
         ("request_frame", ctypes.c_uint32),
         ("response_frame", ctypes.c_uint32),
         ("path", ctypes.c_uint32),  # least time from a client's segment to the server's first one that acknowledges it
@@ -31,18 +31,18 @@ class Setup(ctypes.Structure):
     """The set-up of a connection that began TLS, whose server spoke first, or where something was in the way."""
 
     _fields_ = (
-        ("hello_ns", ctypes.c_int64),  # ClientHello: first octet first seen
+        ("hello_ns", ctypes.c_int64),  # ClientHello: first byte first seen
         ("hello_sent_ns", ctypes.c_int64),  # last segment, copies too, of the ClientHello that ServerHello answers
         ("retry_ns", ctypes.c_int64),  # HelloRetryRequest first seen
         ("hello_2_ns", ctypes.c_int64),  # the ClientHello after it, first seen
         ("server_hello_ns", ctypes.c_int64),  # ServerHello first seen (or whatever answered, with SERVER_NOT_TLS)
-        ("flight_ns", ctypes.c_int64),  # last octet of the server's flight before the client's Finished, copies too
-        ("server_finished_ns", ctypes.c_int64),  # its last octet available
+        ("flight_ns", ctypes.c_int64),  # last byte of the server's flight before the client's Finished, copies too
+        ("server_finished_ns", ctypes.c_int64),  # its last byte available
         ("client_finished_ns", ctypes.c_int64),  # first seen
         ("early_ns", ctypes.c_int64),  # early data first seen
         ("request_sent_ns", ctypes.c_int64),  # last segment, copies too, of the client before the response
-        ("response_seen_ns", ctypes.c_int64),  # the response's first octet first seen; not of TLS 1.3
-        ("greeting_ns", ctypes.c_int64),  # first octet available that the server sent on its own account
+        ("response_seen_ns", ctypes.c_int64),  # the response's first byte first seen; not of TLS 1.3
+        ("greeting_ns", ctypes.c_int64),  # first byte available that the server sent on its own account
         ("alert_ns", ctypes.c_int64),  # first seen
         # TLS 1.3: the server's records after its Finished that may be the response, available.  Those whose
         # acknowledgment does not cover the request are not among them, but for those after early data.
@@ -97,18 +97,18 @@ class Reading(ctypes.Structure):
     """What reading a set-up needs until the first response; pairs are by side."""
 
     _fields_ = (
-        ("seen_ns", ctypes.c_int64 * 2),  # of the record under way: its first octet first seen
+        ("seen_ns", ctypes.c_int64 * 2),  # of the record under way: its first byte first seen
         ("open_ns", ctypes.c_int64 * 2),  # and available
-        ("sent_ns", ctypes.c_int64 * 2),  # the side's last segment with new octets
+        ("sent_ns", ctypes.c_int64 * 2),  # the side's last segment with new bytes
         ("path_ns", ctypes.c_int64 * 2),  # client's segments that the server has not acknowledged: oldest and newest
         ("last_ns", ctypes.c_int64),  # the server's last record, should it prove to hold its Finished: available
         ("acked_ns", ctypes.c_int64),  # the first bare ACK for all of the last data, 0 for none yet
         ("news_ns", ctypes.c_int64),  # the last bare ACK since the last data
-        ("next", ctypes.c_uint32 * 2),  # just beyond the octets available
+        ("next", ctypes.c_uint32 * 2),  # just beyond the bytes available
         ("base", ctypes.c_uint32 * 2),  # the first of what is counted against the limit
-        ("beyond", ctypes.c_uint32 * 2),  # just beyond the highest octet seen
+        ("beyond", ctypes.c_uint32 * 2),  # just beyond the highest byte seen
         ("header", ctypes.c_uint32 * 2),  # where the record under way begins
-        ("frame", ctypes.c_uint32 * 2),  # that holds its first octet, and the acknowledgment number there
+        ("frame", ctypes.c_uint32 * 2),  # that holds its first byte, and the acknowledgment number there
         ("ack", ctypes.c_uint32 * 2),
         ("path_end", ctypes.c_uint32 * 2),
         ("need", ctypes.c_uint32 * 2),  # length of the message that is gathered
@@ -123,7 +123,7 @@ class Reading(ctypes.Structure):
         ("gather", ctypes.c_uint16 * 2),  # 1 + buffer of a hello in pieces, 0 for none
         ("hold", ctypes.c_uint16 * 2),  # 1 + buffer of segments beyond a hole
         ("length", ctypes.c_uint16 * 2),  # of the record under way
-        ("head", ctypes.c_uint8 * (2 * HEAD)),  # its first octets
+        ("head", ctypes.c_uint8 * (2 * HEAD)),  # its first bytes
         ("headed", ctypes.c_uint8 * 2),  # how many there are
         ("state", ctypes.c_uint8 * 2),  # READ_*
         ("role", ctypes.c_uint8 * 2),  # ROLE_* of the record under way
@@ -145,13 +145,13 @@ class Reading(ctypes.Structure):
 
 
 class Buffer(ctypes.Structure):
-    """Octets of one side that cannot be read yet: a hello in pieces, or segments beyond a hole."""
+    """Bytes of one side that cannot be read yet: a hello in pieces, or segments beyond a hole."""
 
     _fields_ = (
         ("ns", ctypes.c_int64 * HELD),  # of each segment
         ("owner", ctypes.c_uint32),  # 1 + row of the reading, 0 for nobody; of a free buffer, see `next_free`
         ("next_free", ctypes.c_uint32),
-        ("used", ctypes.c_uint32),  # octets
+        ("used", ctypes.c_uint32),  # bytes
         ("count", ctypes.c_uint16),  # segments
         ("side", ctypes.c_uint8),
         ("spare", ctypes.c_uint8),
@@ -159,7 +159,7 @@ class Buffer(ctypes.Structure):
         ("end", ctypes.c_uint32 * HELD),
         ("ack", ctypes.c_uint32 * HELD),
         ("frame", ctypes.c_uint32 * HELD),
-        ("at", ctypes.c_uint16 * HELD),  # where its octets lie here
+        ("at", ctypes.c_uint16 * HELD),  # where its bytes lie here
         ("captured", ctypes.c_uint16 * HELD),
         ("octets", ctypes.c_uint8 * BUFFER),
     )
@@ -189,7 +189,7 @@ def clear_reading(records: Any, i: int) -> None:
 
 
 def clear_buffer(records: Any, i: int) -> None:
-    """As `clear_exchange`, but for the octets: nobody reads those beyond `used`."""
+    """As `clear_exchange`, but for the bytes: nobody reads those beyond `used`."""
     ctypes.memset(ctypes.addressof(records[i]), 0, Buffer.octets.offset)
 
 

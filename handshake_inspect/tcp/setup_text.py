@@ -28,10 +28,10 @@ from handshake_inspect.tls.numbers import CLIENT_HELLO, HANDSHAKE
 from handshake_inspect.wire import octets, seqspace
 from handshake_inspect.wire.const import MASK32
 
-SHORT = 64  # octets of a client's first words that may belong to a protocol of their own
+SHORT = 64  # bytes of a client's first words that may belong to a protocol of their own
 MOST_TURNS = 255
 
-# The first octets of what is said, as numbers in network order.
+# The first bytes of what is said, as numbers in network order.
 CONN = 0x434F4E4E  # CONNECT of a proxy
 XML = 0x3C3F786D  # <?xm
 STREAM = 0x3C737472  # <str
@@ -41,7 +41,7 @@ SSL_REQUEST = 0x04D2162F  # PostgreSQL
 
 
 def looks_like_hello(data: Any, at: int, count: int) -> bool:
-    """Whether so many octets can be the beginning of a record with a ClientHello."""
+    """Whether so many bytes can be the beginning of a record with a ClientHello."""
     if count < 1 or data[at] != HANDSHAKE:
         return False
     if (count > 1 and data[at + 1] != 3) or (count > 2 and data[at + 2] > 4):
@@ -50,7 +50,7 @@ def looks_like_hello(data: Any, at: int, count: int) -> bool:
 
 
 def read(focus: Any) -> None:
-    """Octets of a side that speaks plain text."""
+    """Bytes of a side that speaks plain text."""
     reading = focus.reading
     place = (reading.next[focus.side] - focus.seq) & MASK32
     count = focus.captured - place
@@ -112,7 +112,7 @@ def note_client(focus: Any, data: Any, at: int, count: int) -> None:
 
 
 def request(focus: Any, at: int) -> None:
-    """The client's first octets are its request."""
+    """The client's first bytes are its request."""
     if focus.exchange.request_frame == 0:
         focus.exchange.request_ns = focus.seen_ns
         focus.exchange.request_frame = focus.frame
@@ -142,7 +142,7 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
 
 
 def kind_of_client(data: Any, at: int, count: int) -> int:
-    """Which UPGRADE_* a client may begin with these octets."""
+    """Which UPGRADE_* a client may begin with these bytes."""
     if count < 4:
         return UPGRADE_NONE
     words = octets.be32(data, at)
@@ -162,7 +162,7 @@ def kind_of_client(data: Any, at: int, count: int) -> int:
 
 
 def kind_of_server(data: Any, at: int, count: int) -> int:
-    """Which UPGRADE_* a server that speaks first may begin with these octets."""
+    """Which UPGRADE_* a server that speaks first may begin with these bytes."""
     if count < 4:
         return UPGRADE_NONE
     words = octets.be32(data, at)
@@ -178,7 +178,7 @@ def kind_of_server(data: Any, at: int, count: int) -> int:
 
 
 def may_last(data: Any, at: int, count: int, payload_len: int) -> bool:
-    """Whether a client that begins so may speak TLS later: a known prologue, or few octets that are no words."""
+    """Whether a client that begins so may speak TLS later: a known prologue, or few bytes that are no words."""
     if kind_of_client(data, at, count):
         return True
     return 0 < count <= SHORT and payload_len <= SHORT and not 0x41 <= data[at] <= 0x7A

@@ -37,7 +37,7 @@ from handshake_inspect.wire.const import MASK32
 
 MOST_BEFORE = 5  # records of the client's flight, its Finished among them
 OVERHEAD = 17  # content type and tag
-SHORT_TAG = 8  # octets less with CCM_8
+SHORT_TAG = 8  # bytes less with CCM_8
 FINISHED_256 = 4 + 32 + OVERHEAD
 FINISHED_384 = 4 + 48 + OVERHEAD
 ALERT_LENGTH = 2 + OVERHEAD

@@ -2,7 +2,7 @@
 
 *Nagle*: a packet smaller than the MSS, nothing but a bare acknowledgment of it, and its sender's next data exactly when
 that has reached it (RFC 896).  *Window*: a flight stops and goes on so, the last packet small or not, after
-`LEAST_PACKETS` of it (RFC 5681: the initial window).  *Loss*: octets sent again before they were acknowledged, or a
+`LEAST_PACKETS` of it (RFC 5681: the initial window).  *Loss*: bytes sent again before they were acknowledged, or a
 hole that was filled.  They are looked for until the first response.
 
 *Path*: the least time from a client's segment to the server's first one that acknowledges it, never from one that was
@@ -37,7 +37,7 @@ USUAL_MSS = 536  # RFC 9293 section 3.7.1
 
 
 def on_acknowledgment(focus: Any, number: int, bare: bool) -> None:
-    """A segment that acknowledges octets before `number`."""
+    """A segment that acknowledges bytes before `number`."""
     reading = focus.reading
     if not focus.is_client:
         note_path(focus, number, 0)
@@ -59,7 +59,7 @@ def note_path(focus: Any, number: int, i: int) -> None:
 
 
 def on_data(focus: Any, payload_len: int, options_len: int) -> None:
-    """Octets that were not seen before."""
+    """Bytes that were not seen before."""
     reading = focus.reading
     side = focus.side
     if reading.spoke == side + 1:
@@ -110,7 +110,7 @@ def is_about(took: int, way: int) -> bool:
 
 
 def on_again(focus: Any) -> None:
-    """Octets that were seen before."""
+    """Bytes that were seen before."""
     reading = focus.reading
     if focus.is_client:
         reading.path_ns[0] = 0

@@ -116,7 +116,7 @@ class Setups:
         self.free_buffer = number
 
     def end_reading(self, setup: Any) -> None:
-        """Give back what only reading needs."""
+        """Free what only reading needs."""
         if setup.reading:
             reading = sr.reading_at(self.readings, setup.reading - 1)
             for side in range(2):

@@ -1,7 +1,7 @@
 """The connection table: 4-tuple to row, in both directions alike.
 
 An open-addressing index of 64-bit words (32 bits of the 4-tuple's hash, 32 bits saying which row) over two kinds of
-rows.  A SYN alone is an embryo of 64 octets; the second segment of its 4-tuple makes it a connection.  The index names
+rows.  A SYN alone is an embryo of 64 bytes; the second segment of its 4-tuple makes it a connection.  The index names
 only the latest incarnation of a 4-tuple; earlier ones stay in their rows until the report.
 """
 
@@ -290,7 +290,7 @@ class Table:
         self.forget((hash_of >> 32) & MASK32, EMBRYO | (i + 1))
 
     def evict_connection(self) -> int:
-        """As `evict_embryo`."""
+        """Make room: the connection that the hand of the clock points at is counted and gone."""
         i = self.hand_connection
         self.hand_connection = i + 1 if i + 1 < self.limit else 0
         self.evicted += 1

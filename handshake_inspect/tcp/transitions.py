@@ -9,7 +9,7 @@ belief, taken back when a retransmission shows that the segment, or the answer t
 A passive observer cannot see a listener that stays silent: an endpoint is CLOSED until it has sent something, so
 (CLOSED, SYN arrived) stays CLOSED while (LISTEN, SYN arrived) is SYN_RECEIVED as in the RFC's figure 6.
 
-`packed()` is what the tracker uses: one octet per (event, state).  `diagram()` prints the table for the docs.
+`packed()` is what the tracker uses: one byte per (event, state).  `diagram()` prints the table for the docs.
 """
 
 from enum import IntEnum
@@ -52,7 +52,7 @@ class Event(IntEnum):
     FIN_WAS_LOST = 15
     ACK_OF_FIN_WAS_LOST = 16
     PROVED_OPEN = 17  # sent something synchronized though the capture shows no opening
-    NO_FIN = 18  # what seemed to be its FIN was an octet
+    NO_FIN = 18  # what seemed to be its FIN was a byte
     SYN_WAS_LOST = 19  # the one that crossed its own: it sends a plain SYN again
 
 
@@ -101,7 +101,7 @@ TRANSITIONS: dict[tuple[Event, TcpState], TcpState] = {
     (_E.GOT_ACK_OF_SYN, _S.SYN_RECEIVED): _S.ESTABLISHED,
     (_E.SENT_ACK, _S.SYN_SENT): _S.ESTABLISHED,
     (_E.SENT_ACK, _S.SYN_RECEIVED): _S.ESTABLISHED,
-    # midstream: whoever acknowledges is synchronized
+    # midstream: an end that acknowledges is synchronized
     (_E.PROVED_OPEN, _S.CLOSED): _S.ESTABLISHED,
     # active close (section 3.6)
     (_E.SENT_FIN, _S.CLOSED): _S.FIN_WAIT_1,
@@ -117,7 +117,7 @@ TRANSITIONS: dict[tuple[Event, TcpState], TcpState] = {
     (_E.GOT_FIN, _S.ESTABLISHED): _S.CLOSE_WAIT,
     (_E.SENT_FIN, _S.CLOSE_WAIT): _S.LAST_ACK,
     (_E.GOT_ACK_OF_FIN, _S.LAST_ACK): _S.CLOSED,
-    # an ICMP error for the SYN ends the attempt (RFC 5461 section 4.1 tells why stacks do so); one that quotes the
+    # an ICMP error for the SYN ends the attempt (RFC 5461 section 4.1 explains why stacks do so); one that quotes the
     # SYN-ACK ends the request of Linux
     (_E.GOT_ERROR, _S.SYN_SENT): _S.CLOSED,
     (_E.GOT_ERROR, _S.SYN_RECEIVED): _S.CLOSED,
@@ -158,7 +158,7 @@ def next_state(event: Event, state: TcpState) -> TcpState:
 
 
 def packed() -> bytes:
-    """The table as octets, indexed `event * STATES + state`."""
+    """The table as bytes, indexed `event * STATES + state`."""
     return b"".join(bytes(next_state(event, state) for state in TcpState).ljust(STATES, b"\0") for event in Event)
 
 

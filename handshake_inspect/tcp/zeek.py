@@ -1,13 +1,13 @@
 """What Zeek would make of the same segments: its endpoint states and the letters of its connection history.
 
 Zeek's machine is not RFC 9293's: one state covers all between the SYN and the FIN, no sequence number is checked,
-and *originator* is whoever sent the first packet, unless ports or a SYN-ACK tell otherwise.  Where Zeek's timers
+and *originator* is the sender of the first packet, unless ports or a SYN-ACK show otherwise.  Where Zeek's timers
 would cut a connection in two, hsi's stays one; only what comes 5 s or more after the end is left out.
 
 Letters are upper case when the originator of that moment caused them, and are never rewritten but in one case:
 `H` becomes `^h` when the packet after a SYN-ACK shows that its sender was the responder.  A segment writes, in this
 order, at most one letter for its kind (S H F R D A, I and Q for odd flags), W (zero window), T (retransmission),
-`^` (roles exchanged) and, for its peer, G (the acknowledgment covers octets that the capture lacks).  W, T, G and C
+`^` (roles exchanged) and, for its peer, G (the acknowledgment covers bytes that the capture lacks).  W, T, G and C
 (bad checksum) are written at the 1st, 10th, 100th … time.
 
 `observe` reads the progress of both ends from their rows, as they were before the segment, so that the tracker's
@@ -52,12 +52,12 @@ _WROTE_S, _WROTE_F, _WROTE_R, _WROTE_D, _WROTE_A, _WROTE_I, _WROTE_Q = 0x01, 0x0
 _CUT = 0x0080  # the capture holds payload only in part, which to Zeek is as good as none, and G is still to be written
 _BEGUN = 0x0100  # on side 0: the first packet was seen
 _GAVE_UP = 0x0200  # too much above a hole that nothing acknowledged: Zeek reports no gaps of it any more
-_CREDITED = 0x0400  # SND.NXT was moved by an acknowledgment of octets not seen: they may still come
+_CREDITED = 0x0400  # SND.NXT was moved by an acknowledgment of bytes not seen: they may still come
 _OVER = 0x0800  # on side 0: ended so long ago that Zeek takes what still comes for another connection
 _PREVIOUS = 12  # shift of Zeek's state before the present one
 _BELOW_PREVIOUS = 0x0FFF
 
-_FAR = 1 << 20  # a SYN or RST this far from the rest tells nothing of retransmission (TOO_LARGE_SEQ_DELTA)
+_FAR = 1 << 20  # a SYN or RST this far from the rest says nothing about retransmission (TOO_LARGE_SEQ_DELTA)
 _ABOVE_HOLE = 16384  # tcp_max_above_hole_without_any_acks
 _CLOSE_DELAY_US = 5_000_000  # tcp_close_delay
 _CLOCK_WENT_BACK_US = 0xFFFF_FFFF - 60_000_000  # ages from here on are negative ones, modulo 2^32
@@ -201,7 +201,7 @@ def _minds_window(alias: Any, seg: Any, side: int) -> bool:
 
 
 def _note_repeat(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> None:
-    """Write T for a retransmission, and nothing for octets that were only acknowledged before they were seen."""
+    """Write T for a retransmission, and nothing for bytes that were only acknowledged before they were seen."""
     if not _repeats(alias, sender, seg, rebased, side):
         alias.written[side] &= ~_CREDITED & MASK16
     elif not alias.written[side] & _CREDITED:
@@ -289,16 +289,16 @@ def _wake(alias: Any, flags: int, payload_len: int, by_originator: bool, side: i
 
 
 def _clean(alias: Any, side: int) -> bool:
-    """Whether missing octets of a connection in this state mean anything to Zeek."""
+    """Whether missing bytes of a connection in this state mean anything to Zeek."""
     state: int = alias.state[side]
     previous: int = alias.written[side] >> _PREVIOUS
     return state == ESTABLISHED or (state == CLOSED and previous == ESTABLISHED)
 
 
 def _note_gaps(alias: Any, sender: Any, peer: Any, ack: int, side: int) -> None:
-    """Write G for the peer where `ack` covers octets of it that were not seen, once for each hole.
+    """Write G for the peer where `ack` covers bytes of it that were not seen, once for each hole.
 
-    Octets cut off by the snap length are told once only: the short path does not count what acknowledges them.
+    Bytes cut off by the snap length are counted once only: the short path does not count what acknowledges them.
     """
     other = side ^ 1
     if alias.written[other] & _GAVE_UP:
@@ -344,7 +344,7 @@ def _plain_letters(alias: Any, side: int) -> int:
 
 
 def _already(alias: Any, bit: int, letter: int, side: int) -> bool:
-    """Write `letter` if no packet of its kind was seen in this role before; tell whether one was."""
+    """Write `letter` if no packet of its kind was seen in this role before; returns whether one was."""
     if letter in (_A, _D) and alias.length == 1 and alias.history[0] == _H:
         # A SYN-ACK came first, and it was an answer after all.
         alias.length = 0
@@ -365,7 +365,7 @@ def _exchange(alias: Any) -> None:
 
 
 def _count(alias: Any, letter: int, count: int, side: int) -> int:
-    """Count what is told at powers of ten only; return the new count."""
+    """Count events that are written at powers of ten only; returns the new count."""
     if count == 0xFFFF:
         return count
     count += 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from handshake_inspect.report.model import Connection, Finding, Outcomes, Report, RttDistributions, Service
 
-_SHOWN = 3  # connections in trouble that a repr tells of
+_SHOWN = 3  # connections with trouble that a repr lists
 _LISTED = 20  # connections that are all listed where a test has failed
 
 

@@ -100,7 +100,7 @@ class Capture:
         self.captured.fill(report, self._narrowed(report))
 
     def _fill_after(self, background: Background, error: BaseException) -> None:
-        """Tell what happened until the block failed, if that can be told; nothing is to hide the failure."""
+        """Report what happened until the block failed, if possible; nothing may hide the failure."""
         self.captured.leave(f"the block ended with {type(error).__name__}")
         if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
             return

@@ -48,7 +48,7 @@ def handshakes(request: pytest.FixtureRequest) -> Handshakes:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
-    """Tell beside a failure what was captured."""
+    """Add what was captured to the report of a failure."""
     outcome = yield
     report = outcome.get_result()
     if not report.failed:

@@ -1,1 +1,1 @@
-"""TLS as it crosses the wire: octets to facts.  It knows no segments and no connections."""
+"""TLS as it crosses the wire: bytes to facts.  It knows no segments and no connections."""

@@ -3,7 +3,7 @@
 Lengths inside may lie: nothing is read beyond the end that the caller gives.  Values of RFC 8701 (GREASE) are left out.
 
 What a ClientHello offers is packed as `facts`, equal for equal offers, so that it can be kept once for thousands of
-connections: server name, ALPN list, versions, groups, each behind one octet with its length in octets.
+connections: server name, ALPN list, versions, groups, each behind one byte with its length in bytes.
 """
 
 from typing import Any

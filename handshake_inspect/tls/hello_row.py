@@ -15,7 +15,7 @@ class Hello(ctypes.Structure):
         ("cipher", ctypes.c_uint16),  # of ServerHello
         ("group", ctypes.c_uint16),  # of ServerHello's key share
         ("flags", ctypes.c_uint16),
-        ("alpn_at", ctypes.c_uint32),  # the protocol that ServerHello chose, in the octets that were read
+        ("alpn_at", ctypes.c_uint32),  # the protocol that ServerHello chose, in the bytes that were read
         ("alpn_length", ctypes.c_uint32),
         ("length", ctypes.c_uint32),  # of `facts`
         ("start", ctypes.c_uint32 * 4),  # where each part of a ClientHello lies and how long it is, while it is read
@@ -35,7 +35,7 @@ def hello_of(storage: Any) -> Any:
 
 
 def facts_of(hello: Any) -> Any:
-    """The octets of its facts."""
+    """The bytes of its facts."""
     return hello.facts
 
 

@@ -1,4 +1,4 @@
-"""Strings of octets, each kept once and named by a number: what hellos offer, for a column of 4 octets.
+"""Strings of bytes, each kept once and named by a number: what hellos offer, for a column of 4 bytes.
 
 An open-addressing index over one arena, so that a hello costs no Python object.  Both are bounded, for what is kept
 came from strangers: when they are full, or too many strings were made to collide, what comes is named 0 and counted.

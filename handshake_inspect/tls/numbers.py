@@ -11,12 +11,12 @@ CERTIFICATE = 11
 
 TLS12 = 0x0303
 TLS13 = 0x0304
-DRAFT = 0x7F00  # of TLS 1.3, the number of the draft in the low octet
+DRAFT = 0x7F00  # of TLS 1.3, the number of the draft in the low byte
 FIRST_DRAFT = 0x7F16  # 22, from which on it looks like TLS 1.3
 
 RECORD_HEADER = 5
 MESSAGE_HEADER = 4
-LONGEST_RECORD = (1 << 14) + 2048  # of TLS 1.2; of TLS 1.3, 256 octets more than a fragment
+LONGEST_RECORD = (1 << 14) + 2048  # of TLS 1.2; of TLS 1.3, 256 bytes more than a fragment
 
 SERVER_NAME = 0
 SUPPORTED_GROUPS = 10

@@ -1,4 +1,4 @@
-"""Octets and words that both builds reach: zeroed memory that costs only where it is written."""
+"""Bytes and words that both builds reach: zeroed memory that costs only where it is written."""
 
 import ctypes
 import mmap
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def room(size: int) -> Any:
-    """So many octets."""
+    """So many bytes."""
     return (ctypes.c_uint8 * size).from_buffer(mmap.mmap(-1, size))
 
 
@@ -31,15 +31,15 @@ def words_of(storage: Any) -> Any:
 
 
 def copy(into: Any, to: int, data: Any, at: int, length: int) -> None:
-    """Copy octets."""
+    """Copy bytes."""
     into[to : to + length] = data[at : at + length]
 
 
 def equal(one: Any, start: int, data: Any, at: int, length: int) -> bool:
-    """Whether two runs of octets are the same."""
+    """Whether two runs of bytes are the same."""
     return bytes(one[start : start + length]) == bytes(data[at : at + length])
 
 
 def octets_in(row: Any) -> Any:
-    """The octets of a row, to be read."""
+    """The bytes of a row, to be read."""
     return row

@@ -1,1 +1,1 @@
-"""Connections to judgements: outcome, cause, confidence and findings, asked of columns."""
+"""Connections to judgements: outcome, cause, confidence and findings, computed over columns."""

@@ -103,13 +103,13 @@ def conn_state(aliases: NDArray[Any], endpoints: NDArray[Any]) -> NDArray[np.uin
 
 
 def _empty(endpoints: NDArray[Any], connections: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether neither end of these connections sent payload, as far as sequence numbers tell."""
+    """Whether neither end of these connections sent payload, as far as sequence numbers show."""
     one, other = endpoints[2 * connections], endpoints[2 * connections + 1]
     return (_payload_sent(one, other) <= 0) & (_payload_sent(other, one) <= 0)
 
 
 def _payload_sent(end: NDArray[Any], peer: NDArray[Any]) -> NDArray[np.int64]:
-    """Octets between SYN and FIN that `end` sent or `peer` acknowledged; not above 0 for none."""
+    """Bytes between SYN and FIN that `end` sent or `peer` acknowledged; not above 0 for none."""
     sent = (end["snd_nxt"] - end["iss"]).astype(np.int32)
     acked = (peer["last_ack"] - end["iss"]).astype(np.int32)
     acked[peer["traits"] & TRAIT_ACKS == 0] = 0
@@ -158,7 +158,7 @@ def community_ids(hi0: Halves, lo0: Halves, hi1: Halves, lo1: Halves, port0: Por
         digests[rows] = [
             sha1(octets[at : at + size], usedforsecurity=False).digest() for at in range(0, len(octets), size)
         ]
-    # 20 octets and a zero are 28 letters of base64, the last of which only stands for the zero.
+    # 20 bytes and a zero are 28 letters of base64, the last of which only stands for the zero.
     letters = b2a_base64(digests.tobytes(), newline=False).decode("ascii")
     return [f"1:{letters[at : at + 27]}=" for at in range(0, len(letters), 28)]
 

@@ -5,7 +5,7 @@ Proved it is
 - by a timestamp echo that names the copy (`tsecr`, see `tcp/rtt.py`): the leg of the RTT then begins at that copy;
 - by the ISN: a server that sent two of them was answered where the final ACK acknowledges the later one.
 
-Where neither tells (no timestamps, or an echo that several copies may have drawn), or where nothing was answered, the
+If neither shows it (no timestamps, or an echo that several copies may have drawn), or where nothing was answered, the
 copy is not known, and what stands for it is the first.
 """
 

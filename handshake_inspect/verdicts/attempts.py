@@ -110,7 +110,7 @@ class Attempts(Held):
 
     @cached_property
     def _keys(self) -> tuple[Any, Any, Keys, Keys, NDArray[Any] | None]:
-        """Keys of all services, servers and clients: made together, since they are of the same octets."""
+        """Keys of all services, servers and clients: made together, since they are of the same bytes."""
         known, clients = Services(len(self)), np.empty(len(self), dtype=np.uint64)
         service, server = (np.empty(len(self.connections), dtype=np.uint64) for _ in range(2))
         for some in batches(len(self.connections), AT_ONCE):

@@ -64,7 +64,7 @@ def whole_frames(first: NDArray[Any], low: NDArray[Any]) -> NDArray[np.uint64]:
 class Gathered:
     """Rows of which some columns are asked for again and again: those are copied side by side, once and together.
 
-    A column of rows of hundreds of octets costs a cache line for every row; all of them together cost no more.
+    A column of rows of hundreds of bytes costs a cache line for every row; all of them together cost no more.
     """
 
     def __init__(self, rows_: Rows, names: Iterable[str], beyond: bool = False) -> None:
@@ -88,7 +88,7 @@ class Gathered:
     def _whole(self, key: str) -> NDArray[np.uint64]:
         """A column of frame numbers, all their bits.
 
-        A number whose low 32 bits are 0 looks like none.  There is one in four billion, and whoever began just before
+        A number whose low 32 bits are 0 looks like none.  There is one in four billion, and one that began just before
         it, and has a time of that frame, had it.
         """
         first, low = self._rows["first_frame"], self._rows[key]

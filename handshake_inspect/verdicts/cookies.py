@@ -8,8 +8,8 @@ then one for each pair of hosts, lately one for each connection.  So the bits ar
 - *clock*: the SYN-ACK's TSval lags up to 63 ms behind the clock that the server's later segments show, and (lag +
   options) modulo 64 is the server's clock when it sent the SYN-ACK.  Less the capture's time that is a constant: it is
   the same, to `SLACK_MS`, for one such connection and the next (clocks drift over hours, not from one to the next).  An
-  ordinary SYN-ACK does not lag.  Asked of those that lag, and lived shorter than `DATED_NS`: the rows do not say when
-  the server's last TSval was sent, so the last frame has to stand for it.
+  ordinary SYN-ACK does not lag.  Computed over those that lag, and lived shorter than `DATED_NS`: the rows do not say
+  when the server's last TSval was sent, so the last frame has to stand for it.
 - *bits*: where SYN-ACKs share an offset, (TSval - options) modulo 64 is the same for all to one client.  TSvals with
   the same high bits count once, and SYN-ACKs sent at the same time modulo 64 ms not at all: who connects every 8 s sees
   the same low bits of an ordinary clock.
@@ -70,7 +70,7 @@ def proofs(trace: Attempts) -> dict[int, Proof]:
 
 @dataclass(frozen=True)
 class Stamped:
-    """Connections whose SYN and SYN-ACK both carry timestamps, and what is asked of them."""
+    """Connections whose SYN and SYN-ACK both carry timestamps, with columns of their values."""
 
     rows: ConnectionRows
     synack_ns: Times

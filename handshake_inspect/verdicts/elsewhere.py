@@ -5,7 +5,7 @@ ISN + 1, or the end of the data of its SYN (Fast Open), answers that attempt; so
 It belongs to the attempt, as do its repeats
 and the RST that the client answers it with, and has no row of its own.  Not where its client took it (acknowledged it,
 or sent anything but a RST), nor where several attempts have this ISN, address and port (scanners use one for all
-targets) and neither the server's address nor its port tells which was meant.
+targets) and neither the server's address nor its port shows which was meant.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the capture could hear: which directions, and which silences are therefore no verdict.
+"""Which directions the capture sees, and which silences are therefore no verdict.
 
 An unanswered SYN is a failure only where an answer would have been captured.  In a capture of one direction it looks
 just the same as the SYN of a connection that went well.
@@ -30,10 +30,10 @@ Bools = NDArray[np.bool_]
 
 
 def blind(trace: Attempts) -> Bools:
-    """Attempts that seem unanswered where the capture does not hold answers: it cannot tell what became of them.
+    """Attempts that seem unanswered where the capture does not hold answers: it cannot show their outcome.
 
-    That is so where the same server is proved to speak unheard, where answers are heard from nobody at all, and where
-    a filter on flags hides them.
+    That is so if the same server provably sends segments that are not captured, if no answers are captured at all, and
+    if a filter on flags hides them.
     """
     hidden = hidden_answers(trace)
     facts = trace.facts
@@ -95,7 +95,7 @@ def answers_only(trace: Attempts, rows: ConnectionRows) -> Bools:
 
 
 def serves_unheard(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Which of these connections were begun by a host that is heard to serve others who are not heard."""
+    """Which of these connections were begun by a host that is seen serving others who are not seen."""
     sides = heard(trace)
     lone = np.flatnonzero(unheard(trace))
     lone = lone[sides[lone, 1 - trace.connections["client"][lone]]]

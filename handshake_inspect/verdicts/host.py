@@ -32,7 +32,7 @@ PORT_SETTINGS = ("ip_local_port_range", "tcp_tw_reuse")
 
 
 class HostEvidence(NamedTuple):
-    """What bears on a kind of finding: counters and settings by the keys of a report, the most telling first."""
+    """What bears on a kind of finding: counters and settings by the keys of a report, the most relevant first."""
 
     counters: tuple[str, ...]
     settings: tuple[str, ...]

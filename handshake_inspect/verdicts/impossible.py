@@ -46,7 +46,7 @@ def bogons(trace: Attempts, rows: AttemptRows) -> Bools:
 
 
 def never_sends(hi: Words, lo: Words) -> Bools:
-    """Which sources cannot be, whoever they ask."""
+    """Which sources cannot exist, whatever their target."""
     head = lo >> np.uint64(24)
     bogus: Bools = (hi == 0) & ((head == _THIS_NETWORK) | ((head >= _MULTICAST) & (head <= _LAST)) | (lo == 0))
     return bogus | (hi >> np.uint64(56) == 0xFF)

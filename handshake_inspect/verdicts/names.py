@@ -1,12 +1,12 @@
 """Which names of servers clients had looked up, and which connection waited for which lookup.
 
 A connection's name is that of the newest answer that its own client got with the server's address before its first SYN,
-no older than its time to live or `LIVES_NS`, whichever is longer: what another client was told says nothing.  Where
+no older than its time to live or `LIVES_NS`, whichever is longer: the answer to another client proves nothing.  Where
 two names with one address are alive, none is chosen.
 
 A host has an address of each family, and asks from one of them for both.  An address that asks nobody is taken for the
-other address of a client if that is the only one, of the other family, that was told the server's address; or the only
-one that was told it within `AT_ONCE_NS`.
+other address of a client if that is the only one, of the other family, that got the server's address; or the only
+one that got it within `AT_ONCE_NS`.
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ class Names:
         return found
 
     def _whose(self, places: Sequence[int], now_ns: int, *, is_v4: bool) -> bytes | None:
-        """The only client with an address of that family that was told by one of these lookups, or just told."""
+        """The only client with an address of that family that got an answer from one of these lookups."""
         alive = [
             self.lookups[place]
             for place in places[-MOST_TOLD:]

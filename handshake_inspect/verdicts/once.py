@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 
 class Remembers(Protocol):
-    """Whoever keeps what was computed of it, by the function that computed it."""
+    """An object that keeps what was computed from it, by the function that computed it."""
 
     @property
     def made(self) -> dict[Callable[..., Any], Any]:

@@ -3,7 +3,7 @@
 The outcome says what both ends reached.  A SYN-ACK that is re-sent after the final ACK must have arrived shows a server
 that did not take it, so the connection is half-open until the server proves otherwise.  A bare RST in answer to the
 final ACK shows the same, if the server sent it: not a box on the path, and not another host with its address.  Data
-that vanish behind a good handshake show nothing of the kind (`path-mtu` and `stalled` tell of them).
+that vanish behind a good handshake show nothing of the kind (`path-mtu` and `stalled` report them).
 """
 
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.wire.const import OPT_MSS, OPT_TIMESTAMPS
 
-TIMESTAMPS = 12  # octets of the option, with padding (RFC 7323 appendix A)
+TIMESTAMPS = 12  # bytes of the option, with padding (RFC 7323 appendix A)
 TCP_HEADER = 20
 HEADERS = {4: 40, 6: 60}  # of IP and TCP, without options
 DEFAULT_MSS = 1460  # of Ethernet, where no SYN said what the receiver takes
@@ -26,7 +26,7 @@ MTUS = (9000, 1500, 1492, 1480, 1476, 1472, 1460, 1454, 1450, 1440, 1436, 1430, 
 
 
 def timestamped(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
-    """Octets of options in every segment of these connections: 12 where both ends offered timestamps."""
+    """Bytes of options in every segment of these connections: 12 where both ends offered timestamps."""
     options = trace.endpoints["options"]
     both = options[2 * rows] & options[2 * rows + 1] & OPT_TIMESTAMPS != 0
     return np.where(both, TIMESTAMPS, 0).astype(np.int64)

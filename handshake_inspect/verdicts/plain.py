@@ -2,7 +2,7 @@
 
 Detectors compute with NumPy, whose scalars look like numbers and truths until an encoder meets one: `a and b` of two
 arrays' elements is a `numpy.bool_`, which no JSON encoder takes.  So a finding makes its values plain when it is built,
-here and nowhere else.  With `REFUSE` it raises instead: the tests run so, and a detector is mended before anyone meets
+here and nowhere else.  With `REFUSE` it raises instead: the tests run so, and a detector is fixed before anyone sees
 what it computed.
 """
 

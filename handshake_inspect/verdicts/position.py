@@ -35,7 +35,7 @@ Votes = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Position:
-    """`place` is client, server, between or None where nothing tells; `share` of `connections` that spoke say so."""
+    """`place` is client, server, between or None if unknown; `share` of the `connections` with a hint agree."""
 
     place: str | None
     share: float | None

@@ -3,10 +3,10 @@
 A box that forges a RST knows addresses, ports and sequence numbers, but not how far away the host is.  Signs, each
 good enough alone:
 
-* *TTL*.  Stacks start at 32, 64, 128 or 255, so a TTL tells the hops behind it.  The RST has come over a number of hops
-  that the host's other segments never had: off by more than `HOPS_SLACK` (routes of equal cost differ by a hop or
-  two), or off at all with another starting value besides.  Another starting value alone is no sign: some stacks give
-  RSTs their own.
+* *TTL*.  Stacks start at 32, 64, 128 or 255, so a TTL shows the number of hops behind it.  The RST has come over a
+  number of hops that the host's other segments never had: off by more than `HOPS_SLACK` (routes of equal cost differ
+  by a hop or two), or off at all with another starting value besides.  Another starting value alone is no sign: some
+  stacks give RSTs their own.
 * *Timing* (only for a RST that answers a SYN).  It came in less than `TOO_SOON` of the shortest time in which the same
   host ever answered a SYN, seen at least `KNOWN_RTTS` times, and by more than `TOO_SOON_NS`: nearer than the host.
 * *IP ID*.  The host numbers the packets of this connection one by one, and the RST's number is nowhere near.  Zero is

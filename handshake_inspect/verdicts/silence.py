@@ -1,10 +1,10 @@
 """What waited for an answer after the handshake and got none: rows of `Aftermath` as columns, by end.
 
-*Data*: the first octet that the peer has not acknowledged was repeated `REPEATS` times or more, for `REPEATED_NS` or
+*Data*: the first byte that the peer has not acknowledged was repeated `REPEATS` times or more, for `REPEATED_NS` or
 longer.  A lost segment is repaired by its first or second copy; four and three seconds are beyond what TCP does about
 loss (RFC 6298 section 5: the timer doubles).  A receiver with a window of zero answers, it only takes nothing.
 
-*Keep-alives*: `PROBES` or more since the peer was last heard, or fewer where their sender gave up with a RST
+*Keep-alives*: `PROBES` or more since the peer was last seen, or fewer where their sender gave up with a RST
 (`FACT_DEAD_PEER`).  Both directions must be in the capture, or an answer may only not have been captured.
 """
 

@@ -6,7 +6,7 @@ Radar looks at the first ten packets from the client only, and from the server's
 what the client sent counts, wherever the capture was made.
 
 None of them: connections that ended in peace (both ends sent FIN), that did not end, that are not decided, and of which
-the capture does not hold enough to tell (what was open before it began, unless several packets with data are in it).
+the capture does not hold enough to decide (what was open before it began, unless several packets with data are in it).
 Among those that died are established ones whose peer answers nothing any more (`verdicts/silence.py`).
 """
 

@@ -63,7 +63,7 @@ def not_answered(trace: Attempts, client: States) -> NDArray[np.intp]:
 
 
 def never_asked(trace: Attempts) -> NDArray[np.intp]:
-    """SYN-ACKs to a host that is never heard where it would be: somebody forged its address."""
+    """SYN-ACKs to a host that is never seen where it would be: its address was forged."""
     alone = trace.facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_SERVER_PROVED) == FACT_SYNACK
     rows = trace.tracked_where(alone)
     rows = rows[~heard(trace)[rows, trace.connections["client"][rows]]]

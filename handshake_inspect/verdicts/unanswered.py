@@ -1,4 +1,4 @@
-"""Why nothing answered a SYN: whether its source can exist, and who else of the server was heard.
+"""Why nothing answered a SYN: whether its source can exist, and what else of the server was seen.
 
 - A source that cannot be (`impossible.py`) gets no answer from anybody: `bogon-source`.
 - `syn-dropped` where the port shows any life in the whole capture: one segment that it sends, to anybody, on any
@@ -62,7 +62,7 @@ def mark(found: Bools, members: Keys, keys: Keys) -> None:
 
 
 def clients_at(trace: Attempts, hosts: Keys) -> AttemptRows:
-    """The attempts whose client has one of these addresses and was heard."""
+    """The attempts whose client has one of these addresses and was seen."""
     mine = [some.start + np.flatnonzero(places(trace.client_host[some], hosts)[1]) for some in batches(len(trace))]
     rows = AttemptRows(np.concatenate([np.zeros(0, dtype=np.intp), *mine]))
     tracked = trace.tracked(rows)

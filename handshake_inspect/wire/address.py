@@ -44,7 +44,7 @@ def halves_within(text: str) -> tuple[int, int, int]:
 
 
 def address_octets(hi: int, lo: int) -> bytes:
-    """Give the 4 or 16 octets that stand in a packet."""
+    """Give the 4 or 16 bytes that stand in a packet."""
     if is_ipv4(hi, lo):
         return (int(lo) & MASK32).to_bytes(4, "big")
     return int(hi).to_bytes(8, "big") + int(lo).to_bytes(8, "big")

@@ -1,7 +1,7 @@
 """The Internet checksum (RFC 1071).
 
 Never compiled: Python adds fastest as one long number modulo 65535, C as 32-bit words in a 64-bit
-sum, which the twin does.  A sum is 0 only if every octet is; otherwise zero is written 65535.
+sum, which the twin does.  A sum is 0 only if every byte is; otherwise zero is written 65535.
 """
 
 from handshake_inspect.wire.const import MASK16
@@ -15,7 +15,7 @@ def fold(total: int) -> int:
 
 
 def ones_sum(data: bytes, start: int, end: int) -> int:
-    """Add the 16-bit words of `data[start:end]` in ones' complement, an odd last octet padded with zero."""
+    """Add the 16-bit words of `data[start:end]` in ones' complement, an odd last byte padded with zero."""
     words = data[start:end]
     number = int.from_bytes(words, "big") << (8 * (len(words) & 1))
     return (number % MASK16 or MASK16) if number else 0

@@ -5,7 +5,7 @@ cdef extern from "arpa/inet.h" nogil:
     uint16_t ntohs(uint16_t number)
     uint32_t ntohl(uint32_t number)
 
-# Compilers turn the copy into one load; shifts and ors of single octets they leave as they are.
+# Compilers turn the copy into one load; shifts and ors of single bytes they leave as they are.
 
 cdef inline uint32_t be16(const unsigned char *data, Py_ssize_t at) noexcept nogil:
     cdef uint16_t number

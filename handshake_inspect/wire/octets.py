@@ -1,7 +1,7 @@
 """Numbers in network order, read out of a packet.
 
 Never compiled: the twin holds the same functions as C inlines, which become single loads.  Reading
-beyond the octets is an IndexError here and undefined there: callers test lengths first.
+beyond the bytes is an IndexError here and undefined there: callers test lengths first.
 """
 
 

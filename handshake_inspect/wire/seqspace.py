@@ -9,7 +9,7 @@ _HALF = 0x80000000
 
 
 def seq_add(seq: int, count: int) -> int:
-    """Return the sequence number `count` octets after `seq` (before it, if negative)."""
+    """Return the sequence number `count` bytes after `seq` (before it, if negative)."""
     return (seq + count) & _MASK
 
 

@@ -64,7 +64,7 @@ def test_the_fields(packet):
 
 
 def packet_addresses(found):
-    """The addresses as octets; an IPv6 packet from a mapped address keeps all 16."""
+    """The addresses as bytes; an IPv6 packet from a mapped address keeps all 16."""
     ends = [(found["src_hi"], found["src_lo"]), (found["dst_hi"], found["dst_lo"])]
     if found["ip_version"] == 4:
         return tuple(address_octets(*end) for end in ends)

@@ -1,4 +1,4 @@
-"""Any octets, and frames that were tampered with: the decoder reads nothing that is not there.
+"""Any bytes, and frames that were tampered with: the decoder reads nothing that is not there.
 
 The pure build is the one that shows it: each frame is its own `bytes`, so a forgotten length test
 is an IndexError.

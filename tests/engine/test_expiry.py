@@ -128,7 +128,7 @@ def test_failures_of_many_services_are_bounded(monkeypatch):
 
 
 def used(number, host):
-    """A connection that carries an octet, and is reset."""
+    """A connection that carries a byte, and is reset."""
     ns, client, server = START + number * SECOND // 10, ("10.0.0.1", 2000 + number), (host, 443)
     seq, ack = frames.CLIENT_ISN + 1, frames.SERVER_ISN + 1
     return [

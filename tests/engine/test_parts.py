@@ -14,7 +14,7 @@ V6 = {"client": CLIENT6, "server": SERVER6}
 
 
 def split(packet, size, ident=77):
-    """An IP packet as fragments of so many octets."""
+    """An IP packet as fragments of so many bytes."""
     if packet[0] >> 4 == 4:
         body, src, dst = packet[20:], CLIENT[0], SERVER[0]
         if packet[12:16] != frames.address(src):

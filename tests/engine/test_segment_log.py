@@ -18,7 +18,7 @@ from handshake_inspect.live.session import open_file
 from handshake_inspect.render.layout import Style
 from handshake_inspect.report.explain import explain_now
 
-LARGE = 2_000_000  # octets: larger samples hold thousands of connections alike
+LARGE = 2_000_000  # bytes: larger samples hold thousands of connections alike
 START = 1_700_000_000_000_000_000
 GAP_NS = 20_000
 

@@ -11,7 +11,7 @@ from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.selection import Wish, parse
 from handshake_inspect.report.schema import story_schema
 
-LARGE = 2_000_000  # octets: of larger samples only the first and the last connection are told
+LARGE = 2_000_000  # bytes: of larger samples only the first and the last connection are told
 
 
 def some(count, large):

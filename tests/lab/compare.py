@@ -143,7 +143,7 @@ def judge(truth: Json, found: Json, settings: Json) -> Iterator[tuple[str, Any, 
 
 
 def measured(truth: Json, found: Json, settings: Json) -> Iterator[tuple[str, Any, Any]]:
-    """The handshake RTT and the octets."""
+    """The handshake RTT and the bytes."""
     total = found["rtt"]["total"]
     if settings["place"] == "client" and truth["info"] and "simultaneous" not in truth["what"]:
         rtt, sent_once = truth["info"]["rtt_us"] * 1000, found["handshake"]["syn_count"] == 1

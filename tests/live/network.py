@@ -145,7 +145,7 @@ class Seen(NamedTuple):
     flags: int
     seq: int
     ack: int
-    payload: int  # octets on the wire
+    payload: int  # bytes on the wire
 
     @property
     def is_last(self) -> bool:

@@ -185,7 +185,7 @@ HEADERS = 68
 
 
 def block(*frames, size=4096, count=None):
-    """One block as the kernel writes it; a frame is (octets, changes of its header)."""
+    """One block as the kernel writes it; a frame is (bytes, changes of its header)."""
     out = bytearray(size)
     struct.pack_into("=5I", out, 0, 1, 48, 1, len(frames) if count is None else count, 48)
     at = 48

@@ -1,4 +1,4 @@
-"""Keys: from octets to names, and from names to what is shown."""
+"""Keys: from bytes to names, and from names to what is shown."""
 
 import pytest
 from hypothesis import given

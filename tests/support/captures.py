@@ -40,7 +40,7 @@ def pcap_record(ns: int, frame: bytes, *, big=False, nano=False, modified=False,
 
 
 def pcap(frames: Iterable[Timed], *, big=False, nano=False, modified=False, **header) -> bytes:
-    """A whole file of (time in ns, octets)."""
+    """A whole file of (time in ns, bytes)."""
     head = pcap_header(big=big, nano=nano, modified=modified, **header)
     return head + b"".join(pcap_record(ns, frame, big=big, nano=nano, modified=modified) for ns, frame in frames)
 
@@ -71,7 +71,7 @@ def interface(
     fcs=0,
     name="",
 ) -> bytes:
-    """`resolution` is the octet of if_tsresol."""
+    """`resolution` is the byte of if_tsresol."""
     options = b""
     if name:
         options += option(2, name.encode(), big=big)

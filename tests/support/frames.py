@@ -140,7 +140,7 @@ def ipv4(
     total_length: int | None = None,
     tos: int = 0,
 ) -> bytes:
-    """An IPv4 packet; `fragment_offset` in octets."""
+    """An IPv4 packet; `fragment_offset` in bytes."""
     ip_options += b"\0" * (-len(ip_options) % 4)
     words = 5 + len(ip_options) // 4
     length = words * 4 + len(payload) if total_length is None else total_length
@@ -162,7 +162,7 @@ def ipv6(
     length: int | None = None,
     extensions: Iterable[tuple[int, bytes]] = (),
 ) -> bytes:
-    """An IPv6 packet; `extensions` are (protocol number, body behind the Next Header octet), in order."""
+    """An IPv6 packet; `extensions` are (protocol number, body behind the Next Header byte), in order."""
     body = b""
     chain = list(extensions)
     numbers = [number for number, _ in chain] + [next_header]
@@ -174,7 +174,7 @@ def ipv6(
 
 
 def hop_by_hop(options: bytes = b"\x01\x04\0\0\0\0") -> tuple[int, bytes]:
-    """A Hop-by-Hop Options header; 6, 14, 22 … octets of options."""
+    """A Hop-by-Hop Options header; 6, 14, 22 … bytes of options."""
     return 0, bytes([(len(options) + 2) // 8 - 1]) + options
 
 
@@ -196,7 +196,7 @@ def fragment_header(offset: int, more: bool, ident: int = 7) -> tuple[int, bytes
 
 
 def authentication(icv: bytes = b"\0" * 12) -> tuple[int, bytes]:
-    """An Authentication Header (RFC 4302); 4, 12, 20 … octets of ICV for IPv6."""
+    """An Authentication Header (RFC 4302); 4, 12, 20 … bytes of ICV for IPv6."""
     return 51, bytes([(12 + len(icv)) // 4 - 2]) + b"\0\0" + b"\0\0\0\x09\0\0\0\x01" + icv
 
 
@@ -213,7 +213,7 @@ def raw(packet: bytes) -> bytes:
 
 
 def ethernet(packet: bytes, *, tags: Iterable[int] = (), ethertype: int | None = None, pad: bool = False) -> bytes:
-    """Link type 1; `tags` are tag protocol identifiers, outermost first; `pad` fills up to 60 octets."""
+    """Link type 1; `tags` are tag protocol identifiers, outermost first; `pad` fills up to 60 bytes."""
     head = b"\x02\0\0\0\0\x02\x02\0\0\0\0\x01"
     for number, tag in enumerate(tags):
         head += struct.pack(">HH", tag, 100 + number)
@@ -378,7 +378,7 @@ def icmp_error(
     """An ICMP or ICMPv6 error about the IP packet `offending`, sent to its source.
 
     `reporter` is the packet's destination unless given; `quote` is how much is quoted (IPv4: the
-    header and 8 octets, IPv6: all that fits); `rest` is the header's second word (an MTU, say).
+    header and 8 bytes, IPv6: all that fits); `rest` is the header's second word (an MTU, say).
     """
     if offending[0] >> 4 == 6:
         sender, target = (str(ipaddress.IPv6Address(offending[at : at + 16])) for at in (8, 24))

@@ -41,7 +41,7 @@ def validator():
 
 
 def json_of(*sources, **options) -> bytes:
-    """The JSON report of captures: files, or their octets."""
+    """The JSON report of captures: files, or their bytes."""
     inputs = [io.BytesIO(source) if isinstance(source, bytes) else source for source in sources]
     out = io.BytesIO()
     RENDERERS["json"](engine.analyze(inputs, options=engine.Options(**options)), out, Options())

@@ -176,7 +176,7 @@ CLOSES = {"client": ("TIME_WAIT", "CLOSED"), "server": ("CLOSED", "TIME_WAIT")}
 @pytest.mark.parametrize("acks", [False, True], ids=["three segments", "four segments"])
 @pytest.mark.parametrize("missing", [0, 1])
 def test_a_fin_that_was_not_captured(first, acks, missing):
-    """Its acknowledgment counts one octet more than was seen, and both ends close."""
+    """Its acknowledgment counts one byte more than was seen, and both ends close."""
     wire = opened()
     count = len(wire.taken)
     one = getattr(wire, first)

@@ -100,7 +100,7 @@ def test_both_sides_of_a_router():
 
 @pytest.mark.parametrize("garbage", [0, 1])
 def test_keep_alives(garbage):
-    """One octet below SND.NXT, with one octet of garbage or none (RFC 9293 section 3.8.4)."""
+    """One byte below SND.NXT, with one byte of garbage or none (RFC 9293 section 3.8.4)."""
     wire = opened()
     seq = wire.client.snd_nxt - 1
     for _ in range(3):
@@ -130,7 +130,7 @@ def test_a_zero_window_and_its_probes():
 
 
 def test_a_window_probe_of_an_octet_is_sent_again_with_the_rest():
-    """The receiver had to refuse the octet: that it comes again shows no loss (Wireshark says the same)."""
+    """The receiver had to refuse the byte: that it comes again shows no loss (Wireshark says the same)."""
     wire = opened()
     wire.client.data(1000)
     wire.server.ack(window=0)

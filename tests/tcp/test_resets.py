@@ -89,7 +89,7 @@ def test_a_rst_at_the_edge_ends_the_connection(who):
 
 @pytest.mark.parametrize("isn", [5000, 0xFFFF_FFFF, 0xFFFF_FFA0, 0])
 def test_the_window_is_scaled_and_wraps(isn):
-    """The client's window is 64240 << 7 octets."""
+    """The client's window is 64240 << 7 bytes."""
     for offset, believed in [(0, True), ((64240 << 7) - 1, True), (64240 << 7, False), (-1, False), (1 << 31, False)]:
         wire = Wire(server_isn=isn).handshake().exchange()
         wire.server.rst(seq=wire.server.snd_nxt + offset)

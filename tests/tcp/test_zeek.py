@@ -1,7 +1,7 @@
 """Zeek's states and history letters, segment by segment.
 
 `exchange("S> SA< A>")` sends segments between side 0 (`>`, port 40000 unless told otherwise) and side 1 (`<`, port
-80, which Zeek takes for a server's): S A F R are flags, D is 100 octets of data (with ACK).
+80, which Zeek takes for a server's): S A F R are flags, D is 100 bytes of data (with ACK).
 """
 
 import re

@@ -1,4 +1,4 @@
-"""From the octets that a terminal sends to the names of keys."""
+"""From the bytes that a terminal sends to the names of keys."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SINGLE = {
     0x0D: "enter", 0x0A: "enter", 0x7F: "backspace", 0x08: "backspace", 0x15: "clear", 0x0C: "redraw", 0x09: "tab",
 }  # fmt: skip
 _ESCAPE = 0x1B
-_LONGEST = 16  # octets of a sequence; longer ones are noise
+_LONGEST = 16  # bytes of a sequence; longer ones are noise
 ESCAPE_WAIT_S = 0.05  # what follows an Esc within this time belongs to it
 
 
 class KeyDecoder:
-    """Octets in, keys out; what is not whole yet is kept for the next octets.
+    """Bytes in, keys out; what is not whole yet is kept for the next bytes.
 
     A key is a character, or one of the words above, or `escape`.  Sequences that mean nothing here are dropped.
     """
@@ -26,7 +26,7 @@ class KeyDecoder:
 
     @property
     def waiting(self) -> bool:
-        """Whether an Esc was seen of which only time can tell if more follows."""
+        """Whether an Esc was read and more may follow."""
         return bool(self._rest)
 
     def feed(self, octets: bytes) -> list[str]:
@@ -66,7 +66,7 @@ class KeyDecoder:
             return 1, "escape"
         if rest[1] not in b"[O":
             return 2, ""  # Alt and a key
-        # A control sequence ends with an octet from @ to ~ (ECMA-48); one after ESC O is one octet long.
+        # A control sequence ends with a byte from @ to ~ (ECMA-48); one after ESC O is one byte long.
         for end in range(2, min(len(rest), _LONGEST)):
             if 0x40 <= rest[end] <= 0x7E:
                 return end + 1, _SEQUENCES.get(rest[: end + 1], "")

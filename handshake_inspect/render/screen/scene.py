@@ -43,7 +43,7 @@ class Scene:
     def _pieces(self) -> list[tuple[int, int, Second]]:
         """From how long ago to how long ago each part of the history lasted, oldest first.
 
-        A part ends when it is told, and began with the one before: looks at a busy capture are not a second apart.
+        A part ends when it is reported, and begins with the one before: looks at a busy capture are not a second apart.
         """
         now = self.snapshot.at_ns
         before = min(now - self.snapshot.elapsed_ns, now)

@@ -25,7 +25,7 @@ _FALLBACK = (80, 24)
 class Terminal:
     """Within it, keys and events come to `events` and nothing is echoed; after it, all is as before.
 
-    Ctrl-C still interrupts as ever.  SIGWINCH is heard when entered from the main thread; whoever asks for `size`
+    Ctrl-C still interrupts as ever.  SIGWINCH is handled if entered from the main thread; a caller of `size`
     at every picture needs it only to be quick.
     """
 

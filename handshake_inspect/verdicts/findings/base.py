@@ -48,7 +48,7 @@ def rest(kind: Kind, what: str, left: int) -> Finding:
     return Finding(kind, "info", f"{left} more {what}", None, None, None, None, {"not_listed": left}, advice)
 
 
-# -- whom it is about, and where to look -------------------------------------------------------------------------
+# -- target and evidence -------------------------------------------------------------------------------------------
 
 
 def target(trace: Attempts, row: int) -> tuple[Host, int]:

@@ -1,6 +1,6 @@
 """capture-quality: what is wrong with the capture itself, one finding for each kind; it limits the other verdicts.
 
-* *one-sided*: connections of which only one direction was captured although the other must exist (what is heard
+* *one-sided*: connections of which only one direction was captured although the other must exist (what is seen
   acknowledges, or proves, what is not), if they are `ONE_SIDED` or more of those that could show it.  An unanswered SYN
   proves nothing; but where answers are not captured, silence is no verdict (`hearing.blind`).
 * *filtered*: a filter on flags left out every segment with none of SYN, FIN and RST, so that the final ACKs of

@@ -1,7 +1,7 @@
 """Carpet floods: attempts spread over so many hosts of a network that no single one reaches the numbers.
 
 Used by `syn_flood.py`.  Networks are /24 of IPv4 and /64 of IPv6, the smallest that are routed and handed out as one.
-The numbers are those of any flood (`flooding.py`), asked of the whole network, which counts when
+The numbers are those of any flood (`flooding.py`), applied to the whole network, which counts when
 
 - `CARPETED` hosts or more are hit, from at least `MIN_UNFINISHED` sources: one scanner has one address;
 - each host of an IPv4 network is asked `EACH` times in the mean, and there are `AT_ONCE` unfinished attempts for each

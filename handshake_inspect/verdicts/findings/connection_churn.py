@@ -11,7 +11,7 @@ Nothing is said where a pool would not help, or not be used:
 - *health checks*: `STEADY` of the times from one beginning to the next (or to the second or third, where as many
   checkers share an address) agree to `EVEN`, are `LEAST_EVERY_NS` or more for each, and a timer made them: the
   connections are over before half of the time is.  A client that waits for each answer before it goes on is even, too;
-- *guessing of passwords*: the server ends `STEADY` of the connections after at most `LITTLE` octets, and in the median
+- *guessing of passwords*: the server ends `STEADY` of the connections after at most `LITTLE` bytes, and in the median
   the client comes back within `AT_ONCE_NS`.
 
 `info`: it costs time and ports, and breaks nothing; when the ports get scarce, time-wait-pressure says so.

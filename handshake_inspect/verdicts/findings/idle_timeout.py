@@ -7,7 +7,7 @@ while.  What is seen depends on the device:
   nothing before it that it answers, no FIN, and no request of the end that resets (a client that is tired of waiting).
   Connections of which the server neither sent nor took data do not count: those are `early-reset`'s.  `LEAST` or more
   whose pauses agree within `AGREE` name the time; they must be `SHARE` of all RSTs of that kind at the service, or
-  among very many some agree by chance.  Nobody forged them (`rst-injection`), whatever their TTL: the table is a
+  among very many some agree by coincidence.  Nobody forged them (`rst-injection`), whatever their TTL: the table is a
   device's;
 - *a RST drawn by the first data or keep-alive after a pause*, or *silence* after it (`stalled`): the entry was gone by
   then, nobody knows since when.  `LEAST` or more give an interval, between the longest pause that a connection survived

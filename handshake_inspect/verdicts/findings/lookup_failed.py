@@ -1,4 +1,4 @@
-"""`lookup-failed`: names that clients asked for and were not told.
+"""`lookup-failed`: names that clients looked up without getting an address.
 
 One finding for each name server and way to fail, since each has another cause: `nxdomain` (the name does not exist),
 `servfail` and `refused` (the server cannot or will not answer), `no-answer` (silence for `SILENCE_NS`), `other`.
@@ -110,7 +110,7 @@ def is_related(one: str, other: str) -> bool:
 
 
 def finding(group: tuple[bytes, str], lookups: Sequence[Lookup], known: Known) -> Finding:
-    """What one name server failed to tell in one way."""
+    """The lookups that one name server failed in one way."""
     server, kind = group
     host = address_halves(server)
     gave_up = sum(not went_on(one, known) for one in lookups)

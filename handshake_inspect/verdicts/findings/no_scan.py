@@ -114,7 +114,7 @@ def used_by_client(case: Case) -> tuple[Keys, ConnectionRows]:
 
 @once
 def used_by_server(case: Case) -> tuple[Keys, ConnectionRows]:
-    """As `used_by_client`, by servers."""
+    """The servers of these connections, sorted, and the connections in that order."""
     return by_host(case.attempts.server_host, used_rows(case))
 
 

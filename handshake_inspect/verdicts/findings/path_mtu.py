@@ -11,7 +11,7 @@ All connections of two hosts are looked at together, one direction at a time:
   is longer than what every path takes (576 bytes, 1280 for IPv6: below that nobody forgets to forward);
 - *passes*: the longest payload that was acknowledged, on any connection that was not over when the first failed.  Where
   anything as long passes, it is a lost connection (`stalled`) or loss, not the length;
-- *the peer lives*: meanwhile it answers short segments, on the same connection (it acknowledges what lies behind the
+- *the peer lives*: in that time it answers short segments, on the same connection (it acknowledges what lies behind the
   hole, or sends on), or on another one; or an ICMP error says "too big".  Only the first counts after a pause of
   `IDLE_NS`, on a connection that passed as much before, and where short segments are lost, too: a NAT or firewall that
   forgot the connection looks the same from outside.

@@ -253,7 +253,7 @@ def probed_end(case: Case, row: int) -> tuple[Host, int]:
 def listed(case: Case, found: dict[str, AttemptRows], reached: dict[str, Any]) -> dict[str, Any]:
     """The services of each state: ports of the one host, hosts of the one port, or both where there are several.
 
-    Of the state that most scans mostly find, closed, only the count is told.
+    Of closed ports, which most scans mostly find, only the count is given.
     """
     lists: dict[str, Any] = {}
     for state, rows in found.items():

@@ -6,7 +6,7 @@ of time (a scanner or flooder makes its SYNs by hand, and its ISNs say nothing o
 incarnations of one 4-tuple share F, and their ISNs rightly grow.  Of at least `LEAST` ISNs `MOST` must
 
 * repeat, or progress by one and the same step, or
-* grow by less than `SMALL_STEP` each time (by chance: 1 in 1024), or
+* grow by less than `SMALL_STEP` each time (a coincidence of 1 in 1024), or
 * follow the 250 kHz clock that RFC 793 had without the hash, within `SMALL_STEP`.
 
 `warning`.  One ISN for all 4-tuples and random ones else is a stack behind a load balancer that is not, so it must be

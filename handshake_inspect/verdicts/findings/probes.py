@@ -46,7 +46,7 @@ class Probes:
 
     @property
     def source_and_kind(self) -> Keys:
-        """Who sent each probe, told apart by kind."""
+        """Sources of the probes, by kind."""
         return self.source ^ self.kind
 
     def some(self, chosen: Any) -> "Probes":

@@ -1,8 +1,8 @@
 """`reflection`: many hosts answer one that never asked them: its address is forged, and their answers hit it.
 
 An answer without a question is a connection that a SYN-ACK begins, or a RST that answers a SYN (RST ACK with sequence
-number 0, RFC 9293 section 3.10.7.1), and of which the capture holds nothing else but repetitions and the RST of whom it
-hits.  A victim gets such answers from `MIN_RESPONDERS` hosts or more, and sent a SYN to none of them.
+number 0, RFC 9293 section 3.10.7.1), and of which the capture holds nothing else but repetitions and the RST of the
+host it hits.  A victim gets such answers from `MIN_RESPONDERS` hosts or more, and sent a SYN to none of them.
 
 RSTs of any other kind end old connections and do not count.  In a capture of one direction an unasked SYN-ACK is the
 far half of an ordinary handshake: only what is `backscatter` by its cause counts.  Where the capture began between SYN

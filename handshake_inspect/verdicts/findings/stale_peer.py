@@ -112,7 +112,7 @@ def met_stale_peer(trace: Attempts) -> Bools:
     later, before = trace.reborn()
     closed = (trace.endpoints["traits"].reshape(-1, 2)[before] & TRAIT_FIN != 0).all(axis=1)
     synchronized = facts[before] & (FACT_ACKED | FACT_MIDSTREAM) != 0
-    found[later] &= ~closed  # TIME-WAIT is no stale state: port-reuse tells of it
+    found[later] &= ~closed  # TIME-WAIT is not a stale state: port-reuse reports it
     found[later] |= (facts[before] & FACT_BLIND_SYN != 0) & synchronized & ~closed & (facts[later] & FACT_SYNACK != 0)
     return found
 

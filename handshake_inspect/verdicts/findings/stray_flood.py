@@ -11,7 +11,8 @@ capture holds one direction only, or single segments (sampling), nothing is said
 ACKs of that kind to one host.
 
 A scan has one source; clients whose connections a restart forgot connect again, so they are known; what `reflection`
-tells of is no RST flood.  Severity: `warning`: a kernel needs little to drop them, stateful boxes on the way need more.
+reports is not a RST flood.  Severity: `warning`: a kernel needs little to drop them, stateful boxes on the way need
+more.
 """
 
 from collections.abc import Iterator
@@ -164,7 +165,7 @@ def lone_rsts(case: Case) -> Bools:
 
 
 def is_one_segment(case: Case, rows: ConnectionRows) -> Bools:
-    """Whether whoever began sent just one segment, however often it was captured."""
+    """Whether the opener sent just one segment, however often it was captured."""
     e = case.attempts.endpoints
     one: Bools = e["frames"][2 * rows].astype(np.int64) - e["duplicates"][2 * rows] <= 1
     return one

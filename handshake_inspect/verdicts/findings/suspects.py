@@ -1,6 +1,6 @@
 """Sources that probed so many services that they may be scanners.
 
-Used by `port_scan.py`, whose docstring has the rules; `no_scan.py` tells apart what only looks like a scan.
+Used by `port_scan.py`, whose docstring has the rules; `no_scan.py` removes what only looks like a scan.
 """
 
 from collections.abc import Iterator

@@ -12,7 +12,7 @@ A service is flooded when
   `Limits.unanswered_ns`) after the last segment that belongs to it, or until its RST and for `MIN_HELD_NS`;
 - they are at least `MIN_SHARE` of all attempts in that time: below that the service loses packets;
 - most attempts that failed were not repeated.  A kernel repeats a SYN after 1 s (RFC 6298 section 2.1), so this is
-  asked of attempts older than `RETRY_NS`.  Real clients of a dead or overloaded server repeat theirs, ISN and all;
+  computed over attempts older than `RETRY_NS`.  Real clients of a dead or overloaded server repeat theirs, ISN and all;
 - there is proof that the capture itself does not just lack the rest (a filter that keeps SYNs only makes every
   connection look like this).  One of: the server repeats SYN-ACKs; final ACKs of others are in the capture, and these
   attempts were answered; or the SYNs look forged.

@@ -18,11 +18,11 @@ from handshake_inspect.wire.address import address_text
 
 LISTED = 5  # clients
 NAMED = 20  # whose addresses are kept whenever rows go
-CLIENTS = 4096  # that are told apart when rows are gone; of more the busiest
+CLIENTS = 4096  # that are kept separately when rows are gone; the busiest if there are more
 DELAYS = 1024  # that stand for all when rows are gone
 REPORTERS = 5
 ELSEWHERE = 5  # ends that answered in the server's stead
-SERVICES = 1024  # ports of the host that are told apart
+SERVICES = 1024  # ports of the host that are kept separately
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _thinned(delays: Times, weights: Times) -> tuple[Times, Times]:
 
 
 def _cost(case: Case, outcome: int, tracked: AttemptRows) -> dict[str, Any]:
-    """The delay of the refusals, or how often SYNs were repeated in vain and for how long."""
+    """The delay of the refusals, or how often unanswered SYNs were repeated and for how long."""
     if outcome in (REFUSED, REJECTED):
         delays = _reject_ns(case)[tracked]
         return {"delays": delays[delays >= 0]}

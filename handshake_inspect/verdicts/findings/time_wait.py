@@ -45,7 +45,7 @@ def detect(case: Case) -> list[Finding]:
     side = holders(trace, rows)
     rows, side = rows[side >= 0], side[side >= 0]
     at_client = side == trace.connections["client"][rows]
-    # Towards a service the client's ports count; a server's sockets are told apart by the client they block.
+    # Towards a service the client's ports count; a server's sockets are grouped by the client they block.
     pair = np.where(at_client, trace.server_key[rows], trace.server_key[rows] ^ np.uint64(1))
     pair = pair * np.uint64(0x9E3779B97F4A7C15) ^ trace.client_host[rows]
     begun = trace.connections["time_wait_ns"][rows]

@@ -11,7 +11,7 @@ from handshake_inspect.verdicts.findings.keys import Bools, Keys, is_member
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 
 MOST = 200_000  # pairs of a client and a service; beyond that those that were noted first are forgotten
-GREETING = 512  # octets that a server says before it is asked: SSH, SMTP, MySQL and their like say less
+GREETING = 512  # bytes that a server says before it is asked: SSH, SMTP, MySQL and their like say less
 _PAIR = np.dtype([("pair", "u8"), ("client", "u8"), ("service", "u8"), ("host", "u8"), ("port", "u2")])
 
 
@@ -53,7 +53,7 @@ def is_used(case: Case, rows: ConnectionRows) -> Bools:
 
 
 def is_unwanted(case: Case, rows: ConnectionRows) -> Bools:
-    """Which of these connections their clients ended, without a word, after a few octets of the server."""
+    """Which of these connections their clients ended, without a word, after a few bytes of the server."""
     trace, c = case.attempts, case.attempts.connections
     client = trace.client_rows[rows]
     short = trace.endpoints["bytes"][client ^ 1] <= GREETING

@@ -5,10 +5,10 @@ request had arrived is none of the answer; the reader has left those out, and ke
 ticket.  Of the candidates that are left, these are skipped at the front:
 
 - records of the length of a ticket that came before the request;
-- else the leading run of two or more, at most `TICKETS`, of equal length, from `TICKET_LEAST` to `TICKET_MOST` octets;
+- else the leading run of two or more, at most `TICKETS`, of equal length, from `TICKET_LEAST` to `TICKET_MOST` bytes;
 - else a single one of such a size with more after it, if other connections to the service had tickets of that length,
   give or take `TICKET_SPREAD`.  Where no ticket of the service is known, both it and the next may be the answer;
-- where HTTP/2 was offered, records of less than `SETTINGS_BELOW` octets.  If nothing else comes, the first one is the
+- where HTTP/2 was offered, records of less than `SETTINGS_BELOW` bytes.  If nothing else comes, the first one is the
   answer.
 """
 

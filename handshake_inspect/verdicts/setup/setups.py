@@ -154,7 +154,7 @@ def setups_of(trace: Attempts) -> Setups:
 
 @once
 def has_setup(trace: Attempts) -> Bools:
-    """As `Setups.present`."""
+    """Which connections have a set-up worth reading."""
     if trace.exchanges is None:
         return np.zeros(len(trace.connections), dtype=bool)
     number = (trace.exchanges["setup"] & EXCHANGE_SETUP).astype(np.intp)
@@ -169,13 +169,13 @@ def has_setup(trace: Attempts) -> Bools:
 
 @once
 def rows_of(trace: Attempts) -> NDArray[Any]:
-    """As `Setups.rows`."""
+    """The connections that have a set-up."""
     return marked(has_setup(trace))
 
 
 @once
 def tickets_of(trace: Attempts) -> Tickets:
-    """As `Setups.tickets`."""
+    """Tickets seen, by service."""
     rows = rows_of(trace)
     services, lengths = [], []
     for some in batches(len(rows)):
@@ -191,7 +191,7 @@ def tickets_of(trace: Attempts) -> Tickets:
 
 @once
 def values(trace: Attempts) -> Values:
-    """As `Setups.values`."""
+    """The fields of all set-ups, for the connections of `rows_of`."""
     rows, found = rows_of(trace), Setups(trace)
     return joined([values_of(found.of(rows[some])) for some in batches(len(rows))])
 

@@ -81,7 +81,7 @@ class Spans:
 
     @cached_property
     def request(self) -> tuple[Bools, Times]:
-        """Whether there was a request, and when its first octet was first seen: accepted early data is one."""
+        """Whether there was a request, and when its first byte was first seen: accepted early data is one."""
         seen = self.seen
         early = seen.early & seen.there("early")
         return early | seen.there("request"), np.where(early, seen.time("early"), seen.time("request"))
@@ -94,7 +94,7 @@ class Spans:
 
     @cached_property
     def response(self) -> tuple[Interval, Codes]:
-        """When the first octet of the answer was available at the capture, and how that is known."""
+        """When the first byte of the answer was available at the capture, and how that is known."""
         seen = self.seen
         at = exact(seen.time("response"), seen.there("response") & ~seen.is_13)
         chosen, candidates = self.answers, seen.candidates
@@ -195,13 +195,13 @@ class Spans:
 
     @cached_property
     def answer(self) -> Span:
-        """The request until the first octet of the answer."""
+        """The request until the first byte of the answer."""
         asked, request = self.request
         return self._until_answer(asked, self._from_start(request), request, self.extras.any(EXTRA_LOSS, SPAN_RESPONSE))
 
     @cached_property
     def first_byte(self) -> Span:
-        """The first SYN until the first octet of the answer."""
+        """The first SYN until the first byte of the answer."""
         asked = self.request[0] & self.seen.fact(FACT_SYN)
         inside = (self.tcp, self.before_tls, self.tls, self.before_request, self.answer)
         lost = np.logical_or.reduce([each.method == LOST for each in inside])

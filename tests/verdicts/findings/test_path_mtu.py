@@ -126,7 +126,7 @@ def test_a_large_segment_whose_pieces_pass_was_only_cut_up():
 
 
 def test_large_segments_show_that_packets_of_the_mss_pass():
-    """A dead connection beside them: its 1448 octets were not too long."""
+    """A dead connection beside them: its 1448 bytes were not too long."""
 
     def big(wire, number):
         wire.handshake().exchange(14480)
