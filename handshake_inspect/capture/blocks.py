@@ -27,6 +27,7 @@ BINARY = 2  # ticks of 2 to the power of minus `scale` seconds
 _END_OF_OPTIONS = 0
 _IF_NAME = 2
 _IF_TSRESOL = 9
+_IF_FILTER = 11
 _IF_FCSLEN = 13
 _IF_TSOFFSET = 14
 _ISB_ENDTIME = 3
@@ -61,6 +62,7 @@ class InterfaceDescription(NamedTuple):
     snap_len: int
     fcs_len: int
     name: str
+    filter_text: str | None  # None where it says of none, or has it in no text
     clock: Clock
 
 
@@ -77,11 +79,19 @@ def interface_description(body: bytes, big: bool) -> InterfaceDescription:
         snap_len=int.from_bytes(body[4:8], order),
         fcs_len=fcs[0] if len(fcs) == 1 else 0,
         name=name,
+        filter_text=_filter_text(options.get(_IF_FILTER, b"")),
         clock=clock(
             resolution[0] if len(resolution) == 1 else _MICROSECONDS,
             int.from_bytes(offset, order, signed=True) if len(offset) == 8 else 0,
         ),
     )
+
+
+def _filter_text(value: bytes) -> str | None:
+    """The expression of if_filter, which begins with 0 where it is one of libpcap's language."""
+    if value[:1] != b"\0":
+        return None
+    return value[1:].split(b"\0")[0].decode("utf-8", "replace").strip() or None
 
 
 def clock(resolution: int, offset_s: int) -> Clock:

@@ -21,6 +21,7 @@ cdef class FrameReader:
     cdef public uint64_t odd_times
     cdef public list problems
     cdef public list link_types
+    cdef public list filters
 
     cpdef void feed(self, object octets, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
     # Readers whose frames are taken without the GIL declare this `nogil`, and take it for what needs Python.

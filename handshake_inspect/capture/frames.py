@@ -6,6 +6,7 @@ from handshake_inspect.errors import Problem
 
 NEED_MORE = 0
 FRAME = 1
+MOST_FILTERS = 16
 DAMAGED = 2  # cannot go on; the last of `problems` says why
 
 
@@ -41,6 +42,7 @@ class FrameReader:
         self.odd_times = 0  # frames whose timestamp cannot be
         self.problems: list[Problem] = []
         self.link_types: list[int] = []  # declared so far, each once
+        self.filters: list[str | None] = []  # by which it was captured, each once; None where that is not said
 
     def feed(self, octets: Any, position: int, limit: int, offset: int) -> None:
         """Go on reading at `octets[position:limit]`; `octets[0]` is byte `offset` of the stream."""
@@ -88,3 +90,9 @@ class FrameReader:
         """Remember a link type that an interface of this container declares."""
         if link_type not in self.link_types:
             self.link_types.append(link_type)
+
+    def saw_filter(self, text: str | None) -> None:
+        """Remember by which filter an interface of this container was captured; of very many, that there are more."""
+        text = text if len(self.filters) < MOST_FILTERS else None
+        if text not in self.filters:
+            self.filters.append(text)

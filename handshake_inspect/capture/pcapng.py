@@ -300,6 +300,7 @@ class PcapngReader(FrameReader):
         self._count += 1
         self.names.append(said.name)
         self.saw_link_type(said.link_type)
+        self.saw_filter(said.filter_text)
         self.position = at + length
         return _PASSED
 

@@ -87,6 +87,11 @@ class Source:
         return self.reader.link_types
 
     @property
+    def filters(self) -> list[str | None]:
+        """The filters that the frames passed when they were captured, each once; None stands for what is not said."""
+        return self.reader.filters or [None]
+
+    @property
     def dropped(self) -> int | None:
         """Packets that the capturing side says it lost, None when it does not say."""
         return self.reader.dropped()

@@ -58,6 +58,11 @@ class MergedSource:
         return _each_once(link_type for source in self.sources for link_type in source.link_types)
 
     @property
+    def filters(self) -> list[str | None]:
+        """The filters of all files, each once."""
+        return _each_once(text for source in self.sources for text in source.filters)
+
+    @property
     def size(self) -> int | None:
         """Bytes of all files, None when one has no end yet."""
         sizes = [source.size for source in self.sources]

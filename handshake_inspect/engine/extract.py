@@ -20,7 +20,7 @@ from handshake_inspect.decode.frame import decode_octets
 from handshake_inspect.decode.uncommon import decode_uncommon
 from handshake_inspect.engine import Progress
 from handshake_inspect.expression.columns import Columns
-from handshake_inspect.live.writer import enhanced_packet, interface_description, section_header
+from handshake_inspect.live.writer import enhanced_packet, interface_description, only_filter, section_header
 from handshake_inspect.report.column import Addresses, Numbers
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Connection, Connections
@@ -54,7 +54,7 @@ def extract(
                     continue
                 if reader.link_type not in interfaces:
                     interfaces[reader.link_type] = len(interfaces)
-                    out.write(interface_description(reader.link_type, "", 0))
+                    out.write(interface_description(reader.link_type, "", 0, only_filter(source.filters)))
                 comment = wanted.comment(found, reader.frames)
                 number = interfaces[reader.link_type]
                 out.write(enhanced_packet(number, reader.ts_ns, octets, reader.wire_len, comment))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from handshake_inspect.about import version
+from handshake_inspect.capture.filters import HANDSHAKES_ONLY, Passing, passing
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.errors import Problem
 from handshake_inspect.report.build import build
@@ -45,8 +46,8 @@ def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | N
     """All attempts that are in the table, judged as of `now_ns`; `past` counts those that have expired."""
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
-    others = pump.frames > pump.tcp_segments + pump.icmp_errors or getattr(source, "takes_all_flags", False)
-    trace = joined(gathered(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, others=others))
+    left = left_by_filter(source, pump)
+    trace = joined(gathered(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, left=left))
     facts = CaptureFacts(
         frames=pump.frames,
         tcp_segments=pump.tcp_segments,
@@ -62,6 +63,18 @@ def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | N
     watch = getattr(source, "host", None)  # live sources may have one
     host = None if watch is None else HostFacts(*watch.view())
     return Case.of(trace, facts, host, past, pump.lookups.all(), Quics.of(pump.quic.table, now_ns, limits))
+
+
+def left_by_filter(source: Any, pump: Pump) -> Passing | None:
+    """What a filter on flags left in the capture, None where there was none: as is said of it, or as it looks."""
+    table = pump.tracker.table
+    known = [None if text is None else passing(text.replace(HANDSHAKES_ONLY, "tcp")) for text in source.filters]
+    if not table.holds_bare and any(each is not None and not each.bare_acks for each in known):
+        return Passing(bare_acks=False, answers=all(each is not None and each.answers for each in known))
+    if None not in known:
+        return None
+    others = pump.frames > pump.tcp_segments + pump.icmp_errors
+    return None if table.holds_plain or others else Passing(bare_acks=False, answers=False)
 
 
 def _tool() -> Tool:
@@ -83,6 +96,7 @@ def _capture(source: Any, pump: Pump, case: Case) -> Capture:
         _position(case),
         None if case.host is None else told_host(case.host),
         case.attempts.last_ns if pump.timed and case.attempts.last_ns > pump.last_ns else None,
+        [text for text in source.filters if text],
     )
 
 

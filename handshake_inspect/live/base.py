@@ -34,7 +34,7 @@ class LiveSource:
     compression: str | None = None
     size: int | None = None  # a live source has no end yet
     host: HostWatch | None = None  # the kernel's own view, where this host owns the interface
-    takes_all_flags = False  # whether no filter leaves segments out for their flags; not known of what is piped in
+    filter_text: str | None = None  # what this source lets pass; None where somebody else captures
 
     def __init__(self, name: str, backend: str, reader: FrameReader, snap_len: int | None) -> None:
         self.name = name
@@ -63,6 +63,11 @@ class LiveSource:
     def link_types(self) -> list[int]:
         """Link types that were declared so far."""
         return self.reader.link_types
+
+    @property
+    def filters(self) -> list[str | None]:
+        """As of a file: its own filter, or what is said by who captures."""
+        return (self.reader.filters or [None]) if self.filter_text is None else [self.filter_text]
 
     @property
     def complete(self) -> bool:

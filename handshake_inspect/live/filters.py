@@ -9,17 +9,10 @@ import sys
 from functools import cache
 from typing import Any
 
+from handshake_inspect.capture.filters import HANDSHAKES_ONLY
 from handshake_inspect.errors import LiveError, UsageError
 
-# What a handshake, its end and its failure need, of both IP versions: SYN, FIN and RST, segments without data (the
-# final ACK is one), and ICMP errors.  IPv6 packets with extension headers are kept: a filter does not look behind them.
-HANDSHAKES_ONLY = (
-    "(tcp and ((tcp[13] & 7) != 0 or ip[2:2] - ((ip[0] & 15) << 2) - ((tcp[12] & 240) >> 2) == 0))"
-    " or (icmp and (icmp[0] == 3 or icmp[0] == 4 or icmp[0] == 11 or icmp[0] == 12))"
-    " or (ip6 and ((ip6[6] == 6 and ((ip6[53] & 7) != 0 or ip6[4:2] - ((ip6[52] & 240) >> 2) == 0))"
-    " or (ip6[6] == 58 and ip6[40] < 128)"
-    " or ip6[6] == 0 or ip6[6] == 43 or ip6[6] == 44 or ip6[6] == 51 or ip6[6] == 60))"
-)
+__all__ = ["HANDSHAKES_ONLY", "REJECT_ALL", "accept", "attach", "compile_filter", "is_available"]
 
 _NAMES = {"darwin": ("/usr/lib/libpcap.A.dylib",)}
 _LINUX_NAMES = ("libpcap.so.1", "libpcap.so.0.8")

@@ -27,6 +27,7 @@ class RecordingReader(FrameReader):
         self.keep = keep
         self.problems = reader.problems
         self.link_types = reader.link_types
+        self.filters = reader.filters
         self._known: dict[int, int] = {}  # link type -> number of the interface in the file
         self._number = 0
         self._number_of = -1  # the link type that `_number` is for

@@ -62,7 +62,6 @@ def open_live(
     if snap_len < 0 or snap_len > _WHOLE_FRAMES:
         raise UsageError(f"a snap length of {snap_len} bytes: must be from 0 (whole frames) to {_WHOLE_FRAMES}")
     snap_len = snap_len or _WHOLE_FRAMES
-    takes_all_flags = "[" not in filter_text  # `tcp[tcpflags]`: only by their place can flags be asked for
     if handshakes_only:
         filter_text = f"({filters.HANDSHAKES_ONLY}) and ({filter_text})" if filter_text else filters.HANDSHAKES_ONLY
     if backend == "ring":
@@ -72,7 +71,7 @@ def open_live(
         source = child.ChildSource(backend, wish)
     if host:
         source.host = watch_host(source.name)
-    source.takes_all_flags = takes_all_flags
+    source.filter_text = filter_text
     return _written(source, write_to, snap_len, filter_text)
 
 

@@ -6,6 +6,7 @@ import os
 import stat
 import struct
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 
 from handshake_inspect.capture.frames import FrameReader
@@ -83,7 +84,8 @@ class PcapngWriter:
             raise LiveError(f"{self.name}: cannot be written ({_reason(error)}); name another file") from None
 
     def _describe(self, link_type: int) -> bytes:
-        return interface_description(link_type, self._interface, self._snap_len, self._filter)
+        passed = self._reader.filters if self._reader is not None else []
+        return interface_description(link_type, self._interface, self._snap_len, self._filter or only_filter(passed))
 
     def _write(self, blocks: memoryview | bytes) -> None:
         done = 0
@@ -107,6 +109,11 @@ class PcapngWriter:
 def section_header() -> bytes:
     """Make the block that a file begins with."""
     return _block(_SECTION_HEADER, struct.pack("=IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1), {4: b"hsi"})
+
+
+def only_filter(filters: Sequence[str | None]) -> str:
+    """The filter that all frames passed, if it is known."""
+    return filters[0] or "" if len(filters) == 1 else ""
 
 
 def interface_description(link_type: int, interface: str, snap_len: int, filter_text: str = "") -> bytes:

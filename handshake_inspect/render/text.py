@@ -112,6 +112,8 @@ def _capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[
         yield "", f"and {plural(len(names) - 3, 'file')} more"
     if kinds:
         yield "format", style.shorten(kinds, room)
+    for text in capture.filters[:3]:
+        yield ("filter" if text is capture.filters[0] else "", style.elide(printable(text), room))
     if capture.first_ns is not None and capture.last_ns is not None:
         lasting = span(capture.last_ns - capture.first_ns, style.micro)
         yield "time", f"{moment(capture.first_ns)}, lasting {lasting}"

@@ -144,7 +144,8 @@ class Capture(Struct, frozen=True, gc=False):
 
     `complete` is false when a source was cut or damaged; `dropped_by_kernel` is null if unknown; `host` is null
     but for live captures on an interface of the capturing host.  `ended_ns` is when the
-    capture is known to have ended, if that was after its last frame.
+    capture is known to have ended, if that was after its last frame.  `filters` are the expressions by which its
+    frames were chosen, each once, as far as the capture says so.
     """
 
     sources: list[str]
@@ -160,6 +161,7 @@ class Capture(Struct, frozen=True, gc=False):
     position: Position | None = None
     host: Host | None = None
     ended_ns: TimeNs | None = None
+    filters: list[str] = []
 
 
 class Outcomes(Struct, frozen=True, gc=False, rename="kebab"):

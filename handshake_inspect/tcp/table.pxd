@@ -51,6 +51,7 @@ cdef class Table:
     cdef uint32_t free_renumbering
     cdef readonly uint64_t evicted
     cdef public bint holds_plain
+    cdef public bint holds_bare
     cdef Py_ssize_t hand_embryo
     cdef Py_ssize_t hand_connection
     cdef object index_rows

@@ -57,6 +57,7 @@ class Table:
         self.free_renumbering = 0  # likewise
         self.evicted = 0
         self.holds_plain = False  # whether any segment had none of SYN, FIN and RST
+        self.holds_bare = False  # and no payload
         self.hand_embryo = 0
         self.hand_connection = 0
         self.index_rows = rows.reserve_words(FIRST_INDEX)

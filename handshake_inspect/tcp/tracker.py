@@ -265,6 +265,7 @@ class Tracker:
             wireshark.complete(connection, segment)
             if not segment.flags & (FIN | RST):
                 self.table.holds_plain = True
+                self.table.holds_bare |= segment.payload_len == 0
         if segment.notes & NOTE_BAD_CHECKSUM and self.checksums.is_corrupt(sender, segment):
             connection.facts |= FACT_BAD_CHECKSUM
             endpoint.miss(sender, segment)

@@ -1,14 +1,18 @@
 """What a capture hides that was filtered by flags, such as `tcp[tcpflags] & tcp-syn != 0`.
 
-Nobody writes down in a capture which filter was used, but what a filter on flags leaves out is hardly missing from a
-whole capture: a handshake that completes has a final ACK, which has none of SYN, FIN and RST.  Where no such segment is
-in the capture at all, nor any frame of another protocol, that no final ACK came proves nothing of a connection, unless
+pcapng has room for the filter that was used (if_filter); Wireshark, dumpcap and hsi fill it in.  Where all filters are
+known and let bare ACKs pass, nothing is hidden.  Where one does not, and no bare ACK is there, all below holds.
+
+Where nobody wrote it down, what a filter on flags leaves out is hardly missing from a whole capture: a handshake that
+completes has a final ACK, which has none of SYN, FIN and RST.  Where no such segment is in the capture at all, nor any
+frame of another protocol, it counts as filtered.  That no final ACK came then proves nothing of a connection, unless
 
 - the server sends its SYN-ACK again, as it does for want of the final ACK; or
 - `FORGED` or more attempts were made by no kernel (their SYNs offer none of window scale, SACK and timestamps).
 
-Without any RST either, a refused SYN looks just like an unanswered one, and in a capture of SYNs alone every SYN does.
-Only a client that sends its SYN `ASKED` times or more shows by itself that nothing answered.
+Without any RST either (and no filter that is known to let it pass), a refused SYN looks just like an unanswered one,
+and in a capture of SYNs alone every SYN does.  Only a client that sends its SYN `ASKED` times or more shows by itself
+that nothing answered.
 """
 
 import numpy as np
@@ -35,6 +39,8 @@ def hides_final_acks(trace: Attempts) -> bool:
 
 def hides_answers(trace: Attempts) -> bool:
     """Whether a SYN may have been answered or refused unseen: no RST is in a capture that was filtered."""
+    if trace.answers_pass:
+        return False
     return trace.filtered and not bool((trace.facts & (FACT_RST | FACT_RST_DOUBTED) != 0).any())
 
 

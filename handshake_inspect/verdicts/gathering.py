@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.capture.filters import Passing
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRYO_WAITING
 from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP
@@ -18,11 +19,11 @@ from handshake_inspect.wire.const import MASK32
 
 
 def gathered(
-    table: Any, first_ns: int, last_ns: int, limits: Limits, frames: int = 0, *, others: bool = True
+    table: Any, first_ns: int, last_ns: int, limits: Limits, frames: int = 0, *, left: Passing | None = None
 ) -> Attempts:
     """The attempts that a table holds now.
 
-    `frames`: the number of the newest frame; `others`: the capture has frames that are neither TCP nor its errors.
+    `frames`: the number of the newest frame; `left`: what a filter on flags let pass, None for no such filter.
     """
     count = table.connection_count
     connections = table_rows(table.connection_rows, "Connection", count)
@@ -60,7 +61,8 @@ def gathered(
         setups=table_rows(table.setups.setup_rows, "Setup", table.setups.setup_count),
         extras=table_rows(table.setups.extra_rows, "Extra", table.setups.extra_count),
         names=getattr(table.setups, "names", None),
-        filtered=not (table.holds_plain or others),
+        filtered=left is not None,
+        answers_pass=left is not None and left.answers,
     )
 
 

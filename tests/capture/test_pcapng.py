@@ -291,3 +291,25 @@ def test_high_bits_everywhere(big):
     ns = 0x7FFF_FFFF_FFFF_FFFE
     seen, _ = read(pcapng([(ns, b"\xff" * 200)], big=big))
     assert (seen[0].ns, seen[0].octets) == (ns, b"\xff" * 200)
+
+
+@ORDERS
+@pytest.mark.parametrize(
+    ("value", "known"),
+    [
+        (b"\0tcp port 80", ["tcp port 80"]), (b"\0tcp port 80\0", ["tcp port 80"]), (b"\0", [None]), (b"", [None]),
+        (b"\1\x28\0\0\0", [None]), (b"tcp", [None]), (b"\0\xff", ["�"]),
+    ],
+)  # fmt: skip
+def test_the_filter_of_an_interface(big, value, known):
+    _, source = read(section(big=big) + interface(big=big, filter_text=value) + packet(b"x", big=big))
+    assert source.filters == known
+
+
+def test_filters_of_several_interfaces_and_of_very_many():
+    several = section() + interface(filter_text=b"\0udp") + interface() + interface(filter_text=b"\0udp")
+    assert read(several + packet(b"x"))[1].filters == ["udp", None]
+    many = section() + b"".join(interface(filter_text=b"\0port %d" % n) for n in range(100))
+    filters = read(many + packet(b"x"))[1].filters
+    assert len(filters) == 17
+    assert filters[-1] is None

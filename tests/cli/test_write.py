@@ -4,7 +4,8 @@ import shutil
 import subprocess
 
 import pytest
-from support import samples
+from support import captures, samples
+from support.wire import Wire
 
 from handshake_inspect import analyze
 from handshake_inspect.engine.extract import extract
@@ -75,3 +76,29 @@ def test_wireshark_shows_the_verdict(pcaps, tmp_path):
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     assert shown.startswith("hsi #0: refused, closed-port. 10.0.0.2 answered with RST")
     assert shown.splitlines()[-1] == "hsi #0: evidence for refused"
+
+
+def test_the_filter_of_the_capture_is_kept(tmp_path, pcaps):
+    """As far as one is known for all of it."""
+    known, other, unknown = (tmp_path / f"{name}.pcapng" for name in ("known", "other", "unknown"))
+    for path, text in ((known, b"\0tcp port 80"), (other, b"\0udp"), (unknown, b"")):
+        frames = [captures.packet(frame, 1000) for frame in one_connection()]
+        path.write_bytes(captures.section() + captures.interface(filter_text=text) + b"".join(frames))
+    for inputs, filters in (([known], ["tcp port 80"]), ([known, other], []), ([known, unknown], []), ([unknown], [])):
+        whole = analyze(*inputs)
+        with (tmp_path / "out.pcapng").open("wb") as stream:
+            extract(inputs, whole.connections, whole.connections, stream)
+        assert analyze(tmp_path / "out.pcapng").capture.filters == filters
+
+
+def one_connection():
+    return [frame for _, frame in Wire().handshake().frames()]
+
+
+def test_the_report_shows_the_filter(hsi, tmp_path):
+    path = tmp_path / "a.pcapng"
+    octets = captures.section() + captures.interface(filter_text=b"\0tcp port 80 and \x1b[31m")
+    path.write_bytes(octets + b"".join(captures.packet(frame, 1000) for frame in one_connection()))
+    shown = hsi(path).stdout.decode()
+    assert "  filter    tcp port 80 and " in shown
+    assert "\x1b" not in shown

@@ -54,6 +54,7 @@ def test_the_file_holds_what_was_seen(network: Network, tmp_path, backend):
     assert found == [(o, t, n, 1) for o, t, n in zip(watcher.octets, watcher.times, lengths, strict=True)]
     assert written.complete
     assert written.dropped == 0  # an Interface Statistics Block says so
+    assert written.filters == ["tcp"]
     told = tshark(path)
     assert [int(time.replace(".", "")) for time, _ in told] == watcher.times
     assert [int(length) for _, length in told] == lengths

@@ -70,13 +70,16 @@ def interface(
     offset_s: int | None = None,
     fcs=0,
     name="",
+    filter_text: bytes = b"",
 ) -> bytes:
-    """`resolution` is the byte of if_tsresol."""
+    """`resolution` is the byte of if_tsresol, `filter_text` the value of if_filter."""
     options = b""
     if name:
         options += option(2, name.encode(), big=big)
     if resolution is not None:
         options += option(9, bytes([resolution]), big=big)
+    if filter_text:
+        options += option(11, filter_text, big=big)
     if fcs:
         options += option(13, bytes([fcs]), big=big)
     if offset_s is not None:

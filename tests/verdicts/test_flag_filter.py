@@ -1,7 +1,7 @@
 """Captures that hold only segments with certain flags: what they cannot show is no failure."""
 
 import pytest
-from support import frames
+from support import captures, frames
 from support.captures import pcap
 from support.detected import MS, SECOND, START, chance, crowd, found, merged, only
 from support.wire import Wire, report_of
@@ -141,3 +141,74 @@ def test_a_refusal_that_a_filter_left_out_looks_like_silence():
     (alone,) = [one for one in report["connections"] if one["server"]["port"] == 8443]
     assert alone["decided"] is False
     assert found(report, "timed-out") == []
+
+
+# Where the capture says by which filter it was made.
+
+
+def said(wires, text, keep=lambda flags: True):
+    """The report of a pcapng file that names its filter."""
+    timed = sorted((ns, frame) for wire in wires for ns, frame in wire.frames() if keep(flags_of(frame)))
+    octets = captures.section() + captures.interface(resolution=9, filter_text=b"\0" + text.encode())
+    return report_of(octets + b"".join(captures.packet(frame, ns) for ns, frame in timed))
+
+
+def half_open(wire, number):
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.wait(5 * SECOND)
+
+
+def test_a_filter_that_asks_for_no_flags_hides_nothing():
+    """Without it, a capture that holds nothing but SYN and SYN-ACK would look filtered."""
+    late = Wire(client=("192.0.2.99", 9), start=START + 60 * SECOND)
+    late.client.syn()
+    wires = [*crowd(5, half_open), late]
+    assert {one["decided"] for one in kept(wires, openings_and_ends)["connections"][:5]} == {False}
+    report = said(wires, "tcp port 443")
+    assert {one["decided"] for one in report["connections"][:5]} == {True}
+    assert report["capture"]["filters"] == ["tcp port 443"]
+
+
+def test_a_filter_on_flags_hides_final_acks_whatever_else_is_captured():
+    wires = crowd(5, healthy_open)
+    wires[0].quiet(SECOND)  # a frame that is not TCP
+    report = said(wires, "udp or tcp[tcpflags] & tcp-syn != 0", lambda flags: not flags or syns(flags))
+    assert {(one["outcome"], one["decided"]) for one in report["connections"]} == {("half-open", False)}
+    assert [one["metrics"]["kind"] for one in report["findings"]] == ["filtered"]
+
+
+def test_a_filter_that_keeps_data_but_no_bare_acks():
+    """`tcp-syn|tcp-push`: who sends nothing looks half-open."""
+
+    def opened(wire, number):
+        wire.handshake().exchange()
+
+    def idle(wire, number):
+        wire.handshake().quiet(10 * SECOND)
+
+    wires = [*crowd(3, opened), *crowd(3, idle, address="192.0.2.9")]
+    report = said(wires, "tcp[tcpflags] & (tcp-syn|tcp-push) != 0", lambda flags: flags & (frames.SYN | frames.PSH))
+    outcomes = [(one["client"]["ip"], one["outcome"], one["decided"]) for one in report["connections"]]
+    assert sorted(set(outcomes)) == [("192.0.2.1", "established", True), ("192.0.2.9", "half-open", False)]
+
+
+def test_silence_is_silence_where_the_filter_lets_answers_pass():
+    late = Wire(client=("192.0.2.99", 9), start=START + 60 * SECOND)
+    late.client.syn()
+    wires = [*crowd(3, asked(1)), late]
+    assert not kept(wires, syns)["connections"][0]["decided"]
+    for text, decided in {"tcp[13] & 6 != 0": True, "tcp[13] & 2 != 0": False, "tcp[13] == 2": False}.items():
+        assert {one["decided"] for one in said(wires, text, syns)["connections"][:3]} == {decided}, text
+
+
+def test_a_filter_on_flags_that_bare_acks_passed():
+    wires = [*crowd(3, healthy_open), *crowd(3, half_open, address="192.0.2.9")]
+    report = said(wires, "tcp[tcpflags] & tcp-syn != 0 or tcp[tcpflags] == tcp-ack", lambda flags: flags != frames.PSH)
+    assert {one["decided"] for one in report["connections"]} == {True}
+
+
+def test_a_filter_that_cannot_be_read_is_judged_by_what_is_there():
+    for text in ("not tcp[13] & 16 == 16", "tcp[13] > 1"):
+        assert {one["decided"] for one in said(crowd(5, healthy_open), text, syns)["connections"]} == {False}
+        assert {one["decided"] for one in said(crowd(5, healthy_open), text)["connections"]} == {True}

@@ -161,11 +161,8 @@ def filtered(case: Case) -> Iterator[Finding]:
     rows = chained(open_ended, unseen)
     if len(rows) < FEW_FILTERED:
         return
-    kept = "SYN, FIN and RST" if hides_final_acks(trace) else "SYN"
-    title = (
-        f"only segments with {kept} were captured: the outcome of {len(rows):,} of {plural(len(trace), 'attempt')} "
-        "is unknown"
-    )
+    kept = "a filter on flags let no bare ACK pass" if hides_final_acks(trace) else "only SYNs were captured"
+    title = f"{kept}: the outcome of {len(rows):,} of {plural(len(trace), 'attempt')} is unknown"
     metrics = {"undecidable": len(rows), "final_ack_hidden": len(open_ended), "answer_hidden": len(unseen)}
     advice = "Capture without a filter on flags: `tcpdump -s 128 tcp` keeps the headers of all segments."
     yield quality(case, "filtered", "info", title, advice, metrics, rows)
