@@ -30,9 +30,6 @@ class RowServices(Sequence[Service]):
         for some in reversed(list(batches(len(trace)))):
             first = trace.order[some][::-1]
             self.example[trace.service[first]] = first
-        of_connection = trace.of_connections(trace.service)
-        self.by_service = np.argsort(of_connection, kind="stable").astype(np.int32)
-        self.ends = np.cumsum(np.bincount(of_connection, minlength=count))
         self.busiest = np.lexsort((trace.ids[self.example], -self.counts.sum(axis=1)))
 
     def __len__(self) -> int:
@@ -59,7 +56,7 @@ class RowServices(Sequence[Service]):
             sum(counts),
             Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
             rtt_distributions(self.legs_of(service)),
-            of_values(setups_of(self.attempts).values.of_connections(self.rows_of(service))),
+            of_values(setups_of(self.attempts).values.of_connections(self.attempts.on_service(service))),
         )
 
     def slowest(self, count: int) -> list[Service]:
@@ -77,14 +74,9 @@ class RowServices(Sequence[Service]):
         having = np.flatnonzero(counts)
         return [self.of(int(each)) for each in having[np.argsort(-medians[having], kind="stable")][:count]]
 
-    def rows_of(self, service: int) -> NDArray[np.int32]:
-        """The connections to the service with this number."""
-        start = int(self.ends[service - 1]) if service else 0
-        return self.by_service[start : int(self.ends[service])]
-
     def legs_of(self, service: int) -> Legs:
         """The RTTs of the connections to the service with this number."""
-        return self.legs.of(self.rows_of(service))
+        return self.legs.of(self.attempts.on_service(service))
 
 
 def counts_of(service: NDArray[Any], outcome: NDArray[np.uint8], services: int) -> NDArray[np.intp]:

@@ -167,6 +167,17 @@ class Attempts(Held):
         return numbers
 
     @cached_property
+    def _by_service(self) -> tuple[ConnectionRows, NDArray[np.intp]]:
+        numbers = self.of_connections(self.service)
+        order = np.argsort(numbers, kind="stable").astype(np.int32)
+        return ConnectionRows(order), np.cumsum(np.bincount(numbers, minlength=len(self.services)))
+
+    def on_service(self, number: int) -> ConnectionRows:
+        """The connections to the service with this place in `services`, ascending."""
+        rows, ends = self._by_service
+        return rows[int(ends[number - 1]) if number else 0 : int(ends[number])]
+
+    @cached_property
     def service_hosts(self) -> Keys:
         """`server_host` of each of `services`."""
         hosts = np.empty(len(self.services), dtype=np.uint64)

@@ -18,6 +18,7 @@ from handshake_inspect.tcp.facts import FACT_DEAD_PEER, FACT_RST, TRAIT_SEEN
 from handshake_inspect.verdicts import columns
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.outcome import Outcomes
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 
@@ -72,6 +73,7 @@ def whole_frames(trace: Attempts, rows: ConnectionRows, low: NDArray[Any]) -> li
     return whole
 
 
+@once
 def owners(trace: Attempts) -> ConnectionRows:
     """The connection that each row of `Aftermath` belongs to; -1 for rows that are free."""
     owner = np.full(len(trace.aftermaths), -1, dtype=np.intp)

@@ -102,13 +102,21 @@ def is_timed(case: Case, rows: ConnectionRows) -> bool:
     """Whether a timer opens these connections, which are in order of time."""
     c = case.attempts.connections
     begun, lived = c["first_ns"][rows], c["last_ns"][rows] - c["first_ns"][rows]
+    life = middle_of(lived)
     for many in range(1, CHECKERS + 1):
         gaps = begun[many:] - begun[:-many]
-        middle = float(np.median(gaps))
-        even = np.mean(np.abs(gaps - middle) <= EVEN * middle) >= STEADY
-        if even and middle >= many * LEAST_EVERY_NS and np.median(lived) * 2 * many <= middle:
-            return True
+        middle = middle_of(gaps)
+        if middle >= many * LEAST_EVERY_NS and life * 2 * many <= middle:
+            even = np.count_nonzero(np.abs(gaps - middle) <= EVEN * middle)
+            if even / len(gaps) >= STEADY:
+                return True
     return False
+
+
+def middle_of(values: NDArray[np.int64]) -> float:
+    """The median, as NumPy's, which takes ten times as long for so few."""
+    ordered = np.sort(values)
+    return (int(ordered[(len(ordered) - 1) // 2]) + int(ordered[len(ordered) // 2])) / 2
 
 
 def is_guessing(case: Case, rows: ConnectionRows) -> bool:
@@ -121,7 +129,7 @@ def is_guessing(case: Case, rows: ConnectionRows) -> bool:
     moved = trace.endpoints["bytes"].reshape(-1, 2)[rows].sum(axis=1)
     ended = (side == (c["client"][rows] ^ 1)) & (moved <= LITTLE)
     pauses = c["first_ns"][rows][1:] - c["last_ns"][rows][:-1]
-    return bool(np.mean(ended) >= STEADY and np.median(pauses) <= AT_ONCE_NS)
+    return bool(np.count_nonzero(ended) / len(ended) >= STEADY and middle_of(pauses) <= AT_ONCE_NS)
 
 
 def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups[Any]) -> NDArray[np.bool_]:

@@ -97,11 +97,7 @@ class Ended:
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each service, or for each of its times."""
-    ended = ended_idle(case)
-    if len(ended.rows) < LEAST:
-        return []
-    groups = group(case.attempts.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
-    found = [each for g in range(len(groups)) for each in judge(case, ended.chosen(groups.of(g)))]
+    found = [each for ended in by_service(case) for each in judge(case, ended)]
     sizes = np.array([each.metrics["connections"] for each in found], dtype=np.int64)
     return largest(KIND, "services with idle timeouts", np.arange(len(found)), sizes, found.__getitem__)
 
@@ -205,19 +201,24 @@ def judge(case: Case, ended: Ended) -> list[Finding]:
 
 
 @once
-def explained_rows(case: Case) -> ConnectionRows:
-    """Connections that a table on the path forgot: no RST of theirs is forged, and no host lost them."""
+def by_service(case: Case) -> list[Ended]:
+    """Those that a pause ended, of each service that has enough of them."""
     ended = ended_idle(case)
     groups = group(case.attempts.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
-    mine = [ended.rows[:0]]
-    for g in range(len(groups)):
-        service = ended.chosen(groups.of(g))
-        sets = agreeing_sets(service)
+    return [ended.chosen(groups.of(g)) for g in range(len(groups))]
+
+
+@once
+def explained_rows(case: Case) -> ConnectionRows:
+    """Connections that a table on the path forgot: no RST of theirs is forged, and no host lost them."""
+    mine = [ended_idle(case).rows[:0]]
+    for ended in by_service(case):
+        sets = agreeing_sets(ended)
         if sets:
             chosen = np.concatenate(sets)
         else:
-            chosen = late_of(case.attempts, service, longest_survived(case.attempts, int(service.rows[0])))
-        mine.append(service.rows[chosen])
+            chosen = late_of(case.attempts, ended, longest_survived(case.attempts, int(ended.rows[0])))
+        mine.append(ended.rows[chosen])
     return chained(*mine)
 
 
@@ -258,10 +259,17 @@ def may_be_restart(trace: Attempts, ended: Ended) -> Bools:
     if not bare.any():
         return bare
     low, high = (ended.ended_ns - ended.idle)[bare].max(), ended.ended_ns[bare].min()
-    through = trace.of_connections(trace.server_key) == trace.server_key[ended.rows[0]]
-    through[ended.rows] = False
-    through &= (c["first_ns"] <= low) & (c["last_ns"] >= high)
+    others = others_on_service(trace, ended)
+    through = (c["first_ns"][others] <= low) & (c["last_ns"][others] >= high)
     return bare & (low < high) & ~through.any()
+
+
+def others_on_service(trace: Attempts, ended: Ended) -> ConnectionRows:
+    """The other connections to the service of these."""
+    rows = trace.on_service(int(trace.service[ended.rows[0]]))
+    others = np.ones(len(rows), dtype=bool)
+    others[np.searchsorted(rows, ended.rows)] = False
+    return rows[others]
 
 
 def together(idle: Times) -> NDArray[np.intp]:
@@ -280,22 +288,28 @@ def is_served(trace: Attempts, ended: Ended) -> bool:
     """Whether the service goes on to answer others after it was lost to these: else it, or the way to it, is gone."""
     c = trace.connections
     since = int(ended.ended_ns[~ended.unprompted & ~ended.drawn].min(initial=np.iinfo(np.int64).max))
-    mine = trace.of_connections(trace.server_key) == trace.server_key[ended.rows[0]]
-    mine[ended.rows] = False
-    answered = mine & (trace.facts & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED)
+    others = others_on_service(trace, ended)
+    answered = others[trace.facts[others] & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED]
     return bool((c["synack_ns"][answered] >= since).any())
 
 
 def longest_survived(trace: Attempts, row: int) -> int:
     """The longest pause after which a connection to the service of this one went on."""
+    return int(survived_by_service(trace)[trace.service[row]])
+
+
+@once
+def survived_by_service(trace: Attempts) -> Times:
+    """The longest pause after which a connection went on, for each service."""
     owner = silence.owners(trace)
-    places = np.flatnonzero(owner >= 0)
-    mine = places[trace.server_key[owner[places]] == trace.server_key[row]]
+    mine = np.flatnonzero(owner >= 0)
     a, rows = trace.aftermaths, owner[mine]
     peers = 2 * rows + (a["resumed_side"][mine] ^ 1)
     went_on = (a["resumed_ns"][mine] > 0) & (trace.endpoints["last_ack"][peers] != a["resumed_seq"][mine])
     last = np.where(went_on & (trace.facts[rows] & FACT_RST == 0), a["idle_ns"][mine], 0)
-    return int(max(a["survived_ns"][mine].max(initial=0), last.max(initial=0)))
+    longest = np.zeros(len(trace.services), dtype=np.int64)
+    np.maximum.at(longest, trace.service[rows], np.maximum(a["survived_ns"][mine], last))
+    return longest
 
 
 def named(case: Case, ended: Ended, agreeing: NDArray[np.intp], survived: int) -> Finding:
