@@ -41,7 +41,9 @@ cdef int32_t OVERTAKEN_US
 cdef uint32_t IP_ID_NEAR
 cdef unsigned int MAX_SHIFT
 
+cdef void become(rows.Endpoint *endpoint, unsigned int state) noexcept nogil
 cdef void apply(rows.Endpoint *endpoint, unsigned int event) noexcept nogil
+cdef void restore(rows.Endpoint *endpoint) noexcept nogil
 @cython.locals(mixed=uint32_t, window=uint32_t, marks=uint32_t)
 cdef uint32_t fingerprint(segment.Segment *segment) noexcept nogil
 @cython.locals(at=uint32_t)

@@ -53,9 +53,19 @@ IP_ID_NEAR = 4096
 MAX_SHIFT = 14  # RFC 7323 section 2.3
 
 
+def become(endpoint: Any, state: int) -> None:
+    """Set the endpoint's state: nothing else does."""
+    endpoint.state = state
+
+
 def apply(endpoint: Any, event: int) -> None:
     """Move the endpoint's state by one row of the table."""
-    endpoint.state = NEXT_STATE[event * WIDTH + endpoint.state]
+    become(endpoint, NEXT_STATE[event * WIDTH + endpoint.state])
+
+
+def restore(endpoint: Any) -> None:
+    """Take back what a RST did to the state: it was forged, or ignored."""
+    become(endpoint, endpoint.state_before_rst)
 
 
 def fingerprint(segment: Any) -> int:

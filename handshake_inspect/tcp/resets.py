@@ -240,7 +240,7 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
                 connection.facts &= ~FACT_BARE_RST_AFTER_ACK & MASK64
                 connection.facts |= FACT_SERVER_PROVED
             if connection.facts & FACT_RST and not sender.checks & CHECK_WENT_ON:
-                sender.state = sender.state_before_rst
+                endpoint.restore(sender)
             sender.checks |= CHECK_WENT_ON
         return
     if not connection.facts & FACT_RST:
@@ -290,8 +290,8 @@ def revive(connection: Any, sender: Any, peer: Any, side: int) -> None:
     connection.facts &= ~(FACT_RST | FACT_REFUSED | FACT_ABORTED | FACT_BARE_RST_AFTER_ACK) & MASK64
     connection.facts |= FACT_RST_IGNORED
     connection.trouble_frame = connection.rst_frame
-    sender.state = sender.state_before_rst
-    peer.state = peer.state_before_rst
+    endpoint.restore(sender)
+    endpoint.restore(peer)
     if connection.facts & FACT_SYNACK and not connection.facts & (FACT_ACKED | FACT_SIMULTANEOUS):
         server = peer if side == connection.client else sender
         client = sender if side == connection.client else peer

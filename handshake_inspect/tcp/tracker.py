@@ -356,7 +356,7 @@ class Tracker:
         if segment.flags & ACK:
             if simultaneous.is_self(connection):
                 simultaneous.with_itself(connection, sender, segment)
-                peer.state = sender.state
+                endpoint.become(peer, sender.state)
                 verdict = OURS
             elif reordering.late_syn_ack(connection, sender, peer, segment, side):
                 verdict = OURS

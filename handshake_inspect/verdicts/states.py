@@ -19,7 +19,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYN,
     FACT_SYNACK,
 )
-from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.tcp.transitions import Event, TcpState, next_state
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.hearing import heard, hears_both
@@ -29,6 +29,8 @@ from handshake_inspect.verdicts.repeats import last_gap_ns, last_syn_ns
 FIRST_RTO_NS = 1_000_000_000  # RFC 6298 section 2.1
 LONGEST_FIRST_RTO_NS = 6_500_000_000  # twice the 3 s of old stacks (RFC 6298 section 5.7), and slack
 REACTION_NS = 500_000_000  # longer than any path on Earth; a SYN-ACK is not sent again sooner
+
+AFTER_TWO_MSL = np.array([next_state(Event.TWO_MSL, state) for state in TcpState], dtype=np.uint8)
 
 States = NDArray[np.uint8]
 
@@ -91,11 +93,12 @@ def lone_states(trace: Attempts) -> States:
 
 
 def expire(trace: Attempts, states: Any) -> States:
-    """Close what 2 MSL or another incarnation has closed."""
+    """Let 2 MSL pass where that has passed, and close what another incarnation has closed."""
     states = states.copy()
     holding = np.flatnonzero(states == TcpState.TIME_WAIT)
     waited = trace.last_ns - trace.connections["time_wait_ns"][holding] >= trace.limits.time_wait_ns
-    states[holding[waited]] = TcpState.CLOSED
+    due = holding[waited]
+    states[due] = AFTER_TWO_MSL[states[due]]
     states[trace.replaced] = TcpState.CLOSED
     return states
 

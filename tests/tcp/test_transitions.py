@@ -357,3 +357,15 @@ def test_every_row_is_taken_by_some_capture(pcaps, monkeypatch):
     missing = {(event.name, state.name) for event, state in set(TRANSITIONS | WITHDRAWN) - taken - excused}
     assert missing == set()
     assert {(event.name, state.name) for event, state in excused & taken} == set(), "excused, and taken all the same"
+
+
+def test_one_line_sets_the_state_of_an_end():
+    """All else that moves a state goes through it, so that the table is the whole of it."""
+    folder = Path(handshake_inspect.__file__).parent / "tcp"
+    set_at = [
+        (path.name, line.strip())
+        for path in sorted(folder.glob("*.py"))
+        for line in path.read_text().splitlines()
+        if ".state = " in line and not line.lstrip().startswith("embryo.")  # an embryo has no state of RFC 9293
+    ]
+    assert set_at == [("endpoint.py", "endpoint.state = state")]
