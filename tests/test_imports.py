@@ -140,6 +140,59 @@ def test_no_stage_imports_the_front_door():
                 assert {alias.name for alias in node.names} <= stages, f"{file}:{node.lineno}"
 
 
+MODULES = {module_name(file): file for file in FILES}
+
+
+def modules_imported_by(name: str) -> set[str]:
+    """The modules that one imports, also inside functions and for types alone."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            whole = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {each if each in MODULES else node.module for each in whole.values()}
+    return found & set(MODULES) - {name}
+
+
+def circle_among(imports: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle, whoever imports what is not among them left out; none, if none do."""
+    left = {name: set(others) for name, others in imports.items()}
+    while free := [name for name, others in left.items() if not others & set(left)]:
+        for name in free:
+            del left[name]
+    if not left:
+        return []
+    way = [next(iter(sorted(left)))]
+    while len(way) == len(set(way)):
+        way.append(min(left[way[-1]] & set(left)))
+    return way[way.index(way[-1]) :]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Nor for types alone, nor inside functions, where the contracts of import-linter may look away."""
+    assert circle_among({name: modules_imported_by(name) for name in MODULES}) == []
+
+
+@pytest.mark.parametrize(
+    ("imports", "circle"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}, ["b", "c", "b"]),
+        ({"a": {"c"}, "b": {"a"}, "c": {"b"}}, ["a", "c", "b", "a"]),
+    ],
+)
+def test_a_circle_is_named(imports, circle):
+    assert circle_among(imports) == circle
+
+
+def test_what_judges_sees_no_frame():
+    """The contract again, as `test_no_stage_imports_a_later_one`."""
+    for file in FILES:
+        if stage_of(module_name(file)) == "verdicts":
+            assert not imported_by(file) & {"capture", "decode", "live"}, file
+
+
 def test_no_renderer_imports_another():
     modules = {f"handshake_inspect.render.{each.report.split(':')[0]}" for each in FORMATS.values()}
     for name in modules:

@@ -1,12 +1,11 @@
 """Attempts out of the rows of a table, and some of them with the rows that they need."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.capture.filters import Passing
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRYO_WAITING
 from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP
@@ -18,8 +17,20 @@ from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ch
 from handshake_inspect.wire.const import MASK32
 
 
+class Left(Protocol):
+    """What the filter of a capture left in it: see `capture.filters.Passing`."""
+
+    @property
+    def bare_acks(self) -> bool:
+        """Segments with none of SYN, FIN, RST and data."""
+
+    @property
+    def answers(self) -> bool:
+        """SYN-ACKs, and the RSTs that refuse a SYN."""
+
+
 def gathered(
-    table: Any, first_ns: int, last_ns: int, limits: Limits, frames: int = 0, *, left: Passing | None = None
+    table: Any, first_ns: int, last_ns: int, limits: Limits, frames: int = 0, *, left: Left | None = None
 ) -> Attempts:
     """The attempts that a table holds now.
 
