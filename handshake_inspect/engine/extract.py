@@ -1,7 +1,8 @@
 """The frames of some connections, written as pcapng with the verdicts as comments: Wireshark opens them annotated.
 
 The captures are read once more.  A frame belongs to the last connection of its 4-tuple that began before it, which is
-how the tracker parts the incarnations of one; an ICMP error belongs to the connection that it quotes.
+how the tracker parts the incarnations of one; an ICMP error belongs to the connection that it quotes, and a later
+fragment to that of the first one.
 """
 
 from __future__ import annotations
@@ -15,10 +16,8 @@ import numpy as np
 from handshake_inspect.capture.frames import FRAME, NEED_MORE
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
-from handshake_inspect.decode import segment
-from handshake_inspect.decode.frame import decode_octets
-from handshake_inspect.decode.uncommon import decode_uncommon
 from handshake_inspect.engine import Progress
+from handshake_inspect.engine.belonging import Frame, Owners, Pair, ordered
 from handshake_inspect.expression.columns import Columns
 from handshake_inspect.live.writer import enhanced_packet, interface_description, only_filter, section_header
 from handshake_inspect.report.column import Addresses, Numbers
@@ -26,11 +25,8 @@ from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Connection, Connections
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.wire.address import address_halves
-from handshake_inspect.wire.const import KIND_DECLINED, KIND_ICMP_ERROR, KIND_TCP
 
 _CHUNK = 2_000
-End = tuple[int, int, int]
-Pair = tuple[End, End]
 
 
 def extract(
@@ -39,8 +35,19 @@ def extract(
     """Write the frames of `chosen` to `out`, and return how many; `every` are all connections of these captures."""
     wanted = _Wanted(every, chosen)
     interfaces: dict[int, int] = {}
-    storage = segment.segments(1)
     written = 0
+
+    def write(frame: Frame, found: Connection) -> None:
+        nonlocal written
+        if frame.link_type not in interfaces:
+            interfaces[frame.link_type] = len(interfaces)
+            out.write(interface_description(frame.link_type, "", 0, only_filter(source.filters)))
+        comment = wanted.comment(found, frame.number)
+        number = interfaces[frame.link_type]
+        out.write(enhanced_packet(number, frame.ts_ns, frame.octets, frame.wire_len, comment))
+        written += 1
+
+    owners = Owners(wanted.find, write)
     out.write(section_header())
     with open_trace(inputs) as source:
         while True:
@@ -48,37 +55,13 @@ def extract(
             if got == FRAME:
                 reader = source.reader
                 octets = bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
-                pair = _pair(octets, reader.wire_len, reader.link_type, storage)
-                found = wanted.find(pair, reader.frames) if pair is not None else None
-                if found is None:
-                    continue
-                if reader.link_type not in interfaces:
-                    interfaces[reader.link_type] = len(interfaces)
-                    out.write(interface_description(reader.link_type, "", 0, only_filter(source.filters)))
-                comment = wanted.comment(found, reader.frames)
-                number = interfaces[reader.link_type]
-                out.write(enhanced_packet(number, reader.ts_ns, octets, reader.wire_len, comment))
-                written += 1
+                owners.take(Frame(reader.frames, reader.ts_ns, octets, reader.wire_len, reader.link_type))
             elif got != NEED_MORE or not source.fill():
                 break
             elif progress is not None:
                 progress(source.consumed, source.size)
+        owners.end()
     return written
-
-
-def _pair(octets: bytes, wire_len: int, link_type: int, storage: Any) -> Pair | None:
-    """The 4-tuple of a frame, the same in both directions."""
-    kind = decode_octets(octets, wire_len, link_type, storage, 0)
-    if kind == KIND_DECLINED:
-        kind = decode_uncommon(octets, wire_len, link_type, storage, 0)
-    if kind not in (KIND_TCP, KIND_ICMP_ERROR):
-        return None
-    record = storage[0]
-    return _ordered((record.src_hi, record.src_lo, record.src_port), (record.dst_hi, record.dst_lo, record.dst_port))
-
-
-def _ordered(one: End, other: End) -> Pair:
-    return (one, other) if one <= other else (other, one)
 
 
 class _Wanted:
@@ -122,10 +105,10 @@ def _begun(every: Connections, chosen: Any) -> dict[Pair, list[int]]:
     for place in np.flatnonzero(among).tolist():
         connection = every[place]
         ends = [(*address_halves(end.ip), end.port) for end in (connection.client, connection.server)]
-        begun.setdefault(_ordered(*ends), []).append(connection.first_frame)
+        begun.setdefault(ordered(*ends), []).append(connection.first_frame)
         if (other := connection.answered_from) is not None:  # its answers are of another 4-tuple, and have no row
             elsewhere = (*address_halves(other.ip), other.port)
-            begun.setdefault(_ordered(ends[0], elsewhere), []).append(connection.first_frame)
+            begun.setdefault(ordered(ends[0], elsewhere), []).append(connection.first_frame)
     return {pair: sorted(frames) for pair, frames in begun.items()}
 
 
