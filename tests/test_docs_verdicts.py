@@ -37,6 +37,7 @@ from handshake_inspect.verdicts.findings import (
     idle_timeout,
     keep_alive_race,
     lookup_failed,
+    nagle_stall,
     no_scan,
     path_mtu,
     port_scan,
@@ -54,6 +55,9 @@ from handshake_inspect.verdicts.findings import (
     syn_cookies,
     syn_retransmission,
     time_wait,
+    tls_extra_round_trip,
+    tls_no_resumption,
+    tls_slow,
     used,
 )
 from handshake_inspect.verdicts.limits import Limits
@@ -70,6 +74,7 @@ SECTIONS = {
     for heading, body in re.findall(r"^#{2,} (.+)\n((?:(?!^## |^###).*\n?)*)", PAGE, re.MULTILINE)
 }
 SECOND = 1_000_000_000
+MS = 1_000_000
 MILLISECOND = 1_000_000
 
 
@@ -228,6 +233,17 @@ THRESHOLDS = [
     ("time-wait-pressure", f"{time_wait.EPHEMERAL_PORTS} ephemeral ports"),
     ("time-wait-pressure", f"from {time_wait.NOTABLE:.0%}, `warning` from {time_wait.HIGH:.0%}"),
     ("time-wait-pressure", f"`critical` from {time_wait.FULL:.0%}"),
+    ("tls-slow-server", f"{tls_slow.SLOW_NS // MS} ms or more, and no less than"),
+    ("tls-slow-server", f"in {tls_slow.LEAST} handshakes or more of a service"),
+    ("tls-slow-client", f"is {tls_slow.SLOW_NS // MS} ms or more in {tls_slow.LEAST} handshakes or more"),
+    ("tls-extra-round-trip", f"median cost is {tls_extra_round_trip.COSTLY_NS // MS} ms or more"),
+    (
+        "tls-extra-round-trip",
+        f"{tls_extra_round_trip.SHARE:.0%} or more of {tls_extra_round_trip.LEAST} handshakes or more",
+    ),
+    ("nagle-stall", f"in {nagle_stall.SHARE:.0%} or more of {nagle_stall.LEAST} connections or more"),
+    ("tls-no-resumption", f"at least {tls_no_resumption.LEAST} full handshakes"),
+    ("tls-no-resumption", f"within {tls_no_resumption.WITHIN_NS // (3600 * SECOND)} h"),
     ("connection-churn", f"least {connection_churn.LEAST} connections"),
     ("connection-churn", f"less than {connection_churn.SHORT_NS // SECOND} s"),
     ("connection-churn", f"within {connection_churn.PAUSE_NS // SECOND} s"),

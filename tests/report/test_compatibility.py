@@ -36,8 +36,8 @@ def later(value):
     if isinstance(value, list):
         return [later(each) for each in value]
     if isinstance(value, dict):
-        maps = ("outcomes", "decided")  # of words to numbers: more of these are no keys
-        told = {key: each if key in maps else later(each) for key, each in value.items()}
+        maps = ("outcomes", "decided", "versions", "extra_round_trips")  # of words to numbers: more are no keys
+        told = {k: each if k in maps and isinstance(each, dict) else later(each) for k, each in value.items()}
         return {"later_first": {"a": [1]}, **told, "later_last": None}
     return value
 

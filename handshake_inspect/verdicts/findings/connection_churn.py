@@ -29,6 +29,8 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import client, earliest, largest, median, ratio, target, window, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.setup.intervals import Times
+from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.text import duration
@@ -87,8 +89,8 @@ KIND = Kind(
         "open_at_once": Metric(int, "Peak number of connections open at the same time."),
         "handshakes_saved": Metric(int, "Handshakes that a pool would have saved."),
         "saved_ratio": Metric(float | None, "`handshakes_saved` of `connections`.", "ratio"),
-        "handshake_mean_ns": Metric(int, "Time of a handshake, the mean.", "ns"),
-        "handshake_saved_ns": Metric(int, "Time of all handshakes that a pool would have saved.", "ns"),
+        "handshake_mean_ns": Metric(int, "Time of a set-up, the mean: TCP, and TLS where it is spoken.", "ns"),
+        "handshake_saved_ns": Metric(int, "Time of all set-ups that a pool would have saved.", "ns"),
         "life_p50_ns": Metric(int | None, "Time from the first to the last segment, the median.", "ns"),
         "pause_p50_ns": Metric(int | None, "Pause between one connection and the next, the median.", "ns"),
         "bytes_p50": Metric(int | None, "Payload of a connection in both directions, the median.", "bytes"),
@@ -165,14 +167,25 @@ def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: gro
     return most
 
 
+def setup_ns(case: Case, rows: ConnectionRows) -> Times:
+    """What setting each of these connections up cost: TCP, and TLS where it was spoken; -1 where that is not known."""
+    values = setups_of(case.attempts).values
+    handshake = case.legs.of(rows).values[2]
+    if not len(values.rows):
+        return handshake
+    at = np.minimum(np.searchsorted(values.rows, rows), len(values.rows) - 1)
+    reuse = np.where(values.rows[at] == rows, values.saveable["reuse_ns"][at], -1)
+    return np.where(reuse >= 0, reuse, handshake)
+
+
 def pair_finding(case: Case, rows: ConnectionRows, parallel: int) -> Finding:
     """One pair; `rows` are in order of time."""
     trace = case.attempts
     c = trace.connections
     pauses = np.maximum(c["first_ns"][rows][1:] - c["last_ns"][rows][:-1], 0)
     saved = len(rows) - parallel
-    totals = case.legs.of(rows).values[2]
-    known = totals[totals >= 0]
+    waited = setup_ns(case, rows)
+    known = waited[waited >= 0]
     each = int(known.mean()) if len(known) else 0
     moved = trace.endpoints["bytes"].reshape(-1, 2)[rows].sum(axis=1)
     host, port = target(trace, int(rows[0]))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.setup.intervals import Bools
+from handshake_inspect.verdicts.setup.intervals import Bools, Times
 from handshake_inspect.verdicts.setup.seen import Seen
 
 
@@ -56,3 +56,13 @@ class Extras:
         """How many waits of this kind each connection has."""
         at = self.at[self["reason"] == reason] if len(self.at) else self.at
         return np.bincount(at, minlength=len(self.seen)).astype(np.uint16)
+
+    def cost(self, reason: int, span: int) -> Times:
+        """How long the waits for this reason inside of this span took together; -1 for none."""
+        total = np.full(len(self.seen), -1, dtype=np.int64)
+        if len(self.at):
+            mine = (self["reason"] == reason) & (self["span"] == span)
+            sums = np.bincount(self.at[mine], self["cost_ns"][mine].astype(np.float64), len(self.seen))
+            there = np.bincount(self.at[mine], minlength=len(self.seen)) > 0
+            total[there] = sums[there].astype(np.int64)
+        return total

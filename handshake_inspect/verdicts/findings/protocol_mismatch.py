@@ -1,0 +1,116 @@
+"""`protocol-mismatch`: a client speaks plain text where TLS is spoken, or TLS where it is not.
+
+`plain-to-tls`: a plain request to a service that answers it with a TLS alert, or that completes TLS handshakes with
+others and ended this connection itself, or never answered it.  A service where TLS begins after plain text (STARTTLS)
+speaks both.  `tls-to-plain`: a ClientHello that is answered by something else.
+
+One finding for each service and direction, from one connection on: `warning`.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp import setup_facts
+from handshake_inspect.tcp.setup_facts import SETUP_NOT_TLS
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
+from handshake_inspect.verdicts.findings.base import cite, first_of, target, window, write
+from handshake_inspect.verdicts.findings.keys import count_distinct
+from handshake_inspect.verdicts.findings.setups import Handshakes, handshakes
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.setup.seen import Seen
+from handshake_inspect.verdicts.setup.setups import setups_of
+from handshake_inspect.verdicts.setup.tls import has_ended
+from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
+from handshake_inspect.wire.text import plural
+
+EXCHANGE_ALERTED: int = getattr(setup_facts, "EXCHANGE_ALERTED", 0)
+
+_SAID = {
+    "plain-to-tls": "sent plain text to {service}, which speaks TLS",
+    "tls-to-plain": "began TLS with {service}, which does not speak it",
+}
+_ADVICE = {
+    "plain-to-tls": "Correct the scheme or the port of these clients: https instead of http, or the plain port.",
+    "tls-to-plain": "Correct the scheme or the port of these clients (http instead of https), or set up TLS there.",
+}
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each service and direction."""
+    told = handshakes(case)
+    found = [("plain-to-tls", each) for each in by_service(case, plain_rows(case, told))]
+    found += [("tls-to-plain", each) for each in by_service(case, told.connections(told.has(SETUP_NOT_TLS)))]
+    found.sort(key=lambda each: -len(each[1]))
+    return first_of(KIND, "services that are spoken to in another protocol", found, lambda each: finding(case, *each))
+
+
+def by_service(case: Case, rows: ConnectionRows) -> list[ConnectionRows]:
+    """These connections by their service."""
+    groups = group(case.attempts.of_connections(case.attempts.service)[rows], rows)
+    return [groups.of(g) for g in range(len(groups))]
+
+
+def plain_rows(case: Case, told: Handshakes) -> ConnectionRows:
+    """Connections whose client spoke plain text to a service of TLS."""
+    found, attempts = setups_of(case.attempts), case.attempts
+    if attempts.exchanges is None or not len(found.rows):
+        return ConnectionRows(found.rows[:0])
+    service = attempts.of_connections(attempts.service)
+    plain = found.rows[~found.values.tls & (attempts.exchanges["request_frame"][found.rows] != 0)]
+    alerted = attempts.exchanges["setup"][plain] & EXCHANGE_ALERTED != 0
+    speaks = services_of_tls(told, service)
+    refused = np.isin(service[plain], speaks)
+    at = np.flatnonzero(refused & ~alerted)
+    if len(at):
+        unanswered = attempts.exchanges["response_frame"][plain[at]] == 0
+        refused[at] = unanswered | server_ended_first(case, plain[at])
+    return ConnectionRows(plain[alerted | refused])
+
+
+def services_of_tls(told: Handshakes, service: NDArray[np.integer]) -> NDArray[np.integer]:
+    """The services that complete TLS from the first byte on, and never after plain text."""
+    good = service[told.rows[(told.outcome == TLS_ESTABLISHED) & ~told.upgraded]]
+    return np.setdiff1d(good, service[told.rows[told.upgraded]])
+
+
+def server_ended_first(case: Case, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Whether the server was the first to end each of these connections."""
+    c = case.attempts.connections
+    ended = has_ended(Seen(case.attempts, rows), client=False)
+    first = np.where(c["fin_ns"][rows] > 0, c["fin_side"][rows], c["rst_side"][rows])
+    return ended & (first != c["client"][rows])
+
+
+KIND = Kind(
+    "protocol-mismatch",
+    "Plain text to TLS, or TLS to plain text",
+    "The client speaks another protocol than the service: the port or the scheme is wrong.",
+    detect,
+    {
+        "kind": Metric(str, "`plain-to-tls` or `tls-to-plain`."),
+        "connections": Metric(int, "Connections that are hit."),
+        "clients": Metric(int, "Addresses of their clients."),
+    },
+)
+
+
+def finding(case: Case, kind: str, rows: ConnectionRows) -> Finding:
+    """Numbers and words of one service and direction."""
+    host, port = target(case.attempts, int(rows[0]))
+    clients = count_distinct(case.attempts.client_host[rows])
+    frames, connections = cite(case, rows)
+    return Finding(
+        KIND,
+        "warning",
+        f"{plural(clients, 'client')} {_SAID[kind].format(service=write(host, port))}: "
+        f"{plural(len(rows), 'connection')}",
+        host,
+        port,
+        metrics={"kind": kind, "connections": len(rows), "clients": clients},
+        advice=_ADVICE[kind],
+        frames=frames,
+        connections=connections,
+        **window(case.attempts, rows),
+    )

@@ -1,0 +1,180 @@
+"""`tls-failed`: TLS handshakes that did not complete, by service and by what ended them.
+
+Counted are connections whose client sent a ClientHello and of which it is certain that nothing came of it: an alert
+before the handshake was complete, or after it and before any answer (`certificate_required` comes then); an end by
+RST or FIN before that; a server that never answers, or with something else than TLS.  One finding for each service and
+reason, from one connection on: always `warning`, since one alert says all.
+
+Without an alert a service whose other handshakes complete is not accused of clients that close themselves: scanners
+and probes look at ServerHello, and go.
+"""
+
+import numpy as np
+
+from handshake_inspect.tcp.setup_facts import (
+    SETUP_ALERT,
+    SETUP_ALERT_ENCRYPTED,
+    SETUP_ALERT_SERVER,
+    SETUP_CERTIFICATE_WITHHELD,
+    SETUP_CLIENT_FINISHED,
+    SETUP_SERVER_HELLO,
+)
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
+from handshake_inspect.verdicts.findings.base import cite, first_of, ratio, target, window, write
+from handshake_inspect.verdicts.findings.keys import count_distinct
+from handshake_inspect.verdicts.findings.setups import Handshakes, Places, by_keys, handshakes
+from handshake_inspect.verdicts.setup.intervals import Bools
+from handshake_inspect.verdicts.setup.seen import Seen
+from handshake_inspect.verdicts.setup.tls import has_ended
+from handshake_inspect.verdicts.setup.tls_words import alert_text
+from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED, TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS
+from handshake_inspect.wire.text import plural, share
+
+_COMMON = "Client and server have no version, cipher suite or group in common: compare what each allows with "
+_CERTIFICATE = "Look at the certificate as clients see it: "
+_SHOWN = "`openssl s_client -connect HOST:PORT -servername NAME -showcerts`."
+# What to do about an alert (RFC 8446 section 6.2).
+ADVICE = {
+    40: _COMMON + "`openssl s_client -connect HOST:PORT -tls1_2` and `-tls1_3`; or a client certificate is missing.",
+    70: _COMMON + "`openssl s_client -connect HOST:PORT -tls1_2` and `-tls1_3`.",
+    71: _COMMON + "`nmap --script ssl-enum-ciphers -p PORT HOST`.",
+    48: "The client does not know who signed the certificate: let the server send the whole chain, or let the client "
+    f"trust the CA: {_SHOWN}",
+    112: "The server has no certificate for the name that clients ask for: correct the name, or the virtual host.",
+    116: "The server wants a client certificate and got none: give the client one, or do not ask for it.",
+    120: "Client and server have no application protocol in common: compare the ALPN lists of both (h2, http/1.1).",
+}  # fmt: skip
+ADVICE |= dict.fromkeys(range(42, 47), f"{_CERTIFICATE}has it expired, is it revoked, is it for this use? {_SHOWN}")
+_OTHER = f"Ask the log of the end that sent the alert; {_SHOWN}"
+_WITHOUT = {
+    "encrypted-alert": "The alert is encrypted: the log of the end that sent it says which one it is.",
+    "closed": f"The end that closed says why in its log; try {_SHOWN}",
+    "no-answer": "Nothing answers the ClientHello: does what listens there speak TLS? A box on the path may drop large "
+    "ClientHellos (post-quantum groups need two segments) or some names.",
+    "not-tls": "What listens there does not speak TLS: correct the port, or use http instead of https.",
+}
+
+CLOSED, NO_ANSWER, NOT_TLS, ENCRYPTED = 256, 257, 258, 259  # reasons that are no code of an alert
+_REASONS = {CLOSED: "closed", NO_ANSWER: "no-answer", NOT_TLS: "not-tls", ENCRYPTED: "encrypted-alert"}
+_STAGES = ("hello", "handshake", "finished")
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each service and reason."""
+    told = handshakes(case)
+    failed = np.isin(told.outcome, (TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS))
+    places = np.flatnonzero(failed & ~left_by_client(case, told))
+    if not len(places):
+        return []
+    service = case.attempts.of_connections(case.attempts.service)[told.rows]
+    reasons, by_server = reason(told), told.has(SETUP_ALERT_SERVER)
+    groups = by_keys([service[places], reasons[places], by_server[places]], places)
+    order = np.argsort(-groups.sizes, kind="stable").tolist()
+    totals = np.bincount(service, minlength=len(case.attempts.services))
+    return first_of(
+        KIND,
+        "services with failed TLS handshakes",
+        order,
+        lambda g: finding(case, told, groups.of(g), int(totals[service[groups.of(g)[0]]])),
+    )
+
+
+KIND = Kind(
+    "tls-failed",
+    "TLS handshakes fail",
+    "The TCP connection is established, but TLS on top of it is not: an alert, a close or silence ended it.",
+    detect,
+    {
+        "cause": Metric(
+            str,
+            "The name of the alert in lower case with hyphens, or `encrypted-alert`, `closed`, `no-answer`, `not-tls`.",
+        ),
+        "from": Metric(str | None, "The end that sent the alert, `client` or `server`; null without an alert."),
+        "alert": Metric(int | None, "The number of the alert (RFC 8446 section 6); null where it is not known."),
+        "stage": Metric(str, "How far it had come: `hello` (no ServerHello), `handshake`, `finished` (by the client)."),
+        "connections": Metric(int, "Handshakes that failed for this reason."),
+        "handshakes": Metric(int, "All TLS handshakes with the service."),
+        "failed_ratio": Metric(float | None, "`connections` of `handshakes`.", "ratio"),
+        "clients": Metric(int, "Addresses of clients that are hit."),
+        "certificate_withheld": Metric(int, "Clients among them that sent no certificate though one was asked for."),
+    },
+)
+
+
+def reason(told: Handshakes) -> Places:
+    """What ended each handshake: the code of an alert, or one of the reasons beyond."""
+    alert = np.where(told.has(SETUP_ALERT_ENCRYPTED), ENCRYPTED, told.alert)
+    without = np.select([told.outcome == TLS_NO_ANSWER, told.outcome == TLS_NOT_TLS], [NO_ANSWER, NOT_TLS], CLOSED)
+    reasons: Places = np.where(told.has(SETUP_ALERT), alert, without)
+    return reasons
+
+
+def left_by_client(case: Case, told: Handshakes) -> Bools:
+    """Where the client closed without a word, and the service completes the handshakes of others."""
+    service = case.attempts.of_connections(case.attempts.service)[told.rows]
+    good = np.isin(service, service[told.outcome == TLS_ESTABLISHED])
+    silent = good & (told.outcome == TLS_FAILED) & ~told.has(SETUP_ALERT)
+    left = np.zeros(len(told.rows), dtype=bool)
+    at = np.flatnonzero(silent)
+    if len(at):
+        left[at] = ~has_ended(Seen(case.attempts, told.rows[at]), client=False)
+    return left
+
+
+def finding(case: Case, told: Handshakes, places: Places, total: int) -> Finding:
+    """Numbers and words of one service and reason."""
+    rows = told.connections(places)
+    code = int(reason(told)[places[0]])
+    host, port = target(case.attempts, int(rows[0]))
+    alerted = bool(told.has(SETUP_ALERT)[places[0]])
+    sender = ("client", "server")[int(told.has(SETUP_ALERT_SERVER)[places[0]])] if alerted else None
+    cause = _REASONS.get(code) or alert_text(code).replace("_", "-")
+    withheld = int(np.count_nonzero(told.has(SETUP_CERTIFICATE_WITHHELD)[places]))
+    return Finding(
+        KIND,
+        "warning",
+        f"{plural(len(rows), 'TLS handshake')} with {write(host, port)} failed ({share(len(rows), total)}): "
+        f"{words(code, sender)}",
+        host,
+        port,
+        metrics={
+            "cause": cause,
+            "from": sender,
+            "alert": code if code < CLOSED else None,
+            "stage": _STAGES[int(np.median(stages(told)[places]))],
+            "connections": len(rows),
+            "handshakes": total,
+            "failed_ratio": ratio(len(rows), total),
+            "clients": count_distinct(case.attempts.client_host[rows]),
+            "certificate_withheld": withheld,
+        },
+        advice=advice(code, withheld=bool(withheld)),
+        frames=cite(case, rows)[0],
+        connections=cite(case, rows)[1],
+        **window(case.attempts, rows),
+    )
+
+
+def stages(told: Handshakes) -> Places:
+    """How far each had come, as a place in _STAGES."""
+    come: Places = np.where(told.has(SETUP_CLIENT_FINISHED), 2, np.where(told.has(SETUP_SERVER_HELLO), 1, 0))
+    return come
+
+
+def words(code: int, sender: str | None) -> str:
+    """What ended them, in words."""
+    told = {
+        CLOSED: "closed before it was complete",
+        NO_ANSWER: "the server never answered",
+        NOT_TLS: "the server answered with something else than TLS",
+        ENCRYPTED: f"an encrypted alert from the {sender}",
+    }
+    return told.get(code) or f"alert {alert_text(code)} ({code}) from the {sender}"
+
+
+def advice(code: int, *, withheld: bool) -> str:
+    """What to do about it."""
+    if code == ENCRYPTED and withheld:
+        return ADVICE[116]
+    return _WITHOUT[_REASONS[code]] if code in _REASONS else ADVICE.get(code, _OTHER)

@@ -1,0 +1,109 @@
+"""`tls-no-resumption`: one client does full TLS handshakes again and again, and never resumes a session.
+
+`LEAST` or more full handshakes of one client address with one service and name, as many within `WITHIN_NS`, and not one
+resumed.  Whether the client never offered a session (it does not keep tickets), or offered one and was refused (several
+servers behind one address do not share the keys of their tickets) is told apart by the ClientHello.  `info`: under
+TLS 1.3 a full handshake costs no round trip more, only computing and the certificates on the wire.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.setup_facts import SETUP_PSK, SETUP_PSK_OFFERED, SETUP_SERVER_CHANGED
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
+from handshake_inspect.verdicts.findings.base import cite, client, first_of, target, window, write
+from handshake_inspect.verdicts.findings.setups import Handshakes, Places, by_keys, handshakes
+from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
+from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.text import duration, plural
+
+LEAST = 10
+WITHIN_NS = 3_600_000_000_000
+TLS12 = 0x0303
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each client, service and name."""
+    told = handshakes(case)
+    places = np.flatnonzero(told.outcome == TLS_ESTABLISHED)
+    if len(places) < LEAST:
+        return []
+    attempts = case.attempts
+    rows = told.rows[places]
+    keys: list[NDArray[np.generic]] = [attempts.client_host[rows], attempts.server_key[rows]]
+    groups = by_keys([*keys, names(case, told, places)], places, LEAST)
+    found = [each for each in map(groups.of, range(len(groups))) if never_resumes(case, told, each)]
+    found.sort(key=len, reverse=True)
+    return first_of(KIND, "clients that never resume a session", found, lambda each: finding(case, told, each))
+
+
+def names(case: Case, told: Handshakes, places: Places) -> NDArray[np.int64]:
+    """A number for each name that was asked for: several hellos may ask for the same."""
+    if case.attempts.names is None:
+        return np.zeros(len(places), dtype=np.int64)
+    different, which = np.unique(told.hello[places], return_inverse=True)
+    numbers: dict[bytes, int] = {}
+    asked = [case.attempts.names.facts(hello)[0] or b"" if hello else b"" for hello in different.tolist()]
+    return np.array([numbers.setdefault(name, len(numbers)) for name in asked])[which.reshape(-1)]
+
+
+def never_resumes(case: Case, told: Handshakes, places: Places) -> bool:
+    """Whether none of these was resumed, and so many came within an hour."""
+    if told.has(SETUP_PSK | SETUP_SERVER_CHANGED)[places].any():
+        return False
+    begun = np.sort(case.attempts.connections["first_ns"][told.rows[places]])
+    return bool((begun[LEAST - 1 :] - begun[: -LEAST + 1] <= WITHIN_NS).any())
+
+
+KIND = Kind(
+    "tls-no-resumption",
+    "A client never resumes TLS sessions",
+    "One client repeats full handshakes with one service: sessions are not offered, or refused.",
+    detect,
+    {
+        "cause": Metric(str, "`never-offered`, or `refused`: offered in most handshakes and never taken."),
+        "client": Metric(str, "Address of the client."),
+        "connections": Metric(int, "Full handshakes."),
+        "offered": Metric(int, "Those in which the client offered a session (TLS 1.3)."),
+        "older": Metric(int, "Those of TLS 1.2 or older, in which resumption saves a round trip."),
+        "saveable_ns": Metric(int, "What resumption would have saved, about: a round trip of each older one.", "ns"),
+    },
+)
+
+
+def finding(case: Case, told: Handshakes, places: Places) -> Finding:
+    """Numbers and words of one client, service and name."""
+    rows = told.connections(places)
+    host, port = target(case.attempts, int(rows[0]))
+    opener, _ = client(case.attempts, int(rows[0]))
+    offered = int(np.count_nonzero(told.has(SETUP_PSK_OFFERED)[places]))
+    older = (told.version[places] <= TLS12) & (told.network[places] >= 0)
+    saved = int(told.network[places][older].sum())
+    refused = 2 * offered >= len(rows)
+    frames, connections = cite(case, rows)
+    cost = f", about {duration(saved)} of waiting" if saved else ""
+    return Finding(
+        KIND,
+        "info",
+        f"{write(opener)} did {plural(len(rows), 'full TLS handshake')} with {write(host, port)} and resumed no session"
+        f"{cost}: {'it offers them and is refused' if refused else 'it never offers one'}",
+        host,
+        port,
+        metrics={
+            "cause": "refused" if refused else "never-offered",
+            "client": address_text(*opener),
+            "connections": len(rows),
+            "offered": offered,
+            "older": int(np.count_nonzero(told.version[places] <= TLS12)),
+            "saveable_ns": saved,
+        },
+        advice="Let all servers behind this address share the keys of their session tickets "
+        "(`ssl_session_ticket_key` in nginx)."
+        if refused
+        else "Let the client keep sessions (a session cache, or one TLS context for all of its connections), and the "
+        "server send tickets.",
+        frames=frames,
+        connections=connections,
+        **window(case.attempts, rows),
+    )

@@ -1,0 +1,84 @@
+"""`tls-old-version`: handshakes that agreed on TLS 1.1 or older, which RFC 8996 forbids.
+
+One finding for each service, from one handshake on, `warning`: who does it, and how often.
+"""
+
+import numpy as np
+
+from handshake_inspect.tcp.setup_facts import SETUP_OFFERS_13
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
+from handshake_inspect.verdicts.findings.base import CITED, cite, first_of, ratio, target, window, write
+from handshake_inspect.verdicts.findings.setups import Handshakes, Places, by_service, handshakes
+from handshake_inspect.verdicts.setup.tls_words import version_text
+from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
+from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.text import plural
+
+NEWEST_OLD = 0x0302  # TLS 1.1
+
+
+def detect(case: Case) -> list[Finding]:
+    """One finding for each service."""
+    told = handshakes(case)
+    old = (told.outcome == TLS_ESTABLISHED) & (told.version > 0) & (told.version <= NEWEST_OLD)
+    groups = by_service(case, told, np.flatnonzero(old))
+    service = case.attempts.of_connections(case.attempts.service)[told.rows]
+    totals = np.bincount(service, minlength=len(case.attempts.services))
+    found = sorted(map(groups.of, range(len(groups))), key=len, reverse=True)
+    return first_of(
+        KIND,
+        "services that agree on old versions of TLS",
+        found,
+        lambda each: finding(case, told, each, int(totals[service[each[0]]])),
+    )
+
+
+KIND = Kind(
+    "tls-old-version",
+    "TLS 1.1 or older",
+    "Handshakes agreed on a version of TLS that is forbidden by now (RFC 8996).",
+    detect,
+    {
+        "versions": Metric(dict[str, int], "How many handshakes agreed on which version."),
+        "connections": Metric(int, "Handshakes that agreed on TLS 1.1 or older."),
+        "handshakes": Metric(int, "All TLS handshakes with the service."),
+        "old_ratio": Metric(float | None, "`connections` of `handshakes`.", "ratio"),
+        "clients": Metric(int, "Addresses of their clients."),
+        "first_clients": Metric(list[str], "Some of these addresses, at most ten."),
+        "could_do_better": Metric(int, "Those whose client offered TLS 1.3: the server has no newer version."),
+    },
+)
+
+
+def finding(case: Case, told: Handshakes, places: Places, total: int) -> Finding:
+    """Numbers and words of one service."""
+    rows = told.connections(places)
+    host, port = target(case.attempts, int(rows[0]))
+    versions, counts = np.unique(told.version[places], return_counts=True)
+    told_versions = {version_text(int(v)): int(n) for v, n in zip(versions[::-1], counts[::-1], strict=True)}
+    _, first = np.unique(case.attempts.client_host[rows], return_index=True)
+    addresses = [address_text(*case.attempts.one_end("client", int(row))[:2]) for row in rows[np.sort(first)[:CITED]]]
+    frames, connections = cite(case, rows)
+    return Finding(
+        KIND,
+        "warning",
+        f"{plural(len(rows), 'handshake')} with {write(host, port)} agreed on TLS {', '.join(told_versions)}, "
+        f"from {plural(len(first), 'client')}",
+        host,
+        port,
+        metrics={
+            "versions": told_versions,
+            "connections": len(rows),
+            "handshakes": total,
+            "old_ratio": ratio(len(rows), total),
+            "clients": len(first),
+            "first_clients": addresses,
+            "could_do_better": int(np.count_nonzero(told.has(SETUP_OFFERS_13)[places])),
+        },
+        advice="Update these clients, or the server if they offer newer versions; then allow TLS 1.2 and 1.3 only "
+        "(`ssl_protocols TLSv1.2 TLSv1.3` in nginx).",
+        frames=frames,
+        connections=connections,
+        **window(case.attempts, rows),
+    )

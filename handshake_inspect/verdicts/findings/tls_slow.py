@@ -1,0 +1,144 @@
+"""`tls-slow-server` and `tls-slow-client`: whose own time makes TLS handshakes slow.
+
+The server's own time is what it took from the ClientHello to its ServerHello without the network.  The client's is what
+it took between the server's flight and its own Finished, or between the end of the TCP handshake and its ClientHello,
+but for a plain prologue (STARTTLS), of which both ends take their part.
+
+`tls-slow-server`: the median of `LEAST` or more handshakes with a service is `SLOW_NS` or more, and no less than the
+median round trip of the network: below that the network is what users wait for.  `tls-slow-client`: the median of
+`LEAST` or more handshakes of one client is `SLOW_NS` or more; `info`, for it may have had nothing to say yet.
+"""
+
+import numpy as np
+
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.finding import Finding, Kind, Metric
+from handshake_inspect.verdicts.findings.base import cite, client, first_of, median, quantiles, target, window, write
+from handshake_inspect.verdicts.findings.keys import count_distinct
+from handshake_inspect.verdicts.findings.setups import Handshakes, Places, by_keys, by_service, handshakes
+from handshake_inspect.verdicts.setup.intervals import Times
+from handshake_inspect.wire.text import duration, plural
+
+SLOW_NS = 50_000_000
+LEAST = 3
+
+
+def detect_server(case: Case) -> list[Finding]:
+    """One finding for each service that takes its time before ServerHello."""
+    told = handshakes(case)
+    groups = by_service(case, told, np.flatnonzero(told.server_hello >= 0), LEAST)
+    slow = [each for each in map(groups.of, range(len(groups))) if is_slow(told, each)]
+    slow.sort(key=len, reverse=True)
+    return first_of(
+        SERVER, "services that are slow to answer a ClientHello", slow, lambda each: server(case, told, each)
+    )
+
+
+def is_slow(told: Handshakes, places: Places) -> bool:
+    """Whether the server takes longer than the network, and long."""
+    taken, network = median(told.server_hello[places]) or 0, told.network[places]
+    return taken >= SLOW_NS and taken >= (median(network[network >= 0]) or 0)
+
+
+def detect_client(case: Case) -> list[Finding]:
+    """One finding for each client and half of the handshake in which it takes its time."""
+    told = handshakes(case)
+    found: list[tuple[str, Times, Places]] = []
+    before = np.where(told.upgraded, -1, told.before_tls)
+    for part, column in (("finished", told.client_finished), ("before-tls", before)):
+        places = np.flatnonzero(column >= 0)
+        groups = by_keys([case.attempts.client_host[told.rows[places]]], places, LEAST)
+        slow = (each for each in map(groups.of, range(len(groups))) if (median(column[each]) or 0) >= SLOW_NS)
+        found += [(part, column, each) for each in slow]
+    found.sort(key=lambda each: -len(each[2]))
+    return first_of(
+        CLIENT, "clients that are slow in TLS handshakes", found, lambda each: slow_client(case, told, *each)
+    )
+
+
+def server(case: Case, told: Handshakes, places: Places) -> Finding:
+    """Numbers and words of one service."""
+    rows = told.connections(places)
+    host, port = target(case.attempts, int(rows[0]))
+    taken = told.server_hello[places]
+    network = told.network[places]
+    frames, connections = cite(case, rows)
+    return Finding(
+        SERVER,
+        "warning",
+        f"{write(host, port)} takes {duration(median(taken) or 0)} of its own to answer a ClientHello, in the median "
+        f"of {plural(len(rows), 'handshake')}",
+        host,
+        port,
+        metrics={
+            "connections": len(rows),
+            "clients": count_distinct(case.attempts.client_host[rows]),
+            "network_p50_ns": median(network[network >= 0]),
+            **quantiles(taken, "own"),
+        },
+        advice="Look for what the server does before ServerHello: a signature by a large RSA key (ECDSA is faster: "
+        "`openssl speed rsa4096 ecdsap256`), an HSM, OCSP stapling, a callback that looks the name up.",
+        frames=frames,
+        connections=connections,
+        **window(case.attempts, rows),
+    )
+
+
+def slow_client(case: Case, told: Handshakes, part: str, column: Times, places: Places) -> Finding:
+    """Numbers and words of one client."""
+    rows = told.connections(places)
+    host, _ = client(case.attempts, int(rows[0]))
+    what = "between the server's flight and its Finished" if part == "finished" else "before its ClientHello"
+    frames, connections = cite(case, rows)
+    return Finding(
+        CLIENT,
+        "info",
+        f"{write(host)} takes {duration(median(column[places]) or 0)} of its own {what}, in the median of "
+        f"{plural(len(rows), 'handshake')}",
+        host,
+        None,
+        metrics={
+            "kind": part,
+            "connections": len(rows),
+            "services": count_distinct(case.attempts.server_key[rows]),
+            **quantiles(column[places], "own"),
+        },
+        advice="Look at the client: does it check certificates over the network (OCSP, CRLs), is its event loop busy?"
+        if part == "finished"
+        else "Look at the client: is its event loop busy, does it connect long before it has something to say?",
+        frames=frames,
+        connections=connections,
+        **window(case.attempts, rows),
+    )
+
+
+_OWN = {
+    "own_p50_ns": Metric(int, "Its own time, the median.", "ns"),
+    "own_p90_ns": Metric(int, "Its own time, the 90th percentile.", "ns"),
+    "own_max_ns": Metric(int, "Its own time, the longest.", "ns"),
+}
+SERVER = Kind(
+    "tls-slow-server",
+    "The server is slow to answer a ClientHello",
+    "Before its ServerHello the server takes longer than the network does.",
+    detect_server,
+    {
+        "connections": Metric(int, "Handshakes of which it is known."),
+        "clients": Metric(int, "Addresses of their clients."),
+        "network_p50_ns": Metric(int | None, "Round trip of the network, the median.", "ns"),
+        **_OWN,
+    },
+)
+CLIENT = Kind(
+    "tls-slow-client",
+    "The client is slow in TLS handshakes",
+    "The client itself takes its time before its ClientHello, or before its Finished.",
+    detect_client,
+    {
+        "kind": Metric(str, "`before-tls`, before its ClientHello, or `finished`, before its Finished."),
+        "connections": Metric(int, "Handshakes of which it is known."),
+        "services": Metric(int, "Services that it connected to."),
+        **_OWN,
+    },
+)
+KINDS = {kind.id: kind for kind in (SERVER, CLIENT)}
