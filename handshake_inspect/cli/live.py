@@ -21,6 +21,7 @@ from handshake_inspect.cli.options import (
     format_option,
     max_connections_option,
     no_names_option,
+    no_setup_option,
     option,
     output_option,
     takes,
@@ -123,6 +124,7 @@ class WatchOptions:
     time_wait: int = time_wait_option()
     timeout: int = timeout_option()
     no_names: bool = no_names_option()
+    no_setup: bool = no_setup_option()
     keep: int = option(
         "--keep", metavar="N", type=click.IntRange(min=1), default=100_000, show_default=True,
         help="Keep the last N closed connections in full, and only totals of older ones.",
@@ -201,6 +203,7 @@ def _run(
         time_wait_ns=given.time_wait,
         unanswered_ns=given.timeout,
         names=not given.no_names,
+        setup=not given.no_setup,
         keep=given.keep,
         frames=given.count,
         duration_s=given.seconds,

@@ -211,6 +211,11 @@ def no_names_option() -> Any:
     )
 
 
+def no_setup_option() -> Any:
+    """`--no-setup`: headers alone are looked at."""
+    return option("--no-setup", is_flag=True, help="Do not read connection set-up: no payload is looked at.")
+
+
 @dataclass(frozen=True)
 class AnalysisOptions:
     """The options that every command has which analyses captures."""
@@ -219,6 +224,7 @@ class AnalysisOptions:
     timeout: int = timeout_option()
     max_connections: int | None = max_connections_option("Keep at most N connections at a time, to bound memory.")
     no_names: bool = no_names_option()
+    no_setup: bool = no_setup_option()
     color: str = option(
         "--color", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True,
         help="When to colour the text.",
@@ -231,4 +237,4 @@ class AnalysisOptions:
         from handshake_inspect.engine import Options
 
         most = self.max_connections or Options.max_connections
-        return Options(most, self.time_wait, self.timeout, names=not self.no_names)
+        return Options(most, self.time_wait, self.timeout, names=not self.no_names, setup=not self.no_setup)

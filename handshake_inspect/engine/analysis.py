@@ -33,6 +33,7 @@ class Options:
     max_connections: int = 1 << 22  # rows kept at a time; older ones make room and are counted
     time_wait_ns: int = Limits.time_wait_ns  # 2 MSL
     unanswered_ns: int = Limits.unanswered_ns  # how long an unanswered SYN is undecided
+    setup: bool = True  # whether payloads are looked at, for what is said while connections are set up
     names: bool = True  # whether names of servers and protocols may be shown
 
     @property
@@ -56,7 +57,9 @@ def analyze(
     cut, and the report says so.
     """
     options = options or Options()
-    pump = Pump(Tracker(options.max_connections))
+    tracker = Tracker(options.max_connections)
+    tracker.reads = options.setup
+    pump = Pump(tracker)
     with open_trace(inputs) as source, _beside(source, meanwhile) as drained:
         pump_all(source, pump, progress, drained)
     from handshake_inspect.engine.reporting import conclude

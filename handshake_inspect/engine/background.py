@@ -41,6 +41,7 @@ class Background:
         self.source = source
         self.options = options or Options()
         tracker = Tracker(self.options.max_connections)
+        tracker.reads = self.options.setup
         self.stream = Stream(source, tracker, frames=frames, duration_s=duration_s, clock=clock)
         self.pump = self.stream.pump
         self._clock = clock

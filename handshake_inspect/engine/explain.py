@@ -44,6 +44,7 @@ def explain(
     """
     options = options or Options()
     tracker = LoggingTracker(options.max_connections, ENTRIES + 1)
+    tracker.reads = options.setup
     logs = ConnectionLogs(tracker, limit)
     selection.log(tracker, wish)
     pump = Pump(tracker)

@@ -71,6 +71,7 @@ class LiveRun:
         self.observer: Observer = observer or Observer()
         limit, drawn = self.options.max_connections, self.observer.wants_picture
         tracker = LoggingTracker(limit, SEGMENTS) if drawn else Tracker(limit)
+        tracker.reads = self.options.setup
         self._logs = RecentLogs(tracker) if drawn else None
         self.stream = Stream(
             source, tracker, frames=self.options.frames, duration_s=self.options.duration_s, clock=clock

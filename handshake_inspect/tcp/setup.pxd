@@ -17,30 +17,42 @@ cdef uint32_t EXCHANGE_SETUP
 cdef uint32_t EXCHANGE_UNREAD
 cdef uint32_t MOST_OCTETS
 cdef unsigned int MOST_SEGMENTS
+cdef unsigned int READ_OVER
 cdef uint32_t SETUP_EARLY_SENT
 cdef uint32_t SETUP_SERVER_FINISHED
 cdef uint32_t SETUP_SERVER_HELLO
 cdef uint32_t SETUP_TLS
+cdef unsigned int UPGRADE_NONE
 cdef unsigned int ACK
 cdef uint32_t MASK32
+cdef unsigned int RST
 cdef unsigned int SYN
 
-@cython.locals(connection="rows.Connection *", number=uint32_t)
+@cython.locals(exchange="sr.Exchange *", number=uint32_t)
 cdef void observe(
-    Focus focus, void *owners, Table table, Py_ssize_t i, unsigned int side, seg.Segment *segment
+    Focus focus, void *owners, Table table, Py_ssize_t i, rows.Connection *connection, rows.Endpoint *sender,
+    rows.Endpoint *peer, unsigned int side, seg.Segment *segment
 ) noexcept nogil
-cdef void on_syn_ack(Focus focus, Py_ssize_t i, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", end=uint32_t, seq=uint32_t)
 cdef void read(Focus focus, void *owners, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void note_client(Focus focus, uint32_t seq, uint32_t end, int64_t now) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void note_server(Focus focus, uint32_t seq, int64_t now) noexcept nogil
-@cython.locals(connection="rows.Connection *", exchange="sr.Exchange *", first=uint32_t, asked=bint)
-cdef bint is_plain(Focus focus, void *owners, Py_ssize_t i, seg.Segment *segment) noexcept nogil
+@cython.locals(asked=bint)
+cdef bint is_plain(
+    sr.Exchange *exchange, void *owners, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
+    unsigned int side, seg.Segment *segment
+) noexcept nogil
+@cython.locals(first=uint32_t, seq=uint32_t)
+cdef bint is_plain_request(
+    sr.Exchange *exchange, void *owners, rows.Endpoint *sender, seg.Segment *segment
+) noexcept nogil
 @cython.locals(data="const unsigned char *", at=Py_ssize_t, count=Py_ssize_t)
 cdef bint is_to_be_read(void *owners, seg.Segment *segment) noexcept nogil
-cdef bint in_midstream(Focus focus, void *owners, Py_ssize_t i, seg.Segment *segment) noexcept nogil
+cdef bint in_midstream(
+    void *owners, rows.Connection *connection, unsigned int side, seg.Segment *segment
+) noexcept nogil
 @cython.locals(
     number=uint32_t, setup="sr.Setup *", reading="sr.Reading *", exchange="sr.Exchange *", client="unsigned int"
 )
@@ -48,4 +60,6 @@ cdef void begin(Focus focus, Py_ssize_t i, seg.Segment *segment) noexcept nogil
 @cython.locals(first=uint32_t)
 cdef void start_side(sr.Reading *reading, unsigned int side, rows.Endpoint *end, uint32_t seq) noexcept nogil
 @cython.locals(exchange="sr.Exchange *", end="rows.Endpoint *", first=uint32_t, behind=uint32_t)
-cdef void continue_plain(Focus focus, sr.Reading *reading, unsigned int client) noexcept nogil
+cdef void continue_plain(
+    Focus focus, sr.Reading *reading, unsigned int client, uint32_t options_len
+) noexcept nogil

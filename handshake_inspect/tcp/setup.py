@@ -7,7 +7,7 @@ All else is read byte by byte: TLS, servers that speak first, flights of several
 from typing import Any
 
 from handshake_inspect.decode import payload
-from handshake_inspect.tcp import rows, setup_octets, setup_text, setup_waits
+from handshake_inspect.tcp import setup_octets, setup_text, setup_waits
 from handshake_inspect.tcp import setup_rows as sr
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS
 from handshake_inspect.tcp.setup_facts import (
@@ -15,34 +15,43 @@ from handshake_inspect.tcp.setup_facts import (
     EXCHANGE_UNREAD,
     MOST_OCTETS,
     MOST_SEGMENTS,
+    READ_OVER,
     SETUP_EARLY_SENT,
     SETUP_SERVER_FINISHED,
     SETUP_SERVER_HELLO,
     SETUP_TLS,
+    UPGRADE_NONE,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, MASK32, SYN
+from handshake_inspect.wire.const import ACK, MASK32, RST, SYN
 
 
-def observe(focus: Any, owners: Any, table: Any, i: int, side: int, segment: Any) -> None:
-    """A segment of connection `i` without RST, after its ends took note of it."""
-    connection = rows.connection_at(table.connections, i)
+def observe(
+    focus: Any, owners: Any, table: Any, i: int, connection: Any, sender: Any, peer: Any, side: int, segment: Any
+) -> None:
+    """A segment of connection `i`, after its ends took note of it."""
+    if segment.flags & RST:
+        return
+    exchange = sr.exchange_at(table.setups.exchanges, i)
+    if segment.flags & (SYN | ACK) == SYN | ACK:
+        if exchange.request_frame and segment.ack == (peer.iss + 1) & MASK32:
+            table.setups.release(i)  # data of the SYN were not taken: they are sent again
+        return
+    if exchange.setup & EXCHANGE_SETUP == 0 and is_plain(exchange, owners, connection, sender, peer, side, segment):
+        return
     focus.connection = connection
-    focus.exchange = sr.exchange_at(table.setups.exchanges, i)
-    focus.sender = rows.endpoint_at(table.endpoints, 2 * i + side)
-    focus.peer = rows.endpoint_at(table.endpoints, 2 * i + (side ^ 1))
+    focus.exchange = exchange
+    focus.sender = sender
+    focus.peer = peer
     focus.side = side
     focus.is_client = side == connection.client
     focus.over = False
     focus.setup = sr.nothing()
     focus.seq = (segment.seq + 1) & MASK32 if segment.flags & SYN else segment.seq
     focus.end = (focus.seq + segment.payload_len) & MASK32
-    if segment.flags & SYN and segment.flags & ACK:
-        on_syn_ack(focus, i, segment)
-        return
-    if focus.exchange.setup & EXCHANGE_SETUP == 0 and is_plain(focus, owners, i, segment):
-        return
-    number = focus.exchange.setup & EXCHANGE_SETUP
+    if exchange.setup & EXCHANGE_SETUP == 0:
+        begin(focus, i, segment)
+    number = exchange.setup & EXCHANGE_SETUP
     if number == 0 or sr.setup_at(table.setups.setups, number - 1).reading == 0:
         focus.finish()  # no room
         return
@@ -56,12 +65,6 @@ def observe(focus: Any, owners: Any, table: Any, i: int, side: int, segment: Any
         setup_waits.on_acknowledgment(focus, segment.ack, segment.payload_len == 0)
     if segment.payload_len:
         read(focus, owners, segment)
-
-
-def on_syn_ack(focus: Any, i: int, segment: Any) -> None:
-    """Data of the SYN that the SYN-ACK does not acknowledge were not taken: they are sent again."""
-    if focus.exchange.request_frame and segment.ack == (focus.peer.iss + 1) & MASK32:
-        focus.setups.release(i)
 
 
 def read(focus: Any, owners: Any, segment: Any) -> None:
@@ -111,42 +114,40 @@ def note_server(focus: Any, seq: int, now: int) -> None:
         setup.flight_ns = now
 
 
-def is_plain(focus: Any, owners: Any, i: int, segment: Any) -> bool:
+def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any, side: int, segment: Any) -> bool:
     """Take note of a request or response without TLS in one segment; False where that is not all there is to say."""
-    connection = focus.connection
-    exchange = focus.exchange
     if not connection.facts & (FACT_SYN | FACT_SYNACK):
-        return in_midstream(focus, owners, i, segment)
-    if focus.is_client:
-        if segment.payload_len == 0:
-            return True
-        first = (focus.sender.iss + 1) & MASK32
-        if seqspace.seq_le(focus.end, first):
-            return True  # a keep-alive
-        if exchange.request_frame or focus.seq != first or is_to_be_read(owners, segment):
-            begin(focus, i, segment)
-            return False
-        exchange.request_ns = segment.ts_ns
-        exchange.request_frame = segment.frame & MASK32
-        if payload.captured(segment) == 0:
-            exchange.setup |= EXCHANGE_UNREAD
-        return True
+        return in_midstream(owners, connection, side, segment)
+    if side == connection.client:
+        return segment.payload_len == 0 or is_plain_request(exchange, owners, sender, segment)
     asked = (
-        exchange.request_frame != 0
-        and segment.flags & ACK != 0
-        and seqspace.seq_gt(segment.ack, (focus.peer.iss + 1) & MASK32)
+        exchange.request_frame != 0 and segment.flags & ACK and seqspace.seq_gt(segment.ack, (peer.iss + 1) & MASK32)
     )
     if asked and exchange.path == 0 and segment.ts_ns > exchange.request_ns:
         exchange.path = min(segment.ts_ns - exchange.request_ns, MASK32)
     if segment.payload_len == 0:
         return True
-    if asked and focus.sender.traits & TRAIT_ISS and focus.seq == (focus.sender.iss + 1) & MASK32:
+    if asked and sender.traits & TRAIT_ISS and segment.seq == (sender.iss + 1) & MASK32:
         exchange.response_ns = segment.ts_ns
         exchange.response_frame = segment.frame & MASK32
-        focus.finish()
+        connection.quick |= READ_OVER
         return True
-    begin(focus, i, segment)
     return False
+
+
+def is_plain_request(exchange: Any, owners: Any, sender: Any, segment: Any) -> bool:
+    """As `is_plain`, for octets of the client."""
+    first = (sender.iss + 1) & MASK32
+    seq = (segment.seq + 1) & MASK32 if segment.flags & SYN else segment.seq
+    if seqspace.seq_le((seq + segment.payload_len) & MASK32, first):
+        return True  # a keep-alive
+    if exchange.request_frame or seq != first or is_to_be_read(owners, segment):
+        return False
+    exchange.request_ns = segment.ts_ns
+    exchange.request_frame = segment.frame & MASK32
+    if payload.captured(segment) == 0:
+        exchange.setup |= EXCHANGE_UNREAD
+    return True
 
 
 def is_to_be_read(owners: Any, segment: Any) -> bool:
@@ -154,19 +155,18 @@ def is_to_be_read(owners: Any, segment: Any) -> bool:
     data = payload.octets(owners, segment)
     at = payload.start(segment)
     count = payload.captured(segment)
-    return setup_text.looks_like_hello(data, at, count) or setup_text.may_last(data, at, count, segment.payload_len)
+    return setup_text.looks_like_hello(data, at, count) or setup_text.kind_of_client(data, at, count) != UPGRADE_NONE
 
 
-def in_midstream(focus: Any, owners: Any, i: int, segment: Any) -> bool:
+def in_midstream(owners: Any, connection: Any, side: int, segment: Any) -> bool:
     """As `is_plain`, where the capture lacks the beginning: only a ClientHello says that nothing came before."""
     if segment.payload_len == 0:
         return True
-    if focus.is_client and setup_text.looks_like_hello(
+    if side == connection.client and setup_text.looks_like_hello(
         payload.octets(owners, segment), payload.start(segment), payload.captured(segment)
     ):
-        begin(focus, i, segment)
         return False
-    focus.finish()
+    connection.quick |= READ_OVER
     return True
 
 
@@ -182,7 +182,7 @@ def begin(focus: Any, i: int, segment: Any) -> None:
     exchange = focus.exchange
     client = focus.side if focus.is_client else focus.side ^ 1
     if exchange.request_frame:
-        continue_plain(focus, reading, client)
+        continue_plain(focus, reading, client, segment.options_len)
         setup.request_sent_ns = exchange.request_ns
 
 
@@ -194,7 +194,7 @@ def start_side(reading: Any, side: int, end: Any, seq: int) -> None:
     reading.beyond[side] = first
 
 
-def continue_plain(focus: Any, reading: Any, client: int) -> None:
+def continue_plain(focus: Any, reading: Any, client: int, options_len: int) -> None:
     """The client's first segment was a plain request."""
     exchange = focus.exchange
     end = focus.sender if focus.is_client else focus.peer
@@ -208,7 +208,7 @@ def continue_plain(focus: Any, reading: Any, client: int) -> None:
     reading.segments[client] = 1
     reading.burst[client] = 1
     reading.spoke = client + 1
-    reading.small = 1
+    reading.small = ((behind - first) & MASK32) % setup_waits.largest(focus, options_len) != 0
     reading.prologue = 1
     reading.sent_ns[client] = exchange.request_ns
     if exchange.path:

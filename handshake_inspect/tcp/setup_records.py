@@ -7,7 +7,7 @@ took a header, the next flight of that side is looked at: it begins with a recor
 
 from typing import Any
 
-from handshake_inspect.tcp import setup_messages, setup_text
+from handshake_inspect.tcp import setup_messages, setup_text, setup_tls12
 from handshake_inspect.tcp.setup_facts import (
     READ_LOST,
     READ_RECORDS,
@@ -167,6 +167,7 @@ def miss(focus: Any) -> None:
     reading.state[focus.side] = READ_LOST
     if reading.gather[focus.side]:
         setup_messages.drop_gathered(focus)
+    setup_tls12.on_cut(focus)
 
 
 def find_again(focus: Any) -> None:

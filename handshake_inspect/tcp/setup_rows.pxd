@@ -175,5 +175,18 @@ cdef inline Buffer *buffer_at(Buffer *records, Py_ssize_t i) noexcept nogil:
 cdef inline void clear_buffer(Buffer *records, Py_ssize_t i) noexcept nogil:
     memset(records + i, 0, <char *>&records.octets - <char *>records)
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define hsi_prefetch_exchange(at) __builtin_prefetch(at, 1)
+    #else
+    #define hsi_prefetch_exchange(at) ((void)(at))
+    #endif
+    """
+    void hsi_prefetch_exchange(const void *at) noexcept nogil
+
+cdef inline void prefetch_exchange(Exchange *records, Py_ssize_t i) noexcept nogil:
+    hsi_prefetch_exchange(records + i)
+
 cdef inline Setup *nothing() noexcept nogil:
     return NULL

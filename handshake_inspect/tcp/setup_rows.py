@@ -247,6 +247,10 @@ def buffer_at(records: Any, i: int) -> Any:
     return records[i]
 
 
+def prefetch_exchange(records: Any, i: int) -> None:
+    """Have row `i` brought into the cache; only the compiled build can."""
+
+
 def nothing() -> Any:
     """No row."""
     return None

@@ -24,7 +24,6 @@ cdef unsigned int UPGRADE_XMPP
 cdef unsigned int CLIENT_HELLO
 cdef unsigned int HANDSHAKE
 cdef uint32_t MASK32
-cdef uint32_t SHORT
 cdef unsigned int MOST_TURNS
 cdef uint32_t CONN
 cdef uint32_t XML
@@ -51,4 +50,3 @@ cdef void note_server(Focus focus, const unsigned char *data, Py_ssize_t at, Py_
 cdef unsigned int kind_of_client(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(words=uint32_t)
 cdef unsigned int kind_of_server(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
-cdef bint may_last(const unsigned char *data, Py_ssize_t at, Py_ssize_t count, uint32_t payload_len) noexcept nogil

@@ -28,7 +28,6 @@ from handshake_inspect.tls.numbers import CLIENT_HELLO, HANDSHAKE
 from handshake_inspect.wire import octets, seqspace
 from handshake_inspect.wire.const import MASK32
 
-SHORT = 64  # bytes of a client's first words that may belong to a protocol of their own
 MOST_TURNS = 255
 
 # The first bytes of what is said, as numbers in network order.
@@ -101,11 +100,11 @@ def upgrade(focus: Any) -> None:
 def note_client(focus: Any, data: Any, at: int, count: int) -> None:
     """Text of the client."""
     reading = focus.reading
-    if not reading.prologue and not reading.lasting:
-        reading.lasting = may_last(data, at, count, (focus.end - focus.seq) & MASK32)
     reading.prologue = 1
     if reading.kind == UPGRADE_NONE:
         reading.kind = kind_of_client(data, at, count)
+        if reading.kind:
+            reading.lasting = 1
     elif reading.kind == UPGRADE_SMTP and count >= 4 and octets.be32(data, at) == AUTH:
         reading.kind = UPGRADE_FTP
     request(focus, reading.next[focus.side])
@@ -143,6 +142,8 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
 
 def kind_of_client(data: Any, at: int, count: int) -> int:
     """Which UPGRADE_* a client may begin with these bytes."""
+    if count >= 3 and data[at] == 5 and data[at + 1] == count - 2:  # version 5, and so many methods (RFC 1928)
+        return UPGRADE_SOCKS
     if count < 4:
         return UPGRADE_NONE
     words = octets.be32(data, at)
@@ -154,7 +155,7 @@ def kind_of_client(data: Any, at: int, count: int) -> int:
         return UPGRADE_POSTGRESQL
     if words >> 16 == 0x0300 and count >= 6 and data[at + 5] == 0xE0:
         return UPGRADE_RDP
-    if (words >> 24 == 5 and data[at + 1] > 0) or (words >> 16 in (0x0401, 0x0402) and count >= 9):
+    if words >> 16 in (0x0401, 0x0402) and count >= 9:
         return UPGRADE_SOCKS
     if words >> 24 == 0x30 and count >= 31 and data[at + 5] == 0x77:  # an ExtendedRequest
         return UPGRADE_LDAP
@@ -175,10 +176,3 @@ def kind_of_server(data: Any, at: int, count: int) -> int:
     if count >= 5 and words & 0xFF == 0 and data[at + 4] == 10:
         return UPGRADE_MYSQL
     return UPGRADE_NONE
-
-
-def may_last(data: Any, at: int, count: int, payload_len: int) -> bool:
-    """Whether a client that begins so may speak TLS later: a known prologue, or few bytes that are no words."""
-    if kind_of_client(data, at, count):
-        return True
-    return 0 < count <= SHORT and payload_len <= SHORT and not 0x41 <= data[at] <= 0x7A

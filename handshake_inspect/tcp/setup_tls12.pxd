@@ -19,6 +19,7 @@ cdef unsigned int CERTIFICATE
 cdef unsigned int CHANGE_CIPHER_SPEC
 cdef unsigned int HANDSHAKE
 cdef uint32_t RECORD_HEADER
+cdef unsigned int TLS12
 cdef uint32_t MASK32
 cdef unsigned int EMPTY_LIST
 
@@ -29,6 +30,8 @@ cdef void note_certificate(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
 cdef void on_server(Focus focus, unsigned int kind) noexcept nogil
 cdef void note_resumed(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
+cdef void on_cut(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
 cdef void on_server_data(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *")

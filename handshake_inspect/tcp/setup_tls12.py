@@ -23,6 +23,7 @@ from handshake_inspect.tls.numbers import (
     CHANGE_CIPHER_SPEC,
     HANDSHAKE,
     RECORD_HEADER,
+    TLS12,
 )
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
@@ -77,6 +78,22 @@ def on_server(focus: Any, kind: int) -> None:
 def note_resumed(focus: Any) -> None:
     """The client's flight says that the session was resumed; the server's half could not be read."""
     focus.setup.flags |= SETUP_SERVER_CHANGED
+    focus.reading.changed[focus.side ^ 1] = 1
+    finish_server(focus, focus.setup.flight_ns, focus.setup.server_hello_frame)
+
+
+def on_cut(focus: Any) -> None:
+    """The snap length took the rest of a flight: the client's second and the server's after it end in a Finished."""
+    reading = focus.reading
+    setup = focus.setup
+    if not reading.answered or not 0 < setup.version <= TLS12:
+        return
+    if focus.is_client and not setup.flags & SETUP_CLIENT_FINISHED:
+        reading.changed[focus.side] = 1
+        finish_client(focus)
+    elif not focus.is_client and setup.flags & SETUP_CLIENT_FINISHED and not setup.flags & SETUP_SERVER_FINISHED:
+        reading.changed[focus.side] = 1
+        finish_server(focus, focus.ns, focus.frame)
 
 
 def on_server_data(focus: Any) -> None:

@@ -31,6 +31,8 @@ cdef void on_acknowledgment(Focus focus, uint32_t number, bint bare) noexcept no
 cdef void note_path(Focus focus, uint32_t number, unsigned int i) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", mss=uint32_t, i="unsigned int")
 cdef void on_data(Focus focus, uint32_t payload_len, uint32_t options_len) noexcept nogil
+@cython.locals(mss=uint32_t)
+cdef uint32_t largest(Focus focus, uint32_t options_len) noexcept nogil
 @cython.locals(
     reading="sr.Reading *", connection="rows.Connection *", there=int64_t, back=int64_t, wait=int64_t, way=int64_t,
     beyond=int64_t, exact=bint, nagle=bint, window=bint

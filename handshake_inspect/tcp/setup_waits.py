@@ -67,8 +67,7 @@ def on_data(focus: Any, payload_len: int, options_len: int) -> None:
             judge_pause(focus)
     else:
         reading.burst[side] = 0
-    mss = min(focus.peer.mss or USUAL_MSS, focus.sender.mss or USUAL_MSS)
-    mss = mss - options_len if mss > options_len else 1
+    mss = largest(focus, options_len)
     reading.burst[side] = min(reading.burst[side] + (payload_len + mss - 1) // mss, MOST_BURST)
     reading.small = payload_len % mss != 0
     reading.spoke = side + 1
@@ -79,6 +78,12 @@ def on_data(focus: Any, payload_len: int, options_len: int) -> None:
         i = 0 if reading.path_ns[0] == 0 else 1
         reading.path_ns[i] = focus.ns
         reading.path_end[i] = focus.end
+
+
+def largest(focus: Any, options_len: int) -> int:
+    """The longest payload that fits into a packet."""
+    mss: int = min(focus.peer.mss or USUAL_MSS, focus.sender.mss or USUAL_MSS)
+    return mss - options_len if mss > options_len else 1
 
 
 def judge_pause(focus: Any) -> None:

@@ -17,6 +17,7 @@ from handshake_inspect.tcp cimport (
     resets,
     rows,
     setup,
+    setup_rows,
     simultaneous,
     wireshark,
     zeek,
@@ -77,6 +78,7 @@ cdef unsigned int NOTE_NOT_PLAIN
 cdef unsigned int RST
 cdef unsigned int SYN
 cdef unsigned int ESTABLISHED
+cdef uint64_t SPOKEN
 cdef unsigned int QUICK
 cdef unsigned int READ_OVER
 cdef uint64_t MASK32

@@ -18,6 +18,7 @@ from handshake_inspect.tcp import (
     resets,
     rows,
     setup,
+    setup_rows,
     simultaneous,
     wireshark,
     zeek,
@@ -92,6 +93,7 @@ from handshake_inspect.wire.const import (
 )
 
 ESTABLISHED = int(TcpState.ESTABLISHED)
+SPOKEN = FACT_CLIENT_DATA | FACT_SERVER_DATA
 AHEAD = 16  # records before a segment is tracked, its rows are fetched, and as many before, the slot that names them
 EARLY = 16  # segments of an end within which a connection that was open before shows whether it is captured twice
 REUSE_NS = 120_000_000_000  # 2 MSL with the longest MSL in use; who reports it compares with its own
@@ -250,6 +252,8 @@ class Tracker:
         sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
         peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
         alias = rows.alias_at(self.table.aliases, i)
+        if not connection.quick & READ_OVER:
+            setup_rows.prefetch_exchange(self.table.setups.exchanges, i)
         before_ns = connection.last_ns
         connection.last_ns = max(before_ns, segment.ts_ns)
         seen = False
@@ -312,8 +316,12 @@ class Tracker:
         endpoint.note_marks(sender, segment)
         endpoint.remember(sender, segment, print_of)
         sender.traits |= TRAIT_SEEN
-        if self.reads and not connection.quick & READ_OVER and not segment.flags & RST:
-            setup.observe(self.focus, self.owners, self.table, i, side, segment)
+        if (
+            not connection.quick & READ_OVER
+            and (segment.payload_len or connection.facts & SPOKEN or connection.syn_payload)
+            and self.reads
+        ):
+            setup.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
         self.settle(connection, sender, peer)
         return 0
 

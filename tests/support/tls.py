@@ -1,0 +1,257 @@
+"""TLS between two ends in memory, made by OpenSSL, and put on a wire with a delay.
+
+talk = Talk(handshake(client(), server()))        # frames of the whole: TCP, TLS, request, response
+talk.capture(snap=96)                             # as a file
+"""
+
+import ssl
+import subprocess
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+from support import frames
+from support.captures import pcap
+from support.frames import CLIENT, SERVER
+
+MS = 1_000_000
+START = 1_700_000_000 * 1000 * MS
+ENDS = (CLIENT, SERVER)
+REQUEST = b"GET / HTTP/1.1\r\nHost: lab.test\r\n\r\n"
+RESPONSE = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 5000
+
+
+@cache
+def certificate() -> tuple[str, str]:
+    """A certificate that signs itself, and its key."""
+    folder = Path(mkdtemp())
+    names = str(folder / "certificate.pem"), str(folder / "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650",
+         "-subj", "/CN=lab.test", "-addext", "subjectAltName=DNS:lab.test", "-out", names[0], "-keyout", names[1]],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return names
+
+
+def client(version=None, *, alpn=(), trusts=True, certified=False):
+    """A client's context, of one version of TLS if that is named."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if trusts:
+        context.load_verify_locations(certificate()[0])
+    if certified:
+        context.load_cert_chain(*certificate())
+    return _common(context, version, alpn)
+
+
+def server(version=None, *, alpn=(), curve=None, asks=False, tickets=2):
+    """A server's context; `asks` for a certificate of the client, `curve` is the only one that it takes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate())
+    context.num_tickets = tickets
+    if curve:
+        context.set_ecdh_curve(curve)
+    if asks:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(certificate()[0])
+    return _common(context, version, alpn)
+
+
+def _common(context, version, alpn):
+    if version is not None:
+        context.minimum_version = context.maximum_version = version
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
+class Ends:
+    """A client and a server whose octets are moved by hand."""
+
+    def __init__(self, client_context, server_context, session=None):
+        self.inputs = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.outputs = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = (
+            client_context.wrap_bio(self.inputs[0], self.outputs[0], server_hostname="lab.test", session=session),
+            server_context.wrap_bio(self.inputs[1], self.outputs[1], server_side=True),
+        )
+        self.failed = [False, False]
+
+    def shake(self, side):
+        """Let an end go on with its handshake; what it sends."""
+        if not self.failed[side]:
+            try:
+                self.tls[side].do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                self.failed[side] = True
+        return self.outputs[side].read()
+
+    def hear(self, side):
+        """Let an end take what there is; what it sends then, an alert perhaps."""
+        try:
+            self.tls[side].read(1 << 16)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            self.failed[side] = True
+        return self.outputs[side].read()
+
+
+def handshake(client_context, server_context, session=None, *, request=REQUEST, response=RESPONSE, keep=None):
+    """Who sends what: pairs of a side and octets, in turns.  `keep` gets the client's session."""
+    ends = Ends(client_context, server_context, session)
+    said = []
+    side = 0
+    for _ in range(12):
+        octets = ends.shake(side)
+        if octets:
+            said.append((side, octets))
+            ends.inputs[side ^ 1].write(octets)
+        elif any(ends.failed) or said[-1][0] == side:
+            break
+        side ^= 1
+        if said[-1][0] == side and not any(ends.failed):
+            break
+    if any(ends.failed):
+        return said
+    if request:
+        ends.tls[0].write(request)
+        octets = ends.outputs[0].read()
+        said.append((0, octets))
+        ends.inputs[1].write(octets)
+        octets = ends.hear(1)
+        if octets or ends.failed[1]:
+            return [*said, (1, octets)]
+    if response:
+        ends.tls[1].write(response)
+        octets = ends.outputs[1].read()
+        said.append((1, octets))
+        ends.inputs[0].write(octets)
+        ends.hear(0)
+    if keep is not None:
+        keep.append(ends.tls[0].session)
+    return said
+
+
+class Talk:
+    """Octets on a wire of `way` ms, captured `position` ms from the client.  Every flight waits for the one before."""
+
+    def __init__(self, said=(), *, way=20, position=0, mss=1460, opened=True):
+        self.way, self.position, self.mss = way, position, mss
+        self.sent = []  # (time in ms at the capture, side, seq, ack, octets)
+        self.free = [0.0, 0.0]  # when each side has all that the other one sent
+        self.next = [frames.CLIENT_ISN + 1, frames.SERVER_ISN + 1]
+        self.opening = []
+        if opened:
+            self.open()
+        for side, octets in said:
+            self.say(side, octets)
+
+    def passes(self, side, at):
+        """When what a side sends at that time passes the capture."""
+        return at + (self.position if side == 0 else self.way - self.position)
+
+    def open(self):
+        """The handshake of TCP."""
+        options = frames.mss(self.mss)
+        self.opening = [
+            (self.passes(0, 0), frames.syn(options=options)),
+            (self.passes(1, self.way), frames.syn_ack(options=options)),
+            (self.passes(0, 2 * self.way), frames.ack()),
+        ]
+        self.free = [2.0 * self.way, 3.0 * self.way]
+
+    def say(self, side, octets, *, think=1.0, ack=None, at=None, size=None):
+        """Let a side send octets, in segments of the MSS; `ack` says what it acknowledges, if not all there is."""
+        at = self.free[side] + think if at is None else at
+        size = size or self.mss
+        acked = self.next[side ^ 1] if ack is None else ack
+        for begin in range(0, len(octets), size):
+            piece = octets[begin : begin + size]
+            self.sent.append((self.passes(side, at), side, self.next[side], acked, piece))
+            self.next[side] += len(piece)
+            at += 0.01
+        self.free[side ^ 1] = max(self.free[side ^ 1], at + self.way)
+        self.free[side] = max(self.free[side], at)
+
+    def acknowledge(self, side, *, at, number=None):
+        """A bare ACK."""
+        number = self.next[side ^ 1] if number is None else number
+        self.sent.append((self.passes(side, at), side, self.next[side], number, b""))
+
+    def frames(self):
+        """All frames with their times, as captured."""
+        made = list(self.opening)
+        for at, side, seq, ack, octets in self.sent:
+            ends = ENDS if side == 0 else ENDS[::-1]
+            made.append((at, frames.data(octets, *ends, seq=seq, ack=ack)))
+        return [(START + round(at * MS), frame) for at, frame in sorted(made, key=lambda each: each[0])]
+
+    def capture(self):
+        """A file of them."""
+        return pcap(self.frames(), nano=True)
+
+
+class Read:
+    """The rows of set-up of a capture's connections, as attributes; `row` says which connection."""
+
+    def __init__(self, capture, row=0, *, limit=1 << 10, reads=True):
+        from handshake_inspect.capture.pcap import PcapReader  # noqa: PLC0415
+        from handshake_inspect.engine.pump import Pump  # noqa: PLC0415
+        from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP  # noqa: PLC0415
+        from handshake_inspect.tcp.tracker import Tracker  # noqa: PLC0415
+
+        tracker = Tracker(limit)
+        tracker.reads = reads
+        reader = PcapReader()
+        reader.feed(capture, 0, len(capture), 0)
+        Pump(tracker).drain(reader)
+        self.table = tracker.table
+        self.setups = tracker.table.setups
+        self.exchange = self.setups.exchange_rows[row]
+        number = self.exchange.setup & EXCHANGE_SETUP
+        self.setup = self.setups.setup_rows[number - 1] if number else None
+        self.over = bool(self.table.connection_rows[row].quick & 2)
+
+    def __getattr__(self, name):
+        return getattr(self.setup, name)
+
+    def ms(self, name):
+        """A time in ms since the SYN left the client; None where it is none."""
+        row = self.exchange if name in ("request", "response") else self.setup
+        at = getattr(row, f"{name}_ns")
+        return round((at - START) / MS, 2) if at else None
+
+    def has(self, *names):
+        """Whether all of these SETUP_* bits are set."""
+        from handshake_inspect.tcp import setup_facts  # noqa: PLC0415
+
+        return all(self.setup.flags & getattr(setup_facts, f"SETUP_{name}") for name in names)
+
+    @property
+    def facts(self):
+        """What the ClientHello offers."""
+        return self.setups.names.facts(self.setup.hello)
+
+    @property
+    def waits(self):
+        """Reason, cost in ms, side, and whether the ACK was delayed, of every wait."""
+        found, number = [], self.setup.extras if self.setup is not None else 0
+        while number:
+            extra = self.setups.extra_rows[number - 1]
+            found.append((extra.reason, round(extra.cost_ns / MS, 2), extra.side, bool(extra.delayed)))
+            number = extra.next
+        return found
+
+    def everything(self):
+        """All that the rows say, to be compared with another reading of the same octets."""
+        row = {}
+        for name, _ in () if self.setup is None else self.setup._fields_:
+            value = getattr(self.setup, name)
+            row[name] = list(value) if hasattr(value, "_length_") else value
+        for name in ("hello", "reading", "extras"):
+            row.pop(name, None)
+        row["facts"] = self.facts if self.setup is not None else None
+        return row, self.exchange.request_ns, self.exchange.response_ns, self.waits

@@ -1,0 +1,662 @@
+"""What is read while a connection is set up: real TLS by OpenSSL, cut into segments that a network may deliver."""
+
+import random
+import ssl
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import frames
+from support.captures import pcap
+from support.frames import CLIENT
+from support.tls import MS, START, Read, Talk, client, handshake, server
+
+from handshake_inspect.tcp.setup_facts import (
+    EXCHANGE_GIVEN_UP,
+    EXCHANGE_UNREAD,
+    EXTRA_LOSS,
+    EXTRA_NAGLE,
+    EXTRA_WINDOW,
+    UPGRADES,
+)
+
+TLS12 = ssl.TLSVersion.TLSv1_2
+TLS13 = ssl.TLSVersion.TLSv1_3
+
+# Each takes its milestones at the client, 20 ms from the server, where every turn takes 1 ms to think.
+SAID = {
+    "1.2": lambda: handshake(client(TLS12), server()),
+    "1.3": lambda: handshake(client(), server()),
+    "1.3, retry": lambda: handshake(client(), server(curve="secp384r1")),
+    "1.3, certificate": lambda: handshake(client(certified=True), server(asks=True)),
+    "1.3, no certificate": lambda: handshake(client(), server(asks=True)),
+    "1.2, certificate": lambda: handshake(client(TLS12, certified=True), server(asks=True)),
+    "1.2, no certificate": lambda: handshake(client(TLS12), server(asks=True)),
+    "1.3, not trusted": lambda: handshake(client(trusts=False), server()),
+    "1.2, not trusted": lambda: handshake(client(TLS12, trusts=False), server()),
+    "no common version": lambda: handshake(client(TLS13), server(TLS12)),
+}
+
+
+@pytest.fixture(scope="module")
+def said():
+    return {name: make() for name, make in SAID.items()}
+
+
+def resumed(version):
+    context, other, kept = client(version), server(version), []
+    handshake(context, other, keep=kept)
+    return handshake(context, other, kept[0])
+
+
+TIMES = {
+    "1.2": ("hello 41, server_hello 82, flight 82, client_finished 83, server_finished 124, request 125, response 166"),
+    "1.3": ("hello 41, server_hello 82, flight 82, server_finished 82, client_finished 83, request 125, response 166"),
+    "1.3, retry": (
+        "hello 41, retry 82, hello_2 83, server_hello 124, server_finished 124, client_finished 125, request 167"
+    ),
+    "1.3, certificate": "hello 41, server_hello 82, server_finished 82, client_finished 83, request 125, response 166",
+    "1.3, no certificate": "hello 41, server_hello 82, server_finished 82, client_finished 83, alert 124",
+    "1.2, certificate": "hello 41, server_hello 82, client_finished 83, server_finished 124, request 125, response 166",
+    "1.2, no certificate": "hello 41, server_hello 82, alert 124",
+    "1.3, not trusted": "hello 41, server_hello 82, server_finished 82, alert 83",
+    "1.2, not trusted": "hello 41, server_hello 82, alert 83",
+    "no common version": "hello 41, alert 82",
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_milestones(said, name):
+    read = Read(Talk(said[name]).capture())
+    told = dict(each.split() for each in TIMES[name].split(", "))
+    assert {key: round(read.ms(key)) for key in told} == {key: int(value) for key, value in told.items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("1.2", "TLS SERVER_TLS SERVER_HELLO CLIENT_FINISHED SERVER_FINISHED"),
+        ("1.3", "TLS SERVER_TLS SERVER_HELLO CLIENT_FINISHED SERVER_FINISHED OFFERS_13"),
+        ("1.3, retry", "HELLO_RETRY SERVER_HELLO CLIENT_FINISHED"),
+        ("1.3, certificate", "CERTIFICATE_SENT CLIENT_FINISHED"),
+        ("1.3, no certificate", "CERTIFICATE_WITHHELD CLIENT_FINISHED ALERT ALERT_SERVER ALERT_ENCRYPTED ALERT_LATE"),
+        ("1.2, certificate", "CERTIFICATE_SENT CLIENT_FINISHED"),
+        ("1.2, no certificate", "CERTIFICATE_WITHHELD ALERT ALERT_SERVER"),
+        ("1.3, not trusted", "SERVER_HELLO ALERT"),
+        ("1.2, not trusted", "SERVER_HELLO ALERT"),
+        ("no common version", "TLS SERVER_TLS ALERT ALERT_SERVER"),
+    ],
+)
+def test_what_it_was(said, name, flags):
+    read = Read(Talk(said[name]).capture())
+    assert read.has(*flags.split())
+    for absent in ("HELLO_RETRY", "CERTIFICATE_SENT", "CERTIFICATE_WITHHELD", "ALERT", "CUT", "HOLE", "NOT_TLS"):
+        assert read.has(absent) == (absent in flags.split()), absent
+
+
+@pytest.mark.parametrize(
+    ("name", "alert"),
+    [("1.3, not trusted", (2, 48)), ("1.2, not trusted", (2, 48)), ("no common version", (2, 70))],
+)
+def test_alerts_in_the_clear(said, name, alert):
+    read = Read(Talk(said[name]).capture())
+    assert (read.alert_level, read.alert_code) == alert
+    assert not read.has("ALERT_ENCRYPTED")
+
+
+def test_hello_contents():
+    read = Read(Talk(handshake(client(alpn=["h2", "http/1.1"]), server(alpn=["h2"]))).capture())
+    name, protocols, versions, groups = read.facts
+    assert (name, protocols) == (b"lab.test", (b"h2", b"http/1.1"))
+    assert versions[:2] == (0x0304, 0x0303)
+    assert 29 in groups
+    assert read.has("OFFERS_H2")
+    assert (read.version, read.group) == (0x0304, 29)
+    assert read.cipher in (0x1301, 0x1302, 0x1303)
+
+
+def test_the_protocol_that_tls12_agrees_on():
+    read = Read(Talk(handshake(client(TLS12, alpn=["h2", "http/1.1"]), server(alpn=["h2"]))).capture())
+    assert read.setups.names.text(read.alpn) == b"h2"
+
+
+def test_equal_hellos_are_kept_once():
+    said = handshake(client(), server())
+    again = handshake(client(), server())
+    first, second = Talk(said).frames(), Talk(again).frames()
+    moved = [
+        (ns + 10**9, frame.replace(struct.pack(">H", CLIENT[1]), struct.pack(">H", 50001))) for ns, frame in second
+    ]
+    both = Read(pcap(first + moved, nano=True))
+    numbers = {row.hello for row in both.setups.setup_rows[: both.setups.setup_count]}
+    assert len(numbers) == 1
+
+
+@pytest.mark.parametrize(("version", "flag"), [(TLS12, "SERVER_CHANGED"), (TLS13, "PSK")])
+def test_resumed(version, flag):
+    full, again = handshake(client(version), server(version)), resumed(version)
+    assert not Read(Talk(full).capture()).has(flag)
+    read = Read(Talk(again).capture())
+    assert read.has(flag, "CLIENT_FINISHED", "SERVER_FINISHED")
+    assert read.over
+
+
+# What a network does to segments
+
+
+def cut_up(said, rng, talk):
+    """The same octets in other segments, some of a flight before others, some twice."""
+    for side, octets in said:
+        talk.say(side, octets, size=rng.choice([1, 7, 60, 200, 536, 1460]))
+    return talk
+
+
+@pytest.mark.parametrize("name", SAID)
+@pytest.mark.parametrize("seed", range(3))
+def test_segments_do_not_matter(said, name, seed):
+    rng = random.Random(seed)
+    whole = Read(Talk(said[name]).capture())
+    pieces = Talk()
+    for side, octets in said[name]:
+        size = rng.choice([len(octets) // 3 + 1, len(octets) // 9 + 1, 536])
+        pieces.say(side, octets, size=max(size, len(octets) // 50 + 1))
+    read = Read(pieces.capture())
+    for field in ("version", "cipher", "group", "alert_code", "client_hello_bytes", "server_flight_bytes"):
+        assert getattr(read, field) == getattr(whole, field), field
+    assert (read.flags, read.facts, read.waits) == (whole.flags, whole.facts, [])
+
+
+@pytest.mark.parametrize("name", ["1.2", "1.3", "1.3, retry", "1.3, certificate"])
+@pytest.mark.parametrize("seed", range(4))
+def test_order_does_not_matter(said, name, seed):
+    rng = random.Random(seed)
+    talk = Talk()
+    for side, octets in said[name][:-1]:
+        before = len(talk.sent)
+        talk.say(side, octets, size=max(len(octets) // 4, 20))
+        flight = talk.sent[before:]
+        times = [each[0] for each in flight]
+        rng.shuffle(flight)
+        talk.sent[before:] = [(at, *each[1:]) for at, each in zip(times, flight, strict=True)]
+    whole, read = Read(Talk(said[name][:-1]).capture()), Read(talk.capture())
+    assert read.facts == whole.facts
+    for field in ("version", "cipher", "group", "client_hello_bytes"):
+        assert getattr(read, field) == getattr(whole, field), field
+    assert read.flags == whole.flags
+    assert {reason for reason, *_ in read.waits} <= {EXTRA_LOSS}
+
+
+def test_a_hole_is_filled(said):
+    talk = Talk(said["1.3"][:1])
+    octets = said["1.3"][1][1]
+    talk.say(1, octets, size=400)
+    lost = talk.sent[-2]
+    talk.sent[-2] = (lost[0] + 200, *lost[1:])
+    talk.free[0] += 200
+    for side, more in said["1.3"][2:]:
+        talk.say(side, more)
+    read = Read(talk.capture())
+    assert read.waits[0][0] == EXTRA_LOSS
+    assert read.waits[0][1] == pytest.approx(200, abs=0.1)
+    assert read.over
+    assert not read.has("HOLE")
+
+
+def test_a_hole_that_is_never_filled(said):
+    talk = Talk(said["1.3"][:1])
+    talk.say(1, said["1.3"][1][1], size=300)
+    del talk.sent[1]
+    for side, more in said["1.3"][2:]:
+        talk.say(side, more)
+    read = Read(talk.capture())
+    assert read.has("TLS", "HOLE")
+    assert not read.has("SERVER_HELLO")
+
+
+def test_what_is_sent_twice_counts_from_its_last_copy(said):
+    talk = Talk(said["1.3"][:1])
+    at, side, seq, ack, octets = talk.sent[0]
+    talk.sent.append((at + 300, side, seq, ack, octets))
+    talk.free[1] += 300
+    for each in said["1.3"][1:]:
+        talk.say(*each)
+    read = Read(talk.capture())
+    assert (read.ms("hello"), read.ms("hello_sent")) == (pytest.approx(41, abs=1), pytest.approx(341, abs=1))
+    assert read.waits == [(EXTRA_LOSS, 300, 0, False)]
+
+
+# TLS in other shapes
+
+
+def test_the_capture_begins_after_the_syn(said):
+    talk = Talk(said["1.3"])
+    talk.opening = talk.opening[1:]
+    assert Read(talk.capture()).has("TLS", "SERVER_HELLO", "CLIENT_FINISHED")
+    talk.opening = []
+    read = Read(talk.capture())
+    assert read.has("TLS", "SERVER_HELLO", "CLIENT_FINISHED")
+    assert read.facts[0] == b"lab.test"
+
+
+@pytest.mark.parametrize("name", ["1.2", "1.3", "1.3, retry"])
+def test_a_short_snap_length(said, name):
+    kept = [(ns, frame[:96], len(frame)) for ns, frame in Talk(said[name]).frames()]
+    body = b"".join(
+        struct.pack("<IIII", ns // 10**9, ns % 10**9, len(frame), length) + frame for ns, frame, length in kept
+    )
+    read = Read(pcap([], nano=True, snap_len=96) + body)
+    whole = Read(Talk(said[name]).capture())
+    assert read.has("TLS", "CUT", "SERVER_HELLO", "CLIENT_FINISHED")
+    assert read.has("HELLO_RETRY") == (name == "1.3, retry")
+    assert read.version == whole.version
+    assert (read.cipher, read.facts[0]) == (0, None)
+    for moment in ("hello", "server_hello", "flight", "client_finished", "request"):
+        assert read.ms(moment) == whole.ms(moment), moment
+
+
+def test_headers_alone():
+    talk = Talk([(0, b"x" * 100), (1, b"y" * 100)])
+    body = b"".join(
+        struct.pack("<IIII", ns // 10**9, ns % 10**9, min(len(frame), 54), len(frame)) + frame[:54]
+        for ns, frame in talk.frames()
+    )
+    read = Read(pcap([], nano=True, snap_len=54) + body)
+    assert read.exchange.setup == EXCHANGE_UNREAD
+    assert (round(read.ms("request")), round(read.ms("response"))) == (41, 82)
+
+
+def test_something_else_answers(said):
+    read = Read(Talk([said["1.3"][0], (1, b"HTTP/1.1 400 Bad Request\r\n\r\n")]).capture())
+    assert read.has("TLS", "NOT_TLS")
+    assert read.over
+
+
+def test_text_that_begins_as_a_record():
+    read = Read(Talk([(0, b"\x16\x03\x01 is no record"), (1, b"so what")]).capture())
+    assert read.setup is None
+    assert (round(read.ms("request")), round(read.ms("response"))) == (41, 82)
+
+
+def test_a_hello_octet_by_octet(said):
+    talk = Talk()
+    talk.say(0, said["1.3"][0][1][:7], size=1)
+    talk.say(0, said["1.3"][0][1][7:], at=talk.free[0])
+    for each in said["1.3"][1:]:
+        talk.say(*each)
+    read = Read(talk.capture())
+    assert read.facts[0] == b"lab.test"
+    assert read.over
+
+
+def test_records_that_lie_end_the_reading(said):
+    read = Read(Talk([said["1.3"][0], (1, said["1.3"][1][1][:200] + b"\xff" * 500)]).capture())
+    assert read.has("SERVER_HELLO")
+    assert read.has("MALFORMED") or not read.has("SERVER_FINISHED")
+
+
+# TLS 1.3: what may be the response
+
+
+def record(length, kind=23):
+    return struct.pack(">BHH", kind, 0x0303, length) + bytes(length)
+
+
+def hello_13(cipher=0x1301, extra=b""):
+    extensions = bytes.fromhex("002b00020304") + extra
+    body = bytes.fromhex("0303") + bytes(32) + b"\0" + struct.pack(">H", cipher) + b"\0"
+    body += struct.pack(">H", len(extensions)) + extensions
+    message = b"\x02" + len(body).to_bytes(3, "big") + body
+    return struct.pack(">BHH", 22, 0x0303, len(message)) + message
+
+
+def client_hello(extra=b"", alpn=b""):
+    extensions = bytes.fromhex("002b0003020304") + extra
+    if alpn:
+        extensions += struct.pack(">HHH", 16, len(alpn) + 2, len(alpn)) + alpn
+    body = bytes.fromhex("0303") + bytes(32) + b"\0" + bytes.fromhex("00021301") + b"\x01\0"
+    body += struct.pack(">H", len(extensions)) + extensions
+    message = b"\x01" + len(body).to_bytes(3, "big") + body
+    return struct.pack(">BHH", 22, 0x0301, len(message)) + message
+
+
+FLIGHT = hello_13() + record(30) + record(700) + record(100) + record(53)
+EARLY = bytes.fromhex("002a0000")
+
+
+def answered(*after, before=(), flight=FLIGHT, finished=(53,), hello=None, request=80):
+    """A handshake of TLS 1.3 whose server sends records of these lengths before and after it has the request."""
+    talk = Talk([(0, hello or client_hello()), (1, flight)])
+    talk.say(0, b"".join(map(record, finished)))
+    without = talk.next[0]
+    talk.say(0, record(request))
+    for length in before:
+        talk.say(1, record(length), ack=without)
+    for length in after:
+        talk.say(1, record(length))
+    return Read(talk.capture())
+
+
+@pytest.mark.parametrize(
+    ("read", "lengths", "over"),
+    [
+        (answered(5000), [5000], True),
+        (answered(250, 250, 700), [250, 250, 700], True),
+        (answered(700, before=[250, 250]), [700], True),
+        (answered(250, 700, before=[250]), [250, 700], True),
+        (answered(676), [676], False),  # may be a ticket, or not
+        (answered(40), [40], True),
+        (answered(40, hello=client_hello(alpn=b"\x02h2")), [40], False),
+        (answered(40, 40, 900, 30, hello=client_hello(alpn=b"\x02h2")), [40, 40, 900, 30], False),
+        (answered(*[250] * 9), [250] * 6, True),
+        (answered(19), [], False),
+    ],
+    ids=str,
+)
+def test_candidates(read, lengths, over):
+    assert list(read.candidate_length[: read.candidate_count]) == lengths
+    assert read.over == over
+
+
+def test_tickets_are_known_by_what_they_acknowledge():
+    assert answered(700, before=[250, 250]).ticket_length == 250
+    assert answered(250, 250, 700).ticket_length == 0
+
+
+@pytest.mark.parametrize(
+    ("finished", "flags"),
+    [
+        ((25, 53), "CERTIFICATE_WITHHELD"),
+        ((900, 90, 53), "CERTIFICATE_SENT"),
+        ((53,), ""),
+        ((200,), ""),  # joined with something, or padded
+    ],
+)
+def test_the_clients_finished(finished, flags):
+    read = answered(5000, finished=finished)
+    assert read.has("CLIENT_FINISHED", *[f for f in flags.split() if f])
+    assert read.has("CERTIFICATE_SENT") == (flags == "CERTIFICATE_SENT")
+    assert round(read.ms("client_finished")) == 83
+    assert read.ms("request") > read.ms("client_finished")
+    assert read.ms("response") > read.ms("request")
+
+
+@pytest.mark.parametrize(("cipher", "finished"), [(0x1301, 53), (0x1302, 69), (0x1303, 53), (0x1304, 53), (0x1305, 45)])
+def test_the_length_of_finished(cipher, finished):
+    read = answered(5000, flight=hello_13(cipher) + record(700) + record(finished), finished=(finished,))
+    assert read.has("SERVER_FINISHED", "CLIENT_FINISHED")
+    assert not read.has("CERTIFICATE_SENT")
+
+
+def test_a_flight_in_one_record():
+    read = answered(5000, flight=hello_13() + record(674))  # as in RFC 8448 section 3
+    assert read.has("SERVER_FINISHED")
+    assert round(read.ms("server_finished")) == 82
+
+
+def early(*, ended, flight=FLIGHT, after=(5000,)):
+    talk = Talk([(0, client_hello(extra=EARLY) + record(90)), (1, flight)])
+    if ended:
+        talk.say(1, record(5000), think=0, at=talk.free[1])
+    talk.say(0, (record(21) if ended else b"") + record(53))
+    if not ended:
+        talk.say(0, record(80))
+        for length in after:
+            talk.say(1, record(length))
+    return Read(talk.capture())
+
+
+def test_early_data_that_is_accepted():
+    read = early(ended=True)
+    assert read.has("EARLY_OFFERED", "EARLY_SENT", "EARLY_ENDED", "EARLY_REQUEST", "CLIENT_FINISHED")
+    assert read.ms("early") == read.ms("request") == read.ms("hello")
+    assert round(read.ms("response")) == 82
+    assert read.over
+
+
+def test_early_data_that_is_rejected():
+    read = early(ended=False)
+    assert read.has("EARLY_OFFERED", "EARLY_SENT", "CLIENT_FINISHED")
+    assert not read.has("EARLY_ENDED")
+    assert read.ms("request") > read.ms("client_finished")
+    assert read.ms("response") > read.ms("request")
+
+
+def test_false_start():
+    flight = hello_13().replace(bytes.fromhex("002b00020304"), bytes.fromhex("ff0100020000"))
+    talk = Talk([(0, client_hello()), (1, flight + record(900, 22))])
+    talk.say(0, record(70, 22) + record(1, 20) + record(40, 22) + record(100))
+    talk.say(1, record(1, 20) + record(40, 22))
+    talk.say(1, record(500))
+    read = Read(talk.capture())
+    assert read.version == 0x0303
+    assert read.has("FALSE_START", "SERVER_FINISHED")
+    assert read.ms("request") == read.ms("client_finished")
+    assert read.over
+
+
+def test_a_warning_is_no_end():
+    talk = Talk([(0, client_hello())])
+    talk.say(1, bytes.fromhex("15030100020170") + FLIGHT)
+    talk.say(0, record(53))
+    assert not Read(talk.capture()).has("ALERT")
+
+
+# Plain text
+
+
+def test_a_plain_request_has_no_row_of_its_own():
+    read = Read(Talk([(0, b"GET / HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 200 OK\r\n\r\n")]).capture())
+    assert read.setup is None
+    assert (round(read.ms("request")), round(read.ms("response"))) == (41, 82)
+    assert read.over
+
+
+def test_the_path_is_the_least_time_to_an_acknowledgment():
+    talk = Talk([(0, b"GET / HTTP/1.1\r\n\r\n")])
+    talk.acknowledge(1, at=talk.free[1])
+    talk.say(1, b"HTTP/1.1 200 OK\r\n\r\n", think=500)
+    assert Read(talk.capture()).exchange.path == pytest.approx(40 * MS, abs=MS // 10)
+
+
+def test_a_server_that_speaks_first():
+    read = Read(Talk([(1, b"SSH-2.0-server\r\n"), (0, b"SSH-2.0-client\r\n"), (1, b"keys")]).capture())
+    assert read.has("SPOKE_FIRST")
+    assert [round(read.ms(each)) for each in ("greeting", "request", "response")] == [81, 82, 123]
+
+
+def test_both_speak_at_once():
+    talk = Talk()
+    talk.say(0, b"SSH-2.0-client\r\n")
+    talk.say(1, b"SSH-2.0-server\r\n", at=41.0, ack=frames.CLIENT_ISN + 1)
+    talk.say(1, b"keys", at=80.0)
+    read = Read(talk.capture())
+    assert read.has("SPOKE_FIRST")
+    assert round(read.ms("response")) == 100
+
+
+PROLOGUES = {
+    "smtp": [(1, b"220 mail.test ESMTP\r\n"), (0, b"EHLO me\r\n"), (1, b"250-STARTTLS\r\n250 OK\r\n"),
+             (0, b"STARTTLS\r\n"), (1, b"220 go\r\n")],
+    "ftp": [(1, b"220 files\r\n"), (0, b"AUTH TLS\r\n"), (1, b"234 go\r\n")],
+    "imap": [(1, b"* OK IMAP4rev1\r\n"), (0, b"a STARTTLS\r\n"), (1, b"a OK go\r\n")],
+    "pop3": [(1, b"+OK POP3\r\n"), (0, b"STLS\r\n"), (1, b"+OK go\r\n")],
+    "xmpp": [(0, b"<?xml version='1.0'?><stream:stream>"), (1, b"<stream:features>"), (0, b"<starttls/>"),
+             (1, b"<proceed/>")],
+    "ldap": [(0, b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"), (1, b"\x30\x0c\x02\x01\x01\x78")],
+    "postgresql": [(0, bytes.fromhex("0000000804d2162f")), (1, b"S")],
+    "mysql": [(1, b"\x4a\0\0\0\x0a8.0.36\0"), (0, b"\x20\0\0\x01" + bytes(32))],
+    "rdp": [(0, bytes.fromhex("030000130ee000000000000100080003000000")), (1, bytes.fromhex("030000130ed0"))],
+    "socks": [(0, b"\x05\x01\x00"), (1, b"\x05\x00"), (0, b"\x05\x01\x00\x03\x08lab.test\x01\xbb"),
+              (1, b"\x05\0\0\x01")],
+    "http-connect": [(0, b"CONNECT lab.test:443 HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 200 OK\r\n\r\n")],
+    "other": [(1, b"200 news.test\r\n"), (0, b"STARTTLS\r\n"), (1, b"382 go\r\n")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PROLOGUES)
+def test_prologues(said, kind):
+    read = Read(Talk(PROLOGUES[kind] + said["1.3"]).capture())
+    assert read.has("TLS", "CLIENT_FINISHED", "SERVER_FINISHED")
+    assert UPGRADES[read.upgrade] == kind
+    assert read.turns == sum(side for side, _ in PROLOGUES[kind])
+    assert read.ms("request") > read.ms("client_finished")
+    assert read.facts[0] == b"lab.test"
+
+
+def test_plain_talk_is_no_upgrade():
+    read = Read(Talk([*PROLOGUES["smtp"][:4], (1, b"454 no TLS\r\n")]).capture())
+    assert (read.upgrade, read.has("TLS"), read.has("SPOKE_FIRST")) == (0, False, True)
+
+
+# Waits
+
+
+def nagle(*, delay=40, position=0, back=0.0, size=100):
+    """A client's second segment waits for the acknowledgment of the first, which comes late."""
+    talk = Talk(position=position)
+    talk.say(0, b"x" * size)
+    acked = talk.free[1] + delay
+    talk.acknowledge(1, at=acked)
+    talk.say(0, b"y" * 100, at=acked + talk.way + back)
+    talk.say(1, b"z" * 100)
+    return Read(talk.capture())
+
+
+@pytest.mark.parametrize("position", [0, 10, 20])
+def test_nagle(position):
+    ((reason, cost, side, delayed),) = nagle(position=position).waits
+    assert (reason, side, delayed) == (EXTRA_NAGLE, 0, True)
+    assert cost == pytest.approx(80, abs=1)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        nagle(back=5.0),  # later than the ACK let it: by itself
+        nagle(back=-15.0),  # sooner than the ACK came
+        nagle(size=1460),  # a full packet waits for nothing
+    ],
+    ids=["later", "sooner", "full"],
+)
+def test_no_nagle(read):
+    assert read.waits == []
+
+
+def test_an_acknowledgment_in_time_is_not_delayed():
+    assert nagle(delay=0).waits[0][3] is False
+
+
+def test_a_window_that_is_full(said):
+    talk = Talk(said["1.3"][:1])
+    octets = b"".join(said["1.3"][1][1] for _ in range(1))
+    flight = octets[:127] + record(14600) + record(10000) + record(69)
+    talk.say(1, flight[:14600])
+    talk.acknowledge(0, at=talk.free[0], number=talk.next[1])
+    talk.say(1, flight[14600:], at=talk.free[0] + talk.way)
+    read = Read(talk.capture())
+    assert [(reason, side) for reason, _, side, _ in read.waits] == [(EXTRA_WINDOW, 1)]
+    assert read.waits[0][1] == pytest.approx(40, abs=1)
+
+
+# Bounds
+
+
+def test_reading_is_given_up():
+    talk = Talk()
+    for _ in range(70):
+        talk.say(0, b"x" * 100, at=talk.free[0])
+    talk.say(1, b"y")
+    read = Read(talk.capture())
+    assert read.over
+    assert read.exchange.setup & EXCHANGE_GIVEN_UP
+    assert read.ms("response") is None
+
+
+def test_no_reading():
+    read = Read(Talk([(0, b"GET /"), (1, b"OK")]).capture(), reads=False)
+    assert (read.exchange.request_ns, read.exchange.setup) == (0, 0)
+
+
+def test_rows_are_used_again(said):
+    """As many connections as a table of 16 rows sees 40 times, each with TLS that is under way."""
+    made = []
+    for number in range(640):
+        hello = Talk([said["1.3"][0]], way=1).frames()
+        port = struct.pack(">H", 1000 + number)
+        made += [(ns + number * 10**7, frame.replace(struct.pack(">H", CLIENT[1]), port, 1)) for ns, frame in hello]
+    read = Read(pcap(made, nano=True), limit=16)
+    assert read.setups.setup_count <= 16
+    assert read.setups.reading_count <= 16
+
+
+def test_buffers_are_bounded():
+    """Thousands of hellos that never end take no more than there is, and say so."""
+    made = []
+    for number in range(1500):
+        talk = Talk([(0, client_hello()[:-10])], way=1)
+        port = struct.pack(">H", 1000 + number)
+        made += [
+            (ns + number * 10**7, frame.replace(struct.pack(">H", CLIENT[1]), port, 1)) for ns, frame in talk.frames()
+        ]
+    read = Read(pcap(made, nano=True), limit=1 << 12)
+    assert read.setups.buffer_count == 1024
+    assert read.setups.starved == 1500 - 1024
+    assert read.has("UNREAD")
+
+
+# Hostile octets
+
+
+LENGTHS = st.sampled_from([0, 1, 2, 5, 17, 19, 21, 25, 53, 69, 100, 250, 1000, 16384, 16640, 65535])
+RECORDS = st.builds(
+    lambda kind, minor, length, body: struct.pack(">BBBH", kind, 3, minor, length) + body[:length],
+    st.sampled_from([0, 20, 21, 22, 23, 24, 255]),
+    st.integers(0, 5),
+    LENGTHS,
+    st.binary(max_size=300).map(lambda octets: octets + bytes(300)),
+)
+TAMPERED = st.builds(
+    lambda octets, at, value, cut: (octets[: at % len(octets)] + bytes([value]) + octets[at % len(octets) + 1 :])[:cut],
+    st.sampled_from([client_hello(), client_hello(extra=EARLY, alpn=b"\x02h2"), FLIGHT, hello_13(), record(53)]),
+    st.integers(0, 2000),
+    st.integers(0, 255),
+    st.integers(1, 2000),
+)
+OCTETS = st.one_of(RECORDS, TAMPERED, st.binary(min_size=1, max_size=40), st.sampled_from([client_hello(), FLIGHT]))
+SEGMENTS = st.lists(
+    st.tuples(
+        st.integers(0, 1), OCTETS, st.sampled_from([1, 3, 50, 1460]),
+        st.sampled_from([0, 0, 0, 0, 1, -1, 5, -5, 300, -300, 70000]),  # how far from where it belongs
+        st.sampled_from([None, None, 40, 54, 60, 96]),  # octets captured
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+def hostile(segments):
+    """Frames of a connection whose ends say anything."""
+    talk = Talk()
+    for side, octets, size, astray, _ in segments:
+        talk.next[side] = (talk.next[side] + astray) % 2**32
+        talk.say(side, octets[: size * 40], size=size)
+    snaps = [snap for *_, snap in segments] or [None]
+    body = b""
+    for number, (ns, frame) in enumerate(talk.frames()):
+        kept = frame[: snaps[number % len(snaps)]] if number > 2 else frame
+        body += struct.pack("<IIII", ns // 10**9, ns % 10**9, len(kept), len(frame)) + kept
+    return pcap([], nano=True) + body
+
+
+@given(SEGMENTS)
+@settings(max_examples=150, deadline=None)
+def test_any_octets_are_read(segments):
+    read = Read(hostile(segments))
+    row = read.setup
+    if row is not None:
+        assert row.candidate_count <= 6
+        assert read.setups.names.refused == 0
+        for name in ("hello", "server_hello", "client_finished", "greeting", "alert", "early"):
+            assert (getattr(row, f"{name}_ns") == 0) == (getattr(row, f"{name}_frame") == 0), name
+    assert (read.exchange.request_ns == 0) == (read.exchange.request_frame == 0)
+    assert read.exchange.request_ns in range(START, START + 10**12) or not read.exchange.request_ns
