@@ -110,6 +110,8 @@ class Names:
     def _newest(self) -> Places:
         """For each of `_asked`, the place in `_entries` of the newest answer at its first SYN; -1 for none."""
         keys, times, _ = self._entries
+        if not len(self._asked):
+            return self._asked
         mine, begun = self._attempt_keys[self._asked], self.attempts.first_times.take(self._asked)
         _, moments = np.unique(np.concatenate([times, begun]), return_inverse=True)
         _, ranks = np.unique(np.concatenate([keys, mine]), return_inverse=True)
