@@ -177,7 +177,7 @@ class Holder:
     def _breaches(self, mask: Mask) -> list[Breach]:
         self.broken |= mask
         return [
-            Breach(c.id, c.client, c.server, c.outcome, c.evidence, c.why)
+            Breach(c.id, c.client, c.server.service, c.outcome, c.evidence, c.why)
             for c in (self.report.connections[int(i)] for i in np.flatnonzero(mask)[: self.shown])
         ]
 

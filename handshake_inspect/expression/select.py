@@ -84,13 +84,13 @@ def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: 
 def _of_listed(report: Report, kept: Sequence[Connection], findings: list[Finding]) -> Report:
     by_server: defaultdict[Endpoint, list[Connection]] = defaultdict(list)
     for connection in kept:
-        by_server[connection.server].append(connection)
+        by_server[connection.server.service].append(connection)
     busiest = sorted(by_server.values(), key=lambda group: (-len(group), group[0].id))
     return msgspec.structs.replace(
         report,
         summary=Summary(len(kept), _outcomes(kept), _rtt(kept), report.summary.evicted, of_connections(kept)),
         services=[
-            Service(group[0].server, len(group), _outcomes(group), _rtt(group), of_connections(group))
+            Service(group[0].server.service, len(group), _outcomes(group), _rtt(group), of_connections(group))
             for group in busiest
         ],
         connections=ListedConnections(kept),

@@ -40,6 +40,7 @@ def connection_lines(
 def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns: int) -> list[Column]:
     handshakes = [connection.handshake for connection in piece]
     ends = [connection.close for connection in piece]
+    names = [printable(connection.server.name or "") for connection in piece]
     return [
         Column("frame", [str(connection.first_frame) for connection in piece], right=True),
         Column("at", offsets([c.first_ns - start_ns for c in piece], length_ns), right=True, rank=1),
@@ -54,6 +55,7 @@ def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns
         Column("bytes out", [f"{c.client_to_server.bytes:,}" for c in piece], right=True, rank=6),
         Column("bytes in", [f"{c.server_to_client.bytes:,}" for c in piece], right=True, rank=6),
         Column("ended", [end.how + (f" by {end.first}" if end.first else "") for end in ends], rank=7),
+        *([Column("name", names, rank=2)] if any(names) else []),
     ]
 
 

@@ -9,7 +9,7 @@ from handshake_inspect.render import Options
 from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, labelled, paragraph
 from handshake_inspect.render.rungs import Rungs
 from handshake_inspect.render.waterfall import waterfall
-from handshake_inspect.report.connection import Connection, Direction
+from handshake_inspect.report.connection import Connection, Direction, Server
 from handshake_inspect.report.story import Story
 from handshake_inspect.wire.text import bounds, duration, moment, plural, printable, span
 
@@ -63,7 +63,7 @@ def _head(story: Story, width: int, style: Style) -> Iterator[str]:
     yield from labelled("file", ", ".join(names), width, style)
     inferred = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
     yield from labelled("client", str(c.client) + inferred, width, style)
-    yield from labelled("server", str(c.server), width, style)
+    yield from labelled("server", _named(c.server), width, style)
     lasting = span(story.duration_ns, style.micro)
     listed = "" if len(story.steps) == story.segments else f", {len(story.steps):,} of them listed"
     counted = f"{plural(story.segments, 'segment')} in {lasting}{listed}"
@@ -76,6 +76,12 @@ def _head(story: Story, width: int, style: Style) -> Iterator[str]:
         yield from labelled("note", text, width, style, "yellow")
     for problem in story.capture.problems[:PROBLEMS_SHOWN]:
         yield from labelled("problem", problem.message, width, style, "yellow")
+
+
+def _named(server: Server) -> str:
+    """A server with its name, or with all the names that it may have."""
+    name = server.name or " or ".join(server.names or ())
+    return f"{server} ({name})" if name else str(server)
 
 
 def _outcome_words(c: Connection, style: Style) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from handshake_inspect.report import parts, setup_made, why
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.column import Numbers
+from handshake_inspect.report.connection import Server
 from handshake_inspect.report.made import Column, Parts, endpoints, named
 from handshake_inspect.report.model import (
     Aliases,
@@ -26,6 +27,7 @@ from handshake_inspect.report.model import (
     Rtt,
     States,
 )
+from handshake_inspect.report.server_names import names_of
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_BAD_SYNACK,
@@ -80,12 +82,12 @@ class Batch(Parts):
         return self._frames[name]
 
     @cached_property
-    def ends(self) -> tuple[list[Endpoint], list[Endpoint]]:
+    def ends(self) -> tuple[list[Endpoint], list[Server]]:
         """Clients and servers."""
         c, first = self.c, self.c["client"] == 0
         client = (np.where(first, c[f"{part}0"], c[f"{part}1"]).tolist() for part in ("hi", "lo", "port"))
         server = (np.where(first, c[f"{part}1"], c[f"{part}0"]).tolist() for part in ("hi", "lo", "port"))
-        return endpoints(*client), list(map(parts.service, *server))
+        return endpoints(*client), parts.named_servers(map(parts.service, *server), names_of(self.attempts))
 
     @cached_property
     def closes(self) -> list[Close]:

@@ -10,6 +10,7 @@ from handshake_inspect.report.words import (
     Count,
     DurationNs,
     FrameNumber,
+    NameBasis,
     Outcome,
     Port,
     ResetBy,
@@ -33,6 +34,23 @@ class Endpoint(Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         return endpoint_text(self.ip, self.port)
+
+
+class Server(Endpoint, frozen=True, gc=False):
+    """The end that was connected to, with its name where the capture tells one.
+
+    `name_basis`: `sni`, the client asked for it in its TLS hello; `dns`, a lookup of this client gave the address.
+    `names` are all of them where they differ, at most four.
+    """
+
+    name: str | None = None
+    name_basis: NameBasis | None = None
+    names: list[str] | None = None
+
+    @property
+    def service(self) -> Endpoint:
+        """The address and the port alone."""
+        return Endpoint(self.ip, self.port)
 
 
 class States(Struct, frozen=True, gc=False):
@@ -164,7 +182,7 @@ class Connection(Struct, frozen=True, gc=False):
 
     id: Count
     client: Endpoint
-    server: Endpoint
+    server: Server
     roles: Roles
     first_ns: TimeNs
     last_ns: TimeNs

@@ -9,6 +9,7 @@ from handshake_inspect.report import parts
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.made import Column, Parts, endpoints, named
 from handshake_inspect.report.model import Aliases, Close, Direction, Handshake, Rtt
+from handshake_inspect.report.server_names import names_of
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.attempts import LONE_CLIENT, LONE_SERVER
@@ -98,7 +99,7 @@ def _sent(lone: dict[str, str | int]) -> Direction:
 
 _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "client": lambda e: endpoints(*e.ends("client")),
-    "server": lambda e: map(parts.service, *e.ends("server")),
+    "server": lambda e: parts.named_servers(map(parts.service, *e.ends("server")), names_of(e.attempts)),
     "why": Embryos.sentences,
     "evidence": lambda e: parts.with_answers(list(map(list, zip(e.frames, strict=True))), e.answers),
     "state": lambda e: map(parts.states, e.case.states[0][e.at].tolist(), repeat(int(TcpState.CLOSED))),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.errors import UsageError
-from handshake_inspect.report import setup_fields
+from handshake_inspect.report import server_names, setup_fields
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Numbers, Words, behind_none, every
 from handshake_inspect.report.connection import Connection
@@ -207,6 +207,11 @@ FIELDS: dict[str, Entry] = {
     ),
     **_inside("client", _endpoint("client")),
     **_inside("server", _endpoint("server")),
+    "server.name": Entry("Name of the server, where the capture tells one.", server_names.name),
+    "server.name_basis": Entry(
+        "What the name is known from: the client's TLS hello, or its lookup.", server_names.basis
+    ),
+    "server.names": Entry("All names of the server, where they differ."),
     "roles": Entry(
         "Whether the SYN was seen that says which end is the client.",
         lambda a: a.word(a.c["facts"] & FACT_SYN == 0, 0, ("observed", "inferred")),

@@ -1,10 +1,13 @@
 """The parts of a connection that few rows have to themselves: made once, and used again."""
 
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any
 
 from handshake_inspect.report import why
+from handshake_inspect.report.connection import Server
 from handshake_inspect.report.model import Close, CloseHow, Endpoint, Leg, Options, ResetBy, Side, States
+from handshake_inspect.report.server_names import Name
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.elsewhere import server_of
@@ -58,9 +61,17 @@ EVIDENCE = {
 
 
 @lru_cache(maxsize=1 << 12)
-def service(hi: int, lo: int, port: int) -> Endpoint:
-    """One server; services come again and again."""
-    return Endpoint(address_text(hi, lo), port)
+def service(hi: int, lo: int, port: int) -> Server:
+    """One server without a name; services come again and again."""
+    return Server(address_text(hi, lo), port)
+
+
+def named_servers(servers: Iterable[Server], names: Mapping[int, Name]) -> list[Server]:
+    """Servers with the names of those, by place, that have one."""
+    listed = list(servers)
+    for place, name in names.items():
+        listed[place] = Server(listed[place].ip, listed[place].port, *name)  # type: ignore[arg-type]
+    return listed
 
 
 @lru_cache(maxsize=1 << 10)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from handshake_inspect.report import server_names
 from handshake_inspect.report import setup_columns as c
 from handshake_inspect.report.setup_names import chosen_protocol, named, protocol_text, server_name
 from handshake_inspect.tcp.setup_facts import (
@@ -59,6 +60,19 @@ def _span(name: str) -> Entries:
     }
 
 
+BEFORE = ("lookup", "before_connect")  # spans that precede the first SYN
+
+
+def _before(name: str) -> Entries:
+    return {
+        **_span(name),
+        **{part: (_span(name)[part][0], server_names.lookup_span(name, part), "") for part in (
+            "value_ns", "min_ns", "max_ns", "round_trips",
+        )},
+        "method": ("How its length is known.", server_names.lookup_method(name), ""),
+    }  # fmt: skip
+
+
 def _own_time(name: str) -> Entries:
     return {
         "value_ns": ("How long one end took itself, without the network.", c.own_time(name, "value"), ""),
@@ -103,8 +117,12 @@ SETUP: Entries = {
         c.word(lambda setup: setup.seen["upgrade"] - 1, tuple(filter(None, UPGRADES))),
         "",
     ),
-    **{key: entry for name in w.SPANS for key, entry in _inside(f"spans.{name}", _span(name)).items()},
-    "with_lookup_ns": ("From the first DNS query to the first byte of the answer.", c.never, ""),
+    **{
+        key: entry
+        for name in w.SPANS
+        for key, entry in _inside(f"spans.{name}", _before(name) if name in BEFORE else _span(name)).items()
+    },
+    "with_lookup_ns": ("From the first DNS query to the first byte of the answer.", server_names.with_lookup, ""),
     "round_trips": (
         "How often the client waited for the server before the first byte.",
         c.measured(lambda setup: setup.spans.round_trips),

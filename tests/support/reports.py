@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from handshake_inspect.report.connection import Server
 from handshake_inspect.report.model import (
     Aliases,
     Capture,
@@ -72,6 +73,7 @@ def connection(number=0, outcome="established", **changes):
     """Connection `number`, told apart by client port; an established one lost no SYN unless told otherwise."""
     client = changes.pop("client", Endpoint("10.0.0.1", 40_000 + number % 20_000))
     server = changes.pop("server", Endpoint("10.0.0.2", 443))
+    server = server if isinstance(server, Server) else Server(server.ip, server.port)
     rtt_ns = changes.pop("rtt_ns", 40 * MS + 13_000 * number) if outcome == "established" else None
     syns = changes.pop("syns", 7 if outcome == "timed-out" else 1)
     started = changes.pop("first_ns", START + number * 7 * MS)
@@ -140,7 +142,7 @@ def distributions(connections):
 
 def report(connections, findings=(), **capture):
     """Everything a report of these connections says."""
-    services = Counter(connection.server for connection in connections)
+    services = Counter(connection.server.service for connection in connections)
     fields = {
         "sources": ["capture.pcapng"],
         "format": "pcapng",
@@ -155,14 +157,14 @@ def report(connections, findings=(), **capture):
     }
 
     def outcomes(server=None):
-        return Outcomes.of(Counter(c.outcome for c in connections if server in (None, c.server)))
+        return Outcomes.of(Counter(c.outcome for c in connections if server in (None, c.server.service)))
 
     return Report(
         tool=Tool("hsi", "0.1.0"),
         capture=Capture(**{**fields, **capture}),
         summary=Summary(len(connections), outcomes(), distributions(connections)),
         services=[
-            Service(server, count, outcomes(server), distributions([c for c in connections if c.server == server]))
+            Service(server, count, outcomes(server), distributions([c for c in connections if c.server.service == server]))
             for server, count in services.most_common()
         ],
         connections=ListedConnections(connections),

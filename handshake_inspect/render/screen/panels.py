@@ -219,7 +219,7 @@ def trouble(scene: Scene, width: int, room: int) -> list[Text]:
 
 def _alike(one: Connection, other: Connection) -> bool:
     """Whether one explanation serves both: of the same service, they differ in figures only."""
-    same = one.outcome == other.outcome and one.cause == other.cause and one.server == other.server
+    same = one.outcome == other.outcome and one.cause == other.cause and one.server.service == other.server.service
     return same and (one.cause is not None or one.why == other.why)
 
 

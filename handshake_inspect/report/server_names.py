@@ -1,0 +1,138 @@
+"""The names of servers: what the client asked for in its TLS hello, else what it had looked up before.
+
+Columns of attempts, made once for a batch of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from handshake_inspect.report import setup_columns as c
+from handshake_inspect.report.column import Numbers, Words
+from handshake_inspect.report.setup_names import named, server_name
+from handshake_inspect.verdicts.names import MOST_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from handshake_inspect.report.attempt_columns import AttemptColumns
+
+BASES = ("sni", "dns")
+_asked_for = c.written(named, server_name)
+
+
+class Name(NamedTuple):
+    """A name with what it is known from, and all names where they differ."""
+
+    name: str | None
+    basis: str | None
+    names: list[str] | None
+
+
+def names_of(attempts: AttemptColumns) -> dict[int, Name]:
+    """The names of the servers of these attempts, by their places; those without any are left out."""
+    kept: dict[int, Name] | None = vars(attempts).get("_server_names")
+    if kept is None:
+        vars(attempts)["_server_names"] = kept = dict(_names_of(attempts))
+    return kept
+
+
+def _names_of(attempts: AttemptColumns) -> Iterable[tuple[int, Name]]:
+    if not attempts.trace.limits.names:
+        return
+    asked = _asked_for(attempts)
+    looked_up = attempts.case.names.all_names
+    known = dict.fromkeys(np.flatnonzero(asked.known).tolist())
+    if looked_up:
+        rows = np.asarray(attempts.of_all(np.arange(len(attempts.trace)))).tolist()
+        known |= {place: None for place, row in enumerate(rows) if row in looked_up}
+    texts = asked.listed()  # type: ignore[union-attr]
+    for place in known:
+        sni, dns = texts[place], looked_up.get(rows[place], []) if looked_up else []
+        yield place, chosen(sni, dns)
+
+
+def chosen(sni: str | None, dns: list[str]) -> Name:
+    """The name by a hello wins; names are kept where they differ; two of one address without a hello are no name."""
+    every = list(dict.fromkeys([*([sni] if sni else []), *dns]))[:MOST_NAMES]
+    names = every if len(every) > 1 else None
+    if sni:
+        return Name(sni, "sni", names)
+    return Name(None, None, names) if names else Name(dns[0], "dns", None)
+
+
+def name(attempts: AttemptColumns) -> Words:
+    """The name of each server."""
+    return _words(attempts, [each.name for each in names_of(attempts).values()])
+
+
+def basis(attempts: AttemptColumns) -> Words:
+    """What the name of each server is known from."""
+    return _words(attempts, [each.basis for each in names_of(attempts).values()])
+
+
+def _words(attempts: AttemptColumns, texts: list[str | None]) -> Words:
+    """A column of these texts, which are in the order of `names_of`."""
+    codes = np.full(len(attempts), -1, dtype=np.intp)
+    vocabulary: dict[str, int] = {}
+    for place, text in zip(names_of(attempts), texts, strict=True):
+        if text is not None:
+            codes[place] = vocabulary.setdefault(text, len(vocabulary))
+    return Words(codes, list(vocabulary))
+
+
+# -- the lookup that a connection waited for ---------------------------------------------------------------------------
+
+
+def lookup_span(name: str, part: str) -> c.Make:
+    """A part of the span `lookup` or `before_connect`; they are before the first SYN, so that their start is null."""
+
+    def column(attempts: AttemptColumns) -> Numbers:
+        values, known = np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool)
+        for place, times in _waited(attempts).items():
+            values[place], known[place] = {"round_trips": int(name == "lookup")}.get(part, times[name]), True
+        return Numbers(values, known)
+
+    return column
+
+
+def lookup_method(name: str) -> c.Make:
+    """How the length of the span is known: an answer to a repeated query is not typical."""
+
+    def column(attempts: AttemptColumns) -> Words:
+        codes = np.full(len(attempts), -1, dtype=np.intp)
+        for place, times in _waited(attempts).items():
+            codes[place] = int(name == "lookup" and times["queries"] > 1)
+        return Words(codes, ("exact", "lost"))
+
+    return column
+
+
+def with_lookup(attempts: AttemptColumns) -> Numbers:
+    """The first query to the first byte of the answer."""
+    whole = c.measured(lambda setup: setup.measured["first_byte"].length.value)(attempts)
+    values, known = np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool)
+    for place, times in _waited(attempts).items():
+        if whole.known[place]:
+            values[place] = whole.values[place] + times["lookup"] + times["before_connect"]  # type: ignore[union-attr]
+            known[place] = True
+    return Numbers(values, known)
+
+
+def _waited(attempts: AttemptColumns) -> dict[int, dict[str, int]]:
+    """Lookup, client's own time after it, and queries, of the attempts that waited for one and have a set-up."""
+    kept: dict[int, dict[str, int]] | None = vars(attempts).get("_waited_for")
+    if kept is None:
+        vars(attempts)["_waited_for"] = kept = {}
+        waited = attempts.case.names.waited_for
+        if waited:
+            places, rows = c.those_with_one(attempts)
+            began = attempts.trace.first_times
+            for place, row in zip(places.tolist(), np.asarray(rows).tolist(), strict=True):
+                if row in waited:
+                    lookup = attempts.case.lookups[waited[row]]
+                    took, after = lookup.answer_ns - lookup.first_ns, int(began[row]) - lookup.answer_ns
+                    kept[place] = {"lookup": took, "before_connect": after, "queries": lookup.queries}
+    return kept

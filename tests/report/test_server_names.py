@@ -1,0 +1,73 @@
+"""Names of servers in reports, and the lookups that connections waited for."""
+
+import pytest
+from support.dns import MS, SECOND, Talk
+from support.frames import data
+from support.wire import report_of
+
+import handshake_inspect
+from handshake_inspect.report.server_names import chosen
+
+V4, OTHER = "198.51.100.2", "198.51.100.3"
+
+
+@pytest.mark.parametrize(
+    ("sni", "dns", "expected"),
+    [
+        ("a.example", [], ("a.example", "sni", None)),
+        ("a.example", ["a.example"], ("a.example", "sni", None)),
+        ("a.example", ["b.example"], ("a.example", "sni", ["a.example", "b.example"])),
+        (None, ["b.example"], ("b.example", "dns", None)),
+        (None, ["b.example", "c.example"], (None, None, ["b.example", "c.example"])),
+        ("a", ["b", "c", "d", "e"], ("a", "sni", ["a", "b", "c", "d"])),
+    ],
+)
+def test_which_name(sni, dns, expected):
+    assert chosen(sni, dns) == expected
+
+
+def test_a_name_from_a_lookup():
+    talk = Talk().look_up("www.example.org", V4).connect(V4).connect(OTHER).fail(V4)
+    servers = [each["server"] for each in talk.report()["connections"]]
+    named = {"name": "www.example.org", "name_basis": "dns", "names": None}
+    assert [each["name"] for each in servers] == ["www.example.org", None, "www.example.org"]
+    assert servers[0] == {"ip": V4, "port": 443, **named}
+
+
+def test_names_can_be_asked_for_and_left_out():
+    talk = Talk().look_up("www.example.org", V4).connect(V4).connect(OTHER)
+    report = handshake_inspect.analyze(talk.file())
+    assert [each.server.ip for each in report.connections if each.server.name] == [V4]
+    hidden = report_of(talk.file().getvalue(), names=False)
+    assert all(each["server"]["name"] is None for each in hidden["connections"])
+    assert "www.example.org" not in str(hidden)
+
+
+def answered(talk: Talk, server: str) -> Talk:
+    """A connection with a request, and its answer 30 ms later."""
+    talk.connect(server)
+    here, there = ("192.0.2.1", 40000 + talk.number), (server, 443)
+    talk.put(data(b"GET", seq=1001, ack=5001, src=here, dst=there)).wait(30 * MS)
+    return talk.put(data(b"200", seq=5001, ack=1004, src=there, dst=here))
+
+
+def test_the_first_leg_of_the_way():
+    talk = Talk().look_up("www.example.org", V4, took=12 * MS).wait(3 * MS)
+    answered(talk, V4)
+    answered(talk.wait(MS), V4)
+    first, second = talk.report()["connections"]
+    spans = first["setup"]["spans"]
+    assert (spans["lookup"]["value_ns"], spans["before_connect"]["value_ns"]) == (12 * MS, 3 * MS)
+    assert first["setup"]["with_lookup_ns"] == spans["first_byte"]["value_ns"] + 15 * MS
+    assert (second["setup"]["spans"]["lookup"], second["setup"]["with_lookup_ns"]) == (None, None)
+
+
+def test_a_lookup_that_had_to_be_repeated_is_not_typical():
+    talk = Talk().look_up("www.example.org", V4, tries=2)
+    span = answered(talk, V4).report()["connections"][0]["setup"]["spans"]["lookup"]
+    assert (span["method"], span["value_ns"]) == ("lost", 5 * SECOND + 10 * MS)
+
+
+def test_what_is_connected_to_later_found_the_answer_in_a_cache():
+    talk = Talk().look_up("www.example.org", V4).wait(2 * SECOND)
+    assert answered(talk, V4).report()["connections"][0]["setup"]["spans"]["lookup"] is None
