@@ -143,6 +143,7 @@ def distributions(connections):
 def report(connections, findings=(), **capture):
     """Everything a report of these connections says."""
     services = Counter(connection.server.service for connection in connections)
+    by_server = {server: [c for c in connections if c.server.service == server] for server in services}
     fields = {
         "sources": ["capture.pcapng"],
         "format": "pcapng",
@@ -164,7 +165,7 @@ def report(connections, findings=(), **capture):
         capture=Capture(**{**fields, **capture}),
         summary=Summary(len(connections), outcomes(), distributions(connections)),
         services=[
-            Service(server, count, outcomes(server), distributions([c for c in connections if c.server.service == server]))
+            Service(server, count, outcomes(server), distributions(by_server[server]))
             for server, count in services.most_common()
         ],
         connections=ListedConnections(connections),
