@@ -12,6 +12,8 @@ cdef unsigned int PROTO_AUTHENTICATION, PROTO_GRE, PROTO_ICMP, PROTO_ICMPV6
 cdef unsigned int PROTO_IPIP, PROTO_IPV6, PROTO_TCP, PROTO_UDP
 cdef Py_ssize_t _LARGEST_MTU
 cdef uint32_t _TEREDO
+cdef bytes TUNNELS
+cdef unsigned int TUNNEL_FROM
 
 @cython.locals(
     header_len=Py_ssize_t, total_len=Py_ssize_t, ip_end=Py_ssize_t, fragment=uint32_t, protocol=uint32_t, kind=int

@@ -27,6 +27,7 @@ from handshake_inspect.wire.const import (
     PROTO_TCP,
     PROTO_UDP,
 )
+from handshake_inspect.wire.encapsulation import TUNNEL_FROM, TUNNELS
 
 _TEREDO = 0x2001_0000  # the first half of the prefix (RFC 4380 section 2.6)
 _LARGEST_MTU = 9216  # jumbo frames; what is longer was never one packet on a wire
@@ -126,7 +127,7 @@ def udp_tunnel(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
         return KIND_NONE
     source = octets.be16(data, at)
     target = octets.be16(data, at + 2)
-    if target in (1701, 2152, 3544, 4754, 4789, 4790, 5072, 6081, 6635, 8472) or source in (1701, 3544, 5072):
+    if TUNNELS[target] or TUNNELS[source] & TUNNEL_FROM:
         return KIND_DECLINED
     if data[at + 8] >> 4 != 6 or min(end, ip_end) - at < 48:
         return KIND_NONE

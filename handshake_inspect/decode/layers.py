@@ -13,29 +13,11 @@ from dpkt import ethernet, gre, ieee80211, ip, ip6, llc, ppp, pppoe, radiotap, s
 from dpkt.dpkt import Packet, UnpackError
 
 from handshake_inspect.decode import bsd_layers, udp_tunnels
+from handshake_inspect.wire.encapsulation import BEHIND_GRE
 
 Step = udp_tunnels.Step
 
 _NONE: Step = ("", b"")
-_ETHERTYPES = {
-    0x0800: "ipv4",
-    0x86DD: "ipv6",
-    0x8100: "vlan",
-    0x88A8: "vlan",
-    0x9100: "vlan",
-    0x9200: "vlan",
-    0x8847: "mpls",
-    0x8848: "mpls",
-    0x8864: "pppoe",
-    0x880B: "ppp",
-    0x6558: "ethernet",
-    0x8926: "vntag",
-    0x893F: "etag",
-    0x8903: "fabricpath",
-    0x88E7: "pbb",
-    0x894F: "nsh",
-    0x22EB: "erspan3",
-}
 _PPP_PROTOCOLS = {0x21: "ipv4", 0x57: "ipv6", 0x281: "mpls", 0x283: "mpls"}
 _TUNNELS = {4: "ipv4", 17: "udp", 41: "ipv6", 47: "gre"}
 _NSH_NEXT = {1: "ipv4", 2: "ipv6", 3: "ethernet", 5: "mpls"}
@@ -75,7 +57,7 @@ class _PppInPppoe(pppoe.PPP):  # type: ignore[misc]
 def _by_ethertype(ethertype: int, rest: bytes) -> Step:
     if ethertype <= 1500:
         return "llc", rest
-    return _ETHERTYPES.get(ethertype, ""), rest
+    return BEHIND_GRE.get(ethertype, ""), rest
 
 
 def _ethernet(octets: bytes) -> Step:
@@ -182,7 +164,7 @@ def _gre(octets: bytes) -> Step:
         return "ethernet", rest[8:] if header.flags & gre.GRE_SP else rest
     if header.p & 0xFF00 == 0x8200:  # from an access point of Aruba to its controller
         return "wifi", rest
-    return _ETHERTYPES.get(header.p, ""), rest
+    return BEHIND_GRE.get(header.p, ""), rest
 
 
 def _behind(length: int, layer: str) -> Callable[[bytes], Step]:

@@ -6,13 +6,18 @@ from handshake_inspect.wire cimport octets
 
 cdef int KIND_DAMAGED, KIND_DECLINED, KIND_NONE
 cdef unsigned int NOTE_BAD_HEADER_LENGTH
-cdef unsigned int _NULL, _ETHERNET, _LOOP, _LINUX_SLL, _LINUX_SLL2, _IPV4, _IPV6
+cdef bytes BEHIND, FRAMINGS
+cdef unsigned int BEHIND_IPV4, BEHIND_IPV6, BEHIND_VLAN, FRAMING_COUNT
+cdef unsigned int FRAMING_ETHERNET, FRAMING_FAMILY, FRAMING_IP, FRAMING_SLL, FRAMING_SLL2
+cdef unsigned int _IPV4, _IPV6
 
+@cython.locals(framing=uint32_t)
 cdef int decode_link(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t wire_end, uint32_t link_type,
     segment.Segment *out
 ) noexcept nogil
 
+@cython.locals(behind=uint32_t)
 cdef int by_ethertype(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t wire_end, uint32_t ethertype,
     segment.Segment *out

@@ -5,54 +5,59 @@ from typing import Any
 from handshake_inspect.decode import ip, tcp_header
 from handshake_inspect.wire import octets
 from handshake_inspect.wire.const import KIND_DAMAGED, KIND_DECLINED, KIND_NONE, NOTE_BAD_HEADER_LENGTH
+from handshake_inspect.wire.encapsulation import (
+    BEHIND,
+    BEHIND_IPV4,
+    BEHIND_IPV6,
+    BEHIND_VLAN,
+    FRAMING_COUNT,
+    FRAMING_ETHERNET,
+    FRAMING_FAMILY,
+    FRAMING_IP,
+    FRAMING_SLL,
+    FRAMING_SLL2,
+    FRAMINGS,
+)
 
-# Link types (the LINKTYPE_ registry of tcpdump.org).
-_NULL = 0
-_ETHERNET = 1
-_LOOP = 108
-_LINUX_SLL = 113
-_LINUX_SLL2 = 276
-_IPV4 = 228
+_IPV4 = 228  # link types whose frames are packets of one version
 _IPV6 = 229
 
 
 def decode_link(data: bytes, at: int, end: int, wire_end: int, link_type: int, out: Any) -> int:
     """Read the link-layer header at `at`; KIND_DECLINED for link types that are not known here."""
-    if link_type == _ETHERNET:
+    framing = FRAMINGS[link_type] if link_type < FRAMING_COUNT else 0
+    if framing == FRAMING_ETHERNET:
         if end - at < 14:
             return tcp_header.ended_early(end, wire_end, out)
         return by_ethertype(data, at + 14, end, wire_end, octets.be16(data, at + 12), out)
-    if link_type == _LINUX_SLL:
+    if framing == FRAMING_SLL:
         if end - at < 16:
             return tcp_header.ended_early(end, wire_end, out)
         return by_ethertype(data, at + 16, end, wire_end, octets.be16(data, at + 14), out)
-    if link_type == _LINUX_SLL2:
+    if framing == FRAMING_SLL2:
         if end - at < 20:
             return tcp_header.ended_early(end, wire_end, out)
         return by_ethertype(data, at + 20, end, wire_end, octets.be16(data, at), out)
-    if link_type in (12, 14, 101, _IPV4, _IPV6):  # DLT_RAW differs between systems
+    if framing == FRAMING_IP:
         return by_version(data, at, end, wire_end, link_type, out)
-    if link_type in (_NULL, _LOOP):
+    if framing == FRAMING_FAMILY:
         return by_family(data, at, end, wire_end, out)
     return KIND_DECLINED
 
 
 def by_ethertype(data: bytes, at: int, end: int, wire_end: int, ethertype: int, out: Any) -> int:
     """Step over VLAN tags, however many, and read the packet behind them."""
-    while ethertype in (0x8100, 0x88A8, 0x9100, 0x9200):
+    while BEHIND[ethertype] == BEHIND_VLAN:
         if end - at < 4:
             return tcp_header.ended_early(end, wire_end, out)
         ethertype = octets.be16(data, at + 2)
         at += 4
-    if ethertype == 0x0800:
+    behind = BEHIND[ethertype]
+    if behind == BEHIND_IPV4:
         return ip.decode_ipv4(data, at, end, wire_end, out)
-    if ethertype == 0x86DD:
+    if behind == BEHIND_IPV6:
         return ip.decode_ipv6(data, at, end, wire_end, out)
-    if ethertype <= 1500:  # a length: LLC follows
-        return KIND_DECLINED
-    if ethertype in (0x8847, 0x8848, 0x8864, 0x880B):  # MPLS, PPPoE session, PPP
-        return KIND_DECLINED
-    if ethertype in (0x8903, 0x8926, 0x893F, 0x88E7, 0x894F):  # FabricPath, VN-tag, E-tag, PBB, NSH
+    if behind or ethertype <= 1500:  # a length: LLC follows
         return KIND_DECLINED
     return KIND_NONE
 

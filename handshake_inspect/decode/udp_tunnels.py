@@ -6,6 +6,8 @@ is inside must begin as a packet does; else the datagram is none of ours.
 
 from collections.abc import Callable
 
+from handshake_inspect.wire.encapsulation import TUNNEL_PORTS
+
 Step = tuple[str, bytes]  # the layer that follows ("" for none of ours) and its bytes
 
 _NONE: Step = ("", b"")
@@ -19,10 +21,10 @@ _GPDU = 255  # the message of GTP that carries a packet
 def step(octets: bytes) -> Step:
     """Step from a UDP header into the tunnel that its ports name."""
     source, target = int.from_bytes(octets[:2], "big"), int.from_bytes(octets[2:4], "big")
-    read = _BY_PORT.get(target) or _BY_PORT.get(source)
-    if read is None:
+    tunnel = TUNNEL_PORTS.get(target) or TUNNEL_PORTS.get(source)
+    if tunnel is None:
         return ("ipv6", octets[8:]) if _TEREDO in (octets[16:20], octets[32:36]) else _NONE
-    layer, rest = read(octets[8:])
+    layer, rest = STEPS[tunnel](octets[8:])
     if layer in ("ip", "ipv4", "ipv6") and rest[:1] and not _is_ip(layer, rest):
         return _NONE
     return layer, rest
@@ -103,15 +105,14 @@ def _gre(octets: bytes) -> Step:
     return _NONE if octets[0] & 0x4F or octets[1] else ("gre", octets)
 
 
-_BY_PORT: dict[int, Callable[[bytes], Step]] = {
-    1701: _l2tp,
-    2152: _gtp,
-    3544: _teredo,
-    4754: _gre,
-    4789: _vxlan,
-    4790: _vxlan_gpe,
-    5072: _ayiya,
-    6081: _geneve,
-    6635: _mpls,
-    8472: _vxlan,  # Linux before it had a number, and Flannel still
+STEPS: dict[str, Callable[[bytes], Step]] = {
+    "l2tp": _l2tp,
+    "gtp": _gtp,
+    "teredo": _teredo,
+    "gre": _gre,
+    "vxlan": _vxlan,
+    "vxlan-gpe": _vxlan_gpe,
+    "ayiya": _ayiya,
+    "geneve": _geneve,
+    "mpls": _mpls,
 }

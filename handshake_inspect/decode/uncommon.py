@@ -15,32 +15,10 @@ from handshake_inspect.wire.const import (
     NOTE_SNAPPED,
     NOTE_TUNNELED,
 )
+from handshake_inspect.wire.encapsulation import LINK_TYPES
 
-# Which layer a frame of a link type begins with, and how many bytes stand before it.
-_FIRST_LAYER = {
-    0: ("family", 4),
-    1: ("ethernet", 0),
-    9: ("ppp", 0),
-    12: ("ip", 0),
-    14: ("ip", 0),
-    50: ("ppp", 0),
-    51: ("pppoe", 0),
-    101: ("ip", 0),
-    104: ("chdlc", 0),
-    105: ("wifi", 0),
-    108: ("family", 4),
-    109: ("enc", 0),
-    113: ("sll", 0),
-    117: ("pflog", 0),
-    127: ("radiotap", 0),
-    228: ("ip", 0),
-    229: ("ip", 0),
-    239: ("nflog", 0),
-    276: ("sll2", 0),
-}
 _RAW_LINK_TYPE = {"ipv4": 228, "ipv6": 229}
-_PKTAP = 258
-_USER2 = 149  # as Apple wrote it before it had a number
+_USER2 = 149  # may be anything else, too
 _DATAGRAMS = (KIND_UDP, KIND_UDP_ERROR)  # whose payload is not where the pump looks for it
 MAX_LAYERS = 32  # of a packet in a packet in a packet …
 
@@ -68,7 +46,7 @@ def decode_uncommon(
 
 def part_of(frame: bytes, wire_len: int, link_type: int) -> Part | None:
     """What a frame begins with, by its link type; None where that is wholly unknown."""
-    if link_type in (_PKTAP, _USER2):
+    if link_type in LINK_TYPES and LINK_TYPES[link_type].layer == "pktap":
         from handshake_inspect.decode import bsd_layers  # noqa: PLC0415  dpkt, as below
 
         if link_type == _USER2 and not bsd_layers.is_pktap(frame):
@@ -78,9 +56,9 @@ def part_of(frame: bytes, wire_len: int, link_type: int) -> Part | None:
         wire_len -= whole - len(frame)
         if link_type < 0:
             return "", b"", 0
-    if link_type not in _FIRST_LAYER:
+    if link_type not in LINK_TYPES or LINK_TYPES[link_type].layer == "pktap":
         return None
-    layer, skipped = _FIRST_LAYER[link_type]
+    _, layer, skipped = LINK_TYPES[link_type]
     return layer, frame[skipped:], max(wire_len - skipped, 0)
 
 

@@ -22,7 +22,7 @@ from handshake_inspect.verdicts.gathering import gathered
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.quic.quics import Quics
-from handshake_inspect.wire.linktypes import link_type_name
+from handshake_inspect.wire.encapsulation import link_type_name
 from handshake_inspect.wire.text import plural
 
 

@@ -11,7 +11,7 @@ from support.frames import CLIENT, CLIENT6, SERVER, SERVER6, raw
 from handshake_inspect.decode import segment
 from handshake_inspect.decode.describe import describe, told
 from handshake_inspect.decode.uncommon import decode_uncommon
-from handshake_inspect.wire import const
+from handshake_inspect.wire import const, encapsulation
 
 V4 = frames.data(b"four", CLIENT, SERVER, link=raw)
 V6 = frames.data(b"six", CLIENT6, SERVER6, link=raw)
@@ -296,3 +296,8 @@ def test_damaged_frames(case, data):
     for _ in range(data.draw(st.integers(1, 4))):
         frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
     assert slow(bytes(frame), link_type)["kind"] in range(6)
+
+
+def test_every_link_type_that_is_not_read_fast_has_a_frame_here():
+    tried = {link_type for link_type, _ in (NOT_TUNNELS | TUNNELS).values()}
+    assert {number for number in encapsulation.LINK_TYPES if not encapsulation.FRAMINGS[number]} <= tried
