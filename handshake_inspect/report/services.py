@@ -10,6 +10,7 @@ from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, Rtt
 from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches
+from handshake_inspect.verdicts.grouping import sorting
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.percentiles import nearest_rank
@@ -66,7 +67,7 @@ class RowServices(Sequence[Service]):
             return []
         service = self.attempts.of_connections(self.attempts.service)[values.rows].astype(np.intp)
         first_byte = values.spans["first_byte"]
-        order = np.lexsort((first_byte, service))
+        order = sorting(service, first_byte)
         counts = np.bincount(service, minlength=len(self.counts))
         known = np.bincount(service[first_byte >= 0], minlength=len(self.counts))
         middle = np.cumsum(counts) - known + (known - 1) // 2

@@ -77,9 +77,10 @@ def of_values(values: Values) -> SetupSummary | None:
 
 def _groups(values: Values) -> list[SetupGroup]:
     """By protocol and version, the largest first."""
-    kinds, which, counts = np.unique(
-        np.where(values.tls, values.version.astype(np.int64), -1), return_inverse=True, return_counts=True
-    )
+    kind = np.where(values.tls, values.version.astype(np.int64), -1)
+    if (kind == kind[0]).all():
+        return [_group(values, int(kind[0]), len(kind))]
+    kinds, which, counts = np.unique(kind, return_inverse=True, return_counts=True)
     return [
         _group(values.of(np.flatnonzero(which == at)), int(kinds[at]), int(counts[at]))
         for at in np.argsort(-counts, kind="stable").tolist()

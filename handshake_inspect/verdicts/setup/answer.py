@@ -12,7 +12,8 @@ ticket.  Of the candidates that are left, these are skipped at the front:
   answer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,10 @@ class Candidates:
     count: Lengths
     ticket_length: Lengths  # of what came before the request, 0 for none
     http2: Bools  # it was offered
+
+    def of(self, rows: Any) -> "Candidates":
+        """Those of some connections."""
+        return Candidates(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     @property
     def there(self) -> Bools:
@@ -123,7 +128,17 @@ class Tickets:
 
 
 def answers(candidates: Candidates, service: Keys, tickets: Tickets) -> Answers:
-    """Choose among the candidates of every connection."""
+    """Choose among the candidates of every connection; most have none."""
+    having = np.flatnonzero(candidates.count > 0)
+    mine = chosen_of(candidates.of(having), service[having], tickets)
+    first, last = (np.full(len(service), -1, dtype=np.int64) for _ in range(2))
+    method = np.full(len(service), EXACT, dtype=np.uint8)
+    first[having], last[having], method[having] = mine.first, mine.last, mine.method
+    return Answers(first, last, method)
+
+
+def chosen_of(candidates: Candidates, service: Keys, tickets: Tickets) -> Answers:
+    """The answers of connections that have candidates."""
     there = candidates.there
     first, second = candidates.leading
     lone = candidates._at(candidates.ticketlike, first).astype(bool)

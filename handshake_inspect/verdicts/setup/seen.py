@@ -154,7 +154,7 @@ class Seen:
         """Whether early data was accepted."""
         return self.flag(SETUP_EARLY_ENDED)
 
-    @property
+    @cached_property
     def candidates(self) -> Candidates:
         """The records of TLS 1.3 that may be the answer."""
         asked = self.is_13 & (self.there("request") | self.flag(SETUP_EARLY_REQUEST))

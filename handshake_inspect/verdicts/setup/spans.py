@@ -90,7 +90,7 @@ class Spans:
     def answers(self) -> Answers:
         """What was chosen of the records of TLS 1.3."""
         seen = self.seen
-        return answers(seen.candidates, seen.trace.server_key[: len(seen.trace.connections)][seen.rows], self.tickets)
+        return answers(seen.candidates, seen.trace.server_key[seen.rows], self.tickets)
 
     @cached_property
     def response(self) -> tuple[Interval, Codes]:
