@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from handshake_inspect.render.layout import INDENT, Style, paragraph
 from handshake_inspect.report.connection import Connection
@@ -62,7 +63,10 @@ def _rows(told: list[Row], setup: Setup, width: int, style: Style) -> Iterator[s
     total = setup.spans.first_byte
     if total is not None and total.max_ns is not None:
         shares = ", ".join(f"{_WORDS[whose]} {_ms(ns)}" for whose, ns in totals(told).items())
-        yield f"{_figures('first byte', total, style)}  {shares} ms"
+        figures = f"{_figures('first byte', total, style)}  "
+        first, *more = wrap(f"{shares} ms", max(width - len(figures), LABEL))
+        yield figures + first
+        yield from (" " * len(figures) + line for line in more)
 
 
 def _figures(label: str, row: Row | Span, style: Style) -> str:

@@ -72,17 +72,36 @@ def _row(setup: Setup, name: str) -> tuple[str, Whose]:
 def _parts(setup: Setup, name: str, span: Span, whose: Whose) -> Iterator[tuple[Whose, int]]:
     """A span in parts: the network first, then what the server and the client took; what is in doubt comes last."""
     total = span.value_ns if span.value_ns is not None else span.min_ns or 0
-    server = _least(setup.server.hello if name in ("tls", "quic") else setup.server.response)
-    client = _least(setup.client.finished)
+    left = total - min(_held(setup, name), total)
     taken: list[tuple[Whose, int]] = []
-    if name in ("tls", "quic", "response"):
-        taken.append(("server", min(server, total)))
-    if name in ("tls", "quic"):
-        taken.append(("client", min(client, total - taken[0][1])))
-    yield whose, total - sum(part for _, part in taken)
+    for end, own in _own(setup, name, whose):
+        taken.append((end, min(own, left)))
+        left -= taken[-1][1]
+    first: Whose = "prologue" if whose == "prologue" else "network"
+    yield first, total - sum(part for _, part in taken)
     yield from taken
     if span.value_ns is None:
         yield "either", (span.max_ns or 0) - total
+
+
+def _own(setup: Setup, name: str, whose: Whose) -> Iterator[tuple[Whose, int]]:
+    """What each end took itself, at most."""
+    if whose == "client":
+        yield "client", 1 << 62
+    elif name in ("tls", "quic"):
+        yield "server", _least(setup.server.hello)
+        yield "client", _least(setup.client.finished)
+    elif name == "response":
+        yield "server", _least(setup.server.response)
+
+
+def _held(setup: Setup, name: str) -> int:
+    """How long Nagle's algorithm held the request or the answer back: a wait for the network, not for an end."""
+    ended = {"before_request": setup.milestones.request, "response": setup.milestones.response}.get(name)
+    if ended is None:
+        return 0
+    waits = (each for each in setup.extra_round_trips if each.reason == "nagle" and each.frame == ended.frame)
+    return sum(each.cost_ns or 0 for each in waits)
 
 
 def _least(own: OwnTime | None) -> int:

@@ -25,7 +25,9 @@ FINDINGS = (
     "refused", "rejected", "timed-out", "half-open", "syn-flood", "syn-cookies", "accept-queue-overflow",
     "syn-retransmission", "port-scan", "backscatter", "rst-injection", "slow-handshake", "slow-client-ack",
     "stale-peer", "port-reuse", "time-wait-pressure", "connection-churn", "predictable-isn", "capture-quality",
-    "reflection", "ack-flood", "rst-flood", "stalled", "path-mtu", "idle-timeout", "keep-alive-race",
+    "reflection", "ack-flood", "rst-flood", "stalled", "path-mtu", "idle-timeout", "keep-alive-race", "tls-failed",
+    "tls-slow-server", "tls-slow-client", "tls-extra-round-trip", "nagle-stall", "tls-no-resumption", "tls-old-version",
+    "protocol-mismatch",
 )  # fmt: skip
 _FLAGS = re.compile(r"IP6? (\S+)\.(\d+) > (\S+)\.(\d+): Flags \[([^\]]*)\]")
 _MOST_SOCKETS = 24
@@ -100,6 +102,7 @@ class Sample:
         self._outcomes: dict[str, Any] | None = None
         self._findings: dict[str, Any] = {}
         self._maybe: set[str] = set()
+        self._clock: list[dict[str, Any]] = []
 
     # --- the network -------------------------------------------------------------------------------------------------
 
@@ -197,6 +200,11 @@ class Sample:
         if metrics:
             self._findings[name]["facts"] = metrics
 
+    def clock(self, attempt: Attempt, stamps: dict[str, int]) -> None:
+        """Record what the client's own clock said: nanoseconds from before connect() to the end of each call."""
+        since = {f"{name}_ns": at - stamps["start"] for name, at in stamps.items() if name != "start"}
+        self._clock.append({"client": {"ip": attempt.client[0], "port": attempt.client[1]}, **since})
+
     def maybe(self, *names: str) -> None:
         """Leave these findings open: they would be right, and so would be silence."""
         assert set(names) <= set(FINDINGS), names
@@ -222,7 +230,7 @@ class Sample:
         full.setdefault("state", {"client": self._state(client, server), "server": self._state(server, client)})
         full.setdefault("syn_count", counts[client, server, "S"])
         full.setdefault("synack_count", counts[server, client, "S."])
-        return {key: value for key, value in full.items() if value is not ...}
+        return _held(full)
 
     def _kernel(self) -> dict[str, Any]:
         said: dict[str, Any] = {"release": platform.release(), "attempts": []}
@@ -235,6 +243,8 @@ class Sample:
                     "tcp_info": attempt.info or None,
                 }
             )
+        if self._clock:
+            said["clock"] = self._clock
         said["ss"] = {label: found[:_MOST_SOCKETS] for label, found in self._sockets.items()}
         said["ss_counts"] = {
             label: dict(sorted(Counter(each["state"] for each in found).items()))
@@ -276,6 +286,13 @@ class Sample:
             },
         }
         (self.out / f"{self.name}.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def _held(wanted: dict[str, Any]) -> dict[str, Any]:
+    """What is to be held: `...` is not, wherever it stands."""
+    return {
+        key: _held(value) if isinstance(value, dict) else value for key, value in wanted.items() if value is not ...
+    }
 
 
 def frames(file: File) -> int:

@@ -10,6 +10,8 @@ from handshake_inspect.render.waterfall import waterfall
 from handshake_inspect.report.setup import (
     ClientTimes,
     ExtraRoundTrip,
+    Milestone,
+    Milestones,
     OwnTime,
     Saveable,
     ServerTimes,
@@ -138,6 +140,14 @@ def test_what_cost_time_besides():
     text = " ".join(" ".join(drawn(connection(replace(TLS13, extra_round_trips=waits), ESTABLISHED))).split())
     assert "delayed the acknowledgment that it waited for, 82 ms (frame 10)" in text
     assert "one more round trip, 43 ms (frame 8)" in text
+
+
+def test_waiting_for_an_acknowledgment_is_the_network_s_time():
+    waits = [ExtraRoundTrip("nagle", 60 * MS, 10, True)]
+    spans = replace(TLS13.spans, before_request=span(84.4, 62), first_byte=span(0, 217.3, 3))
+    held = replace(TLS13, spans=spans, extra_round_trips=waits, milestones=Milestones(request=Milestone(1, 10)))
+    shares = next(line for line in drawn(connection(held, ESTABLISHED)) if "first byte" in line)
+    assert "network 181.5, server 31.3, client 4.5 ms" in shares
 
 
 def test_nothing_is_drawn_where_nothing_was_set_up():

@@ -1,0 +1,58 @@
+"""Set-ups of the samples against the clock of the client that waited for them."""
+
+import json
+
+import pytest
+from support.samples import SAMPLES
+
+from handshake_inspect import engine
+
+TOLERANCE_NS = 1_000_000  # the calls begin before the kernel sends, and return after it was told
+CLOCKED = [
+    "tls12-full", "tls12-full-server-side", "tls12-full-between", "tls12-resumed", "tls13-resumed", "tls13-hello-retry",
+    "smtp-starttls", "tls-slow-server", "plain-slow-answer",
+]  # fmt: skip
+
+
+def ends(setup):
+    """When the client could go on, from the first SYN: connected, secured, answered."""
+    spans = setup.spans
+    tls = spans.tls
+    return {
+        "connected_ns": spans.tcp.value_ns,
+        "tls_ns": None if tls is None else tls.start_ns + tls.value_ns,
+        "first_byte_ns": spans.first_byte.value_ns,
+    }
+
+
+@pytest.mark.parametrize("name", CLOCKED)
+def test_the_client_s_own_clock_agrees(name, pcaps):
+    told = json.loads((pcaps / f"{name}.json").read_text())
+    report = engine.analyze([pcaps / f"{name}.pcap"])
+    by_port = {connection.client.port: connection for connection in report.connections}
+    for clock in told["kernel"]["clock"]:
+        found = ends(by_port[clock["client"]["port"]].setup)
+        for moment, at in clock.items():
+            if moment != "client":
+                assert abs(found[moment] - at) <= TOLERANCE_NS, (moment, found[moment], at)
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name.startswith("tls12-full")])
+def test_every_position_gives_the_same_figures(name, pcaps):
+    setups = [engine.analyze([pcaps / f"{each}.pcap"]).connections[0].setup for each in ("tls12-full", name)]
+    for span in ("tcp", "tls", "response", "first_byte"):
+        one, other = (getattr(setup.spans, span).value_ns for setup in setups)
+        assert abs(one - other) <= 5 * TOLERANCE_NS  # of two runs over the same path
+    assert [setup.round_trips for setup in setups] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "trips"),
+    [
+        ("tls12-full", [4]), ("tls12-resumed", [4, 3]), ("tls13-resumed", [3, 3]), ("tls13-hello-retry", [4]),
+        ("plain-slow-answer", [2]), ("smtp-starttls", [6]),
+    ],
+)  # fmt: skip
+def test_round_trips_are_those_of_the_messages(name, trips, pcaps):
+    report = engine.analyze([pcaps / f"{name}.pcap"])
+    assert [connection.setup.round_trips for connection in report.connections] == trips
