@@ -12,7 +12,6 @@ cdef uint64_t FACT_BLIND_SYN
 cdef uint64_t FACT_ICMP
 cdef uint64_t FACT_ISN_CHANGED
 cdef uint64_t FACT_ISN_TURNED
-cdef uint64_t FACT_LAST_ACK_SEEN
 cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_REFUSED
 cdef uint64_t FACT_REORDERED
@@ -39,6 +38,7 @@ cdef unsigned int CLOSING
 cdef unsigned int LAST_ACK
 cdef unsigned int TIME_WAIT
 cdef int64_t TIME_WAIT_NS
+cdef int64_t CLOCKS_DIFFER_NS
 cdef int64_t REFUSED_AGAIN_NS
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
@@ -71,6 +71,9 @@ cdef int on_syn(
 cdef bint is_over(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
 @cython.locals(waiting="rows.Embryo *")
 cdef int successor_of(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+) noexcept nogil
+cdef bint is_replayed(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil
 @cython.locals(facts=uint64_t, newest=int64_t, refused=bint)

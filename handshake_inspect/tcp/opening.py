@@ -20,7 +20,6 @@ from handshake_inspect.tcp.facts import (
     FACT_ICMP,
     FACT_ISN_CHANGED,
     FACT_ISN_TURNED,
-    FACT_LAST_ACK_SEEN,
     FACT_MIDSTREAM,
     FACT_REFUSED,
     FACT_REORDERED,
@@ -65,6 +64,7 @@ CLOSING = int(TcpState.CLOSING)
 LAST_ACK = int(TcpState.LAST_ACK)
 TIME_WAIT = int(TcpState.TIME_WAIT)
 TIME_WAIT_NS = 60_000_000_000  # of Linux: who keeps it longer answers
+CLOCKS_DIFFER_NS = 100_000_000  # of two capture points, no more than that
 REFUSED_AGAIN_NS = 1_500_000_000  # Windows sends a refused SYN again after 500 ms
 
 
@@ -134,6 +134,20 @@ def successor_of(table: Any, connection: Any, sender: Any, peer: Any, segment: A
     return SUCCESSOR
 
 
+def is_replayed(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
+    """Whether an equal SYN begins another incarnation, and is no copy: the first one came, and went, long before.
+
+    Two capture points have clocks that differ by less, or are on two sides of a router.
+    """
+    return (
+        segment.flags & (SYN | ACK) == SYN
+        and segment.seq == sender.iss
+        and segment.ts_ns - connection.syn_ns >= CLOCKS_DIFFER_NS
+        and segment.ttl == sender.syn_ttl
+        and is_again(table, connection, sender, peer, segment)
+    )
+
+
 def is_again(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
     """Whether a SYN with the ISN of an incarnation that is over begins another one with the same ISN.
 
@@ -145,7 +159,7 @@ def is_again(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) 
         newest = rtt.syn_time(table, connection, connection.syn_count - 1)
         refused = facts & FACT_REFUSED != 0 and newest < connection.rst_ns
         return not refused or segment.ts_ns - connection.rst_ns > REFUSED_AGAIN_NS
-    return facts & FACT_LAST_ACK_SEEN != 0 and is_over(connection, sender, peer)
+    return sender.traits & peer.traits & TRAIT_FIN != 0
 
 
 def repeated_syn(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> None:

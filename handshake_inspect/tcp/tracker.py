@@ -284,7 +284,10 @@ class Tracker:
         elif connection.facts & (FACT_MIDSTREAM | FACT_RENUMBERED) == FACT_MIDSTREAM and sender.frames <= EARLY:
             seen = renumbering.learn_midstream(self.table, connection, sender, peer, segment, side)
         copy = seen or (
-            endpoint.is_copy(sender, segment, print_of) and not opening.is_resent(self.table, connection, segment)
+            endpoint.is_copy(sender, segment, print_of)
+            and not opening.is_resent(self.table, connection, segment)
+            and not opening.is_replayed(self.table, connection, sender, peer, segment)
+            and not opening.answers_provisional(self.table, connection, segment)
         )
         zeek.observe(alias, sender, peer, segment, side)
         if copy:

@@ -1,8 +1,8 @@
 """Which SYN begins another connection of the same 4-tuple, and which belongs to the one that is there."""
 
 import pytest
-from support import frames
-from support.wire import MS, SECOND, Wire, merged, states
+from support import captures, frames
+from support.wire import MS, SECOND, Wire, merged, report_of, states
 
 
 def established(wire):
@@ -12,6 +12,10 @@ def established(wire):
 def closed(wire):
     established(wire).close()
     wire.client.ack()
+
+
+def handshake_and_close(wire):
+    wire.handshake().close()
 
 
 def half_closed(wire):
@@ -211,22 +215,81 @@ def test_equal_ports_of_other_hosts_are_other_connections():
     assert [one["client"]["ip"] for one in report["connections"]] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
 
 
-@pytest.mark.parametrize("past", [closed, reset, aborted], ids=lambda past: past.__name__)
-def test_the_same_isn_after_the_end_is_another_connection(past):
+def closed_by_server(wire):
+    established(wire).close("server")
+
+
+def closed_at_once(wire):
+    established(wire)
+    wire.client.fin(stay=True)
+    wire.server.fin()
+    wire.client.ack()
+    wire.server.ack()
+
+
+def closed_unseen(wire):
+    """The last ACK is not in the capture."""
+    established(wire)
+    wire.client.fin()
+    wire.server.fin()
+    wire.client.ack(lost="before")
+
+
+def reset_by_client(wire):
+    established(wire).client.rst()
+
+
+ENDED = {**OVER, **dict.fromkeys([closed_by_server, closed_at_once, closed_unseen, reset_by_client], "established")}
+
+
+@pytest.mark.parametrize("pause", [0, 10 * MS, SECOND, 5 * SECOND, 100 * SECOND])
+@pytest.mark.parametrize(
+    "past",
+    [closed, closed_by_server, closed_at_once, closed_unseen, reset, reset_by_client, aborted, cancelled],
+    ids=lambda past: past.__name__,
+)
+def test_the_same_isn_after_the_end_is_another_connection(past, pause):
     """Devices with a fixed ISN, scripts, replayed captures."""
     wire = Wire()
     past(wire)
-    wire.wait(5 * SECOND)
+    wire.wait(pause)
+    wire.server.isn += 1000  # of a clock
     wire.client.snd_nxt, wire.server.snd_nxt = wire.client.isn, wire.server.isn
     wire.client.rcv_nxt = wire.server.rcv_nxt = 0
     past(wire)
     old, new = wire.connections()
-    assert old["outcome"] == new["outcome"] == OVER[past]
+    assert old["outcome"] == new["outcome"] == ENDED[past]
     assert {one["handshake"]["syn_count"] for one in (old, new)} == {1}
     assert {one["client_to_server"]["retransmissions"] for one in (old, new)} == {0}
 
 
-@pytest.mark.parametrize(("pause", "attempts"), [(SECOND // 2, 1), (5 * SECOND, 2)])
+@pytest.mark.parametrize("pause", [200 * MS, SECOND, 5 * SECOND])
+@pytest.mark.parametrize("marks", [{}, {"ident": False}, {"timestamps": False}, {"ident": False, "timestamps": False}])
+@pytest.mark.parametrize(
+    "past", [closed_by_server, closed_unseen, handshake_and_close, reset, aborted], ids=lambda past: past.__name__
+)
+def test_a_replayed_connection_is_no_copy(past, marks, pause):
+    """The very same packets, marks and all, after the end."""
+    wire = Wire(delay=MS, **marks)
+    past(wire)
+    one = wire.frames()
+    again_after = one[-1][0] - one[0][0] + pause
+    taken = [(ns + round_ * again_after, frame) for round_ in range(3) for ns, frame in one]
+    connections = report_of(captures.pcap(taken, nano=True))["connections"]
+    assert len(connections) == 3
+    assert {one["client_to_server"]["duplicates"] for one in connections} == {0}
+
+
+@pytest.mark.parametrize("skew", [500_000, 5 * MS, 50 * MS])
+def test_two_capture_points_whose_clocks_differ_are_no_replay(skew):
+    wire = Wire(delay=100_000).handshake().close()
+    one = wire.frames()
+    taken = sorted([*one, *((ns + skew, frame) for ns, frame in one)], key=lambda each: each[0])
+    (connection,) = report_of(captures.pcap(taken, nano=True))["connections"]
+    assert connection["client_to_server"]["duplicates"] == 4
+
+
+@pytest.mark.parametrize(("pause", "attempts"), [(SECOND // 2, 1), (1400 * MS, 1), (1600 * MS, 2), (5 * SECOND, 2)])
 def test_the_same_isn_after_a_refusal(pause, attempts):
     """Windows sends a refused SYN again after 500 ms: one attempt.  Much later it is another one."""
     wire = Wire()
