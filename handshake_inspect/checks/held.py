@@ -7,6 +7,7 @@ from typing import get_args
 
 import numpy as np
 
+from handshake_inspect.checks import setup_held
 from handshake_inspect.checks.rules import Ceiling, Expectation, RttLimit, Rules
 from handshake_inspect.expression.columns import Columns
 from handshake_inspect.expression.questions import Test
@@ -86,6 +87,7 @@ class Holder:
             yield self._undecided()
         yield from map(self._ceiling, self.rules.ceilings)
         yield from map(self._rtt, self.rules.rtt)
+        yield from setup_held.assertions(self)
         yield from map(self._expectation, self.rules.expect)
         yield from self._findings()
         if self.rules.strict:
@@ -107,7 +109,7 @@ class Holder:
         return self._counted("undecided fail", self.undecided, total, 0, "none")
 
     def _ceiling(self, rule: Ceiling) -> Assertion:
-        about = self._about(rule.text, rule.server)
+        about = self.about(rule.text, rule.server)
         total = int(about.sum())
         limit = int(rule.number * total / 100) if rule.percent else int(rule.number)
         most = f"{rule.number.normalize():f} %" if rule.percent else f"{limit:,}"
@@ -120,10 +122,10 @@ class Holder:
         measured = f"{count:,} of {plural(total, 'connection')}" + (f" ({share(count, total)})" if count else "")
         return Assertion(
             text, "failed" if failed else "passed", measured, allowed,
-            "connections", count, limit, total, count if failed else 0, self._breaches(mask) if failed else [],
+            "connections", count, limit, total, count if failed else 0, self.breaches(mask) if failed else [],
         )  # fmt: skip
 
-    def _about(self, text: str, server: Test | None) -> Mask:
+    def about(self, text: str, server: Test | None) -> Mask:
         """The judged connections that a rule is about."""
         if server is None:
             return self.judged
@@ -135,7 +137,7 @@ class Holder:
     def _rtt(self, rule: RttLimit) -> Assertion:
         column = self.columns.of(find(f"rtt.{rule.leg}"))
         assert isinstance(column, Numbers)  # noqa: S101
-        matched = self._about(rule.text, rule.server)
+        matched = self.about(rule.text, rule.server)
         about = matched & column.known
         values = np.sort(column.values[about])
         sign = "at most" if rule.inclusive else "below"
@@ -151,11 +153,11 @@ class Holder:
         return Assertion(
             rule.text, "passed" if held else "failed", said, allowed, "ns",
             measured, rule.limit_ns, len(values), 0 if held else int(over.sum()),
-            [] if held else self._breaches(over),
+            [] if held else self.breaches(over),
         )  # fmt: skip
 
     def _expectation(self, rule: Expectation) -> Assertion:
-        about = self._about(rule.text, rule.server)
+        about = self.about(rule.text, rule.server)
         outcome = self.columns.of(find("outcome"))
         assert isinstance(outcome, Words)  # noqa: S101
         good = about & outcome.where(lambda word: word in rule.outcomes)
@@ -171,10 +173,11 @@ class Holder:
         return Assertion(
             rule.text, "failed" if failed else "passed", measured, _range(least, most),
             "connections", count, least if least is not None and not enough else most, total,
-            int(wrong.sum()) if failed else 0, self._breaches(wrong) if failed else [],
+            int(wrong.sum()) if failed else 0, self.breaches(wrong) if failed else [],
         )  # fmt: skip
 
-    def _breaches(self, mask: Mask) -> list[Breach]:
+    def breaches(self, mask: Mask) -> list[Breach]:
+        """Note that these connections broke an assertion; the first of them."""
         self.broken |= mask
         return [
             Breach(c.id, c.client, c.server.service, c.outcome, c.evidence, c.why)
@@ -201,7 +204,7 @@ class Holder:
         count = len(findings)
         return Assertion(
             text, "failed" if findings else "passed", "1 finding" if count == 1 else f"{count} findings", "none",
-            "findings", count, 0, count, int(mask.sum()), self._breaches(mask),
+            "findings", count, 0, count, int(mask.sum()), self.breaches(mask),
             [f"{each.severity} {each.id}: {each.title}" for each in findings[:FINDINGS_SHOWN]],
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Literal, get_args
 
 from handshake_inspect.checks import patterns
+from handshake_inspect.checks.setup_rules import Allowed, LeastResumed, LeastVersion, SetupCeiling, SpanLimit
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.language import parse
 from handshake_inspect.expression.literals import duration_ns
@@ -144,6 +145,12 @@ class Rules:
 
     ceilings: tuple[Ceiling, ...] = ()
     rtt: tuple[RttLimit, ...] = ()
+    setup: tuple[SpanLimit, ...] = ()
+    min_tls: tuple[LeastVersion, ...] = ()
+    min_resumed: tuple[LeastResumed, ...] = ()
+    max_tls_failed: tuple[SetupCeiling, ...] = ()
+    max_extra_round_trips: tuple[SetupCeiling, ...] = ()
+    allow: tuple[Allowed, ...] = ()
     expect: tuple[Expectation, ...] = ()
     no_finding: tuple[str, ...] = ()
     fail_on: str | None = None

@@ -19,11 +19,13 @@ from handshake_inspect.checks.rules import (
     ignored,
     severity,
 )
+from handshake_inspect.checks.setup_rules import Allowed, LeastResumed, LeastVersion, SetupCeiling, SpanLimit
 from handshake_inspect.errors import UsageError
 
 FILES = ("hsi.toml", "pyproject.toml")
 MAXIMA = tuple(f"max-{kind}" for kind in COUNTED)
-LISTS = ("rtt", "no-finding", "expect", "ignore", *MAXIMA)
+SETUP = ("setup", "min-tls", "min-resumed", "max-tls-failed", "max-extra-round-trips", "allow")
+LISTS = ("rtt", *SETUP, "no-finding", "expect", "ignore", *MAXIMA)
 KEYS = ("profile", "fail-on", "min-connections", "strict", "undecided", *LISTS)
 
 Raw = Mapping[str, Any]
@@ -96,6 +98,14 @@ class _Reader:
                 ceiling for kind in COUNTED for ceiling in self._all(f"max-{kind}", partial(Ceiling.of, kind))
             ),
             rtt=tuple(self._all("rtt", RttLimit.of)),
+            setup=tuple(self._all("setup", SpanLimit.of)),
+            min_tls=tuple(self._all("min-tls", LeastVersion.of)),
+            min_resumed=tuple(self._all("min-resumed", LeastResumed.of)),
+            max_tls_failed=tuple(self._all("max-tls-failed", partial(SetupCeiling.of, "max-tls-failed"))),
+            max_extra_round_trips=tuple(
+                self._all("max-extra-round-trips", partial(SetupCeiling.of, "max-extra-round-trips"))
+            ),
+            allow=tuple(self._all("allow", Allowed.of)),
             expect=tuple(self._all("expect", Expectation.of)),
             no_finding=tuple(self._all("no-finding", finding_id)),
             fail_on=next(iter(self._all("fail-on", severity)), None),

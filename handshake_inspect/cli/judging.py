@@ -54,6 +54,28 @@ class RuleOptions:
         "--rtt", metavar="[SERVER] LEG.STAT<TIME", multiple=True,
         help="Require a handshake RTT below a limit. LEG: synack, ackdat, total; STAT: min, median, p95, p99.9, max.",
     )  # fmt: skip
+    setup: tuple[str, ...] = option(
+        "--setup", metavar="[SERVER] SPAN.STAT<TIME", multiple=True,
+        help="Require a part of connection set-up below a limit, such as tls.p95<100ms, first_byte.median<300ms,"
+        " server.hello.max<50ms; see docs/setup.md for the spans.",
+    )  # fmt: skip
+    min_tls: tuple[str, ...] = option(
+        "--min-tls", metavar="[SERVER] VERSION", multiple=True, help="Require this version of TLS or a newer one."
+    )
+    min_resumed: tuple[str, ...] = option(
+        "--min-resumed", metavar="[SERVER] N%", multiple=True, help="Require that TLS connections resume sessions."
+    )
+    max_tls_failed: tuple[str, ...] = option(
+        "--max-tls-failed", metavar="[SERVER] N|N%", multiple=True, help="Most TLS connections that may fail."
+    )
+    max_extra_round_trips: tuple[str, ...] = option(
+        "--max-extra-round-trips", metavar="[SERVER] N|N%", multiple=True,
+        help="Most connections whose set-up may wait for more round trips than it needs.",
+    )  # fmt: skip
+    allow: tuple[str, ...] = option(
+        "--allow", metavar="NAME|NETWORK", multiple=True,
+        help="Fail if a connection goes to any other name or address, such as '*.example.org' or 10.0.0.0/8.",
+    )  # fmt: skip
     expect: tuple[str, ...] = option(
         "--expect", metavar="'SERVER OUTCOME [COUNT]'", multiple=True,
         help="Require connections to a server with this outcome. COUNT: 3, 3..5, >=2, all, none.  [default: at least"

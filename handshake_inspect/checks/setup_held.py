@@ -1,0 +1,185 @@
+"""Holding rules on connection set-up and on names against a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.checks import setup_rules
+from handshake_inspect.checks.setup_rules import (
+    QUIC,
+    SPANS,
+    Allowed,
+    LeastResumed,
+    LeastVersion,
+    SetupCeiling,
+    SpanLimit,
+)
+from handshake_inspect.report.checked import Assertion, Breach
+from handshake_inspect.report.column import Mask, Numbers, Words
+from handshake_inspect.report.fields import find
+from handshake_inspect.verdicts.percentiles import nearest_rank
+from handshake_inspect.wire.text import duration, endpoint_text, plural, printable, share
+
+if TYPE_CHECKING:
+    from handshake_inspect.checks.held import Holder
+
+LISTED = 100  # servers that a rule on names lists
+
+
+def assertions(holder: Holder) -> Iterator[Assertion]:
+    """One for each rule."""
+    rules = holder.rules
+    held: tuple[tuple[Callable[[Holder, Any], Assertion], Iterable[Any]], ...] = (
+        (_span, rules.setup), (_version, rules.min_tls), (_resumed, rules.min_resumed),
+        (_tls_failed, rules.max_tls_failed), (_extra, rules.max_extra_round_trips),
+    )  # fmt: skip
+    for hold, those in held:
+        yield from (hold(holder, rule) for rule in those)
+    if rules.allow:
+        yield _allowed(holder, rules.allow)
+
+
+def _numbers(holder: Holder, name: str) -> Numbers:
+    column = holder.columns.of(find(name))
+    assert isinstance(column, Numbers)  # noqa: S101
+    return column
+
+
+def _words(holder: Holder, name: str) -> Words:
+    column = holder.columns.of(find(name))
+    assert isinstance(column, Words)  # noqa: S101
+    return column
+
+
+# -- how long parts of it take ---------------------------------------------------------------------------------------
+
+
+def _span(holder: Holder, rule: SpanLimit) -> Assertion:
+    """Where no value could be named, the upper bound counts."""
+    if rule.span == QUIC:
+        return _quic_span(holder, rule)
+    value, most = (_numbers(holder, f"{SPANS[rule.span]}.{part}") for part in ("value_ns", "max_ns"))
+    matched = holder.about(rule.text, rule.server)
+    about = matched & most.known
+    times = np.where(value.known, value.values, most.values)
+    over = about & (times > rule.limit_ns if rule.inclusive else times >= rule.limit_ns)
+    if matched.any() and not about.any():
+        holder.notes.append(f"{rule.text}: nothing was measured")
+    return _limit(rule, times[about], int(over.sum()), lambda: holder.breaches(over))
+
+
+def _quic_span(holder: Holder, rule: SpanLimit) -> Assertion:
+    if rule.server is not None:
+        holder.notes.append(f"{rule.text}: is about the QUIC connections of all servers")
+    spans = [each.setup.spans.quic for each in holder.report.quic_connections if each.setup is not None]
+    times = np.array([span.max_ns for span in spans if span is not None and span.max_ns is not None], dtype=np.int64)
+    over = int((times > rule.limit_ns if rule.inclusive else times >= rule.limit_ns).sum())
+    return _limit(rule, times, over, list)
+
+
+def _limit(rule: SpanLimit, times: NDArray[Any], over: int, breaches: Callable[[], list[Breach]]) -> Assertion:
+    allowed = f"{'at most' if rule.inclusive else 'below'} {duration(rule.limit_ns)}"
+    if not len(times):
+        return Assertion(rule.text, "failed", "nothing measured", allowed, "ns", None, rule.limit_ns, 0)
+    ordered = np.sort(times)
+    edge = {"min": 0, "max": -1}.get(rule.statistic)
+    measured = int(ordered[edge]) if edge is not None else nearest_rank(ordered, rule.statistic[1:])
+    held = measured <= rule.limit_ns if rule.inclusive else measured < rule.limit_ns
+    said = f"{duration(measured)} over {plural(len(times), 'connection')}"
+    return Assertion(
+        rule.text, "passed" if held else "failed", said, allowed, "ns", measured, rule.limit_ns, len(times),
+        0 if held else over, [] if held else breaches(),
+    )  # fmt: skip
+
+
+# -- what was agreed on ----------------------------------------------------------------------------------------------
+
+
+def _version(holder: Holder, rule: LeastVersion) -> Assertion:
+    about = holder.about(rule.text, rule.server) & setup_rules.established.mask(holder.columns)
+    old = about & _words(holder, "tls.version").where(lambda word: word in rule.older)
+    count, total = int(old.sum()), int(about.sum())
+    measured = f"{count:,} of {plural(total, 'TLS connection')} older" + (f" ({share(count, total)})" if count else "")
+    return Assertion(
+        rule.text, "failed" if count else "passed", measured, f"TLS {rule.version} or newer", "connections",
+        count, 0, total, count, holder.breaches(old) if count else [],
+    )  # fmt: skip
+
+
+def _resumed(holder: Holder, rule: LeastResumed) -> Assertion:
+    about = holder.about(rule.text, rule.server) & setup_rules.established.mask(holder.columns)
+    resumed = about & _words(holder, "tls.kind").where(lambda word: word == "resumed")
+    count, total = int(resumed.sum()), int(about.sum())
+    failed = not total or 100 * count < rule.percent * total
+    full = about & ~resumed
+    measured = f"{count:,} of {plural(total, 'TLS connection')}" + (f" ({share(count, total)})" if total else "")
+    return Assertion(
+        rule.text, "failed" if failed else "passed", measured, f"at least {rule.percent.normalize():f} %",
+        "connections", count, None, total, int(full.sum()) if failed else 0, holder.breaches(full) if failed else [],
+    )  # fmt: skip
+
+
+def _tls_failed(holder: Holder, rule: SetupCeiling) -> Assertion:
+    about = holder.about(rule.text, rule.server) & setup_rules.begun.mask(holder.columns)
+    return _ceiling(holder, rule, about, about & setup_rules.failed.mask(holder.columns), "TLS connection")
+
+
+def _extra(holder: Holder, rule: SetupCeiling) -> Assertion:
+    about = holder.about(rule.text, rule.server) & _words(holder, "setup.protocol").known
+    extra = np.zeros(len(about), dtype=bool)
+    for place in np.flatnonzero(about).tolist():
+        setup = holder.report.connections[place].setup
+        extra[place] = setup is not None and bool(setup.extra_round_trips)
+    return _ceiling(holder, rule, about, extra, "connection")
+
+
+def _ceiling(holder: Holder, rule: SetupCeiling, about: Mask, counted: Mask, noun: str) -> Assertion:
+    count, total = int(counted.sum()), int(about.sum())
+    limit = int(rule.number * total / 100) if rule.percent else int(rule.number)
+    most = f"{rule.number.normalize():f} %" if rule.percent else f"{limit:,}"
+    failed = count > limit
+    measured = f"{count:,} of {plural(total, noun)}" + (f" ({share(count, total)})" if count else "")
+    return Assertion(
+        rule.text, "failed" if failed else "passed", measured, f"at most {most}" if rule.number else "none",
+        "connections", count, limit, total, count if failed else 0, holder.breaches(counted) if failed else [],
+    )  # fmt: skip
+
+
+# -- whom clients talk to --------------------------------------------------------------------------------------------
+
+
+def _allowed(holder: Holder, rules: tuple[Allowed, ...]) -> Assertion:
+    """Every connection and QUIC connection must go to an allowed name or address; the others are listed by name."""
+    wrong = np.zeros(len(holder.judged), dtype=bool)
+    strangers: Counter[str] = Counter()
+    about = np.flatnonzero(~holder.ignored)
+    for place in about.tolist():
+        server = holder.report.connections[place].server
+        names = [server.name] if server.name else list(server.names or [None])  # type: ignore[list-item]
+        if not all(_is_allowed(rules, name, server.ip) for name in names):
+            wrong[place] = True
+            strangers[_whom(" or ".join(filter(None, names)), server.ip, server.port)] += 1
+    for each in holder.report.quic_connections:
+        if not _is_allowed(rules, each.server_name, each.server.ip):
+            strangers[_whom(each.server_name or "", each.server.ip, each.server.port)] += 1
+    count, total = strangers.total(), len(about) + len(holder.report.quic_connections)
+    listed = [f"{whom}: {plural(times, 'connection')}" for whom, times in strangers.most_common(LISTED)]
+    return Assertion(
+        f"allow {' '.join(rule.text for rule in rules)}", "failed" if count else "passed",
+        f"{count:,} of {plural(total, 'connection')} to others", "none", "connections", count, 0, total, count,
+        holder.breaches(wrong) if wrong.any() else [], listed,
+    )  # fmt: skip
+
+
+def _is_allowed(rules: tuple[Allowed, ...], name: str | None, address: str) -> bool:
+    return any(rule.holds(name, address) for rule in rules)
+
+
+def _whom(name: str, ip: str, port: int) -> str:
+    where = endpoint_text(ip, port)
+    return f"{printable(name)} ({where})" if name else where

@@ -1,0 +1,166 @@
+"""Rules on connection set-up and on names, as people write them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from fnmatch import fnmatchcase
+
+from handshake_inspect.checks import patterns
+from handshake_inspect.errors import UsageError
+from handshake_inspect.expression.language import parse
+from handshake_inspect.expression.literals import duration_ns
+from handshake_inspect.expression.questions import Test
+
+# What a span is called in a rule, and the field that has it.
+SPANS = {
+    **{
+        name: f"setup.spans.{name}"
+        for name in ("lookup", "before_connect", "tcp", "before_tls", "tls", "before_request", "response", "first_byte")
+    },
+    "server.hello": "setup.server.hello",
+    "server.response": "setup.server.response",
+    "client.finished": "setup.client.finished",
+}
+QUIC = "quic"  # the one span of QUIC connections alone
+VERSIONS = ("SSL 2.0", "SSL 3.0", "1.0", "1.1", "1.2", "1.3")
+TLS_BEGUN = 'tls.outcome in {"established", "failed", "no-answer", "not-tls"}'
+TLS_FAILED = 'tls.outcome in {"failed", "no-answer", "not-tls"}'
+TLS_ESTABLISHED = 'tls.outcome == "established"'
+
+_SETUP = re.compile(
+    r"(?:(?P<server>\S+) +)?(?P<span>[a-z_]+(?:\.[a-z_]+)?)\.(?P<statistic>min|max|median|p[0-9]{1,3}(?:\.[0-9]{1,3})?)"
+    r" *(?P<sign><=?) *(?P<limit>[0-9.]+ ?[a-zµμ]+)"
+)
+_VERSION = re.compile(r"(?:(?P<server>\S+) +)?(?P<version>1\.[0-3])")
+_SHARE = re.compile(r"(?:(?P<server>\S+) +)?(?P<number>[0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
+_CEILING = re.compile(r"(?:(?P<server>\S+) +)?(?P<number>[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<percent> ?%)?")
+
+
+def _server(match: re.Match[str]) -> Test | None:
+    return patterns.server(match["server"]) if match["server"] else None
+
+
+@dataclass(frozen=True)
+class SpanLimit:
+    """A statistic of a span must stay below a limit."""
+
+    text: str
+    span: str
+    statistic: str
+    inclusive: bool
+    limit_ns: int
+    server: Test | None = None
+
+    @classmethod
+    def of(cls, text: str) -> SpanLimit:
+        """Read `tls.p95<100ms`, `*:443 first_byte.median<300ms`, `server.hello.max<=50 ms`."""
+        match = _SETUP.fullmatch(text.strip())
+        if match is None:
+            raise UsageError(
+                f"setup: {text!r} is not a valid rule: write span.statistic<limit, such as tls.p95<100ms"
+                " or '*:443 first_byte.median<300ms'"
+            )
+        if match["span"] not in (*SPANS, QUIC):
+            raise UsageError(f"setup: {text!r}: no span {match['span']}; choose from {', '.join((*SPANS, QUIC))}")
+        statistic = "p50" if match["statistic"] == "median" else match["statistic"]
+        if statistic.startswith("p") and not 0 < Decimal(statistic[1:]) <= 100:
+            raise UsageError(f"setup: {text!r}: a percentile is above 0 and at most 100")
+        try:
+            limit = duration_ns(match["limit"])
+        except ValueError as error:
+            raise UsageError(f"setup: {text!r}: {error}") from None
+        return cls(f"setup {text.strip()}", match["span"], statistic, match["sign"] == "<=", limit, _server(match))
+
+
+@dataclass(frozen=True)
+class LeastVersion:
+    """TLS connections that were established must have agreed on this version or a newer one."""
+
+    text: str
+    version: str
+    server: Test | None = None
+
+    @classmethod
+    def of(cls, text: str) -> LeastVersion:
+        """Read `1.2`, `10.0.0.2:443 1.3`."""
+        match = _VERSION.fullmatch(text.strip())
+        if match is None:
+            raise UsageError(f"min-tls: {text!r} is not a version of TLS: write 1.2, 1.3, or '*:443 1.3'")
+        return cls(f"min-tls {text.strip()}", match["version"], _server(match))
+
+    @property
+    def older(self) -> tuple[str, ...]:
+        """Versions that break the rule."""
+        return VERSIONS[: VERSIONS.index(self.version)]
+
+
+@dataclass(frozen=True)
+class LeastResumed:
+    """At least such a share of the TLS connections that were established must have resumed a session."""
+
+    text: str
+    percent: Decimal
+    server: Test | None = None
+
+    @classmethod
+    def of(cls, text: str) -> LeastResumed:
+        """Read `50%`, `10.0.0.2:443 80 %`."""
+        match = _SHARE.fullmatch(text.strip())
+        if match is None or Decimal(match["number"]) > 100:
+            raise UsageError(f"min-resumed: {text!r} is not a percentage (such as 50%, or '*:443 80%')")
+        return cls(f"min-resumed {text.strip()}", Decimal(match["number"]), _server(match))
+
+
+@dataclass(frozen=True)
+class SetupCeiling:
+    """At most so many, or such a share, of the connections of a population may be of a kind."""
+
+    text: str
+    kind: str
+    number: Decimal
+    percent: bool
+    server: Test | None = None
+
+    @classmethod
+    def of(cls, kind: str, text: str) -> SetupCeiling:
+        """Read `0`, `5%`, `*:443 2`."""
+        match = _CEILING.fullmatch(text.strip())
+        number = Decimal(match["number"]) if match else Decimal(-1)
+        percent = bool(match and match["percent"])
+        if match is None or (number > 100 if percent else number != int(number)):
+            raise UsageError(f"{kind}: {text!r} is neither a number nor a percentage (such as 3, 5%, or '*:443 0')")
+        return cls(f"{kind} {text.strip()}", kind, number, percent, _server(match))
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A name, with `*` for any part of it, or addresses, that clients may connect to."""
+
+    text: str
+    name: str | None
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network | None
+
+    @classmethod
+    def of(cls, text: str) -> Allowed:
+        """Read `*.example.org`, `api.example.org`, `10.0.0.0/8`, `2001:db8::1`."""
+        try:
+            return cls(text, None, ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            pass
+        if not re.fullmatch(r"[A-Za-z0-9_*?-]+(?:\.[A-Za-z0-9_*?-]+)*\.?", text):
+            raise UsageError(
+                f"allow: {text!r} is neither a name nor a network: write *.example.org, api.example.org or 10.0.0.0/8"
+            )
+        return cls(text, text.lower().rstrip("."), None)
+
+    def holds(self, name: str | None, address: str) -> bool:
+        """Whether a connection to a server of this name and address is allowed."""
+        if self.network is not None:
+            return ipaddress.ip_address(address) in self.network
+        return name is not None and self.name is not None and fnmatchcase(name.lower().rstrip("."), self.name)
+
+
+begun, failed, established = (parse(text) for text in (TLS_BEGUN, TLS_FAILED, TLS_ESTABLISHED))
