@@ -25,14 +25,25 @@ class _Row:
 def setups(report: Report, width: int, style: Style) -> Iterator[str]:
     """The table and what stands below it; nothing where nothing was set up."""
     summary = report.summary.setup
-    told = slowest(report.services, SHOWN)
-    if summary is None or not told:
+    told = _with_quic(report, slowest(report.services, SHOWN) if summary is not None else [])
+    if not told:
         return
     yield from heading("SET-UP", "medians in ms, as the clients saw them, up to the first byte", style)
     rows = [row for server, setup in told for row in _rows(server, setup)]
     yield from Table(width, style).lines(list(_columns(rows, style)))
-    if remarks := "; ".join(_remarks(summary, style)):
+    if summary is not None and (remarks := "; ".join(_remarks(summary, style))):
         yield from paragraph(remarks, width, INDENT)
+
+
+def _with_quic(report: Report, told: list[tuple[Endpoint, SetupSummary]]) -> list[tuple[Endpoint, SetupSummary]]:
+    """The same with the set-ups of QUIC behind those of TCP to the same server, or at the end."""
+    of_quic = {each.server: each.setup for each in report.quic_services if each.setup is not None}
+    found = []
+    for server, setup in told:
+        found.append((server, setup))
+        if server in of_quic:
+            found.append((server, of_quic.pop(server)))
+    return (found + list(of_quic.items()))[: 2 * SHOWN]
 
 
 def _rows(server: Endpoint, setup: SetupSummary) -> Iterator[_Row]:

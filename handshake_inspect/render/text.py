@@ -12,6 +12,7 @@ from handshake_inspect.render import Options
 from handshake_inspect.render.connections import connection_lines
 from handshake_inspect.render.examples import examples, failures, kind_of
 from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Column, Style, Table, heading, labelled, paragraph
+from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.report.checked import Assertion, Checked
 from handshake_inspect.report.host import host_words
@@ -60,11 +61,13 @@ def _put(out: BinaryIO, lines: Iterator[str], options: Options) -> None:
 
 def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
     yield from _capture(report.capture, options.width, style)
-    if not report.summary.connections:
+    if not report.summary.connections and not (report.quic_connections or report.findings):
         yield from _nothing(report.capture, options, style)
         return
-    yield from _outcomes(report, options.width, style)
-    yield from _rtt(report, options.width, style)
+    if report.summary.connections:
+        yield from _outcomes(report, options.width, style)
+        yield from _rtt(report, options.width, style)
+    yield from quic(report, options.width, style)
     yield from setups(report, options.width, style)
     explained: set[str] = set()
     for finding in report.findings:
@@ -72,6 +75,8 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         if finding.id not in explained:
             explained.add(finding.id)
             yield INDENT + style.paint(f"more: {explained_at(finding.id)}", "dim")
+    if not report.summary.connections:
+        return
     yield from _services(report, options, style)
     if options.connections:
         yield from _connections(report, options, style)

@@ -27,11 +27,12 @@ from handshake_inspect.report.setup import (
     Saveable,
     ServerTimes,
     Setup,
+    SetupSummary,
     Span,
     Spans,
 )
 from handshake_inspect.report.setup_names import text
-from handshake_inspect.report.setup_summary import of_setups
+from handshake_inspect.report.setup_summary import group_of, of_setups
 from handshake_inspect.verdicts.quic.outcome import Judged
 from handshake_inspect.verdicts.quic.quic_case import QuicCase
 from handshake_inspect.verdicts.quic.quics import Quics
@@ -79,9 +80,7 @@ class QuicReport:
         for each in self.connections:
             by[each.server].append(each)
         return [
-            QuicService(
-                server, len(those), QuicOutcomes.of(those), of_setups([each.setup for each in those if each.setup])
-            )
+            QuicService(server, len(those), QuicOutcomes.of(those), _summed(those))
             for server, those in sorted(by.items(), key=lambda item: (-len(item[1]), item[1][0].id))
         ]
 
@@ -203,6 +202,11 @@ class QuicReport:
 
     def _frame(self, name: str, i: int) -> int:
         return int(self.quics.frame(name)[i])
+
+
+def _summed(those: list[QuicConnection]) -> SetupSummary | None:
+    setups = [each.setup for each in those if each.setup is not None]
+    return of_setups(setups, groups=[group_of("quic", None, [setup.spans for setup in setups])] if setups else [])
 
 
 def _end(row: Any, who: str) -> Endpoint:

@@ -152,16 +152,17 @@ def _groups_of(connections: Sequence[Connection]) -> list[SetupGroup]:
         if each.setup is not None:
             kinds[each.setup.protocol, each.tls.version if each.tls else None].append(each.setup.spans)
     return [
-        _group_of(*kind, spans) for kind, spans in sorted(kinds.items(), key=lambda item: (-len(item[1]), str(item[0])))
+        group_of(*kind, spans) for kind, spans in sorted(kinds.items(), key=lambda item: (-len(item[1]), str(item[0])))
     ]
 
 
-def _group_of(protocol: Protocol, version: str | None, spans: Sequence[Spans]) -> SetupGroup:
+def group_of(protocol: Protocol, version: str | None, spans: Sequence[Spans]) -> SetupGroup:
+    """Medians of the set-ups of one protocol."""
     columns = [
         {name: _values((getattr(each, name) for each in spans), part) for name in Spans.__struct_fields__}
         for part in ("value_ns", "min_ns", "max_ns")
     ]
-    names = ("tcp", "tls", "response", "first_byte")
+    names = ("tcp", "tls", "quic", "response", "first_byte")
     told = {name: _medians(*(column[name] for column in columns)) for name in names}
     return SetupGroup(protocol, version, len(spans), waits=_medians(*map(_waits, columns)), **told)
 

@@ -1,0 +1,34 @@
+"""QUIC in the text of a report."""
+
+import io
+
+from support.quic import MS, Flow
+from support.quic import initial as initial_packet
+
+import handshake_inspect
+from handshake_inspect.render import RENDERERS, Options
+
+
+def text_of(flow: Flow, width: int = 80) -> str:
+    out = io.BytesIO()
+    RENDERERS["text"](handshake_inspect.analyze(flow.file()), out, Options(width=width, encoding="utf-8"))
+    return out.getvalue().decode()
+
+
+def test_a_capture_without_tcp_shows_what_became_of_quic():
+    text = text_of(Flow().client(initial_packet(size=1200)).wait(7 * MS).error())
+    assert "QUIC  1 connection" in text
+    assert "rejected" in text
+    assert "port-unreachable: " in text
+    assert "CONNECTIONS  none" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_many_in_trouble_are_counted():
+    flow = Flow()
+    for port in range(8):
+        flow.put(("192.0.2.1", 40000 + port), flow.ends[1], initial_packet(size=1200))
+    flow.wait(9000 * MS).client(b"x")
+    text = text_of(flow, 120)
+    assert text.count("timed-out") == 1 + 5
+    assert "and 3 more" in text
