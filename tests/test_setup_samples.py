@@ -1,6 +1,7 @@
 """Set-ups of the samples against the clock of the client that waited for them."""
 
 import json
+import re
 
 import pytest
 from support.samples import SAMPLES
@@ -56,3 +57,22 @@ def test_every_position_gives_the_same_figures(name, pcaps):
 def test_round_trips_are_those_of_the_messages(name, trips, pcaps):
     report = engine.analyze([pcaps / f"{name}.pcap"])
     assert [connection.setup.round_trips for connection in report.connections] == trips
+
+
+def test_the_picture_in_the_docs_is_what_is_drawn(hsi, pcaps):
+    page = (pcaps.parent / "docs" / "setup.md").read_text()
+    shown = re.search(r"<!-- waterfall: ([\w-]+) -->\n```text\n(.*?)```\n", page, re.DOTALL)
+    drawn = hsi(
+        "explain", str(pcaps / f"{shown[1]}.pcap"), env={"COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
+    ).stdout.decode()
+    assert drawn[drawn.index("SET-UP") :] == shown[2]
+
+
+NAMES = (b"lab.example", b"http/1.1")
+
+
+@pytest.mark.parametrize("arguments", [["-T", "json"], ["-T", "csv", "-e", "*"], ["explain"]], ids=" ".join)
+def test_no_names_leaves_names_out(arguments, hsi, pcaps):
+    file = str(pcaps / "tls12-full.pcap")
+    assert NAMES[0] in hsi(*arguments, file).stdout
+    assert not [each for each in NAMES if each in hsi(*arguments, "--no-names", file).stdout]
