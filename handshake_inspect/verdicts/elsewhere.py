@@ -1,9 +1,9 @@
 """Answers to a SYN from another address or port than it was sent to: a NAT is missing on the way back.
 
 A SYN-ACK that no SYN on its own 4-tuple asked for, to the client's address and port of an attempt and acknowledging its
-ISN + 1, or the end of the data of its SYN (Fast Open), answers that attempt; so does a RST with such an acknowledgment.
-It belongs to the attempt, as do its repeats
-and the RST that the client answers it with, and has no row of its own.  Not where its client took it (acknowledged it,
+ISN + 1, or some or all of the data of its SYN (Fast Open), answers that attempt; so does a RST with such an
+acknowledgment.  It belongs to the attempt, as do its repeats and the RST that the client answers it with, and has no
+row of its own.  Not where its client took it (acknowledged it,
 or sent anything but a RST), nor where several attempts have this ISN, address and port (scanners use one for all
 targets) and neither the server's address nor its port shows which was meant.
 """
@@ -82,6 +82,28 @@ def asked_by(trace: Attempts, suspects: ConnectionRows) -> Rows:
     first, last = np.searchsorted(asked, wanted, side="left"), np.searchsorted(asked, wanted, side="right")
     for at in np.flatnonzero(last > first).tolist():
         found[at] = choose(trace, int(suspects[at]), ascending(near[order[first[at] : last[at]]]))
+    unknown = np.flatnonzero(last == first)
+    if len(opened) and len(unknown):
+        found[unknown] = asked_in_part(trace, suspects[unknown], opened)
+    return found
+
+
+def asked_in_part(trace: Attempts, suspects: ConnectionRows, opened: ConnectionRows) -> Rows:
+    """As `asked_by`, for answers that acknowledge a part of what an attempt sent with its SYN, or behind it."""
+    ends = trace.client_ends(opened)
+    order = np.argsort(ends, kind="stable")
+    wanted = trace.client_ends(suspects)
+    first = np.searchsorted(ends[order], wanted, side="left")
+    last = np.searchsorted(ends[order], wanted, side="right")
+    found = np.full(len(suspects), -1, dtype=np.intp)
+    for at in np.flatnonzero(last > first).tolist():
+        mine = opened[order[first[at] : last[at]]]
+        client = trace.client_rows[mine]
+        iss, beyond = trace.endpoints["iss"][client], trace.endpoints["snd_nxt"][client]
+        acked = trace.endpoints["iss"][trace.client_rows[suspects[at]]] - iss  # bytes of data
+        meant = mine[(acked > 0) & (acked < beyond - iss)]
+        if len(meant):
+            found[at] = choose(trace, int(suspects[at]), ascending(meant))
     return found
 
 

@@ -226,10 +226,65 @@ def test_of_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("taken", "cause"), [(0, "answered-from-elsewhere"), (50, "answered-from-elsewhere"), (60, None)]
-)
+    ("taken", "cause"),
+    [
+        (0, "answered-from-elsewhere"), (1, "answered-from-elsewhere"), (49, "answered-from-elsewhere"),
+        (50, "answered-from-elsewhere"), (51, None), (60, None), (-1, None), (1 << 31, None),
+    ],
+)  # fmt: skip
 def test_an_answer_to_the_data_of_a_syn(taken, cause):
     wire = Wire(client_isn=ISN)
     wire.client.syn(size=50, options=frames.fast_open(b"12345678") + frames.nop(2), lost="after")
     report = merged(wire, answered(1, ack=ISN + 1 + taken & 0xFFFF_FFFF), quiet())
     assert ("answered-from-elsewhere" in {one["cause"] for one in report["connections"]}) == (cause is not None)
+
+
+FAST = frames.fast_open(b"12345678") + frames.nop(2)
+
+
+def with_data(size=50, **words):
+    wire = Wire(**{"client_isn": ISN, **words})
+    wire.client.syn(size=size, options=FAST, lost="after")
+    return wire
+
+
+def causes(report):
+    return [(one["client"]["port"], one["outcome"], one["cause"]) for one in report["connections"]]
+
+
+def test_a_part_of_the_data_of_a_syn_that_was_repeated_without_it():
+    """Linux sends the second SYN without data."""
+    wire = with_data()
+    wire.wait(SECOND)
+    wire.client.syn(lost="after")
+    report = merged(wire, answered(2, ack=ISN + 11 & 0xFFFF_FFFF), quiet())
+    assert causes(report) == [(40000, "timed-out", "answered-from-elsewhere")]
+
+
+def test_parts_of_the_data_of_several_clients():
+    clients = [("192.0.2.1", 50_000 + n) for n in range(6)]
+    wires = [with_data(client=client, client_isn=1000 * n) for n, client in enumerate(clients)]
+    wires += [answered(1, client=client, ack=1000 * n + 1 + 7 * n) for n, client in enumerate(clients)]
+    report = merged(*wires, quiet())
+    assert causes(report) == [(50_000 + n, "timed-out", "answered-from-elsewhere") for n in range(6)]
+
+
+def test_a_part_that_the_client_took():
+    """It goes on from there: a connection of its own, whoever asked."""
+    other = Wire(server=BACKEND, start=START + MS)
+    other.server.syn_ack(ack=ISN + 11 & 0xFFFF_FFFF)
+    other.client.ack(seq=ISN + 11 & 0xFFFF_FFFF)
+    other.client.data(10, seq=ISN + 11 & 0xFFFF_FFFF)
+    other.server.data(10)
+    report = merged(with_data(), other, quiet())
+    assert "answered-from-elsewhere" not in {cause for _, _, cause in causes(report)}
+
+
+def test_a_part_where_no_data_was_sent():
+    report = merged(asked(1), answered(1, ack=ISN + 11 & 0xFFFF_FFFF), quiet())
+    assert "answered-from-elsewhere" not in {cause for _, _, cause in causes(report)}
+
+
+def test_a_part_far_later():
+    report = merged(with_data(), answered(1, start=START + 200 * SECOND, ack=ISN + 11 & 0xFFFF_FFFF), quiet())
+    assert "answered-from-elsewhere" not in {cause for _, _, cause in causes(report)}
