@@ -13,6 +13,7 @@ cdef uint64_t FACT_SYN
 cdef uint64_t FACT_SYNACK
 cdef unsigned int TRAIT_HOLE
 cdef unsigned int TRAIT_ISS
+cdef uint32_t EXCHANGE_ALERTED
 cdef uint32_t EXCHANGE_SETUP
 cdef uint32_t EXCHANGE_UNREAD
 cdef uint32_t MOST_OCTETS

@@ -11,6 +11,7 @@ from handshake_inspect.tcp import setup_octets, setup_text, setup_waits
 from handshake_inspect.tcp import setup_rows as sr
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS
 from handshake_inspect.tcp.setup_facts import (
+    EXCHANGE_ALERTED,
     EXCHANGE_SETUP,
     EXCHANGE_UNREAD,
     MOST_OCTETS,
@@ -130,6 +131,10 @@ def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any
     if asked and sender.traits & TRAIT_ISS and segment.seq == (sender.iss + 1) & MASK32:
         exchange.response_ns = segment.ts_ns
         exchange.response_frame = segment.frame & MASK32
+        if setup_text.looks_like_alert(
+            payload.octets(owners, segment), payload.start(segment), payload.captured(segment)
+        ):
+            exchange.setup |= EXCHANGE_ALERTED
         connection.quick |= READ_OVER
         return True
     return False

@@ -3,6 +3,7 @@
 # Exchange.setup
 EXCHANGE_SETUP = 0x0FFF_FFFF  # 1 + row number
 EXCHANGE_UNREAD = 0x1000_0000  # the capture holds no byte of the client's first segment: TLS or not, nobody knows
+EXCHANGE_ALERTED = 0x4000_0000  # the response to a plain request is an alert of TLS
 EXCHANGE_GIVEN_UP = 0x2000_0000  # 64 KiB or 64 segments of one side, and no response among them
 
 # Setup.flags

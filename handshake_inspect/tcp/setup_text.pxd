@@ -5,6 +5,8 @@ from handshake_inspect.tcp cimport setup_rows as sr
 from handshake_inspect.tcp.focus cimport Focus
 from handshake_inspect.wire cimport octets, seqspace
 
+cdef uint32_t EXCHANGE_ALERTED
+cdef unsigned int ALERT
 cdef unsigned int READ_RECORDS
 cdef unsigned int READ_TEXT
 cdef uint32_t SETUP_SPOKE_FIRST
@@ -32,6 +34,7 @@ cdef uint32_t AUTH
 cdef uint32_t SSH
 cdef uint32_t SSL_REQUEST
 
+cdef bint looks_like_alert(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 cdef bint looks_like_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(reading="sr.Reading *", place=Py_ssize_t, count=Py_ssize_t)
 cdef void read(Focus focus) noexcept nogil

@@ -7,6 +7,7 @@ client begins as one of those does, is looked at beyond its first response.
 from typing import Any
 
 from handshake_inspect.tcp.setup_facts import (
+    EXCHANGE_ALERTED,
     READ_RECORDS,
     READ_TEXT,
     SETUP_SPOKE_FIRST,
@@ -24,7 +25,7 @@ from handshake_inspect.tcp.setup_facts import (
     UPGRADE_SOCKS,
     UPGRADE_XMPP,
 )
-from handshake_inspect.tls.numbers import CLIENT_HELLO, HANDSHAKE
+from handshake_inspect.tls.numbers import ALERT, CLIENT_HELLO, HANDSHAKE
 from handshake_inspect.wire import octets, seqspace
 from handshake_inspect.wire.const import MASK32
 
@@ -46,6 +47,11 @@ def looks_like_hello(data: Any, at: int, count: int) -> bool:
     if (count > 1 and data[at + 1] != 3) or (count > 2 and data[at + 2] > 4):
         return False
     return count < 6 or data[at + 5] == CLIENT_HELLO
+
+
+def looks_like_alert(data: Any, at: int, count: int) -> bool:
+    """Whether so many bytes are those of an alert of TLS, or its beginning."""
+    return count >= 3 and data[at] == ALERT and data[at + 1] == 3 and data[at + 2] <= 4
 
 
 def read(focus: Any) -> None:
@@ -130,6 +136,8 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
             exchange.response_ns = focus.ns
             exchange.response_frame = focus.frame
             setup.response_seen_ns = focus.seen_ns
+            if looks_like_alert(data, at, count):
+                exchange.setup |= EXCHANGE_ALERTED
         if not reading.lasting:
             focus.finish()
     elif setup.greeting_frame == 0:

@@ -93,7 +93,7 @@ def judge_pause(focus: Any) -> None:
     there = connection.synack_max_ns
     back = connection.ackdat_max_ns
     wait = focus.ns - reading.sent_ns[focus.side]
-    if there + back <= 0 or wait < (there + back) // 2:
+    if there + back <= 0 or wait < (there + back) // 2 or wait <= SLACK_NS:
         return
     if 0 < focus.exchange.path < there:
         there = focus.exchange.path

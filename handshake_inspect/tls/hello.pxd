@@ -28,6 +28,7 @@ cdef unsigned int SUPPORTED_VERSIONS
 cdef unsigned int TLS13
 cdef Py_ssize_t LONGEST_PART
 
+cpdef void read_bytes(bytes data, object storage)
 @cython.locals(client=bint)
 cdef void read_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Hello *out) noexcept nogil
 cdef bint is_retry(const unsigned char *data, Py_ssize_t at) noexcept nogil

@@ -43,6 +43,11 @@ from handshake_inspect.tls.numbers import (
 from handshake_inspect.wire import octets
 
 
+def read_bytes(data: bytes, storage: Any) -> None:
+    """Read a message that is alone in `data`: the door for plain Python."""
+    read_hello(data, 0, len(data), hello_row.hello_of(storage))
+
+
 def read_hello(data: Any, at: int, end: int, out: Any) -> None:
     """Read the message at `at` (its type comes first) that ends at `end`."""
     hello_row.clear(out)

@@ -7,6 +7,7 @@ came from strangers: when they are full, or too many strings were made to collid
 from typing import Any
 
 from handshake_inspect.tls import octet_store
+from handshake_inspect.tls.facts import Facts, unpack
 from handshake_inspect.wire.const import MASK32
 
 MOST = 1 << 18  # strings
@@ -72,19 +73,6 @@ class Names:
         start, end = octet_store.bounds(self.start_room, number)
         return bytes(self.arena_room[start:end])
 
-    def facts(self, number: int) -> tuple[bytes | None, tuple[bytes, ...], tuple[int, ...], tuple[int, ...]]:
-        """Server name, protocols of ALPN, versions and groups of the ClientHello whose facts have this number."""
-        parts, text = [], self.text(number)
-        while text:
-            parts.append(text[1 : 1 + text[0]])
-            text = text[1 + text[0] :]
-        name, protocols, versions, groups = parts if len(parts) == 4 else (b"", b"", b"", b"")
-        listed = []
-        while protocols:
-            listed.append(protocols[1 : 1 + protocols[0]])
-            protocols = protocols[1 + protocols[0] :]
-        return name or None, tuple(listed), _numbers(versions), _numbers(groups)
-
-
-def _numbers(octets: bytes) -> tuple[int, ...]:
-    return tuple(int.from_bytes(octets[at : at + 2], "big") for at in range(0, len(octets) - 1, 2))
+    def facts(self, number: int) -> Facts:
+        """What the ClientHello offers whose facts have this number."""
+        return unpack(self.text(number))

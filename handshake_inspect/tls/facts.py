@@ -1,0 +1,56 @@
+"""What a ClientHello offers, unpacked from the bytes that `hello.py` packs it into."""
+
+from typing import NamedTuple
+
+from handshake_inspect.tls import hello, hello_row
+from handshake_inspect.tls.numbers import CLIENT_HELLO, CUT_SHORT, MESSAGE_HEADER, OFFERS_ECH
+
+
+class Facts(NamedTuple):
+    """What is offered."""
+
+    server_name: bytes | None = None
+    protocols: tuple[bytes, ...] = ()
+    versions: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
+
+
+class ClientHello(NamedTuple):
+    """A ClientHello that came whole."""
+
+    facts: Facts
+    offers_ech: bool
+
+
+def unpack(text: bytes) -> Facts:
+    """Take the four parts apart; nothing of what is empty."""
+    parts = []
+    while text:
+        parts.append(text[1 : 1 + text[0]])
+        text = text[1 + text[0] :]
+    if len(parts) != 4:
+        return Facts()
+    name, protocols, versions, groups = parts
+    listed = []
+    while protocols:
+        listed.append(protocols[1 : 1 + protocols[0]])
+        protocols = protocols[1 + protocols[0] :]
+    return Facts(name or None, tuple(listed), _numbers(versions), _numbers(groups))
+
+
+def read_client_hello(data: bytes) -> ClientHello | None:
+    """Read a handshake message; None for one that is cut short, and for anything else than a ClientHello."""
+    if len(data) < MESSAGE_HEADER or data[0] != CLIENT_HELLO:
+        return None
+    length = MESSAGE_HEADER + int.from_bytes(data[1:4], "big")
+    if len(data) < length:
+        return None
+    told = hello_row.new_hello()
+    hello.read_bytes(data[:length], told)
+    if told.flags & CUT_SHORT:
+        return None
+    return ClientHello(unpack(bytes(told.facts[: told.length])), bool(told.flags & OFFERS_ECH))
+
+
+def _numbers(octets: bytes) -> tuple[int, ...]:
+    return tuple(int.from_bytes(octets[at : at + 2], "big") for at in range(0, len(octets) - 1, 2))
