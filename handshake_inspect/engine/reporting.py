@@ -145,3 +145,6 @@ def _problems(pump: Pump) -> Iterator[Problem]:
             f"{tracker.table.evicted:,} connections were dropped to make room for newer ones; raise --max-connections"
         )
         yield Problem("evicted", message)
+    setups = tracker.table.setups
+    if unread := setups.starved + setups.names.refused:
+        yield Problem("hellos-unread", f"{plural(unread, 'TLS hello')} left unread to bound memory")

@@ -29,7 +29,7 @@ cdef uint32_t MASK32
 cdef unsigned int RST
 cdef unsigned int SYN
 
-@cython.locals(exchange="sr.Exchange *", number=uint32_t)
+@cython.locals(exchange="sr.Exchange *", number=uint32_t, reading="sr.Reading *")
 cdef void observe(
     Focus focus, void *owners, Table table, Py_ssize_t i, rows.Connection *connection, rows.Endpoint *sender,
     rows.Endpoint *peer, unsigned int side, seg.Segment *segment

@@ -37,6 +37,11 @@ def observe(
     if segment.flags & (SYN | ACK) == SYN | ACK:
         if exchange.request_frame and segment.ack == (peer.iss + 1) & MASK32:
             table.setups.release(i)  # data of the SYN were not taken: they are sent again
+        number = exchange.setup & EXCHANGE_SETUP
+        if number and sr.setup_at(table.setups.setups, number - 1).reading:
+            reading = sr.reading_at(table.setups.readings, sr.setup_at(table.setups.setups, number - 1).reading - 1)
+            if reading.segments[side] == 0:
+                start_side(reading, side, sender, segment.seq)  # not known when the SYN with data came
         return
     if exchange.setup & EXCHANGE_SETUP == 0 and is_plain(exchange, owners, connection, sender, peer, side, segment):
         return
@@ -113,6 +118,7 @@ def note_server(focus: Any, seq: int, now: int) -> None:
         if setup.flags & SETUP_SERVER_FINISHED and seqspace.seq_ge(seq, reading.finished_end):
             return  # of TLS 1.3, sent before the client's Finished came
         setup.flight_ns = now
+        setup.server_flight_bytes = (reading.next[focus.side] - reading.server_hello_at) & MASK32
 
 
 def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any, side: int, segment: Any) -> bool:

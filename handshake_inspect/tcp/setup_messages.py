@@ -126,8 +126,6 @@ def answer(focus: Any, kind: int) -> None:
     if reading.answered or (kind == CHANGE_CIPHER_SPEC and is_tls13(setup.version)):
         return
     reading.answered = 1
-    if not setup.server_flight_bytes:
-        setup.server_flight_bytes = (reading.next[focus.side ^ 1] - reading.server_hello_at) & MASK32
 
 
 def is_tls13(version: int) -> bool:

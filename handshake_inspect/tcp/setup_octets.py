@@ -44,9 +44,9 @@ def hold(focus: Any) -> None:
     """Bytes beyond a hole: kept, with their times, as far as there is room."""
     reading = focus.reading
     side = focus.side
-    focus.setup.flags |= SETUP_HOLE
     if ((focus.seq - reading.next[side]) & MASK32) > MOST_OCTETS:
         return
+    focus.setup.flags |= SETUP_HOLE
     if reading.hold[side] == 0:
         reading.hold[side] = focus.setups.new_buffer(focus.setup, side)
     buffer = sr.buffer_at(focus.setups.buffers, reading.hold[side] - 1)

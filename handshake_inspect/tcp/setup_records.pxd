@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t
 from handshake_inspect.tcp cimport setup_messages, setup_text, setup_tls12
 from handshake_inspect.tcp cimport setup_rows as sr
 from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.tls cimport octet_store
 from handshake_inspect.wire cimport seqspace
 
 cdef unsigned int READ_LOST
@@ -32,6 +33,10 @@ cdef void read(Focus focus) noexcept nogil
     reading="sr.Reading *", side="unsigned int", wanted="unsigned int", place=Py_ssize_t, stop=uint32_t, until=uint32_t
 )
 cdef void walk(Focus focus, uint32_t at) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", length=uint32_t)
+cdef uint32_t take_head(Focus focus, uint32_t at, Py_ssize_t place) noexcept nogil
+cdef bint is_no_answer(Focus focus, unsigned int kind) noexcept nogil
+cdef void note_server(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", headed="unsigned int")
 cdef void take_octet(Focus focus, uint32_t at, unsigned int value) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int")

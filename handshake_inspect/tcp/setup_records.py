@@ -21,6 +21,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_TLS,
 )
 from handshake_inspect.tcp.setup_rows import HEAD
+from handshake_inspect.tls import octet_store
 from handshake_inspect.tls.numbers import (
     ALERT,
     APPLICATION_DATA,
@@ -54,11 +55,16 @@ def walk(focus: Any, at: int) -> None:
     reading = focus.reading
     side = focus.side
     while at != focus.end and not focus.over and reading.state[side] == READ_RECORDS:
+        place = (at - focus.seq) & MASK32
+        if reading.headed[side] == 0 and place + HEAD <= focus.captured:
+            at = (at + take_head(focus, at, focus.at + place)) & MASK32
+            if not focus.over:
+                end_record(focus, at)
+            continue
         wanted = RECORD_HEADER
         if reading.headed[side] >= RECORD_HEADER:
             wanted = min(HEAD, RECORD_HEADER + reading.length[side])
         if reading.headed[side] < wanted:
-            place = (at - focus.seq) & MASK32
             if place >= focus.captured:
                 miss(focus)
                 return
@@ -74,6 +80,38 @@ def walk(focus: Any, at: int) -> None:
             end_record(focus, at)
 
 
+def take_head(focus: Any, at: int, place: int) -> int:
+    """The head of a record that lies in one segment; of how many bytes it is."""
+    reading = focus.reading
+    side = focus.side
+    begin_record(focus, at)
+    if is_no_answer(focus, focus.data[place]):
+        not_tls(focus)
+        return HEAD
+    octet_store.copy(octet_store.octets_of_row(reading.head), side * HEAD, focus.data, place, HEAD)
+    reading.length[side] = reading.head[side * HEAD + 3] << 8 | reading.head[side * HEAD + 4]
+    length: int = min(HEAD, RECORD_HEADER + reading.length[side])
+    reading.headed[side] = length
+    if is_record(reading, side):
+        note_server(focus)
+        setup_messages.on_head(focus)
+    else:
+        reading.headed[side] = RECORD_HEADER
+        refuse(focus)
+    return length
+
+
+def is_no_answer(focus: Any, kind: int) -> bool:
+    """Whether the first byte with which a server answers a ClientHello is none of TLS."""
+    return not focus.is_client and not focus.setup.flags & SETUP_SERVER_TLS and kind not in (HANDSHAKE, ALERT)
+
+
+def note_server(focus: Any) -> None:
+    """A header of the server was one of TLS."""
+    if not focus.is_client:
+        focus.setup.flags |= SETUP_SERVER_TLS
+
+
 def take_octet(focus: Any, at: int, value: int) -> None:
     """The next byte of a record's head."""
     reading = focus.reading
@@ -81,7 +119,7 @@ def take_octet(focus: Any, at: int, value: int) -> None:
     headed = reading.headed[side]
     if headed == 0:
         begin_record(focus, at)
-        if not focus.is_client and not focus.setup.flags & SETUP_SERVER_TLS and value not in (HANDSHAKE, ALERT):
+        if is_no_answer(focus, value):
             not_tls(focus)
             return
     reading.head[side * HEAD + headed] = value
@@ -93,8 +131,7 @@ def take_octet(focus: Any, at: int, value: int) -> None:
         if not is_record(reading, side):
             refuse(focus)
             return
-        if not focus.is_client:
-            focus.setup.flags |= SETUP_SERVER_TLS
+        note_server(focus)
     if headed + 1 == min(HEAD, RECORD_HEADER + reading.length[side]):
         setup_messages.on_head(focus)
 

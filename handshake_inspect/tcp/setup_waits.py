@@ -126,7 +126,9 @@ def on_again(focus: Any) -> None:
 
 
 def lose(focus: Any, cost: int) -> None:
-    """A flight was held up by a loss; of several copies, the last tells how long."""
+    """A flight was held up by a loss: by several copies, until the last.  What was only overtaken took no time."""
+    if cost < SLACK_NS:
+        return
     number = last_of(focus)
     if number:
         extra = sr.extra_at(focus.setups.extras, number - 1)

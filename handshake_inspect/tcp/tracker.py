@@ -182,6 +182,8 @@ class Tracker:
         endpoint.note_marks(sender, segment)
         endpoint.remember(sender, segment, endpoint.fingerprint(segment))
         connection.last_ns = max(connection.last_ns, segment.ts_ns)
+        if not connection.quick & READ_OVER and self.reads:
+            setup.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
         return True
 
     # -- the long path ---------------------------------------------------------------------------------------
@@ -346,7 +348,6 @@ class Tracker:
         over = connection.quick & READ_OVER
         ready = (
             sender.state == ESTABLISHED
-            and (over != 0 or not self.reads)
             and peer.state == ESTABLISHED
             and facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
             and facts & (FACT_RST | FACT_RST_IGNORED | FACT_UNANSWERED | FACT_RENUMBERED) == 0
