@@ -127,7 +127,7 @@ def on_again(focus: Any) -> None:
 
 def lose(focus: Any, cost: int) -> None:
     """A flight was held up by a loss: by several copies, until the last.  What was only overtaken took no time."""
-    if cost < SLACK_NS:
+    if cost <= SLACK_NS:
         return
     number = last_of(focus)
     if number:
