@@ -30,7 +30,7 @@ NEXT = CLIENT_ISN + 1
 def test_a_segment_that_was_overtaken():
     later, earlier = data(b"b" * 10, seq=NEXT + 10, ident=8), data(b"a" * 10, seq=NEXT, ident=7)
     opening = [syn(ident=5), syn_ack(), ack(ident=6)]
-    assert marks(*opening, later, earlier)[3:] == [["gap"], ["out-of-order"]]
+    assert marks(*opening, later, earlier)[3:] == [["gap"], ["out-of-order", "setup-loss"]]
 
 
 def test_a_syn_ack_for_another_syn():
