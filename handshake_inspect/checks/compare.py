@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -21,9 +21,11 @@ from handshake_inspect.report.difference import (
     RttStatus,
     ServiceDifference,
     ServiceStatus,
+    SpanDifference,
+    SpanName,
 )
 from handshake_inspect.report.fields import find
-from handshake_inspect.report.model import OUTCOMES, TROUBLE_OUTCOMES, Finding, Outcomes, Report
+from handshake_inspect.report.model import OUTCOMES, TROUBLE_OUTCOMES, Distribution, Finding, Outcomes, Report
 from handshake_inspect.report.services import distribution
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.text import duration, endpoint_text, share
@@ -31,6 +33,8 @@ from handshake_inspect.wire.text import duration, endpoint_text, share
 By = Literal["service", "port", "host"]
 CHANCE = 0.01  # a p-value above this is noise
 LEGS: tuple[LegName, ...] = get_args(LegName)
+SPANS: tuple[SpanName, ...] = get_args(SpanName)
+HELD: tuple[SpanName, ...] = ("tls", "response")  # the others are the client's own, or sums of these
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class _Side:
 
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(OUTCOMES), dtype=np.int64))
     legs: dict[LegName, NDArray[np.int64]] = field(default_factory=dict)
+    spans: dict[SpanName, NDArray[np.int64]] = field(default_factory=dict)
 
     @property
     def outcomes(self) -> Outcomes:
@@ -95,7 +100,8 @@ def _finding(each: Finding) -> FindingDifference:
 
 def _sides(report: Report, by: By) -> dict[str, _Side]:
     """The services of a report by name, busiest first."""
-    columns = Columns(report.connections, [find(name) for name in ("outcome", *(f"rtt.{leg}" for leg in LEGS))])
+    measured = {f"rtt.{leg}" for leg in LEGS} | {_span(span) for span in SPANS}
+    columns = Columns(report.connections, [find(name) for name in ("outcome", *sorted(measured))])
     names, of = _named(columns, by)
     outcome = columns.of(find("outcome"))
     assert isinstance(outcome, Words)  # noqa: S101
@@ -103,12 +109,20 @@ def _sides(report: Report, by: By) -> dict[str, _Side]:
     sides = [_Side() for _ in names]
     for side, rows in zip(sides, _groups(of, len(names)), strict=True):
         side.counts = np.bincount(place[outcome.codes[rows]], minlength=len(OUTCOMES))
-        for leg in LEGS:
-            column = columns.of(find(f"rtt.{leg}"))
-            assert isinstance(column, Numbers)  # noqa: S101
-            side.legs[leg] = column.values[rows][column.known[rows]]
+        side.legs = {leg: _values(columns, f"rtt.{leg}", rows) for leg in LEGS}
+        side.spans = {span: _values(columns, _span(span), rows) for span in SPANS}
     order = sorted(range(len(names)), key=lambda i: (-int(sides[i].counts.sum()), names[i]))
     return {names[i]: sides[i] for i in order}
+
+
+def _span(span: SpanName) -> str:
+    return f"setup.spans.{span}.value_ns"
+
+
+def _values(columns: Columns, name: str, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    column = columns.of(find(name))
+    assert isinstance(column, Numbers)  # noqa: S101
+    return column.values[rows][column.known[rows]]
 
 
 def _named(columns: Columns, by: By) -> tuple[list[str], NDArray[np.intp]]:
@@ -143,10 +157,12 @@ def _service(name: str, old: _Side | None, new: _Side | None, tolerance: Toleran
     p_value = proportions(now.failed, now.tried, then.failed, then.tried)
     status = _status(old, new, p_value)
     legs = [_leg(leg, old.legs[leg], new.legs[leg]) for leg in LEGS] if old and new else []
-    regressions = [*_failing(status, then, now, tolerance), *_slower(legs, tolerance)]
+    spans = [_span_difference(span, old.spans[span], new.spans[span]) for span in SPANS] if old and new else []
+    slower = {f"{leg.leg} RTT": leg for leg in legs} | {each.span: each for each in spans if each.span in HELD}
+    regressions = [*_failing(status, then, now, tolerance), *_slower(slower, tolerance)]
     return ServiceDifference(
         name, status, old.outcomes if old else None, new.outcomes if new else None, then.failed, then.tried, now.failed,
-        now.tried, p_value, legs, regressions,
+        now.tried, p_value, legs, regressions, spans,
     )  # fmt: skip
 
 
@@ -173,17 +189,28 @@ def _failing(status: ServiceStatus, then: _Side, now: _Side, tolerance: Toleranc
             yield f"{now.failed:,} of {now.tried:,} fail ({percent}), before {then.failed:,} of {then.tried:,}"
 
 
-def _slower(legs: list[LegDifference], tolerance: Tolerance) -> Iterator[str]:
-    for leg in legs:
+def _slower(legs: Mapping[str, LegDifference | SpanDifference], tolerance: Tolerance) -> Iterator[str]:
+    for name, leg in legs.items():
         before, after = leg.old.p50_ns, leg.new.p50_ns
         if leg.status != "slower" or before is None or after is None:
             continue
         shift = after - before
         if shift > tolerance.rtt_shift_ns and 100 * shift > tolerance.rtt_increase_percent * before:
-            yield f"median {leg.leg} RTT {duration(after)}, before {duration(before)} (p = {leg.p_value:g})"
+            yield f"median {name} {duration(after)}, before {duration(before)} (p = {leg.p_value:g})"
 
 
 def _leg(leg: LegName, then: NDArray[np.int64], now: NDArray[np.int64]) -> LegDifference:
+    return LegDifference(leg, *_judged(then, now))
+
+
+def _span_difference(span: SpanName, then: NDArray[np.int64], now: NDArray[np.int64]) -> SpanDifference:
+    return SpanDifference(span, *_judged(then, now))
+
+
+def _judged(
+    then: NDArray[np.int64], now: NDArray[np.int64]
+) -> tuple[RttStatus, Distribution, Distribution, int | None, float | None]:
+    """Whether two samples differ by more than chance, their percentiles, and how far the median moved."""
     old, new = distribution(then), distribution(now)
     p_value = mann_whitney(then, now)
     shift = new.p50_ns - old.p50_ns if new.p50_ns is not None and old.p50_ns is not None else None
@@ -192,4 +219,4 @@ def _leg(leg: LegName, then: NDArray[np.int64], now: NDArray[np.int64]) -> LegDi
         status = "too-few"
     elif p_value < CHANCE and shift:
         status = "slower" if shift > 0 else "faster"
-    return LegDifference(leg, status, old, new, shift, p_value)
+    return status, old, new, shift, p_value

@@ -12,6 +12,7 @@ from handshake_inspect.report.words import Count, FindingId, Severity
 ServiceStatus = Literal["new", "vanished", "newly-failing", "worse", "recovered", "better", "same"]
 RttStatus = Literal["slower", "faster", "noise", "too-few"]
 LegName = Literal["synack", "ackdat", "total"]
+SpanName = Literal["before_tls", "tls", "before_request", "response", "first_byte"]
 
 
 class LegDifference(Struct, frozen=True, gc=False):
@@ -22,6 +23,17 @@ class LegDifference(Struct, frozen=True, gc=False):
     """
 
     leg: LegName
+    status: RttStatus
+    old: Distribution
+    new: Distribution
+    shift_ns: int | None
+    p_value: float | None
+
+
+class SpanDifference(Struct, frozen=True, gc=False):
+    """As `LegDifference`, of a part of connection set-up."""
+
+    span: SpanName
     status: RttStatus
     old: Distribution
     new: Distribution
@@ -47,6 +59,7 @@ class ServiceDifference(Struct, frozen=True, gc=False):
     p_value: float | None
     rtt: list[LegDifference]
     regressions: list[str]
+    setup: list[SpanDifference] = []
 
 
 class FindingDifference(Struct, frozen=True, gc=False):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from handshake_inspect.report.model import Connection, Finding, Outcomes, Report, RttDistributions, Service
+    from handshake_inspect.report.setup import SpanDistributions
 
 _SHOWN = 3  # connections with trouble that a repr lists
 _LISTED = 20  # connections that are all listed where a test has failed
@@ -61,6 +62,14 @@ class Captured:
     def outcomes(self) -> Outcomes:
         """How many of them came to each outcome: `outcomes.established`, `outcomes.timed_out` …"""
         return self._narrowed.summary.outcomes
+
+    @property
+    def setup(self) -> SpanDistributions:
+        """Percentiles of the parts of their set-up: `setup.first_byte.p95_ns`, None where nothing was measured."""
+        from handshake_inspect.report.setup import SpanDistributions
+
+        summary = self._narrowed.summary.setup
+        return SpanDistributions() if summary is None else summary.spans
 
     @property
     def rtt(self) -> RttDistributions:

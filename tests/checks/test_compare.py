@@ -6,6 +6,7 @@ import random
 from decimal import Decimal
 
 import jsonschema
+import msgspec
 import numpy as np
 import pytest
 from support import reports
@@ -16,6 +17,7 @@ from handshake_inspect.checks.statistics import mann_whitney, proportions
 from handshake_inspect.render import DIFFS, FORMATS, Options
 from handshake_inspect.report.model import Endpoint
 from handshake_inspect.report.schema import diff_schema
+from handshake_inspect.report.setup import Setup, Span, Spans
 
 HERE, THERE = Endpoint("10.0.0.2", 443), Endpoint("10.0.0.3", 443)
 
@@ -170,3 +172,23 @@ def test_the_command(hsi, pcaps, tmp_path):
     assert hsi("diff", saved, "no-such-file").returncode == 2
     assert hsi("diff", saved).returncode == 2
     assert hsi("diff", "--max-rtt-increase", "x", saved, saved).returncode == 2
+
+
+def with_tls(tls_ms, seed=1):
+    """Connections whose TLS handshake takes so long."""
+    noise = random.Random(seed)
+    made = []
+    for number in range(40):
+        took = int(tls_ms * MS * noise.uniform(0.9, 1.1))
+        spans = Spans(tls=Span(0, took, took, took, 1, "exact"))
+        made.append(msgspec.structs.replace(connection(number, rtt_ns=40 * MS), setup=Setup("tls", spans=spans)))
+    return reports.report(made)
+
+
+def test_a_slower_part_of_set_up():
+    difference = compare(with_tls(40), with_tls(80))
+    spans = {each.span: each for each in only(difference).setup}
+    assert (spans["tls"].status, spans["response"].status) == ("slower", "too-few")
+    assert any("median tls 8" in each for each in difference.regressions)
+    assert not compare(with_tls(40), with_tls(40, seed=2)).regressed
+    assert not compare(with_tls(80), with_tls(40)).regressed

@@ -22,6 +22,7 @@ def scan(pcaps):
 def test_it_counts_and_gives_the_connections(scan):
     summary = scan.report.summary
     assert (scan.connections, scan.outcomes, scan.rtt) == (summary.connections, summary.outcomes, summary.rtt)
+    assert scan.setup.first_byte.p95_ns is None or summary.setup is not None
     assert len(scan) == len(list(scan)) == scan.connections > 3
     assert scan[0] == next(iter(scan)) == scan.report.connections[0]
     assert list(scan.services) == list(scan.report.services)
