@@ -1,0 +1,102 @@
+"""Columns of rows are the same however they lie in memory, and whatever pieces they are taken in."""
+
+import numpy as np
+import pytest
+
+from handshake_inspect.verdicts import columns
+from handshake_inspect.verdicts.masks import first_match
+
+ROW = np.dtype([("facts", "u8"), ("first_frame", "u8"), ("syn_ns", "i8"), ("syn_frame", "u4"), ("spare", "u4")])
+
+
+def rows_of(count):
+    rows = np.zeros(count, dtype=ROW)
+    rows["facts"] = np.arange(count) * 3
+    rows["first_frame"] = np.arange(count) + 1
+    return rows
+
+
+@pytest.mark.parametrize(("count", "most"), [(0, 4), (1, 4), (4, 4), (9, 4), (8, 4)])
+def test_batches_are_all_numbers_once_and_none_is_longer(count, most):
+    pieces = [range(count)[some] for some in columns.batches(count, most)]
+    assert [number for piece in pieces for number in piece] == list(range(count))
+    assert all(0 < len(piece) <= most for piece in pieces)
+
+
+@pytest.mark.parametrize("numbers", [[], [0], [6, 2, 2], list(range(9))])
+def test_taken_rows_are_copies_in_that_order(numbers):
+    rows = rows_of(9)
+    some = columns.taken(rows, np.array(numbers, dtype=np.intp))
+    assert some.tolist() == rows[numbers].tolist()
+    some["facts"] = 1
+    assert rows["facts"].tolist() == [3 * number for number in range(9)]
+
+
+@pytest.mark.parametrize("every", [1, 2, 7, 20_000])
+@pytest.mark.parametrize("count", [0, 1, 5, columns.BATCH, 3 * columns.BATCH + 11])
+def test_marked_numbers(count, every):
+    mask = np.arange(count) % every == every - 1
+    numbers = columns.marked(mask)
+    assert numbers.dtype == np.int32
+    assert numbers.tolist() == np.flatnonzero(mask).tolist()
+
+
+@pytest.mark.parametrize(
+    ("first", "low", "whole"),
+    [
+        (1, 7, 7),
+        (2**32 - 4, 2**32 - 4, 2**32 - 4),
+        (2**32 - 4, 3, 2**32 + 3),
+        (5 * 2**32 + 9, 9, 5 * 2**32 + 9),
+        (5 * 2**32 + 9, 8, 6 * 2**32 + 8),
+        (2**40, 0, 0),
+    ],
+)
+def test_a_frame_number_is_the_next_from_the_first_frame_on(first, low, whole):
+    found = columns.whole_frames(np.array([first], dtype=np.uint64), np.array([low], dtype=np.uint32))
+    assert found.tolist() == [whole]
+
+
+def test_gathered_columns_are_those_of_the_rows_and_are_not_written_to():
+    rows = rows_of(5000)
+    gathered = columns.Gathered(rows, ["facts"])
+    assert len(gathered) == 5000
+    for name in ("facts", "first_frame"):
+        assert gathered[name].tolist() == rows[name].tolist()
+    assert gathered["facts"] is gathered["facts"]
+    with pytest.raises(ValueError, match="read-only"):
+        gathered["facts"][0] = 1
+    assert gathered[17]["first_frame"] == 18
+    assert gathered.copies(np.array([3, 1])).tolist() == rows[[3, 1]].tolist()
+
+
+def test_gathered_frame_numbers_are_whole_beyond_32_bits():
+    rows = rows_of(3)
+    rows["first_frame"] = 2**32 - 2, 2**32 - 2, 2**32 + 5
+    rows["syn_frame"] = 2**32 - 1, 0, 0
+    rows["syn_ns"] = 1, 1, 0  # the second SYN was frame 2^32, of which the low bits are 0
+    assert columns.Gathered(rows, [], beyond=True)["syn_frame"].tolist() == [2**32 - 1, 2**32, 0]
+
+
+@pytest.mark.parametrize("chosen", [[], [4], [4, 5, 6], [0, 3, 8], list(range(9))])
+def test_a_selection_is_some_rows(chosen):
+    rows = rows_of(9)
+    some = columns.Selection(rows, np.array(chosen, dtype=np.int32))
+    assert len(some) == len(chosen)
+    assert some["facts"].tolist() == rows["facts"][chosen].tolist()
+    assert some[0:2].tolist() == rows[chosen][:2].tolist()
+    if chosen:
+        assert some[len(chosen) - 1] == rows[chosen[-1]]
+
+
+@pytest.mark.parametrize("kinds", [1, 3, 300])
+def test_counted_numbers(kinds):
+    codes = np.arange(3 * columns.BATCH + 5) % kinds
+    assert columns.counted(codes, kinds).tolist() == np.bincount(codes, minlength=kinds).tolist()
+
+
+def test_of_several_rules_the_first_counts():
+    odd, big = np.arange(6) % 2 == 1, np.arange(6) > 2
+    assert first_match([(odd, 1), (big, 2)], 9, 6).tolist() == [9, 1, 9, 1, 2, 1]
+    assert first_match([(big, np.arange(6) * 10), (odd, 1)], 9, 6).tolist() == [9, 1, 9, 30, 40, 50]
+    assert first_match([], 4, 3).tolist() == [4, 4, 4]
