@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -71,26 +71,28 @@ def _is_part(kind: Any) -> bool:
     return getattr(kind, "__origin__", None) is not list
 
 
-def _objects(model: type[Any], path: str, some: AttemptColumns, found: Found, lists: Lists) -> Iterable[Any]:
-    """Objects of a model; one that holds nothing is None, but for those that a document always has."""
-    columns = []
-    for name, part, optional in _model(model):  # type: ignore[arg-type]
+def _objects(
+    model: type[Any], path: str, some: AttemptColumns, found: Found, lists: Lists, *, optional: bool = False
+) -> list[Any]:
+    """Objects of a model; one that is `optional` and would hold nothing is None."""
+    columns: list[list[Any]] = []
+    for name, part, absent in _model(model):  # type: ignore[arg-type]
         inside = f"{path}.{name}"
         if part is not None:
-            made = list(_objects(part, inside, some, found, lists))
-            columns.append([None if _is_empty(each) else each for each in made] if optional else made)
+            columns.append(_objects(part, inside, some, found, lists, optional=absent))
         elif inside in lists:
             columns.append(list(lists[inside](some, found)))
         else:
             column = FIELDS[inside].column
             assert column is not None  # noqa: S101
             columns.append(column(some).listed())  # type: ignore[union-attr]
+    if optional:
+        if all(column.count(None) == len(column) for column in columns):
+            return [None] * len(found)
+        nothing = (None,) * len(columns)  # one comparison of tuples: most parts of most set-ups hold nothing
+        return [None if row == nothing else model(*row) for row in zip(*columns, strict=True)]
     made = list(map(model, *columns))
     return [each if each.outcome is not None else None for each in made] if model is Tls else made
-
-
-def _is_empty(part: Any) -> bool:
-    return all(value is None for value in msgspec.structs.astuple(part))
 
 
 def _protocols(some: AttemptColumns, found: Found) -> list[Any]:
