@@ -256,6 +256,8 @@ THRESHOLDS = [
     ("connection-churn", f"at most {connection_churn.LITTLE} bytes"),
     ("connection-churn", f"back within {connection_churn.AT_ONCE_NS // SECOND} s"),
     ("reflection", f"at least {reflection.MIN_RESPONDERS} hosts"),
+    ("rst-flood", f"at least {stray_flood.ONE_TTL:.0%} have the same one"),
+    ("rst-flood", f"at least {stray_flood.ODD_TTLS:.0%} would be more than {stray_flood.LONGEST_WAY} hops away"),
     ("ack-flood", f"{stray_flood.MIN_SOURCES} unknown sources or more within {stray_flood.WITHIN_NS // SECOND} s"),
     ("predictable-isn", f"at least {predictable_isn.LEAST} ISNs"),
     ("predictable-isn", f"{predictable_isn.MOST:.0%} repeat"),

@@ -8,7 +8,7 @@ sources or more within `WITHIN_NS`, once what the start of the capture explains 
 open when it began, of which the first that is seen may be the last.  It explains as many strays as there are
 connections that it must have cut: those with that host that are older than the capture and are no strays.  Where the
 capture holds one direction only, or single segments (sampling), nothing is said, unless it is nothing but
-ACKs of that kind to one host.
+strays of one kind to one host: ACKs, or RSTs that no filter on flags left of healthy connections (`is_no_rest`).
 
 A scan has one source; clients whose connections a restart forgot connect again, so they are known; what `reflection`
 reports is not a RST flood.  Severity: `warning`: a kernel needs little to drop them, stateful boxes on the way need
@@ -57,6 +57,11 @@ MIN_SOURCES = 100
 WITHIN_NS = 10_000_000_000
 MOST = 100  # hosts that are judged, of each kind those with the most strays
 LISTED = 10  # ports
+START_TTLS = np.array([32, 64, 128, 255])  # of stacks
+LONGEST_WAY = 32  # hops
+ONE_TTL = 0.9
+SPREAD = 0.5  # different networks (/16, /32 of IPv6) among the sources
+ODD_TTLS = 0.1
 
 WORDS = {"ack-flood": "ACK", "rst-flood": "RST"}
 
@@ -111,19 +116,40 @@ def stray_floods(case: Case) -> tuple[Strays, ...]:
     acks, rsts = lone_acks(case), lone_rsts(case)
     if max(np.count_nonzero(acks), np.count_nonzero(rsts)) < MIN_SOURCES:
         return ()
-    if not (heard(case.attempts).all(axis=1).any() or is_all(case, acks)):
+    both_heard = heard(case.attempts).all(axis=1).any()
+    if not (both_heard or is_all(case, acks) or (is_all(case, rsts) and is_no_rest(case))):
         return ()
     strays = acks | rsts
     return (*floods_of(case, "ack-flood", acks, strays), *floods_of(case, "rst-flood", rsts, strays))
 
 
-def is_all(case: Case, acks: Bools) -> bool:
-    """Whether the capture is strays with an ACK to one host and nothing else: that is no half of healthy connections.
+def is_all(case: Case, strays: Bools) -> bool:
+    """Whether the capture is strays of one kind to one host and nothing else.
 
-    RSTs alone are what a filter on flags leaves of them.
+    With an ACK, that is no half of healthy connections.
     """
-    whole = len(acks) == len(case.attempts) and bool(acks.all())
-    return whole and len(distinct(case.attempts.of_connections(case.attempts.server_host))) == 1
+    if len(strays) != len(case.attempts) or not strays.all():
+        return False
+    c = case.attempts.connections
+    return len(distinct(host_key(c["hi1"], c["lo1"]))) == 1
+
+
+def is_no_rest(case: Case) -> bool:
+    """Whether these RSTs are not what a filter on flags leaves of healthy connections.
+
+    That is known of the filter, or shown by other frames.  Else TTLs show it: those of hosts all over the world differ
+    as their ways do, none of which is longer than `LONGEST_WAY`; a flood has one for all, or any.
+    """
+    if not case.attempts.filtered:
+        return True
+    c = case.attempts.connections
+    ttls = c["rst_ttl"].astype(np.int64)
+    ways = START_TTLS[np.searchsorted(START_TTLS, ttls)] - ttls
+    if np.count_nonzero(ways > LONGEST_WAY) >= ODD_TTLS * len(ttls):
+        return True
+    networks = np.where(c["hi0"] == 0, c["lo0"] >> np.uint64(16), c["hi0"] >> np.uint64(32))
+    alike = np.bincount(ttls).max() >= ONE_TTL * len(ttls)
+    return bool(alike and len(distinct(networks)) >= SPREAD * len(ttls))
 
 
 @once

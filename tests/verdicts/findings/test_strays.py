@@ -236,3 +236,51 @@ def test_no_flood(kind, parts):
 def test_what_the_start_explains_is_taken_off():
     said = report(strays(250, ACK), older(60))
     assert only(said, "ack-flood")["metrics"]["explained_by_start"] == 60
+
+
+def lone_rsts(count, ttl, *, spread=True, flags=RST):
+    """RSTs to one host, and no other frame."""
+    for number in range(count):
+        wide = f"{1 + chance(number) % 220}.{chance(~number) % 256}.{number % 250}.9"
+        source = wide if spread else f"10.0.{number // 200}.{1 + number % 200}"
+        yield START + number * 20 * MS, frames.segment(
+            (source, 1024 + chance(number + 9) % 60_000), (VICTIM[0], 443), flags, seq=chance(number + 5),
+            ack=chance(number) if flags & ACK else 0, ttl=ttl(number), window=0,
+        )  # fmt: skip
+
+
+def real_ttl(number):
+    """Of hosts all over the world."""
+    return (64, 128)[number % 2] - 4 - chance(number) % 20
+
+
+@pytest.mark.parametrize("flags", [RST, RST | ACK])
+@pytest.mark.parametrize(
+    "ttl",
+    [lambda _: 52, lambda number: 1 + chance(number) % 255, lambda number: 100 + chance(number) % 100],
+    ids=["one", "any", "odd"],
+)
+def test_a_flood_of_rsts_and_nothing_else(ttl, flags):
+    said = report(lone_rsts(300, ttl, flags=flags))
+    finding = only(said, "rst-flood")
+    assert (finding["target"], finding["metrics"]["sources"]) == ({"ip": VICTIM[0], "port": None}, 300)
+    assert not {one["id"] for one in said["findings"]} & {"backscatter", "reflection", "stale-peer"}
+
+
+def test_what_a_filter_for_rsts_leaves_of_healthy_connections():
+    for timed in (lone_rsts(300, real_ttl), lone_rsts(300, lambda _: 64, spread=False), lone_rsts(99, lambda _: 52)):
+        assert found(report(timed), "rst-flood") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("host 198.51.100.2", 1), ("tcp[13] & 4 != 0", 0), ("tcp[13] & 16 == 0", 0), ("", 0)]
+)
+def test_the_filter_tells_whether_more_would_be_there(text, count):
+    octets = captures.section() + captures.interface(resolution=9, filter_text=b"\0" + text.encode())
+    octets += b"".join(captures.packet(frame, ns) for ns, frame in lone_rsts(300, real_ttl))
+    assert len(found(report_of(octets), "rst-flood")) == count
+
+
+def test_other_frames_tell_too():
+    other = (START + 7 * SECOND, frames.udp(("203.0.113.7", 53), ("203.0.113.8", 53)))
+    assert found(report([*lone_rsts(300, real_ttl), other]), "rst-flood")
