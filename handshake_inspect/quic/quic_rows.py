@@ -3,6 +3,8 @@
 import ctypes
 from typing import Any
 
+from handshake_inspect.wire.row_access import clear_row, row_at, rows_of
+
 BURSTS = 4  # of the server's 1-RTT packets, the first ones
 STALLS = 2  # pauses of the server's flight for the amplification limit, the first ones
 KEPT = 1500  # bytes of a datagram with an Initial that are kept to be opened
@@ -112,29 +114,9 @@ class Kept(ctypes.Structure):
 ROWS: dict[str, Any] = {row.__name__: row for row in (Quic, Kept)}
 
 
-def quics_of(storage: Any) -> Any:
-    """The rows of `storage`: itself here, a pointer in the compiled build."""
-    return storage
-
-
-def kept_of(storage: Any) -> Any:
-    """View storage as an array of kept."""
-    return storage
-
-
-def quic_at(records: Any, i: int) -> Any:
-    """Row `i`, to be read and written in place."""
-    return records[i]
-
-
-def kept_at(records: Any, i: int) -> Any:
-    """The kept row at `i`."""
-    return records[i]
-
-
-def clear_quic(records: Any, i: int) -> None:
-    """Zero row `i`."""
-    ctypes.memset(ctypes.addressof(records[i]), 0, ctypes.sizeof(Quic))
+quics_of = kept_of = rows_of
+quic_at = kept_at = row_at
+clear_quic = clear_row
 
 
 def keep_bytes(kept: Any, data: Any, start: int, length: int) -> None:

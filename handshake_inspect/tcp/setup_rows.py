@@ -8,6 +8,8 @@ that holds a byte; *available* is when all bytes before it had been captured, to
 import ctypes
 from typing import Any
 
+from handshake_inspect.wire.row_access import clear_row, prefetch_row, row_at, rows_of
+
 CANDIDATES = 6  # four tickets, SETTINGS and the answer
 HEAD = 12  # bytes of a record kept to identify it: its header, and that of the message in it
 HELD = 12  # segments beyond a hole that a buffer keeps
@@ -168,87 +170,15 @@ class Buffer(ctypes.Structure):
 ROWS: dict[str, Any] = {row.__name__: row for row in (Exchange, Setup, Extra, Reading, Buffer)}
 
 
-def clear_exchange(records: Any, i: int) -> None:
-    """Zero row `i`, so that it can be used again."""
-    _clear(records[i])
-
-
-def clear_setup(records: Any, i: int) -> None:
-    """As `clear_exchange`."""
-    _clear(records[i])
-
-
-def clear_extra(records: Any, i: int) -> None:
-    """As `clear_exchange`."""
-    _clear(records[i])
-
-
-def clear_reading(records: Any, i: int) -> None:
-    """As `clear_exchange`."""
-    _clear(records[i])
+clear_exchange = clear_setup = clear_extra = clear_reading = clear_row
+exchanges_of = setups_of = extras_of = readings_of = buffers_of = rows_of
+exchange_at = setup_at = extra_at = reading_at = buffer_at = row_at
+prefetch_exchange = prefetch_row
 
 
 def clear_buffer(records: Any, i: int) -> None:
-    """As `clear_exchange`, but for the bytes: nobody reads those beyond `used`."""
+    """Set row `i` to zeros, but for its bytes: nobody reads those beyond `used`."""
     ctypes.memset(ctypes.addressof(records[i]), 0, Buffer.octets.offset)
-
-
-def _clear(row: Any) -> None:
-    ctypes.memset(ctypes.addressof(row), 0, ctypes.sizeof(row))
-
-
-def exchanges_of(storage: Any) -> Any:
-    """The rows of `storage`: itself here, a pointer in the compiled build."""
-    return storage
-
-
-def setups_of(storage: Any) -> Any:
-    """As `exchanges_of`."""
-    return storage
-
-
-def extras_of(storage: Any) -> Any:
-    """As `exchanges_of`."""
-    return storage
-
-
-def readings_of(storage: Any) -> Any:
-    """As `exchanges_of`."""
-    return storage
-
-
-def buffers_of(storage: Any) -> Any:
-    """As `exchanges_of`."""
-    return storage
-
-
-def exchange_at(records: Any, i: int) -> Any:
-    """Row `i`, to be read and written in place."""
-    return records[i]
-
-
-def setup_at(records: Any, i: int) -> Any:
-    """As `exchange_at`."""
-    return records[i]
-
-
-def extra_at(records: Any, i: int) -> Any:
-    """As `exchange_at`."""
-    return records[i]
-
-
-def reading_at(records: Any, i: int) -> Any:
-    """As `exchange_at`."""
-    return records[i]
-
-
-def buffer_at(records: Any, i: int) -> Any:
-    """As `exchange_at`."""
-    return records[i]
-
-
-def prefetch_exchange(records: Any, i: int) -> None:
-    """Have row `i` brought into the cache; only the compiled build can."""
 
 
 def nothing() -> Any:
