@@ -1,7 +1,7 @@
-"""One JSON object per line: every connection, then every finding, then the capture and its summary.
+"""One JSON object per line: every connection, then those of QUIC, then every finding, then the capture and its summary.
 
-`event` says what a line is: `connection`, `finding` or `summary`; of a live capture, whose lines are written and
-flushed while things happen, also `stats`.  With chosen fields a line holds these alone.
+`event` says what a line is: `connection`, `quic-connection`, `finding` or `summary`; of a live capture, whose lines are
+written and flushed while things happen, also `stats`.  With chosen fields a line holds these alone.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
             out.write(_ENCODER.encode_lines(rows))
         return
     out.writelines(lines("connection", chunk) for chunk in chunks(report, options))
+    out.write(lines("quic-connection", report.quic_connections))
     out.write(lines("finding", report.findings))
     out.write(_ending(report))
 
@@ -72,7 +73,8 @@ class EventWriter:
         self._write(line("stats", Stats.of(snapshot)))
 
     def ending(self, report: Report) -> None:
-        """Write the last line: the capture and its summary."""
+        """Write QUIC connections, which are judged at the end, and the last line: the capture and its summary."""
+        self._write(bytes(lines("quic-connection", report.quic_connections)))
         self._write(_ending(report))
 
     def _write(self, octets: bytes) -> None:

@@ -37,6 +37,31 @@ RULE_DOCS: dict[str, tuple[str, str]] = {
         "A statistic of a handshake RTT is not below its limit, or no RTT was measured. `synack` is the way to the "
         "server and back, `ackdat` that to the client, `total` their sum.",
     ),
+    "setup": (
+        "Connection set-up beyond its limit",
+        "A statistic of a part of connection set-up is not below its limit, or nothing was measured. Where only bounds "
+        "are known the upper one counts.",
+    ),
+    "min-tls": (
+        "TLS version too old",
+        "A TLS connection that was established agreed on an older version than the rules require.",
+    ),
+    "min-resumed": (
+        "Too few TLS sessions resumed",
+        "A smaller share of the TLS connections that were established resumed a session than the rules require.",
+    ),
+    "max-tls-failed": (
+        "Too many TLS failures",
+        "More connections that began TLS failed, got no answer, or met something that is not TLS than the rules allow.",
+    ),
+    "max-extra-round-trips": (
+        "Too many extra round trips",
+        "More connections waited for round trips that their set-up does not need than the rules allow.",
+    ),
+    "allow": (
+        "Connection to a stranger",
+        "A connection went to a name or an address that the rules do not allow.",
+    ),
     "expect": (
         "Expected connections are missing",
         "The number of connections to a server with the expected outcome is not as required.",

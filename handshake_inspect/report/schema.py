@@ -16,6 +16,7 @@ from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.event import FindingEvent, Stats
 from handshake_inspect.report.fields import helps
 from handshake_inspect.report.model import Connection, Ending, Finding, ListedConnections, Report, Service, Word
+from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.story import Story
 from handshake_inspect.verdicts.finding import Metric
 from handshake_inspect.verdicts.findings import KINDS
@@ -77,8 +78,8 @@ def diff_schema() -> dict[str, Any]:
 def event_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a line of `-T ndjson`: `event` says which of the alternatives it is."""
     models = {
-        "connection": Connection, "finding": FindingEvent, "stats": Stats, "summary": Ending, "assertion": Assertion,
-        "check": CheckEnding,
+        "connection": Connection, "quic-connection": QuicConnection, "finding": FindingEvent, "stats": Stats,
+        "summary": Ending, "assertion": Assertion, "check": CheckEnding,
     }  # fmt: skip
     definitions: dict[str, Any] = {}
     for model in models.values():
