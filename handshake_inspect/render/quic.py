@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, heading, paragraph
 from handshake_inspect.report.model import Report
 from handshake_inspect.report.quic import QuicConnection
-from handshake_inspect.verdicts.quic.words import QUIC_OUTCOMES
 from handshake_inspect.wire.text import offsets, plural, printable, share
 
 SHOWN = 5  # connections in trouble
@@ -27,7 +26,7 @@ def quic(report: Report, width: int, style: Style) -> Iterator[str]:
         return
     yield from heading("QUIC", plural(len(connections), "connection"), style)
     outcomes = [each.outcome for each in connections]
-    counts = {outcome: outcomes.count(outcome) for outcome in QUIC_OUTCOMES if outcome in outcomes}
+    counts = {outcome: outcomes.count(outcome) for outcome in MEANING if outcome in outcomes}
     columns = [
         Column("outcome", list(counts), paint=lambda word: style.paint(word, LOOKS.get(word, "red"))),
         Column("count", [f"{count:,}" for count in counts.values()], right=True),
