@@ -16,9 +16,10 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, first_of, target, window, write
 from handshake_inspect.verdicts.findings.keys import count_distinct
-from handshake_inspect.verdicts.findings.setups import Handshakes, handshakes
+from handshake_inspect.verdicts.findings.setups import handshakes
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.setup.tls import has_ended

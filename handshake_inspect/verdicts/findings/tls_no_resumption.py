@@ -13,7 +13,8 @@ from handshake_inspect.tcp.setup_facts import SETUP_PSK, SETUP_PSK_OFFERED, SETU
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, client, first_of, target, window, write
-from handshake_inspect.verdicts.findings.setups import Handshakes, Places, by_keys, handshakes
+from handshake_inspect.verdicts.findings.setups import Places, by_keys, handshakes
+from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.text import duration, plural

@@ -9,7 +9,8 @@ from handshake_inspect.tcp.setup_facts import SETUP_OFFERS_13
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import CITED, cite, first_of, ratio, target, window, write
-from handshake_inspect.verdicts.findings.setups import Handshakes, Places, by_service, handshakes
+from handshake_inspect.verdicts.findings.setups import Places, by_service, handshakes
+from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.tls_words import version_text
 from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
 from handshake_inspect.wire.address import address_text

@@ -79,7 +79,7 @@ class Seen:
 
     def time(self, name: str) -> Times:
         """When this passed the capture point; 0 where it did not."""
-        times: Times = (self.exchange if name in OF_EXCHANGES else self)[f"{name}_ns"].astype(np.int64)
+        times: Times = (self.exchange if name in OF_EXCHANGES else self)[f"{name}_ns"].astype(np.int64, copy=False)
         return times
 
     def low_frame(self, name: str) -> NDArray[Any]:

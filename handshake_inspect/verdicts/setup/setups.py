@@ -29,6 +29,7 @@ from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.setup import tls
 from handshake_inspect.verdicts.setup.answer import Tickets
 from handshake_inspect.verdicts.setup.extras import Extras
+from handshake_inspect.verdicts.setup.handshakes import Handshakes, handshakes_of, joined_handshakes
 from handshake_inspect.verdicts.setup.intervals import Bools, Times
 from handshake_inspect.verdicts.setup.savings import saveable
 from handshake_inspect.verdicts.setup.seen import Seen
@@ -144,7 +145,12 @@ class Setups:
     @property
     def values(self) -> Values:
         """What distributions and counts are made of."""
-        return values(self.trace)
+        return all_of(self.trace)[0]
+
+    @property
+    def handshakes(self) -> Handshakes:
+        """Columns of the handshakes of TLS."""
+        return all_of(self.trace)[1]
 
 
 def setups_of(trace: Attempts) -> Setups:
@@ -190,10 +196,15 @@ def tickets_of(trace: Attempts) -> Tickets:
 
 
 @once
-def values(trace: Attempts) -> Values:
-    """The fields of all set-ups, for the connections of `rows_of`."""
+def all_of(trace: Attempts) -> tuple[Values, Handshakes]:
+    """The fields of all set-ups, for the connections of `rows_of`, and those of TLS alone: in one pass."""
     rows, found = rows_of(trace), Setups(trace)
-    return joined([values_of(found.of(rows[some])) for some in batches(len(rows))])
+    told, of_tls = [], []
+    for some in batches(len(rows)):
+        setup = found.of(rows[some])
+        told.append(values_of(setup))
+        of_tls.append(handshakes_of(setup))
+    return joined(told), joined_handshakes(of_tls)
 
 
 def values_of(setup: Setup) -> Values:

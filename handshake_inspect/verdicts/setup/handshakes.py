@@ -1,0 +1,66 @@
+"""Columns of TLS handshakes alone, for those who judge services and clients by them."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.setup_facts import EXTRA_WINDOW, SPAN_TLS
+from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.setup.intervals import Bools, Times
+
+if TYPE_CHECKING:
+    from handshake_inspect.verdicts.setup.setups import Setup
+
+
+@dataclass(frozen=True)
+class Handshakes:
+    """Columns of all connections whose client began TLS; durations are -1 where they are not known."""
+
+    rows: NDArray[Any]
+    flags: NDArray[np.int64]
+    version: NDArray[np.int64]
+    outcome: NDArray[np.uint8]
+    hello: NDArray[np.int64]  # the number of what its ClientHello says
+    alert: NDArray[np.int64]  # its code
+    upgraded: Bools
+    server_hello: Times  # the server's own time
+    client_finished: Times  # the client's own time
+    before_tls: Times
+    network: Times  # its round trip
+    retry: Times  # the wait for another ClientHello
+    window: Times  # waits in a flight of the handshake
+    response: Bools  # there was an answer
+
+    def connections(self, places: Any) -> ConnectionRows:
+        """The connections at these places."""
+        return ConnectionRows(self.rows[places])
+
+    def has(self, bits: int) -> Bools:
+        """Where any of these SETUP_* bits is set."""
+        return self.flags & bits != 0
+
+
+def handshakes_of(setup: "Setup") -> list[NDArray[Any]]:
+    """The columns of those of some set-ups that have TLS."""
+    seen, spans = setup.seen, setup.spans
+    tls = np.flatnonzero(seen.tls)
+    if not len(tls):
+        return [np.zeros(0, dtype=np.int64) for _ in fields(Handshakes)]
+    again = seen.there("hello_2")
+    columns = [
+        np.asarray(seen.rows), seen["flags"], seen["version"], setup.outcomes, seen["hello"], seen["alert_code"],
+        seen["upgrade"] > 0, spans.server_hello.value, spans.client_finished.value, spans.before_tls.length.value,
+        seen.network.value, np.where(again, seen.time("hello_2") - seen.time("hello"), -1),
+        setup.extras.cost(EXTRA_WINDOW, SPAN_TLS), spans.response[0].known,
+    ]  # fmt: skip
+    return [column[tls] for column in columns]
+
+
+def joined_handshakes(parts: list[list[NDArray[Any]]]) -> Handshakes:
+    """Parts one behind the other."""
+    parts = [part for part in parts if len(part[0])]
+    if not parts:
+        return Handshakes(*(np.zeros(0, dtype=np.int64) for _ in fields(Handshakes)))  # type: ignore[arg-type]
+    return Handshakes(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
