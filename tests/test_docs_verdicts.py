@@ -153,6 +153,7 @@ THRESHOLDS = [
     ("stalled", f"repeated {silence.REPEATS} times or more over {silence.REPEATED_NS // SECOND} s"),
     ("stalled", f"or {silence.PROBES} keep-alives or more"),
     ("stalled", f"from {stalled.MANY} connections"),
+    ("path-mtu", f"repeated {silence.REPEATS} times or more over {silence.REPEATED_NS // SECOND} s or longer (or"),
     ("path-mtu", f"repeated {path_mtu.REPEATS} times or more over {path_mtu.REPEATED_NS // SECOND} s"),
     ("path-mtu", f"{packet_sizes.LEAST[4]} bytes ({packet_sizes.LEAST[6]} for IPv6)"),
     ("path-mtu", f"a pause of {path_mtu.IDLE_NS // SECOND} s"),

@@ -10,7 +10,8 @@ All connections of two hosts are looked at together, one direction at a time:
   to a receiver with room for it, or repeated as often and then taken as soon as shorter pieces were sent.  Its packet
   is longer than what every path takes (576 bytes, 1280 for IPv6: below that nobody forgets to forward);
 - *passes*: the longest payload that was acknowledged, on any connection that was not over when the first failed.  Where
-  anything as long passes, it is a lost connection (`stalled`) or loss, not the length;
+  anything as long passes, it is a lost connection (`stalled`) or loss, not the length.  A path may change midway: while
+  the peer lives on the same connection, only what began later says that the length is not the reason;
 - *the peer lives*: in that time it answers short segments, on the same connection (it acknowledges what lies behind the
   hole, or sends on), or on another one; or an ICMP error says "too big".  Only the first counts after a pause of
   `IDLE_NS`, on a connection that passed as much before, and where short segments are lost, too: a NAT or firewall that
@@ -80,6 +81,7 @@ class Hole:
     passed: int  # payload
     too_big: int  # ICMP errors
     mtu: int  # the least that they named
+    changed: int  # connections on which as much had passed before
 
 
 @once
@@ -191,8 +193,10 @@ def hole(trace: Attempts, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]
     begun_ns = int(failed.of(trace, "first_ns").min())
     passed = passed_on(trace, rows[~stuck], sides[~stuck])
     late = trace.connections["last_ns"][rows[~stuck]] >= begun_ns
+    newer = trace.connections["first_ns"][rows[~stuck]] >= begun_ns
     before = passed_before(trace, failed)
-    contrary = max(int(passed[late].max(initial=0)), newly_passed(trace, failed, before, begun_ns))
+    since = max(int(passed[newer].max(initial=0)), newly_passed(trace, failed, before, begun_ns))
+    contrary = np.where(goes_on(trace, failed), since, max(int(passed[late].max(initial=0)), since))
     kept = np.flatnonzero(failed.lengths > contrary)
     if not len(kept):
         return None
@@ -205,7 +209,8 @@ def hole(trace: Attempts, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]
     if not (too_big or own.any()):
         return None
     short = [value for value in (*passed[late].tolist(), *before.tolist()) if value < least]
-    return Hole(failed, max(short, default=0), too_big, mtu)
+    changed = len(np.unique(failed.rows[before >= failed.lengths]))
+    return Hole(failed, max(short, default=0), too_big, mtu, changed)
 
 
 def passed_before(trace: Attempts, failed: Failed) -> Numbers:
@@ -256,6 +261,18 @@ def is_alive(trace: Attempts, failed: Failed) -> Bools:
     return alive
 
 
+def goes_on(trace: Attempts, failed: Failed) -> Bools:
+    """Whether the receiver lives, on this very connection, while the long segment is repeated, or an error says why.
+
+    Then other connections that are older say nothing: what they passed may have passed before the path changed.
+    """
+    long = (failed.of(trace, "repeats") >= silence.REPEATS) & (
+        failed.of(trace, "repeated_ns") - failed.of(trace, "first_ns") >= silence.REPEATED_NS
+    )
+    told: Bools = is_alive(trace, failed) | (failed.of(trace, "too_big") > 0)
+    return told & (long | failed.recovered)
+
+
 def goes_on_elsewhere(trace: Attempts, failed: Failed, before: Numbers, others: Rows) -> Bools:
     """Whether another connection of the two hosts opens or goes on while the long segment is repeated.
 
@@ -293,6 +310,7 @@ KIND = Kind(
     detect,
     {
         "connections": Metric(int, "Connections on which a long segment did not pass."),
+        "passed_before": Metric(int, "Those on which segments as long had passed before: the path changed."),
         "recovered": Metric(int, "Times that the sender went on with shorter segments."),
         "direction": Metric(str, "`sender > receiver`."),
         "sender": Metric(str, "Address that sends the long segments."),
@@ -322,6 +340,7 @@ def finding(trace: Attempts, found: Hole) -> Finding:
     ports = np.unique(trace.server("port")[failed.rows])
     metrics: dict[str, Any] = {
         "connections": len(np.unique(failed.rows)),
+        "passed_before": found.changed,
         "recovered": int(failed.recovered.sum()),
         "direction": f"{write(sender)} > {write(receiver)}",
         "sender": write(sender),
@@ -338,11 +357,14 @@ def finding(trace: Attempts, found: Hole) -> Finding:
     }
     cited = np.argsort(first, kind="stable")[:CITED]
     said = f'{found.too_big} ICMP "too big" seen' if found.too_big else 'no ICMP "too big" seen'
+    passed = f"{found.passed} bytes of payload passed, {least} never"
+    if found.changed == metrics["connections"]:
+        passed = f"{least} bytes of payload passed before, and not any more"
     return Finding(
         KIND,
         "warning",
-        f"Long packets do not pass from {write(sender)} to {write(receiver)}: {found.passed} bytes of payload passed, "
-        f"{least} never, on {plural(metrics['connections'], 'connection')}; {said}",
+        f"Long packets do not pass from {write(sender)} to {write(receiver)}: {passed}, on "
+        f"{plural(metrics['connections'], 'connection')}; {said}",
         receiver,
         None,
         int(first.min()),

@@ -1,7 +1,7 @@
 """path-mtu: long packets that never get through, told apart from loss, dead peers and offloading."""
 
 from support import frames
-from support.detected import MS, SECOND, crowd, found, merged, only, repeats
+from support.detected import MS, SECOND, START, crowd, found, merged, only, repeats
 from support.wire import Wire
 
 
@@ -192,8 +192,106 @@ def test_a_hole_that_opens_midway():
         wire.server.data(30)  # the way back is good, and so are the client's acknowledgments
 
     wires = crowd(3, moved, every=10 * MS)
-    metrics = only(merged(*wires), "path-mtu")["metrics"]
-    assert metrics["smallest_failed_bytes"] == 1400
+    finding = only(merged(*wires), "path-mtu")
+    assert (finding["metrics"]["smallest_failed_bytes"], finding["metrics"]["passed_before"]) == (1400, 3)
+    assert "1400 bytes of payload passed before, and not any more" in finding["title"]
+
+
+def changed(wire, number=0, *, copies=6, alive=True):
+    """Long requests pass, and then, on the same connection, none."""
+    wire.handshake()
+    for _ in range(3):
+        wire.exchange(1400)
+    wire.wait(2 * SECOND)
+    repeats(wire.client, 1400, copies)
+    if alive:
+        wire.server.data(30)
+
+
+def kept_open(number, **words):
+    """A connection of the same hosts, from before: long requests at first, short ones later."""
+    wire = Wire(client=("192.0.2.1", 45000 + number), client_isn=number, **words).handshake()
+    for _ in range(3):
+        wire.exchange(1400)
+    for _ in range(30):
+        wire.wait(SECOND)
+        wire.exchange(100)
+    return wire
+
+
+def begun_later(number, size):
+    wire = Wire(client=("192.0.2.1", 46000 + number), client_isn=number, start=START + (3 + number) * SECOND)
+    return wire.handshake().exchange(size).close()
+
+
+def test_connections_from_before_the_path_changed_say_nothing_of_it():
+    wires = [*crowd(2, changed, every=10 * MS), kept_open(1), kept_open(2)]
+    for more in ([], [begun_later(n, 200) for n in range(8)]):
+        report = merged(*wires, *more)
+        assert only(report, "path-mtu")["metrics"]["connections"] == 2
+        assert found(report, "stalled") == []
+
+
+def test_answers_that_pass_no_more():
+    def answer(wire, number):
+        wire.handshake()
+        for _ in range(3):
+            wire.client.data(50)
+            wire.server.data(1400)
+            wire.client.ack()
+        wire.wait(2 * SECOND)
+        wire.client.data(50)
+        repeats(wire.server, 1400, 6)
+        wire.client.data(50)
+
+    report = merged(*crowd(2, answer, every=10 * MS, at="server"), kept_open(1, at="server"))
+    assert only(report, "path-mtu")["metrics"]["direction"] == "198.51.100.2 > 192.0.2.1"
+
+
+def test_an_error_midway_that_the_sender_ignores():
+    wire = Wire().handshake()
+    for _ in range(3):
+        wire.exchange(1400)
+    wire.wait(2 * SECOND)
+    repeats(wire.client, 1400, 1)
+    wire.icmp_error(wire.client.packet, type=3, code=4, rest=1300)
+    for pause in (400, 800, 1600, 3200):
+        wire.wait(pause * MS)
+        wire.client.data(1400, seq=wire.client.snd_nxt - 1400, lost="after")
+    metrics = only(merged(wire, kept_open(1)), "path-mtu")["metrics"]
+    assert (metrics["icmp_too_big"], metrics["icmp_mtu"], metrics["passed_before"]) == (1, 1300, 1)
+
+
+def test_a_sender_that_goes_on_with_less():
+    wire = Wire()
+    changed(wire, copies=4, alive=False)
+    seq = wire.client.snd_nxt - 1400
+    wire.wait(4 * SECOND)
+    for size in (512, 512, 376):
+        wire.client.data(size, seq=seq)
+        seq += size
+        wire.server.ack(ack=seq)
+    metrics = only(merged(wire, kept_open(1)), "path-mtu")["metrics"]
+    assert (metrics["recovered"], metrics["passed_before"]) == (1, 1)
+
+
+def test_long_segments_that_pass_on_what_began_later():
+    """It is that connection, not the path."""
+    wires = [*crowd(2, changed, every=10 * MS), kept_open(1)]
+    report = merged(*wires, *(begun_later(n, 1400) for n in range(3)))
+    assert found(report, "path-mtu") == []
+    assert len(found(report, "stalled")) == 1
+
+
+def test_a_connection_that_is_lost_midway():
+    """Nothing more is heard of it: a device between forgot it, perhaps."""
+    report = merged(*crowd(2, lambda wire, n: changed(wire, alive=False), every=10 * MS), kept_open(1))
+    assert found(report, "path-mtu") == []
+
+
+def test_a_few_repeats_are_loss():
+    report = merged(*crowd(2, lambda wire, n: changed(wire, copies=3), every=10 * MS), kept_open(1))
+    assert found(report, "path-mtu") == []
 
 
 def test_a_firewall_that_forgot_the_long_uploads():
