@@ -1,7 +1,7 @@
 """Columns of TLS handshakes alone, for those who judge services and clients by them."""
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.setup_facts import EXTRA_WINDOW, SPAN_TLS
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.setup.intervals import Bools, Times
-
-if TYPE_CHECKING:
-    from handshake_inspect.verdicts.setup.setups import Setup
+from handshake_inspect.verdicts.setup.spans import Spans
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,18 @@ class Handshakes:
         return self.flags & bits != 0
 
 
-def handshakes_of(setup: "Setup") -> list[NDArray[Any]]:
-    """The columns of those of some set-ups that have TLS."""
-    seen, spans = setup.seen, setup.spans
+def handshakes_of(spans: Spans, outcomes: NDArray[np.uint8]) -> list[NDArray[Any]]:
+    """The columns of those of some set-ups that have TLS, with what became of them."""
+    seen = spans.seen
     tls = np.flatnonzero(seen.tls)
     if not len(tls):
         return [np.zeros(0, dtype=np.int64) for _ in fields(Handshakes)]
     again = seen.there("hello_2")
     columns = [
-        np.asarray(seen.rows), seen["flags"], seen["version"], setup.outcomes, seen["hello"], seen["alert_code"],
+        np.asarray(seen.rows), seen["flags"], seen["version"], outcomes, seen["hello"], seen["alert_code"],
         seen["upgrade"] > 0, spans.server_hello.value, spans.client_finished.value, spans.before_tls.length.value,
         seen.network.value, np.where(again, seen.time("hello_2") - seen.time("hello"), -1),
-        setup.extras.cost(EXTRA_WINDOW, SPAN_TLS), spans.response[0].known,
+        spans.extras.cost(EXTRA_WINDOW, SPAN_TLS), spans.response[0].known,
     ]  # fmt: skip
     return [column[tls] for column in columns]
 

@@ -203,7 +203,7 @@ def all_of(trace: Attempts) -> tuple[Values, Handshakes]:
     for some in batches(len(rows)):
         setup = found.of(rows[some])
         told.append(values_of(setup))
-        of_tls.append(handshakes_of(setup))
+        of_tls.append(handshakes_of(setup.spans, setup.outcomes))
     return joined(told), joined_handshakes(of_tls)
 
 
