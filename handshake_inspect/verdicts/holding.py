@@ -161,7 +161,7 @@ class Held:
         """For every connection the endpoint row of its client."""
         return EndpointRows(2 * np.arange(len(self.connections), dtype=np.int32) + self.connections["client"])
 
-    @property
+    @cached_property
     def server_rows(self) -> EndpointRows:
         """For every connection the endpoint row of its server."""
         return self.client_rows ^ 1
