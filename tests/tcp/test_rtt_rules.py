@@ -12,15 +12,26 @@ pytestmark = pytest.mark.skipif(build() == "compiled", reason="what only C calls
 
 
 class Table:
-    """Rows for the copies of one connection, if there is room."""
+    """A row for the copies of one connection, if there is room, between rows of others."""
 
     def __init__(self, *, room=True):
-        self.retries = [Retries()]
+        self.kept = Retries()
+        self.retries = [of_another(), self.kept, of_another()]
         self.room = room
 
     def new_retries(self, connection):
-        connection.retries = 1 if self.room else 0
+        connection.retries = 2 if self.room else 0
         return self.room
+
+
+def of_another():
+    """Copies that nothing here is about, with values that would change every answer."""
+    other = Retries()
+    for place in range(RETRIES_KEPT):
+        for kind in ("syn", "synack"):
+            getattr(other, f"{kind}_ns")[place] = 350
+            getattr(other, f"{kind}_tsval")[place] = 11
+    return other
 
 
 def row(kind, **fields):
@@ -64,10 +75,10 @@ def test_a_copy_is_kept_with_what_it_said(kind):
     table, connection = Table(), row(Connection, **{count: 1})
     copy = sent(7, frame=(1 << 32) + 9, tsval=11, options=OPT_MSS, mss=1400, window_scale=5)
     note(table, connection, copy)
-    kept = table.retries[0]
+    kept = table.kept
     names = ("ns", "frame", "tsval", "options", "mss", "window_scale")
     assert [getattr(kept, f"{kind}_{name}")[0] for name in names] == [7, 9, 11, OPT_MSS, 1400, 5]
-    assert (getattr(connection, count), connection.retries) == (2, 1)
+    assert (getattr(connection, count), connection.retries) == (2, 2)
     assert connection.last_synack_ns == (7 if kind == "synack" else 0)
 
 
@@ -77,7 +88,7 @@ def test_the_last_place_is_the_newest_copys(kind):
     table, connection = Table(), row(Connection, **{count: 1})
     for at in range(1, RETRIES_KEPT + 3):
         note(table, connection, sent(at))
-    times = list(getattr(table.retries[0], f"{kind}_ns"))
+    times = list(getattr(table.kept, f"{kind}_ns"))
     assert times[:RETRIES_KEPT] == [*range(1, RETRIES_KEPT), RETRIES_KEPT + 2]
     assert getattr(connection, count) == RETRIES_KEPT + 3
 
@@ -104,12 +115,12 @@ def test_another_syn_ack_is_kept_beside_the_first():
     rtt.note_other_syn_ack(
         table, connection, sent(3, seq=77, frame=(1 << 32) + 4, options=OPT_MSS, mss=9, window_scale=2)
     )
-    kept = table.retries[0]
+    kept = table.kept
     assert (kept.other_ns, kept.other_iss, kept.other_frame) == (3, 77, 4)
     assert (kept.other_options, kept.other_mss, kept.other_window_scale) == (OPT_MSS, 9, 2)
     full = Table(room=False)
     rtt.note_other_syn_ack(full, connection, sent(3))
-    assert full.retries[0].other_ns == 0
+    assert full.kept.other_ns == 0
 
 
 def test_when_each_copy_was_sent():
@@ -143,11 +154,17 @@ def test_the_copy_in_the_last_place_is_the_newest():
 def test_a_value_left_from_before_is_no_copy():
     """Places behind the newest copy are not read."""
     table, connection, client = of_syns(100, 200, tsvals=(10, 11))
-    table.retries[0].syn_tsval[1] = 12
+    table.kept.syn_tsval[1] = 12
     assert rtt.first_echoed_syn(table, connection, client, 12) == -1
     table, connection, server = of_syn_acks(100, 200, tsvals=(10, 11))
-    table.retries[0].synack_tsval[1] = 12
+    table.kept.synack_tsval[1] = 12
     assert rtt.first_echoed_syn_ack(table, connection, server, 12) == -1
+
+
+def test_of_many_refused_copies_the_newest_is_in_the_last_place():
+    times = [100 * each for each in range(1, RETRIES_KEPT + 4)]
+    table, connection, _ = of_syns(*times, rst_ns=times[RETRIES_KEPT - 1] + 1)
+    assert rtt.first_since_refusal(table, connection) == RETRIES_KEPT
 
 
 @pytest.mark.parametrize(("rst_ns", "first"), [(0, 0), (50, 1), (150, 1), (200, 2), (250, 2), (300, 0), (400, 0)])
@@ -184,9 +201,21 @@ def test_the_bounds_after_lost_copies(client, answer, echo, bounds):
     assert (connection.ackdat_min_ns, connection.ackdat_max_ns, connection.ackdat_method) == bounds
 
 
+def test_an_echo_of_nothing_is_no_copy():
+    """Whatever stands in places that no copy has."""
+    table, connection, end = of_syns(100, 200, tsvals=(10, 11))
+    table.kept.syn_ns[RETRIES_KEPT - 2] = 350
+    rtt.time_syn_ack(table, connection, end, sent(400, tsecr=99, options=OPT_TIMESTAMPS))
+    assert (connection.synack_min_ns, connection.synack_max_ns, connection.synack_method) == (200, 300, AMBIGUOUS)
+    table, connection, end = of_syn_acks(100, 200, tsvals=(10, 11))
+    table.kept.synack_ns[RETRIES_KEPT - 2] = 350
+    rtt.time_ack(table, connection, end, sent(400, tsecr=99, options=OPT_TIMESTAMPS))
+    assert (connection.ackdat_min_ns, connection.ackdat_max_ns, connection.ackdat_method) == (200, 300, AMBIGUOUS)
+
+
 def test_without_room_for_copies_the_echo_proves_nothing():
     table, connection, end = of_syns(100, 200, tsvals=(10, 11), room=False)
-    rtt.time_syn_ack(table, connection, end, sent(400, tsecr=10, options=OPT_TIMESTAMPS))
+    rtt.time_syn_ack(table, connection, end, sent(400, tsecr=11, options=OPT_TIMESTAMPS))
     assert (connection.synack_min_ns, connection.synack_max_ns, connection.synack_method) == (300, 300, AMBIGUOUS)
     table, connection, end = of_syn_acks(100, 200, tsvals=(10, 11))
     connection.retries = 0
@@ -244,9 +273,11 @@ SECOND_ANSWERS = {
 @pytest.mark.parametrize("how", SECOND_ANSWERS)
 def test_a_second_syn_ack_at_the_distance_of_the_syns(how):
     at, changes, proved = SECOND_ANSWERS[how]
-    table, connection, end = of_syns(0, 1000, tsvals=(10, 11))
+    table, connection, end = of_syns(1000, 2000, tsvals=(10, 11))
+    table.kept.syn_ns[1] = 3000  # left from another connection
+    at += 1000
     fields = {
-        "synack_ns": 500, "synack_count": 1, "synack_method": AMBIGUOUS, "synack_tsecr": 10, "synack_min_ns": 1,
+        "synack_ns": 1500, "synack_count": 1, "synack_method": AMBIGUOUS, "synack_tsecr": 10, "synack_min_ns": 1,
         "synack_max_ns": 500,
     } | changes  # fmt: skip
     for name, value in fields.items():
@@ -257,7 +288,10 @@ def test_a_second_syn_ack_at_the_distance_of_the_syns(how):
         assert connection.synack_method == LAST
 
 
-@pytest.mark.parametrize(("client", "answer"), [(0, OPT_TIMESTAMPS), (OPT_TIMESTAMPS, 0), (OPT_MSS, OPT_TIMESTAMPS)])
+@pytest.mark.parametrize(
+    ("client", "answer"),
+    [(0, OPT_TIMESTAMPS), (OPT_TIMESTAMPS, 0), (OPT_MSS, OPT_TIMESTAMPS), (OPT_TIMESTAMPS, OPT_MSS)],
+)
 def test_a_second_syn_ack_without_timestamps_proves_nothing(client, answer):
     table, connection, end = of_syns(0, 1000, tsvals=(10, 11))
     end.options = client
