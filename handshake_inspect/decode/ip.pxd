@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from handshake_inspect.decode cimport extensions, icmp, segment, tcp_header
+from handshake_inspect.decode cimport extensions, icmp, payload, segment, tcp_header
 from handshake_inspect.wire cimport checksum, fourtuple, octets
 
 cdef uint64_t IPV4_MAPPED

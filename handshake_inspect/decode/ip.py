@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handshake_inspect.decode import extensions, icmp, tcp_header
+from handshake_inspect.decode import extensions, icmp, payload, tcp_header
 from handshake_inspect.wire import checksum, fourtuple, octets
 from handshake_inspect.wire.const import (
     IPV4_MAPPED,
@@ -148,7 +148,6 @@ def udp_datagram(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     out.src_port = octets.be16(data, at)
     out.dst_port = octets.be16(data, at + 2)
     out.payload_len = (ip_end - at - 8) & MASK32
-    out.reporter_lo = at + 8
-    out.reporter_hi = max(limit - at - 8, 0)
+    payload.place(data, at + 8, max(limit - at - 8, 0), out)
     out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, out.src_port, out.dst_hi, out.dst_lo, out.dst_port)
     return KIND_UDP

@@ -8,8 +8,6 @@ from handshake_inspect.wire.const import (
     KIND_DAMAGED,
     KIND_DECLINED,
     KIND_NONE,
-    KIND_UDP,
-    KIND_UDP_ERROR,
     NOTE_BAD_HEADER_LENGTH,
     NOTE_CUT_HEADER,
     NOTE_SNAPPED,
@@ -19,7 +17,6 @@ from handshake_inspect.wire.encapsulation import LINK_TYPES
 
 _RAW_LINK_TYPE = {"ipv4": 228, "ipv6": 229}
 _USER2 = 149  # may be anything else, too
-_DATAGRAMS = (KIND_UDP, KIND_UDP_ERROR)  # whose payload is not where the pump looks for it
 MAX_LAYERS = 32  # of a packet in a packet in a packet …
 
 
@@ -84,8 +81,6 @@ def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int, parts:
             kind = fast.decode_octets(octets, wire_len, _RAW_LINK_TYPE[layer], records, i)
             if kind == KIND_DAMAGED and datagram and whole:
                 break  # it only seemed to be a tunnel
-            if kind in _DATAGRAMS:
-                break
             if kind != KIND_DECLINED:
                 records[i].notes |= notes
                 return kind

@@ -60,7 +60,9 @@ cdef class Pump:
     cdef int run(self, FrameReader reader) except -1 nogil
     @cython.locals(record="seg.Segment *", now=int64_t, kind=int)
     cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1 nogil
+    @cython.locals(start=Py_ssize_t)
     cdef int take_datagram(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
+    @cython.locals(start=Py_ssize_t)
     cdef int take_lookup(self, FrameReader reader, seg.Segment *record) except -1 with gil
     cdef bint take(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef void note_time(self, int64_t now, uint64_t frame) noexcept nogil

@@ -111,9 +111,6 @@ class Pump:
                 kind = self.join(reader, at)
         elif record.notes & NOTE_FIRST_FRAGMENT:
             kind = self.join(reader, at)
-        if kind in (KIND_UDP, KIND_UDP_ERROR):
-            self.take_datagram(kind, reader, record)
-            return False
         return self.take(kind, reader, record)
 
     def take_datagram(self, kind: int, reader: FrameReader, record: Any) -> int:
@@ -124,12 +121,13 @@ class Pump:
             return self.quic.on_error(record)
         if DNS in (record.src_port, record.dst_port):
             return self.take_lookup(reader, record)
-        return self.quic.take(record, reader.data, record.reporter_lo, record.reporter_lo + record.reporter_hi)
+        start = payload.start(record)
+        return self.quic.take(record, payload.octets(self.owners, record), start, start + payload.captured(record))
 
     def take_lookup(self, reader: FrameReader, record: Any) -> int:
         """A datagram to or from a name server."""
-        start = record.reporter_lo
-        data = bytes(memoryview(reader.octets)[start : start + record.reporter_hi])
+        start = payload.start(record)
+        data = bytes(payload.octets(self.owners, record)[start : start + payload.captured(record)])
         src, dst = pack(">QQ", record.src_hi, record.src_lo), pack(">QQ", record.dst_hi, record.dst_lo)
         self.lookups.take(record.ts_ns, record.frame, (src, record.src_port, dst, record.dst_port), data)
         return 0
@@ -141,6 +139,9 @@ class Pump:
                 self.tcp_segments += 1
         elif kind == KIND_ICMP_ERROR:
             self.icmp_errors += 1
+        elif kind in (KIND_UDP, KIND_UDP_ERROR):
+            self.take_datagram(kind, reader, record)
+            return False
         else:
             self.leave(kind, reader, record)
             return False

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from handshake_inspect.quic.hello import read_client_hello
 from handshake_inspect.quic.quic_rows import EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY, TOKEN
 from handshake_inspect.report.connection import Endpoint, Leg
 from handshake_inspect.report.quic import (
@@ -33,6 +32,7 @@ from handshake_inspect.report.setup import (
 )
 from handshake_inspect.report.setup_names import text
 from handshake_inspect.report.setup_summary import group_of, of_setups
+from handshake_inspect.tls.facts import read_client_hello
 from handshake_inspect.verdicts.quic.outcome import Judged
 from handshake_inspect.verdicts.quic.quic_case import QuicCase
 from handshake_inspect.verdicts.quic.quics import Quics
@@ -127,8 +127,9 @@ class QuicReport:
         hello = read_client_hello(opened[0].crypto)
         if hello is None or not self.quics.limits.names:
             return {"names_read": hello is not None}
-        name = text(hello.server_name) if hello.server_name else None
-        return {"names_read": True, "server_name": name, "alpn_offered": [text(each) for each in hello.alpn]}
+        asked = hello.facts
+        name = text(asked.server_name) if asked.server_name else None
+        return {"names_read": True, "server_name": name, "alpn_offered": [text(each) for each in asked.protocols]}
 
     # -- set-up ------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ KIND_ICMP_ERROR = 2  # an ICMP or ICMPv6 error that quotes a TCP segment
 KIND_DECLINED = 3  # not for the fast decoder: ask the slow one
 KIND_FRAGMENT = 4  # a later IP fragment: carries no TCP header
 KIND_DAMAGED = 5  # cut or malformed before the TCP header was complete
-KIND_UDP = 6  # a datagram, whose payload is where `reporter_lo` says, `reporter_hi` bytes of it
+KIND_UDP = 6
 KIND_UDP_ERROR = 7  # an ICMP or ICMPv6 error that quotes a UDP datagram
 
 # Remarks on a frame (Segment.notes).

@@ -225,7 +225,7 @@ def test_every_cut(name, packet):
         elif link_type == 149 and kept < 108:  # nobody can know it for what it is
             assert found["kind"] == const.KIND_DECLINED
         else:
-            assert found["kind"] in {const.KIND_DAMAGED, const.KIND_NONE}
+            assert found["kind"] in {const.KIND_DAMAGED, const.KIND_NONE, const.KIND_UDP}
 
 
 def test_link_types_that_nobody_knows():
@@ -247,7 +247,7 @@ def test_link_types_that_nobody_knows():
     ],
 )
 def test_what_holds_no_tcp(link_type, frame):
-    assert slow(frame, link_type)["kind"] == const.KIND_NONE
+    assert slow(frame, link_type)["kind"] in {const.KIND_NONE, const.KIND_UDP}
 
 
 TEREDO6 = frames.data(b"six", ("2001::1", 4000), SERVER6, link=raw)
@@ -295,7 +295,7 @@ def test_damaged_frames(case, data):
     frame = bytearray(wrap(V4))
     for _ in range(data.draw(st.integers(1, 4))):
         frame[data.draw(st.integers(0, len(frame) - 1))] = data.draw(st.integers(0, 255))
-    assert slow(bytes(frame), link_type)["kind"] in range(6)
+    assert slow(bytes(frame), link_type)["kind"] in range(8)
 
 
 def test_every_link_type_that_is_not_read_fast_has_a_frame_here():

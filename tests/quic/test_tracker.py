@@ -6,7 +6,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import quic
+from support import frames, quic
 from support.quic import MS, V1, V2, Flow
 
 from handshake_inspect.quic import quic_rows as q
@@ -166,3 +166,15 @@ def test_any_datagrams(datagrams):
 
 def test_a_row_is_whole_words():
     assert ctypes.sizeof(q.Quic) % 8 == 0
+
+
+@pytest.mark.parametrize(
+    "link",
+    [frames.vlan, frames.qinq, lambda packet: frames.ethernet(frames.ipv4("203.0.113.1", "203.0.113.2", 4, packet))],
+)
+def test_a_flow_inside_of_something(link):
+    """Tags, and a tunnel that only the slow decoder reads."""
+    flow = answered(Flow())
+    flow.frames = [(ns, link(frame[14:])) for ns, frame in flow.frames]
+    row = only(flow)
+    assert (row.answer_frame, row.finished_frame, row.kept_count) == (2, 4, 2)
