@@ -5,13 +5,15 @@ An observer knows RCV.NXT only between bounds: what the receiver acknowledged is
 So only what fails for every RCV.NXT in these bounds is held to fail:
 
 - no ACK bit: dropped in every state but LISTEN, where nobody is known yet (`VOID`);
-- all before what the receiver has acknowledged, or all beyond the right edge of the window that it offered: it answers
-  with an ACK and takes neither the acknowledgment nor the FIN (`OUTSIDE`).  The bytes count all the same: that is
-  what a retransmission looks like;
-- an acknowledgment of more than a FIN that was sent, or of less than its ISN: dropped (`VOID`).  RFC 5961 section 5.2
-  allows one as old as the largest window; Linux counts no further back than what was ever acknowledged;
-- a FIN whose byte was acknowledged as something else is none.  One that acknowledges bytes which the capture does not
-  hold is doubted: either the capture missed them, or they were never sent.  It counts once it is acknowledged.
+- what is new and comes with an older timestamp than what was accepted before (PAWS, RFC 7323 section 5): dropped;
+- all before what the receiver has acknowledged: it answers with an ACK and takes neither the acknowledgment nor the FIN
+  (`OUTSIDE`).  The bytes count all the same: that is what a retransmission looks like;
+- all beyond the right edge of the window that it offered (`BEYOND`): nothing of it counts;
+- an acknowledgment of more than a FIN that was sent, or of less than its SYN: dropped (`VOID`).  RFC 5961 section 5.2
+  allows one as old as the largest window; Linux counts no further back than what was ever acknowledged, which for who
+  opened includes the SYN;
+- a FIN whose byte was acknowledged as something else is none.  A FIN is doubted where it acknowledges bytes which the
+  capture does not hold: either the capture missed them, or they were never sent.  It counts once it is acknowledged.
 
 RSTs and SYNs have rules of their own (`resets.py`, `opening.py`).
 """
@@ -20,11 +22,14 @@ from typing import Any
 
 from handshake_inspect.tcp.facts import (
     ACCEPTED,
+    BEYOND,
     CHECK_FIN_DOUBTED,
     CHECK_FIN_UNSEEN,
     FACT_ACKED,
     FACT_ISN_CHANGED,
     FACT_MIDSTREAM,
+    FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
     OUTSIDE,
@@ -33,12 +38,16 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ISS,
     VOID,
 )
+from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK32
+from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_TIMESTAMPS
+
+SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
+PAWS_WINDOW = 1  # ticks that Linux lets a clock go back
 
 
-def worth(connection: Any, sender: Any, target: Any, segment: Any) -> int:
-    """What a segment without SYN or RST from `sender` is to `target`: ACCEPTED, OUTSIDE or VOID."""
+def worth(connection: Any, sender: Any, target: Any, segment: Any, side: int) -> int:
+    """What a segment without SYN or RST from `sender` is to `target`: ACCEPTED, OUTSIDE, BEYOND or VOID."""
     facts = connection.facts
     if facts & FACT_MIDSTREAM or not facts & (FACT_SYN | FACT_SYNACK):
         return ACCEPTED
@@ -46,11 +55,14 @@ def worth(connection: Any, sender: Any, target: Any, segment: Any) -> int:
         return VOID
     if facts & FACT_ACKED and is_ack_of_nothing(target, segment):
         return VOID
-    if facts & (FACT_ACKED | FACT_ISN_CHANGED) == FACT_ACKED and is_ack_too_old(target, segment):
+    if facts & (FACT_ACKED | FACT_ISN_CHANGED) == FACT_ACKED and is_ack_too_old(connection, target, segment, side):
         return VOID
-    if is_left(target, segment) or is_right(sender, target, segment):
-        return OUTSIDE
-    return ACCEPTED
+    if is_from_the_past(sender, target, segment):
+        return VOID
+    request = target.state == SYN_RECEIVED and not facts & FACT_SIMULTANEOUS
+    if is_right(sender, target, segment, request):
+        return BEYOND
+    return OUTSIDE if is_left(target, segment, request) else ACCEPTED
 
 
 def end_of(segment: Any) -> int:
@@ -60,17 +72,42 @@ def end_of(segment: Any) -> int:
     return (segment.seq + segment.payload_len) & MASK32
 
 
-def is_left(target: Any, segment: Any) -> bool:
-    """Whether all of it is before what the target has acknowledged."""
-    return target.traits & TRAIT_ACKS != 0 and seqspace.seq_lt(end_of(segment), target.last_ack)
+def is_left(target: Any, segment: Any, request: bool) -> bool:
+    """Whether all of it is before what the target has acknowledged.
+
+    What ends just there is acceptable to a socket, and not to a mere `request` (SYN-RECEIVED of a listener).
+    """
+    if not target.traits & TRAIT_ACKS:
+        return False
+    end = end_of(segment)
+    if end == target.last_ack:
+        return request and segment.seq != end
+    return seqspace.seq_lt(end, target.last_ack)
 
 
-def is_right(sender: Any, target: Any, segment: Any) -> bool:
-    """Whether it begins beyond the window; only where both ends' scale is known."""
+def is_right(sender: Any, target: Any, segment: Any, request: bool) -> bool:
+    """Whether it begins beyond the window; only where both ends' scale is known.
+
+    Just beyond, its acknowledgment counts for a socket (see `is_at_edge`).
+    """
+    if sender.traits & target.traits & TRAIT_ISS == 0 or target.traits & TRAIT_ACKS == 0:
+        return False
+    if seqspace.seq_le(segment.seq, sender.snd_nxt):
+        return False
+    edge = (target.last_ack + target.window) & MASK32
+    if segment.seq == edge:
+        return request and end_of(segment) != edge
+    return seqspace.seq_gt(segment.seq, edge)
+
+
+def is_at_edge(connection: Any, sender: Any, target: Any, segment: Any) -> bool:
+    """Whether it begins just beyond the window, so that none of its bytes is taken."""
     return (
-        sender.traits & target.traits & TRAIT_ISS != 0
+        not connection.facts & FACT_MIDSTREAM
+        and sender.traits & target.traits & TRAIT_ISS != 0
         and target.traits & TRAIT_ACKS != 0
-        and seqspace.seq_gt(segment.seq, (target.last_ack + target.window) & MASK32)
+        and target.window != 0
+        and segment.seq == (target.last_ack + target.window) & MASK32
         and seqspace.seq_gt(segment.seq, sender.snd_nxt)
     )
 
@@ -84,30 +121,37 @@ def is_ack_of_nothing(target: Any, segment: Any) -> bool:
     )
 
 
-def is_ack_too_old(target: Any, segment: Any) -> bool:
-    """Whether it acknowledges less than the SYN."""
-    return target.traits & TRAIT_ISS != 0 and seqspace.seq_lt(segment.ack, target.iss)
+def is_ack_too_old(connection: Any, target: Any, segment: Any, side: int) -> bool:
+    """Whether it does not even acknowledge the SYN."""
+    if not target.traits & TRAIT_ISS:
+        return False
+    if side == connection.client and not connection.facts & FACT_SIMULTANEOUS:
+        return seqspace.seq_le(segment.ack, target.iss)
+    return seqspace.seq_lt(segment.ack, target.iss)
 
 
-def is_fin_dropped(connection: Any, sender: Any, target: Any, segment: Any, worth: int) -> bool:
-    """Whether the target cannot take the FIN of a segment, or not as far as the capture shows: then it is doubted."""
+def is_fin_doubtful(connection: Any, sender: Any, target: Any, segment: Any, worth: int) -> bool:
+    """Whether the target cannot take the FIN of a segment, as far as the capture shows."""
     if connection.facts & FACT_MIDSTREAM:
         return False
-    if not is_fin_taken(sender, target, segment):
-        return True
-    if worth == OUTSIDE or is_ack_unseen(target, segment):
-        doubt_fin(sender, segment)
-        return True
-    return False
+    return worth != ACCEPTED or is_unopened(connection, sender) or is_ack_unseen(target, segment)
 
 
-def is_fin_taken(sender: Any, target: Any, segment: Any) -> bool:
+def is_unopened(connection: Any, server: Any) -> bool:
+    """Whether a server has answered the SYN with nothing that shows a connection: see `final_ack.is_unproved`."""
+    opened = FACT_SYNACK | FACT_ACKED | FACT_SERVER_PROVED | FACT_SIMULTANEOUS
+    return connection.facts & (FACT_SYN | opened) == FACT_SYN and not server.traits & TRAIT_ISS
+
+
+def is_fin_possible(connection: Any, sender: Any, target: Any, segment: Any) -> bool:
     """Whether the byte of a FIN can still be one for the target: it acknowledged it as nothing else."""
     end = end_of(segment)
-    if not target.traits & TRAIT_ACKS or seqspace.seq_gt(end, target.last_ack):
+    if connection.facts & FACT_MIDSTREAM:
         return True
     if sender.traits & TRAIT_FIN:
         return end == sender.fin_seq
+    if not target.traits & TRAIT_ACKS or seqspace.seq_gt(end, target.last_ack):
+        return True
     last = (end - 1) & MASK32
     return sender.hole_start != sender.hole_end and (
         seqspace.seq_ge(last, sender.hole_start) and seqspace.seq_lt(last, sender.hole_end)
@@ -120,6 +164,23 @@ def is_ack_unseen(target: Any, segment: Any) -> bool:
         target.traits & TRAIT_ISS != 0
         and not target.traits & TRAIT_FIN
         and seqspace.seq_gt(segment.ack, (target.snd_nxt + 1) & MASK32)
+    )
+
+
+def is_from_the_past(sender: Any, target: Any, segment: Any) -> bool:
+    """Whether something new comes with an older timestamp than what came before.
+
+    What is not new may have been overtaken; then those before it did not set the clock (RFC 7323 section 4.3).
+    """
+    return (
+        segment.options & sender.options & target.options & OPT_TIMESTAMPS != 0
+        and sender.traits & target.traits & TRAIT_ISS != 0
+        and seqspace.seq_lt((segment.tsval + PAWS_WINDOW) & MASK32, sender.tsval)
+        and (
+            seqspace.seq_gt(end_of(segment), sender.snd_nxt)
+            or not sender.traits & TRAIT_ACKS
+            or seqspace.seq_gt(segment.ack, sender.last_ack)
+        )
     )
 
 

@@ -5,6 +5,7 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
 from handshake_inspect.wire cimport seqspace
 
+cdef unsigned int CHECK_FIN_DOUBTED
 cdef unsigned int CHECK_FIN_UNSEEN
 cdef uint64_t FACT_ACKED
 cdef uint64_t FACT_LAST_ACK_SEEN
@@ -49,6 +50,17 @@ cdef void skip_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
 cdef void take_back(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
+cdef bint is_unsent(rows.Endpoint *end, segment.Segment *segment) noexcept nogil
+@cython.locals(untaken=bint)
+cdef void forget_unsent(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+) noexcept nogil
+cdef void end_with_fin(rows.Endpoint *sender) noexcept nogil
+@cython.locals(end=uint32_t)
+cdef bint is_fin_refuted(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+cdef void refute_fin(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
+@cython.locals(beyond=bint)
+cdef bint goes_beyond_fin(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef bint is_fin_at_last(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil

@@ -9,6 +9,7 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint
 from handshake_inspect.tcp.facts import (
+    CHECK_FIN_DOUBTED,
     CHECK_FIN_UNSEEN,
     FACT_ACKED,
     FACT_LAST_ACK_SEEN,
@@ -81,8 +82,15 @@ def is_fin_unseen(connection: Any, sender: Any, peer: Any, segment: Any) -> bool
         and connection.facts & (FACT_ACKED | FACT_MIDSTREAM | FACT_SERVER_PROVED) != 0
         and sender.traits & TRAIT_ACKS != 0
         and not peer.traits & TRAIT_HOLE
+        and not goes_beyond_fin(sender, segment)
         and (segment.ack == (peer.snd_nxt + 1) & MASK32 or is_octet_unseen(peer, segment))
     )
+
+
+def goes_beyond_fin(sender: Any, segment: Any) -> bool:
+    """Whether it begins with more than its sender's FIN left to send."""
+    beyond = sender.traits & TRAIT_FIN != 0 and seqspace.seq_ge(segment.seq, sender.fin_seq)
+    return beyond and (segment.payload_len != 0 or segment.flags & FIN != 0)
 
 
 def is_octet_unseen(peer: Any, segment: Any) -> bool:
@@ -145,6 +153,39 @@ def take_back(connection: Any, sender: Any, peer: Any) -> None:
         connection.fin_frame = 0
 
 
+def is_unsent(end: Any, segment: Any) -> bool:
+    """Whether an end denies to have sent what was acknowledged though the capture does not hold it.
+
+    It sends an ACK with the number before all that, as it answers an acknowledgment of what it never sent.  Where that
+    may be a FIN, the ACK must repeat the last one: else both are only stored late.
+    """
+    return (
+        not end.traits & TRAIT_HOLE
+        and end.hole_start != end.hole_end
+        and end.hole_end == end.snd_nxt
+        and segment.seq == end.hole_start
+        and segment.payload_len == 0
+        and segment.flags & (ACK | FIN) == ACK
+        and end.traits & TRAIT_ACKS != 0
+        and (segment.ack == end.last_ack or (end.hole_end - end.hole_start) & MASK32 > 1)
+    )
+
+
+def forget_unsent(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
+    """The sender of this ACK denies to have sent what was acknowledged and not seen: nothing is missing."""
+    if sender.checks & CHECK_FIN_UNSEEN:
+        take_back(connection, sender, peer)
+    sender.snd_nxt = sender.hole_start
+    sender.contiguous = sender.hole_start
+    sender.hole_end = sender.hole_start
+    if seqspace.seq_gt(peer.last_ack, sender.snd_nxt):
+        peer.last_ack = sender.snd_nxt
+    untaken = peer.traits & (TRAIT_FIN | TRAIT_FIN_ACKED) == TRAIT_FIN
+    if untaken and not has_acked(sender, peer.fin_seq) and seqspace.seq_lt(segment.ack, peer.fin_seq):
+        take_back(connection, peer, sender)  # the segment was dropped, and with it the FIN
+        peer.checks |= CHECK_FIN_DOUBTED
+
+
 def is_fin_at_last(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
     """A segment of an end whose FIN was not captured: whether it is the FIN; it may also show that there was none."""
     if segment.flags & FIN and (segment.seq + segment.payload_len + 1) & MASK32 == sender.fin_seq:
@@ -178,8 +219,40 @@ def on_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
     endpoint.apply(sender, SENT_FIN)
     if crossing:
         step(connection, sender, segment, GOT_FIN)
-    if not sender.traits & TRAIT_HOLE or not peer.traits & TRAIT_SEEN:
+    if seqspace.seq_ge(sender.contiguous, sender.fin_seq) or not peer.traits & TRAIT_SEEN:
+        end_with_fin(sender)
         step(connection, peer, segment, GOT_FIN)
+
+
+def end_with_fin(sender: Any) -> None:
+    """Its peer takes the FIN: what was seen beyond is never taken."""
+    if seqspace.seq_gt(sender.snd_nxt, sender.fin_seq):
+        sender.snd_nxt = sender.fin_seq
+        sender.contiguous = sender.fin_seq
+        sender.hole_end = sender.hole_start
+        sender.traits &= ~TRAIT_HOLE & 0xFF
+
+
+def is_fin_refuted(sender: Any, segment: Any) -> bool:
+    """Whether what is next in order cannot be with a FIN seen beyond missing bytes: another FIN, or payload."""
+    if sender.traits & (TRAIT_FIN | TRAIT_FIN_ACKED | TRAIT_HOLE) != TRAIT_FIN | TRAIT_HOLE:
+        return False
+    if seqspace.seq_ge(sender.contiguous, sender.fin_seq):
+        return False
+    end = (segment.seq + segment.payload_len) & MASK32
+    if seqspace.seq_gt(segment.seq, sender.contiguous) or seqspace.seq_lt(end, sender.contiguous):
+        return False
+    if segment.flags & FIN:
+        return (end + 1) & MASK32 != sender.fin_seq
+    return seqspace.seq_ge(end, sender.fin_seq)
+
+
+def refute_fin(connection: Any, sender: Any, peer: Any) -> None:
+    """The peer never takes that FIN, nor what was seen beside it."""
+    take_back(connection, sender, peer)
+    sender.snd_nxt = sender.contiguous
+    sender.hole_end = sender.hole_start
+    sender.traits &= ~TRAIT_HOLE & 0xFF
 
 
 def fin_taken(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:

@@ -60,6 +60,7 @@ cdef void agree_on_options(rows.Endpoint *server, rows.Endpoint *client) noexcep
 cdef void note_window(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 @cython.locals(unseen=uint32_t)
 cdef void note_ack(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
+cdef bint is_unseen(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef void fill(rows.Endpoint *endpoint, uint32_t to) noexcept nogil
 cdef bint is_probe(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
 cdef bint was_probed(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil

@@ -236,6 +236,11 @@ def was_probed(sender: Any, peer: Any, segment: Any) -> bool:
     )
 
 
+def is_unseen(sender: Any, segment: Any) -> bool:
+    """Whether a segment begins with bytes that were acknowledged before the capture held them."""
+    return not sender.traits & TRAIT_HOLE and segment.seq == sender.hole_start and sender.hole_start != sender.hole_end
+
+
 def advance(sender: Any, peer: Any, segment: Any) -> int:
     """Account for the bytes that a segment without SYN or RST occupies; NEW, OLD or PROBE."""
     seq_len = segment.payload_len
@@ -252,7 +257,7 @@ def advance(sender: Any, peer: Any, segment: Any) -> int:
         extend(sender, segment.seq, end)
         return NEW
     if seqspace.seq_gt(end, sender.snd_nxt):
-        if not was_probed(sender, peer, segment):
+        if not was_probed(sender, peer, segment) and not is_unseen(sender, segment):
             sender.retransmissions += 1
         extend(sender, sender.snd_nxt, end)
         return NEW
@@ -313,7 +318,7 @@ def classify_old(sender: Any, peer: Any, segment: Any, end: int) -> None:
             sender.out_of_order += 1
         else:
             sender.retransmissions += 1
-    elif not sender.traits & TRAIT_HOLE and segment.seq == sender.hole_start and sender.hole_start != sender.hole_end:
+    elif is_unseen(sender, segment):
         sender.out_of_order += 1
         sender.hole_start = end
     elif late:

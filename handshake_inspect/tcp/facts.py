@@ -77,6 +77,7 @@ TRAIT_HOLE = 0x80  # some bytes before snd_nxt were not seen
 CHECK_GOOD = 0x01  # at least one of its checksums was verified: a bad one is no offloading
 CHECK_FIN_UNSEEN = 0x02  # its FIN is not in the capture (yet), but was acknowledged
 CHECK_WENT_ON = 0x04  # it sent more after a RST in its name: somebody else sent that RST
+CHECK_DROPPED = 0x10  # a segment was dropped; `before_rst_nxt` is what it acknowledged, until a RST comes
 CHECK_FIN_DOUBTED = 0x08  # a FIN that its receiver may have had to drop; `fin_seq` is beyond it
 
 # References of the index: which row a 4-tuple has.
@@ -122,8 +123,9 @@ COMPLETE_RST = 32
 
 # What a segment is to its receiver (`acceptance.py`).
 ACCEPTED = 0
-OUTSIDE = 1  # of the window: its bytes count, its acknowledgment and its FIN do not
-VOID = 2  # dropped
+OUTSIDE = 1  # left of the window: its bytes count, its acknowledgment and its FIN do not
+BEYOND = 2  # right of the window: nothing of it counts until its receiver acknowledges it
+VOID = 3  # dropped
 
 # What `endpoint.advance` made of a segment.
 NEW = 0

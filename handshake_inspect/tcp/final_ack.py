@@ -4,6 +4,8 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint, renumbering, rtt, simultaneous
 from handshake_inspect.tcp.facts import (
+    CHECK_FIN_DOUBTED,
+    CHECK_FIN_UNSEEN,
     FACT_ACKED,
     FACT_BOTH_ACKED,
     FACT_CHALLENGE_ACK,
@@ -17,6 +19,7 @@ from handshake_inspect.tcp.facts import (
     FACT_MIDSTREAM,
     FACT_REORDERED,
     FACT_RST,
+    FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
     FACT_SIMULTANEOUS,
     FACT_SYN,
@@ -26,16 +29,29 @@ from handshake_inspect.tcp.facts import (
     FACT_UNSEEN_DATA,
     METHOD_AMBIGUOUS,
     METHOD_DATA_ACK,
+    METHOD_NONE,
     METHOD_ONE_SIDED,
     METHOD_REORDERED,
     TRAIT_ACKS,
     TRAIT_FIN,
+    TRAIT_FIN_ACKED,
+    TRAIT_HOLE,
     TRAIT_ISS,
     TRAIT_SEEN,
 )
-from handshake_inspect.tcp.transitions import GOT_ACK_OF_SYN, GOT_SYN_ACK, PROVED_OPEN, SENT_ACK, SENT_SYN_ACK, TcpState
+from handshake_inspect.tcp.transitions import (
+    ACK_OF_SYN_WAS_LOST,
+    FIN_WAS_LOST,
+    GOT_ACK_OF_SYN,
+    GOT_SYN_ACK,
+    NO_FIN,
+    PROVED_OPEN,
+    SENT_ACK,
+    SENT_SYN_ACK,
+    TcpState,
+)
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import FIN, MASK16, MASK32, OPT_TIMESTAMPS
+from handshake_inspect.wire.const import FIN, MASK16, MASK32, MASK64, OPT_TIMESTAMPS
 
 SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
 UNSEEN = 1 << 30  # bytes between the SYN and what the server acknowledges, where its clock shows that it had the SYN
@@ -76,8 +92,9 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
     if facts & FACT_SIMULTANEOUS:
         if not is_challenge(client, segment):
             endpoint.apply(client, SENT_ACK)
-        if seqspace.seq_gt(segment.ack, server.iss):
-            endpoint.apply(server, GOT_ACK_OF_SYN)
+        if not acknowledges_syn(server, segment):
+            return False
+        endpoint.apply(server, GOT_ACK_OF_SYN)
         simultaneous.complete(connection, client, server, segment)
         return True
     if not facts & FACT_SYNACK:
@@ -175,14 +192,17 @@ def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
             server.last_ack = segment.ack
             server.traits |= TRAIT_ACKS
             return False
+        elif is_unproved(connection, server, segment):
+            return True
         endpoint.apply(client, GOT_SYN_ACK)
     if not facts & FACT_ACKED and facts & FACT_TFO and seqspace.seq_le(segment.ack, client.snd_nxt):
         return True
     if facts & FACT_SIMULTANEOUS and not facts & FACT_ACKED:
         if not is_challenge(server, segment):
             endpoint.apply(server, SENT_ACK)
-        if seqspace.seq_gt(segment.ack, client.iss):
-            endpoint.apply(client, GOT_ACK_OF_SYN)
+        if not acknowledges_syn(client, segment):
+            return False
+        endpoint.apply(client, GOT_ACK_OF_SYN)
         simultaneous.complete(connection, server, client, segment)
         return True
     if is_challenge(server, segment):
@@ -197,6 +217,43 @@ def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
     return True
 
 
+def is_unproved(connection: Any, server: Any, segment: Any) -> bool:
+    """Whether the server says no more than a SYN-ACK would have, without SYN, and none is in the capture.
+
+    The capture may lack the SYN-ACK; or nobody accepted, and the client drops what has no SYN.  What the client does
+    next tells: it acknowledges, or sends its SYN again.  So does a server that goes on behind data of its own.
+    """
+    return not (
+        connection.facts & FACT_SERVER_PROVED
+        or (connection.facts & FACT_SERVER_DATA and segment.payload_len and segment.seq == server.snd_nxt)
+    )
+
+
+def withdraw(connection: Any, client: Any, server: Any) -> None:
+    """What seemed to be the final ACK was none: the server answers that it never sent what was acknowledged."""
+    connection.facts &= ~(FACT_ACKED | FACT_CLIENT_PROVED | FACT_DATA_ACK | FACT_LATER_ACK | FACT_CLIENT_DATA) & MASK64
+    connection.facts |= FACT_CHALLENGE_ACK
+    connection.fin_frame = 0
+    forget_sent(client)
+    forget_sent(server)
+    client.traits &= ~TRAIT_ACKS & 0xFF
+    connection.ackdat_method = METHOD_NONE
+    endpoint.apply(server, NO_FIN)
+    endpoint.apply(server, FIN_WAS_LOST)
+    endpoint.apply(server, ACK_OF_SYN_WAS_LOST)
+    endpoint.apply(client, NO_FIN)
+    endpoint.apply(client, FIN_WAS_LOST)
+
+
+def forget_sent(end: Any) -> None:
+    """Of an end nothing counts but its SYN."""
+    end.traits &= ~(TRAIT_FIN | TRAIT_FIN_ACKED | TRAIT_HOLE) & 0xFF
+    end.checks &= ~(CHECK_FIN_UNSEEN | CHECK_FIN_DOUBTED) & 0xFFFF
+    end.snd_nxt = (end.iss + 1) & MASK32
+    end.contiguous = end.snd_nxt
+    end.hole_end = end.hole_start
+
+
 def acknowledges_unseen(client: Any, segment: Any) -> bool:
     """Whether the server acknowledges what the client must have sent after its SYN, and the capture lacks.
 
@@ -209,6 +266,14 @@ def acknowledges_unseen(client: Any, segment: Any) -> bool:
     if not client.options & segment.options & OPT_TIMESTAMPS:
         return beyond <= UNSEEN_UNTIMED
     return ((segment.tsecr - client.syn_tsval) & MASK32) < HALF
+
+
+def acknowledges_syn(end: Any, segment: Any) -> bool:
+    """Whether a segment acknowledges the SYN of `end`, and nothing that it cannot have sent yet.
+
+    Linux takes an acknowledgment of no more than the ISN, too, where both ends opened.
+    """
+    return seqspace.seq_ge(segment.ack, end.iss) and seqspace.seq_le(segment.ack, end.snd_nxt)
 
 
 def is_challenge(sender: Any, segment: Any) -> bool:

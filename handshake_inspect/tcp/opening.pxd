@@ -6,6 +6,7 @@ from handshake_inspect.tcp cimport endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
+cdef unsigned int CHECK_FIN_DOUBTED
 cdef uint64_t FACT_ACKED
 cdef uint64_t FACT_BAD_SYNACK
 cdef uint64_t FACT_BLIND_SYN
@@ -26,6 +27,7 @@ cdef uint64_t FACT_SYNACK_AFTER_RST
 cdef uint64_t FACT_SYNACK_FIRST
 cdef uint64_t FACT_TFO
 cdef uint64_t FACT_TWO_ISNS
+cdef uint64_t FACT_UNSEEN_DATA
 cdef unsigned int METHOD_NONE
 cdef unsigned int METHOD_REORDERED
 cdef int NEW_INCARNATION
@@ -39,9 +41,11 @@ cdef unsigned int LAST_ACK
 cdef unsigned int TIME_WAIT
 cdef int64_t TIME_WAIT_NS
 cdef int64_t CLOCKS_DIFFER_NS
+cdef uint32_t LONGEST_SYN
 cdef int64_t REFUSED_AGAIN_NS
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
+cdef unsigned int TRAIT_HOLE
 cdef unsigned int TRAIT_ISS
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int ACK_OF_SYN_WAS_LOST
@@ -93,6 +97,10 @@ cdef int on_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side
 ) noexcept nogil
+cdef bint has_isn(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+cdef bint is_answer(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+) noexcept nogil
 cdef void first_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client,
     segment.Segment *segment
@@ -126,5 +134,7 @@ cdef bint is_crossing(rows.Connection *connection, segment.Segment *segment) noe
 @cython.locals(waiting="rows.Embryo *")
 cdef bint answers_provisional(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
 @cython.locals(waiting="rows.Embryo *")
-cdef bint refuses_syn_fin(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
+@cython.locals(beyond=uint32_t)
+cdef bint refuses_longer_syn(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef int stray_syn_ack(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept nogil

@@ -13,6 +13,7 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.facts import (
+    CHECK_FIN_DOUBTED,
     EMBRYO_SUCCESSOR,
     FACT_ACKED,
     FACT_BAD_SYNACK,
@@ -34,6 +35,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK_FIRST,
     FACT_TFO,
     FACT_TWO_ISNS,
+    FACT_UNSEEN_DATA,
     METHOD_NONE,
     METHOD_REORDERED,
     NEW_INCARNATION,
@@ -44,6 +46,7 @@ from handshake_inspect.tcp.facts import (
     SUCCESSOR,
     TRAIT_ACKS,
     TRAIT_FIN,
+    TRAIT_HOLE,
     TRAIT_ISS,
     TRAIT_SEEN,
     UNSEEN_SYN_NS,
@@ -65,6 +68,7 @@ LAST_ACK = int(TcpState.LAST_ACK)
 TIME_WAIT = int(TcpState.TIME_WAIT)
 TIME_WAIT_NS = 60_000_000_000  # of Linux: who keeps it longer answers
 CLOCKS_DIFFER_NS = 100_000_000  # of two capture points, no more than that
+LONGEST_SYN = 9_000  # bytes: what a link takes, and Fast Open too
 REFUSED_AGAIN_NS = 1_500_000_000  # Windows sends a refused SYN again after 500 ms
 
 
@@ -155,6 +159,8 @@ def is_again(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) 
     does not take the first refusal for an answer.
     """
     facts = connection.facts
+    if facts & (FACT_UNSEEN_DATA | FACT_SYNACK | FACT_ACKED) == FACT_UNSEEN_DATA:
+        return False  # what seemed to be of a connection was not
     if facts & FACT_RST:
         newest = rtt.syn_time(table, connection, connection.syn_count - 1)
         refused = facts & FACT_REFUSED != 0 and newest < connection.rst_ns
@@ -177,6 +183,7 @@ def repeated_syn(table: Any, connection: Any, sender: Any, segment: Any, side: i
             endpoint.apply(sender, SYN_ACK_WAS_LOST)
             endpoint.apply(sender, SENT_SYN)  # if a RST had refused it in between
     elif not connection.facts & FACT_ACKED:
+        connection.facts &= ~(FACT_UNSEEN_DATA | FACT_SERVER_PROVED | FACT_RST) & MASK64
         endpoint.apply(sender, SYN_ACK_WAS_LOST)  # what seemed to be of a synchronized server was not
         endpoint.apply(sender, SENT_SYN)
 
@@ -218,6 +225,16 @@ def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     return OURS
 
 
+def is_answer(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
+    """Whether a SYN-ACK has its sender's ISN and acknowledges the SYN of the other end: any other proves nothing."""
+    return has_isn(sender, segment) and answers(connection, peer, segment.ack) and not simultaneous.is_self(connection)
+
+
+def has_isn(sender: Any, segment: Any) -> bool:
+    """Whether a SYN or SYN-ACK is the one that opened its sender's half, or again the same."""
+    return sender.traits & TRAIT_ISS != 0 and segment.seq == sender.iss
+
+
 def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> None:
     """The SYN-ACK that answers the SYN."""
     connection.facts |= FACT_SYNACK
@@ -230,7 +247,8 @@ def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
         connection.facts |= FACT_TFO
     endpoint.open_at(server, segment)
     endpoint.agree_on_options(server, client)
-    server.traits &= ~TRAIT_ACKS & 0xFF  # what it acknowledged before was nothing of this attempt
+    server.traits &= ~(TRAIT_ACKS | TRAIT_FIN | TRAIT_HOLE) & 0xFF  # what it sent before was nothing of this attempt
+    server.checks &= ~CHECK_FIN_DOUBTED & 0xFFFF
     if not connection.facts & FACT_REORDERED:
         rtt.time_syn_ack(table, connection, client, segment)
     if connection.facts & FACT_RST:
@@ -377,12 +395,16 @@ def answers_provisional(table: Any, connection: Any, segment: Any) -> bool:
     )
 
 
-def refuses_syn_fin(table: Any, connection: Any, segment: Any) -> bool:
-    """Whether a RST acknowledges a SYN with FIN that waits: no attempt of its own, but its sender has no connection."""
-    if connection.provisional == 0 or not segment.flags & ACK:
+def refuses_longer_syn(table: Any, connection: Any, sender: Any, segment: Any) -> bool:
+    """Whether a RST acknowledges a SYN with data or FIN that waits: who sends it has no connection, old or new.
+
+    That of a connection goes on with its number.
+    """
+    if connection.provisional == 0 or not segment.flags & ACK or segment.seq == sender.snd_nxt:
         return False
     waiting = rows.embryo_at(table.embryos, connection.provisional - 1)
-    return segment.ack == (waiting.iss + 2) & MASK32 and segment.dst_port == waiting.client_port
+    beyond = (segment.ack - waiting.iss - 1) & MASK32
+    return beyond <= LONGEST_SYN and segment.dst_port == waiting.client_port
 
 
 def stray_syn_ack(connection: Any, sender: Any, segment: Any) -> int:

@@ -44,7 +44,7 @@ def late_syn(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -
     """Take a SYN as the one of the connection whose later segments are stored already; False if it is another."""
     facts = connection.facts
     if facts & FACT_MIDSTREAM:
-        if not is_opening(sender, peer, segment):
+        if not is_opening(sender, peer, segment) or is_of_nothing(connection, peer, side):
             return False
         connection.facts &= ~FACT_MIDSTREAM & MASK64
         open_late(sender, segment)
@@ -111,6 +111,17 @@ def is_opening(sender: Any, peer: Any, segment: Any) -> bool:
     if sender.traits & TRAIT_SEEN:
         return ((sender.iss - segment.seq) & MASK32) < STORED_BEFORE
     return peer.traits & TRAIT_ACKS != 0 and ((peer.last_ack - 1 - segment.seq) & MASK32) < STORED_BEFORE
+
+
+def is_of_nothing(connection: Any, peer: Any, side: int) -> bool:
+    """Whether what `side` sent was of no connection: without ACK, or answered with nothing but RSTs as nobody answers.
+
+    A SYN that follows opens then, however near its number is.
+    """
+    if not connection.first_flags & ACK:
+        return True
+    answered = connection.facts & FACT_RST != 0 and connection.rst_side != side and not connection.rst_flags & ACK
+    return answered and peer.frames <= connection.rst_count
 
 
 def is_answered_first(client: Any, segment: Any) -> bool:

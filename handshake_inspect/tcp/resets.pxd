@@ -26,6 +26,7 @@ cdef uint64_t FACT_SYNACK
 cdef uint64_t FACT_SYNACK_AFTER_ACK
 cdef uint64_t FACT_SYNACK_AFTER_RST
 cdef uint64_t FACT_UNSEEN_DATA
+cdef unsigned int CHECK_DROPPED
 cdef unsigned int CHECK_WENT_ON
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
@@ -36,7 +37,6 @@ cdef unsigned int GOT_SYN_ACK
 cdef unsigned int SENT_RST
 cdef unsigned int SENT_SYN_ACK
 cdef unsigned int SYN_ACK_WAS_LOST
-cdef unsigned int OPT_TIMESTAMPS
 cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int MASK16
@@ -57,6 +57,10 @@ cdef void on_rst(
 ) noexcept nogil
 cdef bint is_answer_to_bad_ack(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
+) noexcept nogil
+@cython.locals(proved=uint64_t)
+cdef bint is_denial(
+    rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment
 ) noexcept nogil
 @cython.locals(slack=int64_t, at_once=bint)
 cdef bint is_bare_answer(rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment) noexcept nogil

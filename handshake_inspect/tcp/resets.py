@@ -4,6 +4,7 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint, final_ack, opening
 from handshake_inspect.tcp.facts import (
+    CHECK_DROPPED,
     CHECK_WENT_ON,
     FACT_ABORTED,
     FACT_ACKED,
@@ -40,7 +41,7 @@ from handshake_inspect.tcp.transitions import (
     TcpState,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, OPT_TIMESTAMPS
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64
 
 SYN_SENT = int(TcpState.SYN_SENT)
 SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
@@ -58,6 +59,9 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         connection.rst_count += 1
     facts = connection.facts
     if is_answer_to_bad_ack(connection, sender, segment):
+        return
+    if side != connection.client and is_denial(connection, sender, peer, segment):
+        final_ack.withdraw(connection, peer, sender)
         return
     if facts & FACT_RST:
         if side != connection.rst_side and peer.checks & CHECK_WENT_ON:
@@ -90,6 +94,8 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         elif bare:
             connection.facts |= FACT_BARE_RST_AFTER_ACK
     else:
+        if peer.checks & CHECK_DROPPED and not segment.flags & ACK and segment.seq == peer.before_rst_nxt:
+            endpoint.apply(sender, SENT_RST)  # what was dropped found nobody: a connection answers it with an ACK
         doubt(connection, segment)
 
 
@@ -105,6 +111,18 @@ def is_answer_to_bad_ack(connection: Any, sender: Any, segment: Any) -> bool:
         connection.facts |= FACT_REBUFFED
         return True
     return sender.state == SYN_RECEIVED
+
+
+def is_denial(connection: Any, server: Any, client: Any, segment: Any) -> bool:
+    """Whether the server answers so what seemed to be the final ACK of a handshake with bytes missing before."""
+    proved = FACT_ACKED | FACT_SERVER_PROVED | FACT_SERVER_DATA
+    return (
+        connection.facts & (proved | FACT_SYNACK | FACT_RST) == FACT_ACKED | FACT_SYNACK
+        and not segment.flags & ACK
+        and client.traits & TRAIT_ACKS != 0
+        and segment.seq == client.last_ack
+        and segment.seq != (server.iss + 1) & MASK32
+    )
 
 
 def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
@@ -148,10 +166,10 @@ def is_challenge_at_last(connection: Any, client: Any, server: Any, segment: Any
     """
     return (
         connection.facts & FACT_UNSEEN_DATA != 0
-        and not connection.facts & (FACT_SYNACK | FACT_ACKED | FACT_SERVER_DATA)
+        and not connection.facts & (FACT_SYNACK | FACT_ACKED)
         and not segment.flags & ACK
         and segment.seq == server.last_ack
-        and not client.options & OPT_TIMESTAMPS
+        and server.frames == 1
         and client.bytes == connection.syn_payload
     )
 
@@ -252,8 +270,6 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
     challenge = (
         segment.flags & (ACK | FIN) == ACK
         and segment.payload_len == 0
-        and sender.traits & TRAIT_ACKS != 0
-        and segment.ack == sender.last_ack
         and segment.ack == peer.before_rst_nxt
         and seqspace.seq_gt(connection.rst_seq, segment.ack)
     )

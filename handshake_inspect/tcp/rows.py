@@ -157,7 +157,7 @@ class Endpoint(ctypes.Structure):
         ("fin_count", ctypes.c_uint8),  # FINs repeated though the capture holds their acknowledgment
         ("state_before_rst", ctypes.c_uint8),
         ("syn_ip_id", ctypes.c_uint16),
-        ("before_rst_nxt", ctypes.c_uint32),
+        ("before_rst_nxt", ctypes.c_uint32),  # until a RST comes, what its last dropped segment acknowledged
     )
     # As of a connection.
     plain = (

@@ -61,6 +61,7 @@ def on_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int)
     """Each end sends one, with the ISN of its SYN."""
     if sender.traits & TRAIT_ACKS:
         repeated_syn_ack(connection, sender)
+    sender.window = segment.window  # of its SYN it is not known
     endpoint.apply(sender, GOT_SYN)
     endpoint.apply(peer, GOT_SYN_ACK)
     endpoint.agree_on_options(sender, peer)

@@ -50,6 +50,7 @@ cdef uint64_t FACT_UNANSWERED
 cdef uint64_t FACT_UNTIMED
 cdef uint32_t EMBRYO
 cdef uint32_t NUMBER
+cdef unsigned int CHECK_DROPPED
 cdef unsigned int CHECK_FIN_UNSEEN
 cdef unsigned int CHECK_GOOD
 cdef unsigned int COMPLETE_ACK
@@ -83,6 +84,7 @@ cdef unsigned int QUICK
 cdef unsigned int READ_OVER
 cdef uint64_t MASK32
 cdef int ACCEPTED
+cdef int BEYOND
 cdef int NEW_INCARNATION
 cdef int OURS
 cdef int OUTSIDE
@@ -127,7 +129,8 @@ cdef class Tracker:
     cdef Py_ssize_t begin_recalled(self, seg.Segment *segment) except -1 nogil
     @cython.locals(
         connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *",
-        alias="rows.Alias *", print_of=uint32_t, copy=bint, seen=bint, before_ns=int64_t, verdict=int
+        alias="rows.Alias *", print_of=uint32_t, copy=bint, seen=bint, before_ns=int64_t, verdict=int,
+        stamped=bint
     )
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
     @cython.locals(connection="rows.Connection *", sender="rows.Endpoint *")
@@ -145,12 +148,12 @@ cdef class Tracker:
         connection="rows.Connection *"
     )
     cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1 nogil
-    @cython.locals(worth=int, dead=bint, kind=int, holed=bint, known=bint, has_fin=bint)
-    cdef void on_segment(
+    @cython.locals(worth=int, dead=bint, kind=int, holed=bint, known=bint, has_fin=bint, full=bint)
+    cdef bint on_segment(
         self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
         int side
     ) noexcept nogil
-    @cython.locals(dead=bint, again=bint, counts=bint)
+    @cython.locals(dead=bint, again=bint)
     cdef bint on_acknowledgment(
         self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
         int side, int worth

@@ -26,6 +26,8 @@ from handshake_inspect.tcp import (
 from handshake_inspect.tcp.checksums import Checksums
 from handshake_inspect.tcp.facts import (
     ACCEPTED,
+    BEYOND,
+    CHECK_DROPPED,
     CHECK_FIN_UNSEEN,
     COMPLETE_ACK,
     COMPLETE_DATA,
@@ -300,13 +302,14 @@ class Tracker:
         sender.bytes += segment.payload_len
         if not segment.flags & SYN:
             aftermath.observe(self.table, i, connection, sender, peer, segment, side, before_ns)
+        stamped = True
         if segment.flags & RST:
             if not (sender.traits | peer.traits) & TRAIT_SEEN:
                 connection.client = side if self.sender_is_client(segment) else side ^ 1
             if opening.answers_provisional(self.table, connection, segment):
                 endpoint.apply(sender, SENT_RST)  # who refuses the new attempt has nothing of the old one
                 return self.hand_over(i, side, segment, before_ns, PROVISIONAL_ANSWERED)
-            if opening.refuses_syn_fin(self.table, connection, segment):
+            if opening.refuses_longer_syn(self.table, connection, sender, segment):
                 endpoint.apply(sender, SENT_RST)
             endpoint.begin(sender, segment)
             resets.on_rst(connection, sender, peer, segment, side)
@@ -314,11 +317,13 @@ class Tracker:
             verdict = self.on_syn(i, side, segment)
             if verdict != OURS:
                 return self.hand_over(i, side, segment, before_ns, verdict)
+            stamped = opening.has_isn(sender, segment)
         else:
             if connection.provisional:
                 incarnations.challenge(self.table, connection, peer, segment)
-            self.on_segment(connection, sender, peer, segment, side)
-        endpoint.note_marks(sender, segment)
+            stamped = self.on_segment(connection, sender, peer, segment, side)
+        if stamped:
+            endpoint.note_marks(sender, segment)
         endpoint.remember(sender, segment, print_of)
         sender.traits |= TRAIT_SEEN
         if (
@@ -380,7 +385,7 @@ class Tracker:
             verdict = opening.on_syn(self.table, connection, sender, peer, segment, side)
         if verdict == OURS:
             wireshark.complete(connection, segment)
-            if segment.flags & ACK and not simultaneous.is_self(connection):
+            if segment.flags & ACK and opening.is_answer(connection, sender, peer, segment):
                 endpoint.note_ack(sender, peer, segment)
         if verdict == PROVISIONAL:
             incarnations.keep_provisional(self.table, connection, segment, EMBRYO_PROVISIONAL)
@@ -408,26 +413,41 @@ class Tracker:
             connection.facts |= FACT_PORT_REUSED
         return self.follow(j, self.side_of(connection, segment), segment)
 
-    def on_segment(self, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-        """A segment with neither SYN nor RST."""
+    def on_segment(self, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+        """A segment with neither SYN nor RST; False where its receiver drops all of it."""
         if not connection.facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM):
             connection.facts |= FACT_MIDSTREAM
             connection.first_flags = segment.flags & 0xFF
             connection.client = side if self.sender_is_client(segment) else side ^ 1
-        worth = acceptance.worth(connection, sender, peer, segment)
+        if closing.is_unsent(sender, segment):
+            closing.forget_unsent(connection, sender, peer, segment)
+        worth = acceptance.worth(connection, sender, peer, segment, side)
         if worth == VOID:
-            return
+            if not connection.facts & FACT_RST:
+                sender.before_rst_nxt = segment.ack
+                sender.checks |= CHECK_DROPPED
+            return False
         endpoint.begin(sender, segment)
         if connection.facts & (FACT_RST | FACT_RST_IGNORED):
             resets.after_rst(connection, sender, peer, segment, side)
         dead = connection.facts & FACT_RST
+        if worth == ACCEPTED and closing.is_fin_refuted(sender, segment):
+            closing.refute_fin(connection, sender, peer)
         known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment)
         has_fin = segment.flags & FIN and not dead and not known
-        if has_fin and acceptance.is_fin_dropped(connection, sender, peer, segment, worth):
+        if has_fin and not acceptance.is_fin_possible(connection, sender, peer, segment):
             has_fin = 0
-            worth = OUTSIDE
+        elif has_fin and acceptance.is_fin_doubtful(connection, sender, peer, segment, worth):
+            acceptance.doubt_fin(sender, segment)
+            has_fin = 0
+            worth = max(worth, OUTSIDE)
+        if worth == BEYOND:
+            return False
+        full = acceptance.is_at_edge(connection, sender, peer, segment)
         if segment.flags & ACK and not self.on_acknowledgment(connection, sender, peer, segment, side, worth):
-            return
+            return True
+        if full or closing.goes_beyond_fin(sender, segment):
+            return True
         holed = sender.traits & TRAIT_HOLE
         kind = endpoint.advance(sender, peer, segment)
         if holed and not sender.traits & TRAIT_HOLE and not dead:
@@ -439,6 +459,7 @@ class Tracker:
             connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA
         if has_fin:
             closing.on_fin(connection, sender, peer, segment, side)
+        return True
 
     def on_acknowledgment(self, connection: Any, sender: Any, peer: Any, segment: Any, side: int, worth: int) -> bool:
         """The acknowledgment of a segment without SYN or RST; False when it is no part of this connection."""
@@ -448,8 +469,9 @@ class Tracker:
                 final_ack.client_ack(self.table, connection, sender, peer, segment)  # the application had the data
             endpoint.note_ack(sender, peer, segment)
             return True
-        counts = worth == ACCEPTED or connection.facts & FACT_ACKED != 0
-        if counts and not final_ack.on_ack(self.table, connection, sender, peer, segment, side):
+        if worth != ACCEPTED and not connection.facts & FACT_ACKED:
+            return True
+        if not final_ack.on_ack(self.table, connection, sender, peer, segment, side):
             return False
         if acceptance.is_doubt_over(peer, segment):
             closing.fin_taken(connection, peer, sender, segment, side ^ 1)

@@ -303,7 +303,7 @@ def test_half_open_has_the_first_half():
 
 
 def test_a_clock_that_goes_back_is_no_negative_rtt():
-    wire = Wire()
+    wire = Wire(timestamps=False)  # TSvals are of another clock, which never goes back
     wire.client.syn()
     wire.now -= 5 * SECOND
     wire.server.syn_ack(ack=1001)
