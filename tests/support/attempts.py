@@ -15,10 +15,11 @@ LIMITS = Limits()
 
 
 def attempts(*connections: dict, last_ns: int = START + 60 * SECOND, **fields) -> Attempts:
-    """A row for each of these: names of columns, and `server`, `client`, `traits` (of the client, the server).
+    """A row for each of these: names of columns, and what is of both ends.
 
-    The client is side 0 and both ends were seen; each attempt has a client port of its own, and began a millisecond
-    after the one before.  Times may be given from START on.
+    `server` is address and port, `from_` the client's address; `traits`, `checks` and `seen` are pairs, the client's
+    first.  The client is side 0 and both ends were seen; each attempt has a client port of its own, and began a
+    millisecond after the one before.  Times count from START.
     """
     count = len(connections)
     made = {
@@ -42,21 +43,19 @@ def attempts(*connections: dict, last_ns: int = START + 60 * SECOND, **fields) -
 
 
 def _fill(row, ends, number: int, wish: dict) -> None:
-    wish = {
-        "facts": FACT_SYN, "client": 0, "server": ("198.51.100.2", 80), "traits": (0, 0), "first_ns": number * MS,
-    } | wish  # fmt: skip
-    wish.pop("retries", None)
-    row["in_use"], row["first_frame"], row["syn_count"] = 1, number + 1, 1
-    row["hi0"], row["lo0"] = address_halves(wish.pop("from_", "192.0.2.1"))
-    row["port0"] = 40000 + number
+    usual = {
+        "facts": FACT_SYN, "client": 0, "server": ("198.51.100.2", 80), "from_": "192.0.2.1", "first_ns": number * MS,
+        "traits": (0, 0), "checks": (0, 0), "seen": (1, 1), "in_use": 1, "first_frame": number + 1, "syn_count": 1,
+        "port0": 40000 + number,
+    }  # fmt: skip
+    wish = usual | {name: value for name, value in wish.items() if name != "retries"}
+    row["hi0"], row["lo0"] = address_halves(wish.pop("from_"))
     address, row["port1"] = wish.pop("server")
     row["hi1"], row["lo1"] = address_halves(address)
-    ends["traits"] = np.array(wish.pop("traits"), dtype=np.uint8) | TRAIT_SEEN
+    ends["traits"] = np.array(wish.pop("traits")) | np.array(wish.pop("seen")) * TRAIT_SEEN
+    ends["checks"] = wish.pop("checks")
     wish.setdefault("syn_ns", wish["first_ns"])
-    wish.setdefault(
-        "last_ns",
-        max(value for name, value in wish.items() if name.endswith("_ns") and "min" not in name and "max" not in name),
-    )
+    times = {name for name in wish if name.endswith("_ns") and not name.endswith(("min_ns", "max_ns"))}
+    row["last_ns"] = START + max(wish[name] for name in times)
     for name, value in wish.items():
-        is_time = name.endswith("_ns") and not name.endswith(("min_ns", "max_ns"))
-        row[name] = START + value if is_time else value
+        row[name] = START + value if name in times else value

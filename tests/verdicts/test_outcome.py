@@ -55,6 +55,10 @@ KINDS = {
         SHAKEN | f.FACT_SYNACK_AFTER_ACK | f.FACT_SERVER_PROVED,
         "established",
     ),
+    "both opened, asked again and then taken": (
+        SHAKEN | f.FACT_SIMULTANEOUS | f.FACT_SERVER_PROVED | f.FACT_SYNACK_AFTER_ACK,
+        "established",
+    ),
     "an answer again after the server's RST": (SHAKEN | f.FACT_SYNACK_AFTER_RST, "half-open"),
     "nothing": (f.FACT_SYN, "timed-out"),
 }
@@ -133,6 +137,16 @@ HALF_OPEN = {
     "a RST of the client": (OPENED | f.FACT_RST, 0, "no-final-ack"),
     "the client's RST was lost": (OPENED | f.FACT_RST_LOST, 0, "final-ack-lost"),
     "a side without a RST": (OPENED, 1, "no-final-ack"),
+    "asked again after a RST in its name": (SHAKEN | f.FACT_SYNACK_AFTER_RST, 0, "address-conflict"),
+    "a RST that something undid": (SHAKEN | f.FACT_BARE_RST_AFTER_ACK, 1, "reset-by-server"),
+    "two hosts": (SHAKEN | f.FACT_SYNACK_AFTER_ACK | f.FACT_TWO_ISNS, 0, "address-conflict"),
+    "two hosts, and a RST of one": (OPENED | f.FACT_RST | f.FACT_TWO_ISNS, 1, "address-conflict"),
+    "two hosts, and nothing came": (OPENED | f.FACT_TWO_ISNS, 0, "no-final-ack"),
+    "one host seen before and behind a rewriter": (
+        OPENED | f.FACT_RST | f.FACT_TWO_ISNS | f.FACT_BOTH_ACKED,
+        1,
+        "reset-by-server",
+    ),
 }
 
 
@@ -201,3 +215,96 @@ def test_a_syn_ack_repeated_once_and_acknowledged_again_was_taken(resent, reacke
 def test_a_backscatter_is_no_half_of_a_connection_where_both_directions_are_captured():
     row = {"facts": f.FACT_SYNACK, "traits": (0, 0)}
     assert judged(row)[:2] == ("unsolicited", "backscatter")
+
+
+FORGED = {
+    # facts, side of the RST, which must have gone on after it -> outcome and cause
+    "of the server": (SHAKEN | f.FACT_SERVER_PROVED, 1, ("established", "reset-by-middlebox")),
+    "of the client": (SHAKEN | f.FACT_SERVER_PROVED, 0, ("established", "reset-by-middlebox")),
+    "in answer to the final ACK": (SHAKEN | f.FACT_BARE_RST_AFTER_ACK, 1, ("established", "reset-by-middlebox")),
+    "before the final ACK": (OPENED, 1, ("half-open", "reset-by-middlebox")),
+    "in answer to the SYN": (f.FACT_SYN | f.FACT_REFUSED, 1, ("refused", "middlebox-reset")),
+}
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_a_rst_whose_sender_went_on_is_not_its_own(what):
+    known, side, expected = FORGED[what]
+    checks = [f.CHECK_WENT_ON * (side == each) for each in (0, 1)]
+    row = {"facts": known | f.FACT_RST, "rst_side": side, "checks": checks, "synack_ns": MS, "rst_ns": 2 * MS}
+    assert judged(row)[:2] == expected
+    own = judged(row | {"checks": checks[::-1]})
+    assert own[1] not in {"reset-by-middlebox", "middlebox-reset"}
+
+
+@pytest.mark.parametrize(("side", "cause"), [(0, "reset-by-client"), (1, "address-conflict")])
+def test_of_two_hosts_one_resets_the_connection_of_the_other(side, cause):
+    known = SHAKEN | f.FACT_SERVER_PROVED | f.FACT_RST | f.FACT_TWO_ISNS
+    row = {"facts": known, "rst_side": side, "synack_ns": MS, "rst_ns": 50 * MS}
+    assert judged(row)[:2] == ("established", cause)
+
+
+def test_the_bare_rst_of_another_host_does_not_undo_a_handshake():
+    row = {"facts": SHAKEN | f.FACT_BARE_RST_AFTER_ACK | f.FACT_RST | f.FACT_TWO_ISNS, "rst_side": 1, "synack_ns": MS}
+    assert judged(row)[0] == "established"
+
+
+def test_half_open_is_decided_while_another_syn_ack_may_be_due():
+    row = {
+        "facts": SHAKEN | f.FACT_SYNACK_AFTER_ACK, "synack_ns": MS, "synack_count": 2, "ack_ns": 2 * MS,
+        "last_synack_ns": 4 * SECOND, "resent_count": 2, "retries": {"synack_ns": [START + 4 * SECOND]},
+    }  # fmt: skip
+    assert judged(row, last_ns=START + 6 * SECOND) == ("half-open", "accept-queue-overflow", True)
+
+
+def all_judged(*rows, **words):
+    found = judge(attempts(*rows, **words))
+    return [(OUTCOMES[code], CAUSES[cause]) for code, cause in zip(found.outcome, found.cause, strict=True)]
+
+
+def test_a_port_that_refuses_some_while_it_serves_others():
+    at = 100 * MS
+    rows = []
+    for number in range(7):
+        refused = {"facts": f.FACT_SYN | f.FACT_REFUSED | f.FACT_RST, "rst_side": 1, "rst_ns": number * at + MS}
+        served = {"facts": SHAKEN | f.FACT_SERVER_PROVED, "synack_ns": number * at + MS}
+        rows.append({"first_ns": number * at} | (refused if number % 2 else served))
+    assert [each for each in all_judged(*rows) if each[0] == "refused"] == [("refused", "refused-while-serving")] * 3
+    rows[1]["checks"] = (0, f.CHECK_WENT_ON)
+    assert all_judged(*rows)[1] == ("refused", "middlebox-reset"), "a forged RST is nobody's refusal"
+    alone = [row for row in rows if row["facts"] & f.FACT_REFUSED][1:]
+    assert all_judged(*alone, OTHER)[0] == ("refused", "closed-port")
+
+
+@pytest.mark.parametrize(
+    ("server", "cause"),
+    [
+        (("198.51.100.50", 443), "host-silent"),
+        (("198.51.100.9", 8443), "port-filtered"),
+        (OTHER["server"], "syn-dropped"),
+    ],
+)
+def test_what_else_the_server_sent_says_why_nothing_came(server, cause):
+    assert judged({"facts": f.FACT_SYN, "server": server, "seen": (1, 0)}) == ("timed-out", cause, True)
+
+
+def test_a_source_that_cannot_be():
+    assert judged({"facts": f.FACT_SYN, "from_": "240.0.0.1", "seen": (1, 0)})[1] == "bogon-source"
+
+
+def test_silence_proves_nothing_where_answers_are_not_captured():
+    mine = {"facts": f.FACT_SYN | f.FACT_ACKED, "seen": (1, 0)}
+    found = judge(attempts({"facts": f.FACT_SYN, "seen": (1, 0)}, mine))
+    assert OUTCOMES[found.outcome[0]] == "timed-out"
+    assert found.decided.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(("data", "cause"), [(0, "deferred-accept"), (f.FACT_CLIENT_DATA, "accept-queue-overflow")])
+def test_a_listener_that_waits_for_data_has_no_full_queue(data, cause):
+    waits = {
+        "facts": SHAKEN | f.FACT_SERVER_PROVED | f.FACT_SYNACK_AFTER_ACK | f.FACT_DEFERRED, "synack_ns": MS,
+        "ack_ns": 2 * MS, "last_synack_ns": 3 * SECOND,
+    }  # fmt: skip
+    row = {"facts": SHAKEN | f.FACT_SYNACK_AFTER_ACK | data, "synack_ns": MS, "last_synack_ns": MS}
+    assert all_judged(row, waits)[0] == ("half-open", cause)
+    assert all_judged(row, waits | {"server": ("198.51.100.3", 80)})[0] == ("half-open", "accept-queue-overflow")
