@@ -109,7 +109,7 @@ def _versions(some: AttemptColumns, found: Found) -> list[Any]:
 
 def _extras(some: AttemptColumns, found: Found) -> list[list[ExtraRoundTrip]]:
     """The waits of each, by time: the hello that was asked for again, and those that the capture shows."""
-    seen, extras = found.seen, found.extras
+    seen, extras = found.seen, found.waits
     made: list[list[ExtraRoundTrip]] = [[] for _ in range(len(seen))]
     again = found.spans.moment("client_hello_2")
     cost = again[1] - seen.time("hello")

@@ -73,8 +73,8 @@ class Rows:
         for place, wait in enumerate(extras):
             reason, span, cost, *more = wait
             made = rows_of("Extra", 1)
-            made["reason"], made["span"], made["cost_ns"], made["frame"] = reason, span, cost * MS, 9
-            made["side"], made["delayed"] = (*more, 0, 0)[:2]
+            made["reason"], made["span"], made["cost_ns"] = reason, span, cost * MS
+            made["side"], made["delayed"], made["frame"] = [*more, *(0, 0, 4)[len(more) :]]
             self.extras.append(made)
             (setup if not place else self.extras[-2])["extras" if not place else "next"] = len(self.extras)
         self.connections.append(connection)

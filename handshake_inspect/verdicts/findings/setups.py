@@ -39,7 +39,7 @@ def nagle_waits(case: Case) -> Waits:
     found = setups_of(case.attempts)
     some = found.rows[found.values.extras["nagle"] > 0] if len(found.rows) else found.rows
     setup = found.of(some)
-    extras = setup.extras
+    extras = setup.waits
     mine = np.flatnonzero(extras["reason"] == EXTRA_NAGLE)
     at = extras.at[mine]
     by_client = extras["side"][mine] == setup.seen.of("client")[at]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.setup.intervals import Bools, Times
 from handshake_inspect.verdicts.setup.seen import Seen
 
@@ -15,6 +16,17 @@ class Extras:
 
     def __init__(self, seen: Seen) -> None:
         self.seen = seen
+
+    def before(self, there: Bools, frames: NDArray[np.uint64]) -> "Extras":
+        """Those that ended in these frames of their connections or before, where there is such a frame."""
+        kept = Extras(self.seen)
+        at, numbers = self._chains
+        if len(at):
+            ended = whole_frames(self.seen.of("first_frame")[at], self["frame"])
+            sooner = ~there[at] | (ended <= frames[at])
+            at, numbers = at[sooner], numbers[sooner]
+        kept._chains = at, numbers
+        return kept
 
     @cached_property
     def _chains(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -63,6 +63,14 @@ class Setup:
         }  # fmt: skip
 
     @cached_property
+    def waits(self) -> Extras:
+        """What cost round trips besides, up to the answer."""
+        if not len(self.extras.at):
+            return self.extras
+        there, _, frames = self.spans.moment("response")
+        return self.extras.before(there, frames)
+
+    @cached_property
     def saveable(self) -> Mapping[str, Times]:
         """What would have been saved, -1 for unknown."""
         return saveable(self.seen, self.spans)
@@ -217,7 +225,7 @@ def values_of(setup: Setup) -> Values:
     lengths = {name: span.length for name, span in setup.measured.items()}
     lows = {name: _bound(spans[name], length.low) for name, length in lengths.items()}
     highs = {name: _bound(spans[name], length.high) for name, length in lengths.items()}
-    extras = {name: setup.extras.count(kind) for name, kind in _KINDS.items()}
+    extras = {name: setup.waits.count(kind) for name, kind in _KINDS.items()}
     extras["hello-retry"] = seen.there("hello_2").astype(np.uint16)
     plain = (np.asarray(seen.rows), seen.tls, seen["version"].astype(np.uint16), setup.outcomes)
     return Values(*plain, tls.kinds(seen) == 1, seen.early, spans, lows, highs, setup.saveable, extras)

@@ -6,12 +6,14 @@ from support.setups import COMPLETE, MS, connected
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_TFO, METHOD_AMBIGUOUS, METHOD_DATA_ACK
 from handshake_inspect.tcp.setup_facts import (
     EXTRA_LOSS,
+    EXTRA_NAGLE,
     SETUP_CUT,
     SETUP_EARLY_ENDED,
     SETUP_FALSE_START,
     SETUP_PSK,
     SETUP_SERVER_CHANGED,
     SETUP_SPOKE_FIRST,
+    SPAN_RESPONSE,
     SPAN_TLS,
 )
 from handshake_inspect.verdicts.setup.words import SPAN_METHODS, SPAN_REASONS
@@ -201,3 +203,10 @@ def test_without_an_opening_what_one_side_did_remains():
         "before_request": 1,
     }
     assert setup.measured["tls"].start[0] == -1
+
+
+def test_what_comes_after_the_answer_held_nothing_up():
+    moments = {"request": 41, "response": 71}  # in frames 4 and 5
+    for frame, count in ((4, 1), (5, 1), (6, 0)):
+        waits = connected(moments=moments, extras=[(EXTRA_NAGLE, SPAN_RESPONSE, 40, 0, 0, frame)]).waits
+        assert waits.count(EXTRA_NAGLE).tolist() == [count]
