@@ -35,7 +35,7 @@ def observe(
         return
     exchange = sr.exchange_at(table.setups.exchanges, i)
     if segment.flags & (SYN | ACK) == SYN | ACK:
-        if exchange.request_frame and segment.ack == (peer.iss + 1) & MASK32:
+        if connection.syn_payload and segment.ack == (peer.iss + 1) & MASK32:
             table.setups.release(i)  # data of the SYN were not taken: they are sent again
         number = exchange.setup & EXCHANGE_SETUP
         if number and sr.setup_at(table.setups.setups, number - 1).reading:

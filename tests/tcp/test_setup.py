@@ -442,6 +442,46 @@ def test_a_warning_is_no_end():
     assert not Read(talk.capture()).has("ALERT")
 
 
+# Fast Open (RFC 7413)
+
+
+def fast_open(said, *, accepted):
+    """The first of what is said rides on the SYN."""
+    octets = said[0][1]
+    talk = Talk(opened=False)
+    acked = frames.CLIENT_ISN + 1 + (len(octets) if accepted else 0)
+    options = frames.mss(1460)
+    talk.opening = [
+        (0.0, frames.syn(payload=octets, options=options + frames.fast_open(b"cookie12"))),
+        (40.0, frames.syn_ack(ack=acked, options=options)),
+    ]
+    talk.free = [40.0, 20.0]
+    if accepted:
+        talk.next[0] += len(octets)
+        talk.opening.append((40.01, frames.ack(seq=acked)))
+    else:
+        talk.opening.append((40.01, frames.ack()))
+        talk.say(0, octets, at=41.0)
+    for each in said[1:]:
+        talk.say(*each)
+    return Read(talk.capture())
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_fast_open_with_a_plain_request(accepted):
+    read = fast_open([(0, b"GET / HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 200 OK\r\n\r\n")], accepted=accepted)
+    assert read.ms("request") == (0 if accepted else 41)
+    assert read.ms("response") is not None
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_fast_open_with_a_hello(said, accepted):
+    read = fast_open(said["1.3"], accepted=accepted)
+    assert read.ms("hello") == (0 if accepted else 41)
+    assert read.has("SERVER_HELLO", "CLIENT_FINISHED", "SERVER_FINISHED")
+    assert read.facts[0] == b"lab.test"
+
+
 # Plain text
 
 
