@@ -1,43 +1,23 @@
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
-from handshake_inspect.tcp cimport setup_alerts, setup_text, setup_tls12, setup_tls13
+from handshake_inspect.tcp cimport setup_alerts, setup_hellos, setup_text, setup_tls12, setup_tls13
 from handshake_inspect.tcp cimport setup_rows as sr
 from handshake_inspect.tcp.focus cimport Focus
-from handshake_inspect.tls cimport hello, hello_row, octet_store
 from handshake_inspect.wire cimport seqspace
 
-cdef unsigned int READ_STUCK
 cdef unsigned int ROLE_FINISHED
 cdef unsigned int ROLE_LAST
 cdef uint32_t SETUP_ALERT
-cdef uint32_t SETUP_CUT
-cdef uint32_t SETUP_EARLY_OFFERED
-cdef uint32_t SETUP_ECH
 cdef uint32_t SETUP_HELLO_RETRY
-cdef uint32_t SETUP_OFFERS_13
-cdef uint32_t SETUP_OFFERS_H2
-cdef uint32_t SETUP_PSK
-cdef uint32_t SETUP_PSK_OFFERED
 cdef uint32_t SETUP_SERVER_HELLO
 cdef uint32_t SETUP_TLS
-cdef uint32_t SETUP_UNREAD
-cdef uint32_t BUFFER
 cdef unsigned int HEAD
 cdef unsigned int ALERT
 cdef unsigned int APPLICATION_DATA
 cdef unsigned int CHANGE_CIPHER_SPEC
-cdef unsigned int CHOSE_PSK
 cdef unsigned int CLIENT_HELLO
-cdef unsigned int FIRST_DRAFT
 cdef unsigned int HANDSHAKE
-cdef unsigned int IS_RETRY
-cdef uint32_t MESSAGE_HEADER
-cdef unsigned int OFFERS_13
-cdef unsigned int OFFERS_EARLY_DATA
-cdef unsigned int OFFERS_ECH
-cdef unsigned int OFFERS_H2
-cdef unsigned int OFFERS_PSK
 cdef uint32_t RECORD_HEADER
 cdef unsigned int SERVER_HELLO
 cdef unsigned int TLS12
@@ -48,39 +28,17 @@ cdef uint32_t MASK32
 cdef void on_head(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", role="unsigned int")
 cdef void on_end(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t)
-cdef uint32_t message_length(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", message="unsigned int")
 cdef void on_client(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void answer(Focus focus, unsigned int kind) noexcept nogil
-cdef bint is_tls13(unsigned int version) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
 cdef void on_client_hello(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", fits=bint)
 cdef bint infer_version(Focus focus, unsigned int kind, unsigned int message) noexcept nogil
 @cython.locals(setup="sr.Setup *")
 cdef void retry_after_all(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
 cdef void on_server(Focus focus, unsigned int kind) noexcept nogil
-@cython.locals(reading="sr.Reading *", side="unsigned int", length=uint32_t, place=uint32_t, here=uint32_t)
-cdef void read_message(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", i="unsigned int")
-cdef void gather_head(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", place=uint32_t, count=uint32_t)
-cdef void gather(Focus focus, uint32_t at, uint32_t until) noexcept nogil
-cdef void use_gathered(Focus focus, sr.Buffer *buffer) noexcept nogil
-@cython.locals(reading="sr.Reading *")
-cdef void drop_gathered(Focus focus) noexcept nogil
-cdef void cut(Focus focus) noexcept nogil
-cdef void read_hello(Focus focus, const unsigned char *data, Py_ssize_t at, uint32_t length) noexcept nogil
-@cython.locals(setup="sr.Setup *", told="hello_row.Hello *", flags=uint32_t)
-cdef void take_client_hello(Focus focus) noexcept nogil
-@cython.locals(setup="sr.Setup *", told="hello_row.Hello *")
-cdef void take_server_hello(Focus focus, const unsigned char *data) noexcept nogil
-@cython.locals(reading="sr.Reading *", side="unsigned int", version="unsigned int")
-cdef void on_unread_server_hello(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", length=uint32_t)
-cdef void note_server_hello(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", clear=bint)
 cdef void on_alert_record(Focus focus) noexcept nogil

@@ -7,7 +7,7 @@ took a header, the next flight of that side is looked at: it begins with a recor
 
 from typing import Any
 
-from handshake_inspect.tcp import setup_messages, setup_text, setup_tls12
+from handshake_inspect.tcp import setup_hellos, setup_messages, setup_text, setup_tls12
 from handshake_inspect.tcp.setup_facts import (
     READ_LOST,
     READ_RECORDS,
@@ -74,7 +74,7 @@ def walk(focus: Any, at: int) -> None:
             stop = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
             until = stop if seqspace.seq_lt(stop, focus.end) else focus.end
             if reading.gather[side]:
-                setup_messages.gather(focus, at, until)
+                setup_hellos.gather(focus, at, until)
             at = until
         if not focus.over:
             end_record(focus, at)
@@ -203,7 +203,7 @@ def miss(focus: Any) -> None:
     reading.headed[focus.side] = 0
     reading.state[focus.side] = READ_LOST
     if reading.gather[focus.side]:
-        setup_messages.drop_gathered(focus)
+        setup_hellos.drop_gathered(focus)
     setup_tls12.on_cut(focus)
 
 

@@ -1,0 +1,57 @@
+cimport cython
+from libc.stdint cimport uint32_t
+
+from handshake_inspect.tcp cimport setup_rows as sr
+from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.tls cimport hello, hello_row, octet_store
+
+cdef unsigned int READ_STUCK
+cdef uint32_t SETUP_CUT
+cdef uint32_t SETUP_EARLY_OFFERED
+cdef uint32_t SETUP_ECH
+cdef uint32_t SETUP_HELLO_RETRY
+cdef uint32_t SETUP_OFFERS_13
+cdef uint32_t SETUP_OFFERS_H2
+cdef uint32_t SETUP_PSK
+cdef uint32_t SETUP_PSK_OFFERED
+cdef uint32_t SETUP_SERVER_HELLO
+cdef uint32_t SETUP_UNREAD
+cdef uint32_t BUFFER
+cdef unsigned int HEAD
+cdef unsigned int CHOSE_PSK
+cdef unsigned int FIRST_DRAFT
+cdef unsigned int HANDSHAKE
+cdef unsigned int IS_RETRY
+cdef uint32_t MESSAGE_HEADER
+cdef unsigned int OFFERS_13
+cdef unsigned int OFFERS_EARLY_DATA
+cdef unsigned int OFFERS_ECH
+cdef unsigned int OFFERS_H2
+cdef unsigned int OFFERS_PSK
+cdef uint32_t RECORD_HEADER
+cdef unsigned int TLS12
+cdef unsigned int TLS13
+cdef uint32_t MASK32
+
+@cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t)
+cdef uint32_t message_length(Focus focus) noexcept nogil
+cdef bint is_tls13(unsigned int version) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", length=uint32_t, place=uint32_t, here=uint32_t)
+cdef void read_message(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", i="unsigned int")
+cdef void gather_head(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", place=uint32_t, count=uint32_t)
+cdef void gather(Focus focus, uint32_t at, uint32_t until) noexcept nogil
+cdef void use_gathered(Focus focus, sr.Buffer *buffer) noexcept nogil
+@cython.locals(reading="sr.Reading *")
+cdef void drop_gathered(Focus focus) noexcept nogil
+cdef void cut(Focus focus) noexcept nogil
+cdef void read_hello(Focus focus, const unsigned char *data, Py_ssize_t at, uint32_t length) noexcept nogil
+@cython.locals(setup="sr.Setup *", told="hello_row.Hello *", flags=uint32_t)
+cdef void take_client_hello(Focus focus) noexcept nogil
+@cython.locals(setup="sr.Setup *", told="hello_row.Hello *")
+cdef void take_server_hello(Focus focus, const unsigned char *data) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", version="unsigned int")
+cdef void on_unread_server_hello(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", length=uint32_t)
+cdef void note_server_hello(Focus focus) noexcept nogil

@@ -1,0 +1,202 @@
+"""ClientHello and ServerHello in records: read in place where one segment holds them, else gathered in a buffer."""
+
+from typing import Any
+
+from handshake_inspect.tcp import setup_rows as sr
+from handshake_inspect.tcp.setup_facts import (
+    READ_STUCK,
+    SETUP_CUT,
+    SETUP_EARLY_OFFERED,
+    SETUP_ECH,
+    SETUP_HELLO_RETRY,
+    SETUP_OFFERS_13,
+    SETUP_OFFERS_H2,
+    SETUP_PSK,
+    SETUP_PSK_OFFERED,
+    SETUP_SERVER_HELLO,
+    SETUP_UNREAD,
+)
+from handshake_inspect.tcp.setup_rows import BUFFER, HEAD
+from handshake_inspect.tls import hello, hello_row, octet_store
+from handshake_inspect.tls.numbers import (
+    CHOSE_PSK,
+    FIRST_DRAFT,
+    HANDSHAKE,
+    IS_RETRY,
+    MESSAGE_HEADER,
+    OFFERS_13,
+    OFFERS_EARLY_DATA,
+    OFFERS_ECH,
+    OFFERS_H2,
+    OFFERS_PSK,
+    RECORD_HEADER,
+    TLS12,
+    TLS13,
+)
+from handshake_inspect.wire.const import MASK32
+
+
+def message_length(focus: Any) -> int:
+    """Length of the handshake message that the record begins with, header and all; 0 if that is not known."""
+    reading = focus.reading
+    head = focus.side * HEAD
+    if reading.headed[focus.side] < RECORD_HEADER + MESSAGE_HEADER:
+        return 0
+    length = reading.head[head + 6] << 16 | reading.head[head + 7] << 8 | reading.head[head + 8]
+    return MESSAGE_HEADER + length
+
+
+def is_tls13(version: int) -> bool:
+    """Whether records look as those of TLS 1.3."""
+    return version == TLS13 or (FIRST_DRAFT <= version < 0x8000)
+
+
+def read_message(focus: Any) -> None:
+    """Read the hello that the record under way begins with: here and now, or once its bytes are there."""
+    reading = focus.reading
+    side = focus.side
+    length = message_length(focus)
+    place = (reading.header[side] + RECORD_HEADER - focus.seq) & MASK32  # of the message in this segment
+    here = (focus.end - focus.seq) & MASK32
+    if length == 0 or length > BUFFER:
+        focus.setup.flags |= SETUP_UNREAD
+        if not focus.is_client:
+            on_unread_server_hello(focus)
+        return
+    if length <= reading.length[side] and place < here and place + length <= focus.captured:
+        read_hello(focus, focus.data, focus.at + place, length)
+        return
+    if focus.captured < here and (place >= here or focus.captured < place + length):
+        cut(focus)
+        return
+    reading.gather[side] = focus.setups.new_buffer(focus.setup, side)
+    reading.need[side] = length
+    gather_head(focus)
+
+
+def gather_head(focus: Any) -> None:
+    """The bytes of a message that stand in the head of the record under way."""
+    reading = focus.reading
+    side = focus.side
+    buffer = sr.buffer_at(focus.setups.buffers, reading.gather[side] - 1)
+    for i in range(RECORD_HEADER, reading.headed[side]):
+        if buffer.used < reading.need[side]:
+            buffer.octets[buffer.used] = reading.head[side * HEAD + i]
+            buffer.used += 1
+    use_gathered(focus, buffer)
+
+
+def gather(focus: Any, at: int, until: int) -> None:
+    """Bytes of the body of a record with a hello."""
+    reading = focus.reading
+    side = focus.side
+    if reading.head[side * HEAD] != HANDSHAKE:
+        return
+    buffer = sr.buffer_at(focus.setups.buffers, reading.gather[side] - 1)
+    place = (at - focus.seq) & MASK32
+    count = min((until - at) & MASK32, reading.need[side] - buffer.used)
+    if place + count > focus.captured:
+        drop_gathered(focus)
+        cut(focus)
+        return
+    octet_store.copy(buffer.octets, buffer.used, focus.data, focus.at + place, count)
+    buffer.used += count
+    use_gathered(focus, buffer)
+
+
+def use_gathered(focus: Any, buffer: Any) -> None:
+    """Read the hello if all of it is there."""
+    if buffer.used == focus.reading.need[focus.side]:
+        read_hello(focus, octet_store.octets_in(buffer.octets), 0, buffer.used)
+        if not focus.over:
+            drop_gathered(focus)
+
+
+def drop_gathered(focus: Any) -> None:
+    """Give the buffer back."""
+    reading = focus.reading
+    if reading.gather[focus.side]:
+        focus.setups.give_back(reading.gather[focus.side])
+        reading.gather[focus.side] = 0
+
+
+def cut(focus: Any) -> None:
+    """The snap length took a part of a hello."""
+    focus.setup.flags |= SETUP_CUT
+    if not focus.is_client:
+        on_unread_server_hello(focus)
+
+
+def read_hello(focus: Any, data: Any, at: int, length: int) -> None:
+    """Take over what a hello says."""
+    hello.read_hello(data, at, at + length, focus.hello)
+    if focus.is_client:
+        take_client_hello(focus)
+    else:
+        take_server_hello(focus, data)
+
+
+def take_client_hello(focus: Any) -> None:
+    """What the client offers; after a HelloRetryRequest, what it offers then."""
+    setup = focus.setup
+    told = focus.hello
+    flags = setup.flags & ~(SETUP_PSK_OFFERED | SETUP_ECH | SETUP_OFFERS_13 | SETUP_OFFERS_H2)
+    if told.flags & OFFERS_PSK:
+        flags |= SETUP_PSK_OFFERED
+    if told.flags & OFFERS_EARLY_DATA:
+        flags |= SETUP_EARLY_OFFERED
+    if told.flags & OFFERS_ECH:
+        flags |= SETUP_ECH
+    if told.flags & OFFERS_13:
+        flags |= SETUP_OFFERS_13
+    if told.flags & OFFERS_H2:
+        flags |= SETUP_OFFERS_H2
+    setup.flags = flags
+    if told.length and setup.hello == 0:
+        setup.hello = focus.setups.names.intern(hello_row.facts_of(told), 0, told.length)
+
+
+def take_server_hello(focus: Any, data: Any) -> None:
+    """What the server chose."""
+    setup = focus.setup
+    told = focus.hello
+    if told.flags & IS_RETRY and not setup.flags & SETUP_HELLO_RETRY:
+        setup.flags |= SETUP_HELLO_RETRY
+        setup.retry_ns = focus.reading.seen_ns[focus.side]
+        setup.retry_frame = focus.reading.frame[focus.side]
+        return
+    setup.version = told.version
+    setup.cipher = told.cipher
+    setup.group = told.group
+    if told.flags & CHOSE_PSK:
+        setup.flags |= SETUP_PSK
+    if told.alpn_length:
+        setup.alpn = focus.setups.names.intern(data, told.alpn_at, told.alpn_length)
+    note_server_hello(focus)
+    if not is_tls13(told.version) and told.version > TLS12:
+        focus.reading.state[focus.side] = READ_STUCK  # a draft, or nothing known
+
+
+def on_unread_server_hello(focus: Any) -> None:
+    """A ServerHello that was cut: its version may be known."""
+    reading = focus.reading
+    side = focus.side
+    if reading.headed[side] >= RECORD_HEADER + MESSAGE_HEADER + 2:
+        version = reading.head[side * HEAD + 9] << 8 | reading.head[side * HEAD + 10]
+        if version < TLS12:
+            focus.setup.version = version
+    note_server_hello(focus)
+
+
+def note_server_hello(focus: Any) -> None:
+    """ServerHello came: when, and where it ends."""
+    reading = focus.reading
+    setup = focus.setup
+    side = focus.side
+    setup.flags |= SETUP_SERVER_HELLO
+    setup.server_hello_ns = reading.seen_ns[side]
+    setup.server_hello_frame = reading.frame[side]
+    length = message_length(focus)
+    if reading.gather[side] or length == 0 or length > reading.length[side]:
+        length = reading.length[side]
+    reading.server_hello_end = (reading.header[side] + RECORD_HEADER + length) & MASK32
