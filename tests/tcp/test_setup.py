@@ -13,6 +13,7 @@ from support.frames import CLIENT
 from support.tls import MS, START, Read, Talk, client, handshake, server
 
 from handshake_inspect.tcp.setup_facts import (
+    EXCHANGE_ALERTED,
     EXCHANGE_GIVEN_UP,
     EXCHANGE_UNREAD,
     EXTRA_LOSS,
@@ -490,6 +491,12 @@ def test_a_plain_request_has_no_row_of_its_own():
     assert read.setup is None
     assert (round(read.ms("request")), round(read.ms("response"))) == (41, 82)
     assert read.over
+
+
+def test_a_plain_request_that_tls_answers():
+    read = Read(Talk([(0, b"GET / HTTP/1.1\r\n\r\n"), (1, bytes.fromhex("15030100020246"))]).capture())
+    assert read.exchange.setup == EXCHANGE_ALERTED
+    assert round(read.ms("response")) == 82
 
 
 def test_the_path_is_the_least_time_to_an_acknowledgment():
