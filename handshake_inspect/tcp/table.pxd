@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
+from handshake_inspect.tcp.index cimport Index
 from handshake_inspect.tcp.setups cimport Setups
 from handshake_inspect.wire cimport fourtuple
 
@@ -12,10 +13,9 @@ cdef unsigned int EMBRYO_FREE
 cdef unsigned int EMBRYO_WAITING
 cdef uint32_t MASK16
 cdef uint64_t MASK32
-cdef uint64_t LARGE_INDEX
 cdef uint64_t LONGEST_RUN
 
-cdef class Table:
+cdef class Table(Index):
     cdef readonly Py_ssize_t limit
     cdef readonly object embryo_rows
     cdef readonly object connection_rows
@@ -54,28 +54,13 @@ cdef class Table:
     cdef public bint holds_bare
     cdef Py_ssize_t hand_embryo
     cdef Py_ssize_t hand_connection
-    cdef object index_rows
-    cdef uint64_t *slots
-    cdef uint64_t mask
-    cdef uint64_t filled
-    cdef uint64_t most
-    cdef uint64_t found_at
 
     @cython.locals(tag=uint64_t, at=uint64_t, last=uint64_t, slot=uint64_t)
     cdef uint32_t find(self, segment.Segment *segment) noexcept nogil
-    cdef void expect(self, segment.Segment *segment) noexcept nogil
     @cython.locals(slot=uint64_t, reference=uint32_t)
     cdef void fetch(self, segment.Segment *segment) noexcept nogil
     @cython.locals(embryo="rows.Embryo *", row="rows.Connection *")
     cdef bint is_same(self, uint32_t reference, segment.Segment *segment) noexcept nogil
-    @cython.locals(slot=uint64_t)
-    cdef int name(self, segment.Segment *segment, uint32_t reference) except -1 nogil
-    @cython.locals(
-        old="uint64_t *", slots="uint64_t *", size=uint64_t, mask=uint64_t, i=uint64_t, slot=uint64_t, at=uint64_t
-    )
-    cdef int grow(self) except -1 with gil
-    @cython.locals(at=uint64_t, slot=uint64_t, hole=uint64_t, home=uint64_t)
-    cdef void forget(self, uint64_t tag, uint32_t reference) noexcept nogil
     @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")
     cdef Py_ssize_t new_embryo(self, segment.Segment *segment, unsigned int state) noexcept nogil
     @cython.locals(frame=uint64_t)

@@ -1,31 +1,31 @@
 """The connection table: 4-tuple to row, in both directions alike.
 
-An open-addressing index of 64-bit words (32 bits of the 4-tuple's hash, 32 bits saying which row) over two kinds of
-rows.  A SYN alone is an embryo of 64 bytes; the second segment of its 4-tuple makes it a connection.  The index names
-only the latest incarnation of a 4-tuple; earlier ones stay in their rows until the report.
+An index (`index.py`) over two kinds of rows.  A SYN alone is an embryo of 64 bytes; the second segment of its 4-tuple
+makes it a connection.  The index names only the latest incarnation of a 4-tuple; earlier ones stay in their rows until
+the report.
 """
 
 from typing import Any
 
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_WAITING, NUMBER
+from handshake_inspect.tcp.index import Index
 from handshake_inspect.tcp.setups import Setups
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import MASK16, MASK32
 
-FIRST_INDEX = 1 << 15
 LEAST_ROWS = 16
 # The hash has no secret, so a capture can be made whose 4-tuples all collide.  No honest run of slots gets this long;
 # at its end the newest takes the place of another, which is known no more, though its row stays.
 LONGEST_RUN = 1024
-LARGE_INDEX = 1 << 20
 
 
-class Table:
+class Table(Index):
     """Rows and the way to them.  `limit` bounds embryos and connections alike; the oldest make room."""
 
     def __init__(self, limit: int = 1 << 22) -> None:
         """Reserve room for `limit` rows of each kind (address space, not memory), or for fewer if need be."""
+        Index.__init__(self)
         self.limit = rows.affordable(min(max(limit, LEAST_ROWS), NUMBER - 1), LEAST_ROWS)
         while not self.reserve():
             self.limit = max(self.limit // 2, LEAST_ROWS)
@@ -60,12 +60,6 @@ class Table:
         self.holds_bare = False  # and no payload
         self.hand_embryo = 0
         self.hand_connection = 0
-        self.index_rows = rows.reserve_words(FIRST_INDEX)
-        self.slots = rows.words_of(self.index_rows)
-        self.mask = FIRST_INDEX - 1
-        self.filled = 0
-        self.most = FIRST_INDEX // 2  # more slots filled than this, and the index grows
-        self.found_at = 0  # slot of the last find
 
     def reserve(self) -> bool:
         """Reserve room for `limit` rows of each kind; False where the system does not grant it, but may grant less."""
@@ -82,7 +76,7 @@ class Table:
             return False
         return True
 
-    # -- the index -------------------------------------------------------------------------------------------
+    # -- what the index names --------------------------------------------------------------------------------
 
     def find(self, segment: Any) -> int:
         """The reference of the segment's 4-tuple, 0 if it is unknown; `found_at` is its slot, or the free one."""
@@ -101,10 +95,6 @@ class Table:
                 self.found_at = at
                 return 0
             at = (at + 1) & self.mask
-
-    def expect(self, segment: Any) -> None:
-        """Have the index slot of the segment's 4-tuple brought near: it will be asked for soon."""
-        rows.prefetch_word(self.slots, ((segment.hash >> 32) & MASK32) & self.mask)
 
     def fetch(self, segment: Any) -> None:
         """Have the rows brought near that the slot names, if they are of a connection."""
@@ -156,59 +146,6 @@ class Table:
             and segment.src_hi == row.hi1
             and segment.dst_hi == row.hi0
         )
-
-    def name(self, segment: Any, reference: int) -> int:
-        """Let the 4-tuple of the last `find` mean this row from now on.  MemoryError when the index cannot grow."""
-        slot = ((segment.hash >> 32) & MASK32) << 32 | reference
-        if self.slots[self.found_at] == 0:
-            self.filled += 1
-        self.slots[self.found_at] = slot
-        if self.filled > self.most:
-            self.grow()
-        return 0
-
-    def grow(self) -> int:
-        """Double the index; a slot holds all the hash bits that this needs."""
-        old, size = self.slots, self.mask + 1
-        storage = rows.reserve_words(2 * size)
-        slots = rows.words_of(storage)
-        mask = 2 * size - 1
-        for i in range(size):
-            slot = old[i]
-            if slot:
-                at = (slot >> 32) & mask
-                while slots[at]:
-                    at = (at + 1) & mask
-                slots[at] = slot
-        self.index_rows = storage
-        self.slots = slots
-        self.mask = mask
-        # Half full, a search ends at its first slot or the next; a flood of millions is worth the memory more.
-        self.most = size if size < LARGE_INDEX else size + size // 2
-        return 0
-
-    def forget(self, tag: int, reference: int) -> None:
-        """Take a row out of the index, if it is there: later entries of its run move up."""
-        at = tag & self.mask
-        while True:
-            slot = self.slots[at]
-            if slot == 0:
-                return
-            if slot & MASK32 == reference and slot >> 32 == tag:
-                break
-            at = (at + 1) & self.mask
-        hole = at
-        while True:
-            at = (at + 1) & self.mask
-            slot = self.slots[at]
-            if slot == 0:
-                break
-            home = (slot >> 32) & self.mask
-            if ((at - home) & self.mask) >= ((at - hole) & self.mask):
-                self.slots[hole] = slot
-                hole = at
-        self.slots[hole] = 0
-        self.filled -= 1
 
     # -- rows ------------------------------------------------------------------------------------------------
 
