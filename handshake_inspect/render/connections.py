@@ -17,15 +17,19 @@ def connection_lines(
     start_ns: int,
     length_ns: int,
     kind_of: Callable[[Connection], object] | None = None,
+    *,
+    ids: bool = False,
 ) -> Iterator[str]:
     """Lines for connections that come in pieces; times count from `start_ns`, the start of the capture.
+
+    Their `ids` are for few, which are laid out at once.
 
     One explanation serves a run of lines for which it is the same, or which are of one kind.
     """
     table = Table(options.width, style)
     header = True
     for piece in pieces:
-        head, *lines = table.lines(_columns(piece, style, start_ns, length_ns), header=True)
+        head, *lines = table.lines(_columns(piece, style, start_ns, length_ns, ids=ids), header=True)
         if header:
             yield head
         header = False
@@ -37,11 +41,12 @@ def connection_lines(
                 yield from said
 
 
-def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns: int) -> list[Column]:
+def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns: int, *, ids: bool) -> list[Column]:
     handshakes = [connection.handshake for connection in piece]
     ends = [connection.close for connection in piece]
     names = [printable(connection.server.name or "") for connection in piece]
     return [
+        *([Column("id", [str(connection.id) for connection in piece], right=True)] if ids else []),
         Column("frame", [str(connection.first_frame) for connection in piece], right=True),
         Column("at", offsets([c.first_ns - start_ns for c in piece], length_ns), right=True, rank=1),
         Column("client", [printable(str(connection.client)) for connection in piece], floor=15, soft=21),

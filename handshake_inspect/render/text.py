@@ -5,6 +5,7 @@ What a check found is one line per assertion, and under those that failed what b
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -60,26 +61,54 @@ def _put(out: BinaryIO, lines: Iterator[str], options: Options) -> None:
 
 
 def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
-    yield from _capture(report.capture, options.width, style)
+    """The verdict first, then what explains it and what to do; how it was captured comes last."""
+    yield from _summary(report, options, style)
     if not report.summary.connections and not (report.quic_connections or report.findings):
         yield from _nothing(report.capture, options, style)
+        yield from _capture(report.capture, options.width, style)
         return
-    if report.summary.connections:
-        yield from _outcomes(report, options.width, style)
-        yield from _rtt(report, options.width, style)
-    yield from quic(report, options.width, style)
-    yield from setups(report, options.width, style)
     explained: set[str] = set()
     for finding in report.findings:
         yield from _finding(finding, options.width, style)
         if finding.id not in explained:
             explained.add(finding.id)
             yield INDENT + style.paint(f"more: {explained_at(finding.id)}", "dim")
-    if not report.summary.connections:
-        return
-    yield from _services(report, options, style)
-    if options.connections:
+    if options.connections and report.summary.connections:
         yield from _connections(report, options, style)
+    if report.summary.connections:
+        yield from _outcomes(report, options.width, style)
+        yield from _rtt(report, options.width, style)
+    yield from quic(report, options.width, style)
+    yield from setups(report, options.width, style)
+    if report.summary.connections:
+        yield from _services(report, options, style)
+    yield from _capture(report.capture, options.width, style)
+
+
+def _summary(report: Report, options: Options, style: Style) -> Iterator[str]:
+    """The verdict, and a line on what was captured."""
+    gravest = next((each for each in report.findings if each.severity != "info"), None)
+    said = "".join(_headline(report)) if report.summary.connections or not report.quic_connections else ""
+    said = said or f"{plural(len(report.quic_connections), 'QUIC connection')}, no TCP"
+    if gravest is not None:
+        said += f": {_first_part(style.clean(gravest.title))}"
+    look = _SEVERITY_LOOKS[gravest.severity] if gravest is not None else "green"
+    yield from (style.paint(line, "bold", look) for line in paragraph(said, options.width, ""))
+    capture = report.capture
+    names = ["standard input" if source == "-" else printable(source) for source in capture.sources]
+    name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else "nothing"
+    lasting = ""
+    if capture.first_ns is not None and capture.last_ns is not None:
+        lasting = f" in {span(capture.last_ns - capture.first_ns, style.micro)}"
+    what = f": {plural(capture.frames, 'frame')}{lasting}, {_quality(capture)}"
+    line = style.elide(name, max(options.width - len(what), options.width // 2)) + what
+    yield from (style.paint(part, "dim") for part in paragraph(line, options.width, ""))
+
+
+def _first_part(title: str) -> str:
+    """A title up to its first colon, to stand in a sentence."""
+    part = title.split(": ", maxsplit=1)[0]
+    return part[:1].lower() + part[1:] if part[1:2].islower() else part
 
 
 def _headline(report: Report) -> Iterator[str]:
@@ -95,7 +124,7 @@ def _headline(report: Report) -> Iterator[str]:
 
 
 def _capture(capture: Capture, width: int, style: Style) -> Iterator[str]:
-    yield style.paint("CAPTURE", "bold")
+    yield from heading("CAPTURE", "", style)
     for label, value in _capture_facts(capture, width - len(INDENT) - LABEL, style):
         yield from labelled(label, value, width, style)
     for problem in capture.problems[:PROBLEMS_SHOWN]:
@@ -245,10 +274,19 @@ def _connections(report: Report, options: Options, style: Style) -> Iterator[str
     shown = examples(report.connections.trouble(TROUBLE_SEEN), TROUBLE_SHOWN)
     remark = plural(total, "connection") + (f", {len(shown)} of them shown" if len(shown) < total else "")
     yield from heading("TROUBLE", remark, style)
-    yield from connection_lines([shown], options, style, start, length, kind_of)
+    yield from connection_lines([shown], options, style, start, length, kind_of, ids=True)
     if total > len(shown):
         yield ""
         yield f"{INDENT}and {total - len(shown):,} more: --all shows every connection"
+    yield from _next(report.capture, shown[0].id, style)
+
+
+def _next(capture: Capture, number: int, style: Style) -> Iterator[str]:
+    """What to type to see more of a connection."""
+    if len(capture.sources) == 1 and capture.sources[0] != "-":
+        yield ""
+        command = f"hsi explain {shlex.quote(printable(capture.sources[0]))} {number}"
+        yield INDENT + style.paint(f"segment by segment: {command}", "dim")
 
 
 # --- what a check found -----------------------------------------------------------------------------------------------
