@@ -13,7 +13,7 @@ cdef Py_ssize_t BUFFER
 cdef int HELD
 cdef uint32_t MASK32
 
-@cython.locals(reading="sr.Reading *", side="unsigned int", fresh=bint)
+@cython.locals(reading="sr.Reading *", side="unsigned int", end=uint32_t, fresh=bint)
 cdef void take(Focus focus, uint32_t payload_len, uint32_t options_len) noexcept nogil
 @cython.locals(reading="sr.Reading *")
 cdef void feed(Focus focus) noexcept nogil

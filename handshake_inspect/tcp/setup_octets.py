@@ -15,7 +15,8 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
     """A segment with payload."""
     reading = focus.reading
     side = focus.side
-    fresh = seqspace.seq_gt(focus.end, reading.beyond[side])
+    end = focus.end
+    fresh = seqspace.seq_gt(end, reading.beyond[side])
     if fresh:
         setup_waits.on_data(focus, payload_len, options_len)
     elif payload_len > 1:
@@ -29,7 +30,7 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
     else:
         feed(focus)
     if fresh and not focus.over:
-        reading.beyond[side] = seqspace.seq_max(reading.beyond[side], focus.end)
+        reading.beyond[side] = seqspace.seq_max(reading.beyond[side], end)
 
 
 def feed(focus: Any) -> None:

@@ -181,12 +181,12 @@ class Talk:
         number = self.next[side ^ 1] if number is None else number
         self.sent.append((self.passes(side, at), side, self.next[side], number, b""))
 
-    def frames(self):
+    def frames(self, link=frames.ethernet):
         """All frames with their times, as captured."""
         made = list(self.opening)
         for at, side, seq, ack, octets in self.sent:
             ends = ENDS if side == 0 else ENDS[::-1]
-            made.append((at, frames.data(octets, *ends, seq=seq, ack=ack)))
+            made.append((at, frames.data(octets, *ends, seq=seq, ack=ack, link=link)))
         return [(START + round(at * MS), frame) for at, frame in sorted(made, key=lambda each: each[0])]
 
     def capture(self):
@@ -197,7 +197,7 @@ class Talk:
 class Read:
     """The rows of set-up of a capture's connections, as attributes; `row` says which connection."""
 
-    def __init__(self, capture, row=0, *, limit=1 << 10, reads=True):
+    def __init__(self, capture, row=0, *, limit=1 << 10, reads=True, block=None):
         from handshake_inspect.capture.pcap import PcapReader  # noqa: PLC0415
         from handshake_inspect.engine.pump import Pump  # noqa: PLC0415
         from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP  # noqa: PLC0415
@@ -206,8 +206,11 @@ class Read:
         tracker = Tracker(limit)
         tracker.reads = reads
         reader = PcapReader()
-        reader.feed(capture, 0, len(capture), 0)
-        Pump(tracker).drain(reader)
+        pump, rest, block = Pump(tracker), b"", block or len(capture)
+        for begin in range(0, len(capture), block):
+            rest = rest[reader.position :] + capture[begin : begin + block]
+            reader.feed(rest, 0, len(rest), 0)
+            pump.drain(reader)
         self.table = tracker.table
         self.setups = tracker.table.setups
         self.exchange = self.setups.exchange_rows[row]

@@ -267,6 +267,23 @@ def test_headers_alone():
     assert (round(read.ms("request")), round(read.ms("response"))) == (41, 82)
 
 
+def gre(packet):
+    return frames.ethernet(frames.packet("10.0.0.1", "10.0.0.2", 47, b"\0\0\x08\0" + packet))
+
+
+@pytest.mark.parametrize("link", [frames.qinq, gre], ids=["tagged twice", "in a tunnel"])
+def test_behind_other_headers(said, link):
+    talk = Talk(said["1.3"])
+    talk.opening = [(at, link(frame[14:])) for at, frame in talk.opening]
+    assert Read(pcap(talk.frames(link), nano=True)).everything() == Read(Talk(said["1.3"]).capture()).everything()
+
+
+@pytest.mark.parametrize("block", [1000, 1501, 4096])
+def test_blocks_do_not_matter(said, block):
+    capture = Talk(said["1.3, certificate"]).capture()
+    assert Read(capture, block=block).everything() == Read(capture).everything()
+
+
 def test_something_else_answers(said):
     read = Read(Talk([said["1.3"][0], (1, b"HTTP/1.1 400 Bad Request\r\n\r\n")]).capture())
     assert read.has("TLS", "NOT_TLS")
