@@ -7,6 +7,10 @@ import pytest
 from support.samples import SAMPLES
 
 from handshake_inspect import engine
+from handshake_inspect.errors import UsageError
+from handshake_inspect.expression.language import parse
+from handshake_inspect.expression.select import filtered, passing
+from handshake_inspect.report.setup_names import text
 
 TOLERANCE_NS = 1_000_000  # the calls begin before the kernel sends, and return after it was told
 CLOCKED = [
@@ -76,3 +80,29 @@ def test_no_names_leaves_names_out(arguments, hsi, pcaps):
     file = str(pcaps / "tls12-full.pcap")
     assert NAMES[0] in hsi(*arguments, file).stdout
     assert not [each for each in NAMES if each in hsi(*arguments, "--no-names", file).stdout]
+
+
+@pytest.mark.parametrize(
+    ("expression", "ids"),
+    [
+        ('tls.kind == resumed and setup.spans.tls < 60ms', [1]),
+        ('setup.extra_round_trips contains nagle', []),
+        ('tls.server_name == "lab.example" and setup.round_trips == 4', [0]),
+    ],
+)  # fmt: skip
+def test_filters_know_set_ups(expression, ids, pcaps):
+    report = engine.analyze([pcaps / "tls12-resumed.pcap"])
+    assert passing(report.connections, parse(expression)).nonzero()[0].tolist() == ids
+    chosen = filtered(report, parse(expression))
+    told = chosen.summary.setup
+    assert (0 if told is None else told.connections) == len(ids)
+
+
+def test_a_list_of_texts_has_no_order():
+    with pytest.raises(UsageError, match="use contains or matches"):
+        parse("tls.alpn_offered == h2")
+
+
+@pytest.mark.parametrize("octets", [b"\x1b[31m", b"a\nb\tc", b"\xff\xfe", b"=cmd|x", b"\x00"])
+def test_names_drive_no_terminal(octets):
+    assert text(octets).isprintable()

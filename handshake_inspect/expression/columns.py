@@ -63,7 +63,9 @@ def listed_column(field: Field, values: Sequence[Any]) -> Column:
         halves = [address_halves(value) for value in values]
         hi = np.array([hi for hi, _ in halves], dtype=np.uint64)
         return Addresses(hi, np.array([lo for _, lo in halves], dtype=np.uint64), known)
-    if field.kind in ("word", "text"):
+    if field.kind == "texts":
+        values = [None if value is None else " ".join(map(str, value)) for value in values]
+    if field.kind in ("word", "text", "texts"):
         place: dict[str, int] = {}
         codes = [-1 if value is None else place.setdefault(value, len(place)) for value in values]
         return Words(np.array(codes, dtype=np.intp), list(place))

@@ -189,18 +189,20 @@ class _Reader(Transformer[Token, Any]):
             raise self._error("the range ends before it begins", item[0])
         return low, high
 
-    def _field(self, name: Token) -> Field:
+    def _field(self, name: Token, lists: str = "") -> Field:
         try:
             field = find(str(name))
         except UsageError as error:
             raise self._error(str(error), name) from None
-        if field.kind in ("list", "texts"):
-            raise self._error(f"{field.name} is a list, which cannot be compared", name)
+        if field.kind in ("list", "texts") and field.kind != lists:
+            known = "; use contains or matches" if field.kind == "texts" else ""
+            raise self._error(f"{field.name} is a list, which cannot be compared{known}", name)
         return field
 
     def _text_field(self, name: Token) -> Field:
-        field = self._field(name)
-        if field.kind not in ("word", "text"):
+        """A field of text, or of several texts, which are looked at one behind the other with spaces between."""
+        field = self._field(name, "texts")
+        if field.kind not in ("word", "text", "texts"):
             raise self._error(f"{field.name} is not text", name)
         return field
 

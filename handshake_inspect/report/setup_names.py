@@ -9,6 +9,7 @@ import numpy as np
 from handshake_inspect.report.setup_columns import Coded, of_tls
 from handshake_inspect.verdicts.setup.tls_words import version_text
 from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
+from handshake_inspect.wire.text import printable
 
 named: Coded = of_tls(lambda seen: np.where(seen["hello"] > 0, seen["hello"], -1))
 
@@ -54,5 +55,5 @@ def visible(trace: Any) -> bool:
 
 
 def text(octets: bytes) -> str:
-    """What somebody else wrote, as text that JSON can hold."""
-    return octets.decode("ascii", "backslashreplace")
+    """What somebody else wrote, as text that drives no terminal."""
+    return printable(octets.decode("ascii", "backslashreplace"))

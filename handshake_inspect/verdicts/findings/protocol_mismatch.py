@@ -10,8 +10,7 @@ One finding for each service and direction, from one connection on: `warning`.
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp import setup_facts
-from handshake_inspect.tcp.setup_facts import SETUP_NOT_TLS
+from handshake_inspect.tcp.setup_facts import EXCHANGE_ALERTED, SETUP_NOT_TLS
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, first_of, target, window, write
@@ -25,8 +24,6 @@ from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.setup.tls import has_ended
 from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
 from handshake_inspect.wire.text import plural
-
-EXCHANGE_ALERTED: int = getattr(setup_facts, "EXCHANGE_ALERTED", 0)
 
 _SAID = {
     "plain-to-tls": "sent plain text to {service}, which speaks TLS",

@@ -31,6 +31,7 @@ from handshake_inspect.verdicts.setup.answer import Tickets
 from handshake_inspect.verdicts.setup.extras import Extras
 from handshake_inspect.verdicts.setup.handshakes import Handshakes, handshakes_of, joined_handshakes
 from handshake_inspect.verdicts.setup.intervals import Bools, Times
+from handshake_inspect.verdicts.setup.plain import Plain, plain_spans
 from handshake_inspect.verdicts.setup.savings import saveable
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.spans import Span, Spans
@@ -191,6 +192,9 @@ def rows_of(trace: Attempts) -> NDArray[Any]:
 def tickets_of(trace: Attempts) -> Tickets:
     """Tickets seen, by service."""
     rows = rows_of(trace)
+    if trace.exchanges is None:
+        return Tickets(np.zeros(0, dtype=np.uint64))
+    rows = rows[trace.exchanges["setup"][rows] & EXCHANGE_SETUP != 0]
     services, lengths = [], []
     for some in batches(len(rows)):
         candidates = Seen(trace, rows[some]).candidates
@@ -207,12 +211,48 @@ def tickets_of(trace: Attempts) -> Tickets:
 def all_of(trace: Attempts) -> tuple[Values, Handshakes]:
     """The fields of all set-ups, for the connections of `rows_of`, and those of TLS alone: in one pass."""
     rows, found = rows_of(trace), Setups(trace)
+    plain = plain_spans(trace, rows)
+    others = rows[~plain.easy]
     told, of_tls = [], []
-    for some in batches(len(rows)):
-        setup = found.of(rows[some])
+    for some in batches(len(others)):
+        setup = found.of(others[some])
         told.append(values_of(setup))
         of_tls.append(handshakes_of(setup.spans, setup.outcomes))
-    return joined(told), joined_handshakes(of_tls)
+    return with_plain(rows, plain, joined(told)), joined_handshakes(of_tls)
+
+
+def with_plain(rows: NDArray[Any], plain: Plain, others: Values) -> Values:
+    """The values of all, of the easy ones and of the others."""
+    easy = plain.easy
+    if not easy.any():
+        return others
+    hard = np.flatnonzero(~easy)
+
+    def both(default: int, mine: NDArray[Any] | None, theirs: NDArray[Any]) -> NDArray[Any]:
+        if mine is None and not len(hard):
+            return np.broadcast_to(np.asarray(default, theirs.dtype), len(rows))
+        column = np.full(len(rows), default, dtype=theirs.dtype)
+        if mine is not None:
+            column[easy] = mine
+        column[hard] = theirs
+        return column
+
+    flat: list[Any] = [both(0, None, getattr(others, name)) for name in PLAIN[1:]]
+    spans = {name: both(-1, plain.spans.get(name), each) for name, each in others.spans.items()}
+    bounds: list[Any] = [
+        {
+            name: spans[name] if each is others.spans[name] else both(-1, plain.spans.get(name), each)
+            for name, each in side.items()
+        }
+        for side in (others.lows, others.highs)
+    ]
+    if not len(hard):
+        bounds = [spans, spans]
+    saved = {name: both(-1, None, each) for name, each in others.saveable.items() if name != "reuse_ns"}
+    reuse = both(-1, plain.spans["tcp"], others.saveable["reuse_ns"])
+    extras = {name: both(0, None, each) for name, each in others.extras.items()}
+    columns: list[Any] = [rows, *flat, spans, *bounds, {"reuse_ns": reuse} | saved, extras]
+    return Values(*columns)
 
 
 def values_of(setup: Setup) -> Values:

@@ -5,6 +5,7 @@ from support.setups import COMPLETE, MS, Rows
 
 from handshake_inspect.tcp.facts import FACT_RST
 from handshake_inspect.tcp.setup_facts import (
+    EXCHANGE_ALERTED,
     EXTRA_LOSS,
     EXTRA_NAGLE,
     EXTRA_WINDOW,
@@ -294,6 +295,12 @@ PLAIN = {"moments": {"request": 41, "response": 90}}
 def test_plain_text_to_tls():
     assert only(good(Rows()).add(**PLAIN, closed_by=1), "protocol-mismatch").metrics["kind"] == "plain-to-tls"
     assert only(good(Rows()).add(moments={"request": 41}), "protocol-mismatch").metrics["connections"] == 1
+
+
+def test_an_alert_in_answer_to_plain_text():
+    rows = Rows().add(moments={"request": 41, "response": 90}, closed_by=0)
+    rows.exchanges[0]["setup"] |= EXCHANGE_ALERTED
+    assert only(rows, "protocol-mismatch").metrics["kind"] == "plain-to-tls"
 
 
 def test_a_service_that_speaks_both():

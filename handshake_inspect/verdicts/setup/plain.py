@@ -1,0 +1,70 @@
+"""The spans of plain connections to which nothing happened, which most are: a few sums of columns, and no more.
+
+They have no row of set-up: the client spoke first, nothing was sent again and nobody waited.  What `spans.py` says of
+them is the same.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_MIDSTREAM, FACT_SYN, METHOD_DATA_ACK
+from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import batches
+from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.setup.intervals import Bools, Times
+
+SPANS = ("tcp", "before_request", "response", "first_byte")
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Which set-ups are so simple, and the lengths of the spans of those, -1 for none."""
+
+    easy: Bools
+    spans: dict[str, Times]
+
+
+def plain_spans(trace: Attempts, rows: NDArray[Any]) -> Plain:
+    """Of the set-ups of these connections."""
+    easy = np.zeros(len(rows), dtype=bool)
+    parts: list[list[Times]] = [[] for _ in SPANS]
+    if trace.exchanges is None:
+        return Plain(easy, dict.fromkeys(SPANS, np.zeros(0, dtype=np.int64)))
+    back = Legs(trace).values[1]
+    for some in batches(len(rows)):
+        mine = is_easy(trace, rows[some], back)
+        easy[some] = mine
+        for part, column in zip(parts, lengths(trace, rows[some][mine], back), strict=True):
+            part.append(column)
+    none = [np.zeros(0, dtype=np.int64)]
+    return Plain(easy, {name: np.concatenate(part or none) for name, part in zip(SPANS, parts, strict=True)})
+
+
+def is_easy(trace: Attempts, rows: NDArray[Any], back: Times) -> Bools:
+    """Which of these connections have an opening with times that can be named, a request, and no row of set-up."""
+    assert trace.exchanges is not None  # noqa: S101
+    exchange = trace.exchanges[rows]
+    opened = trace.facts[rows] & (FACT_SYN | FACT_ACKED | FACT_MIDSTREAM) == FACT_SYN | FACT_ACKED
+    simple = opened & ~trace.untimed[rows] & (back[rows] >= 0)
+    simple &= (exchange["setup"] & EXCHANGE_SETUP == 0) & (exchange["request_frame"] != 0)
+    easy: Bools = simple & (trace.connections["ackdat_method"][rows] != METHOD_DATA_ACK)
+    return easy
+
+
+def lengths(trace: Attempts, rows: NDArray[Any], back: Times) -> tuple[Times, Times, Times, Times]:
+    """The lengths of SPANS."""
+    assert trace.exchanges is not None  # noqa: S101
+    exchange = trace.exchanges[rows]
+    request, response = exchange["request_ns"], exchange["response_ns"]
+    syn, ack = trace.connections["syn_ns"][rows], trace.connections["ack_ns"][rows]
+    answered = exchange["response_frame"] != 0
+    return (
+        np.maximum(ack - syn, 0),
+        np.maximum(request - ack, 0),
+        np.where(answered, np.maximum(response - request, 0) + back[rows], -1),
+        np.where(answered, np.maximum(response - syn, 0) + back[rows], -1),
+    )

@@ -1,0 +1,22 @@
+"""What is said of simple connections at once is what is said of each."""
+
+import pytest
+from support.samples import SAMPLES
+
+from handshake_inspect import engine
+from handshake_inspect.verdicts.setup.setups import all_of, joined, setups_of, values_of
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_short_way_agrees_with_the_long_one(name, pcaps):
+    attempts = engine.analyze([pcaps / f"{name}.pcap"]).connections.attempts
+    found = setups_of(attempts)
+    if not len(found.rows):
+        pytest.skip("nothing was set up")
+    short, long = all_of(attempts)[0], joined([values_of(found.of(found.rows))])
+    assert short.rows.tolist() == long.rows.tolist()
+    assert short.tls.tolist() == long.tls.tolist()
+    assert short.version.tolist() == long.version.tolist()
+    for part in ("spans", "lows", "highs", "saveable", "extras"):
+        one, other = getattr(short, part), getattr(long, part)
+        assert {key: each.tolist() for key, each in one.items()} == {key: each.tolist() for key, each in other.items()}
