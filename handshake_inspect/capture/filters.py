@@ -1,7 +1,7 @@
 """What a capture filter lets through, as far as its text says: libpcap's language, read for TCP flags alone.
 
 `tcp[tcpflags] & (tcp-syn|tcp-fin) != 0`, `tcp[13] == 2` and the like are read, joined by `and` and `or` from the left
-as libpcap does.  A filter that asks for no octets by their place can ask for no flags.  Of any other nothing is known.
+as libpcap does.  A filter that reads no bytes by their place cannot select flags.  Of any other nothing is known.
 """
 
 import re
@@ -60,7 +60,7 @@ def passing(text: str) -> Passing | None:
 
 
 def _is_denied(text: str, found: re.Match[str]) -> bool:
-    """Whether what a `not` is about asks for octets by their place."""
+    """Whether the operand of a `not` reads bytes by their place."""
     depth = len(found["group"])
     end = found.end()
     if not depth:

@@ -56,7 +56,7 @@ class PcapReader(FrameReader):
         self.ticks = 1_000_000  # per second
         self.tick_ns = 1_000
         self.snap_len = 0
-        self.longest = -1  # longest frame to believe in; none before the file header
+        self.longest = -1  # longest plausible frame; none before the file header
         self.fcs_len = 0  # bytes of frame check sequence behind each frame
 
     def feed(self, octets: Any, position: int, limit: int, offset: int) -> None:

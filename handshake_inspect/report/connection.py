@@ -37,7 +37,7 @@ class Endpoint(Struct, frozen=True, gc=False):
 
 
 class Server(Endpoint, frozen=True, gc=False):
-    """The end that was connected to, with its name where the capture tells one.
+    """The end that was connected to, with its name if the capture shows one.
 
     `name_basis`: `sni`, the client asked for it in its TLS hello; `dns`, a lookup of this client gave the address.
     `names` are all of them where they differ, at most four.

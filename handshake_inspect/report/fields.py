@@ -207,7 +207,7 @@ FIELDS: dict[str, Entry] = {
     ),
     **_inside("client", _endpoint("client")),
     **_inside("server", _endpoint("server")),
-    "server.name": Entry("Name of the server, where the capture tells one.", server_names.name),
+    "server.name": Entry("Name of the server, if the capture shows one.", server_names.name),
     "server.name_basis": Entry(
         "What the name is known from: the client's TLS hello, or its lookup.", server_names.basis
     ),

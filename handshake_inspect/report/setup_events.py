@@ -67,7 +67,7 @@ def _events(connection: Connection) -> Iterator[tuple[int | None, Mark]]:
 def _request_and_answer(setup: Setup) -> Iterator[tuple[int | None, Mark]]:
     moments, answer = setup.milestones, setup.spans.response
     if answer is None or (setup.protocol == "plain" and setup.speaks_first == "client"):
-        return  # plain data that is told of already
+        return  # plain data that is reported already
     if moments.request:
         yield moments.request.frame, Mark("request", "The request begins.")
     if moments.response:

@@ -120,7 +120,7 @@ def of_connections(connections: Sequence[Connection]) -> SetupSummary | None:
 def of_setups(
     setups: Sequence[Setup], told: Sequence[Tls] = (), groups: Sequence[SetupGroup] = ()
 ) -> SetupSummary | None:
-    """Of set-ups, and what their TLS told; None of none."""
+    """The summary of set-ups and their TLS; None of none."""
     if not setups:
         return None
     versions = Counter(each.version for each in told if each.version is not None)

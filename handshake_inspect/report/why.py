@@ -136,8 +136,8 @@ def _half_open(row: dict[str, Any]) -> str:
         return _NOT_THE_QUEUE[row["cause"]].format(synacks=synacks, age=age)
     if row["cause"] == "accept-queue-overflow" and row["synack_count"] <= 1:
         return (
-            "The client sent the final ACK and believes to be connected, but this listener answers nothing since, and"
-            " others do: it keeps no state of a SYN (SYN cookies), and its accept queue is full."
+            "The client sent the final ACK and thinks it is connected, but this listener has answered nothing since,"
+            " while others do: it keeps no state of a SYN (SYN cookies), and its accept queue is full."
         )
     if row["cause"] == "accept-queue-overflow":
         return (

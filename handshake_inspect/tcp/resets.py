@@ -1,4 +1,4 @@
-"""RSTs: which to believe (RFC 9293 section 3.10.7, RFC 5961 section 3), and which their target visibly ignored."""
+"""RSTs: which are valid (RFC 9293 section 3.10.7, RFC 5961 section 3), and which their target visibly ignored."""
 
 from typing import Any
 
@@ -224,7 +224,7 @@ def doubt(connection: Any, segment: Any) -> None:
 
 
 def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """Believe it."""
+    """Take it as valid."""
     if side == connection.rst_side and not sender.checks & CHECK_WENT_ON:
         # It answers with RSTs again and again: nobody ignored the first; segments in between were on the way for long.
         connection.facts &= ~FACT_RST_IGNORED & MASK64

@@ -147,7 +147,7 @@ def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any
 
 
 def is_plain_request(exchange: Any, owners: Any, sender: Any, segment: Any) -> bool:
-    """As `is_plain`, for octets of the client."""
+    """Whether bytes of the client are a plain request, as `is_plain`."""
     first = (sender.iss + 1) & MASK32
     seq = (segment.seq + 1) & MASK32 if segment.flags & SYN else segment.seq
     if seqspace.seq_le((seq + segment.payload_len) & MASK32, first):

@@ -118,7 +118,7 @@ def on_client_hello(focus: Any) -> None:
 
 
 def infer_version(focus: Any, kind: int, message: int) -> bool:
-    """Tell the version from the client's second flight, where the snap length took ServerHello's extensions."""
+    """The version, from the client's second flight, if the snap length cut ServerHello's extensions."""
     reading = focus.reading
     setup = focus.setup
     if kind == APPLICATION_DATA:

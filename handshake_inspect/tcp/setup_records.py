@@ -149,7 +149,7 @@ def begin_record(focus: Any, at: int) -> None:
 
 
 def end_record(focus: Any, at: int) -> None:
-    """Whether the record under way ends before `at`; what was waiting for that is told."""
+    """Whether the record under way ends before `at`; what was waiting for that is returned."""
     reading = focus.reading
     side = focus.side
     if (

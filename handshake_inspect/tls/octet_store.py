@@ -41,7 +41,7 @@ def equal(one: Any, start: int, data: Any, at: int, length: int) -> bool:
 
 
 def octets_of_row(row: Any) -> Any:
-    """The octets of a row, to be written."""
+    """The bytes of a row, to be written."""
     return row
 
 

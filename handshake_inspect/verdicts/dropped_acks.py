@@ -1,6 +1,6 @@
 """Final ACKs that a listener with SYN cookies did not take: it has no SYN-ACK to repeat, and says nothing at all.
 
-Who keeps no state of a SYN drops the final ACK without a trace while the accept queue is full.  The client believes
+Who keeps no state of a SYN drops the final ACK without a trace while the accept queue is full.  The client thinks
 to be connected, and repeats its first data (or its FIN) to no answer.  A path that broke looks the same, so that all
 of this must hold:
 

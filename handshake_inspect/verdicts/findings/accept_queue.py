@@ -1,6 +1,6 @@
 """`accept-queue-overflow`: a listener whose accept queue is full when the final ACK comes.
 
-The client believes it is connected.  What the server does shows it did not take the ACK (Linux, both settings of
+The client thinks it is connected.  What the server does shows it did not take the ACK (Linux, both settings of
 `tcp_abort_on_overflow`):
 
 - *ignored*: it repeats its SYN-ACK though the client acknowledged it, at least `MIN_REPEATS` times after the ACK, or

@@ -110,7 +110,7 @@ def finding(case: Case, of_client: bool, places: Places) -> Finding:
             "first_byte_p50_ns": first_byte,
         },
         "Open UDP to this port in the firewalls between, in both directions, or stop announcing HTTP/3 (`Alt-Svc`, the "
-        "HTTPS record): a client that is told of QUIC waits for it.",
+        "HTTPS record): a client that learns of QUIC waits for it.",
         quic_services.frames(quic, places),
         tuple(sorted(set(raced.tolist()))[:10]),
     )

@@ -3,9 +3,9 @@
 From a frame of the client to another of the client the client saw the same; to a frame of the server it saw the way
 from the capture to the client and back on top, of which the client's first reply gives an upper bound.
 
-The answer cannot be told from what a server sends on its own account (tickets, SETTINGS, HANDSHAKE_DONE), so its start
-is an interval.  A burst that comes sooner after the request than a lower bound of the round trip answers nothing; the
-first one after the client's Finished always holds chatter.
+The answer cannot be distinguished from what a server sends on its own account (tickets, SETTINGS, HANDSHAKE_DONE), so
+its start is an interval.  A burst that comes sooner after the request than a lower bound of the round trip answers
+nothing; the first one after the client's Finished always holds chatter.
 """
 
 from dataclasses import dataclass
