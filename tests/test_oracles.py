@@ -32,6 +32,7 @@ OTHER_RETRANSMISSIONS = {
     "two-capture-points": COPIES,
     "bridge-any": COPIES,
     "router-any": COPIES,
+    "syn-proxy-any": COPIES,
     "doubled-syn": COPIES,
     "doubled-data": COPIES,
     "path-mtu-answers": "Wireshark takes the first copy, sent on a selective acknowledgment, for out of order",
@@ -42,7 +43,7 @@ OTHER_RETRANSMISSIONS = {
 }
 # sample -> why Wireshark has another initial RTT.
 OTHER_RTT = dict.fromkeys(
-    ("two-capture-points", "bridge-any", "router-any", "doubled-syn"),
+    ("two-capture-points", "bridge-any", "router-any", "syn-proxy-any", "doubled-syn"),
     "Wireshark takes the time to or from a later copy",
 )
 # sample -> why Wireshark counts other segments to a stream.

@@ -17,7 +17,6 @@ cdef unsigned int TRAIT_SEEN
 cdef uint32_t MIX_ACK
 cdef uint32_t MIX_REST
 cdef uint32_t MIX_SEQ
-cdef uint32_t MIX_TSVAL
 cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int KIND_TCP

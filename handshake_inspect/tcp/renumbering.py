@@ -23,7 +23,6 @@ from handshake_inspect.tcp.facts import (
     MIX_ACK,
     MIX_REST,
     MIX_SEQ,
-    MIX_TSVAL,
     TRAIT_ACKS,
     TRAIT_ISS,
     TRAIT_SEEN,
@@ -356,7 +355,10 @@ def was_seen(row: Any, segment: Any, side: int) -> bool:
 
 
 def mark(segment: Any) -> int:
-    """32 bits that both captures of a segment share, once its numbers are restored: IP ID and window may change."""
+    """32 bits that both captures of a segment share, once its numbers are restored.
+
+    Not among them are IP ID, window and timestamps: some firewalls change them, too, and each segment is one for one.
+    """
     mixed = (segment.seq * MIX_SEQ + segment.ack * MIX_ACK) & MASK32
-    mixed = ((mixed ^ segment.tsval) * MIX_TSVAL + (segment.flags & 0x3F)) & MASK32
+    mixed = ((mixed ^ mixed >> 15) * MIX_REST + (segment.flags & 0x3F)) & MASK32
     return ((mixed ^ mixed >> 15) * MIX_REST + segment.payload_len) & MASK32

@@ -81,6 +81,27 @@ def router_any(sample: Sample) -> None:
 
 
 @scenario()
+def syn_proxy_any(sample: Sample) -> None:
+    """A router with a SYN proxy captures on all of its interfaces: each packet twice, with other sequence numbers."""
+    client, router, server = sample.routed()
+    router.sysctl("net.netfilter.nf_conntrack_tcp_loose", 0)
+    offers = "mss 1460 wscale 7 timestamp sack-perm"
+    for rule in (
+        "add table ip lab",
+        "add chain ip lab early { type filter hook prerouting priority -300; }",
+        "add rule ip lab early tcp dport 80 tcp flags syn notrack",
+        "add chain ip lab forward { type filter hook forward priority 0; }",
+        f"add rule ip lab forward tcp dport 80 ct state invalid,untracked synproxy {offers}",
+    ):
+        router.run("nft", rule)
+    attempt = whole_life(sample, client, server, router, interface="any")
+    sample.expect(attempt, "established", close=close("fin", "client"), syn_count=2, synack_count=...,
+                  client_to_server={"bytes": 5}, server_to_client={"bytes": 5})  # fmt: skip
+    sample.finding("capture-quality", renumbered=1)
+    sample.maybe("syn-retransmission")
+
+
+@scenario()
 def bridge_any(sample: Sample) -> None:
     """A bridge captures on all of its ports: every frame twice, byte for byte."""
     client, bridge, server = sample.host("client"), sample.host("bridge"), sample.host("server")
