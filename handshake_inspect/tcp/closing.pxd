@@ -50,14 +50,17 @@ cdef void skip_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
 cdef void take_back(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
+@cython.locals(length=uint32_t)
 cdef bint is_unsent(rows.Endpoint *end, segment.Segment *segment) noexcept nogil
 @cython.locals(untaken=bint)
 cdef void forget_unsent(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil
 cdef void end_with_fin(rows.Endpoint *sender) noexcept nogil
-@cython.locals(end=uint32_t)
-cdef bint is_fin_refuted(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+@cython.locals(next_=uint32_t)
+cdef uint32_t expected_of(rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
+@cython.locals(low=uint32_t, end=uint32_t)
+cdef bint is_fin_refuted(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
 cdef void refute_fin(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
 @cython.locals(beyond=bint)
 cdef bint goes_beyond_fin(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil

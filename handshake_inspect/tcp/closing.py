@@ -157,18 +157,17 @@ def is_unsent(end: Any, segment: Any) -> bool:
     """Whether an end denies to have sent what was acknowledged though the capture does not hold it.
 
     It sends an ACK with the number before all that, as it answers an acknowledgment of what it never sent.  Where that
-    may be a FIN, the ACK must repeat the last one: else both are only stored late.
+    may be a FIN, the ACK must repeat the last one: else both are only stored late.  Or it closes there, and nothing can
+    follow.
     """
-    return (
-        not end.traits & TRAIT_HOLE
-        and end.hole_start != end.hole_end
-        and end.hole_end == end.snd_nxt
-        and segment.seq == end.hole_start
-        and segment.payload_len == 0
-        and segment.flags & (ACK | FIN) == ACK
-        and end.traits & TRAIT_ACKS != 0
-        and (segment.ack == end.last_ack or (end.hole_end - end.hole_start) & MASK32 > 1)
-    )
+    if end.traits & TRAIT_HOLE or end.hole_start == end.hole_end or end.hole_end != end.snd_nxt:
+        return False
+    if segment.seq != end.hole_start or not segment.flags & ACK:
+        return False
+    length = (end.hole_end - end.hole_start) & MASK32
+    if segment.flags & FIN:
+        return segment.payload_len + 1 < length
+    return segment.payload_len == 0 and end.traits & TRAIT_ACKS != 0 and (segment.ack == end.last_ack or length > 1)
 
 
 def forget_unsent(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
@@ -233,14 +232,23 @@ def end_with_fin(sender: Any) -> None:
         sender.traits &= ~TRAIT_HOLE & 0xFF
 
 
-def is_fin_refuted(sender: Any, segment: Any) -> bool:
-    """Whether what is next in order cannot be with a FIN seen beyond missing bytes: another FIN, or payload."""
-    if sender.traits & (TRAIT_FIN | TRAIT_FIN_ACKED | TRAIT_HOLE) != TRAIT_FIN | TRAIT_HOLE:
+def expected_of(sender: Any, peer: Any) -> int:
+    """RCV.NXT of a peer that has not taken the FIN: before missing bytes, or as it acknowledged last."""
+    next_: int = sender.contiguous
+    if seqspace.seq_ge(next_, sender.fin_seq):
+        next_ = peer.last_ack
+    return next_
+
+
+def is_fin_refuted(sender: Any, peer: Any, segment: Any) -> bool:
+    """Whether what is next in order cannot be with a FIN that the peer has not taken: another FIN, or payload."""
+    if sender.traits & (TRAIT_FIN | TRAIT_FIN_ACKED) != TRAIT_FIN or not peer.traits & TRAIT_ACKS:
         return False
-    if seqspace.seq_ge(sender.contiguous, sender.fin_seq):
+    if peer.state not in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2):
         return False
+    low = expected_of(sender, peer)
     end = (segment.seq + segment.payload_len) & MASK32
-    if seqspace.seq_gt(segment.seq, sender.contiguous) or seqspace.seq_lt(end, sender.contiguous):
+    if seqspace.seq_gt(segment.seq, low) or seqspace.seq_lt(end, low):
         return False
     if segment.flags & FIN:
         return (end + 1) & MASK32 != sender.fin_seq
@@ -249,8 +257,9 @@ def is_fin_refuted(sender: Any, segment: Any) -> bool:
 
 def refute_fin(connection: Any, sender: Any, peer: Any) -> None:
     """The peer never takes that FIN, nor what was seen beside it."""
-    take_back(connection, sender, peer)
+    sender.contiguous = expected_of(sender, peer)
     sender.snd_nxt = sender.contiguous
+    take_back(connection, sender, peer)
     sender.hole_end = sender.hole_start
     sender.traits &= ~TRAIT_HOLE & 0xFF
 

@@ -88,6 +88,7 @@ cdef void repeated_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil
 @cython.locals(beyond=uint32_t, known=uint32_t)
+cdef void still_asks(rows.Connection *connection, rows.Endpoint *client) noexcept nogil
 cdef void reordered_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil

@@ -183,9 +183,14 @@ def repeated_syn(table: Any, connection: Any, sender: Any, segment: Any, side: i
             endpoint.apply(sender, SYN_ACK_WAS_LOST)
             endpoint.apply(sender, SENT_SYN)  # if a RST had refused it in between
     elif not connection.facts & FACT_ACKED:
-        connection.facts &= ~(FACT_UNSEEN_DATA | FACT_SERVER_PROVED | FACT_RST) & MASK64
-        endpoint.apply(sender, SYN_ACK_WAS_LOST)  # what seemed to be of a synchronized server was not
-        endpoint.apply(sender, SENT_SYN)
+        still_asks(connection, sender)
+
+
+def still_asks(connection: Any, client: Any) -> None:
+    """What seemed to be of a synchronized server, or the end of it, was not: the client waits for a SYN-ACK."""
+    connection.facts &= ~(FACT_UNSEEN_DATA | FACT_SERVER_PROVED | FACT_RST) & MASK64
+    endpoint.apply(client, SYN_ACK_WAS_LOST)
+    endpoint.apply(client, SENT_SYN)
 
 
 def reordered_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
@@ -237,6 +242,8 @@ def has_isn(sender: Any, segment: Any) -> bool:
 
 def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> None:
     """The SYN-ACK that answers the SYN."""
+    if connection.facts & (FACT_UNSEEN_DATA | FACT_ACKED) == FACT_UNSEEN_DATA:
+        still_asks(connection, client)
     connection.facts |= FACT_SYNACK
     connection.synack_ns = segment.ts_ns
     connection.last_synack_ns = segment.ts_ns
@@ -247,6 +254,7 @@ def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
         connection.facts |= FACT_TFO
     endpoint.open_at(server, segment)
     endpoint.agree_on_options(server, client)
+    server.tsval = segment.tsval
     server.traits &= ~(TRAIT_ACKS | TRAIT_FIN | TRAIT_HOLE) & 0xFF  # what it sent before was nothing of this attempt
     server.checks &= ~CHECK_FIN_DOUBTED & 0xFFFF
     if not connection.facts & FACT_REORDERED:

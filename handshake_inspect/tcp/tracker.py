@@ -431,7 +431,7 @@ class Tracker:
         if connection.facts & (FACT_RST | FACT_RST_IGNORED):
             resets.after_rst(connection, sender, peer, segment, side)
         dead = connection.facts & FACT_RST
-        if worth == ACCEPTED and closing.is_fin_refuted(sender, segment):
+        if worth == ACCEPTED and closing.is_fin_refuted(sender, peer, segment):
             closing.refute_fin(connection, sender, peer)
         known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment)
         has_fin = segment.flags & FIN and not dead and not known

@@ -135,6 +135,7 @@ class Play:
     sock: socket.socket | None = None
     received: int = 0  # bytes that the kernel's application had, and its end of file
     actively: bool = False
+    reads: bool = True  # whether the application takes the data
 
     def __post_init__(self) -> None:
         self.kernel.port += 1
@@ -213,7 +214,7 @@ class Play:
         if self.sock is None:
             return
         with contextlib.suppress(OSError):
-            while got := self.sock.recv(1 << 16):
+            while self.reads and (got := self.sock.recv(1 << 16)):
                 self.received += len(got)
         with contextlib.suppress(OSError):
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)  # time passes: no ACK is delayed

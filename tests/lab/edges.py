@@ -85,6 +85,17 @@ def in_flight(play: Play) -> None:
     play.write(20)
 
 
+def zero_window(play: Play) -> None:
+    """The application reads nothing, and the kernel's window is full."""
+    either(play)
+    play.reads = False
+    for _ in range(12):
+        if play.peer_window == 0:
+            break
+        play.say(ACK, b"x" * min(play.peer_window, 16_000))
+        play.resume()
+
+
 def fin_wait_1(play: Play) -> None:
     either(play)
     play.shut()
@@ -142,6 +153,7 @@ WAYS: dict[str, Way] = {
     "PASSIVE": passively,
     "EXCHANGED": exchanged,
     "IN_FLIGHT": in_flight,
+    "ZERO_WINDOW": zero_window,
     "FIN_WAIT_1": fin_wait_1,
     "FIN_WAIT_1_DATA": fin_wait_1_with_data,
     "FIN_WAIT_2": fin_wait_2,
@@ -242,6 +254,8 @@ def events(timestamps: bool) -> Iterator[Event]:
 
 def lead_to_the_end(play: Play) -> None:
     """What a sane peer does, that knows nothing of the stray segment."""
+    play.reads = True
+    play.collect()
     done: Counter[str] = Counter()
     for _ in range(9):
         state = play.state
@@ -327,6 +341,7 @@ def is_beyond_sight(scenario: Scenario) -> bool:
 
     - A RST that acknowledges more than the SYN: the capture may lack the connection that it ends.
     - A RST just beside RCV.NXT ends a FIN-WAIT-2 that no application holds, and no other; neither answers.
+    - A RST with data is left alone while the application reads nothing, as all that does not fit.
     - A SYN with FIN ends TIME-WAIT where somebody listens, and nothing answers.
     """
     beyond = {"next", "within", "unsent"}
@@ -334,6 +349,8 @@ def is_beyond_sight(scenario: Scenario) -> bool:
         if scenario.way == "SYN_SENT" and event.kind in {"rst-ack", "rst-data"} and event.ack in beyond:
             return True
         if scenario.way == "FIN_WAIT_2_ORPHAN" and event.kind.startswith("rst") and event.seq in {"before", "edge"}:
+            return True
+        if scenario.way == "ZERO_WINDOW" and event.kind == "rst-data":
             return True
         if scenario.way.startswith("TIME_WAIT") and event.kind == "syn-fin":
             return True

@@ -422,3 +422,41 @@ def test_a_rst_for_a_longer_syn_ends_the_request(size, flags):
     wire.client.send(flags, size, seq=3000)
     wire.server.refuse(ack=3001 + size + ("F" in flags))
     assert states(wire.connections()[0])[1] == "CLOSED"
+
+
+def test_a_fin_that_did_not_fit_into_a_full_window_does_not_stand_in_the_way_of_the_next():
+    wire = Wire(timestamps=False).handshake().exchange()
+    wire.server.ack(window=0)
+    number = wire.client.snd_nxt
+    wire.client.send("FPA", 10)
+    for _ in range(2):
+        wire.server.ack(ack=number, window=0)
+    assert states(wire.connection())[1] == "ESTABLISHED"
+    wire.client.data(5, seq=number)
+    wire.server.ack(ack=number + 5)
+    wire.client.fin(seq=number + 5)
+    assert states(wire.connection())[1] == "CLOSE_WAIT"
+
+
+def test_an_end_that_closes_with_its_old_number_never_sent_what_was_acknowledged():
+    """Its challenges are limited in rate, so that none need come before."""
+    wire = Wire(timestamps=False).handshake()
+    wire.client.fin()
+    wire.server.ack()
+    wire.client.ack(ack=15_001)
+    wire.server.fin(seq=5001)
+    assert states(wire.connection())[1] == "LAST_ACK"
+
+
+@pytest.mark.parametrize("beyond", [1, 10])
+def test_a_syn_ack_after_an_acknowledgment_of_too_much_opens(beyond):
+    """The client resets just the number that was acknowledged, and asks on."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.ack(seq=9000, ack=1001 + beyond)
+    wire.client.rst(seq=1001 + beyond)
+    assert states(wire.connection())[0] == "SYN_SENT"
+    wire.server.syn_ack(ack=1001)
+    wire.client.ack(seq=1001, ack=5001)
+    connection = wire.connection()
+    assert (connection["outcome"], states(connection)) == ("established", ("ESTABLISHED", "ESTABLISHED"))
