@@ -369,7 +369,7 @@ def answered(*after, before=(), flight=FLIGHT, finished=(53,), hello=None, reque
         (answered(*[250] * 9), [250] * 6, True),
         (answered(19), [], False),
     ],
-    ids=str,
+    ids=range(10),
 )
 def test_candidates(read, lengths, over):
     assert list(read.candidate_length[: read.candidate_count]) == lengths
