@@ -55,6 +55,14 @@ def _batches(attempts: AttemptColumns) -> Iterable[tuple[Array, Setup]]:
     return kept
 
 
+def whole(attempts: AttemptColumns) -> Setup:
+    """The set-ups of these attempts, which all have one and are few."""
+    kept = list(_batches(attempts))
+    if len(kept) == 1:
+        return kept[0][1]
+    return setups_of(attempts.trace).of(those_with_one(attempts)[1])
+
+
 # -- kinds of columns --------------------------------------------------------------------------------------------------
 
 

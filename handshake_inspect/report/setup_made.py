@@ -11,16 +11,21 @@ import numpy as np
 
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.fields import FIELDS
-from handshake_inspect.report.setup import ExtraRoundTrip, Setup, Tls
-from handshake_inspect.report.setup_columns import those_with_one
+from handshake_inspect.report.setup import ExtraRoundTrip, Milestone, OwnTime, Setup, Span, Tls, TlsAlert
+from handshake_inspect.report.setup_columns import those_with_one, whole
 from handshake_inspect.report.setup_names import named, protocols_offered, versions_offered
 from handshake_inspect.tcp.setup_facts import EXTRA_LOSS, EXTRA_NAGLE, EXTRA_WINDOW
 from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.setup.setups import Setup as Found
-from handshake_inspect.verdicts.setup.setups import setups_of
 
 _REASONS = {EXTRA_WINDOW: "window", EXTRA_LOSS: "loss", EXTRA_NAGLE: "nagle"}
 Lists = Mapping[str, Callable[[AttemptColumns, Found], Sequence[Any]]]  # what makes fields that hold lists
+
+
+# Of each part that may be absent the field that is known of all that are there, by its name in JSON.
+_TELLING: dict[type[Any], str] = {
+    Span: "method", OwnTime: "max_ns", Milestone: "ns", TlsAlert: "from", Tls: "outcome",
+}  # fmt: skip
 
 
 def setups(attempts: AttemptColumns) -> list[Setup | None]:
@@ -39,8 +44,10 @@ def _scattered(attempts: AttemptColumns, model: type[Any], path: str, lists: Lis
     made: list[Any] = [None] * len(attempts)
     if len(rows):
         some = _of(attempts, rows)
-        found = setups_of(attempts.trace).of(rows)
-        for place, each in zip(places.tolist(), _objects(model, path, some, found, lists), strict=True):
+        objects = _objects(model, path, some, whole(some), lists, optional=True)
+        if len(places) == len(made):
+            return objects
+        for place, each in zip(places.tolist(), objects, strict=True):
             made[place] = each
     return made
 
@@ -74,25 +81,32 @@ def _is_part(kind: Any) -> bool:
 def _objects(
     model: type[Any], path: str, some: AttemptColumns, found: Found, lists: Lists, *, optional: bool = False
 ) -> list[Any]:
-    """Objects of a model; one that is `optional` and would hold nothing is None."""
+    """Objects of a model; one that is `optional` is None where its telling field is: nothing else is made then."""
+    key = _TELLING.get(model) if optional else None
+    there = None if key is None else _column(f"{path}.{key}", some, found, lists)
+    if there is not None and there.count(None) == len(there):
+        return there
     columns: list[list[Any]] = []
     for name, part, absent in _model(model):  # type: ignore[arg-type]
         inside = f"{path}.{name}"
         if part is not None:
             columns.append(_objects(part, inside, some, found, lists, optional=absent))
-        elif inside in lists:
-            columns.append(list(lists[inside](some, found)))
         else:
-            column = FIELDS[inside].column
-            assert column is not None  # noqa: S101
-            columns.append(column(some).listed())  # type: ignore[union-attr]
-    if optional:
-        if all(column.count(None) == len(column) for column in columns):
-            return [None] * len(found)
-        nothing = (None,) * len(columns)  # one comparison of tuples: most parts of most set-ups hold nothing
-        return [None if row == nothing else model(*row) for row in zip(*columns, strict=True)]
-    made = list(map(model, *columns))
-    return [each if each.outcome is not None else None for each in made] if model is Tls else made
+            columns.append(there if there is not None and name == key else _column(inside, some, found, lists))
+    if there is None or None not in there:
+        return list(map(model, *columns))
+    rows = zip(there, zip(*columns, strict=True), strict=True)
+    return [None if told is None else model(*row) for told, row in rows]
+
+
+def _column(path: str, some: AttemptColumns, found: Found, lists: Lists) -> list[Any]:
+    """The values of one field."""
+    if path in lists:
+        return list(lists[path](some, found))
+    column = FIELDS[path].column
+    assert column is not None  # noqa: S101
+    listed: list[Any] = column(some).listed()  # type: ignore[union-attr]
+    return listed
 
 
 def _protocols(some: AttemptColumns, found: Found) -> list[Any]:
