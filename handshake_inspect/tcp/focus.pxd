@@ -38,5 +38,6 @@ cdef class Focus:
 
     cdef int start(self, Table table) except -1 nogil
     cdef void finish(self) noexcept nogil
+    cdef void conclude(self) noexcept nogil
     cdef bint is_as_plain(self) noexcept nogil
     cdef void give_up(self) noexcept nogil

@@ -62,6 +62,11 @@ class Focus:
                 self.exchange.setup &= ~EXCHANGE_SETUP
             self.setup = sr.nothing()
 
+    def conclude(self) -> None:
+        """The response came.  It is received when the client acknowledges it; until then it may be sent again."""
+        self.reading.done = 1
+        self.over = True
+
     def is_as_plain(self) -> bool:
         """Whether the row of set-up says nothing that request and response do not say."""
         return (

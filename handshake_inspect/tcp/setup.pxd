@@ -26,6 +26,7 @@ cdef uint32_t SETUP_TLS
 cdef unsigned int UPGRADE_NONE
 cdef unsigned int ACK
 cdef uint32_t MASK32
+cdef unsigned int FIN
 cdef unsigned int RST
 cdef unsigned int SYN
 
@@ -34,6 +35,8 @@ cdef void observe(
     Focus focus, void *owners, Table table, Py_ssize_t i, rows.Connection *connection, rows.Endpoint *sender,
     rows.Endpoint *peer, unsigned int side, seg.Segment *segment
 ) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", last="unsigned int")
+cdef void await_receipt(Focus focus, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", end=uint32_t, seq=uint32_t)
 cdef void read(Focus focus, void *owners, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")

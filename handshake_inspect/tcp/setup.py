@@ -24,7 +24,7 @@ from handshake_inspect.tcp.setup_facts import (
     UPGRADE_NONE,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, MASK32, RST, SYN
+from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
 
 
 def observe(
@@ -67,10 +67,29 @@ def observe(
     focus.ns = segment.ts_ns
     focus.seen_ns = segment.ts_ns
     focus.acked = segment.ack
+    if focus.reading.done:
+        await_receipt(focus, segment)
+        return
     if segment.flags & ACK:
-        setup_waits.on_acknowledgment(focus, segment.ack, segment.payload_len == 0)
+        setup_waits.on_acknowledgment(focus, segment.ack, segment.payload_len == 0 and not segment.flags & FIN)
     if segment.payload_len:
         read(focus, owners, segment)
+
+
+def await_receipt(focus: Any, segment: Any) -> None:
+    """The response came: until the client acknowledges it, it may have to be sent again."""
+    reading = focus.reading
+    side = focus.side
+    if focus.is_client:
+        last = reading.answers - 1 if reading.answers else 0
+        if segment.flags & ACK and seqspace.seq_gt(segment.ack, reading.answer_at[last]):
+            focus.finish()
+    elif segment.payload_len:
+        reading.segments[side] += 1
+        if segment.payload_len > 1 and seqspace.seq_le(focus.end, reading.beyond[side]):
+            setup_waits.on_again(focus)
+        if reading.segments[side] >= MOST_SEGMENTS:
+            focus.finish()
 
 
 def read(focus: Any, owners: Any, segment: Any) -> None:

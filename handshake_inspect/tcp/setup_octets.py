@@ -29,7 +29,7 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
         fill(focus)
     else:
         feed(focus)
-    if fresh and not focus.over:
+    if fresh and (not focus.over or reading.done):
         reading.beyond[side] = seqspace.seq_max(reading.beyond[side], end)
 
 

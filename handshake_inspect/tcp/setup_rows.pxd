@@ -87,6 +87,7 @@ cdef struct Reading:
     uint32_t early_at
     uint32_t request_at
     uint32_t owner
+    uint32_t answer_at[6]
     uint16_t gather[2]
     uint16_t hold[2]
     uint16_t length[2]
@@ -107,7 +108,9 @@ cdef struct Reading:
     uint8_t withheld
     uint8_t prologue
     uint8_t kind
-    uint8_t spare[6]
+    uint8_t answers
+    uint8_t done
+    uint8_t spare[4]
 
 cdef struct Buffer:
     int64_t ns[12]

@@ -122,6 +122,7 @@ class Reading(ctypes.Structure):
         ("early_at", ctypes.c_uint32),  # where early data begins
         ("request_at", ctypes.c_uint32),  # where the request begins
         ("owner", ctypes.c_uint32),  # 1 + row of the set-up; of a free row, of the next free one
+        ("answer_at", ctypes.c_uint32 * CANDIDATES),  # where the response begins, or what may be it
         ("gather", ctypes.c_uint16 * 2),  # 1 + buffer of a hello in pieces, 0 for none
         ("hold", ctypes.c_uint16 * 2),  # 1 + buffer of segments beyond a hole
         ("length", ctypes.c_uint16 * 2),  # of the record under way
@@ -142,7 +143,9 @@ class Reading(ctypes.Structure):
         ("withheld", ctypes.c_uint8),  # whether one of these was as long as an empty Certificate
         ("prologue", ctypes.c_uint8),  # whether the client said anything before
         ("kind", ctypes.c_uint8),  # UPGRADE_* that this may be
-        ("spare", ctypes.c_uint8 * 6),
+        ("answers", ctypes.c_uint8),  # how many there are
+        ("done", ctypes.c_uint8),  # the response came, and the client has yet to acknowledge it
+        ("spare", ctypes.c_uint8 * 4),
     )
 
 

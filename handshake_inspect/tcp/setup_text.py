@@ -100,6 +100,7 @@ def upgrade(focus: Any) -> None:
     exchange.response_ns = 0
     exchange.response_frame = 0
     setup.response_seen_ns = 0
+    reading.answers = 0
     setup.request_sent_ns = 0
 
 
@@ -136,10 +137,12 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
             exchange.response_ns = focus.ns
             exchange.response_frame = focus.frame
             setup.response_seen_ns = focus.seen_ns
+            reading.answer_at[0] = reading.next[focus.side]
+            reading.answers = 1
             if looks_like_alert(data, at, count):
                 exchange.setup |= EXCHANGE_ALERTED
         if not reading.lasting:
-            focus.finish()
+            focus.conclude()
     elif setup.greeting_frame == 0:
         setup.flags |= SETUP_SPOKE_FIRST
         setup.greeting_ns = focus.ns

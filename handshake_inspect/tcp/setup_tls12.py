@@ -105,7 +105,9 @@ def on_server_data(focus: Any) -> None:
         focus.exchange.response_ns = reading.open_ns[side]
         focus.exchange.response_frame = reading.frame[side]
         setup.response_seen_ns = reading.seen_ns[side]
-        focus.finish()
+        reading.answer_at[0] = reading.header[side]
+        reading.answers = 1
+        focus.conclude()
     elif setup.greeting_frame == 0:
         setup.flags |= SETUP_SPOKE_FIRST
         setup.greeting_ns = reading.open_ns[side]

@@ -155,13 +155,14 @@ def finish(focus: Any) -> None:
         setup.request_sent_ns = 0
         forget_candidates(focus)  # they answered nothing
     elif setup.flags & SETUP_EARLY_REQUEST and is_answered(focus):
-        focus.finish()
+        focus.conclude()
 
 
 def forget_candidates(focus: Any) -> None:
     """What the server sent so far is no response."""
     setup = focus.setup
     setup.candidate_count = 0
+    focus.reading.answers = 0
     for i in range(CANDIDATES):
         setup.candidate_ns[i] = 0
         setup.candidate_frame[i] = 0
@@ -227,12 +228,14 @@ def note_candidate(focus: Any, length: int) -> None:
         setup.candidate_frame[i] = reading.frame[side]
         setup.candidate_length[i] = length
         setup.candidate_count = i + 1
+        reading.answer_at[i] = reading.header[side]
+        reading.answers = i + 1
     if i == 0:
         focus.exchange.response_ns = reading.open_ns[side]
         focus.exchange.response_frame = reading.frame[side]
         setup.response_seen_ns = reading.seen_ns[side]
     if reading.finished != FINISHED_NOT and is_answered(focus):
-        focus.finish()
+        focus.conclude()
 
 
 def is_answered(focus: Any) -> bool:

@@ -11,6 +11,8 @@ cdef unsigned int EXTRA_NAGLE
 cdef unsigned int EXTRA_WINDOW
 cdef unsigned int MOST_EXTRAS
 cdef uint32_t SETUP_CLIENT_FINISHED
+cdef uint32_t SETUP_SERVER_FINISHED
+cdef unsigned int TLS12
 cdef uint32_t SETUP_TLS
 cdef unsigned int SPAN_BEFORE_REQUEST
 cdef unsigned int SPAN_BEFORE_TLS
@@ -42,6 +44,10 @@ cdef void judge_pause(Focus focus) noexcept nogil
 cdef bint is_about(int64_t took, int64_t way) noexcept nogil
 @cython.locals(reading="sr.Reading *")
 cdef void on_again(Focus focus) noexcept nogil
+@cython.locals(
+    reading="sr.Reading *", setup="sr.Setup *", exchange="sr.Exchange *", i="unsigned int", older=bint
+)
+cdef void put_off(Focus focus) noexcept nogil
 @cython.locals(number=uint32_t, extra="sr.Extra *")
 cdef void lose(Focus focus, int64_t cost) noexcept nogil
 @cython.locals(number=uint32_t)

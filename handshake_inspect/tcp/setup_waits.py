@@ -18,12 +18,14 @@ from handshake_inspect.tcp.setup_facts import (
     EXTRA_WINDOW,
     MOST_EXTRAS,
     SETUP_CLIENT_FINISHED,
+    SETUP_SERVER_FINISHED,
     SETUP_TLS,
     SPAN_BEFORE_REQUEST,
     SPAN_BEFORE_TLS,
     SPAN_RESPONSE,
     SPAN_TLS,
 )
+from handshake_inspect.tls.numbers import TLS12
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
@@ -123,6 +125,27 @@ def on_again(focus: Any) -> None:
     if seqspace.seq_ge(focus.peer.last_ack, focus.end) or reading.sent_ns[focus.side] == 0:
         return  # they had arrived
     lose(focus, focus.ns - reading.sent_ns[focus.side])
+    if not focus.is_client:
+        put_off(focus)
+
+
+def put_off(focus: Any) -> None:
+    """What the client waits for is sent again, since it did not arrive: it is this copy that counts."""
+    reading = focus.reading
+    setup = focus.setup
+    exchange = focus.exchange
+    for i in range(reading.answers):
+        if seqspace.seq_le(focus.seq, reading.answer_at[i]) and seqspace.seq_gt(focus.end, reading.answer_at[i]):
+            if i == 0:
+                exchange.response_ns = focus.ns
+                exchange.response_frame = focus.frame
+            if i < setup.candidate_count:
+                setup.candidate_ns[i] = focus.ns
+                setup.candidate_frame[i] = focus.frame
+    older = 0 < setup.version <= TLS12 and setup.flags & SETUP_SERVER_FINISHED != 0
+    if older and exchange.request_frame == 0 and focus.end == reading.next[focus.side]:
+        setup.server_finished_ns = focus.ns
+        setup.server_finished_frame = focus.frame
 
 
 def lose(focus: Any, cost: int) -> None:

@@ -217,6 +217,8 @@ class Read:
         number = self.exchange.setup & EXCHANGE_SETUP
         self.setup = self.setups.setup_rows[number - 1] if number else None
         self.over = bool(self.table.connection_rows[row].quick & 2)
+        if self.setup is not None and self.setup.reading:
+            self.over = bool(self.setups.reading_rows[self.setup.reading - 1].done)
 
     def __getattr__(self, name):
         return getattr(self.setup, name)

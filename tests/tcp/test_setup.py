@@ -227,6 +227,33 @@ def test_what_is_sent_twice_counts_from_its_last_copy(said):
     assert read.waits == [(EXTRA_LOSS, 300, 0, False)]
 
 
+@pytest.mark.parametrize("name", ["1.2", "1.3"])
+def test_a_response_that_was_lost_behind_the_capture(said, name):
+    """At the server, its first copy is in the capture; it is the second one that the client got."""
+    talk = Talk(said[name][:-1], position=20)
+    octets = b"HTTP/1.1 200 OK" + bytes(100)
+    talk.say(1, record(len(octets)))
+    at, side, seq, ack, _ = talk.sent[-1]
+    copy = (at + 245, side, seq, ack, talk.sent[-1][-1])
+    talk.sent.append(copy)
+    talk.acknowledge(0, at=at + 245 + 40)
+    read, before = Read(talk.capture()), round(at, 2)
+    assert read.ms("response") == pytest.approx(before + 245, abs=0.1)
+    assert round((read.response_seen_ns - START) / MS, 2) == pytest.approx(before, abs=0.1)
+    assert read.waits == [(EXTRA_LOSS, 245, 1, False)]
+
+
+def test_a_response_that_was_acknowledged_came_once(said):
+    talk = Talk(said["1.3"][:-1])
+    talk.say(1, record(5000))
+    at, side, seq, ack, octets = talk.sent[-4]
+    talk.acknowledge(0, at=talk.free[0])
+    talk.sent.append((at + 300, side, seq, ack, octets))
+    read = Read(talk.capture())
+    assert read.ms("response") == pytest.approx(at, abs=0.1)
+    assert read.waits == []
+
+
 # TLS in other shapes
 
 
