@@ -65,14 +65,20 @@ def of_syn_acks(*times, tsvals=(), **fields):
 
 
 NOTED = {
-    "syn": (rtt.note_syn, "syn_count"),
-    "synack": (rtt.note_syn_ack, "synack_count"),
+    "syn": ("note_syn", "syn_count"),
+    "synack": ("note_syn_ack", "synack_count"),
 }
+
+
+def noting(kind):
+    """What notes a copy of this kind, and the column that counts them."""
+    name, count = NOTED[kind]
+    return getattr(rtt, name), count
 
 
 @pytest.mark.parametrize("kind", NOTED)
 def test_a_copy_is_kept_with_what_it_said(kind):
-    note, count = NOTED[kind]
+    note, count = noting(kind)
     table, connection = Table(), row(Connection, **{count: 1})
     copy = sent(7, frame=(1 << 32) + 9, tsval=11, options=OPT_MSS, mss=1400, window_scale=5)
     note(table, connection, copy)
@@ -85,7 +91,7 @@ def test_a_copy_is_kept_with_what_it_said(kind):
 
 @pytest.mark.parametrize("kind", NOTED)
 def test_the_last_place_is_the_newest_copys(kind):
-    note, count = NOTED[kind]
+    note, count = noting(kind)
     table, connection = Table(), row(Connection, **{count: 1})
     for at in range(1, RETRIES_KEPT + 3):
         note(table, connection, sent(at))
@@ -96,7 +102,7 @@ def test_the_last_place_is_the_newest_copys(kind):
 
 @pytest.mark.parametrize("kind", NOTED)
 def test_copies_are_counted_without_room_and_without_end(kind):
-    note, count = NOTED[kind]
+    note, count = noting(kind)
     connection = row(Connection, **{count: MASK16 - 1})
     for expected in (MASK16, MASK16):
         note(Table(room=False), connection, sent(1))
@@ -105,7 +111,7 @@ def test_copies_are_counted_without_room_and_without_end(kind):
 
 @pytest.mark.parametrize("kind", NOTED)
 def test_the_first_one_is_not_a_copy(kind):
-    note, count = NOTED[kind]
+    note, count = noting(kind)
     table, connection = Table(), Connection()
     note(table, connection, sent(1))
     assert (getattr(connection, count), connection.retries) == (1, 0)
