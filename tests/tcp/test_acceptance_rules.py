@@ -6,7 +6,8 @@ from handshake_inspect.about import build
 from handshake_inspect.decode.segment import Segment
 from handshake_inspect.tcp import acceptance, facts
 from handshake_inspect.tcp.rows import Connection, Endpoint
-from handshake_inspect.wire.const import ACK, FIN, MASK32, PSH
+from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_TIMESTAMPS, PSH
 
 pytestmark = pytest.mark.skipif(build() == "compiled", reason="what only C calls has no Python name there")
 
@@ -31,8 +32,10 @@ def segment(seq=0, length=0, *, ack=0, flags=ACK):
     return row(Segment, seq=seq & MASK32, payload_len=length, ack=ack & MASK32, flags=flags | PSH)
 
 
-def worth(known, target, sent, sender=None):
-    return acceptance.worth(row(Connection, facts=known | facts.FACT_CLIENT_DATA), sender or end(), target, sent)
+def worth(known, target, sent, sender=None, side=1):
+    """What a segment of this side is worth; side 0 is the client."""
+    connection = row(Connection, facts=known | facts.FACT_CLIENT_DATA, client=0)
+    return acceptance.worth(connection, sender or end(), target, sent, side)
 
 
 @pytest.mark.parametrize(
@@ -66,18 +69,25 @@ def test_nothing_beyond_a_fin_can_be_acknowledged(known, checks, traits, ack, is
     assert worth(known, target, segment(ack=ack)) == is_worth
 
 
+SIMULTANEOUS = OPENED | facts.FACT_SIMULTANEOUS
+
+
 @pytest.mark.parametrize(
-    ("known", "traits", "ack", "is_worth"),
+    ("known", "traits", "side", "ack", "is_worth"),
     [
-        (OPENED, facts.TRAIT_ISS, 5000, facts.ACCEPTED),
-        (OPENED, facts.TRAIT_ISS, 4999, facts.VOID),
-        (OPENED, 0, 4999, facts.ACCEPTED),
-        (facts.FACT_SYN, facts.TRAIT_ISS, 4999, facts.ACCEPTED),
-        (OPENED | facts.FACT_ISN_CHANGED, facts.TRAIT_ISS, 4999, facts.ACCEPTED),
+        (OPENED, facts.TRAIT_ISS, 1, 5000, facts.ACCEPTED),
+        (OPENED, facts.TRAIT_ISS, 1, 4999, facts.VOID),
+        (OPENED, facts.TRAIT_ISS, 0, 5000, facts.VOID),  # who opened acknowledges the SYN of the other at least
+        (OPENED, facts.TRAIT_ISS, 0, 5001, facts.ACCEPTED),
+        (SIMULTANEOUS, facts.TRAIT_ISS, 0, 5000, facts.ACCEPTED),
+        (SIMULTANEOUS, facts.TRAIT_ISS, 0, 4999, facts.VOID),
+        (OPENED, 0, 1, 4999, facts.ACCEPTED),
+        (facts.FACT_SYN, facts.TRAIT_ISS, 1, 4999, facts.ACCEPTED),
+        (OPENED | facts.FACT_ISN_CHANGED, facts.TRAIT_ISS, 1, 4999, facts.ACCEPTED),
     ],
 )
-def test_an_acknowledgment_of_less_than_the_syn_is_dropped(known, traits, ack, is_worth):
-    assert worth(known, end(traits, iss=5000), segment(ack=ack)) == is_worth
+def test_an_acknowledgment_of_less_than_the_syn_is_dropped(known, traits, side, ack, is_worth):
+    assert worth(known, end(traits, iss=5000), segment(ack=ack), side=side) == is_worth
 
 
 @pytest.mark.parametrize(
@@ -95,31 +105,101 @@ def test_what_lies_before_the_acknowledgment_is_outside(traits, length, flags, i
     assert worth(OPENED, target, segment(4990, length, flags=flags)) == is_worth
 
 
+REQUEST = int(TcpState.SYN_RECEIVED)
+
+
 @pytest.mark.parametrize(
-    ("sender_traits", "target_traits", "snd_nxt", "seq", "beyond"),
+    ("known", "state", "seq", "length", "is_worth"),
     [
-        (facts.TRAIT_ISS, BOTH, 5500, 6000, False),
-        (facts.TRAIT_ISS, BOTH, 5500, 6001, True),
-        (facts.TRAIT_ISS, BOTH, 6000, 6001, True),
-        (facts.TRAIT_ISS, BOTH, 6001, 6001, False),  # it was sent before, so the window was not what it seemed
-        (0, BOTH, 5500, 6001, False),
-        (facts.TRAIT_ISS, facts.TRAIT_ACKS, 5500, 6001, False),
-        (facts.TRAIT_ISS, facts.TRAIT_ISS, 5500, 6001, False),
+        (facts.FACT_SYN, REQUEST, 4990, 10, facts.OUTSIDE),
+        (facts.FACT_SYN, REQUEST, 5000, 0, facts.ACCEPTED),
+        (facts.FACT_SYN, REQUEST, 4990, 11, facts.ACCEPTED),
+        (facts.FACT_SYN, 0, 4990, 10, facts.ACCEPTED),
+        (SIMULTANEOUS, REQUEST, 4990, 10, facts.ACCEPTED),
+        (facts.FACT_SYN, REQUEST, 6000, 1, facts.BEYOND),
+        (facts.FACT_SYN, REQUEST, 6000, 0, facts.ACCEPTED),
+        (facts.FACT_SYN, 0, 6000, 1, facts.ACCEPTED),
+        (SIMULTANEOUS, REQUEST, 6000, 1, facts.ACCEPTED),
     ],
 )
-def test_what_lies_beyond_the_window_is_outside(sender_traits, target_traits, snd_nxt, seq, beyond):
+def test_a_request_takes_nothing_at_the_edges_of_its_window(known, state, seq, length, is_worth):
+    target = end(BOTH, last_ack=5000, window=1000, state=state)
+    sender = end(facts.TRAIT_ISS, snd_nxt=5500)
+    assert worth(known, target, segment(seq, length), sender) == is_worth
+
+
+WINDOWS = [
+    # traits of sender and target, SND.NXT, seq -> beyond
+    (facts.TRAIT_ISS, BOTH, 5500, 6000, False),
+    (facts.TRAIT_ISS, BOTH, 5500, 6001, True),
+    (facts.TRAIT_ISS, BOTH, 6000, 6001, True),
+    (facts.TRAIT_ISS, BOTH, 6001, 6001, False),  # it was sent before, so the window was not what it seemed
+    (0, BOTH, 5500, 6001, False),
+    (facts.TRAIT_ISS, facts.TRAIT_ACKS, 5500, 6001, False),
+    (facts.TRAIT_ISS, facts.TRAIT_ISS, 5500, 6001, False),
+]
+
+
+@pytest.mark.parametrize(("sender_traits", "target_traits", "snd_nxt", "seq", "beyond"), WINDOWS)
+def test_what_lies_beyond_the_window_counts_for_nothing(sender_traits, target_traits, snd_nxt, seq, beyond):
     sender = end(sender_traits, snd_nxt=snd_nxt)
     target = end(target_traits, last_ack=5000, window=1000)
-    assert worth(facts.FACT_SYN, target, segment(seq), sender) == (facts.OUTSIDE if beyond else facts.ACCEPTED)
+    assert worth(facts.FACT_SYN, target, segment(seq), sender) == (facts.BEYOND if beyond else facts.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("known", "sender_traits", "target_traits", "window", "snd_nxt", "seq", "at_edge"),
+    [
+        (OPENED, facts.TRAIT_ISS, BOTH, 1000, 5500, 6000, True),
+        (OPENED, facts.TRAIT_ISS, BOTH, 1000, 5500, 5999, False),
+        (OPENED, facts.TRAIT_ISS, BOTH, 1000, 5500, 6001, False),
+        (OPENED, facts.TRAIT_ISS, BOTH, 1000, 6000, 6000, False),
+        (OPENED, facts.TRAIT_ISS, BOTH, 0, 4000, 5000, False),
+        (OPENED, 0, BOTH, 1000, 5500, 6000, False),
+        (OPENED, facts.TRAIT_ISS, facts.TRAIT_ISS, 1000, 5500, 6000, False),
+        (OPENED, facts.TRAIT_ISS, facts.TRAIT_ACKS, 1000, 5500, 6000, False),
+        (facts.FACT_MIDSTREAM, facts.TRAIT_ISS, BOTH, 1000, 5500, 6000, False),
+    ],
+)
+def test_what_begins_at_the_edge_brings_an_acknowledgment_alone(
+    known, sender_traits, target_traits, window, snd_nxt, seq, at_edge
+):
+    target = end(target_traits, last_ack=5000, window=window)
+    sender = end(sender_traits, snd_nxt=snd_nxt)
+    assert acceptance.is_at_edge(row(Connection, facts=known), sender, target, segment(seq)) is at_edge
 
 
 def test_the_window_wraps():
     target = end(BOTH, last_ack=MASK32 - 15, window=32)
     sender = end(facts.TRAIT_ISS, snd_nxt=0)
-    assert acceptance.is_right(sender, target, segment(17))
-    assert not acceptance.is_right(sender, target, segment(16))
+    assert acceptance.is_right(sender, target, segment(17), False)
+    assert not acceptance.is_right(sender, target, segment(16), False)
     assert acceptance.end_of(segment(MASK32, 4)) == 3
     assert acceptance.end_of(segment(MASK32, 4, flags=FIN)) == 4
+
+
+PAST = {
+    # changes to a new segment with an older timestamp -> whether it is dropped
+    "as it is": ({}, True),
+    "a tick before": ({"tsval": 999}, False),  # Linux lets a clock go back so far
+    "two ticks before": ({"tsval": 998}, True),
+    "nothing new": ({"seq": 4000}, False),
+    "nothing new but its acknowledgment": ({"seq": 4000, "ack": 7001}, True),
+    "without timestamps": ({"options": 0}, False),
+}
+
+
+@pytest.mark.parametrize("what", PAST)
+def test_something_new_with_an_older_timestamp_is_dropped(what):
+    changes, past = PAST[what]
+    sender = end(BOTH, snd_nxt=5000, last_ack=7000, tsval=1000, options=OPT_TIMESTAMPS)
+    target = end(facts.TRAIT_ISS, options=OPT_TIMESTAMPS)
+    sent = segment(5000, 10, ack=7000)
+    for name, value in ({"tsval": 500, "options": OPT_TIMESTAMPS} | changes).items():
+        setattr(sent, name, value)
+    assert worth(facts.FACT_SYN, target, sent, sender) == (facts.VOID if past else facts.ACCEPTED)
+    for unknown in (end(facts.TRAIT_ISS), end(options=OPT_TIMESTAMPS)):
+        assert not acceptance.is_from_the_past(sender, unknown, sent)
 
 
 FIN_AT = 5009  # seq 5000, 8 bytes, and the FIN
@@ -139,17 +219,15 @@ FIN_AT = 5009  # seq 5000, 8 bytes, and the FIN
         (end(facts.TRAIT_ACKS, last_ack=FIN_AT), end(hole_start=FIN_AT - 1, hole_end=FIN_AT - 1), False),
     ],
 )
-def test_a_fin_is_taken_unless_its_number_was_acknowledged_as_something_else(target, sender, taken):
+def test_a_fin_is_possible_unless_its_number_was_acknowledged_as_something_else(target, sender, taken):
     fin = segment(5000, 8, flags=ACK | FIN)
-    assert bool(acceptance.is_fin_taken(sender, target, fin)) is taken
     opened, midstream = row(Connection, facts=OPENED), row(Connection, facts=facts.FACT_MIDSTREAM)
-    assert acceptance.is_fin_dropped(opened, sender, target, fin, facts.ACCEPTED) is not taken
-    assert acceptance.is_fin_dropped(midstream, sender, target, fin, facts.OUTSIDE) is False
-    assert sender.checks == OTHER_CHECK
+    assert bool(acceptance.is_fin_possible(opened, sender, target, fin)) is taken
+    assert acceptance.is_fin_possible(midstream, sender, target, fin)
 
 
 @pytest.mark.parametrize(
-    ("traits", "ack", "unseen"),
+    ("traits", "ack", "doubtful"),
     [
         (facts.TRAIT_ISS, 7001, False),  # its FIN may be what the capture lacks
         (facts.TRAIT_ISS, 7002, True),
@@ -157,19 +235,36 @@ def test_a_fin_is_taken_unless_its_number_was_acknowledged_as_something_else(tar
         (facts.TRAIT_ISS | facts.TRAIT_FIN, 7002, False),
     ],
 )
-def test_a_fin_that_acknowledges_what_was_not_captured_is_doubted(traits, ack, unseen):
-    target, sender = end(traits, snd_nxt=7000), end()
-    fin = segment(5000, 8, ack=ack, flags=ACK | FIN)
-    assert acceptance.is_fin_dropped(row(Connection, facts=OPENED), sender, target, fin, facts.ACCEPTED) is unseen
-    assert sender.checks == OTHER_CHECK | (facts.CHECK_FIN_DOUBTED if unseen else 0)
-    assert sender.fin_seq == (FIN_AT if unseen else 0)
+def test_a_fin_that_acknowledges_what_was_not_captured_is_doubtful(traits, ack, doubtful):
+    target, fin = end(traits, snd_nxt=7000), segment(5000, 8, ack=ack, flags=ACK | FIN)
+    opened, midstream = row(Connection, facts=OPENED), row(Connection, facts=facts.FACT_MIDSTREAM)
+    assert acceptance.is_fin_doubtful(opened, end(), target, fin, facts.ACCEPTED) is doubtful
+    assert acceptance.is_fin_doubtful(opened, end(), target, fin, facts.OUTSIDE) is True
+    assert acceptance.is_fin_doubtful(midstream, end(), target, fin, facts.OUTSIDE) is False
 
 
-def test_a_fin_outside_the_window_is_doubted_unless_one_is_known():
+@pytest.mark.parametrize(
+    ("known", "traits", "unopened"),
+    [
+        (facts.FACT_SYN, 0, True),
+        (facts.FACT_SYN, facts.TRAIT_ISS, False),
+        (facts.FACT_SYN | facts.FACT_SYNACK, 0, False),
+        (facts.FACT_SYN | facts.FACT_ACKED, 0, False),
+        (facts.FACT_SYN | facts.FACT_SERVER_PROVED, 0, False),
+        (facts.FACT_SYN | facts.FACT_SIMULTANEOUS, 0, False),
+        (facts.FACT_SYNACK, 0, False),
+    ],
+)
+def test_a_fin_before_any_answer_is_doubtful(known, traits, unopened):
+    connection, fin = row(Connection, facts=known), segment(5000, 8, flags=ACK | FIN)
+    assert acceptance.is_fin_doubtful(connection, end(traits), end(), fin, facts.ACCEPTED) is unopened
+
+
+def test_a_doubted_fin_is_remembered_unless_one_is_known():
     fin = segment(5000, 8, flags=ACK | FIN)
     sender, closed = end(), end(facts.TRAIT_FIN, fin_seq=4000)
     for one in (sender, closed):
-        assert acceptance.is_fin_dropped(row(Connection, facts=OPENED), one, end(), fin, facts.OUTSIDE) is True
+        acceptance.doubt_fin(one, fin)
     assert (sender.checks, sender.fin_seq) == (OTHER_CHECK | facts.CHECK_FIN_DOUBTED, FIN_AT)
     assert (closed.checks, closed.fin_seq) == (OTHER_CHECK, 4000)
 
