@@ -27,6 +27,10 @@ cdef unsigned int SUPPORTED_GROUPS
 cdef unsigned int SUPPORTED_VERSIONS
 cdef unsigned int TLS13
 cdef Py_ssize_t LONGEST_PART
+cdef unsigned int NAME
+cdef unsigned int PROTOCOLS
+cdef unsigned int VERSIONS
+cdef unsigned int GROUPS
 
 cpdef void read_bytes(bytes data, object storage)
 @cython.locals(client=bint)

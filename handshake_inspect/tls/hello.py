@@ -42,6 +42,12 @@ from handshake_inspect.tls.numbers import (
 )
 from handshake_inspect.wire import octets
 
+# The parts of `facts`.
+NAME = 0
+PROTOCOLS = 1
+VERSIONS = 2
+GROUPS = 3
+
 
 def read_bytes(data: bytes, storage: Any) -> None:
     """Read a message that is alone in `data`: the door for plain Python."""
@@ -126,16 +132,16 @@ def offered(data: Any, at: int, end: int, kind: int, out: Any) -> None:
     """An extension of a ClientHello."""
     if kind == SERVER_NAME:
         if end - at >= 5 and data[at + 2] == 0:
-            note_part(out, 0, at + 5, min(octets.be16(data, at + 3), end - at - 5))
+            note_part(out, NAME, at + 5, min(octets.be16(data, at + 3), end - at - 5))
     elif kind == ALPN:
         if end - at >= 2:
-            note_part(out, 1, at + 2, min(octets.be16(data, at), end - at - 2))
+            note_part(out, PROTOCOLS, at + 2, min(octets.be16(data, at), end - at - 2))
     elif kind == SUPPORTED_VERSIONS:
         if end - at >= 1:
-            note_part(out, 2, at + 1, min(data[at], end - at - 1))
+            note_part(out, VERSIONS, at + 1, min(data[at], end - at - 1))
     elif kind == SUPPORTED_GROUPS:
         if end - at >= 2:
-            note_part(out, 3, at + 2, min(octets.be16(data, at), end - at - 2))
+            note_part(out, GROUPS, at + 2, min(octets.be16(data, at), end - at - 2))
     elif kind == PRE_SHARED_KEY:
         out.flags |= OFFERS_PSK
     elif kind == EARLY_DATA:
@@ -174,14 +180,14 @@ def pack(data: Any, out: Any) -> None:
     """Put together what is offered."""
     pack_name(data, out)
     pack_protocols(data, out)
-    pack_numbers(data, out, 2)
-    pack_numbers(data, out, 3)
+    pack_numbers(data, out, VERSIONS)
+    pack_numbers(data, out, GROUPS)
 
 
 def pack_name(data: Any, out: Any) -> None:
     """The server name; what no name can be is cut."""
-    length = min(out.extent[0], LONGEST_PART)
-    at = out.start[0]
+    length = min(out.extent[NAME], LONGEST_PART)
+    at = out.start[NAME]
     out.facts[0] = length
     for i in range(length):
         out.facts[1 + i] = data[at + i]
@@ -192,8 +198,8 @@ def pack_protocols(data: Any, out: Any) -> None:
     """The names of ALPN, each behind its length, without GREASE."""
     head = out.length
     to = head + 1
-    at = out.start[1]
-    end = at + out.extent[1]
+    at = out.start[PROTOCOLS]
+    end = at + out.extent[PROTOCOLS]
     while at < end:
         length = data[at]
         if length > end - at - 1 or to + length + 1 > head + 1 + LONGEST_PART:
@@ -217,13 +223,17 @@ def pack_numbers(data: Any, out: Any, part: int) -> None:
     to = head + 1
     at = out.start[part]
     end = at + out.extent[part]
+    if part == VERSIONS and at == end:  # no list: the highest is what the message itself says
+        out.facts[to] = out.version >> 8
+        out.facts[to + 1] = out.version & 0xFF
+        to += 2
     while end - at >= 2 and to + 2 <= head + 1 + LONGEST_PART:
         value = octets.be16(data, at)
         if not is_grease(value):
             out.facts[to] = value >> 8
             out.facts[to + 1] = value & 0xFF
             to += 2
-            if part == 2:
+            if part == VERSIONS:
                 note_version(out, value)
         at += 2
     out.facts[head] = to - head - 1
