@@ -5,7 +5,15 @@ import ipaddress
 import numpy as np
 
 from handshake_inspect.tcp import rows, setup_rows
-from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SERVER_PROVED, FACT_SYN, FACT_SYNACK, METHOD_EXACT, TRAIT_FIN
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_SERVER_PROVED,
+    FACT_SYN,
+    FACT_SYNACK,
+    METHOD_EXACT,
+    TRAIT_FIN,
+    TRAIT_SEEN,
+)
 from handshake_inspect.tcp.setup_facts import (
     SETUP_CLIENT_FINISHED,
     SETUP_SERVER_FINISHED,
@@ -38,7 +46,7 @@ class Rows:
 
     def add(
         self, *, to_server=40, to_client=0, moments=(), flags=None, facts=0, last=100_000, extras=(), begun=0,
-        client="192.0.2.1", server="198.51.100.2", port=443, closed_by=None, **columns,
+        client="192.0.2.1", server="198.51.100.2", port=443, closed_by=None, heard=True, **columns,
     ):  # fmt: skip
         """One connection, 40 ms from its server and captured at the client but for what is said, which began `begun`
         ms after the start; `moments` and `columns` go into its rows.
@@ -57,8 +65,9 @@ class Rows:
             "ackdat_max_ns": to_client * MS,
         }  # fmt: skip
         ends = rows_of("Endpoint", 2)
+        ends["traits"] = (TRAIT_SEEN, TRAIT_SEEN * heard)
         if closed_by is not None:
-            ends["traits"][closed_by] = TRAIT_FIN
+            ends["traits"][closed_by] |= TRAIT_FIN
             given |= {"fin_side": closed_by, "fin_ns": start + last * MS}
         for name, value in (given | columns).items():
             next(row for row in (connection, exchange, setup) if name in row.dtype.names)[name] = value

@@ -63,7 +63,7 @@ def plain_rows(case: Case, told: Handshakes) -> ConnectionRows:
     at = np.flatnonzero(refused & ~alerted)
     if len(at):
         unanswered = attempts.exchanges["response_frame"][plain[at]] == 0
-        refused[at] = unanswered | server_ended_first(case, plain[at])
+        refused[at] = (unanswered & ~Seen(attempts, plain[at]).unheard) | server_ended_first(case, plain[at])
     return ConnectionRows(plain[alerted | refused])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_ACKED, FACT_MIDSTREAM, FACT_SYN
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_MIDSTREAM, FACT_SYN, TRAIT_FIN, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.tcp.setup_facts import (
     EXCHANGE_SETUP,
     SETUP_EARLY_ENDED,
@@ -124,6 +124,18 @@ class Seen:
     def network(self) -> Interval:
         """The round trip of the network alone."""
         return self.to_server.plus(self.to_client)
+
+    @cached_property
+    def unheard(self) -> Bools:
+        """Whether the capture lacks what the server sent: all of it, or data that the client acknowledged."""
+        ends = self.trace.endpoints
+        server, client = self.trace.server_rows[self.rows], self.trace.client_rows[self.rows]
+        traits = ends["traits"][server]
+        beyond = (ends["last_ack"][client] - ends["iss"][server] - np.uint32(1)).astype(np.int32)
+        known = traits & TRAIT_ISS != 0
+        fin = (traits & TRAIT_FIN != 0).astype(np.int32)
+        lacking: Bools = (beyond > fin) & known & (ends["bytes"][server] == 0)
+        return (traits & TRAIT_SEEN == 0) | lacking
 
     # -- TLS ---------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_MIDSTREAM
+from handshake_inspect.tcp.facts import FACT_MIDSTREAM, TRAIT_SEEN
 from handshake_inspect.tcp.setup_facts import (
     EXCHANGE_SETUP,
     EXCHANGE_UNREAD,
@@ -177,7 +177,9 @@ def has_setup(trace: Attempts) -> Bools:
     with_row = np.flatnonzero(number)
     if len(with_row) and trace.setups is not None:
         flags[with_row] = trace.setups["flags"][number[with_row] - 1]
-    plain = (trace.exchanges["request_frame"] != 0) | (flags & SETUP_SPOKE_FIRST != 0)
+    greeted = flags & SETUP_SPOKE_FIRST != 0
+    greeted[greeted] = trace.endpoints["traits"][trace.client_rows[np.flatnonzero(greeted)]] & TRAIT_SEEN != 0
+    plain = (trace.exchanges["request_frame"] != 0) | greeted
     plain &= (trace.facts & FACT_MIDSTREAM == 0) & (trace.exchanges["setup"] & EXCHANGE_UNREAD == 0)
     return plain | (flags & (SETUP_TLS | SETUP_EARLY_REQUEST) != 0)
 
