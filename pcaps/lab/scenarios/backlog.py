@@ -6,11 +6,14 @@ both SYNs find room and only the first of their final ACKs does.
 
 from __future__ import annotations
 
+import socket
 import time
 
 from lab.capture import Capture
 from lab.kernel import Attempt, connect, start_connect
+from lab.namespace import Host
 from lab.sample import Sample, scenario, sentences, undisturbed
+from lab.scenarios.closing import exchange
 
 OPEN = {"how": "open", "first": None, "reset_by": None}
 
@@ -79,6 +82,47 @@ def accept_queue_overflow(sample: Sample) -> None:
         sample.expect(hit, "half-open", cause="reset-by-server" if kind == "reset" else "accept-queue-overflow")
     sample.finding("accept-queue-overflow", hit.server)
     sample.maybe("syn-retransmission", "slow-handshake", "slow-client-ack")
+
+
+@scenario()
+def accept_queue_overflow_cookies(sample: Sample) -> None:
+    """The same with SYN cookies: the server has no SYN-ACK to repeat and drops the final ACK, and data, in silence."""
+    client, server = sample.pair(delay=0.02)
+    server.sysctl("net.ipv4.tcp_syncookies", 2)
+    slow, other = server.listen(80, backlog=1), server.listen(81)
+    with sample.capture(client) as capture:
+        served = [one_request(client, server, slow, 80) for _ in range(8)]
+        first = connect(client, server, 80)
+        second, hit = [start_connect(client, server, 80), start_connect(client, server, 80)]
+        for attempt in (second, hit):
+            attempt.wait(5)
+        hit.sock.sendall(b"hello?\n")
+        data = f"10.0.0.1.{hit.client[1]} > 10.0.0.2.80: Flags [P.]"
+        for copies in (2, 4, 6):
+            capture.wait_for(data, copies)
+            served.append(one_request(client, server, other, 81))
+        capture.settle(quiet=0.2)
+    undisturbed(first.error is None and second.error is None, "the others were not accepted")
+    for attempt in served:
+        sample.expect(attempt, "established", close={"how": "fin", "first": "client", "reset_by": None})
+    sample.expect(first, "established", close=OPEN)
+    sample.expect(second, "established", close=OPEN)
+    sample.expect(hit, "half-open", cause="accept-queue-overflow", synack_count=1)
+    sample.finding("accept-queue-overflow", hit.server)
+    sample.finding("syn-cookies", hit.server)
+    sample.maybe("slow-handshake", "slow-client-ack", "syn-cookies")
+
+
+def one_request(client: Host, server: Host, listener: socket.socket, port: int) -> Attempt:
+    """A connection that is served, and closed by the client."""
+    attempt = connect(client, server, port)
+    accepted, _ = listener.accept()
+    exchange(attempt.sock, accepted)
+    attempt.sock.close()
+    accepted.recv(1)
+    accepted.close()
+    time.sleep(0.037)  # not in step with the server's clock
+    return attempt
 
 
 def came_at_once(capture: Capture, hit: Attempt) -> None:
