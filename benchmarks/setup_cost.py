@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""What reading connection set-up costs: TLS-shaped and plain traffic, with it and with `--no-setup`, in one run.
+
+Handshakes are OpenSSL's own, made once in memory and repeated with other addresses, ports and times.
+"""
+
+import argparse
+import os
+import random
+import statistics
+import struct
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from support.captures import pcap_header, pcap_record
+from support.frames import CLIENT
+from support.tls import START, Talk, client, handshake, server
+
+PLAIN = [(0, b"GET / HTTP/1.1\r\n\r\n" + b"x" * 300), (1, b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * 5000)]
+GAP_NS = 400_000  # between two connections, on average
+
+
+def conversation(said):
+    """The frames of one connection, each flight acknowledged, by their times since it began."""
+    talk = Talk()
+    for side, octets in said:
+        talk.say(side, octets)
+        talk.acknowledge(side ^ 1, at=talk.free[side ^ 1] + 0.02)
+    return [(ns - START, frame) for ns, frame in talk.frames()]
+
+
+def moved(frame, number):
+    """The same frame of another client; its checksums are left to the card."""
+    octets = bytearray(frame)
+    address, port = bytes([10, 1, number // 60000 & 255, number % 7]), struct.pack(">H", 1024 + number % 60000)
+    client_first = octets[34:36] == struct.pack(">H", CLIENT[1])
+    at_address, at_port = (26, 34) if client_first else (30, 36)
+    octets[at_address : at_address + 4] = address
+    octets[at_port : at_port + 2] = port
+    octets[24:26] = octets[50:52] = b"\0\0"
+    return bytes(octets)
+
+
+def make(path, talks, count):
+    """Write `count` connections, interleaved; how many frames they are."""
+    rng = random.Random(8446)
+    frames = []
+    for number in range(count):
+        began = START + rng.randrange(count * GAP_NS)
+        frames += [(began + ns, moved(frame, number)) for ns, frame in rng.choice(talks)]
+    frames.sort(key=lambda each: each[0])
+    with path.open("wb") as out:
+        out.write(pcap_header(nano=True))
+        for ns, frame in frames:
+            out.write(pcap_record(ns, frame, nano=True))
+    return len(frames)
+
+
+def seconds(command):
+    """User and system time of a command."""
+    null = [(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)]
+    pid = os.posix_spawnp(command[0], command, os.environ, file_actions=null)
+    _, status, used = os.wait4(pid, 0)
+    if status:
+        sys.exit(f"failed: {' '.join(command)}")
+    return used.ru_utime + used.ru_stime
+
+
+def main():
+    """Make the captures, run, and print a line for each."""
+    parser = argparse.ArgumentParser(description="The cost of reading connection set-up.")
+    parser.add_argument("--connections", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--hsi", default=f"{sys.executable} -P -m handshake_inspect", help="how hsi is run")
+    given = parser.parse_args()
+    kinds = {"tls": [handshake(client(), server())], "plain": [PLAIN]}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, said in kinds.items():
+            path = Path(folder) / f"{kind}.pcap"
+            frames = make(path, [conversation(each) for each in said], given.connections)
+            commands = [[*given.hsi.split(), "analyze", *extra, str(path)] for extra in ((), ("--no-setup",))]
+            runs = [[seconds(command) for command in commands] for _ in range(given.rounds)]
+            read, left = (statistics.median(run[i] for run in runs) for i in range(2))
+            print(
+                f"{kind}: {frames:,} frames, {given.connections:,} connections: {read:.2f} s, "
+                f"with --no-setup {left:.2f} s: {100 * (read / left - 1):+.0f} %"
+            )
+
+
+if __name__ == "__main__":
+    main()
