@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from handshake_inspect.report.column import Column, Numbers, Words
 from handshake_inspect.tcp.setup_facts import (
-    SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_SERVER,
     SETUP_SERVER_HELLO,
@@ -21,6 +20,7 @@ from handshake_inspect.tcp.setup_facts import (
 from handshake_inspect.verdicts.columns import AT_ONCE, batches
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.setups import Setup, setups_of
+from handshake_inspect.verdicts.setup.tls import has_alert
 from handshake_inspect.verdicts.setup.words import NONE
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ def agreed(name: str) -> Coded:
 def alerted(setup: Setup, *, clear: bool = False) -> Array:
     """Where an alert ended it, and is in the clear if it is to be."""
     seen = setup.seen
-    return seen.tls & seen.flag(SETUP_ALERT) & ~(seen.flag(SETUP_ALERT_ENCRYPTED) & clear)
+    return seen.tls & has_alert(seen) & ~(seen.flag(SETUP_ALERT_ENCRYPTED) & clear)
 
 
 def alert_from(setup: Setup) -> Array:

@@ -20,6 +20,7 @@ from handshake_inspect.tcp.setup_facts import (
     EXTRA_NAGLE,
     EXTRA_WINDOW,
     SETUP_EARLY_REQUEST,
+    SETUP_HOLE,
     SETUP_SPOKE_FIRST,
     SETUP_TLS,
 )
@@ -65,11 +66,12 @@ class Setup:
 
     @cached_property
     def waits(self) -> Extras:
-        """What cost round trips besides, up to the answer."""
+        """What cost round trips besides, up to the answer; what the capture lacks may have ended a wait."""
         if not len(self.extras.at):
             return self.extras
         there, _, frames = self.spans.moment("response")
-        return self.extras.before(there, frames)
+        holed = self.seen.flag(SETUP_HOLE)
+        return self.extras.before(there | holed, np.where(holed, np.uint64(0), frames))
 
     @cached_property
     def saveable(self) -> Mapping[str, Times]:

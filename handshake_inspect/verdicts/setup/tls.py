@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
 from handshake_inspect.tcp.setup_facts import (
     SETUP_ALERT,
+    SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_LATE,
     SETUP_CERTIFICATE_SENT,
     SETUP_CERTIFICATE_WITHHELD,
@@ -45,7 +46,7 @@ Codes = NDArray[np.uint8]
 
 def outcomes(seen: Seen) -> Codes:
     """What became of each handshake, as places in TLS_OUTCOMES; of no account without a ClientHello."""
-    alert = seen.flag(SETUP_ALERT)
+    alert = has_alert(seen)
     completed = has_completed(seen)
     by_server, by_client = has_ended(seen, client=False), has_ended(seen, client=True)
     patient = seen.trace.last_ns - seen.of("last_ns") >= PATIENCE_NS
@@ -61,6 +62,12 @@ def outcomes(seen: Seen) -> Codes:
         (over, TLS_FAILED),
     ]
     return first_match(rules, TLS_PENDING, len(seen))
+
+
+def has_alert(seen: Seen) -> Bools:
+    """Whether an alert ended it: behind a hole, where an answer may be, an encrypted one may be a close in peace."""
+    doubted = seen.flag(SETUP_HOLE | SETUP_MALFORMED) & seen.flag(SETUP_ALERT_ENCRYPTED)
+    return seen.flag(SETUP_ALERT) & ~doubted
 
 
 def has_completed(seen: Seen) -> Bools:

@@ -6,6 +6,7 @@ from support.setups import COMPLETE, MS, connected
 from handshake_inspect.tcp.facts import FACT_RST
 from handshake_inspect.tcp.setup_facts import (
     SETUP_ALERT,
+    SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_LATE,
     SETUP_CLIENT_FINISHED,
     SETUP_CUT,
@@ -53,6 +54,8 @@ def outcome(setup):
         (SETUP_TLS | SETUP_NOT_TLS, 0, SOON, "not-tls"),
         (ANSWERED | SETUP_SERVER_HELLO | SETUP_CUT, 0x304, SILENT, "unknown"),
         (ANSWERED | SETUP_HOLE, 0, SILENT, "unknown"),
+        (ANSWERED | SETUP_HOLE | SETUP_ALERT, 0, SILENT, "failed"),  # in the clear
+        (ANSWERED | SETUP_HOLE | SETUP_ALERT | SETUP_ALERT_ENCRYPTED, 0, SILENT, "unknown"),
     ],
 )
 def test_outcome(flags, version, given, became):
