@@ -25,7 +25,7 @@ def test_what_is_affordable(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert rows.affordable(1 << 22, 16) == 1 << 22
     monkeypatch.setattr(resource, "getrlimit", lambda _: (4 << 30, resource.RLIM_INFINITY))
-    assert 1 << 20 < rows.affordable(1 << 22, 16) < 1 << 22
+    assert 1 << 19 < rows.affordable(1 << 22, 16) < 1 << 22
     assert rows.affordable(1000, 16) == 1000
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 10, resource.RLIM_INFINITY))
     assert rows.affordable(1 << 22, 16) == 16
