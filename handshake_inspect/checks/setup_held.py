@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.checks import setup_rules
+from handshake_inspect.checks.rules import Rules
 from handshake_inspect.checks.setup_rules import (
     QUIC,
     SPANS,
@@ -19,22 +20,39 @@ from handshake_inspect.checks.setup_rules import (
     SetupCeiling,
     SpanLimit,
 )
+from handshake_inspect.expression.columns import Columns
+from handshake_inspect.expression.questions import Test
 from handshake_inspect.report.checked import Assertion, Breach
 from handshake_inspect.report.column import Mask, Numbers, Words
 from handshake_inspect.report.fields import find
+from handshake_inspect.report.model import Report
 from handshake_inspect.verdicts.percentiles import nearest_rank
 from handshake_inspect.wire.text import duration, endpoint_text, plural, printable, share
-
-if TYPE_CHECKING:
-    from handshake_inspect.checks.held import Holder
 
 LISTED = 100  # servers that a rule on names lists
 
 
-def assertions(holder: Holder) -> Iterator[Assertion]:
+class Holding(Protocol):
+    """What holds rules against a report: see `held.Holder`."""
+
+    report: Report
+    rules: Rules
+    columns: Columns
+    notes: list[str]
+    ignored: Mask
+    judged: Mask
+
+    def about(self, text: str, server: Test | None) -> Mask:
+        """The judged connections that a rule is about."""
+
+    def breaches(self, mask: Mask) -> list[Breach]:
+        """Note that these connections broke an assertion; the first of them."""
+
+
+def assertions(holder: Holding) -> Iterator[Assertion]:
     """One for each rule."""
     rules = holder.rules
-    held: tuple[tuple[Callable[[Holder, Any], Assertion], Iterable[Any]], ...] = (
+    held: tuple[tuple[Callable[[Holding, Any], Assertion], Iterable[Any]], ...] = (
         (_span, rules.setup), (_version, rules.min_tls), (_resumed, rules.min_resumed),
         (_tls_failed, rules.max_tls_failed), (_extra, rules.max_extra_round_trips),
     )  # fmt: skip
@@ -44,13 +62,13 @@ def assertions(holder: Holder) -> Iterator[Assertion]:
         yield _allowed(holder, rules.allow)
 
 
-def _numbers(holder: Holder, name: str) -> Numbers:
+def _numbers(holder: Holding, name: str) -> Numbers:
     column = holder.columns.of(find(name))
     assert isinstance(column, Numbers)  # noqa: S101
     return column
 
 
-def _words(holder: Holder, name: str) -> Words:
+def _words(holder: Holding, name: str) -> Words:
     column = holder.columns.of(find(name))
     assert isinstance(column, Words)  # noqa: S101
     return column
@@ -59,7 +77,7 @@ def _words(holder: Holder, name: str) -> Words:
 # -- how long parts of it take ---------------------------------------------------------------------------------------
 
 
-def _span(holder: Holder, rule: SpanLimit) -> Assertion:
+def _span(holder: Holding, rule: SpanLimit) -> Assertion:
     """Where no value could be named, the upper bound counts."""
     if rule.span == QUIC:
         return _quic_span(holder, rule)
@@ -73,7 +91,7 @@ def _span(holder: Holder, rule: SpanLimit) -> Assertion:
     return _limit(rule, times[about], int(over.sum()), lambda: holder.breaches(over))
 
 
-def _quic_span(holder: Holder, rule: SpanLimit) -> Assertion:
+def _quic_span(holder: Holding, rule: SpanLimit) -> Assertion:
     if rule.server is not None:
         holder.notes.append(f"{rule.text}: is about the QUIC connections of all servers")
     spans = [each.setup.spans.quic for each in holder.report.quic_connections if each.setup is not None]
@@ -100,7 +118,7 @@ def _limit(rule: SpanLimit, times: NDArray[Any], over: int, breaches: Callable[[
 # -- what was agreed on ----------------------------------------------------------------------------------------------
 
 
-def _version(holder: Holder, rule: LeastVersion) -> Assertion:
+def _version(holder: Holding, rule: LeastVersion) -> Assertion:
     about = holder.about(rule.text, rule.server) & setup_rules.established.mask(holder.columns)
     old = about & _words(holder, "tls.version").where(lambda word: word in rule.older)
     count, total = int(old.sum()), int(about.sum())
@@ -111,7 +129,7 @@ def _version(holder: Holder, rule: LeastVersion) -> Assertion:
     )  # fmt: skip
 
 
-def _resumed(holder: Holder, rule: LeastResumed) -> Assertion:
+def _resumed(holder: Holding, rule: LeastResumed) -> Assertion:
     about = holder.about(rule.text, rule.server) & setup_rules.established.mask(holder.columns)
     resumed = about & _words(holder, "tls.kind").where(lambda word: word == "resumed")
     count, total = int(resumed.sum()), int(about.sum())
@@ -124,12 +142,12 @@ def _resumed(holder: Holder, rule: LeastResumed) -> Assertion:
     )  # fmt: skip
 
 
-def _tls_failed(holder: Holder, rule: SetupCeiling) -> Assertion:
+def _tls_failed(holder: Holding, rule: SetupCeiling) -> Assertion:
     about = holder.about(rule.text, rule.server) & setup_rules.begun.mask(holder.columns)
     return _ceiling(holder, rule, about, about & setup_rules.failed.mask(holder.columns), "TLS connection")
 
 
-def _extra(holder: Holder, rule: SetupCeiling) -> Assertion:
+def _extra(holder: Holding, rule: SetupCeiling) -> Assertion:
     about = holder.about(rule.text, rule.server) & _words(holder, "setup.protocol").known
     extra = np.zeros(len(about), dtype=bool)
     for place in np.flatnonzero(about).tolist():
@@ -138,7 +156,7 @@ def _extra(holder: Holder, rule: SetupCeiling) -> Assertion:
     return _ceiling(holder, rule, about, extra, "connection")
 
 
-def _ceiling(holder: Holder, rule: SetupCeiling, about: Mask, counted: Mask, noun: str) -> Assertion:
+def _ceiling(holder: Holding, rule: SetupCeiling, about: Mask, counted: Mask, noun: str) -> Assertion:
     count, total = int(counted.sum()), int(about.sum())
     limit = int(rule.number * total / 100) if rule.percent else int(rule.number)
     most = f"{rule.number.normalize():f} %" if rule.percent else f"{limit:,}"
@@ -153,7 +171,7 @@ def _ceiling(holder: Holder, rule: SetupCeiling, about: Mask, counted: Mask, nou
 # -- whom clients talk to --------------------------------------------------------------------------------------------
 
 
-def _allowed(holder: Holder, rules: tuple[Allowed, ...]) -> Assertion:
+def _allowed(holder: Holding, rules: tuple[Allowed, ...]) -> Assertion:
     """Every connection and QUIC connection must go to an allowed name or address; the others are listed by name."""
     wrong = np.zeros(len(holder.judged), dtype=bool)
     strangers: Counter[str] = Counter()
