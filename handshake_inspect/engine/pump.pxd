@@ -27,6 +27,7 @@ cdef unsigned int NOTE_CUT_OPTIONS
 cdef unsigned int NOTE_UNTIMED
 cdef unsigned int NOTE_FIRST_FRAGMENT
 
+@cython.final
 cdef class Pump:
     cdef readonly Tracker tracker
     cdef readonly QuicTracker quic

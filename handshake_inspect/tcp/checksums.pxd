@@ -10,6 +10,7 @@ cdef uint64_t MASK64
 cdef uint64_t HOSTS
 cdef uint64_t SPREAD
 
+@cython.final
 cdef class Checksums:
     cdef readonly uint64_t good
     cdef readonly uint64_t bad

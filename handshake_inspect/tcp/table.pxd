@@ -15,6 +15,7 @@ cdef uint32_t MASK16
 cdef uint64_t MASK32
 cdef uint64_t LONGEST_RUN
 
+@cython.final
 cdef class Table(Index):
     cdef readonly Py_ssize_t limit
     cdef readonly object embryo_rows

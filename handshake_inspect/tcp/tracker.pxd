@@ -109,23 +109,29 @@ cdef class Tracker:
     cdef readonly Checksums checksums
 
     @cython.locals(at=Py_ssize_t)
+    @cython.final
     cdef int track_all(self, seg.Segment *records, Py_ssize_t count) except -1 nogil
     @cython.locals(reference=uint32_t, i=Py_ssize_t, connection="rows.Connection *", side=int)
+    @cython.final
     cdef int track(self, seg.Segment *segment) except -1 nogil
+    @cython.final
     cdef int side_of(self, rows.Connection *connection, seg.Segment *segment) noexcept nogil
     @cython.locals(sender="rows.Endpoint *", peer="rows.Endpoint *", news=uint32_t)
     cdef bint pass_quickly(
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
     ) except -1 nogil
     @cython.locals(i=Py_ssize_t, plain_syn=bint, another=bint, embryo="rows.Embryo *")
+    @cython.final
     cdef int rare(self, seg.Segment *segment, uint32_t reference) except -1 nogil
     @cython.locals(connection="rows.Connection *", side=int, quoted="rows.Endpoint *", peer="rows.Endpoint *")
     cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1 nogil
     @cython.locals(i=Py_ssize_t)
     cdef int conceive(self, seg.Segment *segment) except -1 nogil
     @cython.locals(number=Py_ssize_t, recalled="seg.Segment *")
+    @cython.final
     cdef Py_ssize_t hatch(self, uint32_t reference, seg.Segment *segment) except -1 nogil
     @cython.locals(recalled="seg.Segment *", i=Py_ssize_t)
+    @cython.final
     cdef Py_ssize_t begin_recalled(self, seg.Segment *segment) except -1 nogil
     @cython.locals(
         connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *",
@@ -134,28 +140,35 @@ cdef class Tracker:
     )
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
     @cython.locals(connection="rows.Connection *", sender="rows.Endpoint *")
+    @cython.final
     cdef int hand_over(
         self, Py_ssize_t i, int side, seg.Segment *segment, int64_t before_ns, int verdict
     ) except -1 nogil
     @cython.locals(facts=uint64_t, over="unsigned int", ready=bint)
+    @cython.final
     cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
     @cython.locals(
         connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int
     )
+    @cython.final
     cdef int on_syn(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
     @cython.locals(
         old="rows.Connection *", last_ns=int64_t, recalled="seg.Segment *", j=Py_ssize_t,
         connection="rows.Connection *"
     )
+    @cython.final
     cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1 nogil
     @cython.locals(worth=int, dead=bint, kind=int, holed=bint, known=bint, has_fin=bint, full=bint)
+    @cython.final
     cdef bint on_segment(
         self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
         int side
     ) noexcept nogil
     @cython.locals(dead=bint, again=bint)
+    @cython.final
     cdef bint on_acknowledgment(
         self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
         int side, int worth
     ) noexcept nogil
+    @cython.final
     cdef bint sender_is_client(self, seg.Segment *segment) noexcept nogil
