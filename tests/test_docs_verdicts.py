@@ -268,6 +268,7 @@ THRESHOLDS = [
     ("capture-quality", f"how {capture_quality.FEW_FILTERED} attempts or more went on"),
     ("capture-quality", f"for {capture_quality.ONE_SIDED:.0%} of the connections"),
     ("capture-quality", f"{capture_quality.DUPLICATED:.0%} of the segments"),
+    ("capture-quality", f"acknowledgment on {capture_quality.STORED_LATE:.0%} of the connections"),
     ("capture-quality", f"at least {capture_quality.FEW_DUPLICATES} |"),
 ]
 

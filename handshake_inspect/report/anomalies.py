@@ -9,6 +9,7 @@ from handshake_inspect.tcp.facts import (
     FACT_BAD_SYNACK,
     FACT_BLIND_SYN,
     FACT_CHALLENGE_ACK,
+    FACT_CLIENT_LATE,
     FACT_ISN_CHANGED,
     FACT_MIDSTREAM,
     FACT_PORT_REUSED,
@@ -17,6 +18,7 @@ from handshake_inspect.tcp.facts import (
     FACT_RST,
     FACT_RST_DOUBTED,
     FACT_RST_IGNORED,
+    FACT_SERVER_LATE,
     FACT_SYNACK,
     FACT_TTL_TWIN,
     TRAIT_HOLE,
@@ -94,6 +96,10 @@ def _order(change: Change, names: Names) -> Iterator[Mark]:
         yield Mark("gap", text, RFC_9293 + "3.10.7.4")
     if change.gained(FACT_REORDERED):
         yield Mark("stored-late", "The capture stored this SYN after the answer to it: its times prove nothing.")
+    if change.gained(FACT_CLIENT_LATE) or change.gained(FACT_SERVER_LATE):
+        yield Mark(
+            "stored-late", "The capture stored these bytes behind later segments: not overtaken, not sent again."
+        )
 
 
 def _windows(change: Change, names: Names) -> Iterator[Mark]:

@@ -44,8 +44,6 @@ cdef void on_pause(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
     int side, int64_t pause_ns
 ) noexcept nogil
-@cython.locals(at=uint32_t)
-cdef uint32_t newest_us(rows.Endpoint *end) noexcept nogil
 @cython.locals(end=uint32_t, aftermath="rows.Aftermath *")
 cdef void on_payload(
     Table table, Py_ssize_t i, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,

@@ -90,7 +90,7 @@ def on_pause(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, 
         aftermath.survived_ns = aftermath.idle_ns
     if segment.flags & RST:
         aftermath.rst_idle_ns = pause_ns
-        if seqspace.seq_gt(newest_us(peer), newest_us(sender)):
+        if seqspace.seq_gt(endpoint.newest_us(peer), endpoint.newest_us(sender)):
             aftermath.events |= EVENT_WAITED
         return
     aftermath.idle_ns = pause_ns
@@ -98,12 +98,6 @@ def on_pause(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, 
     aftermath.resumed_seq = segment.seq
     aftermath.resumed_side = side
     aftermath.request_ns = 0
-
-
-def newest_us(end: Any) -> int:
-    """When its last segment passed, microseconds modulo 2^32."""
-    at: int = end.recent_us[(end.recent_at - 1) & 3]
-    return at
 
 
 def on_payload(

@@ -8,6 +8,8 @@ from handshake_inspect.wire cimport seqspace
 cdef unsigned int CHECK_FIN_DOUBTED
 cdef unsigned int CHECK_FIN_UNSEEN
 cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_CLIENT_LATE
+cdef uint64_t FACT_SERVER_LATE
 cdef uint64_t FACT_LAST_ACK_SEEN
 cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_SERVER_PROVED

@@ -12,8 +12,10 @@ from handshake_inspect.tcp.facts import (
     CHECK_FIN_DOUBTED,
     CHECK_FIN_UNSEEN,
     FACT_ACKED,
+    FACT_CLIENT_LATE,
     FACT_LAST_ACK_SEEN,
     FACT_MIDSTREAM,
+    FACT_SERVER_LATE,
     FACT_SERVER_PROVED,
     TRAIT_ACKS,
     TRAIT_FIN,
@@ -221,6 +223,11 @@ def on_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
     if seqspace.seq_ge(sender.contiguous, sender.fin_seq) or not peer.traits & TRAIT_SEEN:
         end_with_fin(sender)
         step(connection, peer, segment, GOT_FIN)
+    if connection.facts & (FACT_CLIENT_LATE | FACT_SERVER_LATE) and has_acked(peer, sender.fin_seq):
+        sender.traits |= TRAIT_FIN_ACKED  # before it was stored
+        step(connection, sender, segment, GOT_ACK_OF_FIN)
+        if peer.traits & TRAIT_FIN_ACKED:
+            connection.facts |= FACT_LAST_ACK_SEEN
 
 
 def end_with_fin(sender: Any) -> None:

@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport uint32_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
@@ -27,18 +27,10 @@ cdef uint32_t MIX_ACK
 cdef uint32_t MIX_REST
 cdef uint32_t MIX_SEQ
 cdef uint32_t MIX_TSVAL
-cdef int NEW
-cdef int OLD
-cdef int PROBE
-
 cdef bytes NEXT_STATE
 cdef unsigned int WIDTH
-cdef int32_t COPY_WITH_IP_ID_US
-cdef int32_t COPY_WITH_TSVAL_US
-cdef int32_t COPY_OF_SYN_US
-cdef int32_t COPY_US
-cdef int32_t OVERTAKEN_US
 cdef uint32_t IP_ID_NEAR
+cdef uint32_t EVEN
 cdef unsigned int MAX_SHIFT
 
 cdef void become(rows.Endpoint *endpoint, unsigned int state) noexcept nogil
@@ -48,10 +40,6 @@ cdef void restore(rows.Endpoint *endpoint) noexcept nogil
 cdef uint32_t fingerprint(segment.Segment *segment) noexcept nogil
 @cython.locals(at=uint32_t)
 cdef void remember(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept nogil
-@cython.locals(now=uint32_t, at=uint32_t, age=int64_t)
-cdef bint is_copy(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept nogil
-cdef int32_t copy_limit(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
-@cython.locals(behind=uint32_t)
 cdef bint is_late_copy(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 cdef void note_marks(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 cdef void begin(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
@@ -64,16 +52,11 @@ cdef bint is_unseen(rows.Endpoint *sender, segment.Segment *segment) noexcept no
 cdef void fill(rows.Endpoint *endpoint, uint32_t to) noexcept nogil
 cdef bint is_probe(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
 cdef bint was_probed(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
-@cython.locals(seq_len=uint32_t, end=uint32_t)
-cdef int advance(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
 cdef void extend(rows.Endpoint *sender, uint32_t seq, uint32_t end) noexcept nogil
 @cython.locals(end=uint32_t)
 cdef void lengthen(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef void miss(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
-@cython.locals(late=bint)
-cdef void classify_old(
-    rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, uint32_t end
-) noexcept nogil
-@cython.locals(last=uint32_t)
-cdef bint is_overtaken(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+cdef bint is_in_hole(rows.Endpoint *sender, uint32_t seq) noexcept nogil
+@cython.locals(at=uint32_t)
+cdef uint32_t newest_us(rows.Endpoint *end) noexcept nogil
 cdef bint is_synchronized_ack(segment.Segment *segment) noexcept nogil

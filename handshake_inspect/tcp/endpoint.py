@@ -1,8 +1,7 @@
 """One end of a connection: what its segments say about what it sent, resent and acknowledged.
 
-Distinguished here: a copy of a packet that the capture already holds (a bridge, a router seen on both sides, two
-capture points merged, a network that doubles packets), a retransmission, a segment that was only overtaken, a
-keep-alive (RFC 9293 section 3.8.4) and a window probe (section 3.8.6.1).
+Told apart here: a keep-alive (RFC 9293 section 3.8.4) and a window probe (section 3.8.6.1).  Which segments are copies
+is asked in `copies.py`, which were overtaken or sent again, in `order.py`.
 """
 
 from typing import Any
@@ -12,9 +11,6 @@ from handshake_inspect.tcp.facts import (
     MIX_REST,
     MIX_SEQ,
     MIX_TSVAL,
-    NEW,
-    OLD,
-    PROBE,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_HOLE,
@@ -41,15 +37,8 @@ from handshake_inspect.wire.const import (
 NEXT_STATE = packed()
 WIDTH = STATES
 
-# How long after a packet an equal one is still its copy, microseconds.  A sender that numbers its packets or stamps
-# them would have changed the number; one that does neither cannot resend a SYN within 300 ms (initial RTO 1 s,
-# RFC 6298 section 2.1) or data within 2 ms.
-COPY_WITH_IP_ID_US = 2_000_000
-COPY_WITH_TSVAL_US = 500_000
-COPY_OF_SYN_US = 300_000
-COPY_US = 2_000
-OVERTAKEN_US = 3_000  # Wireshark's limit, if neither IP ID nor timestamp help
 IP_ID_NEAR = 4096
+EVEN = 0xFFFF_FFFE
 MAX_SHIFT = 14  # RFC 7323 section 2.3
 
 
@@ -71,7 +60,8 @@ def restore(endpoint: Any) -> None:
 def fingerprint(segment: Any) -> int:
     """32 bits that copies of one packet share: all that a router leaves alone.
 
-    The window of a SYN is left out: a SYN that waits for an answer is kept without it.
+    The window of a SYN is left out: a SYN that waits for an answer is kept without it.  The lowest bit says whether
+    it has payload.
     """
     window = segment.window
     if segment.flags & (SYN | ACK) == SYN:
@@ -80,7 +70,7 @@ def fingerprint(segment: Any) -> int:
     marks = segment.tsval ^ segment.sack_right ^ segment.sack_left * 3  # repeated ACKs differ in what they hold besides
     mixed = ((mixed ^ marks) * MIX_TSVAL + (segment.flags << 16 | window)) & MASK32
     mixed = ((mixed ^ mixed >> 15) * MIX_REST + segment.payload_len + (segment.ip_id << 16)) & MASK32
-    return mixed ^ mixed >> 13
+    return (mixed ^ mixed >> 13) & EVEN | (segment.payload_len != 0)
 
 
 def remember(endpoint: Any, segment: Any, print_of: int) -> None:
@@ -91,39 +81,12 @@ def remember(endpoint: Any, segment: Any, print_of: int) -> None:
     endpoint.recent_at = at + 1
 
 
-def is_copy(endpoint: Any, segment: Any, print_of: int) -> bool:
-    """Whether the capture already holds this packet."""
-    if not endpoint.traits & TRAIT_SEEN:
-        return False
-    now = (segment.ts_ns // 1000) & MASK32
-    for at in range(4):
-        if endpoint.recent[at] == print_of:
-            age = seqspace.seq_diff(now, endpoint.recent_us[at])
-            if age < 0:
-                age = -age
-            if age <= copy_limit(endpoint, segment):
-                return True
-    return False
-
-
-def copy_limit(endpoint: Any, segment: Any) -> int:
-    """How old an equal packet may be, microseconds."""
-    if segment.ip_id and endpoint.traits & TRAIT_IP_ID_VARIES:
-        return COPY_WITH_IP_ID_US
-    if segment.options & OPT_TIMESTAMPS and endpoint.traits & TRAIT_TSVAL_VARIES:
-        return COPY_WITH_TSVAL_US
-    if segment.flags & SYN:
-        return COPY_OF_SYN_US
-    return COPY_US
-
-
 def is_late_copy(endpoint: Any, segment: Any) -> bool:
-    """Whether bytes seen before come with marks that a retransmission, made later, could not bear."""
-    if segment.options & OPT_TIMESTAMPS and endpoint.traits & TRAIT_TSVAL_VARIES:
+    """Whether a segment with nothing new has marks that one sent later could not have."""
+    if segment.options & OPT_TIMESTAMPS and endpoint.traits & TRAIT_TSVAL_VARIES and segment.tsval != endpoint.tsval:
         return seqspace.seq_lt(segment.tsval, endpoint.tsval)
     if segment.ip_id and endpoint.traits & TRAIT_IP_ID_VARIES:
-        behind = (endpoint.ip_id - segment.ip_id) & MASK16
-        return 0 < behind < IP_ID_NEAR
+        return ((endpoint.ip_id - segment.ip_id) & MASK16) < IP_ID_NEAR
     return False
 
 
@@ -241,30 +204,6 @@ def is_unseen(sender: Any, segment: Any) -> bool:
     return not sender.traits & TRAIT_HOLE and segment.seq == sender.hole_start and sender.hole_start != sender.hole_end
 
 
-def advance(sender: Any, peer: Any, segment: Any) -> int:
-    """Account for the bytes that a segment without SYN or RST occupies; NEW, OLD or PROBE."""
-    seq_len = segment.payload_len
-    if segment.flags & FIN:
-        seq_len += 1
-    if seqspace.seq_lt(segment.seq, sender.snd_nxt) and is_probe(sender, peer, segment):
-        if peer.window and sender.keep_alives < MASK16:
-            sender.keep_alives += 1
-        return PROBE
-    if seq_len == 0:
-        return NEW
-    end = (segment.seq + seq_len) & MASK32
-    if seqspace.seq_ge(segment.seq, sender.snd_nxt):
-        extend(sender, segment.seq, end)
-        return NEW
-    if seqspace.seq_gt(end, sender.snd_nxt):
-        if not was_probed(sender, peer, segment) and not is_unseen(sender, segment):
-            sender.retransmissions += 1
-        extend(sender, sender.snd_nxt, end)
-        return NEW
-    classify_old(sender, peer, segment, end)
-    return OLD
-
-
 def extend(sender: Any, seq: int, end: int) -> None:
     """New bytes at or beyond SND.NXT; a gap before them is a hole that the capture has."""
     if seq == sender.snd_nxt:
@@ -304,35 +243,19 @@ def miss(sender: Any, segment: Any) -> None:
         sender.traits |= TRAIT_HOLE
 
 
-def classify_old(sender: Any, peer: Any, segment: Any, end: int) -> None:
-    """Bytes below SND.NXT: overtaken, copied or retransmitted."""
-    late = is_late_copy(sender, segment)
-    if (
-        sender.traits & TRAIT_HOLE
-        and seqspace.seq_ge(segment.seq, sender.contiguous)
-        and seqspace.seq_lt(segment.seq, sender.hole_start)
-    ):
-        if segment.seq == sender.contiguous:
-            fill(sender, end)
-        if late or is_overtaken(sender, segment):
-            sender.out_of_order += 1
-        else:
-            sender.retransmissions += 1
-    elif is_unseen(sender, segment):
-        sender.out_of_order += 1
-        sender.hole_start = end
-    elif late:
-        sender.duplicates += 1
-    elif not (peer.window == 0 and segment.payload_len <= 1 and not segment.flags & FIN):
-        sender.retransmissions += 1
+def is_in_hole(sender: Any, seq: int) -> bool:
+    """Whether a byte is in the first hole."""
+    return (
+        sender.traits & TRAIT_HOLE != 0
+        and seqspace.seq_ge(seq, sender.contiguous)
+        and seqspace.seq_lt(seq, sender.hole_start)
+    )
 
 
-def is_overtaken(sender: Any, segment: Any) -> bool:
-    """Whether a segment that fills a hole was sent before what made the hole, if marks do not show it."""
-    if segment.options & OPT_TIMESTAMPS and segment.tsval == sender.tsval and sender.traits & TRAIT_TSVAL_VARIES:
-        return True
-    last = sender.recent_us[(sender.recent_at - 1) & 3]
-    return seqspace.seq_diff((segment.ts_ns // 1000) & MASK32, last) < OVERTAKEN_US
+def newest_us(end: Any) -> int:
+    """When its last segment passed, microseconds modulo 2^32."""
+    at: int = end.recent_us[(end.recent_at - 1) & 3]
+    return at
 
 
 def is_synchronized_ack(segment: Any) -> bool:

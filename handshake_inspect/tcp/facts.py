@@ -61,6 +61,8 @@ EVENT_WAITED = 0x02  # the end that sent a RST after a pause had asked last: it 
 FACT_LATER_ACK = 1 << 32  # the first ACK of the client in the capture is not the final one: one end had sent more
 FACT_UNSEEN_DATA = 1 << 34  # the server answered a SYN by acknowledging data of the client that the capture lacks
 FACT_RENUMBERED = 1 << 35  # captured before and behind what rewrites sequence numbers (`renumbering.py`)
+FACT_CLIENT_LATE = 1 << 46  # bytes of the client were stored behind their acknowledgment, or behind later ones of it
+FACT_SERVER_LATE = 1 << 47  # as above, of the server
 FACT_UNTIMED = 1 << 33  # a segment of its handshake has no time in the capture
 
 # Endpoint.traits
@@ -127,7 +129,12 @@ OUTSIDE = 1  # left of the window: its bytes count, its acknowledgment and its F
 BEYOND = 2  # right of the window: nothing of it counts until its receiver acknowledges it
 VOID = 3  # dropped
 
-# What `endpoint.advance` made of a segment.
+# Order.kind
+GAP_FREE = 0
+GAP_PASSED = 1  # bytes behind it were sent
+GAP_ACKED = 2  # only its acknowledgment shows that they were
+
+# What `order.advance` made of a segment.
 NEW = 0
 OLD = 1  # nothing in it that was not sent before
 PROBE = 2  # a keep-alive or window probe

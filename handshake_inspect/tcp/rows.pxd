@@ -109,7 +109,8 @@ cdef struct Endpoint:
     uint16_t keep_alives
     uint16_t largest
     uint16_t zero_windows
-    uint16_t checks
+    uint8_t checks
+    uint8_t twin_ttl
     uint32_t out_of_order
     uint32_t hole_start
     uint32_t hole_end
@@ -207,6 +208,20 @@ cdef struct Sizes:
     uint32_t end[2]
     uint16_t before[2]
 
+cdef struct Order:
+    int64_t made_ns[8]
+    int64_t doubt_ns[2]
+    int64_t again_ns[2]
+    uint32_t start[8]
+    uint32_t beyond[8]
+    uint32_t tsval[8]
+    uint32_t doubt_ack[2]
+    uint32_t again_start[2]
+    uint32_t again_end[2]
+    uint32_t recover[2]
+    uint16_t ip_id[8]
+    uint8_t kind[8]
+
 cdef inline Embryo *embryos_of(object storage):
     import ctypes
     return <Embryo *><uintptr_t>ctypes.addressof(storage)
@@ -239,6 +254,10 @@ cdef inline Renumbering *renumberings_of(object storage):
     import ctypes
     return <Renumbering *><uintptr_t>ctypes.addressof(storage)
 
+cdef inline Order *orders_of(object storage):
+    import ctypes
+    return <Order *><uintptr_t>ctypes.addressof(storage)
+
 cdef inline Embryo *embryo_at(Embryo *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
@@ -261,6 +280,9 @@ cdef inline Sizes *sizes_at(Sizes *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
 cdef inline Renumbering *renumbering_at(Renumbering *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline Order *order_at(Order *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
 cdef inline bint connection_changed(Connection *old, Connection *new, uint64_t *mask) noexcept nogil:
@@ -301,6 +323,9 @@ cdef inline void clear_sizes(Sizes *records, Py_ssize_t i) noexcept nogil:
 
 cdef inline void clear_renumbering(Renumbering *records, Py_ssize_t i) noexcept nogil:
     memset(records + i, 0, sizeof(Renumbering))
+
+cdef inline void clear_order(Order *records, Py_ssize_t i) noexcept nogil:
+    memset(records + i, 0, sizeof(Order))
 
 cdef inline void copy_connection(Connection *into, Py_ssize_t at, Connection *records, Py_ssize_t i) noexcept nogil:
     into[at] = records[i]

@@ -17,6 +17,7 @@ from typing import Any
 from handshake_inspect.tcp import setup_rows
 
 RETRIES_KEPT = 12  # more copies of a SYN than any common stack sends (Linux: 11)
+GAPS_KEPT = 4  # as many as SACK blocks fit into a segment (RFC 2018 section 3)
 
 
 class Embryo(ctypes.Structure):
@@ -149,7 +150,8 @@ class Endpoint(ctypes.Structure):
         ("keep_alives", ctypes.c_uint16),  # 65535 stands for more
         ("largest", ctypes.c_uint16),  # the longest new payload it sent; 65535 stands for more
         ("zero_windows", ctypes.c_uint16),
-        ("checks", ctypes.c_uint16),  # CHECK_* bits
+        ("checks", ctypes.c_uint8),  # CHECK_* bits
+        ("twin_ttl", ctypes.c_uint8),  # of copies of its packets that crossed routers between two capture points
         ("out_of_order", ctypes.c_uint32),
         ("hole_start", ctypes.c_uint32),  # one range seen beyond the first hole
         ("hole_end", ctypes.c_uint32),
@@ -289,14 +291,37 @@ class Sizes(ctypes.Structure):
     )
 
 
+class Order(ctypes.Structure):
+    """Which bytes of each end the capture lacks, and what was sent again; a row for an `Aftermath`, same number.
+
+    Of many only the first have one (`Table.most_orders`).  Pairs are by side: of the end that sent the bytes.  Each has
+    `GAPS_KEPT` places for gaps.
+    """
+
+    _fields_ = (
+        ("made_ns", ctypes.c_int64 * (2 * GAPS_KEPT)),  # the first segment beyond the gap, or what acknowledges it
+        ("doubt_ns", ctypes.c_int64 * 2),  # when the peer first said that it lacks what `doubt_ack` begins
+        ("again_ns", ctypes.c_int64 * 2),  # when bytes were last sent again; 0 for never
+        ("start", ctypes.c_uint32 * (2 * GAPS_KEPT)),
+        ("beyond", ctypes.c_uint32 * (2 * GAPS_KEPT)),
+        ("tsval", ctypes.c_uint32 * (2 * GAPS_KEPT)),  # of the first segment beyond it
+        ("doubt_ack", ctypes.c_uint32 * 2),
+        ("again_start", ctypes.c_uint32 * 2),  # the bytes that were last sent again
+        ("again_end", ctypes.c_uint32 * 2),
+        ("recover", ctypes.c_uint32 * 2),  # snd_nxt at that time: repairs go on until it is acknowledged
+        ("ip_id", ctypes.c_uint16 * (2 * GAPS_KEPT)),  # as `tsval`
+        ("kind", ctypes.c_uint8 * (2 * GAPS_KEPT)),  # GAP_*
+    )
+
+
 # Beyond the first 2 MiB, large pages are asked for: a small capture touches none.
 _LARGE = 2 << 20
 _NO_RESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which Python names from 3.13 on
 
 ROWS: dict[str, Any] = {
-    row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries, Aftermath, Sizes, Renumbering)
+    row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries, Aftermath, Sizes, Order, Renumbering)
 } | setup_rows.ROWS
-SELDOM = 16  # one connection in so many may have its sequence numbers rewritten
+SELDOM = 16  # one connection in so many may lose or reorder segments, or have its sequence numbers rewritten
 
 
 def reserve(name: str, count: int) -> Any:
@@ -325,9 +350,9 @@ def affordable(limit: int, least: int) -> int:
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     if most == resource.RLIM_INFINITY:
         return limit
-    dear = {"Renumbering", "Buffer"}  # few of these are ever reserved
+    dear = {"Renumbering", "Buffer", "Order"}  # few of these are ever reserved
     each = sum(ctypes.sizeof(row) for name, row in ROWS.items() if name not in dear) + ctypes.sizeof(Endpoint)
-    each += ctypes.sizeof(Renumbering) // SELDOM
+    each += (ctypes.sizeof(Renumbering) + ctypes.sizeof(Order)) // SELDOM
     return max(min(limit, most // 2 // each), least)
 
 
@@ -410,6 +435,11 @@ def clear_sizes(records: Any, i: int) -> None:
     _clear(records[i])
 
 
+def clear_order(records: Any, i: int) -> None:
+    """As `clear_connection`."""
+    _clear(records[i])
+
+
 def _clear(row: Any) -> None:
     ctypes.memset(ctypes.addressof(row), 0, ctypes.sizeof(row))
 
@@ -475,6 +505,11 @@ def renumberings_of(storage: Any) -> Any:
     return storage
 
 
+def orders_of(storage: Any) -> Any:
+    """As `embryos_of`."""
+    return storage
+
+
 def embryo_at(records: Any, i: int) -> Any:
     """Row `i`, to be read and written in place."""
     return records[i]
@@ -512,6 +547,11 @@ def sizes_at(records: Any, i: int) -> Any:
 
 def renumbering_at(records: Any, i: int) -> Any:
     """The renumbering row at `i`."""
+    return records[i]
+
+
+def order_at(records: Any, i: int) -> Any:
+    """As `embryo_at`."""
     return records[i]
 
 

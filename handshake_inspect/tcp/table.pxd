@@ -26,6 +26,7 @@ cdef class Table(Index):
     cdef readonly object aftermath_rows
     cdef readonly object size_rows
     cdef readonly object renumbering_rows
+    cdef readonly object order_rows
     cdef rows.Embryo *embryos
     cdef rows.Connection *connections
     cdef rows.Endpoint *endpoints
@@ -38,11 +39,13 @@ cdef class Table(Index):
     cdef rows.Sizes *sizes
     cdef readonly Setups setups
     cdef rows.Renumbering *renumberings
+    cdef rows.Order *orders
     cdef readonly Py_ssize_t embryo_count
     cdef readonly Py_ssize_t connection_count
     cdef readonly Py_ssize_t retry_count
     cdef readonly Py_ssize_t aftermath_count
     cdef readonly Py_ssize_t renumbering_count
+    cdef Py_ssize_t most_orders
     cdef Py_ssize_t most_renumberings
     cdef readonly uint64_t begun
     cdef uint32_t free_embryo
@@ -87,6 +90,8 @@ cdef class Table(Index):
     cdef bint new_retries(self, rows.Connection *connection) noexcept nogil
     @cython.locals(aftermath="rows.Aftermath *")
     cdef bint new_aftermath(self, rows.Connection *connection) noexcept nogil
+    cdef bint has_order(self, rows.Connection *connection) noexcept nogil
+    cdef bint new_order(self, rows.Connection *connection) noexcept nogil
     @cython.locals(retries="rows.Retries *", row="rows.Renumbering *")
     cdef bint new_renumbering(self, rows.Connection *connection) noexcept nogil
     @cython.locals(embryo="rows.Embryo *")

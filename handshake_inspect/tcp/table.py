@@ -15,6 +15,7 @@ from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import MASK16, MASK32
 
 LEAST_ROWS = 16
+FEW_ORDERS = 4096  # this many cost nothing
 # The hash has no secret, so a capture can be made whose 4-tuples all collide.  No honest run of slots gets this long;
 # at its end the newest takes the place of another, which is known no more, though its row stays.
 LONGEST_RUN = 1024
@@ -31,6 +32,8 @@ class Table(Index):
             self.limit = max(self.limit // 2, LEAST_ROWS)
         self.aftermath_rows = rows.reserve("Aftermath", self.limit)
         self.size_rows = rows.reserve("Sizes", self.limit)
+        self.most_orders = max(self.limit // rows.SELDOM, min(self.limit, FEW_ORDERS))
+        self.order_rows = rows.reserve("Order", self.most_orders)
         self.setups = Setups(self.limit)
         self.most_renumberings = max(self.limit // rows.SELDOM, LEAST_ROWS)
         self.renumbering_rows = rows.reserve("Renumbering", self.most_renumberings)
@@ -42,6 +45,7 @@ class Table(Index):
         self.highs = rows.words_of(self.high_rows)
         self.aftermaths = rows.aftermaths_of(self.aftermath_rows)
         self.sizes = rows.sizes_of(self.size_rows)
+        self.orders = rows.orders_of(self.order_rows)
         self.renumberings = rows.renumberings_of(self.renumbering_rows)
         self.beyond = False  # whether frame numbers passed 32 bits
         self.embryo_count = 0  # rows ever used, free ones too
@@ -246,6 +250,8 @@ class Table(Index):
             self.free_retry(row.retries - 1)
         if row.aftermath:
             rows.clear_aftermath(self.aftermaths, row.aftermath - 1)
+            if self.has_order(row):
+                rows.clear_order(self.orders, row.aftermath - 1)
             rows.aftermath_at(self.aftermaths, row.aftermath - 1).next_free = self.free_aftermath
             self.free_aftermath = row.aftermath
         rows.clear_connection(self.connections, i)
@@ -354,6 +360,14 @@ class Table(Index):
         self.renumbering_count += 1
         retries.renumbering = self.renumbering_count
         return True
+
+    def has_order(self, connection: Any) -> bool:
+        """Whether the connection has a row for the order of its segments."""
+        return 0 < connection.aftermath <= self.most_orders
+
+    def new_order(self, connection: Any) -> bool:
+        """As `new_retries`, for the order of its segments."""
+        return self.new_aftermath(connection) and self.has_order(connection)
 
     def recall(self, i: int, segment: Any) -> None:
         """Make the SYN of an embryo a segment again."""

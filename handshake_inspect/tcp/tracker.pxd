@@ -7,11 +7,13 @@ from handshake_inspect.tcp cimport (
     acceptance,
     aftermath,
     closing,
+    copies,
     endpoint,
     final_ack,
     icmp_errors,
     incarnations,
     opening,
+    order,
     renumbering,
     reordering,
     resets,
@@ -63,6 +65,7 @@ cdef unsigned int SENT_RST
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_HOLE
+cdef unsigned int TRAIT_ISS
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int ZEEK_ESTABLISHED
 cdef unsigned int ZEEK_WROTE_A
@@ -148,7 +151,8 @@ cdef class Tracker:
     @cython.final
     cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
     @cython.locals(
-        connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int
+        connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int, begun=bint,
+        first=uint32_t
     )
     @cython.final
     cdef int on_syn(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil

@@ -8,11 +8,13 @@ from handshake_inspect.tcp import (
     acceptance,
     aftermath,
     closing,
+    copies,
     endpoint,
     final_ack,
     icmp_errors,
     incarnations,
     opening,
+    order,
     renumbering,
     reordering,
     resets,
@@ -69,6 +71,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_HOLE,
+    TRAIT_ISS,
     TRAIT_SEEN,
     VOID,
     ZEEK_ESTABLISHED,
@@ -264,7 +267,7 @@ class Tracker:
         if connection.facts & FACT_RENUMBERED:
             seen = renumbering.restore(self.table, connection, sender, peer, segment, side)
         if segment.notes & NOTE_CONTINUED:
-            endpoint.lengthen(sender, segment)
+            order.lengthen(self.table, connection, sender, peer, segment, side)
             return 0
         sender.frames += 1
         if segment.notes & NOTE_UNTIMED and not connection.facts & FACT_ACKED:
@@ -276,7 +279,7 @@ class Tracker:
                 self.table.holds_bare |= segment.payload_len == 0
         if segment.notes & NOTE_BAD_CHECKSUM and self.checksums.is_corrupt(sender, segment):
             connection.facts |= FACT_BAD_CHECKSUM
-            endpoint.miss(sender, segment)
+            order.miss(self.table, connection, sender, segment, side)
             if not segment.notes & NOTE_BAD_IP_CHECKSUM:
                 zeek.observe_bad_checksum(alias, side)
             return 0
@@ -288,7 +291,7 @@ class Tracker:
         elif connection.facts & (FACT_MIDSTREAM | FACT_RENUMBERED) == FACT_MIDSTREAM and sender.frames <= EARLY:
             seen = renumbering.learn_midstream(self.table, connection, sender, peer, segment, side)
         copy = seen or (
-            endpoint.is_copy(sender, segment, print_of)
+            copies.is_copy(self.table, connection, sender, peer, segment, side, print_of)
             and not opening.is_resent(self.table, connection, segment)
             and not opening.is_replayed(self.table, connection, sender, peer, segment)
             and not opening.answers_provisional(self.table, connection, segment)
@@ -296,7 +299,7 @@ class Tracker:
         zeek.observe(alias, sender, peer, segment, side)
         if copy:
             sender.duplicates += 1
-            if segment.ttl != sender.ttl:
+            if copies.note_twin(sender, segment):
                 connection.facts |= FACT_TTL_TWIN
             return 0
         sender.bytes += segment.payload_len
@@ -370,6 +373,8 @@ class Tracker:
         peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
         if not sender.traits & TRAIT_SEEN:
             sender.ttl = segment.ttl
+        begun = sender.traits & (TRAIT_SEEN | TRAIT_ISS) == TRAIT_SEEN
+        first = (sender.iss + 1) & MASK32
         if segment.flags & ACK:
             if simultaneous.is_self(connection):
                 simultaneous.with_itself(connection, sender, segment)
@@ -384,6 +389,8 @@ class Tracker:
         else:
             verdict = opening.on_syn(self.table, connection, sender, peer, segment, side)
         if verdict == OURS:
+            if begun and sender.traits & TRAIT_ISS:
+                order.open_before(self.table, connection, sender, segment, side, first)
             wireshark.complete(connection, segment)
             if segment.flags & ACK and opening.is_answer(connection, sender, peer, segment):
                 endpoint.note_ack(sender, peer, segment)
@@ -449,7 +456,7 @@ class Tracker:
         if full or closing.goes_beyond_fin(sender, segment):
             return True
         holed = sender.traits & TRAIT_HOLE
-        kind = endpoint.advance(sender, peer, segment)
+        kind = order.advance(self.table, connection, sender, peer, segment, side)
         if holed and not sender.traits & TRAIT_HOLE and not dead:
             closing.on_hole_filled(connection, sender, peer, segment)
             if sender.traits & TRAIT_FIN:
@@ -481,7 +488,7 @@ class Tracker:
             if closing.is_fin_unseen(connection, sender, peer, segment):
                 closing.believe_fin(connection, peer, sender, segment, side ^ 1)
         again = sender.traits & TRAIT_ACKS and segment.ack == sender.last_ack and segment.payload_len == 0
-        endpoint.note_ack(sender, peer, segment)
+        order.acknowledge(self.table, connection, sender, peer, segment, side)
         if worth == ACCEPTED:
             closing.on_ack(connection, sender, peer, segment, again and not segment.flags & FIN)
         return True

@@ -8,7 +8,9 @@
 * *duplicated*: copies of one packet, from a bridge, a bond, both sides of a router (TTL one lower), two capture
   points, or both sides of a firewall that rewrites sequence numbers, if they are `DUPLICATED` or more of the segments
   (and a few: networks double single packets).
-* *reordered*: answers stored before their question, or a clock that goes back.
+* *reordered*: answers stored before their question, a clock that goes back, or data stored behind its acknowledgment on
+  `STORED_LATE` of the connections or more (a card with several queues stores one whole direction late).  Where no frame
+  is older than the one before, the times are late, too, and sorting does not help.
 * *midstream*: connections with data, or that both ends keep alive, whose opening is not in the capture.
 * *cut*, *dropped*, *snap-length*: the file ends within a record, the capturing kernel lost packets, or headers (or
   options) were not kept whole.
@@ -21,7 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_RENUMBERED, FACT_REORDERED, FACT_RST, FACT_TTL_TWIN
+from handshake_inspect.tcp.facts import (
+    FACT_CLIENT_LATE,
+    FACT_LAST_ACK_SEEN,
+    FACT_RENUMBERED,
+    FACT_REORDERED,
+    FACT_RST,
+    FACT_SERVER_LATE,
+    FACT_TTL_TWIN,
+)
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, ratio
@@ -34,6 +44,7 @@ from handshake_inspect.wire.text import plural, share
 
 ONE_SIDED = 0.05
 DUPLICATED = 0.05
+STORED_LATE = 0.05
 FEW_DUPLICATES = 3
 FEW_FILTERED = 3
 
@@ -72,6 +83,7 @@ KIND = Kind(
         "renumbered": Metric(int, "duplicated: connections whose copies have other sequence numbers."),
         "frames_back_in_time": Metric(int, "reordered: frames older than the one before."),
         "handshakes_out_of_order": Metric(int, "reordered: SYN-ACKs before their SYN."),
+        "stored_late": Metric(int, "reordered: connections with data behind its acknowledgment."),
         "midstream": Metric(int, "midstream: connections that were open before the capture began."),
     },
 )
@@ -198,22 +210,48 @@ def duplicated(case: Case) -> Iterator[Finding]:
 
 def reordered(case: Case) -> Iterator[Finding]:
     """Frames that are not in the order of their times, or answers before questions."""
-    rows = case.attempts.tracked_where(case.attempts.facts & FACT_REORDERED != 0)
-    capture = case.capture
+    facts, capture = case.attempts.facts, case.capture
+    handshakes = facts & FACT_REORDERED != 0
+    late = facts & (FACT_CLIENT_LATE | FACT_SERVER_LATE) != 0
+    if late.sum() < STORED_LATE * len(late):
+        late &= False
+    rows = case.attempts.tracked_where(handshakes | late)
     if not len(rows) and not capture.backwards:
         return
-    metrics = {"frames_back_in_time": capture.backwards, "handshakes_out_of_order": len(rows)}
+    metrics = {
+        "frames_back_in_time": capture.backwards,
+        "handshakes_out_of_order": int(handshakes.sum()),
+        "stored_late": int(late.sum()),
+    }
     title = "the capture is not in order: " + ", ".join(
         text
         for count, text in (
             (capture.backwards, f"{plural(capture.backwards, 'frame')} older than the one before"),
-            (len(rows), f"{plural(len(rows), 'SYN-ACK')} before the SYN, whose RTT is not claimed"),
+            (handshakes.sum(), f"{plural(int(handshakes.sum()), 'SYN-ACK')} before the SYN, whose RTT is not claimed"),
+            (late.sum(), f"data of {late_senders(facts[late])} behind its acknowledgment"),
         )
         if count
     )
     frames = (capture.first_backwards,) if capture.first_backwards else ()
-    advice = "Sort it with `reordercap`; capture with one queue (`ethtool -L DEV combined 1`) and a steady clock."
-    yield quality(case, "reordered", "info", title, advice, metrics, rows, frames)
+    yield quality(case, "reordered", "info", title, order_advice(capture.backwards), metrics, rows, frames)
+
+
+def late_senders(facts: Any) -> str:
+    """Whose bytes were stored late."""
+    clients, servers = (bool((facts & fact).any()) for fact in (FACT_CLIENT_LATE, FACT_SERVER_LATE))
+    if clients and servers:
+        return "both ends"
+    return "clients" if clients else "servers"
+
+
+def order_advice(backwards: int) -> str:
+    """Frames can be put in the order of their times only where these are right."""
+    if backwards:
+        return "Sort it with `reordercap`; capture with one queue (`ethtool -L DEV combined 1`) and a steady clock."
+    return (
+        "The times are as late as the frames, so `reordercap` cannot mend it: capture with one queue "
+        "(`ethtool -L DEV combined 1`), or with the times of the card (`tcpdump -j adapter_unsynced`)."
+    )
 
 
 def midstream(case: Case) -> Iterator[Finding]:

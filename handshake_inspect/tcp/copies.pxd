@@ -1,0 +1,63 @@
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.tcp cimport endpoint, order, rows
+from handshake_inspect.tcp.table cimport Table
+from handshake_inspect.wire cimport seqspace
+
+cdef uint64_t FACT_ACKED
+cdef uint64_t FACT_MIDSTREAM
+cdef unsigned int TRAIT_ACKS
+cdef unsigned int TRAIT_IP_ID_VARIES
+cdef unsigned int TRAIT_SEEN
+cdef unsigned int TRAIT_TSVAL_VARIES
+cdef unsigned int ACK
+cdef unsigned int FIN
+cdef unsigned int OPT_TIMESTAMPS
+cdef unsigned int RST
+cdef unsigned int SYN
+cdef uint32_t MASK32
+cdef int64_t COPY_WITH_IP_ID_US
+cdef int64_t COPY_WITH_TSVAL_US
+cdef int64_t COPY_OF_SYN_US
+cdef int64_t COPY_US
+cdef int64_t TWIN_OF_SYN_US
+cdef int64_t TWIN_US
+cdef uint64_t COPIED
+
+@cython.locals(now=uint32_t, at=uint32_t, age=int64_t)
+cdef bint is_copy(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side, uint32_t print_of
+) noexcept nogil
+@cython.locals(total=int64_t)
+cdef int64_t limit_us(
+    rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
+) noexcept nogil
+@cython.locals(total=int64_t)
+cdef bint is_repair(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side, int64_t age_us
+) noexcept nogil
+cdef bint note_twin(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+cdef bint is_twin(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
+) noexcept nogil
+cdef bint holds(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
+) noexcept nogil
+cdef uint32_t end_of(segment.Segment *segment) noexcept nogil
+@cython.locals(row="rows.Order *")
+cdef bint is_repacked(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side
+) noexcept nogil
+cdef bint is_newer(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+cdef bint is_another_answer(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, uint32_t at_us
+) noexcept nogil
+@cython.locals(count=uint32_t, since=uint32_t, spoke=uint32_t, at=uint32_t)
+cdef uint32_t unanswered(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer
+) noexcept nogil

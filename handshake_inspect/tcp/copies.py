@@ -1,0 +1,179 @@
+"""Packets that the capture holds more than once: copies, which are no retransmissions and count nothing but a frame.
+
+* *The same packet*: an equal fingerprint among the last segments of its sender, soon enough.  Where an IP
+  identification or a timestamp tells packets apart, that may be long after; else only as soon as no stack sends again.
+* *Behind routers*: two capture points, or both sides of a router.  The copy has another TTL or hop limit, and for one
+  sender always the same.  A first copy is found by its fingerprint, up to an RTT later, and shows that TTL
+  (`Endpoint.twin_ttl`); from then on what has it and says nothing new is a copy, however many segments came between.
+* *In pieces*: `-i any`, or a capture above and below a card or a tunnel, has a large packet beside those that it was
+  cut to or joined from (TSO, GSO, GRO, LRO), in either order.  All their bytes are in the capture, they bear no newer
+  timestamp, and their sender had no reason to send again (`order.has_reason`).
+
+Equal segments that are no copies: Linux answers each segment for which it has no connection with a RST of its own, and
+these bear no identification; there are as many as segments that ask for one.  And each of several segments behind a
+gap draws an equal acknowledgment.  Where everything is copied, these are copies, too.
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import endpoint, order, rows
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_MIDSTREAM,
+    TRAIT_ACKS,
+    TRAIT_IP_ID_VARIES,
+    TRAIT_SEEN,
+    TRAIT_TSVAL_VARIES,
+)
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_TIMESTAMPS, RST, SYN
+
+# How long after a packet an equal one is still its copy, microseconds.  A sender that numbers its packets or stamps
+# them would have changed the number; one that does neither cannot resend a SYN within 300 ms (initial RTO 1 s,
+# RFC 6298 section 2.1) or data within 2 ms.
+COPY_WITH_IP_ID_US = 2_000_000
+COPY_WITH_TSVAL_US = 500_000
+COPY_OF_SYN_US = 300_000
+COPY_US = 2_000
+# With another TTL: sooner than a first timeout, or than a RTO of Linux where the RTT is not known.
+TWIN_OF_SYN_US = 900_000
+TWIN_US = 200_000
+COPIED = 8  # one of so many segments was a copy, at least, where all are copied
+
+
+def is_copy(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, print_of: int) -> bool:
+    """Whether the capture already holds this packet, or its bytes in others."""
+    if not sender.traits & TRAIT_SEEN:
+        return False
+    now = (segment.ts_ns // 1000) & MASK32
+    for at in range(4):
+        if sender.recent[at] == print_of:
+            age = seqspace.seq_diff(now, sender.recent_us[at])
+            if age < 0:
+                age = -age
+            if age <= limit_us(connection, sender, segment):
+                if is_another_answer(connection, sender, peer, segment, sender.recent_us[at]):
+                    return False
+                return not is_repair(table, connection, sender, peer, segment, side, age)
+    if segment.flags & (SYN | RST):
+        return False
+    if segment.ttl == sender.twin_ttl and is_twin(table, connection, sender, segment, side):
+        return True
+    return seqspace.seq_lt(segment.seq, sender.snd_nxt) and is_repacked(table, connection, sender, peer, segment, side)
+
+
+def limit_us(connection: Any, sender: Any, segment: Any) -> int:
+    """How old an equal packet may be."""
+    if segment.ip_id and sender.traits & TRAIT_IP_ID_VARIES:
+        return COPY_WITH_IP_ID_US
+    if segment.options & OPT_TIMESTAMPS and sender.traits & TRAIT_TSVAL_VARIES:
+        return COPY_WITH_TSVAL_US
+    if segment.ttl != sender.ttl:
+        if segment.flags & SYN:
+            return TWIN_OF_SYN_US
+        total = order.total_ns(connection)
+        return min(total // 1000, TWIN_OF_SYN_US) if total else TWIN_US
+    return COPY_OF_SYN_US if segment.flags & SYN else COPY_US
+
+
+def is_repair(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, age_us: int) -> bool:
+    """Whether an equal segment can be one sent again: on a path so short that no mark changes within an RTT.
+
+    The first of them may itself have come late, by a good part of the RTT.
+    """
+    if segment.payload_len == 0 or segment.flags & SYN or segment.ttl != sender.ttl:
+        return False
+    if segment.ip_id and sender.traits & TRAIT_IP_ID_VARIES:
+        return False
+    total = order.total_ns(connection)
+    return 0 < total >> 2 <= age_us * 1000 and order.was_asked(table, connection, peer, segment, side)
+
+
+def note_twin(sender: Any, segment: Any) -> bool:
+    """Keep the TTL of a copy, if it has another one."""
+    if segment.ttl == sender.ttl:
+        return False
+    sender.twin_ttl = segment.ttl
+    return True
+
+
+def is_twin(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> bool:
+    """Whether it has the TTL that copies of this sender have, and says nothing new."""
+    return (
+        segment.ttl != sender.ttl
+        and (not segment.flags & ACK or (sender.traits & TRAIT_ACKS and seqspace.seq_le(segment.ack, sender.last_ack)))
+        and holds(table, connection, sender, segment, side)
+    )
+
+
+def holds(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> bool:
+    """Whether the capture has the segment's bytes, if it has any."""
+    if seqspace.seq_gt(end_of(segment), sender.snd_nxt) or endpoint.is_in_hole(sender, segment.seq):
+        return False
+    if not table.has_order(connection) or (segment.payload_len == 0 and not segment.flags & FIN):
+        return True
+    return order.gap_of(rows.order_at(table.orders, connection.aftermath - 1), side, segment.seq) < 0
+
+
+def end_of(segment: Any) -> int:
+    """The sequence number just beyond a segment without SYN."""
+    if segment.flags & FIN:
+        return (segment.seq + segment.payload_len + 1) & MASK32
+    return (segment.seq + segment.payload_len) & MASK32
+
+
+def is_repacked(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+    """Whether its bytes were captured before, in other packets, and not sent again."""
+    if segment.payload_len == 0 and not segment.flags & FIN:
+        return False
+    if not connection.facts & (FACT_ACKED | FACT_MIDSTREAM) or not holds(table, connection, sender, segment, side):
+        return False
+    if endpoint.is_probe(sender, peer, segment) or (peer.window == 0 and segment.payload_len <= 1):
+        return False
+    if endpoint.is_late_copy(sender, segment):
+        return True
+    if segment.payload_len == 0 or is_newer(sender, segment):
+        return False
+    if table.has_order(connection):
+        row = rows.order_at(table.orders, connection.aftermath - 1)
+        if order.is_part_of_repair(row, segment, side, end_of(segment)):
+            return True
+    return not order.has_reason(table, connection, sender, peer, segment, side)
+
+
+def is_newer(sender: Any, segment: Any) -> bool:
+    """Whether its timestamp shows that it left after all that its sender is known to have sent."""
+    return (
+        segment.options & OPT_TIMESTAMPS != 0
+        and sender.traits & TRAIT_TSVAL_VARIES != 0
+        and seqspace.seq_gt(segment.tsval, sender.tsval)
+    )
+
+
+def is_another_answer(connection: Any, sender: Any, peer: Any, segment: Any, at_us: int) -> bool:
+    """Whether an equal segment answers another segment of the peer; the first was sent at `at_us`."""
+    if segment.ip_id or segment.ttl == sender.twin_ttl:
+        return False
+    if (sender.duplicates + peer.duplicates) * COPIED >= sender.frames + peer.frames:
+        return False
+    if segment.payload_len or segment.flags & (SYN | FIN) or not peer.traits & TRAIT_SEEN:
+        return False
+    if segment.flags & RST:
+        return seqspace.seq_ge(endpoint.newest_us(peer), at_us) or connection.rst_count < unanswered(
+            connection, sender, peer
+        )
+    return segment.flags & ACK != 0 and seqspace.seq_lt(segment.ack, peer.snd_nxt)
+
+
+def unanswered(connection: Any, sender: Any, peer: Any) -> int:
+    """How many segments of the peer may draw a RST of the sender: not acknowledged, or sent since it spoke last."""
+    count = 0
+    if sender.traits & TRAIT_ACKS and peer.largest and seqspace.seq_gt(peer.snd_nxt, sender.last_ack):
+        count = (((peer.snd_nxt - sender.last_ack) & MASK32) + peer.largest - 1) // peer.largest
+    since = 0
+    if connection.rst_count < 4:
+        spoke = sender.recent_us[(sender.recent_at - 1 - connection.rst_count) & 3]
+        for at in range(4):
+            if peer.recent[at] and seqspace.seq_gt(peer.recent_us[at], spoke):
+                since += 1
+    return max(count, since)

@@ -1,0 +1,148 @@
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.tcp cimport endpoint, rows
+from handshake_inspect.tcp.table cimport Table
+from handshake_inspect.wire cimport seqspace
+
+cdef uint64_t FACT_CLIENT_LATE
+cdef uint64_t FACT_SERVER_LATE
+cdef unsigned int GAP_ACKED
+cdef unsigned int GAP_FREE
+cdef unsigned int GAP_PASSED
+cdef int GAPS_KEPT
+cdef unsigned int METHOD_AMBIGUOUS
+cdef unsigned int METHOD_EXACT
+cdef unsigned int METHOD_ONE_SIDED
+cdef unsigned int METHOD_TSECR
+cdef int NEW
+cdef int OLD
+cdef int PROBE
+cdef unsigned int TRAIT_ACKS
+cdef unsigned int TRAIT_HOLE
+cdef unsigned int TRAIT_IP_ID_VARIES
+cdef unsigned int TRAIT_SEEN
+cdef unsigned int TRAIT_TSVAL_VARIES
+cdef unsigned int ACK
+cdef unsigned int FIN
+cdef unsigned int NOTE_UNTIMED
+cdef unsigned int OPT_SACK
+cdef unsigned int OPT_TIMESTAMPS
+cdef unsigned int RST
+cdef unsigned int SYN
+cdef uint32_t MASK16
+cdef uint32_t MASK32
+cdef int64_t FLOOR_NS
+cdef int64_t STORED_LATE_NS
+cdef int64_t SHORTEST_TIMER_NS
+cdef int64_t QUIET_NS
+cdef int64_t SHORTEST_RTO_US
+cdef int64_t REPAIR_NS
+cdef uint32_t SENT_SINCE
+
+cdef bint knows_leg(unsigned int method) noexcept nogil
+cdef int64_t leg_ns(rows.Connection *connection, int side) noexcept nogil
+cdef int64_t total_ns(rows.Connection *connection) noexcept nogil
+@cython.locals(seq_len=uint32_t, end=uint32_t)
+cdef int advance(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side
+) noexcept nogil
+cdef void partly_new(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side, uint32_t end
+) noexcept nogil
+@cython.locals(order="rows.Order *", at=int)
+cdef bint is_acked_first(
+    Table table, rows.Connection *connection, segment.Segment *segment, int side
+) noexcept nogil
+@cython.locals(at=int)
+cdef void old(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side, uint32_t end
+) noexcept nogil
+@cython.locals(order="rows.Order *")
+cdef void sent_again(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side, uint32_t end
+) noexcept nogil
+@cython.locals(at=int)
+cdef int gap_of(rows.Order *order, int side, uint32_t seq) noexcept nogil
+@cython.locals(order="rows.Order *", at=int)
+cdef void open_gap(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side,
+    uint32_t start, uint32_t beyond, unsigned int kind
+) noexcept nogil
+@cython.locals(start=uint32_t, order="rows.Order *", at=int)
+cdef void open_before(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side, uint32_t first
+) noexcept nogil
+cdef void note_maker(
+    rows.Order *order, int at, rows.Endpoint *sender, segment.Segment *segment
+) noexcept nogil
+@cython.locals(found=int, at=int)
+cdef int place(rows.Order *order, int side, uint32_t start, unsigned int kind) noexcept nogil
+@cython.locals(order="rows.Order *")
+cdef void fill(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side, uint32_t end,
+    int at
+) noexcept nogil
+@cython.locals(since_ns=int64_t)
+cdef bint is_stored_late(
+    rows.Order *order, rows.Endpoint *sender, segment.Segment *segment, int at
+) noexcept nogil
+@cython.locals(behind=uint32_t)
+cdef bint was_overtaken(
+    rows.Connection *connection, rows.Order *order, rows.Endpoint *sender, segment.Segment *segment, int side, int at
+) noexcept nogil
+@cython.locals(made_ns=int64_t, leg=int64_t, total=int64_t)
+cdef int64_t soonest_ns(rows.Connection *connection, rows.Order *order, int side, int at) noexcept nogil
+@cython.locals(order="rows.Order *", at=int)
+cdef void take_out(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side, uint32_t end
+) noexcept nogil
+@cython.locals(start=uint32_t, kind=uint8_t, front=int)
+cdef void cut(
+    rows.Order *order, rows.Endpoint *sender, segment.Segment *segment, int side, uint32_t end, int at
+) noexcept nogil
+@cython.locals(at=int)
+cdef int free_place(rows.Order *order, int side) noexcept nogil
+@cython.locals(first=int, at=int)
+cdef void settle(rows.Order *order, rows.Endpoint *sender, rows.Endpoint *peer, int side) noexcept nogil
+cdef bint is_acked(rows.Endpoint *peer, uint32_t seq) noexcept nogil
+@cython.locals(known=uint32_t)
+cdef void miss(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
+) noexcept nogil
+@cython.locals(end=uint32_t)
+cdef void lengthen(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side
+) noexcept nogil
+@cython.locals(known=uint32_t, traits="unsigned int")
+cdef void acknowledge(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side
+) noexcept nogil
+cdef bint is_doubt(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+@cython.locals(order="rows.Order *")
+cdef void note_doubt(
+    Table table, rows.Connection *connection, segment.Segment *segment, int side
+) noexcept nogil
+cdef bint has_reason(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side
+) noexcept nogil
+@cython.locals(order="rows.Order *", total=int64_t, lasts_ns=int64_t, leg=int64_t, since_ns=int64_t)
+cdef bint was_asked(
+    Table table, rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept nogil
+@cython.locals(now=uint32_t, back=uint32_t, at=uint32_t, quiet=int64_t, least=int64_t)
+cdef bint is_timer_over(
+    rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
+) noexcept nogil
+@cython.locals(since_ns=int64_t)
+cdef bint is_part_of_repair(
+    rows.Order *order, segment.Segment *segment, int side, uint32_t end
+) noexcept nogil

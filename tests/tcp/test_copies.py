@@ -1,0 +1,208 @@
+"""Packets that the capture holds twice: at two points, in pieces, and equal segments that are no copies."""
+
+import pytest
+from support import captures, frames
+from support.streams import Stream
+from support.wire import MS, Wire, report_of
+
+V6 = {"client": frames.CLIENT6, "server": frames.SERVER6}
+BARE = {"timestamps": False, "ident": False}
+
+
+def routed(frame, hops):
+    """The frame `hops` routers later."""
+    if frame[12:14] == b"\x86\xdd":
+        return frame[:21] + bytes([frame[21] - hops]) + frame[22:]
+    head = frame[14:22] + bytes([frame[22] - hops]) + frame[23:24] + b"\0\0" + frame[26:34]
+    return frame[:14] + head[:10] + frames.checksum(head).to_bytes(2, "big") + head[12:] + frame[34:]
+
+
+def at_both_ends(make, *, client_hops=6, server_hops=5, skew=0):
+    """One capture of two points: `make` gives the same exchange as it is seen from either end."""
+    taken = []
+    for at, other, hops in (("client", "server", server_hops), ("server", "client", client_hops)):
+        wire = make(at)
+        for ns, name, packet in wire.taken:
+            frame = wire.link(packet)
+            when = ns + (skew if at == "server" else 0)
+            taken.append((when, routed(frame, hops) if name == other else frame))
+    taken.sort(key=lambda each: each[0])
+    (connection,) = report_of(captures.pcap(taken, nano=True))["connections"]
+    return connection
+
+
+@pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {"ident": False}, {}], ids=str)
+@pytest.mark.parametrize("delay", [50_000, MS, 10 * MS, 150 * MS])
+@pytest.mark.parametrize("lost", [(), (5,)])
+@pytest.mark.parametrize("skew", [0, -1.5])
+def test_two_capture_points_with_routers_between(skew, lost, delay, marks):
+    """Half the RTT apart, bursts of 30 between a packet and its copy, each direction with its own number of hops."""
+
+    def make(at):
+        return Stream(delay=delay, at=at, count=30, gap=delay // 40, lost=lost, **marks).wire
+
+    said = at_both_ends(make, skew=int(skew * delay))
+    near, far = (make(at).connection() for at in ("client", "server"))
+    sent, got = said["client_to_server"], said["server_to_client"]
+    assert sent["retransmissions"] == len(lost)
+    assert sent["bytes"] == max(one["client_to_server"]["bytes"] for one in (near, far))
+    assert sent["duplicates"] == min(one["client_to_server"]["frames"] for one in (near, far))
+    assert (got["retransmissions"], got["duplicates"]) == (0, near["server_to_client"]["frames"])
+
+
+def test_a_capture_that_begins_later_learns_it_as_well():
+    def make(at):
+        wire = Wire(at=at, **V6, timestamps=False)
+        wire.client.rcv_nxt, wire.server.rcv_nxt = 5001, 1001
+        for _ in range(5):
+            wire.exchange(500)
+        return wire
+
+    said = at_both_ends(make)
+    assert [said[way]["retransmissions"] for way in ("client_to_server", "server_to_client")] == [0, 0]
+    assert [said[way]["bytes"] for way in ("client_to_server", "server_to_client")] == [2500, 2500]
+
+
+def test_a_retransmission_at_two_points():
+    """It was lost between them: once at the first point, then at both."""
+
+    def make(at):
+        wire = Wire(at=at, **BARE).handshake().exchange()
+        seq = wire.client.snd_nxt
+        wire.client.data(700, lost="after" if at == "client" else "before")
+        wire.wait(300 * MS)
+        wire.client.data(700, seq=seq)
+        wire.server.ack()
+        return wire
+
+    said = at_both_ends(make)
+    assert said["client_to_server"]["retransmissions"] == 1
+    assert said["client_to_server"]["duplicates"] == 5
+
+
+# -- a large packet and its pieces
+
+PIECE = 1448
+
+
+def send_pieces(wire, seq, ident, count, width):
+    for number in range(0, count, width):
+        taken = min(width, count - number)
+        words = {"ident": (ident + number) & 0xFFFF} if ident else {}
+        flags = "PA" if number + taken == count else "A"
+        wire.client.send(flags, taken * PIECE, seq=seq + number * PIECE, stay=True, **words)
+        wire.now += 1000
+
+
+def send_whole(wire, seq, ident, count):
+    wire.client.send("PA", count * PIECE, seq=seq, stay=True, **({"ident": ident} if ident else {}))
+    wire.now += 2000
+
+
+@pytest.mark.parametrize("marks", [{}, V6, {"ident": False}, {"timestamps": False}, BARE], ids=str)
+@pytest.mark.parametrize("delay", [100_000, 20 * MS])
+@pytest.mark.parametrize("order", ["whole first", "pieces first"])
+@pytest.mark.parametrize(("packets", "count", "width"), [(1, 3, 1), (1, 2, 1), (3, 3, 1), (1, 44, 1), (2, 10, 2)])
+def test_a_large_packet_beside_its_pieces(packets, count, width, order, delay, marks):
+    """`-i any` with TSO or GRO: several large packets may wait for the card before the first is cut."""
+    wire = Wire(delay=delay, **marks).handshake()
+    wire.wait(2 * MS)
+    for _ in range(4):
+        marked = [(wire.client.snd_nxt + number * count * PIECE, number) for number in range(packets)]
+        first = wire.client.ident
+        for kind in order.split()[0], "pieces" if order == "whole first" else "whole":
+            for seq, number in marked:
+                ident = (first + number * count) & 0xFFFF if first else 0
+                if kind == "whole":
+                    send_whole(wire, seq, ident, count)
+                else:
+                    send_pieces(wire, seq, ident, count, width)
+        if first:
+            wire.client.ident = first + packets * count
+        wire.wait(2 * delay)
+        wire.server.ack()
+        wire.wait(MS - wire.now % MS)  # all of a packet bears one timestamp
+    copies = -(-count // width) if order == "whole first" else 1
+    sent = wire.connection()["client_to_server"]
+    assert (sent["retransmissions"], sent["out_of_order"]) == (0, 0)
+    assert sent["duplicates"] == 4 * packets * copies
+    assert sent["bytes"] == 4 * packets * count * PIECE
+
+
+def test_smaller_segments_after_packet_too_big_were_sent_again():
+    """Path MTU discovery looks the same, and comes as soon: but a router had asked for it."""
+    wire = Wire(delay=MS, **BARE).handshake().exchange()
+    seq = wire.client.snd_nxt
+    wire.client.data(2896, lost="after", stay=True)
+    wire.now += 200_000
+    wire.icmp_error(wire.client.packet, type=3, code=4, rest=1400)
+    for number in range(3):
+        wire.now += 10_000
+        wire.client.data(min(1348, 2896 - 1348 * number), seq=seq + 1348 * number, stay=True)
+    sent = wire.connection()["client_to_server"]
+    assert (sent["retransmissions"], sent["duplicates"]) == (3, 0)
+
+
+def test_a_large_segment_that_is_lost_and_repaired_in_pieces():
+    """`-i any`: the repair is in the capture whole and in pieces, too, and counts once."""
+    wire = Wire(delay=10 * MS, ident=False).handshake().exchange()
+    seq = wire.client.snd_nxt
+    wire.client.data(3 * PIECE, lost="after")
+    wire.wait(250 * MS)
+    send_whole(wire, seq, 0, 3)
+    send_pieces(wire, seq, 0, 3, 1)
+    sent = wire.connection()["client_to_server"]
+    assert (sent["retransmissions"], sent["duplicates"], sent["bytes"]) == (1, 3, 100 + 6 * PIECE)
+
+
+# -- equal segments that are no copies
+
+
+def killed_server(segments, *, resets=None, apart=200_000, hops=0, delay=15 * MS):
+    """The server is gone while so many segments are under way: a RST for each, or `resets`."""
+    wire = Wire(delay=delay, at="client").handshake().exchange()
+    for _ in range(segments):
+        wire.client.data(PIECE, lost=None, stay=True)
+        wire.now += 20_000
+    wire.now += delay
+    for number in range(segments if resets is None else resets):
+        wire.server.send("R", seq=5101, options=b"", ident=0, ttl=57 - (hops if number else 0), stay=True)
+        wire.now += apart
+    return wire
+
+
+@pytest.mark.parametrize("segments", [1, 2, 4, 9])
+@pytest.mark.parametrize("apart", [5_000, 200_000])
+def test_a_rst_for_each_segment(segments, apart):
+    report = killed_server(segments, apart=apart).report()
+    (connection,) = report["connections"]
+    assert connection["server_to_client"]["duplicates"] == 0
+    assert "capture-quality" not in {finding["id"] for finding in report["findings"]}
+    assert connection["close"]["reset_by"] == "server"
+
+
+def test_more_rsts_than_segments_are_copies():
+    assert killed_server(1, resets=2).connection()["server_to_client"]["duplicates"] == 1
+    assert killed_server(3, resets=6, apart=5_000).connection()["server_to_client"]["duplicates"] == 3
+
+
+def test_a_rst_for_a_segment_that_came_after_the_first():
+    wire = killed_server(1, apart=0)
+    wire.client.ack(stay=True)
+    wire.now += 1000
+    wire.server.send("R", seq=5101, options=b"", ident=0, stay=True)
+    assert wire.connection()["server_to_client"]["duplicates"] == 0
+
+
+def test_where_all_is_copied_so_is_a_rst():
+    wire = killed_server(3, resets=1)
+    one = wire.frames()
+    both = sorted([*one, *((ns + 7_000, frame) for ns, frame in one)], key=lambda each: each[0])
+    (connection,) = report_of(captures.pcap(both, nano=True))["connections"]
+    assert connection["server_to_client"]["duplicates"] == len(wire.frames(only="server"))
+
+
+def test_equal_acknowledgments_behind_a_gap_are_no_copies():
+    """Neither SACK, timestamp nor identification tells them apart."""
+    stream = Stream(delay=20 * MS, lost={3}, sack=False, gap=100_000, **BARE)
+    assert stream.wire.connection()["server_to_client"]["duplicates"] == 0

@@ -1,0 +1,192 @@
+"""Overtaken, sent again, or stored late: what fills a gap, and what was sent before."""
+
+import pytest
+from support import captures
+from support.streams import Stream
+from support.wire import MS, SECOND, Wire, report_of, states
+
+MARKS = [{}, {"timestamps": False}, {"ident": False}, {"timestamps": False, "ident": False}]
+PLACES = ["client", "middle", "server"]
+WRAP = 0xFFFF_FFFF - 4500
+
+
+def counted(wire):
+    sent = wire.connection()["client_to_server"]
+    return sent["retransmissions"], sent["out_of_order"], sent["duplicates"]
+
+
+@pytest.mark.parametrize("marks", MARKS, ids=str)
+@pytest.mark.parametrize("at", PLACES)
+@pytest.mark.parametrize("delay", [500_000, 20 * MS, 100 * MS])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"lost": {3}},
+        {"lost": {3, 6}},
+        {"lost": {3, 4, 5}, "sack": False},
+        {"lost": {1, 3, 5, 7, 9}, "client_isn": WRAP},
+        {"lost": {3}, "lost_again": {3}},
+        {"lost": {11}},
+    ],
+    ids=str,
+)
+def test_what_was_lost_is_sent_again(trouble, delay, at, marks):
+    stream = Stream(delay=delay, at=at, gap=delay // 50, **trouble, **marks)
+    assert counted(stream.wire) == (stream.again, 0, 0)
+
+
+@pytest.mark.parametrize("marks", MARKS, ids=str)
+@pytest.mark.parametrize("at", PLACES)
+@pytest.mark.parametrize("delay", [500_000, 20 * MS, 100 * MS])
+@pytest.mark.parametrize(
+    "late",
+    [{4: 0.05}, {4: 0.05, 8: 0.05}, {4: 0.2, 5: 0.2, 6: 0.2}, {4: 0.1, 7: 0.4}, {1: 0.6}],
+    ids=str,
+)
+def test_what_is_overtaken_is_not(late, delay, at, marks):
+    """Later by a part of the RTT; where that makes the sender repeat it in vain, this is a retransmission."""
+    behind = {number: int(part * 2 * delay) for number, part in late.items()}
+    stream = Stream(delay=delay, at=at, gap=delay // 50, late=behind, client_isn=WRAP, **marks)
+    assert counted(stream.wire) == (stream.again, stream.overtaken, 0)
+    assert stream.overtaken
+
+
+@pytest.mark.parametrize(("after", "again"), [(10 * MS, 0), (80 * MS, 0), (110 * MS, 1)])
+def test_the_limit_is_the_rtt_of_the_handshake(after, again):
+    """Nothing but the time tells, and no acknowledgment is in the capture after the gap."""
+    wire = Wire(delay=50 * MS, at="server", timestamps=False, ident=False).handshake()
+    seq = wire.client.snd_nxt
+    wire.client.data(1000, lost="before", stay=True)
+    wire.client.data(1000, stay=True)
+    wire.now += after
+    wire.client.data(1000, seq=seq)
+    assert counted(wire) == (again, 1 - again, 0)
+
+
+@pytest.mark.parametrize(("after", "again"), [(2 * MS, 0), (4 * MS, 1)])
+def test_a_fixed_limit_where_no_rtt_is_known(after, again):
+    wire = Wire(at="server", timestamps=False, ident=False)
+    wire.client.rcv_nxt, wire.server.rcv_nxt = 5001, 1001
+    wire.exchange().exchange()
+    seq = wire.client.snd_nxt
+    wire.client.data(1000, lost="before", stay=True)
+    wire.client.data(1000, stay=True)
+    wire.now += after
+    wire.client.data(1000, seq=seq)
+    assert counted(wire) == (again, 1 - again, 0)
+
+
+def test_a_newer_timestamp_was_sent_later_whatever_the_time_says():
+    """The handshake took long (an address had to be resolved), the path does not."""
+    wire = Wire(delay=2 * MS, at="server")
+    wire.client.syn()
+    wire.wait(300 * MS)
+    wire.server.syn_ack()
+    wire.client.ack()
+    seq = wire.client.snd_nxt
+    wire.client.data(1000, lost="before", stay=True)
+    wire.client.data(1000, stay=True)
+    wire.wait(5 * MS)
+    wire.client.data(1000, seq=seq)
+    assert counted(wire) == (1, 0, 0)
+
+
+def test_a_timer_that_ran_out_while_acknowledgments_went():
+    """Full duplex: the last request is lost behind the capture while the server's data is acknowledged."""
+    wire = Wire(delay=5 * MS, timestamps=False, ident=False).handshake().exchange()
+    seq = wire.client.snd_nxt
+    wire.client.data(300, lost="after", stay=True)
+    for _ in range(100):
+        wire.server.data(1000, ack=seq, stay=True)
+        wire.now += 3 * MS
+        wire.wait(0)
+        wire.client.ack(stay=True)
+    wire.client.data(300, seq=seq)
+    assert counted(wire) == (1, 0, 0)
+
+
+def test_go_back_n_after_a_timeout():
+    """A sender without SACK: all that was in flight again, an RTT for each acknowledgment."""
+    wire = Wire(delay=20 * MS, timestamps=False, ident=False).handshake().exchange()
+    seq = wire.client.snd_nxt
+    for _ in range(6):
+        wire.client.data(1000, lost="after", stay=True)
+        wire.now += 100_000
+    wire.wait(400 * MS)
+    for number in range(6):
+        wire.client.data(1000, seq=seq + 1000 * number)
+        wire.server.ack()
+    assert counted(wire) == (6, 0, 0)
+
+
+# -- stored late
+
+
+def stored_late(wire, who, by, stamps):
+    """The capture when all that `who` sent is stored `by` later, with its right time or a late one."""
+    stored = []
+    for i, (ns, name, packet) in enumerate(sorted(wire.taken, key=lambda each: each[0])):
+        at = ns + (by if name == who else 0)
+        stored.append((at, i, ns if stamps == "right" else at, wire.link(packet)))
+    return captures.pcap([(ns, frame) for _, _, ns, frame in sorted(stored)], nano=True)
+
+
+@pytest.mark.parametrize("marks", [{}, {"timestamps": False, "ident": False}], ids=str)
+@pytest.mark.parametrize("stamps", ["right", "late"])
+@pytest.mark.parametrize("by", [MS, 5 * MS])
+@pytest.mark.parametrize("who", ["client", "server"])
+@pytest.mark.parametrize("delay", [100_000, 5 * MS, 50 * MS])
+def test_one_direction_that_is_stored_late(delay, who, by, stamps, marks):
+    """Cards with several queues: nothing was overtaken, nothing sent again, and the end is as it was."""
+    wire = Wire(delay=delay, **marks).handshake()
+    for _ in range(10):
+        wire.client.data(300)
+        for _ in range(4):
+            wire.server.data(1000, stay=True)
+            wire.now += 20_000
+        wire.wait(delay)
+        wire.client.ack()
+    wire.close()
+    right = wire.connection()
+    (said,) = report_of(stored_late(wire, who, by, stamps))["connections"]
+    assert (said["client_to_server"], said["server_to_client"]) == (
+        right["client_to_server"], right["server_to_client"]
+    )  # fmt: skip
+    assert (said["outcome"], said["close"], states(said)) == ("established", right["close"], states(right))
+
+
+@pytest.mark.parametrize(("stamps", "advice"), [("right", "Sort it"), ("late", "cannot mend it")])
+def test_what_to_do_about_it(stamps, advice):
+    wire = Wire(delay=100_000).handshake()
+    for _ in range(30):
+        wire.client.data(300)
+        for _ in range(4):
+            wire.server.data(1000, stay=True)
+            wire.now += 20_000
+        wire.wait(100_000)
+        wire.client.ack()
+    (finding,) = report_of(stored_late(wire, "server", MS, stamps))["findings"]
+    assert (finding["id"], finding["metrics"]["kind"]) == ("capture-quality", "reordered")
+    assert advice in finding["advice"]
+    assert (finding["metrics"]["frames_back_in_time"] > 0) == (stamps == "right")
+
+
+def test_what_is_acknowledged_and_comes_much_later_was_sent_again():
+    """The capture lost the first copy, and the acknowledgment was lost behind it."""
+    wire = Wire(delay=20 * MS, at="server").handshake().exchange()
+    seq = wire.client.snd_nxt
+    wire.client.data(500, lost="before")
+    wire.server.ack(ack=seq + 500, lost="after")
+    wire.wait(SECOND)
+    wire.client.data(500, seq=seq)
+    assert counted(wire) == (1, 0, 0)
+
+
+def test_a_segment_that_is_overtaken_among_those_stored_late():
+    wire = Wire(delay=20 * MS, at="server", timestamps=False, ident=False).handshake().exchange()
+    seq = wire.client.snd_nxt
+    wire.server.ack(ack=seq + 3000)
+    for offset in (0, 2000, 1000):
+        wire.client.data(1000, seq=seq + offset, stay=True)
+        wire.now += 10_000
+    assert counted(wire) == (0, 1, 0)
