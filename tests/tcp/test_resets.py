@@ -246,7 +246,7 @@ def test_nothing_but_a_rst():
     connection = wire.connection()
     assert connection["outcome"] == "unsolicited"
     assert connection["roles"] == "inferred"
-    assert connection["server"] == {"ip": frames.SERVER[0], "port": frames.SERVER[1]}
+    assert (connection["server"]["ip"], connection["server"]["port"]) == frames.SERVER
 
 
 def test_a_late_rst_before_a_connection_that_lives():
