@@ -45,7 +45,7 @@ def test_a_mistake_has_a_caret(hsi, pcaps):
     done = hsi("-Y", "outcom == refused", pcaps / "refused.pcap")
     assert done.returncode == 2
     assert done.stderr.decode().splitlines() == [
-        "hsi: error: no field outcom; did you mean outcome?",
+        "hsi: error: no field outcom; did you mean outcome or tls.outcome?",
         "  outcom == refused",
         "  ^",
     ]

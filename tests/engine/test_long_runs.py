@@ -41,7 +41,7 @@ def numbers(value, start):
     for key, each in value.items():
         if key in ("evidence", "frames") and isinstance(each, list):
             counted[key] = [frame - start for frame in each]
-        elif key == "first_frame" or (key.endswith("_frame") and each is not None):
+        elif key in ("first_frame", "frame") or (key.endswith("_frame") and each is not None):
             counted[key] = each - start
         else:
             counted[key] = numbers(each, start)

@@ -170,8 +170,8 @@ def test_an_interface_by_its_number(network, backend):
     ("arguments", "message"),
     [
         ({"backend": "pcap"}, "--backend pcap: no such backend; choose from ring, dumpcap, tcpdump, tshark"),
-        ({"snap_len": -1}, "a snap length of -1 octets: must be from 0"),
-        ({"snap_len": 300_000}, "a snap length of 300000 octets: must be from 0"),
+        ({"snap_len": -1}, "a snap length of -1 bytes: must be from 0"),
+        ({"snap_len": 300_000}, "a snap length of 300000 bytes: must be from 0"),
     ],
 )
 def test_arguments_that_cannot_be_meant(arguments, message):

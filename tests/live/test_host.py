@@ -292,7 +292,7 @@ def test_a_listener_in_another_namespace_is_told_from_one_of_this_host(router):
     found = finding(report, "accept-queue-overflow", FULL)
     assert grown["listen_overflows"] == 0
     assert of_host(found)["host_listen_overflows"] == 0
-    assert "this host counted no listen overflow meanwhile: is the listener in another network" in found.title
+    assert "this host counted no listen overflow during the capture: is the listener in another network" in found.title
 
 
 def test_without_the_host(network):

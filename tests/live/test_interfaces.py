@@ -83,7 +83,7 @@ def test_a_container_is_told_of_its_capability(plain, mark):
 
 def test_a_root_without_the_capability(plain, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert "taken from this root" in refusals.no_permission("eth0", str(plain))
+    assert "which this root user lacks" in refusals.no_permission("eth0", str(plain))
 
 
 def test_a_mac_is_told_of_bpf(plain, monkeypatch):

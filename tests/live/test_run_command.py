@@ -301,4 +301,4 @@ def test_whoever_reads_may_go_away():
 def test_nothing_in_the_pipe_is_waited_for_no_longer_than_asked():
     with Hsi("-r", "-", "--duration", "200ms", stdin=subprocess.PIPE) as running:
         assert running.ends(2) == b""
-    assert running.said == ["hsi: error: standard input: nothing came within 0.2 s; does the other side capture?\n"]
+    assert running.said == ["hsi: error: standard input: nothing arrived within 0.2 s; is the other side capturing?\n"]

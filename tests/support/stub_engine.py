@@ -15,6 +15,8 @@ class Options:
     max_connections: int | None = None
     time_wait_ns: int = 0
     unanswered_ns: int = 0
+    setup: bool = True
+    names: bool = True
 
 
 class StubEngine(ModuleType):

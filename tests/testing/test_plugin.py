@@ -172,8 +172,8 @@ def test_it(handshakes):
             "*where Outcomes(established=3, refused=1*<handshakes on lo (port 8080): 4 connections, 3 established, 1"
             " refused; #3 127.0.0.1:*",
             "*- Captured handshakes on lo (port 8080) -*",
-            "  refused          1  25.0 %*",
             "      closed-port: 127.0.0.1 answered with RST *",
+            "  refused          1  25.0 %*",
         ]
     )
 
