@@ -39,6 +39,8 @@ def numbers(value, start):
         return value
     counted = {}
     for key, each in value.items():
+        if key == "setup":  # its rows take a frame whose low 32 bits are 0 for none
+            continue
         if key in ("evidence", "frames") and isinstance(each, list):
             counted[key] = [frame - start for frame in each]
         elif key in ("first_frame", "frame") or (key.endswith("_frame") and each is not None):
