@@ -104,7 +104,7 @@ def test_a_ladder_grows_while_it_is_looked_at(network):
         seat.sees("^CONNECTION 0  half-open", "client SYN_SENT, server SYN_RECEIVED", " now .* SYN_RECEIVED")
         seat.sees("sends its SYN-ACK for the 2nd time")  # the kernel does, after a second
         send(frames.rst(seq=frames.CLIENT_ISN + 1, ack=None, src=client, dst=server, link=frames.raw))
-        seat.sees("^CONNECTION 0  aborted", "takes its own attempt back")
+        seat.sees("^CONNECTION 0  aborted", "cancels its own attempt")
         seat.type(b"\x03")  # Ctrl-C, of the terminal itself
         assert seat.ends() == 0
         assert seat.is_restored
