@@ -25,21 +25,21 @@ class _Row:
 def setups(report: Report, width: int, style: Style) -> Iterator[str]:
     """The table and what stands below it; nothing where nothing was set up."""
     summary = report.summary.setup
-    told = _with_quic(report, slowest(report.services, SHOWN) if summary is not None else [])
-    if not told:
+    services = _with_quic(report, slowest(report.services, SHOWN) if summary is not None else [])
+    if not services:
         return
     yield from heading("SET-UP", "medians in ms, as the clients saw them, up to the first byte", style)
-    rows = [row for server, setup in told for row in _rows(server, setup)]
+    rows = [row for server, setup in services for row in _rows(server, setup)]
     yield from Table(width, style).lines(list(_columns(rows, style)))
     if summary is not None and (remarks := "; ".join(_remarks(summary, style))):
         yield from paragraph(remarks, width, INDENT)
 
 
-def _with_quic(report: Report, told: list[tuple[Endpoint, SetupSummary]]) -> list[tuple[Endpoint, SetupSummary]]:
+def _with_quic(report: Report, services: list[tuple[Endpoint, SetupSummary]]) -> list[tuple[Endpoint, SetupSummary]]:
     """The same with the set-ups of QUIC behind those of TCP to the same server, or at the end."""
     of_quic = {each.server: each.setup for each in report.quic_services if each.setup is not None}
     found = []
-    for server, setup in told:
+    for server, setup in services:
         found.append((server, setup))
         if server in of_quic:
             found.append((server, of_quic.pop(server)))
@@ -63,8 +63,8 @@ def _columns(rows: Sequence[_Row], style: Style) -> Iterator[Column]:
 
 
 def _figure(group: SetupGroup, name: str) -> OwnTime | None:
-    told: OwnTime | None = getattr(group, name)
-    return group.quic if name == "tls" and told is None else told
+    figure: OwnTime | None = getattr(group, name)
+    return group.quic if name == "tls" and figure is None else figure
 
 
 def _protocol(group: SetupGroup) -> str:
@@ -74,12 +74,12 @@ def _protocol(group: SetupGroup) -> str:
     return "QUIC" if group.protocol == "quic" else group.protocol
 
 
-def _cell(told: OwnTime | None, style: Style) -> str:
-    if told is None:
+def _cell(figure: OwnTime | None, style: Style) -> str:
+    if figure is None:
         return style.dash
-    if told.value_ns is not None:
-        return _ms(told.value_ns)
-    return f"{_ms(told.min_ns)}{style.dash}{_ms(told.max_ns)}"
+    if figure.value_ns is not None:
+        return _ms(figure.value_ns)
+    return f"{_ms(figure.min_ns)}{style.dash}{_ms(figure.max_ns)}"
 
 
 def _ms(ns: int | None) -> str:

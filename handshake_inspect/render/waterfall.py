@@ -41,9 +41,9 @@ def waterfall(connection: Connection, width: int, style: Style) -> Iterator[str]
     first, *more = paragraph(f"SET-UP  {style.clean(headline(connection, style.micro))}", width, "")
     yield style.paint("SET-UP", "bold") + first.removeprefix("SET-UP")
     yield from more
-    told = rows(setup)
-    if told:
-        yield from _rows(told, setup, width, style)
+    drawn = rows(setup)
+    if drawn:
+        yield from _rows(drawn, setup, width, style)
     for extra in setup.extra_round_trips:
         yield from _extra(extra, width, style)
     saved = savings(setup.saveable, style.micro)
@@ -51,18 +51,18 @@ def waterfall(connection: Connection, width: int, style: Style) -> Iterator[str]
         yield from paragraph(saved, width, INDENT)
 
 
-def _rows(told: list[Row], setup: Setup, width: int, style: Style) -> Iterator[str]:
-    whole = max(row.start_ns + row.max_ns for row in told)
+def _rows(drawn: list[Row], setup: Setup, width: int, style: Style) -> Iterator[str]:
+    whole = max(row.start_ns + row.max_ns for row in drawn)
     room = min(width - len(INDENT) - LABEL - FIGURES - TRIPS - 3, LONGEST_BAR)
     end = duration(whole, style.micro)
     head = " " * LABEL + "ms".rjust(FIGURES) + "trips".rjust(TRIPS) + "  0" + end.rjust(room - 1)
     yield INDENT + style.paint(head, "dim")
-    for row in told:
+    for row in drawn:
         bar = "".join(style.paint(sign * count, _LOOKS[whose]) for whose, sign, count in _bar(row, whole, room, style))
         yield f"{_figures(row.label, row, style)}  {bar}".rstrip()
     total = setup.spans.first_byte
     if total is not None and total.max_ns is not None:
-        shares = ", ".join(f"{_WORDS[whose]} {_ms(ns)}" for whose, ns in totals(told).items())
+        shares = ", ".join(f"{_WORDS[whose]} {_ms(ns)}" for whose, ns in totals(drawn).items())
         figures = f"{_figures('first byte', total, style)}  "
         first, *more = wrap(f"{shares} ms", max(width - len(figures), LABEL))
         yield figures + first

@@ -23,7 +23,7 @@ Lists = Mapping[str, Callable[[AttemptColumns, Found], Sequence[Any]]]  # what m
 
 
 # Of each part that may be absent the field that is known of all that are there, by its name in JSON.
-_TELLING: dict[type[Any], str] = {
+_PRESENCE: dict[type[Any], str] = {
     Span: "method", OwnTime: "max_ns", Milestone: "ns", TlsAlert: "from", Tls: "outcome",
 }  # fmt: skip
 
@@ -81,8 +81,8 @@ def _is_part(kind: Any) -> bool:
 def _objects(
     model: type[Any], path: str, some: AttemptColumns, found: Found, lists: Lists, *, optional: bool = False
 ) -> list[Any]:
-    """Objects of a model; one that is `optional` is None where its telling field is: nothing else is made then."""
-    key = _TELLING.get(model) if optional else None
+    """Objects of a model; an `optional` one is None where the field that shows it is: nothing else is made then."""
+    key = _PRESENCE.get(model) if optional else None
     there = None if key is None else _column(f"{path}.{key}", some, found, lists)
     if there is not None and there.count(None) == len(there):
         return there
@@ -96,7 +96,7 @@ def _objects(
     if there is None or None not in there:
         return list(map(model, *columns))
     rows = zip(there, zip(*columns, strict=True), strict=True)
-    return [None if told is None else model(*row) for told, row in rows]
+    return [None if value is None else model(*row) for value, row in rows]
 
 
 def _column(path: str, some: AttemptColumns, found: Found, lists: Lists) -> list[Any]:

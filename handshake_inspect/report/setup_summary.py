@@ -47,8 +47,8 @@ _FAILED = ("failed", "no-answer", "not-tls")
 def slowest(services: Sequence[Service], count: int) -> list[tuple[Endpoint, SetupSummary]]:
     """Of the services to which something was set up those with the longest median until the first byte."""
     chosen = services.slowest(count) if isinstance(services, Ranked) else services
-    told = [(service.server, service.setup) for service in chosen if service.setup is not None]
-    return sorted(told, key=lambda each: -(each[1].spans.first_byte.p50_ns or 0))[:count]
+    having = [(service.server, service.setup) for service in chosen if service.setup is not None]
+    return sorted(having, key=lambda each: -(each[1].spans.first_byte.p50_ns or 0))[:count]
 
 
 def of_values(values: Values) -> SetupSummary | None:
@@ -89,10 +89,12 @@ def _groups(values: Values) -> list[SetupGroup]:
 
 def _group(values: Values, kind: int, count: int) -> SetupGroup:
     columns = (values.spans, values.lows, values.highs)
-    told = {name: _medians(*(column[name] for column in columns)) for name in ("tcp", "tls", "response", "first_byte")}
+    medians = {
+        name: _medians(*(column[name] for column in columns)) for name in ("tcp", "tls", "response", "first_byte")
+    }
     waits = _medians(*(_waits(column) for column in columns))
     protocol: Protocol = "plain" if kind < 0 else "tls"
-    return SetupGroup(protocol, version_text(kind) if kind > 0 else None, count, waits=waits, **told)
+    return SetupGroup(protocol, version_text(kind) if kind > 0 else None, count, waits=waits, **medians)
 
 
 def _waits(column: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -113,23 +115,23 @@ def _medians(values: NDArray[np.int64], lows: NDArray[np.int64], highs: NDArray[
 def of_connections(connections: Sequence[Connection]) -> SetupSummary | None:
     """Of connections that were made already."""
     setups = [connection.setup for connection in connections if connection.setup is not None]
-    told = [connection.tls for connection in connections if connection.tls is not None]
-    return of_setups(setups, told, _groups_of(connections))
+    handshakes = [connection.tls for connection in connections if connection.tls is not None]
+    return of_setups(setups, handshakes, _groups_of(connections))
 
 
 def of_setups(
-    setups: Sequence[Setup], told: Sequence[Tls] = (), groups: Sequence[SetupGroup] = ()
+    setups: Sequence[Setup], handshakes: Sequence[Tls] = (), groups: Sequence[SetupGroup] = ()
 ) -> SetupSummary | None:
     """The summary of set-ups and their TLS; None of none."""
     if not setups:
         return None
-    versions = Counter(each.version for each in told if each.version is not None)
+    versions = Counter(each.version for each in handshakes if each.version is not None)
     tls = TlsCounts(
-        len(told),
+        len(handshakes),
         dict(sorted(versions.items(), reverse=True)),
-        sum(each.kind == "resumed" for each in told),
-        sum(each.early_data == "accepted" for each in told),
-        sum(each.outcome in _FAILED for each in told),
+        sum(each.kind == "resumed" for each in handshakes),
+        sum(each.early_data == "accepted" for each in handshakes),
+        sum(each.outcome in _FAILED for each in handshakes),
     )
     spans = {
         name: distribution(_values(getattr(setup.spans, name) for setup in setups))
@@ -163,8 +165,8 @@ def group_of(protocol: Protocol, version: str | None, spans: Sequence[Spans]) ->
         for part in ("value_ns", "min_ns", "max_ns")
     ]
     names = ("tcp", "tls", "quic", "response", "first_byte")
-    told = {name: _medians(*(column[name] for column in columns)) for name in names}
-    return SetupGroup(protocol, version, len(spans), waits=_medians(*map(_waits, columns)), **told)
+    medians = {name: _medians(*(column[name] for column in columns)) for name in names}
+    return SetupGroup(protocol, version, len(spans), waits=_medians(*map(_waits, columns)), **medians)
 
 
 def distribution(values: NDArray[np.int64]) -> SpanDistribution:

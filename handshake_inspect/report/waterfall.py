@@ -110,9 +110,9 @@ def _least(own: OwnTime | None) -> int:
     return own.value_ns if own.value_ns is not None else own.min_ns or 0
 
 
-def totals(told: list[Row]) -> dict[Whose, int]:
+def totals(drawn: list[Row]) -> dict[Whose, int]:
     """How much of all was whose."""
-    parts = [part for row in told if not row.beside for part in row.parts]
+    parts = [part for row in drawn if not row.beside for part in row.parts]
     sums = {whose: sum(length for who, length in parts if who == whose) for whose in get_args(Whose)}
     return {whose: total for whose, total in sums.items() if total}
 
@@ -164,8 +164,8 @@ def failure(connection: Connection) -> str:
 def savings(saveable: Saveable, micro: str = "µ") -> str:
     """What would have been saved, in one sentence; empty where nothing is known to be."""
     saved = {words: getattr(saveable, name) for name, words in _SAVED.items()}
-    told = [f"{words} about {duration(ns, micro)}" for words, ns in saved.items() if ns and "with" not in words]
+    others = [f"{words} about {duration(ns, micro)}" for words, ns in saved.items() if ns and "with" not in words]
     if not saveable.reuse_ns:
         return ""
     kept = f"A connection kept open would have saved {duration(saveable.reuse_ns, micro)}"
-    return listing([kept, *told]) + " (see docs/setup.md)."
+    return listing([kept, *others]) + " (see docs/setup.md)."

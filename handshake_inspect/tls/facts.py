@@ -45,11 +45,11 @@ def read_client_hello(data: bytes) -> ClientHello | None:
     length = MESSAGE_HEADER + int.from_bytes(data[1:4], "big")
     if len(data) < length:
         return None
-    told = hello_row.new_hello()
-    hello.read_bytes(data[:length], told)
-    if told.flags & CUT_SHORT:
+    row = hello_row.new_hello()
+    hello.read_bytes(data[:length], row)
+    if row.flags & CUT_SHORT:
         return None
-    return ClientHello(unpack(bytes(told.facts[: told.length])), bool(told.flags & OFFERS_ECH))
+    return ClientHello(unpack(bytes(row.facts[: row.length])), bool(row.flags & OFFERS_ECH))
 
 
 def _numbers(octets: bytes) -> tuple[int, ...]:

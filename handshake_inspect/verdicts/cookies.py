@@ -184,10 +184,10 @@ def ask(parted: Groups[NDArray[np.intp]], value: NDArray[np.int64], synack_ns: T
     first = np.flatnonzero(same)
     first = first[edges(number[first])][number]  # of each group
     phase = synack_ns[rows] % (STEP * MS) / MS
-    told = distance(phase - phase[first]) > SLACK_MS
+    kept = distance(phase - phase[first]) > SLACK_MS
     same[first] = False  # the first is what the others agree with
-    told[first] = True
-    return rows[told], same[told]
+    kept[first] = True
+    return rows[kept], same[kept]
 
 
 def edges(*columns: NDArray[Any]) -> Bools:

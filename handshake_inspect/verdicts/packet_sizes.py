@@ -36,8 +36,10 @@ def cut(trace: Attempts, rows: ConnectionRows, side: int, lengths: NDArray[Any])
     """Payloads that `side` sent, as long as they can have been in one packet."""
     ends = trace.endpoints
     peers = 2 * rows + (side ^ 1)
-    told = (ends["traits"][peers] & TRAIT_ISS != 0) & (ends["options"][peers] & OPT_MSS != 0) & (ends["mss"][peers] > 0)
-    mss = np.where(told, ends["mss"][peers], DEFAULT_MSS).astype(np.int64)
+    known = (
+        (ends["traits"][peers] & TRAIT_ISS != 0) & (ends["options"][peers] & OPT_MSS != 0) & (ends["mss"][peers] > 0)
+    )
+    mss = np.where(known, ends["mss"][peers], DEFAULT_MSS).astype(np.int64)
     return np.minimum(lengths.astype(np.int64), mss - timestamped(trace, rows))
 
 

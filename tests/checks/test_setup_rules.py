@@ -1,4 +1,4 @@
-"""Rules on connection set-up and on names: on captures that are made here, and on the report of TLS that is told."""
+"""Rules on connection set-up and on names: on captures that are made here, and on reports written by hand."""
 
 import msgspec
 import pytest

@@ -269,8 +269,8 @@ def goes_on(trace: Attempts, failed: Failed) -> Bools:
     long = (failed.of(trace, "repeats") >= silence.REPEATS) & (
         failed.of(trace, "repeated_ns") - failed.of(trace, "first_ns") >= silence.REPEATED_NS
     )
-    told: Bools = is_alive(trace, failed) | (failed.of(trace, "too_big") > 0)
-    return told & (long | failed.recovered)
+    reported: Bools = is_alive(trace, failed) | (failed.of(trace, "too_big") > 0)
+    return reported & (long | failed.recovered)
 
 
 def goes_on_elsewhere(trace: Attempts, failed: Failed, before: Numbers, others: Rows) -> Bools:

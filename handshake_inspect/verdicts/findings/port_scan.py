@@ -176,15 +176,15 @@ def whereof(metrics: dict[str, Any]) -> str:
 
 def learned(found: dict[str, AttemptRows], lists: dict[str, Any]) -> str:
     """How many services were found in which state, and the open ones by name."""
-    told = []
+    parts = []
     for state, services in found.items():
         if len(services):
             names = [str(name) for name in lists[state][:NAMED]] if state == OPEN else []
             more = [f"{len(lists[OPEN]) - NAMED:,} more"] if names and len(lists[OPEN]) > NAMED else []
-            told.append(
+            parts.append(
                 f"{len(services):,} {state.replace('_', ' ')}" + (f" ({', '.join(names + more)})" if names else "")
             )
-    return ", ".join(told)
+    return ", ".join(parts)
 
 
 def kind_word(case: Case, scan: Scan) -> str:

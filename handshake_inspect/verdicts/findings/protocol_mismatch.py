@@ -37,9 +37,9 @@ _ADVICE = {
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each service and direction."""
-    told = handshakes(case)
-    found = [("plain-to-tls", each) for each in by_service(case, plain_rows(case, told))]
-    found += [("tls-to-plain", each) for each in by_service(case, told.connections(told.has(SETUP_NOT_TLS)))]
+    tls = handshakes(case)
+    found = [("plain-to-tls", each) for each in by_service(case, plain_rows(case, tls))]
+    found += [("tls-to-plain", each) for each in by_service(case, tls.connections(tls.has(SETUP_NOT_TLS)))]
     found.sort(key=lambda each: -len(each[1]))
     return first_of(KIND, "services that are spoken to in another protocol", found, lambda each: finding(case, *each))
 
@@ -50,7 +50,7 @@ def by_service(case: Case, rows: ConnectionRows) -> list[ConnectionRows]:
     return [groups.of(g) for g in range(len(groups))]
 
 
-def plain_rows(case: Case, told: Handshakes) -> ConnectionRows:
+def plain_rows(case: Case, tls: Handshakes) -> ConnectionRows:
     """Connections whose client spoke plain text to a service of TLS."""
     found, attempts = setups_of(case.attempts), case.attempts
     if attempts.exchanges is None or not len(found.rows):
@@ -58,19 +58,19 @@ def plain_rows(case: Case, told: Handshakes) -> ConnectionRows:
     service = attempts.of_connections(attempts.service)
     plain = found.rows[~found.values.tls & (attempts.exchanges["request_frame"][found.rows] != 0)]
     alerted = attempts.exchanges["setup"][plain] & EXCHANGE_ALERTED != 0
-    speaks = services_of_tls(told, service)
+    speaks = services_of_tls(tls, service)
     refused = np.isin(service[plain], speaks)
     at = np.flatnonzero(refused & ~alerted)
     if len(at):
         unanswered = attempts.exchanges["response_frame"][plain[at]] == 0
-        refused[at] = (unanswered & ~Seen(attempts, plain[at]).unheard) | server_ended_first(case, plain[at])
+        refused[at] = (unanswered & ~Seen(attempts, plain[at]).unseen) | server_ended_first(case, plain[at])
     return ConnectionRows(plain[alerted | refused])
 
 
-def services_of_tls(told: Handshakes, service: NDArray[np.integer]) -> NDArray[np.integer]:
+def services_of_tls(tls: Handshakes, service: NDArray[np.integer]) -> NDArray[np.integer]:
     """The services that complete TLS from the first byte on, and never after plain text."""
-    good = service[told.rows[(told.outcome == TLS_ESTABLISHED) & ~told.upgraded]]
-    return np.setdiff1d(good, service[told.rows[told.upgraded]])
+    good = service[tls.rows[(tls.outcome == TLS_ESTABLISHED) & ~tls.upgraded]]
+    return np.setdiff1d(good, service[tls.rows[tls.upgraded]])
 
 
 def server_ended_first(case: Case, rows: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -46,10 +46,10 @@ def nagle_waits(case: Case) -> Waits:
     return Waits(some[at], extras["cost_ns"][mine].astype(np.int64), by_client, extras["delayed"][mine] != 0)
 
 
-def by_service(case: Case, told: Handshakes, places: Places, at_least: int = 1) -> Groups[Places]:
+def by_service(case: Case, tls: Handshakes, places: Places, at_least: int = 1) -> Groups[Places]:
     """These handshakes by the service of their connections."""
     service = case.attempts.of_connections(case.attempts.service)
-    return group(service[told.rows[places]], places, at_least=at_least)
+    return group(service[tls.rows[places]], places, at_least=at_least)
 
 
 def by_keys(keys: list[NDArray[Any]], places: Places, at_least: int = 1) -> Groups[Places]:

@@ -48,30 +48,30 @@ _ADVICE = {
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each service and reason."""
-    told = handshakes(case)
+    tls = handshakes(case)
     found: list[tuple[str, Times, Places]] = []
-    for reason, cost in costs(told).items():
-        groups = by_service(case, told, np.flatnonzero(cost >= 0))
+    for reason, cost in costs(tls).items():
+        groups = by_service(case, tls, np.flatnonzero(cost >= 0))
         found += [(reason, cost, groups.of(g)) for g in range(len(groups))]
     found.sort(key=lambda each: -len(each[2]))
-    service = case.attempts.of_connections(case.attempts.service)[told.rows]
+    service = case.attempts.of_connections(case.attempts.service)[tls.rows]
     totals = np.bincount(service, minlength=len(case.attempts.services))
     return first_of(
         KIND,
         "services whose TLS handshakes wait more often than they need to",
         found,
-        lambda each: finding(case, told, *each, int(totals[service[each[2][0]]])),
+        lambda each: finding(case, tls, *each, int(totals[service[each[2][0]]])),
     )
 
 
-def costs(told: Handshakes) -> dict[str, Times]:
+def costs(tls: Handshakes) -> dict[str, Times]:
     """What each handshake paid, by reason; -1 for nothing."""
-    older = told.has(SETUP_OFFERS_13) & (told.version > 0) & (told.version <= TLS12)
-    older &= (told.outcome == TLS_ESTABLISHED) & ~told.has(SETUP_FALSE_START | SETUP_SERVER_CHANGED)
+    older = tls.has(SETUP_OFFERS_13) & (tls.version > 0) & (tls.version <= TLS12)
+    older &= (tls.outcome == TLS_ESTABLISHED) & ~tls.has(SETUP_FALSE_START | SETUP_SERVER_CHANGED)
     return {
-        "hello-retry": told.retry,
-        "window": told.window,
-        "older-version": np.where(older, told.network, -1),
+        "hello-retry": tls.retry,
+        "window": tls.window,
+        "older-version": np.where(older, tls.network, -1),
     }
 
 
@@ -92,9 +92,9 @@ KIND = Kind(
 )
 
 
-def finding(case: Case, told: Handshakes, reason: str, cost: Times, places: Places, total: int) -> Finding:
+def finding(case: Case, tls: Handshakes, reason: str, cost: Times, places: Places, total: int) -> Finding:
     """Numbers and words of one service and reason."""
-    rows = told.connections(places)
+    rows = tls.connections(places)
     host, port = target(case.attempts, int(rows[0]))
     middle = median(cost[places]) or 0
     often = total >= LEAST and len(rows) >= SHARE * total

@@ -63,13 +63,13 @@ _STAGES = ("hello", "handshake", "finished")
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each service and reason."""
-    told = handshakes(case)
-    failed = np.isin(told.outcome, (TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS))
-    places = np.flatnonzero(failed & ~left_by_client(case, told))
+    tls = handshakes(case)
+    failed = np.isin(tls.outcome, (TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS))
+    places = np.flatnonzero(failed & ~left_by_client(case, tls))
     if not len(places):
         return []
-    service = case.attempts.of_connections(case.attempts.service)[told.rows]
-    reasons, by_server = reason(told), told.has(SETUP_ALERT_SERVER)
+    service = case.attempts.of_connections(case.attempts.service)[tls.rows]
+    reasons, by_server = reason(tls), tls.has(SETUP_ALERT_SERVER)
     groups = by_keys([service[places], reasons[places], by_server[places]], places)
     order = np.argsort(-groups.sizes, kind="stable").tolist()
     totals = np.bincount(service, minlength=len(case.attempts.services))
@@ -77,7 +77,7 @@ def detect(case: Case) -> list[Finding]:
         KIND,
         "services with failed TLS handshakes",
         order,
-        lambda g: finding(case, told, groups.of(g), int(totals[service[groups.of(g)[0]]])),
+        lambda g: finding(case, tls, groups.of(g), int(totals[service[groups.of(g)[0]]])),
     )
 
 
@@ -103,35 +103,35 @@ KIND = Kind(
 )
 
 
-def reason(told: Handshakes) -> Places:
+def reason(tls: Handshakes) -> Places:
     """What ended each handshake: the code of an alert, or one of the reasons beyond."""
-    alert = np.where(told.has(SETUP_ALERT_ENCRYPTED), ENCRYPTED, told.alert)
-    without = np.select([told.outcome == TLS_NO_ANSWER, told.outcome == TLS_NOT_TLS], [NO_ANSWER, NOT_TLS], CLOSED)
-    reasons: Places = np.where(told.has(SETUP_ALERT), alert, without)
+    alert = np.where(tls.has(SETUP_ALERT_ENCRYPTED), ENCRYPTED, tls.alert)
+    without = np.select([tls.outcome == TLS_NO_ANSWER, tls.outcome == TLS_NOT_TLS], [NO_ANSWER, NOT_TLS], CLOSED)
+    reasons: Places = np.where(tls.has(SETUP_ALERT), alert, without)
     return reasons
 
 
-def left_by_client(case: Case, told: Handshakes) -> Bools:
+def left_by_client(case: Case, tls: Handshakes) -> Bools:
     """Where the client closed without a word, and the service completes the handshakes of others."""
-    service = case.attempts.of_connections(case.attempts.service)[told.rows]
-    good = np.isin(service, service[told.outcome == TLS_ESTABLISHED])
-    silent = good & (told.outcome == TLS_FAILED) & ~told.has(SETUP_ALERT)
-    left = np.zeros(len(told.rows), dtype=bool)
+    service = case.attempts.of_connections(case.attempts.service)[tls.rows]
+    good = np.isin(service, service[tls.outcome == TLS_ESTABLISHED])
+    silent = good & (tls.outcome == TLS_FAILED) & ~tls.has(SETUP_ALERT)
+    left = np.zeros(len(tls.rows), dtype=bool)
     at = np.flatnonzero(silent)
     if len(at):
-        left[at] = ~has_ended(Seen(case.attempts, told.rows[at]), client=False)
+        left[at] = ~has_ended(Seen(case.attempts, tls.rows[at]), client=False)
     return left
 
 
-def finding(case: Case, told: Handshakes, places: Places, total: int) -> Finding:
+def finding(case: Case, tls: Handshakes, places: Places, total: int) -> Finding:
     """Numbers and words of one service and reason."""
-    rows = told.connections(places)
-    code = int(reason(told)[places[0]])
+    rows = tls.connections(places)
+    code = int(reason(tls)[places[0]])
     host, port = target(case.attempts, int(rows[0]))
-    alerted = bool(told.has(SETUP_ALERT)[places[0]])
-    sender = ("client", "server")[int(told.has(SETUP_ALERT_SERVER)[places[0]])] if alerted else None
+    alerted = bool(tls.has(SETUP_ALERT)[places[0]])
+    sender = ("client", "server")[int(tls.has(SETUP_ALERT_SERVER)[places[0]])] if alerted else None
     cause = _REASONS.get(code) or alert_text(code).replace("_", "-")
-    withheld = int(np.count_nonzero(told.has(SETUP_CERTIFICATE_WITHHELD)[places]))
+    withheld = int(np.count_nonzero(tls.has(SETUP_CERTIFICATE_WITHHELD)[places]))
     return Finding(
         KIND,
         "warning",
@@ -143,7 +143,7 @@ def finding(case: Case, told: Handshakes, places: Places, total: int) -> Finding
             "cause": cause,
             "from": sender,
             "alert": code if code < CLOSED else None,
-            "stage": _STAGES[int(np.median(stages(told)[places]))],
+            "stage": _STAGES[int(np.median(stages(tls)[places]))],
             "connections": len(rows),
             "handshakes": total,
             "failed_ratio": ratio(len(rows), total),
@@ -157,21 +157,21 @@ def finding(case: Case, told: Handshakes, places: Places, total: int) -> Finding
     )
 
 
-def stages(told: Handshakes) -> Places:
+def stages(tls: Handshakes) -> Places:
     """How far each had come, as a place in _STAGES."""
-    come: Places = np.where(told.has(SETUP_CLIENT_FINISHED), 2, np.where(told.has(SETUP_SERVER_HELLO), 1, 0))
+    come: Places = np.where(tls.has(SETUP_CLIENT_FINISHED), 2, np.where(tls.has(SETUP_SERVER_HELLO), 1, 0))
     return come
 
 
 def words(code: int, sender: str | None) -> str:
     """What ended them, in words."""
-    told = {
+    texts = {
         CLOSED: "closed before it was complete",
         NO_ANSWER: "the server never answered",
         NOT_TLS: "the server answered with something else than TLS",
         ENCRYPTED: f"an encrypted alert from the {sender}",
     }
-    return told.get(code) or f"alert {alert_text(code)} ({code}) from the {sender}"
+    return texts.get(code) or f"alert {alert_text(code)} ({code}) from the {sender}"
 
 
 def advice(code: int, *, withheld: bool) -> str:

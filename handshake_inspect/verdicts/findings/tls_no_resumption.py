@@ -2,7 +2,7 @@
 
 `LEAST` or more full handshakes of one client address with one service and name, as many within `WITHIN_NS`, and not one
 resumed.  Whether the client never offered a session (it does not keep tickets), or offered one and was refused (several
-servers behind one address do not share the keys of their tickets) is told apart by the ClientHello.  `info`: under
+servers behind one address do not share the keys of their tickets) shows in the ClientHello.  `info`: under
 TLS 1.3 a full handshake costs no round trip more, only computing and the certificates on the wire.
 """
 
@@ -26,34 +26,34 @@ TLS12 = 0x0303
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each client, service and name."""
-    told = handshakes(case)
-    places = np.flatnonzero(told.outcome == TLS_ESTABLISHED)
+    tls = handshakes(case)
+    places = np.flatnonzero(tls.outcome == TLS_ESTABLISHED)
     if len(places) < LEAST:
         return []
     attempts = case.attempts
-    rows = told.rows[places]
+    rows = tls.rows[places]
     keys: list[NDArray[np.generic]] = [attempts.client_host[rows], attempts.server_key[rows]]
-    groups = by_keys([*keys, names(case, told, places)], places, LEAST)
-    found = [each for each in map(groups.of, range(len(groups))) if never_resumes(case, told, each)]
+    groups = by_keys([*keys, names(case, tls, places)], places, LEAST)
+    found = [each for each in map(groups.of, range(len(groups))) if never_resumes(case, tls, each)]
     found.sort(key=len, reverse=True)
-    return first_of(KIND, "clients that never resume a session", found, lambda each: finding(case, told, each))
+    return first_of(KIND, "clients that never resume a session", found, lambda each: finding(case, tls, each))
 
 
-def names(case: Case, told: Handshakes, places: Places) -> NDArray[np.int64]:
+def names(case: Case, tls: Handshakes, places: Places) -> NDArray[np.int64]:
     """A number for each name that was asked for: several hellos may ask for the same."""
     if case.attempts.names is None:
         return np.zeros(len(places), dtype=np.int64)
-    different, which = np.unique(told.hello[places], return_inverse=True)
+    different, which = np.unique(tls.hello[places], return_inverse=True)
     numbers: dict[bytes, int] = {}
     asked = [case.attempts.names.facts(hello)[0] or b"" if hello else b"" for hello in different.tolist()]
     return np.array([numbers.setdefault(name, len(numbers)) for name in asked])[which.reshape(-1)]
 
 
-def never_resumes(case: Case, told: Handshakes, places: Places) -> bool:
+def never_resumes(case: Case, tls: Handshakes, places: Places) -> bool:
     """Whether none of these was resumed, and so many came within an hour."""
-    if told.has(SETUP_PSK | SETUP_SERVER_CHANGED)[places].any():
+    if tls.has(SETUP_PSK | SETUP_SERVER_CHANGED)[places].any():
         return False
-    begun = np.sort(case.attempts.connections["first_ns"][told.rows[places]])
+    begun = np.sort(case.attempts.connections["first_ns"][tls.rows[places]])
     return bool((begun[LEAST - 1 :] - begun[: -LEAST + 1] <= WITHIN_NS).any())
 
 
@@ -73,14 +73,14 @@ KIND = Kind(
 )
 
 
-def finding(case: Case, told: Handshakes, places: Places) -> Finding:
+def finding(case: Case, tls: Handshakes, places: Places) -> Finding:
     """Numbers and words of one client, service and name."""
-    rows = told.connections(places)
+    rows = tls.connections(places)
     host, port = target(case.attempts, int(rows[0]))
     opener, _ = client(case.attempts, int(rows[0]))
-    offered = int(np.count_nonzero(told.has(SETUP_PSK_OFFERED)[places]))
-    older = (told.version[places] <= TLS12) & (told.network[places] >= 0)
-    saved = int(told.network[places][older].sum())
+    offered = int(np.count_nonzero(tls.has(SETUP_PSK_OFFERED)[places]))
+    older = (tls.version[places] <= TLS12) & (tls.network[places] >= 0)
+    saved = int(tls.network[places][older].sum())
     refused = 2 * offered >= len(rows)
     frames, connections = cite(case, rows)
     cost = f", about {duration(saved)} of waiting" if saved else ""
@@ -96,7 +96,7 @@ def finding(case: Case, told: Handshakes, places: Places) -> Finding:
             "client": address_text(*opener),
             "connections": len(rows),
             "offered": offered,
-            "older": int(np.count_nonzero(told.version[places] <= TLS12)),
+            "older": int(np.count_nonzero(tls.version[places] <= TLS12)),
             "saveable_ns": saved,
         },
         advice="Let all servers behind this address share the keys of their session tickets "

@@ -21,17 +21,17 @@ NEWEST_OLD = 0x0302  # TLS 1.1
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each service."""
-    told = handshakes(case)
-    old = (told.outcome == TLS_ESTABLISHED) & (told.version > 0) & (told.version <= NEWEST_OLD)
-    groups = by_service(case, told, np.flatnonzero(old))
-    service = case.attempts.of_connections(case.attempts.service)[told.rows]
+    tls = handshakes(case)
+    old = (tls.outcome == TLS_ESTABLISHED) & (tls.version > 0) & (tls.version <= NEWEST_OLD)
+    groups = by_service(case, tls, np.flatnonzero(old))
+    service = case.attempts.of_connections(case.attempts.service)[tls.rows]
     totals = np.bincount(service, minlength=len(case.attempts.services))
     found = sorted(map(groups.of, range(len(groups))), key=len, reverse=True)
     return first_of(
         KIND,
         "services that agree on old versions of TLS",
         found,
-        lambda each: finding(case, told, each, int(totals[service[each[0]]])),
+        lambda each: finding(case, tls, each, int(totals[service[each[0]]])),
     )
 
 
@@ -52,30 +52,30 @@ KIND = Kind(
 )
 
 
-def finding(case: Case, told: Handshakes, places: Places, total: int) -> Finding:
+def finding(case: Case, tls: Handshakes, places: Places, total: int) -> Finding:
     """Numbers and words of one service."""
-    rows = told.connections(places)
+    rows = tls.connections(places)
     host, port = target(case.attempts, int(rows[0]))
-    versions, counts = np.unique(told.version[places], return_counts=True)
-    told_versions = {version_text(int(v)): int(n) for v, n in zip(versions[::-1], counts[::-1], strict=True)}
+    versions, counts = np.unique(tls.version[places], return_counts=True)
+    by_version = {version_text(int(v)): int(n) for v, n in zip(versions[::-1], counts[::-1], strict=True)}
     _, first = np.unique(case.attempts.client_host[rows], return_index=True)
     addresses = [address_text(*case.attempts.one_end("client", int(row))[:2]) for row in rows[np.sort(first)[:CITED]]]
     frames, connections = cite(case, rows)
     return Finding(
         KIND,
         "warning",
-        f"{plural(len(rows), 'handshake')} with {write(host, port)} agreed on TLS {', '.join(told_versions)}, "
+        f"{plural(len(rows), 'handshake')} with {write(host, port)} agreed on TLS {', '.join(by_version)}, "
         f"from {plural(len(first), 'client')}",
         host,
         port,
         metrics={
-            "versions": told_versions,
+            "versions": by_version,
             "connections": len(rows),
             "handshakes": total,
             "old_ratio": ratio(len(rows), total),
             "clients": len(first),
             "first_clients": addresses,
-            "could_do_better": int(np.count_nonzero(told.has(SETUP_OFFERS_13)[places])),
+            "could_do_better": int(np.count_nonzero(tls.has(SETUP_OFFERS_13)[places])),
         },
         advice="Update these clients, or the server if they offer newer versions; then allow TLS 1.2 and 1.3 only "
         "(`ssl_protocols TLSv1.2 TLSv1.3` in nginx).",

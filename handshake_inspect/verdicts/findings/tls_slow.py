@@ -26,43 +26,43 @@ LEAST = 3
 
 def detect_server(case: Case) -> list[Finding]:
     """One finding for each service that takes its time before ServerHello."""
-    told = handshakes(case)
-    groups = by_service(case, told, np.flatnonzero(told.server_hello >= 0), LEAST)
-    slow = [each for each in map(groups.of, range(len(groups))) if is_slow(told, each)]
+    tls = handshakes(case)
+    groups = by_service(case, tls, np.flatnonzero(tls.server_hello >= 0), LEAST)
+    slow = [each for each in map(groups.of, range(len(groups))) if is_slow(tls, each)]
     slow.sort(key=len, reverse=True)
     return first_of(
-        SERVER, "services that are slow to answer a ClientHello", slow, lambda each: server(case, told, each)
+        SERVER, "services that are slow to answer a ClientHello", slow, lambda each: server(case, tls, each)
     )
 
 
-def is_slow(told: Handshakes, places: Places) -> bool:
+def is_slow(tls: Handshakes, places: Places) -> bool:
     """Whether the server takes longer than the network, and long."""
-    taken, network = median(told.server_hello[places]) or 0, told.network[places]
+    taken, network = median(tls.server_hello[places]) or 0, tls.network[places]
     return taken >= SLOW_NS and taken >= (median(network[network >= 0]) or 0)
 
 
 def detect_client(case: Case) -> list[Finding]:
     """One finding for each client and half of the handshake in which it takes its time."""
-    told = handshakes(case)
+    tls = handshakes(case)
     found: list[tuple[str, Times, Places]] = []
-    before = np.where(told.upgraded, -1, told.before_tls)
-    for part, column in (("finished", told.client_finished), ("before-tls", before)):
+    before = np.where(tls.upgraded, -1, tls.before_tls)
+    for part, column in (("finished", tls.client_finished), ("before-tls", before)):
         places = np.flatnonzero(column >= 0)
-        groups = by_keys([case.attempts.client_host[told.rows[places]]], places, LEAST)
+        groups = by_keys([case.attempts.client_host[tls.rows[places]]], places, LEAST)
         slow = (each for each in map(groups.of, range(len(groups))) if (median(column[each]) or 0) >= SLOW_NS)
         found += [(part, column, each) for each in slow]
     found.sort(key=lambda each: -len(each[2]))
     return first_of(
-        CLIENT, "clients that are slow in TLS handshakes", found, lambda each: slow_client(case, told, *each)
+        CLIENT, "clients that are slow in TLS handshakes", found, lambda each: slow_client(case, tls, *each)
     )
 
 
-def server(case: Case, told: Handshakes, places: Places) -> Finding:
+def server(case: Case, tls: Handshakes, places: Places) -> Finding:
     """Numbers and words of one service."""
-    rows = told.connections(places)
+    rows = tls.connections(places)
     host, port = target(case.attempts, int(rows[0]))
-    taken = told.server_hello[places]
-    network = told.network[places]
+    taken = tls.server_hello[places]
+    network = tls.network[places]
     frames, connections = cite(case, rows)
     return Finding(
         SERVER,
@@ -85,9 +85,9 @@ def server(case: Case, told: Handshakes, places: Places) -> Finding:
     )
 
 
-def slow_client(case: Case, told: Handshakes, part: str, column: Times, places: Places) -> Finding:
+def slow_client(case: Case, tls: Handshakes, part: str, column: Times, places: Places) -> Finding:
     """Numbers and words of one client."""
-    rows = told.connections(places)
+    rows = tls.connections(places)
     host, _ = client(case.attempts, int(rows[0]))
     what = "between the server's flight and its Finished" if part == "finished" else "before its ClientHello"
     frames, connections = cite(case, rows)

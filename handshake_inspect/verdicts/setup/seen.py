@@ -126,7 +126,7 @@ class Seen:
         return self.to_server.plus(self.to_client)
 
     @cached_property
-    def unheard(self) -> Bools:
+    def unseen(self) -> Bools:
         """Whether the capture lacks what the server sent: all of it, or data that the client acknowledged."""
         ends = self.trace.endpoints
         server, client = self.trace.server_rows[self.rows], self.trace.client_rows[self.rows]

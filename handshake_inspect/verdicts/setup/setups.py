@@ -202,10 +202,10 @@ def tickets_of(trace: Attempts) -> Tickets:
     services, lengths = [], []
     for some in batches(len(rows)):
         candidates = Seen(trace, rows[some]).candidates
-        telling = np.flatnonzero((candidates.count > 0) | (candidates.ticket_length > 0))
-        if len(telling):
-            services.append(trace.server_key[rows[some][telling]])
-            lengths.append(candidates.proved_length[telling])
+        showing = np.flatnonzero((candidates.count > 0) | (candidates.ticket_length > 0))
+        if len(showing):
+            services.append(trace.server_key[rows[some][showing]])
+            lengths.append(candidates.proved_length[showing])
     if not services:
         return Tickets(np.zeros(0, dtype=np.uint64))
     return Tickets.of(np.concatenate(services), np.concatenate(lengths))
@@ -217,12 +217,12 @@ def all_of(trace: Attempts) -> tuple[Values, Handshakes]:
     rows, found = rows_of(trace), Setups(trace)
     plain = plain_spans(trace, rows)
     others = rows[~plain.easy]
-    told, of_tls = [], []
+    parts, of_tls = [], []
     for some in batches(len(others)):
         setup = found.of(others[some])
-        told.append(values_of(setup))
+        parts.append(values_of(setup))
         of_tls.append(handshakes_of(setup.spans, setup.outcomes))
-    return with_plain(rows, plain, joined(told)), joined_handshakes(of_tls)
+    return with_plain(rows, plain, joined(parts)), joined_handshakes(of_tls)
 
 
 def with_plain(rows: NDArray[Any], plain: Plain, others: Values) -> Values:

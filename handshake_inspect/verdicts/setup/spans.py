@@ -157,7 +157,7 @@ class Spans:
         # A request that was seen sooner shows that the client had what it waited for.
         most = np.where(asked & by_server, np.maximum(request - hello, 0), np.iinfo(np.int64).max)
         length = choose(by_server, answered.at_most(most), length)
-        rules = [((ended & by_server) | seen.unheard, ONE_SIDED), (seen.flag(SETUP_CUT | SETUP_HOLE), UNREAD)]
+        rules = [((ended & by_server) | seen.unseen, ONE_SIDED), (seen.flag(SETUP_CUT | SETUP_HOLE), UNREAD)]
         why = first_match(rules, NOT_FINISHED, len(seen))
         return self._span(
             seen.tls, self._from_start(hello), length, self.tls_round_trips, why,
@@ -222,7 +222,7 @@ class Spans:
         at, how = self.response
         length = at.since(since).plus(self.seen.to_client)
         unclear = np.where(self.seen.tls & self.seen.flag(SETUP_CUT | SETUP_HOLE), UNREAD, NO_RESPONSE)
-        why = np.where(at.known | self.seen.unheard, ONE_SIDED, unclear)
+        why = np.where(at.known | self.seen.unseen, ONE_SIDED, unclear)
         trips = np.ones(len(self.seen), dtype=np.int64)
         return self._span(
             there, start, length.where(there), trips, why, lost, cut=self.seen.tls & self.seen.flag(SETUP_CUT), how=how

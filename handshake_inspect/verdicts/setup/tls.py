@@ -56,7 +56,7 @@ def outcomes(seen: Seen) -> Codes:
         (seen.flag(SETUP_NOT_TLS), TLS_NOT_TLS),
         (completed & ~alert, TLS_ESTABLISHED),
         (alert, TLS_FAILED),
-        (unread | seen.unheard, TLS_UNKNOWN),
+        (unread | seen.unseen, TLS_UNKNOWN),
         (~seen.flag(SETUP_SERVER_TLS) & by_server, TLS_FAILED),
         (~seen.flag(SETUP_SERVER_TLS) & over, TLS_NO_ANSWER),
         (over, TLS_FAILED),

@@ -45,7 +45,7 @@ def seen_at(position, events):
     return {"to_server": to_server, "to_client": to_client, "moments": {n: at - start for n, at in shifted.items()}}
 
 
-# Who did what when, by the clock of the client: what the server sends is told by when it arrives at the client.
+# Who did what when, by the clock of the client: what the server sends counts from when it arrives at the client.
 FULL_12 = [
     ("hello", "client", 41), ("hello_sent", "client", 41), ("server_hello", "server", 82), ("flight", "server", 82),
     ("client_finished", "client", 84), ("server_finished", "server", 125), ("request", "client", 126),
@@ -122,8 +122,8 @@ def test_accepted_early_data_is_the_request_and_costs_no_round_trip():
         **at, flags=COMPLETE | SETUP_EARLY_ENDED | SETUP_PSK, version=0x304, candidate_count=1,
         candidate_ns=[1083 * MS] + [0] * 5, candidate_length=[300] + [0] * 5,
     )  # fmt: skip
-    told = spans(setup)
-    assert (told["before_request"], told["response"], told["first_byte"]) == (0, 41, 83)
+    shown = spans(setup)
+    assert (shown["before_request"], shown["response"], shown["first_byte"]) == (0, 41, 83)
     assert (trips(setup)["tls"], trips(setup)["first_byte"]) == (0, 2)
     assert int(setup.saveable["reuse_ns"][0]) == 41 * MS
 

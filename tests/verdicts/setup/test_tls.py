@@ -114,18 +114,18 @@ NAMES = ("tls13_ns", "resumption_ns", "early_data_ns", "quic_ns", "quic_early_da
 )
 def test_what_would_have_been_saved(flags, version, saved, reuse):
     moments = {"hello": 41, "client_finished": 84, "server_finished": 125}
-    told = {n: int(c[0]) for n, c in connected(moments=moments, flags=flags, version=version).saveable.items()}
-    assert told == dict(zip(NAMES, saved, strict=True)) | {"reuse_ns": reuse * MS}
+    shown = {n: int(c[0]) for n, c in connected(moments=moments, flags=flags, version=version).saveable.items()}
+    assert shown == dict(zip(NAMES, saved, strict=True)) | {"reuse_ns": reuse * MS}
 
 
 def test_a_plain_connection_would_have_saved_its_tcp_handshake():
-    told = connected(moments={"request": 41, "response": 81}).saveable
-    assert {name: int(column[0]) for name, column in told.items()} == {
+    shown = connected(moments={"request": 41, "response": 81}).saveable
+    assert {name: int(column[0]) for name, column in shown.items()} == {
         "reuse_ns": 40 * MS, "tls13_ns": -1, "resumption_ns": -1, "early_data_ns": -1, "quic_ns": -1,
         "quic_early_data_ns": -1,
     }  # fmt: skip
 
 
 def test_nothing_is_saved_of_a_handshake_that_did_not_end():
-    told = connected(moments={"hello": 41}, flags=SETUP_TLS | SETUP_CLIENT_FINISHED).saveable
-    assert {int(column[0]) for column in told.values()} == {-1}
+    shown = connected(moments={"hello": 41}, flags=SETUP_TLS | SETUP_CLIENT_FINISHED).saveable
+    assert {int(column[0]) for column in shown.values()} == {-1}
