@@ -15,7 +15,6 @@ from handshake_inspect.report.setup import ExtraRoundTrip, Milestone, OwnTime, S
 from handshake_inspect.report.setup_columns import those_with_one, whole
 from handshake_inspect.report.setup_names import named, protocols_offered, versions_offered
 from handshake_inspect.tcp.setup_facts import EXTRA_LOSS, EXTRA_NAGLE, EXTRA_WINDOW
-from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.setup.setups import Setup as Found
 
 _REASONS = {EXTRA_WINDOW: "window", EXTRA_LOSS: "loss", EXTRA_NAGLE: "nagle"}
@@ -130,8 +129,7 @@ def _extras(some: AttemptColumns, found: Found) -> list[list[ExtraRoundTrip]]:
     for at in np.flatnonzero(again[0]).tolist():
         made[at].append(ExtraRoundTrip("hello-retry", int(cost[at]), int(again[2][at])))
     if len(extras.at):
-        frames = whole_frames(seen.of("first_frame")[extras.at], extras["frame"]).tolist()
-        columns = (extras.at.tolist(), extras["reason"].tolist(), extras["cost_ns"].tolist(), frames)
+        columns = (extras.at.tolist(), extras["reason"].tolist(), extras["cost_ns"].tolist(), extras.frame.tolist())
         for at, reason, took, frame, delayed in zip(*columns, extras["delayed"].tolist(), strict=True):
             nagle = bool(delayed) if reason == EXTRA_NAGLE else None
             made[at].append(ExtraRoundTrip(_REASONS[reason], took, frame or None, nagle))  # type: ignore[arg-type]

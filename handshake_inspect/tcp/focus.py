@@ -36,7 +36,7 @@ class Focus:
         self.seq = 0
         self.end = 0
         self.acked = 0  # its acknowledgment number
-        self.frame = 0
+        self.frame = 0  # from 1 for the first of the connection
         self.seen_ns = 0  # when it was first seen
         self.ns = 0  # when its bytes became available
 

@@ -35,6 +35,7 @@ cdef void observe(
     Focus focus, void *owners, Table table, Py_ssize_t i, rows.Connection *connection, rows.Endpoint *sender,
     rows.Endpoint *peer, unsigned int side, seg.Segment *segment
 ) noexcept nogil
+cdef uint32_t frame_since(rows.Connection *connection, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", last="unsigned int")
 cdef void await_receipt(Focus focus, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", end=uint32_t, seq=uint32_t)
@@ -50,7 +51,7 @@ cdef bint is_plain(
 ) noexcept nogil
 @cython.locals(first=uint32_t, seq=uint32_t)
 cdef bint is_plain_request(
-    sr.Exchange *exchange, void *owners, rows.Endpoint *sender, seg.Segment *segment
+    sr.Exchange *exchange, void *owners, rows.Connection *connection, rows.Endpoint *sender, seg.Segment *segment
 ) noexcept nogil
 @cython.locals(data="const unsigned char *", at=Py_ssize_t, count=Py_ssize_t)
 cdef bint is_to_be_read(void *owners, seg.Segment *segment) noexcept nogil

@@ -63,7 +63,7 @@ def observe(
         return
     focus.setup = sr.setup_at(table.setups.setups, number - 1)
     focus.reading = sr.reading_at(table.setups.readings, focus.setup.reading - 1)
-    focus.frame = segment.frame & MASK32
+    focus.frame = frame_since(connection, segment)
     focus.ns = segment.ts_ns
     focus.seen_ns = segment.ts_ns
     focus.acked = segment.ack
@@ -74,6 +74,11 @@ def observe(
         setup_waits.on_acknowledgment(focus, segment.ack, segment.payload_len == 0 and not segment.flags & FIN)
     if segment.payload_len:
         read(focus, owners, segment)
+
+
+def frame_since(connection: Any, segment: Any) -> int:
+    """The frame of a segment as rows of set-up keep it: from 1 for the connection's first one."""
+    return min(segment.frame - connection.first_frame + 1, MASK32)
 
 
 def await_receipt(focus: Any, segment: Any) -> None:
@@ -145,7 +150,7 @@ def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any
     if not connection.facts & (FACT_SYN | FACT_SYNACK):
         return in_midstream(owners, connection, side, segment)
     if side == connection.client:
-        return segment.payload_len == 0 or is_plain_request(exchange, owners, sender, segment)
+        return segment.payload_len == 0 or is_plain_request(exchange, owners, connection, sender, segment)
     asked = (
         exchange.request_frame != 0 and segment.flags & ACK and seqspace.seq_gt(segment.ack, (peer.iss + 1) & MASK32)
     )
@@ -155,7 +160,7 @@ def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any
         return True
     if asked and sender.traits & TRAIT_ISS and segment.seq == (sender.iss + 1) & MASK32:
         exchange.response_ns = segment.ts_ns
-        exchange.response_frame = segment.frame & MASK32
+        exchange.response_frame = frame_since(connection, segment)
         if setup_text.looks_like_alert(
             payload.octets(owners, segment), payload.start(segment), payload.captured(segment)
         ):
@@ -165,7 +170,7 @@ def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any
     return False
 
 
-def is_plain_request(exchange: Any, owners: Any, sender: Any, segment: Any) -> bool:
+def is_plain_request(exchange: Any, owners: Any, connection: Any, sender: Any, segment: Any) -> bool:
     """Whether bytes of the client are a plain request, as `is_plain`."""
     first = (sender.iss + 1) & MASK32
     seq = (segment.seq + 1) & MASK32 if segment.flags & SYN else segment.seq
@@ -174,7 +179,7 @@ def is_plain_request(exchange: Any, owners: Any, sender: Any, segment: Any) -> b
     if exchange.request_frame or seq != first or is_to_be_read(owners, segment):
         return False
     exchange.request_ns = segment.ts_ns
-    exchange.request_frame = segment.frame & MASK32
+    exchange.request_frame = frame_since(connection, segment)
     if payload.captured(segment) == 0:
         exchange.setup |= EXCHANGE_UNREAD
     return True

@@ -1,8 +1,8 @@
 """Rows of connection set-up: what was said between the handshake and the first byte of the answer.
 
 As `rows.py`: C structures in both builds, which refer to each other by number.  Times are capture times in nanoseconds,
-0 where the thing was not seen; frames are the low 32 bits, 0 likewise.  *First seen* is the first capture of a segment
-that holds a byte; *available* is when all bytes before it had been captured, too.
+0 where the thing was not seen; frames count from 1 for the connection's first one, 0 likewise.  *First seen* is the
+first capture of a segment that holds a byte; *available* is when all bytes before it had been captured, too.
 """
 
 import ctypes

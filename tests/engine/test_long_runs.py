@@ -1,11 +1,14 @@
 """Captures of more than 2^32 frames: twelve hours at 100,000 frames per second."""
 
 import io
+import ssl
 
 import msgspec
 import pytest
 from support import frames as wire
 from support.captures import pcap
+from support.tls import Talk, client, server
+from support.tls import handshake as said_in_tls
 
 from handshake_inspect.capture.source import open_source
 from handshake_inspect.engine import Options
@@ -39,8 +42,6 @@ def numbers(value, start):
         return value
     counted = {}
     for key, each in value.items():
-        if key == "setup":  # its rows take a frame whose low 32 bits are 0 for none
-            continue
         if key in ("evidence", "frames") and isinstance(each, list):
             counted[key] = [frame - start for frame in each]
         elif key in ("first_frame", "frame") or (key.endswith("_frame") and each is not None):
@@ -133,3 +134,15 @@ def test_a_row_that_is_used_again_has_the_new_number(start):
     first = [connection.first_frame - start for connection in report_from(start, timed).connections]
     assert first == [1, 7, 8, 9]
     assert [connection["id"] for connection in plain(report_from(start, timed), start)[0]] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2])
+def test_every_milestone_of_a_set_up_on_a_number_that_looks_like_none(version):
+    """Each frame of a connection in turn is number 2^32, of which rows keep 32 bits that are 0."""
+    timed = list(Talk(said_in_tls(client(version), server())).frames())
+    usual = report_from(0, timed)
+    reached = usual.connections[0].setup.milestones
+    assert reached.server_finished.frame < reached.request.frame < reached.response.frame
+    for place in range(len(timed)):
+        start = 2**32 - 1 - place
+        assert plain(report_from(start, timed), start) == plain(usual, 0)

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.setup.intervals import Bools, Times
-from handshake_inspect.verdicts.setup.seen import Seen
+from handshake_inspect.verdicts.setup.seen import Seen, frame_numbers
 
 
 class Extras:
@@ -22,8 +21,7 @@ class Extras:
         kept = Extras(self.seen)
         at, numbers = self._chains
         if len(at):
-            ended = whole_frames(self.seen.of("first_frame")[at], self["frame"])
-            sooner = ~there[at] | (ended <= frames[at])
+            sooner = ~there[at] | (self.frame <= frames[at])
             at, numbers = at[sooner], numbers[sooner]
         kept._chains = at, numbers
         return kept
@@ -56,6 +54,11 @@ class Extras:
         assert self.seen.trace.extras is not None  # noqa: S101
         column: NDArray[Any] = self.seen.trace.extras[name][self._chains[1]]
         return column
+
+    @property
+    def frame(self) -> NDArray[np.uint64]:
+        """The frame that ended each wait."""
+        return frame_numbers(self.seen.of("first_frame")[self.at], self["frame"])
 
     def any(self, reason: int, span: int) -> Bools:
         """Which connections have a wait for this reason inside of this span."""

@@ -20,13 +20,18 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_TLS,
 )
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.legs import Leg, Legs
 from handshake_inspect.verdicts.setup.answer import Candidates
 from handshake_inspect.verdicts.setup.intervals import Bools, Interval, Times, bounded, exact
 
 TLS13, TLS12, TLS_DRAFTS, TLS_DRAFT_22 = 0x0304, 0x0303, 0x7F00, 0x7F16
 OF_EXCHANGES = ("request", "response")
+
+
+def frame_numbers(first: NDArray[Any], since: NDArray[Any]) -> NDArray[np.uint64]:
+    """The numbers of frames that rows count from 1 for the first one of their connection; 0 stays none."""
+    wide = since.astype(np.uint64)
+    return np.where(wide > 0, first + wide - np.uint64(1), wide)
 
 
 class Seen:
@@ -82,18 +87,17 @@ class Seen:
         times: Times = (self.exchange if name in OF_EXCHANGES else self)[f"{name}_ns"].astype(np.int64, copy=False)
         return times
 
-    def low_frame(self, name: str) -> NDArray[Any]:
-        """The low 32 bits of the frame of this; 0 for none."""
-        frames: NDArray[Any] = (self.exchange if name in OF_EXCHANGES else self)[f"{name}_frame"]
-        return frames
-
     def frame(self, name: str) -> NDArray[np.uint64]:
-        """The whole number of its frame."""
-        return whole_frames(self.of("first_frame"), self.low_frame(name))
+        """The number of the frame of this; 0 for none."""
+        return frame_numbers(self.of("first_frame"), self._frame_since(name))
 
     def there(self, name: str) -> Bools:
         """Whether the capture holds it."""
-        return self.low_frame(name) != 0
+        return self._frame_since(name) != 0
+
+    def _frame_since(self, name: str) -> NDArray[Any]:
+        frames: NDArray[Any] = (self.exchange if name in OF_EXCHANGES else self)[f"{name}_frame"]
+        return frames
 
     # -- the connection ----------------------------------------------------------------------------------------
 

@@ -25,12 +25,11 @@ from handshake_inspect.tcp.setup_facts import (
     SPAN_RESPONSE,
     SPAN_TLS,
 )
-from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.masks import first_match
 from handshake_inspect.verdicts.setup.answer import Answers, Tickets, answers, named
 from handshake_inspect.verdicts.setup.extras import Extras
 from handshake_inspect.verdicts.setup.intervals import Bools, Interval, Times, bounded, choose, exact
-from handshake_inspect.verdicts.setup.seen import Seen
+from handshake_inspect.verdicts.setup.seen import Seen, frame_numbers
 from handshake_inspect.verdicts.setup.words import (
     AMBIGUOUS,
     CUT,
@@ -262,7 +261,7 @@ class Spans:
         seen, chosen, candidates = self.seen, self.answers, self.seen.candidates
         place = (np.arange(len(seen)), chosen.last)
         there = np.where(seen.is_13, chosen.known, seen.there("response"))
-        frame = whole_frames(seen.of("first_frame"), candidates.frame[place].astype(np.uint32))
+        frame = frame_numbers(seen.of("first_frame"), candidates.frame[place])
         return (
             there,
             np.where(seen.is_13, candidates.ns[place], seen.time("response")),
