@@ -90,3 +90,7 @@ FINISHED_SURELY = 2
 MOST_SEGMENTS = 64  # of one side, after which reading is given up
 MOST_OCTETS = 1 << 16
 MOST_EXTRAS = 16
+
+# Lengths of encrypted records of TLS 1.3, in bytes: what may be a session ticket, and what may be SETTINGS of HTTP/2.
+LEAST_TICKET, MOST_TICKET = 100, 4500
+MOST_SETTINGS = 100  # SETTINGS are shorter

@@ -16,6 +16,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_OFFERS_13,
     SETUP_SERVER_CHANGED,
 )
+from handshake_inspect.tls.numbers import TLS12
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, first_of, median, ratio, target, window, write
@@ -29,7 +30,6 @@ from handshake_inspect.wire.text import duration, plural, share
 COSTLY_NS = 10_000_000
 SHARE = 0.1
 LEAST = 10
-TLS12 = 0x0303
 
 _WORDS = {
     "hello-retry": "HelloRetryRequest",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.setup_facts import SETUP_PSK, SETUP_PSK_OFFERED, SETUP_SERVER_CHANGED
+from handshake_inspect.tls.numbers import TLS12
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, client, first_of, target, window, write
@@ -21,7 +22,6 @@ from handshake_inspect.wire.text import duration, plural
 
 LEAST = 10
 WITHIN_NS = 3_600_000_000_000
-TLS12 = 0x0303
 
 
 def detect(case: Case) -> list[Finding]:

@@ -5,10 +5,10 @@ request had arrived is none of the answer; the reader has left those out, and ke
 ticket.  Of the candidates that are left, these are skipped at the front:
 
 - records of the length of a ticket that came before the request;
-- else the leading run of two or more, at most `TICKETS`, of equal length, from `TICKET_LEAST` to `TICKET_MOST` bytes;
+- else the leading run of two or more, at most `TICKETS`, of equal length, from `LEAST_TICKET` to `MOST_TICKET` bytes;
 - else a single one of such a size with more after it, if other connections to the service had tickets of that length,
   give or take `TICKET_SPREAD`.  Where no ticket of the service is known, both it and the next may be the answer;
-- where HTTP/2 was offered, records of less than `SETTINGS_BELOW` bytes.  If nothing else comes, the first one is the
+- where HTTP/2 was offered, records of less than `MOST_SETTINGS` bytes.  If nothing else comes, the first one is the
   answer.
 """
 
@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.tcp.setup_facts import LEAST_TICKET, MOST_SETTINGS, MOST_TICKET
 from handshake_inspect.tcp.setup_rows import CANDIDATES
 from handshake_inspect.verdicts.setup.intervals import CLOSE_NS, Bools, Times
 from handshake_inspect.verdicts.setup.words import AMBIGUOUS, EXACT, TICKETS_SKIPPED
 
 TICKETS = 4
-TICKET_LEAST, TICKET_MOST = 100, 4500
 TICKET_SPREAD = 16
-SETTINGS_BELOW = 100
 CLOSE = 0.02  # candidates that differ by less than this part of the wait name a value
 
 Lengths = NDArray[np.int64]
@@ -58,12 +57,12 @@ class Candidates:
     @property
     def settings(self) -> Bools:
         """Which may be SETTINGS of HTTP/2."""
-        return self.there & self.http2[:, None] & (self.length < SETTINGS_BELOW)
+        return self.there & self.http2[:, None] & (self.length < MOST_SETTINGS)
 
     @property
     def ticketlike(self) -> Bools:
         """Which have the size of a ticket."""
-        return self.there & (self.length >= TICKET_LEAST) & (self.length <= TICKET_MOST)
+        return self.there & (self.length >= LEAST_TICKET) & (self.length <= MOST_TICKET)
 
     @property
     def leading(self) -> tuple[Lengths, Lengths]:
@@ -79,7 +78,7 @@ class Candidates:
         first, second = self.leading
         one, other = self._at(self.length, first), self._at(self.length, second)
         run = self._at(self.ticketlike, first).astype(bool) & (one == other)
-        known = (self.ticket_length >= TICKET_LEAST) & (self.ticket_length <= TICKET_MOST)
+        known = (self.ticket_length >= LEAST_TICKET) & (self.ticket_length <= MOST_TICKET)
         return np.where(known, self.ticket_length, np.where(run, one, 0))
 
     def _at(self, values: NDArray[np.generic], places: Lengths) -> NDArray[np.int64]:

@@ -19,12 +19,12 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_SERVER_CHANGED,
     SETUP_TLS,
 )
+from handshake_inspect.tls.numbers import DRAFT, FIRST_DRAFT, TLS12, TLS13
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import Leg, Legs
 from handshake_inspect.verdicts.setup.answer import Candidates
 from handshake_inspect.verdicts.setup.intervals import Bools, Interval, Times, bounded, exact
 
-TLS13, TLS12, TLS_DRAFTS, TLS_DRAFT_22 = 0x0304, 0x0303, 0x7F00, 0x7F16
 OF_EXCHANGES = ("request", "response")
 
 
@@ -152,7 +152,7 @@ class Seen:
     def is_13(self) -> Bools:
         """Whether TLS 1.3, or a draft that is like it, was agreed on."""
         version = self["version"]
-        return (version == TLS13) | ((version >= TLS_DRAFT_22) & (version <= TLS_DRAFTS + 0xFF))
+        return (version == TLS13) | ((version >= FIRST_DRAFT) & (version <= DRAFT + 0xFF))
 
     @cached_property
     def is_12(self) -> Bools:

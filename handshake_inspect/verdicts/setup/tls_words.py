@@ -2,8 +2,9 @@
 
 from functools import cache
 
+from handshake_inspect.tls.numbers import DRAFT
+
 VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
-DRAFTS = 0x7F00
 
 # RFC 8446 section 6, with those of older versions.
 ALERTS = {
@@ -54,7 +55,7 @@ def hexadecimal(number: int) -> str:
 @cache
 def version_text(number: int) -> str:
     """`1.3`; of a draft `1.3-draft-28`."""
-    if number & 0xFF00 == DRAFTS:
+    if number & 0xFF00 == DRAFT:
         return f"1.3-draft-{number & 0xFF}"
     return VERSIONS.get(number) or hexadecimal(number)
 
