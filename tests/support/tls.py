@@ -5,6 +5,7 @@ talk.capture(snap=96)                             # as a file
 """
 
 import ssl
+import struct
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,11 @@ from support.frames import CLIENT, SERVER
 MS = 1_000_000
 START = 1_700_000_000 * 1000 * MS
 ENDS = (CLIENT, SERVER)
+ISNS = (frames.CLIENT_ISN, frames.SERVER_ISN)
 REQUEST = b"GET / HTTP/1.1\r\nHost: lab.test\r\n\r\n"
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+EARLY = bytes.fromhex("002a0000")  # the extension early_data
+CCM_8 = 0x1305  # TLS_AES_128_CCM_8_SHA256
 RESPONSE = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 5000
 
 
@@ -63,6 +68,31 @@ def _common(context, version, alpn):
     if alpn:
         context.set_alpn_protocols(list(alpn))
     return context
+
+
+def record(length, kind=23):
+    """A record, all of zeros."""
+    return struct.pack(">BHH", kind, 0x0303, length) + bytes(length)
+
+
+def hello_13(cipher=0x1301, extra=b""):
+    """A record with a ServerHello of TLS 1.3."""
+    extensions = bytes.fromhex("002b00020304") + extra
+    body = bytes.fromhex("0303") + bytes(32) + b"\0" + struct.pack(">H", cipher) + b"\0"
+    body += struct.pack(">H", len(extensions)) + extensions
+    message = b"\x02" + len(body).to_bytes(3, "big") + body
+    return struct.pack(">BHH", 22, 0x0303, len(message)) + message
+
+
+def client_hello(extra=b"", alpn=b""):
+    """A record with a ClientHello that offers TLS 1.3, and these extensions."""
+    extensions = bytes.fromhex("002b0003020304") + extra
+    if alpn:
+        extensions += struct.pack(">HHH", 16, len(alpn) + 2, len(alpn)) + alpn
+    body = bytes.fromhex("0303") + bytes(32) + b"\0" + bytes.fromhex("00021301") + b"\x01\0"
+    body += struct.pack(">H", len(extensions)) + extensions
+    message = b"\x01" + len(body).to_bytes(3, "big") + body
+    return struct.pack(">BHH", 22, 0x0301, len(message)) + message
 
 
 class Ends:
@@ -138,11 +168,11 @@ def handshake(client_context, server_context, session=None, *, request=REQUEST, 
 class Talk:
     """Octets on a wire of `way` ms, captured `position` ms from the client.  Every flight waits for the one before."""
 
-    def __init__(self, said=(), *, way=20, position=0, mss=1460, opened=True):
+    def __init__(self, said=(), *, way=20, position=0, mss=1460, opened=True, isns=ISNS):
         self.way, self.position, self.mss = way, position, mss
         self.sent = []  # (time in ms at the capture, side, seq, ack, octets)
         self.free = [0.0, 0.0]  # when each side has all that the other one sent
-        self.next = [frames.CLIENT_ISN + 1, frames.SERVER_ISN + 1]
+        self.isns, self.next = isns, [isn + 1 for isn in isns]
         self.opening = []
         if opened:
             self.open()
@@ -155,11 +185,11 @@ class Talk:
 
     def open(self):
         """The handshake of TCP."""
-        options = frames.mss(self.mss)
+        options, (mine, theirs) = frames.mss(self.mss), self.isns
         self.opening = [
-            (self.passes(0, 0), frames.syn(options=options)),
-            (self.passes(1, self.way), frames.syn_ack(options=options)),
-            (self.passes(0, 2 * self.way), frames.ack()),
+            (self.passes(0, 0), frames.syn(seq=mine, options=options)),
+            (self.passes(1, self.way), frames.syn_ack(seq=theirs, ack=mine + 1, options=options)),
+            (self.passes(0, 2 * self.way), frames.ack(seq=mine + 1, ack=theirs + 1)),
         ]
         self.free = [2.0 * self.way, 3.0 * self.way]
 

@@ -1,7 +1,6 @@
 """What is read while a connection is set up: real TLS by OpenSSL, cut into segments that a network may deliver."""
 
 import random
-import ssl
 import struct
 
 import pytest
@@ -10,7 +9,21 @@ from hypothesis import strategies as st
 from support import frames
 from support.captures import pcap
 from support.frames import CLIENT
-from support.tls import MS, START, Read, Talk, client, handshake, server
+from support.tls import (
+    EARLY,
+    MS,
+    START,
+    TLS12,
+    TLS13,
+    Read,
+    Talk,
+    client,
+    client_hello,
+    handshake,
+    hello_13,
+    record,
+    server,
+)
 
 from handshake_inspect.tcp.setup_facts import (
     EXCHANGE_ALERTED,
@@ -21,9 +34,6 @@ from handshake_inspect.tcp.setup_facts import (
     EXTRA_WINDOW,
     UPGRADES,
 )
-
-TLS12 = ssl.TLSVersion.TLSv1_2
-TLS13 = ssl.TLSVersion.TLSv1_3
 
 # Each takes its milestones at the client, 20 ms from the server, where every turn takes 1 ms to think.
 SAID = {
@@ -343,30 +353,7 @@ def test_records_that_lie_end_the_reading(said):
 # TLS 1.3: what may be the response
 
 
-def record(length, kind=23):
-    return struct.pack(">BHH", kind, 0x0303, length) + bytes(length)
-
-
-def hello_13(cipher=0x1301, extra=b""):
-    extensions = bytes.fromhex("002b00020304") + extra
-    body = bytes.fromhex("0303") + bytes(32) + b"\0" + struct.pack(">H", cipher) + b"\0"
-    body += struct.pack(">H", len(extensions)) + extensions
-    message = b"\x02" + len(body).to_bytes(3, "big") + body
-    return struct.pack(">BHH", 22, 0x0303, len(message)) + message
-
-
-def client_hello(extra=b"", alpn=b""):
-    extensions = bytes.fromhex("002b0003020304") + extra
-    if alpn:
-        extensions += struct.pack(">HHH", 16, len(alpn) + 2, len(alpn)) + alpn
-    body = bytes.fromhex("0303") + bytes(32) + b"\0" + bytes.fromhex("00021301") + b"\x01\0"
-    body += struct.pack(">H", len(extensions)) + extensions
-    message = b"\x01" + len(body).to_bytes(3, "big") + body
-    return struct.pack(">BHH", 22, 0x0301, len(message)) + message
-
-
 FLIGHT = hello_13() + record(30) + record(700) + record(100) + record(53)
-EARLY = bytes.fromhex("002a0000")
 
 
 def answered(*after, before=(), flight=FLIGHT, finished=(53,), hello=None, request=80):

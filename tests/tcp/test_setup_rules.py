@@ -1,0 +1,266 @@
+"""Rules of reading a set-up at their edges: lengths of records, versions, waits, and what only looks like TLS."""
+
+import struct
+
+import pytest
+from support import frames
+from support.captures import pcap
+from support.tls import (
+    CCM_8,
+    EARLY,
+    TLS12,
+    Read,
+    Talk,
+    client,
+    client_hello,
+    handshake,
+    hello_13,
+    record,
+    server,
+)
+
+from handshake_inspect.tcp.setup_facts import EXTRA_NAGLE, EXTRA_WINDOW, SETUP_ALERT
+
+FLIGHT = hello_13() + record(700) + record(53)
+AES_256 = 0x1302
+
+
+def talk_13(*client_records, cipher=0x1301, finished=53, extra=b"", after=()):
+    """A handshake of TLS 1.3 in which the client sends these records in one flight; then what the server sends."""
+    talk = Talk([(0, client_hello(extra=extra)), (1, hello_13(cipher) + record(700) + record(finished))])
+    talk.say(0, b"".join(map(record, client_records)))
+    for length in after:
+        talk.say(1, record(length))
+    return talk
+
+
+# Lengths (RFC 8446 sections 4 and 5.2): a Finished, an empty Certificate, EndOfEarlyData, an alert
+
+
+@pytest.mark.parametrize(
+    ("cipher", "finished", "empty", "ended"), [(0x1301, 53, 25, 21), (AES_256, 69, 25, 21), (CCM_8, 45, 17, 13)]
+)
+def test_lengths_that_tell_messages(cipher, finished, empty, ended):
+    suite = {"cipher": cipher, "finished": finished}
+    assert Read(talk_13(empty, finished, **suite).capture()).has("CERTIFICATE_WITHHELD", "CLIENT_FINISHED")
+    read = Read(talk_13(ended, finished, extra=EARLY, **suite).capture())
+    assert read.has("EARLY_ENDED", "CLIENT_FINISHED")
+    assert not read.has("CERTIFICATE_SENT")
+    assert not Read(talk_13(ended, finished, **suite).capture()).has("EARLY_ENDED")  # nothing of it was offered
+
+
+@pytest.mark.parametrize(("cipher", "finished", "alert"), [(0x1301, 53, 19), (AES_256, 69, 19), (CCM_8, 45, 11)])
+def test_the_length_of_an_encrypted_alert(cipher, finished, alert):
+    read = Read(talk_13(finished, cipher=cipher, finished=finished, after=[alert]).capture())
+    assert read.has("ALERT", "ALERT_SERVER", "ALERT_ENCRYPTED", "ALERT_LATE")
+    read = Read(talk_13(finished, cipher=cipher, finished=finished, after=[alert + 1]).capture())
+    assert not read.has("ALERT")
+
+
+def test_a_finished_far_behind_is_none():
+    """Certificate, CertificateVerify and EndOfEarlyData may come before it; nothing else does."""
+    assert Read(talk_13(900, 90, 53).capture()).has("CERTIFICATE_SENT")
+    read = Read(talk_13(900, 90, 80, 80, 80, 80, 53).capture())
+    assert read.has("CLIENT_FINISHED")
+    assert not read.has("CERTIFICATE_SENT")
+    assert read.client_finished_frame == read.exchange.request_frame  # one segment held both
+
+
+def test_an_alert_is_no_request():
+    read = Read(talk_13(53, 19).capture())
+    assert read.has("CLIENT_FINISHED", "ALERT", "ALERT_ENCRYPTED")
+    assert not read.has("ALERT_SERVER")
+    assert read.ms("request") is None
+
+
+def test_who_goes_on_after_an_alert_sent_none():
+    read = Read(talk_13(53, 19, 80, after=[5000]).capture())
+    assert not read.has("ALERT")
+    assert read.ms("request") is not None
+    assert read.ms("response") is not None
+
+
+def test_an_alert_behind_a_response_is_a_close():
+    for length in (5000, 676):  # surely the response, and perhaps
+        read = Read(talk_13(53, 80, after=[length, 19]).capture())
+        assert read.ms("response") is not None
+        assert not read.has("ALERT")
+
+
+def test_what_was_sent_before_the_request_had_come_answers_nothing():
+    """Data that a server sends with its Finished (RFC 8446 section 2.3)."""
+    talk = Talk([(0, client_hello()), (1, FLIGHT + record(6000)), (0, record(53) + record(80))])
+    assert Read(talk.capture()).ms("response") is None
+    talk.say(1, record(7000))
+    read = Read(talk.capture())
+    assert list(read.candidate_length[: read.candidate_count]) == [7000]
+
+
+# TLS 1.2
+
+
+def hello_12(resumed=b""):
+    return hello_13().replace(bytes.fromhex("002b00020304"), bytes.fromhex("ff0100020000")) + resumed
+
+
+def test_an_encrypted_alert_of_tls12():
+    talk = Talk([(0, client_hello()), (1, hello_12() + record(900, 22))])
+    talk.say(0, record(70, 22) + record(1, 20) + record(40, 22))
+    talk.say(1, record(26, 21))
+    assert Read(talk.capture()).has("ALERT", "ALERT_SERVER", "ALERT_ENCRYPTED", "ALERT_LATE")
+
+
+def test_a_session_of_tls12_that_is_resumed_behind_a_short_snap_length():
+    context, other, kept = client(TLS12), server(TLS12), []
+    handshake(context, other, keep=kept)
+    said = handshake(context, other, kept[0])
+    read = Read(cut(Talk(said), 96))
+    assert read.has("TLS", "CUT", "SERVER_HELLO", "CLIENT_FINISHED", "SERVER_CHANGED")
+    assert read.version == 0x0303
+
+
+@pytest.mark.parametrize(
+    ("flight", "version", "changed"),
+    [
+        (record(53), 0x0304, False),  # without the ChangeCipherSpec of middlebox compatibility
+        (record(1, 20) + record(53), 0x0304, False),
+        (record(70, 22) + record(1, 20) + record(40, 22), 0x0303, False),
+        (record(1, 20) + record(40, 22), 0x0303, True),
+    ],
+)
+def test_the_client_s_second_flight_shows_the_version(flight, version, changed):
+    read = Read(cut(Talk([(0, client_hello()), (1, FLIGHT), (0, flight)]), 96))
+    assert read.has("CUT", "CLIENT_FINISHED")
+    assert (read.version, read.has("SERVER_CHANGED"), read.cipher) == (version, changed, 0)
+
+
+def cut(talk, snap):
+    """The capture of a talk with a snap length."""
+    body = b"".join(
+        struct.pack("<IIII", ns // 10**9, ns % 10**9, min(len(frame), snap), len(frame)) + frame[:snap]
+        for ns, frame in talk.frames()
+    )
+    return pcap([], nano=True, snap_len=snap) + body
+
+
+# Versions, and what is no TLS
+
+
+@pytest.mark.parametrize(("version", "like_13"), [(0x7F1C, True), (0x7F16, True), (0x7F15, False), (0x0305, False)])
+def test_drafts(version, like_13):
+    flight = FLIGHT.replace(bytes.fromhex("002b00020304"), bytes.fromhex("002b0002") + struct.pack(">H", version))
+    read = Read(Talk([(0, client_hello()), (1, flight), (0, record(53) + record(80)), (1, record(5000))]).capture())
+    assert read.version == version
+    assert read.has("CLIENT_FINISHED") == like_13
+    assert (read.ms("response") is not None) == like_13
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        bytes.fromhex("802e0103010015000000100100800200800300") + bytes(28),  # SSL 2.0
+        client_hello()[:1] + b"\x02" + client_hello()[2:],
+        client_hello()[:2] + b"\x05" + client_hello()[3:],
+        client_hello()[:5] + b"\x02" + client_hello()[6:],
+    ],
+    ids=["SSL 2.0", "version 2", "version 3.5", "no ClientHello"],
+)
+def test_what_is_no_client_hello(octets):
+    read = Read(Talk([(0, octets), (1, b"\x15\x03\x01\x00\x02\x02\x46")]).capture())
+    assert read.setup is None or not read.has("TLS")
+    assert read.setup is None or not read.setup.flags & SETUP_ALERT
+    assert (round(read.ms("request")), round(read.ms("response"))) == (41, 82)
+
+
+@pytest.mark.parametrize(("size", "read_on"), [(60_000, True), (70_000, False)])
+def test_a_prologue_of_64_kib(size, read_on):
+    talk = Talk([(1, b"220 mail.test ESMTP\r\n"), (0, b"EHLO me\r\n")])
+    talk.say(1, b"250-" + bytes(size), size=8000)
+    for side, octets in [(0, b"STARTTLS\r\n"), (1, b"220 go\r\n"), (0, client_hello())]:
+        talk.say(side, octets)
+    assert Read(talk.capture()).has("TLS") == read_on
+
+
+# The same bytes again
+
+
+def test_two_captures_of_every_frame_are_one():
+    once = Talk(handshake(client(), server())).frames()
+    twice = [(ns + late, frame) for ns, frame in once for late in (0, 5_000)]
+    one, two = (Read(pcap(frames, nano=True)).everything() for frames in (once, twice))
+    numbers = {name for name in one[0] if name.endswith("_frame")}
+    assert {**one[0], **dict.fromkeys(numbers)} == {**two[0], **dict.fromkeys(numbers)}
+    assert one[1:] == two[1:]
+
+
+def test_a_port_that_is_used_again_has_a_set_up_of_its_own():
+    first = Talk(handshake(client(TLS12), server(TLS12)))
+    second = Talk(handshake(client(), server()), isns=(77_777, 99_999))
+    ended = frames.rst(frames.SERVER, frames.CLIENT, seq=first.next[1])
+    made = [*first.frames(), (first.frames()[-1][0] + 10**6, ended)]
+    capture = pcap(made + [(ns + 300 * 10**9, frame) for ns, frame in second.frames()], nano=True)
+    assert [Read(capture, row).version for row in (0, 1)] == [0x0303, 0x0304]
+
+
+# Waits
+
+
+def paused(*, packets=6, pause=40.0, way=20, then=0.0, hole=False, last=500):
+    """A server's flight of so many full packets and a small one, which goes on once that is acknowledged."""
+    talk = Talk([(0, client_hello())], way=way)
+    body = FLIGHT[: len(hello_13())] + record(30_000) + record(53)
+    size = packets * 1460 + last
+    talk.say(1, body[:size])
+    if hole:
+        del talk.sent[3]
+    at = talk.free[0]
+    talk.acknowledge(0, at=at)
+    talk.say(1, body[size:], at=at + way + then + pause - 2 * way)
+    return [reason for reason, *_ in Read(talk.capture()).waits]
+
+
+def test_a_pause_for_the_window():
+    assert paused(last=0) == [EXTRA_WINDOW]
+    assert paused(packets=4, last=0) == [EXTRA_WINDOW]
+    assert paused() == [EXTRA_NAGLE]  # a small packet ended the first part
+    assert paused(packets=10) == [EXTRA_WINDOW]  # the initial window (RFC 6928)
+
+
+@pytest.mark.parametrize(
+    "given", [{"packets": 3, "last": 0}, {"then": 15.0, "last": 0}, {"pause": 30.0, "last": 0}],
+    ids=["few segments", "of its own accord", "before the ACK came"],
+)  # fmt: skip
+def test_a_pause_for_something_else(given):
+    assert paused(**given) == []
+
+
+def test_a_pause_at_a_hole_is_no_window():
+    assert EXTRA_WINDOW not in paused(last=0, hole=True)
+
+
+@pytest.mark.parametrize(("way", "waits"), [(1, []), (2, []), (3, [EXTRA_NAGLE])])
+def test_a_short_wait_by_nagle_s_algorithm_is_nobody_s_trouble(way, waits):
+    """Less than 5 ms."""
+    talk = Talk(way=way)
+    talk.say(0, b"x" * 100)
+    talk.acknowledge(1, at=talk.free[1])
+    talk.say(0, b"y" * 100, at=talk.free[1] + way)
+    assert [reason for reason, *_ in Read(talk.capture()).waits] == waits
+
+
+def test_data_of_the_other_side_lets_nagle_s_algorithm_go_on():
+    talk = Talk()
+    talk.say(0, b"x" * 100)
+    acked = talk.free[1] + 40
+    talk.say(1, b"an answer", at=acked)
+    talk.say(0, b"y" * 100, at=acked + talk.way)
+    assert Read(talk.capture()).setup is None
+
+
+def test_waits_are_looked_for_until_the_first_response():
+    talk = talk_13(53, 80, after=[5000])
+    talk.say(0, record(80))
+    acked = talk.free[1] + 40
+    talk.acknowledge(1, at=acked)
+    talk.say(0, record(80), at=acked + talk.way)
+    assert Read(talk.capture()).waits == []
