@@ -76,6 +76,12 @@ def test_udp_is_dropped_where_tcp_works():
     assert finding["evidence"] == {"frames": [1], "connections": [0]}
 
 
+def test_one_initial_is_enough_where_an_icmp_error_answers_it():
+    capture = Capture()
+    capture.flow().client(HELLO).error()
+    assert only(capture.tcp(), "quic-blocked")["metrics"]["connections"] == 1
+
+
 def test_a_client_that_is_blocked_everywhere_is_the_target():
     capture = Capture()
     for end in (2, 3, 4):

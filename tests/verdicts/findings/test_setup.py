@@ -26,6 +26,7 @@ from handshake_inspect.tcp.setup_facts import (
     SPAN_BEFORE_REQUEST,
     SPAN_TLS,
 )
+from handshake_inspect.verdicts.findings import KINDS
 
 HELLO = {"hello": 41, "hello_sent": 41}
 FULL = HELLO | {
@@ -98,6 +99,25 @@ def test_a_client_that_only_looks_fails_at_a_bad_service_alone():
     looked = {"moments": HELLO, "flags": ANSWERED | SETUP_SERVER_HELLO, "closed_by": 0}
     assert good(Rows()).add(**looked).found("tls-failed") == []
     assert only(Rows().add(**looked), "tls-failed").metrics["cause"] == "closed"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},  # a health check, a pool, the loser of a race: no data at all
+        {"closed_by": 0},
+        {"facts": FACT_RST, "rst_side": 0},
+        {"moments": {name: at for name, at in FULL.items() if name not in ("request", "response")}, "flags": COMPLETE},
+    ],
+    ids=["idle", "closed", "reset", "no request"],
+)
+def test_a_client_that_never_asks_is_no_trouble(given):
+    rows = Rows()
+    for number in range(12):
+        rows.add(**{"version": 0x304} | given, client=f"192.0.2.{number + 1}", begun=number * 1000)
+    kinds = [kind for kind in KINDS if kind.startswith(("tls-", "nagle", "protocol"))]
+    assert len(kinds) == 8
+    assert [kind for kind in kinds if rows.found(kind)] == []
 
 
 # -- tls-slow-server, tls-slow-client --------------------------------------------------------------------------------

@@ -9,9 +9,13 @@ from handshake_inspect.tcp.setup_facts import (
     EXTRA_NAGLE,
     SETUP_CUT,
     SETUP_EARLY_ENDED,
+    SETUP_EARLY_SENT,
     SETUP_FALSE_START,
+    SETUP_HELLO_RETRY,
+    SETUP_HOLE,
     SETUP_PSK,
     SETUP_SERVER_CHANGED,
+    SETUP_SERVER_FINISHED,
     SETUP_SPOKE_FIRST,
     SPAN_RESPONSE,
     SPAN_TLS,
@@ -126,6 +130,65 @@ def test_accepted_early_data_is_the_request_and_costs_no_round_trip():
     assert (shown["before_request"], shown["response"], shown["first_byte"]) == (0, 41, 83)
     assert (trips(setup)["tls"], trips(setup)["first_byte"]) == (0, 2)
     assert int(setup.saveable["reuse_ns"][0]) == 41 * MS
+
+
+PLAIN = [("request", "client", 41), ("response", "server", 82)]
+
+
+@pytest.mark.parametrize(
+    ("events", "flags", "version", "tls", "sum_"),
+    [
+        (PLAIN, None, 0, None, 2),
+        (FULL_12, 0, 0x303, 2, 4),
+        (FULL_12, SETUP_FALSE_START, 0x303, 1, 3),
+        (FULL_12, SETUP_SERVER_CHANGED, 0x303, 1, 3),
+        (FULL_12, 0, 0x301, 2, 4),
+        (FULL_13, 0, 0x304, 1, 3),
+        (FULL_13, SETUP_PSK, 0x304, 1, 3),
+        (FULL_13, 0, 0x7F1C, 1, 3),
+        ([("retry", "server", 60), ("hello_2", "client", 61), *FULL_13], SETUP_HELLO_RETRY, 0x304, 2, 4),
+        ([("early", "client", 42), *FULL_13], SETUP_EARLY_ENDED, 0x304, 0, 2),
+        ([("early", "client", 42), *FULL_13], SETUP_EARLY_SENT, 0x304, 1, 3),
+    ],
+    ids=[
+        "plain", "1.2", "1.2 false start", "1.2 resumed", "1.0", "1.3", "1.3 resumed", "1.3 draft", "1.3 retry",
+        "early data accepted", "early data rejected",
+    ],
+)  # fmt: skip
+def test_round_trips_by_the_messages(events, flags, version, tls, sum_):
+    at = seen_at("client", events)
+    if version > 0x303:
+        at |= {"candidate_count": 1, "candidate_ns": [1200 * MS] + [0] * 5, "candidate_length": [300] + [0] * 5}
+    setup = connected(**at, flags=None if flags is None else COMPLETE | flags, version=version)
+    assert (trips(setup).get("tls"), trips(setup)["first_byte"]) == (tls, sum_)
+
+
+def test_a_prologue_counts_its_changes_of_direction():
+    setup = connected(**seen_at("client", FULL_12), flags=COMPLETE, version=0x303, upgrade=1, turns=3)
+    assert (trips(setup)["before_tls"], trips(setup)["first_byte"]) == (3, 7)
+
+
+HALF = ("hello", "server_hello", "flight", "client_finished")
+BEGUN_12 = [each for each in FULL_12 if each[0] in HALF]
+
+
+@pytest.mark.parametrize(
+    ("events", "given", "span", "reason"),
+    [
+        (FULL_12, {"facts": FACT_MIDSTREAM}, "before_tls", "no-opening"),
+        (BEGUN_12, {}, "tls", "not-finished"),
+        (BEGUN_12, {"heard": False}, "tls", "one-sided"),
+        (BEGUN_12, {"flags": COMPLETE & ~SETUP_SERVER_FINISHED | SETUP_CUT}, "tls", "unknown"),
+        (BEGUN_12, {"flags": COMPLETE & ~SETUP_SERVER_FINISHED | SETUP_HOLE}, "tls", "unknown"),
+        (FULL_12[:-1], {}, "response", "no-response"),
+        (FULL_12[:-1], {"heard": False}, "response", "one-sided"),
+        (FULL_12[:-1], {"flags": COMPLETE | SETUP_HOLE}, "response", "unknown"),
+    ],
+)
+def test_why_there_is_no_span(events, given, span, reason):
+    setup = connected(**{"flags": COMPLETE, "version": 0x303} | seen_at("client", events) | given)
+    assert method(setup, span) == "none"
+    assert SPAN_REASONS[setup.measured[span].reason[0]] == reason
 
 
 def test_a_request_that_was_seen_sooner_ends_tls():

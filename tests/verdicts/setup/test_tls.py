@@ -3,7 +3,7 @@
 import pytest
 from support.setups import COMPLETE, MS, connected
 
-from handshake_inspect.tcp.facts import FACT_RST
+from handshake_inspect.tcp.facts import FACT_RST, METHOD_AMBIGUOUS
 from handshake_inspect.tcp.setup_facts import (
     SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
@@ -107,10 +107,11 @@ NAMES = ("tls13_ns", "resumption_ns", "early_data_ns", "quic_ns", "quic_early_da
     [
         (COMPLETE, 0x303, (R, R, -1, 2 * R, 3 * R), 125),
         (COMPLETE | SETUP_FALSE_START, 0x303, (0, 0, -1, R, 2 * R), 84),
+        (COMPLETE | SETUP_SERVER_CHANGED, 0x303, (0, 0, -1, R, 2 * R), 84),
         (COMPLETE, 0x304, (-1, 0, R, R, 2 * R), 84),
         (COMPLETE | SETUP_EARLY_ENDED, 0x304, (-1, 0, -1, 0, R), 41),
     ],
-    ids=["1.2", "false start", "1.3", "early data"],
+    ids=["1.2", "false start", "1.2 resumed", "1.3", "early data"],
 )
 def test_what_would_have_been_saved(flags, version, saved, reuse):
     moments = {"hello": 41, "client_finished": 84, "server_finished": 125}
@@ -124,6 +125,13 @@ def test_a_plain_connection_would_have_saved_its_tcp_handshake():
         "reuse_ns": 40 * MS, "tls13_ns": -1, "resumption_ns": -1, "early_data_ns": -1, "quic_ns": -1,
         "quic_early_data_ns": -1,
     }  # fmt: skip
+
+
+def test_without_the_network_s_round_trip_only_what_was_measured_is_known():
+    moments = {"hello": 41, "client_finished": 84, "server_finished": 84}
+    unsure = {"synack_max_ns": 90 * MS, "synack_method": METHOD_AMBIGUOUS}
+    saved = connected(moments=moments, flags=COMPLETE, version=0x304, **unsure).saveable
+    assert {name: int(column[0]) for name, column in saved.items() if column[0] >= 0} == {"reuse_ns": 84 * MS}
 
 
 def test_nothing_is_saved_of_a_handshake_that_did_not_end():
