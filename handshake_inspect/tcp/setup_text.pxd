@@ -33,6 +33,10 @@ cdef uint32_t STREAM
 cdef uint32_t AUTH
 cdef uint32_t SSH
 cdef uint32_t SSL_REQUEST
+cdef uint32_t GSS_REQUEST
+cdef uint32_t OF_1466
+cdef uint32_t OF_20037
+cdef unsigned int LONGEST_LDAP
 
 cdef bint looks_like_alert(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 cdef bint looks_like_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
@@ -53,3 +57,5 @@ cdef void note_server(Focus focus, const unsigned char *data, Py_ssize_t at, Py_
 cdef unsigned int kind_of_client(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(words=uint32_t)
 cdef unsigned int kind_of_server(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(i=Py_ssize_t)
+cdef bint is_start_tls(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil

@@ -38,6 +38,10 @@ STREAM = 0x3C737472  # <str
 AUTH = 0x41555448  # FTP (RFC 4217)
 SSH = 0x5353482D  # SSH-
 SSL_REQUEST = 0x04D2162F  # PostgreSQL
+GSS_REQUEST = 0x04D21630  # PostgreSQL's, which comes first where Kerberos is set up
+OF_1466 = 0x31343636  # of 1.3.6.1.4.1.1466.20037, the name of LDAP's StartTLS (RFC 4511 section 4.14.1)
+OF_20037 = 0x2E323030
+LONGEST_LDAP = 64  # bytes in which that name is looked for: encodings of lengths differ (X.690 section 8.1.3)
 
 
 def looks_like_hello(data: Any, at: int, count: int) -> bool:
@@ -162,15 +166,23 @@ def kind_of_client(data: Any, at: int, count: int) -> int:
         return UPGRADE_HTTP_CONNECT
     if words in (XML, STREAM):
         return UPGRADE_XMPP
-    if count >= 8 and words == 8 and octets.be32(data, at + 4) == SSL_REQUEST:
+    if count >= 8 and words == 8 and octets.be32(data, at + 4) in (SSL_REQUEST, GSS_REQUEST):
         return UPGRADE_POSTGRESQL
     if words >> 16 == 0x0300 and count >= 6 and data[at + 5] == 0xE0:
         return UPGRADE_RDP
     if words >> 16 in (0x0401, 0x0402) and count >= 9:
         return UPGRADE_SOCKS
-    if words >> 24 == 0x30 and count >= 31 and data[at + 5] == 0x77:  # an ExtendedRequest
+    if words >> 24 == 0x30 and is_start_tls(data, at, min(count, LONGEST_LDAP)):
         return UPGRADE_LDAP
     return UPGRADE_NONE
+
+
+def is_start_tls(data: Any, at: int, count: int) -> bool:
+    """Whether an LDAPMessage asks for StartTLS."""
+    for i in range(count - 7):
+        if octets.be32(data, at + i) == OF_1466 and octets.be32(data, at + i + 4) == OF_20037:
+            return True
+    return False
 
 
 def kind_of_server(data: Any, at: int, count: int) -> int:

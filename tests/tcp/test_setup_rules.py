@@ -19,7 +19,7 @@ from support.tls import (
     server,
 )
 
-from handshake_inspect.tcp.setup_facts import EXTRA_NAGLE, EXTRA_WINDOW, SETUP_ALERT
+from handshake_inspect.tcp.setup_facts import EXTRA_NAGLE, EXTRA_WINDOW, SETUP_ALERT, UPGRADES
 
 FLIGHT = hello_13() + record(700) + record(53)
 AES_256 = 0x1302
@@ -179,6 +179,42 @@ def test_a_prologue_of_64_kib(size, read_on):
     for side, octets in [(0, b"STARTTLS\r\n"), (1, b"220 go\r\n"), (0, client_hello())]:
         talk.say(side, octets)
     assert Read(talk.capture()).has("TLS") == read_on
+
+
+START_TLS = b"1.3.6.1.4.1.1466.20037"
+PASSWORD_MODIFY = b"1.3.6.1.4.1.4203.1.11.1"
+
+
+def ldap(name, *, number=b"\x02\x01\x01", long=False):
+    """An ExtendedRequest with lengths in the short form, or in the long one as Windows writes them."""
+
+    def tagged(tag, body):
+        return bytes([tag]) + (b"\x84" + struct.pack(">I", len(body)) if long else bytes([len(body)])) + body
+
+    return tagged(0x30, number + tagged(0x77, tagged(0x80, name)))
+
+
+SSL_REQUEST, GSS_REQUEST = bytes.fromhex("0000000804d2162f"), bytes.fromhex("0000000804d21630")
+
+
+@pytest.mark.parametrize(
+    ("prologue", "kind"),
+    [
+        ([(0, ldap(START_TLS)), (1, b"\x30\x0c")], "ldap"),
+        ([(0, ldap(START_TLS, long=True)), (1, b"\x30\x84")], "ldap"),
+        ([(0, ldap(START_TLS, number=b"\x02\x02\x01\x00")), (1, b"\x30\x0c")], "ldap"),
+        ([(0, ldap(PASSWORD_MODIFY)), (1, b"\x30\x0c")], None),
+        ([(0, GSS_REQUEST), (1, b"N"), (0, SSL_REQUEST), (1, b"S")], "postgresql"),
+    ],
+)
+def test_requests_for_tls_as_other_programs_write_them(prologue, kind):
+    """What begins so is read beyond its first response."""
+    read = Read(Talk([*prologue, (0, client_hello()), (1, FLIGHT), (0, record(53))]).capture())
+    if kind is None:
+        assert read.setup is None
+    else:
+        assert UPGRADES[read.upgrade] == kind
+        assert read.has("TLS", "SERVER_HELLO", "CLIENT_FINISHED")
 
 
 # The same bytes again
