@@ -77,6 +77,11 @@ cdef void open_gap(
 cdef void open_before(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side, uint32_t first
 ) noexcept nogil
+@cython.locals(start=uint32_t)
+cdef void open_acknowledged(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side
+) noexcept nogil
 cdef void note_maker(
     rows.Order *order, int at, rows.Endpoint *sender, segment.Segment *segment
 ) noexcept nogil

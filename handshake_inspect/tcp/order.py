@@ -207,6 +207,21 @@ def open_before(table: Any, connection: Any, sender: Any, segment: Any, side: in
     order.ip_id[at] = sender.ip_id
 
 
+def open_acknowledged(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
+    """A SYN or SYN-ACK that was stored behind the acknowledgment of what its sender sent next: that is late, too.
+
+    SND.NXT is never below what the peer acknowledged; the short path relies on it.
+    """
+    start = sender.snd_nxt
+    if not peer.traits & TRAIT_ACKS or not seqspace.seq_gt(peer.last_ack, start):
+        return
+    sender.snd_nxt = peer.last_ack
+    sender.contiguous = peer.last_ack
+    sender.hole_start = start
+    sender.hole_end = peer.last_ack
+    open_gap(table, connection, sender, segment, side, start, peer.last_ack, GAP_ACKED)
+
+
 def note_maker(order: Any, at: int, sender: Any, segment: Any) -> None:
     """Keep when a gap is known, and the marks of the newest segment that its sender had sent by then."""
     order.made_ns[at] = segment.ts_ns

@@ -2,7 +2,8 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
-from handshake_inspect.tcp cimport endpoint, opening, rows
+from handshake_inspect.tcp cimport endpoint, opening, order, rows
+from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
 cdef uint64_t FACT_ACKED
@@ -35,11 +36,13 @@ cdef uint32_t FRAMES_BEFORE
 
 @cython.locals(facts=uint64_t)
 cdef bint late_syn(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side
 ) noexcept nogil
 @cython.locals(facts=uint64_t)
 cdef bint late_syn_ack(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side
 ) noexcept nogil
 cdef bint is_the_one_acknowledged(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment, int side

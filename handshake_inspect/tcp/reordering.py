@@ -6,7 +6,7 @@ below the first that was stored.  No RTT can be had from such a handshake, but i
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, opening
+from handshake_inspect.tcp import endpoint, opening, order
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_CLIENT_DATA,
@@ -40,7 +40,7 @@ STORED_BEFORE = 65_536
 FRAMES_BEFORE = 16
 
 
-def late_syn(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+def late_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
     """Take a SYN as the one of the connection whose later segments are stored already; False if it is another."""
     facts = connection.facts
     if facts & FACT_MIDSTREAM:
@@ -48,6 +48,7 @@ def late_syn(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -
             return False
         connection.facts &= ~FACT_MIDSTREAM & MASK64
         open_late(sender, segment)
+        order.open_acknowledged(table, connection, sender, peer, segment, side)
         connect(connection, sender, peer, side)
         open_attempt(connection, segment, side)
         if not peer.traits & TRAIT_SEEN and sender.traits & TRAIT_ACKS:
@@ -61,7 +62,7 @@ def late_syn(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -
     return False
 
 
-def late_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+def late_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
     """As `late_syn`, for a SYN-ACK whose acknowledgment is stored already."""
     facts = connection.facts
     if facts & (FACT_SYNACK | FACT_RST | FACT_SIMULTANEOUS):
@@ -77,6 +78,7 @@ def late_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: in
     elif not is_the_one_acknowledged(connection, sender, peer, segment, side):
         return False
     open_late(sender, segment)
+    order.open_acknowledged(table, connection, sender, peer, segment, side)
     connection.facts |= FACT_SYNACK
     connection.synack_ns = segment.ts_ns
     connection.last_synack_ns = segment.ts_ns

@@ -380,11 +380,11 @@ class Tracker:
                 simultaneous.with_itself(connection, sender, segment)
                 endpoint.become(peer, sender.state)
                 verdict = OURS
-            elif reordering.late_syn_ack(connection, sender, peer, segment, side):
+            elif reordering.late_syn_ack(self.table, connection, sender, peer, segment, side):
                 verdict = OURS
             else:
                 verdict = opening.on_syn_ack(self.table, connection, sender, peer, segment, side)
-        elif reordering.late_syn(connection, sender, peer, segment, side):
+        elif reordering.late_syn(self.table, connection, sender, peer, segment, side):
             verdict = OURS
         else:
             verdict = opening.on_syn(self.table, connection, sender, peer, segment, side)

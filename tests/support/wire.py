@@ -285,6 +285,18 @@ class Wire:
             taken = [taken[i] for i in order]
         return [(ns, self.link(packet)) for ns, name, packet in taken if only in (None, name)]
 
+    def stored_late(self, who, by, *, stamps="right", since=0):
+        """(time, frame) of all that was captured, as a card with several queues stores it: what one host sent is `by`
+        later, from its segment `since` on, with its "right" time or a "late" one.
+        """
+        stored = []
+        sent = 0
+        for ns, name, packet in sorted(self.taken, key=lambda each: each[0]):
+            sent += name == who
+            at = ns + by if name == who and sent > since else ns
+            stored.append((at, ns if stamps == "right" else at, self.link(packet)))
+        return [(ns, frame) for _, ns, frame in sorted(stored, key=lambda each: each[0])]
+
     def pcap(self, **words):
         return captures.pcap(self.frames(**words), nano=True, link_type=self.link_type)
 

@@ -122,15 +122,6 @@ def test_go_back_n_after_a_timeout():
 # -- stored late
 
 
-def stored_late(wire, who, by, stamps):
-    """The capture when all that `who` sent is stored `by` later, with its right time or a late one."""
-    stored = []
-    for i, (ns, name, packet) in enumerate(sorted(wire.taken, key=lambda each: each[0])):
-        at = ns + (by if name == who else 0)
-        stored.append((at, i, ns if stamps == "right" else at, wire.link(packet)))
-    return captures.pcap([(ns, frame) for _, _, ns, frame in sorted(stored)], nano=True)
-
-
 @pytest.mark.parametrize("marks", [{}, {"timestamps": False, "ident": False}], ids=str)
 @pytest.mark.parametrize("stamps", ["right", "late"])
 @pytest.mark.parametrize("by", [MS, 5 * MS])
@@ -148,27 +139,12 @@ def test_one_direction_that_is_stored_late(delay, who, by, stamps, marks):
         wire.client.ack()
     wire.close()
     right = wire.connection()
-    (said,) = report_of(stored_late(wire, who, by, stamps))["connections"]
+    stored = wire.stored_late(who, by, stamps=stamps)
+    (said,) = report_of(captures.pcap(stored, nano=True))["connections"]
     assert (said["client_to_server"], said["server_to_client"]) == (
         right["client_to_server"], right["server_to_client"]
     )  # fmt: skip
     assert (said["outcome"], said["close"], states(said)) == ("established", right["close"], states(right))
-
-
-@pytest.mark.parametrize(("stamps", "advice"), [("right", "Sort it"), ("late", "cannot mend it")])
-def test_what_to_do_about_it(stamps, advice):
-    wire = Wire(delay=100_000).handshake()
-    for _ in range(30):
-        wire.client.data(300)
-        for _ in range(4):
-            wire.server.data(1000, stay=True)
-            wire.now += 20_000
-        wire.wait(100_000)
-        wire.client.ack()
-    (finding,) = report_of(stored_late(wire, "server", MS, stamps))["findings"]
-    assert (finding["id"], finding["metrics"]["kind"]) == ("capture-quality", "reordered")
-    assert advice in finding["advice"]
-    assert (finding["metrics"]["frames_back_in_time"] > 0) == (stamps == "right")
 
 
 def test_what_is_acknowledged_and_comes_much_later_was_sent_again():

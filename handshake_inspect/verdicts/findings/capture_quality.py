@@ -82,7 +82,7 @@ KIND = Kind(
         "other_ttl": Metric(int, "duplicated: connections whose copies have another TTL."),
         "renumbered": Metric(int, "duplicated: connections whose copies have other sequence numbers."),
         "frames_back_in_time": Metric(int, "reordered: frames older than the one before."),
-        "handshakes_out_of_order": Metric(int, "reordered: SYN-ACKs before their SYN."),
+        "handshakes_out_of_order": Metric(int, "reordered: SYN-ACKs before their SYN, or behind their ACK."),
         "stored_late": Metric(int, "reordered: connections with data behind its acknowledgment."),
         "midstream": Metric(int, "midstream: connections that were open before the capture began."),
     },
@@ -227,7 +227,7 @@ def reordered(case: Case) -> Iterator[Finding]:
         text
         for count, text in (
             (capture.backwards, f"{plural(capture.backwards, 'frame')} older than the one before"),
-            (handshakes.sum(), f"{plural(int(handshakes.sum()), 'SYN-ACK')} before the SYN, whose RTT is not claimed"),
+            (handshakes.sum(), f"{plural(int(handshakes.sum()), 'handshake')} out of order, whose RTT is not claimed"),
             (late.sum(), f"data of {late_senders(facts[late])} behind its acknowledgment"),
         )
         if count

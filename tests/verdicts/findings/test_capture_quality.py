@@ -1,6 +1,6 @@
 import pytest
 from support import captures, frames
-from support.detected import SECOND, Wire, crowd, found, merged
+from support.detected import MS, SECOND, Wire, crowd, found, merged
 from support.wire import report_of
 
 from handshake_inspect.verdicts import hearing
@@ -61,6 +61,46 @@ def test_the_answer_stored_before_the_question(wire):
     finding = kinds(wire.report(order=order))["reordered"]
     assert finding["metrics"]["handshakes_out_of_order"] == 1
     assert finding["metrics"]["frames_back_in_time"] == 1
+
+
+def transfer(port=443):
+    """Requests and responses 0.1 ms apart, for longer than a card keeps frames back."""
+    wire = Wire(delay=MS // 10, server=("198.51.100.2", port)).handshake()
+    for _ in range(30):
+        wire.client.data(300)
+        for _ in range(4):
+            wire.server.data(1000, stay=True)
+            wire.now += MS // 50
+        wire.wait(MS // 10)
+        wire.client.ack()
+    return wire
+
+
+@pytest.mark.parametrize(("stamps", "advice"), [("right", "Sort it"), ("late", "cannot mend it")])
+@pytest.mark.parametrize(("since", "handshakes"), [(0, 1), (1, 0)], ids=["all", "only data"])
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_one_direction_that_is_stored_late(who, since, handshakes, stamps, advice):
+    stored = transfer().stored_late(who, MS, stamps=stamps, since=since)
+    finding = kinds(report_of(captures.pcap(stored, nano=True)))["reordered"]
+    assert finding["metrics"]["stored_late"] == 1
+    assert f"data of {who}s behind its acknowledgment" in finding["title"]
+    assert finding["metrics"]["handshakes_out_of_order"] == handshakes
+    assert ("1 handshake out of order, whose RTT is not claimed" in finding["title"]) == bool(handshakes)
+    assert (finding["metrics"]["frames_back_in_time"] > 0) == (stamps == "right")
+    assert advice in finding["advice"]
+
+
+@pytest.mark.parametrize(("others", "said"), [(19, True), (20, False)])
+def test_few_connections_with_data_that_is_stored_late_are_nothing(others, said):
+    """One of 20 is 5 %."""
+    stored = transfer().stored_late("server", MS, stamps="late", since=1)
+    after = stored[-1][0] - transfer().frames()[0][0] + MS
+    for port in range(1, others + 1):
+        stored += [(ns + port * after, frame) for ns, frame in transfer(port).frames()]
+    told = kinds(report_of(captures.pcap(stored, nano=True)))
+    assert [(each["metrics"]["stored_late"], len(each["evidence"]["connections"])) for each in told.values()] == (
+        [(1, 1)] if said else []
+    )
 
 
 def test_a_beginning_that_is_missing(wire):
