@@ -37,7 +37,7 @@ import numpy as np
 from run import describe, show
 
 HERE = Path(__file__).resolve().parent
-SNAP = 256
+SNAP = 2048  # as hsi captures by default
 WIRE = "wire"
 BATCH = 64  # frames that are sent with one call
 PATIENCE_S = 30

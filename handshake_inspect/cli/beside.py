@@ -18,14 +18,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from handshake_inspect.cli.judging import BesideOptions, CheckOptions, Judge, broken
+from handshake_inspect.cli.judging import CheckOptions, Judge, broken
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.running import Running, passing_on
 from handshake_inspect.cli.sparing import spare
 from handshake_inspect.cli.watching import REFUSED, import_late
 from handshake_inspect.engine.background import QUIET_S, Background
 from handshake_inspect.errors import UsageError
-from handshake_inspect.live import DEFAULT_SNAP_LEN, privileges
+from handshake_inspect.live import chosen_snap_len, privileges
 from handshake_inspect.live.session import open_live
 
 _SIGNALS_S = 0.2  # how often to look for a signal that another thread got
@@ -47,7 +47,7 @@ def check_live(given: CheckOptions, words: Sequence[str]) -> bool:
         target = stack.enter_context(Target.held(given.output))
         written = Written(stack, given.write) if given.write else None
         _warm_up(judge)
-        source = _source(interface, given.beside, written)
+        source = _source(interface, given, written)
         background = stack.enter_context(
             Background(source, given.analysis.settings, frames=given.beside.count, duration_s=given.beside.duration)
         )
@@ -118,12 +118,13 @@ def _started(words: Sequence[str], user: str | None) -> Running:
     return Running(words)
 
 
-def _source(interface: str, beside: BesideOptions, written: Written | None) -> LiveSource:
+def _source(interface: str, given: CheckOptions, written: Written | None) -> LiveSource:
+    beside = given.beside
     return open_live(
         interface,
         backend=beside.backend,
         filter_text=beside.filter or "",
-        snap_len=DEFAULT_SNAP_LEN if beside.snap_length is None else beside.snap_length,
+        snap_len=chosen_snap_len(beside.snap_length, setup=not given.analysis.no_setup),
         ring_mib=beside.ring_size,
         promiscuous=not beside.no_promiscuous,
         write_to=None if written is None else written.path,

@@ -71,7 +71,7 @@ def command(given: CheckOptions) -> None:
 
 def _captures(given: CheckOptions, words: list[str]) -> bool:
     """Check captures; whether every assertion passed."""
-    if (name := given.beside.in_vain()) is not None:
+    if (name := given.beside.without_live()) is not None:
         raise UsageError(f"{name} is for capturing: it needs --live")
     if words and words[0] != "-" and not Path(words[0]).exists():  # captures may follow --, too
         raise UsageError(f"{words[0]}: no such file; to check the traffic of a command, add --live -i INTERFACE")

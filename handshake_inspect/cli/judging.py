@@ -18,6 +18,7 @@ from handshake_inspect.cli.options import (
     option,
     output_option,
     read_option,
+    snap_length_option,
     time_span,
     where_option,
     write_option,
@@ -143,10 +144,7 @@ class BesideOptions:
     user: str | None = option(
         "-Z", "--user", metavar="USER", help="With --live: drop privileges to USER, also for COMMAND (root keeps them)."
     )
-    snap_length: int | None = option(
-        "-s", "--snap-length", metavar="BYTES", type=click.IntRange(min=0),
-        help="With --live: capture at most this much of each frame; 0 captures all of it.  [default: 256]",
-    )  # fmt: skip
+    snap_length: int | None = snap_length_option("With --live: capture at most this much of each frame;")
     no_promiscuous: bool = option(
         "-p", "--no-promiscuous", is_flag=True, help="With --live: do not capture traffic of other hosts."
     )
@@ -159,7 +157,7 @@ class BesideOptions:
         help="With --live: size of the kernel's capture buffer in MiB.",
     )
 
-    def in_vain(self) -> str | None:
+    def without_live(self) -> str | None:
         """The option that needs --live, where it is given without; None where all is well."""
         return next((f"--{name.replace('_', '-')}" for name in _NEED_LIVE if getattr(self, name)), None)
 

@@ -24,6 +24,7 @@ from handshake_inspect.cli.options import (
     no_setup_option,
     option,
     output_option,
+    snap_length_option,
     takes,
     time_span,
     time_wait_option,
@@ -35,7 +36,7 @@ from handshake_inspect.cli.selecting import checked_binary, checked_fields, chos
 from handshake_inspect.cli.sparing import spare
 from handshake_inspect.cli.watching import drop_root, screen_for, warm_up, watched
 from handshake_inspect.errors import CaptureError, UsageError
-from handshake_inspect.live import DEFAULT_SNAP_LEN
+from handshake_inspect.live import chosen_snap_len
 from handshake_inspect.render import FORMATS, Options
 
 if TYPE_CHECKING:
@@ -103,10 +104,7 @@ class WatchOptions:
     every: bool = option(
         "--all", is_flag=True, help="List every connection at the end, not just a sample of those with trouble."
     )
-    snap_length: int = option(
-        "-s", "--snap-length", metavar="BYTES", type=click.IntRange(min=0), default=DEFAULT_SNAP_LEN,
-        show_default=True, help="Capture at most this much of each frame; 0 is all of it.",
-    )  # fmt: skip
+    snap_length: int | None = snap_length_option("Capture at most this much of each frame;")
     no_promiscuous: bool = option("-p", "--no-promiscuous", is_flag=True, help="Do not capture traffic of other hosts.")
     backend: str | None = backend_option("Capture backend.  [default: ring, the kernel's own, on Linux]")
     ring_size: int | None = option(
@@ -263,7 +261,7 @@ def _source(given: WatchOptions) -> LiveSource:
         backend=given.backend,
         filter_text=given.filter or " ".join(given.words),
         handshakes_only=given.handshakes_only,
-        snap_len=given.snap_length,
+        snap_len=chosen_snap_len(given.snap_length, setup=not given.no_setup),
         ring_mib=given.ring_size,
         promiscuous=not given.no_promiscuous,
         write_to=given.write,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from handshake_inspect.live import BACKENDS
+from handshake_inspect.live import BACKENDS, DEFAULT_SNAP_LEN, HEADERS_SNAP_LEN
 from handshake_inspect.render import FORMATS
 
 if TYPE_CHECKING:
@@ -181,6 +181,15 @@ def write_option() -> Any:
 def backend_option(help_text: str) -> Any:
     """`--backend`: who captures; None: what suits this system."""
     return option("--backend", type=click.Choice(BACKENDS), help=help_text)
+
+
+def snap_length_option(help_text: str) -> Any:
+    """`--snap-length`, in bytes, 0 for whole frames; None: what the analysis reads of a frame."""
+    return option(
+        "-s", "--snap-length", metavar="BYTES", type=click.IntRange(min=0),
+        help=f"{help_text} 0 captures all of it.  [default: {DEFAULT_SNAP_LEN}, enough for TLS and QUIC hellos;"
+        f" {HEADERS_SNAP_LEN} with --no-setup]",
+    )  # fmt: skip
 
 
 def time_wait_option() -> Any:

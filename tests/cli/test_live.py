@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from handshake_inspect.cli import hsi as group
 from handshake_inspect.cli import live, options
+from handshake_inspect.errors import LiveError
 from handshake_inspect.render import FORMATS
 
 
@@ -120,6 +121,23 @@ def test_quiet_is_one_line(hsi, pcaps):
     done = hsi("live", "-q", "-n", "-l", "-r", min(pcaps.glob("*.pcap")))
     assert done.stdout.count(b"\n") == 1
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("words", [["live", "-i", "lo"], ["check", "--live", "-i", "lo", "--duration", "1s"]])
+@pytest.mark.parametrize(
+    ("options", "snap_len"), [([], 2048), (["--no-setup"], 256), (["-s", "0"], 0), (["--no-setup", "-s", "96"], 96)]
+)
+def test_how_much_of_each_frame_is_captured(monkeypatch, words, options, snap_len):
+    asked = []
+
+    def refuse(interface, **how):
+        asked.append(how["snap_len"])
+        raise LiveError(f"{interface}: not in this test")
+
+    monkeypatch.setattr("handshake_inspect.live.session.open_live", refuse)
+    monkeypatch.setattr("handshake_inspect.cli.beside.open_live", refuse)
+    CliRunner().invoke(group, [*words, *options])
+    assert asked == [snap_len]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux")

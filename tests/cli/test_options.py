@@ -115,11 +115,11 @@ def test_every_rule_is_an_option():
 
 def test_what_needs_live_is_refused_without():
     given = parsed(CheckOptions, ["a.pcap"]).beside
-    assert given.in_vain() is None
+    assert given.without_live() is None
     for field in dataclasses.fields(BesideOptions):
         if field.name != "live":
             changed = dataclasses.replace(given, **{field.name: 1})
-            assert changed.in_vain() == f"--{field.name.replace('_', '-')}"
+            assert changed.without_live() == f"--{field.name.replace('_', '-')}"
 
 
 def test_what_the_engine_is_told():
