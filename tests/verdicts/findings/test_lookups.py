@@ -18,7 +18,7 @@ def only(talk: Talk, kind: str) -> dict:
 
 @pytest.mark.parametrize(("rcode", "kind"), [(3, "nxdomain"), (2, "servfail"), (5, "refused"), (4, "other")])
 def test_a_name_that_is_not_told(rcode, kind):
-    finding = only(Talk().look_up("www.exmaple.org", rcode=rcode), "lookup-failed")
+    finding = only(Talk().look_up("wwww.example.org", rcode=rcode), "lookup-failed")
     assert (finding["severity"], finding["target"]) == ("warning", {"ip": RESOLVER, "port": 53})
     assert finding["metrics"] == {"lookups": 1, "names": 1, "clients": 1, "gave_up": 1, "kind": kind}
     assert finding["evidence"]["frames"] == [2]
