@@ -15,6 +15,7 @@ import sys
 from typing import Any
 
 from handshake_inspect.tcp import setup_rows
+from handshake_inspect.wire.row_access import clear_row, copy_row, prefetch_row, row_at, rows_of
 
 RETRIES_KEPT = 12  # more copies of a SYN than any common stack sends (Linux: 11)
 GAPS_KEPT = 4  # as many as SACK blocks fit into a segment (RFC 2018 section 3)
@@ -399,173 +400,24 @@ def _changed(old: Any, new: Any, mask: Any) -> bool:
     return (one ^ other) & bits != 0
 
 
-def clear_connection(records: Any, i: int) -> None:
-    """Zero row `i`, so that it can be used again."""
-    _clear(records[i])
+# Each kind of row has names of its own, which its twin gives to inline functions.
+words_of = embryos_of = connections_of = endpoints_of = aliases_of = rows_of
+retries_of = aftermaths_of = sizes_of = renumberings_of = orders_of = rows_of
+embryo_at = connection_at = endpoint_at = alias_at = row_at
+retries_at = aftermath_at = sizes_at = renumbering_at = order_at = row_at
+clear_connection = clear_alias = clear_retries = clear_row
+clear_aftermath = clear_renumbering = clear_sizes = clear_order = clear_row
+copy_connection = copy_alias = copy_row
+prefetch_word = prefetch_connection = prefetch_endpoint = prefetch_embryo = prefetch_row
 
 
 def clear_ends(records: Any, i: int) -> None:
     """Set ends row `i` to zeros."""
-    _clear(records[2 * i])
-    _clear(records[2 * i + 1])
-
-
-def clear_alias(records: Any, i: int) -> None:
-    """Set alias row `i` to zeros."""
-    _clear(records[i])
-
-
-def clear_retries(records: Any, i: int) -> None:
-    """Set retries row `i` to zeros."""
-    _clear(records[i])
-
-
-def clear_aftermath(records: Any, i: int) -> None:
-    """Set aftermath row `i` to zeros."""
-    _clear(records[i])
-
-
-def clear_renumbering(records: Any, i: int) -> None:
-    """Set renumbering row `i` to zeros."""
-    _clear(records[i])
-
-
-def clear_sizes(records: Any, i: int) -> None:
-    """Set sizes row `i` to zeros."""
-    _clear(records[i])
-
-
-def clear_order(records: Any, i: int) -> None:
-    """As `clear_connection`."""
-    _clear(records[i])
-
-
-def _clear(row: Any) -> None:
-    ctypes.memset(ctypes.addressof(row), 0, ctypes.sizeof(row))
-
-
-def copy_connection(into: Any, at: int, records: Any, i: int) -> None:
-    """Copy connection row `i` to row `at` of `into`."""
-    into[at] = records[i]
+    clear_row(records, 2 * i)
+    clear_row(records, 2 * i + 1)
 
 
 def copy_ends(into: Any, at: int, records: Any, i: int) -> None:
     """Copy ends row `i` to row `at` of `into`."""
     into[2 * at] = records[2 * i]
     into[2 * at + 1] = records[2 * i + 1]
-
-
-def copy_alias(into: Any, at: int, records: Any, i: int) -> None:
-    """Copy alias row `i` to row `at` of `into`."""
-    into[at] = records[i]
-
-
-def words_of(storage: Any) -> Any:
-    """View storage as an array of words."""
-    return storage
-
-
-def embryos_of(storage: Any) -> Any:
-    """The rows of `storage`: itself here, a pointer in the compiled build."""
-    return storage
-
-
-def connections_of(storage: Any) -> Any:
-    """View storage as an array of connections."""
-    return storage
-
-
-def endpoints_of(storage: Any) -> Any:
-    """View storage as an array of endpoints."""
-    return storage
-
-
-def aliases_of(storage: Any) -> Any:
-    """View storage as an array of aliases."""
-    return storage
-
-
-def retries_of(storage: Any) -> Any:
-    """View storage as an array of retries."""
-    return storage
-
-
-def aftermaths_of(storage: Any) -> Any:
-    """View storage as an array of aftermaths."""
-    return storage
-
-
-def sizes_of(storage: Any) -> Any:
-    """View storage as an array of sizes."""
-    return storage
-
-
-def renumberings_of(storage: Any) -> Any:
-    """View storage as an array of renumberings."""
-    return storage
-
-
-def orders_of(storage: Any) -> Any:
-    """As `embryos_of`."""
-    return storage
-
-
-def embryo_at(records: Any, i: int) -> Any:
-    """Row `i`, to be read and written in place."""
-    return records[i]
-
-
-def connection_at(records: Any, i: int) -> Any:
-    """The connection row at `i`."""
-    return records[i]
-
-
-def endpoint_at(records: Any, i: int) -> Any:
-    """The endpoint row at `i`."""
-    return records[i]
-
-
-def alias_at(records: Any, i: int) -> Any:
-    """The alias row at `i`."""
-    return records[i]
-
-
-def retries_at(records: Any, i: int) -> Any:
-    """The retries row at `i`."""
-    return records[i]
-
-
-def aftermath_at(records: Any, i: int) -> Any:
-    """The aftermath row at `i`."""
-    return records[i]
-
-
-def sizes_at(records: Any, i: int) -> Any:
-    """The sizes row at `i`."""
-    return records[i]
-
-
-def renumbering_at(records: Any, i: int) -> Any:
-    """The renumbering row at `i`."""
-    return records[i]
-
-
-def order_at(records: Any, i: int) -> Any:
-    """As `embryo_at`."""
-    return records[i]
-
-
-def prefetch_word(records: Any, i: int) -> None:
-    """Have row `i` brought into the cache; only the compiled build can."""
-
-
-def prefetch_connection(records: Any, i: int) -> None:
-    """Have row `i` brought into the cache; only the compiled build can."""
-
-
-def prefetch_endpoint(records: Any, i: int) -> None:
-    """Have row `i` brought into the cache; only the compiled build can."""
-
-
-def prefetch_embryo(records: Any, i: int) -> None:
-    """Have row `i` brought into the cache; only the compiled build can."""
