@@ -65,7 +65,10 @@ def test_the_answer_stored_before_the_question(wire):
 
 def transfer(port=443):
     """Requests and responses 0.1 ms apart, for longer than a card keeps frames back."""
-    wire = Wire(delay=MS // 10, server=("198.51.100.2", port)).handshake()
+    return transferred(Wire(delay=MS // 10, server=("198.51.100.2", port)).handshake())
+
+
+def transferred(wire):
     for _ in range(30):
         wire.client.data(300)
         for _ in range(4):
@@ -101,6 +104,30 @@ def test_few_connections_with_data_that_is_stored_late_are_nothing(others, said)
     assert [(each["metrics"]["stored_late"], len(each["evidence"]["connections"])) for each in told.values()] == (
         [(1, 1)] if said else []
     )
+
+
+def test_a_connection_counts_once_for_each_thing_that_is_out_of_order():
+    """Data of either end or of both, one after the other; and answers that were stored before their question."""
+    first, second, both = transfer(1), transfer(2), transfer(3)
+    change = both.now + 5 * MS
+    transferred(both.wait(10 * MS))
+    answers = [Wire(server=("198.51.100.2", port)).handshake().exchange() for port in (4, 5)]
+    stored = [
+        *first.stored_late("client", MS, stamps="late", since=1),
+        *second.stored_late("server", MS, stamps="late", since=1),
+        *(each for each in both.stored_late("server", MS, stamps="late", since=1) if each[0] < change),
+        *(each for each in both.stored_late("client", MS, stamps="late", since=1) if each[0] > change),
+    ]
+    for one in answers:
+        syn, syn_ack, *others = one.frames()
+        stored += [(syn[0], syn_ack[1]), (syn_ack[0], syn[1]), *others]
+    stored.sort(key=lambda each: each[0])
+    finding = kinds(report_of(captures.pcap(stored, nano=True)))["reordered"]
+    assert finding["metrics"] == {
+        "kind": "reordered", "frames_back_in_time": 0, "handshakes_out_of_order": 2, "stored_late": 3,
+    }  # fmt: skip
+    assert len(finding["evidence"]["connections"]) == 5
+    assert "data of both ends behind its acknowledgment" in finding["title"]
 
 
 def test_a_beginning_that_is_missing(wire):
