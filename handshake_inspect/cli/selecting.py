@@ -56,7 +56,8 @@ def report_of(paths: Sequence[str], options: AnalysisOptions) -> Report:
     from handshake_inspect.report.schema import load
 
     report = load(paths[0])
-    if report.summary.connections and not len(report.connections):
+    said = report.summary.connections + sum(service.connections for service in report.quic_services)
+    if said and not len(report.connections) + len(report.quic_connections):
         raise UsageError(f"{paths[0]}: this report has no connections; write it without --no-connections")
     return report
 

@@ -25,10 +25,11 @@ _Chunks = Iterable[list[Any]]
 
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
-    """Write `report` to `out`; of the options only `connections` matters: without them the key is null."""
+    """Write `report` to `out`; of the options only `connections` matters: without them their two keys are null."""
     connections = report.connections.chunks(_CHUNK) if options.connections else None
-    quic = {"quic_services": _chunks(report.quic_services), "quic_connections": _chunks(report.quic_connections)}
-    _write_object(report, {"services": _chunks(report.services), "connections": connections, **quic}, out)
+    quic = _chunks(report.quic_connections) if options.connections else None
+    rows = {"services": _chunks(report.services), "quic_services": _chunks(report.quic_services)}
+    _write_object(report, {**rows, "connections": connections, "quic_connections": quic}, out)
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:

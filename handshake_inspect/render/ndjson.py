@@ -32,7 +32,8 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
             out.write(_ENCODER.encode_lines(rows))
         return
     out.writelines(lines("connection", chunk) for chunk in chunks(report, options))
-    out.write(lines("quic-connection", report.quic_connections))
+    if options.connections:
+        out.write(lines("quic-connection", report.quic_connections))
     out.write(lines("finding", report.findings))
     out.write(_ending(report))
 

@@ -36,8 +36,12 @@ UNITS = {"": "", "ns": "Nanoseconds.", "bytes": "Bytes.", "ratio": "A ratio from
 # documents stay valid, and have defaults in the models, so that older reports can be read.
 LATER: dict[str, tuple[str, ...]] = {}
 
-# The report as it is written: what is a lazy sequence in Python is a plain array there.
-_WRITTEN_AS: dict[str, Any] = {"services": list[Service], "connections": list[Connection] | None}
+# The report as it is written: what is a lazy sequence in Python is a plain array there, and null where not wanted.
+_WRITTEN_AS: dict[str, Any] = {
+    "services": list[Service],
+    "connections": list[Connection] | None,
+    "quic_connections": list[QuicConnection] | None,
+}
 
 
 class _ReadFinding(Finding, frozen=True, gc=False):
@@ -164,4 +168,6 @@ def load(source: str | Path | bytes) -> Report:
         raise HsiError(f"{name}: not a {SCHEMA_ID} report: {error}") from error
     fields: dict[str, Any] = {field: getattr(document, field) for field in document.__struct_fields__}
     findings = [Finding(*msgspec.structs.astuple(finding)) for finding in document.findings]
-    return Report(**{**fields, "connections": ListedConnections(document.connections or ()), "findings": findings})
+    quic = document.quic_connections or []
+    rows = {"connections": ListedConnections(document.connections or ()), "quic_connections": quic}
+    return Report(**{**fields, **rows, "findings": findings})

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
+from support.quic import Flow, initial
 
 from handshake_inspect.render import CHECKS
 from handshake_inspect.report.schema import check_schema
@@ -60,6 +61,16 @@ def test_a_report_can_be_checked_later(hsi, pcaps, tmp_path):
     assert later.returncode == straight.returncode == 1
     hsi("-o", saved, "--no-connections", capture)
     assert b"has no connections" in hsi("check", saved, cwd=tmp_path).stderr
+
+
+def test_a_report_without_its_quic_connections_is_refused(hsi, tmp_path):
+    capture, saved = tmp_path / "quic.pcap", tmp_path / "report.json"
+    capture.write_bytes(Flow().client(initial(size=1200)).file().getvalue())
+    for option, status in (("--all", 1), ("--no-connections", 2)):
+        hsi("-o", saved, option, capture)
+        done = hsi("check", "--min-connections", "0", "--allow", "10.0.0.0/8", saved, cwd=tmp_path)
+        assert done.returncode == status
+    assert b"has no connections" in done.stderr
 
 
 def test_only_some_connections(hsi, pcaps, tmp_path):

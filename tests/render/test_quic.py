@@ -1,7 +1,9 @@
 """QUIC in the text of a report."""
 
 import io
+import json
 
+import pytest
 from support.quic import MS, Flow
 from support.quic import initial as initial_packet
 
@@ -9,10 +11,14 @@ import handshake_inspect
 from handshake_inspect.render import RENDERERS, Options
 
 
-def text_of(flow: Flow, width: int = 80) -> str:
+def rendered(flow: Flow, form: str, **options) -> str:
     out = io.BytesIO()
-    RENDERERS["text"](handshake_inspect.analyze(flow.file()), out, Options(width=width, encoding="utf-8"))
+    RENDERERS[form](handshake_inspect.analyze(flow.file()), out, Options(encoding="utf-8", **options))
     return out.getvalue().decode()
+
+
+def text_of(flow: Flow, width: int = 80) -> str:
+    return rendered(flow, "text", width=width)
 
 
 def test_a_capture_without_tcp_shows_what_became_of_quic():
@@ -32,3 +38,12 @@ def test_many_in_trouble_are_counted():
     text = text_of(flow, 120)
     assert text.count("timed-out") == 1 + 5
     assert "and 3 more" in text
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_no_connections_leaves_those_of_quic_out(wanted):
+    flow = Flow().client(initial_packet(size=1200))
+    document = json.loads(rendered(flow, "json", connections=wanted))
+    assert (document["quic_connections"] is not None, len(document["quic_services"])) == (wanted, 1)
+    events = [json.loads(line)["event"] for line in rendered(flow, "ndjson", connections=wanted).splitlines()]
+    assert ("quic-connection" in events) == wanted
