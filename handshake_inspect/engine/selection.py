@@ -12,9 +12,11 @@ from handshake_inspect.errors import UsageError
 from handshake_inspect.report.model import Connection, Report
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.wire.address import address_halves, halves_within
+from handshake_inspect.wire.text import plural
 
 NEAR = 3  # suggestions
 MATCHES = 1000  # connections of one wish that are looked at
+QUIC_SHOWN = "see quic_connections in hsi -T json"
 
 _END = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
 _BETWEEN = re.compile(r"\s*(?:->|→|[-,>]|\s)\s*")
@@ -75,21 +77,32 @@ def matches(report: Report, trace: Attempts, wish: Wish) -> list[int]:
     if wish.number is not None:
         if wish.number < total:
             return [wish.number]
-        raise UsageError(f"no connection {wish.number}: {_range(total)}")
+        raise UsageError(f"no connection {wish.number}: {_range(report)}")
     if wish.ends:
         found = _between(trace, wish.ends)
         if found:
             return found
+        if _is_quic(report, wish.ends):
+            raise UsageError(f"{wish.text} is a QUIC connection, not TCP ({QUIC_SHOWN})")
         raise UsageError(f"no connection {wish.text}{_suggestions(report, _near(trace, wish.ends))}")
     if total == 1:
         return [0]
-    raise UsageError(f"which connection? {_range(total)}{_suggestions(report, _interesting(report), 'for example')}")
+    raise UsageError(f"which connection? {_range(report)}{_suggestions(report, _interesting(report), 'for example')}")
 
 
-def _range(total: int) -> str:
+def _range(report: Report) -> str:
+    total, quic = len(report.connections), len(report.quic_connections)
+    if not total and quic:
+        return f"the capture has no TCP connection, only {plural(quic, 'QUIC connection')} ({QUIC_SHOWN})"
     if not total:
-        return "the capture holds none"
+        return "the capture has no TCP connection"
     return "the capture holds only connection 0" if total == 1 else f"the capture holds connections 0 to {total - 1}"
+
+
+def _is_quic(report: Report, ends: Sequence[End]) -> bool:
+    """Whether a QUIC connection has these ends."""
+    of_all = ((each.client, each.server) for each in report.quic_connections)
+    return any(set(ends) <= {(*address_halves(end.ip), end.port) for end in pair} for pair in of_all)
 
 
 def _is(trace: Attempts, end: End, far: bool) -> Any:
@@ -162,7 +175,7 @@ def _of_finding(report: Report, trace: Attempts, wanted: str) -> list[int]:
     if not ids:
         ids = _of_targets(trace, [finding.target for finding in findings if finding.target is not None])
     if not ids:
-        raise UsageError(f"finding {wanted} is not about a connection")
+        raise UsageError(f"finding {wanted} is not about a TCP connection")
     return list(dict.fromkeys(ids))
 
 

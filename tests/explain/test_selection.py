@@ -1,6 +1,7 @@
 """Which connection is meant, in every form, and what is said when there is none."""
 
 import pytest
+from support.quic import Flow, initial
 
 from handshake_inspect import engine
 from handshake_inspect.engine.explain import explain
@@ -103,6 +104,27 @@ def test_what_is_not_there_is_said_with_what_is_near(name, wish, said, pcaps):
     with pytest.raises(UsageError) as error:
         explain([pcaps / f"{name}.pcap"], wish)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (Wish(), "which connection? the capture has no TCP connection, only 1 QUIC connection (see quic_connections"),
+        (parse("0"), "no connection 0: the capture has no TCP connection, only 1 QUIC connection"),
+        (parse("192.0.2.1:50000"), "192.0.2.1:50000 is a QUIC connection, not TCP (see quic_connections"),
+        (parse("198.51.100.2:443-192.0.2.1:50000"), "198.51.100.2:443-192.0.2.1:50000 is a QUIC connection, not TCP"),
+        (parse("192.0.2.1:443"), "no connection 192.0.2.1:443"),
+    ],
+)
+def test_quic_connections_are_found_elsewhere(wish, said):
+    with pytest.raises(UsageError) as error:
+        explain([Flow().client(initial(size=1200)).file()], wish)
+    assert str(error.value).startswith(said)
+
+
+def test_a_capture_without_connections_says_so():
+    with pytest.raises(UsageError, match=r"^which connection\? the capture has no TCP connection$"):
+        explain([Flow().client(b"no QUIC").file()], Wish())
 
 
 def test_memory_is_bounded_and_what_was_not_kept_is_said(pcaps, monkeypatch):
