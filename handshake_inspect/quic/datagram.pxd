@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.wire cimport octets
 
-cdef unsigned int INITIAL, EARLY_DATA, HANDSHAKE, RETRIED, NEGOTIATION, SHORT, UNKNOWN
+cdef unsigned int INITIAL, HANDSHAKE, RETRIED, NEGOTIATION, SHORT, UNKNOWN
 cdef uint32_t V1, V2, V1_KINDS, V2_KINDS
 cdef unsigned int LONG, FIXED, LONGEST_CID
 cdef Py_ssize_t LEAST_INITIAL
@@ -20,7 +20,6 @@ cdef class Datagram:
     cdef readonly Py_ssize_t scid_at
     cdef readonly Py_ssize_t scid_len
     cdef readonly Py_ssize_t short_len
-    cdef readonly Py_ssize_t early_len
     cdef readonly unsigned int spin
     cdef Py_ssize_t at
     cdef Py_ssize_t number
@@ -34,7 +33,6 @@ cdef class Datagram:
         after=Py_ssize_t
     )
     cdef bint take_long(self, const unsigned char *data, Py_ssize_t end, Py_ssize_t wire_end) noexcept nogil
-    @cython.locals(first=Py_ssize_t)
     cdef bint take_numbered(
         self, const unsigned char *data, Py_ssize_t after, Py_ssize_t end, Py_ssize_t wire_end, unsigned int kind
     ) noexcept nogil

@@ -9,7 +9,6 @@ from typing import Any
 from handshake_inspect.quic.const import (
     DRAFT,
     DRAFTS,
-    EARLY_DATA,
     FIXED,
     FORCED,
     FORCES,
@@ -43,8 +42,7 @@ class Datagram:
         self.scid_at = 0
         self.scid_len = 0
         self.short_len = 0  # bytes of the 1-RTT packet
-        self.early_len = 0  # of all 0-RTT packets
-        self.spin = 0
+        self.spin = 0  # the latency spin bit of the 1-RTT packet (RFC 9000 section 17.4)
         self.at = 0  # of the packet that is read next
         self.number = 0  # the variable-length integer that was read last
 
@@ -56,7 +54,6 @@ class Datagram:
         self.dcid_len = 0
         self.scid_len = 0
         self.short_len = 0
-        self.early_len = 0
         self.at = start
         while self.at < end:
             if not data[self.at] & LONG:
@@ -110,7 +107,6 @@ class Datagram:
 
     def take_numbered(self, data: Any, after: int, end: int, wire_end: int, kind: int) -> bool:
         """The rest of a header behind the connection IDs at `after`; False where nothing behind it can be read."""
-        first = self.at
         if kind == RETRIED:
             self.kinds |= RETRIED
             self.at = wire_end
@@ -128,8 +124,6 @@ class Datagram:
             self.kinds |= UNKNOWN
             return False
         self.at = after + self.number
-        if kind == EARLY_DATA:
-            self.early_len += self.at - first
         return True
 
     def take_number(self, data: Any, at: int, end: int) -> int:

@@ -26,6 +26,8 @@ cdef struct Quic:
     int64_t server_ns
     int64_t client_ns
     int64_t icmp_ns
+    int64_t edge_ns
+    int64_t spin_ns
     uint64_t client_bytes
     uint64_t server_bytes
     uint64_t paid_bytes
@@ -52,7 +54,6 @@ cdef struct Quic:
     uint32_t version
     uint32_t first_version
     uint32_t kept
-    uint32_t next_free
     uint16_t client_port
     uint16_t server_port
     uint16_t moved_port
@@ -67,6 +68,10 @@ cdef struct Quic:
     uint8_t icmp_type
     uint8_t icmp_code
     uint8_t kept_count
+    uint8_t client_spin
+    uint8_t server_spin
+    uint8_t client_edges
+    uint8_t server_edges
     uint8_t spare[5]
 
 cdef struct Kept:

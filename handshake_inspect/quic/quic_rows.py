@@ -54,6 +54,8 @@ class Quic(ctypes.Structure):
         ("server_ns", ctypes.c_int64),  # the server's last datagram
         ("client_ns", ctypes.c_int64),  # the client's last datagram
         ("icmp_ns", ctypes.c_int64),
+        ("edge_ns", ctypes.c_int64),  # the client's last edge of the spin bit
+        ("spin_ns", ctypes.c_int64),  # the least time between two of them
         ("client_bytes", ctypes.c_uint64),  # of datagrams, without their UDP headers
         ("server_bytes", ctypes.c_uint64),
         ("paid_bytes", ctypes.c_uint64),  # the client's bytes when the server last sent
@@ -80,7 +82,6 @@ class Quic(ctypes.Structure):
         ("version", ctypes.c_uint32),  # of the newest packet with a long header
         ("first_version", ctypes.c_uint32),  # of the client's first Initial
         ("kept", ctypes.c_uint32),  # 1 + the first datagram kept to be opened, 0 for none
-        ("next_free", ctypes.c_uint32),
         ("client_port", ctypes.c_uint16),
         ("server_port", ctypes.c_uint16),
         ("moved_port", ctypes.c_uint16),
@@ -95,6 +96,10 @@ class Quic(ctypes.Structure):
         ("icmp_type", ctypes.c_uint8),
         ("icmp_code", ctypes.c_uint8),
         ("kept_count", ctypes.c_uint8),
+        ("client_spin", ctypes.c_uint8),  # the spin bit at its last edge
+        ("server_spin", ctypes.c_uint8),
+        ("client_edges", ctypes.c_uint8),
+        ("server_edges", ctypes.c_uint8),
         ("spare", ctypes.c_uint8 * 5),
     )
 

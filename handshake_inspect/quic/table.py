@@ -1,6 +1,6 @@
 """The rows of QUIC connections, found by 4-tuple, or by the connection ID that the server chose once a client moved.
 
-One open-addressing index of 64-bit words serves both: 32 bits of a hash, 32 bits that say which row and which key.
+One index serves both: a bit of the low half of a slot says which key it is of.
 """
 
 from typing import Any
@@ -8,58 +8,59 @@ from typing import Any
 from handshake_inspect.quic import quic_rows
 from handshake_inspect.quic.quic_rows import KEPT, NOT_KEPT
 from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.index import Index
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import MASK32
 
-FIRST_INDEX = 1 << 10
-LONGEST_RUN = 1024
+LONGEST_RUN = 1024  # slots that a search passes; who makes hashes collide is found no more
 BY_CID = 0x8000_0000  # of a slot's low half: the key is the server's connection ID
 NUMBER = 0x7FFF_FFFF
 MOST_KEPT = 1 << 15  # datagrams kept to be opened, at most
 LEAST_ROWS = 16
 
 
-class QuicTable:
+class QuicTable(Index):
     """Rows and the way to them; `limit` bounds them, and the oldest make room."""
 
     def __init__(self, limit: int) -> None:
-        """Reserve room for `limit` rows (address space, not memory), or for fewer if need be."""
+        """Rows are reserved when the first connection comes."""
+        super().__init__()
         self.limit = max(min(limit, 1 << 22), LEAST_ROWS)
         self.kept_limit = MOST_KEPT
         self.row_storage: Any = None
         self.kept_storage: Any = None
-        self.count = 0
-        self.kept_count = 0
-        self.begun = 0
+        self.count = 0  # rows ever used
+        self.kept_count = 0  # as `count`, of datagrams
         self.evicted = 0
-        self.not_kept = 0
-        self.free_row = 0
-        self.free_kept = 0
+        self.not_kept = 0  # datagrams for which there was no room
+        self.free_kept = 0  # 1 + the datagram freed last; the next is in its `next`
         self.hand = 0
-        self.mask = 0
-        self.filled = 0
-        self.ready = False
 
     def prepare(self) -> int:
-        """Reserve storage when the first connection is seen; MemoryError where the system grants none."""
-        self.row_storage = rows.room_for(quic_rows.ROWS["Quic"], self.limit)
-        self.kept_storage = rows.room_for(quic_rows.ROWS["Kept"], self.kept_limit)
-        self.index_storage = rows.reserve_words(FIRST_INDEX)
+        """Reserve room (address space, not memory); for fewer rows where the system does not grant that much."""
+        while True:
+            try:
+                self.row_storage = rows.room_for(quic_rows.ROWS["Quic"], self.limit)
+                self.kept_storage = rows.room_for(quic_rows.ROWS["Kept"], self.kept_limit)
+                break
+            except MemoryError:
+                if self.limit == LEAST_ROWS:
+                    raise
+                self.limit = max(self.limit // 2, LEAST_ROWS)
+                self.kept_limit = max(self.kept_limit // 2, LEAST_ROWS)
         self.quics = quic_rows.quics_of(self.row_storage)
         self.kept = quic_rows.kept_of(self.kept_storage)
-        self.slots = rows.words_of(self.index_storage)
-        self.mask = FIRST_INDEX - 1
-        self.ready = True
         return 0
 
     # -- the index -------------------------------------------------------------------------------------------
 
     def find(self, segment: Any) -> int:
-        """1 + the row of the segment's 4-tuple, 0 if it is unknown."""
+        """1 + the row of the segment's 4-tuple, 0 if it is unknown; `found_at` is its slot, or the free one."""
         tag = (segment.hash >> 32) & MASK32
         at = tag & self.mask
         for _ in range(LONGEST_RUN):
             slot = self.slots[at]
+            self.found_at = at
             if slot == 0:
                 return 0
             if slot >> 32 == tag and not slot & BY_CID and self.is_same((slot & NUMBER) - 1, segment):
@@ -83,16 +84,21 @@ class QuicTable:
         return row.moved != 0 and port == row.moved_port and lo == row.moved_lo and hi == row.moved_hi
 
     def find_cid(self, segment: Any, cid: int, length: int) -> int:
-        """1 + the row of the connection whose server chose this connection ID, 0 if there is none."""
-        tag = self.cid_tag(segment.dst_hi, segment.dst_lo, segment.dst_port, cid)
+        """As `find`, by the connection ID that the server at the segment's destination chose."""
+        return self.look_up_cid(segment.dst_hi, segment.dst_lo, segment.dst_port, cid, length)
+
+    def look_up_cid(self, hi: int, lo: int, port: int, cid: int, length: int) -> int:
+        """As `find_cid`, for the server at this address and port."""
+        tag = self.cid_tag(hi, lo, port, cid)
         at = tag & self.mask
         for _ in range(LONGEST_RUN):
             slot = self.slots[at]
+            self.found_at = at
             if slot == 0:
                 return 0
             if slot >> 32 == tag and slot & BY_CID:
                 row = quic_rows.quic_at(self.quics, (slot & NUMBER) - 1)
-                if row.server_cid == cid and row.server_cid_len == length and row.server_lo == segment.dst_lo:
+                if row.server_cid == cid and row.server_cid_len == length and row.server_lo == lo:
                     return slot & NUMBER
             at = (at + 1) & self.mask
         return 0
@@ -101,80 +107,16 @@ class QuicTable:
         """What a connection ID is found by."""
         return (fourtuple.hash_four_tuple(hi, lo, port, cid, 0, 0) >> 32) & MASK32
 
-    def enter(self, tag: int, reference: int) -> int:
-        """Let a key mean a row from now on: a newer row of the same key is found first.  MemoryError if it cannot."""
-        if 2 * self.filled > self.mask:
-            self.grow()
-        slot = tag << 32 | reference
-        at = tag & self.mask
-        for _ in range(LONGEST_RUN):
-            other = self.slots[at]
-            if other == 0:
-                self.slots[at] = slot
-                self.filled += 1
-                return 0
-            if other >> 32 == tag and other & BY_CID == reference & BY_CID:
-                self.slots[at] = slot  # the older one moves on
-                slot = other
-            at = (at + 1) & self.mask
-        return 0
-
-    def grow(self) -> int:
-        """Double the index."""
-        old, size = self.slots, self.mask + 1
-        storage = rows.reserve_words(2 * size)
-        slots = rows.words_of(storage)
-        mask = 2 * size - 1
-        first = 0  # begin behind a gap, so that each run keeps its order
-        while old[first]:
-            first += 1
-        for i in range(size):
-            slot = old[(first + i) & (size - 1)]
-            if slot:
-                at = (slot >> 32) & mask
-                while slots[at]:
-                    at = (at + 1) & mask
-                slots[at] = slot
-        self.index_storage = storage
-        self.slots = slots
-        self.mask = mask
-        return 0
-
-    def forget(self, tag: int, reference: int) -> None:
-        """Take a key out of the index, if it is there: later entries of its run move up."""
-        at = tag & self.mask
-        while True:
-            slot = self.slots[at]
-            if slot == 0:
-                return
-            if slot & MASK32 == reference and slot >> 32 == tag:
-                break
-            at = (at + 1) & self.mask
-        hole = at
-        while True:
-            at = (at + 1) & self.mask
-            slot = self.slots[at]
-            if slot == 0:
-                break
-            home = (slot >> 32) & self.mask
-            if ((at - home) & self.mask) >= ((at - hole) & self.mask):
-                self.slots[hole] = slot
-                hole = at
-        self.slots[hole] = 0
-        self.filled -= 1
-
     # -- rows ------------------------------------------------------------------------------------------------
 
     def new_row(self, segment: Any) -> int:
-        """A row for the connection that this datagram of its client begins; its number.  MemoryError without room."""
-        if not self.ready:
+        """A row for the connection that this datagram of its client begins; its number.  MemoryError without room.
+
+        The 4-tuple of the last `find` means this row from now on.
+        """
+        if self.row_storage is None:
             self.prepare()
-        self.begun += 1
-        if self.free_row:
-            i = self.free_row - 1
-            self.free_row = quic_rows.quic_at(self.quics, i).next_free
-            quic_rows.clear_quic(self.quics, i)
-        elif self.count < self.limit:
+        if self.count < self.limit:
             i = self.count
             self.count += 1
         else:
@@ -182,6 +124,7 @@ class QuicTable:
             self.hand = i + 1 if i + 1 < self.limit else 0
             self.evicted += 1
             self.release(i)
+            self.find(segment)  # what was released may have moved the slots of others up
         row = quic_rows.quic_at(self.quics, i)
         row.client_hi = segment.src_hi
         row.client_lo = segment.src_lo
@@ -193,7 +136,7 @@ class QuicTable:
         row.first_ns = segment.ts_ns
         row.first_frame = segment.frame
         row.in_use = 1
-        self.enter((segment.hash >> 32) & MASK32, i + 1)
+        self.name(segment, i + 1)
         return i
 
     def release(self, i: int) -> None:
@@ -212,12 +155,6 @@ class QuicTable:
         """What the row is found by with its client there."""
         return (fourtuple.hash_four_tuple(hi, lo, port, row.server_hi, row.server_lo, row.server_port) >> 32) & MASK32
 
-    def retire(self, i: int) -> None:
-        """Forget a connection that was reported; its row is used again."""
-        self.release(i)
-        quic_rows.quic_at(self.quics, i).next_free = self.free_row
-        self.free_row = i + 1
-
     def moved(self, i: int, segment: Any) -> int:
         """Note that the client of a row sends from another address now."""
         row = quic_rows.quic_at(self.quics, i)
@@ -228,15 +165,16 @@ class QuicTable:
         row.moved_port = segment.src_port
         if row.moved < 0xFFFF:
             row.moved += 1
-        return self.enter((segment.hash >> 32) & MASK32, i + 1)
+        self.find(segment)
+        return self.name(segment, i + 1)
 
     def name_by_cid(self, i: int, cid: int, length: int) -> int:
         """Have the connection found by the connection ID that its server chose."""
         row = quic_rows.quic_at(self.quics, i)
         row.server_cid = cid
         row.server_cid_len = length
-        tag = self.cid_tag(row.server_hi, row.server_lo, row.server_port, cid)
-        return self.enter(tag, BY_CID | (i + 1))
+        self.look_up_cid(row.server_hi, row.server_lo, row.server_port, cid, length)
+        return self.put(self.cid_tag(row.server_hi, row.server_lo, row.server_port, cid), BY_CID | (i + 1))
 
     # -- datagrams to be opened ------------------------------------------------------------------------------
 

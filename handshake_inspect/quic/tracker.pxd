@@ -20,6 +20,7 @@ cdef int64_t FLIGHT_NS, AGAIN_NS, IDLE_NS
 cdef uint64_t BIT
 cdef uint64_t LARGEST
 cdef Py_ssize_t LEAST_DATA
+cdef unsigned int EDGES
 cdef unsigned int MOST_CLIENT_KEPT, MOST_KEPT_EACH
 
 cdef class QuicTracker:
@@ -28,7 +29,6 @@ cdef class QuicTracker:
     cdef object port_words
     cdef uint64_t *ports
     cdef uint32_t cid_lengths
-    cdef public bint opens
 
     @cython.locals(reference=uint32_t, wire_end=Py_ssize_t, kinds="unsigned int")
     cdef int take(
@@ -60,6 +60,9 @@ cdef class QuicTracker:
     cdef void on_client_initial(self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame) noexcept nogil
     @cython.locals(same=bint)
     cdef void on_client_short(self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame) noexcept nogil
+    @cython.locals(took=int64_t)
+    cdef void on_client_spin(self, quic_rows.Quic *row, segment.Segment *segment) noexcept nogil
+    cdef void on_server_spin(self, quic_rows.Quic *row) noexcept nogil
     @cython.locals(frame=uint32_t, cid=uint64_t)
     cdef int from_server(
         self, Py_ssize_t i, quic_rows.Quic *row, segment.Segment *segment, const unsigned char *data,

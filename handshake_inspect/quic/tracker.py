@@ -9,7 +9,9 @@ from typing import Any
 from handshake_inspect.quic import datagram, quic_rows
 from handshake_inspect.quic.const import (
     EARLY_DATA,
+    EDGES,
     FIXED,
+    FLIGHT_NS,
     FORCED,
     FORCES,
     HANDSHAKE,
@@ -43,7 +45,6 @@ from handshake_inspect.quic.table import QuicTable
 from handshake_inspect.tcp import rows
 from handshake_inspect.wire.const import MASK32, NOTE_SNAPPED
 
-FLIGHT_NS = 2_000_000  # packets of one flight follow each other sooner than this
 AGAIN_NS = 10_000_000  # an Initial later than this after the one before is another copy; a large hello needs several
 IDLE_NS = 30_000_000_000  # an Initial after so long a silence begins another connection
 BIT = 1
@@ -63,7 +64,6 @@ class QuicTracker:
         self.port_words = rows.reserve_words(1 << 10)  # a bit for each UDP port of a server that has a connection
         self.ports = rows.words_of(self.port_words)
         self.cid_lengths = 0  # a bit for each length of a server's connection ID
-        self.opens = True  # whether Initials are kept to be opened
 
     def take(self, segment: Any, data: Any, start: int, end: int) -> int:
         """Take note of a datagram whose payload is `data[start:end]`, of which `payload_len` bytes were on the wire."""
@@ -71,7 +71,7 @@ class QuicTracker:
             return 0
         if not data[start] & LONG and not self.is_served(segment):
             return 0
-        reference = self.table.find(segment) if self.table.ready else 0
+        reference = self.table.find(segment)
         if reference == 0 and not data[start] & LONG:
             reference = self.find_moved(segment, data, start, end)
             if reference == 0:
@@ -94,7 +94,7 @@ class QuicTracker:
 
     def find_moved(self, segment: Any, data: Any, start: int, end: int) -> int:
         """1 + the row of a connection whose client sends from elsewhere now, with the connection ID it used before."""
-        if not data[start] & FIXED or not self.table.ready:
+        if not data[start] & FIXED:
             return 0
         for length in range(4, 21):
             if self.cid_lengths >> length & 1 and end - start > length:
@@ -150,7 +150,7 @@ class QuicTracker:
             self.from_server(i, row, segment, data, kinds)
         else:
             self.from_client(row, segment, kinds)
-        if kinds & INITIAL and self.opens and self.is_worth_keeping(row, segment):
+        if kinds & INITIAL and self.is_worth_keeping(row, segment):
             self.table.keep(row, data, start, end, segment.src_port == row.server_port)
         return 0
 
@@ -204,6 +204,7 @@ class QuicTracker:
     def on_client_short(self, row: Any, segment: Any, frame: int) -> None:
         """A 1-RTT packet of the client: its Finished is in this datagram, or in one just before in the same flight."""
         row.flags |= CLIENT_SHORT
+        self.on_client_spin(row, segment)
         if row.finished_ns == 0:
             row.finished_ns = segment.ts_ns
             row.finished_frame = frame
@@ -218,6 +219,27 @@ class QuicTracker:
                 row.request_frame = frame
             row.request_last_ns = segment.ts_ns
             row.request_last_frame = frame
+
+    # -- the latency spin bit (RFC 9000 section 17.4) ------------------------------------------------------------
+    # The server repeats what the client sent last, and the client sends the opposite of what the server sent last.  An
+    # edge that this does not allow is an old packet that comes late.
+
+    def on_client_spin(self, row: Any, segment: Any) -> None:
+        """The client's spin bit: edges are a round trip apart, or more where the client had nothing to send."""
+        if self.datagram.spin in (row.client_spin, row.server_spin):
+            return
+        row.client_spin = self.datagram.spin
+        if row.client_edges:
+            took = segment.ts_ns - row.edge_ns
+            row.spin_ns = took if row.client_edges == 1 else min(row.spin_ns, took)
+        row.edge_ns = segment.ts_ns
+        row.client_edges = min(row.client_edges + 1, EDGES)
+
+    def on_server_spin(self, row: Any) -> None:
+        """The server's spin bit."""
+        if self.datagram.spin != row.server_spin and self.datagram.spin == row.client_spin:
+            row.server_spin = self.datagram.spin
+            row.server_edges = min(row.server_edges + 1, EDGES)
 
     # -- the server ------------------------------------------------------------------------------------------
 
@@ -259,6 +281,7 @@ class QuicTracker:
     def on_server_short(self, row: Any, segment: Any, frame: int) -> None:
         """A 1-RTT packet of the server: those that may hold data are kept as bursts, the first few."""
         row.flags |= SERVER_SHORT
+        self.on_server_spin(row)
         if self.datagram.short_len < LEAST_DATA:
             return
         gap = segment.ts_ns - row.burst_last_ns
@@ -288,8 +311,6 @@ class QuicTracker:
 
     def on_error(self, segment: Any) -> int:
         """An ICMP error that quotes a datagram with the addresses and ports of `segment`."""
-        if not self.table.ready:
-            return 0
         reference = self.table.find(segment)
         if reference == 0:
             return 0

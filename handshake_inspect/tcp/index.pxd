@@ -16,8 +16,8 @@ cdef class Index:
     cdef uint64_t found_at
 
     cdef void expect(self, segment.Segment *segment) noexcept nogil
-    @cython.locals(slot=uint64_t)
     cdef int name(self, segment.Segment *segment, uint32_t reference) except -1 nogil
+    cdef int put(self, uint64_t tag, uint32_t reference) except -1 nogil
     @cython.locals(
         old="uint64_t *", slots="uint64_t *", size=uint64_t, mask=uint64_t, i=uint64_t, slot=uint64_t, at=uint64_t
     )

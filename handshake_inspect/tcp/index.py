@@ -29,10 +29,13 @@ class Index:
 
     def name(self, segment: Any, reference: int) -> int:
         """Let the 4-tuple of the last `find` mean this row from now on.  MemoryError when the index cannot grow."""
-        slot = ((segment.hash >> 32) & MASK32) << 32 | reference
+        return self.put((segment.hash >> 32) & MASK32, reference)
+
+    def put(self, tag: int, reference: int) -> int:
+        """Let a tag (32 bits of a hash) mean this row, at the slot of the last find."""
         if self.slots[self.found_at] == 0:
             self.filled += 1
-        self.slots[self.found_at] = slot
+        self.slots[self.found_at] = tag << 32 | reference
         if self.filled > self.most:
             self.grow()
         return 0

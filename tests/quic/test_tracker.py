@@ -140,6 +140,56 @@ def test_the_oldest_make_room():
     assert {row.client_port for row in rows} == set(range(1048, 1064))
 
 
+def spinning(flow: Flow, trips: int, rtt: int = 40 * MS) -> Flow:
+    """A packet of each side a round trip, captured half way: the client turns the bit, the server repeats it."""
+    for trip in range(trips):
+        spin = 1 - trip % 2
+        flow.client(quic.short(100, spin=spin)).wait(rtt // 2).server(quic.short(100, dcid=b"", spin=spin)).wait(
+            rtt // 2
+        )
+    return flow
+
+
+def test_the_spin_bit_of_both_sides():
+    row = only(spinning(answered(Flow()).wait(MS), 3))
+    assert (row.client_edges, row.server_edges, row.spin_ns) == (2, 2, 40 * MS)
+
+
+def test_an_old_packet_is_no_edge_of_the_spin_bit():
+    flow = answered(Flow()).wait(MS)
+    flow.client(quic.short(100, spin=1)).wait(MS).client(quic.short(100, spin=0)).wait(MS)
+    flow.client(quic.short(100, spin=1)).server(quic.short(100, dcid=b"", spin=1))
+    row = only(flow)
+    assert (row.client_edges, row.server_edges) == (1, 1)
+
+
+def test_a_spin_bit_that_stays_has_no_round_trip():
+    flow = answered(Flow())
+    for _ in range(4):
+        flow.wait(MS).client(quic.short(100, spin=1)).wait(MS).server(quic.short(100, dcid=b""))
+    row = only(flow)
+    assert (row.client_edges, row.server_edges, row.spin_ns) == (1, 0, 0)
+
+
+def test_many_moves_and_many_connections_of_one_server():
+    """Each is found by its connection ID wherever it goes, and by nothing once it had to make room."""
+    flow = Flow()
+    for port in range(40):
+        cid = bytes([0x50 + port]) * 8
+        flow.put(("192.0.2.1", 1024 + port), flow.ends[1], HELLO)
+        flow.put(flow.ends[1], ("192.0.2.1", 1024 + port), quic.initial(scid=cid, dcid=b"", size=200))
+        flow.put(("192.0.2.1", 1024 + port), flow.ends[1], quic.short(120, dcid=cid))
+    for port in range(40):
+        for move in range(3):
+            cid = bytes([0x50 + port]) * 8
+            flow.put((f"192.0.2.{10 + move}", 1024 + port), flow.ends[1], quic.short(120, dcid=cid))
+    every = flow.rows()
+    assert [row.moved for row in every] == [3] * 40
+    assert [row.client_frames for row in every] == [5] * 40
+    left = flow.rows(limit=16)
+    assert sorted((row.client_port, row.moved) for row in left) == [(port, 3) for port in range(1048, 1064)]
+
+
 PACKETS = st.sampled_from([
     HELLO, quic.handshake(300), quic.short(200), quic.early(), quic.retry(), quic.negotiation(V1),
     quic.initial(scid=quic.SERVER_CID, version=V2), b"", b"\0" * 40,

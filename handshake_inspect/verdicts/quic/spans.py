@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.quic.const import EDGES, FLIGHT_NS
 from handshake_inspect.quic.quic_rows import BURSTS, EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY
 from handshake_inspect.verdicts.quic.quics import Bools, Quics, Times
 from handshake_inspect.verdicts.setup.intervals import Interval, bounded, exact
@@ -71,6 +72,13 @@ class QuicSpans:
         half = np.maximum(self.initial.low, 0) // 2
         return np.maximum(half, np.maximum(self.stateless, self.least))
 
+    @cached_property
+    def spin(self) -> Interval:
+        """The round trip by the spin bit, where both sides move it and it is no shorter than a round trip can be."""
+        rows, spin = self.quics.rows, self._time("spin")
+        moves = (rows["client_edges"] >= EDGES) & (rows["server_edges"] >= EDGES)
+        return exact(spin, moves & (spin > 0) & (spin >= self.too_soon))
+
     # -- the handshake -----------------------------------------------------------------------------------------
 
     @cached_property
@@ -94,7 +102,7 @@ class QuicSpans:
         flight_end = np.maximum(self._time("flight"), self._time("answer"))
         for at in range(BURSTS):
             burst = self.quics.rows["burst_ns"][:, at]
-            apart = burst - flight_end > _FLIGHT_NS
+            apart = burst - flight_end > FLIGHT_NS
             sooner |= (burst > 0) & apart & self.finished & (burst < finished + soonest)
         return self.quics.has(EARLY) & sooner
 
@@ -173,6 +181,3 @@ class QuicSpans:
         """Of the handshake: one, one more for a Retry and for a Version Negotiation each, none with early data."""
         trips = 1 + self.quics.has(RETRY).astype(np.int64) + self.quics.has(NEGOTIATED)
         return np.where(self.early_accepted, trips - 1, trips)
-
-
-_FLIGHT_NS = 2_000_000  # packets of one flight follow each other sooner than this

@@ -178,3 +178,14 @@ def test_a_round_trip_of_tcp_is_a_lower_bound_too():
     flow.wait(40 * MS).server(quic.short(900, dcid=b""))
     assert bounds(spans_of(flow).response)[0] == 30 * MS
     assert bounds(spans_of(flow, least=39 * MS).response)[0] == 70 * MS
+
+
+@pytest.mark.parametrize(("trip", "shown"), [(40 * MS, 40 * MS), (20 * MS, 20 * MS), (19 * MS, None)])
+def test_the_spin_bit_is_no_shorter_than_the_network(trip, shown):
+    """Half of what the server's first answer took is a lower bound."""
+    flow = finish(flight(hello(Flow())), quic.short(90)).wait(MS)
+    for turn in range(3):
+        spin = 1 - turn % 2
+        flow.client(quic.short(100, spin=spin)).server(quic.short(100, dcid=b"", spin=spin)).wait(trip)
+    value = int(spans_of(flow).spin.value[0])
+    assert (value if value >= 0 else None) == shown
