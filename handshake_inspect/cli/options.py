@@ -222,7 +222,7 @@ def no_names_option() -> Any:
 
 def no_setup_option() -> Any:
     """`--no-setup`: headers alone are looked at."""
-    return option("--no-setup", is_flag=True, help="Do not read connection set-up: no payload is looked at.")
+    return option("--no-setup", is_flag=True, help="Read headers alone: no set-up, lookups or QUIC.")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from handshake_inspect.dns.messages import AAAA, PORT, Message, read
+from handshake_inspect.dns.messages import PORT, Message, read
 
 MOST_PENDING = 1 << 16
 MOST_ANSWERS = 1 << 18
+COPY_NS = 10_000_000  # the same query within this was sent once and captured twice: no resolver repeats it so soon
 LONGEST_NS = 60_000_000_000  # what is asked again later is another lookup
 
 Client = bytes  # an address of 16 bytes
@@ -34,11 +35,6 @@ class Lookup(NamedTuple):
     rcode: int = -1  # -1 for no answer
     addresses: tuple[bytes, ...] = ()
     ttl_s: int = 0
-
-    @property
-    def is_v6(self) -> bool:
-        """Whether IPv6 addresses were asked for."""
-        return self.kind == AAAA
 
 
 @dataclass
@@ -61,7 +57,6 @@ class Lookups:
         self.pending: OrderedDict[tuple[Client, str, int], _Pending] = OrderedDict()
         self.unanswered: list[Lookup] = []
         self.dropped = 0  # lookups that had to make room
-        self.messages = 0
 
     def __len__(self) -> int:
         return len(self.answered) + len(self.unanswered) + len(self.pending)
@@ -72,7 +67,6 @@ class Lookups:
         message = read(data)
         if message is None:
             return
-        self.messages += 1
         if message.is_response and src_port == PORT:
             self._answer(ts_ns, frame, dst, dst_port, message)
         elif not message.is_response and dst_port == PORT:
@@ -83,6 +77,8 @@ class Lookups:
         key = client, message.name, message.kind
         known = self.pending.get(key)
         if known is not None and ts_ns - known.last_ns < LONGEST_NS:
+            if (port, message.number) in known.asked and ts_ns - known.last_ns < COPY_NS:
+                return
             known.queries += 1
             known.last_ns = ts_ns
             if len(known.asked) < 16:

@@ -5,6 +5,7 @@ Any bytes may come: what is no message is None.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 PORT = 53
@@ -28,6 +29,15 @@ class Message(NamedTuple):
     truncated: bool = False
     addresses: tuple[bytes, ...] = ()
     ttl: int = 0  # seconds, the least of the records that lead to the addresses
+
+
+def messages_of(stream: bytes) -> Iterator[bytes]:
+    """The messages that a segment of TCP holds whole, each behind its length (RFC 1035 section 4.2.2)."""
+    at = 0
+    while at + 2 < len(stream):
+        start, at = at + 2, at + 2 + int.from_bytes(stream[at : at + 2], "big")
+        if at <= len(stream):
+            yield stream[start:at]
 
 
 def read(data: bytes) -> Message | None:

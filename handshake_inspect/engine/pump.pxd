@@ -64,7 +64,7 @@ cdef class Pump:
     @cython.locals(start=Py_ssize_t)
     cdef int take_datagram(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     @cython.locals(start=Py_ssize_t)
-    cdef int take_lookup(self, FrameReader reader, seg.Segment *record) except -1 with gil
+    cdef int take_lookup(self, seg.Segment *record, bint over_tcp) except -1 with gil
     cdef bint take(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef void note_time(self, int64_t now, uint64_t frame) noexcept nogil
     cdef int second_try(self, FrameReader reader, Py_ssize_t at) except -1 with gil

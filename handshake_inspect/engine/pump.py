@@ -9,6 +9,7 @@ from handshake_inspect.decode import payload, uncommon
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.decode.fragments import Reassembler
 from handshake_inspect.dns.lookups import Lookups
+from handshake_inspect.dns.messages import messages_of
 from handshake_inspect.engine import owners
 from handshake_inspect.quic.tracker import QuicTracker
 from handshake_inspect.tcp.tracker import Tracker
@@ -115,21 +116,24 @@ class Pump:
 
     def take_datagram(self, kind: int, reader: FrameReader, record: Any) -> int:
         """A UDP datagram of the reader's frame, or an error that quotes one."""
+        if not self.tracker.reads:
+            return 0
         record.ts_ns = reader.ts_ns
         record.frame = reader.frames
         if kind == KIND_UDP_ERROR:
             return self.quic.on_error(record)
         if DNS in (record.src_port, record.dst_port):
-            return self.take_lookup(reader, record)
+            return self.take_lookup(record, over_tcp=False)
         start = payload.start(record)
         return self.quic.take(record, payload.octets(self.owners, record), start, start + payload.captured(record))
 
-    def take_lookup(self, reader: FrameReader, record: Any) -> int:
-        """A datagram to or from a name server."""
+    def take_lookup(self, record: Any, over_tcp: bool) -> int:
+        """A datagram to or from a name server, or a segment with payload."""
         start = payload.start(record)
         data = bytes(payload.octets(self.owners, record)[start : start + payload.captured(record)])
         src, dst = pack(">QQ", record.src_hi, record.src_lo), pack(">QQ", record.dst_hi, record.dst_lo)
-        self.lookups.take(record.ts_ns, record.frame, (src, record.src_port, dst, record.dst_port), data)
+        for message in messages_of(data) if over_tcp else (data,):
+            self.lookups.take(record.ts_ns, record.frame, (src, record.src_port, dst, record.dst_port), message)
         return 0
 
     def take(self, kind: int, reader: FrameReader, record: Any) -> bool:
@@ -151,6 +155,8 @@ class Pump:
             record.notes |= NOTE_UNTIMED
         record.ts_ns = reader.ts_ns
         record.frame = reader.frames
+        if DNS in (record.src_port, record.dst_port) and kind == KIND_TCP and record.payload_len and self.tracker.reads:
+            self.take_lookup(record, over_tcp=True)
         return True
 
     def note_time(self, now: int, frame: int) -> None:

@@ -148,3 +148,13 @@ def _problems(pump: Pump) -> Iterator[Problem]:
     setups = tracker.table.setups
     if unread := setups.starved + setups.names.refused:
         yield Problem("hellos-unread", f"{plural(unread, 'TLS hello')} left unread to bound memory")
+    quics = pump.quic.table
+    if quics.evicted:
+        message = (
+            f"{quics.evicted:,} QUIC connections were dropped to make room for newer ones; raise --max-connections"
+        )
+        yield Problem("quic-evicted", message)
+    if quics.not_kept:
+        yield Problem("initials-unread", f"{plural(quics.not_kept, 'QUIC datagram')} left unopened to bound memory")
+    if pump.lookups.dropped:
+        yield Problem("lookups-dropped", f"{plural(pump.lookups.dropped, 'DNS lookup')} forgotten to bound memory")

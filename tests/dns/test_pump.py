@@ -3,7 +3,9 @@
 import io
 
 import pytest
-from support import frames
+from hypothesis import given
+from hypothesis import strategies as st
+from support import frames, quic
 from support.captures import pcap
 from support.dns import answer, query
 
@@ -11,6 +13,58 @@ from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.tcp.tracker import Tracker
+
+CLIENT, RESOLVER = ("192.0.2.1", 40000), ("192.0.2.53", 53)
+
+
+def pumped(*taken: bytes, reads: bool = True) -> Pump:
+    """Frames 20 ms apart."""
+    pump = Pump(Tracker(16))
+    pump.tracker.reads = reads
+    with open_trace(
+        [io.BytesIO(pcap([(1_000_000_000 + 20_000_000 * i, one) for i, one in enumerate(taken)]))]
+    ) as source:
+        pump_all(source, pump)
+    return pump
+
+
+def in_stream(*messages: bytes) -> bytes:
+    return b"".join(len(message).to_bytes(2, "big") + message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("cut", "found"),
+    [(None, [("a.example", True), ("b.example", True)]), (-1, [("a.example", True), ("b.example", False)])],
+)
+def test_lookups_over_tcp(cut, found):
+    asked = frames.data(in_stream(query("a.example"), query("b.example", number=8)), src=CLIENT, dst=RESOLVER)
+    said = in_stream(answer("a.example", records=[]), answer("b.example", number=8, records=[]))[:cut]
+    lookups = pumped(asked, frames.data(said, src=RESOLVER, dst=CLIENT)).lookups.all()
+    assert [(each.name, each.rcode == 0) for each in lookups] == found
+
+
+def test_a_truncated_answer_is_asked_for_again_over_tcp():
+    taken = [
+        frames.udp(CLIENT, RESOLVER, query()), frames.udp(RESOLVER, CLIENT, answer(flags=0x8380)),
+        frames.data(in_stream(query(number=9)), src=("192.0.2.1", 40001), dst=RESOLVER),
+        frames.data(in_stream(answer(number=9)), src=RESOLVER, dst=("192.0.2.1", 40001)),
+    ]  # fmt: skip
+    (found,) = pumped(*taken).lookups.all()
+    assert (found.queries, found.answer_frame, len(found.addresses)) == (2, 4, 1)
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_over_tcp(stream):
+    assert len(pumped(frames.data(stream, src=CLIENT, dst=RESOLVER)).lookups) <= len(stream) // 14
+
+
+def test_payload_is_left_alone_where_set_up_is_not_read():
+    hello = quic.initial(size=1200)
+    taken = [frames.udp(CLIENT, RESOLVER, query()), frames.udp(CLIENT, ("192.0.2.9", 443), hello)]
+    taken.append(frames.data(in_stream(query()), src=CLIENT, dst=RESOLVER))
+    pump, unread = pumped(*taken), pumped(*taken, reads=False)
+    assert (len(pump.lookups), pump.quic.table.count) == (1, 1)
+    assert (len(unread.lookups), unread.quic.table.count, unread.tcp_segments) == (0, 0, 1)
 
 
 @pytest.mark.parametrize(
