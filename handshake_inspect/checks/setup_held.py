@@ -24,10 +24,11 @@ from handshake_inspect.expression.columns import Columns
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.report.checked import Assertion, Breach
 from handshake_inspect.report.column import Mask, Numbers, Words
+from handshake_inspect.report.connection import Server
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Report
 from handshake_inspect.verdicts.percentiles import nearest_rank
-from handshake_inspect.wire.text import duration, endpoint_text, plural, printable, share
+from handshake_inspect.wire.text import duration, plural, printable, share
 
 LISTED = 100  # servers that a rule on names lists
 
@@ -178,13 +179,12 @@ def _allowed(holder: Holding, rules: tuple[Allowed, ...]) -> Assertion:
     about = np.flatnonzero(~holder.ignored)
     for place in about.tolist():
         server = holder.report.connections[place].server
-        names = [server.name] if server.name else list(server.names or [None])  # type: ignore[list-item]
-        if not all(_is_allowed(rules, name, server.ip) for name in names):
+        if not _is_allowed(rules, server):
             wrong[place] = True
-            strangers[_whom(" or ".join(filter(None, names)), server.ip, server.port)] += 1
-    for each in holder.report.quic_connections:
-        if not _is_allowed(rules, each.server_name, each.server.ip):
-            strangers[_whom(each.server_name or "", each.server.ip, each.server.port)] += 1
+            strangers[_whom(server)] += 1
+    strangers.update(
+        _whom(each.server) for each in holder.report.quic_connections if not _is_allowed(rules, each.server)
+    )
     count, total = strangers.total(), len(about) + len(holder.report.quic_connections)
     listed = [f"{whom}: {plural(times, 'connection')}" for whom, times in strangers.most_common(LISTED)]
     return Assertion(
@@ -194,10 +194,12 @@ def _allowed(holder: Holding, rules: tuple[Allowed, ...]) -> Assertion:
     )  # fmt: skip
 
 
-def _is_allowed(rules: tuple[Allowed, ...], name: str | None, address: str) -> bool:
-    return any(rule.holds(name, address) for rule in rules)
+def _is_allowed(rules: tuple[Allowed, ...], server: Server) -> bool:
+    """Whether every name that the server may have is allowed, or its address."""
+    names: list[str | None] = [server.name] if server.name else list(server.names or ()) or [None]
+    return all(any(rule.holds(name, server.ip) for rule in rules) for name in names)
 
 
-def _whom(name: str, ip: str, port: int) -> str:
-    where = endpoint_text(ip, port)
-    return f"{printable(name)} ({where})" if name else where
+def _whom(server: Server) -> str:
+    name = server.name or " or ".join(server.names or [])
+    return f"{printable(name)} ({server.service})" if name else str(server.service)

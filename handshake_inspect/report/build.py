@@ -40,7 +40,7 @@ def build(
 
     `names` as in RowConnections.
     """
-    quic = QuicReport(case.quic)
+    quic = QuicReport(case.quic, case.waited[1])
     counts = counted(case.outcomes.outcome, len(OUTCOMES)).tolist()
     return Report(
         tool=tool,

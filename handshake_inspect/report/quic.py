@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from handshake_inspect.report.connection import Endpoint, Leg
+from handshake_inspect.report.connection import Endpoint, Leg, Server
 from handshake_inspect.report.setup import Setup, SetupSummary
 from handshake_inspect.report.words import Count, DurationNs, FrameNumber, Side, TimeNs, Word
 from handshake_inspect.verdicts.quic.words import QUIC_OUTCOMES, QuicEarlyData, QuicOutcome
@@ -53,12 +53,14 @@ class QuicConnection(Struct, frozen=True, gc=False):
 
     `version` is the one in use last.  `token`: its first Initial had one.  `early_data`: `accepted` where the answer
     came too soon for anything else, else the wire does not show what became of it.  `names_read` says whether Initials
-    could be opened.  `moved` counts the client's changes of address that keep a connection ID.
+    could be opened, and `server_name` what the hello in them asks for.  `moved` counts the client's changes of address
+    that keep a connection ID.  `spin_rtt`: the least time between two edges of the client's spin bit (RFC 9000 section
+    17.4), which is a round trip and the time that the ends waited; null where the bit does not move.
     """
 
     id: Count
     client: Endpoint
-    server: Endpoint
+    server: Server
     first_ns: TimeNs
     last_ns: TimeNs
     first_frame: FrameNumber

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from handshake_inspect.quic.quic_rows import EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY, TOKEN
-from handshake_inspect.report.connection import Endpoint, Leg
+from handshake_inspect.report.connection import Endpoint, Leg, Server
 from handshake_inspect.report.quic import (
     QuicClose,
     QuicConnection,
@@ -18,6 +19,7 @@ from handshake_inspect.report.quic import (
     QuicService,
 )
 from handshake_inspect.report.quic_why import sentence
+from handshake_inspect.report.server_names import Waited, chosen, waited_of
 from handshake_inspect.report.setup import (
     ExtraRoundTrip,
     Milestone,
@@ -52,6 +54,7 @@ class QuicReport:
     """All QUIC connections of a capture as objects."""
 
     case: QuicCase
+    waited_for: Mapping[int, int]  # connections that waited for a lookup, and the place of that
 
     @property
     def quics(self) -> Quics:
@@ -78,7 +81,7 @@ class QuicReport:
         """Connections by server address and port, busiest first."""
         by: dict[Endpoint, list[QuicConnection]] = defaultdict(list)
         for each in self.connections:
-            by[each.server].append(each)
+            by[each.server.service].append(each)
         return [
             QuicService(server, len(those), QuicOutcomes.of(those), _summed(those))
             for server, those in sorted(by.items(), key=lambda item: (-len(item[1]), item[1][0].id))
@@ -92,10 +95,11 @@ class QuicReport:
         took = int(self.spans.handshake.value[i])
         cause, flags = judged.cause(i), int(row["flags"])
         raced = int(self.case.raced_tcp[i])
+        asked = self._asked(i)
         return QuicConnection(
             id=i,
             client=_end(row, "client"),
-            server=_end(row, "server"),
+            server=self._server(i, asked.get("server_name")),
             first_ns=int(row["first_ns"]),
             last_ns=int(row["last_ns"]),
             first_frame=int(row["first_frame"]),
@@ -112,14 +116,21 @@ class QuicReport:
             close=close,
             moved=int(row["moved"]),
             rtt=QuicRtt(_leg(self.spans.initial, i), _leg(self.spans.reply, i)),
+            spin_rtt=_parts(self.spans.spin, i)[0],
             setup=self._setup(i),
             raced_by=int(self.case.attempts.ids[raced]) if raced >= 0 else None,
             client_to_server=QuicDirection(int(row["client_frames"]), int(row["client_bytes"])),
             server_to_client=QuicDirection(int(row["server_frames"]), int(row["server_bytes"])),
-            **self._names(i),
+            **asked,
         )
 
-    def _names(self, i: int) -> dict[str, Any]:
+    def _server(self, i: int, sni: str | None) -> Server:
+        """The server with its name, as of TCP."""
+        end = _end(self.quics.rows[i], "server")
+        looked_up = self.case.names.all_names.get(i, []) if self.quics.limits.names else []
+        return Server(end.ip, end.port, *(chosen(sni, looked_up) if sni or looked_up else ()))
+
+    def _asked(self, i: int) -> dict[str, Any]:
         """What the ClientHello asks for, where it could be opened; no name where names are not wanted."""
         opened = self.quics.opened[i]
         if opened is None or not opened[0].packets:
@@ -130,6 +141,12 @@ class QuicReport:
         asked = hello.facts
         name = text(asked.server_name) if asked.server_name else None
         return {"names_read": True, "server_name": name, "alpn_offered": [text(each) for each in asked.protocols]}
+
+    @cached_property
+    def _waited(self) -> dict[int, Waited]:
+        """What those that waited for a lookup waited for."""
+        lookups, began = self.case.names.lookups, self.quics.first_times
+        return {i: waited_of(lookups[place], int(began[i])) for i, place in self.waited_for.items()}
 
     # -- set-up ------------------------------------------------------------------------------------------------
 
@@ -143,25 +160,24 @@ class QuicReport:
         trips = int(spans.round_trips[i])
         first = int(row["first_ns"])
         method = "lost" if int(row["flags"]) & INITIAL_AGAIN else "exact"
-        response = _span(spans.response, i, request - first, 1, "ambiguous", "no-response")
+        parts = {"quic": _span(spans.handshake, i, 0, trips, method, "not-finished")}
+        if request >= 0:
+            parts["response"] = _span(spans.response, i, request - first, 1, "ambiguous", "no-response")
+            parts["first_byte"] = _span(spans.first_byte, i, 0, trips + 1, "ambiguous", "no-response")
+            if finished:
+                since = int(row["finished_ns"]) - first
+                parts["before_request"] = _span(spans.before_request, i, since, 0, "ambiguous")
+        answered = request >= 0 and parts["response"].max_ns is not None
+        waited = self._waited.get(i)
+        if waited is not None:
+            parts |= waited.spans
+        whole = int(spans.first_byte.value[i])
         return Setup(
             protocol="quic",
             speaks_first="client",
-            spans=Spans(
-                quic=_span(spans.handshake, i, 0, trips, method, "not-finished"),
-                before_request=_span(spans.before_request, i, int(row["finished_ns"]) - first, 0, "ambiguous")
-                if finished and request >= 0
-                else None,
-                response=response if request >= 0 else None,
-                first_byte=_span(spans.first_byte, i, 0, trips + 1, "ambiguous", "no-response")
-                if request >= 0
-                else None,
-            ),
-            round_trips=trips + 1
-            if response is not None and response.max_ns is not None
-            else trips
-            if finished
-            else None,
+            spans=Spans(**parts),
+            with_lookup_ns=None if waited is None or request < 0 or whole < 0 else waited.total_ns + whole,
+            round_trips=trips + 1 if answered else trips if finished else None,
             server=ServerTimes(_own(spans.server_hello, i), _own(spans.server_response, i)),
             extra_round_trips=self._extras(i),
             saveable=self._saveable(i),
@@ -184,9 +200,8 @@ class QuicReport:
             if row[f"{name}_ns"]:
                 cost = second - first if second else None
                 found.append(ExtraRoundTrip(reason, cost, self._frame(f"{name}_frame", i)))  # type: ignore[arg-type]
-        for at in range(int(row["stalls"])):
-            frame = int(row["stall_frame"][at])
-            found.append(ExtraRoundTrip("amplification", int(row["stall_ns"][at]), frame))
+        for cost, frame in zip(row["stall_ns"][: row["stalls"]], self.quics.frame("stall_frame", i)[0], strict=False):
+            found.append(ExtraRoundTrip("amplification", int(cost), int(frame)))
         return found
 
     def _milestones(self, i: int) -> Milestones:
@@ -198,11 +213,11 @@ class QuicReport:
                 found[name] = Milestone(int(row[f"{column}_ns"]), frame)
         first, _, place = self.spans.answers
         if place[i] >= 0:
-            found["response"] = Milestone(int(first[i]), int(row["burst_frame"][place[i]]))
+            found["response"] = Milestone(int(first[i]), int(self.quics.frame("burst_frame", i)[0, place[i]]))
         return Milestones(**found)
 
     def _frame(self, name: str, i: int) -> int:
-        return int(self.quics.frame(name)[i])
+        return int(self.quics.frame(name, i)[0])
 
 
 def _summed(those: list[QuicConnection]) -> SetupSummary | None:

@@ -11,15 +11,19 @@ import numpy as np
 
 from handshake_inspect.report import setup_columns as c
 from handshake_inspect.report.column import Numbers, Words
+from handshake_inspect.report.setup import Span
 from handshake_inspect.report.setup_names import named, server_name
 from handshake_inspect.verdicts.names import MOST_NAMES
+from handshake_inspect.verdicts.setup.words import SpanMethod
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from handshake_inspect.dns.lookups import Lookup
     from handshake_inspect.report.attempt_columns import AttemptColumns
 
 BASES = ("sni", "dns")
+METHODS: tuple[SpanMethod, ...] = ("exact", "lost")
 _asked_for = c.written(named, server_name)
 
 
@@ -86,13 +90,30 @@ def _words(attempts: AttemptColumns, texts: list[str | None]) -> Words:
 # -- the lookup that a connection waited for ---------------------------------------------------------------------------
 
 
+class Waited(NamedTuple):
+    """The two spans before a connection that waited for a lookup, and their sum."""
+
+    spans: dict[str, Span]
+    total_ns: int
+
+
+def waited_of(lookup: Lookup, begun_ns: int) -> Waited:
+    """The lookup, in one round trip and typical unless it had to ask again; and the client's own time after it."""
+    took, after = lookup.answer_ns - lookup.first_ns, begun_ns - lookup.answer_ns
+    spans = {
+        "lookup": Span(None, took, took, took, 1, "lost" if lookup.queries > 1 else "exact"),
+        "before_connect": Span(None, after, after, after, 0, "exact"),
+    }
+    return Waited(spans, took + after)
+
+
 def lookup_span(name: str, part: str) -> c.Make:
     """A part of the span `lookup` or `before_connect`; they are before the first SYN, so that their start is null."""
 
     def column(attempts: AttemptColumns) -> Numbers:
         values, known = np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool)
-        for place, times in _waited(attempts).items():
-            values[place], known[place] = {"round_trips": int(name == "lookup")}.get(part, times[name]), True
+        for place, waited in _waited(attempts).items():
+            values[place], known[place] = getattr(waited.spans[name], part), True
         return Numbers(values, known)
 
     return column
@@ -103,9 +124,9 @@ def lookup_method(name: str) -> c.Make:
 
     def column(attempts: AttemptColumns) -> Words:
         codes = np.full(len(attempts), -1, dtype=np.intp)
-        for place, times in _waited(attempts).items():
-            codes[place] = int(name == "lookup" and times["queries"] > 1)
-        return Words(codes, ("exact", "lost"))
+        for place, waited in _waited(attempts).items():
+            codes[place] = METHODS.index(waited.spans[name].method)
+        return Words(codes, METHODS)
 
     return column
 
@@ -114,25 +135,23 @@ def with_lookup(attempts: AttemptColumns) -> Numbers:
     """The first query to the first byte of the answer."""
     whole = c.measured(lambda setup: setup.measured["first_byte"].length.value)(attempts)
     values, known = np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool)
-    for place, times in _waited(attempts).items():
+    for place, waited in _waited(attempts).items():
         if whole.known[place]:
-            values[place] = whole.values[place] + times["lookup"] + times["before_connect"]  # type: ignore[union-attr]
+            values[place] = whole.values[place] + waited.total_ns  # type: ignore[union-attr]
             known[place] = True
     return Numbers(values, known)
 
 
-def _waited(attempts: AttemptColumns) -> dict[int, dict[str, int]]:
-    """Lookup, client's own time after it, and queries, of the attempts that waited for one and have a set-up."""
-    kept: dict[int, dict[str, int]] | None = vars(attempts).get("_waited_for")
+def _waited(attempts: AttemptColumns) -> dict[int, Waited]:
+    """What the attempts that waited for a lookup and have a set-up waited for."""
+    kept: dict[int, Waited] | None = vars(attempts).get("_waited_for")
     if kept is None:
         vars(attempts)["_waited_for"] = kept = {}
-        waited = attempts.case.names.waited_for
+        waited = attempts.case.waited[0]
         if waited:
             places, rows = c.those_with_one(attempts)
             began = attempts.trace.first_times
             for place, row in zip(places.tolist(), np.asarray(rows).tolist(), strict=True):
                 if row in waited:
-                    lookup = attempts.case.lookups[waited[row]]
-                    took, after = lookup.answer_ns - lookup.first_ns, int(began[row]) - lookup.answer_ns
-                    kept[place] = {"lookup": took, "before_connect": after, "queries": lookup.queries}
+                    kept[place] = waited_of(attempts.case.lookups[waited[row]], int(began[row]))
     return kept

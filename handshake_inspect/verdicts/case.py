@@ -13,7 +13,7 @@ from handshake_inspect.verdicts import aliases, gathering
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.names import Names
+from handshake_inspect.verdicts.names import Names, waited_for
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.outcome import Outcomes, judge
 from handshake_inspect.verdicts.position import Position, locate
@@ -97,12 +97,17 @@ class Case:
     @cached_property
     def quic(self) -> QuicCase:
         """The QUIC connections of the capture."""
-        return QuicCase(self.attempts, self.legs, self.quics)
+        return QuicCase(self.attempts, self.legs, self.quics, Names(self.quics, self.lookups))
 
     @cached_property
     def names(self) -> Names:
         """The names that clients had looked up for the servers of all attempts."""
         return Names(self.attempts, self.lookups)
+
+    @cached_property
+    def waited(self) -> list[dict[int, int]]:
+        """The attempts, and the QUIC connections, that waited for a lookup, with its place."""
+        return waited_for(self.names, self.quic.names)
 
     # -- some of the attempts, as they were judged among all -------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Which names of servers clients had looked up, and which connection waited for which lookup.
+"""Which names of servers clients had looked up, and which connection, of TCP or of QUIC, waited for which lookup.
 
 A connection's name is that of the newest answer that its own client got with the server's address before its first SYN,
 no older than its time to live or `LIVES_NS`, whichever is longer: the answer to another client proves nothing.  Where
@@ -12,29 +12,51 @@ one that got it within `AT_ONCE_NS`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.dns.lookups import Lookup
-from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.sets import host_key
 
 LIVES_NS = 600_000_000_000  # programs keep answers for longer than they should
 AT_ONCE_NS = 1_000_000_000  # a connection that waited for a lookup begins within this of the answer
 MOST_NAMES = 4
 LOOKED_AT = 16  # answers before the newest that may be alive; attempts of an address that asked nobody
-MOST_TOLD = 256  # of the lookups that gave an address, the newest
+MOST_ANSWERS = 256  # of the lookups that gave an address, the newest
 _MAPPED = bytes(10) + b"\xff\xff"
 
 Places = NDArray[np.intp]
+
+
+class Begun(Protocol):
+    """Connections as columns: who began them, with whom, and when."""
+
+    @property
+    def client_host(self) -> NDArray[np.uint64]:
+        """A 64-bit name of every client's address."""
+
+    @property
+    def server_host(self) -> NDArray[np.uint64]:
+        """As `client_host`, of servers."""
+
+    @property
+    def first_times(self) -> NDArray[np.int64]:
+        """When every one began."""
+
+    def is_ipv4(self, rows: Any) -> NDArray[np.bool_]:
+        """Which of these use IPv4."""
+
+    def where(self, mask: NDArray[np.bool_]) -> Any:
+        """The places that a column of all marks."""
 
 
 @dataclass(frozen=True)
 class Names:
     """The names of all attempts of a capture; lookups are in the order of their first queries."""
 
-    attempts: Attempts
+    attempts: Begun
     lookups: Sequence[Lookup]
 
     @cached_property
@@ -64,22 +86,22 @@ class Names:
         return _mixed(clients, self.attempts.server_host)
 
     @cached_property
-    def _told(self) -> dict[int, list[int]]:
+    def _lookups_of(self) -> dict[int, list[int]]:
         """For every address that an answer gave, the lookups, in their order; addresses as in `client_host`."""
-        told: dict[int, list[int]] = {}
+        found: dict[int, list[int]] = {}
         for place, one in enumerate(self.lookups):
             for address in dict.fromkeys(one.addresses):
-                told.setdefault(_key(address), []).append(place)
-        return told
+                found.setdefault(_key(address), []).append(place)
+        return found
 
     @cached_property
     def _other_addresses(self) -> dict[np.uint64, np.uint64]:
         """Addresses that asked nobody, and the clients whose other address they are."""
-        told, asked = self._told, {_key(one.client) for one in self.lookups}
-        if not told:
+        given, asked = self._lookups_of, {_key(one.client) for one in self.lookups}
+        if not given:
             return {}
         servers, clients = self.attempts.server_host, self.attempts.client_host
-        rows = self.attempts.where(np.isin(servers, np.array(list(told), dtype=np.uint64)))
+        rows = self.attempts.where(np.isin(servers, np.array(list(given), dtype=np.uint64)))
         rows = rows[~np.isin(clients[rows], np.array(list(asked), dtype=np.uint64))]
         found: dict[np.uint64, np.uint64] = {}
         tries: dict[int, int] = {}
@@ -87,7 +109,7 @@ class Names:
             client = int(clients[row])
             tries[client] = tries.get(client, 0) + 1
             if client not in found and tries[client] <= LOOKED_AT:
-                whose = self._whose(told[int(servers[row])], self._begun(row), is_v4=not is_v4)
+                whose = self._whose(given[int(servers[row])], self._begun(row), is_v4=not is_v4)
                 if whose is not None:
                     found[np.uint64(client)] = np.uint64(_key(whose))
         return found
@@ -96,12 +118,12 @@ class Names:
         """The only client with an address of that family that got an answer from one of these lookups."""
         alive = [
             self.lookups[place]
-            for place in places[-MOST_TOLD:]
+            for place in places[-MOST_ANSWERS:]
             if (self.lookups[place].client[:12] == _MAPPED) == is_v4
             and 0 <= now_ns - self.lookups[place].answer_ns <= self._lives[place]
         ]
-        for told in (alive, [one for one in alive if now_ns - one.answer_ns <= AT_ONCE_NS]):
-            clients = {one.client for one in told}
+        for those in (alive, [one for one in alive if now_ns - one.answer_ns <= AT_ONCE_NS]):
+            clients = {one.client for one in those}
             if len(clients) == 1:
                 return clients.pop()
         return None
@@ -164,24 +186,30 @@ class Names:
         return names[0] if len(names) == 1 else None
 
     @cached_property
-    def waited_for(self) -> dict[int, int]:
-        """Attempts that waited for a lookup, with its place: the first after the answer, and begun at once.
-
-        The others found the answer in a cache, or were not what it was for.
-        """
-        firsts: dict[int, int] = {}
+    def firsts(self) -> dict[int, tuple[int, int]]:
+        """For every lookup whose answer was of use: when the first attempt after it began, and which that is."""
+        firsts: dict[int, tuple[int, int]] = {}
         for attempt, place in self.lookup_of.items():
-            other = firsts.get(place)
-            if other is None or self._begun(attempt) < self._begun(other):
-                firsts[place] = attempt
-        return {
-            attempt: place
-            for place, attempt in firsts.items()
-            if self._begun(attempt) - self.lookups[place].answer_ns <= AT_ONCE_NS
-        }
+            firsts[place] = min(firsts.get(place, (self._begun(attempt), attempt)), (self._begun(attempt), attempt))
+        return firsts
 
     def _begun(self, attempt: int) -> int:
         return int(self.attempts.first_times[attempt])
+
+
+def waited_for(*every: Names) -> list[dict[int, int]]:
+    """For each of these the attempts that waited for a lookup, with its place.
+
+    That is the first of them all after the answer, if it began at once.  The others found the answer in a cache, or
+    were not what it was for.
+    """
+    waited: list[dict[int, int]] = [{} for _ in every]
+    for place in {place for names in every for place in names.firsts}:
+        those = [(names.firsts[place], at) for at, names in enumerate(every) if place in names.firsts]
+        (begun, attempt), which = min(those)
+        if begun - every[which].lookups[place].answer_ns <= AT_ONCE_NS:
+            waited[which][attempt] = place
+    return waited
 
 
 def _halves(addresses: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

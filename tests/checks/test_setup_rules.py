@@ -121,14 +121,18 @@ def test_names_from_lookups_count_and_all_of_two_have_to_be_allowed():
 
 
 def test_quic_connections_have_to_be_allowed_too():
-    client, server = reports.connection(0).client, reports.connection(0).server.service
+    client, service = reports.connection(0).client, reports.connection(0).server.service
+    server = Server(service.ip, service.port, "cdn.example.net", "dns")
+    setup = Setup("quic", spans=Spans(quic=span(30 * MS)))
     one = QuicConnection(
-        0, client, server, 0, 0, 1, "established", None, True, "", [1], "0x00000001",
-        server_name="cdn.example.net", setup=Setup("quic", spans=Spans(quic=span(30 * MS))),
+        0, client, server, 0, 0, 1, "established", None, True, "", [1], "0x00000001", setup=setup
     )  # fmt: skip
     report = msgspec.structs.replace(reports.report([made(0, name="www.example.org")]), quic_connections=[one])
     assertion = hold(report, settings.rules({"allow": ["*.example.org"]})).assertions[-1]
     assert (assertion.status, assertion.broken) == ("failed", 1)
+    assert (
+        hold(report, settings.rules({"allow": ["*.example.org", "cdn.example.net"]})).assertions[-1].status == "passed"
+    )
     assert hold(report, settings.rules({"setup": "quic.max<31ms"})).assertions[-1].status == "passed"
 
 

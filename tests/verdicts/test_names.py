@@ -16,7 +16,7 @@ from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.gathering import gathered
 from handshake_inspect.verdicts.limits import Limits
-from handshake_inspect.verdicts.names import LIVES_NS, Names
+from handshake_inspect.verdicts.names import LIVES_NS, Names, waited_for
 
 CLIENT, OTHER = "192.0.2.1", "192.0.2.99"
 SERVER, SECOND_SERVER = "198.51.100.2", "198.51.100.3"
@@ -109,15 +109,15 @@ def test_who_waited_for_a_lookup():
     looked_up = [lookup("www.example.org", SERVER, SECOND_SERVER, at=NOW)]
     attempts = (CLIENT, SECOND_SERVER, NOW + 3 * MS), (CLIENT, SERVER, NOW + 5 * MS), (OTHER, SERVER, NOW + MS)
     names = names_of(looked_up, *attempts)
-    ids = {int(names.attempts.ids[row]): place for row, place in names.waited_for.items()}
+    ids = {int(names.attempts.ids[row]): place for row, place in waited_for(names)[0].items()}
     assert ids == {1: 0}  # the other client came first of all, and asked nobody
 
 
 @pytest.mark.parametrize(("after", "waited"), [(0, True), (SECOND, True), (SECOND + 1, False)])
 def test_what_begins_later_did_not_wait(after, waited):
-    assert bool(names_of([lookup(at=NOW)], (CLIENT, SERVER, NOW + after)).waited_for) == waited
+    assert bool(waited_for(names_of([lookup(at=NOW)], (CLIENT, SERVER, NOW + after)))[0]) == waited
 
 
 def test_without_lookups_nothing_has_a_name():
     names = names_of([], (CLIENT, SERVER, NOW))
-    assert (names.lookup_of, names.all_names, names.waited_for) == ({}, {}, {})
+    assert (names.lookup_of, names.all_names, waited_for(names)) == ({}, {}, [{}])

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +117,5 @@ class Judged:
             PENDING: (),
             FAILED: ("negotiation_frame", "retry_frame", "answer_frame", "flight_frame", "handshake_frame"),
         }[int(self.outcome[i])]
-        one: Any = self.quics.rows[i : i + 1]
-        frames = Quics(one, self.quics.kept, self.quics.last_ns, self.quics.limits)
-        found = {int(frames.frame(name)[0]) for name in names} | {int(one["first_frame"][0])}
+        found = {int(self.quics.frame(name, i)[0]) for name in names} | {int(self.quics.rows["first_frame"][i])}
         return sorted(found - {0})

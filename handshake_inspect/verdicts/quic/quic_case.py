@@ -5,6 +5,7 @@ from functools import cached_property
 
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.names import Names
 from handshake_inspect.verdicts.quic.outcome import Judged
 from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.verdicts.quic.races import Places, least_round_trips, races
@@ -18,6 +19,7 @@ class QuicCase:
     attempts: Attempts
     legs: Legs
     quics: Quics
+    names: Names  # that clients had looked up for their servers
 
     def __len__(self) -> int:
         return len(self.quics)

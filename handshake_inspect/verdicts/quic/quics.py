@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.quic import quic_rows
 from handshake_inspect.quic.initial import Opened, can_open, open_all
+from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.sets import host_key
 
@@ -46,12 +47,35 @@ class Quics:
         found: Bools = self.rows["flags"] & flags != 0
         return found
 
-    def frame(self, name: str) -> NDArray[np.int64]:
-        """Whole frame numbers of a column that keeps the low 32 bits: none is before the first; 0 for none."""
-        low, first = self.rows[name].astype(np.int64), self.rows["first_frame"].astype(np.int64)
-        whole = (first & ~np.int64(0xFFFFFFFF)) | low
-        whole += np.where(whole < first, 1 << 32, 0)
-        return np.where(low == 0, 0, whole)
+    def frame(self, name: str, i: int) -> NDArray[np.uint64]:
+        """Whole frame numbers of one connection: one, or a row of them; 0 for none."""
+        row = self.rows[i : i + 1]
+        return whole_frames(row["first_frame"], row[name])
+
+    @cached_property
+    def client_host(self) -> NDArray[np.uint64]:
+        """A 64-bit name of every client's address, as of TCP's attempts; of the address it began from."""
+        return host_key(self.rows["client_hi"], self.rows["client_lo"])
+
+    @cached_property
+    def server_host(self) -> NDArray[np.uint64]:
+        """As `client_host`, of servers."""
+        return host_key(self.rows["server_hi"], self.rows["server_lo"])
+
+    @property
+    def first_times(self) -> Times:
+        """When every connection began."""
+        times: Times = self.rows["first_ns"]
+        return times
+
+    def is_ipv4(self, rows: NDArray[np.intp]) -> Bools:
+        """Which of these use IPv4."""
+        found: Bools = self.rows["ip_version"][rows] == 4
+        return found
+
+    def where(self, mask: Bools) -> NDArray[np.intp]:
+        """The places that a column marks."""
+        return np.flatnonzero(mask)
 
     @cached_property
     def service(self) -> NDArray[np.uint64]:
@@ -61,8 +85,7 @@ class Quics:
     @cached_property
     def pair(self) -> NDArray[np.uint64]:
         """A 64-bit name of every connection's client address and service."""
-        client = host_key(self.rows["client_hi"], self.rows["client_lo"])
-        return self.service * np.uint64(0x9E3779B97F4A7C15) ^ client
+        return self.service * np.uint64(0x9E3779B97F4A7C15) ^ self.client_host
 
     @cached_property
     def opened(self) -> list[tuple[Opened, Opened] | None]:

@@ -1,0 +1,100 @@
+"""QUIC connections in reports: names of their servers, lookups that they waited for, and what had to make room."""
+
+import io
+
+import pytest
+from support import frames, quic
+from support.dns import SECOND, Talk
+from support.quic import DCID, MS, SERVER_CID, Flow
+from support.wire import report_of
+
+from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.reporting import conclude
+from handshake_inspect.engine.stream import pump_all
+from handshake_inspect.tcp.tracker import Tracker
+from handshake_inspect.verdicts.limits import Limits
+
+BEYOND = 1 << 32
+SERVER = "198.51.100.2"
+ENDS = ("192.0.2.1", 50000), (SERVER, 443)
+
+
+def begin(talk: Talk, *packets: bytes, client=ENDS[0], server=ENDS[1]) -> Talk:
+    return talk.put(frames.udp(client, server, b"".join(packets) or quic.initial(size=1200)))
+
+
+def complete(talk: Talk) -> Talk:
+    """A connection with a request, and an answer long after it."""
+    begin(talk).wait(20 * MS)
+    answer = quic.initial(scid=SERVER_CID, dcid=b"", keyed=DCID, from_server=True, size=200), quic.handshake(900)
+    begin(talk, *answer, client=ENDS[1], server=ENDS[0]).wait(MS)
+    begin(talk, quic.handshake(60, dcid=SERVER_CID), quic.short(100)).wait(20 * MS)
+    for _ in range(2):
+        begin(talk, quic.short(300, dcid=b""), client=ENDS[1], server=ENDS[0]).wait(30 * MS)
+    return talk
+
+
+def test_a_name_from_a_lookup():
+    report = begin(Talk().look_up("www.example.org", SERVER)).report()
+    (one,) = report["quic_connections"]
+    assert one["server"] == {"ip": SERVER, "port": 443, "name": "www.example.org", "name_basis": "dns", "names": None}
+    assert report["quic_services"][0]["server"] == {"ip": SERVER, "port": 443}
+
+
+def test_no_name_where_names_are_not_wanted():
+    talk = begin(Talk().look_up("www.example.org", SERVER))
+    (one,) = report_of(talk.file().getvalue(), names=False)["quic_connections"]
+    assert (one["server"]["name"], one["server"]["names"]) == (None, None)
+
+
+def test_the_lookup_that_a_connection_waited_for():
+    (one,) = complete(Talk().look_up("www.example.org", SERVER, took=12 * MS).wait(3 * MS)).report()["quic_connections"]
+    spans = one["setup"]["spans"]
+    assert (spans["lookup"]["value_ns"], spans["before_connect"]["value_ns"]) == (12 * MS, 3 * MS)
+    assert one["setup"]["with_lookup_ns"] is None  # an answer has bounds alone
+    assert spans["first_byte"]["max_ns"] > spans["first_byte"]["min_ns"] > 0
+
+
+@pytest.mark.parametrize("quic_first", [True, False])
+def test_of_quic_and_tcp_the_first_waited(quic_first):
+    talk = Talk().look_up("www.example.org", SERVER).wait(MS)
+    for of_quic in (quic_first, not quic_first):
+        (complete if of_quic else answered)(talk)
+    report = talk.report()
+    every = *report["quic_connections"], *report["connections"]
+    assert [each["setup"]["spans"]["lookup"] is not None for each in every] == [quic_first, not quic_first]
+
+
+def answered(talk: Talk) -> Talk:
+    """A TCP connection with a request and its answer."""
+    talk.connect(SERVER)
+    here, there = ("192.0.2.1", 40000 + talk.number), (SERVER, 443)
+    talk.put(frames.data(b"GET", seq=1001, ack=5001, src=here, dst=there)).wait(MS)
+    return talk.put(frames.data(b"200", seq=5001, ack=1004, src=there, dst=here)).wait(MS)
+
+
+def test_frames_beyond_the_low_32_bits_are_whole():
+    """What is judged of a row counts frames from its first one."""
+    flow = Flow().client(quic.initial(size=1200)).wait(40 * MS)
+    flow.server(quic.initial(scid=SERVER_CID, dcid=b"", keyed=DCID, from_server=True, size=200))
+    flow.client(quic.short(100)).server(quic.short(100, dcid=b"")).wait(SECOND)
+    pump = Pump(Tracker(16))
+    with open_trace([flow.file()]) as source:
+        pump_all(source, pump)
+        row = pump.quic.table.row_storage[0]
+        row.first_frame = 3 * BEYOND - 1
+        row.answer_frame, row.finished_frame = 3, 5
+        (one,) = conclude(source, pump, Limits()).quic_connections
+    assert one.evidence == [3 * BEYOND - 1, 3 * BEYOND + 3, 3 * BEYOND + 5]
+
+
+def test_what_had_to_make_room_is_a_problem():
+    flow = Flow()
+    for port in range(20):
+        flow.put(("192.0.2.1", 1024 + port), flow.ends[1], quic.initial(size=1200))
+    pump = Pump(Tracker(16))
+    with open_trace([io.BytesIO(flow.file().getvalue())]) as source:
+        pump_all(source, pump)
+        problems = {each.kind: each.message for each in conclude(source, pump, Limits()).capture.problems}
+    assert problems["quic-evicted"].startswith("4 QUIC connections were dropped")
