@@ -40,7 +40,7 @@ def build(
 
     `names` as in RowConnections.
     """
-    quic = QuicReport(case.quic, case.waited[1])
+    quic = QuicReport(case.quic, case.waited[1] if len(case.quics) else {})
     counts = counted(case.outcomes.outcome, len(OUTCOMES)).tolist()
     return Report(
         tool=tool,
