@@ -216,7 +216,9 @@ def max_connections_option(help_text: str) -> Any:
 def no_names_option() -> Any:
     """`--no-names`: which sites somebody visits is personal data."""
     return option(
-        "--no-names", is_flag=True, help="Leave out the names of servers and protocols that TLS clients ask for."
+        "--no-names",
+        is_flag=True,
+        help="Leave out the names that clients look up, and those of servers and protocols that they ask for.",
     )
 
 
