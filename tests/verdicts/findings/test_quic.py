@@ -162,8 +162,9 @@ def test_names_are_read_where_the_library_is(monkeypatch):
     monkeypatch.setattr("handshake_inspect.verdicts.quic.quics.can_open", lambda: False)
     without = capture.report()["quic_connections"][0]
     assert (without["names_read"], without["server_name"]) == (False, None)
+    assert without["server"]["name"] is None
     if connection["names_read"]:
+        assert (connection["server"]["name"], connection["server"]["name_basis"]) == ("lab.test", "sni")
         assert (connection["server_name"], connection["alpn_offered"]) == ("lab.test", ["h3"])
-    assert {**connection, "names_read": 0, "server_name": 0, "alpn_offered": 0} == {
-        **without, "names_read": 0, "server_name": 0, "alpn_offered": 0,
-    }  # fmt: skip
+    of_names = {"names_read": 0, "server_name": 0, "alpn_offered": 0, "server": 0}
+    assert connection | of_names == without | of_names
