@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from handshake_inspect.report.model import OUTCOMES, Connection, Outcomes
+from handshake_inspect.report.model import OUTCOMES, Connection
 
 ALIKE_SHOWN = 5  # of one kind
 _ORDER = {
@@ -25,12 +25,6 @@ def kind_of(connection: Connection) -> Kind:
     for end in (connection.client, connection.server):
         why = why.replace(end.ip, "")
     return _ORDER[connection.outcome], connection.cause or "", _FIGURE.sub("", why)
-
-
-def failures(outcomes: Outcomes, written: Callable[[int], str] = "{:,}".format) -> str:
-    """List what was not established, most frequent first: `312 refused, 5 timed-out`."""
-    others = [(count, outcome) for outcome, count in outcomes.as_dict().items() if count and outcome != "established"]
-    return ", ".join(f"{written(count)} {outcome}" for count, outcome in sorted(others, key=lambda item: -item[0]))
 
 
 def examples(troubled: Iterable[Connection], most: int) -> list[Connection]:

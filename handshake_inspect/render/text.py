@@ -11,14 +11,24 @@ from typing import BinaryIO
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.connections import connection_lines
-from handshake_inspect.render.examples import examples, failures, kind_of
+from handshake_inspect.render.examples import examples, kind_of
 from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Column, Style, Table, heading, labelled, paragraph
 from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.report.checked import Assertion, Checked
+from handshake_inspect.report.headline import (
+    MEANING,
+    captured,
+    failures,
+    gravest_of,
+    headline,
+    quality,
+    source_names,
+    verdict,
+)
 from handshake_inspect.report.host import host_words
 from handshake_inspect.report.links import explained_at
-from handshake_inspect.report.model import Capture, Finding, Outcome, Report, Service
+from handshake_inspect.report.model import Capture, Finding, Report, Service
 from handshake_inspect.wire.text import durations, moment, plural, printable, share, span
 
 TROUBLE_SHOWN = 20
@@ -27,17 +37,6 @@ SERVICES_SHOWN = 10
 PROBLEMS_SHOWN = 8
 BAR = 24  # columns of a full bar
 
-MEANING: dict[Outcome, str] = {
-    "established": "the handshake completed",
-    "refused": "a RST answered the SYN",
-    "rejected": "an ICMP error answered the SYN",
-    "timed-out": "nothing answered the SYN",
-    "pending": "no answer yet when the capture ended",
-    "half-open": "SYN answered, handshake never completed",
-    "aborted": "the client itself reset the attempt",
-    "unsolicited": "an answer without any SYN in the capture",
-    "midstream": "already open when the capture began",
-}
 _MARGIN = " " * 6  # before what broke an assertion
 _LONGEST_RULE = 40
 _SEVERITY_LOOKS = {"critical": "red", "warning": "yellow", "info": "cyan"}
@@ -46,7 +45,7 @@ _SEVERITY_LOOKS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write `report` to `out` in the terminal's encoding; what it lacks is escaped."""
     style = Style(color=options.color, encoding=options.encoding)
-    _put(out, _headline(report) if options.verbosity < 0 else _page(report, options, style), options)
+    _put(out, iter([headline(report)]) if options.verbosity < 0 else _page(report, options, style), options)
 
 
 def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
@@ -87,37 +86,13 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
 
 def _summary(report: Report, options: Options, style: Style) -> Iterator[str]:
     """The verdict, and a line on what was captured."""
-    gravest = next((each for each in report.findings if each.severity != "info"), None)
-    said = "".join(_headline(report)) if report.summary.connections or not report.quic_connections else ""
-    said = said or f"{plural(len(report.quic_connections), 'QUIC connection')}, no TCP"
-    if gravest is not None:
-        said += f": {_first_part(style.clean(gravest.title))}"
+    gravest = gravest_of(report)
     look = _SEVERITY_LOOKS[gravest.severity] if gravest is not None else "green"
+    said = style.clean(verdict(report))
     yield from (style.paint(line, "bold", look) for line in paragraph(said, options.width, ""))
-    capture = report.capture
-    names = ["standard input" if source == "-" else printable(source) for source in capture.sources]
-    name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else "nothing"
-    lasting = ""
-    if capture.first_ns is not None and capture.last_ns is not None:
-        lasting = f" in {span(capture.last_ns - capture.first_ns, style.micro)}"
-    what = f": {plural(capture.frames, 'frame')}{lasting}, {_quality(capture)}"
+    name, what = captured(report.capture, style.micro)
     line = style.elide(name, max(options.width - len(what), options.width // 2)) + what
     yield from (style.paint(part, "dim") for part in paragraph(line, options.width, ""))
-
-
-def _first_part(title: str) -> str:
-    """A title up to its first colon, to stand in a sentence."""
-    part = title.split(": ", maxsplit=1)[0]
-    return part[:1].lower() + part[1:] if part[1:2].islower() else part
-
-
-def _headline(report: Report) -> Iterator[str]:
-    """All in one line: `148,211 of 150,000 connections established (98.8 %), 1,200 half-open, 312 refused`."""
-    total, outcomes = report.summary.connections, report.summary.outcomes
-    established = f"{outcomes.established:,} of {plural(total, 'connection')} established"
-    percent = f" ({share(outcomes.established, total)})" if total else ""
-    words = failures(outcomes)
-    yield established + percent + (f", {words}" if words else "")
 
 
 # --- what was captured ------------------------------------------------------------------------------------------------
@@ -138,7 +113,7 @@ def _capture(capture: Capture, width: int, style: Style) -> Iterator[str]:
 
 
 def _capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[str, str]]:
-    names = ["standard input" if source == "-" else printable(source) for source in capture.sources]
+    names = source_names(capture)
     kinds = ", ".join([*([capture.format] if capture.format else []), *map(printable, capture.link_types)])
     for name in names[:3]:
         yield ("file" if name is names[0] else "", style.elide(name, room))
@@ -152,7 +127,7 @@ def _capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[
         lasting = span(capture.last_ns - capture.first_ns, style.micro)
         yield "time", f"{moment(capture.first_ns)}, lasting {lasting}"
     yield "contents", f"{plural(capture.frames, 'frame')}, {plural(capture.tcp_segments, 'TCP segment')}"
-    yield "quality", _quality(capture)
+    yield "quality", quality(capture)
     if capture.position is not None:
         yield "position", _POSITIONS[capture.position.place]
     if counted := host_words(capture.host):
@@ -164,15 +139,6 @@ _POSITIONS = {
     "server": "next to the servers, judging by TTLs and round trips",
     "between": "between clients and servers, judging by TTLs and round trips",
 }
-
-
-def _quality(capture: Capture) -> str:
-    whole = "complete" if capture.complete else "INCOMPLETE: cut or damaged, analysed as far as it goes"
-    if capture.dropped_by_kernel is None:
-        return whole
-    if capture.dropped_by_kernel == 0:
-        return f"{whole}, no drops reported"
-    return f"{whole}, {plural(capture.dropped_by_kernel, 'frame')} DROPPED while capturing"
 
 
 def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:

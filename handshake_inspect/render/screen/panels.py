@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from rich.text import Text
 
-from handshake_inspect.render.examples import failures
 from handshake_inspect.render.layout import LOOKS
 from handshake_inspect.render.screen.look import Part
 from handshake_inspect.render.screen.scene import Scene
+from handshake_inspect.report.headline import failures
 from handshake_inspect.report.model import OUTCOMES, Connection, Distribution, Finding, Service
 from handshake_inspect.report.snapshot import Second
 from handshake_inspect.wire.text import plural, rounded, share

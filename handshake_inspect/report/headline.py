@@ -1,0 +1,81 @@
+"""The first words of a report, the same in every format for people: the verdict, and what was captured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from handshake_inspect.report.model import Capture, Finding, Outcome, Outcomes, Report
+from handshake_inspect.wire.text import plural, printable, share, span
+
+MEANING: dict[Outcome, str] = {
+    "established": "the handshake completed",
+    "refused": "a RST answered the SYN",
+    "rejected": "an ICMP error answered the SYN",
+    "timed-out": "nothing answered the SYN",
+    "pending": "no answer yet when the capture ended",
+    "half-open": "SYN answered, handshake never completed",
+    "aborted": "the client itself reset the attempt",
+    "unsolicited": "an answer without any SYN in the capture",
+    "midstream": "already open when the capture began",
+}
+
+
+def verdict(report: Report) -> str:
+    """How it went, and the gravest finding: `2 of 3 connections established (66.7 %), 1 half-open: the accept …`."""
+    gravest = gravest_of(report)
+    if report.summary.connections or not report.quic_connections:
+        said = headline(report)
+    else:
+        said = f"{plural(len(report.quic_connections), 'QUIC connection')}, no TCP"
+    return said if gravest is None else f"{said}: {_first_part(printable(gravest.title))}"
+
+
+def gravest_of(report: Report) -> Finding | None:
+    """The finding that the verdict names, if any."""
+    return next((each for each in report.findings if each.severity != "info"), None)
+
+
+def _first_part(title: str) -> str:
+    """A title up to its first colon, to stand in a sentence."""
+    part = title.split(": ", maxsplit=1)[0]
+    return part[:1].lower() + part[1:] if part[1:2].islower() else part
+
+
+def headline(report: Report) -> str:
+    """All in one line: `148,211 of 150,000 connections established (98.8 %), 1,200 half-open, 312 refused`."""
+    total, outcomes = report.summary.connections, report.summary.outcomes
+    established = f"{outcomes.established:,} of {plural(total, 'connection')} established"
+    percent = f" ({share(outcomes.established, total)})" if total else ""
+    words = failures(outcomes)
+    return established + percent + (f", {words}" if words else "")
+
+
+def failures(outcomes: Outcomes, written: Callable[[int], str] = "{:,}".format) -> str:
+    """List what was not established, most frequent first: `312 refused, 5 timed-out`."""
+    others = [(count, outcome) for outcome, count in outcomes.as_dict().items() if count and outcome != "established"]
+    return ", ".join(f"{written(count)} {outcome}" for count, outcome in sorted(others, key=lambda item: -item[0]))
+
+
+def source_names(capture: Capture) -> list[str]:
+    """The names of what was read, as they can be shown."""
+    return ["standard input" if source == "-" else printable(source) for source in capture.sources]
+
+
+def captured(capture: Capture, micro: str = "µ") -> tuple[str, str]:
+    """What was read and how much of it: `a.pcap and 2 more`, and `: 13 frames in 3.13 s, complete`."""
+    names = source_names(capture)
+    name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else "nothing"
+    lasting = ""
+    if capture.first_ns is not None and capture.last_ns is not None:
+        lasting = f" in {span(capture.last_ns - capture.first_ns, micro)}"
+    return name, f": {plural(capture.frames, 'frame')}{lasting}, {quality(capture)}"
+
+
+def quality(capture: Capture) -> str:
+    """Whether the capture is whole."""
+    whole = "complete" if capture.complete else "INCOMPLETE: cut or damaged, analysed as far as it goes"
+    if capture.dropped_by_kernel is None:
+        return whole
+    if capture.dropped_by_kernel == 0:
+        return f"{whole}, no drops reported"
+    return f"{whole}, {plural(capture.dropped_by_kernel, 'frame')} DROPPED while capturing"
