@@ -4,23 +4,18 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from handshake_inspect.decode cimport payload
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport (
-    acceptance,
     aftermath,
-    closing,
+    arrival,
     copies,
     endpoint,
-    final_ack,
     icmp_errors,
     incarnations,
     opening,
     order,
     renumbering,
-    reordering,
-    resets,
     rows,
     setup,
     setup_rows,
-    simultaneous,
     wireshark,
     zeek,
 )
@@ -43,29 +38,18 @@ cdef uint64_t FACT_RST
 cdef uint64_t FACT_RST_IGNORED
 cdef uint64_t FACT_SERVER_DATA
 cdef uint64_t FACT_SERVER_PROVED
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
 cdef uint64_t FACT_SYNACK_AFTER_ACK
-cdef uint64_t FACT_TFO
 cdef uint64_t FACT_TTL_TWIN
 cdef uint64_t FACT_UNANSWERED
 cdef uint64_t FACT_UNTIMED
 cdef uint32_t EMBRYO
 cdef uint32_t NUMBER
-cdef unsigned int CHECK_DROPPED
-cdef unsigned int CHECK_FIN_UNSEEN
-cdef unsigned int CHECK_GOOD
 cdef unsigned int COMPLETE_ACK
 cdef unsigned int COMPLETE_DATA
 cdef unsigned int EMBRYO_GIVEN_UP
-cdef unsigned int EMBRYO_PROVISIONAL
 cdef unsigned int EMBRYO_SUCCESSOR
 cdef unsigned int EMBRYO_WAITING
-cdef unsigned int SENT_RST
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_FIN
 cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_ISS
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int ZEEK_ESTABLISHED
 cdef unsigned int ZEEK_WROTE_A
@@ -86,16 +70,9 @@ cdef uint64_t SPOKEN
 cdef unsigned int QUICK
 cdef unsigned int READ_OVER
 cdef uint64_t MASK32
-cdef int ACCEPTED
-cdef int BEYOND
 cdef int NEW_INCARNATION
 cdef int OURS
-cdef int OUTSIDE
-cdef int PROVISIONAL
-cdef int PROVISIONAL_ANSWERED
 cdef int SUCCESSOR
-cdef int PROBE
-cdef int VOID
 cdef int64_t PAUSE_NS
 cdef int64_t REUSE_NS
 cdef Py_ssize_t AHEAD
@@ -142,6 +119,19 @@ cdef class Tracker:
         stamped=bint
     )
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
+    @cython.final
+    cdef void tally(
+        self, rows.Connection *connection, rows.Endpoint *sender, seg.Segment *segment
+    ) noexcept nogil
+    @cython.final
+    cdef bint is_corrupt(
+        self, rows.Connection *connection, rows.Endpoint *sender, rows.Alias *alias, seg.Segment *segment, int side
+    ) noexcept nogil
+    @cython.final
+    cdef bint is_copy(
+        self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
+        int side, uint32_t print_of, bint seen
+    ) noexcept nogil
     @cython.locals(connection="rows.Connection *", sender="rows.Endpoint *")
     @cython.final
     cdef int hand_over(
@@ -151,28 +141,8 @@ cdef class Tracker:
     @cython.final
     cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
     @cython.locals(
-        connection="rows.Connection *", sender="rows.Endpoint *", peer="rows.Endpoint *", verdict=int, begun=bint,
-        first=uint32_t
-    )
-    @cython.final
-    cdef int on_syn(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
-    @cython.locals(
         old="rows.Connection *", last_ns=int64_t, recalled="seg.Segment *", j=Py_ssize_t,
         connection="rows.Connection *"
     )
     @cython.final
     cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1 nogil
-    @cython.locals(worth=int, dead=bint, kind=int, holed=bint, known=bint, has_fin=bint, full=bint)
-    @cython.final
-    cdef bint on_segment(
-        self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
-        int side
-    ) noexcept nogil
-    @cython.locals(dead=bint, again=bint)
-    @cython.final
-    cdef bint on_acknowledgment(
-        self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
-        int side, int worth
-    ) noexcept nogil
-    @cython.final
-    cdef bint sender_is_client(self, seg.Segment *segment) noexcept nogil

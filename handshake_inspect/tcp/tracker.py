@@ -5,37 +5,27 @@ from typing import Any
 from handshake_inspect.decode import payload
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.tcp import (
-    acceptance,
     aftermath,
-    closing,
+    arrival,
     copies,
     endpoint,
-    final_ack,
     icmp_errors,
     incarnations,
     opening,
     order,
     renumbering,
-    reordering,
-    resets,
     rows,
     setup,
     setup_rows,
-    simultaneous,
     wireshark,
     zeek,
 )
 from handshake_inspect.tcp.checksums import Checksums
 from handshake_inspect.tcp.facts import (
-    ACCEPTED,
-    BEYOND,
-    CHECK_DROPPED,
-    CHECK_FIN_UNSEEN,
     COMPLETE_ACK,
     COMPLETE_DATA,
     EMBRYO,
     EMBRYO_GIVEN_UP,
-    EMBRYO_PROVISIONAL,
     EMBRYO_SUCCESSOR,
     EMBRYO_WAITING,
     FACT_ACKED,
@@ -52,28 +42,17 @@ from handshake_inspect.tcp.facts import (
     FACT_RST_IGNORED,
     FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
-    FACT_SYN,
-    FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
-    FACT_TFO,
     FACT_TTL_TWIN,
     FACT_UNANSWERED,
     FACT_UNTIMED,
     NEW_INCARNATION,
     NUMBER,
     OURS,
-    OUTSIDE,
     PAUSE_NS,
-    PROBE,
-    PROVISIONAL,
-    PROVISIONAL_ANSWERED,
     SUCCESSOR,
-    TRAIT_ACKS,
-    TRAIT_FIN,
     TRAIT_HOLE,
-    TRAIT_ISS,
     TRAIT_SEEN,
-    VOID,
     ZEEK_ESTABLISHED,
     ZEEK_WROTE_A,
     ZEEK_WROTE_D,
@@ -81,7 +60,7 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.tcp.focus import Focus
 from handshake_inspect.tcp.setup_facts import QUICK, READ_OVER
 from handshake_inspect.tcp.table import Table
-from handshake_inspect.tcp.transitions import SENT_RST, TcpState
+from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.wire.const import (
     ACK,
     FIN,
@@ -269,33 +248,13 @@ class Tracker:
         if segment.notes & NOTE_CONTINUED:
             order.lengthen(self.table, connection, sender, peer, segment, side)
             return 0
-        sender.frames += 1
-        if segment.notes & NOTE_UNTIMED and not connection.facts & FACT_ACKED:
-            connection.facts |= FACT_UNTIMED
-        if not segment.flags & SYN:
-            wireshark.complete(connection, segment)
-            if not segment.flags & (FIN | RST):
-                self.table.holds_plain = True
-                self.table.holds_bare |= segment.payload_len == 0
-        if segment.notes & NOTE_BAD_CHECKSUM and self.checksums.is_corrupt(sender, segment):
-            connection.facts |= FACT_BAD_CHECKSUM
-            order.miss(self.table, connection, sender, segment, side)
-            if not segment.notes & NOTE_BAD_IP_CHECKSUM:
-                zeek.observe_bad_checksum(alias, side)
+        self.tally(connection, sender, segment)
+        if segment.notes & NOTE_BAD_CHECKSUM and self.is_corrupt(connection, sender, alias, segment, side):
             return 0
         if segment.notes & NOTE_CHECKSUM_GOOD:
             self.checksums.note_good(sender, segment)
         print_of = endpoint.fingerprint(segment)
-        if segment.flags & SYN and not seen:
-            seen = renumbering.learn(self.table, connection, sender, peer, segment, side)
-        elif connection.facts & (FACT_MIDSTREAM | FACT_RENUMBERED) == FACT_MIDSTREAM and sender.frames <= EARLY:
-            seen = renumbering.learn_midstream(self.table, connection, sender, peer, segment, side)
-        copy = seen or (
-            copies.is_copy(self.table, connection, sender, peer, segment, side, print_of)
-            and not opening.is_resent(self.table, connection, segment)
-            and not opening.is_replayed(self.table, connection, sender, peer, segment)
-            and not opening.answers_provisional(self.table, connection, segment)
-        )
+        copy = self.is_copy(connection, sender, peer, segment, side, print_of, seen)
         zeek.observe(alias, sender, peer, segment, side)
         if copy:
             sender.duplicates += 1
@@ -305,26 +264,17 @@ class Tracker:
         sender.bytes += segment.payload_len
         if not segment.flags & SYN:
             aftermath.observe(self.table, i, connection, sender, peer, segment, side, before_ns)
+        verdict = OURS
         stamped = True
         if segment.flags & RST:
-            if not (sender.traits | peer.traits) & TRAIT_SEEN:
-                connection.client = side if self.sender_is_client(segment) else side ^ 1
-            if opening.answers_provisional(self.table, connection, segment):
-                endpoint.apply(sender, SENT_RST)  # who refuses the new attempt has nothing of the old one
-                return self.hand_over(i, side, segment, before_ns, PROVISIONAL_ANSWERED)
-            if opening.refuses_longer_syn(self.table, connection, sender, segment):
-                endpoint.apply(sender, SENT_RST)
-            endpoint.begin(sender, segment)
-            resets.on_rst(connection, sender, peer, segment, side)
+            verdict = arrival.on_rst(self.table, connection, sender, peer, segment, side)
         elif segment.flags & SYN:
-            verdict = self.on_syn(i, side, segment)
-            if verdict != OURS:
-                return self.hand_over(i, side, segment, before_ns, verdict)
+            verdict = arrival.on_syn(self.table, connection, sender, peer, segment, side)
             stamped = opening.has_isn(sender, segment)
         else:
-            if connection.provisional:
-                incarnations.challenge(self.table, connection, peer, segment)
-            stamped = self.on_segment(connection, sender, peer, segment, side)
+            stamped = arrival.on_segment(self.table, connection, sender, peer, segment, side)
+        if verdict != OURS:
+            return self.hand_over(i, side, segment, before_ns, verdict)
         if stamped:
             endpoint.note_marks(sender, segment)
         endpoint.remember(sender, segment, print_of)
@@ -337,6 +287,42 @@ class Tracker:
             setup.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
         self.settle(connection, sender, peer)
         return 0
+
+    def tally(self, connection: Any, sender: Any, segment: Any) -> None:
+        """What counts of every segment, even of a damaged one or a copy."""
+        sender.frames += 1
+        if segment.notes & NOTE_UNTIMED and not connection.facts & FACT_ACKED:
+            connection.facts |= FACT_UNTIMED
+        if not segment.flags & SYN:
+            wireshark.complete(connection, segment)
+            if not segment.flags & (FIN | RST):
+                self.table.holds_plain = True
+                self.table.holds_bare |= segment.payload_len == 0
+
+    def is_corrupt(self, connection: Any, sender: Any, alias: Any, segment: Any, side: int) -> bool:
+        """Whether a segment with a wrong checksum was damaged: nothing else is believed of it."""
+        if not self.checksums.is_corrupt(sender, segment):
+            return False
+        connection.facts |= FACT_BAD_CHECKSUM
+        order.miss(self.table, connection, sender, segment, side)
+        if not segment.notes & NOTE_BAD_IP_CHECKSUM:
+            zeek.observe_bad_checksum(alias, side)
+        return True
+
+    def is_copy(
+        self, connection: Any, sender: Any, peer: Any, segment: Any, side: int, print_of: int, seen: bool
+    ) -> bool:
+        """Whether the capture holds it already: as it is, or, `seen`, with other sequence numbers."""
+        if segment.flags & SYN and not seen:
+            seen = renumbering.learn(self.table, connection, sender, peer, segment, side)
+        elif connection.facts & (FACT_MIDSTREAM | FACT_RENUMBERED) == FACT_MIDSTREAM and sender.frames <= EARLY:
+            seen = renumbering.learn_midstream(self.table, connection, sender, peer, segment, side)
+        return seen or (
+            copies.is_copy(self.table, connection, sender, peer, segment, side, print_of)
+            and not opening.is_resent(self.table, connection, segment)
+            and not opening.is_replayed(self.table, connection, sender, peer, segment)
+            and not opening.answers_provisional(self.table, connection, segment)
+        )
 
     def hand_over(self, i: int, side: int, segment: Any, before_ns: int, verdict: int) -> int:
         """The segment is of another incarnation than that of connection `i`, which has counted it."""
@@ -366,39 +352,6 @@ class Tracker:
         )
         connection.quick = over | ready * QUICK
 
-    def on_syn(self, i: int, side: int, segment: Any) -> int:
-        """A SYN or SYN-ACK: OURS, or that another incarnation has it."""
-        connection = rows.connection_at(self.table.connections, i)
-        sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
-        peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
-        if not sender.traits & TRAIT_SEEN:
-            sender.ttl = segment.ttl
-        begun = sender.traits & (TRAIT_SEEN | TRAIT_ISS) == TRAIT_SEEN
-        first = (sender.iss + 1) & MASK32
-        if segment.flags & ACK:
-            if simultaneous.is_self(connection):
-                simultaneous.with_itself(connection, sender, segment)
-                endpoint.become(peer, sender.state)
-                verdict = OURS
-            elif reordering.late_syn_ack(self.table, connection, sender, peer, segment, side):
-                verdict = OURS
-            else:
-                verdict = opening.on_syn_ack(self.table, connection, sender, peer, segment, side)
-        elif reordering.late_syn(self.table, connection, sender, peer, segment, side):
-            verdict = OURS
-        else:
-            verdict = opening.on_syn(self.table, connection, sender, peer, segment, side)
-        if verdict == OURS:
-            if begun and sender.traits & TRAIT_ISS:
-                order.open_before(self.table, connection, sender, segment, side, first)
-            wireshark.complete(connection, segment)
-            if segment.flags & ACK and opening.is_answer(connection, sender, peer, segment):
-                endpoint.note_ack(sender, peer, segment)
-        if verdict == PROVISIONAL:
-            incarnations.keep_provisional(self.table, connection, segment, EMBRYO_PROVISIONAL)
-            return OURS
-        return verdict
-
     def restart(self, i: int, segment: Any, verdict: int) -> int:
         """Another incarnation of connection `i`'s 4-tuple: it begins with this SYN, or with the provisional one."""
         old = rows.connection_at(self.table.connections, i)
@@ -419,80 +372,3 @@ class Tracker:
         if connection.first_ns - last_ns < REUSE_NS:
             connection.facts |= FACT_PORT_REUSED
         return self.follow(j, self.side_of(connection, segment), segment)
-
-    def on_segment(self, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-        """A segment with neither SYN nor RST; False where its receiver drops all of it."""
-        if not connection.facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM):
-            connection.facts |= FACT_MIDSTREAM
-            connection.first_flags = segment.flags & 0xFF
-            connection.client = side if self.sender_is_client(segment) else side ^ 1
-        if closing.is_unsent(sender, segment):
-            closing.forget_unsent(connection, sender, peer, segment)
-        worth = acceptance.worth(connection, sender, peer, segment, side)
-        if worth == VOID:
-            if not connection.facts & FACT_RST:
-                sender.before_rst_nxt = segment.ack
-                sender.checks |= CHECK_DROPPED
-            return False
-        endpoint.begin(sender, segment)
-        if connection.facts & (FACT_RST | FACT_RST_IGNORED):
-            resets.after_rst(connection, sender, peer, segment, side)
-        dead = connection.facts & FACT_RST
-        if worth == ACCEPTED and closing.is_fin_refuted(sender, peer, segment):
-            closing.refute_fin(connection, sender, peer)
-        known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment)
-        has_fin = segment.flags & FIN and not dead and not known
-        if has_fin and not acceptance.is_fin_possible(connection, sender, peer, segment):
-            has_fin = 0
-        elif has_fin and acceptance.is_fin_doubtful(connection, sender, peer, segment, worth):
-            acceptance.doubt_fin(sender, segment)
-            has_fin = 0
-            worth = max(worth, OUTSIDE)
-        if worth == BEYOND:
-            return False
-        full = acceptance.is_at_edge(connection, sender, peer, segment)
-        if segment.flags & ACK and not self.on_acknowledgment(connection, sender, peer, segment, side, worth):
-            return True
-        if full or closing.goes_beyond_fin(sender, segment):
-            return True
-        holed = sender.traits & TRAIT_HOLE
-        kind = order.advance(self.table, connection, sender, peer, segment, side)
-        if holed and not sender.traits & TRAIT_HOLE and not dead:
-            closing.on_hole_filled(connection, sender, peer, segment)
-            if sender.traits & TRAIT_FIN:
-                has_fin = 0
-        endpoint.note_window(sender, segment)
-        if segment.payload_len and kind != PROBE:
-            connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA
-        if has_fin:
-            closing.on_fin(connection, sender, peer, segment, side)
-        return True
-
-    def on_acknowledgment(self, connection: Any, sender: Any, peer: Any, segment: Any, side: int, worth: int) -> bool:
-        """The acknowledgment of a segment without SYN or RST; False when it is no part of this connection."""
-        dead = connection.facts & FACT_RST
-        if dead:
-            if connection.facts & (FACT_TFO | FACT_ACKED) == FACT_TFO and side == connection.client:
-                final_ack.client_ack(self.table, connection, sender, peer, segment)  # the application had the data
-            endpoint.note_ack(sender, peer, segment)
-            return True
-        if worth != ACCEPTED and not connection.facts & FACT_ACKED:
-            return True
-        if not final_ack.on_ack(self.table, connection, sender, peer, segment, side):
-            return False
-        if acceptance.is_doubt_over(peer, segment):
-            closing.fin_taken(connection, peer, sender, segment, side ^ 1)
-        if worth == ACCEPTED:
-            if closing.is_fin_skipped(connection, sender, segment):
-                closing.skip_fin(connection, sender, peer, segment, side)
-            if closing.is_fin_unseen(connection, sender, peer, segment):
-                closing.believe_fin(connection, peer, sender, segment, side ^ 1)
-        again = sender.traits & TRAIT_ACKS and segment.ack == sender.last_ack and segment.payload_len == 0
-        order.acknowledge(self.table, connection, sender, peer, segment, side)
-        if worth == ACCEPTED:
-            closing.on_ack(connection, sender, peer, segment, again and not segment.flags & FIN)
-        return True
-
-    def sender_is_client(self, segment: Any) -> bool:
-        """Without a handshake: the lower port is the server's."""
-        return segment.src_port >= segment.dst_port

@@ -1,0 +1,177 @@
+"""What a segment does to its connection when it arrives (RFC 9293 section 3.10.7): a SYN, a RST, or all else.
+
+What it is worth to its receiver, `acceptance.py` says.  A SYN, and the RST that refuses one, may be of another
+incarnation of the 4-tuple than the connection that has the segment so far.
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import (
+    acceptance,
+    closing,
+    endpoint,
+    final_ack,
+    incarnations,
+    opening,
+    order,
+    reordering,
+    resets,
+    simultaneous,
+    wireshark,
+)
+from handshake_inspect.tcp.facts import (
+    ACCEPTED,
+    BEYOND,
+    CHECK_DROPPED,
+    CHECK_FIN_UNSEEN,
+    EMBRYO_PROVISIONAL,
+    FACT_ACKED,
+    FACT_CLIENT_DATA,
+    FACT_MIDSTREAM,
+    FACT_RST,
+    FACT_RST_IGNORED,
+    FACT_SERVER_DATA,
+    FACT_SYN,
+    FACT_SYNACK,
+    FACT_TFO,
+    OURS,
+    OUTSIDE,
+    PROBE,
+    PROVISIONAL,
+    PROVISIONAL_ANSWERED,
+    TRAIT_ACKS,
+    TRAIT_FIN,
+    TRAIT_HOLE,
+    TRAIT_ISS,
+    TRAIT_SEEN,
+    VOID,
+)
+from handshake_inspect.tcp.transitions import SENT_RST
+from handshake_inspect.wire.const import ACK, FIN, MASK32
+
+
+def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
+    """A SYN or SYN-ACK: OURS, or that another incarnation has it."""
+    if not sender.traits & TRAIT_SEEN:
+        sender.ttl = segment.ttl
+    begun = sender.traits & (TRAIT_SEEN | TRAIT_ISS) == TRAIT_SEEN
+    first = (sender.iss + 1) & MASK32
+    if segment.flags & ACK:
+        if simultaneous.is_self(connection):
+            simultaneous.with_itself(connection, sender, segment)
+            endpoint.become(peer, sender.state)
+            verdict = OURS
+        elif reordering.late_syn_ack(table, connection, sender, peer, segment, side):
+            verdict = OURS
+        else:
+            verdict = opening.on_syn_ack(table, connection, sender, peer, segment, side)
+    elif reordering.late_syn(table, connection, sender, peer, segment, side):
+        verdict = OURS
+    else:
+        verdict = opening.on_syn(table, connection, sender, peer, segment, side)
+    if verdict == OURS:
+        if begun and sender.traits & TRAIT_ISS:
+            order.open_before(table, connection, sender, segment, side, first)
+        wireshark.complete(connection, segment)
+        if segment.flags & ACK and opening.is_answer(connection, sender, peer, segment):
+            endpoint.note_ack(sender, peer, segment)
+    if verdict == PROVISIONAL:
+        incarnations.keep_provisional(table, connection, segment, EMBRYO_PROVISIONAL)
+        return OURS
+    return verdict
+
+
+def on_rst(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
+    """A RST: OURS, or that another incarnation has it."""
+    if not (sender.traits | peer.traits) & TRAIT_SEEN:
+        connection.client = side if sender_is_client(segment) else side ^ 1
+    if opening.answers_provisional(table, connection, segment):
+        endpoint.apply(sender, SENT_RST)  # who refuses the new attempt has nothing of the old one
+        return PROVISIONAL_ANSWERED
+    if opening.refuses_longer_syn(table, connection, sender, segment):
+        endpoint.apply(sender, SENT_RST)
+    endpoint.begin(sender, segment)
+    resets.on_rst(connection, sender, peer, segment, side)
+    return OURS
+
+
+def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+    """A segment with neither SYN nor RST; False where its receiver drops all of it."""
+    if connection.provisional:
+        incarnations.challenge(table, connection, peer, segment)
+    if not connection.facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM):
+        connection.facts |= FACT_MIDSTREAM
+        connection.first_flags = segment.flags & 0xFF
+        connection.client = side if sender_is_client(segment) else side ^ 1
+    if closing.is_unsent(sender, segment):
+        closing.forget_unsent(connection, sender, peer, segment)
+    worth = acceptance.worth(connection, sender, peer, segment, side)
+    if worth == VOID:
+        if not connection.facts & FACT_RST:
+            sender.before_rst_nxt = segment.ack
+            sender.checks |= CHECK_DROPPED
+        return False
+    endpoint.begin(sender, segment)
+    if connection.facts & (FACT_RST | FACT_RST_IGNORED):
+        resets.after_rst(connection, sender, peer, segment, side)
+    dead = connection.facts & FACT_RST
+    if worth == ACCEPTED and closing.is_fin_refuted(sender, peer, segment):
+        closing.refute_fin(connection, sender, peer)
+    known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment)
+    has_fin = segment.flags & FIN and not dead and not known
+    if has_fin and not acceptance.is_fin_possible(connection, sender, peer, segment):
+        has_fin = 0
+    elif has_fin and acceptance.is_fin_doubtful(connection, sender, peer, segment, worth):
+        acceptance.doubt_fin(sender, segment)
+        has_fin = 0
+        worth = max(worth, OUTSIDE)
+    if worth == BEYOND:
+        return False
+    full = acceptance.is_at_edge(connection, sender, peer, segment)
+    if segment.flags & ACK and not on_acknowledgment(table, connection, sender, peer, segment, side, worth):
+        return True
+    if full or closing.goes_beyond_fin(sender, segment):
+        return True
+    holed = sender.traits & TRAIT_HOLE
+    kind = order.advance(table, connection, sender, peer, segment, side)
+    if holed and not sender.traits & TRAIT_HOLE and not dead:
+        closing.on_hole_filled(connection, sender, peer, segment)
+        if sender.traits & TRAIT_FIN:
+            has_fin = 0
+    endpoint.note_window(sender, segment)
+    if segment.payload_len and kind != PROBE:
+        connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA
+    if has_fin:
+        closing.on_fin(connection, sender, peer, segment, side)
+    return True
+
+
+def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, worth: int) -> bool:
+    """The acknowledgment of a segment without SYN or RST; False when it is no part of this connection."""
+    dead = connection.facts & FACT_RST
+    if dead:
+        if connection.facts & (FACT_TFO | FACT_ACKED) == FACT_TFO and side == connection.client:
+            final_ack.client_ack(table, connection, sender, peer, segment)  # the application had the data
+        endpoint.note_ack(sender, peer, segment)
+        return True
+    if worth != ACCEPTED and not connection.facts & FACT_ACKED:
+        return True
+    if not final_ack.on_ack(table, connection, sender, peer, segment, side):
+        return False
+    if acceptance.is_doubt_over(peer, segment):
+        closing.fin_taken(connection, peer, sender, segment, side ^ 1)
+    if worth == ACCEPTED:
+        if closing.is_fin_skipped(connection, sender, segment):
+            closing.skip_fin(connection, sender, peer, segment, side)
+        if closing.is_fin_unseen(connection, sender, peer, segment):
+            closing.believe_fin(connection, peer, sender, segment, side ^ 1)
+    again = sender.traits & TRAIT_ACKS and segment.ack == sender.last_ack and segment.payload_len == 0
+    order.acknowledge(table, connection, sender, peer, segment, side)
+    if worth == ACCEPTED:
+        closing.on_ack(connection, sender, peer, segment, again and not segment.flags & FIN)
+    return True
+
+
+def sender_is_client(segment: Any) -> bool:
+    """Without a handshake: the lower port is the server's."""
+    return segment.src_port >= segment.dst_port
