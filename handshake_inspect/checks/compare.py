@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.checks.statistics import mann_whitney, proportions
-from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.column import Addresses, Numbers, Words
+from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.difference import (
     Difference,
     FindingDifference,

@@ -9,11 +9,11 @@ import numpy as np
 
 from handshake_inspect.checks import setup_held
 from handshake_inspect.checks.rules import Ceiling, Expectation, RttLimit, Rules
-from handshake_inspect.report.columns import Columns
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import selected
 from handshake_inspect.report.checked import Assertion, Breach, Checked
 from handshake_inspect.report.column import Mask, Numbers, Words
+from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.fields import Field, find
 from handshake_inspect.report.model import Finding, Report
 from handshake_inspect.report.words import Severity

@@ -20,10 +20,10 @@ from handshake_inspect.checks.setup_rules import (
     SetupCeiling,
     SpanLimit,
 )
-from handshake_inspect.report.columns import Columns
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.report.checked import Assertion, Breach
 from handshake_inspect.report.column import Mask, Numbers, Words
+from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.connection import Server
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Report

@@ -18,9 +18,9 @@ from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine import Progress
 from handshake_inspect.engine.belonging import Frame, Owners, Pair, ordered
-from handshake_inspect.report.columns import Columns
 from handshake_inspect.live.writer import enhanced_packet, interface_description, only_filter, section_header
 from handshake_inspect.report.column import Addresses, Numbers
+from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Connection, Connections
 from handshake_inspect.verdicts.sets import host_key

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.column import Addresses, Numbers, Words
+from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.fields import Field
 
 Mask = NDArray[np.bool_]

@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.report.columns import Columns
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.report.column import Addresses, Mask, Numbers
+from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import (

@@ -9,9 +9,9 @@ from support import reports, samples
 
 from handshake_inspect import analyze
 from handshake_inspect.errors import UsageError
-from handshake_inspect.report.columns import Columns
 from handshake_inspect.expression.language import ExpressionError, parse
 from handshake_inspect.expression.select import filtered
+from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.fields import fields
 from handshake_inspect.report.model import Endpoint, ListedConnections
 
