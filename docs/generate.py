@@ -1,6 +1,6 @@
 """Write the parts of the docs that are printed from the code: `python docs/generate.py`; `--check` only compares.
 
-And the other way: what docs/verdicts.md says of findings, for the formats that carry the documentation of their rules.
+And the other way: what docs/verdicts.md says of outcomes, causes and findings, for `hsi help` and SARIF.
 """
 
 import json
@@ -157,30 +157,61 @@ def current(text: str) -> str:
     return BLOCK.sub(lambda block: f"{block['start']}\n{BLOCKS[block['name']]()}\n{block['end']}", text)
 
 
-FINDING_HELP = ROOT / "handshake_inspect" / "render" / "finding_help.json"
+TOPICS = ROOT / "handshake_inspect" / "report" / "topics.json"
 
 
-def finding_help(page: str) -> str:
-    """The sections of docs/verdicts.md about findings, as Markdown that stands alone: without links into the docs."""
+def topics(pages: dict[str, str]) -> str:
+    """What the docs say of each word of a report, as Markdown that stands alone: for `hsi help` and SARIF."""
     from handshake_inspect.report.docs import FINDING_DOCS  # noqa: PLC0415
     from handshake_inspect.report.words import OUTCOMES  # noqa: PLC0415
+    from handshake_inspect.verdicts.words import CAUSES  # noqa: PLC0415
 
-    sections = dict(re.findall(r"^#{2,} (.+)\n((?:(?!^## |^###).*\n?)*)", page, re.MULTILINE))
+    sections = dict(re.findall(r"^#{2,} (.+)\n((?:(?!^## |^###).*\n?)*)", pages["verdicts.md"], re.MULTILINE))
 
     def section(heading: str) -> str:
-        return re.sub(r"\[([^]]+)\]\((?!https?:)[^)]*\)", r"\1", sections[heading]).strip()
+        return alone(sections[heading])
 
-    told = {
-        name: "\n\n".join([section(f"`{name}`"), *([section("Failures by reason")] if name in OUTCOMES else [])])
-        for name in FINDING_DOCS
+    def finding(name: str) -> str:
+        return "\n\n".join([section(f"`{name}`"), *([section("Failures by reason")] if name in OUTCOMES else [])])
+
+    made = {
+        "outcome": {name: section(f"`{name}`") for name in OUTCOMES},
+        "cause": {name: section(f"`{name}`") for name in CAUSES if name and f"`{name}`" in sections},
+        "finding": {name: finding(name) for name in FINDING_DOCS},
+        "state": {name: f"{says[0].upper()}{alone(says[1:])}." for name, says in states(pages["states.md"])},
+        "term": {alone(name): alone(says) for name, says in terms(pages["glossary.md"])},
     }
-    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+
+
+def alone(text: str) -> str:
+    """Markdown without links into the docs."""
+    return re.sub(r"\[([^]]+)\]\((?!https?:)[^)]*\)", r"\1", text).strip()
+
+
+def states(page: str) -> list[tuple[str, str]]:
+    """The states, and what an end in each has done."""
+    return re.findall(r"^\| `([A-Z_0-9]+)` \| ([^|]+) \|$", page, re.MULTILINE)
+
+
+def terms(page: str) -> list[tuple[str, str]]:
+    """The terms of the glossary, and their definitions."""
+    return re.findall(r"^\*\*(.+?)\*\*: ((?:.+\n)+)", page, re.MULTILINE)
 
 
 def pages() -> dict[Path, str]:
     """Every file that is generated, or has generated parts, as it should be."""
     made = {page: current(page.read_text()) for page in sorted((ROOT / "docs").glob("*.md"))}
-    return {**made, FINDING_HELP: finding_help(made[ROOT / "docs" / "verdicts.md"])}
+    return {**made, TOPICS: topics({page.name: text for page, text in made.items()}), **manual_pages()}
+
+
+def manual_pages() -> dict[Path, str]:
+    """The manual page of every command, which the wheel installs."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    import man  # noqa: PLC0415
+
+    found = {"-".join(path): (path, command, context) for path, command, context in commands()}
+    return {ROOT / "docs" / "man" / f"{name}.1": man.page(*each, found) for name, each in found.items()}
 
 
 def main() -> int:
@@ -190,6 +221,7 @@ def main() -> int:
         if not page.exists() or page.read_text() != text:
             stale.append(str(page.relative_to(ROOT)))
             if "--check" not in sys.argv:
+                page.parent.mkdir(exist_ok=True)
                 page.write_text(text)
     if not stale:
         return 0

@@ -34,9 +34,17 @@ def test_generated_parts_are_current(page):
     assert generate.current(text).split() == text.split()
 
 
-def test_rules_of_findings_are_those_of_the_docs():
-    page = (ROOT / "docs" / "verdicts.md").read_text()
-    assert generate.FINDING_HELP.read_text() == generate.finding_help(page), "run `python docs/generate.py`"
+def test_what_help_says_is_what_the_docs_say():
+    pages = {page.name: page.read_text() for page in (ROOT / "docs").glob("*.md")}
+    assert generate.TOPICS.read_text() == generate.topics(pages), "run `python docs/generate.py`"
+
+
+def test_manual_pages_are_current():
+    """Line breaks are left to the installed click."""
+    made = generate.manual_pages()
+    assert {page: page.read_text().split() for page in (ROOT / "docs" / "man").iterdir()} == {
+        page: text.split() for page, text in made.items()
+    }, "run `python docs/generate.py`"
 
 
 def test_everything_generated_is_shown():

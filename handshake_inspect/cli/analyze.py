@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
     argument,
@@ -80,7 +81,7 @@ class AnalyzeOptions:
     analysis: AnalysisOptions = group(AnalysisOptions)
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Documented, epilog=EPILOG)
 @takes(AnalyzeOptions)
 def command(given: AnalyzeOptions) -> None:
     """Show what happened to the TCP connections in captures.

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from handshake_inspect.cli.judging import CheckOptions, Judge, broken
+from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import takes
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.selecting import checked_paths, checked_write, report_of, write_frames
@@ -42,7 +43,7 @@ Exit status:
 """
 
 
-class WithCommand(click.Command):
+class WithCommand(Documented):
     """A command whose line may end in `--` and another command: its words are kept apart from the arguments."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import click
 
+from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
     argument,
@@ -71,7 +72,7 @@ class DiffOptions:
     analysis: AnalysisOptions = group(AnalysisOptions)
 
 
-@click.command(epilog=EPILOG, short_help="Compare two captures, and fail if the new one is worse.")
+@click.command(cls=Documented, epilog=EPILOG, short_help="Compare two captures, and fail if the new one is worse.")
 @takes(DiffOptions)
 def command(given: DiffOptions) -> None:
     """Compare two captures, service by service, and fail on regressions.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
     argument,
@@ -73,7 +74,9 @@ class ExplainOptions:
     analysis: AnalysisOptions = group(AnalysisOptions)
 
 
-@click.command(epilog=EPILOG, short_help="Show one connection segment by segment, with the reason for its outcome.")
+@click.command(
+    cls=Documented, epilog=EPILOG, short_help="Show one connection segment by segment, with the reason for its outcome."
+)
 @takes(ExplainOptions)
 def command(given: ExplainOptions) -> None:
     """Show one connection segment by segment, with the states of both ends and the evidence for the verdict.

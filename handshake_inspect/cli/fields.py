@@ -5,10 +5,11 @@ import json
 
 import click
 
+from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.output import Target
 
 
-@click.command()
+@click.command(cls=Documented)
 @click.option("-T", "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Output format.")
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write to this file instead of standard output.")
 def command(form: str, output: str) -> None:

@@ -15,6 +15,7 @@ from handshake_inspect.cli.options import (
     backend_option,
     format_option,
     group,
+    interface_names,
     option,
     output_option,
     read_option,
@@ -125,7 +126,11 @@ class BesideOptions:
 
     live: bool = option("--live", is_flag=True, help="Check the traffic of an interface while COMMAND runs.")
     interface: str | None = option(
-        "-i", "--interface", metavar="NAME", help="With --live: capture on this interface; any is all of them."
+        "-i",
+        "--interface",
+        metavar="NAME",
+        shell_complete=interface_names,
+        help="With --live: capture on this interface; any is all of them.",
     )
     filter: str | None = option(
         "-f", "--filter", metavar="FILTER", help="With --live: capture filter, a tcpdump expression."

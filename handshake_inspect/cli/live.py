@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     argument,
     autostop,
     backend_option,
     fields_option,
     format_option,
+    interface_names,
     max_connections_option,
     no_names_option,
     no_setup_option,
@@ -69,7 +71,11 @@ class WatchOptions:
 
     words: tuple[str, ...] = argument(nargs=-1, metavar="[FILTER]...")
     interface: str | None = option(
-        "-i", "--interface", metavar="NAME", help="Capture on this interface: a name, a number, or any for all."
+        "-i",
+        "--interface",
+        metavar="NAME",
+        shell_complete=interface_names,
+        help="Capture on this interface: a name, a number, or any for all.",
     )
     read: str | None = option(
         "-r", "--read", metavar="FILE", help="Read a stream instead, such as a pipe; - is standard input."
@@ -138,7 +144,7 @@ class WatchOptions:
         return self.duration or self.autostop
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=Documented, epilog=EPILOG)
 @takes(WatchOptions)
 def command(given: WatchOptions) -> None:
     """Watch TCP handshakes as they happen.

@@ -34,13 +34,33 @@ _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400
 # --- classes of options -----------------------------------------------------------------------------------------------
 
 
+def _files(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Let the shell complete the name of a file."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def interface_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of an interface."""
+    from handshake_inspect.live.interfaces import interfaces
+
+    return [each.name for each in interfaces() if each.name.startswith(incomplete)]
+
+
+# What a shell offers for an option, by what help calls its value.
+_COMPLETED = {"FILE": _files, "FILE.pcapng": _files}
+
+
 def option(*declarations: str, **settings: Any) -> Any:
     """A field that is an option, as `click.option` would declare it."""
+    settings.setdefault("shell_complete", _COMPLETED.get(settings.get("metavar", "")))
     return field(metadata={"parameter": lambda name: click.option(*declarations, name, **settings)})
 
 
 def argument(**settings: Any) -> Any:
     """A field that is an argument, as `click.argument` would declare it."""
+    settings.setdefault("shell_complete", _files)
     return field(metadata={"parameter": lambda name: click.argument(name, **settings)})
 
 

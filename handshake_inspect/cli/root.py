@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import click
+from click.shell_completion import CompletionItem
 
+from handshake_inspect.cli.manual import short_help, short_help_option, write_options
 from handshake_inspect.errors import HsiError
 
 INTERRUPTED = 130
 UNUSABLE = 2
 
-COMMANDS = ("analyze", "live", "explain", "check", "diff", "fields", "schema")
+COMMANDS = ("analyze", "live", "explain", "check", "diff", "fields", "schema", "help", "completion")
 
 HELP = """Show what happened to TCP connections: states, handshake RTT, outcomes and causes.
 
 `hsi FILE` and `hsi -r FILE` mean `hsi analyze FILE`; `hsi analyze --help` lists its options.
+
+`hsi help WORD` explains a word of a report, such as half-open or syn-flood.
 """
 EPILOG = """\b
 Examples:
@@ -29,6 +33,8 @@ Examples:
   hsi -T json -o report.json a.pcap   everything, for programs
   hsi --all a.pcap.gz | less          every connection
   tcpdump -w - tcp | hsi -            from a pipe
+  hsi explain a.pcap 7                one connection, segment by segment
+  hsi live -i eth0                    handshakes as they happen
 
 \b
 Exit status:
@@ -52,9 +58,23 @@ class Hsi(click.Group):
             return None
         return cast("click.Command", import_module(f"handshake_inspect.cli.{cmd_name}").command)
 
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """All parameters, `-h` before `--help`."""
+        return [*self.params, short_help_option(), *([whole] if (whole := self.get_help_option(ctx)) else [])]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options and the commands."""
+        write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer commands, and files where none is meant."""
+        offered = super().shell_complete(ctx, incomplete)
+        return offered if incomplete.startswith("-") else [CompletionItem(incomplete, type="file"), *offered]
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `analyze` before anything that is neither a command nor an option of the group."""
-        if args and args[0] not in {*COMMANDS, "--version", *ctx.help_option_names}:
+        if args and args[0] not in {*COMMANDS, "-h", "--version", *ctx.help_option_names}:
             _reject_misspelt(args[0])
             args = ["analyze", *args]
         return super().parse_args(ctx, args)
@@ -117,7 +137,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     epilog=EPILOG,
     no_args_is_help=False,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["--help"], "max_content_width": 100},
 )
 @click.option(
     "--version",
@@ -131,4 +151,4 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 def hsi(ctx: click.Context) -> None:
     """Run a command, or say how."""
     if ctx.invoked_subcommand is None:
-        raise click.UsageError("name a capture (hsi FILE), or see hsi --help")
+        click.echo(short_help(hsi, ctx))

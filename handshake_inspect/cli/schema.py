@@ -5,12 +5,13 @@ import json
 
 import click
 
+from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.output import Target
 
 NAMES = ("report", "event", "check", "diff", "explain", "analyze")
 
 
-@click.command()
+@click.command(cls=Documented)
 @click.argument("name", type=click.Choice(NAMES), default="report", metavar="[NAME]")
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write to this file instead of standard output.")
 def command(name: str, output: str) -> None:

@@ -11,8 +11,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
@@ -20,10 +18,10 @@ from handshake_inspect.render import Options
 from handshake_inspect.report.checked import Assertion, Checked
 from handshake_inspect.report.docs import FINDING_DOCS, RULE_DOCS
 from handshake_inspect.report.model import Capture, Finding, Report, Target, Tool
+from handshake_inspect.report.topics import topics
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"critical": "error", "warning": "warning", "info": "note"}
-_HELP = Path(__file__).with_name("finding_help.json")  # written by docs/generate.py
 # A capture has no lines, but code hosts show only results with a place in a file: the first line stands for all of it.
 _REGION = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 2}
 
@@ -48,9 +46,8 @@ def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
     _write(out, "hsi-check", checked.tool, checked.capture, rules, results)
 
 
-@cache
 def _pages() -> dict[str, str]:
-    return dict(json.loads(_HELP.read_text(encoding="utf-8")))
+    return topics()["finding"]
 
 
 def _kind(assertion: Assertion) -> str:

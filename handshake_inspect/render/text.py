@@ -27,7 +27,7 @@ from handshake_inspect.report.headline import (
     verdict,
 )
 from handshake_inspect.report.host import host_words
-from handshake_inspect.report.links import explained_at
+from handshake_inspect.report.links import explained_by
 from handshake_inspect.report.model import Capture, Finding, Report, Service
 from handshake_inspect.wire.text import durations, moment, plural, printable, share, span
 
@@ -71,7 +71,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         yield from _finding(finding, options.width, style)
         if finding.id not in explained:
             explained.add(finding.id)
-            yield INDENT + style.paint(f"more: {explained_at(finding.id)}", "dim")
+            yield INDENT + style.paint(f"more: {explained_by(finding.id)}", "dim")
     if options.connections and report.summary.connections:
         yield from _connections(report, options, style)
     if report.summary.connections:

@@ -1,8 +1,6 @@
-"""Where the documentation explains a word of a report."""
-
-VERDICTS = "docs/verdicts.md"
+"""Where a word of a report is explained."""
 
 
-def explained_at(word: str) -> str:
-    """Page and anchor that explain an outcome, a cause or a finding: each of these words has one section."""
-    return f"{VERDICTS}#{word}"
+def explained_by(word: str) -> str:
+    """The command that explains an outcome, a cause or a finding."""
+    return f"hsi help {word}"

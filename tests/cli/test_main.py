@@ -89,7 +89,6 @@ def test_strict_is_for_captures_that_are_cut(run):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "name a capture"),
         (["analyze"], "name a capture"),
         (["--strickt", "healthy"], "--strict"),
         (["analyze", "--al", "healthy"], "--all"),
@@ -205,7 +204,7 @@ def test_the_c_locale_gets_ascii(run):
 
 
 def test_help_tells_examples_and_statuses(run):
-    for args in (["--help"], ["-h"], ["analyze", "--help"], ["-T", "json", "--help"]):
+    for args in (["--help"], ["analyze", "--help"], ["-T", "json", "--help"]):
         result = run(*args)
         assert result.exit_code == 0
         assert "Examples:" in result.stdout

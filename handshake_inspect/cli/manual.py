@@ -1,0 +1,112 @@
+"""How commands document themselves: options in groups, all of it after --help, and what fits a screen after -h."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+# Groups of options in the order of help, and what is in each, by long names; what is missing here is under the last.
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Input": ("--read", "--strict"),
+    "Capture": (
+        "--live", "--interface", "--list-interfaces", "--netns", "--filter", "--handshakes-only", "--count",
+        "--duration", "--autostop", "--settle", "--snap-length", "--no-promiscuous", "--backend", "--ring-size",
+        "--no-host", "--user", "--ready",
+    ),
+    "Filter": ("--where", "--finding"),
+    "Rules": (
+        "--profile", "--rules", "--no-rules", "--max-refused", "--max-rejected", "--max-timed-out", "--max-half-open",
+        "--max-aborted", "--max-failed", "--max-retransmitted", "--max-p95", "--rtt", "--setup", "--min-tls",
+        "--min-resumed", "--max-tls-failed", "--max-extra-round-trips", "--allow", "--expect", "--no-finding",
+        "--fail-on", "--min-connections", "--ignore", "--undecided",
+    ),
+    "Comparison": ("--by", "--max-rtt-increase", "--min-rtt-shift", "--max-failure-increase", "--no-vanished"),
+    "Output": (
+        "--format", "--output", "--fields", "--write", "--packets", "--absolute", "--short", "--all",
+        "--no-connections", "--limit", "--quiet", "--verbose", "--color", "--no-pager", "--no-progress",
+    ),
+    "Analysis": ("--time-wait", "--timeout", "--max-connections", "--keep", "--no-names", "--no-setup"),
+    "Help": ("--version", "-h", "--help"),
+    "Other options": (),
+}  # fmt: skip
+_LAST = "Other options"
+_OF = {name: section for section, names in SECTIONS.items() for name in names}
+_EXAMPLES = "Examples:"
+
+
+class Documented(click.Command):
+    """A command with its options in groups, a short help (`-h`) and the whole (`--help`)."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """All parameters, `-h` before `--help`."""
+        return [*self.params, short_help_option(), *([whole] if (whole := self.get_help_option(ctx)) else [])]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, a group at a time."""
+        write_options(self, ctx, formatter)
+
+
+def short_help_option() -> click.Option:
+    """`-h`, where `--help` shows the whole."""
+    return click.Option(
+        ["-h", "short_help"], is_flag=True, is_eager=True, expose_value=False, callback=_show_short,
+        help="Show a summary and exit.",
+    )  # fmt: skip
+
+
+def _show_short(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(short_help(ctx.command, ctx))
+        ctx.exit()
+
+
+def section_of(option: click.Parameter) -> str:
+    """The group that an option belongs to."""
+    return next((_OF[name] for name in reversed(option.opts) if name in _OF), _LAST)
+
+
+def sections(command: click.Command, ctx: click.Context) -> list[tuple[str, list[click.Option]]]:
+    """The groups of a command and the options in each, those of no use left out."""
+    every = [each for each in command.get_params(ctx) if isinstance(each, click.Option) and not each.hidden]
+    found = [(section, [each for each in every if section_of(each) == section]) for section in SECTIONS]
+    return [(section, options) for section, options in found if options]
+
+
+def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write the options of a command, a group at a time."""
+    for section, options in sections(command, ctx):
+        records: Iterable[Any] = (each.get_help_record(ctx) for each in options)
+        with formatter.section(section):
+            formatter.write_dl([record for record in records if record])
+
+
+def examples(command: click.Command) -> str:
+    """What the help of a command shows as examples, a line each."""
+    blocks = (command.epilog or "").replace("\b\n", "").split("\n\n")
+    found = next((block for block in blocks if block.startswith(_EXAMPLES)), "")
+    return "\n".join(found.splitlines()[1:])
+
+
+def short_help(command: click.Command, ctx: click.Context) -> str:
+    """The command in one screen: what it does, examples, the names of options."""
+    formatter = ctx.make_formatter()
+    command.format_usage(ctx, formatter)
+    formatter.write_paragraph()
+    formatter.write_text((command.help or "").split("\n\n", maxsplit=1)[0])
+    if shown := examples(command):
+        formatter.write_paragraph()
+        formatter.write(f"{shown}\n")
+    if isinstance(command, click.Group):
+        command.format_commands(ctx, formatter)
+    if named := [(each, _names(options)) for each, options in sections(command, ctx) if each != "Help"]:
+        formatter.write_paragraph()
+        formatter.write_dl(named)
+    formatter.write_paragraph()
+    formatter.write_text(f"More: {ctx.command_path} --help, hsi help WORD")
+    return formatter.getvalue().rstrip("\n")
+
+
+def _names(options: list[click.Option]) -> str:
+    return ", ".join("/".join(each.opts) for each in options)

@@ -1,0 +1,35 @@
+"""What the docs say of the words of a report: outcomes, causes, findings, states, terms.  For `hsi help` and SARIF."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+_FILE = Path(__file__).with_name("topics.json")  # written by docs/generate.py
+
+
+@cache
+def topics() -> dict[str, dict[str, str]]:
+    """By kind (outcome, cause, finding, state, term): the words, and a page of Markdown for each."""
+    return dict(json.loads(_FILE.read_text(encoding="utf-8")))
+
+
+def explained(word: str) -> tuple[str, list[str], list[str]]:
+    """The word as the docs write it, the kinds it is of, and the pages about it, each once; all empty if unknown."""
+    found = _found(lambda name: name == word) or _found(lambda name: folded(name) == folded(word))
+    pages = list(dict.fromkeys(page for _, page in found.values()))
+    pages = [page for page in pages if not any(page in other for other in pages if other is not page)]
+    name = next((name for name, _ in found.values()), "")
+    return name, list(found), pages
+
+
+def _found(is_it: Callable[[str], bool]) -> dict[str, tuple[str, str]]:
+    return {kind: each for kind, pages in topics().items() for each in pages.items() if is_it(each[0])}
+
+
+def folded(word: str) -> str:
+    """A word without what people spell in different ways."""
+    return re.sub(r"[\s_-]+", "-", word.strip()).lower()
