@@ -24,6 +24,8 @@ from handshake_inspect.report.segment_log import SegmentLog
 from handshake_inspect.report.story import Story
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ReportIds
+from handshake_inspect.wire.address import address_halves
+from handshake_inspect.wire.fourtuple import hash_four_tuple
 
 LIMIT = 40  # segments that are listed
 
@@ -56,6 +58,33 @@ def explain(
     ids = selection.matches(report, trace, wish) if where is None else _passing(rows, report, wish, where)
     connection, log = _choose(report, ids, logs)
     return story(connection, log, report.capture, report.findings, ids)
+
+
+def stories(
+    inputs: Sequence[Input],
+    chosen: Sequence[Connection],
+    report: Report,
+    *,
+    limit: int = LIMIT,
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> list[Story]:
+    """The stories of some connections of a report, in this order, of the inputs that it is of.
+
+    One more pass over these.  Connections that are not logged any more because others were too long are left out.
+    """
+    if not chosen:
+        return []
+    options = options or Options()
+    tracker = LoggingTracker(options.max_connections, ENTRIES + 1)
+    logs = ConnectionLogs(tracker, limit)
+    for connection in chosen:
+        one, other = ((*address_halves(end.ip), end.port) for end in (connection.client, connection.server))
+        tracker.log_tuple(hash_four_tuple(*one, *other))
+    with open_trace(inputs) as source:
+        pump_all(source, Pump(tracker), progress)
+    logged = ((connection, logs.of(connection.first_frame)) for connection in chosen)
+    return [story(connection, log, report.capture, report.findings) for connection, log in logged if log is not None]
 
 
 def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> list[int]:

@@ -9,6 +9,7 @@ cdef int ALL
 cdef int ENDS
 cdef int ID
 cdef int NOTABLE
+cdef int SOME
 cdef uint64_t CANDIDATE_MASK
 cdef uint64_t CANDIDATES
 cdef uint64_t SYNS
@@ -60,6 +61,7 @@ cdef class LoggingTracker(Tracker):
     cpdef void log_end(self, uint64_t hi, uint64_t lo, unsigned int port) noexcept
     cpdef void log_peer(self, uint64_t hi, uint64_t lo, unsigned int port) noexcept
     cpdef void log_id(self, int64_t number) noexcept
+    cpdef void log_tuple(self, uint64_t four_tuple) noexcept
     cdef bint pass_quickly(
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
     ) except -1 nogil
@@ -80,10 +82,11 @@ cdef class LoggingTracker(Tracker):
     cdef bint goes_out(self, seg.Segment *segment) noexcept nogil
     cdef bint comes_in(self, seg.Segment *segment) noexcept nogil
     @cython.locals(at=uint64_t)
-    cdef uint64_t candidate_slot(self, seg.Segment *segment) noexcept nogil
+    cdef uint64_t candidate_slot(self, uint64_t four_tuple) noexcept nogil
     cdef void count(self, seg.Segment *segment) noexcept nogil
     cdef bint begins(self, Py_ssize_t i, seg.Segment *segment) noexcept nogil
     @cython.locals(provisional=uint32_t)
     cdef void note_doubted(self, Py_ssize_t i, seg.Segment *segment) noexcept nogil
-    @cython.locals(at=uint64_t)
     cdef void consider(self, int64_t place, seg.Segment *segment) noexcept nogil
+    @cython.locals(at=uint64_t)
+    cdef void add(self, uint64_t four_tuple) noexcept nogil

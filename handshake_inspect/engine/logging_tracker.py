@@ -2,7 +2,7 @@
 
 What is logged, `picks` says: of all connections the segments that are notable, which did more than move bytes on
 (`NOTABLE`, for a screen); or every segment of the connections that are asked for: all of them, those that have an end
-or two, or the one with an id.
+or two, the one with an id, or those of some 4-tuples.
 
 In slot i are segment i and the rows 2i (before) and 2i + 1 (after).  Notable segments fill the slots round and round:
 the newest replaces the oldest, nothing there needs Python, and plain data and acknowledgments of established
@@ -21,7 +21,7 @@ Only the thread that tracks may read the slots: see `segment_log`.
 from typing import Any
 
 from handshake_inspect.decode import segment as seg
-from handshake_inspect.engine.segment_log import ALL, CANDIDATE_MASK, CANDIDATES, ENDS, FIRST, ID, NOTABLE, SYNS
+from handshake_inspect.engine.segment_log import ALL, CANDIDATE_MASK, CANDIDATES, ENDS, FIRST, ID, NOTABLE, SOME, SYNS
 from handshake_inspect.engine.segment_log import room as room_for_segments
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.tracker import Tracker
@@ -92,6 +92,11 @@ class LoggingTracker(Tracker):
         """Of all connections, only the one that will have this id."""
         self.wanted = number
         self.picks = ID
+
+    def log_tuple(self, four_tuple: int) -> None:
+        """Of all connections, only those of 4-tuples with this hash, and with the others that were so named."""
+        self.picks = SOME
+        self.add(four_tuple)
 
     # -- what is tracked ---------------------------------------------------------------------------------------
 
@@ -217,11 +222,11 @@ class LoggingTracker(Tracker):
     # -- what is asked for -------------------------------------------------------------------------------------
 
     def is_asked_for(self, segment: Any) -> bool:
-        """Whether the segment is of a connection that is asked for: of any, unless the filter is an end or an id."""
+        """Whether the segment is of a connection that is asked for: of any, unless the filter names some."""
         if self.picks == ENDS:
             return self.goes_out(segment) or self.comes_in(segment)
-        if self.picks == ID:
-            return self.candidates[self.candidate_slot(segment)] != 0  # type: ignore[no-any-return]
+        if self.picks == ID or self.picks == SOME:
+            return self.candidates[self.candidate_slot(segment.hash)] != 0  # type: ignore[no-any-return]
         return True
 
     def goes_out(self, segment: Any) -> bool:
@@ -248,10 +253,10 @@ class LoggingTracker(Tracker):
             )
         )
 
-    def candidate_slot(self, segment: Any) -> int:
-        """Where the hash of the segment's 4-tuple is among the candidates, or where it would go."""
-        at = segment.hash & CANDIDATE_MASK
-        while self.candidates[at] != 0 and self.candidates[at] != segment.hash:
+    def candidate_slot(self, four_tuple: int) -> int:
+        """Where the hash of a 4-tuple is among the candidates, or where it would go."""
+        at = four_tuple & CANDIDATE_MASK
+        while self.candidates[at] != 0 and self.candidates[at] != four_tuple:
             at = (at + 1) & CANDIDATE_MASK
         return at  # type: ignore[no-any-return]
 
@@ -283,7 +288,11 @@ class LoggingTracker(Tracker):
         """Log the 4-tuple if the attempt at this place, or at one as many further on as are in doubt, is wanted."""
         if place + self.doubtful < self.wanted or place - self.unasked > self.wanted:
             return
-        at = self.candidate_slot(segment)
+        self.add(segment.hash)
+
+    def add(self, four_tuple: int) -> None:
+        """Make a 4-tuple, by its hash, one of the candidates, while there is room."""
+        at = self.candidate_slot(four_tuple)
         if self.candidates[at] == 0 and self.candidate_count < CANDIDATES:
-            self.candidates[at] = segment.hash
+            self.candidates[at] = four_tuple
             self.candidate_count += 1
