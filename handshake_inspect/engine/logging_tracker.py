@@ -225,7 +225,7 @@ class LoggingTracker(Tracker):
         """Whether the segment is of a connection that is asked for: of any, unless the filter names some."""
         if self.picks == ENDS:
             return self.goes_out(segment) or self.comes_in(segment)
-        if self.picks == ID or self.picks == SOME:
+        if self.picks in (ID, SOME):
             return self.candidates[self.candidate_slot(segment.hash)] != 0  # type: ignore[no-any-return]
         return True
 
@@ -258,7 +258,7 @@ class LoggingTracker(Tracker):
         at = four_tuple & CANDIDATE_MASK
         while self.candidates[at] != 0 and self.candidates[at] != four_tuple:
             at = (at + 1) & CANDIDATE_MASK
-        return at  # type: ignore[no-any-return]
+        return at
 
     def count(self, segment: Any) -> None:
         """Count the attempt that the segment begins, while the id may still be ahead."""
