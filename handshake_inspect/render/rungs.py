@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from handshake_inspect.render.layout import Style, paragraph
 from handshake_inspect.report.story import Elided, Mark, RttMark, SegmentOptions, Step, Story
@@ -19,11 +20,21 @@ LETTERS = {
     "S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", ".": "ACK", "U": "URG", "E": "ECE", "W": "CWR", "e": "AE",
 }  # fmt: skip
 
+SILENT_END = "No segment says so: a timer must have run out, or the addresses have a newer connection."
 HALVES = {
     "synack": "first half, to the server and back",
     "ackdat": "second half, to the client and back",
     "total": "both halves, the connect RTT",
 }
+
+
+class Note(NamedTuple):
+    """A remark under a rung, behind its sign; `whole` paints the text too."""
+
+    sign: str
+    text: str
+    looks: tuple[str, ...] = ()
+    whole: bool = True
 
 
 class Signs:
@@ -71,15 +82,13 @@ class Rungs:
         before: Step | None = None
         for number, step in enumerate(self.story.steps):
             if step.elided_before is not None:
-                yield from self._elision(step.elided_before)
+                yield from self._note(self.elision(step.elided_before))
             yield self._rung(number, step, before)
-            yield from self._notes(step)
+            for note in self.notes(step):
+                yield from self._note(note)
             before = step
-        rest = self.story.segments - sum(
-            1 + (step.elided_before.segments if step.elided_before else 0) for step in self.story.steps
-        )
-        if rest > 0:
-            yield from self._note(self.signs.skipped, f"{plural(rest, 'segment')} not listed", "dim")
+        if (rest := self.rest()) is not None:
+            yield from self._note(rest)
         yield from self._end(before)
         yield ""
         yield from self._legend()
@@ -134,26 +143,27 @@ class Rungs:
             return f"{signs.shaft * 2} {text} {shaft}{signs.right}"
         return f"{signs.left}{shaft} {text} {signs.shaft * 2}"
 
-    def _notes(self, step: Step) -> Iterator[str]:
+    def notes(self, step: Step) -> Iterator[Note]:
+        """What the segment did, its options, round trips that are known from it on, and what is odd about it."""
         signs = self.signs
         for mark in step.events:
-            yield from self._note(signs.event, self._said(mark, cited=self.width >= ROOMY))
+            yield Note(signs.event, self._said(mark, cited=self.width >= ROOMY))
         if not self.wide:
             yield from self._offer(step)
         for measured in step.rtt:
-            yield from self._note(signs.rtt, self._round_trip(measured), "cyan")
+            yield Note(signs.rtt, self._round_trip(measured), ("cyan",))
         for mark in step.anomalies:
-            yield from self._note(signs.anomaly, self._said(mark, cited=True), "bold", "red", whole=False)
+            yield Note(signs.anomaly, self._said(mark, cited=True), ("bold", "red"), whole=False)
 
-    def _offer(self, step: Step) -> Iterator[str]:
+    def _offer(self, step: Step) -> Iterator[Note]:
         """The options of a SYN or SYN-ACK, unless it repeats them, and SACK blocks."""
         options = _options(step.options, terse=False)
         opening = "S" in step.flags and step.icmp is None
         if opening and self.offered.get(step.sender) != options:
             self.offered[step.sender] = options
-            yield from self._note(" ", ", ".join(options) or "no options", "dim")
+            yield Note(" ", ", ".join(options) or "no options", ("dim",))
         elif step.options.sack and not opening:
-            yield from self._note(" ", options[-1], "dim")
+            yield Note(" ", options[-1], ("dim",))
 
     def _round_trip(self, mark: RttMark) -> str:
         """Name the leg and its value, or its bounds."""
@@ -170,19 +180,26 @@ class Rungs:
             return f"{text} ({where})"
         return text
 
-    def _note(self, sign: str, text: str, *looks: str, whole: bool = True) -> Iterator[str]:
-        """Wrap a note under its sign; `whole` paints the text too."""
-        for number, line in enumerate(paragraph(text, self.width, " " * (NOTES + 2))):
+    def _note(self, note: Note) -> Iterator[str]:
+        """Wrap a note under its sign."""
+        for number, line in enumerate(paragraph(note.text, self.width, " " * (NOTES + 2))):
             shown = line.strip(" ").replace("\N{NO-BREAK SPACE}", " ")
-            words = self.style.paint(shown, *looks) if whole else shown
-            yield " " * NOTES + self.style.paint(sign if number == 0 else " ", *looks) + " " + words
+            words = self.style.paint(shown, *note.looks) if note.whole else shown
+            yield " " * NOTES + self.style.paint(note.sign if number == 0 else " ", *note.looks) + " " + words
 
-    def _elision(self, gone: Elided) -> Iterator[str]:
+    def elision(self, gone: Elided) -> Note:
+        """Segments that are not listed before one that is."""
         parts = [plural(gone.segments, "segment") + " not listed"]
         for name, octets in (("client", gone.client_bytes), ("server", gone.server_bytes)):
             if octets > 0:
                 parts.append(f"{plural(octets, 'byte')} of the {name}")
-        yield from self._note(self.signs.skipped, ", ".join(parts), "dim")
+        return Note(self.signs.skipped, ", ".join(parts), ("dim",))
+
+    def rest(self) -> Note | None:
+        """Segments that are not listed behind the last one."""
+        listed = sum(1 + (step.elided_before.segments if step.elided_before else 0) for step in self.story.steps)
+        left = self.story.segments - listed
+        return Note(self.signs.skipped, f"{plural(left, 'segment')} not listed", ("dim",)) if left > 0 else None
 
     def _end(self, last: Step | None) -> Iterator[str]:
         """What both ends are in when the capture ends, by then perhaps through a timer that nothing shows."""
@@ -200,8 +217,7 @@ class Rungs:
         server = self._state(state.server.ljust(STATE), changed=was is None or was.server != state.server)
         yield f"{left}{client} {self.style.paint(shaft, 'dim')} {server}".rstrip()
         if was is not None and was != state:
-            text = "No segment says so: a timer must have run out, or the addresses have a newer connection."
-            yield from self._note(self.signs.event, text)
+            yield from self._note(Note(self.signs.event, SILENT_END))
 
     def _legend(self) -> Iterator[str]:
         seen = {letter for step in self.story.steps for letter in step.flags if letter in LETTERS}
