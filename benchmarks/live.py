@@ -62,7 +62,7 @@ TCPDUMP = ("tcpdump", "-n", "-i", WIRE, "-s", str(SNAP), "-w", "/dev/null")
 TOOLS = (
     Tool("hsi-screen", ("hsi", "live", "-i", WIRE), "waiting for the first frames", screen=True),
     Tool("hsi-ndjson", ("hsi", "live", "-i", WIRE, "-T", "ndjson", "-o", "/dev/null"), "listening on"),
-    Tool("hsi-text", ("hsi", "live", "-i", WIRE, "-T", "text"), "listening on"),
+    Tool("hsi-text", ("hsi", "live", "-i", WIRE, "-T", "text", "-o", "/dev/null"), "listening on"),
     Tool("tcpdump", TCPDUMP, "listening on"),
     Tool("tcpdump-32MiB", (*TCPDUMP, "-B", "32768"), "listening on"),
     Tool("tshark", ("tshark", "-n", "-i", WIRE, "-s", str(SNAP)), "Capturing on"),

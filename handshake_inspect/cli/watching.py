@@ -119,11 +119,13 @@ def warm_up(form: str, fields: tuple[str, ...], test: Test | None, screen: Scree
 
     import_late()
     with open_file(BytesIO(REFUSED)) as source:
-        observer: Any = FORMATS["ndjson"].event_writer(BytesIO())
+        observer: Any = FORMATS["ndjson"].event_writer(BytesIO(), Options())
         observer.wants_picture = screen is not None
+        observer.packets = FORMATS["text"].event_writer(BytesIO(), Options()).packets
+        observer.wants_packets = True
         run = LiveRun(source, LiveOptions(where=test), observer)
         report = run.run()
-    if not FORMATS[form].events:
+    if FORMATS[form].closing or not FORMATS[form].events:
         FORMATS[form].render(report, BytesIO(), Options(every=True, verbosity=1, fields=fields))
     if screen is not None:
         from rich.console import Console

@@ -12,6 +12,7 @@ from handshake_inspect.engine.attempt_ids import TableView
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.event import Phase
 from handshake_inspect.report.model import Connection, Finding, Report
+from handshake_inspect.report.packet import Packet
 from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds
 
@@ -25,9 +26,13 @@ class Observer:
 
     wants_connections = False  # whether `connections` is called
     wants_picture = False  # whether snapshots hold services, trouble and segment logs; set before the run begins
+    wants_packets = False  # whether `packets` is called
 
     def connections(self, connections: Sequence[Connection]) -> None:
         """Called with connections that were decided, or that changed since they were exported."""
+
+    def packets(self, packets: Sequence[Packet], skipped: int) -> None:
+        """Called with telling segments as they pass, in order, and how many before them there was no time for."""
 
     def finding(self, phase: Phase, finding: Finding) -> None:
         """Called when a finding begins or ends."""

@@ -5,6 +5,7 @@ Looks and the search for findings take at most 4 % of run time.  Without an obse
 the looks that let rows expire.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from handshake_inspect.engine.attempt_ids import AttemptIds, TableView
 from handshake_inspect.engine.expiry import Expired
 from handshake_inspect.engine.export import Exporter, Observer, Taken, connections_of, copied, uncopied
 from handshake_inspect.engine.finding_history import FindingHistory
+from handshake_inspect.engine.fresh_segments import FreshSegments
 from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.engine.reporting import case_of, end_of, report_of
-from handshake_inspect.engine.segment_log import SEGMENTS, RecentLogs
+from handshake_inspect.engine.segment_log import ENTRIES, SEGMENTS, RecentLogs
 from handshake_inspect.engine.stream import NS, PATIENCE_S, Stream
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import about, filtered, passing
@@ -28,6 +30,7 @@ from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.report.build import finding as finding_of
 from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import OUTCOMES, Connection, Finding, Report
+from handshake_inspect.report.packet import packet
 from handshake_inspect.report.segment_log import SegmentLog
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.snapshot import Second, Snapshot
@@ -40,6 +43,8 @@ LOOK_EVERY_S = 1.0
 LOOK_SHARE = 0.025  # of the time, at most, goes into looks
 FINDINGS_EVERY_S = 3.0
 FINDINGS_SHARE = 0.015  # and into what they find
+PACKETS_S = 0.02  # after a block of frames, segments are told of for so long where frames do not wait for us
+PACKETS_AT_ONCE = 64
 HISTORY = 60  # seconds
 RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
@@ -70,9 +75,11 @@ class LiveRun:
         self.options = options or LiveOptions()
         self.observer: Observer = observer or Observer()
         limit, drawn = self.options.max_connections, self.observer.wants_picture
-        tracker = LoggingTracker(limit, SEGMENTS) if drawn else Tracker(limit)
+        told = self.observer.wants_packets
+        tracker = LoggingTracker(limit, ENTRIES if told else SEGMENTS) if drawn or told else Tracker(limit)
         tracker.reads = self.options.setup
         self._logs = RecentLogs(tracker) if drawn else None
+        self._fresh = FreshSegments(tracker) if told else None
         self.stream = Stream(
             source, tracker, frames=self.options.frames, duration_s=self.options.duration_s, clock=clock
         )
@@ -96,13 +103,32 @@ class LiveRun:
     def run(self) -> Report:
         """Pump until the source ends, is stopped, or has given what was asked for; the report over all of it."""
         while not self.stream.is_full:
-            if self.stream.wait(0 if self._exporter.busy else PATIENCE_S) and not self.stream.take():
-                break
+            if self.stream.wait(0 if self._exporter.busy else PATIENCE_S):
+                more = self.stream.take()
+                self._tell_packets()
+                if not more:
+                    break
             if self._is_due():
                 self.look()
             elif self._exporter.busy:
                 self._exporter.go_on()
         return self._conclude()
+
+    def _tell_packets(self) -> None:
+        """Export the segments of a block; of an interface only as many as there is time for before its next frames."""
+        if self._fresh is None:
+            return
+        places, skipped = self._fresh.take()
+        until = self._clock() + PACKETS_S if self.source.pending() is not None else math.inf
+        for at in range(0, len(places), PACKETS_AT_ONCE):
+            if self._clock() >= until:
+                skipped += len(places) - at
+                break
+            some = self._fresh.read(places[at : at + PACKETS_AT_ONCE])
+            self.observer.packets([packet(each) for each in some], skipped)
+            skipped = 0
+        if skipped:
+            self.observer.packets([], skipped)
 
     def stop(self) -> None:
         """Capture no more, and come to an end."""

@@ -91,7 +91,7 @@ class ConnectionLogs:
 
     def __init__(self, tracker: Any, limit: int) -> None:
         """`tracker` has room for one more than `ENTRIES`; `limit` is how many segments a story lists at most."""
-        self.slots = _Slots(tracker)
+        self.slots = Slots(tracker)
         self.limit = limit
         self.kept = 0
         self._tracker = tracker
@@ -146,7 +146,7 @@ class RecentLogs:
     """
 
     def __init__(self, tracker: Any) -> None:
-        self.slots = _Slots(tracker)
+        self.slots = Slots(tracker)
         self._tracker = tracker
         self._logs: dict[int, Kept[LoggedSegment]] = {}  # by the first frame, which no two connections share
         self._read = 0  # segments that had been logged when these were read
@@ -195,11 +195,11 @@ class RecentLogs:
         logs = []
         for frame, number in zip(frames, embryos, strict=True):
             syn = syns.get(frame) or _remembered(table.embryo_rows[number], frame)
-            logs.append(SegmentLog((LoggedSegment(0, syn, None, _asked(syn)),), _asked(syn), 1))
+            logs.append(SegmentLog((LoggedSegment(0, syn, None, asked(syn)),), asked(syn), 1))
         return logs
 
 
-class _Slots:
+class Slots:
     """Copies of what stands in the slots of a tracker."""
 
     def __init__(self, tracker: Any) -> None:
@@ -219,7 +219,7 @@ class _Slots:
             segment = syns.get(remembered.frame, remembered)
             before, after = (_copied(self._tracker, row) for row in (2 * slot, 2 * slot + 1))
             count = before.segments
-            after = after if after.segments else _asked(segment)
+            after = after if after.segments else asked(segment)
             logged.append(LoggedSegment(count, segment, before if count else None, after))
         return logged
 
@@ -252,7 +252,7 @@ def _copied(holder: Any, i: int) -> ConnectionRows:
     )
 
 
-def _asked(syn: Any) -> ConnectionRows:
+def asked(syn: Any) -> ConnectionRows:
     """The rows of an attempt of which only this SYN is known."""
     client = rows.Endpoint(
         iss=syn.seq, snd_nxt=(syn.seq + 1) & MASK32, state=next_state(Event(SENT_SYN), TcpState.CLOSED),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from handshake_inspect.report.difference import Difference
     from handshake_inspect.report.event import Phase
     from handshake_inspect.report.model import Connection, Finding, Report
+    from handshake_inspect.report.packet import Packet
     from handshake_inspect.report.snapshot import Snapshot
     from handshake_inspect.report.story import Story
 
@@ -32,6 +33,7 @@ class Options:
     verbosity: int = 0  # -1: one line; 1: with the evidence
     where: str = ""  # the expression for which all connections of the report hold
     fields: tuple[str, ...] = ()  # columns of formats that have rows; none: the usual ones
+    packets: bool = False  # of a live run: its segments instead of its connections
 
 
 class Events(Protocol):
@@ -39,9 +41,13 @@ class Events(Protocol):
 
     wants_connections: bool
     wants_picture: bool
+    wants_packets: bool
 
     def connections(self, connections: Sequence[Connection]) -> None:
         """Write connections that were decided, or of which something is new."""
+
+    def packets(self, packets: Sequence[Packet], skipped: int) -> None:
+        """Write segments as they pass, and how many before them were passed over."""
 
     def finding(self, phase: Phase, finding: Finding) -> None:
         """Write that a finding begins or ends to hold."""
@@ -69,6 +75,7 @@ class Format:
     diff: str = ""  # of `hsi diff`
     story: str = ""  # of `hsi explain`
     events: str = ""  # of `hsi live` while it goes on
+    closing: bool = False  # whether its report follows these events
 
     def load(self) -> None:
         """Import what writes a report, before there is one."""
@@ -90,16 +97,22 @@ class Format:
         """Write one connection segment by segment."""
         _found(self.story)(story, out, options)
 
-    def event_writer(self, out: BinaryIO, fields: Sequence[str] = ()) -> Events:
+    def event_writer(self, out: BinaryIO, options: Options) -> Events:
         """What writes a live run; with `fields` only these of each connection."""
-        writer: Events = _found(self.events)(out, fields)
+        writer: Events = _found(self.events)(out, options)
         return writer
 
 
 # In the order of help texts.  The linter's contract and tests/render/test_table.py hold the files to it.
 FORMATS = {
     "text": Format(
-        "text:render", (".txt",), check="text:render_check", diff="diff_text:render_diff", story="ladder:render"
+        "text:render",
+        (".txt",),
+        check="text:render_check",
+        diff="diff_text:render_diff",
+        story="ladder:render",
+        events="text_events:EventWriter",
+        closing=True,
     ),
     "json": Format(
         "json:render", (".json",), check="json:render_check", diff="json:render_diff", story="json:render_story"

@@ -15,8 +15,8 @@ from handshake_inspect.render import Options
 from handshake_inspect.render.rows import chunks, columns, values
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.event import Phase, Stats, line, lines, row
-from handshake_inspect.report.fields import chosen
 from handshake_inspect.report.model import Connection, Ending, Finding, Report
+from handshake_inspect.report.packet import Packet
 from handshake_inspect.report.snapshot import Snapshot
 
 _ENCODER = msgspec.json.Encoder()
@@ -51,11 +51,12 @@ class EventWriter:
 
     wants_connections = True
     wants_picture = False
+    wants_packets = False
 
-    def __init__(self, out: BinaryIO, fields: Sequence[str] = ()) -> None:
-        """With `fields` a line holds these of a connection, and nothing else is written."""
+    def __init__(self, out: BinaryIO, options: Options) -> None:
+        """With chosen fields a line holds these of a connection, and nothing else is written."""
         self._out = out
-        self._columns = [(field.name, field.read) for field in chosen(fields)] if fields else []
+        self._columns = [(field.name, field.read) for field in columns(options)] if options.fields else []
 
     def connections(self, connections: Sequence[Connection]) -> None:
         """Write connections that were decided, or of which something is new."""
@@ -64,6 +65,9 @@ class EventWriter:
         else:
             self._out.write(lines("connection", connections))
         self._out.flush()
+
+    def packets(self, packets: Sequence[Packet], skipped: int) -> None:
+        """Segments are no events here."""
 
     def finding(self, phase: Phase, finding: Finding) -> None:
         """Write that a finding begins or ends to hold."""

@@ -1,7 +1,7 @@
 """Logged segments to the steps of a story: relative numbers, options, and what each segment did."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -57,23 +57,55 @@ LETTERS = ((FIN, "F"), (SYN, "S"), (RST, "R"), (PSH, "P"), (ACK, "."), (URG, "U"
 
 def steps(log: SegmentLog, connection: Connection) -> list[Step]:
     """One step for each logged segment of the connection."""
-    teller = _Teller(log, connection)
+    teller = Teller(log, _Judged(connection), [_base(side, log) for side in (0, 1)])
     told = [teller.step(number) for number in range(len(log.logged))]
     return list(_look_back(told, _ignored_resets(log.logged)))
 
 
-class _Teller:
-    """Knows what all steps of one connection share."""
+class Known(Protocol):
+    """What is known of a connection beside its segments.  `completes`: its handshake was completed in the end."""
 
-    def __init__(self, log: SegmentLog, connection: Connection) -> None:
-        self.logged = log.logged
-        self.connection = connection
-        self.client = log.last.connection.client
-        self.base = [_base(side, log) for side in (0, 1)]
+    first_ns: int
+    completes: bool
+
+    def marks(self, frame: int) -> tuple[Sequence[Mark], Sequence[Mark]]:
+        """What else happened in this frame, and what else is odd about it."""
+
+    def rtt(self, change: Change) -> Iterator[RttMark]:
+        """The legs of the handshake RTT that a segment ends."""
+
+
+class _Judged:
+    """A connection of a report."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.first_ns = connection.first_ns
         self.completes = connection.outcome == "established"
-        self.marks = Marks(connection)
+        self.marks = Marks(connection).of
+        self._connection = connection
+
+    def rtt(self, change: Change) -> Iterator[RttMark]:
+        shake, rtt, frame = self._connection.handshake, self._connection.rtt, change.segment.frame
+        if change.gained(FACT_SYNACK) and _known(rtt.synack):
+            yield RttMark("synack", shake.syn_frame, rtt.synack)
+        if frame == shake.ack_frame and frame != shake.synack_frame:
+            if _known(rtt.ackdat):
+                yield RttMark("ackdat", shake.synack_frame, rtt.ackdat)
+            if _known(rtt.total):
+                yield RttMark("total", shake.syn_frame, rtt.total)
+
+
+class Teller:
+    """Knows what all steps of one connection share; `base` are the initial sequence numbers of its sides."""
+
+    def __init__(self, log: SegmentLog, known: Known, base: Sequence[int | None]) -> None:
+        self.logged = log.logged
+        self.known = known
+        self.client = log.last.connection.client
+        self.base = base
 
     def step(self, number: int) -> Step:
+        """The step of the segment with this number in the log."""
         at = self.logged[number]
         previous = self.logged[number - 1] if number else None
         change = Change(at)
@@ -81,12 +113,12 @@ class _Teller:
         names = (ROLES[side ^ self.client], ROLES[side ^ self.client ^ 1])
         icmp = segment.kind == KIND_ICMP_ERROR
         acks = bool(segment.flags & ACK)
-        marked = self.marks.of(segment.frame)
+        marked = self.known.marks(segment.frame)
         scaled = segment.window if segment.flags & SYN else segment.window << change.sender.shift
         return Step(
             frame=segment.frame,
             ts_ns=segment.ts_ns,
-            since_first_ns=segment.ts_ns - self.connection.first_ns,
+            since_first_ns=segment.ts_ns - self.known.first_ns,
             since_previous_ns=segment.ts_ns - previous.segment.ts_ns if previous else 0,
             elided_before=self.elided(previous, at),
             sender=names[0],
@@ -101,8 +133,10 @@ class _Teller:
             ttl=segment.ttl,
             options=self.options(segment, self.base[side ^ 1], change.peer.options),
             state=States(STATES[at.after.ends[self.client].state], STATES[at.after.ends[self.client ^ 1].state]),
-            events=_icmp_event(change, at) if icmp else [*events(change, names, completes=self.completes), *marked[0]],
-            rtt=[] if icmp else list(self.rtt(segment.frame, answers=change.gained(FACT_SYNACK))),
+            events=_icmp_event(change, at)
+            if icmp
+            else [*events(change, names, completes=self.known.completes), *marked[0]],
+            rtt=[] if icmp else list(self.known.rtt(change)),
             anomalies=[*anomalies(change, names), *marked[1]],
         )
 
@@ -135,17 +169,6 @@ class _Teller:
             bits & OPT_MPTCP != 0,
             segment.flags & SYN != 0 and bits & (OPT_ECN | offered & OPT_ACCECN) != 0,
         )
-
-    def rtt(self, frame: int, *, answers: bool) -> Iterator[RttMark]:
-        """The legs of the handshake RTT that this frame ends; `answers`: it is the first SYN-ACK."""
-        shake, rtt = self.connection.handshake, self.connection.rtt
-        if answers and _known(rtt.synack):
-            yield RttMark("synack", shake.syn_frame, rtt.synack)
-        if frame == shake.ack_frame and frame != shake.synack_frame:
-            if _known(rtt.ackdat):
-                yield RttMark("ackdat", shake.synack_frame, rtt.ackdat)
-            if _known(rtt.total):
-                yield RttMark("total", shake.syn_frame, rtt.total)
 
 
 def _known(leg: Leg) -> bool:

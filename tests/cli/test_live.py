@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from handshake_inspect.cli import hsi as group
-from handshake_inspect.cli import live, options
+from handshake_inspect.cli import live, live_run, options
 from handshake_inspect.errors import LiveError
 from handshake_inspect.render import FORMATS
 
@@ -55,6 +55,10 @@ def test_no_durations(text):
         (["-i", "lo", "-o", "/no/such/directory/report.json"], "cannot write /no/such/directory/report.json"),
         (["-i", "no-such-interface0"], "no such interface"),
         (["-r", "-", "-T", "json", "-e", "id"], "-e chooses columns, and json has none"),
+        (["-r", "-", "--packets", "-Y", "outcome == refused"], "with --packets, choose with a filter"),
+        (["-r", "-", "--packets", "-T", "json"], "name a file for the json with -o"),
+        (["-r", "-", "--packets", "-o", "x.ndjson"], "--packets writes text to standard output"),
+        (["-r", "-", "--packets", "-w", "-", "-o", "x.json"], "name a file after -w"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(hsi, arguments, message):
@@ -157,7 +161,7 @@ def kill_this(number):
 def test_the_first_signal_stops_and_the_second_aborts(number):
     run = Run()
     before = signal.getsignal(number)
-    with live._signals(run):
+    with live_run.signals(run):
         os.kill(os.getpid(), number)
         deadline = time.monotonic() + 5
         while not run.stopped:
@@ -171,7 +175,7 @@ def test_an_abort_is_told_by_the_status(monkeypatch):
     def abort(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(live, "_capture", abort)
+    monkeypatch.setattr(live, "_captured", abort)
     assert CliRunner().invoke(group, ["live", "-i", "lo"]).exit_code == 130
 
 

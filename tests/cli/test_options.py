@@ -15,7 +15,7 @@ from handshake_inspect.cli.analyze import AnalyzeOptions
 from handshake_inspect.cli.diff import DiffOptions
 from handshake_inspect.cli.explain import ExplainOptions
 from handshake_inspect.cli.judging import BesideOptions, CheckOptions, RuleOptions
-from handshake_inspect.cli.live import WatchOptions
+from handshake_inspect.cli.live_options import WatchOptions
 from handshake_inspect.engine import Options
 
 COMMANDS = {

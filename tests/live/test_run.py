@@ -13,6 +13,7 @@ from handshake_inspect.engine import analyze
 from handshake_inspect.engine.live import LiveOptions, LiveRun
 from handshake_inspect.expression.language import parse
 from handshake_inspect.live.pipe import PipeSource
+from handshake_inspect.render import Options
 from handshake_inspect.render.ndjson import EventWriter
 
 SECOND = 1_000_000_000
@@ -37,7 +38,7 @@ def run_of(octets, observer=None, block_size=1 << 14, clock=None, **options):
 
 def events_of(octets, **options):
     out = io.BytesIO()
-    run = run_of(octets, EventWriter(out), **options)
+    run = run_of(octets, EventWriter(out, Options()), **options)
     report = run.run()
     return [msgspec.json.decode(line) for line in out.getvalue().splitlines()], report
 
@@ -292,7 +293,7 @@ class Silent:
 def test_time_goes_on_while_the_link_is_idle():
     clock, out = Clock(), io.BytesIO()
     octets = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
-    run = LiveRun(Silent(octets, clock), LiveOptions(), EventWriter(out), clock)
+    run = LiveRun(Silent(octets, clock), LiveOptions(), EventWriter(out, Options()), clock)
     run.run()
     events = [msgspec.json.decode(line) for line in out.getvalue().splitlines()]
     outcomes = [event["outcome"] for event in events if event["event"] == "connection"]
@@ -316,7 +317,7 @@ def test_the_report_ends_when_nothing_more_came():
     clock, out = Clock(), io.BytesIO()
     octets = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
     source = Told(octets, clock)
-    report = LiveRun(source, LiveOptions(), EventWriter(out), clock).run()
+    report = LiveRun(source, LiveOptions(), EventWriter(out, Options()), clock).run()
     events = [msgspec.json.decode(line) for line in out.getvalue().splitlines()]
     assert [connection.outcome for connection in report.connections] == ["established", "timed-out"]
     assert [event["outcome"] for event in told(events).values()] == ["established", "timed-out"]

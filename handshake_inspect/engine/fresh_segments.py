@@ -1,0 +1,60 @@
+"""What a `LoggingTracker` has logged since it was last asked: for who is told of segments as they pass."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.decode.segment import Segment
+from handshake_inspect.engine.segment_log import SYNS, Slots, asked
+from handshake_inspect.report.segment_log import LoggedSegment
+from handshake_inspect.wire.const import KIND_NONE
+
+Places = list[tuple[int, int]]  # in the order of frames: a slot, or -1 and a place among the SYNs
+
+
+class FreshSegments:
+    """Reads the slots round and round; what was overwritten before it could be read is only counted.
+
+    A SYN is read when it comes, and not again when an answer makes a connection of it.
+    """
+
+    def __init__(self, tracker: Any) -> None:
+        self._tracker = tracker
+        self._slots = Slots(tracker)
+        rows = np.frombuffer(tracker.segment_rows, dtype=np.dtype(Segment))
+        self._frames, self._kinds = rows["frame"], rows["kind"]
+        self._syn_frames = np.frombuffer(tracker.syn_rows, dtype=np.dtype(Segment))["frame"]
+        self._read = 0  # of the slots
+        self._syns_read = 0
+
+    def take(self) -> tuple[Places, int]:
+        """Where the new ones are, in the order of their frames; and how many are lost."""
+        slots, lost = _new(self._read, self._tracker.logged, self._tracker.slots)
+        syns, lost_syns = _new(self._syns_read, self._tracker.syns_logged, SYNS)
+        self._read, self._syns_read = self._tracker.logged, self._tracker.syns_logged
+        slots = slots[self._kinds[slots] != KIND_NONE]  # else a SYN as the table remembered it
+        syns = syns[~np.isin(self._syn_frames[syns], self._frames[slots])]  # it may be in a slot as well
+        frames = np.concatenate([self._frames[slots], self._syn_frames[syns]])
+        order = np.argsort(frames, kind="stable")
+        where = np.concatenate([slots, np.full(len(syns), -1)])[order]
+        return list(zip(where.tolist(), np.concatenate([slots, syns])[order].tolist(), strict=True)), lost + lost_syns
+
+    def read(self, places: Places) -> Sequence[LoggedSegment]:
+        """The segments at these places."""
+        logged = iter(self._slots.read([slot for slot, _ in places if slot >= 0]))
+        return list(self._in_order(places, logged))
+
+    def _in_order(self, places: Places, logged: Iterator[LoggedSegment]) -> Iterator[LoggedSegment]:
+        for slot, place in places:
+            if slot >= 0:
+                yield next(logged)
+            else:
+                syn = Segment.from_buffer_copy(self._tracker.syn_rows[place])
+                yield LoggedSegment(0, syn, None, asked(syn))
+
+
+def _new(read: int, logged: int, room: int) -> tuple[Any, int]:
+    """The slots that were filled since `read`, oldest first, and how many of them were filled again since."""
+    held = min(logged - read, room)
+    return np.arange(logged - held, logged) % room, logged - read - held

@@ -1,0 +1,217 @@
+"""A live run as lines of text: of every connection when it is decided, like an access log, or of telling segments.
+
+Lines go to people, `grep` and files.  On a terminal those of segments are as wide as it is; elsewhere everything about
+one segment is one line.  Times are UTC, as in reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.layout import LOOKS, Style, paragraph
+from handshake_inspect.report.event import Phase
+from handshake_inspect.report.model import Connection, Finding, Report
+from handshake_inspect.report.packet import Packet
+from handshake_inspect.report.snapshot import Snapshot
+from handshake_inspect.report.story import RttMark, Step
+from handshake_inspect.wire.text import bounds, duration, moment, plural
+
+_REMEMBERED = 1 << 16  # connections that were written while they were open
+_CLOCK = slice(11, 26)  # of a moment: to the microsecond, without the date
+_GAP = 9
+_TIMES = 15 + 1 + _GAP + 2  # columns before the addresses
+_LEAST_END = 12  # columns of an address and its port
+_STATE = 13  # columns of the longest state in brackets
+_NUMBERS = 25  # those of a SYN-ACK
+_LEAST_NOTES = 36  # columns: with less room than that beside the rest, notes have lines of their own
+_INDENT = " " * 17
+_ROUND_TRIPS = {"synack": "to the server and back:", "ackdat": "to the client and back:", "total": "open after"}
+
+
+Notes = Sequence[tuple[str, tuple[str, ...]]]  # texts, and how they look
+
+
+class EventWriter:
+    """Observes a live run and writes what is decided, or what passes."""
+
+    wants_picture = False
+
+    def __init__(self, out: BinaryIO, options: Options) -> None:
+        """With `packets` segments are written, else connections."""
+        self.wants_packets = options.packets
+        self.wants_connections = not options.packets
+        self._out = out
+        self._style = Style(color=options.color, encoding=options.encoding)
+        self._encoding = options.encoding
+        self._passing = _Passing(options.width, self._style)
+        self._open: dict[int, str] = {}  # outcomes by ids: written, and not ended yet
+
+    def connections(self, connections: Sequence[Connection]) -> None:
+        """Write a line for each that is decided; when one ends of which there is a line, there is no second."""
+        self._write(line for each in connections if self._is_news(each) for line in _connection(each, self._style))
+
+    def packets(self, packets: Sequence[Packet], skipped: int) -> None:
+        """Write segments as they pass, and how many before them were passed over."""
+        if skipped:
+            text = f"{plural(skipped, 'segment')} not shown: more came than could be written"
+            self._write([self._style.paint(text, "bold", "red")])
+        self._write(line for each in packets for line in self._passing.lines(each))
+
+    def finding(self, phase: Phase, finding: Finding) -> None:
+        """Findings are in the report."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Counters are in the report."""
+
+    def ending(self, report: Report) -> None:
+        """The report follows."""
+
+    def _is_news(self, connection: Connection) -> bool:
+        if not connection.decided:
+            return False  # the capture ends: the report has these
+        told = self._open.pop(connection.id, None)
+        if connection.close.how == "open":
+            self._open[connection.id] = connection.outcome
+            if len(self._open) > _REMEMBERED:
+                self._open.pop(next(iter(self._open)))
+        return told != connection.outcome
+
+    def _write(self, lines: Sequence[str] | Iterator[str]) -> None:
+        text = "".join(f"{line}\n" for line in lines)
+        if text:
+            self._out.write(text.encode(self._encoding, "backslashreplace"))
+            self._out.flush()
+
+
+# --- connections ------------------------------------------------------------------------------------------------------
+
+
+def _connection(c: Connection, style: Style) -> Iterator[str]:
+    """When, what, who, how long, how it ended, how much, and why where that says more."""
+    when = moment(c.first_ns).replace(" ", "T", 1).replace(" UTC", "Z")
+    outcome = style.paint(f"{c.outcome:<11}", LOOKS.get(c.outcome, "dim"))
+    ends = f"{c.client} {style.arrow} {_server(c)}"
+    yield style.clean(f"{when}  ") + outcome + style.clean(f"  {ends}  " + ", ".join(_facts(c, style)))
+
+
+def _server(c: Connection) -> str:
+    return f"{c.server} ({c.server.name})" if c.server.name else str(c.server)
+
+
+def _facts(c: Connection, style: Style) -> Iterator[str]:
+    total = c.rtt.total
+    if total.max_ns is not None:
+        yield f"connect RTT {bounds(total.value_ns, total.min_ns, total.max_ns, style.micro)}"
+    if c.handshake.syn_count > 1:
+        yield plural(c.handshake.syn_count, "SYN")
+    if c.outcome != "established":
+        yield f"{c.cause}: {c.why}" if c.cause else c.why
+        return
+    yield _ENDINGS[c.close.how].format(end=c.close.reset_by or c.close.first or "both ends")
+    yield f"sent {plural(c.client_to_server.bytes, 'byte')}, got {plural(c.server_to_client.bytes, 'byte')}"
+    if again := c.client_to_server.retransmissions + c.server_to_client.retransmissions:
+        yield plural(again, "retransmission")
+
+
+_ENDINGS = {
+    "open": "open", "fin": "closed by {end}", "half-closed": "half closed by {end}", "rst": "reset by {end}",
+    "rst-after-fin": "closed, then reset by {end}", "timeout": "timed out",
+}  # fmt: skip
+
+
+# --- segments ---------------------------------------------------------------------------------------------------------
+
+
+class _Passing:
+    """Lays out segments; columns of addresses grow with the longest so far."""
+
+    def __init__(self, width: int, style: Style) -> None:
+        self._width = width
+        self._style = style
+        self._ends = 0, 0
+        self._event, self._anomaly = ("•", "▲") if style.arrow == "→" else ("*", "!")
+
+    def lines(self, packet: Packet) -> Iterator[str]:
+        """One segment: one line, and more for its notes where the terminal is too narrow."""
+        step, style = packet.step, self._style
+        most = max((self._width - _TIMES - len(" > ")) // 2, _LEAST_END)
+        client, server = (style.elide(str(end), most) for end in (packet.client, packet.server))
+        self._ends = max(self._ends[0], len(client)), max(self._ends[1], len(server))
+        gap = "" if packet.gap_ns is None else f"+{duration(packet.gap_ns, style.micro)}"
+        # An ICMP error comes back to who sent what it quotes.
+        sign = ">" if (step.sender == "client") == (step.icmp is None) else "<"
+        ends = f"{client:>{self._ends[0]}} {sign} {server:<{self._ends[1]}}"
+        head = f"{moment(step.ts_ns)[_CLOCK]} {gap:>{_GAP}}  {ends}  "
+        flags, _, rest = style.clean(_numbers(step)).partition(" ")
+        looks = ("bold", "red") if "R" in step.flags or step.icmp else ("bold", "green") if "S" in step.flags else ()
+        numbers = f"{style.paint(flags, *looks)} {rest:<{_NUMBERS - len(flags)}}"
+        states = style.paint(f"{_client_state(packet):>{_STATE}}  {step.state.server:<{_STATE - 1}}", "dim")
+        room = self._width - len(head) - _NUMBERS - 1 - 2 * _STATE - 3  # beside all that
+        notes = list(self._notes(step))
+        if room >= _LEAST_NOTES:
+            yield from self._hung(f"{head}{numbers}{states}  ", notes, room)
+        elif room >= -2:
+            yield (head + numbers + states).rstrip()
+            yield from self._below(notes)
+        else:
+            yield head.rstrip()
+            yield _INDENT + (numbers + states).rstrip()
+            yield from self._below(notes)
+
+    def _below(self, notes: Notes) -> Iterator[str]:
+        for note, looks in notes:
+            for text in paragraph(note, self._width, _INDENT):
+                yield _INDENT + self._style.paint(text.strip(), *looks)
+
+    def _hung(self, line: str, notes: Notes, room: int) -> Iterator[str]:
+        """Notes beside the rest, one after the other where they fit."""
+        whole = "  ".join(text for text, _ in notes)
+        if len(whole) <= room:
+            yield (line + "  ".join(self._style.paint(text, *looks) for text, looks in notes)).rstrip()
+            return
+        hanging = " " * (self._width - room)
+        for text, looks in notes:
+            for piece in paragraph(text, room, ""):
+                yield line + self._style.paint(piece, *looks)
+                line = hanging
+
+    def _notes(self, step: Step) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """What it did, with the round trips that it ends, and what is odd about it."""
+        done = [self._style.clean(mark.text) for mark in step.events]
+        if step.rtt:
+            done.append(f"({'; '.join(_round_trip(leg, self._style) for leg in step.rtt)})")
+        if done:
+            yield f"{self._event} {' '.join(done)}", ()
+        for mark in step.anomalies:
+            yield f"{self._anomaly} {self._style.clean(mark.text)}", ("bold", "red")
+
+
+def _client_state(packet: Packet) -> str:
+    """The state of the client; in brackets where only the answer that it was sent speaks for it."""
+    state = packet.step.state.client
+    return f"({state})" if packet.believed and state == "ESTABLISHED" else state
+
+
+def _numbers(step: Step) -> str:
+    """Flags and numbers as tcpdump has them: the initial ones whole, and others counted from these."""
+    if step.icmp is not None:
+        return f"ICMP {step.icmp.cause} from {step.icmp.ip}"
+    absolute = "S" in step.flags
+    seq = step.raw_seq if absolute or step.seq is None else step.seq
+    ack = step.raw_ack if step.ack is None else step.ack
+    parts = [f"[{step.flags}]"]
+    if step.length or absolute or "F" in step.flags or ack is None:
+        parts.append(f"seq {seq}" if absolute or not step.length else f"seq {seq}:{seq + step.length}")
+    if ack is not None:
+        parts.append(f"ack {ack}")
+    if not step.window and "R" not in step.flags:
+        parts.append("win 0")
+    return " ".join(parts)
+
+
+def _round_trip(mark: RttMark, style: Style) -> str:
+    leg = mark.measured
+    took = bounds(leg.value_ns, leg.min_ns, leg.max_ns, style.micro)
+    return f"{_ROUND_TRIPS[mark.leg]} {took}"

@@ -1,0 +1,128 @@
+"""Segments as they pass: what `--packets` reads from the log, and the lines that it writes."""
+
+import io
+import itertools
+
+import pytest
+from live.test_run import run_of
+from support import captures, frames
+from support.samples import SAMPLES
+
+from handshake_inspect.engine import live
+from handshake_inspect.engine.explain import explain
+from handshake_inspect.engine.export import Observer
+from handshake_inspect.engine.selection import Wish
+from handshake_inspect.render import FORMATS, Options
+from handshake_inspect.report.setup_events import Marks
+
+LARGE = 2_000_000  # bytes: larger samples hold thousands of connections alike
+START = 1_700_000_000_000_000_000
+ENDLESS = 1 << 20
+PLAIN = {"window-probe", "zero-window"}  # to the tracker, when a window stays shut
+
+
+class Passing(Observer):
+    """Keeps what passes."""
+
+    wants_packets = True
+
+    def __init__(self):
+        self.told = []
+        self.skipped = 0
+
+    def packets(self, packets, skipped):
+        self.told += packets
+        self.skipped += skipped
+
+
+def passing(octets, **options):
+    told = Passing()
+    run_of(octets, told, **options).run()
+    return told
+
+
+def lines(octets, width=ENDLESS, **looks):
+    out = io.BytesIO()
+    run_of(octets, FORMATS["text"].event_writer(out, Options(width=width, packets=True, **looks))).run()
+    return out.getvalue().decode().splitlines()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_what_tells_something_passes_once_and_in_order(name, pcaps):
+    path = pcaps / f"{name}.pcap"
+    if path.stat().st_size > LARGE:
+        pytest.skip("too large for a story")
+    passed = passing(path.read_bytes())
+    numbers = [packet.step.frame for packet in passed.told]
+    assert numbers == sorted(set(numbers))
+    assert not passed.skipped
+    story = explain([path], Wish(number=0), limit=10_000)
+    by_frame = {packet.step.frame: packet for packet in passed.told}
+    setup = Marks(story.connection)  # what only a judged set-up knows
+    for step in story.steps:
+        events, anomalies = setup.of(step.frame)
+        odd = [mark for mark in step.anomalies if mark.id not in PLAIN]
+        if len(step.events) > len(events) or len(odd) > len(anomalies):
+            told = by_frame[step.frame]
+            assert told.step.flags == step.flags
+            assert {told.client.ip, told.server.ip} == {story.connection.client.ip, story.connection.server.ip}
+
+
+def test_a_handshake_reads_like_a_story(pcaps):
+    told = lines((pcaps / "handshake.pcap").read_bytes())
+    assert [line.split("  • ")[1].split(" (")[0] for line in told[:3]] == [
+        "The client opens a connection.", "The server accepts the connection.",
+        "The final ACK: the handshake is complete.",
+    ]  # fmt: skip
+    assert " > " in told[0]
+    assert " < " in told[1]
+    assert "[S] seq " in told[0]
+    assert "SYN_SENT  CLOSED" in told[0]
+    assert "(ESTABLISHED)  SYN_RECEIVED" in told[1]  # nothing of the client has shown so yet
+    assert " ESTABLISHED  ESTABLISHED" in told[2]
+    assert "to the server and back: " in told[1]
+    assert "open after " in told[2]
+
+
+def test_what_is_odd_is_marked(pcaps):
+    told = "\n".join(lines((pcaps / "lost-syn.pcap").read_bytes()))
+    assert "▲ The client sends its SYN for the 2nd time" in told
+    assert "[R.]" in "\n".join(lines((pcaps / "refused.pcap").read_bytes()))
+    icmp = lines((pcaps / "rejected-admin-prohibited.pcap").read_bytes())[1]
+    assert " < " in icmp
+    assert "ICMP admin-prohibited from " in icmp
+
+
+@pytest.mark.parametrize("width", range(80, 201, 10))
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_lines_are_as_wide_as_the_terminal(width, encoding, pcaps):
+    told = lines((pcaps / "accept-queue-overflow.pcap").read_bytes(), width, encoding=encoding)
+    assert max(map(len, told)) <= width
+    assert max(map(len, lines((pcaps / "handshake-ipv6.pcap").read_bytes(), width, encoding=encoding))) <= width
+    words = " ".join(" ".join(told).split())
+    for each in ("SYN_RECEIVED", "it did not accept", "open after", "ack 1"):
+        assert each in words
+    if encoding == "ascii":
+        assert words.isascii()
+
+
+def many(count):
+    return captures.pcap([(START + n * 1000, frames.syn(src=("10.0.0.1", 1024 + n))) for n in range(count)], nano=True)
+
+
+def test_of_an_interface_no_more_than_there_is_time_for(monkeypatch):
+    """And the lines say so."""
+    monkeypatch.setattr("handshake_inspect.live.pipe.PipeSource.pending", lambda _: False)
+    monkeypatch.setattr(live, "PACKETS_AT_ONCE", 8)
+    clock = itertools.count(0, live.PACKETS_S)
+    told = Passing()
+    run_of(many(100), told, block_size=1 << 20, clock=lambda: next(clock)).run()
+    assert told.skipped
+    assert len(told.told) + told.skipped == 100
+    out = io.BytesIO()
+    FORMATS["text"].event_writer(out, Options(packets=True)).packets([], 1)
+    assert out.getvalue() == b"1 segment not shown: more came than could be written\n"
+
+
+def test_a_stream_waits_until_all_are_written():
+    assert len(passing(many(3000), block_size=1 << 20).told) == 3000
