@@ -94,7 +94,7 @@ def command(given: ExplainOptions) -> None:
     wish = Wish(finding=given.finding) if name is None else parse(name)
     options = given.analysis.settings
     with Target.open(given.output) as target:
-        with Meter(wanted=not given.analysis.no_progress) as meter:
+        with Meter(wanted=not given.analysis.no_progress, inputs=paths) as meter:
             story = explain(paths, wish, limit=given.limit, where=test, options=options, progress=meter.update)
         looks = Options(target.width, target.colored(given.analysis.color), target.encoding)
         target.put(lambda stream: FORMATS[form].render_story(story, stream, looks))

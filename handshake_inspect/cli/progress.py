@@ -1,37 +1,59 @@
-"""A progress bar on stderr, for work that takes longer than a second and somebody who watches."""
+"""A progress bar on stderr, for work that takes longer than a second and somebody who watches.
+
+Before the first bytes come it says after two seconds what it waits for, if that is a pipe.
+"""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import click
+
 if TYPE_CHECKING:
+    from threading import Timer
+
     from rich.progress import Progress
 
 PATIENCE_S = 1.0
+SILENCE_S = 2.0
 
 
 class Meter:
     """Progress in bytes of a total; draws nothing for quick work or without a terminal."""
 
-    def __init__(self, *, wanted: bool) -> None:
+    def __init__(self, *, wanted: bool, inputs: Sequence[str] = ()) -> None:
+        """What is read are `inputs`: of pipes among them it says when nothing comes."""
         self._shown = wanted and sys.stderr is not None and sys.stderr.isatty()
         self._started = time.monotonic()
         self._bar: Progress | None = None
         self._task: Any = None
+        self._timer = _timer(inputs) if self._shown else None
 
     def __enter__(self) -> Meter:
+        if self._timer is not None:
+            self._timer.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop_waiting()
         if self._bar is not None:
             self._bar.stop()
 
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def update(self, done: int, total: int | None) -> None:
         """Note that `done` bytes are read; `total` is None for a pipe."""
+        self._stop_waiting()
         if not self._shown or time.monotonic() - self._started < PATIENCE_S:
             return
         if self._bar is None:
@@ -39,6 +61,32 @@ class Meter:
             self._task = self._bar.add_task("analysing", total=total)
             self._bar.start()
         self._bar.update(self._task, completed=done, total=total)
+
+
+def _timer(inputs: Sequence[str]) -> Timer | None:
+    pipes = [name for name in inputs if _is_pipe(name)]
+    if not pipes:
+        return None
+    from threading import Timer
+
+    timer = Timer(SILENCE_S, _say_silence, (pipes,))
+    timer.daemon = True
+    return timer
+
+
+def _is_pipe(name: str) -> bool:
+    try:
+        status = os.fstat(sys.stdin.fileno()) if name == "-" else os.stat(name)  # noqa: PTH116
+    except (OSError, ValueError, AttributeError):  # which the analysis reports; or a stand-in without a descriptor
+        return False
+    return stat.S_ISFIFO(status.st_mode)
+
+
+def _say_silence(pipes: Sequence[str]) -> None:
+    from handshake_inspect.wire.text import printable
+
+    names = ", ".join("standard input" if name == "-" else printable(name) for name in pipes)
+    click.echo(f"hsi: waiting: nobody has written to {names} yet (Ctrl-C ends)", err=True)
 
 
 def _bar() -> Progress:

@@ -45,7 +45,7 @@ def analyzed(
     from handshake_inspect.cli import memory
 
     memory.keep()
-    with Meter(wanted=watched) as meter:
+    with Meter(wanted=watched, inputs=paths) as meter:
         return engine.analyze(paths, options=options.settings, progress=meter.update, meanwhile=meanwhile)
 
 

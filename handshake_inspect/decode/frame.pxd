@@ -1,9 +1,10 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
-from handshake_inspect.decode cimport ip, link, segment
+from handshake_inspect.decode cimport ip, link, segment, tunnels
 from handshake_inspect.wire cimport octets
 
+cdef int KIND_ONWARD
 cdef unsigned int NOTE_SNAPPED
 cdef unsigned int _ETHERNET
 

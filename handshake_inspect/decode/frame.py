@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from handshake_inspect.decode import ip, link, segment
+from handshake_inspect.decode import ip, link, segment, tunnels
 from handshake_inspect.wire import octets
-from handshake_inspect.wire.const import NOTE_SNAPPED
+from handshake_inspect.wire.const import KIND_ONWARD, NOTE_SNAPPED
 
 _ETHERNET = 1
 
@@ -26,6 +26,8 @@ def decode_frame(data: bytes, start: int, end: int, wire_len: int, link_type: in
         kind = ip.decode_ipv4(data, start + 14, end, wire_end, out)
     else:
         kind = link.decode_link(data, start, end, wire_end, link_type, out)
+    if kind == KIND_ONWARD:
+        kind = tunnels.follow(data, end, out)
     out.kind = kind
     return kind
 

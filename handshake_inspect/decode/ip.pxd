@@ -1,19 +1,19 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from handshake_inspect.decode cimport extensions, icmp, payload, segment, tcp_header
+from handshake_inspect.decode cimport extensions, icmp, onward, payload, segment, tcp_header
 from handshake_inspect.wire cimport checksum, fourtuple, octets
 
 cdef uint64_t IPV4_MAPPED
-cdef int KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_NONE, KIND_TCP, KIND_UDP
+cdef int KIND_DAMAGED, KIND_FRAGMENT, KIND_NONE, KIND_TCP, KIND_UDP
 cdef uint64_t MASK32
 cdef unsigned int NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_BAD_IP_CHECKSUM, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED
-cdef unsigned int PROTO_AUTHENTICATION, PROTO_GRE, PROTO_ICMP, PROTO_ICMPV6
-cdef unsigned int PROTO_IPIP, PROTO_IPV6, PROTO_TCP, PROTO_UDP
+cdef unsigned int NOTE_TUNNELED
+cdef unsigned int PROTO_AUTHENTICATION, PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
 cdef Py_ssize_t _LARGEST_MTU
 cdef uint32_t _TEREDO
-cdef bytes TUNNELS
-cdef unsigned int TUNNEL_FROM
+cdef bytes CARRIED, TUNNELS
+cdef unsigned int BEHIND_SEALED, LAYER_UDP, TUNNEL_FROM, TUNNEL_SEALED, UNREAD_PROTOCOL
 
 @cython.locals(
     header_len=Py_ssize_t, total_len=Py_ssize_t, ip_end=Py_ssize_t, fragment=uint32_t, protocol=uint32_t, kind=int
@@ -27,15 +27,13 @@ cdef int decode_ipv6(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out
 ) noexcept nogil
 
-@cython.locals(found=int64_t, kind=int)
+@cython.locals(found=int64_t, layer=uint32_t)
 cdef int upper_layer(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, uint32_t protocol, segment.Segment *out
 ) noexcept nogil
 
 @cython.locals(source=uint32_t, target=uint32_t)
-cdef int udp_tunnel(
-    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, segment.Segment *out
-) noexcept nogil
+cdef bint udp_tunnel(const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end) noexcept nogil
 
 @cython.locals(limit=Py_ssize_t, length=Py_ssize_t)
 cdef int udp_datagram(

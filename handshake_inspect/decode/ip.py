@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from handshake_inspect.decode import extensions, icmp, payload, tcp_header
+from handshake_inspect.decode import extensions, icmp, onward, payload, tcp_header
 from handshake_inspect.wire import checksum, fourtuple, octets
 from handshake_inspect.wire.const import (
     IPV4_MAPPED,
     KIND_DAMAGED,
-    KIND_DECLINED,
     KIND_FRAGMENT,
     KIND_NONE,
     KIND_TCP,
@@ -18,16 +17,22 @@ from handshake_inspect.wire.const import (
     NOTE_BAD_IP_CHECKSUM,
     NOTE_FIRST_FRAGMENT,
     NOTE_OFFLOADED,
+    NOTE_TUNNELED,
     PROTO_AUTHENTICATION,
-    PROTO_GRE,
     PROTO_ICMP,
     PROTO_ICMPV6,
-    PROTO_IPIP,
-    PROTO_IPV6,
     PROTO_TCP,
     PROTO_UDP,
 )
-from handshake_inspect.wire.encapsulation import TUNNEL_FROM, TUNNELS
+from handshake_inspect.wire.encapsulation import (
+    BEHIND_SEALED,
+    CARRIED,
+    LAYER_UDP,
+    TUNNEL_FROM,
+    TUNNEL_SEALED,
+    TUNNELS,
+    UNREAD_PROTOCOL,
+)
 
 _TEREDO = 0x2001_0000  # the first half of the prefix (RFC 4380 section 2.6)
 _LARGEST_MTU = 9216  # jumbo frames; what is longer was never one packet on a wire
@@ -113,27 +118,31 @@ def upper_layer(data: bytes, at: int, end: int, ip_end: int, protocol: int, out:
         return tcp_header.decode_tcp(data, at, end, ip_end, out)
     if protocol in (PROTO_ICMP, PROTO_ICMPV6):
         return icmp.decode_icmp(data, at, end, ip_end, protocol, out)
-    if protocol in (PROTO_IPIP, PROTO_IPV6, PROTO_GRE):
-        return KIND_DECLINED
     if protocol == PROTO_UDP:
-        kind = udp_tunnel(data, at, end, ip_end, out)
-        return kind if kind != KIND_NONE else udp_datagram(data, at, end, ip_end, out)
+        if udp_tunnel(data, at, end, ip_end):
+            return onward.go_on(LAYER_UDP, at, ip_end, out)
+        return udp_datagram(data, at, end, ip_end, out)
+    layer = CARRIED[protocol]
+    if layer == BEHIND_SEALED:
+        return onward.unread(UNREAD_PROTOCOL, protocol, out)
+    if layer:
+        out.notes |= NOTE_TUNNELED
+        return onward.go_on(layer, at, ip_end, out)
     return KIND_NONE
 
 
-def udp_tunnel(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
-    """Whether a UDP datagram may be that of a tunnel: its ports are no proof, the slow decoder looks closer."""
+def udp_tunnel(data: bytes, at: int, end: int, ip_end: int) -> bool:
+    """Whether a UDP datagram may be that of a tunnel: its ports are no proof, `tunnels.udp` looks closer."""
     if min(end, ip_end) - at < 16:
-        return KIND_NONE
+        return False
     source = octets.be16(data, at)
     target = octets.be16(data, at + 2)
-    if TUNNELS[target] or TUNNELS[source] & TUNNEL_FROM:
-        return KIND_DECLINED
+    if TUNNELS[target] or TUNNELS[source] & (TUNNEL_FROM | TUNNEL_SEALED):
+        return True
     if data[at + 8] >> 4 != 6 or min(end, ip_end) - at < 48:
-        return KIND_NONE
-    if octets.be32(data, at + 16) == _TEREDO or octets.be32(data, at + 32) == _TEREDO:
-        return KIND_DECLINED  # between Teredo's clients, on ports of their own
-    return KIND_NONE
+        return False
+    # Between Teredo's clients, on ports of their own.
+    return octets.be32(data, at + 16) == _TEREDO or octets.be32(data, at + 32) == _TEREDO
 
 
 def udp_datagram(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:

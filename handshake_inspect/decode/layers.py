@@ -13,16 +13,28 @@ from dpkt import ethernet, gre, ieee80211, ip, ip6, llc, ppp, pppoe, radiotap, s
 from dpkt.dpkt import Packet, UnpackError
 
 from handshake_inspect.decode import bsd_layers, udp_tunnels
-from handshake_inspect.wire.encapsulation import BEHIND_GRE
+from handshake_inspect.wire.encapsulation import (
+    BEHIND_GRE,
+    BEHIND_PPP,
+    CARRIERS,
+    COMPRESSED_PPP,
+    SEALED_ETHERTYPES,
+    SEALED_PROTOCOLS,
+    UNREAD_ETHERTYPE,
+    UNREAD_GRE,
+    UNREAD_PPP,
+    UNREAD_PROTOCOL,
+    UNREAD_WIFI,
+)
 
 Step = udp_tunnels.Step
 
 _NONE: Step = ("", b"")
-_PPP_PROTOCOLS = {0x21: "ipv4", 0x57: "ipv6", 0x281: "mpls", 0x283: "mpls"}
-_TUNNELS = {4: "ipv4", 17: "udp", 41: "ipv6", 47: "gre"}
+_TUNNELS = {**CARRIERS, 17: "udp"}
 _NSH_NEXT = {1: "ipv4", 2: "ipv6", 3: "ethernet", 5: "mpls"}
 _AUTHENTICATION = 51
 _NFLOG_PAYLOAD = 9
+MAX_LABELS = 32
 
 
 def _header_of(packet_class: type) -> type:
@@ -57,6 +69,8 @@ class _PppInPppoe(pppoe.PPP):  # type: ignore[misc]
 def _by_ethertype(ethertype: int, rest: bytes) -> Step:
     if ethertype <= 1500:
         return "llc", rest
+    if ethertype in SEALED_ETHERTYPES:
+        return udp_tunnels.unread(UNREAD_ETHERTYPE, ethertype)
     return BEHIND_GRE.get(ethertype, ""), rest
 
 
@@ -94,6 +108,8 @@ def _mpls(octets: bytes) -> Step:
     at = 0
     while not ethernet.MPLSlabel(octets[at : at + 4]).s:
         at += 4
+        if at == 4 * MAX_LABELS:
+            raise UnpackError("no stack has so many labels")
     rest = octets[at + 4 :]
     if not rest:
         raise UnpackError("nothing below the label stack")
@@ -108,7 +124,13 @@ def _pppoe(octets: bytes) -> Step:
     if header.code != pppoe.PPPoE_SESSION:
         return _NONE
     inner = _PppInPppoe(header.data)
-    return _PPP_PROTOCOLS.get(inner.p, ""), inner.data
+    return _by_ppp(inner.p, inner.data)
+
+
+def _by_ppp(protocol: int, rest: bytes) -> Step:
+    if protocol in COMPRESSED_PPP:
+        return udp_tunnels.unread(UNREAD_PPP, protocol)
+    return BEHIND_PPP.get(protocol, ""), rest
 
 
 def _ppp(octets: bytes) -> Step:
@@ -116,7 +138,7 @@ def _ppp(octets: bytes) -> Step:
     if octets[:2] in (b"\x0f\x00", b"\x8f\x00"):
         return _chdlc(octets)
     header = _Ppp(octets) if octets[:2] == b"\xff\x03" else _PppInPppoe(octets)
-    return _PPP_PROTOCOLS.get(header.p, ""), header.data
+    return _by_ppp(header.p, header.data)
 
 
 def _chdlc(octets: bytes) -> Step:
@@ -132,8 +154,10 @@ def _radiotap(octets: bytes) -> Step:
 def _wifi(octets: bytes) -> Step:
     """Read an 802.11 data frame that is not encrypted."""
     header = _Wifi(octets)
-    if header.type != ieee80211.DATA_TYPE or header.wep or header.subtype & 4:
+    if header.type != ieee80211.DATA_TYPE or header.subtype & 4:
         return _NONE
+    if header.wep:
+        return udp_tunnels.unread(UNREAD_WIFI, 0)
     length = 24 + (6 if header.to_ds and header.from_ds else 0)
     if header.subtype & 8:  # QoS control, and behind it perhaps HT control
         aggregated = octets[length] & 0x80
@@ -154,17 +178,29 @@ def subframes(octets: bytes) -> Iterator[tuple[bytes, int]]:
 
 def _gre(octets: bytes) -> Step:
     header = _Gre(octets)
-    if header.flags & gre.GRE_RP:
-        return _NONE  # source routing, which no one has used since RFC 2784
+    if header.flags & gre.GRE_RP:  # source routing, which nobody has used since RFC 2784
+        return udp_tunnels.unread(UNREAD_GRE, header.p)
     optional = struct.calcsize("!" + "".join(header.opt_fields_fmts()[1]))
     if optional > len(header.data):
         raise UnpackError("GRE header cut")
     rest = header.data[optional:]
-    if header.p == 0x88BE:  # a mirrored frame: of type II behind a header, of type I, without number, at once
-        return "ethernet", rest[8:] if header.flags & gre.GRE_SP else rest
-    if header.p & 0xFF00 == 0x8200:  # from an access point of Aruba to its controller
-        return "wifi", rest
-    return BEHIND_GRE.get(header.p, ""), rest
+    layer = BEHIND_GRE.get(header.p, "")
+    if layer == "erspan" and not header.flags & gre.GRE_SP:  # of type I, without number
+        return "ethernet", rest
+    if layer or header.p <= 1500:
+        return layer, rest
+    return udp_tunnels.unread(UNREAD_GRE, header.p)
+
+
+def _wccp(octets: bytes) -> Step:
+    """What a router redirects to a cache: IPv4, in version 2 behind a header of 4 bytes."""
+    return "ipv4", octets if octets[0] >> 4 == 4 else octets[4:]
+
+
+def _trill(octets: bytes) -> Step:
+    """Read a TRILL header (RFC 6325 section 3), with options of any length."""
+    options = int.from_bytes(octets[:2], "big") >> 6 & 31
+    return "ethernet", octets[6 + options * 4 :]
 
 
 def _behind(length: int, layer: str) -> Callable[[bytes], Step]:
@@ -210,7 +246,7 @@ def tunnel(layer: str, octets: bytes) -> Step:
         following, rest = header.p, octets[max(header.hl * 4, 20) :]
         if following == _AUTHENTICATION and len(rest) > 1:
             following, rest = rest[0], rest[(rest[1] + 2) * 4 :]
-        return _TUNNELS.get(following, ""), rest
+        return _carried(following, rest)
     header = _Ip6(octets)
     following, rest = header.nxt, header.data
     for _ in range(16):
@@ -218,7 +254,13 @@ def tunnel(layer: str, octets: bytes) -> Step:
             break
         length = (rest[1] + 2) * 4 if following == _AUTHENTICATION else (rest[1] + 1) * 8
         following, rest = rest[0], rest[length:]
-    return _TUNNELS.get(following, ""), rest
+    return _carried(following, rest)
+
+
+def _carried(protocol: int, rest: bytes) -> Step:
+    if protocol in SEALED_PROTOCOLS:
+        return udp_tunnels.unread(UNREAD_PROTOCOL, protocol)
+    return _TUNNELS.get(protocol, ""), rest
 
 
 STEPS: dict[str, Callable[[bytes], Step]] = {
@@ -240,7 +282,12 @@ STEPS: dict[str, Callable[[bytes], Step]] = {
     "fabricpath": _behind(2, "ethernet"),
     "pbb": _behind(4, "ethernet"),
     "nsh": _nsh,
+    "erspan": _behind(8, "ethernet"),
     "erspan3": _erspan3,
+    "wccp": _wccp,
+    "etherip": _behind(2, "ethernet"),
+    "trill": _trill,
+    "alone": lambda _: _NONE,
     "nflog": _nflog,
     "enc": bsd_layers.enc,
     "pflog": bsd_layers.pflog,

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from handshake_inspect.decode import ip, tcp_header
+from handshake_inspect.decode import ip, onward, tcp_header
 from handshake_inspect.wire import octets
 from handshake_inspect.wire.const import KIND_DAMAGED, KIND_DECLINED, KIND_NONE, NOTE_BAD_HEADER_LENGTH
 from handshake_inspect.wire.encapsulation import (
     BEHIND,
     BEHIND_IPV4,
     BEHIND_IPV6,
+    BEHIND_OTHER,
+    BEHIND_SEALED,
     BEHIND_VLAN,
     FRAMING_COUNT,
     FRAMING_ETHERNET,
@@ -17,6 +19,7 @@ from handshake_inspect.wire.encapsulation import (
     FRAMING_SLL,
     FRAMING_SLL2,
     FRAMINGS,
+    UNREAD_ETHERTYPE,
 )
 
 _IPV4 = 228  # link types whose frames are packets of one version
@@ -57,9 +60,11 @@ def by_ethertype(data: bytes, at: int, end: int, wire_end: int, ethertype: int, 
         return ip.decode_ipv4(data, at, end, wire_end, out)
     if behind == BEHIND_IPV6:
         return ip.decode_ipv6(data, at, end, wire_end, out)
-    if behind or ethertype <= 1500:  # a length: LLC follows
-        return KIND_DECLINED
-    return KIND_NONE
+    if behind > BEHIND_SEALED:
+        return onward.go_on(behind, at, wire_end, out)
+    if behind == BEHIND_SEALED:
+        return onward.unread(UNREAD_ETHERTYPE, ethertype, out)
+    return KIND_DECLINED if behind == BEHIND_OTHER or ethertype <= 1500 else KIND_NONE  # a length: LLC follows
 
 
 def by_version(data: bytes, at: int, end: int, wire_end: int, link_type: int, out: Any) -> int:

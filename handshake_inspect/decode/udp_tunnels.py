@@ -6,7 +6,7 @@ is inside must begin as a packet does; else the datagram is none of ours.
 
 from collections.abc import Callable
 
-from handshake_inspect.wire.encapsulation import TUNNEL_PORTS
+from handshake_inspect.wire.encapsulation import TUNNEL_PORTS, UNREAD_PORT
 
 Step = tuple[str, bytes]  # the layer that follows ("" for none of ours) and its bytes
 
@@ -16,6 +16,13 @@ _VXLAN_NEXT = {1: "ipv4", 2: "ipv6", 3: "ethernet"}
 _AYIYA_NEXT = {4: "ipv4", 41: "ipv6"}
 _TEREDO = b"\x20\x01\0\0"  # the prefix of its addresses, which its clients use on any port
 _GPDU = 255  # the message of GTP that carries a packet
+_CAPWAP = 5247
+UNREAD = "unread"  # in place of a layer: the bytes say what is not looked into
+
+
+def unread(what: int, number: int) -> Step:
+    """What is not looked into: an `UNREAD_*`, and a number of that kind."""
+    return UNREAD, (what << 16 | number).to_bytes(4, "big")
 
 
 def step(octets: bytes) -> Step:
@@ -105,6 +112,24 @@ def _gre(octets: bytes) -> Step:
     return _NONE if octets[0] & 0x4F or octets[1] else ("gre", octets)
 
 
+def _capwap(octets: bytes) -> Step:
+    """A data message (RFC 5415 section 4.3), which carries 802.3 frames or those of a radio."""
+    if octets[0] == 1:  # a DTLS header follows
+        return unread(UNREAD_PORT, _CAPWAP)
+    header = int.from_bytes(octets[1:4], "big")
+    if octets[0] or header & 8:  # no CAPWAP, or a keep-alive
+        return _NONE
+    if header & 0x80 and int.from_bytes(octets[6:8], "big") >> 3:
+        return unread(UNREAD_PORT, _CAPWAP)  # a fragment that is not the first
+    rest = octets[(header >> 19) * 4 :]
+    if not header & 0x100:
+        return "ethernet", rest
+    if header >> 9 & 31 != 1:  # the frames of another radio than 802.11
+        return unread(UNREAD_PORT, _CAPWAP)
+    # Some access points swap the two bytes of the frame control: of a data frame, the first would be 8 or 0x88.
+    return "wifi", rest if rest[0] & 15 == 8 else rest[1::-1] + rest[2:]
+
+
 STEPS: dict[str, Callable[[bytes], Step]] = {
     "l2tp": _l2tp,
     "gtp": _gtp,
@@ -115,4 +140,5 @@ STEPS: dict[str, Callable[[bytes], Step]] = {
     "ayiya": _ayiya,
     "geneve": _geneve,
     "mpls": _mpls,
+    "capwap": _capwap,
 }

@@ -8,12 +8,13 @@ from handshake_inspect.wire.const import (
     KIND_DAMAGED,
     KIND_DECLINED,
     KIND_NONE,
+    KIND_UNREAD,
     NOTE_BAD_HEADER_LENGTH,
     NOTE_CUT_HEADER,
     NOTE_SNAPPED,
     NOTE_TUNNELED,
 )
-from handshake_inspect.wire.encapsulation import LINK_TYPES
+from handshake_inspect.wire.encapsulation import LINK_TYPES, UNREAD_DEPTH
 
 _RAW_LINK_TYPE = {"ipv4": 228, "ipv6": 229}
 _USER2 = 149  # may be anything else, too
@@ -70,7 +71,7 @@ def decode_part(part: Part, records: Any, i: int, parts: list[Part] | None = Non
 
 def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int, parts: list[Part] | None) -> int:
     """Take layer after layer off until the fast decoder understands what is left."""
-    from handshake_inspect.decode import layers  # noqa: PLC0415  dpkt is slow to import and seldom needed
+    from handshake_inspect.decode import layers, udp_tunnels  # noqa: PLC0415  dpkt is slow to import and seldom needed
 
     notes = 0
     datagram, whole = False, len(octets) >= wire_len
@@ -103,9 +104,20 @@ def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int, parts:
                 raise
         else:
             break
+        if following == udp_tunnels.UNREAD:
+            return _leave(int.from_bytes(rest, "big"), records[i])
         wire_len -= len(octets) - len(rest)
         layer, octets = following, rest
+    else:
+        return _leave(UNREAD_DEPTH << 16, records[i])
     return _conclude(KIND_NONE, 0, records[i])
+
+
+def _leave(code: int, record: Any) -> int:
+    """What is not looked into; see `encapsulation.unread_name`."""
+    kind = _conclude(KIND_UNREAD, 0, record)
+    record.seq = code
+    return kind
 
 
 def damage() -> tuple[type[Exception], ...]:

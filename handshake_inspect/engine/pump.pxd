@@ -21,6 +21,7 @@ cdef int KIND_NONE
 cdef int KIND_TCP
 cdef int KIND_UDP
 cdef int KIND_UDP_ERROR
+cdef int KIND_UNREAD
 cdef unsigned int NOTE_CUT_HEADER
 cdef unsigned int NOTE_CONTINUED
 cdef unsigned int NOTE_CUT_OPTIONS
@@ -55,6 +56,8 @@ cdef class Pump:
     cdef readonly uint64_t first_damaged_header
     cdef readonly uint64_t cut_options
     cdef readonly dict unsupported
+    cdef readonly dict unread
+    cdef readonly uint64_t datagrams
 
     cpdef int drain(self, FrameReader reader) except -1
     @cython.locals(held=Py_ssize_t, got=int)
@@ -76,3 +79,4 @@ cdef class Pump:
     cdef void went_back(self, int64_t now, uint64_t frame) noexcept nogil
     cdef int leave(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef int note_unsupported(self, uint32_t link_type) except -1 with gil
+    cdef int note_unread(self, uint32_t what) except -1 with gil

@@ -22,6 +22,7 @@ from handshake_inspect.wire.const import (
     KIND_TCP,
     KIND_UDP,
     KIND_UDP_ERROR,
+    KIND_UNREAD,
     NOTE_CONTINUED,
     NOTE_CUT_HEADER,
     NOTE_CUT_OPTIONS,
@@ -65,6 +66,8 @@ class Pump:
         self.first_damaged_header = 0
         self.cut_options = 0
         self.unsupported: dict[int, int] = {}  # link type -> frames that nothing here can decode
+        self.unread: dict[int, int] = {}  # as `encapsulation.unread_name` has it -> frames that hold packets unread
+        self.datagrams = 0  # of UDP
 
     def drain(self, reader: FrameReader) -> int:
         """Take all frames that are in the reader's buffer; what the reader said then (NEED_MORE or DAMAGED)."""
@@ -116,6 +119,7 @@ class Pump:
 
     def take_datagram(self, kind: int, reader: FrameReader, record: Any) -> int:
         """A UDP datagram of the reader's frame, or an error that quotes one."""
+        self.datagrams += 1
         if not self.tracker.reads:
             return 0
         record.ts_ns = reader.ts_ns
@@ -223,9 +227,16 @@ class Pump:
                 self.first_damaged_header = reader.frames
         elif kind == KIND_DECLINED:
             self.note_unsupported(reader.link_type)
+        elif kind == KIND_UNREAD:
+            self.note_unread(record.seq)
         return 0
 
     def note_unsupported(self, link_type: int) -> int:
         """Count a frame of a link type that nothing here can decode."""
         self.unsupported[link_type] = self.unsupported.get(link_type, 0) + 1
+        return 0
+
+    def note_unread(self, what: int) -> int:
+        """Count a frame that holds packets which nothing here reads."""
+        self.unread[what] = self.unread.get(what, 0) + 1
         return 0

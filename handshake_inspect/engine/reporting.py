@@ -22,8 +22,10 @@ from handshake_inspect.verdicts.gathering import gathered
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.quic.quics import Quics
-from handshake_inspect.wire.encapsulation import link_type_name
+from handshake_inspect.wire.encapsulation import link_type_name, unread_name
 from handshake_inspect.wire.text import plural
+
+UNREAD_SHOWN = 5  # kinds of what is not looked into
 
 
 def conclude(source: Any, pump: Pump, limits: Limits) -> Report:
@@ -136,10 +138,7 @@ def _problems(pump: Pump) -> Iterator[Problem]:
         older = plural(pump.backwards, "frame")
         message = f"{older} older than the frame before: stored out of order, or the clock was set back"
         yield Problem("clock-backwards", message, pump.first_backwards)
-    for number, count in sorted(pump.unsupported.items()):
-        frames = plural(count, "frame")
-        message = f"{frames} of {link_type_name(number)} cannot be decoded; capture on another interface"
-        yield Problem("unsupported-link-type", message)
+    yield from _not_looked_into(pump)
     if tracker.table.evicted:
         message = (
             f"{tracker.table.evicted:,} connections were dropped to make room for newer ones; raise --max-connections"
@@ -158,3 +157,24 @@ def _problems(pump: Pump) -> Iterator[Problem]:
         yield Problem("initials-unread", f"{plural(quics.not_kept, 'QUIC datagram')} left unopened to bound memory")
     if pump.lookups.dropped:
         yield Problem("lookups-dropped", f"{plural(pump.lookups.dropped, 'DNS lookup')} forgotten to bound memory")
+
+
+def _not_looked_into(pump: Pump) -> Iterator[Problem]:
+    """What may hold TCP segments that are not in the report, the most first; a report of nothing gives a reason."""
+    for number, count in sorted(pump.unsupported.items()):
+        frames = plural(count, "frame")
+        message = f"{frames} of {link_type_name(number)} cannot be decoded; capture on another interface"
+        yield Problem("unsupported-link-type", message)
+    unread = sorted(pump.unread.items(), key=lambda item: (-item[1], item[0]))
+    for code, count in unread[:UNREAD_SHOWN]:
+        name, encrypted = unread_name(code)
+        what = f"{plural(count, 'frame')} of {name}"
+        why = "encrypted; capture where it is not" if encrypted else "hsi cannot read it; capture inside the tunnel"
+        yield Problem("not-looked-into", f"{what} not looked into: {why}")
+    if rest := unread[UNREAD_SHOWN:]:
+        frames = plural(sum(count for _, count in rest), "frame")
+        yield Problem("not-looked-into", f"{frames} of {plural(len(rest), 'other kind')} of tunnels not looked into")
+    if pump.frames and not (pump.tcp_segments or pump.icmp_errors or pump.quic.table.count):
+        udp = f", {pump.datagrams:,} hold UDP" if pump.datagrams else ""
+        message = f"none of {plural(pump.frames, 'frame')} holds a TCP segment{udp}: check interface and capture filter"
+        yield Problem("no-tcp", message)

@@ -35,6 +35,7 @@ TROUBLE_SHOWN = 20
 TROUBLE_SEEN = 500  # from which those are chosen
 SERVICES_SHOWN = 10
 PROBLEMS_SHOWN = 8
+NOT_SEEN = {"not-looked-into", "unsupported-link-type"}  # kinds of problems
 BAR = 24  # columns of a full bar
 
 _MARGIN = " " * 6  # before what broke an assertion
@@ -145,6 +146,8 @@ def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:
     yield from heading("CONNECTIONS", "none", style)
     if not capture.frames:
         reason = "The capture holds no frames: check the interface and the capture filter."
+    elif not capture.tcp_segments and any(problem.kind in NOT_SEEN for problem in capture.problems):
+        reason = "No TCP was found, and not all frames could be looked into: see the problems below."
     elif not capture.tcp_segments:
         reason = "None of the frames is TCP: check the capture filter."
     elif options.where:

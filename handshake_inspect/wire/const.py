@@ -35,6 +35,8 @@ KIND_FRAGMENT = 4  # a later IP fragment: carries no TCP header
 KIND_DAMAGED = 5  # cut or malformed before the TCP header was complete
 KIND_UDP = 6
 KIND_UDP_ERROR = 7  # an ICMP or ICMPv6 error that quotes a UDP datagram
+KIND_UNREAD = 8  # carries packets that nothing here reads: `seq` says what, see `encapsulation.unread_name`
+KIND_ONWARD = 9  # a packet in a packet: `onward.py` says where it begins
 
 # Remarks on a frame (Segment.notes).
 NOTE_CUT_HEADER = 0x0001  # the capture ends inside the IP or TCP header
@@ -58,13 +60,10 @@ IPV4_MAPPED = 0xFFFF << 32
 # Protocol numbers that the decoder acts on (IANA, "Assigned Internet Protocol Numbers").
 PROTO_HOP_BY_HOP = 0
 PROTO_ICMP = 1
-PROTO_IPIP = 4
 PROTO_TCP = 6
 PROTO_UDP = 17
-PROTO_IPV6 = 41
 PROTO_ROUTING = 43
 PROTO_FRAGMENT = 44
-PROTO_GRE = 47
 PROTO_AUTHENTICATION = 51
 PROTO_ICMPV6 = 58
 PROTO_DESTINATION = 60

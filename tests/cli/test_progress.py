@@ -1,6 +1,7 @@
 """The bar comes only to those who wait and watch."""
 
 import io
+import os
 import sys
 
 import pytest
@@ -45,3 +46,51 @@ def test_no_stderr_no_bar(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     with progress.Meter(wanted=True) as meter:
         meter.update(1, 2)
+
+
+class Timers:
+    """Stands in for threading.Timer: it runs when it is told to."""
+
+    def __init__(self, seconds, function, arguments):
+        self.seconds, self.run, self.state = seconds, lambda: function(*arguments), "made"
+        Timers.last = self
+
+    def start(self):
+        self.state = "waiting"
+
+    def cancel(self):
+        self.state = "over"
+
+
+@pytest.fixture
+def pipe(tmp_path, monkeypatch):
+    monkeypatch.setattr("threading.Timer", Timers)
+    Timers.last = None
+    os.mkfifo(tmp_path / "pipe")
+    return str(tmp_path / "pipe")
+
+
+def test_a_pipe_that_nobody_writes_to_is_named_after_two_seconds(pipe, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Screen())
+    with progress.Meter(wanted=True, inputs=[pipe]):
+        assert (Timers.last.seconds, Timers.last.state) == (2, "waiting")
+        Timers.last.run()
+    assert sys.stderr.getvalue() == f"hsi: waiting: nobody has written to {pipe} yet (Ctrl-C ends)\n"
+    assert Timers.last.state == "over"
+
+
+def test_what_comes_ends_the_waiting(pipe, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Screen())
+    with progress.Meter(wanted=True, inputs=[pipe]) as meter:
+        meter.update(1, None)
+        assert Timers.last.state == "over"
+
+
+def test_only_pipes_are_waited_for_and_only_before_somebody_who_watches(pipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Screen())
+    (tmp_path / "file").write_bytes(b"")
+    with progress.Meter(wanted=True, inputs=[str(tmp_path / "file"), str(tmp_path / "none")]):
+        assert Timers.last is None
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress.Meter(wanted=True, inputs=[pipe]):
+        assert Timers.last is None

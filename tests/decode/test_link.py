@@ -89,10 +89,6 @@ def test_frames_that_were_that_short_on_the_wire(link_type, link, packet):
         (0x0806, const.KIND_NONE),  # ARP
         (0x88CC, const.KIND_NONE),  # LLDP
         (0x8863, const.KIND_NONE),  # PPPoE discovery
-        (0x8864, const.KIND_DECLINED),
-        (0x8847, const.KIND_DECLINED),
-        (0x8848, const.KIND_DECLINED),
-        (0x880B, const.KIND_DECLINED),
         (0x0040, const.KIND_DECLINED),  # a length: LLC
         (1500, const.KIND_DECLINED),
     ],

@@ -12,6 +12,8 @@ from handshake_inspect.wire.encapsulation import (
     FRAMING_COUNT,
     FRAMINGS,
     LINK_TYPES,
+    SEALED_ETHERTYPES,
+    SEALED_PORTS,
     TUNNEL_PORTS,
     TUNNELS,
     link_type_name,
@@ -34,22 +36,28 @@ def test_an_ethertype_has_a_layer_that_is_read(number):
     assert BEHIND_GRE[number] in PACKETS or BEHIND_GRE[number] in layers.STEPS
 
 
+@pytest.mark.parametrize("protocol", encapsulation.CARRIERS)
+def test_a_protocol_that_carries_packets_has_a_layer_that_is_read(protocol):
+    assert encapsulation.CARRIERS[protocol] in PACKETS or encapsulation.CARRIERS[protocol] in layers.STEPS
+
+
 @pytest.mark.parametrize("port", TUNNEL_PORTS)
 def test_a_tunnel_has_a_step(port):
     assert TUNNEL_PORTS[port] in udp_tunnels.STEPS
 
 
 def test_every_step_has_a_number():
-    inner = {"llc", "chdlc", "gre", "udp", "radiotap", "amsdu"}  # behind other layers, too
+    inner = {"llc", "chdlc", "udp", "radiotap", "amsdu"}  # behind other layers, too
     named = {link.layer for link in LINK_TYPES.values()} | set(BEHIND_GRE.values())
+    named |= set(encapsulation.CARRIERS.values())
     assert set(layers.STEPS) <= named | inner
     assert set(udp_tunnels.STEPS) == set(TUNNEL_PORTS.values())
     assert set(encapsulation.ANSWERING) <= set(TUNNEL_PORTS.values())
 
 
 def test_the_fast_decoder_knows_the_same_numbers():
-    assert {number for number in range(len(BEHIND)) if BEHIND[number]} == set(ETHERTYPES)
-    assert {port for port in range(len(TUNNELS)) if TUNNELS[port]} == set(TUNNEL_PORTS)
+    assert {number for number in range(len(BEHIND)) if BEHIND[number]} == {*ETHERTYPES, *SEALED_ETHERTYPES}
+    assert {port for port in range(len(TUNNELS)) if TUNNELS[port]} == {*TUNNEL_PORTS, *SEALED_PORTS}
     assert {number for number in range(FRAMING_COUNT) if FRAMINGS[number]} <= set(LINK_TYPES)
     assert (len(BEHIND), len(TUNNELS), len(FRAMINGS)) == (1 << 16, 1 << 16, FRAMING_COUNT)
 
@@ -57,7 +65,7 @@ def test_the_fast_decoder_knows_the_same_numbers():
 @pytest.mark.parametrize("ethertype", [0x0800, 0x86DD, 0x0806, 0x88CC, 0x6558, 0x22EB, 0x8847, 0x05DC, 0x05DD, 0xFFFF])
 def test_an_ethertype_is_declined_only_where_the_slow_decoder_has_a_step(ethertype):
     frame = bytes(12) + ethertype.to_bytes(2, "big") + bytes(60)
-    declined = ethertype <= 1500 or ETHERTYPES.get(ethertype) not in {None, "ipv4", "ipv6"}
+    declined = ethertype <= 1500 or ETHERTYPES.get(ethertype) not in {None, "ipv4", "ipv6", "mpls"}
     assert (describe(frame, 1)["kind"] == const.KIND_DECLINED) == declined
 
 
