@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from handshake_inspect.cli import ready
 from handshake_inspect.cli.live_options import WatchOptions
 from handshake_inspect.cli.live_run import Asked, watch
 from handshake_inspect.cli.manual import Documented
@@ -48,8 +49,11 @@ def command(given: WatchOptions) -> None:
 
     FILTER is a tcpdump expression, such as: tcp port 443 and host 10.0.0.2.
     """
+    from handshake_inspect.live.netns import inside
+
     if given.list_interfaces:
-        _list_interfaces()
+        with inside(given.netns):
+            _list_interfaces()
         return
     _check(given)
     click.get_current_context().exit(_captured(given))
@@ -62,6 +66,7 @@ def _captured(given: WatchOptions) -> int:
     with ExitStack() as stack:
         target = stack.enter_context(Target.held(given.output))
         checked_binary(form, target)
+        ready.clear(given.ready)
         source = stack.enter_context(_source(given))
         return watch(source, Asked(given, form, target, columns, test))
 
@@ -78,7 +83,7 @@ def _check(given: WatchOptions) -> None:
             raise UsageError("-i and -r exclude each other: choose one")
         capturing = {
             "-f": given.filter, "a filter": given.words, "--handshakes-only": given.handshakes_only,
-            "--backend": given.backend, "--ring-size": given.ring_size,
+            "--backend": given.backend, "--ring-size": given.ring_size, "--netns": given.netns,
         }  # fmt: skip
         if named := [name for name, value in capturing.items() if value]:
             raise UsageError(f"{named[0]} applies to capturing: with -r, set it in the program that captures")
@@ -113,22 +118,24 @@ def _form(given: WatchOptions) -> str:
 
 
 def _source(given: WatchOptions) -> LiveSource:
+    from handshake_inspect.live.netns import inside
     from handshake_inspect.live.session import open_live
 
     if given.read is not None:
         return _reading(given.read, given.write, given.seconds)
     assert given.interface is not None  # noqa: S101 - it was checked
-    return open_live(
-        given.interface,
-        backend=given.backend,
-        filter_text=given.filter or " ".join(given.words),
-        handshakes_only=given.handshakes_only,
-        snap_len=chosen_snap_len(given.snap_length, setup=not given.no_setup),
-        ring_mib=given.ring_size,
-        promiscuous=not given.no_promiscuous,
-        write_to=given.write,
-        host=not given.no_host,
-    )
+    with inside(given.netns):
+        return open_live(
+            given.interface,
+            backend=given.backend,
+            filter_text=given.filter or " ".join(given.words),
+            handshakes_only=given.handshakes_only,
+            snap_len=chosen_snap_len(given.snap_length, setup=not given.no_setup),
+            ring_mib=given.ring_size,
+            promiscuous=not given.no_promiscuous,
+            write_to=given.write,
+            host=not given.no_host,
+        )
 
 
 def _reading(name: str, write_to: str | None, seconds: float | None) -> LiveSource:

@@ -43,6 +43,11 @@ class WatchOptions:
         "-r", "--read", metavar="FILE", help="Read a stream instead, such as a pipe; - is standard input."
     )
     list_interfaces: bool = option("-D", "--list-interfaces", is_flag=True, help="List the interfaces and exit.")
+    netns: str | None = option(
+        "--netns",
+        metavar="NAME|PID",
+        help="Capture in another network namespace: one of ip netns, or that of a process.",
+    )
     filter: str | None = option(
         "-f", "--filter", metavar="FILTER", help="Capture filter: a tcpdump expression in one argument."
     )
@@ -87,6 +92,11 @@ class WatchOptions:
         help="Size of the kernel's capture buffer in MiB.",
     )
     no_host: bool = option("--no-host", is_flag=True, help="Do not include the counters of this host's kernel.")
+    ready: str | None = option(
+        "--ready",
+        metavar="FILE",
+        help="Have this file appear once frames are being captured; scripts wait for it instead of sleeping.",
+    )
     user: str | None = option(
         "-Z", "--user", metavar="USER", help="Drop privileges to USER once the capture is open (root keeps them)."
     )

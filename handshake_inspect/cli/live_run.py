@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from handshake_inspect.cli.output import Target
+from handshake_inspect.cli.ready import told
 from handshake_inspect.cli.watching import drop_root, screen_for, warm_up, watched
 from handshake_inspect.render import FORMATS, Options
 
@@ -55,14 +56,15 @@ def watch(source: LiveSource, asked: Asked) -> int:
     given, form, target = asked.given, FORMATS[asked.form], asked.target
     busy = given.write == "-" or given.packets or (given.output == "-" and asked.form != "text")
     screen = None if given.quiet or busy else screen_for(source, target)
-    account = None
-    if given.read is None or given.user is not None:  # else root was never needed
-        warm_up(asked.form, asked.columns, asked.test, screen)
-        account = drop_root(given.user)
     run = _run(source, asked, _observer(asked, screen))
-    with signals(run):
+    with signals(run), ExitStack() as stack:
+        was_root = given.read is None or given.user is not None  # else root was never needed
+        if was_root:
+            warm_up(asked.form, asked.columns, asked.test, screen)
+        stack.enter_context(told(given.ready))
+        account = drop_root(given.user) if was_root else None
         if not given.quiet:
-            _announce(source, account)
+            _announce(source, account, given.netns)
         report = _finished(run, target, screen)
     if form.closing or not form.events:
         target.put(lambda stream: form.render(report, stream, asked.looks))
@@ -123,14 +125,15 @@ def _finished(run: LiveRun, target: Target, screen: Screen | None) -> Report:
 # --- what is said on stderr -------------------------------------------------------------------------------------------
 
 
-def _announce(source: LiveSource, account: str | None) -> None:
+def _announce(source: LiveSource, account: str | None, netns: str | None) -> None:
     """Say what is captured, and how to end it."""
     if source.backend == "pipe":
         what = f"reading {source.name}"
     else:
         length = source.snap_len
         taken = f"{length} bytes of each frame" if length is not None and length < 1 << 16 else "whole frames"
-        what = f"listening on {source.name} ({source.backend}, {taken})"
+        where = f" in network namespace {netns}" if netns is not None else ""
+        what = f"listening on {source.name}{where} ({source.backend}, {taken})"
     who = f", as {account}" if account else ""
     click.echo(f"hsi: {what}{who}; Ctrl-C stops it", err=True)
 

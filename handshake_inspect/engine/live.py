@@ -102,6 +102,7 @@ class LiveRun:
 
     def run(self) -> Report:
         """Pump until the source ends, is stopped, or has given what was asked for; the report over all of it."""
+        self.stream.restart()
         while not self.stream.is_full:
             if self.stream.wait(0 if self._exporter.busy else PATIENCE_S):
                 more = self.stream.take()

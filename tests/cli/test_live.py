@@ -3,13 +3,18 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from support import captures, frames
 
+import handshake_inspect
 from handshake_inspect.cli import hsi as group
 from handshake_inspect.cli import live, live_run, options
 from handshake_inspect.errors import LiveError
@@ -47,6 +52,13 @@ def test_no_durations(text):
         (["-i", "lo", "-r", "-"], "choose one"),
         (["-r", "x.pcap", "tcp", "port", "80"], "set it in the program that captures"),
         (["-r", "x.pcap", "--backend", "ring"], "--backend applies to capturing"),
+        (["-r", "x.pcap", "--netns", "1"], "--netns applies to capturing"),
+        (["-i", "lo", "--netns", "no-such-namespace"], "no such network namespace"),
+        (["-i", "lo", "--netns", "/no/such/file"], "no such file"),
+        (["-i", "lo", "--netns", "4194305"], "no such process"),
+        (["-i", "lo", "--netns", "/dev/null"], "--netns /dev/null: "),
+        (["-r", "-", "--ready", "/no/such/directory/ready"], "no such directory"),
+        (["-r", "-", "--ready", "/"], "holds something else"),
         (["-r", "no-such-file.pcap"], "no such file"),
         (["-i", "lo", "-f", "tcp", "port", "80"], "not both"),
         (["-i", "lo", "-w", "-"], "name a file for the report with -o"),
@@ -119,6 +131,35 @@ def test_a_file_is_not_touched_before_there_is_something_to_write(hsi, tmp_path)
         assert hsi("live", "-i", "no-such-interface0", "-o", name, cwd=tmp_path).returncode == 2
     assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
     assert (tmp_path / "old.json").read_text() == "what it held before"
+
+
+def test_a_file_says_that_frames_are_taken_for_as_long_as_they_are(hsi, tmp_path):
+    """It replaces what an earlier run has left, and nothing else."""
+    ready, pipe = tmp_path / "ready", tmp_path / "pipe"
+    ready.write_text("12345\n")
+    os.mkfifo(pipe)
+    words = [sys.executable, "-P", "-m", "handshake_inspect", "live", "-T", "json", "-r", pipe, "--ready", ready]
+    package = str(Path(handshake_inspect.__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": package}
+    with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        with pipe.open("wb") as out:
+            out.write(captures.pcap([(1, frames.syn())]))
+            out.flush()
+            assert b"Ctrl-C stops it" in process.stderr.readline()  # it says so just after that
+            assert ready.read_text() == f"{process.pid}\n"
+        assert process.wait() == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    ready.write_text("mine")
+    assert b"holds something else" in hsi("live", "-r", "-", "--ready", ready).stderr
+    assert ready.read_text() == "mine"
+
+
+def test_a_named_pipe_says_it_to_who_reads_it(hsi, pcaps, tmp_path):
+    os.mkfifo(tmp_path / "ready")
+    with ThreadPoolExecutor() as pool:
+        said = pool.submit((tmp_path / "ready").read_text)
+        hsi("live", "-q", "-r", min(pcaps.glob("*.pcap")), "--ready", tmp_path / "ready")
+        assert said.result(10).strip().isdigit()
 
 
 def test_quiet_is_one_line(hsi, pcaps):
