@@ -15,6 +15,7 @@ cdef struct Quic:
     int64_t retry_ns
     int64_t negotiation_ns
     int64_t second_ns
+    int64_t third_ns
     int64_t answer_ns
     int64_t reply_ns
     int64_t early_ns

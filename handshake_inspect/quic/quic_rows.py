@@ -43,6 +43,7 @@ class Quic(ctypes.Structure):
         ("retry_ns", ctypes.c_int64),
         ("negotiation_ns", ctypes.c_int64),
         ("second_ns", ctypes.c_int64),  # the client's Initial after that
+        ("third_ns", ctypes.c_int64),  # and after a Retry behind a Version Negotiation
         ("answer_ns", ctypes.c_int64),  # the server's first Initial
         ("reply_ns", ctypes.c_int64),  # the client's next datagram
         ("early_ns", ctypes.c_int64),  # the client's first 0-RTT packet

@@ -196,6 +196,8 @@ class QuicTracker:
             if row.second_ns == 0:
                 row.second_ns = segment.ts_ns
                 row.second_frame = frame
+            elif row.retry_ns > row.second_ns and row.third_ns == 0:
+                row.third_ns = segment.ts_ns
         elif row.answer_ns == 0 and row.client_frames > 1 and segment.ts_ns - row.client_ns >= AGAIN_NS:
             row.again_ns = segment.ts_ns
             row.again_frame = frame
@@ -301,7 +303,7 @@ class QuicTracker:
         if row.handshake_ns and row.handshake_ns <= row.server_ns:
             return
         pause = segment.ts_ns - row.server_ns
-        trip = row.answer_ns - (row.second_ns or row.first_ns)
+        trip = row.answer_ns - (row.third_ns or row.second_ns or row.first_ns)
         if 2 * pause >= trip and row.server_bytes + LARGEST >= 3 * row.paid_bytes:
             row.stall_ns[row.stalls] = pause
             row.stall_frame[row.stalls] = frame

@@ -159,7 +159,7 @@ class QuicReport:
         request = int(spans.request.low[i])
         trips = int(spans.round_trips[i])
         first = int(row["first_ns"])
-        method = "lost" if int(row["flags"]) & INITIAL_AGAIN else "exact"
+        method = "lost" if int(row["flags"]) & INITIAL_AGAIN else "cut" if spans.hidden[i] else "exact"
         parts = {"quic": _span(spans.handshake, i, 0, trips, method, "not-finished")}
         if request >= 0:
             parts["response"] = _span(spans.response, i, request - first, 1, "ambiguous", "no-response")
@@ -193,13 +193,17 @@ class QuicReport:
     def _extras(self, i: int) -> list[ExtraRoundTrip]:
         """Waits on top of the one round trip, by their time."""
         row = self.quics.rows[i]
-        first, second, found = int(row["first_ns"]), int(row["second_ns"]), []
+        first, second, third = (int(row[name]) for name in ("first_ns", "second_ns", "third_ns"))
+        found: list[ExtraRoundTrip] = []
+        costs = {
+            "version-negotiation": second - first if second else None,
+            "retry": third - second if third else second - first if second and not row["negotiation_ns"] else None,
+        }
         if row["again_ns"]:
             found.append(ExtraRoundTrip("loss", int(row["again_ns"]) - first, self._frame("again_frame", i)))
         for reason, name in (("version-negotiation", "negotiation"), ("retry", "retry")):
             if row[f"{name}_ns"]:
-                cost = second - first if second else None
-                found.append(ExtraRoundTrip(reason, cost, self._frame(f"{name}_frame", i)))  # type: ignore[arg-type]
+                found.append(ExtraRoundTrip(reason, costs[reason], self._frame(f"{name}_frame", i)))  # type: ignore[arg-type]
         for cost, frame in zip(row["stall_ns"][: row["stalls"]], self.quics.frame("stall_frame", i)[0], strict=False):
             found.append(ExtraRoundTrip("amplification", int(cost), int(frame)))
         return found
@@ -252,5 +256,5 @@ def _span(interval: Interval, i: int, start: int, trips: int, method: Any, reaso
     value, low, high = _parts(interval, i)
     if high is None:
         return Span(max(start, 0), method="none", reason=reason)
-    sure: Any = method if method == "lost" else "exact" if low == high else method
+    sure: Any = method if method in {"lost", "cut"} else "exact" if low == high else method
     return Span(max(start, 0), value, low, high, trips, sure)

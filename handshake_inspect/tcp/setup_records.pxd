@@ -53,3 +53,5 @@ cdef void not_tls(Focus focus) noexcept nogil
 cdef void miss(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int")
 cdef void find_again(Focus focus) noexcept nogil
+@cython.locals(data="const unsigned char *", at=Py_ssize_t, length=uint32_t)
+cdef bint begins_record(Focus focus) noexcept nogil

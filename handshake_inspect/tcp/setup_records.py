@@ -208,9 +208,22 @@ def miss(focus: Any) -> None:
 
 
 def find_again(focus: Any) -> None:
-    """Take up records where a flight begins: the other side sent data since."""
+    """Take up records where a flight begins: the other side sent data since.  Or where a header stands all the same."""
     reading = focus.reading
     side = focus.side
-    if focus.turned and focus.captured >= RECORD_HEADER and focus.seq == reading.next[side]:
+    if focus.captured >= RECORD_HEADER and focus.seq == reading.next[side] and (focus.turned or begins_record(focus)):
         reading.state[side] = READ_RECORDS
         reading.headed[side] = 0
+
+
+def begins_record(focus: Any) -> bool:
+    """Whether a segment begins as no ciphertext would but by rare chance."""
+    data = focus.data
+    at = focus.at
+    length = data[at + 3] << 8 | data[at + 4]
+    return (
+        CHANGE_CIPHER_SPEC <= data[at] <= APPLICATION_DATA
+        and data[at + 1] == 3
+        and data[at + 2] <= LATEST
+        and 0 < length <= LONGEST_RECORD
+    )

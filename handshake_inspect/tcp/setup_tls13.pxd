@@ -9,6 +9,7 @@ from handshake_inspect.wire cimport seqspace
 cdef unsigned int FINISHED_NOT
 cdef unsigned int FINISHED_PERHAPS
 cdef unsigned int FINISHED_SURELY
+cdef unsigned int READ_LOST
 cdef unsigned int ROLE_FINISHED
 cdef unsigned int ROLE_LAST
 cdef uint32_t SETUP_CERTIFICATE_SENT

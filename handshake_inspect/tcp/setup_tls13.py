@@ -16,6 +16,7 @@ from handshake_inspect.tcp.setup_facts import (
     LEAST_TICKET,
     MOST_SETTINGS,
     MOST_TICKET,
+    READ_LOST,
     ROLE_FINISHED,
     ROLE_LAST,
     SETUP_CERTIFICATE_SENT,
@@ -259,6 +260,9 @@ def is_answered(focus: Any) -> bool:
 
 
 def note_encrypted_alert(focus: Any) -> None:
-    """A record as long as an alert: the last one of its side is one.  After a response it is close_notify."""
-    if focus.setup.candidate_count == 0:
+    """A record as long as an alert: the last one of its side is one.  After a response it is close_notify.
+
+    So it may be where the snap length took what the client sent behind its Finished: a request, perhaps.
+    """
+    if focus.setup.candidate_count == 0 and focus.reading.state[0] != READ_LOST and focus.reading.state[1] != READ_LOST:
         setup_alerts.note_alert(focus, 0, 0)

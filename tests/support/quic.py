@@ -14,7 +14,7 @@ from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.quic import initial as opening
 from handshake_inspect.tcp.tracker import Tracker
 from support import frames
-from support.captures import pcap
+from support.captures import pcap_header, pcap_record
 
 MS = 1_000_000
 DCID = bytes.fromhex("8394c8f03e515708")
@@ -115,6 +115,7 @@ class Flow:
         self.ends = client, server
         self.now = 1_000_000_000_000
         self.frames: list[tuple[int, bytes]] = []
+        self.snap: int | None = None
 
     def wait(self, ns: int) -> "Flow":
         self.now += ns
@@ -140,8 +141,14 @@ class Flow:
         )
         return self
 
+    def cut(self, snap: int) -> "Flow":
+        """Captured with this snap length."""
+        self.snap = snap
+        return self
+
     def file(self) -> io.BytesIO:
-        return io.BytesIO(pcap(self.frames, nano=True))
+        kept = (pcap_record(ns, frame[: self.snap], nano=True, wire_len=len(frame)) for ns, frame in self.frames)
+        return io.BytesIO(pcap_header(nano=True) + b"".join(kept))
 
     def pump(self, limit: int = 1 << 10) -> Pump:
         pump = Pump(Tracker(limit))

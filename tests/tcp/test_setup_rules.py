@@ -143,6 +143,33 @@ def cut(talk, snap):
     return pcap([], nano=True, snap_len=snap) + body
 
 
+def test_a_request_behind_the_cut_part_of_a_flight():
+    """The client's Finished lies behind an empty Certificate; its request begins a segment of the same flight."""
+    talk = talk_13(25, 53)
+    talk.say(0, record(80))
+    talk.say(1, record(5000))
+    read = Read(cut(talk, 96))
+    assert read.has("CUT", "CLIENT_FINISHED")
+    assert (read.exchange.request_frame, read.exchange.response_frame) == (7, 8)
+
+
+def test_what_looks_like_a_close_behind_the_cut_part_of_a_flight():
+    """A request may have been in that part, so that the response may have been before the close."""
+    talk = talk_13(25, 53, 80, after=[250])
+    talk.say(1, record(19))
+    read = Read(cut(talk, 96))
+    assert read.has("CUT", "CLIENT_FINISHED")
+    assert not read.has("ALERT")
+
+
+@pytest.mark.parametrize("isns", [(1000, 5000), (1000, 0x9000_0000), (0x9000_0000, 1000)])
+def test_what_the_snap_length_hides_is_no_false_start(isns):
+    talk = Talk(handshake(client(TLS12), server(TLS12)), isns=isns)
+    read = Read(cut(talk, 96))
+    assert read.has("CUT", "SERVER_FINISHED", "CLIENT_FINISHED")
+    assert not read.has("FALSE_START")
+
+
 # Versions, and what is no TLS
 
 

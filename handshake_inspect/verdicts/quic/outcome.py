@@ -35,6 +35,7 @@ from handshake_inspect.verdicts.quic.words import (
 from handshake_inspect.verdicts.words import CAUSES
 
 Codes = NDArray[np.int8]
+AT_ONCE_NS = 200_000_000  # a client that speaks another version sends its next Initial sooner
 ANSWERED = SERVER_INITIAL | SERVER_HANDSHAKE | SERVER_SHORT | RETRY | NEGOTIATED
 
 
@@ -69,10 +70,20 @@ class Judged:
         return self.quics.rows["last_ns"] <= self.quics.last_ns - self.quics.limits.unanswered_ns
 
     @cached_property
+    def no_version(self) -> Bools:
+        """Clients that do not go on at once after a Version Negotiation: they speak none of the server's versions."""
+        rows = self.quics.rows
+        came = rows["negotiation_ns"]
+        trip = came - rows["first_ns"]
+        waited = self.quics.last_ns - came > np.maximum(2 * trip, AT_ONCE_NS)
+        unanswered: Bools = (came > 0) & (rows["second_ns"] == 0) & (rows["answer_ns"] == 0)
+        return unanswered & waited & (rows["client_ns"] <= came)
+
+    @cached_property
     def outcome(self) -> Codes:
         """QUIC_OUTCOMES codes."""
         finished = self.quics.rows["finished_ns"] > 0
-        gone = self.silent | self.closed
+        gone = self.silent | self.closed | self.no_version
         rules = [
             (finished, ESTABLISHED),
             (self.quics.has(ICMP_ERROR) & ~self.answered, REJECTED),
@@ -106,7 +117,7 @@ class Judged:
     @cached_property
     def decided(self) -> Bools:
         """Whether later frames could change nothing."""
-        return self.outcome != PENDING
+        return (self.outcome != PENDING) & (self.silent | self.closed | ~self.no_version)
 
     def evidence(self, i: int) -> list[int]:
         """The frames that show the outcome of one, in their order."""

@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.quic.const import EDGES, FLIGHT_NS
-from handshake_inspect.quic.quic_rows import BURSTS, EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY
+from handshake_inspect.quic.quic_rows import BURSTS, CUT, EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY
 from handshake_inspect.verdicts.quic.quics import Bools, Quics, Times
 from handshake_inspect.verdicts.setup.intervals import Interval, bounded, exact
 
 UNKNOWN = np.int64(-1)
+NEVER = np.int64(1) << 62
+STEADY = 8  # a round trip is shorter than another one by an eighth at most
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class QuicSpans:
     def initial(self) -> Interval:
         """The first Initial to the first answer of the server, in which it computes; a Retry costs it nothing."""
         first, again = self._time("first"), self._time("again")
-        stateless = np.where(self._time("retry") > 0, self._time("retry"), self._time("negotiation"))
+        stateless = np.where(self._time("negotiation") > 0, self._time("negotiation"), self._time("retry"))
         answer = np.where(stateless > 0, stateless, self._time("answer"))
         known = answer > 0
         repeated = known & self.quics.has(INITIAL_AGAIN)
@@ -68,9 +70,14 @@ class QuicSpans:
 
     @cached_property
     def too_soon(self) -> Times:
-        """A lower bound of the network's round trip: what comes sooner after a frame does not answer it."""
-        half = np.maximum(self.initial.low, 0) // 2
-        return np.maximum(half, np.maximum(self.stateless, self.least))
+        """A lower bound of the network's round trip: what comes sooner after a frame does not answer it.
+
+        Half of the first answer is one where the network took most of it: not where the client is farther away than
+        the server.  Round trips vary.
+        """
+        half = np.where(self.initial.low >= self.reply.high, np.maximum(self.initial.low, 0) // 2, 0)
+        sure = np.maximum(self.stateless, self.least)
+        return np.maximum(half, sure - sure // STEADY)
 
     @cached_property
     def spin(self) -> Interval:
@@ -89,7 +96,23 @@ class QuicSpans:
     @cached_property
     def handshake(self) -> Interval:
         """The first Initial to the client's Finished: from the client to the client."""
-        return exact(self._time("finished") - self._time("first"), self.finished)
+        first, finished = self._time("first"), self._time("finished")
+        low = np.where(self.hidden, self._soonest_finished, finished)
+        return bounded(
+            np.where(self.finished, low - first, UNKNOWN), np.where(self.finished, finished - first, UNKNOWN)
+        )
+
+    @cached_property
+    def hidden(self) -> Bools:
+        """Whether the snap length may have taken the Finished, and a request, behind the first packet of a datagram."""
+        return self.quics.has(CUT) & self.finished & (self._soonest_finished < self._time("finished"))
+
+    @cached_property
+    def _soonest_finished(self) -> Times:
+        """The client's datagram that may hold its Finished, if it is not the one that shows it."""
+        handshake, reply = self._time("handshake"), self._time("reply")
+        sooner = np.where(handshake > 0, handshake, np.where(reply > 0, reply, NEVER))
+        return np.minimum(sooner, self._time("finished"))
 
     @cached_property
     def early_accepted(self) -> Bools:
@@ -110,10 +133,14 @@ class QuicSpans:
 
     @cached_property
     def request(self) -> Interval:
-        """When the request began, as a moment: the first packet that may be it, the last that must."""
-        early = self.early_accepted
-        low = np.where(early, self._time("early"), self._time("request"))
-        high = np.where(early, self._time("early"), np.maximum(self._time("request_last"), low))
+        """When the request began, as a moment: the first packet that may be it, the last that must.
+
+        0-RTT packets are it if they were accepted, and may be if nobody can tell.
+        """
+        early, asked = self._time("early"), self._time("request")
+        low = np.where(self.hidden & (asked > 0), np.minimum(self._soonest_finished, asked), asked)
+        low = np.where(self.quics.has(EARLY), early, low)
+        high = np.where(self.early_accepted, early, np.maximum(self._time("request_last"), low))
         there = low > 0
         return Interval(np.where(there, low, -1), np.where(there, high, -1), np.where(there & (low == high), low, -1))
 
@@ -132,10 +159,19 @@ class QuicSpans:
 
         0 and -1 where no packet may be one.
         """
+        first, last, place = self._answers_to(self.request.low)
+        in_doubt = self.quics.has(EARLY) & ~self.early_accepted & (self._time("request") > 0)
+        _, later, _ = self._answers_to(np.where(in_doubt, self._time("request"), UNKNOWN))
+        return first, np.maximum(last, later), place
+
+    def _answers_to(self, asked: Times) -> tuple[Times, Times, NDArray[np.int64]]:
+        """As `answers`, to requests of these times.  If all comes too soon, it is the answer that did, not the rest."""
         bursts = self.quics.rows["burst_ns"]
         rows = np.arange(len(self.quics))
-        earliest = np.where(self.request.low >= 0, self.request.low + self.too_soon, np.int64(1) << 62)
-        may = (bursts > 0) & (bursts >= earliest[:, None])
+        known = asked >= 0
+        later = (bursts > asked[:, None]) & known[:, None]
+        in_time = later & (bursts >= (asked + self.too_soon)[:, None])
+        may = np.where(in_time.any(axis=1)[:, None], in_time, later)
         place = np.where(may.any(axis=1), may.argmax(axis=1), UNKNOWN)
         first = np.where(place >= 0, bursts[rows, place], 0)
         after = np.minimum(place + 1, BURSTS - 1)
@@ -164,7 +200,7 @@ class QuicSpans:
     @cached_property
     def server_hello(self) -> Interval:
         """The server's own time before its first Initial."""
-        begun = np.where(self._time("second") > 0, self._time("second"), self._time("first"))
+        begun = np.maximum(self._time("first"), np.maximum(self._time("second"), self._time("third")))
         known = (self._time("answer") > 0) & (self.network.high >= 0)
         return exact(self._time("answer") - begun, known).less(self.network)
 

@@ -10,6 +10,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_LATE,
+    SETUP_ALERT_SERVER,
     SETUP_CERTIFICATE_SENT,
     SETUP_CERTIFICATE_WITHHELD,
     SETUP_CLIENT_FINISHED,
@@ -67,7 +68,20 @@ def outcomes(seen: Seen) -> Codes:
 def has_alert(seen: Seen) -> Bools:
     """Whether an alert ended it: behind a hole, where an answer may be, an encrypted one may be a close in peace."""
     doubted = seen.flag(SETUP_HOLE | SETUP_MALFORMED) & seen.flag(SETUP_ALERT_ENCRYPTED)
-    return seen.flag(SETUP_ALERT) & ~doubted
+    return seen.flag(SETUP_ALERT) & ~doubted & ~closes_in_peace(seen)
+
+
+def closes_in_peace(seen: Seen) -> Bools:
+    """Whether an encrypted alert is a close_notify, since each end took the handshake for complete when it was sent.
+
+    The client, by its Finished.  The server of TLS 1.2, by its own; that of TLS 1.3, by a session ticket.  And whoever
+    goes after the client does not refuse it.
+    """
+    late = seen.flag(SETUP_ALERT_LATE) & seen.flag(SETUP_ALERT_ENCRYPTED) & has_completed(seen)
+    left = (seen.of("fin_ns") != 0) & (seen.of("fin_side") == seen.of("client"))
+    left &= seen.of("fin_ns") <= seen["alert_ns"]
+    took = seen.is_12 | (seen["ticket_length"] != 0)
+    return late & (~seen.flag(SETUP_ALERT_SERVER) | left | took)
 
 
 def has_completed(seen: Seen) -> Bools:

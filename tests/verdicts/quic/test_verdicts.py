@@ -2,8 +2,9 @@
 
 import pytest
 from support import quic
-from support.quic import DCID, MS, SERVER_CID, Flow
+from support.quic import DCID, MS, SERVER_CID, V1, Flow
 
+from handshake_inspect.engine import analyze
 from handshake_inspect.quic.initial import can_open
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.quic.outcome import Judged
@@ -78,6 +79,12 @@ FAILED = [
 def test_an_answer_and_then_nothing(cause, made):
     assert verdict(made(Flow()))[:3] == ("failed", cause, True)
     assert verdict(made(Flow()), after=0)[:3] == ("pending", None, False)
+
+
+@pytest.mark.parametrize(("after", "outcome"), [(SECOND, "failed"), (190 * MS, "pending")])
+def test_a_client_that_goes_on_does_so_at_once(after, outcome):
+    """After a Version Negotiation; whether it waits for something is decided later."""
+    assert verdict(hello(Flow()).server(quic.negotiation(2, 3)), after)[::2] == (outcome, False)
 
 
 @pytest.mark.skipif(not can_open(), reason="needs cryptography")
@@ -171,6 +178,56 @@ def test_early_data_whose_answer_might_answer_the_finished_is_not_known_to_be_ac
     flow = Flow().client(quic.initial(size=1200), quic.early(200)).wait(40 * MS)
     finish(flight(flow).wait(MS), quic.short(200)).wait(41 * MS).server(quic.short(900, dcid=b""))
     assert not spans_of(flow).early_accepted[0]
+
+
+def test_early_data_that_may_have_been_accepted_leaves_the_answer_open():
+    """A server that answers at once does so with its flight; so it sends SETTINGS, whatever became of early data."""
+    flow = Flow().client(quic.initial(size=1200), quic.early(200)).wait(40 * MS)
+    flow.server(ANSWER, quic.handshake(900), quic.short(400, dcid=b"")).wait(MS)
+    finish(flow, quic.short(90)).wait(40 * MS).server(quic.short(900, dcid=b""))
+    spans = spans_of(flow)
+    assert not spans.early_accepted[0]
+    assert bounds(spans.first_byte) == (40 * MS, 82 * MS)
+    assert bounds(spans.response)[1] == 82 * MS
+    assert bounds(spans.before_request) == (0, 0)
+
+
+def test_at_the_server_half_of_its_answer_is_no_round_trip():
+    """It computes for 16 ms, and the client is 40 ms away: its first packets after that are no answer to early data."""
+    flow = Flow().client(quic.initial(size=1200), quic.early(200)).wait(16 * MS)
+    finish(flight(flow).wait(41 * MS), quic.short(90)).wait(3 * MS).server(quic.short(300, dcid=b""))
+    assert not spans_of(flow).early_accepted[0]
+
+
+def test_an_answer_that_comes_too_soon_is_one_where_nothing_else_comes():
+    """A host in the same room whose first answer took 8 ms of computing."""
+    flow = finish(flight(Flow().client(HELLO).wait(8 * MS)).wait(MS), quic.short(200)).wait(MS)
+    assert bounds(spans_of(flow.server(quic.short(900, dcid=b""))).response) == (MS, 2 * MS)
+
+
+def test_a_retry_behind_a_version_negotiation():
+    flow = Flow().client(quic.initial(version=0x1A2A3A4A, size=1200)).wait(44 * MS).server(quic.negotiation(V1))
+    flow.wait(MS).client(HELLO).wait(42 * MS).server(quic.retry()).wait(2 * MS)
+    flow.client(quic.initial(dcid=SERVER_CID, token=b"a token", size=1200)).wait(47 * MS)
+    finish(flight(flow).wait(MS), quic.short(200)).wait(40 * MS).server(quic.short(900, dcid=b""))
+    spans = spans_of(flow)
+    assert spans.round_trips[0] == 3
+    assert bounds(spans.initial) == (44 * MS, 44 * MS)
+    assert bounds(spans.server_hello) == (3 * MS, 3 * MS)
+    assert bounds(spans.response) == (40 * MS, 41 * MS)
+    costs = {each.reason: each.cost_ns for each in analyze([flow.file()]).quic_connections[0].setup.extra_round_trips}
+    assert costs == {"version-negotiation": 45 * MS, "retry": 44 * MS}
+
+
+def test_the_snap_length_hides_what_is_behind_the_first_packet():
+    flow = flight(hello(Flow())).wait(MS)
+    flow.client(quic.initial(scid=DCID, dcid=SERVER_CID, size=300), quic.handshake(60), quic.short(200)).wait(40 * MS)
+    flow.server(quic.short(900, dcid=b"")).wait(MS).client(quic.short(30))
+    whole, cut = spans_of(flow), spans_of(flow.cut(96))
+    assert bounds(whole.handshake) == (41 * MS, 41 * MS)
+    assert bounds(cut.handshake) == (41 * MS, 82 * MS)
+    span = analyze([flow.file()]).quic_connections[0].setup.spans.quic
+    assert (span.method, span.value_ns, span.min_ns) == ("cut", None, 41 * MS)
 
 
 def test_a_round_trip_of_tcp_is_a_lower_bound_too():

@@ -8,6 +8,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_LATE,
+    SETUP_ALERT_SERVER,
     SETUP_CLIENT_FINISHED,
     SETUP_CUT,
     SETUP_EARLY_ENDED,
@@ -63,6 +64,27 @@ def test_outcome(flags, version, given, became):
     late = given.pop("late")
     setup = connected(moments=HELLO, flags=flags, version=version, **given | {"last": late, "last_ns": 1100 * MS})
     assert outcome(setup) == became
+
+
+LATE = SETUP_ALERT | SETUP_ALERT_LATE | SETUP_ALERT_ENCRYPTED
+SERVER_S = LATE | SETUP_ALERT_SERVER
+
+
+@pytest.mark.parametrize(
+    ("flags", "given", "became"),
+    [
+        (LATE, {}, "established"),  # the client's own, behind its Finished
+        (SERVER_S, {}, "failed"),  # it wanted a certificate
+        (SERVER_S, {"ticket_length": 250}, "established"),  # it had greeted the client with a ticket
+        (SERVER_S, {"closed_by": 0, "fin_ns": 1_090 * MS}, "established"),  # the client had gone
+        (SERVER_S, {"closed_by": 0, "fin_ns": 1_110 * MS}, "failed"),  # since it got the alert
+        (SERVER_S, {"version": 0x303}, "established"),
+        (SERVER_S & ~SETUP_ALERT_ENCRYPTED, {"ticket_length": 250}, "failed"),  # its words are known
+    ],
+)
+def test_an_encrypted_alert_that_closes_in_peace(flags, given, became):
+    given = {"version": 0x304, "last": 200, "moments": HELLO | {"alert": 100}, **given}
+    assert outcome(connected(flags=COMPLETE | flags, **given)) == became
 
 
 @pytest.mark.parametrize(
