@@ -17,6 +17,10 @@ class CaptureError(HsiError):
     """The input cannot be read as a capture: missing, empty, unreadable, or of no known format."""
 
 
+class NoCaptureError(CaptureError):
+    """There is something, and it is no capture."""
+
+
 class LiveError(HsiError):
     """The interface cannot be captured on: no such interface, no permission, no kernel support."""
 

@@ -1,35 +1,51 @@
 cimport cython
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from handshake_inspect.capture.frames cimport FrameReader
 
-cdef int DAMAGED
 cdef int FRAME
 cdef int NEED_MORE
+cdef int _CLOSED
 cdef int _WAITING
 cdef int _HELD
 cdef int _ENDED
 cdef int64_t _EVER
+cdef Py_ssize_t _PAGE
 
 cdef class MergeReader(FrameReader):
     cdef public Py_ssize_t hungry
     cdef public Py_ssize_t running
+    cdef readonly list pages
+    cdef uint32_t[::1] _page
+    cdef Py_ssize_t _filled
     cdef list _readers
     cdef uint8_t[::1] _states
     cdef int64_t[::1] _times
-    cdef Py_ssize_t _current
+    cdef uint64_t[::1] _numbers
+    cdef int64_t[::1] _ranks
+    cdef int64_t[::1] _heap
     cdef FrameReader _reader
-    cdef Py_ssize_t _rival
+    cdef Py_ssize_t _current
     cdef int64_t _rival_ns
+    cdef int64_t _rival_rank
 
-    @cython.locals(current=Py_ssize_t, reader=FrameReader, outcome=int, ns=int64_t)
-    cdef int step(self) except -1 with gil
+    @cython.locals(current=Py_ssize_t, ns=int64_t)
+    cdef int step(self) except -1 nogil
 
+    cpdef void begin(self, Py_ssize_t index, FrameReader reader)
+    cpdef void pause(self, Py_ssize_t index, int64_t due_ns, int64_t rank)
     cpdef void finish(self, Py_ssize_t index)
 
+    cdef int _give(self) except -1 nogil
+    cdef int _number(self) except -1 nogil
+    cdef int _turn_page(self) except -1 with gil
+    cdef int _take_buffer(self) except -1 with gil
     @cython.locals(reader=FrameReader)
-    cdef int _give(self) except -1
-
-    @cython.locals(first=Py_ssize_t, second=Py_ssize_t, first_ns=int64_t, second_ns=int64_t, index=Py_ssize_t,
-                   ns=int64_t)
-    cdef int _choose(self) except -1
+    cdef void _pass_over(self, Py_ssize_t index)
+    @cython.locals(at=Py_ssize_t, least=Py_ssize_t, held=int64_t)
+    cdef int _reorder(self, int64_t ns) except -1 with gil
+    @cython.locals(left=Py_ssize_t, size=Py_ssize_t)
+    cdef Py_ssize_t _child(self, Py_ssize_t at) noexcept nogil
+    @cython.locals(ns=int64_t, other_ns=int64_t)
+    cdef bint _is_earlier(self, Py_ssize_t one, Py_ssize_t other) noexcept nogil
+    cdef int _choose(self) except -1 with gil

@@ -15,12 +15,13 @@ from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
 from handshake_inspect.capture.streams import FAILED, ByteStream, PackedStream, PlainStream
-from handshake_inspect.errors import CaptureError, Problem
+from handshake_inspect.errors import CaptureError, NoCaptureError, Problem
 
 if TYPE_CHECKING:
     from handshake_inspect.capture.ahead import ReadAhead
 
 BLOCK_SIZE = 1 << 18
+LARGE = 1 << 21  # bytes of a capture that is worth threads
 _LEAST_BUFFER = 1 << 12
 
 _READERS: dict[str, type[FrameReader]] = {"pcap": PcapReader, "pcapng": PcapngReader}
@@ -50,6 +51,7 @@ class Source:
         self.format = self._recognise()
         self.reader = _READERS[self.format]()
         self.problems: list[Problem] = self.reader.problems
+        self.before = 0  # frames of the trace before this file, which are counted in the numbers of its frames
         self._block_size = block_size
         self._buffer = bytearray(max(block_size, _LEAST_BUFFER))
         self._view = memoryview(self._buffer)
@@ -110,12 +112,23 @@ class Source:
 
         self._ahead = ReadAhead(self._stream)
 
+    def follow(self, reader: FrameReader) -> None:
+        """Count the frames of this file, of which none was read yet, on from those of the file before it."""
+        self.before = self.reader.frames = reader.frames
+        self.reader.ts_ns = reader.ts_ns
+
+    def last_octets(self, count: int) -> bytes:
+        """Show the last bytes of a file that is not compressed; none of what has no end yet."""
+        if self._file is None or not self.size or self.compression is not None:
+            return b""
+        return os.pread(self._file.fileno(), count, max(self.size - count, 0))
+
     def fill(self) -> bool:
-        """Put another block behind what the reader left unread; False at the end of the input.
+        """Put another block behind what the reader left unread; False at the end of the input, or where it is damaged.
 
         CaptureError, with how far it came, where reading failed: that is no shorter capture.
         """
-        if self._ended:
+        if self._ended or self.reader.damaged:
             return False
         count = self._fill() if self._ahead is None else self._ahead.feed(self.reader)
         if not count:
@@ -130,6 +143,12 @@ class Source:
             self._ahead = None
         if self._file is not None:
             self._file.close()
+
+    def forget(self) -> None:
+        """Free the buffers of what is closed; what it says of itself stays."""
+        self._buffer = bytearray()
+        self._view = memoryview(self._buffer)
+        self.reader.feed(b"", 0, 0, 0)
 
     def _fill(self) -> int:
         reader = self.reader
@@ -156,21 +175,22 @@ class Source:
         self.close()
         reader = self.reader
         where = reader.unfinished()
+        frames = reader.frames - self.before
         trouble = self._stream.trouble
         if where < 0 and trouble is None:
             return
         self._cut = True
         kind, reason = trouble or ("cut", "the capture is cut")
         if kind == FAILED:
-            how_far = f"after frame {reader.frames}, {self._stream.consumed} bytes into the file"
+            how_far = f"after frame {frames}, {self._stream.consumed} bytes into the file"
             raise CaptureError(
                 f"{self.name}: {reason} {how_far}; nothing after that was read: copy the file and try again"
             )
         if where >= 0:
-            reason += f": the record at byte {where}, after frame {reader.frames}, is incomplete"
+            reason += f": the record at byte {where}, after frame {frames}, is incomplete"
         else:
             where = reader.offset + reader.limit
-            reason += f" at byte {where}, after frame {reader.frames}"
+            reason += f" at byte {where}, after frame {frames}"
         self.problems.append(Problem(kind, reason, reader.frames, where))
 
     def _recognise(self) -> str:
@@ -185,7 +205,7 @@ class Source:
         if found is None or refusal is not None:
             if self._file is not None:
                 self._file.close()
-            raise CaptureError(f"{self.name}: {refusal}")
+            raise NoCaptureError(f"{self.name}: {refusal}")
         return found
 
     def _header_refusal(self, found: str) -> str | None:

@@ -4,25 +4,36 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
+from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.merge import MergeReader
-from handshake_inspect.capture.source import BLOCK_SIZE, Input, Source, open_source
-from handshake_inspect.errors import CaptureError, Problem
+from handshake_inspect.capture.named import Found, expanded
+from handshake_inspect.capture.sensor import File, Sensor, sensors_of
+from handshake_inspect.capture.source import BLOCK_SIZE, LARGE, Input, Source, open_source
+from handshake_inspect.errors import CaptureError, NoCaptureError, Problem
 
 _Value = TypeVar("_Value")
 
 _BUFFERS = 1 << 24  # bytes that all buffers of a merge share
 _LEAST_BLOCK = 1 << 14
+_NEVER = -(2**63 - 1)  # earlier than any frame: when the first one of a file is not known
+_NAMED = 5  # files left out that are named
 
 
 class MergedSource:
-    """Several sources as one, merged by time; offers what a Source offers.
+    """Several files as one; offers what a Source offers.
 
-    Problems name the file, and frame numbers in them are those of that file alone.
+    The files of each sensor come end to end, and sensors are merged by time.  Problems name the file, and frame numbers
+    in them are those of that file alone.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self.sources = list(sources)
-        self.reader = MergeReader([source.reader for source in sources])
+    def __init__(self, files: Sequence[File], left_out: Sequence[Problem] = ()) -> None:
+        self.files = list(files)
+        self.sensors = sensors_of(files)
+        self.left_out = list(left_out)
+        self._merge = _merged(self.sensors) if len(self.sensors) > 1 else None
+        self.consumed = 0  # bytes of the files that were read, to be compared with `size`
+        sizes = [file.source.size for file in files]
+        self.size = None if None in sizes else sum(size or 0 for size in sizes)  # None when one has no end yet
 
     def __enter__(self) -> "MergedSource":
         return self
@@ -33,6 +44,11 @@ class MergedSource:
         self.close()
 
     @property
+    def reader(self) -> FrameReader:
+        """The reader of all frames, another one after each `fill`: of one sensor, that of the file that is open."""
+        return self._merge or self.sensors[0].reader
+
+    @property
     def name(self) -> str:
         """All names, for a line of text."""
         return ", ".join(self.names)
@@ -40,103 +56,147 @@ class MergedSource:
     @property
     def names(self) -> list[str]:
         """The files, in the order they were given."""
-        return [source.name for source in self.sources]
+        return [file.name for file in self.files]
 
     @property
     def format(self) -> str:
         """`pcap`, `pcapng`, or both."""
-        return ", ".join(_each_once(source.format for source in self.sources))
+        return ", ".join(_each_once(file.source.format for file in self.files))
 
     @property
     def compression(self) -> str | None:
         """How files are compressed, None when none is."""
-        return ", ".join(_each_once(source.compression for source in self.sources if source.compression)) or None
+        found = (file.source.compression for file in self.files)
+        return ", ".join(_each_once(compression for compression in found if compression)) or None
 
     @property
     def link_types(self) -> list[int]:
         """Link types that were declared so far, in order of the files."""
-        return _each_once(link_type for source in self.sources for link_type in source.link_types)
+        return _each_once(link_type for file in self.files for link_type in file.source.link_types)
 
     @property
     def filters(self) -> list[str | None]:
         """The filters of all files, each once."""
-        return _each_once(text for source in self.sources for text in source.filters)
-
-    @property
-    def size(self) -> int | None:
-        """Bytes of all files, None when one has no end yet."""
-        sizes = [source.size for source in self.sources]
-        return None if None in sizes else sum(size or 0 for size in sizes)
-
-    @property
-    def consumed(self) -> int:
-        """Bytes of the files that were read, to be compared with `size`."""
-        return sum(source.consumed for source in self.sources)
+        return _each_once(text for file in self.files for text in file.source.filters)
 
     @property
     def dropped(self) -> int | None:
         """Packets that the capturing sides say they lost, None when none says."""
-        counts = [source.dropped for source in self.sources if source.dropped is not None]
+        counts = [file.source.dropped for file in self.files if file.source.dropped is not None]
         return sum(counts) if counts else None
 
     @property
     def seen_until_ns(self) -> int | None:
         """When the last of the capturing sides that say so ended its capture, None when none says."""
-        ends = [source.seen_until_ns for source in self.sources if source.seen_until_ns is not None]
+        ends = [file.source.seen_until_ns for file in self.files if file.source.seen_until_ns is not None]
         return max(ends) if ends else None
 
     @property
     def problems(self) -> list[Problem]:
         """What is wrong with any of the files, each message beginning with its name."""
-        return [
-            problem._replace(message=f"{source.name}: {problem.message}")
-            for source in self.sources
-            for problem in source.problems
-        ]
+        return [*self.left_out, *(problem for file in self.files for problem in file.problems)]
 
     @property
     def complete(self) -> bool:
         """No file is cut or damaged, so far."""
-        return all(source.complete for source in self.sources)
+        return all(file.source.complete for file in self.files)
 
     def fill(self) -> bool:
         """Feed the reader that needs more; False when all have ended."""
-        hungry = self.reader.hungry
-        if hungry < 0:
-            return False
-        if not self.sources[hungry].fill():
-            self.reader.finish(hungry)
-        return self.reader.running > 0
+        merge = self._merge
+        if merge is None:
+            return self._fill_one(self.sensors[0])
+        if merge.running and merge.hungry >= 0:
+            self._serve(merge, merge.hungry)
+        return merge.running > 0
+
+    def read_ahead(self) -> None:
+        """Have a thread read each large file ahead while it is open."""
+        for file in self.files:
+            file.ahead = (file.source.size or 0) >= LARGE
 
     def close(self) -> None:
         """Let go of all files."""
-        for source in self.sources:
-            source.close()
+        for sensor in self.sensors:
+            sensor.close()
+
+    def _fill_one(self, sensor: Sensor) -> bool:
+        while not self._filled(sensor):
+            if sensor.next_file is None:
+                return False
+            sensor.open_next()
+        return True
+
+    def _serve(self, merge: MergeReader, index: int) -> None:
+        """Feed a sensor, or open its next file if its time has come."""
+        sensor = self.sensors[index]
+        if not sensor.is_open:
+            merge.begin(index, sensor.open_next())
+        elif not self._filled(sensor):
+            following = sensor.next_file
+            if following is None:
+                merge.finish(index)
+            else:
+                merge.pause(index, _due_ns(following, sensor.reader.ts_ns), following.rank)
+
+    def _filled(self, sensor: Sensor) -> bool:
+        filled = sensor.fill()
+        self.consumed += sensor.newly_read()
+        return filled
 
 
 Trace = Source | MergedSource
 
 
 def open_trace(inputs: Sequence[Input], block_size: int = BLOCK_SIZE) -> Trace:
-    """Open captures as one trace, merged by time; a single one is opened as it is.
+    """Open captures as one trace; a single one is opened as it is.
 
-    Raises CaptureError for the first that cannot be read.
+    A directory stands for the captures in it and below it, and a pattern for the files that fit.  Raises CaptureError
+    for the first that cannot be read; what nobody named, and is no capture, is left out, and a problem of the trace.
     """
-    if len(inputs) == 1:
-        return open_source(inputs[0], block_size)
     if not inputs:
         raise CaptureError("no capture given; name a file, or - for standard input")
     if sum(1 for where in inputs if where == "-") > 1:
         raise CaptureError("standard input: given twice; it can be read only once")
+    inputs = expanded(inputs)
+    if len(inputs) == 1:
+        return open_source(inputs[0], block_size)
     block_size = min(block_size, max(_LEAST_BLOCK, _BUFFERS // len(inputs)))
-    sources: list[Source] = []
+    files: list[File] = []
+    left_out: list[str] = []
     try:
-        sources.extend(open_source(where, block_size) for where in inputs)
-        return MergedSource(sources)
+        for where in inputs:
+            try:
+                files.append(File(where, len(files), block_size))
+            except NoCaptureError as error:
+                if not isinstance(where, Found):
+                    raise
+                left_out.append(str(error))
     except BaseException:
-        for source in sources:
-            source.close()
+        for file in files:
+            file.source.close()
         raise
+    if not files:
+        raise NoCaptureError(f"none of the {len(inputs)} files is a capture; {left_out[0]}")
+    return MergedSource(files, _left_out(left_out))
+
+
+def _merged(sensors: Sequence[Sensor]) -> MergeReader:
+    first = [sensor.files[0] for sensor in sensors]
+    return MergeReader([_due_ns(file, _NEVER) for file in first], [file.rank for file in first])
+
+
+def _due_ns(file: File, otherwise: int) -> int:
+    return otherwise if file.first_ns is None else file.first_ns
+
+
+def _left_out(names: Sequence[str]) -> list[Problem]:
+    """One problem for all files that are no captures."""
+    if not names:
+        return []
+    more = f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    what = "1 file is no capture and was" if len(names) == 1 else f"{len(names)} files are no captures and were"
+    return [Problem("left-out", f"{what} left out: {'; '.join(names[:_NAMED])}{more}")]
 
 
 def _each_once(values: Iterable[_Value]) -> list[_Value]:

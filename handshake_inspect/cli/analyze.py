@@ -29,6 +29,7 @@ from handshake_inspect.cli.selecting import (
     checked_paths,
     checked_write,
     chosen_format,
+    files_in,
     narrowed,
     refuse_terminal,
     test_of,
@@ -48,6 +49,7 @@ Examples:
   hsi a.pcapng                         what happened, and where the trouble is
   hsi -T json --no-connections a.pcap  the summary alone, for programs
   hsi monday.pcap tuesday.pcap         several files as one trace
+  hsi captures/                        all captures in a directory
   zcat a.pcap.gz | hsi -q -            one line
 
 \b
@@ -86,9 +88,10 @@ class AnalyzeOptions:
 def command(given: AnalyzeOptions) -> None:
     """Show what happened to the TCP connections in captures.
 
-    CAPTURE is a pcap or pcapng file, also compressed; - is standard input.  Several captures are read as one trace.
+    CAPTURE is a pcap or pcapng file, also compressed, a directory of them, or a quoted pattern; - is standard input.
+    Several captures are read as one trace.
     """
-    paths = checked_paths([*given.read, *given.captures])
+    paths = files_in(checked_paths([*given.read, *given.captures]))
     spare(paths, given.output, given.write)
     form = chosen_format(given.form, given.output)
     checked_write(given.write, paths)

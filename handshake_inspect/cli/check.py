@@ -11,7 +11,7 @@ from handshake_inspect.cli.judging import CheckOptions, Judge, broken
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import takes
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import checked_paths, checked_write, report_of, write_frames
+from handshake_inspect.cli.selecting import checked_paths, checked_write, files_in, report_of, write_frames
 from handshake_inspect.cli.sparing import spare
 from handshake_inspect.errors import UsageError
 
@@ -76,7 +76,7 @@ def _captures(given: CheckOptions, words: list[str]) -> bool:
         raise UsageError(f"{name} is for capturing: it needs --live")
     if words and words[0] != "-" and not Path(words[0]).exists():  # captures may follow --, too
         raise UsageError(f"{words[0]}: no such file; to check the traffic of a command, add --live -i INTERFACE")
-    paths = checked_paths([*given.read, *given.captures, *words])
+    paths = files_in(checked_paths([*given.read, *given.captures, *words]))
     spare([*paths, *given.rules.files], given.output, given.write)
     checked_write(given.write, paths)
     judge = Judge(given)

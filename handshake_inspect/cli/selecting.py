@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -35,6 +35,13 @@ def checked_paths(paths: Sequence[str]) -> list[str]:
         if path in COMMANDS and not os.path.exists(path):  # noqa: PTH110 - no Path of what may not be one
             raise click.UsageError(f"options come after the command: hsi {path} ...")
     return list(paths)
+
+
+def files_in(paths: Sequence[str]) -> list[str]:
+    """The captures with the files of directories, and those that fit patterns, in their place."""
+    from handshake_inspect.capture.named import expanded
+
+    return cast("list[str]", expanded(paths))
 
 
 def analyzed(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from handshake_inspect.about import build
 from handshake_inspect.capture.frames import FrameReader
-from handshake_inspect.capture.source import Input, Source
+from handshake_inspect.capture.source import LARGE, Input
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.draining import drain
 from handshake_inspect.engine.pump import Pump
@@ -22,7 +22,6 @@ from handshake_inspect.verdicts.limits import Limits
 if TYPE_CHECKING:
     from handshake_inspect.report.model import Report
 
-LARGE = 1 << 21  # bytes of a file that is read by a thread of its own
 SWITCH_S = 0.0002  # Python's own 5 ms would let imports hold up the pump, which needs Python's lock after each block
 
 
@@ -69,7 +68,7 @@ def analyze(
 
 @contextmanager
 def _beside(source: Any, meanwhile: Callable[[], object] | None) -> Iterator[Callable[[Pump, FrameReader], int]]:
-    """While a large file is pumped, read it ahead and import what the report needs, in threads; how to drain then."""
+    """While large captures are pumped, read them ahead and import what follows, in threads; how to drain then."""
     if not _is_worth_threads(source):
         yield Pump.drain
         return
@@ -88,8 +87,8 @@ def _beside(source: Any, meanwhile: Callable[[], object] | None) -> Iterator[Cal
 
 
 def _is_worth_threads(source: Any) -> bool:
-    """Whether this is one large file, and threads can run at the same time."""
-    if not isinstance(source, Source) or (source.size or 0) < LARGE:
+    """Whether the files are large, and threads can run at the same time."""
+    if (source.size or 0) < LARGE:
         return False
     return build() == "compiled" and _processors() > 1
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from handshake_inspect.capture.frames import FRAME, NEED_MORE
+from handshake_inspect.capture.frames import FRAME
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine import Progress
@@ -56,7 +56,7 @@ def extract(
                 reader = source.reader
                 octets = bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
                 owners.take(Frame(reader.frames, reader.ts_ns, octets, reader.wire_len, reader.link_type))
-            elif got != NEED_MORE or not source.fill():
+            elif not source.fill():
                 break
             elif progress is not None:
                 progress(source.consumed, source.size)

@@ -28,9 +28,11 @@ def pump_all(
     drain: Callable[[Pump, FrameReader], int] = Pump.drain,
 ) -> None:
     """Pump an open capture to its end; `progress` is called with the bytes read and their total after each block."""
-    while drain(pump, source.reader) == NEED_MORE and source.fill():
+    drain(pump, source.reader)
+    while source.fill():
         if progress is not None:
             progress(source.consumed, source.size)
+        drain(pump, source.reader)
 
 
 class Stream:

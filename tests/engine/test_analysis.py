@@ -6,6 +6,7 @@ import threading
 import pytest
 from support.samples import DIRECTORY, SAMPLES
 
+from handshake_inspect.capture import trace
 from handshake_inspect.engine import analysis
 
 
@@ -25,6 +26,15 @@ def test_the_report_is_the_same(large, monkeypatch):
     alone = analysis.analyze([sample()])
     assert list(with_threads.connections) == list(alone.connections)
     assert (with_threads.summary, with_threads.capture) == (alone.summary, alone.capture)
+
+
+@pytest.mark.parametrize("least", [0, 1 << 21])
+def test_the_report_of_many_files_is_the_same(large, monkeypatch, least):
+    paths = sorted(DIRECTORY.glob("*.pcap"))[:6]
+    monkeypatch.setattr(trace, "LARGE", least)
+    with_threads = analysis.analyze(paths)
+    monkeypatch.setattr(analysis, "_is_worth_threads", lambda source: False)
+    assert list(with_threads.connections) == list(analysis.analyze(paths).connections)
 
 
 def test_meanwhile_is_called_in_another_thread(large):
@@ -64,7 +74,7 @@ def test_without_threads_it_goes_on_alone(large, monkeypatch):
 
 def test_small_files_and_what_may_never_end_get_no_threads(tmp_path):
     with analysis.open_trace([sample()]) as source:
-        assert source.size < analysis.LARGE
+        assert source.size < trace.LARGE
         assert not analysis._is_worth_threads(source)
     with analysis.open_trace([sample(), sample()]) as merged:
         assert not analysis._is_worth_threads(merged)

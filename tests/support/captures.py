@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from handshake_inspect.capture.frames import DAMAGED, FRAME
+from handshake_inspect.capture.frames import FRAME
 from handshake_inspect.capture.source import open_source
 from handshake_inspect.capture.trace import Trace, open_trace
 
@@ -146,15 +146,15 @@ class Seen(NamedTuple):
 
 def drain(trace: Trace) -> list[Seen]:
     """Pump a trace to its end, as the engine does."""
-    reader = trace.reader
     seen = []
     while True:
+        reader = trace.reader
         outcome = reader.advance()
         if outcome == FRAME:
             octets = bytes(reader.octets[reader.frame_start : reader.frame_end])
             ns = reader.ts_ns if reader.has_time else None
             seen.append(Seen(reader.frames, ns, octets, reader.wire_len, reader.interface, reader.link_type))
-        elif outcome == DAMAGED or not trace.fill():
+        elif not trace.fill():
             return seen
 
 

@@ -1,0 +1,214 @@
+"""The files of one capturing point, end to end as one capture: each is open only while the trace is in it.
+
+A file is looked at when the trace is opened, for the time of its first frame and, if it can be found, of its last one.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from handshake_inspect.capture import tail
+from handshake_inspect.capture.frames import DAMAGED, FRAME, FrameReader
+from handshake_inspect.capture.named import natural
+from handshake_inspect.capture.pcap import PcapReader
+from handshake_inspect.capture.pcapng import PcapngReader
+from handshake_inspect.capture.source import Input, Source, open_source
+from handshake_inspect.errors import Problem
+
+_LOOK = 1 << 12  # bytes that are read of a file at first, and of its end: its first frame is mostly among them
+_LONG_LOOK = 1 << 18  # where the last frame is longer than that
+_NS = 1_000_000_000
+_DIGITS = re.compile(r"\d+")
+# How dumpcap and editcap number the files of one capture: NAME_NUMBER_TIME.ENDING.
+_NUMBERED = re.compile(r"(?P<stem>.*)_(?P<number>\d{5,})_(?P<time>\d{14})(?P<ending>\D*)", re.DOTALL)
+
+
+class Kind(NamedTuple):
+    """What the files of one capturing point have in common."""
+
+    folder: str
+    name: str  # without the digits, which count or say the time
+    format: str
+    link_type: int
+    interfaces: tuple[str, ...]
+
+
+class File:
+    """One file of a trace: looked at, then open while the trace is in it, then closed."""
+
+    def __init__(self, where: Input, rank: int, block_size: int) -> None:
+        """Look at it; what has no end, or cannot be opened again, stays open.  Raises CaptureError as `open_source`.
+
+        `rank` is its place among all files as they were given.
+        """
+        self.where = where
+        self.rank = rank
+        self.block_size = block_size
+        self.first_ns: int | None = None  # None for no frame, or one without a time
+        self.last_ns: int | None = None  # of the frame that is stored last; None where it was not found
+        self.kind: Kind | None = None  # None for what is nobody's next file
+        path = Path(where) if isinstance(where, str | os.PathLike) and where != "-" else None
+        again = path is not None and path.is_file()
+        self.source = open_source(where, _LOOK if again else block_size)
+        self.name = self.source.name
+        self.ahead = False  # whether a thread is to read it
+        self._is_held = not again
+        self._is_begun = False
+        if path is not None and again:
+            with self.source:
+                self._look(path)
+            self.source.forget()
+
+    def open(self, after: FrameReader | None) -> FrameReader:
+        """Open it; its frames count on from those of the reader before it."""
+        if not self._is_held:
+            self.source = open_source(self.where, max(min(self.block_size, (self.source.size or 0) + 1), _LOOK))
+        self._is_begun = True
+        if after is not None:
+            self.source.follow(after)
+        if self.ahead:
+            with suppress(RuntimeError):  # no thread to be had
+                self.source.read_ahead()
+        return self.source.reader
+
+    def close(self) -> None:
+        """Let go of the file; what it says of itself stays."""
+        self.source.close()
+        self.source.forget()
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with it, each message beginning with its name; frames are numbered as in this file alone."""
+        before = self.source.before
+        return [
+            problem._replace(
+                message=f"{self.name}: {problem.message}",
+                frame=None if problem.frame is None else problem.frame - before,
+            )
+            for problem in (self.source.problems if self._is_begun else ())
+        ]
+
+    def _look(self, path: Path) -> None:
+        source, reader = self.source, self.source.reader
+        while (got := reader.advance()) != FRAME:
+            if got == DAMAGED or not source.fill():
+                return
+        interfaces = tuple(reader.names) if isinstance(reader, PcapngReader) else ()
+        name = _DIGITS.sub("", path.name)
+        self.kind = Kind(str(path.parent), name, source.format, reader.link_type, interfaces)
+        if reader.has_time:
+            self.first_ns = reader.ts_ns
+            self.last_ns = _last_ns(source, reader)
+
+
+def _last_ns(source: Source, reader: FrameReader) -> int | None:
+    """The time of the last frame that is stored; the reader, which has its first frame, is of no use after that."""
+    for count in (_LOOK, _LONG_LOOK):
+        octets = source.last_octets(count)
+        at = -1
+        if isinstance(reader, PcapReader):
+            at = tail.last_record(octets, reader.header_len, reader.big, reader.ticks, reader.ts_ns // _NS)
+        elif isinstance(reader, PcapngReader):
+            at = tail.last_packet(octets, reader.big)
+        if at >= 0:
+            reader.feed(octets, at, len(octets), 0)
+            return reader.ts_ns if reader.advance() == FRAME and reader.has_time else None
+        if len(octets) < count:
+            break
+    return None
+
+
+class Sensor:
+    """One or more files as one capture, one of them open at a time; its frames are numbered through all of them."""
+
+    def __init__(self, files: Sequence[File]) -> None:
+        self.files = list(files)
+        self.starts: list[int] = []  # frames before each file that was opened
+        self.reader: FrameReader = self.files[0].source.reader  # of the file that is open
+        self.is_open = False
+        self._at = -1  # the file that is open, or was last
+        self._ended = 0  # bytes of files that have ended
+        self._counted = 0
+
+    @property
+    def next_file(self) -> File | None:
+        """The file that is to be opened when this one has ended; None after the last."""
+        return self.files[self._at + 1] if self._at + 1 < len(self.files) else None
+
+    def newly_read(self) -> int:
+        """Bytes of the files that were read since this was asked before."""
+        read = self._ended + (self.files[self._at].source.consumed if self.is_open else 0)
+        new, self._counted = read - self._counted, read
+        return new
+
+    def fill(self) -> bool:
+        """Feed the reader of the file that is open; False, and the file is closed, at its end."""
+        if not self.is_open:
+            return False
+        file = self.files[self._at]
+        if file.source.fill():
+            return True
+        self._ended += file.source.consumed
+        file.close()
+        self.is_open = False
+        return False
+
+    def open_next(self) -> FrameReader:
+        """Open the next file, and give its reader."""
+        before = self.reader if self._at >= 0 else None
+        self._at += 1
+        self.starts.append(0 if before is None else before.frames)
+        self.reader = self.files[self._at].open(before)
+        self.is_open = True
+        return self.reader
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for file in self.files:
+            file.source.close()
+
+
+def sensors_of(files: Iterable[File]) -> list[Sensor]:
+    """Put the files of each capturing point end to end."""
+    groups: dict[object, list[File]] = {}
+    for file in files:
+        groups.setdefault(file.kind or file, []).append(file)
+    return [Sensor(part) for group in groups.values() for part in _end_to_end(group)]
+
+
+def _end_to_end(group: list[File]) -> list[list[File]]:
+    """Files of one kind in the order of their capture, parted where their times overlap.
+
+    Numbers without a gap, as dumpcap and editcap write them, say the order whatever the times are.
+    """
+    numbers = {number: file for file in group if (number := _number(file)) is not None}
+    if len(numbers) == len(group) == max(numbers) - min(numbers) + 1:
+        return [[numbers[number] for number in sorted(numbers)]]
+    group = sorted(group, key=_age)
+    parts = [group[:1]]
+    for before, after in pairwise(group):
+        if _follows(before, after):
+            parts[-1].append(after)
+        else:
+            parts.append([after])
+    return parts
+
+
+def _age(file: File) -> tuple[int, list[tuple[int, str]]]:
+    return file.first_ns or 0, natural(file.name)
+
+
+def _follows(before: File, after: File) -> bool:
+    """Whether a file begins when the other one has ended; at the same time, the names say which comes first."""
+    if before.last_ns is None or after.first_ns is None:
+        return False
+    return (before.last_ns, natural(before.name)) <= (after.first_ns, natural(after.name))
+
+
+def _number(file: File) -> int | None:
+    found = _NUMBERED.fullmatch(Path(file.name).name)
+    return None if found is None else int(found["number"])

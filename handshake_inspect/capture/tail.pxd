@@ -1,0 +1,14 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t
+
+from handshake_inspect.capture cimport fields
+
+cdef int64_t _BEFORE_S
+cdef int64_t _AFTER_S
+
+@cython.locals(data="const unsigned char *", end=Py_ssize_t, at=Py_ssize_t, captured=int64_t, seconds=int64_t,
+               fraction=uint32_t)
+cpdef Py_ssize_t last_record(bytes octets, Py_ssize_t header_len, bint big, uint32_t ticks, int64_t first_s)
+
+@cython.locals(data="const unsigned char *", end=Py_ssize_t, at=Py_ssize_t, length=Py_ssize_t)
+cpdef Py_ssize_t last_packet(bytes octets, bint big)

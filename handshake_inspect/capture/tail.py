@@ -1,0 +1,43 @@
+"""Where the last record of a capture begins, found from its end: only its first and last bytes are read."""
+
+from handshake_inspect.capture import fields
+from handshake_inspect.capture.blocks import ENHANCED_PACKET, PACKET, SIMPLE_PACKET
+
+_PACKETS = (ENHANCED_PACKET, SIMPLE_PACKET, PACKET)
+_LEAST_BLOCK = 12
+_BEFORE_S = 86_400  # a clock may be set back by that,
+_AFTER_S = 31_536_000  # and one file does not span more
+
+
+def last_record(octets: bytes, header_len: int, big: bool, ticks: int, first_s: int) -> int:
+    """Where the last record of a classic pcap begins in its last bytes; -1 where no place fits.
+
+    What fits is a record header with the length that is left behind it, and a time about that of the first frame.
+    """
+    data = octets
+    end = len(octets)
+    at = end - header_len
+    while at >= 0:
+        captured = fields.u32(data, at + 8, big)
+        if captured == end - at - header_len:
+            seconds = fields.u32(data, at, big)
+            fraction = fields.u32(data, at + 4, big)
+            if fraction < ticks and first_s - _BEFORE_S <= seconds <= first_s + _AFTER_S:
+                return at
+        at -= 1
+    return -1
+
+
+def last_packet(octets: bytes, big: bool) -> int:
+    """Where the last block with a packet begins in the last bytes of a pcapng; -1 where none is among them."""
+    data = octets
+    end = len(octets)
+    while end >= _LEAST_BLOCK:
+        length = fields.u32(data, end - 4, big)
+        at = end - length
+        if length < _LEAST_BLOCK or length & 3 or at < 0 or fields.u32(data, at + 4, big) != length:
+            break
+        if fields.u32(data, at, big) in _PACKETS:
+            return at
+        end = at
+    return -1

@@ -1,0 +1,61 @@
+"""A report does not depend on how its trace is cut into files."""
+
+import io
+import itertools
+import struct
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.samples import DIRECTORY, SAMPLES
+
+from handshake_inspect.engine import analyze
+from handshake_inspect.render import Options
+from handshake_inspect.render.json import render
+
+HEADER = 24
+
+
+def records(octets):
+    """The record boundaries of a little-endian classic pcap."""
+    ends = [HEADER]
+    while ends[-1] < len(octets):
+        ends.append(ends[-1] + 16 + struct.unpack_from("<I", octets, ends[-1] + 8)[0])
+    return ends
+
+
+def as_json(inputs):
+    out = io.BytesIO()
+    render(analyze(inputs), out, Options())
+    return out.getvalue()
+
+
+def cut(octets, places, directory):
+    """Files as editcap names them, each with the header of the whole."""
+    ends = records(octets)
+    bounds = [0, *sorted({place % len(ends) for place in places}), len(ends) - 1]
+    paths = []
+    for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
+        path = directory / f"cut_{number:05d}_20260101000000.pcap"
+        path.write_bytes(octets[:HEADER] + octets[ends[start] : ends[stop]])
+        paths.append(path)
+    return paths
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_trace_that_is_cut_anywhere_gives_the_same_report(tmp_path_factory, data):
+    name = data.draw(st.sampled_from(sorted(SAMPLES)), label="sample")
+    octets = (DIRECTORY / f"{name}.pcap").read_bytes()
+    directory = tmp_path_factory.mktemp("cut")
+    whole = directory / "whole.pcap"
+    whole.write_bytes(octets)
+    places = data.draw(st.lists(st.integers(0, 1 << 20), min_size=1, max_size=12), label="places")
+    paths = data.draw(st.permutations(cut(octets, places, directory)), label="order")
+    expected, found = as_json([whole]), as_json(paths)
+    assert without_files(found, paths) == without_files(expected, [whole])
+
+
+def without_files(octets, paths):
+    for path in paths:
+        octets = octets.replace(f'"{path}",'.encode(), b"").replace(f'"{path}"'.encode(), b"")
+    return octets
