@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.expression.questions import Test
+from handshake_inspect.report import afterwards_made
 from handshake_inspect.report.column import Addresses, Mask, Numbers
 from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.connections import RowConnections
@@ -73,7 +74,12 @@ def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: 
     return msgspec.structs.replace(
         report,
         summary=Summary(
-            len(ids), counted, rtt_distributions(case.legs), report.summary.evicted, of_values(setups.values)
+            len(ids),
+            counted,
+            rtt_distributions(case.legs),
+            report.summary.evicted,
+            of_values(setups.values),
+            afterwards_made.of_rows(connections.case, connections.names, attempts.order[ids]),
         ),
         services=RowServices(case),
         connections=RowConnections(connections.case, ids, connections.names),
@@ -88,7 +94,14 @@ def _of_listed(report: Report, kept: Sequence[Connection], findings: list[Findin
     busiest = sorted(by_server.values(), key=lambda group: (-len(group), group[0].id))
     return msgspec.structs.replace(
         report,
-        summary=Summary(len(kept), _outcomes(kept), _rtt(kept), report.summary.evicted, of_connections(kept)),
+        summary=Summary(
+            len(kept),
+            _outcomes(kept),
+            _rtt(kept),
+            report.summary.evicted,
+            of_connections(kept),
+            afterwards_made.of_connections(kept),
+        ),
         services=[
             Service(group[0].server.service, len(group), _outcomes(group), _rtt(group), of_connections(group))
             for group in busiest

@@ -108,7 +108,7 @@ FORMATS = {
     "text": Format(
         "text:render",
         (".txt",),
-        check="text:render_check",
+        check="check_text:render_check",
         diff="diff_text:render_diff",
         story="ladder:render",
         events="text_events:EventWriter",

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, paragraph
+from handshake_inspect.render.words import direction_words, ending_words
 from handshake_inspect.report.model import Connection, has_trouble
+from handshake_inspect.report.trouble import trouble_of_open
 from handshake_inspect.wire.text import bounds, durations, offsets, printable
 
 
@@ -26,7 +28,7 @@ def connection_lines(
 
     One explanation serves a run of lines for which it is the same, or which are of one kind.
     """
-    table = Table(options.width, style)
+    table = Table(options.width, style, growing=not ids)
     header = True
     for piece in pieces:
         head, *lines = table.lines(_columns(piece, style, start_ns, length_ns, ids=ids), header=True)
@@ -48,11 +50,11 @@ def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns
     return [
         *([Column("id", [str(connection.id) for connection in piece], right=True)] if ids else []),
         Column("frame", [str(connection.first_frame) for connection in piece], right=True),
-        Column("at", offsets([c.first_ns - start_ns for c in piece], length_ns), right=True, rank=1),
+        Column("time", offsets([c.first_ns - start_ns for c in piece], length_ns), right=True, rank=1),
         Column("client", [printable(str(connection.client)) for connection in piece], floor=15, soft=21),
         Column("server", [printable(str(connection.server)) for connection in piece], floor=15, soft=21),
         Column("outcome", list(map(_outcome, piece)), paint=lambda word: _painted(word, style)),
-        Column("connect RTT", durations([c.rtt.total.value_ns for c in piece], style.micro), right=True, rank=2),
+        Column("handshake RTT", durations([c.rtt.total.value_ns for c in piece], style.micro), right=True, rank=2),
         Column("SYNs", [_times(h.syn_count) for h in handshakes], right=True, rank=3),
         Column("SYN-ACKs", [_times(h.synack_count) for h in handshakes], right=True, rank=4),
         Column("client state", [c.state.client for c in piece], rank=5),
@@ -79,18 +81,25 @@ def _times(count: int) -> str:
 
 def _remarks(connection: Connection, options: Options, style: Style) -> Iterator[str]:
     if has_trouble(connection) or options.verbosity > 0:
-        why = style.clean(connection.why)
-        text = f"{connection.cause}: {why}" if connection.cause else why
-        yield from (style.paint(line, "dim") for line in paragraph(text, options.width, INDENT * 3))
+        yield from (style.paint(line, "dim") for line in paragraph(_said(connection, style), options.width, INDENT * 3))
     if options.verbosity > 0:
-        for text in _evidence(connection, style):
+        for text in _details(connection, style):
             yield from paragraph(text, options.width, INDENT * 3)
 
 
-def _evidence(connection: Connection, style: Style) -> Iterator[str]:
+def _said(connection: Connection, style: Style) -> str:
+    """The trouble of an open connection; else the cause and the reason."""
+    if trouble := trouble_of_open(connection):
+        return style.clean(trouble[0].upper() + trouble[1:] + ".")
+    why = style.clean(connection.why)
+    return f"{connection.cause}: {why}" if connection.cause not in (None, "closed") else why
+
+
+def _details(connection: Connection, style: Style) -> Iterator[str]:
     if connection.evidence:
         yield "evidence: frames " + ", ".join(map(str, connection.evidence))
-    yield f"states: client {connection.state.client}, server {connection.state.server}; closed: {connection.close.how}"
+    state = connection.state
+    yield f"states: client {state.client}, server {state.server}; ended: {ending_words(connection)}"
     legs = {"SYN-ACK": connection.rtt.synack, "ACK": connection.rtt.ackdat, "total": connection.rtt.total}
     measured = [
         f"{name} {bounds(leg.value_ns, leg.min_ns, leg.max_ns, style.micro)} ({leg.method})"
@@ -99,3 +108,5 @@ def _evidence(connection: Connection, style: Style) -> Iterator[str]:
     ]
     if measured:
         yield "RTT: " + ", ".join(measured)
+    yield f"client: {direction_words(connection.client_to_server)}"
+    yield f"server: {direction_words(connection.server_to_client)}"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from handshake_inspect.report.model import OUTCOMES, Connection
+from handshake_inspect.report.trouble import trouble_of_open
 
 ALIKE_SHOWN = 5  # of one kind
 _ORDER = {
@@ -21,7 +22,7 @@ Kind = tuple[int, str, str]
 
 def kind_of(connection: Connection) -> Kind:
     """What the connection came to and why, without the figures: equal for those that one explanation serves."""
-    why = connection.why
+    why = trouble_of_open(connection) or connection.why
     for end in (connection.client, connection.server):
         why = why.replace(end.ip, "")
     return _ORDER[connection.outcome], connection.cause or "", _FIGURE.sub("", why)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, labelled, paragraph
 from handshake_inspect.render.rungs import Rungs
 from handshake_inspect.render.waterfall import waterfall
-from handshake_inspect.report.connection import Connection, Direction, Server
+from handshake_inspect.render.words import direction_words, ending_words
+from handshake_inspect.report.connection import Connection, Server
 from handshake_inspect.report.story import Story
 from handshake_inspect.wire.text import bounds, duration, moment, plural, printable, span
 
@@ -28,14 +29,6 @@ REASONS = {
     "simultaneous-open": "both ends opened", "one-sided": "one direction is missing", "no-syn": "no SYN in the capture",
     "not-captured": "not in the capture", "unsolicited": "no SYN in the capture",
 }  # fmt: skip
-ENDINGS = {
-    "open": "not closed when the capture ended",
-    "fin": "both ends closed with FIN",
-    "rst": "by RST",
-    "rst-after-fin": "by RST, after a FIN",
-    "half-closed": "one direction only",
-    "timeout": "given up: nothing came back",
-}
 
 
 def render(story: Story, out: BinaryIO, options: Options) -> None:
@@ -103,10 +96,10 @@ def _verdict(story: Story, width: int, style: Style) -> Iterator[str]:
         text = f"frame {proof.frame}: {proof.text}"
         yield from labelled("evidence" if number == 0 else "", text, width, style)
     yield from _rtt(c, width, style)
-    yield from labelled("ended", _ending(c), width, style)
+    yield from labelled("ended", ending_words(c), width, style)
     yield from labelled("states", f"client {c.state.client}, server {c.state.server}", width, style)
-    yield from labelled("client", _direction(c.client_to_server), width, style)
-    yield from labelled("server", _direction(c.server_to_client), width, style)
+    yield from labelled("client", direction_words(c.client_to_server), width, style)
+    yield from labelled("server", direction_words(c.server_to_client), width, style)
     for finding in story.findings:
         yield from labelled("finding", f"{finding.severity} {finding.id}: {finding.title}", width, style, "bold")
         yield from labelled("", finding.advice, width, style)
@@ -128,27 +121,6 @@ def _rtt(c: Connection, width: int, style: Style) -> Iterator[str]:
             f"{name} {bounds(leg.value_ns, leg.min_ns, leg.max_ns, style.micro)}: {METHODS.get(leg.method, leg.method)}"
         )
         yield from labelled("" if number else "RTT", text, width, style, "cyan")
-
-
-def _ending(c: Connection) -> str:
-    text = ENDINGS[c.close.how]
-    if c.close.first and c.close.how != "rst":
-        text += f"; the {c.close.first} first"
-    return text + (f"; reset by the {c.close.reset_by}" if c.close.reset_by else "")
-
-
-_COUNTERS: tuple[tuple[str, Callable[[Direction], int]], ...] = (
-    ("retransmission", lambda way: way.retransmissions),
-    ("late segment", lambda way: way.out_of_order),
-    ("duplicate frame", lambda way: way.duplicates),
-    ("keep-alive", lambda way: way.keep_alives),
-    ("zero window", lambda way: way.zero_windows),
-)
-
-
-def _direction(way: Direction) -> str:
-    counts = [plural(count(way), name) for name, count in _COUNTERS if count(way)]
-    return ", ".join(["sent " + plural(way.frames, "segment"), plural(way.bytes, "byte"), *counts])
 
 
 def _aliases(c: Connection) -> str:

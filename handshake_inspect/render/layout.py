@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from handshake_inspect.wire.text import printable
 
@@ -88,6 +89,7 @@ class Table:
 
     width: int
     style: Style
+    growing: bool = False  # wider cells may come in later pieces
     chosen: list[str] = field(default_factory=list)
     widths: dict[str, int] = field(default_factory=dict)
 
@@ -95,7 +97,8 @@ class Table:
         """Lay out rows; the first call decides on the columns, later ones only widen them."""
         wanted = {column.title: column.width(self.widths.get(column.title, 0)) for column in columns}
         if not self.chosen:
-            self.chosen = self._choose(columns, wanted)
+            kept = {c.title: max(wanted[c.title], c.floor if self.growing else 0) for c in columns}
+            self.chosen = self._choose(columns, kept)
         shown = [column for column in columns if column.title in self.chosen]
         self._shrink(shown, wanted)
         self.widths = {column.title: wanted[column.title] for column in shown}
@@ -133,6 +136,11 @@ class Table:
             painted.insert(0, self.style.paint(column.title, "dim"))
         pads = [" " * (room - len(cell)) for cell in plain]
         return [pad + cell if column.right else cell + pad for pad, cell in zip(pads, painted, strict=True)]
+
+
+def written(out: BinaryIO, lines: Iterable[str], encoding: str) -> None:
+    """Write lines in the terminal's encoding; what it lacks is escaped."""
+    out.writelines(line.encode(encoding, "backslashreplace") + b"\n" for line in lines)
 
 
 _SPACES = str.maketrans(dict.fromkeys("\t\n\x0b\x0c\r", " "))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.report import parts, setup_made, why
+from handshake_inspect.report import endings, parts, setup_made, why
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.column import Numbers
 from handshake_inspect.report.connection import Server
@@ -32,15 +32,12 @@ from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_BAD_SYNACK,
     FACT_CHALLENGE_ACK,
-    FACT_LAST_ACK_SEEN,
-    FACT_RST,
     FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
     METHOD_ONE_SIDED,
     METHOD_REORDERED,
     METHOD_SIMULTANEOUS,
-    TRAIT_FIN,
     TRAIT_ISS,
     TRAIT_SEEN,
 )
@@ -91,21 +88,8 @@ class Batch(Parts):
 
     @cached_property
     def closes(self) -> list[Close]:
-        """How they ended: of what decides it few combinations occur."""
-        c, facts = self.c, self.c["facts"]
-        reset = (facts & FACT_RST != 0) & (facts & FACT_LAST_ACK_SEEN == 0)
-        fins = (self.client["traits"] & TRAIT_FIN != 0).astype(np.uint8) + (self.server["traits"] & TRAIT_FIN != 0)
-        return list(
-            map(
-                parts.close,
-                fins.tolist(),
-                reset.tolist(),
-                (c["fin_side"] ^ c["client"]).tolist(),
-                (c["rst_side"] ^ c["client"]).tolist(),
-                self.outcome.tolist(),
-                self.causes,
-            )
-        )
+        """How they ended."""
+        return endings.listed(self.attempts)
 
     def sentences(self) -> list[str]:
         """Why each has its outcome."""

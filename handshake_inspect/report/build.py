@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.report.afterwards_made import of_rows
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.model import (
     Capture,
@@ -51,6 +52,7 @@ def build(
             rtt_distributions(case.legs),
             evicted,
             of_values(setups_of(case.attempts).values),
+            of_rows(case, case.attempts.ids if names is None else names),
         ),
         services=RowServices(case),
         connections=RowConnections(case, names=names),

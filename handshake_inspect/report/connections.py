@@ -15,12 +15,11 @@ from handshake_inspect.report.fields import FIELDS
 from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
+from handshake_inspect.report.trouble_columns import troubled
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import counted, marked
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds, ascending, chained
-from handshake_inspect.verdicts.words import ESTABLISHED, OUTCOMES
-
-TROUBLE = np.array([code in (1, 2, 3, 5, 6) for code in range(len(OUTCOMES))])  # refused to half-open, aborted
+from handshake_inspect.verdicts.words import OUTCOMES
 
 
 class RowConnections(Connections):
@@ -49,10 +48,8 @@ class RowConnections(Connections):
 
     @cached_property
     def troubled(self) -> NDArray[np.bool_]:
-        """Whether an attempt failed or needed a second SYN or SYN-ACK, in row order."""
-        c = self.attempts.connections
-        repeated = self.attempts.column((c["syn_count"] > 1) | (c["synack_count"] > 1), False)
-        return TROUBLE[self.outcome] | ((self.outcome == ESTABLISHED) & repeated)
+        """Whether an attempt had trouble (see `report.trouble`), in row order."""
+        return troubled(AttemptColumns(self.case, self.names, ..., ...))
 
     def __len__(self) -> int:
         """How many connections there are."""

@@ -5,10 +5,10 @@ from functools import cached_property
 from itertools import repeat
 from typing import Any
 
-from handshake_inspect.report import parts
+from handshake_inspect.report import endings, parts
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.made import Column, Parts, endpoints, named
-from handshake_inspect.report.model import Aliases, Close, Direction, Handshake, Rtt
+from handshake_inspect.report.model import Aliases, Direction, Handshake, Rtt
 from handshake_inspect.report.server_names import names_of
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
@@ -72,10 +72,6 @@ class Embryos(Parts):
         }  # fmt: skip
         return self.part("handshake", Handshake, given)
 
-    def closes(self) -> list[Close]:
-        """The client gave up, or may go on."""
-        return [parts.ended("timeout" if word == "timed-out" else "open") for word in self.words]
-
     def aliases(self) -> Iterable[Aliases]:
         """What others call them."""
         order = ("client_hi", "client_lo", "server_hi", "server_lo", "client_port", "server_port")
@@ -105,7 +101,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "state": lambda e: map(parts.states, e.case.states[0][e.at].tolist(), repeat(int(TcpState.CLOSED))),
     "handshake": Embryos.handshakes,
     "rtt": lambda e: e.all(_NO_RTT),
-    "close": Embryos.closes,
+    "close": lambda e: endings.listed(e.attempts),
     "client_to_server": lambda e: e.all(_sent(LONE_CLIENT)),
     "server_to_client": lambda e: e.all(_sent(LONE_SERVER)),
     "aliases": Embryos.aliases,

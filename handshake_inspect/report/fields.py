@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.errors import UsageError
-from handshake_inspect.report import server_names, setup_fields
+from handshake_inspect.report import endings, server_names, setup_fields
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Numbers, Words, behind_none, every
 from handshake_inspect.report.connection import Connection
@@ -264,9 +264,9 @@ FIELDS: dict[str, Entry] = {
         "Delay of the RST or ICMP error that answered the SYN: never an RTT.",
         lambda a: a.measured(a.case.legs.reject_ns[a.full]),
     ),
-    "close.how": Entry("How the connection ended."),
-    "close.first": Entry("The end that closed first."),
-    "close.reset_by": Entry("Who sent the RST; null without one."),
+    "close.how": Entry("How the connection ended.", endings.how),
+    "close.first": Entry("The end that closed first.", endings.first),
+    "close.reset_by": Entry("Who sent the RST; null without one.", endings.reset_by),
     "stage": Entry(
         "How far the client had come when the connection died; null where it did not.",
         lambda a: behind_none(a.of_all(a.case.stages), STAGES),

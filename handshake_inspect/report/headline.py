@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from handshake_inspect.report.model import Capture, Finding, Outcome, Outcomes, Report
-from handshake_inspect.wire.text import plural, printable, share, span
+from handshake_inspect.report.trouble import ENDED
+from handshake_inspect.wire.text import listing, plural, printable, share, span
 
+FEW = 20  # connections of which the verdict gives no percentage
 MEANING: dict[Outcome, str] = {
     "established": "the handshake completed",
     "refused": "a RST answered the SYN",
@@ -21,13 +24,18 @@ MEANING: dict[Outcome, str] = {
 
 
 def verdict(report: Report) -> str:
-    """How it went, and the gravest finding: `2 of 3 connections established (66.7 %), 1 half-open: the accept …`."""
+    """How it went, and why: `2 of 3 connections established, 1 half-open: accept queue of 10.0.0.2:80 full`.
+
+    The reason is the gravest finding, else how open connections ended in trouble.
+    """
     gravest = gravest_of(report)
     if report.summary.connections or not report.quic_connections:
-        said = headline(report)
+        said = headline(report, few=FEW)
     else:
         said = f"{plural(len(report.quic_connections), 'QUIC connection')}, no TCP"
-    return said if gravest is None else f"{said}: {_first_part(printable(gravest.title))}"
+    if gravest is not None:
+        return f"{said}: {_first_part(printable(gravest.title))}"
+    return "; ".join(filter(None, [said, troubles(report)]))
 
 
 def gravest_of(report: Report) -> Finding | None:
@@ -41,11 +49,29 @@ def _first_part(title: str) -> str:
     return part[:1].lower() + part[1:] if part[1:2].islower() else part
 
 
-def headline(report: Report) -> str:
-    """All in one line: `148,211 of 150,000 connections established (98.8 %), 1,200 half-open, 312 refused`."""
+def troubles(report: Report) -> str:
+    """What open connections came to, where that is trouble: `1 reset by the server and 2 stopped by a zero window`."""
+    lives = report.summary.afterwards
+    if lives is None:
+        return ""
+    ended = {(each.how, each.by): each.connections for each in lives.endings}
+    counts: Counter[str] = Counter()
+    for key, words in ENDED.items():
+        counts[words] += ended.get(key, 0)
+    said = [f"{count:,} {words}" for words, count in counts.items() if count]
+    if lives.zero_windows is not None:
+        said.append(f"{lives.zero_windows.connections:,} stopped by a zero window")
+    return listing(said)
+
+
+def headline(report: Report, few: int = 1) -> str:
+    """All in one line: `148,211 of 150,000 connections established (98.8 %), 1,200 half-open, 312 refused`.
+
+    Below `few` connections there is no percentage.
+    """
     total, outcomes = report.summary.connections, report.summary.outcomes
     established = f"{outcomes.established:,} of {plural(total, 'connection')} established"
-    percent = f" ({share(outcomes.established, total)})" if total else ""
+    percent = f" ({share(outcomes.established, total)})" if total >= few else ""
     words = failures(outcomes)
     return established + percent + (f", {words}" if words else "")
 

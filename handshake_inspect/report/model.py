@@ -13,6 +13,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from handshake_inspect.errors import Problem as Remark
+from handshake_inspect.report.afterwards import Afterwards
 from handshake_inspect.report.connection import (
     Aliases,
     Close,
@@ -29,8 +30,9 @@ from handshake_inspect.report.connection import (
 )
 from handshake_inspect.report.host import Host, HostCounters, HostSettings
 from handshake_inspect.report.quic import QuicConnection, QuicService
-from handshake_inspect.report.sequence import Connections, ListedConnections, fair_shares, has_trouble
+from handshake_inspect.report.sequence import Connections, ListedConnections, fair_shares
 from handshake_inspect.report.setup import SetupSummary
+from handshake_inspect.report.trouble import has_trouble
 from handshake_inspect.report.words import (
     OUTCOMES,
     TROUBLE_OUTCOMES,
@@ -56,6 +58,7 @@ from handshake_inspect.wire.text import endpoint_text
 __all__ = [
     "OUTCOMES",
     "TROUBLE_OUTCOMES",
+    "Afterwards",
     "Aliases",
     "Capture",
     "Close",
@@ -208,13 +211,17 @@ class RttDistributions(Struct, frozen=True, gc=False):
 
 
 class Summary(Struct, frozen=True, gc=False):
-    """All connections in a few numbers; `evicted` are those left out to keep memory bounded."""
+    """All connections in a few numbers; `evicted` are those left out to keep memory bounded.
+
+    `setup` is null where nothing was set up over the connections, `afterwards` where none was ever open.
+    """
 
     connections: Count
     outcomes: Outcomes
     rtt: RttDistributions = RttDistributions()
     evicted: Count = 0
     setup: SetupSummary | None = None
+    afterwards: Afterwards | None = None
 
 
 class Service(Struct, frozen=True, gc=False):

@@ -9,11 +9,8 @@ from operator import attrgetter
 from typing import Any, overload
 
 from handshake_inspect.report.connection import Connection
-from handshake_inspect.report.words import (
-    OUTCOMES,
-    TROUBLE_OUTCOMES,
-    Outcome,
-)
+from handshake_inspect.report.trouble import has_trouble
+from handshake_inspect.report.words import OUTCOMES, Outcome
 
 
 class Connections(Sequence[Connection]):
@@ -119,13 +116,6 @@ class ListedConnections(Connections):
                 left[connection.outcome] -= 1
                 chosen.append(connection)
         return chosen
-
-
-def has_trouble(connection: Connection) -> bool:
-    """Whether the attempt failed, or succeeded only after a SYN or SYN-ACK was sent again."""
-    if connection.outcome == "established":
-        return connection.handshake.syn_count > 1 or connection.handshake.synack_count > 1
-    return connection.outcome in TROUBLE_OUTCOMES
 
 
 def fair_shares(counts: Mapping[Outcome, int], limit: int) -> dict[Outcome, int]:

@@ -59,9 +59,9 @@ def test_one_attribute_of_one_model_is_explained_once():
 
 
 MADE_WITH_OBJECTS = {
-    "why", "evidence", "rtt.synack.reason", "rtt.ackdat.reason", "rtt.total.reason", "close.how", "close.first",
-    "close.reset_by", "aliases.zeek.history", "aliases.community_id", "answered_from.ip", "answered_from.port",
-    "setup.extra_round_trips", "tls.alpn_offered", "tls.versions_offered", "server.names",
+    "why", "evidence", "rtt.synack.reason", "rtt.ackdat.reason", "rtt.total.reason", "aliases.zeek.history",
+    "aliases.community_id", "answered_from.ip", "answered_from.port", "setup.extra_round_trips", "tls.alpn_offered",
+    "tls.versions_offered", "server.names",
 }  # fmt: skip
 
 

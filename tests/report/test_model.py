@@ -10,13 +10,11 @@ from handshake_inspect.errors import Problem as Remark
 from handshake_inspect.report.event import line, lines
 from handshake_inspect.report.model import (
     OUTCOMES,
-    TROUBLE_OUTCOMES,
     ListedConnections,
     Outcomes,
     Problem,
     Target,
     fair_shares,
-    has_trouble,
 )
 
 
@@ -42,12 +40,6 @@ def test_only_what_is_asked_for_is_made():
     assert flood[2_999_999].id == 2_999_999
     assert len(next(flood.chunks(10))) == 10
     assert flood.made == 11
-
-
-def test_trouble_is_failure_or_a_lost_syn():
-    assert {outcome for outcome in OUTCOMES if has_trouble(connection(0, outcome))} == set(TROUBLE_OUTCOMES)
-    assert has_trouble(connection(0, "established", syns=2))
-    assert not has_trouble(connection(0, "established"))
 
 
 def test_every_kind_of_trouble_is_among_the_few():

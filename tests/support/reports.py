@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from handshake_inspect.report.afterwards_made import of_connections
 from handshake_inspect.report.connection import Server
 from handshake_inspect.report.model import (
     Aliases,
@@ -163,7 +164,9 @@ def report(connections, findings=(), **capture):
     return Report(
         tool=Tool("hsi", "0.1.0"),
         capture=Capture(**{**fields, **capture}),
-        summary=Summary(len(connections), outcomes(), distributions(connections)),
+        summary=Summary(
+            len(connections), outcomes(), distributions(connections), afterwards=of_connections(connections)
+        ),
         services=[
             Service(server, count, outcomes(server), distributions(by_server[server]))
             for server, count in services.most_common()

@@ -7,6 +7,13 @@ from typing import Any
 DIRECTORY = Path(__file__).resolve().parents[2] / "pcaps"
 SAMPLES = sorted(path.stem for path in DIRECTORY.glob("*.json") if path.with_suffix(".pcap").exists())
 
+# Of every way in which connections end, and of what may happen while they are open.
+LIVES = [
+    "zero-window", "lost-syn", "lost-data", "keep-alive", "half-closed", "reset-by-server", "reset-after-fin",
+    "dead-peer", "middlebox-reset-established", "connection-churn", "overtaken-data", "doubled-data", "midstream",
+    "refused-while-serving", "simultaneous-close", "syn-flood-cookies", "timed-out-linear",
+]  # fmt: skip
+
 # `true_ns` is the delay that the path was set to; the kernel and the forwarder add up to a few milliseconds.
 FORWARDING_NS = 5_000_000
 _IN_HANDSHAKE = {"syn_count", "synack_count", "client_options", "server_options"}

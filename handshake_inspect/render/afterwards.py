@@ -1,0 +1,85 @@
+"""What became of connections after their handshakes, as a table: how they ended, and what happened on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.layout import Column, Style, Table, heading
+from handshake_inspect.report.afterwards import Afterwards, Ended, Tally
+from handshake_inspect.wire.text import listing, plural, share
+
+_ENDED = {
+    "fin": ("closed by FIN", "by the {} first"),
+    "half-closed": ("half-closed", "only by the {}"),
+    "rst": ("reset", "by the {}"),
+    "rst-after-fin": ("reset after FIN", "by the {}"),
+    "timeout": ("given up", "the other end had stopped answering"),
+    "open": ("still open", "when the capture ended"),
+}
+_WHO = {"middlebox": "path"}  # the others are called by their roles
+_TALLIES = {
+    "retransmissions": ("sent again", "segment", ""),
+    "zero_windows": ("zero window", "segment", "the other end had to stop"),
+    "keep_alives": ("keep-alive", "probe", ""),
+    "out_of_order": ("overtaken", "segment", "out of order, not sent again"),
+    "duplicates": ("captured twice", "frame", "not sent again"),
+}
+
+
+@dataclass(frozen=True)
+class _Row:
+    what: str
+    connections: int
+    how: str
+    example: int | None
+
+
+def afterwards(lives: Afterwards | None, options: Options, style: Style) -> Iterator[str]:
+    """The block; nothing where no connection was ever open."""
+    if lives is None:
+        return
+    rows = [*_endings(lives.endings), *_counted(lives), *_waiting(lives)]
+    yield from heading("AFTERWARDS", f"what became of {_of(lives.connections)}", style)
+    how = [row.how for row in rows]
+    examples = ["" if row.example is None else str(row.example) for row in rows]
+    columns = [
+        Column("what", [row.what for row in rows]),
+        Column("connections", [f"{row.connections:,}" for row in rows], right=True),
+        Column("such as id", examples, right=True, rank=1),
+        Column("how", how, floor=20, soft=20, cut=style.shorten, paint=lambda text: style.paint(text, "dim")),
+    ]
+    yield from Table(options.width, style).lines(columns)
+
+
+def _of(count: int) -> str:
+    return "the connection that was open" if count == 1 else f"the {count:,} connections that were open"
+
+
+def _endings(endings: list[Ended]) -> Iterator[_Row]:
+    """A row for each way to end, with who did it."""
+    for how, (what, by) in _ENDED.items():
+        alike = [each for each in endings if each.how == how]
+        if not alike:
+            continue
+        total = sum(each.connections for each in alike)
+        who = [by.format(_WHO.get(each.by or "", each.by)) for each in alike]
+        if len(alike) > 1:
+            who = [f"{each.connections:,} {words}" for each, words in zip(alike, who, strict=True)]
+        yield _Row(what, total, listing(who), min(each.example for each in alike))
+
+
+def _counted(lives: Afterwards) -> Iterator[_Row]:
+    for name, (what, noun, remark) in _TALLIES.items():
+        tally: Tally | None = getattr(lives, name)
+        if tally is not None:
+            part = f" ({share(tally.segments, lives.segments)})" if name == "retransmissions" else ""
+            how = plural(tally.segments, noun) + part + (f"; {remark}" if remark else "")
+            yield _Row(what, tally.connections, how, tally.example)
+
+
+def _waiting(lives: Afterwards) -> Iterator[_Row]:
+    """Who holds connections in TIME_WAIT."""
+    for number, holder in enumerate(lives.time_wait):
+        yield _Row("" if number else "TIME_WAIT", holder.connections, f"held by {holder.ip}", None)

@@ -1,0 +1,79 @@
+"""A finding in lines of text: what it is, what to do, and with `-v` its numbers and what proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.layout import INDENT, Style, labelled, paragraph
+from handshake_inspect.report.model import Finding
+from handshake_inspect.wire.text import duration, moment, rounded, share
+
+SEVERITY_LOOKS = {"critical": "red", "warning": "yellow", "info": "cyan"}
+LISTED = 20  # values, frames or connections of one list
+
+
+def finding_lines(finding: Finding, options: Options, style: Style) -> Iterator[str]:
+    """An empty line, the title, and the advice."""
+    yield ""
+    severity = finding.severity.upper()
+    title, advice = (style.clean(text) for text in (finding.title, finding.advice))
+    first, *others = paragraph(f"{severity}  {title}", options.width, "")
+    yield style.paint(severity, "bold", SEVERITY_LOOKS[finding.severity]) + first.removeprefix(severity)
+    yield from others
+    yield from paragraph(advice, options.width, INDENT)
+    if options.verbosity > 0:
+        yield from _details(finding, options.width, style)
+
+
+def _details(finding: Finding, width: int, style: Style) -> Iterator[str]:
+    """Every metric, and the frames and connections that prove it."""
+    if finding.start_ns is not None and finding.end_ns is not None:
+        lasting = duration(finding.end_ns - finding.start_ns, style.micro)
+        yield from labelled("when", f"{moment(finding.start_ns)}, for {lasting}", width, style)
+    numbers = [f"{name.replace('_', ' ')} {value}" for name, value in _figures(finding.metrics, style)]
+    for number, line in enumerate(paragraph("; ".join(numbers), width, INDENT * 6)):
+        label = "numbers" if number == 0 else ""
+        yield from labelled(label, line.strip(), width, style)
+    for label, what, listed in (
+        ("evidence", "frames", finding.evidence.frames),
+        ("", "connections", finding.evidence.connections),
+    ):
+        if listed:
+            yield from labelled(label, f"{what} {_listed(listed)}", width, style)
+
+
+def _figures(metrics: Mapping[str, Any], style: Style) -> Iterator[tuple[str, str]]:
+    """Names without the unit that ends them, and values with it."""
+    for name, value in metrics.items():
+        if value is None:
+            continue
+        if isinstance(value, Mapping):
+            yield from ((f"{name} {inside}", text) for inside, text in _figures(value, style))
+            continue
+        yield _written(name, value, style)
+
+
+def _written(name: str, value: Any, style: Style) -> tuple[str, str]:
+    if isinstance(value, (list, tuple)):
+        return name, _listed(value)
+    if isinstance(value, (bool, str)):
+        return name, str(value).lower() if isinstance(value, bool) else style.clean(value)
+    for ending, write in _UNITS.items():
+        if name.endswith(ending):
+            return name.removesuffix(ending), write(value).replace("µ", style.micro)
+    return name, f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+
+
+_UNITS: dict[str, Callable[[Any], str]] = {
+    "_ns": duration,
+    "_bytes": lambda value: f"{value:,} bytes",
+    "_ratio": lambda value: share(round(value * 10_000), 10_000),
+    "_per_s": lambda value: f"{rounded(value)} per s",
+}
+
+
+def _listed(values: Sequence[Any]) -> str:
+    more = f" and {len(values) - LISTED:,} more" if len(values) > LISTED else ""
+    return ", ".join(map(str, values[:LISTED])) + more

@@ -1,0 +1,113 @@
+"""Counting what became of open connections: over columns of rows, or of connections that exist already."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.report.afterwards import TALLIES, Afterwards, Ended, Holder, Tally
+from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
+from handshake_inspect.report.connection import Close, Connection
+from handshake_inspect.report.endings import closes
+from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
+from handshake_inspect.wire.address import address_text
+
+HOLDERS = 5
+
+Array = NDArray[Any]
+
+
+def of_rows(case: Case, names: Array, rows: Array | None = None) -> Afterwards | None:
+    """Of these attempts, all if not given; `names` are the ids in row order.  None where none was ever open."""
+    outcome = case.outcomes.outcome
+    is_open = case.attempts.of_connections((outcome == ESTABLISHED) | (outcome == MIDSTREAM))
+    if rows is None:
+        full = np.flatnonzero(is_open)
+    else:
+        full = np.sort(rows[rows < len(is_open)])
+        full = full[is_open[full]]
+    if not len(full):
+        return None
+    lives = AttemptColumns(case, names, full, NONE)
+    codes, meanings = closes(lives)
+    return _counted(
+        np.asarray(names[full]),
+        codes,
+        meanings,
+        {name: lives.end("client", name) + lives.end("server", name) for name in ("frames", *TALLIES)},
+        _in_time_wait(lives),
+    )
+
+
+def _in_time_wait(lives: AttemptColumns) -> Counter[str]:
+    """How many of these connections each host holds in TIME_WAIT."""
+    held: Counter[str] = Counter()
+    for place, who in enumerate(("client", "server")):
+        waits = lives.of_all(lives.case.states[place]) == TcpState.TIME_WAIT
+        if waits.any():
+            halves = [lives.address(who, part)[waits] for part in ("hi", "lo")]  # type: ignore[arg-type]
+            hosts, counts = np.unique(np.stack(halves, axis=1), axis=0, return_counts=True)
+            held.update({address_text(*host): n for host, n in zip(hosts.tolist(), counts.tolist(), strict=True)})
+    return held
+
+
+def of_connections(connections: Iterable[Connection]) -> Afterwards | None:
+    """Of connections that exist already."""
+    lives = [each for each in connections if each.outcome in ("established", "midstream")]
+    if not lives:
+        return None
+    places: dict[Close, int] = {}
+    codes = [places.setdefault(each.close, len(places)) for each in lives]
+    held = Counter(each.client.ip for each in lives if each.state.client == "TIME_WAIT")
+    held.update(each.server.ip for each in lives if each.state.server == "TIME_WAIT")
+    return _counted(
+        np.array([each.id for each in lives]),
+        np.array(codes, dtype=np.intp),
+        {code: close for close, code in places.items()},
+        {name: np.array([_sent(each, name) for each in lives]) for name in ("frames", *TALLIES)},
+        held,
+    )
+
+
+def _sent(connection: Connection, name: str) -> int:
+    counts: Sequence[int] = [getattr(way, name) for way in (connection.client_to_server, connection.server_to_client)]
+    return sum(counts)
+
+
+def _counted(
+    ids: Array, codes: Array, meanings: Mapping[int, Close], sent: Mapping[str, Array], held: Counter[str]
+) -> Afterwards:
+    tallies = {name: _tally(ids, sent[name]) for name in TALLIES}
+    most_first = sorted(held.items(), key=lambda item: (-item[1], item[0]))
+    return Afterwards(
+        len(ids),
+        int(sent["frames"].sum()),
+        _endings(ids, codes, meanings),
+        **tallies,
+        time_wait=[Holder(ip, count) for ip, count in most_first[:HOLDERS]],
+    )
+
+
+def _endings(ids: Array, codes: Array, meanings: Mapping[int, Close]) -> list[Ended]:
+    alike: defaultdict[tuple[Any, Any], list[int]] = defaultdict(list)
+    for code, close in meanings.items():
+        alike[close.how, close.reset_by if close.how.startswith("rst") else close.first].append(code)
+    endings = []
+    for (how, by), same in alike.items():
+        of_these = ids[np.isin(codes, same)]
+        endings.append(Ended(how, by, len(of_these), int(of_these.min())))
+    return sorted(endings, key=lambda ending: (-ending.connections, ending.example))
+
+
+def _tally(ids: Array, segments: Array) -> Tally | None:
+    total = int(segments.sum())
+    if not total:
+        return None
+    most = ids[segments == segments.max()]
+    return Tally(total, int(np.count_nonzero(segments)), int(most.min()))

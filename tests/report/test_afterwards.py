@@ -1,0 +1,60 @@
+"""What became of open connections: counted alike from rows and from connections, and of those that are chosen alone."""
+
+import msgspec
+import pytest
+from support.reports import connection
+from support.samples import LIVES as SAMPLES
+
+from handshake_inspect import analyze
+from handshake_inspect.expression.language import parse
+from handshake_inspect.expression.select import filtered
+from handshake_inspect.report.afterwards import Ended, Holder, Tally
+from handshake_inspect.report.afterwards_made import of_connections
+from handshake_inspect.report.model import Close, Direction, States
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_rows_count_as_connections_do(pcaps, name):
+    report = analyze(pcaps / f"{name}.pcap")
+    assert report.summary.afterwards == of_connections(report.connections)
+
+
+def test_chosen_connections_are_counted_alone(pcaps):
+    report = analyze(pcaps / "refused-while-serving.pcap")
+    chosen = filtered(report, parse("id > 2"))
+    assert chosen.summary.afterwards == of_connections(chosen.connections)
+    assert chosen.summary.afterwards != report.summary.afterwards
+
+
+def test_nothing_of_what_was_never_open():
+    assert of_connections([connection(0, "refused"), connection(1, "half-open")]) is None
+
+
+def test_endings_by_how_and_by_whom_most_frequent_first():
+    closes = [Close("fin", "client"), Close("rst", "client", "server"), Close("fin", "client"), Close("open")]
+    lives = of_connections([connection(number, close=close) for number, close in enumerate(closes)])
+    assert lives.endings == [Ended("fin", "client", 2, 0), Ended("rst", "server", 1, 1), Ended("open", None, 1, 3)]
+
+
+def test_an_end_that_a_rst_follows_is_by_who_sent_it():
+    lives = of_connections([connection(0, close=Close("rst-after-fin", "client", "server"))])
+    assert [(each.how, each.by) for each in lives.endings] == [("rst-after-fin", "server")]
+
+
+@pytest.mark.parametrize("name", ["retransmissions", "zero_windows", "keep_alives", "out_of_order", "duplicates"])
+def test_segments_of_both_ends_are_counted_and_the_worst_is_named(name):
+    ways = [{}, {name: 1}, {name: 4}]
+    lives = of_connections(
+        [
+            connection(number, client_to_server=Direction(9, **way), server_to_client=Direction(1, **way))
+            for number, way in enumerate(ways)
+        ]
+    )
+    assert lives.segments == 30
+    counted = msgspec.structs.asdict(lives)
+    assert {key: value for key, value in counted.items() if isinstance(value, Tally)} == {name: Tally(10, 2, 2)}
+
+
+def test_who_holds_time_wait():
+    lives = of_connections([connection(number, state=States("TIME_WAIT", "CLOSED")) for number in range(3)])
+    assert lives.time_wait == [Holder("10.0.0.1", 3)]
