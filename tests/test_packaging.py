@@ -154,6 +154,39 @@ def test_a_structure_has_no_hidden_padding(twin, name):
     assert sum(ctypes.sizeof(c_type) for _, c_type in structure._fields_) == ctypes.sizeof(structure)
 
 
+# Constants: a number that a twin does not type is compared as a Python object, frame by frame
+
+
+def typed_constants(twin: Path) -> set[str]:
+    """Names that `cdef TYPE A, B` gives a type of C, on one line or several."""
+    text = re.sub(r",\s*(\\\s*)?\n\s*", ", ", twin.read_text())
+    lists = re.findall(
+        r"^cdef (?:const )?(?:unsigned )?\w+ (_?[A-Z][A-Z_0-9]*(?:, _?[A-Z][A-Z_0-9]*)*)$", text, re.MULTILINE
+    )
+    return {name for names in lists for name in names.split(", ")}
+
+
+def numbers(twin: Path) -> tuple[set[str], set[str]]:
+    """The upper-case numbers that a Python file imports, and all names that it has."""
+    module = ast.parse(twin.with_suffix(".py").read_text())
+    imported = {
+        (each.asname or each.name): getattr(importlib.import_module(node.module), each.name, None)
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for each in node.names
+        if (each.asname or each.name).isupper()
+    }
+    own = {node.id for node in ast.walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return {name for name, value in imported.items() if isinstance(value, int)}, set(imported) | own
+
+
+@pytest.mark.parametrize("twin", [twin for twin in TWINS if twin not in HEADERS], ids=module_name)
+def test_each_imported_number_has_a_type_of_c_and_no_other_is_named(twin):
+    imported, all_names = numbers(twin)
+    assert imported - typed_constants(twin) == set()
+    assert typed_constants(twin) - all_names == set()
+
+
 # Inline functions: what the compiled build uses instead of the Python file
 
 

@@ -3,10 +3,9 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.wire cimport octets
 
-cdef unsigned int INITIAL, HANDSHAKE, RETRIED, NEGOTIATION, SHORT, UNKNOWN
+cdef unsigned int INITIAL, RETRIED, NEGOTIATION, SHORT, UNKNOWN
 cdef uint32_t V1, V2, V1_KINDS, V2_KINDS
 cdef unsigned int LONG, FIXED, LONGEST_CID
-cdef Py_ssize_t LEAST_INITIAL
 cdef uint32_t DRAFT, DRAFTS, FORCED, FORCES
 cdef uint64_t OFFSET, PRIME
 cdef uint64_t MASK32, MASK64

@@ -28,7 +28,7 @@ cdef uint32_t MIX_REST
 cdef uint32_t MIX_SEQ
 cdef uint32_t MIX_TSVAL
 cdef bytes NEXT_STATE
-cdef unsigned int WIDTH
+cdef unsigned int STATES
 cdef uint32_t IP_ID_NEAR
 cdef uint32_t EVEN
 cdef unsigned int MAX_SHIFT

@@ -35,7 +35,6 @@ from handshake_inspect.wire.const import (
 )
 
 NEXT_STATE = packed()
-WIDTH = STATES
 
 IP_ID_NEAR = 4096
 EVEN = 0xFFFF_FFFE
@@ -49,7 +48,7 @@ def become(endpoint: Any, state: int) -> None:
 
 def apply(endpoint: Any, event: int) -> None:
     """Move the endpoint's state by one row of the table."""
-    become(endpoint, NEXT_STATE[event * WIDTH + endpoint.state])
+    become(endpoint, NEXT_STATE[event * STATES + endpoint.state])
 
 
 def restore(endpoint: Any) -> None:
