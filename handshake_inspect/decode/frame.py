@@ -1,12 +1,37 @@
-"""One frame in, one segment record out: the entry to the fast decoder."""
+"""One frame in, one segment record out: the entry to the fast decoder, and the short way through it.
+
+Nearly every frame is Ethernet, IPv4 or IPv6, and a TCP header that was captured whole.  These are read in one pass
+here; what is anything else, or may be damaged, goes through `link.py`, `ip.py` and `tcp_header.py`, which say what
+each field means.  A test holds the two ways to the same records.
+"""
 
 from typing import Any
 
-from handshake_inspect.decode import ip, link, segment, tunnels
-from handshake_inspect.wire import octets
-from handshake_inspect.wire.const import KIND_ONWARD, NOTE_SNAPPED
+from handshake_inspect.decode import link, payload, segment, tcp_header, tunnels
+from handshake_inspect.wire import checksum, fourtuple, octets
+from handshake_inspect.wire.const import (
+    AE,
+    CWR,
+    ECE,
+    IPV4_MAPPED,
+    KIND_ONWARD,
+    KIND_TCP,
+    LARGEST_MTU,
+    NOTE_SNAPPED,
+    OPT_MSS,
+    OPT_SACK_PERMITTED,
+    OPT_TIMESTAMPS,
+    OPT_WINDOW_SCALE,
+    PROTO_TCP,
+    SYN,
+)
 
 _ETHERNET = 1
+# Options as most stacks write them: nearly every segment (RFC 7323 appendix A), and a SYN or SYN-ACK of Linux.
+_STAMPS = 0x0101_080A  # NOP, NOP, Timestamps
+_MSS = 0x0204
+_SACK_AND_STAMPS = 0x0402_080A  # SACK-permitted, Timestamps
+_SCALE = 0x01_0303  # NOP, window scale
 
 
 def decode_frame(data: bytes, start: int, end: int, wire_len: int, link_type: int, out: Any) -> int:
@@ -22,14 +47,100 @@ def decode_frame(data: bytes, start: int, end: int, wire_len: int, link_type: in
         out.notes = NOTE_SNAPPED
     else:
         wire_end = end
-    if link_type == _ETHERNET and end - start >= 14 and octets.be16(data, start + 12) == 0x0800:
-        kind = ip.decode_ipv4(data, start + 14, end, wire_end, out)
-    else:
-        kind = link.decode_link(data, start, end, wire_end, link_type, out)
+    if link_type == _ETHERNET and end - start >= 54 and decode_plain(data, start + 12, end, out):
+        out.kind = KIND_TCP
+        return KIND_TCP
+    kind = link.decode_link(data, start, end, wire_end, link_type, out)
     if kind == KIND_ONWARD:
         kind = tunnels.follow(data, end, out)
     out.kind = kind
     return kind
+
+
+def decode_plain(data: bytes, at: int, end: int, out: Any) -> bool:
+    """Read TCP over IPv4 without options, or over IPv6 without extension headers, behind the ethertype at `at`.
+
+    False for all else, and where anything is damaged or cut; the record has not changed then.
+    """
+    ethertype = octets.be16(data, at)
+    if ethertype == 0x0800:
+        total_len = octets.be16(data, at + 4)
+        ip_end = at + 2 + total_len
+        tcp_at = at + 22
+        if (
+            data[at + 2] != 0x45
+            or data[at + 11] != PROTO_TCP
+            or octets.be16(data, at + 8) & 0x3FFF  # a fragment
+            or not 40 <= total_len <= LARGEST_MTU
+            or (ip_end <= end and checksum.ones_sum(data, at + 2, at + 22) != 0xFFFF)
+        ):
+            return False
+    elif ethertype == 0x86DD and end - at >= 62:
+        total_len = 40 + octets.be16(data, at + 6)
+        ip_end = at + 2 + total_len
+        tcp_at = at + 42
+        if data[at + 2] >> 4 != 6 or data[at + 8] != PROTO_TCP or not 60 <= total_len <= LARGEST_MTU:
+            return False
+    else:
+        return False
+    header_len = (data[tcp_at + 12] >> 4) * 4
+    limit = min(end, ip_end)
+    if header_len < 20 or header_len > limit - tcp_at:
+        return False
+    if ethertype == 0x0800:
+        out.ip_version = 4
+        out.ip_id = octets.be16(data, at + 6)
+        out.dont_fragment = data[at + 8] >> 6 & 1
+        out.ttl = data[at + 10]
+        out.src_lo = IPV4_MAPPED | octets.be32(data, at + 14)
+        out.dst_lo = IPV4_MAPPED | octets.be32(data, at + 18)
+    else:
+        out.ip_version = 6
+        out.ttl = data[at + 9]
+        out.src_hi = octets.be64(data, at + 10)
+        out.src_lo = octets.be64(data, at + 18)
+        out.dst_hi = octets.be64(data, at + 26)
+        out.dst_lo = octets.be64(data, at + 34)
+    read_header(data, tcp_at, header_len, out)
+    out.payload_len = ip_end - tcp_at - header_len
+    payload.place(data, tcp_at + header_len, limit - tcp_at - header_len, out)
+    if ip_end <= end:
+        tcp_header.judge_checksum(data, tcp_at, ip_end, out)
+    return True
+
+
+def read_header(data: bytes, at: int, header_len: int, out: Any) -> None:
+    """A TCP header that is there as a whole."""
+    flags = (data[at + 12] & 1) << 8 | data[at + 13]
+    src_port = octets.be16(data, at)
+    dst_port = octets.be16(data, at + 2)
+    out.src_port = src_port
+    out.dst_port = dst_port
+    out.seq = octets.be32(data, at + 4)
+    out.ack = octets.be32(data, at + 8)
+    out.flags = flags
+    out.window = octets.be16(data, at + 14)
+    out.options_len = header_len - 20
+    out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, src_port, out.dst_hi, out.dst_lo, dst_port)
+    if header_len == 32 and octets.be32(data, at + 20) == _STAMPS:
+        out.options = OPT_TIMESTAMPS
+        out.tsval = octets.be32(data, at + 24)
+        out.tsecr = octets.be32(data, at + 28)
+    elif (
+        header_len == 40
+        and octets.be16(data, at + 20) == _MSS
+        and octets.be32(data, at + 24) == _SACK_AND_STAMPS
+        and octets.be32(data, at + 36) >> 8 == _SCALE
+    ):
+        out.options = OPT_MSS | OPT_SACK_PERMITTED | OPT_TIMESTAMPS | OPT_WINDOW_SCALE
+        out.mss = octets.be16(data, at + 22)
+        out.tsval = octets.be32(data, at + 28)
+        out.tsecr = octets.be32(data, at + 32)
+        out.window_scale = data[at + 39]
+    elif header_len > 20:
+        tcp_header.decode_options(data, at + 20, at + header_len, out)
+    if flags & SYN and flags & (AE | CWR | ECE):
+        out.options |= tcp_header.ecn_setup(flags)
 
 
 def decode_octets(frame: bytes, wire_len: int, link_type: int, records: Any, i: int) -> int:

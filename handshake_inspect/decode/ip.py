@@ -11,6 +11,7 @@ from handshake_inspect.wire.const import (
     KIND_NONE,
     KIND_TCP,
     KIND_UDP,
+    LARGEST_MTU,
     MASK32,
     NOTE_BAD_CHECKSUM,
     NOTE_BAD_HEADER_LENGTH,
@@ -35,7 +36,6 @@ from handshake_inspect.wire.encapsulation import (
 )
 
 _TEREDO = 0x2001_0000  # the first half of the prefix (RFC 4380 section 2.6)
-_LARGEST_MTU = 9216  # jumbo frames; what is longer was never one packet on a wire
 
 
 def decode_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
@@ -48,7 +48,7 @@ def decode_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
     if total_len == 0:  # too long for the field, or to be filled in by the card
         out.notes |= NOTE_OFFLOADED
         ip_end = wire_end
-    elif total_len > _LARGEST_MTU:
+    elif total_len > LARGEST_MTU:
         out.notes |= NOTE_OFFLOADED
     if data[at] >> 4 != 4 or header_len < 20 or header_len > ip_end - at:
         out.notes |= NOTE_BAD_HEADER_LENGTH
@@ -92,7 +92,7 @@ def decode_ipv6(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
     out.src_lo = octets.be64(data, at + 16)
     out.dst_hi = octets.be64(data, at + 24)
     out.dst_lo = octets.be64(data, at + 32)
-    if ip_end - at > _LARGEST_MTU or payload_len == 0:
+    if ip_end - at > LARGEST_MTU or payload_len == 0:
         out.notes |= NOTE_OFFLOADED
     if data[at + 6] == PROTO_TCP:
         kind = tcp_header.decode_tcp(data, at + 40, end, ip_end, out)

@@ -26,6 +26,8 @@ OPT_ACCECN = 0x040  # a SYN that offers accurate ECN feedback, a SYN-ACK that ag
 OPT_ECN = 0x080  # a SYN that offers ECN, or a SYN-ACK that agrees to it (RFC 3168 section 6.1.1, RFC 9768 section 3.1)
 OPT_SACK = 0x100
 
+LARGEST_MTU = 9216  # jumbo frames; what is longer was never one packet on a wire
+
 # What the decoder made of a frame (Segment.kind).
 KIND_NONE = 0  # whole and understood, and not TCP
 KIND_TCP = 1

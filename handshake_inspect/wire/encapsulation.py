@@ -134,7 +134,11 @@ TUNNEL_TO, TUNNEL_FROM, TUNNEL_SEALED = 1, 2, 4  # where the port of a tunnel ma
 
 def _table(codes: Mapping[int, int], size: int = 1 << 16) -> bytes:
     """The codes as bytes by number, 0 for none."""
-    return bytes(codes.get(number, 0) for number in range(size))
+    table = bytearray(size)
+    for number, code in codes.items():
+        if number < size:
+            table[number] = code
+    return bytes(table)
 
 
 def _layers(names: Mapping[int, str], sealed: Iterable[int] = (), size: int = 1 << 16) -> bytes:
