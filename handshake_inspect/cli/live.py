@@ -135,6 +135,7 @@ def _source(given: WatchOptions) -> LiveSource:
             promiscuous=not given.no_promiscuous,
             write_to=given.write,
             host=not given.no_host,
+            sockets=True,
         )
 
 

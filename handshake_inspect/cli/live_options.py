@@ -91,7 +91,11 @@ class WatchOptions:
         type=click.IntRange(min=1),
         help="Size of the kernel's capture buffer in MiB.",
     )
-    no_host: bool = option("--no-host", is_flag=True, help="Do not include the counters of this host's kernel.")
+    no_host: bool = option(
+        "--no-host",
+        is_flag=True,
+        help="Leave out what this host knows itself: its kernel's counters, and whose sockets are.",
+    )
     ready: str | None = option(
         "--ready",
         metavar="FILE",

@@ -15,6 +15,7 @@ from handshake_inspect.engine.attempt_ids import TableView
 from handshake_inspect.errors import Problem
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, Report, RttDistributions, Service, Target
 from handshake_inspect.report.model import Problem as ReportProblem
+from handshake_inspect.report.process import listener_of
 from handshake_inspect.report.services import RowServices
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.findings.past import Past
@@ -237,6 +238,7 @@ class MergedServices(Sequence[Service]):
             int(counts.sum()),
             Outcomes.of(dict(zip(OUTCOMES, counts.tolist(), strict=True))),
             RttDistributions(*rtt),
+            listener=listener_of(self.kept.case, key),
         )
 
 

@@ -36,8 +36,10 @@ from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.snapshot import Second, Snapshot
 from handshake_inspect.tcp.facts import FACT_ACKED
 from handshake_inspect.tcp.tracker import Tracker
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import find_all
 from handshake_inspect.verdicts.numbering import AttemptRows
+from handshake_inspect.verdicts.sockets import Sockets
 
 LOOK_EVERY_S = 1.0
 LOOK_SHARE = 0.025  # of the time, at most, goes into looks
@@ -86,6 +88,8 @@ class LiveRun:
         self.pump = self.stream.pump
         self.ids = AttemptIds()
         self.expired = Expired()
+        self.sockets = Sockets()
+        self._asked = 0  # rows that had been taken into use when the sockets were asked for
         self.latest: Snapshot | None = None  # may be read by another thread
         self._clock = clock
         self._looked_s = self.stream.began_s
@@ -107,6 +111,7 @@ class LiveRun:
             if self.stream.wait(0 if self._exporter.busy else PATIENCE_S):
                 more = self.stream.take()
                 self._tell_packets()
+                self._ask_for_sockets()
                 if not more:
                     break
             if self._is_due():
@@ -114,6 +119,18 @@ class LiveRun:
             elif self._exporter.busy:
                 self._exporter.go_on()
         return self._conclude()
+
+    def _ask_for_sockets(self) -> None:
+        """Have somebody find out whose new connections are, while they are there."""
+        begun = self.pump.tracker.table.begun
+        if self.source.sockets is not None and begun != self._asked:
+            self._asked = begun
+            self.source.sockets.ask()
+
+    def _case(self, now_ns: int) -> Case:
+        if self.source.sockets is not None:
+            self.sockets.learn(self.source.sockets.take())
+        return case_of(self.source, self.pump, self.options.limits, now_ns, self.expired.past, self.sockets)
 
     def _tell_packets(self) -> None:
         """Export the segments of a block; of an interface only as many as there is time for before its next frames."""
@@ -149,7 +166,7 @@ class LiveRun:
         self._exporter.finish()
         began = self._clock()
         now_ns = self.stream.now_ns
-        view = self.ids.view(case_of(self.source, self.pump, self.options.limits, now_ns, self.expired.past))
+        view = self.ids.view(self._case(now_ns))
         leaving = self.expired.choose(view, self.options.keep)
         snapshot = self._snapshot(view, now_ns) if self._observed else None
         self._next_look_s = began + max(LOOK_EVERY_S, (self._clock() - began) / LOOK_SHARE)
@@ -270,7 +287,7 @@ class LiveRun:
         self.stream.end_host()
         self.stream.note_end(self._looked_ns)  # not sooner than any look has said
         self._exporter.finish()
-        case = case_of(self.source, self.pump, self.options.limits, end_of(self.source, self.pump), self.expired.past)
+        case = self._case(end_of(self.source, self.pump))
         view = self.ids.view(case)
         report = report_of(self.source, self.pump, case, view.ids)
         if self.options.where is not None:

@@ -22,6 +22,7 @@ from handshake_inspect.verdicts.gathering import gathered
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.quic.quics import Quics
+from handshake_inspect.verdicts.sockets import Sockets
 from handshake_inspect.wire.encapsulation import link_type_name, unread_name
 from handshake_inspect.wire.text import plural
 
@@ -44,7 +45,9 @@ def report_of(source: Any, pump: Pump, case: Case, names: Any = None) -> Report:
     return build(_tool(), _capture(source, pump, case), case, find_all(case), evicted, names)
 
 
-def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | None = None) -> Case:
+def case_of(
+    source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | None = None, sockets: Sockets | None = None
+) -> Case:
     """All attempts that are in the table, judged as of `now_ns`; `past` counts those that have expired."""
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
@@ -64,7 +67,7 @@ def case_of(source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | N
     )
     watch = getattr(source, "host", None)  # live sources may have one
     host = None if watch is None else HostFacts(*watch.view())
-    return Case.of(trace, facts, host, past, pump.lookups.all(), Quics.of(pump.quic.table, now_ns, limits))
+    return Case.of(trace, facts, host, past, pump.lookups.all(), Quics.of(pump.quic.table, now_ns, limits), sockets)
 
 
 def left_by_filter(source: Any, pump: Pump) -> Passing | None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.errors import LiveError, Problem
 from handshake_inspect.live.host import HostWatch
+from handshake_inspect.live.sockets import SocketWatch
 from handshake_inspect.live.writer import PcapngWriter
 
 
@@ -34,6 +35,7 @@ class LiveSource:
     compression: str | None = None
     size: int | None = None  # a live source has no end yet
     host: HostWatch | None = None  # the kernel's own view, where this host owns the interface
+    sockets: SocketWatch | None = None  # and whose its sockets are
     filter_text: str | None = None  # what this source lets pass; None where somebody else captures
 
     def __init__(self, name: str, backend: str, reader: FrameReader, snap_len: int | None) -> None:
@@ -134,6 +136,8 @@ class LiveSource:
         finally:
             if self.host is not None:
                 self.host.close()
+            if self.sockets is not None:
+                self.sockets.close()
             if self._writer is not None:
                 self._writer.close(counters.received, counters.dropped, self.seen_until_ns)
 

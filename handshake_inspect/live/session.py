@@ -8,6 +8,7 @@ from handshake_inspect.live import BACKENDS, DEFAULT_SNAP_LEN, child, filters, i
 from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.live.host import watch_host
 from handshake_inspect.live.pipe import PipeSource, standard_input
+from handshake_inspect.live.sockets import watch_sockets
 from handshake_inspect.live.writer import PcapngWriter
 
 __all__ = [
@@ -45,13 +46,14 @@ def open_live(
     promiscuous: bool = True,
     write_to: str | None = None,
     host: bool = True,
+    sockets: bool = False,
 ) -> LiveSource:
     """Begin to capture on an interface, given by name or number, or `any`.
 
     `filter_text` is a tcpdump expression; `handshakes_only` leaves out segments that only carry data.  A `snap_len` of
     0 takes whole frames.  `ring_mib` is how much the kernel may hold for us.  `write_to` names a pcapng file (`-`:
     standard output) that gets every frame that is read.  With `host` the kernel's own counters are read over the same
-    time.
+    time; with `sockets`, too, a program is started that finds out whose sockets are.
 
     When it returns, what crosses the interface is captured.  LiveError, one line with the cause and the fix, when it
     cannot be; UsageError for an argument that cannot be meant.
@@ -71,6 +73,7 @@ def open_live(
         source = child.ChildSource(backend, wish)
     if host:
         source.host = watch_host(source.name)
+        source.sockets = watch_sockets() if sockets and source.host is not None else None
     source.filter_text = filter_text
     return _written(source, write_to, snap_len, filter_text)
 

@@ -14,6 +14,7 @@ from handshake_inspect.render.layout import LOOKS, Style, paragraph
 from handshake_inspect.report.event import Phase
 from handshake_inspect.report.model import Connection, Finding, Report
 from handshake_inspect.report.packet import Packet
+from handshake_inspect.report.process import Process, owner_text
 from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.report.story import RttMark, Step
 from handshake_inspect.wire.text import bounds, duration, moment, plural
@@ -106,6 +107,8 @@ def _facts(c: Connection, style: Style) -> Iterator[str]:
         yield f"connect RTT {bounds(total.value_ns, total.min_ns, total.max_ns, style.micro)}"
     if c.handshake.syn_count > 1:
         yield plural(c.handshake.syn_count, "SYN")
+    if c.process is not None:
+        yield from _owners(c.process)
     if c.outcome != "established":
         yield f"{c.cause}: {c.why}" if c.cause else c.why
         return
@@ -113,6 +116,12 @@ def _facts(c: Connection, style: Style) -> Iterator[str]:
     yield f"sent {plural(c.client_to_server.bytes, 'byte')}, got {plural(c.server_to_client.bytes, 'byte')}"
     if again := c.client_to_server.retransmissions + c.server_to_client.retransmissions:
         yield plural(again, "retransmission")
+
+
+def _owners(process: Process) -> Iterator[str]:
+    for what, owner in (("from", process.client), ("to", process.server)):
+        if owner is not None and owner.pid is not None:
+            yield f"{what} {owner_text(owner)}"
 
 
 _ENDINGS = {

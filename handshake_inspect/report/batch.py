@@ -27,6 +27,7 @@ from handshake_inspect.report.model import (
     Rtt,
     States,
 )
+from handshake_inspect.report.process import processes
 from handshake_inspect.report.server_names import names_of
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
@@ -234,6 +235,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "answered_from": lambda b: map(parts.elsewhere, b.answers),
     "setup": lambda b: setup_made.setups(b.attempts),
     "tls": lambda b: setup_made.tls_of(b.attempts),
+    "process": lambda b: processes(b.attempts),
 }
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from handshake_inspect.report.process import Process
 from handshake_inspect.report.setup import Setup, Tls
 from handshake_inspect.report.words import (
     CloseHow,
@@ -205,3 +206,4 @@ class Connection(Struct, frozen=True, gc=False):
     setup: Setup | None = None
     tls: Tls | None = None
     raced_by: Count | None = None
+    process: Process | None = None

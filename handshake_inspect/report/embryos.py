@@ -9,6 +9,7 @@ from handshake_inspect.report import endings, parts
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.made import Column, Parts, endpoints, named
 from handshake_inspect.report.model import Aliases, Direction, Handshake, Rtt
+from handshake_inspect.report.process import processes
 from handshake_inspect.report.server_names import names_of
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
@@ -108,4 +109,5 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "answered_from": lambda e: map(parts.elsewhere, e.answers),
     "setup": lambda e: e.all(None),
     "tls": lambda e: e.all(None),
+    "process": lambda e: processes(e.attempts),
 }

@@ -200,6 +200,21 @@ def _direction(who: Who) -> dict[str, Entry]:
     }
 
 
+_OWNER = {
+    "pid": Entry("Process on the capturing host that has the socket open."),
+    "name": Entry("Name of that process."),
+    "uid": Entry("User of the socket."),
+    "unit": Entry("Systemd unit of the process."),
+    "container": Entry("Container of the process: its name, or the first 12 digits of its id."),
+    "kernel.state": Entry("State of the socket, as its kernel had it at the last look."),
+    "kernel.rtt_ns": Entry("The kernel's smoothed RTT."),
+    "kernel.rtt_var_ns": Entry("How much the kernel's RTT varies."),
+    "kernel.min_rtt_ns": Entry("The smallest RTT that the kernel measured."),
+    "kernel.retransmissions": Entry("Segments that the kernel sent again.", unit="segments"),
+    "kernel.cwnd": Entry("The kernel's congestion window.", unit="segments"),
+}
+
+
 FIELDS: dict[str, Entry] = {
     "id": Entry(
         "Number of the connection, in order of first frames, from 0.",
@@ -282,6 +297,8 @@ FIELDS: dict[str, Entry] = {
     **{f"setup.{name}": Entry(*entry) for name, entry in setup_fields.SETUP.items()},
     **{f"tls.{name}": Entry(*entry) for name, entry in setup_fields.TLS.items()},
     "raced_by": Entry("Number of the QUIC connection that was tried beside it.", _raced),
+    **_inside("process.client", _OWNER),
+    **_inside("process.server", _OWNER),
 }
 
 

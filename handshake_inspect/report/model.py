@@ -29,6 +29,7 @@ from handshake_inspect.report.connection import (
     ZeekAlias,
 )
 from handshake_inspect.report.host import Host, HostCounters, HostSettings
+from handshake_inspect.report.process import Listener
 from handshake_inspect.report.quic import QuicConnection, QuicService
 from handshake_inspect.report.sequence import Connections, ListedConnections, fair_shares
 from handshake_inspect.report.setup import SetupSummary
@@ -225,13 +226,17 @@ class Summary(Struct, frozen=True, gc=False):
 
 
 class Service(Struct, frozen=True, gc=False):
-    """One server address and port, with what became of the attempts to reach it."""
+    """One server address and port, with what became of the attempts to reach it.
+
+    `listener` is null where the capturing host has none there, or was not asked.
+    """
 
     server: Endpoint
     connections: Count
     outcomes: Outcomes
     rtt: RttDistributions = RttDistributions()
     setup: SetupSummary | None = None
+    listener: Listener | None = None
 
 
 class Target(Struct, frozen=True, gc=False):

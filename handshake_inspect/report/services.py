@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, RttDistributions, Service
+from handshake_inspect.report.process import listener_of
 from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches
@@ -23,6 +24,7 @@ class RowServices(Sequence[Service]):
     """The services of a case, made when they are asked for: there may be as many as connections."""
 
     def __init__(self, case: Case) -> None:
+        self.case = case
         trace = case.attempts
         self.attempts, self.legs = trace, case.legs
         count = len(trace.services)
@@ -58,6 +60,7 @@ class RowServices(Sequence[Service]):
             Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
             rtt_distributions(self.legs_of(service)),
             of_values(setups_of(self.attempts).values.of_connections(self.attempts.on_service(service))),
+            listener_of(self.case, (hi, lo, port)),
         )
 
     def slowest(self, count: int) -> list[Service]:

@@ -20,6 +20,7 @@ from handshake_inspect.verdicts.position import Position, locate
 from handshake_inspect.verdicts.quic.quic_case import QuicCase
 from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.verdicts.setup.setups import setups_of
+from handshake_inspect.verdicts.sockets import Sockets
 from handshake_inspect.verdicts.stage import stages
 from handshake_inspect.verdicts.states import final_states
 
@@ -53,6 +54,7 @@ class Case:
     past: object = None  # `findings.past.Past`: attempts of a live run whose rows are gone
     lookups: Sequence[Lookup] = ()  # of names, in the order of their first queries
     quics: Quics = field(default_factory=Quics.none)
+    sockets: Sockets | None = None  # of the capturing host, where it was watched
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -64,9 +66,10 @@ class Case:
         past: object = None,
         lookups: Sequence[Lookup] = (),
         quics: Quics | None = None,
+        sockets: Sockets | None = None,
     ) -> "Case":
         """Judge these attempts."""
-        return cls(attempts, judge(attempts), capture, host, past, lookups, quics or Quics.none())
+        return cls(attempts, judge(attempts), capture, host, past, lookups, quics or Quics.none(), sockets)
 
     @cached_property
     def legs(self) -> Legs:

@@ -108,6 +108,11 @@ class Network:
             host.ip("addr", "add", f"{address6}/64", "dev", "wire", "nodad")
             host.ip("link", "set", "wire", "up")
 
+    @property
+    def listener(self) -> socket.socket:
+        """What listens on the IPv4 address of the server."""
+        return self._listeners[0]
+
     def close(self) -> None:
         for listener in self._listeners:
             listener.close()

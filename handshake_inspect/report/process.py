@@ -1,0 +1,133 @@
+"""Whose the ends of a connection are, and what their kernel says of them, as the capturing host knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from handshake_inspect.report.words import Count, DurationNs, TcpState
+
+if TYPE_CHECKING:
+    from handshake_inspect.report.attempt_columns import AttemptColumns
+    from handshake_inspect.verdicts.case import Case
+
+# The kernel's TCP_*, from 1; NEW_SYN_RECV is the twelfth.
+KERNEL_STATES: tuple[TcpState, ...] = (
+    "CLOSED", "ESTABLISHED", "SYN_SENT", "SYN_RECEIVED", "FIN_WAIT_1", "FIN_WAIT_2", "TIME_WAIT", "CLOSED",
+    "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "SYN_RECEIVED",
+)  # fmt: skip
+_US = 1_000
+
+
+class Kernel(Struct, frozen=True, gc=False):
+    """What `ss -ti` shows of a socket: `rtt_ns` is the kernel's smoothed one, `cwnd` is in segments.
+
+    It is as of the last look at it; a socket that is gone keeps what was seen last.
+    """
+
+    state: TcpState
+    rtt_ns: DurationNs | None
+    rtt_var_ns: DurationNs | None
+    min_rtt_ns: DurationNs | None
+    retransmissions: Count | None
+    cwnd: Count | None
+
+
+class Owner(Struct, frozen=True, gc=False):
+    """The process that has a socket open, its user, and the systemd unit or the container that it is in.
+
+    `kernel` is null where only the listener is known.
+    """
+
+    pid: Count | None
+    name: str | None
+    uid: Count
+    unit: str | None
+    container: str | None
+    kernel: Kernel | None
+
+
+class Listener(Struct, frozen=True, gc=False):
+    """The listener of a service on the capturing host, and whose it is, as `Owner` says.
+
+    `queued` connections wait for accept(), as of the last look; more than `backlog` have no room.
+    """
+
+    pid: Count | None
+    name: str | None
+    uid: Count
+    unit: str | None
+    container: str | None
+    queued: Count
+    backlog: Count
+
+
+class Process(Struct, frozen=True, gc=False):
+    """Whose the ends are that this host has; null for the others."""
+
+    client: Owner | None
+    server: Owner | None
+
+
+def owner_text(owner: Owner | Listener) -> str:
+    """Who it is, in words: `nginx (812, nginx.service)`; the user where no process is known."""
+    if owner.pid is None:
+        return f"user {owner.uid}"
+    where = f"container {owner.container}" if owner.container else owner.unit
+    return f"{owner.name or 'process'} ({owner.pid}{f', {where}' if where else ''})"
+
+
+def processes(attempts: AttemptColumns) -> Iterable[Process | None]:
+    """Whose the ends of these attempts are."""
+    if not attempts.case.sockets:
+        return repeat(None, len(attempts))
+    return _processes(attempts)
+
+
+def listener_of(case: Case, end: tuple[int, int, int]) -> Listener | None:
+    """Who listens at this address and port."""
+    found = _listener(case, end)
+    if found is None:
+        return None
+    return Listener(found.pid, found.name, found.uid, found.unit, found.container, found.queued, found.backlog)
+
+
+def _listener(case: Case, end: tuple[int, int, int]) -> Any:
+    if not case.sockets:
+        return None
+    return case.sockets.listener(end, is_local=case.host is not None and case.host.has(end[:2]))
+
+
+def _processes(attempts: AttemptColumns) -> Iterator[Process | None]:
+    sockets = attempts.case.sockets
+    assert sockets is not None  # noqa: S101
+    columns = [attempts.address(who, part).tolist() for who in ("client", "server") for part in ("hi", "lo", "port")]
+    times = (attempts.connection(name).tolist() for name in ("first_ns", "last_ns"))
+    begun = (attempts.connection("syn_count") > 0).tolist()
+    for *ends, first_ns, last_ns, whole in zip(*columns, *times, begun, strict=True):
+        client, server = tuple(ends[:3]), tuple(ends[3:])
+        since_ns = first_ns if whole else 0  # else the socket is older than the capture
+        asked = sockets.connected(client, server, since_ns, last_ns)
+        answers = sockets.connected(server, client, since_ns, last_ns)
+        listener = _listener(attempts.case, server)
+        if asked is not None or answers is not None or listener is not None:
+            yield Process(_owner(asked), _owner(answers, listener))
+        else:
+            yield None
+
+
+def _owner(found: Any, listener: Any = None) -> Owner | None:
+    """An accepted socket is its own; before accept() it is nobody's, and after its end nothing is known of it."""
+    who = found if found is not None and (found.pid is not None or listener is None) else listener
+    if who is None:
+        return None
+    return Owner(who.pid, who.name, who.uid, who.unit, who.container, None if found is None else _kernel(found))
+
+
+def _kernel(found: Any) -> Kernel:
+    state: TcpState = KERNEL_STATES[found.state] if found.state < len(KERNEL_STATES) else "CLOSED"
+    rtt, var, least = (None if us is None else us * _US for us in (found.rtt_us, found.rtt_var_us, found.min_rtt_us))
+    return Kernel(state, rtt, var, least, found.retransmissions, found.cwnd)

@@ -1,0 +1,56 @@
+"""What the capturing host knows of the sockets at the ends of connections: looked up by address and port.
+
+The kernel knows a socket while it lives; what was known last is kept, of as many as `MOST`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+Address = tuple[int, int]
+End = tuple[int, int, int]  # address and port
+MOST = 1 << 16
+_SLACK_NS = 1_000_000_000  # a look may be so late
+_EARLY_NS = 10_000_000  # and see a socket before its SYN is stamped
+_ANY = ((0, 0), (0, 0xFFFF << 32))  # addresses of listeners that stand for all
+
+
+class Sockets:
+    """Sockets by their ends, listeners by theirs."""
+
+    def __init__(self) -> None:
+        self._connected: dict[tuple[End, End], tuple[int, Any]] = {}  # since when, and how it was last
+        self._listening: dict[End, Any] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._connected or self._listening)
+
+    def learn(self, told: Iterable[Any]) -> None:
+        """Take in what was seen of sockets, each a `live.sockets.Socket`."""
+        for each in told:
+            local, remote = (*each.local, each.local_port), (*each.remote, each.remote_port)
+            if each.listens:
+                self._listening[local] = each
+                continue
+            key = local, remote
+            since_ns, before = self._connected.pop(key, (each.seen_ns, None))
+            if before is not None and before.pid is not None and each.pid not in (before.pid, None):
+                since_ns = each.seen_ns  # another socket has the same ends
+            elif before is not None and each.pid is None:
+                each = each._replace(pid=before.pid, name=before.name, unit=before.unit, container=before.container)  # noqa: PLW2901
+            self._connected[key] = since_ns, each
+            if len(self._connected) > MOST:
+                del self._connected[next(iter(self._connected))]
+
+    def connected(self, local: End, remote: End, first_ns: int, last_ns: int) -> Any:
+        """The socket of this end of a connection that was seen at these times; None if unknown."""
+        since_ns, found = self._connected.get((local, remote), (0, None))
+        if found is None or since_ns > last_ns + _SLACK_NS or since_ns < first_ns - _EARLY_NS:
+            return None
+        return found
+
+    def listener(self, end: End, *, is_local: bool) -> Any:
+        """The listener at an address and port; those of all addresses only where this host has that one."""
+        exact = self._listening.get(end)
+        if exact is not None or not is_local:
+            return exact
+        return next((found for hi, lo in _ANY if (found := self._listening.get((hi, lo, end[2])))), None)
