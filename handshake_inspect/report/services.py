@@ -1,6 +1,6 @@
 """Connections by service (server address and port), busiest first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -8,16 +8,20 @@ from numpy.typing import NDArray
 
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, RttDistributions, Service
 from handshake_inspect.report.process import listener_of
+from handshake_inspect.report.setup import SetupSummary
 from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches
-from handshake_inspect.verdicts.grouping import sorting
+from handshake_inspect.verdicts.grouping import Groups, sorting
 from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.numbering import AttemptRows
-from handshake_inspect.verdicts.percentiles import nearest_rank
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
+from handshake_inspect.verdicts.percentiles import nearest_rank, places
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
+
+_BATCH = 2_000  # services made at a time
+_NOTHING = Distribution()
 
 
 class RowServices(Sequence[Service]):
@@ -46,22 +50,45 @@ class RowServices(Sequence[Service]):
     def __getitem__(self, index: int | slice) -> Service | list[Service]:
         """The service at a place of the order, or a list of them."""
         if isinstance(index, slice):
-            return [self.of(i) for i in self.busiest[index].tolist()]
+            return self.made(self.busiest[index])
         return self.of(int(self.busiest[index]))
+
+    def __iter__(self) -> Iterator[Service]:
+        """All services in their order, made in batches."""
+        for start in range(0, len(self), _BATCH):
+            yield from self.made(self.busiest[start : start + _BATCH])
 
     def of(self, service: int) -> Service:
         """Make the service with this number."""
-        row = int(self.example[service])
-        counts = self.counts[service].tolist()
-        hi, lo, port = self.attempts.one_end("server", row)
-        return Service(
-            Endpoint(address_text(hi, lo), port),
-            sum(counts),
-            Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
-            rtt_distributions(self.legs_of(service)),
-            of_values(setups_of(self.attempts).values.of_connections(self.attempts.on_service(service))),
-            listener_of(self.case, (hi, lo, port)),
+        return self.made(np.array([service], dtype=np.intp))[0]
+
+    def made(self, services: NDArray[np.intp]) -> list[Service]:
+        """Make the services with these numbers, column by column."""
+        counts = self.counts[services]
+        examples = self.example[services]
+        ends = tuple(self.attempts.address("server", part, examples).tolist() for part in ("hi", "lo", "port"))
+        groups = self.attempts.on_services(services)
+        return list(
+            map(
+                Service,
+                map(Endpoint, map(address_text, *ends[:2]), ends[2]),
+                counts.sum(axis=1).tolist(),
+                map(Outcomes, *counts.T.tolist()),
+                map(RttDistributions, *(distributions(groups, values) for values in self.legs.of(groups.rows).values)),
+                self._setups(groups),
+                (listener_of(self.case, end) for end in zip(*ends, strict=True)),
+            )
         )
+
+    def _setups(self, groups: Groups[ConnectionRows]) -> list[SetupSummary | None]:
+        """What was set up on each; few services have any."""
+        values = setups_of(self.attempts).values
+        made: list[SetupSummary | None] = [None] * len(groups)
+        if len(values.rows):
+            having = groups.number[np.isin(groups.rows, values.rows)]
+            for g in np.unique(having).tolist():
+                made[g] = of_values(values.of_connections(groups.of(g)))
+        return made
 
     def slowest(self, count: int) -> list[Service]:
         """Of the services with set-ups those of which the median until the first byte is longest."""
@@ -76,7 +103,7 @@ class RowServices(Sequence[Service]):
         middle = np.cumsum(counts) - known + (known - 1) // 2
         medians = np.where(known > 0, first_byte[order][np.minimum(middle, len(order) - 1)], -1)
         having = np.flatnonzero(counts)
-        return [self.of(int(each)) for each in having[np.argsort(-medians[having], kind="stable")][:count]]
+        return self.made(having[np.argsort(-medians[having], kind="stable")][:count])
 
     def legs_of(self, service: int) -> Legs:
         """The RTTs of the connections to the service with this number."""
@@ -96,6 +123,26 @@ def counts_of(service: NDArray[Any], outcome: NDArray[np.uint8], services: int) 
 def rtt_distributions(legs: Legs) -> RttDistributions:
     """Percentiles of the three legs."""
     return RttDistributions(*(distribution(values) for values in legs.values))
+
+
+def distributions(groups: Groups[ConnectionRows], values: NDArray[np.int64]) -> list[Distribution]:
+    """`distribution` of each group; the values are aligned with `rows`."""
+    made = [_NOTHING] * len(groups)
+    known = np.flatnonzero(values >= 0)
+    if not len(known):
+        return made
+    number, values = groups.number[known], values[known]
+    values = values[sorting(number, values)]
+    counts = np.bincount(number, minlength=len(groups))
+    some = np.flatnonzero(counts)
+    counts = counts[some]
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    ranks = [values[starts + places(counts, percent)].tolist() for percent in (50, 90, 95, 99)]
+    columns = (counts.tolist(), values[starts].tolist(), *ranks, values[ends - 1].tolist())
+    for g, *figures in zip(some.tolist(), *columns, strict=True):
+        made[g] = Distribution(*figures)
+    return made
 
 
 def distribution(values: NDArray[np.int64]) -> Distribution:

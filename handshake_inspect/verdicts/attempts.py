@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.verdicts.columns import AT_ONCE, batches
+from handshake_inspect.verdicts.grouping import Groups
 from handshake_inspect.verdicts.holding import Bools, Held, Rows
 from handshake_inspect.verdicts.naming import Services
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ReportIds, chained
@@ -167,15 +168,20 @@ class Attempts(Held):
         return numbers
 
     @cached_property
-    def _by_service(self) -> tuple[ConnectionRows, NDArray[np.intp]]:
+    def _by_service(self) -> Groups[ConnectionRows]:
         numbers = self.of_connections(self.service)
         order = np.argsort(numbers, kind="stable").astype(np.int32)
-        return ConnectionRows(order), np.cumsum(np.bincount(numbers, minlength=len(self.services)))
+        sizes = np.bincount(numbers, minlength=len(self.services))
+        ends = np.cumsum(sizes)
+        return Groups(ConnectionRows(order), ends - sizes, ends)
 
     def on_service(self, number: int) -> ConnectionRows:
         """The connections to the service with this place in `services`, ascending."""
-        rows, ends = self._by_service
-        return rows[int(ends[number - 1]) if number else 0 : int(ends[number])]
+        return self._by_service.of(number)
+
+    def on_services(self, numbers: NDArray[np.intp]) -> Groups[ConnectionRows]:
+        """The same of several, in their order."""
+        return self._by_service.chosen(numbers)
 
     @cached_property
     def service_hosts(self) -> Keys:
