@@ -25,6 +25,10 @@ class LiveError(HsiError):
     """The interface cannot be captured on: no such interface, no permission, no kernel support."""
 
 
+class NoSuchInterfaceError(LiveError):
+    """There is no interface of that name: a mistake, where other reasons are those of the machine."""
+
+
 class Problem(NamedTuple):
     """Something wrong with the capture itself: reported, not fatal.
 

@@ -43,7 +43,7 @@ def loaded_after(code: str) -> set[str]:
     return set(done.stdout[done.stdout.rindex("+") :].split())
 
 
-HEAVY = {"dpkt", "numpy", "pyshark", "rich"}
+HEAVY = {"dpkt", "lxml", "numpy", "pygments", "pyshark", "rich"}
 
 
 def test_the_bare_package_costs_no_library():

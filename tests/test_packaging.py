@@ -62,6 +62,14 @@ def test_an_extension_is_its_python_file_and_may_fail_to_compile(extension):
     assert extension["optional"] is True
 
 
+def test_extensions_cost_little_to_build():
+    """In parallel, without debug symbols, and optimised only where it shows."""
+    assert PROJECT["tool"]["distutils"]["build_ext"]["parallel"] is True
+    flags = {each["name"]: each["extra-compile-args"] for each in EXTENSIONS}
+    assert {tuple(each) for each in flags.values()} == {("-g0", "-O1"), ("-g0", "-O3")}
+    assert flags["handshake_inspect.tcp.tracker"] == ["-g0", "-O3"]
+
+
 @pytest.mark.parametrize("twin", TWINS, ids=module_name)
 def test_a_twin_has_its_python_file(twin):
     assert twin.with_suffix(".py").is_file()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from handshake_inspect.report.model import Connections, Report
 
 
+LARGE = 5_000_000  # bytes that the pure build needs several seconds for
+
 # --- what is read -----------------------------------------------------------------------------------------------------
 
 
@@ -52,8 +54,24 @@ def analyzed(
     from handshake_inspect.cli import memory
 
     memory.keep()
+    _remark_build(paths)
     with Meter(wanted=watched, inputs=paths) as meter:
         return engine.analyze(paths, options=options.settings, progress=meter.update, meanwhile=meanwhile)
+
+
+def _remark_build(paths: Sequence[str]) -> None:
+    """Say once why this will take long, where it will: without a compiler the slow build is installed in silence."""
+    from handshake_inspect.about import build
+
+    if click.get_current_context().params.get("quiet") or build() == "compiled":
+        return
+    size = sum(os.path.getsize(path) for path in paths if os.path.isfile(path))  # noqa: PTH113, PTH202
+    if size >= LARGE:
+        click.echo(
+            f"hsi: note: {size / 1e6:,.0f} MB in the pure build, which is many times slower than the compiled one;"
+            " install again with a C compiler",
+            err=True,
+        )
 
 
 def report_of(paths: Sequence[str], options: AnalysisOptions) -> Report:

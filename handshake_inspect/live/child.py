@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from handshake_inspect.capture.source import Source
-from handshake_inspect.errors import CaptureError, HsiError, LiveError, UsageError
+from handshake_inspect.errors import CaptureError, HsiError, LiveError, NoSuchInterfaceError, UsageError
 from handshake_inspect.live import interfaces, refusals
 from handshake_inspect.live.base import Counters
 from handshake_inspect.live.pipe import PipeSource
@@ -212,7 +212,7 @@ def _refusal(backend: str, wish: Wish, words: str) -> HsiError:
     if _NO_PERMISSION.search(words):
         return LiveError(refusals.no_permission(wish.interface))
     if _NO_INTERFACE.search(words) and wish.interface not in known:
-        return LiveError(interfaces.no_such(wish.interface, known))
+        return NoSuchInterfaceError(interfaces.no_such(wish.interface, known))
     if wish.filter_text and _BAD_FILTER.search(words):
         of_libpcap = _LIBPCAP_WORDS.search(words)
         return UsageError(f"filter '{wish.filter_text}': {of_libpcap[1] if of_libpcap else reason}")

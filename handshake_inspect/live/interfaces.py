@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from handshake_inspect.errors import LiveError
+from handshake_inspect.errors import NoSuchInterfaceError
 
 
 class Interface(NamedTuple):
@@ -61,7 +61,7 @@ def interfaces() -> list[Interface]:
 
 
 def resolve(text: str) -> Interface:
-    """Find the interface of a name or a number; LiveError, naming those that are like it, when there is none."""
+    """Find the interface of a name or a number; NoSuchInterfaceError, with those like it, when there is none."""
     known = interfaces()
     for interface in known:
         if interface.name == text:
@@ -70,7 +70,7 @@ def resolve(text: str) -> Interface:
         for interface in known:
             if interface.number == int(text) and interface is not ANY:
                 return interface
-    raise LiveError(no_such(text, [interface.name for interface in known]))
+    raise NoSuchInterfaceError(no_such(text, [interface.name for interface in known]))
 
 
 def no_such(text: str, names: list[str]) -> str:

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 _NET_RAW = 1 << 13  # CAP_NET_RAW
+_EFFECTIVE = "CapEff:"
+_BOUNDING = "CapBnd:"  # what a process and its children can ever have
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 _CONTAINER_WORDS = ("docker", "kubepods", "containerd", "libpod", "lxc")
 
@@ -14,17 +16,28 @@ def no_permission(interface: str, root: str = "/") -> str:
     without = f"or capture elsewhere: tcpdump -U -i {interface} -w - | hsi live -r -"
     if sys.platform == "darwin":
         return f"{interface}: no permission to capture (/dev/bpf*); run hsi with sudo, {without}"
-    if in_container(root):
-        return (
-            f"{interface}: capturing needs CAP_NET_RAW, which this container lacks; start it with --cap-add=NET_RAW"
-            f" (Kubernetes: securityContext.capabilities.add: [NET_RAW]), {without}"
-        )
+    if not _has(_BOUNDING, root):
+        return f"{interface}: capturing needs CAP_NET_RAW, {_withheld(root)}, {without}"
     if os.geteuid() == 0:
         return f"{interface}: capturing needs CAP_NET_RAW, which this root user lacks; grant it again, {without}"
-    interpreter = os.path.realpath(sys.executable)
+    interpreter, command = os.path.realpath(sys.executable), os.path.realpath(sys.argv[0])
     return (
-        f"{interface}: capturing needs CAP_NET_RAW, which user {os.geteuid()} lacks; run hsi with sudo, or grant it to"
-        f" this Python (and to everything it runs) with: sudo setcap cap_net_raw+ep {interpreter}; {without}"
+        f"{interface}: capturing needs CAP_NET_RAW, which user {os.geteuid()} lacks; run hsi with sudo (sudo {command}"
+        f" …), or grant it to this Python (and to everything it runs) with: sudo setcap cap_net_raw+ep {interpreter};"
+        f" {without}"
+    )
+
+
+def _withheld(root: str) -> str:
+    """Who keeps the capability from every process here, root's too, and how to get it."""
+    if in_container(root):
+        return (
+            "which this container lacks; start it with --cap-add=NET_RAW (Kubernetes:"
+            " securityContext.capabilities.add: [NET_RAW])"
+        )
+    return (
+        "which is not in the bounding set of this process, so that sudo cannot help; whoever started it took it away"
+        " (systemd: CapabilityBoundingSet=)"
     )
 
 
@@ -42,9 +55,14 @@ def in_container(root: str = "/") -> bool:
 
 def may_capture() -> bool:
     """Whether this process holds CAP_NET_RAW."""
+    return _has(_EFFECTIVE)
+
+
+def _has(of: str, root: str = "/") -> bool:
+    """Whether CAP_NET_RAW is in this set of capabilities; where the kernel does not say, as if root had all of them."""
     try:
-        status = Path("/proc/self/status").read_text()
+        status = (Path(root) / "proc/self/status").read_text()
     except OSError:
-        return os.geteuid() == 0
-    held = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+        return of == _BOUNDING or os.geteuid() == 0
+    held = next((line.split()[1] for line in status.splitlines() if line.startswith(of)), "0")
     return bool(int(held, 16) & _NET_RAW)

@@ -3,7 +3,7 @@
 import sys
 
 from handshake_inspect.capture.source import Input, open_source
-from handshake_inspect.errors import LiveError, UsageError
+from handshake_inspect.errors import LiveError, NoSuchInterfaceError, UsageError
 from handshake_inspect.live import BACKENDS, DEFAULT_SNAP_LEN, child, filters, interfaces
 from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.live.host import watch_host
@@ -101,7 +101,7 @@ def _name(interface: str) -> str:
     if interface.isascii() and interface.isdigit():
         return interfaces.resolve(interface).name
     if interface.startswith("-") or not interface or "\0" in interface:
-        raise LiveError(interfaces.no_such(interface, [each.name for each in interfaces.interfaces()]))
+        raise NoSuchInterfaceError(interfaces.no_such(interface, [each.name for each in interfaces.interfaces()]))
     return interface
 
 

@@ -127,6 +127,17 @@ def test_an_interrupt_is_130(run):
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize(("build", "size", "said"), [("pure", 1, True), ("pure", 0, False), ("compiled", 1, False)])
+def test_the_slow_build_says_so_once_where_it_matters(run, tmp_path, monkeypatch, build, size, said):
+    monkeypatch.setattr("handshake_inspect.about.build", lambda: build)
+    monkeypatch.setattr("handshake_inspect.cli.selecting.LARGE", 1)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "healthy").write_bytes(bytes(size))
+    result = run("healthy")
+    assert result.stderr.count("pure build") == int(said)
+    assert run("-q", "healthy").stderr == ""
+
+
 def test_output_appears_whole(run, tmp_path):
     path = tmp_path / "report.json"
     assert run("-T", "json", "-o", str(path), "healthy").stdout == ""

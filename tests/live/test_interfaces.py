@@ -53,10 +53,21 @@ def test_near_names_are_offered():
 # Why not, and what to do
 
 
+WHOLE = "000001ffffffffff"
+WITHOUT_RAW = "00000000a80405fb"  # Docker's own set is 00000000a80425fb
+
+
+def bound(root, capabilities):
+    """The bounding set of processes there."""
+    (root / "proc/self").mkdir(parents=True, exist_ok=True)
+    (root / "proc/self/status").write_text(f"CapEff:\t{0:016x}\nCapBnd:\t{capabilities}\n")
+
+
 @pytest.fixture
 def plain(tmp_path, monkeypatch):
-    """A file system of a machine that is no container, and a user who is not root."""
+    """A file system of a machine that is no container, and a user who is not root but could become so."""
     (tmp_path / "proc/1").mkdir(parents=True)
+    bound(tmp_path, WHOLE)
     (tmp_path / "proc/1/cgroup").write_text("0::/init.scope\n")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -66,6 +77,7 @@ def plain(tmp_path, monkeypatch):
 def test_a_user_is_told_of_sudo_and_of_the_interpreter(plain):
     message = refusals.no_permission("eth0", str(plain))
     assert "user 1000" in message
+    assert f"(sudo {os.path.realpath(sys.argv[0])} …)" in message
     assert f"sudo setcap cap_net_raw+ep {Path(sys.executable).resolve()}" in message
     assert "tcpdump -U -i eth0 -w - | hsi live -r -" in message
     assert "\n" not in message
@@ -78,7 +90,17 @@ def test_a_container_is_told_of_its_capability(plain, mark):
         (plain / mark).touch()
     else:
         (plain / "proc/1/cgroup").write_text("0::/kubepods/besteffort/pod1\n")
+    assert "--cap-add=NET_RAW" not in refusals.no_permission("eth0", str(plain))  # it has it: root may capture
+    bound(plain, WITHOUT_RAW)
     assert "--cap-add=NET_RAW" in refusals.no_permission("eth0", str(plain))
+
+
+def test_where_nobody_can_have_the_capability_sudo_is_no_advice(plain):
+    bound(plain, WITHOUT_RAW)
+    message = refusals.no_permission("eth0", str(plain))
+    assert "bounding set" in message
+    assert "with sudo" not in message
+    assert "setcap" not in message
 
 
 def test_a_root_without_the_capability(plain, monkeypatch):
