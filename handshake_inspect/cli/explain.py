@@ -35,6 +35,7 @@ CONNECTION is one of:
   192.0.2.1:40000                     the address and port of an end
   192.0.2.1:40000-192.0.2.2:80        both ends, in either order
   [2001:db8::1]:40000                 IPv6 in brackets
+  q7                                  a QUIC connection by its id; addresses find it too
 
 \b
 Examples:
@@ -80,6 +81,8 @@ class ExplainOptions:
 @takes(ExplainOptions)
 def command(given: ExplainOptions) -> None:
     """Show one connection segment by segment, with the states of both ends and the evidence for the verdict.
+
+    QUIC is shown datagram by datagram, as far as the headers of its packets go.
 
     CAPTURE is as for `hsi analyze`. CONNECTION is optional if the capture has only one.
     With -Y, the first connection that matches EXPR is shown, preferably one with trouble.

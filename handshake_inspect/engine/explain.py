@@ -20,6 +20,7 @@ from handshake_inspect.expression.select import passing
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.explain import explain as story
 from handshake_inspect.report.model import Connection, Report, has_trouble
+from handshake_inspect.report.quic_story import QuicStory, quic_story
 from handshake_inspect.report.segment_log import SegmentLog
 from handshake_inspect.report.story import Story
 from handshake_inspect.verdicts.attempts import Attempts
@@ -38,7 +39,7 @@ def explain(
     where: Test | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
-) -> Story:
+) -> Story | QuicStory:
     """The story of the connection that `wish` names and that matches `where`, in at most `limit` segments.
 
     One pass over the input, in memory that `limit` and the bound of the logs hold.  Of several connections that
@@ -50,14 +51,33 @@ def explain(
     logs = ConnectionLogs(tracker, limit)
     selection.log(tracker, wish)
     pump = Pump(tracker)
+    pump.quic.keep_log(ENTRIES)
     with open_trace(inputs) as source:
         pump_all(source, pump, progress)
     report = conclude(source, pump, options.limits)
     rows: Any = report.connections
     trace: Attempts = rows.attempts
+    if where is None and (told := _quic(report, trace, wish, pump, limit)) is not None:
+        return told
     ids = selection.matches(report, trace, wish) if where is None else _passing(rows, report, wish, where)
     connection, log = _choose(report, ids, logs)
     return story(connection, log, report.capture, report.findings, ids)
+
+
+def _quic(report: Report, trace: Attempts, wish: Wish, pump: Pump, limit: int) -> QuicStory | None:
+    """The story of a QUIC connection; None where one of TCP is meant, or may be."""
+    ids = selection.quic_matches(report, wish)
+    if not ids or (not wish.quic and wish != Wish() and selection.found(report, trace, wish)):
+        return None
+    connections = [report.quic_connections[i] for i in ids]
+    chosen = next((each for each in connections if each.outcome != "established"), connections[0])
+    entries = (pump.quic.log_storage[i] for i in range(pump.quic.log_count))
+    log = [entry for entry in entries if entry.first_frame == chosen.first_frame]
+    if not log:
+        raise UsageError(
+            f"connection q{chosen.id} was not recorded in this pass: too many QUIC connections came before it"
+        )
+    return quic_story(chosen, log, report.capture, report.findings, ids, limit=limit)
 
 
 def stories(

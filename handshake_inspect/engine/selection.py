@@ -12,11 +12,9 @@ from handshake_inspect.errors import UsageError
 from handshake_inspect.report.model import Connection, Report
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.wire.address import address_halves, halves_within
-from handshake_inspect.wire.text import plural
 
 NEAR = 3  # suggestions
 MATCHES = 1000  # connections of one wish that are looked at
-QUIC_SHOWN = "see quic_connections in hsi -T json"
 
 _END = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
 _BETWEEN = re.compile(r"\s*(?:->|→|[-,>]|\s)\s*")
@@ -30,13 +28,19 @@ class Wish:
 
     text: str = ""
     number: int | None = None
+    quic: bool = False  # the number is that of a QUIC connection
     ends: tuple[End, ...] = ()
     finding: str | None = None
 
 
 def parse(text: str) -> Wish:
-    """Read `7`, `client:port` or `client:port-server:port`, IPv6 addresses in brackets; UsageError for all else."""
+    """Read `7`, `client:port` or `client:port-server:port`, IPv6 addresses in brackets, and `q7` of QUIC.
+
+    UsageError for all else.
+    """
     text = text.strip()
+    if re.fullmatch(r"q[0-9]{1,18}", text, re.ASCII):
+        return Wish(text, number=int(text[1:]), quic=True)
     if re.fullmatch(r"#?[0-9]{1,18}", text, re.ASCII):
         return Wish(text, number=int(text.lstrip("#")))
     try:
@@ -59,6 +63,8 @@ def _end(text: str) -> End:
 
 def log(tracker: LoggingTracker, wish: Wish) -> None:
     """Make the tracker log what may turn out to be meant."""
+    if wish.quic:
+        return
     if wish.number is not None:
         tracker.log_id(wish.number)
     elif wish.ends:
@@ -67,6 +73,14 @@ def log(tracker: LoggingTracker, wish: Wish) -> None:
             tracker.log_peer(*end)
     else:
         tracker.log_all()
+
+
+def found(report: Report, trace: Attempts, wish: Wish) -> bool:
+    """Whether any TCP connection is meant."""
+    try:
+        return bool(matches(report, trace, wish))
+    except UsageError:
+        return False
 
 
 def matches(report: Report, trace: Attempts, wish: Wish) -> list[int]:
@@ -82,8 +96,6 @@ def matches(report: Report, trace: Attempts, wish: Wish) -> list[int]:
         found = _between(trace, wish.ends)
         if found:
             return found
-        if _is_quic(report, wish.ends):
-            raise UsageError(f"{wish.text} is a QUIC connection, not TCP ({QUIC_SHOWN})")
         raise UsageError(f"no connection {wish.text}{_suggestions(report, _near(trace, wish.ends))}")
     if total == 1:
         return [0]
@@ -91,18 +103,32 @@ def matches(report: Report, trace: Attempts, wish: Wish) -> list[int]:
 
 
 def _range(report: Report) -> str:
-    total, quic = len(report.connections), len(report.quic_connections)
-    if not total and quic:
-        return f"the capture has no TCP connection, only {plural(quic, 'QUIC connection')} ({QUIC_SHOWN})"
-    if not total:
-        return "the capture has no TCP connection"
-    return "the capture holds only connection 0" if total == 1 else f"the capture holds connections 0 to {total - 1}"
+    held = [*_held("", len(report.connections)), *_held("q", len(report.quic_connections))]
+    return f"the capture holds {' and '.join(held)}" if held else "the capture has no TCP or QUIC connection"
 
 
-def _is_quic(report: Report, ends: Sequence[End]) -> bool:
-    """Whether a QUIC connection has these ends."""
-    of_all = ((each.client, each.server) for each in report.quic_connections)
-    return any(set(ends) <= {(*address_halves(end.ip), end.port) for end in pair} for pair in of_all)
+def _held(sign: str, total: int) -> list[str]:
+    """How many there are, by their ids."""
+    return [f"only connection {sign}0" if total == 1 else f"connections {sign}0 to {sign}{total - 1}"] if total else []
+
+
+def quic_matches(report: Report, wish: Wish) -> list[int]:
+    """The ids of the QUIC connections that are meant, as far as only they can be; UsageError for a number too high."""
+    quic = report.quic_connections
+    if wish.quic:
+        assert wish.number is not None  # noqa: S101
+        if wish.number < len(quic):
+            return [wish.number]
+        raise UsageError(f"no connection {wish.text}: {_range(report)}")
+    if wish.ends:
+        pairs = ((each.id, (each.client, each.server)) for each in quic)
+        return [i for i, pair in pairs if set(wish.ends) <= {(*address_halves(end.ip), end.port) for end in pair}]
+    if wish.finding is not None:
+        frames = {
+            frame for finding in report.findings if finding.id == wish.finding for frame in finding.evidence.frames
+        }
+        return [each.id for each in quic if each.first_frame in frames or frames & set(each.evidence)]
+    return [0] if wish == Wish() and len(quic) == 1 and not len(report.connections) else []
 
 
 def _is(trace: Attempts, end: End, far: bool) -> Any:

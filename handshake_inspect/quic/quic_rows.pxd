@@ -82,6 +82,22 @@ cdef struct Kept:
     uint8_t spare
     uint8_t bytes[1500]
 
+cdef struct Logged:
+    uint64_t first_frame
+    uint64_t frame
+    int64_t ts_ns
+    uint32_t length
+    uint32_t version
+    uint32_t short_len
+    uint8_t kinds
+    uint8_t from_server
+    uint8_t moved
+    uint8_t is_error
+    uint8_t icmp_type
+    uint8_t icmp_code
+    uint8_t ip_version
+    uint8_t spare[5]
+
 cdef inline Quic *quics_of(object storage):
     import ctypes
     return <Quic *><uintptr_t>ctypes.addressof(storage)
@@ -90,10 +106,17 @@ cdef inline Kept *kept_of(object storage):
     import ctypes
     return <Kept *><uintptr_t>ctypes.addressof(storage)
 
+cdef inline Logged *logged_of(object storage):
+    import ctypes
+    return <Logged *><uintptr_t>ctypes.addressof(storage)
+
 cdef inline Quic *quic_at(Quic *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
 cdef inline Kept *kept_at(Kept *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline Logged *logged_at(Logged *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
 cdef inline void clear_quic(Quic *records, Py_ssize_t i) noexcept nogil:

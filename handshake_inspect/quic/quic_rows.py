@@ -117,11 +117,32 @@ class Kept(ctypes.Structure):
     )
 
 
-ROWS: dict[str, Any] = {row.__name__: row for row in (Quic, Kept)}
+class Logged(ctypes.Structure):
+    """A datagram as its clear headers show it, for `hsi explain`."""
+
+    _fields_ = (
+        ("first_frame", ctypes.c_uint64),  # of its connection
+        ("frame", ctypes.c_uint64),
+        ("ts_ns", ctypes.c_int64),
+        ("length", ctypes.c_uint32),  # bytes, without the UDP header
+        ("version", ctypes.c_uint32),  # of the packets with long headers
+        ("short_len", ctypes.c_uint32),  # bytes of the 1-RTT packet
+        ("kinds", ctypes.c_uint8),  # packets, as in `const.py`
+        ("from_server", ctypes.c_uint8),
+        ("moved", ctypes.c_uint8),  # the client's address is another one since
+        ("is_error", ctypes.c_uint8),  # an ICMP error that quotes a datagram: then `from_server` says whose
+        ("icmp_type", ctypes.c_uint8),
+        ("icmp_code", ctypes.c_uint8),
+        ("ip_version", ctypes.c_uint8),
+        ("spare", ctypes.c_uint8 * 5),
+    )
 
 
-quics_of = kept_of = rows_of
-quic_at = kept_at = row_at
+ROWS: dict[str, Any] = {row.__name__: row for row in (Quic, Kept, Logged)}
+
+
+quics_of = kept_of = logged_of = rows_of
+quic_at = kept_at = logged_at = row_at
 clear_quic = clear_row
 
 

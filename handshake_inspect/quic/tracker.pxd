@@ -22,6 +22,7 @@ cdef uint64_t LARGEST
 cdef Py_ssize_t LEAST_DATA
 cdef unsigned int EDGES
 cdef unsigned int MOST_CLIENT_KEPT, MOST_KEPT_EACH
+cdef uint32_t MOST_LOGGED
 
 cdef class QuicTracker:
     cdef readonly QuicTable table
@@ -29,6 +30,10 @@ cdef class QuicTracker:
     cdef object port_words
     cdef uint64_t *ports
     cdef uint32_t cid_lengths
+    cdef readonly object log_storage
+    cdef quic_rows.Logged *log
+    cdef Py_ssize_t log_limit
+    cdef readonly Py_ssize_t log_count
 
     @cython.locals(reference=uint32_t, wire_end=Py_ssize_t, kinds="unsigned int")
     cdef int take(
@@ -53,6 +58,12 @@ cdef class QuicTracker:
         self, Py_ssize_t i, segment.Segment *segment, const unsigned char *data, Py_ssize_t start, Py_ssize_t end,
         unsigned int kinds
     ) except -1 nogil
+    @cython.locals(entry="quic_rows.Logged *")
+    cdef void write_log(
+        self, quic_rows.Quic *row, segment.Segment *segment, unsigned int kinds, bint from_server
+    ) noexcept nogil
+    @cython.locals(before=Py_ssize_t, entry="quic_rows.Logged *")
+    cdef void write_error(self, quic_rows.Quic *row, segment.Segment *segment, bint from_server) noexcept nogil
     cdef bint is_first_client(self, quic_rows.Quic *row, segment.Segment *segment) noexcept nogil
     cdef bint is_worth_keeping(self, quic_rows.Quic *row, segment.Segment *segment) noexcept nogil
     @cython.locals(frame=uint32_t)

@@ -50,6 +50,7 @@ IDLE_NS = 30_000_000_000  # an Initial after so long a silence begins another co
 BIT = 1
 LARGEST = 1500  # bytes of one datagram more than the server dared to send
 LEAST_DATA = 60  # bytes of a 1-RTT packet that may hold more than acknowledgments
+MOST_LOGGED = 64  # datagrams of one connection
 MOST_CLIENT_KEPT = 4  # datagrams of the client kept to be opened
 MOST_KEPT_EACH = 6
 
@@ -64,6 +65,15 @@ class QuicTracker:
         self.port_words = rows.reserve_words(1 << 10)  # a bit for each UDP port of a server that has a connection
         self.ports = rows.words_of(self.port_words)
         self.cid_lengths = 0  # a bit for each length of a server's connection ID
+        self.log_storage: Any = None
+        self.log_limit = 0
+        self.log_count = 0
+
+    def keep_log(self, limit: int) -> None:
+        """Log datagrams, so many of all connections together, and of each the first `MOST_LOGGED`."""
+        self.log_storage = rows.room_for(quic_rows.ROWS["Logged"], limit)
+        self.log = quic_rows.logged_of(self.log_storage)
+        self.log_limit = limit
 
     def take(self, segment: Any, data: Any, start: int, end: int) -> int:
         """Take note of a datagram whose payload is `data[start:end]`, of which `payload_len` bytes were on the wire."""
@@ -148,11 +158,42 @@ class QuicTracker:
             and (segment.dst_port != row.server_port or not self.is_first_client(row, segment))
         ):
             self.from_server(i, row, segment, data, kinds)
+            self.write_log(row, segment, kinds, True)
         else:
             self.from_client(row, segment, kinds)
+            self.write_log(row, segment, kinds, False)
         if kinds & INITIAL and self.is_worth_keeping(row, segment):
             self.table.keep(row, data, start, end, segment.src_port == row.server_port)
         return 0
+
+    def write_log(self, row: Any, segment: Any, kinds: int, from_server: bool) -> None:
+        """Log a datagram, if there is room and its connection has not had its share."""
+        if self.log_count == self.log_limit or row.client_frames + row.server_frames > MOST_LOGGED:
+            return
+        entry = quic_rows.logged_at(self.log, self.log_count)
+        self.log_count += 1
+        entry.first_frame = row.first_frame
+        entry.frame = segment.frame
+        entry.ts_ns = segment.ts_ns
+        entry.length = segment.payload_len
+        entry.version = self.datagram.version
+        entry.short_len = self.datagram.short_len
+        entry.kinds = kinds
+        entry.from_server = from_server
+        entry.moved = row.moved != 0
+        entry.ip_version = row.ip_version
+
+    def write_error(self, row: Any, segment: Any, from_server: bool) -> None:
+        """Log an ICMP error as a datagram."""
+        before = self.log_count
+        self.write_log(row, segment, 0, from_server)
+        if self.log_count != before:
+            entry = quic_rows.logged_at(self.log, before)
+            entry.is_error = 1
+            entry.icmp_type = segment.icmp_type
+            entry.icmp_code = segment.icmp_code
+            entry.version = 0
+            entry.short_len = 0
 
     def is_first_client(self, row: Any, segment: Any) -> bool:
         """Whether a datagram between equal ports comes from the client's address."""
@@ -319,8 +360,10 @@ class QuicTracker:
         row = quic_rows.quic_at(self.table.quics, reference - 1)
         if segment.src_port == row.server_port and segment.src_lo == row.server_lo:
             row.flags |= CLIENT_GONE
+            self.write_error(row, segment, True)
             return 0
         row.flags |= ICMP_ERROR
+        self.write_error(row, segment, False)
         if row.icmp_ns == 0:
             row.icmp_ns = segment.ts_ns
             row.icmp_frame = segment.frame & MASK32

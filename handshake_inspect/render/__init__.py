@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from handshake_inspect.report.event import Phase
     from handshake_inspect.report.model import Connection, Finding, Report
     from handshake_inspect.report.packet import Packet
+    from handshake_inspect.report.quic_story import QuicStory
     from handshake_inspect.report.snapshot import Snapshot
     from handshake_inspect.report.story import Story
 
@@ -93,7 +94,7 @@ class Format:
         """Write what a comparison found."""
         _found(self.diff)(difference, out, options)
 
-    def render_story(self, story: Story, out: BinaryIO, options: Options) -> None:
+    def render_story(self, story: Story | QuicStory, out: BinaryIO, options: Options) -> None:
         """Write one connection segment by segment."""
         _found(self.story)(story, out, options)
 
@@ -110,7 +111,7 @@ FORMATS = {
         (".txt",),
         check="check_text:render_check",
         diff="diff_text:render_diff",
-        story="ladder:render",
+        story="story:render",
         events="text_events:EventWriter",
         closing=True,
     ),

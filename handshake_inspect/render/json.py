@@ -16,6 +16,7 @@ from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.event import encoded
 from handshake_inspect.report.model import Report
+from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
 
 _CHUNK = 2_000  # rows made, encoded and forgotten at a time
@@ -42,7 +43,7 @@ def render_diff(difference: Difference, out: BinaryIO, _: Options) -> None:
     _write_object(difference, {"services": _chunks(difference.services)}, out)
 
 
-def render_story(story: Story, out: BinaryIO, _: Options) -> None:
+def render_story(story: Story | QuicStory, out: BinaryIO, _: Options) -> None:
     """Write the story of one connection, which is small, as one line."""
     out.write(encoded(story) + b"\n")
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
 
-from handshake_inspect.render import Options
 from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, labelled, paragraph
 from handshake_inspect.render.rungs import Rungs
 from handshake_inspect.render.waterfall import waterfall
 from handshake_inspect.render.words import direction_words, ending_words
 from handshake_inspect.report.connection import Connection, Server
+from handshake_inspect.report.quic import QuicConnection
+from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
+from handshake_inspect.report.waterfall import headline
 from handshake_inspect.wire.text import bounds, duration, moment, plural, printable, span
 
 OTHERS_SHOWN = 6
@@ -31,24 +32,18 @@ REASONS = {
 }  # fmt: skip
 
 
-def render(story: Story, out: BinaryIO, options: Options) -> None:
-    """Write `story` to `out` in the terminal's encoding; what it lacks is escaped."""
-    style = Style(color=options.color, encoding=options.encoding)
-    page = _page(story, options.width, style)
-    out.writelines(line.encode(options.encoding, "backslashreplace") + b"\n" for line in page)
-
-
-def _page(story: Story, width: int, style: Style) -> Iterator[str]:
+def page(story: Story, width: int, style: Style) -> Iterator[str]:
+    """All lines."""
     yield from _head(story, width, style)
     yield ""
     yield from Rungs(story, width, style).lines()
     yield from _verdict(story, width, style)
-    yield from waterfall(story.connection, width, style)
+    yield from waterfall(story.connection.setup, headline(story.connection, style.micro), width, style)
 
 
 def _head(story: Story, width: int, style: Style) -> Iterator[str]:
     c = story.connection
-    yield style.paint(f"CONNECTION {c.id}", "bold") + f"  {_outcome_words(c, style)}"
+    yield style.paint(f"CONNECTION {c.id}", "bold") + f"  {outcome_words(c, style)}"
     room = width - len(INDENT) - LABEL
     names = [
         "standard input" if source == "-" else style.elide(printable(source), room) for source in story.capture.sources
@@ -56,28 +51,35 @@ def _head(story: Story, width: int, style: Style) -> Iterator[str]:
     yield from labelled("file", ", ".join(names), width, style)
     inferred = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
     yield from labelled("client", str(c.client) + inferred, width, style)
-    yield from labelled("server", _named(c.server), width, style)
+    yield from labelled("server", named(c.server), width, style)
     lasting = span(story.duration_ns, style.micro)
     listed = "" if len(story.steps) == story.segments else f", {len(story.steps):,} of them listed"
     counted = f"{plural(story.segments, 'segment')} in {lasting}{listed}"
     yield from labelled("began", f"{moment(c.first_ns)}, {counted}", width, style)
-    others = [number for number in story.matches if number != c.id]
+    yield from notes(story, width, style)
+
+
+def notes(story: Story | QuicStory, width: int, style: Style) -> Iterator[str]:
+    """Other connections that were asked for, and what is wrong with the capture."""
+    others = [number for number in story.matches if number != story.connection.id]
     if others:
         more = f" and {len(others) - OTHERS_SHOWN} more" if len(others) > OTHERS_SHOWN else ""
-        which = ", ".join(map(str, others[:OTHERS_SHOWN])) + more
+        sign = "q" if isinstance(story, QuicStory) else ""
+        which = ", ".join(f"{sign}{number}" for number in others[:OTHERS_SHOWN]) + more
         text = f"{plural(len(others), 'other connection')} match too; choose one by its id: {which}"
         yield from labelled("note", text, width, style, "yellow")
     for problem in story.capture.problems[:PROBLEMS_SHOWN]:
         yield from labelled("problem", problem.message, width, style, "yellow")
 
 
-def _named(server: Server) -> str:
+def named(server: Server) -> str:
     """A server with its name, or with all the names that it may have."""
     name = server.name or " or ".join(server.names or ())
     return f"{server} ({name})" if name else str(server)
 
 
-def _outcome_words(c: Connection, style: Style) -> str:
+def outcome_words(c: Connection | QuicConnection, style: Style) -> str:
+    """The outcome in its colour, with the cause, and whether later frames might change it."""
     words = c.outcome if c.cause is None else f"{c.outcome}, {c.cause}"
     doubt = "" if c.decided else " (undecided: the capture ends too soon)"
     return style.paint(words, LOOKS.get(c.outcome, "dim")) + doubt
@@ -89,7 +91,7 @@ def _outcome_words(c: Connection, style: Style) -> str:
 def _verdict(story: Story, width: int, style: Style) -> Iterator[str]:
     c = story.connection
     yield ""
-    yield style.paint("VERDICT", "bold") + f"  {_outcome_words(c, style)}"
+    yield style.paint("VERDICT", "bold") + f"  {outcome_words(c, style)}"
     yield from paragraph(style.clean(c.why), width, INDENT)
     yield ""
     for number, proof in enumerate(story.evidence):

@@ -48,6 +48,24 @@ class Signs:
         self.section = " §" if unicode else " sec. "
 
 
+def said(mark: Mark, style: Style, signs: Signs, *, cited: bool) -> str:
+    """What a mark says, with its reference where that is wanted."""
+    text = style.clean(mark.text)
+    if cited and mark.reference:
+        # No break between "RFC" and its number, nor before the section.
+        where = mark.reference.replace(" section ", signs.section).replace(" ", "\N{NO-BREAK SPACE}")
+        return f"{text} ({where})"
+    return text
+
+
+def note_lines(note: Note, width: int, style: Style) -> Iterator[str]:
+    """A note, wrapped under its sign."""
+    for number, line in enumerate(paragraph(note.text, width, " " * (NOTES + 2))):
+        shown = line.strip(" ").replace("\N{NO-BREAK SPACE}", " ")
+        words = style.paint(shown, *note.looks) if note.whole else shown
+        yield " " * NOTES + style.paint(note.sign if number == 0 else " ", *note.looks) + " " + words
+
+
 class Rungs:
     """Lays out all steps of a story with the same columns."""
 
@@ -173,19 +191,10 @@ class Rungs:
         return f"RTT {HALVES[mark.leg]}: {took} ({leg.method}{since})"
 
     def _said(self, mark: Mark, *, cited: bool) -> str:
-        text = self.style.clean(mark.text)
-        if cited and mark.reference:
-            # No break between "RFC" and its number, nor before the section.
-            where = mark.reference.replace(" section ", self.signs.section).replace(" ", "\N{NO-BREAK SPACE}")
-            return f"{text} ({where})"
-        return text
+        return said(mark, self.style, self.signs, cited=cited)
 
     def _note(self, note: Note) -> Iterator[str]:
-        """Wrap a note under its sign."""
-        for number, line in enumerate(paragraph(note.text, self.width, " " * (NOTES + 2))):
-            shown = line.strip(" ").replace("\N{NO-BREAK SPACE}", " ")
-            words = self.style.paint(shown, *note.looks) if note.whole else shown
-            yield " " * NOTES + self.style.paint(note.sign if number == 0 else " ", *note.looks) + " " + words
+        return note_lines(note, self.width, self.style)
 
     def elision(self, gone: Elided) -> Note:
         """Segments that are not listed before one that is."""

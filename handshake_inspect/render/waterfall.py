@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from textwrap import wrap
 
 from handshake_inspect.render.layout import INDENT, Style, paragraph
-from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.setup import ExtraRoundTrip, Setup, Span
-from handshake_inspect.report.waterfall import Row, Whose, headline, rows, savings, totals
+from handshake_inspect.report.waterfall import Row, Whose, rows, savings, totals
 from handshake_inspect.wire.text import duration
 
 LABEL = 14  # columns of a label
@@ -32,13 +31,12 @@ _EXTRA = {
 }
 
 
-def waterfall(connection: Connection, width: int, style: Style) -> Iterator[str]:
+def waterfall(setup: Setup | None, head: str, width: int, style: Style) -> Iterator[str]:
     """The heading, the rows, whose time it was, what cost time besides, and what would have saved some."""
-    setup = connection.setup
     if setup is None:
         return
     yield ""
-    first, *more = paragraph(f"SET-UP  {style.clean(headline(connection, style.micro))}", width, "")
+    first, *more = paragraph(f"SET-UP  {style.clean(head)}", width, "")
     yield style.paint("SET-UP", "bold") + first.removeprefix("SET-UP")
     yield from more
     drawn = rows(setup)
@@ -53,29 +51,33 @@ def waterfall(connection: Connection, width: int, style: Style) -> Iterator[str]
 
 def _rows(drawn: list[Row], setup: Setup, width: int, style: Style) -> Iterator[str]:
     whole = max(row.start_ns + row.max_ns for row in drawn)
-    room = min(width - len(INDENT) - LABEL - FIGURES - TRIPS - 3, LONGEST_BAR)
+    total = setup.spans.first_byte
+    wide = max(FIGURES, *(len(_milliseconds(each, style)) for each in (*drawn, total) if each is not None))
+    room = min(width - len(INDENT) - LABEL - wide - TRIPS - 3, LONGEST_BAR)
     end = duration(whole, style.micro)
-    head = " " * LABEL + "ms".rjust(FIGURES) + "trips".rjust(TRIPS) + "  0" + end.rjust(room - 1)
+    head = " " * LABEL + "ms".rjust(wide) + "trips".rjust(TRIPS) + "  0" + end.rjust(room - 1)
     yield INDENT + style.paint(head, "dim")
     for row in drawn:
         bar = "".join(style.paint(sign * count, _LOOKS[whose]) for whose, sign, count in _bar(row, whole, room, style))
-        yield f"{_figures(row.label, row, style)}  {bar}".rstrip()
-    total = setup.spans.first_byte
+        yield f"{_figures(row.label, row, wide, style)}  {bar}".rstrip()
     if total is not None and total.max_ns is not None:
         shares = ", ".join(f"{_WORDS[whose]} {_ms(ns)}" for whose, ns in totals(drawn).items())
-        figures = f"{_figures('first byte', total, style)}  "
+        figures = f"{_figures('first byte', total, wide, style)}  "
         first, *more = wrap(f"{shares} ms", max(width - len(figures), LABEL))
         yield figures + first
         yield from (" " * len(figures) + line for line in more)
 
 
-def _figures(label: str, row: Row | Span, style: Style) -> str:
+def _figures(label: str, row: Row | Span, wide: int, style: Style) -> str:
     trips = str(row.round_trips) if row.round_trips else ""
+    return INDENT + label.ljust(LABEL) + _milliseconds(row, style).rjust(wide) + trips.rjust(TRIPS)
+
+
+def _milliseconds(row: Row | Span, style: Style) -> str:
+    """How long a span was, or what its length lies between."""
     if row.value_ns is not None:
-        text = _ms(row.value_ns)
-    else:
-        text = f"{_ms(row.min_ns or 0)}{style.dash}{_ms(row.max_ns or 0)}"
-    return INDENT + label.ljust(LABEL) + text.rjust(FIGURES) + trips.rjust(TRIPS)
+        return _ms(row.value_ns)
+    return f"{_ms(row.min_ns or 0)}{style.dash}{_ms(row.max_ns or 0)}"
 
 
 def _bar(row: Row, whole: int, room: int, style: Style) -> Iterator[tuple[Whose, str, int]]:

@@ -17,6 +17,7 @@ from handshake_inspect.report.event import FindingEvent, Stats
 from handshake_inspect.report.fields import helps
 from handshake_inspect.report.model import Connection, Ending, Finding, ListedConnections, Report, Service, Word
 from handshake_inspect.report.quic import QuicConnection
+from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
 from handshake_inspect.verdicts.finding import Metric
 from handshake_inspect.verdicts.findings import KINDS
@@ -24,6 +25,7 @@ from handshake_inspect.verdicts.findings import KINDS
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_ID = "hsi-report/1"
 STORY_ID = "hsi-explain/1"
+QUIC_STORY_ID = "hsi-explain-quic/1"
 CHECK_ID = "hsi-check/1"
 DIFF_ID = "hsi-diff/1"
 EVENT_ID = "hsi-event/1"
@@ -67,6 +69,11 @@ def schema() -> dict[str, Any]:
 def story_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of `hsi explain -T json`."""
     return _of(Story, STORY_ID)
+
+
+def quic_story_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of `hsi explain -T json` of a QUIC connection."""
+    return _of(QuicStory, QUIC_STORY_ID)
 
 
 def check_schema() -> dict[str, Any]:

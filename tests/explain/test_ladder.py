@@ -14,7 +14,7 @@ from support.samples import SAMPLES
 from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.render import Options
-from handshake_inspect.render.ladder import render
+from handshake_inspect.render.story import render
 
 LADDERS = Path(__file__).parent / "ladders"
 

@@ -25,6 +25,7 @@ from handshake_inspect.report.setup import (
     TlsCounts,
 )
 from handshake_inspect.report.setup import Savings as Sums
+from handshake_inspect.report.waterfall import headline
 
 MS = 1_000_000
 UTF8, ASCII = Style(color=False, encoding="utf-8"), Style(color=False, encoding="ascii")
@@ -60,7 +61,7 @@ ESTABLISHED = Tls("established", "1.3", "full", server_name="lab.test")
 
 
 def drawn(shown, width=80, style=UTF8):
-    return list(waterfall(shown, width, style))
+    return list(waterfall(shown.setup, headline(shown, style.micro), width, style))
 
 
 def test_the_waterfall():

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "handshake_inspect" / "render"
 CI_DOCS = FOLDER.parents[1] / "docs" / "ci.md"
 PARTS = ("report", "check", "diff", "story", "events")
 # What a writer takes first; the class of events takes its stream.
-TAKEN = {"Report": "report", "Checked": "check", "Difference": "diff", "Story": "story"}
+TAKEN = {"Report": "report", "Checked": "check", "Difference": "diff", "Story | QuicStory": "story"}
 
 
 def writers():

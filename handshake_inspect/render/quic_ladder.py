@@ -1,0 +1,145 @@
+"""The story of one QUIC connection: a ladder of its datagrams, the verdict, and what setting it up cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from handshake_inspect.render.ladder import named, notes, outcome_words
+from handshake_inspect.render.layout import INDENT, Style, labelled, paragraph
+from handshake_inspect.render.rungs import ROOMY, Note, Signs, note_lines, said
+from handshake_inspect.render.waterfall import waterfall
+from handshake_inspect.report.quic import QuicConnection
+from handshake_inspect.report.quic_story import QuicStep, QuicStory
+from handshake_inspect.wire.text import bounds, duration, moment, offsets, plural, span
+
+END = 6  # columns of "client" and "server"
+LONGEST_SHAFT = 56
+WORDS = {
+    "initial": "Initial", "0-rtt": "0-RTT", "handshake": "Handshake", "retry": "Retry", "1-rtt": "1-RTT",
+    "version-negotiation": "Version Negotiation", "unknown": "?",
+}  # fmt: skip
+LOOKS = {"retry": "yellow", "version-negotiation": "yellow", "initial": "green"}
+VERSIONS = {"0x00000001": "QUIC version 1", "0x6b3343cf": "QUIC version 2"}
+EARLY = {"accepted": "early data accepted", "offered": "early data", None: ""}
+
+
+def page(story: QuicStory, width: int, style: Style) -> Iterator[str]:
+    """All lines."""
+    yield from _head(story, width, style)
+    yield ""
+    yield from _Rungs(story, width, style).lines()
+    yield from _verdict(story, width, style)
+    yield from waterfall(story.connection.setup, _headline(story.connection, style.micro), width, style)
+
+
+def _head(story: QuicStory, width: int, style: Style) -> Iterator[str]:
+    c = story.connection
+    yield style.paint(f"QUIC CONNECTION q{c.id}", "bold") + f"  {outcome_words(c, style)}"
+    files = ("standard input" if source == "-" else source for source in story.capture.sources)
+    yield from labelled("file", ", ".join(files), width, style)
+    yield from labelled("client", str(c.client), width, style)
+    yield from labelled("server", named(c.server), width, style)
+    counted = f"{plural(story.datagrams, 'datagram')} in {span(story.duration_ns, style.micro)}"
+    yield from labelled("began", f"{moment(c.first_ns)}, {counted}", width, style)
+    yield from notes(story, width, style)
+
+
+class _Rungs:
+    """Lays out all datagrams with the same columns."""
+
+    def __init__(self, story: QuicStory, width: int, style: Style) -> None:
+        self.story, self.width, self.style, self.signs = story, width, style, Signs(style)
+        steps = story.steps
+        length = max((abs(step.since_first_ns) for step in steps), default=0)
+        self.times = [time.removesuffix(" s") for time in offsets([step.since_first_ns for step in steps], length)]
+        self.gaps = ["", *("+" + duration(step.since_previous_ns, style.micro) for step in steps[1:])]
+        self.time = max(map(len, [*self.times, "seconds"]))
+        self.gap = max(map(len, [*self.gaps, "gap"]))
+        self.frame = max(len("frame"), *(len(str(step.frame)) for step in steps))
+        room = width - self.time - self.gap - self.frame - 2 * 2 - 1 - 2 * (END + 1)
+        self.shaft = min(max(room, 24), LONGEST_SHAFT)
+
+    def lines(self) -> Iterator[str]:
+        """The heading, every datagram with its notes, and how many more there are."""
+        style = self.style
+        yield style.paint("DATAGRAMS", "bold") + "  as far as headers show; what is in them is encrypted"
+        head = f"{'seconds':>{self.time}}  {'gap':>{self.gap}}  {'frame':>{self.frame}} client "
+        yield style.paint(head + " " * (self.shaft + 1) + "server", "dim")
+        for number, step in enumerate(self.story.steps):
+            yield self._rung(number, step)
+            for mark in step.events:
+                text = said(mark, style, self.signs, cited=self.width >= ROOMY)
+                yield from note_lines(Note(self.signs.event, text), self.width, style)
+            for mark in step.anomalies:
+                text = said(mark, style, self.signs, cited=True)
+                yield from note_lines(Note(self.signs.anomaly, text, ("bold", "red"), whole=False), self.width, style)
+        more = self.story.datagrams - sum(step.icmp is None for step in self.story.steps)
+        if more > 0:
+            text = f"{plural(more, 'datagram')} not listed"
+            yield from note_lines(Note(self.signs.skipped, text, ("dim",)), self.width, style)
+
+    def _rung(self, number: int, step: QuicStep) -> str:
+        left = f"{self.style.paint(self.times[number].rjust(self.time), 'dim')}  {self.gaps[number]:>{self.gap}}  "
+        return f"{left}{step.frame:>{self.frame}} {' ' * END} {self._arrow(step)}"
+
+    def _arrow(self, step: QuicStep) -> str:
+        signs, style = self.signs, self.style
+        if step.icmp is not None:
+            text = style.shorten(f"ICMP {step.icmp}", self.shaft - 6)
+            shaft = signs.dotted * (self.shaft - len(text) - 6)
+            shown = style.paint(text, "bold", "red")
+            if step.sender == "client":
+                return f"{signs.left}{signs.dotted}{shaft} {shown} {signs.dotted}{signs.cross}"
+            return f"{signs.cross}{signs.dotted} {shown} {shaft}{signs.dotted}{signs.right}"
+        kinds = ", ".join(WORDS[each] for each in step.packets)
+        rest = f"+{step.length:,}"
+        kinds = style.shorten(kinds, self.shaft - len(rest) - 7)
+        shaft = signs.shaft * (self.shaft - len(kinds) - len(rest) - 6)
+        text = f"{style.paint(kinds, 'bold', LOOKS.get(step.packets[0] if step.packets else '', 'bold'))} {rest}"
+        if step.sender == "client":
+            return f"{signs.shaft * 2} {text} {shaft}{signs.right}"
+        return f"{signs.left}{shaft} {text} {signs.shaft * 2}"
+
+
+def _verdict(story: QuicStory, width: int, style: Style) -> Iterator[str]:
+    c = story.connection
+    yield ""
+    yield style.paint("VERDICT", "bold") + f"  {outcome_words(c, style)}"
+    yield from paragraph(style.clean(c.why), width, INDENT)
+    yield ""
+    yield from labelled("evidence", _frames(c.evidence), width, style)
+    for number, text in enumerate(_round_trips(c, style.micro)):
+        yield from labelled("" if number else "RTT", text, width, style, "cyan")
+    for who, way in (("client", c.client_to_server), ("server", c.server_to_client)):
+        yield from labelled(who, f"sent {plural(way.frames, 'datagram')}, {plural(way.bytes, 'byte')}", width, style)
+    if c.moved:
+        yield from labelled("moved", f"the client changed its address {plural(c.moved, 'time')}", width, style)
+    if c.raced_by is not None:
+        text = f"connection {c.raced_by} over TCP tried the same server: `hsi explain FILE {c.raced_by}`"
+        yield from labelled("raced", text, width, style)
+    for finding in story.findings:
+        yield from labelled("finding", f"{finding.severity} {finding.id}: {finding.title}", width, style, "bold")
+        yield from labelled("", finding.advice, width, style)
+
+
+def _frames(frames: list[int]) -> str:
+    return ("frame " if len(frames) == 1 else "frames ") + ", ".join(map(str, frames))
+
+
+def _round_trips(c: QuicConnection, micro: str) -> Iterator[str]:
+    for whose, leg in (("to the server", c.rtt.initial), ("to the client", c.rtt.client)):
+        if leg.max_ns is not None:
+            yield f"{whose}, and its computing: {bounds(leg.value_ns, leg.min_ns, leg.max_ns, micro)}"
+    if c.spin_rtt is not None:
+        yield f"by the spin bit, and what the ends waited: {duration(c.spin_rtt, micro)}"
+
+
+def _headline(c: QuicConnection, micro: str) -> str:
+    """Which version, with whom, and the round trip at most: `QUIC version 1, to lab.test`."""
+    words = [VERSIONS.get(c.version, f"QUIC {c.version}"), EARLY[c.early_data]]
+    words.append("after Version Negotiation" if c.version_negotiation else "")
+    words.append("after Retry" if c.retry else "")
+    words.append(f"to {c.server_name}" if c.server_name else "")
+    text = ", ".join(filter(None, words))
+    most = c.rtt.initial.max_ns
+    return text if most is None else f"{text}; first answer after {duration(most, micro)}"
