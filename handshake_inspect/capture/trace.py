@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.merge import MergeReader
@@ -10,6 +10,9 @@ from handshake_inspect.capture.named import Found, expanded
 from handshake_inspect.capture.sensor import File, Sensor, sensors_of
 from handshake_inspect.capture.source import BLOCK_SIZE, LARGE, Input, Source, open_source
 from handshake_inspect.errors import CaptureError, NoCaptureError, Problem
+
+if TYPE_CHECKING:
+    from handshake_inspect.capture.places import Places
 
 _Value = TypeVar("_Value")
 
@@ -95,6 +98,16 @@ class MergedSource:
     def problems(self) -> list[Problem]:
         """What is wrong with any of the files, each message beginning with its name."""
         return [*self.left_out, *(problem for file in self.files for problem in file.problems)]
+
+    @property
+    def places(self) -> "Places":
+        """Where the frames that were read until now are."""
+        from handshake_inspect.capture.places import Places  # noqa: PLC0415  it needs NumPy
+
+        sensors = [
+            ([file.rank for file in sensor.files[: len(sensor.starts)]], sensor.starts) for sensor in self.sensors
+        ]
+        return Places(self.names, sensors, [] if self._merge is None else self._merge.marks())
 
     @property
     def complete(self) -> bool:

@@ -64,6 +64,7 @@ def case_of(
         first_cut_header=pump.first_cut_header,
         stray_icmp=tracker.stray_icmp,
         problems=tuple(problems),
+        places=getattr(source, "places", None),  # of one file, and live, numbers are what they are
     )
     watch = getattr(source, "host", None)  # live sources may have one
     host = None if watch is None else HostFacts(*watch.view())

@@ -98,6 +98,8 @@ def _said(connection: Connection, style: Style) -> str:
 def _details(connection: Connection, style: Style) -> Iterator[str]:
     if connection.evidence:
         yield "evidence: frames " + ", ".join(map(str, connection.evidence))
+    if connection.first_file is not None:
+        yield f"first frame: {connection.frame_in_file} of {printable(connection.first_file)}"
     state = connection.state
     yield f"states: client {state.client}, server {state.server}; ended: {ending_words(connection)}"
     legs = {"SYN-ACK": connection.rtt.synack, "ACK": connection.rtt.ackdat, "total": connection.rtt.total}

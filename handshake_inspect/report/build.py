@@ -21,6 +21,7 @@ from handshake_inspect.report.model import (
 from handshake_inspect.report.quic_made import QuicReport
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.setup_summary import of_values
+from handshake_inspect.report.where import in_files
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import counted
 from handshake_inspect.verdicts.finding import Finding as Found
@@ -58,11 +59,11 @@ def build(
         connections=RowConnections(case, names=names),
         quic_services=quic.services,
         quic_connections=quic.connections,
-        findings=[finding(case.attempts.ids if names is None else names, one) for one in found],
+        findings=[finding(case.attempts.ids if names is None else names, one, case.capture.places) for one in found],
     )
 
 
-def finding(names: NDArray[Any], found: Found) -> Finding:
+def finding(names: NDArray[Any], found: Found, places: Any = None) -> Finding:
     """A finding with addresses as text and connections by id; `names` are the ids in row order."""
     ids = sorted(int(names[row]) for row in found.connections)
     return Finding(
@@ -73,7 +74,7 @@ def finding(names: NDArray[Any], found: Found) -> Finding:
         found.start_ns,
         found.end_ns,
         found.metrics,
-        Evidence(list(found.frames), ids),
+        Evidence(list(found.frames), ids, in_files(found.frames, places)),
         found.advice,
     )
 

@@ -179,6 +179,7 @@ class Connection(Struct, frozen=True, gc=False):
     when a connection died that did not end in peace, in the words of Cloudflare Radar.
     `answered_from` is who answered the SYN in its own name, from another address or port than it was sent to; those
     answers are in no direction's counts.  `setup` is null where no data was sent, and `tls` where no ClientHello was.
+    In a trace of many files the first frame is number `frame_in_file` of `first_file`; of one file both are null.
     """
 
     id: Count
@@ -207,3 +208,5 @@ class Connection(Struct, frozen=True, gc=False):
     tls: Tls | None = None
     raced_by: Count | None = None
     process: Process | None = None
+    first_file: str | None = None
+    frame_in_file: FrameNumber | None = None

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.errors import UsageError
-from handshake_inspect.report import endings, server_names, setup_fields
+from handshake_inspect.report import endings, server_names, setup_fields, where
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Numbers, Words, behind_none, every
 from handshake_inspect.report.connection import Connection
@@ -299,6 +299,8 @@ FIELDS: dict[str, Entry] = {
     "raced_by": Entry("Number of the QUIC connection that was tried beside it.", _raced),
     **_inside("process.client", _OWNER),
     **_inside("process.server", _OWNER),
+    "first_file": Entry("File of the first frame; null where the capture is one file.", where.first_file),
+    "frame_in_file": Entry("Number of the first frame in that file.", where.frame_in_file),
 }
 
 

@@ -72,6 +72,7 @@ __all__ = [
     "DurationNs",
     "Endpoint",
     "Evidence",
+    "FileFrame",
     "Finding",
     "FindingId",
     "FrameNumber",
@@ -252,11 +253,19 @@ class Target(Struct, frozen=True, gc=False):
         return endpoint_text(self.ip, self.port)
 
 
+class FileFrame(Struct, frozen=True, gc=False):
+    """A frame, by its number in one of the files of a trace."""
+
+    file: str
+    frame: FrameNumber
+
+
 class Evidence(Struct, frozen=True, gc=False):
-    """Where to look: frame numbers, and ids of connections."""
+    """Where to look: frame numbers, and ids of connections; of many files also where each of the frames is."""
 
     frames: list[FrameNumber] = []
     connections: list[Count] = []
+    in_files: list[FileFrame] = []
 
 
 class Finding(Struct, frozen=True, gc=False):

@@ -41,6 +41,7 @@ class CaptureFacts:
     first_cut_header: int = 0
     stray_icmp: int = 0
     problems: tuple[Any, ...] = ()
+    places: Any = None  # of a trace of many files: where its frames are, `of(numbers)`
 
 
 @dataclass(frozen=True)

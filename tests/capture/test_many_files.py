@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -278,6 +279,37 @@ def test_many_sensors_merge_like_a_stable_sort(tmp_path_factory, times, data):
     seen, _ = read_files(*paths, block_size=data.draw(st.integers(1, 100)))
     frames = [frame for one in captures.values() for frame in one]
     assert [s.octets for s in seen] == [octets for _, octets in sorted(frames, key=lambda frame: frame[0])]
+
+
+def numbers_alone(path):
+    return {s.number: s.octets for s in read_files(path)[0]}
+
+
+@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=8), min_size=2, max_size=8), st.booleans())
+def test_every_number_leads_back_to_its_file(tmp_path_factory, times, rings):
+    """Whatever overlaps, the place of a number has the frame that was given with it."""
+    tmp_path = tmp_path_factory.mktemp("places")
+    event = block(0x0009, b"\0" * 8)
+    paths = []
+    for i, one in enumerate(times):
+        path = tmp_path / (f"ring_{i:05d}_20260101000000" if rings else f"{chr(97 + i)}x")
+        frames = b"".join(packet(b"%d.%d" % (i, n), EPOCH + t) + event * (t % 3 == 0) for n, t in enumerate(one))
+        path.write_bytes(section() + interface(resolution=9) + frames)
+        paths.append(path)
+    seen, trace = read_files(*reversed(paths))
+    files, numbers = trace.places.of(np.array([s.number for s in seen]))
+    for frame, file, number in zip(seen, files.tolist(), numbers.tolist(), strict=True):
+        assert numbers_alone(trace.names[file])[number] == frame.octets
+
+
+def test_the_numbers_of_many_pages_lead_back(tmp_path):
+    a, b = write(tmp_path, a=at(*range(20_000)), b=at(*range(1, 30_000, 3)))
+    seen, trace = read_files(a, b)
+    files, numbers = trace.places.of(np.array([s.number for s in seen]))
+    assert [s.octets for s in seen] == [
+        (b"%d" % (n - 1) if not f else b"%d" % (3 * n - 2))
+        for f, n in zip(files.tolist(), numbers.tolist(), strict=True)
+    ]
 
 
 def test_what_is_piped_in_is_merged_as_it_comes(tmp_path):

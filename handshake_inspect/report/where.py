@@ -1,0 +1,36 @@
+"""Where frames are in a trace of many files: columns of connections, and the evidence of findings."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.report.attempt_columns import AttemptColumns
+from handshake_inspect.report.column import Numbers, Words, every
+from handshake_inspect.report.model import FileFrame
+
+
+def first_file(attempts: AttemptColumns) -> Words:
+    """The file of each first frame."""
+    places = attempts.case.capture.places
+    if places is None:
+        return Words(np.full(len(attempts), -1), ())
+    return Words(places.of(attempts.first_frame)[0], places.names)
+
+
+def frame_in_file(attempts: AttemptColumns) -> Numbers:
+    """The number of each first frame in its file."""
+    places = attempts.case.capture.places
+    if places is None:
+        return Numbers(np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool))
+    return every(places.of(attempts.first_frame)[1])
+
+
+def in_files(frames: Sequence[int], places: Any) -> list[FileFrame]:
+    """Where these frames are, if that is more than their numbers say."""
+    if places is None or not frames:
+        return []
+    files, numbers = places.of(np.array(frames))
+    return [
+        FileFrame(places.names[file], number) for file, number in zip(files.tolist(), numbers.tolist(), strict=True)
+    ]
