@@ -7,7 +7,9 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -137,6 +139,19 @@ def type_words(annotation: object) -> str:
     return text
 
 
+def python_api() -> str:
+    """The public names of the library."""
+    return beside("api").page()
+
+
+def beside(name: str) -> ModuleType:
+    """A module of this folder, which is no package."""
+    spec = spec_from_file_location(f"hsi_docs_{name}", Path(__file__).with_name(f"{name}.py"))
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "help": help_texts,
     "state diagram": state_diagram,
@@ -146,6 +161,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "fields": field_table,
     "host evidence": host_evidence,
     "metrics": metrics,
+    "python": python_api,
 }
 BLOCK = re.compile(
     r"(?P<start><!-- generated: (?P<name>[a-z ]+) -->\n).*?(?P<end><!-- end of generated -->)", re.DOTALL
@@ -207,8 +223,7 @@ def pages() -> dict[Path, str]:
 
 def manual_pages() -> dict[Path, str]:
     """The manual page of every command, which the wheel installs."""
-    sys.path.insert(0, str(ROOT / "docs"))
-    import man  # noqa: PLC0415
+    man = beside("man")
 
     found = {"-".join(path): (path, command, context) for path, command, context in commands()}
     return {ROOT / "docs" / "man" / f"{name}.1": man.page(*each, found) for name, each in found.items()}

@@ -51,3 +51,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -179,7 +179,7 @@ def refuse_terminal(form: str, target: Target) -> None:
 def checked_binary(form: str, target: Target) -> None:
     """Refuse a format that is no text on a terminal, or without what writes it, before a long work begins."""
     if FORMATS[form].binary:
-        from handshake_inspect.render.arrow import pyarrow
+        from handshake_inspect.report.arrow import pyarrow
 
         refuse_terminal(form, target)
         pyarrow()

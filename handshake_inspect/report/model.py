@@ -5,6 +5,8 @@ A report of millions of connections stays small because `Report.connections` is 
 Python object when it is asked for, and not before.
 """
 
+# ruff: noqa: PLC0415
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -315,8 +317,45 @@ class Report(Struct, frozen=True, kw_only=True):
 
     @property
     def table(self) -> Any:
-        """All connections as a NumPy structured array, a row each in order of their ids: for notebooks.
+        """All connections as a masked NumPy structured array, a row each in order of their ids.
 
-        Addresses and words are text, times nanoseconds since the epoch, durations nanoseconds and -1 where unknown.
+        Addresses and words are text, times nanoseconds since the epoch, durations nanoseconds; what is not known is
+        masked, so that `report.table["total_ns"].mean()` leaves it out.
         """
         return self.connections.table()
+
+    def to_arrow(self, *fields: str) -> Any:
+        """All connections as a `pyarrow.Table`; columns are those of `hsi fields`, `*` is all of them.
+
+        Times are timestamps in UTC, durations integers in nanoseconds, what is not known is null.  Needs pyarrow.
+        """
+        from handshake_inspect.report.arrow import table
+
+        return table(self.connections, fields)
+
+    def to_pandas(self, *fields: str) -> Any:
+        """All connections as a `pandas.DataFrame`, the columns as in `to_arrow`, types nullable.
+
+        An integer stays an integer where others are missing.  Needs pandas and pyarrow.
+        """
+        from handshake_inspect.report.arrow import pandas_frame
+
+        return pandas_frame(self.connections, fields)
+
+    def to_polars(self, *fields: str) -> Any:
+        """All connections as a `polars.DataFrame`, the columns as in `to_arrow`.  Needs polars and pyarrow."""
+        from handshake_inspect.report.arrow import polars_frame
+
+        return polars_frame(self.connections, fields)
+
+    def __repr__(self) -> str:
+        """In one line: the whole of it may be millions."""
+        from handshake_inspect.report.notebook import summary
+
+        return f"<Report: {summary(self)}, from {', '.join(self.capture.sources) or 'nothing'}>"
+
+    def _repr_html_(self) -> str:
+        """As a cell of a notebook shows it."""
+        from handshake_inspect.report.notebook import page
+
+        return page(self)

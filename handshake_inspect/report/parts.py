@@ -5,9 +5,9 @@ from functools import cache, lru_cache
 from typing import Any
 
 from handshake_inspect.report import why
-from handshake_inspect.report.connection import Server
-from handshake_inspect.report.model import Close, CloseHow, Endpoint, Leg, Options, ResetBy, Side, States
+from handshake_inspect.report.connection import Close, Endpoint, Leg, Options, Server, States
 from handshake_inspect.report.server_names import Name
+from handshake_inspect.report.words import CloseHow, ResetBy, Side
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.elsewhere import server_of

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from handshake_inspect.report.column import Addresses, Column, Numbers
 from handshake_inspect.wire.address import address_text
 
-# The columns of the table: type, and the fields of which each is the sum.  Durations are -1 where none can be named.
+# The columns of the table: type, and the fields of which each is the sum.
 COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {
     "id": ("i8", ("id",)),
     "first_frame": ("u8", ("first_frame",)),
@@ -34,17 +34,18 @@ DTYPE = np.dtype([(name, kind) for name, (kind, _) in COLUMNS.items()])
 
 
 def table(connections: Any) -> NDArray[Any]:
-    """Make the table of RowConnections."""
-    made = np.zeros(len(connections), dtype=DTYPE)
+    """Make the table of RowConnections; what is not known is masked."""
+    made = np.ma.zeros(len(connections), dtype=DTYPE)
     for name, (_, fields) in COLUMNS.items():
-        values = [_values(column) for column in map(connections.column, fields) if column is not None]
-        made[name] = values[0] if len(values) == 1 else np.sum(values, axis=0)
+        columns = [column for column in map(connections.column, fields) if column is not None]
+        made[name] = sum(map(_values, columns[1:]), _values(columns[0]))
+        made[name] = np.ma.array(made[name].data, mask=~np.logical_and.reduce([each.known for each in columns]))
     return made
 
 
 def _values(column: Column) -> NDArray[Any]:
     if isinstance(column, Numbers):
-        return column.values if column.known.all() else np.where(column.known, column.values, -1)
+        return column.values
     return _addresses(column) if isinstance(column, Addresses) else np.array([*column.vocabulary, ""])[column.codes]
 
 

@@ -1,0 +1,82 @@
+"""Connections as Arrow's record batches, and the data frames made of these: integers stay integers, absent is null.
+
+Needs pyarrow, which comes with `handshake-inspect[arrow]`, and for frames what comes with `handshake-inspect[frames]`.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from typing import Any
+
+from handshake_inspect.errors import UsageError
+from handshake_inspect.report.fields import Field, chosen
+from handshake_inspect.report.sequence import Connections
+
+CHUNK = 2_000  # connections made and forgotten at a time
+
+
+def pyarrow() -> Any:
+    """The library; UsageError where it is not installed."""
+    try:
+        import pyarrow as pa
+    except ImportError:
+        raise UsageError("this format needs pyarrow: pip install 'handshake-inspect[arrow]'") from None
+    return pa
+
+
+def schema(fields: Sequence[Field]) -> Any:
+    """The Arrow schema of these fields."""
+    pa = pyarrow()
+    return pa.schema([pa.field(field.name, _type(pa, field)) for field in fields])
+
+
+def batches(connections: Connections, fields: Sequence[Field]) -> Iterator[Any]:
+    """These fields of the connections, as record batches."""
+    pa, columns = pyarrow(), schema(fields)
+    for values in connections.values([field.name for field in fields], CHUNK):
+        told = [_texts(each) if field.kind == "texts" else each for field, each in zip(fields, values, strict=True)]
+        arrays = [pa.array(each, type=column.type) for each, column in zip(told, columns, strict=True)]
+        yield pa.record_batch(arrays, schema=columns)
+
+
+def table(connections: Connections, names: Sequence[str]) -> Any:
+    """The columns with these names as one table."""
+    fields = chosen(names)
+    return pyarrow().Table.from_batches(batches(connections, fields), schema(fields))
+
+
+def pandas_frame(connections: Connections, names: Sequence[str]) -> Any:
+    """The same as a frame of pandas, with its nullable types."""
+    pd, pa = _library("pandas"), pyarrow()
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(), pa.string(): pd.StringDtype()}
+    return table(connections, names).to_pandas(types_mapper=nullable.get)
+
+
+def polars_frame(connections: Connections, names: Sequence[str]) -> Any:
+    """The same as a frame of polars."""
+    return _library("polars").from_arrow(table(connections, names))
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise UsageError(f"this needs {name}: pip install 'handshake-inspect[frames]'") from None
+
+
+def _type(pa: Any, field: Field) -> Any:
+    if field.kind == "flag":
+        return pa.bool_()
+    if field.kind == "time":
+        return pa.timestamp("ns", tz="UTC")
+    if field.kind in ("number", "duration"):
+        return pa.int64()
+    if field.kind == "texts":
+        return pa.list_(pa.string())
+    return pa.list_(pa.int64()) if field.kind == "list" else pa.string()
+
+
+def _texts(column: list[Any]) -> list[list[str] | None]:
+    return [None if each is None else list(map(str, each)) for each in column]
