@@ -33,10 +33,11 @@ from handshake_inspect.cli.selecting import (
     narrowed,
     refuse_terminal,
     test_of,
+    with_stories,
     write_frames,
 )
 from handshake_inspect.cli.sparing import spare
-from handshake_inspect.render import FORMATS, Options
+from handshake_inspect.render import FORMATS, REPORTS, Options
 
 if TYPE_CHECKING:
     from handshake_inspect.report.model import Report
@@ -67,7 +68,7 @@ class AnalyzeOptions:
 
     captures: tuple[str, ...] = argument(nargs=-1, metavar="CAPTURE...")
     read: tuple[str, ...] = read_option("Read this capture (as in tcpdump); - is standard input. Repeatable.")
-    form: str | None = format_option(FORMATS)
+    form: str | None = format_option(REPORTS)
     output: str = output_option("Write the report to this file, all or nothing.")
     fields: tuple[str, ...] = fields_option()
     where: str | None = where_option()
@@ -101,7 +102,7 @@ def command(given: AnalyzeOptions) -> None:
         refuse_terminal(form, target)
         whole = analyzed(paths, given.analysis, watched=watched, meanwhile=FORMATS[form].load)
         report = narrowed(whole, test)
-        looks = _looks(given, target, columns)
+        looks = with_stories(_looks(given, target, columns), form, report, paths, given.analysis, watched=watched)
         if not given.quiet and (form != "text" or given.output != "-"):
             _warn(report)
         target.put(lambda stream: FORMATS[form].render(report, stream, looks))

@@ -60,7 +60,7 @@ def check_live(given: CheckOptions, words: Sequence[str]) -> bool:
         checked = holder.checked()
         if status is not None:
             checked = command.behind(command.ended(name, status), checked)
-        target.put(lambda stream: judge.show(checked, target, stream))
+        target.put(lambda stream: judge.show(checked, judge.looks(holder, target), stream))
         if written is not None:
             written.write(report, holder)
         if background.failure is not None:
@@ -139,7 +139,7 @@ def _warm_up(judge: Judge) -> None:
     import_module("handshake_inspect.engine.extract")
     holder = judge.hold(handshake_inspect.analyze(BytesIO(REFUSED)))
     sink = Target("-", BytesIO(), encoding="utf-8", terminal=False)
-    judge.show(holder.checked(), sink, sink.stream)
+    judge.show(holder.checked(), judge.looks(holder, sink), sink.stream)
     broken(holder)
 
 

@@ -11,7 +11,14 @@ from handshake_inspect.cli.judging import CheckOptions, Judge, broken
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import takes
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import checked_paths, checked_write, files_in, report_of, write_frames
+from handshake_inspect.cli.selecting import (
+    checked_paths,
+    checked_write,
+    files_in,
+    report_of,
+    with_stories,
+    write_frames,
+)
 from handshake_inspect.cli.sparing import spare
 from handshake_inspect.errors import UsageError
 
@@ -84,9 +91,11 @@ def _captures(given: CheckOptions, words: list[str]) -> bool:
         report = report_of(paths, given.analysis)
         holder = judge.hold(report)
         checked = holder.checked()
-        target.put(lambda stream: judge.show(checked, target, stream))
+        watched = not given.analysis.no_progress
+        looks = judge.looks(holder, target)
+        looks = with_stories(looks, judge.form, holder.report, paths, given.analysis, watched=watched)
+        target.put(lambda stream: judge.show(checked, looks, stream))
         if given.write is not None:
-            watched = not given.analysis.no_progress
             write_frames(given.write, paths, report.connections, broken(holder), watched=watched)
     return checked.passed
 

@@ -89,7 +89,7 @@ def command(given: DiffOptions) -> None:
         old, new = (narrowed(report_of([path], given.analysis), test) for path in paths)
         tolerance = Tolerance(given.rtt_increase, given.rtt_shift, given.failure_increase, not given.no_vanished)
         difference = compare(old, new, given.by, tolerance)
-        looks = Options(target.width, target.colored(given.analysis.color), target.encoding)
+        looks = Options(target.width, target.colored(given.analysis.color), target.encoding, reports=(old, new))
         target.put(lambda stream: FORMATS[form].render_diff(difference, stream, looks))
     if difference.regressed:
         click.get_current_context().exit(REGRESSED)

@@ -210,9 +210,15 @@ class Judge:
 
         return Holder(narrowed(report, self.test), self.rules, self.limit)
 
-    def show(self, checked: Checked, target: Target, stream: BinaryIO) -> None:
+    def looks(self, holder: Holder, target: Target) -> Options:
+        """How it is to look there."""
+        return Options(
+            target.width, target.colored(self.color), target.encoding, verbosity=self.verbosity,
+            reports=(holder.report,),
+        )  # fmt: skip
+
+    def show(self, checked: Checked, looks: Options, stream: BinaryIO) -> None:
         """Write it in the format that was asked for."""
-        looks = Options(target.width, target.colored(self.color), target.encoding, verbosity=self.verbosity)
         FORMATS[self.form].render_check(checked, stream, looks)
 
 

@@ -24,7 +24,7 @@ from handshake_inspect.cli.options import (
     timeout_option,
     where_option,
 )
-from handshake_inspect.render import FORMATS
+from handshake_inspect.render import REPORTS
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class WatchOptions:
         "-a", "--autostop", metavar="duration:N", type=autostop, help="tshark spelling of --duration."
     )
     form: str | None = format_option(
-        FORMATS,
+        REPORTS,
         "Output format: ndjson, and text where there is no screen, are written during the run, all others at the end."
         "  [default: by the file name after -o, else text on a terminal or with --packets, and ndjson elsewhere]",
     )

@@ -6,14 +6,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.ready import told
-from handshake_inspect.cli.watching import drop_root, screen_for, warm_up, watched
+from handshake_inspect.cli.watching import drop_root, screen_for, stories_so_far, warm_up, watched
 from handshake_inspect.render import FORMATS, Options
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def watch(source: LiveSource, asked: Asked) -> int:
             _announce(source, account, given.netns)
         report = _finished(run, target, screen)
     if form.closing or not form.events:
-        target.put(lambda stream: form.render(report, stream, asked.looks))
+        looks = replace(asked.looks, stories=stories_so_far(run) if form.drawn else ())
+        target.put(lambda stream: form.render(report, stream, looks))
     if not given.quiet:
         _count(run)
     if source.failure is not None:
@@ -87,7 +88,7 @@ def _observer(asked: Asked, screen: Screen | None) -> Any:
     elif form.events and (not form.closing or (given.output == "-" and screen is None and not given.quiet)):
         looks = Options(fields=asked.columns) if asked.columns else _line_looks(asked.target)
         observer = form.event_writer(asked.target.stream, looks)
-    observer.wants_picture = screen is not None
+    observer.wants_picture = screen is not None or bool(form.drawn)
     return observer
 
 

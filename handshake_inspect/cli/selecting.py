@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, cast
 
@@ -13,7 +14,7 @@ import click
 from handshake_inspect.cli.progress import Meter
 from handshake_inspect.cli.root import COMMANDS
 from handshake_inspect.errors import UsageError
-from handshake_inspect.render import FORMATS
+from handshake_inspect.render import FORMATS, REPORTS, Options
 
 if TYPE_CHECKING:
     from handshake_inspect.cli.options import AnalysisOptions
@@ -137,10 +138,24 @@ def write_frames(write: str, paths: Sequence[str], every: Connections, chosen: C
         target.put(lambda stream: extract(paths, every, chosen, stream, meter.update))
 
 
+def with_stories(
+    looks: Options, form: str, report: Report, paths: Sequence[str], options: AnalysisOptions, *, watched: bool
+) -> Options:
+    """The looks with the stories of the connections that the format draws, of captures that can be read once more."""
+    chosen = FORMATS[form].starring(report, looks)
+    if not chosen or not all(Path(path).is_file() and not _is_json(path) for path in paths):
+        return looks
+    from handshake_inspect.engine.explain import stories
+
+    with Meter(wanted=watched) as meter:
+        told = stories(paths, chosen, report, options=options.settings, progress=meter.update)
+    return replace(looks, stories=told)
+
+
 # --- in which format --------------------------------------------------------------------------------------------------
 
 
-def chosen_format(form: str | None, output: str, known: Collection[str] = tuple(FORMATS)) -> str:
+def chosen_format(form: str | None, output: str, known: Collection[str] = tuple(REPORTS)) -> str:
     """The format that was asked for, or that the name of the output says, or text.
 
     Raises UsageError when the name says a format that the command has not, or ends in what says nothing.  A name

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from handshake_inspect.render.screen import Screen
     from handshake_inspect.report.model import Connection, Report
     from handshake_inspect.report.snapshot import Snapshot
+    from handshake_inspect.report.story import Story
 
 _FORGOTTEN = (
     "Its segments are gone: too many newer ones have arrived since. hsi live -w FILE keeps all, and hsi explain"
@@ -64,6 +65,16 @@ def ladder(snapshot: Snapshot, connection: Connection, width: int, style: Style)
     if story is None:
         return "\n".join(remark(_FORGOTTEN))
     return "\n".join([*Rungs(story, width, style, end="now").lines(), *remark(_NOT_ALL)])
+
+
+def stories_so_far(run: LiveRun) -> list[Story]:
+    """How the newest connections in trouble came to that, as far as their segments are kept."""
+    from handshake_inspect.report.explain import explain_now
+
+    snapshot = run.latest
+    if snapshot is None:
+        return []
+    return [story for each in snapshot.trouble if (story := explain_now(snapshot, each)) is not None]
 
 
 def watched(run: LiveRun, screen: Screen) -> Report:
@@ -120,13 +131,15 @@ def warm_up(form: str, fields: tuple[str, ...], test: Test | None, screen: Scree
     import_late()
     with open_file(BytesIO(REFUSED)) as source:
         observer: Any = FORMATS["ndjson"].event_writer(BytesIO(), Options())
-        observer.wants_picture = screen is not None
+        observer.wants_picture = screen is not None or bool(FORMATS[form].drawn)
         observer.packets = FORMATS["text"].event_writer(BytesIO(), Options()).packets
         observer.wants_packets = True
         run = LiveRun(source, LiveOptions(where=test), observer)
         report = run.run()
     if FORMATS[form].closing or not FORMATS[form].events:
-        FORMATS[form].render(report, BytesIO(), Options(every=True, verbosity=1, fields=fields))
+        stories = stories_so_far(run) if FORMATS[form].drawn else []
+        looks = Options(every=True, verbosity=1, fields=fields, stories=stories)
+        FORMATS[form].render(report, BytesIO(), looks)
     if screen is not None:
         from rich.console import Console
         from rich.live import Live

@@ -35,6 +35,8 @@ class Options:
     where: str = ""  # the expression for which all connections of the report hold
     fields: tuple[str, ...] = ()  # columns of formats that have rows; none: the usual ones
     packets: bool = False  # of a live run: its segments instead of its connections
+    stories: Sequence[Story] = ()  # of connections that are drawn segment by segment, as far as they are to be had
+    reports: Sequence[Report] = ()  # what a check or a comparison is of
 
 
 class Events(Protocol):
@@ -68,8 +70,9 @@ class Format:
     `module:name`; one that is empty is not to be had in this format.  They are imported when they are used.
     """
 
-    report: str  # of `hsi analyze`, and of `hsi live` at its end
+    report: str = ""  # of `hsi analyze`, and of `hsi live` at its end
     suffixes: tuple[str, ...] = ()  # endings of file names that mean this format
+    drawn: str = ""  # names the connections of a report whose segments it draws, for `Options.stories`
     binary: bool = False  # bytes that are no text
     columns: bool = False  # its columns can be chosen (-e)
     check: str = ""  # of `hsi check`
@@ -80,7 +83,12 @@ class Format:
 
     def load(self) -> None:
         """Import what writes a report, before there is one."""
-        _found(self.report)
+        if self.report:
+            _found(self.report)
+
+    def starring(self, report: Report, options: Options) -> list[Connection]:
+        """The connections whose stories it would draw."""
+        return list(_found(self.drawn)(report, options)) if self.drawn else []
 
     def render(self, report: Report, out: BinaryIO, options: Options) -> None:
         """Write a report."""
@@ -130,12 +138,22 @@ FORMATS = {
     "sarif": Format("sarif:render", (".sarif",), check="sarif:render_check"),
     "github": Format("github:render", check="github:render_check"),
     "zeek": Format("zeek:render", (".log",)),
+    "html": Format(
+        "html:render",
+        (".html", ".htm"),
+        drawn="html:starring",
+        check="html:render_check",
+        diff="html:render_diff",
+        story="html:render_story",
+    ),
+    "svg": Format(suffixes=(".svg",), story="html:render_drawing"),
     "parquet": Format("arrow:render_parquet", (".parquet",), binary=True, columns=True),
     "arrow": Format("arrow:render_stream", (".arrow", ".arrows"), binary=True, columns=True),
 }
 
 # The same by what is written: names of formats in the order of the table.
-RENDERERS = {name: each.render for name, each in FORMATS.items()}
+REPORTS = [name for name, each in FORMATS.items() if each.report]
+RENDERERS = {name: FORMATS[name].render for name in REPORTS}
 CHECKS = [name for name, each in FORMATS.items() if each.check]
 DIFFS = [name for name, each in FORMATS.items() if each.diff]
 STORIES = [name for name, each in FORMATS.items() if each.story]

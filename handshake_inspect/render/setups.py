@@ -12,6 +12,7 @@ from handshake_inspect.report.setup_summary import slowest
 from handshake_inspect.wire.text import duration, share
 
 SHOWN = 10  # services
+FIGURES = "medians in ms, as the clients saw them, up to the first byte"
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,26 @@ class _Row:
 
 def setups(report: Report, width: int, style: Style) -> Iterator[str]:
     """The table and what stands below it; nothing where nothing was set up."""
-    summary = report.summary.setup
-    services = _with_quic(report, slowest(report.services, SHOWN) if summary is not None else [])
-    if not services:
+    columns = setup_columns(report, style)
+    if not columns:
         return
-    yield from heading("SET-UP", "medians in ms, as the clients saw them, up to the first byte", style)
-    rows = [row for server, setup in services for row in _rows(server, setup)]
-    yield from Table(width, style).lines(list(_columns(rows, style)))
-    if summary is not None and (remarks := "; ".join(_remarks(summary, style))):
+    yield from heading("SET-UP", FIGURES, style)
+    yield from Table(width, style).lines(columns)
+    if remarks := setup_remarks(report, style):
         yield from paragraph(remarks, width, INDENT)
+
+
+def setup_columns(report: Report, style: Style) -> list[Column]:
+    """The columns of the table; none where nothing was set up."""
+    services = _with_quic(report, slowest(report.services, SHOWN) if report.summary.setup is not None else [])
+    rows = [row for server, setup in services for row in _rows(server, setup)]
+    return list(_columns(rows, style)) if rows else []
+
+
+def setup_remarks(report: Report, style: Style) -> str:
+    """What stands below the table, in one line."""
+    summary = report.summary.setup
+    return "" if summary is None else "; ".join(_remarks(summary, style))
 
 
 def _with_quic(report: Report, services: list[tuple[Endpoint, SetupSummary]]) -> list[tuple[Endpoint, SetupSummary]]:

@@ -16,7 +16,7 @@ from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table,
 from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
-from handshake_inspect.report.headline import MEANING, failures, gravest_of, headline, troubles, verdict
+from handshake_inspect.report.headline import MEANING, failures, gravest_of, headline, troubles, verdict, why_nothing
 from handshake_inspect.report.links import explained_by
 from handshake_inspect.report.model import Capture, Report, Service
 from handshake_inspect.wire.text import durations, plural, printable, share
@@ -25,7 +25,6 @@ TROUBLE_SHOWN = 20
 TROUBLE_SEEN = 500  # from which those are chosen
 SERVICES_SHOWN = 10
 BAR = 24  # columns of a full bar
-NOT_SEEN = {"not-looked-into", "unsupported-link-type"}  # kinds of problems
 
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
@@ -86,17 +85,7 @@ def _one_line(report: Report, options: Options) -> str:
 
 def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:
     yield from heading("CONNECTIONS", "none", style)
-    if not capture.frames:
-        reason = "The capture holds no frames: check the interface and the capture filter."
-    elif not capture.tcp_segments and any(problem.kind in NOT_SEEN for problem in capture.problems):
-        reason = "No TCP was found, and not all frames could be looked into: see the problems below."
-    elif not capture.tcp_segments:
-        reason = "None of the frames is TCP: check the capture filter."
-    elif options.where:
-        reason = f"No connection matches -Y '{printable(options.where)}'."
-    else:
-        reason = "None of the TCP segments belongs to a connection."
-    yield from paragraph(reason, options.width, INDENT)
+    yield from paragraph(why_nothing(capture, options.where), options.width, INDENT)
 
 
 # --- what became of it ------------------------------------------------------------------------------------------------

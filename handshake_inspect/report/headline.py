@@ -10,6 +10,7 @@ from handshake_inspect.report.trouble import ENDED
 from handshake_inspect.wire.text import listing, plural, printable, share, span
 
 FEW = 20  # connections of which the verdict gives no percentage
+NOT_SEEN = {"not-looked-into", "unsupported-link-type"}  # kinds of problems
 MEANING: dict[Outcome, str] = {
     "established": "the handshake completed",
     "refused": "a RST answered the SYN",
@@ -95,6 +96,19 @@ def captured(capture: Capture, micro: str = "µ") -> tuple[str, str]:
     if capture.first_ns is not None and capture.last_ns is not None:
         lasting = f" in {span(capture.last_ns - capture.first_ns, micro)}"
     return name, f": {plural(capture.frames, 'frame')}{lasting}, {quality(capture)}"
+
+
+def why_nothing(capture: Capture, where: str) -> str:
+    """Why a report has no connections; `where` is the expression that they had to match."""
+    if not capture.frames:
+        return "The capture holds no frames: check the interface and the capture filter."
+    if not capture.tcp_segments and any(problem.kind in NOT_SEEN for problem in capture.problems):
+        return "No TCP was found, and not all frames could be looked into: see the problems below."
+    if not capture.tcp_segments:
+        return "None of the frames is TCP: check the capture filter."
+    if where:
+        return f"No connection matches -Y '{printable(where)}'."
+    return "None of the TCP segments belongs to a connection."
 
 
 def quality(capture: Capture) -> str:

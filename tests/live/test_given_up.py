@@ -10,7 +10,7 @@ from live.network import PATIENCE_S
 from live.test_run_command import Hsi
 
 import handshake_inspect
-from handshake_inspect.render import CHECKS, FORMATS
+from handshake_inspect.render import CHECKS, REPORTS
 
 PROGRAM = Path(__file__).with_name("only_before.py")
 ROOT_IS_GIVEN_UP = {"SUDO_UID": "", "SUDO_GID": ""}
@@ -54,7 +54,7 @@ def test_a_check_whose_interface_goes_away(network, tmp_path):
     assert late == "late: []"
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", REPORTS)
 def test_a_report(network, tmp_path, form):
     if form in OPTIONAL:
         pytest.importorskip(OPTIONAL[form])

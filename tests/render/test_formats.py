@@ -12,7 +12,7 @@ from support.reports import MS, connection
 
 from handshake_inspect import engine
 from handshake_inspect.errors import UsageError
-from handshake_inspect.render import FORMATS, Options
+from handshake_inspect.render import FORMATS, REPORTS, Options
 from handshake_inspect.render.rows import cell
 from handshake_inspect.report.docs import FINDING_DOCS
 from handshake_inspect.report.fields import fields
@@ -20,7 +20,7 @@ from handshake_inspect.report.model import Problem
 from handshake_inspect.report.schema import schema
 from handshake_inspect.verdicts.findings import DETECTORS
 
-TEXT_FORMATS = [name for name, each in FORMATS.items() if not each.binary]
+TEXT_FORMATS = [name for name in REPORTS if not FORMATS[name].binary]
 
 
 def rendered(name, report, **options):

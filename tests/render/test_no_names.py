@@ -9,7 +9,7 @@ from support.quic import Flow, client_hello, crypto, initial
 
 from handshake_inspect import engine
 from handshake_inspect.quic.initial import can_open
-from handshake_inspect.render import FORMATS, Options
+from handshake_inspect.render import FORMATS, REPORTS, Options
 
 SHOWN, HIDDEN = b"of-a-connection", [b"of-a-connection", b"not-there", b"silent-name", b"of-quic", b"of-alpn"]
 LEFT_OUT = ("text", "markdown", "junit", "sarif", "github", "zeek")  # show no names of servers at 80 columns
@@ -35,7 +35,7 @@ def written(form, capture, names):
     return out.getvalue()
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", REPORTS)
 def test_no_format_has_them(form, capture):
     hidden = written(form, capture, names=False)
     assert not [each for each in HIDDEN if each in hidden]

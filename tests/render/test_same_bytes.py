@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 import handshake_inspect
-from handshake_inspect.render import CHECKS, DIFFS, FORMATS, STORIES
+from handshake_inspect.render import CHECKS, DIFFS, FORMATS, REPORTS, STORIES
 
 PACKAGE = Path(handshake_inspect.__file__).resolve().parent.parent
-ANALYZED = [form for form, each in FORMATS.items() if not each.binary or find_spec("pyarrow")]
+ANALYZED = [form for form in REPORTS if not FORMATS[form].binary or find_spec("pyarrow")]
 CAPTURES = [
     "accept-queue-overflow-recovered", "closed-by-client", "closed-by-client-ipv6", "middlebox-reset", "pending",
     "port-scan-connect", "refused", "rejected-ttl-exceeded", "timed-out-host-silent",

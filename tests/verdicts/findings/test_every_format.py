@@ -16,7 +16,7 @@ from support.wire import validator
 from handshake_inspect import engine
 from handshake_inspect.checks import settings as rules
 from handshake_inspect.checks.held import hold
-from handshake_inspect.render import CHECKS, FORMATS, Options
+from handshake_inspect.render import CHECKS, FORMATS, REPORTS, Options
 from handshake_inspect.verdicts import plain
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 
@@ -191,7 +191,8 @@ def capture_of(parts) -> bytes:
 
 def write_all(report) -> None:
     """Write it in every format; JSON is what the schema says."""
-    for form, each in FORMATS.items():
+    for form in REPORTS:
+        each = FORMATS[form]
         if each.binary and not find_spec("pyarrow"):
             continue
         out = io.BytesIO()

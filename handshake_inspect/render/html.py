@@ -1,0 +1,170 @@
+"""HTML: one page that loads nothing and says all without a script, for browsers, mails and the artifacts of CI.
+
+Text of captures never goes out unescaped: Jinja escapes what the templates print, `page.svg` what it draws.  The page
+itself forbids to load anything and to run any script but its own, which sorts, filters and unfolds.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.diff_text import failures, interesting, rtt, verdict
+from handshake_inspect.render.page import svg
+from handshake_inspect.render.page.cast import Shown, starring
+from handshake_inspect.render.page.changes import changes
+from handshake_inspect.render.page.ladder import ladder
+from handshake_inspect.render.page.sections import Sections, capture_facts
+from handshake_inspect.render.page.waterfall import WHOSE, waterfall
+from handshake_inspect.report.checked import Checked
+from handshake_inspect.report.difference import Difference
+from handshake_inspect.report.event import encoded
+from handshake_inspect.report.model import Report
+from handshake_inspect.report.story import Story
+from handshake_inspect.wire.text import offsets, plural, printable
+
+__all__ = ["render", "render_check", "render_diff", "render_drawing", "render_story", "starring"]
+
+_FOLDER = Path(__file__).with_name("page")
+CHANGES = 100  # services of a comparison that are listed
+ASSERTIONS = 500
+ASCII = 0x7F
+JSON = 300_000  # bytes of the JSON in the page, from which on fewer connections are in it
+
+
+def render(report: Report, out: BinaryIO, options: Options) -> None:
+    """Write the page of a report, with the ladders of `options.stories`."""
+    page = Sections(report, options)
+    body = _rendered("report_body.html.j2", page=page)  # first: then it is known what is listed
+    _write(out, "report.html.j2", page=page, body=body, json=_inside(page))
+
+
+def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
+    """Write what a check found, and below it the report that it is of, if that is at hand."""
+    page = Sections(options.reports[0], options) if options.reports else None
+    body = "" if page is None else _rendered("report_body.html.j2", page=page)
+    failed = sum(each.status == "failed" for each in checked.assertions)
+    total = plural(len(checked.assertions), "assertion")
+    said = f"passed, {total}" if checked.passed else f"failed, {failed} of {total}"
+    _write(
+        out, "check.html.j2", checked=checked, page=page, body=body, verdict=f"hsi check: {said}", most=ASSERTIONS,
+        facts=list(capture_facts(checked.capture)), json=None if page is None else _inside(page),
+    )  # fmt: skip
+
+
+def render_diff(difference: Difference, out: BinaryIO, options: Options) -> None:
+    """Write what a comparison found; with the reports that it is of, their RTTs are laid over each other."""
+    changed = interesting(difference)
+    rows = [
+        (each, failures(each.old_failed, each.old_tried), failures(each.new_failed, each.new_tried), rtt(each))
+        for each in changed[:CHANGES]
+    ]
+    then, now = difference.old_outcomes.as_dict(), difference.new_outcomes.as_dict()
+    outcomes = [(word, f"{then[word]:,}", f"{now[word]:,}") for word in then if then[word] or now[word]]
+    _write(
+        out, "diff.html.j2", difference=difference, verdict=f"hsi diff: {verdict(difference)}", rows=rows,
+        same=len(difference.services) - len(changed), more=max(len(changed) - CHANGES, 0), outcomes=outcomes,
+        bars=[svg.shares(then, "outcomes then"), svg.shares(now, "outcomes now")],
+        pictures=list(changes(options.reports)),
+        facts=[("then", list(capture_facts(difference.old))), ("now", list(capture_facts(difference.new)))],
+    )  # fmt: skip
+
+
+def render_story(story: Story, out: BinaryIO, _: Options) -> None:
+    """Write the page of one connection."""
+    c = story.connection
+    (at,) = offsets([c.first_ns - (story.capture.first_ns or c.first_ns)], story.duration_ns)
+    shown = Shown(c, at, ladder(story), waterfall(c.setup) if c.setup is not None else None)
+    _write(out, "story.html.j2", story=story, each=shown, facts=list(capture_facts(story.capture)))
+
+
+def render_drawing(story: Story, out: BinaryIO, _: Options) -> None:
+    """Write the ladder of one connection as an SVG file."""
+    out.write(f"{ladder(story, alone=True)}\n".encode())
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def _write(out: BinaryIO, template: str, **context: Any) -> None:
+    out.write(_rendered(template, **context).encode())
+
+
+def _rendered(template: str, **context: Any) -> Markup:
+    return Markup(_templates().get_template(template).render(**context))  # noqa: S704 - it is escaped
+
+
+@cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True, undefined=StrictUndefined, finalize=_shown,
+    )  # fmt: skip
+    style, script = _source("style.css"), _source("script.js")
+    templates.globals.update(
+        style=style, script=script, style_hash=_hash(style), script_hash=_hash(script), colors=svg.COLORS,
+        probed=svg.PROBED, whose=WHOSE,
+    )  # fmt: skip
+    templates.filters.update(prose=_prose, plural=plural)
+    return templates
+
+
+def _source(name: str) -> Markup:
+    return Markup((_FOLDER / name).read_text(encoding="utf-8"))  # noqa: S704 - it is ours
+
+
+def _hash(source: str) -> str:
+    """What the page's own policy knows a style sheet or a script by (CSP, level 2)."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _shown(value: object) -> object:
+    """What a template prints: text of captures without what could not be shown, or would not be text."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _prose(text: str) -> Markup:
+    """Text of our own, in which commands stand in backticks."""
+    parts = [escape(part) for part in printable(text).split("`")]
+    if len(parts) % 2 == 0:  # one of them is no quotation mark
+        return escape(printable(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
+    )
+
+
+def _inside(page: Sections) -> Markup:
+    """The report without what the page does not list, as JSON that may stand in a page."""
+    report, shown = page.report, [each.connection for each in page.shown]
+    document: dict[str, Any] = {
+        "schema": report.schema,
+        "tool": report.tool,
+        "capture": report.capture,
+        "summary": report.summary,
+        "services": list(report.services[:50]),
+        "findings": report.findings[:60],
+        "connections": [],
+    }
+    room = JSON - len(encoded(document))
+    for connection in shown:
+        room -= len(encoded(connection))
+        if room < 0:
+            break
+        document["connections"].append(connection)
+    return _escaped(encoded(document))
+
+
+def _escaped(octets: bytes) -> Markup:
+    """JSON in which nothing can end the element that it stands in (HTML, section 4.12.1.3)."""
+    text = octets.decode()
+    for sign in {"<", ">", "&"} | {sign for sign in set(text) if not sign.isprintable()}:
+        text = text.replace(sign, json.dumps(sign)[1:-1] if ord(sign) > ASCII else f"\\u{ord(sign):04x}")
+    return Markup(text)  # noqa: S704 - it is escaped

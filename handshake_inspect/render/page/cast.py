@@ -1,0 +1,175 @@
+"""The connections that a page shows one by one, and how each is shown: its facts, its ladder and its set-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from markupsafe import Markup
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.page.ladder import ladder
+from handshake_inspect.render.page.waterfall import waterfall, whose
+from handshake_inspect.report.model import Connection, Report, has_trouble
+from handshake_inspect.report.pictures import Pictures, Trouble
+from handshake_inspect.report.story import Story
+from handshake_inspect.report.waterfall import headline as setup_headline
+from handshake_inspect.wire.text import bounds, offsets
+
+GROUPS = 20  # of connections in trouble
+EXAMPLES = 5  # of one group
+SETUPS = 4  # the slowest
+FEW = 12  # connections that are all shown
+LISTED = 250  # with --all
+LADDERS = 600_000  # bytes of drawings, beyond which there are no more
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One connection, and what is drawn of it."""
+
+    connection: Connection
+    at: str
+    ladder: Markup | None
+    waterfall: Markup | None
+
+    @property
+    def outcome(self) -> str:
+        """The outcome, with a question mark where the capture ends too soon to be sure."""
+        return self.connection.outcome if self.connection.decided else f"{self.connection.outcome}?"
+
+    @property
+    def server(self) -> str:
+        """The server with its name, if there is one."""
+        server = self.connection.server
+        return f"{server} ({server.name})" if server.name else str(server)
+
+    @property
+    def rtt(self) -> str:
+        """The connect RTT."""
+        leg = self.connection.rtt.total
+        return bounds(leg.value_ns, leg.min_ns, leg.max_ns)
+
+    @property
+    def setup(self) -> str:
+        """What was set up, in a line."""
+        return setup_headline(self.connection) if self.connection.setup is not None else ""
+
+    @property
+    def whose(self) -> list[tuple[str, str]]:
+        """What the colours of the waterfall mean."""
+        return whose(self.connection.setup) if self.connection.setup is not None else []
+
+
+@dataclass(frozen=True)
+class Group:
+    """Connections with the same trouble, and some of them."""
+
+    trouble: Trouble
+    began: str
+    examples: list[Shown]
+
+
+class Cast:
+    """Which connections are shown, and where."""
+
+    def __init__(self, report: Report, pictures: Pictures, options: Options) -> None:
+        self.report = report
+        self.pictures = pictures
+        self.options = options
+        self._stories = {story.connection.id: story for story in options.stories}
+        self._drawn = 0
+        self._places: dict[int, Shown] = {}
+
+    @property
+    def shown(self) -> list[Shown]:
+        """All of them, in order of their ids."""
+        return sorted(self._places.values(), key=lambda each: each.connection.id)
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """Trouble, by outcome, cause and server."""
+        if not self.options.connections:
+            return []
+        start = self.report.capture.first_ns or 0
+        length = (self.report.capture.last_ns or start) - start
+        found = self.pictures.trouble(GROUPS, EXAMPLES)
+        began = offsets([each.first_ns - start for each in found], length)
+        return [Group(trouble, at, self._all(trouble.examples)) for trouble, at in zip(found, began, strict=True)]
+
+    @property
+    def troubled(self) -> int:
+        """How many connections had trouble."""
+        return self.report.connections.trouble_count if self.options.connections else 0
+
+    @property
+    def grouped(self) -> int:
+        """How many of them the groups hold."""
+        return sum(group.trouble.connections for group in self.groups)
+
+    @cached_property
+    def slow(self) -> list[Shown]:
+        """Those that were set up most slowly."""
+        places = self.pictures.slowest(SETUPS) if self.options.connections and self.report.summary.setup else []
+        return [each for each in self._all(places) if each.waterfall is not None]
+
+    @cached_property
+    def ordinary(self) -> Shown | None:
+        """One without trouble, to compare; not where all are shown."""
+        if not self.options.connections or self.every:
+            return None
+        place = self.pictures.ordinary()
+        return None if place is None else self._one(place)
+
+    @cached_property
+    def every(self) -> list[Shown]:
+        """All connections, where there are few or where they are asked for."""
+        total = len(self.report.connections)
+        if not self.options.connections or not total or (total > FEW and not self.options.every):
+            return []
+        return self._all(range(min(total, LISTED)))
+
+    @property
+    def telling(self) -> Shown | None:
+        """Of all that are shown the first in trouble, else the first."""
+        troubled = (each for each in self.every if has_trouble(each.connection))
+        return next(troubled, self.every[0] if self.every else None)
+
+    @property
+    def more(self) -> int:
+        """How many are not listed although they were asked for."""
+        return len(self.report.connections) - len(self.every) if self.every else 0
+
+    def _all(self, places: Iterable[int]) -> list[Shown]:
+        return [self._one(place) for place in places]
+
+    def _one(self, place: int) -> Shown:
+        if place not in self._places:
+            connection = self.report.connections[place]
+            start = self.report.capture.first_ns or 0
+            (at,) = offsets([connection.first_ns - start], (self.report.capture.last_ns or start) - start)
+            fall = waterfall(connection.setup) if connection.setup is not None else None
+            self._places[place] = Shown(connection, at, self._ladder(self._stories.get(connection.id)), fall)
+        return self._places[place]
+
+    def _ladder(self, story: Story | None) -> Markup | None:
+        """The drawing of a story, while there is room for more."""
+        if story is None or self._drawn > LADDERS:
+            return None
+        drawn = ladder(story)
+        self._drawn += len(drawn)
+        return drawn if self._drawn <= LADDERS else None
+
+
+def starring(report: Report, options: Options) -> Iterator[Connection]:
+    """The connections whose segments the page draws: one of each trouble, the slowest, an ordinary one."""
+    if not options.connections or not len(report.connections):
+        return
+    pictures = Pictures(report)
+    places = [place for group in pictures.trouble(GROUPS, EXAMPLES) for place in group.examples[:1]]
+    places += pictures.slowest(SETUPS) if report.summary.setup else []
+    ordinary = pictures.ordinary()
+    places += [] if ordinary is None else [ordinary]
+    places += range(min(len(report.connections), FEW)) if len(report.connections) <= FEW else []
+    yield from (report.connections[place] for place in dict.fromkeys(places))

@@ -1,0 +1,135 @@
+"""A finding on the page: what it is, what to do, its numbers, what proves it, and a picture of a scan or a flood."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from handshake_inspect.render.page import svg
+from handshake_inspect.report.docs import FINDING_DOCS
+from handshake_inspect.report.model import Capture, Finding
+from handshake_inspect.report.pictures import Pictures
+from handshake_inspect.wire.text import duration, moment, plural, printable, share
+
+FRAMES = 24
+PROBES = 1_200
+LISTED = 40  # values of one metric
+
+
+@dataclass(frozen=True)
+class FindingShown:
+    """One finding, in words."""
+
+    finding: Finding
+    means: str
+    when: str
+    metrics: list[tuple[str, str]]
+    frames: str
+    command: str
+    connections: str
+    picture: Markup | None
+    caption: str
+    legend: list[str]
+
+
+def shown_finding(finding: Finding, capture: Capture, pictures: Pictures) -> FindingShown:
+    """Everything that unfolds below its title."""
+    picture, caption, legend = _picture(finding, pictures)
+    frames = finding.evidence.frames
+    return FindingShown(
+        finding,
+        FINDING_DOCS.get(finding.id, ("", ""))[1],
+        _when(finding, capture),
+        list(metric_words(finding.metrics)),
+        _listed(frames, FRAMES),
+        _command(frames[:FRAMES], capture),
+        _listed(finding.evidence.connections, FRAMES),
+        picture,
+        caption,
+        legend,
+    )
+
+
+def _when(finding: Finding, capture: Capture) -> str:
+    if finding.start_ns is None or finding.end_ns is None:
+        return ""
+    since = (
+        ""
+        if capture.first_ns is None
+        else f", {duration(max(finding.start_ns - capture.first_ns, 0))} into the capture"
+    )
+    lasting = f", for {duration(finding.end_ns - finding.start_ns)}" if finding.end_ns > finding.start_ns else ""
+    return f"{moment(finding.start_ns)}{since}{lasting}"
+
+
+def metric_words(metrics: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values as people read them; what is null is left out."""
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from metric_words(value, f"{before}{key} ")
+        elif value is not None and value != []:
+            name, words = _metric(key, value)
+            yield f"{before}{name}".replace("_", " "), words
+
+
+def _metric(key: str, value: Any) -> tuple[str, str]:
+    if isinstance(value, bool):
+        return key, "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return key, _listed(value, LISTED)
+    if isinstance(value, str):
+        return key, value
+    if key.endswith("_ns"):
+        return key.removesuffix("_ns"), duration(value)
+    if key.endswith("_ratio"):
+        return key, share(round(value * 1_000_000), 1_000_000)
+    end, unit = next(
+        (each for each in (("_bytes", " bytes"), ("_per_s", " per second")) if key.endswith(each[0])), ("", "")
+    )
+    return key.removesuffix(end), (f"{value:,}" if isinstance(value, int) else f"{value:.3g}") + unit
+
+
+def _listed(values: Any, most: int) -> str:
+    more = f" and {len(values) - most:,} more" if len(values) > most else ""
+    return ", ".join(str(each) for each in values[:most]) + more
+
+
+def _command(frames: list[int], capture: Capture) -> str:
+    """What shows these frames in Wireshark's own words; empty where there is no one file."""
+    if not frames or len(capture.sources) != 1 or capture.sources[0] == "-" or capture.host is not None:
+        return ""
+    numbers = ", ".join(map(str, frames))
+    return f"tshark -r {shlex.quote(printable(capture.sources[0]))} -Y 'frame.number in {{{numbers}}}'"
+
+
+def _picture(finding: Finding, pictures: Pictures) -> tuple[Markup | None, str, list[str]]:
+    target = finding.target
+    if target is None or not len(pictures.report.connections):
+        return None, "", []
+    if finding.id == "port-scan":
+        return _scan(target.ip, pictures)
+    if finding.id in ("syn-flood", "ack-flood", "rst-flood"):
+        counts = pictures.sources(target.ip, target.port)
+        if sum(counts) >= 20:
+            caption = (
+                f"{plural(sum(counts), 'source')} by the first byte of their addresses: forged ones are everywhere"
+            )
+            return svg.sources(counts), caption, []
+    return None, "", []
+
+
+def _scan(client: str, pictures: Pictures) -> tuple[Markup | None, str, list[str]]:
+    probes = pictures.probes(client, PROBES)
+    if len(probes) < 2:
+        return None, "", []
+    hosts = len({probe.server.ip for probe in probes})
+    more = f", the first {PROBES:,}" if len(probes) == PROBES else ""
+    on = f" on {plural(hosts, 'host')}" if hosts > 1 else f" of {probes[0].server.ip}"
+    found = [str(probe.server if hosts > 1 else probe.server.port) for probe in probes if probe.state == "open"]
+    caption = f"{plural(len(probes), 'port')}{on} that were tried{more}; open: {_listed(found, LISTED) or 'none'}"
+    states = [state for state in svg.PROBED if any(probe.state == state for probe in probes)]
+    return svg.ports(probes, hosts=hosts > 1), caption, states

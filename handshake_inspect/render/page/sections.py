@@ -1,0 +1,354 @@
+"""What stands in the sections of a report's page: words, numbers and pictures, in the order of the page."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from markupsafe import Markup
+
+from handshake_inspect.render import Options
+from handshake_inspect.render.layout import Column, Style
+from handshake_inspect.render.page import svg
+from handshake_inspect.render.page.cast import Cast, Shown
+from handshake_inspect.render.page.findings import FindingShown, shown_finding
+from handshake_inspect.render.page.waterfall import waterfall
+from handshake_inspect.render.quic import MEANING as QUIC_MEANING
+from handshake_inspect.render.setups import FIGURES, setup_columns, setup_remarks
+from handshake_inspect.report.headline import (
+    MEANING,
+    captured,
+    failures,
+    gravest_of,
+    quality,
+    source_names,
+    verdict,
+    why_nothing,
+)
+from handshake_inspect.report.host import host_words
+from handshake_inspect.report.model import TROUBLE_OUTCOMES, Capture, Distribution, Finding, Report, Service
+from handshake_inspect.report.pictures import Leg, Pictures, Timeline
+from handshake_inspect.report.quic import QuicConnection
+from handshake_inspect.wire.text import duration, moment, offsets, plural, printable, share
+
+SERVICES = 25
+FINDINGS = 60
+UNFOLDED = 12  # findings that are seen at once
+BANDS = 12
+SOURCES = 20
+PROBLEMS = 20
+QUIC = 20
+SPARKS = 20  # services that have their attempts over time
+FEW = 10  # values of which percentiles say something
+STYLE = Style(color=False, encoding="utf-8")
+LEGS: dict[Leg, tuple[str, str]] = {
+    "synack": ("SYN to SYN-ACK", "the path to the server and the server"),
+    "ackdat": ("SYN-ACK to ACK", "the path to the client and the client"),
+}
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number at the top of the page; `look` is good, bad or nothing."""
+
+    label: str
+    value: str
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class LegShown:
+    """One leg of the handshake RTT."""
+
+    title: str
+    what: str
+    count: str
+    picture: Markup
+
+
+@dataclass(frozen=True)
+class ServiceShown:
+    """One row of the table of services."""
+
+    server: str
+    service: Service
+    established: str
+    bar: Markup
+    otherwise: str
+    spark: Markup | None
+    rtt: list[tuple[int | None, str]] = field(default_factory=list)
+
+
+class Sections:
+    """The sections of one report; each is made when the page asks for it."""
+
+    def __init__(self, report: Report, options: Options) -> None:
+        self.report = report
+        self.options = options
+        self.pictures = Pictures(report)
+        self.cast = Cast(report, self.pictures, options)
+        self.verdict = verdict(report)
+        self.captured = "".join(captured(report.capture))
+        self.total = report.summary.connections
+
+    # -- the top -----------------------------------------------------------------------------------------------------
+
+    @property
+    def gravest(self) -> Finding | None:
+        """The finding that comes first."""
+        return gravest_of(self.report)
+
+    @property
+    def look(self) -> str:
+        """The colour of the verdict."""
+        gravest = self.gravest
+        return gravest.severity if gravest is not None else "fine" if self.total else "none"
+
+    @property
+    def nothing(self) -> str:
+        """Why there is nothing to show; empty where there is something."""
+        report = self.report
+        if self.total or report.quic_connections or report.findings:
+            return ""
+        return why_nothing(report.capture, self.options.where)
+
+    @property
+    def tiles(self) -> Iterator[Tile]:
+        """The numbers at the top."""
+        summary, total = self.report.summary, self.total
+        if total or not self.report.quic_connections:
+            yield Tile("connections", f"{total:,}")
+        if total:
+            good = summary.outcomes.established == total
+            yield Tile("established", share(summary.outcomes.established, total), "good" if good else "")
+            counts = summary.outcomes.as_dict()
+            failed = sum(counts[word] for word in TROUBLE_OUTCOMES)
+            yield Tile("failed", f"{failed:,}", "bad" if failed else "good")
+        if self.report.quic_connections:
+            yield Tile("QUIC", f"{len(self.report.quic_connections):,}")
+        rtt = summary.rtt.total
+        yield from (Tile(f"connect {name}", duration(ns)) for name, ns in figures(rtt))
+
+    # -- over time ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def timeline(self) -> Timeline | None:
+        """Attempts over time, where there are several."""
+        return self.pictures.timeline() if len(self.report.connections) > 2 else None
+
+    @property
+    def attempts(self) -> Markup | None:
+        """The picture of them."""
+        return None if self.timeline is None else svg.attempts(self.timeline)
+
+    @property
+    def bar_words(self) -> str:
+        """How long one bar is."""
+        return "" if self.timeline is None else duration(self.timeline.bin_ns)
+
+    @property
+    def legend(self) -> list[tuple[str, str, str]]:
+        """Outcomes that there are: the word, how many, what it means."""
+        counts = self.report.summary.outcomes.as_dict()
+        return [(word, f"{count:,}", MEANING[word]) for word, count in counts.items() if count]
+
+    @property
+    def bands(self) -> Markup | None:
+        """When findings held."""
+        timeline = self.timeline
+        if timeline is None:
+            return None
+        timed = [each for each in self.report.findings if each.start_ns is not None and each.end_ns is not None]
+        spans = [
+            (each.severity, each.id, each.title, timeline.place(each.start_ns or 0), timeline.place(each.end_ns or 0))
+            for each in timed[:BANDS]
+        ]
+        return svg.bands(spans) if spans else None
+
+    @property
+    def half_open(self) -> Markup | None:
+        """Connections that were half-open at the same time, where that is worth a look."""
+        levels = self.pictures.half_open() if self.timeline is not None else [0]
+        if self.timeline is None or max(levels) < 2:
+            return None
+        return svg.steps(levels, f"Half-open connections over time, at most {max(levels):,}", self.timeline)
+
+    # -- how long ----------------------------------------------------------------------------------------------------
+
+    @property
+    def legs(self) -> Iterator[LegShown]:
+        """The two halves of the handshake, on one scale, where there are enough of them."""
+        if self.report.summary.rtt.synack.count < FEW:
+            return
+        scale = self.pictures.scale(*LEGS)
+        for leg, (title, what) in LEGS.items():
+            counted = self.pictures.histogram(leg, scale)
+            measured: Distribution = getattr(self.report.summary.rtt, leg)
+            if counted is not None:
+                marks = figures(measured)
+                yield LegShown(title, what, f"{measured.count:,}", svg.histogram(counted, f"{title}: {what}", marks))
+
+    @property
+    def few_legs(self) -> list[tuple[str, str]]:
+        """The halves and the whole in words, where there are only a few."""
+        rtt = self.report.summary.rtt
+        of_all = [(title, getattr(rtt, leg)) for leg, (title, _) in LEGS.items()] + [("SYN to ACK", rtt.total)]
+        return [
+            (title, ", ".join(f"{name} {duration(ns)}" for name, ns in figures(leg)).removeprefix("RTT "))
+            for title, leg in of_all
+            if leg.count
+        ]
+
+    @property
+    def cloud(self) -> Markup | None:
+        """The connect RTT over time."""
+        counted = (
+            self.pictures.cloud() if self.timeline is not None and self.report.summary.rtt.total.count >= FEW else None
+        )
+        return None if counted is None or self.timeline is None else svg.cloud(counted, self.timeline)
+
+    # -- findings, services, set-up ----------------------------------------------------------------------------------
+
+    unfolded = UNFOLDED
+
+    @cached_property
+    def findings(self) -> list[FindingShown]:
+        """The findings, as far as they are listed."""
+        return [shown_finding(each, self.report.capture, self.pictures) for each in self.report.findings[:FINDINGS]]
+
+    @property
+    def more_findings(self) -> int:
+        """How many are not."""
+        return max(len(self.report.findings) - FINDINGS, 0)
+
+    @property
+    def services(self) -> Iterator[ServiceShown]:
+        """The busiest services."""
+        for place, service in enumerate(self.report.services[:SERVICES]):
+            rtt = service.rtt.total
+            drawn = place < SPARKS and service.connections >= FEW and len(self.report.connections) > 0
+            spark = self.pictures.timeline(service.server) if drawn else None
+            yield ServiceShown(
+                str(service.server),
+                service,
+                share(service.outcomes.established, service.connections),
+                svg.shares(service.outcomes.as_dict(), "outcomes"),
+                failures(service.outcomes),
+                svg.spark(spark) if spark is not None and spark.attempts else None,
+                [(ns, "" if ns is None else duration(ns)) for ns in (rtt.p50_ns, rtt.p95_ns, rtt.max_ns)],
+            )
+
+    @property
+    def more_services(self) -> int:
+        """How many services are not listed."""
+        return max(len(self.report.services) - SERVICES, 0)
+
+    setup_figures = FIGURES
+
+    @property
+    def setups(self) -> list[Column]:
+        """What connecting cost, by service and protocol."""
+        return setup_columns(self.report, STYLE)
+
+    @property
+    def setup_remarks(self) -> str:
+        """What stands below that."""
+        return setup_remarks(self.report, STYLE)
+
+    # -- QUIC --------------------------------------------------------------------------------------------------------
+
+    @property
+    def quic_outcomes(self) -> list[tuple[str, str, str, str]]:
+        """The outcomes of QUIC connections: the word, how many, which share, what it means."""
+        outcomes = [each.outcome for each in self.report.quic_connections]
+        counts = {word: outcomes.count(word) for word in QUIC_MEANING if word in outcomes}
+        return [(word, f"{n:,}", share(n, len(outcomes)), QUIC_MEANING[word]) for word, n in counts.items()]
+
+    @property
+    def quic(self) -> list[tuple[QuicConnection, str, Markup | None]]:
+        """Some QUIC connections, when they began and how they were set up; those in trouble first."""
+        if not self.options.connections:
+            return []
+        ordered = sorted(self.report.quic_connections, key=lambda each: each.outcome in ("established", "pending"))[
+            :QUIC
+        ]
+        falls = [None if each.setup is None else waterfall(each.setup) for each in ordered]
+        return list(zip(ordered, self._at([each.first_ns for each in ordered]), falls, strict=True))
+
+    @property
+    def more_quic(self) -> int:
+        """How many are not listed."""
+        return max(len(self.report.quic_connections) - QUIC, 0) if self.options.connections else 0
+
+    def _at(self, times: Sequence[int]) -> list[str]:
+        start = self.report.capture.first_ns or 0
+        return offsets([ns - start for ns in times], (self.report.capture.last_ns or start) - start)
+
+    # -- the capture -------------------------------------------------------------------------------------------------
+
+    @property
+    def facts(self) -> Iterator[tuple[str, str]]:
+        """What is known of the capture."""
+        yield from capture_facts(self.report.capture)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with it."""
+        return [each.message for each in self.report.capture.problems[:PROBLEMS]]
+
+    @property
+    def command(self) -> str:
+        """What makes this page again; empty where that cannot be said."""
+        sources = self.report.capture.sources
+        if not sources or len(sources) > SOURCES or self.report.capture.host is not None:
+            return ""
+        return f"hsi -o report.html {' '.join(shlex.quote(printable(each)) for each in sources)}"
+
+    @property
+    def tool(self) -> str:
+        """What wrote it."""
+        return f"{self.report.tool.name} {self.report.tool.version}"
+
+    @property
+    def shown(self) -> list[Shown]:
+        """All connections that the page lists."""
+        return self.cast.shown
+
+
+_POSITIONS = {
+    "client": "next to the clients",
+    "server": "next to the servers",
+    "between": "between clients and servers",
+}
+
+
+def figures(measured: Distribution) -> list[tuple[str, int]]:
+    """Percentiles, or of few values the least, the median and the greatest."""
+    names = (
+        ("p50", "p95", "p99") if measured.count >= FEW else ("min", "p50", "max") if measured.count > 1 else ("p50",)
+    )
+    words = {"p50": "RTT" if measured.count == 1 else "median"} if measured.count < FEW else {}
+    return [(words.get(name, name), ns) for name in names if (ns := getattr(measured, f"{name}_ns")) is not None]
+
+
+def capture_facts(capture: Capture) -> Iterator[tuple[str, str]]:
+    """What was read, when, how much of it and how well."""
+    names = source_names(capture)
+    for place, name in enumerate(names[:SOURCES]):
+        yield "" if place else "file", name
+    if len(names) > SOURCES:
+        yield "", f"and {plural(len(names) - SOURCES, 'file')} more"
+    kinds = [*([capture.format] if capture.format else []), *capture.link_types]
+    if kinds:
+        yield "format", ", ".join(kinds)
+    yield from (("filter", each) for each in capture.filters[:3])
+    if capture.first_ns is not None and capture.last_ns is not None:
+        yield "time", f"{moment(capture.first_ns)}, lasting {duration(capture.last_ns - capture.first_ns)}"
+    yield "contents", f"{plural(capture.frames, 'frame')}, {plural(capture.tcp_segments, 'TCP segment')}"
+    yield "quality", quality(capture)
+    if capture.position is not None:
+        yield "position", _POSITIONS[capture.position.place]
+    if counted := host_words(capture.host):
+        yield "this host", counted

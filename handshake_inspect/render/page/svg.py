@@ -1,0 +1,299 @@
+"""SVG as it is drawn into the page: elements, and charts of bars, bands, lines and clouds.
+
+Places across are per cent, so that a chart fills the width that there is and its text keeps its size; places down are
+pixels.  Colours are attributes, which a style sheet may overrule: where a page may have no styles, they stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from markupsafe import Markup, escape
+
+from handshake_inspect.report.model import Outcome
+from handshake_inspect.report.pictures import BINS, BUCKETS, CLOUD, Cloud, Histogram, Probe, Timeline, log_place, ticks
+from handshake_inspect.wire.text import NS_PER_SECOND, duration, plural, printable
+
+# Of Okabe and Ito, which people who see few colours can tell apart; words stand beside them everywhere.
+COLORS = {
+    "established": "#009e73", "refused": "#d55e00", "rejected": "#8c3b00", "timed-out": "#e69f00",
+    "half-open": "#b85a93", "aborted": "#7f7f7f", "pending": "#b8a900", "unsolicited": "#56b4e9",
+    "midstream": "#7fa7c4", "failed": "#d55e00",
+}  # fmt: skip
+SEVERITIES = {"critical": "#c8102e", "warning": "#e69f00", "info": "#3b7dd8"}
+PROBED = {"open": "#009e73", "closed": "#d0d5da", "filtered": "#e69f00"}
+_INK, _MUTED, _RULE = "#1d232a", "#5b6570", "#d5dae0"
+_FONT = "system-ui, sans-serif"
+SQUARES = 60  # of a scan, in one row
+_AXIS = 16  # pixels of the labels below a chart
+
+
+def number(value: float) -> str:
+    """A number in as few characters as a picture needs."""
+    return f"{value:.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"
+
+
+def tag(name: str, *content: Markup | str, **attributes: object) -> Markup:
+    """An element; what is not markup yet is escaped, `class_` and `font_size` lose their underscores."""
+    pairs = (
+        f' {key.rstrip("_").replace("_", "-")}="{_attribute(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    inside = Markup("").join(each if isinstance(each, Markup) else printable(each) for each in content)
+    opened = f"<{name}{''.join(pairs)}"
+    return Markup(f"{opened}>{inside}</{name}>" if content else f"{opened}/>")  # noqa: S704 - all of it is escaped
+
+
+def _attribute(value: object) -> Markup:
+    return escape(number(value) if isinstance(value, float) else printable(str(value)))
+
+
+def percent(share: float) -> str:
+    """A place across: `37.5%`."""
+    return f"{number(100 * share)}%"
+
+
+def picture(height: float, label: str, *content: Markup, **attributes: object) -> Markup:
+    """A chart of this height, as wide as there is room; `label` says what it shows to those who do not see it."""
+    return tag(
+        "svg", *content, width="100%", height=height, role="img", aria_label=label, font_family=_FONT, **attributes
+    )
+
+
+def text(words: str, x: str | float, y: float, kind: str = "ax", *, anchor: str | None = None) -> Markup:
+    """Words at a place; `kind` is their class in the style sheet."""
+    size = {"ax": 11, "note": 11.5, "head": 13, "mono": 12}.get(kind, 11)
+    fill = _MUTED if kind in ("ax", "state") else _INK
+    return tag("text", words, x=x, y=float(y), class_=kind, fill=fill, font_size=size, text_anchor=anchor)
+
+
+def rule(y: float) -> Markup:
+    """A line across."""
+    return tag("line", x1="0", x2="100%", y1=float(y), y2=float(y), class_="rule", stroke=_RULE)
+
+
+def box(x: float, y: float, width: float, height: float, kind: str, fill: str, *content: Markup) -> Markup:
+    """A rectangle; places across are shares of the width."""
+    return tag(
+        "rect", *content, x=percent(x), y=float(y), width=percent(width), height=float(height), class_=kind, fill=fill
+    )
+
+
+# --- over time --------------------------------------------------------------------------------------------------------
+
+
+def attempts(timeline: Timeline, height: int = 150) -> Markup:
+    """Attempts over time: a bar for each span, in the colours of the outcomes."""
+    most = max(timeline.most, 1)
+    room = height - _AXIS - 14
+    bars = []
+    for place in range(BINS):
+        parts, y = [], float(height - _AXIS)
+        for outcome, counts in timeline.attempts.items():
+            if counts[place]:
+                tall = max(counts[place] * room / most, 0.6)
+                y -= tall
+                parts.append(box(place / BINS, y, 0.86 / BINS, tall, f"o-{outcome}", COLORS[outcome]))
+        if parts:
+            said = ", ".join(f"{n[place]:,} {word}" for word, n in timeline.attempts.items() if n[place])
+            since = duration(place * timeline.bin_ns) if place else "0 s"
+            bars.append(tag("g", tag("title", f"from {since}: {said}"), *parts))
+    label = f"Attempts to connect over time, at most {plural(most, 'attempt')} in {duration(timeline.bin_ns)}"
+    top = [text(f"{most:,}", 0, 10)]
+    return picture(height, label, rule(14), rule(height - _AXIS), *bars, *top, *clock(timeline, height - 3))
+
+
+def clock(timeline: Timeline, y: float) -> list[Markup]:
+    """Labels of the time since the capture began."""
+    whole = timeline.bin_ns * BINS
+    labels = []
+    for ns in round_times(whole):
+        share = ns / whole
+        anchor = None if share < 0.03 else "end" if share > 0.97 else "middle"
+        labels.append(text(duration(ns), percent(share), y, anchor=anchor))
+    return labels
+
+
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+
+
+def round_times(whole_ns: int, most: int = 5) -> list[int]:
+    """Round times from 0 on, a few of them, that lie within a span."""
+    unit = NS_PER_SECOND
+    while whole_ns < unit * most and unit > 1:
+        unit //= 10
+    steps = [step * unit for step in (_STEPS if unit == NS_PER_SECOND else (1, 2, 5, 10, 20, 50))]
+    longest = max(steps[-1] * -(-whole_ns // (steps[-1] * most)), 1)
+    step = next((step for step in steps if whole_ns // step <= most), longest)
+    return list(range(0, whole_ns + 1, step))
+
+
+def bands(spans: Sequence[tuple[str, str, str, float, float]]) -> Markup:
+    """When findings held: rows of severity, words, title, begin and end, as shares of the time."""
+    rows = [_band(20.0 * row, *span) for row, span in enumerate(spans)]
+    return picture(20 * len(spans) + 2, "When findings held, on the same scale of time", *rows)
+
+
+def _band(y: float, severity: str, words: str, title: str, begin: float, end: float) -> Markup:
+    """One finding; its words stand in the band from the side where there is more room."""
+    wide = max(end - begin, 0.006)
+    at, color = min(begin, 1 - wide), SEVERITIES[severity]
+    left = at < 0.6
+    named: dict[str, object] = {"class_": f"b-{severity}", "fill": color, "y": y + 2, "height": 15}
+    return tag(
+        "g",
+        tag("title", title),
+        tag("rect", x=percent(at), width=percent(wide), rx=2, fill_opacity="0.28", **named),
+        tag("rect", x=percent(at), width=3, **named),
+        tag(
+            "text", words, x=percent(at if left else at + wide), y=y + 13, dx=7 if left else -5, class_="band",
+            fill=_INK, font_size=11, text_anchor=None if left else "end",
+        ),
+    )  # fmt: skip
+
+
+def steps(levels: Sequence[int], label: str, timeline: Timeline, height: int = 70) -> Markup:
+    """A level over time as an area of steps."""
+    most = max(1, *levels)
+    room = height - _AXIS - 14
+    path = f"M0 {room}" + "".join(f"V{number(room - level * room / most)}h1" for level in levels) + f"V{room}z"
+    inner = tag(
+        "svg",
+        tag("path", d=path, class_="area", fill=COLORS["half-open"], fill_opacity="0.55"),
+        x="0", y=14, width="100%", height=room, viewBox=f"0 0 {len(levels)} {room}", preserveAspectRatio="none",
+    )  # fmt: skip
+    return picture(
+        height, label, rule(14), rule(height - _AXIS), inner, text(f"{most:,}", 0, 10), *clock(timeline, height - 3)
+    )
+
+
+def spark(timeline: Timeline) -> Markup:
+    """Attempts over time in the space of a word."""
+    totals = [sum(bars) for bars in zip(*timeline.attempts.values(), strict=True)]
+    most = max(*totals, 1)
+    path = "".join(f"M{i} 18v{number(-max(18 * n / most, 1))}h1V18z" for i, n in enumerate(totals) if n)
+    return tag(
+        "svg", tag("path", d=path, class_="spark", fill=_MUTED), width=BINS, height=18, viewBox=f"0 0 {BINS} 18",
+        role="img", aria_label="attempts over time",
+    )  # fmt: skip
+
+
+# --- how long ---------------------------------------------------------------------------------------------------------
+
+
+def histogram(
+    counted: Histogram, label: str, marks: Sequence[tuple[str, int]], before: Histogram | None = None, height: int = 130
+) -> Markup:
+    """Durations on a logarithmic scale, with marks such as percentiles; `before` is drawn as lines over it."""
+    base = float(height - _AXIS)
+    now, then = (max(sum(each.counts), 1) if each is not None else 1 for each in (counted, before))
+    most = max(*(n / now for n in counted.counts), *(n / then for n in (before.counts if before else (0, 0))))
+    scale = (base - 44) / most  # of shares of all, so that few can be compared with many
+    parts = [_bar(place, n, scale / now, base) for place, n in enumerate(counted.counts) if n]
+    parts += [_line(place, n, scale / then, base) for place, n in enumerate(before.counts if before else ()) if n]
+    for row, (words, ns) in enumerate(marks):
+        parts.extend(_mark(f"{words} {duration(ns)}", counted.place(ns), 11.0 + 13 * row, base))
+    for tick in ticks(counted.low_ns, counted.high_ns):
+        share = counted.place(tick)
+        anchor = None if share < 0.04 else "end" if share > 0.94 else "middle"
+        parts.append(text(duration(tick), percent(share), height - 3, anchor=anchor))
+    return picture(height, label, rule(base), *parts)
+
+
+def _bar(place: int, count: int, scale: float, base: float) -> Markup:
+    tall, words = max(count * scale, 1.0), tag("title", f"{count:,}")
+    return box(place / BUCKETS, base - tall, 0.9 / BUCKETS, tall, "bar", SEVERITIES["info"], words)
+
+
+def _line(place: int, count: int, scale: float, base: float) -> Markup:
+    y, ends = base - max(count * scale, 1.0), (percent(place / BUCKETS), percent((place + 1) / BUCKETS))
+    return tag("line", x1=ends[0], x2=ends[1], y1=y, y2=y, class_="before", stroke=COLORS["timed-out"], stroke_width=3)
+
+
+def _mark(words: str, share: float, y: float, base: float) -> tuple[Markup, Markup]:
+    line = tag(
+        "line", x1=percent(share), x2=percent(share), y1=float(y - 9), y2=float(base), class_="mark", stroke=_INK,
+        stroke_dasharray="2 3",
+    )  # fmt: skip
+    left = share > 0.66
+    return line, tag(
+        "text", words, x=percent(share), y=float(y), dx=-4 if left else 4, class_="ax", fill=_MUTED, font_size=11,
+        text_anchor="end" if left else None,
+    )  # fmt: skip
+
+
+def cloud(counted: Cloud, timeline: Timeline, height: int = 150) -> Markup:
+    """Durations over time: darker where there are more."""
+    across, up = CLOUD
+    base, room = height - _AXIS, height - _AXIS - 6
+    paths = []
+    for least, most, opacity in ((1, 1, "0.45"), (2, 7, "0.7"), (8, None, "1")):
+        cells = [(x, y) for x, y, n in counted.cells if n >= least and (most is None or n <= most)]
+        if cells:
+            d = "".join(f"M{x} {up - 1 - y}h1v1h-1z" for x, y in cells)
+            paths.append(tag("path", d=d, class_="dot", fill=SEVERITIES["info"], fill_opacity=opacity))
+    inner = tag(
+        "svg", *paths, x="0", y=6, width="100%", height=room, viewBox=f"0 0 {across} {up}", preserveAspectRatio="none"
+    )
+    scale, last = [], base + 16.0
+    for ns in ticks(counted.low_ns, counted.high_ns):
+        y = base - log_place(ns, counted.low_ns, counted.high_ns) * room
+        scale.append(rule(y))
+        if 16 < y < last - 16:
+            scale.append(text(duration(ns), 2, y - 3))
+            last = y
+    label = "Connect RTT over time, on a logarithmic scale"
+    return picture(height, label, *scale, rule(base), inner, *clock(timeline, height - 3))
+
+
+# --- shares, ports and sources ----------------------------------------------------------------------------------------
+
+
+def shares(counts: Mapping[Outcome, int], label: str) -> Markup:
+    """A bar divided by outcomes."""
+    whole, at, parts = max(sum(counts.values()), 1), 0.0, []
+    for outcome, count in counts.items():
+        if count:
+            parts.append(
+                box(at, 0, count / whole, 12, f"o-{outcome}", COLORS[outcome], tag("title", f"{count:,} {outcome}"))
+            )
+            at += count / whole
+    return tag("svg", *parts, width=140, height=12, role="img", aria_label=label)
+
+
+def ports(probes: Iterable[Probe], *, hosts: bool) -> Markup:
+    """What a scan learnt: a square for each port, or for each host, that was tried."""
+    listed = list(probes)
+    columns = SQUARES
+    rows = -(-len(listed) // columns)
+    squares = [
+        tag(
+            "rect",
+            tag("title", f"{probe.server if hosts else probe.server.port}: {probe.state}"),
+            x=place % columns * 12, y=place // columns * 12, width=10, height=10, class_=f"p-{probe.state}",
+            fill=PROBED[probe.state],
+        )
+        for place, probe in enumerate(listed)
+    ]  # fmt: skip
+    label = f"What the scan learnt of {plural(len(listed), 'port')}, in their order"
+    wide = min(len(listed), columns) * 12
+    return tag(
+        "svg", *squares, width=wide, height=rows * 12, viewBox=f"0 0 {wide} {rows * 12}", role="img", aria_label=label
+    )
+
+
+def sources(counts: Sequence[int], height: int = 70) -> Markup:
+    """Clients by the first byte of their address: forged ones are everywhere."""
+    most, base = max(counts), height - _AXIS
+    bars = [
+        box(place / 256, base - max(count * (base - 4) / most, 1), 0.9 / 256, max(count * (base - 4) / most, 1), "bar",
+            SEVERITIES["info"], tag("title", f"{place}.0.0.0/8: {count:,}"))
+        for place, count in enumerate(counts)
+        if count
+    ]  # fmt: skip
+    labels = [
+        text(f"{at}", percent(at / 256), height - 3, anchor="end" if at > 250 else "middle" if at else None)
+        for at in (0, 64, 128, 192, 255)
+    ]
+    return picture(height, "Clients by the first byte of their address", rule(base), *bars, *labels)

@@ -1,0 +1,64 @@
+"""The set-up of one connection as a drawing: a row for each part, with a bar where it lies in time."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from handshake_inspect.render.page.svg import COLORS, SEVERITIES, box, percent, picture, rule, tag, text
+from handshake_inspect.report.setup import Setup
+from handshake_inspect.report.waterfall import Row, Whose, rows
+from handshake_inspect.wire.text import bounds, duration
+
+WHOSE: dict[Whose, tuple[str, str]] = {
+    "network": ("network", SEVERITIES["info"]),
+    "prologue": ("prologue", COLORS["unsolicited"]),
+    "server": ("server", COLORS["timed-out"]),
+    "client": ("client", COLORS["established"]),
+    "either": ("in doubt", "#b5bcc4"),
+}
+_LABEL = 0.2  # share of the width before the bars
+_ROW = 22
+
+
+def waterfall(setup: Setup) -> Markup | None:
+    """The drawing; None where nothing was measured."""
+    drawn = rows(setup)
+    if not drawn:
+        return None
+    whole = max(row.start_ns + row.max_ns for row in drawn) or 1
+    parts: list[Markup] = []
+    for place, row in enumerate(drawn):
+        parts.extend(_row(row, place * _ROW, whole))
+    height = len(drawn) * _ROW + 18
+    parts.append(rule(height - 16))
+    parts.append(text("0", percent(_LABEL), height - 3))
+    parts.append(text(duration(whole), "100%", height - 3, anchor="end"))
+    return picture(height, "Set-up of the connection, part by part", *parts)
+
+
+def whose(setup: Setup) -> list[tuple[str, str]]:
+    """What the colours mean, of those that are there: class and words."""
+    there = {who for row in rows(setup) for who, ns in row.parts if ns}
+    return [(who, words) for who, (words, _) in WHOSE.items() if who in there]
+
+
+def _row(row: Row, y: float, whole: int) -> list[Markup]:
+    took = bounds(row.value_ns, row.min_ns, row.max_ns)
+    parts, at = [text(row.label, 0, y + 14, "note")], row.start_ns
+    for who, ns in row.parts:
+        if ns:
+            words, color = WHOSE[who]
+            share = ns * (1 - _LABEL) / whole
+            place = _LABEL + at * (1 - _LABEL) / whole
+            parts.append(
+                box(place, y + 4, max(share, 0.002), 13, f"w-{who}", color, tag("title", f"{words}: {duration(ns)}"))
+            )
+            at += ns
+    end = _LABEL + at * (1 - _LABEL) / whole
+    before = end > 0.8
+    x = percent(_LABEL + row.start_ns * (1 - _LABEL) / whole) if before else percent(end)
+    parts.append(
+        tag("text", took, x=x, y=float(y + 14), dx=-5 if before else 5, class_="ax", fill="#5b6570", font_size=11,
+            text_anchor="end" if before else None)
+    )  # fmt: skip
+    return parts

@@ -1,0 +1,349 @@
+"""What pictures of a report show: its connections counted over time, by how long they took, and by their trouble.
+
+Everything is counted from columns, so that millions of connections cost no more than their arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.report.column import Addresses, Column, Mask, Numbers, Words
+from handshake_inspect.report.columns import Columns
+from handshake_inspect.report.connections import RowConnections
+from handshake_inspect.report.fields import find
+from handshake_inspect.report.model import OUTCOMES, Endpoint, Outcome, Report, has_trouble
+from handshake_inspect.verdicts.sets import host_key, run_starts
+from handshake_inspect.wire.address import address_text, halves_within
+from handshake_inspect.wire.text import endpoint_text
+
+Leg = Literal["synack", "ackdat", "total"]
+Array = NDArray[Any]
+
+BINS = 96  # over the time of the capture
+BUCKETS = 44  # of a histogram
+CLOUD = (120, 32)  # cells of a cloud
+_FIELDS = (
+    "first_ns", "last_ns", "outcome", "cause", "client.ip", "client.port", "server.ip", "server.port", "state.server",
+    "handshake.synack_ns", "handshake.ack_ns", "rtt.synack.value_ns", "rtt.ackdat.value_ns", "rtt.total.value_ns",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Attempts by the time when they began: how many of each outcome in each of `bins` spans of `bin_ns`."""
+
+    start_ns: int
+    bin_ns: int
+    attempts: dict[Outcome, list[int]]
+
+    @property
+    def most(self) -> int:
+        """The highest bar."""
+        return max((sum(bars) for bars in zip(*self.attempts.values(), strict=True)), default=0)
+
+    def place(self, ns: int) -> float:
+        """Where a time lies, from 0 to 1; what is outside is moved to the edge."""
+        return min(max((ns - self.start_ns) / (self.bin_ns * BINS), 0.0), 1.0)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Durations counted in buckets of equal width on a logarithmic scale from `low_ns` to `high_ns`."""
+
+    low_ns: float
+    high_ns: float
+    counts: list[int]
+
+    def place(self, ns: float) -> float:
+        """Where a duration lies, from 0 to 1."""
+        return log_place(ns, self.low_ns, self.high_ns)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Durations over time: how many lie in which cell, columns from the left and rows from the bottom."""
+
+    low_ns: float
+    high_ns: float
+    cells: list[tuple[int, int, int]]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Connections that came to the same for the same cause: to one server, one host, or wherever (`server` empty).
+
+    `examples` are places of some in the sequence of all connections.
+    """
+
+    outcome: Outcome
+    cause: str | None
+    server: str
+    connections: int
+    servers: int
+    clients: int
+    first_ns: int
+    last_ns: int
+    examples: list[int]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a scan learnt of one port of one host."""
+
+    server: Endpoint
+    state: Literal["open", "closed", "filtered"]
+
+
+class Pictures:
+    """All that is counted of the connections of a report; of each thing when it is asked for."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self._columns = Columns(report.connections, map(find, _FIELDS))
+        begin = int(self._numbers("first_ns").values.min()) if len(report.connections) else 0
+        self.start_ns = begin if report.capture.first_ns is None else min(report.capture.first_ns, begin or 1 << 63)
+        self.end_ns = max(report.capture.last_ns or 0, report.capture.ended_ns or 0, self.start_ns)
+        self.bin_ns = max(-(-(self.end_ns - self.start_ns + 1) // BINS), 1)
+
+    # -- columns -----------------------------------------------------------------------------------------------------
+
+    def _of(self, name: str) -> Column:
+        return self._columns.of(find(name))
+
+    def _numbers(self, name: str) -> Numbers:
+        column = self._of(name)
+        assert isinstance(column, Numbers)  # noqa: S101
+        return column
+
+    def _words(self, name: str) -> Words:
+        column = self._of(name)
+        assert isinstance(column, Words)  # noqa: S101
+        return column
+
+    def _addresses(self, who: str) -> Addresses:
+        column = self._of(f"{who}.ip")
+        assert isinstance(column, Addresses)  # noqa: S101
+        return column
+
+    @cached_property
+    def _outcome(self) -> Array:
+        """The outcome of every connection, as a place in OUTCOMES."""
+        words = self._words("outcome")
+        place = np.array([*(OUTCOMES.index(word) for word in words.vocabulary), -1])
+        return place[words.codes]
+
+    @cached_property
+    def _troubled(self) -> Mask:
+        """For every connection whether it had trouble."""
+        connections = self.report.connections
+        if not isinstance(connections, RowConnections):
+            return np.array([has_trouble(each) for each in connections], dtype=bool)
+        order = connections.attempts.order
+        mask: Mask = connections.troubled[order if connections.ids is None else order[connections.ids]]
+        return mask
+
+    def _bins(self, ns: Array) -> Array:
+        return np.clip((ns - self.start_ns) // self.bin_ns, 0, BINS - 1)
+
+    # -- over time ---------------------------------------------------------------------------------------------------
+
+    def timeline(self, server: Endpoint | None = None) -> Timeline:
+        """Attempts over time, to one server or to all."""
+        bins, outcome = self._bins(self._numbers("first_ns").values), self._outcome
+        if server is not None:
+            chosen = self._at("server", server.ip) & (self._numbers("server.port").values == server.port)
+            bins, outcome = bins[chosen], outcome[chosen]
+        size = len(OUTCOMES) * BINS
+        counts = np.bincount(outcome * BINS + bins, minlength=size)[:size].reshape(len(OUTCOMES), BINS)
+        attempts = {word: counts[i].tolist() for i, word in enumerate(OUTCOMES) if counts[i].any()}
+        return Timeline(self.start_ns, self.bin_ns, attempts)
+
+    def half_open(self) -> list[int]:
+        """The most connections that were half-open at the same time, for each span of the timeline.
+
+        From the SYN-ACK to the final ACK; without one to the last frame, or to the end while the server still waits.
+        """
+        began, acked = self._numbers("handshake.synack_ns"), self._numbers("handshake.ack_ns")
+        states = self._words("state.server")
+        waiting = states.where(lambda word: word == "SYN_RECEIVED")
+        over = np.where(acked.known, acked.values, np.where(waiting, self.end_ns, self._numbers("last_ns").values))
+        there = began.known & (over > began.values)
+        if not there.any():
+            return [0] * BINS
+        times = np.concatenate([over[there], began.values[there]])  # who leaves goes before who comes
+        steps = np.concatenate([np.full(there.sum(), -1), np.ones(there.sum(), dtype=np.int64)])
+        order = np.argsort(times, kind="stable")
+        level, bins = np.cumsum(steps[order]), self._bins(times[order])
+        most = np.zeros(BINS, dtype=np.int64)
+        np.maximum.at(most, bins, level)
+        last = np.searchsorted(bins, np.arange(BINS), side="left") - 1  # what was there when the span began
+        carried = np.where(last >= 0, level[np.maximum(last, 0)], 0)
+        peaks: list[int] = np.maximum(most, carried).tolist()
+        return peaks
+
+    # -- how long ----------------------------------------------------------------------------------------------------
+
+    def histogram(self, leg: Leg, scale: tuple[float, float] | None = None) -> Histogram | None:
+        """How long one leg of the handshake took, on its own scale or another; None where nothing was measured."""
+        known = self._measured(leg)
+        if not len(known):
+            return None
+        low, high = scale or scale_of(known)
+        place = np.log(known / low) / np.log(high / low)
+        buckets = np.clip((place * BUCKETS).astype(np.int64), 0, BUCKETS - 1)
+        return Histogram(low, high, np.bincount(buckets, minlength=BUCKETS).tolist())
+
+    def scale(self, *legs: Leg) -> tuple[float, float] | None:
+        """One scale for several legs."""
+        known = np.concatenate([self._measured(leg) for leg in legs])
+        return scale_of(known) if len(known) else None
+
+    def _measured(self, leg: Leg) -> Array:
+        column = self._numbers(f"rtt.{leg}.value_ns")
+        return np.maximum(column.values[column.known], 1).astype(np.float64)
+
+    def cloud(self) -> Cloud | None:
+        """The connect RTT over the time when the attempts began; None where nothing was measured."""
+        column = self._numbers("rtt.total.value_ns")
+        known = np.maximum(column.values[column.known], 1).astype(np.float64)
+        if not len(known):
+            return None
+        low, high = scale_of(known)
+        across, up = CLOUD
+        since = self._numbers("first_ns").values[column.known] - self.start_ns
+        x = np.clip(since * across // (self.bin_ns * BINS), 0, across - 1).astype(np.int64)
+        y = np.clip((np.log(known / low) / np.log(high / low) * up).astype(np.int64), 0, up - 1)
+        cells, counts = np.unique(x * up + y, return_counts=True)
+        listed = zip((cells // up).tolist(), (cells % up).tolist(), counts.tolist(), strict=True)
+        return Cloud(low, high, list(listed))
+
+    def slowest(self, most: int) -> list[int]:
+        """Places of the connections whose set-up took longest until the first byte, the slowest first."""
+        column = self._numbers("setup.spans.first_byte.max_ns")
+        order = np.argsort(-np.where(column.known, column.values, -1), kind="stable")[:most]
+        found: list[int] = order[column.known[order]].tolist()
+        return found
+
+    def ordinary(self) -> int | None:
+        """The place of a connection that was established without trouble; None where there is none."""
+        fine = np.flatnonzero((self._outcome == OUTCOMES.index("established")) & ~self._troubled)
+        return int(fine[0]) if len(fine) else None
+
+    # -- trouble -----------------------------------------------------------------------------------------------------
+
+    def trouble(self, most: int, examples: int) -> list[Trouble]:
+        """Connections in trouble by outcome, cause and server, those that are most first; at most `most` groups.
+
+        Where there would be more, those to all ports of a host are one group, or those to all hosts.
+        """
+        places = np.flatnonzero(self._troubled)
+        if not len(places):
+            return []
+        cause = self._words("cause")
+        word = (self._outcome[places] * (len(cause.vocabulary) + 1) + cause.codes[places] + 1).astype(np.uint64)
+        groups: list[Array] = []
+        for key in self._servers(places):
+            keys = (key ^ word) * np.uint64(0x9E3779B97F4A7C15)
+            order = np.argsort(keys, kind="stable")
+            starts = np.flatnonzero(run_starts(keys[order]))
+            if len(starts) <= most or not key.any():
+                groups = np.split(places[order], starts[1:])
+                break
+        groups.sort(key=lambda group: (-len(group), group[0]))
+        return [self._group(group, examples) for group in groups[:most]]
+
+    def _servers(self, places: Array) -> Iterator[Array]:
+        """What names the server of each: address and port, then the address, then nothing."""
+        server, ports = self._addresses("server").at(places), self._numbers("server.port").values[places]
+        yield host_key(server.hi, server.lo, ports)
+        yield host_key(server.hi, server.lo)
+        yield np.zeros(len(places), dtype=np.uint64)
+
+    def _group(self, places: Array, examples: int) -> Trouble:
+        first, cause = int(places[0]), self._words("cause")
+        server, ports = self._addresses("server").at(places), self._numbers("server.port").values[places]
+        clients, began = self._addresses("client").at(places), self._numbers("first_ns").values[places]
+        one_host = len(np.unique(host_key(server.hi, server.lo))) == 1
+        one_port = one_host and bool((ports == ports[0]).all())
+        name = address_text(int(server.hi[0]), int(server.lo[0])) if one_host else ""
+        return Trouble(
+            OUTCOMES[int(self._outcome[first])],
+            None if cause.codes[first] < 0 else cause.vocabulary[cause.codes[first]],
+            endpoint_text(name, int(ports[0]) if one_port else None),
+            len(places),
+            len(np.unique(host_key(server.hi, server.lo, ports))),
+            len(np.unique(host_key(clients.hi, clients.lo))),
+            int(began.min()),
+            int(began.max()),
+            places[:examples].tolist(),
+        )
+
+    # -- scans and floods --------------------------------------------------------------------------------------------
+
+    def probes(self, client: str, most: int) -> list[Probe]:
+        """What one client learnt of the ports that it tried, in order of addresses and ports; at most `most`."""
+        chosen = np.flatnonzero(self._at("client", client))
+        server, ports = self._addresses("server").at(chosen), self._numbers("server.port").values[chosen]
+        order = np.lexsort((ports, server.lo, server.hi))
+        states: dict[tuple[int, int, int], Literal["open", "closed", "filtered"]] = {}
+        for at in order.tolist():
+            end = int(server.hi[at]), int(server.lo[at]), int(ports[at])
+            state = _PROBED.get(OUTCOMES[int(self._outcome[chosen[at]])])
+            if state is not None and (end not in states or state == "open"):
+                states[end] = state
+            if len(states) >= most:
+                break
+        return [Probe(Endpoint(address_text(hi, lo), port), state) for (hi, lo, port), state in states.items()]
+
+    def sources(self, server: str, port: int | None) -> list[int]:
+        """How many IPv4 clients of a server begin with each first byte; empty if there are none."""
+        chosen = self._at("server", server)
+        if port is not None:
+            chosen &= self._numbers("server.port").values == port
+        clients = self._addresses("client").at(np.flatnonzero(chosen))
+        four = np.unique(clients.lo[(clients.hi == 0) & (clients.lo >> np.uint64(32) == np.uint64(0xFFFF))])
+        found: list[int] = np.bincount(
+            (four >> np.uint64(24) & np.uint64(0xFF)).astype(np.intp), minlength=256
+        ).tolist()
+        return found if len(four) else []
+
+    def _at(self, who: str, ip: str) -> Mask:
+        """Which connections have this host, or one of this network, at that end."""
+        hi, low, high = (np.uint64(half) for half in halves_within(ip))
+        addresses = self._addresses(who)
+        mask: Mask = (addresses.hi == hi) & (addresses.lo >= low) & (addresses.lo <= high)
+        return mask
+
+
+# What an outcome says of the port that was tried.
+_PROBED: dict[Outcome, Literal["open", "closed", "filtered"]] = {
+    "established": "open", "half-open": "open", "aborted": "open", "refused": "closed", "timed-out": "filtered",
+    "pending": "filtered", "rejected": "filtered",
+}  # fmt: skip
+
+
+def scale_of(known: Array) -> tuple[float, float]:
+    """From the least to the greatest of positive values, a little wider, and never less than a factor of two."""
+    low, high = float(known.min()), float(known.max())
+    middle = (low * high) ** 0.5
+    return min(low * 0.97, middle / 2**0.5), max(high * 1.03, middle * 2**0.5)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round values between two durations on a logarithmic scale: 1, 2 and 5 of each power of ten, or fewer."""
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        found = [step * 10.0**power for power in range(20) for step in steps if low <= step * 10.0**power <= high]
+        if len(found) <= 6:
+            return found
+    return found[:: -(-len(found) // 6)]
+
+
+def log_place(value: float, low: float, high: float) -> float:
+    """Where a value lies between two others on a logarithmic scale, from 0 to 1."""
+    return min(max(float(np.log(max(value, 1) / low) / np.log(high / low)), 0.0), 1.0)
