@@ -32,6 +32,7 @@ from handshake_inspect.cli.selecting import (
     files_in,
     narrowed,
     refuse_terminal,
+    saved_report,
     test_of,
     with_stories,
     write_frames,
@@ -90,7 +91,7 @@ def command(given: AnalyzeOptions) -> None:
     """Show what happened to the TCP connections in captures.
 
     CAPTURE is a pcap or pcapng file, also compressed, a directory of them, or a quoted pattern; - is standard input.
-    Several captures are read as one trace.
+    Several captures are read as one trace. A JSON report that hsi wrote is shown once more.
     """
     paths = files_in(checked_paths([*given.read, *given.captures]))
     spare(paths, given.output, given.write)
@@ -100,7 +101,7 @@ def command(given: AnalyzeOptions) -> None:
     watched = not (given.analysis.no_progress or given.quiet)
     with Target.open(given.output) as target:
         refuse_terminal(form, target)
-        whole = analyzed(paths, given.analysis, watched=watched, meanwhile=FORMATS[form].load)
+        whole = saved_report(paths) or analyzed(paths, given.analysis, watched=watched, meanwhile=FORMATS[form].load)
         report = narrowed(whole, test)
         looks = with_stories(_looks(given, target, columns), form, report, paths, given.analysis, watched=watched)
         if not given.quiet and (form != "text" or given.output != "-"):

@@ -22,7 +22,7 @@ from handshake_inspect.cli.options import (
 )
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.progress import Meter
-from handshake_inspect.cli.selecting import chosen_format, test_of
+from handshake_inspect.cli.selecting import analyzed, chosen_format, narrowed, refuse_reports, test_of
 from handshake_inspect.cli.sparing import spare
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import FORMATS, STORIES, Options
@@ -34,6 +34,7 @@ CONNECTION is one of:
   7                                   the id, as in a JSON report
   192.0.2.1:40000                     the address and port of an end
   192.0.2.1:40000-192.0.2.2:80        both ends, in either order
+  192.0.2.1                           the connections of this host: a list
   [2001:db8::1]:40000                 IPv6 in brackets
   q7                                  a QUIC connection by its id; addresses find it too
 
@@ -69,6 +70,13 @@ class ExplainOptions:
         "--limit", metavar="N", type=click.IntRange(1, 10_000), default=40, show_default=True,
         help="List at most N segments: the first, the last, and the notable ones in between.",
     )  # fmt: skip
+    short: bool = option("--short", is_flag=True, help="Show only the ladder, what is odd in it, and the verdict.")
+    absolute: bool = option(
+        "-S",
+        "--absolute",
+        is_flag=True,
+        help="Show sequence numbers as on the wire, not counted from the first (as tcpdump -S).",
+    )
     form: str | None = format_option(STORIES)
     output: str = output_option()
     strict: bool = option("--strict", is_flag=True, help="Exit with status 3 if the input is cut or damaged.")
@@ -91,18 +99,43 @@ def command(given: ExplainOptions) -> None:
     from handshake_inspect.engine.selection import Wish, parse
 
     paths, name = _split(given.words, given.read, given.finding)
+    refuse_reports(paths)
     spare(paths, given.output)
     form = chosen_format(given.form, given.output, STORIES)
     test = test_of(given.where)
     wish = Wish(finding=given.finding) if name is None else parse(name)
     options = given.analysis.settings
     with Target.open(given.output) as target:
+        looks = Options(
+            target.width,
+            target.colored(given.analysis.color),
+            target.encoding,
+            brief=given.short,
+            absolute=given.absolute,
+        )
+        if wish.host is not None:
+            _list(given, paths, wish.text, target, looks)
+            return
         with Meter(wanted=not given.analysis.no_progress, inputs=paths) as meter:
             story = explain(paths, wish, limit=given.limit, where=test, options=options, progress=meter.update)
-        looks = Options(target.width, target.colored(given.analysis.color), target.encoding)
         target.put(lambda stream: FORMATS[form].render_story(story, stream, looks))
     if given.strict and not story.capture.complete:
         click.get_current_context().exit(INCOMPLETE)
+
+
+def _list(given: ExplainOptions, paths: list[str], host: str, target: Target, looks: Options) -> None:
+    """List the connections of a host, to choose one by its id."""
+    from handshake_inspect.expression.questions import Both
+    from handshake_inspect.render.host_connections import list_connections
+
+    if chosen_format(given.form, given.output, STORIES) != "text":
+        raise UsageError(f"{host} is a host, not a connection: name its port too, or list its connections as text")
+    whole = analyzed(paths, given.analysis, watched=not given.analysis.no_progress)
+    tests = [test_of(f'client.ip == "{host}" or server.ip == "{host}"'), test_of(given.where)]
+    report = narrowed(whole, Both(tuple(each for each in tests if each is not None)))
+    if not len(report.connections):
+        raise UsageError(f"no connection of {host}; hsi -T csv -e client.ip,server.ip lists the hosts")
+    target.put(lambda stream: list_connections(report, host, stream, looks))
 
 
 def _split(words: tuple[str, ...], read: tuple[str, ...], finding: str | None) -> tuple[list[str], str | None]:

@@ -75,17 +75,32 @@ def _remark_build(paths: Sequence[str]) -> None:
         )
 
 
-def report_of(paths: Sequence[str], options: AnalysisOptions) -> Report:
-    """The report of captures that make one trace, or the one that a JSON file holds."""
+def saved_report(paths: Sequence[str]) -> Report | None:
+    """The report that a JSON file holds; None for captures, of which a report cannot be one."""
     if len(paths) != 1 or not _is_json(paths[0]):
-        return analyzed(paths, options, watched=not options.no_progress)
+        refuse_reports(paths)
+        return None
     from handshake_inspect.report.schema import load
 
-    report = load(paths[0])
+    return load(paths[0])
+
+
+def report_of(paths: Sequence[str], options: AnalysisOptions) -> Report:
+    """The report of captures that make one trace, or the one that a JSON file holds, which needs its connections."""
+    report = saved_report(paths)
+    if report is None:
+        return analyzed(paths, options, watched=not options.no_progress)
     said = report.summary.connections + sum(service.connections for service in report.quic_services)
     if said and not len(report.connections) + len(report.quic_connections):
         raise UsageError(f"{paths[0]}: this report has no connections; write it without --no-connections")
     return report
+
+
+def refuse_reports(paths: Sequence[str]) -> None:
+    """Say that a saved report does not hold the segments that a command needs."""
+    for path in paths:
+        if _is_json(path):
+            raise UsageError(f"{path} is JSON, and this needs the capture; analyze, check and diff take one report")
 
 
 def _is_json(path: str) -> bool:
@@ -124,6 +139,7 @@ def checked_write(write: str | None, paths: Sequence[str]) -> None:
     """Refuse `--write` where the captures cannot be read once more."""
     if write is None:
         return
+    refuse_reports(paths)
     for path in paths:
         if not Path(path).is_file():
             raise UsageError(f"--write reads the captures twice, and {path} can be read only once")
@@ -148,7 +164,8 @@ def with_stories(
     from handshake_inspect.engine.explain import stories
 
     with Meter(wanted=watched) as meter:
-        told = stories(paths, chosen, report, options=options.settings, progress=meter.update)
+        limit = FORMATS[form].segments
+        told = stories(paths, chosen, report, limit=limit, options=options.settings, progress=meter.update)
     return replace(looks, stories=told)
 
 

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import numpy as np
@@ -30,19 +32,22 @@ class Wish:
     number: int | None = None
     quic: bool = False  # the number is that of a QUIC connection
     ends: tuple[End, ...] = ()
+    host: tuple[int, int] | None = None
     finding: str | None = None
 
 
 def parse(text: str) -> Wish:
-    """Read `7`, `client:port` or `client:port-server:port`, IPv6 addresses in brackets, and `q7` of QUIC.
+    """Read `7`, `client:port`, `client:port-server:port`, an address alone, or `q7` of QUIC; UsageError for all else.
 
-    UsageError for all else.
+    IPv6 addresses stand in brackets where a port follows.
     """
     text = text.strip()
     if re.fullmatch(r"q[0-9]{1,18}", text, re.ASCII):
         return Wish(text, number=int(text[1:]), quic=True)
     if re.fullmatch(r"#?[0-9]{1,18}", text, re.ASCII):
         return Wish(text, number=int(text.lstrip("#")))
+    with suppress(ValueError):
+        return Wish(text.strip("[]"), host=address_halves(str(ip_address(text.strip("[]")))))
     try:
         ends = tuple(_end(part) for part in _BETWEEN.split(text))
     except ValueError:

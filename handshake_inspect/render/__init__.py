@@ -34,6 +34,8 @@ class Options:
     verbosity: int = 0  # -1: one line; 1: with the evidence
     where: str = ""  # the expression for which all connections of the report hold
     fields: tuple[str, ...] = ()  # columns of formats that have rows; none: the usual ones
+    brief: bool = False  # of a story: the ladder and the verdict alone
+    absolute: bool = False  # of a story: numbers as on the wire
     packets: bool = False  # of a live run: its segments instead of its connections
     stories: Sequence[Story] = ()  # of connections that are drawn segment by segment, as far as they are to be had
     reports: Sequence[Report] = ()  # what a check or a comparison is of
@@ -73,6 +75,7 @@ class Format:
     report: str = ""  # of `hsi analyze`, and of `hsi live` at its end
     suffixes: tuple[str, ...] = ()  # endings of file names that mean this format
     drawn: str = ""  # names the connections of a report whose segments it draws, for `Options.stories`
+    segments: int = 40  # how many of each of these
     binary: bool = False  # bytes that are no text
     columns: bool = False  # its columns can be chosen (-e)
     check: str = ""  # of `hsi check`
@@ -120,6 +123,8 @@ FORMATS = {
         check="check_text:render_check",
         diff="diff_text:render_diff",
         story="story:render",
+        drawn="text:starring",
+        segments=12,
         events="text_events:EventWriter",
         closing=True,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from handshake_inspect.render import Options
 from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, labelled, paragraph
 from handshake_inspect.render.rungs import Rungs
 from handshake_inspect.render.waterfall import waterfall
@@ -32,11 +33,26 @@ REASONS = {
 }  # fmt: skip
 
 
-def page(story: Story, width: int, style: Style) -> Iterator[str]:
+def short(story: Story, options: Options, style: Style) -> Iterator[str]:
+    """Who with whom, the ladder without what goes as it should, and the verdict in a sentence."""
+    c, width = story.connection, options.width
+    head = f"{c.client} {style.arrow} {named(c.server)}"
+    yield style.paint(f"CONNECTION {c.id}", "bold") + f"  {style.clean(head)}"
+    yield ""
+    yield from Rungs(story, width, style, brief=True, absolute=options.absolute).lines()
+    yield ""
+    yield style.paint("VERDICT", "bold") + f"  {outcome_words(c, style)}"
+    yield from paragraph(style.clean(c.why), width, INDENT)
+    yield from labelled("client", direction_words(c.client_to_server), width, style)
+    yield from labelled("server", direction_words(c.server_to_client), width, style)
+
+
+def page(story: Story, options: Options, style: Style) -> Iterator[str]:
     """All lines."""
+    width = options.width
     yield from _head(story, width, style)
     yield ""
-    yield from Rungs(story, width, style).lines()
+    yield from Rungs(story, width, style, absolute=options.absolute).lines()
     yield from _verdict(story, width, style)
     yield from waterfall(story.connection.setup, headline(story.connection, style.micro), width, style)
 
@@ -128,9 +144,9 @@ def _rtt(c: Connection, width: int, style: Style) -> Iterator[str]:
 def _aliases(c: Connection) -> str:
     parts: list[str] = []
     if c.aliases.zeek is not None:
-        parts.append(f"Zeek {c.aliases.zeek.conn_state} {c.aliases.zeek.history}".rstrip())
+        parts.append(f"Zeek conn_state {c.aliases.zeek.conn_state}, history {c.aliases.zeek.history}".rstrip())
     if c.aliases.tshark is not None:
         parts.append(f"Wireshark tcp.stream eq {c.aliases.tshark.stream}")
     if c.aliases.community_id is not None:
-        parts.append(c.aliases.community_id)
+        parts.append(f"Community ID {c.aliases.community_id}")
     return "; ".join(parts)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from handshake_inspect.render.layout import Style, paragraph
 from handshake_inspect.report.story import Elided, Mark, RttMark, SegmentOptions, Step, Story
+from handshake_inspect.wire.const import MASK32
 from handshake_inspect.wire.text import bounds, duration, offsets, plural
 
 STATE = 12  # columns of the longest state
@@ -69,9 +72,24 @@ def note_lines(note: Note, width: int, style: Style) -> Iterator[str]:
 class Rungs:
     """Lays out all steps of a story with the same columns."""
 
-    def __init__(self, story: Story, width: int, style: Style, *, end: str = "the capture ends") -> None:
-        """`end` is what the last rung says."""
+    def __init__(
+        self,
+        story: Story,
+        width: int,
+        style: Style,
+        *,
+        end: str = "the capture ends",
+        brief: bool = False,
+        absolute: bool = False,
+    ) -> None:
+        """`end` is what the last rung says.
+
+        `brief` leaves out what goes as it should; `absolute` shows numbers as on the wire.
+        """
         self.story = story
+        self.brief, self.absolute = brief, absolute
+        self.is_believed = _is_believed(story)
+        self.state = STATE + (2 if self.is_believed and story.connection.handshake.synack_count else 0)
         self.last = f" {end} "
         self.width = width
         self.style = style
@@ -88,10 +106,10 @@ class Rungs:
         self.delta = max(map(len, [*self.deltas, self.end_gap]))
         self.frame = max(len("frame"), *(len(str(step.frame)) for step in steps))
         self.wide = width >= WIDE
-        left = self.time + self.delta + self.frame + 2 * 2 + 1 + STATE + 1
+        left = self.time + self.delta + self.frame + 2 * 2 + 1 + self.state + 1
         room = width - left - 1 - STATE - (2 + OPTIONS if self.wide else 0)
         self.shaft = min(max(room, 20), LONGEST_SHAFT)
-        self.labels = _labels(steps, self.shaft - 6)
+        self.labels = _labels(steps, self.shaft - 6, absolute=absolute)
         self.offered: dict[str, list[str]] = {}  # the options of each end's last SYN
 
     def lines(self) -> Iterator[str]:
@@ -108,15 +126,16 @@ class Rungs:
         if (rest := self.rest()) is not None:
             yield from self._note(rest)
         yield from self._end(before)
-        yield ""
-        yield from self._legend()
+        if not self.brief:
+            yield ""
+            yield from self._legend()
 
     def _heading(self) -> Iterator[str]:
         style = self.style
         yield style.paint("SEGMENTS", "bold") + "  with the state of each end after them (RFC 9293)"
         columns = [
             "seconds".rjust(self.time), "gap".rjust(self.delta), "frame".rjust(self.frame) + " ",
-            "client".rjust(STATE),
+            "client".rjust(self.state),
         ]  # fmt: skip
         head = "  ".join(columns[:3]) + columns[3] + " " + " " * self.shaft + " server"
         yield style.paint(head + (" " * (STATE - 4) + "options" if self.wide else ""), "dim")
@@ -131,12 +150,19 @@ class Rungs:
             ]
         )
         was = before.state if before is not None else None
-        client = self._state(step.state.client.rjust(STATE), changed=was is None or was.client != step.state.client)
+        client = self._client(step.state.client, changed=was is None or was.client != step.state.client)
         server = self._state(step.state.server.ljust(STATE), changed=was is None or was.server != step.state.server)
         line = f"{left}{client} {self._arrow(number, step)} {server}"
         if self.wide:
-            line += "  " + style.paint(style.shorten(", ".join(_options(step.options, terse=True)), OPTIONS), "dim")
+            line += "  " + style.paint(
+                style.shorten(", ".join(_options(self._numbered(step), terse=True)), OPTIONS), "dim"
+            )
         return line.rstrip()
+
+    def _client(self, state: str, *, changed: bool) -> str:
+        """The client's state; in parentheses where nothing that it sent shows that it came so far."""
+        shown = f"({state})" if self.is_believed and state == "ESTABLISHED" else state
+        return self._state(shown.rjust(self.state), changed=changed)
 
     def _state(self, padded: str, *, changed: bool) -> str:
         name = padded.strip()
@@ -164,9 +190,9 @@ class Rungs:
     def notes(self, step: Step) -> Iterator[Note]:
         """What the segment did, its options, round trips that are known from it on, and what is odd about it."""
         signs = self.signs
-        for mark in step.events:
-            yield Note(signs.event, self._said(mark, cited=self.width >= ROOMY))
-        if not self.wide:
+        if not self.brief:
+            for mark in step.events:
+                yield Note(signs.event, self._said(mark, cited=self.width >= ROOMY))
             yield from self._offer(step)
         for measured in step.rtt:
             yield Note(signs.rtt, self._round_trip(measured), ("cyan",))
@@ -175,13 +201,21 @@ class Rungs:
 
     def _offer(self, step: Step) -> Iterator[Note]:
         """The options of a SYN or SYN-ACK, unless it repeats them, and SACK blocks."""
-        options = _options(step.options, terse=False)
-        opening = "S" in step.flags and step.icmp is None
-        if opening and self.offered.get(step.sender) != options:
-            self.offered[step.sender] = options
-            yield Note(" ", ", ".join(options) or "no options", ("dim",))
-        elif step.options.sack and not opening:
+        options = [] if self.wide else _options(self._numbered(step), terse=False)
+        if "S" in step.flags and step.icmp is None:
+            offer = [f"ISN {step.raw_seq}", *options, *([] if options or self.wide else ["no options"])]
+            if self.offered.get(step.sender) != offer:
+                self.offered[step.sender] = offer
+                yield Note(" ", ", ".join(offer), ("dim",))
+        elif step.options.sack and not self.wide:
             yield Note(" ", options[-1], ("dim",))
+
+    def _numbered(self, step: Step) -> SegmentOptions:
+        """The options, with numbers that count as those on the arrow do."""
+        sack, ack, raw = step.options.sack, step.ack, step.raw_ack
+        if not self.absolute or not sack or ack is None or raw is None:
+            return step.options
+        return replace(step.options, sack=[(edge - ack + raw) & MASK32 for edge in sack])
 
     def _round_trip(self, mark: RttMark) -> str:
         """Name the leg and its value, or its bounds."""
@@ -222,7 +256,7 @@ class Rungs:
             ]
         )
         was = last.state if last is not None else None
-        client = self._state(state.client.rjust(STATE), changed=was is None or was.client != state.client)
+        client = self._client(state.client, changed=was is None or was.client != state.client)
         server = self._state(state.server.ljust(STATE), changed=was is None or was.server != state.server)
         yield f"{left}{client} {self.style.paint(shaft, 'dim')} {server}".rstrip()
         if was is not None and was != state:
@@ -234,13 +268,24 @@ class Rungs:
         terse = any(" +" in label for label in self.labels)
         sentences = [
             f"Flags: {flags}.",
-            "Numbers count from the first of each end" + (", +5 is 5 bytes of data." if terse else "."),
+            _COUNTED[self.absolute] + (", +5 is 5 bytes of data." if terse else "."),
             f"{self.signs.event} event, {self.signs.rtt} round trip, {self.signs.anomaly} anomaly.",
         ]
+        if self.is_believed and any(step.state.client == "ESTABLISHED" for step in self.story.steps):
+            sentences.append("(ESTABLISHED) if the SYN-ACK arrived: nothing that the client sent shows it.")
         if self.story.steps and self.story.steps[0].state.server == "CLOSED":
             sentences.append("An end that has sent nothing yet is shown as CLOSED, even if it is listening.")
         for line in paragraph(" ".join(sentences), self.width, "  "):
             yield self.style.paint(line, "dim")
+
+
+_COUNTED = {False: "Numbers count from the first of each end", True: "Numbers are those on the wire"}
+
+
+def _is_believed(story: Story) -> bool:
+    """Whether the client never acknowledged a SYN-ACK that was sent to it."""
+    acked = (step.sender == "client" and "." in step.flags and "R" not in step.flags for step in story.steps)
+    return story.connection.roles == "observed" and story.connection.handshake.ack_frame is None and not any(acked)
 
 
 def _options(options: SegmentOptions, *, terse: bool) -> list[str]:
@@ -267,22 +312,28 @@ def _options(options: SegmentOptions, *, terse: bool) -> list[str]:
     return words
 
 
-def _labels(steps: Sequence[Step], room: int) -> list[str]:
+def _labels(steps: Sequence[Step], room: int, *, absolute: bool) -> list[str]:
     """What stands on every arrow: the longest form that fits all, so that columns can be compared."""
-    forms = [[_label(step, form) for step in steps] for form in range(4)]
+    forms = [[_label(step, form, absolute=absolute) for step in steps] for form in range(4)]
     fitting = (labels for labels in forms if max(map(len, labels), default=0) <= room)
     return next(fitting, [label[:room] for label in forms[-1]])
 
 
-def _label(step: Step, form: int) -> str:
+def _label(step: Step, form: int, *, absolute: bool) -> str:
     """Flags and numbers: with the window, without, as briefly as can be, or only the number that the segment is for."""
-    seq = f"raw {step.raw_seq}" if step.seq is None else str(step.seq)
-    ack = "" if step.raw_ack is None else f" ack {f'raw {step.raw_ack}' if step.ack is None else step.ack}"
+    seq = _number(step.seq, step.raw_seq, absolute=absolute)
+    ack = "" if step.raw_ack is None else f" ack {_number(step.ack, step.raw_ack, absolute=absolute)}"
     if form == 0:
-        return f"{_label(step, 1)} win {step.window}"
+        return f"{_label(step, 1, absolute=absolute)} win {step.window}"
     if form == 1:
         return f"[{step.flags}] seq {seq}{ack}" + (f" len {step.length}" if step.length else "")
     octets = f" +{step.length}" if step.length else ""
     if form == 2:
         return f"[{step.flags}] {seq}{octets}{ack}"
     return f"[{step.flags}] {seq}{octets}" if octets or not ack else f"[{step.flags}]{ack}"
+
+
+def _number(relative: int | None, raw: int, *, absolute: bool) -> str:
+    if absolute:
+        return str(raw)
+    return f"raw {raw}" if relative is None else str(relative)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from handshake_inspect.render import Options, ladder, quic_ladder
-from handshake_inspect.render.layout import Style
+from handshake_inspect.render.layout import Style, written
 from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
 
@@ -16,5 +16,5 @@ def render(story: Story | QuicStory, out: BinaryIO, options: Options) -> None:
     if isinstance(story, QuicStory):
         lines = quic_ladder.page(story, options.width, style)
     else:
-        lines = ladder.page(story, options.width, style)
-    out.writelines(line.encode(options.encoding, "backslashreplace") + b"\n" for line in lines)
+        lines = (ladder.short if options.brief else ladder.page)(story, options, style)
+    written(out, lines, options.encoding)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -12,18 +11,21 @@ from handshake_inspect.render.capture_lines import capture_lines, in_one_line
 from handshake_inspect.render.connections import connection_lines
 from handshake_inspect.render.examples import examples, kind_of
 from handshake_inspect.render.finding_lines import SEVERITY_LOOKS, finding_lines
+from handshake_inspect.render.ladder import short
 from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, heading, paragraph, written
+from handshake_inspect.render.next_step import next_step
 from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
 from handshake_inspect.report.headline import MEANING, failures, gravest_of, headline, troubles, verdict, why_nothing
 from handshake_inspect.report.links import explained_by
-from handshake_inspect.report.model import Capture, Report, Service
+from handshake_inspect.report.model import Capture, Connection, Report, Service
 from handshake_inspect.wire.text import durations, plural, printable, share
 
 TROUBLE_SHOWN = 20
 TROUBLE_SEEN = 500  # from which those are chosen
 SERVICES_SHOWN = 10
+SINGLE = 100_000  # frames that are read once more for one ladder
 BAR = 24  # columns of a full bar
 
 
@@ -34,6 +36,12 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
     written(out, lines, options.encoding)
 
 
+def starring(report: Report, options: Options) -> list[Connection]:
+    """The single connection of a report, whose ladder is what will be asked for next, where it costs little."""
+    plain = options.connections and not options.verbosity and not options.every
+    return report.connections[:1] if plain and len(report.connections) == 1 and report.capture.frames <= SINGLE else []
+
+
 def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
     """The verdict first, then what explains it and what to do; how it was captured comes last."""
     yield from _verdict(report, options.width, style)
@@ -42,6 +50,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         yield from _nothing(report.capture, options, style)
         yield from capture_lines(report.capture, options.width, style)
         return
+    trouble = examples(report.connections.trouble(TROUBLE_SEEN), TROUBLE_SHOWN) if options.connections else []
     explained: set[str] = set()
     for finding in report.findings:
         yield from finding_lines(finding, options, style)
@@ -49,19 +58,24 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
             explained.add(finding.id)
             yield INDENT + style.paint(f"more: {explained_by(finding.id)}", "dim")
     if report.summary.connections:
-        yield from _tcp(report, options, style)
+        yield from _tcp(report, trouble, options, style)
     yield from quic(report, options.width, style)
     yield from setups(report, options.width, style)
-    if report.summary.connections:
+    if report.summary.connections and not options.stories:
         yield from _services(report, options, style)
     yield from capture_lines(report.capture, options.width, style)
-    yield from _next(report, options, style)
+    if len(report.connections) and options.connections:
+        yield from next_step(report, (trouble or report.connections[:1])[0], style)
 
 
-def _tcp(report: Report, options: Options, style: Style) -> Iterator[str]:
-    """What became of the connections: first the trouble."""
+def _tcp(report: Report, trouble: list[Connection], options: Options, style: Style) -> Iterator[str]:
+    """What became of the connections: first the trouble.  Of a single one its ladder says it all."""
+    if options.stories:
+        yield ""
+        yield from short(options.stories[0], options, style)
+        return
     if options.connections:
-        yield from _connections(report, options, style)
+        yield from _connections(report, trouble, options, style)
     yield from _outcomes(report, options.width, style)
     yield from afterwards(report.summary.afterwards, options, style)
     yield from _rtt(report, options.width, style)
@@ -149,7 +163,7 @@ def _percentile(name: str, rank: int, services: list[Service], style: Style) -> 
 # --- connections ------------------------------------------------------------------------------------------------------
 
 
-def _connections(report: Report, options: Options, style: Style) -> Iterator[str]:
+def _connections(report: Report, shown: list[Connection], options: Options, style: Style) -> Iterator[str]:
     start = report.capture.first_ns or 0
     length = (report.capture.last_ns or 0) - start
     if options.every:
@@ -159,21 +173,9 @@ def _connections(report: Report, options: Options, style: Style) -> Iterator[str
     total = report.connections.trouble_count
     if not total:
         return
-    shown = examples(report.connections.trouble(TROUBLE_SEEN), TROUBLE_SHOWN)
     remark = plural(total, "connection") + (f", {len(shown)} of them shown" if len(shown) < total else "")
     yield from heading("TROUBLE", remark, style)
     yield from connection_lines([shown], options, style, start, length, kind_of, ids=True)
     if total > len(shown):
         yield ""
         yield f"{INDENT}and {total - len(shown):,} more: --all shows every connection"
-
-
-def _next(report: Report, options: Options, style: Style) -> Iterator[str]:
-    """What to type to see more of a connection: one with trouble, else the first."""
-    sources = report.capture.sources
-    if len(sources) != 1 or sources[0] == "-" or not len(report.connections) or not options.connections:
-        return
-    first = next(iter(examples(report.connections.trouble(TROUBLE_SEEN), 1)), None) or report.connections[0]
-    yield ""
-    command = f"hsi explain {shlex.quote(printable(sources[0]))} {first.id}"
-    yield style.paint("next: ", "dim") + style.paint(command, "bold") + style.paint("  segment by segment", "dim")

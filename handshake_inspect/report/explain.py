@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from handshake_inspect.about import version
 from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.hindsight import looked_back
 from handshake_inspect.report.model import Capture, Finding, Tool
 from handshake_inspect.report.narrate import evidence, steps
 from handshake_inspect.report.segment_log import SegmentLog
@@ -18,7 +19,7 @@ def explain(
 
     `matches` are the ids of all connections that were asked for, only this one if not given.
     """
-    told = steps(log, connection)
+    told = looked_back(steps(log, connection), connection, findings)
     return Story(
         tool=Tool("hsi", version()),
         capture=capture,

@@ -66,3 +66,29 @@ def test_columns_need_a_format_with_columns(hsi, pcaps):
 def test_the_output_file_chooses(hsi, pcaps, tmp_path):
     assert hsi("-o", tmp_path / "out.csv", pcaps / "refused.pcap").returncode == 0
     assert (tmp_path / "out.csv").read_text().startswith("id,first_frame,")
+
+
+def test_a_saved_report_is_shown_as_the_capture_is(hsi, pcaps, tmp_path):
+    capture, saved = pcaps / "accept-queue-overflow.pcap", tmp_path / "report.json"
+    hsi("-o", saved, capture)
+    assert hsi(saved).stdout == hsi(capture).stdout
+    chosen = ["-Y", "outcome == half-open", "-T", "csv"]
+    assert hsi(*chosen, saved).stdout == hsi(*chosen, capture).stdout
+    for arguments in (["--write", tmp_path / "out.pcapng", saved], [saved, capture]):
+        done = hsi(*arguments)
+        assert (done.returncode, done.stdout) == (2, b"")
+        assert b"this needs the capture" in done.stderr
+
+
+def test_a_single_connection_shows_its_ladder(hsi, pcaps):
+    def page(*arguments, **given):
+        return hsi(*arguments, env={"LC_ALL": "C.UTF-8"}, **given).stdout.decode()
+
+    shown = page(pcaps / "zero-window.pcap")
+    assert "CONNECTION 0  10.0.0.1:40001 → 10.0.0.2:80\n" in shown
+    assert "its window is full" in shown
+    assert "9 segments not listed, 14,480 bytes of the client" in shown
+    assert "CONNECTION 2 " in page("-Y", "outcome == half-open", pcaps / "accept-queue-overflow.pcap")
+    assert "SEGMENTS" not in page(pcaps / "accept-queue-overflow.pcap")
+    assert "SEGMENTS" not in page("-v", pcaps / "zero-window.pcap")
+    assert "SEGMENTS" not in page("-", input=(pcaps / "handshake.pcap").read_bytes())

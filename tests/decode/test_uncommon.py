@@ -280,7 +280,7 @@ def test_what_holds_no_tcp(link_type, frame):
     assert slow(frame, link_type)["kind"] in {const.KIND_NONE, const.KIND_UDP}
 
 
-@pytest.mark.parametrize("decode", [slow, lambda frame, link_type: describe(frame, link_type)], ids=["slow", "fast"])
+@pytest.mark.parametrize("decode", [slow, describe], ids=["slow", "fast"])
 @pytest.mark.parametrize(
     ("link_type", "frame", "name", "encrypted"),
     [

@@ -49,7 +49,10 @@ def test_output_goes_to_a_file(hsi, pcaps, tmp_path):
         ([], "name a capture and a connection"),
         (["-r", "missing.pcap", "0"], "missing.pcap"),
         (["{pcaps}/handshake.pcap", "9"], "no connection 9"),
-        (["{pcaps}/handshake.pcap", "10.0.0.1"], "is not a connection"),
+        (["{pcaps}/handshake.pcap", "10.0.0"], "is not a connection"),
+        (["{pcaps}/handshake.pcap", "10.0.0.9"], "no connection of 10.0.0.9"),
+        (["-T", "json", "{pcaps}/handshake.pcap", "10.0.0.1"], "is a host, not a connection"),
+        (["{pcaps}/../tests/golden/closed-by-client.json", "0"], "this needs the capture"),
         (["-", "-", "0"], "only once"),
         (["-o", "{pcaps}/handshake.pcap", "{pcaps}/handshake.pcap", "0"], "would replace the capture"),
     ],
@@ -70,3 +73,29 @@ def test_strict_tells_of_a_cut_capture(hsi, pcaps, tmp_path):
     done = hsi("explain", "--strict", cut, "0")
     assert done.returncode == 3
     assert b"problem" in done.stdout
+
+
+def test_an_address_lists_its_connections(hsi, pcaps):
+    sample = pcaps / "refused-while-serving.pcap"
+    shown = hsi("explain", sample, "10.0.0.2").stdout.decode()
+    assert shown.startswith("CONNECTIONS of 10.0.0.2  6 connections\n")
+    assert f"next: hsi explain {sample} 0" in shown
+    refused = hsi("explain", "-Y", "outcome == refused", sample, "10.0.0.1").stdout.decode()
+    assert refused.startswith("CONNECTIONS of 10.0.0.1  3 connections\n")
+
+
+def test_short_is_the_ladder_and_the_verdict(hsi, pcaps):
+    shown = hsi("explain", "--short", pcaps / "handshake.pcap", env={"LC_ALL": "C.UTF-8"}).stdout.decode()
+    assert shown.startswith("CONNECTION 0  10.0.0.1:40001 → 10.0.0.2:80\n")
+    assert "opens a connection" not in shown
+    assert shown.count("↔ RTT") == 3
+    assert len(shown.splitlines()) < 20
+
+
+def test_absolute_numbers_are_those_of_the_wire(hsi, pcaps):
+    arguments = ["explain", pcaps / "handshake.pcap", "--limit", "3"]
+    story = json.loads(hsi(*arguments, "-T", "json").stdout)
+    shown = hsi(*arguments, "-S", env={"LC_ALL": "C.UTF-8", "COLUMNS": "160"}).stdout.decode()
+    for step in story["steps"]:
+        assert f"[{step['flags']}] seq {step['raw_seq']}" in shown
+    assert "Numbers are those on the wire." in shown

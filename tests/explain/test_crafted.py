@@ -10,6 +10,8 @@ from support.frames import ACK, CLIENT, CLIENT_ISN, FIN, RST, SERVER, SERVER_ISN
 from handshake_inspect import engine
 from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.selection import Wish
+from handshake_inspect.render import Options
+from handshake_inspect.render.ladder import render
 
 STEP = 10_000_000
 
@@ -51,6 +53,31 @@ def test_a_damaged_segment():
     good, bad = data(b"a" * 10, seq=NEXT, ack=SERVER_ISN + 1), bytearray(data(b"b" * 10, seq=NEXT + 10))
     bad[-1] ^= 0xFF
     assert marks(*OPENING, good, bytes(bad))[4] == ["bad-checksum"]
+
+
+def test_a_ttl_that_is_not_the_usual_one_is_marked_once():
+    near = {"src": SERVER, "dst": CLIENT}
+    frames = [syn(), syn_ack(), ack(), *(segment(flags=ACK, seq=SERVER_ISN + 1, ack=NEXT, **near) for _ in range(2))]
+    forged = [segment(flags=ACK, seq=SERVER_ISN + 1, ack=NEXT, ttl=243, ident=n, **near) for n in (7, 8)]
+    assert [each for each in marks(*frames, *forged) if "other-ttl" in each] == [["other-ttl"]]
+    (text,) = (
+        mark.text
+        for step in explain([capture([*frames, *forged])], Wish(number=0)).steps
+        for mark in step.anomalies
+        if mark.id == "other-ttl"
+    )
+    assert text.startswith("TTL 243, where the server's own is 64:")
+
+
+def test_a_state_that_nothing_proves_stands_in_parentheses():
+    def page(*frames):
+        out = io.BytesIO()
+        render(explain([capture(frames)], Wish(number=0)), out, Options())
+        return out.getvalue().decode()
+
+    assert "(ESTABLISHED)" in page(syn(), syn_ack(), syn_ack())
+    assert "(ESTABLISHED)" not in page(syn(), syn_ack(), ack())
+    assert "(ESTABLISHED)" not in page(*OPENING[1:])
 
 
 def test_a_rst_that_comes_twice():

@@ -177,3 +177,15 @@ def test_several_captures_are_one_trace(pcaps):
     story = explain([pcaps / "handshake.pcap", pcaps / "refused.pcap"], parse("10.0.0.1:40001-10.0.0.2:81"))
     assert story.connection.outcome == "refused"
     assert len(story.capture.sources) == 2
+
+
+def test_the_syn_ack_of_a_server_that_sends_cookies_is_marked(pcaps):
+    cookies = explain([pcaps / "syn-cookies.pcap"], Wish(number=3))
+    assert [step.flags for step in cookies.steps if "syn-cookie" in {mark.id for mark in step.events}] == ["S."]
+    others = explain([pcaps / "handshake.pcap"], Wish())
+    assert not any(mark.id == "syn-cookie" for step in others.steps for mark in step.events)
+
+
+def test_of_a_reset_by_somebody_else_the_ttl_is_shown(pcaps):
+    story = explain([pcaps / "middlebox-reset.pcap"], Wish(number=3))
+    assert [mark.text.split(":")[0] for mark in story.steps[-1].anomalies] == ["TTL 243"]

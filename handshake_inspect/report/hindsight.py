@@ -1,0 +1,74 @@
+"""What a segment shows only beside others: a TTL that is not its sender's own, a cookie where cookies are sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.model import Finding, Target
+from handshake_inspect.report.story import Mark, Step
+
+COPIES = {"duplicate-copy"}  # marks of what crossed a router between two capture points
+
+
+def looked_back(told: Sequence[Step], connection: Connection, findings: Sequence[Finding]) -> list[Step]:
+    """The steps with what their neighbours and the findings show of them."""
+    odd = _strange_ttls(told)
+    if any(each.id == "rst-injection" and connection.id in each.evidence.connections for each in findings):
+        odd = _ttls_of_resets(told) | odd
+    cookie = _cookie(connection, findings)
+    return [_marked(step, odd.get(number), cookie) for number, step in enumerate(told)]
+
+
+def _marked(step: Step, odd: Mark | None, cookie: Mark | None) -> Step:
+    if odd is not None:
+        step = replace(step, anomalies=[*step.anomalies, odd])
+    if cookie is not None and "S" in step.flags and "." in step.flags and step.icmp is None:
+        step = replace(step, events=[*step.events, cookie])
+    return step
+
+
+def _strange_ttls(told: Sequence[Step]) -> dict[int, Mark]:
+    """By the number of its step, the first segment of an end with each TTL that is not the usual one of that end."""
+    found = {}
+    for who in ("client", "server"):
+        own = [(number, step.ttl) for number, step in enumerate(told) if step.sender == who and _is_original(step)]
+        if not own:
+            continue
+        usual = Counter(ttl for _, ttl in own).most_common(1)[0][0]  # of as many, the one that came first
+        seen = {usual}
+        for number, ttl in own:
+            if ttl not in seen:
+                seen.add(ttl)
+                text = f"TTL {ttl}, where the {who}'s own is {usual}: another path, or another sender."
+                found[number] = Mark("other-ttl", text)
+    return found
+
+
+def _ttls_of_resets(told: Sequence[Step]) -> dict[int, Mark]:
+    """The TTL of each RST of which somebody else is suspected, where the end it claims to be from sent nothing else."""
+    return {
+        number: Mark("rst-ttl", f"TTL {step.ttl}: compare it with other segments of the host.")
+        for number, step in enumerate(told)
+        if "R" in step.flags and step.icmp is None
+    }
+
+
+def _is_original(step: Step) -> bool:
+    return step.icmp is None and not COPIES & {mark.id for mark in step.anomalies}
+
+
+def _cookie(connection: Connection, findings: Iterable[Finding]) -> Mark | None:
+    """What is to be said of the SYN-ACK of a server that answers with cookies; a repeated SYN-ACK is none."""
+    server = Target(connection.server.ip, connection.server.port)
+    about = [each for each in findings if each.id == "syn-cookies" and each.target == server]
+    if not about or connection.handshake.synack_count != 1:
+        return None
+    if any(connection.id in each.evidence.connections for each in about):
+        text = "A SYN cookie: the server keeps nothing of the SYN until the final ACK returns it."
+    else:
+        text = "Perhaps a SYN cookie: this server answers with them, and then keeps nothing of the SYN."
+    return Mark("syn-cookie", text, "RFC 4987 section 3.6")
