@@ -37,6 +37,7 @@ cdef class Pump:
     cdef seg.Segment *records
     cdef void *owners
     cdef readonly uint64_t frames
+    cdef public object tap
     cdef public uint64_t most
     cdef readonly uint64_t tcp_segments
     cdef readonly uint64_t icmp_errors
@@ -62,6 +63,8 @@ cdef class Pump:
     cpdef int drain(self, FrameReader reader) except -1
     @cython.locals(held=Py_ssize_t, got=int)
     cdef int run(self, FrameReader reader) except -1 nogil
+    cdef int track(self, Py_ssize_t held) except -1 nogil
+    cdef int show(self, Py_ssize_t held) except -1 with gil
     @cython.locals(record="seg.Segment *", now=int64_t, kind=int)
     cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1 nogil
     @cython.locals(start=Py_ssize_t)

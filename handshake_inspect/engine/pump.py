@@ -1,5 +1,6 @@
 """The pump: frames from a reader, through the decoder, to the tracker.  It knows nothing of files or reports."""
 
+from collections.abc import Callable
 from struct import pack
 from typing import Any
 
@@ -47,6 +48,7 @@ class Pump:
         self.owners = payload.owners_of(self.storage)
         self.tracker.owners = self.owners
         self.frames = 0
+        self.tap: Callable[[int], object] | None = None  # is called before so many records of `storage` are tracked
         self.most = NO_LIMIT  # frames to take; what comes after that stays in the reader
         self.tcp_segments = 0
         self.icmp_errors = 0  # that quote a TCP segment
@@ -84,16 +86,29 @@ class Pump:
             if self.decode(reader, held):
                 held += 1
                 if held == BATCH:
-                    self.tracker.track_all(self.records, held)
+                    self.track(held)
                     held = 0
             while self.more:
                 if self.decode_more(reader, held):
                     held += 1
                     if held == BATCH:
-                        self.tracker.track_all(self.records, held)
+                        self.track(held)
                         held = 0
-        self.tracker.track_all(self.records, held)
+        self.track(held)
         return got
+
+    def track(self, held: int) -> int:
+        """Track the first records."""
+        if self.tap is not None:
+            self.show(held)
+        self.tracker.track_all(self.records, held)
+        return 0
+
+    def show(self, held: int) -> int:
+        """Show the records to who asked for it."""
+        if held and self.tap is not None:
+            self.tap(held)
+        return 0
 
     def decode(self, reader: FrameReader, at: int) -> bool:
         """Decode the reader's frame into record `at`; False where it holds nothing to track."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from handshake_inspect.report.quic_story import QuicStory
     from handshake_inspect.report.snapshot import Snapshot
     from handshake_inspect.report.story import Story
+    from handshake_inspect.report.verified import Verified
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class Events(Protocol):
 class Format:
     """A format: what writes it, and what the commands must know of it.
 
-    `report`, `check`, `diff`, `story` and `events` name a function (or class) of a module in this folder, as
-    `module:name`; one that is empty is not to be had in this format.  They are imported when they are used.
+    `report`, `check`, `diff`, `story`, `verified` and `events` name a function (or class) of a module in this folder,
+    as `module:name`; one that is empty is not to be had in this format.  They are imported when they are used.
     """
 
     report: str = ""  # of `hsi analyze`, and of `hsi live` at its end
@@ -81,6 +82,7 @@ class Format:
     check: str = ""  # of `hsi check`
     diff: str = ""  # of `hsi diff`
     story: str = ""  # of `hsi explain`
+    verified: str = ""  # of `hsi verify`
     events: str = ""  # of `hsi live` while it goes on
     closing: bool = False  # whether its report follows these events
 
@@ -109,6 +111,10 @@ class Format:
         """Write one connection segment by segment."""
         _found(self.story)(story, out, options)
 
+    def render_verified(self, found: Verified, out: BinaryIO, options: Options) -> None:
+        """Write both views of the connections of a capture."""
+        _found(self.verified)(found, out, options)
+
     def event_writer(self, out: BinaryIO, options: Options) -> Events:
         """What writes a live run; with `fields` only these of each connection."""
         writer: Events = _found(self.events)(out, options)
@@ -125,11 +131,17 @@ FORMATS = {
         story="story:render",
         drawn="text:starring",
         segments=12,
+        verified="verify_text:render_verified",
         events="text_events:EventWriter",
         closing=True,
     ),
     "json": Format(
-        "json:render", (".json",), check="json:render_check", diff="json:render_diff", story="json:render_story"
+        "json:render",
+        (".json",),
+        check="json:render_check",
+        diff="json:render_diff",
+        story="json:render_story",
+        verified="json:render_verified",
     ),
     "ndjson": Format(
         "ndjson:render", (".ndjson", ".jsonl"), columns=True, check="ndjson:render_check", events="ndjson:EventWriter"
@@ -162,6 +174,7 @@ RENDERERS = {name: FORMATS[name].render for name in REPORTS}
 CHECKS = [name for name, each in FORMATS.items() if each.check]
 DIFFS = [name for name, each in FORMATS.items() if each.diff]
 STORIES = [name for name, each in FORMATS.items() if each.story]
+VERIFIERS = [name for name, each in FORMATS.items() if each.verified]
 
 
 def _found(place: str) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ from handshake_inspect.report.event import encoded
 from handshake_inspect.report.model import Report
 from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
+from handshake_inspect.report.verified import Verified
 
 _CHUNK = 2_000  # rows made, encoded and forgotten at a time
 _ENCODER = msgspec.json.Encoder()
@@ -46,6 +47,11 @@ def render_diff(difference: Difference, out: BinaryIO, _: Options) -> None:
 def render_story(story: Story | QuicStory, out: BinaryIO, _: Options) -> None:
     """Write the story of one connection, which is small, as one line."""
     out.write(encoded(story) + b"\n")
+
+
+def render_verified(found: Verified, out: BinaryIO, _: Options) -> None:
+    """Write the object; its schema is that of `hsi schema verify`."""
+    _write_object(found, {"connections": _chunks(found.connections)}, out)
 
 
 def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:

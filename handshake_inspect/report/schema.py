@@ -19,6 +19,7 @@ from handshake_inspect.report.model import Connection, Ending, Finding, ListedCo
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
+from handshake_inspect.report.verified import Verified
 from handshake_inspect.verdicts.finding import Metric
 from handshake_inspect.verdicts.findings import KINDS
 
@@ -28,6 +29,7 @@ STORY_ID = "hsi-explain/1"
 QUIC_STORY_ID = "hsi-explain-quic/1"
 CHECK_ID = "hsi-check/1"
 DIFF_ID = "hsi-diff/1"
+VERIFY_ID = "hsi-verify/1"
 EVENT_ID = "hsi-event/1"
 
 # Definitions that have the id and the metrics of a finding.
@@ -84,6 +86,11 @@ def check_schema() -> dict[str, Any]:
 def diff_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of `hsi diff -T json`."""
     return _of(Difference, DIFF_ID)
+
+
+def verify_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of `hsi verify -T json`."""
+    return _of(Verified, VERIFY_ID)
 
 
 def event_schema() -> dict[str, Any]:

@@ -17,9 +17,16 @@ from handshake_inspect.render import CHECKS, DIFFS, FORMATS, RENDERERS, REPORTS,
 
 FOLDER = Path(__file__).resolve().parents[2] / "handshake_inspect" / "render"
 CI_DOCS = FOLDER.parents[1] / "docs" / "ci.md"
-PARTS = ("report", "check", "diff", "story", "events")
+PARTS = ("report", "check", "diff", "story", "verified", "events")
 # What a writer takes first; the class of events takes its stream.
-TAKEN = {"Report": "report", "Checked": "check", "Difference": "diff", "Story | QuicStory": "story"}
+TAKEN = {
+    "Report": "report",
+    "Checked": "check",
+    "Difference": "diff",
+    "Story": "story",
+    "Story | QuicStory": "story",
+    "Verified": "verified",
+}
 
 
 def writers():

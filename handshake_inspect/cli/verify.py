@@ -1,0 +1,85 @@
+"""`hsi verify`: a capture as hsi and as Wireshark see it."""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from handshake_inspect.cli.manual import Documented
+from handshake_inspect.cli.options import (
+    AnalysisOptions,
+    argument,
+    format_option,
+    group,
+    option,
+    output_option,
+    takes,
+)
+from handshake_inspect.cli.output import Target
+from handshake_inspect.cli.progress import Meter
+from handshake_inspect.cli.selecting import checked_paths, chosen_format
+from handshake_inspect.cli.sparing import spare
+from handshake_inspect.errors import UsageError
+from handshake_inspect.render import FORMATS, VERIFIERS, Options
+
+DIFFERED = 1
+
+EPILOG = """\b
+Examples:
+  hsi verify a.pcap
+  hsi verify --all -T json -o both.json a.pcapng
+
+\b
+Exit status:
+  0  every difference has a reason
+  1  a difference is unexplained
+  2  usage error, input that is not a readable capture, or no tshark
+"""
+
+
+@dataclass(frozen=True)
+class VerifyOptions:
+    """What `hsi verify` is asked for."""
+
+    capture: str = argument(metavar="CAPTURE")
+    form: str | None = format_option(VERIFIERS)
+    output: str = output_option()
+    every: bool = option("--all", is_flag=True, help="Show every connection, not just those that differ.")
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="Print one line.")
+    analysis: AnalysisOptions = group(AnalysisOptions)
+
+
+@click.command(cls=Documented, epilog=EPILOG, short_help="Compare with Wireshark's dissection of the same capture.")
+@takes(VerifyOptions)
+def command(given: VerifyOptions) -> None:
+    """Compare what hsi says of each connection in CAPTURE with Wireshark's dissection, through tshark.
+
+    Compared are streams, completeness, initial RTT, retransmissions and resets. Each difference agrees with a rule that
+    the capture shows (hsi-knows-more, with the reason), or is unexplained.
+    """
+    from handshake_inspect.capture import wireshark
+    from handshake_inspect.checks.verify import verified
+    from handshake_inspect.engine.segment_columns import segment_columns
+    from handshake_inspect.report.model import Tool
+
+    paths = checked_paths([given.capture])
+    if not Path(given.capture).is_file():
+        raise UsageError(f"{given.capture}: verify reads the capture twice; name a file")
+    spare(paths, given.output)
+    form = chosen_format(given.form, given.output, VERIFIERS)
+    with Target.open(given.output) as target:
+        tshark = wireshark.program()
+        with Meter(wanted=not (given.analysis.no_progress or given.quiet)) as meter:
+            columns = segment_columns(paths, options=given.analysis.settings, progress=meter.update)
+        dissector = Tool("tshark", wireshark.version(tshark))
+        found = verified(columns, wireshark.dissected(tshark, given.capture), dissector)
+        looks = Options(
+            target.width, target.colored(given.analysis.color), target.encoding, every=given.every,
+            verbosity=-int(given.quiet),
+        )  # fmt: skip
+        target.put(lambda stream: FORMATS[form].render_verified(found, stream, looks))
+    if not found.passed:
+        click.get_current_context().exit(DIFFERED)

@@ -1,0 +1,29 @@
+"""Every segment of a trace as columns, each with the connection that it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.decode.segment import Segment
+from handshake_inspect.report.model import Report
+
+KEPT = (
+    "ts_ns", "frame", "src_hi", "src_lo", "dst_hi", "dst_lo", "seq", "ack", "payload_len", "tsval", "tsecr", "src_port",
+    "dst_port", "flags", "window", "mss", "ip_id", "options", "ttl", "window_scale", "ip_version", "kind", "notes",
+)  # fmt: skip
+WHOLE = np.dtype(Segment)
+KEPT_TYPE = np.dtype([(name, WHOLE.fields[name][0]) for name in KEPT])  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class SegmentColumns:
+    """The segments of a trace in the order of its frames, without ICMP errors, and the report of it."""
+
+    report: Report
+    rows: NDArray[Any]  # of KEPT_TYPE
+    owners: NDArray[np.int64]  # ids of connections, -1 where it belongs to none
+    from_client: NDArray[np.bool_]
