@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from support.samples import SAMPLES, differences
+from support.samples import SAMPLES, differences, quic_differences
 
 from handshake_inspect import engine
 
@@ -16,3 +16,5 @@ def test_connections_are_what_the_kernel_said(name, pcaps):
     found = [msgspec.to_builtins(connection) for connection in report.connections]
     counted = report.summary.outcomes.as_dict()
     assert list(differences(found, counted, expected)) == []
+    quic = [msgspec.to_builtins(connection) for connection in report.quic_connections]
+    assert list(quic_differences(quic, expected)) == []

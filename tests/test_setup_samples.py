@@ -63,13 +63,14 @@ def test_round_trips_are_those_of_the_messages(name, trips, pcaps):
     assert [connection.setup.round_trips for connection in report.connections] == trips
 
 
-def test_the_picture_in_the_docs_is_what_is_drawn(hsi, pcaps):
+def test_the_pictures_in_the_docs_are_what_is_drawn(hsi, pcaps):
     page = (pcaps.parent / "docs" / "setup.md").read_text()
-    shown = re.search(r"<!-- waterfall: ([\w-]+) -->\n```text\n(.*?)```\n", page, re.DOTALL)
-    drawn = hsi(
-        "explain", str(pcaps / f"{shown[1]}.pcap"), env={"COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
-    ).stdout.decode()
-    assert drawn[drawn.index("SET-UP") :] == shown[2]
+    shown = re.findall(r"<!-- waterfall: ([\w-]+) ?(\w*) -->\n```text\n(.*?)```\n", page, re.DOTALL)
+    assert [name for name, _, _ in shown] == ["tls12-full", "quic-early-data"]
+    for name, number, picture in shown:
+        words = ["explain", str(pcaps / f"{name}.pcap"), *filter(None, [number])]
+        drawn = hsi(*words, env={"COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}).stdout.decode()
+        assert drawn[drawn.index("SET-UP") :] == picture
 
 
 NAMES = (b"lab.example", b"http/1.1")

@@ -49,14 +49,15 @@ def rows(setup: Setup) -> list[Row]:
 
 
 def _rows(setup: Setup) -> Iterator[Row]:
-    early = setup.spans.tls is not None and setup.spans.tls.round_trips == 0
+    shaken = setup.spans.tls or setup.spans.quic
+    early = shaken is not None and shaken.round_trips == 0
     for name in _ROWS:
         span: Span | None = getattr(setup.spans, name)
         if span is None or span.min_ns is None or not span.max_ns or span.start_ns is None:
             continue
         label, whose = _row(setup, name)
         parts = tuple(_parts(setup, name, span, whose))
-        beside = early and name == "tls"
+        beside = early and name in ("tls", "quic")
         yield Row(label, span.start_ns, span.value_ns, span.min_ns, span.max_ns, span.round_trips, parts, beside)
 
 

@@ -27,7 +27,8 @@ FINDINGS = (
     "stale-peer", "port-reuse", "time-wait-pressure", "connection-churn", "predictable-isn", "capture-quality",
     "reflection", "ack-flood", "rst-flood", "stalled", "path-mtu", "idle-timeout", "keep-alive-race", "tls-failed",
     "tls-slow-server", "tls-slow-client", "tls-extra-round-trip", "nagle-stall", "tls-no-resumption", "tls-old-version",
-    "protocol-mismatch",
+    "protocol-mismatch", "quic-blocked", "quic-failed", "quic-retry", "quic-version-negotiation", "lookup-failed",
+    "slow-lookup",
 )  # fmt: skip
 _FLAGS = re.compile(r"IP6? (\S+)\.(\d+) > (\S+)\.(\d+): Flags \[([^\]]*)\]")
 _MOST_SOCKETS = 24
@@ -99,6 +100,7 @@ class Sample:
         self._sockets: dict[str, list[dict[str, str]]] = {}
         self._attempts: list[Attempt] = []
         self._connections: list[dict[str, Any]] = []
+        self._quic: list[dict[str, Any]] = []
         self._outcomes: dict[str, Any] | None = None
         self._findings: dict[str, Any] = {}
         self._maybe: set[str] = set()
@@ -183,6 +185,11 @@ class Sample:
             client, server = who
         self._connections.append({"client": client, "server": server, "outcome": outcome, **more})
 
+    def expect_quic(self, client: tuple[str, int], server: tuple[str, int], outcome: str, **more: Any) -> None:
+        """Expect a QUIC connection."""
+        ends = {name: {"ip": end[0], "port": end[1]} for name, end in (("client", client), ("server", server))}
+        self._quic.append({**ends, "outcome": outcome, **more})
+
     def saw(self, attempt: Attempt) -> None:
         """Record what the kernel said of an attempt that is not expected one by one."""
         self._attempts.append(attempt)
@@ -224,8 +231,9 @@ class Sample:
         full = {
             **connection,
             "client": {"ip": client[0], "port": client[1]},
-            "server": {"ip": server[0], "port": server[1]},
+            "server": {"ip": server[0], "port": server[1], **connection.get("named", {})},
         }
+        full.pop("named", None)
         full.setdefault("decided", connection["outcome"] != "pending")
         full.setdefault("state", {"client": self._state(client, server), "server": self._state(server, client)})
         full.setdefault("syn_count", counts[client, server, "S"])
@@ -281,6 +289,7 @@ class Sample:
             "expected": {
                 "connections": connections if self._outcomes is None else None,
                 "outcomes": outcomes,
+                **({"quic_connections": self._quic} if self._quic else {}),
                 "findings": self._findings,
                 "not_findings": [name for name in FINDINGS if name not in self._findings and name not in self._maybe],
             },

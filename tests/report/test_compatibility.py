@@ -16,6 +16,7 @@ KEPT = sorted((Path(__file__).resolve().parents[1] / "golden" / "schemas").glob(
 SCHEMAS = {
     "report": module.schema, "event": module.event_schema, "check": module.check_schema, "diff": module.diff_schema,
     "explain": module.story_schema,
+    "explain-quic": module.quic_story_schema,
 }  # fmt: skip
 REPORTS = [path for path in KEPT if path.name.startswith("hsi-report-")]
 
@@ -27,7 +28,7 @@ def documents(path):
 
 def named(path):
     """The name and the major version of the schema, as the file's own name tells them."""
-    name, major = re.match(r"hsi-([a-z]+)-(\d+)-", path.name).groups()
+    name, major = re.match(r"hsi-([a-z-]+)-(\d+)-", path.name).groups()
     return name, f"hsi-{name}/{major}"
 
 

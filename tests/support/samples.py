@@ -33,6 +33,15 @@ def differences(found: list[Any], counted: dict[str, int], expected: dict[str, A
             yield f"{counted[outcome]} {outcome} instead of {count}"
 
 
+def quic_differences(found: list[Any], expected: dict[str, Any]) -> Iterator[str]:
+    """As `differences`, of QUIC connections; samples with none say nothing of them."""
+    wanted = expected.get("quic_connections", [])
+    if len(found) != len(wanted):
+        yield f"{len(found)} QUIC connections instead of {len(wanted)}"
+    for number, (one, other) in enumerate(zip(found, wanted, strict=False)):
+        yield from _of_value(f"QUIC connection {number}", one, other)
+
+
 def _of_connection(found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
     for key, value in wanted.items():
         if key == "rtt":

@@ -115,6 +115,11 @@ class QuicSpans:
         return np.minimum(sooner, self._time("finished"))
 
     @cached_property
+    def _flight_end(self) -> Times:
+        """The server's last packet of its first flight: what comes with it is as likely said on its own account."""
+        return np.maximum(self._time("flight"), self._time("answer"))
+
+    @cached_property
     def early_accepted(self) -> Bools:
         """0-RTT packets that were answered too soon for an answer to the client's Finished.
 
@@ -122,10 +127,9 @@ class QuicSpans:
         """
         finished, soonest = self._time("finished"), self.too_soon
         sooner = np.zeros(len(self.quics), dtype=bool)
-        flight_end = np.maximum(self._time("flight"), self._time("answer"))
         for at in range(BURSTS):
             burst = self.quics.rows["burst_ns"][:, at]
-            apart = burst - flight_end > FLIGHT_NS
+            apart = burst - self._flight_end > FLIGHT_NS
             sooner |= (burst > 0) & apart & self.finished & (burst < finished + soonest)
         return self.quics.has(EARLY) & sooner
 
@@ -175,7 +179,8 @@ class QuicSpans:
         place = np.where(may.any(axis=1), may.argmax(axis=1), UNKNOWN)
         first = np.where(place >= 0, bursts[rows, place], 0)
         after = np.minimum(place + 1, BURSTS - 1)
-        chatter = ~self.early_accepted | (first >= self._time("finished"))
+        with_flight = first - self._flight_end <= FLIGHT_NS
+        chatter = ~self.early_accepted | (first >= self._time("finished")) | with_flight
         follows = (place >= 0) & (place + 1 < BURSTS) & (bursts[rows, after] > 0) & chatter
         return first, np.where(follows, bursts[rows, after], first), place
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lab.kernel import Attempt, connect
 from lab.namespace import Host, run
-from lab.sample import Sample, scenario, undisturbed
+from lab.sample import Sample, scenario, sentences, undisturbed
 
 NAME = "lab.example"
 DELAY = 0.02  # seconds each way
@@ -338,3 +338,72 @@ def plain_slow_answer(sample: Sample) -> None:
     site.listener.close()
     sample.clock(attempt, clock)
     sample.expect(attempt, "established", tls=None, setup={"protocol": "plain", "speaks_first": "client"}, state=...)
+
+
+@scenario()
+def tls_old_version(sample: Sample) -> None:
+    """Two visits that agree on TLS 1.1, which the server still allows."""
+
+    def old(both: Contexts) -> None:
+        for context in (both.client, both.server):
+            context.set_ciphers("ALL:@SECLEVEL=0")
+        both.server.minimum_version = ssl.TLSVersion.TLSv1_1
+
+    attempts = secured(ssl.TLSVersion.TLSv1_1, sample, change=old, visits=2)
+    for attempt in attempts:
+        sample.expect(attempt, "established", tls=told("1.1"), state=...)
+    sample.finding("tls-old-version", (attempts[0].server[0], 443), connections=2)
+
+
+@scenario("tls-no-resumption", "tls-resumption")
+@sentences(
+    tls_no_resumption="Ten visits of TLS 1.3, each with a full handshake, though the server gives tickets out.",
+    tls_resumption="Eleven visits of TLS 1.3 of which all but the first resume the session: nothing is wrong.",
+)
+def resumption(sample: Sample) -> None:
+    """Many visits of one client."""
+    client, server = sample.pair(delay=DELAY)
+    contexts = Contexts(ssl.TLSVersion.TLSv1_3)
+    site = Site(server, contexts.server, replies())
+    kept: list[Any] = []
+    attempts = []
+    resumes = sample.name == "tls-resumption"
+    with sample.capture(client) as capture:
+        for number in range(11 if resumes else 10):
+            session = kept[-1] if resumes and number else None
+            attempts.append(visit(sample, client, server, contexts.client, session=session, keep=kept))
+        capture.settle(quiet=0.3)
+    site.listener.close()
+    for number, attempt in enumerate(attempts):
+        kind = "resumed" if resumes and number else "full"
+        sample.expect(attempt, "established", tls=told("1.3", kind), state=...)
+    sample.maybe("connection-churn")
+    if not resumes:
+        sample.finding("tls-no-resumption", (attempts[0].server[0], 443), connections=10)
+
+
+@scenario()
+def tls_slow_client(sample: Sample) -> None:
+    """Three visits of a client that takes 90 ms of its own after it has connected, before it says anything."""
+    attempts = secured(ssl.TLSVersion.TLSv1_3, sample, visits=3, prologue=lambda _: time.sleep(0.09))
+    for attempt in attempts:
+        sample.expect(attempt, "established", tls=told("1.3"), state=...)
+    sample.finding("tls-slow-client", (attempts[0].server[0], 443), connections=3)
+
+
+@scenario()
+def tls_health_check(sample: Sample) -> None:
+    """Three clients that close after the handshake and ask nothing: the server's encrypted alert is no failure."""
+    client, server = sample.pair(delay=DELAY)
+    contexts = Contexts(ssl.TLSVersion.TLSv1_3)
+    site = Site(server, contexts.server, lambda secure: secure.recv(1000))
+    attempts = []
+    with sample.capture(client) as capture:
+        for _ in range(3):
+            attempt, _ = connected(client, server, 443)
+            contexts.client.wrap_socket(attempt.sock, server_hostname=NAME).close()
+            attempts.append(attempt)
+        capture.settle(quiet=0.3)
+    site.listener.close()
+    for attempt in attempts:
+        sample.expect(attempt, "established", tls=told("1.3"), state=..., close=..., cause=...)

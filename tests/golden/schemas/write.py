@@ -24,6 +24,7 @@ COMMANDS = {
     "hsi-check-1": ["check", "-T", "json", *RULES, *FILES],
     "hsi-diff-1": ["diff", "-T", "json", ONE, OTHER],
     "hsi-explain-1": ["explain", "-T", "json", "accept-queue-overflow-recovered.pcap", "0"],
+    "hsi-explain-quic-1": ["explain", "-T", "json", "quic-early-data.pcap", "q1"],
 }
 
 

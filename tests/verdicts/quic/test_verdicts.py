@@ -174,6 +174,15 @@ def test_early_data_is_accepted_when_the_answer_comes_too_soon_for_anything_else
     assert bounds(spans.response)[0] == 45 * MS
 
 
+def test_settings_that_come_with_the_flight_are_not_surely_the_answer_to_early_data():
+    flow = Flow().client(quic.initial(size=1200), quic.early(200)).wait(40 * MS)
+    flow.server(ANSWER, quic.handshake(900), quic.short(400, dcid=b"")).wait(6 * MS)
+    finish(flow, quic.short(40)).wait(10 * MS).server(quic.short(900, dcid=b""))
+    spans = spans_of(flow)
+    assert bool(spans.early_accepted[0])
+    assert bounds(spans.first_byte) == (40 * MS, 62 * MS)
+
+
 def test_early_data_whose_answer_might_answer_the_finished_is_not_known_to_be_accepted():
     flow = Flow().client(quic.initial(size=1200), quic.early(200)).wait(40 * MS)
     finish(flight(flow).wait(MS), quic.short(200)).wait(41 * MS).server(quic.short(900, dcid=b""))
