@@ -15,7 +15,7 @@ from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.words import CAUSES
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "pcaps").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "pcaps").glob("*.md")])
 REPORT = (ROOT / "docs" / "report.md").read_text()
 
 spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
