@@ -218,7 +218,9 @@ def terms(page: str) -> list[tuple[str, str]]:
 def pages() -> dict[Path, str]:
     """Every file that is generated, or has generated parts, as it should be."""
     made = {page: current(page.read_text()) for page in sorted((ROOT / "docs").glob("*.md"))}
-    return {**made, TOPICS: topics({page.name: text for page, text in made.items()}), **manual_pages()}
+    picture = beside("picture")
+    drawn = {picture.PICTURE: picture.svg(picture.shown())}
+    return {**made, TOPICS: topics({page.name: text for page, text in made.items()}), **manual_pages(), **drawn}
 
 
 def manual_pages() -> dict[Path, str]:

@@ -1,4 +1,4 @@
-"""Draw docs/explain.svg, the picture in README: `python docs/picture.py`.  What it shows is what hsi prints."""
+"""The picture in README, docs/explain.svg: what hsi prints, as a terminal shows it.  Written by docs/generate.py."""
 
 import os
 import re
@@ -35,7 +35,3 @@ def svg(text: str) -> str:
     drawn = console.export_svg(title=f"hsi {' '.join(COMMAND)}", unique_id="explain")
     drawn = re.sub(r"\s*@font-face \{.*?\}", "", drawn, flags=re.DOTALL)
     return "\n".join(line.rstrip() for line in drawn.splitlines()) + "\n"
-
-
-if __name__ == "__main__":
-    PICTURE.write_text(svg(shown()))

@@ -126,6 +126,6 @@ def test_the_picture_shows_what_hsi_prints(hsi, root):
     drawn = "".join(unescape(each) for each in re.findall(r"<text [^>]*>([^<]*)</text>", picture.PICTURE.read_text()))
     done = hsi(*picture.COMMAND, "--color", "never", cwd=root, env={"COLUMNS": str(picture.WIDTH), "LC_ALL": "C.UTF-8"})
     wanted = done.stdout.decode().partition(picture.LAST)[0]
-    assert "".join(wanted.split()) in "".join(drawn.split()), "run `python docs/picture.py`"
+    assert "".join(wanted.split()) in "".join(drawn.split()), "run `python docs/generate.py`"
     assert "http" not in drawn
     assert "@font-face" not in picture.PICTURE.read_text()
