@@ -40,21 +40,28 @@ def afterwards(lives: Afterwards | None, options: Options, style: Style) -> Iter
     """The block; nothing where no connection was ever open."""
     if lives is None:
         return
+    yield from heading("AFTERWARDS", subject(lives), style)
+    yield from Table(options.width, style).lines(afterwards_columns(lives, style))
+
+
+def subject(lives: Afterwards) -> str:
+    """What the table is about."""
+    count = lives.connections
+    who = "the connection that was open" if count == 1 else f"the {count:,} connections that were open"
+    return f"what became of {who}"
+
+
+def afterwards_columns(lives: Afterwards, style: Style) -> list[Column]:
+    """The columns of the table."""
     rows = [*_endings(lives.endings), *_counted(lives), *_waiting(lives)]
-    yield from heading("AFTERWARDS", f"what became of {_of(lives.connections)}", style)
     how = [row.how for row in rows]
     examples = ["" if row.example is None else str(row.example) for row in rows]
-    columns = [
+    return [
         Column("what", [row.what for row in rows]),
         Column("connections", [f"{row.connections:,}" for row in rows], right=True),
         Column("such as id", examples, right=True, rank=1),
         Column("how", how, floor=20, soft=20, cut=style.shorten, paint=lambda text: style.paint(text, "dim")),
     ]
-    yield from Table(options.width, style).lines(columns)
-
-
-def _of(count: int) -> str:
-    return "the connection that was open" if count == 1 else f"the {count:,} connections that were open"
 
 
 def _endings(endings: list[Ended]) -> Iterator[_Row]:

@@ -23,7 +23,7 @@ def in_one_line(capture: Capture, width: int, style: Style) -> Iterator[str]:
 def capture_lines(capture: Capture, width: int, style: Style) -> Iterator[str]:
     """All that is known of the capture, and what is wrong with it."""
     yield from heading("CAPTURE", "", style)
-    for label, value in _capture_facts(capture, width - len(INDENT) - LABEL, style):
+    for label, value in capture_facts(capture, width - len(INDENT) - LABEL, style):
         yield from labelled(label, value, width, style)
     for problem in capture.problems[:PROBLEMS_SHOWN]:
         at = [f"frame {problem.frame:,}"] if problem.frame is not None else []
@@ -35,7 +35,8 @@ def capture_lines(capture: Capture, width: int, style: Style) -> Iterator[str]:
         yield from labelled("", f"and {plural(more, 'problem')} more", width, style)
 
 
-def _capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[str, str]]:
+def capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[str, str]]:
+    """Labels and what stands behind them, at most `room` long."""
     names = source_names(capture)
     kinds = ", ".join([*([capture.format] if capture.format else []), *map(printable, capture.link_types)])
     for name in names[:3]:

@@ -32,32 +32,32 @@ def _details(finding: Finding, width: int, style: Style) -> Iterator[str]:
     if finding.start_ns is not None and finding.end_ns is not None:
         lasting = duration(finding.end_ns - finding.start_ns, style.micro)
         yield from labelled("when", f"{moment(finding.start_ns)}, for {lasting}", width, style)
-    numbers = [f"{name.replace('_', ' ')} {value}" for name, value in _figures(finding.metrics, style)]
+    numbers = [f"{name.replace('_', ' ')} {value}" for name, value in figures(finding.metrics, style)]
     for number, line in enumerate(paragraph("; ".join(numbers), width, INDENT * 6)):
         label = "numbers" if number == 0 else ""
         yield from labelled(label, line.strip(), width, style)
-    for label, what, listed in (
+    for label, what, numbered in (
         ("evidence", "frames", finding.evidence.frames),
         ("", "connections", finding.evidence.connections),
     ):
-        if listed:
-            yield from labelled(label, f"{what} {_listed(listed)}", width, style)
+        if numbered:
+            yield from labelled(label, f"{what} {listed(numbered)}", width, style)
 
 
-def _figures(metrics: Mapping[str, Any], style: Style) -> Iterator[tuple[str, str]]:
+def figures(metrics: Mapping[str, Any], style: Style) -> Iterator[tuple[str, str]]:
     """Names without the unit that ends them, and values with it."""
     for name, value in metrics.items():
         if value is None:
             continue
         if isinstance(value, Mapping):
-            yield from ((f"{name} {inside}", text) for inside, text in _figures(value, style))
+            yield from ((f"{name} {inside}", text) for inside, text in figures(value, style))
             continue
         yield _written(name, value, style)
 
 
 def _written(name: str, value: Any, style: Style) -> tuple[str, str]:
     if isinstance(value, (list, tuple)):
-        return name, _listed(value)
+        return name, listed(value)
     if isinstance(value, (bool, str)):
         return name, str(value).lower() if isinstance(value, bool) else style.clean(value)
     for ending, write in _UNITS.items():
@@ -74,6 +74,7 @@ _UNITS: dict[str, Callable[[Any], str]] = {
 }
 
 
-def _listed(values: Sequence[Any]) -> str:
-    more = f" and {len(values) - LISTED:,} more" if len(values) > LISTED else ""
-    return ", ".join(map(str, values[:LISTED])) + more
+def listed(values: Sequence[Any], most: int = LISTED) -> str:
+    """The first values of a list, and how many more there are."""
+    more = f" and {len(values) - most:,} more" if len(values) > most else ""
+    return ", ".join(map(str, values[:most])) + more

@@ -17,17 +17,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from handshake_inspect.render import Options
+from handshake_inspect.render.capture_lines import capture_facts
 from handshake_inspect.render.diff_text import failures, interesting, rtt, verdict
 from handshake_inspect.render.page import svg
 from handshake_inspect.render.page.cast import Shown, starring
 from handshake_inspect.render.page.changes import changes
 from handshake_inspect.render.page.ladder import ladder
-from handshake_inspect.render.page.sections import Sections, capture_facts
+from handshake_inspect.render.page.sections import ROOM, STYLE, Sections
 from handshake_inspect.render.page.waterfall import WHOSE, waterfall
+from handshake_inspect.render.quic_ladder import headline, round_trips
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.event import encoded
 from handshake_inspect.report.model import Report
+from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
 from handshake_inspect.wire.text import offsets, plural, printable
 
@@ -56,7 +59,7 @@ def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
     said = f"passed, {total}" if checked.passed else f"failed, {failed} of {total}"
     _write(
         out, "check.html.j2", checked=checked, page=page, body=body, verdict=f"hsi check: {said}", most=ASSERTIONS,
-        facts=list(capture_facts(checked.capture)), json=None if page is None else _inside(page),
+        facts=list(capture_facts(checked.capture, ROOM, STYLE)), json=None if page is None else _inside(page),
     )  # fmt: skip
 
 
@@ -74,19 +77,29 @@ def render_diff(difference: Difference, out: BinaryIO, options: Options) -> None
         same=len(difference.services) - len(changed), more=max(len(changed) - CHANGES, 0), outcomes=outcomes,
         bars=[svg.shares(then, "outcomes then"), svg.shares(now, "outcomes now")],
         pictures=list(changes(options.reports)),
-        facts=[("then", list(capture_facts(difference.old))), ("now", list(capture_facts(difference.new)))],
+        facts=[
+            (when, list(capture_facts(capture, ROOM, STYLE)))
+            for when, capture in (("then", difference.old), ("now", difference.new))
+        ],
     )  # fmt: skip
 
 
-def render_story(story: Story, out: BinaryIO, _: Options) -> None:
+def render_story(story: Story | QuicStory, out: BinaryIO, _: Options) -> None:
     """Write the page of one connection."""
-    c = story.connection
+    c, drawn = story.connection, ladder(story)
+    fall = None if c.setup is None else waterfall(c.setup)
+    facts = list(capture_facts(story.capture, ROOM, STYLE))
+    if isinstance(story, QuicStory):
+        trips, setup = list(round_trips(story.connection, "µ")), headline(story.connection, "µ")
+        _write(
+            out, "quic_story.html.j2", story=story, ladder=drawn, waterfall=fall, facts=facts, trips=trips, setup=setup
+        )
+        return
     (at,) = offsets([c.first_ns - (story.capture.first_ns or c.first_ns)], story.duration_ns)
-    shown = Shown(c, at, ladder(story), waterfall(c.setup) if c.setup is not None else None)
-    _write(out, "story.html.j2", story=story, each=shown, facts=list(capture_facts(story.capture)))
+    _write(out, "story.html.j2", story=story, each=Shown(story.connection, at, drawn, fall), facts=facts)
 
 
-def render_drawing(story: Story, out: BinaryIO, _: Options) -> None:
+def render_drawing(story: Story | QuicStory, out: BinaryIO, _: Options) -> None:
     """Write the ladder of one connection as an SVG file."""
     out.write(f"{ladder(story, alone=True)}\n".encode())
 

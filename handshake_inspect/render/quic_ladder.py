@@ -27,9 +27,9 @@ def page(story: QuicStory, width: int, style: Style) -> Iterator[str]:
     """All lines."""
     yield from _head(story, width, style)
     yield ""
-    yield from _Rungs(story, width, style).lines()
+    yield from QuicRungs(story, width, style).lines()
     yield from _verdict(story, width, style)
-    yield from waterfall(story.connection.setup, _headline(story.connection, style.micro), width, style)
+    yield from waterfall(story.connection.setup, headline(story.connection, style.micro), width, style)
 
 
 def _head(story: QuicStory, width: int, style: Style) -> Iterator[str]:
@@ -44,7 +44,7 @@ def _head(story: QuicStory, width: int, style: Style) -> Iterator[str]:
     yield from notes(story, width, style)
 
 
-class _Rungs:
+class QuicRungs:
     """Lays out all datagrams with the same columns."""
 
     def __init__(self, story: QuicStory, width: int, style: Style) -> None:
@@ -67,16 +67,23 @@ class _Rungs:
         yield style.paint(head + " " * (self.shaft + 1) + "server", "dim")
         for number, step in enumerate(self.story.steps):
             yield self._rung(number, step)
-            for mark in step.events:
-                text = said(mark, style, self.signs, cited=self.width >= ROOMY)
-                yield from note_lines(Note(self.signs.event, text), self.width, style)
-            for mark in step.anomalies:
-                text = said(mark, style, self.signs, cited=True)
-                yield from note_lines(Note(self.signs.anomaly, text, ("bold", "red"), whole=False), self.width, style)
+            for note in self.notes(step):
+                yield from note_lines(note, self.width, style)
+        if (rest := self.rest()) is not None:
+            yield from note_lines(rest, self.width, style)
+
+    def notes(self, step: QuicStep) -> Iterator[Note]:
+        """What the datagram did, and what is odd about it."""
+        for mark in step.events:
+            yield Note(self.signs.event, said(mark, self.style, self.signs, cited=self.width >= ROOMY))
+        for mark in step.anomalies:
+            text = said(mark, self.style, self.signs, cited=True)
+            yield Note(self.signs.anomaly, text, ("bold", "red"), whole=False)
+
+    def rest(self) -> Note | None:
+        """Datagrams that are not listed."""
         more = self.story.datagrams - sum(step.icmp is None for step in self.story.steps)
-        if more > 0:
-            text = f"{plural(more, 'datagram')} not listed"
-            yield from note_lines(Note(self.signs.skipped, text, ("dim",)), self.width, style)
+        return Note(self.signs.skipped, f"{plural(more, 'datagram')} not listed", ("dim",)) if more > 0 else None
 
     def _rung(self, number: int, step: QuicStep) -> str:
         left = f"{self.style.paint(self.times[number].rjust(self.time), 'dim')}  {self.gaps[number]:>{self.gap}}  "
@@ -108,7 +115,7 @@ def _verdict(story: QuicStory, width: int, style: Style) -> Iterator[str]:
     yield from paragraph(style.clean(c.why), width, INDENT)
     yield ""
     yield from labelled("evidence", _frames(c.evidence), width, style)
-    for number, text in enumerate(_round_trips(c, style.micro)):
+    for number, text in enumerate(round_trips(c, style.micro)):
         yield from labelled("" if number else "RTT", text, width, style, "cyan")
     for who, way in (("client", c.client_to_server), ("server", c.server_to_client)):
         yield from labelled(who, f"sent {plural(way.frames, 'datagram')}, {plural(way.bytes, 'byte')}", width, style)
@@ -126,7 +133,8 @@ def _frames(frames: list[int]) -> str:
     return ("frame " if len(frames) == 1 else "frames ") + ", ".join(map(str, frames))
 
 
-def _round_trips(c: QuicConnection, micro: str) -> Iterator[str]:
+def round_trips(c: QuicConnection, micro: str) -> Iterator[str]:
+    """What is known of them, a line each."""
     for whose, leg in (("to the server", c.rtt.initial), ("to the client", c.rtt.client)):
         if leg.max_ns is not None:
             yield f"{whose}, and its computing: {bounds(leg.value_ns, leg.min_ns, leg.max_ns, micro)}"
@@ -134,7 +142,7 @@ def _round_trips(c: QuicConnection, micro: str) -> Iterator[str]:
         yield f"by the spin bit, and what the ends waited: {duration(c.spin_rtt, micro)}"
 
 
-def _headline(c: QuicConnection, micro: str) -> str:
+def headline(c: QuicConnection, micro: str) -> str:
     """Which version, with whom, and the round trip at most: `QUIC version 1, to lab.test`."""
     words = [VERSIONS.get(c.version, f"QUIC {c.version}"), EARLY[c.early_data]]
     words.append("after Version Negotiation" if c.version_negotiation else "")

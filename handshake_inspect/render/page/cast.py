@@ -11,9 +11,11 @@ from markupsafe import Markup
 from handshake_inspect.render import Options
 from handshake_inspect.render.page.ladder import ladder
 from handshake_inspect.render.page.waterfall import waterfall, whose
+from handshake_inspect.render.words import direction_words, ending_words
 from handshake_inspect.report.model import Connection, Report, has_trouble
 from handshake_inspect.report.pictures import Pictures, Trouble
 from handshake_inspect.report.story import Story
+from handshake_inspect.report.trouble import trouble_of_open
 from handshake_inspect.report.waterfall import headline as setup_headline
 from handshake_inspect.wire.text import bounds, offsets
 
@@ -44,6 +46,22 @@ class Shown:
         """The server with its name, if there is one."""
         server = self.connection.server
         return f"{server} ({server.name})" if server.name else str(server)
+
+    @property
+    def trouble(self) -> str:
+        """What was wrong with it while it was open."""
+        words = trouble_of_open(self.connection)
+        return f"{words[0].upper()}{words[1:]}." if words else ""
+
+    @property
+    def sent(self) -> tuple[str, str]:
+        """What the client and the server sent."""
+        return direction_words(self.connection.client_to_server), direction_words(self.connection.server_to_client)
+
+    @property
+    def ended(self) -> str:
+        """How it ended."""
+        return ending_words(self.connection)
 
     @property
     def rtt(self) -> str:

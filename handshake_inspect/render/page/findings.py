@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
+from handshake_inspect.render.finding_lines import figures, listed
+from handshake_inspect.render.layout import Style
 from handshake_inspect.render.page import svg
 from handshake_inspect.report.docs import FINDING_DOCS
 from handshake_inspect.report.model import Capture, Finding
 from handshake_inspect.report.pictures import Pictures
-from handshake_inspect.wire.text import duration, moment, plural, printable, share
+from handshake_inspect.wire.text import duration, moment, plural, printable
 
+STYLE = Style(color=False, encoding="utf-8")
 FRAMES = 24
 PROBES = 1_200
-LISTED = 40  # values of one metric
+OPEN = 40  # ports that are named
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ def shown_finding(finding: Finding, capture: Capture, pictures: Pictures) -> Fin
         finding,
         FINDING_DOCS.get(finding.id, ("", ""))[1],
         _when(finding, capture),
-        list(metric_words(finding.metrics)),
-        _listed(frames, FRAMES),
+        [(name.replace("_", " "), value) for name, value in figures(finding.metrics, STYLE)],
+        listed(frames, FRAMES),
         _command(frames[:FRAMES], capture),
-        _listed(finding.evidence.connections, FRAMES),
+        listed(finding.evidence.connections, FRAMES),
         picture,
         caption,
         legend,
@@ -64,38 +65,6 @@ def _when(finding: Finding, capture: Capture) -> str:
     )
     lasting = f", for {duration(finding.end_ns - finding.start_ns)}" if finding.end_ns > finding.start_ns else ""
     return f"{moment(finding.start_ns)}{since}{lasting}"
-
-
-def metric_words(metrics: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Names and values as people read them; what is null is left out."""
-    for key, value in metrics.items():
-        if isinstance(value, Mapping):
-            yield from metric_words(value, f"{before}{key} ")
-        elif value is not None and value != []:
-            name, words = _metric(key, value)
-            yield f"{before}{name}".replace("_", " "), words
-
-
-def _metric(key: str, value: Any) -> tuple[str, str]:
-    if isinstance(value, bool):
-        return key, "yes" if value else "no"
-    if isinstance(value, (list, tuple)):
-        return key, _listed(value, LISTED)
-    if isinstance(value, str):
-        return key, value
-    if key.endswith("_ns"):
-        return key.removesuffix("_ns"), duration(value)
-    if key.endswith("_ratio"):
-        return key, share(round(value * 1_000_000), 1_000_000)
-    end, unit = next(
-        (each for each in (("_bytes", " bytes"), ("_per_s", " per second")) if key.endswith(each[0])), ("", "")
-    )
-    return key.removesuffix(end), (f"{value:,}" if isinstance(value, int) else f"{value:.3g}") + unit
-
-
-def _listed(values: Any, most: int) -> str:
-    more = f" and {len(values) - most:,} more" if len(values) > most else ""
-    return ", ".join(str(each) for each in values[:most]) + more
 
 
 def _command(frames: list[int], capture: Capture) -> str:
@@ -130,6 +99,6 @@ def _scan(client: str, pictures: Pictures) -> tuple[Markup | None, str, list[str
     more = f", the first {PROBES:,}" if len(probes) == PROBES else ""
     on = f" on {plural(hosts, 'host')}" if hosts > 1 else f" of {probes[0].server.ip}"
     found = [str(probe.server if hosts > 1 else probe.server.port) for probe in probes if probe.state == "open"]
-    caption = f"{plural(len(probes), 'port')}{on} that were tried{more}; open: {_listed(found, LISTED) or 'none'}"
+    caption = f"{plural(len(probes), 'port')}{on} that were tried{more}; open: {listed(found, OPEN) or 'none'}"
     states = [state for state in svg.PROBED if any(probe.state == state for probe in probes)]
     return svg.ports(probes, hosts=hosts > 1), caption, states

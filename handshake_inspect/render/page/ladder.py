@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from textwrap import wrap
 
 from markupsafe import Markup
 
 from handshake_inspect.render.layout import Style
 from handshake_inspect.render.page.svg import COLORS, SEVERITIES, tag
-from handshake_inspect.render.rungs import SILENT_END, Note, Rungs
+from handshake_inspect.render.quic_ladder import WORDS, QuicRungs
+from handshake_inspect.render.rungs import SILENT_END, Note, Rungs, Signs
+from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Step, Story
+from handshake_inspect.report.words import Side
 
 WIDTH = 820
 _CLIENT, _SERVER = 250, 706  # where the two ends stand
@@ -18,7 +22,10 @@ _TIME, _GAP, _FRAME = 64, 124, 130  # columns of figures
 _MIDDLE = (_CLIENT + _SERVER) / 2
 _ROW, _NOTE = 26, 15  # pixels of a rung, and of a line below it
 _LINE = 74  # characters of a note
-_INK, _MUTED = "#1d232a", "#5b6570"
+_INK, _MUTED, _PALE = "#1d232a", "#5b6570", "#c3cad2"
+_STYLE = Style(color=False, encoding="utf-8")
+_SIGNS = Signs(_STYLE)
+_QUIC = {"initial": "syn", "retry": "rst", "version-negotiation": "rst"}  # the kinds of arrows
 _MONO = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 _KINDS = {
     "syn": COLORS["established"],
@@ -33,18 +40,37 @@ svg{background:#fff}
 """)
 
 
-def ladder(story: Story, *, alone: bool = False) -> Markup:
+@dataclass(frozen=True)
+class Row:
+    """One arrow: what stands to the left of it and on it, who sent it, the states that changed, and its notes."""
+
+    figures: tuple[str, str, str]  # time, gap, frame
+    sender: Side
+    kind: str
+    label: str
+    states: tuple[str, str] = ("", "")
+    before: tuple[Note, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def ladder(story: Story | QuicStory, *, alone: bool = False) -> Markup:
     """The drawing; `alone` makes it a file of its own."""
-    rungs = Rungs(story, 200, Style(color=False, encoding="utf-8"))
-    drawn = _Drawing(rungs)
-    drawn.all()
-    height = drawn.y + 8
-    c = story.connection
-    heads = [
-        _words(f"client {c.client}", _CLIENT, 16, "head", "middle"),
-        _words(f"server {c.server}", _SERVER, 16, "head", "middle"),
-    ]
-    lives = [tag("line", x1=x, x2=x, y1=24, y2=height - 4, class_="life", stroke="#c3cad2") for x in (_CLIENT, _SERVER)]
+    drawn = _Drawing()
+    if isinstance(story, QuicStory):
+        rows, rest = quic_rows(QuicRungs(story, 200, _STYLE))
+    else:
+        rungs = Rungs(story, 200, _STYLE)
+        rows, rest = list(tcp_rows(rungs)), rungs.rest()
+    for row in rows:
+        drawn.row(row)
+    if rest is not None:
+        drawn.note(rest)
+    if isinstance(story, Story):
+        drawn.end(rungs)
+    c, height = story.connection, drawn.y + 8
+    heads = [_words(f"client {c.client}", _CLIENT, 16, "head", "middle")]
+    heads.append(_words(f"server {c.server}", _SERVER, 16, "head", "middle"))
+    lives = [tag("line", x1=x, x2=x, y1=24, y2=height - 4, class_="life", stroke=_PALE) for x in (_CLIENT, _SERVER)]
     label = f"Segments of connection {c.id} from {c.client} to {c.server}, {c.outcome}"
     more: dict[str, object] = {"xmlns": "http://www.w3.org/2000/svg"} if alone else {}
     sheet = [tag("style", _SHEET)] if alone else []
@@ -54,90 +80,105 @@ def ladder(story: Story, *, alone: bool = False) -> Markup:
     )  # fmt: skip
 
 
-class _Drawing:
-    """Rungs from the top down."""
+def tcp_rows(rungs: Rungs) -> Iterator[Row]:
+    """A row for each segment."""
+    client = server = ""
+    for number, step in enumerate(rungs.story.steps):
+        states = step.state
+        yield Row(
+            (rungs.times[number], rungs.deltas[number], f"#{step.frame}"),
+            step.sender,
+            _kind(step),
+            rungs.labels[number] if step.icmp is None else f"ICMP {step.icmp.cause} from {step.icmp.ip}",
+            (states.client if states.client != client else "", states.server if states.server != server else ""),
+            () if step.elided_before is None else (rungs.elision(step.elided_before),),
+            tuple(rungs.notes(step)),
+        )
+        client, server = states.client, states.server
 
-    def __init__(self, rungs: Rungs) -> None:
-        self.rungs = rungs
+
+def quic_rows(rungs: QuicRungs) -> tuple[list[Row], Note | None]:
+    """A row for each datagram, and what is said of those that are not listed."""
+    rows = [
+        Row(
+            (rungs.times[number], rungs.gaps[number], f"#{step.frame}"),
+            step.sender,
+            "icmp" if step.icmp is not None else _QUIC.get(step.packets[0] if step.packets else "", "plain"),
+            f"ICMP {step.icmp}" if step.icmp else f"{', '.join(WORDS[kind] for kind in step.packets)} +{step.length:,}",
+            notes=tuple(rungs.notes(step)),
+        )
+        for number, step in enumerate(rungs.story.steps)
+    ]
+    return rows, rungs.rest()
+
+
+class _Drawing:
+    """Rows from the top down."""
+
+    def __init__(self) -> None:
         self.parts: list[Markup] = []
         self.y = 30
 
-    def all(self) -> None:
-        """Every rung with its notes, and the end."""
-        before: Step | None = None
-        for number, step in enumerate(self.rungs.story.steps):
-            if step.elided_before is not None:
-                self._note(self.rungs.elision(step.elided_before))
-            self._rung(number, step, before)
-            for note in self._notes(step):
-                self._note(note)
-            before = step
-        if (rest := self.rungs.rest()) is not None:
-            self._note(rest)
-        self._end(before)
-
-    def _notes(self, step: Step) -> Iterator[Note]:
-        yield from self.rungs.notes(step)
-
-    def _rung(self, number: int, step: Step, before: Step | None) -> None:
+    def row(self, row: Row) -> None:
+        """An arrow, with what belongs to it."""
+        for note in row.before:
+            self.note(note)
         self.y += _ROW
-        y, kind = self.y, _kind(step)
-        self._left(self.rungs.times[number], self.rungs.deltas[number], f"#{step.frame}")
-        start, end = (_CLIENT, _SERVER) if step.sender == "client" else (_SERVER, _CLIENT)
-        toward = 1 if end > start else -1
-        color = _KINDS.get(kind, _INK)
-        self.parts.append(
-            tag("path", d=f"M{start} {y - 6}L{end - toward * 7} {y}", class_=kind, stroke=color, stroke_width="1.5",
-                fill="none", stroke_dasharray="4 3" if kind == "icmp" else None)
-        )  # fmt: skip
-        self.parts.append(tag("path", d=f"M{end} {y}l{-toward * 9} -4.5v9z", class_=kind, fill=color))
-        self.parts.append(self._label(number, step, kind, color))
-        self._states(step, before)
+        y, kind = self.y, row.kind
+        self._left(row.figures)
+        start, end = (_CLIENT, _SERVER) if row.sender == "client" else (_SERVER, _CLIENT)
+        toward, color = (1 if end > start else -1), _KINDS.get(kind, _INK)
+        dashes = "4 3" if kind == "icmp" else None
+        shaft = f"M{start} {y - 6}L{end - toward * 7} {y}"
+        self.parts += [
+            tag("path", d=shaft, class_=kind, stroke=color, stroke_width="1.5", fill="none", stroke_dasharray=dashes),
+            tag("path", d=f"M{end} {y}l{-toward * 9} -4.5v9z", class_=kind, fill=color),
+            tag(
+                "text", row.label, x=_MIDDLE, y=y - 9, class_=f"{kind} mono", fill=color, font_size=12,
+                font_family=_MONO, text_anchor="middle",
+            ),
+        ]  # fmt: skip
+        self._states(y - 8, row.states)
+        for note in row.notes:
+            self.note(note)
 
-    def _label(self, number: int, step: Step, kind: str, color: str) -> Markup:
-        words = self.rungs.labels[number] if step.icmp is None else f"ICMP {step.icmp.cause} from {step.icmp.ip}"
-        return tag(
-            "text", words, x=_MIDDLE, y=self.y - 9, class_=f"{kind} mono", fill=color, font_size=12, font_family=_MONO,
-            text_anchor="middle",
-        )  # fmt: skip
-
-    def _left(self, *cells: str) -> None:
-        for words, x, kind in zip(cells, (_TIME, _GAP, _FRAME), ("muted", "plain", "muted"), strict=True):
-            anchor = None if x == _FRAME else "end"
+    def _left(self, figures: tuple[str, str, str]) -> None:
+        places = ((_TIME, "muted", "end"), (_GAP, "plain", "end"), (_FRAME, "muted", None))
+        for words, (x, kind, anchor) in zip(figures, places, strict=True):
             if words:
                 self.parts.append(_words(words, x, self.y, kind, anchor))
 
-    def _states(self, step: Step, before: Step | None) -> None:
-        was = before.state if before is not None else None
-        for state, x, anchor, changed in (
-            (step.state.client, _CLIENT - 8, "end", was is None or was.client != step.state.client),
-            (step.state.server, _SERVER + 8, None, was is None or was.server != step.state.server),
-        ):
-            if changed:
-                self.parts.append(_words(state, x, self.y - 8, "state", anchor))
+    def _states(self, y: int, states: tuple[str, str]) -> None:
+        client, server = states
+        if client:
+            self.parts.append(_words(client, _CLIENT - 8, y, "state", "end"))
+        if server:
+            self.parts.append(_words(server, _SERVER + 8, y, "state", None))
 
-    def _note(self, note: Note) -> None:
-        signs = self.rungs.signs
-        kind = {signs.anomaly: "odd", signs.rtt: "round"}.get(note.sign, "muted")
+    def note(self, note: Note) -> None:
+        """A note, wrapped."""
+        kind = {_SIGNS.anomaly: "odd", _SIGNS.rtt: "round"}.get(note.sign, "muted")
         for number, line in enumerate(wrap(note.text, _LINE)):
             self.y += _NOTE
             words = f"{note.sign} {line}" if number == 0 else line
             words = words.replace("\N{NO-BREAK SPACE}", " ").strip()
             self.parts.append(_words(words, _MIDDLE, self.y, kind, "middle"))
 
-    def _end(self, last: Step | None) -> None:
-        state = self.rungs.story.connection.state
+    def end(self, rungs: Rungs) -> None:
+        """What both ends are in when the capture ends."""
+        state, steps = rungs.story.connection.state, rungs.story.steps
         self.y += _ROW
-        self._left(self.rungs.times[-1], self.rungs.end_gap, "")
+        y = self.y
+        self._left((rungs.times[-1], rungs.end_gap, ""))
         self.parts.append(
-            tag("line", x1=_CLIENT, x2=_SERVER, y1=self.y - 4, y2=self.y - 4, class_="gone", stroke="#c3cad2",
-                stroke_dasharray="3 4")
+            tag(
+                "line", x1=_CLIENT, x2=_SERVER, y1=y - 4, y2=y - 4, class_="gone", stroke=_PALE, stroke_dasharray="3 4"
+            )
         )  # fmt: skip
-        self.parts.append(_words(state.client, _CLIENT - 8, self.y, "state", "end"))
-        self.parts.append(_words(state.server, _SERVER + 8, self.y, "state", None))
-        self.parts.append(_words(self.rungs.last.strip(), _MIDDLE, self.y - 8, "muted", "middle"))
-        if last is not None and last.state != state:
-            self._note(Note(self.rungs.signs.event, SILENT_END))
+        self._states(y, (state.client, state.server))
+        self.parts.append(_words(rungs.last.strip(), _MIDDLE, y - 8, "muted", "middle"))
+        if steps and steps[-1].state != state:
+            self.note(Note(_SIGNS.event, SILENT_END))
 
 
 def _kind(step: Step) -> str:

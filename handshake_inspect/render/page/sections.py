@@ -10,6 +10,8 @@ from functools import cached_property
 from markupsafe import Markup
 
 from handshake_inspect.render import Options
+from handshake_inspect.render.afterwards import afterwards_columns, subject
+from handshake_inspect.render.capture_lines import capture_facts
 from handshake_inspect.render.layout import Column, Style
 from handshake_inspect.render.page import svg
 from handshake_inspect.render.page.cast import Cast, Shown
@@ -17,31 +19,29 @@ from handshake_inspect.render.page.findings import FindingShown, shown_finding
 from handshake_inspect.render.page.waterfall import waterfall
 from handshake_inspect.render.quic import MEANING as QUIC_MEANING
 from handshake_inspect.render.setups import FIGURES, setup_columns, setup_remarks
+from handshake_inspect.render.spread import ENOUGH, spread, usual
 from handshake_inspect.report.headline import (
     MEANING,
     captured,
     failures,
     gravest_of,
-    quality,
-    source_names,
     verdict,
     why_nothing,
 )
-from handshake_inspect.report.host import host_words
-from handshake_inspect.report.model import TROUBLE_OUTCOMES, Capture, Distribution, Finding, Report, Service
+from handshake_inspect.report.model import TROUBLE_OUTCOMES, Distribution, Finding, Report, Service
 from handshake_inspect.report.pictures import Leg, Pictures, Timeline
 from handshake_inspect.report.quic import QuicConnection
-from handshake_inspect.wire.text import duration, moment, offsets, plural, printable, share
+from handshake_inspect.wire.text import duration, offsets, printable, share
 
 SERVICES = 25
 FINDINGS = 60
 UNFOLDED = 12  # findings that are seen at once
 BANDS = 12
-SOURCES = 20
+SOURCES = 20  # of which the command is said
+ROOM = 300  # characters of a name
 PROBLEMS = 20
 QUIC = 20
 SPARKS = 20  # services that have their attempts over time
-FEW = 10  # values of which percentiles say something
 STYLE = Style(color=False, encoding="utf-8")
 LEGS: dict[Leg, tuple[str, str]] = {
     "synack": ("SYN to SYN-ACK", "the path to the server and the server"),
@@ -180,7 +180,7 @@ class Sections:
     @property
     def legs(self) -> Iterator[LegShown]:
         """The two halves of the handshake, on one scale, where there are enough of them."""
-        if self.report.summary.rtt.synack.count < FEW:
+        if self.report.summary.rtt.synack.count < ENOUGH:
             return
         scale = self.pictures.scale(*LEGS)
         for leg, (title, what) in LEGS.items():
@@ -205,7 +205,9 @@ class Sections:
     def cloud(self) -> Markup | None:
         """The connect RTT over time."""
         counted = (
-            self.pictures.cloud() if self.timeline is not None and self.report.summary.rtt.total.count >= FEW else None
+            self.pictures.cloud()
+            if self.timeline is not None and self.report.summary.rtt.total.count >= ENOUGH
+            else None
         )
         return None if counted is None or self.timeline is None else svg.cloud(counted, self.timeline)
 
@@ -219,6 +221,11 @@ class Sections:
         return [shown_finding(each, self.report.capture, self.pictures) for each in self.report.findings[:FINDINGS]]
 
     @property
+    def pictured(self) -> FindingShown | None:
+        """The first that has a picture."""
+        return next((each for each in self.findings if each.picture is not None), None)
+
+    @property
     def more_findings(self) -> int:
         """How many are not."""
         return max(len(self.report.findings) - FINDINGS, 0)
@@ -228,7 +235,7 @@ class Sections:
         """The busiest services."""
         for place, service in enumerate(self.report.services[:SERVICES]):
             rtt = service.rtt.total
-            drawn = place < SPARKS and service.connections >= FEW and len(self.report.connections) > 0
+            drawn = place < SPARKS and service.connections >= ENOUGH and len(self.report.connections) > 0
             spark = self.pictures.timeline(service.server) if drawn else None
             yield ServiceShown(
                 str(service.server),
@@ -237,8 +244,23 @@ class Sections:
                 svg.shares(service.outcomes.as_dict(), "outcomes"),
                 failures(service.outcomes),
                 svg.spark(spark) if spark is not None and spark.attempts else None,
-                [(ns, "" if ns is None else duration(ns)) for ns in (rtt.p50_ns, rtt.p95_ns, rtt.max_ns)],
+                [
+                    (ns, "" if ns is None else duration(ns))
+                    for ns in (usual(rtt, name) for name in ("median", "p95", "max"))
+                ],
             )
+
+    @property
+    def afterwards(self) -> list[Column]:
+        """What became of connections that were open."""
+        lives = self.report.summary.afterwards
+        return [] if lives is None else afterwards_columns(lives, STYLE)
+
+    @property
+    def afterwards_subject(self) -> str:
+        """Which these are."""
+        lives = self.report.summary.afterwards
+        return "" if lives is None else subject(lives)
 
     @property
     def more_services(self) -> int:
@@ -291,7 +313,7 @@ class Sections:
     @property
     def facts(self) -> Iterator[tuple[str, str]]:
         """What is known of the capture."""
-        yield from capture_facts(self.report.capture)
+        yield from capture_facts(self.report.capture, ROOM, STYLE)
 
     @property
     def problems(self) -> list[str]:
@@ -317,38 +339,7 @@ class Sections:
         return self.cast.shown
 
 
-_POSITIONS = {
-    "client": "next to the clients",
-    "server": "next to the servers",
-    "between": "between clients and servers",
-}
-
-
 def figures(measured: Distribution) -> list[tuple[str, int]]:
     """Percentiles, or of few values the least, the median and the greatest."""
-    names = (
-        ("p50", "p95", "p99") if measured.count >= FEW else ("min", "p50", "max") if measured.count > 1 else ("p50",)
-    )
-    words = {"p50": "RTT" if measured.count == 1 else "median"} if measured.count < FEW else {}
-    return [(words.get(name, name), ns) for name in names if (ns := getattr(measured, f"{name}_ns")) is not None]
-
-
-def capture_facts(capture: Capture) -> Iterator[tuple[str, str]]:
-    """What was read, when, how much of it and how well."""
-    names = source_names(capture)
-    for place, name in enumerate(names[:SOURCES]):
-        yield "" if place else "file", name
-    if len(names) > SOURCES:
-        yield "", f"and {plural(len(names) - SOURCES, 'file')} more"
-    kinds = [*([capture.format] if capture.format else []), *capture.link_types]
-    if kinds:
-        yield "format", ", ".join(kinds)
-    yield from (("filter", each) for each in capture.filters[:3])
-    if capture.first_ns is not None and capture.last_ns is not None:
-        yield "time", f"{moment(capture.first_ns)}, lasting {duration(capture.last_ns - capture.first_ns)}"
-    yield "contents", f"{plural(capture.frames, 'frame')}, {plural(capture.tcp_segments, 'TCP segment')}"
-    yield "quality", quality(capture)
-    if capture.position is not None:
-        yield "position", _POSITIONS[capture.position.place]
-    if counted := host_words(capture.host):
-        yield "this host", counted
+    names = [name for name in spread([measured]) if name not in ("min", "p90", "max") or measured.count < ENOUGH]
+    return [(name, ns) for name in names if (ns := usual(measured, name)) is not None]
