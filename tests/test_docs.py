@@ -156,6 +156,14 @@ def test_no_paths_of_one_machine(page):
     assert not re.search(r"/(home|root|work|Users)/\w", page.read_text())
 
 
+def test_every_page_has_its_place_on_the_site():
+    """Sphinx says so too, where it is installed."""
+    listed = re.findall(r"^[\w./-]+$", (ROOT / "docs" / "site.md").read_text(), re.MULTILINE)
+    assert {(ROOT / "docs" / f"{each}.md").resolve() for each in listed} >= {
+        page for page in PAGES if page.is_relative_to(ROOT / "docs") and page.name != "site.md"
+    }
+
+
 def shell_lines() -> list[str]:
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]
