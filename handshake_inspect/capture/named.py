@@ -6,6 +6,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from handshake_inspect.capture.remote import expanded as remote_files
+from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.source import Input
 from handshake_inspect.errors import CaptureError
 
@@ -35,6 +37,10 @@ def natural(name: str) -> list[tuple[int, str]]:
 def _files(where: Input) -> Iterator[Input]:
     if not isinstance(where, str | os.PathLike) or where == "-" or isinstance(where, Found):
         yield where
+        return
+    if is_remote(where):
+        listed = remote_files(str(where))
+        yield from [where] if listed is None else map(Found, sorted(listed, key=natural))
         return
     path = os.fspath(where)
     if os.path.isdir(path):  # noqa: PTH112 - no Path of what may not be one

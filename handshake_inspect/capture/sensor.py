@@ -16,6 +16,7 @@ from handshake_inspect.capture.frames import DAMAGED, FRAME, FrameReader
 from handshake_inspect.capture.named import natural
 from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
+from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.source import Input, Source, open_source
 from handshake_inspect.errors import Problem
 
@@ -40,19 +41,16 @@ class Kind(NamedTuple):
 class File:
     """One file of a trace: looked at, then open while the trace is in it, then closed."""
 
-    def __init__(self, where: Input, rank: int, block_size: int) -> None:
-        """Look at it; what has no end, or cannot be opened again, stays open.  Raises CaptureError as `open_source`.
-
-        `rank` is its place among all files as they were given.
-        """
+    def __init__(self, where: Input, block_size: int) -> None:
+        """Look at it; what has no end, or cannot be opened again, stays open.  Raises CaptureError as `open_source`."""
         self.where = where
-        self.rank = rank
+        self.rank = 0  # its place among all files of the trace, as they were given
         self.block_size = block_size
         self.first_ns: int | None = None  # None for no frame, or one without a time
         self.last_ns: int | None = None  # of the frame that is stored last; None where it was not found
         self.kind: Kind | None = None  # None for what is nobody's next file
         path = Path(where) if isinstance(where, str | os.PathLike) and where != "-" else None
-        again = path is not None and path.is_file()
+        again = path is not None and (is_remote(where) or path.is_file())
         self.source = open_source(where, _LOOK if again else block_size)
         self.name = self.source.name
         self.ahead = False  # whether a thread is to read it
@@ -60,13 +58,14 @@ class File:
         self._is_begun = False
         if path is not None and again:
             with self.source:
-                self._look(path)
+                self._look(Path(self.name))
             self.source.forget()
 
     def open(self, after: FrameReader | None) -> FrameReader:
         """Open it; its frames count on from those of the reader before it."""
         if not self._is_held:
-            self.source = open_source(self.where, max(min(self.block_size, (self.source.size or 0) + 1), _LOOK))
+            least = self.block_size if self.source.size is None else min(self.block_size, self.source.size + 1)
+            self.source = open_source(self.where, max(least, _LOOK))
         self._is_begun = True
         if after is not None:
             self.source.follow(after)

@@ -14,6 +14,7 @@ from handshake_inspect.capture.codecs import codec_of
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
+from handshake_inspect.capture.remote import RemoteFile, is_remote, shown
 from handshake_inspect.capture.streams import FAILED, ByteStream, PackedStream, PlainStream
 from handshake_inspect.errors import CaptureError, NoCaptureError, Problem
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 1 << 18
 LARGE = 1 << 21  # bytes of a capture that is worth threads
 _LEAST_BUFFER = 1 << 12
+_LEAST_REQUEST = 1 << 16  # bytes asked for at a time of what lies elsewhere
 
 _READERS: dict[str, type[FrameReader]] = {"pcap": PcapReader, "pcapng": PcapngReader}
 
@@ -121,6 +123,8 @@ class Source:
         """Show the last bytes of a file that is not compressed; none of what has no end yet."""
         if self._file is None or not self.size or self.compression is not None:
             return b""
+        if isinstance(self._file, RemoteFile):
+            return self._file.last_octets(count)
         return os.pread(self._file.fileno(), count, max(self.size - count, 0))
 
     def fill(self) -> bool:
@@ -246,11 +250,22 @@ def open_source(where: Input, block_size: int = BLOCK_SIZE) -> Source:
         return Source(where, _name_of(where), None, block_size, owned=False)
     if where == "-":
         return _standard_input(block_size)
+    if is_remote(where):
+        return _remote(str(where), block_size)
     name = _shown(os.fspath(where))
     file = _open(where, name)
     try:
         status = os.fstat(file.fileno())
         return Source(file, name, status.st_size if stat.S_ISREG(status.st_mode) else None, block_size)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _remote(url: str, block_size: int) -> Source:
+    file = RemoteFile(url) if block_size >= BLOCK_SIZE else RemoteFile(url, max(block_size, _LEAST_REQUEST))
+    try:
+        return Source(file, shown(url), file.size, block_size)
     except BaseException:
         file.close()
         raise

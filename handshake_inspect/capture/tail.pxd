@@ -3,6 +3,10 @@ from libc.stdint cimport int64_t, uint32_t
 
 from handshake_inspect.capture cimport fields
 
+cdef uint32_t ENHANCED_PACKET
+cdef uint32_t PACKET
+cdef uint32_t SIMPLE_PACKET
+cdef Py_ssize_t _LEAST_BLOCK
 cdef int64_t _BEFORE_S
 cdef int64_t _AFTER_S
 

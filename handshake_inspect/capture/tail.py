@@ -3,7 +3,6 @@
 from handshake_inspect.capture import fields
 from handshake_inspect.capture.blocks import ENHANCED_PACKET, PACKET, SIMPLE_PACKET
 
-_PACKETS = (ENHANCED_PACKET, SIMPLE_PACKET, PACKET)
 _LEAST_BLOCK = 12
 _BEFORE_S = 86_400  # a clock may be set back by that,
 _AFTER_S = 31_536_000  # and one file does not span more
@@ -37,7 +36,7 @@ def last_packet(octets: bytes, big: bool) -> int:
         at = end - length
         if length < _LEAST_BLOCK or length & 3 or at < 0 or fields.u32(data, at + 4, big) != length:
             break
-        if fields.u32(data, at, big) in _PACKETS:
+        if fields.u32(data, at, big) in (ENHANCED_PACKET, SIMPLE_PACKET, PACKET):
             return at
         end = at
     return -1

@@ -1,12 +1,13 @@
 """One or more captures as one trace: what the engine opens."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.merge import MergeReader
 from handshake_inspect.capture.named import Found, expanded
+from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.sensor import File, Sensor, sensors_of
 from handshake_inspect.capture.source import BLOCK_SIZE, LARGE, Input, Source, open_source
 from handshake_inspect.errors import CaptureError, NoCaptureError, Problem
@@ -19,6 +20,7 @@ _Value = TypeVar("_Value")
 _BUFFERS = 1 << 24  # bytes that all buffers of a merge share
 _LEAST_BLOCK = 1 << 14
 _NEVER = -(2**63 - 1)  # earlier than any frame: when the first one of a file is not known
+_ASKED_AT_ONCE = 16  # files that lie elsewhere
 _NAMED = 5  # files left out that are named
 
 
@@ -31,6 +33,8 @@ class MergedSource:
 
     def __init__(self, files: Sequence[File], left_out: Sequence[Problem] = ()) -> None:
         self.files = list(files)
+        for rank, file in enumerate(self.files):
+            file.rank = rank
         self.sensors = sensors_of(files)
         self.left_out = list(left_out)
         self._merge = _merged(self.sensors) if len(self.sensors) > 1 else None
@@ -178,13 +182,13 @@ def open_trace(inputs: Sequence[Input], block_size: int = BLOCK_SIZE) -> Trace:
     files: list[File] = []
     left_out: list[str] = []
     try:
-        for where in inputs:
-            try:
-                files.append(File(where, len(files), block_size))
-            except NoCaptureError as error:
-                if not isinstance(where, Found):
-                    raise
-                left_out.append(str(error))
+        for where, file in zip(inputs, _looked_at(inputs, block_size), strict=True):
+            if isinstance(file, File):
+                files.append(file)
+            elif isinstance(file, NoCaptureError) and isinstance(where, Found):
+                left_out.append(str(file))
+            else:
+                raise file  # noqa: TRY301 - the files that are open are closed
     except BaseException:
         for file in files:
             file.source.close()
@@ -192,6 +196,24 @@ def open_trace(inputs: Sequence[Input], block_size: int = BLOCK_SIZE) -> Trace:
     if not files:
         raise NoCaptureError(f"none of the {len(inputs)} files is a capture; {left_out[0]}")
     return MergedSource(files, _left_out(left_out))
+
+
+def _looked_at(inputs: Sequence[Input], block_size: int) -> Iterator[File | CaptureError]:
+    """The files, or why there is none; several at a time where each must be asked for."""
+
+    def look(where: Input) -> File | CaptureError:
+        try:
+            return File(where, block_size)
+        except CaptureError as error:
+            return error
+
+    if not any(map(is_remote, inputs)):
+        yield from map(look, inputs)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  few name addresses
+
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        yield from pool.map(look, inputs)
 
 
 def _merged(sensors: Sequence[Sensor]) -> MergeReader:

@@ -153,10 +153,11 @@ def _split(words: tuple[str, ...], read: tuple[str, ...], finding: str | None) -
 
 def _is_capture(word: str) -> bool:
     """Whether the word is a file, and not the name of a connection."""
+    from handshake_inspect.capture.remote import is_remote
     from handshake_inspect.engine.selection import parse
 
     try:
         parse(word)
     except UsageError:
-        return word == "-" or Path(word).exists()
+        return word == "-" or is_remote(word) or Path(word).exists()
     return False

@@ -139,9 +139,11 @@ def checked_write(write: str | None, paths: Sequence[str]) -> None:
     """Refuse `--write` where the captures cannot be read once more."""
     if write is None:
         return
+    from handshake_inspect.capture.remote import is_remote
+
     refuse_reports(paths)
     for path in paths:
-        if not Path(path).is_file():
+        if not is_remote(path) and not Path(path).is_file():
             raise UsageError(f"--write reads the captures twice, and {path} can be read only once")
 
 

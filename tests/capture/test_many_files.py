@@ -182,26 +182,26 @@ def test_other_containers_links_interfaces_and_folders_are_other_sensors(tmp_pat
 def test_the_last_time_of_a_pcapng(tmp_path, big, tail):
     tail = tail if not big else b""
     (path,) = write(tmp_path, a=pcapng([(EPOCH, b"x"), (EPOCH + 5, b"y" * 70)], big=big) + tail)
-    assert File(path, 0, 1 << 16).last_ns == EPOCH + 5
+    assert File(path, 1 << 16).last_ns == EPOCH + 5
 
 
 @pytest.mark.parametrize("last", [b"", b"x", bytes(64), bytes(1500), b"y" * 65_000, b"\xff" * 60])
 @pytest.mark.parametrize("how", [{}, {"big": True}, {"nano": True}, {"big": True, "nano": True}])
 def test_the_last_time_of_a_pcap(tmp_path, how, last):
     (path,) = write(tmp_path, a=pcap([(EPOCH, b"x" * 60), (EPOCH + 2000, last)], **how))
-    assert File(path, 0, 1 << 16).last_ns == EPOCH + 2000
+    assert File(path, 1 << 16).last_ns == EPOCH + 2000
 
 
 @pytest.mark.parametrize("end", [b"\0" * 4096, b"cut"])
 def test_a_last_time_that_cannot_be_found_is_not_guessed(tmp_path, end):
     (path,) = write(tmp_path, a=at(1, 2) + end)
-    assert File(path, 0, 1 << 16).last_ns is None
+    assert File(path, 1 << 16).last_ns is None
 
 
 @given(st.binary(max_size=200), st.booleans())
 def test_looking_at_any_bytes_is_no_error(tmp_path_factory, octets, classic):
     (path,) = write(tmp_path_factory.mktemp("look"), a=(at(1, 2) if classic else pcapng([(EPOCH, b"x")])) + octets)
-    file = File(path, 0, 1 << 16)
+    file = File(path, 1 << 16)
     assert file.first_ns is not None
 
 

@@ -1,0 +1,220 @@
+"""Captures that lie elsewhere: in memory, on an HTTP server, in S3."""
+
+import gzip
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+import pytest
+from support.captures import drain, pcap
+
+from handshake_inspect.capture.remote import is_remote, shown
+from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.errors import CaptureError
+
+fsspec = pytest.importorskip("fsspec")
+
+NS = 1_000_000_000
+EPOCH = 1_700_000_000 * NS
+
+
+def at(*seconds):
+    return pcap([(EPOCH + s * NS, b"%d" % s) for s in seconds])
+
+
+def order(*urls):
+    with open_trace(urls) as trace:
+        return [int(s.octets) for s in drain(trace)]
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://user:secret@host:8443/a/b.pcap?X-Amz-Signature=secret#secret", "https://host:8443/a/b.pcap"),
+        ("s3://bucket/key_1.pcap", "s3://bucket/key_1.pcap"),
+        ("https://us@er:se@cret@host/a@b.pcap", "https://host/a@b.pcap"),
+        ("https://[bad?secret", "https://[bad"),
+        ("s3://bucket/a\nb", "s3://bucket/a\\nb"),
+    ],
+)
+def test_what_is_shown_of_an_address_has_no_secrets(url, name):
+    assert is_remote(url)
+    assert shown(url) == name
+
+
+@pytest.mark.parametrize("path", ["a.pcap", "-", "C:\\a.pcap", "dir/s3:/x", b"s3://x", None, "://x"])
+def test_what_is_no_address(path):
+    assert not is_remote(path)
+
+
+def test_a_file_with_such_a_name_is_that_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s3:" / "bucket").mkdir(parents=True)
+    (tmp_path / "s3:" / "bucket" / "a").write_bytes(at(1))
+    assert order("s3://bucket/a") == [1]
+
+
+@pytest.fixture
+def memory():
+    files = fsspec.filesystem("memory")
+    yield files
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+
+
+def test_one_file_many_files_directories_and_patterns(memory):
+    for name, octets in {
+        "r/a1.pcap": at(3, 4),
+        "r/a2.pcap": at(1, 2),
+        "r/b.gz": gzip.compress(at(9)),
+        "r/x": b"?" * 99,
+    }.items():
+        memory.pipe(name, octets)
+    assert order("memory://r/a1.pcap") == [3, 4]
+    assert order("memory://r/b.gz") == [9]
+    assert order("memory://r/a1.pcap", "memory://r/a2.pcap") == [1, 2, 3, 4]
+    assert order("memory://r/a*") == [1, 2, 3, 4]
+    with open_trace(["memory://r/"]) as trace:
+        assert [int(s.octets) for s in drain(trace)] == [1, 2, 3, 4, 9]
+        assert [len(sensor.files) for sensor in trace.sensors] == [2, 1]
+        assert [problem.kind for problem in trace.problems] == ["left-out"]
+        assert trace.size == trace.consumed
+
+
+@pytest.mark.parametrize("url", ["memory://no/such", "memory://no/such*", "memory://nowhere/"])
+def test_what_is_not_there(memory, url):
+    with pytest.raises(CaptureError, match="memory://"):
+        open_trace([url])
+
+
+def test_an_unknown_kind_of_address():
+    with pytest.raises(CaptureError, match=r"gopher://host/a: no address of a kind"):
+        open_trace(["gopher://user:secret@host/a?secret"])
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch):
+    def missing(_):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", missing)
+    with pytest.raises(CaptureError, match=r"s3://bucket/a: s3:// needs a library .* 'handshake-inspect\[s3\]'"):
+        open_trace(["s3://bucket/a"])
+
+
+def test_a_read_that_fails_is_an_error_without_secrets(memory, monkeypatch):
+    memory.pipe("a.pcap", at(*range(100)))
+    with open_trace(["memory://a.pcap"]) as trace:
+        monkeypatch.setattr(type(trace._file._file), "read", lambda *_: 1 / 0)
+        with pytest.raises(CaptureError, match=r"memory://a.pcap: reading failed .*ZeroDivisionError") as caught:
+            drain(trace)
+    assert caught.value.__cause__ is None
+
+
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+
+
+class Handler(BaseHTTPRequestHandler):
+    files: ClassVar[dict[str, bytes]] = {}
+    ranges = True
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, *, body):
+        path, _, query = self.path.partition("?")
+        octets = self.files.get(path)
+        status = 404 if octets is None else 403 if path == "/secret.pcap" and query != "key=right" else 200
+        if status != 200:
+            self.send_error(status)
+            return
+        wanted = self.headers.get("Range")
+        if self.ranges and wanted is not None:
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            status, octets = 206, octets[int(first) : int(last) + 1 if last else None]
+        self.send_response(status)
+        if self.ranges:
+            self.send_header("Accept-Ranges", "bytes")
+            if status == 206:
+                self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.files[path])}")
+        self.send_header("Content-Length", str(len(octets)))
+        self.end_headers()
+        if body:
+            self.wfile.write(octets)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(params=[True, False], ids=["ranges", "streamed"])
+def http(request):
+    pytest.importorskip("aiohttp")
+    handler = type("Served", (Handler,), {"files": {}, "ranges": request.param})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield handler.files, f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_captures_on_an_http_server(http):
+    files, base = http
+    files.update({"/a1.pcap": at(3, 4), "/a2.pcap": at(1, 2), "/secret.pcap": at(5)})
+    assert order(f"{base}/a1.pcap") == [3, 4]
+    assert order(f"{base}/a1.pcap", f"{base}/a2.pcap") == [1, 2, 3, 4]
+    with open_trace([f"{base.replace('//', '//user:secret@')}/secret.pcap?key=right"]) as trace:
+        assert [s.octets for s in drain(trace)] == [b"5"]
+        assert trace.names == [f"{base}/secret.pcap"]
+
+
+@pytest.mark.parametrize(("path", "reason"), [("/none.pcap", "no such file"), ("/secret.pcap?key=wrong", "permission")])
+def test_what_an_http_server_refuses(http, path, reason):
+    files, base = http
+    files["/secret.pcap"] = at(5)
+    with pytest.raises(CaptureError, match=reason) as caught:
+        open_trace([f"{base}{path}"])
+    assert "wrong" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there():
+    pytest.importorskip("aiohttp")
+    with pytest.raises(CaptureError, match=r"http://127.0.0.1:9/a.pcap: "):
+        open_trace(["http://127.0.0.1:9/a.pcap"])
+
+
+# --- S3 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    files = fsspec.filesystem("s3", skip_instance_cache=True)
+    files.mkdir("captures")
+    yield files
+    fsspec.filesystem("s3").clear_instance_cache()
+    server.stop()
+
+
+def test_captures_in_s3(s3):
+    for name, octets in {"ring/a1.pcap": at(3, 4), "ring/a2.pcap": at(1, 2), "ring/c.txt": b"text" * 9}.items():
+        s3.pipe(f"captures/{name}", octets)
+    assert order("s3://captures/ring/a1.pcap") == [3, 4]
+    assert order("s3://captures/ring/a*.pcap") == [1, 2, 3, 4]
+    with open_trace(["s3://captures/ring/"]) as trace:
+        assert [int(s.octets) for s in drain(trace)] == [1, 2, 3, 4]
+        assert trace.names == ["s3://captures/ring/a1.pcap", "s3://captures/ring/a2.pcap"]
+    with pytest.raises(CaptureError, match="no such file"):
+        open_trace(["s3://captures/none.pcap"])
