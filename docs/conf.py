@@ -1,4 +1,4 @@
-"""The documentation site: `sphinx-build -c docs . build/site` from the root of the repository, whose pages it is made of."""
+"""The documentation site: `sphinx-build -c docs . build/site` in the root of the repository, of its pages."""
 
 project = "hsi"
 extensions = ["myst_parser", "sphinxcontrib.mermaid"]
@@ -13,4 +13,5 @@ html_theme = "furo"
 html_title = "hsi"
 html_extra_path = ["index.html"]  # leads to the first page
 html_copy_source = False
+html_show_copyright = False
 pygments_dark_style = "monokai"

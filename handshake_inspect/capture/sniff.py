@@ -1,5 +1,7 @@
 """What a file is, by its first bytes."""
 
+import re
+
 from handshake_inspect.capture import fields
 from handshake_inspect.capture.blocks import BYTE_ORDER_MAGIC, section_version
 from handshake_inspect.capture.codecs import codec_of
@@ -78,6 +80,8 @@ def nature(head: bytes) -> tuple[str, str]:
             return what, fix or _DEFAULT_FIX
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
         return "an HTML page", "download the capture itself, not the page that links to it"
+    if re.match(rb"\s*\{\s*\"", head):
+        return "JSON", "a report that hsi wrote has no segments: give the capture itself"
     if not head.strip(b"\0"):
         return "zeros", "the file was allocated and never written; capture again"
     if _is_erf(head):

@@ -230,6 +230,8 @@ def test_standard_input_that_is_closed(monkeypatch):
         (b"GMBU" + bytes(20), "Network Monitor"),
         (bytes.fromhex("000000004433225501000060010000440000") + bytes(60), "ERF"),
         (b"<!DOCTYPE html><html>", "HTML page"),
+        (b'{"schema":"hsi-report/1","tool":{"name":"hsi"}}', "JSON; a report that hsi wrote has no segments"),
+        (b'{\n  "schema": "hsi-report/1"', "JSON"),
         (b"  <html lang=en>", "HTML page"),
         (b"13:37:01.5 IP a > b: Flags [S]\n", "text"),
         (bytes(500), "zeros"),
