@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from handshake_inspect.live.base import LiveSource
     from handshake_inspect.render.layout import Style
     from handshake_inspect.render.screen import Screen
+    from handshake_inspect.render.screen.lists import Passing
     from handshake_inspect.report.model import Connection, Report
     from handshake_inspect.report.snapshot import Snapshot
     from handshake_inspect.report.story import Story
@@ -90,6 +93,7 @@ def watched(run: LiveRun, screen: Screen) -> Report:
         finally:
             screen.stop()
 
+    screen.reads = partial(_shown, run)
     thread = threading.Thread(target=capture, name="capture", daemon=True)
     thread.start()
     try:
@@ -104,6 +108,27 @@ def watched(run: LiveRun, screen: Screen) -> Report:
     if errors:
         raise errors[0]
     return reports[0]
+
+
+def _shown(run: LiveRun, expression: str) -> Passing | None:
+    """Have the run choose for the screen by an expression, and choose by it among what is there already."""
+    from handshake_inspect.expression.language import parse
+    from handshake_inspect.expression.select import passing
+    from handshake_inspect.report.model import ListedConnections
+
+    if not expression:
+        run.shown = None
+        return None
+    test = parse(expression)
+    run.shown = test
+
+    def chosen(connections: Sequence[Connection]) -> list[Connection]:
+        if not connections:
+            return []
+        mask = passing(ListedConnections(connections), test).tolist()
+        return [each for each, passes in zip(connections, mask, strict=True) if passes]
+
+    return chosen
 
 
 def drop_root(user: str | None) -> str | None:
@@ -151,7 +176,9 @@ def warm_up(form: str, fields: tuple[str, ...], test: Test | None, screen: Scree
         console = Console(file=StringIO(), force_terminal=True, width=80, height=24)
         own = Screen()
         own.story = lambda snapshot, connection: ladder(snapshot, connection, own.width, own.style)
+        own.reads = partial(_shown, run)
         own.show(run.latest)
-        own.press("enter")
+        for key in ("f", *"id == 0", "enter", "enter"):
+            own.press(key)
         with Live(own.render(run.latest, 80, 24), console=console, screen=True, auto_refresh=False):
             pass

@@ -91,8 +91,12 @@ class Expired:
                 outcomes=_sum(summary.outcomes, dict(zip(OUTCOMES, self.outcomes.tolist(), strict=True))),
                 rtt=RttDistributions(*rtt),
             ),
-            services=MergedServices(kept, self.services),
+            services=self.with_services(kept),
         )
+
+    def with_services(self, kept: RowServices) -> Sequence[Service]:
+        """The services of what is in the table, with those of what has expired."""
+        return MergedServices(kept, self.services) if self.count else kept
 
     def _missing(self) -> str:
         """Say what is missing."""

@@ -21,6 +21,7 @@ from handshake_inspect.engine.export import Exporter, Observer, Taken, connectio
 from handshake_inspect.engine.finding_history import FindingHistory
 from handshake_inspect.engine.fresh_segments import FreshSegments
 from handshake_inspect.engine.logging_tracker import LoggingTracker
+from handshake_inspect.engine.picture import NOTHING, picture
 from handshake_inspect.engine.reporting import case_of, end_of, report_of
 from handshake_inspect.engine.segment_log import ENTRIES, SEGMENTS, RecentLogs
 from handshake_inspect.engine.stream import NS, PATIENCE_S, Stream
@@ -29,9 +30,8 @@ from handshake_inspect.expression.select import about, filtered, passing
 from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.report.build import finding as finding_of
 from handshake_inspect.report.host import HostCounters
-from handshake_inspect.report.model import OUTCOMES, Connection, Finding, Report
+from handshake_inspect.report.model import OUTCOMES, Finding, Report
 from handshake_inspect.report.packet import packet
-from handshake_inspect.report.segment_log import SegmentLog
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.snapshot import Second, Snapshot
 from handshake_inspect.tcp.facts import FACT_ACKED
@@ -50,7 +50,6 @@ PACKETS_AT_ONCE = 64
 HISTORY = 60  # seconds
 RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
-TROUBLE_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,7 @@ class LiveRun:
         self.sockets = Sockets()
         self._asked = 0  # rows that had been taken into use when the sockets were asked for
         self.latest: Snapshot | None = None  # may be read by another thread
+        self.shown: Test | None = None  # what a screen wants to see, too; may be set by another thread
         self._clock = clock
         self._looked_s = self.stream.began_s
         self._looked_ns = 0
@@ -100,6 +100,7 @@ class LiveRun:
         self._room = self._room_beside(0)  # rows that may be taken into use before the next look
         self._observed = self.observer.wants_connections or self.observer.wants_picture
         self._half_open_peak = 0
+        self._found_ns: int | None = None  # when findings were looked for
         self._history: deque[Second] = deque(maxlen=HISTORY)
         self._findings = FindingHistory(self.observer.finding)
         self._exporter = Exporter(self.observer)
@@ -213,7 +214,7 @@ class LiveRun:
         counters = self.source.counters()
         drawn = self.observer.wants_picture
         totals = self.expired.total + np.bincount(outcome, minlength=len(OUTCOMES))
-        trouble, logs = self._trouble(view) if drawn else ([], {})
+        seen = NOTHING if self._logs is None else picture(view, self.options.where, self.shown, self._logs)
         return Snapshot(
             at_ns=now_ns,
             elapsed_ns=max(now_ns - case.attempts.first_ns, 0) if self.pump.timed else 0,
@@ -227,29 +228,17 @@ class LiveRun:
             half_open_peak=self._half_open_peak,
             rtt=rtt_distributions(case.legs.of(recent)),
             history=list(self._history),
-            services=RowServices(case)[:SERVICES_SHOWN] if drawn else [],
-            trouble=trouble,
+            services=list(self.expired.with_services(RowServices(case))[:SERVICES_SHOWN]) if drawn else [],
+            trouble=seen.trouble,
             findings=self._findings.now,
             received=counters.received,
             dropped=counters.dropped,
             host=None if case.host is None else HostCounters(**case.host.counters),
-            logs=logs,
+            logs=seen.logs,
+            newest=seen.newest,
+            groups=seen.groups,
+            found_ns=self._found_ns,
         )
-
-    def _trouble(self, view: TableView) -> tuple[list[Connection], dict[int, SegmentLog]]:
-        """The newest connections in trouble, newest first, and by their ids how they came to that."""
-        made = connections_of(view)
-        rows = self._passing(view, view.case.attempts.where(made.troubled))
-        newest = rows[np.argsort(-view.ids[rows], kind="stable")][:TROUBLE_SHOWN]
-        return made.of_rows(newest), self._logs_of(view, newest)
-
-    def _logs_of(self, view: TableView, rows: AttemptRows) -> dict[int, SegmentLog]:
-        if self._logs is None:
-            return {}
-        tracked, alone = view.case.attempts.in_table(rows)
-        ids, whole = view.ids[rows], view.case.attempts.is_tracked(rows)
-        logs = self._logs.of(tracked.tolist(), alone.tolist())
-        return dict(zip([*ids[whole].tolist(), *ids[~whole].tolist()], logs, strict=True))
 
     def _export(self, view: TableView, rows: AttemptRows, snapshot: Snapshot, taken: Taken) -> None:
         """Export these attempts, in the order of their ids, and then the snapshot."""
@@ -270,6 +259,7 @@ class LiveRun:
         began = self._clock()
         found = [finding_of(view.ids, each) for each in find_all(view.case)]
         self._findings.note(self._about_wanted(view, found))
+        self._found_ns = view.case.attempts.last_ns
         now = self._clock()
         self._next_findings_s = now + max(FINDINGS_EVERY_S, (now - began) / FINDINGS_SHARE)
 

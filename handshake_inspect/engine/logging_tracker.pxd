@@ -19,6 +19,7 @@ cdef unsigned int FIN
 cdef unsigned int KIND_TCP
 cdef unsigned int RST
 cdef unsigned int SYN
+cdef unsigned int TRAIT_SEEN
 
 cdef class LoggingTracker(Tracker):
     cdef readonly uint64_t slots
@@ -76,7 +77,7 @@ cdef class LoggingTracker(Tracker):
     cdef int go_on(self, bint notable) except -1 nogil
     cdef int ask(self, bint notable) except -1 with gil
     cdef void copy_rows(self, Py_ssize_t at, Py_ssize_t i) noexcept nogil
-    @cython.locals(at=Py_ssize_t, old="rows.Endpoint *", new="rows.Endpoint *")
+    @cython.locals(at=Py_ssize_t, old="rows.Endpoint *", new="rows.Endpoint *", peer="rows.Endpoint *")
     cdef bint is_notable(self, Py_ssize_t i, int side, seg.Segment *segment) noexcept nogil
     cdef bint is_asked_for(self, seg.Segment *segment) noexcept nogil
     cdef bint goes_out(self, seg.Segment *segment) noexcept nogil

@@ -24,6 +24,7 @@ from handshake_inspect.decode import segment as seg
 from handshake_inspect.engine.segment_log import ALL, CANDIDATE_MASK, CANDIDATES, ENDS, FIRST, ID, NOTABLE, SOME, SYNS
 from handshake_inspect.engine.segment_log import room as room_for_segments
 from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.facts import TRAIT_SEEN
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, RST, SYN
 
@@ -194,7 +195,7 @@ class LoggingTracker(Tracker):
     def is_notable(self, i: int, side: int, segment: Any) -> bool:
         """Whether a segment did more than move bytes on; its connection's rows from before it are in the slot.
 
-        It did where it opens, closes or resets, where a window shuts or opens again, and where anything changed that
+        It did where it opens, closes or resets, where a window is shut or opens again, and where anything changed that
         `rows` does not call plain.
         """
         if segment.flags & (SYN | FIN | RST):
@@ -204,6 +205,9 @@ class LoggingTracker(Tracker):
         new = rows.endpoint_at(self.table.endpoints, 2 * i + side)
         if (old.window == 0) != (new.window == 0) or rows.endpoint_changed(old, new, self.endpoint_mask):
             return True
+        peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
+        if new.window == 0 or (peer.window == 0 and peer.traits & TRAIT_SEEN):
+            return True  # while it is shut: probes, and what they are answered
         return (
             rows.connection_changed(
                 rows.connection_at(self.connections, at),

@@ -126,8 +126,13 @@ class Processes:
         return self._known
 
     def _search(self, wanted: dict[str, int]) -> None:
-        """Go through the descriptors of all processes; of those who share a socket the first has it."""
-        for pid in sorted(int(name) for name in os.listdir(self._root) if name.isdigit()):
+        """Go through the descriptors of all processes; of those who share a socket the first has it.
+
+        Who has sockets already comes first: servers accept, and clients connect again.
+        """
+        busy = {about[0] for about in self._known.values()}
+        pids = (int(name) for name in os.listdir(self._root) if name.isdigit())
+        for pid in sorted(pids, key=lambda pid: (pid not in busy, pid)):
             found = {wanted.pop(link) for link in _links(f"{self._root}/{pid}/fd") if link in wanted}
             if found:
                 self._known.update(dict.fromkeys(found, self.about(pid)))

@@ -3,7 +3,18 @@
 from msgspec import Struct
 
 from handshake_inspect.report.host import HostCounters
-from handshake_inspect.report.model import Connection, Count, DurationNs, Finding, RttDistributions, Service, TimeNs
+from handshake_inspect.report.model import (
+    Connection,
+    Count,
+    DurationNs,
+    Endpoint,
+    Finding,
+    Outcome,
+    RttDistributions,
+    Service,
+    TimeNs,
+    Word,
+)
 from handshake_inspect.report.segment_log import SegmentLog
 
 
@@ -15,12 +26,31 @@ class Second(Struct, frozen=True, gc=False):
     outcomes: dict[str, int]
 
 
+class TroubleGroup(Struct, frozen=True, gc=False):
+    """Connections in trouble of one kind: to one service, with the same outcome and cause.
+
+    The newest of them began at `last_ns`.
+    """
+
+    outcome: Outcome
+    cause: Word | None
+    server: Endpoint
+    count: Count
+    last_ns: TimeNs
+
+    @property
+    def key(self) -> tuple[str | None, ...]:
+        """What distinguishes it from others."""
+        return (self.outcome, self.cause, str(self.server))
+
+
 class Snapshot(Struct, frozen=True, gc=False):
     """The state of a live capture.
 
-    `history` holds the last seconds, oldest first; `rtt` is over the connections that completed in them.  `trouble`
-    are the newest connections in trouble, newest first; `logs`, by their ids, the segments that led to that, as far as
-    kept; `findings` those that hold now.
+    `history` holds the last seconds, oldest first; `rtt` is over the connections that completed in them.  `newest`
+    are the newest connections, and `trouble` those of them in trouble, newest first; `groups` are all in trouble by
+    kind; `logs`, by ids of connections, their segments so far, as far as kept; `findings` those that held at
+    `found_ns`.
     """
 
     at_ns: TimeNs
@@ -42,3 +72,6 @@ class Snapshot(Struct, frozen=True, gc=False):
     dropped: Count | None = None
     host: HostCounters | None = None  # so far
     logs: dict[int, SegmentLog] = {}
+    newest: list[Connection] = []
+    groups: list[TroubleGroup] = []
+    found_ns: TimeNs | None = None  # None: not looked for yet

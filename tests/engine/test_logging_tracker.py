@@ -11,6 +11,7 @@ from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.facts import TRAIT_SEEN
 from handshake_inspect.wire.address import address_halves
 from handshake_inspect.wire.const import FIN, KIND_ICMP_ERROR, KIND_NONE, RST, SYN
 
@@ -34,6 +35,8 @@ class Logged:
         self.shut_or_opened = any(
             (ends[4 * slot + side].window == 0) != (ends[4 * slot + 2 + side].window == 0) for side in (0, 1)
         )
+        after = [ends[4 * slot + 2 + side] for side in (0, 1)]
+        self.shut = any(end.window == 0 and end.traits & TRAIT_SEEN for end in after)
         self.damaged = bytes(tracker.alias_rows[2 * slot].bad_checksums) != bytes(
             tracker.alias_rows[2 * slot + 1].bad_checksums
         )
@@ -110,10 +113,14 @@ def test_notable_is_what_changed_more_than_plain_fields(name, pcaps):
     segments = [each for each in logged(pcaps / f"{name}.pcap") if each.kind != KIND_NONE]
     assert segments
     for segment in segments:
-        more = segment.changed - plain or segment.shut_or_opened or segment.damaged
+        more = segment.changed - plain or segment.shut_or_opened or segment.shut or segment.damaged
         alone = not segment.changed - {"first_frame"}  # a SYN that has no connection yet
         notable = bool(more or alone or segment.flags & (SYN | FIN | RST) or segment.kind == KIND_ICMP_ERROR)
         assert segment.notable == notable, segment.frame
+
+
+def test_while_a_window_is_shut_every_probe_is_notable(pcaps):
+    assert sum(each.shut and each.notable for each in logged(pcaps / "zero-window.pcap")) > 4
 
 
 def test_a_window_that_opens_is_notable(pcaps):

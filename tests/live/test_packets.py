@@ -18,7 +18,6 @@ from handshake_inspect.report.setup_events import Marks
 LARGE = 2_000_000  # bytes: larger samples hold thousands of connections alike
 START = 1_700_000_000_000_000_000
 ENDLESS = 1 << 20
-PLAIN = {"window-probe", "zero-window"}  # to the tracker, when a window stays shut
 
 
 class Passing(Observer):
@@ -56,13 +55,14 @@ def test_what_tells_something_passes_once_and_in_order(name, pcaps):
     numbers = [packet.step.frame for packet in passed.told]
     assert numbers == sorted(set(numbers))
     assert not passed.skipped
+    if not passed.told:
+        return  # there is nothing of TCP in it
     story = explain([path], Wish(number=0), limit=10_000)
     by_frame = {packet.step.frame: packet for packet in passed.told}
     setup = Marks(story.connection)  # what only a judged set-up knows
     for step in story.steps:
         events, anomalies = setup.of(step.frame)
-        odd = [mark for mark in step.anomalies if mark.id not in PLAIN]
-        if len(step.events) > len(events) or len(odd) > len(anomalies):
+        if len(step.events) > len(events) or len(step.anomalies) > len(anomalies):
             told = by_frame[step.frame]
             assert told.step.flags == step.flags
             assert {told.client.ip, told.server.ip} == {story.connection.client.ip, story.connection.server.ip}

@@ -9,14 +9,18 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from support.reports import SECOND, START, connection
-from support.snapshots import SAMPLES, hostile, seconds, snapshot, troubled
+from support.reports import MS, SECOND, START, connection
+from support.snapshots import HEALTHY_NS, SAMPLES, finding, hostile, seconds, snapshot, troubled
 
-from handshake_inspect.errors import HsiError
+from handshake_inspect.errors import HsiError, UsageError
 from handshake_inspect.render.screen import Screen
+from handshake_inspect.report.model import Target
+from handshake_inspect.report.process import Kernel, Listener, Owner, Process
+from handshake_inspect.report.setup import SetupSummary, SpanDistribution, SpanDistributions, TlsCounts
 from handshake_inspect.report.snapshot import Second
 
 GOLDEN = Path(__file__).parent / "golden"
+TIMES = "\N{MULTIPLICATION SIGN}"
 SIZES = [(80, 24), (160, 50), (40, 12)]
 
 
@@ -50,7 +54,12 @@ def test_golden(name, width, height):
     assert shown == path.read_text(encoding="utf-8")
 
 
-MODES = {"overview": (), "help": "?", "detail": ["enter"], "filter": ["f", "8"], "chosen": "jjj", "sorted": "ss"}
+OPEN = ["enter", "down", "enter"]  # unfold the first kind of trouble, and look at its newest connection
+MODES = {
+    "overview": (), "help": "?", "detail": OPEN, "unfolded": ["enter"], "connections": ["tab", "j"],
+    "finding": ["tab", "tab", "j", "j"], "details of a finding": ["tab", "tab", "enter"], "expression": "/a == b",
+    "filter": ["f", "8"], "chosen": "jjj", "sorted": "ss",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -100,7 +109,7 @@ def test_hostile_names_drive_nothing(width, height, mode, only_ascii):
 
 def test_a_ladder_keeps_its_colours_and_nothing_else():
     shown = drawn(
-        troubled(), 80, 40, color=True, keys=["enter"], story=lambda _, shown: f"\x1b[32mSYN {shown.id}\x1b[0m\x1b[2J"
+        troubled(), 80, 40, color=True, keys=OPEN, story=lambda _, shown: f"\x1b[32mSYN {shown.id}\x1b[0m\x1b[2J"
     )
     assert "\x1b[32mSYN 500\x1b[0m" in shown
     assert r"\x1b[2J" in shown
@@ -110,7 +119,7 @@ def test_a_ladder_that_cannot_be_drawn_is_said():
     def gone(_, shown):
         raise HsiError(f"connection {shown.id} is kept no longer")
 
-    assert "connection 500 is kept no longer" in plain(troubled(), 80, 40, keys=["enter"], story=gone)
+    assert "connection 500 is kept no longer" in plain(troubled(), 80, 40, keys=OPEN, story=gone)
 
 
 def test_drops_are_said_in_words():
@@ -201,14 +210,15 @@ def test_details_follow_the_connection_as_it_changes():
     screen.story = lambda given, shown: told.append((given, shown.id))
     before = troubled()
     screen.show(before)
-    screen.press("enter")
+    for key in OPEN:
+        screen.press(key)
     first = before.trouble[0]
     changed = msgspec.structs.replace(first, why="Now it is another story.")
-    after = msgspec.structs.replace(before, trouble=[changed])
+    after = msgspec.structs.replace(before, trouble=[changed], newest=[])
     screen.show(after)
     screen.show(after)
     assert "Now it is another story." in "\n".join(line.plain for line in screen.lines(before, 80, 24))
-    screen.show(msgspec.structs.replace(before, trouble=[]))
+    screen.show(msgspec.structs.replace(before, trouble=[], newest=[]))
     assert screen.view.shown == changed
     assert told == [(before, first.id), (after, first.id)]
 
@@ -218,9 +228,127 @@ def test_a_long_history_is_cut_to_the_width():
     assert max(map(cell_len, plain(given, 80, 24).splitlines())) <= 80
 
 
-def test_one_explanation_serves_those_that_differ_in_figures_only():
-    given = snapshot(trouble=[connection(9 - each, "refused", why=f"A RST after {each} ms.") for each in range(4)])
-    assert plain(given).count("A RST after") == 1
-    chosen = plain(given, keys="jjj")
-    assert "A RST after 0 ms." in chosen
-    assert "A RST after 2 ms." in chosen
+def test_trouble_of_one_kind_is_one_row_that_unfolds():
+    refused = [connection(9 - each, "refused", why=f"A RST after {each} ms.") for each in range(4)]
+    given = snapshot(trouble=[*refused, connection(3, "timed-out")])
+    shown = plain(given)
+    assert re.search(f"▸ +4{TIMES} refused +→ ", shown)
+    assert shown.count("A RST after") == 1
+    assert "TROUBLE  5 connections, newest first" in shown
+    unfolded = plain(given, 80, 40, keys=["enter"])
+    assert re.search(f"▶▾ +4{TIMES} refused", unfolded)
+    assert len(re.findall(r"^ {8,}refused +10\.0\.0\.1:", unfolded, re.MULTILINE)) == 4
+    assert plain(given, 80, 40, keys=["enter", "enter", "home"]) == plain(given, 80, 40)
+
+
+def test_every_connection_can_be_chosen_when_nothing_is_wrong():
+    given = snapshot(newest=[connection(each, "established") for each in (7, 6, 5)])
+    assert "CONNECTIONS  newest 3 of 148,211" in plain(given)
+    assert "CONNECTION 6  established" in plain(given, keys=["j", "j", "enter"])
+
+
+def test_a_finding_opens_with_its_numbers():
+    found = finding("refused", "warning", "Nothing listens.", "Start it.", Target("10.0.0.2", 8080))
+    found = msgspec.structs.replace(
+        found, metrics={"connections": 1312, "waited_max_ns": 40_000_000, "ports": list(range(20)), "lost": {"syn": 2}}
+    )
+    shown = plain(snapshot(findings=[found]), 80, 30, keys=["tab", "tab", "enter"])
+    for each in ("WARNING  refused  10.0.0.2:8080", "Start it.", "connections +1,312", "waited_max_ns +40 ms",
+                 "0, 1, 2, .* and 8 more", "lost +syn 2"):  # fmt: skip
+        assert re.search(each, shown), each
+
+
+def test_findings_say_how_old_they_are():
+    held = troubled().findings
+    assert "as of 3 s ago" in plain(snapshot(findings=held, found_ns=START + HEALTHY_NS - 3 * SECOND))
+    assert "as of" not in plain(snapshot(findings=held, found_ns=START + HEALTHY_NS))
+
+
+def test_a_filter_may_be_an_expression():
+    """What is wrong with it is said while it is typed; what was understood last goes on."""
+    asked = []
+
+    def reads(text):
+        asked.append(text)
+        if text.count("=") == 1:
+            raise UsageError("half an expression")
+        return (lambda connections: [each for each in connections if each.outcome == "timed-out"]) if text else None
+
+    screen = Screen()
+    screen.reads = reads
+    given = troubled()
+    screen.show(given)
+    for key in ("/", *"outcome ="):
+        screen.press(key)
+    assert "half an expression" in screen.lines(given, 80, 24)[-1].plain
+    for key in ("=", *" 1"):
+        screen.press(key)
+    assert "understood" in screen.lines(given, 80, 24)[-1].plain
+    screen.press("enter")
+    shown = "\n".join(line.plain for line in screen.lines(given, 80, 40))
+    assert re.search(f"3{TIMES} timed-out", shown)
+    assert "refused  " not in shown.split("TROUBLE")[1]
+    screen.press("escape")
+    assert asked[-1] == ""
+    assert screen.passing is None
+
+
+def owned():
+    """Everything there is, with processes and set-ups."""
+    given = troubled()
+    kernel = Kernel("ESTABLISHED", 40_000, 20_000, 10_000, 3, 10)
+    process = Process(Owner(812, "nginx", 33, "nginx.service", None, kernel), None)
+    summary = SetupSummary(
+        5, TlsCounts(5, failed=2), SpanDistributions(first_byte=SpanDistribution(5, 0, MS, MS, MS, MS, MS, MS))
+    )
+    services = [
+        msgspec.structs.replace(each, setup=summary, listener=Listener(812, "nginx", 33, "nginx.service", None, 3, 511))
+        for each in given.services
+    ]
+    trouble = [msgspec.structs.replace(each, process=process) for each in given.trouble]
+    return msgspec.structs.replace(given, services=services, trouble=trouble, newest=trouble)
+
+
+def test_whose_a_connection_is_and_where_the_kernel_differs():
+    shown = plain(owned(), 160, 50, keys=["tab", "enter"])
+    assert "process" in shown
+    assert "client nginx (812, nginx.service)" in shown
+    assert "client ESTABLISHED, RTT 40 µs (least 10 µs), 3 sent again, cwnd 10" in shown
+    assert "▲ state: CLOSED on the wire" in shown
+    assert "▲ sent again: 0 on the wire" in shown
+
+
+HEADS = {
+    "attempts", "established", "RTT p50", "RTT p99", "TLS p50", "1st byte p50", "process", "otherwise",
+}  # fmt: skip
+UNITS = r"(?:ns|µs|ms|s)"
+
+
+@pytest.mark.parametrize("make", [*SAMPLES.values(), owned], ids=[*SAMPLES, "owned"])
+def test_no_cell_is_clipped_at_any_width(make, monkeypatch):
+    """Lines fit before they are cut, headings are whole or not there, and times have their units."""
+    cut = []
+    monkeypatch.setattr("rich.text.Text.truncate", lambda self, width, **_: cut.append((self.plain, width)))
+    given = make()
+    for width in range(80, 201):
+        screen = Screen(color=False)
+        screen.show(given)
+        for key in ["tab"] * (width % 3):
+            screen.press(key)
+        for line in screen.lines(given, width, (24, 40, 50)[width // 3 % 3]):
+            assert line.cell_len <= width, (width, line.plain)
+    too_long = [(text, width) for text, width in cut if cell_len(text) > width]
+    assert not too_long, too_long[:3]
+
+
+@pytest.mark.parametrize("width", range(80, 201, 3))
+def test_the_columns_of_services_are_whole_or_left_out(width):
+    lines = plain(owned(), width, 50).splitlines()
+    at = next(place for place, line in enumerate(lines) if line.startswith("SERVICES"))
+    end = width * 45 // 100 if width >= 150 else width
+    head = lines[at][:end]
+    assert set(re.split(r" {2,}| (?=RTT|TLS|1st|established|attempts)", head.split("busiest")[1].strip())) <= HEADS
+    assert {"attempts", "established"} <= set(head.split())
+    for line in lines[at + 1 : at + 4]:
+        words = re.findall(r"(?<= )[\d.]+ (\S+)", line[: end - 20])
+        assert all(re.fullmatch(rf"{UNITS}|%|[MG]|[a-z]+-?[a-z]*,?|TLS|…", word) for word in words), line

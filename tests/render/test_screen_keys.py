@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from support.snapshots import troubled
 
 from handshake_inspect.render.screen.keys import KeyDecoder
+from handshake_inspect.render.screen.lists import Row, about_connection
 from handshake_inspect.render.screen.view import LONGEST_FILTER, SORTS, View
 
 TROUBLE = troubled().trouble
@@ -57,10 +58,18 @@ def test_any_octets_are_keys_or_nothing(pieces):
 
 
 def view_after(keys, trouble=TROUBLE, view=None):
+    """What keys lead to, with these connections as the list that is shown."""
     view = view or View()
     for key in keys:
-        view.press(key, trouble)
+        rows = [Row(each) for each in trouble]
+        view.press(key, {"trouble": rows, "connections": rows[:2], "findings": []})
     return view
+
+
+def chosen(view):
+    """The id of the chosen connection."""
+    key = view.selected.get("trouble")
+    return None if key is None else key[1]
 
 
 def test_quit_and_pause():
@@ -73,7 +82,7 @@ def test_sorts_go_round():
     view = View()
     seen = []
     for _ in SORTS:
-        view.press("s", [])
+        view.press("s", {"trouble": [], "connections": [], "findings": []})
         seen.append(view.sort)
     assert seen == [*SORTS[1:], SORTS[0]]
 
@@ -93,7 +102,7 @@ def test_what_is_typed_into_the_filter_is_no_command():
     [("8080", 3), ("refused", 4), ("REFUSED 8080", 3), ("2001:db8", 1), ("accept-queue", 3), ("nothing like it", 0)],
 )
 def test_the_filter_matches_address_port_and_outcome(typed, kept):
-    assert len(View(filter=typed).trouble(TROUBLE)) == kept
+    assert sum(about_connection(each, View(filter=typed).words) for each in TROUBLE) == kept
 
 
 def test_the_filter_lets_services_through_by_what_became_of_their_connections():
@@ -102,21 +111,43 @@ def test_the_filter_lets_services_through_by_what_became_of_their_connections():
 
 
 def test_choosing_goes_down_and_up_and_back_to_the_newest():
-    assert view_after("jj").selected == TROUBLE[1].id
-    assert view_after("jjk").selected == TROUBLE[0].id
-    assert view_after("jk").selected is None
-    assert view_after("G").selected == TROUBLE[-1].id
-    assert view_after("Gj").selected == TROUBLE[-1].id
-    assert view_after("Gg").selected is None
-    assert view_after(["down", "escape"]).selected is None
+    assert chosen(view_after("jj")) == TROUBLE[1].id
+    assert chosen(view_after("jjk")) == TROUBLE[0].id
+    assert chosen(view_after("jk")) is None
+    assert chosen(view_after("G")) == TROUBLE[-1].id
+    assert chosen(view_after("Gj")) == TROUBLE[-1].id
+    assert chosen(view_after("Gg")) is None
+    assert chosen(view_after(["down", "escape"])) is None
 
 
 def test_the_choice_stays_with_its_connection():
-    view = view_after("jjj")
-    assert view.chosen(TROUBLE[1:]) == 1
-    assert view.chosen([*TROUBLE[:2], *TROUBLE[3:]]) == 2  # gone: its place
-    assert view.chosen(TROUBLE[:1]) == 0
-    assert view.chosen([]) is None
+    view, rows = view_after("jjj"), [Row(each) for each in TROUBLE]
+    assert view.chosen("trouble", rows[1:]) == 1
+    assert view.chosen("trouble", [*rows[:2], *rows[3:]]) == 2  # gone: its place
+    assert view.chosen("trouble", rows[:1]) == 0
+    assert view.chosen("trouble", []) is None
+
+
+def test_tab_goes_round_the_lists_and_each_keeps_its_choice():
+    view = view_after(["j", "tab", "j", "j", "tab", "j", "tab"])
+    assert view.panel == "trouble"
+    assert view.selected == {"trouble": ("connection", TROUBLE[0].id), "connections": ("connection", TROUBLE[1].id)}
+    nothing = {"trouble": [], "connections": [], "findings": []}
+    assert View().focus(nothing) == "trouble"
+    assert View().focus(nothing | {"connections": [Row(TROUBLE[0])]}) == "connections"
+
+
+@pytest.mark.parametrize(
+    ("typed", "is_expression"),
+    [
+        ("10.0.0.2:443", False), ("[2001:db8::1]:443", False), ("refused closed-port", False), ("nginx", False),
+        ("outcome == refused", True), ("server.port in {80, 443}", True), ("not established", True),
+        ("a and b", True), ("orange", False), ("rtt.total > 1s", True), ("outcome eq foo", True),
+    ],
+)  # fmt: skip
+def test_an_expression_has_signs_that_words_have_not(typed, is_expression):
+    assert View(filter=typed).is_expression == is_expression
+    assert bool(View(filter=typed).words) != is_expression
 
 
 def test_enter_shows_the_chosen_one_or_the_newest_and_escape_leaves():
@@ -124,7 +155,7 @@ def test_enter_shows_the_chosen_one_or_the_newest_and_escape_leaves():
     view = view_after(["j", "j", "enter", "j", "j"])
     assert (view.shown, view.mode, view.scroll) == (TROUBLE[1], "detail", 2)
     view = view_after(["escape"], view=view)
-    assert (view.shown, view.mode, view.selected) == (None, "overview", TROUBLE[1].id)
+    assert (view.shown, view.mode, chosen(view)) == (None, "overview", TROUBLE[1].id)
     assert view_after(["enter"], trouble=[]).mode == "overview"
 
 
@@ -137,7 +168,7 @@ def test_help_goes_back_to_where_it_was_asked_for():
 
 def test_escape_drops_the_choice_before_the_filter():
     view = view_after(["f", "8", "enter", "j", "escape"])
-    assert (view.selected, view.filter) == (None, "8")
+    assert (chosen(view), view.filter) == (None, "8")
     assert view_after(["escape"], view=view).filter == ""
 
 

@@ -121,7 +121,7 @@ def test_keys_change_the_picture(session):
     run.read(b"TROUBLE")
     run.type(b"j")
     run.read("▶".encode())
-    run.type(b"\r")
+    run.type(b"\rj\r")  # unfold, and look at the first below
     run.read(b"CONNECTION 500")
     run.type(b"\x1b")
     run.read(b"TROUBLE")

@@ -13,7 +13,7 @@ from handshake_inspect.report.model import (
     Service,
     Target,
 )
-from handshake_inspect.report.snapshot import Second, Snapshot
+from handshake_inspect.report.snapshot import Second, Snapshot, TroubleGroup
 from support.reports import MS, SECOND, START, connection
 
 HEALTHY_NS = 130 * SECOND
@@ -62,12 +62,23 @@ def snapshot(**changes):
         "received": 1_604_200,
         "dropped": 0,
     }
-    return Snapshot(**(values | changes))
+    values |= changes
+    values.setdefault("groups", grouped(values["trouble"]))
+    values.setdefault("newest", [*values["trouble"]])
+    return Snapshot(**values)
 
 
 def service(ip, port, count, p50_ms=12.4, p99_ms=48.3, **failed):
     outcomes = Outcomes(established=count - sum(failed.values()), **failed)
     return Service(Endpoint(ip, port), count, outcomes, rtt(int(p50_ms * MS), int(p99_ms * MS)))
+
+
+def grouped(trouble):
+    """Groups of connections in trouble, those with the newest first."""
+    kinds = {}
+    for each in sorted(trouble, key=lambda one: -one.first_ns):
+        kinds.setdefault((each.outcome, each.cause, each.server.service), []).append(each)
+    return [TroubleGroup(*kind, len(those), those[0].first_ns) for kind, those in kinds.items()]
 
 
 def finding(name, severity, title, advice, target):

@@ -26,6 +26,8 @@ class Look:
         self.steps = "_.:-=+*#@" if ascii else " ▁▂▃▄▅▆▇█"
         self.rule = "-" if ascii else "─"
         self.cursor = ">" if ascii else "▶"
+        self.times = "x" if ascii else "\N{MULTIPLICATION SIGN}"
+        self.folded, self.unfolded = ("+", "-") if ascii else ("▸", "▾")
         self.updown = "up/down" if ascii else "↑↓"
 
     def style(self, looks: str) -> str:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
-from handshake_inspect.render.layout import LOOKS
-from handshake_inspect.render.screen import panels
+from handshake_inspect.render.screen import details, panels
 from handshake_inspect.render.screen.look import Look, Part
+from handshake_inspect.render.screen.rows import lists
 from handshake_inspect.render.screen.scene import Scene
-from handshake_inspect.report.model import Connection, Direction, Leg
-from handshake_inspect.wire.text import bounds, moment, plural, rounded
+from handshake_inspect.wire.text import plural, rounded
 
-NARROW, WIDE = 60, 120  # columns: below, only the essence; from, parts stand beside each other
+NARROW, WIDE = 60, 150  # columns: below, only the essence; from, parts stand beside each other
 LOW = 18  # lines: below, only the essence
-_SGR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
 def page(scene: Scene) -> list[Text]:
     """The lines of the screen, as many as it has and none wider."""
-    body = {"help": help_page, "detail": detail}.get(scene.view.mode)
+    body = {"help": help_page, "detail": details.detail}.get(scene.view.mode)
     if body is not None:
         lines = _scrolled(scene, body(scene))
     elif scene.width < NARROW or scene.height < LOW:
@@ -55,9 +52,7 @@ def footer(scene: Scene) -> Text:
     """The keys that do something now."""
     look, view = scene.look, scene.view
     if view.mode == "filter":
-        return look.line((" filter: ", "bold reverse"), " ", look.clean(view.filter), ("_", "bold"), *(
-            ("   address, port or outcome; Enter keeps it, Esc drops it",) if scene.width >= NARROW else ()
-        ))  # fmt: skip
+        return _typing(scene)
     if view.mode == "detail":
         keys = [("Esc", "back"), (look.updown, "scroll"), ("p", "pause"), ("?", "help"), ("q", "quit")]
     elif view.mode == "help":
@@ -67,21 +62,39 @@ def footer(scene: Scene) -> Text:
     else:
         keys = [
             ("q", "quit"), ("p", "go on" if view.paused else "pause"), ("s", "sort"), ("f", "filter"),
-            (look.updown, "choose"), ("Enter", "details"), ("?", "help"),
+            (look.updown, "choose"), ("Tab", "next list"), ("Enter", "details"), ("?", "help"),
         ]  # fmt: skip
     parts: list[Part] = [" "]
     if view.filter and view.mode == "overview":
         parts += [(f"filter: {look.cut(look.clean(view.filter), 24)}", "bold yellow"), "   "]
-    for key, does in keys:
-        parts += [(key, "bold"), (f" {does}   ", "dim")]
-    return look.line(*parts)
+    return look.line(*parts, *_keys(keys, scene.width - look.line(*parts).cell_len))
+
+
+def _keys(keys: Sequence[tuple[str, str]], room: int) -> list[Part]:
+    """What keys do, as many as have room; the last ones, which lead further, before those in the middle."""
+    kept = list(keys)
+    while len(kept) > 1 and sum(len(f"{key} {does}   ") for key, does in kept) - 3 > room:
+        del kept[len(kept) // 2]
+    parts: list[Part] = [part for key, does in kept for part in ((key, "bold"), (f" {does}", "dim"), "   ")]
+    return parts[:-1]
+
+
+def _typing(scene: Scene) -> Text:
+    """What is typed into the filter, and what is wrong with it."""
+    look, typed = scene.look, scene.look.clean(scene.view.filter)
+    hint = "address, port, outcome or process; or as -Y: server.port == 443; Enter, Esc"
+    if scene.view.is_expression:
+        hint = look.clean(scene.fault) or "understood; Enter keeps it, Esc drops it"
+    room = scene.width - len(" filter:  _   ") - len(typed) - 1
+    said: list[Part] = [f"   {look.cut(hint, room)}"] if room >= 12 else []
+    return look.line((" filter: ", "bold reverse"), " ", typed, ("_", "bold"), *said)
 
 
 # --- the overview -----------------------------------------------------------------------------------------------------
 
 
 def overview(scene: Scene) -> list[Text]:
-    """Everything at once: rates and RTT above, then findings, services and trouble as room permits."""
+    """Everything at once: rates and RTT above, then findings, services and the lists as room permits."""
     look, width = scene.look, scene.width
     gap = [look.line()] if scene.height >= 22 else []
     rule = look.line((look.rule * width, "dim"))
@@ -93,16 +106,13 @@ def overview(scene: Scene) -> list[Text]:
     room -= len(found) + len(gap)
     if width >= WIDE:
         left = width * 45 // 100
-        beside = look.columns(
-            panels.services(scene, left, room), panels.trouble(scene, width - left - 3, room), left
-        )  # fmt: skip
-        return lines + beside
-    # Trouble may take what services leave, and the other way round.
+        return lines + look.columns(panels.services(scene, left, room), lists(scene, width - left - 3, room), left)
+    # Lists may take what services leave, and the other way round.
     least = max(room * 2 // 5, 2)
     wanted = 1 + max(len(scene.services), 1)
-    troubled = panels.trouble(scene, width, max(room - min(wanted, least) - len(gap), 1))
-    served = panels.services(scene, width, max(room - len(troubled) - len(gap), 1))
-    return [*lines, *served, *gap, *troubled]
+    listed = lists(scene, width, max(room - min(wanted, least) - len(gap), 1))
+    served = panels.services(scene, width, max(room - len(listed) - len(gap), 1))
+    return [*lines, *served, *gap, *listed]
 
 
 def _top(scene: Scene, room: int) -> list[Text]:
@@ -134,81 +144,7 @@ def small(scene: Scene) -> list[Text]:
     lines += map(look.line, look.prose(said, width, 0, 2))
     room = max(scene.height - 1 - len(lines), 0)
     found = panels.findings(scene, width, min(2, room)) if snapshot.findings else []
-    return [*lines, *found, *(panels.trouble(scene, width, room - len(found)) if room > len(found) else [])]
-
-
-# --- one connection ---------------------------------------------------------------------------------------------------
-
-_METHODS = {
-    "exact": "", "tsecr": "sent again; the echoed timestamp proves which copy was answered",
-    "ambiguous": "sent again; nothing shows which copy was answered",
-    "data-ack": "a later segment stood in for the final ACK: at most this", "one-sided": "one direction is missing",
-}  # fmt: skip
-
-
-def detail(scene: Scene) -> list[Text]:
-    """One connection: why, the handshake, RTT and states, and its ladder where states are kept."""
-    look, c = scene.look, scene.view.shown
-    if c is None:
-        return []
-    words = c.outcome + (f", {c.cause}" if c.cause else "")
-    lines = [
-        look.line(),
-        look.line((f"CONNECTION {c.id}", "bold"), "  ", (look.clean(words), LOOKS.get(c.outcome, "dim")), *(
-            () if c.decided else (" (not decided yet)",)
-        )),
-        *(look.line(text) for text in look.prose(c.why, scene.width, 2, 6)),
-        look.line(),
-    ]  # fmt: skip
-    guess = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
-    age = look.age(max(scene.snapshot.at_ns - c.first_ns, 0))
-    facts = [
-        ("client", str(c.client) + guess), ("server", str(c.server)),
-        ("began", f"{moment(c.first_ns)}, {age}"), ("handshake", _handshake(c)), *_rtt(c, look),
-        ("states", f"client {c.state.client}, server {c.state.server}"),
-        ("client", _direction(c.client_to_server)), ("server", _direction(c.server_to_client)),
-    ]  # fmt: skip
-    for label, text in facts:
-        first, *rest = look.prose(text, scene.width, 13, 3) or [""]
-        lines += [look.line((f"  {label:<11}", "dim"), first.strip()), *map(look.line, rest)]
-    if scene.story is not None:
-        lines += [look.line(), *_told(scene.story, look)]
-    return lines
-
-
-def _handshake(c: Connection) -> str:
-    shake = c.handshake
-    parts = [plural(shake.syn_count, "SYN"), plural(shake.synack_count, "SYN-ACK")]
-    return ", ".join([*parts, "final ACK seen" if shake.ack_frame is not None else "no final ACK"])
-
-
-def _rtt(c: Connection, look: Look) -> list[tuple[str, str]]:
-    if c.rtt.reject_ns is not None:
-        return [("RTT", f"none: answered with an error after {look.duration(c.rtt.reject_ns)}")]
-    legs = {"to the server": c.rtt.synack, "to the client": c.rtt.ackdat, "total": c.rtt.total}
-    known = [f"{name} {_leg(leg, look)}" for name, leg in legs.items() if leg.max_ns is not None]
-    return [("" if place else "RTT", text) for place, text in enumerate(known)] or [("RTT", "not measured")]
-
-
-def _leg(leg: Leg, look: Look) -> str:
-    value = bounds(leg.value_ns, leg.min_ns, leg.max_ns, look.words.micro)
-    how = _METHODS.get(leg.method, leg.method)
-    return f"{value} ({how})" if how else value
-
-
-def _direction(way: Direction) -> str:
-    again = f", {plural(way.retransmissions, 'retransmission')}" if way.retransmissions else ""
-    return f"sent {plural(way.frames, 'segment')}, {plural(way.bytes, 'byte')}{again}"
-
-
-def _told(story: str, look: Look) -> list[Text]:
-    """A ladder that was drawn elsewhere: its colours stay, everything else that drives a terminal is escaped."""
-    lines = []
-    for row in story.splitlines():
-        pieces = [piece if _SGR.fullmatch(piece) else look.clean(piece) for piece in _SGR.split(row)]
-        text = Text.from_ansi("".join(pieces), no_wrap=True, overflow="crop", end="\n")
-        lines.append(text if look.color else look.line(text.plain))
-    return lines
+    return [*lines, *found, *(lists(scene, width, room - len(found)) if room > len(found) else [])]
 
 
 # --- the help ---------------------------------------------------------------------------------------------------------
@@ -218,9 +154,10 @@ _HELP = (
         ("q", "stop the capture and print the report (Ctrl-C does too)"),
         ("p", "hold the screen still, or let it go on; the capture always goes on"),
         ("s", "sort services: busiest, most trouble, slowest, by address"),
-        ("f", "show only what has an address, port or outcome that you type"),
-        ("{updown} j k", "choose a connection in trouble; Home: follow the newest again"),
-        ("Enter", "its details: why, handshake, RTT, states, segments"),
+        ("/", "show only what has an address, port, outcome or process that you type, or passes an expression of -Y"),
+        ("Tab", "go to the next list: trouble, connections, findings"),
+        ("{updown} j k", "choose a row of the list; Home: follow the newest again"),
+        ("Enter", "unfold a kind of trouble; details: why, handshake, RTT, states, process, segments, numbers"),
         ("Esc", "back; drop the choice, then the filter"),
     )),
     ("WORDS", (

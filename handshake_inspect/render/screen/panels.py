@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from handshake_inspect.render.layout import LOOKS
+from handshake_inspect.render.screen.details import SEVERITIES
 from handshake_inspect.render.screen.look import Part
+from handshake_inspect.render.screen.rows import place_of
 from handshake_inspect.render.screen.scene import Scene
 from handshake_inspect.report.headline import failures
-from handshake_inspect.report.model import OUTCOMES, Connection, Distribution, Finding, Service
+from handshake_inspect.report.model import OUTCOMES, Distribution, Finding, Service
+from handshake_inspect.report.process import owner_text
 from handshake_inspect.report.snapshot import Second
-from handshake_inspect.wire.text import plural, rounded, share
+from handshake_inspect.wire.text import NS_PER_SECOND, plural, rounded, share
 
-SEVERITIES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 _RANKS = {"critical": 0, "warning": 1, "info": 2}
 RATE = 9  # columns of a rate
 SERVER = 21  # columns of an IPv4 address and port
-WHEN = 11  # columns of an age
 
 
 def header(scene: Scene) -> Text:
@@ -65,17 +68,25 @@ def attempts(scene: Scene, width: int, room: int) -> list[Text]:
     rows = 1 if room < 8 else 2 if room < 11 else 4
     outcomes = _outcomes_shown(scene, max(room - 1 - rows, 1))
     peak = max(scene.series(lambda second: second.attempts, scene.seconds))
-    lasting = f"last {plural(len(series), 'second')}"
-    head = look.ends(
-        look.line(
-            ("ATTEMPTS TO CONNECT  " if width >= 56 else "ATTEMPTS  ", "bold"), (f"{rounded(series[-1])}/s", "bold"),
-            f"  peak {rounded(peak)}/s" if width >= 40 else "",
-        ),
-        look.line((lasting if width >= 56 else "", "dim")),
-        width,
-    )  # fmt: skip
+    head = _attempts_head(scene, rounded(series[-1]), rounded(peak), len(series), width)
     chart = [look.line((" " * (width - len(row)) + row, "cyan")) for row in look.chart(series, rows)]
     return [head, *chart, *(_outcome(scene, names, width) for names in outcomes)][:room]
+
+
+def _attempts_head(scene: Scene, now: str, peak: str, seconds: int, width: int) -> Text:
+    """The longest form that has room whole."""
+    look = scene.look
+    lasting = f"last {plural(seconds, 'second')}"
+    forms = [
+        (name, f"  peak {peak}/s" if peaked else "", lasting if said else "")
+        for name, peaked, said in (
+            ("ATTEMPTS TO CONNECT", True, True), ("ATTEMPTS", True, True), ("ATTEMPTS", True, False),
+            ("ATTEMPTS", False, False),
+        )
+    ]  # fmt: skip
+    fitting = (form for form in forms if len("".join(form)) + len(f"  {now}/s  ") <= width)
+    name, most, said = next(fitting, forms[-1])
+    return look.ends(look.line((f"{name}  ", "bold"), (f"{now}/s", "bold"), most), look.line((said, "dim")), width)
 
 
 def _outcomes_shown(scene: Scene, room: int) -> list[tuple[str, ...]]:
@@ -143,13 +154,15 @@ def half_open(scene: Scene) -> list[Text]:
 
 
 def findings(scene: Scene, width: int, room: int) -> list[Text]:
-    """What is wrong now, the worst first; advice where there is room for all."""
+    """What is wrong now, the worst first; advice where there is room for all, and of the chosen one."""
     look = scene.look
-    held = sorted(scene.snapshot.findings, key=lambda finding: _RANKS[finding.severity])
+    held = [row.of for row in scene.lists["findings"] if isinstance(row.of, Finding)]
     if not held:
         return [title(scene, "FINDINGS", "none now")][:room]
-    tally = [f"{sum(each.severity == name for each in held)} {name}" for name in _RANKS]
-    head = title(scene, "FINDINGS", ", ".join(words for words in tally if not words.startswith("0 ")))
+    head = title(scene, "FINDINGS", ", ".join([*_tally(held), *_age(scene)]))
+    chosen = place_of(scene, held)
+    if chosen is not None:
+        return [head, *_chosen_finding(scene, held, chosen, width, max(room - 1, 1))][:room]
     for advised, most in ((True, 2), (False, 2), (False, 1)):
         lines = [head, *(line for finding in held for line in _finding(scene, finding, width, most, advised=advised))]
         if len(lines) <= room:
@@ -158,6 +171,31 @@ def findings(scene: Scene, width: int, room: int) -> list[Text]:
         return [head, *_finding(scene, held[0], width, 1, advised=False)][:room]
     more = len(held) - (room - 2)
     return [*lines[: room - 1], look.line((f"  and {more} more", "dim"))] if more > 1 else lines[:room]
+
+
+def _tally(held: Sequence[Finding]) -> list[str]:
+    counts = {name: sum(each.severity == name for each in held) for name in _RANKS}
+    return [f"{count} {name}" for name, count in counts.items() if count]
+
+
+def _age(scene: Scene) -> list[str]:
+    """They are looked for less often than everything else: when, where that makes a difference."""
+    found_ns = scene.snapshot.found_ns
+    behind_ns = 0 if found_ns is None else scene.snapshot.at_ns - found_ns
+    return [f"as of {scene.look.age(behind_ns)}"] if behind_ns >= NS_PER_SECOND else []
+
+
+def _chosen_finding(scene: Scene, held: Sequence[Finding], chosen: int, width: int, room: int) -> list[Text]:
+    """A line for each, two of the chosen one, from where that still fits."""
+    start = max(chosen + 2 - room, 0)
+    lines = []
+    for place in range(start, len(held)):
+        mine = _finding(scene, held[place], width, 2 if place == chosen else 1, advised=False)
+        if place == chosen:
+            mine[0] = scene.look.line((f"{scene.look.cursor} ", "bold")).append_text(mine[0][2:])
+            mine[0].stylize("bold")
+        lines += mine
+    return lines[:room]
 
 
 def _finding(scene: Scene, finding: Finding, width: int, most: int, *, advised: bool) -> list[Text]:
@@ -172,94 +210,91 @@ def _finding(scene: Scene, finding: Finding, width: int, most: int, *, advised: 
 
 # --- services ---------------------------------------------------------------------------------------------------------
 
+_LEAST_OTHERWISE = 14  # columns
+_LONGEST_SERVER = 44
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the services; those of a higher rank yield first."""
+
+    title: str
+    width: int
+    rank: int
+    cell: Callable[[Scene, Service], str]
+
+
+def _first_byte(scene: Scene, service: Service) -> str:
+    return "" if service.setup is None else scene.look.duration(service.setup.spans.first_byte.p50_ns)
+
+
+def _tls(scene: Scene, service: Service) -> str:
+    return "" if service.setup is None else scene.look.duration(service.setup.spans.tls.p50_ns)
+
+
+_COLUMNS = (
+    _Column("attempts", 9, 0, lambda _, service: rounded(service.connections)),
+    _Column("established", 11, 0, lambda _, service: share(service.outcomes.established, service.connections)),
+    _Column("RTT p50", 9, 1, lambda scene, service: scene.look.duration(service.rtt.total.p50_ns)),
+    _Column("RTT p99", 9, 4, lambda scene, service: scene.look.duration(service.rtt.total.p99_ns)),
+    _Column("TLS p50", 9, 3, _tls),
+    _Column("1st byte p50", 12, 2, _first_byte),
+)
+_PROCESS = 18
+
 
 def services(scene: Scene, width: int, room: int) -> list[Text]:
-    """The services, in the order chosen."""
+    """The services, in the order chosen; columns that have no room are left out whole."""
     look, shown = scene.look, scene.services
-    wide = width >= 90
-    server = min(max(SERVER, width - 64), 44)
-    total = len(scene.snapshot.services)
+    columns, server, process, otherwise = _fitting(scene, width)
     named = f"SERVICES  {scene.view.sort}"
-    ahead = f"{'attempts':>9} {'established':>11} {'RTT p50':>9}" + (f" {'RTT p99':>10}" if wide else "")
-    lines = [look.line((f"{'SERVICES':<8}", "bold"), (f"{named[8:]:<{server + 2 - 8}} {ahead}  otherwise", "dim"))]
+    head = "".join(f" {column.title:>{column.width}}" for column in columns)
+    head += f"  {'process':<{process}}" if process else ""
+    head += "  otherwise" if otherwise else ""
+    lines = [look.line((f"{'SERVICES':<8}", "bold"), (f"{named[8:]:<{server + 2 - 8}}{head}", "dim"))]
     if not shown:
-        lines.append(look.line(("  none fits the filter" if total else "  none yet", "dim")))
-    lines += [_service(scene, service, server, wide=wide, width=width) for service in shown[: max(room - 1, 0)]]
+        lines.append(look.line(("  none fits the filter" if scene.snapshot.services else "  none yet", "dim")))
+    for service in shown[: max(room - 1, 0)]:
+        name = look.elide(look.clean(str(service.server)), server)
+        cells = "".join(f" {column.cell(scene, service):>{column.width}}" for column in columns)
+        lines.append(look.line(
+            f"  {name:<{server}}{cells}", (f"  {_process(scene, service, process)}" if process else "", "cyan"),
+            (f"  {_otherwise(scene, service, otherwise)}" if otherwise else "", "yellow"),
+        ))  # fmt: skip
     return lines[:room]
 
 
-def _service(scene: Scene, service: Service, server: int, *, wide: bool, width: int) -> Text:
-    look, outcomes = scene.look, service.outcomes
-    name = look.elide(look.clean(str(service.server)), server)
-    cells = f" {rounded(service.connections):>9} {share(outcomes.established, service.connections):>11}"
-    cells += f" {look.duration(service.rtt.total.p50_ns):>9}"
-    if wide:
-        cells += f" {look.duration(service.rtt.total.p99_ns):>10}"
-    otherwise = look.cut(failures(outcomes, rounded), width - server - 2 - len(cells) - 2)
-    return look.line(f"  {name:<{server}}{cells}  ", (otherwise, "yellow"))
+def _fitting(scene: Scene, width: int) -> tuple[list[_Column], int, int, int]:
+    """The columns that have room beside each other, and how wide server, process and the rest are."""
+    longest = max((len(scene.look.clean(str(each.server))) for each in scene.services), default=0)
+    least = SERVER + 2
+    columns: list[_Column] = []
+    left = width - least - 2 - _LEAST_OTHERWISE
+    for column in sorted(_COLUMNS, key=lambda column: column.rank):
+        said = column.rank < 2 or any(column.cell(scene, each) not in ("", "-") for each in scene.services)
+        if said and left >= column.width + 1:
+            columns.append(column)
+            left -= column.width + 1
+    process = 0
+    if any(each.listener is not None for each in scene.services) and left >= _PROCESS + 2:
+        process = _PROCESS
+        left -= _PROCESS + 2
+    server = SERVER + max(min(longest - SERVER, left, _LONGEST_SERVER - SERVER), 0)
+    left -= server - SERVER
+    return [column for column in _COLUMNS if column in columns], server, process, max(left, 0) + _LEAST_OTHERWISE
 
 
-# --- trouble ----------------------------------------------------------------------------------------------------------
+def _process(scene: Scene, service: Service, width: int) -> str:
+    whose = scene.look.clean(owner_text(service.listener)) if service.listener is not None else ""
+    return f"{scene.look.cut(whose, width):<{width}}"
 
 
-def trouble(scene: Scene, width: int, room: int) -> list[Text]:
-    """The newest connections in trouble; the first of a kind says why, and so does the selected one."""
-    shown, total = scene.trouble, len(scene.snapshot.trouble)
-    remark = "newest first"
-    if scene.view.filter:
-        remark += f", {len(shown)} of {total} fit the filter"
-    head = title(scene, "TROUBLE", remark if total else "none so far")
-    chosen = scene.view.chosen(shown)
-    blocks = []
-    for place in range(min(len(shown), room + (chosen or 0))):
-        told = place in (0, chosen) or not _alike(shown[place], shown[place - 1])
-        blocks.append(_trouble(scene, shown[place], width, selected=place == chosen, told=told, roomy=room > 12))
-    return [head, *_around(blocks, chosen, max(room - 1, 0))][:room]
-
-
-def _alike(one: Connection, other: Connection) -> bool:
-    """Whether one explanation serves both: of the same service, they differ in figures only."""
-    same = one.outcome == other.outcome and one.cause == other.cause and one.server.service == other.server.service
-    return same and (one.cause is not None or one.why == other.why)
-
-
-def _around(blocks: list[list[Text]], chosen: int | None, room: int) -> list[Text]:
-    """Lines from the first block on, or from where the chosen one still fits whole."""
-    start = 0
-    if chosen is not None:
-        while start < chosen and sum(map(len, blocks[start : chosen + 1])) > room:
-            start += 1
-    return [line for block in blocks[start:] for line in block][:room]
-
-
-def _trouble(
-    scene: Scene, connection: Connection, width: int, *, selected: bool, told: bool, roomy: bool
-) -> list[Text]:
-    look = scene.look
-    age = look.age(max(scene.snapshot.at_ns - connection.first_ns, 0))
-    room = max(width - 2 - 12 - WHEN - 1, 6)
-    line = look.line(
-        (f"{look.cursor} " if selected else "  ", "bold"),
-        (f"{connection.outcome:<12}", LOOKS.get(connection.outcome, "dim")),
-        f"{_ends(scene, connection, room):<{room}} ", (f"{age:>{WHEN}}", "dim"),
-    )  # fmt: skip
-    if selected:
-        line.stylize("bold")
-    if not told:
-        return [line]
-    why = f"{connection.cause}: {connection.why}" if connection.cause else connection.why
-    most = 3 if selected or roomy else 1
-    return [line, *(look.line((text, "" if selected else "dim")) for text in look.prose(why, width, 4, most))]
-
-
-def _ends(scene: Scene, connection: Connection, room: int) -> str:
-    """Client and server; the server alone where there is no room for both."""
-    look = scene.look
-    client, server = (look.clean(str(end)) for end in (connection.client, connection.server))
-    arrow = f" {look.words.arrow} "
-    if room < 30:
-        return look.elide(server, room)
-    half = (room - len(arrow)) // 2
-    # What one end does not need of its half is the other's.
-    client = look.elide(client, max(half, room - len(arrow) - len(server)))
-    return f"{client}{arrow}{look.elide(server, room - len(arrow) - len(client))}"
+def _otherwise(scene: Scene, service: Service, width: int) -> str:
+    """What else became of attempts, as much as has room in whole words."""
+    said = failures(service.outcomes, rounded)
+    if service.setup is not None and service.setup.tls.failed:
+        said = ", ".join(filter(None, [said, f"{rounded(service.setup.tls.failed)} TLS failed"]))
+    words, more = said.split(", "), ""
+    while len(words) > 1 and cell_len(", ".join(words) + more) > width:
+        words, more = words[:-1], f", {scene.look.words.ellipsis}"
+    return scene.look.cut(", ".join(words) + more, width)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from handshake_inspect.render.screen.lists import Lists, Panel
 from handshake_inspect.render.screen.look import Look
 from handshake_inspect.render.screen.view import View
-from handshake_inspect.report.model import Connection, Service
+from handshake_inspect.report.model import Service
 from handshake_inspect.report.snapshot import Second, Snapshot
 from handshake_inspect.wire.text import NS_PER_SECOND
 
@@ -27,12 +28,14 @@ class Scene:
     width: int
     height: int
     frames_per_s: float
+    lists: Lists
     story: str | None = None
+    fault: str = ""  # what is wrong with the filter
 
-    @cached_property
-    def trouble(self) -> list[Connection]:
-        """The connections in trouble that the filter lets through, newest first."""
-        return self.view.trouble(self.snapshot.trouble)
+    @property
+    def focus(self) -> Panel:
+        """The list that the arrow keys move in."""
+        return self.view.focus(self.lists)
 
     @cached_property
     def services(self) -> list[Service]:

@@ -8,13 +8,14 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from handshake_inspect.errors import HsiError
+from handshake_inspect.render.screen.lists import Lists, Passing, Row
 from handshake_inspect.render.screen.view import View
 from handshake_inspect.report.model import Connection
-from handshake_inspect.report.snapshot import Snapshot
+from handshake_inspect.report.snapshot import Snapshot, TroubleGroup
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 GetSnapshot = Callable[[], Snapshot | None]
 Story = Callable[[Snapshot, Connection], str | None]
+Reads = Callable[[str], Passing | None]
 
 
 def can_show(out: TextIO | None = None) -> bool:
@@ -41,7 +43,8 @@ class Screen:
     `ascii`: draw with plain signs; `color`: use colours (words and signs carry the meaning alone); `interface` is said
     until the first snapshot comes; `out` is the terminal, standard output if not given.  Its `story`
     is asked for the ladder of a connection of a snapshot: lines for the `width` and in the `style` of the screen, or
-    None; it may raise HsiError.
+    None; it may raise HsiError.  `reads` makes of an expression of -Y what it lets through, and raises HsiError for
+    one that is wrong; it is given nothing when there is none any more.
     """
 
     def __init__(
@@ -61,6 +64,10 @@ class Screen:
         self.width = 80  # columns of the last picture
         self.style = Style(color=color, encoding="ascii" if ascii else "utf-8")
         self.story: Story | None = None
+        self.reads: Reads | None = None
+        self.passing: Passing | None = None  # what the expression of the filter lets through
+        self._filter = ""  # what was read last
+        self._fault = ""  # what is wrong with it
         self._look = Look(ascii=ascii, color=color)
         self._pace = Pace()
         self._out = out
@@ -90,16 +97,35 @@ class Screen:
         if snapshot is None:
             return pages.waiting(self._look, self.interface, width, height)
         rate = self._pace.rate(snapshot)
-        return pages.page(Scene(snapshot, self.view, self._look, width, height, rate, self._told))
+        lists = self._lists(snapshot)
+        return pages.page(Scene(snapshot, self.view, self._look, width, height, rate, lists, self._told, self._fault))
 
     def press(self, key: str) -> None:
         """React to a key as if it had been typed."""
         held = self._held
         before = self.view.shown
-        self.view.press(key, self.view.trouble(held.trouble) if held is not None else [])
+        self.view.press(key, self._lists(held))
+        if self.view.filter != self._filter:
+            self._read_filter()
         if self.view.shown is not before:
             self._told_of = held
             self._tell()
+
+    def _lists(self, snapshot: Snapshot | None) -> Lists:
+        from handshake_inspect.render.screen.lists import lists
+
+        return lists(snapshot, self.view.words, self.passing, self.view.unfolded)
+
+    def _read_filter(self) -> None:
+        """Understand the filter; while it is wrong, as half an expression is, what was understood last goes on."""
+        self._filter, self._fault = self.view.filter, ""
+        if self.reads is None or not self.view.is_expression:
+            self.passing = None if self.reads is None else self.reads("")
+            return
+        try:
+            self.passing = self.reads(self._filter)
+        except HsiError as error:
+            self._fault = str(error)
 
     def show(self, snapshot: Snapshot | None) -> None:
         """Take the newest snapshot, unless the screen is held still."""
@@ -112,16 +138,25 @@ class Screen:
         shown = self.view.shown
         if shown is None or not is_new:
             return
-        newest = next((each for each in snapshot.trouble if each.id == shown.id), None)
+        rows = {row.key: row.of for row in self._followed(snapshot)}
+        newest = rows.get(Row(shown).key)
+        if isinstance(newest, TroubleGroup):
+            return
         if newest is not None:
             self.view.shown, self._told_of = newest, snapshot
             self._tell()
+
+    def _followed(self, snapshot: Snapshot) -> Iterator[Row]:
+        """What may be shown in detail, whatever the filter hides."""
+        yield from map(Row, snapshot.trouble)
+        yield from map(Row, snapshot.newest)
+        yield from map(Row, snapshot.findings)
 
     def _tell(self) -> None:
         """Ask for the ladder of the connection that is shown."""
         shown, snapshot = self.view.shown, self._told_of
         self._told = None
-        if shown is None or snapshot is None or self.story is None:
+        if not isinstance(shown, Connection) or snapshot is None or self.story is None:
             return
         try:
             self._told = self.story(snapshot, shown)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from handshake_inspect.report.model import Connection, Service
+from handshake_inspect.render.screen.lists import PANELS, Key, Lists, Panel, Row
+from handshake_inspect.report.model import Connection, Finding, Service
+from handshake_inspect.report.snapshot import TroubleGroup
 
 Mode = Literal["overview", "filter", "detail", "help"]
 Sort = Literal["busiest", "most trouble", "slowest", "by address"]
 SORTS: tuple[Sort, ...] = ("busiest", "most trouble", "slowest", "by address")
-LONGEST_FILTER = 60
+LONGEST_FILTER = 120
+# What words to look for never have: addresses and ports have colons, dots and brackets.
+_OPERATOR = re.compile(r"[=<>!~&|()'\"]|(?:^|\s)(?:not|and|or|in|eq|ne|gt|lt|ge|le|matches|contains)(?:\s|$)")
 PAGE = 10  # lines that a page key scrolls
 
 
@@ -19,8 +24,9 @@ PAGE = 10  # lines that a page key scrolls
 class View:
     """The choices; `press` changes them and knows nothing of terminals.
 
-    `selected` is the id of a connection in trouble, None to follow the newest.  `place` is where it was last seen in
-    the list, so that the selection stays near when the connection leaves it.
+    `panel` is the list that the arrow keys move in, None for trouble while there is any, else connections.  `selected`
+    are the keys of the chosen rows, none to follow the newest; `places` are where they were last seen, so that the
+    choice stays near when its row leaves the list.
     """
 
     mode: Mode = "overview"
@@ -28,28 +34,45 @@ class View:
     quitting: bool = False
     sort: Sort = "busiest"
     filter: str = ""
-    selected: int | None = None
-    place: int = 0
-    shown: Connection | None = None  # whose detail is shown
+    panel: Panel | None = None
+    selected: dict[Panel, Key] = field(default_factory=dict)
+    places: dict[Panel, int] = field(default_factory=dict)
+    unfolded: set[Key] = field(default_factory=set)
+    shown: Connection | Finding | None = None  # whose detail is shown
     scroll: int = 0
 
-    def press(self, key: str, trouble: Sequence[Connection]) -> None:
-        """React to a key; `trouble` is the list on the screen."""
+    def press(self, key: str, lists: Lists) -> None:
+        """React to a key; `lists` are those on the screen."""
         if self.mode == "filter":
             self._type(key)
         elif self.mode == "overview":
-            self._choose(key, trouble)
+            self._choose(key, lists)
         else:
             self._read(key)
 
-    def chosen(self, trouble: Sequence[Connection]) -> int | None:
-        """The place of the selected connection in the list; None when none is selected."""
-        if self.selected is None or not trouble:
+    def focus(self, lists: Lists) -> Panel:
+        """The list that the arrow keys move in."""
+        return self.panel or ("trouble" if lists["trouble"] or not lists["connections"] else "connections")
+
+    def chosen(self, panel: Panel, rows: Sequence[Row]) -> int | None:
+        """The place of the selected row in its list; None when none is selected."""
+        wanted = self.selected.get(panel)
+        if wanted is None or not rows:
             return None
-        for place, connection in enumerate(trouble):
-            if connection.id == self.selected:
+        for place, row in enumerate(rows):
+            if row.key == wanted:
                 return place
-        return min(self.place, len(trouble) - 1)
+        return min(self.places.get(panel, 0), len(rows) - 1)
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether the filter is one of -Y rather than words."""
+        return _OPERATOR.search(self.filter) is not None
+
+    @property
+    def words(self) -> list[str]:
+        """The words to look for."""
+        return [] if self.is_expression else self.filter.lower().split()
 
     def _common(self, key: str) -> None:
         if key == "q":
@@ -57,38 +80,42 @@ class View:
         elif key == "p":
             self.paused = not self.paused
 
-    def _choose(self, key: str, trouble: Sequence[Connection]) -> None:
-        place = self.chosen(trouble)
-        last = len(trouble) - 1
-        if key in ("f", "/"):
+    def _choose(self, key: str, lists: Lists) -> None:
+        panel = self.focus(lists)
+        rows = lists[panel]
+        place, last = self.chosen(panel, rows), len(rows) - 1
+        if key in _STEPS:
+            self._select(panel, rows, _STEPS[key](place, last))
+        elif key in ("f", "/"):
             self.mode = "filter"
+        elif key == "tab":
+            self.panel = PANELS[(PANELS.index(panel) + 1) % len(PANELS)]
         elif key == "s":
             self.sort = SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)]
         elif key in ("?", "h"):
             self.mode, self.scroll = "help", 0
-        elif key in ("down", "j"):
-            self._select(trouble, 0 if place is None else min(place + 1, last))
-        elif key in ("up", "k"):
-            self._select(trouble, None if not place else place - 1)
-        elif key in ("page-down", "page-up"):
-            step = PAGE if key == "page-down" else -PAGE
-            self._select(trouble, min(max((place or 0) + step, 0), last))
-        elif key in ("end", "G"):
-            self._select(trouble, last)
-        elif key in ("home", "g"):
-            self._select(trouble, None)
         elif key == "escape":
-            self.selected, self.filter = None, self.filter if self.selected is not None else ""
-        elif key == "enter" and trouble:
-            self.shown, self.mode, self.scroll = trouble[place or 0], "detail", 0
+            self.filter = self.filter if self.selected else ""
+            self.selected = {}
+        elif key == "enter" and rows:
+            self._open(panel, rows, place or 0)
         else:
             self._common(key)
 
-    def _select(self, trouble: Sequence[Connection], place: int | None) -> None:
-        if place is None or not trouble:
-            self.selected = None
+    def _select(self, panel: Panel, rows: Sequence[Row], place: int | None) -> None:
+        if place is None or not rows:
+            self.selected.pop(panel, None)
         else:
-            self.selected, self.place = trouble[place].id, place
+            self.selected[panel], self.places[panel] = rows[place].key, place
+
+    def _open(self, panel: Panel, rows: Sequence[Row], place: int) -> None:
+        """Show what the row is of; a group unfolds, or folds again."""
+        row = rows[place]
+        if isinstance(row.of, TroubleGroup):
+            self.unfolded ^= {row.key}
+            self._select(panel, rows, place)
+        else:
+            self.shown, self.mode, self.scroll = row.of, "detail", 0
 
     def _type(self, key: str) -> None:
         if key == "enter":
@@ -124,22 +151,10 @@ class View:
 
     def services(self, services: Sequence[Service]) -> list[Service]:
         """The services that the filter lets through, in the order chosen."""
-        words = self.filter.lower().split()
+        words = self.words
         kept = [service for service in services if not words or _about_service(service, words)]
-        if self.sort == "most trouble":
-            kept.sort(key=lambda service: -_troubled(service))
-        elif self.sort == "slowest":
-            kept.sort(key=lambda service: -(service.rtt.total.p99_ns or -1))
-        elif self.sort == "by address":
-            kept.sort(key=lambda service: (":" in service.server.ip, service.server.ip, service.server.port))
-        else:
-            kept.sort(key=lambda service: -service.connections)
+        kept.sort(key=_ORDERS[self.sort])
         return kept
-
-    def trouble(self, connections: Sequence[Connection]) -> list[Connection]:
-        """The connections that the filter lets through."""
-        words = self.filter.lower().split()
-        return [each for each in connections if not words or _about_connection(each, words)]
 
 
 def _troubled(service: Service) -> int:
@@ -147,14 +162,27 @@ def _troubled(service: Service) -> int:
     return outcomes.refused + outcomes.rejected + outcomes.timed_out + outcomes.half_open + outcomes.aborted
 
 
-def _about_connection(connection: Connection, words: list[str]) -> bool:
-    about = [str(connection.client), str(connection.server), connection.outcome, connection.cause or ""]
-    text = " ".join(about).lower()
-    return all(word in text for word in words)
+_ORDERS: dict[Sort, Callable[[Service], Any]] = {
+    "busiest": lambda service: -service.connections,
+    "most trouble": lambda service: -_troubled(service),
+    "slowest": lambda service: -(service.rtt.total.p99_ns or -1),
+    "by address": lambda service: (":" in service.server.ip, service.server.ip, service.server.port),
+}
+# From the place of the choice, None for none, and that of the last row, to the next place.
+_STEPS: dict[str, Callable[[int | None, int], int | None]] = {
+    "down": lambda place, last: 0 if place is None else min(place + 1, last),
+    "up": lambda place, _: None if not place else place - 1,
+    "page-down": lambda place, last: min((place or 0) + PAGE, last),
+    "page-up": lambda place, _: max((place or 0) - PAGE, 0),
+    "end": lambda _, last: last,
+    "home": lambda *_: None,
+}
+_STEPS |= {letter: _STEPS[name] for letter, name in (("j", "down"), ("k", "up"), ("G", "end"), ("g", "home"))}
 
 
 def _about_service(service: Service, words: list[str]) -> bool:
-    """By address, port, or an outcome that some of its connections had."""
+    """By address, port, process, or an outcome that some of its connections had."""
     had = [outcome for outcome, count in service.outcomes.as_dict().items() if count]
-    text = " ".join([str(service.server), *had]).lower()
+    owner = service.listener.name or "" if service.listener is not None else ""
+    text = " ".join([str(service.server), owner, *had]).lower()
     return all(word in text for word in words)

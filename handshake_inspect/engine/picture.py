@@ -1,0 +1,88 @@
+"""What a screen shows of a table: the newest connections, those in trouble by kind, and what led to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from handshake_inspect.engine.attempt_ids import TableView
+from handshake_inspect.engine.export import connections_of
+from handshake_inspect.engine.segment_log import RecentLogs
+from handshake_inspect.expression.questions import Test
+from handshake_inspect.expression.select import passing
+from handshake_inspect.report.model import Connection, Endpoint
+from handshake_inspect.report.segment_log import SegmentLog
+from handshake_inspect.report.snapshot import TroubleGroup
+from handshake_inspect.verdicts.numbering import AttemptRows
+from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
+from handshake_inspect.wire.address import address_text
+
+SHOWN = 50  # connections of each list, and groups
+OF_EACH = 3  # of every group, so many at least
+LOOKED_THROUGH = 4096  # for those that a filter on the screen lets through, the newest so many
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The lists of a screen, newest first, and the logs of all connections in them."""
+
+    newest: list[Connection]
+    trouble: list[Connection]
+    groups: list[TroubleGroup]
+    logs: dict[int, SegmentLog]
+
+
+NOTHING = Picture([], [], [], {})
+
+
+def picture(view: TableView, where: Test | None, shown: Test | None, logs: RecentLogs) -> Picture:
+    """What there is to see of the connections that pass both tests; `shown` looks through the newest alone."""
+    made = connections_of(view)
+    every = _newest_first(view, view.case.attempts.where(np.ones(len(view.ids), dtype=np.bool_)))
+    troubled = _newest_first(view, view.case.attempts.where(made.troubled))
+    every, troubled = (_passing(view, _passing(view, rows, where), shown, LOOKED_THROUGH) for rows in (every, troubled))
+    groups, examples = _groups(view, troubled)
+    newest = every[:SHOWN]
+    listed = _newest_first(view, AttemptRows(np.union1d(troubled[:SHOWN], examples)))
+    both = AttemptRows(np.union1d(newest, listed))
+    return Picture(made.of_rows(newest), made.of_rows(listed), groups, _logs_of(view, both, logs))
+
+
+def _passing(view: TableView, rows: AttemptRows, test: Test | None, most: int | None = None) -> AttemptRows:
+    """Rows that pass, of the first `most`."""
+    if test is None or not len(rows):
+        return rows
+    rows = rows[:most]
+    return rows[passing(connections_of(view, view.case.attempts.ids[rows]), test)]
+
+
+def _newest_first(view: TableView, rows: AttemptRows) -> AttemptRows:
+    return rows[np.argsort(-view.ids[rows], kind="stable")]
+
+
+def _groups(view: TableView, rows: AttemptRows) -> tuple[list[TroubleGroup], AttemptRows]:
+    """Groups of rows (newest first), those with the newest first; and some rows of each that is listed."""
+    if not len(rows):
+        return [], rows
+    attempts, outcomes = view.case.attempts, view.case.outcomes
+    kinds = np.stack([outcomes.outcome[rows], outcomes.cause[rows], attempts.service[rows]]).astype(np.int64)
+    _, first, inverse, counts = np.unique(kinds, axis=1, return_index=True, return_inverse=True, return_counts=True)
+    inverse = inverse.reshape(-1)
+    order = np.argsort(first, kind="stable")[:SHOWN]
+    groups, examples = [], []
+    for group in order.tolist():
+        row = int(rows[first[group]])
+        hi, lo, port = attempts.one_end("server", row)
+        outcome, cause = OUTCOMES[outcomes.outcome[row]], CAUSES[outcomes.cause[row]]
+        last_ns = int(attempts.first_times[row])
+        groups.append(TroubleGroup(outcome, cause, Endpoint(address_text(hi, lo), port), int(counts[group]), last_ns))
+        examples.append(np.flatnonzero(inverse == group)[:OF_EACH])
+    return groups, rows[np.concatenate(examples)]
+
+
+def _logs_of(view: TableView, rows: AttemptRows, logs: RecentLogs) -> dict[int, SegmentLog]:
+    tracked, alone = view.case.attempts.in_table(rows)
+    ids, whole = view.ids[rows], view.case.attempts.is_tracked(rows)
+    made = logs.of(tracked.tolist(), alone.tolist())
+    return dict(zip([*ids[whole].tolist(), *ids[~whole].tolist()], made, strict=True))

@@ -1,0 +1,195 @@
+"""Pages of details: one connection with its ladder, or one finding with its numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rich.text import Text
+
+from handshake_inspect.render.layout import LOOKS
+from handshake_inspect.render.screen.look import Look
+from handshake_inspect.render.screen.scene import Scene
+from handshake_inspect.report.model import Connection, Direction, Finding, Leg
+from handshake_inspect.report.process import Kernel, owner_text
+from handshake_inspect.wire.text import bounds, duration, listing, moment, plural, rounded
+
+_SGR = re.compile(r"(\x1b\[[0-9;]*m)")
+_METHODS = {
+    "exact": "", "tsecr": "sent again; the echoed timestamp proves which copy was answered",
+    "ambiguous": "sent again; nothing shows which copy was answered",
+    "data-ack": "a later segment stood in for the final ACK: at most this", "one-sided": "one direction is missing",
+}  # fmt: skip
+SEVERITIES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
+
+
+def detail(scene: Scene) -> list[Text]:
+    """What was chosen."""
+    shown = scene.view.shown
+    if isinstance(shown, Finding):
+        return _finding(scene, shown)
+    return [] if shown is None else _connection(scene, shown)
+
+
+# --- a connection -----------------------------------------------------------------------------------------------------
+
+
+def _connection(scene: Scene, c: Connection) -> list[Text]:
+    """One connection: why, the handshake, RTT and states, whose it is, and its ladder where segments are kept."""
+    look = scene.look
+    words = c.outcome + (f", {c.cause}" if c.cause else "")
+    lines = [
+        look.line(),
+        look.line((f"CONNECTION {c.id}", "bold"), "  ", (look.clean(words), LOOKS.get(c.outcome, "dim")), *(
+            () if c.decided else (" (not decided yet)",)
+        )),
+        *(look.line(text) for text in look.prose(c.why, scene.width, 2, 6)),
+        look.line(),
+    ]  # fmt: skip
+    guess = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
+    age = look.age(max(scene.snapshot.at_ns - c.first_ns, 0))
+    facts = [
+        ("client", str(c.client) + guess), ("server", str(c.server)),
+        ("began", f"{moment(c.first_ns)}, {age}"), ("handshake", _handshake(c)), *_rtt(c, look),
+        ("states", f"client {c.state.client}, server {c.state.server}"),
+        ("client", _direction(c.client_to_server)), ("server", _direction(c.server_to_client)), *_whose(c, look),
+    ]  # fmt: skip
+    for label, text in facts:
+        first, *rest = look.prose(text, scene.width, 13, 3) or [""]
+        lines += [look.line((f"  {label:<11}", "dim"), first.strip()), *map(look.line, rest)]
+    lines += list(_kernel(scene, c))
+    if scene.story is not None:
+        lines += [look.line(), *_told(scene.story, look)]
+    return lines
+
+
+def _whose(c: Connection, look: Look) -> list[tuple[str, str]]:
+    """The processes of its ends."""
+    owners = [] if c.process is None else [("client", c.process.client), ("server", c.process.server)]
+    known = [f"{who} {look.clean(owner_text(owner))}" for who, owner in owners if owner is not None]
+    return [("process" if not place else "", text) for place, text in enumerate(known)]
+
+
+def _kernel(scene: Scene, c: Connection) -> Iterator[Text]:
+    """What the kernel of this host has of its ends, and where that differs from what the wire shows."""
+    look = scene.look
+    if c.process is None:
+        return
+    ends = (("client", c.process.client, c.client_to_server), ("server", c.process.server, c.server_to_client))
+    label = "kernel"
+    for who, owner, sent in ends:
+        kernel = owner.kernel if owner is not None else None
+        if kernel is None:
+            continue
+        yield look.line((f"  {label:<11}", "dim"), f"{who} {_measured(kernel, look)}")
+        label = ""
+        for text in _differences(kernel, getattr(c.state, who), sent):
+            for line in look.prose(f"{look.words.warning} {text}", scene.width, 13, 2):
+                yield look.line((line, "bold yellow"))
+
+
+def _measured(kernel: Kernel, look: Look) -> str:
+    rtt = ""
+    if kernel.rtt_ns is not None:
+        rtt = f", RTT {look.duration(kernel.rtt_ns)}"
+        rtt += f" (least {look.duration(kernel.min_rtt_ns)})" if kernel.min_rtt_ns is not None else ""
+    again = f", {kernel.retransmissions:,} sent again" if kernel.retransmissions is not None else ""
+    return f"{kernel.state}{rtt}{again}" + (f", cwnd {kernel.cwnd}" if kernel.cwnd is not None else "")
+
+
+def _differences(kernel: Kernel, state: str, sent: Direction) -> Iterator[str]:
+    """Where the wire says otherwise: it may have been seen later, or the kernel knows what was never captured."""
+    if kernel.state != state:
+        yield f"state: {state} on the wire"
+    if kernel.retransmissions is not None and kernel.retransmissions != sent.retransmissions:
+        yield f"sent again: {sent.retransmissions:,} on the wire"
+
+
+def _handshake(c: Connection) -> str:
+    shake = c.handshake
+    parts = [plural(shake.syn_count, "SYN"), plural(shake.synack_count, "SYN-ACK")]
+    return ", ".join([*parts, "final ACK seen" if shake.ack_frame is not None else "no final ACK"])
+
+
+def _rtt(c: Connection, look: Look) -> list[tuple[str, str]]:
+    if c.rtt.reject_ns is not None:
+        return [("RTT", f"none: answered with an error after {look.duration(c.rtt.reject_ns)}")]
+    legs = {"to the server": c.rtt.synack, "to the client": c.rtt.ackdat, "total": c.rtt.total}
+    known = [f"{name} {_leg(leg, look)}" for name, leg in legs.items() if leg.max_ns is not None]
+    return [("" if place else "RTT", text) for place, text in enumerate(known)] or [("RTT", "not measured")]
+
+
+def _leg(leg: Leg, look: Look) -> str:
+    value = bounds(leg.value_ns, leg.min_ns, leg.max_ns, look.words.micro)
+    how = _METHODS.get(leg.method, leg.method)
+    return f"{value} ({how})" if how else value
+
+
+def _direction(way: Direction) -> str:
+    again = f", {plural(way.retransmissions, 'retransmission')}" if way.retransmissions else ""
+    return f"sent {plural(way.frames, 'segment')}, {plural(way.bytes, 'byte')}{again}"
+
+
+def _told(story: str, look: Look) -> list[Text]:
+    """A ladder that was drawn elsewhere: its colours stay, everything else that drives a terminal is escaped."""
+    lines = []
+    for row in story.splitlines():
+        pieces = [piece if _SGR.fullmatch(piece) else look.clean(piece) for piece in _SGR.split(row)]
+        text = Text.from_ansi("".join(pieces), no_wrap=True, overflow="crop", end="\n")
+        lines.append(text if look.color else look.line(text.plain))
+    return lines
+
+
+# --- a finding --------------------------------------------------------------------------------------------------------
+
+
+def _finding(scene: Scene, found: Finding) -> list[Text]:
+    """One finding: what is wrong, what to do, its numbers, and where to look."""
+    look = scene.look
+    target = f"  {look.clean(str(found.target))}" if found.target is not None else ""
+    lines = [
+        look.line(),
+        look.line((found.severity.upper(), SEVERITIES[found.severity]), "  ", (found.id, "bold"), target),
+        *map(look.line, look.prose(found.title, scene.width, 2, 8)),
+        look.line(),
+        *map(look.line, look.prose(found.advice, scene.width, 2, 8)),
+        look.line(),
+    ]
+    facts = [("since", _moment(scene, found.start_ns)), ("until", _moment(scene, found.end_ns)), *_numbers(found, look)]
+    frames, connections = found.evidence.frames, found.evidence.connections
+    facts += [("frames", _some(frames)), ("connections", _some(connections))]
+    width = max(len(label) for label, _ in facts) + 2
+    for label, text in facts:
+        if text:
+            first, *rest = look.prose(text, scene.width, width + 2, 4) or [""]
+            lines += [look.line((f"  {label:<{width}}", "dim"), first.strip()), *map(look.line, rest)]
+    return lines
+
+
+def _moment(scene: Scene, ns: int | None) -> str:
+    return "" if ns is None else f"{moment(ns)}, {scene.look.age(max(scene.snapshot.at_ns - ns, 0))}"
+
+
+def _numbers(found: Finding, look: Look) -> list[tuple[str, str]]:
+    return [(name, _number(name, value, look)) for name, value in found.metrics.items()]
+
+
+def _number(name: str, value: Any, look: Look) -> str:
+    """A metric as its name says: times with their units."""
+    if value is None:
+        return ""
+    if name.endswith("_ns") and isinstance(value, int | float):
+        return duration(value, look.words.micro)
+    if isinstance(value, list):
+        return look.clean(_some(value))
+    if isinstance(value, dict):
+        return look.clean(", ".join(f"{key} {each}" for key, each in value.items()))
+    return look.clean(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
+
+
+def _some(values: list[Any]) -> str:
+    """The first few of many."""
+    most = 12
+    more = f" and {rounded(len(values) - most)} more" if len(values) > most else ""
+    return ", ".join(map(str, values[:most])) + more if more else listing(list(map(str, values)))

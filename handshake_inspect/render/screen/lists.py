@@ -1,0 +1,85 @@
+"""What can be chosen on the screen: trouble by its kind, connections, findings; each a list of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from handshake_inspect.report.model import Connection, Finding
+from handshake_inspect.report.snapshot import Snapshot, TroubleGroup
+
+Panel = Literal["trouble", "connections", "findings"]
+PANELS: tuple[Panel, ...] = ("trouble", "connections", "findings")
+Key = tuple[Any, ...]
+Passing = Callable[[Sequence[Connection]], Sequence[Connection]]  # those that -Y lets through
+_RANKS = {"critical": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row that can be chosen, and what it is of; `inside`: of a connection below its group."""
+
+    of: Connection | TroubleGroup | Finding
+    inside: bool = False
+
+    @property
+    def key(self) -> Key:
+        """What makes it the same row on the next picture."""
+        if isinstance(self.of, Connection):
+            return ("connection", self.of.id)
+        if isinstance(self.of, TroubleGroup):
+            return self.of.key
+        return (self.of.id, str(self.of.target), self.of.variety)
+
+
+Lists = Mapping[Panel, Sequence[Row]]
+
+
+def lists(snapshot: Snapshot | None, words: Sequence[str], passing: Passing | None, unfolded: set[Key]) -> Lists:
+    """The rows of every panel that the filter lets through: words, or an expression."""
+    if snapshot is None:
+        return {panel: [] for panel in PANELS}
+
+    def kept(connections: Sequence[Connection]) -> Sequence[Connection]:
+        if passing is not None:
+            return passing(connections)
+        return [each for each in connections if not words or about_connection(each, words)]
+
+    held = sorted(snapshot.findings, key=lambda finding: _RANKS[finding.severity])
+    return {
+        "trouble": list(_trouble(snapshot, kept(snapshot.trouble), bool(words or passing), unfolded)),
+        "connections": [Row(each) for each in kept(snapshot.newest)],
+        "findings": [Row(each) for each in held],
+    }
+
+
+def _trouble(snapshot: Snapshot, kept: Sequence[Connection], filtered: bool, unfolded: set[Key]) -> Iterator[Row]:
+    members: dict[Key, list[Connection]] = {}
+    for connection in kept:
+        members.setdefault(kind_of(connection), []).append(connection)
+    for group in snapshot.groups:
+        own = members.get(group.key, [])
+        if group.count == 1 and own:
+            yield Row(own[0])
+            continue
+        if filtered and not own:
+            continue
+        yield Row(group)
+        if group.key in unfolded:
+            yield from (Row(each, inside=True) for each in own)
+
+
+def kind_of(connection: Connection) -> Key:
+    """The key of the group that a connection in trouble is in."""
+    return (connection.outcome, connection.cause, str(connection.server.service))
+
+
+def about_connection(connection: Connection, words: Sequence[str]) -> bool:
+    """Whether all words are in its addresses, name, outcome, cause or processes."""
+    about = [str(connection.client), str(connection.server), connection.outcome, connection.cause or ""]
+    about += [connection.server.name or ""] if hasattr(connection.server, "name") else []
+    if connection.process is not None:
+        about += [each.name or "" for each in (connection.process.client, connection.process.server) if each]
+    text = " ".join(about).lower()
+    return all(word in text for word in words)
