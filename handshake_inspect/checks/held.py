@@ -42,7 +42,7 @@ class Holder:
         self.report = report
         self.rules = rules
         self.shown = shown
-        self.columns = Columns(report.connections, self._fields())
+        self.columns = Columns(report.connections, self._fields(), report.findings)
         self.notes: list[str] = []
         ignored = np.zeros(len(report.connections), dtype=bool)
         for text, test in rules.ignore:

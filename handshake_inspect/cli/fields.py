@@ -25,15 +25,15 @@ def command(form: str, output: str) -> None:
 def _as_text() -> str:
     from tabulate import tabulate
 
-    from handshake_inspect.report.fields import fields
+    from handshake_inspect.report.fields import derived, fields
 
-    rows = [(field.name, field.kind, field.unit, field.help) for field in fields().values()]
+    rows = [(field.name, field.kind, field.unit, field.help) for field in (fields() | derived()).values()]
     table = tabulate(rows, ["field", "type", "unit", "meaning"], tablefmt="plain", disable_numparse=True)
     return "".join(f"{line.rstrip()}\n" for line in table.splitlines())
 
 
 def _as_json() -> str:
-    from handshake_inspect.report.fields import fields
+    from handshake_inspect.report.fields import derived, fields
     from handshake_inspect.report.schema import SCHEMA_ID
 
     listed = [
@@ -44,6 +44,6 @@ def _as_json() -> str:
             "help": field.help,
             "words": list(field.words) or None,
         }
-        for field in fields().values()
+        for field in (fields() | derived()).values()
     ]
     return json.dumps({"schema": SCHEMA_ID, "fields": listed}, indent=2, ensure_ascii=False) + "\n"

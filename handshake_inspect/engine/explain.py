@@ -111,7 +111,7 @@ def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> l
     """Of the connections that are meant, all if none is named, those that pass the test; UsageError for none."""
     named = range(len(rows)) if wish == Wish() else selection.matches(report, rows.attempts, wish)
     ids = ReportIds(np.asarray(named, dtype=np.intp))
-    mask = passing(RowConnections(rows.case, ids), where)
+    mask = passing(RowConnections(rows.case, ids), where, report.findings)
     if not mask.any():
         what = f" of the {len(ids)} that are meant" if len(ids) > 1 and wish != Wish() else ""
         raise UsageError(f"no connection{what} matches the expression after -Y; hsi analyze -Y lists those that do")

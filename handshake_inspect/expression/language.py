@@ -10,6 +10,8 @@ Fields are named as in the schema.  All mistakes, of names and kinds too, are fo
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -18,7 +20,12 @@ from lark.exceptions import VisitError
 
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression import literals, questions
+from handshake_inspect.expression.wireshark import ALIASES, HINTS
 from handshake_inspect.report.fields import Field, find
+from handshake_inspect.verdicts.findings import KINDS
+
+FINDING = "finding"  # which is no field: connections do not know of what they are evidence
+_SIGNS = {"=": "==", "eq": "==", "ne": "!=", "gt": ">", "lt": "<", "ge": ">=", "le": "<="}
 
 LONGEST = 10_000  # characters
 DEEPEST = 100  # parentheses and negations within each other
@@ -33,14 +40,15 @@ start: either
        | NAME "in" set        -> membership
        | NAME "not" "in" set  -> exclusion
        | NAME "contains" value -> contains
-       | NAME "matches" value -> matches
+       | NAME ("matches" | "~") value -> matches
        | NAME                 -> flag
-?set: "{" item ("," item)* "}"
+?set: "{" item (","? item)* "}"
     | item
 item: value [".." value]
-value: STRING | DURATION | NUMBER | HEX | IPV4 | IPV6 | NAME
+value: STRING | DATE | DURATION | NUMBER | HEX | IPV4 | IPV6 | NAME
 
-OP: "==" | "!=" | "<=" | ">=" | "<" | ">" | "="
+OP.2: /==|!=|<=|>=|<|>|=|(eq|ne|gt|lt|ge|le)(?![A-Za-z0-9_.-])/
+DATE.5: /[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?/
 STRING: /"[^"\\]*(?:\\.[^"\\]*)*"/ | /'[^'\\]*(?:\\.[^'\\]*)*'/
 DURATION.2: /[0-9]+(\.[0-9]+)? ?(ns|us|µs|μs|ms|s|min|m|h|d)(?![A-Za-z0-9_])/
 HEX.2: /0x[0-9A-Fa-f]+/
@@ -144,13 +152,20 @@ class _Reader(Transformer[Token, Any]):
         return list(items)
 
     def comparison(self, name: Token, sign: Token, token: Token) -> questions.Test:
-        field, operator = self._field(name), "==" if sign == "=" else str(sign)
+        operator = _SIGNS.get(str(sign), str(sign))
+        if name == FINDING:
+            return self._of_finding(operator, sign, [(token, None)])
+        if operator == "!=":  # of several fields none may be equal
+            return questions.Negation(self._any(name, lambda field: self._compared(field, name, "==", sign, token)))
+        return self._any(name, lambda field: self._compared(field, name, operator, sign, token))
+
+    def _compared(self, field: Field, name: Token, operator: str, sign: Token, token: Token) -> questions.Test:
         if token.type == "NAME" and str(token) == "null":
-            if operator not in ("==", "!="):
+            if operator != "==":
                 raise self._error("null can only be compared with == and !=", sign)
-            return questions.Negation(questions.Known(field)) if operator == "==" else questions.Known(field)
+            return questions.Negation(questions.Known(field))
         other = self._other_field(field, token)
-        if operator not in ("==", "!=") and field.kind in ("word", "text", "flag", "address"):
+        if operator != "==" and field.kind in ("word", "text", "flag", "address"):
             raise self._error(f"{field.name} has no order: use ==, != or in", sign)
         if other is not None:
             return questions.FieldComparison(field, operator, other)
@@ -160,20 +175,49 @@ class _Reader(Transformer[Token, Any]):
         return questions.Comparison(field, operator, low, high)
 
     def membership(self, name: Token, items: Any) -> questions.Test:
-        field = self._field(name)
+        if name == FINDING:
+            return self._of_finding("==", name, self._listed(items))
+        return self._any(name, lambda field: self._member(field, name, items))
+
+    def _member(self, field: Field, name: Token, items: Any) -> questions.Test:
         return questions.Membership(field, tuple(self._range(field, name, item) for item in self._listed(items)))
 
     def exclusion(self, name: Token, items: Any) -> questions.Test:
         return questions.Negation(self.membership(name, items))
 
     def contains(self, name: Token, token: Token) -> questions.Test:
-        return questions.Matching(self._text_field(name), re.compile(re.escape(literals.text(token)), re.IGNORECASE))
+        return self._matching(name, re.compile(re.escape(literals.text(token)), re.IGNORECASE))
 
     def matches(self, name: Token, token: Token) -> questions.Test:
         try:
-            return questions.Matching(self._text_field(name), re.compile(literals.text(token), re.IGNORECASE))
+            return self._matching(name, re.compile(literals.text(token), re.IGNORECASE))
         except re.error as error:
             raise self._error(f"not a regular expression: {error.msg}", token) from None
+
+    def _matching(self, name: Token, pattern: re.Pattern[str]) -> questions.Test:
+        if name == FINDING:
+            return questions.OfFinding(find("id"), lambda word: pattern.search(word) is not None)
+        return self._any(name, lambda field: questions.Matching(self._text(field, name), pattern), "texts")
+
+    def _of_finding(self, operator: str, sign: Token, items: list[tuple[Token, Token | None]]) -> questions.Test:
+        """Whether a connection is evidence of such a finding."""
+        if operator not in ("==", "!="):
+            raise self._error("finding has no order: use ==, != or in", sign)
+        words = set()
+        for token, high in items:
+            word = literals.text(token)
+            if word not in KINDS or high is not None:
+                near = get_close_matches(word, KINDS, n=1)
+                raise self._error(f"there is no finding {word!r}{f'; did you mean {near[0]}?' if near else ''}", token)
+            words.add(word)
+        test = questions.OfFinding(find("id"), words.__contains__)
+        return questions.Negation(test) if operator == "!=" else test
+
+    def _any(self, name: Token, made: Callable[[Field], questions.Test], lists: str = "") -> questions.Test:
+        """What is asked of the field, or of each of those that a name stands for."""
+        fields = [self._field(name, lists, meant) for meant in ALIASES.get(str(name), (str(name),))]
+        tests = tuple(made(field) for field in fields)
+        return tests[0] if len(tests) == 1 else questions.Either(tests)
 
     def _listed(self, items: Any) -> list[tuple[Token, Token | None]]:
         return [items] if isinstance(items, tuple) else items
@@ -189,19 +233,18 @@ class _Reader(Transformer[Token, Any]):
             raise self._error("the range ends before it begins", item[0])
         return low, high
 
-    def _field(self, name: Token, lists: str = "") -> Field:
+    def _field(self, name: Token, lists: str = "", meant: str = "") -> Field:
         try:
-            field = find(str(name))
+            field = find(meant or str(name))
         except UsageError as error:
-            raise self._error(str(error), name) from None
+            raise self._error(_hint(str(name)) or str(error), name) from None
         if field.kind in ("list", "texts") and field.kind != lists:
             known = "; use contains or matches" if field.kind == "texts" else ""
             raise self._error(f"{field.name} is a list, which cannot be compared{known}", name)
         return field
 
-    def _text_field(self, name: Token) -> Field:
-        """A field of text, or of several texts, which are looked at one behind the other with spaces between."""
-        field = self._field(name, "texts")
+    def _text(self, field: Field, name: Token) -> Field:
+        """The field, if it is of text, or of several, which are looked at one behind the other with spaces between."""
         if field.kind not in ("word", "text", "texts"):
             raise self._error(f"{field.name} is not text", name)
         return field
@@ -228,3 +271,15 @@ class _Reader(Transformer[Token, Any]):
 
     def _error(self, message: str, token: Token) -> ExpressionError:
         return ExpressionError(message, self.text, token.start_pos or 0)
+
+
+def _hint(name: str) -> str:
+    """What to ask for instead of a name that is no field, where that can be guessed."""
+    if name == FINDING:
+        return "finding needs a comparison, such as finding == syn-flood"
+    if name in HINTS:
+        return f"{name} is a field of packets; {HINTS[name]}"
+    for field in ("outcome", "cause", "close.how", "state.client"):
+        if name in find(field).words:
+            return f"no field {name}; did you mean {field} == {name}?"
+    return f"no field {name}; did you mean finding == {name}?" if name in KINDS else ""

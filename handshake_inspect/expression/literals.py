@@ -69,7 +69,7 @@ def _time(field: Field, token: Any) -> tuple[int, int]:
     try:
         moment = datetime.fromisoformat(text(token))
     except ValueError:
-        raise ValueError(f'{field.name} is a time: give it as "2026-11-20T10:00:00Z", or nanoseconds') from None
+        raise ValueError(f"{field.name} is a time: give it as 2026-11-20T10:00:00Z, or nanoseconds") from None
     since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
     ns = (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
     return ns, ns
@@ -99,7 +99,11 @@ def _address(field: Field, token: Any) -> tuple[tuple[int, int], tuple[int, int]
     return (low[0], low[1] & MASK64), (high[0], high[1] & MASK64)
 
 
+def _decimal(field: Field, _: Any) -> tuple[int, int]:
+    raise ValueError(f"{field.name} is for columns (-e): compare rtt.total, with a unit, such as 50ms")
+
+
 _OF_KIND = {
-    "number": _number, "duration": _duration, "time": _time, "word": _word, "text": _word, "flag": _flag,
-    "address": _address,
+    "number": _number, "decimal": _decimal, "duration": _duration, "time": _time, "word": _word, "text": _word,
+    "flag": _flag, "address": _address,
 }  # fmt: skip

@@ -185,6 +185,21 @@ class Matching(_OfField):
         return column.where(lambda word: self.pattern.search(word) is not None)
 
 
+@dataclass(frozen=True)
+class OfFinding(_OfField):
+    """Whether a connection is evidence of a finding of one of some kinds; `field` is the id of a connection."""
+
+    is_meant: Callable[[str], bool]
+
+    def mask(self, columns: Columns) -> Mask:
+        """Yes where a finding cites it."""
+        cited = {number for each in columns.findings if self.is_meant(each.id) for number in each.evidence.connections}
+        column = columns.of(self.field)
+        assert isinstance(column, Numbers)  # noqa: S101
+        mask: Mask = np.isin(column.values, sorted(cited))
+        return mask
+
+
 def within(column: Numbers | Words | Addresses, low: Any, high: Any) -> Mask:
     """Where a column's value lies from `low` to `high`; words are equal or not."""
     if isinstance(column, Words):

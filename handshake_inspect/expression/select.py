@@ -41,12 +41,12 @@ _LEGS = ("synack", "ackdat", "total")
 
 def filtered(report: Report, test: Test) -> Report:
     """The report of the connections that pass the test."""
-    return selected(report, passing(report.connections, test))
+    return selected(report, passing(report.connections, test, report.findings))
 
 
-def passing(connections: Connections, test: Test) -> Mask:
-    """For every connection whether it passes the test."""
-    return test.mask(Columns(connections, test.fields()))
+def passing(connections: Connections, test: Test, findings: Sequence[Finding] = ()) -> Mask:
+    """For every connection whether it passes the test; `findings` are those of its report."""
+    return test.mask(Columns(connections, test.fields(), findings))
 
 
 def selected(report: Report, mask: Mask) -> Report:

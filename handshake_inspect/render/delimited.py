@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from handshake_inspect.render import Options
 from handshake_inspect.render.rows import cell, columns, values
 from handshake_inspect.report.checked import Checked
-from handshake_inspect.report.fields import Field
+from handshake_inspect.report.fields import Field, find
 from handshake_inspect.report.model import Report
 
 ASSERTION = ("rule", "status", "measured", "allowed", "unit", "value", "limit", "matched", "broken")  # of a check
@@ -26,13 +26,13 @@ _Escape = Callable[[str], str]  # makes of a text what stands between separators
 
 def render_csv(report: Report, out: BinaryIO, options: Options) -> None:
     """Write the chosen columns; cells that a spreadsheet would run as formulas begin with a quote."""
-    fields = columns(options)
+    fields = _columns(options)
     _write(report, out, options, fields, _quoted if len(fields) > 1 else _alone, ",")
 
 
 def render_tsv(report: Report, out: BinaryIO, options: Options) -> None:
     """Write the chosen columns."""
-    _write(report, out, options, columns(options), _escaped, "\t")
+    _write(report, out, options, _columns(options), _escaped, "\t")
 
 
 def render_csv_check(checked: Checked, out: BinaryIO, _: Options) -> None:
@@ -43,6 +43,15 @@ def render_csv_check(checked: Checked, out: BinaryIO, _: Options) -> None:
 def render_tsv_check(checked: Checked, out: BinaryIO, _: Options) -> None:
     """Write one line per assertion."""
     _write_check(checked, out, _escaped, "\t")
+
+
+def _columns(options: Options) -> list[Field]:
+    """The fields that were asked for, or the usual ones with times and RTT as spreadsheets read them."""
+    usual = columns(options)
+    if options.fields:
+        return usual
+    readable = {"first_ns": "time", "rtt.total.value_ns": "rtt_ms"}
+    return [each for field in usual for each in (field, *map(find, filter(None, [readable.get(field.name)])))]
 
 
 def _quoted(text: str) -> str:
@@ -78,6 +87,8 @@ def _cells(field: Field, column: list[Any], escape: _Escape) -> Iterable[str]:
     if field.kind in _NUMBERS:
         nothing = escape("")
         return [nothing if value is None else str(value) for value in column] if None in column else map(str, column)
+    if field.kind == "decimal":
+        return [escape("") if value is None else f"{value:.6f}".rstrip("0").rstrip(".") for value in column]
     if field.kind in ("list", "texts"):
         return [escape(cell(value)) for value in column]
     told = {value: escape(cell(value)) for value in set(column)}

@@ -106,7 +106,7 @@ def _connections(report: Report, options: Options) -> Iterator[str]:
     if options.fields:
         fields = columns(options)
         yield "\n### Connections\n"
-        numbers = [i for i, field in enumerate(fields) if field.kind in ("number", "duration", "time")]
+        numbers = [i for i, field in enumerate(fields) if field.kind in ("number", "decimal", "duration", "time")]
         yield from _table([_code(field.name) for field in fields], (), numbers)
         for made in values(report, fields, options):
             for row in zip(*made, strict=True):

@@ -71,6 +71,8 @@ def _type(pa: Any, field: Field) -> Any:
         return pa.bool_()
     if field.kind == "time":
         return pa.timestamp("ns", tz="UTC")
+    if field.kind == "decimal":
+        return pa.float64()
     if field.kind in ("number", "duration"):
         return pa.int64()
     if field.kind == "texts":

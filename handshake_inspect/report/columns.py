@@ -14,7 +14,7 @@ import numpy as np
 from handshake_inspect.report.column import Addresses, Column, Numbers, Words
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.fields import Field
-from handshake_inspect.report.model import Connections
+from handshake_inspect.report.model import Connections, Finding
 from handshake_inspect.wire.address import address_halves
 
 CHUNK = 2_000
@@ -23,9 +23,15 @@ CHUNK = 2_000
 class Columns:
     """The columns of some connections; each is made once."""
 
-    def __init__(self, connections: Connections, fields: Iterable[Field] = ()) -> None:
-        """`fields` are those that will be asked for: what rows do not have is then made in one pass."""
+    def __init__(
+        self, connections: Connections, fields: Iterable[Field] = (), findings: Sequence[Finding] = ()
+    ) -> None:
+        """`fields` are those that will be asked for: what rows do not have is then made in one pass.
+
+        `findings` are those of the same report.
+        """
         self._connections = connections
+        self.findings = findings
         self._made: dict[str, Column] = {}
         slow = {}
         for field in fields:
@@ -69,4 +75,6 @@ def listed_column(field: Field, values: Sequence[Any]) -> Column:
         place: dict[str, int] = {}
         codes = [-1 if value is None else place.setdefault(value, len(place)) for value in values]
         return Words(np.array(codes, dtype=np.intp), list(place))
+    if field.kind == "decimal":
+        return Numbers(np.array([0 if value is None else value for value in values], dtype=np.float64), known)
     return Numbers(np.array([0 if value is None else int(value) for value in values], dtype=np.int64), known)

@@ -24,7 +24,7 @@ from handshake_inspect.report.words import (
     TimeNs,
     Word,
 )
-from handshake_inspect.wire.text import endpoint_text
+from handshake_inspect.wire.text import endpoint_text, iso_time
 
 
 class Endpoint(Struct, frozen=True, gc=False):
@@ -210,3 +210,55 @@ class Connection(Struct, frozen=True, gc=False):
     process: Process | None = None
     first_file: str | None = None
     frame_in_file: FrameNumber | None = None
+
+    # What follows from the above, under the names of `report.derived`.
+
+    @property
+    def time(self) -> str:
+        """When the first frame was captured, in UTC to the microsecond as ISO 8601."""
+        return iso_time(self.first_ns)
+
+    @property
+    def duration_ns(self) -> int:
+        """From the first frame to the last."""
+        return self.last_ns - self.first_ns
+
+    @property
+    def rtt_ms(self) -> float | None:
+        """The whole handshake RTT in milliseconds."""
+        return None if self.rtt.total.value_ns is None else self.rtt.total.value_ns / 1e6
+
+    @property
+    def frames(self) -> int:
+        """Segments that both ends sent."""
+        return self.client_to_server.frames + self.server_to_client.frames
+
+    @property
+    def bytes(self) -> int:
+        """Payload that both ends sent."""
+        return self.client_to_server.bytes + self.server_to_client.bytes
+
+    @property
+    def retransmissions(self) -> int:
+        """Segments that either end sent again."""
+        return self.client_to_server.retransmissions + self.server_to_client.retransmissions
+
+    @property
+    def out_of_order(self) -> int:
+        """Segments of either end that were overtaken."""
+        return self.client_to_server.out_of_order + self.server_to_client.out_of_order
+
+    @property
+    def duplicates(self) -> int:
+        """Further copies of packets in the capture."""
+        return self.client_to_server.duplicates + self.server_to_client.duplicates
+
+    @property
+    def keep_alives(self) -> int:
+        """Keep-alive probes of either end."""
+        return self.client_to_server.keep_alives + self.server_to_client.keep_alives
+
+    @property
+    def zero_windows(self) -> int:
+        """Segments of either end with a zero window."""
+        return self.client_to_server.zero_windows + self.server_to_client.zero_windows

@@ -11,7 +11,7 @@ from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.batch import Batch
 from handshake_inspect.report.column import Column
 from handshake_inspect.report.embryos import Embryos
-from handshake_inspect.report.fields import FIELDS
+from handshake_inspect.report.fields import ENTRIES
 from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
@@ -79,7 +79,7 @@ class RowConnections(Connections):
 
     def column(self, name: str) -> Column | None:
         """The column of the field with this name, in order of ids; None for one that only made connections have."""
-        make = FIELDS[name].column
+        make = ENTRIES[name].column
         if make is None:
             return None
         order = self.attempts.order

@@ -21,6 +21,7 @@ from handshake_inspect.report import endings, server_names, setup_fields, where
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Numbers, Words, behind_none, every
 from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.derived import DERIVED
 from handshake_inspect.report.leaves import Kind, leaves
 from handshake_inspect.report.parts import METHODS, STATE_NAMES
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN, TRAIT_ISS
@@ -304,6 +305,10 @@ FIELDS: dict[str, Entry] = {
 }
 
 
+# And those that follow from these, which are no keys of the JSON.
+ENTRIES = {**FIELDS, **{name: Entry(each.help, each.column, each.unit) for name, each in DERIVED.items()}}
+
+
 @dataclass(frozen=True)
 class Field:
     """A field that holds one value; `words` are all that a word can be, empty where that is open."""
@@ -315,12 +320,12 @@ class Field:
     @property
     def help(self) -> str:
         """What it means, in one line."""
-        return FIELDS[self.name].help
+        return ENTRIES[self.name].help
 
     @property
     def unit(self) -> str:
         """What it is counted in; empty for words, flags and bare numbers."""
-        return FIELDS[self.name].unit or _UNITS.get(self.kind, "")
+        return ENTRIES[self.name].unit or _UNITS.get(self.kind, "")
 
     @property
     def read(self) -> Callable[[Connection], Any]:
@@ -349,6 +354,12 @@ def fields() -> dict[str, Field]:
 
 
 @cache
+def derived() -> dict[str, Field]:
+    """The fields that follow from others: for columns and expressions."""
+    return {name: Field(name, each.kind) for name, each in DERIVED.items()}
+
+
+@cache
 def helps() -> dict[tuple[str, str], str]:
     """What the table says, by the name of the model and that of its attribute."""
     return {leaf.place: FIELDS[leaf.name].help for leaf in leaves()}
@@ -359,7 +370,7 @@ def find(name: str) -> Field:
 
     Raises UsageError, with the names that are near, when there is none.
     """
-    known = fields()
+    known = fields() | derived()
     for candidate in (name, f"{name}_ns", f"{name}.value_ns", f"{name}.ip"):
         if candidate in known:
             return known[candidate]
@@ -372,11 +383,14 @@ def find(name: str) -> Field:
     raise UsageError(f"no field {name}{hint}")
 
 
+_ENDS = {end: (f"{end}.ip", f"{end}.port") for end in ("client", "server")}
+
+
 def chosen(names: Sequence[str]) -> list[Field]:
     """The fields for `-e`: names, separated by commas too; `*` is every field; none given, the usual ones."""
     wanted = [name.strip() for text in names for name in text.split(",") if name.strip()]
     found: dict[str, Field] = {}
     for name in wanted or DEFAULT:
-        for field in fields().values() if name == "*" else (find(name),):
+        for field in fields().values() if name == "*" else map(find, _ENDS.get(name, (name,))):
             found[field.name] = field
     return list(found.values())

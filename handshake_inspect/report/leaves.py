@@ -12,7 +12,7 @@ import msgspec
 from handshake_inspect.report.connection import Connection
 from handshake_inspect.verdicts.words import CAUSES
 
-Kind = Literal["number", "duration", "time", "word", "text", "flag", "address", "list", "texts"]
+Kind = Literal["number", "decimal", "duration", "time", "word", "text", "flag", "address", "list", "texts"]
 
 
 @dataclass(frozen=True)

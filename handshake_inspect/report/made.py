@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses
-from handshake_inspect.report.fields import FIELDS
+from handshake_inspect.report.fields import ENTRIES
 from handshake_inspect.report.model import Aliases, Connection, Endpoint, TsharkAlias, ZeekAlias
 from handshake_inspect.report.sequence import read_all
 from handshake_inspect.wire.address import address_text
@@ -50,7 +50,7 @@ class Parts:
     def listed(self, name: str) -> Any:
         """The values of a field from its column; None where it has none, and for addresses, which objects share."""
         if name not in self._listed:
-            column = FIELDS[name].column
+            column = ENTRIES[name].column
             made = None if column is None else column(self.attempts)
             self._listed[name] = None if made is None or isinstance(made, Addresses) else made.listed()
         return self._listed[name]

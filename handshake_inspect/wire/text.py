@@ -106,6 +106,16 @@ def moment(ns: int) -> str:
     return f"{day:%Y-%m-%d %H:%M:%S}.{fraction // 1_000:06} UTC"
 
 
+def iso_time(ns: int) -> str:
+    """A time in UTC to the microsecond as ISO 8601: `2026-11-20T21:25:50.428752Z`."""
+    seconds, fraction = divmod(ns, NS_PER_SECOND)
+    try:
+        day = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):  # beyond the calendar
+        return ""
+    return f"{day:%Y-%m-%dT%H:%M:%S}.{fraction // 1_000:06}Z"
+
+
 # -- endpoints and foreign text ------------------------------------------------------------------------------------
 
 

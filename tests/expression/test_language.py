@@ -1,5 +1,7 @@
 """`-Y`: what expressions mean, and what is said of those that mean nothing."""
 
+import re
+
 import msgspec
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from handshake_inspect import analyze
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.language import ExpressionError, parse
 from handshake_inspect.expression.select import filtered
+from handshake_inspect.expression.wireshark import ALIASES, HINTS
 from handshake_inspect.report.columns import Columns
-from handshake_inspect.report.fields import fields
+from handshake_inspect.report.fields import derived, fields, find
 from handshake_inspect.report.model import Endpoint, ListedConnections
 
 MS = 1_000_000
@@ -67,6 +70,32 @@ def report():
         ("close.first == client", [0, 1]),
         ('first_ns > "2026-11-18T10:26:40.123456Z" and id == 0', [0]),
         ("aliases.zeek.conn_state == SF", [0, 1, 2, 3, 4]),
+        # as in Wireshark
+        ("outcome eq refused or rtt.total gt 50ms", [1, 2]),
+        ("id ge 3 and id le 3", [3]),
+        ("id lt 1 || id ne 1 && id < 3", [0, 2]),
+        ("ip.addr == 10.1.0.2", [1]),
+        ("ip.addr == 10.0.0.1", [0, 1, 2, 4]),
+        ("ip.addr != 10.0.0.2", [1, 3]),
+        ("ip.addr in {10.1.0.0/16, 2001:db8::1}", [1, 3]),
+        ("ip.addr not in 10.0.0.0/24", [3]),
+        ("tcp.port in {80 81}", [1, 2]),
+        ("tcp.port == 40002 or tcp.port == 80", [1, 2]),
+        ("not tcp.port == 443", [1, 2, 3]),
+        ("tcp.stream == 3", [3]),
+        ('why ~ "^7 syns"', [3]),
+        # of both directions, and from first to last frame
+        ("bytes > 0", [0, 1]),
+        ("bytes == 130728", [0]),
+        ("frames == 9", [0, 1, 2, 3, 4]),
+        ("retransmissions == 0 and zero_windows == 0", [0, 1, 2, 3, 4]),
+        ("duration > 1s", [0, 1, 2, 3, 4]),
+        ("duration != 2 s", []),
+        # times without quotes
+        ("first_ns >= 2026-11-18T10:26:40Z and id == 0", [0]),
+        ("time > 2026-11-19 or id == 1", [1]),
+        ("first_ns in 2026-11-18..2026-11-19 and id < 2", [0, 1]),
+        ('time < "2026-11-18 10:00"', []),
     ],
 )
 def test_meaning(expression, ids):
@@ -100,6 +129,18 @@ def test_meaning(expression, ids):
         ("first_ns > yesterday", 11, "is a time"),
         ("evidence == 3", 0, "a list"),
         ("cause < null", 6, "null can only be compared with == and !="),
+        ("!established", 1, "did you mean outcome == established?"),
+        ("closed-port", 0, "did you mean cause == closed-port?"),
+        ("syn-flood", 0, "did you mean finding == syn-flood?"),
+        ("finding == syn-flod", 11, "did you mean syn-flood?"),
+        ("finding", 0, "needs a comparison, such as finding == syn-flood"),
+        ("finding < refused", 8, "has no order"),
+        ("tcp.flags.reset == 1", 0, "is a field of packets; ask for close.how == rst"),
+        ("ip.src == 10.0.0.1", 0, "client.ip is who connected; ip.addr is either end"),
+        ("tcp.port == http", 12, "is a number"),
+        ("ip.addr > 10.0.0.1", 8, "has no order"),
+        ("rtt_ms > 3", 9, "compare rtt.total"),
+        ("outcome equals refused", 8, "not 'equals' here"),
     ],
 )
 def test_mistakes_are_shown_where_they_are(expression, place, message):
@@ -173,3 +214,35 @@ def test_findings_stay_with_those_they_are_about():
     whole = analyze(samples.DIRECTORY / "refused.pcap")
     assert [finding.id for finding in filtered(whole, parse("id == 0")).findings] == ["refused"]
     assert filtered(whole, parse("id == 1")).findings == []
+
+
+def test_every_alias_is_a_field_and_every_hint_is_an_expression():
+    for names in ALIASES.values():
+        assert all(find(name) for name in names)
+    for hint in HINTS.values():
+        for example in re.findall(r"(?:ask for|or) ([a-z._]+ (?:>|==|!=|in) (?:\{[^}]*\}|[a-z0-9-]+))", hint):
+            parse(example)
+
+
+def test_connections_that_a_finding_cites(pcaps):
+    report = analyze(pcaps / "refused-while-serving.pcap")
+    cited = [number for each in report.findings for number in each.evidence.connections]
+    for expression in (
+        "finding == refused",
+        "finding in {refused, syn-flood}",
+        "finding ~ refu",
+        "finding contains REF",
+    ):
+        assert [each.id for each in filtered(report, parse(expression)).connections] == cited
+    others = filtered(report, parse("finding != refused")).connections
+    assert {each.id for each in others} == set(range(len(report.connections))) - set(cited)
+
+
+@pytest.mark.parametrize("name", ["syn-flood-hping3", "zero-window", "overtaken-data", "refused"])
+def test_derived_fields_from_rows_are_those_of_connections(pcaps, name):
+    connections = analyze(pcaps / f"{name}.pcap").connections
+    objects = list(connections)
+    for field in derived().values():
+        expected = [field.read(each) for each in objects]
+        assert connections.column(field.name).listed() == expected
+        assert [value for (values,) in connections.values([field.name], 100) for value in values] == expected

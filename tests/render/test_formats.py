@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from datetime import datetime
 from xml.etree import ElementTree
 
 import pytest
@@ -58,7 +59,7 @@ def test_hostile_text_is_no_markup(name):
     if name in ("sarif", "json"):
         json.loads(octets)
     if name == "csv":
-        assert [len(row) for row in table(octets)] == [26, 26]
+        assert [len(row) for row in table(octets)] == [28, 28]
     if name in ("tsv", "ndjson", "github"):
         assert octets.count(b"\n") == {"tsv": 2, "ndjson": 2, "github": 1}[name]
 
@@ -89,6 +90,17 @@ def test_chosen_columns():
     assert len(table(rendered("csv", report, fields=("*",)))[0]) == len(fields())
     with pytest.raises(UsageError, match=r"did you mean rtt\.total\.value_ns"):
         rendered("csv", report, fields=("rtt.totl.value_ns",))
+
+
+def test_spreadsheets_have_times_and_round_trips_that_they_can_read():
+    report = reports.report([connection(0, rtt_ns=40 * MS), connection(1, "refused")])
+    names, *rows = table(rendered("csv", report))
+    read = [dict(zip(names, row, strict=True)) for row in rows]
+    assert [row["rtt_ms"] for row in read] == ["40.035", ""]
+    assert datetime.fromisoformat(read[0]["time"]).timestamp() == int(read[0]["first_ns"]) // 1_000 / 1e6
+    assert "time" not in table(rendered("csv", report, fields=("id",)))[0]
+    ends = table(rendered("tsv", report, fields=("client,duration",)), "\t")
+    assert ends[:2] == [["client.ip", "client.port", "duration_ns"], ["10.0.0.1", "40000", "2000000000"]]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])

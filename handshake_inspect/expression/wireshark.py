@@ -1,0 +1,52 @@
+"""Names that users of Wireshark type: a field here, or a field of packets, with what to ask of connections instead."""
+
+# A field of ours, or several of which any may hold.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "ip.addr": ("client.ip", "server.ip"),
+    "ipv6.addr": ("client.ip", "server.ip"),
+    "ip.host": ("client.ip", "server.ip"),
+    "tcp.port": ("client.port", "server.port"),
+    "tcp.stream": ("aliases.tshark.stream",),
+    "tcp.completeness": ("aliases.tshark.completeness",),
+    "tcp.analysis.initial_rtt": ("rtt.total.value_ns",),
+    "frame.time": ("first_ns",),
+    "frame.time_epoch": ("first_ns",),
+    "time": ("first_ns",),
+    "tls.handshake.extensions_server_name": ("tls.server_name",),
+    "tcp.options.mss_val": ("handshake.client_options.mss", "handshake.server_options.mss"),
+    "communityid": ("aliases.community_id",),
+}
+
+# A connection has both directions and all flags: what a packet has, it may have had at some time.
+HINTS = {
+    "ip.src": "client.ip is who connected; ip.addr is either end",
+    "ip.dst": "server.ip is who was connected to; ip.addr is either end",
+    "ipv6.src": "client.ip is who connected; ip.addr is either end",
+    "ipv6.dst": "server.ip is who was connected to; ip.addr is either end",
+    "tcp.srcport": "client.port is that of who connected; tcp.port is either end's",
+    "tcp.dstport": "server.port is that of the service; tcp.port is either end's",
+    "tcp.flags.syn": "ask for handshake.syn_count > 1, or an outcome",
+    "tcp.flags.ack": "ask for an outcome, such as outcome == established",
+    "tcp.flags.reset": "ask for close.how == rst, or outcome == refused",
+    "tcp.flags.fin": "ask for close.how == fin",
+    "tcp.flags": "ask for an outcome, or for close.how",
+    "tcp.len": "ask for bytes > 0",
+    "frame.len": "ask for bytes > 0",
+    "tcp.seq": "ask for handshake.client_isn or handshake.server_isn",
+    "tcp.time_delta": "ask for duration > 1s, or rtt.total > 50ms",
+    "tcp.window_size": "ask for zero_windows > 0",
+    "tcp.analysis.retransmission": "ask for retransmissions > 0",
+    "tcp.analysis.fast_retransmission": "ask for retransmissions > 0",
+    "tcp.analysis.spurious_retransmission": "ask for retransmissions > 0",
+    "tcp.analysis.duplicate_ack": "ask for retransmissions > 0",
+    "tcp.analysis.out_of_order": "ask for out_of_order > 0",
+    "tcp.analysis.zero_window": "ask for zero_windows > 0",
+    "tcp.analysis.keep_alive": "ask for keep_alives > 0",
+    "tcp.analysis.ack_rtt": "ask for rtt.synack > 50ms, rtt.ackdat or rtt.total",
+    "tcp.analysis.flags": "ask for retransmissions, out_of_order or zero_windows",
+    "frame.number": "ask for first_frame, or handshake.syn_frame",
+    "tcp": "every connection is TCP",
+    "tls": "ask for tls.version != null",
+    "http": "ask for server.port in {80, 8080}",
+    "icmp": "ask for outcome == rejected",
+}
