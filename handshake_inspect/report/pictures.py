@@ -157,15 +157,18 @@ class Pictures:
         """Attempts over time, to one server or to all."""
         bins, outcome = self._bins(self._numbers("first_ns").values), self._outcome
         if server is not None:
-            chosen = self._at("server", server.ip) & (self._numbers("server.port").values == server.port)
+            chosen = self._to(server)
             bins, outcome = bins[chosen], outcome[chosen]
         size = len(OUTCOMES) * BINS
         counts = np.bincount(outcome * BINS + bins, minlength=size)[:size].reshape(len(OUTCOMES), BINS)
         attempts = {word: counts[i].tolist() for i, word in enumerate(OUTCOMES) if counts[i].any()}
         return Timeline(self.start_ns, self.bin_ns, attempts)
 
-    def half_open(self) -> list[int]:
-        """The most connections that were half-open at the same time, for each span of the timeline.
+    def _to(self, server: Endpoint) -> Mask:
+        return self._at("server", server.ip) & (self._numbers("server.port").values == server.port)
+
+    def half_open(self, server: Endpoint | None = None) -> list[int]:
+        """The most connections, to one server or to all, that were half-open at once, for each span of the timeline.
 
         From the SYN-ACK to the final ACK; without one to the last frame, or to the end while the server still waits.
         """
@@ -174,6 +177,8 @@ class Pictures:
         waiting = states.where(lambda word: word == "SYN_RECEIVED")
         over = np.where(acked.known, acked.values, np.where(waiting, self.end_ns, self._numbers("last_ns").values))
         there = began.known & (over > began.values)
+        if server is not None:
+            there &= self._to(server)
         if not there.any():
             return [0] * BINS
         times = np.concatenate([over[there], began.values[there]])  # who leaves goes before who comes

@@ -26,6 +26,7 @@ from handshake_inspect.errors import UsageError
 from handshake_inspect.render import DIFFS, FORMATS, STORIES, Options
 from handshake_inspect.report.connection import Server
 from handshake_inspect.report.model import Evidence, Finding, Problem, Target
+from handshake_inspect.report.process import Listener
 
 EVIL = """<img src=x onerror="alert(1)"></script><script>alert('2')</script>{{ 7*7 }}&amp;\x1b[31m\u202e\ud800"""
 MOST = 2 << 20
@@ -186,6 +187,22 @@ def test_a_page_stays_small(pcaps):
     assert "and 339 more findings" in text
     assert "and 2,750 more" in text
     assert "and 2,997 files more" in text
+
+
+def test_a_listener_is_named_and_its_backlog_drawn():
+    """As a live capture on the server's own host knows them."""
+    made = [connection(i, "half-open", server=Server("10.0.0.2", 80)) for i in range(6)]
+    made = [
+        msgspec.structs.replace(c, handshake=msgspec.structs.replace(c.handshake, synack_ns=c.first_ns)) for c in made
+    ]
+    report = reports.report(made)
+    listener = Listener(812, "nginx", 0, "nginx.service", None, 4, 4)
+    report = msgspec.structs.replace(
+        report, services=[msgspec.structs.replace(each, listener=listener) for each in report.services]
+    )
+    text = tree(page(report)).text_content()
+    assert "nginx (812, nginx.service)" in text
+    assert "backlog 4" in text
 
 
 def test_without_connections_there_are_none(pcaps):

@@ -138,3 +138,11 @@ def test_trouble_is_what_has_trouble():
     assert sum(group.connections for group in Pictures(report).trouble(1000, 1)) == sum(
         map(has_trouble, report.connections)
     )
+
+
+def test_half_open_to_one_server():
+    other = Endpoint("10.0.0.9", 80)
+    made = [connection(i, "half-open", server=other if i else Endpoint("10.0.0.2", 443)) for i in range(3)]
+    made = [msgspec.structs.replace(c, handshake=msgspec.structs.replace(c.handshake, synack_ns=START)) for c in made]
+    assert max(of(*made).half_open(other)) == 2
+    assert max(of(*made).half_open()) == 3

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -52,6 +53,7 @@ class Browser:
 
     def _read(self):
         while b"\0" not in self._left:
+            assert select.select([self._take], [], [], PATIENCE_S)[0], "the browser says nothing"
             got = os.read(self._take, 1 << 20)
             assert got, "the browser went away"
             self._left += got

@@ -14,6 +14,7 @@ from handshake_inspect.render.page.waterfall import waterfall, whose
 from handshake_inspect.render.words import direction_words, ending_words
 from handshake_inspect.report.model import Connection, Report, has_trouble
 from handshake_inspect.report.pictures import Pictures, Trouble
+from handshake_inspect.report.process import owner_text
 from handshake_inspect.report.story import Story
 from handshake_inspect.report.trouble import trouble_of_open
 from handshake_inspect.report.waterfall import headline as setup_headline
@@ -57,6 +58,13 @@ class Shown:
     def sent(self) -> tuple[str, str]:
         """What the client and the server sent."""
         return direction_words(self.connection.client_to_server), direction_words(self.connection.server_to_client)
+
+    @property
+    def owners(self) -> list[tuple[str, str]]:
+        """Whose the ends are that the capturing host has."""
+        process = self.connection.process
+        ends = () if process is None else (("client", process.client), ("server", process.server))
+        return [(end, owner_text(owner)) for end, owner in ends if owner is not None]
 
     @property
     def ended(self) -> str:

@@ -45,7 +45,7 @@ def shown_finding(finding: Finding, capture: Capture, pictures: Pictures) -> Fin
         finding,
         FINDING_DOCS.get(finding.id, ("", ""))[1],
         _when(finding, capture),
-        [(name.replace("_", " "), value) for name, value in figures(finding.metrics, STYLE)],
+        [(name.replace("_", " "), value) for name, value in figures(finding.metrics, STYLE) if value],
         listed(frames, FRAMES),
         _command(frames[:FRAMES], capture),
         listed(finding.evidence.connections, FRAMES),

@@ -30,6 +30,7 @@ from handshake_inspect.report.headline import (
 )
 from handshake_inspect.report.model import TROUBLE_OUTCOMES, Distribution, Finding, Report, Service
 from handshake_inspect.report.pictures import Leg, Pictures, Timeline
+from handshake_inspect.report.process import owner_text
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.wire.text import duration, offsets, printable, share
 
@@ -73,6 +74,7 @@ class ServiceShown:
     """One row of the table of services."""
 
     server: str
+    owner: str
     service: Service
     established: str
     bar: Markup
@@ -169,11 +171,24 @@ class Sections:
 
     @property
     def half_open(self) -> Markup | None:
-        """Connections that were half-open at the same time, where that is worth a look."""
-        levels = self.pictures.half_open() if self.timeline is not None else [0]
-        if self.timeline is None or max(levels) < 2:
+        """Connections that were half-open at the same time, where that is worth a look.
+
+        To the busiest service whose listener is known, with its backlog; else to all.
+        """
+        if self.timeline is None:
             return None
-        return svg.steps(levels, f"Half-open connections over time, at most {max(levels):,}", self.timeline)
+        known = self.listening
+        levels = self.pictures.half_open(None if known is None else known.server)
+        if max(levels) < 2:
+            return None
+        limit = None if known is None or known.listener is None else known.listener.backlog
+        words = None if limit is None else (f"backlog {limit:,}", limit)
+        return svg.steps(levels, f"Half-open connections over time, at most {max(levels):,}", self.timeline, words)
+
+    @cached_property
+    def listening(self) -> Service | None:
+        """The busiest service whose listener is known."""
+        return next((each for each in self.report.services[:SERVICES] if each.listener is not None), None)
 
     # -- how long ----------------------------------------------------------------------------------------------------
 
@@ -239,6 +254,7 @@ class Sections:
             spark = self.pictures.timeline(service.server) if drawn else None
             yield ServiceShown(
                 str(service.server),
+                "" if service.listener is None else owner_text(service.listener),
                 service,
                 share(service.outcomes.established, service.connections),
                 svg.shares(service.outcomes.as_dict(), "outcomes"),

@@ -153,9 +153,13 @@ def _band(y: float, severity: str, words: str, title: str, begin: float, end: fl
     )  # fmt: skip
 
 
-def steps(levels: Sequence[int], label: str, timeline: Timeline, height: int = 70) -> Markup:
-    """A level over time as an area of steps."""
+def steps(
+    levels: Sequence[int], label: str, timeline: Timeline, limit: tuple[str, int] | None = None, height: int = 90
+) -> Markup:
+    """A level over time as an area of steps, and a line at the limit that it has, if that is not far away."""
     most = max(1, *levels)
+    limit = limit if limit is not None and limit[1] <= 3 * most else None
+    most = max(most, limit[1] if limit is not None else 0)
     room = height - _AXIS - 14
     path = f"M0 {room}" + "".join(f"V{number(room - level * room / most)}h1" for level in levels) + f"V{room}z"
     inner = tag(
@@ -163,9 +167,14 @@ def steps(levels: Sequence[int], label: str, timeline: Timeline, height: int = 7
         tag("path", d=path, class_="area", fill=COLORS["half-open"], fill_opacity="0.55"),
         x="0", y=14, width="100%", height=room, viewBox=f"0 0 {len(levels)} {room}", preserveAspectRatio="none",
     )  # fmt: skip
-    return picture(
-        height, label, rule(14), rule(height - _AXIS), inner, text(f"{most:,}", 0, 10), *clock(timeline, height - 3)
-    )
+    line = [] if limit is None else _limit(limit[0], height - _AXIS - limit[1] * room / most)
+    top = text(f"{most:,}", 0, 10)
+    return picture(height, label, rule(14), rule(height - _AXIS), inner, top, *line, *clock(timeline, height - 3))
+
+
+def _limit(words: str, y: float) -> list[Markup]:
+    line = tag("line", x1="0", x2="100%", y1=y, y2=y, class_="mark", stroke=_INK, stroke_dasharray="5 3")
+    return [line, text(words, "100%", y - 4, anchor="end")]
 
 
 def spark(timeline: Timeline) -> Markup:
