@@ -13,6 +13,7 @@ from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.event import Phase
 from handshake_inspect.report.model import Connection, Finding, Report
 from handshake_inspect.report.packet import Packet
+from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds
 
@@ -30,6 +31,9 @@ class Observer:
 
     def connections(self, connections: Sequence[Connection]) -> None:
         """Called with connections that were decided, or that changed since they were exported."""
+
+    def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
+        """Called, if connections are wanted, with those of QUIC that were decided."""
 
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
         """Called with telling segments as they pass, in order, and how many before them there was no time for."""

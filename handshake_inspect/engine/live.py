@@ -22,6 +22,7 @@ from handshake_inspect.engine.finding_history import FindingHistory
 from handshake_inspect.engine.fresh_segments import FreshSegments
 from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.engine.picture import NOTHING, picture
+from handshake_inspect.engine.quic_exports import QuicExports
 from handshake_inspect.engine.reporting import case_of, end_of, report_of
 from handshake_inspect.engine.segment_log import ENTRIES, SEGMENTS, RecentLogs
 from handshake_inspect.engine.stream import NS, PATIENCE_S, Stream
@@ -50,6 +51,7 @@ PACKETS_AT_ONCE = 64
 HISTORY = 60  # seconds
 RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
+SERVICES_TOLD = 5  # in a line of counters
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class LiveRun:
         self._history: deque[Second] = deque(maxlen=HISTORY)
         self._findings = FindingHistory(self.observer.finding)
         self._exporter = Exporter(self.observer)
+        self._quics = QuicExports()
 
     def run(self) -> Report:
         """Pump until the source ends, is stopped, or has given what was asked for; the report over all of it."""
@@ -176,6 +179,8 @@ class LiveRun:
         if snapshot is not None:
             changed = AttemptRows(np.union1d(view.changed(), leaving[view.exported[leaving] == 0]))
             self._export(view, changed, snapshot, copied)
+        if self.observer.wants_connections and (decided := self._quics.news(view.case)):
+            self.observer.quic_connections(decided)
         staying = np.ones(len(view.ids), dtype=np.bool_)
         if len(leaving):
             staying[leaving] = False
@@ -228,7 +233,7 @@ class LiveRun:
             half_open_peak=self._half_open_peak,
             rtt=rtt_distributions(case.legs.of(recent)),
             history=list(self._history),
-            services=list(self.expired.with_services(RowServices(case))[:SERVICES_SHOWN]) if drawn else [],
+            services=list(self.expired.with_services(RowServices(case))[: SERVICES_SHOWN if drawn else SERVICES_TOLD]),
             trouble=seen.trouble,
             findings=self._findings.now,
             received=counters.received,
@@ -290,6 +295,8 @@ class LiveRun:
         self._exporter.finish()
         self._findings.note(report.findings)
         self._findings.note([])
+        if self.observer.wants_connections:
+            self.observer.quic_connections(self._quics.left(report.quic_connections))
         self.observer.ending(report)
         return report
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from handshake_inspect.report.event import Phase
     from handshake_inspect.report.model import Connection, Finding, Report
     from handshake_inspect.report.packet import Packet
+    from handshake_inspect.report.quic import QuicConnection
     from handshake_inspect.report.quic_story import QuicStory
     from handshake_inspect.report.snapshot import Snapshot
     from handshake_inspect.report.story import Story
@@ -51,6 +52,9 @@ class Events(Protocol):
 
     def connections(self, connections: Sequence[Connection]) -> None:
         """Write connections that were decided, or of which something is new."""
+
+    def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
+        """Write connections of QUIC that were decided."""
 
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
         """Write segments as they pass, and how many before them were passed over."""

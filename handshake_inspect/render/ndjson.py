@@ -17,6 +17,7 @@ from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.event import Phase, Stats, line, lines, row
 from handshake_inspect.report.model import Connection, Ending, Finding, Report
 from handshake_inspect.report.packet import Packet
+from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.snapshot import Snapshot
 
 _ENCODER = msgspec.json.Encoder()
@@ -66,6 +67,10 @@ class EventWriter:
             self._out.write(lines("connection", connections))
         self._out.flush()
 
+    def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
+        """Write connections of QUIC that were decided, or of which there is more at the end."""
+        self._write(bytes(lines("quic-connection", connections)))
+
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
         """Segments are no events here."""
 
@@ -78,8 +83,7 @@ class EventWriter:
         self._write(line("stats", Stats.of(snapshot)))
 
     def ending(self, report: Report) -> None:
-        """Write QUIC connections, which are judged at the end, and the last line: the capture and its summary."""
-        self._write(bytes(lines("quic-connection", report.quic_connections)))
+        """Write the last line: the capture and its summary."""
         self._write(_ending(report))
 
     def _write(self, octets: bytes) -> None:

@@ -15,6 +15,7 @@ from handshake_inspect.report.event import Phase
 from handshake_inspect.report.model import Connection, Finding, Report
 from handshake_inspect.report.packet import Packet
 from handshake_inspect.report.process import Process, owner_text
+from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.report.story import RttMark, Step
 from handshake_inspect.wire.text import bounds, duration, moment, plural
@@ -47,11 +48,18 @@ class EventWriter:
         self._style = Style(color=options.color, encoding=options.encoding)
         self._encoding = options.encoding
         self._passing = _Passing(options.width, self._style)
+        self._quic: set[int] = set()  # ids that were written: as many as a run tracks at most
         self._open: dict[int, str] = {}  # outcomes by ids: written, and not ended yet
 
     def connections(self, connections: Sequence[Connection]) -> None:
         """Write a line for each that is decided; when one ends of which there is a line, there is no second."""
         self._write(line for each in connections if self._is_news(each) for line in _connection(each, self._style))
+
+    def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
+        """Write a line for each that is decided."""
+        told = (each for each in connections if each.decided and each.id not in self._quic)
+        self._write(_quic_connection(each, self._style) for each in told)
+        self._quic.update(each.id for each in connections if each.decided)
 
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
         """Write segments as they pass, and how many before them were passed over."""
@@ -97,7 +105,18 @@ def _connection(c: Connection, style: Style) -> Iterator[str]:
     yield style.clean(f"{when}  ") + outcome + style.clean(f"  {ends}  " + ", ".join(_facts(c, style)))
 
 
-def _server(c: Connection) -> str:
+def _quic_connection(c: QuicConnection, style: Style) -> str:
+    """As of TCP: when, what, who, and why."""
+    when = moment(c.first_ns).replace(" ", "T", 1).replace(" UTC", "Z")
+    outcome = style.paint(f"{c.outcome:<11}", LOOKS.get(c.outcome, "dim"))
+    sent = f"sent {plural(c.client_to_server.bytes, 'byte')}, got {plural(c.server_to_client.bytes, 'byte')}"
+    why = f"{c.cause}: {c.why}" if c.cause else c.why
+    return (
+        style.clean(f"{when}  ") + outcome + style.clean(f"  QUIC {c.client} {style.arrow} {_server(c)}  {why} {sent}")
+    )
+
+
+def _server(c: Connection | QuicConnection) -> str:
     return f"{c.server} ({c.server.name})" if c.server.name else str(c.server)
 
 

@@ -12,11 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from handshake_inspect.report.host import HostCounters
-from handshake_inspect.report.model import Count, DurationNs, Finding, RttDistributions, TimeNs
+from handshake_inspect.report.model import Count, DurationNs, Finding, RttDistributions, Service, TimeNs
 from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.wire.text import utf8_safe
 
 Phase = Literal["begin", "end"]
+
+_SERVICES = 5
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -26,7 +28,8 @@ class Stats(Struct, frozen=True, gc=False):
 
     `outcomes` are of all attempts since the capture began, those of `attempts` and `decided` since the line before.
     `rtt` is over connections that completed in the last minute.  `tracked` are the rows in use.  `host` is what the
-    capturing host's own kernel counted since the capture began.
+    capturing host's own kernel counted since the capture began.  `services` are the busiest, with what setting up
+    connections to them cost.
     """
 
     at_ns: TimeNs
@@ -44,6 +47,7 @@ class Stats(Struct, frozen=True, gc=False):
     received: Count | None
     dropped: Count | None
     host: HostCounters | None = None
+    services: list[Service] = []
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Stats:
@@ -65,6 +69,7 @@ class Stats(Struct, frozen=True, gc=False):
             snapshot.received,
             snapshot.dropped,
             snapshot.host,
+            snapshot.services[:_SERVICES],
         )
 
 

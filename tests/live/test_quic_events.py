@@ -1,0 +1,80 @@
+"""QUIC connections in a live run: told when they are decided, and only once."""
+
+import io
+import itertools
+
+import msgspec
+import pytest
+from live.test_run import SECOND, events_of, refused, run_of
+from support import captures
+
+from handshake_inspect.engine import analyze
+from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.live.session import open_file
+from handshake_inspect.render import FORMATS, Options
+
+NAMES = ["quic", "quic-retry", "quic-early-data", "quic-blocked"]
+
+
+def and_then(path, seconds=30):
+    """A sample, and a refused connection every second after it, in a file that was appended to."""
+    last_ns = analyze([str(path)]).capture.last_ns
+    later = [packet for n in range(1, seconds) for packet in refused(n, last_ns + n * SECOND)]
+    return path.read_bytes() + captures.pcap(later, nano=True)
+
+
+class Sips(io.BytesIO):
+    """A file that is read in small parts, so that a run looks at its table often."""
+
+    def read(self, size=-1):
+        return super().read(512 if size < 0 else min(size, 512))
+
+    def readinto(self, into):
+        got = self.read(len(into))
+        into[: len(got)] = got
+        return len(got)
+
+
+def sipped(octets):
+    """The events of a run that looks at its table all the time."""
+    out, clock = io.BytesIO(), itertools.count(0, 2.0)
+    with open_file(Sips(octets)) as source:
+        writer = FORMATS["ndjson"].event_writer(out, Options())
+        report = LiveRun(source, LiveOptions(), writer, clock=lambda: next(clock)).run()
+    return [msgspec.json.decode(line) for line in out.getvalue().splitlines()], report
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_are_told_as_soon_as_they_are_decided_and_once(name, pcaps):
+    path = pcaps / f"{name}.pcap"
+    events, report = sipped(and_then(path))
+    kinds = [event["event"] for event in events]
+    told = [event for event in events if event["event"] == "quic-connection"]
+    assert [event["id"] for event in told] == [each.id for each in report.quic_connections]
+    assert [{key: event[key] for key in event if key != "event"} for event in told] == msgspec.to_builtins(
+        report.quic_connections
+    )
+    last = len(kinds) - 1 - kinds[::-1].index("quic-connection")
+    assert "stats" in kinds[last:]  # by a look before the end
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_not_decided_is_told_at_the_end(name, pcaps):
+    events, report = events_of((pcaps / f"{name}.pcap").read_bytes())
+    told = [event["id"] for event in events if event["event"] == "quic-connection"]
+    assert told == [each.id for each in report.quic_connections]
+
+
+def test_they_are_lines_of_text_too(pcaps):
+    out = io.BytesIO()
+    run_of(and_then(pcaps / "quic.pcap"), FORMATS["text"].event_writer(out, Options(width=1 << 20)), 512).run()
+    told = [line for line in out.getvalue().decode().splitlines() if "QUIC" in line]
+    assert told
+    assert all("  established  QUIC " in line for line in told)
+
+
+def test_counters_say_what_setting_up_the_busiest_services_costs(pcaps):
+    events, report = events_of((pcaps / "http-to-tls.pcap").read_bytes())
+    stats = [event for event in events if event["event"] == "stats"][-1]
+    assert stats["services"] == msgspec.to_builtins(report.services[:5])
+    assert stats["services"][0]["setup"] is not None
