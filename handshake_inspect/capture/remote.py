@@ -55,8 +55,13 @@ class RemoteFile(io.RawIOBase):
         self.url = url
         with _explained(url):
             self._system, self._path = _system(url)
-            self._file = self._system.open(self._path, "rb", block_size=block, cache_type="readahead")
-            size = getattr(self._file, "size", None)
+            about = self._system.info(self._path)
+            # Of HTTP servers, only who says so gives parts; the others are read in one go.
+            self._in_parts = _scheme(url) not in ("http", "https") or about.get("partial") is True
+            self._file = self._system.open(
+                self._path, "rb", block_size=block if self._in_parts else 0, cache_type="readahead"
+            )
+        size = about.get("size")
         self.size: int | None = size if isinstance(size, int) else None
 
     def readable(self) -> bool:
@@ -74,7 +79,7 @@ class RemoteFile(io.RawIOBase):
 
     def last_octets(self, count: int) -> bytes:
         """The last bytes, none where they cannot be had."""
-        if self.size is None:
+        if self.size is None or not self._in_parts:
             return b""
         try:
             return bytes(self._system.cat_file(self._path, start=max(self.size - count, 0), end=self.size))

@@ -98,8 +98,10 @@ def report_of(paths: Sequence[str], options: AnalysisOptions) -> Report:
 
 def refuse_reports(paths: Sequence[str]) -> None:
     """Say that a saved report does not hold the segments that a command needs."""
+    from handshake_inspect.capture.named import Found
+
     for path in paths:
-        if _is_json(path):
+        if not isinstance(path, Found) and _is_json(path):
             raise UsageError(f"{path} is JSON, and this needs the capture; analyze, check and diff take one report")
 
 

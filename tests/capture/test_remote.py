@@ -165,6 +165,8 @@ def test_captures_on_an_http_server(http):
     files.update({"/a1.pcap": at(3, 4), "/a2.pcap": at(1, 2), "/secret.pcap": at(5)})
     assert order(f"{base}/a1.pcap") == [3, 4]
     assert order(f"{base}/a1.pcap", f"{base}/a2.pcap") == [1, 2, 3, 4]
+    files.update({"/b1.pcap": at(*range(5000)), "/b2.pcap": at(*range(1, 5000))})
+    assert order(f"{base}/b1.pcap", f"{base}/b2.pcap") == sorted([*range(5000), *range(1, 5000)])
     with open_trace([f"{base.replace('//', '//user:secret@')}/secret.pcap?key=right"]) as trace:
         assert [s.octets for s in drain(trace)] == [b"5"]
         assert trace.names == [f"{base}/secret.pcap"]
