@@ -310,4 +310,4 @@ def _name_of(file: Any) -> str:
 
 def _shown(name: str) -> str:
     """Give a name on one line, whatever bytes it has."""
-    return name if name.isprintable() else ascii(name)[1:-1]
+    return str(name) if name.isprintable() else ascii(str(name))[1:-1]

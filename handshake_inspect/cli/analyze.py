@@ -31,6 +31,8 @@ from handshake_inspect.cli.selecting import (
     chosen_format,
     files_in,
     narrowed,
+    opened,
+    put_report,
     refuse_terminal,
     saved_report,
     test_of,
@@ -99,14 +101,14 @@ def command(given: AnalyzeOptions) -> None:
     checked_write(given.write, paths)
     columns, test = checked_fields(given.fields, form), test_of(given.where)
     watched = not (given.analysis.no_progress or given.quiet)
-    with Target.open(given.output) as target:
+    with opened(given.output, form) as target:
         refuse_terminal(form, target)
         whole = saved_report(paths) or analyzed(paths, given.analysis, watched=watched, meanwhile=FORMATS[form].load)
         report = narrowed(whole, test)
         looks = with_stories(_looks(given, target, columns), form, report, paths, given.analysis, watched=watched)
         if not given.quiet and (form != "text" or given.output != "-"):
             _warn(report)
-        target.put(lambda stream: FORMATS[form].render(report, stream, looks))
+        put_report(target, form, report, looks)
         if given.write is not None:
             write_frames(given.write, paths, whole.connections, report.connections, watched=watched)
     if given.strict and not report.capture.complete:

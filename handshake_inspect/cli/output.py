@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
 from handshake_inspect.cli.sparing import refuse_capture
-from handshake_inspect.errors import HsiError
+from handshake_inspect.errors import HsiError, UsageError
 
 _LEAST_WIDTH = 80
 
@@ -133,6 +134,41 @@ class _Held(Target):
 
 def _called(name: str) -> str:
     return "standard output" if name == "-" else name
+
+
+class Folder(Target):
+    """A directory that appears whole or not at all."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name, BytesIO(), encoding="utf-8", terminal=False)
+        self.path = path
+
+    @staticmethod
+    @contextmanager
+    def open(name: str, *, frames: bool = False) -> Iterator[Folder]:
+        """Make it beside its place before the work begins; UsageError where there is something already."""
+        import shutil
+        import tempfile
+
+        place = Path(name).resolve()
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise UsageError(f"{name}: there is something already; name a directory that is new, or empty")
+        with _mended(name):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=".part"))
+        try:
+            yield Folder(name, made)
+            with _mended(name):
+                made.chmod(0o777 & ~_umask())
+                made.replace(place)
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
+
+    def fill(self, write: Callable[[Path], object]) -> None:
+        """Let `write` fill the directory."""
+        with _mended(self.name):
+            write(self.path)
 
 
 def _standard_output() -> Target:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, cast
@@ -210,6 +211,32 @@ def refuse_terminal(form: str, target: Target) -> None:
     """Keep bytes that are no text off a terminal."""
     if FORMATS[form].binary and target.terminal:
         raise UsageError(f"{form} is binary: write it to a file with -o")
+
+
+@contextmanager
+def opened(output: str, form: str) -> Iterator[Target]:
+    """Open the output of a report: a file, or the directory of a dataset."""
+    from handshake_inspect.cli.output import Folder, Target
+
+    if not output.endswith(os.sep) and not (FORMATS[form].dataset and os.path.isdir(output)):  # noqa: PTH112
+        with Target.open(output) as target:
+            yield target
+        return
+    if not FORMATS[form].dataset:
+        some = ", ".join(name for name, each in FORMATS.items() if each.dataset)
+        raise UsageError(f"{output}: {form} is written to a file; into a directory goes -T {some}")
+    with Folder.open(output) as folder:
+        yield folder
+
+
+def put_report(target: Target, form: str, report: Report, looks: Options) -> None:
+    """Write a report to what was opened for it."""
+    from handshake_inspect.cli.output import Folder
+
+    if isinstance(target, Folder):
+        target.fill(lambda path: FORMATS[form].write_dataset(report, path, looks))
+    else:
+        target.put(lambda stream: FORMATS[form].render(report, stream, looks))
 
 
 def checked_binary(form: str, target: Target) -> None:

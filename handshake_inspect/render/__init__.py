@@ -12,6 +12,8 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from handshake_inspect.report.checked import Checked
     from handshake_inspect.report.difference import Difference
     from handshake_inspect.report.event import Phase
@@ -73,14 +75,16 @@ class Events(Protocol):
 class Format:
     """A format: what writes it, and what the commands must know of it.
 
-    `report`, `check`, `diff`, `story`, `verified` and `events` name a function (or class) of a module in this folder,
-    as `module:name`; one that is empty is not to be had in this format.  They are imported when they are used.
+    `report`, `dataset`, `check`, `diff`, `story`, `verified` and `events` name a function (or class) of a module in
+    this folder, as `module:name`; one that is empty is not to be had in this format.  They are imported when they are
+    used.
     """
 
     report: str = ""  # of `hsi analyze`, and of `hsi live` at its end
     suffixes: tuple[str, ...] = ()  # endings of file names that mean this format
     drawn: str = ""  # names the connections of a report whose segments it draws, for `Options.stories`
     segments: int = 40  # how many of each of these
+    dataset: str = ""  # of `hsi analyze`, into a directory
     binary: bool = False  # bytes that are no text
     columns: bool = False  # its columns can be chosen (-e)
     check: str = ""  # of `hsi check`
@@ -102,6 +106,10 @@ class Format:
     def render(self, report: Report, out: BinaryIO, options: Options) -> None:
         """Write a report."""
         _found(self.report)(report, out, options)
+
+    def write_dataset(self, report: Report, directory: Path, options: Options) -> None:
+        """Write a report into an empty directory."""
+        _found(self.dataset)(report, directory, options)
 
     def render_check(self, checked: Checked, out: BinaryIO, options: Options) -> None:
         """Write what a check found."""
@@ -168,7 +176,7 @@ FORMATS = {
         story="html:render_story",
     ),
     "svg": Format(suffixes=(".svg",), story="html:render_drawing"),
-    "parquet": Format("arrow:render_parquet", (".parquet",), binary=True, columns=True),
+    "parquet": Format("arrow:render_parquet", (".parquet",), binary=True, columns=True, dataset="dataset:write"),
     "arrow": Format("arrow:render_stream", (".arrow", ".arrows"), binary=True, columns=True),
 }
 

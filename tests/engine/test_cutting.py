@@ -67,6 +67,11 @@ def without_files(octets, paths):
     return json.dumps(report, indent=1)
 
 
+def test_the_report_of_a_directory_is_that_of_its_files(tmp_path):
+    paths = cut((DIRECTORY / "healthy-burst.pcap").read_bytes(), [30, 90], tmp_path)
+    assert as_json([tmp_path]) == as_json([f"{tmp_path}/*"]) == as_json(paths)
+
+
 def test_findings_and_connections_say_where_their_frames_are(tmp_path):
     octets = (DIRECTORY / "accept-queue-full-syn-dropped.pcap").read_bytes()
     paths = cut(octets, [3, 7, 11], tmp_path)

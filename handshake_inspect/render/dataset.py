@@ -1,0 +1,175 @@
+"""A report as a directory of Parquet files, for DuckDB, pandas, Spark and what else reads datasets.
+
+`connections/date=YYYY-MM-DD/` by the day (UTC) on which they began, `findings/`, `services/`, and `report.json` without
+connections.  Rows are written as they are made: memory does not grow with their number.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from handshake_inspect.render import FORMATS, Options
+from handshake_inspect.report.arrow import batches, pyarrow, schema
+from handshake_inspect.report.fields import chosen
+from handshake_inspect.report.model import Distribution, Finding, Outcomes, Report, Service
+
+DAY_NS = 86_400_000_000_000
+ROWS = 1 << 16  # of a row group: what a reader takes at once
+OPEN = 8  # days that are written at a time
+_CHUNK = 2_000
+_LEGS = ("synack", "ackdat", "total")
+
+
+def write(report: Report, directory: Path, options: Options) -> None:
+    """Write the dataset into an empty directory; without `fields`, connections have all."""
+    if options.connections:
+        _write_connections(report, directory / "connections", options)
+    _write_rows(directory / "findings", _FINDING, map(_finding, report.findings))
+    _write_rows(directory / "services", _service_types(), map(_service, report.services))
+    with (directory / "report.json").open("wb") as stream:
+        FORMATS["json"].render(report, stream, Options(connections=False))
+
+
+# --- connections by day -----------------------------------------------------------------------------------------------
+
+
+def _write_connections(report: Report, directory: Path, options: Options) -> None:
+    fields = chosen(options.fields or ("*",))
+    days = chosen(("first_ns",))
+    with _Days(directory, schema(fields)) as out:
+        both = zip(batches(report.connections, fields), batches(report.connections, days), strict=True)
+        for batch, begun in both:
+            out.take(batch, begun.column(0).cast(pyarrow().int64()).to_numpy(zero_copy_only=False) // DAY_NS)
+
+
+class _Days:
+    """The files of the days that are being written; one that was closed goes on in another file."""
+
+    def __init__(self, directory: Path, made: Any) -> None:
+        self._directory, self._schema = directory, made
+        self._open: dict[int, _Writer] = {}
+        self._parts: dict[int, int] = {}
+
+    def __enter__(self) -> _Days:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for writer in self._open.values():
+            writer.close()
+
+    def take(self, batch: Any, days: Any) -> None:
+        """Write rows, of which `days` are the days since 1970."""
+        for day in sorted(set(days.tolist())):
+            rows = batch if (days == day).all() else batch.filter(pyarrow().array(days == day))
+            self._writer(day).take(rows)
+
+    def _writer(self, day: int) -> _Writer:
+        if day not in self._open:
+            if len(self._open) == OPEN:
+                self._open.pop(next(iter(self._open))).close()
+            part = self._parts[day] = self._parts.get(day, -1) + 1
+            folder = self._directory / f"date={_date(day)}"
+            folder.mkdir(parents=True, exist_ok=True)
+            self._open[day] = _Writer(folder / f"part-{part}.parquet", self._schema)
+        return self._open[day]
+
+
+class _Writer:
+    """One file, in large row groups."""
+
+    def __init__(self, path: Path, made: Any) -> None:
+        import pyarrow.parquet as pq
+
+        self._out = pq.ParquetWriter(path, made)
+        self._held: list[Any] = []
+        self._rows = 0
+
+    def take(self, batch: Any) -> None:
+        """Write rows, once there are many."""
+        self._held.append(batch)
+        self._rows += batch.num_rows
+        if self._rows >= ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write the rest."""
+        self._flush()
+        self._out.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._out.write_table(pyarrow().Table.from_batches(self._held), row_group_size=ROWS)
+        self._held, self._rows = [], 0
+
+
+def _date(day: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(day * DAY_NS // 1_000_000_000, UTC).strftime("%Y-%m-%d")
+
+
+# --- findings and services --------------------------------------------------------------------------------------------
+
+_Types = dict[str, str]  # columns: `text`, `number`, `time` or `numbers`
+
+_FINDING: _Types = {
+    "id": "text", "severity": "text", "title": "text", "target.ip": "text", "target.port": "number", "start_ns": "time",
+    "end_ns": "time", "metrics": "text", "evidence.frames": "numbers", "evidence.connections": "numbers",
+    "advice": "text",
+}  # fmt: skip
+
+
+def _finding(found: Finding) -> list[Any]:
+    target = found.target
+    return [
+        found.id, found.severity, found.title, None if target is None else target.ip,
+        None if target is None else target.port, found.start_ns, found.end_ns, _json(found.metrics),
+        found.evidence.frames, found.evidence.connections, found.advice,
+    ]  # fmt: skip
+
+
+def _service_types() -> _Types:
+    counts = [f"outcomes.{name}" for name in Outcomes().as_dict()]
+    legs = [f"rtt.{leg}.{name}" for leg in _LEGS for name in Distribution.__struct_fields__]
+    numbers = dict.fromkeys(["server.port", "connections", *counts, *legs], "number")
+    return {"server.ip": "text", **numbers, "setup": "text"}
+
+
+def _service(service: Service) -> list[Any]:
+    legs = [msgspec.structs.astuple(getattr(service.rtt, leg)) for leg in _LEGS]
+    counts = service.outcomes.as_dict().values()
+    setup = None if service.setup is None else _json(service.setup)
+    ends = (service.server.ip, service.server.port, service.connections)
+    return [*ends, *counts, *(figure for leg in legs for figure in leg), setup]
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _write_rows(directory: Path, types: _Types, rows: Iterable[Sequence[Any]]) -> None:
+    pa = pyarrow()
+    kinds = {
+        "text": pa.string(), "number": pa.int64(), "time": pa.timestamp("ns", tz="UTC"), "numbers": pa.list_(pa.int64())
+    }  # fmt: skip
+    made = pa.schema([pa.field(name, kinds[kind]) for name, kind in types.items()])
+    directory.mkdir()
+    writer = _Writer(directory / "part-0.parquet", made)
+    for chunk in _chunks(rows):
+        columns = zip(*chunk, strict=True)
+        arrays = [pa.array(each, type=field.type) for each, field in zip(columns, made, strict=True)]
+        writer.take(pa.record_batch(arrays, schema=made))
+    writer.close()
+
+
+def _chunks(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk
