@@ -83,9 +83,7 @@ class ExplainOptions:
     analysis: AnalysisOptions = group(AnalysisOptions)
 
 
-@click.command(
-    cls=Documented, epilog=EPILOG, short_help="Show one connection segment by segment, with the reason for its outcome."
-)
+@click.command(cls=Documented, epilog=EPILOG, short_help="Show one connection segment by segment.")
 @takes(ExplainOptions)
 def command(given: ExplainOptions) -> None:
     """Show one connection segment by segment, with the states of both ends and the evidence for the verdict.

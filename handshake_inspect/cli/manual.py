@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import fill, indent
 from typing import Any
 
 import click
@@ -34,6 +35,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 _LAST = "Other options"
 _OF = {name: section for section, names in SECTIONS.items() for name in names}
 _EXAMPLES = "Examples:"
+_EXAMPLES_SHOWN = 5  # of a short help, which is to fit 24 lines
 
 
 class Documented(click.Command):
@@ -82,11 +84,11 @@ def write_options(command: click.Command, ctx: click.Context, formatter: click.H
             formatter.write_dl([record for record in records if record])
 
 
-def examples(command: click.Command) -> str:
-    """What the help of a command shows as examples, a line each."""
+def examples(command: click.Command) -> list[str]:
+    """What the help of a command shows as examples."""
     blocks = (command.epilog or "").replace("\b\n", "").split("\n\n")
     found = next((block for block in blocks if block.startswith(_EXAMPLES)), "")
-    return "\n".join(found.splitlines()[1:])
+    return found.splitlines()[1:]
 
 
 def short_help(command: click.Command, ctx: click.Context) -> str:
@@ -95,14 +97,17 @@ def short_help(command: click.Command, ctx: click.Context) -> str:
     command.format_usage(ctx, formatter)
     formatter.write_paragraph()
     formatter.write_text((command.help or "").split("\n\n", maxsplit=1)[0])
-    if shown := examples(command):
+    if shown := examples(command)[:_EXAMPLES_SHOWN]:
         formatter.write_paragraph()
-        formatter.write(f"{shown}\n")
+        formatter.write("".join(f"{line}\n" for line in shown))
     if isinstance(command, click.Group):
         command.format_commands(ctx, formatter)
     if named := [(each, _names(options)) for each, options in sections(command, ctx) if each != "Help"]:
         formatter.write_paragraph()
-        formatter.write_dl(named)
+        wide = max(len(each) for each, _ in named) + 2
+        for each, names in named:
+            written = fill(names, formatter.width - wide, break_on_hyphens=False)
+            formatter.write(indent(written, " " * wide).replace(" " * wide, each.ljust(wide), 1) + "\n")
     formatter.write_paragraph()
     formatter.write_text(f"More: {ctx.command_path} --help, hsi help WORD")
     return formatter.getvalue().rstrip("\n")

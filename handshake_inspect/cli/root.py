@@ -21,7 +21,7 @@ UNUSABLE = 2
 
 COMMANDS = ("analyze", "live", "explain", "check", "diff", "verify", "fields", "schema", "help", "completion")
 
-HELP = """Show what happened to TCP connections: states, handshake RTT, outcomes and causes.
+HELP = """Show what happened to TCP connections: states, RTT, outcomes and causes.
 
 `hsi FILE` and `hsi -r FILE` mean `hsi analyze FILE`; `hsi analyze --help` lists its options.
 
@@ -31,7 +31,6 @@ EPILOG = """\b
 Examples:
   hsi capture.pcapng                  what happened, and where the trouble is
   hsi -T json -o report.json a.pcap   everything, for programs
-  hsi --all a.pcap.gz | less          every connection
   tcpdump -w - tcp | hsi -            from a pipe
   hsi explain a.pcap 7                one connection, segment by segment
   hsi live -i eth0                    handshakes as they happen
