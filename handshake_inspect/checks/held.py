@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.checks import setup_held
 from handshake_inspect.checks.rules import Ceiling, Expectation, RttLimit, Rules
@@ -141,7 +142,7 @@ class Holder:
         about = matched & column.known
         values = np.sort(column.values[about])
         sign = "at most" if rule.inclusive else "below"
-        allowed = f"{sign} {duration(rule.limit_ns)}"
+        allowed = f"{sign} {rule.written}"
         if not len(values):
             if matched.any():
                 self.notes.append(f"{rule.text}: no RTT was measured")
@@ -153,7 +154,7 @@ class Holder:
         return Assertion(
             rule.text, "passed" if held else "failed", said, allowed, "ns",
             measured, rule.limit_ns, len(values), 0 if held else int(over.sum()),
-            [] if held else self.breaches(over),
+            [] if held else self.breaches(over, column.values),
         )  # fmt: skip
 
     def _expectation(self, rule: Expectation) -> Assertion:
@@ -176,13 +177,18 @@ class Holder:
             int(wrong.sum()) if failed else 0, self.breaches(wrong) if failed else [],
         )  # fmt: skip
 
-    def breaches(self, mask: Mask) -> list[Breach]:
-        """Note that these connections broke an assertion; the first of them."""
+    def breaches(self, mask: Mask, values: NDArray[Any] | None = None) -> list[Breach]:
+        """Note that these connections broke an assertion; the first of them, or those with the largest `values`."""
         self.broken |= mask
-        return [
-            Breach(c.id, c.client, c.server.service, c.outcome, c.evidence, c.why)
-            for c in (self.report.connections[int(i)] for i in np.flatnonzero(mask)[: self.shown])
-        ]
+        places = np.flatnonzero(mask)
+        if values is not None:
+            places = places[np.argsort(-values[places], kind="stable")]
+        return [self._breach(place, values) for place in places[: self.shown].tolist()]
+
+    def _breach(self, place: int, values: NDArray[Any] | None) -> Breach:
+        c = self.report.connections[place]
+        value = None if values is None else int(values[place])
+        return Breach(c.id, c.client, c.server.service, c.outcome, c.evidence, c.why, value)
 
     # --- of findings and of the capture -------------------------------------------------------------------------------
 

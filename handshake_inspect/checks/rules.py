@@ -22,6 +22,7 @@ COUNTED = {
     "timed-out": "outcome == timed-out",
     "half-open": "outcome == half-open",
     "aborted": "outcome == aborted",
+    "failed": "outcome in {refused, rejected, timed-out, half-open}",
     "retransmitted": (
         "handshake.syn_count > 1 or handshake.synack_count > 1"
         " or client_to_server.retransmissions > 0 or server_to_client.retransmissions > 0"
@@ -34,6 +35,9 @@ _RTT = re.compile(
     r"(?:(?P<server>\S+) +)?(?P<leg>synack|ackdat|total)\.(?P<statistic>min|max|median|p[0-9]{1,3}(?:\.[0-9]{1,3})?)"
     r" *(?P<sign><=?) *(?P<limit>[0-9.]+ ?[a-zµμ]+)"
 )
+# Short forms for what is asked for most, and the statistic of the whole handshake RTT that each bounds.
+SHORT = {"max-rtt": "max", "max-p50": "p50", "max-p90": "p90", "max-p95": "p95", "max-p99": "p99"}
+_LIMIT = re.compile(r"(?:(?P<server>\S+) +)?(?P<limit>[0-9.]+ ?[a-zµμ]+)")
 _EXPECT = re.compile(
     r"(?P<server>\S+) +(?P<outcomes>[a-z-]+(?:\|[a-z-]+)*)"
     r"(?: +(?P<count>all|none|>=?[0-9]+|<=?[0-9]+|[0-9]*\.\.[0-9]*|[0-9]+))?"
@@ -65,13 +69,14 @@ class Ceiling:
 
 @dataclass(frozen=True)
 class RttLimit:
-    """A statistic of a leg must stay below a limit."""
+    """A statistic of a leg must stay below a limit; `written` is the limit as it was typed."""
 
     text: str
     leg: str
     statistic: str
     inclusive: bool
     limit_ns: int
+    written: str
     server: Test | None = None
 
     @classmethod
@@ -86,12 +91,26 @@ class RttLimit:
         statistic = "p50" if match["statistic"] == "median" else match["statistic"]
         if statistic.startswith("p") and not 0 < Decimal(statistic[1:]) <= 100:
             raise UsageError(f"rtt: {text!r}: a percentile is above 0 and at most 100")
+        return cls._read("rtt", text, match, match["leg"], statistic, inclusive=match["sign"] == "<=")
+
+    @classmethod
+    def short(cls, rule: str, text: str) -> RttLimit:
+        """Read `50ms`, `10.0.0.2:443 5ms` of `max-p95` and the like: at most that, of the whole handshake."""
+        match = _LIMIT.fullmatch(text.strip())
+        if match is None:
+            raise UsageError(f"{rule}: {text!r} is not a time: write 50ms, or '10.0.0.2:443 5ms'")
+        return cls._read(rule, text, match, "total", SHORT[rule], inclusive=True)
+
+    @classmethod
+    def _read(
+        cls, rule: str, text: str, match: re.Match[str], leg: str, statistic: str, *, inclusive: bool
+    ) -> RttLimit:
         try:
             limit = duration_ns(match["limit"])
         except ValueError as error:
-            raise UsageError(f"rtt: {text!r}: {error}") from None
+            raise UsageError(f"{rule}: {text!r}: {error}") from None
         server = patterns.server(match["server"]) if match["server"] else None
-        return cls(f"rtt {text.strip()}", match["leg"], statistic, match["sign"] == "<=", limit, server)
+        return cls(f"{rule} {text.strip()}", leg, statistic, inclusive, limit, match["limit"], server)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from handshake_inspect.checks.rules import (
     COUNTED,
+    SHORT,
     Ceiling,
     Expectation,
     RttLimit,
@@ -25,7 +26,7 @@ from handshake_inspect.errors import UsageError
 FILES = ("hsi.toml", "pyproject.toml")
 MAXIMA = tuple(f"max-{kind}" for kind in COUNTED)
 SETUP = ("setup", "min-tls", "min-resumed", "max-tls-failed", "max-extra-round-trips", "allow")
-LISTS = ("rtt", *SETUP, "no-finding", "expect", "ignore", *MAXIMA)
+LISTS = ("rtt", *SHORT, *SETUP, "no-finding", "expect", "ignore", *MAXIMA)
 KEYS = ("profile", "fail-on", "min-connections", "strict", "undecided", *LISTS)
 
 Raw = Mapping[str, Any]
@@ -97,7 +98,10 @@ class _Reader:
             ceilings=tuple(
                 ceiling for kind in COUNTED for ceiling in self._all(f"max-{kind}", partial(Ceiling.of, kind))
             ),
-            rtt=tuple(self._all("rtt", RttLimit.of)),
+            rtt=(
+                *self._all("rtt", RttLimit.of),
+                *(limit for name in SHORT for limit in self._all(name, partial(RttLimit.short, name))),
+            ),
             setup=tuple(self._all("setup", SpanLimit.of)),
             min_tls=tuple(self._all("min-tls", LeastVersion.of)),
             min_resumed=tuple(self._all("min-resumed", LeastResumed.of)),

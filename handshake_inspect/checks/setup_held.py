@@ -46,8 +46,8 @@ class Holding(Protocol):
     def about(self, text: str, server: Test | None) -> Mask:
         """The judged connections that a rule is about."""
 
-    def breaches(self, mask: Mask) -> list[Breach]:
-        """Note that these connections broke an assertion; the first of them."""
+    def breaches(self, mask: Mask, values: NDArray[Any] | None = None) -> list[Breach]:
+        """Note that these connections broke an assertion; the first of them, or those with the largest `values`."""
 
 
 def assertions(holder: Holding) -> Iterator[Assertion]:
@@ -89,7 +89,7 @@ def _span(holder: Holding, rule: SpanLimit) -> Assertion:
     over = about & (times > rule.limit_ns if rule.inclusive else times >= rule.limit_ns)
     if matched.any() and not about.any():
         holder.notes.append(f"{rule.text}: nothing was measured")
-    return _limit(rule, times[about], int(over.sum()), lambda: holder.breaches(over))
+    return _limit(rule, times[about], int(over.sum()), lambda: holder.breaches(over, times))
 
 
 def _quic_span(holder: Holding, rule: SpanLimit) -> Assertion:
@@ -102,7 +102,7 @@ def _quic_span(holder: Holding, rule: SpanLimit) -> Assertion:
 
 
 def _limit(rule: SpanLimit, times: NDArray[Any], over: int, breaches: Callable[[], list[Breach]]) -> Assertion:
-    allowed = f"{'at most' if rule.inclusive else 'below'} {duration(rule.limit_ns)}"
+    allowed = f"{'at most' if rule.inclusive else 'below'} {rule.written}"
     if not len(times):
         return Assertion(rule.text, "failed", "nothing measured", allowed, "ns", None, rule.limit_ns, 0)
     ordered = np.sort(times)

@@ -45,13 +45,14 @@ def _server(match: re.Match[str]) -> Test | None:
 
 @dataclass(frozen=True)
 class SpanLimit:
-    """A statistic of a span must stay below a limit."""
+    """A statistic of a span must stay below a limit; `written` is the limit as it was typed."""
 
     text: str
     span: str
     statistic: str
     inclusive: bool
     limit_ns: int
+    written: str
     server: Test | None = None
 
     @classmethod
@@ -72,7 +73,8 @@ class SpanLimit:
             limit = duration_ns(match["limit"])
         except ValueError as error:
             raise UsageError(f"setup: {text!r}: {error}") from None
-        return cls(f"setup {text.strip()}", match["span"], statistic, match["sign"] == "<=", limit, _server(match))
+        inclusive, written = match["sign"] == "<=", match["limit"]
+        return cls(f"setup {text.strip()}", match["span"], statistic, inclusive, limit, written, _server(match))
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,10 @@ def _ceiling(kind: str, what: str) -> Any:
     return option(f"--max-{kind}", metavar="[SERVER] N|P%", multiple=True, help=f"Allow at most N (or P%) {what}.")
 
 
+def _longest(what: str, words: str) -> Any:
+    return option(f"--max-{what}", metavar="[SERVER] TIME", multiple=True, help=f"{words} may take at most TIME.")
+
+
 @dataclass(frozen=True)
 class RuleOptions:
     """Rules, and where more of them are; the fields other than those of files have the names of rules."""
@@ -51,11 +55,17 @@ class RuleOptions:
     max_timed_out: tuple[str, ...] = _ceiling("timed-out", "timed out")
     max_half_open: tuple[str, ...] = _ceiling("half-open", "half-open")
     max_aborted: tuple[str, ...] = _ceiling("aborted", "aborted by the client")
+    max_failed: tuple[str, ...] = _ceiling("failed", "failed: refused, rejected, timed out or half-open")
     max_retransmitted: tuple[str, ...] = _ceiling("retransmitted", "with anything sent again")
     rtt: tuple[str, ...] = option(
         "--rtt", metavar="[SERVER] LEG.STAT<TIME", multiple=True,
         help="Require a handshake RTT below a limit. LEG: synack, ackdat, total; STAT: min, median, p95, p99.9, max.",
     )  # fmt: skip
+    max_rtt: tuple[str, ...] = _longest("rtt", "The slowest handshake")
+    max_p50: tuple[str, ...] = _longest("p50", "The median handshake RTT")
+    max_p90: tuple[str, ...] = _longest("p90", "That percentile of them")
+    max_p95: tuple[str, ...] = _longest("p95", "That percentile of them")
+    max_p99: tuple[str, ...] = _longest("p99", "That percentile of them")
     setup: tuple[str, ...] = option(
         "--setup", metavar="[SERVER] SPAN.STAT<TIME", multiple=True,
         help="Require a part of connection set-up below a limit, such as tls.p95<100ms, first_byte.median<300ms,"
@@ -179,9 +189,9 @@ class CheckOptions:
     captures: tuple[str, ...] = argument(nargs=-1, metavar="CAPTURE... | --live [-- COMMAND...]")
     read: tuple[str, ...] = read_option("Read this capture; - is standard input.")
     rules: RuleOptions = group(RuleOptions)
-    limit: int = option(
-        "--limit", metavar="N", type=click.IntRange(0, 100_000), default=20, show_default=True,
-        help="List at most N connections per failed assertion.",
+    limit: int | None = option(
+        "--limit", metavar="N", type=click.IntRange(0, 100_000),
+        help="List at most N connections per failed assertion.  [default: 5 as text, else 20]",
     )  # fmt: skip
     where: str | None = where_option()
     write: str | None = write_option()
@@ -192,6 +202,9 @@ class CheckOptions:
     beside: BesideOptions = group(BesideOptions)
 
 
+LISTED, SHOWN = 5, 20  # connections for each failed assertion: for people, and for programs
+
+
 class Judge:
     """The rules, the connections that they are about, and the looks of the answer."""
 
@@ -200,7 +213,7 @@ class Judge:
         self.rules = given.rules.rules()
         self.test = test_of(given.where)
         self.form = chosen_format(given.form, given.output, CHECKS)
-        self.limit = given.limit
+        self.limit = given.limit if given.limit is not None else LISTED if self.form == "text" else SHOWN
         self.color = given.analysis.color
         self.verbosity = -int(given.quiet)
 

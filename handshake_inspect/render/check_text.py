@@ -7,11 +7,13 @@ from typing import BinaryIO
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import Style, paragraph, written
+from handshake_inspect.render.next_step import explaining
 from handshake_inspect.report.checked import Assertion, Checked
-from handshake_inspect.wire.text import plural, printable
+from handshake_inspect.wire.text import duration, plural, printable
 
 _MARGIN = " " * 6  # before what broke an assertion
 _LONGEST_RULE = 40
+FAILED_NAMED = 5  # in the last line
 
 
 def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
@@ -31,6 +33,7 @@ def _check(checked: Checked, options: Options, style: Style) -> Iterator[str]:
             yield from _broken(each, options, style)
     for note in checked.notes:
         yield f"{style.paint('note', 'yellow')}  {printable(note)}"
+    yield from _next(checked, style)
     yield _verdict(checked, style)
 
 
@@ -38,6 +41,9 @@ def _broken(each: Assertion, options: Options, style: Style) -> Iterator[str]:
     for finding in each.findings:
         yield from paragraph(printable(finding), options.width, _MARGIN)
     for breach in each.breaches:
+        if breach.value is not None:
+            yield f"{_MARGIN}{printable(breach.name)}  {duration(breach.value, style.micro)}"
+            continue
         yield f"{_MARGIN}{printable(breach.name)}"
         why = f"{breach.outcome}: {printable(breach.why)}"
         yield from (style.paint(line, "dim") for line in paragraph(why, options.width, _MARGIN + "   "))
@@ -46,8 +52,19 @@ def _broken(each: Assertion, options: Options, style: Style) -> Iterator[str]:
 
 
 def _verdict(checked: Checked, style: Style) -> str:
-    failed = sum(each.status == "failed" for each in checked.assertions)
+    """Logs are read from their end: the last line says what failed."""
+    failed = [each for each in checked.assertions if each.status == "failed"]
     total = plural(len(checked.assertions), "assertion")
     word = style.paint("passed", "green") if checked.passed else style.paint("failed", "red")
-    count = total if checked.passed else f"{failed} of {total}"
-    return f"hsi check: {word}, {count}, {plural(checked.connections, 'connection')}"
+    count = total if checked.passed else f"{len(failed)} of {total}"
+    named = "; ".join(f"{printable(each.rule)} ({printable(each.measured)})" for each in failed[:FAILED_NAMED])
+    more = f" and {len(failed) - FAILED_NAMED} more" if len(failed) > FAILED_NAMED else ""
+    said = f"hsi check: {word}, {count}, {plural(checked.connections, 'connection')}"
+    return f"{said}: {named}{more}" if named else said
+
+
+def _next(checked: Checked, style: Style) -> Iterator[str]:
+    """How to see the first connection that broke something."""
+    broken = next((breach for each in checked.assertions for breach in each.breaches), None)
+    if broken is not None and (command := explaining(checked.capture, broken.id)):
+        yield style.paint("next  ", "dim") + command

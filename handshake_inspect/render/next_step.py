@@ -6,16 +6,22 @@ import shlex
 from collections.abc import Iterator
 
 from handshake_inspect.render.layout import Style
-from handshake_inspect.report.model import Connection, Report
+from handshake_inspect.report.model import Capture, Connection, Report
 from handshake_inspect.wire.text import printable
 
 PIPES = {"-", "standard input"}  # as commands and as captures call it
 
 
+def explaining(capture: Capture, number: int) -> str:
+    """The command that explains a connection; empty where the capture cannot be read once more."""
+    sources = capture.sources
+    if len(sources) != 1 or sources[0] in PIPES:
+        return ""
+    return f"hsi explain {shlex.quote(printable(sources[0]))} {number}"
+
+
 def next_step(report: Report, connection: Connection, style: Style) -> Iterator[str]:
-    """An empty line and the command; nothing where the capture cannot be read once more."""
-    sources = report.capture.sources
-    if len(sources) == 1 and sources[0] not in PIPES:
-        command = f"hsi explain {shlex.quote(printable(sources[0]))} {connection.id}"
+    """An empty line and the command, if there is one."""
+    if command := explaining(report.capture, connection.id):
         yield ""
         yield style.paint("next: ", "dim") + style.paint(command, "bold") + style.paint("  segment by segment", "dim")

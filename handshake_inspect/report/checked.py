@@ -15,7 +15,10 @@ Unit = Literal["connections", "findings", "ns", "problems", "exit-status"]
 
 
 class Breach(Struct, frozen=True, gc=False):
-    """A connection that broke an assertion: its id, the frames that prove it, and why it came to that."""
+    """A connection that broke an assertion: its id, the frames that prove it, and why it came to that.
+
+    `value` is what was measured of it, in the unit of the assertion, where each connection has a value of its own.
+    """
 
     id: Count
     client: Endpoint
@@ -23,6 +26,7 @@ class Breach(Struct, frozen=True, gc=False):
     outcome: Outcome
     frames: list[FrameNumber]
     why: str
+    value: int | None = None
 
     @property
     def name(self) -> str:

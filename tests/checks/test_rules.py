@@ -46,12 +46,18 @@ def last(checked):
         ({"max_timed_out": "10.0.0.0/8 0"}, True, 0, []),
         ({"max_refused": "*:80-82 50%"}, False, 1, [10]),
         ({"max_half_open": "0"}, True, 0, []),
+        ({"max_failed": "1"}, False, 2, [10, 11]),
+        ({"max_failed": "*:81 1"}, True, 1, []),
         ({"max_retransmitted": "0"}, False, 1, [11]),
+        ({"max_rtt": "100.035ms"}, True, 100_035_000, []),
+        ({"max_rtt": "10.0.0.2:443 90ms"}, False, 100_035_000, [9, 8]),
+        ({"max_p50": "50ms"}, False, 50_035_000, [9, 8, 7, 6, 5, 4]),
+        ({"max_p99": "1s"}, True, 100_035_000, []),
         ({"rtt": "total.p50<51ms"}, True, 50_035_000, []),
-        ({"rtt": "total.median<50ms"}, False, 50_035_000, [4, 5, 6, 7, 8, 9]),
+        ({"rtt": "total.median<50ms"}, False, 50_035_000, [9, 8, 7, 6, 5, 4]),  # the slowest first
         ({"rtt": "total.max <= 100.035 ms"}, True, 100_035_000, []),
         ({"rtt": "total.max<100.035ms"}, False, 100_035_000, [9]),
-        ({"rtt": "synack.min<5ms"}, False, 10_000_000, list(range(10))),
+        ({"rtt": "synack.min<5ms"}, False, 10_000_000, list(range(9, -1, -1))),
         ({"rtt": "10.0.0.2:443 ackdat.p99.9<1ms"}, True, 35_000, []),
         ({"rtt": "10.0.0.2:81 total.p95<1s"}, False, None, []),
         ({"expect": "10.0.0.2:443 established"}, True, 10, []),
@@ -226,3 +232,16 @@ def test_unusable_files(tmp_path, text, message):
 )
 def test_patterns(pattern, ids):
     assert patterns.server(pattern).mask(Columns(report().connections)).nonzero()[0].tolist() == ids
+
+
+def test_a_limit_is_shown_as_it_was_typed_and_each_offender_with_its_value():
+    each = last(check(max_p95="40650 us"))
+    assert each.allowed == "at most 40650 us"
+    assert [breach.value for breach in each.breaches][:2] == [100_035_000, 90_035_000]
+    assert last(check(max_refused="0")).breaches[0].value is None
+
+
+@pytest.mark.parametrize("text", ["50", "p95<50ms", "fast", "0.3ns"])
+def test_a_short_form_takes_a_time(text):
+    with pytest.raises(UsageError, match="max-p95"):
+        check(max_p95=text)

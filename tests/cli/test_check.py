@@ -33,7 +33,8 @@ def test_one_line_per_assertion_and_what_broke_it(hsi, pcaps, tmp_path):
         "FAIL  max-refused 0      1 of 1 connection (100.0 %); allowed: none",
         "      #0 10.0.0.1:40001 > 10.0.0.2:81 (frames 1, 2)",
         "ok    max-timed-out 0    0 of 1 connection; allowed: none",
-        "hsi check: failed, 1 of 3 assertions, 1 connection",
+        f"next  hsi explain {capture} 0",
+        "hsi check: failed, 1 of 3 assertions, 1 connection: max-refused 0 (1 of 1 connection (100.0 %))",
     ]
     assert done.stderr == b""
     assert len(hsi("check", "-q", "--max-refused", "0", capture, cwd=tmp_path).stdout.splitlines()) == 1
@@ -137,3 +138,18 @@ def test_what_cannot_be_meant_is_refused_in_one_line(hsi, tmp_path, arguments, m
 def test_dashes_still_part_options_from_captures(hsi, pcaps, tmp_path):
     (tmp_path / "-odd.pcap").write_bytes((pcaps / "handshake.pcap").read_bytes())
     assert hsi("check", "--", "-odd.pcap", cwd=tmp_path).returncode == 0
+
+
+def test_the_slowest_connections_are_listed_with_their_times(hsi, pcaps, tmp_path):
+    capture = pcaps / "connection-churn.pcap"
+    done = hsi("check", "--max-p95", "1us", capture, cwd=tmp_path, env={"LC_ALL": "C.UTF-8"})
+    lines = done.stdout.decode().splitlines()
+    listed = [line for line in lines if line.startswith("      #")]
+    assert len(listed) == 5
+    assert listed[0].endswith("  115 µs")
+    assert "      and 145 more" in lines
+    assert "allowed: at most 1us" in lines[1]
+    more = hsi("check", "--max-p95", "1us", "--limit", "7", capture, cwd=tmp_path).stdout.decode()
+    assert more.count("      #") == 7
+    report = json.loads(hsi("check", "--max-p95", "1us", "-T", "json", capture, cwd=tmp_path).stdout)
+    assert len(report["assertions"][-1]["breaches"]) == 20
