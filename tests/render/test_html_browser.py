@@ -11,7 +11,13 @@ from handshake_inspect.engine.explain import stories
 from handshake_inspect.render import FORMATS, Options
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs Chromium")
-SAMPLES = ["syn-flood-hping3", "port-scan-connect", "tls13-hello-retry", "accept-queue-overflow"]
+SAMPLES = [
+    "syn-flood-hping3",
+    "port-scan-connect",
+    "tls13-hello-retry",
+    "accept-queue-overflow",
+    "closed-by-client-ipv6",
+]
 JENKINS = "sandbox; default-src 'none'; img-src 'self'; style-src 'self'"  # what it sends with artifacts
 # Texts of a drawing that lie on each other, by more than a pixel.
 OVERLAPS = """

@@ -135,6 +135,13 @@ class Cast:
         return sum(group.trouble.connections for group in self.groups)
 
     @cached_property
+    def ids(self) -> set[int]:
+        """The ids of those that can be referred to."""
+        named = [*self.every, *(each for group in self.groups for each in group.examples)]
+        named += [] if self.ordinary is None else [self.ordinary]
+        return {each.connection.id for each in named}
+
+    @cached_property
     def slow(self) -> list[Shown]:
         """Those that were set up most slowly."""
         places = self.pictures.slowest(SETUPS) if self.options.connections and self.report.summary.setup else []

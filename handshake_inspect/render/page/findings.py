@@ -31,7 +31,8 @@ class FindingShown:
     metrics: list[tuple[str, str]]
     frames: str
     command: str
-    connections: str
+    connections: list[int]
+    more_connections: int
     picture: Markup | None
     caption: str
     legend: list[str]
@@ -48,7 +49,8 @@ def shown_finding(finding: Finding, capture: Capture, pictures: Pictures) -> Fin
         [(name.replace("_", " "), value) for name, value in figures(finding.metrics, STYLE) if value],
         listed(frames, FRAMES),
         _command(frames[:FRAMES], capture),
-        listed(finding.evidence.connections, FRAMES),
+        finding.evidence.connections[:FRAMES],
+        max(len(finding.evidence.connections) - FRAMES, 0),
         picture,
         caption,
         legend,

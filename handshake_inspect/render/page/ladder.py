@@ -21,6 +21,7 @@ _CLIENT, _SERVER = 250, 706  # where the two ends stand
 _TIME, _GAP, _FRAME = 64, 124, 130  # columns of figures
 _MIDDLE = (_CLIENT + _SERVER) / 2
 _ROW, _NOTE = 26, 15  # pixels of a rung, and of a line below it
+_HEAD = 28  # characters of a name that stands in the middle
 _LINE = 74  # characters of a note
 _INK, _MUTED, _PALE = "#1d232a", "#5b6570", "#c3cad2"
 _STYLE = Style(color=False, encoding="utf-8")
@@ -68,8 +69,7 @@ def ladder(story: Story | QuicStory, *, alone: bool = False) -> Markup:
     if isinstance(story, Story):
         drawn.end(rungs)
     c, height = story.connection, drawn.y + 8
-    heads = [_words(f"client {c.client}", _CLIENT, 16, "head", "middle")]
-    heads.append(_words(f"server {c.server}", _SERVER, 16, "head", "middle"))
+    heads = [_head(f"client {c.client}", _CLIENT, 8, None), _head(f"server {c.server}", _SERVER, WIDTH - 8, "end")]
     lives = [tag("line", x1=x, x2=x, y1=24, y2=height - 4, class_="life", stroke=_PALE) for x in (_CLIENT, _SERVER)]
     label = f"Segments of connection {c.id} from {c.client} to {c.server}, {c.outcome}"
     more: dict[str, object] = {"xmlns": "http://www.w3.org/2000/svg"} if alone else {}
@@ -78,6 +78,12 @@ def ladder(story: Story | QuicStory, *, alone: bool = False) -> Markup:
         "svg", *sheet, *lives, *heads, *drawn.parts, width=WIDTH, height=height, viewBox=f"0 0 {WIDTH} {height}",
         class_="ladder", role="img", aria_label=label, font_family="system-ui, sans-serif", **more,
     )  # fmt: skip
+
+
+def _head(words: str, x: int, edge: int, anchor: str | None) -> Markup:
+    """The name of an end above it; one that is too long for that at the edge."""
+    long = len(words) > _HEAD
+    return _words(words, edge if long else x, 16, "head", anchor if long else "middle")
 
 
 def tcp_rows(rungs: Rungs) -> Iterator[Row]:

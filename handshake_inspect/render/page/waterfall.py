@@ -17,6 +17,7 @@ WHOSE: dict[Whose, tuple[str, str]] = {
     "either": ("in doubt", "#b5bcc4"),
 }
 _LABEL = 0.2  # share of the width before the bars
+_ROOM = 0.78  # of the width, up to which a bar may reach so that words have room behind it
 _ROW = 22
 
 
@@ -54,11 +55,17 @@ def _row(row: Row, y: float, whole: int) -> list[Markup]:
                 box(place, y + 4, max(share, 0.002), 13, f"w-{who}", color, tag("title", f"{words}: {duration(ns)}"))
             )
             at += ns
-    end = _LABEL + at * (1 - _LABEL) / whole
-    before = end > 0.8
-    x = percent(_LABEL + row.start_ns * (1 - _LABEL) / whole) if before else percent(end)
-    parts.append(
-        tag("text", took, x=x, y=float(y + 14), dx=-5 if before else 5, class_="ax", fill="#5b6570", font_size=11,
-            text_anchor="end" if before else None)
-    )  # fmt: skip
+    begin, end = (_LABEL + ns * (1 - _LABEL) / whole for ns in (row.start_ns, at))
+    parts.append(_took(took, begin, end, y + 14))
     return parts
+
+
+def _took(words: str, begin: float, end: float, y: float) -> Markup:
+    """How long it took: behind the bar, before it, or in it, where there is room."""
+    if end <= _ROOM:
+        return tag("text", words, x=percent(end), y=y, dx=5, class_="ax", fill="#5b6570", font_size=11)
+    if begin > 2 * _LABEL:
+        place, kind, fill = percent(begin), "ax", "#5b6570"
+    else:
+        place, kind, fill = percent(end), "inside", "#10151a"
+    return tag("text", words, x=place, y=y, dx=-5, class_=kind, fill=fill, font_size=11, text_anchor="end")
