@@ -15,6 +15,7 @@ from handshake_inspect.cli.options import (
     fields_option,
     format_option,
     group,
+    no_pager_option,
     option,
     output_option,
     read_option,
@@ -81,6 +82,7 @@ class AnalyzeOptions:
     strict: bool = option("--strict", is_flag=True, help="Exit with status 3 if the input is cut or damaged.")
     quiet: bool = option("-q", "--quiet", is_flag=True, help="Print one line; no warnings, no progress bar.")
     verbose: bool = option("-v", "--verbose", is_flag=True, help="Show the evidence under each connection.")
+    no_pager: bool = no_pager_option()
     numeric: bool = option(
         "-n", is_flag=True, hidden=True, help="Accepted as in tcpdump; addresses are never resolved."
     )
@@ -108,7 +110,7 @@ def command(given: AnalyzeOptions) -> None:
         looks = with_stories(_looks(given, target, columns), form, report, paths, given.analysis, watched=watched)
         if not given.quiet and (form != "text" or given.output != "-"):
             _warn(report)
-        put_report(target, form, report, looks)
+        put_report(target, form, report, looks, paged=not given.no_pager)
         if given.write is not None:
             write_frames(given.write, paths, whole.connections, report.connections, watched=watched)
     if given.strict and not report.capture.complete:

@@ -14,6 +14,7 @@ from handshake_inspect.cli.options import (
     argument,
     format_option,
     group,
+    no_pager_option,
     option,
     output_option,
     read_option,
@@ -80,6 +81,7 @@ class ExplainOptions:
     form: str | None = format_option(STORIES)
     output: str = output_option()
     strict: bool = option("--strict", is_flag=True, help="Exit with status 3 if the input is cut or damaged.")
+    no_pager: bool = no_pager_option()
     analysis: AnalysisOptions = group(AnalysisOptions)
 
 
@@ -116,7 +118,8 @@ def command(given: ExplainOptions) -> None:
             return
         with Meter(wanted=not given.analysis.no_progress, inputs=paths) as meter:
             story = explain(paths, wish, limit=given.limit, where=test, options=options, progress=meter.update)
-        target.put(lambda stream: FORMATS[form].render_story(story, stream, looks))
+        paged = form == "text" and not given.no_pager
+        target.page(lambda stream: FORMATS[form].render_story(story, stream, looks), wanted=paged)
     if given.strict and not story.capture.complete:
         click.get_current_context().exit(INCOMPLETE)
 
@@ -133,7 +136,7 @@ def _list(given: ExplainOptions, paths: list[str], host: str, target: Target, lo
     report = narrowed(whole, Both(tuple(each for each in tests if each is not None)))
     if not len(report.connections):
         raise UsageError(f"no connection of {host}; hsi -T csv -e client.ip,server.ip lists the hosts")
-    target.put(lambda stream: list_connections(report, host, stream, looks))
+    target.page(lambda stream: list_connections(report, host, stream, looks), wanted=not given.no_pager)
 
 
 def _split(words: tuple[str, ...], read: tuple[str, ...], finding: str | None) -> tuple[list[str], str | None]:

@@ -19,7 +19,7 @@ def command(form: str, output: str) -> None:
     """
     text = _as_json() if form == "json" else _as_text()
     with Target.open(output) as target:
-        target.put(lambda stream: stream.write(text.encode()))
+        target.page(lambda stream: stream.write(text.encode()), wanted=form == "text")
 
 
 def _as_text() -> str:

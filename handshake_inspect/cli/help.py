@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from io import StringIO
 
@@ -44,11 +42,7 @@ def command(ctx: click.Context, words: tuple[str, ...], color: str) -> None:
     with Target.open("-") as target:
         colored = target.colored(color)
         text = _drawn(page, min(target.width, _WIDEST), colored=colored) if colored or target.terminal else page
-        if target.terminal and text.count("\n") >= shutil.get_terminal_size().lines:
-            os.environ.setdefault("LESS", "FRX")  # as git: colours stay, and the text when less has gone
-            click.echo_via_pager(text, color=colored)
-        else:
-            target.put(lambda stream: stream.write(text.encode(target.encoding, "replace")))
+        target.page(lambda stream: stream.write(text.encode(target.encoding, "replace")))
 
 
 def _help_of(ctx: click.Context, name: str) -> str:

@@ -39,8 +39,8 @@ def _ceiling(kind: str, what: str) -> Any:
     return option(f"--max-{kind}", metavar="[SERVER] N|P%", multiple=True, help=f"Allow at most N (or P%) {what}.")
 
 
-def _longest(what: str, words: str) -> Any:
-    return option(f"--max-{what}", metavar="[SERVER] TIME", multiple=True, help=f"{words} may take at most TIME.")
+def _longest(what: str, words: str, *, hidden: bool = False) -> Any:
+    return option(f"--max-{what}", metavar="[SERVER] TIME", multiple=True, help=words, hidden=hidden)
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,13 @@ class RuleOptions:
         "--rtt", metavar="[SERVER] LEG.STAT<TIME", multiple=True,
         help="Require a handshake RTT below a limit. LEG: synack, ackdat, total; STAT: min, median, p95, p99.9, max.",
     )  # fmt: skip
-    max_rtt: tuple[str, ...] = _longest("rtt", "The slowest handshake")
-    max_p50: tuple[str, ...] = _longest("p50", "The median handshake RTT")
-    max_p90: tuple[str, ...] = _longest("p90", "That percentile of them")
-    max_p95: tuple[str, ...] = _longest("p95", "That percentile of them")
-    max_p99: tuple[str, ...] = _longest("p99", "That percentile of them")
+    max_rtt: tuple[str, ...] = _longest("rtt", "Allow handshakes to take at most TIME.")
+    max_p95: tuple[str, ...] = _longest(
+        "p95", "Allow the 95th percentile of handshake RTTs to be at most TIME; also --max-p50, --max-p90, --max-p99."
+    )
+    max_p50: tuple[str, ...] = _longest("p50", "As --max-p95.", hidden=True)
+    max_p90: tuple[str, ...] = _longest("p90", "As --max-p95.", hidden=True)
+    max_p99: tuple[str, ...] = _longest("p99", "As --max-p95.", hidden=True)
     setup: tuple[str, ...] = option(
         "--setup", metavar="[SERVER] SPAN.STAT<TIME", multiple=True,
         help="Require a part of connection set-up below a limit, such as tls.p95<100ms, first_byte.median<300ms,"

@@ -19,7 +19,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Filter": ("--where", "--finding"),
     "Rules": (
         "--profile", "--rules", "--no-rules", "--max-refused", "--max-rejected", "--max-timed-out", "--max-half-open",
-        "--max-aborted", "--max-failed", "--max-retransmitted", "--max-p95", "--rtt", "--setup", "--min-tls",
+        "--max-aborted", "--max-failed", "--max-retransmitted", "--max-rtt", "--max-p95", "--rtt", "--setup", "--min-tls",
         "--min-resumed", "--max-tls-failed", "--max-extra-round-trips", "--allow", "--expect", "--no-finding",
         "--fail-on", "--min-connections", "--ignore", "--undecided",
     ),

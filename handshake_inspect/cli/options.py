@@ -181,6 +181,14 @@ def fields_option() -> Any:
     )  # fmt: skip
 
 
+def no_pager_option() -> Any:
+    """`--no-pager`: long text stays on the terminal."""
+    return option(
+        "--no-pager", is_flag=True,
+        help="On a terminal, do not page text longer than a screen through HSI_PAGER, PAGER or less.",
+    )  # fmt: skip
+
+
 def where_option() -> Any:
     """`-Y`: only some connections."""
     return option(

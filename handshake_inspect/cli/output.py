@@ -95,6 +95,18 @@ class Target:
                 _silence_standard_output()
             raise HsiError(f"cannot write {_called(self.name)}: {error.strerror or error}") from error
 
+    def page(self, write: Callable[[BinaryIO], object], *, wanted: bool = True) -> None:
+        """As `put`, but on a terminal through a pager, if that is `wanted` and more than a screen is written."""
+        from handshake_inspect.cli import paging
+
+        words = paging.command() if wanted and self.terminal and self.name == "-" else []
+
+        def through(stream: BinaryIO) -> None:
+            with paging.paged(stream, words) as pages, suppress(BrokenPipeError):  # who has seen enough leaves
+                write(pages)
+
+        self.put(through if words else write)
+
     @property
     def width(self) -> int:
         """Columns to fill: `COLUMNS`, else the terminal's, else 80."""

@@ -229,14 +229,14 @@ def opened(output: str, form: str) -> Iterator[Target]:
         yield folder
 
 
-def put_report(target: Target, form: str, report: Report, looks: Options) -> None:
-    """Write a report to what was opened for it."""
+def put_report(target: Target, form: str, report: Report, looks: Options, *, paged: bool = False) -> None:
+    """Write a report to what was opened for it; text may be `paged`."""
     from handshake_inspect.cli.output import Folder
 
     if isinstance(target, Folder):
         target.fill(lambda path: FORMATS[form].write_dataset(report, path, looks))
     else:
-        target.put(lambda stream: FORMATS[form].render(report, stream, looks))
+        target.page(lambda stream: FORMATS[form].render(report, stream, looks), wanted=paged and form == "text")
 
 
 def checked_binary(form: str, target: Target) -> None:

@@ -20,8 +20,10 @@ def explaining(capture: Capture, number: int) -> str:
     return f"hsi explain {shlex.quote(printable(sources[0]))} {number}"
 
 
-def next_step(report: Report, connection: Connection, style: Style) -> Iterator[str]:
+def next_step(report: Report, connection: Connection, width: int, style: Style) -> Iterator[str]:
     """An empty line and the command, if there is one."""
     if command := explaining(report.capture, connection.id):
+        remark = "  segment by segment"
         yield ""
-        yield style.paint("next: ", "dim") + style.paint(command, "bold") + style.paint("  segment by segment", "dim")
+        fits = len("next: ") + len(command) + len(remark) <= width
+        yield style.paint("next: ", "dim") + style.paint(command, "bold") + style.paint(remark if fits else "", "dim")

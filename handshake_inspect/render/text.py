@@ -65,7 +65,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         yield from _services(report, options, style)
     yield from capture_lines(report.capture, options.width, style)
     if len(report.connections) and options.connections:
-        yield from next_step(report, (trouble or report.connections[:1])[0], style)
+        yield from next_step(report, (trouble or report.connections[:1])[0], options.width, style)
 
 
 def _tcp(report: Report, trouble: list[Connection], options: Options, style: Style) -> Iterator[str]:
