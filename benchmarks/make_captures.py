@@ -73,9 +73,8 @@ def _talk(dialogue: Dialogue, who: Column, rng: np.random.Generator) -> None:
     dialogue.close(who)
 
 
-def make_mix(rng: np.random.Generator) -> Capture:
+def make_mix(rng: np.random.Generator, count: int = MIX_CONNECTIONS) -> Capture:
     """Five busy minutes in front of a server room: thirty services, mostly healthy."""
-    count = MIX_CONNECTIONS
     conns = _connections(rng, count)
     conns["client_ip"], conns["client_port"], client_rtt = _clients(rng, count)
 
@@ -100,12 +99,12 @@ def make_mix(rng: np.random.Generator) -> Capture:
     return rows[rows["time"] < EPOCH + MIX_SECONDS * SECOND], conns
 
 
-def _spoofed(rng: np.random.Generator) -> Column:
+def _spoofed(rng: np.random.Generator, count: int) -> Column:
     """Option-less SYNs from addresses and ports that are never the same pair twice."""
     octets = np.setdiff1d(np.arange(1, 224), [10, 127, 203])
-    pairs = rng.integers(0, len(octets) << 40, FLOOD_SYNS + FLOOD_SYNS // 50, "i8")
-    pairs = rng.permutation(np.unique(pairs))[:FLOOD_SYNS]
-    conns = _connections(rng, FLOOD_SYNS)
+    pairs = rng.integers(0, len(octets) << 40, count + count // 50, "i8")
+    pairs = rng.permutation(np.unique(pairs))[:count]
+    conns = _connections(rng, count)
     conns["client_ip"] = (octets[pairs >> 40] << 24) | ((pairs >> 16) & 0xFF_FFFF)
     conns["client_port"] = pairs & 0xFFFF
     conns["client_ttl"] = 52
@@ -114,11 +113,11 @@ def _spoofed(rng: np.random.Generator) -> Column:
     return conns
 
 
-def _flood(frames: Frames, conns: Column, rng: np.random.Generator) -> None:
+def _flood(frames: Frames, conns: Column, count: int, rng: np.random.Generator) -> None:
     """The spoofed SYNs, the first of which fill the SYN queue and are answered, again and again."""
-    spoofed = np.arange(FLOOD_SYNS)
-    when = EPOCH + np.sort(rng.integers(FLOOD_FROM * SECOND, FLOOD_UNTIL * SECOND, FLOOD_SYNS))
-    frames.add(conn=spoofed, time=when, flags=SYN, seq=conns["client_isn"][:FLOOD_SYNS], window=512)
+    spoofed = np.arange(count)
+    when = EPOCH + np.sort(rng.integers(FLOOD_FROM * SECOND, FLOOD_UNTIL * SECOND, count))
+    frames.add(conn=spoofed, time=when, flags=SYN, seq=conns["client_isn"][:count], window=512)
     queued = spoofed[:FLOOD_ANSWERED]
     at = when[:FLOOD_ANSWERED] + 60
     for wait in (0, *SYN_BACKOFF):
@@ -149,17 +148,17 @@ def _among_the_flood(dialogue: Dialogue, clients: Column, rng: np.random.Generat
     _talk(dialogue, heard, rng)
 
 
-def make_flood(rng: np.random.Generator) -> Capture:
+def make_flood(rng: np.random.Generator, count: int = FLOOD_SYNS) -> Capture:
     """A minute of spoofed SYNs at one service, with its few hundred real clients before, during and after."""
     real = _connections(rng, FLOOD_CLIENTS)
     real["client_ip"], real["client_port"], client_rtt = _clients(rng, FLOOD_CLIENTS)
-    conns = np.concatenate([_spoofed(rng), real])
+    conns = np.concatenate([_spoofed(rng, count), real])
     conns["server_ip"] = VICTIM
     conns["server_port"] = 443
 
     frames = Frames()
-    _flood(frames, conns, rng)
-    clients = FLOOD_SYNS + np.arange(FLOOD_CLIENTS)
+    _flood(frames, conns, count, rng)
+    clients = count + np.arange(FLOOD_CLIENTS)
     start = np.zeros(len(conns), "i8")
     start[clients] = EPOCH + np.sort(rng.integers(0, FLOOD_END * SECOND, FLOOD_CLIENTS))
     far = np.zeros(len(conns))

@@ -30,6 +30,8 @@ cdef uint64_t FACT_BLIND_SYN
 cdef uint64_t FACT_CHALLENGE_ACK
 cdef uint64_t FACT_REBUFFED
 cdef uint64_t FACT_CLIENT_DATA
+cdef uint64_t FACT_CLIENT_PROVED
+cdef uint64_t FACT_DATA_ACK
 cdef uint64_t FACT_MIDSTREAM
 cdef uint64_t FACT_PORT_REUSED
 cdef uint64_t FACT_RENUMBERED
@@ -38,22 +40,29 @@ cdef uint64_t FACT_RST
 cdef uint64_t FACT_RST_IGNORED
 cdef uint64_t FACT_SERVER_DATA
 cdef uint64_t FACT_SERVER_PROVED
+cdef uint64_t FACT_SYN
+cdef uint64_t FACT_SYNACK
 cdef uint64_t FACT_SYNACK_AFTER_ACK
 cdef uint64_t FACT_TTL_TWIN
 cdef uint64_t FACT_UNANSWERED
 cdef uint64_t FACT_UNTIMED
 cdef uint32_t EMBRYO
 cdef uint32_t NUMBER
-cdef unsigned int COMPLETE_ACK
-cdef unsigned int COMPLETE_DATA
+cdef unsigned int CHECK_GOOD
+cdef uint64_t UNUSUAL
+cdef unsigned int OPENED
 cdef unsigned int EMBRYO_GIVEN_UP
 cdef unsigned int EMBRYO_SUCCESSOR
 cdef unsigned int EMBRYO_WAITING
+cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_HOLE
+cdef unsigned int TRAIT_ISS
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int ZEEK_ESTABLISHED
 cdef unsigned int ZEEK_WROTE_A
 cdef unsigned int ZEEK_WROTE_D
+cdef unsigned int OPT_SACK
+cdef unsigned int OPT_TIMESTAMPS
 cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int KIND_ICMP_ERROR
@@ -70,6 +79,7 @@ cdef uint64_t SPOKEN
 cdef unsigned int QUICK
 cdef unsigned int READ_OVER
 cdef uint64_t MASK32
+cdef uint64_t MASK64
 cdef int NEW_INCARNATION
 cdef int OURS
 cdef int SUCCESSOR
@@ -96,9 +106,15 @@ cdef class Tracker:
     cdef int track(self, seg.Segment *segment) except -1 nogil
     @cython.final
     cdef int side_of(self, rows.Connection *connection, seg.Segment *segment) noexcept nogil
-    @cython.locals(sender="rows.Endpoint *", peer="rows.Endpoint *", news=uint32_t)
+    @cython.locals(sender="rows.Endpoint *", peer="rows.Endpoint *", news=uint32_t, wrote="unsigned int")
     cdef bint pass_quickly(
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
+    ) except -1 nogil
+    @cython.locals(by_client=bint)
+    @cython.final
+    cdef bint begin_quickly(
+        self, rows.Connection *connection, Py_ssize_t i, rows.Endpoint *sender, rows.Endpoint *peer, int side,
+        seg.Segment *segment
     ) except -1 nogil
     @cython.locals(i=Py_ssize_t, plain_syn=bint, another=bint, embryo="rows.Embryo *")
     @cython.final

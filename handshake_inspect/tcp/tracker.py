@@ -22,8 +22,7 @@ from handshake_inspect.tcp import (
 )
 from handshake_inspect.tcp.checksums import Checksums
 from handshake_inspect.tcp.facts import (
-    COMPLETE_ACK,
-    COMPLETE_DATA,
+    CHECK_GOOD,
     EMBRYO,
     EMBRYO_GIVEN_UP,
     EMBRYO_SUCCESSOR,
@@ -33,6 +32,8 @@ from handshake_inspect.tcp.facts import (
     FACT_BLIND_SYN,
     FACT_CHALLENGE_ACK,
     FACT_CLIENT_DATA,
+    FACT_CLIENT_PROVED,
+    FACT_DATA_ACK,
     FACT_MIDSTREAM,
     FACT_PORT_REUSED,
     FACT_REBUFFED,
@@ -42,6 +43,8 @@ from handshake_inspect.tcp.facts import (
     FACT_RST_IGNORED,
     FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
+    FACT_SYN,
+    FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
     FACT_TTL_TWIN,
     FACT_UNANSWERED,
@@ -51,7 +54,9 @@ from handshake_inspect.tcp.facts import (
     OURS,
     PAUSE_NS,
     SUCCESSOR,
+    TRAIT_ACKS,
     TRAIT_HOLE,
+    TRAIT_ISS,
     TRAIT_SEEN,
     ZEEK_ESTABLISHED,
     ZEEK_WROTE_A,
@@ -61,22 +66,32 @@ from handshake_inspect.tcp.focus import Focus
 from handshake_inspect.tcp.setup_facts import QUICK, READ_OVER
 from handshake_inspect.tcp.table import Table
 from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import (
     ACK,
     FIN,
     KIND_ICMP_ERROR,
     MASK32,
+    MASK64,
     NOTE_BAD_CHECKSUM,
     NOTE_BAD_IP_CHECKSUM,
     NOTE_CHECKSUM_GOOD,
     NOTE_CONTINUED,
     NOTE_NOT_PLAIN,
     NOTE_UNTIMED,
+    OPT_SACK,
+    OPT_TIMESTAMPS,
     RST,
     SYN,
 )
 
 ESTABLISHED = int(TcpState.ESTABLISHED)
+# Facts of connections of which nothing but the first data, or the first bare ACK, of an end is news.
+UNUSUAL = MASK64 ^ (
+    FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_CLIENT_PROVED | FACT_SERVER_PROVED | FACT_CLIENT_DATA | FACT_SERVER_DATA
+    | FACT_DATA_ACK | FACT_PORT_REUSED
+)  # fmt: skip
+OPENED = TRAIT_ACKS | TRAIT_ISS | TRAIT_SEEN
 SPOKEN = FACT_CLIENT_DATA | FACT_SERVER_DATA
 AHEAD = 16  # records before a segment is tracked, its rows are fetched, and as many before, the slot that names them
 EARLY = 16  # segments of an end within which a connection that was open before shows whether it is captured twice
@@ -150,16 +165,17 @@ class Tracker:
         news = (segment.ack - sender.last_ack) & MASK32
         if news > ((peer.snd_nxt - sender.last_ack) & MASK32):
             return False
+        if segment.payload_len == 0 and news == 0:
+            return False
+        wrote = ZEEK_WROTE_D if segment.payload_len else ZEEK_WROTE_A
+        if not sender.zeek_letters & wrote and not self.begin_quickly(connection, i, sender, peer, side, segment):
+            return False
         if segment.payload_len:
-            if not sender.zeek_letters & ZEEK_WROTE_D:
-                return False
             if segment.payload_len > sender.largest:
                 aftermath.grow(self.table, i, sender, peer, segment, side)
             sender.bytes += segment.payload_len
             sender.snd_nxt = (segment.seq + segment.payload_len) & MASK32
             sender.contiguous = sender.snd_nxt
-        elif news == 0 or not sender.zeek_letters & ZEEK_WROTE_A:
-            return False
         sender.last_ack = segment.ack
         sender.frames += 1
         sender.window = segment.window << sender.shift
@@ -168,6 +184,36 @@ class Tracker:
         connection.last_ns = max(connection.last_ns, segment.ts_ns)
         if not connection.quick & READ_OVER and self.reads:
             setup.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
+        return True
+
+    def begin_quickly(self, connection: Any, i: int, sender: Any, peer: Any, side: int, segment: Any) -> bool:
+        """Note what the first data, or the first bare ACK, of an end says besides: that it is there, for Zeek as well.
+
+        False where it may say more: `follow` will see.
+        """
+        if (
+            connection.facts & UNUSUAL
+            or connection.aftermath
+            or connection.provisional
+            or (sender.checks | peer.checks) > CHECK_GOOD
+            or sender.traits & peer.traits & OPENED != OPENED
+            or sender.hole_start != sender.hole_end
+            or peer.hole_start != peer.hole_end
+            or segment.options & OPT_SACK
+            or (segment.options & OPT_TIMESTAMPS and seqspace.seq_lt(segment.tsval, sender.tsval))
+        ):
+            return False
+        wireshark.complete(connection, segment)
+        self.table.holds_plain = True
+        self.table.holds_bare |= segment.payload_len == 0
+        if segment.notes & NOTE_CHECKSUM_GOOD:
+            self.checksums.note_good(sender, segment)
+        zeek.observe(rows.alias_at(self.table.aliases, i), sender, peer, segment, side)
+        by_client = side == connection.client
+        if not by_client:
+            connection.facts |= FACT_SERVER_PROVED
+        if segment.payload_len:
+            connection.facts |= FACT_CLIENT_DATA if by_client else FACT_SERVER_DATA
         return True
 
     # -- the long path ---------------------------------------------------------------------------------------
@@ -348,7 +394,6 @@ class Tracker:
             and facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) != FACT_SYNACK_AFTER_ACK
             and (sender.traits & peer.traits & TRAIT_SEEN) != 0
             and (sender.zeek_letters & peer.zeek_letters & ZEEK_ESTABLISHED) != 0
-            and connection.completeness & (COMPLETE_ACK | COMPLETE_DATA) == COMPLETE_ACK | COMPLETE_DATA
         )
         connection.quick = over | ready * QUICK
 
