@@ -61,10 +61,11 @@ class RuleOptions:
         "--rtt", metavar="[SERVER] LEG.STAT<TIME", multiple=True,
         help="Require a handshake RTT below a limit. LEG: synack, ackdat, total; STAT: min, median, p95, p99.9, max.",
     )  # fmt: skip
-    max_rtt: tuple[str, ...] = _longest("rtt", "Allow handshakes to take at most TIME.")
     max_p95: tuple[str, ...] = _longest(
-        "p95", "Allow the 95th percentile of handshake RTTs to be at most TIME; also --max-p50, --max-p90, --max-p99."
+        "p95",
+        "Allow a 95th percentile of handshake RTTs of at most TIME; also --max-p50, --max-p90, --max-p99, --max-rtt.",
     )
+    max_rtt: tuple[str, ...] = _longest("rtt", "As --max-p95, for the slowest.", hidden=True)
     max_p50: tuple[str, ...] = _longest("p50", "As --max-p95.", hidden=True)
     max_p90: tuple[str, ...] = _longest("p90", "As --max-p95.", hidden=True)
     max_p99: tuple[str, ...] = _longest("p99", "As --max-p95.", hidden=True)

@@ -19,7 +19,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Filter": ("--where", "--finding"),
     "Rules": (
         "--profile", "--rules", "--no-rules", "--max-refused", "--max-rejected", "--max-timed-out", "--max-half-open",
-        "--max-aborted", "--max-failed", "--max-retransmitted", "--max-rtt", "--max-p95", "--rtt", "--setup", "--min-tls",
+        "--max-aborted", "--max-failed", "--max-retransmitted", "--max-p95", "--rtt", "--setup", "--min-tls",
         "--min-resumed", "--max-tls-failed", "--max-extra-round-trips", "--allow", "--expect", "--no-finding",
         "--fail-on", "--min-connections", "--ignore", "--undecided",
     ),
@@ -35,7 +35,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 _LAST = "Other options"
 _OF = {name: section for section, names in SECTIONS.items() for name in names}
 _EXAMPLES = "Examples:"
-_EXAMPLES_SHOWN = 5  # of a short help, which is to fit 24 lines
+_EXAMPLES_SHOWN = 4  # of a short help, which is to fit 24 lines
 
 
 class Documented(click.Command):
