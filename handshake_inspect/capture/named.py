@@ -2,9 +2,7 @@
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from handshake_inspect.capture.remote import expanded as remote_files
 from handshake_inspect.capture.remote import is_remote
@@ -52,13 +50,13 @@ def _files(where: Input) -> Iterator[Input]:
 
 
 def _below(top: str) -> Iterator[Input]:
-    """All files in a directory and below it, but for hidden ones."""
+    """All files in a directory and below it, but for hidden ones, and pipes, which would be waited for."""
     empty = True
     for directory, below, files in os.walk(top, onerror=_refuse):
         below[:] = sorted((name for name in below if not name.startswith(".")), key=natural)
         for name in sorted(files, key=natural):
             path = os.path.join(directory, name)  # noqa: PTH118
-            if not name.startswith(".") and _is_file(path):
+            if not name.startswith(".") and os.path.isfile(path):  # noqa: PTH113
                 empty = False
                 yield Found(path)
     if empty:
@@ -74,16 +72,8 @@ def _fitting(pattern: str) -> Iterator[Input]:
     for path in paths:
         if os.path.isdir(path):  # noqa: PTH112
             yield from _below(path)
-        elif _is_file(path):
+        elif os.path.isfile(path):  # noqa: PTH113
             yield Found(path)
-
-
-def _is_file(path: str) -> bool:
-    """Whether this is a file with an end: a pipe in a directory would be waited for."""
-    try:
-        return stat.S_ISREG(Path(path).stat().st_mode)
-    except OSError:
-        return False
 
 
 def _refuse(error: OSError) -> None:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 from handshake_inspect.capture import tail
@@ -49,16 +48,16 @@ class File:
         self.first_ns: int | None = None  # None for no frame, or one without a time
         self.last_ns: int | None = None  # of the frame that is stored last; None where it was not found
         self.kind: Kind | None = None  # None for what is nobody's next file
-        path = Path(where) if isinstance(where, str | os.PathLike) and where != "-" else None
-        again = path is not None and (is_remote(where) or path.is_file())
+        path = os.fspath(where) if isinstance(where, str | os.PathLike) else "-"
+        again = path != "-" and (is_remote(path) or os.path.isfile(path))  # noqa: PTH113 - of thousands of files
         self.source = open_source(where, _LOOK if again else block_size)
         self.name = self.source.name
         self.ahead = False  # whether a thread is to read it
         self._is_held = not again
         self._is_begun = False
-        if path is not None and again:
+        if again:
             with self.source:
-                self._look(Path(self.name))
+                self._look()
             self.source.forget()
 
     def open(self, after: FrameReader | None) -> FrameReader:
@@ -91,14 +90,14 @@ class File:
             for problem in (self.source.problems if self._is_begun else ())
         ]
 
-    def _look(self, path: Path) -> None:
+    def _look(self) -> None:
         source, reader = self.source, self.source.reader
         while (got := reader.advance()) != FRAME:
             if got == DAMAGED or not source.fill():
                 return
         interfaces = tuple(reader.names) if isinstance(reader, PcapngReader) else ()
-        name = _DIGITS.sub("", path.name)
-        self.kind = Kind(str(path.parent), name, source.format, reader.link_type, interfaces)
+        folder, name = os.path.split(self.name)
+        self.kind = Kind(folder, _DIGITS.sub("", name), source.format, reader.link_type, interfaces)
         if reader.has_time:
             self.first_ns = reader.ts_ns
             self.last_ns = _last_ns(source, reader)
@@ -209,5 +208,5 @@ def _follows(before: File, after: File) -> bool:
 
 
 def _number(file: File) -> int | None:
-    found = _NUMBERED.fullmatch(Path(file.name).name)
+    found = _NUMBERED.fullmatch(os.path.basename(file.name))  # noqa: PTH119
     return None if found is None else int(found["number"])

@@ -70,7 +70,11 @@ class PlainStream:
 
 def _reader_of(file: Any) -> Callable[[memoryview], int | None]:
     """How to get what is available, without waiting for a whole block if the file object can do so."""
-    if isinstance(file, io.RawIOBase) or not (hasattr(file, "readinto1") or hasattr(file, "read")):
+    if (
+        type(file) is io.FileIO
+        or isinstance(file, io.RawIOBase)
+        or not (hasattr(file, "readinto1") or hasattr(file, "read"))
+    ):
         return file.readinto  # type: ignore[no-any-return]
     if hasattr(file, "readinto1"):
         return file.readinto1  # type: ignore[no-any-return]
