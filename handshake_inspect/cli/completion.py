@@ -1,9 +1,13 @@
 """`hsi completion`: what a shell runs to complete commands, options and their values."""
 
+import os
+from pathlib import PurePath
+
 import click
 from click.shell_completion import get_completion_class
 
 from handshake_inspect.cli.manual import Documented
+from handshake_inspect.errors import UsageError
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -16,9 +20,15 @@ Examples:
 
 
 @click.command(cls=Documented, epilog=EPILOG)
-@click.argument("shell", type=click.Choice(SHELLS))
-def command(shell: str) -> None:
-    """Print the completion script of a shell: bash, zsh or fish."""
+@click.argument("shell", type=click.Choice(SHELLS), required=False)
+def command(shell: str | None) -> None:
+    """Print the completion script of a shell: bash, zsh or fish.
+
+    Without a name it is the shell that the environment names.
+    """
+    shell = shell or PurePath(os.environ.get("SHELL", "")).name
+    if shell not in SHELLS:
+        raise UsageError(f"name a shell: hsi completion {'|'.join(SHELLS)}")
     from handshake_inspect.cli.root import hsi  # noqa: PLC0415 - it is what imports this
 
     complete = get_completion_class(shell)

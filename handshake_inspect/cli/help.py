@@ -14,6 +14,7 @@ from handshake_inspect.cli.root import COMMANDS, hsi
 from handshake_inspect.errors import UsageError
 
 _WIDEST = 100
+_PLAIN = str.maketrans({"…": "...", "−": "-", "–": "-", "→": "->", "²": "^2", "³": "^3"})  # noqa: RUF001
 _LOOKS = {"markdown.code": "cyan", "markdown.h2": "bold"}
 
 EPILOG = """\b
@@ -42,6 +43,7 @@ def command(ctx: click.Context, words: tuple[str, ...], color: str) -> None:
     with Target.open("-") as target:
         colored = target.colored(color)
         text = _drawn(page, min(target.width, _WIDEST), colored=colored) if colored or target.terminal else page
+        text = text.translate(_PLAIN) if target.encoding == "ascii" else text
         target.page(lambda stream: stream.write(text.encode(target.encoding, "replace")))
 
 

@@ -73,7 +73,7 @@ class Hsi(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `analyze` before anything that is neither a command nor an option of the group."""
-        if args and args[0] not in {*COMMANDS, "-h", "--version", *ctx.help_option_names}:
+        if args and args[0] not in {*COMMANDS, "-h", "-V", "--version", *ctx.help_option_names}:
             _reject_misspelt(args[0])
             args = ["analyze", *args]
         return super().parse_args(ctx, args)
@@ -139,6 +139,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     context_settings={"help_option_names": ["--help"], "max_content_width": 100},
 )
 @click.option(
+    "-V",
     "--version",
     is_flag=True,
     expose_value=False,

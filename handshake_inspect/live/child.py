@@ -15,7 +15,7 @@ from typing import IO, NamedTuple
 
 from handshake_inspect.capture.source import Source
 from handshake_inspect.errors import CaptureError, HsiError, LiveError, NoSuchInterfaceError, UsageError
-from handshake_inspect.live import interfaces, refusals
+from handshake_inspect.live import filters, interfaces, refusals
 from handshake_inspect.live.base import Counters
 from handshake_inspect.live.pipe import PipeSource
 
@@ -215,7 +215,8 @@ def _refusal(backend: str, wish: Wish, words: str) -> HsiError:
         return NoSuchInterfaceError(interfaces.no_such(wish.interface, known))
     if wish.filter_text and _BAD_FILTER.search(words):
         of_libpcap = _LIBPCAP_WORDS.search(words)
-        return UsageError(f"filter '{wish.filter_text}': {of_libpcap[1] if of_libpcap else reason}")
+        said = of_libpcap[1] if of_libpcap else reason
+        return UsageError(f"filter '{wish.filter_text}': {said}{filters.hint(wish.filter_text)}")
     return LiveError(f"{wish.interface}: {backend} cannot capture ({reason or 'it gives no reason'})")
 
 

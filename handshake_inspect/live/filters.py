@@ -12,10 +12,11 @@ from typing import Any
 from handshake_inspect.capture.filters import HANDSHAKES_ONLY
 from handshake_inspect.errors import LiveError, UsageError
 
-__all__ = ["HANDSHAKES_ONLY", "REJECT_ALL", "accept", "attach", "compile_filter", "is_available"]
+__all__ = ["HANDSHAKES_ONLY", "REJECT_ALL", "accept", "attach", "compile_filter", "hint", "is_available"]
 
 _NAMES = {"darwin": ("/usr/lib/libpcap.A.dylib",)}
 _LINUX_NAMES = ("libpcap.so.1", "libpcap.so.0.8")
+_WIRESHARK = re.compile(r"\b(eth|frame|icmp|ip|ipv6|tcp|udp)\.[a-z]|&&.*==|\beq\b")  # words of its display filters
 _MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS
 _UNKNOWN_NETMASK = 0xFFFF_FFFF
 _SO_ATTACH_FILTER = 26
@@ -75,6 +76,13 @@ def compile_filter(expression: str, link_type: int, snap_len: int, interface: st
     return _fitted(program, link_type, snap_len, expression)
 
 
+def hint(expression: str) -> str:
+    """What somebody may have meant by a filter that libpcap refuses."""
+    if _WIRESHARK.search(expression):
+        return "; that looks like a display filter of Wireshark: here it is tcp port 80 and host 10.0.0.2, or -Y"
+    return ""
+
+
 def is_available() -> bool:
     """Whether there is a libpcap to compile expressions."""
     try:
@@ -95,7 +103,7 @@ def _compile(library: Any, handle: Any, expression: str) -> list[tuple[int, int,
     program = _Program()
     if library.pcap_compile(handle, ctypes.byref(program), expression.encode(), 1, _UNKNOWN_NETMASK) != 0:
         message = library.pcap_geterr(handle).decode(errors="replace")
-        raise UsageError(f"filter '{expression}': {message}")
+        raise UsageError(f"filter '{expression}': {message}{hint(expression)}")
     try:
         return [(each.code, each.jt, each.jf, each.k) for each in program.instructions[: program.length]]
     finally:

@@ -59,6 +59,10 @@ def test_every_option_has_its_group(name):
     assert [each.opts for each in options if section_of(each) == "Other options"] == []
 
 
+def test_the_version_has_a_short_option():
+    assert run("-V").stdout == run("--version").stdout != ""
+
+
 def test_the_groups_stand_in_order():
     shown = run("check", "--help").stdout
     places = [shown.index(f"\n{section}:") for section in SECTIONS if f"\n{section}:" in shown]
@@ -157,6 +161,12 @@ def test_the_script_is_for_its_shell(shell):
     if program := shutil.which(shell):
         done = subprocess.run([program, "-n"], input=script.encode(), capture_output=True, check=False)
         assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_shell_of_the_environment_needs_no_name():
+    assert "zsh_complete" in run("completion", env={"SHELL": "/bin/zsh"}).stdout
+    done = run("completion", env={"SHELL": "/bin/tcsh"})
+    assert (done.exit_code, done.stderr) == (2, "hsi: error: name a shell: hsi completion bash|zsh|fish\n")
 
 
 def test_commands_options_and_files_are_offered():
