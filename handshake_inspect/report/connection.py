@@ -27,6 +27,13 @@ from handshake_inspect.report.words import (
 from handshake_inspect.wire.text import endpoint_text, iso_time
 
 
+class FileFrame(Struct, frozen=True, gc=False):
+    """A frame, by its number in one of the files of a trace."""
+
+    file: str
+    frame: FrameNumber
+
+
 class Endpoint(Struct, frozen=True, gc=False):
     """One end of a connection, or a service: an IPv4 or IPv6 address and a TCP port."""
 

@@ -22,6 +22,7 @@ from handshake_inspect.report.connection import (
     Connection,
     Direction,
     Endpoint,
+    FileFrame,
     Handshake,
     Leg,
     Options,
@@ -253,13 +254,6 @@ class Target(Struct, frozen=True, gc=False):
 
     def __str__(self) -> str:
         return endpoint_text(self.ip, self.port)
-
-
-class FileFrame(Struct, frozen=True, gc=False):
-    """A frame, by its number in one of the files of a trace."""
-
-    file: str
-    frame: FrameNumber
 
 
 class Evidence(Struct, frozen=True, gc=False):
