@@ -25,7 +25,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Comparison": ("--by", "--max-rtt-increase", "--min-rtt-shift", "--max-failure-increase", "--no-vanished"),
     "Output": (
-        "--format", "--output", "--fields", "--write", "--packets", "--absolute", "--short", "--all",
+        "--explain", "--format", "--output", "--fields", "--write", "--packets", "--absolute", "--short", "--all",
         "--no-connections", "--limit", "--quiet", "--verbose", "--color", "--no-pager", "--no-progress",
     ),
     "Analysis": ("--time-wait", "--timeout", "--max-connections", "--keep", "--no-names", "--no-setup"),

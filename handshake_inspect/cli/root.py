@@ -19,7 +19,7 @@ from handshake_inspect.errors import HsiError
 INTERRUPTED = 130
 UNUSABLE = 2
 
-COMMANDS = ("analyze", "live", "explain", "check", "diff", "verify", "fields", "schema", "help", "completion")
+COMMANDS = ("analyze", "live", "explain", "check", "diff", "verify", "pair", "fields", "schema", "help", "completion")
 
 HELP = """Show what happened to TCP connections: states, RTT, outcomes and causes.
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from handshake_inspect.report.event import Phase
     from handshake_inspect.report.model import Connection, Finding, Report
     from handshake_inspect.report.packet import Packet
+    from handshake_inspect.report.paired import Paired
     from handshake_inspect.report.quic import QuicConnection
     from handshake_inspect.report.quic_story import QuicStory
     from handshake_inspect.report.snapshot import Snapshot
@@ -75,9 +76,9 @@ class Events(Protocol):
 class Format:
     """A format: what writes it, and what the commands must know of it.
 
-    `report`, `dataset`, `check`, `diff`, `story`, `verified` and `events` name a function (or class) of a module in
-    this folder, as `module:name`; one that is empty is not to be had in this format.  They are imported when they are
-    used.
+    `report`, `dataset`, `check`, `diff`, `story`, `verified`, `paired` and `events` name a function (or class) of a
+    module in this folder, as `module:name`; one that is empty is not to be had in this format.  They are imported when
+    they are used.
     """
 
     report: str = ""  # of `hsi analyze`, and of `hsi live` at its end
@@ -91,6 +92,7 @@ class Format:
     diff: str = ""  # of `hsi diff`
     story: str = ""  # of `hsi explain`
     verified: str = ""  # of `hsi verify`
+    paired: str = ""  # of `hsi pair`
     events: str = ""  # of `hsi live` while it goes on
     closing: bool = False  # whether its report follows these events
 
@@ -127,6 +129,10 @@ class Format:
         """Write both views of the connections of a capture."""
         _found(self.verified)(found, out, options)
 
+    def render_paired(self, found: Paired, out: BinaryIO, options: Options) -> None:
+        """Write what two captures of the same traffic show together."""
+        _found(self.paired)(found, out, options)
+
     def event_writer(self, out: BinaryIO, options: Options) -> Events:
         """What writes a live run; with `fields` only these of each connection."""
         writer: Events = _found(self.events)(out, options)
@@ -144,6 +150,7 @@ FORMATS = {
         drawn="text:starring",
         segments=12,
         verified="verify_text:render_verified",
+        paired="pair_text:render_paired",
         events="text_events:EventWriter",
         closing=True,
     ),
@@ -154,6 +161,7 @@ FORMATS = {
         diff="json:render_diff",
         story="json:render_story",
         verified="json:render_verified",
+        paired="json:render_paired",
     ),
     "ndjson": Format(
         "ndjson:render", (".ndjson", ".jsonl"), columns=True, check="ndjson:render_check", events="ndjson:EventWriter"
@@ -187,6 +195,7 @@ CHECKS = [name for name, each in FORMATS.items() if each.check]
 DIFFS = [name for name, each in FORMATS.items() if each.diff]
 STORIES = [name for name, each in FORMATS.items() if each.story]
 VERIFIERS = [name for name, each in FORMATS.items() if each.verified]
+PAIRS = [name for name, each in FORMATS.items() if each.paired]
 
 
 def _found(place: str) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.event import encoded
 from handshake_inspect.report.model import Report
+from handshake_inspect.report.paired import Paired
 from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
 from handshake_inspect.report.verified import Verified
@@ -52,6 +53,15 @@ def render_story(story: Story | QuicStory, out: BinaryIO, _: Options) -> None:
 def render_verified(found: Verified, out: BinaryIO, _: Options) -> None:
     """Write the object; its schema is that of `hsi schema verify`."""
     _write_object(found, {"connections": _chunks(found.connections)}, out)
+
+
+def render_paired(found: Paired, out: BinaryIO, _: Options) -> None:
+    """Write the object; its schema is that of `hsi schema pair`."""
+    segments = None if found.segments is None else _chunks(found.segments)
+    rows: dict[str, _Chunks | None] = {
+        "connections": _chunks(found.connections), "alone": _chunks(found.alone), "segments": segments,
+    }  # fmt: skip
+    _write_object(found, rows, out)
 
 
 def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:

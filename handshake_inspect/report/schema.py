@@ -16,6 +16,7 @@ from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.event import FindingEvent, Stats
 from handshake_inspect.report.fields import helps
 from handshake_inspect.report.model import Connection, Ending, Finding, ListedConnections, Report, Service, Word
+from handshake_inspect.report.paired import Paired
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
@@ -30,6 +31,7 @@ QUIC_STORY_ID = "hsi-explain-quic/1"
 CHECK_ID = "hsi-check/1"
 DIFF_ID = "hsi-diff/1"
 VERIFY_ID = "hsi-verify/1"
+PAIR_ID = "hsi-pair/1"
 EVENT_ID = "hsi-event/1"
 
 # Definitions that have the id and the metrics of a finding.
@@ -91,6 +93,11 @@ def diff_schema() -> dict[str, Any]:
 def verify_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of `hsi verify -T json`."""
     return _of(Verified, VERIFY_ID)
+
+
+def pair_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of `hsi pair -T json`."""
+    return _of(Paired, PAIR_ID)
 
 
 def event_schema() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from handshake_inspect.render import CHECKS, DIFFS, FORMATS, RENDERERS, REPORTS,
 
 FOLDER = Path(__file__).resolve().parents[2] / "handshake_inspect" / "render"
 CI_DOCS = FOLDER.parents[1] / "docs" / "ci.md"
-PARTS = ("report", "check", "diff", "story", "verified", "events")
+PARTS = ("report", "check", "diff", "story", "verified", "paired", "events")
 # What a writer takes first; the class of events takes its stream.
 TAKEN = {
     "Report": "report",
@@ -26,6 +26,7 @@ TAKEN = {
     "Story": "story",
     "Story | QuicStory": "story",
     "Verified": "verified",
+    "Paired": "paired",
 }
 
 

@@ -1,0 +1,324 @@
+"""Two captures of the same traffic: what was lost between them, how long it took, and what the box between changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.checks.changes import changes
+from handshake_inspect.checks.clocks import Bounds, bounds, clock
+from handshake_inspect.checks.pairing import Joins, Side, joins
+from handshake_inspect.checks.passage import Shared, grouped, matched
+from handshake_inspect.errors import UsageError
+from handshake_inspect.report.model import Connection
+from handshake_inspect.report.paired import (
+    Alone,
+    Delays,
+    Fate,
+    Interval,
+    Paired,
+    PairedConnection,
+    PairedSegment,
+    PairSummary,
+    Passage,
+    SynFate,
+    Way,
+)
+from handshake_inspect.report.segment_columns import SegmentColumns
+from handshake_inspect.wire.const import ACK, FIN, PSH, RST, SYN
+from handshake_inspect.wire.text import plural
+
+LISTED = 100  # frame numbers of one passage
+MARGIN_NS = 1_000_000  # more than a queue of the capture lets two packets of one moment differ
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+NOTHING = np.empty(0, dtype=np.int64)
+CaptureName = Literal["a", "b"]
+
+
+def paired(a: SegmentColumns, b: SegmentColumns, wanted: int | None = None) -> Paired:
+    """Join two captures; `wanted` is the id in A of a connection whose segments are to be listed.
+
+    Raises UsageError where no connection is in both, or the wanted one is not.
+    """
+    side_a, side_b = Side(a), Side(b)
+    found = joins(side_a, side_b)
+    if not len(found.a):
+        raise UsageError("no connection is in both captures: are they of the same traffic, at the same time?")
+    work = _Pairing(side_a, side_b, found)
+    connections = [work.connection(number) for number in range(len(found.a))]
+    alone = [*work.alone("a"), *work.alone("b")]
+    counted: Counter[str] = Counter(
+        change.what for each in connections for change in {c.what: c for c in each.changes}.values()
+    )
+    summary = PairSummary(
+        len(connections), sum(each.capture == "a" for each in alone), sum(each.capture == "b" for each in alone),
+        work.passage(None, "a-to-b"), work.passage(None, "b-to-a"), dict(sorted(counted.items())),
+    )  # fmt: skip
+    return Paired(
+        tool=a.report.tool, a=a.report.capture, b=b.report.capture, nearer_to_clients=work.near, clock=work.clock,
+        summary=summary, connections=connections, alone=alone, explained=wanted, segments=work.segments(wanted),
+    )  # fmt: skip
+
+
+@dataclass
+class _Direction:
+    """The segments of one way: places at the capture that they pass first, and at the other one."""
+
+    way: Way
+    first: Shared
+    second: Shared
+    sent: Ints  # places in `first`
+    born: Ints  # places in `second`
+    fates: dict[int, Fate]  # of those of `sent` that did not arrive
+
+
+class _Pairing:
+    """All that is known of two joined captures."""
+
+    def __init__(self, a: Side, b: Side, found: Joins) -> None:
+        self.side = {"a": a, "b": b}
+        self.found = found
+        self.a, self.b = matched(a, b, found)
+        self.near: CaptureName = "a" if self._hops() >= 0 else "b"
+        self.bounds = self._bounds()
+        self.clock = clock(self.bounds, *self._forth, *self._back)
+        self.ways = {"a-to-b": self._direction("a-to-b"), "b-to-a": self._direction("b-to-a")}
+
+    # -- where and when ------------------------------------------------------------------------------------------------
+
+    def _hops(self) -> int:
+        """Above 0 where packets of clients pass A first: they have made fewer hops there; else round trips decide."""
+        at = np.flatnonzero((self.a.partner >= 0) & self.a.certain)
+        hops = self.a.rows["ttl"][at].astype(np.int64) - self.b.rows["ttl"][self.a.partner[at]].astype(np.int64)
+        hops = np.where(self.a.from_client[at], hops, -hops)
+        if (balance := int(np.sign(hops).sum())) != 0:
+            return balance
+        times = []
+        for name, ids in (("a", self.found.a), ("b", self.found.b)):
+            connections = self.side[name].columns.report.connections
+            times.append([connections[int(number)].rtt.synack.value_ns for number in ids[:1000]])
+        longer = [one - other for one, other in zip(*times, strict=True) if one is not None and other is not None]
+        return int(np.sign(longer).sum()) if longer else 0
+
+    def _goes_forth(self, shared: Shared) -> Bools:
+        """Which segments pass A first."""
+        mask: Bools = shared.from_client == (self.near == "a")
+        return mask
+
+    @cached_property
+    def _both(self) -> tuple[Ints, Ints]:
+        at = np.flatnonzero((self.a.partner >= 0) & self.a.certain)
+        return at, self.a.partner[at]
+
+    @cached_property
+    def _forth(self) -> tuple[Ints, Ints]:
+        at, other = self._both
+        forth = self._goes_forth(self.a)[at]
+        return self.a.ts[at][forth], (self.b.ts[other] - self.a.ts[at])[forth]
+
+    @cached_property
+    def _back(self) -> tuple[Ints, Ints]:
+        at, other = self._both
+        back = ~self._goes_forth(self.a)[at]
+        return self.a.ts[at][back], (self.a.ts[at] - self.b.ts[other])[back]
+
+    def _bounds(self) -> Bounds:
+        return bounds(*self._forth, *self._back)
+
+    # -- fates ---------------------------------------------------------------------------------------------------------
+
+    def _direction(self, way: Way) -> _Direction:
+        first, second = (self.a, self.b) if way == "a-to-b" else (self.b, self.a)
+        forth = way == "a-to-b"
+        sent = np.flatnonzero(self._goes_forth(first) == forth)
+        here = np.flatnonzero(self._goes_forth(second) == forth)
+        born = here[(second.partner[here] < 0) & ~second.covered[here]]
+        missing = sent[(first.partner[sent] < 0) & ~first.covered[sent]]
+        known = self._is_watched(way, first.ts[missing])
+        fates: dict[int, Fate] = {at: "lost" if seen else "undecided"
+                                  for at, seen in zip(missing.tolist(), known.tolist(), strict=True)}  # fmt: skip
+        for at in missing[known].tolist():
+            if first.length[at] and self._was_received(first, second, at):
+                fates[at] = "not-captured"
+        born = born[self._is_watched(way, second.ts[born], back=True)]
+        return _Direction(way, first, second, sent, born, fates)
+
+    def _is_watched(self, way: Way, times: Ints, *, back: bool = False) -> Bools:
+        """Whether the far capture of a way ran when what passed the near one at these times came there.
+
+        With `back`: whether the near one ran when what came to the far one at these times had passed it.
+        """
+        there = self.side["b" if (way == "a-to-b") != back else "a"].columns.report.capture
+        if there.first_ns is None or there.last_ns is None:
+            return np.zeros(len(times), dtype=bool)
+        least, most = self._shift(way)
+        if back:
+            least, most = -most, -least
+        ended = max(there.last_ns, there.ended_ns or 0)
+        return (times + least - MARGIN_NS >= there.first_ns) & (times + most + MARGIN_NS <= ended)
+
+    def _shift(self, way: Way) -> tuple[int, int]:
+        """What times at the far end of a way exceed those here by, delays included, at least and at most."""
+        forth, back = self._forth[1], self._back[1]
+        own, other = (forth, back) if way == "a-to-b" else (back, forth)
+        if len(own):
+            return int(own.min()), int(own.max())
+        return (-int(other.max()), -int(other.min())) if len(other) else (0, 0)
+
+    def _was_received(self, first: Shared, second: Shared, at: int) -> bool:
+        """Whether the receiver acknowledged bytes of which the other capture has no copy at all: it missed them."""
+        begin, end = int(first.seq[at]), int(first.seq[at] + first.length[at])
+        mine = second.of_pair(int(first.pair[at]))
+        same = second.from_client[mine] == first.from_client[at]
+        seq, length = second.seq[mine], second.length[mine]
+        if (same & (length > 0) & (seq < end) & (seq + length > begin)).any():
+            return False
+        return bool((~same & (second.ack[mine] >= end)).any())
+
+    # -- what is told --------------------------------------------------------------------------------------------------
+
+    def connection(self, number: int) -> PairedConnection:
+        """One joined connection."""
+        near = "a" if self.near == "a" else "b"
+        ids = {"a": int(self.found.a[number]), "b": int(self.found.b[number])}
+        made = {name: self.side[name].columns.report.connections[ids[name]] for name in ("a", "b")}
+        shown: Connection = made[near]
+        forth, back = self.passage(number, "a-to-b"), self.passage(number, "b-to-a")
+        own, other = (forth, back) if near == "a" else (back, forth)
+        return PairedConnection(
+            ids["a"], ids["b"], self.found.bases[number], shown.client, shown.server.service, shown.outcome,
+            self._syn(number), own, other,
+            changes(self.side["a"], self.side["b"], (ids["a"], ids["b"]), (made["a"], made["b"])),
+        )  # fmt: skip
+
+    @cached_property
+    def _of_pair(self) -> dict[str, dict[int, Ints]]:
+        """Places of `sent` and `born` by way, kind and pair."""
+        return {
+            f"{way} {kind}": grouped(shared.pair, places)
+            for way, each in self.ways.items()
+            for kind, shared, places in (("sent", each.first, each.sent), ("born", each.second, each.born))
+        }
+
+    def passage(self, number: int | None, way: Way) -> Passage:
+        """What became of the segments of one way: of one pair, or of all."""
+        direction = self.ways[way]
+        sent = direction.sent if number is None else self._of_pair[f"{way} sent"].get(number, NOTHING)
+        born = direction.born if number is None else self._of_pair[f"{way} born"].get(number, NOTHING)
+        first, second = direction.first, direction.second
+        lacking = sent[(first.partner[sent] < 0) & ~first.covered[sent]].tolist()
+        fates = Counter(direction.fates[at] for at in lacking)
+        lost = [at for at in lacking if direction.fates[at] == "lost"]
+        resets = (second.flags[born] & RST) != 0
+        return Passage(
+            way, "client" if (way == "a-to-b") == (self.near == "a") else "server", len(sent), len(sent) - len(lacking),
+            fates["lost"], int(first.length[lost].sum()) if lost else 0, fates["not-captured"], fates["undecided"],
+            len(born), int(resets.sum()), [int(first.rows["frame"][at]) for at in lost[:LISTED]],
+            second.rows["frame"][born[:LISTED]].tolist(), self._delays(direction, sent),
+        )  # fmt: skip
+
+    def _delays(self, direction: _Direction, sent: Ints) -> Delays | None:
+        """How long the packets of one way took, as intervals."""
+        first, second = direction.first, direction.second
+        at = sent[(first.partner[sent] >= 0) & first.certain[sent]]
+        if not len(at) or self.clock.offset is None:
+            return None
+        low, high = self._delay_bounds(direction.way, first.ts[at], second.ts[first.partner[at]])
+        low.sort()
+        high.sort()
+        places = (0, len(at) // 2, len(at) - 1)
+        return Delays(len(at), *(Interval(int(low[place]), int(high[place])) for place in places))
+
+    def _delay_bounds(self, way: Way, sent: Ints, came: Ints) -> tuple[Any, Any]:
+        low, high = self.bounds.at(sent if way == "a-to-b" else came)  # both by A's clock
+        apart = (came - sent).astype(np.float64)
+        if way == "a-to-b":
+            return np.maximum(np.floor(apart - high), 0), np.maximum(np.ceil(apart - low), 0)
+        return np.maximum(np.floor(apart + low), 0), np.maximum(np.ceil(apart + high), 0)
+
+    def _syn(self, number: int) -> SynFate:
+        """How far the SYNs of a connection came, and what answered them."""
+        shared = self.a if self.near == "a" else self.b
+        way: Way = "a-to-b" if self.near == "a" else "b-to-a"
+        mine = shared.of_pair(number)
+        syns = mine[shared.from_client[mine] & (shared.flags[mine] & (SYN | ACK) == SYN)].tolist()
+        came = [at for at in syns if shared.partner[at] >= 0]
+        if not came:
+            lost = any(self.ways[way].fates.get(at) == "lost" for at in syns)
+            return "lost-a-to-b" if lost else "undecided"
+        ids = {"a": self.found.a[number], "b": self.found.b[number]}
+        answered = {name: self.side[name].synack[ids[name]] >= 0 for name in ids}
+        if answered[self.near]:
+            return "arrived"
+        return "answer-lost" if answered["b" if self.near == "a" else "a"] else "lost-beyond"
+
+    def alone(self, name: CaptureName) -> list[Alone]:
+        """The connections that only one capture has."""
+        side, other = self.side[name], self.side["b" if name == "a" else "a"]
+        way: Way = "a-to-b" if name == "a" else "b-to-a"
+        ids = self.found.a if name == "a" else self.found.b
+        left = np.setdiff1d(np.arange(side.count), ids)
+        joined = {side.columns.report.connections[int(number)].server.service for number in ids.tolist()}
+        servers = {each.ip for each in joined}
+        found = []
+        for number in left.tolist():
+            made = side.columns.report.connections[number]
+            ran = self._is_watched(way, np.array([made.first_ns]))[0]
+            seen = made.server.ip in servers and other.count > 0
+            fate: Literal["lost", "not-seen", "undecided"] = "undecided" if not ran else "lost" if seen else "not-seen"
+            found.append(Alone(name, number, made.client, made.server.service, made.first_frame, made.outcome, fate))
+        return found
+
+    def segments(self, wanted: int | None) -> list[PairedSegment] | None:
+        """The segments of the connection with this id in A, by A's clock."""
+        if wanted is None:
+            return None
+        numbers = np.flatnonzero(self.found.a == wanted)
+        if not len(numbers):
+            raise UsageError(
+                f"connection {wanted} of A is not in B; see {plural(len(self.found.a), 'connection')} that are in both"
+            )
+        number, listed = int(numbers[0]), []
+        offset = 0 if self.clock.offset is None else (self.clock.offset.min + self.clock.offset.max) // 2
+        for way, direction in self.ways.items():
+            partner = direction.first.partner
+            sent, born = (self._of_pair[f"{way} {kind}"].get(number, NOTHING).tolist() for kind in ("sent", "born"))
+            listed += [self._segment(direction, at, partner[at]) for at in sent]
+            listed += [self._segment(direction, -1, at) for at in born]
+        listed.sort(key=lambda each: each.a_ns if each.a_ns is not None else (each.b_ns or 0) - offset)
+        return listed
+
+    def _segment(self, direction: _Direction, at: int, other: int) -> PairedSegment:
+        first, second = direction.first, direction.second
+        shared, place = (first, at) if at >= 0 else (second, other)
+        fate: Fate = "born" if at < 0 else direction.fates.get(at, "arrived")
+        here = _place(first, at)
+        there = _place(second, other)
+        delay = None
+        if at >= 0 and other >= 0 and first.certain[at] and self.clock.offset is not None:
+            low, high = self._delay_bounds(direction.way, first.ts[at : at + 1], second.ts[other : other + 1])
+            delay = Interval(int(low[0]), int(high[0]))
+        (a_frame, a_ns), (b_frame, b_ns) = (here, there) if direction.way == "a-to-b" else (there, here)
+        sender: Literal["client", "server"] = "client" if shared.from_client[place] else "server"
+        return PairedSegment(
+            direction.way, sender, fate, a_frame, a_ns, b_frame, b_ns, _letters(int(shared.flags[place])),
+            int(shared.seq[place]), int(shared.length[place]), delay,
+        )  # fmt: skip
+
+
+def _place(shared: Shared, at: int) -> tuple[int | None, int | None]:
+    """The frame and the time of a segment; nothing for -1."""
+    return (int(shared.rows["frame"][at]), int(shared.ts[at])) if at >= 0 else (None, None)
+
+
+def _letters(flags: int) -> str:
+    """As tcpdump writes them."""
+    letters = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (ACK, "."))
+    return "".join(letter for bit, letter in letters if flags & bit) or "none"

@@ -1,0 +1,176 @@
+"""Which connection of one capture is which of another: by 4-tuple, or through NAT by ISNs, timestamps and options.
+
+Each step takes only what is unique on both sides, and leaves the others to the next one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.report.column import Numbers
+from handshake_inspect.report.columns import Columns
+from handshake_inspect.report.fields import find
+from handshake_inspect.report.paired import Basis
+from handshake_inspect.report.segment_columns import SegmentColumns
+from handshake_inspect.verdicts.sets import host_key
+from handshake_inspect.wire.const import ACK, SYN
+
+_NONE = -1
+Keys = NDArray[np.uint64]
+
+
+def mixed(*columns: Any) -> Keys:
+    """One 64-bit key for each row of these columns."""
+    key = np.full(len(columns[0]), 0x9E3779B97F4A7C15, dtype=np.uint64)
+    for column in columns:
+        key ^= np.asarray(column).astype(np.int64).astype(np.uint64)
+        key *= np.uint64(0xD6E8FEB86659FD93)
+        key ^= key >> np.uint64(32)
+    return key
+
+
+class Side:
+    """One capture, and what its connections are recognised by: a row each, in order of their ids."""
+
+    def __init__(self, columns: SegmentColumns) -> None:
+        self.columns = columns
+        self.rows = columns.rows
+        self.count = len(columns.report.connections)
+        fields = Columns(columns.report.connections)
+        self.isn = {who: self._isn(fields, who) for who in ("client", "server")}
+        syns = columns.from_client & (self.rows["flags"] & (SYN | ACK) == SYN)
+        answers = ~columns.from_client & (self.rows["flags"] & (SYN | ACK) == SYN | ACK)
+        self.syn, self.synack = self._first(syns), self._first(answers)
+        # Of several the last one came to the other end, or nobody would have stopped sending it.
+        self.last_syn, self.last_synack = self._first(syns, last=True), self._first(answers, last=True)
+        self.first = self._first(np.ones(len(self.rows), dtype=bool))
+
+    @staticmethod
+    def _isn(fields: Columns, who: str) -> NDArray[np.int64]:
+        column = fields.of(find(f"handshake.{who}_isn"))
+        assert isinstance(column, Numbers)  # noqa: S101
+        return np.where(column.known, column.values, _NONE).astype(np.int64)
+
+    def _first(self, mask: NDArray[np.bool_], *, last: bool = False) -> NDArray[np.int64]:
+        """The place of the first (or last) segment of each connection that the mask allows, -1 for none."""
+        found = np.full(self.count, _NONE, dtype=np.int64)
+        places = np.flatnonzero(mask & (self.columns.owners >= 0))[:: 1 if last else -1]
+        found[self.columns.owners[places]] = places
+        return found
+
+    @cached_property
+    def tuples(self) -> Keys:
+        """A name of every 4-tuple; 0 for connections without segments."""
+        rows = self.rows[np.maximum(self.first, 0)] if len(self.rows) else np.zeros(self.count, dtype=self.rows.dtype)
+        src = host_key(rows["src_hi"], rows["src_lo"], rows["src_port"])
+        dst = host_key(rows["dst_hi"], rows["dst_lo"], rows["dst_port"])
+        return np.where(self.first >= 0, src + dst, np.uint64(0))
+
+    def of(self, places: NDArray[np.int64], name: str) -> NDArray[np.int64]:
+        """A field of these segments, 0 where there is none."""
+        if not len(self.rows):
+            return np.zeros(len(places), dtype=np.int64)
+        return np.where(places >= 0, self.rows[name][np.maximum(places, 0)].astype(np.int64), 0)
+
+
+@dataclass(frozen=True)
+class Joins:
+    """Pairs of connections: their ids at A and at B, and how each was recognised."""
+
+    a: NDArray[np.int64]
+    b: NDArray[np.int64]
+    bases: list[Basis]
+
+
+def joins(a: Side, b: Side) -> Joins:
+    """The connections that both captures have."""
+    left = {id(a): np.arange(a.count), id(b): np.arange(b.count)}
+    found: list[tuple[NDArray[np.int64], NDArray[np.int64], Basis]] = []
+    for basis, keys in _STEPS:
+        mine, theirs = keys(a), keys(b)
+        at_a, at_b = _unique(mine, left[id(a)]), _unique(theirs, left[id(b)])
+        _, where_a, where_b = np.intersect1d(mine[at_a], theirs[at_b], assume_unique=True, return_indices=True)
+        pair_a, pair_b = at_a[where_a], at_b[where_b]
+        found.append((pair_a, pair_b, basis))
+        left[id(a)] = np.setdiff1d(left[id(a)], pair_a, assume_unique=True)
+        left[id(b)] = np.setdiff1d(left[id(b)], pair_b, assume_unique=True)
+    found = [(*_plausible(a, b, *each[:2]), each[2]) for each in found]
+    ids_a, ids_b = np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])
+    bases = [basis for each in found for basis in [each[2]] * len(each[0])]
+    order = np.argsort(ids_a, kind="stable")
+    return Joins(ids_a[order], ids_b[order], [bases[at] for at in order.tolist()])
+
+
+def _plausible(
+    a: Side, b: Side, ids_a: NDArray[np.int64], ids_b: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Without those whose SYNs have other timestamps: two incarnations of one 4-tuple."""
+    other = a.isn["client"][ids_a] != b.isn["client"][ids_b]
+    for syns_a in (a.syn, a.last_syn):
+        for syns_b in (b.syn, b.last_syn):
+            stamp_a, stamp_b = a.of(syns_a[ids_a], "tsval"), b.of(syns_b[ids_b], "tsval")
+            other &= (stamp_a != stamp_b) & (stamp_a != 0) & (stamp_b != 0)
+    return ids_a[~other], ids_b[~other]
+
+
+def _unique(keys: Keys, left: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the connections left whose key no other of them has; 0 is no key."""
+    known = left[keys[left] != 0]
+    values, first, counts = np.unique(keys[known], return_index=True, return_counts=True)
+    del values
+    unique: NDArray[np.int64] = known[first[counts == 1]]
+    return unique
+
+
+def _only(keys: Keys, known: NDArray[np.bool_]) -> Keys:
+    return np.where(known, keys, np.uint64(0))
+
+
+def _by_tuple_and_isn(side: Side) -> Keys:
+    return _only(mixed(side.tuples, side.isn["client"]), (side.isn["client"] >= 0) & (side.tuples != 0))
+
+
+def _by_tuple(side: Side) -> Keys:
+    return side.tuples
+
+
+def _by_both_isns(side: Side) -> Keys:
+    return _only(mixed(side.isn["client"], side.isn["server"]), (side.isn["client"] >= 0) & (side.isn["server"] >= 0))
+
+
+def _by_isn_and_timestamp(side: Side) -> Keys:
+    """The ISN of the SYN, its timestamp, and what no box has a reason to change: window scale."""
+    stamp, scale = side.of(side.last_syn, "tsval"), side.of(side.last_syn, "window_scale")
+    return _only(mixed(side.isn["client"], stamp, scale), (side.syn >= 0) & (stamp != 0))
+
+
+def _by_isn(side: Side) -> Keys:
+    return _only(mixed(side.isn["client"]), side.syn >= 0)
+
+
+def _by_timestamps(side: Side) -> Keys:
+    """Timestamps of SYN and SYN-ACK: where a box rewrites addresses and sequence numbers, too."""
+    mine, theirs = side.of(side.last_syn, "tsval"), side.of(side.last_synack, "tsval")
+    return _only(mixed(mine, theirs), (mine != 0) & (theirs != 0))
+
+
+def _by_timestamp_and_port(side: Side) -> Keys:
+    """The same for a SYN that nothing answered: its timestamp, its options and the service's port."""
+    stamp, port = side.of(side.syn, "tsval"), side.of(side.syn, "dst_port")
+    return _only(mixed(stamp, port, side.of(side.syn, "window_scale")), stamp != 0)
+
+
+_STEPS: tuple[tuple[Basis, Any], ...] = (
+    ("4-tuple", _by_tuple_and_isn),
+    ("4-tuple", _by_tuple),
+    ("isn", _by_both_isns),
+    ("isn", _by_isn_and_timestamp),
+    ("timestamps", _by_timestamps),
+    ("timestamps", _by_timestamp_and_port),
+    ("isn", _by_isn),
+)

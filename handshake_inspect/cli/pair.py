@@ -1,0 +1,83 @@
+"""`hsi pair`: two captures of the same traffic, joined."""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from handshake_inspect.cli.manual import Documented
+from handshake_inspect.cli.options import (
+    AnalysisOptions,
+    argument,
+    format_option,
+    group,
+    option,
+    output_option,
+    takes,
+)
+from handshake_inspect.cli.output import Target
+from handshake_inspect.cli.progress import Meter
+from handshake_inspect.cli.selecting import checked_paths, chosen_format
+from handshake_inspect.cli.sparing import spare
+from handshake_inspect.render import FORMATS, PAIRS, Options
+
+EPILOG = """\b
+Examples:
+  hsi pair client.pcap server.pcap
+  hsi pair inside.pcapng outside.pcapng -T json
+  hsi pair --explain 7 client.pcap server.pcap
+
+\b
+Exit status:
+  0  joined
+  2  usage error, input that is not a readable capture, or no connection that is in both
+"""
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """What `hsi pair` is asked for."""
+
+    a: str = argument(metavar="A")
+    b: str = argument(metavar="B")
+    explain: int | None = option(
+        "--explain", metavar="ID", type=click.IntRange(min=0),
+        help="List the segments of the connection with this id in A, as two ladders side by side.",
+    )  # fmt: skip
+    form: str | None = format_option(PAIRS)
+    output: str = output_option()
+    every: bool = option("--all", is_flag=True, help="List every connection, not just those with losses.")
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="Print one line.")
+    analysis: AnalysisOptions = group(AnalysisOptions)
+
+
+@click.command(
+    cls=Documented, epilog=EPILOG, short_help="Join two captures of the same traffic: losses, delays, changes."
+)
+@takes(PairOptions)
+def command(given: PairOptions) -> None:
+    """Join two captures of the same traffic, such as the client's and the server's, or before and after a firewall.
+
+    Connections are recognised by addresses and ports or, through NAT, by sequence numbers and timestamps. Shown are
+    the segments that were lost between, one-way delays as intervals, and what a box between changed.
+    """
+    from handshake_inspect.checks.pair import paired
+    from handshake_inspect.engine.segment_columns import segment_columns
+
+    paths = checked_paths([given.a, given.b])
+    spare(paths, given.output)
+    form = chosen_format(given.form, given.output, PAIRS)
+    watched = not (given.analysis.no_progress or given.quiet)
+    with Target.open(given.output) as target:
+        columns = []
+        for path in paths:
+            with Meter(wanted=watched, inputs=[path]) as meter:
+                columns.append(segment_columns([path], options=given.analysis.settings, progress=meter.update))
+        found = paired(columns[0], columns[1], given.explain)
+        looks = Options(
+            target.width, target.colored(given.analysis.color), target.encoding, every=given.every,
+            verbosity=-int(given.quiet),
+        )  # fmt: skip
+        target.put(lambda stream: FORMATS[form].render_paired(found, stream, looks))

@@ -1,0 +1,212 @@
+"""Two captures of one path, of which every loss, delay and change is known: all are found, and nothing else."""
+
+import json
+from io import BytesIO
+
+import jsonschema
+import pytest
+from support import frames
+from support.paths import MS, START, Box, Path, Sent, talk
+
+from handshake_inspect.checks.pair import paired
+from handshake_inspect.engine.segment_columns import segment_columns
+from handshake_inspect.errors import UsageError
+from handshake_inspect.render import FORMATS, Options
+from handshake_inspect.report.schema import pair_schema
+
+NAT = ("203.0.113.9", 1000)
+SECOND = 1000 * MS
+
+
+def joined(path, wanted=None):
+    files, lost = path.captures()
+    return paired(*(segment_columns([file]) for file in files), wanted), lost
+
+
+def traffic(path, *, connections=5, loss=0.2, **how):
+    """Connections over the path, and before and after them others that lose nothing: both captures run throughout."""
+    talk(path, port=50_000, began=START - 3 * SECOND, isns=(77, 88), loss=0, rounds=2)
+    ended = START
+    for number in range(connections):
+        isns = 1000 + number * 7919, 500_000 + number * 104_729
+        ended = max(
+            ended, talk(path, port=40_000 + number, began=START + number * 10 * MS, isns=isns, loss=loss, **how)
+        )
+    talk(path, port=50_001, began=ended + 5 * SECOND, isns=(771, 881), loss=0, rounds=2)
+    return connections + 2
+
+
+def losses(found):
+    ways = [way for each in found.connections for way in (each.client_to_server, each.server_to_client)]
+    return {
+        from_client: sorted(
+            frame for way in ways for frame in way.lost_frames if (way.sender == "client") == from_client
+        )
+        for from_client in (True, False)
+    }
+
+
+BOXES = {
+    "a switch": Box(hops=0),
+    "a router": Box(),
+    "NAT of clients": Box(client=NAT),
+    "NAT of both, other sequence numbers and MSS": Box(
+        client=NAT, server=("10.0.0.5", 8443), client_isn_shift=12_345, server_isn_shift=999, mss=1380
+    ),
+    "sequence numbers that wrap": Box(client_isn_shift=2**31 + 5, server_isn_shift=2**32 - 501_000, hops=3),
+    "a card that cuts": Box(cut=1448),
+    "a card that cuts, no timestamps behind": Box(cut=1448, strip_timestamps=True),
+    "other identifications": Box(rewrite_ident=True, client=NAT),
+}
+
+
+@pytest.mark.parametrize("stamps", [True, False], ids=["timestamps", "no timestamps"])
+@pytest.mark.parametrize("box", BOXES)
+def test_every_loss_is_found_and_no_other(box, stamps):
+    path = Path(seed=len(box) + stamps, box=BOXES[box], offset_ns=123_456_789, drift=20e-6)
+    if not stamps and BOXES[box].client_isn_shift and BOXES[box].client:
+        pytest.skip("nothing is left by which a connection could be recognised")
+    count = traffic(path, stamps=stamps)
+    found, lost = joined(path)
+    summary = found.summary
+    assert (summary.joined, summary.alone_a, summary.alone_b) == (count, 0, 0)
+    assert losses(found) == lost
+    assert summary.a_to_b.lost + summary.b_to_a.lost == sum(map(len, lost.values())) > 10
+    for way in (summary.a_to_b, summary.b_to_a):
+        assert (way.born, way.undecided, way.not_captured) == (0, 0, 0)
+        assert way.sent == way.arrived + way.lost
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_delays_are_in_their_intervals(seed):
+    path = Path(seed=seed, box=Box(client=NAT), offset_ns=(-1) ** seed * seed * 1_234_567_890, drift=seed * 40e-6)
+    traffic(path, connections=3)
+    files, _ = path.captures()
+    sides = [segment_columns([file]) for file in files]
+    told = 0
+    for connection in paired(*sides).connections:
+        for each in paired(*sides, connection.a).segments:
+            if each.delay is not None:
+                frame = each.a_frame if each.sender == "client" else each.b_frame
+                true = path.took[each.sender == "client", frame]
+                assert each.delay.min - 1000 <= true <= each.delay.max + 1000
+                told += 1
+    assert told > 50
+    clock = paired(*sides).clock
+    assert clock.offset.min <= path.offset_ns + path.drift * 5 * SECOND
+    assert path.offset_ns - path.drift * 5 * SECOND <= clock.offset.max + path.drift * 60 * SECOND
+
+
+def test_what_the_box_changed():
+    path = Path(box=BOXES["NAT of both, other sequence numbers and MSS"])
+    talk(path, loss=0, rounds=1)
+    found, _ = joined(path)
+    assert {change.what: (change.a, change.b) for change in found.connections[0].changes} == {
+        "client-address": ("192.0.2.1:40000", "203.0.113.9:41000"),
+        "server-address": ("198.51.100.2:443", "10.0.0.5:8443"),
+        "client-isn": ("1000", "13345 (+12345)"),
+        "server-isn": ("5000", "5999 (+999)"),
+        "syn-mss": ("1460", "1380"),
+        "syn-ttl": ("64", "63"),
+        "synack-mss": ("1380", "1460"),
+        "synack-ttl": ("63", "64"),
+    }
+    assert found.connections[0].basis == "timestamps"
+
+
+@pytest.mark.parametrize(
+    ("lost", "fate"), [((True, False), "lost-a-to-b"), ((False, True), "answer-lost"), (None, "lost-beyond")]
+)
+def test_where_a_syn_died(lost, fate):
+    path = Path()
+    talk(path, port=50_000, began=START - 3 * SECOND, loss=0, rounds=1)
+    syn = Sent(True, 1000, 0, frames.SYN, options=frames.mss(1460), ident=9)
+    came = path.send(START, syn, lose=lost == (True, False))
+    if lost == (False, True):
+        path.send(came, Sent(False, 5000, 1001, frames.SYN | frames.ACK, options=frames.mss(1460)), lose=True)
+    talk(path, port=50_001, began=START + 9 * SECOND, loss=0, rounds=1)
+    found, _ = joined(path)
+    if fate == "lost-a-to-b":
+        assert [(each.capture, each.fate) for each in found.alone] == [("a", "lost")]
+    else:
+        assert [each.syn for each in found.connections] == ["arrived", fate, "arrived"]
+
+
+def test_a_reset_that_the_box_made():
+    path = Path()
+    talk(path, port=50_000, began=START - 3 * SECOND, loss=0, rounds=1)
+    ended = talk(path, loss=0, rounds=2, close=False)
+    path.born(ended, Sent(False, 5001, 1001, frames.RST | frames.ACK, ttl=60))
+    talk(path, port=50_001, began=ended + 9 * SECOND, loss=0, rounds=1)
+    found, _ = joined(path)
+    assert found.summary.b_to_a.born_resets == found.summary.b_to_a.born == 1
+    assert found.summary.a_to_b.born == 0
+    assert found.connections[1].server_to_client.born_resets == 1
+
+
+def test_what_came_when_the_other_capture_did_not_run_is_undecided():
+    path = Path()
+    talk(path, loss=0, rounds=3)
+    ended = talk(path, port=50_000, began=START + 9 * SECOND, loss=0, rounds=1, close=False)
+    path.send(ended + SECOND, Sent(True, 1, 1, frames.ACK, port=50_000), lose=True)
+    found, _ = joined(path)
+    assert (found.summary.a_to_b.undecided, found.summary.a_to_b.lost) == (1, 0)
+
+
+def test_what_a_capture_missed_was_not_lost():
+    path = Path()
+    talk(path, port=50_000, began=START - 3 * SECOND, loss=0, rounds=1)
+    ended = talk(path, loss=0, rounds=0, close=False)
+    path.send(ended, Sent(True, 1001, 5001, frames.PSH | frames.ACK, b"x" * 100, ident=1), lose=True)
+    path.send(ended + 50 * MS, Sent(False, 5001, 1101, frames.ACK, ident=2))
+    talk(path, port=50_001, began=ended + 9 * SECOND, loss=0, rounds=1)
+    found, _ = joined(path)
+    assert (found.summary.a_to_b.not_captured, found.summary.a_to_b.lost) == (1, 0)
+
+
+def test_the_order_of_the_captures_does_not_matter():
+    path = Path(seed=3, box=Box(client=NAT))
+    traffic(path, connections=2)
+    (a, b), _ = path.captures()
+    there = paired(segment_columns([a]), segment_columns([b]))
+    a.seek(0)
+    b.seek(0)
+    back = paired(segment_columns([b]), segment_columns([a]))
+    assert (there.nearer_to_clients, back.nearer_to_clients) == ("a", "b")
+    assert losses(there) == losses(back)
+
+
+def test_a_clock_that_was_set_gives_no_delays():
+    path = Path()
+    talk(path, loss=0, rounds=3)
+    path.offset_ns = 0
+    files, _ = path.captures()
+    path.clock_b = lambda ns: ns + (5 * SECOND if ns > START + 100 * MS else 0)
+    (_, b), _ = path.captures()
+    found = paired(segment_columns([files[0]]), segment_columns([b]))
+    assert (found.clock.consistent, found.clock.offset, found.summary.a_to_b.delays) == (False, None, None)
+
+
+def test_captures_of_other_traffic_are_refused():
+    one, other = Path(), Path(client="192.0.2.77")
+    talk(one, loss=0, rounds=1)
+    talk(other, loss=0, rounds=1, isns=(9, 99), stamps=False)
+    (a, _), _ = one.captures()
+    (_, b), _ = other.captures()
+    with pytest.raises(UsageError, match="no connection is in both"):
+        paired(segment_columns([a]), segment_columns([b]))
+
+
+def test_json_and_text_show_it():
+    path = Path(seed=5, box=BOXES["NAT of both, other sequence numbers and MSS"])
+    traffic(path, connections=1)
+    found, lost = joined(path, 1)
+    out = BytesIO()
+    FORMATS["json"].render_paired(found, out, Options())
+    jsonschema.validate(json.loads(out.getvalue()), pair_schema())
+    out = BytesIO()
+    FORMATS["text"].render_paired(found, out, Options(width=100))
+    text = out.getvalue().decode()
+    assert text.count(" lost\n") == sum(map(len, lost.values()))
+    assert "client address: 192.0.2.1:40000 at A, 203.0.113.9:41000 at B" in text
+    assert max(map(len, text.splitlines())) <= 100
