@@ -9,7 +9,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import numpy as np
@@ -170,7 +170,7 @@ class LiveRun:
         self._exporter.finish()
         began = self._clock()
         now_ns = self.stream.now_ns
-        view = self.ids.view(self._case(now_ns))
+        view = self.ids.view(replace(self._case(now_ns), ongoing=True))
         leaving = self.expired.choose(view, self.options.keep)
         snapshot = self._snapshot(view, now_ns) if self._observed else None
         self._next_look_s = began + max(LOOK_EVERY_S, (self._clock() - began) / LOOK_SHARE)

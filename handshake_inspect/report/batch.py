@@ -111,7 +111,7 @@ class Batch(Parts):
         ]
         for i in np.flatnonzero(self.outcome != ESTABLISHED).tolist():
             told[i] = self._sentence(i, self.ends[1][i].ip)
-        return told
+        return list(map(why.so_far, told)) if self.case.ongoing else told
 
     def _missing(self) -> list[str | None]:
         """What of each handshake the capture lacks: a direction, the SYN or the SYN-ACK."""

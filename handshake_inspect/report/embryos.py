@@ -11,6 +11,7 @@ from handshake_inspect.report.made import Column, Parts, endpoints, named
 from handshake_inspect.report.model import Aliases, Direction, Handshake, Rtt
 from handshake_inspect.report.process import processes
 from handshake_inspect.report.server_names import names_of
+from handshake_inspect.report.why import so_far
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.attempts import LONE_CLIENT, LONE_SERVER
@@ -47,7 +48,7 @@ class Embryos(Parts):
         """Why each has its outcome."""
         causes = self.listed("cause")
         decided = self.listed("decided")
-        return [
+        told = [
             self._elsewhere(i)
             if cause == "answered-from-elsewhere"
             else parts.why_unanswered(word, cause, sure, self.trace.filtered)
@@ -55,6 +56,7 @@ class Embryos(Parts):
             else parts.why_pending(self.trace.last_ns - begun)
             for i, (word, cause, sure, begun) in enumerate(zip(self.words, causes, decided, self.times, strict=True))
         ]
+        return list(map(so_far, told)) if self.case.ongoing else told
 
     def _elsewhere(self, i: int) -> str:
         server = address_text(int(self.e["server_hi"][i]), int(self.e["server_lo"][i]))

@@ -104,19 +104,42 @@ def _listener(case: Case, end: tuple[int, int, int]) -> Any:
 def _processes(attempts: AttemptColumns) -> Iterator[Process | None]:
     sockets = attempts.case.sockets
     assert sockets is not None  # noqa: S101
-    columns = [attempts.address(who, part).tolist() for who in ("client", "server") for part in ("hi", "lo", "port")]
+    ends = ([attempts.address(who, part).tolist() for part in ("hi", "lo", "port")] for who in ("client", "server"))
+    clients, servers = (zip(*columns, strict=True) for columns in ends)
     times = (attempts.connection(name).tolist() for name in ("first_ns", "last_ns"))
     begun = (attempts.connection("syn_count") > 0).tolist()
-    for *ends, first_ns, last_ns, whole in zip(*columns, *times, begun, strict=True):
-        client, server = tuple(ends[:3]), tuple(ends[3:])
+    listeners = _Listeners(attempts.case)
+    for client, server, first_ns, last_ns, whole in zip(clients, servers, *times, begun, strict=True):
         since_ns = first_ns if whole else 0  # else the socket is older than the capture
         asked = sockets.connected(client, server, since_ns, last_ns)
         answers = sockets.connected(server, client, since_ns, last_ns)
-        listener = _listener(attempts.case, server)
-        if asked is not None or answers is not None or listener is not None:
-            yield Process(_owner(asked), _owner(answers, listener))
+        if asked is None and answers is None:
+            yield listeners[server]
         else:
-            yield None
+            yield Process(_owner(asked), _owner(answers, listeners.found[server]))
+
+
+class _Listeners(dict[Any, Any]):
+    """What stands for a connection of which no socket is known, by its server: made once for all of them."""
+
+    def __init__(self, case: Case) -> None:
+        self.found: dict[Any, Any] = _Found(case)
+
+    def __missing__(self, server: Any) -> Process | None:
+        found = self.found[server]
+        self[server] = made = None if found is None else Process(None, _owner(None, found))
+        return made
+
+
+class _Found(dict[Any, Any]):
+    """Listeners by the ends of servers, each looked for once."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+
+    def __missing__(self, server: Any) -> Any:
+        self[server] = found = _listener(self._case, server)
+        return found
 
 
 def _owner(found: Any, listener: Any = None) -> Owner | None:

@@ -1,5 +1,6 @@
 """One sentence for every outcome and cause: what was seen, in words that need no manual."""
 
+import re
 from typing import Any
 
 from handshake_inspect.wire.text import duration, listing, plural
@@ -19,6 +20,23 @@ _REJECTIONS = {
 def sentence(row: dict[str, Any]) -> str:
     """Say why the connection described by `row` has its outcome."""
     return _SENTENCES[row["outcome"]](row)
+
+
+# How sentences about the end of a capture read while it goes on.
+_SO_FAR = (
+    (re.compile("it was still open when the capture ended"), "it is open"),
+    (re.compile(r" yet, but the capture ends (.*) after the first\."), r" yet; the first was \1 ago."),
+    (re.compile(r"; the capture ends (.*) later\."), r", \1 ago."),
+    (re.compile("the capture ends too soon to show"), "it is too early to say"),
+    (re.compile("or the capture ends too soon"), "or it is too early to say"),
+)
+
+
+def so_far(text: str) -> str:
+    """A sentence of a capture that has not ended."""
+    for before, now in _SO_FAR:
+        text = before.sub(now, text)
+    return text
 
 
 def _trouble(row: dict[str, Any]) -> str:

@@ -56,6 +56,7 @@ class Case:
     lookups: Sequence[Lookup] = ()  # of names, in the order of their first queries
     quics: Quics = field(default_factory=Quics.none)
     sockets: Sockets | None = None  # of the capturing host, where it was watched
+    ongoing: bool = False  # a look at a capture that goes on
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod

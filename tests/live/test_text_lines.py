@@ -1,13 +1,16 @@
 """`hsi live -T text` where no screen can be: a line for each connection when it is decided."""
 
 import io
+import itertools
 import re
 
 import pytest
 from live.test_run import SECOND, START, completed, refused, run_of
 from support import captures, frames
 
+from handshake_inspect.engine.export import Observer
 from handshake_inspect.render import FORMATS, Options
+from handshake_inspect.report.why import so_far
 
 
 def lines(octets, **options):
@@ -43,6 +46,40 @@ def test_there_is_no_second_line_when_one_ends():
     told = of(lines(spaced(*completed(START), (START + 5000, reset))), "10.0.0.1:4000")
     assert len(told) == 1
     assert "reset by client" in told[0]
+
+
+def test_a_capture_that_goes_on_does_not_end():
+    """Sentences are of now, until the last."""
+    client, server = ("10.0.0.1", 4000), ("10.9.0.2", 443)
+    half = [(START, frames.syn(src=client, dst=server)), (START + 1000, frames.syn_ack(src=server, dst=client))]
+    clock = itertools.count(0, 2.0)
+    seen = []
+
+    class Seeing(Observer):
+        wants_picture = True
+
+        def snapshot(self, snapshot):
+            seen.extend(each.why for each in snapshot.newest if each.client.port == client[1])
+
+    run_of(spaced(*half, (START + SECOND // 2, frames.syn(dst=server))), Seeing(), 256, lambda: next(clock)).run()
+    assert len(seen) > 2  # at the end 50 newer ones are listed
+    assert not [why for why in seen if "capture" in why]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "now"),
+    [
+        ("The handshake completed; it was still open when the capture ended.", "The handshake completed; it is open."),
+        ("1 SYN without an answer yet, but the capture ends 2 s after the first.",
+         "1 SYN without an answer yet; the first was 2 s ago."),
+        ("1 SYN-ACK and no final ACK yet, but the capture ends 617 ms after the first.",
+         "1 SYN-ACK and no final ACK yet; the first was 617 ms ago."),
+        ("its accept queue is full, or the capture ends too soon.",
+         "its accept queue is full, or it is too early to say."),
+    ],
+)  # fmt: skip
+def test_sentences_so_far(sentence, now):
+    assert so_far(sentence) == now
 
 
 def test_what_the_capture_leaves_undecided_is_in_the_report_alone():
