@@ -17,6 +17,7 @@ SAMPLES = [
     "tls13-hello-retry",
     "accept-queue-overflow",
     "closed-by-client-ipv6",
+    "tls-resumption",
 ]
 JENKINS = "sandbox; default-src 'none'; img-src 'self'; style-src 'self'"  # what it sends with artifacts
 # Texts of a drawing that lie on each other, by more than a pixel.

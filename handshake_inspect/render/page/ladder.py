@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
@@ -18,7 +18,8 @@ from handshake_inspect.report.words import Side
 
 WIDTH = 820
 _CLIENT, _SERVER = 250, 706  # where the two ends stand
-_TIME, _GAP, _FRAME = 64, 124, 130  # columns of figures
+_FIGURES = ((64, 9, "muted", "end"), (124, 9, "plain", "end"), (130, 3, "muted", None))  # place, characters, look
+_CHARACTER = 7  # pixels, of a figure
 _MIDDLE = (_CLIENT + _SERVER) / 2
 _ROW, _NOTE = 26, 15  # pixels of a rung, and of a line below it
 _HEAD = 28  # characters of a name that stands in the middle
@@ -56,12 +57,14 @@ class Row:
 
 def ladder(story: Story | QuicStory, *, alone: bool = False) -> Markup:
     """The drawing; `alone` makes it a file of its own."""
-    drawn = _Drawing()
+    ended = ("", "", "")
     if isinstance(story, QuicStory):
         rows, rest = quic_rows(QuicRungs(story, 200, _STYLE))
     else:
         rungs = Rungs(story, 200, _STYLE)
         rows, rest = list(tcp_rows(rungs)), rungs.rest()
+        ended = (rungs.times[-1], rungs.end_gap, "")
+    drawn = _Drawing([*(row.figures for row in rows), ended])
     for row in rows:
         drawn.row(row)
     if rest is not None:
@@ -74,8 +77,10 @@ def ladder(story: Story | QuicStory, *, alone: bool = False) -> Markup:
     label = f"Segments of connection {c.id} from {c.client} to {c.server}, {c.outcome}"
     more: dict[str, object] = {"xmlns": "http://www.w3.org/2000/svg"} if alone else {}
     sheet = [tag("style", _SHEET)] if alone else []
+    moved = tag("g", *lives, *heads, *drawn.parts, transform=f"translate({drawn.shift} 0)")
+    width = WIDTH + drawn.shift
     return tag(
-        "svg", *sheet, *lives, *heads, *drawn.parts, width=WIDTH, height=height, viewBox=f"0 0 {WIDTH} {height}",
+        "svg", *sheet, *drawn.figures, moved, width=width, height=height, viewBox=f"0 0 {width} {height}",
         class_="ladder", role="img", aria_label=label, font_family="system-ui, sans-serif", **more,
     )  # fmt: skip
 
@@ -119,11 +124,18 @@ def quic_rows(rungs: QuicRungs) -> tuple[list[Row], Note | None]:
 
 
 class _Drawing:
-    """Rows from the top down."""
+    """Rows from the top down; what is right of the figures makes room for long ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, figures: Sequence[tuple[str, str, str]]) -> None:
+        self.figures: list[Markup] = []
         self.parts: list[Markup] = []
         self.y = 30
+        self.shift = 0
+        self._places = []
+        for (x, room, kind, anchor), cells in zip(_FIGURES, zip(*figures, strict=True), strict=True):
+            more = _CHARACTER * max(max(map(len, cells)) - room, 0)
+            self._places.append((x + self.shift + (more if anchor else 0), kind, anchor))
+            self.shift += more
 
     def row(self, row: Row) -> None:
         """An arrow, with what belongs to it."""
@@ -149,10 +161,9 @@ class _Drawing:
             self.note(note)
 
     def _left(self, figures: tuple[str, str, str]) -> None:
-        places = ((_TIME, "muted", "end"), (_GAP, "plain", "end"), (_FRAME, "muted", None))
-        for words, (x, kind, anchor) in zip(figures, places, strict=True):
+        for words, (x, kind, anchor) in zip(figures, self._places, strict=True):
             if words:
-                self.parts.append(_words(words, x, self.y, kind, anchor))
+                self.figures.append(_words(words, x, self.y, kind, anchor))
 
     def _states(self, y: int, states: tuple[str, str]) -> None:
         client, server = states
