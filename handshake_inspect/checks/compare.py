@@ -28,7 +28,7 @@ from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import OUTCOMES, TROUBLE_OUTCOMES, Distribution, Finding, Outcomes, Report
 from handshake_inspect.report.services import distribution
 from handshake_inspect.wire.address import address_text
-from handshake_inspect.wire.text import duration, endpoint_text, share
+from handshake_inspect.wire.text import duration, endpoint_text, probability, share
 
 By = Literal["service", "port", "host"]
 CHANCE = 0.01  # a p-value above this is noise
@@ -196,7 +196,7 @@ def _slower(legs: Mapping[str, LegDifference | SpanDifference], tolerance: Toler
             continue
         shift = after - before
         if shift > tolerance.rtt_shift_ns and 100 * shift > tolerance.rtt_increase_percent * before:
-            yield f"median {name} {duration(after)}, before {duration(before)} (p = {leg.p_value:g})"
+            yield f"median {name} {duration(after)}, before {duration(before)} ({probability(leg.p_value)})"
 
 
 def _leg(leg: LegName, then: NDArray[np.int64], now: NDArray[np.int64]) -> LegDifference:

@@ -29,7 +29,7 @@ def _lines(difference: Difference, options: Options, style: Style) -> Iterator[s
     if shown:
         columns = [
             Column("service", [printable(each.name) for each in shown], floor=15, soft=28),
-            Column("change", [each.status for each in shown]),
+            Column("change", [change(each) for each in shown]),
             Column("failed then", [failures(each.old_failed, each.old_tried) for each in shown]),
             Column("now", [failures(each.new_failed, each.new_tried) for each in shown]),
             Column("median connect RTT", [rtt(each, style.micro) for each in shown], rank=1),
@@ -65,6 +65,14 @@ def interesting(difference: Difference) -> list[ServiceDifference]:
     return [each for each in difference.services if each.status != "same" or each.regressions or _moved(each)]
 
 
+def change(service: ServiceDifference) -> str:
+    """How the service changed: in what became of connections to it, else in how long they took to open."""
+    leg = next((each.status for each in service.rtt if each.leg == "total"), None)
+    if service.status == "same" and leg in ("slower", "faster"):
+        return str(leg)
+    return service.status
+
+
 def _moved(service: ServiceDifference) -> bool:
     return any(leg.status in ("slower", "faster") for leg in service.rtt)
 
@@ -83,8 +91,9 @@ def rtt(service: ServiceDifference, micro: str = "µ") -> str:
 
 
 def _shift(leg: LegDifference, micro: str = "µ") -> str:
-    """`40.1 ms to 52.0 ms, slower`."""
+    """`40.1 ms to 52.0 ms`, with a remark where that says nothing."""
     if leg.old.p50_ns is None or leg.new.p50_ns is None:
         return ""
     then, now = durations([leg.old.p50_ns, leg.new.p50_ns], micro)
-    return f"{then} to {now}, {leg.status.replace('-', ' ')}"
+    remark = "" if leg.status in ("slower", "faster") else f", {leg.status.replace('-', ' ')}"
+    return f"{then} to {now}{remark}"

@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.capture_lines import capture_facts
-from handshake_inspect.render.diff_text import failures, interesting, rtt, verdict
+from handshake_inspect.render.diff_text import change, failures, interesting, rtt, verdict
 from handshake_inspect.render.page import svg
 from handshake_inspect.render.page.cast import Shown, starring
 from handshake_inspect.render.page.changes import changes
@@ -67,9 +67,10 @@ def render_diff(difference: Difference, out: BinaryIO, options: Options) -> None
     """Write what a comparison found; with the reports that it is of, their RTTs are laid over each other."""
     changed = interesting(difference)
     rows = [
-        (each, failures(each.old_failed, each.old_tried), failures(each.new_failed, each.new_tried), rtt(each))
+        (each.name, change(each), failures(each.old_failed, each.old_tried),
+         failures(each.new_failed, each.new_tried), rtt(each))
         for each in changed[:CHANGES]
-    ]
+    ]  # fmt: skip
     then, now = difference.old_outcomes.as_dict(), difference.new_outcomes.as_dict()
     outcomes = [(word, f"{then[word]:,}", f"{now[word]:,}") for word in then if then[word] or now[word]]
     _write(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.diff_text import failures, interesting, rtt, verdict
+from handshake_inspect.render.diff_text import change, failures, interesting, rtt, verdict
 from handshake_inspect.render.rows import cell, columns, values
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.difference import Difference
@@ -169,7 +169,7 @@ def _diff(difference: Difference) -> Iterator[str]:
     if changed:
         yield "\n### Services\n"
         cells = [
-            [_code(each.name), each.status, failures(each.old_failed, each.old_tried),
+            [_code(each.name), change(each), failures(each.old_failed, each.old_tried),
              failures(each.new_failed, each.new_tried), rtt(each)]
             for each in changed[:CHANGES_SHOWN]
         ]  # fmt: skip

@@ -49,7 +49,7 @@ class RowConnections(Connections):
     @cached_property
     def troubled(self) -> NDArray[np.bool_]:
         """Whether an attempt had trouble (see `report.trouble`), in row order."""
-        return troubled(AttemptColumns(self.case, self.names, ..., ...))
+        return troubled(self.case, self.names)
 
     def __len__(self) -> int:
         """How many connections there are."""

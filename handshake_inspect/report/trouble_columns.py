@@ -7,21 +7,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.report.attempt_columns import AttemptColumns
+from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.endings import closes
 from handshake_inspect.report.trouble import ENDED, MANY, PERCENT
 from handshake_inspect.report.words import TROUBLE_OUTCOMES
+from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM, OUTCOMES
 
 _FAILED = np.array([outcome in TROUBLE_OUTCOMES for outcome in OUTCOMES])
 
 
-def troubled(attempts: AttemptColumns) -> NDArray[np.bool_]:
-    """Whether each failed, or had trouble as it opened, while it was open or as it ended."""
-    is_open = (attempts.outcome == ESTABLISHED) | (attempts.outcome == MIDSTREAM)
-    repeated = (attempts.connection("syn_count") > 1) | (attempts.connection("synack_count") > 1)
-    mask: NDArray[np.bool_] = (attempts.outcome == ESTABLISHED) & repeated | is_open & _had_trouble(attempts)
-    return _FAILED[attempts.outcome] | mask
+def troubled(case: Case, names: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether each attempt failed, or had trouble as it opened, while it was open or as it ended, in row order."""
+    outcome = case.outcomes.outcome
+    mask: NDArray[np.bool_] = _FAILED[outcome]
+    of_connections = case.attempts.of_connections(outcome)
+    was_open = np.flatnonzero((of_connections == ESTABLISHED) | (of_connections == MIDSTREAM))
+    if len(was_open):
+        attempts = AttemptColumns(case, names, was_open, NONE)
+        repeated = (attempts.connection("syn_count") > 1) | (attempts.connection("synack_count") > 1)
+        mask[was_open] |= (attempts.outcome == ESTABLISHED) & repeated | _had_trouble(attempts)
+    return mask
 
 
 def _had_trouble(attempts: AttemptColumns) -> NDArray[Any]:

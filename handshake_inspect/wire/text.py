@@ -42,6 +42,13 @@ def share(part: int, whole: int) -> str:
     return f"{percent} %"
 
 
+def probability(value: float | None) -> str:
+    """`p = 0.0042`, `p < 0.001`; empty where none was computed."""
+    if value is None:
+        return ""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
 def listing(words: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)

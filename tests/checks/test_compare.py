@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 from decimal import Decimal
 
 import jsonschema
@@ -15,6 +16,7 @@ from support.reports import MS, connection
 from handshake_inspect.checks.compare import Tolerance, compare
 from handshake_inspect.checks.statistics import mann_whitney, proportions
 from handshake_inspect.render import DIFFS, FORMATS, Options
+from handshake_inspect.render.diff_text import render_diff
 from handshake_inspect.report.model import Endpoint
 from handshake_inspect.report.schema import diff_schema
 from handshake_inspect.report.setup import Setup, Span, Spans
@@ -54,6 +56,18 @@ def test_slower():
     assert any("median total RTT" in each for each in difference.regressions)
     assert not compare(report(rtt_ms=60), report(rtt_ms=40)).regressed
     assert only(compare(report(rtt_ms=60), report(rtt_ms=40))).rtt[2].status == "faster"
+
+
+def test_a_service_that_became_slower_is_not_called_the_same():
+    def words(*reports_):
+        out = io.BytesIO()
+        render_diff(compare(*reports_), out, Options())
+        return out.getvalue().decode()
+
+    slower = words(report(rtt_ms=40), report(rtt_ms=60))
+    assert re.search(r"10.0.0.2:443 +slower +0 of \d+ +0 of \d+ +[\d.]+ ms to [\d.]+ ms$", slower, re.MULTILINE)
+    assert "(p < 0.001)" in slower
+    assert re.search(r"10.0.0.2:443 +faster ", words(report(rtt_ms=60), report(rtt_ms=40)))
 
 
 @pytest.mark.parametrize(

@@ -130,17 +130,11 @@ def describe(case: Case, proof: Proof | None, load: Load | None) -> Finding:
         "never_repeated": silent,
         "never_repeated_ratio": ratio(silent, half_open),
     }
-    reasons = []
-    if proof:
-        reasons.append(
-            f"{len(proof.agreeing):,} of {proof.asked:,} timestamps encode options (chance {proof.chance:g})"
-        )
-    if load:
-        reasons.append(f"{silent:,} of {half_open:,} half-open SYN-ACKs never repeated")
+    busy = f" while {half_open:,} attempts are half-open" if load else ""
     return Finding(
         KIND,
         "warning" if load else "info",
-        f"{write(host, port)} answers with SYN cookies: {'; '.join(reasons)}",
+        f"{write(host, port)} answers with SYN cookies{busy}",
         host,
         port,
         *span(trace, rows),

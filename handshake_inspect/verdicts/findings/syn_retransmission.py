@@ -193,13 +193,14 @@ def service_finding(case: Case, attempts: ConnectionRows, delay: Times, fits: ba
     }
     grave = len(late) >= MANY and len(late) >= SHARE * len(connects)
     host, port = target(trace, int(attempts[0]))
-    hit = f"{share(len(late), len(connects))} of connects" if len(connects) > 1 else "the one connect"
+    several = f"{share(len(late), len(connects))} of connects to {write(host, port)} were"
+    hit = several if len(connects) > 1 else f"the one connect to {write(host, port)} was"
     cited = earliest(trace, late)
     frames = np.where(c["syn_count"][cited] > 1, c["syn_frame"][cited], c["synack_frame"][cited])
     return Finding(
         KIND,
         "warning" if grave else "info",
-        f"{hit} to {write(host, port)} were delayed by {duration(penalty['delay_p50_ns'])}: {blame(kinds)}",
+        f"{hit} delayed by {duration(penalty['delay_p50_ns'])}: {blame(kinds)}",
         host,
         port,
         metrics=metrics,
