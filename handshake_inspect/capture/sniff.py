@@ -13,7 +13,7 @@ HEADERS = {"pcap": 24, "pcapng": 28}  # bytes of the file header, or of the shor
 _LONGEST_HEADER = 1 << 20  # of a section header with all its options
 
 _TWICE = "decompress it once first: hsi undoes only one layer of compression"
-_CONVERT = "convert it first: editcap -F pcapng FILE OUT"
+_CONVERT = "install tshark, with which hsi reads it, or convert it first: editcap -F pcapng FILE OUT"
 
 # First bytes -> what such a file is, and what its owner can do about it.
 _NATURES = (
@@ -89,6 +89,11 @@ def nature(head: bytes) -> tuple[str, str]:
     if _is_text(head):
         return "text", "give the capture itself: tcpdump -w FILE writes one"
     return f"data of an unknown kind (it begins with {head[:4].hex(' ')})", _DEFAULT_FIX
+
+
+def is_foreign(head: bytes) -> bool:
+    """Whether it is a capture of another program, which Wireshark can read."""
+    return nature(head)[1] == _CONVERT
 
 
 def _is_text(head: bytes) -> bool:

@@ -255,6 +255,12 @@ def open_source(where: Input, block_size: int = BLOCK_SIZE) -> Source:
     file = _open(where, name)
     try:
         status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and sniff.is_foreign(os.pread(file.fileno(), sniff.SNIFFED, 0)):
+            from handshake_inspect.capture import wireshark  # noqa: PLC0415  seldom needed
+
+            if (converted := wireshark.converted(where)) is not None:
+                file.close()
+                return Source(converted, name, None, block_size)
         return Source(file, name, status.st_size if stat.S_ISREG(status.st_mode) else None, block_size)
     except BaseException:
         file.close()

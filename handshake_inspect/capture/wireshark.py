@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
-from collections.abc import Iterator, Sequence
-from typing import IO, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from handshake_inspect.errors import CaptureError, HsiError
 
@@ -47,6 +49,45 @@ def version(tshark: str) -> str:
     return next((word.rstrip(".") for word in words if word[:1].isdigit()), "unknown")
 
 
+class Converted(io.RawIOBase):
+    """A capture of another program as pcapng, while tshark converts it; OSError where it cannot."""
+
+    def __init__(self, command: list[str]) -> None:
+        super().__init__()
+        # What it complains about is a few lines; a pipe holds these until the end.
+        self._child: Any = subprocess.Popen(  # noqa: S603
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        )
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, view: Any) -> int:
+        """Wait for bytes; 0 at the end."""
+        count: int = self._child.stdout.readinto(view) or 0
+        if not count and self._child.wait():
+            complaint = _complaint(self._child.stderr.read().decode(errors="replace").splitlines())
+            raise ValueError(f"tshark cannot convert it: {complaint}")
+        return count
+
+    def close(self) -> None:
+        """End the conversion."""
+        if not self.closed:
+            self._child.kill()
+            self._child.communicate()
+        super().close()
+
+
+def converted(path: str | os.PathLike[str]) -> Converted | None:
+    """A capture of another program, converted; None where tshark is not installed."""
+    try:
+        tshark = program()
+    except HsiError:
+        return None
+    return Converted([tshark, "-n", "-r", os.fspath(path), "-F", "pcapng", "-w", "-"])
+
+
 def dissected(tshark: str, path: str) -> Iterator[Dissected]:
     """What Wireshark's dissector says of each TCP segment of a file, in its two passes."""
     command = [tshark, "-2", "-n", "-r", path, "-Y", _SEGMENTS, "-T", "fields", "-E", "occurrence=l"]
@@ -58,13 +99,13 @@ def dissected(tshark: str, path: str) -> Iterator[Dissected]:
         assert child.stdout is not None  # noqa: S101
         for line in child.stdout:
             yield _read(line.rstrip("\n").split("\t"))
-        complaint = _complaint(child.stderr)
+        complaint = _complaint(child.stderr or ())
     if child.returncode:
         raise CaptureError(f"{path}: tshark cannot read it: {complaint}")
 
 
-def _complaint(stream: IO[str] | None) -> str:
-    lines = [] if stream is None else [line.strip() for line in stream if "Running as user" not in line]
+def _complaint(said: Iterable[str]) -> str:
+    lines = [line.strip() for line in said if "Running as user" not in line]
     return next((line for line in lines if line), "it does not say why")
 
 

@@ -35,6 +35,9 @@ _NSH_NEXT = {1: "ipv4", 2: "ipv6", 3: "ethernet", 5: "mpls"}
 _AUTHENTICATION = 51
 _NFLOG_PAYLOAD = 9
 MAX_LABELS = 32
+# Ethernet plain, with colours, and with the port of a multiplexer; PPP or HDLC; IP.
+_ERF_KINDS = {1: "ppp", 2: "ethernet", 11: "ethernet", 16: "ethernet", 20: "ethernet", 22: "ipv4", 23: "ipv6"}
+_JUNIPER_FAMILIES = {2: "ipv4", 5: "mpls", 6: "ipv6"}
 
 
 def _header_of(packet_class: type) -> type:
@@ -220,6 +223,45 @@ def _erspan3(octets: bytes) -> Step:
     return "ethernet", octets[20 if octets[11] & 1 else 12 :]
 
 
+def _ipoib(octets: bytes) -> Step:
+    """The header of IP over InfiniBand (RFC 4391 section 6): an ethertype, and 2 bytes reserved."""
+    return _by_ethertype(int.from_bytes(octets[:2], "big"), octets[4:])
+
+
+def _arcnet(octets: bytes) -> Step:
+    """From the type of an ARCNET packet on (RFC 1051, RFC 1201): IP behind it at once, or behind a sequence number."""
+    if octets[0] == 240:  # RFC 1051
+        return "ipv4", octets[1:]
+    layer = {212: "ipv4", 196: "ipv6"}.get(octets[0], "")
+    if octets[1] == 255:  # an exception packet: the flag and the number are repeated
+        return layer, octets[8:]
+    return (layer if octets[1] == 0 else ""), octets[4:]  # else a fragment
+
+
+def _erf(octets: bytes) -> Step:
+    """Endace's record: a header with the kind of what follows, and extensions of 8 bytes each."""
+    kind, at, more = octets[8] & 0x7F, 16, octets[8] & 0x80
+    while more:
+        more = octets[at] & 0x80
+        at += 8
+    layer = _ERF_KINDS.get(kind, "")
+    return layer, octets[at + (2 if layer == "ethernet" else 0) :]  # Ethernet is padded to align what it carries
+
+
+def _juniper(layer: str) -> Callable[[bytes], Step]:
+    """Juniper's header: a magic number, flags, extensions; then the frame, or a packet behind its address family."""
+
+    def step(octets: bytes) -> Step:
+        if octets[:3] != b"MGC":
+            return _NONE
+        rest = octets[6 + int.from_bytes(octets[4:6], "big") if octets[3] & 0x80 else 4 :]
+        if octets[3] & 0x02:  # no link layer
+            return _JUNIPER_FAMILIES.get(rest[0], ""), rest[4:]
+        return layer, rest
+
+    return step
+
+
 def _nsh(octets: bytes) -> Step:
     """Read a network service header (RFC 8300)."""
     return _NSH_NEXT.get(octets[3], ""), octets[max((octets[1] & 0x3F) * 4, 8) :]
@@ -287,6 +329,13 @@ STEPS: dict[str, Callable[[bytes], Step]] = {
     "wccp": _wccp,
     "etherip": _behind(2, "ethernet"),
     "trill": _trill,
+    "ethertype": _behind(2, "ethertype"),
+    "ipoib": _ipoib,
+    "arcnet": _arcnet,
+    "erf": _erf,
+    "juniper-ethernet": _juniper("ethernet"),
+    "juniper-ppp": _juniper("ppp"),
+    "juniper-chdlc": _juniper("chdlc"),
     "alone": lambda _: _NONE,
     "nflog": _nflog,
     "enc": bsd_layers.enc,

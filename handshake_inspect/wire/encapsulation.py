@@ -21,7 +21,9 @@ class LinkType(NamedTuple):
 LINK_TYPES: dict[int, LinkType] = {
     0: LinkType("BSD loopback", "family", 4),
     1: LinkType("Ethernet", "ethernet"),
+    7: LinkType("ARCNET of the BSDs", "arcnet", 2),
     9: LinkType("PPP", "ppp"),
+    10: LinkType("FDDI", "llc", 13),
     12: LinkType("raw IP", "ip"),  # DLT_RAW differs between systems
     14: LinkType("raw IP", "ip"),
     50: LinkType("PPP in HDLC framing", "ppp"),
@@ -34,12 +36,22 @@ LINK_TYPES: dict[int, LinkType] = {
     113: LinkType("Linux cooked v1", "sll"),
     117: LinkType("BSD pflog", "pflog"),
     127: LinkType("802.11 radiotap", "radiotap"),
+    129: LinkType("ARCNET of Linux", "arcnet", 4),
     149: LinkType("USER2 (Apple pktap)", "pktap"),  # as Apple wrote it before it had a number
+    178: LinkType("Juniper Ethernet", "juniper-ethernet"),
+    179: LinkType("Juniper PPP", "juniper-ppp"),
+    181: LinkType("Juniper Cisco HDLC", "juniper-chdlc"),
+    197: LinkType("ERF", "erf"),
     228: LinkType("raw IPv4", "ip"),
     229: LinkType("raw IPv6", "ip"),
     239: LinkType("netfilter log", "nflog"),
+    242: LinkType("IP over InfiniBand", "ipoib", 40),  # behind a global routing header
     258: LinkType("Apple pktap", "pktap"),
     276: LinkType("Linux cooked v2", "sll2"),
+    281: LinkType("Ethernet with a Broadcom tag", "ethertype", 16),  # of a switch's chip, behind the addresses
+    282: LinkType("Ethernet behind a Broadcom tag", "ethernet", 4),
+    284: LinkType("Ethernet with a DSA tag", "ethertype", 16),
+    285: LinkType("Ethernet with an EDSA tag", "ethertype", 20),
 }
 
 # The layer behind an ethertype (IEEE 802 numbers of IANA).
@@ -152,7 +164,15 @@ def _ports() -> dict[int, int]:
 
 
 FRAMING_COUNT = 512
-FRAMINGS = _table({number: _FRAMINGS.get(link.layer, 0) for number, link in LINK_TYPES.items()}, FRAMING_COUNT)
+_AT_ONCE = {"family": 4}  # bytes that the framing itself takes off
+FRAMINGS = _table(
+    {
+        number: _FRAMINGS.get(link.layer, 0)
+        for number, link in LINK_TYPES.items()
+        if link.skipped == _AT_ONCE.get(link.layer, 0)
+    },
+    FRAMING_COUNT,
+)
 BEHIND = _layers(ETHERTYPES, SEALED_ETHERTYPES)
 CARRIED = _layers(CARRIERS, SEALED_PROTOCOLS, 256)
 GRE_LAYERS = _layers(BEHIND_GRE, SEALED_ETHERTYPES)

@@ -3,11 +3,15 @@
 import gzip
 import io
 import os
+import shutil
 import struct
+import subprocess
 
 import pytest
 from support.captures import block, drain, option, packet, pcap, pcap_header, pcap_record, pcapng, read, section
 
+import handshake_inspect
+from handshake_inspect.capture import wireshark
 from handshake_inspect.capture.frames import FRAME, NEED_MORE
 from handshake_inspect.capture.source import open_source
 from handshake_inspect.engine import analyze
@@ -226,7 +230,7 @@ def test_standard_input_that_is_closed(monkeypatch):
         (b"\x04\x22\x4d\x18" + bytes(20), "the lz4 data is damaged"),
         (b"\x1f\x9d" + bytes(20), "uncompress -c FILE | hsi analyze -"),
         (b"PK\x03\x04" + bytes(20), "zip archive"),
-        (b"snoop\x00\x00\x00\x00\x00\x00\x02", "snoop capture; convert it first: editcap"),
+        (b"snoop\x00\x00\x00\x00\x00\x00\x02", "snoop capture; install tshark, with which hsi reads it, or convert"),
         (b"GMBU" + bytes(20), "Network Monitor"),
         (bytes.fromhex("000000004433225501000060010000440000") + bytes(60), "ERF"),
         (b"<!DOCTYPE html><html>", "HTML page"),
@@ -239,7 +243,8 @@ def test_standard_input_that_is_closed(monkeypatch):
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value[:4].hex()}-{len(value)}",
 )
-def test_what_is_no_capture_is_named(tmp_path, octets, word):
+def test_what_is_no_capture_is_named(tmp_path, octets, word, monkeypatch):
+    monkeypatch.setattr(wireshark, "converted", lambda _: None)  # as without tshark
     path = tmp_path / "thing"
     path.write_bytes(octets)
     message = refusal(path)
@@ -264,3 +269,36 @@ def test_a_frame_lies_where_the_reader_says():
     while source.reader.advance() != FRAME:
         assert source.fill()
     assert source.reader.offset + source.reader.frame_start == 24 + 16
+
+
+def erf(source):
+    """The frames as Endace's cards store them: with their checksums, in multiples of 8 bytes."""
+    records = []
+    for seen in drain(source):
+        body = b"\0\0" + seen.octets + b"FCS?"
+        body += bytes(-len(body) % 8)
+        time = (seen.ns // 10**9) << 32 | (seen.ns % 10**9 << 32) // 10**9
+        lengths = struct.pack(">HHH", 16 + len(body), 0, len(seen.octets) + 4)
+        records.append(struct.pack("<QBB", time, 2, 4) + lengths + body)
+    return b"".join(records)
+
+
+@pytest.mark.skipif(shutil.which("editcap") is None, reason="Wireshark's programs are not installed")
+@pytest.mark.parametrize("form", ["snoop", "netmon2", "erf"])
+def test_captures_of_other_programs_are_read_through_tshark(tmp_path, form, pcaps):
+    other = tmp_path / "capture"
+    if form == "erf":
+        other.write_bytes(erf(open_source(pcaps / "closed-by-client.pcap")))
+    else:
+        subprocess.run(["editcap", "-F", form, pcaps / "closed-by-client.pcap", other], check=True)
+    report = handshake_inspect.analyze(other)
+    plain = handshake_inspect.analyze(pcaps / "closed-by-client.pcap")
+    assert report.capture.frames == plain.capture.frames
+    assert [each.why for each in report.connections] == [each.why for each in plain.connections]
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_what_tshark_cannot_convert_is_an_error(tmp_path):
+    path = tmp_path / "thing"
+    path.write_bytes(b"snoop\x00\x00\x00\x00\x00\x00\x09" + bytes(40))
+    assert "tshark cannot convert it: " in refusal(path)

@@ -110,6 +110,18 @@ def trill(frame, words=0):
     return struct.pack(">HHH", words << 6 | 5, 1, 2) + b"\0" * 4 * words + frame
 
 
+def arcnet(packet, addresses, exception=b""):
+    kind = 212 if packet[0] >> 4 == 4 else 196
+    again = bytes([kind]) + exception if exception else b""
+    return addresses + again + bytes([kind]) + b"\0\0\x07" + packet
+
+
+def tagged(packet, length):
+    """Ethernet with a tag of a switch's chip behind the addresses."""
+    frame = frames.ethernet(packet)
+    return frame[:12] + b"\x40" + bytes(length - 1) + frame[12:]
+
+
 def capwap(frame, header, wireless=b""):
     """A data message whose header is `header` (24 bits), a fragment's number, and what the radio says."""
     return b"\0" + header.to_bytes(3, "big") + b"\0" * 4 + wireless + frame
@@ -160,6 +172,23 @@ NOT_TUNNELS = {
     "nsh": (1, lambda p: frames.ethernet(nsh(p), ethertype=0x894F)),
     "netfilter log": (239, nflog),
     "netfilter log, other order": (239, lambda p: nflog(p, ">")),
+    "fddi": (10, lambda p: b"\x50" + bytes(12) + llc_snap(p)),
+    "infiniband": (242, lambda p: bytes(40) + struct.pack(">HH", frames.ethertype_of(p), 0) + p),
+    "arcnet": (7, lambda p: arcnet(p, b"\x01\x02")),
+    "arcnet of linux": (129, lambda p: arcnet(p, b"\x01\x02\0\0")),
+    "arcnet, exception": (7, lambda p: arcnet(p, b"\x01\x02", b"\xff\xff\xff")),
+    "broadcom tag": (281, lambda p: tagged(p, 4)),
+    "broadcom tag in front": (282, lambda p: bytes(4) + frames.ethernet(p)),
+    "dsa tag": (284, lambda p: tagged(p, 4)),
+    "edsa tag": (285, lambda p: tagged(p, 8)),
+    "erf": (197, lambda p: bytes(8) + b"\x02" + bytes(7) + b"\0\0" + frames.ethernet(p)),
+    "erf, extended": (197, lambda p: bytes(8) + b"\x82" + bytes(7) + b"\x85" + bytes(7) + bytes(10) + frames.vlan(p)),
+    "erf, ip": (197, lambda p: bytes(8) + bytes([22 if p[0] >> 4 == 4 else 23]) + bytes(7) + p),
+    "juniper ethernet": (178, lambda p: b"MGC\x01" + frames.ethernet(p)),
+    "juniper ethernet, extended": (178, lambda p: b"MGC\x81\0\x06\x01\x01\x01\x02\x01\x02" + frames.vlan(p)),
+    "juniper, no link layer": (178, lambda p: b"MGC\x03" + bytes([2 if p[0] >> 4 == 4 else 6, 0, 0, 0]) + p),
+    "juniper ppp": (179, lambda p: b"MGC\x01" + b"\xff\x03" + ppp(p)),
+    "juniper hdlc": (181, lambda p: b"MGC\x01" + b"\x0f\0" + struct.pack(">H", frames.ethertype_of(p)) + p),
     "radiotap": (127, lambda p: radiotap(wifi(llc_snap(p)))),
 }
 TUNNELS = {
