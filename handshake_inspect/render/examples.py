@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from handshake_inspect.report.model import OUTCOMES, Connection
+from handshake_inspect.report.model import OUTCOMES, Connection, Outcome
 from handshake_inspect.report.trouble import trouble_of_open
 
 ALIKE_SHOWN = 5  # of one kind
@@ -28,8 +28,11 @@ def kind_of(connection: Connection) -> Kind:
     return _ORDER[connection.outcome], connection.cause or "", _FIGURE.sub("", why)
 
 
-def examples(troubled: Iterable[Connection], most: int) -> list[Connection]:
-    """Return at most `most` of them, kind by kind, and of a kind in the order of their first frames."""
+def examples(troubled: Iterable[Connection], most: int, often: Mapping[Outcome, int] | None = None) -> list[Connection]:
+    """Return at most `most` of them, kind by kind, and of a kind in the order of their first frames.
+
+    Kinds of an outcome that is `often` met come first, but those that were established late come last.
+    """
     kinds: dict[Kind, list[Connection]] = {}
     for connection in troubled:
         kinds.setdefault(kind_of(connection), []).append(connection)
@@ -37,7 +40,14 @@ def examples(troubled: Iterable[Connection], most: int) -> list[Connection]:
     each = ALIKE_SHOWN
     while each > 1 and sum(min(len(kinds[kind]), each) for kind in frequent) > most:
         each -= 1
-    in_order = sorted(frequent, key=lambda kind: (kind[0], kinds[kind][0].id))
+    counts = often or {}
+
+    def place(kind: Kind) -> tuple[int, int, int]:
+        first = kinds[kind][0]
+        frequency = 0 if first.outcome == "established" else -counts.get(first.outcome, 0)
+        return frequency, kind[0], first.id
+
+    in_order = sorted(frequent, key=place)
     return [connection for kind in in_order for connection in _various(kinds[kind], each)]
 
 

@@ -27,6 +27,16 @@ def finding_lines(finding: Finding, options: Options, style: Style) -> Iterator[
         yield from _details(finding, options.width, style)
 
 
+def follower_lines(finding: Finding, options: Options, style: Style) -> Iterator[str]:
+    """One that follows from another, told below it."""
+    title = style.clean(finding.title)
+    said = title[:1].lower() + title[1:] if title[1:2].islower() else title
+    yield from paragraph(f"also: {said}", options.width, INDENT)
+    if options.verbosity > 0:
+        yield from paragraph(style.clean(finding.advice), options.width, INDENT)
+        yield from _details(finding, options.width, style)
+
+
 def _details(finding: Finding, width: int, style: Style) -> Iterator[str]:
     """Every metric, and the frames and connections that prove it."""
     if finding.start_ns is not None and finding.end_ns is not None:

@@ -10,13 +10,14 @@ from handshake_inspect.render.afterwards import afterwards
 from handshake_inspect.render.capture_lines import capture_lines, in_one_line
 from handshake_inspect.render.connections import connection_lines
 from handshake_inspect.render.examples import examples, kind_of
-from handshake_inspect.render.finding_lines import SEVERITY_LOOKS, finding_lines
+from handshake_inspect.render.finding_lines import SEVERITY_LOOKS, finding_lines, follower_lines
 from handshake_inspect.render.ladder import short
 from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, heading, paragraph, written
 from handshake_inspect.render.next_step import next_step
 from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
+from handshake_inspect.report.consequences import told_together
 from handshake_inspect.report.headline import MEANING, failures, gravest_of, headline, troubles, verdict, why_nothing
 from handshake_inspect.report.links import explained_by
 from handshake_inspect.report.model import Capture, Connection, Report, Service
@@ -50,13 +51,16 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         yield from _nothing(report.capture, options, style)
         yield from capture_lines(report.capture, options.width, style)
         return
-    trouble = examples(report.connections.trouble(TROUBLE_SEEN), TROUBLE_SHOWN) if options.connections else []
+    trouble = _trouble(report) if options.connections else []
     explained: set[str] = set()
-    for finding in report.findings:
+    for finding, others in told_together(report.findings):
         yield from finding_lines(finding, options, style)
-        if finding.id not in explained:
-            explained.add(finding.id)
-            yield INDENT + style.paint(f"more: {explained_by(finding.id)}", "dim")
+        for other in others:
+            yield from follower_lines(other, options, style)
+        new = [word for word in dict.fromkeys(each.id for each in (finding, *others)) if word not in explained]
+        explained.update(new)
+        if new:
+            yield INDENT + style.paint(f"more: {', '.join(map(explained_by, new))}", "dim")
     if report.summary.connections:
         yield from _tcp(report, trouble, options, style)
     yield from quic(report, options.width, style)
@@ -66,6 +70,11 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
     yield from capture_lines(report.capture, options.width, style)
     if len(report.connections) and options.connections:
         yield from next_step(report, (trouble or report.connections[:1])[0], options.width, style)
+
+
+def _trouble(report: Report) -> list[Connection]:
+    """Some connections that had trouble, of what happened most often first."""
+    return examples(report.connections.trouble(TROUBLE_SEEN), TROUBLE_SHOWN, report.summary.outcomes.as_dict())
 
 
 def _tcp(report: Report, trouble: list[Connection], options: Options, style: Style) -> Iterator[str]:

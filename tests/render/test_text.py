@@ -118,6 +118,13 @@ def test_a_few_of_a_kind_stand_for_all():
     assert shown.count("closed-port:") == 1
 
 
+def test_what_happened_most_often_comes_first():
+    frequent = [connection(number, "half-open") for number in range(2, 9)]
+    often = {"established": 9, "refused": 1, "half-open": 7}
+    shown = [each.outcome for each in examples([connection(0, "refused"), connection(1, syns=2), *frequent], 20, often)]
+    assert shown == ["half-open"] * 5 + ["refused", "established"]
+
+
 def test_of_a_kind_every_server_is_shown_before_one_of_them_again():
     servers = [80] * 7 + [81, 80, 82]
     alike = [connection(number, "refused", server=Endpoint("10.0.0.2", port)) for number, port in enumerate(servers)]
