@@ -9,9 +9,12 @@ from handshake_inspect.wire cimport seqspace
 cdef unsigned int ROLE_FINISHED
 cdef unsigned int ROLE_LAST
 cdef uint32_t SETUP_ALERT
+cdef uint32_t SETUP_CUT
+cdef uint32_t SETUP_EARLY_OFFERED
 cdef uint32_t SETUP_HELLO_RETRY
 cdef uint32_t SETUP_SERVER_HELLO
 cdef uint32_t SETUP_TLS
+cdef uint32_t SETUP_UNREAD
 cdef unsigned int HEAD
 cdef unsigned int ALERT
 cdef unsigned int APPLICATION_DATA
@@ -30,6 +33,8 @@ cdef void on_head(Focus focus) noexcept nogil
 cdef void on_end(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", message="unsigned int")
 cdef void on_client(Focus focus, unsigned int kind) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", offered=bint)
+cdef bint may_be_early(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void answer(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")

@@ -10,9 +10,12 @@ from handshake_inspect.tcp.setup_facts import (
     ROLE_FINISHED,
     ROLE_LAST,
     SETUP_ALERT,
+    SETUP_CUT,
+    SETUP_EARLY_OFFERED,
     SETUP_HELLO_RETRY,
     SETUP_SERVER_HELLO,
     SETUP_TLS,
+    SETUP_UNREAD,
 )
 from handshake_inspect.tcp.setup_rows import HEAD
 from handshake_inspect.tls.numbers import (
@@ -76,7 +79,7 @@ def on_client(focus: Any, kind: int) -> None:
         setup_text.revert(focus)
         return
     if not setup.flags & SETUP_SERVER_HELLO or not seqspace.seq_ge(reading.ack[side], reading.server_hello_end):
-        if kind == APPLICATION_DATA:
+        if kind == APPLICATION_DATA and may_be_early(focus):
             setup_tls13.on_early_data(focus)
         return
     if setup.version == 0 and not infer_version(focus, kind, message):
@@ -86,6 +89,14 @@ def on_client(focus: Any, kind: int) -> None:
         setup_tls13.on_client(focus, kind)
     elif setup.version <= TLS12:
         setup_tls12.on_client(focus, kind, message)
+
+
+def may_be_early(focus: Any) -> bool:
+    """Whether data before ServerHello is early data: offered, as far as the hello shows, and no byte is missing."""
+    reading = focus.reading
+    side = focus.side
+    offered = focus.setup.flags & (SETUP_EARLY_OFFERED | SETUP_CUT | SETUP_UNREAD) != 0
+    return offered and not seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1])
 
 
 def answer(focus: Any, kind: int) -> None:

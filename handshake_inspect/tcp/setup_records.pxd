@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
-from handshake_inspect.tcp cimport setup_hellos, setup_messages, setup_text, setup_tls12
+from handshake_inspect.tcp cimport setup_hellos, setup_messages, setup_text, setup_tls12, setup_tls13
 from handshake_inspect.tcp cimport setup_rows as sr
 from handshake_inspect.tcp.focus cimport Focus
 from handshake_inspect.tls cimport octet_store

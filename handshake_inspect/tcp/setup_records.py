@@ -7,7 +7,7 @@ took a header, the next flight of that side is looked at: it begins with a recor
 
 from typing import Any
 
-from handshake_inspect.tcp import setup_hellos, setup_messages, setup_text, setup_tls12
+from handshake_inspect.tcp import setup_hellos, setup_messages, setup_text, setup_tls12, setup_tls13
 from handshake_inspect.tcp.setup_facts import (
     READ_LOST,
     READ_RECORDS,
@@ -205,6 +205,7 @@ def miss(focus: Any) -> None:
     if reading.gather[focus.side]:
         setup_hellos.drop_gathered(focus)
     setup_tls12.on_cut(focus)
+    setup_tls13.on_cut(focus)
 
 
 def find_again(focus: Any) -> None:

@@ -145,7 +145,8 @@ class Reading(ctypes.Structure):
         ("kind", ctypes.c_uint8),  # UPGRADE_* that this may be
         ("answers", ctypes.c_uint8),  # how many there are
         ("done", ctypes.c_uint8),  # the response came, and the client has yet to acknowledge it
-        ("spare", ctypes.c_uint8 * 4),
+        ("said", ctypes.c_uint8),  # whether the server sent more than alerts after its Finished
+        ("spare", ctypes.c_uint8 * 3),
     )
 
 

@@ -23,7 +23,7 @@ cdef unsigned int TLS12
 cdef uint32_t MASK32
 cdef unsigned int EMPTY_LIST
 
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", unfinished=bint)
 cdef void on_client(Focus focus, unsigned int kind, unsigned int message) noexcept nogil
 @cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t)
 cdef void note_certificate(Focus focus) noexcept nogil

@@ -45,8 +45,9 @@ def on_client(focus: Any, kind: int, message: int) -> None:
         note_certificate(focus)
     elif kind == APPLICATION_DATA and setup.flags & SETUP_CLIENT_FINISHED and focus.exchange.request_frame == 0:
         note_request(focus)
-        if not reading.changed[side ^ 1] or not seqspace.seq_ge(reading.ack[side], reading.finished_end):
-            setup.flags |= SETUP_FALSE_START
+        unfinished = not reading.changed[side ^ 1] or not seqspace.seq_ge(reading.ack[side], reading.finished_end)
+        if unfinished and not seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1]):
+            setup.flags |= SETUP_FALSE_START  # and not for want of the server's flight in the capture
 
 
 def note_certificate(focus: Any) -> None:

@@ -14,6 +14,8 @@ cdef unsigned int ROLE_FINISHED
 cdef unsigned int ROLE_LAST
 cdef uint32_t SETUP_CERTIFICATE_SENT
 cdef uint32_t SETUP_CERTIFICATE_WITHHELD
+cdef uint32_t SETUP_CUT
+cdef uint32_t SETUP_UNREAD
 cdef uint32_t SETUP_EARLY_ENDED
 cdef uint32_t SETUP_EARLY_OFFERED
 cdef uint32_t SETUP_EARLY_REQUEST
@@ -53,6 +55,9 @@ cdef void on_flight(Focus focus, unsigned int length) noexcept nogil
 cdef void accept_early(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *")
 cdef void take_back(Focus focus) noexcept nogil
+cdef void forget_request(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", same=bint)
+cdef void on_cut(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void finish(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *", i="unsigned int")
@@ -69,4 +74,5 @@ cdef void note_candidate(Focus focus, unsigned int length) noexcept nogil
     setup="sr.Setup *", count="unsigned int", ticket="unsigned int", i="unsigned int", length="unsigned int"
 )
 cdef bint is_answered(Focus focus) noexcept nogil
+@cython.locals(setup="sr.Setup *", server="unsigned int", doubted=bint)
 cdef void note_encrypted_alert(Focus focus) noexcept nogil

@@ -21,6 +21,7 @@ from handshake_inspect.tcp.setup_facts import (
     ROLE_LAST,
     SETUP_CERTIFICATE_SENT,
     SETUP_CERTIFICATE_WITHHELD,
+    SETUP_CUT,
     SETUP_EARLY_ENDED,
     SETUP_EARLY_OFFERED,
     SETUP_EARLY_REQUEST,
@@ -28,6 +29,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_HELLO_RETRY,
     SETUP_OFFERS_H2,
     SETUP_SERVER_FINISHED,
+    SETUP_UNREAD,
 )
 from handshake_inspect.tcp.setup_rows import CANDIDATES
 from handshake_inspect.tls.numbers import (
@@ -103,7 +105,7 @@ def on_flight(focus: Any, length: int) -> None:
     reading = focus.reading
     setup = focus.setup
     reading.records += 1
-    if length == END_OF_EARLY_DATA - shorter(focus) and setup.flags & SETUP_EARLY_OFFERED:
+    if length == END_OF_EARLY_DATA - shorter(focus) and setup.flags & (SETUP_EARLY_OFFERED | SETUP_CUT | SETUP_UNREAD):
         setup.flags |= SETUP_EARLY_ENDED
         accept_early(focus)
     elif is_finished(focus, length):
@@ -139,10 +141,30 @@ def take_back(focus: Any) -> None:
     setup = focus.setup
     setup.flags |= SETUP_CERTIFICATE_WITHHELD if focus.reading.withheld else SETUP_CERTIFICATE_SENT
     if not setup.flags & SETUP_EARLY_REQUEST:
-        focus.exchange.request_ns = 0
-        focus.exchange.request_frame = 0
-        setup.request_sent_ns = 0
-        forget_candidates(focus)
+        forget_request(focus)
+
+
+def forget_request(focus: Any) -> None:
+    """What was taken for the request was none."""
+    focus.exchange.request_ns = 0
+    focus.exchange.request_frame = 0
+    focus.setup.request_sent_ns = 0
+    forget_candidates(focus)
+
+
+def on_cut(focus: Any) -> None:
+    """The snap length took the rest of the client's flight: its Finished, or what shows that there is no request."""
+    setup = focus.setup
+    reading = focus.reading
+    if not focus.is_client or reading.records == 0:
+        return
+    if reading.finished == FINISHED_NOT:
+        reading.finished = FINISHED_PERHAPS
+        finish(focus)
+        return
+    same = not focus.turned or setup.client_finished_frame == focus.frame
+    if same and reading.finished == FINISHED_PERHAPS and not setup.flags & SETUP_EARLY_REQUEST:
+        forget_request(focus)
 
 
 def finish(focus: Any) -> None:
@@ -201,7 +223,9 @@ def on_later(focus: Any) -> None:
     length = reading.length[focus.side]
     if is_alert(focus, length):
         note_encrypted_alert(focus)
-    elif may_answer(focus):
+        return
+    reading.said = 1
+    if may_answer(focus):
         note_candidate(focus, length)
     elif reading.finished != FINISHED_NOT and LEAST_TICKET <= length <= MOST_TICKET and setup.ticket_length == 0:
         setup.ticket_length = length
@@ -262,7 +286,11 @@ def is_answered(focus: Any) -> bool:
 def note_encrypted_alert(focus: Any) -> None:
     """A record as long as an alert: the last one of its side is one.  After a response it is close_notify.
 
-    So it may be where the snap length took what the client sent behind its Finished: a request, perhaps.
+    So it may be where the snap length took what the client sent behind its Finished, a request perhaps, and something
+    came back.
     """
-    if focus.setup.candidate_count == 0 and focus.reading.state[0] != READ_LOST and focus.reading.state[1] != READ_LOST:
+    setup = focus.setup
+    server = focus.side ^ 1 if focus.is_client else focus.side
+    doubted = setup.flags & SETUP_CUT and (focus.reading.said or focus.reading.state[server] == READ_LOST)
+    if setup.candidate_count == 0 and not doubted:
         setup_alerts.note_alert(focus, 0, 0)

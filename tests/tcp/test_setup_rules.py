@@ -162,6 +162,51 @@ def test_what_looks_like_a_close_behind_the_cut_part_of_a_flight():
     assert not read.has("ALERT")
 
 
+def test_a_certificate_behind_the_cut_part_of_a_flight_is_no_request():
+    """Certificate, CertificateVerify and Finished of which the last cannot be seen; then the server's answer to them."""
+    talk = talk_13()
+    talk.say(0, record(300) + record(120) + record(53), size=200)
+    talk.say(1, record(250))
+    talk.say(0, record(80))
+    talk.say(1, record(5000))
+    read = Read(cut(talk, 128))
+    assert read.has("CUT", "CLIENT_FINISHED")
+    assert read.ms("request") > read.ms("client_finished") + 40
+
+
+def test_an_alert_at_once_is_no_close_though_the_flight_was_cut():
+    talk = talk_13(25, 53, after=[19])
+    assert Read(cut(talk, 84)).has("CUT", "ALERT", "ALERT_SERVER", "ALERT_LATE")
+
+
+def test_the_end_of_early_data_is_known_by_its_length_where_the_hello_was_cut():
+    talk = Talk([(0, client_hello(extra=EARLY + bytes(200)) + record(100)), (1, FLIGHT), (0, record(21) + record(53))])
+    for snap in (84, 100):  # the header of the Finished behind it is cut, too
+        read = Read(cut(talk, snap))
+        assert read.has("CUT", "EARLY_ENDED", "CLIENT_FINISHED")
+        assert not read.has("CERTIFICATE_SENT")
+
+
+def without(talk, number):
+    """The capture of a talk that lacks a frame."""
+    kept = talk.frames()
+    return pcap(kept[: number - 1] + kept[number:], nano=True)
+
+
+def test_a_server_s_flight_that_is_missing_makes_no_false_start():
+    talk = Talk(handshake(client(TLS12), server(TLS12)))
+    last = next(i for i, each in enumerate(talk.sent) if each[1] == 1 and i > 2)  # the flight with its Finished
+    read = Read(without(talk, last + 4))
+    assert read.has("CLIENT_FINISHED", "HOLE") or not read.has("SERVER_FINISHED")
+    assert not read.has("FALSE_START")
+
+
+def test_what_follows_a_server_hello_that_is_missing_is_no_early_data():
+    talk = talk_13(53, 80)
+    read = Read(without(talk, 5))
+    assert not read.has("EARLY_SENT")
+
+
 @pytest.mark.parametrize("isns", [(1000, 5000), (1000, 0x9000_0000), (0x9000_0000, 1000)])
 def test_what_the_snap_length_hides_is_no_false_start(isns):
     talk = Talk(handshake(client(TLS12), server(TLS12)), isns=isns)

@@ -103,13 +103,14 @@ def has_ended(seen: Seen, *, client: bool) -> Bools:
 def kinds(seen: Seen) -> NDArray[np.int64]:
     """Full or resumed, as places in TLS_KINDS; -1 where that is not known."""
     resumed = np.where(seen.is_13, seen.flag(SETUP_PSK), seen.flag(SETUP_SERVER_CHANGED))
-    known = seen.flag(SETUP_SERVER_HELLO) & (seen.is_13 | (seen.is_12 & seen.flag(SETUP_CLIENT_FINISHED)))
+    whole = seen.is_13 & (seen["cipher"] != 0)  # else the snap length took what ServerHello says
+    known = seen.flag(SETUP_SERVER_HELLO) & (whole | (seen.is_12 & seen.flag(SETUP_CLIENT_FINISHED)))
     return np.where(known, resumed.astype(np.int64), -1)
 
 
 def early_data(seen: Seen) -> NDArray[np.int64]:
     """As places in EARLY_DATA; -1 where none was offered."""
-    offered = seen.flag(SETUP_EARLY_OFFERED | SETUP_EARLY_SENT)
+    offered = seen.flag(SETUP_EARLY_OFFERED | SETUP_EARLY_SENT | SETUP_EARLY_ENDED)
     refused = seen.flag(SETUP_HELLO_RETRY) | (seen.flag(SETUP_CLIENT_FINISHED) & seen.flag(SETUP_SERVER_HELLO))
     rules = [(~offered, 3), (seen.flag(SETUP_EARLY_ENDED), 0), (refused, 1)]
     codes = first_match(rules, 2, len(seen)).astype(np.int64)
