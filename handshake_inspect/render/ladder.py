@@ -64,7 +64,11 @@ def _head(story: Story, width: int, style: Style) -> Iterator[str]:
     names = [
         "standard input" if source == "-" else style.elide(printable(source), room) for source in story.capture.sources
     ]
-    yield from labelled("file", ", ".join(names), width, style)
+    if c.first_file is None:
+        yield from labelled("file", ", ".join(names), width, style)
+    else:
+        where = f"{style.elide(printable(c.first_file), room)}, from frame {c.frame_in_file} on, of {len(names)} files"
+        yield from labelled("file", where, width, style)
     inferred = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
     yield from labelled("client", str(c.client) + inferred, width, style)
     yield from labelled("server", named(c.server), width, style)

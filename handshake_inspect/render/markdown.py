@@ -11,6 +11,7 @@ from handshake_inspect.render.diff_text import change, failures, interesting, rt
 from handshake_inspect.render.rows import cell, columns, values
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.difference import Difference
+from handshake_inspect.report.headline import few_sources
 from handshake_inspect.report.host import host_words
 from handshake_inspect.report.model import Connection, Distribution, Finding, Report
 from handshake_inspect.wire.text import durations, plural, printable, share
@@ -47,7 +48,7 @@ def _report(report: Report, options: Options) -> Iterator[str]:
     counts = summary.outcomes.as_dict()
     yield f"## TCP connections: {counts['established']:,} of {summary.connections:,} established"
     yield ""
-    sources = ", ".join("standard input" if name == "-" else _code(name) for name in report.capture.sources)
+    sources = few_sources(report.capture, _code)
     yield f"{sources}: {plural(report.capture.frames, 'frame')}, {plural(report.capture.tcp_segments, 'TCP segment')}"
     if counted := host_words(report.capture.host):
         yield f"\nThis host: {counted}"

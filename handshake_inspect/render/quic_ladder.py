@@ -8,6 +8,7 @@ from handshake_inspect.render.ladder import named, notes, outcome_words
 from handshake_inspect.render.layout import INDENT, Style, labelled, paragraph
 from handshake_inspect.render.rungs import ROOMY, Note, Signs, note_lines, said
 from handshake_inspect.render.waterfall import waterfall
+from handshake_inspect.report.headline import few_sources
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.quic_story import QuicStep, QuicStory
 from handshake_inspect.wire.text import bounds, duration, moment, offsets, plural, span
@@ -35,8 +36,7 @@ def page(story: QuicStory, width: int, style: Style) -> Iterator[str]:
 def _head(story: QuicStory, width: int, style: Style) -> Iterator[str]:
     c = story.connection
     yield style.paint(f"QUIC CONNECTION q{c.id}", "bold") + f"  {outcome_words(c, style)}"
-    files = ("standard input" if source == "-" else source for source in story.capture.sources)
-    yield from labelled("file", ", ".join(files), width, style)
+    yield from labelled("file", few_sources(story.capture), width, style)
     yield from labelled("client", str(c.client), width, style)
     yield from labelled("server", named(c.server), width, style)
     counted = f"{plural(story.datagrams, 'datagram')} in {span(story.duration_ns, style.micro)}"

@@ -10,6 +10,7 @@ from handshake_inspect.report.model import Capture, Finding, Outcome, Outcomes, 
 from handshake_inspect.report.trouble import ENDED
 from handshake_inspect.wire.text import listing, plural, printable, share, span
 
+FEW_SOURCES = 3  # of many that are named
 FEW = 20  # connections of which the verdict gives no percentage
 NOT_SEEN = {"not-looked-into", "unsupported-link-type"}  # kinds of problems
 MEANING: dict[Outcome, str] = {
@@ -87,6 +88,14 @@ def failures(outcomes: Outcomes, written: Callable[[int], str] = "{:,}".format) 
 def source_names(capture: Capture) -> list[str]:
     """The names of what was read, as they can be shown."""
     return ["standard input" if source == "-" else printable(source) for source in capture.sources]
+
+
+def few_sources(capture: Capture, written: Callable[[str], str] = str) -> str:
+    """The names of what was read, the first few of many."""
+    names = source_names(capture)
+    more = [f"{len(names) - FEW_SOURCES:,} files more"] if len(names) > FEW_SOURCES + 1 else []
+    shown = names[:FEW_SOURCES] if more else names
+    return ", ".join([*(written(name) if name != "standard input" else name for name in shown), *more])
 
 
 def captured(capture: Capture, micro: str = "µ") -> tuple[str, str]:

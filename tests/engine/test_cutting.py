@@ -82,3 +82,10 @@ def test_findings_and_connections_say_where_their_frames_are(tmp_path):
     for finding in report.findings:
         found = [before[place.file] + place.frame for place in finding.evidence.in_files]
         assert found == finding.evidence.frames
+
+
+def test_a_story_names_the_file_that_it_begins_in(hsi, tmp_path, monkeypatch):
+    cut((DIRECTORY / "accept-queue-full-syn-dropped.pcap").read_bytes(), [3, 7], tmp_path)
+    monkeypatch.chdir(tmp_path)
+    head = hsi("explain", ".", "0").stdout.decode().splitlines()[1]
+    assert head.split() == ["file", "./cut_00000_20260101000000.pcap,", "from", "frame", "1", "on,", "of", "3", "files"]
