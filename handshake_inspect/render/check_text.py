@@ -19,7 +19,7 @@ FAILED_NAMED = 5  # in the last line
 def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
     """Write the lines in the terminal's encoding; with verbosity below 0 the last one alone."""
     style = Style(color=options.color, encoding=options.encoding)
-    lines = _check(checked, options, style) if options.verbosity >= 0 else iter([_verdict(checked, style)])
+    lines = _check(checked, options, style) if options.verbosity >= 0 else iter([verdict(checked, style)])
     written(out, lines, options.encoding)
 
 
@@ -34,7 +34,7 @@ def _check(checked: Checked, options: Options, style: Style) -> Iterator[str]:
     for note in checked.notes:
         yield f"{style.paint('note', 'yellow')}  {printable(note)}"
     yield from _next(checked, style)
-    yield _verdict(checked, style)
+    yield verdict(checked, style)
 
 
 def _broken(each: Assertion, options: Options, style: Style) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _broken(each: Assertion, options: Options, style: Style) -> Iterator[str]:
         yield f"{_MARGIN}and {each.broken - len(each.breaches):,} more"
 
 
-def _verdict(checked: Checked, style: Style) -> str:
+def verdict(checked: Checked, style: Style) -> str:
     """Logs are read from their end: the last line says what failed."""
     failed = [each for each in checked.assertions if each.status == "failed"]
     total = plural(len(checked.assertions), "assertion")

@@ -9,36 +9,40 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.capture_lines import capture_facts
+from handshake_inspect.render.check_text import verdict as check_verdict
 from handshake_inspect.render.diff_text import change, failures, interesting, rtt, verdict
 from handshake_inspect.render.page import svg
 from handshake_inspect.render.page.cast import Shown, starring
 from handshake_inspect.render.page.changes import changes
 from handshake_inspect.render.page.ladder import ladder
-from handshake_inspect.render.page.sections import ROOM, STYLE, Sections
+from handshake_inspect.render.page.sections import FINDINGS, ROOM, SERVICES, SOURCES, STYLE, Sections
 from handshake_inspect.render.page.waterfall import WHOSE, waterfall
 from handshake_inspect.render.quic_ladder import headline, round_trips
-from handshake_inspect.report.checked import Checked
+from handshake_inspect.report.checked import Assertion, Breach, Checked
 from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.event import encoded
 from handshake_inspect.report.model import Report
 from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
-from handshake_inspect.wire.text import offsets, plural, printable
+from handshake_inspect.wire.text import duration, offsets, plural, printable
 
 __all__ = ["render", "render_check", "render_diff", "render_drawing", "render_story", "starring"]
 
 _FOLDER = Path(__file__).with_name("page")
 CHANGES = 100  # services of a comparison that are listed
 ASSERTIONS = 500
+BREACHES = 500  # of all assertions
 ASCII = 0x7F
 JSON = 300_000  # bytes of the JSON in the page, from which on fewer connections are in it
 
@@ -54,13 +58,21 @@ def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
     """Write what a check found, and below it the report that it is of, if that is at hand."""
     page = Sections(options.reports[0], options) if options.reports else None
     body = "" if page is None else _rendered("report_body.html.j2", page=page)
-    failed = sum(each.status == "failed" for each in checked.assertions)
-    total = plural(len(checked.assertions), "assertion")
-    said = f"passed, {total}" if checked.passed else f"failed, {failed} of {total}"
     _write(
-        out, "check.html.j2", checked=checked, page=page, body=body, verdict=f"hsi check: {said}", most=ASSERTIONS,
-        facts=list(capture_facts(checked.capture, ROOM, STYLE)), json=None if page is None else _inside(page),
+        out, "check.html.j2", checked=checked, page=page, body=body, verdict=check_verdict(checked, STYLE),
+        most=ASSERTIONS, broken=list(_broken(checked)), facts=list(capture_facts(checked.capture, ROOM, STYLE)),
+        json=None if page is None else _inside(page),
     )  # fmt: skip
+
+
+def _broken(checked: Checked) -> Iterator[tuple[Assertion, list[Breach], int]]:
+    """The assertions that failed, what broke them, and how much of that is not listed."""
+    room = BREACHES
+    for each in checked.assertions[:ASSERTIONS]:
+        if each.status == "failed" and (each.breaches or each.findings):
+            listed = each.breaches[:room]
+            room -= len(listed)
+            yield each, listed, each.broken - len(listed) if each.breaches else 0
 
 
 def render_diff(difference: Difference, out: BinaryIO, options: Options) -> None:
@@ -127,7 +139,7 @@ def _templates() -> Environment:
         style=style, script=script, style_hash=_hash(style), script_hash=_hash(script), colors=svg.COLORS,
         probed=svg.PROBED, whose=WHOSE,
     )  # fmt: skip
-    templates.filters.update(prose=_prose, plural=plural)
+    templates.filters.update(prose=_prose, plural=plural, duration=duration)
     return templates
 
 
@@ -158,21 +170,21 @@ def _prose(text: str) -> Markup:
 def _inside(page: Sections) -> Markup:
     """The report without what the page does not list, as JSON that may stand in a page."""
     report, shown = page.report, [each.connection for each in page.shown]
+    capture = msgspec.structs.replace(
+        report.capture, sources=report.capture.sources[:SOURCES], problems=report.capture.problems[:SOURCES]
+    )
     document: dict[str, Any] = {
-        "schema": report.schema,
-        "tool": report.tool,
-        "capture": report.capture,
-        "summary": report.summary,
-        "services": list(report.services[:50]),
-        "findings": report.findings[:60],
-        "connections": [],
-    }
+        "schema": report.schema, "tool": report.tool, "capture": capture, "summary": report.summary,
+        "services": [], "findings": [], "connections": [],
+    }  # fmt: skip
     room = JSON - len(encoded(document))
-    for connection in shown:
-        room -= len(encoded(connection))
-        if room < 0:
-            break
-        document["connections"].append(connection)
+    lists = {"findings": report.findings[:FINDINGS], "services": report.services[:SERVICES], "connections": shown}
+    for name, rows in lists.items():
+        for row in rows:
+            room -= len(encoded(row))
+            if room < 0:
+                break
+            document[name].append(row)
     return _escaped(encoded(document))
 
 

@@ -189,6 +189,18 @@ def test_a_page_stays_small(pcaps):
     assert "and 2,997 files more" in text
 
 
+def test_a_check_stays_small(pcaps):
+    report = engine.analyze([pcaps / "refused-storm.pcap"])
+    held = Holder(report, rules({"profile": "strict"}), 1000).checked()
+    failed = next(each for each in held.assertions if each.breaches)
+    many = msgspec.structs.replace(held, assertions=[failed] * 300)
+    out = io.BytesIO()
+    FORMATS["html"].render_check(many, out, Options())
+    assert len(out.getvalue()) < MOST
+    assert out.getvalue().count(b"and 300 more") == 298
+    assert b"and 100 more" in out.getvalue()
+
+
 def test_a_listener_is_named_and_its_backlog_drawn():
     """As a live capture on the server's own host knows them."""
     made = [connection(i, "half-open", server=Server("10.0.0.2", 80)) for i in range(6)]
