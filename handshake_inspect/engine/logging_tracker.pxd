@@ -20,6 +20,8 @@ cdef unsigned int KIND_TCP
 cdef unsigned int RST
 cdef unsigned int SYN
 cdef unsigned int TRAIT_SEEN
+cdef unsigned int ZEEK_WROTE_A
+cdef unsigned int ZEEK_WROTE_D
 
 cdef class LoggingTracker(Tracker):
     cdef readonly uint64_t slots
@@ -63,6 +65,7 @@ cdef class LoggingTracker(Tracker):
     cpdef void log_peer(self, uint64_t hi, uint64_t lo, unsigned int port) noexcept
     cpdef void log_id(self, int64_t number) noexcept
     cpdef void log_tuple(self, uint64_t four_tuple) noexcept
+    @cython.locals(wrote="unsigned int")
     cdef bint pass_quickly(
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
     ) except -1 nogil

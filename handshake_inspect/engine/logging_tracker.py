@@ -24,7 +24,7 @@ from handshake_inspect.decode import segment as seg
 from handshake_inspect.engine.segment_log import ALL, CANDIDATE_MASK, CANDIDATES, ENDS, FIRST, ID, NOTABLE, SOME, SYNS
 from handshake_inspect.engine.segment_log import room as room_for_segments
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp.facts import TRAIT_SEEN
+from handshake_inspect.tcp.facts import TRAIT_SEEN, ZEEK_WROTE_A, ZEEK_WROTE_D
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, RST, SYN
 
@@ -103,7 +103,12 @@ class LoggingTracker(Tracker):
 
     def pass_quickly(self, connection: Any, i: int, side: int, segment: Any) -> bool:
         """As `Tracker.pass_quickly`; logs the segment of a connection that is asked for."""
-        if self.picks == NOTABLE or not self.is_asked_for(segment):
+        if self.picks == NOTABLE:
+            wrote = ZEEK_WROTE_D if segment.payload_len else ZEEK_WROTE_A
+            if not rows.endpoint_at(self.table.endpoints, 2 * i + side).zeek_letters & wrote:
+                return False  # the first of its kind, which is notable: `follow` logs it
+            return Tracker.pass_quickly(self, connection, i, side, segment)
+        if not self.is_asked_for(segment):
             return Tracker.pass_quickly(self, connection, i, side, segment)
         self.copy_rows(2 * self.slot, i)
         if not Tracker.pass_quickly(self, connection, i, side, segment):
