@@ -44,6 +44,8 @@ class Style:
         """Put `text` in the colours or weights named, if the terminal has any."""
         if not self.color or not looks or not text:
             return text
+        if "yellow" in looks:  # bold makes it bright, which is not to be read on white
+            looks = tuple(look for look in looks if look != "bold")
         return f"\x1b[{';'.join(_CODES[look] for look in looks)}m{text}\x1b[0m"
 
     def elide(self, text: str, width: int) -> str:

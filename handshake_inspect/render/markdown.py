@@ -9,6 +9,7 @@ from typing import BinaryIO
 from handshake_inspect.render import Options
 from handshake_inspect.render.diff_text import change, failures, interesting, rtt, verdict
 from handshake_inspect.render.rows import cell, columns, values
+from handshake_inspect.render.spread import spread, usual
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.headline import few_sources
@@ -59,19 +60,19 @@ def _report(report: Report, options: Options) -> Iterator[str]:
         yield ""
         yield from _table(["outcome", "connections", "share"], rows, (1, 2))
     legs = {"SYN to SYN-ACK": summary.rtt.synack, "SYN-ACK to ACK": summary.rtt.ackdat, "connect": summary.rtt.total}
-    rows = [[name, *_figures(leg)] for name, leg in legs.items() if leg.count]
+    figures = list(spread(list(legs.values())))
+    rows = [[name, *_figures(leg, figures)] for name, leg in legs.items() if leg.count]
     if rows:
         yield "\n### Handshake RTT\n"
-        yield from _table(["leg", "measured", "min", "p50", "p90", "p95", "p99", "max"], rows, range(1, 8))
+        yield from _table(["leg", "measured", *figures], rows, range(1, 2 + len(figures)))
     yield from _services(report)
     yield from _findings(report.findings)
     if options.connections:
         yield from _connections(report, options)
 
 
-def _figures(leg: Distribution) -> list[str]:
-    known = [leg.min_ns, leg.p50_ns, leg.p90_ns, leg.p95_ns, leg.p99_ns, leg.max_ns]
-    return [f"{leg.count:,}", *durations(known)]
+def _figures(leg: Distribution, names: Sequence[str]) -> list[str]:
+    return [f"{leg.count:,}", *durations([usual(leg, name) for name in names])]
 
 
 def _services(report: Report) -> Iterator[str]:
@@ -82,11 +83,11 @@ def _services(report: Report) -> Iterator[str]:
     for service in report.services[:SERVICES_SHOWN]:
         counts = service.outcomes.as_dict()
         others = ", ".join(f"{n:,} {word}" for word, n in counts.items() if n and word != "established")
-        rtt = durations([service.rtt.total.p50_ns, service.rtt.total.p95_ns])
+        rtt = durations([usual(service.rtt.total, name) for name in ("median", "p95")])
         rows.append(
             [_code(str(service.server)), f"{service.connections:,}", f"{counts['established']:,}", others, *rtt]
         )
-    yield from _table(["service", "connections", "established", "others", "RTT p50", "p95"], rows, (1, 2, 4, 5))
+    yield from _table(["service", "connections", "established", "others", "RTT median", "p95"], rows, (1, 2, 4, 5))
     if len(report.services) > SERVICES_SHOWN:
         yield f"\nand {len(report.services) - SERVICES_SHOWN:,} more services"
 

@@ -27,7 +27,7 @@ MEANING: dict[Outcome, str] = {
 
 
 def verdict(report: Report) -> str:
-    """How it went, and why: `2 of 3 connections established, 1 half-open: accept queue of 10.0.0.2:80 full`.
+    """How it went, and why: `2 of 3 connections established, 1 half-open: accept queue of 10.0.0.2:80 is full`.
 
     The reason is the gravest finding, else how open connections ended in trouble.
     """

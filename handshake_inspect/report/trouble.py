@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handshake_inspect.report.connection import Connection, Direction
+from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.words import TROUBLE_OUTCOMES, CloseHow, ResetBy
 from handshake_inspect.wire.text import listing, plural, share
 
 # Segments of one end that were sent again, from which on they are trouble: paths lose one or two of many every day.
+# SYNs and SYN-ACKs count apart.
 MANY = 3
 PERCENT = 5
 # How an open connection ends in trouble.  A client's own RST is its own decision: browsers and health checks do it.
@@ -38,12 +39,16 @@ def _troubles(connection: Connection) -> Iterator[str]:
     ended = ENDED.get((connection.close.how, connection.close.reset_by))
     if ended is not None:
         yield ended
-    for who, way in (("client", connection.client_to_server), ("server", connection.server_to_client)):
+    shake = connection.handshake
+    for who, way, opening in (
+        ("client", connection.client_to_server, shake.syn_count),
+        ("server", connection.server_to_client, shake.synack_count),
+    ):
         if way.zero_windows:
             yield f"the {who} could take no more data (zero window {_times(way.zero_windows)})"
-        if _is_lossy(way):
-            again = f"{way.retransmissions:,} of {plural(way.frames, 'segment')}"
-            yield f"the {who} sent {again} again ({share(way.retransmissions, way.frames)})"
+        again = way.retransmissions - max(opening - 1, 0)  # the repeated SYNs are said already
+        if again >= MANY and again * 100 >= PERCENT * way.frames:
+            yield f"the {who} sent {again:,} of {plural(way.frames, 'segment')} again ({share(again, way.frames)})"
 
 
 def _repeated(connection: Connection) -> str:
@@ -55,7 +60,3 @@ def _repeated(connection: Connection) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else plural(count, "time")
-
-
-def _is_lossy(way: Direction) -> bool:
-    return way.retransmissions >= MANY and way.retransmissions * 100 >= PERCENT * way.frames

@@ -34,7 +34,11 @@ def _had_trouble(attempts: AttemptColumns) -> NDArray[Any]:
     codes, meanings = closes(attempts)
     ended = [code for code, close in meanings.items() if (close.how, close.reset_by) in ENDED]
     mask: NDArray[Any] = np.isin(codes, ended)
-    for who in ("client", "server"):
-        frames, again, shut = (attempts.end(who, name) for name in ("frames", "retransmissions", "zero_windows"))
-        mask = mask | (shut > 0) | (again >= MANY) & (again * 100 >= PERCENT * frames)
+    for who, opening in (("client", "syn_count"), ("server", "synack_count")):
+        frames, again, shut = (
+            attempts.end(who, name)  # type: ignore[arg-type]
+            for name in ("frames", "retransmissions", "zero_windows")
+        )
+        again = again.astype(np.int64) - np.maximum(attempts.connection(opening).astype(np.int64) - 1, 0)
+        mask = mask | (shut > 0) | (again >= MANY) & (again * 100 >= PERCENT * frames.astype(np.int64))
     return mask

@@ -104,7 +104,7 @@ def test_it_says_all_without_scripts_and_styles(browser, folder):
         browser.open(f"http://127.0.0.1:{server.server_port}/accept-queue-overflow.html")
         server.shutdown()
     assert browser.run("document.documentElement.className") == ""
-    assert "accept queue of 10.0.0.2:80 full" in browser.run("document.querySelector('h1').innerText").lower()
+    assert "accept queue of 10.0.0.2:80 is full" in browser.run("document.querySelector('h1').innerText").lower()
     arrow = "document.querySelector('svg.ladder path')"
     assert browser.run(f"getComputedStyle({arrow}).stroke") == "rgb(0, 158, 115)"
     assert browser.run("document.querySelector('.tools').hidden || !document.querySelector('.tools button').onclick")

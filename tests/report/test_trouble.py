@@ -27,6 +27,7 @@ def test_an_attempt_that_failed_is_trouble():
         ({"close": Close("timeout")}, "given up because the other end had stopped answering"),
         ({"server_to_client": Direction(zero_windows=1)}, "the server could take no more data (zero window once)"),
         ({"client_to_server": LOSSY}, "the client sent 3 of 60 segments again (5.0 %)"),
+        ({"syns": 4, "client_to_server": Direction(6, retransmissions=4)}, "connected only after 3 repeated SYNs"),
         ({"client_to_server": Direction(frames=61, retransmissions=3)}, ""),
         ({"client_to_server": Direction(frames=2, retransmissions=2)}, ""),
         (

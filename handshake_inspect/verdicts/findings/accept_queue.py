@@ -163,7 +163,7 @@ def describe(case: Case, rows: ConnectionRows) -> Finding:
     return Finding(
         KIND,
         "critical" if len(rows) >= MANY and lost * 2 > len(rows) else "warning",
-        f"Accept queue of {write(host, port)} full: {len(rows):,} of {plural(acked, 'completed handshake')} "
+        f"Accept queue of {write(host, port)} is full: {len(rows):,} of {plural(acked, 'completed handshake')} "
         f"not accepted, {len(recovered):,} recovered{stuck}",
         host,
         port,
