@@ -245,15 +245,15 @@ def cloud(counted: Cloud, timeline: Timeline, height: int = 150) -> Markup:
     inner = tag(
         "svg", *paths, x="0", y=6, width="100%", height=room, viewBox=f"0 0 {across} {up}", preserveAspectRatio="none"
     )
-    scale, last = [], base + 16.0
+    rules, words, last = [], [], base + 16.0
     for ns in ticks(counted.low_ns, counted.high_ns):
         y = base - log_place(ns, counted.low_ns, counted.high_ns) * room
-        scale.append(rule(y))
+        rules.append(rule(y))
         if 16 < y < last - 16:
-            scale.append(text(duration(ns), 2, y - 3))
+            words.append(text(duration(ns), 2, y - 3, "halo"))
             last = y
     label = "Connect RTT over time, on a logarithmic scale"
-    return picture(height, label, *scale, rule(base), inner, *clock(timeline, height - 3))
+    return picture(height, label, *rules, rule(base), inner, *words, *clock(timeline, height - 3))
 
 
 # --- shares, ports and sources ----------------------------------------------------------------------------------------
