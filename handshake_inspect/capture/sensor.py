@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import pairwise
+from threading import Semaphore
 from typing import NamedTuple
 
 from handshake_inspect.capture import tail
@@ -52,7 +53,8 @@ class File:
         again = path != "-" and (is_remote(path) or os.path.isfile(path))  # noqa: PTH113 - of thousands of files
         self.source = open_source(where, _LOOK if again else block_size)
         self.name = self.source.name
-        self.ahead = False  # whether a thread is to read it
+        self.threads: Semaphore | None = None  # of which one may read it ahead
+        self._is_ahead = False
         self._is_held = not again
         self._is_begun = False
         if again:
@@ -68,7 +70,8 @@ class File:
         self._is_begun = True
         if after is not None:
             self.source.follow(after)
-        if self.ahead:
+        if self.threads is not None and self.threads.acquire(blocking=False):
+            self._is_ahead = True
             with suppress(RuntimeError):  # no thread to be had
                 self.source.read_ahead()
         return self.source.reader
@@ -77,6 +80,9 @@ class File:
         """Let go of the file; what it says of itself stays."""
         self.source.close()
         self.source.forget()
+        if self._is_ahead and self.threads is not None:
+            self._is_ahead = False
+            self.threads.release()
 
     @property
     def problems(self) -> list[Problem]:

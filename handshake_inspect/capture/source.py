@@ -104,14 +104,16 @@ class Source:
         """When the capturing side ended the capture, None when it does not say: known when all is read."""
         return self.reader.seen_until()
 
-    def read_ahead(self) -> None:
+    def read_ahead(self, most: int = 1) -> None:
         """Have a thread read, and unpack, the blocks from now on; for files, since a pipe may be silent for ever.
 
+        `most` threads, none if it is 0: as of a trace of many files.
         Raises RuntimeError when there can be no thread; then nothing changes.
         """
         from handshake_inspect.capture.ahead import ReadAhead  # noqa: PLC0415  most captures are small
 
-        self._ahead = ReadAhead(self._stream)
+        if most:
+            self._ahead = ReadAhead(self._stream)
 
     def follow(self, reader: FrameReader) -> None:
         """Count the frames of this file, of which none was read yet, on from those of the file before it."""

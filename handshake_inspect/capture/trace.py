@@ -1,6 +1,7 @@
 """One or more captures as one trace: what the engine opens."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from threading import Semaphore
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -127,10 +128,11 @@ class MergedSource:
             self._serve(merge, merge.hungry)
         return merge.running > 0
 
-    def read_ahead(self) -> None:
-        """Have a thread read each large file ahead while it is open."""
+    def read_ahead(self, most: int = 1) -> None:
+        """Have a thread read each large file ahead while it is open: of so many files at a time, at most."""
+        threads = Semaphore(most)
         for file in self.files:
-            file.ahead = (file.source.size or 0) >= LARGE
+            file.threads = threads if (file.source.size or 0) >= LARGE else None
 
     def close(self) -> None:
         """Let go of all files."""

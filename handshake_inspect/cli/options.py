@@ -269,6 +269,10 @@ class AnalysisOptions:
         help="When to colour the text.",
     )  # fmt: skip
     no_progress: bool = option("--no-progress", is_flag=True, help="No progress bar.")
+    jobs: int | None = option(
+        "--jobs", metavar="N", type=click.IntRange(0, 256),
+        help="Read at most N large files ahead at a time, in threads; default: as many as there are processors.",
+    )  # fmt: skip
 
     @property
     def settings(self) -> Options:
@@ -276,4 +280,5 @@ class AnalysisOptions:
         from handshake_inspect.engine import Options
 
         most = self.max_connections or Options.max_connections
-        return Options(most, self.time_wait, self.timeout, names=not self.no_names, setup=not self.no_setup)
+        looked_at = {"names": not self.no_names, "setup": not self.no_setup}
+        return Options(most, self.time_wait, self.timeout, jobs=self.jobs, **looked_at)

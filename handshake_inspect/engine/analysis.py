@@ -34,6 +34,7 @@ class Options:
     unanswered_ns: int = Limits.unanswered_ns  # how long an unanswered SYN is undecided
     setup: bool = True  # whether payloads are looked at, for what is said while connections are set up
     names: bool = True  # whether names of servers and protocols may be shown
+    jobs: int | None = None  # threads that read large files ahead, at most; as many as there are processors
 
     @property
     def limits(self) -> Limits:
@@ -59,7 +60,7 @@ def analyze(
     tracker = Tracker(options.max_connections)
     tracker.reads = options.setup
     pump = Pump(tracker)
-    with open_trace(inputs) as source, _beside(source, meanwhile) as drained:
+    with open_trace(inputs) as source, _beside(source, meanwhile, options.jobs) as drained:
         pump_all(source, pump, progress, drained)
     from handshake_inspect.engine.reporting import conclude
 
@@ -67,7 +68,9 @@ def analyze(
 
 
 @contextmanager
-def _beside(source: Any, meanwhile: Callable[[], object] | None) -> Iterator[Callable[[Pump, FrameReader], int]]:
+def _beside(
+    source: Any, meanwhile: Callable[[], object] | None, jobs: int | None
+) -> Iterator[Callable[[Pump, FrameReader], int]]:
     """While large captures are pumped, read them ahead and import what follows, in threads; how to drain then."""
     if not _is_worth_threads(source):
         yield Pump.drain
@@ -75,7 +78,7 @@ def _beside(source: Any, meanwhile: Callable[[], object] | None) -> Iterator[Cal
     importing = threading.Thread(target=_import, args=(meanwhile,), daemon=True)
     interval = sys.getswitchinterval()
     with suppress(RuntimeError):  # no thread to be had: what is not done now is done later
-        source.read_ahead()
+        source.read_ahead(_processors() if jobs is None else jobs)
         importing.start()
     sys.setswitchinterval(SWITCH_S)
     try:

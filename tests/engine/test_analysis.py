@@ -6,7 +6,7 @@ import threading
 import pytest
 from support.samples import DIRECTORY, SAMPLES
 
-from handshake_inspect.capture import trace
+from handshake_inspect.capture import source, trace
 from handshake_inspect.engine import analysis
 
 
@@ -35,6 +35,18 @@ def test_the_report_of_many_files_is_the_same(large, monkeypatch, least):
     with_threads = analysis.analyze(paths)
     monkeypatch.setattr(analysis, "_is_worth_threads", lambda source: False)
     assert list(with_threads.connections) == list(analysis.analyze(paths).connections)
+
+
+@pytest.mark.parametrize("jobs", [0, 1, 3])
+def test_so_many_files_are_read_ahead_as_jobs_are_allowed(large, monkeypatch, tmp_path, jobs):
+    paths = [tmp_path / name for name in "abcde"]
+    for path in paths:  # which overlap, and so are open at the same time
+        path.write_bytes(sample().read_bytes())
+    monkeypatch.setattr(trace, "LARGE", 0)
+    threads = []
+    monkeypatch.setattr(source.Source, "read_ahead", lambda self, most=1: threads.append(self) if most else None)
+    analysis.analyze(paths, options=analysis.Options(jobs=jobs))
+    assert len(threads) == min(jobs, 5)
 
 
 def test_meanwhile_is_called_in_another_thread(large):
