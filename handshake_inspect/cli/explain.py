@@ -23,7 +23,7 @@ from handshake_inspect.cli.options import (
 )
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.progress import Meter
-from handshake_inspect.cli.selecting import analyzed, chosen_format, narrowed, refuse_reports, test_of
+from handshake_inspect.cli.selecting import analyzed, chosen_format, narrowed, test_of
 from handshake_inspect.cli.sparing import spare
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import FORMATS, STORIES, Options
@@ -99,7 +99,6 @@ def command(given: ExplainOptions) -> None:
     from handshake_inspect.engine.selection import Wish, parse
 
     paths, name = _split(given.words, given.read, given.finding)
-    refuse_reports(paths)
     spare(paths, given.output)
     form = chosen_format(given.form, given.output, STORIES)
     test = test_of(given.where)

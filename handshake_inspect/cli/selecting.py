@@ -79,7 +79,6 @@ def _remark_build(paths: Sequence[str]) -> None:
 def saved_report(paths: Sequence[str]) -> Report | None:
     """The report that a JSON file holds; None for captures, of which a report cannot be one."""
     if len(paths) != 1 or not _is_json(paths[0]):
-        refuse_reports(paths)
         return None
     from handshake_inspect.report.schema import load
 
@@ -95,15 +94,6 @@ def report_of(paths: Sequence[str], options: AnalysisOptions) -> Report:
     if said and not len(report.connections) + len(report.quic_connections):
         raise UsageError(f"{paths[0]}: this report has no connections; write it without --no-connections")
     return report
-
-
-def refuse_reports(paths: Sequence[str]) -> None:
-    """Say that a saved report does not hold the segments that a command needs."""
-    from handshake_inspect.capture.named import Found
-
-    for path in paths:
-        if not isinstance(path, Found) and _is_json(path):
-            raise UsageError(f"{path} is JSON, and this needs the capture; analyze, check and diff take one report")
 
 
 def _is_json(path: str) -> bool:
@@ -144,8 +134,9 @@ def checked_write(write: str | None, paths: Sequence[str]) -> None:
         return
     from handshake_inspect.capture.remote import is_remote
 
-    refuse_reports(paths)
     for path in paths:
+        if _is_json(path):
+            raise UsageError(f"{path} is a report, which has no frames: give --write the capture itself")
         if not is_remote(path) and not Path(path).is_file():
             raise UsageError(f"--write reads the captures twice, and {path} can be read only once")
 

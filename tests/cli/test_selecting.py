@@ -77,7 +77,7 @@ def test_a_saved_report_is_shown_as_the_capture_is(hsi, pcaps, tmp_path):
     for arguments in (["--write", tmp_path / "out.pcapng", saved], [saved, capture]):
         done = hsi(*arguments)
         assert (done.returncode, done.stdout) == (2, b"")
-        assert b"this needs the capture" in done.stderr
+        assert b"the capture itself" in done.stderr
 
 
 def test_a_single_connection_shows_its_ladder(hsi, pcaps):

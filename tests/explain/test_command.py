@@ -52,7 +52,7 @@ def test_output_goes_to_a_file(hsi, pcaps, tmp_path):
         (["{pcaps}/handshake.pcap", "10.0.0"], "is not a connection"),
         (["{pcaps}/handshake.pcap", "10.0.0.9"], "no connection of 10.0.0.9"),
         (["-T", "json", "{pcaps}/handshake.pcap", "10.0.0.1"], "is a host, not a connection"),
-        (["{pcaps}/../tests/golden/closed-by-client.json", "0"], "this needs the capture"),
+        (["{pcaps}/../tests/golden/closed-by-client.json", "0"], "give the capture itself"),
         (["-", "-", "0"], "only once"),
         (["-o", "{pcaps}/handshake.pcap", "{pcaps}/handshake.pcap", "0"], "would replace the capture"),
     ],
