@@ -17,6 +17,7 @@ class Options:
     unanswered_ns: int = 0
     setup: bool = True
     names: bool = True
+    jobs: int | None = None
 
 
 class StubEngine(ModuleType):
