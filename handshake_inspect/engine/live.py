@@ -94,6 +94,8 @@ class LiveRun:
         self.latest: Snapshot | None = None  # may be read by another thread
         self.shown: Test | None = None  # what a screen wants to see, too; may be set by another thread
         self._clock = clock
+        # What a look costs is the time that this thread runs: on a busy machine it waits for others most of the time.
+        self._spent = time.thread_time if clock is time.monotonic else clock
         self._looked_s = self.stream.began_s
         self._looked_ns = 0
         self._next_look_s = self.stream.began_s
@@ -168,12 +170,12 @@ class LiveRun:
     def look(self) -> TableView:
         """Judge what is in the table, export what is new, let expire what has ended long ago."""
         self._exporter.finish()
-        began = self._clock()
+        began, spent = self._clock(), self._spent()
         now_ns = self.stream.now_ns
         view = self.ids.view(replace(self._case(now_ns), ongoing=True))
         leaving = self.expired.choose(view, self.options.keep)
         snapshot = self._snapshot(view, now_ns) if self._observed else None
-        self._next_look_s = began + max(LOOK_EVERY_S, (self._clock() - began) / LOOK_SHARE)
+        self._next_look_s = began + max(LOOK_EVERY_S, (self._spent() - spent) / LOOK_SHARE)
         if len(leaving) or (self._observed and began >= self._next_findings_s):
             self._find(view)
         if snapshot is not None:
@@ -261,12 +263,11 @@ class LiveRun:
 
     def _find(self, view: TableView) -> None:
         """Find what holds now, and export which findings begin and which end."""
-        began = self._clock()
+        spent = self._spent()
         found = [finding_of(view.ids, each) for each in find_all(view.case)]
         self._findings.note(self._about_wanted(view, found))
         self._found_ns = view.case.attempts.last_ns
-        now = self._clock()
-        self._next_findings_s = now + max(FINDINGS_EVERY_S, (now - began) / FINDINGS_SHARE)
+        self._next_findings_s = self._clock() + max(FINDINGS_EVERY_S, (self._spent() - spent) / FINDINGS_SHARE)
 
     def _about_wanted(self, view: TableView, findings: list[Finding]) -> list[Finding]:
         """The findings about the whole capture, or about an end of a connection that passes -Y or passed it."""

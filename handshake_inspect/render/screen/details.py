@@ -176,13 +176,17 @@ def _numbers(found: Finding, look: Look) -> list[tuple[str, str]]:
 
 
 def _number(name: str, value: Any, look: Look) -> str:
-    """A metric as its name says: times with their units."""
+    """A metric as its name says: times with their units, parts of a whole in percent."""
     if value is None:
         return ""
     if name.endswith("_ns") and isinstance(value, int | float):
         return duration(value, look.words.micro)
+    if name.endswith("_ratio") and isinstance(value, int | float):
+        return f"{100 * value:.1f} %"
     if isinstance(value, list):
-        return look.clean(_some(value))
+        return look.clean(
+            _some([" ".join(map(str, each.values())) if isinstance(each, dict) else each for each in value])
+        )
     if isinstance(value, dict):
         return look.clean(", ".join(f"{key} {each}" for key, each in value.items()))
     return look.clean(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))

@@ -58,10 +58,10 @@ def footer(scene: Scene) -> Text:
     elif view.mode == "help":
         keys = [("Esc", "back"), (look.updown, "scroll"), ("q", "quit")]
     elif scene.width < NARROW:
-        keys = [("q", "quit"), ("p", "pause"), ("f", "filter"), ("?", "help")]
+        keys = [("q", "quit"), ("p", "pause"), ("/", "filter"), ("?", "help")]
     else:
         keys = [
-            ("q", "quit"), ("p", "go on" if view.paused else "pause"), ("s", "sort"), ("f", "filter"),
+            ("q", "quit"), ("p", "go on" if view.paused else "pause"), ("s", "sort"), ("/", "filter"),
             (look.updown, "choose"), ("Tab", "next list"), ("Enter", "details"), ("?", "help"),
         ]  # fmt: skip
     parts: list[Part] = [" "]
