@@ -21,6 +21,7 @@ from handshake_inspect.verdicts.setup.intervals import Interval, bounded, exact
 
 UNKNOWN = np.int64(-1)
 NEVER = np.int64(1) << 62
+NEAR_NS = 15_000_000  # a first answer that came sooner may have taken nothing but computing
 STEADY = 8  # a round trip is shorter than another one by an eighth at most
 
 
@@ -73,9 +74,10 @@ class QuicSpans:
         """A lower bound of the network's round trip: what comes sooner after a frame does not answer it.
 
         Half of the first answer is one where the network took most of it: not where the client is farther away than
-        the server.  Round trips vary.
+        the server, nor where both are in one place.  Round trips vary.
         """
-        half = np.where(self.initial.low >= self.reply.high, np.maximum(self.initial.low, 0) // 2, 0)
+        first = self.initial.low
+        half = np.where((first >= self.reply.high) & (first >= NEAR_NS), first // 2, 0)
         sure = np.maximum(self.stateless, self.least)
         return np.maximum(half, sure - sure // STEADY)
 
@@ -164,8 +166,9 @@ class QuicSpans:
         0 and -1 where no packet may be one.
         """
         first, last, place = self._answers_to(self.request.low)
-        in_doubt = self.quics.has(EARLY) & ~self.early_accepted & (self._time("request") > 0)
-        _, later, _ = self._answers_to(np.where(in_doubt, self._time("request"), UNKNOWN))
+        in_doubt = self.quics.has(EARLY) & ~self.early_accepted & self.finished
+        since = np.maximum(self._time("request"), self._time("finished"))
+        _, later, _ = self._answers_to(np.where(in_doubt, since, UNKNOWN))
         return first, np.maximum(last, later), place
 
     def _answers_to(self, asked: Times) -> tuple[Times, Times, NDArray[np.int64]]:

@@ -20,12 +20,11 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.setup_facts import LEAST_TICKET, MOST_SETTINGS, MOST_TICKET
 from handshake_inspect.tcp.setup_rows import CANDIDATES
-from handshake_inspect.verdicts.setup.intervals import CLOSE_NS, Bools, Times
+from handshake_inspect.verdicts.setup.intervals import CLOSE, CLOSE_NS, Bools, Times
 from handshake_inspect.verdicts.setup.words import AMBIGUOUS, EXACT, TICKETS_SKIPPED
 
 TICKETS = 4
 TICKET_SPREAD = 16
-CLOSE = 0.02  # candidates that differ by less than this part of the wait name a value
 
 Lengths = NDArray[np.int64]
 Keys = NDArray[np.uint64]

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.legs import NAMEABLE
-
 Times = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+CLOSE = 0.02  # bounds closer than this part of the upper one name a value
 CLOSE_NS = 1_000_000  # bounds so close name a value however short the duration is
 
 
@@ -89,6 +88,6 @@ def exact(values: Times, known: Bools) -> Interval:
 
 def bounded(low: Times, high: Times, value: Times | None = None) -> Interval:
     """Bounds, with a value where they are close to each other, or where one is given."""
-    close = (high >= 0) & ((high - low < CLOSE_NS) | (high - low <= NAMEABLE * high))
+    close = (high >= 0) & ((high - low < CLOSE_NS) | (high - low < CLOSE * high))
     middle = np.where(close, (low + high) // 2, -1)
     return Interval(low, high, middle if value is None else np.where(value >= 0, value, middle))

@@ -214,6 +214,23 @@ def test_an_answer_that_comes_too_soon_is_one_where_nothing_else_comes():
     assert bounds(spans_of(flow.server(quic.short(900, dcid=b""))).response) == (MS, 2 * MS)
 
 
+def test_in_one_room_half_of_the_first_answer_is_computing():
+    """2 ms away, and 9 ms of computing: what comes 2 ms after the Finished answers it, and took no early data."""
+    flow = Flow().client(quic.initial(size=1200), quic.early(200)).wait(11 * MS)
+    finish(flight(flow).wait(MS), quic.short(90)).wait(2 * MS).server(quic.short(300, dcid=b""))
+    assert not spans_of(flow).early_accepted[0]
+
+
+def test_an_answer_to_early_data_may_come_after_the_ticket():
+    """Nobody can tell whether it was accepted; settings come with the flight, a ticket after the Finished."""
+    flow = Flow().client(quic.initial(size=1200), quic.early(200)).wait(4 * MS)
+    flow.server(ANSWER, quic.handshake(900), quic.short(120, dcid=b"")).wait(MS)
+    finish(flow, quic.short(40)).wait(3 * MS).server(quic.short(250, dcid=b"")).wait(70 * MS)
+    spans = spans_of(flow.server(quic.short(900, dcid=b"")))
+    assert not spans.early_accepted[0]
+    assert bounds(spans.first_byte) == (4 * MS, 79 * MS)
+
+
 def test_a_retry_behind_a_version_negotiation():
     flow = Flow().client(quic.initial(version=0x1A2A3A4A, size=1200)).wait(44 * MS).server(quic.negotiation(V1))
     flow.wait(MS).client(HELLO).wait(42 * MS).server(quic.retry()).wait(2 * MS)
