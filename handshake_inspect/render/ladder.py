@@ -14,7 +14,7 @@ from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
 from handshake_inspect.report.waterfall import headline
-from handshake_inspect.wire.text import bounds, duration, moment, plural, printable, span
+from handshake_inspect.wire.text import bounds, duration, listing, moment, plural, printable, span
 
 OTHERS_SHOWN = 6
 PROBLEMS_SHOWN = 3
@@ -114,8 +114,7 @@ def _verdict(story: Story, width: int, style: Style) -> Iterator[str]:
     yield style.paint("VERDICT", "bold") + f"  {outcome_words(c, style)}"
     yield from paragraph(style.clean(c.why), width, INDENT)
     yield ""
-    for number, proof in enumerate(story.evidence):
-        text = f"frame {proof.frame}: {proof.text}"
+    for number, text in enumerate(_evidence(story)):
         yield from labelled("evidence" if number == 0 else "", text, width, style)
     yield from _rtt(c, width, style)
     yield from labelled("ended", ending_words(c), width, style)
@@ -126,6 +125,15 @@ def _verdict(story: Story, width: int, style: Style) -> Iterator[str]:
         yield from labelled("finding", f"{finding.severity} {finding.id}: {finding.title}", width, style, "bold")
         yield from labelled("", finding.advice, width, style)
     yield from labelled("elsewhere", _aliases(c), width, style)
+
+
+def _evidence(story: Story) -> Iterator[str]:
+    """The frames that prove the outcome: what those of the ladder show stands there."""
+    listed = {step.frame for step in story.steps}
+    above = [str(proof.frame) for proof in story.evidence if proof.frame in listed]
+    if above:
+        yield f"{'frame' if len(above) == 1 else 'frames'} {listing(above)}"
+    yield from (f"frame {proof.frame}: {proof.text}" for proof in story.evidence if proof.frame not in listed)
 
 
 def _rtt(c: Connection, width: int, style: Style) -> Iterator[str]:

@@ -159,10 +159,12 @@ class Rungs:
             )
         return line.rstrip()
 
+    def client_state(self, state: str) -> str:
+        """A state of the client; in parentheses where nothing that it sent shows that it came so far."""
+        return f"({state})" if self.is_believed and state == "ESTABLISHED" else state
+
     def _client(self, state: str, *, changed: bool) -> str:
-        """The client's state; in parentheses where nothing that it sent shows that it came so far."""
-        shown = f"({state})" if self.is_believed and state == "ESTABLISHED" else state
-        return self._state(shown.rjust(self.state), changed=changed)
+        return self._state(self.client_state(state).rjust(self.state), changed=changed)
 
     def _state(self, padded: str, *, changed: bool) -> str:
         name = padded.strip()

@@ -26,6 +26,7 @@ from handshake_inspect.wire.text import durations, plural, printable, share
 TROUBLE_SHOWN = 20
 TROUBLE_SEEN = 500  # from which those are chosen
 SERVICES_SHOWN = 10
+SCANNED = 2_000  # services of a scan from which those are chosen
 SINGLE = 100_000  # frames that are read once more for one ladder
 BAR = 24  # columns of a full bar
 
@@ -151,8 +152,11 @@ def _rtt(report: Report, width: int, style: Style) -> Iterator[str]:
 
 def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
     total = len(report.services)
-    shown: list[Service] = list(report.services[: total if options.every else SERVICES_SHOWN])
-    remark = f"the {len(shown)} busiest of {total:,}" if len(shown) < total else f"{total:,}"
+    shown, which = list(report.services[: total if options.every else SERVICES_SHOWN]), "busiest"
+    if len(shown) < total and any(finding.id == "port-scan" for finding in report.findings):
+        # Of a scan nothing is busy, and most is closed.
+        shown, which = sorted(report.services[:SCANNED], key=_closed)[:SERVICES_SHOWN], "most open"
+    remark = f"the {len(shown)} {which} of {total:,}" if len(shown) < total else f"{total:,}"
     yield from heading("SERVICES", remark, style)
     columns = [
         Column("server", [printable(str(service.server)) for service in shown], floor=21, soft=21),
@@ -162,6 +166,12 @@ def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
         Column("not established", [failures(each.outcomes) for each in shown], floor=15, soft=16, cut=style.shorten),
     ]
     yield from Table(options.width, style).lines(columns)
+
+
+def _closed(service: Service) -> float:
+    """The share of the attempts that no SYN-ACK answered."""
+    outcomes = service.outcomes
+    return 1 - (outcomes.established + outcomes.half_open + outcomes.aborted) / service.connections
 
 
 def _percentile(name: str, rank: int, services: list[Service], style: Style) -> Column:

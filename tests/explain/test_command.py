@@ -99,3 +99,10 @@ def test_absolute_numbers_are_those_of_the_wire(hsi, pcaps):
     for step in story["steps"]:
         assert f"[{step['flags']}] seq {step['raw_seq']}" in shown
     assert "Numbers are those on the wire." in shown
+
+
+def test_evidence_that_the_ladder_shows_is_named_by_its_frames(hsi, pcaps):
+    whole = hsi("explain", pcaps / "handshake.pcap").stdout.decode()
+    assert "  evidence  frames 1, 2 and 3\n" in whole
+    cut = hsi("explain", "--limit", "1", pcaps / "handshake.pcap").stdout.decode()
+    assert "  evidence  frame 3\n            frame 1: the SYN\n" in cut

@@ -12,7 +12,7 @@ from support.reports import SAMPLES, connection, flooded, healthy, report, troub
 from handshake_inspect.render import RENDERERS, Options
 from handshake_inspect.render.examples import examples, kind_of
 from handshake_inspect.render.text import TROUBLE_SEEN
-from handshake_inspect.report.model import Endpoint, Finding, Problem
+from handshake_inspect.report.model import Endpoint, Evidence, Finding, Problem
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -190,3 +190,16 @@ def test_formats_are_a_table():
 def test_where_no_connection_fits_the_expression_is_named():
     shown = as_text(report([], frames=3, tcp_segments=3), where="outcome == \x1brefused")
     assert "No connection matches -Y 'outcome == \\x1brefused'." in " ".join(shown.split())
+
+
+def test_of_a_scan_the_open_ports_are_shown():
+    ports = {22: "aborted", 53: "established", 80: "half-open"}
+    probes = [
+        connection(number, ports.get(number, "refused"), server=Endpoint("10.0.0.2", number))
+        for number in range(1, 100)
+    ]
+    scan = Finding("port-scan", "warning", "a scan", None, None, None, {}, Evidence(), "Drop it.")
+    services = as_text(report(probes, [scan])).split("SERVICES")[1].split("CAPTURE")[0]
+    assert services.startswith("  the 10 most open of 99")
+    assert re.findall(r"10.0.0.2:(\d+)", services)[:3] == ["22", "53", "80"]
+    assert "the 10 busiest of 99" in as_text(report(probes))

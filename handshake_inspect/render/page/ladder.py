@@ -96,12 +96,13 @@ def tcp_rows(rungs: Rungs) -> Iterator[Row]:
     client = server = ""
     for number, step in enumerate(rungs.story.steps):
         states = step.state
+        shown = rungs.client_state(states.client) if states.client != client else ""
         yield Row(
             (rungs.times[number], rungs.deltas[number], f"#{step.frame}"),
             step.sender,
             _kind(step),
             rungs.labels[number] if step.icmp is None else f"ICMP {step.icmp.cause} from {step.icmp.ip}",
-            (states.client if states.client != client else "", states.server if states.server != server else ""),
+            (shown, states.server if states.server != server else ""),
             () if step.elided_before is None else (rungs.elision(step.elided_before),),
             tuple(rungs.notes(step)),
         )
@@ -192,7 +193,7 @@ class _Drawing:
                 "line", x1=_CLIENT, x2=_SERVER, y1=y - 4, y2=y - 4, class_="gone", stroke=_PALE, stroke_dasharray="3 4"
             )
         )  # fmt: skip
-        self._states(y, (state.client, state.server))
+        self._states(y, (rungs.client_state(state.client), state.server))
         self.parts.append(_words(rungs.last.strip(), _MIDDLE, y - 8, "muted", "middle"))
         if steps and steps[-1].state != state:
             self.note(Note(_SIGNS.event, SILENT_END))
