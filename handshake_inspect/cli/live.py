@@ -106,8 +106,10 @@ def _check_packets(given: WatchOptions) -> None:
     if given.write == "-":
         raise UsageError("--packets writes to standard output, and so does -w -: name a file after -w")
     form = _form(given)
-    if (given.output == "-" and form != "text") or (FORMATS[form].events and not FORMATS[form].closing):
-        raise UsageError(f"--packets writes text to standard output: name a file for the {form} with -o")
+    if FORMATS[form].events and not FORMATS[form].closing:
+        raise UsageError(f"--packets writes segments as text, and {form} has lines of its own: leave one of them out")
+    if given.output == "-" and form != "text":
+        raise UsageError(f"--packets writes to standard output: name a file for the {form} report with -o")
 
 
 def _form(given: WatchOptions) -> str:

@@ -68,8 +68,8 @@ def test_no_durations(text):
         (["-i", "no-such-interface0"], "no such interface"),
         (["-r", "-", "-T", "json", "-e", "id"], "-e chooses columns, and json has none"),
         (["-r", "-", "--packets", "-Y", "outcome == refused"], "with --packets, choose with a filter"),
-        (["-r", "-", "--packets", "-T", "json"], "name a file for the json with -o"),
-        (["-r", "-", "--packets", "-o", "x.ndjson"], "--packets writes text to standard output"),
+        (["-r", "-", "--packets", "-T", "json"], "name a file for the json report with -o"),
+        (["-r", "-", "--packets", "-o", "x.ndjson"], "ndjson has lines of its own"),
         (["-r", "-", "--packets", "-w", "-", "-o", "x.json"], "name a file after -w"),
     ],
 )

@@ -262,7 +262,8 @@ def test_a_finding_opens_with_its_numbers():
     )
     shown = plain(snapshot(findings=[found]), 80, 30, keys=["tab", "tab", "enter"])
     for each in ("WARNING  refused  10.0.0.2:8080", "Start it.", "connections +1,312", "waited_max_ns +40 ms",
-                 "0, 1, 2, .* and 8 more", "lost +syn 2", r"failed_ratio +25\.0 %", r"top_clients +10\.0\.0\.1 13"):  # fmt: skip
+                 "0, 1, 2, .* and 8 more", "lost +syn 2", r"failed_ratio +25\.0 %",
+                 r"top_clients +10\.0\.0\.1 13"):  # fmt: skip
         assert re.search(each, shown), each
 
 
@@ -324,6 +325,7 @@ def test_whose_a_connection_is_and_where_the_kernel_differs():
     assert "client ESTABLISHED, RTT 40 µs (least 10 µs), 3 sent again, cwnd 10" in shown
     assert "▲ state: CLOSED on the wire" in shown
     assert "▲ sent again: 0 on the wire" in shown
+    assert "listener   3 waiting for accept(), backlog 511" in shown
 
 
 HEADS = {
@@ -353,7 +355,7 @@ def test_no_cell_is_clipped_at_any_width(make, monkeypatch):
 def test_the_columns_of_services_are_whole_or_left_out(width):
     lines = plain(owned(), width, 50).splitlines()
     at = next(place for place, line in enumerate(lines) if line.startswith("SERVICES"))
-    end = width * 45 // 100 if width >= 150 else width
+    end = width if width < 150 else width * (45 if width < 180 else 52) // 100
     head = lines[at][:end]
     assert set(re.split(r" {2,}| (?=RTT|TLS|1st|established|attempts)", head.split("busiest")[1].strip())) <= HEADS
     assert {"attempts", "established"} <= set(head.split())

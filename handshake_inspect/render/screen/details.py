@@ -74,6 +74,7 @@ def _whose(c: Connection, look: Look) -> list[tuple[str, str]]:
 def _kernel(scene: Scene, c: Connection) -> Iterator[Text]:
     """What the kernel of this host has of its ends, and where that differs from what the wire shows."""
     look = scene.look
+    yield from _listener(scene, c)
     if c.process is None:
         return
     ends = (("client", c.process.client, c.client_to_server), ("server", c.process.server, c.server_to_client))
@@ -87,6 +88,18 @@ def _kernel(scene: Scene, c: Connection) -> Iterator[Text]:
         for text in _differences(kernel, getattr(c.state, who), sent):
             for line in look.prose(f"{look.words.warning} {text}", scene.width, 13, 2):
                 yield look.line((line, "bold yellow"))
+
+
+def _listener(scene: Scene, c: Connection) -> Iterator[Text]:
+    """How full the accept queue of its server is."""
+    services = scene.snapshot.services
+    listener = next((each.listener for each in services if each.server == c.server.service), None)
+    if listener is None:
+        return
+    full = listener.queued > listener.backlog
+    waiting = f"{listener.queued:,} waiting for accept(), backlog {listener.backlog:,}"
+    mark = f"{scene.look.words.warning} full: " if full else ""
+    yield scene.look.line((f"  {'listener':<11}", "dim"), (f"{mark}{waiting}", "bold yellow" if full else ""))
 
 
 def _measured(kernel: Kernel, look: Look) -> str:

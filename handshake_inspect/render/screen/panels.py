@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from rich.cells import cell_len
 from rich.text import Text
 
@@ -241,6 +242,7 @@ _COLUMNS = (
     _Column("1st byte p50", 12, 2, _first_byte),
 )
 _PROCESS = 18
+_BEFORE_PROCESS = 2  # ranks of columns that matter more
 
 
 def services(scene: Scene, width: int, room: int) -> list[Text]:
@@ -270,23 +272,32 @@ def _fitting(scene: Scene, width: int) -> tuple[list[_Column], int, int, int]:
     least = SERVER + 2
     columns: list[_Column] = []
     left = width - least - 2 - _LEAST_OTHERWISE
+    process = 0
     for column in sorted(_COLUMNS, key=lambda column: column.rank):
+        if column.rank > _BEFORE_PROCESS and not process and _has_listeners(scene) and left >= _PROCESS + 2:
+            process = _PROCESS
+            left -= _PROCESS + 2
         said = column.rank < 2 or any(column.cell(scene, each) not in ("", "-") for each in scene.services)
         if said and left >= column.width + 1:
             columns.append(column)
             left -= column.width + 1
-    process = 0
-    if any(each.listener is not None for each in scene.services) and left >= _PROCESS + 2:
-        process = _PROCESS
-        left -= _PROCESS + 2
     server = SERVER + max(min(longest - SERVER, left, _LONGEST_SERVER - SERVER), 0)
     left -= server - SERVER
     return [column for column in _COLUMNS if column in columns], server, process, max(left, 0) + _LEAST_OTHERWISE
 
 
+def _has_listeners(scene: Scene) -> bool:
+    return any(each.listener is not None for each in scene.services)
+
+
 def _process(scene: Scene, service: Service, width: int) -> str:
-    whose = scene.look.clean(owner_text(service.listener)) if service.listener is not None else ""
-    return f"{scene.look.cut(whose, width):<{width}}"
+    """The listener's process, with the unit or container where there is room."""
+    listener = service.listener
+    if listener is None:
+        return " " * width
+    whole = scene.look.clean(owner_text(listener))
+    brief = scene.look.clean(owner_text(msgspec.structs.replace(listener, unit=None, container=None)))
+    return f"{scene.look.cut(whole if cell_len(whole) <= width else brief, width):<{width}}"
 
 
 def _otherwise(scene: Scene, service: Service, width: int) -> str:
