@@ -18,6 +18,7 @@ from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import OUTCOMES, Endpoint, Outcome, Report, has_trouble
+from handshake_inspect.report.scales import log_place, scale_of
 from handshake_inspect.verdicts.sets import host_key, run_starts
 from handshake_inspect.wire.address import address_text, halves_within
 from handshake_inspect.wire.text import endpoint_text
@@ -251,7 +252,8 @@ class Pictures:
         if not len(places):
             return []
         cause = self._words("cause")
-        word = (self._outcome[places] * (len(cause.vocabulary) + 1) + cause.codes[places] + 1).astype(np.uint64)
+        word = self._outcome[places] * (len(cause.vocabulary) + 1) + cause.codes[places] + 1
+        word = (word << 2 | self._open_trouble[places]).astype(np.uint64)
         groups: list[Array] = []
         for key in self._servers(places):
             keys = (key ^ word) * np.uint64(0x9E3779B97F4A7C15)
@@ -262,6 +264,15 @@ class Pictures:
                 break
         groups.sort(key=lambda group: (-len(group), group[0]))
         return [self._group(group, examples) for group in groups[:most]]
+
+    @cached_property
+    def _open_trouble(self) -> Array:
+        """What an established connection suffered, in two bits: a repeated handshake, a zero window."""
+        bits = np.zeros(len(self.report.connections), dtype=np.int64)
+        for bit, names, least in _SUFFERED:
+            for name in names:
+                bits |= (self._numbers(name).values > least).astype(np.int64) << bit
+        return np.where(self._outcome == OUTCOMES.index("established"), bits, 0)
 
     def _servers(self, places: Array) -> Iterator[Array]:
         """What names the server of each: address and port, then the address, then nothing."""
@@ -326,29 +337,12 @@ class Pictures:
         return mask
 
 
+_SUFFERED = (
+    (0, ("handshake.syn_count", "handshake.synack_count"), 1),
+    (1, ("client_to_server.zero_windows", "server_to_client.zero_windows"), 0),
+)
 # What an outcome says of the port that was tried.
 _PROBED: dict[Outcome, Literal["open", "closed", "filtered"]] = {
     "established": "open", "half-open": "open", "aborted": "open", "refused": "closed", "timed-out": "filtered",
     "pending": "filtered", "rejected": "filtered",
 }  # fmt: skip
-
-
-def scale_of(known: Array) -> tuple[float, float]:
-    """From the least to the greatest of positive values, a little wider, and never less than a factor of two."""
-    low, high = float(known.min()), float(known.max())
-    middle = (low * high) ** 0.5
-    return min(low * 0.97, middle / 2**0.5), max(high * 1.03, middle * 2**0.5)
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Round values between two durations on a logarithmic scale: 1, 2 and 5 of each power of ten, or fewer."""
-    for steps in ((1, 2, 5), (1, 3), (1,)):
-        found = [step * 10.0**power for power in range(20) for step in steps if low <= step * 10.0**power <= high]
-        if len(found) <= 6:
-            return found
-    return found[:: -(-len(found) // 6)]
-
-
-def log_place(value: float, low: float, high: float) -> float:
-    """Where a value lies between two others on a logarithmic scale, from 0 to 1."""
-    return min(max(float(np.log(max(value, 1) / low) / np.log(high / low)), 0.0), 1.0)

@@ -7,7 +7,8 @@ from support.reports import MS, START, connection
 
 from handshake_inspect import engine
 from handshake_inspect.report.model import Endpoint, ListedConnections, has_trouble
-from handshake_inspect.report.pictures import BINS, Pictures, ticks
+from handshake_inspect.report.pictures import BINS, Pictures
+from handshake_inspect.report.scales import ticks
 
 
 def of(*connections):
@@ -146,3 +147,13 @@ def test_half_open_to_one_server():
     made = [msgspec.structs.replace(c, handshake=msgspec.structs.replace(c.handshake, synack_ns=START)) for c in made]
     assert max(of(*made).half_open(other)) == 2
     assert max(of(*made).half_open()) == 3
+
+
+def test_open_connections_are_grouped_by_what_they_suffered():
+    lost = connection(0, syns=2)
+    shut = connection(1)
+    shut = msgspec.structs.replace(
+        shut, server_to_client=msgspec.structs.replace(shut.server_to_client, zero_windows=3)
+    )
+    groups = of(lost, shut).trouble(10, 1)
+    assert [group.connections for group in groups] == [1, 1]

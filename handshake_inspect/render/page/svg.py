@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from markupsafe import Markup, escape
 
 from handshake_inspect.report.model import Outcome
-from handshake_inspect.report.pictures import BINS, BUCKETS, CLOUD, Cloud, Histogram, Probe, Timeline, log_place, ticks
+from handshake_inspect.report.pictures import BINS, BUCKETS, CLOUD, Cloud, Histogram, Probe, Timeline
+from handshake_inspect.report.scales import log_place, ticks
 from handshake_inspect.wire.text import NS_PER_SECOND, duration, plural, printable
 
 # Of Okabe and Ito, which people who see few colours can tell apart; words stand beside them everywhere.

@@ -1,0 +1,31 @@
+"""Logarithmic scales of durations, for pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def scale_of(known: Array) -> tuple[float, float]:
+    """From the least to the greatest of positive values, a little wider, and never less than a factor of two."""
+    low, high = float(known.min()), float(known.max())
+    middle = (low * high) ** 0.5
+    return min(low * 0.97, middle / 2**0.5), max(high * 1.03, middle * 2**0.5)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round values between two durations on a logarithmic scale: 1, 2 and 5 of each power of ten, or fewer."""
+    for steps in ((1, 2, 5), (1, 3), (1,)):
+        found = [step * 10.0**power for power in range(20) for step in steps if low <= step * 10.0**power <= high]
+        if len(found) <= 6:
+            return found
+    return found[:: -(-len(found) // 6)]
+
+
+def log_place(value: float, low: float, high: float) -> float:
+    """Where a value lies between two others on a logarithmic scale, from 0 to 1."""
+    return min(max(float(np.log(max(value, 1) / low) / np.log(high / low)), 0.0), 1.0)
