@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from markupsafe import Markup
@@ -16,10 +15,11 @@ from handshake_inspect.render.layout import Column, Style
 from handshake_inspect.render.page import svg
 from handshake_inspect.render.page.cast import Cast, Shown
 from handshake_inspect.render.page.findings import FindingShown, shown_finding
+from handshake_inspect.render.page.parts import LegShown, ServiceShown, Tile, figures
 from handshake_inspect.render.page.waterfall import waterfall
 from handshake_inspect.render.quic import MEANING as QUIC_MEANING
 from handshake_inspect.render.setups import FIGURES, setup_columns, setup_remarks
-from handshake_inspect.render.spread import ENOUGH, spread, usual
+from handshake_inspect.render.spread import ENOUGH, usual
 from handshake_inspect.report.headline import (
     MEANING,
     captured,
@@ -48,39 +48,6 @@ LEGS: dict[Leg, tuple[str, str]] = {
     "synack": ("SYN to SYN-ACK", "the path to the server and the server"),
     "ackdat": ("SYN-ACK to ACK", "the path to the client and the client"),
 }
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One number at the top of the page; `look` is good, bad or nothing."""
-
-    label: str
-    value: str
-    look: str = ""
-
-
-@dataclass(frozen=True)
-class LegShown:
-    """One leg of the handshake RTT."""
-
-    title: str
-    what: str
-    count: str
-    picture: Markup
-
-
-@dataclass(frozen=True)
-class ServiceShown:
-    """One row of the table of services."""
-
-    server: str
-    owner: str
-    service: Service
-    established: str
-    bar: Markup
-    otherwise: str
-    spark: Markup | None
-    rtt: list[tuple[int | None, str]] = field(default_factory=list)
 
 
 class Sections:
@@ -353,9 +320,3 @@ class Sections:
     def shown(self) -> list[Shown]:
         """All connections that the page lists."""
         return self.cast.shown
-
-
-def figures(measured: Distribution) -> list[tuple[str, int]]:
-    """Percentiles, or of few values the least, the median and the greatest."""
-    names = [name for name in spread([measured]) if name not in ("min", "p90", "max") or measured.count < ENOUGH]
-    return [(name, ns) for name in names if (ns := usual(measured, name)) is not None]

@@ -1,0 +1,49 @@
+"""What sections are made of: tiles, legs of the handshake, rows of services."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from handshake_inspect.render.spread import ENOUGH, spread, usual
+from handshake_inspect.report.model import Distribution, Service
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number at the top of the page; `look` is good, bad or nothing."""
+
+    label: str
+    value: str
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class LegShown:
+    """One leg of the handshake RTT."""
+
+    title: str
+    what: str
+    count: str
+    picture: Markup
+
+
+@dataclass(frozen=True)
+class ServiceShown:
+    """One row of the table of services."""
+
+    server: str
+    owner: str
+    service: Service
+    established: str
+    bar: Markup
+    otherwise: str
+    spark: Markup | None
+    rtt: list[tuple[int | None, str]] = field(default_factory=list)
+
+
+def figures(measured: Distribution) -> list[tuple[str, int]]:
+    """Percentiles, or of few values the least, the median and the greatest."""
+    names = [name for name in spread([measured]) if name not in ("min", "p90", "max") or measured.count < ENOUGH]
+    return [(name, ns) for name in names if (ns := usual(measured, name)) is not None]
