@@ -34,6 +34,7 @@ from handshake_inspect.report.connection import (
 from handshake_inspect.report.host import Host, HostCounters, HostSettings
 from handshake_inspect.report.process import Listener
 from handshake_inspect.report.quic import QuicConnection, QuicService
+from handshake_inspect.report.ranks import Ranked
 from handshake_inspect.report.sequence import Connections, ListedConnections, fair_shares
 from handshake_inspect.report.setup import SetupSummary
 from handshake_inspect.report.trouble import has_trouble
@@ -195,7 +196,7 @@ class Outcomes(Struct, frozen=True, gc=False, rename="kebab"):
         return {outcome: getattr(self, outcome.replace("-", "_")) for outcome in OUTCOMES}
 
 
-class Distribution(Struct, frozen=True, gc=False):
+class Distribution(Ranked, frozen=True, gc=False):
     """Percentiles (nearest rank) of the measured values; all null when `count` is 0."""
 
     count: Count = 0

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from handshake_inspect.report.ranks import Ranked
 from handshake_inspect.report.words import Count, DurationNs, FrameNumber, Side, TimeNs
 from handshake_inspect.verdicts.setup.words import (
     ClientCertificate,
@@ -198,7 +199,7 @@ class Tls(Struct, frozen=True, gc=False):
     server_flight_bytes: Count | None = None
 
 
-class SpanDistribution(Struct, frozen=True, gc=False):
+class SpanDistribution(Ranked, frozen=True, gc=False):
     """Percentiles (nearest rank) of a span; all null when `count` is 0.  `uncertain`: spans without a value."""
 
     count: Count = 0

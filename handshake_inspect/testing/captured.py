@@ -65,7 +65,7 @@ class Captured:
 
     @property
     def setup(self) -> SpanDistributions:
-        """Percentiles of the parts of their set-up: `setup.first_byte.p95_ns`, None where nothing was measured."""
+        """Percentiles of the parts of their set-up, in nanoseconds: `setup.first_byte.p95`; None for none."""
         from handshake_inspect.report.setup import SpanDistributions
 
         summary = self._narrowed.summary.setup
@@ -73,7 +73,7 @@ class Captured:
 
     @property
     def rtt(self) -> RttDistributions:
-        """Percentiles of their handshake RTTs: `rtt.total.p95_ns`, None where nothing was measured."""
+        """Percentiles of their handshake RTTs, in nanoseconds: `rtt.total.p95`; None for none."""
         return self._narrowed.summary.rtt
 
     @property

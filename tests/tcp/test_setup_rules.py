@@ -163,7 +163,7 @@ def test_what_looks_like_a_close_behind_the_cut_part_of_a_flight():
 
 
 def test_a_certificate_behind_the_cut_part_of_a_flight_is_no_request():
-    """Certificate, CertificateVerify and Finished, of which the last cannot be seen; then what the server says to them."""
+    """Certificate, CertificateVerify and Finished, of which the last cannot be seen; then what the server says."""
     talk = talk_13()
     talk.say(0, record(300) + record(120) + record(53), size=200)
     talk.say(1, record(250))

@@ -22,7 +22,11 @@ def scan(pcaps):
 def test_it_counts_and_gives_the_connections(scan):
     summary = scan.report.summary
     assert (scan.connections, scan.outcomes, scan.rtt) == (summary.connections, summary.outcomes, summary.rtt)
-    assert scan.setup.first_byte.p95_ns is None or summary.setup is not None
+    assert scan.setup.first_byte.p95 is None or summary.setup is not None
+    ranks = scan.rtt.total
+    assert (ranks.min, ranks.median, ranks.p90, ranks.p95, ranks.p99, ranks.max) == (
+        ranks.min_ns, ranks.p50_ns, ranks.p90_ns, ranks.p95_ns, ranks.p99_ns, ranks.max_ns,
+    )  # fmt: skip
     assert len(scan) == len(list(scan)) == scan.connections > 3
     assert scan[0] == next(iter(scan)) == scan.report.connections[0]
     assert list(scan.services) == list(scan.report.services)
