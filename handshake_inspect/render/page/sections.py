@@ -118,6 +118,12 @@ class Sections:
         return "" if self.timeline is None else duration(self.timeline.bin_ns)
 
     @property
+    def kept(self) -> str:
+        """Of how many connections, where a live run has kept only the last ones whole."""
+        kept = len(self.report.connections)
+        return f", of the last {kept:,} connections" if 0 < kept < self.total else ""
+
+    @property
     def legend(self) -> list[tuple[str, str, str]]:
         """Outcomes that there are: the word, how many, what it means."""
         counts = self.report.summary.outcomes.as_dict()
