@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.engine.attempt_ids import TableView
 from handshake_inspect.errors import Problem
+from handshake_inspect.report.afterwards import Afterwards
+from handshake_inspect.report.afterwards_made import added, of_rows
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, Report, RttDistributions, Service, Target
 from handshake_inspect.report.model import Problem as ReportProblem
 from handshake_inspect.report.process import listener_of
@@ -42,6 +44,7 @@ class Expired:
         self.outcomes = np.zeros(len(OUTCOMES), dtype=np.int64)  # of those that a report is about, by outcome
         self.rtt = (Histogram(), Histogram(), Histogram())
         self.services = ExpiredServices()
+        self.afterwards: Afterwards | None = None
         self.past: Past | None = None  # what findings count of all of them
 
     def choose(self, view: TableView, keep: int) -> AttemptRows:
@@ -73,6 +76,7 @@ class Expired:
         for histogram, values in zip(self.rtt, legs.values, strict=True):
             histogram.add(values)
         self.services.add(view, rows)
+        self.afterwards = added(self.afterwards, of_rows(view.case, view.ids, rows, waiting=False))
 
     def merged(self, report: Report) -> Report:
         """The report of what is in the table, with what has expired in its totals."""
@@ -90,6 +94,7 @@ class Expired:
                 connections=summary.connections + self.count,
                 outcomes=_sum(summary.outcomes, dict(zip(OUTCOMES, self.outcomes.tolist(), strict=True))),
                 rtt=RttDistributions(*rtt),
+                afterwards=added(summary.afterwards, self.afterwards),
             ),
             services=self.with_services(kept),
         )

@@ -23,8 +23,11 @@ HOLDERS = 5
 Array = NDArray[Any]
 
 
-def of_rows(case: Case, names: Array, rows: Array | None = None) -> Afterwards | None:
-    """Of these attempts, all if not given; `names` are the ids in row order.  None where none was ever open."""
+def of_rows(case: Case, names: Array, rows: Array | None = None, *, waiting: bool = True) -> Afterwards | None:
+    """Of these attempts, all if not given; `names` are the ids in row order.  None where none was ever open.
+
+    Who holds TIME_WAIT is counted if `waiting`.
+    """
     outcome = case.outcomes.outcome
     is_open = case.attempts.of_connections((outcome == ESTABLISHED) | (outcome == MIDSTREAM))
     if rows is None:
@@ -41,7 +44,7 @@ def of_rows(case: Case, names: Array, rows: Array | None = None) -> Afterwards |
         codes,
         meanings,
         {name: lives.end("client", name) + lives.end("server", name) for name in ("frames", *TALLIES)},
-        _in_time_wait(lives),
+        _in_time_wait(lives) if waiting else Counter(),
     )
 
 
@@ -73,6 +76,30 @@ def of_connections(connections: Iterable[Connection]) -> Afterwards | None:
         {name: np.array([_sent(each, name) for each in lives]) for name in ("frames", *TALLIES)},
         held,
     )
+
+
+def added(kept: Afterwards | None, gone: Afterwards | None) -> Afterwards | None:
+    """Both together; examples, and who holds TIME_WAIT, are of those that are `kept`, where there are any."""
+    if kept is None or gone is None:
+        return kept or gone
+    endings = {(each.how, each.by): each for each in gone.endings}
+    for each in kept.endings:
+        other = endings.get((each.how, each.by))
+        more = other.connections if other is not None else 0
+        endings[each.how, each.by] = Ended(each.how, each.by, each.connections + more, each.example)
+    return Afterwards(
+        kept.connections + gone.connections,
+        kept.segments + gone.segments,
+        sorted(endings.values(), key=lambda ending: (-ending.connections, ending.example)),
+        **{name: _sum(getattr(kept, name), getattr(gone, name)) for name in TALLIES},
+        time_wait=kept.time_wait,
+    )
+
+
+def _sum(kept: Tally | None, gone: Tally | None) -> Tally | None:
+    if kept is None or gone is None:
+        return kept or gone
+    return Tally(kept.segments + gone.segments, kept.connections + gone.connections, kept.example)
 
 
 def _sent(connection: Connection, name: str) -> int:

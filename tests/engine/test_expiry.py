@@ -51,6 +51,14 @@ def test_of_many_services_the_busiest_are_kept(monkeypatch):
     assert "services with few connections were forgotten" in problem(report)
 
 
+def test_what_became_of_those_that_are_gone_is_counted_too():
+    report = report_of([p for number in range(60) for p in connection(number, 443)])
+    lives = report.summary.afterwards
+    assert len(report.connections) < 60
+    assert (lives.connections, lives.segments) == (60, 240)
+    assert [(each.how, each.by, each.connections) for each in lives.endings] == [("rst", "client", 60)]
+
+
 def elsewhere(number):
     """An attempt that a backend answers in its own name, and the client's RST to that."""
     ns, client, backend = START + number * SECOND, ("10.0.0.1", 2000 + number), ("10.9.0.77", 8080)

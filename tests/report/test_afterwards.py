@@ -9,7 +9,7 @@ from handshake_inspect import analyze
 from handshake_inspect.expression.language import parse
 from handshake_inspect.expression.select import filtered
 from handshake_inspect.report.afterwards import Ended, Holder, Tally
-from handshake_inspect.report.afterwards_made import of_connections
+from handshake_inspect.report.afterwards_made import added, of_connections
 from handshake_inspect.report.model import Close, Direction, States
 
 
@@ -58,3 +58,23 @@ def test_segments_of_both_ends_are_counted_and_the_worst_is_named(name):
 def test_who_holds_time_wait():
     lives = of_connections([connection(number, state=States("TIME_WAIT", "CLOSED")) for number in range(3)])
     assert lives.time_wait == [Holder("10.0.0.1", 3)]
+
+
+def test_what_is_gone_is_added_to_what_is_kept():
+    ways = [
+        {"close": Close("fin", "client"), "client_to_server": Direction(5, keep_alives=2)},
+        {"close": Close("rst", "server", "server"), "client_to_server": Direction(5, zero_windows=1)},
+        {"close": Close("fin", "client"), "state": States("TIME_WAIT", "CLOSED")},
+        {"close": Close("open"), "client_to_server": Direction(9, keep_alives=1)},
+    ]
+    connections = [connection(number, **way) for number, way in enumerate(ways)]
+    whole = of_connections(connections)
+    gone, kept = of_connections(connections[:2]), of_connections(connections[2:])
+    together = added(kept, gone)
+    assert (together.connections, together.segments) == (whole.connections, whole.segments)
+    counts = {(each.how, each.by): each.connections for each in whole.endings}
+    assert {(each.how, each.by): each.connections for each in together.endings} == counts
+    assert (together.keep_alives.segments, together.keep_alives.connections) == (3, 2)
+    assert together.zero_windows == gone.zero_windows
+    assert together.time_wait == kept.time_wait
+    assert (added(None, gone), added(kept, None), added(None, None)) == (gone, kept, None)
