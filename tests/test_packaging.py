@@ -63,7 +63,9 @@ def test_an_extension_is_its_python_file_and_may_fail_to_compile(extension):
 
 
 def test_extensions_cost_little_to_build():
-    """In parallel, without debug symbols, and optimised only where it shows."""
+    """In parallel, without debug symbols, without what nobody asks extensions for, optimised only where it shows."""
+    directives = PROJECT["tool"]["distutils"]["build_ext"]["cython_directives"]
+    assert directives["auto_pickle"] is directives["binding"] is False
     assert PROJECT["tool"]["distutils"]["build_ext"]["parallel"] is True
     flags = {each["name"]: each["extra-compile-args"] for each in EXTENSIONS}
     assert {tuple(each) for each in flags.values()} == {("-g0", "-O1"), ("-g0", "-O3")}
