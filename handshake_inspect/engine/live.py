@@ -31,7 +31,7 @@ from handshake_inspect.expression.select import about, filtered, passing
 from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.report.build import finding as finding_of
 from handshake_inspect.report.host import HostCounters
-from handshake_inspect.report.model import OUTCOMES, Finding, Report
+from handshake_inspect.report.model import OUTCOMES, Finding, Report, Service
 from handshake_inspect.report.packet import packet
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.snapshot import Second, Snapshot
@@ -52,6 +52,7 @@ HISTORY = 60  # seconds
 RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
 SERVICES_TOLD = 5  # in a line of counters
+FEW_SERVICES = 4096
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ class LiveRun:
             half_open_peak=self._half_open_peak,
             rtt=rtt_distributions(case.legs.of(recent)),
             history=list(self._history),
-            services=list(self.expired.with_services(RowServices(case))[: SERVICES_SHOWN if drawn else SERVICES_TOLD]),
+            services=self._services(case, SERVICES_SHOWN if drawn else SERVICES_TOLD),
             trouble=seen.trouble,
             findings=self._findings.now,
             received=counters.received,
@@ -246,6 +247,12 @@ class LiveRun:
             groups=seen.groups,
             found_ns=self._found_ns,
         )
+
+    def _services(self, case: Case, most: int) -> list[Service]:
+        """The busiest services; of very many only what is kept of them counts, for a look must not take long."""
+        kept = RowServices(case)
+        few = len(kept) + len(self.expired.services.of) <= FEW_SERVICES
+        return list((self.expired.with_services(kept) if few else kept)[:most])
 
     def _export(self, view: TableView, rows: AttemptRows, snapshot: Snapshot, taken: Taken) -> None:
         """Export these attempts, in the order of their ids, and then the snapshot."""

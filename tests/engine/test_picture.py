@@ -1,0 +1,64 @@
+"""What a screen is given: the newest connections, trouble by its kind, and counts of the whole run."""
+
+import io
+import itertools
+from collections import Counter
+
+import pytest
+from live.test_run import SECOND, START, refused
+from support import captures
+from support.samples import DIRECTORY, SAMPLES
+
+from handshake_inspect.engine import analyze, picture
+from handshake_inspect.engine.export import Observer
+from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.expression.language import parse
+from handshake_inspect.live.session import open_file
+
+
+class Watched(Observer):
+    wants_picture = True
+
+
+def last(source, shown=None, **options):
+    """The last snapshot of a run."""
+    clock = itertools.count(0, 2.0)
+    with open_file(source) as opened:
+        run = LiveRun(opened, LiveOptions(**options), Watched(), clock=lambda: next(clock))
+        run.shown = shown
+        run.run()
+    return run.latest
+
+
+@pytest.mark.parametrize("name", SAMPLES[::3])
+def test_groups_are_all_that_are_in_trouble(name):
+    path = str(DIRECTORY / f"{name}.pcap")
+    snapshot, report = last(path), analyze([path])
+    kinds = Counter((each.outcome, each.cause, each.server.service) for each in report.connections.trouble())
+    told = {(group.outcome, group.cause, group.server): group.count for group in snapshot.groups}
+    assert len(told) == len(snapshot.groups) == min(len(kinds), picture.SHOWN)
+    assert told.items() <= kinds.items()
+    ids = [each.id for each in snapshot.newest]
+    total = len(report.connections)
+    assert ids == list(range(total - 1, max(total - 1 - picture.SHOWN, -1), -1))
+    for group in snapshot.groups:
+        kind = (group.outcome, group.cause, group.server)
+        members = [each for each in snapshot.trouble if (each.outcome, each.cause, each.server.service) == kind]
+        assert len(members) >= min(group.count, picture.OF_EACH)
+    assert {each.id for each in (*snapshot.newest, *snapshot.trouble)} == snapshot.logs.keys()
+
+
+def test_an_expression_looks_beyond_what_is_listed():
+    packets = [packet for number in range(200) for packet in refused(number, START + number * SECOND // 10)]
+    octets = captures.pcap(packets, nano=True)
+    snapshot = last(io.BytesIO(octets), parse("id < 3"))
+    assert [each.id for each in snapshot.newest] == [2, 1, 0]
+    assert [group.count for group in snapshot.groups] == [3]
+
+
+def test_services_count_the_whole_run():
+    packets = [packet for number in range(1500) for packet in refused(number, START + number * SECOND // 10)]
+    snapshot = last(io.BytesIO(captures.pcap(packets, nano=True)), keep=32)
+    assert snapshot.connections == 1500
+    assert [each.connections for each in snapshot.services] == [1500]
+    assert snapshot.outcomes["refused"] == 1500
