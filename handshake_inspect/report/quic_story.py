@@ -25,6 +25,10 @@ PACKETS: dict[int, Packet] = {
 }  # fmt: skip
 
 
+AGAIN_NS = 10_000_000  # datagrams of one flight follow each other sooner
+_AGAIN = Mark("again", "The Initial again: nothing has answered.", "RFC 9002 section 6.2")
+
+
 class QuicStep(Struct, frozen=True, kw_only=True):
     """One datagram: the kinds of packets in it, `unknown` for what the capture cut or what cannot be read.
 
@@ -90,10 +94,13 @@ def quic_story(
 def _steps(connection: QuicConnection, log: Sequence[Any]) -> Iterator[QuicStep]:
     marks = _marks(connection)
     before = connection.first_ns
-    moved = False
+    moved = answered = False
     for entry in log:
         frame, at = int(entry.frame), int(entry.ts_ns)
         events, anomalies = marks.get(frame, ([], []))
+        answered |= bool(entry.from_server or entry.is_error)
+        if not answered and at - before >= AGAIN_NS:
+            anomalies = [*anomalies, _AGAIN]
         sender: Side = "server" if entry.from_server else "client"
         if entry.moved and not moved:
             moved = True
@@ -160,7 +167,6 @@ def _anomalies(connection: QuicConnection) -> Iterator[tuple[int, Mark]]:
         "retry": ("Retry: the server checks the client's address, which costs a round trip", "RFC 9000 section 8.1.2"),
         "version-negotiation": ("Version Negotiation: the server does not speak this version", "RFC 9000 section 6"),
         "amplification": ("The server had to wait until the client's address was proved", "RFC 9000 section 8.1"),
-        "loss": ("The Initial again: nothing had answered", "RFC 9002 section 6.2"),
     }
     for extra in () if connection.setup is None else connection.setup.extra_round_trips:
         if extra.frame is not None and extra.reason in texts:

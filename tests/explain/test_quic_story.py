@@ -69,6 +69,11 @@ def test_what_cost_a_round_trip():
     assert [step.version for step in told.steps[:3]] == ["0x1a2a3a4a", None, "0x00000001"]
 
 
+def test_an_initial_that_nothing_answers_comes_again():
+    flow = Flow().client(HELLO).wait(MS).client(HELLO).wait(200 * MS).client(HELLO).wait(400 * MS).client(HELLO)
+    assert ids(story(flow)) == [["client-hello"], [], ["again"], ["again"]]
+
+
 def test_an_error_is_listed_with_its_cause():
     told = story(Flow().client(HELLO).wait(MS).error(code=13))
     assert (told.steps[1].icmp, told.steps[1].sender, told.datagrams) == ("admin-prohibited", "client", 1)
