@@ -15,6 +15,7 @@ from handshake_inspect.report.connection import Close, Connection
 from handshake_inspect.report.endings import closes
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 from handshake_inspect.wire.address import address_text
 
@@ -49,15 +50,20 @@ def of_rows(case: Case, names: Array, rows: Array | None = None, *, waiting: boo
 
 
 def _in_time_wait(lives: AttemptColumns) -> Counter[str]:
-    """How many of these connections each host holds in TIME_WAIT."""
-    held: Counter[str] = Counter()
+    """How many of these connections hosts hold in TIME_WAIT: those with the most, and all with as many as the last."""
+    halves: list[list[Array]] = [[], []]
     for place, who in enumerate(("client", "server")):
         waits = lives.of_all(lives.case.states[place]) == TcpState.TIME_WAIT
-        if waits.any():
-            halves = [lives.address(who, part)[waits] for part in ("hi", "lo")]  # type: ignore[arg-type]
-            hosts, counts = np.unique(np.stack(halves, axis=1), axis=0, return_counts=True)
-            held.update({address_text(*host): n for host, n in zip(hosts.tolist(), counts.tolist(), strict=True)})
-    return held
+        for half, part in zip(halves, ("hi", "lo"), strict=True):
+            half.append(lives.address(who, part)[waits])  # type: ignore[arg-type]
+    hi, lo = map(np.concatenate, halves)
+    _, first, counts = np.unique(host_key(hi, lo), return_index=True, return_counts=True)
+    if not len(counts):
+        return Counter()
+    most = np.flatnonzero(counts >= np.sort(counts)[-HOLDERS:][0])
+    return Counter(
+        {address_text(int(hi[at]), int(lo[at])): n for at, n in zip(first[most], counts[most].tolist(), strict=True)}
+    )
 
 
 def of_connections(connections: Iterable[Connection]) -> Afterwards | None:

@@ -108,6 +108,9 @@ def _medians(values: NDArray[np.int64], lows: NDArray[np.int64], highs: NDArray[
     known, sure = highs >= 0, values >= 0
     if not known.any():
         return None
+    if values is lows is highs:  # none is only known between bounds
+        middle = selected(values[sure], 50)
+        return OwnTime(middle, middle, middle)
     value = selected(values[sure], 50) if 2 * np.count_nonzero(sure) > np.count_nonzero(known) else None
     return OwnTime(value, selected(lows[known], 50), selected(highs[known], 50))
 

@@ -26,6 +26,17 @@ def taken(rows_: Rows, numbers: NDArray[Any]) -> Rows:
     return words.take(numbers, axis=0).reshape(-1).view(rows_.dtype)
 
 
+def picked(column: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
+    """`column[numbers]`: in one piece where the numbers count up by one, which most of a flood's do.
+
+    NumPy takes three times as long with numbers that are not as wide as an address.
+    """
+    spans = len(numbers) and int(numbers[-1]) - int(numbers[0]) == len(numbers) - 1
+    if spans and bool((numbers[1:] > numbers[:-1]).all()):
+        return column[int(numbers[0]) : int(numbers[0]) + len(numbers)].copy()
+    return column[numbers.astype(np.intp, copy=False)]
+
+
 def counted(codes: NDArray[Any], kinds: int) -> NDArray[np.intp]:
     """How often each of the numbers below `kinds` occurs; `bincount` at once would make wide numbers of all first."""
     often = np.zeros(kinds, dtype=np.intp)
@@ -142,4 +153,4 @@ class Selection:
         """These rows; as they are where no other lies among them, which is so for most."""
         if len(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1:
             return self._rows[chosen[0] : chosen[-1] + 1]
-        return self._rows[chosen]
+        return taken(self._rows, chosen)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_REPLACED, FACT_UNTIMED
-from handshake_inspect.verdicts.columns import BATCH, Gathered, batches
+from handshake_inspect.verdicts.columns import BATCH, Gathered, batches, picked
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, EndpointRows
 
@@ -148,10 +148,10 @@ class Held:
     def lone(self, name: str, numbers: Rows) -> NDArray[Any]:
         """A field of these embryos, without a copy of whole rows where they lie close together."""
         if len(numbers) > BATCH:
-            return self.embryos[name][numbers]
+            return picked(self.embryos[name], numbers)
         low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
         if high - low < 4 * len(numbers):
-            return self.embryos[low : high + 1][name][numbers - low]
+            return picked(self.embryos[low : high + 1][name], numbers - low)
         return self.embryos[numbers][name]
 
     # -- columns of connections ------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ class Named:
 
     def __getitem__(self, rows: Any) -> Any:
         """The names of these rows."""
-        return self.names[self.numbers[rows]]
+        return self.names.take(self.numbers[rows])
 
     def __eq__(self, name: object) -> NDArray[np.bool_]:  # type: ignore[override]
         """Where this name stands."""

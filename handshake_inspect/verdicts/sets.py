@@ -67,7 +67,7 @@ def places(keys: Keys, members: Keys) -> tuple[NDArray[np.intp], Bools]:
     table = np.zeros(1 << bits, dtype=np.uint16)
     table[slots] = np.arange(len(members))
     slot = (keys >> np.uint64(64 - bits)).astype(np.uint32)
-    at = table[slot].astype(np.intp)
+    at = table.take(slot).astype(np.intp)
     known = members[at] == keys
     shared = slots[:-1][slots[1:] == slots[:-1]]
     if len(shared):

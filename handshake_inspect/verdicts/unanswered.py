@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import TRAIT_SEEN
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import batches
+from handshake_inspect.verdicts.columns import batches, picked
 from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.numbering import AttemptRows, chained
 from handshake_inspect.verdicts.sets import distinct, places
@@ -29,7 +29,8 @@ Rows = NDArray[np.intp]
 def silence_causes(trace: Attempts, rows: AttemptRows) -> Codes:
     """The cause of each of these unanswered attempts."""
     is_asked = np.zeros(len(trace.services), dtype=bool)
-    is_asked[trace.service[rows]] = True
+    for some in batches(len(rows)):
+        is_asked[picked(trace.service, rows[some])] = True
     asked = np.flatnonzero(is_asked)
     of_asked = trace.service_hosts[asked]
     hosts = distinct(of_asked)
@@ -37,7 +38,7 @@ def silence_causes(trace: Attempts, rows: AttemptRows) -> Codes:
     named = np.where(heard[places(of_asked, hosts)[0]], CAUSE["port-filtered"], CAUSE["host-silent"])
     of_service = np.zeros(len(trace.services), dtype=np.uint8)
     of_service[asked] = np.where(alive, CAUSE["syn-dropped"], named)
-    cause: Codes = of_service[trace.service[rows]]
+    cause: Codes = of_service.take(picked(trace.service, rows))
     cause[bogons(trace, rows)] = CAUSE["bogon-source"]
     return cause
 

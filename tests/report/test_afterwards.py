@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from support.reports import connection
 from support.samples import LIVES as SAMPLES
+from support.wire import SECOND, START, Wire, merged
 
 from handshake_inspect import analyze
 from handshake_inspect.expression.language import parse
@@ -78,3 +79,16 @@ def test_what_is_gone_is_added_to_what_is_kept():
     assert together.zero_windows == gone.zero_windows
     assert together.time_wait == kept.time_wait
     assert (added(None, gone), added(kept, None), added(None, None)) == (gone, kept, None)
+
+
+def test_those_who_hold_the_most_come_first_and_then_by_their_addresses():
+    talks = []
+    for place, host in enumerate((9, 7, 30, 10, 8, 9, 20, 30)):
+        talk = Wire(client=(f"10.0.0.{host}", 40_000 + place), start=START + place * SECOND)
+        talk.handshake()
+        talk.close()
+        talks.append(talk)
+    held = merged(*talks)["summary"]["afterwards"]["time_wait"]
+    assert [(each["ip"], each["connections"]) for each in held] == [
+        ("10.0.0.30", 2), ("10.0.0.9", 2), ("10.0.0.10", 1), ("10.0.0.20", 1), ("10.0.0.7", 1),
+    ]  # fmt: skip

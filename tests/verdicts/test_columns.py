@@ -100,3 +100,13 @@ def test_of_several_rules_the_first_counts():
     assert first_match([(odd, 1), (big, 2)], 9, 6).tolist() == [9, 1, 9, 1, 2, 1]
     assert first_match([(big, np.arange(6) * 10), (odd, 1)], 9, 6).tolist() == [9, 1, 9, 30, 40, 50]
     assert first_match([], 4, 3).tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.intp])
+@pytest.mark.parametrize("numbers", [[], [4], [2, 3, 4, 5], [2, 4, 3, 5], [5, 4, 3, 2], [7, 7], [0, 8], list(range(9))])
+def test_picked_places_are_copies_in_that_order(numbers, kind):
+    rows = rows_of(9)
+    some = columns.picked(rows["facts"], np.array(numbers, dtype=kind))
+    assert some.tolist() == [3 * number for number in numbers]
+    some[:] = 1
+    assert rows["facts"].tolist() == [3 * number for number in range(9)]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.columns import BATCH, batches, marked
+from handshake_inspect.verdicts.columns import BATCH, batches, marked, picked
 from handshake_inspect.verdicts.findings.base import Host
 from handshake_inspect.verdicts.findings.flood_signs import spoofing_signs
 from handshake_inspect.verdicts.findings.keys import (
@@ -171,7 +171,7 @@ def extent(times: Times, rows: NDArray[Any]) -> tuple[int, int]:
     """The first and the last time of these rows."""
     first, last = int(times[rows[0]]), int(times[rows[0]])
     for some in batches(len(rows)):
-        mine = times[rows[some]]
+        mine = picked(times, rows[some])
         first, last = min(first, int(mine.min())), max(last, int(mine.max()))
     return first, last
 
@@ -180,7 +180,7 @@ def bins(times: Times, rows: NDArray[Any], first: int, width: int, count: int) -
     """How many of these rows' times lie in each of `count` stretches of `width` from `first` on; later ones in none."""
     often = np.zeros(count, dtype=np.int64)
     for some in batches(len(rows), max(BATCH, _PER_BIN * count)):
-        often += np.bincount((times[rows[some]] - first) // width, minlength=count)[:count]
+        often += np.bincount((picked(times, rows[some]) - first) // width, minlength=count)[:count]
     return often
 
 
@@ -192,7 +192,7 @@ def in_window(times: Times, rows: NDArray[Any]) -> Bools:
     busy_at = np.flatnonzero(busy >= max(1.0, EDGE_SHARE * busy.max()))
     inside = np.empty(len(rows), dtype=bool)
     for some in batches(len(rows)):
-        starts = times[rows[some]]
+        starts = picked(times, rows[some])
         inside[some] = (starts >= first + int(busy_at[0]) * width) & (starts < first + (int(busy_at[-1]) + 1) * width)
     return inside
 

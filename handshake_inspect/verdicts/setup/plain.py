@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_MIDSTREAM, FACT_SYN, METHOD_DATA_ACK
 from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import batches
+from handshake_inspect.verdicts.columns import batches, picked
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.setup.intervals import Bools, Times
 
@@ -47,10 +47,10 @@ def plain_spans(trace: Attempts, rows: NDArray[Any]) -> Plain:
 def is_easy(trace: Attempts, rows: NDArray[Any], back: Times) -> Bools:
     """Which of these connections have an opening with times that can be named, a request, and no row of set-up."""
     assert trace.exchanges is not None  # noqa: S101
-    exchange = trace.exchanges[rows]
+    setup, asked = (picked(trace.exchanges[name], rows) for name in ("setup", "request_frame"))
     opened = trace.facts[rows] & (FACT_SYN | FACT_ACKED | FACT_MIDSTREAM) == FACT_SYN | FACT_ACKED
     simple = opened & ~trace.untimed[rows] & (back[rows] >= 0)
-    simple &= (exchange["setup"] & EXCHANGE_SETUP == 0) & (exchange["request_frame"] != 0)
+    simple &= (setup & EXCHANGE_SETUP == 0) & (asked != 0)
     easy: Bools = simple & (trace.connections["ackdat_method"][rows] != METHOD_DATA_ACK)
     return easy
 
@@ -58,10 +58,11 @@ def is_easy(trace: Attempts, rows: NDArray[Any], back: Times) -> Bools:
 def lengths(trace: Attempts, rows: NDArray[Any], back: Times) -> tuple[Times, Times, Times, Times]:
     """The lengths of SPANS."""
     assert trace.exchanges is not None  # noqa: S101
-    exchange = trace.exchanges[rows]
-    request, response = exchange["request_ns"], exchange["response_ns"]
+    request, response, answer = (
+        picked(trace.exchanges[name], rows) for name in ("request_ns", "response_ns", "response_frame")
+    )
     syn, ack = trace.connections["syn_ns"][rows], trace.connections["ack_ns"][rows]
-    answered = exchange["response_frame"] != 0
+    answered = answer != 0
     return (
         np.maximum(ack - syn, 0),
         np.maximum(request - ack, 0),

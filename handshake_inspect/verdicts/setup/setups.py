@@ -103,7 +103,10 @@ class Values:
     def of(self, places: Any) -> "Values":
         """The set-ups in these places."""
         plain: list[Any] = [getattr(self, name)[places] for name in PLAIN]
-        by_name = [{key: each[places] for key, each in getattr(self, name).items()} for name in BY_NAME]
+        # Plain set-ups have one column for a span and for both of its bounds: it is taken once.
+        different = {id(each): each for name in BY_NAME for each in getattr(self, name).values()}
+        taken = {number: each[places] for number, each in different.items()}
+        by_name = [{key: taken[id(each)] for key, each in getattr(self, name).items()} for name in BY_NAME]
         return Values(*plain, *by_name)
 
     def of_connections(self, rows: Any) -> "Values":
