@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,7 +23,12 @@ from handshake_inspect.cli.selecting import (
 from handshake_inspect.cli.sparing import spare
 from handshake_inspect.errors import UsageError
 
+if TYPE_CHECKING:
+    from handshake_inspect.report.checked import Checked
+    from handshake_inspect.report.model import Connection, Report
+
 FAILED = 1
+DRAWN = 10  # connections that broke an assertion
 COMMAND = "handshake_inspect.command"  # where a context keeps the words behind --
 
 EPILOG = """\b
@@ -93,11 +99,27 @@ def _captures(given: CheckOptions, words: list[str]) -> bool:
         checked = holder.checked()
         watched = not given.analysis.no_progress
         looks = judge.looks(holder, target)
-        looks = with_stories(looks, judge.form, holder.report, paths, given.analysis, watched=watched)
+        looks = with_stories(
+            looks,
+            judge.form,
+            holder.report,
+            paths,
+            given.analysis,
+            watched=watched,
+            also=_first_broken(checked, report),
+        )
         target.put(lambda stream: judge.show(checked, looks, stream))
         if given.write is not None:
             write_frames(given.write, paths, report.connections, broken(holder), watched=watched)
     return checked.passed
+
+
+def _first_broken(checked: Checked, report: Report) -> list[Connection]:
+    """Of each assertion that failed the first connection that broke it, of a few."""
+    first = {each.breaches[0].id: each.breaches[0] for each in checked.assertions if each.breaches}
+    there = [breach for breach in first.values() if breach.id < len(report.connections)][:DRAWN]
+    found = ((breach, report.connections[breach.id]) for breach in there)
+    return [connection for breach, connection in found if connection.client == breach.client]  # not of QUIC
 
 
 def _live(given: CheckOptions, words: list[str]) -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from handshake_inspect.cli.options import AnalysisOptions
     from handshake_inspect.cli.output import Target
     from handshake_inspect.expression.questions import Test
-    from handshake_inspect.report.model import Connections, Report
+    from handshake_inspect.report.model import Connection, Connections, Report
 
 
 LARGE = 5_000_000  # bytes that the pure build needs several seconds for
@@ -151,10 +151,15 @@ def write_frames(write: str, paths: Sequence[str], every: Connections, chosen: C
 
 
 def with_stories(
-    looks: Options, form: str, report: Report, paths: Sequence[str], options: AnalysisOptions, *, watched: bool
-) -> Options:
-    """The looks with the stories of the connections that the format draws, of captures that can be read once more."""
+    looks: Options, form: str, report: Report, paths: Sequence[str], options: AnalysisOptions, *, watched: bool,
+    also: Sequence[Connection] = (),
+) -> Options:  # fmt: skip
+    """The looks with the stories of the connections that the format draws, of captures that can be read once more.
+
+    And of some others, where it draws any.
+    """
     chosen = FORMATS[form].starring(report, looks)
+    chosen += [each for each in also if FORMATS[form].drawn and each not in chosen]
     if not chosen or not all(Path(path).is_file() and not _is_json(path) for path in paths):
         return looks
     from handshake_inspect.engine.explain import stories

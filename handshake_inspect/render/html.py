@@ -43,6 +43,7 @@ _FOLDER = Path(__file__).with_name("page")
 CHANGES = 100  # services of a comparison that are listed
 ASSERTIONS = 500
 BREACHES = 500  # of all assertions
+LADDERS = 10  # of connections that broke one
 ASCII = 0x7F
 JSON = 300_000  # bytes of the JSON in the page, from which on fewer connections are in it
 
@@ -60,19 +61,26 @@ def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
     body = "" if page is None else _rendered("report_body.html.j2", page=page)
     _write(
         out, "check.html.j2", checked=checked, page=page, body=body, verdict=check_verdict(checked, STYLE),
-        most=ASSERTIONS, broken=list(_broken(checked)), facts=list(capture_facts(checked.capture, ROOM, STYLE)),
-        json=None if page is None else _inside(page),
+        most=ASSERTIONS, broken=list(_broken(checked, options)), json=None if page is None else _inside(page),
+        facts=list(capture_facts(checked.capture, ROOM, STYLE)),
     )  # fmt: skip
 
 
-def _broken(checked: Checked) -> Iterator[tuple[Assertion, list[Breach], int]]:
-    """The assertions that failed, what broke them, and how much of that is not listed."""
-    room = BREACHES
+Drawn = tuple[Breach, Markup | None]
+
+
+def _broken(checked: Checked, options: Options) -> Iterator[tuple[Assertion, list[Drawn], int]]:
+    """The assertions that failed, what broke them, the first with its ladder, and how much of that is not listed."""
+    told = {story.connection.id: story for story in options.stories}
+    room, left = BREACHES, LADDERS
     for each in checked.assertions[:ASSERTIONS]:
         if each.status == "failed" and (each.breaches or each.findings):
             listed = each.breaches[:room]
+            story = told.get(listed[0].id) if listed and left else None
+            left -= story is not None
+            drawn = [None if story is None else ladder(story), *([None] * len(listed))]
             room -= len(listed)
-            yield each, listed, each.broken - len(listed) if each.breaches else 0
+            yield each, list(zip(listed, drawn, strict=False)), each.broken - len(listed) if each.breaches else 0
 
 
 def render_diff(difference: Difference, out: BinaryIO, options: Options) -> None:

@@ -259,6 +259,15 @@ def test_a_file_has_ladders_and_a_pipe_has_none(hsi, pcaps, tmp_path):
     assert b"Segments of connection" not in done.stdout
 
 
+def test_a_check_draws_the_first_that_broke_each_assertion(hsi, pcaps):
+    done = hsi("check", "--rtt", "total.max<1us", pcaps / "healthy-burst.pcap", "-T", "html")
+    assert done.returncode == 1
+    found = tree(done.stdout)
+    (first,) = found.xpath("//details[@class='critical']/p[1]/text()")
+    number = first.split()[0].removeprefix("#")
+    assert len(found.xpath(f"//div[@aria-label='segments of connection {number}']/svg")) == 1
+
+
 def test_a_live_run_draws_what_it_still_has(hsi, pcaps):
     done = hsi("live", "-q", "-r", pcaps / "refused.pcap", "-T", "html")
     assert done.returncode == 0
