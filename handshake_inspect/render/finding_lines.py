@@ -47,11 +47,12 @@ def _details(finding: Finding, width: int, style: Style) -> Iterator[str]:
         label = "numbers" if number == 0 else ""
         yield from labelled(label, line.strip(), width, style)
     for label, what, numbered in (
-        ("evidence", "frames", finding.evidence.frames),
-        ("", "connections", finding.evidence.connections),
+        ("evidence", "frame", finding.evidence.frames),
+        ("", "connection", finding.evidence.connections),
     ):
         if numbered:
-            yield from labelled(label, f"{what} {listed(numbered)}", width, style)
+            noun = what if len(numbered) == 1 else f"{what}s"
+            yield from labelled(label, f"{noun} {listed(numbered)}", width, style)
 
 
 def figures(metrics: Mapping[str, Any], style: Style) -> Iterator[tuple[str, str]]:
@@ -72,10 +73,11 @@ def _written(name: str, value: Any, style: Style) -> tuple[str, str]:
         return name, str(value).lower() if isinstance(value, bool) else style.clean(value)
     for ending, write in _UNITS.items():
         if name.endswith(ending):
-            return name.removesuffix(ending), write(value).replace("µ", style.micro)
+            return name.replace(ending, _KEPT.get(ending, "")), write(value).replace("µ", style.micro)
     return name, f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
+_KEPT = {"_ratio": "_share"}  # else it would have the name of what it is a share of
 _UNITS: dict[str, Callable[[Any], str]] = {
     "_ns": duration,
     "_bytes": lambda value: f"{value:,} bytes",

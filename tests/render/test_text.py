@@ -203,3 +203,20 @@ def test_of_a_scan_the_open_ports_are_shown():
     assert services.startswith("  the 10 most open of 99")
     assert re.findall(r"10.0.0.2:(\d+)", services)[:3] == ["22", "53", "80"]
     assert "the 10 busiest of 99" in as_text(report(probes))
+
+
+def test_the_numbers_and_the_proof_of_a_finding_are_shown_when_asked_for():
+    metrics = {
+        "recovered": 3, "recovered_ratio": 0.125, "stuck_max_ns": 3_050_000_000, "peak_syns_per_s": 12_345.0,
+        "open": [22, 53], "inside": {"rtt_p50_ns": 1_500}, "method": None, "forged": True,
+    }  # fmt: skip
+    given = Finding("syn-flood", "warning", "a flood", None, 0, 2_000_000_000, metrics, Evidence([5], [0, 2]), "Wait.")
+    shown = re.sub(r"\s+", " ", as_text(report([connection(0)], [given]), verbosity=1, width=120))
+    for words in (
+        "recovered 3; recovered share 12.5 %; stuck max 3.05 s; peak syns 12,345 per s; open 22, 53;",
+        "inside rtt p50 1.5 µs; forged true", "evidence frame 5 connections 0, 2",
+        "1970-01-01 00:00:00.000000 UTC, for 2 s",
+    ):  # fmt: skip
+        assert words in shown
+    assert "method" not in shown
+    assert "recovered share" not in as_text(report([connection(0)], [given]))
