@@ -42,7 +42,7 @@ def build(
 
     `names` as in RowConnections.
     """
-    quic = QuicReport(case.quic, case.waited[1] if len(case.quics) else {})
+    quic = QuicReport(case.quic, case.waited[1] if len(case.quics) else {}, case.capture.places)
     counts = counted(case.outcomes.outcome, len(OUTCOMES)).tolist()
     return Report(
         tool=tool,

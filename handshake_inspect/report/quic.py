@@ -85,6 +85,8 @@ class QuicConnection(Struct, frozen=True, gc=False):
     raced_by: Count | None = None
     client_to_server: QuicDirection = QuicDirection()
     server_to_client: QuicDirection = QuicDirection()
+    first_file: str | None = None
+    frame_in_file: FrameNumber | None = None
 
     def __str__(self) -> str:
         """The ends and the outcome, as a line of text."""

@@ -34,6 +34,7 @@ from handshake_inspect.report.setup import (
 )
 from handshake_inspect.report.setup_names import text
 from handshake_inspect.report.setup_summary import group_of, of_setups
+from handshake_inspect.report.where import in_files
 from handshake_inspect.tls.facts import read_client_hello
 from handshake_inspect.verdicts.quic.outcome import Judged
 from handshake_inspect.verdicts.quic.quic_case import QuicCase
@@ -55,6 +56,7 @@ class QuicReport:
 
     case: QuicCase
     waited_for: Mapping[int, int]  # connections that waited for a lookup, and the place of that
+    places: Any = None  # of a trace of many files: where its frames are
 
     @property
     def quics(self) -> Quics:
@@ -122,7 +124,13 @@ class QuicReport:
             client_to_server=QuicDirection(int(row["client_frames"]), int(row["client_bytes"])),
             server_to_client=QuicDirection(int(row["server_frames"]), int(row["server_bytes"])),
             **asked,
+            **self._place(int(row["first_frame"])),
         )
+
+    def _place(self, frame: int) -> dict[str, Any]:
+        """Where a first frame is."""
+        found = in_files([frame], self.places)
+        return {"first_file": found[0].file, "frame_in_file": found[0].frame} if found else {}
 
     def _server(self, i: int, sni: str | None) -> Server:
         """The server with its name, as of TCP."""

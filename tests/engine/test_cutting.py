@@ -77,7 +77,7 @@ def without_files(octets, paths):
     """The report without what names files."""
     report = json.loads(octets)
     assert sorted(report["capture"].pop("sources")) == sorted(map(str, paths))
-    for connection in report["connections"]:
+    for connection in [*report["connections"], *report["quic_connections"]]:
         assert (connection.pop("first_file") is None) == (connection.pop("frame_in_file") is None) == (len(paths) == 1)
     for finding in report["findings"]:
         assert bool(finding["evidence"].pop("in_files")) <= (len(paths) > 1)
@@ -94,7 +94,7 @@ def test_findings_and_connections_say_where_their_frames_are(tmp_path):
     paths = cut(octets, [3, 7, 11], tmp_path)
     before = dict(zip(map(str, paths), [0, 3, 7, 11], strict=True))
     report = analyze(paths)
-    for connection in report.connections:
+    for connection in [*report.connections, *report.quic_connections]:
         assert connection.first_frame == before[connection.first_file] + connection.frame_in_file
     for finding in report.findings:
         found = [before[place.file] + place.frame for place in finding.evidence.in_files]
