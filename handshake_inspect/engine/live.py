@@ -74,7 +74,9 @@ class LiveRun:
         options: LiveOptions | None = None,
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
+        spent: Callable[[], float] = time.thread_time,
     ) -> None:
+        """`spent` is the time that this thread has run, which is what looks cost: on a busy machine they mostly wait."""
         self.source = source
         self.options = options or LiveOptions()
         self.observer: Observer = observer or Observer()
@@ -95,8 +97,7 @@ class LiveRun:
         self.latest: Snapshot | None = None  # may be read by another thread
         self.shown: Test | None = None  # what a screen wants to see, too; may be set by another thread
         self._clock = clock
-        # What a look costs is the time that this thread runs: on a busy machine it waits for others most of the time.
-        self._spent = time.thread_time if clock is time.monotonic else clock
+        self._spent = spent
         self._looked_s = self.stream.began_s
         self._looked_ns = 0
         self._next_look_s = self.stream.began_s

@@ -102,7 +102,7 @@ class SocketWatch:
 
 def watch_sockets() -> SocketWatch | None:
     """Begin to watch; None where nothing can be said."""
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or not sys.executable:
         return None
     try:
         return SocketWatch()

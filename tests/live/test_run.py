@@ -9,8 +9,9 @@ import pytest
 from support import captures, frames
 
 from handshake_inspect.capture.source import open_source
-from handshake_inspect.engine import analyze
+from handshake_inspect.engine import analyze, live
 from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.engine.reporting import case_of
 from handshake_inspect.expression.language import parse
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.render import Options
@@ -77,6 +78,27 @@ def test_the_last_word_is_that_of_analyze(sample):
     last = {number: {**event} for number, event in told(events).items()}
     assert [last[number].pop("event") for number in sorted(last)] == ["connection"] * len(offline.connections)
     assert [last[number] for number in sorted(last)] == msgspec.to_builtins(list(offline.connections))
+
+
+def test_a_look_that_waits_for_the_processor_is_not_a_dear_one(monkeypatch):
+    """Else a busy machine would have a screen that stands still for minutes."""
+    packets = [packet for number in range(200) for packet in refused(number, START + number * SECOND)]
+    clock = Clock()
+
+    def waiting(*arguments):
+        clock.now += 100
+        return case_of(*arguments)
+
+    monkeypatch.setattr(live, "case_of", waiting)
+
+    def looks(spent):
+        out = io.BytesIO()
+        source = PipeSource(open_source(io.BytesIO(captures.pcap(packets, nano=True)), 256), None)
+        writer = EventWriter(out, Options())
+        LiveRun(source, LiveOptions(), writer, clock, spent).run()
+        return sum(msgspec.json.decode(line)["event"] == "stats" for line in out.getvalue().splitlines())
+
+    assert looks(lambda: 0.0) > 10 * looks(clock)
 
 
 def test_twenty_thousand_connections_go_through_a_small_table():
