@@ -28,7 +28,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "--explain", "--format", "--output", "--fields", "--write", "--packets", "--absolute", "--short", "--all",
         "--no-connections", "--limit", "--quiet", "--verbose", "--color", "--no-pager", "--no-progress",
     ),
-    "Analysis": ("--time-wait", "--timeout", "--max-connections", "--keep", "--no-names", "--no-setup"),
+    "Analysis": ("--time-wait", "--timeout", "--max-connections", "--jobs", "--keep", "--no-names", "--no-setup"),
     "Help": ("--version", "-h", "--help"),
     "Other options": (),
 }  # fmt: skip
