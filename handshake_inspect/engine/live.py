@@ -76,7 +76,7 @@ class LiveRun:
         clock: Callable[[], float] = time.monotonic,
         spent: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`spent` is the time that this thread has run, which is what looks cost: on a busy machine they mostly wait."""
+        """`spent` is the time that this thread has run, which is what looks cost: on a busy machine they also wait."""
         self.source = source
         self.options = options or LiveOptions()
         self.observer: Observer = observer or Observer()
