@@ -32,11 +32,12 @@ class MergedSource:
     in them are those of that file alone.
     """
 
-    def __init__(self, files: Sequence[File], left_out: Sequence[Problem] = ()) -> None:
+    def __init__(self, files: Sequence[File], left_out: Sequence[Problem] = (), block_size: int = BLOCK_SIZE) -> None:
         self.files = list(files)
+        self.sensors = sensors_of(files)
         for rank, file in enumerate(self.files):
             file.rank = rank
-        self.sensors = sensors_of(files)
+            file.block_size = _block_of(len(self.sensors), block_size)
         self.left_out = list(left_out)
         self._merge = _merged(self.sensors) if len(self.sensors) > 1 else None
         self.consumed = 0  # bytes of the files that were read, to be compared with `size`
@@ -180,11 +181,10 @@ def open_trace(inputs: Sequence[Input], block_size: int = BLOCK_SIZE) -> Trace:
     inputs = expanded(inputs)
     if len(inputs) == 1:
         return open_source(inputs[0], block_size)
-    block_size = min(block_size, max(_LEAST_BLOCK, _BUFFERS // len(inputs)))
     files: list[File] = []
     left_out: list[str] = []
     try:
-        for where, file in zip(inputs, _looked_at(inputs, block_size), strict=True):
+        for where, file in zip(inputs, _looked_at(inputs, _block_of(len(inputs), block_size)), strict=True):
             if isinstance(file, File):
                 files.append(file)
             elif isinstance(file, NoCaptureError) and isinstance(where, Found):
@@ -197,7 +197,12 @@ def open_trace(inputs: Sequence[Input], block_size: int = BLOCK_SIZE) -> Trace:
         raise
     if not files:
         raise NoCaptureError(f"none of the {len(inputs)} files is a capture; {left_out[0]}")
-    return MergedSource(files, _left_out(left_out))
+    return MergedSource(files, _left_out(left_out), block_size)
+
+
+def _block_of(open_at_once: int, most: int) -> int:
+    """Bytes of a buffer, where so many files are open at once."""
+    return min(most, max(_LEAST_BLOCK, _BUFFERS // open_at_once))
 
 
 def _looked_at(inputs: Sequence[Input], block_size: int) -> Iterator[File | CaptureError]:
