@@ -29,6 +29,7 @@ from handshake_inspect.report.model import (
     Service,
     Summary,
 )
+from handshake_inspect.report.server_names import waits_of
 from handshake_inspect.report.services import RowServices, distribution, rtt_distributions
 from handshake_inspect.report.setup_summary import of_connections, of_values
 from handshake_inspect.verdicts.numbering import ReportIds
@@ -78,7 +79,7 @@ def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: 
             counted,
             rtt_distributions(case.legs),
             report.summary.evicted,
-            of_values(setups.values),
+            of_values(setups.values, waits_of(case)),
             afterwards_made.of_rows(connections.case, connections.names, attempts.order[ids]),
         ),
         services=RowServices(case),

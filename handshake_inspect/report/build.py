@@ -19,6 +19,7 @@ from handshake_inspect.report.model import (
     Tool,
 )
 from handshake_inspect.report.quic_made import QuicReport
+from handshake_inspect.report.server_names import waits_of
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.report.where import in_files
@@ -52,7 +53,7 @@ def build(
             Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
             rtt_distributions(case.legs),
             evicted,
-            of_values(setups_of(case.attempts).values),
+            of_values(setups_of(case.attempts).values, waits_of(case)),
             of_rows(case, case.attempts.ids if names is None else names),
         ),
         services=RowServices(case),

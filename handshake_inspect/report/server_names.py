@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from handshake_inspect.dns.lookups import Lookup
     from handshake_inspect.report.attempt_columns import AttemptColumns
+    from handshake_inspect.verdicts.case import Case
 
 BASES = ("sni", "dns")
 METHODS: tuple[SpanMethod, ...] = ("exact", "lost")
@@ -105,6 +106,14 @@ def waited_of(lookup: Lookup, begun_ns: int) -> Waited:
         "before_connect": Span(None, after, after, after, 0, "exact"),
     }
     return Waited(spans, took + after)
+
+
+def waits_of(case: Case) -> dict[int, Waited]:
+    """What the attempts that waited for a lookup waited for, by their numbers."""
+    if not case.lookups:
+        return {}
+    began = case.attempts.first_times
+    return {row: waited_of(case.lookups[place], int(began[row])) for row, place in case.waited[0].items()}
 
 
 def lookup_span(name: str, part: str) -> c.Make:

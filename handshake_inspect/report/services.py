@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, RttDistributions, Service
 from handshake_inspect.report.process import listener_of
+from handshake_inspect.report.server_names import waits_of
 from handshake_inspect.report.setup import SetupSummary
 from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
@@ -85,9 +86,10 @@ class RowServices(Sequence[Service]):
         values = setups_of(self.attempts).values
         made: list[SetupSummary | None] = [None] * len(groups)
         if len(values.rows):
+            waits = waits_of(self.case)
             having = groups.number[np.isin(groups.rows, values.rows)]
             for g in np.unique(having).tolist():
-                made[g] = of_values(values.of_connections(groups.of(g)))
+                made[g] = of_values(values.of_connections(groups.of(g)), waits)
         return made
 
     def slowest(self, count: int) -> list[Service]:

@@ -31,6 +31,7 @@ from handshake_inspect.verdicts.setup.words import SAVEABLE, TLS_FAILED, TLS_NO_
 if TYPE_CHECKING:
     from handshake_inspect.report.connection import Endpoint
     from handshake_inspect.report.model import Service
+    from handshake_inspect.report.server_names import Waited
 
 
 @runtime_checkable
@@ -51,8 +52,8 @@ def slowest(services: Sequence[Service], count: int) -> list[tuple[Endpoint, Set
     return sorted(having, key=lambda each: -(each[1].spans.first_byte.p50_ns or 0))[:count]
 
 
-def of_values(values: Values) -> SetupSummary | None:
-    """Of rows; None of none."""
+def of_values(values: Values, waits: Mapping[int, Waited]) -> SetupSummary | None:
+    """Of rows; None of none.  `waits` are the lookups that some of the connections waited for."""
     if not len(values.rows):
         return None
     versions, counts = np.unique(values.version[values.tls & (values.version > 0)], return_counts=True)
@@ -65,14 +66,24 @@ def of_values(values: Values) -> SetupSummary | None:
         int(np.count_nonzero(failed)),
     )
     extras = {name: int(each.sum()) for name, each in values.extras.items()}
+    spans = {**values.spans, **_before(values, waits)}
     return SetupSummary(
         len(values.rows),
         tls,
-        SpanDistributions(**{name: distribution(each) for name, each in values.spans.items()}),
+        SpanDistributions(**{name: distribution(each) for name, each in spans.items()}),
         _counted(extras),
         Savings(*(_sum(values.saveable[name]) for name in SAVEABLE)),
         _groups(values),
     )
+
+
+def _before(values: Values, waits: Mapping[int, Waited]) -> dict[str, NDArray[np.int64]]:
+    """The spans before the first SYN."""
+    rows = values.rows[np.isin(values.rows, list(waits))].tolist() if waits else ()
+    return {
+        name: np.array([waits[row].spans[name].value_ns for row in rows], dtype=np.int64)
+        for name in ("lookup", "before_connect")
+    }
 
 
 def _groups(values: Values) -> list[SetupGroup]:

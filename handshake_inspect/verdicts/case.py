@@ -118,7 +118,12 @@ class Case:
 
     def chosen(self, mask: NDArray[np.bool_]) -> "Case":
         """The marked attempts alone: for counting."""
-        return replace(self, attempts=gathering.chosen(self.attempts, mask), outcomes=self.outcomes.at(mask))
+        some = replace(self, attempts=gathering.chosen(self.attempts, mask), outcomes=self.outcomes.at(mask))
+        if self.lookups:  # who waited was decided among all
+            places = np.cumsum(mask) - 1
+            those, quics = self.waited
+            vars(some)["waited"] = [{int(places[i]): lookup for i, lookup in those.items() if mask[i]}, quics]
+        return some
 
     def copied(self, rows: AttemptRows) -> tuple["Case", AttemptRows, AttemptRows]:
         """Copies of these attempts for when their rows change; see `gathering.copied`."""

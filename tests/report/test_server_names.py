@@ -6,6 +6,8 @@ from support.frames import data
 from support.wire import report_of
 
 import handshake_inspect
+from handshake_inspect.expression.language import parse
+from handshake_inspect.expression.select import filtered
 from handshake_inspect.report.server_names import chosen
 
 V4, OTHER = "198.51.100.2", "198.51.100.3"
@@ -60,6 +62,19 @@ def test_the_first_leg_of_the_way():
     assert (spans["lookup"]["value_ns"], spans["before_connect"]["value_ns"]) == (12 * MS, 3 * MS)
     assert first["setup"]["with_lookup_ns"] == spans["first_byte"]["value_ns"] + 15 * MS
     assert (second["setup"]["spans"]["lookup"], second["setup"]["with_lookup_ns"]) == (None, None)
+
+
+def test_summaries_have_what_connections_waited_for_also_of_some_alone():
+    talk = Talk().look_up("www.example.org", V4, took=12 * MS).wait(3 * MS)
+    answered(talk, V4)
+    answered(talk.wait(MS), V4)
+    report = handshake_inspect.analyze([talk.file()])
+    whole = report.summary.setup.spans
+    assert (whole.lookup.count, whole.lookup.max_ns, whole.before_connect.median) == (1, 12 * MS, 3 * MS)
+    for expression, count in (("id == 0", 1), ("id == 1", 0)):
+        some = filtered(report, parse(expression))
+        for summary in (some.summary.setup, some.services[0].setup):
+            assert summary.spans.lookup.count == count
 
 
 def test_a_lookup_that_had_to_be_repeated_is_not_typical():
