@@ -42,6 +42,7 @@ cdef uint32_t fingerprint(segment.Segment *segment) noexcept nogil
 cdef void remember(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept nogil
 cdef bint is_late_copy(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 cdef void note_marks(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
+cdef void note_plain(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 cdef void begin(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 cdef void open_at(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 cdef void agree_on_options(rows.Endpoint *server, rows.Endpoint *client) noexcept nogil

@@ -106,6 +106,12 @@ def note_marks(endpoint: Any, segment: Any) -> None:
             endpoint.ip_id = segment.ip_id
 
 
+def note_plain(endpoint: Any, segment: Any) -> None:
+    """Keep the marks and the fingerprint of a segment: in one call, for it is asked of nearly every one."""
+    note_marks(endpoint, segment)
+    remember(endpoint, segment, fingerprint(segment))
+
+
 def begin(endpoint: Any, segment: Any) -> None:
     """The endpoint's first segment of the capture: where its sequence numbers start."""
     if not endpoint.traits & TRAIT_SEEN:

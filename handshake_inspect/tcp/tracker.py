@@ -179,8 +179,7 @@ class Tracker:
         sender.last_ack = segment.ack
         sender.frames += 1
         sender.window = segment.window << sender.shift
-        endpoint.note_marks(sender, segment)
-        endpoint.remember(sender, segment, endpoint.fingerprint(segment))
+        endpoint.note_plain(sender, segment)
         connection.last_ns = max(connection.last_ns, segment.ts_ns)
         if not connection.quick & READ_OVER and self.reads:
             setup.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
