@@ -68,7 +68,7 @@ def test_summaries_have_what_connections_waited_for_also_of_some_alone():
     talk = Talk().look_up("www.example.org", V4, took=12 * MS).wait(3 * MS)
     answered(talk, V4)
     answered(talk.wait(MS), V4)
-    report = handshake_inspect.analyze([talk.file()])
+    report = handshake_inspect.analyze(talk.file())
     whole = report.summary.setup.spans
     assert (whole.lookup.count, whole.lookup.max_ns, whole.before_connect.median) == (1, 12 * MS, 3 * MS)
     for expression, count in (("id == 0", 1), ("id == 1", 0)):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from support.samples import DIRECTORY, SAMPLES
 
 from handshake_inspect.engine import analyze
+from handshake_inspect.report.server_names import waits_of
 from handshake_inspect.report.services import distribution, distributions
 from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.grouping import Groups
@@ -32,6 +33,6 @@ def test_each_service_of_every_sample_is_that_of_its_connections_alone():
             rows = trace.on_service(number)
             legs = services.legs.of(rows).values
             assert [service.rtt.synack, service.rtt.ackdat, service.rtt.total] == list(map(distribution, legs))
-            assert service.setup == of_values(values.of_connections(rows))
+            assert service.setup == of_values(values.of_connections(rows), waits_of(services.case))
             assert list(service.outcomes.as_dict().values()) == services.counts[number].tolist()
             assert (service.connections, service) == (services.counts[number].sum(), services.of(number))
