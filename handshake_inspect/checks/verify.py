@@ -39,6 +39,7 @@ REASONS = {
     "renumbered-copies": "the same packets are stored twice, once renumbered by a box between",
     "same-isn": "the ISN was used again after the connection had ended: Wireshark goes on with the old stream",
     "answered-from": "the answer came from another address or port; Wireshark makes it a stream of its own",
+    "translated": "the connection is captured once more with translated addresses: `translated_to` says which",
     "syn-not-first": "a dissector had announced the connection, and Wireshark counts a SYN only as its first frame",
     "other-incarnation": "segments of the incarnation before, by their numbers, came after the next one had begun",
     "copies": "packets are stored twice, and Wireshark takes the copies for new ones",
@@ -266,9 +267,10 @@ def _whole(joined: Joined) -> Iterator[Disagreement]:
         yield _of(found, f"{plural(len(theirs), 'segment')} that hsi does not show, from frame {theirs[0]}")
     elsewhere = {(each.answered_from.ip, each.answered_from.port) for each in joined.columns.report.connections
                  if each.answered_from is not None}  # fmt: skip
+    translated = any(each.translated_to is not None for each in joined.columns.report.connections)
     strays = [number for number, owners in joined.owners_of.items() if owners == [-1]]
     if strays:
-        found = _because("stream", "answered-from" if elsewhere else None)
+        found = _because("stream", "translated" if translated else "answered-from" if elsewhere else None)
         yield _of(found, f"{plural(len(strays), 'stream')} without a connection, from {min(strays)}")
 
 

@@ -5,6 +5,7 @@ beyond that the oldest remain as numbers: outcomes, services, and histograms of 
 """
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, overload
 
 import msgspec
@@ -124,8 +125,8 @@ def _by_outcome(view: TableView, rows: AttemptRows) -> NDArray[np.int64]:
 def _free(trace: Attempts, rows: AttemptRows, table: Any) -> None:
     """Let the table use the rows of these attempts again."""
     tracked, alone = trace.in_table(rows)
-    answers = [] if trace.elsewhere is None else trace.elsewhere.chosen(rows).numbers.tolist()
-    for number in [*tracked.tolist(), *answers]:
+    theirs = (part.chosen(rows).numbers.tolist() for part in (trace.elsewhere, trace.translated) if part is not None)
+    for number in [*tracked.tolist(), *chain.from_iterable(theirs)]:
         table.retire(number)
     for number in alone.tolist():
         table.retire_embryo(number)

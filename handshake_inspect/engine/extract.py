@@ -109,6 +109,9 @@ def _begun(every: Connections, chosen: Any) -> dict[Pair, list[int]]:
         if (other := connection.answered_from) is not None:  # its answers are of another 4-tuple, and have no row
             elsewhere = (*address_halves(other.ip), other.port)
             begun.setdefault(ordered(ends[0], elsewhere), []).append(connection.first_frame)
+        if (behind := connection.translated_to) is not None:
+            ends = [(*address_halves(end.ip), end.port) for end in (behind.client, behind.server)]
+            begun.setdefault(ordered(*ends), []).append(connection.first_frame)
     return {pair: sorted(frames) for pair, frames in begun.items()}
 
 

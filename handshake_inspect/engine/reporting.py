@@ -14,8 +14,8 @@ from handshake_inspect.report.build import build
 from handshake_inspect.report.host import told_host
 from handshake_inspect.report.model import Capture, Position, Report, Tool
 from handshake_inspect.report.model import Problem as ReportProblem
+from handshake_inspect.verdicts import elsewhere, translated
 from handshake_inspect.verdicts.case import CaptureFacts, Case
-from handshake_inspect.verdicts.elsewhere import joined
 from handshake_inspect.verdicts.findings import find_all
 from handshake_inspect.verdicts.findings.past import Past
 from handshake_inspect.verdicts.gathering import gathered
@@ -52,7 +52,8 @@ def case_of(
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
     left = left_by_filter(source, pump)
-    trace = joined(gathered(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, left=left))
+    trace = gathered(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, left=left)
+    trace = elsewhere.joined(translated.joined(trace))
     facts = CaptureFacts(
         frames=pump.frames,
         tcp_segments=pump.tcp_segments,

@@ -72,6 +72,9 @@ def _head(story: Story, width: int, style: Style) -> Iterator[str]:
     inferred = "" if c.roles == "observed" else " (no SYN in the capture: who opened is a guess)"
     yield from labelled("client", str(c.client) + inferred, width, style)
     yield from labelled("server", named(c.server), width, style)
+    if c.translated_to is not None:
+        behind = f"{c.translated_to.client} {style.arrow} {c.translated_to.server}"
+        yield from labelled("NAT", f"captured once more as {behind}", width, style)
     lasting = span(story.duration_ns, style.micro)
     listed = "" if len(story.steps) == story.segments else f", {len(story.steps):,} of them listed"
     counted = f"{plural(story.segments, 'segment')} in {lasting}{listed}"

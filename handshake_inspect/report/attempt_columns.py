@@ -118,6 +118,15 @@ class AttemptColumns:
         """The id of each."""
         return self.of_all(self.names)
 
+    @property
+    def streams(self) -> Array:
+        """Wireshark's `tcp.stream` of each: it also counts what has no row of its own here."""
+        parts = (part for part in (self.trace.elsewhere, self.trace.translated) if part is not None)
+        others = [np.asarray(part.answers["first_frame"]).astype(np.int64) for part in parts]
+        if not others:
+            return self.ids
+        return self.ids + np.searchsorted(np.sort(np.concatenate(others)), self.first_frame)
+
     @cached_property
     def outcome(self) -> Array:
         """The outcome of each, as a place in OUTCOMES."""

@@ -214,7 +214,7 @@ class Batch(Parts):
         return named(
             map(names.CONN_STATES.__getitem__, self.case.conn_states[self.rows].tolist()),
             names.history_texts(self.trace.aliases, self.rows),
-            self.attempts.ids.tolist(),
+            self.attempts.streams.tolist(),
             names.completeness(c["completeness"], self.client["frames"] + self.server["frames"]).tolist(),
             names.community_ids(*(c[part] for part in ("hi0", "lo0", "hi1", "lo1", "port0", "port1"))),
         )
@@ -233,6 +233,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "server_to_client": lambda b: b.part("server_to_client", Direction, {}),
     "aliases": Batch.aliases,
     "answered_from": lambda b: map(parts.elsewhere, b.answers),
+    "translated_to": lambda b: parts.translations(b.trace, b.rows),
     "setup": lambda b: setup_made.setups(b.attempts),
     "tls": lambda b: setup_made.tls_of(b.attempts),
     "process": lambda b: processes(b.attempts),

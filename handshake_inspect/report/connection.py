@@ -170,6 +170,13 @@ class TsharkAlias(Struct, frozen=True, gc=False):
     completeness: Count
 
 
+class Translation(Struct, frozen=True, gc=False):
+    """The two ends of a connection behind what translates addresses."""
+
+    client: Endpoint
+    server: Endpoint
+
+
 class Aliases(Struct, frozen=True, gc=False):
     """The same connection in the words of other tools."""
 
@@ -185,7 +192,9 @@ class Connection(Struct, frozen=True, gc=False):
     a half-open connection.  `evidence` are the frames that prove the outcome.  `stage`: how far the client had come
     when a connection died that did not end in peace, in the words of Cloudflare Radar.
     `answered_from` is who answered the SYN in its own name, from another address or port than it was sent to; those
-    answers are in no direction's counts.  `setup` is null where no data was sent, and `tls` where no ClientHello was.
+    answers are in no direction's counts.  `translated_to` are the ends with which the same connection was captured once
+    more, behind NAT; those segments are in no direction's counts either.
+    `setup` is null where no data was sent, and `tls` where no ClientHello was.
     In a trace of many files the first frame is number `frame_in_file` of `first_file`; of one file both are null.
     """
 
@@ -217,6 +226,7 @@ class Connection(Struct, frozen=True, gc=False):
     process: Process | None = None
     first_file: str | None = None
     frame_in_file: FrameNumber | None = None
+    translated_to: Translation | None = None
 
     # What follows from the above, under the names of `report.derived`.
 

@@ -81,7 +81,7 @@ class Embryos(Parts):
         return named(
             repeat(names.EMBRYO_CONN_STATE),
             repeat(names.EMBRYO_HISTORY),
-            self.attempts.ids.tolist(),
+            self.attempts.streams.tolist(),
             repeat(1),
             names.community_ids(*(self.e[part] for part in order)),
         )
@@ -109,6 +109,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "server_to_client": lambda e: e.all(_sent(LONE_SERVER)),
     "aliases": Embryos.aliases,
     "answered_from": lambda e: map(parts.elsewhere, e.answers),
+    "translated_to": lambda e: e.all(None),
     "setup": lambda e: e.all(None),
     "tls": lambda e: e.all(None),
     "process": lambda e: processes(e.attempts),

@@ -291,7 +291,7 @@ FIELDS: dict[str, Entry] = {
     **_inside("server_to_client", _direction("server")),
     "aliases.zeek.conn_state": Entry("Zeek's `conn_state` of it.", _conn_state),
     "aliases.zeek.history": Entry("Zeek's `history` of it."),
-    "aliases.tshark.stream": Entry("Wireshark's `tcp.stream` of it.", lambda a: every(a.ids.astype(np.int64))),
+    "aliases.tshark.stream": Entry("Wireshark's `tcp.stream` of it.", lambda a: every(a.streams.astype(np.int64))),
     "aliases.tshark.completeness": Entry("Wireshark's `tcp.completeness` of it.", lambda a: every(a.completeness)),
     "aliases.community_id": Entry("Community ID, version 1 with seed 0."),
     **_inside("answered_from", _endpoint(None)),
@@ -302,6 +302,8 @@ FIELDS: dict[str, Entry] = {
     **_inside("process.server", _OWNER),
     "first_file": Entry("File of the first frame; null where the capture is one file.", where.first_file),
     "frame_in_file": Entry("Number of the first frame in that file.", where.frame_in_file),
+    **_inside("translated_to.client", _endpoint(None)),
+    **_inside("translated_to.server", _endpoint(None)),
 }
 
 

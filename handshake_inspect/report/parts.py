@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from handshake_inspect.report import why
-from handshake_inspect.report.connection import Close, Endpoint, Leg, Options, Server, States
+from handshake_inspect.report.connection import Close, Endpoint, Leg, Options, Server, States, Translation
 from handshake_inspect.report.server_names import Name
 from handshake_inspect.report.words import CloseHow, ResetBy, Side
 from handshake_inspect.tcp.transitions import TcpState
@@ -93,6 +93,19 @@ def answers(trace: Attempts, rows: Any) -> list[Any]:
     if trace.elsewhere is None:
         return [None] * len(rows)
     return list(map(trace.elsewhere.of, rows.tolist()))
+
+
+def translations(trace: Attempts, rows: Any) -> list[Translation | None]:
+    """As what each of these attempts was captured once more, its addresses translated; None for none."""
+    if trace.translated is None:
+        return [None] * len(rows)
+    return [None if row is None else _translation(row) for row in map(trace.translated.of, rows.tolist())]
+
+
+def _translation(row: Any) -> Translation:
+    client = int(row["client"])
+    ends = (service(*(int(row[f"{part}{side}"]) for part in ("hi", "lo", "port"))) for side in (client, 1 - client))
+    return Translation(*ends)
 
 
 def elsewhere(answer: Any) -> Endpoint | None:

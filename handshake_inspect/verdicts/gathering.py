@@ -1,7 +1,7 @@
 """Attempts out of the rows of a table, and some of them with the rows that they need."""
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,6 +149,7 @@ def copied(attempts: Attempts, numbers: AttemptRows) -> tuple[Attempts, AttemptR
         embryos=attempts.embryos[alone],
         **_copied_setups(attempts, full),
         elsewhere=None if attempts.elsewhere is None else attempts.elsewhere.chosen(order),
+        translated=None if attempts.translated is None else attempts.translated.chosen(order),
     )
     places = np.empty(len(numbers), dtype=np.intp)
     places[whole], places[~whole] = np.arange(len(full)), np.arange(len(full), len(numbers))
@@ -175,14 +176,26 @@ def _copied_setups(attempts: Attempts, full: Rows) -> dict[str, Any]:
     return {"exchanges": exchanges, "setups": setups, "extras": attempts.extras.copy()}
 
 
-def without(attempts: Attempts, answers: ConnectionRows, asked: AttemptRows) -> Attempts:
-    """The attempts without these connections, which are answers from elsewhere to the attempts `asked`."""
+def without(
+    attempts: Attempts,
+    answers: ConnectionRows,
+    asked: AttemptRows,
+    into: Literal["elsewhere", "translated"] = "elsewhere",
+) -> Attempts:
+    """The attempts without these connections, which belong to the attempts `asked`: what became of them is `into`."""
     connections, count = attempts.connections, len(attempts.connections)
     kept = ~attempts.mask(answers)
     place = np.cumsum(kept) - 1
     numbers = np.flatnonzero(kept[:count])
     in_table = np.arange(count) if attempts.numbers is None else attempts.numbers
     order = np.lexsort((connections["first_ns"][answers], asked))
+    left_out: dict[str, Any] = {
+        name: None if known is None else replace(known, attempts=AttemptRows(place[known.attempts]))
+        for name, known in (("elsewhere", attempts.elsewhere), ("translated", attempts.translated))
+    }
+    left_out[into] = Answers(
+        AttemptRows(place[asked[order]]), connections.copies(answers[order]), in_table[answers[order]]
+    )
     return replace(
         attempts,
         connections=renumbered(connections.copies(numbers), numbers, count),
@@ -190,7 +203,5 @@ def without(attempts: Attempts, answers: ConnectionRows, asked: AttemptRows) -> 
         aliases=taken(attempts.aliases, numbers),
         exchanges=None if attempts.exchanges is None else taken(attempts.exchanges, numbers),
         numbers=in_table[numbers],
-        elsewhere=Answers(
-            AttemptRows(place[asked[order]]), connections.copies(answers[order]), in_table[answers[order]]
-        ),
+        **left_out,
     )

@@ -28,7 +28,7 @@ OF_ENDPOINTS = ("state", "traits", "options", "retransmissions")
 
 @dataclass(frozen=True)
 class Answers:
-    """What answered attempts from elsewhere: by attempt and time, several of one attempt where several hosts did."""
+    """Rows that belong to attempts: by attempt and time, several of one attempt where several hosts answered."""
 
     attempts: AttemptRows  # ascending
     answers: Rows  # connection rows, whose server answered
@@ -64,6 +64,7 @@ class Held:
     numbers: NDArray[np.intp] | None = None  # rows of the table that `connections` are, None for all in order
     embryo_numbers: NDArray[np.int32] | None = None  # as `numbers`, for `embryos`
     elsewhere: Answers | None = None  # answers from elsewhere, whose rows are left out
+    translated: Answers | None = None  # the same connections with translated addresses, as `elsewhere`
     highs: NDArray[np.uint64] | None = None  # by row of the table: bits 32 and up of embryos' frames; None for none
     exchanges: Rows | None = None  # request and response of every connection; None where no table was read
     setups: Rows | None = None  # the set-ups that these name

@@ -1,0 +1,96 @@
+"""A connection whose addresses were translated is one; what only looks like it is two."""
+
+from io import BytesIO
+
+import pytest
+from support import frames
+from support.captures import pcap
+
+import handshake_inspect
+
+MS = 1_000_000
+CLIENT, SERVICE, POD, NODE = ("10.1.0.5", 40_000), ("10.96.0.10", 80), ("10.1.0.9", 8080), ("10.0.0.1", 61_234)
+
+
+def exchange(client, server, *, began=0, inside=0, isns=(1000, 5000), stamp=7, answered=True):
+    """A handshake and a request, with times; so far inside what translates that both ways are shorter by that."""
+    mine, theirs = isns
+    options = frames.linux_syn_options(stamp) if stamp else frames.mss(1460)
+    later = frames.timestamps(stamp + 1, 9) if stamp else b""
+    wire = [(0, frames.syn(client, server, seq=mine, options=options))]
+    if answered:
+        answer = frames.linux_syn_options(9, stamp) if stamp else frames.mss(1460)
+        wire += [
+            (2, frames.syn_ack(server, client, seq=theirs, ack=mine + 1, options=answer)),
+            (4, frames.ack(client, server, seq=mine + 1, ack=theirs + 1, options=later)),
+            (6, frames.data(b"GET", client, server, seq=mine + 1, ack=theirs + 1, options=later)),
+        ]
+    return [(began + at * MS + (-inside if at == 2 else inside), frame) for at, frame in wire]
+
+
+def connections(*exchanges):
+    wire = sorted((each for exchange in exchanges for each in exchange), key=lambda each: each[0])
+    report = handshake_inspect.analyze(BytesIO(pcap((1 + ns, frame) for ns, frame in wire)))
+    assert report.summary.connections == len(report.connections)
+    return list(report.connections)
+
+
+def ends(translation):
+    return None if translation is None else (str(translation.client), str(translation.server))
+
+
+def test_a_service_and_its_pod():
+    (found,) = connections(exchange(CLIENT, SERVICE), exchange(CLIENT, POD, inside=10_000))
+    assert (str(found.server), found.outcome) == ("10.96.0.10:80", "established")
+    assert ends(found.translated_to) == ("10.1.0.5:40000", "10.1.0.9:8080")
+    assert (found.client_to_server.frames, found.aliases.tshark.stream) == (3, 0)
+
+
+def test_both_ends_may_be_translated():
+    (found,) = connections(exchange(CLIENT, SERVICE), exchange(NODE, POD, inside=10_000))
+    assert ends(found.translated_to) == ("10.0.0.1:61234", "10.1.0.9:8080")
+
+
+def test_without_timestamps_nothing_is_joined():
+    assert len(connections(exchange(CLIENT, SERVICE, stamp=0), exchange(CLIENT, POD, inside=10_000, stamp=0))) == 2
+
+
+def test_the_first_translation_of_several_is_named():
+    further = exchange(("10.1.0.5", 40_000), ("10.9.9.9", 8080), inside=20_000)
+    (found,) = connections(exchange(CLIENT, SERVICE), exchange(CLIENT, POD, inside=10_000), further)
+    assert ends(found.translated_to) == ("10.1.0.5:40000", "10.1.0.9:8080")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        exchange(CLIENT, POD, inside=10_000, stamp=8),
+        exchange(CLIENT, POD, inside=10_000, isns=(1000, 5001)),
+        exchange(CLIENT, POD, inside=10_000, isns=(1001, 5000)),
+        exchange(CLIENT, POD, began=1_100 * MS),
+        exchange(CLIENT, POD, began=10_000),
+        exchange(CLIENT, POD, inside=10_000, answered=False),
+    ],
+    ids=[
+        "other timestamp",
+        "other ISN of the server",
+        "other ISN of the client",
+        "much later",
+        "not within",
+        "not answered",
+    ],
+)
+def test_what_is_another_connection(other):
+    found = connections(exchange(CLIENT, SERVICE), other)
+    assert [each.translated_to for each in found] == [None, None]
+
+
+def test_hosts_whose_isns_repeat_are_no_translations():
+    found = connections(*(exchange(CLIENT, (f"10.96.0.{i}", 80), inside=i) for i in range(1, 7)))
+    assert [each.translated_to for each in found] == [None] * 6
+
+
+def test_streams_are_those_of_wireshark():
+    later = exchange(CLIENT, ("10.96.0.11", 80), began=50 * MS, isns=(9, 99))
+    found = connections(exchange(CLIENT, SERVICE), exchange(CLIENT, POD, inside=10_000), later)
+    assert [(each.id, each.aliases.tshark.stream) for each in found] == [(0, 0), (1, 2)]
