@@ -165,7 +165,7 @@ def test_devices_and_pipes_are_no_files(hsi, here):
     assert hsi("v.pcap", "-o", "/dev/stderr", cwd=here).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["x.html", "x.json.gz"])
+@pytest.mark.parametrize("name", ["x.foo", "x.json.gz"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_ending_is_refused(hsi, here, command, name):
     before = contents(here)
