@@ -31,7 +31,6 @@ from handshake_inspect.report.paired import (
 )
 from handshake_inspect.report.segment_columns import SegmentColumns
 from handshake_inspect.wire.const import ACK, FIN, PSH, RST, SYN
-from handshake_inspect.wire.text import plural
 
 LISTED = 100  # frame numbers of one passage
 MARGIN_NS = 1_000_000  # more than a queue of the capture lets two packets of one moment differ
@@ -102,7 +101,7 @@ class _Pairing:
             return balance
         times = []
         for name, ids in (("a", self.found.a), ("b", self.found.b)):
-            connections = self.side[name].columns.report.connections
+            connections = self.side[name].made
             times.append([connections[int(number)].rtt.synack.value_ns for number in ids[:1000]])
         longer = [one - other for one, other in zip(*times, strict=True) if one is not None and other is not None]
         return int(np.sign(longer).sum()) if longer else 0
@@ -188,7 +187,7 @@ class _Pairing:
         """One joined connection."""
         near = "a" if self.near == "a" else "b"
         ids = {"a": int(self.found.a[number]), "b": int(self.found.b[number])}
-        made = {name: self.side[name].columns.report.connections[ids[name]] for name in ("a", "b")}
+        made = {name: self.side[name].made[ids[name]] for name in ("a", "b")}
         shown: Connection = made[near]
         forth, back = self.passage(number, "a-to-b"), self.passage(number, "b-to-a")
         own, other = (forth, back) if near == "a" else (back, forth)
@@ -265,11 +264,11 @@ class _Pairing:
         way: Way = "a-to-b" if name == "a" else "b-to-a"
         ids = self.found.a if name == "a" else self.found.b
         left = np.setdiff1d(np.arange(side.count), ids)
-        joined = {side.columns.report.connections[int(number)].server.service for number in ids.tolist()}
+        joined = {side.made[int(number)].server.service for number in ids.tolist()}
         servers = {each.ip for each in joined}
         found = []
         for number in left.tolist():
-            made = side.columns.report.connections[number]
+            made = side.made[number]
             ran = self._is_watched(way, np.array([made.first_ns]))[0]
             seen = made.server.ip in servers and other.count > 0
             fate: Literal["lost", "not-seen", "undecided"] = "undecided" if not ran else "lost" if seen else "not-seen"
@@ -282,9 +281,7 @@ class _Pairing:
             return None
         numbers = np.flatnonzero(self.found.a == wanted)
         if not len(numbers):
-            raise UsageError(
-                f"connection {wanted} of A is not in B; see {plural(len(self.found.a), 'connection')} that are in both"
-            )
+            raise UsageError(f"connection {wanted} of A is not in B; hsi pair --all lists those that are in both")
         number, listed = int(numbers[0]), []
         offset = 0 if self.clock.offset is None else (self.clock.offset.min + self.clock.offset.max) // 2
         for way, direction in self.ways.items():

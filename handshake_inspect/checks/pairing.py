@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from handshake_inspect.report.column import Numbers
 from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.fields import find
+from handshake_inspect.report.model import Connection
 from handshake_inspect.report.paired import Basis
 from handshake_inspect.report.segment_columns import SegmentColumns
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.wire.const import ACK, SYN
 
 _NONE = -1
+_CHUNK = 2_000
 Keys = NDArray[np.uint64]
 
 
@@ -49,6 +51,11 @@ class Side:
         # Of several the last one came to the other end, or nobody would have stopped sending it.
         self.last_syn, self.last_synack = self._first(syns, last=True), self._first(answers, last=True)
         self.first = self._first(np.ones(len(self.rows), dtype=bool))
+
+    @cached_property
+    def made(self) -> list[Connection]:
+        """The connections, made once, many at a time."""
+        return [each for chunk in self.columns.report.connections.chunks(_CHUNK) for each in chunk]
 
     @staticmethod
     def _isn(fields: Columns, who: str) -> NDArray[np.int64]:

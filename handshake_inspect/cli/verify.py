@@ -66,7 +66,7 @@ def command(given: VerifyOptions) -> None:
     from handshake_inspect.report.model import Tool
 
     paths = checked_paths([given.capture])
-    if not Path(given.capture).is_file():
+    if Path(given.capture).exists() != Path(given.capture).is_file() or given.capture == "-":
         raise UsageError(f"{given.capture}: verify reads the capture twice; name a file")
     spare(paths, given.output)
     form = chosen_format(given.form, given.output, VERIFIERS)

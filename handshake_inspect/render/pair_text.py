@@ -77,12 +77,15 @@ def _clock(found: Paired, style: Style) -> str:
     if clock.offset is None:
         return "not known: no segments of both directions are in both captures"
     drift = f"; drift {_drift(clock.drift)}" if clock.drift is not None else ""
-    return f"B is {_signed(clock.offset, style)} ahead of A{drift}"
+    return f"B is {_ahead(clock.offset, style)}{drift}"
 
 
-def _signed(interval: Interval, style: Style) -> str:
-    low, high = (f"{'-' if ns < 0 else ''}{duration(abs(ns), style.micro)}" for ns in (interval.min, interval.max))
-    return low if low == high else f"{low} to {high}"
+def _ahead(offset: Interval, style: Style) -> str:
+    """`116 to 131 ms ahead of A`, `behind` it, or `within 5 ms of A`."""
+    if offset.min < 0 < offset.max:
+        return f"within {duration(max(-offset.min, offset.max), style.micro)} of A"
+    ends = sorted((abs(offset.min), abs(offset.max)))
+    return f"{between(Interval(*ends), style)} {'ahead of' if offset.max > 0 else 'behind'} A"
 
 
 def _drift(drift: Interval) -> str:
