@@ -11,7 +11,7 @@ from handshake_inspect import engine
 from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.render import Options
-from handshake_inspect.render.ladder import render
+from handshake_inspect.render.story import render
 
 STEP = 10_000_000
 
