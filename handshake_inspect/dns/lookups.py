@@ -2,20 +2,27 @@
 
 A query that comes again before its answer (a resolver repeats it after seconds, from the same port or another) belongs
 to the lookup that the client began: it is counted there.
+
+An HTTPS record may lead to another name, of which the client then asks the addresses: they are for the name that it
+began with, as behind a CNAME.
 """
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from handshake_inspect.dns.messages import PORT, Message, read
+from handshake_inspect.dns.messages import HTTPS, PORT, Message, read
 
 MOST_PENDING = 1 << 16
 MOST_ANSWERS = 1 << 18
 COPY_NS = 10_000_000  # the same query within this was sent once and captured twice: no resolver repeats it so soon
 LONGEST_NS = 60_000_000_000  # what is asked again later is another lookup
+FOLLOWED_NS = 1_000_000_000  # a client that follows an HTTPS record asks for the target's addresses within this
+MOST_ORIGINS = 4  # names of one client that lead to the same target
+_OTHER_PORT = re.compile(r"_\d+\._https\.")  # before a name, where a port but 443 is meant (RFC 9460 section 9.1)
 
 Client = bytes  # an address of 16 bytes
 
@@ -35,6 +42,12 @@ class Lookup(NamedTuple):
     rcode: int = -1  # -1 for no answer
     addresses: tuple[bytes, ...] = ()
     ttl_s: int = 0
+    origins: tuple[str, ...] = ()  # the names whose HTTPS records led the client to this one
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the servers that the client was after."""
+        return self.origins or (_OTHER_PORT.sub("", self.name) if self.kind == HTTPS else self.name,)
 
 
 @dataclass
@@ -57,6 +70,7 @@ class Lookups:
         self.pending: OrderedDict[tuple[Client, str, int], _Pending] = OrderedDict()
         self.unanswered: list[Lookup] = []
         self.dropped = 0  # lookups that had to make room
+        self.leads: OrderedDict[tuple[Client, str], tuple[tuple[str, int], ...]] = OrderedDict()  # targets: from where
 
     def __len__(self) -> int:
         return len(self.answered) + len(self.unanswered) + len(self.pending)
@@ -103,8 +117,24 @@ class Lookups:
             rcode=message.rcode,
             addresses=message.addresses,
             ttl_s=message.ttl,
+            origins=self._origins(key, known.first_ns),
         )
         self._keep(self.answered, answer)
+        for target in message.targets:
+            for origin in answer.names:
+                self._lead((client, target), origin, ts_ns)
+
+    def _lead(self, key: tuple[Client, str], origin: str, ts_ns: int) -> None:
+        """Remember that the HTTPS record of a name leads to another one."""
+        others = [lead for lead in self.leads.pop(key, ()) if lead[0] != origin]
+        self.leads[key] = (*others, (origin, ts_ns))[-MOST_ORIGINS:]
+        if len(self.leads) > MOST_PENDING:
+            self.leads.popitem(last=False)
+
+    def _origins(self, key: tuple[Client, str, int], asked_ns: int) -> tuple[str, ...]:
+        """The names that led a client to the one of which it asks the addresses."""
+        leads = self.leads.get(key[:2], ())
+        return tuple(origin for origin, ts_ns in leads if 0 <= asked_ns - ts_ns <= FOLLOWED_NS)
 
     def _give_up(self, key: tuple[Client, str, int]) -> None:
         known = self.pending.pop(key)

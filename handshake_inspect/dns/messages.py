@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from handshake_inspect.dns.services import mapped, services, text_of
+
 PORT = 53
 A, CNAME, AAAA, HTTPS = 1, 5, 28, 65
 NO_ERROR, SERVFAIL, NXDOMAIN, REFUSED = 0, 2, 3, 5
 _RESPONSE, _OPCODE, _TRUNCATED, _RCODE = 0x8000, 0x7800, 0x0200, 0x000F
 _INTERNET = 1
 MOST_ALIASES = 16  # CNAMEs followed
-MOST_RECORDS = 64  # of an answer that are looked at
+MOST_RECORDS = 64  # of an answer that are looked at, and addresses that one gives
 LONGEST_NAME = 253
 
 
@@ -29,6 +31,7 @@ class Message(NamedTuple):
     truncated: bool = False
     addresses: tuple[bytes, ...] = ()
     ttl: int = 0  # seconds, the least of the records that lead to the addresses
+    targets: tuple[str, ...] = ()  # other names that HTTPS records lead to
 
 
 def messages_of(stream: bytes) -> Iterator[bytes]:
@@ -42,46 +45,50 @@ def messages_of(stream: bytes) -> Iterator[bytes]:
 
 def read(data: bytes) -> Message | None:
     """Read a message; None for what has no single question of the Internet, and for what cannot be read."""
-    from dpkt import dns  # noqa: PLC0415 - slow to import
-    from dpkt.dpkt import Error  # noqa: PLC0415
+    from handshake_inspect.dns.parsing import UNREADABLE, parse  # noqa: PLC0415 - dpkt is slow to import
 
     if len(data) < 12 or data[4:6] != b"\0\1" or int.from_bytes(data[2:4], "big") & _OPCODE:
         return None
-    records = int.from_bytes(data[6:8], "big")
-    if records > MOST_RECORDS:
-        return None
     try:
-        message = dns.DNS(data)
-    except (Error, ValueError, IndexError, TypeError, AttributeError, OSError):
+        message = parse(data, MOST_RECORDS)
+    except UNREADABLE:
         return None
     question = message.qd[0]
     if question.cls & 0x7FFF != _INTERNET or len(question.name) > LONGEST_NAME:
         return None
-    name, flags = _name(question.name), message.op
+    name, flags = text_of(question.name), message.op
     if not flags & _RESPONSE:
         return Message(message.id, False, name, question.type)
-    addresses, ttl = _addresses(message.an, name, question.type)
     truncated = bool(flags & _TRUNCATED)
-    return Message(message.id, True, name, question.type, flags & _RCODE, truncated, addresses, ttl)
+    said = _said(message.an, name, question.type)
+    return Message(message.id, True, name, question.type, flags & _RCODE, truncated, *said)
 
 
-def _name(name: str) -> str:
-    return name.lower().encode("ascii", "backslashreplace").decode()
+def _said(answers: list[Any], name: str, kind: int) -> tuple[tuple[bytes, ...], int, tuple[str, ...]]:
+    """The addresses behind a name, the least time to live on the way, and the names that HTTPS records lead to."""
+    if kind not in (A, AAAA, HTTPS):
+        return (), 0, ()
+    names, ttls = _aliases(answers, name)
+    those = [each for each in answers if each.type == kind and text_of(each.name) in names]
+    targets: tuple[str, ...] = ()
+    if kind == HTTPS:
+        found = services(those)
+        addresses = [hint for each in found for hint in each.hints]
+        targets = tuple(dict.fromkeys(each.target for each in found if each.target and each.target not in names))
+    else:
+        addresses = [mapped(each.ip) if kind == A else each.ip6 for each in those]
+    whole = dict.fromkeys(each for each in addresses if len(each) == 16)
+    return tuple(whole)[:MOST_RECORDS], min(ttls + [each.ttl for each in those], default=0), targets
 
 
-def _addresses(records: list[Any], name: str, kind: int) -> tuple[tuple[bytes, ...], int]:
-    """The addresses behind a name, CNAMEs followed, and the least time to live on the way."""
+def _aliases(answers: list[Any], name: str) -> tuple[set[str], list[int]]:
+    """A name with those that CNAMEs lead to from it, and how long each of these lives."""
     names, ttls = {name}, []
     for _ in range(MOST_ALIASES):
-        aliases = [each for each in records if each.type == CNAME and _name(each.name) in names]
-        fresh = {_name(each.cname) for each in aliases} - names
+        aliases = [each for each in answers if each.type == CNAME and text_of(each.name) in names]
+        fresh = {text_of(each.cname) for each in aliases} - names
         if not fresh:
             break
         ttls += [each.ttl for each in aliases]
         names |= fresh
-    found = []
-    for each in records:
-        if each.type == kind and each.type in (A, AAAA) and _name(each.name) in names:
-            found.append(bytes(10) + b"\xff\xff" + each.ip if kind == A else each.ip6)
-            ttls.append(each.ttl)
-    return tuple(each for each in found if len(each) == 16), min(ttls, default=0)
+    return names, ttls

@@ -4,6 +4,9 @@ A connection's name is that of the newest answer that its own client got with th
 no older than its time to live or `LIVES_NS`, whichever is longer: the answer to another client proves nothing.  Where
 two names with one address are alive, none is chosen.
 
+An HTTPS record only hints at addresses: a client that has them from A or AAAA uses those (RFC 9460 section 7.3).  So a
+hint counts only where it was news to the client.
+
 A host has an address of each family, and asks from one of them for both.  An address that asks nobody is taken for the
 other address of a client if that is the only one, of the other family, that got the server's address; or the only
 one that got it within `AT_ONCE_NS`.
@@ -18,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.dns.lookups import Lookup
+from handshake_inspect.dns.messages import HTTPS
 from handshake_inspect.verdicts.sets import host_key
 
 LIVES_NS = 600_000_000_000  # programs keep answers for longer than they should
@@ -68,7 +72,23 @@ class Names:
         times = np.array([self.lookups[place].answer_ns for place, _ in found], dtype=np.int64)
         places = np.array([place for place, _ in found], dtype=np.intp)
         order = np.lexsort((times, keys))
+        order = order[self._is_news(keys[order], times[order], places[order])]
         return keys[order], times[order], places[order]
+
+    def _is_news(self, keys: NDArray[np.uint64], times: NDArray[np.int64], places: Places) -> NDArray[np.bool_]:
+        """Which entries are no hints at what an answer for the same name, alive or of just now, had given before."""
+        names: dict[str, int] = {}
+        whose = np.array([names.setdefault(one.names[0], len(names)) for one in self.lookups], dtype=np.intp)
+        hints = np.array([one.kind == HTTPS for one in self.lookups], dtype=bool)
+        fresh = np.array([max(one.ttl_s * 1_000_000_000, AT_ONCE_NS) for one in self.lookups], dtype=np.int64)
+        news = np.ones(len(keys), dtype=bool)
+        order = np.lexsort((hints[places], times, whose[places], keys))
+        keys, times, places = keys[order], times[order], places[order]
+        known = np.maximum.accumulate(np.where(hints[places], -1, np.arange(len(places))))
+        before = np.maximum(known, 0)
+        same = (known >= 0) & (keys[before] == keys) & (whose[places[before]] == whose[places])
+        news[order] = ~(hints[places] & same & (times - times[before] <= fresh[places[before]]))
+        return news
 
     @cached_property
     def _asked(self) -> Places:
@@ -175,9 +195,9 @@ class Names:
             same = (at >= 0) & (keys[np.maximum(at, 0)] == keys[entries])
             alive = same & self._alive(at, begun)
             for row, place in zip(rows[alive].tolist(), places[np.maximum(at, 0)][alive].tolist(), strict=True):
-                name = self.lookups[place].name
-                if name not in found[row] and len(found[row]) < MOST_NAMES:
-                    found[row].append(name)
+                for name in self.lookups[place].names:
+                    if name not in found[row] and len(found[row]) < MOST_NAMES:
+                        found[row].append(name)
         return found
 
     def name(self, attempt: int) -> str | None:

@@ -5,7 +5,7 @@ import socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.dns import MS, SECOND, answer, labels, query, record
+from support.dns import MS, RRSIG, SECOND, answer, labels, query, record
 
 from handshake_inspect.dns import messages
 from handshake_inspect.dns.lookups import LONGEST_NS, Lookups
@@ -106,6 +106,30 @@ def test_no_such_name():
 def test_names_are_lower_case_and_escaped():
     (found,) = Talk().ask("WWW.Ex\x1bample.ORG").lookups.all()
     assert found.name == "www.ex\x1bample.org"
+
+
+def test_signatures_beside_an_address_are_passed_over():
+    signed = [
+        record("www.example.org", A, socket.inet_aton("198.51.100.9")),
+        record("www.example.org", RRSIG, bytes(18) + labels("example.org") + bytes(64)),
+    ]
+    (found,) = Talk().ask().say(records=signed).lookups.all()
+    assert (found.rcode, found.addresses) == (0, (mapped("198.51.100.9"),))
+
+
+def test_what_is_behind_the_answers_may_be_cut_off():
+    whole = bytearray(answer())
+    whole[8:12] = b"\0\1\0\1"
+    found = messages.read(bytes(whole))
+    assert found is not None
+    assert found.addresses == (mapped("198.51.100.2"),)
+
+
+def test_of_many_answers_the_first_ones_are_read():
+    many = [record("www.example.org", A, socket.inet_aton(f"198.51.100.{i}")) for i in range(100)]
+    found = messages.read(answer(records=many))
+    assert found is not None
+    assert found.addresses == tuple(mapped(f"198.51.100.{i}") for i in range(messages.MOST_RECORDS))
 
 
 @given(st.binary(max_size=60), st.integers(0, 3))

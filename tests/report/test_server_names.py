@@ -1,7 +1,9 @@
 """Names of servers in reports, and the lookups that connections waited for."""
 
+import socket
+
 import pytest
-from support.dns import MS, SECOND, Talk
+from support.dns import AAAA, HTTPS, MS, SECOND, A, Talk, service
 from support.frames import data
 from support.wire import report_of
 
@@ -86,3 +88,26 @@ def test_a_lookup_that_had_to_be_repeated_is_not_typical():
 def test_what_is_connected_to_later_found_the_answer_in_a_cache():
     talk = Talk().look_up("www.example.org", V4).wait(2 * SECOND)
     assert answered(talk, V4).report()["connections"][0]["setup"]["spans"]["lookup"] is None
+
+
+V6_DATA = socket.inet_pton(socket.AF_INET6, "2001:db8:f::2")
+HINTED = service("", V4, "2001:db8:f::2", parameters={1: b"\x02h2"})
+
+
+@pytest.mark.parametrize(
+    ("answers", "lookup", "before"),
+    [
+        ([(A, socket.inet_aton(V4), 10), (AAAA, b"", 12), (HTTPS, HINTED, 30)], 10, 20),
+        ([(A, socket.inet_aton(V4), 10), (AAAA, V6_DATA, 12), (HTTPS, service(), 30)], 10, 20),
+        ([(HTTPS, HINTED, 8), (A, socket.inet_aton(V4), 15), (AAAA, b"", 40)], 15, 25),
+        ([(A, socket.inet_aton(OTHER), 10), (HTTPS, HINTED, 30)], 30, 0),  # only the hint has the server's address
+        ([(A, b"", 10), (HTTPS, HINTED, 30)], 30, 0),
+        ([(A, socket.inet_aton(V4), 10), (HTTPS, b"", 30)], 10, 20),
+    ],
+)
+def test_the_lookup_ends_with_the_answer_that_the_connection_used(answers, lookup, before):
+    talk = Talk().look_up_together("www.example.org", *((kind, data, took * MS) for kind, data, took in answers))
+    (connection,) = answered(talk.wait(2 * MS), V4).report()["connections"]
+    spans = connection["setup"]["spans"]
+    assert (spans["lookup"]["value_ns"], spans["before_connect"]["value_ns"]) == (lookup * MS, (before + 2) * MS)
+    assert (connection["server"]["name"], connection["server"]["name_basis"]) == ("www.example.org", "dns")

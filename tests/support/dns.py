@@ -12,7 +12,7 @@ from support import frames
 from support.captures import pcap
 from support.wire import report_of
 
-A, CNAME, AAAA = 1, 5, 28
+A, CNAME, AAAA, RRSIG, SVCB, HTTPS = 1, 5, 28, 46, 64, 65
 NXDOMAIN = 3
 MS, SECOND = 1_000_000, 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -31,6 +31,18 @@ def query(name="www.example.org", kind=A, number=7, *, flags=0x0100, answers=(),
 
 def record(name: str, kind: int, data: bytes, ttl: int = 300) -> bytes:
     return labels(name) + struct.pack(">HHIH", kind, 1, ttl, len(data)) + data
+
+
+def service(target="", *hints, priority=1, parameters=()) -> bytes:
+    """The data of an HTTPS record (RFC 9460 section 2.2), with addresses as hints, and other parameters."""
+    packed = [ipaddress.ip_address(each).packed for each in hints]
+    found = dict(parameters) | {
+        key: b"".join(each for each in packed if len(each) == size)
+        for key, size in ((4, 4), (6, 16))
+        if any(len(each) == size for each in packed)
+    }
+    behind = b"".join(struct.pack(">HH", key, len(found[key])) + found[key] for key in sorted(found))
+    return struct.pack(">H", priority) + (labels(target) if target else b"\0") + behind
 
 
 def answer(name="www.example.org", kind=A, number=7, *, records=None, rcode=0, flags=0x8180) -> bytes:
@@ -64,10 +76,11 @@ class Talk:
         kind=None,
         tries=1,
         silent=False,
+        records=None,
     ):
-        """A lookup; its kind is that of the addresses."""
+        """A lookup; its kind is that of the addresses, and HTTPS where `records` of them are given."""
         self.number += 1
-        kind = kind or (AAAA if any(":" in each for each in addresses) else A)
+        kind = kind or (HTTPS if records is not None else AAAA if any(":" in each for each in addresses) else A)
         here, there = (client, 30000 + self.number), (resolver, 53)
         for at in range(tries):
             self.put(frames.udp(here, there, query(name, kind, self.number)))
@@ -76,8 +89,23 @@ class Talk:
         self.wait(took)
         if silent:
             return self
-        records = [record(name, kind, ipaddress.ip_address(each).packed) for each in addresses]
+        if records is None:
+            records = [record(name, kind, ipaddress.ip_address(each).packed) for each in addresses]
         return self.put(frames.udp(there, here, answer(name, kind, self.number, records=records, rcode=rcode)))
+
+    def look_up_together(self, name, *answers, client=CLIENT, resolver=RESOLVER):
+        """Lookups that begin at once, each (kind, data of its record, how long it took), until the last answer."""
+        begun, there = self.now, (resolver, 53)
+        said = []
+        for kind, data, took in answers:
+            self.number += 1
+            here = client, 30000 + self.number
+            self.put(frames.udp(here, there, query(name, kind, self.number)))
+            whole = answer(name, kind, self.number, records=[record(name, kind, data)] if data else [])
+            said.append((begun + took, frames.udp(there, here, whole)))
+        self.taken += sorted(said)
+        self.now = self.taken[-1][0]
+        return self
 
     def _ends(self, server, client):
         self.number += 1

@@ -10,7 +10,7 @@ from support.wire import MS, SECOND
 
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.dns.lookups import Lookup
-from handshake_inspect.dns.messages import A
+from handshake_inspect.dns.messages import HTTPS, A
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.tcp.tracker import Tracker
@@ -26,9 +26,9 @@ def mapped(text: str) -> bytes:
     return bytes(10) + b"\xff\xff" + socket.inet_aton(text)
 
 
-def lookup(name="www.example.org", *addresses, client=CLIENT, at=0, took=10 * MS, ttl=60) -> Lookup:
+def lookup(name="www.example.org", *addresses, client=CLIENT, at=0, took=10 * MS, ttl=60, kind=A) -> Lookup:
     packed = tuple(map(mapped, addresses or (SERVER,)))
-    return Lookup(mapped(client), mapped("192.0.2.53"), name, A, at - took, 1, 1, at, 2, 0, packed, ttl)
+    return Lookup(mapped(client), mapped("192.0.2.53"), name, kind, at - took, 1, 1, at, 2, 0, packed, ttl)
 
 
 def names_of(lookups, *attempts) -> Names:
@@ -121,3 +121,52 @@ def test_what_begins_later_did_not_wait(after, waited):
 def test_without_lookups_nothing_has_a_name():
     names = names_of([], (CLIENT, SERVER, NOW))
     assert (names.lookup_of, names.all_names, waited_for(names)) == ({}, {}, [{}])
+
+
+# -- hints of HTTPS records ----------------------------------------------------------------------------------------
+
+
+def waited(lookups, begun) -> int | None:
+    """The place of the lookup that a connection which begins then waited for."""
+    return waited_for(names_of(lookups, (CLIENT, SERVER, begun)))[0].get(0)
+
+
+def test_a_hint_gives_a_name_and_is_waited_for_where_no_answer_gave_the_address():
+    looked_up = [lookup("www.example.org", SECOND_SERVER, at=NOW), lookup(at=NOW + MS, kind=HTTPS)]
+    assert first(looked_up, (CLIENT, SERVER, NOW + 2 * MS)) == "www.example.org"
+    assert waited(looked_up, NOW + 2 * MS) == 1
+
+
+@pytest.mark.parametrize("hint", [-3 * MS, -1, 0, 1, 3 * MS])
+def test_the_address_of_an_answer_is_used_and_not_its_hint(hint):
+    looked_up = [lookup(at=NOW), lookup(at=NOW + hint, kind=HTTPS)]
+    assert waited(looked_up, NOW + 5 * MS) == 0
+
+
+def test_a_hint_that_came_first_is_used_by_who_does_not_wait():
+    looked_up = [lookup(at=NOW), lookup(at=NOW - 5 * MS, kind=HTTPS)]
+    assert waited(looked_up, NOW - MS) == 1
+
+
+@pytest.mark.parametrize(("ago", "place"), [(60 * SECOND, 0), (60 * SECOND + 1, 1)])
+def test_a_hint_is_news_where_the_answer_has_expired(ago, place):
+    looked_up = [lookup(at=NOW - ago), lookup(at=NOW, kind=HTTPS)]
+    assert names_of(looked_up, (CLIENT, SERVER, NOW + MS)).lookup_of == {0: place}
+
+
+@pytest.mark.parametrize("change", [{"client": OTHER}, {"name": "other.example"}])
+def test_what_another_client_or_name_was_given_leaves_a_hint_news(change):
+    name = change.pop("name", "www.example.org")
+    assert waited([lookup(name, at=NOW, **change), lookup(at=NOW + MS, kind=HTTPS)], NOW + 2 * MS) == 1
+
+
+def test_names_of_hints_and_of_answers_are_told_apart():
+    looked_up = [lookup("other.example", at=NOW), lookup(at=NOW + MS, kind=HTTPS)]
+    names = names_of(looked_up, (CLIENT, SERVER, NOW + 2 * MS))
+    assert names.all_names == {0: ["www.example.org", "other.example"]}
+
+
+def test_the_address_of_a_target_is_named_by_what_led_to_it():
+    led = lookup("svc.example.net", at=NOW)._replace(origins=("a.example", "b.example"))
+    assert names_of([led], (CLIENT, SERVER, NOW)).all_names == {0: ["a.example", "b.example"]}
+    assert first([led._replace(origins=("a.example",))], (CLIENT, SERVER, NOW)) == "a.example"

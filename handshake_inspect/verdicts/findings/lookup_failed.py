@@ -100,7 +100,7 @@ def went_on(lookup: Lookup, known: Known) -> bool:
     others = known.get(lookup.client, [])
     end = bisect_right(others, lookup.first_ns + SOON_NS, key=attrgetter("first_ns"))
     near = (one for one in others[max(end - MOST_COMPARED, 0) : end] if one.first_ns >= lookup.first_ns - SOON_NS)
-    return any(is_related(one.name, lookup.name) for one in near)
+    return any(is_related(one.names[0], lookup.names[0]) for one in near)
 
 
 def is_related(one: str, other: str) -> bool:

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from handshake_inspect.dns.messages import AAAA
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED, REJECTED, TIMED_OUT
+from handshake_inspect.wire.address import is_ipv4
 
 Address = tuple[int, int]
 
@@ -33,8 +33,9 @@ def by_name(case: Case) -> dict[tuple[str, Address], dict[Address, Named]]:
     outcome, decided = case.outcomes.outcome, case.outcomes.decided
     for attempt, place in case.names.lookup_of.items():
         lookup = case.lookups[place]
-        named = found[lookup.name, address_halves(lookup.client)][case.attempts.one_end("server", attempt)[:2]]
-        named.is_v6 = lookup.kind == AAAA
+        address = case.attempts.one_end("server", attempt)[:2]
+        named = found[lookup.names[0], address_halves(lookup.client)][address]
+        named.is_v6 = not is_ipv4(*address)
         if outcome[attempt] == ESTABLISHED:
             named.worked.append(attempt)
         elif outcome[attempt] in (TIMED_OUT, REJECTED) and decided[attempt]:

@@ -1,7 +1,7 @@
 """What lookups and the addresses that they gave are found to be, and what looks alike."""
 
 import pytest
-from support.dns import MS, NXDOMAIN, RESOLVER, SECOND, Talk
+from support.dns import HTTPS, MS, NXDOMAIN, RESOLVER, RRSIG, SECOND, Talk, labels, record, service
 
 V4, OTHER, V6 = "198.51.100.2", "198.51.100.3", "2001:db8:f::2"
 SECOND_CLIENT = "192.0.2.2"
@@ -55,6 +55,21 @@ def test_a_name_without_addresses_of_one_family_has_not_failed():
     assert Talk().look_up("a.example", V4).look_up("a.example", kind=28).found("lookup-failed") == []
 
 
+def test_an_answer_without_an_https_record_has_not_failed():
+    assert Talk().look_up("a.example", records=[]).wait(9 * SECOND).found("lookup-failed") == []
+
+
+@pytest.mark.parametrize("name", ["a.example", "_8443._https.a.example"])
+def test_a_server_that_does_not_know_https_records_fails_in_passing(name):
+    finding = only(Talk().look_up(name, kind=HTTPS, rcode=4).look_up("a.example", V4), "lookup-failed")
+    assert (finding["severity"], finding["metrics"]["gave_up"]) == ("info", 0)
+
+
+def test_an_answer_with_records_of_other_types_has_not_failed():
+    signed = [record("a.example", kind, labels("b.example") + bytes(40)) for kind in (RRSIG, HTTPS, 39, 65280)]
+    assert Talk().look_up("a.example", kind=1, records=signed).wait(9 * SECOND).found("lookup-failed") == []
+
+
 # -- slow-lookup ---------------------------------------------------------------------------------------------------
 
 
@@ -91,6 +106,12 @@ def test_ipv6_that_goes_nowhere():
     finding = only(told_both().fail(V6).connect(V4), "ipv6-broken")
     assert (finding["severity"], finding["target"]) == ("warning", {"ip": "192.0.2.1", "port": None})
     assert finding["metrics"] == {"connections": 1, "names": 1, "fallback_p50_ns": 3300 * MS, "without_fallback": 0}
+
+
+def test_ipv6_that_only_an_https_record_hinted_at():
+    hints = [record("www.example.org", HTTPS, service("", V4, V6))]
+    talk = Talk().look_up("www.example.org", records=hints, client="192.0.2.1").fail(V6).connect(V4)
+    assert only(talk, "ipv6-broken")["metrics"]["connections"] == 1
 
 
 def test_no_fallback_afterwards():

@@ -1,0 +1,31 @@
+"""A message as `dpkt` parses it, with records of any type; slow to import.
+
+Records that give no address are left unread: dpkt takes a message for broken that has one of a type which it does not
+know, such as HTTPS, or the signatures of DNSSEC.  So are the sections behind the answers: nothing there is the answer
+to a question, and a snap length often cuts them off.
+"""
+
+from dpkt import dns
+from dpkt.dpkt import Error
+
+UNREADABLE = (Error, ValueError, IndexError, TypeError, AttributeError, OSError)
+_ANSWERS, _HEAD = slice(6, 8), 12  # where their number is, before the two of the sections behind; the whole header
+_READ = frozenset([dns.DNS_A, dns.DNS_CNAME, dns.DNS_AAAA])
+
+
+class Answers(dns.DNS):  # type: ignore[misc]
+    """A message with its question and its answers."""
+
+    class RR(dns.DNS.RR):  # type: ignore[misc]
+        """A record, whose data are parsed if they are an address or an alias."""
+
+        def unpack_rdata(self, buf: bytes, off: int) -> None:
+            """As dpkt calls it."""
+            if self.type in _READ:
+                super().unpack_rdata(buf, off)
+
+
+def parse(data: bytes, most: int) -> Answers:
+    """Read a message with `most` answers at most; raises what `UNREADABLE` has."""
+    answers = min(int.from_bytes(data[_ANSWERS], "big"), most)
+    return Answers(data[: _ANSWERS.start] + answers.to_bytes(2, "big") + bytes(4) + data[_HEAD:])
