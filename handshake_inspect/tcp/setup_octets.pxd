@@ -1,20 +1,25 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
-from handshake_inspect.tcp cimport setup_records, setup_waits
+from handshake_inspect.tcp cimport setup_records, setup_text, setup_waits
 from handshake_inspect.tcp cimport setup_rows as sr
 from handshake_inspect.tcp.focus cimport Focus
 from handshake_inspect.tls cimport octet_store
 from handshake_inspect.wire cimport seqspace
 
 cdef uint32_t MOST_OCTETS
+cdef unsigned int READ_TEXT
 cdef uint32_t SETUP_HOLE
+cdef unsigned int TRAIT_ACKS
+cdef Py_ssize_t WHOLE_HELLO
 cdef Py_ssize_t BUFFER
 cdef int HELD
 cdef uint32_t MASK32
 
 @cython.locals(reading="sr.Reading *", side="unsigned int", end=uint32_t, fresh=bint)
 cdef void take(Focus focus, uint32_t payload_len, uint32_t options_len) noexcept nogil
+@cython.locals(reading="sr.Reading *")
+cdef bint is_hello_behind_text(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *")
 cdef void feed(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", i=int, room=Py_ssize_t)
@@ -28,3 +33,5 @@ cdef int earliest(sr.Buffer *buffer, uint32_t next_seq) noexcept nogil
 @cython.locals(i=int)
 cdef bint is_done(sr.Buffer *buffer) noexcept nogil
 cdef void resume(Focus focus, sr.Buffer *buffer, int i) noexcept nogil
+@cython.locals(i=int)
+cdef void pass_over(sr.Buffer *buffer, uint32_t next_seq) noexcept nogil

@@ -2,13 +2,16 @@
 
 from typing import Any
 
-from handshake_inspect.tcp import setup_records, setup_waits
+from handshake_inspect.tcp import setup_records, setup_text, setup_waits
 from handshake_inspect.tcp import setup_rows as sr
-from handshake_inspect.tcp.setup_facts import MOST_OCTETS, SETUP_HOLE
+from handshake_inspect.tcp.facts import TRAIT_ACKS
+from handshake_inspect.tcp.setup_facts import MOST_OCTETS, READ_TEXT, SETUP_HOLE
 from handshake_inspect.tcp.setup_rows import BUFFER, HELD
 from handshake_inspect.tls import octet_store
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
+
+WHOLE_HELLO = 6  # bytes that show a record with a ClientHello
 
 
 def take(focus: Any, payload_len: int, options_len: int) -> None:
@@ -23,7 +26,7 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
         setup_waits.on_again(focus)  # one byte is a probe
     if seqspace.seq_le(focus.end, reading.next[side]):
         return
-    if seqspace.seq_gt(focus.seq, reading.next[side]):
+    if seqspace.seq_gt(focus.seq, reading.next[side]) and not is_hello_behind_text(focus):
         hold(focus)
     elif reading.hold[side]:
         fill(focus)
@@ -31,6 +34,22 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
         feed(focus)
     if fresh and (not focus.over or reading.done):
         reading.beyond[side] = seqspace.seq_max(reading.beyond[side], end)
+
+
+def is_hello_behind_text(focus: Any) -> bool:
+    """Whether a ClientHello begins behind text that the capture lacks: if so, all before it is passed over.
+
+    The server has what it acknowledged, so that nobody will send it again; and text needs no framing.
+    """
+    reading = focus.reading
+    if not focus.is_client or reading.state[focus.side] != READ_TEXT or not (reading.kind or reading.prologue):
+        return False
+    if focus.captured < WHOLE_HELLO or not setup_text.looks_like_hello(focus.data, focus.at, focus.captured):
+        return False
+    if not focus.peer.traits & TRAIT_ACKS or seqspace.seq_lt(focus.peer.last_ack, focus.seq):
+        return False
+    reading.next[focus.side] = focus.seq
+    return True
 
 
 def feed(focus: Any) -> None:
@@ -72,7 +91,9 @@ def fill(focus: Any) -> None:
     reading = focus.reading
     side = focus.side
     buffer = sr.buffer_at(focus.setups.buffers, reading.hold[side] - 1)
-    setup_waits.lose(focus, focus.ns - first_held(buffer, focus.ns))
+    pass_over(buffer, reading.next[side])
+    if not is_done(buffer):
+        setup_waits.lose(focus, focus.ns - first_held(buffer, focus.ns))
     feed(focus)
     while not focus.over:
         i = earliest(buffer, reading.next[side])
@@ -85,7 +106,15 @@ def fill(focus: Any) -> None:
     if not focus.over and is_done(buffer):
         focus.setups.give_back(reading.hold[side])
         reading.hold[side] = 0
-        focus.setup.flags &= ~SETUP_HOLE
+        if not reading.hold[side ^ 1]:
+            focus.setup.flags &= ~SETUP_HOLE
+
+
+def pass_over(buffer: Any, next_seq: int) -> None:
+    """What waited for bytes that are not needed any more is not either."""
+    for i in range(buffer.count):
+        if seqspace.seq_le(buffer.end[i], next_seq):
+            buffer.end[i] = buffer.seq[i]
 
 
 def first_held(buffer: Any, now: int) -> int:

@@ -31,6 +31,21 @@ cdef uint32_t CONN
 cdef uint32_t XML
 cdef uint32_t STREAM
 cdef uint32_t AUTH
+cdef uint32_t GO_AHEAD
+cdef uint32_t _TLS
+cdef uint32_t _SSL
+cdef uint32_t EHLO
+cdef uint32_t HELO
+cdef uint32_t LHLO
+cdef uint32_t STLS
+cdef uint32_t STAR
+cdef uint32_t TTLS
+cdef uint32_t UPPER
+cdef Py_ssize_t LONGEST_TAG
+cdef uint32_t MYSQL_REQUEST
+cdef Py_ssize_t MYSQL_BYTES
+cdef unsigned int MYSQL_TLS
+cdef uint32_t MOST_OCTETS
 cdef uint32_t SSH
 cdef uint32_t SSL_REQUEST
 cdef uint32_t GSS_REQUEST
@@ -42,7 +57,7 @@ cdef bint looks_like_alert(const unsigned char *data, Py_ssize_t at, Py_ssize_t 
 cdef bint looks_like_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(reading="sr.Reading *", place=Py_ssize_t, count=Py_ssize_t)
 cdef void read(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", side=int)
+@cython.locals(reading="sr.Reading *", side=int, peer="unsigned int", unseen=uint32_t)
 cdef void begin_records(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *")
 cdef void revert(Focus focus) noexcept nogil
@@ -57,5 +72,7 @@ cdef void note_server(Focus focus, const unsigned char *data, Py_ssize_t at, Py_
 cdef unsigned int kind_of_client(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(words=uint32_t)
 cdef unsigned int kind_of_server(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(word=uint32_t, i=Py_ssize_t, is_imap=bint)
+cdef unsigned int kind_of_command(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(i=Py_ssize_t)
 cdef bint is_start_tls(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil

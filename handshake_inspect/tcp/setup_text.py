@@ -8,6 +8,7 @@ from typing import Any
 
 from handshake_inspect.tcp.setup_facts import (
     EXCHANGE_ALERTED,
+    MOST_OCTETS,
     READ_RECORDS,
     READ_TEXT,
     SETUP_SPOKE_FIRST,
@@ -36,11 +37,21 @@ CONN = 0x434F4E4E  # CONNECT of a proxy
 XML = 0x3C3F786D  # <?xm
 STREAM = 0x3C737472  # <str
 AUTH = 0x41555448  # FTP (RFC 4217)
+GO_AHEAD = 0x323334  # 234, with which its server agrees
+_TLS, _SSL = 0x00544C53, 0x0053534C  # what it asks for, as words in upper case
+EHLO, HELO, LHLO = 0x45484C4F, 0x48454C4F, 0x4C484C4F  # SMTP (RFC 5321), and LMTP
+STLS = 0x53544C53  # POP3 (RFC 2595)
+STAR, TTLS = 0x53544152, 0x54544C53  # STARTTLS of IMAP, behind a tag
+LONGEST_TAG = 16
 SSH = 0x5353482D  # SSH-
 SSL_REQUEST = 0x04D2162F  # PostgreSQL
 GSS_REQUEST = 0x04D21630  # PostgreSQL's, which comes first where Kerberos is set up
 OF_1466 = 0x31343636  # of 1.3.6.1.4.1.1466.20037, the name of LDAP's StartTLS (RFC 4511 section 4.14.1)
 OF_20037 = 0x2E323030
+MYSQL_REQUEST = 0x20000001  # of 32 bytes, the second packet: the beginning of a response that ends there
+MYSQL_BYTES = 36
+MYSQL_TLS = 8  # CLIENT_SSL, in the second byte of its capabilities
+UPPER = 0xDFDFDFDF  # commands may be in lower case
 LONGEST_LDAP = 64  # bytes in which that name is looked for: encodings of lengths differ (X.690 section 8.1.3)
 
 
@@ -76,6 +87,10 @@ def read(focus: Any) -> None:
 def begin_records(focus: Any) -> None:
     """From here on both sides send records, if this proves to be a ClientHello."""
     reading = focus.reading
+    peer = focus.side ^ 1
+    unseen = (focus.acked - reading.next[peer]) & MASK32
+    if unseen < MOST_OCTETS:
+        reading.next[peer] = focus.acked  # text that the client had and the capture lacks
     for side in range(2):
         reading.state[side] = READ_RECORDS
         reading.headed[side] = 0
@@ -136,6 +151,8 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
     exchange = focus.exchange
     if (focus.turned or setup.turns == 0) and setup.turns < MOST_TURNS:
         setup.turns += 1
+    if reading.kind == UPGRADE_SMTP and count >= 4 and octets.be32(data, at) >> 8 == GO_AHEAD:
+        reading.kind = UPGRADE_FTP
     if exchange.request_frame and seqspace.seq_gt(focus.acked, reading.request_at):
         if exchange.response_frame == 0:
             exchange.response_ns = focus.ns
@@ -174,6 +191,24 @@ def kind_of_client(data: Any, at: int, count: int) -> int:
         return UPGRADE_SOCKS
     if words >> 24 == 0x30 and is_start_tls(data, at, min(count, LONGEST_LDAP)):
         return UPGRADE_LDAP
+    if words == MYSQL_REQUEST and count == MYSQL_BYTES and data[at + 5] & MYSQL_TLS:
+        return UPGRADE_MYSQL
+    return kind_of_command(data, at, count)
+
+
+def kind_of_command(data: Any, at: int, count: int) -> int:
+    """Which UPGRADE_* a client is in, by a command: of use where the capture lacks the greeting."""
+    word = octets.be32(data, at) & UPPER
+    if word in (EHLO, HELO, LHLO):
+        return UPGRADE_SMTP
+    if word == STLS:
+        return UPGRADE_POP3
+    if word == AUTH and count >= 8 and octets.be32(data, at + 4) & UPPER in (_TLS, _SSL):
+        return UPGRADE_FTP
+    for i in range(1, min(count - 8, LONGEST_TAG)):
+        if data[at + i] == 0x20:
+            is_imap = octets.be32(data, at + i + 1) & UPPER == STAR and octets.be32(data, at + i + 5) & UPPER == TTLS
+            return UPGRADE_IMAP if is_imap else UPGRADE_NONE
     return UPGRADE_NONE
 
 

@@ -32,7 +32,6 @@ from handshake_inspect.tcp.setup_facts import (
     EXTRA_LOSS,
     EXTRA_NAGLE,
     EXTRA_WINDOW,
-    UPGRADES,
 )
 
 # Each takes its milestones at the client, 20 ms from the server, where every turn takes 1 ms to think.
@@ -551,40 +550,6 @@ def test_both_speak_at_once():
     read = Read(talk.capture())
     assert read.has("SPOKE_FIRST")
     assert round(read.ms("response")) == 100
-
-
-PROLOGUES = {
-    "smtp": [(1, b"220 mail.test ESMTP\r\n"), (0, b"EHLO me\r\n"), (1, b"250-STARTTLS\r\n250 OK\r\n"),
-             (0, b"STARTTLS\r\n"), (1, b"220 go\r\n")],
-    "ftp": [(1, b"220 files\r\n"), (0, b"AUTH TLS\r\n"), (1, b"234 go\r\n")],
-    "imap": [(1, b"* OK IMAP4rev1\r\n"), (0, b"a STARTTLS\r\n"), (1, b"a OK go\r\n")],
-    "pop3": [(1, b"+OK POP3\r\n"), (0, b"STLS\r\n"), (1, b"+OK go\r\n")],
-    "xmpp": [(0, b"<?xml version='1.0'?><stream:stream>"), (1, b"<stream:features>"), (0, b"<starttls/>"),
-             (1, b"<proceed/>")],
-    "ldap": [(0, b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"), (1, b"\x30\x0c\x02\x01\x01\x78")],
-    "postgresql": [(0, bytes.fromhex("0000000804d2162f")), (1, b"S")],
-    "mysql": [(1, b"\x4a\0\0\0\x0a8.0.36\0"), (0, b"\x20\0\0\x01" + bytes(32))],
-    "rdp": [(0, bytes.fromhex("030000130ee000000000000100080003000000")), (1, bytes.fromhex("030000130ed0"))],
-    "socks": [(0, b"\x05\x01\x00"), (1, b"\x05\x00"), (0, b"\x05\x01\x00\x03\x08lab.test\x01\xbb"),
-              (1, b"\x05\0\0\x01")],
-    "http-connect": [(0, b"CONNECT lab.test:443 HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 200 OK\r\n\r\n")],
-    "other": [(1, b"200 news.test\r\n"), (0, b"STARTTLS\r\n"), (1, b"382 go\r\n")],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", PROLOGUES)
-def test_prologues(said, kind):
-    read = Read(Talk(PROLOGUES[kind] + said["1.3"]).capture())
-    assert read.has("TLS", "CLIENT_FINISHED", "SERVER_FINISHED")
-    assert UPGRADES[read.upgrade] == kind
-    assert read.turns == sum(side for side, _ in PROLOGUES[kind])
-    assert read.ms("request") > read.ms("client_finished")
-    assert read.facts[0] == b"lab.test"
-
-
-def test_plain_talk_is_no_upgrade():
-    read = Read(Talk([*PROLOGUES["smtp"][:4], (1, b"454 no TLS\r\n")]).capture())
-    assert (read.upgrade, read.has("TLS"), read.has("SPOKE_FIRST")) == (0, False, True)
 
 
 # Waits

@@ -1,0 +1,144 @@
+"""Plain talk before TLS (STARTTLS, proxies): whose it is, whole and in captures that lack a part of it."""
+
+import pytest
+from support.tls import Read, Talk, client, client_hello, handshake, hello_13, record, server
+
+from handshake_inspect.tcp.setup_facts import EXTRA_LOSS, UPGRADES
+
+
+@pytest.fixture(scope="module")
+def said():
+    return handshake(client(), server())
+
+
+PROLOGUES = {
+    "smtp": [(1, b"220 mail.test ESMTP\r\n"), (0, b"EHLO me\r\n"), (1, b"250-STARTTLS\r\n250 OK\r\n"),
+             (0, b"STARTTLS\r\n"), (1, b"220 go\r\n")],
+    "ftp": [(1, b"220 files\r\n"), (0, b"AUTH TLS\r\n"), (1, b"234 go\r\n")],
+    "imap": [(1, b"* OK IMAP4rev1\r\n"), (0, b"a STARTTLS\r\n"), (1, b"a OK go\r\n")],
+    "pop3": [(1, b"+OK POP3\r\n"), (0, b"STLS\r\n"), (1, b"+OK go\r\n")],
+    "xmpp": [(0, b"<?xml version='1.0'?><stream:stream>"), (1, b"<stream:features>"), (0, b"<starttls/>"),
+             (1, b"<proceed/>")],
+    "ldap": [(0, b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037"), (1, b"\x30\x0c\x02\x01\x01\x78")],
+    "postgresql": [(0, bytes.fromhex("0000000804d2162f")), (1, b"S")],
+    "mysql": [(1, b"\x4a\0\0\0\x0a8.0.36\0"), (0, b"\x20\0\0\x01" + bytes(32))],
+    "rdp": [(0, bytes.fromhex("030000130ee000000000000100080003000000")), (1, bytes.fromhex("030000130ed0"))],
+    "socks": [(0, b"\x05\x01\x00"), (1, b"\x05\x00"), (0, b"\x05\x01\x00\x03\x08lab.test\x01\xbb"),
+              (1, b"\x05\0\0\x01")],
+    "http-connect": [(0, b"CONNECT lab.test:443 HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 200 OK\r\n\r\n")],
+    "other": [(1, b"200 news.test\r\n"), (0, b"STARTTLS\r\n"), (1, b"382 go\r\n")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PROLOGUES)
+def test_prologues(said, kind):
+    read = Read(Talk(PROLOGUES[kind] + said).capture())
+    assert read.has("TLS", "CLIENT_FINISHED", "SERVER_FINISHED")
+    assert UPGRADES[read.upgrade] == kind
+    assert read.turns == sum(side for side, _ in PROLOGUES[kind])
+    assert read.ms("request") > read.ms("client_finished")
+    assert read.facts[0] == b"lab.test"
+
+
+def test_plain_talk_is_no_upgrade():
+    read = Read(Talk([*PROLOGUES["smtp"][:4], (1, b"454 no TLS\r\n")]).capture())
+    assert (read.upgrade, read.has("TLS"), read.has("SPOKE_FIRST")) == (0, False, True)
+
+
+# What the capture lacks
+
+
+def lacking(said, kind, *missing):
+    """Without these flights of the prologue."""
+    talk = Talk(PROLOGUES[kind] + said)
+    for at in sorted(missing, reverse=True):
+        del talk.sent[at]
+    return talk
+
+
+def one_sided(talk, side):
+    talk.sent = [each for each in talk.sent if each[1] == side]
+    talk.opening = talk.opening[1:2] if side else talk.opening[::2]
+    return Read(talk.capture())
+
+
+@pytest.mark.parametrize(
+    "kind", ["smtp", "ftp", "imap", "pop3", "xmpp", "ldap", "postgresql", "rdp", "socks", "http-connect"]
+)
+def test_the_client_alone_shows_whose_prologue_it_is(said, kind):
+    read = one_sided(Talk(PROLOGUES[kind] + said), 0)
+    assert (UPGRADES[read.upgrade], read.has("TLS"), read.turns) == (kind, True, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (b"ehlo [127.0.0.1]\r\n", "smtp"),
+        (b"LHLO me\r\n", "smtp"),
+        (b"HELO me\r\n", "smtp"),
+        (b"auth tls\r\n", "ftp"),
+        (b"AUTH SSL\r\n", "ftp"),
+        (b"A0001 starttls\r\n", "imap"),
+        (b"stls\r\n", "pop3"),
+        (b"\x20\0\0\x01\x05\xae\xff\x19" + bytes(28), "mysql"),
+        (b"\x20\0\0\x01\x05\xa6\xff\x19" + bytes(28), "other"),  # no CLIENT_SSL
+        (b"STARTTLS\r\n", "other"),  # of news, too
+        (b"AUTH LOGIN\r\n", "other"),
+        (b"a STARTLED\r\n", "other"),
+        (b"a STARTTL", "other"),
+        (b"a-tag-that-is-too-long STARTTLS\r\n", "other"),
+    ],
+)
+def test_commands_that_show_it(said, text, kind):
+    read = one_sided(Talk([(0, text), *said]), 0)
+    assert (UPGRADES[read.upgrade], read.has("TLS")) == (kind, True)
+
+
+LACKING = [
+    (kind, at)
+    for kind in ("smtp", "ftp", "imap", "pop3", "xmpp", "socks")
+    for at in range(len(PROLOGUES[kind]))
+    if (kind, at) not in (("xmpp", 0), ("socks", 0))
+]
+
+
+@pytest.mark.parametrize(("kind", "missing"), LACKING)
+def test_a_prologue_with_a_frame_missing_is_still_one(said, kind, missing):
+    read = Read(lacking(said, kind, missing).capture())
+    assert UPGRADES[read.upgrade] == kind
+    assert read.has("TLS", "CLIENT_FINISHED", "SERVER_FINISHED")
+    assert not read.has("HOLE")
+    assert read.facts[0] == b"lab.test"
+    assert read.ms("request") > read.ms("client_finished")
+    assert EXTRA_LOSS not in [reason for reason, *_ in read.waits]
+
+
+@pytest.mark.parametrize("missing", [(1, 3), (2, 4), (1, 2, 3), (0, 2, 4)])
+def test_several_frames_missing(said, missing):
+    read = Read(lacking(said, "smtp", *missing).capture())
+    assert (UPGRADES[read.upgrade], read.has("TLS", "SERVER_FINISHED")) == ("smtp", True)
+    assert read.ms("response") is not None
+
+
+def test_what_the_server_does_not_have_yet_is_waited_for(said):
+    """A ClientHello that overtook the request before it."""
+    talk = Talk(PROLOGUES["xmpp"][:2])
+    talk.say(0, b"<starttls/>")
+    talk.say(0, said[0][1], at=talk.free[0] + 1)
+    talk.sent[-2] = (talk.sent[-1][0] + 0.5, *talk.sent[-2][1:])
+    read = Read(talk.capture())
+    assert (UPGRADES[read.upgrade], read.has("TLS"), read.has("HOLE")) == ("xmpp", True, False)
+    assert read.hello_ns == talk.frames()[-2][0]  # when it was first seen
+    assert read.facts[0] == b"lab.test"
+
+
+def test_a_hello_behind_a_missing_one_has_no_prologue():
+    talk = Talk([(0, client_hello()), (1, hello_13()), (0, client_hello()), (1, hello_13() + record(1000))])
+    del talk.sent[0]
+    read = Read(talk.capture())
+    assert (read.upgrade, read.has("TLS")) == (0, False)
+
+
+def test_text_that_begins_as_a_hello_does_is_none():
+    read = Read(Talk([*PROLOGUES["smtp"][:2], (0, b"\x16\x03\x01\0\x20\x02noise"), (1, b"500 what?\r\n")]).capture())
+    assert (read.upgrade, read.has("TLS"), read.has("SPOKE_FIRST")) == (0, False, True)
