@@ -264,14 +264,16 @@ def is_outage(case: Case, scan: Scan) -> bool:
 
 
 def is_proved_silent(case: Case, scan: Scan) -> bool:
-    """Whether the capture would show answers: it shows some, or a kernel asked again as it does only without one."""
+    """Whether the capture would show answers: it shows some, or what no filter on flags lets through, or a kernel asked
+    again as it does only without one.
+    """
     trace = case.attempts
     if np.any(case.outcomes.outcome[scan.rows] == REJECTED):
         return True
     repeated = np.count_nonzero(trace.connection("syn_count", scan.rows) > 1)
     if repeated + np.count_nonzero(scan.tries > 1) >= REPEATED * len(scan.starts):
         return True
-    return hears_both(trace) and not deaf(case)[scan.rows].any()
+    return (hears_both(trace) or not trace.filtered) and not deaf(case)[scan.rows].any()
 
 
 @once

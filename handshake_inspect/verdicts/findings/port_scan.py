@@ -18,7 +18,7 @@ client opens as many but uses them; a NAT gateway is many clients that use what 
   intervals (`EVEN`); or silent ones again after more than `AGAIN_NS`.  A scanner goes on after `MAX_TRIES`;
 - *an outage*: none of a kernel's SYNs was answered.  It is a scan all the same when `MIN_PORTS` ports of one host, or
   one port of `MIN_HOSTS` hosts, were asked once or twice and never again, and the capture would show answers: it shows
-  some, or SYNs were repeated as they are only without one;
+  some, or frames that a filter on flags drops (`flag_filter.py`), or SYNs were repeated as they are only without one;
 - *health checks*, which open and close: a scan with whole handshakes finds less than half of its targets open;
 - *happy eyeballs* (RFC 8305), whose losers a kernel resets when their SYN-ACK comes: likewise.  Where one address
   family leads nowhere, an address of the other uses the same port within `RACE_NS`;
