@@ -7,7 +7,7 @@ from handshake_inspect.tcp cimport rows
 cdef unsigned int CHECK_GOOD
 cdef unsigned int NOTE_BAD_IP_CHECKSUM
 cdef uint64_t MASK64
-cdef uint64_t HOSTS
+cdef uint64_t PATHS
 cdef uint64_t SPREAD
 
 @cython.final
@@ -17,8 +17,8 @@ cdef class Checksums:
     cdef readonly uint64_t first_bad
     cdef readonly uint64_t bad_ip
     cdef readonly uint64_t first_bad_ip
-    cdef object host_rows
-    cdef uint64_t *hosts
+    cdef object path_rows
+    cdef uint64_t *paths
 
     @cython.locals(key=uint64_t)
     cdef void note_good(self, rows.Endpoint *sender, seg.Segment *segment) noexcept nogil

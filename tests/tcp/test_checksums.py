@@ -2,6 +2,7 @@
 
 import pytest
 from support import captures
+from support.detected import found, merged
 from support.wire import MS, Wire, report_of, states
 
 ETHERNET = 14
@@ -108,3 +109,27 @@ def test_a_damaged_first_segment_of_a_host_that_is_known_is_left_out():
     report = report_of(captures.pcap([*before, *damaged, *wire.frames()], nano=True))
     mine = report["connections"][-1]
     assert (mine["outcome"], mine["handshake"]["syn_count"]) == ("established", 1)
+
+
+@pytest.mark.parametrize("hosts", [("192.0.2.9", "192.0.2.77"), ("2001:db8::9", "2001:db8::77")], ids=["IPv4", "IPv6"])
+def test_what_a_guest_sends_to_its_neighbour_is_heard_though_others_get_right_checksums(hosts):
+    """Between guests of one machine nobody fills checksums in; to the outside a network card does."""
+    away, near = hosts
+    server = ("198.51.100.2" if "." in away else "2001:db8:ffff::2", 443)
+    wires = [Wire(client=(away, 4000 + n), server=server).handshake().exchange() for n in range(20)]
+    for number in range(5):
+        wire = Wire(client=(near, 5000 + number), server=server)
+        wire.client.syn()
+        wire.server.syn_ack(tcp_checksum="bad")
+        wire.client.data(100)
+        wire.server.data(200, tcp_checksum="bad")
+        wire.client.fin()
+        wire.server.fin(tcp_checksum="bad")
+        wire.client.ack()
+        wires.append(wire)
+    report = merged(*wires)
+    mine = [one for one in report["connections"] if one["client"]["ip"] == near]
+    assert {(one["outcome"], one["close"]["how"], one["server_to_client"]["bytes"]) for one in mine} == {
+        ("established", "fin", 200)
+    }
+    assert found(report, "capture-quality") == []
