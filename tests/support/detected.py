@@ -1,6 +1,7 @@
 """Findings of reports, and crowds of wires to find something in."""
 
 import random
+import zlib
 
 from support.wire import MS, SECOND, START, Wire, merged
 
@@ -30,7 +31,8 @@ def crowd(count: int, act, *, every=100 * MS, address="192.0.2.1", **words) -> l
     """`count` wires from one client, each from its own port a bit later, on which `act(wire, number)` was done."""
     wires = []
     for number in range(count):
-        isns = {"client_isn": chance(number), "server_isn": chance(~number)}
+        own = number ^ zlib.crc32(address.encode())  # two hosts with the same ISNs would be one, translated
+        isns = {"client_isn": chance(own), "server_isn": chance(~own)}
         wire = Wire(**({"client": (address, 30000 + number), "start": START + number * every} | isns | words))
         act(wire, number)
         wires.append(wire)

@@ -264,8 +264,9 @@ def is_outage(case: Case, scan: Scan) -> bool:
 
 
 def is_proved_silent(case: Case, scan: Scan) -> bool:
-    """Whether the capture would show answers: it shows some, or what no filter on flags lets through, or a kernel asked
-    again as it does only without one.
+    """Whether the capture would show answers.
+
+    It shows some, or what no filter on flags lets through, or a kernel asked again as it does only without an answer.
     """
     trace = case.attempts
     if np.any(case.outcomes.outcome[scan.rows] == REJECTED):

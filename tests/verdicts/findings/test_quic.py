@@ -73,7 +73,7 @@ def test_udp_is_dropped_where_tcp_works():
     assert finding["metrics"] == {
         "connections": 1, "clients": 1, "servers": 1, "delay_p50_ns": 300 * MS, "first_byte_p50_ns": None,
     }  # fmt: skip
-    assert finding["evidence"] == {"frames": [1], "connections": [0]}
+    assert finding["evidence"] == {"frames": [1], "connections": [0], "in_files": []}
 
 
 def test_one_initial_is_enough_where_an_icmp_error_answers_it():
