@@ -41,6 +41,7 @@ from handshake_inspect.verdicts.setup.words import (
 )
 
 PATIENCE_NS = 3_000_000_000  # a handshake that goes on when the capture ends sooner than that after it may yet complete
+LEAST_WAY = 0.9  # of the round trip to the server: that varies
 
 Codes = NDArray[np.uint8]
 
@@ -75,11 +76,12 @@ def closes_in_peace(seen: Seen) -> Bools:
     """Whether an encrypted alert is a close_notify, since each end took the handshake for complete when it was sent.
 
     The client, by its Finished.  The server of TLS 1.2, by its own; that of TLS 1.3, by a session ticket.  And whoever
-    goes after the client does not refuse it.
+    goes after the client does not refuse it: an alert that passes the capture sooner behind the client's FIN than the
+    server can have had that is no answer to it.
     """
     late = seen.flag(SETUP_ALERT_LATE) & seen.flag(SETUP_ALERT_ENCRYPTED) & has_completed(seen)
     left = (seen.of("fin_ns") != 0) & (seen.of("fin_side") == seen.of("client"))
-    left &= seen.of("fin_ns") <= seen["alert_ns"]
+    left &= seen["alert_ns"] - seen.of("fin_ns") >= np.maximum(seen.to_server.low, 0) * LEAST_WAY
     took = seen.is_12 | (seen["ticket_length"] != 0)
     return late & (~seen.flag(SETUP_ALERT_SERVER) | left | took)
 
