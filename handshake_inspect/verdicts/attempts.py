@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN, TRAIT_ISS, TRAIT_SEEN
-from handshake_inspect.verdicts.columns import AT_ONCE, batches
+from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, batches
 from handshake_inspect.verdicts.grouping import Groups
 from handshake_inspect.verdicts.holding import Bools, Held, Rows
 from handshake_inspect.verdicts.naming import Services
@@ -106,6 +106,11 @@ class Attempts(Held):
         ids = np.empty(len(self), dtype=np.int32)
         ids[self.order] = np.arange(len(self), dtype=np.int32)
         return ReportIds(ids)
+
+    def in_order(self, rows: Attempted) -> Attempted:
+        """The same by their first frame: what is asked of the first of them must not depend on where rows lie."""
+        ids = self.ids[rows]
+        return rows if bool((ids[1:] > ids[:-1]).all()) else rows[np.argsort(ids)]
 
     # -- keys ------------------------------------------------------------------------------------------------------
 
@@ -242,7 +247,7 @@ class Attempts(Held):
     def earliest(self, rows: Attempted, most: int) -> Attempted:
         """Those of these attempts that began first, in their order: taken from batches, since most begin later."""
         chosen, frames = rows[:0], np.zeros(0, dtype=np.int64)
-        for some in batches(len(rows)):
+        for some in batches(len(rows), max(BATCH, most)):
             mine = rows[some]
             first = self.first_frames(mine)
             if len(frames) == most:

@@ -107,8 +107,9 @@ def by_clock(trace: Attempts, keys: Keys, known: Stamped) -> dict[int, Proof]:
     late = np.flatnonzero((lag > SLACK_MS) & (lag <= STEP) & (age <= DATED_NS))
     late = late[trace.endpoints["frames"][server[late]] > 1]
     chosen = late[is_member(keys[rows[late]], frequent(keys[rows[late]], MIN_AGREEING))]
+    chosen = chosen[np.lexsort((trace.ids[rows[chosen]], synack_ns[chosen]))]
     phase = (lag[chosen] + offered(trace, rows[chosen]) - synack_ns[chosen] % (STEP * MS) / MS) % STEP
-    parted = group(keys[rows[chosen]], np.arange(len(chosen)), synack_ns[chosen], MIN_AGREEING)
+    parted = group(keys[rows[chosen]], np.arange(len(chosen)), at_least=MIN_AGREEING)
     proofs = {}
     for g in range(len(parted)):
         mine = parted.of(g)
@@ -145,7 +146,7 @@ def by_bits(trace: Attempts, keys: Keys, known: Stamped) -> dict[int, Proof]:
     often = np.flatnonzero((np.bincount(service) >= MIN_AGREEING)[service]) if len(service) else known.rows
     rows = known.rows[often]
     value = known.tsval[often].astype(np.int64) - offered(trace, rows)
-    parted = worth_asking(group(trace.pair[rows], np.arange(len(rows)), at_least=2), value)
+    parted = worth_asking(group(trace.pair[rows], np.arange(len(rows)), trace.ids[rows], 2), value)
     asked, agreeing = ask(parted, value, known.synack_ns[often])
     parted = group(keys[rows[asked]], np.arange(len(asked)))
     proofs = {}

@@ -29,7 +29,7 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.gathering import without
-from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ascending, chained
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.wire.const import ACK
 
@@ -81,7 +81,7 @@ def asked_by(trace: Attempts, suspects: ConnectionRows) -> Rows:
     asked = asked[order]
     first, last = np.searchsorted(asked, wanted, side="left"), np.searchsorted(asked, wanted, side="right")
     for at in np.flatnonzero(last > first).tolist():
-        found[at] = choose(trace, int(suspects[at]), ascending(near[order[first[at] : last[at]]]))
+        found[at] = choose(trace, int(suspects[at]), near[order[first[at] : last[at]]])
     unknown = np.flatnonzero(last == first)
     if len(opened) and len(unknown):
         found[unknown] = asked_in_part(trace, suspects[unknown], opened)
@@ -103,7 +103,7 @@ def asked_in_part(trace: Attempts, suspects: ConnectionRows, opened: ConnectionR
         acked = trace.endpoints["iss"][trace.client_rows[suspects[at]]] - iss  # bytes of data
         meant = mine[(acked > 0) & (acked < beyond - iss)]
         if len(meant):
-            found[at] = choose(trace, int(suspects[at]), ascending(meant))
+            found[at] = choose(trace, int(suspects[at]), meant)
     return found
 
 
@@ -154,4 +154,4 @@ def choose(trace: Attempts, answer: int, attempts: AttemptRows) -> int:
     fitting = attempts[meant]
     if len(distinct(trace.server_key[fitting])) != 1:
         return -1
-    return int(fitting[np.argmax(trace.first_times[fitting])])
+    return int(fitting[np.lexsort((-trace.first_frames(fitting), trace.first_times[fitting]))[-1]])

@@ -188,7 +188,7 @@ def without(
     place = np.cumsum(kept) - 1
     numbers = np.flatnonzero(kept[:count])
     in_table = np.arange(count) if attempts.numbers is None else attempts.numbers
-    order = np.lexsort((connections["first_ns"][answers], asked))
+    order = np.lexsort((connections["first_frame"][answers], connections["first_ns"][answers], asked))
     left_out: dict[str, Any] = {
         name: None if known is None else replace(known, attempts=AttemptRows(place[known.attempts]))
         for name, known in (("elsewhere", attempts.elsewhere), ("translated", attempts.translated))

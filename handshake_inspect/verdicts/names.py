@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.dns.lookups import Lookup
 from handshake_inspect.dns.messages import HTTPS
-from handshake_inspect.verdicts.sets import host_key
+from handshake_inspect.verdicts.sets import host_key, run_starts
 
 LIVES_NS = 600_000_000_000  # programs keep answers for longer than they should
 AT_ONCE_NS = 1_000_000_000  # a connection that waited for a lookup begins within this of the answer
@@ -48,6 +48,9 @@ class Begun(Protocol):
     @property
     def first_times(self) -> NDArray[np.int64]:
         """When every one began."""
+
+    def first_frames(self, rows: Any) -> NDArray[np.int64]:
+        """The first frame of each of these."""
 
     def is_ipv4(self, rows: Any) -> NDArray[np.bool_]:
         """Which of these use IPv4."""
@@ -123,6 +126,7 @@ class Names:
         servers, clients = self.attempts.server_host, self.attempts.client_host
         rows = self.attempts.where(np.isin(servers, np.array(list(given), dtype=np.uint64)))
         rows = rows[~np.isin(clients[rows], np.array(list(asked), dtype=np.uint64))]
+        rows = rows[np.argsort(self.attempts.first_frames(rows))]
         found: dict[np.uint64, np.uint64] = {}
         tries: dict[int, int] = {}
         for row, is_v4 in zip(rows.tolist(), self.attempts.is_ipv4(rows).tolist(), strict=True):
@@ -206,12 +210,15 @@ class Names:
         return names[0] if len(names) == 1 else None
 
     @cached_property
-    def firsts(self) -> dict[int, tuple[int, int]]:
-        """For every lookup whose answer was of use: when the first attempt after it began, and which that is."""
-        firsts: dict[int, tuple[int, int]] = {}
-        for attempt, place in self.lookup_of.items():
-            firsts[place] = min(firsts.get(place, (self._begun(attempt), attempt)), (self._begun(attempt), attempt))
-        return firsts
+    def firsts(self) -> dict[int, tuple[int, int, int]]:
+        """For every lookup whose answer was of use: when and with which frame the first attempt began, and which."""
+        there = self._newest >= 0
+        rows, places = self._asked[there], self._entries[2][self._newest[there]]
+        begun, frames = self.attempts.first_times.take(rows), self.attempts.first_frames(rows)
+        order = np.lexsort((frames, begun, places))
+        first = order[run_starts(places[order])]
+        each = (column[first].tolist() for column in (begun, frames, rows))
+        return dict(zip(places[first].tolist(), zip(*each, strict=True), strict=True))
 
     def _begun(self, attempt: int) -> int:
         return int(self.attempts.first_times[attempt])
@@ -226,7 +233,7 @@ def waited_for(*every: Names) -> list[dict[int, int]]:
     waited: list[dict[int, int]] = [{} for _ in every]
     for place in {place for names in every for place in names.firsts}:
         those = [(names.firsts[place], at) for at, names in enumerate(every) if place in names.firsts]
-        (begun, attempt), which = min(those)
+        (begun, _, attempt), which = min(those)
         if begun - every[which].lookups[place].answer_ns <= AT_ONCE_NS:
             waited[which][attempt] = place
     return waited

@@ -25,7 +25,7 @@ CLOSE = 100  # ticks, mostly of a millisecond: so much may two SYNs overtake eac
 
 def older(trace: Attempts, rows: AttemptRows) -> int:
     """How many of these attempts on one server have a SYN with an older TSval than their address sent before."""
-    near = between(trace, distinct(trace.client_host[rows]), trace.server_host[rows[0]])
+    near = trace.in_order(between(trace, distinct(trace.client_host[rows]), trace.server_host[rows[0]]))
     syns = near[trace.end("client", "options", near) & OPT_TIMESTAMPS != 0]
     tracked = trace.tracked(near)
     newest = trace.endpoints["tsval"][trace.client_rows[tracked]]

@@ -45,7 +45,7 @@ class Position:
 def locate(trace: Attempts, legs: Legs) -> Position:
     """Ask the first connections that have a whole handshake."""
     whole = FACT_SYN | FACT_SYNACK | FACT_ACKED
-    rows = trace.tracked_where((trace.facts & whole == whole) & ~trace.untimed)[:ASKED]
+    rows = trace.earliest(trace.tracked_where((trace.facts & whole == whole) & ~trace.untimed), ASKED)
     votes = agree(by_ttl(trace, rows), by_halves(legs.of(rows)))
     counts = np.bincount(votes[votes != SILENT], minlength=len(PLACES))
     spoken = int(counts.sum())

@@ -8,6 +8,7 @@ import struct
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.captures import records
 from support.samples import DIRECTORY, SAMPLES
 
 from handshake_inspect.engine import analyze
@@ -15,14 +16,6 @@ from handshake_inspect.render import Options
 from handshake_inspect.render.json import render
 
 HEADER = 24
-
-
-def records(octets):
-    """The record boundaries of a little-endian classic pcap."""
-    ends = [HEADER]
-    while ends[-1] < len(octets):
-        ends.append(ends[-1] + 16 + struct.unpack_from("<I", octets, ends[-1] + 8)[0])
-    return ends
 
 
 def as_json(inputs):

@@ -45,6 +45,14 @@ def pcap(frames: Iterable[Timed], *, big=False, nano=False, modified=False, **he
     return head + b"".join(pcap_record(ns, frame, big=big, nano=nano, modified=modified) for ns, frame in frames)
 
 
+def records(octets: bytes) -> list[int]:
+    """Where the records of a little-endian classic pcap begin, and where the last one ends."""
+    ends = [len(pcap_header())]
+    while ends[-1] < len(octets):
+        ends.append(ends[-1] + 16 + struct.unpack_from("<I", octets, ends[-1] + 8)[0])
+    return ends
+
+
 def block(kind: int, body: bytes, *, big=False) -> bytes:
     """Any pcapng block; the body is padded to whole words."""
     body += bytes(-len(body) % 4)

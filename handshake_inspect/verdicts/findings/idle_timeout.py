@@ -42,7 +42,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import stalled
-from handshake_inspect.verdicts.findings.base import CITED, largest, span, target, write
+from handshake_inspect.verdicts.findings.base import earliest, largest, span, target, write
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.once import once
@@ -382,7 +382,7 @@ def make(
     advice: str,
 ) -> Finding:
     """A finding about these connections."""
-    cited = rows[np.argsort(trace.connections["first_ns"][rows], kind="stable")][:CITED]
+    cited = earliest(trace, rows)
     frames = trace.connections["rst_frame"][cited]
     frames = np.where(frames > 0, frames, trace.connections["first_frame"][cited])
     return Finding(

@@ -355,7 +355,7 @@ def finding(trace: Attempts, found: Hole) -> Finding:
         "icmp_mtu": found.mtu or None,
         "clamp_mss_to": mss,
     }
-    cited = np.argsort(first, kind="stable")[:CITED]
+    cited = np.lexsort((trace.ids[failed.rows], first))[:CITED]
     said = f'{found.too_big} ICMP "too big" seen' if found.too_big else 'no ICMP "too big" seen'
     passed = f"{found.passed} bytes of payload passed, {least} never"
     if found.changed == metrics["connections"]:

@@ -66,7 +66,7 @@ from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, REFUSED
 from handshake_inspect.wire.text import plural
 
-LISTED = 100  # ports and hosts named in the metrics; the counts are of all
+LISTED = 100  # ports and hosts named in the metrics, those asked first; the counts are of all
 NAMED = 10  # of what is open, in the title
 
 OPEN, CLOSED, FILTERED, UNCLEAR, UNFILTERED = ("open", "closed", "filtered", "open_or_filtered", "unfiltered")
@@ -74,7 +74,8 @@ OPEN, CLOSED, FILTERED, UNCLEAR, UNFILTERED = ("open", "closed", "filtered", "op
 
 def detect(case: Case) -> list[Finding]:
     """One finding for each source and kind of scan."""
-    found = sorted(scans(case), key=lambda scan: (-len(scan.rows), int(scan.rows[0])))
+    ids = case.attempts.ids
+    found = sorted(scans(case), key=lambda scan: (-len(scan.rows), int(ids[scan.rows].min())))
     return first_of(KIND, "sources that scan", found, lambda scan: describe(case, scan))
 
 
@@ -238,7 +239,8 @@ def named(case: Case, scan: Scan, *, vertical: bool) -> list[Any]:
         ports, often = counts(target_ports(case, rows))
         return [int(port) for port in ports[np.argsort(-often, kind="stable")][:LISTED]]
     parted = group(scan.probes.host, rows)
-    most = sorted(range(len(parted)), key=lambda g: (-int(parted.sizes[g]), int(parted.of(g)[0])))
+    first = np.minimum.reduceat(case.attempts.ids[parted.rows], parted.starts)
+    most = np.lexsort((first, -parted.sizes)).tolist()
     return [write(probed_end(case, int(parted.of(g)[0]))[0]) for g in most[:LISTED]]
 
 
@@ -259,7 +261,7 @@ def listed(case: Case, found: dict[str, AttemptRows], reached: dict[str, Any]) -
     for state, rows in found.items():
         if state in (CLOSED, UNFILTERED):
             continue
-        ends = sorted(probed_end(case, int(row)) for row in rows[:LISTED])
+        ends = sorted(probed_end(case, int(row)) for row in case.attempts.earliest(rows, LISTED))
         if reached["hosts"] == 1:
             lists[state] = [port for _, port in ends]
         else:

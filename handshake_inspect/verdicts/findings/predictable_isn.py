@@ -57,7 +57,7 @@ def detect(case: Case) -> list[Finding]:
     if len(ends) < LEAST:
         return []
     iss = trace.endpoints["iss"][ends]
-    # Numbers of `ends`: columns are read in order of rows, and put in order afterwards, some hosts at a time.
+    # Numbers of `ends`: columns are read in order of first frames, and sorted by time afterwards, some hosts at a time.
     groups = grouping.group(hosts, np.arange(len(ends), dtype=np.int32), at_least=LEAST)
     del hosts
     found: list[tuple[EndpointRows, Rule]] = []
@@ -91,10 +91,10 @@ def predictable(
     groups: grouping.Groups[Any], iss: NDArray[np.uint32], times: Words
 ) -> Iterator[tuple[NDArray[Any], Rule]]:
     """The groups that follow a rule, in order of time."""
-    early = np.arange(len(groups.rows)) - np.repeat(groups.starts, groups.sizes) < ENOUGH
-    rows, sizes = groups.rows[early], np.minimum(groups.sizes, ENOUGH)
     # Rows are in order of time but for those whose SYN was repeated, and so are sorted at once.
-    rows = rows[grouping.sorting(groups.number[early], times[rows], kind="stable")]
+    rows = groups.rows[grouping.sorting(groups.number, times[groups.rows], kind="stable")]
+    early = np.arange(len(rows)) - np.repeat(groups.starts, groups.sizes) < ENOUGH
+    rows, sizes = rows[early], np.minimum(groups.sizes, ENOUGH)
     groups = grouping.Groups(rows, np.cumsum(sizes) - sizes, np.cumsum(sizes))
     step, within = steps(iss, groups)
     passed = (np.diff(times[rows]) // CLOCK_NS).astype(np.uint32)
@@ -130,10 +130,9 @@ def isns(case: Case) -> tuple[EndpointRows, NDArray[np.uint64], Words]:
     trace = case.attempts
     c, facts = trace.connections, trace.facts
     fresh = c["previous"] == 0
-    answered = trace.tracked_where(fresh & (facts & FACT_SYNACK != 0))[:LOOKED_AT]
-    opened = trace.tracked_where(
-        fresh & (facts & FACT_SYN != 0) & (trace.of_connections(case.outcomes.outcome) == ESTABLISHED)
-    )[:LOOKED_AT]
+    answered = trace.earliest(trace.tracked_where(fresh & (facts & FACT_SYNACK != 0)), LOOKED_AT)
+    served = fresh & (facts & FACT_SYN != 0) & (trace.of_connections(case.outcomes.outcome) == ESTABLISHED)
+    opened = trace.earliest(trace.tracked_where(served), LOOKED_AT)
     ends = chained(trace.server_rows[answered], trace.client_rows[opened])
     keys = np.concatenate([trace.server_host[answered], trace.client_host[opened]])
     return ends, keys, np.concatenate([c["synack_ns"][answered], c["syn_ns"][opened]])

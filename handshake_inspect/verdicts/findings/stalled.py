@@ -107,7 +107,7 @@ def finding(trace: Attempts, waiting: Silence) -> Finding:
         **endings(trace, waiting),
     }
     pause = f", after pauses of {duration(int(after.min()))} or more" if len(after) * 2 > len(idle) else ""
-    cited = np.argsort(first, kind="stable")[:CITED]
+    cited = np.lexsort((trace.ids[waiting.rows], first))[:CITED]
     return Finding(
         KIND,
         "warning" if connections >= MANY else "info",

@@ -102,7 +102,8 @@ def by_source(probes: Probes, suspects: Keys) -> Iterator[Probes]:
 
 def arranged(case: Case, probes: Probes) -> Scan:
     """The probes of one source by service, and how far they reach."""
-    order = np.lexsort((case.attempts.first_times[probes.rows], probes.service))
+    trace = case.attempts
+    order = np.lexsort((trace.ids[probes.rows], trace.first_times[probes.rows], probes.service))
     starts = np.flatnonzero(run_starts(probes.service[order]))
     _, ports = counts(probes.host[order[starts]])
     _, hosts = counts(target_ports(case, probes.rows[order[starts]]))

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.elsewhere import server_of
 from handshake_inspect.verdicts.findings.base import CITED, Host, cite, client, target
-from handshake_inspect.verdicts.findings.keys import Times, run_starts
-from handshake_inspect.verdicts.numbering import AttemptRows
+from handshake_inspect.verdicts.findings.keys import Keys, Times, run_starts
+from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.paws import older
 from handshake_inspect.verdicts.words import CAUSE, REFUSED, REJECTED
@@ -128,20 +129,26 @@ class Tally:
 
 
 def _services(case: Case, rows: AttemptRows) -> dict[int, int]:
-    keys, first = np.unique(case.attempts.server_key[rows], return_index=True)
-    return {int(keys[at]): target(case.attempts, int(rows[first[at]]))[1] for at in np.argsort(first)[:SERVICES]}
+    trace = case.attempts
+    keys, _, first = _by_key(trace, trace.server_key, rows)
+    return {int(keys[at]): target(trace, int(trace.order[first[at]]))[1] for at in np.argsort(first)[:SERVICES]}
 
 
 def _clients(case: Case, rows: AttemptRows) -> tuple[NDArray[np.uint64], NDArray[np.int64], dict[int, Host]]:
-    keys = case.attempts.client_host[rows]
-    order = np.argsort(keys, kind="stable")
-    starts = np.flatnonzero(run_starts(keys[order]))
-    sizes = np.diff(np.append(starts, len(keys)))
-    first = rows[order[starts]]
+    trace = case.attempts
+    keys, sizes, first = _by_key(trace, trace.client_host, rows)
     best = np.lexsort((first, -sizes))
-    ordered = keys[order[starts[best]]]
-    names = {int(ordered[i]): client(case.attempts, int(first[best[i]]))[0] for i in range(min(NAMED, len(best)))}
-    return ordered, sizes[best], names
+    names = {int(keys[at]): client(trace, int(trace.order[first[at]]))[0] for at in best[:NAMED]}
+    return keys[best], sizes[best], names
+
+
+def _by_key(trace: Attempts, every: Any, rows: AttemptRows) -> tuple[Keys, Times, ReportIds]:
+    """The different keys of these attempts, how many have each, and the id of the first of those."""
+    keys = every[rows]
+    order = np.argsort(keys)
+    starts = np.flatnonzero(run_starts(keys[order]))
+    first = np.minimum.reduceat(trace.ids[rows[order]], starts)
+    return keys[order[starts]], np.diff(np.append(starts, len(keys))), ReportIds(first)
 
 
 def _joined(one: Tally, other: Tally) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -193,7 +200,8 @@ def _answered_from(case: Case, rows: AttemptRows) -> list[tuple[Host, int]]:
 
 def _reporters(case: Case, rows: AttemptRows) -> list[Host]:
     """Who sent the ICMP errors."""
-    kept = case.attempts.connection("retries", rows)
-    reports = case.attempts.retries[kept[kept > 0].astype(np.intp) - 1]
-    found = {(int(one["reporter_hi"]), int(one["reporter_lo"])) for one in reports[: 100 * REPORTERS]}
+    trace = case.attempts
+    rows = trace.earliest(rows[trace.connection("retries", rows) > 0], 100 * REPORTERS)
+    reports = trace.retries[trace.connection("retries", rows).astype(np.intp) - 1]
+    found = {(int(one["reporter_hi"]), int(one["reporter_lo"])) for one in reports}
     return [each for each in sorted(found) if each != (0, 0)][:REPORTERS]

@@ -54,7 +54,7 @@ KIND = Kind(
 
 def finding(case: Case, tls: Handshakes, places: Places, total: int) -> Finding:
     """Numbers and words of one service."""
-    rows = tls.connections(places)
+    rows = case.attempts.in_order(tls.connections(places))
     host, port = target(case.attempts, int(rows[0]))
     versions, counts = np.unique(tls.version[places], return_counts=True)
     by_version = {version_text(int(v)): int(n) for v, n in zip(versions[::-1], counts[::-1], strict=True)}

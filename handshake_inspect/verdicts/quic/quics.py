@@ -68,6 +68,11 @@ class Quics:
         times: Times = self.rows["first_ns"]
         return times
 
+    def first_frames(self, places: Any) -> Times:
+        """The first frame of each of these."""
+        frames: Times = self.rows["first_frame"][places].astype(np.int64)
+        return frames
+
     def is_ipv4(self, rows: NDArray[np.intp]) -> Bools:
         """Which of these use IPv4."""
         found: Bools = self.rows["ip_version"][rows] == 4
