@@ -5,12 +5,30 @@ know, such as HTTPS, or the signatures of DNSSEC.  So are the sections behind th
 to a question, and a snap length often cuts them off.
 """
 
+from typing import Any
+
 from dpkt import dns
 from dpkt.dpkt import Error
 
 UNREADABLE = (Error, ValueError, IndexError, TypeError, AttributeError, OSError)
 _ANSWERS, _HEAD = slice(6, 8), 12  # where their number is, before the two of the sections behind; the whole header
+MOST_JUMPS = 10  # of a compressed name, as many as Go's resolver follows
+_POINTER, _LONGEST_NAME = 0xC0, 255
 _READ = frozenset([dns.DNS_A, dns.DNS_CNAME, dns.DNS_AAAA])
+
+
+def check_jumps(data: bytes, at: int) -> None:
+    """Raise ValueError for a name that jumps back again and again: each record could cost a walk through all bytes."""
+    jumps = length = 0
+    while at + 1 < len(data) and data[at] and length <= _LONGEST_NAME:
+        if data[at] < _POINTER:
+            length += 1 + data[at]
+            at += 1 + data[at]
+            continue
+        jumps += 1
+        if jumps > MOST_JUMPS:
+            raise ValueError("too many jumps")
+        at = (data[at] & ~_POINTER) << 8 | data[at + 1]
 
 
 class Answers(dns.DNS):  # type: ignore[misc]
@@ -21,8 +39,17 @@ class Answers(dns.DNS):  # type: ignore[misc]
 
         def unpack_rdata(self, buf: bytes, off: int) -> None:
             """As dpkt calls it."""
-            if self.type in _READ:
-                super().unpack_rdata(buf, off)
+            if self.type not in _READ:
+                return
+            if self.type == dns.DNS_CNAME:
+                check_jumps(buf, off)
+            super().unpack_rdata(buf, off)
+
+    def unpack_rr(self, buf: bytes, off: int) -> tuple[Any, int]:
+        """As dpkt calls it."""
+        check_jumps(buf, off)
+        found: tuple[Any, int] = super().unpack_rr(buf, off)
+        return found
 
 
 def parse(data: bytes, most: int) -> Answers:

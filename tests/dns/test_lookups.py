@@ -1,6 +1,7 @@
 """Lookups: what was asked, how often, and what the answer said; any bytes."""
 
 import socket
+import struct
 
 import pytest
 from hypothesis import given
@@ -130,6 +131,18 @@ def test_of_many_answers_the_first_ones_are_read():
     found = messages.read(answer(records=many))
     assert found is not None
     assert found.addresses == tuple(mapped(f"198.51.100.{i}") for i in range(messages.MOST_RECORDS))
+
+
+@pytest.mark.parametrize(("jumps", "is_read"), [(0, True), (9, True), (10, False), (600, False)])
+def test_names_that_jump_on_and_on(jumps, is_read):
+    """Pointers, each to the one before, in the data of a record, and another record whose name begins with the last."""
+    begin = len(query()) + len(record("www.example.org", RRSIG, b""))
+    places = [12, *range(begin, begin + 2 * jumps, 2)]
+    pointers = b"".join(struct.pack(">H", 0xC000 | place) for place in places[:-1])
+    named = struct.pack(">HHHIH", 0xC000 | places[-1], A, 1, 300, 4) + socket.inet_aton("198.51.100.9")
+    found = messages.read(answer(records=[record("www.example.org", RRSIG, pointers), named]))
+    assert (found is not None) == is_read
+    assert found is None or found.addresses == (mapped("198.51.100.9"),)
 
 
 @given(st.binary(max_size=60), st.integers(0, 3))
