@@ -250,6 +250,6 @@ def test_half_a_close_is_no_idle_connection():
 
 @pytest.mark.parametrize(("second", "times"), [(350, [60, 350]), (63, [60])])
 def test_a_service_behind_two_tables(second, times):
-    wires = crowd(7, reset_after(60)) + crowd(6, reset_after(second), address="192.0.2.9", timestamps=False)
+    wires = crowd(7, reset_after(60)) + crowd(6, reset_after(second), address="192.0.2.9")
     findings = found(merged(*wires), "idle-timeout")
     assert [round(each["metrics"]["idle_timeout_ns"] / SECOND) for each in findings] == times
