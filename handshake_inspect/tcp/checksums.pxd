@@ -3,12 +3,13 @@ from libc.stdint cimport uint64_t
 
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport rows
+from handshake_inspect.wire cimport fourtuple
 
 cdef unsigned int CHECK_GOOD
 cdef unsigned int NOTE_BAD_IP_CHECKSUM
-cdef uint64_t MASK64
-cdef uint64_t PATHS
-cdef uint64_t SPREAD
+cdef uint64_t MOST_PATHS
+cdef uint64_t LONGEST_RUN
+cdef unsigned int NO_TTL
 
 @cython.final
 cdef class Checksums:
@@ -19,10 +20,16 @@ cdef class Checksums:
     cdef readonly uint64_t first_bad_ip
     cdef object path_rows
     cdef uint64_t *paths
+    cdef uint64_t mask
+    cdef uint64_t known
 
-    @cython.locals(key=uint64_t)
-    cdef void note_good(self, rows.Endpoint *sender, seg.Segment *segment) noexcept nogil
-    @cython.locals(key=uint64_t)
+    cdef int note_good(self, rows.Endpoint *sender, seg.Segment *segment) except -1 nogil
+    @cython.locals(at=uint64_t)
+    cdef int remember(self, uint64_t key) except -1 nogil
+    cdef bint knows(self, uint64_t key) noexcept nogil
+    @cython.locals(at=uint64_t, last=uint64_t)
+    cdef uint64_t place_of(self, uint64_t key) noexcept nogil
+    @cython.locals(old="uint64_t *", count=uint64_t, i=uint64_t)
+    cdef int grow(self) except -1 with gil
     cdef bint is_corrupt(self, rows.Endpoint *sender, seg.Segment *segment) noexcept nogil
-    @cython.locals(key=uint64_t)
     cdef uint64_t key_of(self, seg.Segment *segment) noexcept nogil

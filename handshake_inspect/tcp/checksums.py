@@ -4,17 +4,20 @@ A segment with a wrong checksum was damaged if its sender is known to fill check
 segment of that connection, or of that host to the same peer over the same way (the same TTL), had a right one.  A host
 whose checksums are never right is captured before they are filled in, or behind a box that spoils them for the capture
 only: what it sends arrives, as the answers show.  Between guests of one machine they are never filled in, though what
-the same guest sends to others has right ones.
+the same guest sends to others has right ones.  What is known of other paths says nothing of this one.
 """
 
 from typing import Any
 
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import CHECK_GOOD
-from handshake_inspect.wire.const import MASK64, NOTE_BAD_IP_CHECKSUM
+from handshake_inspect.wire import fourtuple
+from handshake_inspect.wire.const import NOTE_BAD_IP_CHECKSUM
 
-PATHS = 4096  # from host to host, that are remembered for a right checksum; two in one place take turns
-SPREAD = 0x9E37_79B9_7F4A_7C15
+FIRST_PATHS = 1 << 12  # places for paths from host to host, a power of two; twice as many when half are taken
+MOST_PATHS = 1 << 20  # that are remembered for a right checksum: the first ones
+LONGEST_RUN = 256  # places that are looked at; the hash has no secret, but by accident no run gets so long
+NO_TTL = 1 << 8  # stands for the receiver's, so that both directions have names of their own
 
 
 class Checksums:
@@ -26,16 +29,52 @@ class Checksums:
         self.first_bad = 0
         self.bad_ip = 0
         self.first_bad_ip = 0
-        self.path_rows = rows.reserve_words(PATHS)
+        self.path_rows = rows.reserve_words(FIRST_PATHS)
         self.paths = rows.words_of(self.path_rows)
+        self.mask = FIRST_PATHS - 1
+        self.known = 0
 
-    def note_good(self, sender: Any, segment: Any) -> None:
-        """A right checksum: its sender, and its host to this peer, fill them in."""
+    def note_good(self, sender: Any, segment: Any) -> int:
+        """A right checksum: its sender, and its host to this peer, fill them in.  MemoryError if there is no room."""
         self.good += 1
         if not sender.checks & CHECK_GOOD:
             sender.checks |= CHECK_GOOD
-            key = self.key_of(segment)
-            self.paths[key % PATHS] = key
+            self.remember(self.key_of(segment))
+        return 0
+
+    def remember(self, key: int) -> int:
+        """Note that a right checksum came on a path."""
+        at = self.place_of(key)
+        if self.paths[at] == 0 and self.known < MOST_PATHS:
+            self.paths[at] = key
+            self.known += 1
+            if 2 * self.known > self.mask:
+                self.grow()
+        return 0
+
+    def knows(self, key: int) -> bool:
+        """Whether a right checksum came on a path."""
+        return self.paths[self.place_of(key)] == key
+
+    def place_of(self, key: int) -> int:
+        """Where a path is, or would be; at the end of a run it is another's place."""
+        at = (key >> 1) & self.mask  # the lowest bit of all names is 1
+        last = (at + LONGEST_RUN) & self.mask
+        while self.paths[at] and self.paths[at] != key and at != last:
+            at = (at + 1) & self.mask
+        return at
+
+    def grow(self) -> int:
+        """Twice as many places."""
+        old_rows, old, count = self.path_rows, self.paths, self.mask + 1
+        self.path_rows = rows.reserve_words(2 * count)
+        self.paths = rows.words_of(self.path_rows)
+        self.mask = 2 * count - 1
+        for i in range(count):
+            if old[i]:
+                self.paths[self.place_of(old[i])] = old[i]
+        del old_rows  # here at the earliest: `old` lies in it
+        return 0
 
     def is_corrupt(self, sender: Any, segment: Any) -> bool:
         """Count a wrong checksum; whether it means a damaged segment, which its receiver drops, and not offloading."""
@@ -47,11 +86,13 @@ class Checksums:
             self.bad += 1
             if self.first_bad == 0:
                 self.first_bad = segment.frame
-        key = self.key_of(segment)
-        return sender.checks & CHECK_GOOD != 0 or self.paths[key % PATHS] == key
+        return sender.checks & CHECK_GOOD != 0 or self.knows(self.key_of(segment))
 
     def key_of(self, segment: Any) -> int:
         """A 64-bit name of the sending host, of its peer, and of the way that its segment came."""
-        key = ((segment.src_hi ^ (segment.src_lo + segment.ttl)) * SPREAD) & MASK64
-        key = ((key ^ (key >> 32) ^ segment.dst_hi ^ segment.dst_lo) * SPREAD) & MASK64
-        return (key ^ (key >> 32)) | 1
+        return (
+            fourtuple.hash_four_tuple(
+                segment.src_hi, segment.src_lo, segment.ttl, segment.dst_hi, segment.dst_lo, NO_TTL
+            )
+            | 1
+        )

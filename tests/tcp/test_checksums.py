@@ -1,9 +1,14 @@
 """Segments that were damaged on the way: whose checksum shows it, and what is left of them."""
 
+import io
+
 import pytest
 from support import captures
 from support.detected import found, merged
-from support.wire import MS, Wire, report_of, states
+from support.frames import SERVER
+from support.wire import MS, SECOND, START, Wire, report_of, states
+
+from handshake_inspect.engine import analyze
 
 ETHERNET = 14
 
@@ -133,3 +138,34 @@ def test_what_a_guest_sends_to_its_neighbour_is_heard_though_others_get_right_ch
         ("established", "fin", 200)
     }
     assert found(report, "capture-quality") == []
+
+
+def served(client, **words):
+    """A connection of this client: enough to know how both ends fill in their checksums."""
+    return Wire(client=(client, 4000), **words).handshake().frames()
+
+
+def test_a_host_stays_known_whoever_else_comes():
+    """Of eight hosts with right checksums each sends damaged segments, after thousands of others came by."""
+    known = [f"192.0.2.{77 + n}" for n in range(8)]
+    early = [frame for client in known for frame in served(client)]
+    strangers = [frame for n in range(2200) for frame in served(f"10.1.{n >> 8}.{n & 0xFF}", start=START + SECOND)]
+    late = [
+        frame
+        for n, client in enumerate(known)
+        for frame in spoiled(served(client, start=START + 2 * SECOND, server=(SERVER[0], 81), client_isn=n), client)
+    ]
+    report = analyze([io.BytesIO(captures.pcap(in_time([*early, *strangers, *late]), nano=True))])
+    damaged = [one for one in report.connections if one.server.port == 81]
+    assert [one.handshake.syn_count for one in damaged] == [0] * len(known)
+
+
+def test_the_neighbour_of_a_host_that_is_known():
+    """Its address is one more and its TTL one less; its checksums are never right, and it is heard."""
+    wire = Wire(client=("192.0.2.78", 4000), start=START + SECOND)
+    wire.client.ttl = 63
+    wire.handshake().exchange()
+    frames = [*served("192.0.2.77"), *spoiled(wire.frames(), "192.0.2.78")]
+    report = report_of(captures.pcap(frames, nano=True))
+    (mine,) = [one for one in report["connections"] if one["client"]["ip"] == "192.0.2.78"]
+    assert (mine["roles"], mine["client_to_server"]["bytes"]) == ("observed", 100)
