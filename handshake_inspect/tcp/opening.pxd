@@ -98,6 +98,9 @@ cdef int on_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side
 ) noexcept nogil
+cdef bint answers_unseen_syn(
+    rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment, int side
+) noexcept nogil
 cdef bint has_isn(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef bint is_answer(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment

@@ -216,6 +216,8 @@ def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     facts = connection.facts
     if answers_provisional(table, connection, segment):
         return PROVISIONAL_ANSWERED
+    if answers_unseen_syn(connection, sender, peer, segment, side):
+        return NEW_INCARNATION
     if not facts & (FACT_SYN | FACT_SYNACK):
         return unasked_syn_ack(connection, sender, peer, segment, side)
     if facts & FACT_SIMULTANEOUS and segment.seq == sender.iss and answers(connection, peer, segment.ack):
@@ -228,6 +230,18 @@ def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     if side != connection.client:
         first_syn_ack(table, connection, sender, peer, segment)
     return OURS
+
+
+def answers_unseen_syn(connection: Any, server: Any, client: Any, segment: Any, side: int) -> bool:
+    """Whether a SYN-ACK begins another incarnation: of a capture that lacks what clients send, SYNs and all.
+
+    It has another ISN and acknowledges another one than the SYN-ACK before, which was for another SYN.
+    """
+    if connection.facts & FACT_SYN or side == connection.client or client.traits & TRAIT_SEEN:
+        return False
+    if not server.traits & TRAIT_ISS or segment.seq == server.iss or segment.ack == (client.iss + 1) & MASK32:
+        return False
+    return segment.ts_ns - connection.last_synack_ns >= UNSEEN_SYN_NS
 
 
 def is_answer(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:

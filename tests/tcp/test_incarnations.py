@@ -130,6 +130,39 @@ def test_a_syn_ack_for_the_new_isn_makes_it_another_connection(past):
     assert new["client_to_server"]["frames"] + new["server_to_client"]["frames"] == 3
 
 
+@pytest.mark.parametrize("words", [{}, {"timestamps": False}, {"client": frames.CLIENT6, "server": frames.SERVER6}],
+                         ids=["timestamps", "plain", "IPv6"])  # fmt: skip
+@pytest.mark.parametrize("pause", [SECOND, 120 * SECOND])
+@pytest.mark.parametrize("ends", [["client"] * 3, ["server"] * 3, [None] * 3], ids=["client", "server", "nobody"])
+def test_a_syn_ack_for_another_syn_where_clients_are_not_captured(ends, pause, words):
+    wire = Wire(**words)
+    for number, first in enumerate(ends):
+        for end in (wire.client, wire.server):
+            end.isn = end.snd_nxt = (end.isn + number * 700_000_000) % 2**32
+            end.rcv_nxt = 0
+        wire.handshake().exchange(100 + number)
+        if first:
+            wire.close(first)
+        wire.wait(pause)
+    report = wire.report(only="server")
+    rows = report["connections"]
+    assert [one["server_to_client"]["bytes"] for one in rows] == [100, 101, 102]
+    assert {one["outcome"] for one in rows} == {"established"}
+    assert len({one["handshake"]["server_isn"] for one in rows}) == 3
+    assert {one["id"] for one in report["findings"]} == {"capture-quality"}
+
+
+@pytest.mark.parametrize(("seq", "past", "count"), [(0, 0, 1), (1_000_000, 0, 1), (1_000_000, 5_000_000, 2)],
+                         ids=["again", "another ISN for the same SYN", "another ISN for another SYN"])  # fmt: skip
+def test_what_a_syn_ack_alone_belongs_to(seq, past, count):
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.wait(3 * SECOND)
+    wire.server.syn_ack(seq=wire.server.isn + seq, ack=wire.client.isn + 1 + past)
+    assert len(wire.connections(only="server")) == count
+
+
 def test_one_attempt_is_one_connection_however_long_it_takes():
     """Linux's default: up to 11 SYNs in two minutes; Zeek and argus split it."""
     wire = Wire()

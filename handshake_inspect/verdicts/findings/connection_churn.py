@@ -192,6 +192,7 @@ def pair_finding(case: Case, rows: ConnectionRows, parallel: int) -> Finding:
     opener, _ = client(trace, int(rows[0]))
     lasted = max(int(c["last_ns"][rows].max() - c["first_ns"][rows].min()), 1)
     cited = earliest(trace, rows)
+    frames = np.where(c["syn_frame"][cited] > 0, c["syn_frame"][cited], c["first_frame"][cited])
     return Finding(
         KIND,
         "info",
@@ -214,7 +215,7 @@ def pair_finding(case: Case, rows: ConnectionRows, parallel: int) -> Finding:
         },
         advice="Use a connection pool or HTTP keep-alive in the client, and give the server an idle timeout that "
         "is longer than the client's pauses (nginx `keepalive_timeout`, and `keepalive` in `upstream` blocks).",
-        frames=tuple(c["syn_frame"][cited].tolist()),
+        frames=tuple(frames.tolist()),
         connections=tuple(cited.tolist()),
         **window(trace, rows),
     )

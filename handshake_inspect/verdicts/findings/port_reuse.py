@@ -2,10 +2,10 @@
 
 TIME-WAIT exists to keep segments of the old connection out of the new one (RFC 9293 section 3.3.2); RFC 6191 and the
 ISN rule allow its end ahead of time, and stacks differ in whether they take it.  A reuse counts when the connection
-before was established, so that somebody holds TIME-WAIT (or still the connection), and when the new SYN came less than
-2 MSL (an option, `Limits.time_wait_ns`) after it: after TIME-WAIT was entered last, or after its last segment.  A retry
-of an attempt that was refused or never answered leaves nothing behind, and a SYN into a connection that is still open
-is stale-peer's.
+before was established, so that somebody holds TIME-WAIT (or still the connection), and when the new SYN, which is in
+the capture, came less than 2 MSL (an option, `Limits.time_wait_ns`) after it: after TIME-WAIT was entered last, or
+after its last segment.  A retry of an attempt that was refused or never answered leaves nothing behind, and a SYN into a
+connection that is still open is stale-peer's.
 
 `info`: it is legal and mostly works.  `warning` where reused attempts failed, or had to send their SYN again: the
 holder of TIME-WAIT or of a stale connection did not take it.
@@ -14,7 +14,7 @@ holder of TIME-WAIT or of a stale connection did not take it.
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_BLIND_SYN, FACT_PORT_REUSED
+from handshake_inspect.tcp.facts import FACT_BLIND_SYN, FACT_PORT_REUSED, FACT_SYN
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -41,7 +41,7 @@ def detect(case: Case) -> list[Finding]:
     rows, before = rows[soon], before[soon]
     gap = c["first_ns"][rows] - np.maximum(c["last_ns"][before], c["time_wait_ns"][before])
     soon = (case.outcomes.outcome[before] == ESTABLISHED) & (gap < trace.limits.time_wait_ns)
-    soon &= trace.facts[before] & FACT_BLIND_SYN == 0
+    soon &= (trace.facts[before] & FACT_BLIND_SYN == 0) & (trace.facts[rows] & FACT_SYN != 0)
     rows, gap = rows[soon], np.maximum(gap[soon], 0)
     gaps = np.zeros(len(trace.facts), dtype=np.int64)
     gaps[rows] = gap

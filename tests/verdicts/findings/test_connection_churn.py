@@ -1,5 +1,7 @@
 import pytest
+from support import captures
 from support.detected import MS, SECOND, START, chance, crowd, found, merged, only
+from support.wire import report_of
 
 
 def request(wire, number=0):
@@ -93,3 +95,12 @@ def test_guessing_of_passwords_is_no_churn():
 )
 def test_who_is_served_and_comes_back_could_use_a_pool(act):
     assert only(merged(*crowd(60, act, every=600 * MS)), "connection-churn")
+
+
+def test_where_clients_are_not_captured_the_first_frames_are_cited():
+    wires = crowd(60, lambda wire, _: wire.handshake().exchange(5000).close(), every=300 * MS)
+    taken = sorted((each for wire in wires for each in wire.frames(only="server")), key=lambda each: each[0])
+    report = report_of(captures.pcap(taken, nano=True))
+    finding = only(report, "connection-churn")
+    firsts = [report["connections"][number]["first_frame"] for number in finding["evidence"]["connections"]]
+    assert finding["evidence"]["frames"] == firsts
