@@ -31,7 +31,6 @@ from handshake_inspect.tcp.facts import (
     FACT_BARE_RST_AFTER_ACK,
     FACT_CLIENT_DATA,
     FACT_RST,
-    FACT_SYN,
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
 )
@@ -116,7 +115,7 @@ def hit(case: Case) -> Bools:
     """Connections whose final ACK the server did not take."""
     trace = case.attempts
     c, facts = trace.connections, trace.facts
-    whole = facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED) == FACT_SYN | FACT_SYNACK | FACT_ACKED
+    whole = facts & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED  # the SYN may be from before the capture
     repeated = facts & FACT_SYNACK_AFTER_ACK != 0
     own_syns = np.maximum(c["syn_count"].astype(np.int64) - 1, 0)
     untaken = trace.endpoints["retransmissions"][trace.client_rows] - own_syns >= MIN_UNTAKEN

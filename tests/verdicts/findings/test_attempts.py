@@ -128,6 +128,12 @@ def test_a_full_accept_queue_is_reported_once():
     assert [one["id"] for one in found(timed, "half-open", "accept-queue-overflow")] == ["accept-queue-overflow"]
 
 
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_a_full_accept_queue_is_one_where_the_capture_began_amid_the_handshake(missing):
+    timed = ignored(0, ("10.0.0.1", 4000), 4)[missing:] + used(5 * SECOND, ("10.0.0.1", 4001))
+    assert [one["id"] for one in found(timed, "half-open", "accept-queue-overflow")] == ["accept-queue-overflow"]
+
+
 def test_what_the_end_of_the_capture_left_undecided_is_no_warning():
     timed = [*opened(0, ("10.0.0.1", 4000))[:2], end(SECOND)]
     (one,) = found(timed, "half-open")
@@ -170,8 +176,8 @@ def test_no_overflow(timed):
     assert found([*timed, end(12 * SECOND)], "accept-queue-overflow") == []
 
 
-def test_an_overflow_of_a_connection_whose_syn_is_not_captured():
-    timed = ignored(0, ("10.0.0.1", 4000), 3)[2:]
+def test_a_half_open_connection_whose_syn_is_not_captured():
+    timed = ignored(0, ("10.0.0.1", 4000), 3, window=0)[1:]
     (one,) = found([*timed, end(12 * SECOND)], "half-open")
     assert one["metrics"]["repeated_syns"] == 0
 
