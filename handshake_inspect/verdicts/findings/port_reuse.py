@@ -4,8 +4,8 @@ TIME-WAIT exists to keep segments of the old connection out of the new one (RFC 
 ISN rule allow its end ahead of time, and stacks differ in whether they take it.  A reuse counts when the connection
 before was established, so that somebody holds TIME-WAIT (or still the connection), and when the new SYN, which is in
 the capture, came less than 2 MSL (an option, `Limits.time_wait_ns`) after it: after TIME-WAIT was entered last, or
-after its last segment.  A retry of an attempt that was refused or never answered leaves nothing behind, and a SYN into a
-connection that is still open is stale-peer's.
+after its last segment.  A retry of an attempt that was refused or never answered leaves nothing behind, and a SYN into
+a connection that is still open is stale-peer's.
 
 `info`: it is legal and mostly works.  `warning` where reused attempts failed, or had to send their SYN again: the
 holder of TIME-WAIT or of a stale connection did not take it.
