@@ -68,8 +68,8 @@ runpy.run_module("handshake_inspect", run_name="__main__")
 """
 LIBRARIES = {"click", "msgspec", "numpy", "typing_extensions"}
 NEEDLESS = HEAVY - {"numpy"} | {
-    "cryptography", "difflib", "email", "importlib.metadata", "lark", "pyarrow", "socket", "tabulate", "tempfile",
-    "wcwidth", "zipfile",
+    "click.shell_completion", "cryptography", "difflib", "email", "fsspec", "importlib.metadata", "jinja2", "lark",
+    "numpy.ma", "pandas", "polars", "pyarrow", "socket", "subprocess", "tabulate", "tempfile", "wcwidth", "zipfile",
 }  # fmt: skip
 ASIDE = {"checks", "expression", "live", "render.screen", "testing"}  # what a plain report has no use for
 

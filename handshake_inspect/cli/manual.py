@@ -1,9 +1,9 @@
 """How commands document themselves: options in groups, all of it after --help, and what fits a screen after -h."""
+# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from textwrap import fill, indent
 from typing import Any
 
 import click
@@ -93,6 +93,8 @@ def examples(command: click.Command) -> list[str]:
 
 def short_help(command: click.Command, ctx: click.Context) -> str:
     """The command in one screen: what it does, examples, the names of options."""
+    from textwrap import fill, indent
+
     formatter = ctx.make_formatter()
     command.format_usage(ctx, formatter)
     formatter.write_paragraph()

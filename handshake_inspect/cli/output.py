@@ -97,9 +97,12 @@ class Target:
 
     def page(self, write: Callable[[BinaryIO], object], *, wanted: bool = True) -> None:
         """As `put`, but on a terminal through a pager, if that is `wanted` and more than a screen is written."""
+        if not (wanted and self.terminal and self.name == "-"):
+            self.put(write)
+            return
         from handshake_inspect.cli import paging
 
-        words = paging.command() if wanted and self.terminal and self.name == "-" else []
+        words = paging.command()
 
         def through(stream: BinaryIO) -> None:
             with paging.paged(stream, words) as pages, suppress(BrokenPipeError):  # who has seen enough leaves

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
-from click.shell_completion import CompletionItem
 
 from handshake_inspect.cli.manual import short_help, short_help_option, write_options
 from handshake_inspect.errors import HsiError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 INTERRUPTED = 130
 UNUSABLE = 2
@@ -68,6 +70,8 @@ class Hsi(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Offer commands, and files where none is meant."""
+        from click.shell_completion import CompletionItem
+
         offered = super().shell_complete(ctx, incomplete)
         return offered if incomplete.startswith("-") else [CompletionItem(incomplete, type="file"), *offered]
 

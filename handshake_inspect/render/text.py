@@ -11,7 +11,6 @@ from handshake_inspect.render.capture_lines import capture_lines, in_one_line
 from handshake_inspect.render.connections import connection_lines
 from handshake_inspect.render.examples import examples, kind_of
 from handshake_inspect.render.finding_lines import SEVERITY_LOOKS, finding_lines, follower_lines
-from handshake_inspect.render.ladder import short
 from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, heading, paragraph, written
 from handshake_inspect.render.next_step import next_step
 from handshake_inspect.render.quic import quic
@@ -81,6 +80,8 @@ def _trouble(report: Report) -> list[Connection]:
 def _tcp(report: Report, trouble: list[Connection], options: Options, style: Style) -> Iterator[str]:
     """What became of the connections: first the trouble.  Of a single one its ladder says it all."""
     if options.stories:
+        from handshake_inspect.render.ladder import short  # noqa: PLC0415  most captures hold more than one connection
+
         yield ""
         yield from short(options.stories[0], options, style)
         return

@@ -18,6 +18,7 @@ from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import handshakes
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.sets import distinct
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.setups import setups_of
@@ -70,7 +71,7 @@ def plain_rows(case: Case, tls: Handshakes) -> ConnectionRows:
 def services_of_tls(tls: Handshakes, service: NDArray[np.integer]) -> NDArray[np.integer]:
     """The services that complete TLS from the first byte on, and never after plain text."""
     good = service[tls.rows[(tls.outcome == TLS_ESTABLISHED) & ~tls.upgraded]]
-    return np.setdiff1d(good, service[tls.rows[tls.upgraded]])
+    return distinct(good[~np.isin(good, service[tls.rows[tls.upgraded]])])
 
 
 def server_ended_first(case: Case, rows: NDArray[np.integer]) -> NDArray[np.bool_]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.setup_facts import LEAST_TICKET, MOST_SETTINGS, MOST_TICKET
 from handshake_inspect.tcp.setup_rows import CANDIDATES
+from handshake_inspect.verdicts.sets import distinct
 from handshake_inspect.verdicts.setup.intervals import CLOSE, CLOSE_NS, Bools, Times
 from handshake_inspect.verdicts.setup.words import AMBIGUOUS, EXACT, TICKETS_SKIPPED
 
@@ -110,7 +111,7 @@ class Tickets:
     def of(cls, service: Keys, proved: Lengths) -> "Tickets":
         """From the services of connections, and what each connection proves."""
         known = proved > 0
-        return cls(np.unique(service[known] & _SERVICE | proved[known].astype(np.uint64)))
+        return cls(distinct(service[known] & _SERVICE | proved[known].astype(np.uint64)))
 
     def near(self, service: Keys, length: Lengths) -> tuple[Bools, Bools]:
         """Whether the service is known to have such tickets, and whether any ticket of it is known."""
