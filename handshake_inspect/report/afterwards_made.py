@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,11 @@ from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.connection import Close, Connection
 from handshake_inspect.report.endings import closes
 from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.attempts import Who
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.sets import host_key
+from handshake_inspect.verdicts.columns import batches, marked
+from handshake_inspect.verdicts.numbering import AttemptRows
+from handshake_inspect.verdicts.sets import counts, is_member
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 from handshake_inspect.wire.address import address_text
 
@@ -29,41 +33,46 @@ def of_rows(case: Case, names: Array, rows: Array | None = None, *, waiting: boo
 
     Who holds TIME_WAIT is counted if `waiting`.
     """
-    outcome = case.outcomes.outcome
-    is_open = case.attempts.of_connections((outcome == ESTABLISHED) | (outcome == MIDSTREAM))
+    outcome = case.attempts.of_connections(case.outcomes.outcome)
+    is_open = (outcome == ESTABLISHED) | (outcome == MIDSTREAM)
     if rows is None:
-        full = np.flatnonzero(is_open)
+        full = marked(is_open)
     else:
         full = np.sort(rows[rows < len(is_open)])
         full = full[is_open[full]]
     if not len(full):
         return None
-    lives = AttemptColumns(case, names, full, NONE)
-    codes, meanings = closes(lives)
-    return _counted(
-        np.asarray(names[full]),
-        codes,
-        meanings,
-        {name: lives.end("client", name) + lives.end("server", name) for name in ("frames", *TALLIES)},
-        _in_time_wait(lives) if waiting else Counter(),
-    )
+    count = _Count()
+    for some in batches(len(full)):
+        lives = AttemptColumns(case, names, full[some], NONE)
+        codes, meanings = closes(lives)
+        count.add(np.asarray(names[full[some]]), codes, meanings, partial(_of_both, lives))
+    return count.told(_in_time_wait(case, full) if waiting else Counter())
 
 
-def _in_time_wait(lives: AttemptColumns) -> Counter[str]:
+def _of_both(lives: AttemptColumns, name: str) -> Array:
+    return lives.end("client", name) + lives.end("server", name)
+
+
+def _in_time_wait(case: Case, full: Array) -> Counter[str]:
     """How many of these connections hosts hold in TIME_WAIT: those with the most, and all with as many as the last."""
-    halves: list[list[Array]] = [[], []]
-    for place, who in enumerate(("client", "server")):
-        waits = lives.of_all(lives.case.states[place]) == TcpState.TIME_WAIT
-        for half, part in zip(halves, ("hi", "lo"), strict=True):
-            half.append(lives.address(who, part)[waits])  # type: ignore[arg-type]
-    hi, lo = map(np.concatenate, halves)
-    _, first, counts = np.unique(host_key(hi, lo), return_index=True, return_counts=True)
-    if not len(counts):
-        return Counter()
-    most = np.flatnonzero(counts >= np.sort(counts)[-HOLDERS:][0])
-    return Counter(
-        {address_text(int(hi[at]), int(lo[at])): n for at, n in zip(first[most], counts[most].tolist(), strict=True)}
-    )
+    trace, held = case.attempts, Counter[str]()
+    waiting = [full[trace.of_connections(states)[full] == TcpState.TIME_WAIT] for states in case.states]
+    rows = np.concatenate(waiting)
+    hosts = np.concatenate([trace.client_host[waiting[0]], trace.server_host[waiting[1]]])
+    if not len(hosts):
+        return held
+    different, often = counts(hosts)
+    most = often >= np.sort(often)[-HOLDERS:][0]
+    mine = np.flatnonzero(is_member(hosts, different[most]))
+    examples = mine[np.unique(hosts[mine], return_index=True)[1]]
+    by_client = examples < len(waiting[0])
+    ends: list[tuple[Who, Array]] = [("client", by_client), ("server", ~by_client)]
+    for who, here in ends:
+        hi, lo = trace.halves(who, AttemptRows(rows[examples[here]]))
+        texts = map(address_text, hi.tolist(), lo.tolist())
+        held.update(dict(zip(texts, often[most][here].tolist(), strict=True)))
+    return held
 
 
 def of_connections(connections: Iterable[Connection]) -> Afterwards | None:
@@ -75,13 +84,14 @@ def of_connections(connections: Iterable[Connection]) -> Afterwards | None:
     codes = [places.setdefault(each.close, len(places)) for each in lives]
     held = Counter(each.client.ip for each in lives if each.state.client == "TIME_WAIT")
     held.update(each.server.ip for each in lives if each.state.server == "TIME_WAIT")
-    return _counted(
+    count = _Count()
+    count.add(
         np.array([each.id for each in lives]),
         np.array(codes, dtype=np.intp),
         {code: close for close, code in places.items()},
-        {name: np.array([_sent(each, name) for each in lives]) for name in ("frames", *TALLIES)},
-        held,
+        lambda name: np.array([_sent(each, name) for each in lives]),
     )
+    return count.told(held)
 
 
 def added(kept: Afterwards | None, gone: Afterwards | None) -> Afterwards | None:
@@ -113,34 +123,55 @@ def _sent(connection: Connection, name: str) -> int:
     return sum(counts)
 
 
-def _counted(
-    ids: Array, codes: Array, meanings: Mapping[int, Close], sent: Mapping[str, Array], held: Counter[str]
-) -> Afterwards:
-    tallies = {name: _tally(ids, sent[name]) for name in TALLIES}
-    most_first = sorted(held.items(), key=lambda item: (-item[1], item[0]))
-    return Afterwards(
-        len(ids),
-        int(sent["frames"].sum()),
-        _endings(ids, codes, meanings),
-        **tallies,
-        time_wait=[Holder(ip, count) for ip, count in most_first[:HOLDERS]],
-    )
+class _Count:
+    """What is counted of connections, some at a time: their columns stay in a near cache, and are gone at once."""
 
+    def __init__(self) -> None:
+        self._connections = self._segments = 0
+        self._endings: dict[Close, tuple[int, int]] = {}  # how many, and the lowest id
+        self._tallies: dict[str, Tally] = {}
+        self._most: dict[str, int] = {}  # segments of the examples of tallies
 
-def _endings(ids: Array, codes: Array, meanings: Mapping[int, Close]) -> list[Ended]:
-    alike: defaultdict[tuple[Any, Any], list[int]] = defaultdict(list)
-    for code, close in meanings.items():
-        alike[close.how, close.reset_by if close.how.startswith("rst") else close.first].append(code)
-    endings = []
-    for (how, by), same in alike.items():
-        of_these = ids[np.isin(codes, same)]
-        endings.append(Ended(how, by, len(of_these), int(of_these.min())))
-    return sorted(endings, key=lambda ending: (-ending.connections, ending.example))
+    def add(self, ids: Array, codes: Array, meanings: Mapping[int, Close], sent: Callable[[str], Array]) -> None:
+        """Count some more: how each ended, as a code with its meaning, and what both its ends `sent` by name."""
+        self._connections += len(ids)
+        self._segments += int(sent("frames").sum())
+        for code, close in meanings.items():
+            mine = ids[codes == code]
+            often, first = self._endings.get(close, (0, int(mine[0])))
+            self._endings[close] = often + len(mine), min(first, int(mine.min()))
+        for name in TALLIES:
+            self._tally(name, ids, sent(name))
 
+    def _tally(self, name: str, ids: Array, segments: Array) -> None:
+        most = int(segments.max())
+        if not most:
+            return
+        example, before = int(ids[segments == most].min()), self._most.get(name, 0)
+        tally = Tally(int(segments.sum()), int(np.count_nonzero(segments)), example)
+        if (known := self._tallies.get(name)) is not None:
+            example = min([(-before, known.example), (-most, example)])[1]  # of those with as many, the first
+            tally = Tally(known.segments + tally.segments, known.connections + tally.connections, example)
+        self._tallies[name], self._most[name] = tally, max(before, most)
 
-def _tally(ids: Array, segments: Array) -> Tally | None:
-    total = int(segments.sum())
-    if not total:
-        return None
-    most = ids[segments == segments.max()]
-    return Tally(total, int(np.count_nonzero(segments)), int(most.min()))
+    def told(self, held: Counter[str]) -> Afterwards:
+        """All of it, with the hosts that hold TIME_WAIT."""
+        most_first = sorted(held.items(), key=lambda item: (-item[1], item[0]))
+        return Afterwards(
+            self._connections,
+            self._segments,
+            self._ended(),
+            **self._tallies,
+            time_wait=[Holder(ip, often) for ip, often in most_first[:HOLDERS]],
+        )
+
+    def _ended(self) -> list[Ended]:
+        alike: dict[tuple[Any, Any], list[tuple[int, int]]] = {}
+        for close, counted in self._endings.items():
+            by = close.reset_by if close.how.startswith("rst") else close.first
+            alike.setdefault((close.how, by), []).append(counted)
+        endings = [
+            Ended(how, by, sum(often for often, _ in same), min(first for _, first in same))
+            for (how, by), same in alike.items()
+        ]
+        return sorted(endings, key=lambda ending: (-ending.connections, ending.example))

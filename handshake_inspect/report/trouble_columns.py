@@ -12,6 +12,7 @@ from handshake_inspect.report.endings import closes
 from handshake_inspect.report.trouble import ENDED, MANY, PERCENT
 from handshake_inspect.report.words import TROUBLE_OUTCOMES
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.columns import batches, marked
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM, OUTCOMES
 
 _FAILED = np.array([outcome in TROUBLE_OUTCOMES for outcome in OUTCOMES])
@@ -22,11 +23,11 @@ def troubled(case: Case, names: NDArray[Any]) -> NDArray[np.bool_]:
     outcome = case.outcomes.outcome
     mask: NDArray[np.bool_] = _FAILED[outcome]
     of_connections = case.attempts.of_connections(outcome)
-    was_open = np.flatnonzero((of_connections == ESTABLISHED) | (of_connections == MIDSTREAM))
-    if len(was_open):
-        attempts = AttemptColumns(case, names, was_open, NONE)
+    was_open = marked((of_connections == ESTABLISHED) | (of_connections == MIDSTREAM))
+    for some in batches(len(was_open)):
+        attempts = AttemptColumns(case, names, was_open[some], NONE)
         repeated = (attempts.connection("syn_count") > 1) | (attempts.connection("synack_count") > 1)
-        mask[was_open] |= (attempts.outcome == ESTABLISHED) & repeated | _had_trouble(attempts)
+        mask[was_open[some]] |= (attempts.outcome == ESTABLISHED) & repeated | _had_trouble(attempts)
     return mask
 
 

@@ -9,15 +9,24 @@ from support.wire import SECOND, START, Wire, merged
 from handshake_inspect import analyze
 from handshake_inspect.expression.language import parse
 from handshake_inspect.expression.select import filtered
+from handshake_inspect.report import afterwards_made
 from handshake_inspect.report.afterwards import Ended, Holder, Tally
 from handshake_inspect.report.afterwards_made import added, of_connections
 from handshake_inspect.report.model import Close, Direction, States
+from handshake_inspect.verdicts.columns import batches
 
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_rows_count_as_connections_do(pcaps, name):
     report = analyze(pcaps / f"{name}.pcap")
     assert report.summary.afterwards == of_connections(report.connections)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_rows_are_counted_in_pieces_as_at_once(pcaps, name, monkeypatch):
+    whole = analyze(pcaps / f"{name}.pcap").summary.afterwards
+    monkeypatch.setattr(afterwards_made, "batches", lambda count: batches(count, 3))
+    assert analyze(pcaps / f"{name}.pcap").summary.afterwards == whole
 
 
 def test_chosen_connections_are_counted_alone(pcaps):

@@ -5,8 +5,10 @@ from support.reports import connection
 from support.samples import LIVES as SAMPLES
 
 from handshake_inspect import analyze
+from handshake_inspect.report import trouble_columns
 from handshake_inspect.report.model import OUTCOMES, TROUBLE_OUTCOMES, Close, Direction, has_trouble
 from handshake_inspect.report.trouble import trouble_of_open
+from handshake_inspect.verdicts.columns import batches
 
 LOSSY = Direction(frames=60, retransmissions=3)
 
@@ -45,7 +47,9 @@ def test_a_failed_attempt_has_its_own_reason():
     assert trouble_of_open(connection(0, "half-open", syns=3)) == ""
 
 
+@pytest.mark.parametrize("most", [3, 1 << 14])
 @pytest.mark.parametrize("name", SAMPLES)
-def test_rows_agree_with_connections(pcaps, name):
+def test_rows_agree_with_connections(pcaps, name, most, monkeypatch):
+    monkeypatch.setattr(trouble_columns, "batches", lambda count: batches(count, most))
     connections = analyze(pcaps / f"{name}.pcap").connections
     assert [each.id for each in connections.trouble()] == [each.id for each in connections if has_trouble(each)]
