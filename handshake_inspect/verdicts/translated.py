@@ -11,12 +11,14 @@ translations.
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import batches, marked, picked
 from handshake_inspect.verdicts.gathering import without
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
-from handshake_inspect.verdicts.sets import run_starts
+from handshake_inspect.verdicts.sets import frequent, is_member, run_starts
 
 APART_NS = 1_000_000_000
 MOST = 4
@@ -24,9 +26,9 @@ MOST = 4
 
 def joined(trace: Attempts) -> Attempts:
     """The trace without the rows of translated connections, which it has in `translated` instead."""
-    rows = np.flatnonzero(trace.of_connections(trace.facts) & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)
-    clients = trace.client_rows[rows]
-    numbers = trace.endpoints["iss"][clients].astype(np.uint64) << np.uint64(32) | trace.endpoints["iss"][clients ^ 1]
+    rows, numbers = of_same_isns(trace)
+    if not len(rows):
+        return trace
     order = np.argsort(numbers, kind="stable")
     starts = np.flatnonzero(run_starts(numbers[order]))
     lengths = np.diff(np.append(starts, len(order)))
@@ -42,6 +44,18 @@ def joined(trace: Attempts) -> Attempts:
     if not gone:
         return trace
     return without(trace, ConnectionRows(np.array(gone)), AttemptRows(np.array(asked)), into="translated")
+
+
+def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
+    """The connections of which another one has both ISNs, and these: few, so that nothing else is put in order."""
+    rows = ConnectionRows(marked(trace.facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK))
+    numbers = np.empty(len(rows), dtype=np.uint64)
+    for some in batches(len(rows)):
+        clients = trace.client_rows[rows[some]]
+        mine, theirs = (picked(trace.endpoints["iss"], ends) for ends in (clients, clients ^ 1))
+        numbers[some] = mine.astype(np.uint64) << np.uint64(32) | theirs
+    same = is_member(numbers, frequent(numbers, 2))
+    return rows[same], numbers[same]
 
 
 def is_translated(trace: Attempts, one: int, other: int) -> bool:
