@@ -16,6 +16,10 @@ class Index:
     """Slots, and the way from a 4-tuple's hash to the first that may be its own."""
 
     def __init__(self) -> None:
+        self.forget_all()
+
+    def forget_all(self) -> None:
+        """Name no row any more, and free what that took; rows stay.  After this a 4-tuple is a new one."""
         self.index_rows = rows.reserve_words(FIRST_INDEX)
         self.slots = rows.words_of(self.index_rows)
         self.mask = FIRST_INDEX - 1

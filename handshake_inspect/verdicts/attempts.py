@@ -103,8 +103,10 @@ class Attempts(Held):
     @cached_property
     def ids(self) -> ReportIds:
         """The id of every attempt."""
+        order = self.order  # first, so that what sorting took can be taken for the ids
         ids = np.empty(len(self), dtype=np.int32)
-        ids[self.order] = np.arange(len(self), dtype=np.int32)
+        for some in batches(len(self)):
+            ids[order[some]] = np.arange(some.start, some.stop, dtype=np.int32)
         return ReportIds(ids)
 
     def in_order(self, rows: Attempted) -> Attempted:
