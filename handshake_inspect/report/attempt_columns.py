@@ -44,8 +44,10 @@ class AttemptColumns:
     def __init__(self, case: Case, names: Array, full: Any, alone: Any) -> None:
         """`names` are the ids of all attempts, in row order."""
         trace = case.attempts
+        clients: Any = trace.client_rows[full]
+        if full is not ...:  # NumPy takes longer with numbers that are not as wide as an address
+            full, clients = full.astype(np.intp, copy=False), clients.astype(np.intp)
         self.case, self.trace, self.names, self.full, self.alone = case, trace, names, full, alone
-        clients = trace.client_rows[full]
         self.c = Taken(trace.connections, full)
         self.client, self.server = Taken(trace.endpoints, clients), Taken(trace.endpoints, clients ^ 1)
         self.full_count = len(clients)

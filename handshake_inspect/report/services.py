@@ -30,6 +30,7 @@ class RowServices(Sequence[Service]):
 
     def __init__(self, case: Case) -> None:
         self.case = case
+        self._shown: dict[int, Service] = {}  # those asked for by place, or as the slowest
         trace = case.attempts
         self.attempts, self.legs = trace, case.legs
         count = len(trace.services)
@@ -51,7 +52,7 @@ class RowServices(Sequence[Service]):
     def __getitem__(self, index: int | slice) -> Service | list[Service]:
         """The service at a place of the order, or a list of them."""
         if isinstance(index, slice):
-            return self.made(self.busiest[index])
+            return self._kept(self.busiest[index])
         return self.of(int(self.busiest[index]))
 
     def __iter__(self) -> Iterator[Service]:
@@ -62,6 +63,14 @@ class RowServices(Sequence[Service]):
     def of(self, service: int) -> Service:
         """Make the service with this number."""
         return self.made(np.array([service], dtype=np.intp))[0]
+
+    def _kept(self, services: NDArray[np.intp]) -> list[Service]:
+        """As `made`, but each once: what one table of a report shows, another one shows too."""
+        numbers = services.tolist()
+        new = [number for number in numbers if number not in self._shown]
+        if new:
+            self._shown.update(zip(new, self.made(np.array(new, dtype=np.intp)), strict=True))
+        return [self._shown[number] for number in numbers]
 
     def made(self, services: NDArray[np.intp]) -> list[Service]:
         """Make the services with these numbers, column by column."""
@@ -88,7 +97,7 @@ class RowServices(Sequence[Service]):
         if len(values.rows):
             waits = waits_of(self.case)
             having = groups.number[np.isin(groups.rows, values.rows)]
-            for g in np.unique(having).tolist():
+            for g in np.flatnonzero(np.bincount(having)).tolist():
                 made[g] = of_values(values.of_connections(groups.of(g)), waits)
         return made
 
@@ -105,7 +114,7 @@ class RowServices(Sequence[Service]):
         middle = np.cumsum(counts) - known + (known - 1) // 2
         medians = np.where(known > 0, first_byte[order][np.minimum(middle, len(order) - 1)], -1)
         having = np.flatnonzero(counts)
-        return self.made(having[np.argsort(-medians[having], kind="stable")][:count])
+        return self._kept(having[np.argsort(-medians[having], kind="stable")][:count])
 
     def legs_of(self, service: int) -> Legs:
         """The RTTs of the connections to the service with this number."""
