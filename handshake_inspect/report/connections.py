@@ -17,7 +17,7 @@ from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
 from handshake_inspect.report.trouble_columns import troubled
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.columns import counted, marked
+from handshake_inspect.verdicts.columns import counted, first_marked, marked, picked
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds, ascending, chained
 from handshake_inspect.verdicts.words import OUTCOMES
 
@@ -94,18 +94,18 @@ class RowConnections(Connections):
     def _troubled_ids(self) -> ReportIds:
         order = self.attempts.order
         if self.ids is None:
-            return ReportIds(marked(self.troubled[order]))
+            return ReportIds(marked(picked(self.troubled, order)))
         return self.ids[self.troubled[order[self.ids]]]
 
     def trouble(self, limit: int | None = None) -> list[Connection]:
         """At most `limit` connections with trouble, every outcome represented."""
         ids = self._troubled_ids
         if limit is not None and len(ids) > limit:
-            codes = self.outcome[self.attempts.order[ids]]
+            codes = picked(self.outcome, picked(self.attempts.order, ids))
             often = counted(codes, len(OUTCOMES)).tolist()
             counts = {word: count for word, count in zip(OUTCOMES, often, strict=True) if count}
             shares = fair_shares(counts, limit)
-            chosen = [ids[codes == OUTCOMES.index(word)][:share] for word, share in shares.items()]
+            chosen = [ids[first_marked(codes == OUTCOMES.index(word), share)] for word, share in shares.items()]
             ids = ascending(chained(*chosen))
         return [connection for start in range(0, len(ids), 512) for connection in self.made(ids[start : start + 512])]
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.columns import marked
+from handshake_inspect.verdicts.columns import batches
 
 Bools = NDArray[np.bool_]
 Keys = NDArray[np.uint64]
@@ -151,13 +151,24 @@ def nearly_in_order(values: NDArray[Any], apart: int) -> NDArray[np.int32]:
     moved = np.flatnonzero(loose)
     if len(moved) - apart > len(least) // MOSTLY:
         return np.argsort(values, kind="stable").astype(np.int32)
-    before = moved[apart:] - apart
+    before, left = moved[apart:] - apart, np.arange(len(moved))
+    from_ = moved - left
     moved = moved[np.argsort(values[moved], kind="stable")]
     # Before all that are not smaller: those equal ones that keep their place came later.
     upto = np.searchsorted(least, values[moved])
-    del least
-    at = upto - np.searchsorted(before, upto) + np.arange(len(moved))
-    order, kept = np.empty(len(values), dtype=np.int32), np.ones(len(values), dtype=bool)
-    kept[at] = False
-    order[at], order[kept] = moved, marked(~loose)
+    del least, loose
+    to = upto - np.searchsorted(before, upto)
+    order = np.empty(len(values), dtype=np.int32)
+    order[to + left] = moved
+    for some in batches(len(values) - len(moved)):
+        order[_passing(to, some)] = _passing(from_, some)
     return order
+
+
+def _passing(gaps: NDArray[np.intp], some: slice) -> NDArray[np.intp]:
+    """These of the numbers that are left when others are taken out: before so many of the left ones as `gaps` says."""
+    low, high = np.searchsorted(gaps, (some.start, some.stop))
+    numbers = np.arange(some.start + low, some.stop + low)
+    if high > low:
+        numbers += np.cumsum(np.bincount(gaps[low:high] - some.start, minlength=len(numbers)))
+    return numbers

@@ -41,7 +41,8 @@ Codes = NDArray[np.uint8]
 
 def stages(trace: Attempts, outcomes: Outcomes) -> Codes:
     """The stage of every attempt, in row order, as a place in `STAGES`."""
-    stage = np.where((outcomes.outcome == TIMED_OUT) & outcomes.decided, POST_SYN, NO_STAGE).astype(np.uint8)
+    silent = (outcomes.outcome == TIMED_OUT) & outcomes.decided
+    stage = np.where(silent, np.uint8(POST_SYN), np.uint8(NO_STAGE))  # of plain numbers, 64 bits for each of millions
     rows = trace.tracked_where(died(trace, outcomes))
     trace.of_connections(stage)[:] = NO_STAGE
     stage[rows] = reached(trace, rows, outcomes.outcome[rows] == MIDSTREAM)

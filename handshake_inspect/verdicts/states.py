@@ -87,9 +87,11 @@ def answered_in_vain(trace: Attempts, server: States) -> NDArray[np.intp]:
 
 def lone_states(trace: Attempts) -> States:
     """States of the clients whose SYN nothing answered."""
-    silent = trace.last_ns - trace.embryos["first_ns"] > LONGEST_FIRST_RTO_NS
-    given_up = trace.embryos["state"] == EMBRYO_GIVEN_UP
-    return np.where(silent | given_up, TcpState.CLOSED, TcpState.SYN_SENT).astype(np.uint8)
+    states = np.empty(len(trace), dtype=np.uint8)
+    for some, lone in trace.lone_batches():
+        silent = trace.last_ns - lone["first_ns"] > LONGEST_FIRST_RTO_NS
+        states[some] = np.where(silent | (lone["state"] == EMBRYO_GIVEN_UP), TcpState.CLOSED, TcpState.SYN_SENT)
+    return trace.of_lone(states)
 
 
 def expire(trace: Attempts, states: Any) -> States:

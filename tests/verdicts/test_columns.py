@@ -41,6 +41,14 @@ def test_marked_numbers(count, every):
     assert numbers.tolist() == np.flatnonzero(mask).tolist()
 
 
+@pytest.mark.parametrize("most", [0, 1, 3, 5_000, 10**6])
+@pytest.mark.parametrize("every", [1, 7, 20_000])
+@pytest.mark.parametrize("count", [0, 5, 3 * columns.BATCH + 11])
+def test_the_first_marked_numbers(count, every, most):
+    mask = np.arange(count) % every == every - 1
+    assert columns.first_marked(mask, most).tolist() == np.flatnonzero(mask)[:most].tolist()
+
+
 @pytest.mark.parametrize(
     ("first", "low", "whole"),
     [
@@ -110,3 +118,9 @@ def test_picked_places_are_copies_in_that_order(numbers, kind):
     assert some.tolist() == [3 * number for number in numbers]
     some[:] = 1
     assert rows["facts"].tolist() == [3 * number for number in range(9)]
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.intp])
+def test_more_than_a_batch_is_picked(kind):
+    numbers = np.arange(2 * columns.BATCH + 5, dtype=kind)[::-1] // 2
+    assert np.array_equal(columns.picked(np.arange(len(numbers)) * 3, numbers), numbers * 3)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.verdicts import naming
+from handshake_inspect.verdicts import naming, sets
+from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.naming import Named, Services
 from handshake_inspect.verdicts.sets import nearly_in_order
 
@@ -50,15 +51,19 @@ def test_a_column_of_names_is_asked_as_an_array_is():
     assert (np.arange(4, dtype=np.uint64) ^ named).tolist() == [20, 11, 22, 23]
 
 
+@pytest.mark.parametrize("most", [1, 4, 1 << 14])
 @given(
     st.lists(st.integers(0, 30)),
     st.lists(st.integers(0, 60)),
     st.lists(st.tuples(st.integers(0, 59), st.integers(0, 60)), max_size=3),
 )
-def test_what_is_nearly_in_order_is_put_in_order(apart, values, moved):
+def test_what_is_nearly_in_order_is_put_in_order(most, apart, values, moved):
     values = sorted(values)
     for place, value in moved:
         if values:
             values[place % len(values)] = value
     both = np.array(apart + values, dtype=np.int64)
-    assert nearly_in_order(both, len(apart)).tolist() == np.argsort(both, kind="stable").tolist()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sets, "batches", lambda count: batches(count, most))
+        order = nearly_in_order(both, len(apart))
+    assert order.tolist() == np.argsort(both, kind="stable").tolist()
