@@ -177,7 +177,8 @@ def test_two_files_of_one_trace(conversation, at):
     if 0 < at < len(taken) and taken[at - 1][0] < taken[at][0]:
         pairs.append((two, one))
     for pair in pairs:
-        assert without(report_of(*pair), "sources") == without(whole, "sources")
+        places = ("sources", "first_file", "frame_in_file", "in_files")
+        assert without(report_of(*pair), *places) == without(whole, *places)
 
 
 class Sips(io.RawIOBase):

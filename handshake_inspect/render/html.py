@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from handshake_inspect.render import Options
@@ -39,7 +39,11 @@ from handshake_inspect.wire.text import duration, offsets, plural, printable
 
 __all__ = ["render", "render_check", "render_diff", "render_drawing", "render_story", "starring"]
 
-_FOLDER = Path(__file__).with_name("page")
+_SOURCES = {  # read now: a live run that has given up its privileges may not be able to
+    file.name: file.read_text(encoding="utf-8")
+    for file in Path(__file__).with_name("page").iterdir()
+    if file.suffix in (".j2", ".css", ".js")
+}
 CHANGES = 100  # services of a comparison that are listed
 ASSERTIONS = 500
 BREACHES = 500  # of all assertions
@@ -139,7 +143,7 @@ def _rendered(template: str, **context: Any) -> Markup:
 @cache
 def _templates() -> Environment:
     templates = Environment(
-        loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=DictLoader(_SOURCES), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True, undefined=StrictUndefined, finalize=_shown,
     )  # fmt: skip
     style, script = _source("style.css"), _source("script.js")
@@ -152,7 +156,7 @@ def _templates() -> Environment:
 
 
 def _source(name: str) -> Markup:
-    return Markup((_FOLDER / name).read_text(encoding="utf-8"))  # noqa: S704 - it is ours
+    return Markup(_SOURCES[name])  # noqa: S704 - it is ours
 
 
 def _hash(source: str) -> str:

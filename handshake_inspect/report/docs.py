@@ -12,9 +12,12 @@ _CEILINGS = {
     "rejected": "an ICMP or ICMPv6 error answered the SYN",
     "timed-out": "nothing answered the SYN",
     "half-open": "the handshake never completed",
+    "failed": "refused, rejected, timed out or half-open",
     "aborted": "the client reset its own attempt",
     "retransmitted": "something was sent more than once: a SYN, a SYN-ACK or data",
 }
+
+_RANKS = {"rtt": "longest", "p50": "median", **{f"p{rank}": f"{rank}th percentile" for rank in (90, 95, 99)}}
 
 RULE_DOCS: dict[str, tuple[str, str]] = {
     "command": (
@@ -37,6 +40,13 @@ RULE_DOCS: dict[str, tuple[str, str]] = {
         "A statistic of a handshake RTT is not below its limit, or no RTT was measured. `synack` is the way to the "
         "server and back, `ackdat` that to the client, `total` their sum.",
     ),
+    **{
+        f"max-{which}": (
+            "Handshake RTT beyond its limit",
+            f"The {named} of handshake RTTs, SYN to final ACK, is beyond its limit, or no RTT was measured.",
+        )
+        for which, named in _RANKS.items()
+    },
     "setup": (
         "Connection set-up beyond its limit",
         "A statistic of a part of connection set-up is not below its limit, or nothing was measured. Where only bounds "
