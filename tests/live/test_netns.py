@@ -8,9 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from live.network import SERVER
+from live.network import LAST, SERVER
 
 import handshake_inspect
+
+
+def until_refused(lines):
+    """The events of connections, up to the last attempt of an exchange."""
+    for line in lines:
+        event = json.loads(line)
+        if event["event"] == "connection":
+            yield event
+            if event["server"]["port"] == LAST:
+                return
 
 
 @pytest.mark.parametrize("backend", ["ring", "tcpdump"])
@@ -19,17 +29,19 @@ def test_frames_and_counters_are_those_of_the_namespace(network, tmp_path, backe
     package = str(Path(handshake_inspect.__file__).parent.parent)
     words = [
         sys.executable, "-P", "-m", "handshake_inspect", "live", "--netns", network.server.name, "-i", "wire",
-        "--ready", tmp_path / "ready", "-o", tmp_path / "report.json", "--backend", backend, "-Z", "root",
+        "--ready", tmp_path / "ready", "-T", "ndjson", "--backend", backend, "-Z", "root",
     ]  # fmt: skip
-    with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}, stderr=subprocess.PIPE) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": package}, **pipes) as process:
         assert (tmp_path / "ready").read_text() == f"{process.pid}\n"  # waits until it is
         network.exchange()
+        seen = list(until_refused(process.stdout))
         process.send_signal(signal.SIGINT)
-        said = process.communicate()[1].decode()
+        told, said = process.communicate()
     assert process.returncode == 0
-    assert f"listening on wire in network namespace {network.server.name}" in said
-    report = json.loads((tmp_path / "report.json").read_bytes())
-    assert {each["server"]["ip"] for each in report["connections"]} >= {SERVER}
+    assert f"listening on wire in network namespace {network.server.name}" in said.decode()
+    assert {each["server"]["ip"] for each in seen} >= {SERVER}
+    report = json.loads(told.splitlines()[-1])
     assert report["summary"]["outcomes"]["established"] == 2
     assert report["capture"]["host"]["counters"]["passive_opens"] == 2
 
