@@ -102,7 +102,8 @@ def connections(lines):
 
 
 def plain(connection):
-    return {key: value for key, value in connection.items() if key != "event"}
+    """As in the report of a file, which says of no socket whose it was."""
+    return {key: value for key, value in connection.items() if key != "event"} | {"process": None}
 
 
 def is_refused_at(port):

@@ -69,18 +69,23 @@ with open_live("wire", filter_text="tcp", write_to=sys.argv[1]) as source:
         while source.reader.advance():
             pass
         print(source.reader.frames, flush=True)
+        pass  # and on
 """
 
 
 def test_a_kill_leaves_a_readable_file(network: Network, tmp_path):
     path = tmp_path / "out.pcapng"
-    command = [sys.executable, "-P", "-c", CHILD, str(path)]
+    # It is killed where it waits: a write that the signal interrupts may be there in part.
+    command = [sys.executable, "-P", "-c", CHILD.replace("pass  # and on", "sys.stdin.readline()"), str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with network.client():
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": PACKAGE})
+        child = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": PACKAGE}, **pipes)
     with child:
         assert child.stdout.readline() == b"captures\n"
         network.exchange()
         assert int(child.stdout.readline()) > 0
+        child.stdin.write(b"\n")
+        child.stdin.flush()
         network.exchange()
         seen = int(child.stdout.readline())  # the block before this one is written
         child.kill()
