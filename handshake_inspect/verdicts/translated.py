@@ -3,12 +3,12 @@
 On `-i any` of a node that is the SYN to a service's address and to the pod's, or to an address and to the one behind
 NAT.  A translation leaves sequence numbers and timestamps alone: two rows with other addresses are one connection when
 both ISNs and the timestamp of the SYN agree, both ends sent as much, they began within `APART_NS`, and the translated
-SYN and SYN-ACK came between the other two.  Without timestamps nothing is joined: there are hosts whose ISNs repeat.
-The first is the connection; the others have no row of their own.  More than `MOST` with the same ISNs are no
-translations.
+SYN and SYN-ACK were captured between the other two: of frames with the same time, the one that stands first came first.
+Without timestamps nothing is joined: there are hosts whose ISNs repeat.  The first is the connection; the others have
+no row of their own.  More than `MOST` with the same ISNs are no translations.
 """
 
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,10 @@ from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches, marked, picked
 from handshake_inspect.verdicts.gathering import without
-from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
-from handshake_inspect.verdicts.sets import frequent, is_member, run_starts
+from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.holding import Bools, Rows
+from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.sets import frequent, host_key, is_member
 
 APART_NS = 1_000_000_000
 MOST = 4
@@ -27,23 +29,15 @@ MOST = 4
 def joined(trace: Attempts) -> Attempts:
     """The trace without the rows of translated connections, which it has in `translated` instead."""
     rows, numbers = of_same_isns(trace)
-    if not len(rows):
+    groups = group(numbers, rows, trace.connections["first_frame"][rows], at_least=2)
+    groups = groups.chosen(np.flatnonzero(groups.sizes <= MOST))
+    ones, others = groups.rows[np.repeat(groups.starts, groups.sizes)], groups.rows
+    same = np.zeros(len(others), dtype=bool)
+    for some in batches(len(others)):
+        same[some] = are_translated(trace, ones[some], others[some])
+    if not same.any():
         return trace
-    order = np.argsort(numbers, kind="stable")
-    starts = np.flatnonzero(run_starts(numbers[order]))
-    lengths = np.diff(np.append(starts, len(order)))
-    gone: list[int] = []
-    asked: list[int] = []
-    for at in np.flatnonzero((lengths > 1) & (lengths <= MOST)).tolist():
-        same = rows[order[starts[at] : starts[at] + lengths[at]]]
-        first, *others = same[np.argsort(trace.connections["first_frame"][same], kind="stable")].tolist()
-        for other in others:
-            if is_translated(trace, first, other):
-                gone.append(other)
-                asked.append(first)
-    if not gone:
-        return trace
-    return without(trace, ConnectionRows(np.array(gone)), AttemptRows(np.array(asked)), into="translated")
+    return without(trace, others[same], ones[same], into="translated")
 
 
 def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
@@ -58,25 +52,36 @@ def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
     return rows[same], numbers[same]
 
 
-def is_translated(trace: Attempts, one: int, other: int) -> bool:
-    """Whether two rows with the same ISNs are one connection."""
-    ends = [ends_of(trace, row) for row in (one, other)]
-    if {end[:2] for end in ends[0]} == {end[:2] for end in ends[1]}:
-        return False  # two incarnations of a 4-tuple, or two of one client
-    pair, c = np.array([one, other]), trace.connections
-    syns, answers = c["syn_ns"][pair].tolist(), c["synack_ns"][pair].tolist()
-    if not syns[0] <= syns[1] <= answers[1] <= answers[0]:
-        return False  # the translated ones lie within the others: to the server and back
-    clients = trace.client_rows[pair]
-    stamps = trace.endpoints["syn_tsval"][clients].tolist()
-    if not stamps[0] or stamps[0] != stamps[1] or syns[1] - syns[0] > APART_NS:
-        return False
-    said = [trace.endpoints["snd_nxt"][clients ^ far].tolist() for far in (0, 1)]
-    return all(mine == theirs for mine, theirs in said)
+def are_translated(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
+    """Whether two rows with the same ISNs, `ones` with the first frame, are one connection, for each pair."""
+    both = trace.connections.copies(ones), trace.connections.copies(others)
+    return ~have_same_addresses(*both) & lie_within(*both) & say_the_same(trace, ones, others)
 
 
-def ends_of(trace: Attempts, row: int) -> list[tuple[Any, ...]]:
-    """The addresses, as two halves, and the ports of the client and of the server."""
-    c = trace.connections
-    client = int(c["client"][row])
-    return [tuple(int(c[f"{part}{side}"][row]) for part in ("hi", "lo", "port")) for side in (client, 1 - client)]
+def have_same_addresses(ones: Rows, others: Rows) -> Bools:
+    """Two incarnations of a 4-tuple, or two connections of one client with one server."""
+    (a, b), (c, d) = ([host_key(each[f"hi{side}"], each[f"lo{side}"]) for side in (0, 1)] for each in (ones, others))
+    same: Bools = ((a == c) & (b == d)) | ((a == d) & (b == c))
+    return same
+
+
+def lie_within(ones: Rows, others: Rows) -> Bools:
+    """Whether the other SYN was captured after the one, and its SYN-ACK before: to the server and back."""
+    near = others["syn_ns"] - ones["syn_ns"] <= APART_NS
+    steps = [(ones, "syn"), (others, "syn"), (others, "synack"), (ones, "synack")]
+    within: Bools = near.copy()
+    for (rows, name), (later, then) in pairwise(steps):
+        within &= rows[f"{name}_ns"] <= later[f"{then}_ns"]
+        same = rows[f"{name}_ns"] == later[f"{then}_ns"]
+        within &= ~same | (rows[f"{name}_frame"] < later[f"{then}_frame"])
+    return within
+
+
+def say_the_same(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
+    """Whether both have the same timestamp in the SYN, and as many bytes of each end."""
+    ends, clients, same_clients = trace.endpoints, trace.client_rows[ones], trace.client_rows[others]
+    stamps = ends["syn_tsval"][clients]
+    same: Bools = (stamps != 0) & (stamps == ends["syn_tsval"][same_clients])
+    for far in (0, 1):
+        same &= ends["snd_nxt"][clients ^ far] == ends["snd_nxt"][same_clients ^ far]
+    return same

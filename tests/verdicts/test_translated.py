@@ -85,6 +85,29 @@ def test_what_is_another_connection(other):
     assert [each.translated_to for each in found] == [None, None]
 
 
+def test_of_frames_with_the_same_time_the_first_in_the_capture_came_first():
+    """Where times are coarse; `sorted` keeps the order of frames of one time."""
+    outer, inner = exchange(CLIENT, SERVICE), exchange(CLIENT, POD)
+    (syn, syn_ack, *rest), (syn_2, syn_ack_2, *rest_2) = outer, inner
+    (found,) = connections([syn, syn_2, syn_ack_2, syn_ack, *rest, *rest_2])
+    assert ends(found.translated_to) == ("10.1.0.5:40000", "10.1.0.9:8080")
+    for untranslated in ([syn, syn_2, syn_ack, syn_ack_2, *rest, *rest_2], [*outer, *inner]):
+        assert [each.translated_to for each in connections(untranslated)] == [None, None]
+
+
+def test_many_translations_are_found_together():
+    """Each of its own: among thousands of other connections, no row is compared with any but those of its ISNs."""
+    wire = []
+    for i in range(300):
+        client, isns = (f"10.1.{i >> 8}.{i & 255}", 40_000 + i), (1000 + i, 5000 + i)
+        wire += exchange(client, SERVICE, began=i * MS, isns=isns)
+        wire += exchange(client, POD, began=i * MS, isns=isns, inside=10_000)
+    found = connections(wire)
+    assert [each.client.port for each in found] == [40_000 + i for i in range(300)]
+    assert {ends(each.translated_to)[1] for each in found} == {"10.1.0.9:8080"}
+    assert {str(each.server) for each in found} == {"10.96.0.10:80"}
+
+
 def test_hosts_whose_isns_repeat_are_no_translations():
     found = connections(*(exchange(CLIENT, (f"10.96.0.{i}", 80), inside=i) for i in range(1, 7)))
     assert [each.translated_to for each in found] == [None] * 6
