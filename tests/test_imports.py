@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -86,7 +87,7 @@ def test_a_plain_report_loads_no_more_than_it_needs(pcaps):
 
 @cache
 def layers() -> list[set[str]]:
-    """The order of the stages as pyproject.toml tells import-linter, lowest first."""
+    """The order of the stages as pyproject.toml has it for import-linter, lowest first."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contract = next(each for each in project["tool"]["importlinter"]["contracts"] if each["id"] == "layers")
     return [{name.strip(" ()") for name in layer.split("|")} for layer in reversed(contract["layers"])]
@@ -125,6 +126,12 @@ def test_no_stage_imports_a_later_one(file):
 def test_every_stage_has_its_place():
     stages = {stage_of(module_name(file)) for file in FILES} - {"", "__main__"}
     assert stages <= set().union(*layers())
+
+
+def test_the_layers_are_drawn_as_they_are():
+    drawn = (ROOT / "CONTRIBUTING.md").read_text().partition("from those above:\n\n```text\n")[2].partition("```")[0]
+    names = [re.match(r"[a-z]+(?: \| [a-z]+)*", line)[0] for line in drawn.splitlines()]
+    assert [set(each.split(" | ")) for each in reversed(names)] == layers()
 
 
 def test_no_stage_imports_the_front_door():
