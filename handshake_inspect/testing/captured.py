@@ -108,7 +108,7 @@ class Captured:
             return f"<{self.name}: {self._absent}>"
         return f"<{self.name}: {_told(self._view)}>"
 
-    def told(self) -> str:
+    def text(self) -> str:
         """The report as text, with all connections where these are few."""
         from io import BytesIO
 

@@ -60,4 +60,4 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
         return
     for captured in item.stash.get(_TAKEN, ()):
         if captured.is_filled:
-            report.sections.append((f"Captured {captured.name}", captured.told()))
+            report.sections.append((f"Captured {captured.name}", captured.text()))

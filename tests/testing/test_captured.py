@@ -55,7 +55,7 @@ def test_it_shows_what_is_wrong(scan):
     assert first.why in shown
     assert "more with trouble" in shown
     assert "\n" not in shown
-    assert "closed-port: 10.0.0.2 answered with RST" in " ".join(scan.told().split())
+    assert "closed-port: 10.0.0.2 answered with RST" in " ".join(scan.text().split())
 
 
 def test_before_the_end_there_is_nothing():
