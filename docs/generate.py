@@ -100,7 +100,7 @@ def field_table() -> str:
 
 
 def host_evidence() -> str:
-    """List what findings are told of the capturing host."""
+    """List what findings know of the capturing host."""
     from handshake_inspect.verdicts.findings import KINDS  # noqa: PLC0415
 
     lines = ["| finding | this host is | where it says | counters | settings |", "|---|---|---|---|---|"]
@@ -118,8 +118,8 @@ def metrics() -> str:
 
     def rows(declared: dict, within: str = "") -> Iterator[str]:
         for name, metric in declared.items():
-            told = " ".join(filter(None, (metric.meaning, UNITS[metric.unit])))
-            yield f"| `{within}{name}` | {type_words(metric.type)} | {told} |"
+            meaning = " ".join(filter(None, (metric.meaning, UNITS[metric.unit])))
+            yield f"| `{within}{name}` | {type_words(metric.type)} | {meaning} |"
             yield from rows(metric.keys or {}, f"{within}{name}.")
 
     head = ["| metric | type | meaning |", "|---|---|---|"]

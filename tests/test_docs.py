@@ -85,7 +85,7 @@ def test_every_word_of_a_report_is_explained(word):
 
 
 def test_every_kind_of_problem_is_explained():
-    """Of files; what can happen to an interface is told where live captures are."""
+    """Of files; what can happen to an interface is in docs/live.md."""
     sources = [file for stage in ("capture", "engine") for file in (ROOT / "handshake_inspect" / stage).glob("*.py")]
     kinds = {kind for file in sources for kind in re.findall(r'Problem\(\s*"([a-z-]+)"', file.read_text())}
     assert {"damaged", "snap-length"} <= kinds

@@ -1,4 +1,4 @@
-"""Every line that README, the task pages and docs/python.md tell people to type works, as it stands there.
+"""Every line that README, the task pages and docs/python.md show works, as it stands there.
 
 Programs that need another machine, root or a terminal are stood in for: `sudo` runs what it is given, a live capture
 ends by itself.

@@ -78,14 +78,16 @@ class RuleOptions:
         "--min-tls", metavar="[SERVER] VERSION", multiple=True, help="Require this version of TLS or a newer one."
     )
     min_resumed: tuple[str, ...] = option(
-        "--min-resumed", metavar="[SERVER] N%", multiple=True, help="Require that TLS connections resume sessions."
-    )
+        "--min-resumed", metavar="[SERVER] P%", multiple=True,
+        help="Require that at least this share of TLS connections resume a session.",
+    )  # fmt: skip
     max_tls_failed: tuple[str, ...] = option(
-        "--max-tls-failed", metavar="[SERVER] N|N%", multiple=True, help="Most TLS connections that may fail."
-    )
+        "--max-tls-failed", metavar="[SERVER] N|P%", multiple=True,
+        help="Allow at most N (or P%) of the TLS connections to fail.",
+    )  # fmt: skip
     max_extra_round_trips: tuple[str, ...] = option(
-        "--max-extra-round-trips", metavar="[SERVER] N|N%", multiple=True,
-        help="Most connections whose set-up may wait for more round trips than it needs.",
+        "--max-extra-round-trips", metavar="[SERVER] N|P%", multiple=True,
+        help="Allow at most N (or P%) connections whose set-up waited for more round trips than it needs.",
     )  # fmt: skip
     allow: tuple[str, ...] = option(
         "--allow", metavar="NAME|NETWORK", multiple=True,

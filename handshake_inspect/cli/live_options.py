@@ -75,7 +75,7 @@ class WatchOptions:
     )
     packets: bool = option(
         "--packets", is_flag=True,
-        help="Write a line for each telling segment as it passes, with the states of both ends.",
+        help="Write a line for each notable segment as it passes, with the states of both ends.",
     )  # fmt: skip
     quiet: bool = option("-q", "--quiet", is_flag=True, help="No screen and no counters; the text report is one line.")
     every: bool = option(

@@ -1,6 +1,6 @@
 """`--ready FILE`: a file that appears when frames are being taken, so that scripts need no sleep.
 
-It holds the PID of hsi, and goes with the end of the capture.  Signals are handled by then, too.
+It holds the PID of hsi, and is removed at the end of the capture.  Signals are handled by then, too.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def told(name: str | None) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # who is root no more may not take it away
+        with suppress(OSError):  # a user who is no longer root may not remove it
             Path(name).unlink()
 
 

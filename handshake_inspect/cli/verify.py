@@ -57,8 +57,8 @@ class VerifyOptions:
 def command(given: VerifyOptions) -> None:
     """Compare what hsi says of each connection in CAPTURE with Wireshark's dissection, through tshark.
 
-    Compared are streams, completeness, initial RTT, retransmissions and resets. Each difference agrees with a rule that
-    the capture shows (hsi-knows-more, with the reason), or is unexplained.
+    Compared are streams, completeness, initial RTT, retransmissions and resets. Each difference has a reason that
+    the capture shows (hsi-knows-more), or is unexplained.
     """
     from handshake_inspect.capture import wireshark
     from handshake_inspect.checks.verify import verified

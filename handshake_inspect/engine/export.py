@@ -36,7 +36,7 @@ class Observer:
         """Called, if connections are wanted, with those of QUIC that were decided."""
 
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
-        """Called with telling segments as they pass, in order, and how many before them there was no time for."""
+        """Called with notable segments as they pass, in order, and how many before them there was no time for."""
 
     def finding(self, phase: Phase, finding: Finding) -> None:
         """Called when a finding begins or ends."""

@@ -1,4 +1,4 @@
-"""A live run as lines of text: of every connection when it is decided, like an access log, or of telling segments.
+"""A live run as lines of text: of every connection when it is decided, like an access log, or of notable segments.
 
 Lines go to people, `grep` and files.  On a terminal those of segments are as wide as it is; elsewhere everything about
 one segment is one line.  Times are UTC, as in reports.
