@@ -40,7 +40,7 @@ def picture(view: TableView, where: Test | None, shown: Test | None, logs: Recen
     """What there is to see of the connections that pass both tests; `shown` looks through the newest alone."""
     made = connections_of(view)
     every = _newest_first(view, view.case.attempts.where(np.ones(len(view.ids), dtype=np.bool_)))
-    troubled = _newest_first(view, view.case.attempts.where(made.troubled))
+    troubled = _newest_first(view, view.case.attempts.where(made.trouble_kinds != 0))
     every, troubled = (_passing(view, _passing(view, rows, where), shown, LOOKED_THROUGH) for rows in (every, troubled))
     groups, examples = _groups(view, troubled)
     newest = every[:SHOWN]

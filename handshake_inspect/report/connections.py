@@ -15,7 +15,7 @@ from handshake_inspect.report.fields import ENTRIES
 from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
-from handshake_inspect.report.trouble_columns import troubled
+from handshake_inspect.report.trouble_columns import trouble_kinds
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import counted, first_marked, marked, picked
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds, ascending, chained
@@ -47,9 +47,9 @@ class RowConnections(Connections):
         return self.case.outcomes.outcome
 
     @cached_property
-    def troubled(self) -> NDArray[np.bool_]:
-        """Whether an attempt had trouble (see `report.trouble`), in row order."""
-        return troubled(self.case, self.names)
+    def trouble_kinds(self) -> NDArray[np.uint8]:
+        """The kinds of trouble that an attempt had, as bits (see `report.trouble`), in row order."""
+        return trouble_kinds(self.case, self.names)
 
     def __len__(self) -> int:
         """How many connections there are."""
@@ -94,8 +94,8 @@ class RowConnections(Connections):
     def _troubled_ids(self) -> ReportIds:
         order = self.attempts.order
         if self.ids is None:
-            return ReportIds(marked(picked(self.troubled, order)))
-        return self.ids[self.troubled[order[self.ids]]]
+            return ReportIds(marked(picked(self.trouble_kinds, order) != 0))
+        return self.ids[self.trouble_kinds[order[self.ids]] != 0]
 
     def trouble(self, limit: int | None = None) -> list[Connection]:
         """At most `limit` connections with trouble, every outcome represented."""

@@ -17,8 +17,9 @@ from handshake_inspect.report.column import Addresses, Column, Mask, Numbers, Wo
 from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.fields import find
-from handshake_inspect.report.model import OUTCOMES, Endpoint, Outcome, Report, has_trouble
+from handshake_inspect.report.model import OUTCOMES, Endpoint, Outcome, Report
 from handshake_inspect.report.scales import log_place, scale_of
+from handshake_inspect.report.trouble import trouble_kinds
 from handshake_inspect.verdicts.sets import host_key, run_starts
 from handshake_inspect.wire.address import address_text, halves_within
 from handshake_inspect.wire.text import endpoint_text
@@ -37,7 +38,7 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Timeline:
-    """Attempts by the time when they began: how many of each outcome in each of `bins` spans of `bin_ns`."""
+    """Attempts by the time when they began: how many of each outcome in each of BINS spans of `bin_ns`."""
 
     start_ns: int
     bin_ns: int
@@ -79,11 +80,12 @@ class Cloud:
 class Trouble:
     """Connections that came to the same for the same cause: to one server, one host, or wherever (`server` empty).
 
-    `examples` are places of some in the sequence of all connections.
+    `kinds` are those of `report.trouble`.  `examples` are places of some in the sequence of all connections.
     """
 
     outcome: Outcome
     cause: str | None
+    kinds: int
     server: str
     connections: int
     servers: int
@@ -140,14 +142,14 @@ class Pictures:
         return place[words.codes]
 
     @cached_property
-    def _troubled(self) -> Mask:
-        """For every connection whether it had trouble."""
+    def _kinds(self) -> Array:
+        """The kinds of trouble of every connection, as bits (see `report.trouble`)."""
         connections = self.report.connections
         if not isinstance(connections, RowConnections):
-            return np.array([has_trouble(each) for each in connections], dtype=bool)
+            return np.array([trouble_kinds(each) for each in connections], dtype=np.uint8)
         order = connections.attempts.order
-        mask: Mask = connections.troubled[order if connections.ids is None else order[connections.ids]]
-        return mask
+        kinds: Array = connections.trouble_kinds[order if connections.ids is None else order[connections.ids]]
+        return kinds
 
     def _bins(self, ns: Array) -> Array:
         return np.clip((ns - self.start_ns) // self.bin_ns, 0, BINS - 1)
@@ -238,22 +240,22 @@ class Pictures:
 
     def ordinary(self) -> int | None:
         """The place of a connection that was established without trouble; None where there is none."""
-        fine = np.flatnonzero((self._outcome == OUTCOMES.index("established")) & ~self._troubled)
+        fine = np.flatnonzero((self._outcome == OUTCOMES.index("established")) & (self._kinds == 0))
         return int(fine[0]) if len(fine) else None
 
     # -- trouble -----------------------------------------------------------------------------------------------------
 
     def trouble(self, most: int, examples: int) -> list[Trouble]:
-        """Connections in trouble by outcome, cause and server, those that are most first; at most `most` groups.
+        """Groups of connections by outcome, cause, kinds of trouble and server, the largest first; at most `most`.
 
         Where there would be more, those to all ports of a host are one group, or those to all hosts.
         """
-        places = np.flatnonzero(self._troubled)
+        places = np.flatnonzero(self._kinds)
         if not len(places):
             return []
         cause = self._words("cause")
         word = self._outcome[places] * (len(cause.vocabulary) + 1) + cause.codes[places] + 1
-        word = (word << 2 | self._open_trouble[places]).astype(np.uint64)
+        word = (word << 8 | self._kinds[places]).astype(np.uint64)
         groups: list[Array] = []
         for key in self._servers(places):
             keys = (key ^ word) * np.uint64(0x9E3779B97F4A7C15)
@@ -264,15 +266,6 @@ class Pictures:
                 break
         groups.sort(key=lambda group: (-len(group), group[0]))
         return [self._group(group, examples) for group in groups[:most]]
-
-    @cached_property
-    def _open_trouble(self) -> Array:
-        """What an established connection suffered, in two bits: a repeated handshake, a zero window."""
-        bits = np.zeros(len(self.report.connections), dtype=np.int64)
-        for bit, names, least in _SUFFERED:
-            for name in names:
-                bits |= (self._numbers(name).values > least).astype(np.int64) << bit
-        return np.where(self._outcome == OUTCOMES.index("established"), bits, 0)
 
     def _servers(self, places: Array) -> Iterator[Array]:
         """What names the server of each: address and port, then the address, then nothing."""
@@ -291,6 +284,7 @@ class Pictures:
         return Trouble(
             OUTCOMES[int(self._outcome[first])],
             None if cause.codes[first] < 0 else cause.vocabulary[cause.codes[first]],
+            int(self._kinds[first]),
             endpoint_text(name, int(ports[0]) if one_port else None),
             len(places),
             len(np.unique(host_key(server.hi, server.lo, ports))),
@@ -337,10 +331,6 @@ class Pictures:
         return mask
 
 
-_SUFFERED = (
-    (0, ("handshake.syn_count", "handshake.synack_count"), 1),
-    (1, ("client_to_server.zero_windows", "server_to_client.zero_windows"), 0),
-)
 # What an outcome says of the port that was tried.
 _PROBED: dict[Outcome, Literal["open", "closed", "filtered"]] = {
     "established": "open", "half-open": "open", "aborted": "open", "refused": "closed", "timed-out": "filtered",

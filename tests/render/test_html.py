@@ -25,7 +25,7 @@ from handshake_inspect.engine.selection import Wish
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import DIFFS, FORMATS, STORIES, Options
 from handshake_inspect.report.connection import Server
-from handshake_inspect.report.model import Evidence, Finding, Problem, Target
+from handshake_inspect.report.model import Direction, Evidence, Finding, Problem, Target
 from handshake_inspect.report.process import Listener
 
 EVIL = """<img src=x onerror="alert(1)"></script><script>alert('2')</script>{{ 7*7 }}&amp;\x1b[31m\u202e\ud800"""
@@ -272,3 +272,12 @@ def test_a_live_run_draws_what_it_still_has(hsi, pcaps):
     done = hsi("live", "-q", "-r", pcaps / "refused.pcap", "-T", "html")
     assert done.returncode == 0
     assert b"Segments of connection 0" in done.stdout
+
+
+def test_a_group_says_what_all_of_it_suffered():
+    """The numbers of one connection stand beside it, not over others; one alone is said whole."""
+    lossy = [connection(i, client_to_server=Direction(frames=20 + i, retransmissions=4)) for i in range(2)]
+    shut = connection(2, server_to_client=Direction(zero_windows=3))
+    titles = [each.text_content() for each in tree(page(reports.report([*lossy, shut]))).xpath("//summary")]
+    assert any("2\xd7" in each and "The client sent many segments again." in each for each in titles)
+    assert any("1\xd7" in each and "(zero window 3 times)." in each for each in titles)

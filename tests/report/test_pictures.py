@@ -4,11 +4,13 @@ import msgspec
 import pytest
 from support import reports
 from support.reports import MS, START, connection
+from support.samples import LIVES
 
 from handshake_inspect import engine
-from handshake_inspect.report.model import Endpoint, ListedConnections, has_trouble
+from handshake_inspect.report.model import Close, Direction, Endpoint, ListedConnections, has_trouble
 from handshake_inspect.report.pictures import BINS, Pictures
 from handshake_inspect.report.scales import ticks
+from handshake_inspect.report.trouble import trouble_kinds
 
 
 def of(*connections):
@@ -16,7 +18,7 @@ def of(*connections):
 
 
 @pytest.mark.parametrize(
-    "sample", ["healthy-burst", "port-scan-connect", "syn-flood-hping3", "http-to-tls", "accept-queue-overflow"]
+    "sample", ["healthy-burst", "port-scan-connect", "syn-flood-hping3", "http-to-tls", "accept-queue-overflow", *LIVES]
 )
 def test_rows_and_objects_give_the_same_pictures(pcaps, sample):
     report = engine.analyze([pcaps / f"{sample}.pcap"])
@@ -150,10 +152,17 @@ def test_half_open_to_one_server():
 
 
 def test_open_connections_are_grouped_by_what_they_suffered():
-    lost = connection(0, syns=2)
-    shut = connection(1)
-    shut = msgspec.structs.replace(
-        shut, server_to_client=msgspec.structs.replace(shut.server_to_client, zero_windows=3)
-    )
-    groups = of(lost, shut).trouble(10, 1)
-    assert [group.connections for group in groups] == [1, 1]
+    reset, lossy = Close("rst", "server", "server"), Direction(frames=20, retransmissions=4)
+    made = [
+        connection(0, syns=2),
+        connection(1, server_to_client=Direction(zero_windows=3)),
+        connection(2, client_to_server=Direction(zero_windows=3)),
+        connection(3, close=reset),
+        connection(4, close=reset),
+        connection(5, close=reset, client_to_server=lossy),
+        connection(6, client_to_server=lossy),
+        connection(7, "midstream", close=reset),
+    ]
+    groups = of(*made).trouble(10, 2)
+    assert [group.examples for group in groups] == [[3, 4], [0], [1], [2], [5], [6], [7]]
+    assert all(group.kinds == trouble_kinds(made[group.examples[0]]) for group in groups)

@@ -7,9 +7,10 @@ from support.samples import LIVES as SAMPLES
 from handshake_inspect import analyze
 from handshake_inspect.report import trouble_columns
 from handshake_inspect.report.model import OUTCOMES, TROUBLE_OUTCOMES, Close, Direction, has_trouble
-from handshake_inspect.report.trouble import trouble_of_open
+from handshake_inspect.report.trouble import ENDED, trouble_kinds, trouble_of_open, words_of_kinds
 from handshake_inspect.verdicts.columns import batches
 
+WAYS = ("client_to_server", "server_to_client")
 LOSSY = Direction(frames=60, retransmissions=3)
 
 
@@ -53,3 +54,23 @@ def test_rows_agree_with_connections(pcaps, name, most, monkeypatch):
     monkeypatch.setattr(trouble_columns, "batches", lambda count: batches(count, most))
     connections = analyze(pcaps / f"{name}.pcap").connections
     assert [each.id for each in connections.trouble()] == [each.id for each in connections if has_trouble(each)]
+    kinds = connections.trouble_kinds[connections.attempts.order]
+    assert kinds.tolist() == list(map(trouble_kinds, connections))
+
+
+def test_words_of_a_kind_hold_for_all_of_it():
+    """They begin as those of one connection do, and have none of its numbers."""
+    made = [
+        connection(0, syns=3),
+        *(connection(0, close=Close(how, None, by)) for how, by in ENDED),
+        *(connection(0, **{way: Direction(zero_windows=2)}) for way in WAYS),
+        *(connection(0, **{way: LOSSY}) for way in WAYS),
+    ]
+    kinds = list(map(trouble_kinds, made))
+    assert len(set(kinds)) == len(made) - 1, "two endings are the same in words"
+    for each, kind in zip(made, kinds, strict=True):
+        words = words_of_kinds("established", kind)
+        assert words.split()[:3] == trouble_of_open(each).split()[:3]
+        assert not any(map(str.isdecimal, words))
+        assert words_of_kinds("refused", kind) == ""
+    assert words_of_kinds("midstream", kinds[1] | kinds[-1]).count("; ") == 1

@@ -16,7 +16,7 @@ from handshake_inspect.report.model import Connection, Report, has_trouble
 from handshake_inspect.report.pictures import Pictures, Trouble
 from handshake_inspect.report.process import owner_text
 from handshake_inspect.report.story import Story
-from handshake_inspect.report.trouble import trouble_of_open
+from handshake_inspect.report.trouble import trouble_of_open, words_of_kinds
 from handshake_inspect.report.waterfall import headline as setup_headline
 from handshake_inspect.wire.text import bounds, offsets
 
@@ -51,8 +51,7 @@ class Shown:
     @property
     def trouble(self) -> str:
         """What was wrong with it while it was open."""
-        words = trouble_of_open(self.connection)
-        return f"{words[0].upper()}{words[1:]}." if words else ""
+        return _sentence(trouble_of_open(self.connection))
 
     @property
     def sent(self) -> tuple[str, str]:
@@ -95,6 +94,13 @@ class Group:
     trouble: Trouble
     began: str
     examples: list[Shown]
+
+    @property
+    def what(self) -> str:
+        """What was wrong with all of them while they were open."""
+        if len(self.examples) == self.trouble.connections == 1:
+            return self.examples[0].trouble
+        return _sentence(words_of_kinds(self.trouble.outcome, self.trouble.kinds))
 
 
 class Cast:
@@ -193,6 +199,10 @@ class Cast:
         drawn = ladder(story)
         self._drawn += len(drawn)
         return drawn if self._drawn <= LADDERS else None
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 def starring(report: Report, options: Options) -> Iterator[Connection]:
