@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-MOST_OCTETS = 400_000
+MOST_BYTES = 400_000
 
 
 def problem(directory: Path, name: str) -> str | None:
@@ -16,8 +16,8 @@ def problem(directory: Path, name: str) -> str | None:
     if not file.exists() or not beside.exists():
         return "not made"
     document = json.loads(beside.read_text())
-    if file.stat().st_size > MOST_OCTETS:
-        return f"{file.stat().st_size} octets: too big"
+    if file.stat().st_size > MOST_BYTES:
+        return f"{file.stat().st_size} bytes: too big"
     expected = document["expected"]
     if expected["connections"] is not None and not expected["connections"] and "quic_connections" not in expected:
         return "it expects nothing"

@@ -178,7 +178,7 @@ def quic_blocked(sample: Sample) -> None:
         capture.wait_for("UDP", 3)
         trying.join(10)
         time.sleep(3)
-        connect(client, server, 443).sock.close()  # the capture goes on long enough to tell
+        connect(client, server, 443).sock.close()  # the capture goes on long enough to decide
     site.listener.close()
     sample.expect_outcomes(established=2)
     sample.expect_quic((client.ip, 41001), (server.ip, 443), "timed-out", setup=None)
