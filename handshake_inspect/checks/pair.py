@@ -16,6 +16,7 @@ from handshake_inspect.checks.pairing import Joins, Side, joins
 from handshake_inspect.checks.passage import Shared, grouped, matched
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.model import Connection
+from handshake_inspect.report.narrate import flag_letters
 from handshake_inspect.report.paired import (
     Alone,
     Delays,
@@ -30,7 +31,7 @@ from handshake_inspect.report.paired import (
     Way,
 )
 from handshake_inspect.report.segment_columns import SegmentColumns
-from handshake_inspect.wire.const import ACK, FIN, PSH, RST, SYN
+from handshake_inspect.wire.const import ACK, RST, SYN
 
 LISTED = 100  # frame numbers of one passage
 MARGIN_NS = 1_000_000  # more than a queue of the capture lets two packets of one moment differ
@@ -305,7 +306,7 @@ class _Pairing:
         (a_frame, a_ns), (b_frame, b_ns) = (here, there) if direction.way == "a-to-b" else (there, here)
         sender: Literal["client", "server"] = "client" if shared.from_client[place] else "server"
         return PairedSegment(
-            direction.way, sender, fate, a_frame, a_ns, b_frame, b_ns, _letters(int(shared.flags[place])),
+            direction.way, sender, fate, a_frame, a_ns, b_frame, b_ns, flag_letters(int(shared.flags[place])),
             int(shared.seq[place]), int(shared.length[place]), delay,
         )  # fmt: skip
 
@@ -313,9 +314,3 @@ class _Pairing:
 def _place(shared: Shared, at: int) -> tuple[int | None, int | None]:
     """The frame and the time of a segment; nothing for -1."""
     return (int(shared.rows["frame"][at]), int(shared.ts[at])) if at >= 0 else (None, None)
-
-
-def _letters(flags: int) -> str:
-    """As tcpdump writes them."""
-    letters = ((SYN, "S"), (FIN, "F"), (RST, "R"), (PSH, "P"), (ACK, "."))
-    return "".join(letter for bit, letter in letters if flags & bit) or "none"

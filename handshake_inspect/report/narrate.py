@@ -51,8 +51,12 @@ from handshake_inspect.wire.seqspace import seq_diff
 ROLES: tuple[Side, Side] = ("client", "server")
 STATES: tuple[Any, ...] = tuple(state.name for state in TcpState)
 NEAR = 1 << 30  # numbers farther from the ISN than this belong to something else
-# As tcpdump prints them, in its order.
-LETTERS = ((FIN, "F"), (SYN, "S"), (RST, "R"), (PSH, "P"), (ACK, "."), (URG, "U"), (ECE, "E"), (CWR, "W"), (AE, "e"))
+_LETTERS = ((FIN, "F"), (SYN, "S"), (RST, "R"), (PSH, "P"), (ACK, "."), (URG, "U"), (ECE, "E"), (CWR, "W"), (AE, "e"))
+
+
+def flag_letters(flags: int) -> str:
+    """The flags of a segment as tcpdump prints them, in its order."""
+    return "".join(letter for bit, letter in _LETTERS if flags & bit) or "none"
 
 
 def steps(log: SegmentLog, connection: Connection) -> list[Step]:
@@ -123,7 +127,7 @@ class Teller:
             elided_before=self.elided(previous, at),
             sender=names[0],
             icmp=_reporter(segment) if icmp else None,
-            flags="".join(letter for bit, letter in LETTERS if segment.flags & bit) or "none",
+            flags=flag_letters(segment.flags),
             raw_seq=segment.seq,
             raw_ack=segment.ack if acks else None,
             seq=_relative(segment.seq, self.base[side]),

@@ -210,3 +210,12 @@ def test_json_and_text_show_it():
     assert text.count(" lost\n") == sum(map(len, lost.values()))
     assert "client address: 192.0.2.1:40000 at A, 203.0.113.9:41000 at B" in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_flags_are_in_tcpdumps_letters_ecn_among_them():
+    path = Path()
+    talk(path, port=50_000, began=START - 3 * SECOND, loss=0, rounds=1)
+    came = path.send(START, Sent(True, 1000, 0, frames.SYN | frames.ECE | frames.CWR))
+    path.send(came, Sent(False, 5000, 1001, frames.SYN | frames.ACK | frames.ECE))
+    found, _ = joined(path, 1)
+    assert [each.flags for each in found.segments] == ["SEW", "S.E"]
