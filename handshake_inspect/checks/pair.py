@@ -15,7 +15,6 @@ from handshake_inspect.checks.clocks import Bounds, bounds, clock
 from handshake_inspect.checks.pairing import Joins, Side, joins
 from handshake_inspect.checks.passage import Shared, grouped, matched
 from handshake_inspect.errors import UsageError
-from handshake_inspect.report.model import Connection
 from handshake_inspect.report.narrate import flag_letters
 from handshake_inspect.report.paired import (
     Alone,
@@ -40,6 +39,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 NOTHING = np.empty(0, dtype=np.int64)
 CaptureName = Literal["a", "b"]
+AloneFate = Literal["lost", "not-seen", "undecided"]
 
 
 def paired(a: SegmentColumns, b: SegmentColumns, wanted: int | None = None) -> Paired:
@@ -182,16 +182,15 @@ class _Pairing:
             return False
         return bool((~same & (second.ack[mine] >= end)).any())
 
-    # -- what is told --------------------------------------------------------------------------------------------------
+    # -- what is reported ----------------------------------------------------------------------------------------------
 
     def connection(self, number: int) -> PairedConnection:
         """One joined connection."""
-        near = "a" if self.near == "a" else "b"
         ids = {"a": int(self.found.a[number]), "b": int(self.found.b[number])}
         made = {name: self.side[name].made[ids[name]] for name in ("a", "b")}
-        shown: Connection = made[near]
+        shown = made[self.near]
         forth, back = self.passage(number, "a-to-b"), self.passage(number, "b-to-a")
-        own, other = (forth, back) if near == "a" else (back, forth)
+        own, other = (forth, back) if self.near == "a" else (back, forth)
         return PairedConnection(
             ids["a"], ids["b"], self.found.bases[number], shown.client, shown.server.service, shown.outcome,
             self._syn(number), own, other,
@@ -261,19 +260,17 @@ class _Pairing:
 
     def alone(self, name: CaptureName) -> list[Alone]:
         """The connections that only one capture has."""
-        side, other = self.side[name], self.side["b" if name == "a" else "a"]
+        side = self.side[name]
         way: Way = "a-to-b" if name == "a" else "b-to-a"
         ids = self.found.a if name == "a" else self.found.b
-        left = np.setdiff1d(np.arange(side.count), ids)
-        joined = {side.made[int(number)].server.service for number in ids.tolist()}
-        servers = {each.ip for each in joined}
+        servers = {side.made[number].server.ip for number in ids.tolist()}
+        left = [side.made[number] for number in np.setdiff1d(np.arange(side.count), ids).tolist()]
+        ran = self._is_watched(way, np.array([each.first_ns for each in left], dtype=np.int64))
         found = []
-        for number in left.tolist():
-            made = side.made[number]
-            ran = self._is_watched(way, np.array([made.first_ns]))[0]
-            seen = made.server.ip in servers and other.count > 0
-            fate: Literal["lost", "not-seen", "undecided"] = "undecided" if not ran else "lost" if seen else "not-seen"
-            found.append(Alone(name, number, made.client, made.server.service, made.first_frame, made.outcome, fate))
+        for each, known in zip(left, ran.tolist(), strict=True):
+            here = each.server.ip in servers
+            fate: AloneFate = "undecided" if not known else "lost" if here else "not-seen"
+            found.append(Alone(name, each.id, each.client, each.server.service, each.first_frame, each.outcome, fate))
         return found
 
     def segments(self, wanted: int | None) -> list[PairedSegment] | None:

@@ -22,7 +22,6 @@ from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.wire.const import ACK, SYN
 
 _NONE = -1
-_CHUNK = 2_000
 Keys = NDArray[np.uint64]
 
 
@@ -54,8 +53,8 @@ class Side:
 
     @cached_property
     def made(self) -> list[Connection]:
-        """The connections, made once, many at a time."""
-        return [each for chunk in self.columns.report.connections.chunks(_CHUNK) for each in chunk]
+        """The connections, made once."""
+        return list(self.columns.report.connections)
 
     @staticmethod
     def _isn(fields: Columns, who: str) -> NDArray[np.int64]:

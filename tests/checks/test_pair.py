@@ -132,6 +132,23 @@ def test_where_a_syn_died(lost, fate):
         assert [each.syn for each in found.connections] == ["arrived", fate, "arrived"]
 
 
+def test_connections_of_one_capture_alone_are_lost_where_the_other_one_could_have_had_them():
+    path = Path()
+    known, unknown = path.server, ("198.51.100.3", 443)
+    talk(path, port=50_000, began=START - 3 * SECOND, loss=0, rounds=1)
+    for port, server, after_s in ((40_000, known, 1), (40_001, unknown, 2), (40_002, known, 30)):
+        path.server = server
+        path.send(START + after_s * SECOND, Sent(True, 1000 + port, 0, frames.SYN, port=port), lose=True)
+    path.server = known
+    talk(path, port=50_001, began=START + 9 * SECOND, loss=0, rounds=1)
+    found, _ = joined(path)
+    assert [(each.capture, each.client.port, each.fate) for each in found.alone] == [
+        ("a", 40_000, "lost"),
+        ("a", 40_001, "not-seen"),
+        ("a", 40_002, "undecided"),
+    ]
+
+
 def test_a_reset_that_the_box_made():
     path = Path()
     talk(path, port=50_000, began=START - 3 * SECOND, loss=0, rounds=1)
