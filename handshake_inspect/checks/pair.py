@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from handshake_inspect.checks.changes import changes
 from handshake_inspect.checks.clocks import Bounds, bounds, clock
 from handshake_inspect.checks.pairing import Joins, Side, joins
-from handshake_inspect.checks.passage import Shared, grouped, matched
+from handshake_inspect.checks.passage import Shared, matched
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.narrate import flag_letters
 from handshake_inspect.report.paired import (
@@ -29,7 +29,7 @@ from handshake_inspect.report.paired import (
     SynFate,
     Way,
 )
-from handshake_inspect.report.segment_columns import SegmentColumns
+from handshake_inspect.report.segment_columns import SegmentColumns, grouped
 from handshake_inspect.wire.const import ACK, RST, SYN
 
 LISTED = 100  # frame numbers of one passage

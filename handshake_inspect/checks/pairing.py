@@ -127,8 +127,7 @@ def _plausible(
 def _unique(keys: Keys, left: NDArray[np.int64]) -> NDArray[np.int64]:
     """Those of the connections left whose key no other of them has; 0 is no key."""
     known = left[keys[left] != 0]
-    values, first, counts = np.unique(keys[known], return_index=True, return_counts=True)
-    del values
+    _, first, counts = np.unique(keys[known], return_index=True, return_counts=True)
     unique: NDArray[np.int64] = known[first[counts == 1]]
     return unique
 

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.checks.pairing import Joins, Side, mixed
+from handshake_inspect.report.segment_columns import grouped
+from handshake_inspect.verdicts.sets import run_starts
 from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
 
 Ints = NDArray[np.int64]
@@ -57,19 +59,12 @@ class Shared:
 
     @cached_property
     def _by_pair(self) -> dict[int, Ints]:
-        return grouped(self.pair, np.arange(len(self.pair)))
+        return grouped(self.pair)
 
     def keys(self, *names: str) -> NDArray[np.uint64]:
         """A name of each segment, of what it says and of these fields."""
         own = (self.pair, self.from_client, self.seq, self.ack, self.length, self.flags & _KINDS)
         return mixed(*own, *(self.rows[name] for name in names))
-
-
-def grouped(pair: Ints, places: Ints) -> dict[int, Ints]:
-    """These places by pair, each in order."""
-    order = np.argsort(pair[places], kind="stable")
-    values, starts = np.unique(pair[places][order], return_index=True)
-    return dict(zip(values.tolist(), np.split(places[order], starts[1:]), strict=True)) if len(values) else {}
 
 
 def matched(a: Side, b: Side, pairs: Joins) -> tuple[Shared, Shared]:
@@ -86,7 +81,7 @@ def matched(a: Side, b: Side, pairs: Joins) -> tuple[Shared, Shared]:
 
 
 def _find_stamped(a: Shared, b: Shared, count: int) -> None:
-    """Where a box strips timestamps, they tell nothing."""
+    """Where a box strips timestamps, they show nothing."""
     known = np.ones(count, dtype=bool)
     for side in (a, b):
         data = side.flags & (SYN | RST) == 0
@@ -110,8 +105,8 @@ def _ranked(keys: NDArray[np.uint64]) -> tuple[Ints, Ints]:
     """Which of its equals each key is, from 0, and how many they are."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(keys) else np.empty(0, int)
-    lengths = np.diff(np.concatenate([starts, [len(keys)]]))
+    starts = np.flatnonzero(run_starts(ordered))
+    lengths = np.diff(starts, append=len(keys))
     rank, count = np.empty(len(keys), dtype=np.int64), np.empty(len(keys), dtype=np.int64)
     rank[order] = np.arange(len(keys)) - np.repeat(starts, lengths)
     count[order] = np.repeat(lengths, lengths)

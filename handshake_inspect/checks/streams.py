@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.capture.wireshark import Dissected
-from handshake_inspect.report.segment_columns import SegmentColumns
+from handshake_inspect.report.segment_columns import SegmentColumns, grouped
 from handshake_inspect.report.verified import View
 from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
 
@@ -56,7 +56,7 @@ class Joined:
                 self.streams[said.stream] = Stream(said.stream, said.frame)
             self.streams[said.stream].add(said)
             self.stream_of[said.frame] = said.stream
-        self.rows_of = _grouped(columns.owners)
+        self.rows_of = grouped(columns.owners)
         self.streams_of: dict[int, list[int]] = {}  # by connection
         self.owners_of: dict[int, list[int]] = defaultdict(list)  # by stream
         for owner, places in self.rows_of.items():
@@ -93,13 +93,6 @@ class Joined:
             streams[0].number, sum(stream.segments for stream in streams), bits, streams[0].initial_rtt_ns,
             sum(len(stream.retransmissions) for stream in streams), sum(stream.resets for stream in streams),
         )  # fmt: skip
-
-
-def _grouped(owners: Any) -> dict[int, Any]:
-    """Places by owner, each in order."""
-    order = np.argsort(owners, kind="stable")
-    found, starts = np.unique(owners[order], return_index=True)
-    return dict(zip(found.tolist(), np.split(order, starts[1:]), strict=True)) if len(found) else {}
 
 
 class Again:

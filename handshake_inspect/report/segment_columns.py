@@ -19,6 +19,16 @@ WHOLE = np.dtype(Segment)
 KEPT_TYPE = np.dtype([(name, WHOLE.fields[name][0]) for name in KEPT])  # type: ignore[index]
 
 
+def grouped(keys: NDArray[np.int64], places: NDArray[np.int64] | None = None) -> dict[int, NDArray[np.int64]]:
+    """These places, or all, by the key that stands there; each in order."""
+    places = np.arange(len(keys)) if places is None else places
+    if not len(places):
+        return {}
+    order = np.argsort(keys[places], kind="stable")
+    values, starts = np.unique(keys[places][order], return_index=True)
+    return dict(zip(values.tolist(), np.split(places[order], starts[1:]), strict=True))
+
+
 @dataclass(frozen=True)
 class SegmentColumns:
     """The segments of a trace in the order of its frames, without ICMP errors, and the report of it."""
