@@ -1,6 +1,6 @@
 """Every segment of a trace as columns, each with the connection that it belongs to: for those who compare captures.
 
-Beside the pass of `analyze`, the batches of the pump are copied: 88 bytes a segment.  A segment belongs to the last
+Beside the pass of `analyze`, the batches of the pump are copied: 80 bytes a segment.  A segment belongs to the last
 connection of its 4-tuple that began before it, which is how the tracker parts the incarnations of one.
 """
 
@@ -40,10 +40,11 @@ def segment_columns(
     whole = np.frombuffer(pump.storage, dtype=WHOLE)
 
     def take(count: int) -> None:
-        kept = np.empty(count, dtype=KEPT_TYPE)
+        places = np.flatnonzero(whole["kind"][:count] == KIND_TCP)
+        kept = np.empty(len(places), dtype=KEPT_TYPE)
         for name in KEPT:
-            kept[name] = whole[name][:count]
-        taken.append(kept[kept["kind"] == KIND_TCP])
+            kept[name] = whole[name][places]
+        taken.append(kept)
 
     pump.tap = take
     with open_trace(inputs) as source:

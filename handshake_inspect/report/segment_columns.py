@@ -12,11 +12,11 @@ from handshake_inspect.decode.segment import Segment
 from handshake_inspect.report.model import Report
 
 KEPT = (
-    "ts_ns", "frame", "src_hi", "src_lo", "dst_hi", "dst_lo", "seq", "ack", "payload_len", "tsval", "tsecr", "src_port",
-    "dst_port", "flags", "window", "mss", "ip_id", "options", "ttl", "window_scale", "ip_version", "kind", "notes",
+    "ts_ns", "frame", "src_hi", "src_lo", "dst_hi", "dst_lo", "seq", "ack", "payload_len", "tsval", "src_port",
+    "dst_port", "flags", "ip_id", "notes", "ttl", "window_scale",
 )  # fmt: skip
 WHOLE = np.dtype(Segment)
-KEPT_TYPE = np.dtype([(name, WHOLE.fields[name][0]) for name in KEPT])  # type: ignore[index]
+KEPT_TYPE = np.dtype([(name, WHOLE.fields[name][0]) for name in KEPT], align=True)  # type: ignore[index]
 
 
 def grouped(keys: NDArray[np.int64], places: NDArray[np.int64] | None = None) -> dict[int, NDArray[np.int64]]:

@@ -1,6 +1,7 @@
 """Two captures of one path, of which every loss, delay and change is known: all are found, and nothing else."""
 
 import json
+import pathlib
 from io import BytesIO
 
 import jsonschema
@@ -13,6 +14,7 @@ from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.schema import pair_schema
+from handshake_inspect.report.segment_columns import KEPT_TYPE
 
 NAT = ("203.0.113.9", 1000)
 SECOND = 1000 * MS
@@ -236,3 +238,8 @@ def test_flags_are_in_tcpdumps_letters_ecn_among_them():
     path.send(came, Sent(False, 5000, 1001, frames.SYN | frames.ACK | frames.ECE))
     found, _ = joined(path, 1)
     assert [each.flags for each in found.segments] == ["SEW", "S.E"]
+
+
+def test_the_docs_say_what_a_segment_takes():
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "pair.md").read_text()
+    assert f"{KEPT_TYPE.itemsize} bytes a segment" in page
