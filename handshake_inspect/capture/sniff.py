@@ -93,7 +93,7 @@ def nature(head: bytes) -> tuple[str, str]:
 
 def is_foreign(head: bytes) -> bool:
     """Whether it is a capture of another program, which Wireshark can read."""
-    return nature(head)[1] == _CONVERT
+    return container(head) is None and nature(head)[1] == _CONVERT
 
 
 def _is_text(head: bytes) -> bool:
