@@ -5,25 +5,20 @@ The reports are compared as well: only names of files may differ.
 """
 
 import argparse
-import os
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from make_captures import default_directory
+from run import seconds
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from support.captures import records
 
 HEADER = 24
-
-
-def records(octets):
-    """Where the records of a little-endian classic pcap begin, and where the last one ends."""
-    ends = [HEADER]
-    while ends[-1] < len(octets):
-        ends.append(ends[-1] + 16 + struct.unpack_from("<I", octets, ends[-1] + 8)[0])
-    return ends
 
 
 def cut(octets, ends, count, directory):
@@ -42,16 +37,6 @@ def halves(octets, ends):
         yield octets[:HEADER] + b"".join(octets[ends[at] : ends[min(at + 64, len(ends) - 1)]] for at in runs)
 
 
-def seconds(command):
-    """User and system time of a command."""
-    null = [(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)]
-    pid = os.posix_spawnp(command[0], command, os.environ, file_actions=null)
-    _, status, used = os.wait4(pid, 0)
-    if status:
-        sys.exit(f"failed: {' '.join(command)}")
-    return used.ru_utime + used.ru_stime
-
-
 def summary(command):
     """What a run says in one line."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -62,7 +47,7 @@ def main():
     parser = argparse.ArgumentParser(description="The cost of many files.")
     parser.add_argument("--files", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--hsi", default=f"{sys.executable} -m handshake_inspect", help="the command")
+    parser.add_argument("--hsi", default=f"{sys.executable} -P -m handshake_inspect", help="how hsi is run")
     parser.add_argument("capture", nargs="?", type=Path, default=default_directory() / "mix.pcap")
     given = parser.parse_args()
     octets = given.capture.read_bytes()

@@ -25,6 +25,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CAPTURES = ("mix", "flood")
 STARTS = 10
+TIMEOUT_S = 600
+MEMORY_GIB = 12
 QUICK_ONCE = 10.0  # seconds; with --quick, what took longer is not run again
 
 
@@ -103,6 +105,14 @@ def measure(command: list[str], timeout: int, memory: int) -> Run:
     return Run(
         wall, usage.ru_utime, usage.ru_stime, usage.ru_maxrss * 1024, _failure(child.returncode, said, timeout, memory)
     )
+
+
+def seconds(command: list[str]) -> float:
+    """User and system time of a command, which must succeed."""
+    run = measure(command, TIMEOUT_S, MEMORY_GIB << 30)
+    if run.failure:
+        sys.exit(f"failed: {' '.join(command)}: {run.failure}")
+    return run.user + run.system
 
 
 def _failure(code: int, said: list[str], timeout: int, memory: int) -> str | None:
@@ -237,8 +247,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="slow tools once")
     parser.add_argument("--no-starts", action="store_true", help="leave start-up out")
     parser.add_argument("--markdown", action="store_true", help="tables to paste into documentation")
-    parser.add_argument("--timeout", type=int, default=600, help="seconds per run (default: %(default)s)")
-    parser.add_argument("--memory", type=int, default=12, help="address space per run in GiB (default: %(default)s)")
+    parser.add_argument("--timeout", type=int, default=TIMEOUT_S, help="seconds per run (default: %(default)s)")
+    parser.add_argument(
+        "--memory", type=int, default=MEMORY_GIB, help="address space per run in GiB (default: %(default)s)"
+    )
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")

@@ -5,7 +5,6 @@ Handshakes are OpenSSL's own, made once in memory and repeated with other addres
 """
 
 import argparse
-import os
 import random
 import statistics
 import struct
@@ -15,6 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
+from run import seconds
 from support.captures import pcap_header, pcap_record
 from support.frames import CLIENT
 from support.tls import START, Talk, client, handshake, server
@@ -57,16 +57,6 @@ def make(path, talks, count):
         for ns, frame in frames:
             out.write(pcap_record(ns, frame, nano=True))
     return len(frames)
-
-
-def seconds(command):
-    """User and system time of a command."""
-    null = [(os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0)]
-    pid = os.posix_spawnp(command[0], command, os.environ, file_actions=null)
-    _, status, used = os.wait4(pid, 0)
-    if status:
-        sys.exit(f"failed: {' '.join(command)}")
-    return used.ru_utime + used.ru_stime
 
 
 def main():
