@@ -28,7 +28,7 @@ FINDINGS = (
     "reflection", "ack-flood", "rst-flood", "stalled", "path-mtu", "idle-timeout", "keep-alive-race", "tls-failed",
     "tls-slow-server", "tls-slow-client", "tls-extra-round-trip", "nagle-stall", "tls-no-resumption", "tls-old-version",
     "protocol-mismatch", "quic-blocked", "quic-failed", "quic-retry", "quic-version-negotiation", "lookup-failed",
-    "slow-lookup",
+    "slow-lookup", "ipv6-broken", "dead-address", "early-reset", "address-conflict",
 )  # fmt: skip
 _FLAGS = re.compile(r"IP6? (\S+)\.(\d+) > (\S+)\.(\d+): Flags \[([^\]]*)\]")
 _MOST_SOCKETS = 24

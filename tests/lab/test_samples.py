@@ -16,6 +16,8 @@ from lab.packet import ACK, FIN, SYN, Segment, checksum, mss_option, parse  # no
 from lab.path import nth  # noqa: E402
 from lab.sample import FINDINGS, SCENARIOS, frames, summary  # noqa: E402
 
+from handshake_inspect.verdicts.findings import KINDS  # noqa: E402
+
 OUTCOMES = {
     "established",
     "refused",
@@ -44,6 +46,10 @@ def test_sample_says_what_its_capture_holds(name):
     assert {*expected["findings"], *expected["not_findings"]} <= set(FINDINGS)
     assert not set(expected["findings"]) & set(expected["not_findings"])
     assert f"`{name}`" in (PCAPS / "README.md").read_text()
+
+
+def test_a_new_sample_says_of_every_kind_of_finding_whether_it_must_appear():
+    assert sorted(FINDINGS) == sorted(KINDS)
 
 
 def test_forged_segment_is_read_back_and_its_checksums_are_right():
