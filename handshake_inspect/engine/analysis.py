@@ -27,14 +27,21 @@ SWITCH_S = 0.0002  # Python's own 5 ms would let imports hold up the pump, which
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may set of an analysis."""
+    """What a user may set of an analysis.
 
-    max_connections: int = 1 << 22  # rows kept at a time; older ones make room and are counted
-    time_wait_ns: int = Limits.time_wait_ns  # 2 MSL
-    unanswered_ns: int = Limits.unanswered_ns  # how long an unanswered SYN is undecided
-    setup: bool = True  # whether payloads are looked at, for what is said while connections are set up
-    names: bool = True  # whether names of servers and protocols may be shown
-    jobs: int | None = None  # threads that read large files ahead, at most; as many as there are processors
+    `max_connections` are kept at a time; beyond that the oldest make room, and are counted.  `time_wait_ns` is how long
+    TIME_WAIT lasts (2 MSL, 60 s by default), `unanswered_ns` how long a SYN that nothing answers is `pending` (3 s by
+    default); both are nanoseconds of the capture.  `setup` reads payloads for connection set-up, lookups and QUIC, and
+    `names` shows the names of servers and protocols.  At most `jobs` threads read large files ahead, by default as many
+    as there are processors.
+    """
+
+    max_connections: int = 1 << 22
+    time_wait_ns: int = Limits.time_wait_ns
+    unanswered_ns: int = Limits.unanswered_ns
+    setup: bool = True
+    names: bool = True
+    jobs: int | None = None
 
     @property
     def limits(self) -> Limits:
