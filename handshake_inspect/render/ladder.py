@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, labelled, paragraph
+from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, heading, labelled, paragraph
 from handshake_inspect.render.rungs import Rungs
 from handshake_inspect.render.waterfall import waterfall
 from handshake_inspect.render.words import direction_words, ending_words
@@ -40,9 +40,7 @@ def short(story: Story, options: Options, style: Style) -> Iterator[str]:
     yield style.paint(f"CONNECTION {c.id}", "bold") + f"  {style.clean(head)}"
     yield ""
     yield from Rungs(story, width, style, brief=True, absolute=options.absolute).lines()
-    yield ""
-    yield style.paint("VERDICT", "bold") + f"  {outcome_words(c, style)}"
-    yield from paragraph(style.clean(c.why), width, INDENT)
+    yield from verdict(c, width, style)
     yield from labelled("client", direction_words(c.client_to_server), width, style)
     yield from labelled("server", direction_words(c.server_to_client), width, style)
 
@@ -108,14 +106,18 @@ def outcome_words(c: Connection | QuicConnection, style: Style) -> str:
     return style.paint(words, LOOKS.get(c.outcome, "dim")) + doubt
 
 
+def verdict(c: Connection | QuicConnection, width: int, style: Style) -> Iterator[str]:
+    """What became of it, and why."""
+    yield from heading("VERDICT", outcome_words(c, style), style)
+    yield from paragraph(style.clean(c.why), width, INDENT)
+
+
 # --- the verdict ------------------------------------------------------------------------------------------------------
 
 
 def _verdict(story: Story, width: int, style: Style) -> Iterator[str]:
     c = story.connection
-    yield ""
-    yield style.paint("VERDICT", "bold") + f"  {outcome_words(c, style)}"
-    yield from paragraph(style.clean(c.why), width, INDENT)
+    yield from verdict(c, width, style)
     yield ""
     for number, text in enumerate(_evidence(story)):
         yield from labelled("evidence" if number == 0 else "", text, width, style)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handshake_inspect.render.ladder import named, notes, outcome_words
-from handshake_inspect.render.layout import INDENT, Style, labelled, paragraph
-from handshake_inspect.render.rungs import ROOMY, Note, Signs, note_lines, said
+from handshake_inspect.render.ladder import named, notes, outcome_words, verdict
+from handshake_inspect.render.layout import Style, labelled
+from handshake_inspect.render.rungs import ROOMY, Note, Signs, arrow, icmp_arrow, note_lines, said
 from handshake_inspect.render.waterfall import waterfall
 from handshake_inspect.report.headline import few_sources
 from handshake_inspect.report.quic import QuicConnection
@@ -90,29 +90,19 @@ class QuicRungs:
         return f"{left}{step.frame:>{self.frame}} {' ' * END} {self._arrow(step)}"
 
     def _arrow(self, step: QuicStep) -> str:
-        signs, style = self.signs, self.style
+        style = self.style
         if step.icmp is not None:
-            text = style.shorten(f"ICMP {step.icmp}", self.shaft - 6)
-            shaft = signs.dotted * (self.shaft - len(text) - 6)
-            shown = style.paint(text, "bold", "red")
-            if step.sender == "client":
-                return f"{signs.left}{signs.dotted}{shaft} {shown} {signs.dotted}{signs.cross}"
-            return f"{signs.cross}{signs.dotted} {shown} {shaft}{signs.dotted}{signs.right}"
+            return icmp_arrow(step.icmp, step.sender, self.shaft, self.signs, style)
         kinds = ", ".join(WORDS[each] for each in step.packets)
         rest = f"+{step.length:,}"
         kinds = style.shorten(kinds, self.shaft - len(rest) - 7)
-        shaft = signs.shaft * (self.shaft - len(kinds) - len(rest) - 6)
         text = f"{style.paint(kinds, 'bold', LOOKS.get(step.packets[0] if step.packets else '', 'bold'))} {rest}"
-        if step.sender == "client":
-            return f"{signs.shaft * 2} {text} {shaft}{signs.right}"
-        return f"{signs.left}{shaft} {text} {signs.shaft * 2}"
+        return arrow(text, len(kinds) + 1 + len(rest), step.sender, self.shaft, self.signs)
 
 
 def _verdict(story: QuicStory, width: int, style: Style) -> Iterator[str]:
     c = story.connection
-    yield ""
-    yield style.paint("VERDICT", "bold") + f"  {outcome_words(c, style)}"
-    yield from paragraph(style.clean(c.why), width, INDENT)
+    yield from verdict(c, width, style)
     yield ""
     yield from labelled("evidence", _frames(c.evidence), width, style)
     for number, text in enumerate(round_trips(c, style.micro)):

@@ -51,6 +51,24 @@ class Signs:
         self.section = " §" if unicode else " sec. "
 
 
+def arrow(text: str, length: int, sender: str, room: int, signs: Signs) -> str:
+    """What was sent, on an arrow to the other end; `length` columns of `text` are seen, and the whole has `room`."""
+    shaft = signs.shaft * (room - length - 5)
+    if sender == "client":
+        return f"{signs.shaft * 2} {text} {shaft}{signs.right}"
+    return f"{signs.left}{shaft} {text} {signs.shaft * 2}"
+
+
+def icmp_arrow(cause: str, sender: str, room: int, signs: Signs, style: Style) -> str:
+    """An ICMP error, on an arrow back to who sent what it quotes."""
+    text = style.shorten(f"ICMP {cause}", room - 6)
+    shaft = signs.dotted * (room - len(text) - 6)
+    shown = style.paint(text, "bold", "red")
+    if sender == "client":
+        return f"{signs.left}{signs.dotted}{shaft} {shown} {signs.dotted}{signs.cross}"
+    return f"{signs.cross}{signs.dotted} {shown} {shaft}{signs.dotted}{signs.right}"
+
+
 def said(mark: Mark, style: Style, signs: Signs, *, cited: bool) -> str:
     """What a mark says, with its reference where that is wanted."""
     text = style.clean(mark.text)
@@ -171,23 +189,13 @@ class Rungs:
         return padded.replace(name, self.style.paint(name, "bold" if changed else "dim"))
 
     def _arrow(self, number: int, step: Step) -> str:
-        signs, label = self.signs, self.labels[number]
         if step.icmp is not None:
-            label = self.style.shorten(f"ICMP {step.icmp.cause}", self.shaft - 6)
-            shaft = signs.dotted * (self.shaft - len(label) - 6)
-            toward = step.sender == "client"
-            text = self.style.paint(label, "bold", "red")
-            start, end = signs.cross + signs.dotted, signs.dotted
-            if toward:
-                return f"{signs.left}{end}{shaft} {text} {start[::-1]}"
-            return f"{start} {text} {shaft}{end}{signs.right}"
+            return icmp_arrow(step.icmp.cause, step.sender, self.shaft, self.signs, self.style)
+        label = self.labels[number]
         looks = ("bold", "red") if "R" in step.flags else ("bold", "green") if "S" in step.flags else ("bold",)
         flags, _, rest = label.partition(" ")
         text = self.style.paint(flags, *looks) + (f" {rest}" if rest else "")
-        shaft = signs.shaft * (self.shaft - len(label) - 5)
-        if step.sender == "client":
-            return f"{signs.shaft * 2} {text} {shaft}{signs.right}"
-        return f"{signs.left}{shaft} {text} {signs.shaft * 2}"
+        return arrow(text, len(label), step.sender, self.shaft, self.signs)
 
     def notes(self, step: Step) -> Iterator[Note]:
         """What the segment did, its options, round trips that are known from it on, and what is odd about it."""
