@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.layout import INDENT, Column, Style, Table, heading, labelled, paragraph
+from handshake_inspect.render.layout import INDENT, Column, Style, Table, heading, labelled, paragraph, written
+from handshake_inspect.render.rungs import Signs
 from handshake_inspect.report.paired import Alone, Interval, Paired, PairedConnection, PairedSegment
 from handshake_inspect.wire.text import duration, endpoint_text, plural, printable
 
@@ -33,7 +34,7 @@ def render_paired(found: Paired, out: BinaryIO, options: Options) -> None:
     """Write the lines in the terminal's encoding."""
     style = Style(color=options.color, encoding=options.encoding)
     lines = _lines(found, options, style) if options.verbosity >= 0 else iter([_verdict(found)])
-    out.writelines(line.encode(options.encoding, "backslashreplace") + b"\n" for line in lines)
+    written(out, lines, options.encoding)
 
 
 def _lines(found: Paired, options: Options, style: Style) -> Iterator[str]:
@@ -224,16 +225,16 @@ def _seconds(ns: int | None, began: int) -> str:
 def _arrow(each: PairedSegment, style: Style) -> str:
     """`[S] 0 ─────▶`, pointing to B or to A; one that was lost breaks off."""
     text = f"[{each.flags}] {each.seq}" + (f" +{each.length}" if each.length else "")
-    line, right, left = ("─", "▶", "◀") if style.arrow == "→" else ("-", ">", "<")
-    stub, cross = ("╌", "✕") if style.arrow == "→" else (".", "x")
+    signs = Signs(style)
+    line = signs.shaft
     rest = max(_ARROW - len(text) - 2, 2)
     whole = each.fate not in ("lost", "not-captured", "undecided")
-    head = line * (rest - 1) if whole else line * (rest // 2) + cross + stub * (rest - rest // 2 - 2)
+    head = line * (rest - 1) if whole else line * (rest // 2) + signs.cross + signs.dotted * (rest - rest // 2 - 2)
     if each.fate == "born":
         head = " " * (rest // 2) + line * (rest - rest // 2 - 1)
     if each.way == "a-to-b":
-        return f"{text} {head}{right}"
-    return f"{left}{head[::-1]} {text}"
+        return f"{text} {head}{signs.right}"
+    return f"{signs.left}{head[::-1]} {text}"
 
 
 def _took(each: PairedSegment, style: Style) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.layout import INDENT, Column, Style, Table, heading, paragraph
+from handshake_inspect.render.layout import INDENT, Column, Style, Table, heading, paragraph, written
 from handshake_inspect.report.verified import Verified, VerifiedConnection, View
 from handshake_inspect.wire.text import duration, endpoint_text, plural, printable
 
@@ -17,8 +17,7 @@ _LOOKS = {"agrees": "green", "hsi-knows-more": "yellow", "unexplained": "red"}
 def render_verified(found: Verified, out: BinaryIO, options: Options) -> None:
     """Write the lines in the terminal's encoding."""
     style = Style(color=options.color, encoding=options.encoding)
-    lines = _lines(found, options, style)
-    out.writelines(line.encode(options.encoding, "backslashreplace") + b"\n" for line in lines)
+    written(out, _lines(found, options, style), options.encoding)
 
 
 def _lines(found: Verified, options: Options, style: Style) -> Iterator[str]:
