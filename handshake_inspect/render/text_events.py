@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import LOOKS, Style, paragraph
+from handshake_inspect.render.rungs import Signs
 from handshake_inspect.report.event import Phase
 from handshake_inspect.report.model import Connection, Finding, Report
 from handshake_inspect.report.packet import Packet
@@ -53,12 +54,12 @@ class EventWriter:
 
     def connections(self, connections: Sequence[Connection]) -> None:
         """Write a line for each that is decided; when one ends of which there is a line, there is no second."""
-        self._write(line for each in connections if self._is_news(each) for line in _connection(each, self._style))
+        self._write(_connection(each, self._style) for each in connections if self._is_news(each))
 
     def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
         """Write a line for each that is decided."""
-        told = (each for each in connections if each.decided and each.id not in self._quic)
-        self._write(_quic_connection(each, self._style) for each in told)
+        news = (each for each in connections if each.decided and each.id not in self._quic)
+        self._write(_quic_connection(each, self._style) for each in news)
         self._quic.update(each.id for each in connections if each.decided)
 
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
@@ -80,12 +81,12 @@ class EventWriter:
     def _is_news(self, connection: Connection) -> bool:
         if not connection.decided:
             return False  # the capture ends: the report has these
-        told = self._open.pop(connection.id, None)
+        before = self._open.pop(connection.id, None)
         if connection.close.how == "open":
             self._open[connection.id] = connection.outcome
             if len(self._open) > _REMEMBERED:
                 self._open.pop(next(iter(self._open)))
-        return told != connection.outcome
+        return before != connection.outcome
 
     def _write(self, lines: Sequence[str] | Iterator[str]) -> None:
         text = "".join(f"{line}\n" for line in lines)
@@ -97,23 +98,26 @@ class EventWriter:
 # --- connections ------------------------------------------------------------------------------------------------------
 
 
-def _connection(c: Connection, style: Style) -> Iterator[str]:
+def _connection(c: Connection, style: Style) -> str:
     """When, what, who, how long, how it ended, how much, and why where that says more."""
-    when = moment(c.first_ns).replace(" ", "T", 1).replace(" UTC", "Z")
-    outcome = style.paint(f"{c.outcome:<11}", LOOKS.get(c.outcome, "dim"))
-    ends = f"{c.client} {style.arrow} {_server(c)}"
-    yield style.clean(f"{when}  ") + outcome + style.clean(f"  {ends}  " + ", ".join(_facts(c, style)))
+    return _line(c, "", ", ".join(_facts(c, style)), style)
 
 
 def _quic_connection(c: QuicConnection, style: Style) -> str:
     """As of TCP: when, what, who, and why."""
+    why = f"{c.cause}: {c.why}" if c.cause else c.why
+    return _line(c, "QUIC ", f"{why} {_amounts(c)}", style)
+
+
+def _line(c: Connection | QuicConnection, kind: str, rest: str, style: Style) -> str:
     when = moment(c.first_ns).replace(" ", "T", 1).replace(" UTC", "Z")
     outcome = style.paint(f"{c.outcome:<11}", LOOKS.get(c.outcome, "dim"))
-    sent = f"sent {plural(c.client_to_server.bytes, 'byte')}, got {plural(c.server_to_client.bytes, 'byte')}"
-    why = f"{c.cause}: {c.why}" if c.cause else c.why
-    return (
-        style.clean(f"{when}  ") + outcome + style.clean(f"  QUIC {c.client} {style.arrow} {_server(c)}  {why} {sent}")
-    )
+    return f"{when}  {outcome}" + style.clean(f"  {kind}{c.client} {style.arrow} {_server(c)}  {rest}")
+
+
+def _amounts(c: Connection | QuicConnection) -> str:
+    """What the client sent and what it got."""
+    return f"sent {plural(c.client_to_server.bytes, 'byte')}, got {plural(c.server_to_client.bytes, 'byte')}"
 
 
 def _server(c: Connection | QuicConnection) -> str:
@@ -132,7 +136,7 @@ def _facts(c: Connection, style: Style) -> Iterator[str]:
         yield f"{c.cause}: {c.why}" if c.cause else c.why
         return
     yield _ENDINGS[c.close.how].format(end=c.close.reset_by or c.close.first or "both ends")
-    yield f"sent {plural(c.client_to_server.bytes, 'byte')}, got {plural(c.server_to_client.bytes, 'byte')}"
+    yield _amounts(c)
     if again := c.client_to_server.retransmissions + c.server_to_client.retransmissions:
         yield plural(again, "retransmission")
 
@@ -159,7 +163,7 @@ class _Passing:
         self._width = width
         self._style = style
         self._ends = 0, 0
-        self._event, self._anomaly = ("•", "▲") if style.arrow == "→" else ("*", "!")
+        self._signs = Signs(style)
 
     def lines(self, packet: Packet) -> Iterator[str]:
         """One segment: one line, and more for its notes where the terminal is too narrow."""
@@ -211,9 +215,9 @@ class _Passing:
         if step.rtt:
             done.append(f"({'; '.join(_round_trip(leg, self._style) for leg in step.rtt)})")
         if done:
-            yield f"{self._event} {' '.join(done)}", ()
+            yield f"{self._signs.event} {' '.join(done)}", ()
         for mark in step.anomalies:
-            yield f"{self._anomaly} {self._style.clean(mark.text)}", ("bold", "red")
+            yield f"{self._signs.anomaly} {self._style.clean(mark.text)}", ("bold", "red")
 
 
 def _client_state(packet: Packet) -> str:
