@@ -68,7 +68,8 @@ def figures(metrics: Mapping[str, Any], style: Style) -> Iterator[tuple[str, str
 
 def _written(name: str, value: Any, style: Style) -> tuple[str, str]:
     if isinstance(value, (list, tuple)):
-        return name, listed(value)
+        each = (" ".join(map(str, one.values())) if isinstance(one, Mapping) else one for one in value)
+        return name, style.clean(listed(list(each)))
     if isinstance(value, (bool, str)):
         return name, str(value).lower() if isinstance(value, bool) else style.clean(value)
     for ending, write in _UNITS.items():

@@ -254,16 +254,16 @@ def test_a_finding_opens_with_its_numbers():
         metrics={
             "connections": 1312,
             "waited_max_ns": 40_000_000,
-            "ports": list(range(20)),
+            "ports": list(range(30)),
             "lost": {"syn": 2},
             "failed_ratio": 0.25,
             "top_clients": [{"ip": "10.0.0.1", "connections": 13}],
         },
     )
     shown = plain(snapshot(findings=[found]), 80, 30, keys=["tab", "tab", "enter"])
-    for each in ("WARNING  refused  10.0.0.2:8080", "Start it.", "connections +1,312", "waited_max_ns +40 ms",
-                 "0, 1, 2, .* and 8 more", "lost +syn 2", r"failed_ratio +25\.0 %",
-                 r"top_clients +10\.0\.0\.1 13"):  # fmt: skip
+    for each in ("WARNING  refused  10.0.0.2:8080", "Start it.", "connections +1,312", "waited max +40 ms",
+                 r"(?s)0, 1, 2, .* and\s+10 more", "lost syn +2", r"failed share +25\.0 %",
+                 r"top clients +10\.0\.0\.1 13"):  # fmt: skip
         assert re.search(each, shown), each
 
 

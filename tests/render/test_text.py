@@ -11,6 +11,8 @@ from support.reports import SAMPLES, connection, flooded, healthy, report, troub
 
 from handshake_inspect.render import RENDERERS, Options
 from handshake_inspect.render.examples import examples, kind_of
+from handshake_inspect.render.finding_lines import figures
+from handshake_inspect.render.layout import Style
 from handshake_inspect.render.text import TROUBLE_SEEN
 from handshake_inspect.report.model import Endpoint, Evidence, Finding, Problem
 
@@ -220,3 +222,19 @@ def test_the_numbers_and_the_proof_of_a_finding_are_shown_when_asked_for():
         assert words in shown
     assert "method" not in shown
     assert "recovered share" not in as_text(report([connection(0)], [given]))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "written"),
+    [
+        ({"waited_max_ns": 40_000_000, "lost_bytes": 1312}, {"waited max": "40 ms", "lost": "1,312 bytes"}),
+        ({"failed_ratio": 0.25, "syns_per_s": 12.5}, {"failed share": "25.0 %", "syns": "12 per s"}),
+        ({"lost": {"syn": 2}, "unknown": None}, {"lost syn": "2"}),
+        ({"ports": list(range(22))}, {"ports": ", ".join(map(str, range(20))) + " and 2 more"}),
+        ({"top_clients": [{"ip": "10.0.0.1", "connections": 13}]}, {"top clients": "10.0.0.1 13"}),
+        ({"reporters": ["10.0.0.\x1b[2J"]}, {"reporters": r"10.0.0.\x1b[2J"}),
+    ],
+)
+def test_metrics_are_written_with_their_units(metrics, written):
+    found = figures(metrics, Style(color=False, encoding="utf-8"))
+    assert {name.replace("_", " "): value for name, value in found} == written

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from rich.text import Text
 
+from handshake_inspect.render.finding_lines import SEVERITY_LOOKS, figures, listed
 from handshake_inspect.render.layout import LOOKS
 from handshake_inspect.render.screen.look import Look
 from handshake_inspect.render.screen.scene import Scene
 from handshake_inspect.report.model import Connection, Direction, Finding, Leg
 from handshake_inspect.report.process import Kernel, owner_text
-from handshake_inspect.wire.text import bounds, duration, listing, moment, plural, rounded
+from handshake_inspect.wire.text import bounds, moment, plural
 
 _SGR = re.compile(r"(\x1b\[[0-9;]*m)")
 _METHODS = {
@@ -21,7 +21,8 @@ _METHODS = {
     "ambiguous": "sent again; nothing shows which copy was answered",
     "data-ack": "a later segment stood in for the final ACK: at most this", "one-sided": "one direction is missing",
 }  # fmt: skip
-SEVERITIES = {"critical": "bold red", "warning": "bold yellow", "info": "bold cyan"}
+SEVERITIES = {severity: f"bold {look}" for severity, look in SEVERITY_LOOKS.items()}
+CITED = 12  # frames or connections that are evidence
 
 
 def detail(scene: Scene) -> list[Text]:
@@ -170,8 +171,8 @@ def _finding(scene: Scene, found: Finding) -> list[Text]:
         look.line(),
     ]
     facts = [("since", _moment(scene, found.start_ns)), ("until", _moment(scene, found.end_ns)), *_numbers(found, look)]
-    frames, connections = found.evidence.frames, found.evidence.connections
-    facts += [("frames", _some(frames)), ("connections", _some(connections))]
+    frames, connections = (listed(each, CITED) for each in (found.evidence.frames, found.evidence.connections))
+    facts += [("frames", frames), ("connections", connections)]
     width = max(len(label) for label, _ in facts) + 2
     for label, text in facts:
         if text:
@@ -185,28 +186,4 @@ def _moment(scene: Scene, ns: int | None) -> str:
 
 
 def _numbers(found: Finding, look: Look) -> list[tuple[str, str]]:
-    return [(name, _number(name, value, look)) for name, value in found.metrics.items()]
-
-
-def _number(name: str, value: Any, look: Look) -> str:
-    """A metric as its name says: times with their units, parts of a whole in percent."""
-    if value is None:
-        return ""
-    if name.endswith("_ns") and isinstance(value, int | float):
-        return duration(value, look.words.micro)
-    if name.endswith("_ratio") and isinstance(value, int | float):
-        return f"{100 * value:.1f} %"
-    if isinstance(value, list):
-        return look.clean(
-            _some([" ".join(map(str, each.values())) if isinstance(each, dict) else each for each in value])
-        )
-    if isinstance(value, dict):
-        return look.clean(", ".join(f"{key} {each}" for key, each in value.items()))
-    return look.clean(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
-
-
-def _some(values: list[Any]) -> str:
-    """The first few of many."""
-    most = 12
-    more = f" and {rounded(len(values) - most)} more" if len(values) > most else ""
-    return ", ".join(map(str, values[:most])) + more if more else listing(list(map(str, values)))
+    return [(name.replace("_", " "), look.clean(value)) for name, value in figures(found.metrics, look.words)]
