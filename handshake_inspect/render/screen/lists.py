@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from handshake_inspect.render.finding_lines import SEVERITY_LOOKS
 from handshake_inspect.report.model import Connection, Finding
 from handshake_inspect.report.snapshot import Snapshot, TroubleGroup
 
@@ -13,7 +14,7 @@ Panel = Literal["trouble", "connections", "findings"]
 PANELS: tuple[Panel, ...] = ("trouble", "connections", "findings")
 Key = tuple[Any, ...]
 Passing = Callable[[Sequence[Connection]], Sequence[Connection]]  # those that -Y lets through
-_RANKS = {"critical": 0, "warning": 1, "info": 2}
+_WORST_FIRST = list(SEVERITY_LOOKS)
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def lists(snapshot: Snapshot | None, words: Sequence[str], passing: Passing | No
             return passing(connections)
         return [each for each in connections if not words or about_connection(each, words)]
 
-    held = sorted(snapshot.findings, key=lambda finding: _RANKS[finding.severity])
+    held = sorted(snapshot.findings, key=lambda finding: _WORST_FIRST.index(finding.severity))
     return {
         "trouble": list(_trouble(snapshot, kept(snapshot.trouble), bool(words or passing), unfolded)),
         "connections": [Row(each) for each in kept(snapshot.newest)],
@@ -78,7 +79,7 @@ def kind_of(connection: Connection) -> Key:
 def about_connection(connection: Connection, words: Sequence[str]) -> bool:
     """Whether all words are in its addresses, name, outcome, cause or processes."""
     about = [str(connection.client), str(connection.server), connection.outcome, connection.cause or ""]
-    about += [connection.server.name or ""] if hasattr(connection.server, "name") else []
+    about.append(connection.server.name or "")
     if connection.process is not None:
         about += [each.name or "" for each in (connection.process.client, connection.process.server) if each]
     text = " ".join(about).lower()

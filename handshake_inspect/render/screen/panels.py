@@ -9,6 +9,7 @@ import msgspec
 from rich.cells import cell_len
 from rich.text import Text
 
+from handshake_inspect.render.finding_lines import SEVERITY_LOOKS
 from handshake_inspect.render.layout import LOOKS
 from handshake_inspect.render.screen.details import SEVERITIES
 from handshake_inspect.render.screen.look import Part
@@ -20,7 +21,6 @@ from handshake_inspect.report.process import owner_text
 from handshake_inspect.report.snapshot import Second
 from handshake_inspect.wire.text import NS_PER_SECOND, plural, rounded, share
 
-_RANKS = {"critical": 0, "warning": 1, "info": 2}
 RATE = 9  # columns of a rate
 SERVER = 21  # columns of an IPv4 address and port
 
@@ -175,7 +175,7 @@ def findings(scene: Scene, width: int, room: int) -> list[Text]:
 
 
 def _tally(held: Sequence[Finding]) -> list[str]:
-    counts = {name: sum(each.severity == name for each in held) for name in _RANKS}
+    counts = {name: sum(each.severity == name for each in held) for name in SEVERITY_LOOKS}
     return [f"{count} {name}" for name, count in counts.items() if count]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from handshake_inspect.render.layout import LOOKS
-from handshake_inspect.render.screen.lists import Panel, Row
+from handshake_inspect.render.screen.lists import Panel, Row, kind_of
 from handshake_inspect.render.screen.scene import Scene
 from handshake_inspect.report.model import Connection, Finding
 from handshake_inspect.report.process import owner_text
@@ -108,11 +108,7 @@ def _example(scene: Scene, row: Row) -> Connection | None:
     if isinstance(row.of, Connection):
         return row.of
     listed = scene.snapshot.trouble
-    return next((each for each in listed if isinstance(row.of, TroubleGroup) and row.of.key == _kind(each)), None)
-
-
-def _kind(connection: Connection) -> tuple[str | None, ...]:
-    return (connection.outcome, connection.cause, str(connection.server.service))
+    return next((each for each in listed if isinstance(row.of, TroubleGroup) and row.of.key == kind_of(each)), None)
 
 
 def _group(scene: Scene, group: TroubleGroup, width: int, *, selected: bool, unfolded: bool) -> Text:
