@@ -67,6 +67,7 @@ def test_it_is_quiet_and_fits(browser, folder, sample, width):
 def test_it_filters_sorts_and_unfolds(browser, folder):
     browser.open(f"file://{folder}/syn-flood-hping3.html")
     assert browser.run(SHOWN) > 3
+    assert browser.run("document.querySelector('.tools').offsetParent !== null")
     browser.run("document.querySelector('#filter').value = 'no such word'")
     browser.run("document.querySelector('#filter').dispatchEvent(new Event('input'))")
     assert browser.run(SHOWN) == 0
@@ -103,8 +104,7 @@ def test_it_says_all_without_scripts_and_styles(browser, folder):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         browser.open(f"http://127.0.0.1:{server.server_port}/accept-queue-overflow.html")
         server.shutdown()
-    assert browser.run("document.documentElement.className") == ""
     assert "accept queue of 10.0.0.2:80 is full" in browser.run("document.querySelector('h1').innerText").lower()
     arrow = "document.querySelector('svg.ladder path')"
     assert browser.run(f"getComputedStyle({arrow}).stroke") == "rgb(0, 158, 115)"
-    assert browser.run("document.querySelector('.tools').hidden || !document.querySelector('.tools button').onclick")
+    assert browser.run("document.querySelector('.tools').offsetParent === null"), "what needs the script is not shown"

@@ -1,7 +1,7 @@
 "use strict";
 // Sorts, filters and unfolds; the page says all without it.
 const all = (what, inside) => [...(inside || document).querySelectorAll(what)];
-document.documentElement.classList.add("js");
+for (const each of all(".tools")) each.hidden = false;  // what does nothing without this is not shown without it
 
 for (const head of all("table.sortable th")) {
   const button = document.createElement("button");
