@@ -18,7 +18,7 @@ from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import OUTCOMES, Endpoint, Outcome, Report
-from handshake_inspect.report.scales import log_place, scale_of
+from handshake_inspect.report.scales import cells, log_place, scale_of
 from handshake_inspect.report.trouble import trouble_kinds
 from handshake_inspect.verdicts.sets import host_key, run_starts
 from handshake_inspect.wire.address import address_text, halves_within
@@ -203,8 +203,7 @@ class Pictures:
         if not len(known):
             return None
         low, high = scale or scale_of(known)
-        place = np.log(known / low) / np.log(high / low)
-        buckets = np.clip((place * BUCKETS).astype(np.int64), 0, BUCKETS - 1)
+        buckets = cells(known, low, high, BUCKETS)
         return Histogram(low, high, np.bincount(buckets, minlength=BUCKETS).tolist())
 
     def scale(self, *legs: Leg) -> tuple[float, float] | None:
@@ -219,16 +218,15 @@ class Pictures:
     def cloud(self) -> Cloud | None:
         """The connect RTT over the time when the attempts began; None where nothing was measured."""
         column = self._numbers("rtt.total.value_ns")
-        known = np.maximum(column.values[column.known], 1).astype(np.float64)
+        known = self._measured("total")
         if not len(known):
             return None
         low, high = scale_of(known)
         across, up = CLOUD
         since = self._numbers("first_ns").values[column.known] - self.start_ns
         x = np.clip(since * across // (self.bin_ns * BINS), 0, across - 1).astype(np.int64)
-        y = np.clip((np.log(known / low) / np.log(high / low) * up).astype(np.int64), 0, up - 1)
-        cells, counts = np.unique(x * up + y, return_counts=True)
-        listed = zip((cells // up).tolist(), (cells % up).tolist(), counts.tolist(), strict=True)
+        places, counts = np.unique(x * up + cells(known, low, high, up), return_counts=True)
+        listed = zip((places // up).tolist(), (places % up).tolist(), counts.tolist(), strict=True)
         return Cloud(low, high, list(listed))
 
     def slowest(self, most: int) -> list[int]:

@@ -29,3 +29,9 @@ def ticks(low: float, high: float) -> list[float]:
 def log_place(value: float, low: float, high: float) -> float:
     """Where a value lies between two others on a logarithmic scale, from 0 to 1."""
     return min(max(float(np.log(max(value, 1) / low) / np.log(high / low)), 0.0), 1.0)
+
+
+def cells(values: Array, low: float, high: float, count: int) -> Array:
+    """In which of `count` equal parts of the scale each of these positive values lies, from 0."""
+    places = np.log(values / low) / np.log(high / low) * count
+    return np.clip(places.astype(np.int64), 0, count - 1)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.page.ladder import ladder
+from handshake_inspect.render.page.parts import since_start
 from handshake_inspect.render.page.waterfall import waterfall, whose
 from handshake_inspect.render.words import direction_words, ending_words
 from handshake_inspect.report.model import Connection, Report, has_trouble
@@ -18,7 +19,7 @@ from handshake_inspect.report.process import owner_text
 from handshake_inspect.report.story import Story
 from handshake_inspect.report.trouble import trouble_of_open, words_of_kinds
 from handshake_inspect.report.waterfall import headline as setup_headline
-from handshake_inspect.wire.text import bounds, offsets
+from handshake_inspect.wire.text import bounds
 
 GROUPS = 20  # of connections in trouble
 EXAMPLES = 5  # of one group
@@ -124,10 +125,8 @@ class Cast:
         """Trouble, by outcome, cause and server."""
         if not self.options.connections:
             return []
-        start = self.report.capture.first_ns or 0
-        length = (self.report.capture.last_ns or start) - start
         found = self.pictures.trouble(GROUPS, EXAMPLES)
-        began = offsets([each.first_ns - start for each in found], length)
+        began = since_start(self.report.capture, [each.first_ns for each in found])
         return [Group(trouble, at, self._all(trouble.examples)) for trouble, at in zip(found, began, strict=True)]
 
     @property
@@ -186,8 +185,7 @@ class Cast:
     def _one(self, place: int) -> Shown:
         if place not in self._places:
             connection = self.report.connections[place]
-            start = self.report.capture.first_ns or 0
-            (at,) = offsets([connection.first_ns - start], (self.report.capture.last_ns or start) - start)
+            (at,) = since_start(self.report.capture, [connection.first_ns])
             fall = waterfall(connection.setup) if connection.setup is not None else None
             self._places[place] = Shown(connection, at, self._ladder(self._stories.get(connection.id)), fall)
         return self._places[place]

@@ -9,7 +9,7 @@ from textwrap import wrap
 from markupsafe import Markup
 
 from handshake_inspect.render.layout import Style
-from handshake_inspect.render.page.svg import COLORS, SEVERITIES, tag
+from handshake_inspect.render.page.svg import COLORS, INK, MUTED, SEVERITIES, tag
 from handshake_inspect.render.quic_ladder import WORDS, QuicRungs
 from handshake_inspect.render.rungs import SILENT_END, Note, Rungs, Signs
 from handshake_inspect.report.quic_story import QuicStory
@@ -24,7 +24,7 @@ _MIDDLE = (_CLIENT + _SERVER) / 2
 _ROW, _NOTE = 26, 15  # pixels of a rung, and of a line below it
 _HEAD = 28  # characters of a name that stands in the middle
 _LINE = 74  # characters of a note
-_INK, _MUTED, _PALE = "#1d232a", "#5b6570", "#c3cad2"
+_PALE = "#c3cad2"
 _STYLE = Style(color=False, encoding="utf-8")
 _SIGNS = Signs(_STYLE)
 _QUIC = {"initial": "syn", "retry": "rst", "version-negotiation": "rst"}  # the kinds of arrows
@@ -146,7 +146,7 @@ class _Drawing:
         y, kind = self.y, row.kind
         self._left(row.figures)
         start, end = (_CLIENT, _SERVER) if row.sender == "client" else (_SERVER, _CLIENT)
-        toward, color = (1 if end > start else -1), _KINDS.get(kind, _INK)
+        toward, color = (1 if end > start else -1), _KINDS.get(kind, INK)
         dashes = "4 3" if kind == "icmp" else None
         shaft = f"M{start} {y - 6}L{end - toward * 7} {y}"
         self.parts += [
@@ -207,7 +207,7 @@ def _kind(step: Step) -> str:
 
 
 _LOOKS = {
-    "head": (13, _INK, "600"), "state": (11, _INK, "600"), "muted": (11, _MUTED, None), "plain": (11, _INK, None),
+    "head": (13, INK, "600"), "state": (11, INK, "600"), "muted": (11, MUTED, None), "plain": (11, INK, None),
     "odd": (11.5, SEVERITIES["critical"], "600"), "round": (11, "#1f5fa8", None),
 }  # fmt: skip
 

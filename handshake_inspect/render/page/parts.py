@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
 from handshake_inspect.render.spread import ENOUGH, spread, usual
-from handshake_inspect.report.model import Distribution, Service
+from handshake_inspect.report.model import Capture, Distribution, Service
+from handshake_inspect.wire.text import offsets
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ class ServiceShown:
     otherwise: str
     spark: Markup | None
     rtt: list[tuple[int | None, str]] = field(default_factory=list)
+
+
+def since_start(capture: Capture, times_ns: Sequence[int]) -> list[str]:
+    """These times since the capture began, in words."""
+    start = capture.first_ns or 0
+    return offsets([ns - start for ns in times_ns], (capture.last_ns or start) - start)
 
 
 def figures(measured: Distribution) -> list[tuple[str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 
 from markupsafe import Markup
@@ -15,7 +15,7 @@ from handshake_inspect.render.layout import Column, Style
 from handshake_inspect.render.page import svg
 from handshake_inspect.render.page.cast import Cast, Shown
 from handshake_inspect.render.page.findings import FindingShown, shown_finding
-from handshake_inspect.render.page.parts import LegShown, ServiceShown, Tile, figures
+from handshake_inspect.render.page.parts import LegShown, ServiceShown, Tile, figures, since_start
 from handshake_inspect.render.page.waterfall import waterfall
 from handshake_inspect.render.quic import MEANING as QUIC_MEANING
 from handshake_inspect.render.setups import FIGURES, setup_columns, setup_remarks
@@ -32,7 +32,7 @@ from handshake_inspect.report.model import TROUBLE_OUTCOMES, Distribution, Findi
 from handshake_inspect.report.pictures import Leg, Pictures, Timeline
 from handshake_inspect.report.process import owner_text
 from handshake_inspect.report.quic import QuicConnection
-from handshake_inspect.wire.text import duration, offsets, printable, share
+from handshake_inspect.wire.text import duration, printable, share
 
 SERVICES = 25
 FINDINGS = 60
@@ -286,16 +286,13 @@ class Sections:
             :QUIC
         ]
         falls = [None if each.setup is None else waterfall(each.setup) for each in ordered]
-        return list(zip(ordered, self._at([each.first_ns for each in ordered]), falls, strict=True))
+        times = since_start(self.report.capture, [each.first_ns for each in ordered])
+        return list(zip(ordered, times, falls, strict=True))
 
     @property
     def more_quic(self) -> int:
         """How many are not listed."""
         return max(len(self.report.quic_connections) - QUIC, 0) if self.options.connections else 0
-
-    def _at(self, times: Sequence[int]) -> list[str]:
-        start = self.report.capture.first_ns or 0
-        return offsets([ns - start for ns in times], (self.report.capture.last_ns or start) - start)
 
     # -- the capture -------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ COLORS = {
 }  # fmt: skip
 SEVERITIES = {"critical": "#c8102e", "warning": "#e69f00", "info": "#3b7dd8"}
 PROBED = {"open": "#009e73", "closed": "#d0d5da", "filtered": "#e69f00"}
-_INK, _MUTED, _RULE = "#1d232a", "#5b6570", "#d5dae0"
+INK, MUTED, _RULE = "#1d232a", "#5b6570", "#d5dae0"
 _FONT = "system-ui, sans-serif"
 SQUARES = 60  # of a scan, in one row
 _AXIS = 16  # pixels of the labels below a chart
@@ -62,11 +62,12 @@ def picture(height: float, label: str, *content: Markup, **attributes: object) -
     )
 
 
-def text(words: str, x: str | float, y: float, kind: str = "ax", *, anchor: str | None = None) -> Markup:
-    """Words at a place; `kind` is their class in the style sheet."""
-    size = {"ax": 11, "note": 11.5, "head": 13, "mono": 12}.get(kind, 11)
-    fill = _MUTED if kind in ("ax", "state") else _INK
-    return tag("text", words, x=x, y=float(y), class_=kind, fill=fill, font_size=size, text_anchor=anchor)
+def text(
+    words: str, x: str | float, y: float, kind: str = "ax", *, anchor: str | None = None, dx: int | None = None
+) -> Markup:
+    """Words at a place, `dx` pixels beside it; `kind` is their class in the style sheet."""
+    size, fill = 11.5 if kind == "note" else 11, MUTED if kind == "ax" else INK
+    return tag("text", words, x=x, y=float(y), dx=dx, class_=kind, fill=fill, font_size=size, text_anchor=anchor)
 
 
 def rule(y: float) -> Markup:
@@ -147,11 +148,15 @@ def _band(y: float, severity: str, words: str, title: str, begin: float, end: fl
         tag("title", title),
         tag("rect", x=percent(at), width=percent(wide), rx=2, fill_opacity="0.28", **named),
         tag("rect", x=percent(at), width=3, **named),
-        tag(
-            "text", words, x=percent(at if left else at + wide), y=y + 13, dx=7 if left else -5, class_="band",
-            fill=_INK, font_size=11, text_anchor=None if left else "end",
+        text(
+            words,
+            percent(at if left else at + wide),
+            y + 13,
+            "band",
+            anchor=None if left else "end",
+            dx=7 if left else -5,
         ),
-    )  # fmt: skip
+    )
 
 
 def steps(
@@ -174,7 +179,7 @@ def steps(
 
 
 def _limit(words: str, y: float) -> list[Markup]:
-    line = tag("line", x1="0", x2="100%", y1=y, y2=y, class_="mark", stroke=_INK, stroke_dasharray="5 3")
+    line = tag("line", x1="0", x2="100%", y1=y, y2=y, class_="mark", stroke=INK, stroke_dasharray="5 3")
     return [line, text(words, "100%", y - 4, anchor="end")]
 
 
@@ -184,7 +189,7 @@ def spark(timeline: Timeline) -> Markup:
     most = max(*totals, 1)
     path = "".join(f"M{i} 18v{number(-max(18 * n / most, 1))}h1V18z" for i, n in enumerate(totals) if n)
     return tag(
-        "svg", tag("path", d=path, class_="spark", fill=_MUTED), width=BINS, height=18, viewBox=f"0 0 {BINS} 18",
+        "svg", tag("path", d=path, class_="spark", fill=MUTED), width=BINS, height=18, viewBox=f"0 0 {BINS} 18",
         role="img", aria_label="attempts over time",
     )  # fmt: skip
 
@@ -223,14 +228,11 @@ def _line(place: int, count: int, scale: float, base: float) -> Markup:
 
 def _mark(words: str, share: float, y: float, base: float) -> tuple[Markup, Markup]:
     line = tag(
-        "line", x1=percent(share), x2=percent(share), y1=float(y - 9), y2=float(base), class_="mark", stroke=_INK,
+        "line", x1=percent(share), x2=percent(share), y1=float(y - 9), y2=float(base), class_="mark", stroke=INK,
         stroke_dasharray="2 3",
     )  # fmt: skip
     left = share > 0.66
-    return line, tag(
-        "text", words, x=percent(share), y=float(y), dx=-4 if left else 4, class_="ax", fill=_MUTED, font_size=11,
-        text_anchor="end" if left else None,
-    )  # fmt: skip
+    return line, text(words, percent(share), y, anchor="end" if left else None, dx=-4 if left else 4)
 
 
 def cloud(counted: Cloud, timeline: Timeline, height: int = 150) -> Markup:

@@ -63,9 +63,7 @@ def _row(row: Row, y: float, whole: int) -> list[Markup]:
 def _took(words: str, begin: float, end: float, y: float) -> Markup:
     """How long it took: behind the bar, before it, or in it, where there is room."""
     if end <= _ROOM:
-        return tag("text", words, x=percent(end), y=y, dx=5, class_="ax", fill="#5b6570", font_size=11)
+        return text(words, percent(end), y, dx=5)
     if begin > 2 * _LABEL:
-        place, kind, fill = percent(begin), "ax", "#5b6570"
-    else:
-        place, kind, fill = percent(end), "inside", "#10151a"
-    return tag("text", words, x=place, y=y, dx=-5, class_=kind, fill=fill, font_size=11, text_anchor="end")
+        return text(words, percent(begin), y, anchor="end", dx=-5)
+    return text(words, percent(end), y, "inside", anchor="end", dx=-5)  # dark on the bar's own colour in either mode
