@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,12 +45,8 @@ def of_rows(case: Case, names: Array, rows: Array | None = None, *, waiting: boo
     for some in batches(len(full)):
         lives = AttemptColumns(case, names, full[some], NONE)
         codes, meanings = closes(lives)
-        count.add(np.asarray(names[full[some]]), codes, meanings, partial(_of_both, lives))
-    return count.told(_in_time_wait(case, full) if waiting else Counter())
-
-
-def _of_both(lives: AttemptColumns, name: str) -> Array:
-    return lives.end("client", name) + lives.end("server", name)
+        count.add(np.asarray(names[full[some]]), codes, meanings, lives.both)
+    return count.made(_in_time_wait(case, full) if waiting else Counter())
 
 
 def _in_time_wait(case: Case, full: Array) -> Counter[str]:
@@ -89,9 +84,9 @@ def of_connections(connections: Iterable[Connection]) -> Afterwards | None:
         np.array([each.id for each in lives]),
         np.array(codes, dtype=np.intp),
         {code: close for close, code in places.items()},
-        lambda name: np.array([_sent(each, name) for each in lives]),
+        lambda name: np.array([getattr(each, name) for each in lives]),
     )
-    return count.told(held)
+    return count.made(held)
 
 
 def added(kept: Afterwards | None, gone: Afterwards | None) -> Afterwards | None:
@@ -116,11 +111,6 @@ def _sum(kept: Tally | None, gone: Tally | None) -> Tally | None:
     if kept is None or gone is None:
         return kept or gone
     return Tally(kept.segments + gone.segments, kept.connections + gone.connections, kept.example)
-
-
-def _sent(connection: Connection, name: str) -> int:
-    counts: Sequence[int] = [getattr(way, name) for way in (connection.client_to_server, connection.server_to_client)]
-    return sum(counts)
 
 
 class _Count:
@@ -154,7 +144,7 @@ class _Count:
             tally = Tally(known.segments + tally.segments, known.connections + tally.connections, example)
         self._tallies[name], self._most[name] = tally, max(before, most)
 
-    def told(self, held: Counter[str]) -> Afterwards:
+    def made(self, held: Counter[str]) -> Afterwards:
         """All of it, with the hosts that hold TIME_WAIT."""
         most_first = sorted(held.items(), key=lambda item: (-item[1], item[0]))
         return Afterwards(

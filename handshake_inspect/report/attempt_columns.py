@@ -120,6 +120,10 @@ class AttemptColumns:
         """The id of each."""
         return self.of_all(self.names)
 
+    def both(self, name: str) -> Array:
+        """A counter of both ends of each together."""
+        return self.end("client", name) + self.end("server", name)
+
     @property
     def streams(self) -> Array:
         """Wireshark's `tcp.stream` of each: it also counts what has no row of its own here."""

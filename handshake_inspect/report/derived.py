@@ -33,7 +33,7 @@ class Derived(NamedTuple):
 
 
 def _both(name: str, attempts: AttemptColumns) -> Column:
-    return every(attempts.end("client", name) + attempts.end("server", name))
+    return every(attempts.both(name))
 
 
 def _duration(attempts: AttemptColumns) -> Column:
