@@ -8,9 +8,9 @@ connections.  Rows are written as they are made: memory does not grow with their
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -18,13 +18,13 @@ import msgspec
 from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.arrow import batches, pyarrow, schema
 from handshake_inspect.report.fields import chosen
-from handshake_inspect.report.model import Distribution, Finding, Outcomes, Report, Service
+from handshake_inspect.report.model import Distribution, Finding, Outcomes, Report, RttDistributions, Service
 
 DAY_NS = 86_400_000_000_000
 ROWS = 1 << 16  # of a row group: what a reader takes at once
 OPEN = 8  # days that are written at a time
 _CHUNK = 2_000
-_LEGS = ("synack", "ackdat", "total")
+_LEGS = RttDistributions.__struct_fields__
 
 
 def write(report: Report, directory: Path, options: Options) -> None:
@@ -43,7 +43,7 @@ def write(report: Report, directory: Path, options: Options) -> None:
 def _write_connections(report: Report, directory: Path, options: Options) -> None:
     fields = chosen(options.fields or ("*",))
     days = chosen(("first_ns",))
-    with _Days(directory, schema(fields)) as out:
+    with closing(_Days(directory, schema(fields))) as out:
         both = zip(batches(report.connections, fields), batches(report.connections, days), strict=True)
         for batch, begun in both:
             out.take(batch, begun.column(0).cast(pyarrow().int64()).to_numpy(zero_copy_only=False) // DAY_NS)
@@ -57,10 +57,8 @@ class _Days:
         self._open: dict[int, _Writer] = {}
         self._parts: dict[int, int] = {}
 
-    def __enter__(self) -> _Days:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Write the rest of each."""
         for writer in self._open.values():
             writer.close()
 

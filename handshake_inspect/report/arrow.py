@@ -2,7 +2,6 @@
 
 Needs pyarrow, which comes with `handshake-inspect[arrow]`, and for frames what comes with `handshake-inspect[frames]`.
 """
-# ruff: noqa: PLC0415
 
 from __future__ import annotations
 
@@ -19,11 +18,7 @@ CHUNK = 2_000  # connections made and forgotten at a time
 
 def pyarrow() -> Any:
     """The library; UsageError where it is not installed."""
-    try:
-        import pyarrow as pa
-    except ImportError:
-        raise UsageError("this format needs pyarrow: pip install 'handshake-inspect[arrow]'") from None
-    return pa
+    return _library("pyarrow", "arrow")
 
 
 def schema(fields: Sequence[Field]) -> Any:
@@ -36,8 +31,8 @@ def batches(connections: Connections, fields: Sequence[Field]) -> Iterator[Any]:
     """These fields of the connections, as record batches."""
     pa, columns = pyarrow(), schema(fields)
     for values in connections.values([field.name for field in fields], CHUNK):
-        told = [_texts(each) if field.kind == "texts" else each for field, each in zip(fields, values, strict=True)]
-        arrays = [pa.array(each, type=column.type) for each, column in zip(told, columns, strict=True)]
+        cells = [_texts(each) if field.kind == "texts" else each for field, each in zip(fields, values, strict=True)]
+        arrays = [pa.array(each, type=column.type) for each, column in zip(cells, columns, strict=True)]
         yield pa.record_batch(arrays, schema=columns)
 
 
@@ -49,21 +44,21 @@ def table(connections: Connections, names: Sequence[str]) -> Any:
 
 def pandas_frame(connections: Connections, names: Sequence[str]) -> Any:
     """The same as a frame of pandas, with its nullable types."""
-    pd, pa = _library("pandas"), pyarrow()
+    pd, pa = _library("pandas", "frames"), pyarrow()
     nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(), pa.string(): pd.StringDtype()}
     return table(connections, names).to_pandas(types_mapper=nullable.get)
 
 
 def polars_frame(connections: Connections, names: Sequence[str]) -> Any:
     """The same as a frame of polars."""
-    return _library("polars").from_arrow(table(connections, names))
+    return _library("polars", "frames").from_arrow(table(connections, names))
 
 
-def _library(name: str) -> Any:
+def _library(name: str, extra: str) -> Any:
     try:
         return import_module(name)
     except ImportError:
-        raise UsageError(f"this needs {name}: pip install 'handshake-inspect[frames]'") from None
+        raise UsageError(f"this needs {name}: pip install 'handshake-inspect[{extra}]'") from None
 
 
 def _type(pa: Any, field: Field) -> Any:

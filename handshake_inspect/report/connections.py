@@ -74,7 +74,7 @@ class RowConnections(Connections):
             yield from chunk
 
     def table(self) -> NDArray[Any]:
-        """All connections as a NumPy structured array (see `report.table`)."""
+        """All connections as a masked NumPy structured array (see `report.table`)."""
         return table(self)
 
     def column(self, name: str) -> Column | None:

@@ -192,7 +192,7 @@ class Outcomes(Struct, frozen=True, gc=False, rename="kebab"):
         return cls(*(counts.get(outcome, 0) for outcome in OUTCOMES))
 
     def as_dict(self) -> dict[Outcome, int]:
-        """All nine outcomes, in the order of the specification."""
+        """All nine outcomes, in the order of the JSON."""
         return {outcome: getattr(self, outcome.replace("-", "_")) for outcome in OUTCOMES}
 
 

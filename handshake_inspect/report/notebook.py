@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from handshake_inspect.wire.text import endpoint_text, plural, printable
+from handshake_inspect.wire.text import plural, printable
 
 _ROWS = 10
 
@@ -24,8 +24,8 @@ def page(report: Any) -> str:
     """HTML, escaped, without a style of its own."""
     outcomes = [(name, count) for name, count in report.summary.outcomes.as_dict().items() if count]
     services = [
-        (endpoint_text(each.server.ip, each.server.port), each.connections, each.outcomes.established,
-         _ms(each.rtt.total.p50_ns), _ms(each.rtt.total.max_ns))
+        (each.server, each.connections, each.outcomes.established, _ms(each.rtt.total.p50_ns),
+         _ms(each.rtt.total.max_ns))
         for each in report.services[:_ROWS]
     ]  # fmt: skip
     findings = [(each.severity, each.title, each.advice) for each in report.findings[:_ROWS]]

@@ -28,7 +28,7 @@ class Connections(Sequence[Connection]):
         """Make the connection with this id, `0 <= index < len(self)`."""
 
     def table(self) -> Any:
-        """All connections as a NumPy structured array; raises TypeError for a report read back from JSON."""
+        """All connections as a masked NumPy structured array; raises TypeError for a report read back from JSON."""
         raise TypeError("a report read from a file has no table; analyze the capture again")
 
     @property

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from handshake_inspect.report.attempt_columns import AttemptColumns
     from handshake_inspect.verdicts.case import Case
 
-BASES = ("sni", "dns")
 METHODS: tuple[SpanMethod, ...] = ("exact", "lost")
 _asked_for = c.written(named, server_name)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class Ranked(Like):
+class MadeWhenAsked(Like):
     """Services that are not made before they are asked for."""
 
     def slowest(self, count: int) -> list[Service]:
@@ -47,7 +47,7 @@ _FAILED = ("failed", "no-answer", "not-tls")
 
 def slowest(services: Sequence[Service], count: int) -> list[tuple[Endpoint, SetupSummary]]:
     """Of the services to which something was set up those with the longest median until the first byte."""
-    chosen = services.slowest(count) if isinstance(services, Ranked) else services
+    chosen = services.slowest(count) if isinstance(services, MadeWhenAsked) else services
     having = [(service.server, service.setup) for service in chosen if service.setup is not None]
     return sorted(having, key=lambda each: -(each[1].spans.first_byte.p50_ns or 0))[:count]
 
