@@ -7,7 +7,7 @@
   (`Endpoint.twin_ttl`); from then on what has it and says nothing new is a copy, however many segments came between.
 * *In pieces*: `-i any`, or a capture above and below a card or a tunnel, has a large packet beside those that it was
   cut to or joined from (TSO, GSO, GRO, LRO), in either order.  All their bytes are in the capture, they bear no newer
-  timestamp, and their sender had no reason to send again (`order.has_reason`).
+  timestamp, and their sender had no reason to send again (`resending.has_reason`).
 
 Equal segments that are no copies: Linux answers each segment for which it has no connection with a RST of its own, and
 these bear no identification; there are as many as segments that ask for one.  And each of several segments behind a
@@ -16,7 +16,7 @@ gap draws an equal acknowledgment.  Where everything is copied, these are copies
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, order, rows
+from handshake_inspect.tcp import endpoint, order, resending, rows, rtt
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_MIDSTREAM,
@@ -71,7 +71,7 @@ def limit_us(connection: Any, sender: Any, segment: Any) -> int:
     if segment.ttl != sender.ttl:
         if segment.flags & SYN:
             return TWIN_OF_SYN_US
-        total = order.total_ns(connection)
+        total = rtt.total_ns(connection)
         return min(total // 1000, TWIN_OF_SYN_US) if total else TWIN_US
     return COPY_OF_SYN_US if segment.flags & SYN else COPY_US
 
@@ -85,8 +85,8 @@ def is_repair(table: Any, connection: Any, sender: Any, peer: Any, segment: Any,
         return False
     if segment.ip_id and sender.traits & TRAIT_IP_ID_VARIES:
         return False
-    total = order.total_ns(connection)
-    return 0 < total >> 2 <= age_us * 1000 and order.was_asked(table, connection, peer, segment, side)
+    total = rtt.total_ns(connection)
+    return 0 < total >> 2 <= age_us * 1000 and resending.was_asked(table, connection, peer, segment, side)
 
 
 def note_twin(sender: Any, segment: Any) -> bool:
@@ -136,9 +136,9 @@ def is_repacked(table: Any, connection: Any, sender: Any, peer: Any, segment: An
         return False
     if table.has_order(connection):
         row = rows.order_at(table.orders, connection.aftermath - 1)
-        if order.is_part_of_repair(row, segment, side, end_of(segment)):
+        if resending.is_part_of_repair(row, segment, side, end_of(segment)):
             return True
-    return not order.has_reason(table, connection, sender, peer, segment, side)
+    return not resending.has_reason(table, connection, sender, peer, segment, side)
 
 
 def is_newer(sender: Any, segment: Any) -> bool:

@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
-from handshake_inspect.tcp cimport endpoint, rows
+from handshake_inspect.tcp cimport endpoint, rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 
@@ -12,10 +12,6 @@ cdef unsigned int GAP_ACKED
 cdef unsigned int GAP_FREE
 cdef unsigned int GAP_PASSED
 cdef int GAPS_KEPT
-cdef unsigned int METHOD_AMBIGUOUS
-cdef unsigned int METHOD_EXACT
-cdef unsigned int METHOD_ONE_SIDED
-cdef unsigned int METHOD_TSECR
 cdef int NEW
 cdef int OLD
 cdef int PROBE
@@ -26,7 +22,6 @@ cdef unsigned int TRAIT_SEEN
 cdef unsigned int TRAIT_TSVAL_VARIES
 cdef unsigned int ACK
 cdef unsigned int FIN
-cdef unsigned int NOTE_UNTIMED
 cdef unsigned int OPT_SACK
 cdef unsigned int OPT_TIMESTAMPS
 cdef unsigned int RST
@@ -35,15 +30,8 @@ cdef uint32_t MASK16
 cdef uint32_t MASK32
 cdef int64_t FLOOR_NS
 cdef int64_t STORED_LATE_NS
-cdef int64_t SHORTEST_TIMER_NS
-cdef int64_t QUIET_NS
-cdef int64_t SHORTEST_RTO_US
-cdef int64_t REPAIR_NS
 cdef uint32_t SENT_SINCE
 
-cdef bint knows_leg(unsigned int method) noexcept nogil
-cdef int64_t leg_ns(rows.Connection *connection, int side) noexcept nogil
-cdef int64_t total_ns(rows.Connection *connection) noexcept nogil
 @cython.locals(seq_len=uint32_t, end=uint32_t)
 cdef int advance(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
@@ -134,20 +122,4 @@ cdef bint is_doubt(rows.Endpoint *sender, segment.Segment *segment) noexcept nog
 @cython.locals(order="rows.Order *")
 cdef void note_doubt(
     Table table, rows.Connection *connection, segment.Segment *segment, int side
-) noexcept nogil
-cdef bint has_reason(
-    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
-    int side
-) noexcept nogil
-@cython.locals(order="rows.Order *", total=int64_t, lasts_ns=int64_t, leg=int64_t, since_ns=int64_t)
-cdef bint was_asked(
-    Table table, rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept nogil
-@cython.locals(now=uint32_t, back=uint32_t, at=uint32_t, quiet=int64_t, least=int64_t)
-cdef bint is_timer_over(
-    rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
-) noexcept nogil
-@cython.locals(since_ns=int64_t)
-cdef bint is_part_of_repair(
-    rows.Order *order, segment.Segment *segment, int side, uint32_t end
 ) noexcept nogil

@@ -14,25 +14,17 @@ An eighth of that is forgiven, for no two RTTs are equal.  Where the handshake s
 
 Bytes that were *stored late*, behind their acknowledgment (cards with several queues do that to one whole direction),
 or behind what their times say that they preceded, were neither overtaken nor sent again.
-
-`has_reason` asks what a sender must have seen to send bytes again that the capture holds already: an acknowledgment
-that repeats, a timer that ran out, an ICMP error, a repair that is not over.  Without it they were not sent again: a
-card or the kernel cut a large packet to pieces, or joined them, and the capture has both (see `copies.py`).
 """
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, rows
+from handshake_inspect.tcp import endpoint, rows, rtt
 from handshake_inspect.tcp.facts import (
     FACT_CLIENT_LATE,
     FACT_SERVER_LATE,
     GAP_ACKED,
     GAP_FREE,
     GAP_PASSED,
-    METHOD_AMBIGUOUS,
-    METHOD_EXACT,
-    METHOD_ONE_SIDED,
-    METHOD_TSECR,
     NEW,
     OLD,
     PROBE,
@@ -49,7 +41,6 @@ from handshake_inspect.wire.const import (
     FIN,
     MASK16,
     MASK32,
-    NOTE_UNTIMED,
     OPT_SACK,
     OPT_TIMESTAMPS,
     RST,
@@ -58,35 +49,7 @@ from handshake_inspect.wire.const import (
 
 FLOOR_NS = 3_000_000  # Wireshark's limit, too
 STORED_LATE_NS = 200_000_000  # sooner than any stack sends again what was acknowledged
-SHORTEST_TIMER_NS = 2_000_000  # no stack's timer runs out sooner
-QUIET_NS = 10_000_000  # a timer takes twice the RTT or more, but the handshake's may have been slow
-SHORTEST_RTO_US = 200_000  # Linux; RFC 6298 asks for a second
-REPAIR_NS = 100_000_000  # how long a repair may go on where the RTT is not known
 SENT_SINCE = 1024  # packets at most that leave between a segment and its next copy
-
-
-# -- the RTT of the handshake, at least
-
-
-def knows_leg(method: int) -> bool:
-    """Whether the lower bound of a half is one that was measured."""
-    return method in (METHOD_EXACT, METHOD_TSECR, METHOD_AMBIGUOUS)
-
-
-def leg_ns(connection: Any, side: int) -> int:
-    """From the capture point to an end and back, -1 where it is not known."""
-    if side == connection.client:
-        return connection.ackdat_min_ns if knows_leg(connection.ackdat_method) else -1
-    return connection.synack_min_ns if knows_leg(connection.synack_method) else -1
-
-
-def total_ns(connection: Any) -> int:
-    """The whole of it, 0 where it is not known."""
-    if knows_leg(connection.synack_method) and knows_leg(connection.ackdat_method):
-        return connection.synack_min_ns + connection.ackdat_min_ns
-    if connection.synack_method == METHOD_ONE_SIDED or knows_leg(connection.synack_method):
-        return max(connection.synack_min_ns, 0)
-    return 0
 
 
 # -- a segment's bytes
@@ -284,10 +247,10 @@ def soonest_ns(connection: Any, order: Any, side: int, at: int) -> int:
     made_ns = order.made_ns[at]
     if order.kind[at] == GAP_ACKED:
         return made_ns + STORED_LATE_NS
-    leg = leg_ns(connection, side)
+    leg = rtt.leg_ns(connection, side)
     if leg >= 0 and order.doubt_ns[side] >= made_ns and seqspace.seq_le(order.doubt_ack[side], order.start[at]):
         return order.doubt_ns[side] + leg - (leg >> 3)
-    total = total_ns(connection)
+    total = rtt.total_ns(connection)
     if total == 0:
         return made_ns + FLOOR_NS
     return made_ns + total - (total >> 3)
@@ -422,70 +385,3 @@ def note_doubt(table: Any, connection: Any, segment: Any, side: int) -> None:
     if order.doubt_ns[side] == 0 or order.doubt_ack[side] != segment.ack:
         order.doubt_ns[side] = segment.ts_ns
         order.doubt_ack[side] = segment.ack
-
-
-# -- why a sender sends bytes again
-
-
-def has_reason(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Whether the sender may send again what the segment holds; also where the capture cannot show why."""
-    if not peer.traits & TRAIT_ACKS or segment.notes & NOTE_UNTIMED or is_timer_over(connection, sender, segment):
-        return True
-    return was_asked(table, connection, peer, segment, side)
-
-
-def was_asked(table: Any, connection: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Whether a sender was told that bytes are missing, an RTT ago and not long ago, or is at its repairs."""
-    if connection.aftermath == 0:
-        return False
-    if rows.aftermath_at(table.aftermaths, connection.aftermath - 1).too_big[side]:
-        return True
-    if not table.has_order(connection):
-        return False
-    order = rows.order_at(table.orders, connection.aftermath - 1)
-    total = total_ns(connection)
-    lasts_ns = 2 * total if total else REPAIR_NS
-    if order.again_ns[side] and (
-        seqspace.seq_lt(peer.last_ack, order.recover[side]) or segment.ts_ns - order.again_ns[side] <= lasts_ns
-    ):
-        return True
-    if order.doubt_ns[side] == 0:
-        return False
-    leg = leg_ns(connection, side)
-    since_ns = segment.ts_ns - order.doubt_ns[side]
-    if leg > 0 and since_ns < leg - (leg >> 3):
-        return False
-    return order.doubt_ack[side] == peer.last_ack or since_ns <= lasts_ns
-
-
-def is_timer_over(connection: Any, sender: Any, segment: Any) -> bool:
-    """Whether so much time passed since the sender's newest bytes that a timer may have run out.
-
-    Where these bear the newest timestamp and the segment bears it too, it left with them.
-    """
-    now = (segment.ts_ns // 1000) & MASK32
-    for back in range(1, 5):
-        at = (sender.recent_at - back) & 3
-        if sender.recent[at] & 1:
-            quiet = seqspace.seq_diff(now, sender.recent_us[at])
-            least = min(max(total_ns(connection), SHORTEST_TIMER_NS), QUIET_NS) // 1000
-            if (
-                back == 1
-                and segment.options & OPT_TIMESTAMPS
-                and sender.traits & TRAIT_TSVAL_VARIES
-                and segment.tsval == sender.tsval
-            ):
-                least = SHORTEST_RTO_US
-            return quiet >= least
-    return True
-
-
-def is_part_of_repair(order: Any, segment: Any, side: int, end: int) -> bool:
-    """Whether the bytes were sent again just before: a copy of that, in pieces or joined."""
-    since_ns = segment.ts_ns - order.again_ns[side]
-    return (
-        order.again_ns[side] != 0
-        and -SHORTEST_TIMER_NS < since_ns < SHORTEST_TIMER_NS
-        and seqspace.seq_ge(segment.seq, order.again_start[side])
-        and seqspace.seq_le(end, order.again_end[side])
-    )

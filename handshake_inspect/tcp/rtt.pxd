@@ -8,6 +8,7 @@ from handshake_inspect.tcp.table cimport Table
 cdef unsigned int METHOD_AMBIGUOUS
 cdef unsigned int METHOD_EXACT
 cdef unsigned int METHOD_NONE
+cdef unsigned int METHOD_ONE_SIDED
 cdef unsigned int METHOD_REORDERED
 cdef unsigned int METHOD_TSECR
 cdef int RETRIES_KEPT
@@ -46,3 +47,6 @@ cdef void time_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
 ) noexcept nogil
 cdef void time_one_sided(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
+cdef bint knows_leg(unsigned int method) noexcept nogil
+cdef int64_t leg_ns(rows.Connection *connection, int side) noexcept nogil
+cdef int64_t total_ns(rows.Connection *connection) noexcept nogil

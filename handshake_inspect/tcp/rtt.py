@@ -14,6 +14,7 @@ from handshake_inspect.tcp.facts import (
     METHOD_AMBIGUOUS,
     METHOD_EXACT,
     METHOD_NONE,
+    METHOD_ONE_SIDED,
     METHOD_REORDERED,
     METHOD_TSECR,
 )
@@ -178,3 +179,24 @@ def time_one_sided(table: Any, connection: Any, segment: Any) -> None:
         connection.synack_min_ns = 0
     if not 0 <= connection.synack_min_ns <= connection.synack_max_ns:
         connection.synack_method = METHOD_NONE
+
+
+def knows_leg(method: int) -> bool:
+    """Whether the lower bound of a half is one that was measured."""
+    return method in (METHOD_EXACT, METHOD_TSECR, METHOD_AMBIGUOUS)
+
+
+def leg_ns(connection: Any, side: int) -> int:
+    """From the capture point to an end and back, at least; -1 where it is not known."""
+    if side == connection.client:
+        return connection.ackdat_min_ns if knows_leg(connection.ackdat_method) else -1
+    return connection.synack_min_ns if knows_leg(connection.synack_method) else -1
+
+
+def total_ns(connection: Any) -> int:
+    """Both halves, at least; 0 where they are not known."""
+    if knows_leg(connection.synack_method) and knows_leg(connection.ackdat_method):
+        return connection.synack_min_ns + connection.ackdat_min_ns
+    if connection.synack_method == METHOD_ONE_SIDED or knows_leg(connection.synack_method):
+        return max(connection.synack_min_ns, 0)
+    return 0

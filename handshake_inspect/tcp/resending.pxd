@@ -1,0 +1,34 @@
+cimport cython
+from libc.stdint cimport int64_t, uint32_t
+
+from handshake_inspect.decode cimport segment
+from handshake_inspect.tcp cimport rows, rtt
+from handshake_inspect.tcp.table cimport Table
+from handshake_inspect.wire cimport seqspace
+
+cdef unsigned int TRAIT_ACKS
+cdef unsigned int TRAIT_TSVAL_VARIES
+cdef unsigned int NOTE_UNTIMED
+cdef unsigned int OPT_TIMESTAMPS
+cdef uint32_t MASK32
+cdef int64_t SHORTEST_TIMER_NS
+cdef int64_t QUIET_NS
+cdef int64_t SHORTEST_RTO_US
+cdef int64_t REPAIR_NS
+
+cdef bint has_reason(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side
+) noexcept nogil
+@cython.locals(order="rows.Order *", total=int64_t, lasts_ns=int64_t, leg=int64_t, since_ns=int64_t)
+cdef bint was_asked(
+    Table table, rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept nogil
+@cython.locals(now=uint32_t, back=uint32_t, at=uint32_t, quiet=int64_t, least=int64_t)
+cdef bint is_timer_over(
+    rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
+) noexcept nogil
+@cython.locals(since_ns=int64_t)
+cdef bint is_part_of_repair(
+    rows.Order *order, segment.Segment *segment, int side, uint32_t end
+) noexcept nogil

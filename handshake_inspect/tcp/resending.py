@@ -1,0 +1,82 @@
+"""Why a sender sends bytes again that the capture holds already.
+
+It must have seen an acknowledgment that repeats, a timer that ran out, an ICMP error, or be at a repair that is not
+over.  Without a reason the bytes were not sent again: a card or the kernel cut a large packet to pieces, or joined
+them, and the capture has both (see `copies.py`).
+"""
+
+from typing import Any
+
+from handshake_inspect.tcp import rows, rtt
+from handshake_inspect.tcp.facts import TRAIT_ACKS, TRAIT_TSVAL_VARIES
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import MASK32, NOTE_UNTIMED, OPT_TIMESTAMPS
+
+SHORTEST_TIMER_NS = 2_000_000  # no stack's timer runs out sooner
+QUIET_NS = 10_000_000  # a timer takes twice the RTT or more, but the handshake's may have been slow
+SHORTEST_RTO_US = 200_000  # Linux; RFC 6298 asks for a second
+REPAIR_NS = 100_000_000  # how long a repair may go on where the RTT is not known
+
+
+def has_reason(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+    """Whether the sender may send again what the segment holds; also where the capture cannot show why."""
+    if not peer.traits & TRAIT_ACKS or segment.notes & NOTE_UNTIMED or is_timer_over(connection, sender, segment):
+        return True
+    return was_asked(table, connection, peer, segment, side)
+
+
+def was_asked(table: Any, connection: Any, peer: Any, segment: Any, side: int) -> bool:
+    """Whether a sender was told that bytes are missing, an RTT ago and not long ago, or is at its repairs."""
+    if connection.aftermath == 0:
+        return False
+    if rows.aftermath_at(table.aftermaths, connection.aftermath - 1).too_big[side]:
+        return True
+    if not table.has_order(connection):
+        return False
+    order = rows.order_at(table.orders, connection.aftermath - 1)
+    total = rtt.total_ns(connection)
+    lasts_ns = 2 * total if total else REPAIR_NS
+    if order.again_ns[side] and (
+        seqspace.seq_lt(peer.last_ack, order.recover[side]) or segment.ts_ns - order.again_ns[side] <= lasts_ns
+    ):
+        return True
+    if order.doubt_ns[side] == 0:
+        return False
+    leg = rtt.leg_ns(connection, side)
+    since_ns = segment.ts_ns - order.doubt_ns[side]
+    if leg > 0 and since_ns < leg - (leg >> 3):
+        return False
+    return order.doubt_ack[side] == peer.last_ack or since_ns <= lasts_ns
+
+
+def is_timer_over(connection: Any, sender: Any, segment: Any) -> bool:
+    """Whether so much time passed since the sender's newest bytes that a timer may have run out.
+
+    Where these bear the newest timestamp and the segment bears it too, it left with them.
+    """
+    now = (segment.ts_ns // 1000) & MASK32
+    for back in range(1, 5):
+        at = (sender.recent_at - back) & 3
+        if sender.recent[at] & 1:
+            quiet = seqspace.seq_diff(now, sender.recent_us[at])
+            least = min(max(rtt.total_ns(connection), SHORTEST_TIMER_NS), QUIET_NS) // 1000
+            if (
+                back == 1
+                and segment.options & OPT_TIMESTAMPS
+                and sender.traits & TRAIT_TSVAL_VARIES
+                and segment.tsval == sender.tsval
+            ):
+                least = SHORTEST_RTO_US
+            return quiet >= least
+    return True
+
+
+def is_part_of_repair(order: Any, segment: Any, side: int, end: int) -> bool:
+    """Whether the bytes were sent again just before: a copy of that, in pieces or joined."""
+    since_ns = segment.ts_ns - order.again_ns[side]
+    return (
+        order.again_ns[side] != 0
+        and -SHORTEST_TIMER_NS < since_ns < SHORTEST_TIMER_NS
+        and seqspace.seq_ge(segment.seq, order.again_start[side])
+        and seqspace.seq_le(end, order.again_end[side])
+    )
