@@ -75,12 +75,12 @@ Drawn = tuple[Breach, Markup | None]
 
 def _broken(checked: Checked, options: Options) -> Iterator[tuple[Assertion, list[Drawn], int]]:
     """The assertions that failed, what broke them, the first with its ladder, and how much of that is not listed."""
-    told = {story.connection.id: story for story in options.stories}
+    by_id = {story.connection.id: story for story in options.stories}
     room, left = BREACHES, LADDERS
     for each in checked.assertions[:ASSERTIONS]:
         if each.status == "failed" and (each.breaches or each.findings):
             listed = each.breaches[:room]
-            story = told.get(listed[0].id) if listed and left else None
+            story = by_id.get(listed[0].id) if listed and left else None
             left -= story is not None
             drawn = [None if story is None else ladder(story), *([None] * len(listed))]
             room -= len(listed)

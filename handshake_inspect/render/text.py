@@ -16,7 +16,7 @@ from handshake_inspect.render.next_step import next_step
 from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
-from handshake_inspect.report.consequences import told_together
+from handshake_inspect.report.consequences import shown_together
 from handshake_inspect.report.headline import MEANING, failures, gravest_of, headline, troubles, verdict, why_nothing
 from handshake_inspect.report.links import explained_by
 from handshake_inspect.report.model import Capture, Connection, Report, Service
@@ -53,7 +53,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         return
     trouble = _trouble(report) if options.connections else []
     explained: set[str] = set()
-    for finding, others in told_together(report.findings):
+    for finding, others in shown_together(report.findings):
         yield from finding_lines(finding, options, style)
         for other in others:
             yield from follower_lines(other, options, style)

@@ -106,18 +106,18 @@ class Batch(Parts):
             strict=True,
         )
         went_well = (self.outcome == ESTABLISHED).tolist()
-        told = [
+        sentences = [
             parts.why_established(*columns_) if well else "" for well, columns_ in zip(went_well, columns, strict=True)
         ]
         for i in np.flatnonzero(self.outcome != ESTABLISHED).tolist():
-            told[i] = self._sentence(i, self.ends[1][i].ip)
-        return list(map(why.so_far, told)) if self.case.ongoing else told
+            sentences[i] = self._sentence(i, self.ends[1][i].ip)
+        return list(map(why.so_far, sentences)) if self.case.ongoing else sentences
 
     def _missing(self) -> list[str | None]:
         """What of each handshake the capture lacks: a direction, the SYN or the SYN-ACK."""
         facts = self.c["facts"]
-        heard = (self.client["traits"] & self.server["traits"] & TRAIT_SEEN) != 0
-        lacks = [facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK, ~heard, facts & FACT_SYN == 0]
+        both_seen = (self.client["traits"] & self.server["traits"] & TRAIT_SEEN) != 0
+        lacks = [facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK, ~both_seen, facts & FACT_SYN == 0]
         return list(map(_MISSING.__getitem__, np.select(lacks, [0, 1, 2], 3).tolist()))
 
     def _sentence(self, i: int, server: str) -> str:

@@ -1,4 +1,4 @@
-"""One cause, one warning: findings that another finding of the same report explains are told with it."""
+"""One cause, one warning: findings that another finding of the same report explains are shown with it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOLLOWS = {
 }
 
 
-def told_together(findings: Sequence[Finding]) -> list[tuple[Finding, list[Finding]]]:
+def shown_together(findings: Sequence[Finding]) -> list[tuple[Finding, list[Finding]]]:
     """The findings, each with those that follow from it, which are then not listed alone."""
     main: dict[int, list[Finding]] = {}
     followers: list[tuple[int, Finding]] = []

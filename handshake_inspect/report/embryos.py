@@ -48,7 +48,7 @@ class Embryos(Parts):
         """Why each has its outcome."""
         causes = self.listed("cause")
         decided = self.listed("decided")
-        told = [
+        sentences = [
             self._elsewhere(i)
             if cause == "answered-from-elsewhere"
             else parts.why_unanswered(word, cause, sure, self.trace.filtered)
@@ -56,7 +56,7 @@ class Embryos(Parts):
             else parts.why_pending(self.trace.last_ns - begun)
             for i, (word, cause, sure, begun) in enumerate(zip(self.words, causes, decided, self.times, strict=True))
         ]
-        return list(map(so_far, told)) if self.case.ongoing else told
+        return list(map(so_far, sentences)) if self.case.ongoing else sentences
 
     def _elsewhere(self, i: int) -> str:
         server = address_text(int(self.e["server_hi"][i]), int(self.e["server_lo"][i]))

@@ -19,16 +19,16 @@ def explain(
 
     `matches` are the ids of all connections that were asked for, only this one if not given.
     """
-    told = looked_back(steps(log, connection), connection, findings)
+    listed = looked_back(steps(log, connection), connection, findings)
     return Story(
         tool=Tool("hsi", version()),
         capture=capture,
         matches=list(matches) or [connection.id],
         connection=connection,
         segments=log.total,
-        duration_ns=max(connection.last_ns, told[-1].ts_ns) - connection.first_ns,
-        steps=told,
-        evidence=evidence(connection, told),
+        duration_ns=max(connection.last_ns, listed[-1].ts_ns) - connection.first_ns,
+        steps=listed,
+        evidence=evidence(connection, listed),
         findings=[finding for finding in findings if connection.id in finding.evidence.connections],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from handshake_inspect.report.consequences import told_together
+from handshake_inspect.report.consequences import shown_together
 from handshake_inspect.report.model import Capture, Finding, Outcome, Outcomes, Report
 from handshake_inspect.report.trouble import ENDED
 from handshake_inspect.wire.text import listing, plural, printable, share, span
@@ -43,7 +43,7 @@ def verdict(report: Report) -> str:
 
 def gravest_of(report: Report) -> Finding | None:
     """The finding that the verdict names, if any."""
-    return next((each for each, _ in told_together(report.findings) if each.severity != "info"), None)
+    return next((each for each, _ in shown_together(report.findings) if each.severity != "info"), None)
 
 
 def _first_part(title: str) -> str:

@@ -14,13 +14,13 @@ from handshake_inspect.report.story import Mark, Step
 COPIES = {"duplicate-copy"}  # marks of what crossed a router between two capture points
 
 
-def looked_back(told: Sequence[Step], connection: Connection, findings: Sequence[Finding]) -> list[Step]:
+def looked_back(steps: Sequence[Step], connection: Connection, findings: Sequence[Finding]) -> list[Step]:
     """The steps with what their neighbours and the findings show of them."""
-    odd = _strange_ttls(told)
+    odd = _strange_ttls(steps)
     if any(each.id == "rst-injection" and connection.id in each.evidence.connections for each in findings):
-        odd = _ttls_of_resets(told) | odd
+        odd = _ttls_of_resets(steps) | odd
     cookie = _cookie(connection, findings)
-    return [_marked(step, odd.get(number), cookie) for number, step in enumerate(told)]
+    return [_marked(step, odd.get(number), cookie) for number, step in enumerate(steps)]
 
 
 def _marked(step: Step, odd: Mark | None, cookie: Mark | None) -> Step:
@@ -31,11 +31,11 @@ def _marked(step: Step, odd: Mark | None, cookie: Mark | None) -> Step:
     return step
 
 
-def _strange_ttls(told: Sequence[Step]) -> dict[int, Mark]:
+def _strange_ttls(steps: Sequence[Step]) -> dict[int, Mark]:
     """By the number of its step, the first segment of an end with each TTL that is not the usual one of that end."""
     found = {}
     for who in ("client", "server"):
-        own = [(number, step.ttl) for number, step in enumerate(told) if step.sender == who and _is_original(step)]
+        own = [(number, step.ttl) for number, step in enumerate(steps) if step.sender == who and _is_original(step)]
         if not own:
             continue
         usual = Counter(ttl for _, ttl in own).most_common(1)[0][0]  # of as many, the one that came first
@@ -48,11 +48,11 @@ def _strange_ttls(told: Sequence[Step]) -> dict[int, Mark]:
     return found
 
 
-def _ttls_of_resets(told: Sequence[Step]) -> dict[int, Mark]:
+def _ttls_of_resets(steps: Sequence[Step]) -> dict[int, Mark]:
     """The TTL of each RST of which somebody else is suspected, where the end it claims to be from sent nothing else."""
     return {
         number: Mark("rst-ttl", f"TTL {step.ttl}: compare it with other segments of the host.")
-        for number, step in enumerate(told)
+        for number, step in enumerate(steps)
         if "R" in step.flags and step.icmp is None
     }
 

@@ -61,9 +61,9 @@ def flag_letters(flags: int) -> str:
 
 def steps(log: SegmentLog, connection: Connection) -> list[Step]:
     """One step for each logged segment of the connection."""
-    teller = Teller(log, _Judged(connection), [_base(side, log) for side in (0, 1)])
-    told = [teller.step(number) for number in range(len(log.logged))]
-    return list(_look_back(told, _ignored_resets(log.logged)))
+    narrator = Narrator(log, _Judged(connection), [_base(side, log) for side in (0, 1)])
+    made = [narrator.step(number) for number in range(len(log.logged))]
+    return list(_look_back(made, _ignored_resets(log.logged)))
 
 
 class Known(Protocol):
@@ -99,7 +99,7 @@ class _Judged:
                 yield RttMark("total", shake.syn_frame, rtt.total)
 
 
-class Teller:
+class Narrator:
     """Knows what all steps of one connection share; `base` are the initial sequence numbers of its sides."""
 
     def __init__(self, log: SegmentLog, known: Known, base: Sequence[int | None]) -> None:
@@ -217,10 +217,10 @@ def _icmp_event(change: Change, at: LoggedSegment) -> list[Mark]:
     return [Mark("rejected-again", f"{said}, again.", "RFC 5461")]
 
 
-def _look_back(told: Sequence[Step], ignored: Mapping[int, int]) -> Iterator[Step]:
+def _look_back(made: Sequence[Step], ignored: Mapping[int, int]) -> Iterator[Step]:
     """Add what only another segment shows: a challenge ACK, and a RST (`ignored`) whose target went on."""
     previous: Step | None = None
-    for step in told:
+    for step in made:
         marks, done = list(step.anomalies), step.events
         if previous is not None and _is_challenge(previous, step):
             marks.append(_CHALLENGE)
@@ -252,9 +252,9 @@ def _is_challenge(previous: Step, step: Step) -> bool:
     return bool(drew) and bare and step.sender != previous.sender
 
 
-def evidence(connection: Connection, told: Sequence[Step]) -> list[Proof]:
+def evidence(connection: Connection, made: Sequence[Step]) -> list[Proof]:
     """What each frame of the evidence shows."""
-    by_frame = {step.frame: step for step in told}
+    by_frame = {step.frame: step for step in made}
     shake = connection.handshake
     roles = {shake.syn_frame: "the SYN", shake.synack_frame: "the SYN-ACK", shake.ack_frame: "the final ACK"}
     other = connection.answered_from

@@ -1,4 +1,4 @@
-"""A segment of a live capture as it is told at once, before anything is judged: from its connection's rows alone."""
+"""A segment of a live capture as it is shown at once, before anything is judged: from its connection's rows alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from handshake_inspect.report.connection import Endpoint, Leg
-from handshake_inspect.report.narrate import Teller
+from handshake_inspect.report.narrate import Narrator
 from handshake_inspect.report.parts import METHODS
 from handshake_inspect.report.segment_log import Change, ConnectionRows, LoggedSegment, SegmentLog
 from handshake_inspect.report.story import Mark, RttMark, Step
@@ -38,11 +38,11 @@ class Packet(Struct, frozen=True):
 
 
 def packet(logged: LoggedSegment) -> Packet:
-    """What to tell of a segment."""
+    """What is shown of a segment."""
     change = Change(logged)
     row = logged.after.connection
     log = SegmentLog((logged,), logged.after, logged.place + 1)
-    step = Teller(log, _Passing(logged.after), [_isn(end) for end in logged.after.ends]).step(0)
+    step = Narrator(log, _Passing(logged.after), [_isn(end) for end in logged.after.ends]).step(0)
     ends = Endpoint(address_text(row.hi0, row.lo0), row.port0), Endpoint(address_text(row.hi1, row.lo1), row.port1)
     return Packet(
         client=ends[row.client],

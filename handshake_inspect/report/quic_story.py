@@ -72,8 +72,8 @@ def quic_story(
     matches: Sequence[int], *, limit: int,
 ) -> QuicStory:  # fmt: skip
     """The story of a connection; `log` has the rows of its first datagrams in their order."""
-    told = list(_steps(connection, list(log)[:limit]))
-    frames = {step.frame for step in told} | set(connection.evidence)
+    steps = list(_steps(connection, list(log)[:limit]))
+    frames = {step.frame for step in steps} | set(connection.evidence)
     server = connection.server
     return QuicStory(
         tool=Tool("hsi", version()),
@@ -82,7 +82,7 @@ def quic_story(
         connection=connection,
         datagrams=connection.client_to_server.frames + connection.server_to_client.frames,
         duration_ns=connection.last_ns - connection.first_ns,
-        steps=told,
+        steps=steps,
         findings=[
             finding for finding in findings
             if finding.id.startswith(("quic-", "tls-extra")) and finding.target is not None
@@ -141,7 +141,7 @@ def _events(connection: QuicConnection) -> Iterator[tuple[int, Mark]]:
     moments = None if connection.setup is None else connection.setup.milestones
     if moments is None:
         return
-    told = {
+    texts = {
         "client_hello_2": "The client begins again.",
         "early_data": f"0-RTT: early data{', which the server took' if connection.early_data == 'accepted' else ''}.",
         "server_hello": "The server's first Initial.",
@@ -150,7 +150,7 @@ def _events(connection: QuicConnection) -> Iterator[tuple[int, Mark]]:
         "request": "The request begins here at the earliest.",
         "response": "The answer begins here at the earliest: what the server says first may be on its own account.",
     }
-    for name, text in told.items():
+    for name, text in texts.items():
         moment = getattr(moments, name)
         if moment is not None:
             yield moment.frame, Mark(name.replace("_", "-"), text)

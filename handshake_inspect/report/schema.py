@@ -113,9 +113,9 @@ def event_schema() -> dict[str, Any]:
     alternatives = []
     for event, model in models.items():
         rule = definitions[model.__name__]
-        told = {"event": {"const": event}, **rule["properties"]}
+        properties = {"event": {"const": event}, **rule["properties"]}
         required = [name for name in rule["required"] if name != "phase"]  # only a live capture has it
-        alternatives.append({**rule, "properties": told, "required": ["event", *required]})
+        alternatives.append({**rule, "properties": properties, "required": ["event", *required]})
     used = {key: rule for key, rule in definitions.items() if key not in {model.__name__ for model in models.values()}}
     return {"$schema": DIALECT, "$id": EVENT_ID, "oneOf": alternatives, "$defs": used}
 

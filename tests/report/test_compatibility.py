@@ -27,7 +27,7 @@ def documents(path):
 
 
 def named(path):
-    """The name and the major version of the schema, as the file's own name tells them."""
+    """The name and the major version of the schema, as the name of the file says."""
     name, major = re.match(r"hsi-([a-z-]+)-(\d+)-", path.name).groups()
     return name, f"hsi-{name}/{major}"
 
@@ -38,8 +38,8 @@ def later(value):
         return [later(each) for each in value]
     if isinstance(value, dict):
         maps = ("outcomes", "decided", "versions", "extra_round_trips")  # of words to numbers: more are no keys
-        told = {k: each if k in maps and isinstance(each, dict) else later(each) for k, each in value.items()}
-        return {"later_first": {"a": [1]}, **told, "later_last": None}
+        kept = {k: each if k in maps and isinstance(each, dict) else later(each) for k, each in value.items()}
+        return {"later_first": {"a": [1]}, **kept, "later_last": None}
     return value
 
 
@@ -54,9 +54,9 @@ def test_what_earlier_versions_wrote_is_valid(path):
     if schema["$id"] != identity:
         pytest.skip(f"the schema is {schema['$id']} now")
     validator = jsonschema.Draft202012Validator(schema)
-    told = "a key that was added belongs into LATER of report/schema.py; anything else needs a new major version"
+    hint = "a key that was added belongs into LATER of report/schema.py; anything else needs a new major version"
     for document in documents(path):
-        assert [error.message for error in validator.iter_errors(document)] == [], told
+        assert [error.message for error in validator.iter_errors(document)] == [], hint
         validator.validate(later(document))
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from support.reports import report
 
-from handshake_inspect.report.consequences import FOLLOWS, told_together
+from handshake_inspect.report.consequences import FOLLOWS, shown_together
 from handshake_inspect.report.headline import gravest_of
 from handshake_inspect.report.model import Evidence, Finding, Target
 from handshake_inspect.verdicts.findings import KINDS
@@ -17,14 +17,14 @@ def finding(name, target=HERE, severity="warning"):
 
 
 @pytest.mark.parametrize(("effect", "cause"), FOLLOWS.items())
-def test_what_follows_from_another_finding_is_told_with_it(effect, cause):
+def test_what_follows_from_another_finding_is_shown_with_it(effect, cause):
     assert {effect, cause} <= set(KINDS)
     one, other, elsewhere = finding(effect), finding(cause), finding(effect, THERE)
-    assert told_together([one, other, elsewhere]) == [(other, [one]), (elsewhere, [])]
-    assert told_together([one, elsewhere]) == [(one, []), (elsewhere, [])]
+    assert shown_together([one, other, elsewhere]) == [(other, [one]), (elsewhere, [])]
+    assert shown_together([one, elsewhere]) == [(one, []), (elsewhere, [])]
     assert gravest_of(report([], [one, other])) == other
 
 
 def test_what_is_about_no_service_stands_alone():
     one = msgspec.structs.replace(finding("syn-cookies"), target=None)
-    assert told_together([one, finding("syn-flood")]) == [(one, []), (finding("syn-flood"), [])]
+    assert shown_together([one, finding("syn-flood")]) == [(one, []), (finding("syn-flood"), [])]
