@@ -43,14 +43,17 @@ class Documented(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """All parameters, `-h` before `--help`."""
-        return [*self.params, short_help_option(), *([whole] if (whole := self.get_help_option(ctx)) else [])]
+        return [*self.params, _short_help_option(), *([whole] if (whole := self.get_help_option(ctx)) else [])]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, a group at a time."""
-        write_options(self, ctx, formatter)
+        for section, options in sections(self, ctx):
+            records: Iterable[Any] = (each.get_help_record(ctx) for each in options)
+            with formatter.section(section):
+                formatter.write_dl([record for record in records if record])
 
 
-def short_help_option() -> click.Option:
+def _short_help_option() -> click.Option:
     """`-h`, where `--help` shows the whole."""
     return click.Option(
         ["-h", "short_help"], is_flag=True, is_eager=True, expose_value=False, callback=_show_short,
@@ -74,14 +77,6 @@ def sections(command: click.Command, ctx: click.Context) -> list[tuple[str, list
     every = [each for each in command.get_params(ctx) if isinstance(each, click.Option) and not each.hidden]
     found = [(section, [each for each in every if section_of(each) == section]) for section in SECTIONS]
     return [(section, options) for section, options in found if options]
-
-
-def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Write the options of a command, a group at a time."""
-    for section, options in sections(command, ctx):
-        records: Iterable[Any] = (each.get_help_record(ctx) for each in options)
-        with formatter.section(section):
-            formatter.write_dl([record for record in records if record])
 
 
 def examples(command: click.Command) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 
-from handshake_inspect.cli.manual import short_help, short_help_option, write_options
+from handshake_inspect.cli.manual import Documented, short_help
 from handshake_inspect.errors import HsiError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ Exit status:
 """
 
 
-class Hsi(click.Group):
+class Hsi(Documented, click.Group):
     """A group whose commands load when they are used, and for which a bare file name means `analyze`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -59,13 +59,9 @@ class Hsi(click.Group):
             return None
         return cast("click.Command", import_module(f"handshake_inspect.cli.{cmd_name}").command)
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """All parameters, `-h` before `--help`."""
-        return [*self.params, short_help_option(), *([whole] if (whole := self.get_help_option(ctx)) else [])]
-
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options and the commands."""
-        write_options(self, ctx, formatter)
+        super().format_options(ctx, formatter)
         self.format_commands(ctx, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
