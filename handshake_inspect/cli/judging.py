@@ -13,14 +13,20 @@ from handshake_inspect.cli.options import (
     AnalysisOptions,
     argument,
     backend_option,
+    count_option,
+    duration_option,
+    filter_option,
     format_option,
     group,
-    interface_names,
+    interface_option,
+    no_promiscuous_option,
     option,
     output_option,
     read_option,
+    ring_size_option,
     snap_length_option,
     time_span,
+    user_option,
     where_option,
     write_option,
 )
@@ -140,42 +146,20 @@ class BesideOptions:
     """`--live`, and what goes only with it: a capture that runs beside a command."""
 
     live: bool = option("--live", is_flag=True, help="Check the traffic of an interface while COMMAND runs.")
-    interface: str | None = option(
-        "-i",
-        "--interface",
-        metavar="NAME",
-        shell_complete=interface_names,
-        help="With --live: capture on this interface; any is all of them.",
-    )
-    filter: str | None = option(
-        "-f", "--filter", metavar="FILTER", help="With --live: capture filter, a tcpdump expression."
-    )
-    duration: float | None = option(
-        "--duration", metavar="TIME", type=time_span, help="With --live: capture for at most this time: 10s, 2m."
-    )
-    count: int | None = option(
-        "-c", "--count", metavar="N", type=click.IntRange(min=1), help="With --live: capture at most N frames."
-    )
+    interface: str | None = interface_option("With --live: capture on this interface; any is all of them.")
+    filter: str | None = filter_option("With --live: capture filter, a tcpdump expression.")
+    duration: float | None = duration_option("With --live: capture for at most this time: 10s, 2m.")
+    count: int | None = count_option("With --live: capture at most N frames.")
     settle: float | None = option(
         "--settle", metavar="TIME", type=time_span,
         help="With --live: keep capturing after COMMAND until all connections have ended or the link was idle for this"
         " time, at most ten times as long.  [default: 100ms]",
     )  # fmt: skip
-    user: str | None = option(
-        "-Z", "--user", metavar="USER", help="With --live: drop privileges to USER, also for COMMAND (root keeps them)."
-    )
+    user: str | None = user_option("With --live: drop privileges to USER, also for COMMAND (root keeps them).")
     snap_length: int | None = snap_length_option("With --live: capture at most this much of each frame;")
-    no_promiscuous: bool = option(
-        "-p", "--no-promiscuous", is_flag=True, help="With --live: do not capture traffic of other hosts."
-    )
+    no_promiscuous: bool = no_promiscuous_option("With --live: do not capture traffic of other hosts.")
     backend: str | None = backend_option("With --live: capture backend, as for hsi live.")
-    ring_size: int | None = option(
-        "-B",
-        "--ring-size",
-        metavar="MIB",
-        type=click.IntRange(min=1),
-        help="With --live: size of the kernel's capture buffer in MiB.",
-    )
+    ring_size: int | None = ring_size_option("With --live: size of the kernel's capture buffer in MiB.")
 
     def without_live(self) -> str | None:
         """The option that needs --live, where it is given without; None where all is well."""

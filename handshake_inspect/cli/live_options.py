@@ -10,18 +10,23 @@ from handshake_inspect.cli.options import (
     argument,
     autostop,
     backend_option,
+    count_option,
+    duration_option,
     fields_option,
+    filter_option,
     format_option,
-    interface_names,
+    interface_option,
     max_connections_option,
     no_names_option,
+    no_promiscuous_option,
     no_setup_option,
     option,
     output_option,
+    ring_size_option,
     snap_length_option,
-    time_span,
     time_wait_option,
     timeout_option,
+    user_option,
     where_option,
 )
 from handshake_inspect.render import REPORTS
@@ -32,13 +37,7 @@ class WatchOptions:
     """What `hsi live` is asked for."""
 
     words: tuple[str, ...] = argument(nargs=-1, metavar="[FILTER]...")
-    interface: str | None = option(
-        "-i",
-        "--interface",
-        metavar="NAME",
-        shell_complete=interface_names,
-        help="Capture on this interface: a name, a number, or any for all.",
-    )
+    interface: str | None = interface_option("Capture on this interface: a name, a number, or any for all.")
     read: str | None = option(
         "-r", "--read", metavar="FILE", help="Read a stream instead, such as a pipe; - is standard input."
     )
@@ -48,17 +47,13 @@ class WatchOptions:
         metavar="NAME|PID",
         help="Capture in another network namespace: one of ip netns, or that of a process.",
     )
-    filter: str | None = option(
-        "-f", "--filter", metavar="FILTER", help="Capture filter: a tcpdump expression in one argument."
-    )
+    filter: str | None = filter_option("Capture filter: a tcpdump expression in one argument.")
     handshakes_only: bool = option(
         "--handshakes-only", is_flag=True,
         help="Let the kernel drop segments that carry only data, for links too fast to capture in full.",
     )  # fmt: skip
-    count: int | None = option("-c", "--count", metavar="N", type=click.IntRange(min=1), help="Stop after N frames.")
-    duration: float | None = option(
-        "--duration", metavar="TIME", type=time_span, help="Stop after this time: 10s, 500ms, 2m, 1h."
-    )
+    count: int | None = count_option("Stop after N frames.")
+    duration: float | None = duration_option("Stop after this time: 10s, 500ms, 2m, 1h.")
     autostop: float | None = option(
         "-a", "--autostop", metavar="duration:N", type=autostop, help="tshark spelling of --duration."
     )
@@ -82,15 +77,9 @@ class WatchOptions:
         "--all", is_flag=True, help="List every connection at the end, not just a sample of those with trouble."
     )
     snap_length: int | None = snap_length_option("Capture at most this much of each frame;")
-    no_promiscuous: bool = option("-p", "--no-promiscuous", is_flag=True, help="Do not capture traffic of other hosts.")
+    no_promiscuous: bool = no_promiscuous_option("Do not capture traffic of other hosts.")
     backend: str | None = backend_option("Capture backend.  [default: ring, the kernel's own, on Linux]")
-    ring_size: int | None = option(
-        "-B",
-        "--ring-size",
-        metavar="MIB",
-        type=click.IntRange(min=1),
-        help="Size of the kernel's capture buffer in MiB.",
-    )
+    ring_size: int | None = ring_size_option("Size of the kernel's capture buffer in MiB.")
     no_host: bool = option(
         "--no-host",
         is_flag=True,
@@ -101,9 +90,7 @@ class WatchOptions:
         metavar="FILE",
         help="Have this file appear once frames are being captured; scripts wait for it instead of sleeping.",
     )
-    user: str | None = option(
-        "-Z", "--user", metavar="USER", help="Drop privileges to USER once the capture is open (root keeps them)."
-    )
+    user: str | None = user_option("Drop privileges to USER once the capture is open (root keeps them).")
     max_connections: int | None = max_connections_option("Track at most N connections at a time, to bound memory.")
     time_wait: int = time_wait_option()
     timeout: int = timeout_option()

@@ -41,7 +41,7 @@ def _files(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> l
     return [CompletionItem(incomplete, type="file")]
 
 
-def interface_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+def _interface_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Complete the name of an interface."""
     from handshake_inspect.live.interfaces import interfaces
 
@@ -204,6 +204,41 @@ def write_option() -> Any:
         help="Save the frames of the reported connections (for a check: of those that broke a rule), annotated with"
         " the verdicts.",
     )  # fmt: skip
+
+
+def interface_option(help_text: str) -> Any:
+    """`-i`: where to capture."""
+    return option("-i", "--interface", metavar="NAME", shell_complete=_interface_names, help=help_text)
+
+
+def filter_option(help_text: str) -> Any:
+    """`-f`: what the kernel lets pass, in libpcap's words."""
+    return option("-f", "--filter", metavar="FILTER", help=help_text)
+
+
+def duration_option(help_text: str) -> Any:
+    """`--duration`, in seconds: for how long to capture."""
+    return option("--duration", metavar="TIME", type=time_span, help=help_text)
+
+
+def count_option(help_text: str) -> Any:
+    """`-c`: how many frames to capture."""
+    return option("-c", "--count", metavar="N", type=click.IntRange(min=1), help=help_text)
+
+
+def user_option(help_text: str) -> Any:
+    """`-Z`: whose privileges to have once the capture is open."""
+    return option("-Z", "--user", metavar="USER", help=help_text)
+
+
+def no_promiscuous_option(help_text: str) -> Any:
+    """`-p`: what is for other hosts is not captured."""
+    return option("-p", "--no-promiscuous", is_flag=True, help=help_text)
+
+
+def ring_size_option(help_text: str) -> Any:
+    """`--ring-size`, in MiB; None: what suits this machine."""
+    return option("-B", "--ring-size", metavar="MIB", type=click.IntRange(min=1), help=help_text)
 
 
 def backend_option(help_text: str) -> Any:
