@@ -16,12 +16,15 @@ from handshake_inspect.cli.diff import DiffOptions
 from handshake_inspect.cli.explain import ExplainOptions
 from handshake_inspect.cli.judging import BesideOptions, CheckOptions, RuleOptions
 from handshake_inspect.cli.live_options import WatchOptions
+from handshake_inspect.cli.pair import PairOptions
+from handshake_inspect.cli.verify import VerifyOptions
 from handshake_inspect.engine import Options
 
 COMMANDS = {
     "analyze": (AnalyzeOptions, ["a.pcap"]), "diff": (DiffOptions, ["old.pcap", "new.pcap"]),
     "explain": (ExplainOptions, ["a.pcap", "7"]), "check": (CheckOptions, ["a.pcap"]),
-    "live": (WatchOptions, ["-i", "lo"]),
+    "live": (WatchOptions, ["-i", "lo"]), "pair": (PairOptions, ["a.pcap", "b.pcap"]),
+    "verify": (VerifyOptions, ["a.pcap"]),
 }  # fmt: skip
 
 
@@ -61,6 +64,8 @@ EVERYTHING = {
     "live": ["-i", "lo", "-r", "-", "-D", "-f", "tcp", "--handshakes-only", "-c", "1", "--duration", "1h", "-a",
              "duration:3", "-w", "w", "-s", "0", "-p", "--backend", "tshark", "-B", "1", "--no-host", "-Z", "me",
              "--keep", "7", "-l", "-n", "tcp", "port", "80"],
+    "pair": ["--explain", "7", "-T", "json", "-o", "x", "--all", "-q", "--jobs", "2", "a.pcap", "b.pcap"],
+    "verify": ["-T", "json", "-o", "x", "--all", "-q", "--no-names", "a.pcap"],
 }  # fmt: skip
 
 
