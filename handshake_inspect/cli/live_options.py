@@ -83,7 +83,7 @@ class WatchOptions:
     no_host: bool = option(
         "--no-host",
         is_flag=True,
-        help="Leave out what this host knows itself: its kernel's counters, and whose sockets are.",
+        help="Leave out what this host knows itself: its kernel's counters, and which process has which socket.",
     )
     ready: str | None = option(
         "--ready",

@@ -1,4 +1,4 @@
-"""`hsi live` from the open source to the report: who is told what, signals, and what is said on standard error."""
+"""`hsi live` from the open source to the report: who sees what, signals, and what is said on standard error."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.ready import told
+from handshake_inspect.cli.ready import announced
 from handshake_inspect.cli.watching import drop_root, screen_for, stories_so_far, warm_up, watched
 from handshake_inspect.render import FORMATS, Options
 
@@ -61,7 +61,7 @@ def watch(source: LiveSource, asked: Asked) -> int:
         was_root = given.read is None or given.user is not None  # else root was never needed
         if was_root:
             warm_up(asked.form, asked.columns, asked.test, screen)
-        stack.enter_context(told(given.ready))
+        stack.enter_context(announced(given.ready))
         account = drop_root(given.user) if was_root else None
         if not given.quiet:
             _announce(source, account, given.netns)
@@ -77,7 +77,7 @@ def watch(source: LiveSource, asked: Asked) -> int:
 
 
 def _observer(asked: Asked, screen: Screen | None) -> Any:
-    """Who is told while the capture goes on: the screen looks for itself, lines go where no screen can be."""
+    """Who sees it while the capture goes on: the screen looks for itself, lines go where no screen can be."""
     from handshake_inspect.engine.export import Observer
 
     given, form = asked.given, FORMATS[asked.form]

@@ -48,16 +48,16 @@ class _Pages:
         self._pager: subprocess.Popen[bytes] | None = None
         self._interrupts: Any = None
 
-    def write(self, octets: bytes) -> int:
+    def write(self, data: bytes) -> int:
         """Keep it, or hand it on."""
         if self._pager is not None:
-            self._sent(octets)
-            return len(octets)
-        self._kept.append(octets)
-        self._lines += octets.count(b"\n")
+            self._sent(data)
+            return len(data)
+        self._kept.append(data)
+        self._lines += data.count(b"\n")
         if self._lines >= self._rows:
             self._start()
-        return len(octets)
+        return len(data)
 
     def writelines(self, lines: Iterable[bytes]) -> None:
         """Write them one after the other."""
@@ -86,7 +86,7 @@ class _Pages:
         self._interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._sent(b"".join(self._kept))
 
-    def _sent(self, octets: bytes) -> None:
+    def _sent(self, data: bytes) -> None:
         assert self._pager is not None  # noqa: S101
         assert self._pager.stdin is not None  # noqa: S101
-        self._pager.stdin.write(octets)
+        self._pager.stdin.write(data)

@@ -34,8 +34,8 @@ def clear(name: str | None) -> None:
 
 
 @contextmanager
-def told(name: str | None) -> Iterator[None]:
-    """Say that it is so for as long as the block lasts."""
+def announced(name: str | None) -> Iterator[None]:
+    """Have the file there for as long as the block lasts."""
     if name is None:
         yield
         return

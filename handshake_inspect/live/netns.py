@@ -11,12 +11,13 @@ from pathlib import Path
 from handshake_inspect.errors import LiveError, UsageError
 
 _NAMED = Path("/run/netns")  # where `ip netns add` mounts them
+_NET = "ns/net"  # in /proc, of a process or a thread
 _NEW_NET = 0x4000_0000
 
 
 @contextmanager
 def inside(where: str | None) -> Iterator[None]:
-    """Have this thread live in a namespace for the block: of `ip netns`, of a process, or of a path; None: stay.
+    """Have this thread live in a namespace for the block: one of `ip netns`, that of a process, or a path; None: stay.
 
     UsageError when there is none such, LiveError when this process may not enter it.
     """
@@ -35,9 +36,6 @@ def inside(where: str | None) -> Iterator[None]:
     finally:
         os.close(here)
         os.close(there)
-
-
-_NET = "ns/net"
 
 
 def _path(where: str) -> str:

@@ -53,7 +53,7 @@ def open_live(
     `filter_text` is a tcpdump expression; `handshakes_only` leaves out segments that only carry data.  A `snap_len` of
     0 takes whole frames.  `ring_mib` is how much the kernel may hold for us.  `write_to` names a pcapng file (`-`:
     standard output) that gets every frame that is read.  With `host` the kernel's own counters are read over the same
-    time; with `sockets`, too, a program is started that finds out whose sockets are.
+    time; with `sockets`, too, a program is started that finds out which process has which socket.
 
     When it returns, what crosses the interface is captured.  LiveError, one line with the cause and the fix, when it
     cannot be; UsageError for an argument that cannot be meant.

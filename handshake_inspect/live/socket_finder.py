@@ -1,9 +1,9 @@
-"""A program of its own that stays root when hsi does not: it tells whose the TCP sockets of a namespace are.
+"""A program of its own that stays root when hsi does not: it reports who has the TCP sockets of a namespace.
 
-It takes a netlink socket (sock_diag(7)) of the namespace and the number of processes' root, and needs nothing but the
-standard library: `python -I -S socket_finder.py DESCRIPTOR`.  Who may not see the descriptors of other users sees only
-those of its own.  Nothing that it reads comes from frames: whatever arrives on standard input means "look again".  It
-ends with its standard input.
+It takes the descriptor of a netlink socket (sock_diag(7)) of the namespace, and needs nothing but the standard library:
+`python -I -S socket_finder.py DESCRIPTOR`.  Who may not see the descriptors of other users sees only those of its own.
+Nothing that it reads comes from frames: whatever arrives on standard input means "look again".  It ends with its
+standard input.
 
 A look dumps all sockets, as `ss -tani` shows them, and writes a line of JSON if anything is new: the time
 and, for each socket that is new or has changed, a list in the order of `FIELDS`.  Looks take at most `SHARE` of
@@ -33,7 +33,7 @@ FIELDS = (
 SHARE = 0.04
 EVERY_S = 1.0
 TRIES = 3
-MANY = 2_000  # sockets: with more, only new ones are told, and those whose state changed
+MANY = 2_000  # sockets: with more, only new ones are reported, and those whose state changed
 LISTEN = 10
 _DIAG, _DONE, _ERROR = 20, 3, 2
 _DUMP = 0x301
@@ -74,11 +74,11 @@ def _answers(netlink: socket.socket) -> Iterator[Row]:
 def read(body: bytes) -> Row:
     """One socket: its row, with the inode for the process that is not known yet."""
     family, state, _, _, sport, dport, src, dst, _, low, high, _, queued, room, uid, inode = _MESSAGE.unpack_from(body)
-    octets = 4 if family == socket.AF_INET else 16
+    size = 4 if family == socket.AF_INET else 16
     info = _attribute(body, _INFO)
     listens = state == LISTEN
     return [
-        low | high << 32, src[:octets].hex(), socket.ntohs(sport), dst[:octets].hex(), socket.ntohs(dport), state, uid,
+        low | high << 32, src[:size].hex(), socket.ntohs(sport), dst[:size].hex(), socket.ntohs(dport), state, uid,
         inode, None, None, None, *(_measured(info) if not listens else [None] * 5),
         queued if listens else None, room if listens else None,
     ]  # fmt: skip
@@ -171,27 +171,27 @@ def _text(path: str) -> str:
 
 
 class Finder:
-    """Looks, and tells what is new."""
+    """Looks, and reports what is new."""
 
     def __init__(self, netlink: socket.socket, processes: Processes | None = None) -> None:
         self._netlink = netlink
         self._processes = processes or Processes()
-        self._told: dict[int, list[Any]] = {}
+        self._reported: dict[int, list[Any]] = {}
 
     def look(self) -> list[Row]:
         """The rows of sockets that are new or changed."""
         rows = list(dump(self._netlink))
         owners = self._processes.of({row[7] for row in rows if row[7]})
         many = len(rows) > MANY
-        told: dict[int, list[Any]] = {}
+        reported: dict[int, list[Any]] = {}
         news = []
         for row in rows:
             row[7:11] = owners.get(row[7], [None] * 4)
             key = row[0]
-            told[key] = [row[5], row[7]] if many else row[5:]
-            if self._told.get(key) != told[key]:
+            reported[key] = [row[5], row[7]] if many else row[5:]
+            if self._reported.get(key) != reported[key]:
                 news.append(row)
-        self._told = told
+        self._reported = reported
         return news
 
 

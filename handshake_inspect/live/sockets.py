@@ -1,4 +1,4 @@
-"""Whose sockets are: asked of a small program that stays root (see `socket_finder`), so that nothing here waits."""
+"""Who has which socket: asked of a small program that stays root (see `socket_finder`), so that nothing here waits."""
 
 import os
 import socket
@@ -54,7 +54,7 @@ class SocketWatch:
     """The sockets of the network namespace that this thread is in now."""
 
     def __init__(self) -> None:
-        """Begin; OSError where the kernel tells of no sockets."""
+        """Begin; OSError where the kernel lists no sockets."""
         self._rest = b""
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG) as netlink:
             script = str(Path(socket_finder.__file__).with_suffix(".py"))
@@ -67,7 +67,7 @@ class SocketWatch:
             os.set_blocking(stream.fileno(), False)  # type: ignore[union-attr]
 
     def fileno(self) -> int:
-        """For select(): it has told something."""
+        """For select(): it has reported something."""
         assert self._process.stdout is not None  # noqa: S101
         return self._process.stdout.fileno()
 
@@ -78,7 +78,7 @@ class SocketWatch:
                 os.write(self._process.stdin.fileno(), b"\n")
 
     def take(self) -> list[Socket]:
-        """What it has told since the last time."""
+        """What it has reported since the last time."""
         *lines, self._rest = (self._rest + self._read()).split(b"\n")
         return [_socket(at, row) for at, rows in map(_LINES.decode, filter(None, lines)) for row in rows]
 
@@ -115,6 +115,6 @@ def _socket(at: int, row: list[Any]) -> Socket:
     return Socket(at, _halves(local), local_port, _halves(remote), remote_port, *rest)
 
 
-def _halves(octets: str) -> Address:
-    value = int(octets, 16)
-    return (0, _MAPPED | value) if len(octets) == 8 else (value >> 64, value & MASK64)
+def _halves(digits: str) -> Address:
+    value = int(digits, 16)
+    return (0, _MAPPED | value) if len(digits) == 8 else (value >> 64, value & MASK64)

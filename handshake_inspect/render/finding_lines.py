@@ -28,7 +28,7 @@ def finding_lines(finding: Finding, options: Options, style: Style) -> Iterator[
 
 
 def follower_lines(finding: Finding, options: Options, style: Style) -> Iterator[str]:
-    """One that follows from another, told below it."""
+    """One that follows from another, shown below it."""
     title = style.clean(finding.title)
     said = title[:1].lower() + title[1:] if title[1:2].islower() else title
     yield from paragraph(f"also: {said}", options.width, INDENT)

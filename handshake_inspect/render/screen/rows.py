@@ -38,8 +38,8 @@ def _list(scene: Scene, panel: Panel, width: int, room: int, *, alone: bool) -> 
     chosen = scene.view.chosen(panel, rows) if scene.focus == panel else None
     blocks: list[list[Text]] = []
     for place in range(min(len(rows), room + (chosen or 0))):
-        told = place in (0, chosen) and panel == "trouble"
-        blocks.append(_row(scene, rows[place], width, selected=place == chosen, told=told))
+        explained = place in (0, chosen) and panel == "trouble"
+        blocks.append(_row(scene, rows[place], width, selected=place == chosen, explained=explained))
     return [_title(scene, panel, width, alone=alone), *_around(blocks, chosen, max(room - 1, 0))][:room]
 
 
@@ -83,7 +83,7 @@ def _around(blocks: list[list[Text]], chosen: int | None, room: int) -> list[Tex
     return [line for block in blocks[start:] for line in block][:room]
 
 
-def _row(scene: Scene, row: Row, width: int, *, selected: bool, told: bool) -> list[Text]:
+def _row(scene: Scene, row: Row, width: int, *, selected: bool, explained: bool) -> list[Text]:
     if isinstance(row.of, TroubleGroup):
         line = _group(scene, row.of, width, selected=selected, unfolded=row.key in scene.view.unfolded)
     elif isinstance(row.of, Connection):
@@ -92,7 +92,7 @@ def _row(scene: Scene, row: Row, width: int, *, selected: bool, told: bool) -> l
         raise TypeError(row)
     if selected:
         line.stylize("bold")
-    if not told:
+    if not explained:
         return [line]
     example = _example(scene, row)
     if example is None:
