@@ -136,24 +136,21 @@ def test_listeners_of_all_addresses_are_only_of_those_of_this_host():
 
 
 def until(watch, condition):
-    """Learn what a watch tells until that holds."""
+    """Learn what a watch reports until that holds."""
     sockets, end = Sockets(), time.monotonic() + PATIENCE_S
     while True:
         watch.ask()
-        assert select.select([watch], [], [], max(end - time.monotonic(), 0))[0], "it told nothing of that"
+        assert select.select([watch], [], [], max(end - time.monotonic(), 0))[0], "it reported nothing of that"
         sockets.learn(watch.take())
         if found := condition(sockets):
             return found
 
 
-def test_the_kernel_tells_of_sockets_in_its_namespace(network):
+def test_the_kernel_knows_the_sockets_of_its_namespace(network):
     with network.server():
         watch = SocketWatch()
     try:
-        with network.client():
-            talk = socket.create_connection((SERVER, OPEN), timeout=PATIENCE_S)
-        heard, _ = network.listener.accept()
-        with talk, heard:
+        with dial(network) as talk, network.listener.accept()[0] as heard:
             ends = (*address_halves(SERVER), OPEN), (*address_halves(CLIENT), talk.getsockname()[1])
             found = until(watch, lambda sockets: sockets.connected(*ends, 0, 1 << 62))
             rtt_us = TCP_INFO.unpack(heard.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size))[8 + 15]
@@ -165,8 +162,11 @@ def test_the_kernel_tells_of_sockets_in_its_namespace(network):
         watch.close()
 
 
-def live(network, tmp_path, *options):
-    """The report of a capture of a connection to a listener that is too slow, by this process."""
+def live(network, tmp_path, until, *options):
+    """The last line about a connection to this process, captured until there is such a line of counters.
+
+    Another connection came later, and waits in the queue of the listener: who knows of that one knows this one.
+    """
     os.mkfifo(tmp_path / "ready")
     words = [
         sys.executable, "-P", "-m", "handshake_inspect", "live", "--netns", network.server.name, "-i", "wire",
@@ -177,21 +177,28 @@ def live(network, tmp_path, *options):
         words, env={**os.environ, "PYTHONPATH": package}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert (tmp_path / "ready").read_text()
-        with network.client():
-            talk = socket.create_connection((SERVER, OPEN), timeout=PATIENCE_S)
-        heard, _ = network.listener.accept()
-        with talk, heard:
-            for line in process.stdout:  # until it is 3 s old
-                if json.loads(line)["event"] == "connection":
-                    break
-        process.send_signal(signal.SIGINT)
-        process.communicate()
-    return json.loads(line)
+        with dial(network) as talk, network.listener.accept()[0], dial(network):
+            port = talk.getsockname()[1]
+            seen = map(json.loads, process.stdout)
+            assert any(event["event"] == "stats" and until(event) for event in seen)
+            process.send_signal(signal.SIGINT)
+            events = [json.loads(line) for line in process.communicate()[0].splitlines()]
+            network.listener.accept()[0].close()
+    return next(each for each in events if each["event"] == "connection" and each["client"]["port"] == port)
+
+
+def dial(network):
+    with network.client():
+        return socket.create_connection((SERVER, OPEN), timeout=PATIENCE_S)
+
+
+def has_a_queue(event):
+    return any(service["listener"] and service["listener"]["queued"] for service in event["services"])
 
 
 def test_connections_have_the_processes_of_their_ends(network, tmp_path):
     """Also when hsi is root no more."""
-    found = live(network, tmp_path)["process"]
+    found = live(network, tmp_path, has_a_queue)["process"]
     assert found["client"] is None  # it is on another host
     assert found["server"]["pid"] == os.getpid()
     assert found["server"]["kernel"]["state"] == "ESTABLISHED"
@@ -199,4 +206,4 @@ def test_connections_have_the_processes_of_their_ends(network, tmp_path):
 
 
 def test_nothing_of_it_with_no_host(network, tmp_path):
-    assert live(network, tmp_path, "--no-host")["process"] is None
+    assert live(network, tmp_path, lambda event: event["connections"] == 2, "--no-host")["process"] is None
