@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 
 import pytest
-from live.network import LAST, PATIENCE_S
+from live.network import LAST, PATIENCE_S, Watcher
 from support import captures, frames
 
 from handshake_inspect.capture.source import open_source
@@ -241,6 +241,10 @@ def test_the_kernel_says_what_it_still_has(network):
         with network.client():
             attempt(LAST)
         assert source.pending() is True
-        assert source.fill()
+        watcher = Watcher(source)
+        while source.pending():
+            assert source.fill()
+            watcher.drain()
         assert source.pending() is False
+        assert [each.flags for each in watcher.seen] == [0x02, 0x14]
     assert source.pending() is False

@@ -187,7 +187,7 @@ def test_a_part_of_a_capture_ends_with_its_last_frame(network, hsi, tmp_path):
     whole, part = tmp_path / "whole.pcapng", tmp_path / "part.pcapng"
     with network.client():
         capturing = subprocess.Popen(
-            ["dumpcap", "-q", "-i", "wire", "-f", "tcp", "-a", "duration:1", "-w", whole],
+            ["dumpcap", "-q", "-i", "wire", "-f", "tcp", "-c", "5", "-w", whole],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
