@@ -14,21 +14,20 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report import endings, server_names, setup_fields, where
+from handshake_inspect.report import shake_columns as shake
 from handshake_inspect.report.attempt_columns import AttemptColumns
-from handshake_inspect.report.column import Addresses, Column, Numbers, Words, behind_none, every
+from handshake_inspect.report.column import Addresses, Column, Words, behind_none, every
 from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.derived import DERIVED
 from handshake_inspect.report.leaves import Kind, leaves
-from handshake_inspect.report.parts import METHODS, STATE_NAMES
-from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN, TRAIT_ISS
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN
 from handshake_inspect.verdicts.aliases import CONN_STATES
 from handshake_inspect.verdicts.attempts import Who
 from handshake_inspect.verdicts.stage import STAGES
-from handshake_inspect.verdicts.words import CAUSES, HALF_OPEN, OUTCOMES
+from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
 from handshake_inspect.wire.const import (
     OPT_ECN,
     OPT_MPTCP,
@@ -48,8 +47,6 @@ DEFAULT = (
 )  # fmt: skip
 
 _UNITS = {"time": "ns since 1970", "duration": "ns"}  # what the type says alone
-_METHODS = list(dict.fromkeys(METHODS))
-_METHOD_CODES = np.array([_METHODS.index(word) for word in METHODS])
 
 
 @dataclass(frozen=True)
@@ -73,57 +70,8 @@ def _sent(who: Who, name: str, attempts: AttemptColumns) -> Column:
     return every(attempts.end(who, name))
 
 
-def _frame(name: str, attempts: AttemptColumns) -> Column:
-    frames = attempts.frames(name)
-    if name == "syn":
-        return attempts.where(frames, frames != 0, attempts.first_frame[attempts.full_count :], lone_known=True)
-    return attempts.where(frames, frames != 0)
-
-
-def _isn(who: Who, attempts: AttemptColumns) -> Column:
-    return Numbers(attempts.end(who, "iss"), attempts.end(who, "traits") & TRAIT_ISS != 0)
-
-
-def _option(who: Who, name: str, bit: int, attempts: AttemptColumns) -> Column:
-    """An option of a SYN or SYN-ACK: a value, or with an empty `name` whether it was there."""
-    known = attempts.end(who, "traits") & TRAIT_ISS != 0
-    copies, lone = (attempts.syns, attempts.lone) if who == "client" else (attempts.syn_acks, None)
-
-    def offered(field: str) -> NDArray[Any]:
-        return attempts.joined(getattr(copies, field), 0 if lone is None else lone[field])
-
-    there = offered("options") & bit != 0
-    return Numbers(offered(name), known & there) if name else Numbers(there, known)
-
-
-def _copy(kind: str, attempts: AttemptColumns) -> Column:
-    copies, alone = (attempts.syns, 1) if kind == "syn" else (attempts.syn_acks, 0)
-    return attempts.where(copies.number, copies.number > 0, alone, lone_known=bool(alone))
-
-
-def _leg(place: int, part: str, attempts: AttemptColumns) -> Column:
-    leg = attempts.legs[place]
-    if part == "method":
-        none = _METHODS.index("none")
-        return attempts.word(np.where(leg.high >= 0, _METHOD_CODES[leg.method], none), none, _METHODS)
-    return attempts.measured(getattr(leg, part))
-
-
 def _raced(attempts: AttemptColumns) -> Column:
     return attempts.measured(attempts.case.quic.raced_quic[attempts.full])
-
-
-def _value(place: int, attempts: AttemptColumns) -> Column:
-    return attempts.measured(attempts.case.legs.of(attempts.full).values[place])
-
-
-def _age(attempts: AttemptColumns) -> Column:
-    since = np.maximum(attempts.trace.last_ns - attempts.c["synack_ns"], 0)
-    return attempts.where(since, attempts.outcome[: attempts.full_count] == HALF_OPEN)
-
-
-def _state(place: int, attempts: AttemptColumns) -> Column:
-    return Words(attempts.of_all(attempts.case.states[place]).astype(np.intp), STATE_NAMES)
 
 
 def _conn_state(attempts: AttemptColumns) -> Column:
@@ -147,30 +95,34 @@ def _options(who: Who) -> dict[str, Entry]:
     return {
         "mss": Entry(
             "Maximum segment size that was offered; null where none was.",
-            partial(_option, who, "mss", OPT_MSS),
+            partial(shake.option, who, "mss", OPT_MSS),
             "bytes",
         ),
         "window_scale": Entry(
             "Shift of the window that was offered; null where none was.",
-            partial(_option, who, "window_scale", OPT_WINDOW_SCALE),
+            partial(shake.option, who, "window_scale", OPT_WINDOW_SCALE),
             "bits",
         ),
         "sack_permitted": Entry(
-            "Whether selective acknowledgements were offered.", partial(_option, who, "", OPT_SACK_PERMITTED)
+            "Whether selective acknowledgements were offered.", partial(shake.option, who, "", OPT_SACK_PERMITTED)
         ),
-        "timestamps": Entry("Whether the segment had timestamps.", partial(_option, who, "", OPT_TIMESTAMPS)),
-        "tfo": Entry("Whether TCP Fast Open was requested, or used with a cookie.", partial(_option, who, "", OPT_TFO)),
-        "mptcp": Entry("Whether Multipath TCP was offered.", partial(_option, who, "", OPT_MPTCP)),
-        "ecn": Entry("Whether ECN was offered, or taken up.", partial(_option, who, "", OPT_ECN)),
+        "timestamps": Entry("Whether the segment had timestamps.", partial(shake.option, who, "", OPT_TIMESTAMPS)),
+        "tfo": Entry(
+            "Whether TCP Fast Open was requested, or used with a cookie.", partial(shake.option, who, "", OPT_TFO)
+        ),
+        "mptcp": Entry("Whether Multipath TCP was offered.", partial(shake.option, who, "", OPT_MPTCP)),
+        "ecn": Entry("Whether ECN was offered, or taken up.", partial(shake.option, who, "", OPT_ECN)),
     }
 
 
 def _rtt(place: int) -> dict[str, Entry]:
     return {
-        "value_ns": Entry("The round trip, where its bounds agree enough to name one number.", partial(_value, place)),
-        "min_ns": Entry("Lower bound of the round trip.", partial(_leg, place, "low")),
-        "max_ns": Entry("Upper bound of the round trip.", partial(_leg, place, "high")),
-        "method": Entry("How the round trip is known.", partial(_leg, place, "method")),
+        "value_ns": Entry(
+            "The round trip, where its bounds agree enough to name one number.", partial(shake.value, place)
+        ),
+        "min_ns": Entry("Lower bound of the round trip.", partial(shake.leg, place, "low")),
+        "max_ns": Entry("Upper bound of the round trip.", partial(shake.leg, place, "high")),
+        "method": Entry("How the round trip is known.", partial(shake.leg, place, "method")),
         "reason": Entry("Why there is no value; null if there is one."),
     }
 
@@ -243,35 +195,40 @@ FIELDS: dict[str, Entry] = {
     ),
     "why": Entry("The outcome in one sentence."),
     "evidence": Entry("Numbers of the frames that prove the outcome."),
-    "age_ns": Entry("Time since the first SYN-ACK of a half-open connection.", _age),
-    "state.client": Entry("State of the client (RFC 9293) when the capture ended.", partial(_state, 0)),
-    "state.server": Entry("State of the server (RFC 9293) when the capture ended.", partial(_state, 1)),
+    "age_ns": Entry("Time since the first SYN-ACK of a half-open connection.", shake.age),
+    "state.client": Entry("State of the client (RFC 9293) when the capture ended.", partial(shake.state, 0)),
+    "state.server": Entry("State of the server (RFC 9293) when the capture ended.", partial(shake.state, 1)),
     "handshake.syn_ns": Entry(
         "Time of the SYN that was answered.",
         lambda a: a.where(a.syns.ns, a.c["syn_count"] > 0, a.lone["first_ns"], lone_known=True),
     ),
-    "handshake.syn_frame": Entry("Frame of the SYN that was answered.", partial(_frame, "syn")),
+    "handshake.syn_frame": Entry("Frame of the SYN that was answered.", partial(shake.frame, "syn")),
     "handshake.synack_ns": Entry(
         "Time of the SYN-ACK that was acknowledged.", lambda a: a.where(a.syn_acks.ns, a.c["synack_count"] > 0)
     ),
-    "handshake.synack_frame": Entry("Frame of the SYN-ACK that was acknowledged.", partial(_frame, "synack")),
+    "handshake.synack_frame": Entry("Frame of the SYN-ACK that was acknowledged.", partial(shake.frame, "synack")),
     "handshake.ack_ns": Entry(
         "Time of the final ACK.", lambda a: a.where(a.c["ack_ns"], a.c["facts"] & FACT_ACKED != 0)
     ),
-    "handshake.ack_frame": Entry("Frame of the final ACK.", partial(_frame, "ack")),
+    "handshake.ack_frame": Entry("Frame of the final ACK.", partial(shake.frame, "ack")),
     "handshake.syn_count": Entry("How often the SYN was sent.", lambda a: every(a.connection("syn_count")), "segments"),
     "handshake.synack_count": Entry(
         "How often the SYN-ACK was sent.", lambda a: every(a.connection("synack_count")), "segments"
     ),
-    "handshake.client_isn": Entry("Initial sequence number of the client, as on the wire.", partial(_isn, "client")),
-    "handshake.server_isn": Entry("Initial sequence number of the server, as on the wire.", partial(_isn, "server")),
+    "handshake.client_isn": Entry(
+        "Initial sequence number of the client, as on the wire.", partial(shake.isn, "client")
+    ),
+    "handshake.server_isn": Entry(
+        "Initial sequence number of the server, as on the wire.", partial(shake.isn, "server")
+    ),
     **_inside("handshake.client_options", _options("client")),
     **_inside("handshake.server_options", _options("server")),
     "handshake.syn_copy": Entry(
-        "Which copy of the SYN was answered, from 1; null where nothing proves it.", partial(_copy, "syn")
+        "Which copy of the SYN was answered, from 1; null where nothing proves it.", partial(shake.copy, "syn")
     ),
     "handshake.synack_copy": Entry(
-        "Which copy of the SYN-ACK was acknowledged, from 1; null where nothing proves it.", partial(_copy, "synack")
+        "Which copy of the SYN-ACK was acknowledged, from 1; null where nothing proves it.",
+        partial(shake.copy, "synack"),
     ),
     **_inside("rtt.synack", _rtt(0)),
     **_inside("rtt.ackdat", _rtt(1)),
