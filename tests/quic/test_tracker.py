@@ -57,6 +57,14 @@ def test_version_negotiation():
     assert row.flags & q.NEGOTIATED
 
 
+@pytest.mark.parametrize("answer", [quic.negotiation(V1, V2), quic.retry()])
+def test_a_large_hello_after_it_is_sent_once(answer):
+    """Its second datagram is no Initial after a second such answer."""
+    flow = Flow().client(HELLO).wait(MS).server(answer).wait(MS).client(HELLO).client(HELLO)
+    row = only(flow)
+    assert (row.second_frame, row.third_ns) == (3, 0)
+
+
 @pytest.mark.parametrize(("gap", "again"), [(0, False), (9 * MS, False), (10 * MS, True), (1000 * MS, True)])
 def test_a_large_hello_takes_two_datagrams_and_a_lost_one_comes_again(gap, again):
     row = only(Flow().client(HELLO).wait(gap).client(HELLO))

@@ -224,6 +224,16 @@ def test_a_hole_that_is_never_filled(said):
     assert not read.has("SERVER_HELLO")
 
 
+def test_a_hole_of_one_side_that_is_filled_leaves_that_of_the_other(said):
+    talk = Talk(said["1.3"][:1])
+    talk.say(1, said["1.3"][1][1], size=300)
+    del talk.sent[1]
+    talk.say(0, said["1.3"][2][1], size=40)
+    first, second = talk.sent[-2:]
+    talk.sent[-2:] = [(first[0] + 1, *first[1:]), second]
+    assert Read(talk.capture()).has("HOLE")
+
+
 def test_what_is_sent_twice_counts_from_its_last_copy(said):
     talk = Talk(said["1.3"][:1])
     at, side, seq, ack, octets = talk.sent[0]

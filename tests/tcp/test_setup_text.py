@@ -132,6 +132,16 @@ def test_what_the_server_does_not_have_yet_is_waited_for(said):
     assert read.facts[0] == b"lab.test"
 
 
+def test_a_hello_that_does_not_acknowledge_the_text_before_it(said):
+    """A client that did not wait: what the server said last is in the capture, and not yet acknowledged."""
+    talk = Talk(PROLOGUES["smtp"])
+    talk.say(0, said[0][1], ack=talk.next[1] - 3)
+    for side, octets in said[1:]:
+        talk.say(side, octets)
+    read = Read(talk.capture())
+    assert (UPGRADES[read.upgrade], read.has("TLS", "SERVER_FINISHED"), read.has("HOLE")) == ("smtp", True, False)
+
+
 def test_a_hello_behind_a_missing_one_has_no_prologue():
     talk = Talk([(0, client_hello()), (1, hello_13()), (0, client_hello()), (1, hello_13() + record(1000))])
     del talk.sent[0]

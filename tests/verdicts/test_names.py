@@ -148,9 +148,12 @@ def test_a_hint_that_came_first_is_used_by_who_does_not_wait():
     assert waited(looked_up, NOW - MS) == 1
 
 
-@pytest.mark.parametrize(("ago", "place"), [(60 * SECOND, 0), (60 * SECOND + 1, 1)])
-def test_a_hint_is_news_where_the_answer_has_expired(ago, place):
-    looked_up = [lookup(at=NOW - ago), lookup(at=NOW, kind=HTTPS)]
+@pytest.mark.parametrize(
+    ("ago", "ttl", "place"), [(60 * SECOND, 60, 0), (60 * SECOND + 1, 60, 1), (SECOND, 0, 0), (SECOND + 1, 0, 1)]
+)
+def test_a_hint_is_news_where_the_answer_has_expired(ago, ttl, place):
+    """Who asks for both at once uses the answer, however short it lives."""
+    looked_up = [lookup(at=NOW - ago, ttl=ttl), lookup(at=NOW, kind=HTTPS)]
     assert names_of(looked_up, (CLIENT, SERVER, NOW + MS)).lookup_of == {0: place}
 
 

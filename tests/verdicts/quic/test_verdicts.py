@@ -261,6 +261,7 @@ def test_a_round_trip_of_tcp_is_a_lower_bound_too():
     flow.wait(40 * MS).server(quic.short(900, dcid=b""))
     assert bounds(spans_of(flow).response)[0] == 30 * MS
     assert bounds(spans_of(flow, least=39 * MS).response)[0] == 70 * MS
+    assert bounds(spans_of(flow, least=34 * MS).response)[0] == 30 * MS  # round trips vary by an eighth
 
 
 @pytest.mark.parametrize(("trip", "shown"), [(40 * MS, 40 * MS), (20 * MS, 20 * MS), (19 * MS, None)])
