@@ -1,7 +1,7 @@
 """One end of a connection: what its segments say about what it sent, resent and acknowledged.
 
-Told apart here: a keep-alive (RFC 9293 section 3.8.4) and a window probe (section 3.8.6.1).  Which segments are copies
-is asked in `copies.py`, which were overtaken or sent again, in `order.py`.
+A keep-alive (RFC 9293 section 3.8.4) and a window probe (section 3.8.6.1) are distinguished here.  Which segments are
+copies is asked in `copies.py`, which were overtaken or sent again, in `order.py`.
 """
 
 from typing import Any

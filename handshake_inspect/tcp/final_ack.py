@@ -221,7 +221,7 @@ def is_unproved(connection: Any, server: Any, segment: Any) -> bool:
     """Whether the server says no more than a SYN-ACK would have, without SYN, and none is in the capture.
 
     The capture may lack the SYN-ACK; or nobody accepted, and the client drops what has no SYN.  What the client does
-    next tells: it acknowledges, or sends its SYN again.  So does a server that goes on behind data of its own.
+    next shows it: an acknowledgment, or its SYN again.  So does a server that goes on behind data of its own.
     """
     return not (
         connection.facts & FACT_SERVER_PROVED

@@ -26,7 +26,7 @@ def has_reason(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
 
 
 def was_asked(table: Any, connection: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Whether a sender was told that bytes are missing, an RTT ago and not long ago, or is at its repairs."""
+    """Whether a sender learnt that bytes are missing, an RTT ago and not long ago, or is at its repairs."""
     if connection.aftermath == 0:
         return False
     if rows.aftermath_at(table.aftermaths, connection.aftermath - 1).too_big[side]:

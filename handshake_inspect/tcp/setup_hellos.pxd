@@ -47,9 +47,9 @@ cdef void use_gathered(Focus focus, sr.Buffer *buffer) noexcept nogil
 cdef void drop_gathered(Focus focus) noexcept nogil
 cdef void cut(Focus focus) noexcept nogil
 cdef void read_hello(Focus focus, const unsigned char *data, Py_ssize_t at, uint32_t length) noexcept nogil
-@cython.locals(setup="sr.Setup *", told="hello_row.Hello *", flags=uint32_t)
+@cython.locals(setup="sr.Setup *", row="hello_row.Hello *", flags=uint32_t)
 cdef void take_client_hello(Focus focus) noexcept nogil
-@cython.locals(setup="sr.Setup *", told="hello_row.Hello *")
+@cython.locals(setup="sr.Setup *", row="hello_row.Hello *")
 cdef void take_server_hello(Focus focus, const unsigned char *data) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", version="unsigned int")
 cdef void on_unread_server_hello(Focus focus) noexcept nogil

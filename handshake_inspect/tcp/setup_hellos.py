@@ -139,41 +139,41 @@ def read_hello(focus: Any, data: Any, at: int, length: int) -> None:
 def take_client_hello(focus: Any) -> None:
     """What the client offers; after a HelloRetryRequest, what it offers then."""
     setup = focus.setup
-    told = focus.hello
+    row = focus.hello
     flags = setup.flags & ~(SETUP_PSK_OFFERED | SETUP_ECH | SETUP_OFFERS_13 | SETUP_OFFERS_H2)
-    if told.flags & OFFERS_PSK:
+    if row.flags & OFFERS_PSK:
         flags |= SETUP_PSK_OFFERED
-    if told.flags & OFFERS_EARLY_DATA:
+    if row.flags & OFFERS_EARLY_DATA:
         flags |= SETUP_EARLY_OFFERED
-    if told.flags & OFFERS_ECH:
+    if row.flags & OFFERS_ECH:
         flags |= SETUP_ECH
-    if told.flags & OFFERS_13:
+    if row.flags & OFFERS_13:
         flags |= SETUP_OFFERS_13
-    if told.flags & OFFERS_H2:
+    if row.flags & OFFERS_H2:
         flags |= SETUP_OFFERS_H2
     setup.flags = flags
-    if told.length and setup.hello == 0:
-        setup.hello = focus.setups.names.intern(hello_row.facts_of(told), 0, told.length)
+    if row.length and setup.hello == 0:
+        setup.hello = focus.setups.names.intern(hello_row.facts_of(row), 0, row.length)
 
 
 def take_server_hello(focus: Any, data: Any) -> None:
     """What the server chose."""
     setup = focus.setup
-    told = focus.hello
-    if told.flags & IS_RETRY and not setup.flags & SETUP_HELLO_RETRY:
+    row = focus.hello
+    if row.flags & IS_RETRY and not setup.flags & SETUP_HELLO_RETRY:
         setup.flags |= SETUP_HELLO_RETRY
         setup.retry_ns = focus.reading.seen_ns[focus.side]
         setup.retry_frame = focus.reading.frame[focus.side]
         return
-    setup.version = told.version
-    setup.cipher = told.cipher
-    setup.group = told.group
-    if told.flags & CHOSE_PSK:
+    setup.version = row.version
+    setup.cipher = row.cipher
+    setup.group = row.group
+    if row.flags & CHOSE_PSK:
         setup.flags |= SETUP_PSK
-    if told.alpn_length:
-        setup.alpn = focus.setups.names.intern(data, told.alpn_at, told.alpn_length)
+    if row.alpn_length:
+        setup.alpn = focus.setups.names.intern(data, row.alpn_at, row.alpn_length)
     note_server_hello(focus)
-    if not is_tls13(told.version) and told.version > TLS12:
+    if not is_tls13(row.version) and row.version > TLS12:
         focus.reading.state[focus.side] = READ_STUCK  # a draft, or nothing known
 
 

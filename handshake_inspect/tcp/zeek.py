@@ -11,7 +11,7 @@ order, at most one letter for its kind (S H F R D A, I and Q for odd flags), W (
 (bad checksum) are written at the 1st, 10th, 100th … time.
 
 `observe` reads the progress of both ends from their rows, as they were before the segment, so that the tracker's
-short path need not call it for plain segments; `Endpoint.zeek_letters` tells that path when nothing can change.
+short path need not call it for plain segments; `Endpoint.zeek_letters` shows that path when nothing can change.
 
 `Alias.written` holds letters by role (0 originator, 1 responder), which a later exchange of roles does not move, as
 in Zeek; its upper bits and all other pairs in the row are by side.

@@ -24,9 +24,9 @@ class Sockets:
     def __bool__(self) -> bool:
         return bool(self._connected or self._listening)
 
-    def learn(self, told: Iterable[Any]) -> None:
+    def learn(self, seen: Iterable[Any]) -> None:
         """Take in what was seen of sockets, each a `live.sockets.Socket`."""
-        for each in told:
+        for each in seen:
             local, remote = (*each.local, each.local_port), (*each.remote, each.remote_port)
             if each.listens:
                 self._listening[local] = each

@@ -174,6 +174,18 @@ def test_a_certificate_behind_the_cut_part_of_a_flight_is_no_request():
     assert read.ms("request") > read.ms("client_finished") + 40
 
 
+def test_records_are_found_again_where_one_begins_a_segment():
+    """The CertificateVerify behind the Certificate is cut; the Finished of the same flight has a segment of its own."""
+    talk = talk_13()
+    talk.say(0, record(300) + record(120))
+    talk.say(0, record(53))
+    talk.say(0, record(80))
+    talk.say(1, record(5000))
+    read = Read(cut(talk, 96))
+    assert read.has("CUT", "CERTIFICATE_SENT")
+    assert (read.client_finished_frame, read.exchange.request_frame, read.exchange.response_frame) == (7, 8, 9)
+
+
 def test_an_alert_at_once_is_no_close_though_the_flight_was_cut():
     talk = talk_13(25, 53, after=[19])
     assert Read(cut(talk, 84)).has("CUT", "ALERT", "ALERT_SERVER", "ALERT_LATE")
