@@ -2,16 +2,14 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport link, payload, segment, tcp_header, tunnels
-from handshake_inspect.wire cimport checksum, fourtuple, octets
+from handshake_inspect.wire cimport checksum, octets
 
 cdef uint64_t IPV4_MAPPED
 cdef int KIND_ONWARD, KIND_TCP
 cdef Py_ssize_t LARGEST_MTU
 cdef unsigned int NOTE_SNAPPED
-cdef unsigned int OPT_MSS, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
-cdef unsigned int AE, CWR, ECE, PROTO_TCP, SYN
+cdef unsigned int PROTO_TCP
 cdef unsigned int _ETHERNET
-cdef uint32_t _MSS, _SACK_AND_STAMPS, _SCALE, _STAMPS
 
 @cython.locals(wire_end=Py_ssize_t, kind=int)
 cdef int decode_frame(
@@ -25,11 +23,6 @@ cdef int decode_frame(
 )
 cdef bint decode_plain(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, segment.Segment *out
-) noexcept nogil
-
-@cython.locals(flags=uint32_t, src_port=uint32_t, dst_port=uint32_t)
-cdef void read_header(
-    const unsigned char *data, Py_ssize_t at, Py_ssize_t header_len, segment.Segment *out
 ) noexcept nogil
 
 @cython.locals(kind=int)

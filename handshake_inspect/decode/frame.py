@@ -1,37 +1,24 @@
 """One frame in, one segment record out: the entry to the fast decoder, and the short way through it.
 
-Nearly every frame is Ethernet, IPv4 or IPv6, and a TCP header that was captured whole.  These are read in one pass
-here; what is anything else, or may be damaged, goes through `link.py`, `ip.py` and `tcp_header.py`, which say what
-each field means.  A test holds the two ways to the same records.
+Nearly every frame is Ethernet, IPv4 or IPv6, and a TCP header that was captured whole.  The first two are read in one
+pass here; what is anything else, or may be damaged, goes through `link.py` and `ip.py`, which say what each field
+means.  A test holds the two ways to the same records.
 """
 
 from typing import Any
 
 from handshake_inspect.decode import link, payload, segment, tcp_header, tunnels
-from handshake_inspect.wire import checksum, fourtuple, octets
+from handshake_inspect.wire import checksum, octets
 from handshake_inspect.wire.const import (
-    AE,
-    CWR,
-    ECE,
     IPV4_MAPPED,
     KIND_ONWARD,
     KIND_TCP,
     LARGEST_MTU,
     NOTE_SNAPPED,
-    OPT_MSS,
-    OPT_SACK_PERMITTED,
-    OPT_TIMESTAMPS,
-    OPT_WINDOW_SCALE,
     PROTO_TCP,
-    SYN,
 )
 
 _ETHERNET = 1
-# Options as most stacks write them: nearly every segment (RFC 7323 appendix A), and a SYN or SYN-ACK of Linux.
-_STAMPS = 0x0101_080A  # NOP, NOP, Timestamps
-_MSS = 0x0204
-_SACK_AND_STAMPS = 0x0402_080A  # SACK-permitted, Timestamps
-_SCALE = 0x01_0303  # NOP, window scale
 
 
 def decode_frame(data: bytes, start: int, end: int, wire_len: int, link_type: int, out: Any) -> int:
@@ -101,46 +88,12 @@ def decode_plain(data: bytes, at: int, end: int, out: Any) -> bool:
         out.src_lo = octets.be64(data, at + 18)
         out.dst_hi = octets.be64(data, at + 26)
         out.dst_lo = octets.be64(data, at + 34)
-    read_header(data, tcp_at, header_len, out)
+    tcp_header.read_header(data, tcp_at, header_len, header_len, out)
     out.payload_len = ip_end - tcp_at - header_len
     payload.place(data, tcp_at + header_len, limit - tcp_at - header_len, out)
     if ip_end <= end:
         tcp_header.judge_checksum(data, tcp_at, ip_end, out)
     return True
-
-
-def read_header(data: bytes, at: int, header_len: int, out: Any) -> None:
-    """A TCP header that is there as a whole."""
-    flags = (data[at + 12] & 1) << 8 | data[at + 13]
-    src_port = octets.be16(data, at)
-    dst_port = octets.be16(data, at + 2)
-    out.src_port = src_port
-    out.dst_port = dst_port
-    out.seq = octets.be32(data, at + 4)
-    out.ack = octets.be32(data, at + 8)
-    out.flags = flags
-    out.window = octets.be16(data, at + 14)
-    out.options_len = header_len - 20
-    out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, src_port, out.dst_hi, out.dst_lo, dst_port)
-    if header_len == 32 and octets.be32(data, at + 20) == _STAMPS:
-        out.options = OPT_TIMESTAMPS
-        out.tsval = octets.be32(data, at + 24)
-        out.tsecr = octets.be32(data, at + 28)
-    elif (
-        header_len == 40
-        and octets.be16(data, at + 20) == _MSS
-        and octets.be32(data, at + 24) == _SACK_AND_STAMPS
-        and octets.be32(data, at + 36) >> 8 == _SCALE
-    ):
-        out.options = OPT_MSS | OPT_SACK_PERMITTED | OPT_TIMESTAMPS | OPT_WINDOW_SCALE
-        out.mss = octets.be16(data, at + 22)
-        out.tsval = octets.be32(data, at + 28)
-        out.tsecr = octets.be32(data, at + 32)
-        out.window_scale = data[at + 39]
-    elif header_len > 20:
-        tcp_header.decode_options(data, at + 20, at + header_len, out)
-    if flags & SYN and flags & (AE | CWR | ECE):
-        out.options |= tcp_header.ecn_setup(flags)
 
 
 def decode_octets(frame: bytes, wire_len: int, link_type: int, records: Any, i: int) -> int:

@@ -13,12 +13,22 @@ cdef unsigned int OPT_WINDOW_SCALE
 cdef unsigned int MASK16
 cdef uint64_t MASK32
 cdef uint64_t PROTO_TCP
+cdef uint32_t _MSS, _SACK_AND_STAMPS, _SCALE, _STAMPS
 
 cdef int ended_early(Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out) noexcept nogil
 
-@cython.locals(captured=Py_ssize_t, header_len=Py_ssize_t, flags=uint32_t, src_port=uint32_t, dst_port=uint32_t)
+@cython.locals(captured=Py_ssize_t, header_len=Py_ssize_t)
 cdef int decode_tcp(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, segment.Segment *out
+) noexcept nogil
+
+@cython.locals(flags=uint32_t, src_port=uint32_t, dst_port=uint32_t)
+cdef void read_header(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t header_len, Py_ssize_t captured, segment.Segment *out
+) noexcept nogil
+
+cdef void read_options(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t header_len, segment.Segment *out
 ) noexcept nogil
 
 @cython.locals(bits="unsigned int")

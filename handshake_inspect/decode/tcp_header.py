@@ -34,6 +34,12 @@ from handshake_inspect.wire.const import (
     SYN,
 )
 
+# Options as most stacks write them: nearly every segment (RFC 7323 appendix A), and a SYN or SYN-ACK of Linux.
+_STAMPS = 0x0101_080A  # NOP, NOP, Timestamps
+_MSS = 0x0204
+_SACK_AND_STAMPS = 0x0402_080A  # SACK-permitted, Timestamps
+_SCALE = 0x01_0303  # NOP, window scale
+
 
 def ended_early(end: int, wire_end: int, out: Any) -> int:
     """Note why a header is incomplete: the capture was cut, or the packet itself is too short."""
@@ -54,6 +60,15 @@ def decode_tcp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     if header_len < 20 or header_len > ip_end - at:
         out.notes |= NOTE_BAD_HEADER_LENGTH
         return KIND_DAMAGED
+    out.payload_len = (ip_end - at - header_len) & MASK32
+    read_header(data, at, header_len, min(captured, header_len), out)
+    if captured >= header_len:
+        payload.place(data, at + header_len, captured - header_len, out)
+    return KIND_TCP
+
+
+def read_header(data: bytes, at: int, header_len: int, captured: int, out: Any) -> None:
+    """Read a header of which `captured` bytes are there: all of it, or at least 14."""
     flags = (data[at + 12] & 1) << 8 | data[at + 13]
     src_port = octets.be16(data, at)
     dst_port = octets.be16(data, at + 2)
@@ -62,23 +77,38 @@ def decode_tcp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     out.seq = octets.be32(data, at + 4)
     out.ack = octets.be32(data, at + 8)
     out.flags = flags
-    out.payload_len = (ip_end - at - header_len) & MASK32
-    out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, src_port, out.dst_hi, out.dst_lo, dst_port)
-    out.window = octets.be16(data, at + 14) if captured >= 16 else MASK16  # not known, but hardly 0
-    if captured < header_len:
-        out.notes |= NOTE_CUT_OPTIONS
-    else:
-        payload.place(data, at + header_len, captured - header_len, out)
     out.options_len = header_len - 20
-    if header_len == 32 and captured >= 32 and octets.be32(data, at + 20) == 0x0101080A:
-        out.options = OPT_TIMESTAMPS  # NOP, NOP, Timestamps: nearly every segment (RFC 7323 appendix A)
-        out.tsval = octets.be32(data, at + 24)
-        out.tsecr = octets.be32(data, at + 28)
-    elif header_len > 20 and captured > 20:
-        decode_options(data, at + 20, at + min(captured, header_len), out)
+    out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, src_port, out.dst_hi, out.dst_lo, dst_port)
+    if captured == header_len:
+        out.window = octets.be16(data, at + 14)
+        read_options(data, at, header_len, out)
+    else:
+        out.notes |= NOTE_CUT_OPTIONS
+        out.window = octets.be16(data, at + 14) if captured >= 16 else MASK16  # not known, but hardly 0
+        decode_options(data, at + 20, at + captured, out)
     if flags & SYN and flags & (AE | CWR | ECE):
         out.options |= ecn_setup(flags)
-    return KIND_TCP
+
+
+def read_options(data: bytes, at: int, header_len: int, out: Any) -> None:
+    """Read the options of a header that is there as a whole: as most stacks write them, at once."""
+    if header_len == 32 and octets.be32(data, at + 20) == _STAMPS:
+        out.options = OPT_TIMESTAMPS
+        out.tsval = octets.be32(data, at + 24)
+        out.tsecr = octets.be32(data, at + 28)
+    elif (
+        header_len == 40
+        and octets.be16(data, at + 20) == _MSS
+        and octets.be32(data, at + 24) == _SACK_AND_STAMPS
+        and octets.be32(data, at + 36) >> 8 == _SCALE
+    ):
+        out.options = OPT_MSS | OPT_SACK_PERMITTED | OPT_TIMESTAMPS | OPT_WINDOW_SCALE
+        out.mss = octets.be16(data, at + 22)
+        out.tsval = octets.be32(data, at + 28)
+        out.tsecr = octets.be32(data, at + 32)
+        out.window_scale = data[at + 39]
+    elif header_len > 20:
+        decode_options(data, at + 20, at + header_len, out)
 
 
 def ecn_setup(flags: int) -> int:
