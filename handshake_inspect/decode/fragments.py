@@ -25,6 +25,7 @@ from handshake_inspect.wire.const import (
     PROTO_TCP,
     SYN,
 )
+from handshake_inspect.wire.encapsulation import MAX_LAYERS
 
 TIMEOUT_NS = 30_000_000_000
 DATAGRAMS = 1024
@@ -195,7 +196,7 @@ def locate(layer: str, octets: bytes, wire_len: int) -> Fragment | None:
     """The fragment of a TCP segment in a frame."""
     from handshake_inspect.decode import layers  # noqa: PLC0415  dpkt is slow to import and seldom needed
 
-    for _ in range(uncommon.MAX_LAYERS):
+    for _ in range(MAX_LAYERS):
         if layer in {"ip", "family"}:
             layer = "ipv6" if octets[0] >> 4 == 6 else "ipv4"
         if layer in _FRAGMENT_OF:

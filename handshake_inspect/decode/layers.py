@@ -18,6 +18,7 @@ from handshake_inspect.wire.encapsulation import (
     BEHIND_PPP,
     CARRIERS,
     COMPRESSED_PPP,
+    MAX_LAYERS,
     SEALED_ETHERTYPES,
     SEALED_PROTOCOLS,
     UNREAD_ETHERTYPE,
@@ -34,7 +35,6 @@ _TUNNELS = {**CARRIERS, 17: "udp"}
 _NSH_NEXT = {1: "ipv4", 2: "ipv6", 3: "ethernet", 5: "mpls"}
 _AUTHENTICATION = 51
 _NFLOG_PAYLOAD = 9
-MAX_LABELS = 32
 # Ethernet plain, with colours, and with the port of a multiplexer; PPP or HDLC; IP.
 _ERF_KINDS = {1: "ppp", 2: "ethernet", 11: "ethernet", 16: "ethernet", 20: "ethernet", 22: "ipv4", 23: "ipv6"}
 _JUNIPER_FAMILIES = {2: "ipv4", 5: "mpls", 6: "ipv6"}
@@ -111,7 +111,7 @@ def _mpls(octets: bytes) -> Step:
     at = 0
     while not ethernet.MPLSlabel(octets[at : at + 4]).s:
         at += 4
-        if at == 4 * MAX_LABELS:
+        if at == 4 * MAX_LAYERS:
             raise UnpackError("no stack has so many labels")
     rest = octets[at + 4 :]
     if not rest:

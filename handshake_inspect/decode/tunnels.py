@@ -35,6 +35,7 @@ from handshake_inspect.wire.encapsulation import (
     LAYER_UDP,
     LAYER_VXLAN,
     LAYER_WCCP,
+    MAX_LAYERS,
     PPP_LAYERS,
     TUNNEL_FROM,
     TUNNEL_LAYERS,
@@ -47,7 +48,6 @@ from handshake_inspect.wire.encapsulation import (
     UNREAD_PPP,
 )
 
-MAX_LAYERS = 32  # of a packet in a packet in a packet …; also of labels in a stack
 _ETHERNET = 1  # a link type
 _GRE_ROUTING = 0x4000
 _GRE_VERSION = 7

@@ -14,11 +14,10 @@ from handshake_inspect.wire.const import (
     NOTE_SNAPPED,
     NOTE_TUNNELED,
 )
-from handshake_inspect.wire.encapsulation import LINK_TYPES, UNREAD_DEPTH
+from handshake_inspect.wire.encapsulation import LINK_TYPES, MAX_LAYERS, UNREAD_DEPTH
 
 _RAW_LINK_TYPE = {"ipv4": 228, "ipv6": 229}
 _USER2 = 149  # may be anything else, too
-MAX_LAYERS = 32  # of a packet in a packet in a packet …
 
 
 Part = tuple[str, bytes, int]  # its layer, its bytes, and its length on the wire

@@ -124,6 +124,9 @@ SEALED_PROTOCOLS = {
 }
 
 
+MAX_LAYERS = 32  # of a packet in a packet in a packet …; also of labels in a stack
+
+
 # -- the same for the fast decoder ---------------------------------------------------------------------------------
 
 FRAMING_ETHERNET, FRAMING_SLL, FRAMING_SLL2, FRAMING_IP, FRAMING_FAMILY = range(1, 6)
@@ -195,7 +198,7 @@ def unread_name(code: int) -> tuple[str, bool]:
         UNREAD_PORT: f"a tunnel on UDP port {number}",
         UNREAD_PPP: f"PPP with protocol {number:#06x}",
         UNREAD_WIFI: "802.11",
-        UNREAD_DEPTH: "packets in more than 32 layers of tunnels",
+        UNREAD_DEPTH: f"packets in more than {MAX_LAYERS} layers of tunnels",
     }
     return known or other.get(what, f"code {code}"), encrypted
 
