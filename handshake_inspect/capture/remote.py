@@ -145,6 +145,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time; check the address and the network"
     if isinstance(error, OSError):
-        told = os.strerror(error.errno) if error.errno and error.errno > 0 else type(error).__name__
-        return f"cannot be reached or read ({told}); check the address and the network"
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else type(error).__name__
+        return f"cannot be reached or read ({why}); check the address and the network"
     return f"cannot be read ({type(error).__name__}); check the address"

@@ -57,8 +57,8 @@ def explain(
     report = conclude(source, pump, options.limits)
     rows: Any = report.connections
     trace: Attempts = rows.attempts
-    if where is None and (told := _quic(report, trace, wish, pump, limit)) is not None:
-        return told
+    if where is None and (quic := _quic(report, trace, wish, pump, limit)) is not None:
+        return quic
     ids = selection.matches(report, trace, wish) if where is None else _passing(rows, report, wish, where)
     connection, log = _choose(report, ids, logs)
     return story(connection, log, report.capture, report.findings, ids)

@@ -69,7 +69,7 @@ class _Wanted:
 
     def __init__(self, every: Connections, chosen: Connections) -> None:
         self.chosen: dict[int, Connection] = {}  # by first frame, which no two share
-        self.told: set[int] = set()
+        self.commented: set[int] = set()
         for chunk in chosen.chunks(_CHUNK):
             self.chosen.update((connection.first_frame, connection) for connection in chunk)
         self.begun = _begun(every, np.array(sorted(self.chosen), dtype=np.int64))
@@ -84,8 +84,8 @@ class _Wanted:
     def comment(self, connection: Connection, frame: int) -> str:
         """The verdict beside the first frame of a connection, and what the frames are that prove it."""
         said = []
-        if connection.first_frame not in self.told:
-            self.told.add(connection.first_frame)
+        if connection.first_frame not in self.commented:
+            self.commented.add(connection.first_frame)
             cause = f", {connection.cause}" if connection.cause else ""
             doubt = "" if connection.decided else " (undecided)"
             said.append(f"hsi #{connection.id}: {connection.outcome}{cause}{doubt}. {connection.why}")

@@ -1,4 +1,4 @@
-"""What a `LoggingTracker` has logged since it was last asked: for who is told of segments as they pass."""
+"""What a `LoggingTracker` has logged since it was last asked: for who follows segments as they pass."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

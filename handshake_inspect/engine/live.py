@@ -46,12 +46,12 @@ LOOK_EVERY_S = 1.0
 LOOK_SHARE = 0.025  # of the time, at most, goes into looks
 FINDINGS_EVERY_S = 3.0
 FINDINGS_SHARE = 0.015  # and into what they find
-PACKETS_S = 0.02  # after a block of frames, segments are told of for so long where frames do not wait for us
+PACKETS_S = 0.02  # after a block of frames, segments are exported for so long where frames do not wait for us
 PACKETS_AT_ONCE = 64
 HISTORY = 60  # seconds
 RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
-SERVICES_TOLD = 5  # in a line of counters
+SERVICES_LISTED = 5  # in a line of counters
 FEW_SERVICES = 4096
 
 
@@ -81,11 +81,11 @@ class LiveRun:
         self.options = options or LiveOptions()
         self.observer: Observer = observer or Observer()
         limit, drawn = self.options.max_connections, self.observer.wants_picture
-        told = self.observer.wants_packets
-        tracker = LoggingTracker(limit, ENTRIES if told else SEGMENTS) if drawn or told else Tracker(limit)
+        packets = self.observer.wants_packets
+        tracker = LoggingTracker(limit, ENTRIES if packets else SEGMENTS) if drawn or packets else Tracker(limit)
         tracker.reads = self.options.setup
         self._logs = RecentLogs(tracker) if drawn else None
-        self._fresh = FreshSegments(tracker) if told else None
+        self._fresh = FreshSegments(tracker) if packets else None
         self.stream = Stream(
             source, tracker, frames=self.options.frames, duration_s=self.options.duration_s, clock=clock
         )
@@ -118,7 +118,7 @@ class LiveRun:
         while not self.stream.is_full:
             if self.stream.wait(0 if self._exporter.busy else PATIENCE_S):
                 more = self.stream.take()
-                self._tell_packets()
+                self._export_packets()
                 self._ask_for_sockets()
                 if not more:
                     break
@@ -140,7 +140,7 @@ class LiveRun:
             self.sockets.learn(self.source.sockets.take())
         return case_of(self.source, self.pump, self.options.limits, now_ns, self.expired.past, self.sockets)
 
-    def _tell_packets(self) -> None:
+    def _export_packets(self) -> None:
         """Export the segments of a block; of an interface only as many as there is time for before its next frames."""
         if self._fresh is None:
             return
@@ -237,7 +237,7 @@ class LiveRun:
             half_open_peak=self._half_open_peak,
             rtt=rtt_distributions(case.legs.of(recent)),
             history=list(self._history),
-            services=self._services(case, SERVICES_SHOWN if drawn else SERVICES_TOLD),
+            services=self._services(case, SERVICES_SHOWN if drawn else SERVICES_LISTED),
             trouble=seen.trouble,
             findings=self._findings.now,
             received=counters.received,

@@ -1,4 +1,4 @@
-"""QUIC connections of a live run, told when they are decided: each once, and again at the end if more came of it."""
+"""QUIC connections of a live run, exported when they are decided: each once, and again at the end if it changed."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from handshake_inspect.verdicts.quic.quic_case import QuicCase
 
 
 class QuicExports:
-    """Which were told, by their first frames, and when they were last seen then."""
+    """Which were exported, by their first frames, and when they were last seen then."""
 
     def __init__(self) -> None:
-        self._told: dict[int, int] = {}
+        self._exported: dict[int, int] = {}
 
     def news(self, case: Case) -> list[QuicConnection]:
-        """Those that are decided, are old enough for it to last, and were not told yet."""
+        """Those that are decided, are old enough for it to last, and were not exported yet."""
         quics = case.quics
         if not len(quics):
             return []
         frames: NDArray[np.uint64] = quics.rows["first_frame"]
-        told = np.isin(frames, np.fromiter(self._told, dtype=np.uint64, count=len(self._told)))
-        self._told = {frame: self._told[frame] for frame in frames[told].tolist()}  # others have made room
+        before = np.isin(frames, np.fromiter(self._exported, dtype=np.uint64, count=len(self._exported)))
+        self._exported = {frame: self._exported[frame] for frame in frames[before].tolist()}  # others have made room
         settled = quics.first_times <= quics.last_ns - SETTLED_NS
-        news = [each for each in _made(case, np.flatnonzero(settled & ~told)) if each.decided]
-        self._told |= {each.first_frame: each.last_ns for each in news}
+        news = [each for each in _made(case, np.flatnonzero(settled & ~before)) if each.decided]
+        self._exported |= {each.first_frame: each.last_ns for each in news}
         return news
 
     def left(self, connections: Sequence[QuicConnection]) -> list[QuicConnection]:
-        """What is still to be told of these when the capture ends."""
-        return [each for each in connections if self._told.get(each.first_frame) != each.last_ns]
+        """What is still to be exported of these when the capture ends."""
+        return [each for each in connections if self._exported.get(each.first_frame) != each.last_ns]
 
 
 def _made(case: Case, rows: NDArray[np.intp]) -> list[QuicConnection]:
