@@ -19,9 +19,9 @@ OPTIONS = {
     + frames.window_scale(8)
     + frames.nop(2)
     + frames.sack_permitted(),
-    "timestamps": frames.nop(2) + frames.timestamps(0xFFFF_FFFE, 0x8000_0001),
-    "timestamps first": frames.timestamps(7, 9) + frames.nop(2),
-    "SACK": frames.nop(2) + frames.timestamps(7, 9) + frames.nop(2) + frames.sack((5, 0xFFFF_FFFF)),
+    "timestamps": frames.timestamps(0xFFFF_FFFE, 0x8000_0001),
+    "timestamps first": frames.timestamps(7, 9)[2:] + frames.nop(2),
+    "SACK": frames.timestamps(7, 9) + frames.nop(2) + frames.sack((5, 0xFFFF_FFFF)),
     "cut": frames.linux_syn_options()[:-1] + b"\x09",
     "of 40 bytes": frames.linux_syn_options() + frames.fast_open(b"12345678") + frames.nop(10),
 }
@@ -58,6 +58,27 @@ def test_a_header_that_is_there_as_a_whole(ends, options, flags):
             assert made["notes"] & const.NOTE_CHECKSUM_GOOD
             for cut in range(len(packet)):
                 equal(packet, cut=cut)
+
+
+STAMPS = frames.timestamps(0xFFFF_FFFE, 0x8000_0001)[2:]  # without the NOPs before it
+USUAL = {
+    "of a SYN of Linux": (
+        frames.linux_syn_options(value=0xFFFF_FFFE, echo=0x8000_0001, shift=14),
+        frames.mss(1460) + frames.nop() + frames.window_scale(14) + frames.sack_permitted() + STAMPS,
+    ),
+    "timestamps": (frames.nop(2) + STAMPS, STAMPS + frames.nop(2)),
+}
+
+
+@pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize(("usual", "other"), USUAL.values(), ids=USUAL)
+def test_options_that_are_read_at_once_mean_what_they_do_one_by_one(ends, usual, other):
+    at_once, one_by_one = (
+        describe(ethernet(frames.segment(*ends, const.SYN, seq=1, link=raw, options=options)), frames.LINK_ETHERNET)
+        for options in (usual, other)
+    )
+    assert at_once == one_by_one
+    assert at_once["tsecr"] == 0x8000_0001
 
 
 @pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
