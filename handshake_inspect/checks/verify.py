@@ -45,7 +45,7 @@ REASONS = {
     "copies": "packets are stored twice, and Wireshark takes the copies for new ones",
     "any-copy": "nothing proves which copy was answered: hsi gives an interval, Wireshark a value in it",
     "upper-bound": "the final ACK is not in the capture: Wireshark's value is an upper bound, as hsi says",
-    "answered-copy": "hsi knows by timestamps or ISNs which copy was answered; Wireshark takes another one",
+    "answered-copy": "hsi knows by timestamps, ISNs or order which copy was answered; Wireshark takes another one",
     "no-rtt": "what answered is no SYN-ACK in order, and no RTT",
     "headers-cut": "headers are cut, and Wireshark does not analyse those segments",
     "nothing-again": "nothing in those segments had been sent before: they were overtaken, or lost before the capture",
@@ -199,7 +199,15 @@ class _Compared:
             return "upper-bound" if total.method == "data-ack" else "any-copy"
         if self.copies:
             return "copies"
-        return "answered-copy" if total.method == "tsecr" else None
+        return "answered-copy" if total.method == "tsecr" or self._is_from_a_syn(value) else None
+
+    def _is_from_a_syn(self, value: int) -> bool:
+        """Whether any SYN came so long before the final ACK."""
+        ended_ns = self.connection.handshake.ack_ns
+        if ended_ns is None:
+            return False
+        began_ns = self.rows["ts_ns"][self.rows["flags"] & (SYN | ACK) == SYN]
+        return bool((np.abs(ended_ns - began_ns - value) <= ROUNDING_NS).any())
 
     def retransmissions(self, theirs: View) -> Disagreement | None:
         """How many segments were sent again."""

@@ -70,7 +70,7 @@ def test_a_segment_that_was_never_sent_before_is_no_retransmission():
     assert (passed, differences) == (True, {("retransmissions", "hsi-knows-more", "nothing-again")})
 
 
-def test_bytes_that_were_sent_before_are_unexplained_when_hsi_does_not_count_them():
+def test_where_copies_are_stored_wireshark_takes_them_for_segments_sent_again():
     wire = [*HANDSHAKE, DATA, frames.data(b"y" * 10, seq=1006, ack=5001)]
     rows = said(5, 15, f4={"is_retransmission": True}, f5={"is_retransmission": True})
     assert found(wire, rows) == (True, {("retransmissions", "hsi-knows-more", "nothing-again")})
@@ -79,6 +79,24 @@ def test_bytes_that_were_sent_before_are_unexplained_when_hsi_does_not_count_the
         True,
         {("retransmissions", "hsi-knows-more", "copies")},
     )
+
+
+def test_bytes_that_were_sent_before_are_unexplained_when_hsi_does_not_count_them():
+    answer = frames.ack(frames.SERVER, frames.CLIENT, seq=5001, ack=1011)
+    keep_alive = frames.data(b"x", seq=1010, ack=5001, ident=7)
+    rows = said(6, 15, f6={"is_retransmission": True})
+    passed, differences = found([*HANDSHAKE, DATA, answer, keep_alive], rows)
+    assert (passed, differences) == (False, {("retransmissions", "unexplained", "unexplained")})
+
+
+@pytest.mark.parametrize(("rtt_ms", "reason"), [(2, "answered-copy"), (4, "any-copy"), (1, "unexplained")])
+def test_wireshark_may_measure_from_a_syn_that_was_not_the_one_answered(rtt_ms, reason):
+    """The SYN-ACK came before the second SYN: it answered the first one, and no copy of it is so near to the ACK."""
+    again = frames.syn(ident=2), frames.syn_ack(ident=2)
+    wire = [frames.syn(), frames.udp(), frames.syn_ack(), *again, HANDSHAKE[2]]
+    rows = said(6, rtt=rtt_ms * MS)
+    del rows[1]
+    assert {each[2] for each in found(wire, rows)[1] if each[0] == "initial-rtt"} == {reason}
 
 
 def test_an_answer_that_is_a_reset_has_no_rtt():
