@@ -176,6 +176,12 @@ def test_the_readme_names_files_that_exist():
         assert (ROOT / each).is_file()
 
 
+def test_the_readme_has_the_figures_of_the_newest_release():
+    rows = re.findall(r"^\| \d.*", (ROOT / "docs" / "speed.md").read_text(), re.MULTILINE)
+    _, _, _, seconds, _, memory, _ = (cell.strip() for cell in rows[-1].strip("|").split("|"))
+    assert f"| **hsi** | {seconds} | {memory} |" in (ROOT / "README.md").read_text()
+
+
 def test_the_readme_uses_options_that_exist():
     known = {option for _, option in options()} | {"--help", "--version"}
     for line in shell_lines():

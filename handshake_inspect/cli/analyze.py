@@ -95,7 +95,7 @@ def command(given: AnalyzeOptions) -> None:
     """Show what happened to the TCP connections in captures.
 
     CAPTURE is a pcap or pcapng file, also compressed, a directory of them, or a quoted pattern; - is standard input.
-    Several captures are read as one trace. A JSON report that hsi wrote is shown once more.
+    Several captures are read as one trace. A JSON report that hsi wrote is shown again.
     """
     paths = files_in(checked_paths([*given.read, *given.captures]))
     spare(paths, given.output, given.write)
