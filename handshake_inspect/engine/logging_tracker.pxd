@@ -17,6 +17,7 @@ cdef uint32_t FIRST
 cdef unsigned int ACK
 cdef unsigned int FIN
 cdef unsigned int KIND_TCP
+cdef unsigned int NOTE_DAMAGED
 cdef unsigned int RST
 cdef unsigned int SYN
 cdef unsigned int TRAIT_SEEN
@@ -28,12 +29,10 @@ cdef class LoggingTracker(Tracker):
     cdef readonly object segment_rows
     cdef readonly object connection_rows
     cdef readonly object endpoint_rows
-    cdef readonly object alias_rows
     cdef readonly object syn_rows
     cdef seg.Segment *segments
     cdef rows.Connection *connections
     cdef rows.Endpoint *endpoints
-    cdef rows.Alias *aliases
     cdef seg.Segment *syns
     cdef Py_ssize_t slot
     cdef readonly uint64_t logged

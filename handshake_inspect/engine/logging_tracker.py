@@ -26,7 +26,7 @@ from handshake_inspect.engine.segment_log import room as room_for_segments
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import TRAIT_SEEN, ZEEK_WROTE_A, ZEEK_WROTE_D
 from handshake_inspect.tcp.tracker import Tracker
-from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, RST, SYN
+from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, NOTE_DAMAGED, RST, SYN
 
 
 class LoggingTracker(Tracker):
@@ -39,12 +39,10 @@ class LoggingTracker(Tracker):
         self.segment_rows = room_for_segments(slots)
         self.connection_rows = rows.reserve("Connection", 2 * slots)
         self.endpoint_rows = rows.reserve("Endpoint", 4 * slots)
-        self.alias_rows = rows.reserve("Alias", 2 * slots)
         self.syn_rows = room_for_segments(SYNS)
         self.segments = seg.segments_of(self.segment_rows)
         self.connections = rows.connections_of(self.connection_rows)
         self.endpoints = rows.endpoints_of(self.endpoint_rows)
-        self.aliases = rows.aliases_of(self.alias_rows)
         self.syns = seg.segments_of(self.syn_rows)
         self.slot = 0  # where the next one goes
         self.logged = 0  # ever
@@ -169,7 +167,6 @@ class LoggingTracker(Tracker):
         for at in range(2 * self.slot, 2 * self.slot + 2):
             rows.clear_connection(self.connections, at)
             rows.clear_ends(self.endpoints, at)
-            rows.clear_alias(self.aliases, at)
         rows.connection_at(self.connections, 2 * self.slot + 1).first_frame = segment.frame
         return self.go_on(True)
 
@@ -195,15 +192,14 @@ class LoggingTracker(Tracker):
         """Copy the rows of connection `i`."""
         rows.copy_connection(self.connections, at, self.table.connections, i)
         rows.copy_ends(self.endpoints, at, self.table.endpoints, i)
-        rows.copy_alias(self.aliases, at, self.table.aliases, i)
 
     def is_notable(self, i: int, side: int, segment: Any) -> bool:
         """Whether a segment did more than move bytes on; its connection's rows from before it are in the slot.
 
-        It did where it opens, closes or resets, where a window is shut or opens again, and where anything changed that
-        `rows` does not call plain.
+        It did where it opens, closes or resets, where it was damaged, where a window is shut or opens again, and where
+        anything changed that `rows` does not call plain.
         """
-        if segment.flags & (SYN | FIN | RST):
+        if segment.flags & (SYN | FIN | RST) or segment.notes & NOTE_DAMAGED:
             return True
         at = 2 * self.slot
         old = rows.endpoint_at(self.endpoints, 2 * at + side)
@@ -213,19 +209,14 @@ class LoggingTracker(Tracker):
         peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
         if new.window == 0 or (peer.window == 0 and peer.traits & TRAIT_SEEN):
             return True  # while it is shut: probes, and what they are answered
-        return (
-            rows.connection_changed(
-                rows.connection_at(self.connections, at),
-                rows.connection_at(self.table.connections, i),
-                self.connection_mask,
-            )
-            or rows.endpoint_changed(
-                rows.endpoint_at(self.endpoints, 2 * at + (side ^ 1)),
-                rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1)),
-                self.endpoint_mask,
-            )
-            or rows.alias_at(self.aliases, at).bad_checksums[side]
-            != rows.alias_at(self.table.aliases, i).bad_checksums[side]
+        return rows.connection_changed(
+            rows.connection_at(self.connections, at),
+            rows.connection_at(self.table.connections, i),
+            self.connection_mask,
+        ) or rows.endpoint_changed(
+            rows.endpoint_at(self.endpoints, 2 * at + (side ^ 1)),
+            rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1)),
+            self.endpoint_mask,
         )
 
     # -- what is asked for -------------------------------------------------------------------------------------

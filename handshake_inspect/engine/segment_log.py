@@ -21,7 +21,7 @@ from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import KIND_NONE, MASK32, SYN
 
 NOTABLE, ALL, ENDS, ID, SOME = range(5)  # what is logged
-ENTRIES = 1 << 16  # logged segments that are kept for `hsi explain`, with their rows: 1.3 KB each
+ENTRIES = 1 << 16  # logged segments that are kept for `hsi explain`, with their rows: 1.2 KB each
 SEGMENTS = 1 << 15  # and for a screen
 SYNS = 1 << 16  # SYNs that are kept beside them, 128 bytes each
 FIRST = 4  # segments of each end that a screen keeps, notable or not
@@ -244,11 +244,9 @@ def _joined(logged: Iterable[LoggedSegment]) -> list[LoggedSegment]:
 def _copied(holder: Any, i: int) -> ConnectionRows:
     """Copies of the rows of connection `i` in a table, or of row `i` in the slots of a tracker."""
     ends = holder.endpoint_rows
-    bad = holder.alias_rows[i].bad_checksums
     return ConnectionRows(
         rows.Connection.from_buffer_copy(holder.connection_rows[i]),
         (rows.Endpoint.from_buffer_copy(ends[2 * i]), rows.Endpoint.from_buffer_copy(ends[2 * i + 1])),
-        (bad[0], bad[1]),
     )
 
 

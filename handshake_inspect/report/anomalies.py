@@ -23,7 +23,7 @@ from handshake_inspect.tcp.facts import (
     FACT_TTL_TWIN,
     TRAIT_HOLE,
 )
-from handshake_inspect.wire.const import ACK, FIN, KIND_ICMP_ERROR, MASK32, RST, SYN
+from handshake_inspect.wire.const import ACK, FIN, KIND_ICMP_ERROR, MASK32, NOTE_DAMAGED, RST, SYN
 from handshake_inspect.wire.text import plural
 
 Names = tuple[str, str]  # the sender's role and its peer's
@@ -37,6 +37,10 @@ def anomalies(change: Change, names: Names) -> Iterator[Mark]:
     """What is odd about the segment of this change."""
     if change.segment.kind == KIND_ICMP_ERROR:
         yield from _soft_error(change, names)
+        return
+    if change.segment.notes & NOTE_DAMAGED:
+        text = f"Wrong checksum: damaged on the path. The {names[1]} drops it, and hsi ignores it."
+        yield Mark("bad-checksum", text, RFC_9293 + "3.1")
         return
     for look in _LOOKS:
         yield from look(change, names)
@@ -88,10 +92,7 @@ def _order(change: Change, names: Names) -> Iterator[Mark]:
     if change.counted("out_of_order"):
         text = "Out of order: a later segment overtook it. Not a retransmission."
         yield Mark("out-of-order", text, RFC_9293 + "3.10.7.4")
-    elif (
-        change.sender.traits & ~change.sender_before.traits & TRAIT_HOLE
-        and change.sender.hole_start != change.sender.snd_nxt  # else it is this segment that was damaged
-    ):
+    elif change.sender.traits & ~change.sender_before.traits & TRAIT_HOLE:
         text = f"Bytes of the {names[0]} before this segment are missing: lost, overtaken or not captured."
         yield Mark("gap", text, RFC_9293 + "3.10.7.4")
     if change.gained(FACT_REORDERED):
@@ -165,12 +166,6 @@ def _resets(change: Change, names: Names) -> Iterator[Mark]:
         yield Mark("rst-ignored", text, RFC_9293 + "3.5.3")
 
 
-def _checksum(change: Change, names: Names) -> Iterator[Mark]:
-    if change.after.bad_checksums[change.side] > change.before.bad_checksums[change.side]:
-        text = f"Wrong checksum: damaged on the path. The {names[1]} drops it, and hsi ignores it."
-        yield Mark("bad-checksum", text, RFC_9293 + "3.1")
-
-
 _LOOKS: tuple[Callable[[Change, Names], Iterator[Mark]], ...] = (
-    _checksum, _handshake, _repeated, _copies, _order, _windows, _resets,
+    _handshake, _repeated, _copies, _order, _windows, _resets,
 )  # fmt: skip

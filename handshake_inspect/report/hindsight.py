@@ -11,7 +11,7 @@ from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.model import Finding, Target
 from handshake_inspect.report.story import Mark, Step
 
-COPIES = {"duplicate-copy"}  # marks of what crossed a router between two capture points
+FOREIGN_TTL = {"duplicate-copy", "bad-checksum"}  # marks of segments whose TTL is not the one their sender shows here
 
 
 def looked_back(steps: Sequence[Step], connection: Connection, findings: Sequence[Finding]) -> list[Step]:
@@ -58,7 +58,7 @@ def _ttls_of_resets(steps: Sequence[Step]) -> dict[int, Mark]:
 
 
 def _is_original(step: Step) -> bool:
-    return step.icmp is None and not COPIES & {mark.id for mark in step.anomalies}
+    return step.icmp is None and not FOREIGN_TTL & {mark.id for mark in step.anomalies}
 
 
 def _cookie(connection: Connection, findings: Iterable[Finding]) -> Mark | None:

@@ -14,7 +14,6 @@ class ConnectionRows:
 
     connection: Any
     ends: tuple[Any, Any]
-    bad_checksums: tuple[int, int] = (0, 0)
 
     @property
     def segments(self) -> int:

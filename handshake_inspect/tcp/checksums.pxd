@@ -7,6 +7,7 @@ from handshake_inspect.wire cimport fourtuple
 
 cdef unsigned int CHECK_GOOD
 cdef unsigned int NOTE_BAD_IP_CHECKSUM
+cdef unsigned int NOTE_DAMAGED
 cdef uint64_t MOST_PATHS
 cdef uint64_t LONGEST_RUN
 cdef unsigned int NO_TTL

@@ -12,7 +12,7 @@ from typing import Any
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import CHECK_GOOD
 from handshake_inspect.wire import fourtuple
-from handshake_inspect.wire.const import NOTE_BAD_IP_CHECKSUM
+from handshake_inspect.wire.const import NOTE_BAD_IP_CHECKSUM, NOTE_DAMAGED
 
 FIRST_PATHS = 1 << 12  # places for paths from host to host, a power of two; twice as many when half are taken
 MOST_PATHS = 1 << 20  # that are remembered for a right checksum: the first ones
@@ -77,7 +77,7 @@ class Checksums:
         return 0
 
     def is_corrupt(self, sender: Any, segment: Any) -> bool:
-        """Count a wrong checksum; whether it means a damaged segment, which its receiver drops, and not offloading."""
+        """Count a wrong checksum, and note whether it means a damaged segment, which its receiver drops."""
         if segment.notes & NOTE_BAD_IP_CHECKSUM:
             self.bad_ip += 1
             if self.first_bad_ip == 0:
@@ -86,7 +86,10 @@ class Checksums:
             self.bad += 1
             if self.first_bad == 0:
                 self.first_bad = segment.frame
-        return sender.checks & CHECK_GOOD != 0 or self.knows(self.key_of(segment))
+        if not sender.checks & CHECK_GOOD and not self.knows(self.key_of(segment)):
+            return False  # left to the network card
+        segment.notes |= NOTE_DAMAGED
+        return True
 
     def key_of(self, segment: Any) -> int:
         """A 64-bit name of the sending host, of its peer, and of the way that its segment came."""

@@ -334,9 +334,6 @@ cdef inline void copy_ends(Endpoint *into, Py_ssize_t at, Endpoint *records, Py_
     into[2 * at] = records[2 * i]
     into[2 * at + 1] = records[2 * i + 1]
 
-cdef inline void copy_alias(Alias *into, Py_ssize_t at, Alias *records, Py_ssize_t i) noexcept nogil:
-    into[at] = records[i]
-
 cdef inline uint64_t *words_of(object storage):
     import ctypes
     return <uint64_t *><uintptr_t>ctypes.addressof(storage)

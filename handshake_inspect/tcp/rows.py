@@ -407,7 +407,7 @@ embryo_at = connection_at = endpoint_at = alias_at = row_at
 retries_at = aftermath_at = sizes_at = renumbering_at = order_at = row_at
 clear_connection = clear_alias = clear_retries = clear_row
 clear_aftermath = clear_renumbering = clear_sizes = clear_order = clear_row
-copy_connection = copy_alias = copy_row
+copy_connection = copy_row
 prefetch_word = prefetch_connection = prefetch_endpoint = prefetch_embryo = prefetch_row
 
 

@@ -87,7 +87,7 @@ class Captured:
         return self._narrowed.findings
 
     def where(self, expression: str) -> Captured:
-        """Only the connections for which an expression holds, as for `hsi -Y`; raises UsageError for one that is not valid."""
+        """Only the connections for which an expression holds, as for `hsi -Y`; UsageError for one that is not valid."""
         from handshake_inspect.expression.language import parse
         from handshake_inspect.expression.select import filtered
 

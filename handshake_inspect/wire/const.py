@@ -54,6 +54,7 @@ NOTE_BAD_IP_CHECKSUM = 0x0400  # of the IP header; NOTE_BAD_CHECKSUM is set, too
 NOTE_UNTIMED = 0x0800  # the capture has no time for the frame
 NOTE_CHECKSUM_OFFLOADED = 0x0200  # the field holds just the pseudo-header sum
 NOTE_CONTINUED = 0x1000  # what later fragments hold of a segment whose first fragment was one already
+NOTE_DAMAGED = 0x2000  # a wrong checksum that its sender did not write: nothing else is believed of it
 NOTE_NOT_PLAIN = NOTE_BAD_CHECKSUM | NOTE_CONTINUED
 
 # The 64 bits below which an IPv4 address stands when mapped into IPv6 (RFC 4291 section 2.5.5.2).

@@ -13,7 +13,7 @@ from handshake_inspect.engine.pump import Pump
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import TRAIT_SEEN
 from handshake_inspect.wire.address import address_halves
-from handshake_inspect.wire.const import FIN, KIND_ICMP_ERROR, KIND_NONE, RST, SYN
+from handshake_inspect.wire.const import FIN, KIND_ICMP_ERROR, KIND_NONE, NOTE_DAMAGED, RST, SYN
 
 START = 1_700_000_000_000_000_000
 KINDS = (rows.Connection, rows.Endpoint)
@@ -37,9 +37,7 @@ class Logged:
         )
         after = [ends[4 * slot + 2 + side] for side in (0, 1)]
         self.shut = any(end.window == 0 and end.traits & TRAIT_SEEN for end in after)
-        self.damaged = bytes(tracker.alias_rows[2 * slot].bad_checksums) != bytes(
-            tracker.alias_rows[2 * slot + 1].bad_checksums
-        )
+        self.damaged = tracker.segment_rows[slot].notes & NOTE_DAMAGED
 
 
 def different(old, new):
@@ -127,6 +125,14 @@ def test_a_window_that_opens_is_notable(pcaps):
     opened = [each for each in logged(pcaps / "zero-window.pcap") if each.shut_or_opened and not each.flags & SYN]
     assert len(opened) > 1
     assert all(each.notable for each in opened)
+
+
+def test_each_damaged_segment_is_notable():
+    """Not only the first, which changes what is known of its connection."""
+    broken = bytearray(frames.data(b"x" * 10, seq=frames.CLIENT_ISN + 1))
+    broken[-1] ^= 1
+    found = logged(capture([*list(talk(2)), bytes(broken), bytes(broken)]))
+    assert [bool(each.damaged) and each.notable for each in found[-2:]] == [True, True]
 
 
 def test_a_screen_logs_no_plain_segment_and_calls_nothing():

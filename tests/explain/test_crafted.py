@@ -49,10 +49,11 @@ def test_a_syn_ack_with_another_isn():
     assert marks(syn(), syn_ack(), syn_ack(seq=SERVER_ISN + 9))[2] == ["isn-changed"]
 
 
-def test_a_damaged_segment():
+@pytest.mark.parametrize("octet", [-1, 14 + 8], ids=["payload", "TTL"])
+def test_a_damaged_segment(octet):
     good, bad = data(b"a" * 10, seq=NEXT, ack=SERVER_ISN + 1), bytearray(data(b"b" * 10, seq=NEXT + 10))
-    bad[-1] ^= 0xFF
-    assert marks(*OPENING, good, bytes(bad))[4] == ["bad-checksum"]
+    bad[octet] ^= 0x10
+    assert marks(*OPENING, good, bytes(bad), bytes(bad))[4:] == [["bad-checksum"], ["bad-checksum"]]
 
 
 def test_a_ttl_that_is_not_the_usual_one_is_marked_once():
