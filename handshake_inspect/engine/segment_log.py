@@ -194,7 +194,7 @@ class RecentLogs:
         syns = self.slots.syns(frames)
         logs = []
         for frame, number in zip(frames, embryos, strict=True):
-            syn = syns.get(frame) or _remembered(table.embryo_rows[number], frame)
+            syn = syns.get(frame) or _remembered(table, number, frame)
             logs.append(SegmentLog((LoggedSegment(0, syn, None, asked(syn)),), asked(syn), 1))
         return logs
 
@@ -264,11 +264,13 @@ def asked(syn: Any) -> ConnectionRows:
     return ConnectionRows(connection, (client, rows.Endpoint()))
 
 
-def _remembered(embryo: Any, frame: int) -> Any:
+def _remembered(table: Any, number: int, frame: int) -> Any:
     """The SYN of an embryo, as far as the table remembers it."""
+    embryo = table.embryo_rows[number]
+    src_hi, src_lo, dst_hi, dst_lo = table.embryo_addresses(number)
     return Segment(
-        ts_ns=embryo.first_ns, frame=frame, src_hi=embryo.client_hi, src_lo=embryo.client_lo,
-        dst_hi=embryo.server_hi, dst_lo=embryo.server_lo, src_port=embryo.client_port, dst_port=embryo.server_port,
+        ts_ns=embryo.first_ns, frame=frame, src_hi=src_hi, src_lo=src_lo, dst_hi=dst_hi, dst_lo=dst_lo,
+        src_port=embryo.client_port, dst_port=embryo.server_port,
         seq=embryo.iss, flags=SYN, tsval=embryo.tsval, mss=embryo.mss, window_scale=embryo.window_scale,
         options=embryo.options, ip_id=embryo.ip_id, ttl=embryo.ttl,
     )  # fmt: skip

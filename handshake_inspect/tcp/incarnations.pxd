@@ -11,7 +11,8 @@ cdef uint64_t FACT_CHALLENGE_ACK
 cdef int NEW_INCARNATION
 cdef int PROVISIONAL_ANSWERED
 
-cdef bint is_from_client(rows.Embryo *embryo, seg.Segment *segment) noexcept nogil
+@cython.locals(ends="rows.Addresses *")
+cdef bint is_from_client(Table table, Py_ssize_t i, seg.Segment *segment) noexcept nogil
 @cython.locals(embryo="rows.Embryo *")
 cdef void keep_provisional(
     Table table, rows.Connection *connection, seg.Segment *segment, int state

@@ -12,12 +12,13 @@ from handshake_inspect.tcp.facts import (
 )
 
 
-def is_from_client(embryo: Any, segment: Any) -> bool:
-    """Whether the sender of the embryo's SYN sent this segment too."""
+def is_from_client(table: Any, i: int, segment: Any) -> bool:
+    """Whether the sender of the SYN of embryo `i` sent this segment too."""
+    ends = table.addresses_of(i)
     return (
-        segment.src_port == embryo.client_port
-        and segment.src_lo == embryo.client_lo
-        and segment.src_hi == embryo.client_hi
+        segment.src_port == rows.embryo_at(table.embryos, i).client_port
+        and segment.src_lo == ends.client_lo
+        and segment.src_hi == ends.client_hi
     )
 
 
@@ -34,7 +35,7 @@ def keep_provisional(table: Any, connection: Any, segment: Any, state: int) -> N
 def challenge(table: Any, connection: Any, client: Any, segment: Any) -> None:
     """The other end answers a SYN in the name of the old connection, so that it began no other."""
     embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
-    if embryo.state == EMBRYO_SUCCESSOR and not is_from_client(embryo, segment):
+    if embryo.state == EMBRYO_SUCCESSOR and not is_from_client(table, connection.provisional - 1, segment):
         embryo.state = EMBRYO_PROVISIONAL
         client.frames += 1  # which the old connection has now
         connection.facts |= FACT_CHALLENGE_ACK
@@ -49,7 +50,9 @@ def recall_provisional(table: Any, i: int, side: int, segment: Any, recalled: An
     if connection.provisional == 0:
         return False
     embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
-    if verdict == NEW_INCARNATION and (embryo.iss != segment.seq or not is_from_client(embryo, segment)):
+    if verdict == NEW_INCARNATION and (
+        embryo.iss != segment.seq or not is_from_client(table, connection.provisional - 1, segment)
+    ):
         return False
     client = side ^ 1 if verdict == PROVISIONAL_ANSWERED else side
     if embryo.state == EMBRYO_PROVISIONAL:

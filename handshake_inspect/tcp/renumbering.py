@@ -210,7 +210,7 @@ def what_two_hosts_lack(connection: Any, server: Any, segment: Any) -> int:
 def learn_waiting(table: Any, connection: Any, peer: Any, segment: Any) -> bool:
     """The SYN at the other point, where it waits to begin another incarnation."""
     embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
-    if segment.seq == embryo.iss or not incarnations.is_from_client(embryo, segment):
+    if segment.seq == embryo.iss or not incarnations.is_from_client(table, connection.provisional - 1, segment):
         return False
     if not is_twin(embryo, segment) or not begin(table, connection):
         return False

@@ -2,11 +2,9 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr
 from libc.string cimport memcpy, memset
 
 cdef struct Embryo:
-    uint64_t client_hi
-    uint64_t client_lo
-    uint64_t server_hi
-    uint64_t server_lo
     int64_t first_ns
+    uint32_t client
+    uint32_t server
     uint32_t first_frame
     uint32_t iss
     uint32_t tsval
@@ -18,6 +16,12 @@ cdef struct Embryo:
     uint8_t window_scale
     uint8_t options
     uint8_t state
+
+cdef struct Addresses:
+    uint64_t client_hi
+    uint64_t client_lo
+    uint64_t server_hi
+    uint64_t server_lo
 
 cdef struct Connection:
     uint64_t hi0
@@ -226,6 +230,10 @@ cdef inline Embryo *embryos_of(object storage):
     import ctypes
     return <Embryo *><uintptr_t>ctypes.addressof(storage)
 
+cdef inline Addresses *addresses_of(object storage):
+    import ctypes
+    return <Addresses *><uintptr_t>ctypes.addressof(storage)
+
 cdef inline Connection *connections_of(object storage):
     import ctypes
     return <Connection *><uintptr_t>ctypes.addressof(storage)
@@ -259,6 +267,9 @@ cdef inline Order *orders_of(object storage):
     return <Order *><uintptr_t>ctypes.addressof(storage)
 
 cdef inline Embryo *embryo_at(Embryo *records, Py_ssize_t i) noexcept nogil:
+    return records + i
+
+cdef inline Addresses *addresses_at(Addresses *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
 cdef inline Connection *connection_at(Connection *records, Py_ssize_t i) noexcept nogil:

@@ -22,14 +22,12 @@ GAPS_KEPT = 4  # as many as SACK blocks fit into a segment (RFC 2018 section 3)
 
 
 class Embryo(ctypes.Structure):
-    """A SYN that nothing has answered yet: one cache line (the kernel's request-socket idea)."""
+    """A SYN that nothing has answered yet (the kernel's request-socket idea)."""
 
     _fields_ = (
-        ("client_hi", ctypes.c_uint64),
-        ("client_lo", ctypes.c_uint64),
-        ("server_hi", ctypes.c_uint64),
-        ("server_lo", ctypes.c_uint64),
         ("first_ns", ctypes.c_int64),
+        ("client", ctypes.c_uint32),  # IPv4 addresses; both 0 where the row's `Addresses` have them
+        ("server", ctypes.c_uint32),
         ("first_frame", ctypes.c_uint32),  # low 32 bits: the others are in the table, where there are any
         ("iss", ctypes.c_uint32),
         ("tsval", ctypes.c_uint32),
@@ -41,6 +39,17 @@ class Embryo(ctypes.Structure):
         ("window_scale", ctypes.c_uint8),
         ("options", ctypes.c_uint8),  # the low OPT_* bits
         ("state", ctypes.c_uint8),  # EMBRYO_*
+    )
+
+
+class Addresses(ctypes.Structure):
+    """The addresses of an embryo, same number, touched only where they are not two of IPv4."""
+
+    _fields_ = (
+        ("client_hi", ctypes.c_uint64),
+        ("client_lo", ctypes.c_uint64),
+        ("server_hi", ctypes.c_uint64),
+        ("server_lo", ctypes.c_uint64),
     )
 
 
@@ -320,7 +329,8 @@ _LARGE = 2 << 20
 _NO_RESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which Python names from 3.13 on
 
 ROWS: dict[str, Any] = {
-    row.__name__: row for row in (Embryo, Connection, Endpoint, Alias, Retries, Aftermath, Sizes, Order, Renumbering)
+    row.__name__: row
+    for row in (Embryo, Addresses, Connection, Endpoint, Alias, Retries, Aftermath, Sizes, Order, Renumbering)
 } | setup_rows.ROWS
 SELDOM = 16  # one connection in so many may lose or reorder segments, or have its sequence numbers rewritten
 
@@ -401,9 +411,9 @@ def _changed(old: Any, new: Any, mask: Any) -> bool:
 
 
 # Each kind of row has names of its own, which its twin gives to inline functions.
-words_of = embryos_of = connections_of = endpoints_of = aliases_of = rows_of
+words_of = embryos_of = addresses_of = connections_of = endpoints_of = aliases_of = rows_of
 retries_of = aftermaths_of = sizes_of = renumberings_of = orders_of = rows_of
-embryo_at = connection_at = endpoint_at = alias_at = row_at
+embryo_at = addresses_at = connection_at = endpoint_at = alias_at = row_at
 retries_at = aftermath_at = sizes_at = renumbering_at = order_at = row_at
 clear_connection = clear_alias = clear_retries = clear_row
 clear_aftermath = clear_renumbering = clear_sizes = clear_order = clear_row

@@ -11,6 +11,7 @@ cdef uint32_t EMBRYO
 cdef uint32_t NUMBER
 cdef unsigned int EMBRYO_FREE
 cdef unsigned int EMBRYO_WAITING
+cdef uint64_t IPV4_MAPPED
 cdef uint32_t MASK16
 cdef uint64_t MASK32
 cdef uint64_t LONGEST_RUN
@@ -19,6 +20,7 @@ cdef uint64_t LONGEST_RUN
 cdef class Table(Index):
     cdef readonly Py_ssize_t limit
     cdef readonly object embryo_rows
+    cdef readonly object address_rows
     cdef readonly object connection_rows
     cdef readonly object endpoint_rows
     cdef readonly object alias_rows
@@ -28,6 +30,9 @@ cdef class Table(Index):
     cdef readonly object renumbering_rows
     cdef readonly object order_rows
     cdef rows.Embryo *embryos
+    cdef rows.Addresses *addresses
+    cdef object narrow_rows
+    cdef rows.Addresses *narrow
     cdef rows.Connection *connections
     cdef rows.Endpoint *endpoints
     cdef rows.Alias *aliases
@@ -63,17 +68,23 @@ cdef class Table(Index):
     cdef uint32_t find(self, segment.Segment *segment) noexcept nogil
     @cython.locals(slot=uint64_t, reference=uint32_t)
     cdef void fetch(self, segment.Segment *segment) noexcept nogil
-    @cython.locals(embryo="rows.Embryo *", row="rows.Connection *")
+    @cython.locals(row="rows.Connection *")
     cdef bint is_same(self, uint32_t reference, segment.Segment *segment) noexcept nogil
+    @cython.locals(embryo="rows.Embryo *", ends="rows.Addresses *")
+    cdef bint is_same_embryo(self, Py_ssize_t i, segment.Segment *segment) noexcept nogil
     @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")
     cdef Py_ssize_t new_embryo(self, segment.Segment *segment, unsigned int state) noexcept nogil
+    @cython.locals(embryo="rows.Embryo *", wide="rows.Addresses *")
+    cdef void put_addresses(self, Py_ssize_t i, segment.Segment *segment) noexcept nogil
+    @cython.locals(embryo="rows.Embryo *", narrow="rows.Addresses *")
+    cdef rows.Addresses *addresses_of(self, Py_ssize_t i) noexcept nogil
     @cython.locals(frame=uint64_t)
     cdef uint64_t whole_frame(self, Py_ssize_t i) noexcept nogil
     @cython.locals(embryo="rows.Embryo *")
     cdef void free(self, Py_ssize_t i) noexcept nogil
     @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")
     cdef Py_ssize_t evict_embryo(self) noexcept nogil
-    @cython.locals(embryo="rows.Embryo *", hash_of=uint64_t)
+    @cython.locals(embryo="rows.Embryo *", ends="rows.Addresses *", hash_of=uint64_t)
     cdef void forget_embryo(self, Py_ssize_t i) noexcept nogil
     @cython.locals(i=Py_ssize_t)
     cdef Py_ssize_t evict_connection(self) noexcept nogil
@@ -94,5 +105,5 @@ cdef class Table(Index):
     cdef bint new_order(self, rows.Connection *connection) noexcept nogil
     @cython.locals(retries="rows.Retries *", row="rows.Renumbering *")
     cdef bint new_renumbering(self, rows.Connection *connection) noexcept nogil
-    @cython.locals(embryo="rows.Embryo *")
+    @cython.locals(embryo="rows.Embryo *", ends="rows.Addresses *")
     cdef void recall(self, Py_ssize_t i, segment.Segment *segment) noexcept nogil

@@ -1,6 +1,6 @@
 """The connection table: 4-tuple to row, in both directions alike.
 
-An index (`index.py`) over two kinds of rows.  A SYN alone is an embryo of 64 bytes; the second segment of its 4-tuple
+An index (`index.py`) over two kinds of rows.  A SYN alone is an embryo of 40 bytes; the second segment of its 4-tuple
 makes it a connection.  The index names only the latest incarnation of a 4-tuple; earlier ones stay in their rows until
 the report.
 """
@@ -12,7 +12,7 @@ from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_WAITING, NUM
 from handshake_inspect.tcp.index import Index
 from handshake_inspect.tcp.setups import Setups
 from handshake_inspect.wire import fourtuple
-from handshake_inspect.wire.const import MASK16, MASK32
+from handshake_inspect.wire.const import IPV4_MAPPED, MASK16, MASK32
 
 LEAST_ROWS = 16
 FEW_ORDERS = 4096  # this many cost nothing
@@ -38,6 +38,9 @@ class Table(Index):
         self.most_renumberings = max(self.limit // rows.SELDOM, LEAST_ROWS)
         self.renumbering_rows = rows.reserve("Renumbering", self.most_renumberings)
         self.embryos = rows.embryos_of(self.embryo_rows)
+        self.addresses = rows.addresses_of(self.address_rows)
+        self.narrow_rows = rows.reserve("Addresses", 1)
+        self.narrow = rows.addresses_of(self.narrow_rows)
         self.connections = rows.connections_of(self.connection_rows)
         self.endpoints = rows.endpoints_of(self.endpoint_rows)
         self.aliases = rows.aliases_of(self.alias_rows)
@@ -69,6 +72,7 @@ class Table(Index):
         """Reserve room for `limit` rows of each kind; False where the system does not grant it, but may grant less."""
         try:
             self.embryo_rows = rows.reserve("Embryo", self.limit)
+            self.address_rows = rows.reserve("Addresses", self.limit)
             self.connection_rows = rows.reserve("Connection", self.limit)
             self.endpoint_rows = rows.reserve("Endpoint", 2 * self.limit)
             self.alias_rows = rows.reserve("Alias", self.limit)
@@ -114,24 +118,7 @@ class Table(Index):
     def is_same(self, reference: int, segment: Any) -> bool:
         """Whether the row is of the segment's 4-tuple, in either direction."""
         if reference & EMBRYO:
-            embryo = rows.embryo_at(self.embryos, (reference & NUMBER) - 1)
-            if (
-                segment.src_port == embryo.client_port
-                and segment.dst_port == embryo.server_port
-                and segment.src_lo == embryo.client_lo
-                and segment.dst_lo == embryo.server_lo
-                and segment.src_hi == embryo.client_hi
-                and segment.dst_hi == embryo.server_hi
-            ):
-                return True
-            return (
-                segment.src_port == embryo.server_port
-                and segment.dst_port == embryo.client_port
-                and segment.src_lo == embryo.server_lo
-                and segment.dst_lo == embryo.client_lo
-                and segment.src_hi == embryo.server_hi
-                and segment.dst_hi == embryo.client_hi
-            )
+            return self.is_same_embryo((reference & NUMBER) - 1, segment)
         row = rows.connection_at(self.connections, reference - 1)
         if (
             segment.src_port == row.port0
@@ -151,6 +138,28 @@ class Table(Index):
             and segment.dst_hi == row.hi0
         )
 
+    def is_same_embryo(self, i: int, segment: Any) -> bool:
+        """As `is_same`, of an embryo."""
+        embryo = rows.embryo_at(self.embryos, i)
+        ends = self.addresses_of(i)
+        if (
+            segment.src_port == embryo.client_port
+            and segment.dst_port == embryo.server_port
+            and segment.src_lo == ends.client_lo
+            and segment.dst_lo == ends.server_lo
+            and segment.src_hi == ends.client_hi
+            and segment.dst_hi == ends.server_hi
+        ):
+            return True
+        return (
+            segment.src_port == embryo.server_port
+            and segment.dst_port == embryo.client_port
+            and segment.src_lo == ends.server_lo
+            and segment.dst_lo == ends.client_lo
+            and segment.src_hi == ends.server_hi
+            and segment.dst_hi == ends.client_hi
+        )
+
     # -- rows ------------------------------------------------------------------------------------------------
 
     def new_embryo(self, segment: Any, state: int) -> int:
@@ -167,10 +176,7 @@ class Table(Index):
         else:
             i = self.evict_embryo()
             embryo = rows.embryo_at(self.embryos, i)
-        embryo.client_hi = segment.src_hi
-        embryo.client_lo = segment.src_lo
-        embryo.server_hi = segment.dst_hi
-        embryo.server_lo = segment.dst_lo
+        self.put_addresses(i, segment)
         embryo.client_port = segment.src_port
         embryo.server_port = segment.dst_port
         embryo.first_ns = segment.ts_ns
@@ -187,6 +193,39 @@ class Table(Index):
         embryo.ttl = segment.ttl
         embryo.state = state
         return i
+
+    def put_addresses(self, i: int, segment: Any) -> None:
+        """Keep the addresses of a SYN: two of IPv4 in its row."""
+        embryo = rows.embryo_at(self.embryos, i)
+        embryo.client = segment.src_lo & MASK32
+        embryo.server = segment.dst_lo & MASK32
+        if (
+            segment.src_hi | segment.dst_hi
+            or segment.src_lo ^ embryo.client != IPV4_MAPPED
+            or segment.dst_lo ^ embryo.server != IPV4_MAPPED
+            or embryo.client | embryo.server == 0
+        ):
+            embryo.client = embryo.server = 0
+            wide = rows.addresses_at(self.addresses, i)
+            wide.client_hi = segment.src_hi
+            wide.client_lo = segment.src_lo
+            wide.server_hi = segment.dst_hi
+            wide.server_lo = segment.dst_lo
+
+    def addresses_of(self, i: int) -> Any:
+        """The addresses of an embryo, until they are asked for again."""
+        embryo = rows.embryo_at(self.embryos, i)
+        if embryo.client | embryo.server == 0:
+            return rows.addresses_at(self.addresses, i)
+        narrow = rows.addresses_at(self.narrow, 0)
+        narrow.client_lo = IPV4_MAPPED | embryo.client
+        narrow.server_lo = IPV4_MAPPED | embryo.server
+        return narrow
+
+    def embryo_addresses(self, i: int) -> tuple[int, int, int, int]:
+        """As `addresses_of`: the door for plain Python."""
+        ends = self.addresses_of(i)
+        return ends.client_hi, ends.client_lo, ends.server_hi, ends.server_lo
 
     def embryo_frame(self, i: int) -> int:
         """As `whole_frame`: the door for plain Python."""
@@ -220,14 +259,9 @@ class Table(Index):
 
     def forget_embryo(self, i: int) -> None:
         """Take an embryo out of the index."""
-        embryo = rows.embryo_at(self.embryos, i)
+        embryo, ends = rows.embryo_at(self.embryos, i), self.addresses_of(i)
         hash_of = fourtuple.hash_four_tuple(
-            embryo.client_hi,
-            embryo.client_lo,
-            embryo.client_port,
-            embryo.server_hi,
-            embryo.server_lo,
-            embryo.server_port,
+            ends.client_hi, ends.client_lo, embryo.client_port, ends.server_hi, ends.server_lo, embryo.server_port
         )
         self.forget((hash_of >> 32) & MASK32, EMBRYO | (i + 1))
 
@@ -371,11 +405,11 @@ class Table(Index):
 
     def recall(self, i: int, segment: Any) -> None:
         """Make the SYN of an embryo a segment again."""
-        embryo = rows.embryo_at(self.embryos, i)
-        segment.src_hi = embryo.client_hi
-        segment.src_lo = embryo.client_lo
-        segment.dst_hi = embryo.server_hi
-        segment.dst_lo = embryo.server_lo
+        embryo, ends = rows.embryo_at(self.embryos, i), self.addresses_of(i)
+        segment.src_hi = ends.client_hi
+        segment.src_lo = ends.client_lo
+        segment.dst_hi = ends.server_hi
+        segment.dst_lo = ends.server_lo
         segment.src_port = embryo.client_port
         segment.dst_port = embryo.server_port
         segment.ts_ns = embryo.first_ns
@@ -387,4 +421,4 @@ class Table(Index):
         segment.options = embryo.options
         segment.ip_id = embryo.ip_id
         segment.ttl = embryo.ttl
-        segment.ip_version = 4 if embryo.client_hi == 0 and embryo.client_lo >> 32 == MASK16 else 6
+        segment.ip_version = 4 if ends.client_hi == 0 and ends.client_lo >> 32 == MASK16 else 6

@@ -116,7 +116,7 @@ cdef class Tracker:
         self, rows.Connection *connection, Py_ssize_t i, rows.Endpoint *sender, rows.Endpoint *peer, int side,
         seg.Segment *segment
     ) except -1 nogil
-    @cython.locals(i=Py_ssize_t, plain_syn=bint, another=bint, embryo="rows.Embryo *")
+    @cython.locals(i=Py_ssize_t, number=Py_ssize_t, plain_syn=bint, another=bint, embryo="rows.Embryo *")
     @cython.final
     cdef int rare(self, seg.Segment *segment, uint32_t reference) except -1 nogil
     @cython.locals(connection="rows.Connection *", side=int, quoted="rows.Endpoint *", peer="rows.Endpoint *")

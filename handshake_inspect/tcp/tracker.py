@@ -234,8 +234,9 @@ class Tracker:
             i = self.table.new_connection(segment)
             self.table.name(segment, i + 1)
             return self.follow(i, 0, segment)
-        embryo = rows.embryo_at(self.table.embryos, (reference & NUMBER) - 1)
-        another = plain_syn and segment.seq != embryo.iss and incarnations.is_from_client(embryo, segment)
+        number = (reference & NUMBER) - 1
+        embryo = rows.embryo_at(self.table.embryos, number)
+        another = plain_syn and segment.seq != embryo.iss and incarnations.is_from_client(self.table, number, segment)
         if another and not renumbering.is_twin(embryo, segment):
             embryo.state = EMBRYO_GIVEN_UP
             return self.conceive(segment)

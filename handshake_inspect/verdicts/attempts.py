@@ -234,8 +234,8 @@ class Attempts(Held):
         """The address, as two halves, and the port of the client or server of one attempt."""
         count = len(self.connections)
         if row >= count:
-            embryo = self.embryos[row - count]
-            return int(embryo[f"{who}_hi"]), int(embryo[f"{who}_lo"]), int(embryo[f"{who}_port"])
+            lone = self.embryos[row - count : row - count + 1]
+            return int(lone[f"{who}_hi"][0]), int(lone[f"{who}_lo"][0]), int(lone[f"{who}_port"][0])
         connection = self.connections[row]
         side = int(connection["client"]) ^ (who == "server")
         return int(connection[f"hi{side}"]), int(connection[f"lo{side}"]), int(connection[f"port{side}"])

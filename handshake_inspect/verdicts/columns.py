@@ -140,32 +140,3 @@ class Gathered:
         for column in columns.values():
             column.flags.writeable = False
         return columns
-
-
-class Selection:
-    """Some rows of a structured array, without a copy of them: columns and rows are taken when they are asked for."""
-
-    def __init__(self, rows_: Rows, chosen: NDArray[np.int32]) -> None:
-        self._rows = rows_
-        self._chosen = chosen  # ascending
-
-    def __len__(self) -> int:
-        """How many rows were chosen."""
-        return len(self._chosen)
-
-    def __getitem__(self, key: Any) -> Any:
-        """A column by name, or rows by number."""
-        if isinstance(key, slice):
-            return self._block(self._chosen[key])
-        if not isinstance(key, str):
-            return self._rows[self._chosen[key]]
-        column = np.empty(len(self), dtype=self._rows.dtype[key])
-        for some in batches(len(self)):
-            column[some] = self._block(self._chosen[some])[key]
-        return column
-
-    def _block(self, chosen: NDArray[np.int32]) -> Rows:
-        """These rows; as they are where no other lies among them, which is so for most."""
-        if len(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1:
-            return self._rows[chosen[0] : chosen[-1] + 1]
-        return taken(self._rows, chosen)

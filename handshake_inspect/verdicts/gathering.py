@@ -10,9 +10,10 @@ from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRYO_WAITING
 from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import Selection, batches, marked, taken
+from handshake_inspect.verdicts.columns import batches, marked, taken
 from handshake_inspect.verdicts.holding import Answers, Bools, Rows
 from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.wire.const import MASK32
 
@@ -46,7 +47,7 @@ def gathered(
         aliases, endpoints = taken(aliases, numbers), taken(endpoints, ends_of(numbers))
         exchanges = taken(exchanges, numbers)
         connections = renumbered(taken(connections, numbers), numbers, count)
-    embryos: Any = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
+    embryos = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
     alive = np.empty(len(embryos), dtype=bool)
     for some in batches(len(embryos)):
         state = embryos["state"][some].copy()
@@ -54,14 +55,13 @@ def gathered(
     embryo_numbers = None
     if not alive.all():
         embryo_numbers = marked(alive)
-        embryos = Selection(embryos, embryo_numbers)
     return Attempts(
         connections,
         endpoints,
         aliases,
         table_rows(table.retry_rows, "Retries", table.retry_count),
         table_rows(table.aftermath_rows, "Aftermath", table.aftermath_count),
-        embryos,
+        LoneSyns(embryos, table_rows(table.address_rows, "Addresses", table.embryo_count), embryo_numbers),
         first_ns,
         last_ns,
         limits,
@@ -146,7 +146,7 @@ def copied(attempts: Attempts, numbers: AttemptRows) -> tuple[Attempts, AttemptR
         aliases=taken(attempts.aliases, full),
         retries=_moved(connections, "retries", attempts.retries),
         aftermaths=_moved(connections, "aftermath", attempts.aftermaths),
-        embryos=attempts.embryos[alone],
+        embryos=attempts.embryos.copies(alone),
         **_copied_setups(attempts, full),
         elsewhere=None if attempts.elsewhere is None else attempts.elsewhere.chosen(order),
         translated=None if attempts.translated is None else attempts.translated.chosen(order),

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_REPLACED, FACT_UNTIMED
-from handshake_inspect.verdicts.columns import BATCH, Gathered, batches, picked
+from handshake_inspect.verdicts.columns import Gathered, batches
 from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, EndpointRows
 
 Bools = NDArray[np.bool_]
@@ -57,7 +58,7 @@ class Held:
     aliases: Rows
     retries: Rows
     aftermaths: Rows
-    embryos: Any  # Rows, or a Selection of them
+    embryos: LoneSyns
     first_ns: int
     last_ns: int
     limits: Limits = field(default_factory=Limits)
@@ -147,13 +148,9 @@ class Held:
             yield slice(count + some.start, count + some.stop), self.embryos[some]
 
     def lone(self, name: str, numbers: Rows) -> NDArray[Any]:
-        """A field of these embryos, without a copy of whole rows where they lie close together."""
-        if len(numbers) > BATCH:
-            return picked(self.embryos[name], numbers)
-        low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
-        if high - low < 4 * len(numbers):
-            return picked(self.embryos[low : high + 1][name], numbers - low)
-        return self.embryos[numbers][name]
+        """A field of these embryos."""
+        column: NDArray[Any] = self.embryos[numbers][name]
+        return column
 
     # -- columns of connections ------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import FACT_SYN, TRAIT_SEEN
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.wire.address import address_halves
 
 MS = 1_000_000
@@ -24,7 +25,7 @@ def attempts(*connections: dict, last_ns: int = START + 60 * SECOND, **fields) -
     count = len(connections)
     made = {
         kind: np.zeros(size, dtype=np.dtype(rows.ROWS[kind]))
-        for kind, size in {"Connection": count, "Endpoint": 2 * count, "Alias": count, "Embryo": 0}.items()
+        for kind, size in {"Connection": count, "Endpoint": 2 * count, "Alias": count}.items()
     }
     retries = [wish["retries"] for wish in connections if "retries" in wish]
     kept = np.zeros(len(retries), dtype=np.dtype(rows.ROWS["Retries"]))
@@ -37,8 +38,8 @@ def attempts(*connections: dict, last_ns: int = START + 60 * SECOND, **fields) -
     numbered = [i for i, wish in enumerate(connections) if "retries" in wish]
     made["Connection"]["retries"][numbered] = np.arange(1, len(numbered) + 1)
     return Attempts(
-        made["Connection"], made["Endpoint"], made["Alias"], kept, aftermaths, made["Embryo"], START, last_ns, LIMITS,
-        **fields,
+        made["Connection"], made["Endpoint"], made["Alias"], kept, aftermaths, LoneSyns.none(), START, last_ns,
+        LIMITS, **fields,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from handshake_inspect.tcp.setup_facts import (
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import CaptureFacts, Case
 from handshake_inspect.verdicts.findings import KINDS
+from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.setup.setups import setups_of
 
 MS = 1_000_000
@@ -98,7 +99,7 @@ class Rows:
         connections = joined(self.connections, "Connection")
         return Attempts(
             connections, joined(self.ends, "Endpoint"), rows_of("Alias", len(connections)), rows_of("Retries", 0),
-            rows_of("Aftermath", 0), rows_of("Embryo", 0), START, self.last_ns,
+            rows_of("Aftermath", 0), LoneSyns.none(), START, self.last_ns,
             exchanges=joined(self.exchanges, "Exchange"), setups=joined(self.setups, "Setup"),
             extras=joined(self.extras, "Extra"), names=self.names,
         )  # fmt: skip

@@ -86,17 +86,6 @@ def test_gathered_frame_numbers_are_whole_beyond_32_bits():
     assert columns.Gathered(rows, [], beyond=True)["syn_frame"].tolist() == [2**32 - 1, 2**32, 0]
 
 
-@pytest.mark.parametrize("chosen", [[], [4], [4, 5, 6], [0, 3, 8], list(range(9))])
-def test_a_selection_is_some_rows(chosen):
-    rows = rows_of(9)
-    some = columns.Selection(rows, np.array(chosen, dtype=np.int32))
-    assert len(some) == len(chosen)
-    assert some["facts"].tolist() == rows["facts"][chosen].tolist()
-    assert some[0:2].tolist() == rows[chosen][:2].tolist()
-    if chosen:
-        assert some[len(chosen) - 1] == rows[chosen[-1]]
-
-
 @pytest.mark.parametrize("kinds", [1, 3, 300])
 def test_counted_numbers(kinds):
     codes = np.arange(3 * columns.BATCH + 5) % kinds

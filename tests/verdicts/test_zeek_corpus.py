@@ -90,9 +90,10 @@ def connections(path):
         if alias["flipped"]:
             ends.reverse()
         found.append((*ends[0], *ends[1], CONN_STATES[code], history_text(alias)))
-    for row in table.embryo_rows[: table.embryo_count]:
+    for number, row in enumerate(table.embryo_rows[: table.embryo_count]):
         if row.state:
-            client, server = address_text(row.client_hi, row.client_lo), address_text(row.server_hi, row.server_lo)
+            addresses = table.embryo_addresses(number)
+            client, server = address_text(*addresses[:2]), address_text(*addresses[2:])
             found.append((client, row.client_port, server, row.server_port, EMBRYO_CONN_STATE, EMBRYO_HISTORY))
     return found
 

@@ -1,0 +1,64 @@
+"""Rows of SYNs that nothing answered, read as columns: with whole addresses, wherever the table keeps these."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.tcp.rows import Addresses, Embryo
+from handshake_inspect.verdicts.columns import Rows, batches, picked, taken
+from handshake_inspect.wire.const import IPV4_MAPPED
+
+ADDRESSES = frozenset(name for name, *_ in Addresses._fields_)
+
+
+class LoneSyns:
+    """Some embryos, without a copy of them: their columns are taken when they are asked for."""
+
+    def __init__(self, rows_: Rows, wide: Rows, chosen: NDArray[Any] | None = None) -> None:
+        """`wide` has the addresses that rows have no room for, at the same places; `chosen` are places, None for all."""
+        self._rows = rows_
+        self._wide = wide
+        self._chosen = chosen
+
+    @classmethod
+    def none(cls) -> "LoneSyns":
+        """No rows."""
+        return cls(np.zeros(0, dtype=Embryo), np.zeros(0, dtype=Addresses))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._rows if self._chosen is None else self._chosen)
+
+    def __getitem__(self, key: Any) -> Any:
+        """A column by name, or some of these rows: a slice of them, or by number."""
+        if isinstance(key, str):
+            return self._address(key) if key in ADDRESSES else self._field(key)
+        if self._chosen is not None:
+            return LoneSyns(self._rows, self._wide, self._chosen[key])
+        if isinstance(key, slice):
+            return LoneSyns(self._rows[key], self._wide[key])
+        return LoneSyns(self._rows, self._wide, key)
+
+    def copies(self, numbers: NDArray[Any]) -> "LoneSyns":
+        """Copies of these rows, for when the table's change."""
+        chosen = numbers if self._chosen is None else self._chosen[numbers]
+        return LoneSyns(taken(self._rows, chosen), taken(self._wide, chosen))
+
+    def _field(self, name: str) -> NDArray[Any]:
+        column: NDArray[Any] = self._rows[name]
+        if self._chosen is None:
+            return column
+        found = np.empty(len(self), dtype=column.dtype)
+        for some in batches(len(self)):
+            found[some] = picked(column, self._chosen[some])
+        return found
+
+    def _address(self, name: str) -> NDArray[np.uint64]:
+        """`client_hi` and the like: of IPv4 from the low 32 bits, of which a row has those of both ends, or none."""
+        who, half = name.split("_")
+        column = np.zeros(len(self), np.uint64) if half == "hi" else self._field(who) | np.uint64(IPV4_MAPPED)
+        wide = np.flatnonzero((self._field("client") | self._field("server")) == 0)
+        if len(wide):
+            column[wide] = self._wide[name][wide if self._chosen is None else self._chosen[wide]]
+        return column
