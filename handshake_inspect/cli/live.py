@@ -78,7 +78,10 @@ def _captured(given: WatchOptions) -> int:
 def _check(given: WatchOptions) -> None:
     """Refuse command lines that cannot be meant."""
     if given.read is None and given.interface is None:
-        raise UsageError("name an interface with -i (hsi live -D lists them), or a stream with -r")
+        from handshake_inspect.live.interfaces import likely
+
+        such = likely(given.words)
+        raise UsageError(f"name an interface with -i, such as -i {such} (hsi live -D lists them), or a stream with -r")
     if given.read is not None:
         if given.interface is not None:
             raise UsageError("-i and -r exclude each other: choose one")

@@ -48,6 +48,7 @@ class Asked:
             verbosity=-int(self.given.quiet),
             where=self.given.where or "",
             fields=self.columns,
+            saved=self.given.write or "",
         )
 
 

@@ -35,7 +35,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 _LAST = "Other options"
 _OF = {name: section for section, names in SECTIONS.items() for name in names}
 _EXAMPLES = "Examples:"
-_EXAMPLES_SHOWN = 4  # of a short help, which is to fit 24 lines
+_EXAMPLES_SHOWN = 4  # of a short help, which is to fit 24 lines with the prompt
+_SCREEN = 23
 
 
 class Documented(click.Command):
@@ -87,7 +88,15 @@ def examples(command: click.Command) -> list[str]:
 
 
 def short_help(command: click.Command, ctx: click.Context) -> str:
-    """The command in one screen: what it does, examples, the names of options."""
+    """The command in one screen: what it does, examples, the names of options, of long groups the first of them."""
+    for lines in (_SCREEN, 4, 3, 2):  # of each group
+        shown = _short_help(command, ctx, lines)
+        if shown.count("\n") < _SCREEN:
+            break
+    return shown
+
+
+def _short_help(command: click.Command, ctx: click.Context, most: int) -> str:
     from textwrap import fill, indent
 
     formatter = ctx.make_formatter()
@@ -103,7 +112,7 @@ def short_help(command: click.Command, ctx: click.Context) -> str:
         formatter.write_paragraph()
         wide = max(len(each) for each, _ in named) + 2
         for each, names in named:
-            written = fill(names, formatter.width - wide, break_on_hyphens=False)
+            written = fill(names, formatter.width - wide, break_on_hyphens=False, max_lines=most, placeholder=" …")
             formatter.write(indent(written, " " * wide).replace(" " * wide, each.ljust(wide), 1) + "\n")
     formatter.write_paragraph()
     formatter.write_text(f"More: {ctx.command_path} --help, hsi help WORD")

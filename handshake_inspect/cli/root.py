@@ -108,7 +108,7 @@ def _reject_misspelt(word: str) -> None:
         return
     from difflib import get_close_matches
 
-    near = get_close_matches(word, COMMANDS, n=1)
+    near = ["hsi --version"] if word == "version" else get_close_matches(word, COMMANDS, n=1)
     if near:
         raise click.UsageError(f"no such file or command: {word}. Did you mean {near[0]}?")
 

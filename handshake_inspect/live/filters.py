@@ -79,7 +79,10 @@ def compile_filter(expression: str, link_type: int, snap_len: int, interface: st
 def hint(expression: str) -> str:
     """What somebody may have meant by a filter that libpcap refuses."""
     if _WIRESHARK.search(expression):
-        return "; that looks like a display filter of Wireshark: here it is tcp port 80 and host 10.0.0.2, or -Y"
+        return (
+            "; that looks like a display filter of Wireshark: it goes after -Y; a filter of packets is as for tcpdump,"
+            " such as tcp port 80 and host 10.0.0.2"
+        )
     return ""
 
 

@@ -5,7 +5,7 @@ import ipaddress
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from handshake_inspect.errors import NoSuchInterfaceError
@@ -37,6 +37,17 @@ _HEADER = struct.Struct("=IHHII")
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
 _ATTRIBUTE = struct.Struct("=HH")
+
+
+def likely(words: Sequence[str]) -> str:
+    """The interface that somebody may have meant: one that these words name, else one that is up."""
+    try:
+        found = interfaces()
+    except OSError:
+        found = []
+    named = [each.name for each in found if each.name in words]
+    up = [each.name for each in found if each.up and each.addresses and not each.loopback]
+    return next(iter(named + up), "lo")
 
 
 def interfaces() -> list[Interface]:

@@ -43,6 +43,7 @@ class Options:
     absolute: bool = False  # of a story: numbers as on the wire
     packets: bool = False  # of a live run: its segments instead of its connections
     stories: Sequence[Story] = ()  # of connections that are drawn segment by segment, as far as they are to be had
+    saved: str = ""  # the file that a live run saved its frames to
     reports: Sequence[Report] = ()  # what a check or a comparison is of
 
 

@@ -57,10 +57,10 @@ def verdict(checked: Checked, style: Style) -> str:
     total = plural(len(checked.assertions), "assertion")
     word = style.paint("passed", "green") if checked.passed else style.paint("failed", "red")
     count = total if checked.passed else f"{len(failed)} of {total}"
-    named = "; ".join(f"{printable(each.rule)} ({printable(each.measured)})" for each in failed[:FAILED_NAMED])
+    named = "; ".join(f"{printable(each.rule)}: {printable(each.measured)}" for each in failed[:FAILED_NAMED])
     more = f" and {len(failed) - FAILED_NAMED} more" if len(failed) > FAILED_NAMED else ""
     said = f"hsi check: {word}, {count}, {plural(checked.connections, 'connection')}"
-    return f"{said}: {named}{more}" if named else said
+    return f"{said}; {named}{more}" if named else said
 
 
 def _next(checked: Checked, style: Style) -> Iterator[str]:

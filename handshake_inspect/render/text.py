@@ -33,7 +33,7 @@ BAR = 24  # columns of a full bar
 def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write `report` to `out` in the terminal's encoding; what it lacks is escaped."""
     style = Style(color=options.color, encoding=options.encoding)
-    lines = iter([_one_line(report, options)]) if options.verbosity < 0 else _page(report, options, style)
+    lines = iter([headline(report, where=options.where)]) if options.verbosity < 0 else _page(report, options, style)
     written(out, lines, options.encoding)
 
 
@@ -45,7 +45,7 @@ def starring(report: Report, options: Options) -> list[Connection]:
 
 def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
     """The verdict first, then what explains it and what to do; how it was captured comes last."""
-    yield from _verdict(report, options.width, style)
+    yield from _verdict(report, options, style)
     yield from in_one_line(report.capture, options.width, style)
     if not report.summary.connections and not (report.quic_connections or report.findings):
         yield from _nothing(report.capture, options, style)
@@ -69,7 +69,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         yield from _services(report, options, style)
     yield from capture_lines(report.capture, options.width, style)
     if len(report.connections) and options.connections:
-        yield from next_step(report, (trouble or report.connections[:1])[0], options.width, style)
+        yield from next_step(report, (trouble or report.connections[:1])[0], options, style)
 
 
 def _trouble(report: Report) -> list[Connection]:
@@ -95,17 +95,12 @@ def _tcp(report: Report, trouble: list[Connection], options: Options, style: Sty
 # --- the verdict ------------------------------------------------------------------------------------------------------
 
 
-def _verdict(report: Report, width: int, style: Style) -> Iterator[str]:
+def _verdict(report: Report, options: Options, style: Style) -> Iterator[str]:
     """The outcomes in words, and the gravest reason."""
     gravest = gravest_of(report)
     look = SEVERITY_LOOKS[gravest.severity] if gravest is not None else "yellow" if troubles(report) else "green"
-    yield from (style.paint(line, "bold", look) for line in paragraph(style.clean(verdict(report)), width, ""))
-
-
-def _one_line(report: Report, options: Options) -> str:
-    if options.where and not report.summary.connections:
-        return f"no connection matches -Y '{printable(options.where)}'"
-    return headline(report)
+    said = paragraph(style.clean(verdict(report, options.where)), options.width, "")
+    yield from (style.paint(line, "bold", look) for line in said)
 
 
 def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:

@@ -26,24 +26,37 @@ MEANING: dict[Outcome, str] = {
 }
 
 
-def verdict(report: Report) -> str:
+def verdict(report: Report, where: str = "") -> str:
     """How it went, and why: `2 of 3 connections established, 1 half-open: accept queue of 10.0.0.2:80 is full`.
 
-    The reason is the gravest finding, else how open connections ended in trouble.
+    The reason is the gravest finding, else how open connections ended in trouble.  `where` is the expression that the
+    connections had to match.
     """
     gravest = gravest_of(report)
     if report.summary.connections or not report.quic_connections:
-        said = headline(report, few=FEW)
+        said = headline(report, few=FEW, where=where)
     else:
         said = f"{plural(len(report.quic_connections), 'QUIC connection')}, no TCP"
     if gravest is not None:
-        return f"{said}: {_first_part(printable(gravest.title))}"
+        return f"{said}: {_reason(gravest, report.summary.outcomes)}"
     return "; ".join(filter(None, [said, troubles(report)]))
 
 
 def gravest_of(report: Report) -> Finding | None:
     """The finding that the verdict names, if any."""
     return next((each for each, _ in shown_together(report.findings) if each.severity != "info"), None)
+
+
+def _reason(gravest: Finding, outcomes: Outcomes) -> str:
+    """Why, in a few words.  What a roll-up counts was just said: where it was, and its cause, are left to say."""
+    cause = gravest.metrics.get("cause")
+    counts = outcomes.as_dict()
+    if gravest.id not in counts or not cause or gravest.target is None:
+        return _first_part(printable(gravest.title))
+    ports = gravest.metrics.get("port_count", 1)
+    where = f"{ports:,} ports of {gravest.target}" if ports > 1 else str(gravest.target)
+    several = sum(map(bool, counts.values())) - bool(outcomes.established) > 1
+    return printable(f"{where} {gravest.id} ({cause})" if several else f"{where} ({cause})")
 
 
 def _first_part(title: str) -> str:
@@ -67,14 +80,16 @@ def troubles(report: Report) -> str:
     return listing(said)
 
 
-def headline(report: Report, few: int = 1) -> str:
+def headline(report: Report, few: int = 1, where: str = "") -> str:
     """All in one line: `148,211 of 150,000 connections established (98.8 %), 1,200 half-open, 312 refused`.
 
-    Below `few` connections there is no percentage.
+    Below `few` connections, and for all or none of them, there is no percentage.
     """
     total, outcomes = report.summary.connections, report.summary.outcomes
+    if not total:
+        return f"no connection matches -Y '{printable(where)}'" if where else "no TCP connections"
     established = f"{outcomes.established:,} of {plural(total, 'connection')} established"
-    percent = f" ({share(outcomes.established, total)})" if total >= few else ""
+    percent = f" ({share(outcomes.established, total)})" if total >= few and 0 < outcomes.established < total else ""
     words = failures(outcomes)
     return established + percent + (f", {words}" if words else "")
 

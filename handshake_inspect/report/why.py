@@ -97,7 +97,7 @@ def rejection(cause: str | None) -> str:
 _SILENCE = {
     "host-silent": "and nothing else was seen from the host: it is down, unreachable or filtered",
     "port-filtered": "while the host answers on other ports and this one shows no sign of life: a firewall drops it",
-    "syn-dropped": "while the port answers others: its queue or a NAT table on the path is full, an older timestamp"
+    "syn-dropped": "while the port is alive: its queue or a NAT table on the path is full, an older timestamp"
     " makes it drop the SYN (PAWS), or a rate limit does",
     "bogon-source": "from an address that cannot exist where it was captured: the source is forged",
 }

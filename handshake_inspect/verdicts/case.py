@@ -71,7 +71,8 @@ class Case:
         sockets: Sockets | None = None,
     ) -> "Case":
         """Judge these attempts."""
-        return cls(attempts, judge(attempts), capture, host, past, lookups, quics or Quics.none(), sockets)
+        full = sockets.full(host.addresses) if sockets and host else []
+        return cls(attempts, judge(attempts, full), capture, host, past, lookups, quics or Quics.none(), sockets)
 
     @cached_property
     def legs(self) -> Legs:

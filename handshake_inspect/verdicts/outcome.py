@@ -6,6 +6,7 @@ final ACK shows the same, if the server sent it: not a box on the path, and not 
 that vanish behind a good handshake show nothing of the kind (`path-mtu` and `stalled` report them).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,7 @@ from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 from handshake_inspect.verdicts.refusals import while_serving
 from handshake_inspect.verdicts.repeats import last_gap_ns
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
+from handshake_inspect.verdicts.sockets import End
 from handshake_inspect.verdicts.unanswered import silence_causes
 from handshake_inspect.verdicts.words import (
     ABORTED,
@@ -81,8 +83,8 @@ class Outcomes:
         return Outcomes(self.outcome[rows], self.cause[rows], self.decided[rows])
 
 
-def judge(trace: Attempts) -> Outcomes:
-    """Judge every attempt."""
+def judge(trace: Attempts, full: Sequence[End] = ()) -> Outcomes:
+    """Judge every attempt; `full` are the listeners of this host that are known to have a full accept queue."""
     outcome = outcomes_of(trace)
     decided = outcome != PENDING
     of_connections = trace.of_connections(outcome)
@@ -90,7 +92,7 @@ def judge(trace: Attempts) -> Outcomes:
     decided[waiting] = half_open_is_decided(trace, waiting)
     trace.of_connections(decided)[:] &= (of_connections != ESTABLISHED) | ~may_resend(trace)
     decided &= ~blind(trace)
-    return Outcomes(outcome, causes(trace, outcome), decided)
+    return Outcomes(outcome, causes(trace, outcome, full), decided)
 
 
 def outcomes_of(trace: Attempts) -> Codes:
@@ -184,7 +186,7 @@ def half_open_is_decided(trace: Attempts, waiting: ConnectionRows) -> Bools:
 # -- causes ----------------------------------------------------------------------------------------------------
 
 
-def causes(trace: Attempts, outcome: Codes) -> Codes:
+def causes(trace: Attempts, outcome: Codes, full: Sequence[End] = ()) -> Codes:
     """The cause of every outcome, 0 where there is none to name."""
     cause = np.zeros(len(outcome), dtype=np.uint8)
     of_connections, named = trace.of_connections(outcome), trace.of_connections(cause)
@@ -210,7 +212,7 @@ def causes(trace: Attempts, outcome: Codes) -> Codes:
         cause[i] = icmp_cause(trace.connections[i])
     timed_out = AttemptRows(marked(outcome == TIMED_OUT))
     if len(timed_out):
-        cause[timed_out] = silence_causes(trace, timed_out)
+        cause[timed_out] = silence_causes(trace, timed_out, full)
     stray = facts & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK | FACT_RST_DOUBTED) != 0
     named[stray & (of_connections == TIMED_OUT)] = CAUSE["stray-answer"]
     if trace.elsewhere is not None:

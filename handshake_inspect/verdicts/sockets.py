@@ -41,6 +41,12 @@ class Sockets:
             if len(self._connected) > MOST:
                 del self._connected[next(iter(self._connected))]
 
+    def full(self, addresses: Iterable[Address]) -> list[End]:
+        """Where, at these addresses, a listener had no room for one more connection when it was last seen."""
+        full = [each for each, found in self._listening.items() if found.queued > found.backlog]
+        some = {each for each in full if each[:2] not in _ANY}
+        return sorted(some | {(*own, each[2]) for own in addresses for each in full if each[:2] in _ANY})
+
     def connected(self, local: End, remote: End, first_ns: int, last_ns: int) -> Any:
         """The socket of this end of a connection that was seen at these times; None if unknown."""
         since_ns, found = self._connected.get((local, remote), (0, None))

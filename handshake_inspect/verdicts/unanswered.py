@@ -4,10 +4,13 @@
 - `syn-dropped` where the port shows any life in the whole capture: one segment that it sends, to anybody, on any
   connection, as server or as client.  A filtered port sends none.  What drops single SYNs of a port that lives is, in
   order of likelihood: a full SYN or accept queue, a NAT without free ports or a full connection table on the way,
-  timestamps older than the newest from that address (PAWS), a rate limit.
+  timestamps older than the newest from that address (PAWS), a rate limit.  So where the capturing host knows that
+  the accept queue of its listener there is full, although the wire shows nothing of it.
 - `port-filtered` where only other ports of the host show life.
 - `host-silent` where nothing does.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +20,8 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches, picked
 from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.numbering import AttemptRows, chained
-from handshake_inspect.verdicts.sets import distinct, places
+from handshake_inspect.verdicts.sets import distinct, host_key, places
+from handshake_inspect.verdicts.sockets import End
 from handshake_inspect.verdicts.words import CAUSE
 
 Bools = NDArray[np.bool_]
@@ -26,8 +30,8 @@ Keys = NDArray[np.uint64]
 Rows = NDArray[np.intp]
 
 
-def silence_causes(trace: Attempts, rows: AttemptRows) -> Codes:
-    """The cause of each of these unanswered attempts."""
+def silence_causes(trace: Attempts, rows: AttemptRows, full: Sequence[End] = ()) -> Codes:
+    """The cause of each of these unanswered attempts; `full` are listeners without room for one more."""
     is_asked = np.zeros(len(trace.services), dtype=bool)
     for some in batches(len(rows)):
         is_asked[picked(trace.service, rows[some])] = True
@@ -35,12 +39,22 @@ def silence_causes(trace: Attempts, rows: AttemptRows) -> Codes:
     of_asked = trace.service_hosts[asked]
     hosts = distinct(of_asked)
     heard, alive = lively(trace, hosts, trace.services[asked])
+    alive |= are_at(full, trace.services[asked])
     named = np.where(heard[places(of_asked, hosts)[0]], CAUSE["port-filtered"], CAUSE["host-silent"])
     of_service = np.zeros(len(trace.services), dtype=np.uint8)
     of_service[asked] = np.where(alive, CAUSE["syn-dropped"], named)
     cause: Codes = of_service.take(picked(trace.service, rows))
     cause[bogons(trace, rows)] = CAUSE["bogon-source"]
     return cause
+
+
+def are_at(ends: Sequence[End], services: Keys) -> Bools:
+    """Which of these services (sorted keys) are at one of these ends."""
+    found = np.zeros(len(services), dtype=bool)
+    if ends:
+        hi, lo, port = np.array(ends, dtype=np.uint64).T
+        mark(found, services, host_key(hi, lo, port.astype(np.uint16)))
+    return found
 
 
 def lively(trace: Attempts, hosts: Keys, services: Keys) -> tuple[Bools, Bools]:

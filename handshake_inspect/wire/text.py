@@ -19,6 +19,11 @@ def plural(count: int, noun: str, nouns: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
 
 
+def capitalized(text: str) -> str:
+    """A sentence that begins with a word; what begins with a name, an address or a number stays as it is."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
+
+
 def rounded(count: float) -> str:
     """A count that stays short: `0.4`, `12,345`, `3.00 M`."""
     if count < 10 and count != int(count):

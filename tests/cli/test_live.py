@@ -48,7 +48,8 @@ def test_no_durations(text):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name an interface with -i"),
+        ([], "name an interface with -i, such as -i "),
+        (["lo"], "such as -i lo (hsi live -D"),
         (["-i", "lo", "-r", "-"], "choose one"),
         (["-r", "x.pcap", "tcp", "port", "80"], "set it in the program that captures"),
         (["-r", "x.pcap", "--backend", "ring"], "--backend applies to capturing"),

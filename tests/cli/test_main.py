@@ -74,7 +74,7 @@ def test_views(run):
     assert "EVERY CONNECTION  40" in run("--all", "healthy").stdout
     assert "TROUBLE" not in run("--no-connections", "troubled").stdout
     assert json.loads(run("--no-connections", "-T", "json", "troubled").stdout)["connections"] is None
-    assert run("-q", "healthy").stdout == "40 of 40 connections established (100.0 %)\n"
+    assert run("-q", "healthy").stdout == "40 of 40 connections established\n"
     assert "evidence: frames" in run("-v", "troubled").stdout
 
 

@@ -135,6 +135,15 @@ def test_listeners_of_all_addresses_are_only_of_those_of_this_host():
     assert sockets.listener(ENDS[0], is_local=True) is None
 
 
+@pytest.mark.parametrize(("queued", "full"), [(511, []), (512, [(1, 2, 80), (1, 3, 80)])])
+def test_a_listener_of_all_addresses_is_full_at_each_of_this_host(queued, full):
+    sockets = Sockets()
+    sockets.learn([seen(local=(0, 0), local_port=80, state=10, backlog=511, queued=queued)])
+    assert sockets.full({(1, 3), (1, 2)}) == full
+    sockets.learn([seen(local=(1, 9), local_port=81, state=10, backlog=1, queued=2)])
+    assert sockets.full(set()) == [(1, 9, 81)]
+
+
 def until(watch, condition):
     """Learn what a watch reports until that holds."""
     sockets, end = Sockets(), time.monotonic() + PATIENCE_S

@@ -76,9 +76,9 @@ def test_hostile_names_drive_nothing():
 
 
 def test_one_line_when_quiet():
-    assert as_text(healthy(), verbosity=-1) == "40 of 40 connections established (100.0 %)\n"
-    assert as_text(SAMPLES["empty"](), verbosity=-1) == "0 of 0 connections established\n"
-    assert as_text(flooded(), verbosity=-1) == "0 of 3,000,000 connections established (0.0 %), 3,000,000 half-open\n"
+    assert as_text(healthy(), verbosity=-1) == "40 of 40 connections established\n"
+    assert as_text(SAMPLES["empty"](), verbosity=-1) == "no TCP connections\n"
+    assert as_text(flooded(), verbosity=-1) == "0 of 3,000,000 connections established, 3,000,000 half-open\n"
 
 
 def test_a_flood_makes_only_the_connections_it_shows():
@@ -238,3 +238,11 @@ def test_the_numbers_and_the_proof_of_a_finding_are_shown_when_asked_for():
 def test_metrics_are_written_with_their_units(metrics, written):
     found = figures(metrics, Style(color=False, encoding="utf-8"))
     assert {name.replace("_", " "): value for name, value in found} == written
+
+
+def test_what_to_type_next_is_what_can_be_typed():
+    """An interface is no file; the file that its frames were saved to is one."""
+    saw = report([connection(0)], sources=["eth0"], format="live")
+    assert "next:" not in as_text(saw)
+    assert as_text(saw, saved="a b.pcapng").splitlines()[-1] == "next: hsi explain 'a b.pcapng' 0  segment by segment"
+    assert "next: hsi explain eth0 0" in as_text(report([connection(0)], sources=["eth0"], format="pcap"))

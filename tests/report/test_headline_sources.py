@@ -1,10 +1,10 @@
-"""What is shown of the names of many files."""
+"""The first words of a report: the verdict, and the names of many files."""
 
 import pytest
-from support.reports import healthy
+from support.reports import connection, healthy, report
 
-from handshake_inspect.report.headline import few_sources
-from handshake_inspect.report.model import Capture
+from handshake_inspect.report.headline import few_sources, verdict
+from handshake_inspect.report.model import Capture, Evidence, Finding, Target
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,32 @@ def test_few_of_many_names_are_shown(count, shown):
     capture = Capture(**{**fields, "sources": [str(number) for number in range(count)]})
     assert few_sources(capture, "<{}>".format) == shown
     assert few_sources(Capture(**{**fields, "sources": ["-"]}), "<{}>".format) == "standard input"
+
+
+def rolled_up(kind, cause, ports=(80,)):
+    """A finding that sums up what failed, at one or several ports of a host."""
+    port = ports[0] if len(ports) == 1 else None
+    metrics = {"cause": cause, "port_count": len(ports)}
+    return Finding(kind, "warning", "many words: 1", Target("10.0.0.2", port), None, None, metrics, Evidence(), "Do.")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "found", "said"),
+    [
+        ([], [], "no TCP connections"),
+        (["refused"], [rolled_up("refused", "closed-port")], "0 of 1 connection established, 1 refused: "
+         "10.0.0.2:80 (closed-port)"),
+        (["refused", "timed-out"], [rolled_up("timed-out", "port-filtered", (80, 81))],
+         "0 of 2 connections established, 1 refused, 1 timed-out: 2 ports of 10.0.0.2 timed-out (port-filtered)"),
+        (["refused"], [rolled_up("refused", None)], "0 of 1 connection established, 1 refused: many words"),
+        (["established"] * 20, [], "20 of 20 connections established"),
+        (["refused"] * 20, [], "0 of 20 connections established, 20 refused"),
+        (["established"] + ["refused"] * 19, [], "1 of 20 connections established (5.0 %), 19 refused"),
+    ],
+)  # fmt: skip
+def test_the_verdict_says_nothing_twice(outcomes, found, said):
+    assert verdict(report([connection(n, outcome) for n, outcome in enumerate(outcomes)], found)) == said
+
+
+def test_the_verdict_of_what_an_expression_leaves():
+    assert verdict(report([]), "outcome == refused") == "no connection matches -Y 'outcome == refused'"

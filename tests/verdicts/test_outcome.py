@@ -24,6 +24,16 @@ def judged(row, **words):
     return OUTCOMES[found.outcome[0]], CAUSES[found.cause[0]], bool(found.decided[0])
 
 
+def test_a_listener_that_is_known_to_be_full_is_alive():
+    """Nothing on the wire shows a queue that was full from the first SYN on: the host that has it knows."""
+    rows = attempts({"facts": f.FACT_SYN, "seen": (1, 0)}, {**OTHER, "server": ("198.51.100.2", 22)})
+    host = rows.connections[0]
+    full = [(int(host["hi1"]), int(host["lo1"]), int(host["port1"]))]
+    assert CAUSES[judge(rows).cause[0]] == "port-filtered"
+    assert CAUSES[judge(rows, [(*full[0][:2], 1)]).cause[0]] == "port-filtered"
+    assert CAUSES[judge(rows, full).cause[0]] == "syn-dropped"
+
+
 KINDS = {
     # facts -> outcome
     "a handshake": (SHAKEN, "established"),

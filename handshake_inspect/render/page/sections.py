@@ -58,7 +58,7 @@ class Sections:
         self.options = options
         self.pictures = Pictures(report)
         self.cast = Cast(report, self.pictures, options)
-        self.verdict = verdict(report)
+        self.verdict = verdict(report, options.where)
         self.captured = "".join(captured(report.capture))
         self.total = report.summary.connections
 

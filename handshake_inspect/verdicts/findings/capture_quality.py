@@ -40,7 +40,7 @@ from handshake_inspect.verdicts.flag_filter import hidden_answers, hidden_final_
 from handshake_inspect.verdicts.hearing import blind, heard, unheard
 from handshake_inspect.verdicts.numbering import AttemptRows, chained
 from handshake_inspect.verdicts.words import CAUSE, HALF_OPEN, MIDSTREAM
-from handshake_inspect.wire.text import plural, share
+from handshake_inspect.wire.text import capitalized, plural, share
 
 ONE_SIDED = 0.05
 DUPLICATED = 0.05
@@ -105,7 +105,9 @@ def quality(
         first = earliest(case.attempts, rows)
         cited, frames = tuple(first.tolist()), frames or tuple(case.attempts.first_frames(first).tolist())
     start, end = (case.attempts.first_ns, case.attempts.last_ns) if case.capture.frames else (None, None)
-    return Finding(KIND, severity, title, None, None, start, end, {"kind": kind, **metrics}, advice, frames, cited)
+    return Finding(
+        KIND, severity, capitalized(title), None, None, start, end, {"kind": kind, **metrics}, advice, frames, cited
+    )
 
 
 def files(case: Case) -> Iterator[Finding]:
@@ -159,7 +161,7 @@ def one_sided(case: Case) -> Iterator[Finding]:
         "undecidable": int(blind(trace).sum()),
     }
     side = "client" if server_missing * 2 >= len(rows) else "server"
-    title = f"only what the {side} sent is in the capture for {plural(len(rows), 'connection')} of {both + len(rows):,}"
+    title = f"only what the {side} sent is in the capture for {len(rows):,} of {plural(both + len(rows), 'connection')}"
     advice = "Capture where both directions pass (routing may be asymmetric), or mirror both: receive and transmit."
     yield quality(case, "one-sided", "warning", title, advice, metrics, rows)
 
@@ -263,7 +265,7 @@ def midstream(case: Case) -> Iterator[Finding]:
     rows = rows[moved]
     if not len(rows):
         return
-    were_open = f"{plural(len(rows), 'connection')} of {len(trace):,} were open"
+    were_open = f"{len(rows):,} of {plural(len(trace), 'connection')} {'was' if len(rows) == 1 else 'were'} open"
     title = f"{were_open} before the capture began: no handshake, roles inferred"
     metrics = {"midstream": len(rows), "connections": len(trace)}
     advice = "Start the capture before the traffic (and the application), if their handshakes matter."

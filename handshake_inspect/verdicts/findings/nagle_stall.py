@@ -14,7 +14,7 @@ from handshake_inspect.verdicts.findings.setups import Places, Waits, nagle_wait
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.setup.setups import setups_of
-from handshake_inspect.wire.text import duration, plural, share
+from handshake_inspect.wire.text import duration, plural
 
 LEAST = 3
 SHARE = 0.1
@@ -66,7 +66,7 @@ def finding(case: Case, waits: Waits, places: Places, total: int) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"Nagle's algorithm at the {side} holds data back in {share(len(rows), total)} of "
+        f"Data of the {side} waits for ACKs (Nagle's algorithm) in {len(rows):,} of "
         f"{plural(total, 'connection')} to {write(host, port)}: {duration(middle)} in the median, {because}",
         host,
         port,

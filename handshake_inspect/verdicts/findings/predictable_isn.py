@@ -174,7 +174,7 @@ def host_finding(trace: Attempts, ends: EndpointRows, followed: Rule) -> Finding
     return Finding(
         KIND,
         "warning",
-        f"the initial sequence numbers of {write(host)} can be guessed: they {rule}",
+        f"The initial sequence numbers of {write(host)} can be guessed: they {rule}",
         host,
         None,
         metrics={

@@ -46,15 +46,15 @@ NOISE = 0.01
 PORTS = 20  # of a host that a finding lists, the lowest
 
 VERBS = {REFUSED: "refused", REJECTED: "rejected", TIMED_OUT: "timed out", HALF_OPEN: "half-open"}
+VERBS_OF_ONE = {REFUSED: "was refused", REJECTED: "was rejected", TIMED_OUT: "timed out", HALF_OPEN: "is half-open"}
 
 ADVICE = {
-    "closed-port": "Start the service or correct the address: `ss -ltn 'sport = :{port}'` on {host} shows what"
-    " is listening.",
+    "closed-port": "Start the service or correct the address: `{listeners}` on {host} shows what is listening.",
     "refused-while-serving": "Look for a full backlog (Windows resets what it cannot queue) or one dead backend behind "
-    "{host}:{port}: `ss -ltn 'sport = :{port}'` there and on every backend, and the balancer's health checks.",
+    "{where}: `{listeners}` there and on every backend, and the balancer's health checks.",
     "middlebox-reset": "Find the box that resets in the server's name by its TTL: `hsi explain`, `tracepath {host}`.",
     "host-silent": "Check that {host} is up and routed in both directions: `ping {host}`, `ip route get {host}`.",
-    "port-filtered": "Find the rule that drops port {port}: `nft list ruleset` on {host} and the firewalls before it.",
+    "port-filtered": "Find the rule that drops {those}: `nft list ruleset` on {host} and the firewalls before it.",
     "answered-from-elsewhere": "Translate the way back too: the rule for {host} lacks its source NAT (`nft add rule ip "
     "nat postrouting ip daddr BACKEND masquerade`), or the answer of {others} goes to the client past the box that "
     "translates (`ip route get CLIENT` there).",
@@ -62,13 +62,13 @@ ADVICE = {
     "saddr . iif oif missing drop`): these sources are forged, and no answer can reach anybody.",
     "no-final-ack": "Find where the way back breaks: capture on the client whether {host}'s SYN-ACKs arrive, and check "
     "its firewall and reverse path (`sysctl net.ipv4.conf.all.rp_filter`).",
-    "accept-queue-overflow": "Let the application accept faster, or raise its backlog and net.core.somaxconn: `ss -ltn "
-    "'sport = :{port}'` shows Recv-Q against Send-Q.",
+    "accept-queue-overflow": "Let the application accept faster, or raise its backlog and net.core.somaxconn: "
+    "`{listeners}` shows Recv-Q against Send-Q.",
     "final-ack-lost": "Find what keeps ACKs from {host}: mostly an asymmetric path past a stateful firewall, "
     "which sees one direction only; compare `ip route get` on both ends, and capture on {host}.",
     "address-conflict": "Find the second host with this address: `arping -D {host}` in its subnet.",
     "reset-by-middlebox": "Find the device that forges its RSTs by their TTL: `hsi explain`, `tracepath {host}`.",
-    "reset-by-server": "Check `sysctl net.ipv4.tcp_abort_on_overflow` and the backlog of port {port} on {host}: it "
+    "reset-by-server": "Check `sysctl net.ipv4.tcp_abort_on_overflow` and the backlog of {those} on {host}: it "
     "resets what it cannot queue.",
 }
 REJECTED_ADVICE = (
@@ -285,19 +285,17 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
     if outcome == REJECTED:
         metrics["reporters"] = reporters
     port = ports[0] if len(ports) == 1 else None
-    where = write(host, port) if port is not None else f"{len(ports):,} ports of {write(host)}"
     why = f" ({', '.join([f'{cause}: {others[0]}', *others[1:]] if others else [cause])})" if cause else ""
     return Finding(
         KINDS[outcome],
         severity(tally.connections, attempts, served, tally.undecided, forged=cause == "bogon-source"),
-        f"{tally.connections:,} of {plural(attempts, 'connection')} to {where} {VERBS[outcome]}{why}, "
-        f"from {plural(clients, 'client')}{delay(metrics)}",
+        title(tally, outcome, attempts, place(host, ports), why),
         host,
         port,
         tally.start_ns,
         tally.end_ns,
         metrics,
-        advice(tally, outcome, address_text(*host), ports, others or reporters),
+        advice(tally, outcome, host, ports, others or reporters),
         tally.frames,
         tally.rows,
     )
@@ -310,23 +308,37 @@ def severity(failed: int, attempts: int, served: int, undecided: int, *, forged:
     return "critical" if served == 0 and attempts >= DOWN and not forged else "warning"
 
 
-def delay(metrics: dict[str, Any]) -> str:
-    """The time that a failure took, if it is worth a word."""
-    waited = metrics.get("waited_max_ns")
-    return f", after up to {duration(waited)}" if waited else ""
+def place(host: Host, ports: list[int]) -> str:
+    """`10.0.0.2:80`, or `20 ports of 10.0.0.2`."""
+    return write(host, ports[0]) if len(ports) == 1 else f"{len(ports):,} ports of {write(host)}"
 
 
-def advice(tally: Tally, outcome: int, host: str, ports: list[int], named: list[str]) -> str:
-    """What to do about the cause; where it concerns several ports, the commands name one of them.
+def title(tally: Tally, outcome: int, attempts: int, where: str, why: str) -> str:
+    """How many of how many, from how many clients, and how long it took; a single attempt is not counted."""
+    waited = tally.waited_max_ns if outcome in (TIMED_OUT, HALF_OPEN) else 0
+    if attempts == 1:
+        late = f" after {duration(waited)}" if waited else ""
+        return f"The connection to {where} {VERBS_OF_ONE[outcome]}{why}{late}"
+    said = f"{tally.connections:,} of {attempts:,} connections to {where} {VERBS[outcome]}{why}"
+    late = f", after up to {duration(waited)}" if waited else ""
+    return f"{said}, from {plural(len(tally.clients), 'client')}{late}"
 
-    `named` are who reported an ICMP error, or who answered from elsewhere.
-    """
-    cause = CAUSES[tally.cause] or ""
+
+def advice(tally: Tally, outcome: int, at: Host, ports: list[int], named: list[str]) -> str:
+    """What to do about the cause; `named` are who reported an ICMP error, or who answered from elsewhere."""
+    cause, host = CAUSES[tally.cause] or "", address_text(*at)
+    alone = len(ports) == 1
     if outcome == REJECTED:
         return REJECTED_ADVICE.format(cause=cause, host=host, by=" and ".join(named) or "the routers before it")
     if cause == "syn-dropped":
         return f"Look, in this order, for {dropped_by(tally).format(host=host)}."
-    return ADVICE.get(cause, OTHER_ADVICE).format(host=host, port=ports[0], others=" and ".join(named))
+    return ADVICE.get(cause, OTHER_ADVICE).format(
+        host=host,
+        where=place(at, ports),
+        those=f"port {ports[0]}" if alone else f"these {len(ports):,} ports",
+        listeners=f"ss -ltn 'sport = :{ports[0]}'" if alone else "ss -ltn",
+        others=" and ".join(named),
+    )
 
 
 def dropped_by(tally: Tally) -> str:

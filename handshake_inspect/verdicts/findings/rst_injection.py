@@ -118,7 +118,7 @@ def service_finding(
     return Finding(
         KIND,
         "warning",
-        f"forged RSTs {said} {plural(len(rows), 'connection')} of {write(host, port)}: {reason(metrics)}",
+        f"Forged RSTs {said} {plural(len(rows), 'connection')} of {write(host, port)}: {reason(metrics)}",
         host,
         port,
         metrics=metrics,

@@ -194,7 +194,7 @@ def service_finding(case: Case, attempts: ConnectionRows, delay: Times, fits: ba
     grave = len(late) >= MANY and len(late) >= SHARE * len(connects)
     host, port = target(trace, int(attempts[0]))
     several = f"{share(len(late), len(connects))} of connects to {write(host, port)} were"
-    hit = several if len(connects) > 1 else f"the one connect to {write(host, port)} was"
+    hit = several if len(connects) > 1 else f"The connect to {write(host, port)} was"
     cited = earliest(trace, late)
     frames = np.where(c["syn_count"][cited] > 1, c["syn_frame"][cited], c["synack_frame"][cited])
     return Finding(

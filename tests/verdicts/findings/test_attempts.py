@@ -102,6 +102,22 @@ def test_the_ports_of_a_host_that_refuse_are_one_finding():
     assert (one["metrics"]["ports"], one["metrics"]["port_count"]) == ([440, 441, 442, 443, 444], 5)
     assert (one["metrics"]["connections"], one["metrics"]["attempts"], one["metrics"]["established"]) == (5, 6, 1)
     assert "5 of 6 connections to 5 ports of 198.51.100.2 refused (closed-port)" in one["title"]
+    assert "`ss -ltn` on" in one["advice"]
+
+
+@pytest.mark.parametrize(("ports", "those"), [(1, "port 8000:"), (3, "these 3 ports:")])
+def test_the_advice_names_the_one_port_or_says_how_many(ports, those):
+    timed = used(0, ("10.0.0.1", 4000))
+    for n in range(ports):
+        timed += [(START + SECOND, wire.syn(("10.0.0.1", 5000 + n), (SERVER[0], 8000 + n), options=RICH))]
+    (one,) = found([*timed, end(20 * SECOND)], "timed-out")
+    assert f"Find the rule that drops {those}" in one["advice"]
+
+
+def test_a_single_attempt_is_not_counted():
+    (one,) = found(refused(0, ("10.0.0.1", 4000)), "refused")
+    assert one["title"] == "The connection to 198.51.100.2:443 was refused (closed-port)"
+    assert one["metrics"]["clients"] == 1
 
 
 def test_another_cause_is_another_finding():

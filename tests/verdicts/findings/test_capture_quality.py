@@ -25,7 +25,7 @@ def test_one_direction(wire, only, other):
     assert finding["severity"] == "warning"
     assert finding["target"] is None
     assert finding["metrics"][f"{other}_not_heard"] == 1
-    assert f"only what the {only} sent" in finding["title"]
+    assert f"Only what the {only} sent" in finding["title"]
 
 
 def test_few_one_sided_connections_among_many_are_nothing():
