@@ -16,7 +16,7 @@ gap draws an equal acknowledgment.  Where everything is copied, these are copies
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, order, resending, rows, rtt
+from handshake_inspect.tcp import endpoint, order, resending, rtt
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_MIDSTREAM,
@@ -112,7 +112,7 @@ def holds(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> 
         return False
     if not table.has_order(connection) or (segment.payload_len == 0 and not segment.flags & FIN):
         return True
-    return order.gap_of(rows.order_at(table.orders, connection.aftermath - 1), side, segment.seq) < 0
+    return order.gap_of(table.order_of(connection), side, segment.seq) < 0
 
 
 def end_of(segment: Any) -> int:
@@ -135,7 +135,7 @@ def is_repacked(table: Any, connection: Any, sender: Any, peer: Any, segment: An
     if segment.payload_len == 0 or is_newer(sender, segment):
         return False
     if table.has_order(connection):
-        row = rows.order_at(table.orders, connection.aftermath - 1)
+        row = table.order_of(connection)
         if resending.is_part_of_repair(row, segment, side, end_of(segment)):
             return True
     return not resending.has_reason(table, connection, sender, peer, segment, side)

@@ -18,7 +18,7 @@ or behind what their times say that they preceded, were neither overtaken nor se
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, rows, rtt
+from handshake_inspect.tcp import endpoint, rtt
 from handshake_inspect.tcp.facts import (
     FACT_CLIENT_LATE,
     FACT_SERVER_LATE,
@@ -93,7 +93,7 @@ def is_acked_first(table: Any, connection: Any, segment: Any, side: int) -> bool
     """Whether the first of its bytes were stored behind their acknowledgment."""
     if not table.has_order(connection):
         return False
-    order = rows.order_at(table.orders, connection.aftermath - 1)
+    order = table.order_of(connection)
     at = gap_of(order, side, segment.seq)
     return at >= 0 and order.kind[at] == GAP_ACKED
 
@@ -102,7 +102,7 @@ def old(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side:
     """Bytes below SND.NXT: they fill a gap, or were sent again."""
     at = -1
     if table.has_order(connection):
-        at = gap_of(rows.order_at(table.orders, connection.aftermath - 1), side, segment.seq)
+        at = gap_of(table.order_of(connection), side, segment.seq)
     if at >= 0:
         fill(table, connection, sender, segment, side, end, at)
     elif endpoint.is_unseen(sender, segment):
@@ -119,7 +119,7 @@ def sent_again(table: Any, connection: Any, sender: Any, segment: Any, side: int
     sender.retransmissions += 1
     if not table.new_order(connection):
         return
-    order = rows.order_at(table.orders, connection.aftermath - 1)
+    order = table.order_of(connection)
     if order.again_ns[side] == 0 or order.again_end[side] != segment.seq:
         order.again_start[side] = segment.seq
     order.again_end[side] = end
@@ -148,7 +148,7 @@ def open_gap(
     """Bytes of `sender`, of that side, are missing: `segment` is behind them, or acknowledges them."""
     if not table.new_order(connection):
         return
-    order = rows.order_at(table.orders, connection.aftermath - 1)
+    order = table.order_of(connection)
     at = place(order, side, start, kind)
     if order.kind[at] != GAP_ACKED or kind != GAP_ACKED or order.beyond[at] != start:
         order.start[at] = start
@@ -163,7 +163,7 @@ def open_before(table: Any, connection: Any, sender: Any, segment: Any, side: in
     if not seqspace.seq_gt(first, start) or not table.new_order(connection):
         return
     open_gap(table, connection, sender, segment, side, start, first, GAP_PASSED)
-    order = rows.order_at(table.orders, connection.aftermath - 1)
+    order = table.order_of(connection)
     at = gap_of(order, side, start)
     order.made_ns[at] = connection.first_ns
     order.tsval[at] = sender.tsval
@@ -212,7 +212,7 @@ def place(order: Any, side: int, start: int, kind: int) -> int:
 
 def fill(table: Any, connection: Any, sender: Any, segment: Any, side: int, end: int, at: int) -> None:
     """The first byte of the segment is in the gap at this place: why does it come only now?"""
-    order = rows.order_at(table.orders, connection.aftermath - 1)
+    order = table.order_of(connection)
     if is_stored_late(order, sender, segment, at):
         connection.facts |= FACT_CLIENT_LATE if side == connection.client else FACT_SERVER_LATE
     elif was_overtaken(connection, order, sender, segment, side, at):
@@ -261,7 +261,7 @@ def take_out(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, 
     if endpoint.is_unseen(sender, segment):
         sender.hole_start = end if seqspace.seq_lt(end, sender.hole_end) else sender.hole_end
     if table.has_order(connection):
-        order = rows.order_at(table.orders, connection.aftermath - 1)
+        order = table.order_of(connection)
         for at in range(GAPS_KEPT * side, GAPS_KEPT * (side + 1)):
             if (
                 order.kind[at] != GAP_FREE
@@ -361,7 +361,7 @@ def acknowledge(table: Any, connection: Any, sender: Any, peer: Any, segment: An
     if peer.snd_nxt != known and traits & TRAIT_SEEN:
         open_gap(table, connection, peer, segment, side ^ 1, known, peer.snd_nxt, GAP_ACKED)
     if traits & TRAIT_HOLE and table.has_order(connection):
-        settle(rows.order_at(table.orders, connection.aftermath - 1), peer, sender, side ^ 1)
+        settle(table.order_of(connection), peer, sender, side ^ 1)
 
 
 def is_doubt(sender: Any, segment: Any) -> bool:
@@ -381,7 +381,7 @@ def note_doubt(table: Any, connection: Any, segment: Any, side: int) -> None:
     """What `side` sent is missing from the segment's acknowledgment on."""
     if not table.new_order(connection):
         return
-    order = rows.order_at(table.orders, connection.aftermath - 1)
+    order = table.order_of(connection)
     if order.doubt_ns[side] == 0 or order.doubt_ack[side] != segment.ack:
         order.doubt_ns[side] = segment.ts_ns
         order.doubt_ack[side] = segment.ack

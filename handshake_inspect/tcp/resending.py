@@ -33,7 +33,7 @@ def was_asked(table: Any, connection: Any, peer: Any, segment: Any, side: int) -
         return True
     if not table.has_order(connection):
         return False
-    order = rows.order_at(table.orders, connection.aftermath - 1)
+    order = table.order_of(connection)
     total = rtt.total_ns(connection)
     lasts_ns = 2 * total if total else REPAIR_NS
     if order.again_ns[side] and (

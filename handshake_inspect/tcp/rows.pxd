@@ -206,7 +206,7 @@ cdef struct Aftermath:
     uint8_t resumed_side
     uint8_t events
     uint8_t spare[2]
-    uint32_t next_free
+    uint32_t order
 
 cdef struct Sizes:
     uint32_t end[2]

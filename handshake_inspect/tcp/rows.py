@@ -288,7 +288,7 @@ class Aftermath(ctypes.Structure):
         ("resumed_side", ctypes.c_uint8),
         ("events", ctypes.c_uint8),  # EVENT_* bits
         ("spare", ctypes.c_uint8 * 2),
-        ("next_free", ctypes.c_uint32),
+        ("order", ctypes.c_uint32),  # 1 + row of the order of its segments, 0 for none; if free, the next
     )
 
 
@@ -302,10 +302,10 @@ class Sizes(ctypes.Structure):
 
 
 class Order(ctypes.Structure):
-    """Which bytes of each end the capture lacks, and what was sent again; a row for an `Aftermath`, same number.
+    """Which bytes of each end the capture lacks, and what was sent again.
 
-    Of many only the first have one (`Table.most_orders`).  Pairs are by side: of the end that sent the bytes.  Each has
-    `GAPS_KEPT` places for gaps.
+    Of many only the first have a row (`Table.most_orders`).  Pairs are by side: of the end that sent the bytes.  Each
+    has `GAPS_KEPT` places for gaps.
     """
 
     _fields_ = (

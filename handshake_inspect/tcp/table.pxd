@@ -49,6 +49,7 @@ cdef class Table(Index):
     cdef readonly Py_ssize_t connection_count
     cdef readonly Py_ssize_t retry_count
     cdef readonly Py_ssize_t aftermath_count
+    cdef readonly Py_ssize_t order_count
     cdef readonly Py_ssize_t renumbering_count
     cdef Py_ssize_t most_orders
     cdef Py_ssize_t most_renumberings
@@ -57,6 +58,7 @@ cdef class Table(Index):
     cdef uint32_t free_connection
     cdef uint32_t free_retries
     cdef uint32_t free_aftermath
+    cdef uint32_t free_order
     cdef uint32_t free_renumbering
     cdef readonly uint64_t evicted
     cdef public bint holds_plain
@@ -90,6 +92,8 @@ cdef class Table(Index):
     cdef Py_ssize_t evict_connection(self) noexcept nogil
     @cython.locals(row="rows.Connection *", hash_of=uint64_t)
     cdef void release(self, Py_ssize_t i) noexcept nogil
+    @cython.locals(order=uint32_t)
+    cdef void release_aftermath(self, Py_ssize_t i) noexcept nogil
     @cython.locals(renumbering=uint32_t)
     cdef void free_retry(self, Py_ssize_t i) noexcept nogil
     @cython.locals(row="rows.Connection *")
@@ -102,6 +106,8 @@ cdef class Table(Index):
     @cython.locals(aftermath="rows.Aftermath *")
     cdef bint new_aftermath(self, rows.Connection *connection) noexcept nogil
     cdef bint has_order(self, rows.Connection *connection) noexcept nogil
+    cdef rows.Order *order_of(self, rows.Connection *connection) noexcept nogil
+    @cython.locals(aftermath="rows.Aftermath *", order="rows.Order *")
     cdef bint new_order(self, rows.Connection *connection) noexcept nogil
     @cython.locals(retries="rows.Retries *", row="rows.Renumbering *")
     cdef bint new_renumbering(self, rows.Connection *connection) noexcept nogil

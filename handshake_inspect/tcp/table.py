@@ -55,13 +55,15 @@ class Table(Index):
         self.connection_count = 0
         self.retry_count = 0
         self.aftermath_count = 0
+        self.order_count = 0
         self.renumbering_count = 0
         self.begun = 0  # how often a row was taken into use
         self.free_embryo = 0  # 1 + the embryo freed last; the next is in its `first_frame`
         self.free_connection = 0  # 1 + the connection retired last; the next is in its `previous`
         self.free_retries = 0  # 1 + the row of repeated SYNs freed last; the next is the first of its `syn_frame`
-        self.free_aftermath = 0  # as `free_retries`; the next is in its `next_free`
-        self.free_renumbering = 0  # likewise
+        self.free_aftermath = 0  # as `free_retries`; the next is in its `order`
+        self.free_order = 0  # as `free_retries`; the next is the first of its `recover`
+        self.free_renumbering = 0  # as `free_retries`; the next is in its `next_free`
         self.evicted = 0
         self.holds_plain = False  # whether any segment had none of SYN, FIN and RST
         self.holds_bare = False  # and no payload
@@ -283,16 +285,23 @@ class Table(Index):
         if row.retries:
             self.free_retry(row.retries - 1)
         if row.aftermath:
-            rows.clear_aftermath(self.aftermaths, row.aftermath - 1)
-            if self.has_order(row):
-                rows.clear_order(self.orders, row.aftermath - 1)
-            rows.aftermath_at(self.aftermaths, row.aftermath - 1).next_free = self.free_aftermath
-            self.free_aftermath = row.aftermath
+            self.release_aftermath(row.aftermath - 1)
         rows.clear_connection(self.connections, i)
         rows.clear_ends(self.endpoints, i)
         rows.clear_alias(self.aliases, i)
         rows.clear_sizes(self.sizes, i)
         self.setups.release(i)
+
+    def release_aftermath(self, i: int) -> None:
+        """Give a row of what happened after a handshake back, and that of the order."""
+        order = rows.aftermath_at(self.aftermaths, i).order
+        if order:
+            rows.clear_order(self.orders, order - 1)
+            rows.order_at(self.orders, order - 1).recover[0] = self.free_order
+            self.free_order = order
+        rows.clear_aftermath(self.aftermaths, i)
+        rows.aftermath_at(self.aftermaths, i).order = self.free_aftermath
+        self.free_aftermath = i + 1
 
     def free_retry(self, i: int) -> None:
         """Give a row of repeated SYNs back."""
@@ -367,8 +376,8 @@ class Table(Index):
         if self.free_aftermath:
             connection.aftermath = self.free_aftermath
             aftermath = rows.aftermath_at(self.aftermaths, connection.aftermath - 1)
-            self.free_aftermath = aftermath.next_free
-            aftermath.next_free = 0
+            self.free_aftermath = aftermath.order
+            aftermath.order = 0
             return True
         if self.aftermath_count >= self.limit:
             return False
@@ -397,11 +406,30 @@ class Table(Index):
 
     def has_order(self, connection: Any) -> bool:
         """Whether the connection has a row for the order of its segments."""
-        return 0 < connection.aftermath <= self.most_orders
+        return connection.aftermath and rows.aftermath_at(self.aftermaths, connection.aftermath - 1).order != 0
+
+    def order_of(self, connection: Any) -> Any:
+        """That row, which the connection must have."""
+        return rows.order_at(self.orders, rows.aftermath_at(self.aftermaths, connection.aftermath - 1).order - 1)
 
     def new_order(self, connection: Any) -> bool:
         """As `new_retries`, for the order of its segments."""
-        return self.new_aftermath(connection) and self.has_order(connection)
+        if not self.new_aftermath(connection):
+            return False
+        aftermath = rows.aftermath_at(self.aftermaths, connection.aftermath - 1)
+        if aftermath.order:
+            return True
+        if self.free_order:
+            aftermath.order = self.free_order
+            order = rows.order_at(self.orders, aftermath.order - 1)
+            self.free_order = order.recover[0]
+            order.recover[0] = 0
+            return True
+        if self.order_count >= self.most_orders:
+            return False
+        self.order_count += 1
+        aftermath.order = self.order_count
+        return True
 
     def recall(self, i: int, segment: Any) -> None:
         """Make the SYN of an embryo a segment again."""

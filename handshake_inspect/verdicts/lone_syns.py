@@ -16,7 +16,7 @@ class LoneSyns:
     """Some embryos, without a copy of them: their columns are taken when they are asked for."""
 
     def __init__(self, rows_: Rows, wide: Rows, chosen: NDArray[Any] | None = None) -> None:
-        """`wide` has the addresses that rows have no room for, at the same places; `chosen` are places, None for all."""
+        """`wide` has the addresses for which rows have no room, at the same places; `chosen` are places, or all."""
         self._rows = rows_
         self._wide = wide
         self._chosen = chosen

@@ -1,9 +1,17 @@
 """Overtaken, sent again, or stored late: what fills a gap, and what was sent before."""
 
+import io
+from ctypes import sizeof
+
 import pytest
 from support import captures
 from support.streams import Stream
 from support.wire import MS, SECOND, Wire, report_of, states
+
+from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.stream import pump_all
+from handshake_inspect.tcp.tracker import Tracker
 
 MARKS = [{}, {"timestamps": False}, {"ident": False}, {"timestamps": False, "ident": False}]
 PLACES = ["client", "middle", "server"]
@@ -166,3 +174,25 @@ def test_a_segment_that_is_overtaken_among_those_stored_late():
         wire.client.data(1000, seq=seq + offset, stay=True)
         wire.now += 10_000
     assert counted(wire) == (0, 1, 0)
+
+
+def test_a_row_for_the_order_is_given_back_with_its_connection():
+    pump = Pump(Tracker(64))
+    table = pump.tracker.table
+
+    def pumped(wire):
+        with open_trace([io.BytesIO(captures.pcap(wire.frames(), nano=True))]) as source:
+            pump_all(source, pump)
+        return table.order_count, bytes(table.order_rows[0])
+
+    paused = Wire(client=("192.0.2.7", 40001)).handshake()
+    paused.wait(2 * SECOND)
+    assert pumped(paused.exchange()) == (0, bytes(sizeof(table.order_rows[0])))
+    assert table.aftermath_count == 1
+    holed = Stream(lost={3}).wire
+    count, row = pumped(holed)
+    assert count == 1
+    assert any(row)
+    table.retire(1)
+    assert not any(bytes(table.order_rows[0]))
+    assert pumped(holed) == (count, row)
