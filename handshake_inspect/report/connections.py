@@ -88,24 +88,34 @@ class RowConnections(Connections):
     @property
     def trouble_count(self) -> int:
         """How many connections had trouble."""
-        return len(self._troubled_ids)
+        return int(np.count_nonzero(self._troubled))
 
     @cached_property
-    def _troubled_ids(self) -> ReportIds:
-        order = self.attempts.order
-        if self.ids is None:
-            return ReportIds(marked(picked(self.trouble_kinds, order) != 0))
-        return self.ids[self.trouble_kinds[order[self.ids]] != 0]
+    def _rows(self) -> AttemptRows:
+        """The rows of all, in their order."""
+        return self.attempts.order if self.ids is None else self.attempts.order[self.ids]
+
+    @cached_property
+    def _troubled(self) -> NDArray[np.bool_]:
+        """Which had trouble, in their order: of millions a mask, not their ids."""
+        troubled: NDArray[np.bool_] = picked(self.trouble_kinds, self._rows) != 0
+        return troubled
+
+    def _at(self, places: NDArray[Any]) -> ReportIds:
+        """The ids of those at these places."""
+        return ReportIds(places) if self.ids is None else self.ids[places]
 
     def trouble(self, limit: int | None = None) -> list[Connection]:
         """At most `limit` connections with trouble, every outcome represented."""
-        ids = self._troubled_ids
-        if limit is not None and len(ids) > limit:
-            codes = picked(self.outcome, picked(self.attempts.order, ids))
-            often = counted(codes, len(OUTCOMES)).tolist()
-            counts = {word: count for word, count in zip(OUTCOMES, often, strict=True) if count}
+        if limit is None or self.trouble_count <= limit:
+            ids = self._at(marked(self._troubled))
+        else:
+            codes = picked(self.outcome, self._rows)
+            codes[~self._troubled] = len(OUTCOMES)
+            often = counted(codes, len(OUTCOMES) + 1).tolist()
+            counts = {word: count for word, count in zip(OUTCOMES, often[:-1], strict=True) if count}
             shares = fair_shares(counts, limit)
-            chosen = [ids[first_marked(codes == OUTCOMES.index(word), share)] for word, share in shares.items()]
+            chosen = [self._at(first_marked(codes == OUTCOMES.index(word), share)) for word, share in shares.items()]
             ids = ascending(chained(*chosen))
         return [connection for start in range(0, len(ids), 512) for connection in self.made(ids[start : start + 512])]
 

@@ -236,7 +236,7 @@ def with_plain(rows: NDArray[Any], plain: Plain, others: Values) -> Values:
     hard = np.flatnonzero(~easy)
 
     def both(default: int, mine: NDArray[Any] | None, theirs: NDArray[Any]) -> NDArray[Any]:
-        if mine is None and not len(hard):
+        if mine is None and bool((theirs == default).all()):
             return np.broadcast_to(np.asarray(default, theirs.dtype), len(rows))
         column = np.full(len(rows), default, dtype=theirs.dtype)
         if mine is not None:
