@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from handshake_inspect.report import model, words
-from handshake_inspect.report.parts import NO_LEG
+from handshake_inspect.report.shake_columns import REASONS
 from handshake_inspect.report.schema import schema
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.words import CAUSES
@@ -69,7 +69,7 @@ VOCABULARIES = {
     "outcome": words.OUTCOMES,
     "state": [state.name for state in TcpState],
     "roles": typing.get_args(words.Roles),
-    "reason": NO_LEG,
+    "reason": REASONS,
     "RTT method": typing.get_args(words.RttMethod),
     "cause": filter(None, CAUSES),
     "close": typing.get_args(words.CloseHow),

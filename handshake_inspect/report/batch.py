@@ -36,16 +36,12 @@ from handshake_inspect.tcp.facts import (
     FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
-    METHOD_ONE_SIDED,
-    METHOD_REORDERED,
-    METHOD_SIMULTANEOUS,
     TRAIT_ISS,
     TRAIT_SEEN,
 )
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.answered import OFFERS, Copies
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.legs import Leg as Measured
 from handshake_inspect.verdicts.repeats import last_syn_ns
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import address_text
@@ -177,31 +173,8 @@ class Batch(Parts):
 
     def rtts(self) -> Iterable[Rtt]:
         """The RTT of the handshakes, or why there is none."""
-        measured = self.attempts.legs
-        synack, ackdat, total = map(_legs, measured)
-        for i in np.flatnonzero(measured[0].high < 0).tolist():
-            synack[i] = parts.NO_LEG[self._reason(i, "synack_method", answered=False)]
-        for i in np.flatnonzero(measured[1].high < 0).tolist():
-            ackdat[i] = parts.NO_LEG[self._reason(i, "ackdat_method", answered=bool(self.c["synack_count"][i]))]
-        for i in np.flatnonzero(measured[2].high < 0).tolist():
-            total[i] = parts.NO_LEG[synack[i].reason or ackdat[i].reason or "not-captured"]
-        return self.part("rtt", Rtt, {"synack": synack, "ackdat": ackdat, "total": total})
-
-    def _reason(self, i: int, column: str, *, answered: bool) -> str:
-        method, outcome = self.c[column][i], self.words[i]
-        if self.trace.untimed[self.rows[i]]:
-            return "no-time"
-        if method == METHOD_REORDERED:
-            return "reordered"
-        if method == METHOD_SIMULTANEOUS:
-            return "simultaneous-open"
-        if method == METHOD_ONE_SIDED:
-            return "one-sided"
-        if outcome not in {"midstream", "unsolicited"} and not self.c["syn_count"][i]:
-            return "no-syn"
-        if answered and outcome in {"refused", "rejected", "timed-out", "pending"}:
-            return "no-final-ack"
-        return parts.REASON[outcome]
+        legs = {leg: self.part(f"rtt.{leg}", Leg, {}) for leg in ("synack", "ackdat", "total")}
+        return self.part("rtt", Rtt, legs)
 
     def states(self) -> Iterable[States]:
         """Final states."""
@@ -238,19 +211,6 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "tls": lambda b: setup_made.tls_of(b.attempts),
     "process": lambda b: processes(b.attempts),
 }
-
-
-def _optional(values: Column, known: NDArray[np.bool_]) -> list[Any]:
-    """The values, None where they are not known."""
-    listed: list[Any] = values.tolist()
-    for i in np.flatnonzero(~known).tolist():
-        listed[i] = None
-    return listed
-
-
-def _legs(leg: Measured) -> list[Leg]:
-    methods = map(parts.METHODS.__getitem__, leg.method.tolist())
-    return list(map(Leg, _optional(leg.value, leg.value >= 0), leg.low.tolist(), leg.high.tolist(), methods))  # type: ignore[arg-type]
 
 
 def _options_of(copies: Copies, known: NDArray[np.bool_]) -> list[Options | None]:

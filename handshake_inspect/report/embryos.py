@@ -8,7 +8,7 @@ from typing import Any
 from handshake_inspect.report import endings, parts
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.made import Column, Parts, endpoints, named
-from handshake_inspect.report.model import Aliases, Direction, Handshake, Rtt
+from handshake_inspect.report.model import Aliases, Direction, Handshake, Leg, Rtt
 from handshake_inspect.report.process import processes
 from handshake_inspect.report.server_names import names_of
 from handshake_inspect.report.why import so_far
@@ -18,8 +18,8 @@ from handshake_inspect.verdicts.attempts import LONE_CLIENT, LONE_SERVER
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.wire.address import address_text
 
-_NO_LEG = parts.NO_LEG["no-answer"]
-_NO_RTT = Rtt(_NO_LEG, _NO_LEG, _NO_LEG, None)
+_NO_LEG = Leg(reason="no-answer")
+_NO_RTT = Rtt(_NO_LEG, _NO_LEG, _NO_LEG)
 
 
 class Embryos(Parts):

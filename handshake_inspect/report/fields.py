@@ -123,7 +123,7 @@ def _rtt(place: int) -> dict[str, Entry]:
         "min_ns": Entry("Lower bound of the round trip.", partial(shake.leg, place, "low")),
         "max_ns": Entry("Upper bound of the round trip.", partial(shake.leg, place, "high")),
         "method": Entry("How the round trip is known.", partial(shake.leg, place, "method")),
-        "reason": Entry("Why there is no value; null if there is one."),
+        "reason": Entry("Why there is no value; null if there is one.", partial(shake.reason, place)),
     }
 
 

@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from handshake_inspect.report import why
-from handshake_inspect.report.connection import Close, Endpoint, Leg, Options, Server, States, Translation
+from handshake_inspect.report.connection import Close, Endpoint, Options, Server, States, Translation
 from handshake_inspect.report.server_names import Name
 from handshake_inspect.report.words import CloseHow, ResetBy, Side
 from handshake_inspect.tcp.transitions import TcpState
@@ -28,25 +28,6 @@ METHODS = ("none", "exact", "tsecr", "ambiguous", "data-ack", "one-sided", "none
 STATE_NAMES = tuple(state.name for state in TcpState)
 SIDES: tuple[Side, Side] = ("client", "server")
 ROLES = ("inferred", "observed")
-NO_LEG = {
-    reason: Leg(None, None, None, "none", reason)
-    for reason in (
-        "refused", "rejected", "no-answer", "no-final-ack", "aborted", "midstream", "reordered", "simultaneous-open",
-        "one-sided", "no-syn", "not-captured", "no-time", "unsolicited",
-    )
-}  # fmt: skip
-# Why there is no RTT, by outcome, before a SYN-ACK and after it.
-REASON = {
-    "refused": "refused",
-    "rejected": "rejected",
-    "timed-out": "no-answer",
-    "pending": "no-answer",
-    "half-open": "no-final-ack",
-    "aborted": "aborted",
-    "unsolicited": "unsolicited",
-    "midstream": "midstream",
-    "established": "not-captured",
-}
 EVIDENCE = {
     "established": ("syn", "synack", "ack"),
     "refused": ("syn", "rst"),

@@ -10,10 +10,23 @@ from numpy.typing import NDArray
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Column, Numbers, Words
 from handshake_inspect.report.parts import METHODS, STATE_NAMES
-from handshake_inspect.tcp.facts import TRAIT_ISS
+from handshake_inspect.tcp.facts import METHOD_ONE_SIDED, METHOD_REORDERED, METHOD_SIMULTANEOUS, TRAIT_ISS
 from handshake_inspect.verdicts.attempts import Who
-from handshake_inspect.verdicts.words import HALF_OPEN
+from handshake_inspect.verdicts.masks import first_match
+from handshake_inspect.verdicts.words import HALF_OPEN, OUTCOMES
 
+# Why a leg of the RTT was not measured; `_BY_OUTCOME` where nothing but the outcome says it.
+REASONS = (
+    "refused", "rejected", "no-answer", "no-final-ack", "aborted", "midstream", "reordered", "simultaneous-open",
+    "one-sided", "no-syn", "not-captured", "no-time", "unsolicited",
+)  # fmt: skip
+_REASON = {word: place for place, word in enumerate(REASONS)}
+_OTHERWISE = {
+    "timed-out": "no-answer", "pending": "no-answer", "half-open": "no-final-ack", "established": "not-captured",
+}  # fmt: skip
+_BY_OUTCOME = np.array([_REASON[_OTHERWISE.get(word, word)] for word in OUTCOMES])
+_WITHOUT_SYN = [OUTCOMES.index(word) for word in ("midstream", "unsolicited")]
+_ANSWERED_ONLY = [OUTCOMES.index(word) for word in ("refused", "rejected", "timed-out", "pending")]
 _METHODS = list(dict.fromkeys(METHODS))
 _METHOD_CODES = np.array([_METHODS.index(word) for word in METHODS])
 
@@ -61,6 +74,35 @@ def leg(place: int, part: str, attempts: AttemptColumns) -> Column:
 def value(place: int, attempts: AttemptColumns) -> Column:
     """One leg of the RTT in nanoseconds."""
     return attempts.measured(attempts.case.legs.of(attempts.full).values[place])
+
+
+def reason(place: int, attempts: AttemptColumns) -> Column:
+    """Why one leg of the RTT was not measured; null where it was."""
+    synack, ackdat, total = attempts.legs
+    if place == 0:
+        codes = np.where(synack.measured, -1, _reasons(attempts, "synack"))
+    elif place == 1:
+        codes = np.where(ackdat.measured, -1, _reasons(attempts, "ackdat"))
+    else:
+        of_halves = np.where(ackdat.measured, _REASON["not-captured"], _reasons(attempts, "ackdat"))
+        of_halves = np.where(synack.measured, of_halves, _reasons(attempts, "synack"))
+        codes = np.where(total.measured, -1, of_halves)
+    return attempts.word(codes, _REASON["no-answer"], REASONS)
+
+
+def _reasons(attempts: AttemptColumns, half: str) -> NDArray[np.intp]:
+    """Why that half was not measured, if it was not, of connections."""
+    c, method, outcome = attempts.c, attempts.c[f"{half}_method"], attempts.outcome[: attempts.full_count]
+    answered = (c["synack_count"] > 0) & (half == "ackdat")
+    rules = [
+        (attempts.trace.untimed[attempts.full], _REASON["no-time"]),
+        (method == METHOD_REORDERED, _REASON["reordered"]),
+        (method == METHOD_SIMULTANEOUS, _REASON["simultaneous-open"]),
+        (method == METHOD_ONE_SIDED, _REASON["one-sided"]),
+        ((c["syn_count"] == 0) & ~np.isin(outcome, _WITHOUT_SYN), _REASON["no-syn"]),
+        (answered & np.isin(outcome, _ANSWERED_ONLY), _REASON["no-final-ack"]),
+    ]
+    return first_match(rules, _BY_OUTCOME[outcome], len(outcome)).astype(np.intp)
 
 
 def age(attempts: AttemptColumns) -> Column:

@@ -59,8 +59,7 @@ def test_one_attribute_of_one_model_is_explained_once():
 
 
 MADE_WITH_OBJECTS = {
-    "why", "evidence", "rtt.synack.reason", "rtt.ackdat.reason", "rtt.total.reason", "aliases.zeek.history",
-    "aliases.community_id", "setup.extra_round_trips", "tls.alpn_offered",
+    "why", "evidence", "aliases.zeek.history", "aliases.community_id", "setup.extra_round_trips", "tls.alpn_offered",
     "tls.versions_offered", "server.names",
 }  # fmt: skip
 
