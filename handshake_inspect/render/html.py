@@ -31,7 +31,7 @@ from handshake_inspect.render.page.waterfall import WHOSE, waterfall
 from handshake_inspect.render.quic_ladder import headline, round_trips
 from handshake_inspect.report.checked import Assertion, Breach, Checked
 from handshake_inspect.report.difference import Difference
-from handshake_inspect.report.event import encoded
+from handshake_inspect.report.encoding import encoded
 from handshake_inspect.report.model import Report
 from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story

@@ -14,7 +14,7 @@ import msgspec
 from handshake_inspect.render import Options
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.difference import Difference
-from handshake_inspect.report.event import encoded
+from handshake_inspect.report.encoding import encoded, encoded_lines
 from handshake_inspect.report.model import Report
 from handshake_inspect.report.paired import Paired
 from handshake_inspect.report.quic_story import QuicStory
@@ -22,27 +22,27 @@ from handshake_inspect.report.story import Story
 from handshake_inspect.report.verified import Verified
 
 _CHUNK = 2_000  # rows made, encoded and forgotten at a time
-_ENCODER = msgspec.json.Encoder()
 
-_Chunks = Iterable[list[Any]]
+_Rows = Iterable[bytes | memoryview]  # rows of JSON; each begins with a comma and a newline
+_BETWEEN = b",\n"
 
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write `report` to `out`; of the options only `connections` matters: without them their two keys are null."""
-    connections = report.connections.chunks(_CHUNK) if options.connections else None
-    quic = _chunks(report.quic_connections) if options.connections else None
-    rows = {"services": _chunks(report.services), "quic_services": _chunks(report.quic_services)}
+    connections = report.connections.as_json(_CHUNK, _BETWEEN + b"{", b"") if options.connections else None
+    quic = _rows(report.quic_connections) if options.connections else None
+    rows = {"services": _rows(report.services), "quic_services": _rows(report.quic_services)}
     _write_object(report, {**rows, "connections": connections, "quic_connections": quic}, out)
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
     """Write the object; its schema is that of `hsi schema check`."""
-    _write_object(checked, {"assertions": _chunks(checked.assertions)}, out)
+    _write_object(checked, {"assertions": _rows(checked.assertions)}, out)
 
 
 def render_diff(difference: Difference, out: BinaryIO, _: Options) -> None:
     """Write the object; its schema is that of `hsi schema diff`."""
-    _write_object(difference, {"services": _chunks(difference.services)}, out)
+    _write_object(difference, {"services": _rows(difference.services)}, out)
 
 
 def render_story(story: Story | QuicStory, out: BinaryIO, _: Options) -> None:
@@ -52,43 +52,44 @@ def render_story(story: Story | QuicStory, out: BinaryIO, _: Options) -> None:
 
 def render_verified(found: Verified, out: BinaryIO, _: Options) -> None:
     """Write the object; its schema is that of `hsi schema verify`."""
-    _write_object(found, {"connections": _chunks(found.connections)}, out)
+    _write_object(found, {"connections": _rows(found.connections)}, out)
 
 
 def render_paired(found: Paired, out: BinaryIO, _: Options) -> None:
     """Write the object; its schema is that of `hsi schema pair`."""
-    segments = None if found.segments is None else _chunks(found.segments)
-    rows: dict[str, _Chunks | None] = {
-        "connections": _chunks(found.connections), "alone": _chunks(found.alone), "segments": segments,
+    segments = None if found.segments is None else _rows(found.segments)
+    rows: dict[str, _Rows | None] = {
+        "connections": _rows(found.connections), "alone": _rows(found.alone), "segments": segments,
     }  # fmt: skip
     _write_object(found, rows, out)
 
 
-def _chunks(rows: Iterable[Any]) -> Iterator[list[Any]]:
-    remaining = iter(rows)
+def _rows(values: Iterable[Any]) -> Iterator[bytes]:
+    remaining = iter(values)
     while chunk := list(islice(remaining, _CHUNK)):
-        yield chunk
+        # JSON escapes newlines in strings, so those behind the rows are the only ones.
+        yield _BETWEEN + encoded_lines(chunk)[:-1].replace(b"\n", _BETWEEN)
 
 
-def _write_object(document: msgspec.Struct, rows: dict[str, _Chunks | None], out: BinaryIO) -> None:
+def _write_object(document: msgspec.Struct, rows: dict[str, _Rows | None], out: BinaryIO) -> None:
     """Write it key by key; the values of some keys come as rows, or are null."""
     separator = b"{"
     for key in document.__struct_fields__:
-        out.write(separator + _ENCODER.encode(key) + b":")
+        out.write(separator + encoded(key) + b":")
         separator = b",\n"
         if key not in rows:
             out.write(encoded(getattr(document, key)))
-        elif (chunks := rows[key]) is None:
+        elif (written := rows[key]) is None:
             out.write(b"null")
         else:
-            _write_rows(chunks, out)
+            _write_rows(written, out)
     out.write(b"}\n")
 
 
-def _write_rows(chunks: _Chunks, out: BinaryIO) -> None:
-    separator = b"["
-    for chunk in chunks:
-        # JSON escapes newlines in strings, so those between the rows are the only ones.
-        out.write(separator + _ENCODER.encode_lines(chunk)[:-1].replace(b"\n", b",\n"))
-        separator = b",\n"
-    out.write(b"]" if separator != b"[" else b"[]")
+def _write_rows(rows: _Rows, out: BinaryIO) -> None:
+    skipped = len(_BETWEEN)  # before the first one
+    out.write(b"[")
+    for chunk in rows:
+        out.write(memoryview(chunk)[skipped:])
+        skipped = 0
+    out.write(b"]")

@@ -12,9 +12,9 @@ from typing import BinaryIO
 import msgspec
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.rows import chunks, columns, values
+from handshake_inspect.render.rows import CHUNK, columns, values
 from handshake_inspect.report.checked import Checked
-from handshake_inspect.report.event import Phase, Stats, line, lines, row
+from handshake_inspect.report.event import Phase, Stats, head, line, lines, row
 from handshake_inspect.report.model import Connection, Ending, Finding, Report
 from handshake_inspect.report.packet import Packet
 from handshake_inspect.report.quic import QuicConnection
@@ -32,8 +32,8 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
             rows = [dict(zip(names, cells, strict=True)) for cells in zip(*made, strict=True)]
             out.write(_ENCODER.encode_lines(rows))
         return
-    out.writelines(lines("connection", chunk) for chunk in chunks(report, options))
     if options.connections:
+        out.writelines(report.connections.as_json(CHUNK, head("connection"), b"\n"))
         out.write(lines("quic-connection", report.quic_connections))
     out.write(lines("finding", report.findings))
     out.write(_ending(report))

@@ -7,7 +7,7 @@ from typing import Any
 
 from handshake_inspect.render import Options
 from handshake_inspect.report.fields import Field, chosen
-from handshake_inspect.report.model import Connection, Report
+from handshake_inspect.report.model import Report
 
 CHUNK = 2_000  # connections made, written and forgotten at a time
 # What a spreadsheet takes for the start of a formula (OWASP, "CSV injection"); a text that begins so is quoted.
@@ -17,11 +17,6 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def columns(options: Options) -> list[Field]:
     """The fields that were asked for."""
     return chosen(options.fields)
-
-
-def chunks(report: Report, options: Options) -> Iterator[list[Connection]]:
-    """The connections in pieces; none where connections are not wanted."""
-    return report.connections.chunks(CHUNK) if options.connections else iter(())
 
 
 def values(report: Report, fields: list[Field], options: Options) -> Iterator[list[list[Any]]]:

@@ -5,7 +5,7 @@ of them.  What is not as usual in a row is put right afterwards.
 """
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from handshake_inspect.report import endings, parts, setup_made, why
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
-from handshake_inspect.report.column import Numbers
+from handshake_inspect.report.column import Numbers, Words
 from handshake_inspect.report.connection import Server
-from handshake_inspect.report.made import Column, Parts, endpoints, named
+from handshake_inspect.report.made import Array, Parts, endpoints
 from handshake_inspect.report.model import (
-    Aliases,
-    Close,
     Direction,
     Endpoint,
     Handshake,
@@ -28,7 +26,7 @@ from handshake_inspect.report.model import (
     States,
 )
 from handshake_inspect.report.process import processes
-from handshake_inspect.report.server_names import names_of
+from handshake_inspect.report.server_names import all_names, names_of
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_BAD_SYNACK,
@@ -43,17 +41,17 @@ from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.answered import OFFERS, Copies
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.repeats import last_syn_ns
-from handshake_inspect.verdicts.words import ESTABLISHED
+from handshake_inspect.verdicts.words import CAUSES, ESTABLISHED
 from handshake_inspect.wire.address import address_text
 
 _MISSING = (None, "direction", "SYN", "SYN-ACK")
-_FRAMES = ("syn", "synack", "ack", "rst", "icmp", "trouble")
+_COUNTS = 1 << 16  # of segments of a kind
 
 
 class Batch(Parts):
     """Some connection rows."""
 
-    def __init__(self, case: Case, names: Column, rows: Column) -> None:
+    def __init__(self, case: Case, names: Array, rows: Array) -> None:
         """`names` are the ids of all attempts, in row order."""
         super().__init__(AttemptColumns(case, names, rows, NONE), _MAKERS)
         self.case, self.trace, self.rows = case, case.attempts, rows
@@ -83,40 +81,49 @@ class Batch(Parts):
         server = (np.where(first, c[f"{part}1"], c[f"{part}0"]).tolist() for part in ("hi", "lo", "port"))
         return endpoints(*client), parts.named_servers(map(parts.service, *server), names_of(self.attempts))
 
-    @cached_property
-    def closes(self) -> list[Close]:
-        """How they ended."""
-        return endings.listed(self.attempts)
-
-    def sentences(self) -> list[str]:
-        """Why each has its outcome."""
-        c, facts = self.c, self.c["facts"]
-        columns = zip(
-            self.causes,
-            [close.first for close in self.closes],
-            c["syn_count"].tolist(),
-            c["synack_count"].tolist(),
-            (facts & FACT_SIMULTANEOUS != 0).tolist(),
-            self._missing(),
-            self.decided,
-            strict=True,
+    def sentences(self) -> Words:
+        """Why each has its outcome; of most connections few sentences are true."""
+        c = self.c
+        first: Any = self.column("close.first")
+        digits = (
+            (self.case.outcomes.cause[self.rows], len(CAUSES)),
+            (first.codes + 1, len(first.vocabulary) + 1),
+            (c["syn_count"], _COUNTS),
+            (c["synack_count"], _COUNTS),
+            (c["facts"] & FACT_SIMULTANEOUS != 0, 2),
+            (self._missing(), len(_MISSING)),
+            (self.case.outcomes.decided[self.rows], 2),
         )
-        went_well = (self.outcome == ESTABLISHED).tolist()
-        sentences = [
-            parts.why_established(*columns_) if well else "" for well, columns_ in zip(went_well, columns, strict=True)
-        ]
-        for i in np.flatnonzero(self.outcome != ESTABLISHED).tolist():
-            sentences[i] = self._sentence(i, self.ends[1][i].ip)
-        return list(map(why.so_far, sentences)) if self.case.ongoing else sentences
+        codes = np.zeros(len(self.rows), dtype=np.int64)
+        for digit, radix in digits:
+            codes = codes * radix + digit
+        well = self.outcome == ESTABLISHED
+        _, one_of_each, places = np.unique(np.where(well, codes, -1), return_index=True, return_inverse=True)
+        vocabulary = [self._established(i) if well[i] else "" for i in one_of_each.tolist()]
+        others = np.flatnonzero(~well)
+        places[others] = np.arange(len(vocabulary), len(vocabulary) + len(others))
+        vocabulary += map(self._sentence, others.tolist())
+        return Words(places, list(map(why.so_far, vocabulary)) if self.case.ongoing else vocabulary)
 
-    def _missing(self) -> list[str | None]:
-        """What of each handshake the capture lacks: a direction, the SYN or the SYN-ACK."""
+    def _established(self, i: int) -> str:
+        return parts.why_established(
+            self.causes[i],
+            self.listed("close.first")[i],
+            int(self.c["syn_count"][i]),
+            int(self.c["synack_count"][i]),
+            bool(self.c["facts"][i] & FACT_SIMULTANEOUS),
+            _MISSING[self._missing()[i]],
+            self.decided[i],
+        )
+
+    def _missing(self) -> Array:
+        """What of each handshake the capture lacks, as a place in `_MISSING`."""
         facts = self.c["facts"]
         both_seen = (self.client["traits"] & self.server["traits"] & TRAIT_SEEN) != 0
         lacks = [facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK, ~both_seen, facts & FACT_SYN == 0]
-        return list(map(_MISSING.__getitem__, np.select(lacks, [0, 1, 2], 3).tolist()))
+        return np.select(lacks, [0, 1, 2], 3)
 
-    def _sentence(self, i: int, server: str) -> str:
+    def _sentence(self, i: int) -> str:
         c, last_ns = self.c, self.trace.last_ns
         syn_ns = int(c["syn_ns"][i])
         return why.sentence(
@@ -125,7 +132,7 @@ class Batch(Parts):
                 "cause": self.causes[i],
                 "syn_count": int(c["syn_count"][i]),
                 "synack_count": int(c["synack_count"][i]),
-                "server": server,
+                "server": self._server(i),
                 "reject_ns": self.listed("rtt.reject_ns")[i],
                 "reporter": self._reporter(i),
                 "syn_span_ns": int(last_syn_ns(self.trace)[self.rows[i]]) - syn_ns,
@@ -139,6 +146,10 @@ class Batch(Parts):
             }
         )
 
+    def _server(self, i: int) -> str:
+        side = 1 - int(self.c["client"][i])
+        return address_text(int(self.c[f"hi{side}"][i]), int(self.c[f"lo{side}"][i]))
+
     def _reporter(self, i: int) -> str | None:
         if not self.c["icmp_count"][i] or not self.c["retries"][i]:
             return None
@@ -150,10 +161,10 @@ class Batch(Parts):
         syn, synack, ack = (self.c[f"{name}_frame"] for name in parts.EVIDENCE["established"])
         usual = (self.outcome == ESTABLISHED) & (syn > 0) & (syn < synack) & (synack < ack)
         usual &= syn >= self.c["first_frame"]  # else their numbers are beyond 32 bits
-        frames = {name: self.frames(name) for name in _FRAMES}
-        listed = list(map(list, zip(*(frames[name] for name in parts.EVIDENCE["established"]), strict=True)))
+        frames = (self.frames(name) for name in parts.EVIDENCE["established"])
+        listed = list(map(list, zip(*frames, strict=True)))
         for i in np.flatnonzero(~usual).tolist():
-            proofs = {frames[name][i] for name in parts.EVIDENCE[self.words[i]]} - {None}
+            proofs = {self.frames(name)[i] for name in parts.EVIDENCE[self.words[i]]} - {None}
             listed[i] = sorted(proofs or {int(self.c["first_frame"][i])})
         return parts.with_answers(listed, self.answers)
 
@@ -181,35 +192,40 @@ class Batch(Parts):
         clients, servers = self.case.states
         return map(parts.states, clients[self.rows].tolist(), servers[self.rows].tolist())
 
-    def aliases(self) -> Iterable[Aliases]:
-        """What others call them."""
-        c = self.c
-        return named(
-            map(names.CONN_STATES.__getitem__, self.case.conn_states[self.rows].tolist()),
-            names.history_texts(self.trace.aliases, self.rows),
-            self.attempts.streams.tolist(),
-            names.completeness(c["completeness"], self.client["frames"] + self.server["frames"]).tolist(),
-            names.community_ids(*(c[part] for part in ("hi0", "lo0", "hi1", "lo1", "port0", "port1"))),
-        )
+    def histories(self) -> list[str]:
+        """Zeek's histories."""
+        return names.history_texts(self.trace.aliases, self.rows)
+
+    def community_ids(self) -> list[str]:
+        """Their Community IDs."""
+        return names.community_ids(*(self.c[part] for part in ("hi0", "lo0", "hi1", "lo1", "port0", "port1")))
 
 
-_MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
+def _listed(path: str, batch: Batch) -> list[Any]:
+    return setup_made.listed(path, batch.attempts)
+
+
+_MAKERS: dict[str, Callable[[Any], Words | Iterable[Any]]] = {
     "client": lambda b: b.ends[0],
     "server": lambda b: b.ends[1],
+    "server.names": lambda b: all_names(b.attempts),
     "why": Batch.sentences,
     "evidence": Batch.evidence,
     "state": Batch.states,
     "handshake": Batch.handshakes,
     "rtt": Batch.rtts,
-    "close": lambda b: b.closes,
+    "close": lambda b: endings.listed(b.attempts),
     "client_to_server": lambda b: b.part("client_to_server", Direction, {}),
     "server_to_client": lambda b: b.part("server_to_client", Direction, {}),
     "aliases": Batch.aliases,
+    "aliases.zeek.history": Batch.histories,
+    "aliases.community_id": Batch.community_ids,
     "answered_from": lambda b: map(parts.elsewhere, b.answers),
     "translated_to": lambda b: parts.translations(b.trace, b.rows),
     "setup": lambda b: setup_made.setups(b.attempts),
     "tls": lambda b: setup_made.tls_of(b.attempts),
     "process": lambda b: processes(b.attempts),
+    **{path: partial(_listed, path) for path in setup_made.LISTS},
 }
 
 

@@ -12,6 +12,8 @@ from handshake_inspect.report.batch import Batch
 from handshake_inspect.report.column import Column
 from handshake_inspect.report.embryos import Embryos
 from handshake_inspect.report.fields import ENTRIES
+from handshake_inspect.report.json_rows import Writer
+from handshake_inspect.report.lines import Lines, Places, Room
 from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
@@ -135,6 +137,17 @@ class RowConnections(Connections):
             columns = zip(*(kind.values(fields) for kind in kinds), strict=True)
             yield [_merged(list(halves), full) for halves in columns]
 
+    def as_json(self, size: int, opening: bytes, ending: bytes) -> Iterator[memoryview]:
+        """All connections as JSON, straight from columns; each piece lasts until the next one is asked for."""
+        room = Room()
+        for start in range(0, len(self), size):
+            rows = self.attempts.order[self._numbered(start, min(start + size, len(self)))]
+            kinds, full = self._batches(rows)
+            lines = Lines(len(rows))
+            for kind, those in zip(kinds, _halves(lines.all, full), strict=True):
+                Writer(lines, kind).connections(those, opening, ending)
+            yield lines.written(room)
+
     def _batches(self, rows: AttemptRows) -> tuple[list[Parts], NDArray[np.bool_]]:
         """What makes these rows: connections, embryos or both; and of which of the two each is."""
         full = self.attempts.is_tracked(rows)
@@ -145,6 +158,13 @@ class RowConnections(Connections):
         if len(alone):
             kinds.append(Embryos(self.case, self.names, alone, rows[~full]))
         return kinds, full
+
+
+def _halves(places: Places, full: NDArray[np.bool_]) -> list[Places]:
+    """The places of connections, and those of embryos, as far as there are any."""
+    if full.all() or not full.any():
+        return [places] if len(places) else []
+    return [places[full], places[~full]]
 
 
 def _merged(halves: list[list[Any]], full: NDArray[np.bool_]) -> list[Any]:

@@ -5,12 +5,12 @@ from functools import cached_property
 from itertools import repeat
 from typing import Any
 
-from handshake_inspect.report import endings, parts
+from handshake_inspect.report import endings, parts, setup_made
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
-from handshake_inspect.report.made import Column, Parts, endpoints, named
-from handshake_inspect.report.model import Aliases, Direction, Handshake, Leg, Rtt
+from handshake_inspect.report.made import Array, Parts, endpoints
+from handshake_inspect.report.model import Direction, Handshake, Leg, Rtt
 from handshake_inspect.report.process import processes
-from handshake_inspect.report.server_names import names_of
+from handshake_inspect.report.server_names import all_names, names_of
 from handshake_inspect.report.why import so_far
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
@@ -25,7 +25,7 @@ _NO_RTT = Rtt(_NO_LEG, _NO_LEG, _NO_LEG)
 class Embryos(Parts):
     """Some SYNs that nothing answered: `rows` of embryos, `at` their numbers as attempts."""
 
-    def __init__(self, case: Case, names: Column, rows: Column, at: Column) -> None:
+    def __init__(self, case: Case, names: Array, rows: Array, at: Array) -> None:
         """`names` are the ids of all attempts, in row order."""
         super().__init__(AttemptColumns(case, names, NONE, rows), _MAKERS)
         self.case, self.trace, self.rows = case, case.attempts, rows
@@ -75,16 +75,10 @@ class Embryos(Parts):
         }  # fmt: skip
         return self.part("handshake", Handshake, given)
 
-    def aliases(self) -> Iterable[Aliases]:
-        """What others call them."""
+    def community_ids(self) -> list[str]:
+        """Their Community IDs."""
         order = ("client_hi", "client_lo", "server_hi", "server_lo", "client_port", "server_port")
-        return named(
-            repeat(names.EMBRYO_CONN_STATE),
-            repeat(names.EMBRYO_HISTORY),
-            self.attempts.streams.tolist(),
-            repeat(1),
-            names.community_ids(*(self.e[part] for part in order)),
-        )
+        return names.community_ids(*(self.e[part] for part in order))
 
     def all(self, value: Any) -> Iterable[Any]:
         """The same of each."""
@@ -99,6 +93,7 @@ def _sent(lone: dict[str, str | int]) -> Direction:
 _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "client": lambda e: endpoints(*e.ends("client")),
     "server": lambda e: parts.named_servers(map(parts.service, *e.ends("server")), names_of(e.attempts)),
+    "server.names": lambda e: all_names(e.attempts),
     "why": Embryos.sentences,
     "evidence": lambda e: parts.with_answers(list(map(list, zip(e.frames, strict=True))), e.answers),
     "state": lambda e: map(parts.states, e.case.states[0][e.at].tolist(), repeat(int(TcpState.CLOSED))),
@@ -108,9 +103,12 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "client_to_server": lambda e: e.all(_sent(LONE_CLIENT)),
     "server_to_client": lambda e: e.all(_sent(LONE_SERVER)),
     "aliases": Embryos.aliases,
+    "aliases.zeek.history": lambda e: e.all(names.EMBRYO_HISTORY),
+    "aliases.community_id": Embryos.community_ids,
     "answered_from": lambda e: map(parts.elsewhere, e.answers),
     "translated_to": lambda e: e.all(None),
     "setup": lambda e: e.all(None),
     "tls": lambda e: e.all(None),
     "process": lambda e: processes(e.attempts),
+    **{path: lambda e: e.all(None) for path in setup_made.LISTS},
 }

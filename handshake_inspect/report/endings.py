@@ -22,7 +22,14 @@ _RADICES = (len(CAUSES), len(OUTCOMES), 2, 2, 2, 3)  # of a code, from its lowes
 
 
 def closes(attempts: AttemptColumns) -> tuple[NDArray[np.intp], dict[int, Close]]:
-    """A code for what decides how each ended, and what the codes that occur mean."""
+    """A code for what decides how each ended, and what the codes that occur mean: found once for these attempts."""
+    kept: tuple[NDArray[np.intp], dict[int, Close]] | None = vars(attempts).get("_closes")
+    if kept is None:
+        vars(attempts)["_closes"] = kept = _closes(attempts)
+    return kept
+
+
+def _closes(attempts: AttemptColumns) -> tuple[NDArray[np.intp], dict[int, Close]]:
     c, facts = attempts.c, attempts.c["facts"]
     fins = (attempts.client["traits"] & TRAIT_FIN != 0).astype(np.intp) + (attempts.server["traits"] & TRAIT_FIN != 0)
     reset = (facts & FACT_RST != 0) & (facts & FACT_LAST_ACK_SEEN == 0)

@@ -11,10 +11,10 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from handshake_inspect.report.encoding import encoded
 from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import Count, DurationNs, Finding, RttDistributions, Service, TimeNs
 from handshake_inspect.report.snapshot import Snapshot
-from handshake_inspect.wire.text import utf8_safe
 
 Phase = Literal["begin", "end"]
 
@@ -82,28 +82,24 @@ class FindingEvent(Finding, frozen=True, gc=False):
     phase: Phase | None = None
 
 
-def encoded(value: Any) -> bytes:
-    """A value as JSON; in a name that is not UTF-8, which reached us with lone surrogates, these are escaped."""
-    try:
-        return _ENCODER.encode(value)
-    except UnicodeEncodeError:
-        return _ENCODER.encode(_escaped(msgspec.to_builtins(value)))
+def head(event: str, **more: str) -> bytes:
+    """What stands before the fields of the body in a line of JSON; `more` are keys that do as well."""
+    return _ENCODER.encode({"event": event, **more})[:-1] + b","
 
 
 def line(event: str, body: Any, **more: str) -> bytes:
-    """One event as a line of JSON; `more` are keys before those of the body."""
-    head = _ENCODER.encode({"event": event, **more})
-    return head[:-1] + b"," + encoded(body)[1:] + b"\n"
+    """One event as a line of JSON."""
+    return head(event, **more) + encoded(body)[1:] + b"\n"
 
 
 def lines(event: str, bodies: Iterable[Any]) -> bytearray:
     """Events of one kind, as `line` writes each, without a copy of any."""
-    head = _ENCODER.encode({"event": event})[:-1]
+    before = head(event)
     out = bytearray()
     for body in bodies:
         start = len(out)
-        out += head
-        at = len(out)
+        out += before
+        at = len(out) - 1
         try:
             _ENCODER.encode_into(body, out, at)
         except UnicodeEncodeError:
@@ -117,13 +113,3 @@ def lines(event: str, bodies: Iterable[Any]) -> bytearray:
 def row(columns: dict[str, Any]) -> bytes:
     """Chosen columns of a connection as a line of JSON."""
     return _ENCODER.encode(columns) + b"\n"
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return utf8_safe(value)
-    if isinstance(value, list):
-        return [_escaped(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _escaped(item) for key, item in value.items()}
-    return value

@@ -313,6 +313,13 @@ def fields() -> dict[str, Field]:
 
 
 @cache
+def is_made(path: str) -> bool:
+    """Whether a field, or every field of a part, has no column: it is made of rows as objects."""
+    inside = [entry for name, entry in FIELDS.items() if name == path or name.startswith(f"{path}.")]
+    return all(entry.column is None for entry in inside)
+
+
+@cache
 def derived() -> dict[str, Field]:
     """The fields that follow from others: for columns and expressions."""
     return {name: Field(name, each.kind) for name, each in DERIVED.items()}

@@ -9,10 +9,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.connection import Connection, Options
+from handshake_inspect.report.setup import Milestone, OwnTime, Setup, Span, Tls, TlsAlert
 from handshake_inspect.verdicts.words import CAUSES
 
 Kind = Literal["number", "decimal", "duration", "time", "word", "text", "flag", "address", "list", "texts"]
+
+
+# Of each part that may be absent the field that is known of all that are there, by its name in JSON.
+PRESENCE: dict[type[Any], str] = {
+    Options: "sack_permitted", Setup: "protocol", Span: "method", OwnTime: "max_ns", Milestone: "ns", Tls: "outcome",
+    TlsAlert: "from",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,24 @@ class Leaf:
 def leaves() -> tuple[Leaf, ...]:
     """Every leaf, in the order of the JSON."""
     return tuple(_walk(msgspec.inspect.type_info(Connection), "", ("", "")))
+
+
+def parts_of(model: type[Any]) -> tuple[tuple[str, type[Any] | None, bool], ...]:
+    """The fields of a model by their names in JSON: the model of a part, and whether it may be absent."""
+    if model not in _PARTS:
+        _PARTS[model] = tuple(_parts_of(model))
+    return _PARTS[model]
+
+
+_PARTS: dict[type[Any], tuple[tuple[str, type[Any] | None, bool], ...]] = {}
+
+
+def _parts_of(model: Any) -> Iterator[tuple[str, type[Any] | None, bool]]:
+    for field in msgspec.structs.fields(model):
+        types = getattr(field.type, "__args__", (field.type,))
+        part = next((each for each in types if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
+        is_list = getattr(field.type, "__origin__", None) is list
+        yield field.encode_name, None if is_list else part, type(None) in types
 
 
 def _walk(kind: Any, path: str, place: tuple[str, str]) -> Iterator[Leaf]:

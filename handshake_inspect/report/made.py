@@ -7,21 +7,22 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from handshake_inspect.report.attempt_columns import AttemptColumns
-from handshake_inspect.report.column import Addresses
+from handshake_inspect.report.column import Addresses, Column, Words
 from handshake_inspect.report.fields import ENTRIES
 from handshake_inspect.report.model import Aliases, Connection, Endpoint, TsharkAlias, ZeekAlias
 from handshake_inspect.report.sequence import read_all
 from handshake_inspect.wire.address import address_text
 
-Column = NDArray[Any]
+Array = NDArray[Any]
 
 
 class Parts:
     """The fields of some connections, as columns; each is made when it is asked for."""
 
-    def __init__(self, attempts: AttemptColumns, makers: Mapping[str, Callable[[Any], Iterable[Any]]]) -> None:
+    def __init__(self, attempts: AttemptColumns, makers: Mapping[str, Callable[[Any], Words | Iterable[Any]]]) -> None:
         """`makers` gives the parts of a connection, and those fields that have no column in the table of fields."""
         self.attempts, self._makers = attempts, makers
+        self._columns: dict[str, Column] = {}
         self._listed: dict[str, list[Any] | None] = {}
 
     def connections(self) -> list[Connection]:
@@ -47,18 +48,42 @@ class Parts:
         names = model.__struct_fields__
         return map(model, *(made[name] if name in made else self.listed(f"{path}.{name}") for name in names))
 
+    def column(self, name: str) -> Column:
+        """The column of a field that has one."""
+        if name not in self._columns:
+            make = ENTRIES[name].column
+            assert make is not None  # noqa: S101
+            self._columns[name] = make(self.attempts)
+        return self._columns[name]
+
+    def made(self, name: str) -> Words | Iterable[Any]:
+        """The values of a field that has no column in the table, or the parts of connections: as words, or listed."""
+        return self._makers[name](self)
+
     def listed(self, name: str) -> Any:
-        """The values of a field from its column; None where it has none, and for addresses, which objects share."""
+        """The values of a field; None where only its part is made, and for addresses, which objects share."""
         if name not in self._listed:
-            column = ENTRIES[name].column
-            made = None if column is None else column(self.attempts)
-            self._listed[name] = None if made is None or isinstance(made, Addresses) else made.listed()
+            self._listed[name] = self._values(name)
         return self._listed[name]
+
+    def _values(self, name: str) -> list[Any] | None:
+        if name in self._makers:
+            made = self.made(name)
+            return made.listed() if isinstance(made, Words) else list(made)
+        if ENTRIES[name].column is None:
+            return None
+        column = self.column(name)
+        return None if isinstance(column, Addresses) else column.listed()
+
+    def aliases(self) -> Iterable[Aliases]:
+        """What others call them."""
+        zeek, tshark = self.part("aliases.zeek", ZeekAlias, {}), self.part("aliases.tshark", TsharkAlias, {})
+        return self.part("aliases", Aliases, {"zeek": zeek, "tshark": tshark})
 
     def _made(self, field: str) -> Iterable[Any]:
         maker = self._makers.get(field)
         if maker is not None:
-            return maker(self)
+            return self.listed(field)
         listed = self.listed(field)
         if listed is None:
             raise LookupError(f"{field} has neither a column in report/fields.py nor a maker")
@@ -68,10 +93,3 @@ class Parts:
 def endpoints(hi: Sequence[int], lo: Sequence[int], port: Sequence[int]) -> list[Endpoint]:
     """Addresses and ports that seldom come again."""
     return list(map(Endpoint, map(address_text, hi, lo), port))
-
-
-def named(
-    states: Iterable[str], histories: Iterable[str], streams: list[int], completeness: Iterable[int], ids: list[str]
-) -> Iterable[Aliases]:
-    """What other tools call connections."""
-    return map(Aliases, map(ZeekAlias, states, histories), map(TsharkAlias, streams, completeness), ids)

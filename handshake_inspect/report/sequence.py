@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, overload
 
 from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.encoding import encoded
 from handshake_inspect.report.trouble import has_trouble
 from handshake_inspect.report.words import OUTCOMES, Outcome
 
@@ -61,6 +62,14 @@ class Connections(Sequence[Connection]):
         """All connections as lists of at most `size`."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
+
+    def as_json(self, size: int, opening: bytes, ending: bytes) -> Iterator[bytes | memoryview]:
+        """All connections as JSON, at most `size` at a time.
+
+        `opening` stands for the brace before the first field of each, and `ending` follows the last brace.
+        """
+        for chunk in self.chunks(size):
+            yield b"".join(opening + encoded(each)[1:] + ending for each in chunk)
 
     def values(self, fields: Sequence[str], size: int) -> Iterator[list[list[Any]]]:
         """Columns of the fields with these names (`rtt.total.value_ns`), of at most `size` connections at a time."""

@@ -43,6 +43,14 @@ def names_of(attempts: AttemptColumns) -> dict[int, Name]:
     return kept
 
 
+def all_names(attempts: AttemptColumns) -> list[list[str] | None]:
+    """All names of each server, where they differ."""
+    listed: list[list[str] | None] = [None] * len(attempts)
+    for place, known in names_of(attempts).items():
+        listed[place] = known.names
+    return listed
+
+
 def _names_of(attempts: AttemptColumns) -> Iterable[tuple[int, Name]]:
     if not attempts.trace.limits.names:
         return

@@ -25,8 +25,8 @@ _OTHERWISE = {
     "timed-out": "no-answer", "pending": "no-answer", "half-open": "no-final-ack", "established": "not-captured",
 }  # fmt: skip
 _BY_OUTCOME = np.array([_REASON[_OTHERWISE.get(word, word)] for word in OUTCOMES])
-_WITHOUT_SYN = [OUTCOMES.index(word) for word in ("midstream", "unsolicited")]
-_ANSWERED_ONLY = [OUTCOMES.index(word) for word in ("refused", "rejected", "timed-out", "pending")]
+_WITHOUT_SYN = np.array([word in ("midstream", "unsolicited") for word in OUTCOMES])
+_UNFINISHED = np.array([word in ("refused", "rejected", "timed-out", "pending") for word in OUTCOMES])
 _METHODS = list(dict.fromkeys(METHODS))
 _METHOD_CODES = np.array([_METHODS.index(word) for word in METHODS])
 
@@ -99,8 +99,8 @@ def _reasons(attempts: AttemptColumns, half: str) -> NDArray[np.intp]:
         (method == METHOD_REORDERED, _REASON["reordered"]),
         (method == METHOD_SIMULTANEOUS, _REASON["simultaneous-open"]),
         (method == METHOD_ONE_SIDED, _REASON["one-sided"]),
-        ((c["syn_count"] == 0) & ~np.isin(outcome, _WITHOUT_SYN), _REASON["no-syn"]),
-        (answered & np.isin(outcome, _ANSWERED_ONLY), _REASON["no-final-ack"]),
+        ((c["syn_count"] == 0) & ~_WITHOUT_SYN[outcome], _REASON["no-syn"]),
+        (answered & _UNFINISHED[outcome], _REASON["no-final-ack"]),
     ]
     return first_match(rules, _BY_OUTCOME[outcome], len(outcome)).astype(np.intp)
 

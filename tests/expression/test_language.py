@@ -174,6 +174,11 @@ def test_any_text_is_read_or_refused(text):
     assert len(test.mask(Columns(report().connections))) == 5
 
 
+def as_json(connections):
+    """As the renderers write them; rows are written column by column, what is listed object by object."""
+    return [bytes(piece) for piece in connections.as_json(100, b"{", b"\n")]
+
+
 @pytest.mark.parametrize("sample", samples.SAMPLES)
 def test_rows_say_what_their_connections_say(sample):
     whole = analyze(samples.DIRECTORY / f"{sample}.pcap")
@@ -185,7 +190,9 @@ def test_rows_say_what_their_connections_say(sample):
         one, other = columns.of(field), made.of(field)
         assert np.array_equal(one.known, other.known), field.name
         assert np.all(one.same(other) | ~one.known), field.name
+    assert as_json(whole.connections) == as_json(listed.connections)
     test = parse("outcome == established or server.port < 100 and handshake.syn_count == 1")
+    assert as_json(filtered(whole, test).connections) == as_json(filtered(listed, test).connections)
     assert list(filtered(whole, test).connections) == list(filtered(listed, test).connections)
     assert filtered(whole, test).summary == filtered(listed, test).summary
     assert list(filtered(whole, test).services) == list(filtered(listed, test).services)

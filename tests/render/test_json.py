@@ -58,7 +58,7 @@ class Sink:
 
     def write(self, octets):
         self.largest = max(self.largest, len(octets))
-        self.rows += octets.count(b'"community_id"')
+        self.rows += bytes(octets).count(b'"community_id"')
         return len(octets)
 
 

@@ -1,0 +1,38 @@
+"""Values as JSON; in a name that is not UTF-8, which reached us with lone surrogates, these are escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from handshake_inspect.wire.text import utf8_safe
+
+_ENCODER = msgspec.json.Encoder()
+
+
+def encoded(value: Any) -> bytes:
+    """A value as JSON."""
+    try:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_escaped(msgspec.to_builtins(value)))
+
+
+def encoded_lines(values: Sequence[Any]) -> bytes:
+    """Each value as JSON, and a newline behind it, which JSON has nowhere else: strings escape it."""
+    try:
+        return _ENCODER.encode_lines(values)
+    except UnicodeEncodeError:
+        return b"".join(encoded(value) + b"\n" for value in values)
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return utf8_safe(value)
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    return value

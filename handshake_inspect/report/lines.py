@@ -1,0 +1,130 @@
+"""Lines of text made of columns, without an object for any of them: each column is written into all lines at once.
+
+What is the same in all lines is collected, and written as one piece with what comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.report import cells
+from handshake_inspect.report.encoding import encoded, encoded_lines
+from handshake_inspect.wire.address import address_text
+
+Places = NDArray[np.int64]  # of lines
+Mask = NDArray[np.bool_]
+
+_MAPPED = np.uint64(0xFFFF)  # the 32 bits above an IPv4 address (see `wire.address`)
+_OCTETS = (np.uint64(24), np.uint64(16), np.uint64(8), np.uint64(0))
+
+
+class Room:
+    """Memory that is used again: new one costs the kernel more than what is written there."""
+
+    def __init__(self) -> None:
+        self._octets = _view(np.empty(0, dtype=np.uint8))
+
+    def of(self, size: int) -> memoryview:
+        """So many bytes, which may hold anything."""
+        if size > len(self._octets):
+            self._octets = _view(np.empty(size + size // 8, dtype=np.uint8))
+        return self._octets[:size]
+
+
+class Lines:
+    """Lines of JSON that grow from left to right; a column may be of some lines only."""
+
+    def __init__(self, count: int) -> None:
+        self._lengths = np.zeros(count, dtype=np.int64)
+        self._steps: list[tuple[Callable[..., object], tuple[memoryview, ...]]] = []
+        self._rows: Places | None = None
+        self._head = b""
+        self.all: Places = np.arange(count, dtype=np.int64)
+
+    def same(self, rows: Places, text: bytes) -> None:
+        """The same text in all of these lines."""
+        self._head = self._taken(rows) + text
+        self._rows = rows
+
+    def numbers(self, rows: Places, values: NDArray[Any], known: Mask) -> None:
+        """Integers; null where they are not known."""
+        if not known.any():
+            self.same(rows, b"null")
+        elif known.all() and (values == values[0]).all():
+            self.same(rows, b"%d" % values[0])
+        else:
+            wide = np.ascontiguousarray(values, dtype=np.int64)
+            self._step(cells.measure_numbers, cells.put_numbers, rows, wide, known.view(np.uint8), b"null")
+
+    def words(self, rows: Places, codes: NDArray[Any], vocabulary: Sequence[Any]) -> None:
+        """Values by their places in a vocabulary; null where the place is -1."""
+        if not len(codes) or (codes == codes[0]).all():
+            self.same(rows, encoded(vocabulary[codes[0]] if len(codes) and codes[0] >= 0 else None))
+        else:
+            self._texts(rows, np.where(codes < 0, len(vocabulary), codes), [*vocabulary, None])
+
+    def values(self, rows: Places, values: Sequence[Any]) -> None:
+        """Any values, which seldom come again."""
+        if values.count(None) == len(values):
+            self.same(rows, b"null")
+        else:
+            self._texts(rows, np.arange(len(values)), values)
+
+    def addresses(self, rows: Places, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> None:
+        """IP addresses."""
+        four = (hi == 0) & (lo >> np.uint64(32) == _MAPPED)
+        if four.all():
+            self._ipv4(rows, lo)
+        else:
+            self.values(rows[~four], list(map(address_text, hi[~four].tolist(), lo[~four].tolist())))
+            self._ipv4(rows[four], lo[four])
+
+    def _ipv4(self, rows: Places, lo: NDArray[np.uint64]) -> None:
+        known = np.ones(len(rows), dtype=bool)
+        for before, shift in zip((b'"', b".", b".", b"."), _OCTETS, strict=True):
+            self.same(rows, before)
+            self.numbers(rows, lo >> shift & np.uint64(0xFF), known)
+        self.same(rows, b'"')
+
+    def written(self, room: Room) -> memoryview:
+        """All lines, one after the other; they stay there until the room is used again."""
+        self._taken(self.all[:0])
+        ends = np.cumsum(self._lengths) - self._lengths
+        out = room.of(int(self._lengths.sum()))
+        for put, column in self._steps:
+            put(out, _view(ends), *column)
+        return out
+
+    def _texts(self, rows: Places, codes: NDArray[Any], values: Sequence[Any]) -> None:
+        texts = encoded_lines(values)
+        bounds = np.zeros(len(values) + 1, dtype=np.int64)
+        bounds[1:] = np.flatnonzero(np.frombuffer(texts, dtype=np.uint8) == ord("\n")) + 1
+        wide = np.ascontiguousarray(codes, dtype=np.int64)
+        self._step(cells.measure_texts, cells.put_texts, rows, wide, texts, bounds)
+
+    def _taken(self, rows: Places) -> bytes:
+        """What stands before the next column of these lines; what stands in others is written."""
+        head, before = self._head, self._rows
+        self._head = b""
+        if before is rows or before is None:
+            return head
+        if head:
+            self._add(cells.measure_same, cells.put_same, before, head)
+        return b""
+
+    def _step(self, measure: Callable[..., object], put: Callable[..., object], rows: Places, *column: Any) -> None:
+        self._add(measure, put, rows, self._taken(rows), *column)
+
+    def _add(self, measure: Callable[..., object], put: Callable[..., object], *column: Any) -> None:
+        views = tuple(map(_view, column))
+        measure(_view(self._lengths), *views)
+        self._steps.append((put, views))
+
+
+def _view(values: Any) -> memoryview:
+    """What both builds read and write without NumPy's objects."""
+    return memoryview(values)
