@@ -9,10 +9,10 @@ from handshake_inspect.render.layout import INDENT, Column, Style, Table, headin
 from handshake_inspect.report.model import Endpoint, Report
 from handshake_inspect.report.setup import OwnTime, SetupGroup, SetupSummary
 from handshake_inspect.report.setup_summary import slowest
-from handshake_inspect.wire.text import duration, share
+from handshake_inspect.wire.text import bounds, duration, share
 
 SHOWN = 10  # services
-FIGURES = "medians in ms, as the clients saw them, up to the first byte"
+FIGURES = "medians, as the clients saw them, up to the first byte"
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,8 @@ def _cell(figure: OwnTime | None, style: Style) -> str:
     if figure is None:
         return style.dash
     if figure.value_ns is not None:
-        return _ms(figure.value_ns)
-    return f"{_ms(figure.min_ns)}{style.dash}{_ms(figure.max_ns)}"
-
-
-def _ms(ns: int | None) -> str:
-    """Milliseconds to three digits."""
-    value = (ns or 0) / 1e6
-    return f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
+        return duration(figure.value_ns, style.micro)
+    return bounds(None, figure.min_ns, figure.max_ns, style.micro)
 
 
 def _remarks(summary: SetupSummary, style: Style) -> Iterator[str]:

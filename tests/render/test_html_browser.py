@@ -4,7 +4,7 @@ import http.server
 import threading
 
 import pytest
-from support.browser import PROGRAM, Browser
+from support.browser import AXE, PROGRAM, Browser
 
 from handshake_inspect import engine
 from handshake_inspect.engine.explain import stories
@@ -62,6 +62,18 @@ def test_it_is_quiet_and_fits(browser, folder, sample, width):
     assert browser.run(OVERLAPS) == ""
     assert browser.said == []
     assert len(browser.asked) == 1
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm install --no-save axe-core, or HSI_AXE")
+@pytest.mark.parametrize("width", [400, 1600])
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_everybody_can_use_it(browser, folder, sample, width):
+    """The rules of axe: names, contrast in dark and light, and nothing that a keyboard does not reach."""
+    browser.open(f"file://{folder}/{sample}.html", width=width, dark=width > 1000)
+    browser.run(UNFOLD)
+    browser.run(f"{AXE.read_text()}; 0")
+    broken = browser.run("axe.run().then(({violations}) => violations.map(each => [each.id, each.nodes[0].html]))")
+    assert broken == []
 
 
 def test_it_filters_sorts_and_unfolds(browser, folder):

@@ -172,10 +172,10 @@ def test_the_table_of_services():
     lines = list(setups(shown, 80, UTF8))
     server = str(service.server)
     assert lines[1:] == [
-        "SET-UP  medians in ms, as the clients saw them, up to the first byte",
-        "  server".ljust(len(server) + 2) + "  protocol  conns   TCP   TLS  waits     answer  first byte",
-        f"  {server}  TLS 1.3      41  40.5  43.2    0.9       70.9         156",
-        "  ".ljust(len(server) + 2) + f"  TLS 1.2      12  40.4  83.7    1.1  47.0{UTF8.dash}89.0         196",
+        "SET-UP  medians, as the clients saw them, up to the first byte",
+        "  server".ljust(len(server) + 2) + "  protocol  conns      TCP      TLS          answer  first byte",
+        f"  {server}  TLS 1.3      41  40.5 ms  43.2 ms         70.9 ms      156 ms",
+        "  ".ljust(len(server) + 2) + "  TLS 1.2      12  40.4 ms  83.7 ms  47 ms to 89 ms      196 ms",
         "  resumed 32.1 %; TLS failed 1.9 %; 12 of 53 could have used TLS 1.3: about 40",
         "  ms each; nagle 2",
     ]

@@ -12,6 +12,7 @@ from pathlib import Path
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PROGRAM = next(filter(None, map(shutil.which, NAMES)), None)
 PATIENCE_S = 60
+AXE = Path(os.environ.get("HSI_AXE", Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"))
 
 
 class Browser:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
@@ -40,9 +40,9 @@ class ServiceShown:
     service: Service
     established: str
     bar: Markup
-    otherwise: str
+    failing: str
     spark: Markup | None
-    rtt: list[tuple[int | None, str]] = field(default_factory=list)
+    rtt: dict[str, tuple[int | None, str]]
 
 
 def since_start(capture: Capture, times_ns: Sequence[int]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from markupsafe import Markup
@@ -42,6 +42,7 @@ SOURCES = 20  # of which the command is said
 ROOM = 300  # characters of a name
 PROBLEMS = 20
 QUIC = 20
+RTTS = ("median", "p95", "max")  # of a service
 SPARKS = 20  # services that have their attempts over time
 STYLE = Style(color=False, encoding="utf-8")
 LEGS: dict[Leg, tuple[str, str]] = {
@@ -233,11 +234,12 @@ class Sections:
                 svg.shares(service.outcomes.as_dict(), "outcomes"),
                 failures(service.outcomes),
                 svg.spark(spark) if spark is not None and spark.attempts else None,
-                [
-                    (ns, "" if ns is None else duration(ns))
-                    for ns in (usual(rtt, name) for name in ("median", "p95", "max"))
-                ],
+                {name: (ns, "" if ns is None else duration(ns)) for name in RTTS for ns in [usual(rtt, name)]},
             )
+
+    def measured(self, services: Sequence[ServiceShown]) -> list[str]:
+        """Which figures of the RTT any of these services has."""
+        return [name for name in RTTS if any(each.rtt[name][1] for each in services)]
 
     @property
     def afterwards(self) -> list[Column]:

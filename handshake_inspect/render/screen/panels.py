@@ -211,7 +211,7 @@ def _finding(scene: Scene, finding: Finding, width: int, most: int, *, advised: 
 
 # --- services ---------------------------------------------------------------------------------------------------------
 
-_LEAST_OTHERWISE = 14  # columns
+_LEAST_OTHERWISE = 15  # columns
 _LONGEST_SERVER = 44
 
 
@@ -252,7 +252,7 @@ def services(scene: Scene, width: int, room: int) -> list[Text]:
     named = f"SERVICES  {scene.view.sort}"
     head = "".join(f" {column.title:>{column.width}}" for column in columns)
     head += f"  {'process':<{process}}" if process else ""
-    head += "  otherwise" if otherwise else ""
+    head += "  not established" if otherwise else ""
     lines = [look.line((f"{'SERVICES':<8}", "bold"), (f"{named[8:]:<{server + 2 - 8}}{head}", "dim"))]
     if not shown:
         lines.append(look.line(("  none fits the filter" if scene.snapshot.services else "  none yet", "dim")))
