@@ -214,6 +214,12 @@ def test_inline_functions_stand_for_python_functions(twin):
     assert inline_functions(twin) == parameters
 
 
+def test_twins_with_inline_functions_have_file_names_of_their_own():
+    """Whatever their folders: Cython takes two of one name for the same, and compiles the functions of one only."""
+    names = [twin.name for twin in TWINS if inline_functions(twin)]
+    assert sorted(names) == sorted(set(names))
+
+
 # The build under test
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.report.column import Column, Numbers, Words
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_SERVER,
     SETUP_SERVER_HELLO,

@@ -9,7 +9,7 @@ import numpy as np
 from handshake_inspect.report import server_names
 from handshake_inspect.report import setup_columns as c
 from handshake_inspect.report.setup_names import chosen_protocol, named, protocol_text, server_name
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     SETUP_ALERT_ENCRYPTED,
     SETUP_ECH,
     SETUP_FALSE_START,

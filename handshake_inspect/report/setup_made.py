@@ -14,7 +14,7 @@ from handshake_inspect.report.leaves import PRESENCE, parts_of
 from handshake_inspect.report.setup import ExtraRoundTrip, Setup, Tls
 from handshake_inspect.report.setup_columns import those_with_one, whole
 from handshake_inspect.report.setup_names import named, protocols_offered, versions_offered
-from handshake_inspect.tcp.setup_facts import EXTRA_LOSS, EXTRA_NAGLE, EXTRA_WINDOW
+from handshake_inspect.tcp.setup.facts import EXTRA_LOSS, EXTRA_NAGLE, EXTRA_WINDOW
 from handshake_inspect.verdicts.setup.setups import Setup as Found
 
 _REASONS = {EXTRA_WINDOW: "window", EXTRA_LOSS: "loss", EXTRA_NAGLE: "nagle"}

@@ -14,7 +14,7 @@ import mmap
 import sys
 from typing import Any
 
-from handshake_inspect.tcp import setup_rows
+from handshake_inspect.tcp.setup import setup_rows
 from handshake_inspect.wire.row_access import clear_row, copy_row, prefetch_row, row_at, rows_of
 
 RETRIES_KEPT = 12  # more copies of a SYN than any common stack sends (Linux: 11)

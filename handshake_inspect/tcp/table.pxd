@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.index cimport Index
-from handshake_inspect.tcp.setups cimport Setups
+from handshake_inspect.tcp.setup.store cimport Setups
 from handshake_inspect.wire cimport fourtuple
 
 cdef uint32_t EMBRYO

@@ -10,7 +10,7 @@ from typing import Any
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_WAITING, NUMBER
 from handshake_inspect.tcp.index import Index
-from handshake_inspect.tcp.setups import Setups
+from handshake_inspect.tcp.setup.store import Setups
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import IPV4_MAPPED, MASK16, MASK32
 

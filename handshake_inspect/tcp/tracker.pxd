@@ -14,13 +14,12 @@ from handshake_inspect.tcp cimport (
     order,
     renumbering,
     rows,
-    setup,
-    setup_rows,
     wireshark,
     zeek,
 )
 from handshake_inspect.tcp.checksums cimport Checksums
-from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.tcp.setup cimport exchange, setup_rows
+from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 

@@ -15,8 +15,6 @@ from handshake_inspect.tcp import (
     order,
     renumbering,
     rows,
-    setup,
-    setup_rows,
     wireshark,
     zeek,
 )
@@ -62,8 +60,9 @@ from handshake_inspect.tcp.facts import (
     ZEEK_WROTE_A,
     ZEEK_WROTE_D,
 )
-from handshake_inspect.tcp.focus import Focus
-from handshake_inspect.tcp.setup_facts import QUICK, READ_OVER
+from handshake_inspect.tcp.setup import exchange, setup_rows
+from handshake_inspect.tcp.setup.facts import QUICK, READ_OVER
+from handshake_inspect.tcp.setup.focus import Focus
 from handshake_inspect.tcp.table import Table
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.wire import seqspace
@@ -182,7 +181,7 @@ class Tracker:
         endpoint.note_plain(sender, segment)
         connection.last_ns = max(connection.last_ns, segment.ts_ns)
         if not connection.quick & READ_OVER and self.reads:
-            setup.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
+            exchange.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
         return True
 
     def begin_quickly(self, connection: Any, i: int, sender: Any, peer: Any, side: int, segment: Any) -> bool:
@@ -330,7 +329,7 @@ class Tracker:
             and (segment.payload_len or connection.facts & SPOKEN or connection.syn_payload)
             and self.reads
         ):
-            setup.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
+            exchange.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
         self.settle(connection, sender, peer)
         return 0
 

@@ -4,7 +4,7 @@ import ipaddress
 
 import numpy as np
 
-from handshake_inspect.tcp import rows, setup_rows
+from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_SERVER_PROVED,
@@ -14,7 +14,8 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_SEEN,
 )
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup import setup_rows
+from handshake_inspect.tcp.setup.facts import (
     SETUP_CLIENT_FINISHED,
     SETUP_SERVER_FINISHED,
     SETUP_SERVER_HELLO,

@@ -230,7 +230,7 @@ class Read:
     def __init__(self, capture, row=0, *, limit=1 << 10, reads=True, block=None):
         from handshake_inspect.capture.pcap import PcapReader  # noqa: PLC0415
         from handshake_inspect.engine.pump import Pump  # noqa: PLC0415
-        from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP  # noqa: PLC0415
+        from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP  # noqa: PLC0415
         from handshake_inspect.tcp.tracker import Tracker  # noqa: PLC0415
 
         tracker = Tracker(limit)
@@ -261,7 +261,7 @@ class Read:
 
     def has(self, *names):
         """Whether all of these SETUP_* bits are set."""
-        from handshake_inspect.tcp import setup_facts  # noqa: PLC0415
+        from handshake_inspect.tcp.setup import facts as setup_facts  # noqa: PLC0415
 
         return all(self.setup.flags & getattr(setup_facts, f"SETUP_{name}") for name in names)
 

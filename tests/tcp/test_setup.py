@@ -25,7 +25,7 @@ from support.tls import (
     server,
 )
 
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_ALERTED,
     EXCHANGE_GIVEN_UP,
     EXCHANGE_UNREAD,

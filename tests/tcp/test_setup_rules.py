@@ -19,7 +19,7 @@ from support.tls import (
     server,
 )
 
-from handshake_inspect.tcp.setup_facts import EXTRA_NAGLE, EXTRA_WINDOW, SETUP_ALERT, UPGRADES
+from handshake_inspect.tcp.setup.facts import EXTRA_NAGLE, EXTRA_WINDOW, SETUP_ALERT, UPGRADES
 
 FLIGHT = hello_13() + record(700) + record(53)
 AES_256 = 0x1302

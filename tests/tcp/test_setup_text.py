@@ -3,7 +3,7 @@
 import pytest
 from support.tls import Read, Talk, client, client_hello, handshake, hello_13, record, server
 
-from handshake_inspect.tcp.setup_facts import EXTRA_LOSS, UPGRADES
+from handshake_inspect.tcp.setup.facts import EXTRA_LOSS, UPGRADES
 
 
 @pytest.fixture(scope="module")

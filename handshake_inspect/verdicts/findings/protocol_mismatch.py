@@ -10,7 +10,7 @@ One finding for each service and direction, from one connection on: `warning`.
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.setup_facts import EXCHANGE_ALERTED, SETUP_NOT_TLS
+from handshake_inspect.tcp.setup.facts import EXCHANGE_ALERTED, SETUP_NOT_TLS
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, first_of, target, window, write

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.setup_facts import EXTRA_NAGLE
+from handshake_inspect.tcp.setup.facts import EXTRA_NAGLE
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.grouping import Groups, group
 from handshake_inspect.verdicts.once import once

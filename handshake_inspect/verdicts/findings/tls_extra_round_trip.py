@@ -11,7 +11,7 @@ service pay it, else `info`.
 
 import numpy as np
 
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     SETUP_FALSE_START,
     SETUP_OFFERS_13,
     SETUP_SERVER_CHANGED,

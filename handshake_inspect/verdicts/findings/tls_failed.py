@@ -11,7 +11,7 @@ and probes look at ServerHello, and go.
 
 import numpy as np
 
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_SERVER,

@@ -9,7 +9,7 @@ TLS 1.3 a full handshake costs no round trip more, only computing and the certif
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.setup_facts import SETUP_PSK, SETUP_PSK_OFFERED, SETUP_SERVER_CHANGED
+from handshake_inspect.tcp.setup.facts import SETUP_PSK, SETUP_PSK_OFFERED, SETUP_SERVER_CHANGED
 from handshake_inspect.tls.numbers import TLS12
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric

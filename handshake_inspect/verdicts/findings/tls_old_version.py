@@ -5,7 +5,7 @@ One finding for each service, from one handshake on, `warning`: who does it, and
 
 import numpy as np
 
-from handshake_inspect.tcp.setup_facts import SETUP_OFFERS_13
+from handshake_inspect.tcp.setup.facts import SETUP_OFFERS_13
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import CITED, cite, first_of, ratio, target, window, write

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.setup_facts import LEAST_TICKET, MOST_SETTINGS, MOST_TICKET
-from handshake_inspect.tcp.setup_rows import CANDIDATES
+from handshake_inspect.tcp.setup.facts import LEAST_TICKET, MOST_SETTINGS, MOST_TICKET
+from handshake_inspect.tcp.setup.setup_rows import CANDIDATES
 from handshake_inspect.verdicts.sets import distinct
 from handshake_inspect.verdicts.setup.intervals import CLOSE, CLOSE_NS, Bools, Times
 from handshake_inspect.verdicts.setup.words import AMBIGUOUS, EXACT, TICKETS_SKIPPED

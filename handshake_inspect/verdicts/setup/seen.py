@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_MIDSTREAM, FACT_SYN, TRAIT_FIN, TRAIT_ISS, TRAIT_SEEN
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_SETUP,
     SETUP_EARLY_ENDED,
     SETUP_EARLY_REQUEST,

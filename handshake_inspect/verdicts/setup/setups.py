@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, TRAIT_SEEN
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_SETUP,
     EXCHANGE_UNREAD,
     EXTRA_LOSS,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_TFO, METHOD_DATA_ACK
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     EXTRA_LOSS,
     SETUP_CUT,
     SETUP_HOLE,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_LATE,

@@ -4,7 +4,7 @@ import pytest
 from support.setups import COMPLETE, MS, Rows
 
 from handshake_inspect.tcp.facts import FACT_RST
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_ALERTED,
     EXTRA_LOSS,
     EXTRA_NAGLE,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handshake_inspect.tcp.setup_rows import CANDIDATES
+from handshake_inspect.tcp.setup.setup_rows import CANDIDATES
 from handshake_inspect.verdicts.setup.answer import Candidates, Tickets, answers, named
 from handshake_inspect.verdicts.setup.words import AMBIGUOUS, EXACT, TICKETS_SKIPPED
 

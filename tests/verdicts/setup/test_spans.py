@@ -4,7 +4,7 @@ import pytest
 from support.setups import COMPLETE, MS, connected
 
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_TFO, METHOD_AMBIGUOUS, METHOD_DATA_ACK
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     EXTRA_LOSS,
     EXTRA_NAGLE,
     SETUP_CUT,

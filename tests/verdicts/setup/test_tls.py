@@ -4,7 +4,7 @@ import pytest
 from support.setups import COMPLETE, MS, connected
 
 from handshake_inspect.tcp.facts import FACT_RST, METHOD_AMBIGUOUS
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_LATE,

@@ -3,8 +3,8 @@
 from typing import Any
 
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp import setup_rows as sr
-from handshake_inspect.tcp.setup_facts import EXCHANGE_SETUP, SETUP_HOLE, SETUP_UNREAD
+from handshake_inspect.tcp.setup import setup_rows as sr
+from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP, SETUP_HOLE, SETUP_UNREAD
 from handshake_inspect.tls.names import Names
 
 BUFFERS = 1024

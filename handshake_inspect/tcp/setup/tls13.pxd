@@ -1,9 +1,9 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
-from handshake_inspect.tcp cimport setup_alerts, setup_tls12
-from handshake_inspect.tcp cimport setup_rows as sr
-from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.tcp.setup cimport alerts, tls12
+from handshake_inspect.tcp.setup cimport setup_rows as sr
+from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 
 cdef unsigned int FINISHED_NOT

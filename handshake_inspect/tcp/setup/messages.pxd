@@ -1,9 +1,9 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
-from handshake_inspect.tcp cimport setup_alerts, setup_hellos, setup_text, setup_tls12, setup_tls13
-from handshake_inspect.tcp cimport setup_rows as sr
-from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.tcp.setup cimport alerts, hellos, text, tls12, tls13
+from handshake_inspect.tcp.setup cimport setup_rows as sr
+from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 
 cdef unsigned int ROLE_FINISHED

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_LATE,

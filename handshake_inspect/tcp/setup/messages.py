@@ -1,12 +1,12 @@
 """What each record of a handshake is, before its contents are encrypted and after (RFC 8446, RFC 5246).
 
-What follows the hellos depends on the version that ServerHello chose: `setup_tls12.py`, `setup_tls13.py`.
+What follows the hellos depends on the version that ServerHello chose: `tls12.py`, `tls13.py`.
 """
 
 from typing import Any
 
-from handshake_inspect.tcp import setup_alerts, setup_hellos, setup_text, setup_tls12, setup_tls13
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup import alerts, hellos, text, tls12, tls13
+from handshake_inspect.tcp.setup.facts import (
     ROLE_FINISHED,
     ROLE_LAST,
     SETUP_ALERT,
@@ -17,7 +17,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_TLS,
     SETUP_UNREAD,
 )
-from handshake_inspect.tcp.setup_rows import HEAD
+from handshake_inspect.tcp.setup.setup_rows import HEAD
 from handshake_inspect.tls.numbers import (
     ALERT,
     APPLICATION_DATA,
@@ -41,7 +41,7 @@ def on_head(focus: Any) -> None:
         on_alert_record(focus)
         return
     if focus.setup.flags & SETUP_ALERT and kind != CHANGE_CIPHER_SPEC:
-        setup_alerts.withdraw_alert(focus)
+        alerts.withdraw_alert(focus)
     if focus.is_client:
         on_client(focus, kind)
     else:
@@ -53,7 +53,7 @@ def on_end(focus: Any) -> None:
     reading = focus.reading
     role = reading.role[focus.side]
     if role == ROLE_FINISHED:
-        setup_tls12.finish_server(focus, focus.ns, focus.frame)
+        tls12.finish_server(focus, focus.ns, focus.frame)
     elif role == ROLE_LAST:
         reading.last_ns = focus.ns
         reading.last_frame = focus.frame
@@ -70,25 +70,25 @@ def on_client(focus: Any, kind: int) -> None:
             reading.hello_end = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
             if not setup.flags & SETUP_HELLO_RETRY:
                 setup.client_hello_bytes += RECORD_HEADER + reading.length[side]
-            setup_hellos.gather_head(focus)
+            hellos.gather_head(focus)
             return
         if message == CLIENT_HELLO:
             on_client_hello(focus)
             return
     if not setup.flags & SETUP_TLS:
-        setup_text.revert(focus)
+        text.revert(focus)
         return
     if not setup.flags & SETUP_SERVER_HELLO or not seqspace.seq_ge(reading.ack[side], reading.server_hello_end):
         if kind == APPLICATION_DATA and may_be_early(focus):
-            setup_tls13.on_early_data(focus)
+            tls13.on_early_data(focus)
         return
     if setup.version == 0 and not infer_version(focus, kind, message):
         return
     answer(focus, kind)
-    if setup_hellos.is_tls13(setup.version):
-        setup_tls13.on_client(focus, kind)
+    if hellos.is_tls13(setup.version):
+        tls13.on_client(focus, kind)
     elif setup.version <= TLS12:
-        setup_tls12.on_client(focus, kind, message)
+        tls12.on_client(focus, kind, message)
 
 
 def may_be_early(focus: Any) -> bool:
@@ -103,7 +103,7 @@ def answer(focus: Any, kind: int) -> None:
     """The client goes on after the server's flight, which ends here."""
     reading = focus.reading
     setup = focus.setup
-    if reading.answered or (kind == CHANGE_CIPHER_SPEC and setup_hellos.is_tls13(setup.version)):
+    if reading.answered or (kind == CHANGE_CIPHER_SPEC and hellos.is_tls13(setup.version)):
         return
     reading.answered = 1
 
@@ -114,7 +114,7 @@ def on_client_hello(focus: Any) -> None:
     setup = focus.setup
     side = focus.side
     if not setup.flags & SETUP_TLS:
-        setup_text.upgrade(focus)
+        text.upgrade(focus)
         setup.flags |= SETUP_TLS
         setup.hello_ns = reading.seen_ns[side]
         setup.hello_frame = reading.frame[side]
@@ -125,7 +125,7 @@ def on_client_hello(focus: Any) -> None:
     else:
         return
     reading.hello_end = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
-    setup_hellos.read_message(focus)
+    hellos.read_message(focus)
 
 
 def infer_version(focus: Any, kind: int, message: int) -> bool:
@@ -134,17 +134,13 @@ def infer_version(focus: Any, kind: int, message: int) -> bool:
     setup = focus.setup
     if kind == APPLICATION_DATA:
         setup.version = TLS13
-    elif (
-        kind == HANDSHAKE
-        and message == CLIENT_HELLO
-        and setup_hellos.message_length(focus) == reading.length[focus.side]
-    ):
+    elif kind == HANDSHAKE and message == CLIENT_HELLO and hellos.message_length(focus) == reading.length[focus.side]:
         retry_after_all(focus)
         return False
     elif kind == HANDSHAKE:
         setup.version = TLS12
         if reading.changed[focus.side]:
-            setup_tls12.note_resumed(focus)
+            tls12.note_resumed(focus)
     else:
         reading.changed[focus.side] = 1
     return setup.version != 0
@@ -171,14 +167,14 @@ def on_server(focus: Any, kind: int) -> None:
         if kind != HANDSHAKE:
             return
         if reading.gather[side]:
-            setup_hellos.gather_head(focus)
+            hellos.gather_head(focus)
         elif reading.headed[side] > RECORD_HEADER and reading.head[side * HEAD + 5] == SERVER_HELLO:
             reading.server_hello_at = reading.header[side]
-            setup_hellos.read_message(focus)
-    elif setup_hellos.is_tls13(setup.version):
-        setup_tls13.on_server(focus, kind)
+            hellos.read_message(focus)
+    elif hellos.is_tls13(setup.version):
+        tls13.on_server(focus, kind)
     elif 0 < setup.version <= TLS12:
-        setup_tls12.on_server(focus, kind)
+        tls12.on_server(focus, kind)
 
 
 # -- alerts ------------------------------------------------------------------------------------------------------
@@ -190,8 +186,8 @@ def on_alert_record(focus: Any) -> None:
     side = focus.side
     clear = reading.length[side] == 2 and reading.headed[side] == RECORD_HEADER + 2
     if focus.is_client and not focus.setup.flags & SETUP_TLS:
-        setup_text.revert(focus)
-    elif clear and (reading.changed[side] == 0 or setup_hellos.is_tls13(focus.setup.version)):
-        setup_alerts.note_alert(focus, reading.head[side * HEAD + 5], reading.head[side * HEAD + 6])
+        text.revert(focus)
+    elif clear and (reading.changed[side] == 0 or hellos.is_tls13(focus.setup.version)):
+        alerts.note_alert(focus, reading.head[side * HEAD + 5], reading.head[side * HEAD + 6])
     elif reading.length[side] > 2:
-        setup_alerts.note_alert(focus, 0, 0)
+        alerts.note_alert(focus, 0, 0)

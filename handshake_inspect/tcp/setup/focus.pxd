@@ -1,8 +1,8 @@
 from libc.stdint cimport int64_t, uint32_t
 
 from handshake_inspect.tcp cimport rows
-from handshake_inspect.tcp cimport setup_rows as sr
-from handshake_inspect.tcp.setups cimport Setups
+from handshake_inspect.tcp.setup cimport setup_rows as sr
+from handshake_inspect.tcp.setup.store cimport Setups
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.tls cimport hello_row
 

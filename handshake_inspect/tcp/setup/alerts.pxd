@@ -1,8 +1,8 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
-from handshake_inspect.tcp cimport setup_rows as sr
-from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.tcp.setup cimport setup_rows as sr
+from handshake_inspect.tcp.setup.focus cimport Focus
 
 cdef uint32_t SETUP_ALERT
 cdef uint32_t SETUP_ALERT_ENCRYPTED

@@ -1,9 +1,9 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
-from handshake_inspect.tcp cimport setup_records, setup_text, setup_waits
-from handshake_inspect.tcp cimport setup_rows as sr
-from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.tcp.setup cimport records, text, waits
+from handshake_inspect.tcp.setup cimport setup_rows as sr
+from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tls cimport octet_store
 from handshake_inspect.wire cimport seqspace
 

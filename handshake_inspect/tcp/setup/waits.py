@@ -11,8 +11,8 @@ sent twice (Karn's rule, RFC 6298 section 3).
 
 from typing import Any
 
-from handshake_inspect.tcp import setup_rows as sr
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup import setup_rows as sr
+from handshake_inspect.tcp.setup.facts import (
     EXTRA_LOSS,
     EXTRA_NAGLE,
     EXTRA_WINDOW,

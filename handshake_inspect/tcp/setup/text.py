@@ -6,7 +6,7 @@ client begins as one of those does, is looked at beyond its first response.
 
 from typing import Any
 
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_ALERTED,
     MOST_OCTETS,
     READ_RECORDS,

@@ -1,8 +1,8 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
-from handshake_inspect.tcp cimport setup_rows as sr
-from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.tcp.setup cimport setup_rows as sr
+from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 
 cdef unsigned int ROLE_FINISHED

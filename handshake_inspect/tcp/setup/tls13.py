@@ -8,8 +8,8 @@ may be tickets, HTTP/2's SETTINGS or the response: candidates, among which the j
 
 from typing import Any
 
-from handshake_inspect.tcp import setup_alerts, setup_tls12
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup import alerts, tls12
+from handshake_inspect.tcp.setup.facts import (
     FINISHED_NOT,
     FINISHED_PERHAPS,
     FINISHED_SURELY,
@@ -31,7 +31,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_SERVER_FINISHED,
     SETUP_UNREAD,
 )
-from handshake_inspect.tcp.setup_rows import CANDIDATES
+from handshake_inspect.tcp.setup.setup_rows import CANDIDATES
 from handshake_inspect.tls.numbers import (
     AES_128_CCM_8_SHA256,
     AES_256_GCM_SHA384,
@@ -97,7 +97,7 @@ def on_client(focus: Any, kind: int) -> None:
     elif reading.finished != FINISHED_SURELY:
         on_flight(focus, length)
     elif focus.exchange.request_frame == 0:
-        setup_tls12.note_request(focus)
+        tls12.note_request(focus)
 
 
 def on_flight(focus: Any, length: int) -> None:
@@ -120,7 +120,7 @@ def on_flight(focus: Any, length: int) -> None:
             reading.finished = FINISHED_PERHAPS
             finish(focus)
         elif focus.exchange.request_frame == 0:
-            setup_tls12.note_request(focus)
+            tls12.note_request(focus)
         reading.before += 1
         if reading.records >= MOST_BEFORE:
             reading.finished = FINISHED_SURELY
@@ -171,9 +171,9 @@ def finish(focus: Any) -> None:
     """The client's Finished, which says where the server's was, too."""
     reading = focus.reading
     setup = focus.setup
-    setup_tls12.finish_client(focus)
+    tls12.finish_client(focus)
     if not setup.flags & SETUP_SERVER_FINISHED:
-        setup_tls12.finish_server(focus, reading.last_ns, reading.last_frame)
+        tls12.finish_server(focus, reading.last_ns, reading.last_frame)
     if setup.flags & SETUP_EARLY_SENT and not setup.flags & SETUP_EARLY_ENDED:
         setup.request_sent_ns = 0
         forget_candidates(focus)  # they answered nothing
@@ -293,4 +293,4 @@ def note_encrypted_alert(focus: Any) -> None:
     server = focus.side ^ 1 if focus.is_client else focus.side
     doubted = setup.flags & SETUP_CUT and (focus.reading.said or focus.reading.state[server] == READ_LOST)
     if setup.candidate_count == 0 and not doubted:
-        setup_alerts.note_alert(focus, 0, 0)
+        alerts.note_alert(focus, 0, 0)

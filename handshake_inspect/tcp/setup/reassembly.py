@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from handshake_inspect.tcp import setup_records, setup_text, setup_waits
-from handshake_inspect.tcp import setup_rows as sr
 from handshake_inspect.tcp.facts import TRAIT_ACKS
-from handshake_inspect.tcp.setup_facts import MOST_OCTETS, READ_TEXT, SETUP_HOLE
-from handshake_inspect.tcp.setup_rows import BUFFER, HELD
+from handshake_inspect.tcp.setup import records, text, waits
+from handshake_inspect.tcp.setup import setup_rows as sr
+from handshake_inspect.tcp.setup.facts import MOST_OCTETS, READ_TEXT, SETUP_HOLE
+from handshake_inspect.tcp.setup.setup_rows import BUFFER, HELD
 from handshake_inspect.tls import octet_store
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
@@ -21,9 +21,9 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
     end = focus.end
     fresh = seqspace.seq_gt(end, reading.beyond[side])
     if fresh:
-        setup_waits.on_data(focus, payload_len, options_len)
+        waits.on_data(focus, payload_len, options_len)
     elif payload_len > 1:
-        setup_waits.on_again(focus)  # one byte is a probe
+        waits.on_again(focus)  # one byte is a probe
     if seqspace.seq_le(focus.end, reading.next[side]):
         return
     if seqspace.seq_gt(focus.seq, reading.next[side]) and not is_hello_behind_text(focus):
@@ -44,7 +44,7 @@ def is_hello_behind_text(focus: Any) -> bool:
     reading = focus.reading
     if not focus.is_client or reading.state[focus.side] != READ_TEXT or not (reading.kind or reading.prologue):
         return False
-    if focus.captured < WHOLE_HELLO or not setup_text.looks_like_hello(focus.data, focus.at, focus.captured):
+    if focus.captured < WHOLE_HELLO or not text.looks_like_hello(focus.data, focus.at, focus.captured):
         return False
     if not focus.peer.traits & TRAIT_ACKS or seqspace.seq_lt(focus.peer.last_ack, focus.seq):
         return False
@@ -55,7 +55,7 @@ def is_hello_behind_text(focus: Any) -> bool:
 def feed(focus: Any) -> None:
     """Bytes that continue what is available."""
     reading = focus.reading
-    setup_records.read(focus)
+    records.read(focus)
     if not focus.over:
         reading.next[focus.side] = focus.end
 
@@ -93,7 +93,7 @@ def fill(focus: Any) -> None:
     buffer = sr.buffer_at(focus.setups.buffers, reading.hold[side] - 1)
     pass_over(buffer, reading.next[side])
     if not is_done(buffer):
-        setup_waits.lose(focus, focus.ns - first_held(buffer, focus.ns))
+        waits.lose(focus, focus.ns - first_held(buffer, focus.ns))
     feed(focus)
     while not focus.over:
         i = earliest(buffer, reading.next[side])

@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
-from handshake_inspect.tcp cimport setup_rows as sr
+from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tls.names cimport Names
 
 cdef uint32_t EXCHANGE_SETUP

@@ -7,8 +7,8 @@ took a header, the next flight of that side is looked at: it begins with a recor
 
 from typing import Any
 
-from handshake_inspect.tcp import setup_hellos, setup_messages, setup_text, setup_tls12, setup_tls13
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup import hellos, messages, text, tls12, tls13
+from handshake_inspect.tcp.setup.facts import (
     READ_LOST,
     READ_RECORDS,
     READ_STUCK,
@@ -20,7 +20,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_SERVER_TLS,
     SETUP_TLS,
 )
-from handshake_inspect.tcp.setup_rows import HEAD
+from handshake_inspect.tcp.setup.setup_rows import HEAD
 from handshake_inspect.tls import octet_store
 from handshake_inspect.tls.numbers import (
     ALERT,
@@ -41,7 +41,7 @@ def read(focus: Any) -> None:
     reading = focus.reading
     side = focus.side
     if reading.state[side] == READ_TEXT:
-        setup_text.read(focus)
+        text.read(focus)
         if focus.over or reading.state[side] == READ_TEXT:
             return
     if reading.state[side] == READ_LOST:
@@ -74,7 +74,7 @@ def walk(focus: Any, at: int) -> None:
             stop = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
             until = stop if seqspace.seq_lt(stop, focus.end) else focus.end
             if reading.gather[side]:
-                setup_hellos.gather(focus, at, until)
+                hellos.gather(focus, at, until)
             at = until
         if not focus.over:
             end_record(focus, at)
@@ -94,7 +94,7 @@ def take_head(focus: Any, at: int, place: int) -> int:
     reading.headed[side] = length
     if is_record(reading, side):
         note_server(focus)
-        setup_messages.on_head(focus)
+        messages.on_head(focus)
     else:
         reading.headed[side] = RECORD_HEADER
         refuse(focus)
@@ -133,7 +133,7 @@ def take_octet(focus: Any, at: int, value: int) -> None:
             return
         note_server(focus)
     if headed + 1 == min(HEAD, RECORD_HEADER + reading.length[side]):
-        setup_messages.on_head(focus)
+        messages.on_head(focus)
 
 
 def begin_record(focus: Any, at: int) -> None:
@@ -158,7 +158,7 @@ def end_record(focus: Any, at: int) -> None:
         and at == (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
     ):
         reading.headed[side] = 0
-        setup_messages.on_end(focus)
+        messages.on_end(focus)
 
 
 def is_record(reading: Any, side: int) -> bool:
@@ -177,7 +177,7 @@ def refuse(focus: Any) -> None:
     setup = focus.setup
     side = focus.side
     if not setup.flags & SETUP_TLS:
-        setup_text.revert(focus)
+        text.revert(focus)
     elif not focus.is_client and not setup.flags & SETUP_SERVER_TLS:
         not_tls(focus)
     elif setup.flags & SETUP_CUT:
@@ -203,9 +203,9 @@ def miss(focus: Any) -> None:
     reading.headed[focus.side] = 0
     reading.state[focus.side] = READ_LOST
     if reading.gather[focus.side]:
-        setup_hellos.drop_gathered(focus)
-    setup_tls12.on_cut(focus)
-    setup_tls13.on_cut(focus)
+        hellos.drop_gathered(focus)
+    tls12.on_cut(focus)
+    tls13.on_cut(focus)
 
 
 def find_again(focus: Any) -> None:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from handshake_inspect.tcp import setup_rows as sr
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup import setup_rows as sr
+from handshake_inspect.tcp.setup.facts import (
     READ_STUCK,
     SETUP_CUT,
     SETUP_EARLY_OFFERED,
@@ -16,7 +16,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_SERVER_HELLO,
     SETUP_UNREAD,
 )
-from handshake_inspect.tcp.setup_rows import BUFFER, HEAD
+from handshake_inspect.tcp.setup.setup_rows import BUFFER, HEAD
 from handshake_inspect.tls import hello, hello_row, octet_store
 from handshake_inspect.tls.numbers import (
     CHOSE_PSK,

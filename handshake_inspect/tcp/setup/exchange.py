@@ -7,10 +7,10 @@ All else is read byte by byte: TLS, servers that speak first, flights of several
 from typing import Any
 
 from handshake_inspect.decode import payload
-from handshake_inspect.tcp import setup_octets, setup_text, setup_waits
-from handshake_inspect.tcp import setup_rows as sr
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup import reassembly, text, waits
+from handshake_inspect.tcp.setup import setup_rows as sr
+from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_ALERTED,
     EXCHANGE_SETUP,
     EXCHANGE_UNREAD,
@@ -71,7 +71,7 @@ def observe(
         await_receipt(focus, segment)
         return
     if segment.flags & ACK:
-        setup_waits.on_acknowledgment(focus, segment.ack, segment.payload_len == 0 and not segment.flags & FIN)
+        waits.on_acknowledgment(focus, segment.ack, segment.payload_len == 0 and not segment.flags & FIN)
     if segment.payload_len:
         read(focus, owners, segment)
 
@@ -92,7 +92,7 @@ def await_receipt(focus: Any, segment: Any) -> None:
     elif segment.payload_len:
         reading.segments[side] += 1
         if segment.payload_len > 1 and seqspace.seq_le(focus.end, reading.beyond[side]):
-            setup_waits.on_again(focus)
+            waits.on_again(focus)
         if reading.segments[side] >= MOST_SEGMENTS:
             focus.finish()
 
@@ -108,7 +108,7 @@ def read(focus: Any, owners: Any, segment: Any) -> None:
     end = focus.end
     seq = focus.seq
     reading.segments[side] += 1
-    setup_octets.take(focus, segment.payload_len, segment.options_len)
+    reassembly.take(focus, segment.payload_len, segment.options_len)
     if focus.over:
         return
     if focus.is_client:
@@ -161,9 +161,7 @@ def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any
     if asked and sender.traits & TRAIT_ISS and segment.seq == (sender.iss + 1) & MASK32:
         exchange.response_ns = segment.ts_ns
         exchange.response_frame = frame_since(connection, segment)
-        if setup_text.looks_like_alert(
-            payload.octets(owners, segment), payload.start(segment), payload.captured(segment)
-        ):
+        if text.looks_like_alert(payload.octets(owners, segment), payload.start(segment), payload.captured(segment)):
             exchange.setup |= EXCHANGE_ALERTED
         connection.quick |= READ_OVER
         return True
@@ -190,14 +188,14 @@ def is_to_be_read(owners: Any, segment: Any) -> bool:
     data = payload.octets(owners, segment)
     at = payload.start(segment)
     count = payload.captured(segment)
-    return setup_text.looks_like_hello(data, at, count) or setup_text.kind_of_client(data, at, count) != UPGRADE_NONE
+    return text.looks_like_hello(data, at, count) or text.kind_of_client(data, at, count) != UPGRADE_NONE
 
 
 def in_midstream(owners: Any, connection: Any, side: int, segment: Any) -> bool:
     """As `is_plain`, where the capture lacks the beginning: only a ClientHello says that nothing came before."""
     if segment.payload_len == 0:
         return True
-    if side == connection.client and setup_text.looks_like_hello(
+    if side == connection.client and text.looks_like_hello(
         payload.octets(owners, segment), payload.start(segment), payload.captured(segment)
     ):
         return False
@@ -243,7 +241,7 @@ def continue_plain(focus: Any, reading: Any, client: int, options_len: int) -> N
     reading.segments[client] = 1
     reading.burst[client] = 1
     reading.spoke = client + 1
-    reading.small = ((behind - first) & MASK32) % setup_waits.largest(focus, options_len) != 0
+    reading.small = ((behind - first) & MASK32) % waits.largest(focus, options_len) != 0
     reading.prologue = 1
     reading.sent_ns[client] = exchange.request_ns
     if exchange.path:

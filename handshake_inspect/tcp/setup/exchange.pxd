@@ -3,9 +3,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport payload
 from handshake_inspect.decode cimport segment as seg
-from handshake_inspect.tcp cimport rows, setup_octets, setup_text, setup_waits
-from handshake_inspect.tcp cimport setup_rows as sr
-from handshake_inspect.tcp.focus cimport Focus
+from handshake_inspect.tcp cimport rows
+from handshake_inspect.tcp.setup cimport reassembly, text, waits
+from handshake_inspect.tcp.setup cimport setup_rows as sr
+from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 

@@ -6,8 +6,8 @@ There is one for every tracker, set anew for every segment that is read.
 from typing import Any
 
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp import setup_rows as sr
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup import setup_rows as sr
+from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_GIVEN_UP,
     EXCHANGE_SETUP,
     READ_OVER,

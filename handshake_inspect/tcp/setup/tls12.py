@@ -6,7 +6,7 @@ where a session is resumed.  Data before it (as the client's acknowledgments pro
 
 from typing import Any
 
-from handshake_inspect.tcp.setup_facts import (
+from handshake_inspect.tcp.setup.facts import (
     ROLE_FINISHED,
     SETUP_CERTIFICATE_SENT,
     SETUP_CERTIFICATE_WITHHELD,
@@ -16,7 +16,7 @@ from handshake_inspect.tcp.setup_facts import (
     SETUP_SERVER_FINISHED,
     SETUP_SPOKE_FIRST,
 )
-from handshake_inspect.tcp.setup_rows import HEAD
+from handshake_inspect.tcp.setup.setup_rows import HEAD
 from handshake_inspect.tls.numbers import (
     APPLICATION_DATA,
     CERTIFICATE,
