@@ -101,7 +101,7 @@ def _step(
 
 
 def _scattered(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """32 bits that tell nobody the next ones (the finalizer of MurmurHash3)."""
+    """32 bits from which nobody can predict the next ones (the finalizer of MurmurHash3)."""
     mixed = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(33)
     mixed *= np.uint64(0xFF51AFD7ED558CCD)

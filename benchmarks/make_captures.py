@@ -134,7 +134,7 @@ def _flood(frames: Frames, conns: Column, count: int, rng: np.random.Generator) 
 
 
 def _among_the_flood(dialogue: Dialogue, clients: Column, rng: np.random.Generator) -> None:
-    """Real clients: well before and after; in between some are heard at once, some on a retry, some never."""
+    """Real clients: well before and after; in between some are answered at once, some on a retry, some never."""
     offset = dialogue.now[clients] - EPOCH
     in_flood = (offset >= FLOOD_FROM * SECOND) & (offset < FLOOD_UNTIL * SECOND)
     retries = np.where(in_flood, rng.choice(4, len(clients), p=[0.5, 0.25, 0.1, 0.15]), 0)

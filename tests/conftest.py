@@ -54,7 +54,7 @@ def pytest_configure() -> None:
 
 
 def _hear(*names: str) -> None:
-    """Have processes that tests start hear these signals, also where nohup or a background job ignores them."""
+    """Have processes that tests start receive these signals, also where nohup or a background job ignores them."""
     for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)

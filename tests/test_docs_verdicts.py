@@ -107,7 +107,7 @@ def test_links_lead_to_the_section(word):
 
 
 @pytest.mark.parametrize("word", sorted(WORDS - BY_ICMP))
-def test_a_section_tells_what_is_seen_meant_confused_and_done(word):
+def test_a_section_says_what_is_seen_meant_confused_and_done(word):
     for part in ("On the wire:", "Means:", "Looks alike", "Do:"):
         assert f"**{part}" in SECTIONS[word], part
 

@@ -200,7 +200,7 @@ class Sips(io.RawIOBase):
 
 @EXAMPLES
 @given(conversations, st.lists(st.integers(1, 200), min_size=1, max_size=5), st.booleans())
-def test_how_the_octets_come_does_not_matter(conversation, sizes, as_pcapng):
+def test_how_the_bytes_come_does_not_matter(conversation, sizes, as_pcapng):
     taken = build(conversation)
     octets = captures.pcapng(taken) if as_pcapng else captures.pcap(taken, nano=True)
     assert json_of(Sips(octets, sizes)) == json_of(octets)
@@ -223,7 +223,7 @@ def test_a_file_cut_anywhere_is_analysed_up_to_the_cut(conversation, cut):
 
 @EXAMPLES
 @given(st.binary(max_size=400))
-def test_any_octets_give_a_report_or_a_capture_error(octets):
+def test_any_bytes_give_a_report_or_a_capture_error(octets):
     with suppress(CaptureError):
         report_of(octets)
 
@@ -278,7 +278,7 @@ def test_any_order_of_a_connection_gives_a_sound_report(order):
     )
 
 
-def test_equal_input_gives_equal_octets(pcaps):
+def test_equal_input_gives_equal_bytes(pcaps):
     for name in ("syn-flood-answered", "port-scan-syn", "two-capture-points"):
         path = pcaps / f"{name}.pcap"
         assert json_of(path) == json_of(path)

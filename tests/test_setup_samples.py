@@ -12,7 +12,7 @@ from handshake_inspect.expression.language import parse
 from handshake_inspect.expression.select import filtered, passing
 from handshake_inspect.report.setup_names import text
 
-TOLERANCE_NS = 1_000_000  # the calls begin before the kernel sends, and return after it was told
+TOLERANCE_NS = 1_000_000  # the calls begin before the kernel sends, and return after it has sent
 CLOCKED = [
     "tls12-full", "tls12-full-server-side", "tls12-full-between", "tls12-resumed", "tls13-resumed", "tls13-hello-retry",
     "smtp-starttls", "tls-slow-server", "plain-slow-answer",

@@ -77,7 +77,7 @@ class RemoteFile(io.RawIOBase):
         view[: len(octets)] = octets
         return len(octets)
 
-    def last_octets(self, count: int) -> bytes:
+    def last_bytes(self, count: int) -> bytes:
         """The last bytes, none where they cannot be had."""
         if self.size is None or not self._in_parts:
             return b""

@@ -112,7 +112,7 @@ class File:
 def _last_ns(source: Source, reader: FrameReader) -> int | None:
     """The time of the last frame that is stored; the reader, which has its first frame, is of no use after that."""
     for count in (_LOOK, _LONG_LOOK):
-        octets = source.last_octets(count)
+        octets = source.last_bytes(count)
         at = -1
         if isinstance(reader, PcapReader):
             at = tail.last_record(octets, reader.header_len, reader.big, reader.ticks, reader.ts_ns // _NS)

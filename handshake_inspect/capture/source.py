@@ -120,12 +120,12 @@ class Source:
         self.before = self.reader.frames = reader.frames
         self.reader.ts_ns = reader.ts_ns
 
-    def last_octets(self, count: int) -> bytes:
+    def last_bytes(self, count: int) -> bytes:
         """Show the last bytes of a file that is not compressed; none of what has no end yet."""
         if self._file is None or not self.size or self.compression is not None:
             return b""
         if isinstance(self._file, RemoteFile):
-            return self._file.last_octets(count)
+            return self._file.last_bytes(count)
         return os.pread(self._file.fileno(), count, max(self.size - count, 0))
 
     def fill(self) -> bool:

@@ -1,7 +1,7 @@
 """What an output option must not touch: what is read, another output, and captures.
 
-Files are told apart by device and inode, so links, other spellings of a path and `- < FILE` are the same file.  All is
-asked before anything is opened.
+Files are distinguished by device and inode, so links, other spellings of a path and `- < FILE` are the same file.
+All is asked before anything is opened.
 """
 # ruff: noqa: PLC0415
 

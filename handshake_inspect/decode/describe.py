@@ -13,7 +13,7 @@ _LEFT_OUT = frozenset({"ts_ns", "frame", "spare"})
 def describe(frame: bytes, link_type: int, wire_len: int | None = None) -> dict[str, int]:
     """Decode a frame alone; the keys are the fields of the record."""
     records = segment.segments(1)
-    frame_decoder.decode_octets(frame, len(frame) if wire_len is None else wire_len, link_type, records, 0)
+    frame_decoder.decode_bytes(frame, len(frame) if wire_len is None else wire_len, link_type, records, 0)
     return told(records[0])
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from handshake_inspect.decode import tcp_header
-from handshake_inspect.wire import octets
+from handshake_inspect.wire import big_endian
 from handshake_inspect.wire.const import (
     KIND_FRAGMENT,
     KIND_NONE,
@@ -42,7 +42,7 @@ def find_upper_layer(data: bytes, at: int, end: int, ip_end: int, protocol: int,
             return -tcp_header.ended_early(end, ip_end, out)
         following = data[at]
         if protocol == PROTO_FRAGMENT:
-            field = octets.be16(data, at + 2)
+            field = big_endian.be16(data, at + 2)
             if field >> 3:
                 return -KIND_FRAGMENT if following == PROTO_TCP else -KIND_NONE
             if field & 1:
@@ -65,5 +65,5 @@ def take_final_destination(data: bytes, at: int, length: int, out: Any) -> None:
         address = at + 8 + (length - 8) // 16 * 16 - 16
     else:
         return
-    out.dst_hi = octets.be64(data, address)
-    out.dst_lo = octets.be64(data, address + 8)
+    out.dst_hi = big_endian.be64(data, address)
+    out.dst_lo = big_endian.be64(data, address + 8)

@@ -174,7 +174,7 @@ class Reassembler:
         else:
             packet = _as_ipv6(piece.key[0], datagram.total, records[i]) + octets
         wire_len = len(packet) - len(octets) + datagram.total
-        kind = fast.decode_octets(packet, wire_len, 228 if piece.version == 4 else 229, records, i)
+        kind = fast.decode_bytes(packet, wire_len, 228 if piece.version == 4 else 229, records, i)
         if kind == KIND_TCP:
             records[i].notes |= NOTE_FIRST_FRAGMENT
         return kind

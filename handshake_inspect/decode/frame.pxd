@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport link, payload, segment, tcp_header, tunnels
-from handshake_inspect.wire cimport checksum, octets
+from handshake_inspect.wire cimport big_endian, checksum
 
 cdef uint64_t IPV4_MAPPED
 cdef int KIND_ONWARD, KIND_TCP
@@ -26,4 +26,4 @@ cdef bint decode_plain(
 ) noexcept nogil
 
 @cython.locals(kind=int)
-cpdef int decode_octets(bytes frame, uint32_t wire_len, uint32_t link_type, object records, Py_ssize_t i)
+cpdef int decode_bytes(bytes frame, uint32_t wire_len, uint32_t link_type, object records, Py_ssize_t i)

@@ -8,7 +8,7 @@ means.  A test holds the two ways to the same records.
 from typing import Any
 
 from handshake_inspect.decode import link, payload, segment, tcp_header, tunnels
-from handshake_inspect.wire import checksum, octets
+from handshake_inspect.wire import big_endian, checksum
 from handshake_inspect.wire.const import (
     IPV4_MAPPED,
     KIND_ONWARD,
@@ -24,7 +24,7 @@ _ETHERNET = 1
 def decode_frame(data: bytes, start: int, end: int, wire_len: int, link_type: int, out: Any) -> int:
     """Fill the record `out` from the frame `data[start:end]`, which was `wire_len` bytes on the wire.
 
-    Returns the KIND_* that is now `out.kind`.  Everything in the record is written anew except
+    Returns the KIND_* that is now `out.kind`.  Everything in the record is rewritten except
     `ts_ns` and `frame`; addresses, ports and numbers mean something for KIND_TCP and
     KIND_ICMP_ERROR, `notes` for every kind.
     """
@@ -49,21 +49,21 @@ def decode_plain(data: bytes, at: int, end: int, out: Any) -> bool:
 
     False for all else, and where anything is damaged or cut; the record has not changed then.
     """
-    ethertype = octets.be16(data, at)
+    ethertype = big_endian.be16(data, at)
     if ethertype == 0x0800:
-        total_len = octets.be16(data, at + 4)
+        total_len = big_endian.be16(data, at + 4)
         ip_end = at + 2 + total_len
         tcp_at = at + 22
         if (
             data[at + 2] != 0x45
             or data[at + 11] != PROTO_TCP
-            or octets.be16(data, at + 8) & 0x3FFF  # a fragment
+            or big_endian.be16(data, at + 8) & 0x3FFF  # a fragment
             or not 40 <= total_len <= LARGEST_MTU
             or (ip_end <= end and checksum.ones_sum(data, at + 2, at + 22) != 0xFFFF)
         ):
             return False
     elif ethertype == 0x86DD and end - at >= 62:
-        total_len = 40 + octets.be16(data, at + 6)
+        total_len = 40 + big_endian.be16(data, at + 6)
         ip_end = at + 2 + total_len
         tcp_at = at + 42
         if data[at + 2] >> 4 != 6 or data[at + 8] != PROTO_TCP or not 60 <= total_len <= LARGEST_MTU:
@@ -76,18 +76,18 @@ def decode_plain(data: bytes, at: int, end: int, out: Any) -> bool:
         return False
     if ethertype == 0x0800:
         out.ip_version = 4
-        out.ip_id = octets.be16(data, at + 6)
+        out.ip_id = big_endian.be16(data, at + 6)
         out.dont_fragment = data[at + 8] >> 6 & 1
         out.ttl = data[at + 10]
-        out.src_lo = IPV4_MAPPED | octets.be32(data, at + 14)
-        out.dst_lo = IPV4_MAPPED | octets.be32(data, at + 18)
+        out.src_lo = IPV4_MAPPED | big_endian.be32(data, at + 14)
+        out.dst_lo = IPV4_MAPPED | big_endian.be32(data, at + 18)
     else:
         out.ip_version = 6
         out.ttl = data[at + 9]
-        out.src_hi = octets.be64(data, at + 10)
-        out.src_lo = octets.be64(data, at + 18)
-        out.dst_hi = octets.be64(data, at + 26)
-        out.dst_lo = octets.be64(data, at + 34)
+        out.src_hi = big_endian.be64(data, at + 10)
+        out.src_lo = big_endian.be64(data, at + 18)
+        out.dst_hi = big_endian.be64(data, at + 26)
+        out.dst_lo = big_endian.be64(data, at + 34)
     tcp_header.read_header(data, tcp_at, header_len, header_len, out)
     out.payload_len = ip_end - tcp_at - header_len
     payload.place(data, tcp_at + header_len, limit - tcp_at - header_len, out)
@@ -96,7 +96,7 @@ def decode_plain(data: bytes, at: int, end: int, out: Any) -> bool:
     return True
 
 
-def decode_octets(frame: bytes, wire_len: int, link_type: int, records: Any, i: int) -> int:
+def decode_bytes(frame: bytes, wire_len: int, link_type: int, records: Any, i: int) -> int:
     """Decode one frame that is alone in `frame` into record `i` of the array `records`: the door for plain Python."""
     kind = decode_frame(frame, 0, len(frame), wire_len, link_type, segment.segment_at(segment.segments_of(records), i))
     records[i].spare = i

@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport extensions, segment, tcp_header
-from handshake_inspect.wire cimport fourtuple, octets
+from handshake_inspect.wire cimport big_endian, fourtuple
 
 cdef uint64_t IPV4_MAPPED, MASK32
 cdef int KIND_DAMAGED, KIND_ICMP_ERROR, KIND_NONE, KIND_UDP_ERROR

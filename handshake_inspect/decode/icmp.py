@@ -3,7 +3,7 @@
 from typing import Any
 
 from handshake_inspect.decode import extensions, tcp_header
-from handshake_inspect.wire import fourtuple, octets
+from handshake_inspect.wire import big_endian, fourtuple
 from handshake_inspect.wire.const import (
     IPV4_MAPPED,
     KIND_DAMAGED,
@@ -38,9 +38,9 @@ def decode_icmp(data: bytes, at: int, end: int, ip_end: int, protocol: int, out:
     out.reporter_hi = out.src_hi
     out.reporter_lo = out.src_lo
     if protocol == PROTO_ICMP and kind == 3 and out.icmp_code == 4 and limit - at >= 8:
-        out.mtu = octets.be16(data, at + 6)  # RFC 1191 section 4
+        out.mtu = big_endian.be16(data, at + 6)  # RFC 1191 section 4
     elif protocol != PROTO_ICMP and kind == 2 and limit - at >= 8:
-        mtu = octets.be32(data, at + 4)  # RFC 4443 section 3.2
+        mtu = big_endian.be32(data, at + 4)  # RFC 4443 section 3.2
         out.mtu = min(MASK16, mtu)
     if limit - at < 9:
         return tcp_header.ended_early(end, ip_end, out)
@@ -56,18 +56,18 @@ def quoted_ipv4(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     limit = min(end, ip_end)
     if limit - at < 20:
         return tcp_header.ended_early(end, ip_end, out)
-    if data[at + 9] not in (PROTO_TCP, PROTO_UDP) or octets.be16(data, at + 6) & 0x1FFF:
+    if data[at + 9] not in (PROTO_TCP, PROTO_UDP) or big_endian.be16(data, at + 6) & 0x1FFF:
         return KIND_NONE
     header_len = (data[at] & 15) * 4
     if header_len < 20:
         return tcp_header.ended_early(end, end, out)
     out.src_hi = 0
-    out.src_lo = IPV4_MAPPED | octets.be32(data, at + 12)
+    out.src_lo = IPV4_MAPPED | big_endian.be32(data, at + 12)
     out.dst_hi = 0
-    out.dst_lo = IPV4_MAPPED | octets.be32(data, at + 16)
+    out.dst_lo = IPV4_MAPPED | big_endian.be32(data, at + 16)
     if data[at + 9] == PROTO_UDP:
         return quoted_udp(data, at + header_len, end, ip_end, out)
-    return quoted_tcp(data, at + header_len, end, ip_end, at + octets.be16(data, at + 2), out)
+    return quoted_tcp(data, at + header_len, end, ip_end, at + big_endian.be16(data, at + 2), out)
 
 
 def quoted_ipv6(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
@@ -75,10 +75,10 @@ def quoted_ipv6(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     limit = min(end, ip_end)
     if limit - at < 40:
         return tcp_header.ended_early(end, ip_end, out)
-    out.src_hi = octets.be64(data, at + 8)
-    out.src_lo = octets.be64(data, at + 16)
-    out.dst_hi = octets.be64(data, at + 24)
-    out.dst_lo = octets.be64(data, at + 32)
+    out.src_hi = big_endian.be64(data, at + 8)
+    out.src_lo = big_endian.be64(data, at + 16)
+    out.dst_hi = big_endian.be64(data, at + 24)
+    out.dst_lo = big_endian.be64(data, at + 32)
     found = extensions.find_upper_layer(data, at + 40, end, ip_end, data[at + 6], out)
     if found <= 0:
         # A later fragment in a quote is no fragment of this capture.
@@ -87,15 +87,15 @@ def quoted_ipv6(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
         return quoted_udp(data, found >> 8, end, ip_end, out)
     if found & 0xFF != PROTO_TCP:
         return KIND_NONE
-    return quoted_tcp(data, found >> 8, end, ip_end, at + 40 + octets.be16(data, at + 4), out)
+    return quoted_tcp(data, found >> 8, end, ip_end, at + 40 + big_endian.be16(data, at + 4), out)
 
 
 def quoted_udp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     """Read the ports of a UDP datagram that an error quotes; one that quotes less is nothing to us."""
     if min(end, ip_end) - at < 4:
         return KIND_NONE
-    out.src_port = octets.be16(data, at)
-    out.dst_port = octets.be16(data, at + 2)
+    out.src_port = big_endian.be16(data, at)
+    out.dst_port = big_endian.be16(data, at + 2)
     out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, out.src_port, out.dst_hi, out.dst_lo, out.dst_port)
     return KIND_UDP_ERROR
 
@@ -108,14 +108,14 @@ def quoted_tcp(data: bytes, at: int, end: int, ip_end: int, quoted_end: int, out
     limit = min(end, ip_end)
     if limit - at < 8:
         return tcp_header.ended_early(end, ip_end, out)
-    src_port = octets.be16(data, at)
-    dst_port = octets.be16(data, at + 2)
+    src_port = big_endian.be16(data, at)
+    dst_port = big_endian.be16(data, at + 2)
     out.src_port = src_port
     out.dst_port = dst_port
-    out.seq = octets.be32(data, at + 4)
+    out.seq = big_endian.be32(data, at + 4)
     out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, src_port, out.dst_hi, out.dst_lo, dst_port)
     if limit - at >= 14:
-        out.ack = octets.be32(data, at + 8)
+        out.ack = big_endian.be32(data, at + 8)
         out.flags = (data[at + 12] & 1) << 8 | data[at + 13]
         payload_len = quoted_end - at - (data[at + 12] >> 4) * 4
         if payload_len > 0:

@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport extensions, icmp, onward, payload, segment, tcp_header
-from handshake_inspect.wire cimport checksum, fourtuple, octets
+from handshake_inspect.wire cimport big_endian, checksum, fourtuple
 
 cdef uint64_t IPV4_MAPPED
 cdef int KIND_DAMAGED, KIND_FRAGMENT, KIND_NONE, KIND_TCP, KIND_UDP

@@ -3,7 +3,7 @@
 from typing import Any
 
 from handshake_inspect.decode import extensions, icmp, onward, payload, tcp_header
-from handshake_inspect.wire import checksum, fourtuple, octets
+from handshake_inspect.wire import big_endian, checksum, fourtuple
 from handshake_inspect.wire.const import (
     IPV4_MAPPED,
     KIND_DAMAGED,
@@ -43,7 +43,7 @@ def decode_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
     if end - at < 20:
         return tcp_header.ended_early(end, wire_end, out)
     header_len = (data[at] & 15) * 4
-    total_len = octets.be16(data, at + 2)
+    total_len = big_endian.be16(data, at + 2)
     ip_end = at + total_len
     if total_len == 0:  # too long for the field, or to be filled in by the card
         out.notes |= NOTE_OFFLOADED
@@ -53,20 +53,20 @@ def decode_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
     if data[at] >> 4 != 4 or header_len < 20 or header_len > ip_end - at:
         out.notes |= NOTE_BAD_HEADER_LENGTH
         return KIND_DAMAGED
-    fragment = octets.be16(data, at + 6)
+    fragment = big_endian.be16(data, at + 6)
     protocol = data[at + 9]
     out.ip_version = 4
-    out.ip_id = octets.be16(data, at + 4)
+    out.ip_id = big_endian.be16(data, at + 4)
     out.dont_fragment = fragment >> 14 & 1
     out.ttl = data[at + 8]
-    out.src_lo = IPV4_MAPPED | octets.be32(data, at + 12)
-    out.dst_lo = IPV4_MAPPED | octets.be32(data, at + 16)
+    out.src_lo = IPV4_MAPPED | big_endian.be32(data, at + 12)
+    out.dst_lo = IPV4_MAPPED | big_endian.be32(data, at + 16)
     if fragment & 0x3FFF:
         if fragment & 0x1FFF:
             return KIND_FRAGMENT if protocol == PROTO_TCP else KIND_NONE
         out.notes |= NOTE_FIRST_FRAGMENT
     if protocol == PROTO_TCP:
-        if ip_end <= end and checksum.ones_sum(data, at, at + header_len) != 0xFFFF and octets.be16(data, at + 10):
+        if ip_end <= end and checksum.ones_sum(data, at, at + header_len) != 0xFFFF and big_endian.be16(data, at + 10):
             out.notes |= NOTE_BAD_CHECKSUM | NOTE_BAD_IP_CHECKSUM
         kind = tcp_header.decode_tcp(data, at + header_len, end, ip_end, out)
         if kind == KIND_TCP and ip_end <= end:
@@ -82,16 +82,16 @@ def decode_ipv6(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
     if data[at] >> 4 != 6:
         out.notes |= NOTE_BAD_HEADER_LENGTH
         return KIND_DAMAGED
-    payload_len = octets.be16(data, at + 4)
+    payload_len = big_endian.be16(data, at + 4)
     ip_end = at + 40 + payload_len
     if payload_len == 0:  # a jumbogram (RFC 2675), or BIG TCP, which need not say so
         ip_end = wire_end
     out.ip_version = 6
     out.ttl = data[at + 7]
-    out.src_hi = octets.be64(data, at + 8)
-    out.src_lo = octets.be64(data, at + 16)
-    out.dst_hi = octets.be64(data, at + 24)
-    out.dst_lo = octets.be64(data, at + 32)
+    out.src_hi = big_endian.be64(data, at + 8)
+    out.src_lo = big_endian.be64(data, at + 16)
+    out.dst_hi = big_endian.be64(data, at + 24)
+    out.dst_lo = big_endian.be64(data, at + 32)
     if ip_end - at > LARGEST_MTU or payload_len == 0:
         out.notes |= NOTE_OFFLOADED
     if data[at + 6] == PROTO_TCP:
@@ -135,14 +135,14 @@ def udp_tunnel(data: bytes, at: int, end: int, ip_end: int) -> bool:
     """Whether a UDP datagram may be that of a tunnel: its ports are no proof, `tunnels.udp` looks closer."""
     if min(end, ip_end) - at < 16:
         return False
-    source = octets.be16(data, at)
-    target = octets.be16(data, at + 2)
+    source = big_endian.be16(data, at)
+    target = big_endian.be16(data, at + 2)
     if TUNNELS[target] or TUNNELS[source] & (TUNNEL_FROM | TUNNEL_SEALED):
         return True
     if data[at + 8] >> 4 != 6 or min(end, ip_end) - at < 48:
         return False
     # Between Teredo's clients, on ports of their own.
-    return octets.be32(data, at + 16) == _TEREDO or octets.be32(data, at + 32) == _TEREDO
+    return big_endian.be32(data, at + 16) == _TEREDO or big_endian.be32(data, at + 32) == _TEREDO
 
 
 def udp_datagram(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
@@ -150,12 +150,12 @@ def udp_datagram(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     limit = min(end, ip_end)
     if limit - at < 9 or out.notes & NOTE_FIRST_FRAGMENT:
         return KIND_NONE
-    length = octets.be16(data, at + 4)
+    length = big_endian.be16(data, at + 4)
     if length > 8 and length < ip_end - at:  # 0 stands for more than the field can say (RFC 2675)
         ip_end = at + length
         limit = min(end, ip_end)
-    out.src_port = octets.be16(data, at)
-    out.dst_port = octets.be16(data, at + 2)
+    out.src_port = big_endian.be16(data, at)
+    out.dst_port = big_endian.be16(data, at + 2)
     out.payload_len = (ip_end - at - 8) & MASK32
     payload.place(data, at + 8, max(limit - at - 8, 0), out)
     out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, out.src_port, out.dst_hi, out.dst_lo, out.dst_port)

@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport uint32_t
 
 from handshake_inspect.decode cimport ip, onward, segment, tcp_header
-from handshake_inspect.wire cimport octets
+from handshake_inspect.wire cimport big_endian
 
 cdef int KIND_DAMAGED, KIND_DECLINED, KIND_NONE
 cdef unsigned int NOTE_BAD_HEADER_LENGTH

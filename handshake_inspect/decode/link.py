@@ -3,7 +3,7 @@
 from typing import Any
 
 from handshake_inspect.decode import ip, onward, tcp_header
-from handshake_inspect.wire import octets
+from handshake_inspect.wire import big_endian
 from handshake_inspect.wire.const import KIND_DAMAGED, KIND_DECLINED, KIND_NONE, NOTE_BAD_HEADER_LENGTH
 from handshake_inspect.wire.encapsulation import (
     BEHIND,
@@ -32,15 +32,15 @@ def decode_link(data: bytes, at: int, end: int, wire_end: int, link_type: int, o
     if framing == FRAMING_ETHERNET:
         if end - at < 14:
             return tcp_header.ended_early(end, wire_end, out)
-        return by_ethertype(data, at + 14, end, wire_end, octets.be16(data, at + 12), out)
+        return by_ethertype(data, at + 14, end, wire_end, big_endian.be16(data, at + 12), out)
     if framing == FRAMING_SLL:
         if end - at < 16:
             return tcp_header.ended_early(end, wire_end, out)
-        return by_ethertype(data, at + 16, end, wire_end, octets.be16(data, at + 14), out)
+        return by_ethertype(data, at + 16, end, wire_end, big_endian.be16(data, at + 14), out)
     if framing == FRAMING_SLL2:
         if end - at < 20:
             return tcp_header.ended_early(end, wire_end, out)
-        return by_ethertype(data, at + 20, end, wire_end, octets.be16(data, at), out)
+        return by_ethertype(data, at + 20, end, wire_end, big_endian.be16(data, at), out)
     if framing == FRAMING_IP:
         return by_version(data, at, end, wire_end, link_type, out)
     if framing == FRAMING_FAMILY:
@@ -53,7 +53,7 @@ def by_ethertype(data: bytes, at: int, end: int, wire_end: int, ethertype: int, 
     while BEHIND[ethertype] == BEHIND_VLAN:
         if end - at < 4:
             return tcp_header.ended_early(end, wire_end, out)
-        ethertype = octets.be16(data, at + 2)
+        ethertype = big_endian.be16(data, at + 2)
         at += 4
     behind = BEHIND[ethertype]
     if behind == BEHIND_IPV4:
@@ -84,7 +84,7 @@ def by_family(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
     """Read a packet behind its address family, in the capturing host's byte order and with its AF_INET6."""
     if end - at < 4:
         return tcp_header.ended_early(end, wire_end, out)
-    family = octets.be16(data, at + 2)
+    family = big_endian.be16(data, at + 2)
     if family == 0:
         family = data[at] | data[at + 1] << 8
     if family == 2:

@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport payload, segment
-from handshake_inspect.wire cimport checksum, fourtuple, octets
+from handshake_inspect.wire cimport big_endian, checksum, fourtuple
 
 cdef int KIND_DAMAGED, KIND_TCP
 cdef unsigned int ACK, AE, CWR, ECE, SYN

@@ -3,7 +3,7 @@
 from typing import Any
 
 from handshake_inspect.decode import payload
-from handshake_inspect.wire import checksum, fourtuple, octets
+from handshake_inspect.wire import big_endian, checksum, fourtuple
 from handshake_inspect.wire.const import (
     ACK,
     AE,
@@ -70,21 +70,21 @@ def decode_tcp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
 def read_header(data: bytes, at: int, header_len: int, captured: int, out: Any) -> None:
     """Read a header of which `captured` bytes are there: all of it, or at least 14."""
     flags = (data[at + 12] & 1) << 8 | data[at + 13]
-    src_port = octets.be16(data, at)
-    dst_port = octets.be16(data, at + 2)
+    src_port = big_endian.be16(data, at)
+    dst_port = big_endian.be16(data, at + 2)
     out.src_port = src_port
     out.dst_port = dst_port
-    out.seq = octets.be32(data, at + 4)
-    out.ack = octets.be32(data, at + 8)
+    out.seq = big_endian.be32(data, at + 4)
+    out.ack = big_endian.be32(data, at + 8)
     out.flags = flags
     out.options_len = header_len - 20
     out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, src_port, out.dst_hi, out.dst_lo, dst_port)
     if captured == header_len:
-        out.window = octets.be16(data, at + 14)
+        out.window = big_endian.be16(data, at + 14)
         read_options(data, at, header_len, out)
     else:
         out.notes |= NOTE_CUT_OPTIONS
-        out.window = octets.be16(data, at + 14) if captured >= 16 else MASK16  # not known, but hardly 0
+        out.window = big_endian.be16(data, at + 14) if captured >= 16 else MASK16  # not known, but hardly 0
         decode_options(data, at + 20, at + captured, out)
     if flags & SYN and flags & (AE | CWR | ECE):
         out.options |= ecn_setup(flags)
@@ -92,20 +92,20 @@ def read_header(data: bytes, at: int, header_len: int, captured: int, out: Any) 
 
 def read_options(data: bytes, at: int, header_len: int, out: Any) -> None:
     """Read the options of a header that is there as a whole: as most stacks write them, at once."""
-    if header_len == 32 and octets.be32(data, at + 20) == _STAMPS:
+    if header_len == 32 and big_endian.be32(data, at + 20) == _STAMPS:
         out.options = OPT_TIMESTAMPS
-        out.tsval = octets.be32(data, at + 24)
-        out.tsecr = octets.be32(data, at + 28)
+        out.tsval = big_endian.be32(data, at + 24)
+        out.tsecr = big_endian.be32(data, at + 28)
     elif (
         header_len == 40
-        and octets.be16(data, at + 20) == _MSS
-        and octets.be32(data, at + 24) == _SACK_AND_STAMPS
-        and octets.be32(data, at + 36) >> 8 == _SCALE
+        and big_endian.be16(data, at + 20) == _MSS
+        and big_endian.be32(data, at + 24) == _SACK_AND_STAMPS
+        and big_endian.be32(data, at + 36) >> 8 == _SCALE
     ):
         out.options = OPT_MSS | OPT_SACK_PERMITTED | OPT_TIMESTAMPS | OPT_WINDOW_SCALE
-        out.mss = octets.be16(data, at + 22)
-        out.tsval = octets.be32(data, at + 28)
-        out.tsecr = octets.be32(data, at + 32)
+        out.mss = big_endian.be16(data, at + 22)
+        out.tsval = big_endian.be32(data, at + 28)
+        out.tsecr = big_endian.be32(data, at + 32)
         out.window_scale = data[at + 39]
     elif header_len > 20:
         decode_options(data, at + 20, at + header_len, out)
@@ -151,7 +151,7 @@ def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:
         if length != 4:
             return False
         out.options |= OPT_MSS
-        out.mss = octets.be16(data, at + 2)
+        out.mss = big_endian.be16(data, at + 2)
     elif kind == 3:
         if length != 3:
             return False
@@ -165,14 +165,14 @@ def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:
         if length < 10 or (length - 2) % 8:
             return False
         out.options |= OPT_SACK
-        out.sack_left = octets.be32(data, at + 2)
-        out.sack_right = octets.be32(data, at + 6)
+        out.sack_left = big_endian.be32(data, at + 2)
+        out.sack_right = big_endian.be32(data, at + 6)
     elif kind == 8:
         if length != 10:
             return False
         out.options |= OPT_TIMESTAMPS
-        out.tsval = octets.be32(data, at + 2)
-        out.tsecr = octets.be32(data, at + 6)
+        out.tsval = big_endian.be32(data, at + 2)
+        out.tsecr = big_endian.be32(data, at + 6)
     elif kind == 30:
         if length < 3:
             return False
@@ -180,7 +180,7 @@ def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:
     elif kind == 34:
         out.options |= OPT_TFO
         out.tfo_cookie_len = length - 2
-    elif kind == 254 and length >= 4 and octets.be16(data, at + 2) == 0xF989:
+    elif kind == 254 and length >= 4 and big_endian.be16(data, at + 2) == 0xF989:
         out.options |= OPT_TFO  # Fast Open before it had a number (RFC 7413 section 4.1.1)
         out.tfo_cookie_len = length - 4
     return True
@@ -204,7 +204,7 @@ def judge_checksum(data: bytes, at: int, ip_end: int, out: Any) -> None:
         if not out.notes & NOTE_BAD_CHECKSUM:  # of the IP header
             out.notes |= NOTE_CHECKSUM_GOOD
         return
-    field = octets.be16(data, at + 16)
+    field = big_endian.be16(data, at + 16)
     if field == 0 or field == checksum.fold(pseudo) or field == checksum.fold(bare):
         out.notes |= NOTE_CHECKSUM_OFFLOADED
     else:

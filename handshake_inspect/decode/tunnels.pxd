@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
 from handshake_inspect.decode cimport ip, link, onward, segment, tcp_header
-from handshake_inspect.wire cimport octets
+from handshake_inspect.wire cimport big_endian
 
 cdef int KIND_DAMAGED, KIND_DECLINED, KIND_NONE, KIND_ONWARD
 cdef int MAX_LAYERS

@@ -6,7 +6,7 @@ Each step reads one header and goes on with what is behind it.  What is rarer is
 from typing import Any
 
 from handshake_inspect.decode import ip, link, onward, segment, tcp_header
-from handshake_inspect.wire import octets
+from handshake_inspect.wire import big_endian
 from handshake_inspect.wire.const import (
     KIND_DAMAGED,
     KIND_DECLINED,
@@ -94,7 +94,7 @@ def step(layer: int, data: bytes, at: int, end: int, wire_end: int, out: Any) ->
 
 
 def inner(layer: int, data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
-    """Begin anew with what is behind a header."""
+    """Start again with what is behind a header."""
     notes = out.notes & NOTE_TUNNELED
     segment.clear(out)
     out.notes = notes | NOTE_SNAPPED if wire_end > end else notes
@@ -115,8 +115,8 @@ def gre(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
     """GRE (RFC 2784, RFC 2890), and that of PPTP (RFC 2637), whose acknowledgment comes last."""
     if end - at < 4:
         return tcp_header.ended_early(end, wire_end, out)
-    flags = octets.be16(data, at)
-    protocol = octets.be16(data, at + 2)
+    flags = big_endian.be16(data, at)
+    protocol = big_endian.be16(data, at + 2)
     if flags & _GRE_ROUTING:  # source routing, which nobody has used since RFC 2784
         return onward.unread(UNREAD_GRE, protocol, out)
     at += 4 + gre_fields(flags)
@@ -200,7 +200,7 @@ def by_ppp(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
         protocol = data[at] + 0
         at += 1
     else:
-        protocol = octets.be16(data, at)
+        protocol = big_endian.be16(data, at)
         at += 2
     layer = PPP_LAYERS[protocol]
     if layer == BEHIND_SEALED:
@@ -214,8 +214,8 @@ def udp(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
     A port alone is no proof, for anybody may use it: the header must look right too, and what is inside must begin as
     a packet does; else it is a datagram like any other.
     """
-    source = octets.be16(data, at)
-    target = octets.be16(data, at + 2)
+    source = big_endian.be16(data, at)
+    target = big_endian.be16(data, at + 2)
     if (TUNNELS[target] | TUNNELS[source]) & TUNNEL_SEALED:
         port = target if TUNNELS[target] & TUNNEL_SEALED else source + 0
         if is_sealed(port, data, at + 8):
@@ -235,9 +235,9 @@ def udp(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
 def is_sealed(port: int, data: bytes, at: int) -> bool:
     """Whether an encrypted tunnel's datagram begins at `at`, where there are 8 bytes."""
     if port == _ESP_PORT:
-        return octets.be32(data, at) != 0  # zeros mark the key exchange (RFC 3948 section 2.2)
+        return big_endian.be32(data, at) != 0  # zeros mark the key exchange (RFC 3948 section 2.2)
     if port == _WIREGUARD_PORT:
-        return octets.be32(data, at) == _WIREGUARD_DATA
+        return big_endian.be32(data, at) == _WIREGUARD_DATA
     if port == _CAPWAP_PORT:
         return data[at] == 1  # a DTLS header follows (RFC 5415 section 4.2)
     return port == _DTLS_PORT and data[at] == 23  # application data
@@ -260,7 +260,7 @@ def geneve(data: bytes, at: int, end: int) -> int:
     """Geneve (RFC 8926), with options of any length."""
     if data[at] >> 6:
         return 0
-    layer = GRE_LAYERS[octets.be16(data, at + 2)]
+    layer = GRE_LAYERS[big_endian.be16(data, at + 2)]
     at += 8 + (data[at] & 0x3F) * 4
     if layer in (LAYER_ETHERNET, LAYER_MPLS):
         return at << 8 | layer

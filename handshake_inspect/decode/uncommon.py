@@ -78,7 +78,7 @@ def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int, parts:
         if layer in {"ip", "family"}:
             layer = "ipv6" if octets[:1] and octets[0] >> 4 == 6 else "ipv4"
         if layer in _RAW_LINK_TYPE:
-            kind = fast.decode_octets(octets, wire_len, _RAW_LINK_TYPE[layer], records, i)
+            kind = fast.decode_bytes(octets, wire_len, _RAW_LINK_TYPE[layer], records, i)
             if kind == KIND_DAMAGED and datagram and whole:
                 break  # it only seemed to be a tunnel
             if kind != KIND_DECLINED:

@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from handshake_inspect.decode import segment, uncommon
 from handshake_inspect.decode.fragments import DATAGRAMS, TIMEOUT_NS, Key, Reassembler, locate
-from handshake_inspect.decode.frame import decode_octets
+from handshake_inspect.decode.frame import decode_bytes
 from handshake_inspect.wire.const import (
     KIND_DAMAGED,
     KIND_DECLINED,
@@ -56,7 +56,7 @@ class Pairs:
     def of(self, frame: Frame) -> About:
         """What it is about; no pair where that is unknown, or not known yet."""
         parts: list[uncommon.Part] = []
-        kind = decode_octets(frame.octets, frame.wire_len, frame.link_type, self._storage, 0)
+        kind = decode_bytes(frame.octets, frame.wire_len, frame.link_type, self._storage, 0)
         if kind == KIND_DECLINED:
             kind = uncommon.decode_uncommon(frame.octets, frame.wire_len, frame.link_type, self._storage, 0, parts)
         first = self._storage[0].notes & NOTE_FIRST_FRAGMENT != 0

@@ -48,8 +48,8 @@ class LoggingTracker(Tracker):
         self.logged = 0  # ever
         self.syns_logged = 0  # ever; the last SYNS of them are there
         self.followed = 0  # how often `follow` was called
-        self.connection_mask_words = rows.notable_octets("Connection")
-        self.endpoint_mask_words = rows.notable_octets("Endpoint")
+        self.connection_mask_words = rows.notable_bytes("Connection")
+        self.endpoint_mask_words = rows.notable_bytes("Endpoint")
         self.connection_mask = rows.words_of(self.connection_mask_words)
         self.endpoint_mask = rows.words_of(self.endpoint_mask_words)
         self.keep: Any = None  # keep(slot, notable) returns the slot of the next logged segment

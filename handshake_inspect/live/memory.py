@@ -11,7 +11,7 @@ _U32 = struct.Struct("=I")
 
 
 def address(octets: Any) -> Any:
-    """Give what bytes are read and written by: a pointer in the compiled build, valid as long as `octets` lives."""
+    """What bytes are read and written by: a pointer in the compiled build, valid as long as `octets` lives."""
     return octets
 
 

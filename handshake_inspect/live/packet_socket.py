@@ -113,7 +113,7 @@ class RingSource(LiveSource):
         """Say what the kernel received and dropped so far."""
         if self._socket.fileno() >= 0:
             received, dropped, _ = struct.unpack("=III", self._socket.getsockopt(_SOL_PACKET, _STATISTICS, 12))
-            self._counted[0] += received  # the kernel begins anew whenever it is asked
+            self._counted[0] += received  # the kernel starts again from 0 whenever it is asked
             self._counted[1] += dropped
         return Counters(*self._counted)
 

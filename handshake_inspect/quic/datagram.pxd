@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
-from handshake_inspect.wire cimport octets
+from handshake_inspect.wire cimport big_endian
 
 cdef unsigned int INITIAL, RETRIED, NEGOTIATION, SHORT, UNKNOWN
 cdef uint32_t V1, V2, V1_KINDS, V2_KINDS

@@ -26,7 +26,7 @@ from handshake_inspect.quic.const import (
     V2,
     V2_KINDS,
 )
-from handshake_inspect.wire import octets
+from handshake_inspect.wire import big_endian
 from handshake_inspect.wire.const import MASK32, MASK64
 
 
@@ -79,7 +79,7 @@ class Datagram:
         if end - at < 7:
             self.kinds |= UNKNOWN
             return False
-        version = octets.be32(data, at + 1)
+        version = big_endian.be32(data, at + 1)
         dcid_len = data[at + 5]
         scid_place = at + 6 + dcid_len
         if dcid_len > LONGEST_CID or scid_place >= end or data[scid_place] > LONGEST_CID:

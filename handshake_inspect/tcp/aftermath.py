@@ -1,7 +1,7 @@
 """What happens after the handshake that plain traffic does not know: pauses, and what nothing answers.
 
 A connection has a row for it (`rows.Aftermath`) from the first pause, repeated segment or keep-alive on.  All of it is
-written on the long path; `Endpoint.largest` and `Connection.last_ns` tell the short one when a segment belongs here.
+written on the long path; `Endpoint.largest` and `Connection.last_ns` show the short one which segments belong here.
 
 *Pause*: `PAUSE_NS` without a segment, while neither end owes an acknowledgment.  What ends it is kept (whose, from
 which byte on), so that a RST can be recognised that came unprompted, that answered a request into the silence, or that

@@ -69,7 +69,7 @@ def on_ack(connection: Any, sender: Any, peer: Any, segment: Any, again: bool) -
 
 
 def step(connection: Any, end: Any, segment: Any, event: int) -> None:
-    """Apply an event of the close and note when TIME-WAIT begins or begins anew."""
+    """Apply an event of the close and note when TIME-WAIT begins or restarts."""
     before = end.state
     endpoint.apply(end, event)
     if end.state == TIME_WAIT and (before != TIME_WAIT or event == GOT_FIN):

@@ -384,7 +384,7 @@ def _room(size: int) -> mmap.mmap:
     return room
 
 
-def notable_octets(name: str) -> Any:
+def notable_bytes(name: str) -> Any:
     """A mask of 64-bit words over a row of the kind `name`: all bytes but those of its plain fields."""
     row = ROWS[name]
     mask = reserve_words(ctypes.sizeof(row) // 8)

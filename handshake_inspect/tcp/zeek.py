@@ -152,7 +152,7 @@ def _is_recent(end: Any, seg: Any) -> bool:
 
 
 def _rebases(alias: Any, flags: int, side: int) -> bool:
-    """Whether Zeek begins to count sequence numbers anew: at a SYN, unless its sender has finished."""
+    """Whether Zeek restarts its count of sequence numbers: at a SYN, unless its sender has finished."""
     state: int = alias.state[side]
     previous: int = alias.written[side] >> _PREVIOUS
     if not flags & SYN or state == CLOSED:

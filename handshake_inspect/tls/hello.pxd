@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t
 
 from handshake_inspect.tls cimport hello_row
 from handshake_inspect.tls.hello_row cimport Hello
-from handshake_inspect.wire cimport octets
+from handshake_inspect.wire cimport big_endian
 
 cdef unsigned int ALPN
 cdef unsigned int CHOSE_PSK

@@ -40,7 +40,7 @@ from handshake_inspect.tls.numbers import (
     SUPPORTED_VERSIONS,
     TLS13,
 )
-from handshake_inspect.wire import octets
+from handshake_inspect.wire import big_endian
 
 # The parts of `facts`.
 NAME = 0
@@ -62,7 +62,7 @@ def read_hello(data: Any, at: int, end: int, out: Any) -> None:
     if end - at < 35:
         out.flags = CUT_SHORT
         return
-    out.version = octets.be16(data, at)
+    out.version = big_endian.be16(data, at)
     if not client and is_retry(data, at + 2):
         out.flags |= IS_RETRY
     at += 34
@@ -71,7 +71,7 @@ def read_hello(data: Any, at: int, end: int, out: Any) -> None:
         if end - at < 2:
             out.flags |= CUT_SHORT
             return
-        at += 2 + octets.be16(data, at)  # cipher suites
+        at += 2 + big_endian.be16(data, at)  # cipher suites
         if end - at < 1:
             out.flags |= CUT_SHORT
             return
@@ -80,7 +80,7 @@ def read_hello(data: Any, at: int, end: int, out: Any) -> None:
         if end - at < 3:
             out.flags |= CUT_SHORT
             return
-        out.cipher = octets.be16(data, at)
+        out.cipher = big_endian.be16(data, at)
         at += 3
     if at > end:
         out.flags |= CUT_SHORT
@@ -93,14 +93,14 @@ def read_hello(data: Any, at: int, end: int, out: Any) -> None:
 def is_retry(data: Any, at: int) -> bool:
     """Whether a random is that of a HelloRetryRequest."""
     return (
-        octets.be32(data, at) == RETRY_0
-        and octets.be32(data, at + 4) == RETRY_1
-        and octets.be32(data, at + 8) == RETRY_2
-        and octets.be32(data, at + 12) == RETRY_3
-        and octets.be32(data, at + 16) == RETRY_4
-        and octets.be32(data, at + 20) == RETRY_5
-        and octets.be32(data, at + 24) == RETRY_6
-        and octets.be32(data, at + 28) == RETRY_7
+        big_endian.be32(data, at) == RETRY_0
+        and big_endian.be32(data, at + 4) == RETRY_1
+        and big_endian.be32(data, at + 8) == RETRY_2
+        and big_endian.be32(data, at + 12) == RETRY_3
+        and big_endian.be32(data, at + 16) == RETRY_4
+        and big_endian.be32(data, at + 20) == RETRY_5
+        and big_endian.be32(data, at + 24) == RETRY_6
+        and big_endian.be32(data, at + 28) == RETRY_7
     )
 
 
@@ -109,14 +109,14 @@ def read_extensions(data: Any, at: int, end: int, client: bool, out: Any) -> Non
     if end - at < 2:
         out.flags |= CUT_SHORT
         return
-    stop = at + 2 + octets.be16(data, at)
+    stop = at + 2 + big_endian.be16(data, at)
     at += 2
     if stop > end:
         out.flags |= CUT_SHORT
         stop = end
     while stop - at >= 4:
-        kind = octets.be16(data, at)
-        length = octets.be16(data, at + 2)
+        kind = big_endian.be16(data, at)
+        length = big_endian.be16(data, at + 2)
         at += 4
         if length > stop - at:
             out.flags |= CUT_SHORT
@@ -132,16 +132,16 @@ def offered(data: Any, at: int, end: int, kind: int, out: Any) -> None:
     """An extension of a ClientHello."""
     if kind == SERVER_NAME:
         if end - at >= 5 and data[at + 2] == 0:
-            note_part(out, NAME, at + 5, min(octets.be16(data, at + 3), end - at - 5))
+            note_part(out, NAME, at + 5, min(big_endian.be16(data, at + 3), end - at - 5))
     elif kind == ALPN:
         if end - at >= 2:
-            note_part(out, PROTOCOLS, at + 2, min(octets.be16(data, at), end - at - 2))
+            note_part(out, PROTOCOLS, at + 2, min(big_endian.be16(data, at), end - at - 2))
     elif kind == SUPPORTED_VERSIONS:
         if end - at >= 1:
             note_part(out, VERSIONS, at + 1, min(data[at], end - at - 1))
     elif kind == SUPPORTED_GROUPS:
         if end - at >= 2:
-            note_part(out, GROUPS, at + 2, min(octets.be16(data, at), end - at - 2))
+            note_part(out, GROUPS, at + 2, min(big_endian.be16(data, at), end - at - 2))
     elif kind == PRE_SHARED_KEY:
         out.flags |= OFFERS_PSK
     elif kind == EARLY_DATA:
@@ -160,10 +160,10 @@ def chosen(data: Any, at: int, end: int, kind: int, out: Any) -> None:
     """An extension of a ServerHello."""
     if kind == SUPPORTED_VERSIONS:
         if end - at >= 2:
-            out.version = octets.be16(data, at)
+            out.version = big_endian.be16(data, at)
     elif kind == KEY_SHARE:
         if end - at >= 2:
-            out.group = octets.be16(data, at)
+            out.group = big_endian.be16(data, at)
     elif kind == PRE_SHARED_KEY:
         out.flags |= CHOSE_PSK
     elif kind == ALPN and end - at >= 3 and data[at + 2] <= end - at - 3:
@@ -204,7 +204,7 @@ def pack_protocols(data: Any, out: Any) -> None:
         length = data[at]
         if length > end - at - 1 or to + length + 1 > head + 1 + LONGEST_PART:
             break
-        if length == 2 and is_grease(octets.be16(data, at + 1)):
+        if length == 2 and is_grease(big_endian.be16(data, at + 1)):
             at += 3
             continue
         if length == 2 and data[at + 1] == 0x68 and data[at + 2] == 0x32:
@@ -228,7 +228,7 @@ def pack_numbers(data: Any, out: Any, part: int) -> None:
         out.facts[to + 1] = out.version & 0xFF
         to += 2
     while end - at >= 2 and to + 2 <= head + 1 + LONGEST_PART:
-        value = octets.be16(data, at)
+        value = big_endian.be16(data, at)
         if not is_grease(value):
             out.facts[to] = value >> 8
             out.facts[to + 1] = value & 0xFF

@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from handshake_inspect.tls cimport octet_store
+from handshake_inspect.tls cimport byte_store
 
 cdef uint64_t MASK32
 cdef Py_ssize_t MOST

@@ -6,7 +6,7 @@ came from strangers: when they are full, or too many strings were made to collid
 
 from typing import Any
 
-from handshake_inspect.tls import octet_store
+from handshake_inspect.tls import byte_store
 from handshake_inspect.tls.facts import Facts, unpack
 from handshake_inspect.wire.const import MASK32
 
@@ -22,12 +22,12 @@ class Names:
     """All strings of one run."""
 
     def __init__(self) -> None:
-        self.arena_room = octet_store.room(ARENA)
-        self.start_room = octet_store.words(MOST + 1)
-        self.slot_room = octet_store.words(SLOTS)
-        self.arena = octet_store.octets_of(self.arena_room)
-        self.starts = octet_store.words_of(self.start_room)  # where each string begins; the next one's is its end
-        self.slots = octet_store.words_of(self.slot_room)
+        self.arena_room = byte_store.room(ARENA)
+        self.start_room = byte_store.words(MOST + 1)
+        self.slot_room = byte_store.words(SLOTS)
+        self.arena = byte_store.bytes_of(self.arena_room)
+        self.starts = byte_store.words_of(self.start_room)  # where each string begins; the next one's is its end
+        self.slots = byte_store.words_of(self.slot_room)
         self.count = 0
         self.refused = 0  # strings there was no room for
 
@@ -52,7 +52,7 @@ class Names:
         start = self.starts[number - 1]
         if self.starts[number] - start != length:
             return False
-        return octet_store.equal(self.arena, start, data, at, length)
+        return byte_store.equal(self.arena, start, data, at, length)
 
     def add(self, data: Any, at: int, length: int, slot: int) -> int:
         """Keep a new string."""
@@ -60,7 +60,7 @@ class Names:
         if self.count == MOST or length > ARENA - start:
             self.refused += 1
             return 0
-        octet_store.copy(self.arena, start, data, at, length)
+        byte_store.copy(self.arena, start, data, at, length)
         self.count += 1
         self.starts[self.count] = start + length
         self.slots[slot] = self.count
@@ -70,7 +70,7 @@ class Names:
         """The string of a number; nothing for one that is none."""
         if not 0 < number <= self.count:
             return b""
-        start, end = octet_store.bounds(self.start_room, number)
+        start, end = byte_store.bounds(self.start_room, number)
         return bytes(self.arena_room[start:end])
 
     def facts(self, number: int) -> Facts:

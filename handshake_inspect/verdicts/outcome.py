@@ -39,7 +39,6 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import marked
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.flag_filter import hidden_final_acks
-from handshake_inspect.verdicts.hearing import answers_only, blind, hears_both, serves_unheard
 from handshake_inspect.verdicts.listeners import final_acks_lost, resends, waits_for_data
 from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
@@ -48,6 +47,7 @@ from handshake_inspect.verdicts.repeats import last_gap_ns
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
 from handshake_inspect.verdicts.sockets import End
 from handshake_inspect.verdicts.unanswered import silence_causes
+from handshake_inspect.verdicts.visibility import answers_only, blind, sees_both, serves_unseen
 from handshake_inspect.verdicts.words import (
     ABORTED,
     CAUSE,
@@ -257,7 +257,7 @@ def ending_causes(trace: Attempts) -> Codes:
 
 def unsolicited_causes(trace: Attempts, rows: ConnectionRows) -> Codes:
     """Backscatter, or the far half of a one-sided capture: nothing was ever seen towards such a server."""
-    scattered = ~serves_unheard(trace, rows) if hears_both(trace) else answers_only(trace, rows)
+    scattered = ~serves_unseen(trace, rows) if sees_both(trace) else answers_only(trace, rows)
     return np.where(scattered, CAUSE["backscatter"], CAUSE["one-sided"]).astype(np.uint8)
 
 

@@ -2,7 +2,7 @@
 
 RFC 7323 section 5.3 rejects a segment whose TSval is below the newest from that peer; hosts that keep the newest value
 by address (Linux before 4.12 with tcp_tw_recycle, some balancers and firewalls) apply it to SYNs of all that share the
-address: several clients behind one NAT, or one whose clock was set anew by a restart.
+address: several clients behind one NAT, or one whose clock a restart reset.
 """
 
 import numpy as np

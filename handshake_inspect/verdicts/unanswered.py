@@ -38,9 +38,9 @@ def silence_causes(trace: Attempts, rows: AttemptRows, full: Sequence[End] = ())
     asked = np.flatnonzero(is_asked)
     of_asked = trace.service_hosts[asked]
     hosts = distinct(of_asked)
-    heard, alive = lively(trace, hosts, trace.services[asked])
+    seen, alive = lively(trace, hosts, trace.services[asked])
     alive |= are_at(full, trace.services[asked])
-    named = np.where(heard[places(of_asked, hosts)[0]], CAUSE["port-filtered"], CAUSE["host-silent"])
+    named = np.where(seen[places(of_asked, hosts)[0]], CAUSE["port-filtered"], CAUSE["host-silent"])
     of_service = np.zeros(len(trace.services), dtype=np.uint8)
     of_service[asked] = np.where(alive, CAUSE["syn-dropped"], named)
     cause: Codes = of_service.take(picked(trace.service, rows))
@@ -61,12 +61,12 @@ def lively(trace: Attempts, hosts: Keys, services: Keys) -> tuple[Bools, Bools]:
     """Which of these hosts, and which of these services (sorted keys), sent any segment."""
     answering = trace.endpoints["traits"][trace.server_rows] & TRAIT_SEEN != 0
     asking = clients_at(trace, hosts)
-    heard, alive = np.zeros(len(hosts), dtype=bool), np.zeros(len(services), dtype=bool)
-    mark(heard, hosts, trace.of_connections(trace.server_host)[answering])
-    mark(heard, hosts, trace.client_host[asking])
+    seen, alive = np.zeros(len(hosts), dtype=bool), np.zeros(len(services), dtype=bool)
+    mark(seen, hosts, trace.of_connections(trace.server_host)[answering])
+    mark(seen, hosts, trace.client_host[asking])
     mark(alive, services, trace.of_connections(trace.server_key)[answering])
     mark(alive, services, trace.client_ends(asking))
-    return heard, alive
+    return seen, alive
 
 
 def mark(found: Bools, members: Keys, keys: Keys) -> None:

@@ -43,7 +43,7 @@ def halves_within(text: str) -> tuple[int, int, int]:
     return hi, low, high
 
 
-def address_octets(hi: int, lo: int) -> bytes:
+def address_bytes(hi: int, lo: int) -> bytes:
     """Give the 4 or 16 bytes that stand in a packet."""
     if is_ipv4(hi, lo):
         return (int(lo) & MASK32).to_bytes(4, "big")

@@ -43,7 +43,7 @@ class Listener(socket.socket):
 
 
 class Host:
-    """A network namespace named after this process, so that nothing else is touched and leftovers can be told."""
+    """A network namespace named after this process, so that nothing else is touched and leftovers are recognised."""
 
     def __init__(self, label: str, ipv6: bool = False) -> None:
         self.label = label
@@ -97,7 +97,7 @@ class Host:
             self.run("nft", f"add rule inet lab {hook} {rule}")
 
     def socket(self, kind: int = socket.SOCK_STREAM, protocol: int = 0, family: int | None = None) -> Socket:
-        """Make a socket on this host, of the family of its address unless told otherwise."""
+        """Make a socket on this host, of the family of its address by default."""
         if family is None:
             family = socket.AF_INET6 if ":" in self.ip else socket.AF_INET
         with self.inside():

@@ -37,7 +37,7 @@ SCENARIOS: dict[str, Callable[[Sample], None]] = {}
 
 
 def scenario(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a scenario; several names give as many samples, each told its own name as an argument."""
+    """Register a scenario; several names give as many samples, each with its own name as an argument."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         if not names:

@@ -213,7 +213,7 @@ def test_the_first_signal_stops_and_the_second_aborts(number):
     assert signal.getsignal(number) == before
 
 
-def test_an_abort_is_told_by_the_status(monkeypatch):
+def test_an_abort_is_in_the_status(monkeypatch):
     def abort(*_):
         raise KeyboardInterrupt
 

@@ -214,7 +214,7 @@ def test_the_c_locale_gets_ascii(run):
     assert not run("healthy").stdout.isascii()
 
 
-def test_help_tells_examples_and_statuses(run):
+def test_help_shows_examples_and_statuses(run):
     for args in (["--help"], ["analyze", "--help"], ["-T", "json", "--help"]):
         result = run(*args)
         assert result.exit_code == 0

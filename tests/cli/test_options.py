@@ -127,7 +127,7 @@ def test_what_needs_live_is_refused_without():
             assert changed.without_live() == f"--{field.name.replace('_', '-')}"
 
 
-def test_what_the_engine_is_told():
+def test_what_the_engine_gets():
     default = parsed(AnalyzeOptions, ["a.pcap"]).analysis
     assert default.settings == Options()
     arguments = ["--time-wait", "0.000000001", "--timeout", "2", "--max-connections", "3", "a.pcap"]

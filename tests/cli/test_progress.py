@@ -49,7 +49,7 @@ def test_no_stderr_no_bar(monkeypatch):
 
 
 class Timers:
-    """Stands in for threading.Timer: it runs when it is told to."""
+    """Stands in for threading.Timer: it runs when the test says so."""
 
     def __init__(self, seconds, function, arguments):
         self.seconds, self.run, self.state = seconds, lambda: function(*arguments), "made"

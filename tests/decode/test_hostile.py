@@ -50,19 +50,19 @@ def assert_sound(found, frame):
 
 
 @given(st.sampled_from(LINK_TYPES), st.binary(max_size=150), st.integers(0, 0xFFFFFFFF))
-def test_any_octets(link_type, octets, wire_len):
+def test_any_bytes(link_type, octets, wire_len):
     assert_sound(describe(octets, link_type, wire_len), octets)
 
 
 @given(st.sampled_from([0x0800, 0x86DD]), st.binary(max_size=150))
-def test_any_octets_behind_an_ethertype(ethertype, octets):
+def test_any_bytes_behind_an_ethertype(ethertype, octets):
     first = b"\x45" if ethertype == 0x0800 else b"\x60"
     frame = frames.ethernet(first + octets, ethertype=ethertype)
     assert_sound(describe(frame, 1), frame)
 
 
 @given(st.sampled_from(SAMPLES), st.data())
-def test_samples_with_octets_changed_and_cut_anywhere(sample, data):
+def test_samples_with_bytes_changed_and_cut_anywhere(sample, data):
     link_type, whole = sample
     frame = bytearray(whole)
     for _ in range(data.draw(st.integers(0, 4))):
@@ -85,7 +85,7 @@ def test_nothing_is_left_of_the_frame_before(samples, data):
     records[0].ts_ns, records[0].frame = -1, 2**63
     for link_type, whole in samples:
         frame = whole[: data.draw(st.integers(0, len(whole)))]
-        kind = fast.decode_octets(frame, len(whole), link_type, records, 0)
+        kind = fast.decode_bytes(frame, len(whole), link_type, records, 0)
         alone = describe(frame, link_type, len(whole))
         assert told(records[0]) == alone
         assert (kind, records[0].ts_ns, records[0].frame) == (alone["kind"], -1, 2**63)

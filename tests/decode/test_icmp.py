@@ -32,7 +32,7 @@ def test_errors(kind, code):
     assert_quotes_the_syn(segment, CLIENT, SERVER, "192.0.2.254")
     assert (segment["icmp_type"], segment["icmp_code"]) == (kind, code)
     assert (segment["ip_version"], segment["ttl"]) == (4, 61)
-    assert (segment["flags"], segment["ack"]) == (0, 0)  # 8 bytes of TCP do not tell
+    assert (segment["flags"], segment["ack"]) == (0, 0)  # 8 bytes of TCP do not say
 
 
 @pytest.mark.parametrize(("kind", "code"), [(1, 0), (1, 1), (1, 4), (2, 0), (3, 0), (4, 1)])
@@ -44,7 +44,7 @@ def test_errors_of_version_6(kind, code):
     assert segment["flags"] == frames.SYN
 
 
-def test_a_long_quote_tells_more():
+def test_a_long_quote_shows_more():
     offending = frames.data(b"x" * 700, ack=0xFFFFFFFF, link=raw)
     segment = seen(frames.icmp_error(offending, quote=548))
     assert (segment["flags"], segment["ack"]) == (frames.PSH | frames.ACK, 0xFFFFFFFF)

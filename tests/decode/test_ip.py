@@ -55,7 +55,7 @@ def test_total_lengths_that_cannot_be(total_length):
 
 
 @pytest.mark.parametrize("first", [0x40, 0x44, 0x55, 0x05])
-def test_first_octets_that_cannot_be(first):
+def test_first_bytes_that_cannot_be(first):
     packet = bytes([first]) + ipv4_tcp()[1:]
     segment = describe(frames.ethernet(packet, ethertype=0x0800), frames.LINK_ETHERNET)
     assert segment["kind"] == const.KIND_DAMAGED

@@ -1,4 +1,4 @@
-"""Connections are told apart from the table: as they were judged, while it changes."""
+"""Connections are exported beside the table: as they were judged, while it changes."""
 
 import io
 
@@ -42,7 +42,7 @@ def test_copies_are_exported_as_the_rows_themselves(sample, start):
 
 
 class Listener(Observer):
-    """Notes when each connection was told, in frames, and what it was told as."""
+    """Notes when each connection was exported, in frames, and with which outcome."""
 
     wants_connections = True
 
@@ -57,7 +57,7 @@ class Listener(Observer):
         self.heard.append((self.run.pump.frames, None, snapshot.frames))
 
 
-def test_frames_do_not_wait_until_all_is_told(monkeypatch):
+def test_frames_do_not_wait_until_all_is_exported(monkeypatch):
     monkeypatch.setattr(export, "AT_ONCE", 4)
     packets = []
     for number in range(400):

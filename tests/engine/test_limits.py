@@ -32,7 +32,7 @@ def silent(wire):
 @pytest.mark.parametrize("limit", [16, 17, 64, MANY, 1 << 12])
 @pytest.mark.parametrize("opened", [full, silent], ids=lambda opened: opened.__name__)
 def test_connections_one_after_the_other(limit, opened):
-    """Each is over before the next begins: none is told twice, and what is told is right."""
+    """Each is over before the next begins: none is reported twice, and what is reported is right."""
     report = merged(*clients(opened, 1_000 * MS), max_connections=limit)
     kept = report["connections"]
     assert len(kept) + report["summary"]["evicted"] == MANY

@@ -201,7 +201,7 @@ def test_a_lone_syn_has_a_ladder_too():
     assert " now " in text
 
 
-def test_a_narrow_terminal_is_told_what_it_takes():
+def test_on_a_narrow_terminal_hsi_says_what_it_takes():
     snapshot = watched(capture(slow_one()[0]))
     assert "72 columns" in drawn(snapshot, snapshot.trouble[0], 60)
 

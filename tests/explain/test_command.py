@@ -66,7 +66,7 @@ def test_errors_are_one_line(arguments, said, hsi, pcaps):
     assert said in done.stderr.decode()
 
 
-def test_strict_tells_of_a_cut_capture(hsi, pcaps, tmp_path):
+def test_strict_reports_a_cut_capture(hsi, pcaps, tmp_path):
     cut = tmp_path / "cut.pcap"
     cut.write_bytes((pcaps / "closed-by-client.pcap").read_bytes()[:-7])
     assert hsi("explain", cut, "0").returncode == 0

@@ -119,7 +119,7 @@ def test_every_id_is_found_in_one_pass(seed):
         assert connection.state.client in (story.steps[-1].state.client, "CLOSED")
 
 
-def test_hostile_octets_are_told_or_refused():
+def test_hostile_bytes_are_explained_or_refused():
     dice = random.Random(7)
     for _ in range(50):
         frames = [bytearray(frame) for frame in random_frames(dice.random())[:12]]

@@ -1,6 +1,6 @@
 """The ladder as people see it: golden pages, and that it fits where it is shown.
 
-`HSI_WRITE_LADDERS=1 pytest tests/explain` writes the pages anew; read the difference before you commit it.
+`HSI_WRITE_LADDERS=1 pytest tests/explain` rewrites the pages; read the difference before you commit it.
 """
 
 import io

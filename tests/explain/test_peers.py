@@ -1,4 +1,4 @@
-"""docs/peers.md tells what is true: its samples are held to the reports, and no word of hsi is missing."""
+"""docs/peers.md says what is true: its samples are held to the reports, and no word of hsi is missing."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The stories of several connections in one pass more: those that `explain` tells of each alone."""
+"""The stories of several connections in one pass more: those that `explain` gives of each alone."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Every sample told segment by segment: the same verdict and the same states as `analyze`, and valid JSON."""
+"""Every sample explained segment by segment: the same verdict and the same states as `analyze`, and valid JSON."""
 
 import json
 
@@ -11,7 +11,7 @@ from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.selection import Wish, parse
 from handshake_inspect.report.schema import story_schema
 
-LARGE = 2_000_000  # bytes: of larger samples only the first and the last connection are told
+LARGE = 2_000_000  # bytes: of larger samples only the first and the last connection are explained
 
 
 def some(count, large):
@@ -40,7 +40,7 @@ def test_the_last_states_and_the_verdict_are_those_of_analyze(name, pcaps):
         later = begins - {connection.first_frame}
         frames = connection.client_to_server.frames + connection.server_to_client.frames
         if len(story.steps) == story.segments:
-            # A SYN that met the old connection is told there, though it belongs to the next.
+            # A SYN that met the old connection is listed there, though it belongs to the next.
             assert frames in (len(sent), len([step for step in sent if step.frame not in later]))
 
 
@@ -124,7 +124,7 @@ def test_the_rtt_stands_where_it_became_known(pcaps):
     }
 
 
-def test_every_connection_of_a_capture_can_be_told_by_its_id(pcaps):
+def test_every_connection_of_a_capture_can_be_explained_by_its_id(pcaps):
     """Also where a SYN on a living connection turned out to be a connection of its own."""
     path = pcaps / "stale-peer-client.pcap"
     stories = [explain([path], Wish(number=number)) for number in (0, 1)]

@@ -71,7 +71,7 @@ def is_hidden(truth: Json, found: Json, end: str, settings: Json) -> bool:
     """What no capture can show.
 
     * What an end sent and the path lost before the capture, or what it was sent and the path lost behind it, unless
-      a copy tells.
+      a copy shows it.
     * A connect() that is cancelled, or given up early, without a word; SYN-ACKs that never left the host.
     * SYN cookies: the kernel forgets at once, and drops an ACK that finds the queue full in silence.
     * A FIN that waits behind data: the kernel counts it as sent when the application closes, so that its close may be
@@ -99,7 +99,7 @@ def is_hidden(truth: Json, found: Json, end: str, settings: Json) -> bool:
     if early and end == "client" and (true, said) == ("CLOSED", "SYN_SENT"):
         return True  # it gave up earlier than most
     if truth["what"][0] == "DEAF" and end == "server" and (true, said) == ("CLOSED", "SYN_RECEIVED"):
-        return True  # cookies of others, or few retries: nothing tells
+        return True  # cookies of others, or few retries: nothing shows it
     cookies = settings["server.tcp_syncookies"]
     cookies = cookies == 2 or (cookies and truth["what"][0] in {"TINY", "LATE"})
     return bool(cookies) and end == "server" and true == "CLOSED" and said in {"SYN_RECEIVED", "ESTABLISHED"}

@@ -56,7 +56,7 @@ class Truth:
     client: tuple[str, int]
     server: tuple[str, int]
     what: list[str] = field(default_factory=list)
-    error: str | None = None  # of connect(); "never" while it is not told
+    error: str | None = None  # of connect(); "never" while it is not known
     info: dict[str, int] = field(default_factory=dict)
     accepted: bool = False
     received: dict[str, int] = field(default_factory=lambda: {"client": 0, "server": 0})
@@ -256,7 +256,7 @@ class Run:
             yield 0.0
 
     def actions(self, sock: socket.socket, truth: Truth, me: str, plan: list[tuple[str, float]]) -> Script:
-        """Do what the plan says with a connected socket, reading all the time unless told otherwise."""
+        """Do what the plan says with a connected socket, reading all the time by default."""
         reading = True
         for what, wait in plan:
             until = time.monotonic() + wait

@@ -1,4 +1,4 @@
-"""A capture in the background: nothing is missed, nothing that was captured stays in the kernel, errors are told."""
+"""A capture in the background: nothing is missed, nothing captured stays in the kernel, errors are reported."""
 
 import io
 import socket
@@ -105,7 +105,7 @@ def test_silence_belongs_to_the_capture(network):
 
 
 class Open:
-    """A connection that its server closes when it is told to."""
+    """A connection that its server closes on command."""
 
     def __init__(self, network, background):
         self.network = network

@@ -158,7 +158,7 @@ def test_another_program_captures(check, make):
 
 
 def test_an_interface_that_goes_away_meanwhile(network, hsi, tmp_path):
-    """What was captured until then is told, and no success."""
+    """What was captured until then is reported, and no success."""
     with network.client():
         try:
             words = ["-i", "wire", "--min-connections", "0", "-o", "report.json", "--", "ip", "link", "del", "wire"]
@@ -206,7 +206,7 @@ def test_a_report_can_be_where_only_root_may_write(check, make, tmp_path):
 @pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "USR1"])
 def test_a_signal_is_passed_on_and_the_check_made(check, user, own, name):
     """Also when hsi is root no more and the command is."""
-    # A shell hears a signal before it waits, and while it does; before it reads, too late.
+    # A shell handles a signal before it waits, and while it does; before it reads, too late.
     trap = f'sleep 1000 & trap "kill $!; echo heard; exit 7" {name}; '
     script = f"{trap}{UNTIL_HSI_IS.format(uid=own)} kill -{name} $PPID; wait; exit 99"
     options = {"start_new_session": True, "env": {"SUDO_UID": "", "SUDO_GID": ""}}
@@ -218,7 +218,7 @@ def test_a_signal_is_passed_on_and_the_check_made(check, user, own, name):
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-# Hears Ctrl-C, and then what hsi passes on: were that Ctrl-C once more, it would come first.
+# Gets Ctrl-C, and then what hsi passes on: were that Ctrl-C once more, it would come first.
 IN_FRONT = f"""#!{sys.executable}
 import os, signal
 heard = signal.SIGINT, signal.SIGUSR1

@@ -74,7 +74,7 @@ def plain(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_user_is_told_of_sudo_and_of_the_interpreter(plain):
+def test_a_user_is_advised_of_sudo_and_of_the_interpreter(plain):
     message = refusals.no_permission("eth0", str(plain))
     assert "user 1000" in message
     assert f"(sudo {os.path.realpath(sys.argv[0])} …)" in message
@@ -84,7 +84,7 @@ def test_a_user_is_told_of_sudo_and_of_the_interpreter(plain):
 
 
 @pytest.mark.parametrize("mark", [".dockerenv", "run/.containerenv", None])
-def test_a_container_is_told_of_its_capability(plain, mark):
+def test_a_container_is_advised_of_its_capability(plain, mark):
     if mark:
         (plain / mark).parent.mkdir(exist_ok=True)
         (plain / mark).touch()
@@ -108,7 +108,7 @@ def test_a_root_without_the_capability(plain, monkeypatch):
     assert "which this root user lacks" in refusals.no_permission("eth0", str(plain))
 
 
-def test_a_mac_is_told_of_bpf(plain, monkeypatch):
+def test_a_mac_is_advised_of_bpf(plain, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert "/dev/bpf" in refusals.no_permission("en0", str(plain))
 

@@ -47,7 +47,7 @@ def lines(octets, width=ENDLESS, **looks):
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_what_tells_something_passes_once_and_in_order(name, pcaps):
+def test_what_says_something_passes_once_and_in_order(name, pcaps):
     path = pcaps / f"{name}.pcap"
     if path.stat().st_size > LARGE:
         pytest.skip("too large for a story")

@@ -1,4 +1,4 @@
-"""QUIC connections in a live run: told when they are decided, and only once."""
+"""QUIC connections in a live run: reported when they are decided, and only once."""
 
 import io
 import itertools
@@ -45,7 +45,7 @@ def sipped(octets):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_they_are_told_as_soon_as_they_are_decided_and_once(name, pcaps):
+def test_they_are_reported_as_soon_as_they_are_decided_and_once(name, pcaps):
     path = pcaps / f"{name}.pcap"
     events, report = sipped(and_then(path))
     kinds = [event["event"] for event in events]
@@ -59,7 +59,7 @@ def test_they_are_told_as_soon_as_they_are_decided_and_once(name, pcaps):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_not_decided_is_told_at_the_end(name, pcaps):
+def test_what_is_not_decided_is_reported_at_the_end(name, pcaps):
     events, report = events_of((pcaps / f"{name}.pcap").read_bytes())
     told = [event["id"] for event in events if event["event"] == "quic-connection"]
     assert told == [each.id for each in report.quic_connections]

@@ -255,7 +255,7 @@ def test_more_frames_than_the_block_holds():
 
 
 @pytest.mark.parametrize("link_type", [1, 276])
-def test_any_octets_at_all(link_type):
+def test_any_bytes_at_all(link_type):
     for seed in range(300):
         chance = random.Random(seed)
         ring = bytearray(chance.randbytes(2048))

@@ -1,4 +1,4 @@
-"""A live run: what it tells while it goes on, what it reports at the end, and that it does not grow."""
+"""A live run: what it exports while it goes on, what it reports at the end, and that it does not grow."""
 
 import io
 import itertools
@@ -45,7 +45,7 @@ def events_of(octets, **options):
 
 
 def told(events):
-    """The last that was told of each connection."""
+    """The last that was exported of each connection."""
     return {event["id"]: event for event in events if event["event"] == "connection"}
 
 

@@ -277,7 +277,7 @@ def refused(number):
     ]
 
 
-def test_a_stream_is_told_before_it_ends():
+def test_a_stream_is_reported_before_it_ends():
     with Hsi("-r", "-", "-T", "ndjson", stdin=subprocess.PIPE) as running:
         pipe = running.process.stdin
         pipe.write(captures.pcap(refused(0), nano=True))

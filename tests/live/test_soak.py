@@ -22,7 +22,7 @@ EARLY = COUNT // 3
 
 
 class Watching(Observer):
-    """Notes how much memory is held at every look, and what was told."""
+    """Notes how much memory is held at every look, and what was exported."""
 
     wants_connections = True
 
@@ -54,7 +54,7 @@ def test_memory_is_flat():
     assert outcomes.timed_out + outcomes.pending == COUNT // 10
     assert report.capture.frames == COUNT // 10 * FRAMES_PER_TEN
     assert sum(service.connections for service in report.services) == COUNT
-    assert watching.ids == set(range(COUNT))  # each was told, though few are kept
+    assert watching.ids == set(range(COUNT))  # each was exported, though few are kept
     assert report.capture.problems[0].kind == "retired"
     assert len(report.capture.problems) == 1
     early = max(held for begun, held in watching.held.items() if begun <= EARLY)

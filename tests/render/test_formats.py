@@ -36,7 +36,7 @@ def table(octets, delimiter=","):
 
 @pytest.mark.parametrize("name", TEXT_FORMATS)
 @pytest.mark.parametrize("sample", ["healthy", "troubled", "empty"])
-def test_the_same_report_gives_the_same_octets(name, sample):
+def test_the_same_report_gives_the_same_bytes(name, sample):
     report = reports.SAMPLES[sample]()
     assert rendered(name, report) == rendered(name, reports.SAMPLES[sample]())
     assert rendered(name, report)[-1:] in (b"\n", b"")  # nothing at all where there is nothing to list

@@ -46,7 +46,7 @@ def plain(*args, **options):
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_golden(name, width, height):
-    """HSI_UPDATE_GOLDEN=1 writes the screens anew: look at the difference before you commit it."""
+    """HSI_UPDATE_GOLDEN=1 rewrites the screens: look at the difference before you commit it."""
     path = GOLDEN / f"screen-{name}-{width}x{height}.txt"
     shown = "\n".join(line.rstrip() for line in plain(SAMPLES[name](), width, height).splitlines()) + "\n"
     if os.environ.get("HSI_UPDATE_GOLDEN"):
@@ -143,7 +143,7 @@ def rates(history, elapsed_s=100):
     return re.search(r"ATTEMPTS +([\d.,]+)/s  peak ([\d.,]+)/s", plain(given))
 
 
-def test_looks_that_are_far_apart_tell_attempts_per_second():
+def test_looks_that_are_far_apart_show_attempts_per_second():
     found = rates([Second(START, 10, {}), Second(START + 4 * SECOND, 800, {})])
     assert found.groups() == ("200", "200")
 

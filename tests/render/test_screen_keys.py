@@ -32,7 +32,7 @@ NAMES = ["up", "down", "page-up", "page-down", "home", "end", "enter", "escape",
         (b"\x00\x01q", ["q"]),
     ],
 )
-def test_octets_are_keys_however_they_come(octets, keys):
+def test_bytes_are_keys_however_they_come(octets, keys):
     assert KeyDecoder().feed(octets) == keys
     slowly = KeyDecoder()
     assert [key for octet in octets for key in slowly.feed(bytes([octet]))] == keys
@@ -49,7 +49,7 @@ def test_only_time_tells_an_escape_from_a_sequence():
 
 
 @given(st.lists(st.binary(max_size=40), max_size=8))
-def test_any_octets_are_keys_or_nothing(pieces):
+def test_any_bytes_are_keys_or_nothing(pieces):
     decoder = KeyDecoder()
     for piece in pieces:
         for key in decoder.feed(piece):

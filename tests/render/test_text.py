@@ -28,7 +28,7 @@ def as_text(given, **options):
 @pytest.mark.parametrize("width", [80, 160])
 @pytest.mark.parametrize("name", SAMPLES)
 def test_golden(name, width):
-    """HSI_UPDATE_GOLDEN=1 writes the screens anew: look at the difference before you commit it."""
+    """HSI_UPDATE_GOLDEN=1 rewrites the screens: look at the difference before you commit it."""
     path = GOLDEN / f"{name}-{width}.txt"
     shown = as_text(SAMPLES[name](), width=width)
     if os.environ.get("HSI_UPDATE_GOLDEN"):

@@ -66,7 +66,7 @@ def test_a_rst_that_does_not_acknowledge_the_syn_is_no_silence():
     assert "only a RST that does not acknowledge it" in connection["why"]
 
 
-def test_a_host_that_is_heard_elsewhere_is_not_silent():
+def test_a_host_that_is_seen_elsewhere_is_not_silent():
     other = Wire(server=(frames.SERVER[0], 80)).handshake()
     wire = Wire()
     wire.client.syn(lost="after")

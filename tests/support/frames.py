@@ -1,4 +1,4 @@
-"""A vocabulary that builds frames as bytes: what hosts would put on the wire, right unless told otherwise.
+"""A vocabulary that builds frames as bytes: what hosts would put on the wire, right by default.
 
     syn()                                       an Ethernet frame from CLIENT to SERVER, seq 1000
     syn_ack(options=mss(1460) + timestamps(7, 5))

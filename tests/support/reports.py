@@ -71,7 +71,7 @@ def leg(value_ns, method="exact"):
 
 
 def connection(number=0, outcome="established", **changes):
-    """Connection `number`, told apart by client port; an established one lost no SYN unless told otherwise."""
+    """Connection `number`, told apart by client port; an established one lost no SYN by default."""
     client = changes.pop("client", Endpoint("10.0.0.1", 40_000 + number % 20_000))
     server = changes.pop("server", Endpoint("10.0.0.2", 443))
     server = server if isinstance(server, Server) else Server(server.ip, server.port)

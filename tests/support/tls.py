@@ -96,7 +96,7 @@ def client_hello(extra=b"", alpn=b""):
 
 
 class Ends:
-    """A client and a server whose octets are moved by hand."""
+    """A client and a server whose bytes are moved by hand."""
 
     def __init__(self, client_context, server_context, session=None):
         self.inputs = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -130,7 +130,7 @@ class Ends:
 
 
 def handshake(client_context, server_context, session=None, *, request=REQUEST, response=RESPONSE, keep=None):
-    """Who sends what: pairs of a side and octets, in turns.  `keep` gets the client's session."""
+    """Who sends what: pairs of a side and bytes, in turns.  `keep` gets the client's session."""
     ends = Ends(client_context, server_context, session)
     said = []
     side = 0
@@ -166,7 +166,7 @@ def handshake(client_context, server_context, session=None, *, request=REQUEST, 
 
 
 class Talk:
-    """Octets on a wire of `way` ms, captured `position` ms from the client.  Every flight waits for the one before."""
+    """Bytes on a wire of `way` ms, captured `position` ms from the client.  Every flight waits for the one before."""
 
     def __init__(self, said=(), *, way=20, position=0, mss=1460, opened=True, isns=ISNS):
         self.way, self.position, self.mss = way, position, mss
@@ -194,7 +194,7 @@ class Talk:
         self.free = [2.0 * self.way, 3.0 * self.way]
 
     def say(self, side, octets, *, think=1.0, ack=None, at=None, size=None):
-        """Let a side send octets, in segments of the MSS; `ack` says what it acknowledges, if not all there is."""
+        """Let a side send bytes, in segments of the MSS; `ack` says what it acknowledges, if not all there is."""
         at = self.free[side] + think if at is None else at
         size = size or self.mss
         acked = self.next[side ^ 1] if ack is None else ack
@@ -281,7 +281,7 @@ class Read:
         return found
 
     def everything(self):
-        """All that the rows say, to be compared with another reading of the same octets."""
+        """All that the rows say, to be compared with another reading of the same bytes."""
         row = {}
         for name, _ in () if self.setup is None else self.setup._fields_:
             value = getattr(self.setup, name)

@@ -9,7 +9,7 @@
     wire.client.data(100)
     wire.connection()["rtt"]["ackdat"]      of the report of what was captured
 
-Hosts send what their sequence variables say unless told otherwise (`seq=`, `ack=`).  Sending takes the clock to the
+Hosts send what their sequence variables say by default (`seq=`, `ack=`).  Sending takes the clock to the
 arrival at the other host, or not at all with `stay=True`, so that segments can cross.
 """
 

@@ -80,7 +80,7 @@ def spoiled(frames, sender):
 
 
 @pytest.mark.parametrize("who", ["client", "server"])
-def test_a_host_whose_checksums_are_never_right_is_heard(who):
+def test_a_host_whose_checksums_are_never_right_is_seen(who):
     """Among many connections whose checksums are all right: it is judged by its own."""
     many = [frame for n in range(40) for frame in Wire(client=("192.0.2.9", 4000 + n)).handshake().exchange().frames()]
     odd = Wire(client=("192.0.2.77", 4000), server=("198.51.100.77", 443)).handshake().exchange().close()
@@ -117,7 +117,7 @@ def test_a_damaged_first_segment_of_a_host_that_is_known_is_left_out():
 
 
 @pytest.mark.parametrize("hosts", [("192.0.2.9", "192.0.2.77"), ("2001:db8::9", "2001:db8::77")], ids=["IPv4", "IPv6"])
-def test_what_a_guest_sends_to_its_neighbour_is_heard_though_others_get_right_checksums(hosts):
+def test_what_a_guest_sends_to_its_neighbour_is_seen_though_others_get_right_checksums(hosts):
     """Between guests of one machine nobody fills checksums in; to the outside a network card does."""
     away, near = hosts
     server = ("198.51.100.2" if "." in away else "2001:db8:ffff::2", 443)
@@ -161,7 +161,7 @@ def test_a_host_stays_known_whoever_else_comes():
 
 
 def test_the_neighbour_of_a_host_that_is_known():
-    """Its address is one more and its TTL one less; its checksums are never right, and it is heard."""
+    """Its address is one more and its TTL one less; its checksums are never right, and it is read."""
     wire = Wire(client=("192.0.2.78", 4000), start=START + SECOND)
     wire.client.ttl = 63
     wire.handshake().exchange()

@@ -206,7 +206,7 @@ def test_closing_segments_that_are_stored_in_the_wrong_order(first, at):
     assert connection["client_to_server"]["retransmissions"] == connection["server_to_client"]["retransmissions"] == 0
 
 
-def test_an_octet_that_was_not_captured_is_no_fin_where_nobody_closes():
+def test_a_byte_that_was_not_captured_is_no_fin_where_nobody_closes():
     wire = opened()
     wire.client.data(1, lost="before")
     wire.server.ack(ack=wire.client.snd_nxt)
@@ -228,7 +228,7 @@ def test_a_fin_that_was_lost_before_the_capture_and_crossed_another():
     assert states(wire.connection()) == ("TIME_WAIT", "TIME_WAIT")
 
 
-def test_a_fin_behind_octets_that_are_missing():
+def test_a_fin_behind_bytes_that_are_missing():
     """Seen beside the client, which gets the FIN but not the data before it, and so does not take the FIN yet."""
     wire = opened(at="client")
     number = wire.server.snd_nxt
@@ -243,7 +243,7 @@ def test_a_fin_behind_octets_that_are_missing():
     assert states(wire.connection()) == ("CLOSE_WAIT", "FIN_WAIT_2")
 
 
-def test_repeated_acknowledgments_show_that_octets_before_the_fin_are_missing():
+def test_repeated_acknowledgments_show_that_bytes_before_the_fin_are_missing():
     """Seen beside the server, whose data is lost behind the capture."""
     wire = opened(at="server")
     number = wire.server.snd_nxt
@@ -259,7 +259,7 @@ def test_repeated_acknowledgments_show_that_octets_before_the_fin_are_missing():
     assert states(wire.connection()) == ("CLOSE_WAIT", "FIN_WAIT_2")
 
 
-def test_missing_octets_that_come_again_with_the_fin_behind_them():
+def test_missing_bytes_that_come_again_with_the_fin_behind_them():
     wire = opened(at="client")
     number = wire.server.snd_nxt
     wire.server.data(100, lost="before", stay=True)

@@ -235,7 +235,7 @@ def test_half_open_is_decided_when_there_was_time_to_complete(age_ns, decided):
     assert (connection["outcome"], connection["age_ns"], connection["decided"]) == ("half-open", age_ns, decided)
 
 
-def test_a_client_that_does_not_hear_repeats_its_syn():
+def test_a_client_that_gets_no_answer_repeats_its_syn():
     """Each SYN draws its SYN-ACK at once, beside the server's own timer."""
     wire = Wire(at="server")
     for _ in range(3):
@@ -419,7 +419,7 @@ def test_another_clients_path_says_nothing_of_this_ones():
 
 
 @pytest.mark.parametrize("acked", [False, True])
-def test_a_syn_ack_after_the_clients_rst_shows_that_it_was_not_heard(acked):
+def test_a_syn_ack_after_the_clients_rst_shows_that_it_was_not_seen(acked):
     """An attempt that the client resets stays one; the server still waits."""
     wire = Wire()
     wire.client.syn()
@@ -618,7 +618,7 @@ def test_one_sided_capture_of_the_client():
     assert (connection["outcome"], connection["roles"]) == ("established", "observed")
     assert connection["server_to_client"] == dict.fromkeys(connection["server_to_client"], 0)
     assert connection["client_to_server"]["retransmissions"] == 0
-    assert connection["state"]["client"] == "TIME_WAIT", "its last ACK is for one octet more: the server's FIN"
+    assert connection["state"]["client"] == "TIME_WAIT", "its last ACK is for one byte more: the server's FIN"
 
 
 def test_one_sided_capture_of_the_server():
@@ -640,7 +640,7 @@ def test_one_sided_capture_of_a_refusal():
 
 
 def test_backscatter_and_the_far_half():
-    """In a capture that hears both ends a SYN-ACK without a SYN is backscatter."""
+    """In a capture that sees both ends a SYN-ACK without a SYN is backscatter."""
     stray = [Wire(client=(f"192.0.2.{i}", 5000 + i), start=START + i * MS) for i in range(2, 6)]
     for wire in stray:
         wire.server.syn_ack(ack=1001)

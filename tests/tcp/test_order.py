@@ -52,7 +52,7 @@ def test_what_was_lost_is_sent_again(trouble, delay, at, marks):
     ids=str,
 )
 def test_what_is_overtaken_is_not(late, delay, at, marks):
-    """Later by a part of the RTT; where that makes the sender repeat it in vain, this is a retransmission."""
+    """Later by a part of the RTT; where that makes the sender repeat it needlessly, this is a retransmission."""
     behind = {number: int(part * 2 * delay) for number, part in late.items()}
     stream = Stream(delay=delay, at=at, gap=delay // 50, late=behind, client_isn=WRAP, **marks)
     assert counted(stream.wire) == (stream.again, stream.overtaken, 0)
@@ -61,7 +61,7 @@ def test_what_is_overtaken_is_not(late, delay, at, marks):
 
 @pytest.mark.parametrize(("after", "again"), [(10 * MS, 0), (80 * MS, 0), (110 * MS, 1)])
 def test_the_limit_is_the_rtt_of_the_handshake(after, again):
-    """Nothing but the time tells, and no acknowledgment is in the capture after the gap."""
+    """Nothing but the time shows it, and no acknowledgment is in the capture after the gap."""
     wire = Wire(delay=50 * MS, at="server", timestamps=False, ident=False).handshake()
     seq = wire.client.snd_nxt
     wire.client.data(1000, lost="before", stay=True)

@@ -281,7 +281,7 @@ def test_keep_alives_and_the_windows_probes(rewriter):
 @pytest.mark.parametrize("pause", [0, 10 * SECOND, 90 * SECOND], ids=str)
 @pytest.mark.parametrize("how", ["fin", "rst", "refused"])
 def test_the_port_is_used_again(how, pause, rewriter):
-    """Two connections, each of them captured twice, and the firewall chooses anew."""
+    """Two connections, each of them captured twice, and the firewall chooses other numbers for each."""
     wire = Wire()
     if how == "refused":
         wire.client.syn()
@@ -412,7 +412,7 @@ def test_a_flood_from_one_port(options, ident):
 
 
 def test_a_second_attempt_after_a_refusal():
-    """Within a millisecond, on the same host: the IP ID tells."""
+    """Within a millisecond, on the same host: the IP ID decides."""
     wire = Wire(delay=50 * US)
     for isn in (1000, 3_000_000_000, 1_500_000_000):
         wire.client.rcv_nxt = wire.server.rcv_nxt = 0

@@ -129,7 +129,7 @@ def test_a_zero_window_and_its_probes():
     assert connection["close"]["how"] == "open"
 
 
-def test_a_window_probe_of_an_octet_is_sent_again_with_the_rest():
+def test_a_window_probe_of_a_byte_is_sent_again_with_the_rest():
     """The receiver had to refuse the byte: that it comes again shows no loss (Wireshark says the same)."""
     wire = opened()
     wire.client.data(1000)

@@ -38,7 +38,7 @@ def test_a_lost_syn_with_timestamps():
 
 
 def test_a_lost_syn_without_timestamps():
-    """Karn: nothing tells which copy was answered."""
+    """Karn: nothing shows which copy was answered."""
     wire = Wire(timestamps=False)
     wire.client.syn(lost="after")
     wire.wait(980 * MS)
@@ -216,7 +216,7 @@ def test_of_one_direction_a_later_ack_bounds_the_total_from_above_only(seen, low
     assert high >= 40 * MS
 
 
-def test_only_the_client_is_heard():
+def test_only_the_client_is_seen():
     connection = Wire(at="middle").handshake().exchange().connection(only="client")
     assert connection["outcome"] == "established"
     assert leg(connection, "total") == ("one-sided", 40 * MS, 40 * MS, 40 * MS)
@@ -225,7 +225,7 @@ def test_only_the_client_is_heard():
         assert connection["rtt"][half]["reason"] == "one-sided"
 
 
-def test_only_the_client_is_heard_and_it_sends_with_its_ack():
+def test_only_the_client_is_seen_and_it_sends_with_its_ack():
     wire = Wire()
     wire.client.syn()
     wire.server.syn_ack()
@@ -235,7 +235,7 @@ def test_only_the_client_is_heard_and_it_sends_with_its_ack():
     assert (method, low, high, value) == ("one-sided", 0, 1040 * MS, None)
 
 
-def test_only_the_client_is_heard_and_its_syn_was_lost():
+def test_only_the_client_is_seen_and_its_syn_was_lost():
     wire = Wire()
     wire.client.syn(lost="after")
     wire.wait(980 * MS)
@@ -245,7 +245,7 @@ def test_only_the_client_is_heard_and_its_syn_was_lost():
     assert low <= 40 * MS <= high
 
 
-def test_only_the_server_is_heard():
+def test_only_the_server_is_seen():
     connection = Wire().handshake().exchange().connection(only="server")
     assert {connection["rtt"][name]["method"] for name in ("synack", "ackdat", "total")} == {"none"}
 

@@ -156,7 +156,7 @@ def test_resumed(version, flag):
 
 
 def cut_up(said, rng, talk):
-    """The same octets in other segments, some of a flight before others, some twice."""
+    """The same bytes in other segments, some of a flight before others, some twice."""
     for side, octets in said:
         talk.say(side, octets, size=rng.choice([1, 7, 60, 200, 536, 1460]))
     return talk
@@ -342,7 +342,7 @@ def test_text_that_begins_as_a_record():
     assert (round(read.ms("request")), round(read.ms("response"))) == (41, 82)
 
 
-def test_a_hello_octet_by_octet(said):
+def test_a_hello_byte_by_byte(said):
     talk = Talk()
     talk.say(0, said["1.3"][0][1][:7], size=1)
     talk.say(0, said["1.3"][0][1][7:], at=talk.free[0])
@@ -658,7 +658,7 @@ def test_buffers_are_bounded():
     assert read.has("UNREAD")
 
 
-# Hostile octets
+# Hostile bytes
 
 
 LENGTHS = st.sampled_from([0, 1, 2, 5, 17, 19, 21, 25, 53, 69, 100, 250, 1000, 16384, 16640, 65535])
@@ -681,7 +681,7 @@ SEGMENTS = st.lists(
     st.tuples(
         st.integers(0, 1), OCTETS, st.sampled_from([1, 3, 50, 1460]),
         st.sampled_from([0, 0, 0, 0, 1, -1, 5, -5, 300, -300, 70000]),  # how far from where it belongs
-        st.sampled_from([None, None, 40, 54, 60, 96]),  # octets captured
+        st.sampled_from([None, None, 40, 54, 60, 96]),  # bytes captured
     ),
     max_size=12,
 )  # fmt: skip
@@ -703,7 +703,7 @@ def hostile(segments):
 
 @given(SEGMENTS)
 @settings(max_examples=150, deadline=None)
-def test_any_octets_are_read(segments):
+def test_any_bytes_are_read(segments):
     read = Read(hostile(segments))
     row = read.setup
     if row is not None:

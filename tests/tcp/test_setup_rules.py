@@ -40,7 +40,7 @@ def talk_13(*client_records, cipher=0x1301, finished=53, extra=b"", after=()):
 @pytest.mark.parametrize(
     ("cipher", "finished", "empty", "ended"), [(0x1301, 53, 25, 21), (AES_256, 69, 25, 21), (CCM_8, 45, 17, 13)]
 )
-def test_lengths_that_tell_messages(cipher, finished, empty, ended):
+def test_lengths_by_which_messages_are_known(cipher, finished, empty, ended):
     suite = {"cipher": cipher, "finished": finished}
     assert Read(talk_13(empty, finished, **suite).capture()).has("CERTIFICATE_WITHHELD", "CLIENT_FINISHED")
     read = Read(talk_13(ended, finished, extra=EARLY, **suite).capture())

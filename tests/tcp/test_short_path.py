@@ -62,7 +62,7 @@ def rows_of(kind, spoken):
     records = segment.segments(len(spoken))
     for i, (now, built, cut) in enumerate(spoken):
         held = built[:cut] if cut else built
-        decoder.decode_octets(held, len(built), frames.LINK_ETHERNET, records, i)
+        decoder.decode_bytes(held, len(built), frames.LINK_ETHERNET, records, i)
         records[i].ts_ns, records[i].frame = now, i + 1
     tracker = kind(16)
     tracker.owners = payload.owners_of(records)

@@ -264,27 +264,27 @@ SCRIPTS = {
         at_close(C_FIN, S_FIN, C_FIN, C_FIN, C_FIN),
         ("FIN_WAIT_1", "LAST_ACK"),
     ),
-    "an octet that was not captured seemed to be the FIN of TIME-WAIT": (
+    "a byte that was not captured seemed to be the FIN of TIME-WAIT": (
         at_close(("s", "FA", 0, 1), ("c", "PA", 1, 1, 10)),
         ("CLOSE_WAIT", "FIN_WAIT_2"),
     ),
-    "an octet that was not captured seemed to be the last FIN": (
+    "a byte that was not captured seemed to be the last FIN": (
         at_close(("s", "FA", 0, 0), ("c", "A", 0, 1), ("s", "A", 1, 1), ("c", "PA", 1, 1, 10)),
         ("CLOSE_WAIT", "FIN_WAIT_2"),
     ),
-    "an octet that was not captured seemed to be a FIN": (
+    "a byte that was not captured seemed to be a FIN": (
         at_close(("c", "A", 1, 0), ("c", "PA", 0, 0, 1)),
         ("ESTABLISHED", "ESTABLISHED"),
     ),
-    "an octet that was not captured seemed to be a FIN, and was acknowledged": (
+    "a byte that was not captured seemed to be a FIN, and was acknowledged": (
         at_close(("c", "A", 1, 0), ("s", "A", 0, 1), ("c", "PA", 1, 0, 10)),
         ("ESTABLISHED", "ESTABLISHED"),
     ),
-    "an octet that was not captured seemed to be a FIN of CLOSE-WAIT": (
+    "a byte that was not captured seemed to be a FIN of CLOSE-WAIT": (
         at_close(S_FIN_FIRST, ("c", "A", 0, 1), ("c", "A", 1, 1), ("c", "PA", 0, 1, 1)),
         ("CLOSE_WAIT", "FIN_WAIT_2"),
     ),
-    "an octet that was not captured seemed to be a FIN that crossed another": (
+    "a byte that was not captured seemed to be a FIN that crossed another": (
         at_close(("c", "A", 1, 0), S_FIN_FIRST, ("c", "PA", 0, 1, 1)),
         ("CLOSE_WAIT", "FIN_WAIT_2"),
     ),

@@ -47,7 +47,7 @@ def test_repeated_syns_draw_syn_acks_beside_the_timer():
     assert states(wire.connection()) == ("SYN_SENT", "SYN_RECEIVED")
 
 
-def test_a_server_that_forgot_the_attempt_answers_anew():
+def test_a_server_that_forgot_the_attempt_answers_again():
     """Its SYN-ACK comes with another ISN: in SYN-RECEIVED again, and this one is acknowledged."""
     wire = Wire()
     wire.client.syn()

@@ -1,6 +1,6 @@
 """Zeek's states and history letters, segment by segment.
 
-`exchange("S> SA< A>")` sends segments between side 0 (`>`, port 40000 unless told otherwise) and side 1 (`<`, port
+`exchange("S> SA< A>")` sends segments between side 0 (`>`, port 40000 by default) and side 1 (`<`, port
 80, which Zeek takes for a server's): S A F R are flags, D is 100 bytes of data (with ACK).
 """
 
@@ -189,7 +189,7 @@ def test_says_what_zeek_says_of_a_worked_sequence(script, said):
         ("SA> R<", LIKELY, "RSTO ^hR", 1),
         ("R>", LIKELY, "RSTRH ^r", 1),
         ("SA> A< D< D> FA> A< FA<", LIKELY, "SF ^hADdfF", 1),
-        # else the sender of a SYN-ACK is the originator, until the next packet tells better
+        # else the sender of a SYN-ACK is the originator, until the next packet shows otherwise
         ("SA>", UNLIKELY, "OTH H", 0),
         ("SA> A<", UNLIKELY, "OTH ^hA", 1),
         ("SA> A>", UNLIKELY, "OTH ^ha", 1),
@@ -272,7 +272,7 @@ class TestRetransmissions:
         wire = established().send(0, ACK, seq=1101, payload=100).send(0, ACK, seq=1001, payload=100)
         assert wire.history == "ShADT"
 
-    def test_are_told_at_powers_of_ten(self):
+    def test_are_reported_at_powers_of_ten(self):
         wire = established().exchange("D>")
         for _ in range(9):
             wire.send(0, ACK, seq=1001, payload=100)
@@ -291,23 +291,23 @@ class TestRetransmissions:
     def test_so_does_a_reset_with_payload(self):
         assert established().send(0, RST, payload=5).said() == "RSTO ShART"
 
-    def test_a_keep_alive_with_an_octet_is_one_too(self):
+    def test_a_keep_alive_with_a_byte_is_one_too(self):
         wire = established().exchange("D>").send(0, ACK, seq=1100, payload=1)
         assert wire.history == "ShADT"
 
     def test_the_first_segment_midstream_is_none(self):
         assert exchange("D>").history == "D"
 
-    def test_are_not_octets_that_were_only_stored_behind_their_acknowledgment(self):
+    def test_are_not_bytes_that_were_only_stored_behind_their_acknowledgment(self):
         wire = established().exchange("D> A<").send(1, ACK, ack=1301)
-        assert not wire.ends[0].zeek_letters & facts.ZEEK_WROTE_D  # the short path could not tell
+        assert not wire.ends[0].zeek_letters & facts.ZEEK_WROTE_D  # the short path could not know
         wire.send(0, ACK, seq=1101, payload=100).send(0, ACK, seq=1201, payload=100)
         assert wire.history == "ShADaG"
         assert wire.ends[0].zeek_letters & facts.ZEEK_WROTE_D
         wire.send(0, ACK, seq=1201, payload=100)
         assert wire.history == "ShADaGT"
 
-    def test_are_told_again_once_new_octets_came(self):
+    def test_are_reported_again_once_new_bytes_came(self):
         wire = established().exchange("D> A<").send(1, ACK, ack=1301).send(0, ACK, seq=1301, payload=100)
         assert wire.ends[0].zeek_letters & facts.ZEEK_WROTE_D
         wire.send(0, ACK, seq=1001, payload=100)
@@ -337,7 +337,7 @@ class TestZeroWindows:
     def test_come_before_a_retransmission(self):
         assert Wire().send(0, SYN, payload=1, window=0).history == "SWT"
 
-    def test_are_told_at_powers_of_ten(self):
+    def test_are_reported_at_powers_of_ten(self):
         wire = established()
         for _ in range(11):
             wire.send(1, ACK, window=0)
@@ -345,7 +345,7 @@ class TestZeroWindows:
 
 
 class TestGaps:
-    def test_are_written_for_the_end_whose_octets_are_missing(self):
+    def test_are_written_for_the_end_whose_bytes_are_missing(self):
         wire = established().send(0, ACK, seq=1101, payload=100).send(1, ACK, ack=1201)
         assert wire.history == "ShADaG"
 
@@ -354,7 +354,7 @@ class TestGaps:
         wire.send(1, ACK, ack=1201).send(1, ACK, ack=1201).send(0, ACK, seq=1201, payload=100).send(1, ACK, ack=1301)
         assert (wire.history, wire.alias.gaps[0]) == ("ShADaG", 1)
 
-    def test_of_octets_beyond_all_that_was_seen(self):
+    def test_of_bytes_beyond_all_that_was_seen(self):
         wire = established().send(1, ACK, ack=1001).send(1, ACK, ack=5001).send(1, ACK, ack=5001)
         assert (wire.history, wire.alias.gaps[0]) == ("ShAaG", 1)
 
@@ -370,7 +370,7 @@ class TestGaps:
         assert exchange("D> D<").send(0, ACK, ack=9000).history == "DdA"
         assert established().exchange("R>").send(1, ACK, ack=9000).history == "ShARa"
 
-    def test_are_told_while_closing(self):
+    def test_are_counted_while_closing(self):
         wire = established().exchange("FA> A<").send(0, ACK, ack=5000)
         assert wire.history == "ShAFag"
 
@@ -396,7 +396,7 @@ class TestGaps:
         assert wire.history == "ShADa"
 
 
-def test_bad_checksums_are_told_at_powers_of_ten():
+def test_bad_checksums_are_reported_at_powers_of_ten():
     wire = established()
     for _ in range(10):
         zeek.observe_bad_checksum(wire.alias, 1)
@@ -434,7 +434,7 @@ class TestAfterTheEnd:
         before = wire.history
         assert wire.send(1, RST, after=after).history == before + "r"
 
-    def test_an_end_that_misses_octets_is_none_yet(self):
+    def test_an_end_that_misses_bytes_is_none_yet(self):
         wire = established().send(0, ACK, seq=1101, payload=10).exchange("R>").send(1, RST, after=60)
         assert wire.history == "ShADRr"
 

@@ -152,7 +152,7 @@ TAMPERED = st.builds(
 
 
 @given(st.one_of(TAMPERED, st.binary(max_size=80)))
-def test_any_octets(octets):
+def test_any_bytes(octets):
     told = read(octets)
     assert told.length <= len(bytes(told.facts))
     assert told.alpn_at + told.alpn_length <= len(octets)

@@ -68,7 +68,7 @@ def test_two_resets_are_a_rejection_unless_there_was_data(ends, state):
     assert decide(RESET, RESET, ends=ends) == state
 
 
-def test_acknowledged_octets_that_nobody_saw_are_data_too():
+def test_acknowledged_bytes_that_nobody_saw_are_data_too():
     alias = np.zeros(1, dtype=np.dtype(rows.Alias))
     alias["state"] = RESET
     ends = np.zeros(2, dtype=np.dtype(rows.Endpoint))

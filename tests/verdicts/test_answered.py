@@ -43,7 +43,7 @@ def test_time_and_options_are_those_of_the_copy_too():
     assert connection["evidence"] == [2, 3, 4]
 
 
-def test_without_timestamps_nothing_tells():
+def test_without_timestamps_nothing_shows_it():
     assert shown(retried(Wire(timestamps=False), 1)) == {
         "syn_frame": 1, "syn_copy": None, "synack_frame": 3, "synack_copy": 1,
     }  # fmt: skip
@@ -92,7 +92,7 @@ def test_a_syn_ack_without_timestamps_is_not_named():
 
 @pytest.mark.parametrize(("isn", "frame", "copy"), [(5000, 2, 1), (8000, 4, 2)])
 def test_the_isn_names_the_syn_ack(isn, frame, copy):
-    """The server forgot its first answer (a SYN cookie renewed with another count) and answers the copy anew."""
+    """The server forgot its first answer (a SYN cookie renewed with another count) and takes the copy for a new SYN."""
     wire = Wire(timestamps=False, server_isn=5000)
     wire.client.syn()
     wire.server.syn_ack(lost="after")

@@ -8,7 +8,7 @@ QUEUE, PAWS = "a full queue", "timestamps older"
 
 
 def stamped(tsval, at, *, client=("192.0.2.1", 41_000), copies=2, options=None):
-    """An attempt in vain."""
+    """An attempt that fails."""
     wire = Wire(client=client, start=START + at)
     for n in range(copies):
         value = frames.linux_syn_options((tsval + 1000 * n) % (1 << 32)) if options is None else options

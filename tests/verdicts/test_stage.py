@@ -134,7 +134,7 @@ def begun_before(wire):
 
 
 @pytest.mark.parametrize("act", [closed, closed_and_reset, still_open, too_soon, half_closed, repaired, begun_before])
-def test_what_did_not_die_or_cannot_be_told(act):
+def test_what_did_not_die_or_cannot_be_known(act):
     wire = Wire()
     act(wire)
     assert wire.connection()["stage"] is None

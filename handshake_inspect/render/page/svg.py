@@ -15,7 +15,7 @@ from handshake_inspect.report.pictures import BINS, BUCKETS, CLOUD, Cloud, Histo
 from handshake_inspect.report.scales import log_place, ticks
 from handshake_inspect.wire.text import NS_PER_SECOND, duration, plural, printable
 
-# Of Okabe and Ito, which people who see few colours can tell apart; words stand beside them everywhere.
+# Of Okabe and Ito, which colour-blind people can tell apart; words stand beside them everywhere.
 COLORS = {
     "established": "#009e73", "refused": "#d55e00", "rejected": "#8c3b00", "timed-out": "#e69f00",
     "half-open": "#b85a93", "aborted": "#7f7f7f", "pending": "#b8a900", "unsolicited": "#56b4e9",

@@ -201,7 +201,7 @@ class Screen:
                     self._draw(terminal, console, live.update, get_snapshot, 1 / refresh_hz)
                 terminal.drawn = False
         except OSError:
-            if not self._gone:  # else giving back what is gone failed as well
+            if not self._gone:  # else restoring what is gone failed as well
                 raise
         finally:
             self._terminal = None

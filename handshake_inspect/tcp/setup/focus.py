@@ -1,6 +1,6 @@
 """The set-up that is being read, and the bytes of it that are at hand: what the modules of set-up hand each other.
 
-There is one for every tracker, set anew for every segment that is read.
+There is one for every tracker, set for every segment that is read.
 """
 
 from typing import Any

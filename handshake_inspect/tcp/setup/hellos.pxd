@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t
 
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
-from handshake_inspect.tls cimport hello, hello_row, octet_store
+from handshake_inspect.tls cimport byte_store, hello, hello_row
 
 cdef unsigned int READ_STUCK
 cdef uint32_t SETUP_CUT

@@ -17,7 +17,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_UNREAD,
 )
 from handshake_inspect.tcp.setup.setup_rows import BUFFER, HEAD
-from handshake_inspect.tls import hello, hello_row, octet_store
+from handshake_inspect.tls import byte_store, hello, hello_row
 from handshake_inspect.tls.numbers import (
     CHOSE_PSK,
     FIRST_DRAFT,
@@ -99,7 +99,7 @@ def gather(focus: Any, at: int, until: int) -> None:
         drop_gathered(focus)
         cut(focus)
         return
-    octet_store.copy(buffer.octets, buffer.used, focus.data, focus.at + place, count)
+    byte_store.copy(buffer.octets, buffer.used, focus.data, focus.at + place, count)
     buffer.used += count
     use_gathered(focus, buffer)
 
@@ -107,7 +107,7 @@ def gather(focus: Any, at: int, until: int) -> None:
 def use_gathered(focus: Any, buffer: Any) -> None:
     """Read the hello if all of it is there."""
     if buffer.used == focus.reading.need[focus.side]:
-        read_hello(focus, octet_store.octets_in(buffer.octets), 0, buffer.used)
+        read_hello(focus, byte_store.octets_in(buffer.octets), 0, buffer.used)
         if not focus.over:
             drop_gathered(focus)
 

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from handshake_inspect.tcp.setup cimport records, text, waits
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
-from handshake_inspect.tls cimport octet_store
+from handshake_inspect.tls cimport byte_store
 from handshake_inspect.wire cimport seqspace
 
 cdef uint32_t MOST_OCTETS

@@ -7,7 +7,7 @@ from handshake_inspect.tcp.setup import records, text, waits
 from handshake_inspect.tcp.setup import setup_rows as sr
 from handshake_inspect.tcp.setup.facts import MOST_OCTETS, READ_TEXT, SETUP_HOLE
 from handshake_inspect.tcp.setup.setup_rows import BUFFER, HELD
-from handshake_inspect.tls import octet_store
+from handshake_inspect.tls import byte_store
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
@@ -81,7 +81,7 @@ def hold(focus: Any) -> None:
     buffer.frame[i] = focus.frame
     buffer.at[i] = buffer.used
     buffer.captured[i] = room
-    octet_store.copy(buffer.octets, buffer.used, focus.data, focus.at, room)
+    byte_store.copy(buffer.octets, buffer.used, focus.data, focus.at, room)
     buffer.used += room
     buffer.count = i + 1
 

@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t
 from handshake_inspect.tcp.setup cimport hellos, messages, text, tls12, tls13
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
-from handshake_inspect.tls cimport octet_store
+from handshake_inspect.tls cimport byte_store
 from handshake_inspect.wire cimport seqspace
 
 cdef unsigned int READ_LOST

@@ -21,7 +21,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_TLS,
 )
 from handshake_inspect.tcp.setup.setup_rows import HEAD
-from handshake_inspect.tls import octet_store
+from handshake_inspect.tls import byte_store
 from handshake_inspect.tls.numbers import (
     ALERT,
     APPLICATION_DATA,
@@ -88,7 +88,7 @@ def take_head(focus: Any, at: int, place: int) -> int:
     if is_no_answer(focus, focus.data[place]):
         not_tls(focus)
         return HEAD
-    octet_store.copy(octet_store.octets_of_row(reading.head), side * HEAD, focus.data, place, HEAD)
+    byte_store.copy(byte_store.octets_of_row(reading.head), side * HEAD, focus.data, place, HEAD)
     reading.length[side] = reading.head[side * HEAD + 3] << 8 | reading.head[side * HEAD + 4]
     length: int = min(HEAD, RECORD_HEADER + reading.length[side])
     reading.headed[side] = length

@@ -1,6 +1,6 @@
 """Rows of connection set-up: what was said between the handshake and the first byte of the answer.
 
-As `tcp/rows.py`: C structures in both builds, which refer to each other by number.  Times are capture times in nanoseconds,
+C structures in both builds, which refer to each other by number.  Times are capture times in nanoseconds,
 0 where the thing was not seen; frames count from 1 for the connection's first one, 0 likewise.  *First seen* is the
 first capture of a segment that holds a byte; *available* is when all bytes before it had been captured, too.
 """

@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t
 
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
-from handshake_inspect.wire cimport octets, seqspace
+from handshake_inspect.wire cimport big_endian, seqspace
 
 cdef uint32_t EXCHANGE_ALERTED
 cdef unsigned int ALERT

@@ -27,7 +27,7 @@ from handshake_inspect.tcp.setup.facts import (
     UPGRADE_XMPP,
 )
 from handshake_inspect.tls.numbers import ALERT, CLIENT_HELLO, HANDSHAKE
-from handshake_inspect.wire import octets, seqspace
+from handshake_inspect.wire import big_endian, seqspace
 from handshake_inspect.wire.const import MASK32
 
 MOST_TURNS = 255
@@ -131,7 +131,7 @@ def note_client(focus: Any, data: Any, at: int, count: int) -> None:
         reading.kind = kind_of_client(data, at, count)
         if reading.kind:
             reading.lasting = 1
-    elif reading.kind == UPGRADE_SMTP and count >= 4 and octets.be32(data, at) == AUTH:
+    elif reading.kind == UPGRADE_SMTP and count >= 4 and big_endian.be32(data, at) == AUTH:
         reading.kind = UPGRADE_FTP
     request(focus, reading.next[focus.side])
 
@@ -151,7 +151,7 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
     exchange = focus.exchange
     if (focus.turned or setup.turns == 0) and setup.turns < MOST_TURNS:
         setup.turns += 1
-    if reading.kind == UPGRADE_SMTP and count >= 4 and octets.be32(data, at) >> 8 == GO_AHEAD:
+    if reading.kind == UPGRADE_SMTP and count >= 4 and big_endian.be32(data, at) >> 8 == GO_AHEAD:
         reading.kind = UPGRADE_FTP
     if exchange.request_frame and seqspace.seq_gt(focus.acked, reading.request_at):
         if exchange.response_frame == 0:
@@ -169,7 +169,7 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
         setup.greeting_ns = focus.ns
         setup.greeting_frame = focus.frame
         reading.kind = kind_of_server(data, at, count)
-        reading.lasting = count < 4 or octets.be32(data, at) != SSH
+        reading.lasting = count < 4 or big_endian.be32(data, at) != SSH
 
 
 def kind_of_client(data: Any, at: int, count: int) -> int:
@@ -178,12 +178,12 @@ def kind_of_client(data: Any, at: int, count: int) -> int:
         return UPGRADE_SOCKS
     if count < 4:
         return UPGRADE_NONE
-    words = octets.be32(data, at)
+    words = big_endian.be32(data, at)
     if words == CONN:
         return UPGRADE_HTTP_CONNECT
     if words in (XML, STREAM):
         return UPGRADE_XMPP
-    if count >= 8 and words == 8 and octets.be32(data, at + 4) in (SSL_REQUEST, GSS_REQUEST):
+    if count >= 8 and words == 8 and big_endian.be32(data, at + 4) in (SSL_REQUEST, GSS_REQUEST):
         return UPGRADE_POSTGRESQL
     if words >> 16 == 0x0300 and count >= 6 and data[at + 5] == 0xE0:
         return UPGRADE_RDP
@@ -198,16 +198,18 @@ def kind_of_client(data: Any, at: int, count: int) -> int:
 
 def kind_of_command(data: Any, at: int, count: int) -> int:
     """Which UPGRADE_* a client is in, by a command: of use where the capture lacks the greeting."""
-    word = octets.be32(data, at) & UPPER
+    word = big_endian.be32(data, at) & UPPER
     if word in (EHLO, HELO, LHLO):
         return UPGRADE_SMTP
     if word == STLS:
         return UPGRADE_POP3
-    if word == AUTH and count >= 8 and octets.be32(data, at + 4) & UPPER in (_TLS, _SSL):
+    if word == AUTH and count >= 8 and big_endian.be32(data, at + 4) & UPPER in (_TLS, _SSL):
         return UPGRADE_FTP
     for i in range(1, min(count - 8, LONGEST_TAG)):
         if data[at + i] == 0x20:
-            is_imap = octets.be32(data, at + i + 1) & UPPER == STAR and octets.be32(data, at + i + 5) & UPPER == TTLS
+            is_imap = (
+                big_endian.be32(data, at + i + 1) & UPPER == STAR and big_endian.be32(data, at + i + 5) & UPPER == TTLS
+            )
             return UPGRADE_IMAP if is_imap else UPGRADE_NONE
     return UPGRADE_NONE
 
@@ -215,7 +217,7 @@ def kind_of_command(data: Any, at: int, count: int) -> int:
 def is_start_tls(data: Any, at: int, count: int) -> bool:
     """Whether an LDAPMessage asks for StartTLS."""
     for i in range(count - 7):
-        if octets.be32(data, at + i) == OF_1466 and octets.be32(data, at + i + 4) == OF_20037:
+        if big_endian.be32(data, at + i) == OF_1466 and big_endian.be32(data, at + i + 4) == OF_20037:
             return True
     return False
 
@@ -224,7 +226,7 @@ def kind_of_server(data: Any, at: int, count: int) -> int:
     """Which UPGRADE_* a server that speaks first may begin with these bytes."""
     if count < 4:
         return UPGRADE_NONE
-    words = octets.be32(data, at)
+    words = big_endian.be32(data, at)
     if words >> 8 == 0x323230:  # 220, which FTP's server says, too
         return UPGRADE_SMTP
     if words >> 16 == 0x2A20:  # an asterisk

@@ -35,10 +35,10 @@ from handshake_inspect.verdicts.findings.keys import (
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.hearing import answers_only, serves_unheard
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.unasked import MIN_ADDRESSES
+from handshake_inspect.verdicts.visibility import answers_only, serves_unseen
 from handshake_inspect.verdicts.words import UNSOLICITED
 
 
@@ -48,7 +48,7 @@ def detect(case: Case) -> list[Finding]:
     rows = trace.tracked_where(unasked(case))
     if len(rows) < MIN_ADDRESSES:
         return []
-    rows = rows[~serves_unheard(trace, rows)] if is_two_sided(case) else rows[answers_only(trace, rows)]
+    rows = rows[~serves_unseen(trace, rows)] if is_two_sided(case) else rows[answers_only(trace, rows)]
     c = trace.connections
     sender = host_key(c["hi0"][rows], c["lo0"][rows])
     address = host_key(c["hi1"][rows], c["lo1"][rows])

@@ -2,7 +2,7 @@
 
 * *one-sided*: connections of which only one direction was captured although the other must exist (what is seen
   acknowledges, or proves, what is not), if they are `ONE_SIDED` or more of those that could show it.  An unanswered SYN
-  proves nothing; but where answers are not captured, silence is no verdict (`hearing.blind`).
+  proves nothing; but where answers are not captured, silence is no verdict (`visibility.blind`).
 * *filtered*: a filter on flags left out every segment with none of SYN, FIN and RST, so that the final ACKs of
   handshakes, and perhaps answers too, are not in the capture (`flag_filter.py`).
 * *duplicated*: copies of one packet, from a bridge, a bond, both sides of a router (TTL one lower), two capture
@@ -37,8 +37,8 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, ratio
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.flag_filter import hidden_answers, hidden_final_acks, hides_final_acks
-from handshake_inspect.verdicts.hearing import blind, heard, unheard
 from handshake_inspect.verdicts.numbering import AttemptRows, chained
+from handshake_inspect.verdicts.visibility import blind, half_seen, seen_ends
 from handshake_inspect.verdicts.words import CAUSE, HALF_OPEN, MIDSTREAM
 from handshake_inspect.wire.text import capitalized, plural, share
 
@@ -145,14 +145,14 @@ def files(case: Case) -> Iterator[Finding]:
 def one_sided(case: Case) -> Iterator[Finding]:
     """Directions that the capture does not hold."""
     trace = case.attempts
-    proved = unheard(trace)
+    proved = half_seen(trace)
     proved |= trace.of_connections(case.outcomes.cause) == CAUSE["one-sided"]
     rows = trace.tracked_where(proved)
-    sides = heard(trace)
+    sides = seen_ends(trace)
     both = int(np.count_nonzero(sides[:, 0] & sides[:, 1]))
     if not len(rows) or len(rows) < ONE_SIDED * (both + len(rows)):
         return
-    server_missing = int(heard(trace)[rows, trace.connections["client"][rows]].sum())
+    server_missing = int(seen_ends(trace)[rows, trace.connections["client"][rows]].sum())
     metrics = {
         "one_sided": len(rows),
         "two_sided": both,
@@ -261,7 +261,7 @@ def midstream(case: Case) -> Iterator[Finding]:
     trace = case.attempts
     rows = trace.tracked_where((trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & ~stray_rows(case))
     moved = trace.endpoints["bytes"][2 * rows] + trace.endpoints["bytes"][2 * rows + 1] > 0
-    moved |= heard(trace)[rows].all(axis=1) & (trace.facts[rows] & (FACT_RST | FACT_LAST_ACK_SEEN) == 0)
+    moved |= seen_ends(trace)[rows].all(axis=1) & (trace.facts[rows] & (FACT_RST | FACT_LAST_ACK_SEEN) == 0)
     rows = rows[moved]
     if not len(rows):
         return

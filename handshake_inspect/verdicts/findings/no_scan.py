@@ -34,9 +34,9 @@ from handshake_inspect.verdicts.findings.suspects import (
 )
 from handshake_inspect.verdicts.findings.used import is_used
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.hearing import blind, hears_both
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.visibility import blind, sees_both
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, REJECTED, TIMED_OUT
 
 MAX_USED = 0.2
@@ -274,7 +274,7 @@ def is_proved_silent(case: Case, scan: Scan) -> bool:
     repeated = np.count_nonzero(trace.connection("syn_count", scan.rows) > 1)
     if repeated + np.count_nonzero(scan.tries > 1) >= REPEATED * len(scan.starts):
         return True
-    return (hears_both(trace) or not trace.filtered) and not deaf(case)[scan.rows].any()
+    return (sees_both(trace) or not trace.filtered) and not deaf(case)[scan.rows].any()
 
 
 @once

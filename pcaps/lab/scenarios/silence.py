@@ -7,7 +7,7 @@ import copy
 from lab.kernel import connect, start_connect
 from lab.sample import Sample, scenario
 
-NOBODY = {"client": "SYN_SENT"}  # what became of a server that was never heard is anybody's guess
+NOBODY = {"client": "SYN_SENT"}  # what became of a server that was never seen is anybody's guess
 
 
 @scenario()

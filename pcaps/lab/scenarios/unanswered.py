@@ -57,7 +57,7 @@ def dead_peer(sample: Sample) -> None:
             attempt.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         capture.wait_for("Flags [R", 3)
     for attempt, _ in connections:
-        state = {"client": "CLOSED"}  # the server has not heard of it
+        state = {"client": "CLOSED"}  # the server knows nothing of it
         sample.expect(attempt, "established", cause="dead-peer", close=close("timeout"), state=state)
     sample.finding("stalled", connections[0][0].server, connections=3, ended_as_peer_was_dead=3)
 

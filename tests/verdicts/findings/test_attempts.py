@@ -276,7 +276,7 @@ def test_few_are_no_proof():
 # -- scans -------------------------------------------------------------------------------------------------------
 
 
-def test_a_vertical_scan_tells_open_closed_and_filtered():
+def test_a_vertical_scan_lists_open_closed_and_filtered():
     source = ("10.6.6.6", 50000)
     timed = []
     for port in range(1, 31):

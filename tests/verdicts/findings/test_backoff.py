@@ -33,7 +33,7 @@ def test_every_profile_fits_itself_on_a_timer_that_runs_long(profile):
         ((), 64, set()),
     ],
 )
-def test_what_gaps_tell(seconds, ttl, names):
+def test_what_gaps_show(seconds, ttl, names):
     assert fitting(seconds, ttl) == names
 
 

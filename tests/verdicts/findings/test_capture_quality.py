@@ -3,7 +3,7 @@ from support import captures, frames
 from support.detected import MS, SECOND, Wire, crowd, found, merged
 from support.wire import report_of
 
-from handshake_inspect.verdicts import hearing
+from handshake_inspect.verdicts import visibility
 
 
 def kinds(report):
@@ -166,9 +166,9 @@ def test_headers_that_the_snap_length_cut():
 
 
 def blind(monkeypatch, report):
-    """What `hearing.blind` says while a report is made."""
+    """What `visibility.blind` says while a report is made."""
     said = []
-    original = hearing.blind
+    original = visibility.blind
     monkeypatch.setattr(
         "handshake_inspect.verdicts.findings.capture_quality.blind",
         lambda trace: said.append(original(trace)) or said[-1],
@@ -186,7 +186,7 @@ def test_silence_in_a_one_sided_capture_is_no_verdict(monkeypatch):
     assert said == [False, True]
 
 
-def test_silence_of_another_server_is_one_where_answers_are_heard(monkeypatch):
+def test_silence_of_another_server_is_one_where_answers_are_seen(monkeypatch):
     heard = Wire(server=("198.51.100.77", 80), client=("192.0.2.5", 1)).handshake().exchange()
     deaf = Wire().handshake().exchange()
     dead = Wire(client=("192.0.2.5", 2), server=("198.51.100.88", 80))

@@ -78,7 +78,7 @@ def test_a_finding_is_given_what_its_host_knows(pcaps, kind, sample, addresses):
     assert found.advice.endswith(".")
 
 
-def test_a_flood_is_told_with_the_cookies_that_answered_it(pcaps):
+def test_a_flood_is_reported_with_the_cookies_that_answered_it(pcaps):
     found = seen_by(Watch(["10.0.1.2"], 0, syncookies_sent=1234), str(pcaps / "syn-flood-cookies.pcap"))["syn-flood"]
     assert host_keys(found) == keys(*KINDS["syn-flood"].at_target)
     assert found.title.endswith("; this host counted 1,234 SYN cookies sent during the capture")
@@ -109,7 +109,7 @@ def test_a_host_that_counted_nothing_contradicts(pcaps, sample, kind, word):
     )
 
 
-def test_what_a_kernel_does_not_count_is_not_told(pcaps):
+def test_what_a_kernel_does_not_count_is_not_reported(pcaps):
     found = seen_by(Watch([SERVER], None, listen_drops=1), str(pcaps / "accept-queue-overflow.pcap"))
     assert "host_listen_overflows" not in found["accept-queue-overflow"].metrics
     assert found["accept-queue-overflow"].title.endswith("; this host counted 1 listen drop during the capture")

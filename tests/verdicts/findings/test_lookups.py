@@ -17,7 +17,7 @@ def only(talk: Talk, kind: str) -> dict:
 
 
 @pytest.mark.parametrize(("rcode", "kind"), [(3, "nxdomain"), (2, "servfail"), (5, "refused"), (4, "other")])
-def test_a_name_that_is_not_told(rcode, kind):
+def test_a_name_without_an_answer(rcode, kind):
     finding = only(Talk().look_up("wwww.example.org", rcode=rcode), "lookup-failed")
     assert (finding["severity"], finding["target"]) == ("warning", {"ip": RESOLVER, "port": 53})
     assert finding["metrics"] == {"lookups": 1, "names": 1, "clients": 1, "gave_up": 1, "kind": kind}
@@ -41,7 +41,7 @@ def test_another_name_is_no_other_spelling(name):
     assert only(talk, "lookup-failed")["metrics"]["gave_up"] == (0 if name == "db" else 1)
 
 
-def test_what_another_client_was_told_helps_nobody():
+def test_an_answer_to_another_client_helps_nobody():
     talk = Talk().look_up("a.example", rcode=NXDOMAIN).look_up("a.example", V4, client=SECOND_CLIENT)
     assert only(talk, "lookup-failed")["metrics"]["gave_up"] == 1
 

@@ -284,7 +284,7 @@ def test_long_segments_that_pass_on_what_began_later():
 
 
 def test_a_connection_that_is_lost_midway():
-    """Nothing more is heard of it: a device between forgot it, perhaps."""
+    """Nothing more is seen of it: a device between forgot it, perhaps."""
     report = merged(*crowd(2, lambda wire, n: changed(wire, alive=False), every=10 * MS), kept_open(1))
     assert found(report, "path-mtu") == []
 

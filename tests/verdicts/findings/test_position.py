@@ -50,7 +50,7 @@ def test_in_between(monkeypatch):
     assert located(monkeypatch, *crowd(25, middle, at="middle")).place == "between"
 
 
-def test_on_one_switch_only_the_slow_one_tells(monkeypatch):
+def test_on_one_switch_only_the_slow_one_shows_it(monkeypatch):
     def near(wire, number):
         wire.server.ttl = 64
         slow(wire, number)

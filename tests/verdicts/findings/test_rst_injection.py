@@ -151,7 +151,7 @@ def test_a_host_that_goes_on_after_a_rst_in_its_name(words):
     assert connection["state"] == {"client": "CLOSED", "server": "ESTABLISHED"}
 
 
-def test_the_target_of_a_forged_rst_tells_the_other_end():
+def test_the_target_of_a_forged_rst_tears_down_the_other_end():
     wire = Wire().handshake().exchange()
     wire.server.rst(stay=True, ident=0)
     wire.wait(100 * MS)

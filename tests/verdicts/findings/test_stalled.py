@@ -154,7 +154,7 @@ def test_a_client_that_gives_up_on_silence_did_not_reset_a_living_peer():
     assert only(report, "stalled")["metrics"]["ended_as_peer_was_dead"] == 3
 
 
-def test_a_peer_that_is_heard_meanwhile_is_not_dead():
+def test_a_peer_that_is_seen_meanwhile_is_not_dead():
     def heard(wire, number):
         forgotten(wire, number)
         wire.server.data(50)

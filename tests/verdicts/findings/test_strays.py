@@ -275,12 +275,12 @@ def test_what_a_filter_for_rsts_leaves_of_healthy_connections():
 @pytest.mark.parametrize(
     ("text", "count"), [("host 198.51.100.2", 1), ("tcp[13] & 4 != 0", 0), ("tcp[13] & 16 == 0", 0), ("", 0)]
 )
-def test_the_filter_tells_whether_more_would_be_there(text, count):
+def test_the_filter_shows_whether_more_would_be_there(text, count):
     octets = captures.section() + captures.interface(resolution=9, filter_text=b"\0" + text.encode())
     octets += b"".join(captures.packet(frame, ns) for ns, frame in lone_rsts(300, real_ttl))
     assert len(found(report_of(octets), "rst-flood")) == count
 
 
-def test_other_frames_tell_too():
+def test_other_frames_show_it_too():
     other = (START + 7 * SECOND, frames.udp(("203.0.113.7", 53), ("203.0.113.8", 53)))
     assert found(report([*lone_rsts(300, real_ttl), other]), "rst-flood")

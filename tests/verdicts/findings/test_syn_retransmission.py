@@ -122,7 +122,7 @@ def test_the_stack_behind_the_copies():
     assert only(wire.report(), "syn-retransmission")["metrics"]["backoff"] == {"linux-linear or macos-bsd": 1}
 
 
-def test_a_hundred_services_are_told_and_the_rest_is_counted():
+def test_a_hundred_services_are_reported_and_the_rest_is_counted():
     wires = [lost_syn(Wire(server=("198.51.100.2", port), client=("192.0.2.1", port))) for port in range(1000, 1103)]
     findings = found(merged(*wires), "syn-retransmission")
     assert len(findings) == 101

@@ -37,43 +37,43 @@ def blind(trace: Attempts) -> Bools:
     """
     hidden = hidden_answers(trace)
     facts = trace.facts
-    deaf = unheard(trace)
-    deaf &= trace.endpoints["traits"][trace.client_rows] & TRAIT_SEEN != 0
-    if not deaf.any():
+    halves = half_seen(trace)
+    halves &= trace.endpoints["traits"][trace.client_rows] & TRAIT_SEEN != 0
+    if not halves.any():
         return hidden
     answers = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM
     unanswered: Bools = trace.column((facts & answers == 0) & (facts & FACT_SYN != 0), True)
     if trace.elsewhere is not None:
         unanswered[trace.elsewhere.attempts] = False
-    sides = heard(trace)
+    sides = seen_ends(trace)
     if not (sides[:, 0] & sides[:, 1]).any():
         return unanswered
     rows = trace.tracked_where(unanswered)
-    unanswered[rows] = places(trace.server_host[rows], distinct(trace.of_connections(trace.server_host)[deaf]))[1]
+    unanswered[rows] = places(trace.server_host[rows], distinct(trace.of_connections(trace.server_host)[halves]))[1]
     return unanswered | hidden
 
 
-def heard(trace: Attempts) -> Bools:
+def seen_ends(trace: Attempts) -> Bools:
     """Which sides of each connection the capture holds segments of."""
     sides: Bools = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
     return sides
 
 
-def hears_both(trace: Attempts) -> bool:
+def sees_both(trace: Attempts) -> bool:
     """Whether the capture holds both directions of anything, or a client's RST to what it never asked for."""
-    sides = heard(trace)
+    sides = seen_ends(trace)
     client_sent_rst = (trace.facts & FACT_RST != 0) & (trace.connections["rst_side"] == trace.connections["client"])
     return bool((sides[:, 0] & sides[:, 1] | client_sent_rst).any())
 
 
-def unheard(trace: Attempts) -> Bools:
+def half_seen(trace: Attempts) -> Bools:
     """Connections of which one side is not in the capture although it must have spoken.
 
     A SYN-ACK without a SYN is backscatter, unless nothing at all in the capture goes both ways, and then too if its
     host does nothing but answer (`unasked.py`).
     """
     facts = trace.facts
-    sides = heard(trace)
+    sides = seen_ends(trace)
     alone: Bools = sides[:, 0] != sides[:, 1]
     if not alone.any():
         return alone
@@ -94,10 +94,10 @@ def answers_only(trace: Attempts, rows: ConnectionRows) -> Bools:
     return places(senders(trace, rows), hosts)[1] if len(hosts) else np.zeros(len(rows), dtype=bool)
 
 
-def serves_unheard(trace: Attempts, rows: ConnectionRows) -> Bools:
+def serves_unseen(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Which of these connections were begun by a host that is seen serving others who are not seen."""
-    sides = heard(trace)
-    lone = np.flatnonzero(unheard(trace))
+    sides = seen_ends(trace)
+    lone = np.flatnonzero(half_seen(trace))
     lone = lone[sides[lone, 1 - trace.connections["client"][lone]]]
     if not len(lone):
         return np.zeros(len(rows), dtype=bool)

@@ -1,7 +1,7 @@
 from libc.stdint cimport uint8_t, uint32_t, uintptr_t
 from libc.string cimport memcmp, memcpy
 
-cdef inline uint8_t *octets_of(object storage):
+cdef inline uint8_t *bytes_of(object storage):
     import ctypes
     return <uint8_t *><uintptr_t>ctypes.addressof(storage)
 

@@ -20,13 +20,13 @@ def bounds(storage: Any, i: int) -> tuple[int, int]:
     return storage[i - 1], storage[i]
 
 
-def octets_of(storage: Any) -> Any:
+def bytes_of(storage: Any) -> Any:
     """The storage itself here, a pointer to it in the compiled build."""
     return storage
 
 
 def words_of(storage: Any) -> Any:
-    """As `octets_of`."""
+    """As `bytes_of`."""
     return storage
 
 
