@@ -1,4 +1,4 @@
-"""Several sensors as one: their frames in order of time, numbered anew.
+"""Several sensors as one: their frames in order of time, renumbered.
 
 At every step the earliest of the sensors' next frames is given; of equal times, the one of the file that comes first.
 A sensor whose own frames go back in time is not sorted: its next frame is its next frame (mergecap does the same).
@@ -66,7 +66,6 @@ class MergeReader(FrameReader):
                 return self._give()
             self._states[current] = _HELD
             self._reorder(ns)
-        self.hungry = -1
         return NEED_MORE
 
     def begin(self, index: int, reader: FrameReader) -> None:

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 _NET_RAW = 1 << 13  # CAP_NET_RAW
-_EFFECTIVE = "CapEff:"
 _BOUNDING = "CapBnd:"  # what a process and its children can ever have
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 _CONTAINER_WORDS = ("docker", "kubepods", "containerd", "libpod", "lxc")
@@ -51,11 +50,6 @@ def in_container(root: str = "/") -> bool:
     except OSError:
         return False
     return any(word in groups for word in _CONTAINER_WORDS)
-
-
-def may_capture() -> bool:
-    """Whether this process holds CAP_NET_RAW."""
-    return _has(_EFFECTIVE)
 
 
 def _has(of: str, root: str = "/") -> bool:

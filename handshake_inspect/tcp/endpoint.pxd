@@ -60,4 +60,3 @@ cdef void miss(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef bint is_in_hole(rows.Endpoint *sender, uint32_t seq) noexcept nogil
 @cython.locals(at=uint32_t)
 cdef uint32_t newest_us(rows.Endpoint *end) noexcept nogil
-cdef bint is_synchronized_ack(segment.Segment *segment) noexcept nogil

@@ -261,8 +261,3 @@ def newest_us(end: Any) -> int:
     """When its last segment passed, microseconds modulo 2^32."""
     at: int = end.recent_us[(end.recent_at - 1) & 3]
     return at
-
-
-def is_synchronized_ack(segment: Any) -> bool:
-    """Whether the segment is one that only a synchronized end sends."""
-    return segment.flags & (ACK | SYN | RST) == ACK

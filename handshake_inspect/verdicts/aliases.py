@@ -27,17 +27,6 @@ EMBRYO_HISTORY: Final = "S"
 
 _RESET_UNANSWERED: Final = re.compile(rb"\^?S[^HAFGIQ]*R")  # only the case of the originator's letters matters
 
-_COMPLETENESS: Final = {
-    0b000001: "Incomplete, SYN_SENT",
-    0b000011: "Incomplete, CLIENT_ESTABLISHED",
-    0b000111: "Incomplete, ESTABLISHED",
-    0b001111: "Incomplete, DATA",
-} | {
-    0b000111 | data | end: "Complete, WITH_DATA" if data else "Complete, NO_DATA"
-    for data in (0, 0b001000)
-    for end in (0b010000, 0b100000, 0b110000)
-}
-
 # seed, two addresses, protocol, padding, two ports
 _ORDERED4: Final = np.dtype(
     [
@@ -126,11 +115,6 @@ def _unanswered(histories: NDArray[Any]) -> NDArray[np.bool_]:
     return verdicts[which]
 
 
-def history_text(alias: Any) -> str:
-    """Write the history of one Alias row (ctypes or NumPy)."""
-    return bytes(alias["history"] if isinstance(alias, np.void) else alias.history).rstrip(b"\0").decode("ascii")
-
-
 def history_texts(aliases: NDArray[Any], rows: NDArray[Any]) -> list[str]:
     """Write the histories of some Alias rows."""
     letters = np.ascontiguousarray(aliases["history"][rows])
@@ -174,8 +158,3 @@ def completeness(bits: NDArray[np.uint8], frames: NDArray[Any]) -> NDArray[np.ui
     """Wireshark's `tcp.completeness` of connections of so many frames: one that is alone counts if it is a SYN."""
     alone: NDArray[np.bool_] = (frames == 1) & (bits & COMPLETE_SYN == 0)
     return np.where(alone, 0, bits).astype(np.uint8)
-
-
-def completeness_text(bits: int) -> str:
-    """Write Wireshark's conversation completeness (`tcp.completeness`) as Wireshark does."""
-    return f"{_COMPLETENESS.get(bits, 'Incomplete')} ({bits})"

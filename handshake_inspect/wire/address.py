@@ -3,7 +3,7 @@
 import ipaddress
 from functools import lru_cache
 
-from handshake_inspect.wire.const import MASK32, MASK64
+from handshake_inspect.wire.const import MASK64
 
 _MAPPED = 0xFFFF  # the 32 bits above an IPv4 address that is mapped into IPv6 (RFC 4291 section 2.5.5.2)
 
@@ -41,10 +41,3 @@ def halves_within(text: str) -> tuple[int, int, int]:
     hi, low = address_halves(str(network.network_address))
     _, high = address_halves(str(network.broadcast_address))
     return hi, low, high
-
-
-def address_bytes(hi: int, lo: int) -> bytes:
-    """Give the 4 or 16 bytes that stand in a packet."""
-    if is_ipv4(hi, lo):
-        return (int(lo) & MASK32).to_bytes(4, "big")
-    return int(hi).to_bytes(8, "big") + int(lo).to_bytes(8, "big")

@@ -37,12 +37,12 @@ def test_the_frames_are_the_same(make):
 
 
 @pytest.mark.parametrize("less", [1, 17, 5000])
-def test_a_cut_is_told_at_the_same_place(less):
+def test_a_cut_is_reported_at_the_same_place(less):
     octets = pcap(FRAMES)[:-less]
     assert ahead_of(octets)[1].problems == read(octets)[1].problems != []
 
 
-def test_damage_is_told_at_the_same_place():
+def test_damage_is_reported_at_the_same_place():
     whole = pcap(FRAMES)
     octets = whole[:9000] + b"\xff" * 40 + whole[9000:]
     seen, source = ahead_of(octets)

@@ -30,7 +30,7 @@ PADDED = {"gzip": bytes(100), "xz": bytes(100)}
 SKIPPED = b"\x53\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"words"
 
 
-def octets_of(seen):
+def bytes_of(seen):
     return [(each.ns, each.octets) for each in seen]
 
 
@@ -45,7 +45,7 @@ def test_several_members_and_what_may_be_between_them(name, block_size):
     between = SKIPPED if name in ("zstd", "lz4") else PADDED.get(name, b"")
     packed = pack(WHOLE[:1000]) + pack(b"") + between + pack(WHOLE[1000:]) + between
     seen, source = read(packed, block_size)
-    assert octets_of(seen) == FRAMES
+    assert bytes_of(seen) == FRAMES
     assert (source.problems, source.compression, source.format) == ([], name, "pcap")
     assert source.consumed == len(packed)
 
@@ -53,14 +53,14 @@ def test_several_members_and_what_may_be_between_them(name, block_size):
 @pytest.mark.parametrize("name", PACKERS)
 def test_more_than_a_block(name):
     seen, source = read(PACKERS[name](pcap(MANY)))
-    assert octets_of(seen) == MANY
+    assert bytes_of(seen) == MANY
     assert source.complete
 
 
 @pytest.mark.parametrize("name", PACKERS)
 def test_what_is_behind_the_data_is_not_ours(name):
     seen, source = read(PACKERS[name](WHOLE) + b"trailing words")
-    assert octets_of(seen) == FRAMES
+    assert bytes_of(seen) == FRAMES
     assert source.problems == []
 
 
@@ -73,7 +73,7 @@ def test_a_cut_file_yields_what_could_be_decompressed(name):
         (problem,) = source.problems
         assert (problem.kind, problem.frame, problem.offset) == ("cut", len(seen), 24 + 1016 * len(seen))
         assert problem.message.startswith(f"the {name} data ends early")
-        assert octets_of(seen) == MANY[: len(seen)]
+        assert bytes_of(seen) == MANY[: len(seen)]
         assert not source.complete
         counts.append(len(seen))
     assert len(MANY) // 5 < counts[0] < counts[1] < len(MANY)
@@ -86,7 +86,7 @@ def test_a_damaged_file_yields_what_is_before_the_damage(name):
     packed[middle : middle + 2_000] = b"\xff" * 2_000
     seen, source = read(bytes(packed))
     assert len(seen) > len(MANY) // 5
-    assert octets_of(seen)[: len(MANY) // 5] == MANY[: len(MANY) // 5]
+    assert bytes_of(seen)[: len(MANY) // 5] == MANY[: len(MANY) // 5]
     assert source.problems[-1].kind == "damaged"
     assert not source.complete
 
@@ -95,12 +95,12 @@ def test_a_wrong_checksum_costs_no_frame():
     packed = bytearray(gzip.compress(WHOLE))
     packed[-6] ^= 1
     seen, source = read(bytes(packed))
-    assert octets_of(seen) == FRAMES
+    assert bytes_of(seen) == FRAMES
     assert [problem.kind for problem in source.problems] == ["damaged"]
     assert not source.complete
 
 
-def test_gzip_data_is_salvaged_to_the_octet():
+def test_gzip_data_is_salvaged_to_the_byte():
     packed = gzip.compress(pcap([(1000 * n, os.urandom(100)) for n in range(1, 50)]))
     counts = set()
     for cut in range(200, len(packed), 101):
@@ -120,7 +120,7 @@ def test_what_expands_enormously_is_never_held_whole(name):
 
 @pytest.mark.parametrize("pack", [bytes, *PACKERS.values()], ids=["plain", *PACKERS])
 def test_frames_of_an_endless_pipe_come_as_they_arrive(pack):
-    """The reader sees the first frame while the writer still waits to be told so before it writes the second."""
+    """The reader sees the first frame while the writer waits for that before it writes the second."""
     out, into = os.pipe()
     seen_first = threading.Event()
     first, second = pcap_header() + pcap_record(1000, b"first"), pcap_record(2000, b"second")

@@ -72,6 +72,14 @@ def test_frames_somewhat_above_the_snap_length_are_accepted():
     assert source.problems == []
 
 
+@pytest.mark.parametrize(("snap_len", "problems"), [(0, []), (262_145, []), (65_535, ["damaged"])])
+def test_a_frame_is_as_long_as_the_snap_length_allows_and_0_allows_all(snap_len, problems):
+    """libpcap takes 262,144 bytes whatever the snap length, and more only where it says so."""
+    seen, source = read(pcap([(1000, b"x" * 262_145)], snap_len=snap_len))
+    assert [problem.kind for problem in source.problems] == problems
+    assert [len(frame.octets) for frame in seen] == ([] if problems else [262_145])
+
+
 @pytest.mark.parametrize("snap_len", [96, 0, 0xFFFF_FFFF])
 def test_a_length_that_cannot_be_ends_the_reading_with_a_problem(snap_len):
     good = pcap([(1000, b"one")], snap_len=snap_len)
@@ -89,7 +97,7 @@ def test_zeros_behind_the_last_record_are_not_frames():
     assert (source.problems[0].kind, source.problems[0].offset) == ("damaged", len(good))
 
 
-def test_a_fraction_above_a_second_is_told_once_and_added():
+def test_a_fraction_above_a_second_is_reported_once_and_added():
     bad = struct.pack("<IIII", 10, 1_000_000, 1, 1) + b"x"
     seen, source = read(pcap_header() + bad + bad)
     assert [s.ns for s in seen] == [11_000_000_000] * 2

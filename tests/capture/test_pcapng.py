@@ -59,11 +59,13 @@ def test_corpus_frames_are_those_that_wireshark_finds(path, told, block_size):
 def test_all_packet_blocks(big):
     octets = section(big=big) + interface(big=big, link_type=101, snap_len=4)
     octets += packet(b"abcde", 0x9000_0001_F000_0002 >> 12, big=big, wire_len=900)
-    octets += old_packet(b"abc", 7, big=big) + simple_packet(b"abcdefgh", big=big, wire_len=1500)
+    octets += old_packet(b"abc", 7, big=big) + old_packet(b"full", 8, big=big)
+    octets += simple_packet(b"abcdefgh", big=big, wire_len=1500)
     seen, source = read(octets)
     assert [(s.octets, s.wire_len, s.ns) for s in seen] == [
         (b"abcde", 900, (0x9000_0001_F000_0002 >> 12) * 1000),
         (b"abc", 3, 7000),
+        (b"full", 4, 8000),
         (b"abcd", 1500, None),
     ]
     assert {s.link_type for s in seen} == {101}
@@ -180,7 +182,7 @@ def test_drops_of_statistics_are_totals_per_interface(big):
         (statistics(ifdrop=2) + old_packet(b"a", drops=3), 2),
     ],
 )
-def test_drops_are_known_only_when_told(blocks, dropped):
+def test_drops_are_known_only_when_recorded(blocks, dropped):
     _, source = read(section() + interface() + blocks)
     assert source.dropped == dropped
 
@@ -226,7 +228,7 @@ def test_the_end_is_that_of_the_last_section():
 
 
 @ORDERS
-def test_dumpcap_tells_the_end_in_microseconds(big):
+def test_dumpcap_writes_the_end_in_microseconds(big):
     now = 1_795_000_000 * SECOND
     octets = section(big=big) + interface(big=big, resolution=9) + packet(b"a", now, big=big)
     octets += statistics(big=big, end=now // 1000 + 4_000_000, ifrecv=1, ifdrop=0)

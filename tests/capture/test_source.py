@@ -21,7 +21,7 @@ FRAMES = [(1_000 * n, bytes([n]) * (n % 90)) for n in range(1, 200)]
 WHOLE = pcap(FRAMES)
 
 
-def octets_of(seen):
+def bytes_of(seen):
     return [(s.ns, s.octets) for s in seen]
 
 
@@ -42,7 +42,7 @@ def test_a_path(tmp_path, as_what):
     if isinstance(where, bytes):
         where = os.fsdecode(where)
     with open_source(where) as source:
-        assert octets_of(drain(source)) == FRAMES
+        assert bytes_of(drain(source)) == FRAMES
         assert (source.name, source.size, source.consumed) == (str(path), len(WHOLE), len(WHOLE))
         assert (source.compression, source.names) == (None, [str(path)])
 
@@ -50,7 +50,7 @@ def test_a_path(tmp_path, as_what):
 def test_a_file_object_stays_open():
     file = io.BytesIO(WHOLE)
     source = open_source(file)
-    assert octets_of(drain(source)) == FRAMES
+    assert bytes_of(drain(source)) == FRAMES
     assert (source.size, source.name) == (None, "input")
     source.close()
     assert not file.closed
@@ -67,13 +67,13 @@ class OnlyRead:
 
 
 def test_a_file_object_with_nothing_but_read():
-    assert octets_of(drain(open_source(OnlyRead(WHOLE)))) == FRAMES
+    assert bytes_of(drain(open_source(OnlyRead(WHOLE)))) == FRAMES
 
 
 def test_standard_input(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(WHOLE)))
     source = open_source("-")
-    assert octets_of(drain(source)) == FRAMES
+    assert bytes_of(drain(source)) == FRAMES
     assert source.name == "standard input"
 
 
@@ -83,7 +83,7 @@ def test_standard_input_that_is_a_pipe_stays_open(monkeypatch):
         pipe.write(WHOLE)
         pipe.close()
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(stdin))
-        assert octets_of(drain(open_source("-"))) == FRAMES
+        assert bytes_of(drain(open_source("-"))) == FRAMES
         assert not stdin.closed
 
 

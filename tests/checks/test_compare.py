@@ -82,7 +82,7 @@ def test_how_much_slower_matters(tolerance, regressed):
     assert compare(report(rtt_ms=40), report(rtt_ms=60), tolerance=tolerance).regressed == regressed
 
 
-def test_few_values_tell_nothing():
+def test_few_values_show_nothing():
     difference = compare(report(good=5), report(good=5, rtt_ms=400))
     assert {leg.status for leg in only(difference).rtt} == {"too-few"}
     assert not difference.regressed
@@ -108,6 +108,14 @@ def test_a_share_of_failures_can_be_tolerated():
     tolerance = Tolerance(failure_increase_percent=Decimal(5))
     assert not compare(report(40), report(40, 2), tolerance=tolerance).regressed
     assert compare(report(40), report(40, 3), tolerance=tolerance).regressed
+
+
+def test_a_rise_that_is_just_as_large_as_allowed_is_allowed():
+    """From 10 to 60 per cent."""
+    rise = compare(report(90, 10), report(40, 60), tolerance=Tolerance(failure_increase_percent=Decimal("49.99")))
+    assert [each for each in rise.regressions if "fail" in each]
+    allowed = compare(report(90, 10), report(40, 60), tolerance=Tolerance(failure_increase_percent=Decimal(50)))
+    assert not [each for each in allowed.regressions if "fail" in each]
 
 
 def test_services_come_and_go():

@@ -19,7 +19,7 @@ PACKAGE = Path(handshake_inspect.__file__).resolve().parent.parent
 ACTION = yaml.safe_load((ROOT / ".github" / "actions" / "hsi" / "action.yml").read_text())
 HSI = f'exec env PYTHONPATH="{PACKAGE}" "{sys.executable}" -P -m handshake_inspect "$@"'
 
-# What a build machine has.  tcpdump "captures" the sample of the test until it is told to end.
+# What a build machine has.  tcpdump "captures" the sample of the test until it is stopped.
 COMMANDS = {
     "hsi": HSI,
     "apt-get": "exit 0",

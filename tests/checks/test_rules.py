@@ -74,6 +74,7 @@ def last(checked):
         ({"no_finding": "syn-flood"}, True, 0, []),
         ({"no_finding": ["accept-queue-overflow"]}, False, 1, []),
         ({"fail_on": "critical"}, True, 0, []),
+        ({"fail_on": "warning"}, False, 1, []),  # as severe as the finding is
         ({"fail_on": "info"}, False, 1, []),
         ({"min_connections": 12}, True, 12, []),
         ({"min_connections": 13}, False, 12, []),

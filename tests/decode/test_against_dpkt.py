@@ -1,5 +1,7 @@
 """dpkt as the second opinion on valid frames of every make."""
 
+import ipaddress
+
 import dpkt
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from support import frames
 
 from handshake_inspect.decode.describe import describe
 from handshake_inspect.wire import const
-from handshake_inspect.wire.address import address_bytes
+from handshake_inspect.wire.address import address_text
 
 ports = st.integers(0, 0xFFFF)
 numbers = st.integers(0, 0xFFFFFFFF)
@@ -67,7 +69,7 @@ def packet_addresses(found):
     """The addresses as bytes; an IPv6 packet from a mapped address keeps all 16."""
     ends = [(found["src_hi"], found["src_lo"]), (found["dst_hi"], found["dst_lo"])]
     if found["ip_version"] == 4:
-        return tuple(address_bytes(*end) for end in ends)
+        return tuple(ipaddress.ip_address(address_text(*end)).packed for end in ends)
     return tuple(hi.to_bytes(8, "big") + lo.to_bytes(8, "big") for hi, lo in ends)
 
 

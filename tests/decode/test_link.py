@@ -101,6 +101,17 @@ def test_ethertypes(ethertype, kind):
         assert describe(frame, 1)["kind"] == kind
 
 
+@pytest.mark.parametrize(
+    ("link_type", "link", "length", "at"),
+    [(1, frames.ethernet, 14, 12), (113, frames.sll, 16, 14), (276, frames.sll2, 20, 0)],
+)
+def test_a_frame_that_ends_with_its_link_header(link_type, link, length, at):
+    """What it would hold is known from there: only of IP is something missing."""
+    head = link(V4)[:length]
+    assert describe(head, link_type)["kind"] == const.KIND_DAMAGED
+    assert describe(head[:at] + b"\x08\x06" + head[at + 2 :], link_type)["kind"] == const.KIND_NONE  # ARP
+
+
 @pytest.mark.parametrize("link_type", [9, 104, 105, 127, 147, 192, 253, 65535, 0xFFFFFFFF])
 def test_other_link_types_are_declined(link_type):
     assert describe(V4, link_type)["kind"] == const.KIND_DECLINED

@@ -337,6 +337,12 @@ def test_encrypted_frames_of_a_radio_are_named():
     assert (found["kind"], encapsulation.unread_name(found["seq"])) == (const.KIND_UNREAD, ("802.11", True))
 
 
+def test_ip_behind_llc_alone():
+    """RFC 948, before RFC 1042 had SNAP: the service access point of IP is 6."""
+    frame = frames.ethernet(b"\x06\x06\x03" + V4, ethertype=3 + len(V4))
+    assert slow(frame) == describe(V4, 101)
+
+
 def test_a_stack_of_more_labels_than_any_router_pushes():
     frame = frames.ethernet(mpls(V4, 40), ethertype=0x8847)
     assert describe(frame, 1)["kind"] == slow(frame, 1)["kind"] == const.KIND_DAMAGED
@@ -389,7 +395,7 @@ def test_a_packet_in_a_packet_without_end():
 
 
 @given(st.sampled_from(LINK_TYPES), st.binary(max_size=120), st.integers(0, 200))
-def test_any_octets(link_type, octets, wire_len):
+def test_any_bytes(link_type, octets, wire_len):
     assert slow(octets, link_type, wire_len)["kind"] in range(9)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from handshake_inspect.decode.segment import Segment
 from handshake_inspect.tcp import facts, rows, zeek, zeek_words
-from handshake_inspect.verdicts.aliases import CONN_STATES, conn_state, history_text
+from handshake_inspect.verdicts.aliases import CONN_STATES, conn_state, history_texts
 from handshake_inspect.wire.const import ACK, FIN, MASK32, NOTE_SNAPPED, RST, SYN
 from handshake_inspect.wire.seqspace import seq_add, seq_diff, seq_gt, seq_max
 
@@ -116,7 +116,7 @@ class Wire:
 
     @property
     def history(self) -> str:
-        return history_text(self.alias)
+        return history_texts(np.frombuffer(self.alias, dtype=np.dtype(rows.Alias)), [0])[0]
 
     @property
     def state(self) -> str:

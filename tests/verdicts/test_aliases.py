@@ -10,9 +10,8 @@ from handshake_inspect.verdicts.aliases import (
     EMBRYO_CONN_STATE,
     EMBRYO_HISTORY,
     community_id,
-    completeness_text,
     conn_state,
-    history_text,
+    history_texts,
 )
 from handshake_inspect.wire.address import address_halves
 
@@ -116,12 +115,15 @@ def test_an_unanswered_syn_is_what_the_table_says():
     assert decide(SYN_SENT, INACTIVE, EMBRYO_HISTORY) == EMBRYO_CONN_STATE
 
 
-def test_history_is_read_from_either_kind_of_row():
-    alias = rows.Alias(length=3)
-    alias.history[:3] = tuple(b"^hA")
-    assert history_text(alias) == "^hA"
-    assert history_text(np.frombuffer(bytes(alias), dtype=np.dtype(rows.Alias))[0]) == "^hA"
-    assert history_text(rows.Alias()) == ""
+def test_histories_are_the_letters_of_rows():
+    aliases = (rows.Alias * 3)()
+    aliases[1].history[:3] = tuple(b"^hA")
+    aliases[2].history[:] = tuple(b"S" * 24)
+    assert history_texts(np.frombuffer(aliases, dtype=np.dtype(rows.Alias)), np.array([1, 0, 2])) == [
+        "^hA",
+        "",
+        "S" * 24,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -147,25 +149,3 @@ def test_the_community_id_has_no_direction(one, other, expected):
     assert identify(one, other) == identify(other, one)
     if expected:
         assert identify(one, other) == expected
-
-
-@pytest.mark.parametrize(
-    ("bits", "text"),
-    [
-        (0, "Incomplete (0)"),
-        (1, "Incomplete, SYN_SENT (1)"),
-        (3, "Incomplete, CLIENT_ESTABLISHED (3)"),
-        (7, "Incomplete, ESTABLISHED (7)"),
-        (15, "Incomplete, DATA (15)"),
-        (23, "Complete, NO_DATA (23)"),
-        (31, "Complete, WITH_DATA (31)"),
-        (39, "Complete, NO_DATA (39)"),
-        (47, "Complete, WITH_DATA (47)"),
-        (55, "Complete, NO_DATA (55)"),
-        (63, "Complete, WITH_DATA (63)"),
-        (33, "Incomplete (33)"),
-        (12, "Incomplete (12)"),
-    ],
-)
-def test_completeness_is_in_wiresharks_words(bits, text):
-    assert completeness_text(bits) == text

@@ -21,7 +21,7 @@ from handshake_inspect.verdicts.aliases import (
     EMBRYO_CONN_STATE,
     EMBRYO_HISTORY,
     conn_state,
-    history_text,
+    history_texts,
 )
 from handshake_inspect.wire.address import address_text
 
@@ -85,11 +85,12 @@ def connections(path):
     aliases = np.frombuffer(table.alias_rows, dtype=np.dtype(rows.Alias))[:count]
     endpoints = np.frombuffer(table.endpoint_rows, dtype=np.dtype(rows.Endpoint))[: 2 * count]
     found = []
-    for code, alias, row in zip(conn_state(aliases, endpoints), aliases, table.connection_rows[:count], strict=True):
+    said = zip(conn_state(aliases, endpoints), history_texts(aliases, np.arange(count)), strict=True)
+    for (code, history), alias, row in zip(said, aliases, table.connection_rows[:count], strict=True):
         ends = [(address_text(row.hi0, row.lo0), row.port0), (address_text(row.hi1, row.lo1), row.port1)]
         if alias["flipped"]:
             ends.reverse()
-        found.append((*ends[0], *ends[1], CONN_STATES[code], history_text(alias)))
+        found.append((*ends[0], *ends[1], CONN_STATES[code], history))
     for number, row in enumerate(table.embryo_rows[: table.embryo_count]):
         if row.state:
             addresses = table.embryo_addresses(number)

@@ -124,8 +124,3 @@ def client_certificates(seen: Seen) -> NDArray[np.int64]:
     rules = [(seen.flag(SETUP_CERTIFICATE_SENT), 0), (seen.flag(SETUP_CERTIFICATE_WITHHELD), 1)]
     codes = first_match(rules, 2, len(seen)).astype(np.int64)
     return np.where(codes == 2, -1, codes)
-
-
-def late_alert(seen: Seen) -> Bools:
-    """Whether the alert came when the client already took the handshake for complete."""
-    return seen.flag(SETUP_ALERT_LATE)
