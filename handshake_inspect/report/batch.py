@@ -161,8 +161,7 @@ class Batch(Parts):
         syn, synack, ack = (self.c[f"{name}_frame"] for name in parts.EVIDENCE["established"])
         usual = (self.outcome == ESTABLISHED) & (syn > 0) & (syn < synack) & (synack < ack)
         usual &= syn >= self.c["first_frame"]  # else their numbers are beyond 32 bits
-        frames = (self.frames(name) for name in parts.EVIDENCE["established"])
-        listed = list(map(list, zip(*frames, strict=True)))
+        listed = np.stack([self.attempts.frames(name) for name in parts.EVIDENCE["established"]], axis=1).tolist()
         for i in np.flatnonzero(~usual).tolist():
             proofs = {self.frames(name)[i] for name in parts.EVIDENCE[self.words[i]]} - {None}
             listed[i] = sorted(proofs or {int(self.c["first_frame"][i])})
@@ -220,7 +219,7 @@ _MAKERS: dict[str, Callable[[Any], Words | Iterable[Any]]] = {
     "aliases": Batch.aliases,
     "aliases.zeek.history": Batch.histories,
     "aliases.community_id": Batch.community_ids,
-    "answered_from": lambda b: map(parts.elsewhere, b.answers),
+    "answered_from": lambda b: parts.elsewheres(b.answers),
     "translated_to": lambda b: parts.translations(b.trace, b.rows),
     "setup": lambda b: setup_made.setups(b.attempts),
     "tls": lambda b: setup_made.tls_of(b.attempts),

@@ -105,7 +105,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "aliases": Embryos.aliases,
     "aliases.zeek.history": lambda e: e.all(names.EMBRYO_HISTORY),
     "aliases.community_id": Embryos.community_ids,
-    "answered_from": lambda e: map(parts.elsewhere, e.answers),
+    "answered_from": lambda e: parts.elsewheres(e.answers),
     "translated_to": lambda e: e.all(None),
     "setup": lambda e: e.all(None),
     "tls": lambda e: e.all(None),

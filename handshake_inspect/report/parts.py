@@ -94,6 +94,11 @@ def elsewhere(answer: Any) -> Endpoint | None:
     return None if answer is None else service(*server_of(answer))
 
 
+def elsewheres(answers: list[Any]) -> list[Endpoint | None]:
+    """Where answers came from; None for none."""
+    return answers if answers.count(None) == len(answers) else list(map(elsewhere, answers))
+
+
 def with_answers(evidence: list[list[int]], answers: list[Any]) -> list[list[int]]:
     """The evidence, with the frames of the answers from elsewhere and of the RSTs that the clients sent back."""
     if answers.count(None) == len(answers):

@@ -108,7 +108,9 @@ def _extras(some: AttemptColumns, found: Found) -> list[list[ExtraRoundTrip]]:
         for at, reason, took, frame, delayed in zip(*columns, extras["delayed"].tolist(), strict=True):
             nagle = bool(delayed) if reason == EXTRA_NAGLE else None
             made[at].append(ExtraRoundTrip(_REASONS[reason], took, frame or None, nagle))  # type: ignore[arg-type]
-    return [sorted(each, key=lambda extra: extra.frame or 0) if len(each) > 1 else each for each in made]
+    for at in set(extras.at.tolist()):
+        made[at].sort(key=lambda extra: extra.frame or 0)
+    return made
 
 
 # What makes the fields that hold lists.

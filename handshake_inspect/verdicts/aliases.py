@@ -118,7 +118,8 @@ def _unanswered(histories: NDArray[Any]) -> NDArray[np.bool_]:
 def history_texts(aliases: NDArray[Any], rows: NDArray[Any]) -> list[str]:
     """Write the histories of some Alias rows."""
     letters = np.ascontiguousarray(aliases["history"][rows])
-    return [text.decode("ascii") for text in letters.view(f"S{letters.shape[1]}")[:, 0].tolist()]
+    texts: list[str] = letters.view(f"S{letters.shape[1]}")[:, 0].astype(np.str_).tolist()
+    return texts
 
 
 def community_ids(hi0: Halves, lo0: Halves, hi1: Halves, lo1: Halves, port0: Ports, port1: Ports) -> list[str]:
