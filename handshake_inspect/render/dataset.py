@@ -1,36 +1,48 @@
 """A report as a directory of Parquet files, for DuckDB, pandas, Spark and what else reads datasets.
 
-`connections/date=YYYY-MM-DD/` by the day (UTC) on which they began, `findings/`, `services/`, and `report.json` without
-connections.  Rows are written as they are made: memory does not grow with their number.
+`connections/date=YYYY-MM-DD/` by the day (UTC) on which they began, `quic_connections/` likewise if there are any,
+`findings/`, `services/`, and `report.json` without connections.  Rows are written as they are made: memory does not
+grow with their number.
 """
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from handshake_inspect.render import FORMATS, Options
-from handshake_inspect.report.arrow import batches, pyarrow, schema
-from handshake_inspect.report.fields import chosen
+from handshake_inspect.report.arrow import batches, batches_of, pyarrow, schema
+from handshake_inspect.report.fields import Field, chosen
+from handshake_inspect.report.fields import fields as fields_of
 from handshake_inspect.report.model import Distribution, Finding, Outcomes, Report, RttDistributions, Service
+from handshake_inspect.report.quic import QuicConnection
+from handshake_inspect.report.sequence import values_of
 
 DAY_NS = 86_400_000_000_000
 ROWS = 1 << 16  # of a row group: what a reader takes at once
 OPEN = 8  # days that are written at a time
 _CHUNK = 2_000
 _LEGS = RttDistributions.__struct_fields__
+_Row = TypeVar("_Row")
 
 
 def write(report: Report, directory: Path, options: Options) -> None:
     """Write the dataset into an empty directory; without `fields`, connections have all."""
     if options.connections:
-        _write_connections(report, directory / "connections", options)
+        fields = chosen(options.fields or ("*",))
+        _write_by_day(directory / "connections", fields, partial(batches, report.connections))
+        _write_by_day(
+            directory / "quic_connections",
+            list(fields_of(QuicConnection).values()),
+            partial(_quic_batches, report.quic_connections),
+        )
     _write_rows(directory / "findings", _FINDING, map(_finding, report.findings))
     _write_rows(directory / "services", _service_types(), map(_service, report.services))
     with (directory / "report.json").open("wb") as stream:
@@ -40,13 +52,15 @@ def write(report: Report, directory: Path, options: Options) -> None:
 # --- connections by day -----------------------------------------------------------------------------------------------
 
 
-def _write_connections(report: Report, directory: Path, options: Options) -> None:
-    fields = chosen(options.fields or ("*",))
+def _write_by_day(directory: Path, fields: Sequence[Field], made: Callable[[Sequence[Field]], Iterator[Any]]) -> None:
     days = chosen(("first_ns",))
     with closing(_Days(directory, schema(fields))) as out:
-        both = zip(batches(report.connections, fields), batches(report.connections, days), strict=True)
-        for batch, begun in both:
+        for batch, begun in zip(made(fields), made(days), strict=True):
             out.take(batch, begun.column(0).cast(pyarrow().int64()).to_numpy(zero_copy_only=False) // DAY_NS)
+
+
+def _quic_batches(connections: Sequence[QuicConnection], fields: Sequence[Field]) -> Iterator[Any]:
+    return batches_of(values_of(_chunks(connections), [field.name for field in fields]), fields)
 
 
 class _Days:
@@ -167,7 +181,7 @@ def _write_rows(directory: Path, types: _Types, rows: Iterable[Sequence[Any]]) -
     writer.close()
 
 
-def _chunks(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+def _chunks(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
     remaining = iter(rows)
     while chunk := list(islice(remaining, _CHUNK)):
         yield chunk

@@ -5,7 +5,7 @@ Needs pyarrow, which comes with `handshake-inspect[arrow]`, and for frames what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -29,8 +29,13 @@ def schema(fields: Sequence[Field]) -> Any:
 
 def batches(connections: Connections, fields: Sequence[Field]) -> Iterator[Any]:
     """These fields of the connections, as record batches."""
+    return batches_of(connections.values([field.name for field in fields], CHUNK), fields)
+
+
+def batches_of(pieces: Iterable[Sequence[list[Any]]], fields: Sequence[Field]) -> Iterator[Any]:
+    """Record batches of columns that are there already, piece by piece."""
     pa, columns = pyarrow(), schema(fields)
-    for values in connections.values([field.name for field in fields], CHUNK):
+    for values in pieces:
         cells = [_texts(each) if field.kind == "texts" else each for field, each in zip(fields, values, strict=True)]
         arrays = [pa.array(each, type=column.type) for each, column in zip(cells, columns, strict=True)]
         yield pa.record_batch(arrays, schema=columns)

@@ -7,7 +7,7 @@ is made with the objects (see `report.batch` and `report.embryos`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from operator import attrgetter
@@ -307,9 +307,9 @@ class Field:
 
 
 @cache
-def fields() -> dict[str, Field]:
-    """Every field of the models, in the order of the schema."""
-    return {leaf.name: Field(leaf.name, leaf.kind, leaf.words) for leaf in leaves()}
+def fields(model: Hashable = Connection) -> dict[str, Field]:
+    """Every field of a model and its parts, in the order of the schema; help is only in those of a TCP connection."""
+    return {leaf.name: Field(leaf.name, leaf.kind, leaf.words) for leaf in leaves(model)}
 
 
 @cache

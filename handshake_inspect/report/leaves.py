@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -34,9 +34,9 @@ class Leaf:
 
 
 @cache
-def leaves() -> tuple[Leaf, ...]:
-    """Every leaf, in the order of the JSON."""
-    return tuple(_walk(msgspec.inspect.type_info(Connection), "", ("", "")))
+def leaves(model: Hashable = Connection) -> tuple[Leaf, ...]:
+    """Every leaf of a model, in the order of the JSON."""
+    return tuple(_walk(msgspec.inspect.type_info(model), "", ("", "")))
 
 
 def parts_of(model: type[Any]) -> tuple[tuple[str, type[Any] | None, bool], ...]:

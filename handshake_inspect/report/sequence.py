@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, overload
 
@@ -73,8 +73,13 @@ class Connections(Sequence[Connection]):
 
     def values(self, fields: Sequence[str], size: int) -> Iterator[list[list[Any]]]:
         """Columns of the fields with these names (`rtt.total.value_ns`), of at most `size` connections at a time."""
-        for chunk in self.chunks(size):
-            yield [read_all(chunk, field) for field in fields]
+        return values_of(self.chunks(size), fields)
+
+
+def values_of(chunks: Iterable[Sequence[Any]], fields: Sequence[str]) -> Iterator[list[list[Any]]]:
+    """Columns of the fields with these names, for each piece of what has them."""
+    for chunk in chunks:
+        yield [read_all(chunk, field) for field in fields]
 
 
 def read_all(objects: Sequence[Any], path: str) -> list[Any]:

@@ -19,6 +19,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 DAY = 86_400 * 10**9
 EPOCH = 1_767_225_600 * 10**9  # 2026-01-01
 SAMPLE = DIRECTORY / "accept-queue-full-syn-dropped.pcap"
+QUIC = DIRECTORY / "quic-retry.pcap"
 
 
 def rows(directory):
@@ -51,6 +52,21 @@ def test_connections_findings_and_services_are_those_of_the_report(tmp_path):
         assert row["outcomes.half-open"] == service.outcomes.half_open
         assert row["rtt.total.p95_ns"] == service.rtt.total.p95_ns
     assert json.loads((tmp_path / "report.json").read_bytes())["connections"] is None
+
+
+def test_quic_connections_have_the_fields_of_their_json(tmp_path):
+    report = analyze([QUIC])
+    dataset.write(report, tmp_path, Options(fields=("id",)))
+    written = rows(tmp_path / "quic_connections")
+    assert len(written) == len(report.quic_connections) > 0
+    for row, connection in zip(written, report.quic_connections, strict=True):
+        assert row["first_ns"].timestamp() == pytest.approx(connection.first_ns / 1e9)
+        assert (row["server.port"], row["outcome"], row["retry"], row["evidence"]) == (
+            connection.server.port, connection.outcome, connection.retry, connection.evidence,
+        )  # fmt: skip
+        assert row["setup.spans.quic.value_ns"] == connection.setup.spans.quic.value_ns
+        assert row["setup.extra_round_trips"] == [each.reason for each in connection.setup.extra_round_trips]
+        assert row["close.from"] == (connection.close and getattr(connection.close, "from"))
 
 
 def test_connections_lie_by_the_day_on_which_they_began(tmp_path, monkeypatch):
@@ -109,9 +125,9 @@ def test_other_formats_are_written_to_files(hsi, tmp_path, form):
 def test_the_queries_of_the_documentation_run(tmp_path, monkeypatch):
     duckdb = pytest.importorskip("duckdb")
     (tmp_path / "traffic").mkdir()
-    dataset.write(analyze([SAMPLE]), tmp_path / "traffic", Options())
+    dataset.write(analyze([SAMPLE, QUIC]), tmp_path / "traffic", Options())
     monkeypatch.chdir(tmp_path)
     queries = re.findall("```sql\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    assert len(queries) == 5
+    assert len(queries) == 6
     for query in queries:
         assert duckdb.sql(query).fetchall(), query

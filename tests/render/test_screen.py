@@ -357,7 +357,10 @@ def test_the_columns_of_services_are_whole_or_left_out(width):
     at = next(place for place, line in enumerate(lines) if line.startswith("SERVICES"))
     end = width if width < 150 else width * (45 if width < 180 else 52) // 100
     head = lines[at][:end]
-    assert set(re.split(r" {2,}| (?=RTT|TLS|1st|(?<!not )established|attempts)", head.split("busiest")[1].strip())) <= HEADS
+    assert (
+        set(re.split(r" {2,}| (?=RTT|TLS|1st|(?<!not )established|attempts)", head.split("busiest")[1].strip()))
+        <= HEADS
+    )
     assert {"attempts", "established"} <= set(head.split())
     for line in lines[at + 1 : at + 4]:
         words = re.findall(r"(?<= )[\d.]+ (\S+)", line[: end - 20])
