@@ -30,13 +30,13 @@ from handshake_inspect.report.paired import (
     Way,
 )
 from handshake_inspect.report.segment_columns import SegmentColumns, grouped
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.wire.const import ACK, RST, SYN
 
 LISTED = 100  # frame numbers of one passage
 MARGIN_NS = 1_000_000  # more than a queue of the capture lets two packets of one moment differ
 
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 NOTHING = np.empty(0, dtype=np.int64)
 CaptureName = Literal["a", "b"]
 AloneFate = Literal["lost", "not-seen", "undecided"]

@@ -18,11 +18,11 @@ from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Connection
 from handshake_inspect.report.paired import Basis
 from handshake_inspect.report.segment_columns import SegmentColumns
+from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.wire.const import ACK, SYN
 
 _NONE = -1
-Keys = NDArray[np.uint64]
 
 
 def mixed(*columns: Any) -> Keys:

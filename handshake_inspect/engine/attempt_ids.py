@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ABORTED, FACT_LAST_ACK_SEEN, FACT_REFUSED, FACT_RST
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, MIDSTREAM, REJECTED
-
-Bools = NDArray[np.bool_]
 
 _OPEN, _ENDED = 0x1000, 0x2000  # what was exported is of a connection that goes on, or that has ended
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.report.afterwards import TALLIES, Afterwards, Ended, Holder, Tally
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.connection import Close, Connection
 from handshake_inspect.report.endings import closes
 from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.attempts import Who
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import batches, marked
@@ -23,8 +23,6 @@ from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 from handshake_inspect.wire.address import address_text
 
 HOLDERS = 5
-
-Array = NDArray[Any]
 
 
 def of_rows(case: Case, names: Array, rows: Array | None = None, *, waiting: bool = True) -> Afterwards | None:

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from handshake_inspect.report.column import Numbers, Words
 from handshake_inspect.verdicts import aliases
 from handshake_inspect.verdicts.answered import Copies, answered_syn_acks, answered_syns
+from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.attempts import LONE_CLIENT, LONE_SERVER, LONE_SYN, Who
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.legs import Leg
-
-Array = NDArray[Any]
 
 NONE: NDArray[np.intp] = np.zeros(0, dtype=np.intp)  # no rows
 _LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_SERVER}

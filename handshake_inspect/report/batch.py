@@ -15,7 +15,7 @@ from handshake_inspect.report import endings, parts, setup_made, why
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.column import Numbers, Words
 from handshake_inspect.report.connection import Server
-from handshake_inspect.report.made import Array, Parts, endpoints
+from handshake_inspect.report.made import Parts, endpoints
 from handshake_inspect.report.model import (
     Direction,
     Endpoint,
@@ -39,6 +39,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.answered import OFFERS, Copies
+from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.repeats import last_syn_ns
 from handshake_inspect.verdicts.words import CAUSES, ESTABLISHED

@@ -7,13 +7,14 @@ from typing import Any
 
 from handshake_inspect.report import endings, parts, setup_made
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
-from handshake_inspect.report.made import Array, Parts, endpoints
+from handshake_inspect.report.made import Parts, endpoints
 from handshake_inspect.report.model import Direction, Handshake, Leg, Rtt
 from handshake_inspect.report.process import processes
 from handshake_inspect.report.server_names import all_names, names_of
 from handshake_inspect.report.why import so_far
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import aliases as names
+from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.attempts import LONE_CLIENT, LONE_SERVER
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.wire.address import address_text

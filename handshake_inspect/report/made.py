@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Words
@@ -12,8 +11,6 @@ from handshake_inspect.report.fields import ENTRIES
 from handshake_inspect.report.model import Aliases, Connection, Endpoint, TsharkAlias, ZeekAlias
 from handshake_inspect.report.sequence import read_all
 from handshake_inspect.wire.address import address_text
-
-Array = NDArray[Any]
 
 
 class Parts:

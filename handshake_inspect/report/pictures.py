@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.report.column import Addresses, Column, Mask, Numbers, Words
 from handshake_inspect.report.columns import Columns
@@ -20,12 +19,12 @@ from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import OUTCOMES, Endpoint, Outcome, Report
 from handshake_inspect.report.scales import cells, log_place, scale_of
 from handshake_inspect.report.trouble import trouble_kinds
+from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.sets import host_key, run_starts
 from handshake_inspect.wire.address import address_text, halves_within
 from handshake_inspect.wire.text import endpoint_text
 
 Leg = Literal["synack", "ackdat", "total"]
-Array = NDArray[Any]
 
 BINS = 96  # over the time of the capture
 BUCKETS = 44  # of a histogram

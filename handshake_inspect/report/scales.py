@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from handshake_inspect.verdicts.arrays import Array
 
 
 def scale_of(known: Array) -> tuple[float, float]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from msgspec import Meta, Struct, field
+from msgspec import Struct, field
 
 from handshake_inspect.report.ranks import Ranked
-from handshake_inspect.report.words import Count, DurationNs, FrameNumber, Side, TimeNs
+from handshake_inspect.report.words import Byte, Count, DurationNs, FrameNumber, Side, TimeNs
 from handshake_inspect.verdicts.setup.words import (
     ClientCertificate,
     EarlyData,
@@ -19,8 +17,6 @@ from handshake_inspect.verdicts.setup.words import (
     TlsOutcome,
     Upgrade,
 )
-
-Octet = Annotated[int, Meta(ge=0, le=0xFF)]
 
 
 class Span(Struct, frozen=True, gc=False):
@@ -164,7 +160,7 @@ class TlsAlert(Struct, frozen=True, gc=False):
     from_: Side = field(name="from")
     level: str | None = None
     description: str | None = None
-    code: Octet | None = None
+    code: Byte | None = None
     encrypted: bool = False
     frame: FrameNumber | None = None
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.report.column import Column, Numbers, Words
 from handshake_inspect.tcp.setup.facts import (
@@ -17,6 +16,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_ALERT_SERVER,
     SETUP_SERVER_HELLO,
 )
+from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.columns import AT_ONCE, batches
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.setups import Setup, setups_of
@@ -26,7 +26,6 @@ from handshake_inspect.verdicts.setup.words import NONE
 if TYPE_CHECKING:
     from handshake_inspect.report.attempt_columns import AttemptColumns
 
-Array = NDArray[Any]
 Make = Callable[["AttemptColumns"], Column]
 Numbered = Callable[[Setup], tuple[Array, Array]]  # values of set-ups, and where they are known
 Coded = Callable[[Setup], Array]  # numbers that stand for words, -1 for none

@@ -8,11 +8,10 @@ from msgspec import Meta, Struct
 
 from handshake_inspect.report.connection import Connection, Leg, States
 from handshake_inspect.report.model import Capture, Finding, Tool
-from handshake_inspect.report.words import Count, DurationNs, FrameNumber, SequenceNumber, Side, TimeNs, Word
+from handshake_inspect.report.words import Byte, Count, DurationNs, FrameNumber, SequenceNumber, Side, TimeNs, Word
 
 Offset = Annotated[int, Meta(description="Relative to the initial sequence number of its sender, which counts as 0.")]
 Word16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
-Octet = Annotated[int, Meta(ge=0, le=0xFF)]
 
 
 class Mark(Struct, frozen=True, gc=False):
@@ -35,13 +34,13 @@ class SegmentOptions(Struct, frozen=True, gc=False):
     """The TCP options of a segment; `ecn` are the ECE and CWR bits of a SYN or SYN-ACK that offer it."""
 
     mss: Word16 | None = None
-    window_scale: Octet | None = None
+    window_scale: Byte | None = None
     sack_permitted: bool = False
     sack: list[Offset] | None = None
     tsval: SequenceNumber | None = None
     tsecr: SequenceNumber | None = None
     tfo: bool = False
-    tfo_cookie: Octet | None = None
+    tfo_cookie: Byte | None = None
     mptcp: bool = False
     ecn: bool = False
 
@@ -50,8 +49,8 @@ class Reporter(Struct, frozen=True, gc=False):
     """The ICMP error that quotes a segment, and the router or host that sent it."""
 
     ip: str
-    icmp_type: Octet
-    icmp_code: Octet
+    icmp_type: Byte
+    icmp_code: Byte
     cause: Word
 
 
@@ -85,7 +84,7 @@ class Step(Struct, frozen=True, kw_only=True):
     ack: Offset | None
     length: Count
     window: Count
-    ttl: Octet
+    ttl: Byte
     options: SegmentOptions
     state: States
     events: list[Mark] = []

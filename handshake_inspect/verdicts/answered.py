@@ -29,8 +29,6 @@ from handshake_inspect.wire.const import OPT_TIMESTAMPS
 
 OFFERS = ("options", "mss", "window_scale")
 
-Rows = NDArray[np.intp]
-
 
 @dataclass(frozen=True)
 class Copies:

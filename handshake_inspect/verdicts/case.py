@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.dns.lookups import Lookup
 from handshake_inspect.verdicts import aliases, gathering
+from handshake_inspect.verdicts.arrays import Codes
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
@@ -23,8 +24,6 @@ from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.sockets import Sockets
 from handshake_inspect.verdicts.stage import stages
 from handshake_inspect.verdicts.states import final_states
-
-Codes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN, FACT_SYNACK
+from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.grouping import Groups, group
 from handshake_inspect.verdicts.numbering import ConnectionRows
@@ -44,10 +45,7 @@ SLACK_MS = 2.0  # rounding to ticks of two clocks, and the jitter of the way bet
 DATED_NS = 1_000_000_000
 MS = 1_000_000
 
-Bools = NDArray[np.bool_]
 Indices = NDArray[Any]
-Keys = NDArray[np.uint64]
-Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from handshake_inspect.tcp.facts import (
     SHORT,
     TRAIT_FIN,
 )
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.cookies import proofs
 from handshake_inspect.verdicts.numbering import ConnectionRows
@@ -41,8 +42,6 @@ REPEATS = 4
 REPEATED_NS = 3_000_000_000
 CLIENTS = 2
 
-Bools = NDArray[np.bool_]
-Keys = NDArray[np.uint64]
 
 _WHOLE = FACT_SYN | FACT_SYNACK | FACT_ACKED
 _OTHER = FACT_SERVER_PROVED | FACT_SERVER_DATA | FACT_SYNACK_AFTER_ACK | FACT_TFO | FACT_MIDSTREAM | FACT_SIMULTANEOUS

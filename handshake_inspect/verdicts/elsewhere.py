@@ -26,6 +26,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     FACT_SYNACK_FIRST,
 )
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.gathering import without
@@ -36,7 +37,6 @@ from handshake_inspect.wire.const import ACK
 # An answer is no later than this after the last sign of the attempt, and is stored no earlier than that before it.
 LATE_NS, EARLY_NS = 64_000_000_000, 1_000_000_000
 
-Bools = NDArray[np.bool_]
 Rows = NDArray[Any]
 
 

@@ -16,9 +16,9 @@ that nothing answered.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_MIDSTREAM, FACT_RST, FACT_RST_DOUBTED, FACT_SYNACK
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.wire.const import OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
@@ -28,8 +28,6 @@ FORGED = 20
 RICH = OPT_WINDOW_SCALE | OPT_SACK_PERMITTED | OPT_TIMESTAMPS
 
 ANSWERS = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM | FACT_RST_DOUBTED
-
-Bools = NDArray[np.bool_]
 
 
 def hides_final_acks(trace: Attempts) -> bool:

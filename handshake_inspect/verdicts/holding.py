@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_REPLACED, FACT_UNTIMED
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.columns import Gathered, batches
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, EndpointRows
 
-Bools = NDArray[np.bool_]
 Rows = NDArray[Any]
 
 OF_CONNECTIONS = (

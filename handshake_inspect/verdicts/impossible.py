@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import TRAIT_SEEN
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.numbering import AttemptRows
@@ -20,9 +21,7 @@ from handshake_inspect.wire.const import MASK16
 
 LOOPBACK_MSS = 16_000
 
-Bools = NDArray[np.bool_]
 Words = NDArray[np.uint64]
-Rows = NDArray[np.intp]
 
 # IPv4 addresses by all but their last 24 bits, as rows hold them.
 _V4 = MASK16 << 8

@@ -22,6 +22,7 @@ from handshake_inspect.tcp.facts import (
     METHOD_ONE_SIDED,
     METHOD_TSECR,
 )
+from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import AT_ONCE, batches
 from handshake_inspect.verdicts.masks import first_match
@@ -29,8 +30,6 @@ from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.repeats import repeated_syns
 
 NAMEABLE = 0.05  # bounds closer than this part of the upper one still name a value
-
-Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

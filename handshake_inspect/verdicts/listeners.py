@@ -15,7 +15,6 @@ of one connection alone: a host that gets the RST forgets the attempt, whatever 
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
@@ -29,6 +28,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ACKS,
     TRAIT_FIN,
 )
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.resets import two_hosts
 from handshake_inspect.verdicts.sets import distinct, places
@@ -37,9 +37,6 @@ SEVERAL = 2
 TWICE = 2
 QUIET_NS = 3_000_000_000
 FIRST_RTO_NS = 2_000_000_000  # 1 s (RFC 6298 section 2.1), and more than timers run long
-
-Bools = NDArray[np.bool_]
-Keys = NDArray[np.uint64]
 
 
 def resends(trace: Attempts) -> Bools:

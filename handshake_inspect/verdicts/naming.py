@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.sets import distinct, places
-
-Keys = NDArray[np.uint64]
 
 MOST = 1 << 14  # different services; names of more, as of a scan's, are kept as they are
 

@@ -35,6 +35,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK_AFTER_RST,
     TRAIT_FIN,
 )
+from handshake_inspect.verdicts.arrays import Bools, Codes
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import marked
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
@@ -62,9 +63,6 @@ from handshake_inspect.verdicts.words import (
     TIMED_OUT,
     UNSOLICITED,
 )
-
-Bools = NDArray[np.bool_]
-Codes = NDArray[np.uint8]
 
 # The next copy of a segment is due after twice the last interval (RFC 6298 section 5.5), and timers run a little long.
 OVERDUE = 2.2

@@ -8,16 +8,14 @@ address: several clients behind one NAT, or one whose clock a restart reset.
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.numbering import AttemptRows, chained
 from handshake_inspect.verdicts.sets import distinct, places, run_starts
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
 
-Bools = NDArray[np.bool_]
-Rows = NDArray[np.intp]
 Numbers = NDArray[np.int64]
-Keys = NDArray[np.uint64]
 
 HALF = 1 << 31
 CLOSE = 100  # ticks, mostly of a millisecond: so much may two SYNs overtake each other, and nobody drops them for it

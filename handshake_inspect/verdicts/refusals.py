@@ -8,9 +8,9 @@ counts with the others.  A SYN-ACK is the acceptance, since a kernel sends none 
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_REFUSED, FACT_SYNACK, FACT_SYNACK_FIRST
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.sets import distinct, run_starts
@@ -18,10 +18,6 @@ from handshake_inspect.verdicts.sets import distinct, run_starts
 AROUND_NS = 1_000_000_000  # a service takes longer to start again, as a rule, and a retry of the client comes sooner
 RUNS = 2
 NEVER = np.iinfo(np.int64).max
-
-Bools = NDArray[np.bool_]
-Times = NDArray[np.int64]
-Rows = NDArray[np.intp]
 
 
 def while_serving(trace: Attempts, refused: ConnectionRows) -> ConnectionRows:

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.rows import RETRIES_KEPT
+from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 
 Kind = Literal["syn", "synack"]
-Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_HOLE,
 )
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import rejections
 from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows
@@ -57,8 +58,6 @@ IP_ID_FAR = 4096  # further away than a host numbers packets while a RST is unde
 IP_ID_STEP = 16  # and a counter never runs further ahead than this for each frame seen
 
 _STARTS = np.array([32, 64, 128, 255], dtype=np.int16)
-
-Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

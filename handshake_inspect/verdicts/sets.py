@@ -5,10 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.columns import batches
-
-Bools = NDArray[np.bool_]
-Keys = NDArray[np.uint64]
 
 
 def run_starts(ordered: NDArray[Any]) -> Bools:

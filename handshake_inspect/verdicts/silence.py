@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_DEAD_PEER, FACT_RST, TRAIT_SEEN
 from handshake_inspect.verdicts import columns
+from handshake_inspect.verdicts.arrays import Bools, Rows, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
@@ -25,10 +26,6 @@ from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 REPEATS = 4
 REPEATED_NS = 3_000_000_000
 PROBES = 5
-
-Bools = NDArray[np.bool_]
-Rows = NDArray[np.intp]
-Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

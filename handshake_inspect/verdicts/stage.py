@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_LAST_ACK_SEEN, FACT_RST, FACT_TFO, TRAIT_FIN
 from handshake_inspect.verdicts import silence
+from handshake_inspect.verdicts.arrays import Bools, Codes
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.numbering import ConnectionRows
@@ -34,9 +35,6 @@ from handshake_inspect.wire.const import MASK32
 
 STAGES = (None, "post-syn", "post-ack", "post-psh", "later")
 NO_STAGE, POST_SYN, POST_ACK, POST_PSH, LATER = range(5)
-
-Bools = NDArray[np.bool_]
-Codes = NDArray[np.uint8]
 
 
 def stages(trace: Attempts, outcomes: Outcomes) -> Codes:

@@ -13,9 +13,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import TRAIT_SEEN
+from handshake_inspect.verdicts.arrays import Bools, Codes, Keys
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches, picked
 from handshake_inspect.verdicts.impossible import bogons
@@ -23,11 +23,6 @@ from handshake_inspect.verdicts.numbering import AttemptRows, chained
 from handshake_inspect.verdicts.sets import distinct, host_key, places
 from handshake_inspect.verdicts.sockets import End
 from handshake_inspect.verdicts.words import CAUSE
-
-Bools = NDArray[np.bool_]
-Codes = NDArray[np.uint8]
-Keys = NDArray[np.uint64]
-Rows = NDArray[np.intp]
 
 
 def silence_causes(trace: Attempts, rows: AttemptRows, full: Sequence[End] = ()) -> Codes:

@@ -6,7 +6,6 @@ to which the capture holds no segment at all, answers SYNs with forged sources: 
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
@@ -18,15 +17,13 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.sets import distinct, host_key, places, run_starts
 
 MIN_ADDRESSES = 20
-
-Bools = NDArray[np.bool_]
-Keys = NDArray[np.uint64]
 
 
 def is_unasked(trace: Attempts) -> Bools:

@@ -5,7 +5,6 @@ just the same as the SYN of a connection that went well.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
@@ -18,6 +17,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ACKS,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.flag_filter import hidden_answers
 from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows
@@ -25,8 +25,6 @@ from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.unasked import only_answering, senders
 
 FLOWING = 3  # frames of a midstream direction that show more than a probe
-
-Bools = NDArray[np.bool_]
 
 
 def blind(trace: Attempts) -> Bools:

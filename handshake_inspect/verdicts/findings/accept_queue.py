@@ -34,11 +34,12 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
 )
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, largest, median, ratio, span, target, write
-from handshake_inspect.verdicts.findings.keys import Bools, count_distinct, distinct, is_member
+from handshake_inspect.verdicts.findings.keys import count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import HostEvidence
 from handshake_inspect.verdicts.listeners import defers, final_acks_lost

@@ -21,17 +21,11 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST, TRAIT_SEEN
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, span, write
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    count_distinct,
-    counts,
-    distinct,
-    frequent,
-    is_member,
-)
+from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.grouping import group

@@ -14,6 +14,7 @@ Where `CARPETED` hosts of a network are flooded one by one, the network is flood
 
 import numpy as np
 
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import batches
@@ -26,7 +27,7 @@ from handshake_inspect.verdicts.findings.flooding import (
     judge,
     narrow,
 )
-from handshake_inspect.verdicts.findings.keys import Bools, Keys, count_distinct, frequent, is_member
+from handshake_inspect.verdicts.findings.keys import count_distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows, ascending, chained
 from handshake_inspect.wire.address import is_ipv4

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, TRAIT_FIN
 from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import client, earliest, largest, median, ratio, target, window, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.setup.intervals import Times
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import address_text
@@ -45,8 +45,6 @@ LEAST_EVERY_NS = 1_000_000_000
 CHECKERS = 3
 LITTLE = 10_000  # of both directions: an SSH login that fails takes 5 to 8 thousand, key exchange and all
 AT_ONCE_NS = 1_000_000_000
-
-Rows = NDArray[np.intp]
 
 
 def detect(case: Case) -> list[Finding]:

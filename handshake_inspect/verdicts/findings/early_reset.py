@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping, resets
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import rst_injection
 from handshake_inspect.verdicts.findings.base import cite, largest, median, ratio, span, target, write
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, Times, count_distinct, distinct, is_member
+from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED

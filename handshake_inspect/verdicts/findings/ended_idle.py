@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import (
     EVENT_RACE,
@@ -16,6 +15,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
 )
 from handshake_inspect.verdicts import silence
+from handshake_inspect.verdicts.arrays import Bools, Rows, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import stalled
@@ -25,10 +25,6 @@ from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 
 IDLE_NS = 10_000_000_000  # shorter pauses are lost to other things than a table
 DRAWN_NS = 3_000_000_000  # a RST that answers the first data, or a copy of it
-
-Bools = NDArray[np.bool_]
-Rows = NDArray[np.intp]
-Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

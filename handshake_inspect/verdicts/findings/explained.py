@@ -7,9 +7,9 @@ server's name, and two hosts with one address have findings with more to act on.
 
 import numpy as np
 
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import accept_queue, rst_injection
-from handshake_inspect.verdicts.findings.keys import Bools
 from handshake_inspect.verdicts.findings.port_scan import scan_rows
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows, floods
 from handshake_inspect.verdicts.numbering import AttemptRows

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.finding import Metric
 from handshake_inspect.verdicts.findings.base import client, ratio
-from handshake_inspect.verdicts.findings.keys import Bools, counts
+from handshake_inspect.verdicts.findings.keys import counts
 from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.numbering import AttemptRows, ascending
 from handshake_inspect.wire.const import (

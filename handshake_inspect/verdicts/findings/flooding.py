@@ -7,20 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN, FACT_SYNACK
+from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches, marked, picked
 from handshake_inspect.verdicts.findings.base import Host
 from handshake_inspect.verdicts.findings.flood_signs import spoofing_signs
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    Keys,
-    Times,
-    count_distinct,
-    counts,
-    distinct,
-    frequent,
-    is_member,
-)
+from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ascending, chained
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, TIMED_OUT

@@ -31,6 +31,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
 )
 from handshake_inspect.verdicts import resets, silence
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -63,9 +64,6 @@ TABLES = {
     7200: "keep-alive of the operating system (2 hours), or NAT that follows RFC 5382",
     432000: "Linux conntrack (nf_conntrack_tcp_timeout_established, 5 days)",
 }
-
-Bools = NDArray[np.bool_]
-Times = NDArray[np.int64]
 
 
 def detect(case: Case) -> list[Finding]:

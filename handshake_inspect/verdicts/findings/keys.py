@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.sets import counts, distinct, frequent, is_member, run_starts
 
-Bools = NDArray[np.bool_]
 Indices = NDArray[Any]  # numbers of rows, of any width
-Keys = NDArray[np.uint64]
-Times = NDArray[np.int64]
 
 __all__ = [
     "Bools", "Indices", "Keys", "Times", "count_distinct", "counts", "distinct", "frequent", "is_member", "run_starts",

@@ -9,18 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA
+from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.flood_signs import is_poor
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    Keys,
-    Times,
-    count_distinct,
-    counts,
-    distinct,
-    is_member,
-    run_starts,
-)
+from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, is_member, run_starts
 from handshake_inspect.verdicts.findings.past import past_of
 from handshake_inspect.verdicts.findings.probes import ACK_SCAN, MAIMON_SCAN, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import (

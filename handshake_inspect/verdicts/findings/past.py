@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.base import Host, target
-from handshake_inspect.verdicts.findings.keys import Keys
 from handshake_inspect.verdicts.findings.tally import Tally
 from handshake_inspect.verdicts.findings.used import Used
 from handshake_inspect.verdicts.grouping import group

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYNACK, TRAIT_ACKS, TRAIT_SEEN
 from handshake_inspect.verdicts import packet_sizes, silence
+from handshake_inspect.verdicts.arrays import Bools, Rows
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -48,8 +49,6 @@ REPEATS = 3
 REPEATED_NS = 1_000_000_000
 IDLE_NS = 30_000_000_000
 
-Bools = NDArray[np.bool_]
-Rows = NDArray[np.intp]
 Numbers = NDArray[np.int64]
 
 

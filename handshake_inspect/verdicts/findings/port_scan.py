@@ -45,6 +45,7 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SYN
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import (
@@ -56,7 +57,7 @@ from handshake_inspect.verdicts.findings.base import (
     target,
     write,
 )
-from handshake_inspect.verdicts.findings.keys import Bools, count_distinct, counts
+from handshake_inspect.verdicts.findings.keys import count_distinct, counts
 from handshake_inspect.verdicts.findings.no_scan import confirmed, is_raw
 from handshake_inspect.verdicts.findings.probes import ACK_SCAN, KINDS, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import Scan, candidates, target_ports

@@ -37,7 +37,6 @@ MOST = 0.8
 SMALL_STEP = 1 << 22
 CLOCK_NS = 4_000  # one step of the clock of RFC 793
 
-Rows = NDArray[np.intp]
 Words = NDArray[np.int64]
 
 

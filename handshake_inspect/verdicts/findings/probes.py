@@ -19,8 +19,8 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.findings.keys import Bools, Keys
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 from handshake_inspect.verdicts.findings.used import is_used
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained

@@ -16,19 +16,12 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, span, write
 from handshake_inspect.verdicts.findings.flooding import peak_rate
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    Keys,
-    count_distinct,
-    counts,
-    distinct,
-    frequent,
-    is_member,
-)
+from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
 from handshake_inspect.verdicts.once import once

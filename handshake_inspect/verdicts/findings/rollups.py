@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import Host, first_of, largest, ratio, target, write
 from handshake_inspect.verdicts.findings.explained import explained
-from handshake_inspect.verdicts.findings.keys import Bools, Indices, Keys
+from handshake_inspect.verdicts.findings.keys import Indices
 from handshake_inspect.verdicts.findings.past import Past, past_of, reasons
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
 from handshake_inspect.verdicts.grouping import group

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import METHOD_EXACT, METHOD_TSECR
 from handshake_inspect.verdicts import grouping, percentiles
+from handshake_inspect.verdicts.arrays import Bools, Rows, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, ratio, target, window, write
@@ -41,10 +42,6 @@ ANY_PATH_NS = 1_200_000_000
 MANY = 3
 SHARE = 0.01
 FEW = 1000  # groups, for which it is not worth while to put all values in order
-
-Times = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
 )
 from handshake_inspect.verdicts import grouping, resets
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -44,8 +45,6 @@ from handshake_inspect.wire.text import plural
 
 MANY = 3
 
-Bools = NDArray[np.bool_]
-Rows = NDArray[np.intp]
 
 ADVICE = (
     "Find out what forgot the connection: a restart of the host, or a NAT or firewall entry that expired; "

@@ -28,21 +28,12 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     TRAIT_SEEN,
 )
+from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, endpoint, span, write
 from handshake_inspect.verdicts.findings.flooding import peak_rate
-from handshake_inspect.verdicts.findings.keys import (
-    Bools,
-    Indices,
-    Keys,
-    Times,
-    count_distinct,
-    counts,
-    distinct,
-    frequent,
-    is_member,
-)
+from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained

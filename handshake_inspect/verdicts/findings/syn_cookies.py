@@ -18,14 +18,12 @@ import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN
 from handshake_inspect.verdicts import cookies
+from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.cookies import Proof
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, first_of, ratio, span, target, write
-from handshake_inspect.verdicts.findings.keys import (
-    Keys,
-    distinct,
-)
+from handshake_inspect.verdicts.findings.keys import distinct
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence

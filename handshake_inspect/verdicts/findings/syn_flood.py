@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, median, ratio, target, write
@@ -51,7 +52,7 @@ from handshake_inspect.verdicts.findings.flooding import (
     narrow,
     unfinished,
 )
-from handshake_inspect.verdicts.findings.keys import Bools, Keys, count_distinct, distinct, is_member
+from handshake_inspect.verdicts.findings.keys import count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import AttemptRows

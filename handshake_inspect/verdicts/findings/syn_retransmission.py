@@ -31,6 +31,7 @@ from handshake_inspect.tcp.facts import (
     METHOD_TSECR,
 )
 from handshake_inspect.verdicts import backoff, grouping
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -47,9 +48,6 @@ SHARE = 0.01
 
 LOSSES = ("unknown", "syn_after_capture", "synack_before_capture", "synack_after_capture", "ack_before_capture")
 UNKNOWN, SYN, SYNACK_BEFORE, SYNACK_AFTER, ACK = range(5)
-
-Bools = NDArray[np.bool_]
-Times = NDArray[np.int64]
 
 
 def detect(case: Case) -> list[Finding]:

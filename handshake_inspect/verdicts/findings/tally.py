@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.arrays import Keys, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.elsewhere import server_of
 from handshake_inspect.verdicts.findings.base import CITED, Host, cite, client, target
-from handshake_inspect.verdicts.findings.keys import Keys, Times, run_starts
+from handshake_inspect.verdicts.findings.keys import run_starts
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.paws import older

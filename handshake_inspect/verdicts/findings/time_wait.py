@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.arrays import Rows, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -28,8 +29,6 @@ NOTABLE = 0.1
 HIGH = 0.5
 FULL = 0.9
 
-Times = NDArray[np.int64]
-Rows = NDArray[np.intp]
 
 STEPS = (Step("keep connections open and use them again (keep-alive, a pool)"), TW_REUSE, PORTS)
 

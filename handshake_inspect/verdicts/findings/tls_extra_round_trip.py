@@ -17,13 +17,13 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_SERVER_CHANGED,
 )
 from handshake_inspect.tls.numbers import TLS12
+from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, first_of, median, ratio, target, window, write
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_service, handshakes
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
-from handshake_inspect.verdicts.setup.intervals import Times
 from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
 from handshake_inspect.wire.text import duration, plural, share
 

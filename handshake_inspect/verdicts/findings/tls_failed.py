@@ -19,13 +19,13 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_CLIENT_FINISHED,
     SETUP_SERVER_HELLO,
 )
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, first_of, ratio, target, window, write
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_keys, handshakes
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
-from handshake_inspect.verdicts.setup.intervals import Bools
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.tls import has_ended
 from handshake_inspect.verdicts.setup.tls_words import alert_text

@@ -11,13 +11,13 @@ median round trip of the network: below that the network is what users wait for.
 
 import numpy as np
 
+from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, client, first_of, median, quantiles, target, window, write
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_keys, by_service, handshakes
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
-from handshake_inspect.verdicts.setup.intervals import Times
 from handshake_inspect.wire.text import duration, plural
 
 SLOW_NS = 50_000_000

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA, TRAIT_FIN
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.findings.keys import Bools, Keys, is_member
+from handshake_inspect.verdicts.findings.keys import is_member
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 
 MOST = 200_000  # pairs of a client and a service; beyond that those that were noted first are forgotten

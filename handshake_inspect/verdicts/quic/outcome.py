@@ -17,8 +17,9 @@ from handshake_inspect.quic.quic_rows import (
     SERVER_INITIAL,
     SERVER_SHORT,
 )
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.outcome import icmp_cause
-from handshake_inspect.verdicts.quic.quics import Bools, Quics
+from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.verdicts.quic.words import (
     CLOSED_BY_CLIENT,
     CLOSED_BY_SERVER,

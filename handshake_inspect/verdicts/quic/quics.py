@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from handshake_inspect.quic import quic_rows
 from handshake_inspect.quic.initial import Opened, can_open, open_all
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.columns import whole_frames
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.sets import host_key
-
-Bools = NDArray[np.bool_]
-Times = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

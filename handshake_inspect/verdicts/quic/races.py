@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.quic.quics import Quics, Times
+from handshake_inspect.verdicts.quic.quics import Quics
 
 TOGETHER_NS = 10_000_000_000
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.quic.const import EDGES, FLIGHT_NS
 from handshake_inspect.quic.quic_rows import BURSTS, CUT, EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY
-from handshake_inspect.verdicts.quic.quics import Bools, Quics, Times
+from handshake_inspect.verdicts.arrays import Bools, Times
+from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.verdicts.setup.intervals import Interval, bounded, exact
 
 UNKNOWN = np.int64(-1)

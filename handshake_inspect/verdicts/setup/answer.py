@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.setup.facts import LEAST_TICKET, MOST_SETTINGS, MOST_TICKET
 from handshake_inspect.tcp.setup.setup_rows import CANDIDATES
+from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.sets import distinct
-from handshake_inspect.verdicts.setup.intervals import CLOSE, CLOSE_NS, Bools, Times
+from handshake_inspect.verdicts.setup.intervals import CLOSE, CLOSE_NS
 from handshake_inspect.verdicts.setup.words import AMBIGUOUS, EXACT, TICKETS_SKIPPED
 
 TICKETS = 4
 TICKET_SPREAD = 16
 
 Lengths = NDArray[np.int64]
-Keys = NDArray[np.uint64]
 
 _SERVICE = np.uint64(0xFFFF_FFFF_FFFF_0000)
 

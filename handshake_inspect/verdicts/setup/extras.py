@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.setup.intervals import Bools, Times
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.setup.seen import Seen, frame_numbers
 
 

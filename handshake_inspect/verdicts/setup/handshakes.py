@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.setup.facts import EXTRA_WINDOW, SPAN_TLS
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.setup.intervals import Bools, Times
 from handshake_inspect.verdicts.setup.spans import Spans
 
 

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Times = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from handshake_inspect.verdicts.arrays import Bools, Times
 
 CLOSE = 0.02  # bounds closer than this part of the upper one name a value
 CLOSE_NS = 1_000_000  # bounds so close name a value however short the duration is

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_MIDSTREAM, FACT_SYN, METHOD_DATA_ACK
 from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches, picked
 from handshake_inspect.verdicts.legs import Legs
-from handshake_inspect.verdicts.setup.intervals import Bools, Times
 
 SPANS = ("tcp", "before_request", "response", "first_byte")
 

@@ -13,7 +13,7 @@ Counted are the round trips that would have fallen away, R being one:
 
 import numpy as np
 
-from handshake_inspect.verdicts.setup.intervals import Times
+from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.spans import Spans
 

@@ -20,10 +20,11 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_TLS,
 )
 from handshake_inspect.tls.numbers import DRAFT, FIRST_DRAFT, TLS12, TLS13
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import Leg, Legs
 from handshake_inspect.verdicts.setup.answer import Candidates
-from handshake_inspect.verdicts.setup.intervals import Bools, Interval, Times, bounded, exact
+from handshake_inspect.verdicts.setup.intervals import Interval, bounded, exact
 
 OF_EXCHANGES = ("request", "response")
 

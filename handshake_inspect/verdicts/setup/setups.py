@@ -24,6 +24,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_SPOKE_FIRST,
     SETUP_TLS,
 )
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches, marked
 from handshake_inspect.verdicts.once import once
@@ -31,14 +32,11 @@ from handshake_inspect.verdicts.setup import tls
 from handshake_inspect.verdicts.setup.answer import Tickets
 from handshake_inspect.verdicts.setup.extras import Extras
 from handshake_inspect.verdicts.setup.handshakes import Handshakes, handshakes_of, joined_handshakes
-from handshake_inspect.verdicts.setup.intervals import Bools, Times
 from handshake_inspect.verdicts.setup.plain import Plain, plain_spans
 from handshake_inspect.verdicts.setup.savings import saveable
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.spans import Span, Spans
 from handshake_inspect.verdicts.setup.words import SAVEABLE
-
-Rows = NDArray[np.intp]
 
 MEASURED = ("tcp", "before_tls", "tls", "before_request", "response", "first_byte")
 

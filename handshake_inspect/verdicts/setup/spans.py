@@ -25,10 +25,11 @@ from handshake_inspect.tcp.setup.facts import (
     SPAN_RESPONSE,
     SPAN_TLS,
 )
+from handshake_inspect.verdicts.arrays import Bools, Codes, Times
 from handshake_inspect.verdicts.masks import first_match
 from handshake_inspect.verdicts.setup.answer import Answers, Tickets, answers, named
 from handshake_inspect.verdicts.setup.extras import Extras
-from handshake_inspect.verdicts.setup.intervals import Bools, Interval, Times, bounded, choose, exact
+from handshake_inspect.verdicts.setup.intervals import Interval, bounded, choose, exact
 from handshake_inspect.verdicts.setup.seen import Seen, frame_numbers
 from handshake_inspect.verdicts.setup.words import (
     AMBIGUOUS,
@@ -42,8 +43,6 @@ from handshake_inspect.verdicts.setup.words import (
     ONE_SIDED,
     UNREAD,
 )
-
-Codes = NDArray[np.uint8]
 
 _COLUMNS = {"client_hello": "hello", "hello_retry": "retry", "client_hello_2": "hello_2", "early_data": "early"}
 

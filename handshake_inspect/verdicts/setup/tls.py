@@ -28,8 +28,8 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_SERVER_HELLO,
     SETUP_SERVER_TLS,
 )
+from handshake_inspect.verdicts.arrays import Bools, Codes
 from handshake_inspect.verdicts.masks import first_match
-from handshake_inspect.verdicts.setup.intervals import Bools
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.words import (
     TLS_ESTABLISHED,
@@ -42,8 +42,6 @@ from handshake_inspect.verdicts.setup.words import (
 
 PATIENCE_NS = 3_000_000_000  # a handshake that goes on when the capture ends sooner than that after it may yet complete
 LEAST_WAY = 0.9  # of the round trip to the server: that varies
-
-Codes = NDArray[np.uint8]
 
 
 def outcomes(seen: Seen) -> Codes:
