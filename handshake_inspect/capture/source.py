@@ -250,7 +250,8 @@ def open_source(where: Input, block_size: int = BLOCK_SIZE) -> Source:
     if not isinstance(where, str | os.PathLike):
         return Source(where, _name_of(where), None, block_size, owned=False)
     if where == "-":
-        return _standard_input(block_size)
+        file, name, ours = _standard_input()
+        return Source(file, name, None, block_size, owned=ours)
     if is_remote(where):
         return _remote(str(where), block_size)
     name = _shown(os.fspath(where))
@@ -296,7 +297,17 @@ def _open(path: str | os.PathLike[str], name: str) -> Any:
     raise CaptureError(f"{name}: {reason}")
 
 
-def _standard_input(block_size: int) -> Source:
+def raw_input(where: str) -> tuple[Any, str]:
+    """The raw file of a path or of standard input (`-`), and its name; raises CaptureError as `open_source`."""
+    if where == "-":
+        file, name, _ = _standard_input()
+        return file, name
+    name = _shown(where)
+    return _open(where, name), name
+
+
+def _standard_input() -> tuple[Any, str, bool]:
+    """The file, its name, and whether it is ours to close."""
     name = "standard input"
     if sys.stdin is None or sys.stdin.closed:
         raise CaptureError(f"{name}: is closed; pipe a capture into hsi or name a file")
@@ -306,8 +317,8 @@ def _standard_input(block_size: int) -> Source:
         # A descriptor of our own: closing it leaves sys.stdin alone.
         file = open(os.dup(sys.stdin.fileno()), "rb", buffering=0)  # noqa: PTH123, SIM115
     except io.UnsupportedOperation:  # a stand-in without a descriptor
-        return Source(sys.stdin.buffer, name, None, block_size, owned=False)
-    return Source(file, name, None, block_size)
+        return sys.stdin.buffer, name, False
+    return file, name, True
 
 
 def _name_of(file: Any) -> str:

@@ -31,6 +31,7 @@ from handshake_inspect.cli.selecting import (
     checked_write,
     chosen_format,
     files_in,
+    inputs_for,
     narrowed,
     opened,
     put_report,
@@ -105,9 +106,12 @@ def command(given: AnalyzeOptions) -> None:
     watched = not (given.analysis.no_progress or given.quiet)
     with opened(given.output, form) as target:
         refuse_terminal(form, target)
-        whole = saved_report(paths) or analyzed(paths, given.analysis, watched=watched, meanwhile=FORMATS[form].load)
+        inputs = inputs_for(paths, form)
+        whole = saved_report(paths) or analyzed(
+            paths, given.analysis, watched=watched, meanwhile=FORMATS[form].load, inputs=inputs
+        )
         report = narrowed(whole, test)
-        looks = with_stories(_looks(given, target, columns), form, report, paths, given.analysis, watched=watched)
+        looks = with_stories(_looks(given, target, columns), form, report, inputs, given.analysis, watched=watched)
         if not given.quiet and (form != "text" or given.output != "-"):
             _warn(report)
         put_report(target, form, report, looks, paged=not given.no_pager)

@@ -16,6 +16,7 @@ from handshake_inspect.cli.selecting import (
     checked_paths,
     checked_write,
     files_in,
+    inputs_for,
     report_of,
     with_stories,
     write_frames,
@@ -94,7 +95,8 @@ def _captures(given: CheckOptions, words: list[str]) -> bool:
     checked_write(given.write, paths)
     judge = Judge(given)
     with Target.open(given.output) as target:
-        report = report_of(paths, given.analysis)
+        inputs = inputs_for(paths, judge.form)
+        report = report_of(paths, given.analysis, inputs)
         holder = judge.hold(report)
         checked = holder.checked()
         watched = not given.analysis.no_progress
@@ -103,7 +105,7 @@ def _captures(given: CheckOptions, words: list[str]) -> bool:
             looks,
             judge.form,
             holder.report,
-            paths,
+            inputs,
             given.analysis,
             watched=watched,
             also=_first_broken(checked, report),

@@ -18,6 +18,7 @@ from handshake_inspect.errors import UsageError
 from handshake_inspect.render import FORMATS, REPORTS, Options
 
 if TYPE_CHECKING:
+    from handshake_inspect.capture.source import Input
     from handshake_inspect.cli.options import AnalysisOptions
     from handshake_inspect.cli.output import Target
     from handshake_inspect.expression.questions import Test
@@ -48,17 +49,34 @@ def files_in(paths: Sequence[str]) -> list[str]:
     return cast("list[str]", expanded(paths))
 
 
+def inputs_for(paths: Sequence[str], form: str) -> Sequence[Input]:
+    """The captures as they are read: of a pipe a format that draws segments keeps what came."""
+    if not FORMATS[form].drawn:
+        return paths
+    from handshake_inspect.capture.remembered import remembered
+
+    return [remembered(path) for path in paths]
+
+
 def analyzed(
-    paths: Sequence[str], options: AnalysisOptions, *, watched: bool, meanwhile: Callable[[], object] | None = None
+    paths: Sequence[str],
+    options: AnalysisOptions,
+    *,
+    watched: bool,
+    meanwhile: Callable[[], object] | None = None,
+    inputs: Sequence[Input] = (),
 ) -> Report:
-    """The report of captures that make one trace; `watched` says whether progress may be shown."""
+    """The report of captures that make one trace; `watched` says whether progress may be shown.
+
+    `inputs` are the same captures as they are to be read.
+    """
     from handshake_inspect import engine
     from handshake_inspect.cli import memory
 
     memory.keep()
     _remark_build(paths)
     with Meter(wanted=watched, inputs=paths) as meter:
-        return engine.analyze(paths, options=options.settings, progress=meter.update, meanwhile=meanwhile)
+        return engine.analyze(inputs or paths, options=options.settings, progress=meter.update, meanwhile=meanwhile)
 
 
 def _remark_build(paths: Sequence[str]) -> None:
@@ -85,11 +103,11 @@ def saved_report(paths: Sequence[str]) -> Report | None:
     return load(paths[0])
 
 
-def report_of(paths: Sequence[str], options: AnalysisOptions) -> Report:
+def report_of(paths: Sequence[str], options: AnalysisOptions, inputs: Sequence[Input] = ()) -> Report:
     """The report of captures that make one trace, or the one that a JSON file holds, which needs its connections."""
     report = saved_report(paths)
     if report is None:
-        return analyzed(paths, options, watched=not options.no_progress)
+        return analyzed(paths, options, watched=not options.no_progress, inputs=inputs)
     said = report.summary.connections + sum(service.connections for service in report.quic_services)
     if said and not len(report.connections) + len(report.quic_connections):
         raise UsageError(f"{paths[0]}: this report has no connections; write it without --no-connections")
@@ -151,7 +169,7 @@ def write_frames(write: str, paths: Sequence[str], every: Connections, chosen: C
 
 
 def with_stories(
-    looks: Options, form: str, report: Report, paths: Sequence[str], options: AnalysisOptions, *, watched: bool,
+    looks: Options, form: str, report: Report, inputs: Sequence[Input], options: AnalysisOptions, *, watched: bool,
     also: Sequence[Connection] = (),
 ) -> Options:  # fmt: skip
     """The looks with the stories of the connections that the format draws, of captures that can be read once more.
@@ -160,13 +178,18 @@ def with_stories(
     """
     chosen = FORMATS[form].starring(report, looks)
     chosen += [each for each in also if FORMATS[form].drawn and each not in chosen]
-    if not chosen or not all(Path(path).is_file() and not _is_json(path) for path in paths):
+    if not chosen or any(isinstance(each, str) and _is_json(each) for each in inputs):
         return looks
+    from handshake_inspect.capture.remembered import readable_again
     from handshake_inspect.engine.explain import stories
+
+    once_more = [again for each in inputs if (again := readable_again(each)) is not None]
+    if len(once_more) < len(inputs):
+        return looks
 
     with Meter(wanted=watched) as meter:
         limit = FORMATS[form].segments
-        told = stories(paths, chosen, report, limit=limit, options=options.settings, progress=meter.update)
+        told = stories(once_more, chosen, report, limit=limit, options=options.settings, progress=meter.update)
     return replace(looks, stories=told)
 
 

@@ -59,7 +59,7 @@ def test_json(run):
 
 
 def test_several_captures_in_order(run, engine):
-    run("-r", "one", "two", "-r", "-")
+    run("-T", "csv", "-r", "one", "two", "-r", "-")
     assert engine.paths == ["one", "-", "two"]
 
 

@@ -1,0 +1,62 @@
+"""A pipe that can be read once more: what comes through it is kept, as long as it is little."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from typing import IO, Any, cast
+
+from handshake_inspect.capture.remote import is_remote
+from handshake_inspect.capture.source import Input, raw_input
+
+MOST = 1 << 25  # bytes that are kept
+
+
+class Remembered(io.RawIOBase):
+    """Reads from a file, and keeps what came; nothing of what is longer than `MOST`."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self._file = file
+        self._take: Callable[[memoryview], int | None] = getattr(file, "readinto1", None) or file.readinto
+        self._kept: bytearray | None = bytearray()
+
+    def readable(self) -> bool:
+        """It is for reading."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read as a raw file does."""
+        view = memoryview(buffer).cast("B")
+        count = self._take(view)
+        if self._kept is not None and count:
+            self._kept += view[:count]
+            if len(self._kept) > MOST:
+                self._kept = None
+        return count
+
+    def again(self) -> io.BytesIO | None:
+        """All that came, from its beginning; None where it was too long."""
+        if self._kept is None:
+            return None
+        copy = io.BytesIO(self._kept)
+        copy.name = self.name
+        return copy
+
+
+def remembered(where: Input) -> Input:
+    """A pipe as one that is remembered; what can be read once more anyway stays as it is."""
+    if not isinstance(where, str) or is_remote(where) or os.path.isfile(where):  # noqa: PTH113
+        return where
+    if where != "-" and not os.path.exists(where):  # noqa: PTH110 - opening it says what is wrong
+        return where
+    return cast("IO[bytes]", Remembered(*raw_input(where)))
+
+
+def readable_again(where: Input) -> Input | None:
+    """The same input for one more pass; None where there can be none."""
+    if isinstance(where, Remembered):
+        return where.again()
+    return where if isinstance(where, str) and (is_remote(where) or os.path.isfile(where)) else None  # noqa: PTH113
