@@ -67,7 +67,8 @@ def _remark(scene: Scene, panel: Panel) -> str:
         total = sum(group.count for group in snapshot.groups)
         return f"{rounded(count)} of {rounded(total)} fit the filter, newest first"
     fit = " that fit the filter" if scene.view.filter else ""
-    return f"{plural(count, 'connection')}{fit}, newest first"
+    kept = "" if snapshot.tracked >= snapshot.connections else f" of {rounded(snapshot.tracked)} kept"
+    return f"{plural(count, 'connection')}{fit}{kept}, newest first"
 
 
 def _none(scene: Scene) -> str:
