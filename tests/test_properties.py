@@ -177,7 +177,7 @@ def test_two_files_of_one_trace(conversation, at):
     if 0 < at < len(taken) and taken[at - 1][0] < taken[at][0]:
         pairs.append((two, one))
     for pair in pairs:
-        places = ("sources", "first_file", "frame_in_file", "in_files")
+        places = ("sources", "first_file", "frame_in_file", "in_files", "evidence_in_files")
         assert without(report_of(*pair), *places) == without(whole, *places)
 
 

@@ -98,6 +98,10 @@ def _said(connection: Connection, style: Style) -> str:
 def _details(connection: Connection, style: Style) -> Iterator[str]:
     if connection.evidence:
         yield "evidence: frames " + ", ".join(map(str, connection.evidence))
+    if connection.evidence_in_files:
+        yield "in files: " + ", ".join(
+            f"{each.frame} of {printable(each.file)}" for each in connection.evidence_in_files
+        )
     if connection.first_file is not None:
         yield f"first frame: {connection.frame_in_file} of {printable(connection.first_file)}"
     state = connection.state

@@ -225,6 +225,7 @@ _MAKERS: dict[str, Callable[[Any], Words | Iterable[Any]]] = {
     "setup": lambda b: setup_made.setups(b.attempts),
     "tls": lambda b: setup_made.tls_of(b.attempts),
     "process": lambda b: processes(b.attempts),
+    "evidence_in_files": Parts.evidence_in_files,
     **{path: partial(_listed, path) for path in setup_made.LISTS},
 }
 

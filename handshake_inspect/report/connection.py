@@ -33,6 +33,10 @@ class FileFrame(Struct, frozen=True, gc=False):
     file: str
     frame: FrameNumber
 
+    def __str__(self) -> str:
+        """The frame and its file, as a cell of a table."""
+        return f"{self.file}:{self.frame}"
+
 
 class Endpoint(Struct, frozen=True, gc=False):
     """One end of a connection, or a service: an IPv4 or IPv6 address and a TCP port."""
@@ -195,7 +199,8 @@ class Connection(Struct, frozen=True, gc=False):
     answers are in no direction's counts.  `translated_to` are the ends with which the same connection was captured once
     more, behind NAT; those segments are in no direction's counts either.
     `setup` is null where no data was sent, and `tls` where no ClientHello was.
-    In a trace of many files the first frame is number `frame_in_file` of `first_file`; of one file both are null.
+    In a trace of many files the first frame is number `frame_in_file` of `first_file`, and `evidence_in_files` says
+    where each frame of `evidence` is; of one file they are null.
     """
 
     id: Count
@@ -227,6 +232,7 @@ class Connection(Struct, frozen=True, gc=False):
     first_file: str | None = None
     frame_in_file: FrameNumber | None = None
     translated_to: Translation | None = None
+    evidence_in_files: list[FileFrame] | None = None
 
     # What follows from the above, under the names of `report.derived`.
 

@@ -111,5 +111,6 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "setup": lambda e: e.all(None),
     "tls": lambda e: e.all(None),
     "process": lambda e: processes(e.attempts),
+    "evidence_in_files": Parts.evidence_in_files,
     **{path: lambda e: e.all(None) for path in setup_made.LISTS},
 }

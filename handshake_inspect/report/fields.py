@@ -261,6 +261,7 @@ FIELDS: dict[str, Entry] = {
     "frame_in_file": Entry("Number of the first frame in that file.", where.frame_in_file),
     **_inside("translated_to.client", _endpoint(None)),
     **_inside("translated_to.server", _endpoint(None)),
+    "evidence_in_files": Entry("Those frames by file and number in it; null where the capture is one file."),
 }
 
 

@@ -8,8 +8,9 @@ from msgspec import Struct
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Words
 from handshake_inspect.report.fields import ENTRIES
-from handshake_inspect.report.model import Aliases, Connection, Endpoint, TsharkAlias, ZeekAlias
+from handshake_inspect.report.model import Aliases, Connection, Endpoint, FileFrame, TsharkAlias, ZeekAlias
 from handshake_inspect.report.sequence import read_all
+from handshake_inspect.report.where import evidence_in_files
 from handshake_inspect.wire.address import address_text
 
 
@@ -71,6 +72,13 @@ class Parts:
             return None
         column = self.column(name)
         return None if isinstance(column, Addresses) else column.listed()
+
+    def evidence_in_files(self) -> list[list[FileFrame] | None]:
+        """Where the frames of the evidence are; None in a trace of one file."""
+        places = self.attempts.case.capture.places
+        if places is None:
+            return [None] * len(self.attempts)
+        return evidence_in_files(self.listed("evidence"), places)
 
     def aliases(self) -> Iterable[Aliases]:
         """What others call them."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from handshake_inspect.report.connection import Endpoint, Leg, Server
+from handshake_inspect.report.connection import Endpoint, FileFrame, Leg, Server
 from handshake_inspect.report.setup import Setup, SetupSummary
 from handshake_inspect.report.words import Count, DurationNs, FrameNumber, Side, TimeNs, Word
 from handshake_inspect.verdicts.quic.words import QUIC_OUTCOMES, QuicEarlyData, QuicOutcome
@@ -87,6 +87,7 @@ class QuicConnection(Struct, frozen=True, gc=False):
     server_to_client: QuicDirection = QuicDirection()
     first_file: str | None = None
     frame_in_file: FrameNumber | None = None
+    evidence_in_files: list[FileFrame] | None = None
 
     def __str__(self) -> str:
         """The ends and the outcome, as a line of text."""

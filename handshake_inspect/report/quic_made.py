@@ -34,7 +34,7 @@ from handshake_inspect.report.setup import (
 )
 from handshake_inspect.report.setup_names import text
 from handshake_inspect.report.setup_summary import group_of, of_setups
-from handshake_inspect.report.where import in_files
+from handshake_inspect.report.where import evidence_in_files, in_files
 from handshake_inspect.tls.facts import read_client_hello
 from handshake_inspect.verdicts.quic.outcome import Judged
 from handshake_inspect.verdicts.quic.quic_case import QuicCase
@@ -97,7 +97,7 @@ class QuicReport:
         took = int(self.spans.handshake.value[i])
         cause, flags = judged.cause(i), int(row["flags"])
         raced = int(self.case.raced_tcp[i])
-        asked = self._asked(i)
+        asked, evidence = self._asked(i), judged.evidence(i)
         return QuicConnection(
             id=i,
             client=_end(row, "client"),
@@ -109,7 +109,7 @@ class QuicReport:
             cause=cause,
             decided=bool(judged.decided[i]),
             why=sentence(outcome, cause, close, int(row["client_frames"]), took if took >= 0 else None),
-            evidence=judged.evidence(i),
+            evidence=evidence,
             version=f"0x{int(row['version']):08x}",
             retry=bool(flags & RETRY),
             token=bool(flags & TOKEN),
@@ -125,6 +125,7 @@ class QuicReport:
             server_to_client=QuicDirection(int(row["server_frames"]), int(row["server_bytes"])),
             **asked,
             **self._place(int(row["first_frame"])),
+            evidence_in_files=evidence_in_files([evidence], self.places)[0],
         )
 
     def _place(self, frame: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Where frames are in a trace of many files: columns of connections, and the evidence of findings."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,14 @@ def frame_in_file(attempts: AttemptColumns) -> Numbers:
     if places is None:
         return Numbers(np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool))
     return every(places.of(attempts.first_frame)[1])
+
+
+def evidence_in_files(evidence: Sequence[Sequence[int]], places: Any) -> list[list[FileFrame] | None]:
+    """Where the frames are that prove what is said of each of these connections; None in a trace of one file."""
+    if places is None:
+        return [None] * len(evidence)
+    found = iter(in_files([frame for frames in evidence for frame in frames], places))
+    return [list(islice(found, len(frames))) for frames in evidence]
 
 
 def in_files(frames: Sequence[int], places: Any) -> list[FileFrame]:

@@ -71,7 +71,8 @@ def without_files(octets, paths):
     report = json.loads(octets)
     assert sorted(report["capture"].pop("sources")) == sorted(map(str, paths))
     for connection in [*report["connections"], *report["quic_connections"]]:
-        assert (connection.pop("first_file") is None) == (connection.pop("frame_in_file") is None) == (len(paths) == 1)
+        files = [connection.pop(key) for key in ("first_file", "frame_in_file", "evidence_in_files")]
+        assert {value is None for value in files} == {len(paths) == 1}
     for finding in report["findings"]:
         assert bool(finding["evidence"].pop("in_files")) <= (len(paths) > 1)
     return json.dumps(report, indent=1)
@@ -89,6 +90,7 @@ def test_findings_and_connections_say_where_their_frames_are(tmp_path):
     report = analyze(paths)
     for connection in [*report.connections, *report.quic_connections]:
         assert connection.first_frame == before[connection.first_file] + connection.frame_in_file
+        assert connection.evidence == [before[place.file] + place.frame for place in connection.evidence_in_files]
     for finding in report.findings:
         found = [before[place.file] + place.frame for place in finding.evidence.in_files]
         assert found == finding.evidence.frames

@@ -60,7 +60,7 @@ def test_one_attribute_of_one_model_is_explained_once():
 
 MADE_WITH_OBJECTS = {
     "why", "evidence", "aliases.zeek.history", "aliases.community_id", "setup.extra_round_trips", "tls.alpn_offered",
-    "tls.versions_offered", "server.names",
+    "tls.versions_offered", "server.names", "evidence_in_files",
 }  # fmt: skip
 
 

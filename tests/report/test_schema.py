@@ -84,7 +84,7 @@ def test_the_fixed_keys_are_there():
         "id", "client", "server", "roles", "first_ns", "last_ns", "first_frame", "outcome", "cause", "decided", "why",
         "evidence", "age_ns", "state", "handshake", "rtt", "close", "stage", "client_to_server", "server_to_client",
         "aliases", "answered_from", "setup", "tls", "raced_by", "process", "first_file", "frame_in_file",
-        "translated_to",
+        "translated_to", "evidence_in_files",
     }  # fmt: skip
     assert set(Connection.__struct_fields__) == fixed
     assert {"sources", "format", "link_types", "dropped_by_kernel", "complete"} < set(Capture.__struct_fields__)
