@@ -32,6 +32,8 @@ DECLARED = [(module, kinds_of(module)) for module in MODULES if kinds_of(module)
 
 def test_every_kind_that_is_declared_is_listed():
     ids = [kind.id for _, kinds in DECLARED for kind in kinds]
+    missing = sorted(set(ids) - set(KINDS))
+    assert not missing, f"KINDS of verdicts/findings/__init__.py does not list {', '.join(missing)}"
     assert sorted(ids) == sorted(KINDS)
     assert all(KINDS[kind.id] is kind for _, kinds in DECLARED for kind in kinds)
 
