@@ -85,7 +85,7 @@ def is_fin_unseen(connection: Any, sender: Any, peer: Any, segment: Any) -> bool
         and sender.traits & TRAIT_ACKS != 0
         and not peer.traits & TRAIT_HOLE
         and not goes_beyond_fin(sender, segment)
-        and (segment.ack == (peer.snd_nxt + 1) & MASK32 or is_octet_unseen(peer, segment))
+        and (segment.ack == (peer.snd_nxt + 1) & MASK32 or is_byte_unseen(peer, segment))
     )
 
 
@@ -95,7 +95,7 @@ def goes_beyond_fin(sender: Any, segment: Any) -> bool:
     return beyond and (segment.payload_len != 0 or segment.flags & FIN != 0)
 
 
-def is_octet_unseen(peer: Any, segment: Any) -> bool:
+def is_byte_unseen(peer: Any, segment: Any) -> bool:
     """Whether just the last of the acknowledged bytes is not in the capture."""
     return (
         segment.ack == peer.snd_nxt

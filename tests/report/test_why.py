@@ -1,7 +1,7 @@
 """The sentence must be true: it says no more than the capture shows."""
 
 from support import frames
-from support.wire import SECOND, Wire, merged
+from support.wire import MS, SECOND, Wire, merged
 
 
 def test_a_syn_that_is_not_captured_is_no_missing_direction():
@@ -73,3 +73,41 @@ def test_a_host_that_is_seen_elsewhere_is_not_silent():
     wire.quiet(5 * SECOND)
     causes = [connection["cause"] for connection in merged(other, wire)["connections"]]
     assert "port-filtered" in causes
+
+
+def test_a_refusal_says_after_how_long_it_came():
+    wire = Wire(delay=10 * MS)
+    wire.client.syn()
+    wire.server.rst_ack()
+    assert (
+        wire.connection()["why"] == "198.51.100.2 answered with RST 20 ms after the SYN: nothing listens on the port."
+    )
+
+
+def test_a_refusal_whose_syn_was_repeated_does_not_say_which_one_it_answers():
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.wait(SECOND)
+    wire.client.syn()
+    wire.server.rst_ack()
+    assert "answered with RST" in wire.connection()["why"]
+
+
+def test_answers_that_nobody_asked_for_are_named():
+    answer, reset = Wire(), Wire(client=("203.0.113.9", 999))
+    answer.server.syn_ack(ack=5)
+    reset.server.rst_ack(ack=5)
+    whys = [each["why"] for each in merged(answer, reset, Wire(client=("203.0.113.7", 9)).handshake())["connections"]]
+    assert any(why.startswith("A SYN-ACK that answers no SYN in the capture") for why in whys)
+    assert any(why.startswith("A RST that answers no SYN in the capture") for why in whys)
+
+
+def test_a_connection_without_a_syn_cites_the_frames_that_there_are():
+    wire = Wire().handshake().exchange()
+    assert wire.connection(order=range(1, 6))["evidence"] == [1, 2]
+
+
+def test_a_connection_in_its_midst_has_no_options():
+    wire = Wire().handshake().exchange()
+    handshake = wire.connection(order=range(3, 6))["handshake"]
+    assert handshake["client_options"] is handshake["server_options"] is None

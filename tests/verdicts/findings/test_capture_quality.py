@@ -151,6 +151,15 @@ def test_an_answer_of_one_rst_is_no_connection_that_had_begun():
     assert "midstream" not in kinds(wire.report())
 
 
+def test_a_midstream_connection_of_one_direction_is_known_by_its_own_bytes():
+    """Whatever those before it in the table sent."""
+    idle = Wire().handshake()
+    busy = Wire(client=("192.0.2.9", 9)).handshake().exchange()
+    taken = idle.frames() + [each for each in busy.frames(only="client") if each in busy.frames()[3:]]
+    finding = kinds(report_of(captures.pcap(sorted(taken, key=lambda each: each[0]), nano=True)))["midstream"]
+    assert finding["metrics"] == {"kind": "midstream", "midstream": 1, "connections": 2}
+
+
 def test_a_file_that_is_cut(wire):
     finding = kinds(report_of(wire.pcap()[:-7]))["cut"]
     assert finding["severity"] == "warning"

@@ -1,7 +1,11 @@
+import numpy as np
 import pytest
 from support import captures
 from support.detected import MS, SECOND, START, chance, crowd, found, merged, only
 from support.wire import report_of
+
+from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.findings.connection_churn import PAUSE_NS, are_soon
 
 
 def request(wire, number=0):
@@ -104,3 +108,25 @@ def test_where_clients_are_not_captured_the_first_frames_are_cited():
     finding = only(report, "connection-churn")
     firsts = [report["connections"][number]["first_frame"] for number in finding["evidence"]["connections"]]
     assert finding["evidence"]["frames"] == firsts
+
+
+@pytest.mark.parametrize(
+    ("pauses", "soon"),
+    [
+        ([1], True),
+        ([PAUSE_NS + 1], False),
+        ([1, 1, 9 * PAUSE_NS], True),
+        ([1, 9 * PAUSE_NS, 9 * PAUSE_NS], False),
+        ([0, 2 * PAUSE_NS], True),  # the median of an even number lies between two
+        ([0, 2 * PAUSE_NS + 1], False),
+        ([0, PAUSE_NS, PAUSE_NS, 9 * PAUSE_NS], True),
+        ([0, PAUSE_NS, PAUSE_NS + 2, 9 * PAUSE_NS], False),
+        ([-5, -5, PAUSE_NS + 1, PAUSE_NS + 1], True),  # overlapping ones do not wait at all
+    ],
+)
+def test_the_median_pause_decides(pauses, soon):
+    """Of each group by itself; the pause between the last of one and the first of the next is nobody's."""
+    rows = np.arange(2 * len(pauses) + 2)
+    groups = grouping.group(np.repeat(np.array([7, 8], dtype=np.uint64), len(pauses) + 1), rows)
+    between = np.array([*pauses, 0, *([9 * PAUSE_NS] * len(pauses))], dtype=np.int64)
+    assert are_soon(between, groups).tolist() == [soon, False]
