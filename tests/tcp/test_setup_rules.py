@@ -143,6 +143,82 @@ def cut(talk, snap):
     return pcap([], nano=True, snap_len=snap) + body
 
 
+# Ten bytes of each segment, as 96 bytes leave of IPv6 with timestamps: not the whole head of a record
+TEN = 14 + 20 + 20 + 10
+
+
+@pytest.mark.parametrize(
+    ("flight", "version"),
+    [
+        (record(53), 0x0304),
+        (record(1, 20) + record(53), 0x0304),  # of which the type is left, and not the length
+        (record(70, 22) + record(1, 20) + record(40, 22), 0x0303),
+    ],
+)
+def test_heads_of_records_that_were_cut(flight, version):
+    talk = Talk([(0, client_hello()), (1, FLIGHT), (0, flight)])
+    if version == 0x0303:
+        talk.say(1, record(1, 20) + record(40, 22))
+    talk.say(0, record(80))
+    talk.say(1, record(5000))
+    read = Read(cut(talk, TEN))
+    assert read.has("TLS", "CUT", "SERVER_HELLO", "CLIENT_FINISHED", "SERVER_FINISHED")
+    assert (read.version, read.has("SERVER_CHANGED"), read.client_finished_frame) == (version, False, 6)
+    last = len(talk.frames())
+    assert (read.exchange.request_frame, read.exchange.response_frame) == (last - 4, last - 3)
+
+
+@pytest.mark.parametrize("left", [10, 12, 14, 18])
+def test_of_a_second_hello_that_was_cut_nobody_says_that_it_resumes(left):
+    """Behind a ChangeCipherSpec: as the Finished of a session of TLS 1.2 that is resumed."""
+    talk = Talk([(0, client_hello()), (1, FLIGHT), (0, record(1, 20) + client_hello())])
+    talk.say(1, FLIGHT)
+    talk.say(0, record(1, 20) + record(53))
+    read = Read(cut(talk, TEN - 10 + left))
+    assert read.has("TLS", "CUT")
+    assert (read.has("SERVER_CHANGED"), read.version in (0, 0x0304)) == (False, True)
+    assert read.has("HELLO_RETRY") == (left > 10)  # else not even its type is left
+
+
+def test_a_segment_of_which_the_length_of_a_record_is_left():
+    talk = Talk([(0, client_hello()), (1, FLIGHT), (0, record(53)), (0, record(80))])
+    talk.say(1, record(5000))
+    read = Read(cut(talk, TEN - 5))
+    assert read.setup is None or not read.has("TLS")  # without the type of the message it is no ClientHello
+
+
+def certified(*missing):
+    """A client that sends a large certificate, and its request at once, without some of its segments."""
+    talk = talk_13()
+    talk.say(0, record(3000) + record(200) + record(53), size=1000)
+    talk.say(0, record(80))
+    talk.say(1, record(250))
+    talk.say(1, record(250))
+    talk.say(1, record(5000))
+    first = next(i for i, each in enumerate(talk.sent) if each[1] == 0 and i > 1)
+    for number in sorted(missing, reverse=True):
+        del talk.sent[first + number]
+    return Read(talk.capture())
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_a_client_s_flight_with_a_hole_that_never_fills(missing):
+    assert certified().has("CERTIFICATE_SENT")
+    assert not certified().has("DOUBTED")
+    assert certified(missing).has("DOUBTED", "HOLE")
+
+
+def test_a_hole_in_a_client_s_flight_that_is_filled_leaves_no_doubt():
+    talk = talk_13()
+    talk.say(0, record(3000) + record(200) + record(53), size=1000)
+    lost = talk.sent[-3]
+    talk.sent[-3] = (lost[0] + 200, *lost[1:])
+    read = Read(talk.capture())
+    assert read.has("CLIENT_FINISHED", "CERTIFICATE_SENT")
+    assert not read.has("DOUBTED")
+    assert not read.has("HOLE")
+
+
 def test_a_request_behind_the_cut_part_of_a_flight():
     """The client's Finished lies behind an empty Certificate; its request begins a segment of the same flight."""
     talk = talk_13(25, 53)

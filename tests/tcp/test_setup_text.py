@@ -3,7 +3,7 @@
 import pytest
 from support.tls import Read, Talk, client, client_hello, handshake, hello_13, record, server
 
-from handshake_inspect.tcp.setup.facts import EXTRA_LOSS, UPGRADES
+from handshake_inspect.tcp.setup.facts import EXCHANGE_ALERTED, EXTRA_LOSS, UPGRADES
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,54 @@ def test_prologues(said, kind):
     assert read.turns == sum(side for side, _ in PROLOGUES[kind])
     assert read.ms("request") > read.ms("client_finished")
     assert read.facts[0] == b"lab.test"
+
+
+TALK_FIRST = {"ftp": [(0, b"FEAT\r\n"), (1, b"220 files\r\n"), (0, b"AUTH TLS\r\n"), (1, b"234 go\r\n")],
+              "other": [(0, b"STARTTLS\r\n"), (1, b":irc.test 670 me :go\r\n")]}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TALK_FIRST)
+def test_clients_that_do_not_wait_for_a_greeting(said, kind):
+    read = Read(Talk(TALK_FIRST[kind] + said).capture())
+    assert (UPGRADES[read.upgrade], read.has("TLS", "CLIENT_FINISHED")) == (kind, True)
+    assert read.ms("request") > read.ms("client_finished")
+
+
+# The PROXY protocol: a proxy says for whom it speaks (haproxy.org, proxy-protocol.txt)
+
+LINE = b"PROXY TCP4 192.0.2.1 198.51.100.2 40000 443\r\n"
+BINARY = bytes.fromhex("0d0a0d0a000d0a515549540a2111000c c0000201 c6336402 9c40 01bb")
+
+
+@pytest.mark.parametrize("head", [LINE, BINARY, b"PROXY UNKNOWN\r\n"])
+def test_a_hello_behind_a_header_of_the_proxy_protocol(said, head):
+    for talk in (Talk([(0, head), *said]), Talk([(0, head + said[0][1]), *said[1:]])):
+        read = Read(talk.capture())
+        assert (UPGRADES[read.upgrade], read.has("TLS", "CLIENT_FINISHED", "SERVER_FINISHED")) == ("other", True)
+        assert read.facts[0] == b"lab.test"
+        assert read.ms("request") > read.ms("client_finished")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINE + b"GET / HTTP/1.1\r\n\r\n",
+        b"PROXYTCP4 192.0.2.1 198.51.100.2\r\n\x16\x03\x01\x02\0\x01",
+        b"PROXY " + b"x" * 100 + b"\r\n\x16\x03\x01\x02\0\x01",  # longer than a header may be
+        BINARY[:11] + b"\x0b" + BINARY[12:] + b"\x16\x03\x01\x02\0\x01",
+        BINARY[:15] + b"\x0d" + BINARY[16:] + b"\x16\x03\x01\x02\0\x01",  # of another length
+        BINARY,
+    ],
+)
+def test_what_is_no_hello_behind_a_header_of_the_proxy_protocol(text):
+    read = Read(Talk([(0, text), (1, b"HTTP/1.1 200 OK\r\n\r\n")]).capture())
+    assert (read.setup, round(read.ms("request"))) == (None, 41)
+
+
+def test_an_alert_after_a_greeting_is_no_answer_to_plain_text():
+    alert = bytes.fromhex("15030100020250")
+    read = Read(Talk([(1, b"220 files\r\n"), (0, b"AUTH SSL\r\n"), (1, alert)]).capture())
+    assert read.exchange.setup & EXCHANGE_ALERTED == 0
 
 
 def test_plain_talk_is_no_upgrade():

@@ -188,7 +188,11 @@ def is_to_be_read(owners: Any, segment: Any) -> bool:
     data = payload.octets(owners, segment)
     at = payload.start(segment)
     count = payload.captured(segment)
-    return text.looks_like_hello(data, at, count) or text.kind_of_client(data, at, count) != UPGRADE_NONE
+    return (
+        text.looks_like_hello(data, at, count)
+        or text.kind_of_client(data, at, count) != UPGRADE_NONE
+        or text.hello_behind_proxy(data, at, count) != 0
+    )
 
 
 def in_midstream(owners: Any, connection: Any, side: int, segment: Any) -> bool:

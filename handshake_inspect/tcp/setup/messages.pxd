@@ -6,6 +6,7 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 
+cdef unsigned int NO_LENGTH
 cdef unsigned int ROLE_FINISHED
 cdef unsigned int ROLE_LAST
 cdef uint32_t SETUP_ALERT
@@ -29,6 +30,8 @@ cdef uint32_t MASK32
 
 @cython.locals(side="unsigned int", kind="unsigned int")
 cdef void on_head(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", kind="unsigned int")
+cdef void on_cut_header(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", role="unsigned int")
 cdef void on_end(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", message="unsigned int")
@@ -39,8 +42,10 @@ cdef bint may_be_early(Focus focus) noexcept nogil
 cdef void answer(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
 cdef void on_client_hello(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *", fits=bint)
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef bint infer_version(Focus focus, unsigned int kind, unsigned int message) noexcept nogil
+@cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t, cut=bint)
+cdef bint is_alone(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *")
 cdef void retry_after_all(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")

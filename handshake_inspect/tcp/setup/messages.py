@@ -32,6 +32,8 @@ from handshake_inspect.tls.numbers import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
+NO_LENGTH = 0xFFFF  # longer than any record, so that it is taken for none of a known length
+
 
 def on_head(focus: Any) -> None:
     """The first bytes of a record are known."""
@@ -46,6 +48,19 @@ def on_head(focus: Any) -> None:
         on_client(focus, kind)
     else:
         on_server(focus, kind)
+
+
+def on_cut_header(focus: Any) -> None:
+    """The snap length left the type of a record, and not its length: of the client it may show that TLS is 1.3.
+
+    Behind ChangeCipherSpec, a handshake record may be a Finished of TLS 1.2, or a ClientHello that 1.3 asked for.
+    """
+    reading = focus.reading
+    side = focus.side
+    kind = reading.head[side * HEAD]
+    if focus.is_client and focus.setup.flags & SETUP_TLS and kind == APPLICATION_DATA:
+        reading.length[side] = NO_LENGTH
+        on_client(focus, kind)
 
 
 def on_end(focus: Any) -> None:
@@ -134,7 +149,7 @@ def infer_version(focus: Any, kind: int, message: int) -> bool:
     setup = focus.setup
     if kind == APPLICATION_DATA:
         setup.version = TLS13
-    elif kind == HANDSHAKE and message == CLIENT_HELLO and hellos.message_length(focus) == reading.length[focus.side]:
+    elif kind == HANDSHAKE and message == CLIENT_HELLO and is_alone(focus):
         retry_after_all(focus)
         return False
     elif kind == HANDSHAKE:
@@ -144,6 +159,15 @@ def infer_version(focus: Any, kind: int, message: int) -> bool:
     else:
         reading.changed[focus.side] = 1
     return setup.version != 0
+
+
+def is_alone(focus: Any) -> bool:
+    """Whether the record holds one message and no ciphertext, as far as the snap length left the message's length."""
+    reading = focus.reading
+    head = focus.side * HEAD
+    length: int = hellos.message_length(focus)
+    cut = length == 0 and (reading.headed[focus.side] <= RECORD_HEADER + 1 or reading.head[head + 6] == 0)
+    return cut or length == reading.length[focus.side]
 
 
 def retry_after_all(focus: Any) -> None:

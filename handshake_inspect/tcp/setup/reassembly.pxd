@@ -7,8 +7,10 @@ from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tls cimport byte_store
 from handshake_inspect.wire cimport seqspace
 
+cdef unsigned int FINISHED_PERHAPS
 cdef uint32_t MOST_OCTETS
 cdef unsigned int READ_TEXT
+cdef uint32_t SETUP_DOUBTED
 cdef uint32_t SETUP_HOLE
 cdef unsigned int TRAIT_ACKS
 cdef Py_ssize_t WHOLE_HELLO

@@ -5,7 +5,7 @@ from typing import Any
 from handshake_inspect.tcp.facts import TRAIT_ACKS
 from handshake_inspect.tcp.setup import records, text, waits
 from handshake_inspect.tcp.setup import setup_rows as sr
-from handshake_inspect.tcp.setup.facts import MOST_OCTETS, READ_TEXT, SETUP_HOLE
+from handshake_inspect.tcp.setup.facts import FINISHED_PERHAPS, MOST_OCTETS, READ_TEXT, SETUP_DOUBTED, SETUP_HOLE
 from handshake_inspect.tcp.setup.setup_rows import BUFFER, HELD
 from handshake_inspect.tls import byte_store
 from handshake_inspect.wire import seqspace
@@ -67,6 +67,8 @@ def hold(focus: Any) -> None:
     if ((focus.seq - reading.next[side]) & MASK32) > MOST_OCTETS:
         return
     focus.setup.flags |= SETUP_HOLE
+    if focus.is_client and reading.finished == FINISHED_PERHAPS:
+        focus.setup.flags |= SETUP_DOUBTED
     if reading.hold[side] == 0:
         reading.hold[side] = focus.setups.new_buffer(focus.setup, side)
     buffer = sr.buffer_at(focus.setups.buffers, reading.hold[side] - 1)
@@ -106,6 +108,8 @@ def fill(focus: Any) -> None:
     if not focus.over and is_done(buffer):
         focus.setups.give_back(reading.hold[side])
         reading.hold[side] = 0
+        if focus.is_client:
+            focus.setup.flags &= ~SETUP_DOUBTED
         if not reading.hold[side ^ 1]:
             focus.setup.flags &= ~SETUP_HOLE
 

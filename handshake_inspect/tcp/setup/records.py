@@ -66,8 +66,8 @@ def walk(focus: Any, at: int) -> None:
             wanted = min(HEAD, RECORD_HEADER + reading.length[side])
         if reading.headed[side] < wanted:
             if place >= focus.captured:
-                miss(focus)
-                return
+                take_cut_head(focus)
+                continue
             take_octet(focus, at, focus.data[focus.at + place])
             at = (at + 1) & MASK32
         else:
@@ -136,6 +136,19 @@ def take_octet(focus: Any, at: int, value: int) -> None:
         messages.on_head(focus)
 
 
+def take_cut_head(focus: Any) -> None:
+    """The snap length took the rest of a head: what there is of it does, if that says what the record is."""
+    reading = focus.reading
+    side = focus.side
+    least = RECORD_HEADER if focus.setup.flags & SETUP_TLS else RECORD_HEADER + 1
+    if reading.headed[side] < least:
+        miss(focus)
+        return
+    focus.setup.flags |= SETUP_CUT
+    messages.on_head(focus)
+    reading.headed[side] = HEAD  # no more of it will come
+
+
 def begin_record(focus: Any, at: int) -> None:
     """A record begins here."""
     reading = focus.reading
@@ -200,6 +213,8 @@ def miss(focus: Any) -> None:
     """The snap length took the next header."""
     reading = focus.reading
     focus.setup.flags |= SETUP_CUT
+    if 0 < reading.headed[focus.side] < RECORD_HEADER:
+        messages.on_cut_header(focus)
     reading.headed[focus.side] = 0
     reading.state[focus.side] = READ_LOST
     if reading.gather[focus.side]:

@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
@@ -31,7 +31,15 @@ cdef uint32_t CONN
 cdef uint32_t XML
 cdef uint32_t STREAM
 cdef uint32_t AUTH
+cdef uint32_t FEAT
 cdef uint32_t GO_AHEAD
+cdef uint32_t PROXY
+cdef unsigned int SPACED
+cdef uint32_t PROXY_2
+cdef uint64_t PROXY_2_REST
+cdef Py_ssize_t SHORTEST_PROXY
+cdef Py_ssize_t LONGEST_PROXY
+cdef Py_ssize_t PROXY_2_HEADER
 cdef uint32_t _TLS
 cdef uint32_t _SSL
 cdef uint32_t EHLO
@@ -55,8 +63,12 @@ cdef unsigned int LONGEST_LDAP
 
 cdef bint looks_like_alert(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 cdef bint looks_like_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
-@cython.locals(reading="sr.Reading *", place=Py_ssize_t, count=Py_ssize_t)
+@cython.locals(reading="sr.Reading *", place=Py_ssize_t, count=Py_ssize_t, behind=uint32_t)
 cdef void read(Focus focus) noexcept nogil
+@cython.locals(behind=uint32_t)
+cdef uint32_t hello_behind_proxy(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(words=uint32_t, i=Py_ssize_t)
+cdef uint32_t proxy_header(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(reading="sr.Reading *", side=int, peer="unsigned int", unseen=uint32_t)
 cdef void begin_records(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *")

@@ -36,12 +36,12 @@ MOST_TURNS = 255
 CONN = 0x434F4E4E  # CONNECT of a proxy
 XML = 0x3C3F786D  # <?xm
 STREAM = 0x3C737472  # <str
-AUTH = 0x41555448  # FTP (RFC 4217)
+AUTH, FEAT = 0x41555448, 0x46454154  # FTP (RFC 4217, RFC 2389)
 GO_AHEAD = 0x323334  # 234, with which its server agrees
 _TLS, _SSL = 0x00544C53, 0x0053534C  # what it asks for, as words in upper case
 EHLO, HELO, LHLO = 0x45484C4F, 0x48454C4F, 0x4C484C4F  # SMTP (RFC 5321), and LMTP
 STLS = 0x53544C53  # POP3 (RFC 2595)
-STAR, TTLS = 0x53544152, 0x54544C53  # STARTTLS of IMAP, behind a tag
+STAR, TTLS = 0x53544152, 0x54544C53  # STARTTLS of IMAP, behind a tag; of IRC, without
 LONGEST_TAG = 16
 SSH = 0x5353482D  # SSH-
 SSL_REQUEST = 0x04D2162F  # PostgreSQL
@@ -53,6 +53,10 @@ MYSQL_BYTES = 36
 MYSQL_TLS = 8  # CLIENT_SSL, in the second byte of its capabilities
 UPPER = 0xDFDFDFDF  # commands may be in lower case
 LONGEST_LDAP = 64  # bytes in which that name is looked for: encodings of lengths differ (X.690 section 8.1.3)
+PROXY, SPACED = 0x50524F58, 0x5920  # the line that a proxy puts before what its client says (PROXY protocol)
+PROXY_2, PROXY_2_REST = 0x0D0A0D0A, 0x000D0A515549540A  # and its binary form
+SHORTEST_PROXY, LONGEST_PROXY = 15, 107
+PROXY_2_HEADER = 16
 
 
 def looks_like_hello(data: Any, at: int, count: int) -> bool:
@@ -76,12 +80,36 @@ def read(focus: Any) -> None:
     count = focus.captured - place
     count = max(count, 0)
     if focus.is_client:
-        if looks_like_hello(focus.data, focus.at + place, count):
+        behind = hello_behind_proxy(focus.data, focus.at + place, count)
+        if behind:
+            reading.prologue = 1
+            reading.next[focus.side] = (reading.next[focus.side] + behind) & MASK32
+        if behind or looks_like_hello(focus.data, focus.at + place, count):
             begin_records(focus)
             return
         note_client(focus, focus.data, focus.at + place, count)
     else:
         note_server(focus, focus.data, focus.at + place, count)
+
+
+def hello_behind_proxy(data: Any, at: int, count: int) -> int:
+    """Where a ClientHello begins behind a header of the PROXY protocol; 0 for nowhere."""
+    behind = proxy_header(data, at, count)
+    return behind if behind and looks_like_hello(data, at + behind, count - behind) else 0
+
+
+def proxy_header(data: Any, at: int, count: int) -> int:
+    """How long a header of the PROXY protocol is, of either version, with which bytes begin; 0 for none."""
+    if count < PROXY_2_HEADER:
+        return 0
+    words = big_endian.be32(data, at)
+    if words == PROXY and big_endian.be16(data, at + 4) == SPACED:
+        for i in range(SHORTEST_PROXY - 2, min(count, LONGEST_PROXY) - 1):
+            if big_endian.be16(data, at + i) == 0x0D0A:
+                return i + 2
+    elif words == PROXY_2 and big_endian.be64(data, at + 4) == PROXY_2_REST:
+        return PROXY_2_HEADER + big_endian.be16(data, at + 14)
+    return 0
 
 
 def begin_records(focus: Any) -> None:
@@ -160,7 +188,7 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
             setup.response_seen_ns = focus.seen_ns
             reading.answer_at[0] = reading.next[focus.side]
             reading.answers = 1
-            if looks_like_alert(data, at, count):
+            if not setup.flags & SETUP_SPOKE_FIRST and looks_like_alert(data, at, count):
                 exchange.setup |= EXCHANGE_ALERTED
         if not reading.lasting:
             focus.conclude()
@@ -203,8 +231,10 @@ def kind_of_command(data: Any, at: int, count: int) -> int:
         return UPGRADE_SMTP
     if word == STLS:
         return UPGRADE_POP3
-    if word == AUTH and count >= 8 and big_endian.be32(data, at + 4) & UPPER in (_TLS, _SSL):
+    if word == FEAT or (word == AUTH and count >= 8 and big_endian.be32(data, at + 4) & UPPER in (_TLS, _SSL)):
         return UPGRADE_FTP
+    if word == STAR and count >= 8 and big_endian.be32(data, at + 4) & UPPER == TTLS:
+        return UPGRADE_OTHER
     for i in range(1, min(count - 8, LONGEST_TAG)):
         if data[at + i] == 0x20:
             is_imap = (

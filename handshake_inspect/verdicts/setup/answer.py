@@ -7,7 +7,8 @@ ticket.  Of the candidates that are left, these are skipped at the front:
 - records of the length of a ticket that came before the request;
 - else the leading run of two or more, at most `TICKETS`, of equal length, from `LEAST_TICKET` to `MOST_TICKET` bytes;
 - else a single one of such a size with more after it, if other connections to the service had tickets of that length,
-  give or take `TICKET_SPREAD`.  Where no ticket of the service is known, both it and the next may be the answer;
+  give or take `TICKET_SPREAD`.  Where no ticket of the service is known, both it and the next may be the answer, and
+  nothing is known of the answer where the next is behind bytes that the capture lacks;
 - where HTTP/2 was offered, records of less than `MOST_SETTINGS` bytes.  If nothing else comes, the first one is the
   answer.
 """
@@ -43,6 +44,7 @@ class Candidates:
     count: Lengths
     ticket_length: Lengths  # of what came before the request, 0 for none
     http2: Bools  # it was offered
+    holed: Bools  # bytes are missing, so that more may have come behind the last
 
     def of(self, rows: Any) -> "Candidates":
         """Those of some connections."""
@@ -143,14 +145,14 @@ def chosen_of(candidates: Candidates, service: Keys, tickets: Tickets) -> Answer
     lone = candidates._at(candidates.ticketlike, first).astype(bool)
     proved = candidates.proved_length
     alike, any_known = tickets.near(service, candidates._at(candidates.length, first))
-    single = (proved == 0) & lone & (second < CANDIDATES)
+    single = (proved == 0) & lone & ((second < CANDIDATES) | candidates.holed)
     skipped = skipping(candidates, np.where(single & alike, candidates._at(candidates.length, first), proved))
     left = there & ~skipped
     chosen = np.where(left.any(axis=1), left.argmax(axis=1), -1)
     only_settings = (chosen < 0) & candidates.settings.any(axis=1)
     chosen = np.where(only_settings, candidates.settings.argmax(axis=1), chosen)
     doubted = single & ~any_known & (chosen == first)
-    last = np.where(doubted, second, chosen)
+    last = np.where(doubted, np.where(second < CANDIDATES, second, -1), chosen)
     method = np.where(doubted, AMBIGUOUS, np.where(chosen > 0, TICKETS_SKIPPED, EXACT)).astype(np.uint8)
     return Answers(np.where(last >= 0, np.where(doubted, first, 0), -1), last, method)
 

@@ -14,6 +14,7 @@ Counted are the round trips that would have fallen away, R being one:
 import numpy as np
 
 from handshake_inspect.verdicts.arrays import Times
+from handshake_inspect.verdicts.setup.intervals import choose, exact
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.spans import Spans
 
@@ -45,11 +46,6 @@ def reuse(spans: Spans) -> Times:
 
     Early data that was accepted did not wait for the end of TLS.
     """
-    tls, early = spans.seen.tls, spans.seen.early
-    parts = [
-        spans.tcp.length.value,
-        np.where(tls, spans.before_tls.length.value, 0),
-        np.where(tls & ~early, spans.tls.length.value, 0),
-    ]
-    known = np.logical_and.reduce([part >= 0 for part in parts])
-    return np.where(known, np.sum(parts, axis=0), -1)
+    seen = spans.seen
+    ready = choose(seen.early, exact(seen.time("hello"), seen.tls), spans.may_ask)
+    return ready.where(seen.opened).since(seen.of("syn_ns")).value

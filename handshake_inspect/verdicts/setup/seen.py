@@ -9,12 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_ACKED, FACT_MIDSTREAM, FACT_SYN, TRAIT_FIN, TRAIT_ISS, TRAIT_SEEN
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_MIDSTREAM,
+    FACT_SYN,
+    TRAIT_ACKS,
+    TRAIT_FIN,
+    TRAIT_ISS,
+    TRAIT_SEEN,
+)
 from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_SETUP,
+    SETUP_CLIENT_FINISHED,
+    SETUP_DOUBTED,
     SETUP_EARLY_ENDED,
     SETUP_EARLY_REQUEST,
     SETUP_FALSE_START,
+    SETUP_HOLE,
     SETUP_OFFERS_H2,
     SETUP_SERVER_CHANGED,
     SETUP_TLS,
@@ -27,6 +38,7 @@ from handshake_inspect.verdicts.setup.answer import Candidates
 from handshake_inspect.verdicts.setup.intervals import Interval, bounded, exact
 
 OF_EXCHANGES = ("request", "response")
+_DOUBTED = ("client_finished", "request")  # not known with SETUP_DOUBTED
 
 
 def frame_numbers(first: NDArray[Any], since: NDArray[Any]) -> NDArray[np.uint64]:
@@ -62,6 +74,8 @@ class Seen:
         there = np.flatnonzero(self.number)
         if len(there):
             column[there] = source[self.number[there] - 1]
+        if name == "flags":
+            column[column & SETUP_DOUBTED != 0] &= ~SETUP_CLIENT_FINISHED
         return column
 
     def of(self, name: str) -> NDArray[Any]:
@@ -98,7 +112,7 @@ class Seen:
 
     def _frame_since(self, name: str) -> NDArray[Any]:
         frames: NDArray[Any] = (self.exchange if name in OF_EXCHANGES else self)[f"{name}_frame"]
-        return frames
+        return np.where(self.flag(SETUP_DOUBTED), 0, frames) if name in _DOUBTED else frames
 
     # -- the connection ----------------------------------------------------------------------------------------
 
@@ -136,11 +150,29 @@ class Seen:
         ends = self.trace.endpoints
         server, client = self.trace.server_rows[self.rows], self.trace.client_rows[self.rows]
         traits = ends["traits"][server]
-        beyond = (ends["last_ack"][client] - ends["iss"][server] - np.uint32(1)).astype(np.int32)
         known = traits & TRAIT_ISS != 0
-        fin = (traits & TRAIT_FIN != 0).astype(np.int32)
-        lacking: Bools = (beyond > fin) & known & (ends["bytes"][server] == 0)
+        fin = (traits & TRAIT_FIN != 0).astype(np.int64)
+        lacking: Bools = (self._taken(server, client) > fin) & known & (ends["bytes"][server] == 0)
         return (traits & TRAIT_SEEN == 0) | lacking
+
+    @cached_property
+    def lacking(self) -> Bools:
+        """Whether either end acknowledged bytes, more than a FIN, that the capture does not hold."""
+        client, server = self.trace.client_rows[self.rows], self.trace.server_rows[self.rows]
+        return self._lacks(client, server) | self._lacks(server, client)
+
+    def _lacks(self, sender: NDArray[Any], receiver: NDArray[Any]) -> Bools:
+        ends = self.trace.endpoints
+        taken = self._taken(sender, receiver)
+        known = (ends["traits"][sender] & TRAIT_ISS != 0) & (ends["traits"][receiver] & TRAIT_ACKS != 0)
+        lacks: Bools = known & (taken > 1) & (taken - 1 > ends["bytes"][sender].astype(np.int64))
+        return lacks
+
+    def _taken(self, sender: NDArray[Any], receiver: NDArray[Any]) -> NDArray[np.int64]:
+        """How many bytes of a sender whose ISN is known its receiver acknowledged, a FIN among them."""
+        ends = self.trace.endpoints
+        taken = (ends["last_ack"][receiver] - ends["iss"][sender] - np.uint32(1)).astype(np.int32)
+        return taken.astype(np.int64)
 
     # -- TLS ---------------------------------------------------------------------------------------------------
 
@@ -182,6 +214,7 @@ class Seen:
             np.where(asked, self["candidate_count"], 0),
             self["ticket_length"],
             self.flag(SETUP_OFFERS_H2),
+            self.flag(SETUP_HOLE),
         )
 
 

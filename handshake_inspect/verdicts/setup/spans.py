@@ -134,10 +134,15 @@ class Spans:
         )
 
     @cached_property
+    def _connected(self) -> Interval:
+        """When the final ACK passed the capture, which data that stands in for it may have followed."""
+        return self.tcp.length.plus(exact(self._since, self.seen.opened))
+
+    @cached_property
     def before_tls(self) -> Span:
         """The client's own time until its ClientHello, and a plain prologue."""
         seen = self.seen
-        length = exact(seen.time("hello") - seen.of("ack_ns"), seen.tls & seen.opened)
+        length = exact(seen.time("hello"), seen.tls).less(self._connected)
         return self._span(
             seen.tls, self._from_start(seen.of("ack_ns")), length, seen["turns"], NO_OPENING,
             self.extras.any(EXTRA_LOSS, SPAN_BEFORE_TLS),
@@ -171,19 +176,19 @@ class Spans:
         return np.where((seen.is_13 | seen.is_12) & self.handshake_end[0], trips, -1)
 
     @cached_property
-    def _may_ask(self) -> Interval:
+    def may_ask(self) -> Interval:
         """When the client may send its request, from the start of the set-up; or from nowhere, without an opening."""
         end = self.tls.length.plus(exact(self.seen.time("hello"), self.seen.tls))
-        return choose(self.seen.tls, end, exact(self.seen.of("ack_ns"), self.seen.opened))
+        return choose(self.seen.tls, end, self._connected)
 
     @cached_property
     def before_request(self) -> Span:
         """The client's own time until its request, and the wait for the greeting of a server that speaks first."""
         seen = self.seen
         asked, request = self.request
-        length = exact(request, asked).less(self._may_ask)
-        first = np.where(self._may_ask.value >= 0, self._may_ask.value, self._may_ask.high)
-        start = np.where(self._may_ask.known, self._from_start(first), -1)
+        length = exact(request, asked).less(self.may_ask)
+        first = np.where(self.may_ask.value >= 0, self.may_ask.value, self.may_ask.high)
+        start = np.where(self.may_ask.known, self._from_start(first), -1)
         greeted = seen.flag(SETUP_SPOKE_FIRST) & ~seen.tls
         why = np.where(seen.tls & ~self.tls.length.known, UNREAD, NO_OPENING)
         lost = self.extras.any(EXTRA_LOSS, SPAN_BEFORE_REQUEST)
@@ -273,7 +278,8 @@ class Spans:
     def server_hello(self) -> Interval:
         """The server's own time before its ServerHello."""
         seen = self.seen
-        there = seen.there("server_hello") & (seen["hello_sent_ns"] > 0) & seen.tls
+        asked_again = seen.there("retry") & ~seen.there("hello_2")  # by a ClientHello that the capture lacks
+        there = seen.there("server_hello") & (seen["hello_sent_ns"] > 0) & seen.tls & ~asked_again
         return exact(seen.time("server_hello") - seen["hello_sent_ns"], there).less(seen.to_server)
 
     @cached_property

@@ -56,7 +56,7 @@ def outcomes(seen: Seen) -> Codes:
         (seen.flag(SETUP_NOT_TLS), TLS_NOT_TLS),
         (completed & ~alert, TLS_ESTABLISHED),
         (alert, TLS_FAILED),
-        (unread | seen.unseen, TLS_UNKNOWN),
+        (unread | seen.unseen | seen.lacking, TLS_UNKNOWN),
         (~seen.flag(SETUP_SERVER_TLS) & by_server, TLS_FAILED),
         (~seen.flag(SETUP_SERVER_TLS) & over, TLS_NO_ANSWER),
         (over, TLS_FAILED),
@@ -66,7 +66,7 @@ def outcomes(seen: Seen) -> Codes:
 
 def has_alert(seen: Seen) -> Bools:
     """Whether an alert ended it: behind a hole, where an answer may be, an encrypted one may be a close in peace."""
-    doubted = seen.flag(SETUP_HOLE | SETUP_MALFORMED) & seen.flag(SETUP_ALERT_ENCRYPTED)
+    doubted = (seen.flag(SETUP_HOLE | SETUP_MALFORMED) | seen.lacking) & seen.flag(SETUP_ALERT_ENCRYPTED)
     return seen.flag(SETUP_ALERT) & ~doubted & ~closes_in_peace(seen)
 
 

@@ -10,12 +10,12 @@ from handshake_inspect.verdicts.setup.words import AMBIGUOUS, EXACT, TICKETS_SKI
 SERVICE, OTHER = 0xABCD_0000_0001_0000, 0x1234_0000_0001_0000
 
 
-def candidates(*lengths, ticket=0, http2=False):
+def candidates(*lengths, ticket=0, http2=False, holed=False):
     padded = np.zeros((1, CANDIDATES), dtype=np.int64)
     padded[0, : len(lengths)] = lengths
     return Candidates(
         np.arange(CANDIDATES)[None, :] * 1_000_000, padded, padded, np.array([len(lengths)]), np.array([ticket]),
-        np.array([http2]),
+        np.array([http2]), np.array([holed]),
     )  # fmt: skip
 
 
@@ -46,6 +46,10 @@ def known(*lengths, key=SERVICE):
         ((40,), {"http2": True}, 0, 0, EXACT),  # nothing else ever comes
         ((40, 700), {}, 0, 0, EXACT),
         ((40, 250, 60, 700), {"http2": True}, 1, 3, AMBIGUOUS),
+        ((250,), {"holed": True}, -1, -1, EXACT),  # a ticket, perhaps, and the answer is not in the capture
+        ((250, 16000), {"holed": True}, 0, 1, AMBIGUOUS),
+        ((16000,), {"holed": True}, 0, 0, EXACT),
+        ((250, 250, 300), {"holed": True}, 0, 2, TICKETS_SKIPPED),
     ],
 )
 def test_what_one_connection_shows(lengths, given, first, last, method):
@@ -67,6 +71,8 @@ def test_what_one_connection_shows(lengths, given, first, last, method):
 def test_other_connections_to_the_service_decide(tickets, last, method):
     chosen = answers(candidates(250, 16000), service(), tickets)
     assert (chosen.last[0], chosen.method[0]) == (last, method)
+    alone = answers(candidates(250, holed=True), service(), tickets)
+    assert alone.last[0] == (0 if method == EXACT else -1)
 
 
 def test_a_run_and_what_came_before_the_request_prove_the_length_of_tickets():

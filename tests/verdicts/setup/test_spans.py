@@ -8,6 +8,7 @@ from handshake_inspect.tcp.setup.facts import (
     EXTRA_LOSS,
     EXTRA_NAGLE,
     SETUP_CUT,
+    SETUP_DOUBTED,
     SETUP_EARLY_ENDED,
     SETUP_EARLY_SENT,
     SETUP_FALSE_START,
@@ -20,7 +21,7 @@ from handshake_inspect.tcp.setup.facts import (
     SPAN_RESPONSE,
     SPAN_TLS,
 )
-from handshake_inspect.verdicts.setup.words import SPAN_METHODS, SPAN_REASONS
+from handshake_inspect.verdicts.setup.words import SPAN_METHODS, SPAN_REASONS, TLS_OUTCOMES
 
 # Where the capture was made: the way to the server and back, that to the client, and what passes it later (ms).
 POSITIONS = {"client": (40, 0), "between": (30, 10), "server": (0, 40)}
@@ -226,6 +227,37 @@ def test_a_final_ack_that_the_capture_lacks_leaves_bounds():
     span = setup.measured["tcp"].length
     assert (int(span.low[0]), int(span.high[0])) == (40 * MS, 90 * MS)
     assert method(setup, "tcp") == "ambiguous"
+
+
+def test_data_that_stand_in_for_the_final_ack_leave_bounds_of_what_the_client_did_before():
+    """They may have come at once, or when the client had long been connected."""
+    given = {"ack_ns": 1090 * MS, "ackdat_min_ns": 0, "ackdat_max_ns": 50 * MS, "ackdat_method": METHOD_DATA_ACK}
+    moments = {"hello": 90, "server_hello": 131, "server_finished": 131, "client_finished": 132, "request": 133}
+    setup = connected(moments=moments, flags=COMPLETE, version=0x304, **given)
+    span = setup.measured["before_tls"].length
+    assert (int(span.low[0]), int(span.high[0]), int(span.value[0])) == (0, 50 * MS, -1)
+    assert method(setup, "before_tls") == "ambiguous"
+    assert setup.saveable["reuse_ns"].tolist() == [132 * MS]  # however it was spent
+    span = connected(moments={"request": 90}, **given).measured["before_request"].length
+    assert (int(span.low[0]), int(span.high[0]), int(span.value[0])) == (0, 50 * MS, -1)
+
+
+def test_a_second_hello_that_the_capture_lacks_leaves_the_server_s_time_unknown():
+    moments = {"hello": 41, "hello_sent": 41, "retry": 82, "server_hello": 124}
+    setups = [
+        connected(moments=moments | more, flags=COMPLETE | SETUP_HELLO_RETRY, version=0x304)
+        for more in ({}, {"hello_2": 83, "hello_sent": 83})
+    ]
+    assert [setup.spans.server_hello.value.tolist() for setup in setups] == [[-1], [1 * MS]]
+
+
+def test_what_was_taken_for_the_client_s_finished_at_a_hole_says_nothing():
+    """It may be the first record of a certificate, and so may the request."""
+    setup = connected(**seen_at("client", FULL_13), flags=COMPLETE | SETUP_HOLE | SETUP_DOUBTED, version=0x304)
+    assert [method(setup, name) for name in ("tcp", "before_tls", "tls")] == ["exact", "exact", "none"]
+    assert SPAN_REASONS[setup.measured["tls"].reason[0]] == "unknown"
+    assert not any(setup.measured[name].there[0] for name in ("before_request", "response", "first_byte"))
+    assert TLS_OUTCOMES[setup.outcomes[0]] == "unknown"
 
 
 def test_what_was_sent_again_is_true_but_not_typical():

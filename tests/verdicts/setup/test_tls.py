@@ -1,9 +1,9 @@
 """What became of TLS handshakes, and what something else would have saved."""
 
 import pytest
-from support.setups import COMPLETE, MS, connected
+from support.setups import COMPLETE, MS, Rows, connected
 
-from handshake_inspect.tcp.facts import FACT_RST, METHOD_AMBIGUOUS
+from handshake_inspect.tcp.facts import FACT_RST, METHOD_AMBIGUOUS, TRAIT_ACKS, TRAIT_ISS
 from handshake_inspect.tcp.setup.facts import (
     SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
@@ -26,6 +26,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_TLS,
 )
 from handshake_inspect.verdicts.setup import tls
+from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.setup.words import EARLY_DATA, TLS_KINDS, TLS_OUTCOMES
 
 HELLO = {"hello": 41}
@@ -64,6 +65,25 @@ def test_outcome(flags, version, given, became):
     late = given.pop("late")
     setup = connected(moments=HELLO, flags=flags, version=version, **given | {"last": late, "last_ns": 1100 * MS})
     assert outcome(setup) == became
+
+
+@pytest.mark.parametrize("lacks", [(0, 600), (1, 600), (0, 501), (1, 501), (0, 500)])
+def test_bytes_that_were_acknowledged_and_are_not_in_the_capture(lacks):
+    """The answer may be among them, or the Finished; a FIN takes a number, too."""
+    side, taken = lacks
+    flags = ANSWERED | SETUP_SERVER_HELLO
+    became = {}
+    for more in (0, SETUP_ALERT, SETUP_ALERT | SETUP_ALERT_ENCRYPTED):
+        rows = Rows().add(moments=HELLO, flags=flags | more, version=0x304, last=5000, last_ns=1100 * MS)
+        ends = rows.ends[0]
+        ends["traits"] |= TRAIT_ISS | TRAIT_ACKS
+        ends["bytes"], ends["iss"], ends["last_ack"] = 500, 7000, 7501
+        ends["last_ack"][side ^ 1] = 7001 + taken
+        found = setups_of(rows.attempts())
+        became[more] = outcome(found.of(found.rows))
+    missing = taken > 501
+    assert became[SETUP_ALERT] == "failed"  # in the clear
+    assert [became[0], became[SETUP_ALERT | SETUP_ALERT_ENCRYPTED]] == ["unknown" if missing else "failed"] * 2
 
 
 LATE = SETUP_ALERT | SETUP_ALERT_LATE | SETUP_ALERT_ENCRYPTED
