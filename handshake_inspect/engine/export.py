@@ -11,13 +11,13 @@ import numpy as np
 from handshake_inspect.engine.attempt_ids import TableView
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.event import Phase
-from handshake_inspect.report.model import Connection, Finding, Report
+from handshake_inspect.report.model import Connections, Finding, Report
 from handshake_inspect.report.packet import Packet
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds
 
-AT_ONCE = 512  # connections
+AT_ONCE = 1024  # connections
 
 Taken = Callable[[TableView, AttemptRows], tuple[RowConnections, AttemptRows]]
 
@@ -29,8 +29,11 @@ class Observer:
     wants_picture = False  # whether snapshots hold services, trouble and segment logs; set before the run begins
     wants_packets = False  # whether `packets` is called
 
-    def connections(self, connections: Sequence[Connection]) -> None:
-        """Called with connections that were decided, or that changed since they were exported."""
+    def connections(self, connections: Connections) -> None:
+        """Called with connections that were decided, or that changed since they were exported.
+
+        They become objects when they are asked for: list what is to be kept.
+        """
 
     def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
         """Called, if connections are wanted, with those of QUIC that were decided."""
@@ -72,7 +75,7 @@ class Exporter:
         """Export at most AT_ONCE connections of what is left."""
         if self._connections is not None and len(self._left):
             now, self._left = self._left[:AT_ONCE], self._left[AT_ONCE:]
-            self._observer.connections(self._connections.of_rows(now))
+            self._observer.connections(self._connections.chosen(now))
         if not len(self._left) and self._snapshot is not None:
             snapshot, self._snapshot, self._connections = self._snapshot, None, None
             self._observer.snapshot(snapshot)

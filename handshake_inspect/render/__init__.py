@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from handshake_inspect.report.checked import Checked
     from handshake_inspect.report.difference import Difference
     from handshake_inspect.report.event import Phase
-    from handshake_inspect.report.model import Connection, Finding, Report
+    from handshake_inspect.report.model import Connection, Connections, Finding, Report
     from handshake_inspect.report.packet import Packet
     from handshake_inspect.report.paired import Paired
     from handshake_inspect.report.quic import QuicConnection
@@ -54,7 +54,7 @@ class Events(Protocol):
     wants_picture: bool
     wants_packets: bool
 
-    def connections(self, connections: Sequence[Connection]) -> None:
+    def connections(self, connections: Connections) -> None:
         """Write connections that were decided, or of which something is new."""
 
     def quic_connections(self, connections: Sequence[QuicConnection]) -> None:

@@ -6,37 +6,43 @@ written and flushed while things happen, also `stats`.  With chosen fields a lin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import msgspec
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.rows import CHUNK, columns, values
+from handshake_inspect.render.rows import CHUNK, columns
 from handshake_inspect.report.checked import Checked
-from handshake_inspect.report.event import Phase, Stats, head, line, lines, row
-from handshake_inspect.report.model import Connection, Ending, Finding, Report
+from handshake_inspect.report.encoding import encoded_lines
+from handshake_inspect.report.event import Phase, Stats, head, line, lines
+from handshake_inspect.report.fields import Field
+from handshake_inspect.report.model import Connections, Ending, Finding, Report
 from handshake_inspect.report.packet import Packet
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.snapshot import Snapshot
 
-_ENCODER = msgspec.json.Encoder()
-
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write one object per line."""
+    if options.connections:
+        out.writelines(_written(report.connections, columns(options) if options.fields else []))
     if options.fields:
-        fields = columns(options)
-        names = [field.name for field in fields]
-        for made in values(report, fields, options):
-            rows = [dict(zip(names, cells, strict=True)) for cells in zip(*made, strict=True)]
-            out.write(_ENCODER.encode_lines(rows))
         return
     if options.connections:
-        out.writelines(report.connections.as_json(CHUNK, head("connection"), b"\n"))
         out.write(lines("quic-connection", report.quic_connections))
     out.write(lines("finding", report.findings))
     out.write(_ending(report))
+
+
+def _written(connections: Connections, fields: Sequence[Field]) -> Iterator[bytes | memoryview]:
+    """Connections as lines, whole or with these fields alone."""
+    if not fields:
+        yield from connections.as_json(CHUNK, head("connection"), b"\n")
+        return
+    names = [field.name for field in fields]
+    for made in connections.values(names, CHUNK):
+        yield encoded_lines([dict(zip(names, cells, strict=True)) for cells in zip(*made, strict=True)])
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
@@ -57,14 +63,11 @@ class EventWriter:
     def __init__(self, out: BinaryIO, options: Options) -> None:
         """With chosen fields a line holds these of a connection, and nothing else is written."""
         self._out = out
-        self._columns = [(field.name, field.read) for field in columns(options)] if options.fields else []
+        self._columns = columns(options) if options.fields else []
 
-    def connections(self, connections: Sequence[Connection]) -> None:
+    def connections(self, connections: Connections) -> None:
         """Write connections that were decided, or of which something is new."""
-        if self._columns:
-            self._out.writelines(row({name: read(one) for name, read in self._columns}) for one in connections)
-        else:
-            self._out.write(lines("connection", connections))
+        self._out.writelines(_written(connections, self._columns))
         self._out.flush()
 
     def quic_connections(self, connections: Sequence[QuicConnection]) -> None:

@@ -13,7 +13,7 @@ from handshake_inspect.render import Options
 from handshake_inspect.render.layout import LOOKS, Style, paragraph
 from handshake_inspect.render.rungs import Signs
 from handshake_inspect.report.event import Phase
-from handshake_inspect.report.model import Connection, Finding, Report
+from handshake_inspect.report.model import Connection, Connections, Finding, Report
 from handshake_inspect.report.packet import Packet
 from handshake_inspect.report.process import Process, owner_text
 from handshake_inspect.report.quic import QuicConnection
@@ -52,7 +52,7 @@ class EventWriter:
         self._quic: set[int] = set()  # ids that were written: as many as a run tracks at most
         self._open: dict[int, str] = {}  # outcomes by ids: written, and not ended yet
 
-    def connections(self, connections: Sequence[Connection]) -> None:
+    def connections(self, connections: Connections) -> None:
         """Write a line for each that is decided; when one ends of which there is a line, there is no second."""
         self._write(_connection(each, self._style) for each in connections if self._is_news(each))
 

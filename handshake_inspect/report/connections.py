@@ -125,6 +125,10 @@ class RowConnections(Connections):
         """Make the connections with these ids."""
         return self.of_rows(self.attempts.order[ids])
 
+    def chosen(self, rows: AttemptRows) -> "RowConnections":
+        """The connections of these rows, in this order."""
+        return RowConnections(self.case, self.attempts.ids[rows], self.names)
+
     def of_rows(self, rows: AttemptRows) -> list[Connection]:
         """Make the connections of these rows, in this order."""
         kinds, full = self._batches(rows)

@@ -108,8 +108,3 @@ def lines(event: str, bodies: Iterable[Any]) -> bytearray:
             out[at : at + 1] = b","  # for the brace
             out += b"\n"
     return out
-
-
-def row(columns: dict[str, Any]) -> bytes:
-    """Chosen columns of a connection as a line of JSON."""
-    return _ENCODER.encode(columns) + b"\n"
