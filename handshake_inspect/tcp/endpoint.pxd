@@ -36,7 +36,7 @@ cdef unsigned int MAX_SHIFT
 cdef void become(rows.Endpoint *endpoint, unsigned int state) noexcept nogil
 cdef void apply(rows.Endpoint *endpoint, unsigned int event) noexcept nogil
 cdef void restore(rows.Endpoint *endpoint) noexcept nogil
-@cython.locals(mixed=uint32_t, window=uint32_t, marks=uint32_t)
+@cython.locals(mixed=uint32_t, window=uint32_t, ack=uint32_t, flags=uint32_t, marks=uint32_t)
 cdef uint32_t fingerprint(segment.Segment *segment) noexcept nogil
 @cython.locals(at=uint32_t)
 cdef void remember(rows.Endpoint *endpoint, segment.Segment *segment, uint32_t print_of) noexcept nogil

@@ -59,15 +59,19 @@ def restore(endpoint: Any) -> None:
 def fingerprint(segment: Any) -> int:
     """32 bits that copies of one packet share: all that a router leaves alone.
 
-    The window of a SYN is left out: a SYN that waits for an answer is kept without it.  The lowest bit says whether
-    it has payload.
+    Of a SYN are left out the window, the ECN bits and the acknowledgment that it does not mean: one that waits for an
+    answer is kept without them.  The lowest bit says whether it has payload.
     """
     window = segment.window
-    if segment.flags & (SYN | ACK) == SYN:
+    ack = segment.ack
+    flags = segment.flags
+    if flags & (SYN | ACK) == SYN:
         window = 0
-    mixed = (segment.seq * MIX_SEQ + segment.ack * MIX_ACK) & MASK32
+        ack = 0
+        flags &= SYN | FIN | RST
+    mixed = (segment.seq * MIX_SEQ + ack * MIX_ACK) & MASK32
     marks = segment.tsval ^ segment.sack_right ^ segment.sack_left * 3  # repeated ACKs differ in what they hold besides
-    mixed = ((mixed ^ marks) * MIX_TSVAL + (segment.flags << 16 | window)) & MASK32
+    mixed = ((mixed ^ marks) * MIX_TSVAL + (flags << 16 | window)) & MASK32
     mixed = ((mixed ^ mixed >> 15) * MIX_REST + segment.payload_len + (segment.ip_id << 16)) & MASK32
     return (mixed ^ mixed >> 13) & EVEN | (segment.payload_len != 0)
 

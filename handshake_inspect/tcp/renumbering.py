@@ -93,7 +93,7 @@ def is_twin(embryo: Any, segment: Any) -> bool:
         embryo.window_scale,
         segment.ts_ns - embryo.first_ns,
     )
-    return sign == PROVED or (sign == LIKELY and is_no_clock(segment, embryo.iss, embryo.ttl))
+    return sign == PROVED or (sign >= NOTHING and is_no_clock(segment, embryo.iss, embryo.ttl))
 
 
 def is_no_clock(segment: Any, iss: int, ttl: int) -> bool:
@@ -146,9 +146,9 @@ def learn_syn(table: Any, connection: Any, client: Any, server: Any, segment: An
         client.window_scale,
         segment.ts_ns - rtt.syn_time(table, connection, connection.syn_count - 1),
     )
-    if sign < LIKELY or (sign == LIKELY and server.traits & TRAIT_SEEN):
+    if sign < NOTHING:
         return False
-    if sign == LIKELY and not is_no_clock(segment, client.iss, client.syn_ttl):
+    if sign < PROVED and (server.traits & TRAIT_SEEN or not is_no_clock(segment, client.iss, client.syn_ttl)):
         return False
     if not begin(table, connection):
         return False

@@ -206,3 +206,22 @@ def test_equal_acknowledgments_behind_a_gap_are_no_copies():
     """Neither SACK, timestamp nor identification tells them apart."""
     stream = Stream(delay=20 * MS, lost={3}, sack=False, gap=100_000, **BARE)
     assert stream.wire.connection()["server_to_client"]["duplicates"] == 0
+
+
+@pytest.mark.parametrize("marks", [{}, V6 | {"timestamps": False}], ids=str)
+@pytest.mark.parametrize("offer", [("S", 0), ("SEW", 0), ("SEWe", 0), ("SP", 0), ("S", 4711)], ids=str)
+def test_a_syn_captured_twice_whatever_it_offers(offer, marks):
+    """What waits for an answer keeps no ECN bits (RFC 3168, RFC 9768): its copy is no second SYN."""
+    flags, ack = offer
+    wire = Wire(**marks)
+    wire.client.send(flags, ack=ack, options=wire.client.options(frames.SYN))
+    wire.server.syn_ack()
+    wire.client.ack()
+    wire.exchange().close()
+    taken = [(ns + lag, wire.link(packet)) for ns, _, packet in wire.taken for lag in (0, 2000)]
+    (connection,) = report_of(captures.pcap(sorted(taken, key=lambda each: each[0]), nano=True))["connections"]
+    assert connection["handshake"]["syn_count"] == 1
+    assert connection["rtt"]["total"]["method"] == "exact"
+    for way in ("client_to_server", "server_to_client"):
+        assert connection[way]["retransmissions"] == 0
+        assert 2 * connection[way]["duplicates"] == connection[way]["frames"]

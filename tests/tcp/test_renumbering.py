@@ -120,11 +120,14 @@ def test_a_whole_connection(rewriter, marks):
     held(wire, **REWRITERS[rewriter])
 
 
+@pytest.mark.parametrize("hops", [1, 0])
 @pytest.mark.parametrize("rewriter", REWRITERS)
-def test_nothing_but_time_and_numbers(rewriter):
-    """IPv6, no timestamps: the hop limit is all there is."""
+def test_nothing_but_time_and_numbers(rewriter, hops):
+    """IPv6, no timestamps: the hop limit is all there is, and a transparent firewall leaves even that alone."""
     wire = Wire(client=frames.CLIENT6, server=frames.SERVER6, timestamps=False).handshake().exchange().close()
-    held(wire, **REWRITERS[rewriter])
+    if not hops and rewriter in {"the server's", "beyond the wrap"}:
+        pytest.skip("two hosts, or a second attempt of one clock, look the same")
+    held(wire, hops=hops, **REWRITERS[rewriter])
 
 
 @pytest.mark.parametrize("rewriter", REWRITERS)
@@ -391,9 +394,10 @@ def test_a_second_attempt_later():
     assert attempts((0, {"ident": 7}), (30 * MS, {"seq": 3_000_000_000, "ident": 7})) == ["timed-out"] * 2
 
 
-def test_a_second_attempt_of_a_clock():
+@pytest.mark.parametrize("timestamps", [True, False])
+def test_a_second_attempt_of_a_clock(timestamps):
     """RFC 6528: the ISN is one of a clock that goes at 250 kHz or so; IPv6, within one tick of the timestamps."""
-    wire = Wire(client=frames.CLIENT6, server=frames.SERVER6)
+    wire = Wire(client=frames.CLIENT6, server=frames.SERVER6, timestamps=timestamps)
     wire.client.syn(lost="after", stay=True)
     wire.now += 300 * US
     wire.client.syn(seq=wire.client.isn + 75, lost="after", stay=True)
