@@ -19,8 +19,8 @@ def attempts(*connections: dict, last_ns: int = START + 60 * SECOND, **fields) -
     """A row for each of these: names of columns, and what is of both ends.
 
     `server` is address and port, `from_` the client's address; `traits`, `checks` and `seen` are pairs, the client's
-    first.  The client is side 0 and both ends were seen; each attempt has a client port of its own, and began a
-    millisecond after the one before.  Times count from START.
+    first, as are the other columns of both ends, in `ends`.  The client is side 0 and both ends were seen; each attempt
+    has a client port of its own, and began a millisecond after the one before.  Times count from START.
     """
     count = len(connections)
     made = {
@@ -55,6 +55,8 @@ def _fill(row, ends, number: int, wish: dict) -> None:
     row["hi1"], row["lo1"] = address_halves(address)
     ends["traits"] = np.array(wish.pop("traits")) | np.array(wish.pop("seen")) * TRAIT_SEEN
     ends["checks"] = wish.pop("checks")
+    for name, values in wish.pop("ends", {}).items():
+        ends[name] = values
     wish.setdefault("syn_ns", wish["first_ns"])
     times = {name for name in wish if name.endswith("_ns") and not name.endswith(("min_ns", "max_ns"))}
     row["last_ns"] = START + max(wish[name] for name in times)

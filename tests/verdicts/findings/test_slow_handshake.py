@@ -1,7 +1,10 @@
+import numpy as np
+import pytest
 from support.detected import MS, SECOND, crowd, found, merged, only
 
 from handshake_inspect.verdicts import case as case_of_findings
-from handshake_inspect.verdicts import position
+from handshake_inspect.verdicts import grouping, position
+from handshake_inspect.verdicts.findings.slow_handshake import DEVIATIONS, FACTOR, LEAST_EXCESS_NS, outliers
 
 
 def slow_server(slow, late=400 * MS):
@@ -96,3 +99,21 @@ def test_the_position_of_a_capture_is_found_once(monkeypatch):
     wires = [wire for port in (443, 8443) for wire in crowd(30, slow_server({3, 9, 20}), server=("198.51.100.2", port))]
     assert len(found(merged(*wires), "slow-handshake")) == 2
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "most"),
+    [
+        ([1, 1, 1, 1, 1], 1 + LEAST_EXCESS_NS),  # nobody feels less
+        ([LEAST_EXCESS_NS] * 5, FACTOR * LEAST_EXCESS_NS),
+        ([80 * MS, 90 * MS, 100 * MS, 110 * MS, 120 * MS], FACTOR * 100 * MS),
+        ([1 * MS, 20 * MS, 40 * MS, 60 * MS, 80 * MS], 40 * MS + DEVIATIONS * 20 * MS),  # the median deviation is 20 ms
+    ],
+)
+def test_an_outlier_is_above_all_three_bounds(values, most):
+    """Of each group by itself: another group has other values."""
+    ordered = np.array([*sorted([*values, most]), *sorted([*values, most + 1]), 5, 5], dtype=np.int64)
+    names = np.repeat(np.array([1, 2, 3], dtype=np.uint64), [len(values) + 1, len(values) + 1, 2])
+    usual, far = outliers(ordered, grouping.group(names, np.arange(len(ordered))))
+    assert usual.tolist() == [sorted([*values, most])[(len(values)) // 2], sorted([*values, most])[len(values) // 2], 5]
+    assert np.flatnonzero(far).tolist() == [2 * len(values) + 1]

@@ -66,3 +66,11 @@ def test_a_port_towards_another_service_is_another_port(few_ports):
 
 def test_no_pressure_on_a_real_range():
     assert found(merged(*crowd(60, short("client"))), "time-wait-pressure") == []
+
+
+def test_ten_thousand_services_of_today():
+    """Their times in one line, one service behind the other, still fit into 64 bits."""
+    count, today = 10_000, 1_795_000_000 * 1_000_000_000
+    most, at = peaks([today + number * MS for number in range(count)], list(range(1, count + 1)), 60_000 * MS)
+    assert set(most.tolist()) == {1}
+    assert at.tolist() == [today + number * MS for number in range(count)]

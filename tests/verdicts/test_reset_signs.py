@@ -1,0 +1,87 @@
+"""What shows that a RST is not of the host in whose name it came: each sign, and what is none."""
+
+import numpy as np
+import pytest
+from support.attempts import MS, attempts
+
+from handshake_inspect.tcp import facts as f
+from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows
+from handshake_inspect.verdicts.resets import IP_ID_FAR, IP_ID_STEP, odd_ip_id, odd_ttl, too_soon
+from handshake_inspect.wire.const import ACK, RST
+
+SHAKEN = f.FACT_SYN | f.FACT_SYNACK | f.FACT_ACKED
+FIRST = ConnectionRows(np.array([0]))
+
+
+def of_server(row, judge, **server):
+    """Whether the RST of the server of one connection, about which this is known, bears the sign."""
+    ends = {name: (0, value) for name, value in server.items()}
+    trace = attempts({"rst_side": 1, "rst_flags": RST | ACK, "rst_ns": 50 * MS, "ends": ends} | row)
+    return bool(judge(trace, FIRST, EndpointRows(np.array([1])))[0])
+
+
+COUNTS = {"syn_ip_id": 100, "ip_id": 120, "frames": 5}
+
+
+@pytest.mark.parametrize(
+    ("server", "rst_ip_id", "odd"),
+    [
+        ({}, 40_000, True),
+        ({}, 120 + IP_ID_FAR + 1, True),
+        ({}, 120 + IP_ID_FAR, False),  # as far as it may have counted meanwhile
+        ({}, (119 - IP_ID_FAR) & 0xFFFF, True),  # as far back
+        ({}, 0, False),  # no identification at all
+        ({"syn_ip_id": 0}, 40_000, False),  # its SYN-ACK had none
+        ({"ip_id": 100}, 40_000, False),  # it does not count
+        ({"frames": 2}, 40_000, False),  # two numbers are no count
+        ({"frames": 3}, 40_000, True),
+        ({"ip_id": 100 + 5 * IP_ID_STEP}, 40_000, True),
+        ({"ip_id": 101 + 5 * IP_ID_STEP}, 40_000, False),  # random, not counted
+    ],
+)
+def test_an_identification_out_of_the_count(server, rst_ip_id, odd):
+    assert of_server({"facts": SHAKEN | f.FACT_RST, "rst_ip_id": rst_ip_id}, odd_ip_id, **COUNTS | server) == odd
+
+
+@pytest.mark.parametrize(
+    ("server", "rst_ttl", "odd"),
+    [
+        ({"syn_ttl": 60}, 60, False),
+        ({"syn_ttl": 60}, 62, False),  # a path may change a bit
+        ({"syn_ttl": 60}, 250, True),
+        ({"syn_ttl": 0, "ttl": 60}, 250, True),  # known by its later segments
+        ({"syn_ttl": 60, "ttl": 250}, 250, True),  # that of the SYN-ACK counts: later ones may be the box's
+        ({"syn_ttl": 60}, 0, False),
+        ({"syn_ttl": 0, "ttl": 0}, 250, False),  # nothing else was seen of it
+    ],
+)
+def test_a_ttl_that_is_not_its_hosts(server, rst_ttl, odd):
+    assert of_server({"facts": SHAKEN | f.FACT_RST, "rst_ttl": rst_ttl}, odd_ttl, **server) == odd
+
+
+def refused_after(delay_ns, *rtts, server=("198.51.100.2", 80)):
+    """Whether a refusal after this time came too soon, where these are the RTTs of the host's other connections."""
+    others = [{"facts": SHAKEN, "synack_min_ns": rtt, "server": server, "synack_ns": rtt} for rtt in rtts]
+    refused = {"facts": f.FACT_SYN | f.FACT_RST | f.FACT_REFUSED, "rst_side": 1, "rst_ns": len(rtts) * MS + delay_ns,
+               "first_ns": len(rtts) * MS}  # fmt: skip
+    trace = attempts(*others, refused)
+    return bool(too_soon(trace, ConnectionRows(np.array([len(rtts)])))[0])
+
+
+@pytest.mark.parametrize(
+    ("delay_ns", "rtts", "soon"),
+    [
+        (10 * MS, [40 * MS, 41 * MS, 42 * MS], True),
+        (10 * MS, [40 * MS, 41 * MS], False),  # too few to know the host
+        (19 * MS, [90 * MS, 40 * MS, 90 * MS], True),  # the shortest counts
+        (20 * MS, [40 * MS, 41 * MS, 42 * MS], False),  # half of it
+        (MS // 10, [MS, MS, MS], False),  # a difference that means nothing
+        (MS // 10, [2 * MS, 2 * MS, 2 * MS], True),
+    ],
+)
+def test_a_refusal_before_its_host_can_have_answered(delay_ns, rtts, soon):
+    assert refused_after(delay_ns, *rtts) == soon
+
+
+def test_rtts_of_other_hosts_do_not_count():
+    assert not refused_after(10 * MS, 40 * MS, 41 * MS, 42 * MS, server=("198.51.100.9", 80))

@@ -1,0 +1,59 @@
+"""Which directions a capture holds: what proves that a side spoke that is not in it."""
+
+import numpy as np
+import pytest
+from support.attempts import attempts
+
+from handshake_inspect.tcp import facts as f
+from handshake_inspect.verdicts.visibility import FLOWING, half_seen, seen_ends, sees_both
+
+TWO_SIDED = {"facts": f.FACT_SYN | f.FACT_SYNACK | f.FACT_ACKED, "server": ("198.51.100.9", 443)}
+
+
+def is_half(facts, seen, *, traits=(0, 0), **ends):
+    """Whether one connection is half in the capture, beside one that is there whole."""
+    trace = attempts({"facts": facts, "seen": seen, "traits": traits, "ends": ends}, TWO_SIDED)
+    return bool(half_seen(trace)[0])
+
+
+@pytest.mark.parametrize(
+    ("facts", "seen", "half"),
+    [
+        (f.FACT_SYN, (1, 0), False),  # nothing answered it, perhaps
+        (f.FACT_SYN | f.FACT_ACKED, (1, 0), True),  # it acknowledged a SYN-ACK
+        (f.FACT_SYN | f.FACT_ACKED, (1, 1), False),
+        (f.FACT_SYN | f.FACT_SYNACK | f.FACT_ACKED, (1, 0), False),
+        (f.FACT_SYNACK | f.FACT_SERVER_PROVED, (0, 1), True),  # the server went on: its SYN-ACK was acknowledged
+        (f.FACT_SYNACK, (0, 1), False),  # backscatter
+    ],
+)
+def test_what_proves_the_other_half(facts, seen, half):
+    assert is_half(facts, seen) == half
+
+
+@pytest.mark.parametrize(
+    ("ends", "traits", "half"),
+    [
+        ({}, f.TRAIT_ACKS, True),
+        ({"frames": [FLOWING - 1, 0]}, f.TRAIT_ACKS, False),  # a probe
+        ({"bytes": [0, 0]}, f.TRAIT_ACKS, False),
+        ({"retransmissions": [1, 0]}, f.TRAIT_ACKS, False),  # into the void
+        ({}, 0, False),  # it acknowledges nothing
+    ],
+)
+def test_a_direction_that_flows_has_another(ends, traits, half):
+    sent = {"frames": [FLOWING, 0], "bytes": [100, 0], "retransmissions": [0, 0]} | ends
+    assert is_half(f.FACT_MIDSTREAM, (1, 0), traits=(traits, 0), **sent) == half
+
+
+def test_a_capture_holds_both_directions_of_something():
+    assert sees_both(attempts({"facts": f.FACT_SYN, "seen": (1, 0)}, TWO_SIDED))
+    assert not sees_both(attempts({"facts": f.FACT_SYN, "seen": (1, 0)}))
+    scattered = {"facts": f.FACT_SYNACK | f.FACT_RST, "seen": (0, 1), "rst_side": 0}
+    assert sees_both(attempts(scattered))  # the client's RST to what it never asked for
+    assert not sees_both(attempts(scattered | {"rst_side": 1}))
+
+
+def test_sides_are_those_of_rows():
+    trace = attempts({"seen": (1, 0)}, {"seen": (0, 1)}, {"seen": (1, 1)})
+    assert np.array_equal(seen_ends(trace), [[True, False], [False, True], [True, True]])
