@@ -121,7 +121,6 @@ def odd_ttl(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bool
     first = trace.endpoints["syn_ttl"][sender]
     own = np.where(first > 0, first, trace.endpoints["ttl"][sender])
     low, high = own.astype(np.int16), own.astype(np.int16)
-    low[own == 0] = 255
     refused = np.flatnonzero((trace.facts[rows] & FACT_REFUSED != 0) & (first == 0))
     low[refused], high[refused] = ttls_of_hosts(trace, trace.server_host[rows[refused]])
     known = high > 0

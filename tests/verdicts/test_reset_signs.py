@@ -31,7 +31,7 @@ COUNTS = {"syn_ip_id": 100, "ip_id": 120, "frames": 5}
         ({}, 120 + IP_ID_FAR, False),  # as far as it may have counted meanwhile
         ({}, (119 - IP_ID_FAR) & 0xFFFF, True),  # as far back
         ({}, 0, False),  # no identification at all
-        ({"syn_ip_id": 0}, 40_000, False),  # its SYN-ACK had none
+        ({"syn_ip_id": 0, "ip_id": 20}, 40_000, False),  # its SYN-ACK had none
         ({"ip_id": 100}, 40_000, False),  # it does not count
         ({"frames": 2}, 40_000, False),  # two numbers are no count
         ({"frames": 3}, 40_000, True),
@@ -59,13 +59,15 @@ def test_a_ttl_that_is_not_its_hosts(server, rst_ttl, odd):
     assert of_server({"facts": SHAKEN | f.FACT_RST, "rst_ttl": rst_ttl}, odd_ttl, **server) == odd
 
 
-def refused_after(delay_ns, *rtts, server=("198.51.100.2", 80)):
+def refused_after(delay_ns, *rtts, server=("198.51.100.2", 80), facts=0, elsewhere=()):
     """Whether a refusal after this time came too soon, where these are the RTTs of the host's other connections."""
     others = [{"facts": SHAKEN, "synack_min_ns": rtt, "server": server, "synack_ns": rtt} for rtt in rtts]
-    refused = {"facts": f.FACT_SYN | f.FACT_RST | f.FACT_REFUSED, "rst_side": 1, "rst_ns": len(rtts) * MS + delay_ns,
-               "first_ns": len(rtts) * MS}  # fmt: skip
+    others += [{"facts": SHAKEN, "synack_min_ns": rtt, "server": ("198.51.100.9", 80)} for rtt in elsewhere]
+    begun = len(others) * MS
+    refused = {"facts": f.FACT_SYN | f.FACT_RST | f.FACT_REFUSED | facts, "rst_side": 1, "first_ns": begun}
+    refused["rst_ns"] = begun + delay_ns
     trace = attempts(*others, refused)
-    return bool(too_soon(trace, ConnectionRows(np.array([len(rtts)])))[0])
+    return bool(too_soon(trace, ConnectionRows(np.array([len(others)])))[0])
 
 
 @pytest.mark.parametrize(
@@ -85,3 +87,12 @@ def test_a_refusal_before_its_host_can_have_answered(delay_ns, rtts, soon):
 
 def test_rtts_of_other_hosts_do_not_count():
     assert not refused_after(10 * MS, 40 * MS, 41 * MS, 42 * MS, server=("198.51.100.9", 80))
+
+
+def test_rtts_of_other_hosts_do_not_make_up_the_number():
+    assert not refused_after(10 * MS, 40 * MS, 41 * MS, elsewhere=(40 * MS, 40 * MS))
+    assert refused_after(10 * MS, 40 * MS, 41 * MS, 42 * MS, elsewhere=(MS, MS))
+
+
+def test_a_delay_that_nobody_knows_is_not_short():
+    assert not refused_after(10 * MS, 40 * MS, 41 * MS, 42 * MS, facts=f.FACT_UNTIMED)
