@@ -160,8 +160,8 @@ class Batch(Parts):
     def evidence(self) -> list[list[int]]:
         """The frames that prove each outcome: mostly the three of a handshake, in order."""
         syn, synack, ack = (self.c[f"{name}_frame"] for name in parts.EVIDENCE["established"])
-        usual = (self.outcome == ESTABLISHED) & (syn > 0) & (syn < synack) & (synack < ack)
-        usual &= syn >= self.c["first_frame"]  # else their numbers are beyond 32 bits
+        usual = (self.outcome == ESTABLISHED) & (syn < synack) & (synack < ack)
+        usual &= syn >= self.c["first_frame"]  # else there is none, or their numbers are beyond 32 bits
         listed = np.stack([self.attempts.frames(name) for name in parts.EVIDENCE["established"]], axis=1).tolist()
         for i in np.flatnonzero(~usual).tolist():
             proofs = {self.frames(name)[i] for name in parts.EVIDENCE[self.words[i]]} - {None}

@@ -1,7 +1,11 @@
 """The sentence must be true: it says no more than the capture shows."""
 
+import io
+
 from support import frames
 from support.wire import MS, SECOND, Wire, merged
+
+from handshake_inspect import engine
 
 
 def test_a_syn_that_is_not_captured_is_no_missing_direction():
@@ -109,5 +113,6 @@ def test_a_connection_without_a_syn_cites_the_frames_that_there_are():
 
 def test_a_connection_in_its_midst_has_no_options():
     wire = Wire().handshake().exchange()
-    handshake = wire.connection(order=range(3, 6))["handshake"]
-    assert handshake["client_options"] is handshake["server_options"] is None
+    assert wire.connection(order=range(3, 6))["handshake"]["client_options"] is None
+    (connection,) = engine.analyze([io.BytesIO(wire.pcap(order=range(3, 6)))]).connections
+    assert connection.handshake.client_options is connection.handshake.server_options is None
