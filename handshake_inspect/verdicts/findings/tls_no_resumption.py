@@ -40,13 +40,13 @@ def detect(case: Case) -> list[Finding]:
 
 
 def names(case: Case, tls: Handshakes, places: Places) -> NDArray[np.int64]:
-    """A number for each name that was asked for: several hellos may ask for the same."""
+    """A number for each name that was asked for, in the order of these: several hellos may ask for the same."""
     if case.attempts.names is None:
         return np.zeros(len(places), dtype=np.int64)
     different, which = np.unique(tls.hello[places], return_inverse=True)
-    numbers: dict[bytes, int] = {}
     asked = [case.attempts.names.facts(hello)[0] or b"" if hello else b"" for hello in different.tolist()]
-    return np.array([numbers.setdefault(name, len(numbers)) for name in asked])[which.reshape(-1)]
+    numbers = {name: number for number, name in enumerate(sorted(set(asked)))}
+    return np.array([numbers[name] for name in asked])[which.reshape(-1)]
 
 
 def never_resumes(case: Case, tls: Handshakes, places: Places) -> bool:
