@@ -30,17 +30,29 @@ if TYPE_CHECKING:
 __all__ = ["Report", "__version__", "analyze", "build"]
 
 
-def analyze(*paths: str | PathLike[str] | BinaryIO, **options: Any) -> Report:
+def analyze(*paths: str | PathLike[str] | BinaryIO, client: Any = None, **options: Any) -> Report:
     """Read the captures at `paths` as one trace and report what happened to every connection.
 
     A path is a string, a `pathlib.Path` or a binary file; `-` is standard input.  The keywords are the fields of
     `handshake_inspect.engine.Options`.  Raises `handshake_inspect.errors.CaptureError` for what is no capture; one
     that is cut or damaged is analysed up to there, and `report.capture.problems` says where.
+
+    With the `client` of a Dask cluster its workers read the captures, which are paths or addresses then; the report is
+    the same.
     """
+    if client is not None:
+        return _by_workers(client, paths, options)
     from handshake_inspect.engine import Options
     from handshake_inspect.engine import analyze as run
 
     return run(paths, options=Options(**options), progress=None)
+
+
+def _by_workers(client: Any, paths: tuple[Any, ...], options: dict[str, Any]) -> Report:
+    from handshake_inspect import cluster
+    from handshake_inspect.engine import Options
+
+    return cluster.analyze(paths, client, options=Options(**options))
 
 
 def __getattr__(name: str) -> Any:

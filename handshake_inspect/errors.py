@@ -21,6 +21,10 @@ class NoCaptureError(CaptureError):
     """There is something, and it is no capture."""
 
 
+class ClusterError(HsiError):
+    """The cluster cannot be used: no scheduler, no workers, or workers without this version of hsi."""
+
+
 class LiveError(HsiError):
     """The interface cannot be captured on: no such interface, no permission, no kernel support."""
 

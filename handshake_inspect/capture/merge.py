@@ -93,7 +93,7 @@ class MergeReader(FrameReader):
 
     def marks(self) -> list[bytes]:
         """The sensor of each number from 1 on, as packed pages of 32-bit numbers."""
-        return [*self.pages, _packed(self._page[: self._filled])]
+        return [*self.pages, packed(self._page[: self._filled])]
 
     def _give(self) -> int:
         """Make the current sensor's frame the frame of the merge."""
@@ -122,7 +122,7 @@ class MergeReader(FrameReader):
         return 0
 
     def _turn_page(self) -> int:
-        self.pages.append(_packed(self._page))
+        self.pages.append(packed(self._page))
         self._filled = 0
         return 0
 
@@ -172,7 +172,8 @@ class MergeReader(FrameReader):
         return 0
 
 
-def _packed(page: Any) -> bytes:
+def packed(page: Any) -> bytes:
+    """A page of numbers, small."""
     from zlib import compress  # noqa: PLC0415  few merge
 
     return compress(bytes(page), 1)

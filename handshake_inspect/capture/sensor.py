@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from threading import Semaphore
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from handshake_inspect.capture import tail
 from handshake_inspect.capture.frames import DAMAGED, FRAME, FrameReader
@@ -84,6 +84,11 @@ class File:
             self._is_ahead = False
             self.threads.release()
 
+    def conclude(self, source: Any) -> None:
+        """Somebody else read it, and this is what was found: `problems` and whatever else a source says of itself."""
+        self.source = source
+        self._is_begun = True
+
     @property
     def problems(self) -> list[Problem]:
         """What is wrong with it, each message beginning with its name; frames are numbered as in this file alone."""
@@ -129,8 +134,10 @@ def _last_ns(source: Source, reader: FrameReader) -> int | None:
 class Sensor:
     """One or more files as one capture, one of them open at a time; its frames are numbered through all of them."""
 
-    def __init__(self, files: Sequence[File]) -> None:
+    def __init__(self, files: Sequence[File], after: FrameReader | None = None) -> None:
+        """Its frames are numbered on from those of the reader `after`, if there is one."""
         self.files = list(files)
+        self._after = after
         self.starts: list[int] = []  # frames before each file that was opened
         self.reader: FrameReader = self.files[0].source.reader  # of the file that is open
         self.is_open = False
@@ -161,9 +168,17 @@ class Sensor:
         self.is_open = False
         return False
 
+    def go_on(self) -> bool:
+        """Feed the reader of the file that is open, at its end that of the next file; False after the last."""
+        while not self.fill():
+            if self.next_file is None:
+                return False
+            self.open_next()
+        return True
+
     def open_next(self) -> FrameReader:
         """Open the next file, and give its reader."""
-        before = self.reader if self._at >= 0 else None
+        before = self.reader if self._at >= 0 else self._after
         self._at += 1
         self.starts.append(0 if before is None else before.frames)
         self.reader = self.files[self._at].open(before)

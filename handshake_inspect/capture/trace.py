@@ -40,6 +40,7 @@ class MergedSource:
             file.block_size = _block_of(len(self.sensors), block_size)
         self.left_out = list(left_out)
         self._merge = _merged(self.sensors) if len(self.sensors) > 1 else None
+        self._marks: list[bytes] | None = None  # where others read the trace: the sensor of each number
         self.consumed = 0  # bytes of the files that were read, to be compared with `size`
         sizes = [file.source.size for file in files]
         self.size = None if None in sizes else sum(size or 0 for size in sizes)  # None when one has no end yet
@@ -113,7 +114,19 @@ class MergedSource:
         sensors = [
             ([file.rank for file in sensor.files[: len(sensor.starts)]], sensor.starts) for sensor in self.sensors
         ]
-        return Places(self.names, sensors, [] if self._merge is None else self._merge.marks())
+        marks = self._marks if self._marks is not None else [] if self._merge is None else self._merge.marks()
+        return Places(self.names, sensors, marks)
+
+    def conclude(self, starts: Sequence[Sequence[int]], frames: int, marks: Sequence[bytes]) -> None:
+        """Others read all files, in the numbers of which there are so many.
+
+        `starts` are the numbers before each file, by sensor; `marks` say the sensor of each, as those of MergeReader.
+        """
+        for sensor, own in zip(self.sensors, starts, strict=True):
+            sensor.starts = list(own)
+            sensor.reader = FrameReader()
+        self._marks = list(marks)
+        self.reader.frames = frames
 
     @property
     def complete(self) -> bool:
@@ -124,7 +137,9 @@ class MergedSource:
         """Feed the reader that needs more; False when all have ended."""
         merge = self._merge
         if merge is None:
-            return self._fill_one(self.sensors[0])
+            more = self.sensors[0].go_on()
+            self.consumed += self.sensors[0].newly_read()
+            return more
         if merge.running and merge.hungry >= 0:
             self._serve(merge, merge.hungry)
         return merge.running > 0
@@ -139,13 +154,6 @@ class MergedSource:
         """Let go of all files."""
         for sensor in self.sensors:
             sensor.close()
-
-    def _fill_one(self, sensor: Sensor) -> bool:
-        while not self._filled(sensor):
-            if sensor.next_file is None:
-                return False
-            sensor.open_next()
-        return True
 
     def _serve(self, merge: MergeReader, index: int) -> None:
         """Feed a sensor, or open its next file if its time has come."""

@@ -12,6 +12,7 @@ from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
     argument,
+    cluster_option,
     fields_option,
     format_option,
     group,
@@ -83,6 +84,7 @@ class AnalyzeOptions:
     strict: bool = option("--strict", is_flag=True, help="Exit with status 3 if the input is cut or damaged.")
     quiet: bool = option("-q", "--quiet", is_flag=True, help="Print one line; no warnings, no progress bar.")
     verbose: bool = option("-v", "--verbose", is_flag=True, help="Show the evidence under each connection.")
+    cluster: str | None = cluster_option()
     no_pager: bool = no_pager_option()
     numeric: bool = option(
         "-n", is_flag=True, hidden=True, help="Accepted as in tcpdump; addresses are never resolved."
@@ -108,7 +110,7 @@ def command(given: AnalyzeOptions) -> None:
         refuse_terminal(form, target)
         inputs = inputs_for(paths, form)
         whole = saved_report(paths) or analyzed(
-            paths, given.analysis, watched=watched, meanwhile=FORMATS[form].load, inputs=inputs
+            paths, given.analysis, watched=watched, meanwhile=FORMATS[form].load, inputs=inputs, cluster=given.cluster
         )
         report = narrowed(whole, test)
         looks = with_stories(_looks(given, target, columns), form, report, inputs, given.analysis, watched=watched)

@@ -96,7 +96,7 @@ def _captures(given: CheckOptions, words: list[str]) -> bool:
     judge = Judge(given)
     with Target.open(given.output) as target:
         inputs = inputs_for(paths, judge.form)
-        report = report_of(paths, given.analysis, inputs)
+        report = report_of(paths, given.analysis, inputs, given.cluster)
         holder = judge.hold(report)
         checked = holder.checked()
         watched = not given.analysis.no_progress
@@ -125,6 +125,8 @@ def _first_broken(checked: Checked, report: Report) -> list[Connection]:
 
 
 def _live(given: CheckOptions, words: list[str]) -> bool:
+    if given.cluster is not None:
+        raise UsageError("--cluster is for captures, not for --live")
     from handshake_inspect.cli.beside import check_live
 
     return check_live(given, words)

@@ -13,6 +13,7 @@ from handshake_inspect.cli.options import (
     AnalysisOptions,
     argument,
     backend_option,
+    cluster_option,
     count_option,
     duration_option,
     filter_option,
@@ -187,6 +188,7 @@ class CheckOptions:
     form: str | None = format_option(CHECKS)
     output: str = output_option()
     quiet: bool = option("-q", "--quiet", is_flag=True, help="Print only the verdict.")
+    cluster: str | None = cluster_option()
     analysis: AnalysisOptions = group(AnalysisOptions)
     beside: BesideOptions = group(BesideOptions)
 

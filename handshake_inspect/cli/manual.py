@@ -28,7 +28,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "--explain", "--format", "--output", "--fields", "--write", "--packets", "--absolute", "--short", "--all",
         "--no-connections", "--limit", "--quiet", "--verbose", "--color", "--no-pager", "--no-progress",
     ),
-    "Analysis": ("--time-wait", "--timeout", "--max-connections", "--jobs", "--keep", "--no-names", "--no-setup"),
+    "Analysis": (
+        "--time-wait", "--timeout", "--max-connections", "--jobs", "--cluster", "--keep", "--no-names", "--no-setup",
+    ),
     "Help": ("--version", "-h", "--help"),
     "Other options": (),
 }  # fmt: skip

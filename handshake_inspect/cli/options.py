@@ -206,6 +206,14 @@ def write_option() -> Any:
     )  # fmt: skip
 
 
+def cluster_option() -> Any:
+    """`--cluster`: who reads the captures."""
+    return option(
+        "--cluster", metavar="ADDRESS",
+        help="Have the workers of a Dask cluster read the captures: tcp://HOST:8786, or local:N for N processes here.",
+    )  # fmt: skip
+
+
 def interface_option(help_text: str) -> Any:
     """`-i`: where to capture."""
     return option("-i", "--interface", metavar="NAME", shell_complete=_interface_names, help=help_text)

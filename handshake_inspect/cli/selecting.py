@@ -65,6 +65,7 @@ def analyzed(
     watched: bool,
     meanwhile: Callable[[], object] | None = None,
     inputs: Sequence[Input] = (),
+    cluster: str | None = None,
 ) -> Report:
     """The report of captures that make one trace; `watched` says whether progress may be shown.
 
@@ -73,10 +74,23 @@ def analyzed(
     from handshake_inspect import engine
     from handshake_inspect.cli import memory
 
+    if cluster is not None:
+        return _by_workers(cluster, paths, options, watched=watched)
     memory.keep()
     _remark_build(paths)
     with Meter(wanted=watched, inputs=paths) as meter:
         return engine.analyze(inputs or paths, options=options.settings, progress=meter.update, meanwhile=meanwhile)
+
+
+def _by_workers(where: str, paths: Sequence[str], options: AnalysisOptions, *, watched: bool) -> Report:
+    """The same by a cluster."""
+    from handshake_inspect import cluster
+    from handshake_inspect.cluster.parts import check
+    from handshake_inspect.cluster.scheduler import connected
+
+    check(paths)
+    with connected(where) as client, Meter(wanted=watched, inputs=paths) as meter:
+        return cluster.analyze(paths, client, options=options.settings, progress=meter.update)
 
 
 def _remark_build(paths: Sequence[str]) -> None:
@@ -103,11 +117,13 @@ def saved_report(paths: Sequence[str]) -> Report | None:
     return load(paths[0])
 
 
-def report_of(paths: Sequence[str], options: AnalysisOptions, inputs: Sequence[Input] = ()) -> Report:
+def report_of(
+    paths: Sequence[str], options: AnalysisOptions, inputs: Sequence[Input] = (), cluster: str | None = None
+) -> Report:
     """The report of captures that make one trace, or the one that a JSON file holds, which needs its connections."""
     report = saved_report(paths)
     if report is None:
-        return analyzed(paths, options, watched=not options.no_progress, inputs=inputs)
+        return analyzed(paths, options, watched=not options.no_progress, inputs=inputs, cluster=cluster)
     said = report.summary.connections + sum(service.connections for service in report.quic_services)
     if said and not len(report.connections) + len(report.quic_connections):
         raise UsageError(f"{paths[0]}: this report has no connections; write it without --no-connections")

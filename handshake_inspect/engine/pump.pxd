@@ -32,10 +32,13 @@ cdef unsigned int NOTE_FIRST_FRAGMENT
 cdef class Pump:
     cdef readonly Tracker tracker
     cdef readonly QuicTracker quic
-    cdef readonly object lookups
+    cdef public object lookups
     cdef readonly object storage
     cdef seg.Segment *records
     cdef void *owners
+    cdef readonly object beside
+    cdef seg.Segment *apart
+    cdef public object sieve
     cdef readonly uint64_t frames
     cdef public object tap
     cdef public uint64_t most
@@ -44,7 +47,7 @@ cdef class Pump:
     cdef readonly int64_t first_ns
     cdef readonly int64_t last_ns
     cdef readonly bint timed
-    cdef int64_t before_ns
+    cdef public int64_t before_ns
     cdef readonly uint64_t backwards
     cdef readonly uint64_t first_backwards
     cdef readonly uint64_t fragments
@@ -63,13 +66,24 @@ cdef class Pump:
     cpdef int drain(self, FrameReader reader) except -1
     @cython.locals(held=Py_ssize_t, got=int)
     cdef int run(self, FrameReader reader) except -1 nogil
+    @cython.locals(at=Py_ssize_t)
+    cpdef int follow(self, FrameReader reader, Py_ssize_t held) except -1
+    @cython.locals(at=Py_ssize_t)
+    cpdef int follow_datagrams(self, FrameReader reader, Py_ssize_t held) except -1
+    @cython.locals(record="seg.Segment *")
+    cdef int place(self, FrameReader reader, Py_ssize_t at) except -1 nogil
     cdef int track(self, Py_ssize_t held) except -1 nogil
+    cdef Py_ssize_t sift(self, Py_ssize_t held) except -1 with gil
     cdef int show(self, Py_ssize_t held) except -1 with gil
     @cython.locals(record="seg.Segment *", now=int64_t, kind=int)
     cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1 nogil
-    @cython.locals(start=Py_ssize_t)
     cdef int take_datagram(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     @cython.locals(start=Py_ssize_t)
+    cdef int follow_datagram(self, seg.Segment *record) except -1 nogil
+    cdef bint set_aside(self, seg.Segment *record) except -1 with gil
+    @cython.locals(start=Py_ssize_t)
+    cdef bytes payload_of(self, seg.Segment *record)
+    cpdef bytes payload_at(self, Py_ssize_t at)
     cdef int take_lookup(self, seg.Segment *record, bint over_tcp) except -1 with gil
     cdef bint take(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef void note_time(self, int64_t now, uint64_t frame) noexcept nogil

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from struct import pack
-from typing import Any
+from typing import Any, Protocol
 
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
 from handshake_inspect.decode import frame as fast
@@ -36,16 +36,35 @@ DNS = 53
 NO_LIMIT = (1 << 63) - 1
 
 
+class Sieve(Protocol):
+    """What of a part of a trace is for its own trackers, and what for those of all parts: see `cluster`."""
+
+    def sift(self, held: int) -> int:
+        """How many of so many records remain to be tracked; these are the first of the pump's `storage` then."""
+
+    def takes(self) -> bool:
+        """Whether the datagram in the pump's `beside` is not for its own tracker; its bytes come to `keep` then."""
+
+    def keep(self, octets: bytes) -> None:
+        """The payload of the datagram that was taken."""
+
+    def takes_fragment(self, reader: FrameReader) -> bool:
+        """Whether the reader's frame, a fragment, is put together elsewhere."""
+
+
 class Pump:
     """Drives one trace through one tracker and counts what it saw."""
 
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
         self.quic = QuicTracker(tracker.table.limit)
-        self.lookups = Lookups()
+        self.lookups: Any = Lookups()  # offers `take`; of a part of a trace, what keeps messages for later
         self.storage = seg.segments(BATCH)
         self.records = seg.segments_of(self.storage)
         self.owners = payload.owners_of(self.storage)
+        self.beside = seg.segments(1)  # a datagram, while the sieve is asked
+        self.apart = seg.segments_of(self.beside)
+        self.sieve: Sieve | None = None  # of a part of a trace
         self.tracker.owners = self.owners
         self.frames = 0
         self.tap: Callable[[int], object] | None = None  # is called before so many records of `storage` are tracked
@@ -97,12 +116,39 @@ class Pump:
         self.track(held)
         return got
 
+    def follow(self, reader: FrameReader, held: int) -> int:
+        """Track the first records, which another pump decoded: their payloads lie in the reader's buffer."""
+        for at in range(held):
+            self.place(reader, at)
+        return self.track(held)
+
+    def follow_datagrams(self, reader: FrameReader, held: int) -> int:
+        """As `follow`, for datagrams."""
+        for at in range(held):
+            self.place(reader, at)
+            self.follow_datagram(seg.segment_at(self.records, at))
+        return 0
+
+    def place(self, reader: FrameReader, at: int) -> int:
+        """Let record `at` say where its payload lies: it has the place in the reader's buffer."""
+        record = seg.segment_at(self.records, at)
+        if record.kind not in (KIND_ICMP_ERROR, KIND_UDP_ERROR):
+            payload.place(reader.data, record.reporter_hi, record.reporter_lo, record)
+            owners.keep(self.owners, at, record, reader)
+        return 0
+
     def track(self, held: int) -> int:
         """Track the first records."""
+        if self.sieve is not None:
+            held = self.sift(held)
         if self.tap is not None:
             self.show(held)
         self.tracker.track_all(self.records, held)
         return 0
+
+    def sift(self, held: int) -> int:
+        """Leave out what is tracked elsewhere: how many records remain."""
+        return self.sieve.sift(held) if held and self.sieve is not None else held
 
     def show(self, held: int) -> int:
         """Show the records to who asked for it."""
@@ -139,17 +185,39 @@ class Pump:
             return 0
         record.ts_ns = reader.ts_ns
         record.frame = reader.frames
-        if kind == KIND_UDP_ERROR:
-            return self.quic.on_error(record)
-        if DNS in (record.src_port, record.dst_port):
+        if kind == KIND_UDP and DNS in (record.src_port, record.dst_port):
             return self.take_lookup(record, over_tcp=False)
+        if self.sieve is not None and self.set_aside(record):
+            return 0
+        return self.follow_datagram(record)
+
+    def follow_datagram(self, record: Any) -> int:
+        """Give QUIC a datagram, or an error that quotes one."""
+        if record.kind == KIND_UDP_ERROR:
+            return self.quic.on_error(record)
         start = payload.start(record)
         return self.quic.take(record, payload.octets(self.owners, record), start, start + payload.captured(record))
 
+    def set_aside(self, record: Any) -> bool:
+        """Whether a datagram is followed elsewhere."""
+        seg.copy(self.apart, 0, record)
+        if self.sieve is None or not self.sieve.takes():
+            return False
+        self.sieve.keep(b"" if record.kind == KIND_UDP_ERROR else self.payload_of(record))
+        return True
+
+    def payload_of(self, record: Any) -> bytes:
+        """What was captured of the payload of a segment or datagram."""
+        start = payload.start(record)
+        return bytes(payload.octets(self.owners, record)[start : start + payload.captured(record)])
+
+    def payload_at(self, at: int) -> bytes:
+        """As `payload_of`, of record `at`: the door for plain Python."""
+        return self.payload_of(seg.segment_at(self.records, at))
+
     def take_lookup(self, record: Any, over_tcp: bool) -> int:
         """A datagram to or from a name server, or a segment with payload."""
-        start = payload.start(record)
-        data = bytes(payload.octets(self.owners, record)[start : start + payload.captured(record)])
+        data = self.payload_of(record)
         src, dst = pack(">QQ", record.src_hi, record.src_lo), pack(">QQ", record.dst_hi, record.dst_lo)
         for message in messages_of(data) if over_tcp else (data,):
             self.lookups.take(record.ts_ns, record.frame, (src, record.src_port, dst, record.dst_port), message)
@@ -215,6 +283,10 @@ class Pump:
 
     def join(self, reader: FrameReader, at: int) -> int:
         """Put a fragment, which is in record `at`, to the others of its datagram: what it is now."""
+        if self.sieve is not None and self.sieve.takes_fragment(reader):
+            self.parts.clear()
+            self.more = 0
+            return KIND_NONE
         try:
             part = uncommon.part_of(self.octets(reader), reader.wire_len, reader.link_type)
         except uncommon.damage():

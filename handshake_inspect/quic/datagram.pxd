@@ -41,7 +41,7 @@ cdef class Datagram:
 @cython.locals(kinds=uint32_t)
 cdef unsigned int kind_of(unsigned int first, uint32_t version) noexcept nogil
 
-cdef bint is_known(uint32_t version) noexcept nogil
+cpdef bint is_known(uint32_t version) noexcept nogil
 
 @cython.locals(mixed=uint64_t, i=Py_ssize_t)
 cdef uint64_t mix(const unsigned char *data, Py_ssize_t at, Py_ssize_t length) noexcept nogil

@@ -43,8 +43,13 @@ def validator():
 def json_of(*sources, **options) -> bytes:
     """The JSON report of captures: files, or their bytes."""
     inputs = [io.BytesIO(source) if isinstance(source, bytes) else source for source in sources]
+    return written(engine.analyze(inputs, options=engine.Options(**options)))
+
+
+def written(report) -> bytes:
+    """A report as JSON."""
     out = io.BytesIO()
-    RENDERERS["json"](engine.analyze(inputs, options=engine.Options(**options)), out, Options())
+    RENDERERS["json"](report, out, Options())
     return out.getvalue()
 
 

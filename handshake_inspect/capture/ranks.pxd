@@ -1,0 +1,31 @@
+from libc.stdint cimport int64_t, uint64_t
+
+from handshake_inspect.capture.frames cimport FrameReader
+
+cdef int FRAME
+cdef int NEED_MORE
+cdef Py_ssize_t _PAGE
+
+cdef class PartReader(FrameReader):
+    cdef public FrameReader reader
+
+    cdef int take(self) except -1 nogil
+    cdef int take_buffer(self) except -1 with gil
+
+cdef class TimedReader(PartReader):
+    cdef readonly list pages
+    cdef int64_t[::1] _page
+    cdef Py_ssize_t _filled
+
+    cdef int step(self) except -1 nogil
+    cdef int note(self) except -1 nogil
+    cdef int _turn_page(self) except -1 with gil
+
+cdef class RankedReader(PartReader):
+    cdef const uint64_t[::1] _numbers
+    cdef uint64_t _count
+
+    cdef int step(self) except -1 nogil
+
+cdef class LooseReader(FrameReader):
+    cdef int step(self) except -1 nogil

@@ -1,0 +1,31 @@
+"""One trace in parts, on one machine or many: the same report as of one pass, byte for byte.
+
+Local first.  Each part is decoded where it lies (`scanning`), and says which 4-tuples it has.  A 4-tuple that one part
+alone has is tracked there (`tracking`); the segments of the others are moved to a tracker of their own, in the order of
+their frames.  Rows of all trackers are put together (`merging`) and judged once.  What else is known beyond one 4-tuple
+moves as well: datagrams of QUIC servers that several parts have, lookups of names, fragments, and paths on which some
+checksums are right and some are wrong (`sharing`).  Frames have their numbers of the whole trace from the start: ranks,
+which are counted without merging (`numbering`).
+
+A stage is a plain function of plain values; `analysis` calls them here, or has a scheduler call them.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handshake_inspect.capture.source import Input
+    from handshake_inspect.engine import Options, Progress
+    from handshake_inspect.report.model import Report
+
+
+def analyze(
+    inputs: Sequence[Input], client: Any, *, options: Options | None = None, progress: Progress | None = None
+) -> Report:
+    """Analyse captures as one trace, by the workers of a Dask client's cluster; the report is that of one process."""
+    from handshake_inspect.cluster import analysis, scheduler
+
+    return analysis.analyze(inputs, scheduler.Workers(client), options=options, progress=progress)

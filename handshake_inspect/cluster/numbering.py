@@ -1,0 +1,146 @@
+"""Numbers of frames in the whole trace, as ranks: no frame is merged with another.
+
+A merge gives the sensor whose next frame is the earliest, and of equal times that whose file was named first.  So a
+frame comes when the latest frame up to it in its own sensor does: its key is the running maximum of time and place of
+the file.  Its number is its place in its own sensor, and how many keys of other sensors are smaller.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from handshake_inspect.capture.merge import packed
+from handshake_inspect.cluster.parts import Part
+from handshake_inspect.cluster.scanning import NO_FRAME_NS, Scanned
+from handshake_inspect.verdicts.arrays import Keys, Times
+
+_PAGE = 1 << 16
+
+Key = tuple[int, int]  # time, and place of the file
+
+EARLIEST: Key = (NO_FRAME_NS, -1)
+
+
+class Outline(NamedTuple):
+    """What of a part is needed to number others: plain and small."""
+
+    sensor: int
+    numbers: int
+    last_ns: int | None  # time of its last frame that has one
+    stretches: tuple[tuple[int, int], ...]  # files: numbers before each, and its place
+    first: Key  # the key of its first frame, if nothing came before it
+    highest: Key  # of any of its frames, likewise
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a part begins in its sensor: numbers before it, the key so far, and the time of the last frame."""
+
+    before: int
+    key: Key
+    last_ns: int | None
+
+
+def outline(part: Part, scanned: Scanned) -> Outline:
+    """The outline of a part."""
+    stretches = tuple(zip(scanned.starts, part.places, strict=True))
+    keys = [EARLIEST]
+    if scanned.times is not None and scanned.count:
+        files = [(place, scanned.times[start:end]) for start, end, place in _bounds(stretches, scanned.count)]
+        keys = [(int(files[0][1][0]), files[0][0]), *((int(times.max()), place) for place, times in files)]
+    return Outline(part.sensor, scanned.count, scanned.last_ns, stretches, keys[0], max(keys))
+
+
+def _bounds(stretches: Sequence[tuple[int, int]], count: int) -> Iterator[tuple[int, int, int]]:
+    """Where files that use up any number begin and end, and their places."""
+    ends = [*(start for start, _ in stretches[1:]), count]
+    for (start, place), end in zip(stretches, ends, strict=True):
+        if end > start:
+            yield start, end, place
+
+
+def starts_of(outlines: Sequence[Outline]) -> list[Start]:
+    """Where each part begins; parts of a sensor are in their order."""
+    starts: list[Start] = []
+    known: dict[int, Start] = {}
+    for each in outlines:
+        start = known.get(each.sensor, Start(0, EARLIEST, None))
+        starts.append(start)
+        last_ns = start.last_ns if each.last_ns is None else each.last_ns
+        known[each.sensor] = Start(start.before + each.numbers, max(start.key, each.highest), last_ns)
+    return starts
+
+
+def rivals_of(at: int, outlines: Sequence[Outline], starts: Sequence[Start]) -> tuple[int, list[int]]:
+    """How many numbers of other sensors come before all of a part, and the parts among which its own are."""
+    mine, start = outlines[at], starts[at]
+    low, high = max(start.key, mine.first), max(start.key, mine.highest)
+    before, among = 0, []
+    for number, (other, begun) in enumerate(zip(outlines, starts, strict=True)):
+        if other.sensor == mine.sensor or not other.numbers:
+            continue
+        if max(begun.key, other.highest) < low:
+            before += other.numbers
+        elif max(begun.key, other.first) < high:
+            among.append(number)
+    return before, among
+
+
+class Running(NamedTuple):
+    """The keys of a part, running."""
+
+    ns: Times
+    place: Times
+
+
+def keys_of(outline: Outline, start: Start, times: Times) -> Running:
+    """The running maximum of time and place."""
+    ns, place = np.empty_like(times), np.empty_like(times)
+    key = start.key
+    for begin, end, rank in _bounds(outline.stretches, outline.numbers):
+        # Where a time is equal to that of the key so far, the place decides.
+        least = key[0] if rank > key[1] else key[0] + 1
+        mine = np.maximum.accumulate(times[begin:end])
+        held = mine < least
+        ns[begin:end] = np.where(held, key[0], mine)
+        place[begin:end] = np.where(held, key[1], rank)
+        key = int(ns[end - 1]), int(place[end - 1])
+    return Running(ns, place)
+
+
+def ranked(mine: Running, before: int, others: Sequence[Running]) -> Keys:
+    """The numbers of a part's frames: `before` of them come before all, and `others` lie among them."""
+    numbers = np.arange(before + 1, before + 1 + len(mine.ns), dtype=np.int64)
+    for other in others:
+        numbers += below(mine, other)
+    return numbers.astype(np.uint64)
+
+
+def below(mine: Running, other: Running) -> Times:
+    """How many of another sensor's keys are smaller than each of these."""
+    count = np.searchsorted(other.ns, mine.ns, side="left")
+    for place in np.unique(other.place).tolist():  # of equal times, those of earlier places
+        rows = np.flatnonzero(other.place == place)  # one behind the other
+        first, beyond = int(rows[0]), int(rows[-1]) + 1
+        stop = np.searchsorted(other.ns[first:beyond], mine.ns, side="right") + first
+        same = (stop > first) & (other.ns[np.maximum(stop - 1, 0)] == mine.ns) & (place < mine.place)
+        count = np.where(same, stop, count)
+    return count.astype(np.int64)
+
+
+def totals(outlines: Sequence[Outline]) -> int:
+    """How many numbers there are."""
+    return sum(each.numbers for each in outlines)
+
+
+def pages(sensors: Sequence[int], outlines: Sequence[Outline], ranks: Sequence[Any]) -> list[bytes]:
+    """The sensor of each number, in packed pages, as `Places` reads them; none where there are no ranks."""
+    if not ranks:
+        return []
+    marks = np.empty(totals(outlines), dtype=np.uint32)
+    for sensor, outline, own in zip(sensors, outlines, ranks, strict=True):
+        places = slice(own, own + outline.numbers) if isinstance(own, int) else (own - 1).astype(np.int64)
+        marks[places] = sensor
+    return [packed(marks[start : start + _PAGE]) for start in range(0, len(marks), _PAGE)]

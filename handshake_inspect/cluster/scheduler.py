@@ -1,0 +1,130 @@
+"""The stages called by the workers of a Dask cluster: `dask.distributed` is imported here, and nowhere else."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+from handshake_inspect.about import version
+from handshake_inspect.errors import CaptureError, ClusterError, UsageError
+
+LOCAL = "local:"
+ANSWERS_S = 10  # a scheduler answers within this, and has workers
+_MOST_WAYS = 16
+_FIX = "start one with `dask scheduler` and `dask worker`, or use --cluster local:4"
+
+
+@contextmanager
+def connected(where: str) -> Iterator[Any]:
+    """A client of a cluster: of the one at `tcp://…`, or of one of `local:N` processes, which ends with it."""
+    if where.startswith(LOCAL):
+        with _local(_processes(where)) as client:
+            yield client
+    else:
+        with _remote(where) as client:
+            yield client
+
+
+def _processes(where: str) -> int:
+    number = where.removeprefix(LOCAL)
+    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= 1024:
+        raise UsageError(f"--cluster {where}: say how many processes, as in local:4")
+    return int(number)
+
+
+@contextmanager
+def _local(processes: int) -> Iterator[Any]:
+    dask = _dask()
+    cluster = dask.LocalCluster(
+        n_workers=processes, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+    )
+    with cluster, dask.Client(cluster) as client:
+        yield client
+
+
+@contextmanager
+def _remote(where: str) -> Iterator[Any]:
+    dask = _dask()
+    try:
+        client = dask.Client(where, timeout=ANSWERS_S)
+    except ValueError as error:
+        raise ClusterError(f"{where}: is no address ({error}); write tcp://HOST:8786, or local:4") from None
+    except OSError as error:
+        raise ClusterError(f"{where}: no scheduler answers ({_reason(error)}); {_FIX}") from None
+    with client:
+        yield client
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong at first, which Dask wraps."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _dask() -> Any:
+    try:
+        import distributed  # noqa: PLC0415  few have it
+    except ImportError:
+        raise UsageError("a cluster needs dask.distributed: pip install 'handshake-inspect[dask]'") from None
+    return distributed
+
+
+class Workers:
+    """Has each stage called by the workers of a client's cluster; see `analysis.Runner`."""
+
+    def __init__(self, client: Any) -> None:
+        """Raises ClusterError where there are no workers, or some with another version of hsi."""
+        self.client = client
+        self.ways = min(_threads(client), _MOST_WAYS)
+        self._run = uuid4().hex
+        self._numbers = count()
+
+    def submit(self, stage: str, function: Callable[..., Any], *given: Any) -> Any:
+        """A future; the dashboard shows the stage by the key."""
+        key = f"hsi-{stage}-{self._run}-{next(self._numbers)}"
+        return self.client.submit(function, *given, key=key, pure=False)
+
+    def results(self, submitted: Sequence[Any], done: Callable[[int], object] | None = None) -> list[Any]:
+        """What the functions returned; values that are no futures are themselves."""
+        distributed = _dask()
+        try:
+            if done is not None:
+                places = {future.key: place for place, future in enumerate(submitted)}
+                for future in distributed.as_completed(submitted):
+                    if future.status == "finished":
+                        done(places[future.key])
+            return list(self.client.gather(list(submitted)))
+        except CaptureError as error:
+            raise CaptureError(f"{error} (says a worker: captures must lie where all workers can read them)") from error
+        except distributed.KilledWorker as error:
+            raise ClusterError(f"workers died again and again: {error}; give each more memory") from None
+        except (distributed.CancelledError, distributed.comm.CommClosedError) as error:
+            raise ClusterError(f"the scheduler is gone: {error or type(error).__name__}; start it again") from None
+
+    def item(self, submitted: Any, name: str) -> Any:
+        """An attribute of what a function returns, as a future."""
+        return self.submit(name, getattr, submitted, name)
+
+
+def _version_there() -> str:
+    """The version of hsi where this is called."""
+    return version()
+
+
+def _threads(client: Any) -> int:
+    """How many calls run at the same time."""
+    distributed = _dask()
+    try:
+        client.wait_for_workers(1, timeout=ANSWERS_S)
+        versions = client.run(_version_there)
+    except (OSError, distributed.TimeoutError):
+        raise ClusterError("the scheduler has no workers; start some with `dask worker`") from None
+    except ImportError as error:
+        raise ClusterError(f"a worker cannot import hsi ({error}); install handshake-inspect there") from None
+    others = sorted({each for each in versions.values() if each != version()})
+    if others:
+        raise ClusterError(f"workers have hsi {', '.join(others)}, and here it is {version()}; install the same")
+    return sum(map(int, client.nthreads().values()))

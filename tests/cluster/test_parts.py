@@ -1,0 +1,317 @@
+"""A trace in parts has the report of one pass, byte for byte: whatever it holds, and however it is cut."""
+
+import itertools
+import json
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import captures, frames, quic
+from support.captures import block, interface, packet, pcap, section, simple_packet, statistics
+from support.dns import CLIENT as DNS_CLIENT
+from support.dns import Talk
+from support.samples import DIRECTORY, SAMPLES
+from support.wire import MS, SECOND, START, Wire, written
+
+from handshake_inspect import engine
+from handshake_inspect.cluster import analysis, sharing, tracking
+from handshake_inspect.cluster.analysis import Here, analyze
+from handshake_inspect.errors import CaptureError
+
+HEADER = 24
+SENSORS = "abc"
+CLIENT, SERVER = ("192.0.2.1", 40000), ("198.51.100.2", 80)
+
+
+class Ways(Here):
+    """As if several workers followed what moves."""
+
+    ways = 3
+
+
+def check(paths, runner=None, least_part=0, **options):
+    """The same report, in parts and in one pass."""
+    given_options = engine.Options(**options)
+    expected = written(engine.analyze(paths, options=given_options))
+    assert written(analyze(paths, runner or Here(), options=given_options, least_part=least_part)) == expected
+    return expected
+
+
+def named(directory, number, sensor="a"):
+    return directory / f"{sensor * (1 + SENSORS.index(sensor))}_{number:05d}_20260101000000.pcap"
+
+
+def cut(octets, places, directory, sensor="a"):
+    """Files of one sensor, each with the header of the whole."""
+    ends = captures.records(octets)
+    bounds = [0, *sorted({place % len(ends) for place in places}), len(ends) - 1]
+    paths = []
+    for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
+        path = named(directory, number, sensor)
+        path.write_bytes(octets[:HEADER] + octets[ends[start] : ends[stop]])
+        paths.append(path)
+    return paths
+
+
+def dealt(octets, sensors, random):
+    """The records of a capture, dealt to several sensors in runs."""
+    ends = captures.records(octets)
+    parts = [bytearray(octets[:HEADER]) for _ in range(sensors)]
+    mine = 0
+    for start, stop in itertools.pairwise(ends):
+        if random.random() < 0.3:
+            mine = random.randrange(sensors)
+        parts[mine] += octets[start:stop]
+    return [bytes(part) for part in parts if len(part) > HEADER]
+
+
+def each_apart(taken, directory):
+    """A file for each frame."""
+    paths = []
+    for number, frame in enumerate(sorted(taken, key=lambda each: each[0])):
+        paths.append(named(directory, number))
+        paths[-1].write_bytes(pcap([frame], nano=True))
+    return paths
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_every_sample_in_three_parts(name, tmp_path):
+    octets = (DIRECTORY / f"{name}.pcap").read_bytes()
+    count = len(captures.records(octets)) - 1
+    check(cut(octets, [count // 3, 2 * count // 3], tmp_path))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(sorted(SAMPLES)),
+    sensors=st.integers(1, 3),
+    seed=st.integers(0, 1 << 16),
+    places=st.lists(st.integers(0, 1 << 20), max_size=8),
+    least_part=st.sampled_from([0, 0, 4000]),
+    runner=st.sampled_from([Here(), Ways()]),
+)
+def test_parts_of_several_sensors(tmp_path_factory, name, sensors, seed, places, least_part, runner):
+    octets = (DIRECTORY / f"{name}.pcap").read_bytes()
+    directory, random = tmp_path_factory.mktemp("parts"), Random(seed)
+    paths = [
+        path
+        for sensor, part in zip(SENSORS, dealt(octets, sensors, random), strict=False)
+        for path in cut(part, places, directory, sensor)
+    ]
+    random.shuffle(paths)
+    check(paths, runner, least_part)
+
+
+def test_a_single_file_is_a_part(tmp_path):
+    path = tmp_path / "cut.pcap"
+    path.write_bytes((DIRECTORY / "healthy-burst.pcap").read_bytes()[:-3])
+    assert b'"cut"' in check([path])
+
+
+# -- what is known beyond one 4-tuple ----------------------------------------------------------------------------------
+
+
+def spoiled(taken):
+    """The same segments with wrong checksums."""
+    return [(ns, frame[:50] + bytes([frame[50] ^ 0x5A]) + frame[51:]) for ns, frame in taken]
+
+
+def test_a_wrong_checksum_is_judged_by_a_right_one_of_another_part(tmp_path, monkeypatch):
+    """One connection has right checksums in one file, another of the same hosts wrong ones in the next."""
+    right = Wire(client=("192.0.2.77", 3999)).handshake().frames()
+    wrong = spoiled(Wire(client=("192.0.2.77", 4000), start=START + SECOND).handshake().frames())
+    paths = []
+    for number, taken in enumerate((right, wrong)):
+        paths.append(named(tmp_path, number))
+        paths[-1].write_bytes(pcap(taken, nano=True))
+    check(paths, Ways())
+    monkeypatch.setattr(sharing, "with_paths", lambda tuples, *_: tuples)
+    with pytest.raises(AssertionError):
+        check(paths)
+
+
+def test_paths_that_share_a_connection_are_followed_together():
+    """The doubt of one path moves a connection, and with it those that its other direction judges."""
+    rows = {number: sharing.np.array([(path, connection)], dtype=tracking.checks_of(NO_ROWS)[0].dtype)
+            for number, path, connection in ((0, 1, 10), (1, 1, 11), (2, 2, 11), (3, 2, 12))}  # fmt: skip
+    none = rows[0][:0]
+    tuples = sharing.np.zeros(0, dtype=sharing.np.uint64)
+    # Path 1 is in both parts; path 2 in the second alone, where connection 11 has both.
+    rights, wrongs = [rows[0], rows[2]], [none, sharing.np.concatenate([rows[1], rows[3]])]
+    assert sharing.with_paths(tuples, rights, wrongs).tolist() == [10, 11, 12]
+    assert sharing.with_paths(tuples, [none, rows[2]], [none, rows[3]]).tolist() == []
+
+
+NO_ROWS = tracking.Records.none().rows
+
+
+def fragments(at_each, *, ident=7):
+    """A segment with data in fragments of so many bytes."""
+    whole = frames.segment(CLIENT, SERVER, frames.ACK, seq=101, ack=501, payload=b"x" * 200, link=frames.raw)[20:]
+    places = range(0, len(whole), at_each)
+    return [
+        frames.ethernet(
+            frames.ipv4(
+                "192.0.2.1", "198.51.100.2", 6, whole[place : place + at_each], ident=ident, dont_fragment=False,
+                more_fragments=place + at_each < len(whole), fragment_offset=place,
+            )
+        )
+        for place in places
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [8, 64, 120])
+def test_fragments_that_lie_in_several_parts(tmp_path, monkeypatch, size):
+    """Also where the TCP header itself is split."""
+    opening = [
+        frames.segment(CLIENT, SERVER, frames.SYN, seq=100),
+        frames.segment(SERVER, CLIENT, frames.SYN | frames.ACK, seq=500, ack=101),
+        frames.segment(CLIENT, SERVER, frames.ACK, seq=101, ack=501),
+    ]
+    taken = [(START + n * MS, frame) for n, frame in enumerate([*opening, *fragments(size)])]
+    found = check(each_apart(taken, tmp_path))
+    assert b'"bytes":200' in found.replace(b" ", b"")
+    monkeypatch.setattr(analysis.scanning.Scan, "takes_fragment", lambda *_: False)
+    monkeypatch.setattr(tracking.Moves, "takes_fragment", lambda *_: False)
+    with pytest.raises(AssertionError):
+        check(each_apart(taken, tmp_path))
+
+
+def flow():
+    """A QUIC connection whose client moves to another address."""
+    moved = "192.0.2.99", 5000
+    made = quic.Flow().client(quic.initial(), least=1200).wait(MS)
+    made.server(quic.initial(from_server=True, scid=quic.SERVER_CID), quic.handshake(), least=1200).wait(MS)
+    made.client(quic.handshake(scid=b"")).wait(MS).client(quic.short()).wait(MS)
+    made.client(quic.short(), src=moved).wait(MS).server(quic.short(dcid=b""), dst=moved).wait(MS)
+    return made.error()
+
+
+def test_a_quic_connection_in_several_parts(tmp_path, monkeypatch):
+    paths = each_apart(flow().frames, tmp_path)
+    assert b'"quic_connections": []' not in check(paths)
+    monkeypatch.setattr(sharing, "shared_ends", lambda *_: (frozenset(), frozenset()))
+    with pytest.raises(AssertionError):
+        check(paths)
+
+
+def test_a_datagram_between_a_server_that_is_shared_and_one_that_is_not(tmp_path, monkeypatch):
+    """The client of one connection is itself a server: all servers are followed in one place then."""
+    taken = list(flow().frames)
+    other = quic.Flow(client=quic.SERVER, server=("203.0.113.7", 443))
+    other.now = taken[-1][0] + MS
+    taken += other.client(quic.initial(), least=1200).wait(MS).client(quic.short()).frames
+    check([*each_apart(taken[:3], tmp_path), file_of(tmp_path, 3, taken[3:])])
+    monkeypatch.setattr(sharing, "all_ends", lambda _: pytest.fail("nothing is mixed"))
+    with pytest.raises(pytest.fail.Exception, match="mixed"):
+        check([*each_apart(taken[:3], tmp_path), file_of(tmp_path, 3, taken[3:])])
+
+
+def file_of(directory, number, taken):
+    path = named(directory, number)
+    path.write_bytes(pcap(taken, nano=True))
+    return path
+
+
+def test_lookups_in_several_parts(tmp_path, monkeypatch):
+    """A query in one file, its answer in the next, and then the connection."""
+    talk = Talk().look_up("www.example.org", "198.51.100.2", tries=2).wait(MS)
+    taken = [*talk.taken, *Wire(client=(DNS_CLIENT, 4000), start=talk.now).handshake().frames()]
+    assert b"www.example.org" in check(each_apart(taken, tmp_path))
+    monkeypatch.setattr(tracking.Messages, "take", lambda *_: None)
+    with pytest.raises(AssertionError):
+        check(each_apart(taken, tmp_path))
+
+
+# -- what containers hold besides frames -------------------------------------------------------------------------------
+
+
+def syns(count, start=START):
+    """SYNs of one client, a millisecond apart."""
+    return [
+        (start + n * MS, frames.segment(("192.0.2.1", 4000 + n), ("198.51.100.2", 80), frames.SYN, seq=n + 1))
+        for n in range(count)
+    ]
+
+
+def test_records_that_only_use_up_a_number(tmp_path):
+    """Before, between and behind frames, and in a file of their own."""
+    journal, taken = block(9, b"x" * 4), syns(6)
+    shown = [packet(frame, ns) for ns, frame in taken]
+    files = {
+        "a_00000_20260101000000": [journal, shown[0], journal, shown[2], journal],
+        "a_00001_20260101000000": [journal, shown[4], journal],
+        "bb_00000_20260101000000": [shown[1], journal, shown[3], journal, journal, shown[5]],
+        "only": [journal, journal],
+    }
+    paths = []
+    for name, blocks in files.items():
+        paths.append(tmp_path / f"{name}.pcapng")
+        paths[-1].write_bytes(b"".join([section(), interface(resolution=9), *blocks]))
+    for order in itertools.permutations(paths):
+        check(order)
+
+
+def test_frames_without_a_time(tmp_path):
+    """They have that of the frame before, be it in another file."""
+    taken = syns(6)
+    shown = [packet(frame, ns) for ns, frame in taken]
+    bare = [simple_packet(frame) for _, frame in syns(3, START + SECOND)]
+    files = [[shown[0], bare[0]], [bare[1], shown[2]], [bare[2]], [shown[4]]]
+    paths = []
+    for number, blocks in enumerate(files):
+        paths.append(named(tmp_path, number).with_suffix(".pcapng"))
+        paths[-1].write_bytes(b"".join([section(), interface(resolution=9), *blocks]))
+    check(paths)
+    other = tmp_path / "other.pcapng"
+    other.write_bytes(b"".join([section(), interface(resolution=9), shown[1], shown[3], shown[5]]))
+    check([*paths, other])
+
+
+def test_what_files_say_of_themselves(tmp_path):
+    """Drops, when a capture ended, filters, link types, and damage in one of several files."""
+    taken = syns(4)
+    shown = [packet(frame, ns) for ns, frame in taken]
+    first = [section(), interface(resolution=9, filter_text=b"\0tcp"), shown[0], statistics(ifdrop=3, usrdeliv=1)]
+    second = [
+        section(),
+        interface(resolution=9),
+        shown[1],
+        statistics(end=START + 9 * SECOND, usrdeliv=1),
+        b"\x06\0\0\0\1\0\0\0" * 4,
+    ]
+    paths = [tmp_path / "a_00000_20260101000000.pcapng", tmp_path / "a_00001_20260101000000.pcapng"]
+    for path, blocks in zip(paths, (first, second), strict=True):
+        path.write_bytes(b"".join(blocks))
+    raw = tmp_path / "raw.pcap"
+    raw.write_bytes(pcap([(ns, frame[14:]) for ns, frame in taken[2:]], nano=True, link_type=101)[:-2])
+    capture = json.loads(check([*paths, raw]))["capture"]
+    assert {problem["kind"] for problem in capture["problems"]} >= {"damaged", "cut"}
+    assert (capture["dropped_by_kernel"], len(capture["link_types"]), capture["format"]) == (3, 2, "pcapng, pcap")
+
+
+def test_a_clock_that_goes_back_at_the_border_of_two_parts(tmp_path):
+    taken = syns(3)
+    paths = [file_of(tmp_path, 0, taken[1:]), file_of(tmp_path, 1, taken[:1])]
+    assert b"clock-backwards" in check(paths)
+
+
+@pytest.mark.parametrize("options", [{"setup": False}, {"names": False}, {"unanswered_ns": SECOND}])
+def test_options_are_those_of_one_pass(tmp_path, options):
+    octets = (DIRECTORY / "lookup.pcap").read_bytes()
+    check(cut(octets, [5, 20], tmp_path), **options)
+
+
+def test_a_file_that_grows_meanwhile(tmp_path, monkeypatch):
+    paths = cut((DIRECTORY / "healthy-burst.pcap").read_bytes(), [20], tmp_path)
+    plain = tracking.track
+
+    def grown(part, *rest):
+        with paths[1].open("ab") as file:
+            file.write(pcap(syns(1))[HEADER:])
+        return plain(part, *rest)
+
+    monkeypatch.setattr(tracking, "track", grown)
+    with pytest.raises(CaptureError, match="changed while it was read"):
+        analyze(paths, Here(), least_part=0)

@@ -1,0 +1,175 @@
+"""A Dask cluster gives the report of one process, and says what is wrong with it where it cannot."""
+
+import os
+import signal
+
+import pytest
+from support.captures import records
+from support.samples import DIRECTORY
+from support.wire import written
+
+import handshake_inspect
+from handshake_inspect import cluster
+from handshake_inspect.cluster import analysis, scheduler
+from handshake_inspect.errors import CaptureError, ClusterError, UsageError
+
+distributed = pytest.importorskip("distributed")
+PARTS = 4
+
+
+@pytest.fixture(scope="module")
+def workers():
+    """A client of two processes."""
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as local,
+        distributed.Client(local) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def ring(tmp_path):
+    """Files of one capture."""
+    octets = (DIRECTORY / "healthy-burst.pcap").read_bytes()
+    ends = records(octets)
+    bounds = [len(ends[:-1]) * n // PARTS for n in range(PARTS + 1)]
+    for number in range(PARTS):
+        path = tmp_path / f"ring_{number:05d}_20260101000000.pcap"
+        path.write_bytes(octets[:24] + octets[ends[bounds[number]] : ends[bounds[number + 1]]])
+    return sorted(tmp_path.iterdir())
+
+
+def test_the_report_of_two_workers_is_that_of_one_process(workers, ring, monkeypatch):
+    monkeypatch.setattr(analysis, "LEAST_PART", 0)
+    seen = []
+    report = cluster.analyze(ring, workers, progress=lambda *each: seen.append(each))
+    assert written(report) == written(handshake_inspect.analyze(*ring))
+    total = sum(path.stat().st_size for path in ring)
+    assert seen[-1] == (total, total)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_the_library_takes_a_client(workers, ring, monkeypatch):
+    monkeypatch.chdir(ring[0].parent)
+    report = handshake_inspect.analyze(ring[0].name, client=workers, names=False)
+    assert report.capture.sources == [ring[0].name]
+    assert written(report) == written(handshake_inspect.analyze(ring[0].name, names=False))
+    with ring[0].open("rb") as file, pytest.raises(UsageError, match="no open files"):
+        handshake_inspect.analyze(file, client=workers)
+
+
+class Killing(scheduler.Workers):
+    """Kills a worker when all parts were read for the first time."""
+
+    lost: frozenset[str] | None = None
+
+    def results(self, submitted, done=None):
+        found = super().results(submitted, done)
+        if self.lost is None:
+            address, process = next(iter(self.client.run(os.getpid).items()))
+            self.lost = frozenset(self.client.has_what(address)[address])
+            os.kill(process, signal.SIGKILL)
+        return found
+
+
+def test_a_worker_that_is_lost_costs_its_parts_only(workers, ring):
+    again = []
+
+    class Log(distributed.SchedulerPlugin):
+        def transition(self, key, start, finish, *_, **__):
+            if finish == "processing" and key.startswith("hsi-decode") and runner.lost is not None:
+                again.append(key)
+
+    runner = Killing(workers)
+    workers.cluster.scheduler.add_plugin(Log(), name="log")
+    try:
+        report = analysis.analyze(ring, runner, least_part=0)
+    finally:
+        workers.cluster.scheduler.remove_plugin("log")
+    assert written(report) == written(handshake_inspect.analyze(*ring))
+    assert again
+    assert set(again) <= runner.lost
+
+
+def test_the_dashboard_shows_the_stages(workers, ring):
+    stages = set()
+
+    class Log(distributed.SchedulerPlugin):
+        def transition(self, key, *_, **__):
+            stages.add(distributed.utils.key_split(key))
+
+    workers.cluster.scheduler.add_plugin(Log(), name="log")
+    try:
+        analysis.analyze(ring, scheduler.Workers(workers), least_part=0)
+    finally:
+        workers.cluster.scheduler.remove_plugin("log")
+    assert {"hsi-decode", "hsi-split", "hsi-track", "hsi-follow"} <= stages
+
+
+def test_a_worker_says_what_it_cannot_read(workers, ring, monkeypatch):
+    plain = analysis.parts_of
+    monkeypatch.setattr(analysis, "parts_of", lambda *given: [lost(part) for part in plain(*given)])
+    with pytest.raises(CaptureError, match=r"elsewhere.pcap: no such file.*where all workers can read"):
+        cluster.analyze(ring[:1], workers)
+
+
+def lost(part):
+    return type(part)(("/elsewhere.pcap",), part.places, part.sensor, part.size)
+
+
+def test_workers_of_another_version(workers, ring, monkeypatch):
+    monkeypatch.setattr(scheduler, "version", lambda: "0.0.1")
+    with pytest.raises(ClusterError, match=r"workers have hsi .*, and here it is 0\.0\.1; install the same"):
+        cluster.analyze(ring, workers)
+
+
+def test_a_scheduler_without_workers(monkeypatch):
+    monkeypatch.setattr(scheduler, "ANSWERS_S", 0.05)
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as local,
+        distributed.Client(local) as client,
+        pytest.raises(ClusterError, match="no workers; start some"),
+    ):
+        scheduler.Workers(client)
+
+
+def test_a_scheduler_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(scheduler, "ANSWERS_S", 0.2)
+    with (
+        pytest.raises(ClusterError, match=r"tcp://127.0.0.1:1: no scheduler answers \(.*refused\); start one with"),
+        scheduler.connected("tcp://127.0.0.1:1"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("local:0", "say how many processes, as in local:4"),
+        ("nowhere", "is no address"),
+    ],
+)
+def test_a_cluster_that_is_not_there(hsi, pcaps, where, said):
+    done = hsi("--cluster", where, pcaps / "lost-syn.pcap")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert said in done.stderr.decode()
+
+
+def test_the_command_has_processes_of_its_own(hsi, ring):
+    """Nothing is said on stderr, and no process stays behind."""
+    one, other = (hsi("-T", "json", *more, *ring) for more in ([], ["--cluster", "local:1"]))
+    assert (other.returncode, other.stderr, other.stdout) == (0, b"", one.stdout)
+
+
+def test_a_pipe_cannot_be_read_twice(hsi):
+    done = hsi("--cluster", "local:1", "-")
+    assert done.returncode == 2
+    assert b"standard input: cannot be read twice" in done.stderr
+
+
+def test_checks_are_made_by_a_cluster_and_live_ones_are_not(hsi, ring, workers):
+    address = workers.scheduler.address
+    assert hsi("check", "--cluster", address, "--max-refused", "0", *ring).returncode == 0
+    done = hsi("check", "--cluster", address, "--live", "-i", "lo")
+    assert done.returncode == 2
+    assert b"--cluster is for captures" in done.stderr
