@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import Column, Style, Table, heading
 from handshake_inspect.report.afterwards import Afterwards, Ended, Tally
-from handshake_inspect.wire.text import listing, plural, share
+from handshake_inspect.wire.text import duration, listing, plural, share
 
 _ENDED = {
     "fin": ("closed by FIN", "by the {} first"),
@@ -53,7 +53,7 @@ def subject(lives: Afterwards) -> str:
 
 def afterwards_columns(lives: Afterwards, style: Style) -> list[Column]:
     """The columns of the table."""
-    rows = [*_endings(lives.endings), *_counted(lives), *_waiting(lives)]
+    rows = [*_endings(lives.endings), *_counted(lives, style), *_waiting(lives)]
     how = [row.how for row in rows]
     examples = ["" if row.example is None else str(row.example) for row in rows]
     return [
@@ -77,11 +77,15 @@ def _endings(endings: list[Ended]) -> Iterator[_Row]:
         yield _Row(what, total, listing(who), min(each.example for each in alike))
 
 
-def _counted(lives: Afterwards) -> Iterator[_Row]:
-    for name, (what, noun, remark) in _TALLIES.items():
+def _counted(lives: Afterwards, style: Style) -> Iterator[_Row]:
+    for name, (what, noun, usual) in _TALLIES.items():
         tally: Tally | None = getattr(lives, name)
         if tally is not None:
             part = f" ({share(tally.segments, lives.segments)})" if name == "retransmissions" else ""
+            remark = usual
+            if name == "zero_windows" and lives.zero_window_ns:
+                remark = f"shut for {duration(lives.zero_window_ns, style.micro)}"
+                remark += " in all" if tally.connections > 1 else ""
             how = plural(tally.segments, noun) + part + (f"; {remark}" if remark else "")
             yield _Row(what, tally.connections, how, tally.example)
 

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from handshake_inspect.report.words import CloseHow, Count, ResetBy
+from handshake_inspect.report.words import CloseHow, Count, DurationNs, ResetBy
 
 
 class Ended(Struct, frozen=True, gc=False):
@@ -37,7 +37,8 @@ class Afterwards(Struct, frozen=True, gc=False):
     """The connections that were open at some time, `established` and `midstream`, after their handshakes.
 
     `segments` are all that both ends sent.  `endings` come most frequent first, and `time_wait` lists at most five
-    hosts, those with most connections in it first.  A tally is null where there was nothing to count.
+    hosts, those with most connections in it first.  A tally is null where there was nothing to count.  `zero_window_ns`
+    is how long windows were zero, of all of them together.
     """
 
     connections: Count
@@ -49,6 +50,7 @@ class Afterwards(Struct, frozen=True, gc=False):
     out_of_order: Tally | None = None
     duplicates: Tally | None = None
     time_wait: list[Holder] = []
+    zero_window_ns: DurationNs | None = None
 
 
 TALLIES = ("retransmissions", "zero_windows", "keep_alives", "out_of_order", "duplicates")

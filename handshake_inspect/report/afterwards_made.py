@@ -102,6 +102,7 @@ def added(kept: Afterwards | None, gone: Afterwards | None) -> Afterwards | None
         sorted(endings.values(), key=lambda ending: (-ending.connections, ending.example)),
         **{name: _sum(getattr(kept, name), getattr(gone, name)) for name in TALLIES},
         time_wait=kept.time_wait,
+        zero_window_ns=(kept.zero_window_ns or 0) + (gone.zero_window_ns or 0) or None,
     )
 
 
@@ -115,7 +116,7 @@ class _Count:
     """What is counted of connections, some at a time: their columns stay in a near cache, and are gone at once."""
 
     def __init__(self) -> None:
-        self._connections = self._segments = 0
+        self._connections = self._segments = self._shut_ns = 0
         self._endings: dict[Close, tuple[int, int]] = {}  # how many, and the lowest id
         self._tallies: dict[str, Tally] = {}
         self._most: dict[str, int] = {}  # segments of the examples of tallies
@@ -124,6 +125,7 @@ class _Count:
         """Count some more: how each ended, as a code with its meaning, and what both its ends `sent` by name."""
         self._connections += len(ids)
         self._segments += int(sent("frames").sum())
+        self._shut_ns += int(sent("zero_window_ns").sum())
         for code, close in meanings.items():
             mine = ids[codes == code]
             often, first = self._endings.get(close, (0, int(mine[0])))
@@ -151,6 +153,7 @@ class _Count:
             self._ended(),
             **self._tallies,
             time_wait=[Holder(ip, often) for ip, often in most_first[:HOLDERS]],
+            zero_window_ns=self._shut_ns or None,
         )
 
     def _ended(self) -> list[Ended]:

@@ -92,8 +92,22 @@ class AttemptColumns:
         """A field of connection rows."""
         return self.joined(self.c[name], self._alone(LONE_SYN, name), kind)
 
+    def shut_ns(self, who: Who) -> Array:
+        """How long the windows of the clients or servers were zero, up to their last segments."""
+        places = self.connection("aftermath")
+        known = np.flatnonzero(places)
+        side = self.connection("client")[known] ^ int(who == "server")
+        rows = self.trace.aftermaths[places[known] - 1]
+        since, before = (rows[name][np.arange(len(known)), side] for name in ("shut_since_ns", "shut_ns"))
+        lasting = np.maximum(self.connection("last_ns")[known] - since, 0)
+        shut = np.zeros(len(places), dtype=np.int64)
+        shut[known] = before + np.where(since, lasting, 0)
+        return shut
+
     def end(self, who: Who, name: str) -> Array:
-        """A field of the endpoint rows of the clients or servers."""
+        """A field of the endpoint rows of the clients or servers, or how long their windows were zero."""
+        if name == "zero_window_ns":
+            return self.shut_ns(who)
         rows = self.client if who == "client" else self.server
         return self.joined(rows[name], self._alone(_LONE[who], name))
 

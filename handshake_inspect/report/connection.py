@@ -158,6 +158,7 @@ class Direction(Struct, frozen=True, gc=False):
     duplicates: Count = 0
     keep_alives: Count = 0
     zero_windows: Count = 0
+    zero_window_ns: DurationNs = 0
 
 
 class ZeekAlias(Struct, frozen=True, gc=False):
@@ -285,3 +286,8 @@ class Connection(Struct, frozen=True, gc=False):
     def zero_windows(self) -> int:
         """Segments of either end with a zero window."""
         return self.client_to_server.zero_windows + self.server_to_client.zero_windows
+
+    @property
+    def zero_window_ns(self) -> int:
+        """How long the windows of both ends were zero."""
+        return self.client_to_server.zero_window_ns + self.server_to_client.zero_window_ns

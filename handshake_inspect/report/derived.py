@@ -72,4 +72,7 @@ DERIVED: dict[str, Derived] = {
             "zero_windows": "Segments with a zero window",
         }.items()
     },
+    "zero_window_ns": Derived(
+        "duration", "How long the windows of both ends were zero.", "", partial(_both, "zero_window_ns")
+    ),
 }

@@ -150,6 +150,7 @@ def _direction(who: Who) -> dict[str, Entry]:
             partial(_sent, who, "zero_windows"),
             "segments",
         ),
+        "zero_window_ns": Entry("How long its window was zero.", partial(_sent, who, "zero_window_ns")),
     }
 
 

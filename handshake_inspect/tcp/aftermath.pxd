@@ -37,6 +37,8 @@ cdef void observe(
     Table table, Py_ssize_t i, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side, int64_t before_ns
 ) noexcept nogil
+@cython.locals(since_ns=int64_t, aftermath="rows.Aftermath *")
+cdef void note_shut(Table table, rows.Connection *connection, segment.Segment *segment, int side) noexcept nogil
 @cython.locals(seen="unsigned int")
 cdef bint is_quiet(rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
 @cython.locals(aftermath="rows.Aftermath *")

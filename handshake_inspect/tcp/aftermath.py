@@ -69,6 +69,19 @@ def observe(
         note_waiting(connection, aftermath, sender, peer, segment, side)
 
 
+def note_shut(table: Any, connection: Any, segment: Any, side: int) -> None:
+    """Its window is zero, or no longer: how long the other end may not send."""
+    if not table.new_aftermath(connection):
+        return
+    aftermath = rows.aftermath_at(table.aftermaths, connection.aftermath - 1)
+    since_ns = aftermath.shut_since_ns[side]
+    if segment.window == 0 and since_ns == 0:
+        aftermath.shut_since_ns[side] = segment.ts_ns
+    elif segment.window and since_ns:
+        aftermath.shut_ns[side] += max(segment.ts_ns - since_ns, 0)
+        aftermath.shut_since_ns[side] = 0
+
+
 def is_quiet(sender: Any, peer: Any) -> bool:
     """Whether each end has acknowledged all that the other one sent."""
     seen = TRAIT_SEEN | TRAIT_ACKS

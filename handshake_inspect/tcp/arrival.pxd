@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport (
     acceptance,
+    aftermath,
     closing,
     endpoint,
     final_ack,

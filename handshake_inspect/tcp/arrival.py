@@ -8,6 +8,7 @@ from typing import Any
 
 from handshake_inspect.tcp import (
     acceptance,
+    aftermath,
     closing,
     endpoint,
     final_ack,
@@ -138,6 +139,8 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         closing.on_hole_filled(connection, sender, peer, segment)
         if sender.traits & TRAIT_FIN:
             has_fin = 0
+    if segment.window == 0 or (sender.window == 0 and connection.aftermath):
+        aftermath.note_shut(table, connection, segment, side)
     endpoint.note_window(sender, segment)
     if segment.payload_len and kind != PROBE:
         connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA

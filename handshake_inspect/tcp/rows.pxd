@@ -189,6 +189,8 @@ cdef struct Aftermath:
     int64_t probe_ns[2]
     int64_t probed_ns[2]
     int64_t probe_idle_ns[2]
+    int64_t shut_since_ns[2]
+    int64_t shut_ns[2]
     uint32_t resumed_seq
     uint32_t seq[2]
     uint32_t frame[2]

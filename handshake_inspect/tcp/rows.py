@@ -271,6 +271,8 @@ class Aftermath(ctypes.Structure):
         ("probe_ns", ctypes.c_int64 * 2),  # the first keep-alive that nothing answered yet
         ("probed_ns", ctypes.c_int64 * 2),  # and the last
         ("probe_idle_ns", ctypes.c_int64 * 2),  # the pause before them
+        ("shut_since_ns", ctypes.c_int64 * 2),  # since when its window is zero, 0 while it is open
+        ("shut_ns", ctypes.c_int64 * 2),  # and for how long it was before that
         ("resumed_seq", ctypes.c_uint32),  # of the segment that ended the last pause
         ("seq", ctypes.c_uint32 * 2),  # the first byte of the repeated segment
         ("frame", ctypes.c_uint32 * 2),  # of its last copy; the low 32 bits, as all here

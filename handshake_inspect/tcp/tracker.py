@@ -156,6 +156,7 @@ class Tracker:
             segment.flags & (ACK | SYN | FIN | RST) != ACK
             or segment.seq != sender.snd_nxt
             or segment.window == 0
+            or sender.window == 0
             or (sender.traits | peer.traits) & TRAIT_HOLE
             or segment.notes & NOTE_NOT_PLAIN
             or segment.ts_ns - connection.last_ns >= PAUSE_NS

@@ -14,7 +14,7 @@ from handshake_inspect.render.examples import examples, kind_of
 from handshake_inspect.render.finding_lines import figures
 from handshake_inspect.render.layout import Style
 from handshake_inspect.render.text import TROUBLE_SEEN
-from handshake_inspect.report.model import Endpoint, Evidence, Finding, Problem
+from handshake_inspect.report.model import Direction, Endpoint, Evidence, Finding, Problem
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -246,3 +246,10 @@ def test_what_to_type_next_is_what_can_be_typed():
     assert "next:" not in as_text(saw)
     assert as_text(saw, saved="a b.pcapng").splitlines()[-1] == "next: hsi explain 'a b.pcapng' 0  segment by segment"
     assert "next: hsi explain eth0 0" in as_text(report([connection(0)], sources=["eth0"], format="pcap"))
+
+
+def test_afterwards_say_how_long_windows_were_shut():
+    shut = Direction(zero_windows=2, zero_window_ns=1_370_000_000)
+    lines = as_text(report([connection(n, server_to_client=shut) for n in range(2)])).splitlines()
+    (line,) = (line for line in lines if line.startswith("  zero window "))
+    assert line.endswith("4 segments; shut for 2.74 s in all")

@@ -126,7 +126,29 @@ def test_a_zero_window_and_its_probes():
     connection = wire.connection()
     assert counted(wire) == NONE
     assert connection["server_to_client"]["zero_windows"] == 4
+    assert connection["server_to_client"]["zero_window_ns"] == 1400 * MS + 7 * wire.delay  # each segment takes it
+    assert connection["client_to_server"]["zero_window_ns"] == 0
     assert connection["close"]["how"] == "open"
+
+
+@pytest.mark.parametrize("opens", ["A", "data", None])
+def test_how_long_a_window_was_zero(opens):
+    """Until it opens, whatever opens it, else until the last segment; opened for a while it does not count."""
+    wire = opened()
+    for _ in range(2):
+        wire.client.data(1000)
+        wire.server.ack(window=0)
+        wire.wait(300 * MS)
+        if opens == "A":
+            wire.server.ack(window=500)
+        elif opens:
+            wire.server.data(10)
+        else:
+            wire.client.data(1, seq=wire.client.snd_nxt - 1)
+            break
+        wire.wait(900 * MS)
+    shut = 2 * (300 * MS + wire.delay) if opens else 300 * MS  # captured beside the client, whose segments take no time
+    assert wire.connection()["server_to_client"]["zero_window_ns"] == shut
 
 
 def test_a_window_probe_of_a_byte_is_sent_again_with_the_rest():
