@@ -18,6 +18,7 @@ from handshake_inspect.tcp cimport (
     wireshark,
 )
 from handshake_inspect.tcp.table cimport Table
+from handshake_inspect.wire cimport seqspace
 
 cdef uint64_t FACT_ACKED
 cdef uint64_t FACT_CLIENT_DATA
@@ -63,6 +64,7 @@ cdef bint on_segment(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
     int side
 ) noexcept nogil
+cdef void note_dropped(rows.Connection *connection, rows.Endpoint *sender, seg.Segment *segment) noexcept nogil
 @cython.locals(dead=bint, again=bint)
 cdef bint on_acknowledgment(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,

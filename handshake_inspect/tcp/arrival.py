@@ -48,6 +48,7 @@ from handshake_inspect.tcp.facts import (
     VOID,
 )
 from handshake_inspect.tcp.transitions import SENT_RST
+from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32
 
 
@@ -74,8 +75,11 @@ def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
         if begun and sender.traits & TRAIT_ISS:
             order.open_before(table, connection, sender, segment, side, first)
         wireshark.complete(connection, segment)
-        if segment.flags & ACK and opening.is_answer(connection, sender, peer, segment):
-            endpoint.note_ack(sender, peer, segment)
+        if segment.flags & ACK:
+            if opening.is_answer(connection, sender, peer, segment):
+                endpoint.note_ack(sender, peer, segment)
+            else:
+                note_dropped(connection, sender, segment)
     if verdict == PROVISIONAL:
         incarnations.keep_provisional(table, connection, segment, EMBRYO_PROVISIONAL)
         return OURS
@@ -108,9 +112,7 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         closing.forget_unsent(connection, sender, peer, segment)
     worth = acceptance.worth(connection, sender, peer, segment, side)
     if worth == VOID:
-        if not connection.facts & FACT_RST:
-            sender.before_rst_nxt = segment.ack
-            sender.checks |= CHECK_DROPPED
+        note_dropped(connection, sender, segment)
         return False
     endpoint.begin(sender, segment)
     if connection.facts & (FACT_RST | FACT_RST_IGNORED):
@@ -146,7 +148,14 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA
     if has_fin:
         closing.on_fin(connection, sender, peer, segment, side)
-    return True
+    return not (segment.payload_len and peer.window == 0 and peer.zero_windows)  # for which there is no room
+
+
+def note_dropped(connection: Any, sender: Any, segment: Any) -> None:
+    """Remember an old or wrong acknowledgment: who has no connection answers it with a RST of that number."""
+    if not connection.facts & FACT_RST:
+        sender.before_rst_nxt = segment.ack
+        sender.checks |= CHECK_DROPPED
 
 
 def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, worth: int) -> bool:
@@ -161,6 +170,8 @@ def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segme
         return True
     if not final_ack.on_ack(table, connection, sender, peer, segment, side):
         return False
+    if sender.traits & TRAIT_ACKS and seqspace.seq_lt(segment.ack, sender.last_ack):
+        note_dropped(connection, sender, segment)
     if acceptance.is_doubt_over(peer, segment):
         closing.fin_taken(connection, peer, sender, segment, side ^ 1)
     if worth == ACCEPTED:

@@ -214,7 +214,8 @@ def on_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         repeated_fin(connection, sender, peer, segment)
         return
     note_fin(connection, sender, segment, (segment.seq + segment.payload_len + 1) & MASK32, side)
-    crossing = peer.traits & TRAIT_FIN and not peer.traits & TRAIT_FIN_ACKED
+    # Where nothing has shown yet that the peer's FIN did not come, the two are crossing.
+    crossing = peer.traits & (TRAIT_FIN | TRAIT_FIN_ACKED) == TRAIT_FIN and sender.state == CLOSE_WAIT
     if crossing:
         endpoint.apply(sender, FIN_WAS_LOST)
     endpoint.apply(sender, SENT_FIN)
@@ -251,7 +252,7 @@ def is_fin_refuted(sender: Any, peer: Any, segment: Any) -> bool:
     """Whether what is next in order cannot be with a FIN that the peer has not taken: another FIN, or payload."""
     if sender.traits & (TRAIT_FIN | TRAIT_FIN_ACKED) != TRAIT_FIN or not peer.traits & TRAIT_ACKS:
         return False
-    if peer.state not in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2):
+    if peer.state not in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2) or has_acked(peer, sender.fin_seq):
         return False
     low = expected_of(sender, peer)
     end = (segment.seq + segment.payload_len) & MASK32

@@ -70,6 +70,9 @@ cdef bint client_ack(
     segment.Segment *segment
 ) noexcept nogil
 @cython.locals(first=uint32_t)
+cdef bint acknowledges_alternate(
+    rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
+) noexcept nogil
 cdef void turn_to_other_isn(rows.Connection *connection, rows.Endpoint *server) noexcept nogil
 @cython.locals(accepted=uint32_t, beyond=bint)
 cdef bint note_later(

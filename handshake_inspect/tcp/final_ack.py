@@ -85,7 +85,7 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
                 endpoint.apply(server, GOT_ACK_OF_SYN)
         elif facts & FACT_SIMULTANEOUS:
             endpoint.apply(client, SENT_ACK)
-        if facts & FACT_ISN_CHANGED and segment.ack == (connection.alternate_iss + 1) & MASK32:
+        if facts & FACT_ISN_CHANGED and acknowledges_alternate(connection, server, segment):
             connection.facts |= FACT_BOTH_ACKED
             renumbering.learn_proxy(table, connection, server, segment)
         return True
@@ -118,6 +118,13 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
         endpoint.apply(client, SENT_ACK)
         endpoint.apply(server, GOT_ACK_OF_SYN)
     return True
+
+
+def acknowledges_alternate(connection: Any, server: Any, segment: Any) -> bool:
+    """Whether the client acknowledges the other ISN, which is no number of what the server sent after the first."""
+    if segment.ack != (connection.alternate_iss + 1) & MASK32:
+        return False
+    return seqspace.seq_lt(segment.ack, server.iss) or seqspace.seq_gt(segment.ack, server.snd_nxt)
 
 
 def turn_to_other_isn(connection: Any, server: Any) -> None:

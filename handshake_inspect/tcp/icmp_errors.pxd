@@ -8,6 +8,7 @@ from handshake_inspect.tcp.table cimport Table
 cdef uint64_t FACT_ACKED
 cdef uint64_t FACT_ICMP
 cdef uint64_t FACT_RST
+cdef uint64_t FACT_SERVER_DATA
 cdef uint64_t FACT_SIMULTANEOUS
 cdef uint64_t FACT_SYN
 cdef uint64_t FACT_SYNACK
@@ -18,7 +19,10 @@ cdef uint32_t MASK32
 
 cdef bint is_too_big(segment.Segment *segment) noexcept nogil
 cdef bint is_undeliverable(segment.Segment *segment) noexcept nogil
-@cython.locals(facts=uint64_t, retries="rows.Retries *")
+cdef bint is_of_opening(
+    rows.Connection *connection, rows.Endpoint *quoted, segment.Segment *segment
+) noexcept nogil
+@cython.locals(facts=uint64_t, accepted=bint, retries="rows.Retries *")
 cdef void on_error(
     Table table, rows.Connection *connection, rows.Endpoint *quoted, segment.Segment *segment, int side
 ) noexcept nogil

@@ -11,7 +11,15 @@ in IPv6 (not at "no route" and "address unreachable").  Where both ends opened, 
 from typing import Any
 
 from handshake_inspect.tcp import aftermath, endpoint, rows
-from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_ICMP,
+    FACT_RST,
+    FACT_SERVER_DATA,
+    FACT_SIMULTANEOUS,
+    FACT_SYN,
+    FACT_SYNACK,
+)
 from handshake_inspect.tcp.transitions import GOT_ERROR, TcpState
 from handshake_inspect.wire.const import MASK16, MASK32
 
@@ -32,6 +40,13 @@ def is_undeliverable(segment: Any) -> bool:
     return segment.icmp_type == 4 or (segment.icmp_type == 1 and segment.icmp_code in (1, 4, 5, 6))
 
 
+def is_of_opening(connection: Any, quoted: Any, segment: Any) -> bool:
+    """Whether it quotes a SYN-ACK, or a challenge ACK of an end that has a socket already: both ends opened."""
+    if segment.seq == quoted.iss:
+        return True
+    return connection.facts & FACT_SIMULTANEOUS != 0 and segment.seq == (quoted.iss + 1) & MASK32
+
+
 def on_error(table: Any, connection: Any, quoted: Any, segment: Any, side: int) -> None:
     """An error that quotes a segment which endpoint `quoted` sent."""
     if is_too_big(segment):
@@ -40,8 +55,9 @@ def on_error(table: Any, connection: Any, quoted: Any, segment: Any, side: int) 
     if connection.icmp_count < MASK16:
         connection.icmp_count += 1
     facts = connection.facts
-    if quoted.state == SYN_RECEIVED and not facts & FACT_RST and segment.seq == quoted.iss:
-        if facts & FACT_SIMULTANEOUS or is_undeliverable(segment):
+    if quoted.state == SYN_RECEIVED and not facts & FACT_RST and is_of_opening(connection, quoted, segment):
+        accepted = facts & FACT_SERVER_DATA != 0  # Fast Open: the application has it, and the error is a soft one
+        if facts & FACT_SIMULTANEOUS or (not accepted and is_undeliverable(segment)):
             endpoint.apply(quoted, GOT_ERROR)
         return
     if not facts & FACT_SYN or facts & (FACT_SYNACK | FACT_ACKED | FACT_RST):

@@ -36,8 +36,7 @@ cdef int PROVISIONAL
 cdef int PROVISIONAL_ANSWERED
 cdef int SUCCESSOR
 cdef unsigned int EMBRYO_SUCCESSOR
-cdef unsigned int CLOSING
-cdef unsigned int LAST_ACK
+cdef unsigned int FIN_WAIT_1
 cdef unsigned int TIME_WAIT
 cdef int64_t TIME_WAIT_NS
 cdef int64_t CLOCKS_DIFFER_NS

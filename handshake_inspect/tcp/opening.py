@@ -63,8 +63,7 @@ from handshake_inspect.tcp.transitions import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
 
-CLOSING = int(TcpState.CLOSING)
-LAST_ACK = int(TcpState.LAST_ACK)
+FIN_WAIT_1 = int(TcpState.FIN_WAIT_1)
 TIME_WAIT = int(TcpState.TIME_WAIT)
 TIME_WAIT_NS = 60_000_000_000  # of Linux: who keeps it longer answers
 CLOCKS_DIFFER_NS = 100_000_000  # of two capture points, no more than that
@@ -124,10 +123,10 @@ def is_over(connection: Any, sender: Any, peer: Any) -> bool:
 def successor_of(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) -> int:
     """A SYN after the end: another incarnation, unless the other end may still keep the old one.
 
-    In CLOSING and LAST-ACK that answers with a challenge ACK, and nothing changes (RFC 9293 section 3.10.7.4).  In
-    TIME-WAIT it may accept the SYN, or do likewise (section 3.6.1, RFC 6191).
+    In CLOSING and LAST-ACK, and where the FIN was not taken, that answers with a challenge ACK, and nothing changes
+    (RFC 9293 section 3.10.7.4).  In TIME-WAIT it may accept the SYN, or do likewise (section 3.6.1, RFC 6191).
     """
-    if connection.facts & FACT_RST or peer.state not in (CLOSING, LAST_ACK, TIME_WAIT):
+    if connection.facts & FACT_RST or not FIN_WAIT_1 <= peer.state <= TIME_WAIT:
         return NEW_INCARNATION
     if peer.state == TIME_WAIT and segment.ts_ns - connection.time_wait_ns >= TIME_WAIT_NS:
         return NEW_INCARNATION
@@ -347,6 +346,7 @@ def other_isn(table: Any, connection: Any, server: Any, client: Any, segment: An
     rtt.note_other_syn_ack(table, connection, segment)
     if not facts & (FACT_ACKED | FACT_RST):
         connection.last_synack_ns = segment.ts_ns
+        endpoint.apply(server, SENT_SYN_ACK)  # where an error had ended the request
     return OURS
 
 

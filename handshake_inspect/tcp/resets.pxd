@@ -27,9 +27,11 @@ cdef uint64_t FACT_SYNACK_AFTER_ACK
 cdef uint64_t FACT_SYNACK_AFTER_RST
 cdef uint64_t FACT_UNSEEN_DATA
 cdef unsigned int CHECK_DROPPED
+cdef unsigned int CHECK_FIN_UNSEEN
 cdef unsigned int CHECK_WENT_ON
 cdef unsigned int TRAIT_ACKS
 cdef unsigned int TRAIT_FIN
+cdef unsigned int TRAIT_HOLE
 cdef unsigned int TRAIT_ISS
 cdef unsigned int TRAIT_SEEN
 cdef unsigned int GOT_RST
@@ -42,6 +44,7 @@ cdef unsigned int FIN
 cdef unsigned int MASK16
 cdef uint32_t MASK32
 cdef uint64_t MASK64
+cdef unsigned int SYN
 cdef unsigned int SYN_SENT
 cdef unsigned int SYN_RECEIVED
 cdef unsigned int TIME_WAIT

@@ -5,6 +5,7 @@ from typing import Any
 from handshake_inspect.tcp import endpoint, final_ack, opening
 from handshake_inspect.tcp.facts import (
     CHECK_DROPPED,
+    CHECK_FIN_UNSEEN,
     CHECK_WENT_ON,
     FACT_ABORTED,
     FACT_ACKED,
@@ -29,6 +30,7 @@ from handshake_inspect.tcp.facts import (
     FACT_UNSEEN_DATA,
     TRAIT_ACKS,
     TRAIT_FIN,
+    TRAIT_HOLE,
     TRAIT_ISS,
     TRAIT_SEEN,
 )
@@ -41,7 +43,7 @@ from handshake_inspect.tcp.transitions import (
     TcpState,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
 
 SYN_SENT = int(TcpState.SYN_SENT)
 SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
@@ -122,6 +124,7 @@ def is_denial(connection: Any, server: Any, client: Any, segment: Any) -> bool:
         and client.traits & TRAIT_ACKS != 0
         and segment.seq == client.last_ack
         and segment.seq != (server.iss + 1) & MASK32
+        and (not server.traits & TRAIT_FIN or server.checks & CHECK_FIN_UNSEEN != 0)
     )
 
 
@@ -169,7 +172,7 @@ def is_challenge_at_last(connection: Any, client: Any, server: Any, segment: Any
         and not connection.facts & (FACT_SYNACK | FACT_ACKED)
         and not segment.flags & ACK
         and segment.seq == server.last_ack
-        and server.frames == 1
+        and (server.frames == 1 or not connection.facts & FACT_SERVER_DATA)
         and client.bytes == connection.syn_payload
     )
 
@@ -207,6 +210,8 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
         return offset == 0  # its SYN-ACK acknowledges all that it has
     if target.state == TIME_WAIT:
         return offset >= 0 and seqspace.seq_le(segment.seq, sender.snd_nxt)  # Linux takes a RST at RCV.NXT only
+    if target.window == 0 and target.zero_windows and (segment.payload_len or segment.flags & SYN):
+        return False  # into no window goes nothing that takes room
     if offset < 0:
         # A host that forgot the connection answers an old ACK with its number, from before its FIN.
         return (
@@ -249,8 +254,8 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
 
     The host that it claims to be from goes on: forged.  Its target carries on, which must be distinguished from
     segments already under way (it acknowledges what was sent after the RST, or it still sends when the RST must long
-    have arrived): ignored.  So is a RST beyond all that its sender sent, which draws a challenge ACK: that only
-    repeats the acknowledgment of those (RFC 5961 section 3.2).
+    have arrived): ignored.  So is a RST beyond all that its sender sent, or beyond missing bytes, which draws a
+    challenge ACK: that only repeats the acknowledgment of what came before (RFC 5961 section 3.2).
     """
     if side == connection.rst_side:
         if goes_on(connection, sender, segment):
@@ -270,7 +275,7 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
     challenge = (
         segment.flags & (ACK | FIN) == ACK
         and segment.payload_len == 0
-        and segment.ack == peer.before_rst_nxt
+        and (segment.ack == peer.before_rst_nxt or (peer.traits & TRAIT_HOLE and segment.ack == peer.contiguous))
         and seqspace.seq_gt(connection.rst_seq, segment.ack)
     )
     if late or challenge or (news and peer.traits & TRAIT_SEEN):

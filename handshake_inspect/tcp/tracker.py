@@ -393,6 +393,8 @@ class Tracker:
             and facts & (FACT_RST | FACT_RST_IGNORED | FACT_UNANSWERED | FACT_RENUMBERED) == 0
             and facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) != FACT_SYNACK_AFTER_ACK
             and (sender.traits & peer.traits & TRAIT_SEEN) != 0
+            and sender.window != 0
+            and peer.window != 0
             and (sender.zeek_letters & peer.zeek_letters & ZEEK_ESTABLISHED) != 0
         )
         connection.quick = over | ready * QUICK

@@ -2,8 +2,8 @@
 
 What the kernel answers is in the device's queue as soon as a segment was written to it: nothing here waits.  The clock
 is the capture's own: it runs on by itself and is put forward before each segment, as if the path had a delay, so that
-captures look like others and take no time to make.  After each frame `/proc/net/tcp` says in which state the kernel's
-end is.
+captures look like others and take no time to make.  Only with `timers` does time really pass, so that the kernel sends
+again what is not acknowledged.  After each frame `/proc/net/tcp` says in which state the kernel's end is.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import os
 import random
+import select
 import socket
 import struct
 import subprocess
@@ -22,9 +23,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "pcaps"))
 
 from lab.packet import ACK, FIN, RST, SYN, Segment, parse
+from support.frames import icmp_error, raw
 
 CLONE_NEWNET = 0x40000000
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
@@ -32,8 +35,9 @@ LINGER_0 = struct.pack("ii", 1, 0)
 TOTAL_RETRANS = 100  # offset of tcpi_total_retrans
 OURS = {4: "10.9.0.1", 6: "fd09::1"}
 THEIRS = {4: "10.9.0.2", 6: "fd09::2"}
-LISTENS, CLOSED_PORT = 8080, 8081
+LISTENS, CLOSED_PORT, FULL, DEFERS = 8080, 8081, 8082, 8083
 MASK = 0xFFFFFFFF
+FAST_OPEN_EVERYWHERE = 0x607  # both ends, without cookies, for all listeners
 STATES = {
     0x01: "ESTABLISHED", 0x02: "SYN_SENT", 0x03: "SYN_RECEIVED", 0x04: "FIN_WAIT_1", 0x05: "FIN_WAIT_2",
     0x06: "TIME_WAIT", 0x08: "CLOSE_WAIT", 0x09: "LAST_ACK", 0x0B: "CLOSING", 0x0C: "SYN_RECEIVED",
@@ -54,7 +58,8 @@ def unshare() -> None:
 class Kernel:
     """The kernel of this machine, behind a TUN device in a network namespace that only this process has."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, timers: bool = False) -> None:
+        self.timers = timers
         unshare()
         self.device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(self.device, TUNSETIFF, struct.pack("16sH", b"tun0", IFF_TUN | IFF_NO_PI))
@@ -63,10 +68,11 @@ class Kernel:
             "ip link set lo up", "ip link set tun0 up",
         ):  # fmt: skip
             subprocess.run(command.split(), check=True, capture_output=True)
-        for name in ("tcp_syncookies", "tcp_fastopen"):
-            Path("/proc/sys/net/ipv4", name).write_text("0")
+        self.set("tcp_syncookies", 0)
+        self.set("tcp_fastopen", FAST_OPEN_EVERYWHERE)  # of listeners it must be known when they begin
         self.tables = {4: Path("/proc/thread-self/net/tcp"), 6: Path("/proc/thread-self/net/tcp6")}
         self.listeners = {version: self.listen(version) for version in (4, 6)}
+        self.set("tcp_fastopen", 0)
         self.ahead_ns = 0
         self.port = 20_000  # of the end that is played, another one each time
 
@@ -80,6 +86,13 @@ class Kernel:
         listener.bind((OURS[version], LISTENS))
         listener.listen(1024)
         return listener
+
+    def set(self, name: str, value: object) -> None:
+        Path("/proc/sys/net/ipv4", name).write_text(str(value))
+
+    def waits(self, seconds: float) -> bool:
+        """Whether the kernel sends something within that time."""
+        return bool(select.select([self.device], [], [], max(seconds, 0))[0])
 
     @property
     def now_ns(self) -> int:
@@ -170,11 +183,22 @@ class Play:
             <= (self.peer_nxt - (self.acknowledged or self.peer_iss)) & MASK
         ):
             self.acknowledged = segment.ack
-        packet = segment.packet()
+        return self.put(segment.packet())
+
+    def inject(self, packet: bytes) -> Play:
+        """A packet of the path, or one that was sent before."""
+        self.pause()
+        return self.put(packet)
+
+    def put(self, packet: bytes) -> Play:
         self.taken.append(Taken(self.kernel.now_ns, packet, False))
         os.write(self.kernel.device, packet)
         self.collect()
         return self
+
+    def complain(self, kind: int, code: int, quoted: bytes) -> Play:
+        """An ICMP error of a router about a packet of the kernel."""
+        return self.inject(icmp_error(quoted, type=kind, code=code, link=raw))
 
     def options(self, flags: int, tsval: int | None) -> bytes:
         made = b"\x02\x04\x05\xb4" if flags & SYN else b""
@@ -192,12 +216,17 @@ class Play:
 
     # -- the kernel's end
 
-    def connect(self) -> Play:
+    def connect(self, payload: bytes = b"") -> Play:
+        """Open actively, with Fast Open if there is payload."""
         self.actively = True
         self.sock = self.kernel.socket(self.version)
         self.pause()
+        server = THEIRS[self.version], self.theirs
         with contextlib.suppress(BlockingIOError):
-            self.sock.connect((THEIRS[self.version], self.theirs))
+            if payload:
+                self.sock.sendto(payload, socket.MSG_FASTOPEN, server)
+            else:
+                self.sock.connect(server)
         self.ours = self.sock.getsockname()[1]
         self.collect()
         return self
@@ -250,10 +279,20 @@ class Play:
 
     def pause(self) -> None:
         """The clock goes on: longer than a copy of a packet takes, shorter than any timer."""
-        self.kernel.ahead_ns += self.dice.randrange(60_000_000, 150_000_000)
+        wait_ns = self.dice.randrange(60_000_000, 150_000_000)
         self.clock += 100
+        if self.kernel.timers:
+            self.idle(wait_ns / 1e9)
+            return
+        self.kernel.ahead_ns += wait_ns
         if self.timestamps:
             time.sleep(0.0015)  # the kernel's clock of timestamps must go on, or two of its ACKs are the same packet
+
+    def idle(self, seconds: float) -> None:
+        """Nothing is sent for so long; the kernel's timers may run out."""
+        until = time.monotonic() + seconds
+        while self.kernel.waits(until - time.monotonic()):
+            self.collect()
 
     def collect(self) -> None:
         """Note what the kernel has sent, and how it is now."""

@@ -1,0 +1,201 @@
+"""Stray segments that a real kernel met in `tests/lab/edges.py`: what they change, and what they do not."""
+
+import pytest
+from support import frames
+from support.wire import MS, SECOND, Wire, states
+
+
+def full():
+    """The server has no room for more."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    wire.server.ack(window=0)
+    return wire
+
+
+@pytest.mark.parametrize(("flags", "size"), [("RA", 5), ("SR", 0)])
+def test_a_rst_that_takes_room_does_not_go_into_a_window_of_zero(flags, size):
+    """RFC 9293 section 3.10.7.4: where the window is zero, nothing is acceptable but an empty segment at RCV.NXT."""
+    wire = full()
+    wire.client.send(flags, size)
+    assert states(wire.connection())[1] == "ESTABLISHED"
+
+
+def test_an_empty_rst_goes_into_a_window_of_zero():
+    wire = full()
+    wire.client.rst_ack()
+    assert states(wire.connection())[1] == "CLOSED"
+
+
+def test_the_clock_of_a_segment_that_found_no_room_does_not_count():
+    """RFC 7323 section 4.3: what was not accepted sets no timestamp."""
+    wire = Wire().handshake().exchange()
+    wire.server.ack(window=0)
+    number = wire.client.snd_nxt
+    wire.client.data(10, options=frames.timestamps(wire.client.tsval + 200_000, 0))
+    wire.server.ack(ack=number, window=0)
+    wire.wait(SECOND)
+    wire.server.ack(ack=number)
+    wire.client.fin(seq=number)
+    assert states(wire.connection())[1] == "CLOSE_WAIT"
+
+
+def test_a_fin_behind_missing_bytes_does_not_cross_the_other_one():
+    """The peer cannot take it, so that its own FIN comes first."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    number = wire.client.snd_nxt
+    wire.client.fin(seq=number + 10)
+    wire.server.ack(ack=number)
+    wire.server.fin(ack=number)
+    assert states(wire.connection())[1] == "FIN_WAIT_1"
+    wire.client.ack(seq=number, ack=wire.server.snd_nxt)
+    assert states(wire.connection())[1] == "FIN_WAIT_2"
+
+
+def test_a_fin_that_found_no_room_does_not_cross_the_other_one():
+    wire = full()
+    number = wire.client.snd_nxt
+    wire.client.send("FPA", 10)
+    wire.server.ack(ack=number, window=0)
+    wire.server.fin(ack=number, window=0)
+    assert states(wire.connection())[1] == "FIN_WAIT_1"
+
+
+def orphan():
+    """FIN-WAIT-2 without an application."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    wire.client.fin()
+    wire.server.ack()
+    return wire
+
+
+@pytest.mark.parametrize("ack", [-100_000, -1])
+def test_a_rst_in_answer_to_a_stray_syn_ack_shows_that_nobody_is_there(ack):
+    """A connection would challenge it."""
+    wire = orphan()
+    number = wire.client.snd_nxt + ack
+    wire.server.send("SA", seq=wire.server.snd_nxt, ack=number)
+    wire.client.rst(seq=number)
+    assert states(wire.connection())[0] == "CLOSED"
+
+
+def test_a_rst_in_answer_to_data_with_an_old_acknowledgment_shows_that_nobody_is_there():
+    wire = Wire(timestamps=False).handshake().exchange()
+    wire.client.fin()
+    old = wire.client.snd_nxt - 2
+    wire.server.data(10, ack=old)
+    wire.client.rst(seq=old)
+    assert states(wire.connection())[0] == "CLOSED"
+
+
+def test_a_stray_syn_ack_in_sequence_is_no_second_isn():
+    """What is acknowledged later with its number plus one is what the server sent there itself."""
+    wire = Wire(timestamps=False).handshake()
+    wire.client.fin()
+    wire.server.send("SA", seq=5001, ack=1001)
+    wire.client.ack(seq=1002, ack=5001)
+    wire.server.ack(seq=5001, ack=1002)
+    wire.server.fin(seq=5001, ack=1002)
+    wire.client.ack(seq=1002, ack=5002)
+    wire.wait(300 * MS)
+    wire.server.fin(seq=5001, ack=1002)
+    wire.client.ack(seq=1002, ack=5002)
+    assert states(wire.connection())[0] == "TIME_WAIT"
+
+
+def test_a_challenge_shows_that_a_rst_beyond_missing_bytes_ended_nothing():
+    """RFC 5961 section 3.2: it is in the window, and not at RCV.NXT."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    number = wire.client.snd_nxt
+    wire.client.data(10, seq=number + 10)
+    wire.server.ack(ack=number)
+    wire.client.rst(seq=number + 1)
+    wire.server.ack(ack=number)
+    assert states(wire.connection())[1] == "ESTABLISHED"
+
+
+def test_a_syn_that_meets_a_fin_behind_missing_bytes_is_challenged():
+    """Only one end is closing: the connection is not over."""
+    wire = orphan()
+    number = wire.server.snd_nxt
+    wire.server.fin(seq=number + 1)
+    wire.client.ack(ack=number)
+    wire.server.syn(seq=number + 70_000)
+    wire.client.ack(ack=number)
+    assert [states(each)[0] for each in wire.connections()] == ["FIN_WAIT_2"]
+
+
+def test_a_fin_that_was_acknowledged_left_of_the_window_is_one():
+    """Its receiver has it, whatever becomes of the acknowledgment."""
+    wire = Wire(timestamps=False, at="middle").handshake()
+    wire.client.fin(stay=True)
+    wire.server.fin(seq=5001, ack=1001)
+    wire.client.ack(seq=1002, ack=5002)
+    wire.wait(300 * MS)
+    wire.client.fin(seq=1001, ack=5002)
+    wire.server.ack(seq=5001 - 100_000, ack=1002)
+    wire.client.ack(seq=1002, ack=5002)
+    assert states(wire.connection())[0] == "CLOSING"
+
+
+def test_a_rst_behind_a_syn_ack_that_came_again_after_the_close_ends_the_connection():
+    """It denies nothing: all that the client acknowledged was sent."""
+    wire = Wire(timestamps=False).handshake()
+    wire.server.fin()
+    wire.client.ack()
+    wire.client.fin()
+    wire.server.send("SA", seq=5000, ack=1001)
+    wire.client.ack(seq=1002, ack=5002)
+    wire.server.rst(seq=5002)
+    assert states(wire.connection())[0] == "CLOSED"
+
+
+@pytest.mark.parametrize("strays", [0, 2])
+def test_strays_before_a_challenge_do_not_hide_that_the_client_asks_on(strays):
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    for _ in range(strays):
+        wire.server.ack(seq=9000, ack=1001)
+    wire.server.ack(seq=9000, ack=11_001)
+    wire.client.rst(seq=11_001)
+    assert states(wire.connection())[0] == "SYN_SENT"
+
+
+def test_another_syn_ack_after_an_error_had_ended_the_request():
+    """The SYN came again, and the server answers as if for the first time."""
+    wire = Wire(timestamps=False, at="server")
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.icmp_error(wire.server.packet, code=1)
+    assert states(wire.connection())[1] == "CLOSED"
+    wire.wait(SECOND)
+    wire.client.syn()
+    wire.server.syn_ack(seq=70_000)
+    assert states(wire.connection())[1] == "SYN_RECEIVED"
+
+
+def fast_open(data):
+    """A SYN whose data is taken, and perhaps answered at once."""
+    wire = Wire(timestamps=False, at="server")
+    wire.client.send("S", 7, seq=1000)
+    wire.server.send("SA", seq=5000, ack=1008)
+    error_about = wire.server.packet
+    if data:
+        wire.server.data(10, seq=5001, ack=1008)
+    wire.icmp_error(error_about, code=1)
+    return wire
+
+
+@pytest.mark.parametrize(("data", "state"), [(False, "CLOSED"), (True, "SYN_RECEIVED")])
+def test_an_error_for_a_syn_ack_ends_no_connection_that_is_in_use(data, state):
+    assert states(fast_open(data).connection())[1] == state
+
+
+def test_an_error_for_a_challenge_in_a_simultaneous_open_ends_it():
+    wire = Wire(timestamps=False, at="middle")
+    wire.client.syn(stay=True)
+    wire.server.syn()
+    wire.client.syn_ack()
+    wire.server.rst(seq=5002)
+    wire.client.ack(seq=1001, ack=5001)
+    wire.icmp_error(wire.client.packet, code=1)
+    assert states(wire.connection())[0] == "CLOSED"
