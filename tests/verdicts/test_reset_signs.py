@@ -10,6 +10,7 @@ from handshake_inspect.verdicts.resets import IP_ID_FAR, IP_ID_STEP, odd_ip_id, 
 from handshake_inspect.wire.const import ACK, RST
 
 SHAKEN = f.FACT_SYN | f.FACT_SYNACK | f.FACT_ACKED
+REFUSED = f.FACT_SYN | f.FACT_RST | f.FACT_REFUSED
 FIRST = ConnectionRows(np.array([0]))
 
 
@@ -63,11 +64,12 @@ def refused_after(delay_ns, *rtts, server=("198.51.100.2", 80), facts=0, elsewhe
     """Whether a refusal after this time came too soon, where these are the RTTs of the host's other connections."""
     others = [{"facts": SHAKEN, "synack_min_ns": rtt, "server": server, "synack_ns": rtt} for rtt in rtts]
     others += [{"facts": SHAKEN, "synack_min_ns": rtt, "server": ("198.51.100.9", 80)} for rtt in elsewhere]
+    others += [{"facts": REFUSED, "rst_side": 1, "server": ("198.51.100.9", 81)} for _ in elsewhere[:1]]
     begun = len(others) * MS
-    refused = {"facts": f.FACT_SYN | f.FACT_RST | f.FACT_REFUSED | facts, "rst_side": 1, "first_ns": begun}
+    refused = {"facts": REFUSED | facts, "rst_side": 1, "first_ns": begun}
     refused["rst_ns"] = begun + delay_ns
     trace = attempts(*others, refused)
-    return bool(too_soon(trace, ConnectionRows(np.array([len(others)])))[0])
+    return bool(too_soon(trace, ConnectionRows(np.arange(len(others) + 1)))[-1])
 
 
 @pytest.mark.parametrize(
