@@ -2,26 +2,11 @@
 
 import pytest
 from support import frames
-from support.detected import MS, SECOND, START, Wire, merged
+from support.detected import SECOND, START, Wire, merged
 from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
+from support.tracked import ends_of
 
-from handshake_inspect.decode import frame as decoder
-from handshake_inspect.decode import payload, segment
 from handshake_inspect.tcp.facts import TRAIT_HOLE
-from handshake_inspect.tcp.tracker import Tracker
-
-
-def ends_of(*built):
-    """The rows of both ends of the one connection of these frames; side 0 sent the first."""
-    records = segment.segments(len(built))
-    for i, frame in enumerate(built):
-        decoder.decode_bytes(frame, len(frame), frames.LINK_ETHERNET, records, i)
-        records[i].ts_ns, records[i].frame = i * MS, i + 1
-    tracker = Tracker(16)
-    tracker.owners = payload.owners_of(records)
-    tracker.track_all(segment.segments_of(records), len(built))
-    assert tracker.table.connection_count == 1
-    return tracker.table.endpoint_rows[0], tracker.table.endpoint_rows[1]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,11 @@
 
 import pytest
 from support import captures, frames
+from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
+from support.tracked import tracked
 from support.wire import MS, SECOND, START, Wire, merged, report_of, states
+
+from handshake_inspect.tcp.transitions import TcpState
 
 WRAPS = [0, 1, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFE, 0xFFFF_FFFF]
 
@@ -788,3 +792,21 @@ def test_an_older_connection_echoes_an_older_clock():
     wire.client.syn()
     wire.server.ack(seq=77_000, ack=wire.client.isn + 5000, options=frames.timestamps(52_000, 100_000))
     assert wire.connection()["outcome"] == "pending"
+
+
+def test_an_ack_behind_the_rst_of_its_client_opens_nothing():
+    """In a capture of one direction the ACK alone would prove a handshake."""
+    said = {"src": CLIENT, "dst": SERVER, "seq": CLIENT_ISN + 1, "ack": SERVER_ISN + 1}
+    opened = tracked(frames.syn(), frames.ack(**said)).endpoint_rows[0]
+    assert opened.state == TcpState.ESTABLISHED
+    reset = tracked(frames.syn(), frames.rst(**said), frames.ack(**said)).endpoint_rows[0]
+    assert reset.state == TcpState.CLOSED
+
+
+@pytest.mark.parametrize(("reset", "last_frame"), [(False, 3), (True, 2)])
+def test_a_syn_ack_of_another_host_behind_a_rst_is_not_waited_for(reset, last_frame):
+    """Else the handshake would seem to be young still."""
+    rst = frames.rst(src=CLIENT, dst=SERVER, seq=CLIENT_ISN + 1, ack=SERVER_ISN + 1)
+    other = frames.syn_ack(seq=SERVER_ISN + 99_999, ident=9)
+    table = tracked(frames.syn(), frames.syn_ack(), *([rst] if reset else []), other)
+    assert table.connection_rows[0].last_synack_ns == (last_frame - 1) * MS
