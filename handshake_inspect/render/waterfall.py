@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from handshake_inspect.render.layout import INDENT, Style, paragraph
 from handshake_inspect.report.setup import ExtraRoundTrip, Setup, Span
-from handshake_inspect.report.waterfall import Row, Whose, rows, savings, totals
+from handshake_inspect.report.waterfall import Row, Whose, before, rows, savings, totals
 from handshake_inspect.wire.text import duration
 
 LABEL = 14  # columns of a label
@@ -42,6 +42,9 @@ def waterfall(setup: Setup | None, head: str, width: int, style: Style) -> Itera
     drawn = rows(setup)
     if drawn:
         yield from _rows(drawn, setup, width, style)
+    looked_up = before(setup, style.micro)
+    if looked_up:
+        yield from paragraph(looked_up, width, INDENT)
     for extra in setup.extra_round_trips:
         yield from _extra(extra, width, style)
     saved = savings(setup.saveable, style.micro)

@@ -155,7 +155,7 @@ class QuicReport:
     def _waited(self) -> dict[int, Waited]:
         """What those that waited for a lookup waited for."""
         lookups, began = self.case.names.lookups, self.quics.first_times
-        return {i: waited_of(lookups[place], int(began[i])) for i, place in self.waited_for.items()}
+        return {i: waited_of(lookups, place, int(began[i])) for i, place in self.waited_for.items()}
 
     # -- set-up ------------------------------------------------------------------------------------------------
 
@@ -186,6 +186,7 @@ class QuicReport:
             speaks_first="client",
             spans=Spans(**parts),
             with_lookup_ns=None if waited is None or request < 0 or whole < 0 else waited.total_ns + whole,
+            waited_for=None if waited is None else waited.other,
             round_trips=trips + 1 if answered else trips if finished else None,
             server=ServerTimes(_own(spans.server_hello, i), _own(spans.server_response, i)),
             extra_round_trips=self._extras(i),

@@ -5,25 +5,28 @@ Columns of attempts, made once for a batch of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 
+from handshake_inspect.dns.messages import AAAA, HTTPS, A
 from handshake_inspect.report import setup_columns as c
 from handshake_inspect.report.column import Numbers, Words
 from handshake_inspect.report.setup import Span
 from handshake_inspect.report.setup_names import named, server_name
-from handshake_inspect.verdicts.names import MOST_NAMES
-from handshake_inspect.verdicts.setup.words import SpanMethod
+from handshake_inspect.verdicts.names import MOST_NAMES, other_awaited
+from handshake_inspect.verdicts.setup.words import Question, SpanMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from handshake_inspect.dns.lookups import Lookup
     from handshake_inspect.report.attempt_columns import AttemptColumns
     from handshake_inspect.verdicts.case import Case
 
 METHODS: tuple[SpanMethod, ...] = ("exact", "lost")
+QUESTIONS: tuple[Question, ...] = get_args(Question)
+_QUESTIONS: dict[int, Question] = {A: "A", AAAA: "AAAA", HTTPS: "HTTPS"}
 _asked_for = c.written(named, server_name)
 
 
@@ -99,20 +102,22 @@ def _words(attempts: AttemptColumns, texts: list[str | None]) -> Words:
 
 
 class Waited(NamedTuple):
-    """The two spans before a connection that waited for a lookup, and their sum."""
+    """The two spans before a connection that waited for a lookup, their sum, and the other answer that came within."""
 
     spans: dict[str, Span]
     total_ns: int
+    other: Question | None
 
 
-def waited_of(lookup: Lookup, begun_ns: int) -> Waited:
+def waited_of(lookups: Sequence[Lookup], place: int, begun_ns: int) -> Waited:
     """The lookup, in one round trip and typical unless it had to ask again; and the client's own time after it."""
+    lookup, other = lookups[place], other_awaited(lookups, place, begun_ns)
     took, after = lookup.answer_ns - lookup.first_ns, begun_ns - lookup.answer_ns
     spans = {
         "lookup": Span(None, took, took, took, 1, "lost" if lookup.queries > 1 else "exact"),
         "before_connect": Span(None, after, after, after, 0, "exact"),
     }
-    return Waited(spans, took + after)
+    return Waited(spans, took + after, None if other is None else _QUESTIONS[other.kind])
 
 
 def waits_of(case: Case) -> dict[int, Waited]:
@@ -120,7 +125,7 @@ def waits_of(case: Case) -> dict[int, Waited]:
     if not case.lookups:
         return {}
     began = case.attempts.first_times
-    return {row: waited_of(case.lookups[place], int(began[row])) for row, place in case.waited[0].items()}
+    return {row: waited_of(case.lookups, place, int(began[row])) for row, place in case.waited[0].items()}
 
 
 def lookup_span(name: str, part: str) -> c.Make:
@@ -158,6 +163,15 @@ def with_lookup(attempts: AttemptColumns) -> Numbers:
     return Numbers(values, known)
 
 
+def awaited(attempts: AttemptColumns) -> Words:
+    """The question of the other answer that came before the client connected."""
+    codes = np.full(len(attempts), -1, dtype=np.intp)
+    for place, waited in _waited(attempts).items():
+        if waited.other is not None:
+            codes[place] = QUESTIONS.index(waited.other)
+    return Words(codes, QUESTIONS)
+
+
 def _waited(attempts: AttemptColumns) -> dict[int, Waited]:
     """What the attempts that waited for a lookup and have a set-up waited for."""
     kept: dict[int, Waited] | None = vars(attempts).get("_waited_for")
@@ -169,5 +183,5 @@ def _waited(attempts: AttemptColumns) -> dict[int, Waited]:
             began = attempts.trace.first_times
             for place, row in zip(places.tolist(), np.asarray(rows).tolist(), strict=True):
                 if row in waited:
-                    kept[place] = waited_of(attempts.case.lookups[waited[row]], int(began[row]))
+                    kept[place] = waited_of(attempts.case.lookups, waited[row], int(began[row]))
     return kept

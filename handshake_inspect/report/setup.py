@@ -11,6 +11,7 @@ from handshake_inspect.verdicts.setup.words import (
     EarlyData,
     ExtraReason,
     Protocol,
+    Question,
     SpanMethod,
     SpanReason,
     TlsKind,
@@ -135,7 +136,8 @@ class Setup(Struct, frozen=True, gc=False):
     """What connecting cost, from the first SYN to the first byte of the answer.
 
     `round_trips` counts how often the client had to wait for the server, by the messages of the protocols; what came on
-    top is in `extra_round_trips`.  `upgrade` is the protocol in plain text that came before TLS.
+    top is in `extra_round_trips`.  `upgrade` is the protocol in plain text that came before TLS, and `waited_for` what
+    else the client asked DNS of the server, if that answer came after the one it used and before it connected.
     """
 
     protocol: Protocol
@@ -143,6 +145,7 @@ class Setup(Struct, frozen=True, gc=False):
     upgrade: Upgrade | None = None
     spans: Spans = Spans()
     with_lookup_ns: DurationNs | None = None
+    waited_for: Question | None = None
     round_trips: Count | None = None
     server: ServerTimes = ServerTimes()
     client: ClientTimes = ClientTimes()

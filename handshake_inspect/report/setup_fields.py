@@ -123,6 +123,11 @@ SETUP: Entries = {
         for key, entry in _inside(f"spans.{name}", _before(name) if name in BEFORE else _span(name)).items()
     },
     "with_lookup_ns": ("From the first DNS query to the first byte of the answer.", server_names.with_lookup, ""),
+    "waited_for": (
+        "The question of the other answer of DNS that came before the client connected.",
+        server_names.awaited,
+        "",
+    ),
     "round_trips": (
         "How often the client waited for the server before the first byte.",
         c.measured(lambda setup: setup.spans.round_trips),

@@ -162,6 +162,16 @@ def failure(connection: Connection) -> str:
     }.get(tls.outcome, tls.outcome)  # fmt: skip
 
 
+def before(setup: Setup, micro: str = "µ") -> str:
+    """What the client did before it connected, in one sentence; empty where it waited for no lookup."""
+    lookup, waited = setup.spans.lookup, setup.spans.before_connect
+    if lookup is None or waited is None:
+        return ""
+    took, after = (duration(span.value_ns or 0, micro) for span in (lookup, waited))
+    other = f", in which the answer for {setup.waited_for} came" if setup.waited_for else ""
+    return f"Before that: {took} for the lookup of the name, then {after} until the client connected{other}."
+
+
 def savings(saveable: Saveable, micro: str = "µ") -> str:
     """What would have been saved, in one sentence; empty where nothing is known to be."""
     saved = {words: getattr(saveable, name) for name, words in _SAVED.items()}

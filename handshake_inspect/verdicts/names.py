@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.dns.lookups import Lookup
-from handshake_inspect.dns.messages import HTTPS
+from handshake_inspect.dns.messages import AAAA, HTTPS, A
 from handshake_inspect.verdicts.sets import host_key, run_starts
 
 LIVES_NS = 600_000_000_000  # programs keep answers for longer than they should
 AT_ONCE_NS = 1_000_000_000  # a connection that waited for a lookup begins within this of the answer
 MOST_NAMES = 4
+BESIDE = 64  # lookups of others between those that a client began at once
 LOOKED_AT = 16  # answers before the newest that may be alive; attempts of an address that asked nobody
 MOST_ANSWERS = 256  # of the lookups that gave an address, the newest
 _MAPPED = bytes(10) + b"\xff\xff"
@@ -237,6 +238,22 @@ def waited_for(*every: Names) -> list[dict[int, int]]:
         if begun - every[which].lookups[place].answer_ns <= AT_ONCE_NS:
             waited[which][attempt] = place
     return waited
+
+
+def other_awaited(lookups: Sequence[Lookup], place: int, begun_ns: int) -> Lookup | None:
+    """The other lookup for the same server that was under way when a client had the answer of this one.
+
+    Of several that were answered before the client connected, the last one: A, AAAA and HTTPS are asked at once, and a
+    client often waits for all.  They stand beside each other, for lookups are in the order of their queries.
+    """
+    mine = lookups[place]
+    others = [
+        one
+        for one in lookups[max(place - BESIDE, 0) : place + BESIDE]
+        if one.client == mine.client and one.kind != mine.kind and one.kind in (A, AAAA, HTTPS)
+        if one.first_ns <= mine.answer_ns < one.answer_ns <= begun_ns and not set(one.names).isdisjoint(mine.names)
+    ]
+    return max(others, key=lambda one: one.answer_ns, default=None)
 
 
 def _halves(addresses: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

@@ -80,6 +80,15 @@ def test_the_waterfall():
     ]
 
 
+@pytest.mark.parametrize(("other", "said"), [(None, ""), ("AAAA", ", in which the answer for AAAA came")])
+def test_what_was_before_the_first_syn(other, said):
+    spans = replace(TLS13.spans, lookup=span(None, 41.4, 1), before_connect=span(None, 126.6))
+    shown = connection(replace(TLS13, spans=spans, waited_for=other), ESTABLISHED)
+    lines = " ".join(line.strip() for line in drawn(shown))
+    assert f"Before that: 41.4 ms for the lookup of the name, then 127 ms until the client connected{said}." in lines
+    assert "Before that" not in " ".join(drawn(connection(TLS13, ESTABLISHED)))
+
+
 def test_ascii_has_letters_for_whose_time_it_is():
     lines = drawn(connection(TLS13, ESTABLISHED), style=ASCII)
     assert lines[4].strip().endswith(" c")

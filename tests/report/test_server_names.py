@@ -13,6 +13,7 @@ from handshake_inspect.expression.select import filtered
 from handshake_inspect.report.server_names import chosen
 
 V4, OTHER = "198.51.100.2", "198.51.100.3"
+TXT = 16
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,25 @@ def test_the_first_leg_of_the_way():
     assert (spans["lookup"]["value_ns"], spans["before_connect"]["value_ns"]) == (12 * MS, 3 * MS)
     assert first["setup"]["with_lookup_ns"] == spans["first_byte"]["value_ns"] + 15 * MS
     assert (second["setup"]["spans"]["lookup"], second["setup"]["with_lookup_ns"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("took", "waited_for"),
+    [
+        ({A: 10, AAAA: 40, HTTPS: 30}, "AAAA"),
+        ({A: 10, AAAA: 30, HTTPS: 40}, "HTTPS"),
+        ({A: 10, AAAA: 10, HTTPS: 9}, None),  # all had come
+        ({A: 50, AAAA: 40, HTTPS: 30}, None),
+        ({A: 10, TXT: 40}, None),  # for which no client waits
+    ],
+)
+def test_the_other_answer_that_a_client_waited_for(took, waited_for):
+    answers = [(kind, socket.inet_aton(V4) if kind == A else None, ms * MS) for kind, ms in took.items()]
+    talk = Talk().look_up_together("www.example.org", *answers).wait(3 * MS)
+    setup = answered(talk, V4).report()["connections"][0]["setup"]
+    assert setup["waited_for"] == waited_for
+    assert setup["spans"]["lookup"]["value_ns"] == took[A] * MS
+    assert setup["spans"]["before_connect"]["value_ns"] == (max(took.values()) + 3 - took[A]) * MS
 
 
 def test_summaries_have_what_connections_waited_for_also_of_some_alone():

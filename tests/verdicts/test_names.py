@@ -10,13 +10,13 @@ from support.wire import MS, SECOND
 
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.dns.lookups import Lookup
-from handshake_inspect.dns.messages import HTTPS, A
+from handshake_inspect.dns.messages import AAAA, HTTPS, A
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.gathering import gathered
 from handshake_inspect.verdicts.limits import Limits
-from handshake_inspect.verdicts.names import LIVES_NS, Names, waited_for
+from handshake_inspect.verdicts.names import BESIDE, LIVES_NS, Names, other_awaited, waited_for
 
 CLIENT, OTHER = "192.0.2.1", "192.0.2.99"
 SERVER, SECOND_SERVER = "198.51.100.2", "198.51.100.3"
@@ -50,6 +50,26 @@ def first(lookups, *attempts):
 
 
 NOW = 1_700_000_000 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("other", "is_one"),
+    [
+        ({"at": NOW + 20 * MS, "took": 25 * MS}, True),
+        ({"at": NOW + 20 * MS, "took": 20 * MS}, True),
+        ({"at": NOW + 20 * MS, "took": 19 * MS}, False),  # asked when the answer was there
+        ({"at": NOW, "took": 5 * MS}, False),  # no later than that
+        ({"at": NOW + 31 * MS, "took": 40 * MS}, False),  # after the client had connected
+        ({"at": NOW + 20 * MS, "took": 25 * MS, "kind": A}, False),
+        ({"at": NOW + 20 * MS, "took": 25 * MS, "client": OTHER}, False),
+        ({"at": NOW + 20 * MS, "took": 25 * MS, "name": "other.example.org"}, False),
+    ],
+)
+def test_another_answer_for_which_a_client_waits(other, is_one):
+    beside = [lookup("else.example.org", at=NOW)] * (BESIDE - 2)
+    lookups = [lookup(at=NOW), *beside, lookup(**{"kind": AAAA, **other})]
+    assert (other_awaited(lookups, 0, NOW + 30 * MS) is lookups[-1]) == is_one
+    assert other_awaited([*lookups[:1], *beside, *beside, lookups[-1]], 0, NOW + 30 * MS) is None
 
 
 def test_the_name_that_the_client_was_given():

@@ -5,6 +5,7 @@ from typing import Literal
 Protocol = Literal["plain", "tls", "quic"]
 PROTOCOLS: tuple[Protocol, ...] = ("plain", "tls", "quic")
 
+Question = Literal["A", "AAAA", "HTTPS"]
 Upgrade = Literal[
     "smtp", "imap", "pop3", "ftp", "xmpp", "ldap", "postgresql", "mysql", "rdp", "socks", "http-connect", "other"
 ]
