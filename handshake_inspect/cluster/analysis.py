@@ -142,7 +142,7 @@ class Run:
         wrongs = [*self.items(scans, "wrong"), loose.wrong]
         (wrong,) = self.runner.results([submit("split", sharing.paths_of, wrongs)])
         if len(wrong):
-            rights = [submit("split", sharing.on_paths, right, wrong) for right in self.items(scans, "right")]
+            rights = [submit("decode", scanning.rights_on, part, wrong) for part in self.parts]
             rights.append(sharing.on_paths(loose.right, wrong))
             tuples = submit("split", sharing.with_paths, tuples, rights, wrongs)
         served, seen = self.items(scans, "served"), self.items(scans, "seen")

@@ -8,20 +8,19 @@ import numpy as np
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.ranks import TimedReader
 from handshake_inspect.cluster.parts import Ended, Part, ended, read
-from handshake_inspect.cluster.records import RECORD
+from handshake_inspect.cluster.records import rows_of, words_of
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.quic.const import LEAST_INITIAL, LONG
 from handshake_inspect.quic.datagram import is_known
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.arrays import Array, Keys, Times
-from handshake_inspect.verdicts.sets import distinct, host_key
+from handshake_inspect.verdicts.sets import distinct, host_key, is_member
 from handshake_inspect.wire.const import KIND_UDP, MASK64, NOTE_BAD_CHECKSUM, NOTE_CHECKSUM_GOOD
 
 PATH = np.dtype([("path", np.uint64), ("tuple", np.uint64)])
 NO_FRAME_NS = -(2**63) + 1  # time of numbers of a file without frames: it is read before anything else
 _GATHERED = 1 << 20  # keys that are gathered before repeated ones are left out
 _FEW_ROWS = 16
-_CHECKED = NOTE_BAD_CHECKSUM | NOTE_CHECKSUM_GOOD
 _NONE = np.zeros(0, dtype=np.uint64)
 
 
@@ -45,8 +44,7 @@ class Scanned:
     count: int  # numbers: of frames, and of records that only use one up
     last_ns: int | None  # time of its last frame that has one
     tuples: Keys  # hashes of 4-tuples, each once
-    right: Array  # paths on which checksums were right, with the 4-tuples that show it
-    wrong: Array  # the same of wrong ones
+    wrong: Array  # paths on which checksums were wrong, with the 4-tuples that show it
     served: frozenset[int]  # ends that a datagram that may begin QUIC was sent to
     seen: Keys  # ends of datagrams, each once
     loose: list[Loose]
@@ -79,22 +77,20 @@ class Scan:
     """The sieve of the first pass: lets nothing through, and notes what came."""
 
     def __init__(self, pump: Pump) -> None:
-        self.view = np.frombuffer(pump.storage, dtype=RECORD)
+        self.rows = rows_of(words_of(pump.storage))
         self.beside: Any = pump.beside
         self.tuples = Distinct()
-        self.right, self.wrong = Distinct(PATH), Distinct(PATH)
+        self.wrong = Distinct(PATH)
         self.served: set[int] = set()
         self.seen: set[int] = set()
         self.loose: list[Loose] = []
 
     def sift(self, held: int) -> int:
         """Note the 4-tuples of these records."""
-        rows = self.view[:held]
+        rows = self.rows[:held]
         self.tuples.add(rows["hash"])
-        if (rows["notes"] & _CHECKED).any():
-            right, wrong = checks_of(rows)
-            self.right.add(right)
-            self.wrong.add(wrong)
+        if (rows["notes"] & NOTE_BAD_CHECKSUM).any():
+            self.wrong.add(checks_of(rows, NOTE_BAD_CHECKSUM))
         return 0
 
     def takes(self) -> bool:
@@ -130,8 +126,7 @@ class NoLookups:
 
 def scan(part: Part, ranked: bool) -> Scanned:
     """Read a part; `ranked`: there are other sensors, among whose frames its own are numbered."""
-    pump = Pump(Tracker(_FEW_ROWS))
-    pump.lookups = NoLookups()
+    pump = _pump()
     pump.sieve = sieve = Scan(pump)
     timed = TimedReader() if ranked else None
     sensor = read(part, pump, through=timed)
@@ -142,7 +137,6 @@ def scan(part: Part, ranked: bool) -> Scanned:
         count,
         int(pump.before_ns) if pump.timed else None,
         sieve.tuples.keys(),
-        sieve.right.keys(),
         sieve.wrong.keys(),
         frozenset(sieve.served),
         np.array(sorted(sieve.seen), dtype=np.uint64),
@@ -151,14 +145,43 @@ def scan(part: Part, ranked: bool) -> Scanned:
     )
 
 
-def checks_of(rows: Array) -> tuple[Array, Array]:
-    """The paths on which records have right checksums, and those on which they have wrong ones; see `tcp.checksums`."""
-    keys = host_key(rows["src_hi"], rows["src_lo"], rows["ttl"])
-    keys += host_key(rows["dst_hi"], rows["dst_lo"]) * np.uint64(3)
+class Rights(Scan):
+    """The sieve of a pass over a part for right checksums on some paths alone."""
+
+    def __init__(self, pump: Pump, paths: Keys) -> None:
+        super().__init__(pump)
+        self.paths = paths
+        self.right = Distinct(PATH)
+
+    def sift(self, held: int) -> int:
+        """Note which of these records have right ones."""
+        right = checks_of(self.rows[:held], NOTE_CHECKSUM_GOOD)
+        self.right.add(right[is_member(right["path"], self.paths)])
+        return 0
+
+
+def rights_on(part: Part, paths: Keys) -> Array:
+    """The right checksums on these paths, as `Scanned.wrong`: seldom asked for, since mostly none is wrong."""
+    pump = _pump()
+    pump.sieve = sieve = Rights(pump, paths)
+    read(part, pump)
+    return sieve.right.keys()
+
+
+def _pump() -> Pump:
+    pump = Pump(Tracker(_FEW_ROWS))
+    pump.lookups = NoLookups()
+    return pump
+
+
+def checks_of(rows: Array, note: int) -> Array:
+    """The paths on which records have checksums with this note, and their 4-tuples; see `tcp.checksums`."""
+    rows = rows[rows["notes"] & note != 0]
     found = np.empty(len(rows), dtype=PATH)
-    found["path"], found["tuple"] = keys, rows["hash"]
-    right, wrong = (found[rows["notes"] & note != 0] for note in (NOTE_CHECKSUM_GOOD, NOTE_BAD_CHECKSUM))
-    return right, wrong
+    found["path"] = host_key(rows["src_hi"], rows["src_lo"], rows["ttl"])
+    found["path"] += host_key(rows["dst_hi"], rows["dst_lo"]) * np.uint64(3)
+    found["tuple"] = rows["hash"]
+    return found
 
 
 def ends_of(record: Any) -> tuple[int, int]:

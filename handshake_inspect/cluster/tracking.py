@@ -10,7 +10,7 @@ import numpy as np
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.ranks import LooseReader, RankedReader
 from handshake_inspect.cluster.parts import Part, read
-from handshake_inspect.cluster.records import RECORD, Gatherer, Records, follow, has_payload, joined
+from handshake_inspect.cluster.records import Gatherer, Records, follow, joined, rows_of, words_of
 from handshake_inspect.cluster.scanning import Loose, checks_of, ends_of
 from handshake_inspect.cluster.sharing import Shared
 from handshake_inspect.cluster.tables import Pumped, pumped
@@ -21,6 +21,7 @@ from handshake_inspect.errors import CaptureError
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.arrays import Array, Keys
 from handshake_inspect.verdicts.sets import host_key, is_member
+from handshake_inspect.wire.const import NOTE_BAD_CHECKSUM, NOTE_CHECKSUM_GOOD
 
 Message = tuple[int, int, tuple[Client, int, Client, int], bytes]  # time, frame, ends, octets
 Ranks = int | Keys  # numbers before a part, or the numbers of all its frames
@@ -54,8 +55,8 @@ class Moves:
     def __init__(self, pump: Pump, shared: Shared | None) -> None:
         """`shared`: None where everything is."""
         self.pump = pump
-        self.view = np.frombuffer(pump.storage, dtype=RECORD)
-        self.beside = np.frombuffer(pump.beside, dtype=RECORD)
+        self.words, self.beside = words_of(pump.storage), words_of(pump.beside)
+        self.rows = rows_of(self.words)
         self.record: Any = pump.beside[0]
         self.shared = shared
         self.segments, self.datagrams = Gatherer(), Gatherer()
@@ -63,18 +64,16 @@ class Moves:
 
     def sift(self, held: int) -> int:
         """Take out what is shared: how many records remain, at the front."""
-        rows = self.view[:held]
+        words = self.words[:held]
         if self.shared is None:
             moved = np.ones(held, dtype=bool)
         else:
-            moved = is_member(rows["hash"], self.shared.tuples)
+            moved = is_member(self.rows[:held]["hash"], self.shared.tuples)
         if not moved.any():
             return held
-        places = np.flatnonzero(moved)
-        own = places[has_payload(rows[places])]
-        self.segments.take(rows[places], [self.pump.payload_at(at) for at in own.tolist()])
-        staying = np.flatnonzero(~moved)
-        rows[: len(staying)] = rows[staying]
+        self.segments.take(words[moved], self.pump.payload_at, np.flatnonzero(moved).tolist())
+        staying = words[~moved]
+        words[: len(staying)] = staying
         return len(staying)
 
     def takes(self) -> bool:
@@ -89,7 +88,7 @@ class Moves:
 
     def keep(self, octets: bytes) -> None:
         """Gather the datagram."""
-        self.datagrams.take(self.beside, [octets] if has_payload(self.beside)[0] else [])
+        self.datagrams.take(self.beside.copy(), lambda _: octets, (0,))
 
     def takes_fragment(self, _: FrameReader) -> bool:
         """Fragments were put together before: of a part they are left out here."""
@@ -181,7 +180,9 @@ def put_together(loose: Sequence[Loose], options: Options) -> PutTogether:
     made = pumped(pump)
     made.times = None  # frames were counted in their parts
     made.counts["pump"].update(frames=0, backwards=0, first_backwards=0, timed=0)
-    return PutTogether(made, records, kept.messages, np.unique(records.rows["hash"]), *checks_of(records.rows))
+    tuples = np.unique(records.rows["hash"])
+    right, wrong = (checks_of(records.rows, note) for note in (NOTE_CHECKSUM_GOOD, NOTE_BAD_CHECKSUM))
+    return PutTogether(made, records, kept.messages, tuples, right, wrong)
 
 
 def numbered(loose: Sequence[Loose], ranks: Ranks) -> list[Loose]:

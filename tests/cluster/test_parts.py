@@ -17,6 +17,7 @@ from support.wire import MS, SECOND, START, Wire, written
 from handshake_inspect import engine
 from handshake_inspect.cluster import analysis, sharing, tracking
 from handshake_inspect.cluster.analysis import Here, analyze
+from handshake_inspect.cluster.scanning import PATH
 from handshake_inspect.errors import CaptureError
 
 HEADER = 24
@@ -133,7 +134,7 @@ def test_a_wrong_checksum_is_judged_by_a_right_one_of_another_part(tmp_path, mon
 
 def test_paths_that_share_a_connection_are_followed_together():
     """The doubt of one path moves a connection, and with it those that its other direction judges."""
-    rows = {number: sharing.np.array([(path, connection)], dtype=tracking.checks_of(NO_ROWS)[0].dtype)
+    rows = {number: sharing.np.array([(path, connection)], dtype=PATH)
             for number, path, connection in ((0, 1, 10), (1, 1, 11), (2, 2, 11), (3, 2, 12))}  # fmt: skip
     none = rows[0][:0]
     tuples = sharing.np.zeros(0, dtype=sharing.np.uint64)
@@ -141,9 +142,6 @@ def test_paths_that_share_a_connection_are_followed_together():
     rights, wrongs = [rows[0], rows[2]], [none, sharing.np.concatenate([rows[1], rows[3]])]
     assert sharing.with_paths(tuples, rights, wrongs).tolist() == [10, 11, 12]
     assert sharing.with_paths(tuples, [none, rows[2]], [none, rows[3]]).tolist() == []
-
-
-NO_ROWS = tracking.Records.none().rows
 
 
 def fragments(at_each, *, ident=7):
