@@ -8,7 +8,7 @@ from handshake_inspect.render import Options
 from handshake_inspect.render.connections import connection_lines
 from handshake_inspect.render.layout import Style, written
 from handshake_inspect.render.next_step import next_step
-from handshake_inspect.report.model import Report
+from handshake_inspect.report.model import Report, has_trouble
 from handshake_inspect.wire.text import plural, printable
 
 LISTED = 500
@@ -25,6 +25,6 @@ def list_connections(report: Report, host: str, out: BinaryIO, options: Options)
     lines = [
         style.paint(f"CONNECTIONS of {printable(host)}", "bold") + f"  {plural(total, 'connection')}{more}",
         *connection_lines([shown], options, style, start, length, ids=True),
-        *next_step(report, shown[0], options, style),
+        *next_step(report, next(filter(has_trouble, shown), shown[0]), options, style),
     ]
     written(out, lines, options.encoding)

@@ -10,9 +10,9 @@ from handshake_inspect.render import Options
 from handshake_inspect.render.diff_text import change, failures, interesting, rtt, verdict
 from handshake_inspect.render.rows import cell, columns, values
 from handshake_inspect.render.spread import spread, usual
+from handshake_inspect.report import headline
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.difference import Difference
-from handshake_inspect.report.headline import few_sources
 from handshake_inspect.report.host import host_words
 from handshake_inspect.report.model import Connection, Distribution, Finding, Report
 from handshake_inspect.wire.text import durations, plural, printable, share
@@ -47,9 +47,9 @@ def _put(out: BinaryIO, lines: Iterator[str]) -> None:
 def _report(report: Report, options: Options) -> Iterator[str]:
     summary = report.summary
     counts = summary.outcomes.as_dict()
-    yield f"## TCP connections: {counts['established']:,} of {summary.connections:,} established"
+    yield f"## {_plain(headline.verdict(report, options.where))}"
     yield ""
-    sources = few_sources(report.capture, _code)
+    sources = headline.few_sources(report.capture, _code)
     yield f"{sources}: {plural(report.capture.frames, 'frame')}, {plural(report.capture.tcp_segments, 'TCP segment')}"
     if counted := host_words(report.capture.host):
         yield f"\nThis host: {counted}"
@@ -81,13 +81,13 @@ def _services(report: Report) -> Iterator[str]:
     yield "\n### Services\n"
     rows = []
     for service in report.services[:SERVICES_SHOWN]:
-        counts = service.outcomes.as_dict()
-        others = ", ".join(f"{n:,} {word}" for word, n in counts.items() if n and word != "established")
+        established, rest = f"{service.outcomes.established:,}", headline.failures(service.outcomes)
         rtt = durations([usual(service.rtt.total, name) for name in ("median", "p95")])
-        rows.append(
-            [_code(str(service.server)), f"{service.connections:,}", f"{counts['established']:,}", others, *rtt]
-        )
-    yield from _table(["service", "connections", "established", "others", "RTT median", "p95"], rows, (1, 2, 4, 5))
+        rows.append([_code(str(service.server)), f"{service.connections:,}", established, rest, *rtt])
+    titles = ["service", "connections", "established", "not established", "RTT median", "RTT p95"]
+    shown = [place for place in range(len(titles)) if any(row[place] for row in rows)]
+    numbers = [at for at, place in enumerate(shown) if place in (1, 2, 4, 5)]
+    yield from _table([titles[place] for place in shown], [[row[place] for place in shown] for row in rows], numbers)
     if len(report.services) > SERVICES_SHOWN:
         yield f"\nand {len(report.services) - SERVICES_SHOWN:,} more services"
 

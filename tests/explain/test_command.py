@@ -79,7 +79,7 @@ def test_an_address_lists_its_connections(hsi, pcaps):
     sample = pcaps / "refused-while-serving.pcap"
     shown = hsi("explain", sample, "10.0.0.2").stdout.decode()
     assert shown.startswith("CONNECTIONS of 10.0.0.2  6 connections\n")
-    assert f"next: hsi explain {sample} 0" in shown
+    assert f"next: hsi explain {sample} 1" in shown  # the first with trouble
     refused = hsi("explain", "-Y", "outcome == refused", sample, "10.0.0.1").stdout.decode()
     assert refused.startswith("CONNECTIONS of 10.0.0.1  3 connections\n")
 

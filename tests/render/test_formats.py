@@ -17,6 +17,7 @@ from handshake_inspect.render import FORMATS, REPORTS, Options
 from handshake_inspect.render.rows import cell
 from handshake_inspect.report.docs import FINDING_DOCS
 from handshake_inspect.report.fields import fields
+from handshake_inspect.report.headline import verdict
 from handshake_inspect.report.model import Problem
 from handshake_inspect.report.schema import schema
 from handshake_inspect.verdicts.findings import DETECTORS
@@ -257,3 +258,10 @@ def test_cells_are_quoted_as_readers_expect():
     ]  # fmt: skip
     assert rendered("csv", report, fields=("close.first",)) == b"close.first\n" + b'""\n' * len(evil)
     assert rendered("csv", report, fields=("rtt.total",)) == b"rtt.total.value_ns\n" + b'""\n' * len(evil)
+
+
+def test_a_job_summary_begins_with_the_verdict_and_has_no_empty_columns():
+    lines = rendered("markdown", reports.troubled()).decode().splitlines()
+    assert lines[0] == f"## {verdict(reports.troubled())}"
+    few = rendered("markdown", reports.report([connection(0)])).decode()
+    assert "| service | connections | established | RTT median |" in few
