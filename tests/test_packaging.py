@@ -168,12 +168,15 @@ def test_a_structure_has_no_hidden_padding(twin, name):
 
 
 def typed_constants(twin: Path) -> set[str]:
-    """Names that `cdef TYPE A, B` gives a type of C, on one line or several."""
+    """Names that `cdef TYPE A, B` gives a type of C, or that are taken from another twin, on one line or several."""
     text = re.sub(r",\s*(\\\s*)?\n\s*", ", ", twin.read_text())
     lists = re.findall(
         r"^cdef (?:const )?(?:unsigned )?\w+ (_?[A-Z][A-Z_0-9]*(?:, _?[A-Z][A-Z_0-9]*)*)$", text, re.MULTILINE
     )
-    return {name for names in lists for name in names.split(", ")}
+    lists += re.findall(
+        r"^from \S+ cimport \(?\s*([A-Z_0-9]+(?:,\s+[A-Z_0-9]+)*),?\s*\)?$", twin.read_text(), re.MULTILINE
+    )
+    return {name for names in lists for name in re.split(r",\s+", names)}
 
 
 def numbers(twin: Path) -> tuple[set[str], set[str]]:
@@ -195,6 +198,32 @@ def test_each_imported_number_has_a_type_of_c_and_no_other_is_named(twin):
     imported, all_names = numbers(twin)
     assert imported - typed_constants(twin) == set()
     assert typed_constants(twin) - all_names == set()
+
+
+RANGES = {
+    "int": (-(1 << 31), 1 << 31, ""), "unsigned int": (0, 1 << 32, "u"),
+    "int64_t": (-(1 << 63), 1 << 63, "ll"), "Py_ssize_t": (-(1 << 63), 1 << 63, "ll"), "uint64_t": (0, 1 << 64, "ull"),
+}  # fmt: skip
+CONSTANTS = {
+    twin: found
+    for twin in HEADERS
+    if (found := re.findall(r'^    const (.+) (\w+) "(.*)"$', twin.read_text(), re.MULTILINE))
+}
+
+
+def test_constants_are_found():
+    names = {name for found in CONSTANTS.values() for _, name, _ in found}
+    assert names >= {"SYN", "MASK64", "FACT_ACKED", "QUICK", "PARTIAL"}
+
+
+@pytest.mark.parametrize("twin", CONSTANTS, ids=module_name)
+def test_constants_are_the_same_in_c_and_python(twin):
+    module = importlib.import_module(module_name(twin))
+    for kind, name, literal in CONSTANTS[twin]:
+        least, beyond, suffix = RANGES[kind]
+        value = getattr(module, name)
+        assert literal.removesuffix(suffix) in {str(value), hex(value)}, name
+        assert least <= value < beyond, name
 
 
 # Inline functions: what the compiled build uses instead of the Python file

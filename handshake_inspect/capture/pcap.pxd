@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.capture cimport fields
 from handshake_inspect.capture.frames cimport FrameReader
+from handshake_inspect.wire.const cimport MASK16
 
 cdef int FRAME
 cdef int NEED_MORE
@@ -10,7 +11,6 @@ cdef int64_t _NS_PER_SECOND
 cdef Py_ssize_t _FILE_HEADER
 cdef int64_t _MAGIC_HIGH
 cdef int64_t _MAGIC_LOW
-cdef int64_t MASK16
 cdef Py_ssize_t _PLAUSIBLE
 cdef Py_ssize_t _LONGEST
 

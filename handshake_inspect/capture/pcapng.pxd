@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.capture cimport fields, interface_table
 from handshake_inspect.capture.frames cimport FrameReader
+from handshake_inspect.wire.const cimport MASK32
 
 cdef int FRAME
 cdef int NEED_MORE
@@ -18,7 +19,6 @@ cdef uint32_t MULTIPLY
 cdef uint32_t PACKET
 cdef uint32_t SECTION_HEADER
 cdef uint32_t SIMPLE_PACKET
-cdef uint64_t MASK32
 cdef int _PASSED
 cdef Py_ssize_t _LEAST_BLOCK
 cdef Py_ssize_t _SECTION_HEADER_LEN

@@ -3,10 +3,11 @@ from libc.stdint cimport int64_t, uint32_t
 
 from handshake_inspect.decode cimport segment, tcp_header
 from handshake_inspect.wire cimport big_endian
+from handshake_inspect.wire.const cimport (
+    KIND_FRAGMENT, KIND_NONE, NOTE_FIRST_FRAGMENT, PROTO_AUTHENTICATION, PROTO_DESTINATION, PROTO_FRAGMENT,
+    PROTO_HOP_BY_HOP, PROTO_ROUTING, PROTO_TCP,
+)
 
-cdef int KIND_FRAGMENT, KIND_NONE
-cdef unsigned int NOTE_FIRST_FRAGMENT
-cdef unsigned int PROTO_AUTHENTICATION, PROTO_DESTINATION, PROTO_FRAGMENT, PROTO_HOP_BY_HOP, PROTO_ROUTING, PROTO_TCP
 cdef int _MAX_HEADERS
 
 @cython.locals(_=int, length=Py_ssize_t, following=uint32_t, field=uint32_t)

@@ -3,12 +3,8 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport link, payload, segment, tcp_header, tunnels
 from handshake_inspect.wire cimport big_endian, checksum
+from handshake_inspect.wire.const cimport IPV4_MAPPED, KIND_ONWARD, KIND_TCP, LARGEST_MTU, NOTE_SNAPPED, PROTO_TCP
 
-cdef uint64_t IPV4_MAPPED
-cdef int KIND_ONWARD, KIND_TCP
-cdef Py_ssize_t LARGEST_MTU
-cdef unsigned int NOTE_SNAPPED
-cdef unsigned int PROTO_TCP
 cdef unsigned int _ETHERNET
 
 @cython.locals(wire_end=Py_ssize_t, kind=int)

@@ -3,11 +3,10 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport extensions, segment, tcp_header
 from handshake_inspect.wire cimport big_endian, fourtuple
-
-cdef uint64_t IPV4_MAPPED, MASK32
-cdef int KIND_DAMAGED, KIND_ICMP_ERROR, KIND_NONE, KIND_UDP_ERROR
-cdef uint32_t MASK16
-cdef unsigned int PROTO_ICMP, PROTO_TCP, PROTO_UDP
+from handshake_inspect.wire.const cimport (
+    IPV4_MAPPED, KIND_DAMAGED, KIND_ICMP_ERROR, KIND_NONE, KIND_UDP_ERROR, MASK16, MASK32, PROTO_ICMP, PROTO_TCP,
+    PROTO_UDP,
+)
 
 @cython.locals(limit=Py_ssize_t, kind=uint32_t, mtu=uint32_t)
 cdef int decode_icmp(

@@ -3,14 +3,12 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport extensions, icmp, onward, payload, segment, tcp_header
 from handshake_inspect.wire cimport big_endian, checksum, fourtuple
+from handshake_inspect.wire.const cimport (
+    IPV4_MAPPED, KIND_DAMAGED, KIND_FRAGMENT, KIND_NONE, KIND_TCP, KIND_UDP, LARGEST_MTU, MASK32,
+    NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_BAD_IP_CHECKSUM, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED,
+    NOTE_TUNNELED, PROTO_AUTHENTICATION, PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP,
+)
 
-cdef uint64_t IPV4_MAPPED
-cdef int KIND_DAMAGED, KIND_FRAGMENT, KIND_NONE, KIND_TCP, KIND_UDP
-cdef uint64_t MASK32
-cdef unsigned int NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_BAD_IP_CHECKSUM, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED
-cdef unsigned int NOTE_TUNNELED
-cdef unsigned int PROTO_AUTHENTICATION, PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
-cdef Py_ssize_t LARGEST_MTU
 cdef uint32_t _TEREDO
 cdef bytes CARRIED, TUNNELS
 cdef unsigned int BEHIND_SEALED, LAYER_UDP, TUNNEL_FROM, TUNNEL_SEALED, UNREAD_PROTOCOL

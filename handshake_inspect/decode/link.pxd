@@ -3,9 +3,8 @@ from libc.stdint cimport uint32_t
 
 from handshake_inspect.decode cimport ip, onward, segment, tcp_header
 from handshake_inspect.wire cimport big_endian
+from handshake_inspect.wire.const cimport KIND_DAMAGED, KIND_DECLINED, KIND_NONE, NOTE_BAD_HEADER_LENGTH
 
-cdef int KIND_DAMAGED, KIND_DECLINED, KIND_NONE
-cdef unsigned int NOTE_BAD_HEADER_LENGTH
 cdef bytes BEHIND, FRAMINGS
 cdef unsigned int BEHIND_IPV4, BEHIND_IPV6, BEHIND_OTHER, BEHIND_SEALED, BEHIND_VLAN, FRAMING_COUNT, UNREAD_ETHERTYPE
 cdef unsigned int FRAMING_ETHERNET, FRAMING_FAMILY, FRAMING_IP, FRAMING_SLL, FRAMING_SLL2

@@ -3,16 +3,13 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport payload, segment
 from handshake_inspect.wire cimport big_endian, checksum, fourtuple
+from handshake_inspect.wire.const cimport (
+    ACK, AE, CWR, ECE, KIND_DAMAGED, KIND_TCP, MASK16, MASK32, NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH,
+    NOTE_CHECKSUM_GOOD, NOTE_CHECKSUM_OFFLOADED, NOTE_CUT_HEADER, NOTE_CUT_OPTIONS, NOTE_FIRST_FRAGMENT,
+    NOTE_OFFLOADED, OPT_ACCECN, OPT_ECN, OPT_MPTCP, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED, OPT_TFO,
+    OPT_TIMESTAMPS, OPT_WINDOW_SCALE, PROTO_TCP, SYN,
+)
 
-cdef int KIND_DAMAGED, KIND_TCP
-cdef unsigned int ACK, AE, CWR, ECE, SYN
-cdef unsigned int NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_CHECKSUM_GOOD, NOTE_CHECKSUM_OFFLOADED
-cdef unsigned int NOTE_CUT_HEADER, NOTE_CUT_OPTIONS, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED
-cdef unsigned int OPT_ACCECN, OPT_ECN, OPT_MPTCP, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED, OPT_TFO, OPT_TIMESTAMPS
-cdef unsigned int OPT_WINDOW_SCALE
-cdef unsigned int MASK16
-cdef uint64_t MASK32
-cdef uint64_t PROTO_TCP
 cdef uint32_t _MSS, _SACK_AND_STAMPS, _SCALE, _STAMPS
 
 cdef int ended_early(Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out) noexcept nogil

@@ -4,6 +4,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.tracker cimport Tracker
+from handshake_inspect.tcp.facts cimport TRAIT_SEEN, ZEEK_WROTE_A, ZEEK_WROTE_D
+from handshake_inspect.wire.const cimport ACK, FIN, KIND_TCP, NOTE_DAMAGED, RST, SYN
 
 cdef int ALL
 cdef int ENDS
@@ -14,15 +16,6 @@ cdef uint64_t CANDIDATE_MASK
 cdef uint64_t CANDIDATES
 cdef uint64_t SYNS
 cdef uint32_t FIRST
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef unsigned int KIND_TCP
-cdef unsigned int NOTE_DAMAGED
-cdef unsigned int RST
-cdef unsigned int SYN
-cdef unsigned int TRAIT_SEEN
-cdef unsigned int ZEEK_WROTE_A
-cdef unsigned int ZEEK_WROTE_D
 
 cdef class LoggingTracker(Tracker):
     cdef readonly uint64_t slots

@@ -8,25 +8,15 @@ from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.quic.tracker cimport QuicTracker
 from handshake_inspect.engine cimport owners
 from handshake_inspect.tcp.tracker cimport Tracker
+from handshake_inspect.wire.const cimport (
+    KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_ICMP_ERROR, KIND_NONE, KIND_TCP, KIND_UDP, KIND_UDP_ERROR,
+    KIND_UNREAD, NOTE_CONTINUED, NOTE_CUT_HEADER, NOTE_CUT_OPTIONS, NOTE_FIRST_FRAGMENT, NOTE_UNTIMED,
+)
 
 cdef int FRAME
 cdef int NEED_MORE
 cdef Py_ssize_t BATCH
 cdef unsigned int DNS
-cdef int KIND_DAMAGED
-cdef int KIND_DECLINED
-cdef int KIND_FRAGMENT
-cdef int KIND_ICMP_ERROR
-cdef int KIND_NONE
-cdef int KIND_TCP
-cdef int KIND_UDP
-cdef int KIND_UDP_ERROR
-cdef int KIND_UNREAD
-cdef unsigned int NOTE_CUT_HEADER
-cdef unsigned int NOTE_CONTINUED
-cdef unsigned int NOTE_CUT_OPTIONS
-cdef unsigned int NOTE_UNTIMED
-cdef unsigned int NOTE_FIRST_FRAGMENT
 
 @cython.final
 cdef class Pump:

@@ -2,13 +2,13 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.wire cimport big_endian
+from handshake_inspect.wire.const cimport MASK32, MASK64
 
 cdef unsigned int INITIAL, RETRIED, NEGOTIATION, SHORT, UNKNOWN
 cdef uint32_t V1, V2, V1_KINDS, V2_KINDS
 cdef unsigned int LONG, FIXED, LONGEST_CID
 cdef uint32_t DRAFT, DRAFTS, FORCED, FORCES
 cdef uint64_t OFFSET, PRIME
-cdef uint64_t MASK32, MASK64
 
 cdef class Datagram:
     cdef readonly unsigned int kinds

@@ -6,8 +6,8 @@ from handshake_inspect.quic cimport quic_rows
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.index cimport Index
 from handshake_inspect.wire cimport fourtuple
+from handshake_inspect.wire.const cimport MASK32
 
-cdef uint64_t MASK32
 cdef unsigned int NOT_KEPT
 cdef Py_ssize_t KEPT
 cdef int LONGEST_RUN

@@ -7,6 +7,7 @@ from handshake_inspect.quic cimport quic_rows
 from handshake_inspect.quic.datagram cimport Datagram
 from handshake_inspect.quic.table cimport QuicTable
 from handshake_inspect.tcp cimport rows
+from handshake_inspect.wire.const cimport MASK32, NOTE_SNAPPED
 
 cdef unsigned int EARLY_DATA, FIXED, HANDSHAKE, INITIAL, LONG, NEGOTIATION, RETRIED, SHORT, UNKNOWN
 cdef unsigned int LEAST_INITIAL
@@ -14,8 +15,6 @@ cdef uint32_t FORCED, FORCES
 cdef unsigned int CLIENT_GONE, CLIENT_HANDSHAKE, CLIENT_SHORT, CUT, EARLY, ICMP_ERROR, INITIAL_AGAIN, NEGOTIATED, RETRY
 cdef unsigned int SERVER_HANDSHAKE, SERVER_INITIAL, SERVER_SHORT, TOKEN
 cdef unsigned int BURSTS, STALLS
-cdef uint64_t MASK32
-cdef unsigned int NOTE_SNAPPED
 cdef int64_t FLIGHT_NS, AGAIN_NS, IDLE_NS
 cdef uint64_t BIT
 cdef uint64_t LARGEST

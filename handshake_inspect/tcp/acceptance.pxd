@@ -4,29 +4,14 @@ from libc.stdint cimport uint32_t, uint64_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    ACCEPTED, BEYOND, CHECK_FIN_DOUBTED, CHECK_FIN_UNSEEN, FACT_ACKED, FACT_ISN_CHANGED, FACT_MIDSTREAM,
+    FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, OUTSIDE, TRAIT_ACKS, TRAIT_FIN, TRAIT_ISS, VOID,
+)
+from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_TIMESTAMPS
 
-cdef int ACCEPTED
-cdef int BEYOND
-cdef int OUTSIDE
-cdef int VOID
-cdef unsigned int CHECK_FIN_DOUBTED
-cdef unsigned int CHECK_FIN_UNSEEN
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_ISN_CHANGED
-cdef uint64_t FACT_MIDSTREAM
-cdef uint64_t FACT_SERVER_PROVED
-cdef uint64_t FACT_SIMULTANEOUS
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_FIN
-cdef unsigned int TRAIT_ISS
-cdef unsigned int OPT_TIMESTAMPS
 cdef unsigned int SYN_RECEIVED
 cdef uint32_t PAWS_WINDOW
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef uint32_t MASK32
 
 @cython.locals(facts=uint64_t, request=bint)
 cdef int worth(

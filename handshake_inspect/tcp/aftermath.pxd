@@ -5,30 +5,14 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    DEAD_PROBES, DEAD_REPEATS, EVENT_RACE, EVENT_WAITED, FACT_ACKED, FACT_ASKED_AGAIN, FACT_DEAD_PEER,
+    FACT_MIDSTREAM, FACT_RST, FACT_UNANSWERED, PAUSE_NS, SHORT, TRAIT_ACKS, TRAIT_FIN, TRAIT_SEEN,
+)
+from handshake_inspect.wire.const cimport ACK, MASK16, MASK32, MASK64, OPT_SACK, RST
 
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_ASKED_AGAIN
-cdef uint64_t FACT_DEAD_PEER
-cdef uint64_t FACT_MIDSTREAM
-cdef uint64_t FACT_RST
-cdef uint64_t FACT_UNANSWERED
-cdef unsigned int EVENT_RACE
-cdef unsigned int EVENT_WAITED
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_FIN
-cdef unsigned int TRAIT_SEEN
-cdef unsigned int ACK
-cdef unsigned int OPT_SACK
-cdef unsigned int RST
-cdef uint32_t MASK16
-cdef uint32_t MASK32
-cdef uint64_t MASK64
-cdef int64_t PAUSE_NS
 cdef unsigned int SLOW_REPEATS
 cdef unsigned int SHRUNK_REPEATS
-cdef unsigned int DEAD_PROBES
-cdef unsigned int DEAD_REPEATS
-cdef unsigned int SHORT
 cdef int64_t SLACK_NS
 cdef int64_t RTT_NS
 

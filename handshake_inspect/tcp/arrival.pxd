@@ -19,36 +19,14 @@ from handshake_inspect.tcp cimport (
 )
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    ACCEPTED, BEYOND, CHECK_DROPPED, CHECK_FIN_UNSEEN, EMBRYO_PROVISIONAL, FACT_ACKED, FACT_CLIENT_DATA,
+    FACT_MIDSTREAM, FACT_RST, FACT_RST_IGNORED, FACT_SERVER_DATA, FACT_SYN, FACT_SYNACK, FACT_TFO, OURS, OUTSIDE,
+    PROBE, PROVISIONAL, PROVISIONAL_ANSWERED, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN, VOID,
+)
+from handshake_inspect.wire.const cimport ACK, FIN, MASK32
 
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_CLIENT_DATA
-cdef uint64_t FACT_MIDSTREAM
-cdef uint64_t FACT_RST
-cdef uint64_t FACT_RST_IGNORED
-cdef uint64_t FACT_SERVER_DATA
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
-cdef uint64_t FACT_TFO
-cdef unsigned int CHECK_DROPPED
-cdef unsigned int CHECK_FIN_UNSEEN
-cdef unsigned int EMBRYO_PROVISIONAL
 cdef unsigned int SENT_RST
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_FIN
-cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_ISS
-cdef unsigned int TRAIT_SEEN
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef uint64_t MASK32
-cdef int ACCEPTED
-cdef int BEYOND
-cdef int OURS
-cdef int OUTSIDE
-cdef int PROVISIONAL
-cdef int PROVISIONAL_ANSWERED
-cdef int PROBE
-cdef int VOID
 
 @cython.locals(verdict=int, begun=bint, first=uint32_t)
 cdef int on_syn(

@@ -4,30 +4,18 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    CHECK_FIN_DOUBTED, CHECK_FIN_UNSEEN, FACT_ACKED, FACT_CLIENT_LATE, FACT_LAST_ACK_SEEN, FACT_MIDSTREAM,
+    FACT_SERVER_LATE, FACT_SERVER_PROVED, TRAIT_ACKS, TRAIT_FIN, TRAIT_FIN_ACKED, TRAIT_HOLE, TRAIT_SEEN,
+)
+from handshake_inspect.wire.const cimport ACK, FIN, MASK32, MASK64
 
-cdef unsigned int CHECK_FIN_DOUBTED
-cdef unsigned int CHECK_FIN_UNSEEN
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_CLIENT_LATE
-cdef uint64_t FACT_SERVER_LATE
-cdef uint64_t FACT_LAST_ACK_SEEN
-cdef uint64_t FACT_MIDSTREAM
-cdef uint64_t FACT_SERVER_PROVED
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_FIN
-cdef unsigned int TRAIT_FIN_ACKED
-cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_SEEN
 cdef unsigned int ACK_OF_FIN_WAS_LOST
 cdef unsigned int FIN_WAS_LOST
 cdef unsigned int GOT_ACK_OF_FIN
 cdef unsigned int GOT_FIN
 cdef unsigned int NO_FIN
 cdef unsigned int SENT_FIN
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef uint32_t MASK32
-cdef uint64_t MASK64
 cdef unsigned int TIME_WAIT
 cdef unsigned int CLOSE_WAIT
 cdef unsigned int ESTABLISHED

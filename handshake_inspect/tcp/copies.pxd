@@ -5,19 +5,11 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, order, resending, rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    FACT_ACKED, FACT_MIDSTREAM, TRAIT_ACKS, TRAIT_IP_ID_VARIES, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
+)
+from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_TIMESTAMPS, RST, SYN
 
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_MIDSTREAM
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_IP_ID_VARIES
-cdef unsigned int TRAIT_SEEN
-cdef unsigned int TRAIT_TSVAL_VARIES
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef unsigned int OPT_TIMESTAMPS
-cdef unsigned int RST
-cdef unsigned int SYN
-cdef uint32_t MASK32
 cdef int64_t COPY_WITH_IP_ID_US
 cdef int64_t COPY_WITH_TSVAL_US
 cdef int64_t COPY_OF_SYN_US

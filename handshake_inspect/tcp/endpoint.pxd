@@ -4,29 +4,14 @@ from libc.stdint cimport uint32_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    MIX_ACK, MIX_REST, MIX_SEQ, MIX_TSVAL, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_IP_ID_VARIES, TRAIT_ISS,
+    TRAIT_SEEN, TRAIT_TSVAL_VARIES,
+)
+from handshake_inspect.wire.const cimport (
+    ACK, FIN, MASK16, MASK32, OPT_ACCECN, OPT_ECN, OPT_TIMESTAMPS, OPT_WINDOW_SCALE, RST, SYN,
+)
 
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_FIN
-cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_IP_ID_VARIES
-cdef unsigned int TRAIT_ISS
-cdef unsigned int TRAIT_SEEN
-cdef unsigned int TRAIT_TSVAL_VARIES
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef unsigned int RST
-cdef unsigned int SYN
-cdef unsigned int OPT_ACCECN
-cdef unsigned int OPT_ECN
-cdef unsigned int OPT_TIMESTAMPS
-cdef unsigned int OPT_WINDOW_SCALE
-cdef uint32_t MASK16
-cdef uint32_t MASK32
-
-cdef uint32_t MIX_ACK
-cdef uint32_t MIX_REST
-cdef uint32_t MIX_SEQ
-cdef uint32_t MIX_TSVAL
 cdef bytes NEXT_STATE
 cdef unsigned int STATES
 cdef uint32_t IP_ID_NEAR

@@ -1,4 +1,4 @@
-"""The words in which rows speak: bits and small numbers.  Never compiled; each twin types what it imports."""
+"""The words in which rows speak: bits and small numbers.  Never compiled: its twin has those for compiled modules."""
 
 # Connection.facts, 64 bits: what the capture showed, each bit once and for all unless it says otherwise.
 # In a twin that returns `bint`, compare with 0: C would cut a bit above 2^31 off.

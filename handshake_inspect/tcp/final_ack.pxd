@@ -5,41 +5,16 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, renumbering, rows, rtt, simultaneous
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    CHECK_FIN_DOUBTED, CHECK_FIN_UNSEEN, FACT_ACKED, FACT_BOTH_ACKED, FACT_CHALLENGE_ACK, FACT_CLIENT_DATA,
+    FACT_CLIENT_PROVED, FACT_DATA_ACK, FACT_DEFERRED, FACT_ISN_CHANGED, FACT_ISN_TURNED, FACT_LATER_ACK,
+    FACT_MIDSTREAM, FACT_REORDERED, FACT_RST, FACT_SERVER_DATA, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN,
+    FACT_SYNACK, FACT_SYNACK_AFTER_ACK, FACT_TFO, FACT_UNSEEN_DATA, METHOD_AMBIGUOUS, METHOD_DATA_ACK,
+    METHOD_NONE, METHOD_ONE_SIDED, METHOD_REORDERED, TRAIT_ACKS, TRAIT_FIN, TRAIT_FIN_ACKED, TRAIT_HOLE,
+    TRAIT_ISS, TRAIT_SEEN,
+)
+from handshake_inspect.wire.const cimport FIN, MASK16, MASK32, MASK64, OPT_TIMESTAMPS
 
-cdef unsigned int CHECK_FIN_DOUBTED
-cdef unsigned int CHECK_FIN_UNSEEN
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_BOTH_ACKED
-cdef uint64_t FACT_CHALLENGE_ACK
-cdef uint64_t FACT_CLIENT_DATA
-cdef uint64_t FACT_CLIENT_PROVED
-cdef uint64_t FACT_DATA_ACK
-cdef uint64_t FACT_DEFERRED
-cdef uint64_t FACT_ISN_CHANGED
-cdef uint64_t FACT_ISN_TURNED
-cdef uint64_t FACT_LATER_ACK
-cdef uint64_t FACT_MIDSTREAM
-cdef uint64_t FACT_REORDERED
-cdef uint64_t FACT_RST
-cdef uint64_t FACT_SERVER_DATA
-cdef uint64_t FACT_SERVER_PROVED
-cdef uint64_t FACT_SIMULTANEOUS
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
-cdef uint64_t FACT_SYNACK_AFTER_ACK
-cdef uint64_t FACT_TFO
-cdef uint64_t FACT_UNSEEN_DATA
-cdef unsigned int METHOD_AMBIGUOUS
-cdef unsigned int METHOD_DATA_ACK
-cdef unsigned int METHOD_NONE
-cdef unsigned int METHOD_ONE_SIDED
-cdef unsigned int METHOD_REORDERED
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_FIN
-cdef unsigned int TRAIT_FIN_ACKED
-cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_ISS
-cdef unsigned int TRAIT_SEEN
 cdef unsigned int ACK_OF_SYN_WAS_LOST
 cdef unsigned int FIN_WAS_LOST
 cdef unsigned int NO_FIN
@@ -48,15 +23,10 @@ cdef unsigned int GOT_SYN_ACK
 cdef unsigned int PROVED_OPEN
 cdef unsigned int SENT_ACK
 cdef unsigned int SENT_SYN_ACK
-cdef unsigned int FIN
 cdef unsigned int SYN_RECEIVED
-cdef unsigned int MASK16
-cdef uint32_t MASK32
-cdef uint64_t MASK64
 cdef uint32_t HALF
 cdef uint32_t UNSEEN
 cdef uint32_t UNSEEN_UNTIMED
-cdef unsigned int OPT_TIMESTAMPS
 cdef unsigned int BELIEVED_LOST
 
 @cython.locals(facts=uint64_t)

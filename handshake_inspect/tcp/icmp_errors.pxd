@@ -4,18 +4,13 @@ from libc.stdint cimport uint32_t, uint64_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport aftermath, endpoint, rows
 from handshake_inspect.tcp.table cimport Table
+from handshake_inspect.tcp.facts cimport (
+    FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SERVER_DATA, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK,
+)
+from handshake_inspect.wire.const cimport MASK16, MASK32
 
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_ICMP
-cdef uint64_t FACT_RST
-cdef uint64_t FACT_SERVER_DATA
-cdef uint64_t FACT_SIMULTANEOUS
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
 cdef unsigned int GOT_ERROR
 cdef unsigned int SYN_RECEIVED
-cdef unsigned int MASK16
-cdef uint32_t MASK32
 
 cdef bint is_too_big(segment.Segment *segment) noexcept nogil
 cdef bint is_undeliverable(segment.Segment *segment) noexcept nogil

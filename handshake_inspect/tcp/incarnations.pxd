@@ -4,12 +4,9 @@ from libc.stdint cimport uint32_t, uint64_t
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.table cimport Table
-
-cdef unsigned int EMBRYO_PROVISIONAL
-cdef unsigned int EMBRYO_SUCCESSOR
-cdef uint64_t FACT_CHALLENGE_ACK
-cdef int NEW_INCARNATION
-cdef int PROVISIONAL_ANSWERED
+from handshake_inspect.tcp.facts cimport (
+    EMBRYO_PROVISIONAL, EMBRYO_SUCCESSOR, FACT_CHALLENGE_ACK, NEW_INCARNATION, PROVISIONAL_ANSWERED,
+)
 
 @cython.locals(ends="rows.Addresses *")
 cdef bint is_from_client(Table table, Py_ssize_t i, seg.Segment *segment) noexcept nogil

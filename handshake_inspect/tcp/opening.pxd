@@ -5,62 +5,28 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    CHECK_FIN_DOUBTED, EMBRYO_SUCCESSOR, FACT_ACKED, FACT_BAD_SYNACK, FACT_BLIND_SYN, FACT_ICMP, FACT_ISN_CHANGED,
+    FACT_ISN_TURNED, FACT_MIDSTREAM, FACT_REFUSED, FACT_REORDERED, FACT_RST, FACT_RST_LOST, FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_SYNACK_AFTER_ACK, FACT_SYNACK_AFTER_RST, FACT_SYNACK_FIRST,
+    FACT_TFO, FACT_TWO_ISNS, FACT_UNSEEN_DATA, METHOD_NONE, METHOD_REORDERED, NEW_INCARNATION, OURS, PROVISIONAL,
+    PROVISIONAL_ANSWERED, RST_OVERTAKEN_NS, SUCCESSOR, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN,
+    UNSEEN_SYN_NS,
+)
+from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, MASK64, SYN
 
-cdef unsigned int CHECK_FIN_DOUBTED
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_BAD_SYNACK
-cdef uint64_t FACT_BLIND_SYN
-cdef uint64_t FACT_ICMP
-cdef uint64_t FACT_ISN_CHANGED
-cdef uint64_t FACT_ISN_TURNED
-cdef uint64_t FACT_MIDSTREAM
-cdef uint64_t FACT_REFUSED
-cdef uint64_t FACT_REORDERED
-cdef uint64_t FACT_RST
-cdef uint64_t FACT_RST_LOST
-cdef uint64_t FACT_SERVER_PROVED
-cdef uint64_t FACT_SIMULTANEOUS
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
-cdef uint64_t FACT_SYNACK_AFTER_ACK
-cdef uint64_t FACT_SYNACK_AFTER_RST
-cdef uint64_t FACT_SYNACK_FIRST
-cdef uint64_t FACT_TFO
-cdef uint64_t FACT_TWO_ISNS
-cdef uint64_t FACT_UNSEEN_DATA
-cdef unsigned int METHOD_NONE
-cdef unsigned int METHOD_REORDERED
-cdef int NEW_INCARNATION
-cdef int OURS
-cdef int PROVISIONAL
-cdef int PROVISIONAL_ANSWERED
-cdef int SUCCESSOR
-cdef unsigned int EMBRYO_SUCCESSOR
 cdef unsigned int FIN_WAIT_1
 cdef unsigned int TIME_WAIT
 cdef int64_t TIME_WAIT_NS
 cdef int64_t CLOCKS_DIFFER_NS
 cdef uint32_t LONGEST_SYN
 cdef int64_t REFUSED_AGAIN_NS
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_FIN
-cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_ISS
-cdef unsigned int TRAIT_SEEN
 cdef unsigned int ACK_OF_SYN_WAS_LOST
 cdef unsigned int GOT_SYN
 cdef unsigned int GOT_SYN_ACK
 cdef unsigned int SENT_SYN
 cdef unsigned int SENT_SYN_ACK
 cdef unsigned int SYN_ACK_WAS_LOST
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef unsigned int MASK16
-cdef uint32_t MASK32
-cdef uint64_t MASK64
-cdef unsigned int SYN
-cdef int64_t RST_OVERTAKEN_NS
-cdef int64_t UNSEEN_SYN_NS
 
 cdef void first_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side

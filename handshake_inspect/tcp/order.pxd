@@ -5,29 +5,13 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    FACT_CLIENT_LATE, FACT_SERVER_LATE, GAP_ACKED, GAP_FREE, GAP_PASSED, NEW, OLD, PROBE, TRAIT_ACKS, TRAIT_HOLE,
+    TRAIT_IP_ID_VARIES, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
+)
+from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, OPT_SACK, OPT_TIMESTAMPS, RST, SYN
 
-cdef uint64_t FACT_CLIENT_LATE
-cdef uint64_t FACT_SERVER_LATE
-cdef unsigned int GAP_ACKED
-cdef unsigned int GAP_FREE
-cdef unsigned int GAP_PASSED
 cdef int GAPS_KEPT
-cdef int NEW
-cdef int OLD
-cdef int PROBE
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_IP_ID_VARIES
-cdef unsigned int TRAIT_SEEN
-cdef unsigned int TRAIT_TSVAL_VARIES
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef unsigned int OPT_SACK
-cdef unsigned int OPT_TIMESTAMPS
-cdef unsigned int RST
-cdef unsigned int SYN
-cdef uint32_t MASK16
-cdef uint32_t MASK32
 cdef int64_t FLOOR_NS
 cdef int64_t STORED_LATE_NS
 cdef uint32_t SENT_SINCE

@@ -5,30 +5,14 @@ from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport incarnations, opening, rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
-
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_RENUMBERED
-cdef uint64_t FACT_RST
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_ISS
-cdef unsigned int TRAIT_SEEN
-cdef uint32_t MIX_ACK
-cdef uint32_t MIX_REST
-cdef uint32_t MIX_SEQ
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef unsigned int KIND_TCP
-cdef uint32_t MASK32
-cdef unsigned int NOTE_CONTINUED
-cdef unsigned int OPT_MSS
-cdef unsigned int OPT_SACK
-cdef unsigned int OPT_SACK_PERMITTED
-cdef unsigned int OPT_TIMESTAMPS
-cdef unsigned int OPT_WINDOW_SCALE
-cdef unsigned int RST
-cdef unsigned int SYN
+from handshake_inspect.tcp.facts cimport (
+    FACT_ACKED, FACT_RENUMBERED, FACT_RST, FACT_SYN, FACT_SYNACK, MIX_ACK, MIX_REST, MIX_SEQ, TRAIT_ACKS,
+    TRAIT_ISS, TRAIT_SEEN,
+)
+from handshake_inspect.wire.const cimport (
+    ACK, FIN, KIND_TCP, MASK32, NOTE_CONTINUED, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS,
+    OPT_WINDOW_SCALE, RST, SYN,
+)
 
 cdef int64_t TWIN_NS
 cdef int64_t TWIN_US

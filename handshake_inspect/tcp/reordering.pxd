@@ -5,30 +5,14 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, opening, order, rows
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    FACT_ACKED, FACT_CLIENT_DATA, FACT_CLIENT_PROVED, FACT_MIDSTREAM, FACT_REFUSED, FACT_REORDERED, FACT_RST,
+    FACT_SERVER_DATA, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_SYNACK_AFTER_ACK,
+    FACT_SYNACK_FIRST, METHOD_REORDERED, TRAIT_ACKS, TRAIT_ISS, TRAIT_SEEN,
+)
+from handshake_inspect.wire.const cimport ACK, FIN, MASK32, MASK64
 
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_CLIENT_DATA
-cdef uint64_t FACT_CLIENT_PROVED
-cdef uint64_t FACT_MIDSTREAM
-cdef uint64_t FACT_REFUSED
-cdef uint64_t FACT_REORDERED
-cdef uint64_t FACT_RST
-cdef uint64_t FACT_SERVER_DATA
-cdef uint64_t FACT_SERVER_PROVED
-cdef uint64_t FACT_SIMULTANEOUS
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
-cdef uint64_t FACT_SYNACK_AFTER_ACK
-cdef uint64_t FACT_SYNACK_FIRST
-cdef unsigned int METHOD_REORDERED
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_ISS
-cdef unsigned int TRAIT_SEEN
 cdef unsigned int ACK_OF_SYN_WAS_LOST
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef uint32_t MASK32
-cdef uint64_t MASK64
 cdef int64_t OVERTAKEN_NS
 cdef int64_t REPEATED_NS
 cdef uint32_t STORED_BEFORE

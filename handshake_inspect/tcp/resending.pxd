@@ -5,12 +5,9 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport TRAIT_ACKS, TRAIT_TSVAL_VARIES
+from handshake_inspect.wire.const cimport MASK32, NOTE_UNTIMED, OPT_TIMESTAMPS
 
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_TSVAL_VARIES
-cdef unsigned int NOTE_UNTIMED
-cdef unsigned int OPT_TIMESTAMPS
-cdef uint32_t MASK32
 cdef int64_t SHORTEST_TIMER_NS
 cdef int64_t QUIET_NS
 cdef int64_t SHORTEST_RTO_US

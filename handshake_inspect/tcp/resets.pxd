@@ -4,47 +4,20 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, final_ack, opening, rows
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    CHECK_DROPPED, CHECK_FIN_UNSEEN, CHECK_WENT_ON, FACT_ABORTED, FACT_ACKED, FACT_BAD_SYNACK,
+    FACT_BARE_RST_AFTER_ACK, FACT_CHALLENGE_ACK, FACT_CLIENT_DATA, FACT_LAST_ACK_SEEN, FACT_MIDSTREAM,
+    FACT_REBUFFED, FACT_REFUSED, FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED, FACT_SERVER_DATA,
+    FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_SYNACK_AFTER_ACK, FACT_SYNACK_AFTER_RST,
+    FACT_UNSEEN_DATA, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN,
+)
+from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, MASK64, SYN
 
-cdef uint64_t FACT_ABORTED
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_BAD_SYNACK
-cdef uint64_t FACT_BARE_RST_AFTER_ACK
-cdef uint64_t FACT_CHALLENGE_ACK
-cdef uint64_t FACT_CLIENT_DATA
-cdef uint64_t FACT_LAST_ACK_SEEN
-cdef uint64_t FACT_MIDSTREAM
-cdef uint64_t FACT_REBUFFED
-cdef uint64_t FACT_REFUSED
-cdef uint64_t FACT_RST
-cdef uint64_t FACT_RST_DOUBTED
-cdef uint64_t FACT_RST_IGNORED
-cdef uint64_t FACT_SERVER_DATA
-cdef uint64_t FACT_SERVER_PROVED
-cdef uint64_t FACT_SIMULTANEOUS
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
-cdef uint64_t FACT_SYNACK_AFTER_ACK
-cdef uint64_t FACT_SYNACK_AFTER_RST
-cdef uint64_t FACT_UNSEEN_DATA
-cdef unsigned int CHECK_DROPPED
-cdef unsigned int CHECK_FIN_UNSEEN
-cdef unsigned int CHECK_WENT_ON
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_FIN
-cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_ISS
-cdef unsigned int TRAIT_SEEN
 cdef unsigned int GOT_RST
 cdef unsigned int GOT_SYN_ACK
 cdef unsigned int SENT_RST
 cdef unsigned int SENT_SYN_ACK
 cdef unsigned int SYN_ACK_WAS_LOST
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef unsigned int MASK16
-cdef uint32_t MASK32
-cdef uint64_t MASK64
-cdef unsigned int SYN
 cdef unsigned int SYN_SENT
 cdef unsigned int SYN_RECEIVED
 cdef unsigned int TIME_WAIT

@@ -4,17 +4,12 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.table cimport Table
+from handshake_inspect.tcp.facts cimport (
+    METHOD_AMBIGUOUS, METHOD_EXACT, METHOD_NONE, METHOD_ONE_SIDED, METHOD_REORDERED, METHOD_TSECR,
+)
+from handshake_inspect.wire.const cimport MASK16, MASK32, OPT_TIMESTAMPS
 
-cdef unsigned int METHOD_AMBIGUOUS
-cdef unsigned int METHOD_EXACT
-cdef unsigned int METHOD_NONE
-cdef unsigned int METHOD_ONE_SIDED
-cdef unsigned int METHOD_REORDERED
-cdef unsigned int METHOD_TSECR
 cdef int RETRIES_KEPT
-cdef unsigned int MASK16
-cdef uint32_t MASK32
-cdef unsigned int OPT_TIMESTAMPS
 
 @cython.locals(at=int, retries="rows.Retries *")
 cdef void note_syn(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil

@@ -2,22 +2,18 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
+from handshake_inspect.tcp.facts cimport (
+    FACT_ACKED, FACT_CLIENT_PROVED, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYNACK, METHOD_SIMULTANEOUS,
+    TRAIT_ACKS,
+)
+from handshake_inspect.wire.const cimport MASK32, MASK64
 
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_CLIENT_PROVED
-cdef uint64_t FACT_SERVER_PROVED
-cdef uint64_t FACT_SIMULTANEOUS
-cdef uint64_t FACT_SYNACK
-cdef unsigned int METHOD_SIMULTANEOUS
 cdef unsigned int GOT_SYN
 cdef unsigned int GOT_SYN_ACK
 cdef unsigned int SENT_SYN
 cdef unsigned int SYN_WAS_LOST
 cdef unsigned int ACK_OF_SYN_WAS_LOST
 cdef unsigned int ESTABLISHED
-cdef unsigned int TRAIT_ACKS
-cdef uint32_t MASK32
-cdef uint64_t MASK64
 
 cdef void second_syn(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment

@@ -6,14 +6,9 @@ from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.index cimport Index
 from handshake_inspect.tcp.setup.store cimport Setups
 from handshake_inspect.wire cimport fourtuple
+from handshake_inspect.tcp.facts cimport EMBRYO, EMBRYO_FREE, EMBRYO_WAITING, NUMBER
+from handshake_inspect.wire.const cimport IPV4_MAPPED, MASK16, MASK32
 
-cdef uint32_t EMBRYO
-cdef uint32_t NUMBER
-cdef unsigned int EMBRYO_FREE
-cdef unsigned int EMBRYO_WAITING
-cdef uint64_t IPV4_MAPPED
-cdef uint32_t MASK16
-cdef uint64_t MASK32
 cdef uint64_t LONGEST_RUN
 
 @cython.final

@@ -22,67 +22,24 @@ from handshake_inspect.tcp.setup cimport exchange, setup_rows
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    CHECK_GOOD, EMBRYO, EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRYO_WAITING, FACT_ACKED, FACT_BAD_CHECKSUM,
+    FACT_BLIND_SYN, FACT_CHALLENGE_ACK, FACT_CLIENT_DATA, FACT_CLIENT_PROVED, FACT_DATA_ACK, FACT_MIDSTREAM,
+    FACT_PORT_REUSED, FACT_REBUFFED, FACT_RENUMBERED, FACT_REPLACED, FACT_RST, FACT_RST_IGNORED, FACT_SERVER_DATA,
+    FACT_SERVER_PROVED, FACT_SYN, FACT_SYNACK, FACT_SYNACK_AFTER_ACK, FACT_TTL_TWIN, FACT_UNANSWERED,
+    FACT_UNTIMED, NEW_INCARNATION, NUMBER, OURS, PAUSE_NS, SUCCESSOR, TRAIT_ACKS, TRAIT_HOLE, TRAIT_ISS,
+    TRAIT_SEEN, ZEEK_ESTABLISHED, ZEEK_WROTE_A, ZEEK_WROTE_D,
+)
+from handshake_inspect.tcp.setup.facts cimport QUICK, READ_OVER
+from handshake_inspect.wire.const cimport (
+    ACK, FIN, KIND_ICMP_ERROR, MASK32, MASK64, NOTE_BAD_CHECKSUM, NOTE_BAD_IP_CHECKSUM, NOTE_CHECKSUM_GOOD,
+    NOTE_CONTINUED, NOTE_NOT_PLAIN, NOTE_UNTIMED, OPT_SACK, OPT_TIMESTAMPS, RST, SYN,
+)
 
-cdef uint64_t FACT_ACKED
-cdef uint64_t FACT_BAD_CHECKSUM
-cdef uint64_t FACT_BLIND_SYN
-cdef uint64_t FACT_CHALLENGE_ACK
-cdef uint64_t FACT_REBUFFED
-cdef uint64_t FACT_CLIENT_DATA
-cdef uint64_t FACT_CLIENT_PROVED
-cdef uint64_t FACT_DATA_ACK
-cdef uint64_t FACT_MIDSTREAM
-cdef uint64_t FACT_PORT_REUSED
-cdef uint64_t FACT_RENUMBERED
-cdef uint64_t FACT_REPLACED
-cdef uint64_t FACT_RST
-cdef uint64_t FACT_RST_IGNORED
-cdef uint64_t FACT_SERVER_DATA
-cdef uint64_t FACT_SERVER_PROVED
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
-cdef uint64_t FACT_SYNACK_AFTER_ACK
-cdef uint64_t FACT_TTL_TWIN
-cdef uint64_t FACT_UNANSWERED
-cdef uint64_t FACT_UNTIMED
-cdef uint32_t EMBRYO
-cdef uint32_t NUMBER
-cdef unsigned int CHECK_GOOD
 cdef uint64_t UNUSUAL
 cdef unsigned int OPENED
-cdef unsigned int EMBRYO_GIVEN_UP
-cdef unsigned int EMBRYO_SUCCESSOR
-cdef unsigned int EMBRYO_WAITING
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_ISS
-cdef unsigned int TRAIT_SEEN
-cdef unsigned int ZEEK_ESTABLISHED
-cdef unsigned int ZEEK_WROTE_A
-cdef unsigned int ZEEK_WROTE_D
-cdef unsigned int OPT_SACK
-cdef unsigned int OPT_TIMESTAMPS
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef unsigned int KIND_ICMP_ERROR
-cdef unsigned int NOTE_BAD_CHECKSUM
-cdef unsigned int NOTE_BAD_IP_CHECKSUM
-cdef unsigned int NOTE_CHECKSUM_GOOD
-cdef unsigned int NOTE_UNTIMED
-cdef unsigned int NOTE_CONTINUED
-cdef unsigned int NOTE_NOT_PLAIN
-cdef unsigned int RST
-cdef unsigned int SYN
 cdef unsigned int ESTABLISHED
 cdef uint64_t SPOKEN
-cdef unsigned int QUICK
-cdef unsigned int READ_OVER
-cdef uint64_t MASK32
-cdef uint64_t MASK64
-cdef int NEW_INCARNATION
-cdef int OURS
-cdef int SUCCESSOR
-cdef int64_t PAUSE_NS
 cdef int64_t REUSE_NS
 cdef Py_ssize_t AHEAD
 cdef uint32_t EARLY

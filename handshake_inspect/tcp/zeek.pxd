@@ -4,30 +4,12 @@ from libc.stdint cimport int32_t, uint32_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport (
+    TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_SEEN, ZEEK_ESTABLISHED, ZEEK_WROTE_A, ZEEK_WROTE_D,
+)
+from handshake_inspect.tcp.zeek_words cimport CLOSED, ESTABLISHED, INACTIVE, PARTIAL, RESET, SYN_ACK_SENT, SYN_SENT
+from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, NOTE_SNAPPED, RST, SYN
 
-cdef unsigned int ACK
-cdef unsigned int FIN
-cdef unsigned int NOTE_SNAPPED
-cdef unsigned int RST
-cdef unsigned int SYN
-cdef unsigned int MASK16
-cdef uint32_t MASK32
-
-cdef unsigned int TRAIT_ACKS
-cdef unsigned int TRAIT_FIN
-cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_SEEN
-cdef unsigned int ZEEK_ESTABLISHED
-cdef unsigned int ZEEK_WROTE_A
-cdef unsigned int ZEEK_WROTE_D
-
-cdef unsigned int CLOSED
-cdef unsigned int ESTABLISHED
-cdef unsigned int INACTIVE
-cdef unsigned int PARTIAL
-cdef unsigned int RESET
-cdef unsigned int SYN_ACK_SENT
-cdef unsigned int SYN_SENT
 cdef bytes SERVER_PORT_TABLE
 
 cdef unsigned int _A

@@ -2,8 +2,8 @@ cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from handshake_inspect.tls cimport byte_store
+from handshake_inspect.wire.const cimport MASK32
 
-cdef uint64_t MASK32
 cdef Py_ssize_t MOST
 cdef uint32_t SLOTS
 cdef Py_ssize_t ARENA

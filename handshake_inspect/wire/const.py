@@ -1,4 +1,4 @@
-"""Numbers that the standards fix.  Never compiled: each `.pxd` twin gives the names it imports a C type."""
+"""Numbers that the standards fix.  Never compiled: its twin has those that compiled modules read, as literals of C."""
 
 MASK16 = 0xFFFF
 MASK32 = 0xFFFFFFFF

@@ -3,12 +3,10 @@ from libc.stdint cimport uint32_t
 
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
+from handshake_inspect.tcp.setup.facts cimport (
+    SETUP_ALERT, SETUP_ALERT_ENCRYPTED, SETUP_ALERT_LATE, SETUP_ALERT_SERVER, SETUP_CLIENT_FINISHED,
+)
 
-cdef uint32_t SETUP_ALERT
-cdef uint32_t SETUP_ALERT_ENCRYPTED
-cdef uint32_t SETUP_ALERT_LATE
-cdef uint32_t SETUP_ALERT_SERVER
-cdef uint32_t SETUP_CLIENT_FINISHED
 cdef unsigned int FATAL
 
 @cython.locals(setup="sr.Setup *", flags=uint32_t)

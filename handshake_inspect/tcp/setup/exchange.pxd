@@ -9,27 +9,12 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
-
-cdef uint64_t FACT_SYN
-cdef uint64_t FACT_SYNACK
-cdef unsigned int TRAIT_HOLE
-cdef unsigned int TRAIT_ISS
-cdef uint32_t EXCHANGE_ALERTED
-cdef uint32_t EXCHANGE_SETUP
-cdef uint32_t EXCHANGE_UNREAD
-cdef uint32_t MOST_OCTETS
-cdef unsigned int MOST_SEGMENTS
-cdef unsigned int READ_OVER
-cdef uint32_t SETUP_EARLY_SENT
-cdef uint32_t SETUP_SERVER_FINISHED
-cdef uint32_t SETUP_SERVER_HELLO
-cdef uint32_t SETUP_TLS
-cdef unsigned int UPGRADE_NONE
-cdef unsigned int ACK
-cdef uint32_t MASK32
-cdef unsigned int FIN
-cdef unsigned int RST
-cdef unsigned int SYN
+from handshake_inspect.tcp.facts cimport FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS
+from handshake_inspect.tcp.setup.facts cimport (
+    EXCHANGE_ALERTED, EXCHANGE_SETUP, EXCHANGE_UNREAD, MOST_OCTETS, MOST_SEGMENTS, READ_OVER, SETUP_EARLY_SENT,
+    SETUP_SERVER_FINISHED, SETUP_SERVER_HELLO, SETUP_TLS, UPGRADE_NONE,
+)
+from handshake_inspect.wire.const cimport ACK, FIN, MASK32, RST, SYN
 
 @cython.locals(exchange="sr.Exchange *", number=uint32_t, reading="sr.Reading *")
 cdef void observe(

@@ -1,4 +1,4 @@
-"""The words in which rows of connection set-up speak.  Never compiled; each twin types what it imports."""
+"""The words in which rows of connection set-up speak.  Never compiled: its twin has those for compiled modules."""
 
 # Exchange.setup
 EXCHANGE_SETUP = 0x0FFF_FFFF  # 1 + row number

@@ -5,12 +5,7 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.store cimport Setups
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.tls cimport hello_row
-
-cdef uint32_t EXCHANGE_GIVEN_UP
-cdef uint32_t EXCHANGE_SETUP
-cdef unsigned int READ_OVER
-cdef uint32_t SETUP_GIVEN_UP
-cdef uint32_t SETUP_HOLE
+from handshake_inspect.tcp.setup.facts cimport EXCHANGE_GIVEN_UP, EXCHANGE_SETUP, READ_OVER, SETUP_GIVEN_UP, SETUP_HOLE
 
 cdef class Focus:
     cdef readonly Setups setups

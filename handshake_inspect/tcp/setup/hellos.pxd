@@ -4,18 +4,12 @@ from libc.stdint cimport uint32_t
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tls cimport byte_store, hello, hello_row
+from handshake_inspect.tcp.setup.facts cimport (
+    READ_STUCK, SETUP_CUT, SETUP_EARLY_OFFERED, SETUP_ECH, SETUP_HELLO_RETRY, SETUP_OFFERS_13, SETUP_OFFERS_H2,
+    SETUP_PSK, SETUP_PSK_OFFERED, SETUP_SERVER_HELLO, SETUP_UNREAD,
+)
+from handshake_inspect.wire.const cimport MASK32
 
-cdef unsigned int READ_STUCK
-cdef uint32_t SETUP_CUT
-cdef uint32_t SETUP_EARLY_OFFERED
-cdef uint32_t SETUP_ECH
-cdef uint32_t SETUP_HELLO_RETRY
-cdef uint32_t SETUP_OFFERS_13
-cdef uint32_t SETUP_OFFERS_H2
-cdef uint32_t SETUP_PSK
-cdef uint32_t SETUP_PSK_OFFERED
-cdef uint32_t SETUP_SERVER_HELLO
-cdef uint32_t SETUP_UNREAD
 cdef uint32_t BUFFER
 cdef unsigned int HEAD
 cdef unsigned int CHOSE_PSK
@@ -31,7 +25,6 @@ cdef unsigned int OFFERS_PSK
 cdef uint32_t RECORD_HEADER
 cdef unsigned int TLS12
 cdef unsigned int TLS13
-cdef uint32_t MASK32
 
 @cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t)
 cdef uint32_t message_length(Focus focus) noexcept nogil

@@ -5,17 +5,13 @@ from handshake_inspect.tcp.setup cimport alerts, hellos, text, tls12, tls13
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.setup.facts cimport (
+    ROLE_FINISHED, ROLE_LAST, SETUP_ALERT, SETUP_CUT, SETUP_EARLY_OFFERED, SETUP_HELLO_RETRY, SETUP_SERVER_HELLO,
+    SETUP_TLS, SETUP_UNREAD,
+)
+from handshake_inspect.wire.const cimport MASK32
 
 cdef unsigned int NO_LENGTH
-cdef unsigned int ROLE_FINISHED
-cdef unsigned int ROLE_LAST
-cdef uint32_t SETUP_ALERT
-cdef uint32_t SETUP_CUT
-cdef uint32_t SETUP_EARLY_OFFERED
-cdef uint32_t SETUP_HELLO_RETRY
-cdef uint32_t SETUP_SERVER_HELLO
-cdef uint32_t SETUP_TLS
-cdef uint32_t SETUP_UNREAD
 cdef unsigned int HEAD
 cdef unsigned int ALERT
 cdef unsigned int APPLICATION_DATA
@@ -26,7 +22,6 @@ cdef uint32_t RECORD_HEADER
 cdef unsigned int SERVER_HELLO
 cdef unsigned int TLS12
 cdef unsigned int TLS13
-cdef uint32_t MASK32
 
 @cython.locals(side="unsigned int", kind="unsigned int")
 cdef void on_head(Focus focus) noexcept nogil

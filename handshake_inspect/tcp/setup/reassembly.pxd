@@ -6,17 +6,13 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tls cimport byte_store
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport TRAIT_ACKS
+from handshake_inspect.tcp.setup.facts cimport FINISHED_PERHAPS, MOST_OCTETS, READ_TEXT, SETUP_DOUBTED, SETUP_HOLE
+from handshake_inspect.wire.const cimport MASK32
 
-cdef unsigned int FINISHED_PERHAPS
-cdef uint32_t MOST_OCTETS
-cdef unsigned int READ_TEXT
-cdef uint32_t SETUP_DOUBTED
-cdef uint32_t SETUP_HOLE
-cdef unsigned int TRAIT_ACKS
 cdef Py_ssize_t WHOLE_HELLO
 cdef Py_ssize_t BUFFER
 cdef int HELD
-cdef uint32_t MASK32
 
 @cython.locals(reading="sr.Reading *", side="unsigned int", end=uint32_t, fresh=bint)
 cdef void take(Focus focus, uint32_t payload_len, uint32_t options_len) noexcept nogil

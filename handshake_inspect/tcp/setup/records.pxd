@@ -6,17 +6,12 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tls cimport byte_store
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.setup.facts cimport (
+    READ_LOST, READ_RECORDS, READ_STUCK, READ_TEXT, ROLE_NONE, SETUP_CUT, SETUP_MALFORMED, SETUP_NOT_TLS,
+    SETUP_SERVER_TLS, SETUP_TLS,
+)
+from handshake_inspect.wire.const cimport MASK32
 
-cdef unsigned int READ_LOST
-cdef unsigned int READ_RECORDS
-cdef unsigned int READ_STUCK
-cdef unsigned int READ_TEXT
-cdef unsigned int ROLE_NONE
-cdef uint32_t SETUP_CUT
-cdef uint32_t SETUP_MALFORMED
-cdef uint32_t SETUP_NOT_TLS
-cdef uint32_t SETUP_SERVER_TLS
-cdef uint32_t SETUP_TLS
 cdef unsigned int HEAD
 cdef unsigned int ALERT
 cdef unsigned int APPLICATION_DATA
@@ -24,7 +19,6 @@ cdef unsigned int CHANGE_CIPHER_SPEC
 cdef unsigned int HANDSHAKE
 cdef unsigned int LONGEST_RECORD
 cdef unsigned int RECORD_HEADER
-cdef uint32_t MASK32
 cdef unsigned int LATEST
 
 @cython.locals(reading="sr.Reading *", side="unsigned int")

@@ -3,10 +3,8 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tls.names cimport Names
+from handshake_inspect.tcp.setup.facts cimport EXCHANGE_SETUP, SETUP_HOLE, SETUP_UNREAD
 
-cdef uint32_t EXCHANGE_SETUP
-cdef uint32_t SETUP_HOLE
-cdef uint32_t SETUP_UNREAD
 cdef uint32_t BUFFERS
 
 cdef class Setups:

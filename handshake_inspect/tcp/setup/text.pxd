@@ -4,28 +4,16 @@ from libc.stdint cimport uint32_t, uint64_t
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport big_endian, seqspace
+from handshake_inspect.tcp.setup.facts cimport (
+    EXCHANGE_ALERTED, MOST_OCTETS, READ_RECORDS, READ_TEXT, SETUP_SPOKE_FIRST, UPGRADE_FTP, UPGRADE_HTTP_CONNECT,
+    UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE, UPGRADE_OTHER, UPGRADE_POP3, UPGRADE_POSTGRESQL,
+    UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
+)
+from handshake_inspect.wire.const cimport MASK32
 
-cdef uint32_t EXCHANGE_ALERTED
 cdef unsigned int ALERT
-cdef unsigned int READ_RECORDS
-cdef unsigned int READ_TEXT
-cdef uint32_t SETUP_SPOKE_FIRST
-cdef unsigned int UPGRADE_FTP
-cdef unsigned int UPGRADE_HTTP_CONNECT
-cdef unsigned int UPGRADE_IMAP
-cdef unsigned int UPGRADE_LDAP
-cdef unsigned int UPGRADE_MYSQL
-cdef unsigned int UPGRADE_NONE
-cdef unsigned int UPGRADE_OTHER
-cdef unsigned int UPGRADE_POP3
-cdef unsigned int UPGRADE_POSTGRESQL
-cdef unsigned int UPGRADE_RDP
-cdef unsigned int UPGRADE_SMTP
-cdef unsigned int UPGRADE_SOCKS
-cdef unsigned int UPGRADE_XMPP
 cdef unsigned int CLIENT_HELLO
 cdef unsigned int HANDSHAKE
-cdef uint32_t MASK32
 cdef unsigned int MOST_TURNS
 cdef uint32_t CONN
 cdef uint32_t XML
@@ -53,7 +41,6 @@ cdef Py_ssize_t LONGEST_TAG
 cdef uint32_t MYSQL_REQUEST
 cdef Py_ssize_t MYSQL_BYTES
 cdef unsigned int MYSQL_TLS
-cdef uint32_t MOST_OCTETS
 cdef uint32_t SSH
 cdef uint32_t SSL_REQUEST
 cdef uint32_t GSS_REQUEST

@@ -4,15 +4,12 @@ from libc.stdint cimport int64_t, uint32_t
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.setup.facts cimport (
+    ROLE_FINISHED, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD, SETUP_CLIENT_FINISHED, SETUP_FALSE_START,
+    SETUP_SERVER_CHANGED, SETUP_SERVER_FINISHED, SETUP_SPOKE_FIRST,
+)
+from handshake_inspect.wire.const cimport MASK32
 
-cdef unsigned int ROLE_FINISHED
-cdef uint32_t SETUP_CERTIFICATE_SENT
-cdef uint32_t SETUP_CERTIFICATE_WITHHELD
-cdef uint32_t SETUP_CLIENT_FINISHED
-cdef uint32_t SETUP_FALSE_START
-cdef uint32_t SETUP_SERVER_CHANGED
-cdef uint32_t SETUP_SERVER_FINISHED
-cdef uint32_t SETUP_SPOKE_FIRST
 cdef unsigned int HEAD
 cdef unsigned int APPLICATION_DATA
 cdef unsigned int CERTIFICATE
@@ -20,7 +17,6 @@ cdef unsigned int CHANGE_CIPHER_SPEC
 cdef unsigned int HANDSHAKE
 cdef uint32_t RECORD_HEADER
 cdef unsigned int TLS12
-cdef uint32_t MASK32
 cdef unsigned int EMPTY_LIST
 
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", unfinished=bint)

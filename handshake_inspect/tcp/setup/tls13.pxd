@@ -5,30 +5,19 @@ from handshake_inspect.tcp.setup cimport alerts, tls12
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.setup.facts cimport (
+    FINISHED_NOT, FINISHED_PERHAPS, FINISHED_SURELY, LEAST_TICKET, MOST_SETTINGS, MOST_TICKET, READ_LOST,
+    ROLE_FINISHED, ROLE_LAST, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD, SETUP_CUT, SETUP_EARLY_ENDED,
+    SETUP_EARLY_OFFERED, SETUP_EARLY_REQUEST, SETUP_EARLY_SENT, SETUP_HELLO_RETRY, SETUP_OFFERS_H2,
+    SETUP_SERVER_FINISHED, SETUP_UNREAD,
+)
+from handshake_inspect.wire.const cimport MASK32
 
-cdef unsigned int FINISHED_NOT
-cdef unsigned int FINISHED_PERHAPS
-cdef unsigned int FINISHED_SURELY
-cdef unsigned int READ_LOST
-cdef unsigned int ROLE_FINISHED
-cdef unsigned int ROLE_LAST
-cdef uint32_t SETUP_CERTIFICATE_SENT
-cdef uint32_t SETUP_CERTIFICATE_WITHHELD
-cdef uint32_t SETUP_CUT
-cdef uint32_t SETUP_UNREAD
-cdef uint32_t SETUP_EARLY_ENDED
-cdef uint32_t SETUP_EARLY_OFFERED
-cdef uint32_t SETUP_EARLY_REQUEST
-cdef uint32_t SETUP_EARLY_SENT
-cdef uint32_t SETUP_HELLO_RETRY
-cdef uint32_t SETUP_OFFERS_H2
-cdef uint32_t SETUP_SERVER_FINISHED
 cdef unsigned int CANDIDATES
 cdef unsigned int AES_128_CCM_8_SHA256
 cdef unsigned int AES_256_GCM_SHA384
 cdef unsigned int APPLICATION_DATA
 cdef uint32_t RECORD_HEADER
-cdef uint32_t MASK32
 cdef unsigned int MOST_BEFORE
 cdef unsigned int OVERHEAD
 cdef unsigned int SHORT_TAG
@@ -37,9 +26,6 @@ cdef unsigned int FINISHED_384
 cdef unsigned int ALERT_LENGTH
 cdef unsigned int END_OF_EARLY_DATA
 cdef unsigned int EMPTY_CERTIFICATE
-cdef unsigned int LEAST_TICKET
-cdef unsigned int MOST_TICKET
-cdef unsigned int MOST_SETTINGS
 
 cdef unsigned int shorter(Focus focus) noexcept nogil
 @cython.locals(cipher="unsigned int")

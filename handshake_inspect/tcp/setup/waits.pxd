@@ -5,20 +5,13 @@ from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.setup.facts cimport (
+    EXTRA_LOSS, EXTRA_NAGLE, EXTRA_WINDOW, MOST_EXTRAS, SETUP_CLIENT_FINISHED, SETUP_SERVER_FINISHED, SETUP_TLS,
+    SPAN_BEFORE_REQUEST, SPAN_BEFORE_TLS, SPAN_RESPONSE, SPAN_TLS,
+)
+from handshake_inspect.wire.const cimport MASK32
 
-cdef unsigned int EXTRA_LOSS
-cdef unsigned int EXTRA_NAGLE
-cdef unsigned int EXTRA_WINDOW
-cdef unsigned int MOST_EXTRAS
-cdef uint32_t SETUP_CLIENT_FINISHED
-cdef uint32_t SETUP_SERVER_FINISHED
 cdef unsigned int TLS12
-cdef uint32_t SETUP_TLS
-cdef unsigned int SPAN_BEFORE_REQUEST
-cdef unsigned int SPAN_BEFORE_TLS
-cdef unsigned int SPAN_RESPONSE
-cdef unsigned int SPAN_TLS
-cdef int64_t MASK32
 cdef int64_t LEAST_NS
 cdef int64_t SLACK_NS
 cdef int64_t DELAYED_NS
