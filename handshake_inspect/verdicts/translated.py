@@ -3,7 +3,8 @@
 On `-i any` of a node that is the SYN to a service's address and to the pod's, or to an address and to the one behind
 NAT.  A translation leaves sequence numbers and timestamps alone: two rows with other addresses are one connection when
 both ISNs and the timestamp of the SYN agree, both ends sent as much, they began within `APART_NS`, and the translated
-SYN and SYN-ACK were captured between the other two: of frames with the same time, the one that stands first came first.
+SYN and its answer were captured between the other two: of frames with the same time, the one that stands first came
+first.  The answer is a SYN-ACK, or the RST that refuses the SYN, whose number stands for the other ISN.
 Without timestamps nothing is joined: there are hosts whose ISNs repeat.  The first is the connection; the others have
 no row of their own.  More than `MOST` with the same ISNs are no translations.
 """
@@ -13,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
+from handshake_inspect.tcp.facts import FACT_REFUSED, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches, marked, picked
@@ -43,7 +44,7 @@ def joined(trace: Attempts) -> Attempts:
 
 def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
     """The connections of which another one has both ISNs, and these: few, so that nothing else is put in order."""
-    rows = ConnectionRows(marked(trace.facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK))
+    rows = ConnectionRows(marked((trace.facts & FACT_SYN != 0) & (trace.facts & (FACT_SYNACK | FACT_REFUSED) != 0)))
     numbers = np.empty(len(rows), dtype=np.uint64)
     for some in batches(len(rows)):
         clients = trace.client_rows[rows[some]]
@@ -67,15 +68,26 @@ def have_same_addresses(ones: Rows, others: Rows) -> Bools:
 
 
 def lie_within(ones: Rows, others: Rows) -> Bools:
-    """Whether the other SYN was captured after the one, and its SYN-ACK before: to the server and back."""
-    near = others["syn_ns"] - ones["syn_ns"] <= APART_NS
-    steps = [(ones, "syn"), (others, "syn"), (others, "synack"), (ones, "synack")]
-    within: Bools = near.copy()
-    for (rows, name), (later, then) in pairwise(steps):
-        within &= rows[f"{name}_ns"] <= later[f"{then}_ns"]
-        same = rows[f"{name}_ns"] == later[f"{then}_ns"]
-        within &= ~same | (rows[f"{name}_frame"] < later[f"{then}_frame"])
+    """Whether the other SYN was captured after the one, and its answer before: to the server and back."""
+    within: Bools = others["syn_ns"] - ones["syn_ns"] <= APART_NS
+    steps = [asked(ones), asked(others), answered(others), answered(ones)]
+    for (at_ns, frame), (later_ns, later_frame) in pairwise(steps):
+        within &= (at_ns < later_ns) | ((at_ns == later_ns) & (frame < later_frame))
     return within
+
+
+def asked(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """When the SYN was captured, and its frame."""
+    return rows["syn_ns"], rows["syn_frame"]
+
+
+def answered(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """When the SYN-ACK was captured, or the RST where there is none, and its frame."""
+    accepted = rows["facts"] & FACT_SYNACK != 0
+    return (
+        np.where(accepted, rows["synack_ns"], rows["rst_ns"]),
+        np.where(accepted, rows["synack_frame"], rows["rst_frame"]),
+    )
 
 
 def say_the_same(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:

@@ -28,6 +28,13 @@ def exchange(client, server, *, began=0, inside=0, isns=(1000, 5000), stamp=7, a
     return [(began + at * MS + (-inside if at == 2 else inside), frame) for at, frame in wire]
 
 
+def refusal(client, server, *, began=0, inside=0, isn=1000, stamp=7):
+    """A SYN and the RST that answers it, as `exchange`."""
+    syn = frames.syn(client, server, seq=isn, options=frames.linux_syn_options(stamp))
+    rst = frames.rst(server, client, ack=isn + 1)
+    return [(began + inside, syn), (began + 2 * MS - inside, rst)]
+
+
 def connections(*exchanges):
     wire = sorted((each for exchange in exchanges for each in exchange), key=lambda each: each[0])
     report = handshake_inspect.analyze(BytesIO(pcap((1 + ns, frame) for ns, frame in wire)))
@@ -82,6 +89,26 @@ def test_the_first_translation_of_several_is_named():
 )
 def test_what_is_another_connection(other):
     found = connections(exchange(CLIENT, SERVICE), other)
+    assert [each.translated_to for each in found] == [None, None]
+
+
+def test_a_refusal_of_the_pod_is_one_of_the_service():
+    (found,) = connections(refusal(CLIENT, SERVICE), refusal(CLIENT, POD, inside=10_000))
+    assert (found.outcome, ends(found.translated_to)) == ("refused", ("10.1.0.5:40000", "10.1.0.9:8080"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        refusal(CLIENT, POD, inside=10_000, stamp=8),
+        refusal(CLIENT, POD, inside=10_000, isn=1001),
+        refusal(CLIENT, POD, began=10_000),
+        exchange(CLIENT, POD, inside=10_000),
+    ],
+    ids=["other timestamp", "other ISN", "not within", "accepted"],
+)
+def test_what_is_another_refusal(other):
+    found = connections(refusal(CLIENT, SERVICE), other)
     assert [each.translated_to for each in found] == [None, None]
 
 

@@ -39,7 +39,7 @@ def detect(case: Case) -> list[Finding]:
     rows, before = trace.reborn()
     soon = trace.facts[rows] & FACT_PORT_REUSED != 0
     rows, before = rows[soon], before[soon]
-    gap = c["first_ns"][rows] - np.maximum(c["last_ns"][before], c["time_wait_ns"][before])
+    gap = c["first_ns"][rows] - last_used_ns(case, rows, before)
     soon = (case.outcomes.outcome[before] == ESTABLISHED) & (gap < trace.limits.time_wait_ns)
     soon &= (trace.facts[before] & FACT_BLIND_SYN == 0) & (trace.facts[rows] & FACT_SYN != 0)
     rows, gap = rows[soon], np.maximum(gap[soon], 0)
@@ -53,6 +53,14 @@ def detect(case: Case) -> list[Finding]:
         groups.sizes,
         lambda g: service_finding(case, groups.of(g), gaps),
     )
+
+
+def last_used_ns(case: Case, rows: ConnectionRows, before: ConnectionRows) -> NDArray[np.int64]:
+    """When the connection `before` used the 4-tuple last, not counting how it challenged the SYN of the next one."""
+    c = case.attempts.connections
+    last, closed = c["last_ns"][before], c["time_wait_ns"][before]
+    used: NDArray[np.int64] = np.where((last > c["first_ns"][rows]) & (closed > 0), closed, np.maximum(last, closed))
+    return used
 
 
 KIND = Kind(

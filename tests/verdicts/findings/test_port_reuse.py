@@ -22,6 +22,20 @@ def test_a_port_used_again_after_a_second():
     assert finding["evidence"]["connections"] == [1]
 
 
+def test_the_challenge_of_the_old_connection_does_not_use_the_tuple_again():
+    """A host in TIME-WAIT answers the SYN with an ACK of the old connection, and the client with a RST."""
+    wire = Wire().handshake().exchange().close("server")
+    number = wire.client.snd_nxt
+    wire.wait(SECOND)
+    wire.client.syn(seq=5_000_000)
+    wire.server.ack(ack=number)
+    wire.client.rst(seq=number)
+    wire.client.syn(seq=5_000_000)
+    wire.server.refuse(ack=5_000_001)
+    metrics = only(wire.report(), "port-reuse")["metrics"]
+    assert SECOND <= metrics["gap_min_ns"] < 2 * SECOND
+
+
 def test_who_holds_time_wait():
     metrics = only(twice(SECOND, first="server"), "port-reuse")["metrics"]
     assert (metrics["time_wait_at_client"], metrics["time_wait_at_server"]) == (0, 1)
