@@ -1,23 +1,24 @@
 """Rows that a tracker makes of frames: what no report shows."""
 
-from handshake_inspect.decode import frame as decoder
-from handshake_inspect.decode import payload, segment
+import io
+
+from handshake_inspect.capture.frames import NEED_MORE
+from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.engine.pump import Pump
 from handshake_inspect.tcp.tracker import Tracker
-from support import frames
+from support import captures
 
 MS = 1_000_000
 
 
 def tracked(*built):
     """The table after these frames, a millisecond apart and numbered from 1."""
-    records = segment.segments(len(built))
-    for i, frame in enumerate(built):
-        decoder.decode_bytes(frame, len(frame), frames.LINK_ETHERNET, records, i)
-        records[i].ts_ns, records[i].frame = i * MS, i + 1
-    tracker = Tracker(16)
-    tracker.owners = payload.owners_of(records)
-    tracker.track_all(segment.segments_of(records), len(built))
-    return tracker.table
+    packets = [(i * MS, frame) for i, frame in enumerate(built)]
+    pump = Pump(Tracker(16))
+    with open_trace([io.BytesIO(captures.pcap(packets, nano=True))]) as trace:
+        while pump.drain(trace.reader) == NEED_MORE and trace.fill():
+            pass
+    return pump.tracker.table
 
 
 def ends_of(*built):

@@ -5,7 +5,8 @@ import pytest
 from support.attempts import attempts
 
 from handshake_inspect.tcp import facts as f
-from handshake_inspect.verdicts.visibility import FLOWING, half_seen, seen_ends, sees_both
+from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.visibility import FLOWING, blind, half_seen, seen_ends, sees_both, serves_unseen
 
 TWO_SIDED = {"facts": f.FACT_SYN | f.FACT_SYNACK | f.FACT_ACKED, "server": ("198.51.100.9", 443)}
 
@@ -57,3 +58,44 @@ def test_a_capture_holds_both_directions_of_something():
 def test_sides_are_those_of_rows():
     trace = attempts({"seen": (1, 0)}, {"seen": (0, 1)}, {"seen": (1, 1)})
     assert np.array_equal(seen_ends(trace), [[True, False], [False, True], [True, True]])
+
+
+SYN = {"facts": f.FACT_SYN, "seen": (1, 0)}
+HALF = {"facts": f.FACT_SYN | f.FACT_ACKED, "seen": (1, 0)}
+SERVER_HALF = {"facts": f.FACT_SYNACK | f.FACT_SERVER_PROVED, "seen": (0, 1)}
+ELSEWHERE = {"server": ("198.51.100.9", 80)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "blinded"),
+    [
+        ([SYN, HALF, TWO_SIDED], [True, False, False]),  # the server answered another, and that is not captured
+        ([SYN | ELSEWHERE, HALF, TWO_SIDED], [False, False, False]),
+        ([SYN | ELSEWHERE, HALF], [True, False]),  # no answers of anybody are captured
+        ([SYN, TWO_SIDED], [False, False]),
+        ([SYN, SERVER_HALF, TWO_SIDED], [False, False, False]),  # it is a client that is not captured
+    ],
+)
+def test_silence_is_no_verdict_where_answers_are_not_captured(rows, blinded):
+    assert blind(attempts(*rows)).tolist() == blinded
+
+
+def test_one_syn_ack_alone_is_half_a_capture():
+    """Unless anything goes both ways: then it is backscatter."""
+    scattered = {"facts": f.FACT_SYNACK, "seen": (0, 1)}
+    assert half_seen(attempts(scattered)).tolist() == [True]
+    assert half_seen(attempts(scattered, TWO_SIDED)).tolist() == [False, False]
+    assert half_seen(attempts(SYN)).tolist() == [False]
+
+
+def test_a_server_of_clients_that_are_not_captured():
+    """Its SYN-ACK to one that never asked is no backscatter."""
+    alone = {"facts": f.FACT_SYNACK, "seen": (1, 0), "client": 1, "from_": "198.51.100.2", "server": ("192.0.2.50", 9)}
+
+    def serves(*rows):
+        return bool(serves_unseen(attempts(alone, *rows), ConnectionRows(np.array([0])))[0])
+
+    assert serves(SERVER_HALF, TWO_SIDED)
+    assert not serves(TWO_SIDED)
+    assert not serves(HALF, TWO_SIDED)  # of which only the client is captured
+    assert not serves(SERVER_HALF | ELSEWHERE, TWO_SIDED)
