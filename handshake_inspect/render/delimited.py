@@ -6,17 +6,17 @@ One stands on each line, under a header of field names.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.rows import cell, columns, values
+from handshake_inspect.render.rows import CHUNK, cell, columns
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.fields import Field, find
+from handshake_inspect.report.lines import Texts, joined
 from handshake_inspect.report.model import Report
 
 ASSERTION = ("rule", "status", "measured", "allowed", "unit", "value", "limit", "matched", "broken")  # of a check
-_NUMBERS = ("number", "duration", "time")  # kinds of fields that hold integers
 _SPECIAL = re.compile('[",\r\n]')
 # A cell of TSV cannot hold these (IANA text/tab-separated-values).
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -70,29 +70,30 @@ def _escaped(text: str) -> str:
 def _write(
     report: Report, out: BinaryIO, options: Options, fields: list[Field], escape: _Escape, separator: str
 ) -> None:
-    out.write(separator.join(field.name for field in fields).encode() + b"\n")
-    out.writelines(_lines(report, options, fields, escape, separator))
+    names = [field.name for field in fields]
+    out.write(separator.join(names).encode() + b"\n")
+    if options.connections:
+        heads = [b"", *[separator.encode()] * (len(names) - 1)]
+        out.writelines(report.connections.as_lines(names, CHUNK, heads, b"\n", _Cells(escape)))
 
 
-def _lines(report: Report, options: Options, fields: list[Field], escape: _Escape, separator: str) -> Iterator[bytes]:
-    """Rows of cells as text, many at a time."""
-    for columns_ in values(report, fields, options):
-        texts = [_cells(field, column, escape) for field, column in zip(fields, columns_, strict=True)]
-        rows = map(separator.join, zip(*texts, strict=True))
-        yield ("\n".join(rows) + "\n").encode("utf-8", "backslashreplace")
+class _Cells:
+    """How a cell is written."""
 
+    quote = b""
 
-def _cells(field: Field, column: list[Any], escape: _Escape) -> Iterable[str]:
-    """A column as text, as `cell` gives it; each different word is looked at once."""
-    if field.kind in _NUMBERS:
-        nothing = escape("")
-        return [nothing if value is None else str(value) for value in column] if None in column else map(str, column)
-    if field.kind == "decimal":
-        return [escape("") if value is None else f"{value:.6f}".rstrip("0").rstrip(".") for value in column]
-    if field.kind in ("list", "texts"):
-        return [escape(cell(value)) for value in column]
-    told = {value: escape(cell(value)) for value in set(column)}
-    return map(told.__getitem__, column)
+    def __init__(self, escape: _Escape) -> None:
+        self._escape = escape
+        self.none = escape("").encode()
+
+    def one(self, value: Any) -> bytes:
+        """A value as `cell` gives it; decimals to the nanosecond."""
+        text = f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else cell(value)
+        return self._escape(text).encode("utf-8", "backslashreplace")
+
+    def many(self, values: Sequence[Any]) -> Texts:
+        """Many of them."""
+        return joined(list(map(self.one, values)))
 
 
 def _write_check(checked: Checked, out: BinaryIO, escape: _Escape, separator: str) -> None:

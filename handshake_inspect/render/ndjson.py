@@ -14,9 +14,9 @@ import msgspec
 from handshake_inspect.render import Options
 from handshake_inspect.render.rows import CHUNK, columns
 from handshake_inspect.report.checked import Checked
-from handshake_inspect.report.encoding import encoded_lines
 from handshake_inspect.report.event import Phase, Stats, head, line, lines
 from handshake_inspect.report.fields import Field
+from handshake_inspect.report.lines import JSON
 from handshake_inspect.report.model import Connections, Ending, Finding, Report
 from handshake_inspect.report.packet import Packet
 from handshake_inspect.report.quic import QuicConnection
@@ -41,8 +41,8 @@ def _written(connections: Connections, fields: Sequence[Field]) -> Iterator[byte
         yield from connections.as_json(CHUNK, head("connection"), b"\n")
         return
     names = [field.name for field in fields]
-    for made in connections.values(names, CHUNK):
-        yield encoded_lines([dict(zip(names, cells, strict=True)) for cells in zip(*made, strict=True)])
+    heads = [b',"%b":' % name.encode() for name in names]
+    yield from connections.as_lines(names, CHUNK, [b"{" + heads[0][1:], *heads[1:]], b"}\n", JSON)
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:

@@ -1,6 +1,6 @@
 """Rows to connections of the report, made in batches when they are asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ from handshake_inspect.report.column import Column
 from handshake_inspect.report.embryos import Embryos
 from handshake_inspect.report.fields import ENTRIES
 from handshake_inspect.report.json_rows import Writer
-from handshake_inspect.report.lines import Lines, Places, Room
+from handshake_inspect.report.lines import JSON, Lines, Places, Room, Style
 from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
@@ -143,13 +143,22 @@ class RowConnections(Connections):
 
     def as_json(self, size: int, opening: bytes, ending: bytes) -> Iterator[memoryview]:
         """All connections as JSON, straight from columns; each piece lasts until the next one is asked for."""
+        return self._written(size, JSON, lambda writer, rows: writer.connections(rows, opening, ending))
+
+    def as_lines(
+        self, fields: Sequence[str], size: int, heads: Sequence[bytes], ending: bytes, style: Style
+    ) -> Iterator[memoryview]:
+        """The fields with these names as lines, straight from columns; each piece lasts as those of `as_json`."""
+        return self._written(size, style, lambda writer, rows: writer.fields(rows, fields, heads, ending))
+
+    def _written(self, size: int, style: Style, write: Callable[[Writer, Places], None]) -> Iterator[memoryview]:
         room = Room()
         for start in range(0, len(self), size):
             rows = self.attempts.order[self._numbered(start, min(start + size, len(self)))]
             kinds, full = self._batches(rows)
-            lines = Lines(len(rows))
+            lines = Lines(len(rows), style)
             for kind, those in zip(kinds, _halves(lines.all, full), strict=True):
-                Writer(lines, kind).connections(those, opening, ending)
+                write(Writer(lines, kind), those)
             yield lines.written(room)
 
     def _batches(self, rows: AttemptRows) -> tuple[list[Parts], NDArray[np.bool_]]:

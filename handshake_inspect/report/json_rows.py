@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.report.column import Addresses, Column, Words
 from handshake_inspect.report.connection import Connection
-from handshake_inspect.report.fields import is_made
+from handshake_inspect.report.fields import ENTRIES, is_made
 from handshake_inspect.report.leaves import PRESENCE, parts_of
 from handshake_inspect.report.lines import Lines, Places
 from handshake_inspect.report.made import Parts
@@ -26,6 +27,20 @@ class Writer:
     def connections(self, rows: Places, opening: bytes, ending: bytes) -> None:
         """Write whole connections; `opening` stands for the brace before the first field."""
         self._object(Connection, "", rows, np.arange(len(rows)), opening)
+        self._lines.same(rows, ending)
+
+    def fields(self, rows: Places, names: Sequence[str], heads: Sequence[bytes], ending: bytes) -> None:
+        """Write the fields with these names, each behind its head."""
+        listed = [name for name in names if ENTRIES[name].column is None and not self._kind.makes(name)]
+        values = dict(zip(listed, self._kind.values(listed), strict=True))
+        for name, head in zip(names, heads, strict=True):
+            self._lines.same(rows, head)
+            if name in values:
+                self._lines.values(rows, values[name])
+            elif self._kind.makes(name):
+                self._made(name, rows, np.arange(len(rows)))
+            else:
+                self._column(self._kind.column(name), rows)
         self._lines.same(rows, ending)
 
     def _object(self, model: type[Any], path: str, rows: Places, at: NDArray[Any], opening: bytes = b"{") -> None:
@@ -73,5 +88,7 @@ class Writer:
             self._lines.words(rows, column.codes, column.vocabulary)
         elif column.values.dtype == bool:
             self._lines.words(rows, np.where(column.known, column.values, -1), _WORDS)
+        elif column.values.dtype.kind == "f":
+            self._lines.values(rows, column.listed())
         else:
             self._lines.numbers(rows, column.values, column.known)

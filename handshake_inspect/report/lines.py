@@ -6,7 +6,7 @@ What is the same in all lines is collected, and written as one piece with what c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,54 @@ class Room:
         return self._octets[:size]
 
 
-class Lines:
-    """Lines of JSON that grow from left to right; a column may be of some lines only."""
+Texts = tuple[bytes, NDArray[np.int64]]  # each ends with a newline, behind which the next one begins
 
-    def __init__(self, count: int) -> None:
+
+class Style(Protocol):
+    """How values are written."""
+
+    none: bytes  # for what is not known
+    quote: bytes  # before and behind an address
+
+    def one(self, value: Any) -> bytes:
+        """A value."""
+
+    def many(self, values: Sequence[Any]) -> Texts:
+        """Values as texts, with the bounds between them."""
+
+
+class Json:
+    """JSON."""
+
+    none, quote = b"null", b'"'
+
+    def one(self, value: Any) -> bytes:
+        """A value."""
+        return encoded(value)
+
+    def many(self, values: Sequence[Any]) -> Texts:
+        """Values: JSON has no newline in any."""
+        texts = encoded_lines(values)
+        return texts, _bounds(np.flatnonzero(np.frombuffer(texts, dtype=np.uint8) == ord("\n")) + 1)
+
+
+def joined(texts: Sequence[bytes]) -> Texts:
+    """Texts that may hold newlines."""
+    return b"\n".join([*texts, b""]), _bounds(np.cumsum([len(text) + 1 for text in texts], dtype=np.int64))
+
+
+def _bounds(ends: NDArray[Any]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, dtype=np.int64), ends])
+
+
+JSON = Json()
+
+
+class Lines:
+    """Lines that grow from left to right; a column may be of some lines only."""
+
+    def __init__(self, count: int, style: Style = JSON) -> None:
+        self._style = style
         self._lengths = np.zeros(count, dtype=np.int64)
         self._steps: list[tuple[Callable[..., object], tuple[memoryview, ...]]] = []
         self._rows: Places | None = None
@@ -51,26 +95,28 @@ class Lines:
         self._rows = rows
 
     def numbers(self, rows: Places, values: NDArray[Any], known: Mask) -> None:
-        """Integers; null where they are not known."""
+        """Integers."""
+        none = self._style.none
         if not known.any():
-            self.same(rows, b"null")
+            self.same(rows, none)
         elif known.all() and (values == values[0]).all():
             self.same(rows, b"%d" % values[0])
         else:
             wide = np.ascontiguousarray(values, dtype=np.int64)
-            self._step(cells.measure_numbers, cells.put_numbers, rows, wide, known.view(np.uint8), b"null")
+            self._step(cells.measure_numbers, cells.put_numbers, rows, wide, known.view(np.uint8), none)
 
     def words(self, rows: Places, codes: NDArray[Any], vocabulary: Sequence[Any]) -> None:
-        """Values by their places in a vocabulary; null where the place is -1."""
+        """Values by their places in a vocabulary; nothing is known where the place is -1."""
         if not len(codes) or (codes == codes[0]).all():
-            self.same(rows, encoded(vocabulary[codes[0]] if len(codes) and codes[0] >= 0 else None))
+            known = len(codes) and codes[0] >= 0
+            self.same(rows, self._style.one(vocabulary[codes[0]]) if known else self._style.none)
         else:
             self._texts(rows, np.where(codes < 0, len(vocabulary), codes), [*vocabulary, None])
 
     def values(self, rows: Places, values: Sequence[Any]) -> None:
         """Any values, which seldom come again."""
         if values.count(None) == len(values):
-            self.same(rows, b"null")
+            self.same(rows, self._style.none)
         else:
             self._texts(rows, np.arange(len(values)), values)
 
@@ -85,10 +131,11 @@ class Lines:
 
     def _ipv4(self, rows: Places, lo: NDArray[np.uint64]) -> None:
         known = np.ones(len(rows), dtype=bool)
-        for before, shift in zip((b'"', b".", b".", b"."), _OCTETS, strict=True):
+        quote = self._style.quote
+        for before, shift in zip((quote, b".", b".", b"."), _OCTETS, strict=True):
             self.same(rows, before)
             self.numbers(rows, lo >> shift & np.uint64(0xFF), known)
-        self.same(rows, b'"')
+        self.same(rows, quote)
 
     def written(self, room: Room) -> memoryview:
         """All lines, one after the other; they stay there until the room is used again."""
@@ -100,9 +147,7 @@ class Lines:
         return out
 
     def _texts(self, rows: Places, codes: NDArray[Any], values: Sequence[Any]) -> None:
-        texts = encoded_lines(values)
-        bounds = np.zeros(len(values) + 1, dtype=np.int64)
-        bounds[1:] = np.flatnonzero(np.frombuffer(texts, dtype=np.uint8) == ord("\n")) + 1
+        texts, bounds = self._style.many(values)
         wide = np.ascontiguousarray(codes, dtype=np.int64)
         self._step(cells.measure_texts, cells.put_texts, rows, wide, texts, bounds)
 
@@ -128,3 +173,13 @@ class Lines:
 def _view(values: Any) -> memoryview:
     """What both builds read and write without NumPy's objects."""
     return memoryview(values)
+
+
+def of_values(columns: Sequence[Sequence[Any]], heads: Sequence[bytes], ending: bytes, style: Style) -> memoryview:
+    """Lines of columns of values; `heads` stand before those of each column."""
+    lines = Lines(len(columns[0]), style)
+    for head, column in zip(heads, columns, strict=True):
+        lines.same(lines.all, head)
+        lines.values(lines.all, column)
+    lines.same(lines.all, ending)
+    return lines.written(Room())

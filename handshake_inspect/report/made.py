@@ -54,6 +54,10 @@ class Parts:
             self._columns[name] = make(self.attempts)
         return self._columns[name]
 
+    def makes(self, name: str) -> bool:
+        """Whether this field, or part, is made here and has no column in the table."""
+        return name in self._makers
+
     def made(self, name: str) -> Words | Iterable[Any]:
         """The values of a field that has no column in the table, or the parts of connections: as words, or listed."""
         return self._makers[name](self)

@@ -6,12 +6,15 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.encoding import encoded
 from handshake_inspect.report.trouble import has_trouble
 from handshake_inspect.report.words import OUTCOMES, Outcome
+
+if TYPE_CHECKING:
+    from handshake_inspect.report.lines import Style
 
 
 class Connections(Sequence[Connection]):
@@ -70,6 +73,18 @@ class Connections(Sequence[Connection]):
         """
         for chunk in self.chunks(size):
             yield b"".join(opening + encoded(each)[1:] + ending for each in chunk)
+
+    def as_lines(
+        self, fields: Sequence[str], size: int, heads: Sequence[bytes], ending: bytes, style: Style
+    ) -> Iterator[memoryview]:
+        """The fields with these names as lines, of at most `size` connections at a time.
+
+        `heads` are what stands before each field, and `ending` what follows the last one.
+        """
+        from handshake_inspect.report.lines import of_values  # noqa: PLC0415 - needs NumPy
+
+        for columns in self.values(fields, size):
+            yield of_values(columns, heads, ending, style)
 
     def values(self, fields: Sequence[str], size: int) -> Iterator[list[list[Any]]]:
         """Columns of the fields with these names (`rtt.total.value_ns`), of at most `size` connections at a time."""

@@ -16,6 +16,7 @@ from handshake_inspect.expression.select import filtered
 from handshake_inspect.expression.wireshark import ALIASES, HINTS
 from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.fields import derived, fields, find
+from handshake_inspect.report.lines import JSON
 from handshake_inspect.report.model import Endpoint, ListedConnections
 
 MS = 1_000_000
@@ -176,7 +177,10 @@ def test_any_text_is_read_or_refused(text):
 
 def as_json(connections):
     """As the renderers write them; rows are written column by column, what is listed object by object."""
-    return [bytes(piece) for piece in connections.as_json(100, b"{", b"\n")]
+    names = [*fields(), *derived()]
+    whole = connections.as_json(100, b"{", b"\n")
+    chosen = connections.as_lines(names, 100, [b"\t"] * len(names), b"\n", JSON)
+    return [bytes(piece) for pieces in (whole, chosen) for piece in pieces]
 
 
 @pytest.mark.parametrize("sample", samples.SAMPLES)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.report.lines import Lines, Room
+from handshake_inspect.report.lines import Lines, Room, joined
 from handshake_inspect.wire.address import address_halves, address_text
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -69,6 +69,30 @@ def test_a_column_may_be_of_some_lines_only(chosen):
     lines.numbers(lines.all[here], np.arange(4)[here] * 100, np.ones(len(chosen), dtype=bool))
     lines.same(lines.all, b"}\n")
     assert written(lines) == [{"a": i, "b": i * 100} if i in chosen else {"a": i} for i in range(4)]
+
+
+class Loud:
+    """Texts as they are, even if they hold newlines."""
+
+    none, quote = b"-", b""
+
+    def one(self, value):
+        return b"-" if value is None else value.encode()
+
+    def many(self, values):
+        return joined(list(map(self.one, values)))
+
+
+def test_another_style():
+    lines = Lines(3, Loud())
+    lines.values(lines.all, ["a\nb", None, ""])
+    lines.same(lines.all, b";")
+    lines.words(lines.all, np.array([1, -1, 0]), ["one", "two\n"])
+    lines.same(lines.all, b";")
+    lines.numbers(lines.all, *numbers([7, None, 8]))
+    lines.addresses(lines.all, np.zeros(3, dtype=np.uint64), np.full(3, 0xFFFF_0A00_0001, dtype=np.uint64))
+    lines.same(lines.all, b"|")
+    assert bytes(lines.written(Room())) == b"a\nb;two\n;710.0.0.1|-;-;-10.0.0.1|;one;810.0.0.1|"
 
 
 def test_a_room_is_used_again():
