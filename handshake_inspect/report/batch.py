@@ -143,6 +143,7 @@ class Batch(Parts):
                 "decided": self.decided[i],
                 "filtered": self.trace.filtered,
                 "answered_from": parts.elsewhere(self.answers[i]),
+                "translated_to": self.translations[i],
                 "stray": "ACK" if int(c["facts"][i]) & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK) else "RST",
             }
         )
@@ -172,6 +173,11 @@ class Batch(Parts):
     def answers(self) -> list[Any]:
         """The rows of what answered them from elsewhere; None for none."""
         return parts.answers(self.trace, self.rows)
+
+    @cached_property
+    def translations(self) -> list[Any]:
+        """As what each was captured once more, its addresses translated; None for none."""
+        return parts.translations(self.trace, self.rows)
 
     def handshakes(self) -> Iterable[Handshake]:
         """The segments that opened them."""
@@ -221,7 +227,7 @@ _MAKERS: dict[str, Callable[[Any], Words | Iterable[Any]]] = {
     "aliases.zeek.history": Batch.histories,
     "aliases.community_id": Batch.community_ids,
     "answered_from": lambda b: parts.elsewheres(b.answers),
-    "translated_to": lambda b: parts.translations(b.trace, b.rows),
+    "translated_to": lambda b: b.translations,
     "setup": lambda b: setup_made.setups(b.attempts),
     "tls": lambda b: setup_made.tls_of(b.attempts),
     "process": lambda b: processes(b.attempts),

@@ -82,7 +82,8 @@ def _refused(row: dict[str, Any]) -> str:
             f"{row['server']} answered with RST{delay}, but accepted others within a second before and after: its"
             f" backlog is full, or one of the backends behind it is down."
         )
-    return f"{row['server']} answered with RST{delay}: nothing listens on the port."
+    behind = f", which was translated to {row['translated_to'].server}" if row["translated_to"] else ""
+    return f"{row['server']} answered with RST{delay}: nothing listens on the port{behind}."
 
 
 def _rejected(row: dict[str, Any]) -> str:

@@ -95,6 +95,7 @@ def test_what_is_another_connection(other):
 def test_a_refusal_of_the_pod_is_one_of_the_service():
     (found,) = connections(refusal(CLIENT, SERVICE), refusal(CLIENT, POD, inside=10_000))
     assert (found.outcome, ends(found.translated_to)) == ("refused", ("10.1.0.5:40000", "10.1.0.9:8080"))
+    assert "translated to 10.1.0.9:8080" in found.why
 
 
 @pytest.mark.parametrize(
