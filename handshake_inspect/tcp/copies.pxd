@@ -40,10 +40,12 @@ cdef bint holds(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil
 cdef uint32_t end_of(segment.Segment *segment) noexcept nogil
-@cython.locals(row="rows.Order *")
 cdef bint is_repacked(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
     int side
+) noexcept nogil
+cdef bint is_of_repair(
+    Table table, rows.Connection *connection, segment.Segment *segment, int side
 ) noexcept nogil
 cdef bint is_newer(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef bint is_another_answer(

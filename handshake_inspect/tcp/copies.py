@@ -79,11 +79,14 @@ def limit_us(connection: Any, sender: Any, segment: Any) -> int:
 def is_repair(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, age_us: int) -> bool:
     """Whether an equal segment can be one sent again: on a path so short that no mark changes within an RTT.
 
-    The first of them may itself have come late, by a good part of the RTT.
+    The first of them may itself have come late, by a good part of the RTT.  If it was sent again already, no news of
+    that can have come so soon.
     """
     if segment.payload_len == 0 or segment.flags & SYN or segment.ttl != sender.ttl:
         return False
     if segment.ip_id and sender.traits & TRAIT_IP_ID_VARIES:
+        return False
+    if is_of_repair(table, connection, segment, side):
         return False
     total = rtt.total_ns(connection)
     return 0 < total >> 2 <= age_us * 1000 and resending.was_asked(table, connection, peer, segment, side)
@@ -134,11 +137,16 @@ def is_repacked(table: Any, connection: Any, sender: Any, peer: Any, segment: An
         return True
     if segment.payload_len == 0 or is_newer(sender, segment):
         return False
-    if table.has_order(connection):
-        row = table.order_of(connection)
-        if resending.is_part_of_repair(row, segment, side, end_of(segment)):
-            return True
+    if is_of_repair(table, connection, segment, side):
+        return True
     return not resending.has_reason(table, connection, sender, peer, segment, side)
+
+
+def is_of_repair(table: Any, connection: Any, segment: Any, side: int) -> bool:
+    """Whether its bytes were sent again just before."""
+    if not table.has_order(connection):
+        return False
+    return resending.is_part_of_repair(table.order_of(connection), segment, side, end_of(segment))
 
 
 def is_newer(sender: Any, segment: Any) -> bool:

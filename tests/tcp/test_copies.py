@@ -225,3 +225,20 @@ def test_a_syn_captured_twice_whatever_it_offers(offer, marks):
     for way in ("client_to_server", "server_to_client"):
         assert connection[way]["retransmissions"] == 0
         assert 2 * connection[way]["duplicates"] == connection[way]["frames"]
+
+
+@pytest.mark.parametrize("marks", [BARE, V6 | {"timestamps": False}], ids=str)
+@pytest.mark.parametrize("lag", [1000, 300_000])
+def test_what_a_timer_sends_again_captured_twice(lag, marks):
+    """On a path that is no longer than the lag: no news of what was sent again can have come so soon."""
+    wire = Wire(delay=2 * lag, **marks).handshake().exchange()
+    seq = wire.client.snd_nxt
+    wire.client.data(100, lost="after")
+    for repeat in range(5):
+        wire.wait(200 * MS << repeat)
+        wire.client.data(100, seq=seq, lost="after")
+    taken = [(ns + late, wire.link(packet)) for ns, _, packet in wire.taken for late in (0, lag)]
+    (connection,) = report_of(captures.pcap(sorted(taken, key=lambda each: each[0]), nano=True))["connections"]
+    sent, once = connection["client_to_server"], wire.connection()["client_to_server"]
+    assert (sent["retransmissions"], sent["bytes"]) == (5, once["bytes"])
+    assert sent["duplicates"] == once["frames"]
