@@ -365,3 +365,10 @@ def test_the_columns_of_services_are_whole_or_left_out(width):
     for line in lines[at + 1 : at + 4]:
         words = re.findall(r"(?<= )[\d.]+ (\S+)", line[: end - 20])
         assert all(re.fullmatch(rf"{UNITS}|%|[MG]|[a-z]+-?[a-z]*,?|TLS|…", word) for word in words), line
+
+
+@pytest.mark.parametrize(("height", "both"), [(24, False), (36, True), (50, True)])
+def test_connections_stand_below_trouble_where_that_leaves_room(height, both):
+    given = snapshot(trouble=[connection(0, "refused")], newest=[connection(number) for number in range(20)])
+    shown = plain(given, 100, height)
+    assert ("TROUBLE" in shown, "CONNECTIONS  newest" in shown) == (True, both)

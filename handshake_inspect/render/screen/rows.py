@@ -20,16 +20,18 @@ COUNT = 7
 RTT = 9
 CAUSE = 24
 _TITLES = {"trouble": "TROUBLE", "connections": "CONNECTIONS"}
-_BOTH = 16  # lines from which on both lists stand below each other
+_BOTH = 16  # lines from which on both lists stand below each other, however long they are
+_LEAST = 6  # lines that trouble has to leave for connections where there are fewer
 
 
 def lists(scene: Scene, width: int, room: int) -> list[Text]:
     """Both lists where there is room; else the one with the cursor, or trouble."""
     focus: Panel = scene.focus if scene.focus in _TITLES else "trouble"
-    if room < _BOTH:
+    trouble = _list(scene, "trouble", width, room // 2 if room >= _BOTH else room, alone=False)
+    left = room - len(trouble) - 1
+    if room < _BOTH and left < _LEAST:
         return _list(scene, focus, width, room, alone=True)
-    trouble = _list(scene, "trouble", width, room // 2, alone=False)
-    connections = _list(scene, "connections", width, room - len(trouble) - 1, alone=False)
+    connections = _list(scene, "connections", width, left, alone=False)
     return [*trouble, scene.look.line(), *connections]
 
 
