@@ -25,7 +25,7 @@ from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_service, handshakes
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
-from handshake_inspect.wire.text import duration, plural, share
+from handshake_inspect.wire.text import duration, plural
 
 COSTLY_NS = 10_000_000
 SHARE = 0.1
@@ -102,8 +102,8 @@ def finding(case: Case, tls: Handshakes, reason: str, cost: Times, places: Place
     return Finding(
         KIND,
         "warning" if often and middle >= COSTLY_NS else "info",
-        f"{plural(len(rows), 'TLS handshake')} with {write(host, port)} ({share(len(rows), total)}) took one round "
-        f"trip more, {duration(middle)} in the median: {_WORDS[reason]}",
+        f"{len(rows):,} of {plural(total, 'TLS handshake')} with {write(host, port)} took one round trip more, "
+        f"{duration(middle)} in the median: {_WORDS[reason]}",
         host,
         port,
         metrics={

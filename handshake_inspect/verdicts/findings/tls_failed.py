@@ -30,7 +30,7 @@ from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.tls import has_ended
 from handshake_inspect.verdicts.setup.tls_words import alert_text
 from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED, TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS
-from handshake_inspect.wire.text import plural, share
+from handshake_inspect.wire.text import plural
 
 _COMMON = "Client and server have no version, cipher suite or group in common: compare what each allows with "
 _CERTIFICATE = "Look at the certificate as clients see it: "
@@ -135,8 +135,7 @@ def finding(case: Case, tls: Handshakes, places: Places, total: int) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{plural(len(rows), 'TLS handshake')} with {write(host, port)} failed ({share(len(rows), total)}): "
-        f"{words(code, sender)}",
+        f"{len(rows):,} of {plural(total, 'TLS handshake')} with {write(host, port)} failed: {words(code, sender)}",
         host,
         port,
         metrics={
