@@ -208,6 +208,34 @@ def test_a_client_s_flight_with_a_hole_that_never_fills(missing):
     assert certified(missing).has("DOUBTED", "HOLE")
 
 
+@pytest.mark.parametrize(("size", "doubted"), [(1000, True), (4000, False)])
+def test_a_capture_that_ends_within_a_record_of_the_client_s_flight(size, doubted):
+    """It may be a certificate; a whole one is a Finished that was joined with something, until another record comes."""
+    talk = talk_13()
+    talk.say(0, record(3000), size=size)
+    last = talk.sent[-1]
+    if doubted:
+        talk.sent.pop()
+    assert Read(talk.capture()).has("DOUBTED") == doubted
+    if doubted:
+        talk.sent.append(last)
+        assert not Read(talk.capture()).has("DOUBTED")
+
+
+@pytest.mark.parametrize("stored_late", [True, False])
+def test_a_server_that_acknowledges_the_client_s_flight_did_not_change_first(stored_late):
+    """Full handshakes of TLS 1.2 whose capture lacks the client's second flight, or holds it behind the server's."""
+    said = handshake(client(TLS12), server(TLS12))
+    talk = Talk(said)
+    at = next(i for i, each in enumerate(talk.sent) if each[1] == 0 and i > 0)
+    flight = talk.sent.pop(at)
+    if stored_late:
+        talk.sent.insert(at + 1, (talk.sent[at][0] + 0.001, *flight[1:]))
+    read = Read(talk.capture())
+    assert read.has("TLS", "SERVER_HELLO")
+    assert not read.has("SERVER_CHANGED")
+
+
 def test_a_hole_in_a_client_s_flight_that_is_filled_leaves_no_doubt():
     talk = talk_13()
     talk.say(0, record(3000) + record(200) + record(53), size=1000)

@@ -6,8 +6,8 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    ROLE_FINISHED, ROLE_LAST, SETUP_ALERT, SETUP_CUT, SETUP_EARLY_OFFERED, SETUP_HELLO_RETRY, SETUP_SERVER_HELLO,
-    SETUP_TLS, SETUP_UNREAD,
+    ROLE_FINISHED, ROLE_LAST, SETUP_ALERT, SETUP_CUT, SETUP_DOUBTED, SETUP_EARLY_OFFERED, SETUP_HELLO_RETRY,
+    SETUP_SERVER_HELLO, SETUP_TLS, SETUP_UNREAD,
 )
 from handshake_inspect.wire.const cimport MASK32
 

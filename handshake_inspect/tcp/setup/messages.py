@@ -11,6 +11,7 @@ from handshake_inspect.tcp.setup.facts import (
     ROLE_LAST,
     SETUP_ALERT,
     SETUP_CUT,
+    SETUP_DOUBTED,
     SETUP_EARLY_OFFERED,
     SETUP_HELLO_RETRY,
     SETUP_SERVER_HELLO,
@@ -72,6 +73,8 @@ def on_end(focus: Any) -> None:
     elif role == ROLE_LAST:
         reading.last_ns = focus.ns
         reading.last_frame = focus.frame
+    elif focus.is_client and not reading.hold[focus.side]:
+        focus.setup.flags &= ~SETUP_DOUBTED
 
 
 def on_client(focus: Any, kind: int) -> None:

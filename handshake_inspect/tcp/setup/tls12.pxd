@@ -23,7 +23,7 @@ cdef unsigned int EMPTY_LIST
 cdef void on_client(Focus focus, unsigned int kind, unsigned int message) noexcept nogil
 @cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t)
 cdef void note_certificate(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", first=bint)
 cdef void on_server(Focus focus, unsigned int kind) noexcept nogil
 cdef void note_resumed(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")

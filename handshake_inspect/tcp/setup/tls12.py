@@ -66,8 +66,9 @@ def on_server(focus: Any, kind: int) -> None:
     setup = focus.setup
     side = focus.side
     if kind == CHANGE_CIPHER_SPEC:
-        if not reading.changed[side] and not reading.changed[side ^ 1]:
-            setup.flags |= SETUP_SERVER_CHANGED
+        first = not reading.changed[side] and not reading.changed[side ^ 1]
+        if first and not seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1]):
+            setup.flags |= SETUP_SERVER_CHANGED  # and not for want of the client's flight in the capture, or so far
         reading.changed[side] = 1
         reading.finished_end = (reading.header[side] + RECORD_HEADER) & MASK32
     elif kind == HANDSHAKE and reading.changed[side] and not setup.flags & SETUP_SERVER_FINISHED:

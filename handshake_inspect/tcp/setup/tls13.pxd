@@ -7,8 +7,8 @@ from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.setup.facts cimport (
     FINISHED_NOT, FINISHED_PERHAPS, FINISHED_SURELY, LEAST_TICKET, MOST_SETTINGS, MOST_TICKET, READ_LOST,
-    ROLE_FINISHED, ROLE_LAST, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD, SETUP_CUT, SETUP_EARLY_ENDED,
-    SETUP_EARLY_OFFERED, SETUP_EARLY_REQUEST, SETUP_EARLY_SENT, SETUP_HELLO_RETRY, SETUP_OFFERS_H2,
+    ROLE_FINISHED, ROLE_LAST, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD, SETUP_CUT, SETUP_DOUBTED,
+    SETUP_EARLY_ENDED, SETUP_EARLY_OFFERED, SETUP_EARLY_REQUEST, SETUP_EARLY_SENT, SETUP_HELLO_RETRY, SETUP_OFFERS_H2,
     SETUP_SERVER_FINISHED, SETUP_UNREAD,
 )
 from handshake_inspect.wire.const cimport MASK32
@@ -17,6 +17,7 @@ cdef unsigned int CANDIDATES
 cdef unsigned int AES_128_CCM_8_SHA256
 cdef unsigned int AES_256_GCM_SHA384
 cdef unsigned int APPLICATION_DATA
+cdef unsigned int LONGEST_RECORD
 cdef uint32_t RECORD_HEADER
 cdef unsigned int MOST_BEFORE
 cdef unsigned int OVERHEAD
@@ -37,6 +38,8 @@ cdef void on_early_data(Focus focus) noexcept nogil
 cdef void on_client(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void on_flight(Focus focus, unsigned int length) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", stop=uint32_t)
+cdef void doubt(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *")
 cdef void accept_early(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *")

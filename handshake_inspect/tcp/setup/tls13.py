@@ -22,6 +22,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_CERTIFICATE_SENT,
     SETUP_CERTIFICATE_WITHHELD,
     SETUP_CUT,
+    SETUP_DOUBTED,
     SETUP_EARLY_ENDED,
     SETUP_EARLY_OFFERED,
     SETUP_EARLY_REQUEST,
@@ -36,6 +37,7 @@ from handshake_inspect.tls.numbers import (
     AES_128_CCM_8_SHA256,
     AES_256_GCM_SHA384,
     APPLICATION_DATA,
+    LONGEST_RECORD,
     RECORD_HEADER,
 )
 from handshake_inspect.wire import seqspace
@@ -118,12 +120,22 @@ def on_flight(focus: Any, length: int) -> None:
             reading.withheld = 1
         if reading.finished == FINISHED_NOT:
             reading.finished = FINISHED_PERHAPS
+            doubt(focus)
             finish(focus)
         elif focus.exchange.request_frame == 0:
             tls12.note_request(focus)
         reading.before += 1
         if reading.records >= MOST_BEFORE:
             reading.finished = FINISHED_SURELY
+
+
+def doubt(focus: Any) -> None:
+    """A record that goes on behind this segment is in doubt until its end: it may be a certificate."""
+    reading = focus.reading
+    side = focus.side
+    stop = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
+    if reading.length[side] <= LONGEST_RECORD and seqspace.seq_gt(stop, focus.end):
+        focus.setup.flags |= SETUP_DOUBTED
 
 
 def accept_early(focus: Any) -> None:

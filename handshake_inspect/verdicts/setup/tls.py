@@ -66,7 +66,7 @@ def outcomes(seen: Seen) -> Codes:
 
 def has_alert(seen: Seen) -> Bools:
     """Whether an alert ended it: behind a hole, where an answer may be, an encrypted one may be a close in peace."""
-    doubted = (seen.flag(SETUP_HOLE | SETUP_MALFORMED) | seen.lacking) & seen.flag(SETUP_ALERT_ENCRYPTED)
+    doubted = (seen.flag(SETUP_HOLE | SETUP_MALFORMED) | seen.lacking | seen.unseen) & seen.flag(SETUP_ALERT_ENCRYPTED)
     return seen.flag(SETUP_ALERT) & ~doubted & ~closes_in_peace(seen)
 
 

@@ -55,6 +55,8 @@ def outcome(setup):
         (SETUP_TLS, 0, SILENT | {"heard": False}, "unknown"),  # the capture holds one direction
         (SETUP_TLS | SETUP_NOT_TLS, 0, SOON, "not-tls"),
         (ANSWERED | SETUP_SERVER_HELLO | SETUP_CUT, 0x304, SILENT, "unknown"),
+        (SETUP_TLS | SETUP_ALERT | SETUP_ALERT_ENCRYPTED, 0, SILENT | {"heard": False}, "unknown"),
+        (SETUP_TLS | SETUP_ALERT, 0, SILENT | {"heard": False}, "failed"),
         (ANSWERED | SETUP_HOLE, 0, SILENT, "unknown"),
         (ANSWERED | SETUP_HOLE | SETUP_ALERT, 0, SILENT, "failed"),  # in the clear
         (ANSWERED | SETUP_HOLE | SETUP_ALERT | SETUP_ALERT_ENCRYPTED, 0, SILENT, "unknown"),
