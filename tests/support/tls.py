@@ -216,7 +216,7 @@ class Talk:
         made = list(self.opening)
         for at, side, seq, ack, octets in self.sent:
             ends = ENDS if side == 0 else ENDS[::-1]
-            made.append((at, frames.data(octets, *ends, seq=seq, ack=ack, link=link)))
+            made.append((at, frames.data(octets, *ends, seq=seq % 2**32, ack=ack % 2**32, link=link)))
         return [(START + round(at * MS), frame) for at, frame in sorted(made, key=lambda each: each[0])]
 
     def capture(self):
