@@ -9,6 +9,7 @@ from handshake_inspect.tcp cimport (
     endpoint,
     final_ack,
     incarnations,
+    answering,
     opening,
     order,
     reordering,

@@ -9,6 +9,7 @@ from typing import Any
 from handshake_inspect.tcp import (
     acceptance,
     aftermath,
+    answering,
     closing,
     endpoint,
     final_ack,
@@ -66,7 +67,7 @@ def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
         elif reordering.late_syn_ack(table, connection, sender, peer, segment, side):
             verdict = OURS
         else:
-            verdict = opening.on_syn_ack(table, connection, sender, peer, segment, side)
+            verdict = answering.on_syn_ack(table, connection, sender, peer, segment, side)
     elif reordering.late_syn(table, connection, sender, peer, segment, side):
         verdict = OURS
     else:
@@ -76,7 +77,7 @@ def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
             order.open_before(table, connection, sender, segment, side, first)
         wireshark.complete(connection, segment)
         if segment.flags & ACK:
-            if opening.is_answer(connection, sender, peer, segment):
+            if answering.is_answer(connection, sender, peer, segment):
                 endpoint.note_ack(sender, peer, segment)
             else:
                 note_dropped(connection, sender, segment)
@@ -90,10 +91,10 @@ def on_rst(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
     """A RST: OURS, or that another incarnation has it."""
     if not (sender.traits | peer.traits) & TRAIT_SEEN:
         connection.client = side if sender_is_client(segment) else side ^ 1
-    if opening.answers_provisional(table, connection, segment):
+    if answering.answers_provisional(table, connection, segment):
         endpoint.apply(sender, SENT_RST)  # who refuses the new attempt has nothing of the old one
         return PROVISIONAL_ANSWERED
-    if opening.refuses_longer_syn(table, connection, sender, segment):
+    if answering.refuses_longer_syn(table, connection, sender, segment):
         endpoint.apply(sender, SENT_RST)
     endpoint.begin(sender, segment)
     resets.on_rst(connection, sender, peer, segment, side)

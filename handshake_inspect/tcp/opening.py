@@ -1,73 +1,45 @@
-"""SYN and SYN-ACK: which belong together (RFC 9293 sections 3.5 and 3.10.7), and whose attempt a SYN is.
+"""SYNs: whose attempt one is (RFC 9293 sections 3.5 and 3.10.7).
 
 A SYN that repeats the ISN is a retransmission.  One with another ISN begins a new incarnation when the old one is over
 or never answered; on a living connection it is provisional until a SYN-ACK acknowledges it, for it may be blind or come
 from a peer that lost its state and will draw a challenge ACK (RFC 5961 section 4, RFC 9293 section 3.5.1).
-
-One host has one ISN for a SYN.  It may renew it (a SYN cookie, a request that was forgotten), but only for another copy
-of the SYN, and never goes back: two ISNs for one copy, or ISNs that take turns, are of two hosts with one address.  So
-is a SYN-ACK that is repeated after the server's RST: who resets an attempt has forgotten it.
 """
 
 from typing import Any
 
 from handshake_inspect.tcp import endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.facts import (
-    CHECK_FIN_DOUBTED,
     EMBRYO_SUCCESSOR,
     FACT_ACKED,
-    FACT_BAD_SYNACK,
     FACT_BLIND_SYN,
     FACT_ICMP,
-    FACT_ISN_CHANGED,
-    FACT_ISN_TURNED,
     FACT_MIDSTREAM,
     FACT_REFUSED,
     FACT_REORDERED,
     FACT_RST,
-    FACT_RST_LOST,
     FACT_SERVER_PROVED,
     FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
-    FACT_SYNACK_AFTER_ACK,
-    FACT_SYNACK_AFTER_RST,
     FACT_SYNACK_FIRST,
-    FACT_TFO,
-    FACT_TWO_ISNS,
     FACT_UNSEEN_DATA,
-    METHOD_NONE,
     METHOD_REORDERED,
     NEW_INCARNATION,
     OURS,
     PROVISIONAL,
-    PROVISIONAL_ANSWERED,
-    RST_OVERTAKEN_NS,
     SUCCESSOR,
-    TRAIT_ACKS,
     TRAIT_FIN,
-    TRAIT_HOLE,
     TRAIT_ISS,
     TRAIT_SEEN,
-    UNSEEN_SYN_NS,
 )
-from handshake_inspect.tcp.transitions import (
-    ACK_OF_SYN_WAS_LOST,
-    GOT_SYN,
-    GOT_SYN_ACK,
-    SENT_SYN,
-    SENT_SYN_ACK,
-    SYN_ACK_WAS_LOST,
-    TcpState,
-)
+from handshake_inspect.tcp.transitions import GOT_SYN, SENT_SYN, SYN_ACK_WAS_LOST, TcpState
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
+from handshake_inspect.wire.const import ACK, FIN, MASK32, MASK64, SYN
 
 FIN_WAIT_1 = int(TcpState.FIN_WAIT_1)
 TIME_WAIT = int(TcpState.TIME_WAIT)
 TIME_WAIT_NS = 60_000_000_000  # of Linux: who keeps it longer answers
 CLOCKS_DIFFER_NS = 100_000_000  # of two capture points, no more than that
-LONGEST_SYN = 9_000  # bytes: what a link takes, and Fast Open too
 REFUSED_AGAIN_NS = 1_500_000_000  # Windows sends a refused SYN again after 500 ms
 
 
@@ -203,241 +175,3 @@ def reordered_syn(connection: Any, sender: Any, segment: Any, side: int) -> None
     connection.facts |= FACT_REORDERED
     connection.synack_method = METHOD_REORDERED
     connection.ackdat_method = METHOD_REORDERED
-
-
-def answers(connection: Any, client: Any, ack: int) -> bool:
-    """Whether `ack` acknowledges the client's SYN, with as much of its data as was accepted."""
-    return ((ack - client.iss - 1) & MASK32) <= connection.syn_payload
-
-
-def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
-    """A SYN with ACK."""
-    facts = connection.facts
-    if answers_provisional(table, connection, segment):
-        return PROVISIONAL_ANSWERED
-    if answers_unseen_syn(connection, sender, peer, segment, side):
-        return NEW_INCARNATION
-    if not facts & (FACT_SYN | FACT_SYNACK):
-        return unasked_syn_ack(connection, sender, peer, segment, side)
-    if facts & FACT_SIMULTANEOUS and segment.seq == sender.iss and answers(connection, peer, segment.ack):
-        simultaneous.on_syn_ack(connection, sender, peer, segment, side)
-        return OURS
-    if sender.traits & TRAIT_ISS and facts & FACT_SYNACK and side != connection.client:
-        return later_syn_ack(table, connection, sender, peer, segment)
-    if not peer.traits & TRAIT_ISS or not answers(connection, peer, segment.ack):
-        return stray_syn_ack(connection, sender, segment)
-    if side != connection.client:
-        first_syn_ack(table, connection, sender, peer, segment)
-    return OURS
-
-
-def answers_unseen_syn(connection: Any, server: Any, client: Any, segment: Any, side: int) -> bool:
-    """Whether a SYN-ACK begins another incarnation: of a capture that lacks what clients send, SYNs and all.
-
-    It has another ISN and acknowledges another one than the SYN-ACK before, which was for another SYN.
-    """
-    if connection.facts & FACT_SYN or side == connection.client or client.traits & TRAIT_SEEN:
-        return False
-    if not server.traits & TRAIT_ISS or segment.seq == server.iss or segment.ack == (client.iss + 1) & MASK32:
-        return False
-    return segment.ts_ns - connection.last_synack_ns >= UNSEEN_SYN_NS
-
-
-def is_answer(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether a SYN-ACK has its sender's ISN and acknowledges the SYN of the other end: any other proves nothing."""
-    return has_isn(sender, segment) and answers(connection, peer, segment.ack) and not simultaneous.is_self(connection)
-
-
-def has_isn(sender: Any, segment: Any) -> bool:
-    """Whether a SYN or SYN-ACK is the one that opened its sender's half, or again the same."""
-    return sender.traits & TRAIT_ISS != 0 and segment.seq == sender.iss
-
-
-def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> None:
-    """The SYN-ACK that answers the SYN."""
-    if connection.facts & (FACT_UNSEEN_DATA | FACT_ACKED) == FACT_UNSEEN_DATA:
-        still_asks(connection, client)
-    connection.facts |= FACT_SYNACK
-    connection.synack_ns = segment.ts_ns
-    connection.last_synack_ns = segment.ts_ns
-    connection.synack_frame = segment.frame & MASK32
-    connection.synack_count = 1
-    connection.synack_tsecr = segment.tsecr
-    if segment.ack != (client.iss + 1) & MASK32:
-        connection.facts |= FACT_TFO
-    endpoint.open_at(server, segment)
-    endpoint.agree_on_options(server, client)
-    server.tsval = segment.tsval
-    server.traits &= ~(TRAIT_ACKS | TRAIT_FIN | TRAIT_HOLE) & 0xFF  # what it sent before was nothing of this attempt
-    server.checks &= ~CHECK_FIN_DOUBTED & 0xFFFF
-    if not connection.facts & FACT_REORDERED:
-        rtt.time_syn_ack(table, connection, client, segment)
-    if connection.facts & FACT_RST:
-        server.before_rst_nxt = segment.seq
-    else:
-        endpoint.apply(server, SENT_SYN_ACK)
-        endpoint.apply(client, GOT_SYN_ACK)
-
-
-def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
-    """A SYN-ACK whose SYN the capture does not hold, or not yet."""
-    if connection.facts & FACT_MIDSTREAM:
-        return OURS
-    connection.facts |= FACT_SYNACK | FACT_SYNACK_FIRST
-    connection.client = side ^ 1
-    connection.synack_ns = segment.ts_ns
-    connection.last_synack_ns = segment.ts_ns
-    connection.synack_frame = segment.frame & MASK32
-    connection.synack_count = 1
-    connection.synack_method = METHOD_NONE
-    endpoint.open_at(sender, segment)
-    endpoint.apply(sender, SENT_SYN_ACK)
-    peer.iss = (segment.ack - 1) & MASK32
-    peer.snd_nxt = segment.ack
-    peer.contiguous = segment.ack
-    endpoint.apply(peer, SENT_SYN)
-    endpoint.apply(peer, GOT_SYN_ACK)
-    return OURS
-
-
-def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> int:
-    """Another SYN-ACK of the server: the same one again, one for a new ISN, or a contradiction."""
-    if client.traits & TRAIT_ISS and not answers(connection, client, segment.ack):
-        return stray_syn_ack(connection, server, segment)
-    if segment.seq != server.iss:
-        return other_isn(table, connection, server, client, segment)
-    if connection.facts & FACT_ISN_TURNED:
-        connection.facts &= ~FACT_ISN_TURNED & MASK64
-        two_isns(connection, server, client, segment)
-    server.retransmissions += 1
-    if not connection.facts & FACT_REORDERED:
-        rtt.time_second_syn_ack(table, connection, client, segment)
-    was_at = connection.last_synack_ns
-    rtt.note_syn_ack(table, connection, segment)
-    if connection.facts & FACT_RST:
-        asks_after_rst(connection, server, segment)
-        return OURS
-    if not connection.facts & FACT_ACKED:
-        asked_again = connection.syn_count == 2 and rtt.syn_time(table, connection, 1) > was_at
-        endpoint.apply(client, GOT_SYN_ACK if asked_again else SYN_ACK_WAS_LOST)
-        endpoint.apply(server, SENT_SYN_ACK)  # where data had gone before (Fast Open), or an error ended the request
-        connection.facts &= ~FACT_SERVER_PROVED & MASK64
-    elif not is_crossing(connection, segment) and not connection.facts & FACT_SIMULTANEOUS and was_at:
-        connection.facts |= FACT_SYNACK_AFTER_ACK
-        if connection.resent_count < MASK16:
-            connection.resent_count += 1
-        connection.facts &= ~FACT_SERVER_PROVED & MASK64
-        connection.trouble_frame = segment.frame & MASK32
-        endpoint.apply(server, ACK_OF_SYN_WAS_LOST)
-    return OURS
-
-
-def other_isn(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> int:
-    """A SYN-ACK that answers the SYN with another ISN: renewed for another copy of the SYN, or another host's."""
-    facts = connection.facts
-    if facts & FACT_ISN_CHANGED and segment.seq == connection.alternate_iss:
-        if not facts & FACT_ISN_TURNED:
-            two_isns(connection, server, client, segment)
-    elif is_second_answer(table, connection, server, segment):
-        two_isns(connection, server, client, segment)
-    connection.facts |= FACT_ISN_CHANGED | FACT_ISN_TURNED
-    connection.alternate_iss = segment.seq
-    connection.trouble_frame = segment.frame & MASK32
-    rtt.note_other_syn_ack(table, connection, segment)
-    if not facts & (FACT_ACKED | FACT_RST):
-        connection.last_synack_ns = segment.ts_ns
-        endpoint.apply(server, SENT_SYN_ACK)  # where an error had ended the request
-    return OURS
-
-
-def is_second_answer(table: Any, connection: Any, server: Any, segment: Any) -> bool:
-    """Whether more ISNs answered than copies of the SYN were sent."""
-    if not connection.facts & FACT_SYN:
-        return segment.ts_ns - connection.last_synack_ns < UNSEEN_SYN_NS
-    if connection.syn_count < 2:
-        return True
-    newest = rtt.syn_time(table, connection, connection.syn_count - 1)
-    return newest <= connection.last_synack_ns and server.frames - server.duplicates > connection.syn_count
-
-
-def two_isns(connection: Any, server: Any, client: Any, segment: Any) -> None:
-    """Two hosts answer, unless the connection is over: then an old copy of the SYN may have come late."""
-    if (server.traits | client.traits) & TRAIT_FIN:
-        return
-    if connection.facts & FACT_RST and connection.rst_side == connection.client:
-        return
-    connection.facts |= FACT_TWO_ISNS
-
-
-def asks_after_rst(connection: Any, server: Any, segment: Any) -> None:
-    """The SYN-ACK again after a RST: of the client, which did not arrive, or in the server's own name."""
-    since = segment.ts_ns - connection.rst_ns
-    if connection.rst_side != connection.client:
-        if since > RST_OVERTAKEN_NS and connection.rst_seq == (server.iss + 1) & MASK32:
-            connection.facts |= FACT_SYNACK_AFTER_RST
-            connection.trouble_frame = segment.frame & MASK32
-            endpoint.apply(server, SENT_SYN_ACK)
-        return
-    if since <= RST_OVERTAKEN_NS + connection.synack_max_ns + connection.synack_max_ns // 2:
-        return
-    connection.facts |= FACT_RST_LOST
-    connection.trouble_frame = segment.frame & MASK32
-    endpoint.apply(server, SENT_SYN_ACK)
-    if connection.facts & FACT_ACKED:
-        connection.facts |= FACT_SYNACK_AFTER_ACK
-        connection.facts &= ~FACT_SERVER_PROVED & MASK64
-        if connection.resent_count < MASK16:
-            connection.resent_count += 1
-
-
-def is_resent(table: Any, connection: Any, segment: Any) -> bool:
-    """Whether an equal SYN-ACK answers a repeated SYN within one tick of the server's clock, and is no copy."""
-    return (
-        segment.flags & (SYN | ACK) == SYN | ACK
-        and segment.ip_id == 0
-        and connection.syn_count > 1
-        and rtt.syn_time(table, connection, connection.syn_count - 1) > connection.last_synack_ns
-    )
-
-
-def is_crossing(connection: Any, segment: Any) -> bool:
-    """Whether the SYN-ACK may have been sent before the ACK arrived: both were under way between capture and server."""
-    return segment.ts_ns - connection.ack_ns < connection.synack_min_ns
-
-
-def answers_provisional(table: Any, connection: Any, segment: Any) -> bool:
-    """Whether a SYN-ACK answers the SYN that may begin another incarnation."""
-    if connection.provisional == 0:
-        return False
-    waiting = rows.embryo_at(table.embryos, connection.provisional - 1)
-    return (
-        segment.flags & ACK != 0
-        and segment.ack == (waiting.iss + 1) & MASK32
-        and segment.dst_port == waiting.client_port
-    )
-
-
-def refuses_longer_syn(table: Any, connection: Any, sender: Any, segment: Any) -> bool:
-    """Whether a RST acknowledges a SYN with data or FIN that waits: who sends it has no connection, old or new.
-
-    That of a connection goes on with its number.
-    """
-    if connection.provisional == 0 or not segment.flags & ACK or segment.seq == sender.snd_nxt:
-        return False
-    waiting = rows.embryo_at(table.embryos, connection.provisional - 1)
-    beyond = (segment.ack - waiting.iss - 1) & MASK32
-    return beyond <= LONGEST_SYN and segment.dst_port == waiting.client_port
-
-
-def stray_syn_ack(connection: Any, sender: Any, segment: Any) -> int:
-    """A SYN-ACK that does not answer the SYN."""
-    if sender.traits & TRAIT_ISS and segment.seq != sender.iss and not connection.facts & FACT_ACKED:
-        connection.facts |= FACT_ISN_CHANGED
-        connection.alternate_iss = segment.seq
-    else:
-        connection.facts |= FACT_BAD_SYNACK
-    connection.trouble_frame = segment.frame & MASK32
-    if not sender.traits & TRAIT_ISS:
-        sender.last_ack = segment.ack
-        sender.traits |= TRAIT_ACKS
-    return OURS

@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment as seg
-from handshake_inspect.tcp cimport incarnations, opening, rows, rtt
+from handshake_inspect.tcp cimport incarnations, answering, rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (

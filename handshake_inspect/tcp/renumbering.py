@@ -13,7 +13,7 @@ make sense.
 
 from typing import Any
 
-from handshake_inspect.tcp import incarnations, opening, rows, rtt
+from handshake_inspect.tcp import answering, incarnations, rows, rtt
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_RENUMBERED,
@@ -170,7 +170,7 @@ def learn_answer(table: Any, connection: Any, server: Any, client: Any, segment:
     """The SYN-ACK at the other point, where the firewall rewrites what the server sends."""
     if side == connection.client or not connection.facts & FACT_SYNACK:
         return False
-    if not opening.answers(connection, client, segment.ack):
+    if not answering.answers(connection, client, segment.ack):
         return False
     newest = connection.synack_count > 1
     sign = likeness(
@@ -312,7 +312,7 @@ def whereabouts(connection: Any, row: Any, sender: Any, peer: Any, segment: Any,
         if not segment.flags & ACK:
             return segment.seq != sender.iss and ((segment.seq + row.offset[one + 1]) & MASK32) == sender.iss
         if row.offset[other + 1]:
-            return opening.answers(connection, peer, (segment.ack + row.offset[other + 1]) & MASK32)
+            return answering.answers(connection, peer, (segment.ack + row.offset[other + 1]) & MASK32)
         return segment.seq != sender.iss and ((segment.seq + row.offset[one + 1]) & MASK32) == sender.iss
     near = 0
     far = 0

@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
-from handshake_inspect.tcp cimport endpoint, opening, order, rows
+from handshake_inspect.tcp cimport endpoint, answering, order, rows
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (

@@ -6,7 +6,7 @@ below the first that was stored.  No RTT can be had from such a handshake, but i
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, opening, order
+from handshake_inspect.tcp import answering, endpoint, order
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_CLIENT_DATA,
@@ -102,7 +102,7 @@ def is_the_one_acknowledged(connection: Any, server: Any, client: Any, segment: 
         connection.facts & (FACT_SYN | FACT_ACKED) == FACT_SYN | FACT_ACKED
         and side != connection.client
         and segment.seq == server.iss
-        and opening.answers(connection, client, segment.ack)
+        and answering.answers(connection, client, segment.ack)
     )
 
 

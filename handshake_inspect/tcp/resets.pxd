@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
-from handshake_inspect.tcp cimport endpoint, final_ack, opening, rows
+from handshake_inspect.tcp cimport endpoint, final_ack, answering, rows
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
     CHECK_DROPPED, CHECK_FIN_UNSEEN, CHECK_WENT_ON, FACT_ABORTED, FACT_ACKED, FACT_BAD_SYNACK,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handshake_inspect.tcp import endpoint, final_ack, opening
+from handshake_inspect.tcp import answering, endpoint, final_ack
 from handshake_inspect.tcp.facts import (
     CHECK_DROPPED,
     CHECK_FIN_UNSEEN,
@@ -152,7 +152,7 @@ def answer_to_syn(connection: Any, server: Any, client: Any, segment: Any, side:
     One with a sequence number of its own comes from a connection, and not in answer to a SYN: it may end one that was
     opened in a gap of the capture.
     """
-    if segment.flags & ACK and opening.answers(connection, client, segment.ack):
+    if segment.flags & ACK and answering.answers(connection, client, segment.ack):
         end(connection, server, client, segment, side)
         connection.facts |= FACT_REFUSED
     elif segment.flags & ACK and segment.seq and final_ack.acknowledges_unseen(client, segment):

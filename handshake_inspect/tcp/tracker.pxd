@@ -10,6 +10,7 @@ from handshake_inspect.tcp cimport (
     endpoint,
     icmp_errors,
     incarnations,
+    answering,
     opening,
     order,
     renumbering,

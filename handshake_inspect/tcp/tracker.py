@@ -6,6 +6,7 @@ from handshake_inspect.decode import payload
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.tcp import (
     aftermath,
+    answering,
     arrival,
     copies,
     endpoint,
@@ -316,7 +317,7 @@ class Tracker:
             verdict = arrival.on_rst(self.table, connection, sender, peer, segment, side)
         elif segment.flags & SYN:
             verdict = arrival.on_syn(self.table, connection, sender, peer, segment, side)
-            stamped = opening.has_isn(sender, segment)
+            stamped = answering.has_isn(sender, segment)
         else:
             stamped = arrival.on_segment(self.table, connection, sender, peer, segment, side)
         if verdict != OURS:
@@ -365,9 +366,9 @@ class Tracker:
             seen = renumbering.learn_midstream(self.table, connection, sender, peer, segment, side)
         return seen or (
             copies.is_copy(self.table, connection, sender, peer, segment, side, print_of)
-            and not opening.is_resent(self.table, connection, segment)
+            and not answering.is_resent(self.table, connection, segment)
             and not opening.is_replayed(self.table, connection, sender, peer, segment)
-            and not opening.answers_provisional(self.table, connection, segment)
+            and not answering.answers_provisional(self.table, connection, segment)
         )
 
     def hand_over(self, i: int, side: int, segment: Any, before_ns: int, verdict: int) -> int:
