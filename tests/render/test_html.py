@@ -249,14 +249,14 @@ def test_only_a_story_is_a_drawing():
         chosen_format(None, "report.svg")
 
 
-def test_a_file_has_ladders_and_a_pipe_has_none(hsi, pcaps, tmp_path):
+def test_a_file_has_ladders_and_a_pipe_too(hsi, pcaps, tmp_path):
     sample = pcaps / "refused.pcap"
     assert hsi("analyze", sample, "-o", tmp_path / "a.html").returncode == 0
     assert b"Segments of connection 0" in (tmp_path / "a.html").read_bytes()
     done = hsi("analyze", "-", "-T", "html", input=sample.read_bytes())
     assert done.returncode == 0
     assert b"nothing listens" in done.stdout
-    assert b"Segments of connection" not in done.stdout
+    assert b"Segments of connection 0" in done.stdout
 
 
 def test_a_check_draws_the_first_that_broke_each_assertion(hsi, pcaps):
@@ -281,3 +281,15 @@ def test_a_group_says_what_all_of_it_suffered():
     titles = [each.text_content() for each in tree(page(reports.report([*lossy, shut]))).xpath("//summary")]
     assert any("2\xd7" in each and "The client sent many segments again." in each for each in titles)
     assert any("1\xd7" in each and "(zero window 3 times)." in each for each in titles)
+
+
+@pytest.mark.parametrize(("source", "typed"), [("a b.pcap", "&#39;a b.pcap&#39;"), ("standard input", "-"), ("-", "-")])
+def test_what_makes_the_page_again_can_be_typed(source, typed):
+    shown = page(reports.report([connection(0)], sources=[source])).decode()
+    assert f"hsi -o report.html {typed}<" in shown
+
+
+@pytest.mark.parametrize(("source", "readable"), [("a.pcap", True), ("standard input", False)])
+def test_what_a_pipe_held_cannot_be_read_by_others(source, readable):
+    found = Finding("refused", "warning", "x", None, 1, 2, {}, Evidence([5]), "Do.")
+    assert (b"tshark -r" in page(reports.report([connection(0)], [found], sources=[source]))) == readable

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from handshake_inspect.render.finding_lines import figures, listed
 from handshake_inspect.render.layout import Style
+from handshake_inspect.render.next_step import PIPES
 from handshake_inspect.render.page import svg
 from handshake_inspect.report.docs import FINDING_DOCS
 from handshake_inspect.report.model import Capture, Finding
@@ -71,7 +72,7 @@ def _when(finding: Finding, capture: Capture) -> str:
 
 def _command(frames: list[int], capture: Capture) -> str:
     """What shows these frames in Wireshark's own words; empty where there is no one file."""
-    if not frames or len(capture.sources) != 1 or capture.sources[0] == "-" or capture.host is not None:
+    if not frames or len(capture.sources) != 1 or capture.sources[0] in PIPES or capture.host is not None:
         return ""
     numbers = ", ".join(map(str, frames))
     return f"tshark -r {shlex.quote(printable(capture.sources[0]))} -Y 'frame.number in {{{numbers}}}'"

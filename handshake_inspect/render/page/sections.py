@@ -12,6 +12,7 @@ from handshake_inspect.render import Options
 from handshake_inspect.render.afterwards import afterwards_columns, subject
 from handshake_inspect.render.capture_lines import capture_facts
 from handshake_inspect.render.layout import Column, Style
+from handshake_inspect.render.next_step import PIPES
 from handshake_inspect.render.page import svg
 from handshake_inspect.render.page.cast import Cast, Shown
 from handshake_inspect.render.page.findings import FindingShown, shown_finding
@@ -314,7 +315,8 @@ class Sections:
         sources = self.report.capture.sources
         if not sources or len(sources) > SOURCES or self.report.capture.host is not None:
             return ""
-        return f"hsi -o report.html {' '.join(shlex.quote(printable(each)) for each in sources)}"
+        names = ("-" if each in PIPES else shlex.quote(printable(each)) for each in sources)
+        return f"hsi -o report.html {' '.join(names)}"
 
     @property
     def tool(self) -> str:
