@@ -12,9 +12,9 @@ TWO_SIDED = {"facts": f.FACT_SYN | f.FACT_SYNACK | f.FACT_ACKED, "server": ("198
 
 
 def is_half(facts, seen, *, traits=(0, 0), **ends):
-    """Whether one connection is half in the capture, beside one that is there whole."""
-    trace = attempts({"facts": facts, "seen": seen, "traits": traits, "ends": ends}, TWO_SIDED)
-    return bool(half_seen(trace)[0])
+    """Whether one connection is half in the capture, behind one that is there whole."""
+    trace = attempts(TWO_SIDED, {"facts": facts, "seen": seen, "traits": traits, "ends": ends})
+    return bool(half_seen(trace)[1])
 
 
 @pytest.mark.parametrize(
