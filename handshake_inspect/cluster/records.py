@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.decode.segment import Segment
@@ -24,12 +25,12 @@ class Records:
     """Records in the order of their frames."""
 
     rows: Array
-    octets: Any  # bytes, or an array of them
+    octets: NDArray[np.uint8]
 
     @classmethod
     def none(cls) -> "Records":
         """No records."""
-        return cls(np.zeros(0, dtype=RECORD), b"")
+        return cls(np.zeros(0, dtype=RECORD), np.zeros(0, dtype=np.uint8))
 
     @property
     def nbytes(self) -> int:
@@ -38,14 +39,14 @@ class Records:
 
     def chosen(self, mask: Bools) -> "Records":
         """The marked ones."""
-        rows = self.rows[mask]
-        lengths = rows["reporter_lo"] * has_payload(rows)
-        octets = bytearray()
-        held = memoryview(self.octets)
-        for place, length in zip(rows["reporter_hi"].tolist(), lengths.tolist(), strict=True):
-            octets += held[place : place + length] if length else b""
-        _move(rows, lengths)
-        return Records(rows, bytes(octets))
+        rows = rows_of(words_of(self.rows)[mask])
+        held = has_payload(rows)
+        lengths = np.where(held, rows["reporter_lo"], 0).astype(np.int64)
+        starts = np.cumsum(lengths) - lengths
+        shift = np.where(held, rows["reporter_hi"], 0).astype(np.int64) - starts
+        octets = self.octets[np.repeat(shift, lengths) + np.arange(lengths.sum())]
+        rows["reporter_hi"] = np.where(held, starts.astype(np.uint64), rows["reporter_hi"])
+        return Records(rows, octets)
 
 
 class Gatherer:
@@ -69,7 +70,7 @@ class Gatherer:
     def records(self) -> Records:
         """All that was taken."""
         words = np.concatenate(self._words) if self._words else np.zeros((0, _WORDS), dtype=np.uint64)
-        return Records(rows_of(words), bytes(self._octets))
+        return Records(rows_of(words), np.frombuffer(bytes(self._octets), dtype=np.uint8))
 
 
 def words_of(storage: Any) -> Array:
@@ -97,13 +98,14 @@ def joined(records: Sequence[Records]) -> Records:
     places = np.concatenate([[0], np.cumsum([len(each.octets) for each in records])[:-1]]).astype(np.uint64)
     shift = np.repeat(places, [len(each.rows) for each in records])
     rows["reporter_hi"] += shift * has_payload(rows)
-    return Records(rows[np.argsort(rows["frame"], kind="stable")], b"".join(bytes(each.octets) for each in records))
+    order = np.argsort(rows["frame"], kind="stable")
+    return Records(rows_of(words_of(rows)[order]), np.concatenate([each.octets for each in records]))
 
 
 def follow(pump: Pump, records: Records, datagrams: bool = False) -> None:
     """Have a pump follow them."""
     reader = FrameReader()
-    octets = bytes(records.octets)
+    octets = records.octets.tobytes()
     reader.feed(octets, 0, len(octets), 0)
     view = np.frombuffer(pump.storage, dtype=RECORD)
     batch = len(view)
@@ -114,9 +116,3 @@ def follow(pump: Pump, records: Records, datagrams: bool = False) -> None:
             pump.follow_datagrams(reader, len(some))
         else:
             pump.follow(reader, len(some))
-
-
-def _move(rows: Array, lengths: Array) -> None:
-    held = has_payload(rows)
-    ends = np.cumsum(lengths)
-    rows["reporter_hi"] = np.where(held, ends - lengths, rows["reporter_hi"])
