@@ -481,6 +481,19 @@ def test_data_of_the_other_side_lets_nagle_s_algorithm_go_on():
     assert Read(talk.capture()).setup is None
 
 
+@pytest.mark.parametrize("closes", [True, False])
+def test_what_answers_a_close_did_not_wait_for_an_acknowledgment(closes):
+    """A server acknowledges the ClientHello and closes at once; the client's alert comes when that has reached it."""
+    talk = Talk([(0, client_hello())])
+    acked = talk.free[1]
+    talk.acknowledge(1, at=acked)
+    talk.say(0, bytes.fromhex("15030300020232"), at=acked + talk.way + 0.1)
+    frame = frames.fin(frames.SERVER, frames.CLIENT, seq=frames.SERVER_ISN + 1, ack=talk.sent[-1][2])
+    taken = [*talk.frames(), *([(talk.frames()[-1][0] - 10_000, frame)] if closes else [])]
+    read = Read(pcap(sorted(taken), nano=True))
+    assert [reason for reason, *_ in read.waits] == ([] if closes else [EXTRA_NAGLE])
+
+
 def test_waits_are_looked_for_until_the_first_response():
     talk = talk_13(53, 80, after=[5000])
     talk.say(0, record(80))

@@ -74,6 +74,8 @@ def observe(
         waits.on_acknowledgment(focus, segment.ack, segment.payload_len == 0 and not segment.flags & FIN)
     if segment.payload_len:
         read(focus, owners, segment)
+    elif segment.flags & FIN:
+        waits.on_end(focus)
 
 
 def frame_since(connection: Any, segment: Any) -> int:

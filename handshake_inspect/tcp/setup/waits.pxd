@@ -22,6 +22,7 @@ cdef uint32_t USUAL_MSS
 
 @cython.locals(reading="sr.Reading *")
 cdef void on_acknowledgment(Focus focus, uint32_t number, bint bare) noexcept nogil
+cdef void on_end(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", took=int64_t)
 cdef void note_path(Focus focus, uint32_t number, unsigned int i) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", mss=uint32_t, i="unsigned int")

@@ -50,6 +50,13 @@ def on_acknowledgment(focus: Any, number: int, bare: bool) -> None:
             reading.acked_ns = focus.ns
 
 
+def on_end(focus: Any) -> None:
+    """An end closes its direction: what the other one says then may answer that, and waited for no acknowledgment."""
+    focus.reading.spoke = focus.side + 1
+    focus.reading.news_ns = 0
+    focus.reading.acked_ns = 0
+
+
 def note_path(focus: Any, number: int, i: int) -> None:
     """The server acknowledges a segment whose time was kept."""
     reading = focus.reading
