@@ -181,7 +181,7 @@ def withdraw_proof(connection: Any, client: Any, server: Any) -> None:
     """The attempt goes on: what met it was an older connection."""
     connection.facts &= ~(FACT_UNSEEN_DATA | FACT_SERVER_PROVED) & MASK64
     connection.facts |= FACT_CHALLENGE_ACK | FACT_REBUFFED
-    client.snd_nxt = (client.iss + 1) & MASK32
+    client.snd_nxt = (client.iss + 1 + connection.syn_payload) & MASK32
     client.contiguous = client.snd_nxt
     endpoint.apply(client, SYN_ACK_WAS_LOST)
     endpoint.apply(server, GOT_RST)

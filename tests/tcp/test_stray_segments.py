@@ -199,3 +199,27 @@ def test_an_error_for_a_challenge_in_a_simultaneous_open_ends_it():
     wire.client.ack(seq=1001, ack=5001)
     wire.icmp_error(wire.client.packet, code=1)
     assert states(wire.connection())[0] == "CLOSED"
+
+
+def test_a_stray_fin_before_a_crossing_syn_closes_nothing():
+    """Both ends opened after it: its number is that of the first byte now."""
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.send("FPA", seq=5000, ack=999)
+    wire.server.syn(seq=5000)
+    wire.client.syn_ack(ack=5001)
+    wire.server.ack(seq=5001, ack=1001)
+    wire.client.data(20, seq=1001, ack=5001)
+    assert states(wire.connection())[0] == "ESTABLISHED"
+
+
+def test_data_of_a_syn_survives_an_answer_that_was_for_another_connection():
+    """The challenge acknowledged more; what the SYN-ACK acknowledges next is the data of the SYN."""
+    wire = Wire(timestamps=False)
+    wire.client.send("S", 7, seq=1000)
+    wire.server.ack(seq=9000, ack=11_008)
+    wire.client.rst(seq=11_008)
+    wire.server.syn(seq=5000)
+    wire.client.send("SA", seq=1000, ack=5001)
+    wire.server.fin(seq=5001, ack=1008)
+    assert states(wire.connection())[0] == "CLOSE_WAIT"
