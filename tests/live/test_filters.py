@@ -43,7 +43,7 @@ def test_no_expression_takes_everything_up_to_the_snap_length():
         ("host 1.2.3.4.5", "1.2.3.4.5"),
         ("tcp[", "syntax error"),
         ("a\0b", "zero byte"),
-        ("tcp.port == 80", "display filter of Wireshark: here it is tcp port 80"),
+        ("tcp.port == 80", "display filter of Wireshark: it goes after -Y"),
         ("ip.addr eq 10.0.0.2", "display filter of Wireshark"),
     ],
 )
