@@ -115,10 +115,14 @@ class ConnectionLogs:
         return self.kept
 
     def of(self, first_frame: int) -> SegmentLog | None:
-        """At most `limit` segments of a connection, what is notable first; None if it was not logged."""
+        """At most `limit` segments of a connection, what is notable first; None if it was not logged.
+
+        A SYN that waited at a connection which closed, and that nothing answered, is logged by itself alone.
+        """
         log = self._logs.get(first_frame)
         if log is None:
-            return None
+            syn = self.slots.syns([first_frame]).get(first_frame)
+            return None if syn is None else _alone(syn)
         kept = list(log)
         listed = _joined(self.slots.read([slot.number for slot in self._listed(kept, log.total)]))
         return SegmentLog(listed, listed[-1].after, log.total)
@@ -194,8 +198,7 @@ class RecentLogs:
         syns = self.slots.syns(frames)
         logs = []
         for frame, number in zip(frames, embryos, strict=True):
-            syn = syns.get(frame) or _remembered(table, number, frame)
-            logs.append(SegmentLog((LoggedSegment(0, syn, None, asked(syn)),), asked(syn), 1))
+            logs.append(_alone(syns.get(frame) or _remembered(table, number, frame)))
         return logs
 
 
@@ -248,6 +251,11 @@ def _copied(holder: Any, i: int) -> ConnectionRows:
         rows.Connection.from_buffer_copy(holder.connection_rows[i]),
         (rows.Endpoint.from_buffer_copy(ends[2 * i]), rows.Endpoint.from_buffer_copy(ends[2 * i + 1])),
     )
+
+
+def _alone(syn: Any) -> SegmentLog:
+    """The log of an attempt of which only this SYN is known."""
+    return SegmentLog((LoggedSegment(0, syn, None, asked(syn)),), asked(syn), 1)
 
 
 def asked(syn: Any) -> ConnectionRows:
