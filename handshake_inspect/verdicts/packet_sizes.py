@@ -15,7 +15,6 @@ from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.wire.const import OPT_MSS, OPT_TIMESTAMPS
 
 TIMESTAMPS = 12  # bytes of the option, with padding (RFC 7323 appendix A)
-TCP_HEADER = 20
 HEADERS = {4: 40, 6: 60}  # of IP and TCP, without options
 DEFAULT_MSS = 1460  # of Ethernet, where no SYN said what the receiver takes
 # The least that any link must take: RFC 9293 section 3.7.1 (IPv4 hosts reassemble so much), RFC 8200 section 5.

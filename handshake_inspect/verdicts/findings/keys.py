@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.sets import counts, distinct, frequent, is_member, run_starts
 
 Indices = NDArray[Any]  # numbers of rows, of any width
 
-__all__ = [
-    "Bools", "Indices", "Keys", "Times", "count_distinct", "counts", "distinct", "frequent", "is_member", "run_starts",
-]  # fmt: skip
+__all__ = ["Indices", "count_distinct", "counts", "distinct", "frequent", "is_member", "run_starts"]
 
 
 def count_distinct(keys: NDArray[Any], rows: Indices | None = None) -> int:

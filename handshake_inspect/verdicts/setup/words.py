@@ -38,9 +38,6 @@ ClientCertificate = Literal["sent", "withheld"]
 CLIENT_CERTIFICATES: tuple[ClientCertificate, ...] = ("sent", "withheld")
 
 ExtraReason = Literal["hello-retry", "retry", "version-negotiation", "window", "amplification", "loss", "nagle"]
-EXTRA_REASONS: tuple[ExtraReason, ...] = (
-    "hello-retry", "retry", "version-negotiation", "window", "amplification", "loss", "nagle",
-)  # fmt: skip
 
 MILESTONES = (
     "client_hello", "hello_retry", "client_hello_2", "server_hello", "server_finished", "client_finished",
