@@ -27,14 +27,14 @@ def put_right() -> Iterator[None]:
     Those that are ignored (nohup) stay so, and those that a command handles itself are left to it.
     """
     numbers = [number for name in _NAMES if (number := getattr(signal, name, None)) is not None]
-    heard = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    handled = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
 
     def end(number: int, _: FrameType | None) -> None:
-        for each in heard:
+        for each in handled:
             signal.signal(each, signal.SIG_DFL)
         raise Ended(number)
 
-    for number in heard:
+    for number in handled:
         signal.signal(number, end)
     try:
         yield

@@ -115,8 +115,8 @@ class Signals:
 def passing_on() -> Iterator[Signals]:
     """Have signals handled; those that this process ignores are ignored by the command, too."""
     signals = Signals()
-    heard = [number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, signals) for number in heard}
+    handled = [number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, signals) for number in handled}
     try:
         yield signals
     finally:

@@ -205,8 +205,8 @@ def with_stories(
 
     with Meter(wanted=watched) as meter:
         limit = FORMATS[form].segments
-        told = stories(once_more, chosen, report, limit=limit, options=options.settings, progress=meter.update)
-    return replace(looks, stories=told)
+        drawn = stories(once_more, chosen, report, limit=limit, options=options.settings, progress=meter.update)
+    return replace(looks, stories=drawn)
 
 
 # --- in which format --------------------------------------------------------------------------------------------------

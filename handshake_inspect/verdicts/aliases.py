@@ -103,8 +103,8 @@ def _payload_sent(end: NDArray[Any], peer: NDArray[Any]) -> NDArray[np.int64]:
     acked = (peer["last_ack"] - end["iss"]).astype(np.int32)
     acked[peer["traits"] & TRAIT_ACKS == 0] = 0
     fin = end["traits"] & TRAIT_FIN != 0
-    octets: NDArray[np.int64] = np.maximum(sent, acked).astype(np.int64) - 1 - fin
-    return octets
+    sent_bytes: NDArray[np.int64] = np.maximum(sent, acked).astype(np.int64) - 1 - fin
+    return sent_bytes
 
 
 def _unanswered(histories: NDArray[Any]) -> NDArray[np.bool_]:
@@ -139,9 +139,9 @@ def community_ids(hi0: Halves, lo0: Halves, hi1: Halves, lo1: Halves, port0: Por
         for name, half in halves.items():
             ordered[name] = half[rows] & np.uint64(MASK32) if kind is _ORDERED4 else half[rows]
         ordered["port0"], ordered["port1"] = ports[0][rows], ports[1][rows]
-        size, octets = kind.itemsize, ordered.tobytes()
+        size, packed = kind.itemsize, ordered.tobytes()
         digests[rows] = [
-            sha1(octets[at : at + size], usedforsecurity=False).digest() for at in range(0, len(octets), size)
+            sha1(packed[at : at + size], usedforsecurity=False).digest() for at in range(0, len(packed), size)
         ]
     # 20 bytes and a zero are 28 letters of base64, the last of which only stands for the zero.
     letters = b2a_base64(digests.tobytes(), newline=False).decode("ascii")

@@ -89,8 +89,8 @@ def final_acks_lost(trace: Attempts) -> Bools:
     taking = takes_acks(trace)
     rows = rows[~is_one_of(service[rows], distinct(service[taking]))]
     _, first = np.unique(service[rows], return_index=True)
-    deaf, listeners = np.unique(host[rows[first]], return_counts=True)
-    rows = rows[is_one_of(host[rows], deaf[listeners >= SEVERAL])]
+    unreached, listeners = np.unique(host[rows[first]], return_counts=True)
+    rows = rows[is_one_of(host[rows], unreached[listeners >= SEVERAL])]
     path = host ^ (trace.of_connections(trace.client_host) * np.uint64(0x9E3779B97F4A7C15))
     rows = rows[~is_one_of(path[rows], distinct(path[taking]))]
     alone[rows] = True

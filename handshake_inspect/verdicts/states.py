@@ -49,7 +49,7 @@ def connection_states(trace: Attempts) -> tuple[States, States]:
     waiting = trace.tracked_where(client == TcpState.SYN_SENT)
     given_up = overdue(trace, last_syn_ns(trace)[waiting], last_gap_ns(trace, "syn")[waiting])
     client[waiting[given_up]] = TcpState.CLOSED
-    server[answered_in_vain(trace, server)] = TcpState.CLOSED
+    server[given_up_answering(trace, server)] = TcpState.CLOSED
     server[dropped_acks(trace)] = TcpState.CLOSED
     client[never_asked(trace)] = TcpState.CLOSED
     return client, server
@@ -72,7 +72,7 @@ def never_asked(trace: Attempts) -> NDArray[np.intp]:
     return rows if len(rows) and sees_both(trace) else rows[:0]
 
 
-def answered_in_vain(trace: Attempts, server: States) -> NDArray[np.intp]:
+def given_up_answering(trace: Attempts, server: States) -> NDArray[np.intp]:
     """Connections whose server no longer repeats its SYN-ACK: given up, or forgotten at once (a SYN cookie)."""
     c = trace.connections
     asked = (trace.facts & FACT_SYN != 0) & (c["synack_count"] > 0)

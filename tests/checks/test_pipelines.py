@@ -128,9 +128,9 @@ def test_github_action_with_several_captures_and_hostile_names(machine, pcaps):
 
 def test_github_action_without_a_capture(machine):
     done = steps_run(machine, ACTION["runs"]["steps"], "refused", inputs(captures="absent.pcap"))
-    code, _, told = done["Check"]
+    code, _, complaint = done["Check"]
     assert code == 2
-    assert "absent.pcap" in told
+    assert "absent.pcap" in complaint
 
 
 @pytest.mark.parametrize(("sample", "status"), [("healthy-burst", 0), ("refused", 1)])

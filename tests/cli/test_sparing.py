@@ -110,8 +110,8 @@ def test_report_and_frames_are_two_files(hsi, here, words, option, write, exists
 
 @pytest.mark.parametrize("packed", [None, *PACKERS])
 def test_a_report_replaces_no_capture_at_all(hsi, here, pcaps, packed):
-    octets = (pcaps / "refused.pcap").read_bytes()
-    (here / "precious").write_bytes(PACKERS[packed](octets) if packed else octets)
+    content = (pcaps / "refused.pcap").read_bytes()
+    (here / "precious").write_bytes(PACKERS[packed](content) if packed else content)
     before = contents(here)
     for command in COMMANDS.values():
         done = hsi(*(word.replace("IN", "v.pcap") for word in command), "-T", "json", "-o", "precious", cwd=here)
@@ -121,20 +121,20 @@ def test_a_report_replaces_no_capture_at_all(hsi, here, pcaps, packed):
     assert contents(here) == before
 
 
-@pytest.mark.parametrize("octets", [b"\x0a\x0d\x0d\x0a", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1rest"])
-def test_the_beginning_of_a_capture_is_enough(tmp_path, octets):
+@pytest.mark.parametrize("content", [b"\x0a\x0d\x0d\x0a", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1rest"])
+def test_the_beginning_of_a_capture_is_enough(tmp_path, content):
     path = tmp_path / "a"
     for opened in (Target.open, Target.held):
-        path.write_bytes(octets)
+        path.write_bytes(content)
         with pytest.raises(UsageError, match="capture"), opened(str(path)):
             pass
         with opened(str(path), frames=True):
             pass
 
 
-@pytest.mark.parametrize("octets", [b"", b"{}", gzip.compress(b"{}", mtime=0), b"PAR1"])
-def test_anything_else_is_replaced(hsi, here, octets):
-    (here / "old.json").write_bytes(octets)
+@pytest.mark.parametrize("content", [b"", b"{}", gzip.compress(b"{}", mtime=0), b"PAR1"])
+def test_anything_else_is_replaced(hsi, here, content):
+    (here / "old.json").write_bytes(content)
     assert hsi("v.pcap", "-o", "old.json", cwd=here).returncode == 0
     assert (here / "old.json").read_bytes().startswith(b'{"schema"')
 

@@ -58,14 +58,14 @@ def test_the_commands(hsi, pcaps, tmp_path):
 
 
 def test_what_cannot_be_read_twice(hsi, pcaps, tmp_path):
-    octets = (pcaps / "refused.pcap").read_bytes()
-    done = hsi("--write", tmp_path / "a.pcapng", "-", input=octets)
+    content = (pcaps / "refused.pcap").read_bytes()
+    done = hsi("--write", tmp_path / "a.pcapng", "-", input=content)
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"reads the captures twice" in done.stderr
     same = tmp_path / "same.pcap"
-    same.write_bytes(octets)
+    same.write_bytes(content)
     assert b"replace the capture" in hsi("--write", same, same).stderr
-    assert same.read_bytes() == octets
+    assert same.read_bytes() == content
 
 
 def test_wireshark_shows_the_verdict(pcaps, tmp_path):
@@ -97,8 +97,8 @@ def one_connection():
 
 def test_the_report_shows_the_filter(hsi, tmp_path):
     path = tmp_path / "a.pcapng"
-    octets = captures.section() + captures.interface(filter_text=b"\0tcp port 80 and \x1b[31m")
-    path.write_bytes(octets + b"".join(captures.packet(frame, 1000) for frame in one_connection()))
+    content = captures.section() + captures.interface(filter_text=b"\0tcp port 80 and \x1b[31m")
+    path.write_bytes(content + b"".join(captures.packet(frame, 1000) for frame in one_connection()))
     shown = hsi(path).stdout.decode()
     assert "  filter    tcp port 80 and " in shown
     assert "\x1b" not in shown

@@ -41,7 +41,7 @@ def quiet():
     return Wire(client=("203.0.113.7", 1), server=("203.0.113.8", 2)).quiet(20 * SECOND)
 
 
-def told(report):
+def verdicts(report):
     return [(one["outcome"], one["cause"], from_(one)) for one in report["connections"]]
 
 
@@ -67,7 +67,7 @@ def test_an_answer_from_elsewhere_belongs_to_the_attempt(copies, times, resets, 
         quiet(),
     )
     (one,) = report["connections"]
-    assert told(report) == [("timed-out", "answered-from-elsewhere", at(backend))]
+    assert verdicts(report) == [("timed-out", "answered-from-elsewhere", at(backend))]
     assert one["decided"]
     assert len(one["evidence"]) == 2 + resets
     assert one["handshake"]["syn_count"] == copies
@@ -83,20 +83,20 @@ def test_an_answer_from_elsewhere_belongs_to_the_attempt(copies, times, resets, 
 
 @pytest.mark.parametrize("backend", [(frames.SERVER[0], 8443), ("198.51.100.77", frames.SERVER[1])])
 def test_another_port_or_another_address_is_elsewhere(backend):
-    assert told(merged(asked(), answered(backend=backend), quiet())) == [
+    assert verdicts(merged(asked(), answered(backend=backend), quiet())) == [
         ("timed-out", "answered-from-elsewhere", at(backend))
     ]
 
 
 def test_stored_before_the_syn():
     report = merged(asked(), answered(start=START - MS), quiet())
-    assert told(report) == [("timed-out", "answered-from-elsewhere", at(BACKEND))]
+    assert verdicts(report) == [("timed-out", "answered-from-elsewhere", at(BACKEND))]
 
 
 def test_a_rst_that_acknowledges_the_syn_is_an_answer_too():
     wire = Wire(server=BACKEND, start=START + MS)
     wire.server.rst_ack(seq=0, ack=ISN + 1)
-    assert told(merged(asked(), wire, quiet())) == [("timed-out", "answered-from-elsewhere", at(BACKEND))]
+    assert verdicts(merged(asked(), wire, quiet())) == [("timed-out", "answered-from-elsewhere", at(BACKEND))]
 
 
 def test_too_early_to_tell():
@@ -113,7 +113,7 @@ def test_several_clients_with_one_address():
     wires = [asked(client=client, isn=1000 * n) for n, client in enumerate(clients)]
     wires += [answered(client=client, ack=1000 * n + 1) for n, client in enumerate(clients)]
     report = merged(*wires, quiet())
-    assert told(report) == 5 * [("timed-out", "answered-from-elsewhere", at(BACKEND))]
+    assert verdicts(report) == 5 * [("timed-out", "answered-from-elsewhere", at(BACKEND))]
     assert [one["id"] for one in report["findings"]] == ["timed-out"]
 
 
@@ -157,7 +157,7 @@ def test_an_answer_to_an_attempt_that_succeeded_has_no_row_either():
     """Two answers to one SYN: the client took the right one, and reset the other."""
     wire = Wire(client_isn=ISN).handshake().exchange()
     report = merged(wire, answered(1, start=START + 50 * MS), quiet())
-    assert told(report) == [("established", None, at(BACKEND))]
+    assert verdicts(report) == [("established", None, at(BACKEND))]
 
 
 def test_what_the_client_took_is_a_connection_of_its_own():

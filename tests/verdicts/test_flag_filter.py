@@ -149,8 +149,8 @@ def test_a_refusal_that_a_filter_left_out_looks_like_silence():
 def said(wires, text, keep=lambda flags: True):
     """The report of a pcapng file that names its filter."""
     timed = sorted((ns, frame) for wire in wires for ns, frame in wire.frames() if keep(flags_of(frame)))
-    octets = captures.section() + captures.interface(resolution=9, filter_text=b"\0" + text.encode())
-    return report_of(octets + b"".join(captures.packet(frame, ns) for ns, frame in timed))
+    content = captures.section() + captures.interface(resolution=9, filter_text=b"\0" + text.encode())
+    return report_of(content + b"".join(captures.packet(frame, ns) for ns, frame in timed))
 
 
 def half_open(wire, number):

@@ -48,9 +48,9 @@ def refused(tmp_path_factory):
         f"--cache-dir={folder / 'cache'}",
         str(source),
     ]
-    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     first = PRELUDE.count("\n") + 1
-    numbers = {int(each.split(":")[1]) for each in told.splitlines() if each.startswith(str(source))}
+    numbers = {int(each.split(":")[1]) for each in said.splitlines() if each.startswith(str(source))}
     return {lines[number - first] for number in numbers if number >= first}
 
 

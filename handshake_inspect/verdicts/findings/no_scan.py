@@ -266,11 +266,11 @@ def is_proved_silent(case: Case, scan: Scan) -> bool:
     repeated = np.count_nonzero(trace.connection("syn_count", scan.rows) > 1)
     if repeated + np.count_nonzero(scan.tries > 1) >= REPEATED * len(scan.starts):
         return True
-    return (sees_both(trace) or not trace.filtered) and not deaf(case)[scan.rows].any()
+    return (sees_both(trace) or not trace.filtered) and not blinded(case)[scan.rows].any()
 
 
 @once
-def deaf(case: Case) -> Bools:
+def blinded(case: Case) -> Bools:
     """Attempts whose answers the capture does not hold."""
     return blind(case.attempts)
 

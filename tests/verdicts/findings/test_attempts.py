@@ -426,7 +426,7 @@ def serves(n=99):
     return {
         "data": [(START + n * MS, wire.data(b"x" * 100, seq=9, ack=3, src=SERVER, dst=one))],
         "fin": [(START + n * MS, wire.fin(SERVER, other, seq=9, ack=3))],
-        "hears": [(START + n * MS, wire.data(b"x" * 100, seq=9, ack=3, src=one, dst=SERVER))],
+        "acknowledges": [(START + n * MS, wire.data(b"x" * 100, seq=9, ack=3, src=one, dst=SERVER))],
         "is asked": [(START + n * MS, wire.syn(src=one, dst=SERVER))],
     }
 

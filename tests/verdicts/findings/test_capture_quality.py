@@ -100,8 +100,8 @@ def test_few_connections_with_data_that_is_stored_late_are_nothing(others, said)
     after = stored[-1][0] - transfer().frames()[0][0] + MS
     for port in range(1, others + 1):
         stored += [(ns + port * after, frame) for ns, frame in transfer(port).frames()]
-    told = kinds(report_of(captures.pcap(stored, nano=True)))
-    assert [(each["metrics"]["stored_late"], len(each["evidence"]["connections"])) for each in told.values()] == (
+    reported = kinds(report_of(captures.pcap(stored, nano=True)))
+    assert [(each["metrics"]["stored_late"], len(each["evidence"]["connections"])) for each in reported.values()] == (
         [(1, 1)] if said else []
     )
 
@@ -196,21 +196,21 @@ def test_silence_in_a_one_sided_capture_is_no_verdict(monkeypatch):
 
 
 def test_silence_of_another_server_is_one_where_answers_are_seen(monkeypatch):
-    heard = Wire(server=("198.51.100.77", 80), client=("192.0.2.5", 1)).handshake().exchange()
-    deaf = Wire().handshake().exchange()
+    whole = Wire(server=("198.51.100.77", 80), client=("192.0.2.5", 1)).handshake().exchange()
+    half = Wire().handshake().exchange()
     dead = Wire(client=("192.0.2.5", 2), server=("198.51.100.88", 80))
     dead.client.syn()
     missed = Wire(client=("192.0.2.1", 999))
     missed.client.syn()
-    taken = heard.frames() + deaf.frames(only="client") + dead.frames() + missed.frames()
+    taken = whole.frames() + half.frames(only="client") + dead.frames() + missed.frames()
     said = blind(monkeypatch, lambda: report_of(captures.pcap(sorted(taken), nano=True)))
-    # Connections first (heard, deaf), then the SYNs that nothing answered (dead, missed), each by its first frame.
+    # Connections first (whole, half), then the SYNs that nothing answered (dead, missed), each by its first frame.
     assert sorted(said) == [False, False, False, True]
 
 
 def test_drops_that_the_capture_reports(wire):
-    octets = captures.pcapng(wire.frames()) + captures.statistics(ifdrop=len(wire.taken))
-    finding = kinds(report_of(octets))["dropped"]
+    content = captures.pcapng(wire.frames()) + captures.statistics(ifdrop=len(wire.taken))
+    finding = kinds(report_of(content))["dropped"]
     assert finding["severity"] == "warning"
     assert (finding["metrics"]["dropped"], finding["metrics"]["dropped_ratio"]) == (len(wire.taken), 0.5)
 

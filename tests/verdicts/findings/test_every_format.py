@@ -138,8 +138,8 @@ def overflow(t: Traffic) -> None:
 def one_sided(t: Traffic) -> None:
     healthy(t)
     mine = t.target()[0]
-    octets = wire.address(mine)
-    t.timed = [(at, frame) for at, frame in t.timed if octets not in frame[14:38][: 12 + len(octets)]]
+    written = wire.address(mine)
+    t.timed = [(at, frame) for at, frame in t.timed if written not in frame[14:38][: 12 + len(written)]]
 
 
 def backscatter(t: Traffic) -> None:

@@ -127,17 +127,17 @@ def unanswered(count=3):
 COUNTED = "; this host counted 5 listen overflows"
 
 
-@pytest.mark.parametrize(("alive", "cause", "told"), [
+@pytest.mark.parametrize(("alive", "cause", "reported"), [
     (None, "host-silent", False),
     (("198.51.100.2", 22), "port-filtered", False),
     (("198.51.100.2", 443), "syn-dropped", True),
 ])  # fmt: skip
-def test_a_queue_makes_no_host_silent_and_filters_no_port(alive, cause, told):
+def test_a_queue_makes_no_host_silent_and_filters_no_port(alive, cause, reported):
     others = [] if alive is None else [Wire(client=("192.0.2.99", 5000), server=alive).handshake()]
     found = seen_by(Watch(["198.51.100.2"]), merged(*unanswered(), *others))["timed-out"]
     assert found.metrics["cause"] == cause
-    assert (COUNTED in found.title) == told
-    assert ("host_listen_overflows" in found.metrics) == told == ("here somaxconn" in found.advice)
+    assert (COUNTED in found.title) == reported
+    assert ("host_listen_overflows" in found.metrics) == reported == ("here somaxconn" in found.advice)
 
 
 def test_a_syn_ack_lost_on_the_way_fills_no_queue():

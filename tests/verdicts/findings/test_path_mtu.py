@@ -1,4 +1,4 @@
-"""path-mtu: long packets that never get through, told apart from loss, dead peers and offloading."""
+"""path-mtu: long packets that never get through, distinguished from loss, dead peers and offloading."""
 
 from support import frames
 from support.detected import MS, SECOND, START, crowd, found, merged, only, repeats

@@ -246,13 +246,13 @@ def test_raw_syns_to_ten_silent_ports_are_a_scan():
     assert one["metrics"]["kind"] == "syn"
 
 
-def greeted(at, here, dst, *, octets=40):
+def greeted(at, here, dst, *, length=40):
     """The server speaks first, and the client, which wanted to know no more, resets."""
     isn, iss = isn_of(here, dst), isn_of(dst, here)
     return [
         *opened(at, here, dst),
-        (START + at + 3 * MS, wire.data(b"!" * octets, dst, here, seq=iss + 1, ack=isn + 1)),
-        (START + at + 4 * MS, wire.rst(here, dst, seq=isn + 1, ack=iss + 1 + octets)),
+        (START + at + 3 * MS, wire.data(b"!" * length, dst, here, seq=iss + 1, ack=isn + 1)),
+        (START + at + 4 * MS, wire.rst(here, dst, seq=isn + 1, ack=iss + 1 + length)),
     ]
 
 
@@ -260,7 +260,7 @@ def test_a_port_that_greets_a_scanner_is_open_and_not_used():
     timed = [*each(11, refused), *greeted(MS, (ME, 51000), (HOST, 22))]
     (one,) = scans(timed)
     assert one["metrics"]["open"] == [22]
-    timed = [*each(12, refused), *greeted(MS, (ME, 51000), (HOST, 2222), octets=1200)]
+    timed = [*each(12, refused), *greeted(MS, (ME, 51000), (HOST, 2222), length=1200)]
     assert scans(timed) == []  # passive FTP, or a service that needs no question
 
 

@@ -155,9 +155,9 @@ def test_a_client_that_gives_up_on_silence_did_not_reset_a_living_peer():
 
 
 def test_a_peer_that_is_seen_meanwhile_is_not_dead():
-    def heard(wire, number):
+    def answering(wire, number):
         forgotten(wire, number)
         wire.server.data(50)
         wire.client.rst_ack()
 
-    assert {c["cause"] for c in merged(*crowd(3, heard))["connections"]} == {"reset-by-client"}
+    assert {c["cause"] for c in merged(*crowd(3, answering))["connections"]} == {"reset-by-client"}

@@ -276,9 +276,9 @@ def test_what_a_filter_for_rsts_leaves_of_healthy_connections():
     ("text", "count"), [("host 198.51.100.2", 1), ("tcp[13] & 4 != 0", 0), ("tcp[13] & 16 == 0", 0), ("", 0)]
 )
 def test_the_filter_shows_whether_more_would_be_there(text, count):
-    octets = captures.section() + captures.interface(resolution=9, filter_text=b"\0" + text.encode())
-    octets += b"".join(captures.packet(frame, ns) for ns, frame in lone_rsts(300, real_ttl))
-    assert len(found(report_of(octets), "rst-flood")) == count
+    content = captures.section() + captures.interface(resolution=9, filter_text=b"\0" + text.encode())
+    content += b"".join(captures.packet(frame, ns) for ns, frame in lone_rsts(300, real_ttl))
+    assert len(found(report_of(content), "rst-flood")) == count
 
 
 def test_other_frames_show_it_too():
