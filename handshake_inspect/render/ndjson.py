@@ -72,7 +72,7 @@ class EventWriter:
 
     def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
         """Write connections of QUIC that were decided, or of which there is more at the end."""
-        self._write(bytes(lines("quic-connection", connections)))
+        self._write(lines("quic-connection", connections))
 
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
         """Segments are no events here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,11 @@ def encoded_lines(values: Sequence[Any]) -> bytes:
         return _ENCODER.encode_lines(values)
     except UnicodeEncodeError:
         return b"".join(encoded(value) + b"\n" for value in values)
+
+
+def encoded_objects(values: Iterable[Any], opening: bytes, ending: bytes) -> bytes:
+    """Objects as JSON: `opening` stands for the brace before the first field of each, and `ending` follows it."""
+    return b"".join(opening + encoded(value)[1:] + ending for value in values)
 
 
 def _escaped(value: Any) -> Any:

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
-from handshake_inspect.report.encoding import encoded
+from handshake_inspect.report.encoding import encoded, encoded_objects
 from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import Count, DurationNs, Finding, RttDistributions, Service, TimeNs
 from handshake_inspect.report.snapshot import Snapshot
@@ -19,8 +18,6 @@ from handshake_inspect.report.snapshot import Snapshot
 Phase = Literal["begin", "end"]
 
 _SERVICES = 5
-
-_ENCODER = msgspec.json.Encoder()
 
 
 class Stats(Struct, frozen=True, gc=False):
@@ -84,27 +81,14 @@ class FindingEvent(Finding, frozen=True, gc=False):
 
 def head(event: str, **more: str) -> bytes:
     """What stands before the fields of the body in a line of JSON; `more` are keys that do as well."""
-    return _ENCODER.encode({"event": event, **more})[:-1] + b","
+    return encoded({"event": event, **more})[:-1] + b","
 
 
 def line(event: str, body: Any, **more: str) -> bytes:
     """One event as a line of JSON."""
-    return head(event, **more) + encoded(body)[1:] + b"\n"
+    return encoded_objects([body], head(event, **more), b"\n")
 
 
-def lines(event: str, bodies: Iterable[Any]) -> bytearray:
-    """Events of one kind, as `line` writes each, without a copy of any."""
-    before = head(event)
-    out = bytearray()
-    for body in bodies:
-        start = len(out)
-        out += before
-        at = len(out) - 1
-        try:
-            _ENCODER.encode_into(body, out, at)
-        except UnicodeEncodeError:
-            out[start:] = line(event, body)
-        else:
-            out[at : at + 1] = b","  # for the brace
-            out += b"\n"
-    return out
+def lines(event: str, bodies: Iterable[Any]) -> bytes:
+    """Events of one kind, as `line` writes each."""
+    return encoded_objects(bodies, head(event), b"\n")

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, overload
 
 from handshake_inspect.report.connection import Connection
-from handshake_inspect.report.encoding import encoded
+from handshake_inspect.report.encoding import encoded_objects
 from handshake_inspect.report.trouble import has_trouble
 from handshake_inspect.report.words import OUTCOMES, Outcome
 
@@ -72,7 +72,7 @@ class Connections(Sequence[Connection]):
         `opening` stands for the brace before the first field of each, and `ending` follows the last brace.
         """
         for chunk in self.chunks(size):
-            yield b"".join(opening + encoded(each)[1:] + ending for each in chunk)
+            yield encoded_objects(chunk, opening, ending)
 
     def as_lines(
         self, fields: Sequence[str], size: int, heads: Sequence[bytes], ending: bytes, style: Style

@@ -82,7 +82,7 @@ def test_events_are_the_same_lines_together_and_one_by_one():
     ends = [Target("10.0.0.1", 80), Target("host-\udc80", None), Target("10.0.0.2", 443)]  # one is not UTF-8
     together = lines("connection", ends)
     assert together == b"".join(line("connection", end) for end in ends)
-    events = [msgspec.json.decode(each) for each in bytes(together).splitlines()]
+    events = [msgspec.json.decode(each) for each in together.splitlines()]
     assert [(event["event"], event["ip"]) for event in events] == [
         ("connection", "10.0.0.1"),
         ("connection", "host-\\udc80"),
