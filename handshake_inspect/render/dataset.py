@@ -19,6 +19,7 @@ import msgspec
 
 from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.arrow import batches, batches_of, pyarrow, schema
+from handshake_inspect.report.encoding import encoded
 from handshake_inspect.report.fields import Field, chosen
 from handshake_inspect.report.fields import fields as fields_of
 from handshake_inspect.report.model import Distribution, Finding, Outcomes, Report, RttDistributions, Service
@@ -163,7 +164,7 @@ def _service(service: Service) -> list[Any]:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return encoded(value).decode()
 
 
 def _write_rows(directory: Path, types: _Types, rows: Iterable[Sequence[Any]]) -> None:
