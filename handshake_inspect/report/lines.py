@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 
 from handshake_inspect.report import cells
 from handshake_inspect.report.encoding import encoded, encoded_lines
-from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.address import address_text, are_ipv4
 
 Places = NDArray[np.int64]  # of lines
 Mask = NDArray[np.bool_]
 
-_MAPPED = np.uint64(0xFFFF)  # the 32 bits above an IPv4 address (see `wire.address`)
 _OCTETS = (np.uint64(24), np.uint64(16), np.uint64(8), np.uint64(0))
 
 
@@ -122,7 +121,7 @@ class Lines:
 
     def addresses(self, rows: Places, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> None:
         """IP addresses."""
-        four = (hi == 0) & (lo >> np.uint64(32) == _MAPPED)
+        four = are_ipv4(hi, lo)
         if four.all():
             self._ipv4(rows, lo)
         else:

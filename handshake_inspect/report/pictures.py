@@ -21,7 +21,7 @@ from handshake_inspect.report.scales import cells, log_place, scale_of
 from handshake_inspect.report.trouble import trouble_kinds
 from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.sets import host_key, run_starts
-from handshake_inspect.wire.address import address_text, halves_within
+from handshake_inspect.wire.address import address_text, are_ipv4, halves_within
 from handshake_inspect.wire.text import endpoint_text
 
 Leg = Literal["synack", "ackdat", "total"]
@@ -314,7 +314,7 @@ class Pictures:
         if port is not None:
             chosen &= self._numbers("server.port").values == port
         clients = self._addresses("client").at(np.flatnonzero(chosen))
-        four = np.unique(clients.lo[(clients.hi == 0) & (clients.lo >> np.uint64(32) == np.uint64(0xFFFF))])
+        four = np.unique(clients.lo[are_ipv4(clients.hi, clients.lo)])
         found: list[int] = np.bincount(
             (four >> np.uint64(24) & np.uint64(0xFF)).astype(np.intp), minlength=256
         ).tolist()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import COMPLETE_SYN, TRAIT_ACKS, TRAIT_FIN
 from handshake_inspect.tcp.zeek_words import CLOSED, ESTABLISHED, INACTIVE, PARTIAL, RESET, SYN_ACK_SENT, SYN_SENT
+from handshake_inspect.wire.address import are_ipv4
 from handshake_inspect.wire.const import MASK32
 
 # Zeek's conn_state; `conn_state()` gives places in this tuple.
@@ -129,7 +130,7 @@ def community_ids(hi0: Halves, lo0: Halves, hi1: Halves, lo1: Halves, port0: Por
     hi0, hi1 = np.where(swapped, hi1, hi0), np.where(swapped, hi0, hi1)
     lo0, lo1 = np.where(swapped, lo1, lo0), np.where(swapped, lo0, lo1)
     ports = np.where(swapped, port1, port0), np.where(swapped, port0, port1)
-    four = (hi0 == 0) & (lo0 >> np.uint64(32) == 0xFFFF)
+    four = are_ipv4(hi0, lo0)
     digests = np.empty(len(four), dtype="S21")
     for kind, those in ((_ORDERED4, four), (_ORDERED6, ~four)):
         rows = np.flatnonzero(those)

@@ -2,6 +2,7 @@
 
 import ipaddress
 from functools import lru_cache
+from typing import Any
 
 from handshake_inspect.wire.const import MASK64
 
@@ -11,6 +12,11 @@ _MAPPED = 0xFFFF  # the 32 bits above an IPv4 address that is mapped into IPv6 (
 def is_ipv4(hi: int, lo: int) -> bool:
     """Whether the two halves hold an IPv4 address."""
     return hi == 0 and int(lo) >> 32 == _MAPPED
+
+
+def are_ipv4(hi: Any, lo: Any) -> Any:
+    """Which of many addresses are of IPv4, given as arrays of their halves."""
+    return (hi == 0) & (lo >> 32 == _MAPPED)
 
 
 @lru_cache(maxsize=1 << 16)

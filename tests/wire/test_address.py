@@ -43,3 +43,11 @@ def test_columns_of_a_table_are_written_too():
 def test_what_is_no_address_says_so():
     with pytest.raises(ValueError, match=r"192\.0\.2"):
         address.address_halves("192.0.2")
+
+
+def test_addresses_of_ipv4_are_found_among_many():
+    numpy = pytest.importorskip("numpy")
+    listed = [(0, 0xFFFFC0000201), (0, 1), (0, 0x1FFFFC0000201), (1, 0xFFFFC0000201)]
+    hi, lo = numpy.array(listed, dtype=numpy.uint64).T
+    assert address.are_ipv4(hi, lo).tolist() == [True, False, False, False]
+    assert [address.is_ipv4(*halves) for halves in listed] == [True, False, False, False]
