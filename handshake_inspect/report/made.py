@@ -79,10 +79,7 @@ class Parts:
 
     def evidence_in_files(self) -> list[list[FileFrame] | None]:
         """Where the frames of the evidence are; None in a trace of one file."""
-        places = self.attempts.case.capture.places
-        if places is None:
-            return [None] * len(self.attempts)
-        return evidence_in_files(self.listed("evidence"), places)
+        return evidence_in_files(self.listed("evidence"), self.attempts.case.capture.places)
 
     def aliases(self) -> Iterable[Aliases]:
         """What others call them."""
@@ -90,9 +87,6 @@ class Parts:
         return self.part("aliases", Aliases, {"zeek": zeek, "tshark": tshark})
 
     def _made(self, field: str) -> Iterable[Any]:
-        maker = self._makers.get(field)
-        if maker is not None:
-            return self.listed(field)
         listed = self.listed(field)
         if listed is None:
             raise LookupError(f"{field} has neither a column in report/fields.py nor a maker")
