@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from operator import attrgetter
-from typing import Any
 
 import numpy as np
 
@@ -287,25 +285,6 @@ class Field:
     def unit(self) -> str:
         """What it is counted in; empty for words, flags and bare numbers."""
         return ENTRIES[self.name].unit or _UNITS.get(self.kind, "")
-
-    @property
-    def read(self) -> Callable[[Connection], Any]:
-        """Take the value from a connection: None where a part on the way is absent."""
-        straight = attrgetter(self.name)
-        parts = self.name.split(".")
-
-        def value(connection: Connection) -> Any:
-            try:
-                return straight(connection)
-            except AttributeError:  # only None has no such part: the names come from the models
-                found: Any = connection
-                for part in parts:
-                    if found is None:
-                        return None
-                    found = getattr(found, part)
-                return found
-
-        return value
 
 
 @cache

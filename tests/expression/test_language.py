@@ -18,6 +18,7 @@ from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.fields import derived, fields, find
 from handshake_inspect.report.lines import JSON
 from handshake_inspect.report.model import Endpoint, ListedConnections
+from handshake_inspect.report.sequence import read_all
 
 MS = 1_000_000
 
@@ -254,6 +255,6 @@ def test_derived_fields_from_rows_are_those_of_connections(pcaps, name):
     connections = analyze(pcaps / f"{name}.pcap").connections
     objects = list(connections)
     for field in derived().values():
-        expected = [field.read(each) for each in objects]
+        expected = read_all(objects, field.name)
         assert connections.column(field.name).listed() == expected
         assert [value for (values,) in connections.values([field.name], 100) for value in values] == expected

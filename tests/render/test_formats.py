@@ -20,6 +20,7 @@ from handshake_inspect.report.fields import fields
 from handshake_inspect.report.headline import verdict
 from handshake_inspect.report.model import Problem
 from handshake_inspect.report.schema import schema
+from handshake_inspect.report.sequence import read_all
 from handshake_inspect.verdicts.findings import DETECTORS
 
 TEXT_FORMATS = [name for name in REPORTS if not FORMATS[name].binary]
@@ -240,7 +241,8 @@ def test_columns_are_the_connections(sample, pcaps):
     """Formats that are tables make columns, not connections: each value is the one that the connection has."""
     made = engine.analyze([str(pcaps / f"{sample}.pcap")])
     names = list(fields())
-    listed = [[field.read(connection) for field in fields().values()] for connection in made.connections]
+    objects = list(made.connections)
+    listed = list(map(list, zip(*(read_all(objects, name) for name in names), strict=True)))
     columns = [list(map(list, zip(*chunk, strict=True))) for chunk in made.connections.values(names, 3)]
     assert [row for chunk in columns for row in chunk] == listed
     for separator, form in ((",", "csv"), ("\t", "tsv")):
