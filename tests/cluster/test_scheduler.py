@@ -40,11 +40,12 @@ def ring(tmp_path):
 
 
 def test_the_report_of_two_workers_is_that_of_one_process(workers, ring, monkeypatch):
-    monkeypatch.setattr(analysis, "LEAST_PART", 0)
+    monkeypatch.setitem(analysis.analyze.__kwdefaults__, "least_part", 0)
     seen = []
     report = cluster.analyze(ring, workers, progress=lambda *each: seen.append(each))
     assert written(report) == written(handshake_inspect.analyze(*ring))
     total = sum(path.stat().st_size for path in ring)
+    assert len(seen) == 2 * PARTS
     assert seen[-1] == (total, total)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
