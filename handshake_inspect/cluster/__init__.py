@@ -2,7 +2,7 @@
 
 Local first.  Each part is decoded where it lies (`scanning`), and says which 4-tuples it has.  A 4-tuple that one part
 alone has is tracked there (`tracking`); the segments of the others are moved to a tracker of their own, in the order of
-their frames.  Rows of all trackers are put together (`merging`) and judged once.  What else is known beyond one 4-tuple
+their frames.  Rows of all trackers are put together (`tables`) and judged once.  What else is known beyond one 4-tuple
 moves as well: datagrams of QUIC servers that several parts have, lookups of names, fragments, and paths on which some
 checksums are right and some are wrong (`sharing`).  Frames have their numbers of the whole trace from the start: ranks,
 which are counted without merging (`numbering`).

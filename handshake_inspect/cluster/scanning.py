@@ -21,7 +21,6 @@ PATH = np.dtype([("path", np.uint64), ("tuple", np.uint64)])
 NO_FRAME_NS = -(2**63) + 1  # time of numbers of a file without frames: it is read before anything else
 _GATHERED = 1 << 20  # keys that are gathered before repeated ones are left out
 _FEW_ROWS = 16
-_NONE = np.zeros(0, dtype=np.uint64)
 
 
 class Loose(NamedTuple):

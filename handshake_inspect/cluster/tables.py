@@ -1,6 +1,6 @@
 """What a pump counted and what its tables hold as plain values, which travel, and those of several put together.
 
-They offer what a report asks of a pump (`engine.reporting`).  Array name each other by number: behind the rows of other
+They offer what a report asks of a pump (`engine.reporting`).  Rows name each other by number: behind the rows of other
 tables each number grows by how many there are.
 """
 

@@ -23,7 +23,7 @@ from handshake_inspect.verdicts.arrays import Array, Keys
 from handshake_inspect.verdicts.sets import host_key, is_member
 from handshake_inspect.wire.const import NOTE_BAD_CHECKSUM, NOTE_CHECKSUM_GOOD
 
-Message = tuple[int, int, tuple[Client, int, Client, int], bytes]  # time, frame, ends, octets
+Message = tuple[int, int, tuple[Client, int, Client, int], bytes]  # time in ns, frame, ends, its bytes
 Ranks = int | Keys  # numbers before a part, or the numbers of all its frames
 
 
