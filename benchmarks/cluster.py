@@ -17,6 +17,7 @@ from many_files import cut
 from handshake_inspect import engine
 from handshake_inspect.cluster.analysis import Here, analyze
 from handshake_inspect.cluster.scheduler import Workers, connected
+from handshake_inspect.cluster.tables import Pumped
 from handshake_inspect.engine import Options
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -24,20 +25,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from support.captures import records
 from support.wire import written
 
-MOVES = {"tuples": "hashes", "segments": "segments", "datagrams": "datagrams", "times": "times", "pumped": "rows"}
+MOVES = {"tuples": "hashes", "segments": "segments", "datagrams": "datagrams", "times": "times"}
 
 
 class Counting(Here):
     """Counts what moves."""
 
     def __init__(self):
-        self.moved = dict.fromkeys(MOVES.values(), 0)
+        self.moved = dict.fromkeys([*MOVES.values(), "rows"], 0)
 
     def item(self, submitted, name):
         value = super().item(submitted, name)
         if name in MOVES:
             self.moved[MOVES[name]] += size_of(value)
         return value
+
+    def results(self, submitted, done=None):
+        found = super().results(submitted, done)
+        self.moved["rows"] += sum(each.nbytes for each in found if isinstance(each, Pumped))
+        return found
 
 
 def size_of(value):
