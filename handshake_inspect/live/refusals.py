@@ -15,7 +15,7 @@ def no_permission(interface: str, root: str = "/") -> str:
     without = f"or capture elsewhere: tcpdump -U -i {interface} -w - | hsi live -r -"
     if sys.platform == "darwin":
         return f"{interface}: no permission to capture (/dev/bpf*); run hsi with sudo, {without}"
-    if not _has(_BOUNDING, root):
+    if not _may_have(root):
         return f"{interface}: capturing needs CAP_NET_RAW, {_withheld(root)}, {without}"
     if os.geteuid() == 0:
         return f"{interface}: capturing needs CAP_NET_RAW, which this root user lacks; grant it again, {without}"
@@ -52,11 +52,11 @@ def in_container(root: str = "/") -> bool:
     return any(word in groups for word in _CONTAINER_WORDS)
 
 
-def _has(of: str, root: str = "/") -> bool:
-    """Whether CAP_NET_RAW is in this set of capabilities; where the kernel does not say, as if root had all of them."""
+def _may_have(root: str) -> bool:
+    """Whether this process or its children can ever have CAP_NET_RAW; where the kernel does not say, they can."""
     try:
         status = (Path(root) / "proc/self/status").read_text()
     except OSError:
-        return of == _BOUNDING or os.geteuid() == 0
-    held = next((line.split()[1] for line in status.splitlines() if line.startswith(of)), "0")
+        return True
+    held = next((line.split()[1] for line in status.splitlines() if line.startswith(_BOUNDING)), "0")
     return bool(int(held, 16) & _NET_RAW)
