@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.verdicts.arrays import Bools, Keys
-from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, batches
+from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Rows, batches
 from handshake_inspect.verdicts.grouping import Groups
-from handshake_inspect.verdicts.holding import Held, Rows
+from handshake_inspect.verdicts.holding import Held
 from handshake_inspect.verdicts.naming import Services
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ReportIds, chained
 from handshake_inspect.verdicts.sets import host_key, nearly_in_order, places

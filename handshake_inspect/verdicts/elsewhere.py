@@ -11,7 +11,6 @@ targets) and neither the server's address nor its port shows which was meant.
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
@@ -28,7 +27,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import batches
+from handshake_inspect.verdicts.columns import Rows, batches
 from handshake_inspect.verdicts.gathering import without
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.verdicts.sets import distinct, places
@@ -36,8 +35,6 @@ from handshake_inspect.wire.const import ACK
 
 # An answer is no later than this after the last sign of the attempt, and is stored no earlier than that before it.
 LATE_NS, EARLY_NS = 64_000_000_000, 1_000_000_000
-
-Rows = NDArray[Any]
 
 
 def server_of(answer: Any) -> tuple[int, int, int]:

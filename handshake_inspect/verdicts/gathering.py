@@ -11,8 +11,8 @@ from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRY
 from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import batches, marked, taken
-from handshake_inspect.verdicts.holding import Answers, Rows
+from handshake_inspect.verdicts.columns import Rows, batches, marked, taken
+from handshake_inspect.verdicts.holding import Answers
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained

@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_REPLACED, FACT_UNTIMED
 from handshake_inspect.verdicts.arrays import Bools
-from handshake_inspect.verdicts.columns import Gathered, batches
+from handshake_inspect.verdicts.columns import Gathered, Rows, batches
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, EndpointRows
-
-Rows = NDArray[Any]
 
 OF_CONNECTIONS = (
     "facts", "client", "retries", "aftermath", "previous", "syn_count", "synack_count", "reack_count", "resent_count",

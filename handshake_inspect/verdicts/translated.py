@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_REFUSED, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import batches, marked, picked
+from handshake_inspect.verdicts.columns import Rows, batches, marked, picked
 from handshake_inspect.verdicts.gathering import without
 from handshake_inspect.verdicts.grouping import group
-from handshake_inspect.verdicts.holding import Rows
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.sets import frequent, host_key, is_member
 
