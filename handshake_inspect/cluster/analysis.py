@@ -133,7 +133,7 @@ class Run:
         submit = self.runner.submit
         each = zip(self.items(scans, "loose"), ranks, strict=True)
         frames = self.runner.results([submit("split", tracking.numbered, *mine) for mine in each])
-        return tracking.put_together([one for some in frames for one in some], self.options)
+        return tracking.put_together([one for some in frames for one in some], self.options, self.runner.ways)
 
     def shared(self, scans: Sequence[Any], loose: tracking.PutTogether) -> Any:
         """What is moved."""
@@ -174,7 +174,7 @@ class Run:
         followed = [
             submit(
                 "follow", tracking.follow_segments,
-                [*(submit("follow", tracking.one_way, each, way) for each in segments), loose.by_way(ways)[way]],
+                [*(submit("follow", tracking.one_way, each, way) for each in segments), loose.segments[way]],
                 self.options,
             )
             for way in range(ways)

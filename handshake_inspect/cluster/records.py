@@ -3,14 +3,16 @@
 A record has the place of its payload in `octets` where a pump has the place in its own block.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.frames import FrameReader
+from handshake_inspect.cluster.sieves import Gathered
 from handshake_inspect.decode.segment import Segment
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.verdicts.arrays import Array, Bools
@@ -27,50 +29,15 @@ class Records:
     rows: Array
     octets: NDArray[np.uint8]
 
-    @classmethod
-    def none(cls) -> "Records":
-        """No records."""
-        return cls(np.zeros(0, dtype=RECORD), np.zeros(0, dtype=np.uint8))
-
     @property
     def nbytes(self) -> int:
         """How many bytes move."""
         return self.rows.nbytes + len(self.octets)
 
-    def chosen(self, mask: Bools) -> "Records":
-        """The marked ones."""
-        rows = rows_of(words_of(self.rows)[mask])
-        held = has_payload(rows)
-        lengths = np.where(held, rows["reporter_lo"], 0).astype(np.int64)
-        starts = np.cumsum(lengths) - lengths
-        shift = np.where(held, rows["reporter_hi"], 0).astype(np.int64) - starts
-        octets = self.octets[np.repeat(shift, lengths) + np.arange(lengths.sum())]
-        rows["reporter_hi"] = np.where(held, starts.astype(np.uint64), rows["reporter_hi"])
-        return Records(rows, octets)
-
-
-class Gatherer:
-    """Takes records out of a pump's batches."""
-
-    def __init__(self) -> None:
-        self._words: list[Array] = []
-        self._octets = bytearray()
-
-    def take(self, words: Array, payload_at: Callable[[int], bytes], places: Sequence[int]) -> None:
-        """Keep these records, which are in these places of a batch, and their payloads."""
-        rows = rows_of(words)
-        own = np.flatnonzero(has_payload(rows))
-        payloads = [payload_at(places[at]) for at in own.tolist()]
-        lengths = np.array([len(each) for each in payloads], dtype=np.uint64)
-        rows["reporter_hi"][own] = len(self._octets) + np.cumsum(lengths) - lengths
-        rows["reporter_lo"][own] = lengths
-        self._octets += b"".join(payloads)
-        self._words.append(words)
-
-    def records(self) -> Records:
-        """All that was taken."""
-        words = np.concatenate(self._words) if self._words else np.zeros((0, _WORDS), dtype=np.uint64)
-        return Records(rows_of(words), np.frombuffer(bytes(self._octets), dtype=np.uint8))
+    @classmethod
+    def of(cls, gathered: Gathered) -> "Records":
+        """Those that a sieve gathered: views of them."""
+        return cls(np.frombuffer(gathered.records, dtype=RECORD), np.frombuffer(gathered.octets, dtype=np.uint8))
 
 
 def words_of(storage: Any) -> Array:
@@ -89,11 +56,17 @@ def has_payload(rows: Array) -> Bools:
     return held
 
 
-def joined(records: Sequence[Records]) -> Records:
-    """All of these in the order of their frames."""
-    records = [each for each in records if len(each.rows)]
-    if not records:
-        return Records.none()
+def in_order(records: Sequence[Records]) -> list[Records]:
+    """The same in the order of their frames: put together where they lie among each other."""
+    having = sorted((each for each in records if len(each.rows)), key=lambda each: int(each.rows["frame"][0]))
+    frames = [each.rows["frame"] for each in having]
+    apart = all(before[-1] < after[0] for before, after in pairwise(frames))
+    if apart and all((each[1:] >= each[:-1]).all() for each in frames):
+        return having
+    return [_joined(having)]
+
+
+def _joined(records: Sequence[Records]) -> Records:
     rows = np.concatenate([each.rows for each in records])
     places = np.concatenate([[0], np.cumsum([len(each.octets) for each in records])[:-1]]).astype(np.uint64)
     shift = np.repeat(places, [len(each.rows) for each in records])
@@ -102,17 +75,18 @@ def joined(records: Sequence[Records]) -> Records:
     return Records(rows_of(words_of(rows)[order]), np.concatenate([each.octets for each in records]))
 
 
-def follow(pump: Pump, records: Records, datagrams: bool = False) -> None:
-    """Have a pump follow them."""
-    reader = FrameReader()
-    octets = records.octets.tobytes()
-    reader.feed(octets, 0, len(octets), 0)
+def follow(pump: Pump, records: Sequence[Records], datagrams: bool = False) -> None:
+    """Have a pump follow them, in the order of their frames."""
     view = np.frombuffer(pump.storage, dtype=RECORD)
     batch = len(view)
-    for start in range(0, len(records.rows), batch):
-        some = records.rows[start : start + batch]
-        view[: len(some)] = some
-        if datagrams:
-            pump.follow_datagrams(reader, len(some))
-        else:
-            pump.follow(reader, len(some))
+    for each in in_order(records):
+        reader = FrameReader()
+        octets = each.octets.tobytes()
+        reader.feed(octets, 0, len(octets), 0)
+        for start in range(0, len(each.rows), batch):
+            some = each.rows[start : start + batch]
+            view[: len(some)] = some
+            if datagrams:
+                pump.follow_datagrams(reader, len(some))
+            else:
+                pump.follow(reader, len(some))

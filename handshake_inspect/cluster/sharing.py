@@ -1,6 +1,6 @@
 """What several parts have, and must be followed in one place."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,8 @@ class Shared:
     """What is moved: 4-tuples, by their hashes, and datagrams of these ends."""
 
     tuples: Keys
-    ends: frozenset[int] = frozenset()
-    others: frozenset[int] = frozenset()  # ends that may begin QUIC, too, and are followed where they are
+    ends: Keys
+    others: Keys  # ends that may begin QUIC, too, and are followed where they are
 
 
 def shared_tuples(tuples: Sequence[Keys], loose: Keys) -> Keys:
@@ -69,20 +69,18 @@ def _are_apart(place: Rows, part: Array, count: int) -> Bools:
     return apart
 
 
-def shared_ends(served: Sequence[Collection[int]], seen: Sequence[Keys]) -> tuple[frozenset[int], frozenset[int]]:
+def shared_ends(served: Sequence[Keys], seen: Sequence[Keys]) -> tuple[Keys, Keys]:
     """The servers that datagrams may begin QUIC with: those that several parts have, and the others."""
-    every = frozenset().union(*served)
-    wanted = np.array(sorted(every), dtype=np.uint64)
-    several = frequent(np.concatenate([_NONE, *(each[is_member(each, wanted)] for each in seen)]), 2)
-    shared = frozenset(several.tolist())
-    return shared, every - shared
+    every = distinct(np.concatenate([_NONE, *served]))
+    several = frequent(np.concatenate([_NONE, *(each[is_member(each, every)] for each in seen)]), 2)
+    return several, every[~is_member(every, several)]
 
 
-def shared(tuples: Keys, served: Sequence[Collection[int]], seen: Sequence[Keys]) -> Shared:
+def shared(tuples: Keys, served: Sequence[Keys], seen: Sequence[Keys]) -> Shared:
     """What is moved, of what parts have."""
     return Shared(tuples, *shared_ends(served, seen))
 
 
 def all_ends(some: Shared) -> Shared:
     """The same with the datagrams of all servers."""
-    return Shared(some.tuples, some.ends | some.others)
+    return Shared(some.tuples, distinct(np.concatenate([some.ends, some.others])), _NONE)

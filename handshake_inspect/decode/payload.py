@@ -32,6 +32,12 @@ def octet(owners: Any, segment: Any, i: int) -> int:
     return value
 
 
+def append(kept: bytearray, owners: Any, segment: Any) -> None:
+    """Put what was captured of the payload behind the bytes of `kept`."""
+    at = start(segment)
+    kept += octets(owners, segment)[at : at + captured(segment)]
+
+
 def octets(owners: Any, segment: Any) -> Any:
     """The bytes that hold the payload, from `start` on."""
     return owners[segment.spare]

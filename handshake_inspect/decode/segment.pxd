@@ -1,5 +1,6 @@
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 cdef struct Segment:
     int64_t ts_ns
@@ -47,6 +48,12 @@ cdef inline Segment *segment_at(Segment *records, Py_ssize_t i) noexcept nogil:
 
 cdef inline void copy(Segment *records, Py_ssize_t i, Segment *record) noexcept nogil:
     records[i] = record[0]
+
+cdef inline int append(bytearray kept, Segment *record) except -1:
+    cdef Py_ssize_t before = PyByteArray_GET_SIZE(kept)
+    PyByteArray_Resize(kept, before + sizeof(Segment))
+    memcpy(PyByteArray_AS_STRING(kept) + before, record, sizeof(Segment))
+    return 0
 
 cdef inline void clear(Segment *record) noexcept nogil:
     # In two parts, which become plain stores; all at once would be a string instruction, slow to start.

@@ -76,6 +76,11 @@ def copy(records: Any, i: int, record: Any) -> None:
     records[i] = record
 
 
+def append(kept: bytearray, record: Any) -> None:
+    """Put a copy of `record` behind the bytes of `kept`."""
+    kept += memoryview(record).cast("B")
+
+
 def clear(record: Any) -> None:
     """Zero everything but the capture time and the frame's number."""
     ctypes.memset(ctypes.addressof(record) + _CLEARED_FROM, 0, _CLEARED)

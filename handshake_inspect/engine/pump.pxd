@@ -73,7 +73,6 @@ cdef class Pump:
     cdef bint set_aside(self, seg.Segment *record) except -1 with gil
     @cython.locals(start=Py_ssize_t)
     cdef bytes payload_of(self, seg.Segment *record)
-    cpdef bytes payload_at(self, Py_ssize_t at)
     cdef int take_lookup(self, seg.Segment *record, bint over_tcp) except -1 with gil
     cdef bint take(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef void note_time(self, int64_t now, uint64_t frame) noexcept nogil

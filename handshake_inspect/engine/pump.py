@@ -43,10 +43,7 @@ class Sieve(Protocol):
         """How many of so many records remain to be tracked; these are the first of the pump's `storage` then."""
 
     def takes(self) -> bool:
-        """Whether the datagram in the pump's `beside` is not for its own tracker; its bytes come to `keep` then."""
-
-    def keep(self, octets: bytes) -> None:
-        """The payload of the datagram that was taken."""
+        """Whether the datagram in the pump's `apart` is not for its own tracker."""
 
     def takes_fragment(self, reader: FrameReader) -> bool:
         """Whether the reader's frame, a fragment, is put together elsewhere."""
@@ -201,19 +198,12 @@ class Pump:
     def set_aside(self, record: Any) -> bool:
         """Whether a datagram is followed elsewhere."""
         seg.copy(self.apart, 0, record)
-        if self.sieve is None or not self.sieve.takes():
-            return False
-        self.sieve.keep(b"" if record.kind == KIND_UDP_ERROR else self.payload_of(record))
-        return True
+        return self.sieve is not None and self.sieve.takes()
 
     def payload_of(self, record: Any) -> bytes:
         """What was captured of the payload of a segment or datagram."""
         start = payload.start(record)
         return bytes(payload.octets(self.owners, record)[start : start + payload.captured(record)])
-
-    def payload_at(self, at: int) -> bytes:
-        """As `payload_of`, of record `at`: the door for plain Python."""
-        return self.payload_of(seg.segment_at(self.records, at))
 
     def take_lookup(self, record: Any, over_tcp: bool) -> int:
         """A datagram to or from a name server, or a segment with payload."""

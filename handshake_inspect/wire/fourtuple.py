@@ -14,7 +14,8 @@ _AGAIN = 0xC4CEB9FE1A85EC53
 _SUM = 0xFF51AFD7ED558CCD
 
 
-def _mix_end(hi: int, lo: int, port: int) -> int:
+def mix_end(hi: int, lo: int, port: int) -> int:
+    """Mix an end to 64 bits."""
     mixed = (((lo ^ port << 48) + hi * _HIGH) * _END) & MASK64
     # Twice, or ends that count up and down in step would cancel out in the sum.
     mixed = ((mixed ^ mixed >> 32) * _AGAIN) & MASK64
@@ -23,6 +24,6 @@ def _mix_end(hi: int, lo: int, port: int) -> int:
 
 def hash_four_tuple(a_hi: int, a_lo: int, a_port: int, b_hi: int, b_lo: int, b_port: int) -> int:
     """Hash two ends, given in either order, to 64 bits."""
-    mixed = (_mix_end(a_hi, a_lo, a_port) + _mix_end(b_hi, b_lo, b_port)) & MASK64
+    mixed = (mix_end(a_hi, a_lo, a_port) + mix_end(b_hi, b_lo, b_port)) & MASK64
     mixed = ((mixed ^ mixed >> 29) * _SUM) & MASK64
     return mixed ^ mixed >> 32

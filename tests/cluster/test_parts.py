@@ -189,7 +189,7 @@ def flow():
 def test_a_quic_connection_in_several_parts(tmp_path, monkeypatch):
     paths = each_apart(flow().frames, tmp_path)
     assert b'"quic_connections": []' not in check(paths)
-    monkeypatch.setattr(sharing, "shared_ends", lambda *_: (frozenset(), frozenset()))
+    monkeypatch.setattr(sharing, "shared_ends", lambda *_: (sharing._NONE, sharing._NONE))
     with pytest.raises(AssertionError):
         check(paths)
 
