@@ -92,15 +92,21 @@ class AttemptColumns:
         """A field of connection rows."""
         return self.joined(self.c[name], self._alone(LONE_SYN, name), kind)
 
-    def shut_ns(self, who: Who) -> Array:
-        """How long the windows of the clients or servers were zero, up to their last segments."""
+    @cached_property
+    def _aftermath(self) -> tuple[Array, Array]:
+        """Which of these attempts have a row of what happened after the handshake, and which row that is."""
         places = self.connection("aftermath")
         known = np.flatnonzero(places)
+        return known, places[known] - 1
+
+    def shut_ns(self, who: Who) -> Array:
+        """How long the windows of the clients or servers were zero, up to their last segments."""
+        known, rows = self._aftermath
         side = self.connection("client")[known] ^ int(who == "server")
-        rows = self.trace.aftermaths[places[known] - 1]
-        since, before = (rows[name][np.arange(len(known)), side] for name in ("shut_since_ns", "shut_ns"))
+        # A field of both sides at a time: NumPy copies whole rows field by field.
+        since, before = (self.trace.aftermaths[name][rows, side] for name in ("shut_since_ns", "shut_ns"))
         lasting = np.maximum(self.connection("last_ns")[known] - since, 0)
-        shut = np.zeros(len(places), dtype=np.int64)
+        shut = np.zeros(len(self), dtype=np.int64)
         shut[known] = before + np.where(since, lasting, 0)
         return shut
 
