@@ -11,7 +11,7 @@ they come from.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,8 +156,12 @@ class Attempts(Held):
     @cached_property
     def pair(self) -> Keys:
         """A 64-bit name of the client and the service of every connection."""
-        services, clients = self.of_connections(self.server_key), self.of_connections(self.client_host)
-        return services * np.uint64(0x9E3779B97F4A7C15) ^ clients
+        return self.pair_of(slice(len(self.connections)))
+
+    def pair_of(self, rows: Any) -> Keys:
+        """The same of some of them."""
+        keys: Keys = self.server_key[rows] * np.uint64(0x9E3779B97F4A7C15) ^ self.client_host[rows]
+        return keys
 
     @property
     def services(self) -> Keys:
@@ -197,6 +201,16 @@ class Attempts(Held):
         for some in batches(len(self)):
             hosts[self.service[some]] = self.server_host[some]
         return hosts
+
+    def on_hosts(self, hosts: Keys, mask: Bools) -> tuple[ConnectionRows, NDArray[np.intp]]:
+        """Of the marked connections those whose server is one of these hosts (sorted keys), and which one each has.
+
+        Each service is looked up, not each connection.
+        """
+        at, known = places(self.service_hosts, hosts)
+        service = self.of_connections(self.service)
+        rows = self.tracked_where(mask & known[service])
+        return rows, at[service[rows]]
 
     # -- columns of some attempts, in their order ------------------------------------------------------------------
 
@@ -247,7 +261,10 @@ class Attempts(Held):
         return _together(frames, self.embryo_frames(alone).astype(np.int64), mixed) if len(alone) else frames
 
     def earliest(self, rows: Attempted, most: int) -> Attempted:
-        """Those of these attempts that began first, in their order: taken from batches, since most begin later."""
+        """Those of these attempts that began first, in their order: few are taken from batches, most begin later."""
+        if len(rows) > BATCH < most:
+            every = cast("Attempted", self.order)
+            return every[self.mask(rows)[every]][:most]
         chosen, frames = rows[:0], np.zeros(0, dtype=np.int64)
         for some in batches(len(rows), max(BATCH, most)):
             mine = rows[some]

@@ -31,6 +31,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.grouping import Groups, group
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.pairs import by_pair
 from handshake_inspect.verdicts.sets import counts, frequent, is_member, run_starts
 from handshake_inspect.wire.const import OPT_ECN, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
@@ -44,8 +45,6 @@ MAX_CHANCE = 1e-3
 SLACK_MS = 2.0  # rounding to ticks of two clocks, and the jitter of the way between the capture and the server
 DATED_NS = 1_000_000_000
 MS = 1_000_000
-
-Indices = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -78,8 +77,8 @@ class Stamped:
 def stamped(trace: Attempts) -> Stamped:
     """All of them."""
     rows = trace.tracked_where(trace.facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)
-    options = trace.endpoints["options"].reshape(-1, 2)
-    stamps: Bools = (options[:, 0] & options[:, 1])[rows] & OPT_TIMESTAMPS != 0
+    options = trace.endpoints["options"]
+    stamps: Bools = (options[0::2] & options[1::2])[rows] & OPT_TIMESTAMPS != 0
     rows = rows[stamps]
     return Stamped(rows, trace.connections["synack_ns"][rows], trace.endpoints["syn_tsval"][trace.server_rows[rows]])
 
@@ -97,12 +96,12 @@ def offered(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
 
 def by_clock(trace: Attempts, keys: Keys, known: Stamped) -> dict[int, Proof]:
     """Services whose SYN-ACKs lag behind their own clock by what the options explain."""
-    acked = np.flatnonzero(trace.facts[known.rows] & FACT_ACKED != 0)
-    rows, synack_ns, tsval = known.rows[acked], known.synack_ns[acked], known.tsval[acked]
-    age = trace.connections["last_ns"][rows] - synack_ns
+    age = trace.connections["last_ns"][known.rows] - known.synack_ns
+    dated = np.flatnonzero((trace.facts[known.rows] & FACT_ACKED != 0) & (age <= DATED_NS))
+    rows, synack_ns, tsval, age = known.rows[dated], known.synack_ns[dated], known.tsval[dated], age[dated]
     server = trace.server_rows[rows]
     lag = (trace.endpoints["tsval"][server] - tsval).astype(np.int32) - age / MS
-    late = np.flatnonzero((lag > SLACK_MS) & (lag <= STEP) & (age <= DATED_NS))
+    late = np.flatnonzero((lag > SLACK_MS) & (lag <= STEP))
     late = late[trace.endpoints["frames"][server[late]] > 1]
     chosen = late[is_member(keys[rows[late]], frequent(keys[rows[late]], MIN_AGREEING))]
     chosen = chosen[np.lexsort((trace.ids[rows[chosen]], synack_ns[chosen]))]
@@ -141,22 +140,23 @@ def prove(method: str, rows: ConnectionRows, agreeing: Bools, likely: float) -> 
 def by_bits(trace: Attempts, keys: Keys, known: Stamped) -> dict[int, Proof]:
     """Services whose SYN-ACKs to one client, or to all, have the same low bits after the options are taken off."""
     service = trace.service[known.rows]
-    often = np.flatnonzero((np.bincount(service) >= MIN_AGREEING)[service]) if len(service) else known.rows
+    often = (np.bincount(service) >= MIN_AGREEING)[service] if len(service) else np.zeros(0, dtype=bool)
     rows = known.rows[often]
-    value = known.tsval[often].astype(np.int64) - offered(trace, rows)
-    parted = worth_asking(group(trace.pair[rows], np.arange(len(rows)), trace.ids[rows], 2), value)
-    asked, agreeing = ask(parted, value, known.synack_ns[often])
-    parted = group(keys[rows[asked]], np.arange(len(asked)))
+    value = np.zeros(len(trace.facts), dtype=np.int64)
+    value[rows] = known.tsval[often] - offered(trace, rows)
+    parted = worth_asking(by_pair(trace).among(trace.connection_mask(rows), 2), value)
+    rows, agreeing = ask(parted, value, trace.connections["synack_ns"])
+    by_service = group(keys[rows], np.arange(len(rows)))
     proofs = {}
-    for g in range(len(parted)):
-        mine = parted.of(g)
-        proof = prove("bits", rows[asked[mine]], agreeing[mine], 1 / STEP)
+    for g in range(len(by_service)):
+        mine = by_service.of(g)
+        proof = prove("bits", rows[mine], agreeing[mine], 1 / STEP)
         if proof:
             proofs[int(keys[proof.agreeing[0]])] = proof
     return proofs
 
 
-def worth_asking(parted: Groups[NDArray[np.intp]], value: NDArray[np.int64]) -> Groups[NDArray[np.intp]]:
+def worth_asking(parted: Groups[ConnectionRows], value: NDArray[np.int64]) -> Groups[ConnectionRows]:
     """Groups of which neighbours agree: among millions of ordinary connections, few."""
     if not len(parted):
         return parted
@@ -168,7 +168,7 @@ def worth_asking(parted: Groups[NDArray[np.intp]], value: NDArray[np.int64]) -> 
     return parted.chosen(chosen)
 
 
-def ask(parted: Groups[NDArray[np.intp]], value: NDArray[np.int64], synack_ns: Times) -> tuple[Indices, Bools]:
+def ask(parted: Groups[ConnectionRows], value: NDArray[np.int64], synack_ns: Times) -> tuple[ConnectionRows, Bools]:
     """Which of the grouped rows say something, group by group, and which of them agree with one before.
 
     Of values that share their high bits one speaks, and none whose SYN-ACK was sent at the same time modulo 64 ms as

@@ -58,6 +58,17 @@ class Groups(Generic[Grouped]):
         kept = np.repeat(self.starts[some] - ends + sizes, sizes) + np.arange(sizes.sum())
         return Groups(_same(self.rows, kept), ends - sizes, ends)
 
+    def among(self, mask: NDArray[np.bool_], at_least: int) -> "Groups[Grouped]":
+        """The groups without the rows that a column of all rows does not mark: those of which so many are left."""
+        if not len(self):
+            return self
+        kept = mask[self.rows]
+        sizes = np.add.reduceat(kept, self.starts, dtype=np.intp)
+        kept &= np.repeat(sizes >= at_least, self.sizes)
+        sizes = sizes[sizes >= at_least]
+        ends = np.cumsum(sizes)
+        return Groups(_same(self.rows, kept), ends - sizes, ends)
+
     @property
     def number(self) -> NDArray[np.intp]:
         """The group of each of `rows`."""

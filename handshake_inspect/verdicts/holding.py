@@ -163,6 +163,18 @@ class Held:
         return self.client_rows ^ 1
 
     @cached_property
+    def either_end(self) -> NDArray[np.uint8]:
+        """The TRAIT_* bits that one of a connection's ends has, or both have."""
+        traits: NDArray[np.uint8] = self.endpoints["traits"]
+        return traits[0::2] | traits[1::2]
+
+    @cached_property
+    def both_ends(self) -> NDArray[np.uint8]:
+        """The TRAIT_* bits that both ends of a connection have."""
+        traits: NDArray[np.uint8] = self.endpoints["traits"]
+        return traits[0::2] & traits[1::2]
+
+    @cached_property
     def facts(self) -> NDArray[np.uint64]:
         """FACT_* bits of every connection."""
         facts: NDArray[np.uint64] = self.connections["facts"]

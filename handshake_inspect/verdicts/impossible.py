@@ -68,6 +68,6 @@ def is_land(trace: Attempts, rows: AttemptRows, hi: Words, lo: Words) -> Bools:
 
 def self_talkers(trace: Attempts) -> Words:
     """Keys of the addresses that talk with themselves in this capture, sorted."""
-    both = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0).all(axis=1)
+    both = trace.both_ends & TRAIT_SEEN != 0
     clients = trace.of_connections(trace.client_host)
     return distinct(clients[both & (clients == trace.of_connections(trace.server_host))])

@@ -241,14 +241,13 @@ def half_open_causes(trace: Attempts, forged: Bools) -> Codes:
 def ending_causes(trace: Attempts) -> Codes:
     """How established connections ended; nothing for those that did not."""
     facts, c = trace.facts, trace.connections
-    fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
     reset = (facts & FACT_RST != 0) & (facts & FACT_LAST_ACK_SEEN == 0)
     rules = [
         (reset & (facts & FACT_DEAD_PEER != 0), CAUSE["dead-peer"]),
         (reset & (c["rst_side"] == c["client"]), CAUSE["reset-by-client"]),
         (reset, CAUSE["reset-by-server"]),
-        (fins[:, 0] & fins[:, 1], CAUSE["closed"]),
-        (fins[:, 0] | fins[:, 1], CAUSE["half-closed"]),
+        (trace.both_ends & TRAIT_FIN != 0, CAUSE["closed"]),
+        (trace.either_end & TRAIT_FIN != 0, CAUSE["half-closed"]),
     ]
     return first_match(rules, 0, len(facts))
 

@@ -41,8 +41,9 @@ def older(trace: Attempts, rows: AttemptRows) -> int:
 def between(trace: Attempts, clients: Keys, server: np.uint64) -> AttemptRows:
     """The attempts of these clients (sorted keys) on this server."""
     found = [np.zeros(0, dtype=np.intp)]
+    on_server = trace.service_hosts == server
     for some in batches(len(trace)):
-        near = np.flatnonzero(trace.server_host[some] == server)
+        near = np.flatnonzero(on_server[trace.service[some]])
         found.append(some.start + near[places(trace.client_host[some][near], clients)[1]])
     return AttemptRows(np.concatenate(found))
 

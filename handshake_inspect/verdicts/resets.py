@@ -145,9 +145,7 @@ def ttls_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[n
         return low, high
     wanted = distinct(hosts)
     place, _ = places(hosts, wanted)
-    at, known = places(trace.of_connections(trace.server_host), wanted)
-    answered = np.flatnonzero(known & (trace.facts & FACT_SYNACK != 0))
-    at = at[answered]
+    answered, at = trace.on_hosts(wanted, trace.facts & FACT_SYNACK != 0)
     ttl = trace.endpoints["syn_ttl"][trace.server_rows[answered]].astype(np.int16)
     lows, highs = np.full(len(wanted), 255, dtype=np.int16), np.zeros(len(wanted), dtype=np.int16)
     np.minimum.at(lows, at, ttl)
@@ -164,14 +162,13 @@ def too_soon(trace: Attempts, rows: ConnectionRows) -> Bools:
         return early
     wanted = distinct(trace.server_host[rows[refused]])
     place, _ = places(trace.server_host[rows[refused]], wanted)
-    at, known = places(trace.of_connections(trace.server_host), wanted)
-    timed = np.flatnonzero(known & (trace.facts & (FACT_SYNACK | FACT_ACKED) != 0))
-    timed = timed[c["synack_min_ns"][timed] > 0]
-    if len(timed) < KNOWN_RTTS:
+    timed, at = trace.on_hosts(wanted, trace.facts & (FACT_SYNACK | FACT_ACKED) != 0)
+    least = c["synack_min_ns"][timed]
+    at, least = at[least > 0], least[least > 0]
+    if len(least) < KNOWN_RTTS:
         return early
-    at = at[timed]
     shortest = np.full(len(wanted), np.iinfo(np.int64).max)
-    np.minimum.at(shortest, at, c["synack_min_ns"][timed])
+    np.minimum.at(shortest, at, least)
     enough = np.bincount(at, minlength=len(wanted)) >= KNOWN_RTTS
     delay = rejections(trace)[rows[refused]]
     usual = shortest[place]

@@ -51,8 +51,7 @@ def died(trace: Attempts, outcomes: Outcomes) -> Bools:
     """Connections that did not end in peace."""
     outcome, decided = trace.of_connections(outcomes.outcome), trace.of_connections(outcomes.decided)
     failed = np.isin(outcome, (REFUSED, REJECTED, TIMED_OUT, ABORTED, HALF_OPEN)) & decided
-    fins = (trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).all(axis=1)
-    reset = (trace.facts & (FACT_RST | FACT_LAST_ACK_SEEN) == FACT_RST) & ~fins
+    reset = (trace.facts & (FACT_RST | FACT_LAST_ACK_SEEN) == FACT_RST) & (trace.both_ends & TRAIT_FIN == 0)
     dead: Bools = failed | (reset & ((outcome == ESTABLISHED) | (outcome == MIDSTREAM)))
     dead[silence.unanswered(trace, outcomes).rows] = True
     return dead

@@ -43,8 +43,7 @@ def blind(trace: Attempts) -> Bools:
     unanswered: Bools = trace.column((facts & answers == 0) & (facts & FACT_SYN != 0), True)
     if trace.elsewhere is not None:
         unanswered[trace.elsewhere.attempts] = False
-    sides = seen_ends(trace)
-    if not (sides[:, 0] & sides[:, 1]).any():
+    if not (trace.both_ends & TRAIT_SEEN).any():
         return unanswered
     rows = trace.tracked_where(unanswered)
     unanswered[rows] = places(trace.server_host[rows], distinct(trace.of_connections(trace.server_host)[halves]))[1]
@@ -59,9 +58,10 @@ def seen_ends(trace: Attempts) -> Bools:
 
 def sees_both(trace: Attempts) -> bool:
     """Whether the capture holds both directions of anything, or a client's RST to what it never asked for."""
-    sides = seen_ends(trace)
+    if (trace.both_ends & TRAIT_SEEN).any():
+        return True
     client_sent_rst = (trace.facts & FACT_RST != 0) & (trace.connections["rst_side"] == trace.connections["client"])
-    return bool((sides[:, 0] & sides[:, 1] | client_sent_rst).any())
+    return bool(client_sent_rst.any())
 
 
 def half_seen(trace: Attempts) -> Bools:

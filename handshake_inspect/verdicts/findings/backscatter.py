@@ -90,8 +90,7 @@ def unasked(case: Case) -> Bools:
 
 def is_two_sided(case: Case) -> bool:
     """Whether the capture holds both directions of some connection that was asked for."""
-    seen = case.attempts.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
-    return bool(np.any(seen.all(axis=1) & ~unasked(case)))
+    return bool(np.any((case.attempts.both_ends & TRAIT_SEEN != 0) & ~unasked(case)))
 
 
 def describe(case: Case, rows: ConnectionRows, addresses: int) -> Finding:

@@ -31,6 +31,7 @@ from handshake_inspect.tcp.facts import (
     FACT_RST,
     FACT_SERVER_LATE,
     FACT_TTL_TWIN,
+    TRAIT_SEEN,
 )
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -188,7 +189,7 @@ def duplicated(case: Case) -> Iterator[Finding]:
     copies = int(trace.endpoints["duplicates"].sum(dtype=np.int64))
     if copies < FEW_DUPLICATES or copies < DUPLICATED * case.capture.tcp_segments:
         return
-    rows = trace.tracked_where((trace.endpoints["duplicates"].reshape(-1, 2) > 0).any(axis=1))
+    rows = trace.tracked_where(trace.endpoints["duplicates"][0::2] | trace.endpoints["duplicates"][1::2])
     twins = int((trace.facts[rows] & FACT_TTL_TWIN != 0).sum())
     renumbered = int((trace.facts[rows] & FACT_RENUMBERED != 0).sum())
     metrics = {
@@ -261,7 +262,7 @@ def midstream(case: Case) -> Iterator[Finding]:
     trace = case.attempts
     rows = trace.tracked_where((trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & ~stray_rows(case))
     moved = trace.endpoints["bytes"][2 * rows] + trace.endpoints["bytes"][2 * rows + 1] > 0
-    moved |= seen_ends(trace)[rows].all(axis=1) & (trace.facts[rows] & (FACT_RST | FACT_LAST_ACK_SEEN) == 0)
+    moved |= (trace.both_ends[rows] & TRAIT_SEEN != 0) & (trace.facts[rows] & (FACT_RST | FACT_LAST_ACK_SEEN) == 0)
     rows = rows[moved]
     if not len(rows):
         return

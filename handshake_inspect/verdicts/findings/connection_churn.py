@@ -17,6 +17,7 @@ Nothing is said where a pool would not help, or not be used:
 `info`: it costs time and ports, and breaks nothing; when the ports get scarce, time-wait-pressure says so.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,10 @@ from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import client, earliest, largest, median, ratio, target, window, write
+from handshake_inspect.verdicts.findings.base import client, earliest, largest, median, ratio, target, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.pairs import by_pair
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import address_text
@@ -47,33 +49,61 @@ LITTLE = 10_000  # of both directions: an SSH login that fails takes 5 to 8 thou
 AT_ONCE_NS = 1_000_000_000
 
 
+@dataclass(frozen=True)
+class Lives:
+    """Short connections in order of time, with columns of what is asked of them."""
+
+    rows: ConnectionRows
+    first: Times
+    last: Times
+    moved: Times  # payload of both ends
+    waited: Times  # what setting each up cost, as `setup_ns`
+
+    @classmethod
+    def of(cls, case: Case, rows: ConnectionRows) -> "Lives":
+        """Of these connections."""
+        c, sent = case.attempts.connections, case.attempts.endpoints["bytes"]
+        moved = (sent[2 * rows] + sent[2 * rows + 1]).astype(np.int64)
+        return cls(rows, c["first_ns"][rows], c["last_ns"][rows], moved, setup_ns(case, rows))
+
+    def __getitem__(self, some: slice) -> "Lives":
+        return Lives(self.rows[some], self.first[some], self.last[some], self.moved[some], self.waited[some])
+
+    @property
+    def pauses(self) -> Times:
+        """From the end of each to the beginning of the next."""
+        return self.first[1:] - self.last[:-1]
+
+
 def detect(case: Case) -> list[Finding]:
     """One finding for each pair of a client and a service."""
-    trace = case.attempts
-    c = trace.connections
-    fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
-    closed = fins[:, 0] | fins[:, 1] | (trace.facts & FACT_RST != 0)
-    rows = trace.tracked_where((trace.of_connections(case.outcomes.outcome) == ESTABLISHED) & closed)
-    rows = rows[grouping.sieve(trace.pair[rows], LEAST)]
-    first, last = c["first_ns"][rows], c["last_ns"][rows]
-    short = last - first < SHORT_NS
-    rows, first, last = rows[short], first[short], last[short]
-    places = grouping.group(trace.pair[rows], np.arange(len(rows)), by=first, at_least=LEAST)
-    if not len(places):
+    groups = short_lived(case)
+    if not len(groups):
         return []
-    first, last = first[places.rows], last[places.rows]
-    groups = grouping.Groups(rows[places.rows], places.starts, places.ends)
-    parallel = most_at_once(first, last, groups)
+    lives = Lives.of(case, groups.rows)
+    one = [slice(*ends) for ends in zip(groups.starts.tolist(), groups.ends.tolist(), strict=True)]
+    parallel = most_at_once(lives.first, lives.last, groups)
     wasteful = groups.sizes - parallel >= SAVED * groups.sizes
-    picked = np.flatnonzero(wasteful & are_soon(first[1:] - last[:-1], groups))
-    picked = picked[[not (is_timed(case, groups.of(g)) or is_guessing(case, groups.of(g))) for g in picked.tolist()]]
+    picked = np.flatnonzero(wasteful & are_soon(lives.pauses, groups) & ~are_guessing(case, lives, groups))
+    picked = picked[[not is_timed(lives[one[g]]) for g in picked.tolist()]]
     return largest(
         KIND,
         "pairs with many short connections",
         picked,
         groups.sizes[picked],
-        lambda g: pair_finding(case, groups.of(g), int(parallel[g])),
+        lambda g: pair_finding(case, lives[one[g]], int(parallel[g])),
     )
+
+
+def short_lived(case: Case) -> grouping.Groups[ConnectionRows]:
+    """The short connections of each pair with many of them, in order of time; pairs in the order of their keys."""
+    trace, c = case.attempts, case.attempts.connections
+    closed = (trace.either_end & TRAIT_FIN != 0) | (trace.facts & FACT_RST != 0)
+    closed &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
+    many = by_pair(trace).among(closed, LEAST)
+    short = trace.connection_mask(many.rows[c["last_ns"][many.rows] - c["first_ns"][many.rows] < SHORT_NS])
+    many = many.among(short, LEAST)
+    return grouping.group(trace.pair_of(many.rows), many.rows, by=c["first_ns"][many.rows])
 
 
 KIND = Kind(
@@ -98,11 +128,12 @@ KIND = Kind(
 )
 
 
-def is_timed(case: Case, rows: ConnectionRows) -> bool:
-    """Whether a timer opens these connections, which are in order of time."""
-    c = case.attempts.connections
-    begun, lived = c["first_ns"][rows], c["last_ns"][rows] - c["first_ns"][rows]
-    life = middle_of(lived)
+def is_timed(lives: Lives) -> bool:
+    """Whether a timer opens these connections."""
+    begun, count = lives.first, len(lives.first)
+    if begun[-1] - begun[0] < (count - CHECKERS) // 2 * LEAST_EVERY_NS:  # not even half of the gaps can be so long
+        return False
+    life = middle_of(lives.last - begun)
     for many in range(1, CHECKERS + 1):
         gaps = begun[many:] - begun[:-many]
         middle = middle_of(gaps)
@@ -119,17 +150,18 @@ def middle_of(values: NDArray[np.int64]) -> float:
     return (int(ordered[(len(ordered) - 1) // 2]) + int(ordered[len(ordered) // 2])) / 2
 
 
-def is_guessing(case: Case, rows: ConnectionRows) -> bool:
-    """Whether the server ends these connections soon and the client comes back at once; `rows` are in order of time."""
-    trace = case.attempts
+def are_guessing(case: Case, lives: Lives, groups: grouping.Groups[ConnectionRows]) -> NDArray[np.bool_]:
+    """Of which pairs the server ends the connections soon and the client comes back at once."""
+    trace, rows = case.attempts, groups.rows
     c = trace.connections
     reset = trace.facts[rows] & FACT_RST != 0
-    closed = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1)
+    closed = trace.either_end[rows] & TRAIT_FIN != 0
     side = np.where(closed, c["fin_side"][rows], np.where(reset, c["rst_side"][rows], 2))
-    moved = trace.endpoints["bytes"].reshape(-1, 2)[rows].sum(axis=1)
-    ended = (side == (c["client"][rows] ^ 1)) & (moved <= LITTLE)
-    pauses = c["first_ns"][rows][1:] - c["last_ns"][rows][:-1]
-    return bool(np.count_nonzero(ended) / len(ended) >= STEADY and middle_of(pauses) <= AT_ONCE_NS)
+    ended = groups.sums((side == (c["client"][rows] ^ 1)) & (lives.moved <= LITTLE))
+    guessing = ended / groups.sizes >= STEADY
+    for g in np.flatnonzero(guessing).tolist():
+        guessing[g] = middle_of(lives.pauses[groups.starts[g] : groups.ends[g] - 1]) <= AT_ONCE_NS
+    return guessing
 
 
 def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups[Any]) -> NDArray[np.bool_]:
@@ -176,19 +208,16 @@ def setup_ns(case: Case, rows: ConnectionRows) -> Times:
     return np.where(reuse >= 0, reuse, handshake)
 
 
-def pair_finding(case: Case, rows: ConnectionRows, parallel: int) -> Finding:
-    """One pair; `rows` are in order of time."""
-    trace = case.attempts
+def pair_finding(case: Case, lives: Lives, parallel: int) -> Finding:
+    """One pair."""
+    trace, rows = case.attempts, lives.rows
     c = trace.connections
-    pauses = np.maximum(c["first_ns"][rows][1:] - c["last_ns"][rows][:-1], 0)
     saved = len(rows) - parallel
-    waited = setup_ns(case, rows)
-    known = waited[waited >= 0]
+    known = lives.waited[lives.waited >= 0]
     each = int(known.mean()) if len(known) else 0
-    moved = trace.endpoints["bytes"].reshape(-1, 2)[rows].sum(axis=1)
     host, port = target(trace, int(rows[0]))
     opener, _ = client(trace, int(rows[0]))
-    lasted = max(int(c["last_ns"][rows].max() - c["first_ns"][rows].min()), 1)
+    start, end = int(lives.first[0]), int(lives.last.max())
     cited = earliest(trace, rows)
     frames = np.where(c["syn_frame"][cited] > 0, c["syn_frame"][cited], c["first_frame"][cited])
     return Finding(
@@ -198,6 +227,8 @@ def pair_finding(case: Case, rows: ConnectionRows, parallel: int) -> Finding:
         f"at once: pooling would have saved {saved:,} handshakes and {duration(saved * each)} of waiting",
         host,
         port,
+        start,
+        end,
         metrics={
             "client": address_text(*opener),
             "connections": len(rows),
@@ -206,14 +237,13 @@ def pair_finding(case: Case, rows: ConnectionRows, parallel: int) -> Finding:
             "saved_ratio": ratio(saved, len(rows)),
             "handshake_mean_ns": each,
             "handshake_saved_ns": saved * each,
-            "life_p50_ns": median(c["last_ns"][rows] - c["first_ns"][rows]),
-            "pause_p50_ns": median(pauses),
-            "bytes_p50": median(moved.astype(np.int64)),
-            "connections_per_second": round(len(rows) * 1e9 / lasted, 1),
+            "life_p50_ns": median(lives.last - lives.first),
+            "pause_p50_ns": median(np.maximum(lives.pauses, 0)),
+            "bytes_p50": median(lives.moved),
+            "connections_per_second": round(len(rows) * 1e9 / max(end - start, 1), 1),
         },
         advice="Use a connection pool or HTTP keep-alive in the client, and give the server an idle timeout that "
         "is longer than the client's pauses (nginx `keepalive_timeout`, and `keepalive` in `upstream` blocks).",
         frames=tuple(frames.tolist()),
         connections=tuple(cited.tolist()),
-        **window(trace, rows),
     )

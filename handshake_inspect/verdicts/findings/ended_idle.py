@@ -85,7 +85,7 @@ def is_used(trace: Attempts, rows: ConnectionRows) -> Bools:
 def is_unprompted(trace: Attempts, rows: ConnectionRows, places: Rows) -> Bools:
     """Whether a RST came by itself, out of a pause: not in a close, and not from a client tired of waiting."""
     c, a = trace.connections, trace.aftermaths
-    closing = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1)
+    closing = trace.either_end[rows] & TRAIT_FIN != 0
     tired = (c["rst_side"][rows] == c["client"][rows]) & (a["events"][places] & EVENT_WAITED != 0)
     unprompted: Bools = (a["rst_idle_ns"][places] > 0) & ~closing & ~tired
     return unprompted

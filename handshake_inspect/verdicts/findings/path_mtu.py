@@ -281,7 +281,7 @@ def goes_on_elsewhere(trace: Attempts, failed: Failed, before: Numbers, others: 
     since, until = failed.of(trace, "first_ns") + REPEATED_NS, failed.of(trace, "repeated_ns")
     opened = np.unique(np.concatenate([others, failed.rows]))
     opened = opened[facts[opened] & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED]
-    alive = others[(trace.endpoints["traits"].reshape(-1, 2)[others] & TRAIT_SEEN != 0).all(axis=1)]
+    alive = others[trace.both_ends[others] & TRAIT_SEEN != 0]
     times = np.sort(np.concatenate([c["synack_ns"][opened], c["last_ns"][alive]]))
     meanwhile = np.searchsorted(times, since) < np.searchsorted(times, until, side="right")
     fresh: Bools = (failed.of(trace, "waited_ns") < IDLE_NS) & (before < failed.lengths)

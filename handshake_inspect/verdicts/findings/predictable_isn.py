@@ -28,6 +28,7 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, window, write
 from handshake_inspect.verdicts.findings.keys import distinct, run_starts
 from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows, chained
+from handshake_inspect.verdicts.pairs import hosts_of
 from handshake_inspect.verdicts.words import ESTABLISHED
 
 LEAST = 10
@@ -124,8 +125,8 @@ def steps(iss: NDArray[np.uint32], groups: grouping.Groups[Any]) -> tuple[NDArra
     return step, within
 
 
-def isns(case: Case) -> tuple[EndpointRows, NDArray[np.uint64], Words]:
-    """Endpoint rows whose ISN speaks for a host's stack, with the host's key, and when the ISN was sent."""
+def isns(case: Case) -> tuple[EndpointRows, NDArray[Any], Words]:
+    """Endpoint rows whose ISN speaks for a host's stack, with the host's key or number, and when the ISN was sent."""
     trace = case.attempts
     c, facts = trace.connections, trace.facts
     fresh = c["previous"] == 0
@@ -133,8 +134,7 @@ def isns(case: Case) -> tuple[EndpointRows, NDArray[np.uint64], Words]:
     served = fresh & (facts & FACT_SYN != 0) & (trace.of_connections(case.outcomes.outcome) == ESTABLISHED)
     opened = trace.earliest(trace.tracked_where(served), LOOKED_AT)
     ends = chained(trace.server_rows[answered], trace.client_rows[opened])
-    keys = np.concatenate([trace.server_host[answered], trace.client_host[opened]])
-    return ends, keys, np.concatenate([c["synack_ns"][answered], c["syn_ns"][opened]])
+    return ends, hosts_of(trace, answered, opened), np.concatenate([c["synack_ns"][answered], c["syn_ns"][opened]])
 
 
 def shares(matches: NDArray[np.bool_], groups: grouping.Groups[Any]) -> Words:

@@ -77,8 +77,7 @@ def unused(case: Case) -> Bools:
     moved = case.attempts.tracked_where(facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
     mask[moved[is_used(case, moved)]] = False
     done = of_connections & (case.attempts.of_connections(case.outcomes.outcome) == ESTABLISHED)
-    over = facts & FACT_RST != 0
-    over |= (case.attempts.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0).any(axis=1)
+    over = (facts & FACT_RST != 0) | (case.attempts.either_end & TRAIT_FIN != 0)
     of_connections &= ~done | over  # one that stays open may still be used
     return mask
 

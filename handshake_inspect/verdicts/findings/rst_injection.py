@@ -82,8 +82,7 @@ def impossible_rsts(case: Case) -> NDArray[np.bool_]:
     trace, facts = case.attempts, case.attempts.facts
     doubted = (facts & FACT_RST_DOUBTED != 0) & (facts & FACT_RST == 0)
     doubted &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
-    fins = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_FIN != 0
-    impossible: NDArray[np.bool_] = doubted & ~fins.any(axis=1)
+    impossible: NDArray[np.bool_] = doubted & (trace.either_end & TRAIT_FIN == 0)
     return impossible
 
 

@@ -109,7 +109,7 @@ def met_stale_peer(trace: Attempts) -> Bools:
     challenged = facts & (FACT_SYN | FACT_CHALLENGE_ACK) == FACT_SYN | FACT_CHALLENGE_ACK
     found: Bools = challenged & ((facts & FACT_REBUFFED != 0) | (facts & (FACT_SYNACK | FACT_ACKED) == 0))
     later, before = trace.reborn()
-    closed = (trace.endpoints["traits"].reshape(-1, 2)[before] & TRAIT_FIN != 0).all(axis=1)
+    closed = trace.both_ends[before] & TRAIT_FIN != 0
     synchronized = facts[before] & (FACT_ACKED | FACT_MIDSTREAM) != 0
     found[later] &= ~closed  # TIME-WAIT is not a stale state: port-reuse reports it
     found[later] |= (facts[before] & FACT_BLIND_SYN != 0) & synchronized & ~closed & (facts[later] & FACT_SYNACK != 0)

@@ -129,7 +129,7 @@ def endings(trace: Attempts, waiting: Silence) -> dict[str, int]:
     rows = ConnectionRows(np.unique(waiting.rows))
     reset = trace.facts[rows] & FACT_RST != 0
     dead = silence.has_given_up(trace, rows)
-    closed = (trace.endpoints["traits"].reshape(-1, 2)[rows] & TRAIT_FIN != 0).any(axis=1) & ~reset
+    closed = (trace.either_end[rows] & TRAIT_FIN != 0) & ~reset
     return {
         "ended_as_peer_was_dead": int(dead.sum()),
         "ended_by_rst": int((reset & ~dead).sum()),

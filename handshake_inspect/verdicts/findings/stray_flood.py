@@ -39,7 +39,6 @@ from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import host_key
-from handshake_inspect.verdicts.visibility import seen_ends
 from handshake_inspect.verdicts.words import MIDSTREAM, UNSOLICITED
 from handshake_inspect.wire.const import ACK, FIN, RST, SYN
 from handshake_inspect.wire.text import duration
@@ -107,7 +106,7 @@ def stray_floods(case: Case) -> tuple[Strays, ...]:
     acks, rsts = lone_acks(case), lone_rsts(case)
     if max(np.count_nonzero(acks), np.count_nonzero(rsts)) < MIN_SOURCES:
         return ()
-    both_seen = seen_ends(case.attempts).all(axis=1).any()
+    both_seen = (case.attempts.both_ends & TRAIT_SEEN).any()
     if not (both_seen or is_all(case, acks) or (is_all(case, rsts) and is_no_rest(case))):
         return ()
     strays = acks | rsts

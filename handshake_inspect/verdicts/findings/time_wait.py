@@ -20,7 +20,8 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
-from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
+from handshake_inspect.verdicts.pairs import by_pair
 from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.wire.text import share
 
@@ -37,8 +38,9 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each host that holds too many, for the pair that is worst."""
     trace = case.attempts
     least = int(NOTABLE * EPHEMERAL_PORTS)
-    rows = trace.tracked_where(grouping.sieve(trace.pair, least))
-    rows = rows[trace.connections["time_wait_ns"][rows] > 0]
+    pairs = by_pair(trace)
+    crowded = pairs.chosen(np.flatnonzero(pairs.sizes >= least)).rows
+    rows = ascending(crowded[trace.connections["time_wait_ns"][crowded] > 0])
     if len(rows) < least:
         return []
     side = holders(trace, rows)

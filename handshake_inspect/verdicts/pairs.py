@@ -1,0 +1,62 @@
+"""Connections by client and service, and clients by number: put in order once, for all who ask."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handshake_inspect.verdicts.arrays import Keys
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.grouping import Groups, group, numbers_of
+from handshake_inspect.verdicts.numbering import ConnectionRows, chained
+from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.sets import FEW, are_few, distinct, places
+
+HOSTS = 1 << 16  # numbers that 16 bits hold
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The different clients of connections, as sorted names, and the place there of each connection's."""
+
+    names: Keys
+    numbers: NDArray[np.uint16]
+
+
+@once
+def clients_of(trace: Attempts) -> Clients | None:
+    """The clients of all connections; None where there are many, as in a scan or a flood."""
+    keys = trace.of_connections(trace.client_host)
+    if not len(keys) or not are_few(keys) or len(different := distinct(keys)) > FEW:
+        return None
+    return Clients(different, numbers_of(keys, different))
+
+
+@once
+def by_pair(trace: Attempts) -> Groups[ConnectionRows]:
+    """All connections by client and service, those of one pair by their first frames."""
+    rows = ConnectionRows(trace.order[trace.is_tracked(trace.order)])
+    service, clients = trace.of_connections(trace.service), clients_of(trace)
+    if clients is None or service.dtype != np.uint16:
+        return group(trace.pair[rows], rows, np.arange(len(rows)))
+    # Numbers of 16 bits are put in order by counting, which is stable: the services of each client stay together.
+    rows = rows[np.argsort(service[rows], kind="stable")]
+    rows = rows[np.argsort(clients.numbers[rows], kind="stable")]
+    both = clients.numbers[rows].astype(np.int32) << 16 | service[rows]
+    starts = np.flatnonzero(np.diff(both, prepend=-1))
+    return Groups(rows, starts, np.append(starts[1:], len(rows)))
+
+
+def hosts_of(trace: Attempts, served: ConnectionRows, opened: ConnectionRows) -> NDArray[Any]:
+    """The servers of some connections and behind them the clients of others: by number, or by name if there are many.
+
+    Both have one order: that of the names.
+    """
+    clients = clients_of(trace)
+    known = trace.service_hosts if clients is None else np.concatenate([trace.service_hosts, clients.names])
+    if clients is None or len(known) > HOSTS:
+        return np.concatenate([trace.server_host[served], trace.client_host[opened]])
+    at = places(known, distinct(known))[0].astype(np.uint16)
+    of_services, of_clients = at[: len(trace.services)], at[len(trace.services) :]
+    return chained(of_services[trace.service[served]], of_clients[clients.numbers[opened]])
