@@ -291,7 +291,8 @@ def test_losses_are_named_as_in_the_metrics():
 
 
 def test_kinds_of_scan_and_of_trouble_with_captures_are_named():
-    assert all(f"`{kind}`" in SECTIONS["port-scan"] for kind in (*port_scan.KINDS, "connect", "vertical", "horizontal"))
+    words = (*port_scan.SCAN_WORDS, "connect", "vertical", "horizontal")
+    assert all(f"`{word}`" in SECTIONS["port-scan"] for word in words)
     kinds = re.findall(r'yield quality\(\s*case,\s*"([a-z-]+)"', Path(capture_quality.__file__).read_text())
     told = re.findall(r"^\| `([a-z-]+)` \|", SECTIONS["capture-quality"], re.MULTILINE)
     assert len(kinds) > 5

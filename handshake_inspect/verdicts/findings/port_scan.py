@@ -59,7 +59,7 @@ from handshake_inspect.verdicts.findings.base import (
 )
 from handshake_inspect.verdicts.findings.keys import count_distinct, counts
 from handshake_inspect.verdicts.findings.no_scan import confirmed, is_raw
-from handshake_inspect.verdicts.findings.probes import ACK_SCAN, KINDS, SYN_SCAN
+from handshake_inspect.verdicts.findings.probes import ACK_SCAN, SCAN_WORDS, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import Scan, candidates, target_ports
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows, ascending, chained
@@ -192,7 +192,7 @@ def learned(found: dict[str, AttemptRows], lists: dict[str, Any]) -> str:
 def kind_word(case: Case, scan: Scan) -> str:
     """The kind of a scan; a connect() scan shows by the options of a kernel, and by completed handshakes."""
     if scan.kind != SYN_SCAN:
-        return KINDS[scan.kind]
+        return SCAN_WORDS[scan.kind]
     rows = scan.probes.rows
     if np.any(case.attempts.connection("facts", rows) & FACT_ACKED):
         return "connect"

@@ -31,7 +31,7 @@ from handshake_inspect.wire.const import FIN, PSH, URG
 ODD_FRAMES = 2  # a probe and its repetition
 
 SYN_SCAN, FIN_SCAN, NULL_SCAN, XMAS_SCAN, ACK_SCAN, MAIMON_SCAN = range(6)
-KINDS = ("syn", "fin", "null", "xmas", "ack", "fin")
+SCAN_WORDS = ("syn", "fin", "null", "xmas", "ack", "fin")
 
 
 @dataclass(frozen=True)
