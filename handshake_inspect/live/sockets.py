@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from handshake_inspect.live import socket_finder
-from handshake_inspect.wire.const import MASK64
+from handshake_inspect.wire.const import IPV4_MAPPED, MASK64
 
 _SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
-_MAPPED = 0xFFFF << 32
 _READ = 1 << 16
 _GOODBYE_S = 5
 _LINES = msgspec.json.Decoder(tuple[int, list[list[Any]]])
@@ -117,4 +116,4 @@ def _socket(at: int, row: list[Any]) -> Socket:
 
 def _halves(digits: str) -> Address:
     value = int(digits, 16)
-    return (0, _MAPPED | value) if len(digits) == 8 else (value >> 64, value & MASK64)
+    return (0, IPV4_MAPPED | value) if len(digits) == 8 else (value >> 64, value & MASK64)

@@ -4,11 +4,11 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, opening, rows, rtt, simultaneous
 from handshake_inspect.tcp.facts cimport (
-    CHECK_FIN_DOUBTED, FACT_ACKED, FACT_BAD_SYNACK, FACT_ISN_CHANGED, FACT_ISN_TURNED, FACT_MIDSTREAM,
+    FACT_ACKED, FACT_BAD_SYNACK, FACT_ISN_CHANGED, FACT_ISN_TURNED, FACT_MIDSTREAM,
     FACT_REORDERED, FACT_RST, FACT_RST_LOST, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK, FACT_SYNACK_AFTER_RST, FACT_SYNACK_FIRST, FACT_TFO, FACT_TWO_ISNS, FACT_UNSEEN_DATA,
     METHOD_NONE, NEW_INCARNATION, OURS, PROVISIONAL_ANSWERED, RST_OVERTAKEN_NS, TRAIT_ACKS, TRAIT_FIN,
-    TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN, UNSEEN_SYN_NS,
+    TRAIT_ISS, TRAIT_SEEN, UNSEEN_SYN_NS,
 )
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire.const cimport ACK, MASK16, MASK32, MASK64, SYN
@@ -57,6 +57,7 @@ cdef bint is_second_answer(
 cdef void two_isns(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment
 ) noexcept nogil
+cdef void asks_after_ack(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 @cython.locals(since=int64_t)
 cdef void asks_after_rst(
     rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment

@@ -9,7 +9,6 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint, opening, rows, rtt, simultaneous
 from handshake_inspect.tcp.facts import (
-    CHECK_FIN_DOUBTED,
     FACT_ACKED,
     FACT_BAD_SYNACK,
     FACT_ISN_CHANGED,
@@ -35,7 +34,6 @@ from handshake_inspect.tcp.facts import (
     RST_OVERTAKEN_NS,
     TRAIT_ACKS,
     TRAIT_FIN,
-    TRAIT_HOLE,
     TRAIT_ISS,
     TRAIT_SEEN,
     UNSEEN_SYN_NS,
@@ -109,8 +107,7 @@ def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
     endpoint.open_at(server, segment)
     endpoint.agree_on_options(server, client)
     server.tsval = segment.tsval
-    server.traits &= ~(TRAIT_ACKS | TRAIT_FIN | TRAIT_HOLE) & 0xFF  # what it sent before was nothing of this attempt
-    server.checks &= ~CHECK_FIN_DOUBTED & 0xFFFF
+    endpoint.forget_earlier(server)
     if not connection.facts & FACT_REORDERED:
         rtt.time_syn_ack(table, connection, client, segment)
     if connection.facts & FACT_RST:
@@ -164,11 +161,7 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
         endpoint.apply(server, SENT_SYN_ACK)  # where data had gone before (Fast Open), or an error ended the request
         connection.facts &= ~FACT_SERVER_PROVED & MASK64
     elif not is_crossing(connection, segment) and not connection.facts & FACT_SIMULTANEOUS and was_at:
-        connection.facts |= FACT_SYNACK_AFTER_ACK
-        if connection.resent_count < MASK16:
-            connection.resent_count += 1
-        connection.facts &= ~FACT_SERVER_PROVED & MASK64
-        connection.trouble_frame = segment.frame & MASK32
+        asks_after_ack(connection, segment)
         endpoint.apply(server, ACK_OF_SYN_WAS_LOST)
     return OURS
 
@@ -210,6 +203,14 @@ def two_isns(connection: Any, server: Any, client: Any, segment: Any) -> None:
     connection.facts |= FACT_TWO_ISNS
 
 
+def asks_after_ack(connection: Any, segment: Any) -> None:
+    """A SYN-ACK after the final ACK must have arrived: the server did not take that ACK, and what it proved is open."""
+    connection.facts = (connection.facts | FACT_SYNACK_AFTER_ACK) & ~FACT_SERVER_PROVED & MASK64
+    if connection.resent_count < MASK16:
+        connection.resent_count += 1
+    connection.trouble_frame = segment.frame & MASK32
+
+
 def asks_after_rst(connection: Any, server: Any, segment: Any) -> None:
     """The SYN-ACK again after a RST: of the client, which did not arrive, or in the server's own name."""
     since = segment.ts_ns - connection.rst_ns
@@ -225,10 +226,7 @@ def asks_after_rst(connection: Any, server: Any, segment: Any) -> None:
     connection.trouble_frame = segment.frame & MASK32
     endpoint.apply(server, SENT_SYN_ACK)
     if connection.facts & FACT_ACKED:
-        connection.facts |= FACT_SYNACK_AFTER_ACK
-        connection.facts &= ~FACT_SERVER_PROVED & MASK64
-        if connection.resent_count < MASK16:
-            connection.resent_count += 1
+        asks_after_ack(connection, segment)
 
 
 def is_resent(table: Any, connection: Any, segment: Any) -> bool:

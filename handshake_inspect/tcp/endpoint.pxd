@@ -5,8 +5,8 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
-    MIX_ACK, MIX_REST, MIX_SEQ, MIX_TSVAL, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_IP_ID_VARIES, TRAIT_ISS,
-    TRAIT_SEEN, TRAIT_TSVAL_VARIES,
+    CHECK_FIN_DOUBTED, MIX_ACK, MIX_REST, MIX_SEQ, MIX_TSVAL, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_IP_ID_VARIES,
+    TRAIT_ISS, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
 )
 from handshake_inspect.wire.const cimport (
     ACK, FIN, MASK16, MASK32, OPT_ACCECN, OPT_ECN, OPT_TIMESTAMPS, OPT_WINDOW_SCALE, RST, SYN,
@@ -30,6 +30,7 @@ cdef void note_marks(rows.Endpoint *endpoint, segment.Segment *segment) noexcept
 cdef void note_plain(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 cdef void begin(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 cdef void open_at(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
+cdef void forget_earlier(rows.Endpoint *endpoint) noexcept nogil
 cdef void agree_on_options(rows.Endpoint *server, rows.Endpoint *client) noexcept nogil
 cdef void note_window(rows.Endpoint *endpoint, segment.Segment *segment) noexcept nogil
 @cython.locals(unseen=uint32_t)

@@ -7,6 +7,7 @@ copies is asked in `copies.py`, which were overtaken or sent again, in `order.py
 from typing import Any
 
 from handshake_inspect.tcp.facts import (
+    CHECK_FIN_DOUBTED,
     MIX_ACK,
     MIX_REST,
     MIX_SEQ,
@@ -141,6 +142,12 @@ def open_at(endpoint: Any, segment: Any) -> None:
     endpoint.syn_ttl = segment.ttl
     endpoint.syn_ip_id = segment.ip_id
     endpoint.window = segment.window
+
+
+def forget_earlier(endpoint: Any) -> None:
+    """What it sent before its SYN or SYN-ACK was nothing of this attempt."""
+    endpoint.traits &= ~(TRAIT_ACKS | TRAIT_FIN | TRAIT_HOLE) & 0xFF
+    endpoint.checks &= ~CHECK_FIN_DOUBTED & 0xFFFF
 
 
 def agree_on_options(server: Any, client: Any) -> None:

@@ -2,8 +2,9 @@
 
 Stacks end a connect() at any unreachable or time-exceeded (RFC 5461 section 4.1); once established the same errors
 are soft and end nothing.  In SYN-RECEIVED Linux forgets a request whose SYN-ACK could not be delivered, so that forged
-floods cost less: at net or host unreachable, time exceeded and parameter problem in IPv4, at what it holds for lasting
-in IPv6 (not at "no route" and "address unreachable").  Where both ends opened, any error ends it.
+floods cost less.  In IPv4 at net or host unreachable, time exceeded and parameter problem (ICMP 12); in IPv6 at the
+errors that Linux treats as fatal: administratively prohibited, port unreachable, failed policy, reject route (ICMPv6
+1/1, 1/4 to 1/6) and parameter problem (4).  Where both ends opened, any error ends it.
 
 "Packet too big" is no refusal (RFC 1191, RFC 8201).
 """

@@ -20,7 +20,6 @@ from handshake_inspect.tcp.facts import (
     FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
-    FACT_SYNACK_AFTER_ACK,
     FACT_SYNACK_FIRST,
     METHOD_REORDERED,
     TRAIT_ACKS,
@@ -88,10 +87,7 @@ def late_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: A
     if segment.ts_ns - connection.ack_ns <= OVERTAKEN_NS:
         no_rtt(connection)
     else:
-        connection.facts |= FACT_SYNACK_AFTER_ACK
-        connection.facts &= ~FACT_SERVER_PROVED & MASK64
-        connection.resent_count = 1
-        connection.trouble_frame = segment.frame & MASK32
+        answering.asks_after_ack(connection, segment)
         endpoint.apply(sender, ACK_OF_SYN_WAS_LOST)
     return True
 

@@ -3,8 +3,8 @@ from libc.stdint cimport uint32_t, uint64_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
 from handshake_inspect.tcp.facts cimport (
-    CHECK_FIN_DOUBTED, FACT_ACKED, FACT_CLIENT_PROVED, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYNACK,
-    METHOD_SIMULTANEOUS, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE,
+    FACT_ACKED, FACT_CLIENT_PROVED, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYNACK,
+    METHOD_SIMULTANEOUS, TRAIT_ACKS,
 )
 from handshake_inspect.wire.const cimport MASK32, MASK64
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint
 from handshake_inspect.tcp.facts import (
-    CHECK_FIN_DOUBTED,
     FACT_ACKED,
     FACT_CLIENT_PROVED,
     FACT_SERVER_PROVED,
@@ -12,8 +11,6 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     METHOD_SIMULTANEOUS,
     TRAIT_ACKS,
-    TRAIT_FIN,
-    TRAIT_HOLE,
 )
 from handshake_inspect.tcp.transitions import (
     ACK_OF_SYN_WAS_LOST,
@@ -34,8 +31,7 @@ def second_syn(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
     connection.synack_method = METHOD_SIMULTANEOUS
     connection.ackdat_method = METHOD_SIMULTANEOUS
     endpoint.open_at(sender, segment)
-    sender.traits &= ~(TRAIT_ACKS | TRAIT_FIN | TRAIT_HOLE) & 0xFF  # what it sent before was nothing of this attempt
-    sender.checks &= ~CHECK_FIN_DOUBTED & 0xFFFF
+    endpoint.forget_earlier(sender)
     endpoint.apply(sender, SENT_SYN)
     endpoint.apply(sender, GOT_SYN)
     endpoint.apply(peer, GOT_SYN)

@@ -51,7 +51,6 @@ cdef uint32_t _CLOCK_WENT_BACK_US
 cdef void observe(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *seg,
                   unsigned int side) noexcept nogil
 
-cdef void observe_syn(rows.Alias *alias) noexcept nogil
 
 cdef void observe_bad_checksum(rows.Alias *alias, unsigned int side) noexcept nogil
 

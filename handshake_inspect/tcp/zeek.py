@@ -96,13 +96,6 @@ def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
     peer.zeek_letters = _plain_letters(alias, side ^ 1)
 
 
-def observe_syn(alias: Any) -> None:
-    """As `observe` for a SYN without payload from side 0 that opens the connection."""
-    alias.written[0] |= _BEGUN | _WROTE_S
-    _append(alias, _S)
-    _set_state(alias, 0, SYN_SENT)
-
-
 def observe_bad_checksum(alias: Any, side: int) -> None:
     """Write that a segment of `side` was left out because its checksum is wrong."""
     alias.written[0] |= _BEGUN

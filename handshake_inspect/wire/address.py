@@ -4,19 +4,17 @@ import ipaddress
 from functools import lru_cache
 from typing import Any
 
-from handshake_inspect.wire.const import MASK64
-
-_MAPPED = 0xFFFF  # the 32 bits above an IPv4 address that is mapped into IPv6 (RFC 4291 section 2.5.5.2)
+from handshake_inspect.wire.const import IPV4_MAPPED, MASK64
 
 
 def is_ipv4(hi: int, lo: int) -> bool:
     """Whether the two halves hold an IPv4 address."""
-    return hi == 0 and int(lo) >> 32 == _MAPPED
+    return hi == 0 and int(lo) >> 32 == IPV4_MAPPED >> 32
 
 
 def are_ipv4(hi: Any, lo: Any) -> Any:
     """Which of many addresses are of IPv4, given as arrays of their halves."""
-    return (hi == 0) & (lo >> 32 == _MAPPED)
+    return (hi == 0) & (lo >> 32 == IPV4_MAPPED >> 32)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -32,7 +30,7 @@ def address_halves(text: str) -> tuple[int, int]:
     """Read an address, either version, into its two halves; ValueError if it is none."""
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv4Address):
-        return 0, _MAPPED << 32 | int(address)
+        return 0, IPV4_MAPPED | int(address)
     return int(address) >> 64, int(address) & MASK64
 
 

@@ -18,11 +18,5 @@ cdef inline bint seq_gt(uint32_t a, uint32_t b) noexcept nogil:
 cdef inline bint seq_ge(uint32_t a, uint32_t b) noexcept nogil:
     return <int32_t>(a - b) >= 0
 
-cdef inline bint seq_between(uint32_t low, uint32_t seq, uint32_t high) noexcept nogil:
-    return <uint32_t>(seq - low) <= <uint32_t>(high - low)
-
-cdef inline bint seq_in_window(uint32_t seq, uint32_t start, uint32_t size) noexcept nogil:
-    return <uint32_t>(seq - start) < size
-
 cdef inline uint32_t seq_max(uint32_t a, uint32_t b) noexcept nogil:
     return a if <int32_t>(a - b) >= 0 else b

@@ -39,16 +39,6 @@ def seq_ge(a: int, b: int) -> bool:
     return seq_diff(a, b) >= 0
 
 
-def seq_between(low: int, seq: int, high: int) -> bool:
-    """Whether `seq` is met on the way from `low` up to `high`, both ends included (low =< seq =< high)."""
-    return ((seq - low) & _MASK) <= ((high - low) & _MASK)
-
-
-def seq_in_window(seq: int, start: int, size: int) -> bool:
-    """Whether `seq` is one of the `size` numbers from `start` on (start =< seq < start + size)."""
-    return ((seq - start) & _MASK) < size
-
-
 def seq_max(a: int, b: int) -> int:
     """Return the later of two numbers."""
     return a if seq_diff(a, b) >= 0 else b

@@ -403,13 +403,6 @@ def test_bad_checksums_are_reported_at_powers_of_ten():
     assert wire.said() == "S1 ShAcc"
 
 
-def test_a_lone_syn_can_be_written_without_its_segment():
-    alias = rows.Alias()
-    zeek.observe_syn(alias)
-    wire = exchange("S>")
-    assert bytes(alias) == bytes(wire.alias)
-
-
 def test_what_does_not_fit_is_not_written():
     wire = established()
     for seq in range(0, 100_000, 1000):
