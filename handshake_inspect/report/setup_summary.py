@@ -42,6 +42,7 @@ class MadeWhenAsked(Like):
         """Those of which the median until the first byte is longest."""
 
 
+_WAITS = ("before_tls", "before_request")
 _FAILED = ("failed", "no-answer", "not-tls")
 
 
@@ -99,18 +100,19 @@ def _groups(values: Values) -> list[SetupGroup]:
 
 
 def _group(values: Values, kind: int, count: int) -> SetupGroup:
-    columns = (values.spans, values.lows, values.highs)
-    medians = {
-        name: _medians(*(column[name] for column in columns)) for name in ("tcp", "tls", "response", "first_byte")
-    }
-    waits = _medians(*(_waits(column) for column in columns))
+    names = ("tcp", "tls", "response", "first_byte")
+    medians = {name: _medians(values.spans[name], *values.bounds(name)) for name in names}
+    waits = _waits(*(values.spans[name] for name in _WAITS))
+    low = high = waits
+    if any(name in values.lows for name in _WAITS):
+        low, high = (_waits(*both) for both in zip(*map(values.bounds, _WAITS), strict=True))
     protocol: Protocol = "plain" if kind < 0 else "tls"
-    return SetupGroup(protocol, version_text(kind) if kind > 0 else None, count, waits=waits, **medians)
+    version = version_text(kind) if kind > 0 else None
+    return SetupGroup(protocol, version, count, waits=_medians(waits, low, high), **medians)
 
 
-def _waits(column: Mapping[str, NDArray[np.int64]]) -> NDArray[np.int64]:
+def _waits(first: NDArray[np.int64], later: NDArray[np.int64]) -> NDArray[np.int64]:
     """Both waits of the client together; where one is not known, that of the other."""
-    first, later = column["before_tls"], column["before_request"]
     both = np.maximum(first, 0) + np.maximum(later, 0)
     return np.where((first < -1) | (later < -1), -2, np.where((first >= 0) | (later >= 0), both, -1))
 
@@ -179,8 +181,9 @@ def group_of(protocol: Protocol, version: str | None, spans: Sequence[Spans]) ->
         for part in ("value_ns", "min_ns", "max_ns")
     ]
     names = ("tcp", "tls", "quic", "response", "first_byte")
+    waits = _medians(*(_waits(*(column[name] for name in _WAITS)) for column in columns))
     medians = {name: _medians(*(column[name] for column in columns)) for name in names}
-    return SetupGroup(protocol, version, len(spans), waits=_medians(*map(_waits, columns)), **medians)
+    return SetupGroup(protocol, version, len(spans), waits=waits, **medians)
 
 
 def distribution(values: NDArray[np.int64]) -> SpanDistribution:

@@ -179,7 +179,8 @@ class Attempts(Held):
         return numbers
 
     @cached_property
-    def _by_service(self) -> Groups[ConnectionRows]:
+    def by_service(self) -> Groups[ConnectionRows]:
+        """The connections to each of `services`, ascending; to some there may be none."""
         numbers = self.of_connections(self.service)
         order = np.argsort(numbers, kind="stable").astype(np.int32)
         sizes = np.bincount(numbers, minlength=len(self.services))
@@ -188,11 +189,11 @@ class Attempts(Held):
 
     def on_service(self, number: int) -> ConnectionRows:
         """The connections to the service with this place in `services`, ascending."""
-        return self._by_service.of(number)
+        return self.by_service.of(number)
 
     def on_services(self, numbers: NDArray[np.intp]) -> Groups[ConnectionRows]:
         """The same of several, in their order."""
-        return self._by_service.chosen(numbers)
+        return self.by_service.chosen(numbers)
 
     @cached_property
     def service_hosts(self) -> Keys:

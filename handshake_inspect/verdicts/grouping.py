@@ -63,7 +63,8 @@ class Groups(Generic[Grouped]):
         if not len(self):
             return self
         kept = mask[self.rows]
-        sizes = np.add.reduceat(kept, self.starts, dtype=np.intp)
+        before = np.concatenate([[0], np.cumsum(kept)])
+        sizes = before[self.ends] - before[self.starts]
         kept &= np.repeat(sizes >= at_least, self.sizes)
         sizes = sizes[sizes >= at_least]
         ends = np.cumsum(sizes)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.numbering import AttemptRows, chained
 from handshake_inspect.verdicts.sets import distinct, places, run_starts
 from handshake_inspect.wire.const import OPT_TIMESTAMPS
@@ -40,11 +39,12 @@ def older(trace: Attempts, rows: AttemptRows) -> int:
 
 def between(trace: Attempts, clients: Keys, server: np.uint64) -> AttemptRows:
     """The attempts of these clients (sorted keys) on this server."""
-    found = [np.zeros(0, dtype=np.intp)]
     on_server = trace.service_hosts == server
-    for some in batches(len(trace)):
-        near = np.flatnonzero(on_server[trace.service[some]])
-        found.append(some.start + near[places(trace.client_host[some][near], clients)[1]])
+    tracked = trace.on_services(np.flatnonzero(on_server)).rows
+    found = [tracked[places(trace.client_host[tracked], clients)[1]]]
+    for some, _ in trace.lone_batches():
+        near = some.start + np.flatnonzero(on_server[trace.service[some]])
+        found.append(near[places(trace.client_host[near], clients)[1]])
     return AttemptRows(np.concatenate(found))
 
 

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import METHOD_EXACT, METHOD_TSECR
 from handshake_inspect.verdicts import grouping, percentiles
-from handshake_inspect.verdicts.arrays import Bools, Rows, Times
+from handshake_inspect.verdicts.arrays import Bools, Times
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, ratio, target, window, write
@@ -123,24 +124,20 @@ def half_findings(case: Case, values: Times, method: str, half: Half) -> list[Fi
     good &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
     good &= values >= 0
     good &= worth_a_median(trace.of_connections(trace.service), good & (values > LEAST_EXCESS_NS))
-    rows = trace.tracked_where(good)
-    values = values[rows]
-    # Groups are of numbers of `rows` from here on.
-    groups = grouping.group(trace.service[rows], np.arange(len(rows)), by=values, at_least=LEAST)
+    groups = trace.by_service.among(good, LEAST)
     if not len(groups):
         return []
     usual, far = outliers(values[groups.rows], groups)
     out = groups.rows[far]
     if half is CLIENT:
-        out = out[not_merely_far(trace.client_host[rows], values, out)]
-    slow = np.zeros(len(rows), dtype=bool)
-    slow[out] = True
+        out = out[not_merely_far(trace, values, good, out)]
+    slow = trace.connection_mask(out)
     hits = groups.sums(slow[groups.rows])
     picked = np.flatnonzero((hits > 0) & (hits <= MOST * groups.sizes))
 
     def describe(g: int) -> Finding:
         late = groups.of(g)[slow[groups.of(g)]]
-        return service_finding(case, half, len(groups.of(g)), rows[late], values[late], int(usual[g]))
+        return service_finding(case, half, len(groups.of(g)), late, values[late], int(usual[g]))
 
     return largest(KINDS[half.id], f"services with slow {half.name}s", picked, hits[picked], describe)
 
@@ -153,16 +150,16 @@ def worth_a_median(service: NDArray[Any], slow: Bools) -> Bools:
     return mine
 
 
-def outliers(values: Times, groups: grouping.Groups[NDArray[np.intp]]) -> tuple[Times, Bools]:
-    """The median of each group, and which values lie far above their group's; `values` ascend in each group."""
-    usual = values[groups.starts + percentiles.places(groups.sizes, 50)]
+def outliers(values: Times, groups: grouping.Groups[ConnectionRows]) -> tuple[Times, Bools]:
+    """The median of each group, and which values lie far above their group's."""
+    usual = middles(values, groups)
     centre = np.repeat(usual, groups.sizes)
     spread = np.repeat(middles(np.abs(values - centre), groups), groups.sizes)
     far: Bools = values > np.maximum(FACTOR * centre, centre + np.maximum(LEAST_EXCESS_NS, DEVIATIONS * spread))
     return usual, far
 
 
-def middles(values: Times, groups: grouping.Groups[NDArray[np.intp]]) -> Times:
+def middles(values: Times, groups: grouping.Groups[ConnectionRows]) -> Times:
     """The median of each group, the lower one of two."""
     middle = percentiles.places(groups.sizes, 50)
     if len(groups) > FEW:
@@ -171,13 +168,15 @@ def middles(values: Times, groups: grouping.Groups[NDArray[np.intp]]) -> Times:
     return np.array([np.partition(values[start:end], at)[at] for start, end, at in parts])
 
 
-def not_merely_far(clients: NDArray[np.uint64], values: Times, out: Rows) -> Bools:
-    """Whether the client was ever quicker, or no distance explains it."""
+def not_merely_far(trace: Attempts, values: Times, good: Bools, out: ConnectionRows) -> Bools:
+    """Whether the client was ever quicker, among those that are `good`, or no distance explains it."""
     if not len(out):
         return np.zeros(0, dtype=bool)
+    clients = trace.of_connections(trace.client_host)
     wanted = distinct(clients[out])
     place, _ = places(clients[out], wanted)
     at, mine = places(clients, wanted)
+    mine &= good
     best = np.full(len(wanted), np.iinfo(np.int64).max)
     np.minimum.at(best, at[mine], values[mine])
     quicker: Bools = (values[out] > ANY_PATH_NS) | (values[out] > FACTOR * best[place])

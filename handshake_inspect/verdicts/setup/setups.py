@@ -93,19 +93,34 @@ class Values:
     resumed: Bools
     early: Bools
     spans: Mapping[str, Times]  # -1 for none, -2 for one without a value
-    lows: Mapping[str, Times]  # bounds of spans, -1 for none: the same columns as `spans` where all have values
+    unsure: NDArray[Any]  # ascending places of the set-ups whose bounds may differ from their values
+    lows: Mapping[str, Times]  # of those alone: bounds, -1 for none; only of spans that some have without a value
     highs: Mapping[str, Times]
     saveable: Mapping[str, Times]
     extras: Mapping[str, NDArray[np.uint16]]  # how many waits of each kind
 
     def of(self, places: Any) -> "Values":
         """The set-ups in these places."""
-        plain: list[Any] = [getattr(self, name)[places] for name in PLAIN]
-        # Plain set-ups have one column for a span and for both of its bounds: it is taken once.
-        different = {id(each): each for name in BY_NAME for each in getattr(self, name).values()}
-        taken = {number: each[places] for number, each in different.items()}
-        by_name = [{key: taken[id(each)] for key, each in getattr(self, name).items()} for name in BY_NAME]
-        return Values(*plain, *by_name)
+        plain: list[Any] = [_some(getattr(self, name), places) for name in PLAIN]
+        spans, saved, extras = (
+            {key: _some(each, places) for key, each in getattr(self, name).items()} for name in BY_NAME
+        )
+        number = np.zeros(len(self.rows), dtype=np.int32)
+        number[self.unsure] = np.arange(1, len(self.unsure) + 1)
+        mine = number[places]
+        unsure = np.flatnonzero(mine)
+        lows, highs = ({key: each[mine[unsure] - 1] for key, each in side.items()} for side in (self.lows, self.highs))
+        columns: list[Any] = [*plain, spans, unsure, lows, highs, saved, extras]
+        return Values(*columns)
+
+    def bounds(self, name: str) -> tuple[Times, Times]:
+        """The lower and upper bounds of a span: the very column of its values where all have one."""
+        values = self.spans[name]
+        if name not in self.lows:
+            return values, values
+        low, high = values.copy(), values.copy()
+        low[self.unsure], high[self.unsure] = self.lows[name], self.highs[name]
+        return low, high
 
     def of_connections(self, rows: Any) -> "Values":
         """Those of these connections, whose numbers ascend."""
@@ -115,8 +130,15 @@ class Values:
         return self.of(places[self.rows[places] == rows])
 
 
+def _some(column: NDArray[Any], places: Any) -> NDArray[Any]:
+    """These of a column; of one that says the same of all, nothing is copied."""
+    if column.strides == (0,) and len(column):
+        return np.broadcast_to(column[0], len(places))
+    return column[places]
+
+
 PLAIN = ("rows", "tls", "version", "outcome", "resumed", "early")
-BY_NAME = ("spans", "lows", "highs", "saveable", "extras")
+BY_NAME = ("spans", "saveable", "extras")
 COUNTED = ("hello-retry", "window", "loss", "nagle")
 _KINDS = {"window": EXTRA_WINDOW, "loss": EXTRA_LOSS, "nagle": EXTRA_NAGLE}
 _NOTHING: Any = {
@@ -244,18 +266,10 @@ def with_plain(rows: NDArray[Any], plain: Plain, others: Values) -> Values:
 
     flat: list[Any] = [both(0, None, getattr(others, name)) for name in PLAIN[1:]]
     spans = {name: both(-1, plain.spans.get(name), each) for name, each in others.spans.items()}
-    bounds: list[Any] = [
-        {
-            name: spans[name] if each is others.spans[name] else both(-1, plain.spans.get(name), each)
-            for name, each in side.items()
-        }
-        for side in (others.lows, others.highs)
-    ]
-    if not len(hard):
-        bounds = [spans, spans]
     saved = {name: both(-1, None, each) for name, each in others.saveable.items() if name != "reuse_ns"}
     reuse = both(-1, plain.spans["tcp"], others.saveable["reuse_ns"])
     extras = {name: both(0, None, each) for name, each in others.extras.items()}
+    bounds = [hard[others.unsure], others.lows, others.highs]
     columns: list[Any] = [rows, *flat, spans, *bounds, {"reuse_ns": reuse} | saved, extras]
     return Values(*columns)
 
@@ -267,37 +281,43 @@ def values_of(setup: Setup) -> Values:
         name: np.where(span.length.known, np.where(span.length.value >= 0, span.length.value, -2), -1)
         for name, span in setup.measured.items()
     }
-    lengths = {name: span.length for name, span in setup.measured.items()}
-    lows = {name: _bound(spans[name], length.low) for name, length in lengths.items()}
-    highs = {name: _bound(spans[name], length.high) for name, length in lengths.items()}
+    lengths = {name: span.length for name, span in setup.measured.items() if (spans[name] == -2).any()}
+    lows, highs = ({name: getattr(each, side) for name, each in lengths.items()} for side in ("low", "high"))
+    every = np.arange(len(seen))
     extras = {name: setup.waits.count(kind) for name, kind in _KINDS.items()}
     extras["hello-retry"] = seen.there("hello_2").astype(np.uint16)
     plain = (np.asarray(seen.rows), seen.tls, seen["version"].astype(np.uint16), setup.outcomes)
-    return Values(*plain, tls.kinds(seen) == 1, seen.early, spans, lows, highs, setup.saveable, extras)
-
-
-def _bound(values: Times, bounds: Times) -> Times:
-    return bounds if (values == -2).any() else values
+    flags = tls.kinds(seen) == 1, seen.early
+    columns: list[Any] = [*plain, *flags, spans, every, lows, highs, setup.saveable, extras]
+    return Values(*columns)
 
 
 def joined(parts: list[Values]) -> Values:
     """Parts one behind the other; a column in which all is unknown takes no room."""
     if not parts:
+        spans, saved, extras = (
+            {each: np.zeros(0, dtype=np.int64) for each in some} for some in (MEASURED, SAVEABLE, COUNTED)
+        )
         empty: list[Any] = [np.zeros(0, dtype=_NOTHING[name]) for name in PLAIN]
-        names = (MEASURED, MEASURED, MEASURED, SAVEABLE, COUNTED)
-        return Values(*empty, *({each: np.zeros(0, dtype=np.int64) for each in some} for some in names))
+        empty += [spans, np.zeros(0, dtype=np.intp), {}, {}, saved, extras]
+        return Values(*empty)
     plain: list[Any] = [np.concatenate([getattr(part, name) for part in parts]) for name in PLAIN]
-    whole: dict[str, Any] = {}
-    for name in BY_NAME:
-        whole[name] = {key: _column(parts, name, key) for key in getattr(parts[0], name)}
-        if name in ("lows", "highs"):
-            sure = [key for key in MEASURED if all(getattr(part, name)[key] is part.spans[key] for part in parts)]
-            whole[name] |= {key: whole["spans"][key] for key in sure}
-    return Values(*plain, *whole.values())
+    spans, saved, extras = (
+        {key: _column([getattr(part, name)[key] for part in parts]) for key in getattr(parts[0], name)}
+        for name in BY_NAME
+    )
+    unsure = {key for part in parts for key in part.lows}
+    lows, highs = (
+        {key: _column([getattr(part, side).get(key, part.spans[key]) for part in parts]) for key in unsure}
+        for side in ("lows", "highs")
+    )
+    every = np.arange(sum(map(len, (part.rows for part in parts))))
+    columns: list[Any] = [*plain, spans, every, lows, highs, saved, extras]
+    return Values(*columns)
 
 
-def _column(parts: list[Values], name: str, key: str) -> NDArray[Any]:
-    columns = [getattr(part, name)[key] for part in parts]
+def _column(columns: list[NDArray[Any]]) -> NDArray[Any]:
+    """Parts of a column one behind the other."""
     first = columns[0][0]
     if all((column == first).all() for column in columns):
         return np.broadcast_to(first, sum(map(len, columns)))

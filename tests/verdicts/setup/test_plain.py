@@ -1,10 +1,11 @@
 """What is said of simple connections at once is what is said of each."""
 
+import numpy as np
 import pytest
 from support.samples import SAMPLES
 
 from handshake_inspect import engine
-from handshake_inspect.verdicts.setup.setups import all_of, joined, setups_of, values_of
+from handshake_inspect.verdicts.setup.setups import MEASURED, all_of, joined, setups_of, values_of
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -17,6 +18,19 @@ def test_the_short_way_agrees_with_the_long_one(name, pcaps):
     assert short.rows.tolist() == long.rows.tolist()
     assert short.tls.tolist() == long.tls.tolist()
     assert short.version.tolist() == long.version.tolist()
-    for part in ("spans", "lows", "highs", "saveable", "extras"):
+    for span in MEASURED:
+        one, other = ([side.tolist() for side in values.bounds(span)] for values in (short, long))
+        assert one == other
+    for part in ("spans", "saveable", "extras"):
         one, other = getattr(short, part), getattr(long, part)
         assert {key: each.tolist() for key, each in one.items()} == {key: each.tolist() for key, each in other.items()}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_bounds_of_some_are_those_of_all_in_their_places(name, pcaps):
+    values = setups_of(engine.analyze([pcaps / f"{name}.pcap"]).connections.attempts).values
+    odd = np.arange(len(values.rows))[::-2]
+    some = values.of(odd)
+    assert some.rows.tolist() == values.rows[odd].tolist()
+    for span in MEASURED:
+        assert [side.tolist() for side in some.bounds(span)] == [side[odd].tolist() for side in values.bounds(span)]
