@@ -1,11 +1,18 @@
 """Sends frames over a cable at a steady rate, and measures who captures them: hsi with its screen, without, and peers.
 
     sudo python benchmarks/live.py [--rate 200000] [--seconds 15] [--rounds 3] [--tools hsi-screen,...] [--markdown]
+    sudo python benchmarks/live.py --stalls [--rate 200000] [--seconds 15] [--rounds 3]
 
 The cable is a veth pair between two network namespaces of its own; the frames are those of `mix` (make_captures.py),
 as short as they were stored.  Tools are run one after the other, round by round, each over the same frames.  CPU time
 is that of the tool and its children while frames come, and a second and a half longer; what the kernel does to give it
-the frames is not in it.  Needs root, Linux, iproute2 and two processors; ends by itself.
+the frames is not in it.
+
+`--stalls` measures for how long no frames are taken from the ring instead, and why: by a look at the table, by what the
+search for findings adds to it, and while that search runs; it is the hsi that this Python imports.  Of each kind the
+longest one by the clock, and the longest by the CPU time of the thread that takes frames, whatever else runs.
+
+Needs root, Linux, iproute2 and two processors; ends by itself.
 """
 
 import argparse
@@ -28,7 +35,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +74,9 @@ TOOLS = (
     Tool("tcpdump-32MiB", (*TCPDUMP, "-B", "32768"), "listening on"),
     Tool("tshark", ("tshark", "-n", "-i", WIRE, "-s", str(SNAP)), "Capturing on"),
 )
+# What keeps frames waiting: taking a block of them, the same while findings are looked for, a look, and of that what
+# the search for findings takes.
+STALLS = ("block", "block beside a search", "look", "findings")
 COUNTS = {
     "captured": re.compile(r"(\d+) packets? captured"),
     "dropped": re.compile(r"(\d+) packets? dropped(?: by kernel| from)"),
@@ -244,30 +254,99 @@ def _spent(pid: int) -> float:
 def measure(series: Series, ends: tuple[str, str], options: Options, capture_file: Path) -> None:
     """One round of one tool."""
     here, there = ends
-    command = [sys.executable, __file__, "--send", str(capture_file), str(options.rate), str(options.seconds)]
-    sender = subprocess.Popen(
-        ["ip", "netns", "exec", here, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert sender.stdin is not None
-    assert sender.stdout is not None
-    if sender.stdout.readline() != "ready\n":
-        sys.exit("the sender did not start")
+    sender = begun(here, options, capture_file)
     capture = Capture(series.tool, there)
     capture.wait_ready()
     before = capture.cpu_s()
+    sent, rate = sent_by(sender, options)
+    time.sleep(1.5)  # what is in the ring is taken, and a look is taken
+    spent = capture.cpu_s() - before
+    counted = capture.end()
+    series.offered.append(sent)
+    series.captured.append(counted["captured"])
+    series.dropped.append(counted["dropped"])
+    series.cpu.append(spent / sent * 1e6)
+    series.rate.append(rate)
+
+
+def begun(namespace: str, options: Options, capture_file: Path) -> "subprocess.Popen[str]":
+    """A sender that has all in memory and waits."""
+    command = [sys.executable, __file__, "--send", str(capture_file), str(options.rate), str(options.seconds)]
+    sender = subprocess.Popen(
+        ["ip", "netns", "exec", namespace, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert sender.stdout is not None
+    if sender.stdout.readline() != "ready\n":
+        sys.exit("the sender did not start")
+    return sender
+
+
+def sent_by(sender: "subprocess.Popen[str]", options: Options) -> tuple[int, float]:
+    """Let it send; how many frames it sent, and at what rate."""
+    assert sender.stdin is not None
+    assert sender.stdout is not None
     sender.stdin.write("go\n")
     sender.stdin.flush()
     select.select([sender.stdout], [], [], options.seconds * 10 + PATIENCE_S)
     sent, lasted = sender.stdout.readline().split()
     sender.wait()
-    time.sleep(1.5)  # what is in the ring is taken, and a look is taken
-    spent = capture.cpu_s() - before
-    counted = capture.end()
-    series.offered.append(int(sent))
-    series.captured.append(counted["captured"])
-    series.dropped.append(counted["dropped"])
-    series.cpu.append(spent / int(sent) * 1e6)
-    series.rate.append(int(sent) / float(lasted))
+    return int(sent), int(sent) / float(lasted)
+
+
+# --- stalls, in a process of its own: `live.py --watch` ---------------------------------------------------------------
+
+
+def watch() -> None:
+    """Capture until a line comes, as for a screen; print how many rows there were, and the longest stalls in ms."""
+    from handshake_inspect.engine.export import Observer  # noqa: PLC0415 - --hsi may name another one
+    from handshake_inspect.engine.live import LiveRun  # noqa: PLC0415
+    from handshake_inspect.live.session import open_live  # noqa: PLC0415
+
+    observer = Observer()
+    observer.wants_picture = True
+    longest = {kind: [0.0, 0.0] for kind in STALLS}
+    with open_live(WIRE, snap_len=SNAP, host=False) as source:
+        run = LiveRun(source, observer=observer)
+
+        def timed(owner: Any, method: str, kind: Callable[[], str]) -> None:
+            """Note how long a method takes, by the kind that it has when it begins."""
+            call = getattr(owner, method)
+
+            def measured(*given: Any) -> Any:
+                name, began = kind(), (time.perf_counter(), time.thread_time())
+                result = call(*given)
+                took = time.perf_counter() - began[0], time.thread_time() - began[1]
+                longest[name] = list(map(max, longest[name], took))
+                return result
+
+            setattr(owner, method, measured)
+
+        timed(run, "look", lambda: "look")
+        timed(run, "_find", lambda: "findings")
+        timed(run.stream, "take", lambda: "block beside a search" if run._search.running else "block")
+        threading.Thread(target=lambda: (sys.stdin.readline(), run.stop()), daemon=True).start()
+        print("ready", flush=True)
+        report = run.run()
+        counters = source.counters()
+    stalls = [f"{1000 * seconds:.1f}" for kind in STALLS for seconds in longest[kind]]
+    print(len(report.connections), counters.dropped or 0, *stalls, flush=True)
+
+
+def stalled(ends: tuple[str, str], options: Options, capture_file: Path) -> list[str]:
+    """One round of `watch`: the numbers that it printed."""
+    command = ["ip", "netns", "exec", ends[1], sys.executable, __file__, "--watch"]
+    watcher = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert watcher.stdin is not None
+    assert watcher.stdout is not None
+    if watcher.stdout.readline() != "ready\n":
+        sys.exit("nothing captures")
+    sender = begun(ends[0], options, capture_file)
+    _, rate = sent_by(sender, options)
+    watcher.stdin.write("end\n")
+    watcher.stdin.flush()
+    numbers = watcher.stdout.readline().split()
+    watcher.wait()
+    return [f"{rate:,.0f}", *numbers]
 
 
 def table(series: list[Series]) -> list[list[str]]:
@@ -311,6 +390,7 @@ def arguments() -> Options:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--tools", help=f"comma-separated, of: {', '.join(tool.name for tool in TOOLS)}")
     parser.add_argument("--hsi", help="the hsi to measure (default: beside this Python, else on the path)")
+    parser.add_argument("--stalls", action="store_true", help="measure for how long hsi takes no frames")
     parser.add_argument("--markdown", action="store_true", help="a table to paste into documentation")
     options = parser.parse_args()
     if options.rate * options.seconds > 4_000_000:
@@ -325,11 +405,20 @@ def main() -> None:
     if sys.argv[1:2] == ["--send"]:
         send(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
         return
+    if sys.argv[1:2] == ["--watch"]:
+        watch()
+        return
     options = arguments()
     capture_file = options.dir / "mix.pcap"
     if not capture_file.exists():
         maker = [sys.executable, str(HERE / "make_captures.py"), "--dir", str(options.dir), "--only", "mix"]
         subprocess.run(maker, check=True)
+    if options.stalls:
+        head = ["frames/s", "connections", "dropped", *(f"{kind}, {what}" for kind in STALLS for what in ("ms", "CPU"))]
+        with cable() as ends:
+            rows = [stalled(ends, options, capture_file) for _ in range(options.rounds)]
+        show(f"longest stalls: {options.rate:,} frames/s for {options.seconds:g} s", [head, *rows], options.markdown)
+        return
     tools, missing = resolved(options)
     series = [Series(tool) for tool in tools]
     with cable() as ends:

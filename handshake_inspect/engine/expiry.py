@@ -57,14 +57,13 @@ class Expired:
         oldest = np.argpartition(view.last_ns[done], excess - 1)[:excess]
         return done[oldest]
 
-    def take(self, view: TableView, rows: AttemptRows, reported: AttemptRows, table: Any) -> None:
-        """Count these attempts and free their rows; `reported` are those of them that a report is about."""
+    def take(self, view: TableView, rows: AttemptRows, reported: AttemptRows) -> None:
+        """Count these attempts, whose rows go; `reported` are those of them that a report is about."""
         self.total += _by_outcome(view, rows)
         if len(reported):
             self._count(view, reported)
         self.past = self.past or Past()
         absorb(self.past, view.case, rows)
-        _free(view.case.attempts, rows, table)
 
     @property
     def count(self) -> int:
@@ -122,7 +121,7 @@ def _by_outcome(view: TableView, rows: AttemptRows) -> NDArray[np.int64]:
     return np.bincount(view.case.outcomes.outcome[rows], minlength=len(OUTCOMES))
 
 
-def _free(trace: Attempts, rows: AttemptRows, table: Any) -> None:
+def free(trace: Attempts, rows: AttemptRows, table: Any) -> None:
     """Let the table use the rows of these attempts again."""
     tracked, alone = trace.in_table(rows)
     theirs = (part.chosen(rows).numbers.tolist() for part in (trace.elsewhere, trace.translated) if part is not None)

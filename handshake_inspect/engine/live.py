@@ -1,8 +1,8 @@
 """A live run: frames from a source into the table, and about once a second a look at it.
 
 A look judges all rows, exports what is new to an observer, and lets rows expire when too many of them have ended.
-Looks and the search for findings take at most 4 % of run time.  Without an observer that wants something there are only
-the looks that let rows expire.
+Looks and the search for findings (`search.py`) take at most 4 % of run time.  Without an observer that wants something
+there are only the looks that let rows expire.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.attempt_ids import AttemptIds, TableView
-from handshake_inspect.engine.expiry import Expired
+from handshake_inspect.engine.expiry import Expired, free
 from handshake_inspect.engine.export import Exporter, Observer, Taken, connections_of, copied, uncopied
 from handshake_inspect.engine.finding_history import FindingHistory
 from handshake_inspect.engine.fresh_segments import FreshSegments
@@ -24,6 +24,7 @@ from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.engine.picture import NOTHING, picture
 from handshake_inspect.engine.quic_exports import QuicExports
 from handshake_inspect.engine.reporting import case_of, end_of, report_of
+from handshake_inspect.engine.search import Search
 from handshake_inspect.engine.segment_log import ENTRIES, SEGMENTS, RecentLogs
 from handshake_inspect.engine.stream import NS, PATIENCE_S, Stream
 from handshake_inspect.expression.questions import Test
@@ -38,14 +39,13 @@ from handshake_inspect.report.snapshot import Second, Snapshot
 from handshake_inspect.tcp.facts import FACT_ACKED
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.columns import Copies
 from handshake_inspect.verdicts.findings import find_all
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.sockets import Sockets
 
 LOOK_EVERY_S = 1.0
 LOOK_SHARE = 0.025  # of the time, at most, goes into looks
-FINDINGS_EVERY_S = 3.0
-FINDINGS_SHARE = 0.015  # and into what they find
 PACKETS_S = 0.02  # after a block of frames, segments are exported for so long where frames do not wait for us
 PACKETS_AT_ONCE = 64
 HISTORY = 60  # seconds
@@ -101,12 +101,14 @@ class LiveRun:
         self._looked_s = self.stream.began_s
         self._looked_ns = 0
         self._next_look_s = self.stream.began_s
-        self._next_findings_s = self.stream.began_s + FINDINGS_EVERY_S
         self._rows_used = 0  # rows that were taken into use, as of the last look
         self._room = self._room_beside(0)  # rows that may be taken into use before the next look
         self._observed = self.observer.wants_connections or self.observer.wants_picture
         self._half_open_peak = 0
-        self._found_ns: int | None = None  # when findings were looked for
+        self._found_ns: int | None = None  # when what holds now was looked for
+        self._copies = Copies()  # of rows that are searched while they change
+        self._search_ns = 0  # when the search that is under way was begun
+        self._search = Search(beside=source.pending() is not None, clock=clock, spent=spent)
         self._history: deque[Second] = deque(maxlen=HISTORY)
         self._findings = FindingHistory(self.observer.finding)
         self._exporter = Exporter(self.observer)
@@ -122,6 +124,8 @@ class LiveRun:
                 self._ask_for_sockets()
                 if not more:
                     break
+            if self._search.over:
+                self._note_findings()
             if self._is_due():
                 self.look()
             elif self._exporter.busy:
@@ -172,14 +176,15 @@ class LiveRun:
     def look(self) -> TableView:
         """Judge what is in the table, export what is new, let expire what has ended long ago."""
         self._exporter.finish()
+        self._note_findings()
         began, spent = self._clock(), self._spent()
         now_ns = self.stream.now_ns
         view = self.ids.view(replace(self._case(now_ns), ongoing=True))
         leaving = self.expired.choose(view, self.options.keep)
         snapshot = self._snapshot(view, now_ns) if self._observed else None
         self._next_look_s = began + max(LOOK_EVERY_S, (self._spent() - spent) / LOOK_SHARE)
-        if len(leaving) or (self._observed and began >= self._next_findings_s):
-            self._find(view)
+        if len(leaving) or (self._observed and self._search.is_due(began)):
+            self._find(view, leaving)
         if snapshot is not None:
             changed = AttemptRows(np.union1d(view.changed(), leaving[view.exported[leaving] == 0]))
             self._export(view, changed, snapshot, copied)
@@ -188,7 +193,7 @@ class LiveRun:
         staying = np.ones(len(view.ids), dtype=np.bool_)
         if len(leaving):
             staying[leaving] = False
-            self.expired.take(view, leaving, self._passing(view, leaving), self.pump.tracker.table)
+            free(view.case.attempts, leaving, self.pump.tracker.table)
         left = view.case.attempts.where(staying)
         self.ids.keep(view, left)
         ended = int(np.count_nonzero((view.ended | view.silent)[left]))
@@ -205,7 +210,7 @@ class LiveRun:
             return False  # there is no time yet
         if self.pump.tracker.table.begun - self._rows_used > self._room:
             return True
-        if not self._observed:
+        if not self._observed or self._search.running:
             return False
         now = self._clock()
         later = now - self._looked_s >= LOOK_EVERY_S or self.pump.last_ns - self._looked_ns >= LOOK_EVERY_S * NS
@@ -269,13 +274,28 @@ class LiveRun:
             return rows
         return rows[passing(connections_of(view, view.case.attempts.ids[rows]), self.options.where)]
 
-    def _find(self, view: TableView) -> None:
-        """Find what holds now, and export which findings begin and which end."""
-        spent = self._spent()
-        found = [finding_of(view.ids, each) for each in find_all(view.case)]
-        self._findings.note(self._about_wanted(view, found))
-        self._found_ns = view.case.attempts.last_ns
-        self._next_findings_s = self._clock() + max(FINDINGS_EVERY_S, (self._spent() - spent) / FINDINGS_SHARE)
+    def _find(self, view: TableView, leaving: AttemptRows) -> None:
+        """Find what holds now, and count the attempts that are to leave.  Until it is over nobody looks."""
+        case = view.case.detached(self._copies) if self._search.beside else view.case
+
+        def find() -> list[Finding]:
+            seen = replace(view, case=case)
+            found = self._about_wanted(seen, [finding_of(seen.ids, each) for each in find_all(seen.case)])
+            if len(leaving):
+                self.expired.take(seen, leaving, self._passing(seen, leaving))
+            self._copies.grow()
+            return found
+
+        self._search_ns = view.case.attempts.last_ns
+        self._search.begin(find)
+        if not self._search.beside:
+            self._note_findings()
+
+    def _note_findings(self) -> None:
+        """Export which findings begin and which end by the search that is under way, as soon as it has ended."""
+        if self._search.running or self._search.over:
+            self._findings.note(self._search.finish())
+            self._found_ns = self._search_ns
 
     def _about_wanted(self, view: TableView, findings: list[Finding]) -> list[Finding]:
         """The findings about the whole capture, or about an end of a connection that passes -Y or passed it."""
@@ -291,6 +311,8 @@ class LiveRun:
         self.stream.end_host()
         self.stream.note_end(self._looked_ns)  # not sooner than any look has said
         self._exporter.finish()
+        self._note_findings()
+        self._search.close()
         case = self._case(end_of(self.source, self.pump))
         view = self.ids.view(case)
         report = report_of(self.source, self.pump, case, view.ids)

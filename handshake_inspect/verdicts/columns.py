@@ -12,6 +12,7 @@ Rows = NDArray[Any]
 BATCH = 1 << 14  # columns of so many rows, and what is computed of them, stay in the second-level cache
 _LOW = np.uint64(0xFFFF_FFFF)
 _NEAR = 1 << 16  # frames
+_MUCH = 1 << 25  # bytes that are kept ready for copies of each kind of row, while few are needed
 AT_ONCE = 1 << 11  # and so do so many rows
 
 
@@ -24,6 +25,41 @@ def taken(rows_: Rows, numbers: NDArray[Any]) -> Rows:
     """Copies of these rows, moved as they lie in memory: NumPy itself would move every field of them alone."""
     words = rows_.view(np.uint64).reshape(len(rows_), rows_.dtype.itemsize // 8)
     return words.take(numbers, axis=0).reshape(-1).view(rows_.dtype)
+
+
+class Copies:
+    """Copies of rows in memory that is used again: fresh memory costs several times as long as to copy.
+
+    The next copies take the place of those before.
+    """
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, NDArray[np.uint8]] = {}
+        self._sizes: dict[str, int] = {}
+
+    def of(self, name: str, rows_: Rows) -> Rows:
+        """These rows in memory that nobody else writes to; as they are, if they are copies already."""
+        base: Any = rows_
+        while isinstance(base, np.ndarray) and base.base is not None:
+            base = base.base
+        if isinstance(base, np.ndarray):
+            self._rooms.pop(name, None)
+            self._sizes.pop(name, None)
+            return rows_
+        size = self._sizes[name] = rows_.nbytes
+        if len(self._rooms.get(name, ())) < size:
+            self._rooms[name] = np.empty(size, dtype=np.uint8)
+        copy = self._rooms[name][:size]
+        copy[:] = rows_.view(np.uint8)
+        return copy.view(rows_.dtype)
+
+    def grow(self) -> None:
+        """Have room for more than was needed last, when nobody needs the copies any more."""
+        for name, size in self._sizes.items():
+            if len(self._rooms[name]) < size + size // 4:
+                self._rooms[name] = np.zeros(0, dtype=np.uint8)  # first, so that there are not both
+                more = max(size // 2, min(3 * size, _MUCH))
+                self._rooms[name] = np.full(size + more, 0, dtype=np.uint8)  # written, so that it is there
 
 
 def picked(column: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
@@ -129,6 +165,10 @@ class Gathered:
     def copies(self, numbers: NDArray[Any]) -> Rows:
         """Copies of these rows."""
         return taken(self._rows, numbers)
+
+    def detached(self, name: str, copies: Copies) -> Rows:
+        """All rows, for when the table's change."""
+        return copies.of(name, self._rows)
 
     @cached_property
     def _columns(self) -> dict[str, NDArray[Any]]:

@@ -11,7 +11,7 @@ from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRY
 from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import Rows, batches, marked, taken
+from handshake_inspect.verdicts.columns import Copies, Rows, batches, marked, taken
 from handshake_inspect.verdicts.holding import Answers
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.lone_syns import LoneSyns
@@ -155,6 +155,21 @@ def copied(attempts: Attempts, numbers: AttemptRows) -> tuple[Attempts, AttemptR
     places = np.empty(len(numbers), dtype=np.intp)
     places[whole], places[~whole] = np.arange(len(full)), np.arange(len(full), len(numbers))
     return copy, order, AttemptRows(places)
+
+
+def detached(attempts: Attempts, copies: Copies) -> Attempts:
+    """The same attempts with all rows of the table, in memory of their own, for when the table's change."""
+    kept = ("aliases", "retries", "aftermaths", "highs", "exchanges", "setups", "extras")
+    reserves: dict[str, Any] = {
+        name: copies.of(name, rows_) for name in kept if (rows_ := getattr(attempts, name)) is not None
+    }
+    return replace(
+        attempts,
+        connections=attempts.connections.detached("connections", copies),
+        endpoints=attempts.endpoints.detached("endpoints", copies),
+        embryos=attempts.embryos.detached(copies),
+        **reserves,
+    )
 
 
 def _moved(connections: Rows, name: str, reserve: Rows) -> Rows:

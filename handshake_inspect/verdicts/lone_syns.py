@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.rows import Addresses, Embryo
-from handshake_inspect.verdicts.columns import Rows, batches, picked, taken
+from handshake_inspect.verdicts.columns import Copies, Rows, batches, picked, taken
 from handshake_inspect.wire.const import IPV4_MAPPED
 
 ADDRESSES = frozenset(name for name, *_ in Addresses._fields_)
@@ -44,6 +44,10 @@ class LoneSyns:
         """Copies of these rows, for when the table's change."""
         chosen = numbers if self._chosen is None else self._chosen[numbers]
         return LoneSyns(taken(self._rows, chosen), taken(self._wide, chosen))
+
+    def detached(self, copies: Copies) -> "LoneSyns":
+        """The same, for when the table's rows change."""
+        return LoneSyns(copies.of("embryos", self._rows), copies.of("addresses", self._wide), self._chosen)
 
     def _field(self, name: str) -> NDArray[Any]:
         column: NDArray[Any] = self._rows[name]

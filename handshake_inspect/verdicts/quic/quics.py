@@ -1,6 +1,6 @@
 """All QUIC connections of a trace as columns, in the order of their first datagrams, which gives them their ids."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from handshake_inspect.quic import quic_rows
 from handshake_inspect.quic.initial import Opened, can_open, open_all
 from handshake_inspect.verdicts.arrays import Bools, Times
-from handshake_inspect.verdicts.columns import whole_frames
+from handshake_inspect.verdicts.columns import Copies, whole_frames
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.sets import host_key
 
@@ -36,6 +36,10 @@ class Quics:
         rows = rows[rows["in_use"] != 0]
         rows = rows[np.argsort(rows["first_frame"], kind="stable")]
         return cls(rows, _rows(table.kept_storage, quic_rows.Kept, table.kept_count), last_ns, limits)
+
+    def detached(self, copies: Copies) -> "Quics":
+        """The same in memory of their own, for when the table's rows change."""
+        return replace(self, rows=copies.of("quic", self.rows), kept=copies.of("datagrams", self.kept))
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -1,0 +1,98 @@
+"""Findings of a live run are looked for beside the capture: the same ones, and frames are taken meanwhile."""
+
+import io
+import threading
+
+import pytest
+from support import captures
+from support.samples import DIRECTORY, SAMPLES
+
+from handshake_inspect.capture.source import open_source
+from handshake_inspect.engine import live
+from handshake_inspect.engine.export import Observer
+from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.live.pipe import PipeSource
+from handshake_inspect.render import Options, json
+
+from .test_expiry import connection
+
+
+class Interface(PipeSource):
+    """A capture whose frames do not wait."""
+
+    def pending(self):
+        return True
+
+
+class Watched(Observer):
+    wants_connections = True
+
+    def __init__(self):
+        self.seen = []
+
+    def finding(self, phase, finding):
+        self.seen.append((phase, finding.id, finding.target))
+
+
+def run_of(kind, octets, keep, block=4096):
+    """A run over small blocks, which looks, and begins a search, after every one of them."""
+    source = kind(open_source(io.BytesIO(octets), block), None)
+    now = iter(range(0, 1 << 30, 100))
+    return LiveRun(source, LiveOptions(keep=keep), Watched(), clock=lambda: float(next(now)))
+
+
+@pytest.mark.parametrize("keep", [4, 100_000])
+@pytest.mark.parametrize("name", SAMPLES[::12])
+def test_a_thread_finds_what_is_found_in_place(name, keep):
+    octets = (DIRECTORY / f"{name}.pcap").read_bytes()
+    in_place, beside = (written(run_of(kind, octets, keep).run()) for kind in (PipeSource, Interface))
+    assert beside == in_place
+
+
+def written(report):
+    out = io.BytesIO()
+    json.render(report, out, Options())
+    return out.getvalue()
+
+
+def many(count):
+    return captures.pcap([p for number in range(count) for p in connection(number, 443)], nano=True)
+
+
+def test_frames_are_taken_while_it_searches(monkeypatch):
+    """A search that ends only when more frames have come, and sees the rows as they were when it began."""
+    run = run_of(Interface, many(100), 100_000)
+    more, frames, sizes = threading.Event(), [], []
+    take, find_all = run.stream.take, live.find_all
+
+    def taken():
+        going_on = take()
+        frames.append(run.pump.frames)
+        if sizes and frames[-1] > sizes[0][0]:
+            more.set()
+        return going_on
+
+    def slow(case):
+        first = not sizes
+        sizes.append((run.pump.frames, len(case.attempts), case.attempts.first_times.tolist()))
+        if first:
+            assert more.wait(30)
+            assert run.pump.frames > sizes[0][0]
+            case.attempts.__dict__.pop("first_times")
+            assert case.attempts.connections["first_ns"].tolist() == sizes[0][2][: len(case.attempts.connections)]
+        return find_all(case)
+
+    monkeypatch.setattr(run.stream, "take", taken)
+    monkeypatch.setattr(live, "find_all", slow)
+    report = run.run()
+    assert more.is_set()
+    assert len(report.connections) == 100
+
+
+def test_an_error_in_the_thread_ends_the_run(monkeypatch):
+    def broken(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(live, "find_all", broken)
+    with pytest.raises(ZeroDivisionError):
+        run_of(Interface, many(100), 100_000).run()
