@@ -16,6 +16,7 @@ from many_files import cut
 
 from handshake_inspect import engine
 from handshake_inspect.cluster.analysis import Here, analyze
+from handshake_inspect.cluster.parts import Sizes
 from handshake_inspect.cluster.scheduler import Workers, connected
 from handshake_inspect.cluster.tables import Pumped
 from handshake_inspect.engine import Options
@@ -67,7 +68,7 @@ def cpu():
 def by_workers(paths, count):
     """The report of so many workers."""
     with connected(f"local:{count}") as client:
-        return analyze(paths, Workers(client), least_part=0)
+        return analyze(paths, Workers(client), sizes=Sizes(least=0))
 
 
 def show(what, wall, used, size, moved=None):
@@ -93,7 +94,7 @@ def main():
             cut(octets, ends, parts, directory)
             paths = sorted(directory.iterdir())
             runner = Counting()
-            here, wall, used = timed(lambda paths=paths, runner=runner: analyze(paths, runner, least_part=0))
+            here, wall, used = timed(lambda paths=paths, runner=runner: analyze(paths, runner, sizes=Sizes(least=0)))
             show(f"{parts} parts, here", wall, used, len(octets), runner.moved)
             there, wall, used = timed(lambda paths=paths: by_workers(paths, given.workers))
             show(f"{parts} parts, {given.workers} workers", wall, used, len(octets))

@@ -60,6 +60,15 @@ class FrameReader:
         """Step to the next frame: FRAME, NEED_MORE or DAMAGED."""
         raise NotImplementedError
 
+    def head(self) -> bytes:
+        """What must be known of the container before the next record: bytes that it could begin with."""
+        return b""
+
+    def resume(self, head: bytes) -> None:
+        """Know what another reader of the container knew; no byte was read yet."""
+        self.feed(head, 0, len(head), 0)
+        self.step()
+
     def unfinished(self) -> int:
         """Byte of the stream where the record starts that the input broke off in; -1 if it ended between records."""
         return self.offset + self.position if self.position < self.limit else -1

@@ -23,6 +23,7 @@ cdef class PcapReader(FrameReader):
     cdef public uint32_t snap_len
     cdef public Py_ssize_t longest
     cdef public Py_ssize_t fcs_len
+    cdef bytes _header
 
     cpdef void feed(self, object octets, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
 

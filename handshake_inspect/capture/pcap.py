@@ -58,6 +58,7 @@ class PcapReader(FrameReader):
         self.snap_len = 0
         self.longest = -1  # longest plausible frame; none before the file header
         self.fcs_len = 0  # bytes of frame check sequence behind each frame
+        self._header = b""  # of the file
 
     def feed(self, octets: Any, position: int, limit: int, offset: int) -> None:
         """As FrameReader.feed; takes in the file header as soon as it is whole."""
@@ -65,7 +66,12 @@ class PcapReader(FrameReader):
         if not self.started and limit - position >= _FILE_HEADER:
             self._start(bytes(octets[position : position + _FILE_HEADER]))
 
+    def head(self) -> bytes:
+        """The header of the file, or of the last one that was joined to it."""
+        return self._header
+
     def _start(self, header: bytes) -> None:
+        self._header = header
         self.big, self.ticks, record_header = MAGICS.get(int.from_bytes(header[:4], "big"), (False, 0, 0))
         if not self.ticks:
             return  # step() will say so

@@ -33,7 +33,8 @@ cdef class PcapngReader(FrameReader):
     cdef Py_ssize_t _skip
     cdef uint64_t _skipped_from
     cdef bint _numbered
-    cdef int64_t _lost
+    cdef public int64_t lost
+    cdef public list said
     cdef dict _section_drops
     cdef bint _statistics
     cdef object _earlier_drops

@@ -4,6 +4,8 @@ Frame numbers are Wireshark's: every packet block has one, and so have the few o
 frames (`blocks.NUMBERED`), which are counted as events and passed over.  All else is skipped by its length.
 """
 
+from typing import NamedTuple
+
 from handshake_inspect.capture import fields, interface_table
 from handshake_inspect.capture.blocks import (
     BINARY,
@@ -35,6 +37,15 @@ _MOST_INTERFACES = 1 << 16
 _NS_PER_SECOND = 1_000_000_000
 
 
+class Said(NamedTuple):
+    """A block that says something of the section, and what had been read before it."""
+
+    block: bytes
+    frames: int
+    events: int
+    ts_ns: int
+
+
 class PcapngReader(FrameReader):
     """Frames of one pcapng file, beginning with its first Section Header Block."""
 
@@ -46,7 +57,8 @@ class PcapngReader(FrameReader):
         self._skip = 0  # bytes left of a block that is passed over
         self._skipped_from = 0  # where in the stream it began
         self._numbered = False  # and Wireshark would call it a frame
-        self._lost = -1  # drops that packet blocks counted, -1 when none of them says
+        self.said: list[Said] | None = None  # blocks without packets, where somebody wants them
+        self.lost = -1  # drops that packet blocks counted, -1 when none of them says
         self._section_drops: dict[int, int] = {}  # by interface, as the last statistics say
         self._statistics = False
         self._earlier_drops = 0  # of the sections before
@@ -66,7 +78,7 @@ class PcapngReader(FrameReader):
                 self._pass_over()
             at = self.position
             if self.limit - at < _LEAST_BLOCK:
-                self.wanted = _LEAST_BLOCK
+                self.wanted = self._skip or _LEAST_BLOCK
                 return NEED_MORE
             kind = fields.u32(self.data, at, self.big)
             if kind == ENHANCED_PACKET:
@@ -74,6 +86,23 @@ class PcapngReader(FrameReader):
             else:
                 outcome = self._other_block(at, kind)
         return outcome
+
+    def head(self) -> bytes:
+        """The header of the section, and its interfaces so far: known where `said` is kept."""
+        blocks = [said.block for said in self.said or ()]
+        kinds = [int.from_bytes(block[:4], "big" if self.big else "little") for block in blocks]
+        last = max((at for at, kind in enumerate(kinds) if kind == SECTION_HEADER), default=0)
+        return b"".join(
+            block
+            for kind, block in zip(kinds[last:], blocks[last:], strict=True)
+            if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION)
+        )
+
+    def replay(self, said: Said) -> None:
+        """Take in what another reader of the same container came across."""
+        self.frames, self.events, self.ts_ns = said.frames, said.events, said.ts_ns
+        self.feed(said.block, 0, len(said.block), 0)
+        self.step()
 
     def unfinished(self) -> int:
         """Byte of the stream where the block starts that the input broke off in; -1 if it ended between blocks."""
@@ -83,7 +112,7 @@ class PcapngReader(FrameReader):
         """How many frames the statistics blocks say were dropped, or else the packet blocks; None if neither says."""
         if self._statistics:
             return self._earlier_drops + sum(self._section_drops.values())
-        return self._lost if self._lost >= 0 else None
+        return self.lost if self.lost >= 0 else None
 
     def seen_until(self) -> int | None:
         """When the capture ended, as the statistics say: later than the last frame if the link was idle then.
@@ -234,9 +263,9 @@ class PcapngReader(FrameReader):
         return self._count_lost(int.from_bytes(self.octets[at : at + 8], "big" if self.big else "little"))
 
     def _count_lost(self, drops: int) -> int:
-        self._lost = max(self._lost, 0)
+        self.lost = max(self.lost, 0)
         if drops <= MASK32:  # no one loses more between two packets: such a count is damage
-            self._lost += drops
+            self.lost += drops
         return 0
 
     def _other_block(self, at: int, kind: int) -> int:
@@ -274,6 +303,9 @@ class PcapngReader(FrameReader):
         if version is not None:
             return self.damage(f"a section of pcapng version {version}, which does not exist")
         self.big = big
+        short = _SECTION_HEADER_LEN.to_bytes(4, "big" if big else "little")
+        header = bytes(self.octets[at : at + _SECTION_HEADER_LEN])
+        self._say(header[:4] + short + header[8:24] + short)  # without its options
         self.section += 1
         self._earlier_drops += sum(self._section_drops.values())
         self._section_drops.clear()
@@ -291,6 +323,7 @@ class PcapngReader(FrameReader):
         if self._count == _MOST_INTERFACES:
             return self.damage(f"more than {_MOST_INTERFACES} interfaces")
         length = fields.u32(self.data, at + 4, self.big)
+        self._say(bytes(self.octets[at : at + length]))
         said = interface_description(bytes(self.octets[at + 8 : at + length - 4]), self.big)
         if self._count == self._room:
             self._grow()
@@ -304,6 +337,10 @@ class PcapngReader(FrameReader):
         self.position = at + length
         return _PASSED
 
+    def _say(self, block: bytes) -> None:
+        if self.said is not None:
+            self.said.append(Said(block, self.frames, self.events, self.ts_ns))
+
     def _grow(self) -> None:
         larger = interface_table.rows(2 * self._room)
         larger[: self._room] = self._storage[:]
@@ -316,6 +353,7 @@ class PcapngReader(FrameReader):
         if outcome != FRAME:
             return outcome
         length = fields.u32(self.data, at + 4, self.big)
+        self._say(bytes(self.octets[at : at + length]))
         said = statistics(bytes(self.octets[at + 8 : at + length - 4]), self.big)
         if said.interface < self._count:  # counted from the start: the last one holds
             if said.dropped is not None:

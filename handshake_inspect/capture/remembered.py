@@ -46,9 +46,14 @@ class Remembered(io.RawIOBase):
         return copy
 
 
+def is_there_again(where: str) -> bool:
+    """Whether what is at a path or an address can be read once more: no pipe, no device, and not `-`."""
+    return where != "-" and (is_remote(where) or os.path.isfile(where))  # noqa: PTH113 - of thousands of files
+
+
 def remembered(where: Input) -> Input:
     """A pipe as one that is remembered; what can be read once more anyway stays as it is."""
-    if not isinstance(where, str) or is_remote(where) or os.path.isfile(where):  # noqa: PTH113
+    if not isinstance(where, str) or is_there_again(where):
         return where
     if where != "-" and not os.path.exists(where):  # noqa: PTH110 - opening it says what is wrong
         return where
@@ -59,4 +64,4 @@ def readable_again(where: Input) -> Input | None:
     """The same input for one more pass; None where there can be none."""
     if isinstance(where, Remembered):
         return where.again()
-    return where if isinstance(where, str) and (is_remote(where) or os.path.isfile(where)) else None  # noqa: PTH113
+    return where if isinstance(where, str) and is_there_again(where) else None

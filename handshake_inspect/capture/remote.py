@@ -57,9 +57,9 @@ class RemoteFile(io.RawIOBase):
             self._system, self._path = _system(url)
             about = self._system.info(self._path)
             # Of HTTP servers, only who says so gives parts; the others are read in one go.
-            self._in_parts = _scheme(url) not in ("http", "https") or about.get("partial") is True
+            self.in_parts = _scheme(url) not in ("http", "https") or about.get("partial") is True
             self._file = self._system.open(
-                self._path, "rb", block_size=block if self._in_parts else 0, cache_type="readahead"
+                self._path, "rb", block_size=block if self.in_parts else 0, cache_type="readahead"
             )
         size = about.get("size")
         self.size: int | None = size if isinstance(size, int) else None
@@ -77,12 +77,16 @@ class RemoteFile(io.RawIOBase):
         view[: len(octets)] = octets
         return len(octets)
 
-    def last_bytes(self, count: int) -> bytes:
-        """The last bytes, none where they cannot be had."""
-        if self.size is None or not self._in_parts:
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Read from another byte on."""
+        return int(self._file.seek(offset, whence))
+
+    def octets_at(self, start: int, count: int) -> bytes:
+        """So many bytes from this one on, none where they cannot be had."""
+        if self.size is None or not self.in_parts:
             return b""
         try:
-            return bytes(self._system.cat_file(self._path, start=max(self.size - count, 0), end=self.size))
+            return bytes(self._system.cat_file(self._path, start=start, end=min(start + count, self.size)))
         except Exception:
             return b""
 

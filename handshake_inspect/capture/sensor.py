@@ -12,12 +12,14 @@ from threading import Semaphore
 from typing import Any, NamedTuple
 
 from handshake_inspect.capture import tail
+from handshake_inspect.capture.borders import LOOKS, first_border
 from handshake_inspect.capture.frames import DAMAGED, FRAME, FrameReader
 from handshake_inspect.capture.named import natural
 from handshake_inspect.capture.pcap import PcapReader
-from handshake_inspect.capture.pcapng import PcapngReader
-from handshake_inspect.capture.remote import is_remote
+from handshake_inspect.capture.pcapng import PcapngReader, Said
+from handshake_inspect.capture.remembered import is_there_again
 from handshake_inspect.capture.source import Input, Source, open_source
+from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.errors import Problem
 
 _LOOK = 1 << 12  # bytes that are read of a file at first, and of its end: its first frame is mostly among them
@@ -41,18 +43,24 @@ class Kind(NamedTuple):
 class File:
     """One file of a trace: looked at, then open while the trace is in it, then closed."""
 
-    def __init__(self, where: Input, block_size: int) -> None:
-        """Look at it; what has no end, or cannot be opened again, stays open.  Raises CaptureError as `open_source`."""
+    def __init__(self, where: Input, block_size: int, stretch: Stretch | None = None) -> None:
+        """Look at it; what has no end, or cannot be opened again, stays open.  Raises CaptureError as `open_source`.
+
+        `stretch`: which part of it is read.
+        """
         self.where = where
+        self.stretch = stretch
         self.rank = 0  # its place among all files of the trace, as they were given
         self.block_size = block_size
         self.first_ns: int | None = None  # None for no frame, or one without a time
         self.last_ns: int | None = None  # of the frame that is stored last; None where it was not found
         self.kind: Kind | None = None  # None for what is nobody's next file
         path = os.fspath(where) if isinstance(where, str | os.PathLike) else "-"
-        again = path != "-" and (is_remote(path) or os.path.isfile(path))  # noqa: PTH113 - of thousands of files
-        self.source = open_source(where, _LOOK if again else block_size)
+        again = is_there_again(path)
+        self.source = self._opened(_LOOK if again else block_size)
         self.name = self.source.name
+        self.end = 0  # byte behind the last record that was read
+        self.inherited = 0  # what its reader knew of `said` from the beginning
         self.threads: Semaphore | None = None  # of which one may read it ahead
         self._is_ahead = False
         self._is_held = not again
@@ -66,10 +74,13 @@ class File:
         """Open it; its frames count on from those of the reader before it."""
         if not self._is_held:
             least = self.block_size if self.source.size is None else min(self.block_size, self.source.size + 1)
-            self.source = open_source(self.where, max(least, _LOOK))
+            self.source = self._opened(max(least, _LOOK))
         self._is_begun = True
         if after is not None:
             self.source.follow(after)
+        if self.stretch is not None:
+            self.source.only(self.stretch)
+            self.inherited = len(said_by(self.source.reader))
         if self.threads is not None and self.threads.acquire(blocking=False):
             self._is_ahead = True
             with suppress(RuntimeError):  # no thread to be had
@@ -79,6 +90,7 @@ class File:
     def close(self) -> None:
         """Let go of the file; what it says of itself stays."""
         self.source.close()
+        self.end = self.source.reader.offset + self.source.reader.position
         self.source.forget()
         if self._is_ahead and self.threads is not None:
             self._is_ahead = False
@@ -101,17 +113,39 @@ class File:
             for problem in (self.source.problems if self._is_begun else ())
         ]
 
+    def _opened(self, block_size: int) -> Source:
+        source = open_source(self.where, block_size)
+        if self.stretch is not None and isinstance(source.reader, PcapngReader):
+            source.reader.said = []
+        return source
+
     def _look(self) -> None:
         source, reader = self.source, self.source.reader
         while (got := reader.advance()) != FRAME:
             if got == DAMAGED or not source.fill():
                 return
+        if self.stretch is not None and self.stretch.begin and self.stretch.head is None:
+            self.stretch = self.stretch._replace(begin=_border(source, self.stretch), head=reader.head())
         interfaces = tuple(reader.names) if isinstance(reader, PcapngReader) else ()
         folder, name = os.path.split(self.name)
         self.kind = Kind(folder, _DIGITS.sub("", name), source.format, reader.link_type, interfaces)
         if reader.has_time:
             self.first_ns = reader.ts_ns
             self.last_ns = _last_ns(source, reader)
+
+
+def said_by(reader: FrameReader) -> list[Said]:
+    """The blocks of a pcapng that it came across, where they are kept."""
+    return (reader.said or []) if isinstance(reader, PcapngReader) else []
+
+
+def _border(source: Source, stretch: Stretch) -> int:
+    """Where the first record of a stretch seems to begin; the end of the stretch where none is found."""
+    for count in LOOKS:
+        found = first_border(source.octets_at(stretch.begin, count), stretch.begin, source.reader)
+        if found >= 0:
+            return stretch.begin + found
+    return stretch.begin if stretch.stop is None else stretch.stop
 
 
 def _last_ns(source: Source, reader: FrameReader) -> int | None:

@@ -15,6 +15,7 @@ from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
 from handshake_inspect.capture.remote import RemoteFile, is_remote, shown
 from handshake_inspect.capture.streams import FAILED, ByteStream, PackedStream, PlainStream
+from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.errors import CaptureError, NoCaptureError, Problem
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Source:
         self._ahead: ReadAhead | None = None
         self._ended = False
         self._cut = False
+        self._stop: int | None = None  # the first record that begins here or later is none of ours
 
     def __enter__(self) -> "Source":
         return self
@@ -120,13 +122,38 @@ class Source:
         self.before = self.reader.frames = reader.frames
         self.reader.ts_ns = reader.ts_ns
 
+    @property
+    def has_stretches(self) -> bool:
+        """Whether any part of it can be read without what is before: a file that is not compressed, with its size."""
+        is_there = self._file is not None and bool(self.size) and self.compression is None
+        return is_there and (not isinstance(self._file, RemoteFile) or self._file.in_parts)
+
     def last_bytes(self, count: int) -> bytes:
         """Show the last bytes of a file that is not compressed; none of what has no end yet."""
-        if self._file is None or not self.size or self.compression is not None:
+        return self.octets_at(max((self.size or 0) - count, 0), count)
+
+    def octets_at(self, start: int, count: int) -> bytes:
+        """As `last_bytes`, of bytes from any place on."""
+        if self._file is None or not self.has_stretches:
             return b""
         if isinstance(self._file, RemoteFile):
-            return self._file.last_bytes(count)
-        return os.pread(self._file.fileno(), count, max(self.size - count, 0))
+            return self._file.octets_at(start, count)
+        return os.pread(self._file.fileno(), count, start)
+
+    def only(self, stretch: Stretch) -> None:
+        """Read no more than a stretch of the file, of which no frame was read yet."""
+        assert self._file is not None  # noqa: S101
+        self._stop = stretch.stop
+        if not stretch.begin:
+            return
+        self._file.seek(stretch.begin)
+        self._stream = PlainStream(self._file)
+        self._base = stretch.begin
+        self.before -= stretch.frames
+        self.reader.resume(stretch.head or b"")
+        self.reader.odd_times = stretch.odd_times
+        self.reader.ts_ns = stretch.ts_ns
+        self.reader.feed(self._buffer, 0, 0, stretch.begin)
 
     def fill(self) -> bool:
         """Put another block behind what the reader left unread; False at the end of the input, or where it is damaged.
@@ -158,9 +185,19 @@ class Source:
     def _fill(self) -> int:
         reader = self.reader
         start, end = self._make_room(reader.position, reader.limit)
-        count = self._stream.read_into(self._view[end : end + self._block_size])
+        room = self._block_size if self._stop is None else min(self._block_size, self._left(self._stop))
+        count = self._stream.read_into(self._view[end : end + room]) if room else 0
         reader.feed(self._buffer, start, end + count, self._base)
         return count
+
+    def _left(self, stop: int) -> int:
+        """How many bytes there are before `stop`, then how many are wanted for the record that begins before it."""
+        reader = self.reader
+        to_stop = stop - (reader.offset + reader.limit)
+        if to_stop > 0:
+            return to_stop
+        is_open = reader.offset + reader.position < stop or reader.unfinished() >= 0
+        return reader.wanted - (reader.limit - reader.position) if is_open else 0
 
     def _make_room(self, start: int, end: int) -> tuple[int, int]:
         """Where the unread bytes begin and end, with room behind them."""

@@ -7,8 +7,8 @@ cdef uint32_t ENHANCED_PACKET
 cdef uint32_t PACKET
 cdef uint32_t SIMPLE_PACKET
 cdef Py_ssize_t _LEAST_BLOCK
-cdef int64_t _BEFORE_S
-cdef int64_t _AFTER_S
+cdef int64_t BEFORE_S
+cdef int64_t AFTER_S
 
 @cython.locals(data="const unsigned char *", end=Py_ssize_t, at=Py_ssize_t, captured=int64_t, seconds=int64_t,
                fraction=uint32_t)

@@ -2,10 +2,9 @@
 
 from handshake_inspect.capture import fields
 from handshake_inspect.capture.blocks import ENHANCED_PACKET, PACKET, SIMPLE_PACKET
+from handshake_inspect.capture.borders import AFTER_S, BEFORE_S
 
 _LEAST_BLOCK = 12
-_BEFORE_S = 86_400  # a clock may be set back by that,
-_AFTER_S = 31_536_000  # and one file does not span more
 
 
 def last_record(octets: bytes, header_len: int, big: bool, ticks: int, first_s: int) -> int:
@@ -21,7 +20,7 @@ def last_record(octets: bytes, header_len: int, big: bool, ticks: int, first_s: 
         if captured == end - at - header_len:
             seconds = fields.u32(data, at, big)
             fraction = fields.u32(data, at + 4, big)
-            if fraction < ticks and first_s - _BEFORE_S <= seconds <= first_s + _AFTER_S:
+            if fraction < ticks and first_s - BEFORE_S <= seconds <= first_s + AFTER_S:
                 return at
         at -= 1
     return -1

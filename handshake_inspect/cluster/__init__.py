@@ -7,6 +7,8 @@ moves as well: datagrams of QUIC servers that several parts have, lookups of nam
 checksums are right and some are wrong (`sharing`).  Frames have their numbers of the whole trace from the start: ranks,
 which are counted without merging (`numbering`).
 
+Parts are files, several small ones of one sensor, or a stretch of a large one (`stretches`).
+
 A stage is a plain function of plain values; `analysis` calls them here, or has a scheduler call them.
 """
 # ruff: noqa: PLC0415

@@ -1,18 +1,18 @@
 """Captures in, a report out, by the stages of a trace in parts: called here, or by the workers of a scheduler."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from handshake_inspect.capture.named import expanded
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import MergedSource, Trace, open_trace
-from handshake_inspect.cluster import numbering, scanning, sharing, tables, tracking
-from handshake_inspect.cluster.parts import Part, check, parts_of
+from handshake_inspect.cluster import numbering, scanning, sharing, stretches, tables, tracking
+from handshake_inspect.cluster.numbering import Outline
+from handshake_inspect.cluster.parts import Ended, Part, Sizes, check, parts_of
 from handshake_inspect.engine import Options, Progress
 from handshake_inspect.engine.reporting import conclude
 from handshake_inspect.report.model import Report
-
-LEAST_PART = 64 << 20  # bytes; smaller files are read together
 
 
 class Runner(Protocol):
@@ -54,17 +54,14 @@ def analyze(
     *,
     options: Options | None = None,
     progress: Progress | None = None,
-    least_part: int = LEAST_PART,
+    sizes: Sizes = Sizes(),  # noqa: B008  a tuple
 ) -> Report:
-    """Analyse captures as one trace, in parts; the report is that of `engine.analyze`.
-
-    `least_part`: files of one sensor are read together until they have so many bytes.
-    """
+    """Analyse captures as one trace, in parts; the report is that of `engine.analyze`."""
     options = options or Options()
     named = expanded(inputs)
     check(named)
     with open_trace(named) as trace:
-        parts = parts_of(trace, named, least_part)
+        parts = parts_of(trace, named, sizes)
     run = Run(trace, parts, runner, options, progress)
     return conclude(*run.pumped(), options.limits)
 
@@ -76,7 +73,7 @@ class Run:
         self, trace: Trace, parts: Sequence[Part], runner: Runner, options: Options, progress: Progress | None
     ) -> None:
         self.trace = trace
-        self.parts = parts
+        self.parts = list(parts)
         self.runner = runner
         self.options = options
         self.progress = progress
@@ -85,11 +82,8 @@ class Run:
 
     def pumped(self) -> tuple[Any, Any]:
         """The trace as it is when it was read, and what was pumped of it."""
-        runner, parts = self.runner, self.parts
-        scans = [runner.submit("decode", scanning.scan, part, self.is_ranked) for part in parts]
-        outlines = runner.results(
-            [runner.submit("decode", numbering.outline, *each) for each in zip(parts, scans, strict=True)], self.note
-        )
+        runner = self.runner
+        scans, outlines = self.scanned()
         starts = numbering.starts_of(outlines)
         ranks = self.ranks(scans, outlines, starts)
         loose = self.loose(scans, ranks)
@@ -97,11 +91,34 @@ class Run:
         followed = self.followed(tracked, loose)
         lookups = tracking.looked_up([*runner.results(self.items(tracked, "messages")), loose.messages])
         everything = [*runner.results(self.items(tracked, "pumped")), *runner.results(followed), loose.pumped]
-        return self.ended(scans, outlines, starts, ranks), tables.merged(everything, lookups)
+        return self.ended(tracked, outlines, starts, ranks), tables.merged(everything, lookups)
 
     def items(self, submitted: Sequence[Any], name: str) -> list[Any]:
         """The same attribute of each."""
         return [self.runner.item(each, name) for each in submitted]
+
+    def scanned(self) -> tuple[list[Any], list[Outline]]:
+        """What each part has; stretches that were read from a wrong place are read again from the right one."""
+        parts = self.parts
+        scans, outlines = self.scan(parts, self.note)
+        while (wrong := stretches.corrected(parts, outlines)).again:
+            for at, part in wrong.again.items():
+                parts[at] = part
+            for at, scan, outline in zip(wrong.again, *self.scan(list(wrong.again.values())), strict=True):
+                scans[at], outlines[at] = scan, outline
+        kept = [at for at in range(len(parts)) if at not in wrong.behind_damage]
+        outlines = [outlines[at] for at in kept]
+        self.parts = stretches.settled([parts[at] for at in kept], outlines)
+        return [scans[at] for at in kept], outlines
+
+    def scan(
+        self, parts: Sequence[Part], done: Callable[[int], object] | None = None
+    ) -> tuple[list[Any], list[Outline]]:
+        """What these parts have."""
+        submit = self.runner.submit
+        scans = [submit("decode", scanning.scan, part, self.is_ranked) for part in parts]
+        outlines = [submit("decode", numbering.outline, *each) for each in zip(parts, scans, strict=True)]
+        return scans, self.runner.results(outlines, done)
 
     def note(self, at: int) -> None:
         """A part was read once more."""
@@ -183,19 +200,25 @@ class Run:
 
     # -- the trace as it was read --------------------------------------------------------------------------------------
 
-    def ended(self, scans: Sequence[Any], outlines: Sequence[Any], starts: Sequence[Any], ranks: Sequence[Any]) -> Any:
+    def ended(
+        self, tracked: Sequence[Any], outlines: Sequence[Any], starts: Sequence[Any], ranks: Sequence[Any]
+    ) -> Any:
         """The trace, which knows now what its files are, and where their frames are."""
-        files = self.runner.results(self.items(scans, "files"))
+        files = self.runner.results(self.items(tracked, "files"))
         total = numbering.totals(outlines)
         if not isinstance(self.trace, MergedSource):
-            ((only,),) = files
+            only = stretches.whole([each for mine in files for each in mine])
             only.name, only.reader.frames = self.trace.name, total
             return only
+        found: dict[int, list[Ended]] = defaultdict(list)
         begun: list[list[int]] = [[] for _ in self.trace.sensors]
         for part, outline, start, mine in zip(self.parts, outlines, starts, files, strict=True):
-            begun[part.sensor] += [start.before + before for before, _ in outline.stretches]
+            if part.stretch is None or not part.stretch.begin:
+                begun[part.sensor] += [start.before + before for before, _ in outline.stretches]
             for place, file in zip(part.places, mine, strict=True):
-                self.trace.files[place].conclude(file)
+                found[place].append(file)
+        for place, each in found.items():
+            self.trace.files[place].conclude(stretches.whole(each))
         numbers = self.runner.results(ranks) if self.is_ranked else []
         sensors = [part.sensor for part in self.parts]
         self.trace.conclude(begun, total, numbering.pages(sensors, outlines, numbers))

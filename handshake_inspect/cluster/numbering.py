@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from handshake_inspect.capture.merge import packed
+from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.cluster.parts import Part
 from handshake_inspect.cluster.scanning import NO_FRAME_NS, Scanned
 from handshake_inspect.verdicts.arrays import Keys, Times
@@ -32,6 +33,11 @@ class Outline(NamedTuple):
     stretches: tuple[tuple[int, int], ...]  # files: numbers before each, and its place
     first: Key  # the key of its first frame, if nothing came before it
     highest: Key  # of any of its frames, likewise
+    begun: Stretch  # where it was read from: of stretches of a file, the right place if the one before ended there
+    ended: int  # byte behind its last record
+    head: bytes  # what is known of the file there
+    is_whole: bool  # neither cut nor damaged
+    odd_times: int  # frames whose time cannot be
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,10 @@ def outline(part: Part, scanned: Scanned) -> Outline:
     if scanned.times is not None and scanned.count:
         files = [(place, scanned.times[start:end]) for start, end, place in _bounds(stretches, scanned.count)]
         keys = [(int(files[0][1][0]), files[0][0]), *((int(times.max()), place) for place, times in files)]
-    return Outline(part.sensor, scanned.count, scanned.last_ns, stretches, keys[0], max(keys))
+    return Outline(
+        part.sensor, scanned.count, scanned.last_ns, stretches, keys[0], max(keys), scanned.begun, scanned.ended,
+        scanned.head, scanned.is_whole, scanned.odd_times,
+    )  # fmt: skip
 
 
 def _bounds(stretches: Sequence[tuple[int, int]], count: int) -> Iterator[tuple[int, int, int]]:

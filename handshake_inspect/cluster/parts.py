@@ -2,13 +2,18 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import NamedTuple
 
 from handshake_inspect.capture.frames import FrameReader
+from handshake_inspect.capture.pcapng import PcapngReader, Said
 from handshake_inspect.capture.ranks import PartReader
+from handshake_inspect.capture.remembered import is_there_again
 from handshake_inspect.capture.remote import is_remote
-from handshake_inspect.capture.sensor import File, Sensor
-from handshake_inspect.capture.source import BLOCK_SIZE, Input
+from handshake_inspect.capture.sensor import File, Sensor, said_by
+from handshake_inspect.capture.source import BLOCK_SIZE, Input, Source
+from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.capture.trace import MergedSource, Trace
 from handshake_inspect.engine.draining import drain
 from handshake_inspect.engine.pump import Pump
@@ -23,6 +28,7 @@ class Part:
     places: tuple[int, ...]  # of these among the files of the trace
     sensor: int
     size: int  # bytes, as far as known
+    stretch: Stretch | None = None  # of its only file
 
 
 @dataclass
@@ -40,6 +46,10 @@ class Ended:
     problems: list[Problem]
     complete: bool
     before: int  # frames that are counted in the numbers of its problems
+    said: list[Said]  # of a stretch of a pcapng
+    lost: int  # as packets of a pcapng say, -1 where none does
+    frames: int  # numbers up to its end
+    events: int
     reader: FrameReader = field(default_factory=FrameReader)  # knows how many frames there are
 
     def __getstate__(self) -> dict[str, object]:
@@ -58,7 +68,7 @@ class Ended:
 
 def ended(file: File) -> Ended:
     """What is known of a file that was read to its end."""
-    source = file.source
+    source, reader = file.source, file.source.reader
     return Ended(
         file.name,
         source.format,
@@ -71,12 +81,16 @@ def ended(file: File) -> Ended:
         list(source.problems),
         source.complete,
         source.before,
+        [said._replace(frames=said.frames - source.before) for said in said_by(reader)[file.inherited :]],
+        reader.lost if isinstance(reader, PcapngReader) else -1,
+        reader.frames - source.before,
+        reader.events,
     )
 
 
 def read(part: Part, pump: Pump, after: FrameReader | None = None, through: PartReader | None = None) -> Sensor:
     """Pump a part to its end: its numbers go on from those of `after`, or are those that `through` gives."""
-    sensor = Sensor([File(where, BLOCK_SIZE) for where in part.files], after)
+    sensor = Sensor([File(where, BLOCK_SIZE, part.stretch) for where in part.files], after)
     try:
         while sensor.go_on():
             if through is None:
@@ -89,26 +103,46 @@ def read(part: Part, pump: Pump, after: FrameReader | None = None, through: Part
     return sensor
 
 
-def parts_of(trace: Trace, inputs: Sequence[Input], least: int) -> list[Part]:
-    """The parts of a trace, in the order of its sensors: small files together, until they have `least` bytes."""
+class Sizes(NamedTuple):
+    """How large parts are, in bytes."""
+
+    least: int = 64 << 20  # smaller files of one sensor are read together until they have as many
+    most: int = 256 << 20  # larger ones are read in stretches
+
+
+def parts_of(trace: Trace, inputs: Sequence[Input], sizes: Sizes) -> list[Part]:
+    """The parts of a trace, in the order of its sensors: small files together, and stretches of large ones."""
     if not isinstance(trace, MergedSource):
-        return [Part((_place(inputs[0]),), (0,), 0, trace.size or 0)]
-    return [part for number, sensor in enumerate(trace.sensors) for part in _together(sensor, number, least)]
+        return list(_stretched(Part((_place(inputs[0]),), (0,), 0, trace.size or 0), trace, sizes))
+    return [part for number, sensor in enumerate(trace.sensors) for part in _together(sensor, number, sizes)]
 
 
-def _together(sensor: Sensor, number: int, least: int) -> Iterator[Part]:
+def _together(sensor: Sensor, number: int, sizes: Sizes) -> Iterator[Part]:
     """A file whose first frame has no time has that of the frame before it, which must be known."""
     files: list[File] = []
     for file in sensor.files:
-        if files and file.first_ns is not None and _size(files) >= least:
-            yield _part(files, number)
+        if files and file.first_ns is not None and (_size(files) >= sizes.least or _size([file]) > sizes.most):
+            yield from _part(files, number, sizes)
             files = []
         files.append(file)
-    yield _part(files, number)
+    yield from _part(files, number, sizes)
 
 
-def _part(files: Sequence[File], sensor: int) -> Part:
-    return Part(tuple(_place(file.where) for file in files), tuple(file.rank for file in files), sensor, _size(files))
+def _stretched(part: Part, source: Source, sizes: Sizes) -> Iterator[Part]:
+    """A part of one file, in so many stretches as it is too large."""
+    count = -(-part.size // sizes.most)
+    if count < 2 or not source.has_stretches:
+        yield part
+        return
+    bounds: list[int | None] = [part.size * number // count for number in range(count)]
+    for begin, stop in pairwise([*bounds, None]):
+        size = (part.size if stop is None else stop) - (begin or 0)
+        yield replace(part, size=size, stretch=Stretch(begin or 0, stop))
+
+
+def _part(files: Sequence[File], sensor: int, sizes: Sizes) -> Iterator[Part]:
+    part = Part(tuple(_place(file.where) for file in files), tuple(file.rank for file in files), sensor, _size(files))
+    return iter([part]) if len(files) > 1 else _stretched(part, files[0].source, sizes)
 
 
 def check(inputs: Sequence[Input]) -> None:
@@ -123,7 +157,7 @@ def check(inputs: Sequence[Input]) -> None:
 
 def _is_there_once(where: str | os.PathLike[str]) -> bool:
     """Whether it is a pipe or a device."""
-    return not is_remote(where) and os.path.exists(where) and not os.path.isfile(where)  # noqa: PTH110, PTH113
+    return not is_there_again(os.fspath(where)) and os.path.exists(where)  # noqa: PTH110
 
 
 def _place(where: Input) -> str:

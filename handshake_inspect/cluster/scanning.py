@@ -7,7 +7,8 @@ import numpy as np
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.ranks import TimedReader
-from handshake_inspect.cluster.parts import Ended, Part, ended, read
+from handshake_inspect.capture.stretch import Stretch
+from handshake_inspect.cluster.parts import Part, read
 from handshake_inspect.cluster.records import rows_of, words_of
 from handshake_inspect.cluster.sieves import Noting
 from handshake_inspect.engine.pump import Pump
@@ -37,7 +38,6 @@ class Loose(NamedTuple):
 class Scanned:
     """What a part has."""
 
-    files: list[Ended]
     starts: list[int]  # numbers before each of its files
     count: int  # numbers: of frames, and of records that only use one up
     last_ns: int | None  # time of its last frame that has one
@@ -47,6 +47,11 @@ class Scanned:
     seen: Keys  # ends of datagrams, each once
     loose: list[Loose]
     times: Times | None  # of all numbers, where there are other sensors
+    begun: Stretch  # as in `numbering.Outline`
+    ended: int
+    head: bytes
+    is_whole: bool
+    odd_times: int
 
 
 class Distinct:
@@ -110,8 +115,8 @@ def scan(part: Part, ranked: bool) -> Scanned:
     timed = TimedReader() if ranked else None
     sensor = read(part, pump, through=timed)
     count = int(sensor.reader.frames)
+    last = sensor.files[-1]
     return Scanned(
-        [ended(file) for file in sensor.files],
         list(sensor.starts),
         count,
         int(pump.before_ns) if pump.timed else None,
@@ -121,6 +126,11 @@ def scan(part: Part, ranked: bool) -> Scanned:
         sieve.seen.keys(),
         sieve.loose,
         None if timed is None else _filled(np.frombuffer(timed.times(), dtype=np.int64), count),
+        last.stretch or Stretch(0),
+        last.end,
+        last.source.reader.head(),
+        last.source.complete,
+        last.source.reader.odd_times,
     )
 
 

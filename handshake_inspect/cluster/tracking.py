@@ -8,7 +8,7 @@ import numpy as np
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.ranks import LooseReader, RankedReader
-from handshake_inspect.cluster.parts import Part, read
+from handshake_inspect.cluster.parts import Ended, Part, ended, read
 from handshake_inspect.cluster.records import Records, follow
 from handshake_inspect.cluster.scanning import Loose, checks_of
 from handshake_inspect.cluster.sharing import Shared
@@ -30,6 +30,7 @@ Ranks = int | Keys  # numbers before a part, or the numbers of all its frames
 class Tracked:
     """What came of a part."""
 
+    files: list[Ended]
     pumped: Pumped
     segments: list[Records]  # those that moved, by whom they are followed
     datagrams: Records
@@ -89,7 +90,14 @@ def track(
     sensor = read(part, pump, after, through)
     if sensor.reader.frames - after.frames != count:
         raise CaptureError(f"{part.files[-1]}: has changed while it was read; run again when nobody writes it")
-    return Tracked(pumped(pump), moves.segments(), Records.of(moves.datagrams), kept.messages, moves.is_mixed)
+    return Tracked(
+        [ended(file) for file in sensor.files],
+        pumped(pump),
+        moves.segments(),
+        Records.of(moves.datagrams),
+        kept.messages,
+        moves.is_mixed,
+    )
 
 
 def _pump(options: Options) -> Pump:

@@ -11,17 +11,16 @@ from support import captures, frames, quic
 from support.captures import block, interface, packet, pcap, section, simple_packet, statistics
 from support.dns import CLIENT as DNS_CLIENT
 from support.dns import Talk
+from support.parts import APART, HEADER, SENSORS, check, cut, dealt, each_apart, named, syns
 from support.samples import DIRECTORY, SAMPLES
-from support.wire import MS, SECOND, START, Wire, written
+from support.wire import MS, SECOND, START, Wire
 
-from handshake_inspect import engine
 from handshake_inspect.cluster import analysis, sharing, tracking
 from handshake_inspect.cluster.analysis import Here, analyze
+from handshake_inspect.cluster.parts import Sizes
 from handshake_inspect.cluster.scanning import PATH
 from handshake_inspect.errors import CaptureError
 
-HEADER = 24
-SENSORS = "abc"
 CLIENT, SERVER = ("192.0.2.1", 40000), ("198.51.100.2", 80)
 
 
@@ -29,51 +28,6 @@ class Ways(Here):
     """As if several workers followed what moves."""
 
     ways = 3
-
-
-def check(paths, runner=None, least_part=0, **options):
-    """The same report, in parts and in one pass."""
-    given_options = engine.Options(**options)
-    expected = written(engine.analyze(paths, options=given_options))
-    assert written(analyze(paths, runner or Here(), options=given_options, least_part=least_part)) == expected
-    return expected
-
-
-def named(directory, number, sensor="a"):
-    return directory / f"{sensor * (1 + SENSORS.index(sensor))}_{number:05d}_20260101000000.pcap"
-
-
-def cut(octets, places, directory, sensor="a"):
-    """Files of one sensor, each with the header of the whole."""
-    ends = captures.records(octets)
-    bounds = [0, *sorted({place % len(ends) for place in places}), len(ends) - 1]
-    paths = []
-    for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
-        path = named(directory, number, sensor)
-        path.write_bytes(octets[:HEADER] + octets[ends[start] : ends[stop]])
-        paths.append(path)
-    return paths
-
-
-def dealt(octets, sensors, random):
-    """The records of a capture, dealt to several sensors in runs."""
-    ends = captures.records(octets)
-    parts = [bytearray(octets[:HEADER]) for _ in range(sensors)]
-    mine = 0
-    for start, stop in itertools.pairwise(ends):
-        if random.random() < 0.3:
-            mine = random.randrange(sensors)
-        parts[mine] += octets[start:stop]
-    return [bytes(part) for part in parts if len(part) > HEADER]
-
-
-def each_apart(taken, directory):
-    """A file for each frame."""
-    paths = []
-    for number, frame in enumerate(sorted(taken, key=lambda each: each[0])):
-        paths.append(named(directory, number))
-        paths[-1].write_bytes(pcap([frame], nano=True))
-    return paths
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
@@ -89,10 +43,10 @@ def test_every_sample_in_three_parts(name, tmp_path):
     sensors=st.integers(1, 3),
     seed=st.integers(0, 1 << 16),
     places=st.lists(st.integers(0, 1 << 20), max_size=8),
-    least_part=st.sampled_from([0, 0, 4000]),
+    sizes=st.sampled_from([APART, APART, Sizes(4000), Sizes(0, 700)]),
     runner=st.sampled_from([Here(), Ways()]),
 )
-def test_parts_of_several_sensors(tmp_path_factory, name, sensors, seed, places, least_part, runner):
+def test_parts_of_several_sensors(tmp_path_factory, name, sensors, seed, places, sizes, runner):
     octets = (DIRECTORY / f"{name}.pcap").read_bytes()
     directory, random = tmp_path_factory.mktemp("parts"), Random(seed)
     paths = [
@@ -101,7 +55,7 @@ def test_parts_of_several_sensors(tmp_path_factory, name, sensors, seed, places,
         for path in cut(part, places, directory, sensor)
     ]
     random.shuffle(paths)
-    check(paths, runner, least_part)
+    check(paths, runner, sizes)
 
 
 def test_a_single_file_is_a_part(tmp_path):
@@ -225,14 +179,6 @@ def test_lookups_in_several_parts(tmp_path, monkeypatch):
 # -- what containers hold besides frames -------------------------------------------------------------------------------
 
 
-def syns(count, start=START):
-    """SYNs of one client, a millisecond apart."""
-    return [
-        (start + n * MS, frames.segment(("192.0.2.1", 4000 + n), ("198.51.100.2", 80), frames.SYN, seq=n + 1))
-        for n in range(count)
-    ]
-
-
 def test_records_that_only_use_up_a_number(tmp_path):
     """Before, between and behind frames, and in a file of their own."""
     journal, taken = block(9, b"x" * 4), syns(6)
@@ -312,4 +258,4 @@ def test_a_file_that_grows_meanwhile(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tracking, "track", grown)
     with pytest.raises(CaptureError, match="changed while it was read"):
-        analyze(paths, Here(), least_part=0)
+        analyze(paths, Here(), sizes=APART)

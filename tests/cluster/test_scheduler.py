@@ -11,10 +11,12 @@ from support.wire import written
 import handshake_inspect
 from handshake_inspect import cluster
 from handshake_inspect.cluster import analysis, scheduler
+from handshake_inspect.cluster.parts import Sizes
 from handshake_inspect.errors import CaptureError, ClusterError, UsageError
 
 distributed = pytest.importorskip("distributed")
 PARTS = 4
+APART = Sizes(least=0)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def ring(tmp_path):
 
 
 def test_the_report_of_two_workers_is_that_of_one_process(workers, ring, monkeypatch):
-    monkeypatch.setitem(analysis.analyze.__kwdefaults__, "least_part", 0)
+    monkeypatch.setitem(analysis.analyze.__kwdefaults__, "sizes", APART)
     seen = []
     report = cluster.analyze(ring, workers, progress=lambda *each: seen.append(each))
     assert written(report) == written(handshake_inspect.analyze(*ring))
@@ -84,7 +86,7 @@ def test_a_worker_that_is_lost_costs_its_parts_only(workers, ring):
     runner = Killing(workers)
     workers.cluster.scheduler.add_plugin(Log(), name="log")
     try:
-        report = analysis.analyze(ring, runner, least_part=0)
+        report = analysis.analyze(ring, runner, sizes=APART)
     finally:
         workers.cluster.scheduler.remove_plugin("log")
     assert written(report) == written(handshake_inspect.analyze(*ring))
@@ -101,7 +103,7 @@ def test_the_dashboard_shows_the_stages(workers, ring):
 
     workers.cluster.scheduler.add_plugin(Log(), name="log")
     try:
-        analysis.analyze(ring, scheduler.Workers(workers), least_part=0)
+        analysis.analyze(ring, scheduler.Workers(workers), sizes=APART)
     finally:
         workers.cluster.scheduler.remove_plugin("log")
     assert {"hsi-decode", "hsi-split", "hsi-track", "hsi-follow"} <= stages

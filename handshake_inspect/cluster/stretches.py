@@ -1,0 +1,112 @@
+"""Stretches of large files: whether each begins where the one before it ended, and what their file says as a whole.
+
+A stretch is read from a guess on.  What comes of it counts only if the stretch before it ended exactly there, knowing
+the same of the file; else it is read again from the right place.  So no report rests on a guess.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import NamedTuple
+
+from handshake_inspect.capture.pcapng import PcapngReader
+from handshake_inspect.capture.stretch import Stretch
+from handshake_inspect.cluster.numbering import EARLIEST, Outline
+from handshake_inspect.cluster.parts import Ended, Part
+
+
+class Corrected(NamedTuple):
+    """Parts that are to be read again, by their place, and places of those that nothing is read of."""
+
+    again: dict[int, Part]
+    behind_damage: list[int]
+
+
+def corrected(parts: Sequence[Part], outlines: Sequence[Outline]) -> Corrected:
+    """What is wrong with stretches: of each file, with the first wrong one, and those behind it with another head."""
+    made = Corrected({}, [])
+    for each in _by_file(parts):
+        _correct(each, parts, outlines, made)
+    return made
+
+
+def _by_file(parts: Sequence[Part]) -> Iterator[list[int]]:
+    """The places of the stretches of each file that has several."""
+    for _, group in groupby(range(len(parts)), key=lambda at: parts[at].places):
+        places = list(group)
+        if len(places) > 1:
+            yield places
+
+
+def _correct(places: Sequence[int], parts: Sequence[Part], outlines: Sequence[Outline], made: Corrected) -> None:
+    last_ns = 0
+    for number, at in enumerate(places[1:], 1):
+        before = outlines[places[number - 1]]
+        if not before.is_whole:
+            made.behind_damage.extend(places[number:])
+            return
+        last_ns = last_ns if before.last_ns is None else before.last_ns
+        right = Stretch(before.ended, _stop(parts[at]), before.head, ts_ns=last_ns)
+        if _is_wrong(outlines[at], right):
+            made.again[at] = replace(parts[at], stretch=right)
+            for later in places[number + 1 :]:
+                if outlines[later].begun.head != right.head:
+                    made.again[later] = replace(parts[later], stretch=outlines[later].begun._replace(head=right.head))
+            return
+
+
+def _is_wrong(outline: Outline, right: Stretch) -> bool:
+    begun = outline.begun
+    if (begun.begin, begun.head) != (right.begin, right.head):
+        return True
+    # A first frame without a time has that of the frame before it, by which it is numbered among those of others.
+    return outline.first != EARLIEST and outline.first[0] == begun.ts_ns != right.ts_ns
+
+
+def _stop(part: Part) -> int | None:
+    return None if part.stretch is None else part.stretch.stop
+
+
+def settled(parts: Sequence[Part], outlines: Sequence[Outline]) -> list[Part]:
+    """The same parts for the second pass, which knows where each begins and what came before it."""
+    made = list(parts)
+    for places in _by_file(parts):
+        frames = odd_times = last_ns = 0
+        for at in places:
+            outline = outlines[at]
+            stretch = outline.begun._replace(stop=_stop(parts[at]), frames=frames, odd_times=odd_times, ts_ns=last_ns)
+            made[at] = replace(parts[at], stretch=stretch)
+            frames, odd_times = frames + outline.numbers, odd_times + outline.odd_times
+            last_ns = last_ns if outline.last_ns is None else outline.last_ns
+    return made
+
+
+def whole(stretches: Sequence[Ended]) -> Ended:
+    """What a file says of itself, of what its stretches say."""
+    if len(stretches) == 1:
+        return stretches[0]
+    made = replace(
+        stretches[0],
+        link_types=list(dict.fromkeys(kind for each in stretches for kind in each.link_types)),
+        problems=[problem for each in stretches for problem in each.problems],
+        complete=all(each.complete for each in stretches),
+    )
+    if made.format == "pcapng":
+        reader = _replayed(stretches)
+        made.link_types, made.filters = reader.link_types, reader.filters or [None]
+        made.dropped, made.seen_until_ns = reader.dropped(), reader.seen_until()
+    return made
+
+
+def _replayed(stretches: Sequence[Ended]) -> PcapngReader:
+    """A reader that knows what all of them came across."""
+    reader = PcapngReader()
+    events = 0
+    for each in stretches:
+        for said in each.said:
+            reader.replay(said._replace(events=events + said.events))
+        events += each.events
+    reader.frames, reader.events = stretches[-1].frames, events
+    counted = [each.lost for each in stretches if each.lost >= 0]
+    reader.lost = sum(counted) if counted else -1
+    return reader
