@@ -16,9 +16,10 @@ cdef int64_t COPY_OF_SYN_US
 cdef int64_t COPY_US
 cdef int64_t TWIN_OF_SYN_US
 cdef int64_t TWIN_US
+cdef int64_t FAR_US
 cdef uint64_t COPIED
 
-@cython.locals(now=uint32_t, at=uint32_t, age=int64_t)
+@cython.locals(now=uint32_t, at=uint32_t, age=int64_t, apart_us=int64_t)
 cdef bint is_copy(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
     int side, uint32_t print_of
@@ -35,6 +36,18 @@ cdef bint is_repair(
 cdef bint note_twin(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef bint is_twin(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
+) noexcept nogil
+@cython.locals(now=uint32_t, at=uint32_t, apart_us=int64_t)
+cdef void note_distance(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side,
+    uint32_t print_of
+) noexcept nogil
+cdef int64_t distance_us(Table table, rows.Connection *connection, int side) noexcept nogil
+@cython.locals(spread_us=int64_t)
+cdef bint is_as_late(int64_t age_us, int64_t apart_us) noexcept nogil
+cdef bint is_of_second_point(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side, int64_t apart_us
 ) noexcept nogil
 cdef bint holds(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side

@@ -5,6 +5,10 @@
 * *Behind routers*: two capture points, or both sides of a router.  The copy has another TTL or hop limit, and for one
   sender always the same.  A first copy is found by its fingerprint, up to an RTT later, and shows that TTL
   (`Endpoint.twin_ttl`); from then on what has it and says nothing new is a copy, however many segments came between.
+* *At a distance*: two capture points without a router between them, and packets without marks.  No stack sends a SYN
+  or SYN-ACK again so soon, so the copy of one shows how long a packet of its sender takes from point to point
+  (`Order.copied_us`), and that both hold all of them.  From then on an equal segment that comes as late is a copy, and
+  so is one that says nothing new while the newest bytes of its sender may still be under way to the second point.
 * *In pieces*: `-i any`, or a capture above and below a card or a tunnel, has a large packet beside those that it was
   cut to or joined from (TSO, GSO, GRO, LRO), in either order.  All their bytes are in the capture, they bear no newer
   timestamp, and their sender had no reason to send again (`resending.has_reason`).
@@ -38,6 +42,7 @@ COPY_US = 2_000
 # With another TTL: sooner than a first timeout, or than a RTO of Linux where the RTT is not known.
 TWIN_OF_SYN_US = 900_000
 TWIN_US = 200_000
+FAR_US = 500  # a second capture point is further away than what doubles packets within a host or a switch
 COPIED = 8  # one of so many segments was a copy, at least, where all are copied
 
 
@@ -46,11 +51,14 @@ def is_copy(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, s
     if not sender.traits & TRAIT_SEEN:
         return False
     now = (segment.ts_ns // 1000) & MASK32
+    apart_us = distance_us(table, connection, side)
     for at in range(4):
         if sender.recent[at] == print_of:
             age = seqspace.seq_diff(now, sender.recent_us[at])
             if age < 0:
                 age = -age
+            if apart_us and is_as_late(age, apart_us):
+                return True
             if age <= limit_us(connection, sender, segment):
                 if is_another_answer(connection, sender, peer, segment, sender.recent_us[at]):
                     return False
@@ -58,6 +66,8 @@ def is_copy(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, s
     if segment.flags & (SYN | RST):
         return False
     if segment.ttl == sender.twin_ttl and is_twin(table, connection, sender, segment, side):
+        return True
+    if apart_us and is_of_second_point(table, connection, sender, peer, segment, side, apart_us):
         return True
     return seqspace.seq_lt(segment.seq, sender.snd_nxt) and is_repacked(table, connection, sender, peer, segment, side)
 
@@ -107,6 +117,45 @@ def is_twin(table: Any, connection: Any, sender: Any, segment: Any, side: int) -
         and (not segment.flags & ACK or (sender.traits & TRAIT_ACKS and seqspace.seq_le(segment.ack, sender.last_ack)))
         and holds(table, connection, sender, segment, side)
     )
+
+
+def note_distance(table: Any, connection: Any, sender: Any, segment: Any, side: int, print_of: int) -> None:
+    """Keep how late the copy of a SYN or SYN-ACK comes, if that is the way between two capture points."""
+    if not segment.flags & SYN:
+        return
+    now = (segment.ts_ns // 1000) & MASK32
+    apart_us = COPY_OF_SYN_US
+    for at in range(4):
+        if sender.recent[at] == print_of:
+            apart_us = min(apart_us, seqspace.seq_diff(now, sender.recent_us[at]))
+    if FAR_US <= apart_us < COPY_OF_SYN_US and table.new_order(connection):
+        table.order_of(connection).copied_us[side] = apart_us
+
+
+def distance_us(table: Any, connection: Any, side: int) -> int:
+    """How late copies of what this side sends come, where that is known; else 0."""
+    return table.order_of(connection).copied_us[side] if table.has_order(connection) else 0
+
+
+def is_as_late(age_us: int, apart_us: int) -> bool:
+    """Whether copies come so late; no two packets take equally long."""
+    spread_us = FAR_US + (apart_us >> 2)
+    return -spread_us <= age_us - apart_us <= spread_us
+
+
+def is_of_second_point(
+    table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, apart_us: int
+) -> bool:
+    """Whether a segment with nothing new is a copy whose original is too many segments back to be found."""
+    if not segment.flags & ACK or not sender.traits & TRAIT_ACKS or seqspace.seq_gt(segment.ack, sender.last_ack):
+        return False
+    if segment.payload_len == 0 and not segment.flags & FIN:
+        return seqspace.seq_lt(segment.ack, sender.last_ack)
+    if not holds(table, connection, sender, segment, side) or is_newer(sender, segment):
+        return False
+    if endpoint.is_probe(sender, peer, segment) or resending.is_quiet(sender, segment, apart_us + (apart_us >> 2)):
+        return False
+    return segment.seq != peer.last_ack or not resending.was_asked(table, connection, peer, segment, side)
 
 
 def holds(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> bool:

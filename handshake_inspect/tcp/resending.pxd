@@ -21,10 +21,12 @@ cdef bint has_reason(
 cdef bint was_asked(
     Table table, rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
-@cython.locals(now=uint32_t, back=uint32_t, at=uint32_t, quiet=int64_t, least=int64_t)
+@cython.locals(least=int64_t)
 cdef bint is_timer_over(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
 ) noexcept nogil
+@cython.locals(now=uint32_t, back=uint32_t, at=uint32_t)
+cdef bint is_quiet(rows.Endpoint *sender, segment.Segment *segment, int64_t least_us) noexcept nogil
 @cython.locals(since_ns=int64_t)
 cdef bint is_part_of_repair(
     rows.Order *order, segment.Segment *segment, int side, uint32_t end

@@ -54,20 +54,24 @@ def is_timer_over(connection: Any, sender: Any, segment: Any) -> bool:
 
     Where these bear the newest timestamp and the segment bears it too, it left with them.
     """
+    least = min(max(rtt.total_ns(connection), SHORTEST_TIMER_NS), QUIET_NS) // 1000
+    if (
+        sender.recent[(sender.recent_at - 1) & 3] & 1
+        and segment.options & OPT_TIMESTAMPS
+        and sender.traits & TRAIT_TSVAL_VARIES
+        and segment.tsval == sender.tsval
+    ):
+        least = SHORTEST_RTO_US
+    return is_quiet(sender, segment, least)
+
+
+def is_quiet(sender: Any, segment: Any, least_us: int) -> bool:
+    """Whether the sender's newest bytes left so long ago, or before its last four segments."""
     now = (segment.ts_ns // 1000) & MASK32
     for back in range(1, 5):
         at = (sender.recent_at - back) & 3
         if sender.recent[at] & 1:
-            quiet = seqspace.seq_diff(now, sender.recent_us[at])
-            least = min(max(rtt.total_ns(connection), SHORTEST_TIMER_NS), QUIET_NS) // 1000
-            if (
-                back == 1
-                and segment.options & OPT_TIMESTAMPS
-                and sender.traits & TRAIT_TSVAL_VARIES
-                and segment.tsval == sender.tsval
-            ):
-                least = SHORTEST_RTO_US
-            return quiet >= least
+            return seqspace.seq_diff(now, sender.recent_us[at]) >= least_us
     return True
 
 

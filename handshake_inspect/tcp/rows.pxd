@@ -224,6 +224,7 @@ cdef struct Order:
     uint32_t doubt_ack[2]
     uint32_t again_start[2]
     uint32_t again_end[2]
+    uint32_t copied_us[2]
     uint32_t recover[2]
     uint16_t ip_id[8]
     uint8_t kind[8]

@@ -320,6 +320,7 @@ class Order(ctypes.Structure):
         ("doubt_ack", ctypes.c_uint32 * 2),
         ("again_start", ctypes.c_uint32 * 2),  # the bytes that were last sent again
         ("again_end", ctypes.c_uint32 * 2),
+        ("copied_us", ctypes.c_uint32 * 2),  # how late a second capture point has what an end sends (`copies.py`)
         ("recover", ctypes.c_uint32 * 2),  # snd_nxt at that time: repairs go on until it is acknowledged
         ("ip_id", ctypes.c_uint16 * (2 * GAPS_KEPT)),  # as `tsval`
         ("kind", ctypes.c_uint8 * (2 * GAPS_KEPT)),  # GAP_*

@@ -307,6 +307,8 @@ class Tracker:
             sender.duplicates += 1
             if copies.note_twin(sender, segment):
                 connection.facts |= FACT_TTL_TWIN
+            else:
+                copies.note_distance(self.table, connection, sender, segment, side, print_of)
             return 0
         sender.bytes += segment.payload_len
         if not segment.flags & SYN:

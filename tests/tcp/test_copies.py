@@ -50,6 +50,42 @@ def test_two_capture_points_with_routers_between(skew, lost, delay, marks):
     assert (got["retransmissions"], got["duplicates"]) == (0, near["server_to_client"]["frames"])
 
 
+@pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {}], ids=str)
+@pytest.mark.parametrize("delay", [4 * MS, 25 * MS, 150 * MS])
+@pytest.mark.parametrize(("count", "lost"), [(3, ()), (30, ()), (30, (5,))])
+@pytest.mark.parametrize("skew", [0, 0.2])
+def test_two_capture_points_without_a_router_between(skew, count, lost, delay, marks):
+    """No TTL distinguishes them: the handshake shows how far apart they are."""
+
+    def make(at):
+        return Stream(delay=delay, at=at, count=count, gap=delay // 40, lost=lost, **marks).wire
+
+    said = at_both_ends(make, client_hops=0, server_hops=0, skew=int(skew * delay))
+    near, far = (make(at).connection() for at in ("client", "server"))
+    for way in ("client_to_server", "server_to_client"):
+        one, other = near[way], far[way]
+        assert said[way]["retransmissions"] == max(one["retransmissions"], other["retransmissions"])
+        assert said[way]["bytes"] == max(one["bytes"], other["bytes"])
+
+
+@pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, BARE], ids=str)
+def test_what_comes_later_than_a_copy_was_sent_again(marks):
+    """It was lost behind both points: each of the two holds it twice."""
+
+    def make(at):
+        wire = Wire(at=at, **marks).handshake().exchange()
+        seq = wire.client.snd_nxt
+        wire.client.data(700, lost="after")
+        wire.wait(300 * MS)
+        wire.client.data(700, seq=seq)
+        wire.server.ack()
+        return wire
+
+    said = at_both_ends(make, client_hops=0, server_hops=0)
+    assert said["client_to_server"]["retransmissions"] == 1
+    assert said["client_to_server"]["duplicates"] == 6
+
+
 def test_a_capture_that_begins_later_learns_it_as_well():
     def make(at):
         wire = Wire(at=at, **V6, timestamps=False)
