@@ -1,5 +1,7 @@
 """Initials opened with the keys of everybody: RFC 9001 appendix A.1, RFC 9369 appendix A.1, and packets sealed here."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -96,3 +98,63 @@ def test_a_packet_with_a_flipped_bit_is_left_out(data):
     packet[at // 8] ^= 1 << at % 8
     client, _ = opened((False, bytes(packet)))
     assert client.packets == 0
+
+
+def test_a_server_that_spoke_before_the_client_is_not_opened():
+    """Its keys are of a connection ID that only the client's first packet shows."""
+    theirs = quic.initial(quic.crypto(b"\x02..."), dcid=b"", keyed=DCID, from_server=True)
+    hello = quic.client_hello("lab.test")
+    client, server = opened((True, theirs), (False, quic.initial(quic.crypto(hello))), (True, theirs))
+    assert (client.crypto, server.crypto, server.packets) == (hello, b"\x02...", 1)
+
+
+def test_a_client_s_packet_that_does_not_open_names_the_keys_of_the_server():
+    spoilt = quic.initial(quic.crypto(quic.client_hello("lab.test")))[:-1] + b"\0"
+    theirs = quic.initial(quic.crypto(b"\x02..."), dcid=b"", keyed=DCID, from_server=True)
+    client, server = opened((False, spoilt), (True, theirs))
+    assert (client.packets, server.crypto) == (0, b"\x02...")
+
+
+def test_a_packet_too_short_to_be_sampled_is_left_out():
+    """RFC 9001 section 5.4.2: 4 bytes for the number, 16 of sample."""
+    header = quic.long_header(0) + quic.number(0)
+    for size in (1, 4, 19, 20):
+        client, _ = opened((False, header + quic.number(size, 2) + bytes(size)))
+        assert client.packets == 0
+
+
+@pytest.mark.parametrize("version", [V1, V2])
+def test_nothing_is_read_behind_what_takes_the_rest_of_a_datagram(version):
+    """A Retry and a Version Negotiation have no length (RFC 9000 section 17.2), and no connection ID is so long."""
+    packet = quic.initial(version=version)
+    sized = bytes([0x40, 16])  # what would be the length of another packet
+    assert len(list(initial.initials(quic.early(version=version) + packet))) == 1
+    for first in (
+        quic.retry(version=version, token=sized),
+        quic.long_header(1, version=0) + sized + bytes(16),
+        quic.long_header(1, version=version, dcid=bytes(21)) + sized + bytes(16),
+    ):
+        assert list(initial.initials(first + packet)) == []
+    longest = quic.long_header(1, version=version, dcid=bytes(20)) + sized + bytes(16)
+    assert len(list(initial.initials(longest + packet))) == 1
+
+
+@pytest.mark.parametrize(("length", "kept"), [(initial.LONGEST_CRYPTO, True), (initial.LONGEST_CRYPTO + 1, False)])
+def test_a_hello_has_an_end(length, kept):
+    cuts = [0, 8000, length - 1, length]
+    pieces = (quic.crypto(bytes(end - begin), begin) for begin, end in pairwise(cuts))
+    client, _ = opened(*((False, quic.initial(piece, pn=pn)) for pn, piece in enumerate(pieces)))
+    assert len(client.crypto) == (length if kept else length - 1)
+
+
+def test_pieces_are_counted():
+    pieces = b"".join(quic.crypto(b"x", offset) for offset in range(initial.MOST_PIECES + 1))
+    client, _ = opened((False, quic.initial(pieces)))
+    assert len(client.crypto) == initial.MOST_PIECES
+
+
+def test_the_longer_of_two_pieces_at_one_place_counts():
+    first, second = quic.crypto(b"abc"), quic.crypto(b"abcdef")
+    for pieces in (first + second, second + first, second + quic.crypto(b"bc", 1)):
+        client, _ = opened((False, quic.initial(pieces)))
+        assert client.crypto == b"abcdef"

@@ -19,7 +19,15 @@ from support.tls import (
     server,
 )
 
-from handshake_inspect.tcp.setup.facts import EXTRA_NAGLE, EXTRA_WINDOW, SETUP_ALERT, UPGRADES
+from handshake_inspect.tcp.setup.facts import (
+    EXTRA_LOSS,
+    EXTRA_NAGLE,
+    EXTRA_WINDOW,
+    SETUP_ALERT,
+    SPAN_RESPONSE,
+    SPAN_TLS,
+    UPGRADES,
+)
 
 FLIGHT = hello_13() + record(700) + record(53)
 AES_256 = 0x1302
@@ -492,6 +500,54 @@ def test_what_answers_a_close_did_not_wait_for_an_acknowledgment(closes):
     taken = [*talk.frames(), *([(talk.frames()[-1][0] - 10_000, frame)] if closes else [])]
     read = Read(pcap(sorted(taken), nano=True))
     assert [reason for reason, *_ in read.waits] == ([] if closes else [EXTRA_NAGLE])
+
+
+def test_every_wait_is_kept_in_its_order():
+    """A loss of the client, one of the server, and the client's pause for an acknowledgment that came late."""
+    talk = Talk([(0, client_hello())])
+    again(talk, 300)
+    talk.say(1, FLIGHT)
+    again(talk, 250)
+    talk.say(0, record(53, 22))
+    acked = talk.free[1] + 40
+    talk.acknowledge(1, at=acked)
+    talk.say(0, record(80), at=acked + talk.way)
+    found = [(reason, side) for reason, _, side, _ in Read(talk.capture()).waits]
+    assert found == [(EXTRA_LOSS, 0), (EXTRA_LOSS, 1), (EXTRA_NAGLE, 0)]
+
+
+def again(talk, after):
+    """Send the last segment again."""
+    at, *rest = talk.sent[-1]
+    talk.sent.append((at + after, *rest))
+    side = rest[0]
+    talk.free[side ^ 1] = max(talk.free[side ^ 1], at + after + talk.way)
+
+
+def test_a_loss_costs_until_the_last_copy():
+    talk = Talk([(0, client_hello())])
+    at, *rest = talk.sent[0]
+    talk.sent += [(at + 300, *rest), (at + 900, *rest)]
+    talk.free[1] += 900
+    talk.say(1, FLIGHT)
+    ((reason, cost, side, _),) = Read(talk.capture()).waits
+    assert (reason, cost, side) == (EXTRA_LOSS, 900, 0)
+
+
+def test_losses_of_different_spans_are_two_waits():
+    """Of the ClientHello, inside the handshake of TLS, and of the request, before the response."""
+    talk = Talk([(0, client_hello())])
+    again(talk, 300)
+    talk.say(1, FLIGHT)
+    talk.say(0, record(53) + record(80))
+    again(talk, 250)
+    talk.say(1, record(5000))
+    read = Read(talk.capture())
+    spans, number = [], read.extras
+    while number:
+        spans.append(read.setups.extra_rows[number - 1].span)
+        number = read.setups.extra_rows[number - 1].next
+    assert spans == [SPAN_TLS, SPAN_RESPONSE]
 
 
 def test_waits_are_looked_for_until_the_first_response():
