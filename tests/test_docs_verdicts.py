@@ -54,10 +54,12 @@ from handshake_inspect.verdicts.findings import (
     stray_flood,
     suspects,
     syn_cookies,
+    syn_flood,
     syn_retransmission,
     time_wait,
     tls_extra_round_trip,
     tls_no_resumption,
+    tls_old_version,
     tls_slow,
     used,
 )
@@ -176,6 +178,8 @@ THRESHOLDS = [
     ("syn-flood", f"{flood_signs.MANY_SOURCES} sources or more"),
     ("syn-flood", f"{carpet.CARPETED} hosts or more of a /{carpet.IPV4_BITS}"),
     ("syn-flood", f"asked {carpet.EACH} times"),
+    ("syn-flood", f"when {syn_flood.UNHARMED:.0%} of the legitimate clients"),
+    ("tls-old-version", f"chooses TLS 1.{tls_old_version.NEWEST_OLD - 0x301} or older"),
     (
         "accept-queue-overflow",
         f"repeated {dropped_acks.REPEATS} times or more, for {dropped_acks.REPEATED_NS // SECOND} s or",

@@ -3,7 +3,9 @@
 import ast
 import inspect
 import pkgutil
+import re
 from importlib import import_module
+from pathlib import Path
 from types import UnionType
 from typing import get_args, get_origin
 
@@ -39,6 +41,27 @@ def test_every_kind_is_found_by_its_name(module, kinds):
 
 def test_every_kind_is_declared_once():
     assert sorted(kind.id for _, kinds in DECLARED for kind in kinds) == list(KINDS)
+
+
+TESTS = Path(__file__).resolve().parents[2]
+OF_VERDICTS = "".join(file.read_text() for file in (TESTS / "verdicts").rglob("test_*.py"))
+OF_LISTS = {"LISTED", "NAMED", "PORTS"}  # how many a finding names: no rule
+OF_THE_DOCS = (TESTS / "test_docs_verdicts.py").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_test_is_about_it(kind):
+    assert f'"{kind}"' in OF_VERDICTS, f"no test in tests/verdicts names {kind}"
+
+
+@pytest.mark.parametrize(("module", "kinds"), DECLARED, ids=[module.__name__.split(".")[-1] for module, _ in DECLARED])
+def test_its_thresholds_are_held_to_the_docs(module, kinds):
+    name = module.__name__.split(".")[-1]
+    body = ast.parse(inspect.getsource(module)).body
+    names = {at.targets[0].id for at in body if isinstance(at, ast.Assign) and isinstance(at.targets[0], ast.Name)}
+    thresholds = {each for each in names - OF_LISTS if isinstance(getattr(module, each), int | float)}
+    held = set(re.findall(rf"\b{name}\.([A-Z_]+)", OF_THE_DOCS))
+    assert held & thresholds or not thresholds, f"tests/test_docs_verdicts.py holds none of {name}: {thresholds}"
 
 
 WITH_DETECTOR = [module for module in MODULES if hasattr(module, "detect")]
