@@ -40,7 +40,6 @@ from handshake_inspect.verdicts.findings import (
     lookup_failed,
     nagle_stall,
     no_scan,
-    path_mtu,
     port_scan,
     predictable_isn,
     quic_blocked,
@@ -61,6 +60,7 @@ from handshake_inspect.verdicts.findings import (
     tls_no_resumption,
     tls_old_version,
     tls_slow,
+    unpassed,
     used,
 )
 from handshake_inspect.verdicts.limits import Limits
@@ -156,9 +156,9 @@ THRESHOLDS = [
     ("stalled", f"or {silence.PROBES} keep-alives or more"),
     ("stalled", f"from {stalled.MANY} connections"),
     ("path-mtu", f"repeated {silence.REPEATS} times or more over {silence.REPEATED_NS // SECOND} s or longer (or"),
-    ("path-mtu", f"repeated {path_mtu.REPEATS} times or more over {path_mtu.REPEATED_NS // SECOND} s"),
+    ("path-mtu", f"repeated {unpassed.REPEATS} times or more over {unpassed.REPEATED_NS // SECOND} s"),
     ("path-mtu", f"{packet_sizes.LEAST[4]} bytes ({packet_sizes.LEAST[6]} for IPv6)"),
-    ("path-mtu", f"a pause of {path_mtu.IDLE_NS // SECOND} s"),
+    ("path-mtu", f"a pause of {unpassed.IDLE_NS // SECOND} s"),
     ("idle-timeout", f"at least {idle_timeout.LEAST} RSTs"),
     ("idle-timeout", f"pauses of {PAUSE_NS // SECOND} s or more that agree within {idle_timeout.AGREE:.0%}"),
     ("idle-timeout", f"at least {idle_timeout.SHARE:.0%}"),

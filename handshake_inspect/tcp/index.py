@@ -1,6 +1,7 @@
 """An open-addressing index of 64-bit words: 32 bits of a 4-tuple's hash, and 32 bits saying which row has it.
 
-It knows no rows: who looks for a 4-tuple compares what a slot names.
+It knows no rows: who looks for a 4-tuple compares what a slot names.  TCP and QUIC have one each, so that no key says
+which protocol it is of, and no connection of TCP is asked about a datagram.
 """
 
 from typing import Any

@@ -4,7 +4,7 @@ A router on the way cannot forward a packet of that length and must not cut it u
 filtered, lost or ignored: a black hole (RFC 2923 section 2.1).  Handshakes, small requests and keep-alives work; a TLS
 ClientHello with post-quantum keys, of 1,900 bytes, does not.
 
-All connections of two hosts are looked at together, one direction at a time:
+All connections of two hosts are looked at together, one direction at a time (numbers and columns: `unpassed.py`):
 
 - *does not pass*: the first unacknowledged segment was repeated `REPEATS` times or more, for `REPEATED_NS` or longer,
   to a receiver with room for it, or repeated as often and then taken as soon as shorter pieces were sent.  Its packet
@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYNACK, TRAIT_ACKS, TRAIT_SEEN
 from handshake_inspect.verdicts import packet_sizes, silence
 from handshake_inspect.verdicts.arrays import Bools, Rows
 from handshake_inspect.verdicts.attempts import Attempts
@@ -38,38 +37,23 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue
 from handshake_inspect.verdicts.findings.base import CITED, endpoint, largest, write
 from handshake_inspect.verdicts.findings.keys import distinct, is_member
+from handshake_inspect.verdicts.findings.unpassed import (
+    Failed,
+    directions,
+    failures,
+    goes_on,
+    goes_on_elsewhere,
+    is_alive,
+    is_long,
+    newly_passed,
+    passed_before,
+    passed_on,
+    too_big_of,
+)
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.once import once
-from handshake_inspect.verdicts.sets import host_key
-from handshake_inspect.wire.const import MASK32
 from handshake_inspect.wire.text import plural
-
-REPEATS = 3
-REPEATED_NS = 1_000_000_000
-IDLE_NS = 30_000_000_000
-
-Numbers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """Segments that did not pass, of all pairs: connections, sides, rows of `Aftermath`."""
-
-    rows: ConnectionRows
-    sides: Rows
-    places: Rows
-    lengths: Numbers  # of the shortest copy, as a packet may have it
-    recovered: Bools  # shorter pieces passed
-
-    def chosen(self, some: Any) -> "Failed":
-        """Some of them."""
-        return Failed(self.rows[some], self.sides[some], self.places[some], self.lengths[some], self.recovered[some])
-
-    def of(self, trace: Attempts, name: str) -> NDArray[Any]:
-        """A column of `Aftermath`, of the sender."""
-        column: NDArray[Any] = trace.aftermaths[name][self.places, self.sides]
-        return column
 
 
 @dataclass(frozen=True)
@@ -106,53 +90,6 @@ def holes(case: Case) -> list[Hole]:
 def hit(case: Case) -> Bools:
     """Connections whose segments did not pass because they are too long."""
     return case.attempts.connection_mask(*(each.failed.rows for each in holes(case)))
-
-
-def failures(trace: Attempts) -> Failed:
-    """Segments that were repeated again and again."""
-    owner = silence.owners(trace)
-    parts = [failures_of(trace, owner, side) for side in (0, 1)]
-    rows, *others = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return Failed(ConnectionRows(rows), *others)
-
-
-def is_long(trace: Attempts, failed: Failed) -> Bools:
-    """Whether their packets are so long that a path may refuse them."""
-    version = trace.connections["ip_version"][failed.rows]
-    headers = np.where(version == 4, packet_sizes.HEADERS[4], packet_sizes.HEADERS[6])
-    least = np.where(version == 4, packet_sizes.LEAST[4], packet_sizes.LEAST[6])
-    packet = failed.lengths + headers + packet_sizes.timestamped(trace, failed.rows)
-    long: Bools = packet > least
-    return long
-
-
-def failures_of(trace: Attempts, owner: ConnectionRows, side: int) -> tuple[ConnectionRows, Rows, Rows, Numbers, Bools]:
-    """The columns of `Failed` for one side."""
-    a = trace.aftermaths
-    often = (a["repeats"][:, side] >= REPEATS) & (a["repeated_ns"][:, side] - a["first_ns"][:, side] >= REPEATED_NS)
-    shrunk = a["shrunk_from"][:, side] > 0
-    places = np.flatnonzero((often | shrunk) & (owner >= 0))
-    rows = owner[places]
-    waiting = silence.is_waiting(trace, rows, places, side) & often[places]
-    taken = shrunk[places] & (trace.endpoints["last_ack"][2 * rows + (side ^ 1)] != a["seq"][places, side])
-    kept = np.flatnonzero(waiting | taken)
-    places, rows, recovered = places[kept], rows[kept], ~waiting[kept]
-    lengths = np.where(recovered, a["shrunk_from"][places, side], a["length"][places, side])
-    sides = np.full(len(rows), side, dtype=np.intp)
-    return rows, sides, places, packet_sizes.cut(trace, rows, side, lengths), recovered
-
-
-def host_keys(trace: Attempts, rows: ConnectionRows, side: int) -> NDArray[np.uint64]:
-    """The hosts at `side` of these connections."""
-    rows_ = trace.connections[rows]
-    return host_key(rows_[f"hi{side}"], rows_[f"lo{side}"])
-
-
-def directions(trace: Attempts, rows: ConnectionRows, sides: Rows) -> NDArray[np.uint64]:
-    """A name of sender and receiver, in this order."""
-    one, other = host_keys(trace, rows, 0), host_keys(trace, rows, 1)
-    sender, receiver = np.where(sides == 0, one, other), np.where(sides == 0, other, one)
-    return sender * np.uint64(0x9E3779B97F4A7C15) ^ receiver
 
 
 @dataclass(frozen=True)
@@ -210,82 +147,6 @@ def hole(trace: Attempts, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]
     short = [value for value in (*passed[late].tolist(), *before.tolist()) if value < least]
     changed = len(np.unique(failed.rows[before >= failed.lengths]))
     return Hole(failed, max(short, default=0), too_big, mtu, changed)
-
-
-def passed_before(trace: Attempts, failed: Failed) -> Numbers:
-    """The longest payload that passed on these connections before the one that did not, as a packet may have it."""
-    lengths = failed.of(trace, "passed").astype(np.int64)
-    for side in (0, 1):
-        mine = np.flatnonzero(failed.sides == side)
-        lengths[mine] = packet_sizes.cut(trace, failed.rows[mine], side, lengths[mine])
-    return lengths
-
-
-def newly_passed(trace: Attempts, failed: Failed, before: Numbers, begun_ns: int) -> int:
-    """As `passed_before`, of connections that began after the first segment failed.
-
-    One that is older may have passed it through another path.
-    """
-    newer = trace.connections["first_ns"][failed.rows] >= begun_ns
-    return int(before[newer].max(initial=0))
-
-
-def passed_on(trace: Attempts, rows: ConnectionRows, sides: Rows) -> Numbers:
-    """The longest payload that was acknowledged on connections without trouble, at most."""
-    e = trace.endpoints
-    sender, receiver = 2 * rows + sides, 2 * rows + (sides ^ 1)
-    lengths = e["largest"][sender].astype(np.int64)
-    for side in (0, 1):
-        mine = np.flatnonzero(sides == side)
-        lengths[mine] = packet_sizes.cut(trace, rows[mine], side, lengths[mine])
-    known = e["traits"][receiver] & TRAIT_ACKS != 0
-    taken = (e["last_ack"][receiver].astype(np.int64) - e["iss"][sender] - 1) & MASK32
-    whole = e["last_ack"][receiver] == e["snd_nxt"][sender]
-    return np.where(known, np.where(whole, lengths, np.minimum(lengths, taken)), 0)
-
-
-def too_big_of(trace: Attempts, rows: ConnectionRows, sides: Rows) -> tuple[int, int]:
-    """How many ICMP errors say that packets in this direction are too big, and the least MTU that they name."""
-    kept = trace.connections["aftermath"][rows].astype(np.intp)
-    known = np.flatnonzero(kept)
-    a, places, mine = trace.aftermaths, kept[known] - 1, sides[known]
-    mtus = a["mtu"][places, mine]
-    return int(a["too_big"][places, mine].sum()), int(mtus[mtus > 0].min(initial=0xFFFF)) % 0xFFFF
-
-
-def is_alive(trace: Attempts, failed: Failed) -> Bools:
-    """Whether the receiver takes shorter segments of the same connection, or sends on."""
-    behind = failed.of(trace, "holed") == failed.of(trace, "seq")
-    alive: Bools = behind | (failed.of(trace, "heard") > 0) | failed.recovered
-    return alive
-
-
-def goes_on(trace: Attempts, failed: Failed) -> Bools:
-    """Whether the receiver lives, on this very connection, while the long segment is repeated, or an error says why.
-
-    Then other connections that are older say nothing: what they passed may have passed before the path changed.
-    """
-    long = (failed.of(trace, "repeats") >= silence.REPEATS) & (
-        failed.of(trace, "repeated_ns") - failed.of(trace, "first_ns") >= silence.REPEATED_NS
-    )
-    reported: Bools = is_alive(trace, failed) | (failed.of(trace, "too_big") > 0)
-    return reported & (long | failed.recovered)
-
-
-def goes_on_elsewhere(trace: Attempts, failed: Failed, before: Numbers, others: Rows) -> Bools:
-    """Whether another connection of the two hosts opens or goes on while the long segment is repeated.
-
-    It proves nothing for those that were idle, or had passed as much before: a firewall may have forgotten them.
-    """
-    c, facts = trace.connections, trace.facts
-    since, until = failed.of(trace, "first_ns") + REPEATED_NS, failed.of(trace, "repeated_ns")
-    opened = np.unique(np.concatenate([others, failed.rows]))
-    opened = opened[facts[opened] & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED]
-    alive = others[trace.both_ends[others] & TRAIT_SEEN != 0]
-    times = np.sort(np.concatenate([c["synack_ns"][opened], c["last_ns"][alive]]))
-    meanwhile = np.searchsorted(times, since) < np.searchsorted(times, until, side="right")
-    fresh: Bools = (failed.of(trace, "waited_ns") < IDLE_NS) & (before < failed.lengths)
-    return meanwhile & fresh
 
 
 def detect(case: Case) -> list[Finding]:
