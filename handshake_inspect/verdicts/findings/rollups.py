@@ -88,11 +88,10 @@ OTHER_ADVICE = "Follow one of the connections with `hsi explain`."
 
 @once
 def excluded(case: Case) -> Bools:
-    """Attempts that other findings account for, that are none of this capture, or of which a filter hides the rest."""
+    """Attempts that other findings account for, that are none of this capture, or whose answers it does not hold."""
     outcome = case.outcomes.outcome
     mask: Bools = (outcome == UNSOLICITED) | (outcome == MIDSTREAM)
-    if case.attempts.filtered:
-        mask |= ~case.outcomes.decided
+    mask |= ~case.outcomes.decided & (case.attempts.filtered | (outcome == TIMED_OUT))
     return mask | explained(case)
 
 

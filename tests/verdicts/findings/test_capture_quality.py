@@ -28,6 +28,20 @@ def test_one_direction(wire, only, other):
     assert f"Only what the {only} sent" in finding["title"]
 
 
+def test_the_silence_of_a_server_whose_answers_are_not_captured_is_no_finding():
+    served = crowd(10, lambda wire, _: wire.handshake().exchange().close())
+    asking = Wire(client=("192.0.2.9", 9))
+    asking.client.syn(lost="after")
+    asking.quiet(10 * SECOND)
+    taken = sorted((each for one in [*served, asking] for each in one.frames()), key=lambda each: each[0])
+    assert len(found(report_of(captures.pcap(taken, nano=True)), "timed-out")) == 1
+    half = [each for one in [*served, asking] for each in one.frames(only="client")] + asking.frames(only="other")
+    report = report_of(captures.pcap(sorted(half, key=lambda each: each[0]), nano=True))
+    assert report["summary"]["outcomes"]["timed-out"] == 1
+    assert found(report, "timed-out") == []
+    assert kinds(report)["one-sided"]["metrics"]["undecidable"] == 1
+
+
 def test_few_one_sided_connections_among_many_are_nothing():
     both = crowd(30, lambda wire, _: wire.handshake())
     half = Wire(client=("192.0.2.9", 9)).handshake().exchange()
