@@ -109,7 +109,7 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         connection.facts |= FACT_MIDSTREAM
         connection.first_flags = segment.flags & 0xFF
         connection.client = side if sender_is_client(segment) else side ^ 1
-    if closing.is_unsent(sender, segment):
+    if closing.is_unsent(sender, peer, segment):
         closing.forget_unsent(connection, sender, peer, segment)
     worth = acceptance.worth(connection, sender, peer, segment, side)
     if worth == VOID:
@@ -118,6 +118,8 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     endpoint.begin(sender, segment)
     if connection.facts & (FACT_RST | FACT_RST_IGNORED):
         resets.after_rst(connection, sender, peer, segment, side)
+    elif sender.state_before_rst:
+        resets.wait_on(connection, sender, segment, side)
     dead = connection.facts & FACT_RST
     if worth == ACCEPTED and closing.is_fin_refuted(sender, peer, segment):
         closing.refute_fin(connection, sender, peer)
@@ -168,8 +170,10 @@ def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segme
         endpoint.note_ack(sender, peer, segment)
         return True
     if worth != ACCEPTED and not connection.facts & FACT_ACKED:
+        note_dropped(connection, sender, segment)
         return True
     if not final_ack.on_ack(table, connection, sender, peer, segment, side):
+        note_dropped(connection, sender, segment)
         return False
     if sender.traits & TRAIT_ACKS and seqspace.seq_lt(segment.ack, sender.last_ack):
         note_dropped(connection, sender, segment)

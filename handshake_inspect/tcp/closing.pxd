@@ -5,8 +5,9 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, rows
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
-    CHECK_FIN_DOUBTED, CHECK_FIN_UNSEEN, FACT_ACKED, FACT_CLIENT_LATE, FACT_LAST_ACK_SEEN, FACT_MIDSTREAM,
-    FACT_SERVER_LATE, FACT_SERVER_PROVED, TRAIT_ACKS, TRAIT_FIN, TRAIT_FIN_ACKED, TRAIT_HOLE, TRAIT_SEEN,
+    CHECK_DROPPED, CHECK_FIN_DOUBTED, CHECK_FIN_UNSEEN, FACT_ACKED, FACT_CLIENT_LATE, FACT_LAST_ACK_SEEN,
+    FACT_MIDSTREAM, FACT_SERVER_LATE, FACT_SERVER_PROVED, TRAIT_ACKS, TRAIT_FIN, TRAIT_FIN_ACKED, TRAIT_HOLE,
+    TRAIT_SEEN,
 )
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, MASK64
 
@@ -41,7 +42,7 @@ cdef void skip_fin(
 ) noexcept nogil
 cdef void take_back(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
 @cython.locals(length=uint32_t)
-cdef bint is_unsent(rows.Endpoint *end, segment.Segment *segment) noexcept nogil
+cdef bint is_unsent(rows.Endpoint *end, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
 @cython.locals(untaken=bint)
 cdef void forget_unsent(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment

@@ -9,6 +9,7 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint
 from handshake_inspect.tcp.facts import (
+    CHECK_DROPPED,
     CHECK_FIN_DOUBTED,
     CHECK_FIN_UNSEEN,
     FACT_ACKED,
@@ -155,12 +156,12 @@ def take_back(connection: Any, sender: Any, peer: Any) -> None:
         connection.fin_frame = 0
 
 
-def is_unsent(end: Any, segment: Any) -> bool:
+def is_unsent(end: Any, peer: Any, segment: Any) -> bool:
     """Whether an end denies to have sent what was acknowledged though the capture does not hold it.
 
     It sends an ACK with the number before all that, as it answers an acknowledgment of what it never sent.  Where that
     may be a FIN, the ACK must repeat the last one: else both are only stored late.  Or it closes there, and nothing can
-    follow.
+    follow.  Or its data goes on there, and the other end had gone back to acknowledge no more than that.
     """
     if end.traits & TRAIT_HOLE or end.hole_start == end.hole_end or end.hole_end != end.snd_nxt:
         return False
@@ -169,7 +170,9 @@ def is_unsent(end: Any, segment: Any) -> bool:
     length = (end.hole_end - end.hole_start) & MASK32
     if segment.flags & FIN:
         return segment.payload_len + 1 < length
-    return segment.payload_len == 0 and end.traits & TRAIT_ACKS != 0 and (segment.ack == end.last_ack or length > 1)
+    if segment.payload_len:
+        return peer.checks & CHECK_DROPPED != 0 and peer.before_rst_nxt == segment.seq
+    return end.traits & TRAIT_ACKS != 0 and (segment.ack == end.last_ack or length > 1)
 
 
 def forget_unsent(connection: Any, sender: Any, peer: Any, segment: Any) -> None:

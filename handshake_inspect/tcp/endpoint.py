@@ -148,6 +148,7 @@ def forget_earlier(endpoint: Any) -> None:
     """What it sent before its SYN or SYN-ACK was nothing of this attempt."""
     endpoint.traits &= ~(TRAIT_ACKS | TRAIT_FIN | TRAIT_HOLE) & 0xFF
     endpoint.checks &= ~CHECK_FIN_DOUBTED & 0xFFFF
+    endpoint.hole_end = endpoint.hole_start
 
 
 def agree_on_options(server: Any, client: Any) -> None:
@@ -179,7 +180,8 @@ def note_ack(sender: Any, peer: Any, segment: Any) -> None:
         fill(peer, segment.ack)
         if seqspace.seq_gt(segment.ack, unseen) and not peer.traits & TRAIT_HOLE:
             # Acknowledged before it was stored, or never captured: should it come, it is no retransmission.
-            peer.hole_start = unseen
+            if peer.hole_start == peer.hole_end or peer.hole_end != unseen:
+                peer.hole_start = unseen
             peer.hole_end = segment.ack
         peer.snd_nxt = seqspace.seq_max(peer.snd_nxt, segment.ack)
 

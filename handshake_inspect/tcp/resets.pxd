@@ -18,6 +18,7 @@ cdef unsigned int GOT_SYN_ACK
 cdef unsigned int SENT_RST
 cdef unsigned int SENT_SYN_ACK
 cdef unsigned int SYN_ACK_WAS_LOST
+cdef unsigned int CLOSED
 cdef unsigned int SYN_SENT
 cdef unsigned int SYN_RECEIVED
 cdef unsigned int TIME_WAIT
@@ -27,7 +28,7 @@ cdef int64_t GRACE_NS
 cdef int64_t SLACK_NS
 cdef int64_t QUICK_NS
 
-@cython.locals(facts=uint64_t, asks=bint, bare=bint)
+@cython.locals(facts=uint64_t, again=bint, asks=bint, bare=bint)
 cdef void on_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
@@ -56,6 +57,7 @@ cdef void doubt(rows.Connection *connection, segment.Segment *segment) noexcept 
 cdef void end(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
+cdef void wait_on(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side) noexcept nogil
 @cython.locals(late=bint, news=bint, challenge=bint)
 cdef void after_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side

@@ -45,6 +45,7 @@ from handshake_inspect.tcp.transitions import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
 
+CLOSED = int(TcpState.CLOSED)
 SYN_SENT = int(TcpState.SYN_SENT)
 SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
 TIME_WAIT = int(TcpState.TIME_WAIT)
@@ -60,9 +61,11 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
     if connection.rst_count < MASK16:
         connection.rst_count += 1
     facts = connection.facts
-    if is_answer_to_bad_ack(connection, sender, segment):
+    # A host that had reset before has nothing, whatever its peer made of that.
+    again = side == connection.rst_side and facts & FACT_RST_IGNORED != 0 and not sender.checks & CHECK_WENT_ON
+    if not again and is_answer_to_bad_ack(connection, sender, segment):
         return
-    if side != connection.client and is_denial(connection, sender, peer, segment):
+    if not again and side != connection.client and is_denial(connection, sender, peer, segment):
         final_ack.withdraw(connection, peer, sender)
         return
     if facts & FACT_RST:
@@ -76,6 +79,9 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         peer.snd_nxt = segment.ack
     if facts & FACT_LAST_ACK_SEEN:
         if is_in_window(sender, peer, segment):
+            if peer.state == TIME_WAIT:
+                connection.rst_ns = segment.ts_ns
+                peer.state_before_rst = TIME_WAIT
             endpoint.apply(peer, GOT_RST)
             endpoint.apply(sender, SENT_RST)
         return
@@ -179,7 +185,7 @@ def is_challenge_at_last(connection: Any, client: Any, server: Any, segment: Any
 
 def withdraw_proof(connection: Any, client: Any, server: Any) -> None:
     """The attempt goes on: what met it was an older connection."""
-    connection.facts &= ~(FACT_UNSEEN_DATA | FACT_SERVER_PROVED) & MASK64
+    connection.facts &= ~(FACT_UNSEEN_DATA | FACT_SERVER_PROVED | FACT_SERVER_DATA) & MASK64
     connection.facts |= FACT_CHALLENGE_ACK | FACT_REBUFFED
     client.snd_nxt = (client.iss + 1 + connection.syn_payload) & MASK32
     client.contiguous = client.snd_nxt
@@ -210,8 +216,8 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
         return offset == 0  # its SYN-ACK acknowledges all that it has
     if target.state == TIME_WAIT:
         return offset >= 0 and seqspace.seq_le(segment.seq, sender.snd_nxt)  # Linux takes a RST at RCV.NXT only
-    if target.window == 0 and target.zero_windows and (segment.payload_len or segment.flags & SYN):
-        return False  # into no window goes nothing that takes room
+    if target.window == 0 and target.zero_windows and (offset > 0 or segment.payload_len or segment.flags & SYN):
+        return False  # into no window goes nothing but what is empty and at RCV.NXT
     if offset < 0:
         # A host that forgot the connection answers an old ACK with its number, from before its FIN.
         return (
@@ -280,6 +286,14 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
     )
     if late or challenge or (news and peer.traits & TRAIT_SEEN):
         revive(connection, sender, peer, side)
+
+
+def wait_on(connection: Any, sender: Any, segment: Any, side: int) -> None:
+    """An ACK out of TIME-WAIT after a RST: hosts that follow RFC 1337 ignore RSTs there, and any other would reset."""
+    if sender.state != CLOSED or sender.state_before_rst != TIME_WAIT or segment.payload_len:
+        return
+    if segment.seq == sender.snd_nxt and segment.ts_ns - connection.rst_ns > grace(connection, side, SLACK_NS):
+        endpoint.restore(sender)
 
 
 def goes_on(connection: Any, sender: Any, segment: Any) -> bool:

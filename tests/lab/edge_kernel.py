@@ -19,7 +19,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,8 +36,10 @@ TOTAL_RETRANS = 100  # offset of tcpi_total_retrans
 OURS = {4: "10.9.0.1", 6: "fd09::1"}
 THEIRS = {4: "10.9.0.2", 6: "fd09::2"}
 LISTENS = 8080
+WINDOW_SCALE = b"\x03\x03"  # kind and length
 MASK = 0xFFFFFFFF
 FAST_OPEN_EVERYWHERE = 0x607  # both ends, without cookies, for all listeners
+Options = tuple[tuple[int, int, int | bytes], ...]  # of a socket: level, name, value
 STATES = {
     0x01: "ESTABLISHED", 0x02: "SYN_SENT", 0x03: "SYN_RECEIVED", 0x04: "FIN_WAIT_1", 0x05: "FIN_WAIT_2",
     0x06: "TIME_WAIT", 0x08: "CLOSE_WAIT", 0x09: "LAST_ACK", 0x0B: "CLOSING", 0x0C: "SYN_RECEIVED",
@@ -53,6 +55,11 @@ def unshare() -> None:
             raise OSError(ctypes.get_errno(), "unshare")
         if sysctl is not None and (file := Path("/proc/sys/net/ipv4") / sysctl).exists():
             file.write_text("64")
+
+
+def segment_of(packet: bytes) -> Segment | None:
+    kind = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
+    return parse(b"\0" * 12 + kind + packet)
 
 
 class Kernel:
@@ -73,6 +80,7 @@ class Kernel:
         self.tables = {4: Path("/proc/thread-self/net/tcp"), 6: Path("/proc/thread-self/net/tcp6")}
         self.listeners = {version: self.listen(version) for version in (4, 6)}
         self.set("tcp_fastopen", 0)
+        self.changed: dict[str, str] = {}  # sysctls, and what they were
         self.ahead_ns = 0
         self.port = 20_000  # of the end that is played, another one each time
 
@@ -89,6 +97,14 @@ class Kernel:
 
     def set(self, name: str, value: object) -> None:
         Path("/proc/sys/net/ipv4", name).write_text(str(value))
+
+    def change(self, sysctls: Mapping[str, object]) -> None:
+        """Have these sysctls until the next change, and all others as they were."""
+        for name, value in self.changed.items():
+            self.set(name, value)
+        self.changed = {name: Path("/proc/sys/net/ipv4", name).read_text() for name in sysctls}
+        for name, value in sysctls.items():
+            self.set(name, value)
 
     def waits(self, seconds: float) -> bool:
         """Whether the kernel sends something within that time."""
@@ -125,6 +141,21 @@ class Taken:
     retransmissions: int | None = None
 
 
+@dataclass(frozen=True)
+class Blind:
+    """What of the kernel's state the wire does not show.
+
+    - `silent`: it may drop what is captured, and say nothing: its state counts where it speaks;
+    - `stateless`: it keeps no request that it answered, and takes the ACK of one at any time: nothing counts after the
+      end of a connection;
+    - `excused`: pairs of hsi's state and its own.
+    """
+
+    silent: bool = False
+    stateless: bool = False
+    excused: frozenset[tuple[str, str]] = frozenset()
+
+
 @dataclass
 class Play:
     """One connection.  `nxt` is the next sequence number of the end that is played, `peer_nxt` the kernel's."""
@@ -149,6 +180,13 @@ class Play:
     received: int = 0  # bytes that the kernel's application had, and its end of file
     actively: bool = False
     reads: bool = True  # whether the application takes the data
+    accepts: bool = True  # whether the application takes connections
+    syn_options: bytes = b""  # besides MSS and timestamps
+    scale: int | None = None  # the window scale in them
+    peer_scale: int = 0
+    socket_options: Options = ()
+    others: list[tuple[int, int]] = field(default_factory=list)  # see `beside`: their ports, and where they go on
+    blind: Blind = field(default_factory=Blind)
 
     def __post_init__(self) -> None:
         self.kernel.port += 1
@@ -201,7 +239,7 @@ class Play:
         return self.inject(icmp_error(quoted, type=kind, code=code, link=raw))
 
     def options(self, flags: int, tsval: int | None) -> bytes:
-        made = b"\x02\x04\x05\xb4" if flags & SYN else b""
+        made = b"\x02\x04\x05\xb4" + self.syn_options if flags & SYN else b""
         if not self.timestamps or flags & RST:
             return made
         echo = self.peer_tsval if flags & ACK else 0
@@ -220,6 +258,7 @@ class Play:
         """Open actively, with Fast Open if there is payload."""
         self.actively = True
         self.sock = self.kernel.socket(self.version)
+        self.set_up()
         self.pause()
         server = THEIRS[self.version], self.theirs
         with contextlib.suppress(BlockingIOError):
@@ -231,15 +270,21 @@ class Play:
         self.collect()
         return self
 
+    def set_up(self) -> None:
+        assert self.sock is not None
+        for level, name, value in self.socket_options:
+            self.sock.setsockopt(level, name, value)
+
     def accept(self) -> None:
         """Have the application take what the kernel has for it: the connection, data, the end of data."""
-        if self.sock is None and self.ours == LISTENS:
+        if self.sock is None and self.ours == LISTENS and self.accepts:
             with contextlib.suppress(BlockingIOError):
                 while self.sock is None:
                     sock, address = self.kernel.listeners[self.version].accept()
                     if address[1] == self.theirs:
                         self.sock = sock
                         self.sock.setblocking(False)
+                        self.set_up()
         if self.sock is None:
             return
         with contextlib.suppress(OSError):
@@ -305,16 +350,22 @@ class Play:
             self.taken[-1].retransmissions = self.retransmitted()
 
     def note_sent(self) -> bool:
-        some = False
-        for packet in self.kernel.received():
-            kind = b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
-            segment = parse(b"\0" * 12 + kind + packet)
-            if segment is None or segment.dport != self.theirs:
-                continue
-            some = True
-            self.taken.append(Taken(self.kernel.now_ns, packet, True))
-            self.learn(segment)
-        return some
+        return sum(self.note(packet) for packet in self.kernel.received()) > 0
+
+    def note(self, packet: bytes) -> bool:
+        """Take a packet of the kernel, if it is of this connection."""
+        segment = segment_of(packet)
+        if segment is None or segment.dport != self.theirs:
+            return False
+        self.taken.append(Taken(self.kernel.now_ns, packet, True))
+        self.learn(segment)
+        return True
+
+    def beside(self, segment: Segment) -> list[Segment]:
+        """A segment of another connection, which the capture does not show, and what the kernel answers."""
+        os.write(self.kernel.device, segment.packet())
+        others = [segment_of(packet) for packet in self.kernel.received() if not self.note(packet)]
+        return [other for other in others if other and other.dport == segment.sport]
 
     def learn(self, segment: Segment) -> None:
         """What the played end gets from a segment of the kernel."""
@@ -322,12 +373,15 @@ class Play:
             return
         if segment.flags & SYN:
             self.peer_iss = segment.seq
+            scale_at = segment.options.find(WINDOW_SCALE)
+            self.peer_scale = segment.options[scale_at + 2] if scale_at >= 0 else 0
         end = (segment.seq + len(segment.payload) + bool(segment.flags & SYN) + bool(segment.flags & FIN)) & MASK
         if self.peer_nxt == 0 or segment.flags & SYN or 0 < (end - self.peer_nxt) & MASK < 1 << 31:
             self.peer_nxt = end
         if segment.flags & ACK:
             self.peer_acked = segment.ack
-            self.peer_window = segment.window
+            scaled = self.scale is not None and not segment.flags & SYN
+            self.peer_window = segment.window << self.peer_scale if scaled else segment.window
         at = segment.options.find(b"\x08\x0a")
         # Since 6.14 Linux takes no echo of the ACKs that it sent in SYN-RECEIVED for one of its SYN-ACK.
         if at >= 0 and (segment.flags & SYN or self.state != "SYN_RECEIVED"):

@@ -233,13 +233,14 @@ def is_beyond_sight(state: str, reads: bool, event: Event | Complaint) -> bool:
     - A RST that acknowledges more than the SYN: the capture may lack the connection that it ends.
     - A RST just beside RCV.NXT ends a FIN-WAIT-2 that no application holds, and no other; neither answers.
     - A RST with data is left alone while the application reads nothing, as all that does not fit.
+    - Data is dropped with its acknowledgment while the application reads nothing and the window is full.
     - A SYN with FIN ends TIME-WAIT where somebody listens, and nothing answers.
     """
     if state == "SYN_SENT" and event.kind in {"rst-ack", "rst-data"}:
         return event.ack in {"next", "within", "unsent"}
     if state in {"FIN_WAIT_2_ORPHAN", "FIN_WAIT_2"} and event.kind.startswith("rst"):
         return event.seq in {"before", "edge"}
-    if event.kind == "rst-data":
+    if event.kind == "rst-data" or (state.startswith("FIN_WAIT") and KINDS.get(event.kind, (0, b""))[1]):
         return not reads
     return state.startswith("TIME_WAIT") and event.kind == "syn-fin"
 

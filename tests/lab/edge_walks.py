@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from edge_kernel import FAST_OPEN_EVERYWHERE, MASK, Kernel, Play
+from edge_settings import SETTINGS, Setting, leave, prepare
 from edge_states import ISNS, NEXT, WAYS, Event, complaints, events, is_beyond_sight, lead_to_the_end
 from lab.packet import ACK, SYN
 
@@ -57,6 +58,8 @@ def again(play: Play) -> None:
 
 def complaint(play: Play) -> None:
     """An ICMP error about a packet of the kernel."""
+    if play.state == "SYN_RECEIVED" and play.sock is not None and not play.actively:
+        return  # of Fast Open: what it does depends on whether the application had accepted by then
     play.dice.choice(list(complaints(play.version))).play(play)
 
 
@@ -114,25 +117,33 @@ class Walk:
 
     seed: int
     way: str
+    setting: str = ""
     events: tuple[Event, ...] = ()
 
     def __str__(self) -> str:
-        return f"walk {self.seed} {self.way}"
+        return f"walk {self.seed} {self.way}{self.setting and f' ({self.setting})'}"
 
     def play(self, kernel: Kernel) -> Play:
         dice = random.Random(self.seed)
         play = Play(kernel, dice.choice((4, 4, 6)), dice.random() < 0.3, dice.choice(ISNS), dice)
         kernel.set("tcp_invalid_ratelimit", 500 if kernel.timers and self.seed % 2 else 0)
         kernel.set("tcp_fastopen", FAST_OPEN_EVERYWHERE if self.way.startswith("FAST") else 0)
+        setting = SETTINGS.get(self.setting, Setting())
+        prepare(play, setting)
+        steps = STEPS + tuple((act, 4) for act in setting.acts)
         WALKS[self.way](play)
         for _ in range(dice.randrange(1, 8)):
-            dice.choices([step for step, _ in STEPS], [weight for _, weight in STEPS])[0](play)
+            dice.choices([step for step, _ in steps], [weight for _, weight in steps])[0](play)
         if dice.random() < 0.7:
             lead_to_the_end(play)
         play.end()
+        leave(play)
         return play
 
 
-def walks(count: int) -> Iterator[Walk]:
+def walks(count: int, *, settings: bool = False, timers: bool = False) -> Iterator[Walk]:
+    """The same each time; with `settings`, each through a kernel or an application that is set up unlike others."""
+    choice = [name for name, setting in SETTINGS.items() if timers or not setting.lasting]
     for seed in range(count):
-        yield Walk(seed, random.Random(-seed).choice(list(WALKS)))
+        way = random.Random(-seed).choice(list(WALKS))
+        yield Walk(seed, way, choice[seed % len(choice)] if settings else "")

@@ -102,7 +102,10 @@ def play_apart(options: argparse.Namespace, job: int) -> int:
 
 def chosen(options: argparse.Namespace) -> Iterator[Scenario | Walk]:
     """What the options ask for."""
-    source = pairs() if options.pairs else walks(options.walks) if options.walks else scenarios()
+    if options.walks:
+        source: Iterator[Scenario | Walk] = walks(options.walks, settings=options.settings, timers=options.timers)
+    else:
+        source = pairs() if options.pairs else scenarios()
     for at, scenario in enumerate(source):
         beyond = any(is_beyond_sight(scenario.way, scenario.way != "ZERO_WINDOW", event) for event in scenario.events)
         if at % options.every == 0 and options.only in str(scenario) and not beyond:
@@ -115,6 +118,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="play those whose name has this in it")
     parser.add_argument("--pairs", action="store_true", help="two stray segments each, instead of one")
     parser.add_argument("--walks", type=int, default=0, help="so many random exchanges instead")
+    parser.add_argument("--settings", action="store_true", help="the walks meet kernels that are set up unlike others")
     parser.add_argument("--timers", action="store_true", help="let time pass, so that the kernel's timers run out")
     parser.add_argument("--jobs", type=int, default=1, help="so many kernels at a time")
     parser.add_argument("--show", action="store_true", help="print every frame of those that disagree")

@@ -19,7 +19,9 @@ WHY_NOT = why_not() or (None if Path("/dev/net/tun").exists() else "needs /dev/n
 
 
 @pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")
-@pytest.mark.parametrize(("what", "least"), [(("--every", str(EVERY)), 80), (("--walks", "60"), 59)])
+@pytest.mark.parametrize(
+    ("what", "least"), [(("--every", str(EVERY)), 80), (("--walks", "60"), 59), (("--walks", "50", "--settings"), 49)]
+)
 def test_stray_segments_on_the_edges(what, least):
     """The network is of a process of its own, which leaves that of this one for good."""
     environment = os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).resolve().parents[1])}

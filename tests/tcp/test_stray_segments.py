@@ -223,3 +223,93 @@ def test_data_of_a_syn_survives_an_answer_that_was_for_another_connection():
     wire.client.send("SA", seq=1000, ack=5001)
     wire.server.fin(seq=5001, ack=1008)
     assert states(wire.connection())[0] == "CLOSE_WAIT"
+
+
+def test_data_that_was_denied_proves_nothing_of_what_comes_behind_it():
+    """The client had sent no such number: it waits for a SYN-ACK, and drops what has no SYN."""
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.data(10, seq=9000, ack=1002)
+    wire.client.rst(seq=1002)
+    wire.server.data(10, seq=9010, ack=1001)
+    assert states(wire.connection())[0] == "SYN_SENT"
+
+
+def test_a_fin_before_a_syn_that_crosses_another_one_is_none_of_the_connection():
+    """It has the number of the SYN, and comes once more when both ends are open."""
+    wire = Wire(timestamps=False, at="middle")
+    wire.client.syn(stay=True)
+    wire.server.send("FA", seq=5000, ack=1011)
+    wire.client.rst(seq=1011)
+    wire.server.send("S", 5, seq=5000)
+    wire.client.send("SA", seq=1000, ack=5001)
+    wire.server.ack(seq=5001, ack=1001)
+    wire.server.send("FA", seq=5000, ack=1001)
+    assert states(wire.connection())[0] == "ESTABLISHED"
+
+
+def test_who_has_reset_is_not_brought_back_by_its_answers_to_strays():
+    """A RST with just the number that was acknowledged is also what SYN-RECEIVED answers; but its socket is gone."""
+    wire = Wire(timestamps=False).handshake()
+    wire.server.rst_ack()
+    wire.wait(SECOND)
+    wire.client.data(10)
+    wire.server.rst(seq=wire.client.rcv_nxt)
+    wire.wait(SECOND)
+    wire.client.ack(seq=501, ack=15_001)
+    wire.server.rst(seq=15_001)
+    one = wire.connection()
+    assert (states(one)[1], one["outcome"]) == ("CLOSED", "established")
+
+
+def test_who_has_reset_in_a_simultaneous_open_is_not_brought_back_either():
+    wire = Wire(timestamps=False, at="middle")
+    wire.client.syn(stay=True)
+    wire.server.syn()
+    wire.client.syn_ack()
+    wire.client.rst_ack()
+    wire.wait(SECOND)
+    wire.server.fin(ack=1_000_001_000)
+    wire.client.rst(seq=1_000_001_000)
+    assert states(wire.connection())[0] == "CLOSED"
+
+
+@pytest.mark.parametrize(("answers", "state"), [(False, "CLOSED"), (True, "TIME_WAIT")])
+def test_an_ack_out_of_time_wait_shows_that_a_rst_was_ignored(answers, state):
+    """RFC 1337 section 3, fix F1: a host may ignore RSTs there.  One that does not would reset."""
+    wire = Wire(timestamps=False).handshake().close()
+    wire.server.rst()
+    wire.wait(SECOND)
+    wire.server.fin(seq=5001)
+    if answers:
+        wire.client.ack()
+    else:
+        wire.client.rst(seq=1002)
+    assert states(wire.connection())[0] == state
+
+
+def test_a_rst_behind_data_that_found_no_room_is_not_the_next():
+    """RFC 9293 section 3.10.7.4: RCV.NXT is before the data."""
+    wire = full()
+    number = wire.client.snd_nxt
+    wire.client.data(5)
+    wire.server.ack(ack=number, window=0)
+    wire.client.rst(seq=number + 1)
+    assert states(wire.connection())[1] == "ESTABLISHED"
+
+
+@pytest.mark.parametrize("beyond", [[10_000], [1_000_000_000], [10_000, 20_000], [10_000, 1_000_000_000]])
+def test_acknowledgments_of_what_was_never_sent_make_no_retransmission(beyond):
+    """Their sender goes back, and the other end goes on from where it was."""
+    wire = Wire(timestamps=False).handshake()
+    wire.server.data(10)
+    wire.client.ack()
+    for more in beyond:
+        wire.server.ack(ack=1001 + more)
+        wire.wait(300 * MS)
+    wire.server.ack(ack=1001)
+    wire.wait(300 * MS)
+    wire.client.data(20, seq=1001)
+    wire.server.ack(ack=1021)
+    wire.client.data(20, seq=1021)
+    assert wire.connection()["client_to_server"]["retransmissions"] == 0
