@@ -3,14 +3,11 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.capture cimport fields
 from handshake_inspect.capture.frames cimport FrameReader
-from handshake_inspect.wire.const cimport MASK16
+from handshake_inspect.wire.const cimport MAGIC_HIGH, MAGIC_LOW, MASK16, NS_PER_SECOND
 
 cdef int FRAME
 cdef int NEED_MORE
-cdef int64_t _NS_PER_SECOND
 cdef Py_ssize_t _FILE_HEADER
-cdef int64_t _MAGIC_HIGH
-cdef int64_t _MAGIC_LOW
 cdef Py_ssize_t _PLAUSIBLE
 cdef Py_ssize_t _LONGEST
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from handshake_inspect.capture import fields
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
-from handshake_inspect.wire.const import MASK16
+from handshake_inspect.wire.const import MAGIC_HIGH, MAGIC_LOW, MASK16, NS_PER_SECOND
 
 # Magic number as a big-endian reader sees it -> (big-endian, ticks per second, bytes of a record header).
 MAGICS = {
@@ -24,13 +24,9 @@ MAGICS = {
     0x34CDB2A1: (False, 1_000_000, 24),
 }
 
-# How every magic begins or ends, in the byte order that a record header is read in.
-_MAGIC_HIGH = 0xA1B2
-_MAGIC_LOW = 0xB2A1
 # Versions that exist: 2.0 to 2.4, and one that somebody wrote by mistake (libpcap reads the same).
 _VERSIONS = {(2, 0), (2, 1), (2, 2), (2, 3), (2, 4), (543, 0)}
 
-_NS_PER_SECOND = 1_000_000_000
 _FILE_HEADER = 24
 _PCAPNG = b"\x0a\x0d\x0d\x0a"
 _PLAUSIBLE = 262_144  # bytes of a frame that libpcap allows whatever the snap length says
@@ -77,7 +73,7 @@ class PcapReader(FrameReader):
             return  # step() will say so
         self.started = True
         self.header_len = record_header
-        self.tick_ns = _NS_PER_SECOND // self.ticks
+        self.tick_ns = NS_PER_SECOND // self.ticks
         self.snap_len = fields.u32(header, 16, self.big)
         network = fields.u32(header, 20, self.big)
         self.link_type = network & 0xFFFF
@@ -98,7 +94,7 @@ class PcapReader(FrameReader):
         data = self.data
         big = self.big
         seconds = fields.u32(data, at, big)
-        while (seconds >> 16 == _MAGIC_HIGH or seconds & MASK16 == _MAGIC_LOW) and self._is_file_header(at):
+        while (seconds >> 16 == MAGIC_HIGH or seconds & MASK16 == MAGIC_LOW) and self._is_file_header(at):
             if self.limit - at < _FILE_HEADER:
                 self.wanted = _FILE_HEADER
                 return NEED_MORE
@@ -132,7 +128,7 @@ class PcapReader(FrameReader):
         self.frame_start = start
         self.frame_end = end
         self.wire_len = wire_len
-        self.ts_ns = seconds * _NS_PER_SECOND + fraction * self.tick_ns
+        self.ts_ns = seconds * NS_PER_SECOND + fraction * self.tick_ns
         self.frames += 1
         return FRAME
 

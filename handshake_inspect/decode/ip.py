@@ -66,7 +66,7 @@ def decode_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
             return KIND_FRAGMENT if protocol == PROTO_TCP else KIND_NONE
         out.notes |= NOTE_FIRST_FRAGMENT
     if protocol == PROTO_TCP:
-        if ip_end <= end and checksum.ones_sum(data, at, at + header_len) != 0xFFFF and big_endian.be16(data, at + 10):
+        if ip_end <= end and not checksum.is_right(data, at, at + header_len, 0) and big_endian.be16(data, at + 10):
             out.notes |= NOTE_BAD_CHECKSUM | NOTE_BAD_IP_CHECKSUM
         kind = tcp_header.decode_tcp(data, at + header_len, end, ip_end, out)
         if kind == KIND_TCP and ip_end <= end:

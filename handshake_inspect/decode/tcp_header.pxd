@@ -1,13 +1,13 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
-from handshake_inspect.decode cimport payload, segment
+from handshake_inspect.decode cimport payload, segment, tcp_options
 from handshake_inspect.wire cimport big_endian, checksum, fourtuple
 from handshake_inspect.wire.const cimport (
-    ACK, AE, CWR, ECE, KIND_DAMAGED, KIND_TCP, MASK16, MASK32, NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH,
-    NOTE_CHECKSUM_GOOD, NOTE_CHECKSUM_OFFLOADED, NOTE_CUT_HEADER, NOTE_CUT_OPTIONS, NOTE_FIRST_FRAGMENT,
-    NOTE_OFFLOADED, OPT_ACCECN, OPT_ECN, OPT_MPTCP, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED, OPT_TFO,
-    OPT_TIMESTAMPS, OPT_WINDOW_SCALE, PROTO_TCP, SYN,
+    AE, CWR, ECE, IPV4_MAPPED, KIND_DAMAGED, KIND_TCP, LARGEST_MTU, MASK16, MASK32, NOTE_BAD_CHECKSUM,
+    NOTE_BAD_HEADER_LENGTH, NOTE_CHECKSUM_GOOD, NOTE_CHECKSUM_OFFLOADED, NOTE_CUT_HEADER, NOTE_CUT_OPTIONS,
+    NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED, NOTE_SNAPPED, OPT_MSS, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE,
+    PROTO_TCP, SYN,
 )
 
 cdef uint32_t _MSS, _SACK_AND_STAMPS, _SCALE, _STAMPS
@@ -28,19 +28,31 @@ cdef void read_options(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t header_len, segment.Segment *out
 ) noexcept nogil
 
-@cython.locals(bits="unsigned int")
-cdef unsigned int ecn_setup(unsigned int flags) noexcept nogil
-
-@cython.locals(kind=uint32_t, length=Py_ssize_t)
-cdef void decode_options(
-    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, segment.Segment *out
-) noexcept nogil
-
-cdef bint read_option(
-    const unsigned char *data, Py_ssize_t at, uint32_t kind, Py_ssize_t length, segment.Segment *out
-) noexcept nogil
-
 @cython.locals(addresses=uint64_t, bare=uint64_t, pseudo=uint64_t, field=uint32_t)
 cdef void judge_checksum(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t ip_end, segment.Segment *out
+) noexcept nogil
+
+@cython.locals(ethertype=uint32_t)
+cdef bint decode_plain(
+    const unsigned char *data, Py_ssize_t start, Py_ssize_t end, uint32_t wire_len, segment.Segment *out
+) noexcept nogil
+
+@cython.locals(total_len=Py_ssize_t, ip_end=Py_ssize_t)
+cdef bint plain_ipv4(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out
+) noexcept nogil
+
+@cython.locals(payload_len=Py_ssize_t, ip_end=Py_ssize_t)
+cdef bint plain_ipv6(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out
+) noexcept nogil
+
+@cython.locals(header_len=Py_ssize_t)
+cdef bint fits(const unsigned char *data, Py_ssize_t at, Py_ssize_t limit) noexcept nogil
+
+@cython.locals(header_len=Py_ssize_t)
+cdef void plain_tcp(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end, Py_ssize_t wire_end,
+    segment.Segment *out
 ) noexcept nogil

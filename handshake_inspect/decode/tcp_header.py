@@ -1,16 +1,22 @@
-"""The TCP header, its options and its checksum (RFC 9293 section 3.1)."""
+"""The TCP header and its checksum (RFC 9293 section 3.1), and the short way to it.
+
+Nearly every frame is Ethernet, IPv4 or IPv6, and a TCP header that was captured whole: `decode_plain` reads the first
+two in one pass.  What is anything else, or may be damaged, comes through `link.py` and `ip.py`, which say what each
+field means.  A test holds the two ways to the same records.
+"""
 
 from typing import Any
 
-from handshake_inspect.decode import payload
+from handshake_inspect.decode import payload, segment, tcp_options
 from handshake_inspect.wire import big_endian, checksum, fourtuple
 from handshake_inspect.wire.const import (
-    ACK,
     AE,
     CWR,
     ECE,
+    IPV4_MAPPED,
     KIND_DAMAGED,
     KIND_TCP,
+    LARGEST_MTU,
     MASK16,
     MASK32,
     NOTE_BAD_CHECKSUM,
@@ -21,13 +27,9 @@ from handshake_inspect.wire.const import (
     NOTE_CUT_OPTIONS,
     NOTE_FIRST_FRAGMENT,
     NOTE_OFFLOADED,
-    OPT_ACCECN,
-    OPT_ECN,
-    OPT_MPTCP,
+    NOTE_SNAPPED,
     OPT_MSS,
-    OPT_SACK,
     OPT_SACK_PERMITTED,
-    OPT_TFO,
     OPT_TIMESTAMPS,
     OPT_WINDOW_SCALE,
     PROTO_TCP,
@@ -81,13 +83,14 @@ def read_header(data: bytes, at: int, header_len: int, captured: int, out: Any) 
     out.hash = fourtuple.hash_four_tuple(out.src_hi, out.src_lo, src_port, out.dst_hi, out.dst_lo, dst_port)
     if captured == header_len:
         out.window = big_endian.be16(data, at + 14)
-        read_options(data, at, header_len, out)
+        if header_len > 20:
+            read_options(data, at, header_len, out)
     else:
         out.notes |= NOTE_CUT_OPTIONS
         out.window = big_endian.be16(data, at + 14) if captured >= 16 else MASK16  # not known, but hardly 0
-        decode_options(data, at + 20, at + captured, out)
+        tcp_options.decode_options(data, at + 20, at + captured, out)
     if flags & SYN and flags & (AE | CWR | ECE):
-        out.options |= ecn_setup(flags)
+        out.options |= tcp_options.ecn_setup(flags)
 
 
 def read_options(data: bytes, at: int, header_len: int, out: Any) -> None:
@@ -107,83 +110,8 @@ def read_options(data: bytes, at: int, header_len: int, out: Any) -> None:
         out.tsval = big_endian.be32(data, at + 28)
         out.tsecr = big_endian.be32(data, at + 32)
         out.window_scale = data[at + 39]
-    elif header_len > 20:
-        decode_options(data, at + 20, at + header_len, out)
-
-
-def ecn_setup(flags: int) -> int:
-    """What the ECN bits of a SYN or SYN-ACK say, as OPT_ECN and OPT_ACCECN.
-
-    An ECN-setup SYN has CWR and ECE, and AE too where it offers accurate feedback.  An ECN-setup SYN-ACK has ECE and
-    not CWR (RFC 3168 section 6.1.1), or is one of the four answers of accurate feedback (RFC 9768 section 3.1.2).  One
-    of these has CWR and ECE, as the SYN-ACK of a peer that sends back the bits it got: it is OPT_ACCECN alone, and
-    agrees only where the SYN offered that.
-    """
-    bits = flags & (AE | CWR | ECE)
-    if bits == AE | CWR | ECE:
-        return 0 if flags & ACK else OPT_ECN | OPT_ACCECN
-    if bits == CWR | ECE:
-        return OPT_ACCECN if flags & ACK else OPT_ECN
-    return OPT_ECN if flags & ACK else 0
-
-
-def decode_options(data: bytes, at: int, end: int, out: Any) -> None:
-    """Read the options in `data[at:end]`; what is cut or malformed is noted and what was read is kept."""
-    while at < end:
-        kind = data[at]
-        if kind == 1:
-            at += 1
-            continue
-        if kind == 0:
-            return
-        length = data[at + 1] if at + 1 < end else 0
-        if length < 2 or length > end - at:
-            out.notes |= NOTE_CUT_OPTIONS
-            return
-        if not read_option(data, at, kind, length, out):
-            out.notes |= NOTE_CUT_OPTIONS
-        at += length
-
-
-def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:
-    """Take one option over into the record; False if its length is not that of its kind."""
-    if kind == 2:
-        if length != 4:
-            return False
-        out.options |= OPT_MSS
-        out.mss = big_endian.be16(data, at + 2)
-    elif kind == 3:
-        if length != 3:
-            return False
-        out.options |= OPT_WINDOW_SCALE
-        out.window_scale = data[at + 2]  # as sent: above 14 it counts as 14 (RFC 7323 section 2.3)
-    elif kind == 4:
-        if length != 2:
-            return False
-        out.options |= OPT_SACK_PERMITTED
-    elif kind == 5:
-        if length < 10 or (length - 2) % 8:
-            return False
-        out.options |= OPT_SACK
-        out.sack_left = big_endian.be32(data, at + 2)
-        out.sack_right = big_endian.be32(data, at + 6)
-    elif kind == 8:
-        if length != 10:
-            return False
-        out.options |= OPT_TIMESTAMPS
-        out.tsval = big_endian.be32(data, at + 2)
-        out.tsecr = big_endian.be32(data, at + 6)
-    elif kind == 30:
-        if length < 3:
-            return False
-        out.options |= OPT_MPTCP
-    elif kind == 34:
-        out.options |= OPT_TFO
-        out.tfo_cookie_len = length - 2
-    elif kind == 254 and length >= 4 and big_endian.be16(data, at + 2) == 0xF989:
-        out.options |= OPT_TFO  # Fast Open before it had a number (RFC 7413 section 4.1.1)
-        out.tfo_cookie_len = length - 4
-    return True
+    else:
+        tcp_options.decode_options(data, at + 20, at + header_len, out)
 
 
 def judge_checksum(data: bytes, at: int, ip_end: int, out: Any) -> None:
@@ -200,7 +128,7 @@ def judge_checksum(data: bytes, at: int, ip_end: int, out: Any) -> None:
         addresses += (out.dst_lo >> 32) + (out.dst_hi >> 32) + (out.dst_hi & MASK32)
     bare = addresses + PROTO_TCP
     pseudo = bare + (ip_end - at)
-    if checksum.fold(pseudo + checksum.ones_sum(data, at, ip_end)) == 0xFFFF:
+    if checksum.is_right(data, at, ip_end, pseudo):
         if not out.notes & NOTE_BAD_CHECKSUM:  # of the IP header
             out.notes |= NOTE_CHECKSUM_GOOD
         return
@@ -209,3 +137,81 @@ def judge_checksum(data: bytes, at: int, ip_end: int, out: Any) -> None:
         out.notes |= NOTE_CHECKSUM_OFFLOADED
     else:
         out.notes |= NOTE_BAD_CHECKSUM
+
+
+def decode_plain(data: bytes, start: int, end: int, wire_len: int, out: Any) -> bool:
+    """Fill the record `out` from an Ethernet frame of TCP over IPv4 without options, or IPv6 without extension headers.
+
+    False for all else, and where anything is damaged or cut; the record has not changed then.
+    """
+    if end - start < 54:
+        return False
+    ethertype = big_endian.be16(data, start + 12)
+    if ethertype == 0x0800:
+        return plain_ipv4(data, start + 14, end, start + wire_len, out)
+    return ethertype == 0x86DD and end - start >= 74 and plain_ipv6(data, start + 14, end, start + wire_len, out)
+
+
+def plain_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> bool:
+    """As `decode_plain`, of the IPv4 packet at `at`."""
+    total_len = big_endian.be16(data, at + 2)
+    ip_end = at + total_len
+    if (
+        data[at] != 0x45
+        or data[at + 9] != PROTO_TCP
+        or big_endian.be16(data, at + 6) & 0x3FFF  # a fragment
+        or not 40 <= total_len <= LARGEST_MTU
+        or not fits(data, at + 20, min(end, ip_end))
+        or (ip_end <= end and not checksum.is_right(data, at, at + 20, 0))
+    ):
+        return False
+    segment.clear(out)
+    out.ip_version = 4
+    out.ip_id = big_endian.be16(data, at + 4)
+    out.dont_fragment = data[at + 6] >> 6 & 1
+    out.ttl = data[at + 8]
+    out.src_lo = IPV4_MAPPED | big_endian.be32(data, at + 12)
+    out.dst_lo = IPV4_MAPPED | big_endian.be32(data, at + 16)
+    plain_tcp(data, at + 20, end, ip_end, wire_end, out)
+    return True
+
+
+def plain_ipv6(data: bytes, at: int, end: int, wire_end: int, out: Any) -> bool:
+    """As `decode_plain`, of the IPv6 packet at `at`."""
+    payload_len = big_endian.be16(data, at + 4)
+    ip_end = at + 40 + payload_len
+    if (
+        data[at] >> 4 != 6
+        or data[at + 6] != PROTO_TCP
+        or not 20 <= payload_len <= LARGEST_MTU - 40
+        or not fits(data, at + 40, min(end, ip_end))
+    ):
+        return False
+    segment.clear(out)
+    out.ip_version = 6
+    out.ttl = data[at + 7]
+    out.src_hi = big_endian.be64(data, at + 8)
+    out.src_lo = big_endian.be64(data, at + 16)
+    out.dst_hi = big_endian.be64(data, at + 24)
+    out.dst_lo = big_endian.be64(data, at + 32)
+    plain_tcp(data, at + 40, end, ip_end, wire_end, out)
+    return True
+
+
+def fits(data: bytes, at: int, limit: int) -> bool:
+    """Whether the TCP header at `at` ends before `limit`."""
+    header_len = (data[at + 12] >> 4) * 4
+    return 20 <= header_len <= limit - at
+
+
+def plain_tcp(data: bytes, at: int, end: int, ip_end: int, wire_end: int, out: Any) -> None:
+    """Read the TCP header at `at`, which fits, of a packet whose addresses are in the record."""
+    header_len = (data[at + 12] >> 4) * 4
+    out.kind = KIND_TCP
+    if wire_end > end:
+        out.notes = NOTE_SNAPPED
+    read_header(data, at, header_len, header_len, out)
+    out.payload_len = ip_end - at - header_len
+    payload.place(data, at + header_len, min(end, ip_end) - at - header_len, out)
+    if ip_end <= end:
+        judge_checksum(data, at, ip_end, out)

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint32_t
 from handshake_inspect.decode cimport ip, link, onward, segment, tcp_header
 from handshake_inspect.wire cimport big_endian
 from handshake_inspect.wire.const cimport (
-    KIND_DAMAGED, KIND_DECLINED, KIND_NONE, KIND_ONWARD, NOTE_SNAPPED, NOTE_TUNNELED,
+    ETHERNET, KIND_DAMAGED, KIND_DECLINED, KIND_NONE, KIND_ONWARD, NOTE_SNAPPED, NOTE_TUNNELED,
 )
 
 cdef int MAX_LAYERS
@@ -12,7 +12,7 @@ cdef unsigned int LAYER_ALONE, BEHIND_IPV4, BEHIND_IPV6, BEHIND_OTHER, BEHIND_SE
 cdef unsigned int LAYER_ETHERIP, LAYER_ETHERNET, LAYER_GENEVE, LAYER_GRE, LAYER_GTP, LAYER_MPLS, LAYER_PPP
 cdef unsigned int LAYER_PPPOE, LAYER_UDP, LAYER_VXLAN, LAYER_WCCP, TUNNEL_FROM, TUNNEL_SEALED, UNREAD_DEPTH
 cdef unsigned int UNREAD_ETHERTYPE, UNREAD_GRE, UNREAD_PORT, UNREAD_PPP
-cdef unsigned int _ETHERNET, _GRE_ROUTING, _GRE_VERSION, _GPDU, _ESP_PORT, _DTLS_PORT, _CAPWAP_PORT
+cdef unsigned int _GRE_ROUTING, _GRE_VERSION, _GPDU, _ESP_PORT, _DTLS_PORT, _CAPWAP_PORT
 cdef unsigned int _WIREGUARD_PORT, _WIREGUARD_DATA
 cdef bytes GRE_LAYERS, PPP_LAYERS, TUNNEL_LAYERS, TUNNELS
 

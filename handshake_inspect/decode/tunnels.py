@@ -8,6 +8,7 @@ from typing import Any
 from handshake_inspect.decode import ip, link, onward, segment, tcp_header
 from handshake_inspect.wire import big_endian
 from handshake_inspect.wire.const import (
+    ETHERNET,
     KIND_DAMAGED,
     KIND_DECLINED,
     KIND_NONE,
@@ -48,7 +49,6 @@ from handshake_inspect.wire.encapsulation import (
     UNREAD_PPP,
 )
 
-_ETHERNET = 1  # a link type
 _GRE_ROUTING = 0x4000
 _GRE_VERSION = 7
 _GPDU = 255  # the message of GTP that carries a packet
@@ -105,7 +105,7 @@ def inner(layer: int, data: bytes, at: int, end: int, wire_end: int, out: Any) -
     if layer == BEHIND_IPV6:
         return ip.decode_ipv6(data, at, end, wire_end, out)
     if layer == LAYER_ETHERNET:
-        return link.decode_link(data, at, end, wire_end, _ETHERNET, out)
+        return link.decode_link(data, at, end, wire_end, ETHERNET, out)
     if layer in (LAYER_MPLS, LAYER_PPPOE, LAYER_PPP, LAYER_GRE):
         return onward.go_on(layer, at, wire_end, out)
     return KIND_NONE if layer == LAYER_ALONE else KIND_DECLINED

@@ -2,21 +2,21 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.capture.frames cimport FrameReader
+from handshake_inspect.capture.pcap cimport PcapReader
 from handshake_inspect.decode cimport frame as fast
 from handshake_inspect.decode cimport payload
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.quic.tracker cimport QuicTracker
-from handshake_inspect.engine cimport owners
+from handshake_inspect.engine cimport owners, plain_frames
 from handshake_inspect.tcp.tracker cimport Tracker
 from handshake_inspect.wire.const cimport (
-    KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_ICMP_ERROR, KIND_NONE, KIND_TCP, KIND_UDP, KIND_UDP_ERROR,
+    DNS, KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_ICMP_ERROR, KIND_NONE, KIND_TCP, KIND_UDP, KIND_UDP_ERROR,
     KIND_UNREAD, NOTE_CONTINUED, NOTE_CUT_HEADER, NOTE_CUT_OPTIONS, NOTE_FIRST_FRAGMENT, NOTE_UNTIMED,
 )
 
 cdef int FRAME
 cdef int NEED_MORE
 cdef Py_ssize_t BATCH
-cdef unsigned int DNS
 
 @cython.final
 cdef class Pump:
@@ -31,6 +31,7 @@ cdef class Pump:
     cdef public object sieve
     cdef readonly uint64_t frames
     cdef public object tap
+    cdef readonly PcapReader pcap
     cdef public uint64_t most
     cdef readonly uint64_t tcp_segments
     cdef readonly uint64_t icmp_errors
@@ -56,6 +57,10 @@ cdef class Pump:
     cpdef int drain(self, FrameReader reader) except -1
     @cython.locals(held=Py_ssize_t, got=int)
     cdef int run(self, FrameReader reader) except -1 nogil
+    cdef int meet(self, FrameReader reader) except -1 with gil
+    cdef Py_ssize_t make_room(self, Py_ssize_t held) except -1 nogil
+    @cython.locals(room=Py_ssize_t, now=Py_ssize_t)
+    cdef Py_ssize_t take_plain(self, PcapReader reader, Py_ssize_t held) noexcept nogil
     @cython.locals(at=Py_ssize_t)
     cpdef int follow(self, FrameReader reader, Py_ssize_t held) except -1
     @cython.locals(at=Py_ssize_t)

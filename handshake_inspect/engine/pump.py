@@ -5,16 +5,18 @@ from struct import pack
 from typing import Any, Protocol
 
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
+from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.decode import frame as fast
 from handshake_inspect.decode import payload, uncommon
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.decode.fragments import Reassembler
 from handshake_inspect.dns.lookups import Lookups
 from handshake_inspect.dns.messages import messages_of
-from handshake_inspect.engine import owners
+from handshake_inspect.engine import owners, plain_frames
 from handshake_inspect.quic.tracker import QuicTracker
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import (
+    DNS,
     KIND_DAMAGED,
     KIND_DECLINED,
     KIND_FRAGMENT,
@@ -32,7 +34,6 @@ from handshake_inspect.wire.const import (
 )
 
 BATCH = 128
-DNS = 53
 NO_LIMIT = (1 << 63) - 1
 
 
@@ -65,6 +66,7 @@ class Pump:
         self.tracker.owners = self.owners
         self.frames = 0
         self.tap: Callable[[int], object] | None = None  # is called before so many records of `storage` are tracked
+        self.pcap: PcapReader | None = None  # the reader, if `plain_frames` reads its records
         self.most = NO_LIMIT  # frames to take; what comes after that stays in the reader
         self.tcp_segments = 0
         self.icmp_errors = 0  # that quote a TCP segment
@@ -95,23 +97,45 @@ class Pump:
         """As `drain`; segments are decoded by the batch and tracked after that: see `Tracker.track_all`."""
         held = 0
         got = NEED_MORE
+        self.meet(reader)
         while self.frames < self.most:
+            if self.pcap is not None:
+                held = self.make_room(self.take_plain(self.pcap, held))
+                if self.frames == self.most:
+                    got = FRAME
+                    break
             got = reader.step()
             if got != FRAME:
                 break
-            if self.decode(reader, held):
-                held += 1
-                if held == BATCH:
-                    self.track(held)
-                    held = 0
+            held = self.make_room(held + self.decode(reader, held))
             while self.more:
-                if self.decode_more(reader, held):
-                    held += 1
-                    if held == BATCH:
-                        self.track(held)
-                        held = 0
+                held = self.make_room(held + self.decode_more(reader, held))
         self.track(held)
         return got
+
+    def meet(self, reader: FrameReader) -> int:
+        """Learn whether it is one of those whose records need no step of their own."""
+        self.pcap = reader if isinstance(reader, PcapReader) else None
+        return 0
+
+    def make_room(self, held: int) -> int:
+        """Track so many records if there is no place for another; how many are held then."""
+        if held < BATCH:
+            return held
+        self.track(held)
+        return 0
+
+    def take_plain(self, reader: PcapReader, held: int) -> int:
+        """Decode plain frames behind the records that are held; how many are held then."""
+        if not self.timed or not plain_frames.are_read(reader):
+            return held
+        room = min(BATCH, held + self.most - self.frames)
+        now = plain_frames.take(reader, self.records, self.owners, held, room, self.before_ns)
+        self.frames += now - held
+        self.tcp_segments += now - held
+        self.before_ns = reader.ts_ns
+        self.last_ns = max(self.last_ns, self.before_ns)
+        return now
 
     def follow(self, reader: FrameReader, held: int) -> int:
         """Track the first records, which another pump decoded: their payloads lie in the reader's buffer."""

@@ -11,8 +11,8 @@ from typing import Any
 from handshake_inspect.capture import fields
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
 from handshake_inspect.live import memory
+from handshake_inspect.wire.const import ETHERNET
 
-_ETHERNET = 1
 _LINUX_SLL2 = 276
 
 ROOM = 24  # bytes kept free in front of every frame: a header of a cooked capture and a VLAN tag
@@ -108,7 +108,7 @@ class RingReader(FrameReader):
             before = start
             if self.link_type == _LINUX_SLL2:
                 start = self.cook(at, start)
-            elif self.link_type == _ETHERNET and fields.u32(data, at + _STATUS, _BIG) & _VLAN_VALID:
+            elif self.link_type == ETHERNET and fields.u32(data, at + _STATUS, _BIG) & _VLAN_VALID:
                 start = self.put_tag_back(at, start, end)
             self.frame_start = start
             self.frame_end = end

@@ -11,13 +11,14 @@ cdef inline uint32_t fold(uint64_t total) noexcept nogil:
     total = (total & 0xFFFF) + (total >> 16)
     return <uint32_t>total
 
-cdef inline uint32_t ones_sum(const unsigned char *data, Py_ssize_t start, Py_ssize_t end) noexcept nogil:
-    # Words are added in the machine's order; the sum is turned round once (RFC 1071 section 2 (B)).
-    # Eight bytes at a time with end-around carry: headers are too short for what vectors cost to set up.
+cdef inline bint is_right(const unsigned char *data, Py_ssize_t start, Py_ssize_t end, uint64_t more) noexcept nogil:
+    # Words are added in the machine's order (RFC 1071 section 2 (B)), eight bytes at a time with end-around carry:
+    # headers are too short for what vectors cost to set up.  The sum need not be folded: 2^16, 2^32 and 2^64 are all 1
+    # modulo 65535.
     cdef const unsigned char *octets = data + start
     cdef Py_ssize_t length = end - start
     cdef Py_ssize_t i
-    cdef uint64_t total = 0
+    cdef uint64_t total = more * ntohs(1)
     cdef uint64_t word
     cdef uint32_t half
     cdef uint8_t rest[4]
@@ -37,4 +38,4 @@ cdef inline uint32_t ones_sum(const unsigned char *data, Py_ssize_t start, Py_ss
         memcpy(&half, rest, 4)
         total += half
         total += total < half
-    return ntohs(<uint16_t>fold(total))
+    return total != 0 and total % 65535 == 0

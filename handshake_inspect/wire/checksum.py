@@ -1,7 +1,7 @@
 """The Internet checksum (RFC 1071).
 
-Never compiled: Python adds fastest as one long number modulo 65535, C as 32-bit words in a 64-bit
-sum, which the twin does.  A sum is 0 only if every byte is; otherwise zero is written 65535.
+Never compiled: Python adds fastest as one long number modulo 65535, C as 64-bit words, which the twin does.  A sum is
+0 only if every byte is; otherwise zero is written 65535.
 """
 
 from handshake_inspect.wire.const import MASK16
@@ -14,8 +14,11 @@ def fold(total: int) -> int:
     return total
 
 
-def ones_sum(data: bytes, start: int, end: int) -> int:
-    """Add the 16-bit words of `data[start:end]` in ones' complement, an odd last byte padded with zero."""
+def is_right(data: bytes, start: int, end: int, more: int) -> bool:
+    """Whether the 16-bit words of `data[start:end]`, an odd last byte padded with zero, and `more` add up to ones.
+
+    That is how a sum comes out over a stretch which holds its checksum; `more` is that of what else it covers.
+    """
     words = data[start:end]
-    number = int.from_bytes(words, "big") << (8 * (len(words) & 1))
-    return (number % MASK16 or MASK16) if number else 0
+    total = (int.from_bytes(words, "big") << (8 * (len(words) & 1))) + more
+    return total != 0 and total % MASK16 == 0

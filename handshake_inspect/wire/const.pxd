@@ -1,4 +1,4 @@
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 # What compiled modules need of these, as literals: a variable would be read again and again.
 cdef extern from *:
@@ -21,6 +21,12 @@ cdef extern from *:
     const unsigned int OPT_ACCECN "0x40u"
     const unsigned int OPT_ECN "0x80u"
     const unsigned int OPT_SACK "0x100u"
+    const int64_t NS_PER_SECOND "1000000000ll"
+    const unsigned int DNS "53u"
+    const unsigned int ETHERNET "1u"
+    const Py_ssize_t RECORD_HEADER "16ll"
+    const unsigned int MAGIC_HIGH "0xa1b2u"
+    const unsigned int MAGIC_LOW "0xb2a1u"
     const Py_ssize_t LARGEST_MTU "9216ll"
     const int KIND_NONE "0"
     const int KIND_TCP "1"

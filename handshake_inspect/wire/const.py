@@ -26,6 +26,16 @@ OPT_ACCECN = 0x040  # a SYN that offers accurate ECN feedback, a SYN-ACK that ag
 OPT_ECN = 0x080  # a SYN that offers ECN, or a SYN-ACK that agrees to it (RFC 3168 section 6.1.1, RFC 9768 section 3.1)
 OPT_SACK = 0x100
 
+NS_PER_SECOND = 1_000_000_000
+DNS = 53  # port of name servers
+
+# Classic pcap.
+ETHERNET = 1  # a link type
+RECORD_HEADER = 16  # bytes before each frame
+# How every magic begins or ends, in the byte order that a record header is read in.
+MAGIC_HIGH = 0xA1B2
+MAGIC_LOW = 0xB2A1
+
 LARGEST_MTU = 9216  # jumbo frames; what is longer was never one packet on a wire
 
 # What the decoder made of a frame (Segment.kind).

@@ -17,21 +17,25 @@ def by_definition(octets):
     return total
 
 
-@given(st.binary(max_size=200), st.integers(0, 9), st.integers(0, 9))
-def test_any_stretch(octets, skip, rest):
+@given(st.binary(max_size=200), st.integers(0, 9), st.integers(0, 9), st.integers(0, 2**40))
+def test_any_stretch(octets, skip, rest, more):
     stretch = octets[skip : len(octets) - rest] if skip + rest <= len(octets) else b""
     start = min(skip, len(octets))
-    assert checksum.ones_sum(octets, start, start + len(stretch)) == by_definition(stretch)
+    right = 0xFFFF ^ checksum.fold(by_definition(stretch) + more)
+    for field in (right, right ^ 0x0100, right ^ 0x0001):
+        summed = checksum.fold(by_definition(stretch) + more + field)
+        assert checksum.is_right(octets, start, start + len(stretch), more + field) == (summed == 0xFFFF)
 
 
 def test_the_example_of_rfc_1071():
     octets = bytes.fromhex("0001f203f4f5f6f7")
-    assert checksum.ones_sum(octets, 0, 8) == 0xDDF2
+    assert checksum.is_right(octets, 0, 8, 0xFFFF ^ 0xDDF2)
+    assert not checksum.is_right(octets, 0, 8, 0xDDF2)
 
 
-def test_zero_is_only_for_zeros():
-    assert checksum.ones_sum(b"\0" * 8, 0, 8) == 0
-    assert checksum.ones_sum(b"\xff" * 8, 0, 8) == 0xFFFF
+def test_zeros_add_up_to_no_ones():
+    assert not checksum.is_right(b"\0" * 8, 0, 8, 0)
+    assert checksum.is_right(b"\xff" * 8, 0, 8, 0)
 
 
 @given(st.integers(0, 2**40))

@@ -1,0 +1,96 @@
+"""The options of a TCP header one by one, and what its ECN bits offer."""
+
+from typing import Any
+
+from handshake_inspect.wire import big_endian
+from handshake_inspect.wire.const import (
+    ACK,
+    AE,
+    CWR,
+    ECE,
+    NOTE_CUT_OPTIONS,
+    OPT_ACCECN,
+    OPT_ECN,
+    OPT_MPTCP,
+    OPT_MSS,
+    OPT_SACK,
+    OPT_SACK_PERMITTED,
+    OPT_TFO,
+    OPT_TIMESTAMPS,
+    OPT_WINDOW_SCALE,
+)
+
+
+def decode_options(data: bytes, at: int, end: int, out: Any) -> None:
+    """Read the options in `data[at:end]`; what is cut or malformed is noted and what was read is kept."""
+    while at < end:
+        kind = data[at]
+        if kind == 1:
+            at += 1
+            continue
+        if kind == 0:
+            return
+        length = data[at + 1] if at + 1 < end else 0
+        if length < 2 or length > end - at:
+            out.notes |= NOTE_CUT_OPTIONS
+            return
+        if not read_option(data, at, kind, length, out):
+            out.notes |= NOTE_CUT_OPTIONS
+        at += length
+
+
+def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:
+    """Take one option over into the record; False if its length is not that of its kind."""
+    if kind == 2:
+        if length != 4:
+            return False
+        out.options |= OPT_MSS
+        out.mss = big_endian.be16(data, at + 2)
+    elif kind == 3:
+        if length != 3:
+            return False
+        out.options |= OPT_WINDOW_SCALE
+        out.window_scale = data[at + 2]  # as sent: above 14 it counts as 14 (RFC 7323 section 2.3)
+    elif kind == 4:
+        if length != 2:
+            return False
+        out.options |= OPT_SACK_PERMITTED
+    elif kind == 5:
+        if length < 10 or (length - 2) % 8:
+            return False
+        out.options |= OPT_SACK
+        out.sack_left = big_endian.be32(data, at + 2)
+        out.sack_right = big_endian.be32(data, at + 6)
+    elif kind == 8:
+        if length != 10:
+            return False
+        out.options |= OPT_TIMESTAMPS
+        out.tsval = big_endian.be32(data, at + 2)
+        out.tsecr = big_endian.be32(data, at + 6)
+    elif kind == 30:
+        if length < 3:
+            return False
+        out.options |= OPT_MPTCP
+    elif kind == 34:
+        out.options |= OPT_TFO
+        out.tfo_cookie_len = length - 2
+    elif kind == 254 and length >= 4 and big_endian.be16(data, at + 2) == 0xF989:
+        out.options |= OPT_TFO  # Fast Open before it had a number (RFC 7413 section 4.1.1)
+        out.tfo_cookie_len = length - 4
+    return True
+
+
+def ecn_setup(flags: int) -> int:
+    """What the ECN bits of a SYN or SYN-ACK say, as OPT_ECN and OPT_ACCECN.
+
+    An ECN-setup SYN has CWR and ECE, and AE too where it offers accurate feedback.  An ECN-setup SYN-ACK has ECE and
+    not CWR (RFC 3168 section 6.1.1), or is one of the four answers of accurate feedback (RFC 9768 section 3.1.2).  One
+    of these has CWR and ECE, as the SYN-ACK of a peer that sends back the bits it got: it is OPT_ACCECN alone, and
+    agrees only where the SYN offered that.
+    """
+    bits = flags & (AE | CWR | ECE)
+    if bits == AE | CWR | ECE:
+        return 0 if flags & ACK else OPT_ECN | OPT_ACCECN
+    if bits == CWR | ECE:
+        return OPT_ACCECN if flags & ACK else OPT_ECN
+    return OPT_ECN if flags & ACK else 0

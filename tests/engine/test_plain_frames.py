@@ -1,0 +1,109 @@
+"""One pass from the record header to the segment gives what the steps one by one do.
+
+A file of the other byte order goes step by step.
+"""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import frames
+from support.captures import pcap_header, pcap_record
+from support.frames import CLIENT, CLIENT6, SERVER, SERVER6
+
+from handshake_inspect.capture.pcap import PcapReader
+from handshake_inspect.decode.segment import Segment
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.tcp.tracker import Tracker
+
+MS = 1_000_000
+SAID = [name for name, _ in Segment._fields_ if name not in ("reporter_hi", "spare")]
+YEAR_1998 = 0x34CDB2A1  # seconds that look like a file's magic
+FRAMES = {
+    "SYN": frames.syn(CLIENT, SERVER, seq=1, options=frames.linux_syn_options()),
+    "IPv6": frames.syn(CLIENT6, SERVER6, seq=0xFFFF_FFFF),
+    "ACK": frames.ack(CLIENT, SERVER, seq=2, ack=3, options=frames.timestamps(7, 9)),
+    "data": frames.data(b"hello", SERVER, CLIENT, seq=3, ack=2),
+    "a name server": frames.data(b"\0\x02\0\0", CLIENT, (SERVER[0], 53), seq=3, ack=2),
+    "other options": frames.ack(SERVER, CLIENT, seq=3, ack=9, options=frames.nop(2) + frames.sack((5, 6))),
+    "bad options": frames.ack(SERVER, CLIENT, seq=3, ack=9, options=b"\x08\x01\0\0"),
+    "wrong checksum": frames.data(b"hello", SERVER, CLIENT, seq=3, ack=2, tcp_checksum="bad"),
+    "tagged": frames.data(b"hello", SERVER, CLIENT, seq=3, ack=2, link=frames.vlan),
+    "UDP": frames.udp(CLIENT, SERVER),
+    "ICMP": frames.icmp_error(frames.syn(CLIENT, SERVER, seq=1, link=frames.raw)),
+    "fragment": frames.ethernet(frames.ipv4("192.0.2.1", "192.0.2.2", 6, b"x" * 40, fragment_offset=8)),
+    "short": b"x" * 53,
+    "empty": b"",
+}  # fmt: skip
+ONE = st.tuples(
+    st.sampled_from(list(FRAMES)),
+    st.sampled_from([0, 1, MS, -MS]),  # nanoseconds since the frame before
+    st.none() | st.integers(0, 60),  # bytes captured
+    st.sampled_from([0, 0, 0, 700, -1]),  # bytes more on the wire than in the frame; less where it is damaged
+)
+
+
+def file_of(listed, big):
+    now = 1_700_000_000 * 1000 * MS
+    octets = pcap_header(big=big, nano=True)
+    for name, later, cut, more in listed:
+        now += later
+        whole = FRAMES[name]
+        octets += pcap_record(now, whole[:cut], big=big, nano=True, wire_len=max(len(whole) + more, 0))
+    return octets
+
+
+def told(octets, at=None, most=None):
+    """All that a pump makes of a file, which comes in two blocks."""
+    pump, reader = Pump(Tracker(64)), PcapReader()
+    if most is not None:
+        pump.most = most
+    made = []
+
+    def tap(held):
+        made.extend([*(getattr(pump.storage[i], field) for field in SAID), pump.payload_at(i)] for i in range(held))
+
+    pump.tap = tap
+    at = len(octets) if at is None else min(at, len(octets))
+    reader.feed(octets, 0, at, 0)
+    got = [pump.drain(reader)]
+    reader.feed(octets, reader.position, len(octets), 0)
+    got.append(pump.drain(reader))
+    counted = (
+        pump.frames, pump.tcp_segments, pump.icmp_errors, pump.first_ns, pump.last_ns, pump.before_ns, pump.backwards,
+        pump.first_backwards, pump.fragments, pump.cut_headers, pump.damaged_headers, pump.cut_options, pump.datagrams,
+        reader.frames, reader.position, reader.ts_ns, reader.problems,
+    )  # fmt: skip
+    return made, got, counted
+
+
+@given(st.lists(ONE, max_size=12), st.integers(0, 1000), st.none() | st.integers(1, 12))
+def test_both_ways_say_the_same(listed, at, most):
+    assert told(file_of(listed, big=False), at, most) == told(file_of(listed, big=True), at, most)
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_more_than_a_batch(name):
+    listed = [("ACK", MS, None, 0)] * 130 + [(name, MS, None, 0), ("data", MS, None, 0)]
+    assert told(file_of(listed, big=False)) == told(file_of(listed, big=True))
+    assert told(file_of(listed, big=False))[2][0] == 132
+
+
+@pytest.mark.parametrize("magic", [YEAR_1998, 0xA1B2C3D4])
+def test_what_may_be_the_header_of_another_file(magic):
+    frame = FRAMES["data"]
+    listed = [("SYN", 0, None, 0)]
+    made = [
+        told(file_of(listed, big) + struct.pack("<>"[big] + "IIII", magic, 0, len(frame), len(frame)) + frame)
+        for big in (False, True)
+    ]
+    assert made[0] == made[1]
+    assert made[0][2][0] == 2
+
+
+def test_files_that_were_joined():
+    listed = [("SYN", 0, None, 0), ("ACK", MS, None, 0)]
+    first, second = (file_of(listed, big) for big in (False, True))
+    assert told(first + first)[0] == told(second + second)[0] == told(first + second)[0]
+    assert told(first + second)[2][0] == 4
