@@ -1,4 +1,4 @@
-"""A part of `edges.py`: stray segments into each state of a real kernel, and hsi's state of it after each frame."""
+"""A real kernel behind a TUN device: stray segments in each of its states (a part of `edges.py`), and round trips."""
 
 from __future__ import annotations
 
@@ -12,23 +12,34 @@ from live.network import why_not
 
 import handshake_inspect
 
-EDGES = Path(__file__).with_name("edges.py")
 EVERY = 211  # a prime: all ways, kinds and edges come up
 LONGEST_S = 120  # of a few seconds' work, on a busy machine
 WHY_NOT = why_not() or (None if Path("/dev/net/tun").exists() else "needs /dev/net/tun")
 
 
-@pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=WHY_NOT or "")
+
+
+def played(script, *what):
+    """What a script prints; the network is of a process of its own, which leaves that of this one for good."""
+    environment = os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).resolve().parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-P", str(Path(__file__).with_name(script)), *what],
+        capture_output=True, text=True, env=environment, timeout=LONGEST_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
 @pytest.mark.parametrize(
     ("what", "least"), [(("--every", str(EVERY)), 80), (("--walks", "60"), 59), (("--walks", "50", "--settings"), 49)]
 )
 def test_stray_segments_on_the_edges(what, least):
-    """The network is of a process of its own, which leaves that of this one for good."""
-    environment = os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).resolve().parents[1])}
-    done = subprocess.run(
-        [sys.executable, "-P", str(EDGES), *what, "--show"],
-        capture_output=True, text=True, env=environment, timeout=LONGEST_S, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    good, played = map(int, done.stdout.splitlines()[-1].split("/"))
-    assert good == played > least
+    good, all_of_them = map(int, played("edges.py", *what, "--show")[-1].split("/"))
+    assert good == all_of_them > least
+
+
+def test_the_round_trip_of_a_handshake_is_that_of_tcp_info():
+    *handshakes, last = played("handshake_rtt.py")
+    assert len(handshakes) == 8
+    assert last.startswith("wrong: 0;")
