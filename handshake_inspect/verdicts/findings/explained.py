@@ -1,7 +1,8 @@
 """Attempts that a finding of its own accounts for: roll-ups of failures leave them out.
 
 A roll-up says "so many failed, for this reason".  Where another finding says why, a second one beside it only repeats
-it: attempts of a SYN flood or of a port scan say nothing of the service; a full accept queue, a box that resets in the
+it: attempts of a SYN flood or of a port scan say nothing of the service, and what a flood crowds out is in its metrics
+(`legitimate_clients`); a full accept queue, a box that resets in the
 server's name, and two hosts with one address have findings with more to act on.
 """
 
@@ -11,7 +12,7 @@ from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import accept_queue, rst_injection
 from handshake_inspect.verdicts.findings.port_scan import scan_rows
-from handshake_inspect.verdicts.findings.syn_flood import flood_rows, floods
+from handshake_inspect.verdicts.findings.syn_flood import flood_rows, floods, within
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.resets import two_hosts
@@ -23,6 +24,7 @@ def explained(case: Case) -> Bools:
     """Which attempts another finding accounts for, in row order."""
     mask: Bools = flood_rows(case) | scan_rows(case)
     mask[strays_of_floods(case)] = True
+    mask[crowded_out(case)] = True
     for rows in (accept_queue.explained_rows(case), rst_injection.injected_rows(case)):
         mask[rows] = True
     case.attempts.of_connections(mask)[:] |= two_hosts(case.attempts)
@@ -33,4 +35,11 @@ def strays_of_floods(case: Case) -> AttemptRows:
     """SYNs from impossible sources to the target of a flood, before and after the time when it is one."""
     forged = case.outcomes.cause == CAUSE["bogon-source"]
     others = [flood.others[forged[flood.others]] for flood in floods(case)]
+    return AttemptRows(np.concatenate([np.zeros(0, dtype=np.intp), *others]))
+
+
+def crowded_out(case: Case) -> AttemptRows:
+    """SYNs of others that the target of a flood dropped meanwhile."""
+    dropped = case.outcomes.cause == CAUSE["syn-dropped"]
+    others = [flood.others[within(case, flood) & dropped[flood.others]] for flood in floods(case)]
     return AttemptRows(np.concatenate([np.zeros(0, dtype=np.intp), *others]))

@@ -236,9 +236,15 @@ def spread_over(case: Case, rows: AttemptRows) -> dict[str, Any]:
 
 def legitimate(case: Case, flood: Flood) -> dict[str, dict[str, Any]]:
     """How the other clients of the target fared, inside and outside of the window."""
-    began = case.attempts.first_times[flood.others]
-    inside = (began >= flood.start_ns) & (began <= flood.end_ns)
+    inside = within(case, flood)
     return {"inside": fared(case, flood.others[inside]), "outside": fared(case, flood.others[~inside])}
+
+
+def within(case: Case, flood: Flood) -> Bools:
+    """Which of the other attempts on its target began during a flood."""
+    began = case.attempts.first_times[flood.others]
+    inside: Bools = (began >= flood.start_ns) & (began <= flood.end_ns)
+    return inside
 
 
 def fared(case: Case, rows: AttemptRows) -> dict[str, Any]:

@@ -156,10 +156,22 @@ def test_a_stray_syn_long_before_is_no_part_of_the_window(dice):
 
 
 def test_a_flood_leaves_its_attempts_out_of_the_roll_ups(dice):
-    timed = [*random_flood(dice, 200), syn(0, "10.0.0.1", 4000), syn(SECOND, "10.0.0.1", 4000), end(9 * SECOND)]
+    timed = [*random_flood(dice, 200), end(9 * SECOND)]
     assert found(timed, "half-open") == []
+    timed += [syn(60 * SECOND, "10.0.0.1", 4000), syn(61 * SECOND, "10.0.0.1", 4000), end(70 * SECOND)]
     (one,) = found(timed, "timed-out")
     assert one["metrics"]["connections"] == 1
+
+
+def test_a_flood_explains_what_its_target_drops_meanwhile(dice):
+    """They are in its metrics; a host that never answers is another matter."""
+    timed = [*random_flood(dice, 200), end(9 * SECOND)]
+    timed += [syn(at * MS, "10.0.0.1", 4000) for at in (100, 1100)]
+    flood, *others = found(timed, "syn-flood", "timed-out")
+    assert flood["metrics"]["legitimate_clients"]["inside"]["connections"] == 1
+    assert others == []
+    timed += [syn(at * MS, "10.0.0.1", 4001, dst=("198.51.100.77", 80)) for at in (100, 1100)]
+    assert [one["id"] for one in found(timed, "syn-flood", "timed-out")] == ["syn-flood", "timed-out"]
 
 
 def test_syns_to_many_ports_of_one_host_from_anywhere_are_a_flood_on_the_host(dice):
