@@ -18,8 +18,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from handshake_inspect.about import build, version
+from handshake_inspect.errors import check_keywords
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from os import PathLike
     from typing import BinaryIO
 
@@ -30,29 +32,42 @@ if TYPE_CHECKING:
 __all__ = ["Report", "__version__", "analyze", "build"]
 
 
-def analyze(*paths: str | PathLike[str] | BinaryIO, client: Any = None, **options: Any) -> Report:
+def analyze(
+    *paths: str | PathLike[str] | BinaryIO, where: str | None = None, client: Any = None, **options: Any
+) -> Report:
     """Read the captures at `paths` as one trace and report what happened to every connection.
 
-    A path is a string, a `pathlib.Path` or a binary file; `-` is standard input.  The keywords are the fields of
-    `handshake_inspect.engine.Options`.  Raises `handshake_inspect.errors.CaptureError` for what is no capture; one
+    A path is a string, a `pathlib.Path` or a binary file; `-` is standard input.  With `where` the report is of the
+    connections that match an expression, as with `hsi -Y`: `"outcome == refused"`.  The other keywords are the fields
+    of `handshake_inspect.engine.Options`.  Raises `handshake_inspect.errors.CaptureError` for what is no capture; one
     that is cut or damaged is analysed up to there, and `report.capture.problems` says where.
 
     With the `client` of a Dask cluster its workers read the captures, which are paths or addresses then; the report is
     the same.
     """
-    if client is not None:
-        return _by_workers(client, paths, options)
     from handshake_inspect.engine import Options
     from handshake_inspect.engine import analyze as run
 
-    return run(paths, options=Options(**options), progress=None)
-
-
-def _by_workers(client: Any, paths: tuple[Any, ...], options: dict[str, Any]) -> Report:
+    known = [*Options.__dataclass_fields__, "where", "client"]
+    check_keywords("analyze", options, known)
+    settings = Options(**options)
+    narrow = _narrowing(where)
+    if client is None:
+        return narrow(run(paths, options=settings))
     from handshake_inspect import cluster
-    from handshake_inspect.engine import Options
 
-    return cluster.analyze(paths, client, options=Options(**options))
+    return narrow(cluster.analyze(paths, client, options=settings))
+
+
+def _narrowing(where: str | None) -> Callable[[Report], Report]:
+    """What leaves the connections that match in a report; a mistake in the expression is an error now."""
+    if where is None:
+        return lambda report: report
+    from handshake_inspect.expression.language import parse
+    from handshake_inspect.expression.select import filtered
+
+    test = parse(where)
+    return lambda report: filtered(report, test)
 
 
 def __getattr__(name: str) -> Any:

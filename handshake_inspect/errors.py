@@ -1,5 +1,6 @@
 """Who is at fault, and the exit status that says so."""
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 
@@ -44,3 +45,10 @@ class Problem(NamedTuple):
     message: str
     frame: int | None = None
     offset: int | None = None
+
+
+def check_keywords(function: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Raise TypeError, as for any function, for a keyword that there is not, and say which there are."""
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{function}() has no keyword {name!r}; there are {', '.join(sorted(known))}")

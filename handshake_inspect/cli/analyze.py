@@ -109,7 +109,7 @@ def command(given: AnalyzeOptions) -> None:
     with opened(given.output, form) as target:
         refuse_terminal(form, target)
         inputs = inputs_for(paths, form)
-        whole = saved_report(paths) or analyzed(
+        whole = saved_report(paths, given.cluster) or analyzed(
             paths, given.analysis, watched=watched, meanwhile=FORMATS[form].load, inputs=inputs, cluster=given.cluster
         )
         report = narrowed(whole, test)

@@ -206,6 +206,7 @@ class Judge:
         self.form = chosen_format(given.form, given.output, CHECKS)
         self.limit = given.limit if given.limit is not None else LISTED if self.form == "text" else SHOWN
         self.color = given.analysis.color
+        self.saved = given.write or "" if given.beside.live else ""
         self.verbosity = -int(given.quiet)
 
     def hold(self, report: Report) -> Holder:
@@ -218,7 +219,7 @@ class Judge:
         """How it is to look there."""
         return Options(
             target.width, target.colored(self.color), target.encoding, verbosity=self.verbosity,
-            reports=(holder.report,),
+            reports=(holder.report,), saved=self.saved,
         )  # fmt: skip
 
     def show(self, checked: Checked, looks: Options, stream: BinaryIO) -> None:

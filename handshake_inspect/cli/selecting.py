@@ -108,10 +108,12 @@ def _remark_build(paths: Sequence[str]) -> None:
         )
 
 
-def saved_report(paths: Sequence[str]) -> Report | None:
+def saved_report(paths: Sequence[str], cluster: str | None = None) -> Report | None:
     """The report that a JSON file holds; None for captures, of which a report cannot be one."""
     if len(paths) != 1 or not _is_json(paths[0]):
         return None
+    if cluster is not None:
+        raise UsageError(f"--cluster reads captures, and {paths[0]} is a report: leave out --cluster")
     from handshake_inspect.report.schema import load
 
     return load(paths[0])
@@ -121,7 +123,7 @@ def report_of(
     paths: Sequence[str], options: AnalysisOptions, inputs: Sequence[Input] = (), cluster: str | None = None
 ) -> Report:
     """The report of captures that make one trace, or the one that a JSON file holds, which needs its connections."""
-    report = saved_report(paths)
+    report = saved_report(paths, cluster)
     if report is None:
         return analyzed(paths, options, watched=not options.no_progress, inputs=inputs, cluster=cluster)
     said = report.summary.connections + sum(service.connections for service in report.quic_services)

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.engine.attempt_ids import TableView
+from handshake_inspect.engine.export import connections_of
+from handshake_inspect.engine.trouble import PastTrouble
 from handshake_inspect.errors import Problem
 from handshake_inspect.report.afterwards import Afterwards
 from handshake_inspect.report.afterwards_made import added, of_rows
@@ -46,6 +48,7 @@ class Expired:
         self.rtt = (Histogram(), Histogram(), Histogram())
         self.services = ExpiredServices()
         self.afterwards: Afterwards | None = None
+        self.trouble = PastTrouble()  # of those that a report is about
         self.past: Past | None = None  # what findings count of all of them
 
     def choose(self, view: TableView, keep: int) -> AttemptRows:
@@ -76,6 +79,7 @@ class Expired:
         for histogram, values in zip(self.rtt, legs.values, strict=True):
             histogram.add(values)
         self.services.add(view, rows)
+        self.trouble.add(view, rows[connections_of(view).trouble_kinds[rows] != 0])
         self.afterwards = added(self.afterwards, of_rows(view.case, view.ids, rows, waiting=False))
 
     def merged(self, report: Report) -> Report:

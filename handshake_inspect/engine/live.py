@@ -228,7 +228,11 @@ class LiveRun:
         counters = self.source.counters()
         drawn = self.observer.wants_picture
         totals = self.expired.total + np.bincount(outcome, minlength=len(OUTCOMES))
-        seen = NOTHING if self._logs is None else picture(view, self.options.where, self.shown, self._logs)
+        seen = (
+            NOTHING
+            if self._logs is None
+            else picture(view, self.options.where, self.shown, self._logs, self.expired.trouble)
+        )
         return Snapshot(
             at_ns=now_ns,
             elapsed_ns=max(now_ns - case.attempts.first_ns, 0) if self.pump.timed else 0,

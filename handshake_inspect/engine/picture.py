@@ -9,6 +9,7 @@ import numpy as np
 from handshake_inspect.engine.attempt_ids import TableView
 from handshake_inspect.engine.export import connections_of
 from handshake_inspect.engine.segment_log import RecentLogs
+from handshake_inspect.engine.trouble import PastTrouble, grouped, newest_first
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import passing
 from handshake_inspect.report.model import Connection, Endpoint
@@ -36,15 +37,18 @@ class Picture:
 NOTHING = Picture([], [], [], {})
 
 
-def picture(view: TableView, where: Test | None, shown: Test | None, logs: RecentLogs) -> Picture:
-    """What there is to see of the connections that pass both tests; `shown` looks through the newest alone."""
+def picture(view: TableView, where: Test | None, shown: Test | None, logs: RecentLogs, past: PastTrouble) -> Picture:
+    """What there is to see of the connections that pass both tests; `shown` looks through the newest alone.
+
+    `past` counts those that passed `where` and are gone.
+    """
     made = connections_of(view)
-    every = _newest_first(view, view.case.attempts.where(np.ones(len(view.ids), dtype=np.bool_)))
-    troubled = _newest_first(view, view.case.attempts.where(made.trouble_kinds != 0))
+    every = newest_first(view, view.case.attempts.where(np.ones(len(view.ids), dtype=np.bool_)))
+    troubled = newest_first(view, view.case.attempts.where(made.trouble_kinds != 0))
     every, troubled = (_passing(view, _passing(view, rows, where), shown, LOOKED_THROUGH) for rows in (every, troubled))
-    groups, examples = _groups(view, troubled)
+    groups, examples = _shown_groups(view, troubled, past if shown is None else None)
     newest = every[:SHOWN]
-    listed = _newest_first(view, AttemptRows(np.union1d(troubled[:SHOWN], examples)))
+    listed = newest_first(view, AttemptRows(np.union1d(troubled[:SHOWN], examples)))
     both = AttemptRows(np.union1d(newest, listed))
     return Picture(made.of_rows(newest), made.of_rows(listed), groups, _logs_of(view, both, logs))
 
@@ -57,28 +61,17 @@ def _passing(view: TableView, rows: AttemptRows, test: Test | None, most: int | 
     return rows[passing(connections_of(view, view.case.attempts.ids[rows]), test)]
 
 
-def _newest_first(view: TableView, rows: AttemptRows) -> AttemptRows:
-    return rows[np.argsort(-view.ids[rows], kind="stable")]
-
-
-def _groups(view: TableView, rows: AttemptRows) -> tuple[list[TroubleGroup], AttemptRows]:
-    """Groups of rows (newest first), those with the newest first; and some rows of each that is listed."""
-    if not len(rows):
-        return [], rows
-    attempts, outcomes = view.case.attempts, view.case.outcomes
-    kinds = np.stack([outcomes.outcome[rows], outcomes.cause[rows], attempts.service[rows]]).astype(np.int64)
-    _, first, inverse, counts = np.unique(kinds, axis=1, return_index=True, return_inverse=True, return_counts=True)
-    inverse = inverse.reshape(-1)
-    order = np.argsort(first, kind="stable")[:SHOWN]
-    groups, examples = [], []
-    for group in order.tolist():
-        row = int(rows[first[group]])
-        hi, lo, port = attempts.one_end("server", row)
-        outcome, cause = OUTCOMES[outcomes.outcome[row]], CAUSES[outcomes.cause[row]]
-        last_ns = int(attempts.first_times[row])
-        groups.append(TroubleGroup(outcome, cause, Endpoint(address_text(hi, lo), port), int(counts[group]), last_ns))
-        examples.append(np.flatnonzero(inverse == group)[:OF_EACH])
-    return groups, rows[np.concatenate(examples)]
+def _shown_groups(
+    view: TableView, rows: AttemptRows, past: PastTrouble | None
+) -> tuple[list[TroubleGroup], AttemptRows]:
+    """Groups of rows (newest first) and of what is gone, the newest first, and some rows of each that is listed."""
+    found = grouped(view, rows)
+    listed = list((found if past is None else past.with_(found)).items())[:SHOWN]
+    groups = [
+        TroubleGroup(OUTCOMES[outcome], CAUSES[cause], Endpoint(address_text(hi, lo), port), group.count, group.last_ns)
+        for (outcome, cause, hi, lo, port), group in listed
+    ]
+    return groups, AttemptRows(np.concatenate([rows[:0], *(group.rows[:OF_EACH] for _, group in listed)]))
 
 
 def _logs_of(view: TableView, rows: AttemptRows, logs: RecentLogs) -> dict[int, SegmentLog]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import BinaryIO
 
 from handshake_inspect.render import Options
@@ -19,8 +21,9 @@ FAILED_NAMED = 5  # in the last line
 def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
     """Write the lines in the terminal's encoding; with verbosity below 0 the last one alone."""
     style = Style(color=options.color, encoding=options.encoding)
-    lines = _check(checked, options, style) if options.verbosity >= 0 else iter([verdict(checked, style)])
-    written(out, lines, options.encoding)
+    quiet = options.verbosity < 0
+    last = verdict(checked, style, sys.maxsize if quiet else options.width)  # nothing else says it where it is alone
+    written(out, chain(() if quiet else _check(checked, options, style), [last]), options.encoding)
 
 
 def _check(checked: Checked, options: Options, style: Style) -> Iterator[str]:
@@ -33,8 +36,7 @@ def _check(checked: Checked, options: Options, style: Style) -> Iterator[str]:
             yield from _broken(each, options, style)
     for note in checked.notes:
         yield f"{style.paint('note', 'yellow')}  {printable(note)}"
-    yield from _next(checked, style)
-    yield verdict(checked, style)
+    yield from _next(checked, options, style)
 
 
 def _broken(each: Assertion, options: Options, style: Style) -> Iterator[str]:
@@ -51,20 +53,31 @@ def _broken(each: Assertion, options: Options, style: Style) -> Iterator[str]:
         yield f"{_MARGIN}and {each.broken - len(each.breaches):,} more"
 
 
-def verdict(checked: Checked, style: Style) -> str:
-    """Logs are read from their end: the last line says what failed."""
+def verdict(checked: Checked, style: Style, width: int) -> str:
+    """Logs are read from their end: the last line says what failed, as much of it as there is room for."""
     failed = [each for each in checked.assertions if each.status == "failed"]
     total = plural(len(checked.assertions), "assertion")
     word = style.paint("passed", "green") if checked.passed else style.paint("failed", "red")
     count = total if checked.passed else f"{len(failed)} of {total}"
-    named = "; ".join(f"{printable(each.rule)}: {printable(each.measured)}" for each in failed[:FAILED_NAMED])
-    more = f" and {len(failed) - FAILED_NAMED} more" if len(failed) > FAILED_NAMED else ""
     said = f"hsi check: {word}, {count}, {plural(checked.connections, 'connection')}"
-    return f"{said}; {named}{more}" if named else said
+    room = width - len(said) + len(word) - len("failed")
+    return said + next((names for names in _names(failed) if len(names) <= room), "")
 
 
-def _next(checked: Checked, style: Style) -> Iterator[str]:
-    """How to see the first connection that broke something."""
+def _names(failed: Sequence[Assertion]) -> Iterator[str]:
+    """What failed and what was measured, in ever fewer words."""
+    for measured in (True, False):
+        for most in range(min(FAILED_NAMED, len(failed)), 0, -1):
+            rules = (printable(each.rule) + f": {printable(each.measured)}" * measured for each in failed[:most])
+            more = f" and {len(failed) - most} more" if len(failed) > most else ""
+            yield f"; {'; '.join(rules)}{more}"
+
+
+def _next(checked: Checked, options: Options, style: Style) -> Iterator[str]:
+    """How to see the first connection that broke something; in the file that was saved ids begin anew."""
     broken = next((breach for each in checked.assertions for breach in each.breaches), None)
-    if broken is not None and (command := explaining(checked.capture, broken.id)):
+    if broken is None:
+        return
+    which = str(broken.client) if options.saved else broken.id
+    if command := explaining(checked.capture, which, options.saved):
         yield style.paint("next  ", "dim") + command

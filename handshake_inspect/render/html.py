@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -25,7 +26,7 @@ from handshake_inspect.render.diff_text import change, failures, interesting, rt
 from handshake_inspect.render.page import svg
 from handshake_inspect.render.page.cast import Shown, starring
 from handshake_inspect.render.page.changes import changes
-from handshake_inspect.render.page.ladder import ladder
+from handshake_inspect.render.page.ladder import ladder, ladders
 from handshake_inspect.render.page.sections import FINDINGS, ROOM, SERVICES, SOURCES, STYLE, Sections
 from handshake_inspect.render.page.waterfall import WHOSE, waterfall
 from handshake_inspect.render.quic_ladder import headline, round_trips
@@ -64,7 +65,7 @@ def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
     page = Sections(options.reports[0], options) if options.reports else None
     body = "" if page is None else _rendered("report_body.html.j2", page=page)
     _write(
-        out, "check.html.j2", checked=checked, page=page, body=body, verdict=check_verdict(checked, STYLE),
+        out, "check.html.j2", checked=checked, page=page, body=body, verdict=check_verdict(checked, STYLE, sys.maxsize),
         most=ASSERTIONS, broken=list(_broken(checked, options)), json=None if page is None else _inside(page),
         facts=list(capture_facts(checked.capture, ROOM, STYLE)),
     )  # fmt: skip
@@ -82,7 +83,7 @@ def _broken(checked: Checked, options: Options) -> Iterator[tuple[Assertion, lis
             listed = each.breaches[:room]
             story = by_id.get(listed[0].id) if listed and left else None
             left -= story is not None
-            drawn = [None if story is None else ladder(story), *([None] * len(listed))]
+            drawn = [None if story is None else ladders(story), *([None] * len(listed))]
             room -= len(listed)
             yield each, list(zip(listed, drawn, strict=False)), each.broken - len(listed) if each.breaches else 0
 
@@ -111,7 +112,7 @@ def render_diff(difference: Difference, out: BinaryIO, options: Options) -> None
 
 def render_story(story: Story | QuicStory, out: BinaryIO, _: Options) -> None:
     """Write the page of one connection."""
-    c, drawn = story.connection, ladder(story)
+    c, drawn = story.connection, ladders(story)
     fall = None if c.setup is None else waterfall(c.setup)
     facts = list(capture_facts(story.capture, ROOM, STYLE))
     if isinstance(story, QuicStory):

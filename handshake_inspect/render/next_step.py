@@ -14,8 +14,8 @@ LIVE = "live"  # the format of what was captured on an interface
 PIPES = {"-", "standard input"}  # as commands and as captures call it
 
 
-def explaining(capture: Capture, number: int, saved: str = "") -> str:
-    """The command that explains a connection; empty where the capture cannot be read once more.
+def explaining(capture: Capture, number: int | str, saved: str = "") -> str:
+    """The command that explains a connection, by its id or an end; empty where the capture cannot be read once more.
 
     An interface cannot, but the file that its frames were `saved` to.
     """

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from handshake_inspect.errors import LiveError, UsageError
+from handshake_inspect.errors import LiveError, UsageError, check_keywords
 from handshake_inspect.testing.captured import Captured
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from handshake_inspect.report.model import Report
 
 _MIDSTREAM = "outcome != midstream"
+_OWN = ("host", "port", "filter", "midstream", "settle")
+_OPTIONS = ("snap_len", "backend", "ring_mib", "promiscuous")  # of `open_live`
 
 
 def capture(interface: str, **options: Any) -> Capture:
@@ -48,6 +50,7 @@ class Capture:
         capture goes on until all connections have ended or nothing has come for `settle` seconds, ten times as long
         at most.  `snap_len`, `backend`, `ring_mib` and `promiscuous` are as in `handshake_inspect.live.session`.
         """
+        check_keywords("capture", options, _OPTIONS + _OWN)
         self._interface = interface
         ports = _ports(port)
         self._kernel, self._test = _meant(host, ports, filter)

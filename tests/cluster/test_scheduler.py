@@ -176,3 +176,12 @@ def test_checks_are_made_by_a_cluster_and_live_ones_are_not(hsi, ring, workers):
     done = hsi("check", "--cluster", address, "--live", "-i", "lo")
     assert done.returncode == 2
     assert b"--cluster is for captures" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["analyze", "check"])
+def test_a_report_needs_no_cluster(hsi, pcaps, tmp_path, command):
+    saved = tmp_path / "report.json"
+    saved.write_bytes(hsi("-T", "json", pcaps / "refused.pcap").stdout)
+    done = hsi(command, "--cluster", "local:2", saved)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert f"--cluster reads captures, and {saved} is a report: leave out --cluster" in done.stderr.decode()

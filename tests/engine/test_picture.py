@@ -62,3 +62,16 @@ def test_services_count_the_whole_run():
     assert snapshot.connections == 1500
     assert [each.connections for each in snapshot.services] == [1500]
     assert snapshot.outcomes["refused"] == 1500
+
+
+@pytest.mark.parametrize(("where", "count"), [(None, 300), ("client.port < 1124", 100), ("server.port == 81", 0)])
+def test_groups_count_what_is_gone_too(where, count):
+    """Of connections of which few are kept; those that pass -Y, where there is one."""
+    packets = [p for number in range(300) for p in refused(number, START + number * SECOND // 100)]
+    octets = captures.pcap(packets, nano=True)
+    clocked = {"where": None if where is None else parse(where)}
+    kept, every = (last(io.BytesIO(octets), keep=keep, **clocked) for keep in (8, 1000))
+    assert kept.tracked < every.tracked
+    counts = [{(each.cause, each.server): each.count for each in snapshot.groups} for snapshot in (kept, every)]
+    assert counts[0] == counts[1]
+    assert sum(counts[1].values()) == count

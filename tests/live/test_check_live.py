@@ -72,7 +72,7 @@ def test_streams_pass_and_the_report_follows(check, make):
         "ok    command make       exit status 0; allowed: exit status 0",
         "ok    min-connections 1  4 connections; allowed: at least 1",
         "FAIL  max-refused 0      1 of 4 connections (25.0 %); allowed: none",
-        "hsi check: failed, 1 of 3 assertions, 4 connections; max-refused 0: 1 of 4 connections (25.0 %)",
+        "hsi check: failed, 1 of 3 assertions, 4 connections; max-refused 0",
     ]
     assert done.returncode == 1
 
@@ -148,6 +148,15 @@ def test_the_frames_of_what_broke_a_rule(check, make, hsi, tmp_path, user):
     (breach,) = json.loads((tmp_path / "report.json").read_text())["assertions"][2]["breaches"]
     assert breach["client"] == report["connections"][0]["client"]
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_what_broke_a_rule_is_explained_out_of_what_was_written(check, make, hsi, tmp_path):
+    done = check("--max-refused", "0", "--write", "broken.pcapng", *make())
+    (line,) = [line for line in done.stdout.decode().splitlines() if line.startswith("next  hsi ")]
+    story = hsi(*line.split()[2:], cwd=tmp_path)
+    assert line.split()[2:4] == ["explain", "broken.pcapng"]
+    assert story.returncode == 0
+    assert b"refused" in story.stdout
 
 
 def test_another_program_captures(check, make):

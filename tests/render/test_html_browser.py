@@ -30,6 +30,9 @@ OVERLAPS = """
   ).map(([, other]) => `${one} | ${other}`));
 }).join('; ')
 """
+SIDEWAYS = """
+[...document.querySelectorAll('.scroll:has(svg.ladder)')].filter(each => each.scrollWidth > each.clientWidth).length
+"""
 UNFOLD = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
 SHOWN = "[...document.querySelectorAll('details[data-outcome]')].filter(each => each.offsetParent !== null).length"
 
@@ -60,6 +63,7 @@ def test_it_is_quiet_and_fits(browser, folder, sample, width):
     browser.run(UNFOLD)
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run(OVERLAPS) == ""
+    assert browser.run(SIDEWAYS) == 0
     assert browser.said == []
     assert len(browser.asked) == 1
 

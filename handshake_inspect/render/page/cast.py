@@ -9,7 +9,7 @@ from functools import cached_property
 from markupsafe import Markup
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.page.ladder import ladder
+from handshake_inspect.render.page.ladder import ladders
 from handshake_inspect.render.page.parts import since_start
 from handshake_inspect.render.page.waterfall import waterfall, whose
 from handshake_inspect.render.words import direction_words, ending_words
@@ -194,7 +194,7 @@ class Cast:
         """The drawing of a story, while there is room for more."""
         if story is None or self._drawn > LADDERS:
             return None
-        drawn = ladder(story)
+        drawn = ladders(story)
         self._drawn += len(drawn)
         return drawn if self._drawn <= LADDERS else None
 

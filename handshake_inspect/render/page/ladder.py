@@ -16,14 +16,35 @@ from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Step, Story
 from handshake_inspect.report.words import Side
 
-WIDTH = 820
-_CLIENT, _SERVER = 250, 706  # where the two ends stand
+
+@dataclass(frozen=True)
+class Shape:
+    """How wide a drawing is, where the two ends stand, and how many characters fit; all in pixels but the last three.
+
+    A narrow one has the figures above the arrows and the states below, where a wide one has them beside.
+    """
+
+    name: str
+    width: int
+    client: int
+    server: int
+    narrow: bool
+    head: int  # characters of a name that stands in the middle above its end
+    label: int  # of a line on an arrow
+    note: int  # of a line of a note
+
+    @property
+    def middle(self) -> float:
+        """Between the two ends."""
+        return (self.client + self.server) / 2
+
+
+WIDE = Shape("wide", 820, 250, 706, False, 28, 200, 74)
+NARROW = Shape("narrow", 360, 14, 346, True, 0, 44, 50)  # a telephone's
 _FIGURES = ((64, 9, "muted", "end"), (124, 9, "plain", "end"), (130, 3, "muted", None))  # place, characters, look
 _CHARACTER = 7  # pixels, of a figure
-_MIDDLE = (_CLIENT + _SERVER) / 2
-_ROW, _NOTE = 26, 15  # pixels of a rung, and of a line below it
-_HEAD = 28  # characters of a name that stands in the middle
-_LINE = 74  # characters of a note
+_ROW, _NOTE = 26, 15  # pixels of a rung, and of a line above or below it
+_FIGURES_ROOM = 22  # pixels, of a line of figures
 _PALE = "#c3cad2"
 _STYLE = Style(color=False, encoding="utf-8")
 _SIGNS = Signs(_STYLE)
@@ -55,7 +76,12 @@ class Row:
     notes: tuple[Note, ...] = ()
 
 
-def ladder(story: Story | QuicStory, *, alone: bool = False) -> Markup:
+def ladders(story: Story | QuicStory) -> Markup:
+    """The drawing for a page, twice: the style sheet shows the one that fits."""
+    return ladder(story) + ladder(story, NARROW)
+
+
+def ladder(story: Story | QuicStory, shape: Shape = WIDE, *, alone: bool = False) -> Markup:
     """The drawing; `alone` makes it a file of its own."""
     ended = ("", "", "")
     if isinstance(story, QuicStory):
@@ -64,31 +90,40 @@ def ladder(story: Story | QuicStory, *, alone: bool = False) -> Markup:
         rungs = Rungs(story, 200, _STYLE)
         rows, rest = list(tcp_rows(rungs)), rungs.rest()
         ended = (rungs.times[-1], rungs.end_gap, "")
-    drawn = _Drawing([*(row.figures for row in rows), ended])
+    drawn = _Drawing(shape, [*(row.figures for row in rows), ended])
     for row in rows:
         drawn.row(row)
     if rest is not None:
         drawn.note(rest)
     if isinstance(story, Story):
         drawn.end(rungs)
-    c, height = story.connection, drawn.y + 8
-    heads = [_head(f"client {c.client}", _CLIENT, 8, None), _head(f"server {c.server}", _SERVER, WIDTH - 8, "end")]
-    lives = [tag("line", x1=x, x2=x, y1=24, y2=height - 4, class_="life", stroke=_PALE) for x in (_CLIENT, _SERVER)]
+    c, height, top = story.connection, drawn.y + 8, drawn.top - 6
+    heads = _heads(shape, f"client {c.client}", f"server {c.server}")
+    ends = (shape.client, shape.server)
+    lives = [tag("line", x1=x, x2=x, y1=top, y2=height - 4, class_="life", stroke=_PALE) for x in ends]
     label = f"Segments of connection {c.id} from {c.client} to {c.server}, {c.outcome}"
     more: dict[str, object] = {"xmlns": "http://www.w3.org/2000/svg"} if alone else {}
     sheet = [tag("style", _SHEET)] if alone else []
     moved = tag("g", *lives, *heads, *drawn.parts, transform=f"translate({drawn.shift} 0)")
-    width = WIDTH + drawn.shift
+    width = shape.width + drawn.shift
     return tag(
         "svg", *sheet, *drawn.figures, moved, width=width, height=height, viewBox=f"0 0 {width} {height}",
-        class_="ladder", role="img", aria_label=label, font_family="system-ui, sans-serif", **more,
+        class_=f"ladder {shape.name}", display="none" if shape.narrow else None, role="img", aria_label=label,
+        font_family="system-ui, sans-serif", **more,
     )  # fmt: skip
 
 
-def _head(words: str, x: int, edge: int, anchor: str | None) -> Markup:
-    """The name of an end above it; one that is too long for that at the edge."""
-    long = len(words) > _HEAD
-    return _words(words, edge if long else x, 16, "head", anchor if long else "middle")
+def _heads(shape: Shape, client: str, server: str) -> tuple[Markup, Markup]:
+    """The names of the ends above them; one that is too long for that at the edge, in a narrow drawing one below."""
+    edge = shape.width - 8
+    return (
+        _words(client, 8, 16, "head", None)
+        if len(client) > shape.head
+        else _words(client, shape.client, 16, "head", "middle"),
+        _words(server, edge, 16 + _NOTE * shape.narrow, "head", "end")
+        if len(server) > shape.head
+        else _words(server, shape.server, 16, "head", "middle"),
+    )
 
 
 def tcp_rows(rungs: Rungs) -> Iterator[Row]:
@@ -127,12 +162,15 @@ def quic_rows(rungs: QuicRungs) -> tuple[list[Row], Note | None]:
 class _Drawing:
     """Rows from the top down; what is right of the figures makes room for long ones."""
 
-    def __init__(self, figures: Sequence[tuple[str, str, str]]) -> None:
+    def __init__(self, shape: Shape, figures: Sequence[tuple[str, str, str]]) -> None:
+        self.shape = shape
         self.figures: list[Markup] = []
         self.parts: list[Markup] = []
-        self.y = 30
+        self.top = self.y = 30 + _NOTE * shape.narrow
         self.shift = 0
         self._places = []
+        if shape.narrow:
+            return
         for (x, room, kind, anchor), cells in zip(_FIGURES, zip(*figures, strict=True), strict=True):
             more = _CHARACTER * max(max(map(len, cells)) - room, 0)
             self._places.append((x + self.shift + (more if anchor else 0), kind, anchor))
@@ -142,59 +180,67 @@ class _Drawing:
         """An arrow, with what belongs to it."""
         for note in row.before:
             self.note(note)
-        self.y += _ROW
+        lines = wrap(row.label, self.shape.label) or [""]
+        self.y += _ROW + _NOTE * (len(lines) - 1) + _FIGURES_ROOM * self.shape.narrow
         y, kind = self.y, row.kind
-        self._left(row.figures)
-        start, end = (_CLIENT, _SERVER) if row.sender == "client" else (_SERVER, _CLIENT)
+        self._figures(row.figures, y - 9 - _NOTE * len(lines))
+        ends = (self.shape.client, self.shape.server)
+        start, end = ends if row.sender == "client" else ends[::-1]
         toward, color = (1 if end > start else -1), _KINDS.get(kind, INK)
         dashes = "4 3" if kind == "icmp" else None
         shaft = f"M{start} {y - 6}L{end - toward * 7} {y}"
         self.parts += [
             tag("path", d=shaft, class_=kind, stroke=color, stroke_width="1.5", fill="none", stroke_dasharray=dashes),
             tag("path", d=f"M{end} {y}l{-toward * 9} -4.5v9z", class_=kind, fill=color),
-            tag(
-                "text", row.label, x=_MIDDLE, y=y - 9, class_=f"{kind} mono", fill=color, font_size=12,
-                font_family=_MONO, text_anchor="middle",
-            ),
-        ]  # fmt: skip
+            *(self._label(line, y - 9 - _NOTE * above, kind, color) for above, line in enumerate(reversed(lines))),
+        ]
         self._states(y - 8, row.states)
         for note in row.notes:
             self.note(note)
 
-    def _left(self, figures: tuple[str, str, str]) -> None:
-        for words, (x, kind, anchor) in zip(figures, self._places, strict=True):
+    def _label(self, line: str, y: int, kind: str, color: str) -> Markup:
+        return tag(
+            "text", line, x=self.shape.middle, y=y, class_=f"{kind} mono", fill=color, font_size=12,
+            font_family=_MONO, text_anchor="middle",
+        )  # fmt: skip
+
+    def _figures(self, figures: tuple[str, str, str], above: int) -> None:
+        """Time, gap and frame: at the left, or in a narrow drawing in a line at `above`."""
+        if self.shape.narrow and any(figures):
+            words = " \N{MIDDLE DOT} ".join(filter(None, (each.strip() for each in figures)))
+            self.parts.append(_words(words, self.shape.middle, above, "muted", "middle"))
+        for words, (x, kind, anchor) in zip(figures, self._places, strict=False):
             if words:
                 self.figures.append(_words(words, x, self.y, kind, anchor))
 
     def _states(self, y: int, states: tuple[str, str]) -> None:
         client, server = states
+        if self.shape.narrow:
+            y = self.y = self.y + _NOTE * any(states)
+        out = -6 if self.shape.narrow else 8  # from the ends
         if client:
-            self.parts.append(_words(client, _CLIENT - 8, y, "state", "end"))
+            self.parts.append(_words(client, self.shape.client - out, y, "state", None if out < 0 else "end"))
         if server:
-            self.parts.append(_words(server, _SERVER + 8, y, "state", None))
+            self.parts.append(_words(server, self.shape.server + out, y, "state", "end" if out < 0 else None))
 
     def note(self, note: Note) -> None:
         """A note, wrapped."""
         kind = {_SIGNS.anomaly: "odd", _SIGNS.rtt: "round"}.get(note.sign, "muted")
-        for number, line in enumerate(wrap(note.text, _LINE)):
+        for number, line in enumerate(wrap(note.text, self.shape.note)):
             self.y += _NOTE
             words = f"{note.sign} {line}" if number == 0 else line
             words = words.replace("\N{NO-BREAK SPACE}", " ").strip()
-            self.parts.append(_words(words, _MIDDLE, self.y, kind, "middle"))
+            self.parts.append(_words(words, self.shape.middle, self.y, kind, "middle"))
 
     def end(self, rungs: Rungs) -> None:
         """What both ends are in when the capture ends."""
         state, steps = rungs.story.connection.state, rungs.story.steps
-        self.y += _ROW
-        y = self.y
-        self._left((rungs.times[-1], rungs.end_gap, ""))
-        self.parts.append(
-            tag(
-                "line", x1=_CLIENT, x2=_SERVER, y1=y - 4, y2=y - 4, class_="gone", stroke=_PALE, stroke_dasharray="3 4"
-            )
-        )  # fmt: skip
+        self.y += _ROW + _FIGURES_ROOM * self.shape.narrow
+        y, ends = self.y, {"x1": self.shape.client, "x2": self.shape.server}
+        self._figures((rungs.times[-1], rungs.end_gap, ""), y - 8 - _NOTE)
+        self.parts.append(tag("line", **ends, y1=y - 4, y2=y - 4, class_="gone", stroke=_PALE, stroke_dasharray="3 4"))
+        self.parts.append(_words(rungs.last.strip(), self.shape.middle, y - 8, "muted", "middle"))
         self._states(y, (rungs.client_state(state.client), state.server))
-        self.parts.append(_words(rungs.last.strip(), _MIDDLE, y - 8, "muted", "middle"))
         if steps and steps[-1].state != state:
             self.note(Note(_SIGNS.event, SILENT_END))
 

@@ -68,9 +68,10 @@ def _remark(scene: Scene, panel: Panel) -> str:
     if scene.view.words:
         total = sum(group.count for group in snapshot.groups)
         return f"{rounded(count)} of {rounded(total)} fit the filter, newest first"
-    fit = " that fit the filter" if scene.view.filter else ""
+    if not scene.view.filter:
+        return f"{plural(count, 'connection')}, newest first"
     kept = "" if snapshot.tracked >= snapshot.connections else f" of {rounded(snapshot.tracked)} kept"
-    return f"{plural(count, 'connection')}{fit}{kept}, newest first"
+    return f"{plural(count, 'connection')} that fit the filter{kept}, newest first"
 
 
 def _none(scene: Scene) -> str:
