@@ -87,7 +87,9 @@ def browse(client: Host, server: Host, certified: Certified, port: int, **how: A
         return asyncio.run(_browse(server.ip, certified, port, **how))
 
 
-async def _browse(ip: str, certified: Certified, port: int, ticket: Any = None, idle: float = 10.0) -> list[Any]:
+async def _browse(
+    ip: str, certified: Certified, port: int, ticket: Any = None, idle: float = 10.0, then: int | None = None
+) -> list[Any]:
     from aioquic.asyncio import QuicConnectionProtocol, connect  # noqa: PLC0415
     from aioquic.h3.connection import H3Connection  # noqa: PLC0415
     from aioquic.quic.configuration import QuicConfiguration  # noqa: PLC0415
@@ -95,12 +97,20 @@ async def _browse(ip: str, certified: Certified, port: int, ticket: Any = None, 
     class Protocol(QuicConnectionProtocol):
         def quic_event_received(self, event: Any) -> None:
             for each in http[0].handle_event(event) if http else ():
-                if getattr(each, "stream_ended", False) and not answered.done():
-                    answered.set_result(None)
+                if getattr(each, "stream_ended", False):
+                    answered.set()
+
+    async def ask() -> None:
+        stream = protocol._quic.get_next_available_stream_id()
+        asked = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", NAME.encode()), (b":path", b"/")]
+        http[0].send_headers(stream, asked, True)
+        protocol.transmit()
+        await asyncio.wait_for(answered.wait(), 5)
+        answered.clear()
 
     http: list[H3Connection] = []
     kept: list[Any] = []
-    answered = asyncio.get_running_loop().create_future()
+    answered = asyncio.Event()
     configuration = QuicConfiguration(
         is_client=True, alpn_protocols=["h3"], server_name=NAME, session_ticket=ticket, idle_timeout=idle
     )
@@ -111,12 +121,19 @@ async def _browse(ip: str, certified: Certified, port: int, ticket: Any = None, 
             wait_connected=ticket is None, local_port=port,
         ) as protocol:  # fmt: skip
             http.append(H3Connection(protocol._quic))
-            stream = protocol._quic.get_next_available_stream_id()
-            asked = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", NAME.encode()), (b":path", b"/")]
-            http[0].send_headers(stream, asked, True)
-            protocol.transmit()
-            await asyncio.wait_for(answered, 5)
+            await ask()
+            if then is not None:
+                await _move(protocol, then)
+                await ask()
     return kept
+
+
+async def _move(protocol: Any, port: int) -> None:
+    """Let the client send from another port, as behind a NAT that forgot it: it keeps its connection IDs."""
+    moved = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)  # as aioquic's own, which takes IPv4 as well
+    moved.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    moved.bind(("::", port))
+    await asyncio.get_running_loop().create_datagram_endpoint(lambda: protocol, sock=moved)
 
 
 @scenario()
@@ -155,6 +172,17 @@ def quic_early_data(sample: Sample) -> None:
     sample.expect_quic(*ends, "established", early_data=None, setup={"round_trips": 2})
     accepted = {"early_data": "accepted", "setup": {"round_trips": 1}}
     sample.expect_quic((client.ip, 41002), ends[1], "established", **accepted)
+
+
+@scenario()
+def quic_moved(sample: Sample) -> None:
+    """A NAT forgets the client between two requests: the same connection goes on from another port."""
+    client, server = sample.pair(delay=DELAY)
+    certified = Certified()
+    QuicSite(server, certified)
+    with sample.capture(client, expression=ANY):
+        browse(client, server, certified, 41001, then=41002)
+    sample.expect_quic((client.ip, 41001), (server.ip, 443), "established", moved=1, setup={"round_trips": 2})
 
 
 @scenario()
