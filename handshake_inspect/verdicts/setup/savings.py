@@ -8,11 +8,14 @@ Counted are the round trips that would have fallen away, R being one:
     TLS 1.3                             -          0            R          R          2R
     TLS 1.3, early data accepted        -          0            -          0           R
 
--1 stands for what does not apply.  What a connection kept open would have saved is measured, not estimated.
+A full handshake of TLS 1.3 whose flights had to wait for a window would have saved those waits by resumption, which
+sends no certificates.  -1 stands for what does not apply.  What a connection kept open would have saved is measured,
+not estimated.
 """
 
 import numpy as np
 
+from handshake_inspect.tcp.setup.facts import EXTRA_WINDOW, SETUP_PSK, SPAN_TLS
 from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.setup.intervals import choose, exact
 from handshake_inspect.verdicts.setup.seen import Seen
@@ -38,6 +41,9 @@ def saveable(seen: Seen, spans: Spans) -> dict[str, Times]:
     for name, trips in _TRIPS.items():
         saved = np.array(trips)[place]
         columns[name] = np.where(done & (saved >= 0) & (round_trip >= 0), saved * round_trip, -1)
+    pauses = spans.extras.cost(EXTRA_WINDOW, SPAN_TLS)
+    paused = done & seen.is_13 & ~seen.flag(SETUP_PSK) & (pauses >= 0)
+    columns["resumption_ns"] = np.where(paused, pauses, columns["resumption_ns"])
     return columns
 
 

@@ -5,6 +5,8 @@ from support.setups import COMPLETE, MS, Rows, connected
 
 from handshake_inspect.tcp.facts import FACT_RST, METHOD_AMBIGUOUS, TRAIT_ACKS, TRAIT_ISS
 from handshake_inspect.tcp.setup.facts import (
+    EXTRA_NAGLE,
+    EXTRA_WINDOW,
     SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_LATE,
@@ -24,13 +26,15 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_SERVER_HELLO,
     SETUP_SERVER_TLS,
     SETUP_TLS,
+    SPAN_RESPONSE,
+    SPAN_TLS,
 )
 from handshake_inspect.verdicts.setup import tls
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.setup.words import EARLY_DATA, TLS_KINDS, TLS_OUTCOMES
 
 HELLO = {"hello": 41}
-SILENT, SOON = {"last": 100, "late": 5_000}, {"last": 100, "late": 200}
+SILENT, SOON = {"last": 100, "late": 3_100}, {"last": 100, "late": 3_099}  # 3 s of capture after it, or less
 CLIENT_RESET, SERVER_RESET = {"facts": FACT_RST, "rst_side": 0}, {"facts": FACT_RST, "rst_side": 1}
 ANSWERED = SETUP_TLS | SETUP_SERVER_TLS
 
@@ -168,6 +172,21 @@ def test_what_would_have_been_saved(flags, version, saved, reuse):
     moments = {"hello": 41, "client_finished": 84, "server_finished": 125}
     shown = {n: int(c[0]) for n, c in connected(moments=moments, flags=flags, version=version).saveable.items()}
     assert shown == dict(zip(NAMES, saved, strict=True)) | {"reuse_ns": reuse * MS}
+
+
+@pytest.mark.parametrize(
+    ("flags", "extras", "saved"),
+    [
+        (COMPLETE, [(EXTRA_WINDOW, SPAN_TLS, 41), (EXTRA_WINDOW, SPAN_TLS, 42)], 83 * MS),
+        (COMPLETE | SETUP_PSK, [(EXTRA_WINDOW, SPAN_TLS, 41)], 0),  # it sent no certificates
+        (COMPLETE, [(EXTRA_WINDOW, SPAN_RESPONSE, 41), (EXTRA_NAGLE, SPAN_TLS, 41)], 0),
+    ],
+    ids=["certificates", "resumed", "another wait"],
+)
+def test_resumption_of_tls13_saves_the_waits_for_the_window(flags, extras, saved):
+    moments = {"hello": 41, "client_finished": 165, "server_finished": 164}
+    shown = connected(moments=moments, flags=flags, version=0x304, extras=extras).saveable
+    assert int(shown["resumption_ns"][0]) == saved
 
 
 def test_a_plain_connection_would_have_saved_its_tcp_handshake():
