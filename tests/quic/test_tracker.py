@@ -80,6 +80,13 @@ def test_the_finished_may_be_alone_just_before_the_request():
     assert (row.finished_frame, row.request_frame) == (5, 6)
 
 
+def test_an_acknowledgment_before_the_end_of_the_server_s_flight_is_no_finished():
+    flow = Flow().client(HELLO).wait(40 * MS).server(quic.initial(scid=quic.SERVER_CID, dcid=b""), quic.handshake(900))
+    flow.wait(MS // 2).client(quic.handshake(40)).wait(MS // 2).server(quic.handshake(600))
+    row = only(flow.wait(MS // 2).client(quic.short(90)))
+    assert (row.handshake_frame, row.finished_frame) == (3, 5)
+
+
 @pytest.mark.parametrize(
     ("payload", "begins"),
     [
@@ -87,6 +94,9 @@ def test_the_finished_may_be_alone_just_before_the_request():
         (HELLO, True),
         (quic.initial(version=2, size=1200), False),
         (quic.initial(version=0x1A2A3A4A, size=1200), True),
+        (quic.retry(version=0x1A2A3A4A) + bytes(1200), True),  # whose types nobody knows (RFC 8999)
+        (quic.initial(version=0xFF00001D, size=1200), True),
+        (quic.initial(version=0xFF01001D, size=1200), False),
         (quic.handshake(1300), False),
         (quic.early(1300), False),
         (quic.short(1300), False),
@@ -114,6 +124,44 @@ def test_a_server_that_may_not_send_more_stalls():
     flow.wait(39 * MS).server(quic.handshake(1150))
     row = only(flow)
     assert (row.stalls, row.stall_ns[0], row.stall_frame[0]) == (1, 40 * MS, 7)
+
+
+def stalled(*, sent=2100, pause=20 * MS, proved=False):
+    """A server 40 ms away that sent so much, and goes on after a pause that a datagram of the client ends."""
+    flow = Flow().client(HELLO).wait(40 * MS).server(quic.initial(scid=quic.SERVER_CID, size=1000))
+    if proved:
+        flow.client(quic.handshake(60))
+    flow.server(quic.handshake(sent - 1100), least=sent - 1000)
+    again = quic.initial(dcid=quic.SERVER_CID, pn=1, size=1200)
+    flow.wait(MS).client(again).wait(pause - MS).server(quic.handshake(900))
+    row = only(flow)
+    return [each / MS for each in row.stall_ns[: row.stalls]]
+
+
+def test_a_pause_of_half_a_round_trip_is_a_stall_near_three_times_of_what_the_client_sent():
+    """Three times 1200 bytes less one datagram (RFC 9000 section 8.1)."""
+    assert stalled() == [20]
+    assert stalled(sent=2099) == []
+    assert stalled(pause=19 * MS) == []
+    assert stalled(sent=2500, proved=True) == []  # a Handshake packet proves the client's address
+
+
+@pytest.mark.parametrize(("size", "counts"), [(59, 0), (60, 1)])
+def test_packets_with_acknowledgments_alone_are_no_request_and_no_answer(size, counts):
+    flow = answered(Flow().client(HELLO)).wait(50 * MS)
+    row = only(flow)
+    flow.server(quic.short(size, dcid=b"")).wait(MS).client(quic.short(size))
+    later = only(flow)
+    assert later.bursts - row.bursts == counts
+    assert (later.request_last_ns - row.request_last_ns > 0) == bool(counts)
+
+
+@pytest.mark.parametrize(("gap", "bursts"), [(2 * MS - 1, 1), (2 * MS, 2)])
+def test_packets_less_than_2_ms_apart_are_one_burst(gap, bursts):
+    flow = answered(Flow()).wait(50 * MS).server(quic.short(100, dcid=b"")).wait(gap).server(quic.short(100, dcid=b""))
+    row = only(flow)
+    assert row.bursts == bursts
+    assert row.burst_frame[0] == 5
 
 
 def test_a_moved_client_is_found_by_the_connection_id():

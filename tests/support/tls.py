@@ -168,8 +168,8 @@ def handshake(client_context, server_context, session=None, *, request=REQUEST, 
 class Talk:
     """Bytes on a wire of `way` ms, captured `position` ms from the client.  Every flight waits for the one before."""
 
-    def __init__(self, said=(), *, way=20, position=0, mss=1460, opened=True, isns=ISNS):
-        self.way, self.position, self.mss = way, position, mss
+    def __init__(self, said=(), *, way=20, position=0, mss=1460, opened=True, isns=ISNS, options=b""):
+        self.way, self.position, self.mss, self.options = way, position, mss, options
         self.sent = []  # (time in ms at the capture, side, seq, ack, octets)
         self.free = [0.0, 0.0]  # when each side has all that the other one sent
         self.isns, self.next = isns, [isn + 1 for isn in isns]
@@ -216,7 +216,9 @@ class Talk:
         made = list(self.opening)
         for at, side, seq, ack, octets in self.sent:
             ends = ENDS if side == 0 else ENDS[::-1]
-            made.append((at, frames.data(octets, *ends, seq=seq % 2**32, ack=ack % 2**32, link=link)))
+            made.append(
+                (at, frames.data(octets, *ends, seq=seq % 2**32, ack=ack % 2**32, options=self.options, link=link))
+            )
         return [(START + round(at * MS), frame) for at, frame in sorted(made, key=lambda each: each[0])]
 
     def capture(self):

@@ -385,14 +385,18 @@ def answered(*after, before=(), flight=FLIGHT, finished=(53,), hello=None, reque
         (answered(250, 250, 700), [250, 250, 700], True),
         (answered(700, before=[250, 250]), [700], True),
         (answered(250, 700, before=[250]), [250, 700], True),
-        (answered(676), [676], False),  # may be a ticket, or not
-        (answered(40), [40], True),
+        (answered(100), [100], False),  # may be a ticket, or not
+        (answered(4500), [4500], False),
+        (answered(99), [99], True),
+        (answered(4501), [4501], True),
+        (answered(99, hello=client_hello(alpn=b"\x02h2")), [99], False),
+        (answered(100, 5000, hello=client_hello(alpn=b"\x02h2")), [100, 5000], True),
         (answered(40, hello=client_hello(alpn=b"\x02h2")), [40], False),
         (answered(40, 40, 900, 30, hello=client_hello(alpn=b"\x02h2")), [40, 40, 900, 30], False),
         (answered(*[250] * 9), [250] * 6, True),
         (answered(19), [], False),
     ],
-    ids=range(10),
+    ids=range(14),
 )
 def test_candidates(read, lengths, over):
     assert list(read.candidate_length[: read.candidate_count]) == lengths
@@ -546,6 +550,30 @@ def test_the_path_is_the_least_time_to_an_acknowledgment():
     assert Read(talk.capture()).exchange.path == pytest.approx(40 * MS, abs=MS // 10)
 
 
+def acknowledged_twice(first, second):
+    """The path where these are the ms that the server takes longer than the network to acknowledge."""
+    talk = Talk([(0, client_hello())])
+    talk.acknowledge(1, at=talk.free[1] + first)
+    talk.say(1, hello_13() + record(700) + record(53), think=100)
+    talk.say(0, record(53))
+    talk.acknowledge(1, at=talk.free[1] + second)
+    return Read(talk.capture()).exchange.path / MS
+
+
+def test_of_several_acknowledgments_the_fastest_counts():
+    assert acknowledged_twice(9, 0) == pytest.approx(40, abs=0.1)
+    assert acknowledged_twice(0, 9) == pytest.approx(40, abs=0.1)
+
+
+def test_what_was_sent_twice_shows_no_path():
+    """The acknowledgment may be for either copy (RFC 6298 section 3)."""
+    talk = Talk([(0, client_hello())])
+    sent = talk.sent[-1]
+    talk.sent.append((sent[0] + 30, *sent[1:]))
+    talk.acknowledge(1, at=talk.free[1])
+    assert Read(talk.capture()).exchange.path == 0
+
+
 def test_a_server_that_speaks_first():
     read = Read(Talk([(1, b"SSH-2.0-server\r\n"), (0, b"SSH-2.0-client\r\n"), (1, b"keys")]).capture())
     assert read.has("SPOKE_FIRST")
@@ -565,9 +593,9 @@ def test_both_speak_at_once():
 # Waits
 
 
-def nagle(*, delay=40, position=0, back=0.0, size=100):
+def nagle(*, delay=40, position=0, back=0.0, size=100, options=b""):
     """A client's second segment waits for the acknowledgment of the first, which comes late."""
-    talk = Talk(position=position)
+    talk = Talk(position=position, options=options)
     talk.say(0, b"x" * size)
     acked = talk.free[1] + delay
     talk.acknowledge(1, at=acked)
@@ -586,18 +614,28 @@ def test_nagle(position):
 @pytest.mark.parametrize(
     "read",
     [
-        nagle(back=5.0),  # later than the ACK let it: by itself
-        nagle(back=-15.0),  # sooner than the ACK came
+        nagle(back=1.1),  # later than the ACK let it: by itself
+        nagle(back=-1.1),  # sooner than the ACK came
+        nagle(back=2.1, position=20),
+        nagle(back=-2.1, position=20),
         nagle(size=1460),  # a full packet waits for nothing
+        nagle(size=1448, options=frames.timestamps(1, 1)),
     ],
-    ids=["later", "sooner", "full"],
+    ids=["later", "sooner", "later, at the server", "sooner, at the server", "full", "full with options"],
 )
 def test_no_nagle(read):
     assert read.waits == []
 
 
+@pytest.mark.parametrize(("position", "back"), [(0, 0.9), (20, 1.9), (20, -1.9)])
+def test_as_exactly_as_clocks_and_kernels_can(position, back):
+    """A millisecond, or a twentieth of the way from the capture to the client and back."""
+    assert [reason for reason, *_ in nagle(position=position, back=back).waits] == [EXTRA_NAGLE]
+
+
 def test_an_acknowledgment_in_time_is_not_delayed():
-    assert nagle(delay=0).waits[0][3] is False
+    assert nagle(delay=19.9).waits[0][3] is False
+    assert nagle(delay=20).waits[0][3] is True
 
 
 def test_a_window_that_is_full(said):

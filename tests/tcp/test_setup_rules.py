@@ -455,7 +455,8 @@ def test_a_pause_for_the_window():
     assert paused(last=0) == [EXTRA_WINDOW]
     assert paused(packets=4, last=0) == [EXTRA_WINDOW]
     assert paused() == [EXTRA_NAGLE]  # a small packet ended the first part
-    assert paused(packets=10) == [EXTRA_WINDOW]  # the initial window (RFC 6928)
+    assert paused(packets=8) == [EXTRA_NAGLE]
+    assert paused(packets=9) == [EXTRA_WINDOW]  # ten of them: the initial window (RFC 6928)
 
 
 @pytest.mark.parametrize(
@@ -470,7 +471,7 @@ def test_a_pause_at_a_hole_is_no_window():
     assert EXTRA_WINDOW not in paused(last=0, hole=True)
 
 
-@pytest.mark.parametrize(("way", "waits"), [(1, []), (2, []), (3, [EXTRA_NAGLE])])
+@pytest.mark.parametrize(("way", "waits"), [(1, []), (2.4, []), (2.5, [EXTRA_NAGLE])])
 def test_a_short_wait_by_nagle_s_algorithm_is_nobody_s_trouble(way, waits):
     """Less than 5 ms."""
     talk = Talk(way=way)

@@ -180,6 +180,25 @@ def test_what_the_server_does_not_have_yet_is_waited_for(said):
     assert read.facts[0] == b"lab.test"
 
 
+CHANGED = [(kind, lacks) for kind in PROLOGUES for lacks in (False, True) if (kind, lacks) != ("mysql", True)]
+
+
+@pytest.mark.parametrize(("kind", "lacks"), CHANGED)
+def test_a_hello_in_two_segments_that_change_places(said, kind, lacks):
+    """With the text before it whole, or with the server's last text missing (MySQL's is all), which it acknowledges."""
+    talk = Talk(PROLOGUES[kind])
+    if lacks:
+        del talk.sent[max(at for at, each in enumerate(talk.sent) if each[1] == 1)]
+    talk.say(0, said[0][1], size=len(said[0][1]) // 2 + 1)
+    first, second = talk.sent[-2:]
+    talk.sent[-2:] = [(first[0], *second[1:]), (second[0], *first[1:])]
+    for side, octets in said[1:]:
+        talk.say(side, octets)
+    read = Read(talk.capture())
+    assert (UPGRADES[read.upgrade], read.has("TLS", "SERVER_FINISHED"), read.has("HOLE")) == (kind, True, False)
+    assert read.facts[0] == b"lab.test"
+
+
 def test_a_hello_that_does_not_acknowledge_the_text_before_it(said):
     """A client that did not wait: what the server said last is in the capture, and not yet acknowledged."""
     talk = Talk(PROLOGUES["smtp"])

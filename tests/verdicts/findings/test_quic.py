@@ -37,10 +37,10 @@ class Capture:
         flow.server(ANSWER, quic.handshake(900)).wait(MS).client(quic.handshake(60, dcid=SERVER_CID), quic.short(90))
         return self
 
-    def tcp(self, client=CLIENT, server=SERVER, *, works=True) -> "Capture":
+    def tcp(self, client=CLIENT, server=SERVER, *, works=True, after=300 * MS) -> "Capture":
         self.port += 1
         here, there = (client, self.port), (server, 443)
-        now = self.now + 300 * MS
+        now = self.now + after
         exchange = [
             frames.syn(src=here, dst=there),
             frames.syn_ack(src=there, dst=here),
@@ -112,6 +112,14 @@ def test_races_are_named_on_both_sides():
     assert (report["quic_connections"][0]["raced_by"], report["connections"][0]["raced_by"]) == (0, 0)
     report = Capture().answered().tcp(server="198.51.100.9").report()
     assert (report["quic_connections"][0]["raced_by"], report["connections"][0]["raced_by"]) == (None, None)
+
+
+@pytest.mark.parametrize("quic_first", [True, False])
+@pytest.mark.parametrize(("apart", "together"), [(10 * SECOND, True), (10 * SECOND + 1, False)])
+def test_races_begin_within_10_s_of_each_other(quic_first, apart, together):
+    made = Capture().answered().tcp(after=apart) if quic_first else Capture().tcp(after=0).later(apart).answered()
+    found = made.report()
+    assert [found[kind][0]["raced_by"] for kind in ("connections", "quic_connections")] == [0 if together else None] * 2
 
 
 def test_handshakes_that_fail():

@@ -157,6 +157,24 @@ def test_a_retry_costs_a_round_trip_and_shows_the_network_alone():
     assert bounds(spans.handshake) == (90 * MS, 90 * MS)
 
 
+@pytest.mark.parametrize(("soon", "shown"), [(34, 84), (35, 35)])
+def test_a_retry_is_a_lower_bound_of_the_round_trip(soon, shown):
+    """40 ms of it, less an eighth, since round trips vary."""
+    flow = Flow().client(HELLO).wait(40 * MS).server(quic.retry()).wait(2 * MS)
+    flow.client(quic.initial(dcid=SERVER_CID, token=b"a token", size=1200)).wait(47 * MS)
+    finish(flight(flow).wait(MS), quic.short(200)).wait(soon * MS).server(quic.short(250, dcid=b""))
+    flow.wait(50 * MS).server(quic.short(900, dcid=b""))
+    assert bounds(spans_of(flow).response)[0] == shown * MS
+
+
+def test_any_packet_before_the_answer_may_be_the_request():
+    flow = finish(flight(hello(Flow())).wait(MS), quic.short(200)).wait(5 * MS)
+    flow.client(quic.short(200, dcid=SERVER_CID)).wait(40 * MS).server(quic.short(900, dcid=b""))
+    spans = spans_of(flow)
+    assert bounds(spans.before_request) == (0, 5 * MS)
+    assert bounds(spans.response) == (40 * MS, 46 * MS)  # and the client's reply took 1 ms
+
+
 def test_an_initial_sent_twice_leaves_the_round_trip_open():
     flow = Flow().client(HELLO).wait(300 * MS).client(HELLO).wait(40 * MS)
     spans = spans_of(flight(flow))

@@ -32,8 +32,10 @@ def known(*lengths, key=SERVICE):
     [
         ((1500,), {}, 0, 0, EXACT),
         ((), {}, -1, -1, EXACT),
-        ((60, 16000), {}, 0, 0, EXACT),  # too short for a ticket
-        ((5000, 16000), {}, 0, 0, EXACT),  # too long
+        ((99, 16000), {}, 0, 0, EXACT),  # too short for a ticket
+        ((100, 16000), {}, 0, 1, AMBIGUOUS),
+        ((4500, 16000), {}, 0, 1, AMBIGUOUS),
+        ((4501, 16000), {}, 0, 0, EXACT),  # too long
         ((250, 300), {"ticket": 250}, 0, 1, TICKETS_SKIPPED),
         ((250, 250, 300), {"ticket": 250}, 0, 2, TICKETS_SKIPPED),
         ((300, 250), {"ticket": 250}, 0, 0, EXACT),
@@ -42,7 +44,8 @@ def known(*lengths, key=SERVICE):
         ((250, 250, 250, 250, 250), {}, 0, 4, TICKETS_SKIPPED),  # four are the most
         ((250, 16000), {}, 0, 1, AMBIGUOUS),
         ((40, 250, 250, 40, 700), {"http2": True}, 0, 4, TICKETS_SKIPPED),
-        ((40, 700), {"http2": True}, 0, 1, TICKETS_SKIPPED),
+        ((99, 700), {"http2": True}, 0, 1, TICKETS_SKIPPED),
+        ((100, 700), {"http2": True}, 0, 1, AMBIGUOUS),  # too long for SETTINGS
         ((40,), {"http2": True}, 0, 0, EXACT),  # nothing else ever comes
         ((40, 700), {}, 0, 0, EXACT),
         ((40, 250, 60, 700), {"http2": True}, 1, 3, AMBIGUOUS),
