@@ -26,5 +26,7 @@ cdef class FrameReader:
     cpdef void feed(self, object octets, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
     # Readers whose frames are taken without the GIL declare this `nogil`, and take it for what needs Python.
     cdef int step(self) except -1 with gil
+    cdef int adopt(self, FrameReader reader) except -1 nogil
+    cdef int adopt_buffer(self, FrameReader reader) except -1 with gil
     cdef int damage(self, str message) except -1 with gil
     cdef int odd_time(self, uint64_t frame, str message) except -1 with gil

@@ -60,6 +60,25 @@ class FrameReader:
         """Step to the next frame: FRAME, NEED_MORE or DAMAGED."""
         raise NotImplementedError
 
+    def adopt(self, reader: "FrameReader") -> int:
+        """Make another reader's frame one's own, but for its number."""
+        if self.data is not reader.data:
+            self.adopt_buffer(reader)
+        self.frame_start = reader.frame_start
+        self.frame_end = reader.frame_end
+        self.wire_len = reader.wire_len
+        self.ts_ns = reader.ts_ns
+        self.has_time = reader.has_time
+        self.link_type = reader.link_type
+        self.interface = reader.interface
+        return 0
+
+    def adopt_buffer(self, reader: "FrameReader") -> int:
+        """Look at the bytes that another reader looks at."""
+        self.octets = reader.octets
+        self.data = reader.data
+        return 0
+
     def head(self) -> bytes:
         """What must be known of the container before the next record: bytes that it could begin with."""
         return b""

@@ -39,7 +39,6 @@ cdef class MergeReader(FrameReader):
     cdef int _give(self) except -1 nogil
     cdef int _number(self) except -1 nogil
     cdef int _turn_page(self) except -1 with gil
-    cdef int _take_buffer(self) except -1 with gil
     @cython.locals(reader=FrameReader)
     cdef void _pass_over(self, Py_ssize_t index)
     @cython.locals(at=Py_ssize_t, least=Py_ssize_t, held=int64_t)

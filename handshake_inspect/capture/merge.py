@@ -98,15 +98,8 @@ class MergeReader(FrameReader):
     def _give(self) -> int:
         """Make the current sensor's frame the frame of the merge."""
         self._states[self._current] = _WAITING
-        if self.data is not self._reader.data:
-            self._take_buffer()
-        self.frame_start = self._reader.frame_start
-        self.frame_end = self._reader.frame_end
-        self.wire_len = self._reader.wire_len
-        self.ts_ns = self._reader.ts_ns
-        self.has_time = self._reader.has_time
-        self.link_type = self._reader.link_type
-        self.interface = self._current << 16 | self._reader.interface
+        self.adopt(self._reader)
+        self.interface |= self._current << 16
         while self._numbers[self._current] < self._reader.frames:  # records that only use up a number lie between
             self._number()
         return FRAME
@@ -124,11 +117,6 @@ class MergeReader(FrameReader):
     def _turn_page(self) -> int:
         self.pages.append(packed(self._page))
         self._filled = 0
-        return 0
-
-    def _take_buffer(self) -> int:
-        self.octets = self._reader.octets
-        self.data = self._reader.data
         return 0
 
     def _pass_over(self, index: int) -> None:

@@ -9,9 +9,6 @@ cdef Py_ssize_t _PAGE
 cdef class PartReader(FrameReader):
     cdef public FrameReader reader
 
-    cdef int take(self) except -1 nogil
-    cdef int take_buffer(self) except -1 with gil
-
 cdef class TimedReader(PartReader):
     cdef readonly list pages
     cdef int64_t[::1] _page

@@ -22,25 +22,6 @@ class PartReader(FrameReader):
         """Give the frames of this reader from now on, whose numbers go on from those of the one before."""
         self.reader = reader
 
-    def take(self) -> int:
-        """Make the reader's frame one's own, but for its number."""
-        if self.data is not self.reader.data:
-            self.take_buffer()
-        self.frame_start = self.reader.frame_start
-        self.frame_end = self.reader.frame_end
-        self.wire_len = self.reader.wire_len
-        self.ts_ns = self.reader.ts_ns
-        self.has_time = self.reader.has_time
-        self.link_type = self.reader.link_type
-        self.interface = self.reader.interface
-        return FRAME
-
-    def take_buffer(self) -> int:
-        """Look at the bytes that the reader looks at."""
-        self.octets = self.reader.octets
-        self.data = self.reader.data
-        return 0
-
 
 class TimedReader(PartReader):
     """Notes the time of every number: of one that is no frame's, that of the frame behind it."""
@@ -58,7 +39,8 @@ class TimedReader(PartReader):
             return got
         while self.frames < self.reader.frames:
             self.note()
-        return self.take()
+        self.adopt(self.reader)
+        return FRAME
 
     def follow(self, reader: FrameReader) -> None:
         """As of all; numbers behind the last frame of a file have its time."""
@@ -103,7 +85,8 @@ class RankedReader(PartReader):
         if self.reader.frames > self._count:  # the file has grown since it was counted
             return NEED_MORE
         self.frames = self._numbers[self.reader.frames - 1]
-        return self.take()
+        self.adopt(self.reader)
+        return FRAME
 
 
 class LooseReader(FrameReader):

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import Any, Protocol
 
 from handshake_inspect.capture.named import expanded
@@ -41,6 +42,9 @@ class Here:
 
     def results(self, submitted: Sequence[Any], done: Callable[[int], object] | None = None) -> list[Any]:
         """They are what was returned."""
+        if done is not None:
+            for place in range(len(submitted)):
+                done(place)
         return list(submitted)
 
     def item(self, submitted: Any, name: str) -> Any:
@@ -66,6 +70,33 @@ def analyze(
     return conclude(*run.pumped(), options.limits)
 
 
+class Done:
+    """How much is done, in passes over all parts that have each a share of what is left."""
+
+    def __init__(self, progress: Progress | None, parts: Sequence[Part]) -> None:
+        self.progress = progress
+        self.size = sum(part.size for part in parts)
+        self.share = 0.0
+
+    def of(self, parts: Sequence[Part], share: float) -> Callable[[int], None]:
+        """What is called at the end of each part of a pass."""
+        begun, size, read = self.share, sum(part.size for part in parts) or 1, 0
+
+        def note(at: int) -> None:
+            nonlocal read
+            read += parts[at].size
+            self.share = begun + (1 - begun) * share * read / size
+            if self.progress is not None:
+                self.progress(round(self.share * self.size), self.size)
+
+        return note
+
+    def end(self) -> None:
+        """No further pass came, though one might have."""
+        if self.progress is not None and self.share < 1:
+            self.progress(self.size, self.size)
+
+
 class Run:
     """One trace on its way through the stages."""
 
@@ -76,9 +107,8 @@ class Run:
         self.parts = list(parts)
         self.runner = runner
         self.options = options
-        self.progress = progress
         self.is_ranked = isinstance(trace, MergedSource) and len(trace.sensors) > 1
-        self.read = 0  # bytes, of two passes
+        self.done = Done(progress, parts)
 
     def pumped(self) -> tuple[Any, Any]:
         """The trace as it is when it was read, and what was pumped of it."""
@@ -86,21 +116,23 @@ class Run:
         scans, outlines = self.scanned()
         starts = numbering.starts_of(outlines)
         ranks = self.ranks(scans, outlines, starts)
-        loose = self.loose(scans, ranks)
-        tracked = self.tracked(scans, outlines, starts, ranks, self.shared(scans, loose))
-        followed = self.followed(tracked, loose)
-        lookups = tracking.looked_up([*runner.results(self.items(tracked, "messages")), loose.messages])
+        loose = self.loose(scans, outlines, ranks)
+        tracked, said = self.tracked(outlines, starts, ranks, self.shared(scans, outlines, loose))
+        followed = self.followed(tracked, said, loose)
+        messages = self.items(tracked, "messages", [each.has_messages for each in said])
+        lookups = tracking.looked_up([*runner.results(messages), loose.messages])
         everything = [*runner.results(self.items(tracked, "pumped")), *runner.results(followed), loose.pumped]
         return self.ended(tracked, outlines, starts, ranks), tables.merged(everything, lookups)
 
-    def items(self, submitted: Sequence[Any], name: str) -> list[Any]:
-        """The same attribute of each."""
-        return [self.runner.item(each, name) for each in submitted]
+    def items(self, submitted: Sequence[Any], name: str, those: Sequence[bool] | None = None) -> list[Any]:
+        """The same attribute of each, or of those alone."""
+        chosen = submitted if those is None else compress(submitted, those)
+        return [self.runner.item(each, name) for each in chosen]
 
     def scanned(self) -> tuple[list[Any], list[Outline]]:
         """What each part has; stretches that were read from a wrong place are read again from the right one."""
         parts = self.parts
-        scans, outlines = self.scan(parts, self.note)
+        scans, outlines = self.scan(parts, self.done.of(parts, 0.5))
         while (wrong := stretches.corrected(parts, outlines)).again:
             for at, part in wrong.again.items():
                 parts[at] = part
@@ -120,12 +152,6 @@ class Run:
         outlines = [submit("decode", numbering.outline, *each) for each in zip(parts, scans, strict=True)]
         return scans, self.runner.results(outlines, done)
 
-    def note(self, at: int) -> None:
-        """A part was read once more."""
-        self.read += self.parts[at].size
-        if self.progress is not None:
-            self.progress(self.read // 2, sum(part.size for part in self.parts))
-
     # -- between the passes --------------------------------------------------------------------------------------------
 
     def ranks(self, scans: Sequence[Any], outlines: Sequence[Any], starts: Sequence[Any]) -> list[Any]:
@@ -136,39 +162,56 @@ class Run:
             self.runner.submit("rank", numbering.keys_of, *each)
             for each in zip(outlines, starts, self.items(scans, "times"), strict=True)
         ]
+        spans = numbering.spans_of(outlines, starts)
         ranks: list[Any] = []
-        for at, start in enumerate(starts):
-            before, among = numbering.rivals_of(at, outlines, starts)
+        for at, (outline, start) in enumerate(zip(outlines, starts, strict=True)):
+            before, among = numbering.rivals_of(outline, start, spans)
             before += start.before
             if among:
                 before = self.runner.submit("rank", numbering.ranked, keys[at], before, [keys[one] for one in among])
             ranks.append(before)
         return ranks
 
-    def loose(self, scans: Sequence[Any], ranks: Sequence[Any]) -> tracking.PutTogether:
+    def loose(self, scans: Sequence[Any], outlines: Sequence[Outline], ranks: Sequence[Any]) -> tracking.PutTogether:
         """What came of fragments, of all parts."""
-        submit = self.runner.submit
-        each = zip(self.items(scans, "loose"), ranks, strict=True)
-        frames = self.runner.results([submit("split", tracking.numbered, *mine) for mine in each])
-        return tracking.put_together([one for some in frames for one in some], self.options, self.runner.ways)
+        submit, having = self.runner.submit, [outline.has_loose for outline in outlines]
+        mine = compress(ranks, having)
+        numbered = [
+            submit("split", tracking.numbered, *each)
+            for each in zip(self.items(scans, "loose", having), mine, strict=True)
+        ]
+        frames = [one for some in self.runner.results(numbered) for one in some]
+        return tracking.put_together(frames, self.options, self.runner.ways)
 
-    def shared(self, scans: Sequence[Any], loose: tracking.PutTogether) -> Any:
+    def shared(self, scans: Sequence[Any], outlines: Sequence[Outline], loose: tracking.PutTogether) -> Any:
         """What is moved."""
         submit = self.runner.submit
         tuples = submit("split", sharing.shared_tuples, self.items(scans, "tuples"), loose.tuples)
-        wrongs = [*self.items(scans, "wrong"), loose.wrong]
+        if any(outline.has_wrong for outline in outlines) or len(loose.wrong):
+            tuples = self.with_paths(tuples, scans, outlines, loose)
+        serving = [outline.has_served for outline in outlines]
+        seen = self.items(scans, "seen") if any(serving) else []
+        return submit("split", sharing.shared, tuples, self.items(scans, "served", serving), seen)
+
+    def with_paths(
+        self, tuples: Any, scans: Sequence[Any], outlines: Sequence[Outline], loose: tracking.PutTogether
+    ) -> Any:
+        """The same with those whose wrong checksums are judged by right ones of another part: one more pass."""
+        submit = self.runner.submit
+        wrongs = [
+            self.runner.item(scan, "wrong") if outline.has_wrong else loose.wrong[:0]
+            for scan, outline in zip(scans, outlines, strict=True)
+        ]
+        wrongs.append(loose.wrong)
         (wrong,) = self.runner.results([submit("split", sharing.paths_of, wrongs)])
-        if len(wrong):
-            rights = [submit("decode", scanning.rights_on, part, wrong) for part in self.parts]
-            rights.append(sharing.on_paths(loose.right, wrong))
-            tuples = submit("split", sharing.with_paths, tuples, rights, wrongs)
-        served, seen = self.items(scans, "served"), self.items(scans, "seen")
-        return submit("split", sharing.shared, tuples, served, seen)
+        rights = [submit("decode", scanning.rights_on, part, wrong) for part in self.parts]
+        rights.append(sharing.on_paths(loose.right, wrong))
+        return submit("split", sharing.with_paths, tuples, rights, wrongs)
 
     def tracked(
-        self, scans: Sequence[Any], outlines: Sequence[Any], starts: Sequence[Any], ranks: Sequence[Any], shared: Any
-    ) -> list[Any]:
-        """What came of each part."""
+        self, outlines: Sequence[Any], starts: Sequence[Any], ranks: Sequence[Any], shared: Any
+    ) -> tuple[list[Any], list[tracking.Brief]]:
+        """What came of each part, and what is to be known of it."""
 
         def track(shared: Any) -> list[Any]:
             return [
@@ -179,24 +222,34 @@ class Run:
                 for part, own, outline, start in zip(self.parts, ranks, outlines, starts, strict=True)
             ]  # fmt: skip
 
-        tracked = track(shared)
-        if any(self.runner.results(self.items(tracked, "mixed"), self.note)):
-            tracked = track(self.runner.submit("split", sharing.all_ends, shared))
-        return tracked
+        def briefs(tracked: Sequence[Any], share: float) -> list[tracking.Brief]:
+            submitted = [self.runner.submit("track", tracking.brief, each) for each in tracked]
+            return self.runner.results(submitted, self.done.of(self.parts, share))
 
-    def followed(self, tracked: Sequence[Any], loose: tracking.PutTogether) -> list[Any]:
+        tracked = track(shared)
+        (may_be_mixed,) = self.runner.results([self.runner.submit("split", sharing.may_be_mixed, shared)])
+        said = briefs(tracked, 0.5 if may_be_mixed else 1)
+        if any(each.is_mixed for each in said):
+            tracked = track(self.runner.submit("split", sharing.all_ends, shared))
+            said = briefs(tracked, 1)
+        self.done.end()
+        return tracked, said
+
+    def followed(
+        self, tracked: Sequence[Any], said: Sequence[tracking.Brief], loose: tracking.PutTogether
+    ) -> list[Any]:
         """What came of what moved."""
         submit, ways = self.runner.submit, self.runner.ways
-        segments = self.items(tracked, "segments")
         followed = [
             submit(
                 "follow", tracking.follow_segments,
-                [*(submit("follow", tracking.one_way, each, way) for each in segments), loose.segments[way]],
+                [*(submit("follow", tracking.one_way, each, way) for each in tracked), loose.segments[way]],
                 self.options,
             )
             for way in range(ways)
         ]  # fmt: skip
-        return [*followed, submit("follow", tracking.follow_datagrams, self.items(tracked, "datagrams"), self.options)]
+        datagrams = self.items(tracked, "datagrams", [each.has_datagrams for each in said])
+        return [*followed, submit("follow", tracking.follow_datagrams, datagrams, self.options)]
 
     # -- the trace as it was read --------------------------------------------------------------------------------------
 

@@ -5,6 +5,8 @@ frame comes when the latest frame up to it in its own sensor does: its key is th
 the file.  Its number is its place in its own sensor, and how many keys of other sensors are smaller.
 """
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -38,6 +40,9 @@ class Outline(NamedTuple):
     head: bytes  # what is known of the file there
     is_whole: bool  # neither cut nor damaged
     odd_times: int  # frames whose time cannot be
+    has_loose: bool  # whether there is any of what `Scanned` has
+    has_wrong: bool
+    has_served: bool
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ def outline(part: Part, scanned: Scanned) -> Outline:
         keys = [(int(files[0][1][0]), files[0][0]), *((int(times.max()), place) for place, times in files)]
     return Outline(
         part.sensor, scanned.count, scanned.last_ns, stretches, keys[0], max(keys), scanned.begun, scanned.ended,
-        scanned.head, scanned.is_whole, scanned.odd_times,
+        scanned.head, scanned.is_whole, scanned.odd_times, bool(scanned.loose), bool(len(scanned.wrong)),
+        bool(len(scanned.served)),
     )  # fmt: skip
 
 
@@ -82,18 +88,42 @@ def starts_of(outlines: Sequence[Outline]) -> list[Start]:
     return starts
 
 
-def rivals_of(at: int, outlines: Sequence[Outline], starts: Sequence[Start]) -> tuple[int, list[int]]:
+class Spans:
+    """The parts of a sensor in their order, and the keys from which to which each has its numbers."""
+
+    def __init__(self) -> None:
+        self.parts: list[int] = []
+        self.lows: list[Key] = []
+        self.highs: list[Key] = []
+        self.before = [0]  # numbers up to each
+
+    def add(self, number: int, outline: Outline, start: Start) -> None:
+        """Take in the next part that has any."""
+        self.parts.append(number)
+        self.lows.append(max(start.key, outline.first))
+        self.highs.append(max(start.key, outline.highest))
+        self.before.append(self.before[-1] + outline.numbers)
+
+
+def spans_of(outlines: Sequence[Outline], starts: Sequence[Start]) -> dict[int, Spans]:
+    """The spans of each sensor."""
+    spans: dict[int, Spans] = defaultdict(Spans)
+    for number, (outline, start) in enumerate(zip(outlines, starts, strict=True)):
+        if outline.numbers:
+            spans[outline.sensor].add(number, outline, start)
+    return spans
+
+
+def rivals_of(outline: Outline, start: Start, spans: dict[int, Spans]) -> tuple[int, list[int]]:
     """How many numbers of other sensors come before all of a part, and the parts among which its own are."""
-    mine, start = outlines[at], starts[at]
-    low, high = max(start.key, mine.first), max(start.key, mine.highest)
+    low, high = max(start.key, outline.first), max(start.key, outline.highest)
     before, among = 0, []
-    for number, (other, begun) in enumerate(zip(outlines, starts, strict=True)):
-        if other.sensor == mine.sensor or not other.numbers:
-            continue
-        if max(begun.key, other.highest) < low:
-            before += other.numbers
-        elif max(begun.key, other.first) < high:
-            among.append(number)
+    for sensor, other in spans.items():
+        if sensor != outline.sensor:
+            # Keys run: of each sensor, those from one place to another are among them.
+            begin, end = bisect_left(other.highs, low), bisect_left(other.lows, high)
+            before += other.before[begin]
+            among += other.parts[begin:end]
     return before, among
 
 

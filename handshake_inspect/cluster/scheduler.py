@@ -1,9 +1,11 @@
 """The stages called by the workers of a Dask cluster: `dask.distributed` is imported here, and nowhere else."""
 
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
+from multiprocessing import resource_tracker
 from typing import Any
 from uuid import uuid4
 
@@ -19,12 +21,9 @@ _FIX = "start one with `dask scheduler` and `dask worker`, or use --cluster loca
 @contextmanager
 def connected(where: str) -> Iterator[Any]:
     """A client of a cluster: of the one at `tcp://…`, or of one of `local:N` processes, which ends with it."""
-    if where.startswith(LOCAL):
-        with _local(_processes(where)) as client:
-            yield client
-    else:
-        with _remote(where) as client:
-            yield client
+    of = _local(_processes(where)) if where.startswith(LOCAL) else _remote(where)
+    with of as client, _ending_quietly():
+        yield client
 
 
 def _processes(where: str) -> int:
@@ -37,11 +36,35 @@ def _processes(where: str) -> int:
 @contextmanager
 def _local(processes: int) -> Iterator[Any]:
     dask = _dask()
-    cluster = dask.LocalCluster(
-        n_workers=processes, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
-    )
-    with cluster, dask.Client(cluster) as client:
+    with ExitStack() as started:
+        with _interrupted_later():
+            cluster = dask.LocalCluster(
+                n_workers=processes, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+            )
+            started.enter_context(cluster)
+            client = started.enter_context(dask.Client(cluster))
         yield client
+
+
+@contextmanager
+def _interrupted_later() -> Iterator[None]:
+    """Let Ctrl-C wait.  Processes and threads that begin meanwhile never get it, as it comes to all of a terminal."""
+    resource_tracker.ensure_running()  # it would let the signal through again, in a thread that starts a process
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _ending_quietly() -> Iterator[None]:
+    """Say nothing of calls that are waited for no more, where something else ends the run."""
+    try:
+        yield
+    except BaseException:
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        raise
 
 
 @contextmanager

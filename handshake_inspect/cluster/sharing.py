@@ -81,6 +81,11 @@ def shared(tuples: Keys, served: Sequence[Keys], seen: Sequence[Keys]) -> Shared
     return Shared(tuples, *shared_ends(served, seen))
 
 
+def may_be_mixed(some: Shared) -> bool:
+    """Whether a datagram may be between an end that is shared and another one."""
+    return len(some.ends) > 0 and len(some.others) > 0
+
+
 def all_ends(some: Shared) -> Shared:
     """The same with the datagrams of all servers."""
     return Shared(some.tuples, distinct(np.concatenate([some.ends, some.others])), _NONE)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,6 +37,19 @@ class Tracked:
     datagrams: Records
     messages: list[Message]
     mixed: bool = False  # a datagram between a server that is shared and one that is not
+
+
+class Brief(NamedTuple):
+    """What decides what becomes of a part: plain and small."""
+
+    is_mixed: bool
+    has_datagrams: bool
+    has_messages: bool
+
+
+def brief(tracked: Tracked) -> Brief:
+    """The brief of a part."""
+    return Brief(tracked.mixed, len(tracked.datagrams.rows) > 0, bool(tracked.messages))
 
 
 class Messages:
@@ -158,9 +172,9 @@ def numbered(loose: Sequence[Loose], ranks: Ranks) -> list[Loose]:
     return [each._replace(number=int(ranks[each.number - 1])) for each in loose]
 
 
-def one_way(segments: Sequence[Records], way: int) -> Records:
-    """Those that go one way."""
-    return segments[way]
+def one_way(tracked: Tracked, way: int) -> Records:
+    """The segments that go one way."""
+    return tracked.segments[way]
 
 
 def looked_up(messages: Sequence[Sequence[Message]]) -> Lookups:

@@ -154,7 +154,12 @@ def test_a_datagram_between_a_server_that_is_shared_and_one_that_is_not(tmp_path
     other = quic.Flow(client=quic.SERVER, server=("203.0.113.7", 443))
     other.now = taken[-1][0] + MS
     taken += other.client(quic.initial(), least=1200).wait(MS).client(quic.short()).frames
-    check([*each_apart(taken[:3], tmp_path), file_of(tmp_path, 3, taken[3:])])
+    paths = [*each_apart(taken[:3], tmp_path), file_of(tmp_path, 3, taken[3:])]
+    check(paths)
+    seen = []
+    analyze(paths, Here(), sizes=APART, progress=lambda *each: seen.append(each))
+    assert [done < total for done, total in seen] == [True] * (len(seen) - 1) + [False]
+    assert len(seen) == 3 * len(paths)
     monkeypatch.setattr(sharing, "all_ends", lambda _: pytest.fail("nothing is mixed"))
     with pytest.raises(pytest.fail.Exception, match="mixed"):
         check([*each_apart(taken[:3], tmp_path), file_of(tmp_path, 3, taken[3:])])

@@ -2,21 +2,28 @@
 
 import os
 import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from support.captures import records
+from support.parts import APART, check
 from support.samples import DIRECTORY
+from support.servers import Handler, http_server, s3_server
 from support.wire import written
 
 import handshake_inspect
 from handshake_inspect import cluster
+from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.cluster import analysis, scheduler
 from handshake_inspect.cluster.parts import Sizes
 from handshake_inspect.errors import CaptureError, ClusterError, UsageError
 
 distributed = pytest.importorskip("distributed")
 PARTS = 4
-APART = Sizes(least=0)
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +169,48 @@ def test_the_command_has_processes_of_its_own(hsi, ring):
     """Nothing is said on stderr, and no process stays behind."""
     one, other = (hsi("-T", "json", *more, *ring) for more in ([], ["--cluster", "local:1"]))
     assert (other.returncode, other.stderr, other.stdout) == (0, b"", one.stdout)
+
+
+def test_captures_in_a_bucket(hsi, monkeypatch):
+    """Also in stretches."""
+    with s3_server(monkeypatch) as files:
+        for path in sorted(DIRECTORY.glob("r*.pcap"))[:2]:
+            files.pipe(f"captures/{path.name}", path.read_bytes())
+        files.pipe("captures/large.pcap", (DIRECTORY / "healthy-burst.pcap").read_bytes())
+        one, other = (hsi("-T", "json", *more, "s3://captures/") for more in ([], ["--cluster", "local:1"]))
+        assert (other.returncode, other.stderr, other.stdout) == (one.returncode, b"", one.stdout)
+        check(["s3://captures/large.pcap"], sizes=Sizes(0, 50_000))
+
+
+def test_ctrl_c_ends_a_cluster_of_ones_own():
+    """A worker waits for a server: all processes of the terminal get the signal, and none says anything."""
+    pytest.importorskip("aiohttp")
+    asked, answer = threading.Event(), threading.Event()
+    served = []
+
+    class Waiting(Handler):
+        files: ClassVar = {"/a.pcap": (DIRECTORY / "healthy-burst.pcap").read_bytes()}
+
+        def answer(self, *, body):
+            served.append(self.path)
+            if len(served) > 2 * first > 0:
+                asked.set()
+                answer.wait(60)
+            super().answer(body=body)
+
+    first = 0
+    with http_server(Waiting) as base:
+        open_trace([f"{base}/a.pcap"]).close()
+        first = len(served)  # as many are for the command itself, what comes then is a worker's
+        command = [sys.executable, "-P", "-m", "handshake_inspect", "--cluster", "local:1", f"{base}/a.pcap"]
+        environment = os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).parents[1])}
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, start_new_session=True)
+        assert asked.wait(60)
+        os.killpg(process.pid, signal.SIGINT)
+        out, said = process.communicate(timeout=60)
+        answer.set()
+    assert (process.returncode, out, said.strip()) == (130, b"", b"")
 
 
 def test_a_pipe_cannot_be_read_twice(hsi):

@@ -1,0 +1,76 @@
+"""Servers that captures lie on: HTTP, with ranges of bytes or without, and S3."""
+
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+import fsspec
+import pytest
+
+
+class Handler(BaseHTTPRequestHandler):
+    files: ClassVar[dict[str, bytes]] = {}
+    ranges = True
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, *, body):
+        path, _, query = self.path.partition("?")
+        octets = self.files.get(path)
+        status = 404 if octets is None else 403 if path == "/secret.pcap" and query != "key=right" else 200
+        if status != 200:
+            self.send_error(status)
+            return
+        wanted = self.headers.get("Range")
+        if self.ranges and wanted is not None:
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            status, octets = 206, octets[int(first) : int(last) + 1 if last else None]
+        self.send_response(status)
+        if self.ranges:
+            self.send_header("Accept-Ranges", "bytes")
+            if status == 206:
+                self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.files[path])}")
+        self.send_header("Content-Length", str(len(octets)))
+        self.end_headers()
+        if body:
+            self.wfile.write(octets)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def http_server(handler):
+    """The address of a server whose requests are answered by a class."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def s3_server(monkeypatch):
+    """The file system of a server that the environment names, with a bucket `captures`."""
+    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    files = fsspec.filesystem("s3", skip_instance_cache=True)
+    files.mkdir("captures")
+    yield files
+    fsspec.filesystem("s3").clear_instance_cache()
+    server.stop()
