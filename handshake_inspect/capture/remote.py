@@ -139,6 +139,8 @@ def _remedy(url: str) -> str:
 
 def _reason(error: BaseException) -> str:
     """What kind of error it is; its text may have secrets."""
+    if isinstance(error, FileNotFoundError) and getattr(error.__cause__, "errno", None):
+        error = error.__cause__  # type: ignore[assignment]  # fsspec calls a server that does not answer so, too
     status = getattr(error, "status", None) or getattr(error.__cause__, "status", None)
     if isinstance(error, FileNotFoundError) and status not in _DENIED:
         return "no such file; check the address"

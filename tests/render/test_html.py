@@ -265,7 +265,7 @@ def test_a_check_draws_the_first_that_broke_each_assertion(hsi, pcaps):
     found = tree(done.stdout)
     (first,) = found.xpath("//details[@class='critical']/p[1]/text()")
     number = first.split()[0].removeprefix("#")
-    assert len(found.xpath(f"//div[@aria-label='segments of connection {number}']/svg")) == 1
+    assert len(found.xpath(f"//div[@aria-label='segments of connection {number}']/svg")) == 2  # wide and narrow
 
 
 def test_a_live_run_draws_what_it_still_has(hsi, pcaps):
