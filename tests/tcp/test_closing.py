@@ -282,3 +282,76 @@ def test_a_fin_that_was_lost_before_the_capture_and_answered_another():
     wire.client.fin(seq=wire.client.snd_nxt - 1)
     wire.server.ack(ack=wire.client.snd_nxt)
     assert states(wire.connection()) == ("CLOSED", "TIME_WAIT")
+
+
+@pytest.mark.parametrize(("size", "left"), [
+    (9, "FIN_WAIT_1"), (10, "FIN_WAIT_1"), (11, "ESTABLISHED"), (50, "ESTABLISHED"),
+])  # fmt: skip
+def test_a_stray_fin_in_whose_place_payload_comes_was_none(size, left):
+    """It lay behind missing bytes, so its peer never took it; who sends on there had not closed."""
+    wire = opened()
+    number = wire.client.snd_nxt
+    wire.client.fin(seq=number + 10)
+    assert states(wire.connection()) == ("FIN_WAIT_1", "ESTABLISHED")
+    wire.client.data(size, seq=number)
+    connection = wire.connection()
+    taken = "CLOSE_WAIT" if size == 10 else "ESTABLISHED"  # nothing is missing any more
+    assert states(connection) == (left, taken)
+    assert connection["close"]["how"] == ("open" if left == "ESTABLISHED" else "half-closed")
+
+
+@pytest.mark.parametrize("size", [0, 5, 10, 11])
+def test_of_two_fins_the_one_in_order_counts(size):
+    wire = opened()
+    number = wire.client.snd_nxt
+    wire.client.fin(seq=number + 10)
+    wire.client.send("FPA" if size else "FA", size, seq=number)
+    wire.server.ack(ack=number + size + 1)
+    connection = wire.connection()
+    assert states(connection) == ("FIN_WAIT_2", "CLOSE_WAIT")
+    assert connection["client_to_server"]["bytes"] == 100 + size
+
+
+def test_a_fin_that_may_have_been_taken_is_not_refuted():
+    """Its peer acknowledged it: what comes in its place afterwards is a stray segment."""
+    wire = opened()
+    number = wire.client.snd_nxt
+    wire.client.fin()
+    wire.server.ack()
+    wire.client.data(50, seq=number)
+    assert states(wire.connection()) == ("FIN_WAIT_2", "CLOSE_WAIT")
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_who_denies_what_was_acknowledged_had_not_sent_it(length):
+    """A stray acknowledgment of bytes that nobody sent; the ACK that answers it has the number before them."""
+
+    def denied():
+        wire = opened()
+        number, theirs = wire.client.snd_nxt, wire.server.snd_nxt
+        wire.server.data(10, ack=number + length)
+        wire.client.ack(seq=number, ack=theirs + (10 if length > 1 else 0))
+        return wire, number
+
+    wire, number = denied()
+    wire.client.data(20, seq=number)
+    wire.server.ack(ack=number + 20)
+    sent = wire.connection()["client_to_server"]
+    assert (sent["bytes"], sent["retransmissions"], sent["keep_alives"]) == (120, 0, 0)
+    wire, number = denied()
+    wire.client.rst(seq=number)  # exactly what the server expects next
+    assert states(wire.connection()) == ("CLOSED", "CLOSED")
+
+
+@pytest.mark.parametrize("first", CLOSES)
+def test_the_last_fin_comes_again_though_its_acknowledgment_was_stored_before_it(first):
+    wire = opened()
+    wire.close(first)
+    order = list(range(len(wire.taken)))
+    order[-2:] = order[:-3:-1]  # the last ACK before the FIN that it acknowledges
+    other = getattr(wire, first).peer
+    wire.wait(300 * MS)
+    other.fin(seq=other.snd_nxt - 1)
+    order.append(len(order))
+    connection = wire.connection(order=order)
+    assert states(connection) == (("TIME_WAIT", "LAST_ACK") if first == "client" else ("LAST_ACK", "TIME_WAIT"))
