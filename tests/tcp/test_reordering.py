@@ -96,3 +96,46 @@ def test_a_syn_with_another_number_is_not_the_opening():
     wire.client.syn(seq=700_000)
     connection = wire.connection()
     assert (connection["outcome"], connection["roles"]) == ("midstream", "inferred")
+
+
+@pytest.mark.parametrize(("answer", "outcomes"), [
+    ({"flags": "R", "seq": 7000}, ["midstream", "pending"]),
+    ({"flags": "RA", "seq": 7000, "ack": 2000}, ["established"]),  # no answer of a host that knows nothing
+    ({"flags": "PA", "size": 10, "seq": 7000, "ack": 2000}, ["established"]),
+], ids=["nobody is there", "an end gives up", "it goes on"])  # fmt: skip
+def test_a_syn_just_below_a_segment_that_belonged_to_nothing_opens(answer, outcomes):
+    """RFC 9293 section 3.10.7.1: who knows no connection answers an ACK with a bare RST of the number acknowledged."""
+    wire = Wire()
+    wire.client.ack(seq=2000, ack=7000)
+    wire.server.send(**answer)
+    wire.client.syn(seq=1999)
+    assert [connection["outcome"] for connection in wire.report()["connections"]] == outcomes
+
+
+def test_a_rst_of_its_own_does_not_show_that_an_end_talked_to_nobody():
+    wire = Wire()
+    wire.client.ack(seq=2000, ack=7000)
+    wire.client.rst(seq=2000)
+    wire.client.syn(seq=1999)
+    assert [connection["outcome"] for connection in wire.report()["connections"]] == ["established"]
+
+
+@pytest.mark.parametrize(("acked", "outcome"), [
+    (1001, "established"), (1001 + 65_535, "established"), (1001 + 65_536, "midstream"), (None, "midstream"),
+])  # fmt: skip
+def test_a_syn_opens_for_what_its_peer_acknowledged_already(acked, outcome):
+    """Nothing else of its sender was captured; bytes that were stored before it are a window's at most."""
+    wire = Wire()
+    for seq in (5001, 5101):
+        wire.server.send("P" if acked is None else "PA", 100, seq=seq, ack=acked or 0)
+    wire.client.syn(seq=1000)
+    assert wire.connection()["outcome"] == outcome
+
+
+def test_who_is_the_client_where_data_of_the_server_and_its_syn_ack_are_stored_first():
+    """The SYN is missing."""
+    wire = Wire().handshake().exchange()
+    client = wire.connection()["client"]
+    for order in ([4, 1, 2, 3, 5], [4, 1, 3, 5, 2]):
+        connection = wire.connection(order=order)
+        assert (connection["client"], connection["handshake"]["server_isn"]) == (client, 5000)
