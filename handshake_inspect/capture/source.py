@@ -5,10 +5,10 @@ import io
 import os
 import stat
 import sys
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 from handshake_inspect.capture import sniff
+from handshake_inspect.capture.closes import Closes
 from handshake_inspect.capture.codecs import codec_of
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.pcap import PcapReader
@@ -31,7 +31,7 @@ _READERS: dict[str, type[FrameReader]] = {"pcap": PcapReader, "pcapng": PcapngRe
 Input = str | os.PathLike[str] | IO[bytes]
 
 
-class Source:
+class Source(Closes):
     """One capture and the reader of its frames.
 
     The pump calls `reader.step()`; at NEED_MORE it calls `fill()`, and ends when that is False; at DAMAGED
@@ -62,14 +62,6 @@ class Source:
         self._ended = False
         self._cut = False
         self._stop: int | None = None  # the first record that begins here or later is none of ours
-
-    def __enter__(self) -> "Source":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def names(self) -> list[str]:

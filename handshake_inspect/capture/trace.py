@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Semaphore
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from handshake_inspect.capture.closes import Closes
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.merge import MergeReader
 from handshake_inspect.capture.named import Found, expanded
@@ -25,7 +25,7 @@ _ASKED_AT_ONCE = 16  # files that lie elsewhere
 _NAMED = 5  # files left out that are named
 
 
-class MergedSource:
+class MergedSource(Closes):
     """Several files as one; offers what a Source offers.
 
     The files of each sensor come end to end, and sensors are merged by time.  Problems name the file, and frame numbers
@@ -44,14 +44,6 @@ class MergedSource:
         self.consumed = 0  # bytes of the files that were read, to be compared with `size`
         sizes = [file.source.size for file in files]
         self.size = None if None in sizes else sum(size or 0 for size in sizes)  # None when one has no end yet
-
-    def __enter__(self) -> "MergedSource":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def reader(self) -> FrameReader:

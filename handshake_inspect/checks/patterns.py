@@ -1,4 +1,4 @@
-"""Which connections a rule is about: those to a server, by address, network, port and sets of them.
+"""What rules have in common: the server that they are about, and statistics and limits of times.
 
 10.0.0.2:443   10.0.0.0/24:80,443   [2001:db8::/32]:8000-8100   *:443   10.0.0.2
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from decimal import Decimal
 
 from handshake_inspect.errors import UsageError
+from handshake_inspect.expression.literals import duration_ns
 from handshake_inspect.expression.questions import Both, Known, Membership, Test
 from handshake_inspect.report.fields import find
 from handshake_inspect.wire.address import address_halves
@@ -26,6 +28,27 @@ def server(text: str) -> Test:
     if ports not in (None, "*"):
         parts.append(_ports(text, str(ports)))
     return Both(tuple(parts)) if parts else Known(find("id"))
+
+
+def server_of(match: re.Match[str]) -> Test | None:
+    """The server that a rule names, if it does."""
+    return server(match["server"]) if match["server"] else None
+
+
+def statistic_of(rule: str, text: str, match: re.Match[str]) -> str:
+    """`max`, `p95`, `p50` for `median`; UsageError for a percentile that is none."""
+    statistic = "p50" if match["statistic"] == "median" else match["statistic"]
+    if statistic.startswith("p") and not 0 < Decimal(statistic[1:]) <= 100:
+        raise UsageError(f"{rule}: {text!r}: a percentile is above 0 and at most 100")
+    return statistic
+
+
+def limit_ns(rule: str, text: str, match: re.Match[str]) -> int:
+    """The time that a rule allows."""
+    try:
+        return duration_ns(match["limit"])
+    except ValueError as error:
+        raise UsageError(f"{rule}: {text!r}: {error}") from None
 
 
 def _split(text: str) -> tuple[str, str | None]:

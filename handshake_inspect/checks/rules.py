@@ -11,7 +11,6 @@ from handshake_inspect.checks import patterns
 from handshake_inspect.checks.setup_rules import Allowed, LeastResumed, LeastVersion, SetupCeiling, SpanLimit
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.language import parse
-from handshake_inspect.expression.literals import duration_ns
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.report.words import OUTCOMES, FindingId, Severity
 
@@ -63,7 +62,7 @@ class Ceiling:
         percent = bool(match and match["percent"])
         if match is None or (number > 100 if percent else number != int(number)):
             raise UsageError(f"max-{kind}: {text!r} is neither a number nor a percentage (such as 3, 5%, or '*:443 0')")
-        server = patterns.server(match["server"]) if match["server"] else None
+        server = patterns.server_of(match)
         return cls(f"max-{kind} {text.strip()}", kind, parse(COUNTED[kind]), number, percent, server)
 
 
@@ -88,9 +87,7 @@ class RttLimit:
                 f"rtt: {text!r} is not a valid rule: write leg.statistic<limit, such as total.p95<50ms"
                 " or '10.0.0.2:443 synack.max<5ms'"
             )
-        statistic = "p50" if match["statistic"] == "median" else match["statistic"]
-        if statistic.startswith("p") and not 0 < Decimal(statistic[1:]) <= 100:
-            raise UsageError(f"rtt: {text!r}: a percentile is above 0 and at most 100")
+        statistic = patterns.statistic_of("rtt", text, match)
         return cls._read("rtt", text, match, match["leg"], statistic, inclusive=match["sign"] == "<=")
 
     @classmethod
@@ -105,12 +102,9 @@ class RttLimit:
     def _read(
         cls, rule: str, text: str, match: re.Match[str], leg: str, statistic: str, *, inclusive: bool
     ) -> RttLimit:
-        try:
-            limit = duration_ns(match["limit"])
-        except ValueError as error:
-            raise UsageError(f"{rule}: {text!r}: {error}") from None
-        server = patterns.server(match["server"]) if match["server"] else None
-        return cls(f"{rule} {text.strip()}", leg, statistic, inclusive, limit, match["limit"], server)
+        limit = patterns.limit_ns(rule, text, match)
+        written, server = match["limit"], patterns.server_of(match)
+        return cls(f"{rule} {text.strip()}", leg, statistic, inclusive, limit, written, server)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from fnmatch import fnmatchcase
 from handshake_inspect.checks import patterns
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.language import parse
-from handshake_inspect.expression.literals import duration_ns
 from handshake_inspect.expression.questions import Test
 
 # What a span is called in a rule, and the field that has it.
@@ -39,10 +38,6 @@ _SHARE = re.compile(r"(?:(?P<server>\S+) +)?(?P<number>[0-9]{1,3}(?:\.[0-9]{1,6}
 _CEILING = re.compile(r"(?:(?P<server>\S+) +)?(?P<number>[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<percent> ?%)?")
 
 
-def _server(match: re.Match[str]) -> Test | None:
-    return patterns.server(match["server"]) if match["server"] else None
-
-
 @dataclass(frozen=True)
 class SpanLimit:
     """A statistic of a span must stay below a limit; `written` is the limit as it was typed."""
@@ -66,15 +61,12 @@ class SpanLimit:
             )
         if match["span"] not in (*SPANS, QUIC):
             raise UsageError(f"setup: {text!r}: no span {match['span']}; choose from {', '.join((*SPANS, QUIC))}")
-        statistic = "p50" if match["statistic"] == "median" else match["statistic"]
-        if statistic.startswith("p") and not 0 < Decimal(statistic[1:]) <= 100:
-            raise UsageError(f"setup: {text!r}: a percentile is above 0 and at most 100")
-        try:
-            limit = duration_ns(match["limit"])
-        except ValueError as error:
-            raise UsageError(f"setup: {text!r}: {error}") from None
+        statistic = patterns.statistic_of("setup", text, match)
+        limit = patterns.limit_ns("setup", text, match)
         inclusive, written = match["sign"] == "<=", match["limit"]
-        return cls(f"setup {text.strip()}", match["span"], statistic, inclusive, limit, written, _server(match))
+        return cls(
+            f"setup {text.strip()}", match["span"], statistic, inclusive, limit, written, patterns.server_of(match)
+        )
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,7 @@ class LeastVersion:
         match = _VERSION.fullmatch(text.strip())
         if match is None:
             raise UsageError(f"min-tls: {text!r} is not a version of TLS: write 1.2, 1.3, or '*:443 1.3'")
-        return cls(f"min-tls {text.strip()}", match["version"], _server(match))
+        return cls(f"min-tls {text.strip()}", match["version"], patterns.server_of(match))
 
     @property
     def older(self) -> tuple[str, ...]:
@@ -113,7 +105,7 @@ class LeastResumed:
         match = _SHARE.fullmatch(text.strip())
         if match is None or Decimal(match["number"]) > 100:
             raise UsageError(f"min-resumed: {text!r} is not a percentage (such as 50%, or '*:443 80%')")
-        return cls(f"min-resumed {text.strip()}", Decimal(match["number"]), _server(match))
+        return cls(f"min-resumed {text.strip()}", Decimal(match["number"]), patterns.server_of(match))
 
 
 @dataclass(frozen=True)
@@ -134,7 +126,7 @@ class SetupCeiling:
         percent = bool(match and match["percent"])
         if match is None or (number > 100 if percent else number != int(number)):
             raise UsageError(f"{kind}: {text!r} is neither a number nor a percentage (such as 3, 5%, or '*:443 0')")
-        return cls(f"{kind} {text.strip()}", kind, number, percent, _server(match))
+        return cls(f"{kind} {text.strip()}", kind, number, percent, patterns.server_of(match))
 
 
 @dataclass(frozen=True)

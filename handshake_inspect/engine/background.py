@@ -8,8 +8,8 @@ when the report is what `analyze` would say of the same frames.
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 
+from handshake_inspect.capture.closes import Closes
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.attempt_ids import AttemptIds
 from handshake_inspect.engine.reporting import case_of, conclude
@@ -25,7 +25,7 @@ FAREWELL_S = 10.0  # for the thread to end, once it was asked to
 MANY = 100_000  # connections; with more it is not checked whether all of them have ended
 
 
-class Background:
+class Background(Closes):
     """One source, from `start` to the report that `finish` gives; the source is closed with it."""
 
     def __init__(
@@ -49,14 +49,6 @@ class Background:
         self._ended = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
-
-    def __enter__(self) -> "Background":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Begin to take frames; those that came since the source was opened are among them."""

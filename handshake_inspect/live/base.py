@@ -1,8 +1,8 @@
 """What every live source offers the pump."""
 
-from types import TracebackType
 from typing import NamedTuple
 
+from handshake_inspect.capture.closes import Closes
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.errors import LiveError, Problem
 from handshake_inspect.live.host import HostWatch
@@ -20,7 +20,7 @@ class Counters(NamedTuple):
     dropped: int | None
 
 
-class LiveSource:
+class LiveSource(Closes):
     """Frames of an interface, block by block; driven as a capture file is.
 
     The pump calls `reader.step()`; at NEED_MORE it calls `fill()`, which waits for the next block and is False when
@@ -47,14 +47,6 @@ class LiveSource:
         self.failure: LiveError | None = None  # why the source ended, when nobody stopped it
         self._writer: PcapngWriter | None = None
         self._ended_ns: int | None = None
-
-    def __enter__(self) -> "LiveSource":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def names(self) -> list[str]:

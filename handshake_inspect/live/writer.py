@@ -7,8 +7,8 @@ import stat
 import struct
 import sys
 from collections.abc import Sequence
-from types import TracebackType
 
+from handshake_inspect.capture.closes import Closes
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.errors import LiveError
 from handshake_inspect.live.recorder import RecordingReader
@@ -23,7 +23,7 @@ _NANOSECONDS = 9  # if_tsresol: ten to the power of minus nine
 _MASK32 = 0xFFFF_FFFF
 
 
-class PcapngWriter:
+class PcapngWriter(Closes):
     """A pcapng file with the frames that went through `reader`, times in nanoseconds."""
 
     def __init__(self, where: str, interface: str, snap_len: int, filter_text: str = "") -> None:
@@ -37,14 +37,6 @@ class PcapngWriter:
         self._descriptor = self._open(where)
         self._regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         self._write(section_header())
-
-    def __enter__(self) -> "PcapngWriter":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def record(self, reader: FrameReader) -> RecordingReader:
         """Give a reader in the place of `reader` whose frames are also written."""
