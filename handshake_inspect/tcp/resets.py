@@ -138,7 +138,7 @@ def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
     """Whether a server that never proved to be established answers the final ACK with RST and no ACK.
 
     It does so at once, unless it showed before that it did not accept the ACK.  If the client sent data in between, a
-    RST that comes later than the answer to the ACK would answers the data.
+    RST that comes later than the answer to the ACK answers the data.
     """
     slack = QUICK_NS if connection.facts & FACT_CLIENT_DATA else SLACK_NS
     at_once = segment.ts_ns - connection.ack_ns <= grace(connection, connection.client ^ 1, slack)

@@ -306,3 +306,45 @@ def test_a_rst_beyond_the_edge_draws_a_challenge(at):
     (connection,) = report["connections"]
     assert (connection["cause"], states(connection)) == ("reset-by-server", ("CLOSED", "CLOSED"))
     assert "rst-injection" not in {finding["id"] for finding in report["findings"]}
+
+
+def test_a_number_that_is_no_acknowledgment_refuses_nothing():
+    """Without ACK the field means nothing (RFC 9293 section 3.1)."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.send("R", seq=0, ack=1001)
+    assert wire.connection()["outcome"] == "pending"
+
+
+@pytest.mark.parametrize(("data", "after", "outcome"), [
+    (False, 69, "half-open"), (False, 71, "established"), (True, 60, "half-open"), (True, 62, "established"),
+])  # fmt: skip
+def test_how_soon_a_bare_rst_answers_the_final_ack(data, after, outcome):
+    """1.5 times the 40 ms that the SYN-ACK took, and 10 ms; 1 ms where data followed that it might answer as well."""
+    wire = Wire(delay=20 * MS).handshake()
+    sent = wire.taken[-1][0]
+    if data:
+        wire.client.data(stay=True)
+    wire.wait(sent + (after - 20) * MS - wire.now)
+    wire.server.rst()
+    assert wire.connection()["outcome"] == outcome
+
+
+@pytest.mark.parametrize(("seq", "left"), [(-1, ("CLOSED", "CLOSED")), (-2, ("CLOSE_WAIT", "FIN_WAIT_2"))])
+def test_a_host_that_forgot_its_fin_answers_with_the_number_before_it(seq, left):
+    """What the client acknowledged is RCV.NXT at a host that knows nothing any more; nothing older is accepted."""
+    wire = Wire().handshake().exchange()
+    wire.server.fin()
+    wire.client.ack()
+    wire.client.data(100, ack=wire.server.snd_nxt - 1)
+    wire.server.rst(seq=wire.server.snd_nxt + seq)
+    assert states(wire.connection()) == left
+
+
+def test_who_goes_on_after_a_rst_in_its_name_is_as_it_was():
+    wire = Wire().handshake().exchange()
+    wire.server.rst(ttl=200)
+    wire.wait(20 * MS)
+    for _ in range(2):
+        wire.server.data(100, stay=True)
+        assert states(wire.connection()) == ("CLOSED", "ESTABLISHED")
