@@ -6,7 +6,15 @@ from support.attempts import MS, attempts
 
 from handshake_inspect.tcp import facts as f
 from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows
-from handshake_inspect.verdicts.resets import IP_ID_FAR, IP_ID_STEP, odd_ip_id, odd_ttl, too_soon
+from handshake_inspect.verdicts.resets import (
+    IP_ID_FAR,
+    IP_ID_STEP,
+    from_middlebox,
+    odd_ip_id,
+    odd_ttl,
+    too_soon,
+    two_hosts,
+)
 from handshake_inspect.wire.const import ACK, RST
 
 SHAKEN = f.FACT_SYN | f.FACT_SYNACK | f.FACT_ACKED
@@ -98,3 +106,33 @@ def test_rtts_of_other_hosts_do_not_make_up_the_number():
 
 def test_a_delay_that_nobody_knows_is_not_short():
     assert not refused_after(10 * MS, 40 * MS, 41 * MS, 42 * MS, facts=f.FACT_UNTIMED)
+
+
+@pytest.mark.parametrize(("facts", "rst_ttl", "two"), [
+    (f.FACT_TWO_ISNS, 60, True),
+    (f.FACT_TWO_ISNS | f.FACT_BOTH_ACKED, 60, False),  # one host, renumbered
+    (f.FACT_BOTH_ACKED, 60, False),
+    (f.FACT_SYNACK_AFTER_RST, 60, True),  # the other one resets, and this one asks on
+    (f.FACT_SYNACK_AFTER_RST, 250, False),  # from elsewhere: a box
+    (0, 60, False),
+])  # fmt: skip
+def test_two_hosts_with_one_address(facts, rst_ttl, two):
+    row = {"facts": f.FACT_SYN | f.FACT_SYNACK | f.FACT_RST | facts, "rst_side": 1, "rst_ttl": rst_ttl}
+    assert two_hosts(attempts(row | {"ends": {"syn_ttl": (64, 60)}})).tolist() == [two]
+
+
+def test_a_rst_with_the_ttl_of_another_connection_of_its_host_is_of_one_of_two():
+    """One TTL is that of the host that answered here, the other of the one that answers elsewhere."""
+    known = {"facts": f.FACT_SYN | f.FACT_SYNACK, "ends": {"syn_ttl": (64, 250)}}
+    facts = f.FACT_SYN | f.FACT_SYNACK | f.FACT_RST | f.FACT_SYNACK_AFTER_RST
+    row = {"facts": facts, "rst_side": 1, "rst_ttl": 250, "ends": {"syn_ttl": (64, 60)}}
+    assert two_hosts(attempts(row, known)).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("facts", "forged"), [
+    (f.FACT_RST, True), (f.FACT_REFUSED | f.FACT_RST, True), (f.FACT_RST_IGNORED, False),
+    (f.FACT_RST | f.FACT_ABORTED, False), (f.FACT_RST | f.FACT_TWO_ISNS, False), (0, False),
+])  # fmt: skip
+def test_a_middlebox_ended_it_where_a_rst_that_counted_bears_a_sign(facts, forged):
+    row = {"facts": SHAKEN | facts, "rst_side": 1, "rst_ttl": 250, "ends": {"syn_ttl": (64, 60)}}
+    assert from_middlebox(attempts(row)).tolist() == [forged]
