@@ -38,12 +38,12 @@ Examples:
   hsi check --max-refused 0 --max-timed-out 1% a.pcap
   hsi check --rtt 'total.p95<50ms' --rtt '10.0.0.2:443 synack.max<5ms' a.pcap
   hsi check --expect '10.0.0.0/24:80,443 established 3..5' a.pcap
-  hsi check --fail-on warning --ignore 'client.ip in 10.9.0.0/16' -o junit.xml a.pcap
+  hsi check --fail-on warning --ignore 'client.ip in 10.9.0.0/16' a.pcap
   hsi check --live -i lo -f 'tcp port 8080' --profile smoke -- make test
   hsi check --live -i eth0 --duration 1m --max-timed-out 1%
 
 \b
-Rules also come from hsi.toml, or [tool.hsi] of pyproject.toml, in the working directory:
+Rules also come from hsi.toml here, or from [tool.hsi] of pyproject.toml:
   profile = "smoke"
   max-refused = "1%"
   rtt = ["total.p95<50ms"]
@@ -53,7 +53,7 @@ Exit status:
   0  every assertion passed
   1  an assertion failed; with --live also: the command did
   2  usage error, unusable rules, or input that cannot be read as a capture;
-     with --live also: no permission to capture, or a command that cannot be started
+     with --live also: no permission to capture, or no such command
 """
 
 

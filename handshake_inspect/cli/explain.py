@@ -37,7 +37,7 @@ CONNECTION is one of:
   192.0.2.1:40000-192.0.2.2:80        both ends, in either order
   192.0.2.1                           the connections of this host: a list
   [2001:db8::1]:40000                 IPv6 in brackets
-  q7                                  a QUIC connection by its id; addresses find it too
+  q7                                  a QUIC connection; addresses find it too
 
 \b
 Examples:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  hsi live -i eth0                                     watch; Ctrl-C stops with a report
-  hsi live -i lo --packets tcp port 8000               a line per segment; try it with nc
-  hsi live -i any tcp port 443 and host 10.0.0.2       only what matches a tcpdump expression
+  hsi live -i eth0                                watch; Ctrl-C ends it
+  hsi live -i lo --packets tcp port 8000          a line per segment; try nc
+  hsi live -i any tcp port 443 and host 10.0.0.2  a tcpdump filter
   hsi live -i lo --duration 10s -T json -o report.json
-  hsi live -i eth0 -T ndjson -Y 'outcome == refused' -e first_ns,client.ip,server.ip,server.port
+  hsi live -i eth0 -T ndjson -Y 'outcome == refused' -e client.ip,server
   hsi live -i eth0 --duration 1h -o connections.parquet
-  ssh host tcpdump -U -w - tcp | hsi live -r -         no root needed here
+  ssh host tcpdump -U -w - tcp | hsi live -r -    no root needed here
 
 \b
 Exit status:

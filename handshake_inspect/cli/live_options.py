@@ -59,8 +59,8 @@ class WatchOptions:
     )
     form: str | None = format_option(
         REPORTS,
-        "Output format: ndjson, and text where there is no screen, are written during the run, all others at the end."
-        "  [default: by the file name after -o, else text on a terminal or with --packets, and ndjson elsewhere]",
+        " ndjson, and text where there is no screen, are written during the run, all others at the end.",
+        "by the file name after -o, else text on a terminal or with --packets, and ndjson elsewhere",
     )
     output: str = output_option("Write to this file instead of standard output.")
     fields: tuple[str, ...] = fields_option()

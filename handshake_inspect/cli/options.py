@@ -160,10 +160,12 @@ def read_option(help_text: str) -> Any:
     return option("-r", "--read", metavar="FILE", multiple=True, help=help_text)
 
 
-def format_option(known: Collection[str], help_text: str = "") -> Any:
+def format_option(
+    known: Collection[str], remark: str = "", default: str = "by the file name after -o, else text"
+) -> Any:
     """`-T`: one of the formats, else what the name after `-o` says."""
-    otherwise = "Output format.  [default: by the file name after -o, else text]"
-    return option("-T", "--format", type=click.Choice(list(known)), help=help_text or otherwise)
+    words = f"Output format: {', '.join(known)}.{remark}  [default: {default}]"
+    return option("-T", "--format", metavar="FORMAT", type=click.Choice(list(known)), help=words)
 
 
 def output_option(help_text: str = "Write to this file, all or nothing.") -> Any:

@@ -32,7 +32,8 @@ Examples:
 \b
 Exit status:
   0  joined
-  2  usage error, input that is not a readable capture, or no connection that is in both
+  2  usage error, input that is not a readable capture, or no connection in
+     both
 """
 
 

@@ -161,6 +161,12 @@ def completed(*words: str) -> list[str]:
     return run(env=environment, prog_name="hsi").stdout.split()
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_fits_a_terminal_of_80_columns(name):
+    lines = run(name, "--help", env={"COLUMNS": "80"}, terminal_width=80).stdout.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_is_for_its_shell(shell):
     script = run("completion", shell).stdout
