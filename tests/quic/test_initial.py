@@ -129,6 +129,7 @@ def test_nothing_is_read_behind_what_takes_the_rest_of_a_datagram(version):
     packet = quic.initial(version=version)
     sized = bytes([0x40, 16])  # what would be the length of another packet
     assert len(list(initial.initials(quic.early(version=version) + packet))) == 1
+    assert list(initial.initials(bytes([packet[0] & 0x7F]) + packet[1:])) == []  # a short header has no length either
     for first in (
         quic.retry(version=version, token=sized),
         quic.long_header(1, version=0) + sized + bytes(16),

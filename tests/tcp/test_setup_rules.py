@@ -481,6 +481,21 @@ def test_a_short_wait_by_nagle_s_algorithm_is_nobody_s_trouble(way, waits):
     assert [reason for reason, *_ in Read(talk.capture()).waits] == waits
 
 
+@pytest.mark.parametrize(("answered", "waits"), [(True, []), (False, [EXTRA_WINDOW])])
+def test_what_was_sent_before_the_other_side_spoke_fills_no_window(answered, waits):
+    """Three packets, and three more: with an answer in between neither flight is as long as the smallest window."""
+    talk = Talk([(0, client_hello())])
+    body = FLIGHT[: len(hello_13())] + record(30_000) + record(53)
+    talk.say(1, body[: 3 * 1460])
+    if answered:
+        talk.say(0, record(1, 20))
+    talk.say(1, body[3 * 1460 : 6 * 1460], think=0.0 if answered else -0.01)
+    at = talk.free[0]
+    talk.acknowledge(0, at=at)
+    talk.say(1, body[6 * 1460 :], at=at + talk.way)
+    assert [reason for reason, *_ in Read(talk.capture()).waits] == waits
+
+
 def test_data_of_the_other_side_lets_nagle_s_algorithm_go_on():
     talk = Talk()
     talk.say(0, b"x" * 100)
