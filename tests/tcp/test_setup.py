@@ -653,15 +653,16 @@ def test_a_window_that_is_full(said):
 # Bounds
 
 
-def test_reading_is_given_up():
+@pytest.mark.parametrize(("segments", "given_up"), [(63, False), (64, True)])
+def test_reading_is_given_up(segments, given_up):
     talk = Talk()
-    for _ in range(70):
+    for _ in range(segments):
         talk.say(0, b"x" * 100, at=talk.free[0])
     talk.say(1, b"y")
     read = Read(talk.capture())
     assert read.over
-    assert read.exchange.setup & EXCHANGE_GIVEN_UP
-    assert read.ms("response") is None
+    assert (read.exchange.setup & EXCHANGE_GIVEN_UP != 0) == given_up
+    assert (read.ms("response") is None) == given_up
 
 
 def test_no_reading():

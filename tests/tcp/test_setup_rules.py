@@ -67,11 +67,36 @@ def test_the_length_of_an_encrypted_alert(cipher, finished, alert):
 
 def test_a_finished_far_behind_is_none():
     """Certificate, CertificateVerify and EndOfEarlyData may come before it; nothing else does."""
-    assert Read(talk_13(900, 90, 53).capture()).has("CERTIFICATE_SENT")
-    read = Read(talk_13(900, 90, 80, 80, 80, 80, 53).capture())
+    assert Read(talk_13(900, 90, 80, 80, 53).capture()).has("CERTIFICATE_SENT")
+    read = Read(talk_13(900, 90, 80, 80, 80, 53).capture())
     assert read.has("CLIENT_FINISHED")
     assert not read.has("CERTIFICATE_SENT")
     assert read.client_finished_frame == read.exchange.request_frame  # one segment held both
+
+
+@pytest.mark.parametrize("acked", [True, False])
+def test_what_does_not_acknowledge_server_hello_is_early_data_wherever_it_passes_the_capture(acked):
+    talk = Talk([(0, client_hello(extra=EARLY)), (1, FLIGHT)])
+    talk.say(0, record(900), ack=talk.next[1] if acked else talk.isns[1] + 1)
+    read = Read(talk.capture())
+    assert (read.has("EARLY_SENT"), read.has("CLIENT_FINISHED")) == (not acked, acked)
+
+
+ALERTS = {"unknown_ca": bytes.fromhex("15030300020230"), "a warning": bytes.fromhex("15030300020170")}
+
+
+def test_an_alert_in_the_clear_behind_change_cipher_spec():
+    """OpenSSL's clients send it so; ChangeCipherSpec means nothing in TLS 1.3 (RFC 8446 section 5)."""
+    read = Read(Talk([(0, client_hello()), (1, FLIGHT), (0, record(1, 20) + ALERTS["unknown_ca"])]).capture())
+    assert read.has("ALERT")
+    assert not read.has("ALERT_ENCRYPTED")
+    assert (read.alert_level, read.alert_code) == (2, 48)
+
+
+@pytest.mark.parametrize("order", [("a warning", "unknown_ca"), ("unknown_ca", "a warning")])
+def test_of_a_warning_and_a_fatal_alert_the_fatal_one_counts(order):
+    read = Read(Talk([(0, client_hello()), (1, ALERTS[order[0]] + ALERTS[order[1]])]).capture())
+    assert (read.alert_level, read.alert_code) == (2, 48)
 
 
 def test_an_alert_is_no_request():

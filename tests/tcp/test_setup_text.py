@@ -40,6 +40,15 @@ def test_prologues(said, kind):
     assert read.facts[0] == b"lab.test"
 
 
+def test_several_segments_of_an_answer_are_one_turn(said):
+    talk = Talk()
+    for side, octets in PROLOGUES["smtp"]:
+        talk.say(side, octets, size=10)
+    for side, octets in said:
+        talk.say(side, octets)
+    assert Read(talk.capture()).turns == 3
+
+
 TALK_FIRST = {"ftp": [(0, b"FEAT\r\n"), (1, b"220 files\r\n"), (0, b"AUTH TLS\r\n"), (1, b"234 go\r\n")],
               "other": [(0, b"STARTTLS\r\n"), (1, b":irc.test 670 me :go\r\n")]}  # fmt: skip
 
