@@ -104,6 +104,14 @@ def test_plain():
     assert int(setup.spans.server_answer.value[0]) == 32 * MS  # the least round trip is the network alone
 
 
+def test_the_server_s_own_time_counts_from_the_last_copy_of_the_request():
+    """The client waited for 90 ms; the server had the request 30 ms later than it was first sent."""
+    sent = {"request_sent_ns": 1000 * MS + 71 * MS}
+    setup = connected(moments={"request": 41, "response": 131}, flags=0, **sent)
+    assert spans(setup)["response"] == 90
+    assert int(setup.spans.server_answer.value[0]) == 20 * MS
+
+
 def test_spans_join_without_gap():
     setup = connected(**seen_at("between", FULL_12), flags=COMPLETE, version=0x303)
     end = 0

@@ -108,6 +108,7 @@ SERVER_S = LATE | SETUP_ALERT_SERVER
         (SERVER_S, {"closed_by": 0, "fin_ns": 1_090 * MS, "to_server": 1}, "established"),
         (SERVER_S, {"closed_by": 0, "fin_ns": 1_110 * MS}, "failed"),  # since it got the alert
         (SERVER_S, {"version": 0x303}, "established"),
+        (SERVER_S & ~SETUP_ALERT_LATE, {"version": 0x303}, "failed"),  # before the client's Finished
         (SERVER_S & ~SETUP_ALERT_ENCRYPTED, {"ticket_length": 250}, "failed"),  # its words are known
     ],
 )
