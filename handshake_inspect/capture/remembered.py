@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import IO, Any, cast
 
 from handshake_inspect.capture.remote import is_remote
-from handshake_inspect.capture.source import Input, raw_input
+from handshake_inspect.capture.source import Input, name_of, raw_input
 
 MOST = 1 << 25  # bytes that are kept
 
@@ -16,11 +17,12 @@ MOST = 1 << 25  # bytes that are kept
 class Remembered(io.RawIOBase):
     """Reads from a file, and keeps what came; nothing of what is longer than `MOST`."""
 
-    def __init__(self, file: Any, name: str) -> None:
+    def __init__(self, opened: Callable[[], Any], name: str) -> None:
+        """`opened` gives the file, when the first bytes are asked for: a pipe opens when somebody writes to it."""
         super().__init__()
         self.name = name
-        self._file = file
-        self._take: Callable[[memoryview], int | None] = getattr(file, "readinto1", None) or file.readinto
+        self._opened = opened
+        self._take: Callable[[memoryview], int | None] | None = None
         self._kept: bytearray | None = bytearray()
 
     def readable(self) -> bool:
@@ -29,6 +31,9 @@ class Remembered(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """Read as a raw file does."""
+        if self._take is None:
+            self._file = self._opened()
+            self._take = getattr(self._file, "readinto1", None) or self._file.readinto
         view = memoryview(buffer).cast("B")
         count = self._take(view)
         if self._kept is not None and count:
@@ -57,7 +62,7 @@ def remembered(where: Input) -> Input:
         return where
     if where != "-" and not os.path.exists(where):  # noqa: PTH110 - opening it says what is wrong
         return where
-    return cast("IO[bytes]", Remembered(*raw_input(where)))
+    return cast("IO[bytes]", Remembered(partial(raw_input, where), name_of(where)))
 
 
 def readable_again(where: Input) -> Input | None:

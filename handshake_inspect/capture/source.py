@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 1 << 18
 LARGE = 1 << 21  # bytes of a capture that is worth threads
 _LEAST_BUFFER = 1 << 12
+_STANDARD_INPUT = "standard input"
 _LEAST_REQUEST = 1 << 16  # bytes asked for at a time of what lies elsewhere
 
 _READERS: dict[str, type[FrameReader]] = {"pcap": PcapReader, "pcapng": PcapngReader}
@@ -326,18 +327,19 @@ def _open(path: str | os.PathLike[str], name: str) -> Any:
     raise CaptureError(f"{name}: {reason}")
 
 
-def raw_input(where: str) -> tuple[Any, str]:
-    """The raw file of a path or of standard input (`-`), and its name; raises CaptureError as `open_source`."""
-    if where == "-":
-        file, name, _ = _standard_input()
-        return file, name
-    name = _shown(where)
-    return _open(where, name), name
+def raw_input(where: str) -> Any:
+    """The raw file of a path or of standard input (`-`); raises CaptureError as `open_source`."""
+    return _standard_input()[0] if where == "-" else _open(where, name_of(where))
+
+
+def name_of(where: str) -> str:
+    """The name of a path or of standard input (`-`), as it is shown."""
+    return _STANDARD_INPUT if where == "-" else _shown(where)
 
 
 def _standard_input() -> tuple[Any, str, bool]:
     """The file, its name, and whether it is ours to close."""
-    name = "standard input"
+    name = _STANDARD_INPUT
     if sys.stdin is None or sys.stdin.closed:
         raise CaptureError(f"{name}: is closed; pipe a capture into hsi or name a file")
     if sys.stdin.isatty():

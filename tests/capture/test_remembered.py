@@ -13,7 +13,7 @@ from handshake_inspect.capture import remembered
 def test_only_what_is_little_is_kept(monkeypatch, size, kept):
     monkeypatch.setattr(remembered, "MOST", 100)
     data = (bytes(range(256)) * 2)[:size]
-    pipe = remembered.Remembered(io.BytesIO(data), "a name")
+    pipe = remembered.Remembered(lambda: io.BytesIO(data), "a name")
     assert io.BufferedReader(pipe, 64).read() == data
     again = remembered.readable_again(pipe)
     assert (again is not None) == kept

@@ -2,7 +2,11 @@
 
 import io
 import os
+import pty
+import select
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +98,23 @@ def test_only_pipes_are_waited_for_and_only_before_somebody_who_watches(pipe, tm
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     with progress.Meter(wanted=True, inputs=[pipe]):
         assert Timers.last is None
+
+
+@pytest.mark.parametrize("command", [["analyze"], ["analyze", "-T", "json"], ["check"]], ids=" ".join)
+def test_a_command_waits_for_a_pipe_and_says_so(command, tmp_path, pcaps):
+    """Whatever opens the pipe, it is the one who is watched: reading goes on when somebody writes."""
+    os.mkfifo(tmp_path / "pipe")
+    words = [sys.executable, "-P", "-m", "handshake_inspect", *command, str(tmp_path / "pipe")]
+    environment = os.environ | {"PYTHONPATH": str(Path(progress.__file__).parents[2])}
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=theirs, env=environment)
+    os.close(theirs)
+    said = b""
+    while b"nobody has written" not in said:
+        assert select.select([ours], [], [], 60)[0]
+        said += os.read(ours, 4096)
+    (tmp_path / "pipe").write_bytes((pcaps / "lost-syn.pcap").read_bytes())
+    out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode in (0, 1)
+    assert out
