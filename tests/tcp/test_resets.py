@@ -348,3 +348,13 @@ def test_who_goes_on_after_a_rst_in_its_name_is_as_it_was():
     for _ in range(2):
         wire.server.data(100, stay=True)
         assert states(wire.connection()) == ("CLOSED", "ESTABLISHED")
+
+
+@pytest.mark.parametrize(("after", "server"), [(9, "CLOSED"), (10, "CLOSED"), (11, "ESTABLISHED")])
+def test_what_was_on_its_way_behind_a_rst_does_not_show_that_its_sender_goes_on(after, server):
+    """Within 10 ms another queue of the capturing card may have held it back."""
+    wire = Wire().handshake().exchange()
+    wire.server.rst(stay=True)
+    wire.wait(after * MS)
+    wire.server.data(100)
+    assert wire.connection()["state"]["server"] == server
