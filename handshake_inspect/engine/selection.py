@@ -101,7 +101,8 @@ def matches(report: Report, trace: Attempts, wish: Wish) -> list[int]:
         found = _between(trace, wish.ends)
         if found:
             return found
-        raise UsageError(f"no connection {wish.text}{_suggestions(report, _near(trace, wish.ends))}")
+        near = _suggestions(report, _near(trace, wish.ends))
+        raise UsageError(f"no connection {wish.text}{near or _suggestions(report, _interesting(report), 'there are')}")
     if total == 1:
         return [0]
     raise UsageError(f"which connection? {_range(report)}{_suggestions(report, _interesting(report), 'for example')}")

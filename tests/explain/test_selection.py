@@ -95,7 +95,7 @@ def test_the_only_connection_needs_no_name(pcaps):
         ("happy-eyeballs", parse("99999"), "the capture holds connections 0 to "),
         ("handshake", parse("10.0.0.1:40002"), "near it: 0 (10.0.0.1:40001-10.0.0.2:80)"),
         ("handshake", parse("10.9.9.9:40001"), "near it: 0 (10.0.0.1:40001-10.0.0.2:80)"),
-        ("handshake", parse("10.9.9.9:9"), "no connection 10.9.9.9:9"),
+        ("handshake", parse("10.9.9.9:9"), "no connection 10.9.9.9:9; there are: 0 (10.0.0.1:40001-10.0.0.2:80)"),
         ("happy-eyeballs", Wish(), "which connection? the capture holds connections 0 to "),
         ("handshake", Wish(finding="syn-flood"), "no finding syn-flood in this capture; its findings: "),
     ],
