@@ -66,6 +66,7 @@ cdef bint is_resent(Table table, rows.Connection *connection, segment.Segment *s
 cdef bint is_crossing(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 @cython.locals(waiting="rows.Embryo *")
 cdef bint answers_provisional(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
+cdef bint keeps_request(rows.Connection *connection, int side) noexcept nogil
 @cython.locals(waiting="rows.Embryo *")
 @cython.locals(beyond=uint32_t)
 cdef bint refuses_longer_syn(

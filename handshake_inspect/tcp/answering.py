@@ -256,6 +256,11 @@ def answers_provisional(table: Any, connection: Any, segment: Any) -> bool:
     )
 
 
+def keeps_request(connection: Any, side: int) -> bool:
+    """Whether a server that refuses another SYN keeps the request that it has: of Fast Open, whose data it took."""
+    return connection.facts & (FACT_TFO | FACT_ACKED) == FACT_TFO and side != connection.client
+
+
 def refuses_longer_syn(table: Any, connection: Any, sender: Any, segment: Any) -> bool:
     """Whether a RST acknowledges a SYN with data or FIN that waits: who sends it has no connection, old or new.
 

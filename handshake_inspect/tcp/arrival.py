@@ -91,11 +91,12 @@ def on_rst(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
     """A RST: OURS, or that another incarnation has it."""
     if not (sender.traits | peer.traits) & TRAIT_SEEN:
         connection.client = side if sender_is_client(segment) else side ^ 1
-    if answering.answers_provisional(table, connection, segment):
-        endpoint.apply(sender, SENT_RST)  # who refuses the new attempt has nothing of the old one
-        return PROVISIONAL_ANSWERED
-    if answering.refuses_longer_syn(table, connection, sender, segment):
-        endpoint.apply(sender, SENT_RST)
+    if not answering.keeps_request(connection, side):
+        if answering.answers_provisional(table, connection, segment):
+            endpoint.apply(sender, SENT_RST)  # who refuses the new attempt has nothing of the old one
+            return PROVISIONAL_ANSWERED
+        if answering.refuses_longer_syn(table, connection, sender, segment):
+            endpoint.apply(sender, SENT_RST)
     endpoint.begin(sender, segment)
     resets.on_rst(connection, sender, peer, segment, side)
     return OURS

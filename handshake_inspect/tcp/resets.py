@@ -65,6 +65,8 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
     again = side == connection.rst_side and facts & FACT_RST_IGNORED != 0 and not sender.checks & CHECK_WENT_ON
     if not again and is_answer_to_bad_ack(connection, sender, segment):
         return
+    if answering.keeps_request(connection, side) and is_answer_to_syn_ack(peer, segment):
+        return
     if not again and side != connection.client and is_denial(connection, sender, peer, segment):
         final_ack.withdraw(connection, peer, sender)
         return
@@ -119,6 +121,11 @@ def is_answer_to_bad_ack(connection: Any, sender: Any, segment: Any) -> bool:
         connection.facts |= FACT_REBUFFED
         return True
     return sender.state == SYN_RECEIVED
+
+
+def is_answer_to_syn_ack(client: Any, segment: Any) -> bool:
+    """Whether a RST only refuses a stray SYN-ACK of the client: it has the number that this acknowledged."""
+    return not segment.flags & ACK and client.checks & CHECK_DROPPED != 0 and segment.seq == client.before_rst_nxt
 
 
 def is_denial(connection: Any, server: Any, client: Any, segment: Any) -> bool:

@@ -223,7 +223,10 @@ def events(timestamps: bool) -> Iterator[Event]:
             yield from (Event(kind, "", ack) for ack in ACKS if ack)
         if timestamps and not flags & RST:
             yield from (Event(kind, "", "", stamp) for stamp in STAMPS if stamp)
-    both = itertools.product(("ack", "fin", "fin-data"), ("left", "hole", "right"), ("old", "next", "unsent"))
+    kinds = ("ack", "fin", "fin-data", "rst-ack", "syn-ack")
+    both = itertools.product(
+        kinds, ("left", "before", "hole", "last", "edge", "right"), ("old", "una", "next", "unsent")
+    )
     yield from itertools.starmap(Event, both)
 
 

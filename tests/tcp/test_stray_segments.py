@@ -313,3 +313,27 @@ def test_acknowledgments_of_what_was_never_sent_make_no_retransmission(beyond):
     wire.server.ack(ack=1021)
     wire.client.data(20, seq=1021)
     assert wire.connection()["client_to_server"]["retransmissions"] == 0
+
+
+@pytest.mark.parametrize(("flags", "size"), [("S", 0), ("S", 5), ("FS", 0)])
+@pytest.mark.parametrize(("data", "state"), [(7, "ESTABLISHED"), (0, "CLOSED")])
+def test_a_request_of_fast_open_survives_that_another_syn_is_refused(data, state, flags, size):
+    """Linux does not let a forged SYN end what an application may have accepted; a plain request goes."""
+    wire = Wire(timestamps=False, at="server")
+    wire.client.send("S", data, seq=1000)
+    wire.server.send("SA", seq=5000, ack=1001 + data)
+    wire.wait(SECOND)
+    wire.client.send(flags, size, seq=1009)
+    wire.server.refuse(ack=1010 + size + ("F" in flags))
+    wire.client.ack(seq=1001 + data, ack=5001)
+    assert states(wire.connections()[0])[1] == state
+
+
+def test_a_request_of_fast_open_survives_that_a_stray_syn_ack_is_refused():
+    """The RST has the number that was acknowledged, which is that of the server, too."""
+    wire = Wire(timestamps=False, at="server")
+    wire.client.send("S", 7, seq=1000)
+    wire.server.send("SA", seq=5000, ack=1008)
+    wire.client.send("SA", seq=1009, ack=5001)
+    wire.server.rst(seq=5001)
+    assert states(wire.connection())[1] == "SYN_RECEIVED"
