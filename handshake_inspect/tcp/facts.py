@@ -42,6 +42,13 @@ FACT_BOTH_ACKED = 1 << 38  # the client acknowledged both ISNs: one connection, 
 FACT_SYNACK_AFTER_RST = 1 << 39  # the server's SYN-ACK came again after a RST of its own had answered the ACK
 FACT_RST_LOST = 1 << 40  # the server's SYN-ACK came again though the client had reset the attempt
 
+# Facts of connections of which nothing but the first data, or the first bare ACK, of an end is news.
+UNUSUAL = (1 << 64) - 1 ^ (
+    FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_CLIENT_PROVED | FACT_SERVER_PROVED | FACT_CLIENT_DATA | FACT_SERVER_DATA
+    | FACT_DATA_ACK | FACT_PORT_REUSED
+)  # fmt: skip
+SPOKEN = FACT_CLIENT_DATA | FACT_SERVER_DATA
+
 RST_OVERTAKEN_NS = 10_000_000  # a SYN-ACK this soon after a RST may have been sent before it
 UNSEEN_SYN_NS = 500_000_000  # sooner than any stack repeats a SYN that the capture does not hold
 
@@ -74,6 +81,8 @@ TRAIT_ACKS = 0x10  # `last_ack` is set
 TRAIT_IP_ID_VARIES = 0x20  # its IP identification tells packets apart
 TRAIT_TSVAL_VARIES = 0x40  # its timestamps tell packets apart
 TRAIT_HOLE = 0x80  # some bytes before snd_nxt were not seen
+
+OPENED = TRAIT_ACKS | TRAIT_ISS | TRAIT_SEEN
 
 # Endpoint.checks
 CHECK_GOOD = 0x01  # at least one of its checksums was verified: a bad one is no offloading

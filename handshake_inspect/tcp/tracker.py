@@ -31,8 +31,6 @@ from handshake_inspect.tcp.facts import (
     FACT_BLIND_SYN,
     FACT_CHALLENGE_ACK,
     FACT_CLIENT_DATA,
-    FACT_CLIENT_PROVED,
-    FACT_DATA_ACK,
     FACT_MIDSTREAM,
     FACT_PORT_REUSED,
     FACT_REBUFFED,
@@ -42,21 +40,20 @@ from handshake_inspect.tcp.facts import (
     FACT_RST_IGNORED,
     FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
-    FACT_SYN,
-    FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
     FACT_TTL_TWIN,
     FACT_UNANSWERED,
     FACT_UNTIMED,
     NEW_INCARNATION,
     NUMBER,
+    OPENED,
     OURS,
     PAUSE_NS,
+    SPOKEN,
     SUCCESSOR,
-    TRAIT_ACKS,
     TRAIT_HOLE,
-    TRAIT_ISS,
     TRAIT_SEEN,
+    UNUSUAL,
     ZEEK_ESTABLISHED,
     ZEEK_WROTE_A,
     ZEEK_WROTE_D,
@@ -72,7 +69,6 @@ from handshake_inspect.wire.const import (
     FIN,
     KIND_ICMP_ERROR,
     MASK32,
-    MASK64,
     NOTE_BAD_CHECKSUM,
     NOTE_BAD_IP_CHECKSUM,
     NOTE_CHECKSUM_GOOD,
@@ -86,13 +82,6 @@ from handshake_inspect.wire.const import (
 )
 
 ESTABLISHED = int(TcpState.ESTABLISHED)
-# Facts of connections of which nothing but the first data, or the first bare ACK, of an end is news.
-UNUSUAL = MASK64 ^ (
-    FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_CLIENT_PROVED | FACT_SERVER_PROVED | FACT_CLIENT_DATA | FACT_SERVER_DATA
-    | FACT_DATA_ACK | FACT_PORT_REUSED
-)  # fmt: skip
-OPENED = TRAIT_ACKS | TRAIT_ISS | TRAIT_SEEN
-SPOKEN = FACT_CLIENT_DATA | FACT_SERVER_DATA
 AHEAD = 16  # records before a segment is tracked, its rows are fetched, and as many before, the slot that names them
 EARLY = 16  # segments of an end within which a connection that was open before shows whether it is captured twice
 REUSE_NS = 120_000_000_000  # 2 MSL with the longest MSL in use; who reports it compares with its own
@@ -118,13 +107,16 @@ class Tracker:
         The rows that a segment needs are on their way from memory while others before it are tracked: those of
         thousands of connections do not fit into a cache.
         """
-        for at in range(count + 2 * AHEAD):
-            if at < count:
-                self.table.expect(seg.segment_at(records, at))
-            if AHEAD <= at < count + AHEAD:
-                self.table.fetch(seg.segment_at(records, at - AHEAD))
-            if at >= 2 * AHEAD:
-                self.track(seg.segment_at(records, at - 2 * AHEAD))
+        for at in range(min(2 * AHEAD, count)):
+            self.table.expect(seg.segment_at(records, at))
+        for at in range(min(AHEAD, count)):
+            self.table.fetch(seg.segment_at(records, at))
+        for at in range(count):
+            if at + 2 * AHEAD < count:
+                self.table.expect(seg.segment_at(records, at + 2 * AHEAD))
+            if at + AHEAD < count:
+                self.table.fetch(seg.segment_at(records, at + AHEAD))
+            self.track(seg.segment_at(records, at))
         return 0
 
     def track(self, segment: Any) -> int:
@@ -157,7 +149,6 @@ class Tracker:
             segment.flags & (ACK | SYN | FIN | RST) != ACK
             or segment.seq != sender.snd_nxt
             or segment.window == 0
-            or sender.window == 0
             or (sender.traits | peer.traits) & TRAIT_HOLE
             or segment.notes & NOTE_NOT_PLAIN
             or segment.ts_ns - connection.last_ns >= PAUSE_NS

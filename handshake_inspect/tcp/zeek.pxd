@@ -7,50 +7,22 @@ from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
     TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_SEEN, ZEEK_ESTABLISHED, ZEEK_WROTE_A, ZEEK_WROTE_D,
 )
-from handshake_inspect.tcp.zeek_words cimport CLOSED, ESTABLISHED, INACTIVE, PARTIAL, RESET, SYN_ACK_SENT, SYN_SENT
+from handshake_inspect.tcp.zeek_words cimport (
+    ABOVE_HOLE, BEGUN, BELOW_PREVIOUS, CLOCK_WENT_BACK_US, CLOSED, CLOSE_DELAY_US, CREDITED, CUT, ESTABLISHED, FAR,
+    FLIP, GAVE_UP, INACTIVE, LETTER_A, LETTER_C, LETTER_D, LETTER_F, LETTER_G, LETTER_H, LETTER_I, LETTER_Q, LETTER_R,
+    LETTER_S, LETTER_T, LETTER_W, LOWER, OVER, PARTIAL, PREVIOUS, RESET, ROOM, SYN_ACK_SENT, SYN_SENT, WROTE_A,
+    WROTE_D, WROTE_F, WROTE_I, WROTE_Q, WROTE_R, WROTE_S,
+)
 from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, NOTE_SNAPPED, RST, SYN
 
 cdef bytes SERVER_PORT_TABLE
-
-cdef unsigned int _A
-cdef unsigned int _C
-cdef unsigned int _D
-cdef unsigned int _F
-cdef unsigned int _G
-cdef unsigned int _H
-cdef unsigned int _I
-cdef unsigned int _Q
-cdef unsigned int _R
-cdef unsigned int _S
-cdef unsigned int _T
-cdef unsigned int _W
-cdef unsigned int _FLIP
-cdef unsigned int _LOWER
-cdef unsigned int _ROOM
-
-cdef unsigned int _WROTE_S
-cdef unsigned int _WROTE_F
-cdef unsigned int _WROTE_R
-cdef unsigned int _WROTE_D
-cdef unsigned int _WROTE_A
-cdef unsigned int _WROTE_I
-cdef unsigned int _WROTE_Q
-cdef unsigned int _CUT
-cdef unsigned int _BEGUN
-cdef unsigned int _GAVE_UP
-cdef unsigned int _CREDITED
-cdef unsigned int _OVER
-cdef unsigned int _PREVIOUS
-cdef unsigned int _BELOW_PREVIOUS
-cdef int32_t _FAR
-cdef int32_t _ABOVE_HOLE
-cdef uint32_t _CLOSE_DELAY_US
-cdef uint32_t _CLOCK_WENT_BACK_US
 
 @cython.locals(flags="unsigned int", by_originator=bint, rebased=bint, relative=uint32_t)
 cdef void observe(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *seg,
                   unsigned int side) noexcept nogil
 
+cdef void _observe_plain(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *seg,
+                         unsigned int side) noexcept nogil
 
 cdef void observe_bad_checksum(rows.Alias *alias, unsigned int side) noexcept nogil
 
@@ -71,6 +43,14 @@ cdef void _write_kind(rows.Alias *alias, unsigned int flags, uint32_t relative, 
 
 @cython.locals(reset=bint, closed=bint)
 cdef bint _minds_window(rows.Alias *alias, segment.Segment *seg, unsigned int side) noexcept nogil
+
+cdef void _note_payload(rows.Alias *alias, rows.Endpoint *sender, segment.Segment *seg, bint rebased,
+                        unsigned int side) noexcept nogil
+
+cdef void _note_acknowledgment(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *seg,
+                               unsigned int side) noexcept nogil
+
+cdef void _note_letters(rows.Alias *alias, rows.Endpoint *sender, rows.Endpoint *peer, unsigned int side) noexcept nogil
 
 cdef void _note_repeat(rows.Alias *alias, rows.Endpoint *sender, segment.Segment *seg, bint rebased,
                        unsigned int side) noexcept nogil

@@ -29,47 +29,62 @@ from handshake_inspect.tcp.facts import (
     ZEEK_WROTE_D,
 )
 from handshake_inspect.tcp.zeek_words import (
+    ABOVE_HOLE,
+    BEGUN,
+    BELOW_PREVIOUS,
+    CLOCK_WENT_BACK_US,
+    CLOSE_DELAY_US,
     CLOSED,
+    CREDITED,
+    CUT,
     ESTABLISHED,
+    FAR,
+    FLIP,
+    GAVE_UP,
     INACTIVE,
+    LETTER_A,
+    LETTER_C,
+    LETTER_D,
+    LETTER_F,
+    LETTER_G,
+    LETTER_H,
+    LETTER_I,
+    LETTER_Q,
+    LETTER_R,
+    LETTER_S,
+    LETTER_T,
+    LETTER_W,
+    LOWER,
+    OVER,
     PARTIAL,
+    PREVIOUS,
     RESET,
+    ROOM,
     SERVER_PORT_TABLE,
     SYN_ACK_SENT,
     SYN_SENT,
+    WROTE_A,
+    WROTE_D,
+    WROTE_F,
+    WROTE_I,
+    WROTE_Q,
+    WROTE_R,
+    WROTE_S,
 )
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, NOTE_SNAPPED, RST, SYN
-
-_A, _C, _D, _F, _G, _H, _I = 0x41, 0x43, 0x44, 0x46, 0x47, 0x48, 0x49
-_Q, _R, _S, _T, _W, _FLIP = 0x51, 0x52, 0x53, 0x54, 0x57, 0x5E
-_LOWER = 5  # the bit that makes a letter the responder's
-_ROOM = 24  # letters in Alias.history
-
-# Alias.written, by role: S and H share one bit, as in Zeek.
-_WROTE_S, _WROTE_F, _WROTE_R, _WROTE_D, _WROTE_A, _WROTE_I, _WROTE_Q = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
-# Alias.written, by side.
-_CUT = 0x0080  # the capture holds payload only in part, which to Zeek is as good as none, and G is still to be written
-_BEGUN = 0x0100  # on side 0: the first packet was seen
-_GAVE_UP = 0x0200  # too much above a hole that nothing acknowledged: Zeek reports no gaps of it any more
-_CREDITED = 0x0400  # SND.NXT was moved by an acknowledgment of bytes not seen: they may still come
-_OVER = 0x0800  # on side 0: ended so long ago that Zeek takes what still comes for another connection
-_PREVIOUS = 12  # shift of Zeek's state before the present one
-_BELOW_PREVIOUS = 0x0FFF
-
-_FAR = 1 << 20  # a SYN or RST this far from the rest says nothing about retransmission (TOO_LARGE_SEQ_DELTA)
-_ABOVE_HOLE = 16384  # tcp_max_above_hole_without_any_acks
-_CLOSE_DELAY_US = 5_000_000  # tcp_close_delay
-_CLOCK_WENT_BACK_US = 0xFFFF_FFFF - 60_000_000  # ages from here on are negative ones, modulo 2^32
 
 
 def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
     """Write what `seg` means to Zeek; `side` sent it, and neither endpoint row knows of it yet."""
     flags = seg.flags
+    if not flags & (SYN | FIN | RST) and alias.state[0] == ESTABLISHED and alias.state[1] == ESTABLISHED:
+        _observe_plain(alias, sender, peer, seg, side)
+        return
     if _is_over(alias, sender, peer, seg):
         return
-    if not alias.written[0] & _BEGUN:
-        alias.written[0] |= _BEGUN
+    if not alias.written[0] & BEGUN:
+        alias.written[0] |= BEGUN
         _begin(alias, seg)
     by_originator = side == alias.flipped
     rebased = _rebases(alias, flags, side)
@@ -81,25 +96,34 @@ def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
         relative = (seg.seq - sender.iss) & MASK32
     _write_kind(alias, flags, relative, seg.payload_len, side)
     if seg.window == 0 and _minds_window(alias, seg, side):
-        alias.zero_windows[side] = _count(alias, _W, alias.zero_windows[side], side)
+        alias.zero_windows[side] = _count(alias, LETTER_W, alias.zero_windows[side], side)
     if seg.payload_len > 0:
-        _note_repeat(alias, sender, seg, rebased, side)
-        if seg.notes & NOTE_SNAPPED and alias.gaps[side] == 0 and _clean(alias, 0) and _clean(alias, 1):
-            alias.written[side] |= _CUT
+        _note_payload(alias, sender, seg, rebased, side)
     _advance(alias, flags, seg.payload_len, by_originator, side)
     if flags & ACK and alias.state[side ^ 1] != INACTIVE:
-        if not flags & RST and seqspace.seq_gt(seg.ack, peer.snd_nxt):
-            alias.written[side ^ 1] |= _CREDITED
-        if _clean(alias, 0) and _clean(alias, 1):
-            _note_gaps(alias, sender, peer, seg.ack, side)
-    sender.zeek_letters = _plain_letters(alias, side)
-    peer.zeek_letters = _plain_letters(alias, side ^ 1)
+        _note_acknowledgment(alias, sender, peer, seg, side)
+    _note_letters(alias, sender, peer, side)
+
+
+def _observe_plain(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
+    """As `observe`, of data or an ACK between ends that are established to Zeek, too: no state changes."""
+    if seg.payload_len > 0:
+        _already(alias, WROTE_D, LETTER_D, side)
+    elif seg.flags & ACK:
+        _already(alias, WROTE_A, LETTER_A, side)
+    if seg.window == 0:
+        alias.zero_windows[side] = _count(alias, LETTER_W, alias.zero_windows[side], side)
+    if seg.payload_len > 0:
+        _note_payload(alias, sender, seg, False, side)
+    if seg.flags & ACK:
+        _note_acknowledgment(alias, sender, peer, seg, side)
+    _note_letters(alias, sender, peer, side)
 
 
 def observe_bad_checksum(alias: Any, side: int) -> None:
     """Write that a segment of `side` was left out because its checksum is wrong."""
-    alias.written[0] |= _BEGUN
-    alias.bad_checksums[side] = _count(alias, _C, alias.bad_checksums[side], side)
+    alias.written[0] |= BEGUN
+    alias.bad_checksums[side] = _count(alias, LETTER_C, alias.bad_checksums[side], side)
 
 
 def _begin(alias: Any, seg: Any) -> None:
@@ -117,14 +141,14 @@ def _is_over(alias: Any, sender: Any, peer: Any, seg: Any) -> bool:
 
     A SYN after a FIN or RST always; anything, some time after both ends had closed or one had reset.
     """
-    if alias.written[0] & _OVER:
+    if alias.written[0] & OVER:
         return True
     one: int = alias.state[0]
     other: int = alias.state[1]
     if one < CLOSED and other < CLOSED:
         return False
     if seg.flags & (SYN | ACK | FIN | RST) == SYN:
-        alias.written[0] |= _OVER
+        alias.written[0] |= OVER
         return True
     if RESET not in (one, other) and not (one in (CLOSED, INACTIVE) and other in (CLOSED, INACTIVE)):
         return False
@@ -132,7 +156,7 @@ def _is_over(alias: Any, sender: Any, peer: Any, seg: Any) -> bool:
         return False  # the end waits for what is missing
     if _is_recent(sender, seg) or _is_recent(peer, seg):
         return False
-    alias.written[0] |= _OVER
+    alias.written[0] |= OVER
     return True
 
 
@@ -141,13 +165,13 @@ def _is_recent(end: Any, seg: Any) -> bool:
     if not end.traits & TRAIT_SEEN:
         return False
     age: int = (seg.ts_ns // 1000 - end.recent_us[(end.recent_at - 1) & 3]) & MASK32
-    return age <= _CLOSE_DELAY_US or age >= _CLOCK_WENT_BACK_US
+    return age <= CLOSE_DELAY_US or age >= CLOCK_WENT_BACK_US
 
 
 def _rebases(alias: Any, flags: int, side: int) -> bool:
     """Whether Zeek restarts its count of sequence numbers: at a SYN, unless its sender has finished."""
     state: int = alias.state[side]
-    previous: int = alias.written[side] >> _PREVIOUS
+    previous: int = alias.written[side] >> PREVIOUS
     if not flags & SYN or state == CLOSED:
         return False
     return state != RESET or previous == INACTIVE
@@ -158,27 +182,27 @@ def _write_kind(alias: Any, flags: int, relative: int, payload_len: int, side: i
     kind = flags & (SYN | FIN | RST)
     if kind == 0:
         if payload_len > 0:
-            _already(alias, _WROTE_D, _D, side)
+            _already(alias, WROTE_D, LETTER_D, side)
         elif flags & ACK:
-            _already(alias, _WROTE_A, _A, side)
+            _already(alias, WROTE_A, LETTER_A, side)
     elif kind == SYN:
-        letter = _H if flags & ACK else _S
-        if _already(alias, _WROTE_S, letter, side) and relative != alias.syn_seq[side]:
+        letter = LETTER_H if flags & ACK else LETTER_S
+        if _already(alias, WROTE_S, letter, side) and relative != alias.syn_seq[side]:
             _write(alias, letter, side)
         alias.syn_seq[side] = relative
     elif kind == FIN:
         relative = (relative + payload_len) & MASK32
-        if _already(alias, _WROTE_F, _F, side) and relative != alias.fin_seq[side]:
-            _write(alias, _F, side)
+        if _already(alias, WROTE_F, LETTER_F, side) and relative != alias.fin_seq[side]:
+            _write(alias, LETTER_F, side)
         alias.fin_seq[side] = relative
     elif kind == RST:
-        if _already(alias, _WROTE_R, _R, side) and relative != alias.rst_seq[side]:
-            _write(alias, _R, side)
+        if _already(alias, WROTE_R, LETTER_R, side) and relative != alias.rst_seq[side]:
+            _write(alias, LETTER_R, side)
         alias.rst_seq[side] = relative
     elif flags & FIN and flags & RST:
-        _already(alias, _WROTE_I, _I, side)
+        _already(alias, WROTE_I, LETTER_I, side)
     else:
-        _already(alias, _WROTE_Q, _Q, side)
+        _already(alias, WROTE_Q, LETTER_Q, side)
 
 
 def _minds_window(alias: Any, seg: Any, side: int) -> bool:
@@ -193,14 +217,35 @@ def _minds_window(alias: Any, seg: Any, side: int) -> bool:
     return not reset and not closed
 
 
+def _note_payload(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> None:
+    """Note what payload says: whether it was sent before, and whether the capture holds all of it."""
+    _note_repeat(alias, sender, seg, rebased, side)
+    if seg.notes & NOTE_SNAPPED and alias.gaps[side] == 0 and _clean(alias, 0) and _clean(alias, 1):
+        alias.written[side] |= CUT
+
+
+def _note_acknowledgment(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
+    """Note what is acknowledged, which the capture may lack."""
+    if not seg.flags & RST and seqspace.seq_gt(seg.ack, peer.snd_nxt):
+        alias.written[side ^ 1] |= CREDITED
+    if _clean(alias, 0) and _clean(alias, 1):
+        _note_gaps(alias, sender, peer, seg.ack, side)
+
+
+def _note_letters(alias: Any, sender: Any, peer: Any, side: int) -> None:
+    """Keep at the ends what plain segments can no longer change."""
+    sender.zeek_letters = _plain_letters(alias, side)
+    peer.zeek_letters = _plain_letters(alias, side ^ 1)
+
+
 def _note_repeat(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> None:
     """Write T for a retransmission, and nothing for bytes that were only acknowledged before they were seen."""
     if not _repeats(alias, sender, seg, rebased, side):
-        alias.written[side] &= ~_CREDITED & MASK16
-    elif not alias.written[side] & _CREDITED:
-        alias.retransmits[side] = _count(alias, _T, alias.retransmits[side], side)
+        alias.written[side] &= ~CREDITED & MASK16
+    elif not alias.written[side] & CREDITED:
+        alias.retransmits[side] = _count(alias, LETTER_T, alias.retransmits[side], side)
     elif seqspace.seq_diff(sender.snd_nxt, (seg.seq + seg.payload_len) & MASK32) <= 1:  # one for a FIN
-        alias.written[side] &= ~_CREDITED & MASK16
+        alias.written[side] &= ~CREDITED & MASK16
 
 
 def _repeats(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> bool:
@@ -225,7 +270,7 @@ def _repeats(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> boo
     if flags & FIN:
         end += 1
     distance = seqspace.seq_diff(end & MASK32, sender.snd_nxt)
-    if flags & (SYN | RST) and distance < -_FAR:
+    if flags & (SYN | RST) and distance < -FAR:
         return False
     return distance <= 0
 
@@ -248,7 +293,7 @@ def _advance(alias: Any, flags: int, payload_len: int, by_originator: bool, side
             _set_state(alias, side, RESET)
         elif flags & FIN:
             _set_state(alias, side, CLOSED)
-            if alias.state[other] == RESET and alias.written[other] >> _PREVIOUS == CLOSED:
+            if alias.state[other] == RESET and alias.written[other] >> PREVIOUS == CLOSED:
                 _set_state(alias, other, CLOSED)  # FIN, then RST, then the peer's FIN: ended well after all
     elif state == CLOSED and flags & RST and alias.state[other] != CLOSED:
         _set_state(alias, side, RESET)
@@ -284,7 +329,7 @@ def _wake(alias: Any, flags: int, payload_len: int, by_originator: bool, side: i
 def _clean(alias: Any, side: int) -> bool:
     """Whether missing bytes of a connection in this state mean anything to Zeek."""
     state: int = alias.state[side]
-    previous: int = alias.written[side] >> _PREVIOUS
+    previous: int = alias.written[side] >> PREVIOUS
     return state == ESTABLISHED or (state == CLOSED and previous == ESTABLISHED)
 
 
@@ -294,7 +339,7 @@ def _note_gaps(alias: Any, sender: Any, peer: Any, ack: int, side: int) -> None:
     Bytes cut off by the snap length are counted once only: the short path does not count what acknowledges them.
     """
     other = side ^ 1
-    if alias.written[other] & _GAVE_UP:
+    if alias.written[other] & GAVE_UP:
         return
     if peer.traits & TRAIT_FIN and seqspace.seq_ge(ack, peer.fin_seq):
         ack = (peer.fin_seq - 1) & MASK32
@@ -302,10 +347,10 @@ def _note_gaps(alias: Any, sender: Any, peer: Any, ack: int, side: int) -> None:
     acked = sender.traits & TRAIT_ACKS != 0
     if acked:
         delivered = seqspace.seq_max(delivered, sender.last_ack)
-    if alias.written[other] & _CUT and seqspace.seq_gt(ack, (peer.iss + 1) & MASK32):
+    if alias.written[other] & CUT and seqspace.seq_gt(ack, (peer.iss + 1) & MASK32):
         if not acked or seqspace.seq_gt(ack, sender.last_ack):
-            alias.written[other] &= ~_CUT & MASK16
-            alias.gaps[other] = _count(alias, _G, alias.gaps[other], other)
+            alias.written[other] &= ~CUT & MASK16
+            alias.gaps[other] = _count(alias, LETTER_G, alias.gaps[other], other)
         return
     holed = peer.traits & TRAIT_HOLE != 0
     if holed and seqspace.seq_le(peer.hole_start, delivered):
@@ -314,22 +359,22 @@ def _note_gaps(alias: Any, sender: Any, peer: Any, ack: int, side: int) -> None:
         return
     above_hole = seqspace.seq_diff(peer.snd_nxt, peer.contiguous)
     trusted = acked and seqspace.seq_gt(sender.last_ack, (peer.iss + 1) & MASK32)
-    if holed and not trusted and above_hole > _ABOVE_HOLE:
-        alias.written[other] |= _GAVE_UP
+    if holed and not trusted and above_hole > ABOVE_HOLE:
+        alias.written[other] |= GAVE_UP
         return
-    alias.gaps[other] = _count(alias, _G, alias.gaps[other], other)
+    alias.gaps[other] = _count(alias, LETTER_G, alias.gaps[other], other)
     if holed and seqspace.seq_gt(peer.hole_start, delivered) and seqspace.seq_gt(ack, peer.hole_end):
-        alias.gaps[other] = _count(alias, _G, alias.gaps[other], other)
+        alias.gaps[other] = _count(alias, LETTER_G, alias.gaps[other], other)
 
 
 def _plain_letters(alias: Any, side: int) -> int:
     """Give the ZEEK_* bits of an end: what a plain segment from it can no longer change."""
     written = alias.written[side ^ alias.flipped]
     bits = 0
-    if not alias.written[side ^ 1] & _CUT:
-        if written & _WROTE_D and not alias.written[side] & _CREDITED:
+    if not alias.written[side ^ 1] & CUT:
+        if written & WROTE_D and not alias.written[side] & CREDITED:
             bits |= ZEEK_WROTE_D
-        if written & _WROTE_A:
+        if written & WROTE_A:
             bits |= ZEEK_WROTE_A
     if alias.state[side] != INACTIVE:
         bits |= ZEEK_ESTABLISHED
@@ -338,11 +383,11 @@ def _plain_letters(alias: Any, side: int) -> int:
 
 def _already(alias: Any, bit: int, letter: int, side: int) -> bool:
     """Write `letter` if no packet of its kind was seen in this role before; returns whether one was."""
-    if letter in (_A, _D) and alias.length == 1 and alias.history[0] == _H:
+    if letter in (LETTER_A, LETTER_D) and alias.length == 1 and alias.history[0] == LETTER_H:
         # A SYN-ACK came first, and it was an answer after all.
         alias.length = 0
         _exchange(alias)
-        _append(alias, _H | 1 << _LOWER)
+        _append(alias, LETTER_H | 1 << LOWER)
     role = side ^ alias.flipped
     if alias.written[role] & bit:
         return True
@@ -354,7 +399,7 @@ def _already(alias: Any, bit: int, letter: int, side: int) -> bool:
 def _exchange(alias: Any) -> None:
     """Make the responder the originator, and say so."""
     alias.flipped ^= 1
-    _append(alias, _FLIP)
+    _append(alias, FLIP)
 
 
 def _count(alias: Any, letter: int, count: int, side: int) -> int:
@@ -369,12 +414,12 @@ def _count(alias: Any, letter: int, count: int, side: int) -> int:
 
 def _write(alias: Any, letter: int, side: int) -> None:
     """Append `letter` in the case of the role that `side` has."""
-    _append(alias, letter | (side ^ alias.flipped) << _LOWER)
+    _append(alias, letter | (side ^ alias.flipped) << LOWER)
 
 
 def _append(alias: Any, letter: int) -> None:
     """Append a letter if there is room for it."""
-    if alias.length < _ROOM:
+    if alias.length < ROOM:
         alias.history[alias.length] = letter
         alias.length += 1
 
@@ -383,5 +428,5 @@ def _set_state(alias: Any, side: int, state: int) -> None:
     """Change Zeek's state of a side and remember the one before."""
     before = alias.state[side]
     if before != state:
-        alias.written[side] = (alias.written[side] & _BELOW_PREVIOUS) | before << _PREVIOUS
+        alias.written[side] = (alias.written[side] & BELOW_PREVIOUS) | before << PREVIOUS
         alias.state[side] = state

@@ -1,4 +1,7 @@
-"""Zeek's names for the states of an endpoint, and the ports it takes for servers.  Never compiled."""
+"""Zeek's numbers: states of an endpoint, letters of its history, limits, and the ports it takes for servers.
+
+Never compiled: the twin has them for compiled modules.
+"""
 
 # TCP endpoint states, numbered as in Zeek's scripts; not RFC 9293's.
 INACTIVE = 0  # sent nothing that counts
@@ -8,6 +11,28 @@ PARTIAL = 3  # first packet was neither SYN nor SYN-ACK
 ESTABLISHED = 4
 CLOSED = 5  # sent a FIN
 RESET = 6  # sent a RST
+
+LETTER_A, LETTER_C, LETTER_D, LETTER_F, LETTER_G, LETTER_H = 0x41, 0x43, 0x44, 0x46, 0x47, 0x48
+LETTER_I, LETTER_Q, LETTER_R, LETTER_S, LETTER_T, LETTER_W = 0x49, 0x51, 0x52, 0x53, 0x54, 0x57
+FLIP = 0x5E
+LOWER = 5  # the bit that makes a letter the responder's
+ROOM = 24  # letters in Alias.history
+
+# Alias.written, by role: S and H share one bit, as in Zeek.
+WROTE_S, WROTE_F, WROTE_R, WROTE_D, WROTE_A, WROTE_I, WROTE_Q = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40
+# Alias.written, by side.
+CUT = 0x0080  # the capture holds payload only in part, which to Zeek is as good as none, and G is still to be written
+BEGUN = 0x0100  # on side 0: the first packet was seen
+GAVE_UP = 0x0200  # too much above a hole that nothing acknowledged: Zeek reports no gaps of it any more
+CREDITED = 0x0400  # SND.NXT was moved by an acknowledgment of bytes not seen: they may still come
+OVER = 0x0800  # on side 0: ended so long ago that Zeek takes what still comes for another connection
+PREVIOUS = 12  # shift of Zeek's state before the present one
+BELOW_PREVIOUS = 0x0FFF
+
+FAR = 1 << 20  # a SYN or RST this far from the rest says nothing about retransmission (TOO_LARGE_SEQ_DELTA)
+ABOVE_HOLE = 16384  # tcp_max_above_hole_without_any_acks
+CLOSE_DELAY_US = 5_000_000  # tcp_close_delay
+CLOCK_WENT_BACK_US = 0xFFFF_FFFF - 60_000_000  # ages from here on are negative ones, modulo 2^32
 
 # likely_server_ports of a Zeek with its default scripts: what its protocol analyzers register for TCP.
 SERVER_PORTS = frozenset(
