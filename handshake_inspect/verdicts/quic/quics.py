@@ -51,8 +51,15 @@ class Quics:
 
     def frame(self, name: str, i: int) -> NDArray[np.uint64]:
         """Whole frame numbers of one connection: one, or a row of them; 0 for none."""
-        row = self.rows[i : i + 1]
-        return whole_frames(row["first_frame"], row[name])
+        if name not in self._frames:
+            first, column = self.rows["first_frame"], self.rows[name]
+            self._frames[name] = whole_frames(first[:, None] if column.ndim > 1 else first, column)
+        return self._frames[name][i : i + 1]
+
+    @cached_property
+    def _frames(self) -> dict[str, NDArray[np.uint64]]:
+        """The columns of whole frame numbers that somebody asked for."""
+        return {}
 
     @cached_property
     def client_host(self) -> NDArray[np.uint64]:
