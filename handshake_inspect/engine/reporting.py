@@ -32,7 +32,7 @@ UNREAD_SHOWN = 5  # kinds of what is not looked into
 def conclude(source: Any, pump: Pump, limits: Limits) -> Report:
     """The report of all that was pumped: nothing more comes, and of millions the index takes a tenth of the memory."""
     pump.tracker.table.forget_all()
-    return report_of(source, pump, case_of(source, pump, limits, end_of(source, pump)))
+    return report_of(source, pump, case_of(source, pump, limits, end_of(source, pump), over=True))
 
 
 def end_of(source: Any, pump: Pump) -> int:
@@ -47,13 +47,23 @@ def report_of(source: Any, pump: Pump, case: Case, names: Any = None) -> Report:
 
 
 def case_of(
-    source: Any, pump: Pump, limits: Limits, now_ns: int, past: Past | None = None, sockets: Sockets | None = None
+    source: Any,
+    pump: Pump,
+    limits: Limits,
+    now_ns: int,
+    past: Past | None = None,
+    sockets: Sockets | None = None,
+    *,
+    over: bool = False,
 ) -> Case:
-    """All attempts that are in the table, judged as of `now_ns`; `past` counts those that have expired."""
+    """All attempts that are in the table, judged as of `now_ns`; `past` counts those that have expired.
+
+    `over`: nothing more comes.
+    """
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
     left = left_by_filter(source, pump)
-    trace = gathered(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, left=left)
+    trace = gathered(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, left=left, over=over)
     trace = elsewhere.joined(translated.joined(trace))
     facts = CaptureFacts(
         frames=pump.frames,

@@ -41,6 +41,7 @@ LONE_CLIENT: dict[str, str | int] = {
     "syn_tsval": "tsval",
 }  # fmt: skip
 LONE_SERVER: dict[str, str | int] = {}
+_HALVES: tuple[Part, Part] = ("hi", "lo")
 _LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_SERVER}
 
 
@@ -232,7 +233,13 @@ class Attempts(Held):
 
     def halves(self, who: Who, rows: AttemptRows) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """The addresses of the clients or servers of these attempts."""
-        return self.address(who, "hi", rows), self.address(who, "lo", rows)
+        full, alone, mixed = self.parted(rows)
+        high, low = (self._of_ends(part, who, full) for part in _HALVES)
+        if not len(alone):
+            return high, low
+        lone = self.embryos[alone]
+        others = lone[f"{who}_hi"], lone[f"{who}_lo"]
+        return (_together(high, others[0], mixed), _together(low, others[1], mixed)) if len(full) else others
 
     def client_ends(self, rows: AttemptRows) -> Keys:
         """The address and port of the client of each of these attempts, named as services are."""

@@ -62,14 +62,20 @@ class Copies:
                 self._rooms[name] = np.full(size + more, 0, dtype=np.uint8)  # written, so that it is there
 
 
+def spanned(numbers: NDArray[Any]) -> slice | None:
+    """These numbers as a slice, where they count up by one, as most of a flood's do."""
+    if not len(numbers) or int(numbers[-1]) - int(numbers[0]) != len(numbers) - 1:
+        return None
+    return slice(int(numbers[0]), int(numbers[-1]) + 1) if bool((numbers[1:] > numbers[:-1]).all()) else None
+
+
 def picked(column: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
-    """`column[numbers]`: in one piece where the numbers count up by one, which most of a flood's do.
+    """`column[numbers]`: in one piece where that is one.
 
     NumPy takes three times as long with numbers that are not as wide as an address, and makes all of them so at once.
     """
-    spans = len(numbers) and int(numbers[-1]) - int(numbers[0]) == len(numbers) - 1
-    if spans and bool((numbers[1:] > numbers[:-1]).all()):
-        return column[int(numbers[0]) : int(numbers[0]) + len(numbers)].copy()
+    if (piece := spanned(numbers)) is not None:
+        return column[piece].copy()
     if numbers.dtype == np.intp:
         return column[numbers]
     found = np.empty(len(numbers), dtype=column.dtype)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp.facts import EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRYO_WAITING
+from handshake_inspect.tcp.facts import EMBRYO_FREE, EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRYO_WAITING
 from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
@@ -32,11 +32,19 @@ class Left(Protocol):
 
 
 def gathered(
-    table: Any, first_ns: int, last_ns: int, limits: Limits, frames: int = 0, *, left: Left | None = None
+    table: Any,
+    first_ns: int,
+    last_ns: int,
+    limits: Limits,
+    frames: int = 0,
+    *,
+    left: Left | None = None,
+    over: bool = False,
 ) -> Attempts:
     """The attempts that a table holds now.
 
-    `frames`: the number of the newest frame; `left`: what a filter on flags let pass, None for no such filter.
+    `frames`: the number of the newest frame; `left`: what a filter on flags let pass, None for no such filter; `over`:
+    nothing more comes, so that rows of SYNs may be moved.
     """
     count = table.connection_count
     connections = table_rows(table.connection_rows, "Connection", count)
@@ -49,26 +57,29 @@ def gathered(
         exchanges = taken(exchanges, numbers)
         connections = renumbered(taken(connections, numbers), numbers, count)
     embryos = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
-    alive = np.empty(len(embryos), dtype=bool)
-    for some in batches(len(embryos)):
-        state = embryos["state"][some].copy()
-        alive[some] = (state == EMBRYO_WAITING) | (state == EMBRYO_GIVEN_UP) | (state == EMBRYO_SUCCESSOR)
+    addresses = table_rows(table.address_rows, "Addresses", table.embryo_count)
+    highs = np.frombuffer(table.high_rows, dtype=np.uint64) if table.beyond or frames > MASK32 else None
+    alive = are_attempts(embryos)
     embryo_numbers = None
     if not alive.all():
-        embryo_numbers = marked(alive)
+        if over:
+            kept = close_up(embryos, addresses, highs, alive)
+            embryos, addresses = embryos[:kept], addresses[:kept]
+        else:
+            embryo_numbers = marked(alive)
     return Attempts(
         connections,
         endpoints,
         aliases,
         table_rows(table.retry_rows, "Retries", table.retry_count),
         table_rows(table.aftermath_rows, "Aftermath", table.aftermath_count),
-        LoneSyns(embryos, table_rows(table.address_rows, "Addresses", table.embryo_count), embryo_numbers),
+        LoneSyns(embryos, addresses, embryo_numbers),
         first_ns,
         last_ns,
         limits,
         numbers,
         embryo_numbers,
-        highs=np.frombuffer(table.high_rows, dtype=np.uint64) if table.beyond or frames > MASK32 else None,
+        highs=highs,
         exchanges=exchanges,
         setups=table_rows(table.setups.setup_rows, "Setup", table.setups.setup_count),
         extras=table_rows(table.setups.extra_rows, "Extra", table.setups.extra_count),
@@ -76,6 +87,32 @@ def gathered(
         filtered=left is not None,
         answers_pass=left is not None and left.answers,
     )
+
+
+def are_attempts(embryos: Rows) -> Bools:
+    """Which of these rows of SYNs are attempts of their own."""
+    alive = np.empty(len(embryos), dtype=bool)
+    for some in batches(len(embryos)):
+        state = embryos["state"][some].copy()
+        alive[some] = (state == EMBRYO_WAITING) | (state == EMBRYO_GIVEN_UP) | (state == EMBRYO_SUCCESSOR)
+    return alive
+
+
+def close_up(embryos: Rows, addresses: Rows, highs: NDArray[np.uint64] | None, alive: Bools) -> int:
+    """Let the last attempts take the places of rows that are none, with what belongs to them; how many there are.
+
+    Columns of rows without gaps are read where they lie, and their numbers take no room.
+    """
+    count = int(np.count_nonzero(alive))
+    holes = np.flatnonzero(~alive[:count])
+    moved = count + np.flatnonzero(alive[count:])
+    embryos[holes] = embryos[moved]
+    wide = embryos["client"][holes] | embryos["server"][holes] == 0  # of no other row memory is touched here
+    addresses[holes[wide]] = addresses[moved[wide]]
+    if highs is not None:
+        highs[holes] = highs[moved]
+    embryos["state"][moved] = EMBRYO_FREE
+    return count
 
 
 def table_rows(storage: Any, kind: str, count: int) -> Rows:

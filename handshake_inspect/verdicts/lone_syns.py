@@ -1,12 +1,13 @@
 """Rows of SYNs that nothing answered, read as columns: with whole addresses, wherever the table keeps these."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.rows import Addresses, Embryo
-from handshake_inspect.verdicts.columns import Copies, Rows, batches, picked, taken
+from handshake_inspect.verdicts.columns import Copies, Rows, batches, picked, spanned, taken
 from handshake_inspect.wire.const import IPV4_MAPPED
 
 ADDRESSES = frozenset(name for name, *_ in Addresses._fields_)
@@ -36,6 +37,8 @@ class LoneSyns:
             return self._address(key) if key in ADDRESSES else self._field(key)
         if self._chosen is not None:
             return LoneSyns(self._rows, self._wide, self._chosen[key])
+        if not isinstance(key, slice) and (piece := spanned(key)) is not None:
+            key = piece
         if isinstance(key, slice):
             return LoneSyns(self._rows[key], self._wide[key])
         return LoneSyns(self._rows, self._wide, key)
@@ -62,7 +65,12 @@ class LoneSyns:
         """`client_hi` and the like: of IPv4 from the low 32 bits, of which a row has those of both ends, or none."""
         who, half = name.split("_")
         column = np.zeros(len(self), np.uint64) if half == "hi" else self._field(who) | np.uint64(IPV4_MAPPED)
-        wide = np.flatnonzero((self._field("client") | self._field("server")) == 0)
-        if len(wide):
-            column[wide] = self._wide[name][wide if self._chosen is None else self._chosen[wide]]
+        if len(self._elsewhere):
+            places = self._elsewhere if self._chosen is None else self._chosen[self._elsewhere]
+            column[self._elsewhere] = self._wide[name][places]
         return column
+
+    @cached_property
+    def _elsewhere(self) -> NDArray[np.intp]:
+        """The places of those whose rows have no room for their addresses."""
+        return np.flatnonzero((self._field("client") | self._field("server")) == 0)

@@ -189,6 +189,8 @@ class Names:
         """For every such attempt up to four names that were alive with its server's address, the newest first."""
         keys, _, places = self._entries
         there = np.flatnonzero(self._newest >= 0)
+        if not len(there):
+            return {}
         rows, entries, begun = (
             self._asked[there],
             self._newest[there],

@@ -36,7 +36,7 @@ def clients_of(trace: Attempts) -> Clients | None:
 @once
 def by_pair(trace: Attempts) -> Groups[ConnectionRows]:
     """All connections by client and service, those of one pair by their first frames."""
-    rows = ConnectionRows(trace.order[trace.is_tracked(trace.order)])
+    rows = in_order(trace)
     service, clients = trace.of_connections(trace.service), clients_of(trace)
     if clients is None or service.dtype != np.uint16:
         return group(trace.pair[rows], rows, np.arange(len(rows)))
@@ -46,6 +46,13 @@ def by_pair(trace: Attempts) -> Groups[ConnectionRows]:
     both = clients.numbers[rows].astype(np.int32) << 16 | service[rows]
     starts = np.flatnonzero(np.diff(both, prepend=-1))
     return Groups(rows, starts, np.append(starts[1:], len(rows)))
+
+
+def in_order(trace: Attempts) -> ConnectionRows:
+    """All connections by their first frames."""
+    if len(trace) > 2 * len(trace.connections):
+        return ConnectionRows(np.argsort(trace.connections["first_frame"], kind="stable"))
+    return ConnectionRows(trace.order[trace.is_tracked(trace.order)])
 
 
 def hosts_of(trace: Attempts, served: ConnectionRows, opened: ConnectionRows) -> NDArray[Any]:

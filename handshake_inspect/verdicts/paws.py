@@ -28,7 +28,7 @@ def older(trace: Attempts, rows: AttemptRows) -> int:
     newest = trace.endpoints["tsval"][trace.client_rows[tracked]]
     tracked, newest = tracked[newest != 0], newest[newest != 0]
     who = trace.client_host[chained(syns, tracked)]
-    times = np.concatenate([trace.first_times[syns], trace.connections["last_ns"][tracked]])
+    times = np.concatenate([trace.connection("first_ns", syns), trace.connections["last_ns"][tracked]])
     values = np.concatenate([trace.end("client", "syn_tsval", syns), newest]).astype(np.int64)
     order = np.lexsort((times, who))
     behind = is_behind(who[order], values[order])

@@ -25,7 +25,7 @@ def syn_of(number, pair):
     return here, there, frames.syn(here, there, seq=1000 * number + 7, options=RICH, ttl=50 + number % 5)
 
 
-def attempts_of(total, followed=(), start=0):
+def attempts_of(total, followed=(), start=0, over=False):
     """So many SYNs, IPv4 and IPv6 in turn; a RST of the client follows some of them, which become connections."""
     timed = []
     for number in range(total):
@@ -38,7 +38,7 @@ def attempts_of(total, followed=(), start=0):
         source.reader.frames = start
         while pump.drain(source.reader) == 0 and source.fill():
             pass
-        return case_of(source, pump, Options().limits, pump.last_ns).attempts
+        return case_of(source, pump, Options().limits, pump.last_ns, over=over).attempts
 
 
 def by_time(attempts, values):
@@ -78,6 +78,17 @@ def test_a_column_does_not_depend_on_which_rows_hold_the_attempts(name, followed
     assert len(attempts.facts) == len(followed)
     expected = by_time(alone, COLUMNS[name](alone, np.arange(EVERY)))
     assert by_time(attempts, COLUMNS[name](attempts, np.arange(EVERY))) == expected
+
+
+@pytest.mark.parametrize("start", [0, 2**32 - 4])
+@pytest.mark.parametrize("followed", [(), [0], [39], range(0, EVERY, 3), range(EVERY)])
+def test_when_all_is_over_rows_of_syns_lie_without_gaps_and_say_the_same(start, followed):
+    before, after = attempts_of(EVERY, followed, start), attempts_of(EVERY, followed, start, over=True)
+    assert (after.embryo_numbers is None, len(after)) == (True, EVERY)
+    rows = np.arange(EVERY)
+    for name, column in COLUMNS.items():
+        assert by_time(after, column(after, rows)) == by_time(before, column(before, rows)), name
+    assert by_time(after, after.first_frame) == by_time(before, before.first_frame)
 
 
 @pytest.mark.parametrize("name", COLUMNS)

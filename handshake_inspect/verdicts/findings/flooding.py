@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.columns import BATCH, batches, marked, picked
+from handshake_inspect.verdicts.columns import BATCH, batches, marked
 from handshake_inspect.verdicts.findings.base import Host
 from handshake_inspect.verdicts.findings.flood_signs import spoofing_signs
 from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
@@ -111,31 +111,34 @@ def unfinished(case: Case) -> tuple[Bools, Bools]:
 def judge(case: Case, rows: AttemptRows, others: AttemptRows, failed: Bools, target: Target) -> Flood | None:
     """The flood that these bogus attempts on one target are, if they are one; `others` are all others on it."""
     trace = case.attempts
-    times = trace.first_times
-    inside = in_window(times, rows)
+    times = trace.connection("first_ns", rows)
+    inside = in_window(times)
     if not inside.all():
         others = ascending(chained(others, rows[~inside]))
-        rows = rows[inside]
+        rows, times = rows[inside], times[inside]
     if len(rows) < MIN_ATTEMPTS:
         return None
-    peak, rate = peak_unfinished(case, rows), peak_rate(times, rows)
-    start, end = extent(times, rows)
-    began = times[others]
+    peak, rate = peak_unfinished(case, rows, times), peak_rate(times)
+    start, end = extent(times)
+    began = trace.connection("first_ns", others)
     meanwhile = np.count_nonzero((began >= start) & (began <= end))
     if peak < MIN_UNFINISHED or len(rows) < MIN_SHARE * (len(rows) + meanwhile):
         return None
     retried = int(np.count_nonzero(failed[others]))
+    ripe = times <= trace.last_ns - RETRY_NS
+    del times, inside  # of millions: the sources are sorted where they were
     sources = count_distinct(trace.client_host, rows)
     signs = spoofing_signs(trace, rows, sources)
-    if not is_proved(case, rows, others, retried, signs):
+    if not is_proved(case, rows, ripe, others, retried, signs):
         return None
     return Flood(target, rows, others, retried, start, end, peak, rate, sources, signs)
 
 
-def is_proved(case: Case, rows: AttemptRows, others: AttemptRows, retried: int, signs: dict[str, Any]) -> bool:
-    """Whether they were not repeated though they had the time, and are not just all that a filter kept."""
+def is_proved(
+    case: Case, rows: AttemptRows, ripe: Bools, others: AttemptRows, retried: int, signs: dict[str, Any]
+) -> bool:
+    """Whether they were not repeated though they had the time (`ripe`), and are not just all that a filter kept."""
     trace = case.attempts
-    ripe = (trace.first_times <= trace.last_ns - RETRY_NS)[rows]
     old = int(np.count_nonzero(ripe))
     if old < MIN_UNFINISHED:
         return signs["made_by_a_tool"] and retried < len(rows)
@@ -156,73 +159,63 @@ def is_proved(case: Case, rows: AttemptRows, others: AttemptRows, retried: int, 
 # -- when, and how much ------------------------------------------------------------------------------------------
 
 
-# Times of millions of attempts are taken from the column of all by the batch: a copy of them would be new memory.
+def extent(times: Times) -> tuple[int, int]:
+    """The first and the last of these times."""
+    return int(times.min()), int(times.max())
 
 
-def extent(times: Times, rows: NDArray[Any]) -> tuple[int, int]:
-    """The first and the last time of these rows."""
-    first, last = int(times[rows[0]]), int(times[rows[0]])
-    for some in batches(len(rows)):
-        mine = picked(times, rows[some])
-        first, last = min(first, int(mine.min())), max(last, int(mine.max()))
-    return first, last
-
-
-def bins(times: Times, rows: NDArray[Any], first: int, width: int, count: int) -> NDArray[np.int64]:
-    """How many of these rows' times lie in each of `count` stretches of `width` from `first` on; later ones in none."""
+def bins(times: Times, first: int, width: int, count: int) -> NDArray[np.int64]:
+    """How many of these times lie in each of `count` stretches of `width` from `first` on; later ones in none."""
     often = np.zeros(count, dtype=np.int64)
-    for some in batches(len(rows), max(BATCH, _PER_BIN * count)):
-        often += np.bincount((picked(times, rows[some]) - first) // width, minlength=count)[:count]
+    for some in batches(len(times), max(BATCH, _PER_BIN * count)):
+        often += np.bincount((times[some] - first) // width, minlength=count)[:count]
     return often
 
 
-def in_window(times: Times, rows: NDArray[Any]) -> Bools:
-    """Which of these rows lie between the first and the last busy second."""
-    first, last = extent(times, rows)
+def in_window(times: Times) -> Bools:
+    """Which of these times lie between the first and the last busy second."""
+    first, last = extent(times)
     width = max(SECOND_NS, (last - first) // MAX_BINS + 1)
-    busy = bins(times, rows, first, width, (last - first) // width + 1)
+    busy = bins(times, first, width, (last - first) // width + 1)
     busy_at = np.flatnonzero(busy >= max(1.0, EDGE_SHARE * busy.max()))
-    inside = np.empty(len(rows), dtype=bool)
-    for some in batches(len(rows)):
-        starts = picked(times, rows[some])
-        inside[some] = (starts >= first + int(busy_at[0]) * width) & (starts < first + (int(busy_at[-1]) + 1) * width)
+    inside: Bools = times >= first + int(busy_at[0]) * width
+    inside &= times < first + (int(busy_at[-1]) + 1) * width
     return inside
 
 
-def peak_rate(times: Times, rows: NDArray[Any]) -> int:
+def peak_rate(times: Times) -> int:
     """The most SYNs in one second, to a tenth of a second."""
-    first, last = extent(times, rows)
+    first, last = extent(times)
     width = max(SECOND_NS // 10, (last - first) // MAX_BINS + 1)
-    sums = np.concatenate([[0], np.cumsum(bins(times, rows, first, width, (last - first) // width + 1))])
+    sums = np.concatenate([[0], np.cumsum(bins(times, first, width, (last - first) // width + 1))])
     many = max(1, SECOND_NS // width)
     most = int(np.max(sums[many:] - sums[:-many])) if len(sums) > many else int(sums[-1])
     return int(most * SECOND_NS // max(width, SECOND_NS))
 
 
-def peak_unfinished(case: Case, rows: AttemptRows) -> int:
+def peak_unfinished(case: Case, rows: AttemptRows, times: Times) -> int:
     """How many of these attempts stood unfinished at the same time at most, to a millisecond; `rows` ascend.
 
     A lone SYN stands so for as long as any other, so it ends as many stretches later.
     """
-    times, waits = case.attempts.first_times, case.attempts.limits.unanswered_ns
+    waits = case.attempts.limits.unanswered_ns
     answered = case.attempts.tracked(rows)
-    ends, alone = ends_of(case, answered), rows[len(answered) :]
-    (first, last), final = extent(times, rows), int(ends.max(initial=0))
+    ends, alone = ends_of(case, answered, times[: len(answered)]), times[len(answered) :]
+    (first, last), final = extent(times), int(ends.max(initial=0))
     if len(alone):
-        final = max(final, extent(times, alone)[1] + waits)
+        final = max(final, int(alone.max()) + waits)
     width = max(SECOND_NS // 1000, (final - first) // MAX_BINS + 1)
     delay, rest = divmod(waits, width)
-    change = bins(times, rows, first, width, (last - first) // width + 1)
-    change[1:] -= bins(ends, np.arange(len(ends)), first, width, len(change) - 1)
+    change = bins(times, first, width, (last - first) // width + 1)
+    change[1:] -= bins(ends, first, width, len(change) - 1)
     if 1 + delay < len(change):
-        change[1 + delay :] -= bins(times, alone, first - rest, width, len(change) - 1 - delay)
+        change[1 + delay :] -= bins(alone, first - rest, width, len(change) - 1 - delay)
     return int(np.cumsum(change).max())
 
 
-def ends_of(case: Case, rows: ConnectionRows) -> Times:
-    """Until when each of these connections stood unfinished."""
+def ends_of(case: Case, rows: ConnectionRows, starts: Times) -> Times:
+    """Until when each of these connections, which began at `starts`, stood unfinished."""
     c, waits = case.attempts.connections, case.attempts.limits.unanswered_ns
-    starts = case.attempts.first_times[rows]
     ends = np.maximum(starts, c["last_synack_ns"][rows]) + waits
     reset = np.flatnonzero(c["facts"][rows] & FACT_RST != 0)
     ends[reset] = np.maximum(c["rst_ns"][rows[reset]], starts[reset] + MIN_HELD_NS)

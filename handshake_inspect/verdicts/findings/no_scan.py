@@ -232,7 +232,7 @@ def is_polled(case: Case, scan: Scan) -> bool:
     ordered = scan.rows[scan.order]
     silent = np.logical_and.reduceat(is_silent(case, ordered), scan.starts)
     same = ~run_starts(np.repeat(np.arange(len(tries)), tries))[1:]
-    gaps = np.diff(case.attempts.first_times[ordered])[same]
+    gaps = np.diff(case.attempts.connection("first_ns", ordered))[same]
     of_silent = np.repeat(silent, tries - 1)
     later = np.repeat(np.arange(len(tries)), tries - 1)[of_silent & (gaps > AGAIN_NS)]
     if count_distinct(later) > MAX_USED * len(tries):
@@ -284,8 +284,8 @@ def is_slower_family(case: Case, scan: Scan) -> bool:
     rows = used_rows(case)
     rows = rows[np.isin(target_ports(case, rows), ports)]
     rows = rows[trace.is_ipv4(rows) != trace.is_ipv4(scan.rows[:1])[0]]
-    rows = rows[np.argsort(trace.first_times[rows], kind="stable")]
-    begun, asked = trace.first_times[rows], np.sort(trace.first_times[scan.rows])
+    rows = rows[np.argsort(trace.connection("first_ns", rows), kind="stable")]
+    begun, asked = trace.connection("first_ns", rows), np.sort(trace.connection("first_ns", scan.rows))
     clients = group(trace.client_host[rows], np.arange(len(rows)), at_least=FEW_PORTS)
     for g in range(len(clients)):
         mine = begun[np.sort(clients.of(g))]

@@ -132,7 +132,7 @@ def describe(case: Case, scan: Scan) -> Finding:
     trace, rows = case.attempts, scan.rows
     source, kind = write(source_of(case, int(rows[0]))), kind_word(case, scan)
     found = states_of(case, scan)
-    times = trace.first_times[rows]
+    times = trace.connection("first_ns", rows)
     reached = reach(case, scan)
     lists = listed(case, found, reached)
     metrics: dict[str, Any] = {

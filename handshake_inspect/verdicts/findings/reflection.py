@@ -117,7 +117,7 @@ def describe(case: Case, rows: ConnectionRows) -> Finding:
         "syn_acks": len(synacks),
         "resets": len(rows) - len(synacks),
         "repeated_syn_acks": int(np.maximum(c["synack_count"][synacks], 1).sum(dtype=np.int64)) - len(synacks),
-        "peak_per_s": peak_rate(c["first_ns"], rows),
+        "peak_per_s": peak_rate(c["first_ns"][rows]),
         "ports": {str(ports[at]): int(often[at]) for at in np.argsort(-often, kind="stable")[:LISTED]},
     }
     return Finding(

@@ -264,7 +264,7 @@ def describe(case: Case, strays: Strays) -> Finding:
         "segments": len(rows),
         "sources": sources,
         "duration_ns": end - start,
-        "peak_per_s": peak_rate(c["first_ns"], rows),
+        "peak_per_s": peak_rate(c["first_ns"][rows]),
         "answered": answered,
         "with_payload": int(np.count_nonzero(trace.endpoints["bytes"][2 * rows])),
         "explained_by_start": strays.explained,

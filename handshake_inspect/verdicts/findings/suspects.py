@@ -104,7 +104,7 @@ def by_source(probes: Probes, suspects: Keys) -> Iterator[Probes]:
 def arranged(case: Case, probes: Probes) -> Scan:
     """The probes of one source by service, and how far they reach."""
     trace = case.attempts
-    order = np.lexsort((trace.ids[probes.rows], trace.first_times[probes.rows], probes.service))
+    order = np.lexsort((trace.ids[probes.rows], trace.connection("first_ns", probes.rows), probes.service))
     starts = np.flatnonzero(run_starts(probes.service[order]))
     _, ports = counts(probes.host[order[starts]])
     _, hosts = counts(target_ports(case, probes.rows[order[starts]]))

@@ -242,7 +242,7 @@ def legitimate(case: Case, flood: Flood) -> dict[str, dict[str, Any]]:
 
 def within(case: Case, flood: Flood) -> Bools:
     """Which of the other attempts on its target began during a flood."""
-    began = case.attempts.first_times[flood.others]
+    began = case.attempts.connection("first_ns", flood.others)
     inside: Bools = (began >= flood.start_ns) & (began <= flood.end_ns)
     return inside
 

@@ -58,6 +58,7 @@ class Tally:
         keys, attempts, named = _clients(case, rows)
         last = int(c["last_ns"][tracked].max()) if len(tracked) else 0
         frames, cited = cite(case, rows)
+        times = trace.connection("first_ns", rows)
         return cls(
             connections=len(rows),
             undecided=int(np.count_nonzero(~case.outcomes.decided[rows])),
@@ -66,8 +67,8 @@ class Tally:
             clients=keys,
             attempts=attempts,
             named=named,
-            start_ns=int(trace.first_times[rows].min()),
-            end_ns=max(int(trace.first_times[rows].max()), last),
+            start_ns=int(times.min()),
+            end_ns=max(int(times.max()), last),
             frames=frames,
             rows=cited,
             reporters=frozenset(_reporters(case, rows)) if outcome == REJECTED else frozenset(),
