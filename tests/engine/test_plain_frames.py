@@ -13,12 +13,11 @@ from support.captures import pcap_header, pcap_record
 from support.frames import CLIENT, CLIENT6, SERVER, SERVER6
 
 from handshake_inspect.capture.pcap import PcapReader
-from handshake_inspect.decode.segment import Segment
+from handshake_inspect.cluster.tracking import Moves
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.tcp.tracker import Tracker
 
 MS = 1_000_000
-SAID = [name for name, _ in Segment._fields_ if name not in ("reporter_hi", "spare")]
 YEAR_1998 = 0x34CDB2A1  # seconds that look like a file's magic
 FRAMES = {
     "SYN": frames.syn(CLIENT, SERVER, seq=1, options=frames.linux_syn_options()),
@@ -59,12 +58,7 @@ def told(octets, at=None, most=None):
     pump, reader = Pump(Tracker(64)), PcapReader()
     if most is not None:
         pump.most = most
-    made = []
-
-    def tap(held):
-        made.extend([*(getattr(pump.storage[i], field) for field in SAID), pump.payload_at(i)] for i in range(held))
-
-    pump.tap = tap
+    pump.sieve = moves = Moves(pump, None, 1)
     at = len(octets) if at is None else min(at, len(octets))
     reader.feed(octets, 0, at, 0)
     got = [pump.drain(reader)]
@@ -75,7 +69,8 @@ def told(octets, at=None, most=None):
         pump.first_backwards, pump.fragments, pump.cut_headers, pump.damaged_headers, pump.cut_options, pump.datagrams,
         reader.frames, reader.position, reader.ts_ns, reader.problems,
     )  # fmt: skip
-    return made, got, counted
+    (records,) = moves.segments()
+    return (records.rows.tolist(), bytes(records.octets)), got, counted
 
 
 @given(st.lists(ONE, max_size=12), st.integers(0, 1000), st.none() | st.integers(1, 12))
