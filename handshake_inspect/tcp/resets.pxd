@@ -35,7 +35,7 @@ cdef void on_rst(
 cdef bint is_answer_to_bad_ack(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
 ) noexcept nogil
-cdef bint is_answer_to_syn_ack(rows.Endpoint *client, segment.Segment *segment) noexcept nogil
+cdef bint is_answer_to_dropped(rows.Endpoint *target, segment.Segment *segment) noexcept nogil
 @cython.locals(proved=uint64_t)
 cdef bint is_denial(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment

@@ -65,7 +65,7 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
     again = side == connection.rst_side and facts & FACT_RST_IGNORED != 0 and not sender.checks & CHECK_WENT_ON
     if not again and is_answer_to_bad_ack(connection, sender, segment):
         return
-    if answering.keeps_request(connection, side) and is_answer_to_syn_ack(peer, segment):
+    if answering.keeps_request(connection, side) and is_answer_to_dropped(peer, segment):
         return
     if not again and side != connection.client and is_denial(connection, sender, peer, segment):
         final_ack.withdraw(connection, peer, sender)
@@ -104,7 +104,7 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         elif bare:
             connection.facts |= FACT_BARE_RST_AFTER_ACK
     else:
-        if peer.checks & CHECK_DROPPED and not segment.flags & ACK and segment.seq == peer.before_rst_nxt:
+        if is_answer_to_dropped(peer, segment):
             endpoint.apply(sender, SENT_RST)  # what was dropped found nobody: a connection answers it with an ACK
         doubt(connection, segment)
 
@@ -123,9 +123,9 @@ def is_answer_to_bad_ack(connection: Any, sender: Any, segment: Any) -> bool:
     return sender.state == SYN_RECEIVED
 
 
-def is_answer_to_syn_ack(client: Any, segment: Any) -> bool:
-    """Whether a RST only refuses a stray SYN-ACK of the client: it has the number that this acknowledged."""
-    return not segment.flags & ACK and client.checks & CHECK_DROPPED != 0 and segment.seq == client.before_rst_nxt
+def is_answer_to_dropped(target: Any, segment: Any) -> bool:
+    """Whether a RST only refuses a dropped segment of its target: no ACK, and the number that this acknowledged."""
+    return not segment.flags & ACK and target.checks & CHECK_DROPPED != 0 and segment.seq == target.before_rst_nxt
 
 
 def is_denial(connection: Any, server: Any, client: Any, segment: Any) -> bool:
