@@ -80,7 +80,7 @@ def half_seen(trace: Attempts) -> Bools:
     proved: Bools = alone & (opened | answered)
     rows = trace.tracked_where(alone & (facts & FACT_MIDSTREAM != 0))
     proved[rows] |= flowing(trace, EndpointRows(2 * rows + sides[rows, 1]))
-    if not (sides[:, 0] & sides[:, 1]).any():
+    if not (trace.both_ends & TRAIT_SEEN).any():
         halves = trace.tracked_where(alone & (facts & FACT_SYNACK != 0) & (facts & FACT_SYN == 0))
         proved[halves[~answers_only(trace, halves)]] = True
     return proved

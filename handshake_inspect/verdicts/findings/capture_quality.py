@@ -149,8 +149,7 @@ def one_sided(case: Case) -> Iterator[Finding]:
     proved = half_seen(trace)
     proved |= trace.of_connections(case.outcomes.cause) == CAUSE["one-sided"]
     rows = trace.tracked_where(proved)
-    sides = seen_ends(trace)
-    both = int(np.count_nonzero(sides[:, 0] & sides[:, 1]))
+    both = int(np.count_nonzero(trace.both_ends & TRAIT_SEEN))
     if not len(rows) or len(rows) < ONE_SIDED * (both + len(rows)):
         return
     server_missing = int(seen_ends(trace)[rows, trace.connections["client"][rows]].sum())
