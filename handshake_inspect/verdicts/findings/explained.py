@@ -2,8 +2,8 @@
 
 A roll-up says "so many failed, for this reason".  Where another finding says why, a second one beside it only repeats
 it: attempts of a SYN flood or of a port scan say nothing of the service, and what a flood crowds out is in its metrics
-(`legitimate_clients`); a full accept queue, a box that resets in the
-server's name, and two hosts with one address have findings with more to act on.
+(`legitimate_clients`); a full accept queue, a box that resets in the server's name, and two hosts with one address have
+findings with more to act on.
 """
 
 import numpy as np
