@@ -27,7 +27,6 @@ from handshake_inspect.wire.const import (
 METHODS = ("none", "exact", "tsecr", "ambiguous", "data-ack", "one-sided", "none", "none")
 STATE_NAMES = tuple(state.name for state in TcpState)
 SIDES: tuple[Side, Side] = ("client", "server")
-ROLES = ("inferred", "observed")
 EVIDENCE = {
     "established": ("syn", "synack", "ack"),
     "refused": ("syn", "rst"),
