@@ -82,6 +82,8 @@ def test_what_a_linux_syn_offers():
         (b"\xfe\x04\xe2\xd4", 0, {}),  # another experiment
         (frames.mptcp(), const.OPT_MPTCP, {}),
         (b"\x1c\x04\0\x05" + frames.mss(9), const.OPT_MSS, {"mss": 9}),  # User Timeout: stepped over
+        (frames.md5_signature() + frames.mss(9), const.OPT_MSS, {"mss": 9}),  # stepped over, too
+        (frames.tcp_ao() + frames.mss(9), const.OPT_MSS, {"mss": 9}),
         (b"\0" + frames.mss(9), 0, {}),  # nothing counts behind the end of the list
     ],
 )

@@ -67,6 +67,16 @@ def mptcp(body: bytes = b"\x01\x81") -> bytes:
     return struct.pack(">BB", 30, 2 + len(body)) + body
 
 
+def md5_signature(digest: bytes = bytes(16)) -> bytes:
+    """RFC 2385."""
+    return struct.pack(">BB", 19, 2 + len(digest)) + digest
+
+
+def tcp_ao(key: int = 1, mac: bytes = bytes(12)) -> bytes:
+    """RFC 5925: the key that signed, the key to answer with, the MAC."""
+    return struct.pack(">BBBB", 29, 4 + len(mac), key, key) + mac
+
+
 def linux_syn_options(value: int = 1, echo: int = 0, size: int = 1460, shift: int = 7) -> bytes:
     """MSS, SACK permitted, Timestamps, NOP, Window Scale: what a Linux SYN and SYN-ACK offer."""
     return mss(size) + sack_permitted() + struct.pack(">BBII", 8, 10, value, echo) + nop() + window_scale(shift)

@@ -138,10 +138,10 @@ def test_pending_until_there_was_time_to_answer(waited_ns, limit_ns, outcome, co
     assert connection["state"]["client"] == ("SYN_SENT" if waited_ns < 6 * SECOND else "CLOSED") or copies == 2
 
 
-def silent(port=443, start=START, client_port=41000):
+def silent(port=443, start=START, client_port=41000, **words):
     wire = Wire(start=start, client=(frames.CLIENT[0], client_port), server=(frames.SERVER[0], port))
     for _ in range(3):
-        wire.client.syn(lost="after")
+        wire.client.syn(lost="after", **words)
         wire.wait(2 * SECOND)
     return wire
 
@@ -169,6 +169,21 @@ def test_the_port_is_filtered():
 def test_the_syn_was_dropped(later):
     """The same service answers somebody, at any time."""
     assert cause_of(merged(silent(), Wire(start=START + later).handshake())) == "syn-dropped"
+
+
+SIGNED = [frames.mss(1460) + frames.md5_signature(), frames.mss(1460) + frames.tcp_ao()]
+
+
+@pytest.mark.parametrize("signed", SIGNED, ids=["md5", "ao"])
+def test_a_listener_drops_what_is_not_signed_as_it_expects(signed):
+    """Linux answers neither a signature of which it knows no key, nor the lack of one (RFC 2385 section 2.0)."""
+    plain = Wire(start=START + SECOND).handshake()
+    assert cause_of(merged(silent(options=signed), plain)) == "syn-dropped"
+    other = Wire(start=START + SECOND)
+    other.client.syn(options=signed)
+    other.server.syn_ack(options=signed)
+    other.client.ack()
+    assert cause_of(merged(silent(), other)) == "syn-dropped"
 
 
 def sends_data(wire):
