@@ -22,7 +22,7 @@ _FIX = "start one with `dask scheduler` and `dask worker`, or use --cluster loca
 def connected(where: str) -> Iterator[Any]:
     """A client of a cluster: of the one at `tcp://…`, or of one of `local:N` processes, which ends with it."""
     of = _local(_processes(where)) if where.startswith(LOCAL) else _remote(where)
-    with of as client, _ending_quietly():
+    with of as client, _ending_quietly(client):
         yield client
 
 
@@ -58,12 +58,12 @@ def _interrupted_later() -> Iterator[None]:
 
 
 @contextmanager
-def _ending_quietly() -> Iterator[None]:
-    """Say nothing of calls that are waited for no more, where something else ends the run."""
+def _ending_quietly(client: Any) -> Iterator[None]:
+    """Log nothing of calls that are waited for no more, where something else ends the run: the loop is the client's."""
     try:
         yield
     except BaseException:
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        client.loop.asyncio_loop.set_exception_handler(lambda *_: None)
         raise
 
 

@@ -152,6 +152,20 @@ def test_a_scheduler_that_is_not_there(monkeypatch):
         pass
 
 
+def fail(_):
+    raise ZeroDivisionError
+
+
+def test_calls_that_nobody_waits_for_any_more_log_nothing(workers, caplog):
+    """As asyncio reports them, by the loop that they were made in; other loops go on to log theirs."""
+    loops = []
+    with pytest.raises(ZeroDivisionError), scheduler.connected(workers.scheduler.address) as client:
+        fail(loops.append(client.loop.asyncio_loop))
+    loops[0].call_exception_handler({"message": "of this loop"})
+    workers.loop.asyncio_loop.call_exception_handler({"message": "of another"})
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == ["of another"]
+
+
 @pytest.mark.parametrize(
     ("where", "said"),
     [
