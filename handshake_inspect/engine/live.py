@@ -116,7 +116,13 @@ class LiveRun:
 
     def run(self) -> Report:
         """Pump until the source ends, is stopped, or has given what was asked for; the report over all of it."""
-        self.stream.restart()
+        with self._search:
+            self.stream.restart()
+            self._take_all()
+            return self._conclude()
+
+    def _take_all(self) -> None:
+        """Take frames, and look and export in between, until there are no more."""
         while not self.stream.is_full:
             if self.stream.wait(0 if self._exporter.busy else PATIENCE_S):
                 more = self.stream.take()
@@ -130,7 +136,6 @@ class LiveRun:
                 self.look()
             elif self._exporter.busy:
                 self._exporter.go_on()
-        return self._conclude()
 
     def _ask_for_sockets(self) -> None:
         """Have somebody find out whose new connections are, while they are there."""
@@ -316,7 +321,6 @@ class LiveRun:
         self.stream.note_end(self._looked_ns)  # not sooner than any look has said
         self._exporter.finish()
         self._note_findings()
-        self._search.close()
         case = self._case(end_of(self.source, self.pump))
         view = self.ids.view(case)
         report = report_of(self.source, self.pump, case, view.ids)

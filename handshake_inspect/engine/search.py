@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from handshake_inspect.capture.closes import Closes
 from handshake_inspect.report.model import Finding
 
 EVERY_S = 3.0
@@ -18,7 +19,7 @@ SWITCH_S = 0.0005  # who takes frames waits so long for the interpreter, not Pyt
 Find = Callable[[], list[Finding]]
 
 
-class Search:
+class Search(Closes):
     """One search after the other.  All methods are called by the thread that takes frames."""
 
     def __init__(self, *, beside: bool, clock: Callable[[], float], spent: Callable[[], float]) -> None:
@@ -71,9 +72,10 @@ class Search:
         return found
 
     def close(self) -> None:
-        """Search no more."""
+        """Search no more; what is under way ends first, and nobody gets what it finds."""
         if self._threads is not None:
             self._threads.shutdown()
+            sys.setswitchinterval(self._switch_s)
 
     def _measured(self, find: Find) -> tuple[list[Finding], float]:
         spent = self._spent()

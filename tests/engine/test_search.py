@@ -1,6 +1,7 @@
 """Findings of a live run are looked for beside the capture: the same ones, and frames are taken meanwhile."""
 
 import io
+import sys
 import threading
 
 import pytest
@@ -96,3 +97,23 @@ def test_an_error_in_the_thread_ends_the_run(monkeypatch):
     monkeypatch.setattr(live, "find_all", broken)
     with pytest.raises(ZeroDivisionError):
         run_of(Interface, many(100), 100_000).run()
+
+
+def test_an_error_meanwhile_leaves_no_thread_and_no_setting(monkeypatch):
+    """Of a search that is under way it is waited for the end."""
+    run, searching = run_of(Interface, many(100), 100_000), threading.Event()
+    threads, interval = set(threading.enumerate()), sys.getswitchinterval()
+    take = run.stream.take
+
+    def broken():
+        if run.pump.frames:
+            assert searching.wait(30)
+            raise KeyboardInterrupt
+        return take()
+
+    monkeypatch.setattr(run.stream, "take", broken)
+    monkeypatch.setattr(live, "find_all", lambda _: searching.set() or [])
+    with pytest.raises(KeyboardInterrupt):
+        run.run()
+    assert sys.getswitchinterval() == interval
+    assert set(threading.enumerate()) <= threads
