@@ -8,10 +8,10 @@ from handshake_inspect.tcp.facts cimport (
     ACCEPTED, BEYOND, CHECK_FIN_DOUBTED, CHECK_FIN_UNSEEN, FACT_ACKED, FACT_ISN_CHANGED, FACT_MIDSTREAM,
     FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, OUTSIDE, TRAIT_ACKS, TRAIT_FIN, TRAIT_ISS, VOID,
 )
+from handshake_inspect.tcp.limits cimport PAWS_WINDOW
+from handshake_inspect.tcp.transitions cimport SYN_RECEIVED
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_TIMESTAMPS
 
-cdef unsigned int SYN_RECEIVED
-cdef uint32_t PAWS_WINDOW
 
 @cython.locals(facts=uint64_t, request=bint)
 cdef int worth(

@@ -38,12 +38,10 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ISS,
     VOID,
 )
-from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.tcp.limits import PAWS_WINDOW
+from handshake_inspect.tcp.transitions import SYN_RECEIVED
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_TIMESTAMPS
-
-SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
-PAWS_WINDOW = 1  # ticks that Linux lets a clock go back
 
 
 def worth(connection: Any, sender: Any, target: Any, segment: Any, side: int) -> int:

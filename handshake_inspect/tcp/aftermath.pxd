@@ -9,12 +9,10 @@ from handshake_inspect.tcp.facts cimport (
     DEAD_PROBES, DEAD_REPEATS, EVENT_RACE, EVENT_WAITED, FACT_ACKED, FACT_ASKED_AGAIN, FACT_DEAD_PEER,
     FACT_MIDSTREAM, FACT_RST, FACT_UNANSWERED, PAUSE_NS, SHORT, TRAIT_ACKS, TRAIT_FIN, TRAIT_SEEN,
 )
+from handshake_inspect.tcp.limits cimport RTT_NS, SHRUNK_REPEATS, SLOW_REPEATS
 from handshake_inspect.wire.const cimport ACK, MASK16, MASK32, MASK64, OPT_SACK, RST
 
-cdef unsigned int SLOW_REPEATS
-cdef unsigned int SHRUNK_REPEATS
 cdef int64_t SLACK_NS
-cdef int64_t RTT_NS
 
 @cython.locals(pause_ns=int64_t, aftermath="rows.Aftermath *")
 cdef void observe(

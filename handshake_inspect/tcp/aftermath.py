@@ -37,13 +37,11 @@ from handshake_inspect.tcp.facts import (
     TRAIT_FIN,
     TRAIT_SEEN,
 )
+from handshake_inspect.tcp.limits import RTT_NS, SHRUNK_REPEATS, SLOW_REPEATS
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, MASK16, MASK32, MASK64, OPT_SACK, RST
 
-SLOW_REPEATS = 3  # from here on all segments take the long path
-SHRUNK_REPEATS = 2  # so many copies of one length before a shorter one is tried
 SLACK_NS = 10_000_000
-RTT_NS = 250_000_000  # where the handshake showed none
 
 
 def observe(

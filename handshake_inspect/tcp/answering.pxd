@@ -11,14 +11,12 @@ from handshake_inspect.tcp.facts cimport (
     TRAIT_ISS, TRAIT_SEEN, UNSEEN_SYN_NS,
 )
 from handshake_inspect.tcp.table cimport Table
+from handshake_inspect.tcp.transitions cimport (
+    ACK_OF_SYN_WAS_LOST, GOT_SYN_ACK, SENT_SYN, SENT_SYN_ACK, SYN_ACK_WAS_LOST,
+)
 from handshake_inspect.wire.const cimport ACK, MASK16, MASK32, MASK64, SYN
 
 cdef uint32_t LONGEST_SYN
-cdef unsigned int ACK_OF_SYN_WAS_LOST
-cdef unsigned int GOT_SYN_ACK
-cdef unsigned int SENT_SYN
-cdef unsigned int SENT_SYN_ACK
-cdef unsigned int SYN_ACK_WAS_LOST
 
 cdef bint answers(rows.Connection *connection, rows.Endpoint *client, uint32_t ack) noexcept nogil
 @cython.locals(facts=uint64_t)

@@ -25,9 +25,9 @@ from handshake_inspect.tcp.facts cimport (
     FACT_MIDSTREAM, FACT_RST, FACT_RST_IGNORED, FACT_SERVER_DATA, FACT_SYN, FACT_SYNACK, FACT_TFO, OURS, OUTSIDE,
     PROBE, PROVISIONAL, PROVISIONAL_ANSWERED, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN, VOID,
 )
+from handshake_inspect.tcp.transitions cimport SENT_RST
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32
 
-cdef unsigned int SENT_RST
 
 @cython.locals(verdict=int, begun=bint, first=uint32_t)
 cdef int on_syn(

@@ -11,13 +11,12 @@ from typing import Any
 
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import CHECK_GOOD
+from handshake_inspect.tcp.limits import MOST_PATHS, NO_TTL
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import NOTE_BAD_IP_CHECKSUM, NOTE_DAMAGED
 
 FIRST_PATHS = 1 << 12  # places for paths from host to host, a power of two; twice as many when half are taken
-MOST_PATHS = 1 << 20  # that are remembered for a right checksum: the first ones
 LONGEST_RUN = 256  # places that are looked at; the hash has no secret, but by accident no run gets so long
-NO_TTL = 1 << 8  # stands for the receiver's, so that both directions have names of their own
 
 
 class Checksums:

@@ -9,19 +9,12 @@ from handshake_inspect.tcp.facts cimport (
     FACT_MIDSTREAM, FACT_SERVER_LATE, FACT_SERVER_PROVED, TRAIT_ACKS, TRAIT_FIN, TRAIT_FIN_ACKED, TRAIT_HOLE,
     TRAIT_SEEN,
 )
+from handshake_inspect.tcp.transitions cimport (
+    ACK_OF_FIN_WAS_LOST, CLOSE_WAIT, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, FIN_WAS_LOST, GOT_ACK_OF_FIN, GOT_FIN, NO_FIN,
+    SENT_FIN, TIME_WAIT,
+)
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, MASK64
 
-cdef unsigned int ACK_OF_FIN_WAS_LOST
-cdef unsigned int FIN_WAS_LOST
-cdef unsigned int GOT_ACK_OF_FIN
-cdef unsigned int GOT_FIN
-cdef unsigned int NO_FIN
-cdef unsigned int SENT_FIN
-cdef unsigned int TIME_WAIT
-cdef unsigned int CLOSE_WAIT
-cdef unsigned int ESTABLISHED
-cdef unsigned int FIN_WAIT_1
-cdef unsigned int FIN_WAIT_2
 cdef int64_t SHORTEST_RTO_NS
 cdef unsigned int BELIEVED_LOST
 

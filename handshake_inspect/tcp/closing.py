@@ -26,21 +26,20 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import (
     ACK_OF_FIN_WAS_LOST,
+    CLOSE_WAIT,
+    ESTABLISHED,
+    FIN_WAIT_1,
+    FIN_WAIT_2,
     FIN_WAS_LOST,
     GOT_ACK_OF_FIN,
     GOT_FIN,
     NO_FIN,
     SENT_FIN,
-    TcpState,
+    TIME_WAIT,
 )
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, MASK64
 
-TIME_WAIT = int(TcpState.TIME_WAIT)
-CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
-ESTABLISHED = int(TcpState.ESTABLISHED)
-FIN_WAIT_1 = int(TcpState.FIN_WAIT_1)
-FIN_WAIT_2 = int(TcpState.FIN_WAIT_2)
 SHORTEST_RTO_NS = 200_000_000  # of Linux; RFC 6298 asks for a second
 BELIEVED_LOST = 2  # an ACK may be lost once; a FIN that comes again and again is not being acknowledged
 

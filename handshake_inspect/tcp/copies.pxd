@@ -8,16 +8,11 @@ from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
     FACT_ACKED, FACT_MIDSTREAM, TRAIT_ACKS, TRAIT_IP_ID_VARIES, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
 )
+from handshake_inspect.tcp.limits cimport (
+    COPIED, COPY_OF_SYN_US, COPY_US, COPY_WITH_IP_ID_US, COPY_WITH_TSVAL_US, FAR_US, TWIN_OF_DATA_US, TWIN_OF_SYN_US,
+)
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_TIMESTAMPS, RST, SYN
 
-cdef int64_t COPY_WITH_IP_ID_US
-cdef int64_t COPY_WITH_TSVAL_US
-cdef int64_t COPY_OF_SYN_US
-cdef int64_t COPY_US
-cdef int64_t TWIN_OF_SYN_US
-cdef int64_t TWIN_US
-cdef int64_t FAR_US
-cdef uint64_t COPIED
 
 @cython.locals(now=uint32_t, at=uint32_t, age=int64_t, apart_us=int64_t)
 cdef bint is_copy(

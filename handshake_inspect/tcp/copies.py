@@ -29,21 +29,18 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
     TRAIT_TSVAL_VARIES,
 )
+from handshake_inspect.tcp.limits import (
+    COPIED,
+    COPY_OF_SYN_US,
+    COPY_US,
+    COPY_WITH_IP_ID_US,
+    COPY_WITH_TSVAL_US,
+    FAR_US,
+    TWIN_OF_DATA_US,
+    TWIN_OF_SYN_US,
+)
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_TIMESTAMPS, RST, SYN
-
-# How long after a packet an equal one is still its copy, microseconds.  A sender that numbers its packets or stamps
-# them would have changed the number; one that does neither cannot resend a SYN within 300 ms (initial RTO 1 s,
-# RFC 6298 section 2.1) or data within 2 ms.
-COPY_WITH_IP_ID_US = 2_000_000
-COPY_WITH_TSVAL_US = 500_000
-COPY_OF_SYN_US = 300_000
-COPY_US = 2_000
-# With another TTL: sooner than a first timeout, or than a RTO of Linux where the RTT is not known.
-TWIN_OF_SYN_US = 900_000
-TWIN_US = 200_000
-FAR_US = 500  # a second capture point is further away than what doubles packets within a host or a switch
-COPIED = 8  # one of so many segments was a copy, at least, where all are copied
 
 
 def is_copy(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, print_of: int) -> bool:
@@ -82,7 +79,7 @@ def limit_us(connection: Any, sender: Any, segment: Any) -> int:
         if segment.flags & SYN:
             return TWIN_OF_SYN_US
         total = rtt.total_ns(connection)
-        return min(total // 1000, TWIN_OF_SYN_US) if total else TWIN_US
+        return min(total // 1000, TWIN_OF_SYN_US) if total else TWIN_OF_DATA_US
     return COPY_OF_SYN_US if segment.flags & SYN else COPY_US
 
 

@@ -5,18 +5,16 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
-    CHECK_FIN_DOUBTED, MIX_ACK, MIX_REST, MIX_SEQ, MIX_TSVAL, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_IP_ID_VARIES,
+    CHECK_FIN_DOUBTED, EVEN, MIX_ACK, MIX_REST, MIX_SEQ, MIX_TSVAL, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_IP_ID_VARIES,
     TRAIT_ISS, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
 )
+from handshake_inspect.tcp.limits cimport IP_ID_NEAR, MAX_SHIFT
+from handshake_inspect.tcp.transitions cimport STATES
 from handshake_inspect.wire.const cimport (
     ACK, FIN, MASK16, MASK32, OPT_ACCECN, OPT_ECN, OPT_TIMESTAMPS, OPT_WINDOW_SCALE, RST, SYN,
 )
 
 cdef bytes NEXT_STATE
-cdef unsigned int STATES
-cdef uint32_t IP_ID_NEAR
-cdef uint32_t EVEN
-cdef unsigned int MAX_SHIFT
 
 cdef void become(rows.Endpoint *endpoint, unsigned int state) noexcept nogil
 cdef void apply(rows.Endpoint *endpoint, unsigned int event) noexcept nogil

@@ -8,6 +8,7 @@ from typing import Any
 
 from handshake_inspect.tcp.facts import (
     CHECK_FIN_DOUBTED,
+    EVEN,
     MIX_ACK,
     MIX_REST,
     MIX_SEQ,
@@ -20,6 +21,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
     TRAIT_TSVAL_VARIES,
 )
+from handshake_inspect.tcp.limits import IP_ID_NEAR, MAX_SHIFT
 from handshake_inspect.tcp.transitions import STATES, packed
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import (
@@ -36,10 +38,6 @@ from handshake_inspect.wire.const import (
 )
 
 NEXT_STATE = packed()
-
-IP_ID_NEAR = 4096
-EVEN = 0xFFFF_FFFE
-MAX_SHIFT = 14  # RFC 7323 section 2.3
 
 
 def become(endpoint: Any, state: int) -> None:

@@ -112,6 +112,7 @@ cdef extern from *:
     const unsigned int MIX_ACK "0x85ebca77u"
     const unsigned int MIX_TSVAL "0xc2b2ae3du"
     const unsigned int MIX_REST "0x27d4eb2fu"
+    const unsigned int EVEN "0xfffffffeu"
     const uint64_t UNUSUAL "0xfffffffff5afff98ull"
     const uint64_t SPOKEN "0x8400000ull"
     const unsigned int OPENED "0x13u"

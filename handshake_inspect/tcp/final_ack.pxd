@@ -13,17 +13,12 @@ from handshake_inspect.tcp.facts cimport (
     METHOD_NONE, METHOD_ONE_SIDED, METHOD_REORDERED, TRAIT_ACKS, TRAIT_FIN, TRAIT_FIN_ACKED, TRAIT_HOLE,
     TRAIT_ISS, TRAIT_SEEN,
 )
+from handshake_inspect.tcp.transitions cimport (
+    ACK_OF_SYN_WAS_LOST, FIN_WAS_LOST, GOT_ACK_OF_SYN, GOT_SYN_ACK, NO_FIN, PROVED_OPEN, SENT_ACK, SENT_SYN_ACK,
+    SYN_RECEIVED,
+)
 from handshake_inspect.wire.const cimport FIN, MASK16, MASK32, MASK64, OPT_TIMESTAMPS
 
-cdef unsigned int ACK_OF_SYN_WAS_LOST
-cdef unsigned int FIN_WAS_LOST
-cdef unsigned int NO_FIN
-cdef unsigned int GOT_ACK_OF_SYN
-cdef unsigned int GOT_SYN_ACK
-cdef unsigned int PROVED_OPEN
-cdef unsigned int SENT_ACK
-cdef unsigned int SENT_SYN_ACK
-cdef unsigned int SYN_RECEIVED
 cdef uint32_t HALF
 cdef uint32_t UNSEEN
 cdef uint32_t UNSEEN_UNTIMED

@@ -48,12 +48,11 @@ from handshake_inspect.tcp.transitions import (
     PROVED_OPEN,
     SENT_ACK,
     SENT_SYN_ACK,
-    TcpState,
+    SYN_RECEIVED,
 )
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import FIN, MASK16, MASK32, MASK64, OPT_TIMESTAMPS
 
-SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
 UNSEEN = 1 << 30  # bytes between the SYN and what the server acknowledges, where its clock shows that it had the SYN
 UNSEEN_UNTIMED = 1 << 20  # and where nothing does: a number that is anywhere is so near once in 4000 times
 HALF = 1 << 31

@@ -7,10 +7,9 @@ from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.tcp.facts cimport (
     FACT_ACKED, FACT_ICMP, FACT_RST, FACT_SERVER_DATA, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK,
 )
+from handshake_inspect.tcp.transitions cimport GOT_ERROR, SYN_RECEIVED
 from handshake_inspect.wire.const cimport MASK16, MASK32
 
-cdef unsigned int GOT_ERROR
-cdef unsigned int SYN_RECEIVED
 
 cdef bint is_too_big(segment.Segment *segment) noexcept nogil
 cdef bint is_undeliverable(segment.Segment *segment) noexcept nogil

@@ -21,10 +21,8 @@ from handshake_inspect.tcp.facts import (
     FACT_SYN,
     FACT_SYNACK,
 )
-from handshake_inspect.tcp.transitions import GOT_ERROR, TcpState
+from handshake_inspect.tcp.transitions import GOT_ERROR, SYN_RECEIVED
 from handshake_inspect.wire.const import MASK16, MASK32
-
-SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
 
 
 def is_too_big(segment: Any) -> bool:

@@ -3,9 +3,9 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
+from handshake_inspect.tcp.limits cimport LARGE_INDEX
 from handshake_inspect.wire.const cimport MASK32
 
-cdef uint64_t LARGE_INDEX
 
 cdef class Index:
     cdef object index_rows

@@ -7,10 +7,10 @@ which protocol it is of, and no connection of TCP is asked about a datagram.
 from typing import Any
 
 from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.limits import LARGE_INDEX
 from handshake_inspect.wire.const import MASK32
 
 FIRST_INDEX = 1 << 15
-LARGE_INDEX = 1 << 20
 
 
 class Index:

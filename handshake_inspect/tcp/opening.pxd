@@ -10,16 +10,12 @@ from handshake_inspect.tcp.facts cimport (
 )
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.transitions cimport FIN_WAIT_1, GOT_SYN, SENT_SYN, SYN_ACK_WAS_LOST, TIME_WAIT
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, MASK64, SYN
 
-cdef unsigned int FIN_WAIT_1
-cdef unsigned int TIME_WAIT
 cdef int64_t TIME_WAIT_NS
 cdef int64_t CLOCKS_DIFFER_NS
 cdef int64_t REFUSED_AGAIN_NS
-cdef unsigned int GOT_SYN
-cdef unsigned int SENT_SYN
-cdef unsigned int SYN_ACK_WAS_LOST
 
 cdef void first_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side

@@ -34,6 +34,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
     TRAIT_TSVAL_VARIES,
 )
+from handshake_inspect.tcp.limits import FLOOR_NS, IP_ID_NEAR, SENT_SINCE, STORED_LATE_NS
 from handshake_inspect.tcp.rows import GAPS_KEPT
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import (
@@ -46,11 +47,6 @@ from handshake_inspect.wire.const import (
     RST,
     SYN,
 )
-
-FLOOR_NS = 3_000_000  # Wireshark's limit, too
-STORED_LATE_NS = 200_000_000  # sooner than any stack sends again what was acknowledged
-SENT_SINCE = 1024  # packets at most that leave between a segment and its next copy
-
 
 # -- a segment's bytes
 
@@ -235,7 +231,7 @@ def was_overtaken(connection: Any, order: Any, sender: Any, segment: Any, side: 
         return seqspace.seq_lt(segment.tsval, order.tsval[at])
     if segment.ip_id and order.ip_id[at] and sender.traits & TRAIT_IP_ID_VARIES:
         behind = (order.ip_id[at] - segment.ip_id) & MASK16
-        if 0 < behind < endpoint.IP_ID_NEAR:
+        if 0 < behind < IP_ID_NEAR:
             return True
         if behind > MASK16 - SENT_SINCE:
             return False

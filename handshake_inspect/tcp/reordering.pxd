@@ -10,9 +10,9 @@ from handshake_inspect.tcp.facts cimport (
     FACT_SERVER_DATA, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_SYNACK_FIRST,
     METHOD_REORDERED, TRAIT_ACKS, TRAIT_ISS, TRAIT_SEEN,
 )
+from handshake_inspect.tcp.transitions cimport ACK_OF_SYN_WAS_LOST
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, MASK64
 
-cdef unsigned int ACK_OF_SYN_WAS_LOST
 cdef int64_t OVERTAKEN_NS
 cdef int64_t REPEATED_NS
 cdef uint32_t STORED_BEFORE

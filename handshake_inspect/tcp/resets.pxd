@@ -11,19 +11,12 @@ from handshake_inspect.tcp.facts cimport (
     FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_SYNACK_AFTER_ACK, FACT_SYNACK_AFTER_RST,
     FACT_UNSEEN_DATA, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN,
 )
+from handshake_inspect.tcp.transitions cimport (
+    CLOSED, CLOSE_WAIT, GOT_RST, GOT_SYN_ACK, LAST_ACK, SENT_RST, SENT_SYN_ACK, SYN_ACK_WAS_LOST, SYN_RECEIVED,
+    SYN_SENT, TIME_WAIT,
+)
 from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, MASK64, SYN
 
-cdef unsigned int GOT_RST
-cdef unsigned int GOT_SYN_ACK
-cdef unsigned int SENT_RST
-cdef unsigned int SENT_SYN_ACK
-cdef unsigned int SYN_ACK_WAS_LOST
-cdef unsigned int CLOSED
-cdef unsigned int SYN_SENT
-cdef unsigned int SYN_RECEIVED
-cdef unsigned int TIME_WAIT
-cdef unsigned int CLOSE_WAIT
-cdef unsigned int LAST_ACK
 cdef int64_t GRACE_NS
 cdef int64_t SLACK_NS
 cdef int64_t QUICK_NS

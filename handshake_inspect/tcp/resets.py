@@ -35,22 +35,21 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
 )
 from handshake_inspect.tcp.transitions import (
+    CLOSE_WAIT,
+    CLOSED,
     GOT_RST,
     GOT_SYN_ACK,
+    LAST_ACK,
     SENT_RST,
     SENT_SYN_ACK,
     SYN_ACK_WAS_LOST,
-    TcpState,
+    SYN_RECEIVED,
+    SYN_SENT,
+    TIME_WAIT,
 )
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
 
-CLOSED = int(TcpState.CLOSED)
-SYN_SENT = int(TcpState.SYN_SENT)
-SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
-TIME_WAIT = int(TcpState.TIME_WAIT)
-CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
-LAST_ACK = int(TcpState.LAST_ACK)
 GRACE_NS = 250_000_000  # segments may still be under way this long where the RTT is not known
 SLACK_NS = 10_000_000
 QUICK_NS = 1_000_000  # a kernel answers sooner

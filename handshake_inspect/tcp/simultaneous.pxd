@@ -6,14 +6,11 @@ from handshake_inspect.tcp.facts cimport (
     FACT_ACKED, FACT_CLIENT_PROVED, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYNACK,
     METHOD_SIMULTANEOUS, TRAIT_ACKS,
 )
+from handshake_inspect.tcp.transitions cimport (
+    ACK_OF_SYN_WAS_LOST, ESTABLISHED, GOT_SYN, GOT_SYN_ACK, SENT_SYN, SYN_WAS_LOST,
+)
 from handshake_inspect.wire.const cimport MASK32, MASK64
 
-cdef unsigned int GOT_SYN
-cdef unsigned int GOT_SYN_ACK
-cdef unsigned int SENT_SYN
-cdef unsigned int SYN_WAS_LOST
-cdef unsigned int ACK_OF_SYN_WAS_LOST
-cdef unsigned int ESTABLISHED
 
 cdef void second_syn(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment

@@ -14,15 +14,13 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.transitions import (
     ACK_OF_SYN_WAS_LOST,
+    ESTABLISHED,
     GOT_SYN,
     GOT_SYN_ACK,
     SENT_SYN,
     SYN_WAS_LOST,
-    TcpState,
 )
 from handshake_inspect.wire.const import MASK32, MASK64
-
-ESTABLISHED = int(TcpState.ESTABLISHED)
 
 
 def second_syn(connection: Any, sender: Any, peer: Any, segment: Any) -> None:

@@ -7,9 +7,9 @@ from handshake_inspect.tcp.index cimport Index
 from handshake_inspect.tcp.setup.store cimport Setups
 from handshake_inspect.wire cimport fourtuple
 from handshake_inspect.tcp.facts cimport EMBRYO, EMBRYO_FREE, EMBRYO_WAITING, NUMBER
+from handshake_inspect.tcp.limits cimport LONGEST_RUN
 from handshake_inspect.wire.const cimport IPV4_MAPPED, MASK16, MASK32
 
-cdef uint64_t LONGEST_RUN
 
 @cython.final
 cdef class Table(Index):

@@ -10,15 +10,13 @@ from typing import Any
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_WAITING, NUMBER
 from handshake_inspect.tcp.index import Index
+from handshake_inspect.tcp.limits import LONGEST_RUN
 from handshake_inspect.tcp.setup.store import Setups
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import IPV4_MAPPED, MASK16, MASK32
 
 LEAST_ROWS = 16
 FEW_ORDERS = 4096  # this many cost nothing
-# The hash has no secret, so a capture can be made whose 4-tuples all collide.  No honest run of slots gets this long;
-# at its end the newest takes the place of another, which is known no more, though its row stays.
-LONGEST_RUN = 1024
 
 
 class Table(Index):

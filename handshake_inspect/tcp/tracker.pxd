@@ -32,15 +32,13 @@ from handshake_inspect.tcp.facts cimport (
     UNUSUAL, ZEEK_ESTABLISHED, ZEEK_WROTE_A, ZEEK_WROTE_D,
 )
 from handshake_inspect.tcp.setup.facts cimport QUICK, READ_OVER
+from handshake_inspect.tcp.limits cimport AHEAD, EARLY, REUSE_NS
+from handshake_inspect.tcp.transitions cimport ESTABLISHED
 from handshake_inspect.wire.const cimport (
     ACK, FIN, KIND_ICMP_ERROR, MASK32, NOTE_BAD_CHECKSUM, NOTE_BAD_IP_CHECKSUM, NOTE_CHECKSUM_GOOD,
     NOTE_CONTINUED, NOTE_NOT_PLAIN, NOTE_UNTIMED, OPT_SACK, OPT_TIMESTAMPS, RST, SYN,
 )
 
-cdef unsigned int ESTABLISHED
-cdef int64_t REUSE_NS
-cdef Py_ssize_t AHEAD
-cdef uint32_t EARLY
 
 cdef class Tracker:
     cdef readonly Table table

@@ -58,11 +58,12 @@ from handshake_inspect.tcp.facts import (
     ZEEK_WROTE_A,
     ZEEK_WROTE_D,
 )
+from handshake_inspect.tcp.limits import AHEAD, EARLY, REUSE_NS
 from handshake_inspect.tcp.setup import exchange, setup_rows
 from handshake_inspect.tcp.setup.facts import QUICK, READ_OVER
 from handshake_inspect.tcp.setup.focus import Focus
 from handshake_inspect.tcp.table import Table
-from handshake_inspect.tcp.transitions import TcpState
+from handshake_inspect.tcp.transitions import ESTABLISHED
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import (
     ACK,
@@ -80,11 +81,6 @@ from handshake_inspect.wire.const import (
     RST,
     SYN,
 )
-
-ESTABLISHED = int(TcpState.ESTABLISHED)
-AHEAD = 16  # records before a segment is tracked, its rows are fetched, and as many before, the slot that names them
-EARLY = 16  # segments of an end within which a connection that was open before shows whether it is captured twice
-REUSE_NS = 120_000_000_000  # 2 MSL with the longest MSL in use; who reports it compares with its own
 
 
 class Tracker:

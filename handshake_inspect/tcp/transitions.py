@@ -56,7 +56,16 @@ class Event(IntEnum):
     SYN_WAS_LOST = 19  # the one that crossed its own: it sends a plain SYN again
 
 
-# The same as plain numbers, for the compiled modules.
+# The same as plain numbers, for the compiled modules: `transitions.pxd` has them as literals.
+CLOSED = int(TcpState.CLOSED)
+SYN_SENT = int(TcpState.SYN_SENT)
+SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
+ESTABLISHED = int(TcpState.ESTABLISHED)
+FIN_WAIT_1 = int(TcpState.FIN_WAIT_1)
+FIN_WAIT_2 = int(TcpState.FIN_WAIT_2)
+CLOSE_WAIT = int(TcpState.CLOSE_WAIT)
+LAST_ACK = int(TcpState.LAST_ACK)
+TIME_WAIT = int(TcpState.TIME_WAIT)
 SENT_SYN = int(Event.SENT_SYN)
 SENT_SYN_ACK = int(Event.SENT_SYN_ACK)
 SENT_ACK = int(Event.SENT_ACK)

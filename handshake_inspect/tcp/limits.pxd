@@ -1,0 +1,28 @@
+from libc.stdint cimport int64_t, uint64_t
+
+# What compiled modules need of these, as literals: a variable would be read again and again.
+cdef extern from *:
+    const unsigned int PAWS_WINDOW "1u"
+    const unsigned int SLOW_REPEATS "3u"
+    const unsigned int SHRUNK_REPEATS "2u"
+    const int64_t RTT_NS "250000000ll"
+    const uint64_t MOST_PATHS "1048576ull"
+    const unsigned int NO_TTL "256u"
+    const int64_t COPY_WITH_IP_ID_US "2000000ll"
+    const int64_t COPY_WITH_TSVAL_US "500000ll"
+    const int64_t COPY_OF_SYN_US "300000ll"
+    const int64_t COPY_US "2000ll"
+    const int64_t TWIN_OF_SYN_US "900000ll"
+    const int64_t TWIN_OF_DATA_US "200000ll"
+    const int64_t FAR_US "500ll"
+    const uint64_t COPIED "8ull"
+    const unsigned int IP_ID_NEAR "4096u"
+    const unsigned int MAX_SHIFT "14u"
+    const uint64_t LARGE_INDEX "1048576ull"
+    const int64_t FLOOR_NS "3000000ll"
+    const int64_t STORED_LATE_NS "200000000ll"
+    const unsigned int SENT_SINCE "1024u"
+    const uint64_t LONGEST_RUN "1024ull"
+    const Py_ssize_t AHEAD "16ll"
+    const unsigned int EARLY "16u"
+    const int64_t REUSE_NS "120000000000ll"
