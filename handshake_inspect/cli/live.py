@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  hsi live -i eth0                                watch; Ctrl-C ends it
+  hsi live -i eth0                                until Ctrl-C, then a report
   hsi live -i lo --packets tcp port 8000          a line per segment; try nc
   hsi live -i any tcp port 443 and host 10.0.0.2  a tcpdump filter
   hsi live -i lo --duration 10s -T json -o report.json

@@ -224,5 +224,5 @@ def test_an_abort_is_in_the_status(monkeypatch):
 def test_help_fits_a_stranger():
     done = CliRunner().invoke(group, ["live", "--help"])
     assert done.exit_code == 0
-    assert "Ctrl-C stops with a report" in done.output
+    assert "until Ctrl-C, then a report" in done.output
     assert "ssh host tcpdump -U -w - tcp | hsi live -r -" in done.output

@@ -72,5 +72,6 @@ def s3_server(monkeypatch):
     files = fsspec.filesystem("s3", skip_instance_cache=True)
     files.mkdir("captures")
     yield files
+    files.rm("captures", recursive=True)  # what a server holds outlives it: it is of the process
     fsspec.filesystem("s3").clear_instance_cache()
     server.stop()
