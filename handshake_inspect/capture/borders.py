@@ -8,6 +8,7 @@ from handshake_inspect.capture.blocks import ENHANCED_PACKET, PACKET, SECTION_HE
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
+from handshake_inspect.wire.const import NS_PER_SECOND
 
 BEFORE_S = 86_400  # a clock may be set back by that,
 AFTER_S = 31_536_000  # and one file does not span more
@@ -16,7 +17,6 @@ _CHAIN = 8  # records
 _LEAST_BLOCK = 12
 _MOST_KIND = 1 << 15  # of blocks: local ones, and a few others, are above
 _LONGEST_BLOCK = 1 << 26
-_NS = 1_000_000_000
 
 
 def first_border(octets: bytes, begin: int, reader: FrameReader) -> int:
@@ -25,7 +25,7 @@ def first_border(octets: bytes, begin: int, reader: FrameReader) -> int:
     The reader has read the first frame of the capture.
     """
     if isinstance(reader, PcapReader):
-        first_s = reader.ts_ns // _NS
+        first_s = reader.ts_ns // NS_PER_SECOND
         return next((at for at in range(len(octets)) if _are_records(octets, at, reader, first_s)), -1)
     if isinstance(reader, PcapngReader):
         aligned = range(-begin % 4, len(octets), 4)

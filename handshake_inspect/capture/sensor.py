@@ -21,10 +21,10 @@ from handshake_inspect.capture.remembered import is_there_again
 from handshake_inspect.capture.source import Input, Source, open_source
 from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.errors import Problem
+from handshake_inspect.wire.const import NS_PER_SECOND
 
 _LOOK = 1 << 12  # bytes that are read of a file at first, and of its end: its first frame is mostly among them
 _LONG_LOOK = 1 << 18  # where the last frame is longer than that
-_NS = 1_000_000_000
 _DIGITS = re.compile(r"\d+")
 # How dumpcap and editcap number the files of one capture: NAME_NUMBER_TIME.ENDING.
 _NUMBERED = re.compile(r"(?P<stem>.*)_(?P<number>\d{5,})_(?P<time>\d{14})(?P<ending>\D*)", re.DOTALL)
@@ -154,7 +154,7 @@ def _last_ns(source: Source, reader: FrameReader) -> int | None:
         octets = source.last_bytes(count)
         at = -1
         if isinstance(reader, PcapReader):
-            at = tail.last_record(octets, reader.header_len, reader.big, reader.ticks, reader.ts_ns // _NS)
+            at = tail.last_record(octets, reader.header_len, reader.big, reader.ticks, reader.ts_ns // NS_PER_SECOND)
         elif isinstance(reader, PcapngReader):
             at = tail.last_packet(octets, reader.big)
         if at >= 0:

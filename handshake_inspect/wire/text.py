@@ -6,7 +6,8 @@ Nothing else formats them, so a delay in a title and the same delay in the table
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-NS_PER_SECOND = 1_000_000_000
+from handshake_inspect.wire.const import NS_PER_SECOND
+
 _UNITS = ((1, "ns"), (1_000, "µs"), (1_000_000, "ms"), (NS_PER_SECOND, "s"))
 _LARGE = ((1e6, "M"), (1e9, "G"), (1e12, "T"))
 

@@ -13,7 +13,8 @@ from markupsafe import Markup, escape
 from handshake_inspect.report.model import Outcome
 from handshake_inspect.report.pictures import BINS, BUCKETS, CLOUD, Cloud, Histogram, Probe, Timeline
 from handshake_inspect.report.scales import log_place, ticks
-from handshake_inspect.wire.text import NS_PER_SECOND, duration, plural, printable
+from handshake_inspect.wire.const import NS_PER_SECOND
+from handshake_inspect.wire.text import duration, plural, printable
 
 # Of Okabe and Ito, which colour-blind people can tell apart; words stand beside them everywhere.
 COLORS = {

@@ -10,7 +10,8 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from handshake_inspect.render.layout import Style
-from handshake_inspect.wire.text import NS_PER_SECOND, duration, span
+from handshake_inspect.wire.const import NS_PER_SECOND
+from handshake_inspect.wire.text import duration, span
 
 _COLORS = frozenset({"red", "green", "yellow", "cyan", "blue", "magenta"})
 Part = str | tuple[str, str]  # text, or text and its looks

@@ -19,7 +19,8 @@ from handshake_inspect.report.headline import failures
 from handshake_inspect.report.model import OUTCOMES, Distribution, Finding, Service
 from handshake_inspect.report.process import owner_text
 from handshake_inspect.report.snapshot import Second
-from handshake_inspect.wire.text import NS_PER_SECOND, plural, rounded, share
+from handshake_inspect.wire.const import NS_PER_SECOND
+from handshake_inspect.wire.text import plural, rounded, share
 
 RATE = 9  # columns of a rate
 SERVER = 21  # columns of an IPv4 address and port

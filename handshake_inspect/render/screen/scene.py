@@ -12,7 +12,7 @@ from handshake_inspect.render.screen.look import Look
 from handshake_inspect.render.screen.view import View
 from handshake_inspect.report.model import Service
 from handshake_inspect.report.snapshot import Second, Snapshot
-from handshake_inspect.wire.text import NS_PER_SECOND
+from handshake_inspect.wire.const import NS_PER_SECOND
 
 _LONGEST = 600  # seconds of history; a clock that jumps has a longer one
 _SPAN_NS = 3 * NS_PER_SECOND  # the rate of frames is the mean over so much of the capture
