@@ -5,8 +5,8 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
-    CHECK_FIN_DOUBTED, EVEN, MIX_ACK, MIX_REST, MIX_SEQ, MIX_TSVAL, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_IP_ID_VARIES,
-    TRAIT_ISS, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
+    CHECK_FIN_DOUBTED, EVEN, MIX_ACK, MIX_REST, MIX_SEQ, MIX_TSVAL, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE,
+    TRAIT_IP_ID_VARIES, TRAIT_ISS, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
 )
 from handshake_inspect.tcp.limits cimport IP_ID_NEAR, MAX_SHIFT
 from handshake_inspect.tcp.transitions cimport STATES
