@@ -130,7 +130,7 @@ class LiveRun:
                 self._ask_for_sockets()
                 if not more:
                     break
-            if self._search.over:
+            if not self._search.running:
                 self._note_findings()
             if self._is_due():
                 self.look()
@@ -302,7 +302,7 @@ class LiveRun:
 
     def _note_findings(self) -> None:
         """Export which findings begin and which end by the search that is under way, as soon as it has ended."""
-        if self._search.running or self._search.over:
+        if self._search.begun:
             self._findings.note(self._search.finish())
             self._found_ns = self._search_ns
 

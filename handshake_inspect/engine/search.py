@@ -4,7 +4,6 @@ It takes a tenth of a second of 100,000 rows, and NumPy lets go of the interpret
 copy of the rows while frames are taken.  Of a file or a pipe, whose frames wait, it is over when it has begun.
 """
 
-import math
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,14 +36,14 @@ class Search(Closes):
         return self._threads is not None
 
     @property
+    def begun(self) -> bool:
+        """Whether there is a search whose findings nobody has taken."""
+        return self._found is not None
+
+    @property
     def running(self) -> bool:
         """Whether `finish` would wait."""
         return self._found is not None and not self._found.done()
-
-    @property
-    def over(self) -> bool:
-        """Whether a search has ended whose findings nobody has taken."""
-        return self._found is not None and self._found.done()
 
     def is_due(self, now_s: float) -> bool:
         """Whether it is time for the next one."""
@@ -52,7 +51,6 @@ class Search(Closes):
 
     def begin(self, find: Find) -> None:
         """Have `find` called."""
-        self._next_s = math.inf
         if self._threads is not None:
             sys.setswitchinterval(SWITCH_S)
             self._found = self._threads.submit(self._measured, find)
