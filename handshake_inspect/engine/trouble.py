@@ -31,15 +31,20 @@ def grouped(view: TableView, rows: AttemptRows) -> dict[Kind, Group]:
     if not len(rows):
         return {}
     attempts, outcomes = view.case.attempts, view.case.outcomes
-    kinds = np.stack([outcomes.outcome[rows], outcomes.cause[rows], attempts.service[rows]]).astype(np.int64)
-    _, first, inverse, counts = np.unique(kinds, axis=1, return_index=True, return_inverse=True, return_counts=True)
-    members = np.split(np.argsort(inverse.reshape(-1), kind="stable"), np.cumsum(counts)[:-1])
-    found: dict[Kind, Group] = {}
-    for group in np.argsort(first, kind="stable").tolist():
-        row = int(rows[first[group]])
-        kind = int(outcomes.outcome[row]), int(outcomes.cause[row]), *attempts.one_end("server", row)
-        found[kind] = Group(int(counts[group]), int(attempts.first_times[row]), rows[members[group]])
-    return found
+    keys = np.stack([outcomes.outcome[rows], outcomes.cause[rows], attempts.service[rows]]).astype(np.int64)
+    _, first, inverse, counts = np.unique(keys, axis=1, return_index=True, return_inverse=True, return_counts=True)
+    order, ends = np.argsort(first, kind="stable"), np.cumsum(counts)
+    newest, members = rows[first[order]], rows[np.argsort(inverse.reshape(-1), kind="stable")]
+    service = (*attempts.halves("server", newest), attempts.address("server", "port", newest))
+    columns = (
+        (outcomes.outcome[newest], outcomes.cause[newest], *service),
+        (counts[order], attempts.first_times[newest], ends[order]),
+    )
+    kinds, sizes = (zip(*(column.tolist() for column in each), strict=True) for each in columns)
+    return {
+        kind: Group(count, last_ns, members[end - count : end])
+        for kind, (count, last_ns, end) in zip(kinds, sizes, strict=True)
+    }
 
 
 class PastTrouble:
