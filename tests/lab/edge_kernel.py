@@ -182,7 +182,6 @@ class Play:
     reads: bool = True  # whether the application takes the data
     accepts: bool = True  # whether the application takes connections
     syn_options: bytes = b""  # besides MSS and timestamps
-    scale: int | None = None  # the window scale in them
     peer_scale: int = 0
     socket_options: Options = ()
     others: list[tuple[int, int]] = field(default_factory=list)  # see `beside`: their ports, and where they go on
@@ -380,7 +379,7 @@ class Play:
             self.peer_nxt = end
         if segment.flags & ACK:
             self.peer_acked = segment.ack
-            scaled = self.scale is not None and not segment.flags & SYN
+            scaled = WINDOW_SCALE in self.syn_options and not segment.flags & SYN
             self.peer_window = segment.window << self.peer_scale if scaled else segment.window
         at = segment.options.find(b"\x08\x0a")
         # Since 6.14 Linux takes no echo of the ACKs that it sent in SYN-RECEIVED for one of its SYN-ACK.

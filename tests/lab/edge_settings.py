@@ -33,7 +33,6 @@ class Setting:
     backlog: int = BACKLOG
     socket: Options = ()
     syn: bytes = b""  # options of the SYN that is played, besides MSS and timestamps
-    scale: int | None = None
     before: Callable[[Play], None] | None = None
     acts: tuple[Callable[[Play], None], ...] = ()
     blind: Blind = field(default_factory=Blind)
@@ -108,8 +107,8 @@ DEFERRED = Blind(silent=True, excused=frozenset({("ESTABLISHED", "SYN_RECEIVED")
 UNCHALLENGED = Blind(silent=True, excused=frozenset(("CLOSED", state) for state in STATES.values()))
 SACK_PERMITTED = b"\x01\x01\x04\x02"
 SETTINGS: dict[str, Setting] = {
-    "scaled": Setting(scale=7, syn=window_scale(7)),
-    "scaled by none": Setting(scale=0, syn=window_scale(0) + SACK_PERMITTED),
+    "scaled": Setting(syn=window_scale(7)),
+    "scaled by none": Setting(syn=window_scale(0) + SACK_PERMITTED),
     "scale of the peer only": Setting({"tcp_window_scaling": 0}, syn=window_scale(9)),
     "sack": Setting(syn=SACK_PERMITTED),
     "without timestamps, sack and scale": Setting({"tcp_timestamps": 0, "tcp_sack": 0, "tcp_window_scaling": 0}),
@@ -147,7 +146,6 @@ def prepare(play: Play, setting: Setting) -> None:
         for level, name, value in setting.listener:
             listener.setsockopt(level, name, value)
         listener.listen(setting.backlog)
-    play.syn_options, play.scale, play.socket_options = setting.syn, setting.scale, setting.socket
-    play.blind = setting.blind
+    play.syn_options, play.socket_options, play.blind = setting.syn, setting.socket, setting.blind
     if setting.before is not None:
         setting.before(play)
