@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_REPLACED, FACT_UNTIMED
+from handshake_inspect.tcp.facts import FACT_REPLACED, FACT_UNTIMED, TRAIT_SEEN
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.columns import Gathered, Rows, batches
 from handshake_inspect.verdicts.limits import Limits
@@ -173,6 +173,12 @@ class Held:
         """The TRAIT_* bits that both ends of a connection have."""
         traits: NDArray[np.uint8] = self.endpoints["traits"]
         return traits[0::2] & traits[1::2]
+
+    @cached_property
+    def seen_ends(self) -> Bools:
+        """Which sides of each connection the capture holds segments of, a row each."""
+        sides: Bools = self.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
+        return sides
 
     @cached_property
     def facts(self) -> NDArray[np.uint64]:

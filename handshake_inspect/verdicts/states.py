@@ -24,7 +24,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.outcome import OVERDUE
 from handshake_inspect.verdicts.repeats import last_gap_ns, last_syn_ns
-from handshake_inspect.verdicts.visibility import seen_ends, sees_both
+from handshake_inspect.verdicts.visibility import sees_both
 
 FIRST_RTO_NS = 1_000_000_000  # RFC 6298 section 2.1
 LONGEST_FIRST_RTO_NS = 6_500_000_000  # twice the 3 s of old stacks (RFC 6298 section 5.7), and slack
@@ -68,7 +68,7 @@ def never_asked(trace: Attempts) -> NDArray[np.intp]:
     """SYN-ACKs to a host that is never seen where it would be: its address was forged."""
     alone = trace.facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_SERVER_PROVED) == FACT_SYNACK
     rows = trace.tracked_where(alone)
-    rows = rows[~seen_ends(trace)[rows, trace.connections["client"][rows]]]
+    rows = rows[~trace.seen_ends[rows, trace.connections["client"][rows]]]
     return rows if len(rows) and sees_both(trace) else rows[:0]
 
 

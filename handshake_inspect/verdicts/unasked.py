@@ -15,7 +15,6 @@ from handshake_inspect.tcp.facts import (
     FACT_SYN,
     FACT_SYNACK_FIRST,
     TRAIT_FIN,
-    TRAIT_SEEN,
 )
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
@@ -42,13 +41,12 @@ def senders(trace: Attempts, rows: ConnectionRows) -> Keys:
 
 def only_answering(trace: Attempts) -> Keys:
     """The hosts that do nothing but answer, sorted."""
-    seen = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
-    rows = trace.tracked_where(is_unasked(trace) & ~seen[:, 1])
+    rows = trace.tracked_where(is_unasked(trace) & ~trace.seen_ends[:, 1])
     none = np.zeros(0, dtype=np.uint64)
     if len(rows) < MIN_ADDRESSES:
         return none
     hosts = widely(trace, rows)
-    return hosts[~shows_more(trace, hosts, seen)] if len(hosts) else none
+    return hosts[~shows_more(trace, hosts)] if len(hosts) else none
 
 
 def widely(trace: Attempts, rows: ConnectionRows) -> Keys:
@@ -63,7 +61,7 @@ def widely(trace: Attempts, rows: ConnectionRows) -> Keys:
     return hosts[reached >= MIN_ADDRESSES]
 
 
-def shows_more(trace: Attempts, hosts: Keys, seen: Bools) -> Bools:
+def shows_more(trace: Attempts, hosts: Keys) -> Bools:
     """Which of these hosts (sorted keys) send data or FIN on any connection, or are sent anything."""
     more = np.zeros(len(hosts), dtype=bool)
     e = trace.endpoints
@@ -74,7 +72,7 @@ def shows_more(trace: Attempts, hosts: Keys, seen: Bools) -> Bools:
     ):
         at, known = places(trace.of_connections(keys), hosts)
         rows = trace.tracked_where(known)
-        rows = rows[lively[rows, side[rows]] | seen[rows, side[rows] ^ 1]]
+        rows = rows[lively[rows, side[rows]] | trace.seen_ends[rows, side[rows] ^ 1]]
         more[at[rows]] = True
     asked = trace.of_lone(trace.server_host)
     for some in batches(len(asked)):

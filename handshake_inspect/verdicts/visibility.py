@@ -21,6 +21,7 @@ from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.flag_filter import hidden_answers
 from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows
+from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.unasked import only_answering, senders
 
@@ -35,8 +36,7 @@ def blind(trace: Attempts) -> Bools:
     """
     hidden = hidden_answers(trace)
     facts = trace.facts
-    halves = half_seen(trace)
-    halves &= trace.endpoints["traits"][trace.client_rows] & TRAIT_SEEN != 0
+    halves = half_seen(trace) & (trace.endpoints["traits"][trace.client_rows] & TRAIT_SEEN != 0)
     if not halves.any():
         return hidden
     answers = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM
@@ -50,12 +50,6 @@ def blind(trace: Attempts) -> Bools:
     return unanswered | hidden
 
 
-def seen_ends(trace: Attempts) -> Bools:
-    """Which sides of each connection the capture holds segments of."""
-    sides: Bools = trace.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
-    return sides
-
-
 def sees_both(trace: Attempts) -> bool:
     """Whether the capture holds both directions of anything, or a client's RST to what it never asked for."""
     if (trace.both_ends & TRAIT_SEEN).any():
@@ -64,6 +58,7 @@ def sees_both(trace: Attempts) -> bool:
     return bool(client_sent_rst.any())
 
 
+@once
 def half_seen(trace: Attempts) -> Bools:
     """Connections of which one side is not in the capture although it must have spoken.
 
@@ -71,7 +66,7 @@ def half_seen(trace: Attempts) -> Bools:
     host does nothing but answer (`unasked.py`).
     """
     facts = trace.facts
-    sides = seen_ends(trace)
+    sides = trace.seen_ends
     alone: Bools = sides[:, 0] != sides[:, 1]
     if not alone.any():
         return alone
@@ -94,7 +89,7 @@ def answers_only(trace: Attempts, rows: ConnectionRows) -> Bools:
 
 def serves_unseen(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Which of these connections were begun by a host that is seen serving others who are not seen."""
-    sides = seen_ends(trace)
+    sides = trace.seen_ends
     lone = np.flatnonzero(half_seen(trace))
     lone = lone[sides[lone, 1 - trace.connections["client"][lone]]]
     if not len(lone):

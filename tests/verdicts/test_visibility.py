@@ -6,7 +6,7 @@ from support.attempts import attempts
 
 from handshake_inspect.tcp import facts as f
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.visibility import FLOWING, blind, half_seen, seen_ends, sees_both, serves_unseen
+from handshake_inspect.verdicts.visibility import FLOWING, blind, half_seen, sees_both, serves_unseen
 
 TWO_SIDED = {"facts": f.FACT_SYN | f.FACT_SYNACK | f.FACT_ACKED, "server": ("198.51.100.9", 443)}
 
@@ -57,7 +57,7 @@ def test_a_capture_holds_both_directions_of_something():
 
 def test_sides_are_those_of_rows():
     trace = attempts({"seen": (1, 0)}, {"seen": (0, 1)}, {"seen": (1, 1)})
-    assert np.array_equal(seen_ends(trace), [[True, False], [False, True], [True, True]])
+    assert np.array_equal(trace.seen_ends, [[True, False], [False, True], [True, True]])
 
 
 SYN = {"facts": f.FACT_SYN, "seen": (1, 0)}

@@ -39,7 +39,7 @@ from handshake_inspect.verdicts.findings.base import earliest, ratio
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.flag_filter import hidden_answers, hidden_final_acks, hides_final_acks
 from handshake_inspect.verdicts.numbering import AttemptRows, chained
-from handshake_inspect.verdicts.visibility import blind, half_seen, seen_ends
+from handshake_inspect.verdicts.visibility import blind, half_seen
 from handshake_inspect.verdicts.words import CAUSE, HALF_OPEN, MIDSTREAM
 from handshake_inspect.wire.text import capitalized, plural, share
 
@@ -146,13 +146,12 @@ def files(case: Case) -> Iterator[Finding]:
 def one_sided(case: Case) -> Iterator[Finding]:
     """Directions that the capture does not hold."""
     trace = case.attempts
-    proved = half_seen(trace)
-    proved |= trace.of_connections(case.outcomes.cause) == CAUSE["one-sided"]
-    rows = trace.tracked_where(proved)
+    proved = trace.of_connections(case.outcomes.cause) == CAUSE["one-sided"]
+    rows = trace.tracked_where(half_seen(trace) | proved)
     both = int(np.count_nonzero(trace.both_ends & TRAIT_SEEN))
     if not len(rows) or len(rows) < ONE_SIDED * (both + len(rows)):
         return
-    server_missing = int(seen_ends(trace)[rows, trace.connections["client"][rows]].sum())
+    server_missing = int(trace.seen_ends[rows, trace.connections["client"][rows]].sum())
     metrics = {
         "one_sided": len(rows),
         "two_sided": both,
