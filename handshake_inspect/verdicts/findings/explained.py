@@ -23,23 +23,17 @@ from handshake_inspect.verdicts.words import CAUSE
 def explained(case: Case) -> Bools:
     """Which attempts another finding accounts for, in row order."""
     mask: Bools = flood_rows(case) | scan_rows(case)
-    mask[strays_of_floods(case)] = True
-    mask[crowded_out(case)] = True
-    for rows in (accept_queue.explained_rows(case), rst_injection.injected_rows(case)):
+    for rows in (beside_floods(case), accept_queue.explained_rows(case), rst_injection.injected_rows(case)):
         mask[rows] = True
     case.attempts.of_connections(mask)[:] |= two_hosts(case.attempts)
     return mask
 
 
-def strays_of_floods(case: Case) -> AttemptRows:
-    """SYNs from impossible sources to the target of a flood, before and after the time when it is one."""
-    forged = case.outcomes.cause == CAUSE["bogon-source"]
-    others = [flood.others[forged[flood.others]] for flood in floods(case)]
-    return AttemptRows(np.concatenate([np.zeros(0, dtype=np.intp), *others]))
-
-
-def crowded_out(case: Case) -> AttemptRows:
-    """SYNs of others that the target of a flood dropped meanwhile."""
-    dropped = case.outcomes.cause == CAUSE["syn-dropped"]
-    others = [flood.others[within(case, flood) & dropped[flood.others]] for flood in floods(case)]
-    return AttemptRows(np.concatenate([np.zeros(0, dtype=np.intp), *others]))
+def beside_floods(case: Case) -> AttemptRows:
+    """Other attempts on the target of a flood: from impossible sources, whenever they began, or dropped meanwhile."""
+    cause = case.outcomes.cause
+    forged, dropped = cause == CAUSE["bogon-source"], cause == CAUSE["syn-dropped"]
+    parts = [
+        flood.others[forged[flood.others] | (within(case, flood) & dropped[flood.others])] for flood in floods(case)
+    ]
+    return AttemptRows(np.concatenate([np.zeros(0, dtype=np.intp), *parts]))

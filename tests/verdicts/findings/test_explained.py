@@ -5,7 +5,7 @@ import pytest
 from support import samples
 
 from handshake_inspect import analyze
-from handshake_inspect.verdicts.findings.explained import explained, strays_of_floods
+from handshake_inspect.verdicts.findings.explained import beside_floods, explained
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 
 
@@ -18,7 +18,7 @@ def test_what_is_explained_is_a_column_of_all_attempts(name):
     case = case_of(name)
     assert len(explained(case)) == len(case.attempts)
     assert explained(case) is explained(case)
-    assert explained(case)[strays_of_floods(case)].all()
+    assert explained(case)[beside_floods(case)].all()
     assert (explained(case) | ~flood_rows(case)).all()
 
 
