@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.report.column import Numbers, Words
 from handshake_inspect.verdicts import aliases
-from handshake_inspect.verdicts.answered import Copies, answered_syn_acks, answered_syns
+from handshake_inspect.verdicts.answered import AnsweredCopies, answered_syn_acks, answered_syns
 from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.attempts import LONE_CLIENT, LONE_SERVER, LONE_SYN, Who
 from handshake_inspect.verdicts.case import Case
@@ -158,12 +158,12 @@ class AttemptColumns:
         return self.of_all(self.case.outcomes.outcome)
 
     @cached_property
-    def syns(self) -> Copies:
+    def syns(self) -> AnsweredCopies:
         """The SYNs to show of connections."""
         return answered_syns(self.trace, self.c, self.client)
 
     @cached_property
-    def syn_acks(self) -> Copies:
+    def syn_acks(self) -> AnsweredCopies:
         """The SYN-ACKs to show of connections."""
         return answered_syn_acks(self.trace, self.c, self.server)
 

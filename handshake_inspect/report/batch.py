@@ -38,7 +38,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
 )
 from handshake_inspect.verdicts import aliases as names
-from handshake_inspect.verdicts.answered import OFFERS, Copies
+from handshake_inspect.verdicts.answered import OFFERS, AnsweredCopies
 from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.repeats import last_syn_ns
@@ -236,7 +236,7 @@ _MAKERS: dict[str, Callable[[Any], Words | Iterable[Any]]] = {
 }
 
 
-def _options_of(copies: Copies, known: NDArray[np.bool_]) -> list[Options | None]:
+def _options_of(copies: AnsweredCopies, known: NDArray[np.bool_]) -> list[Options | None]:
     fields = (getattr(copies, name).tolist() for name in OFFERS)
     listed: list[Options | None] = list(map(parts.options, *fields))
     for i in np.flatnonzero(~known).tolist():

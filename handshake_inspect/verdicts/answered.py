@@ -31,7 +31,7 @@ OFFERS = ("options", "mss", "window_scale")
 
 
 @dataclass(frozen=True)
-class Copies:
+class AnsweredCopies:
     """The SYN, or the SYN-ACK, to show of some connections: columns of one length.
 
     `number` counts copies from 1; it is 0 where none was sent, and where it is not known which one was answered.
@@ -53,17 +53,17 @@ class Copies:
             getattr(self, name)[at] = retries[f"{kind}_{name}"][place]
 
 
-def first_copies(connections: Any, end: Any, kind: str, method: str) -> Copies:
+def first_copies(connections: Any, end: Any, kind: str, method: str) -> AnsweredCopies:
     """The first SYN or SYN-ACK of connection rows, whose senders are the endpoint rows `end`.
 
     It is the one that was answered where no other had been sent by then, as `method` says.
     """
     only = (connections[f"{kind}_count"] == 1) | (connections[method] == METHOD_EXACT)
     own = (connections[f"{kind}_ns"].copy(), connections[f"{kind}_frame"].copy(), only.astype(np.int64))
-    return Copies(*own, *(end[name].copy() for name in OFFERS))
+    return AnsweredCopies(*own, *(end[name].copy() for name in OFFERS))
 
 
-def answered_syns(trace: Attempts, connections: Any, client: Any) -> Copies:
+def answered_syns(trace: Attempts, connections: Any, client: Any) -> AnsweredCopies:
     """The SYNs that were answered; `connections` and `client` are rows, aligned."""
     copies = first_copies(connections, client, "syn", "synack_method")
     proved = (connections["synack_method"] == METHOD_TSECR) & (connections["facts"] & FACT_SYNACK != 0)
@@ -73,7 +73,7 @@ def answered_syns(trace: Attempts, connections: Any, client: Any) -> Copies:
     return copies
 
 
-def answered_syn_acks(trace: Attempts, connections: Any, server: Any) -> Copies:
+def answered_syn_acks(trace: Attempts, connections: Any, server: Any) -> AnsweredCopies:
     """As `answered_syns`, of the SYN-ACKs that were acknowledged."""
     copies = first_copies(connections, server, "synack", "ackdat_method")
     acked = connections["facts"] & FACT_ACKED != 0
@@ -96,7 +96,7 @@ def repeated(connections: Any, kind: str, which: NDArray[np.bool_]) -> list[int]
     return rows
 
 
-def show(trace: Attempts, connections: Any, copies: Copies, kind: str, i: int, sent_ns: int) -> None:
+def show(trace: Attempts, connections: Any, copies: AnsweredCopies, kind: str, i: int, sent_ns: int) -> None:
     """Show the copy that was sent at this time."""
     if connections[f"{kind}_ns"][i] == sent_ns:
         copies.number[i] = 1
@@ -109,7 +109,7 @@ def show(trace: Attempts, connections: Any, copies: Copies, kind: str, i: int, s
         copies.put(i, retries, kind, place, place + 2 if place + 1 < RETRIES_KEPT else count)
 
 
-def by_last_echo(trace: Attempts, connections: Any, server: Any, copies: Copies, i: int) -> None:
+def by_last_echo(trace: Attempts, connections: Any, server: Any, copies: AnsweredCopies, i: int) -> None:
     """Show the last SYN-ACK where what completed the handshake echoes its clock, and that of no other copy."""
     retries = trace.retries[int(connections["retries"][i]) - 1]
     count = int(connections["synack_count"][i])
