@@ -23,7 +23,7 @@ from handshake_inspect.verdicts.grouping import Groups
 from handshake_inspect.verdicts.holding import Held
 from handshake_inspect.verdicts.naming import Services
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ReportIds, chained
-from handshake_inspect.verdicts.sets import host_key, nearly_in_order, places
+from handshake_inspect.verdicts.sets import host_key, nearly_in_order, pair_key, places
 from handshake_inspect.wire.address import is_ipv4
 from handshake_inspect.wire.const import MASK32
 
@@ -161,8 +161,7 @@ class Attempts(Held):
 
     def pair_of(self, rows: Any) -> Keys:
         """The same of some of them."""
-        keys: Keys = self.server_key[rows] * np.uint64(0x9E3779B97F4A7C15) ^ self.client_host[rows]
-        return keys
+        return pair_key(self.server_key[rows], self.client_host[rows])
 
     @property
     def services(self) -> Keys:

@@ -36,7 +36,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.cookies import proofs
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
-from handshake_inspect.verdicts.sets import counts, distinct, is_member
+from handshake_inspect.verdicts.sets import counts, distinct, is_member, pair_key
 
 REPEATS = 4
 REPEATED_NS = 3_000_000_000
@@ -80,7 +80,7 @@ def silent(trace: Attempts) -> ConnectionRows:
 def is_alone(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Whether the host goes on to take what comes on the same path, or from anybody where several clients wait."""
     host = trace.of_connections(trace.server_host)
-    path: Keys = host ^ (trace.of_connections(trace.client_host) * np.uint64(0x9E3779B97F4A7C15))
+    path = pair_key(trace.of_connections(trace.client_host), host)
     living = taking(trace, host, rows)
     size = trace.endpoints["largest"][trace.client_rows[rows]].astype(np.int64)
     since = trace.connections["ack_ns"][rows]

@@ -30,7 +30,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import Rows, batches
 from handshake_inspect.verdicts.gathering import without
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
-from handshake_inspect.verdicts.sets import distinct, places
+from handshake_inspect.verdicts.sets import distinct, pair_key, places
 from handshake_inspect.wire.const import ACK
 
 # An answer is no later than this after the last sign of the attempt, and is stored no earlier than that before it.
@@ -131,7 +131,7 @@ def numbered(trace: Attempts, rows: AttemptRows, *, past_data: bool = False) -> 
             isn = (trace.endpoints["snd_nxt"][trace.client_rows[rows[some]]] - np.uint32(1)).astype(np.uint64)
         else:
             isn = trace.end("client", "iss", rows[some]).astype(np.uint64)
-        names[some] = trace.client_ends(rows[some]) ^ isn * np.uint64(0x9E3779B97F4A7C15)
+        names[some] = pair_key(isn, trace.client_ends(rows[some]))
     return names
 
 

@@ -31,7 +31,7 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.resets import two_hosts
-from handshake_inspect.verdicts.sets import distinct, places
+from handshake_inspect.verdicts.sets import distinct, pair_key, places
 
 SEVERAL = 2
 TWICE = 2
@@ -91,7 +91,7 @@ def final_acks_lost(trace: Attempts) -> Bools:
     _, first = np.unique(service[rows], return_index=True)
     unreached, listeners = np.unique(host[rows[first]], return_counts=True)
     rows = rows[is_one_of(host[rows], unreached[listeners >= SEVERAL])]
-    path = host ^ (trace.of_connections(trace.client_host) * np.uint64(0x9E3779B97F4A7C15))
+    path = pair_key(trace.of_connections(trace.client_host), host)
     rows = rows[~is_one_of(path[rows], distinct(path[taking]))]
     alone[rows] = True
     return alone

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.dns.lookups import Lookup
 from handshake_inspect.dns.messages import AAAA, HTTPS, A
-from handshake_inspect.verdicts.sets import host_key, run_starts
+from handshake_inspect.verdicts.sets import host_key, pair_key, run_starts
 
 LIVES_NS = 600_000_000_000  # programs keep answers for longer than they should
 AT_ONCE_NS = 1_000_000_000  # a connection that waited for a lookup begins within this of the answer
@@ -107,7 +107,7 @@ class Names:
         clients = self.attempts.client_host.copy()
         for other, client in self._other_addresses.items():
             clients[clients == other] = client
-        return _mixed(clients, self.attempts.server_host)
+        return pair_key(clients, self.attempts.server_host)
 
     @cached_property
     def _lookups_of(self) -> dict[int, list[int]]:
@@ -272,9 +272,4 @@ def _key(address: bytes) -> int:
 def _pair(
     client: tuple[NDArray[np.uint64], NDArray[np.uint64]], server: tuple[NDArray[np.uint64], NDArray[np.uint64]]
 ) -> NDArray[np.uint64]:
-    return _mixed(host_key(*client), host_key(*server))
-
-
-def _mixed(client: NDArray[np.uint64], server: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    mixed: NDArray[np.uint64] = client * np.uint64(0x9E3779B97F4A7C15) ^ server
-    return mixed
+    return pair_key(host_key(*client), host_key(*server))

@@ -126,6 +126,12 @@ def is_member(keys: Keys, members: Keys) -> Bools:
     return found
 
 
+def pair_key(first: Keys, second: Keys) -> Keys:
+    """One name of two, in this order."""
+    pair: Keys = first * np.uint64(0x9E3779B97F4A7C15) ^ second
+    return pair
+
+
 def host_key(hi: NDArray[Any], lo: NDArray[Any], port: NDArray[Any] | None = None) -> NDArray[np.uint64]:
     """Mix an address, and a port, to 64 bits: equal for equal ends, and for others only by a rare chance."""
     key = hi * np.uint64(0x9E3779B97F4A7C15)

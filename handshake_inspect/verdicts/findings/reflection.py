@@ -25,14 +25,13 @@ from handshake_inspect.verdicts.findings.keys import count_distinct, counts, dis
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
 from handshake_inspect.verdicts.once import once
-from handshake_inspect.verdicts.sets import host_key
+from handshake_inspect.verdicts.sets import host_key, pair_key
 from handshake_inspect.verdicts.words import CAUSE, UNSOLICITED
 from handshake_inspect.wire.const import ACK
 from handshake_inspect.wire.text import plural
 
 MIN_RESPONDERS = 20
 LISTED = 10  # ports
-PAIR = np.uint64(0x9E3779B97F4A7C15)
 
 
 def detect(case: Case) -> list[Finding]:
@@ -69,7 +68,7 @@ def reflections(case: Case) -> tuple[ConnectionRows, ...]:
     if not len(rows):
         return ()
     responders = host_key(c["hi0"][rows], c["lo0"][rows])
-    unasked = ~is_member(victims * PAIR ^ responders, asked(case, distinct(victims)))
+    unasked = ~is_member(pair_key(victims, responders), asked(case, distinct(victims)))
     rows, victims, responders = rows[unasked], victims[unasked], responders[unasked]
     parted = group(victims, np.arange(len(rows)), at_least=MIN_RESPONDERS)
     hit = (parted.of(g) for g in range(len(parted)))
@@ -101,7 +100,7 @@ def asked(case: Case, victims: Keys) -> Keys:
     asking = is_member(trace.client_host, victims)
     trace.of_connections(asking)[:] &= trace.facts & FACT_SYN != 0
     rows = trace.tracked_where(asking)
-    return distinct(trace.client_host[rows] * PAIR ^ trace.server_host[rows])
+    return distinct(pair_key(trace.client_host[rows], trace.server_host[rows]))
 
 
 def describe(case: Case, rows: ConnectionRows) -> Finding:

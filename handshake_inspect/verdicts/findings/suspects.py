@@ -16,6 +16,7 @@ from handshake_inspect.verdicts.findings.keys import Indices, counts, frequent, 
 from handshake_inspect.verdicts.findings.probes import SYN_SCAN, Probes, all_probes
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows
+from handshake_inspect.verdicts.sets import pair_key
 
 MIN_PORTS = 15
 MIN_HOSTS = 25
@@ -24,7 +25,6 @@ FEW_ODD = 5  # suffice of segments that no handshake begins with
 MAX_TRIES = 4
 MOST_JUDGED = 2000
 FEW = 100  # sources that may be judged one by one without a closer look
-PAIR = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def busiest(probes: Probes, mine: Bools, least: int) -> Keys:
     if len(busy) <= FEW:
         return busy
     chosen = np.flatnonzero(is_member(keys, busy))
-    pairs = keys[chosen] * PAIR ^ probes.service[mine][chosen]
+    pairs = pair_key(keys[chosen], probes.service[mine][chosen])
     order = np.argsort(pairs)
     sources, services = counts(keys[chosen[order[run_starts(pairs[order])]]])
     enough = np.flatnonzero(services >= least)

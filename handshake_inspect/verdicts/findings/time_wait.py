@@ -22,6 +22,7 @@ from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
 from handshake_inspect.verdicts.pairs import by_pair
+from handshake_inspect.verdicts.sets import pair_key
 from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.wire.text import share
 
@@ -48,7 +49,7 @@ def detect(case: Case) -> list[Finding]:
     at_client = side == trace.connections["client"][rows]
     # Towards a service the client's ports count; a server's sockets are grouped by the client they block.
     pair = np.where(at_client, trace.server_key[rows], trace.server_key[rows] ^ np.uint64(1))
-    pair = pair * np.uint64(0x9E3779B97F4A7C15) ^ trace.client_host[rows]
+    pair = pair_key(pair, trace.client_host[rows])
     begun = trace.connections["time_wait_ns"][rows]
     groups = grouping.group(pair, np.arange(len(rows)), at_least=least)
     if not len(groups):

@@ -11,7 +11,7 @@ from handshake_inspect.verdicts import packet_sizes, silence
 from handshake_inspect.verdicts.arrays import Bools, Rows
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.sets import host_key
+from handshake_inspect.verdicts.sets import host_key, pair_key
 from handshake_inspect.wire.const import MASK32
 
 REPEATS = 3
@@ -85,7 +85,7 @@ def directions(trace: Attempts, rows: ConnectionRows, sides: Rows) -> NDArray[np
     """A name of sender and receiver, in this order."""
     one, other = host_keys(trace, rows, 0), host_keys(trace, rows, 1)
     sender, receiver = np.where(sides == 0, one, other), np.where(sides == 0, other, one)
-    return sender * np.uint64(0x9E3779B97F4A7C15) ^ receiver
+    return pair_key(sender, receiver)
 
 
 def passed_before(trace: Attempts, failed: Failed) -> Numbers:

@@ -12,7 +12,7 @@ from handshake_inspect.quic.initial import Opened, can_open, open_all
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.columns import Copies, whole_frames
 from handshake_inspect.verdicts.limits import Limits
-from handshake_inspect.verdicts.sets import host_key
+from handshake_inspect.verdicts.sets import host_key, pair_key
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Quics:
     @cached_property
     def pair(self) -> NDArray[np.uint64]:
         """A 64-bit name of every connection's client address and service."""
-        return self.service * np.uint64(0x9E3779B97F4A7C15) ^ self.client_host
+        return pair_key(self.service, self.client_host)
 
     @cached_property
     def opened(self) -> list[tuple[Opened, Opened] | None]:
