@@ -75,6 +75,13 @@ class Groups(Generic[Grouped]):
         """The group of each of `rows`."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
+    @property
+    def followed(self) -> NDArray[np.bool_]:
+        """Which of `rows` have a next one in their group."""
+        followed = np.ones(len(self.rows), dtype=bool)
+        followed[self.ends - 1] = False
+        return followed
+
     def sums(self, values: NDArray[Any]) -> NDArray[Any]:
         """Sum per group; `values` are aligned with `rows`."""
         if not len(self):

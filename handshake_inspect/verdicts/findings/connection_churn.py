@@ -167,7 +167,7 @@ def are_guessing(case: Case, lives: Lives, groups: grouping.Groups[ConnectionRow
 def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups[Any]) -> NDArray[np.bool_]:
     """Whether in each group the next connection mostly begins in time; `pauses` are between one row and the next."""
     steps = groups.sizes - 1
-    soon = groups.sums(np.append(pauses <= PAUSE_NS, False) & within(groups))
+    soon = groups.sums(np.append(pauses <= PAUSE_NS, False) & groups.followed)
     # With half of an even number in time, the median lies between the two in the middle.
     even = np.flatnonzero(2 * soon == steps)
     median_is_soon: NDArray[np.bool_] = 2 * soon > steps
@@ -175,13 +175,6 @@ def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups[Any]) -> NDArray
         ordered = np.sort(np.maximum(pauses[groups.starts[g] : groups.ends[g] - 1], 0))
         median_is_soon[g] = ordered[steps[g] // 2 - 1] + ordered[steps[g] // 2] <= 2 * PAUSE_NS
     return median_is_soon
-
-
-def within(groups: grouping.Groups[Any]) -> NDArray[np.bool_]:
-    """Which rows of groups have a next one in their group."""
-    followed = np.ones(len(groups.rows), dtype=bool)
-    followed[groups.ends - 1] = False
-    return followed
 
 
 def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: grouping.Groups[Any]) -> NDArray[np.intp]:

@@ -119,10 +119,7 @@ def predictable(
 
 def steps(iss: NDArray[np.uint32], groups: grouping.Groups[Any]) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
     """The steps from one ISN to the next, in 32 bits so that they come modulo 2^32; whether both are of one group."""
-    step = np.diff(iss[groups.rows])
-    within = np.ones(len(step), dtype=bool)
-    within[groups.ends[:-1] - 1] = False
-    return step, within
+    return np.diff(iss[groups.rows]), groups.followed[:-1]
 
 
 def isns(case: Case) -> tuple[EndpointRows, NDArray[Any], Words]:
