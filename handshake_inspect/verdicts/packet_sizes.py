@@ -31,8 +31,8 @@ def timestamped(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
     return np.where(both, TIMESTAMPS, 0).astype(np.int64)
 
 
-def cut(trace: Attempts, rows: ConnectionRows, side: int, lengths: NDArray[Any]) -> NDArray[np.int64]:
-    """Payloads that `side` sent, as long as they can have been in one packet."""
+def cut(trace: Attempts, rows: ConnectionRows, side: Any, lengths: NDArray[Any]) -> NDArray[np.int64]:
+    """Payloads that `side` (of all, or of each) sent, as long as they can have been in one packet."""
     ends = trace.endpoints
     peers = 2 * rows + (side ^ 1)
     known = (

@@ -104,7 +104,7 @@ class Pairs:
     def of(cls, trace: Attempts, troubled: ConnectionRows) -> "Pairs":
         """Those between the hosts of these connections."""
         client, server = trace.of_connections(trace.client_host), trace.of_connections(trace.server_host)
-        either = distinct(np.concatenate([client[troubled] ^ server[troubled]]))
+        either = distinct(client[troubled] ^ server[troubled])
         rows = trace.tracked_where(is_member(client ^ server, either))
         rows = chained(rows, rows)
         sides = np.repeat(np.arange(2), len(rows) // 2)

@@ -90,11 +90,7 @@ def directions(trace: Attempts, rows: ConnectionRows, sides: Rows) -> NDArray[np
 
 def passed_before(trace: Attempts, failed: Failed) -> Numbers:
     """The longest payload that passed on these connections before the one that did not, as a packet may have it."""
-    lengths = failed.of(trace, "passed").astype(np.int64)
-    for side in (0, 1):
-        mine = np.flatnonzero(failed.sides == side)
-        lengths[mine] = packet_sizes.cut(trace, failed.rows[mine], side, lengths[mine])
-    return lengths
+    return packet_sizes.cut(trace, failed.rows, failed.sides, failed.of(trace, "passed"))
 
 
 def newly_passed(trace: Attempts, failed: Failed, before: Numbers, begun_ns: int) -> int:
@@ -110,10 +106,7 @@ def passed_on(trace: Attempts, rows: ConnectionRows, sides: Rows) -> Numbers:
     """The longest payload that was acknowledged on connections without trouble, at most."""
     e = trace.endpoints
     sender, receiver = 2 * rows + sides, 2 * rows + (sides ^ 1)
-    lengths = e["largest"][sender].astype(np.int64)
-    for side in (0, 1):
-        mine = np.flatnonzero(sides == side)
-        lengths[mine] = packet_sizes.cut(trace, rows[mine], side, lengths[mine])
+    lengths = packet_sizes.cut(trace, rows, sides, e["largest"][sender])
     known = e["traits"][receiver] & TRAIT_ACKS != 0
     taken = (e["last_ack"][receiver].astype(np.int64) - e["iss"][sender] - 1) & MASK32
     whole = e["last_ack"][receiver] == e["snd_nxt"][sender]
