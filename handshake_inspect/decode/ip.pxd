@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t
 
 from handshake_inspect.decode cimport extensions, icmp, onward, payload, segment, tcp_header
 from handshake_inspect.wire cimport big_endian, checksum, fourtuple

@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport (

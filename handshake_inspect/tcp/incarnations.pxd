@@ -1,5 +1,4 @@
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport rows
