@@ -41,6 +41,8 @@ cdef bint _rebases(rows.Alias *alias, unsigned int flags, unsigned int side) noe
 cdef void _write_kind(rows.Alias *alias, unsigned int flags, uint32_t relative, uint32_t payload_len,
                       unsigned int side) noexcept nogil
 
+cdef void _write_plain(rows.Alias *alias, unsigned int flags, uint32_t payload_len, unsigned int side) noexcept nogil
+
 @cython.locals(reset=bint, closed=bint)
 cdef bint _minds_window(rows.Alias *alias, segment.Segment *seg, unsigned int side) noexcept nogil
 

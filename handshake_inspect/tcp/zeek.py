@@ -107,10 +107,7 @@ def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
 
 def _observe_plain(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
     """As `observe`, of data or an ACK between ends that are established to Zeek, too: no state changes."""
-    if seg.payload_len > 0:
-        _already(alias, WROTE_D, LETTER_D, side)
-    elif seg.flags & ACK:
-        _already(alias, WROTE_A, LETTER_A, side)
+    _write_plain(alias, seg.flags, seg.payload_len, side)
     if seg.window == 0:
         alias.zero_windows[side] = _count(alias, LETTER_W, alias.zero_windows[side], side)
     if seg.payload_len > 0:
@@ -181,10 +178,7 @@ def _write_kind(alias: Any, flags: int, relative: int, payload_len: int, side: i
     """Write the letter of the segment's kind; S, H, F and R again only at another sequence number."""
     kind = flags & (SYN | FIN | RST)
     if kind == 0:
-        if payload_len > 0:
-            _already(alias, WROTE_D, LETTER_D, side)
-        elif flags & ACK:
-            _already(alias, WROTE_A, LETTER_A, side)
+        _write_plain(alias, flags, payload_len, side)
     elif kind == SYN:
         letter = LETTER_H if flags & ACK else LETTER_S
         if _already(alias, WROTE_S, letter, side) and relative != alias.syn_seq[side]:
@@ -203,6 +197,14 @@ def _write_kind(alias: Any, flags: int, relative: int, payload_len: int, side: i
         _already(alias, WROTE_I, LETTER_I, side)
     else:
         _already(alias, WROTE_Q, LETTER_Q, side)
+
+
+def _write_plain(alias: Any, flags: int, payload_len: int, side: int) -> None:
+    """Write the letter of data or of an ACK."""
+    if payload_len > 0:
+        _already(alias, WROTE_D, LETTER_D, side)
+    elif flags & ACK:
+        _already(alias, WROTE_A, LETTER_A, side)
 
 
 def _minds_window(alias: Any, seg: Any, side: int) -> bool:
