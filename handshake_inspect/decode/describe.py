@@ -14,10 +14,10 @@ def describe(frame: bytes, link_type: int, wire_len: int | None = None) -> dict[
     """Decode a frame alone; the keys are the fields of the record."""
     records = segment.segments(1)
     frame_decoder.decode_bytes(frame, len(frame) if wire_len is None else wire_len, link_type, records, 0)
-    return told(records[0])
+    return contents(records[0])
 
 
-def told(record: Any) -> dict[str, int]:
+def contents(record: Any) -> dict[str, int]:
     """The fields of a record that say something of the frame: not where its payload lies, an address if compiled."""
     fields = {name: getattr(record, name) for name, *_ in segment.Segment._fields_ if name not in _LEFT_OUT}
     return fields | dict.fromkeys(_PLACE, 0) if record.kind == KIND_TCP else fields

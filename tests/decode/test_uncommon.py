@@ -9,7 +9,7 @@ from support import frames
 from support.frames import CLIENT, CLIENT6, SERVER, SERVER6, raw
 
 from handshake_inspect.decode import segment
-from handshake_inspect.decode.describe import describe, told
+from handshake_inspect.decode.describe import contents, describe
 from handshake_inspect.decode.uncommon import decode_uncommon
 from handshake_inspect.wire import const, encapsulation
 
@@ -25,7 +25,7 @@ def slow(frame, link_type=1, wire_len=None):
     kind = decode_uncommon(frame, len(frame) if wire_len is None else wire_len, link_type, records, 1)
     assert (records[1].ts_ns, records[1].frame, records[1].kind) == (5, 6, kind)
     assert bytes(records[0]) == bytes(records[2]) == bytes(len(bytes(records[0])))
-    return told(records[1])
+    return contents(records[1])
 
 
 def ppp(packet):

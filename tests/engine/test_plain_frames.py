@@ -53,7 +53,7 @@ def file_of(listed, big):
     return octets
 
 
-def told(octets, at=None, most=None):
+def read_by_pump(octets, at=None, most=None):
     """All that a pump makes of a file, which comes in two blocks."""
     pump, reader = Pump(Tracker(64)), PcapReader()
     if most is not None:
@@ -75,14 +75,14 @@ def told(octets, at=None, most=None):
 
 @given(st.lists(ONE, max_size=12), st.integers(0, 1000), st.none() | st.integers(1, 12))
 def test_both_ways_say_the_same(listed, at, most):
-    assert told(file_of(listed, big=False), at, most) == told(file_of(listed, big=True), at, most)
+    assert read_by_pump(file_of(listed, big=False), at, most) == read_by_pump(file_of(listed, big=True), at, most)
 
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_more_than_a_batch(name):
     listed = [("ACK", MS, None, 0)] * 130 + [(name, MS, None, 0), ("data", MS, None, 0)]
-    assert told(file_of(listed, big=False)) == told(file_of(listed, big=True))
-    assert told(file_of(listed, big=False))[2][0] == 132
+    assert read_by_pump(file_of(listed, big=False)) == read_by_pump(file_of(listed, big=True))
+    assert read_by_pump(file_of(listed, big=False))[2][0] == 132
 
 
 @pytest.mark.parametrize("magic", [YEAR_1998, 0xA1B2C3D4])
@@ -90,7 +90,7 @@ def test_what_may_be_the_header_of_another_file(magic):
     frame = FRAMES["data"]
     listed = [("SYN", 0, None, 0)]
     made = [
-        told(file_of(listed, big) + struct.pack("<>"[big] + "IIII", magic, 0, len(frame), len(frame)) + frame)
+        read_by_pump(file_of(listed, big) + struct.pack("<>"[big] + "IIII", magic, 0, len(frame), len(frame)) + frame)
         for big in (False, True)
     ]
     assert made[0] == made[1]
@@ -100,5 +100,5 @@ def test_what_may_be_the_header_of_another_file(magic):
 def test_files_that_were_joined():
     listed = [("SYN", 0, None, 0), ("ACK", MS, None, 0)]
     first, second = (file_of(listed, big) for big in (False, True))
-    assert told(first + first)[0] == told(second + second)[0] == told(first + second)[0]
-    assert told(first + second)[2][0] == 4
+    assert read_by_pump(first + first)[0] == read_by_pump(second + second)[0] == read_by_pump(first + second)[0]
+    assert read_by_pump(first + second)[2][0] == 4
