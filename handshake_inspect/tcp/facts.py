@@ -153,4 +153,4 @@ MIX_SEQ = 0x9E37_79B1
 MIX_ACK = 0x85EB_CA77
 MIX_TSVAL = 0xC2B2_AE3D
 MIX_REST = 0x27D4_EB2F
-EVEN = 0xFFFF_FFFE
+EVEN = 0xFFFF_FFFE  # leaves the fingerprint's lowest bit, which says that there is payload
