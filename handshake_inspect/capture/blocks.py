@@ -13,6 +13,9 @@ SIMPLE_PACKET = 3
 INTERFACE_STATISTICS = 5
 ENHANCED_PACKET = 6
 
+LEAST_BLOCK = 12  # bytes: type, length, and the length again
+LONGEST_BLOCK = 1 << 26  # no block that is read as a whole is longer: a length above this is damage
+
 # No packets, and yet Wireshark gives each a frame number: systemd journal entries, sysdig events, custom blocks.
 NUMBERED = frozenset({0x0009, 0x0204, 0x0208, 0x0216, 0x0217, 0x0221, 0x0222, 0x0BAD, 0x4000_0BAD})
 

@@ -4,7 +4,14 @@ Each record says where the next one begins.  A place is taken for a border where
 """
 
 from handshake_inspect.capture import fields
-from handshake_inspect.capture.blocks import ENHANCED_PACKET, PACKET, SECTION_HEADER, SIMPLE_PACKET
+from handshake_inspect.capture.blocks import (
+    ENHANCED_PACKET,
+    LEAST_BLOCK,
+    LONGEST_BLOCK,
+    PACKET,
+    SECTION_HEADER,
+    SIMPLE_PACKET,
+)
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
@@ -14,9 +21,7 @@ BEFORE_S = 86_400  # a clock may be set back by that,
 AFTER_S = 31_536_000  # and one file does not span more
 LOOKS = (1 << 16, 1 << 20)  # bytes that are looked at, at first and then
 _CHAIN = 8  # records
-_LEAST_BLOCK = 12
 _MOST_KIND = 1 << 15  # of blocks: local ones, and a few others, are above
-_LONGEST_BLOCK = 1 << 26
 
 
 def first_border(octets: bytes, begin: int, reader: FrameReader) -> int:
@@ -40,7 +45,7 @@ def _are_records(octets: bytes, at: int, reader: PcapReader, first_s: int) -> bo
         captured, wire_len = fields.u32(octets, at + 8, big), fields.u32(octets, at + 12, big)
         seconds, fraction = fields.u32(octets, at, big), fields.u32(octets, at + 4, big)
         is_time = fraction < reader.ticks and first_s - BEFORE_S <= seconds <= first_s + AFTER_S
-        if not is_time or captured > reader.longest or not captured <= wire_len <= _LONGEST_BLOCK:
+        if not is_time or captured > reader.longest or not captured <= wire_len <= LONGEST_BLOCK:
             return False
         at += header + captured
         count += 1
@@ -50,13 +55,13 @@ def _are_records(octets: bytes, at: int, reader: PcapReader, first_s: int) -> bo
 def _are_blocks(octets: bytes, at: int, big: bool) -> bool:
     """Whether blocks of a pcapng follow each other from here on, the first of them one with a packet."""
     count, end = 0, len(octets)
-    while count < _CHAIN and end - at >= _LEAST_BLOCK:
+    while count < _CHAIN and end - at >= LEAST_BLOCK:
         kind, length = fields.u32(octets, at, big), fields.u32(octets, at + 4, big)
         if not count and kind not in (ENHANCED_PACKET, SIMPLE_PACKET, PACKET):
             return False
         if not 0 < kind < _MOST_KIND and kind != SECTION_HEADER:
             return False
-        if length < _LEAST_BLOCK or length & 3 or length > _LONGEST_BLOCK:
+        if length < LEAST_BLOCK or length & 3 or length > LONGEST_BLOCK:
             return False
         if at + length <= end and fields.u32(octets, at + length - 4, big) != length:
             return False

@@ -20,9 +20,9 @@ cdef uint32_t PACKET
 cdef uint32_t SECTION_HEADER
 cdef uint32_t SIMPLE_PACKET
 cdef int _PASSED
-cdef Py_ssize_t _LEAST_BLOCK
+cdef Py_ssize_t LEAST_BLOCK
 cdef Py_ssize_t _SECTION_HEADER_LEN
-cdef Py_ssize_t _LONGEST
+cdef Py_ssize_t LONGEST_BLOCK
 cdef Py_ssize_t _MOST_INTERFACES
 cdef uint64_t _NS_PER_SECOND
 

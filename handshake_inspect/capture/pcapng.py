@@ -15,6 +15,8 @@ from handshake_inspect.capture.blocks import (
     EPB_FLAGS,
     INTERFACE_DESCRIPTION,
     INTERFACE_STATISTICS,
+    LEAST_BLOCK,
+    LONGEST_BLOCK,
     MOST_MICROSECONDS,
     MULTIPLY,
     NUMBERED,
@@ -30,9 +32,7 @@ from handshake_inspect.capture.pcap import exists
 from handshake_inspect.wire.const import MASK32
 
 _PASSED = 3  # this block is done with and was no frame
-_LEAST_BLOCK = 12  # type, length, and the length again
 _SECTION_HEADER_LEN = 28
-_LONGEST = 1 << 26  # no block that is read as a whole is longer: a length above this is damage
 _MOST_INTERFACES = 1 << 16
 _NS_PER_SECOND = 1_000_000_000
 
@@ -77,8 +77,8 @@ class PcapngReader(FrameReader):
             if self._skip:
                 self._pass_over()
             at = self.position
-            if self.limit - at < _LEAST_BLOCK:
-                self.wanted = self._skip or _LEAST_BLOCK
+            if self.limit - at < LEAST_BLOCK:
+                self.wanted = self._skip or LEAST_BLOCK
                 return NEED_MORE
             kind = fields.u32(self.data, at, self.big)
             if kind == ENHANCED_PACKET:
@@ -186,7 +186,7 @@ class PcapngReader(FrameReader):
     def _whole(self, at: int, least: int) -> int:
         """FRAME when the block at `at` is in the buffer entirely, and both its lengths agree."""
         length = fields.u32(self.data, at + 4, self.big)
-        if length < least or length > _LONGEST or length & 3:
+        if length < least or length > LONGEST_BLOCK or length & 3:
             return self._bad_length(length)
         if self.limit - at < length:
             self.wanted = length
@@ -284,7 +284,7 @@ class PcapngReader(FrameReader):
         if kind == INTERFACE_STATISTICS:
             return self._interface_statistics(at)
         length = fields.u32(self.data, at + 4, self.big)
-        if length < _LEAST_BLOCK or length & 3:
+        if length < LEAST_BLOCK or length & 3:
             return self._bad_length(length)
         self._numbered = kind in NUMBERED
         return self._skip_block(length)

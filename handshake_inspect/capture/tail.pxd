@@ -6,7 +6,7 @@ from handshake_inspect.capture cimport fields
 cdef uint32_t ENHANCED_PACKET
 cdef uint32_t PACKET
 cdef uint32_t SIMPLE_PACKET
-cdef Py_ssize_t _LEAST_BLOCK
+cdef Py_ssize_t LEAST_BLOCK
 cdef int64_t BEFORE_S
 cdef int64_t AFTER_S
 

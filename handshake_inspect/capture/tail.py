@@ -1,10 +1,8 @@
 """Where the last record of a capture begins, found from its end: only its first and last bytes are read."""
 
 from handshake_inspect.capture import fields
-from handshake_inspect.capture.blocks import ENHANCED_PACKET, PACKET, SIMPLE_PACKET
+from handshake_inspect.capture.blocks import ENHANCED_PACKET, LEAST_BLOCK, PACKET, SIMPLE_PACKET
 from handshake_inspect.capture.borders import AFTER_S, BEFORE_S
-
-_LEAST_BLOCK = 12
 
 
 def last_record(octets: bytes, header_len: int, big: bool, ticks: int, first_s: int) -> int:
@@ -30,10 +28,10 @@ def last_packet(octets: bytes, big: bool) -> int:
     """Where the last block with a packet begins in the last bytes of a pcapng; -1 where none is among them."""
     data = octets
     end = len(octets)
-    while end >= _LEAST_BLOCK:
+    while end >= LEAST_BLOCK:
         length = fields.u32(data, end - 4, big)
         at = end - length
-        if length < _LEAST_BLOCK or length & 3 or at < 0 or fields.u32(data, at + 4, big) != length:
+        if length < LEAST_BLOCK or length & 3 or at < 0 or fields.u32(data, at + 4, big) != length:
             break
         if fields.u32(data, at, big) in (ENHANCED_PACKET, SIMPLE_PACKET, PACKET):
             return at
