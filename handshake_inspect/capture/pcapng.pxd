@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.capture cimport fields, interface_table
 from handshake_inspect.capture.frames cimport FrameReader
-from handshake_inspect.wire.const cimport MASK32
+from handshake_inspect.wire.const cimport MASK32, NS_PER_SECOND
 
 cdef int FRAME
 cdef int NEED_MORE
@@ -24,7 +24,6 @@ cdef Py_ssize_t LEAST_BLOCK
 cdef Py_ssize_t _SECTION_HEADER_LEN
 cdef Py_ssize_t LONGEST_BLOCK
 cdef Py_ssize_t _MOST_INTERFACES
-cdef uint64_t _NS_PER_SECOND
 
 cdef class PcapngReader(FrameReader):
     cdef public bint big

@@ -29,12 +29,11 @@ from handshake_inspect.capture.blocks import (
 )
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
 from handshake_inspect.capture.pcap import exists
-from handshake_inspect.wire.const import MASK32
+from handshake_inspect.wire.const import MASK32, NS_PER_SECOND
 
 _PASSED = 3  # this block is done with and was no frame
 _SECTION_HEADER_LEN = 28
 _MOST_INTERFACES = 1 << 16
-_NS_PER_SECOND = 1_000_000_000
 
 
 class Said(NamedTuple):
@@ -231,8 +230,8 @@ class PcapngReader(FrameReader):
 
         raw * 10**9 has up to 94 bits, so it is kept in two halves: `upper` counts 2**32.
         """
-        product = low * _NS_PER_SECOND
-        upper = high * _NS_PER_SECOND + (product >> 32)
+        product = low * NS_PER_SECOND
+        upper = high * NS_PER_SECOND + (product >> 32)
         product &= MASK32
         if power >= 96:
             return 0

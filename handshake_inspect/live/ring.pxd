@@ -4,13 +4,12 @@ from libc.stdint cimport int64_t, uint32_t
 from handshake_inspect.capture cimport fields
 from handshake_inspect.capture.frames cimport FrameReader
 from handshake_inspect.live cimport memory
-from handshake_inspect.wire.const cimport ETHERNET
+from handshake_inspect.wire.const cimport ETHERNET, NS_PER_SECOND
 
 cdef int FRAME
 cdef int NEED_MORE
 cdef bint _BIG
 cdef uint32_t _LINUX_SLL2
-cdef int64_t _NS_PER_SECOND
 cdef Py_ssize_t _BLOCK_FRAMES
 cdef Py_ssize_t _BLOCK_FIRST
 cdef Py_ssize_t _BLOCK_HEADER

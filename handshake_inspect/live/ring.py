@@ -11,14 +11,13 @@ from typing import Any
 from handshake_inspect.capture import fields
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
 from handshake_inspect.live import memory
-from handshake_inspect.wire.const import ETHERNET
+from handshake_inspect.wire.const import ETHERNET, NS_PER_SECOND
 
 _LINUX_SLL2 = 276
 
 ROOM = 24  # bytes kept free in front of every frame: a header of a cooked capture and a VLAN tag
 
 _BIG = sys.byteorder == "big"
-_NS_PER_SECOND = 1_000_000_000
 
 # struct tpacket_block_desc: where its fields are.
 BLOCK_STATUS = 8
@@ -114,7 +113,7 @@ class RingReader(FrameReader):
             self.frame_end = end
             self.wire_len = fields.u32(data, at + _LENGTH, _BIG) + before - start
             seconds = fields.u32(data, at + _SECONDS, _BIG)
-            self.ts_ns = seconds * _NS_PER_SECOND + fields.u32(data, at + _NANOSECONDS, _BIG)
+            self.ts_ns = seconds * NS_PER_SECOND + fields.u32(data, at + _NANOSECONDS, _BIG)
             self.frames += 1
             return FRAME
         return NEED_MORE

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from handshake_inspect.live import writer
+from handshake_inspect.wire.const import NS_PER_SECOND
 
 # Wireshark's number of a link layer (frame.encap_type) -> LINKTYPE.
 _LINK_TYPES = {1: 1, 4: 9, 7: 101, 15: 0, 20: 105, 23: 127, 25: 113, 129: 228, 130: 229, 210: 276}
 _UNKNOWN_LINK_TYPE = 147  # for private use: nobody decodes it
-_NS_PER_SECOND = 1_000_000_000
 
 
 class Frame(NamedTuple):
@@ -58,7 +58,7 @@ def nanoseconds(time: str) -> int:
         seconds = (date - datetime.datetime.fromtimestamp(0, datetime.UTC)) // datetime.timedelta(seconds=1)
     else:
         seconds = int(whole)
-    return seconds * _NS_PER_SECOND + int(fraction[:9].ljust(9, "0"))
+    return seconds * NS_PER_SECOND + int(fraction[:9].ljust(9, "0"))
 
 
 def _capture(interface: str, snap_len: int, promiscuous: bool, filter_text: str) -> Any:
