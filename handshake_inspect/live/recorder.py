@@ -45,16 +45,7 @@ class RecordingReader(FrameReader):
             self.wanted = reader.wanted
             self.damaged = reader.damaged
             return got
-        if self.octets is not reader.octets:
-            self.octets = reader.octets
-        self.data = reader.data
-        self.frame_start = reader.frame_start
-        self.frame_end = reader.frame_end
-        self.wire_len = reader.wire_len
-        self.ts_ns = reader.ts_ns
-        self.has_time = reader.has_time
-        self.link_type = reader.link_type
-        self.interface = reader.interface
+        self.adopt(reader)
         self.frames = reader.frames
         self.record()
         return FRAME
