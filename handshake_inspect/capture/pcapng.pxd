@@ -100,7 +100,7 @@ cdef class PcapngReader(FrameReader):
     @cython.locals(step=Py_ssize_t)
     cdef int _pass_over(self) except -1 nogil
 
-    cdef int _count_told(self, Py_ssize_t at) except -1 with gil
+    cdef int _count_drops(self, Py_ssize_t at) except -1 with gil
     cdef int _count_lost(self, uint64_t drops) except -1 nogil
     cdef int _bad_length(self, Py_ssize_t length) except -1 with gil
     cdef int _bad_packet(self, Py_ssize_t number, Py_ssize_t captured) except -1 with gil

@@ -253,11 +253,11 @@ class PcapngReader(FrameReader):
                 if known:
                     fcs_len = known
             elif code == EPB_DROP_COUNT and length == 8:
-                self._count_told(at)
+                self._count_drops(at)
             at += (length + 3) & -4
         return fcs_len
 
-    def _count_told(self, at: int) -> int:
+    def _count_drops(self, at: int) -> int:
         """Count the drops in an option of eight bytes."""
         return self._count_lost(int.from_bytes(self.octets[at : at + 8], "big" if self.big else "little"))
 
