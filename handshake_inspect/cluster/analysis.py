@@ -267,7 +267,7 @@ class Run:
         begun: list[list[int]] = [[] for _ in self.trace.sensors]
         for part, outline, start, mine in zip(self.parts, outlines, starts, files, strict=True):
             if part.stretch is None or not part.stretch.begin:
-                begun[part.sensor] += [start.before + before for before, _ in outline.stretches]
+                begun[part.sensor] += [start.before + before for before, _ in outline.files]
             for place, file in zip(part.places, mine, strict=True):
                 found[place].append(file)
         for place, each in found.items():

@@ -32,7 +32,7 @@ class Outline(NamedTuple):
     sensor: int
     numbers: int
     last_ns: int | None  # time of its last frame that has one
-    stretches: tuple[tuple[int, int], ...]  # files: numbers before each, and its place
+    files: tuple[tuple[int, int], ...]  # numbers before each, and its place
     first: Key  # the key of its first frame, if nothing came before it
     highest: Key  # of any of its frames, likewise
     begun: Stretch  # where it was read from: of stretches of a file, the right place if the one before ended there
@@ -56,22 +56,22 @@ class Start:
 
 def outline(part: Part, scanned: Scanned) -> Outline:
     """The outline of a part."""
-    stretches = tuple(zip(scanned.starts, part.places, strict=True))
+    files = tuple(zip(scanned.starts, part.places, strict=True))
     keys = [EARLIEST]
     if scanned.times is not None and scanned.count:
-        files = [(place, scanned.times[start:end]) for start, end, place in _bounds(stretches, scanned.count)]
-        keys = [(int(files[0][1][0]), files[0][0]), *((int(times.max()), place) for place, times in files)]
+        timed = [(place, scanned.times[start:end]) for start, end, place in _bounds(files, scanned.count)]
+        keys = [(int(timed[0][1][0]), timed[0][0]), *((int(times.max()), place) for place, times in timed)]
     return Outline(
-        part.sensor, scanned.count, scanned.last_ns, stretches, keys[0], max(keys), scanned.begun, scanned.ended,
+        part.sensor, scanned.count, scanned.last_ns, files, keys[0], max(keys), scanned.begun, scanned.ended,
         scanned.head, scanned.is_whole, scanned.odd_times, bool(scanned.loose), bool(len(scanned.wrong)),
         bool(len(scanned.served)),
     )  # fmt: skip
 
 
-def _bounds(stretches: Sequence[tuple[int, int]], count: int) -> Iterator[tuple[int, int, int]]:
+def _bounds(files: Sequence[tuple[int, int]], count: int) -> Iterator[tuple[int, int, int]]:
     """Where files that use up any number begin and end, and their places."""
-    ends = [*(start for start, _ in stretches[1:]), count]
-    for (start, place), end in zip(stretches, ends, strict=True):
+    ends = [*(start for start, _ in files[1:]), count]
+    for (start, place), end in zip(files, ends, strict=True):
         if end > start:
             yield start, end, place
 
@@ -138,7 +138,7 @@ def keys_of(outline: Outline, start: Start, times: Times) -> Running:
     """The running maximum of time and place."""
     ns, place = np.empty_like(times), np.empty_like(times)
     key = start.key
-    for begin, end, rank in _bounds(outline.stretches, outline.numbers):
+    for begin, end, rank in _bounds(outline.files, outline.numbers):
         # Where a time is equal to that of the key so far, the place decides.
         least = key[0] if rank > key[1] else key[0] + 1
         mine = np.maximum.accumulate(times[begin:end])
