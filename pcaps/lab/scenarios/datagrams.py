@@ -18,6 +18,7 @@ from lab.sample import Sample, scenario, sentences, undisturbed
 from lab.scenarios.secured import DELAY, NAME, Site, replies
 
 ANY = "udp or tcp or icmp"
+End = tuple[str, int]  # an address and a port
 
 
 class Certified:
@@ -136,26 +137,26 @@ async def _move(protocol: Any, port: int) -> None:
     await asyncio.get_running_loop().create_datagram_endpoint(lambda: protocol, sock=moved)
 
 
+def visit(sample: Sample, then: int | None = None, **how: Any) -> tuple[End, End]:
+    """Capture one visit to a site: the ends of its connection, the client's first."""
+    client, server = sample.pair(delay=DELAY)
+    certified = Certified()
+    QuicSite(server, certified, **how)
+    with sample.capture(client, expression=ANY):
+        browse(client, server, certified, 41001, then=then)
+    return (client.ip, 41001), (server.ip, 443)
+
+
 @scenario()
 def quic(sample: Sample) -> None:
     """QUIC over a path of 40 ms: one round trip for the handshake, and an answer after 30 ms of thought."""
-    client, server = sample.pair(delay=DELAY)
-    certified = Certified()
-    QuicSite(server, certified)
-    with sample.capture(client, expression=ANY):
-        browse(client, server, certified, 41001)
-    sample.expect_quic((client.ip, 41001), (server.ip, 443), "established", retry=False, setup={"round_trips": 2})
+    sample.expect_quic(*visit(sample), "established", retry=False, setup={"round_trips": 2})
 
 
 @scenario()
 def quic_retry(sample: Sample) -> None:
     """The server has the client prove its address first: Retry costs a round trip."""
-    client, server = sample.pair(delay=DELAY)
-    certified = Certified()
-    QuicSite(server, certified, retry=True)
-    with sample.capture(client, expression=ANY):
-        browse(client, server, certified, 41001)
-    sample.expect_quic((client.ip, 41001), (server.ip, 443), "established", retry=True, setup={"round_trips": 3})
+    sample.expect_quic(*visit(sample, retry=True), "established", retry=True, setup={"round_trips": 3})
     sample.maybe("quic-retry")
 
 
@@ -177,12 +178,7 @@ def quic_early_data(sample: Sample) -> None:
 @scenario()
 def quic_moved(sample: Sample) -> None:
     """A NAT forgets the client between two requests: the same connection goes on from another port."""
-    client, server = sample.pair(delay=DELAY)
-    certified = Certified()
-    QuicSite(server, certified)
-    with sample.capture(client, expression=ANY):
-        browse(client, server, certified, 41001, then=41002)
-    sample.expect_quic((client.ip, 41001), (server.ip, 443), "established", moved=1, setup={"round_trips": 2})
+    sample.expect_quic(*visit(sample, then=41002), "established", moved=1, setup={"round_trips": 2})
 
 
 @scenario()
