@@ -48,8 +48,7 @@ def analyze(
     from handshake_inspect.engine import Options
     from handshake_inspect.engine import analyze as run
 
-    known = [*Options.__dataclass_fields__, "where", "client"]
-    check_keywords("analyze", options, known)
+    check_keywords("analyze", options, [*Options.__dataclass_fields__, *(analyze.__kwdefaults__ or ())])
     settings = Options(**options)
     narrow = _narrowing(where)
     if client is None:

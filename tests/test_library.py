@@ -25,7 +25,9 @@ def test_an_expression_with_a_mistake_is_refused_before_anything_is_read():
 
 @pytest.mark.parametrize("client", [None, object()])
 def test_a_keyword_that_is_none_is_named_with_those_there_are(pcaps, client):
-    with pytest.raises(TypeError, match=r"^analyze\(\) has no keyword 'whereas'; there are client, jobs, max_con"):
+    with pytest.raises(TypeError, match=r"^analyze\(\) has no keyword 'whereas'; there are client, jobs, .*, where$"):
         handshake_inspect.analyze(pcaps / "refused.pcap", whereas="outcome == refused", client=client)
-    with pytest.raises(TypeError, match=r"^capture\(\) has no keyword 'prot'; there are backend, filter, host"):
+    with pytest.raises(
+        TypeError, match=r"^capture\(\) has no keyword 'prot'; there are backend, .*, settle, snap_len$"
+    ):
         capture("lo", prot=80)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from handshake_inspect.report.model import Report
 
 _MIDSTREAM = "outcome != midstream"
-_OWN = ("host", "port", "filter", "midstream", "settle")
 _OPTIONS = ("snap_len", "backend", "ring_mib", "promiscuous")  # of `open_live`
 
 
@@ -50,7 +49,7 @@ class Capture:
         capture goes on until all connections have ended or nothing has come for `settle` seconds, ten times as long
         at most.  `snap_len`, `backend`, `ring_mib` and `promiscuous` are as in `handshake_inspect.live.session`.
         """
-        check_keywords("capture", options, _OPTIONS + _OWN)
+        check_keywords("capture", options, [*_OPTIONS, *(Capture.__init__.__kwdefaults__ or ())])
         self._interface = interface
         ports = _ports(port)
         self._kernel, self._test = _meant(host, ports, filter)
