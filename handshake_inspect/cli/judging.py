@@ -206,7 +206,7 @@ class Judge:
         self.form = chosen_format(given.form, given.output, CHECKS)
         self.limit = given.limit if given.limit is not None else LISTED if self.form == "text" else SHOWN
         self.color = given.analysis.color
-        self.saved = given.write or "" if given.beside.live else ""
+        self.saved = (given.write or "") if given.beside.live else ""
         self.verbosity = -int(given.quiet)
 
     def hold(self, report: Report) -> Holder:
