@@ -78,7 +78,6 @@ SECTIONS = {
 }
 SECOND = 1_000_000_000
 MS = 1_000_000
-MILLISECOND = 1_000_000
 
 
 def anchor(heading: str) -> str:
@@ -147,8 +146,8 @@ THRESHOLDS = [
     ("accept-queue-overflow", f"within {listeners.FIRST_RTO_NS // SECOND} s"),
     ("final-ack-lost", f"at least {listeners.SEVERAL} such listeners"),
     ("final-ack-lost", f"no SYN-ACK again for {listeners.QUIET_NS // SECOND} s"),
-    ("address-conflict", f"within {facts.UNSEEN_SYN_NS // MILLISECOND} ms"),
-    ("address-conflict", f"more than {facts.RST_OVERTAKEN_NS // MILLISECOND} ms after"),
+    ("address-conflict", f"within {facts.UNSEEN_SYN_NS // MS} ms"),
+    ("address-conflict", f"more than {facts.RST_OVERTAKEN_NS // MS} ms after"),
     ("accept-queue-overflow", f"from {accept_queue.MANY} connections"),
     ("dead-peer", f"{DEAD_PROBES} and the RST do"),
     ("dead-peer", f"at most {SHORT} bytes that was repeated {DEAD_REPEATS} times"),
@@ -202,14 +201,14 @@ THRESHOLDS = [
     ("port-scan", f"to {no_scan.EVEN:.0%}"),
     ("port-scan", f"port {no_scan.UNPRIVILEGED} and above"),
     ("port-scan", f"at most {used.GREETING} bytes"),
-    ("syn-retransmission", f"{syn_retransmission.LEAST_DELAY_NS // MILLISECOND} ms or more after"),
+    ("syn-retransmission", f"{syn_retransmission.LEAST_DELAY_NS // MS} ms or more after"),
     ("syn-retransmission", f"from {syn_retransmission.MANY} delayed connects"),
     ("syn-retransmission", f"{syn_retransmission.SHARE:.0%} of the service's"),
-    ("syn-retransmission", f"{backoff.TIMER_SLACK:.0%} off (and {backoff.TIMER_SLACK_NS // MILLISECOND} ms)"),
+    ("syn-retransmission", f"{backoff.TIMER_SLACK:.0%} off (and {backoff.TIMER_SLACK_NS // MS} ms)"),
     ("syn-retransmission", f"below {backoff.RAW_SOCKET_NS / SECOND:g} s is no kernel's: `{backoff.RAW_SOCKET}`"),
     ("slow-handshake", f"at least {slow_handshake.LEAST} measured"),
     ("slow-handshake", f"more than {slow_handshake.FACTOR} times its median"),
-    ("slow-handshake", f"more than {slow_handshake.LEAST_EXCESS_NS // MILLISECOND} ms above"),
+    ("slow-handshake", f"more than {slow_handshake.LEAST_EXCESS_NS // MS} ms above"),
     ("slow-handshake", f"more than {slow_handshake.DEVIATIONS} median absolute"),
     ("slow-handshake", f"more than {slow_handshake.MOST:.0%} are slow"),
     ("slow-handshake", f"from {slow_handshake.MANY} outliers"),
@@ -218,11 +217,11 @@ THRESHOLDS = [
     ("slow-client-ack", f"more than {slow_handshake.ANY_PATH_NS / SECOND:g} s"),
     ("rst-injection", f"off by more than {resets.HOPS_SLACK},"),
     ("rst-injection", f"(of {resets.KNOWN_RTTS} or more)"),
-    ("rst-injection", f"more than {resets.TOO_SOON_NS // MILLISECOND} ms sooner"),
+    ("rst-injection", f"more than {resets.TOO_SOON_NS // MS} ms sooner"),
     ("rst-injection", f"more than {resets.IP_ID_FAR} away"),
     ("lookup-failed", f"within {lookup_failed.SOON_NS // SECOND} s"),
     ("lookup-failed", f"from {lookup_failed.SILENCE_NS // SECOND} s on"),
-    ("slow-lookup", f"{slow_lookup.SLOW_NS // 10**6} ms or more over {slow_lookup.LEAST} lookups"),
+    ("slow-lookup", f"{slow_lookup.SLOW_NS // MS} ms or more over {slow_lookup.LEAST} lookups"),
     ("slow-lookup", f"{slow_lookup.REPEATED_NS / SECOND:g} s or later"),
     ("quic-blocked", f"{quic_blocked.LEAST_INITIALS} datagrams or more"),
     ("quic-blocked", f"with {quic_blocked.SERVERS} services or more"),
@@ -230,8 +229,8 @@ THRESHOLDS = [
     ("dead-address", f"one with {dead_address.TRIES} attempts or more"),
     ("early-reset", f"from {early_reset.LEAST} connections and {early_reset.SHARE:.0%}"),
     ("early-reset", f"from {early_reset.MANY} and {early_reset.MOST_OF_THEM:.0%}"),
-    ("early-reset", f"{early_reset.ONE_WAY_NS // 10**9} s or more later"),
-    ("early-reset", f"open for {early_reset.FORGOTTEN_NS // 10**9} s or more"),
+    ("early-reset", f"{early_reset.ONE_WAY_NS // SECOND} s or more later"),
+    ("early-reset", f"open for {early_reset.FORGOTTEN_NS // SECOND} s or more"),
     ("stale-peer", f"from {stale_peer.MANY} connections"),
     ("port-reuse", f"{LIMITS.time_wait_ns // SECOND} s (`--time-wait`)"),
     ("time-wait-pressure", f"`--time-wait`, {LIMITS.time_wait_ns // SECOND} s"),
@@ -280,14 +279,14 @@ THRESHOLDS = [
 @pytest.mark.parametrize(("section", "text"), THRESHOLDS)
 def test_thresholds_are_those_of_the_code(section, text):
     """A changed constant changes the text that is looked for."""
-    told = " ".join(SECTIONS[section].split())
-    assert text.replace("%", " %") in told
+    said = " ".join(SECTIONS[section].split())
+    assert text.replace("%", " %") in said
 
 
 def test_every_way_to_repeat_a_syn_is_listed():
     rows = re.findall(r"^\| `([a-z0-9.-]+)` \| ([\d ]+) \| (\d+) s \|$", SECTIONS["syn-retransmission"], re.MULTILINE)
-    told = {name: (tuple(map(int, gaps.split())), int(end)) for name, gaps, end in rows}
-    assert told == {each.name: (each.gaps, each.gives_up_s) for each in backoff.PROFILES}
+    said = {name: (tuple(map(int, gaps.split())), int(end)) for name, gaps, end in rows}
+    assert said == {each.name: (each.gaps, each.gives_up_s) for each in backoff.PROFILES}
 
 
 def test_losses_are_named_as_in_the_metrics():
@@ -298,9 +297,9 @@ def test_kinds_of_scan_and_of_trouble_with_captures_are_named():
     words = (*port_scan.SCAN_WORDS, "connect", "vertical", "horizontal")
     assert all(f"`{word}`" in SECTIONS["port-scan"] for word in words)
     kinds = re.findall(r'yield quality\(\s*case,\s*"([a-z-]+)"', Path(capture_quality.__file__).read_text())
-    told = re.findall(r"^\| `([a-z-]+)` \|", SECTIONS["capture-quality"], re.MULTILINE)
+    said = re.findall(r"^\| `([a-z-]+)` \|", SECTIONS["capture-quality"], re.MULTILINE)
     assert len(kinds) > 5
-    assert sorted(told) == sorted([*kinds, "kind"])
+    assert sorted(said) == sorted([*kinds, "kind"])
 
 
 EXAMPLES = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
