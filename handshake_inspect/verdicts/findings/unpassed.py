@@ -11,7 +11,7 @@ from handshake_inspect.verdicts import packet_sizes, silence
 from handshake_inspect.verdicts.arrays import Bools, Rows
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.sets import host_key, pair_key
+from handshake_inspect.verdicts.sets import pair_key
 from handshake_inspect.wire.const import MASK32
 
 REPEATS = 3
@@ -75,17 +75,11 @@ def failures_of(trace: Attempts, owner: ConnectionRows, side: int) -> tuple[Conn
     return rows, sides, places, packet_sizes.cut(trace, rows, side, lengths), recovered
 
 
-def host_keys(trace: Attempts, rows: ConnectionRows, side: int) -> NDArray[np.uint64]:
-    """The hosts at `side` of these connections."""
-    rows_ = trace.connections[rows]
-    return host_key(rows_[f"hi{side}"], rows_[f"lo{side}"])
-
-
 def directions(trace: Attempts, rows: ConnectionRows, sides: Rows) -> NDArray[np.uint64]:
     """A name of sender and receiver, in this order."""
-    one, other = host_keys(trace, rows, 0), host_keys(trace, rows, 1)
-    sender, receiver = np.where(sides == 0, one, other), np.where(sides == 0, other, one)
-    return pair_key(sender, receiver)
+    client, server = trace.client_host[rows], trace.server_host[rows]
+    forth = sides == trace.connections["client"][rows]
+    return pair_key(np.where(forth, client, server), np.where(forth, server, client))
 
 
 def passed_before(trace: Attempts, failed: Failed) -> Numbers:
