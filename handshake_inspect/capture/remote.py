@@ -56,8 +56,8 @@ class RemoteFile(io.RawIOBase):
         with _explained(url):
             self._system, self._path = _system(url)
             about = self._system.info(self._path)
-            # Of HTTP servers, only who says so gives parts; the others are read in one go.
-            self.in_parts = _scheme(url) not in ("http", "https") or about.get("partial") is True
+            # fsspec does not say which HTTP servers give ranges of bytes: their files are read in one go.
+            self.in_parts = _scheme(url) not in ("http", "https")
             self._file = self._system.open(
                 self._path, "rb", block_size=block if self.in_parts else 0, cache_type="readahead"
             )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support.captures import block, interface, packet, pcap, section, simple_packet, statistics
 from support.parts import HEADER, check, named, syns
 from support.samples import DIRECTORY, SAMPLES
+from support.servers import Handler, http_server
 from support.wire import MS, SECOND, START
 
 from handshake_inspect.capture import sensor
@@ -151,4 +152,16 @@ def test_compressed_files_are_one_part(tmp_path):
     path.write_bytes(gzip.compress(pcap(syns(50), nano=True)))
     runner = Counting()
     check([path], runner, Sizes(0, 100))
+    assert runner.scans == 1
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_files_on_an_http_server_are_one_part(ranges):
+    """Nobody knows whether it would give a range of bytes."""
+    pytest.importorskip("aiohttp")
+    octets = pcap(syns(50), nano=True)
+    served = type("Served", (Handler,), {"files": {"/large.pcap": octets}, "ranges": ranges})
+    runner = Counting()
+    with http_server(served) as base:
+        check([f"{base}/large.pcap"], runner, Sizes(0, len(octets) // 2 + 1))
     assert runner.scans == 1
