@@ -6,6 +6,7 @@ import numpy as np
 
 from handshake_inspect.engine.attempt_ids import TableView
 from handshake_inspect.verdicts.numbering import AttemptRows
+from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
 
 Kind = tuple[int, int, int, int, int]  # places in OUTCOMES and CAUSES, address and port of the server
 
@@ -31,10 +32,13 @@ def grouped(view: TableView, rows: AttemptRows) -> dict[Kind, Group]:
     if not len(rows):
         return {}
     attempts, outcomes = view.case.attempts, view.case.outcomes
-    keys = np.stack([outcomes.outcome[rows], outcomes.cause[rows], attempts.service[rows]]).astype(np.int64)
-    _, first, inverse, counts = np.unique(keys, axis=1, return_index=True, return_inverse=True, return_counts=True)
+    keys = np.ravel_multi_index(
+        (outcomes.outcome[rows], outcomes.cause[rows], attempts.service[rows]),
+        (len(OUTCOMES), len(CAUSES), len(attempts.services)),
+    )
+    _, first, inverse, counts = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     order, ends = np.argsort(first, kind="stable"), np.cumsum(counts)
-    newest, members = rows[first[order]], rows[np.argsort(inverse.reshape(-1), kind="stable")]
+    newest, members = rows[first[order]], rows[np.argsort(inverse, kind="stable")]
     service = (*attempts.halves("server", newest), attempts.address("server", "port", newest))
     columns = (
         (outcomes.outcome[newest], outcomes.cause[newest], *service),
