@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 from live.test_run import SECOND, START, refused
-from support import captures
+from support import captures, frames
 from support.samples import DIRECTORY, SAMPLES
 
-from handshake_inspect.engine import analyze, picture
+from handshake_inspect.engine import analyze, picture, trouble
 from handshake_inspect.engine.export import Observer
 from handshake_inspect.engine.live import LiveOptions, LiveRun
 from handshake_inspect.expression.language import parse
@@ -75,3 +75,19 @@ def test_groups_count_what_is_gone_too(where, count):
     counts = [{(each.cause, each.server): each.count for each in snapshot.groups} for snapshot in (kept, every)]
     assert counts[0] == counts[1]
     assert sum(counts[1].values()) == count
+
+
+def test_of_too_many_kinds_that_are_gone_the_rarest_are_forgotten(monkeypatch):
+    monkeypatch.setattr(trouble, "MOST", 4)
+    ports = [81, *range(1000, 1100), 81, *range(2000, 2100), 81, *range(3000, 3100)]  # one of them again and again
+    packets = []
+    for number, port in enumerate(ports):
+        (ns, _), (later, _) = refused(number, START + number * SECOND // 100)
+        client, server = ("10.0.0.1", 1024 + number), ("10.9.0.1", port)
+        packets += [(ns, frames.syn(src=client, dst=server))]
+        packets += [(later, frames.rst(seq=0, ack=frames.CLIENT_ISN + 1, src=server, dst=client))]
+    snapshot = last(io.BytesIO(captures.pcap(packets, nano=True)), keep=8)
+    counts = {group.server.port: group.count for group in snapshot.groups}
+    assert snapshot.tracked < len(ports)
+    assert len(counts) <= snapshot.tracked + 4
+    assert counts[81] == 3
