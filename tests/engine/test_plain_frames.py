@@ -102,3 +102,30 @@ def test_files_that_were_joined():
     first, second = (file_of(listed, big) for big in (False, True))
     assert read_by_pump(first + first)[0] == read_by_pump(second + second)[0] == read_by_pump(first + second)[0]
     assert read_by_pump(first + second)[2][0] == 4
+
+
+def two(big, *, without=0, more=0, **header):
+    """A file of two frames `without` their first bytes, that were `more` bytes longer on the wire."""
+    octets = pcap_header(big=big, **header)
+    modified = header.get("modified", False)
+    for number, name in enumerate(("SYN", "data")):
+        frame = FRAMES[name][without:] + bytes(without)
+        octets += pcap_record(number * MS, frame, big=big, modified=modified, wire_len=len(frame) + more)
+    return octets
+
+
+def with_last(big, fraction, frame):
+    """A file whose last record has this fraction of a second, in microseconds."""
+    head = struct.pack("<>"[big] + "IIII", 1, fraction, len(frame), len(frame))
+    return two(big) + head + frame
+
+
+@pytest.mark.parametrize("make", [
+    lambda big: two(big, modified=True, without=8),  # which the longer header has in their place
+    lambda big: two(big, fcs=4, more=4),
+    lambda big: two(big, link_type=101),
+    lambda big: with_last(big, 1_000_000, FRAMES["data"]),
+    lambda big: with_last(big, 0, FRAMES["data"] + bytes(262_144)),
+], ids=["longer headers", "check sequences", "no Ethernet", "a second or more", "longer than plausible"])  # fmt: skip
+def test_what_only_steps_can_read(make):
+    assert read_by_pump(make(False)) == read_by_pump(make(True))
