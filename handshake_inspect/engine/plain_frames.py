@@ -28,10 +28,9 @@ def are_read(reader: PcapReader) -> bool:
     """Whether the records of this file can be read here."""
     return (
         reader.link_type == ETHERNET
-        and reader.header_len == RECORD_HEADER
+        and reader.header_len == RECORD_HEADER  # longer before the file header is read
         and reader.fcs_len == 0
         and not reader.big
-        and reader.started
     )
 
 
@@ -58,7 +57,6 @@ def take(reader: PcapReader, records: Any, owners_of: Any, held: int, room: int,
         if (
             captured > limit - at
             or captured > longest
-            or captured > wire_len
             or fraction >= ticks
             or now < before_ns
             or seconds >> 16 == MAGIC_HIGH
