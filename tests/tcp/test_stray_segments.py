@@ -288,6 +288,13 @@ def test_an_ack_out_of_time_wait_shows_that_a_rst_was_ignored(answers, state):
     assert states(wire.connection())[0] == state
 
 
+def test_an_ack_that_may_have_left_time_wait_before_a_rst_does_not_show_that_it_was_ignored():
+    wire = Wire(timestamps=False).handshake().close()
+    wire.server.rst()
+    wire.client.ack()
+    assert states(wire.connection())[0] == "CLOSED"
+
+
 def test_a_rst_behind_data_that_found_no_room_is_not_the_next():
     """RFC 9293 section 3.10.7.4: RCV.NXT is before the data."""
     wire = full()
