@@ -64,6 +64,7 @@ from handshake_inspect.verdicts.findings import (
     used,
 )
 from handshake_inspect.verdicts.limits import Limits
+from handshake_inspect.verdicts.quic import races
 from handshake_inspect.verdicts.words import CAUSES, ICMP_CAUSES, ICMP_OTHER
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -161,12 +162,14 @@ THRESHOLDS = [
     ("idle-timeout", f"at least {idle_timeout.LEAST} RSTs"),
     ("idle-timeout", f"pauses of {PAUSE_NS // SECOND} s or more that agree within {idle_timeout.AGREE:.0%}"),
     ("idle-timeout", f"at least {idle_timeout.SHARE:.0%}"),
+    ("idle-timeout", f"more than {idle_timeout.APART:.0%} apart"),
     ("idle-timeout", f"a pause of {ended_idle.IDLE_NS // SECOND} s"),
     ("keep-alive-race", f"at least {keep_alive_race.LEAST} connections"),
     ("keep-alive-race", f"at least {keep_alive_race.LEAST_SHARE:.0%}"),
     ("backscatter", f"at least {unasked.MIN_ADDRESSES} addresses"),
     ("syn-flood", f"or {flood_signs.IMPOSSIBLE:.0%} of them or more come from"),
     ("Failures by reason", f"{rollups.DOWN} attempts or more"),
+    ("Failures by reason", f"lists up to {rollups.PORTS},"),
     ("Failures by reason", f"less than {rollups.NOISE:.0%}"),
     ("Findings", f"at most {base.MOST} are listed"),
     ("syn-flood", f"one in {flooding.COMPLETES}"),
@@ -225,6 +228,8 @@ THRESHOLDS = [
     ("slow-lookup", f"{slow_lookup.REPEATED_NS / SECOND:g} s or later"),
     ("quic-blocked", f"{quic_blocked.LEAST_INITIALS} datagrams or more"),
     ("quic-blocked", f"with {quic_blocked.SERVERS} services or more"),
+    ("quic-blocked", f"began within {races.TOGETHER_NS // SECOND} s was established"),
+    ("quic-version-negotiation", f"in {quic_extra_trip.SHARE:.0%} or more of {quic_extra_trip.LEAST} connections"),
     ("quic-retry", f"in {quic_extra_trip.SHARE:.0%} or more of {quic_extra_trip.LEAST} connections"),
     ("dead-address", f"one with {dead_address.TRIES} attempts or more"),
     ("early-reset", f"from {early_reset.LEAST} connections and {early_reset.SHARE:.0%}"),

@@ -73,7 +73,7 @@ def test_what_a_sample_shows_is_found_and_nothing_else(sample):
 
 def test_findings_are_sorted_cited_and_advised(sample):
     name, _, found = sample
-    order = [(["critical", "warning", "info"].index(one["severity"]), one["start_ns"] or 0) for one in found]
+    order = [(["critical", "warning", "info"].index(one["severity"]), one["start_ns"] or 0, one["id"]) for one in found]
     assert order == sorted(order), name
     for one in found:
         if one["id"] in DETECTED:
