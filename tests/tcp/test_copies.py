@@ -86,6 +86,21 @@ def test_what_comes_later_than_a_copy_was_sent_again(marks):
     assert said["client_to_server"]["duplicates"] == 6
 
 
+def test_an_acknowledgment_that_says_the_same_again_is_no_copy():
+    """Its own copy at the other point is."""
+
+    def make(at):
+        wire = Wire(at=at, **BARE).handshake()
+        wire.client.data(700)
+        wire.server.ack()
+        wire.wait(3 * MS)
+        wire.server.ack()
+        return wire
+
+    said = at_both_ends(make, client_hops=0, server_hops=0)
+    assert [said[way]["duplicates"] for way in ("client_to_server", "server_to_client")] == [3, 3]
+
+
 def test_a_capture_that_begins_later_learns_it_as_well():
     def make(at):
         wire = Wire(at=at, **V6, timestamps=False)
