@@ -16,8 +16,8 @@ def main(path: str) -> None:
     syn, ack = dpkt.tcp.TH_SYN, dpkt.tcp.TH_ACK
     connections: dict[tuple[bytes, int, bytes, int], list[float]] = {}
     with Path(path).open("rb") as capture:
-        for when, octets in dpkt.pcap.Reader(capture):
-            packet = dpkt.ethernet.Ethernet(octets).data
+        for when, data in dpkt.pcap.Reader(capture):
+            packet = dpkt.ethernet.Ethernet(data).data
             if not isinstance(packet, dpkt.ip.IP) or not isinstance(packet.data, dpkt.tcp.TCP):
                 continue
             segment = packet.data

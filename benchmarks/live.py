@@ -126,9 +126,9 @@ def ip(*arguments: str) -> None:
 def send(path: str, rate: int, seconds: float) -> None:
     """Send frames at a steady rate, and say how many it were and how long it took."""
     with Path(path).open("rb") as stream:
-        octets = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
     count = int(rate * seconds)
-    batches, keep = messages(octets, count)
+    batches, keep = messages(data, count)
     libc = ctypes.CDLL(None, use_errno=True)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as wire:
         wire.setsockopt(_SOL_PACKET, _QDISC_BYPASS, 1)
@@ -155,14 +155,14 @@ def send(path: str, rate: int, seconds: float) -> None:
     del keep
 
 
-def messages(octets: mmap.mmap, count: int) -> tuple[list[tuple[int, int]], list[Any]]:
+def messages(data: mmap.mmap, count: int) -> tuple[list[tuple[int, int]], list[Any]]:
     """The `struct mmsghdr` of every frame of a pcap file (x86-64 and ARM64 alike), as batches: address and number."""
-    view = np.frombuffer(octets, dtype=np.uint8)
+    view = np.frombuffer(data, dtype=np.uint8)
     base = view.ctypes.data
     starts, lengths = [], []
-    at, size = 24, len(octets)
+    at, size = 24, len(data)
     while at < size and len(starts) < count:
-        length = int.from_bytes(octets[at + 8 : at + 12], sys.byteorder)
+        length = int.from_bytes(data[at + 8 : at + 12], sys.byteorder)
         starts.append(at + 16)
         lengths.append(length)
         at += 16 + length
@@ -204,8 +204,8 @@ class Capture:
 
     def _read(self, source: int) -> None:
         with contextlib.suppress(OSError):
-            while octets := os.read(source, 1 << 16):
-                self.said = (self.said + octets)[-(1 << 20) :]
+            while data := os.read(source, 1 << 16):
+                self.said = (self.said + data)[-(1 << 20) :]
 
     def wait_ready(self) -> None:
         """Wait until it captures."""

@@ -21,20 +21,20 @@ from support.captures import records
 HEADER = 24
 
 
-def cut(octets, ends, count, directory):
+def cut(data, ends, count, directory):
     """Write `count` files of about as many records each, as `tcpdump -C` names them."""
     directory.mkdir()
     bounds = [number * (len(ends) - 1) // count for number in range(count + 1)]
     for number in range(count):
-        part = octets[ends[bounds[number]] : ends[bounds[number + 1]]]
-        (directory / f"ring.pcap{number or ''}").write_bytes(octets[:HEADER] + part)
+        part = data[ends[bounds[number]] : ends[bounds[number + 1]]]
+        (directory / f"ring.pcap{number or ''}").write_bytes(data[:HEADER] + part)
 
 
-def halves(octets, ends):
+def halves(data, ends):
     """Every other run of 64 records: what two sensors captured."""
     for first in (0, 64):
         runs = range(first, len(ends) - 1, 128)
-        yield octets[:HEADER] + b"".join(octets[ends[at] : ends[min(at + 64, len(ends) - 1)]] for at in runs)
+        yield data[:HEADER] + b"".join(data[ends[at] : ends[min(at + 64, len(ends) - 1)]] for at in runs)
 
 
 def summary(command):
@@ -50,13 +50,13 @@ def main():
     parser.add_argument("--hsi", default=f"{sys.executable} -P -m handshake_inspect", help="how hsi is run")
     parser.add_argument("capture", nargs="?", type=Path, default=default_directory() / "mix.pcap")
     given = parser.parse_args()
-    octets = given.capture.read_bytes()
-    ends = records(octets)
+    data = given.capture.read_bytes()
+    ends = records(data)
     command = [*given.hsi.split(), "-q"]
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        cut(octets, ends, given.files, directory / "ring")
-        for half, part in zip("ab", halves(octets, ends), strict=True):
+        cut(data, ends, given.files, directory / "ring")
+        for half, part in zip("ab", halves(data, ends), strict=True):
             cut(part, records(part), given.files // 2, directory / f"sensor-{half}")
         kinds = {
             "one file": [str(given.capture)],

@@ -214,9 +214,9 @@ def _block(frames: Column, conns: Column, ip_ids: Column) -> bytes:
     pseudo = 0x0600 + tcp_length.astype("u2").byteswap().astype("u4")
     rows["tcp_sum"] = _fold(halves[:, _TCP_WORDS].sum(1, dtype="u4") + pseudo)
 
-    octets = rows.view("u1").reshape(len(rows), -1)
-    kept = np.arange(octets.shape[1]) < (16 + rows["captured"])[:, None]
-    return octets[kept].tobytes()
+    data = rows.view("u1").reshape(len(rows), -1)
+    kept = np.arange(data.shape[1]) < (16 + rows["captured"])[:, None]
+    return data[kept].tobytes()
 
 
 def write_pcap(path: Path, frames: Column, connections: Column) -> int:

@@ -26,22 +26,22 @@ GAP_NS = 400_000  # between two connections, on average
 def conversation(said):
     """The frames of one connection, each flight acknowledged, by their times since it began."""
     talk = Talk()
-    for side, octets in said:
-        talk.say(side, octets)
+    for side, data in said:
+        talk.say(side, data)
         talk.acknowledge(side ^ 1, at=talk.free[side ^ 1] + 0.02)
     return [(ns - START, frame) for ns, frame in talk.frames()]
 
 
 def moved(frame, number):
     """The same frame of another client; its checksums are left to the card."""
-    octets = bytearray(frame)
+    data = bytearray(frame)
     address, port = bytes([10, 1, number // 60000 & 255, number % 7]), struct.pack(">H", 1024 + number % 60000)
-    client_first = octets[34:36] == struct.pack(">H", CLIENT[1])
+    client_first = data[34:36] == struct.pack(">H", CLIENT[1])
     at_address, at_port = (26, 34) if client_first else (30, 36)
-    octets[at_address : at_address + 4] = address
-    octets[at_port : at_port + 2] = port
-    octets[24:26] = octets[50:52] = b"\0\0"
-    return bytes(octets)
+    data[at_address : at_address + 4] = address
+    data[at_port : at_port + 2] = port
+    data[24:26] = data[50:52] = b"\0\0"
+    return bytes(data)
 
 
 def make(path, talks, count):

@@ -157,13 +157,13 @@ def test_the_link_layer_does_not_matter(name, conversation):
 @given(conversations, st.sampled_from(["big", "pcapng", "big pcapng"]))
 def test_the_container_does_not_matter(conversation, kind):
     taken = build(conversation)
-    octets = {
+    content = {
         "big": lambda: captures.pcap(taken, nano=True, big=True),
         "pcapng": lambda: captures.pcapng(taken),
         "big pcapng": lambda: captures.pcapng(taken, big=True),
     }[kind]()
     names = ("format",) if taken else ("format", "link_types")
-    assert without(report_of(octets), *names) == without(report_on(taken), *names)
+    assert without(report_of(content), *names) == without(report_on(taken), *names)
 
 
 @EXAMPLES
@@ -184,15 +184,15 @@ def test_two_files_of_one_trace(conversation, at):
 class Sips(io.RawIOBase):
     """A file that gives a few bytes at a time."""
 
-    def __init__(self, octets, sizes):
-        self.octets, self.sizes, self.at, self.turn = octets, sizes, 0, 0
+    def __init__(self, content, sizes):
+        self.content, self.sizes, self.at, self.turn = content, sizes, 0, 0
 
     def readable(self):
         return True
 
     def readinto(self, buffer):
-        size = min(self.sizes[self.turn % len(self.sizes)], len(buffer), len(self.octets) - self.at)
-        buffer[:size] = self.octets[self.at : self.at + size]
+        size = min(self.sizes[self.turn % len(self.sizes)], len(buffer), len(self.content) - self.at)
+        buffer[:size] = self.content[self.at : self.at + size]
         self.at += size
         self.turn += 1
         return size
@@ -202,20 +202,20 @@ class Sips(io.RawIOBase):
 @given(conversations, st.lists(st.integers(1, 200), min_size=1, max_size=5), st.booleans())
 def test_how_the_bytes_come_does_not_matter(conversation, sizes, as_pcapng):
     taken = build(conversation)
-    octets = captures.pcapng(taken) if as_pcapng else captures.pcap(taken, nano=True)
-    assert json_of(Sips(octets, sizes)) == json_of(octets)
+    content = captures.pcapng(taken) if as_pcapng else captures.pcap(taken, nano=True)
+    assert json_of(Sips(content, sizes)) == json_of(content)
 
 
 @EXAMPLES
 @given(conversations, st.integers(0, 1 << 16))
 def test_a_file_cut_anywhere_is_analysed_up_to_the_cut(conversation, cut):
     taken = build(conversation)
-    octets = captures.pcap(taken, nano=True)
-    cut = 24 + cut % (len(octets) - 23)
+    content = captures.pcap(taken, nano=True)
+    cut = 24 + cut % (len(content) - 23)
     lengths = [16 + len(frame) for _, frame in taken]
     whole = [sum(lengths[: count + 1]) + 24 for count in range(len(taken))]
     count = sum(end <= cut for end in whole)
-    report = report_of(octets[:cut])
+    report = report_of(content[:cut])
     assert report["capture"]["frames"] == count
     assert report["capture"]["complete"] == (cut in {24, *whole})
     assert report["connections"] == report_on(taken[:count])["connections"]
@@ -223,9 +223,9 @@ def test_a_file_cut_anywhere_is_analysed_up_to_the_cut(conversation, cut):
 
 @EXAMPLES
 @given(st.binary(max_size=400))
-def test_any_bytes_give_a_report_or_a_capture_error(octets):
+def test_any_bytes_give_a_report_or_a_capture_error(content):
     with suppress(CaptureError):
-        report_of(octets)
+        report_of(content)
 
 
 @EXAMPLES
@@ -242,12 +242,12 @@ def test_any_frames_give_a_report(taken, data):
 @EXAMPLES
 @given(conversations, st.data())
 def test_damaged_frames_give_a_report(conversation, data):
-    octets = bytearray(captures.pcap(build(conversation), nano=True))
+    content = bytearray(captures.pcap(build(conversation), nano=True))
     for _ in range(data.draw(st.integers(1, 6))):
-        at = data.draw(st.integers(24, max(24, len(octets) - 1)))
-        if at < len(octets):
-            octets[at] = data.draw(st.integers(0, 255))
-    report_of(bytes(octets))
+        at = data.draw(st.integers(24, max(24, len(content) - 1)))
+        if at < len(content):
+            content[at] = data.draw(st.integers(0, 255))
+    report_of(bytes(content))
 
 
 @EXAMPLES

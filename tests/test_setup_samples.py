@@ -104,6 +104,6 @@ def test_a_list_of_texts_has_no_order():
         parse("tls.alpn_offered == h2")
 
 
-@pytest.mark.parametrize("octets", [b"\x1b[31m", b"a\nb\tc", b"\xff\xfe", b"=cmd|x", b"\x00"])
-def test_names_drive_no_terminal(octets):
-    assert text(octets).isprintable()
+@pytest.mark.parametrize("data", [b"\x1b[31m", b"a\nb\tc", b"\xff\xfe", b"=cmd|x", b"\x00"])
+def test_names_drive_no_terminal(data):
+    assert text(data).isprintable()

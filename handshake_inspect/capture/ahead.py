@@ -36,7 +36,7 @@ class ReadAhead:
         block, count = got
         if not count:
             return 0
-        left = memoryview(reader.octets)[reader.position : reader.limit]
+        left = memoryview(reader.buffer)[reader.position : reader.limit]
         where, start = reader.offset + reader.position, HEAD - len(left)
         if 0 <= start <= where:
             block[start:HEAD] = left

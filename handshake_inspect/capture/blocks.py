@@ -145,20 +145,20 @@ def statistics(body: bytes, big: bool) -> Statistics:
     return Statistics(int.from_bytes(body[:4], order), sum(drops) if drops else None, delivered, high, low)
 
 
-def section_version(octets: bytes, at: int, big: bool) -> str | None:
+def section_version(data: bytes, at: int, big: bool) -> str | None:
     """The version that the section header at `at` says, where there is none such; 1.0 is, and some wrote it as 1.2."""
-    major, minor = fields.u16(octets, at + 12, big), fields.u16(octets, at + 14, big)
+    major, minor = fields.u16(data, at + 12, big), fields.u16(data, at + 14, big)
     return None if major == 1 and minor in (0, 2) else f"{major}.{minor}"
 
 
-def _options(octets: bytes, big: bool) -> Iterator[tuple[int, bytes]]:
+def _options(data: bytes, big: bool) -> Iterator[tuple[int, bytes]]:
     order: Order = "big" if big else "little"
     at = 0
-    while at + 4 <= len(octets):
-        code = int.from_bytes(octets[at : at + 2], order)
-        length = int.from_bytes(octets[at + 2 : at + 4], order)
+    while at + 4 <= len(data):
+        code = int.from_bytes(data[at : at + 2], order)
+        length = int.from_bytes(data[at + 2 : at + 4], order)
         at += 4
-        if code == _END_OF_OPTIONS or at + length > len(octets):
+        if code == _END_OF_OPTIONS or at + length > len(data):
             return
-        yield code, octets[at : at + length]
+        yield code, data[at : at + length]
         at += (length + 3) & -4

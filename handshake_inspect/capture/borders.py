@@ -24,26 +24,26 @@ _CHAIN = 8  # records
 _MOST_KIND = 1 << 15  # of blocks: local ones, and a few others, are above
 
 
-def first_border(octets: bytes, begin: int, reader: FrameReader) -> int:
+def first_border(data: bytes, begin: int, reader: FrameReader) -> int:
     """Where the first record begins in bytes of a capture from `begin` on; -1 where none is among them.
 
     The reader has read the first frame of the capture.
     """
     if isinstance(reader, PcapReader):
         first_s = reader.ts_ns // NS_PER_SECOND
-        return next((at for at in range(len(octets)) if _are_records(octets, at, reader, first_s)), -1)
+        return next((at for at in range(len(data)) if _are_records(data, at, reader, first_s)), -1)
     if isinstance(reader, PcapngReader):
-        aligned = range(-begin % 4, len(octets), 4)
-        return next((at for at in aligned if _are_blocks(octets, at, reader.big)), -1)
+        aligned = range(-begin % 4, len(data), 4)
+        return next((at for at in aligned if _are_blocks(data, at, reader.big)), -1)
     return -1
 
 
-def _are_records(octets: bytes, at: int, reader: PcapReader, first_s: int) -> bool:
+def _are_records(data: bytes, at: int, reader: PcapReader, first_s: int) -> bool:
     """Whether records of a classic pcap follow each other from here on, as far as these bytes go."""
     count, header, big = 0, reader.header_len, reader.big
-    while count < _CHAIN and len(octets) - at >= header:
-        captured, wire_len = fields.u32(octets, at + 8, big), fields.u32(octets, at + 12, big)
-        seconds, fraction = fields.u32(octets, at, big), fields.u32(octets, at + 4, big)
+    while count < _CHAIN and len(data) - at >= header:
+        captured, wire_len = fields.u32(data, at + 8, big), fields.u32(data, at + 12, big)
+        seconds, fraction = fields.u32(data, at, big), fields.u32(data, at + 4, big)
         is_time = fraction < reader.ticks and first_s - BEFORE_S <= seconds <= first_s + AFTER_S
         if not is_time or captured > reader.longest or not captured <= wire_len <= LONGEST_BLOCK:
             return False
@@ -52,18 +52,18 @@ def _are_records(octets: bytes, at: int, reader: PcapReader, first_s: int) -> bo
     return count > 0
 
 
-def _are_blocks(octets: bytes, at: int, big: bool) -> bool:
+def _are_blocks(data: bytes, at: int, big: bool) -> bool:
     """Whether blocks of a pcapng follow each other from here on, the first of them one with a packet."""
-    count, end = 0, len(octets)
+    count, end = 0, len(data)
     while count < _CHAIN and end - at >= LEAST_BLOCK:
-        kind, length = fields.u32(octets, at, big), fields.u32(octets, at + 4, big)
+        kind, length = fields.u32(data, at, big), fields.u32(data, at + 4, big)
         if not count and kind not in (ENHANCED_PACKET, SIMPLE_PACKET, PACKET):
             return False
         if not 0 < kind < _MOST_KIND and kind != SECTION_HEADER:
             return False
         if length < LEAST_BLOCK or length & 3 or length > LONGEST_BLOCK:
             return False
-        if at + length <= end and fields.u32(octets, at + length - 4, big) != length:
+        if at + length <= end and fields.u32(data, at + length - 4, big) != length:
             return False
         at += length
         count += 1

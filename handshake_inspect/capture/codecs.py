@@ -24,7 +24,7 @@ class Decoder(Protocol):
     ended: bool
     damaged: bool
 
-    def feed(self, octets: bytes, room: int) -> bytes:
+    def feed(self, data: bytes, room: int) -> bytes:
         """Decompress, to about `room` bytes."""
 
 
@@ -36,24 +36,24 @@ class _Inflate:
         self.full = self.ended = self.damaged = False
         self._inflate = zlib.decompressobj(31)
 
-    def feed(self, octets: bytes, room: int) -> bytes:
+    def feed(self, data: bytes, room: int) -> bytes:
         before = self._inflate.copy()
         try:
-            given = self._inflate.decompress(octets, room)
+            given = self._inflate.decompress(data, room)
         except zlib.error:
-            return self._salvage(before, octets)
+            return self._salvage(before, data)
         self.ended = self._inflate.eof
         self.rest = self._inflate.unused_data if self.ended else self._inflate.unconsumed_tail
         self.full = not self.ended and len(given) == room
         return given
 
-    def _salvage(self, inflate: Any, octets: bytes) -> bytes:
+    def _salvage(self, inflate: Any, data: bytes) -> bytes:
         """Return what can be decompressed before the damaged byte: zlib gives nothing of a call that fails."""
         self.damaged = True
         given = bytearray()
         try:
-            for at in range(len(octets)):
-                given += inflate.decompress(octets[at : at + 1])
+            for at in range(len(data)):
+                given += inflate.decompress(data[at : at + 1])
         except zlib.error:
             pass
         return bytes(given)
@@ -68,12 +68,12 @@ class _Stepping:
         self._library = library
         self._errors = errors
 
-    def feed(self, octets: bytes, room: int) -> bytes:
+    def feed(self, data: bytes, room: int) -> bytes:
         given = bytearray()
         try:
             while len(given) < room:
-                given += self._library.decompress(octets, min(room - len(given), _STEP))
-                octets = b""
+                given += self._library.decompress(data, min(room - len(given), _STEP))
+                data = b""
                 if self._library.eof or self._library.needs_input:
                     break
         except self._errors:
@@ -95,18 +95,18 @@ class _Zstd:
         self._error = library.ZstdError
         self._library = library.ZstdDecompressor().decompressobj()
 
-    def feed(self, octets: bytes, room: int) -> bytes:
+    def feed(self, data: bytes, room: int) -> bytes:
         given = bytearray()
         at = 0
         try:
-            while at < len(octets) and len(given) < room and not self._library.eof:
-                given += self._library.decompress(octets[at : at + _SIP])
+            while at < len(data) and len(given) < room and not self._library.eof:
+                given += self._library.decompress(data[at : at + _SIP])
                 at += _SIP
         except self._error:
             self.damaged = True
             return bytes(given)
         self.ended = self._library.eof
-        self.rest = (self._library.unused_data if self.ended else b"") + octets[at:]
+        self.rest = (self._library.unused_data if self.ended else b"") + data[at:]
         return bytes(given)
 
 
@@ -130,9 +130,9 @@ class Codec(NamedTuple):
     decoder: Callable[[], Decoder]
     goes_on: tuple[bytes, ...] = ()  # how another member may begin, besides
 
-    def is_member(self, octets: bytes) -> bool:
+    def is_member(self, data: bytes) -> bool:
         """Whether another member begins with these bytes, which may be the first few of it."""
-        return any(begins.startswith(octets[: len(begins)]) for begins in (self.begins, *self.goes_on))
+        return any(begins.startswith(data[: len(begins)]) for begins in (self.begins, *self.goes_on))
 
 
 CODECS = (

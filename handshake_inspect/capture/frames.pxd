@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef class FrameReader:
     # The object keeps the buffer alive; the pointer is what the hot loop reads.
-    cdef public object octets
+    cdef public object buffer
     cdef const unsigned char *data
     cdef public Py_ssize_t position
     cdef public Py_ssize_t limit
@@ -23,7 +23,7 @@ cdef class FrameReader:
     cdef public list link_types
     cdef public list filters
 
-    cpdef void feed(self, object octets, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
+    cpdef void feed(self, object buffer, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
     # Readers whose frames are taken without the GIL declare this `nogil`, and take it for what needs Python.
     cdef int step(self) except -1 with gil
     cdef int adopt(self, FrameReader reader) except -1 nogil

@@ -13,9 +13,9 @@ DAMAGED = 2  # cannot go on; the last of `problems` says why
 class FrameReader:
     """Turns the bytes of one container into frames; knows nothing of files.
 
-    The pump feeds `octets`, then calls `step` until it answers something else than FRAME.  After
+    The pump feeds `buffer`, then calls `step` until it answers something else than FRAME.  After
     NEED_MORE the caller keeps the bytes from `position` on, appends more and feeds again.
-    A frame is `octets[frame_start:frame_end]`; it is valid until the next feed.  The buffer may be a
+    A frame is `buffer[frame_start:frame_end]`; it is valid until the next feed.  The buffer may be a
     bytearray that is used again and again, as long as it is not resized between a feed and the last frame of it.
 
     `frames` is the number of the frame that `step` found, the one Wireshark shows.  Wireshark also numbers
@@ -23,11 +23,11 @@ class FrameReader:
     """
 
     def __init__(self) -> None:
-        self.octets: Any = b""
+        self.buffer: Any = b""
         self.data: Any = b""  # the same bytes: a pointer to them in the compiled build
         self.position = 0  # next unread byte
         self.limit = 0  # end of what was fed
-        self.offset = 0  # byte of the stream that octets[0] is
+        self.offset = 0  # byte of the stream that buffer[0] is
         self.frame_start = 0
         self.frame_end = 0
         self.wire_len = 0  # original length of the frame, without the check sequence of the link
@@ -44,10 +44,10 @@ class FrameReader:
         self.link_types: list[int] = []  # declared so far, each once
         self.filters: list[str | None] = []  # by which it was captured, each once; None where that is not said
 
-    def feed(self, octets: Any, position: int, limit: int, offset: int) -> None:
-        """Go on reading at `octets[position:limit]`; `octets[0]` is byte `offset` of the stream."""
-        self.octets = octets
-        self.data = octets
+    def feed(self, buffer: Any, position: int, limit: int, offset: int) -> None:
+        """Go on reading at `buffer[position:limit]`; `buffer[0]` is byte `offset` of the stream."""
+        self.buffer = buffer
+        self.data = buffer
         self.position = position
         self.limit = limit
         self.offset = offset
@@ -75,7 +75,7 @@ class FrameReader:
 
     def adopt_buffer(self, reader: "FrameReader") -> int:
         """Look at the bytes that another reader looks at."""
-        self.octets = reader.octets
+        self.buffer = reader.buffer
         self.data = reader.data
         return 0
 

@@ -22,7 +22,7 @@ cdef class PcapReader(FrameReader):
     cdef public Py_ssize_t fcs_len
     cdef bytes _header
 
-    cpdef void feed(self, object octets, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
+    cpdef void feed(self, object buffer, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
 
     @cython.locals(at=Py_ssize_t, header_len=Py_ssize_t, data="const unsigned char *", big=bint, captured=Py_ssize_t,
                    start=Py_ssize_t, end=Py_ssize_t, seconds=int64_t, fraction=int64_t, wire_len=Py_ssize_t)

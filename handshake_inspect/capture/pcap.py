@@ -56,11 +56,11 @@ class PcapReader(FrameReader):
         self.fcs_len = 0  # bytes of frame check sequence behind each frame
         self._header = b""  # of the file
 
-    def feed(self, octets: Any, position: int, limit: int, offset: int) -> None:
+    def feed(self, buffer: Any, position: int, limit: int, offset: int) -> None:
         """As FrameReader.feed; takes in the file header as soon as it is whole."""
-        FrameReader.feed(self, octets, position, limit, offset)
+        FrameReader.feed(self, buffer, position, limit, offset)
         if not self.started and limit - position >= _FILE_HEADER:
-            self._start(bytes(octets[position : position + _FILE_HEADER]))
+            self._start(bytes(buffer[position : position + _FILE_HEADER]))
 
     def head(self) -> bytes:
         """The header of the file, or of the last one that was joined to it."""
@@ -134,16 +134,16 @@ class PcapReader(FrameReader):
 
     def _is_file_header(self, at: int) -> bool:
         """Whether another file begins here, of whose header there are eight bytes at least."""
-        return exists(bytes(self.octets[at : at + 8]))
+        return exists(bytes(self.buffer[at : at + 8]))
 
     def _next_file(self, at: int) -> int:
         """Go on with the file whose header is here."""
-        self._start(bytes(self.octets[at : at + _FILE_HEADER]))
+        self._start(bytes(self.buffer[at : at + _FILE_HEADER]))
         return 0
 
     def _unreadable(self, captured: int) -> int:
         if not self.started:
             return self.damage("no pcap file header")
-        if bytes(self.octets[self.position : self.position + 4]) == _PCAPNG:
+        if bytes(self.buffer[self.position : self.position + 4]) == _PCAPNG:
             return self.damage("a pcapng capture begins where a record should; split it into two files")
         return self.damage(f"a record claims a frame of {captured} bytes, but the snap length is {self.snap_len}")

@@ -259,7 +259,7 @@ class PcapngReader(FrameReader):
 
     def _count_drops(self, at: int) -> int:
         """Count the drops in an option of eight bytes."""
-        return self._count_lost(int.from_bytes(self.octets[at : at + 8], "big" if self.big else "little"))
+        return self._count_lost(int.from_bytes(self.buffer[at : at + 8], "big" if self.big else "little"))
 
     def _count_lost(self, drops: int) -> int:
         self.lost = max(self.lost, 0)
@@ -272,7 +272,7 @@ class PcapngReader(FrameReader):
             return self._section_header(at)
         if not self.section:
             return self.damage("no pcapng section header")
-        if exists(bytes(self.octets[at : at + 8])):
+        if exists(bytes(self.buffer[at : at + 8])):
             return self.damage("a pcap capture begins where a block should; split it into two files")
         if kind == SIMPLE_PACKET:
             return self._simple_packet(at)
@@ -298,12 +298,12 @@ class PcapngReader(FrameReader):
         length = fields.u32(self.data, at + 4, big)
         if length < _SECTION_HEADER_LEN or length & 3:
             return self._bad_length(length)
-        version = section_version(bytes(self.octets[at : at + _SECTION_HEADER_LEN]), 0, big)
+        version = section_version(bytes(self.buffer[at : at + _SECTION_HEADER_LEN]), 0, big)
         if version is not None:
             return self.damage(f"a section of pcapng version {version}, which does not exist")
         self.big = big
         short = _SECTION_HEADER_LEN.to_bytes(4, "big" if big else "little")
-        header = bytes(self.octets[at : at + _SECTION_HEADER_LEN])
+        header = bytes(self.buffer[at : at + _SECTION_HEADER_LEN])
         self._say(header[:4] + short + header[8:24] + short)  # without its options
         self.section += 1
         self._earlier_drops += sum(self._section_drops.values())
@@ -322,8 +322,8 @@ class PcapngReader(FrameReader):
         if self._count == _MOST_INTERFACES:
             return self.damage(f"more than {_MOST_INTERFACES} interfaces")
         length = fields.u32(self.data, at + 4, self.big)
-        self._say(bytes(self.octets[at : at + length]))
-        said = interface_description(bytes(self.octets[at + 8 : at + length - 4]), self.big)
+        self._say(bytes(self.buffer[at : at + length]))
+        said = interface_description(bytes(self.buffer[at + 8 : at + length - 4]), self.big)
         if self._count == self._room:
             self._grow()
         record = interface_table.row_at(self._table, self._count)
@@ -352,8 +352,8 @@ class PcapngReader(FrameReader):
         if outcome != FRAME:
             return outcome
         length = fields.u32(self.data, at + 4, self.big)
-        self._say(bytes(self.octets[at : at + length]))
-        said = statistics(bytes(self.octets[at + 8 : at + length - 4]), self.big)
+        self._say(bytes(self.buffer[at : at + length]))
+        said = statistics(bytes(self.buffer[at + 8 : at + length - 4]), self.big)
         if said.interface < self._count:  # counted from the start: the last one holds
             if said.dropped is not None:
                 self._statistics = True

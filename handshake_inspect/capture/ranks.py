@@ -92,10 +92,10 @@ class RankedReader(PartReader):
 class LooseReader(FrameReader):
     """Gives frames that were taken out of a capture, one by one."""
 
-    def hand(self, octets: bytes, wire_len: int, link_type: int, ts_ns: int, has_time: bool, number: int) -> None:
+    def hand(self, frame: bytes, wire_len: int, link_type: int, ts_ns: int, has_time: bool, number: int) -> None:
         """Have this frame next."""
-        self.feed(octets, 0, len(octets), 0)
-        self.frame_end = len(octets)
+        self.feed(frame, 0, len(frame), 0)
+        self.frame_end = len(frame)
         self.wire_len = wire_len
         self.link_type = link_type
         self.has_time = has_time

@@ -71,17 +71,17 @@ class RemoteFile(io.RawIOBase):
     def readinto(self, view: Any) -> int:
         """Read what comes next, as OSError where that fails."""
         try:
-            octets = self._file.read(len(view))
+            data = self._file.read(len(view))
         except Exception as error:
             raise OSError(_reason(error)) from None
-        view[: len(octets)] = octets
-        return len(octets)
+        view[: len(data)] = data
+        return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Read from another byte on."""
         return int(self._file.seek(offset, whence))
 
-    def octets_at(self, start: int, count: int) -> bytes:
+    def bytes_at(self, start: int, count: int) -> bytes:
         """So many bytes from this one on, none where they cannot be had."""
         if self.size is None or not self.in_parts:
             return b""

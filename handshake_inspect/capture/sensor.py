@@ -142,7 +142,7 @@ def said_by(reader: FrameReader) -> list[Said]:
 def _border(source: Source, stretch: Stretch) -> int:
     """Where the first record of a stretch seems to begin; the end of the stretch where none is found."""
     for count in LOOKS:
-        found = first_border(source.octets_at(stretch.begin, count), stretch.begin, source.reader)
+        found = first_border(source.bytes_at(stretch.begin, count), stretch.begin, source.reader)
         if found >= 0:
             return stretch.begin + found
     return stretch.begin if stretch.stop is None else stretch.stop
@@ -151,16 +151,16 @@ def _border(source: Source, stretch: Stretch) -> int:
 def _last_ns(source: Source, reader: FrameReader) -> int | None:
     """The time of the last frame that is stored; the reader, which has its first frame, is of no use after that."""
     for count in (_LOOK, _LONG_LOOK):
-        octets = source.last_bytes(count)
+        data = source.last_bytes(count)
         at = -1
         if isinstance(reader, PcapReader):
-            at = tail.last_record(octets, reader.header_len, reader.big, reader.ticks, reader.ts_ns // NS_PER_SECOND)
+            at = tail.last_record(data, reader.header_len, reader.big, reader.ticks, reader.ts_ns // NS_PER_SECOND)
         elif isinstance(reader, PcapngReader):
-            at = tail.last_packet(octets, reader.big)
+            at = tail.last_packet(data, reader.big)
         if at >= 0:
-            reader.feed(octets, at, len(octets), 0)
+            reader.feed(data, at, len(data), 0)
             return reader.ts_ns if reader.advance() == FRAME and reader.has_time else None
-        if len(octets) < count:
+        if len(data) < count:
             break
     return None
 

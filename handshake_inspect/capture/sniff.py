@@ -97,8 +97,8 @@ def is_foreign(head: bytes) -> bool:
 
 
 def _is_text(head: bytes) -> bool:
-    return all(octet in b"\t\n\r\f\x1b" or 0x20 <= octet < 0x7F or octet >= 0x80 for octet in head) and all(
-        octet < 0x80 for octet in head[:1]
+    return all(byte in b"\t\n\r\f\x1b" or 0x20 <= byte < 0x7F or byte >= 0x80 for byte in head) and all(
+        byte < 0x80 for byte in head[:1]
     )
 
 

@@ -123,14 +123,14 @@ class Source(Closes):
 
     def last_bytes(self, count: int) -> bytes:
         """Show the last bytes of a file that is not compressed; none of what has no end yet."""
-        return self.octets_at(max((self.size or 0) - count, 0), count)
+        return self.bytes_at(max((self.size or 0) - count, 0), count)
 
-    def octets_at(self, start: int, count: int) -> bytes:
+    def bytes_at(self, start: int, count: int) -> bytes:
         """As `last_bytes`, of bytes from any place on."""
         if self._file is None or not self.has_stretches:
             return b""
         if isinstance(self._file, RemoteFile):
-            return self._file.octets_at(start, count)
+            return self._file.bytes_at(start, count)
         return os.pread(self._file.fileno(), count, start)
 
     def only(self, stretch: Stretch) -> None:

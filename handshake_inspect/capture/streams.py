@@ -80,11 +80,11 @@ def _reader_of(file: Any) -> Callable[[memoryview], int | None]:
         return file.readinto1  # type: ignore[no-any-return]
 
     def read(view: memoryview) -> int | None:
-        octets = file.read(len(view))
-        if octets is None:
+        data = file.read(len(view))
+        if data is None:
             return None
-        view[: len(octets)] = octets
-        return len(octets)
+        view[: len(data)] = data
+        return len(data)
 
     return read
 
@@ -132,9 +132,9 @@ class PackedStream:
                 break
             if self._decoder.ended and not self._next_member():
                 continue
-            octets = self._step(room)
-            if octets:
-                self._output += octets
+            data = self._step(room)
+            if data:
+                self._output += data
                 return True
         return False
 
@@ -161,10 +161,10 @@ class PackedStream:
 
     def _step(self, room: int) -> bytes:
         decoder = self._decoder
-        octets = decoder.feed(self._input, room)
+        data = decoder.feed(self._input, room)
         self._input = decoder.rest
         self._inside = not decoder.ended
         if decoder.damaged:
             self._ended = True
             self.trouble = "damaged", f"the {self._codec.name} data is damaged"
-        return octets
+        return data

@@ -12,7 +12,7 @@ cdef int64_t AFTER_S
 
 @cython.locals(data="const unsigned char *", end=Py_ssize_t, at=Py_ssize_t, captured=int64_t, seconds=int64_t,
                fraction=uint32_t)
-cpdef Py_ssize_t last_record(bytes octets, Py_ssize_t header_len, bint big, uint32_t ticks, int64_t first_s)
+cpdef Py_ssize_t last_record(bytes buffer, Py_ssize_t header_len, bint big, uint32_t ticks, int64_t first_s)
 
 @cython.locals(data="const unsigned char *", end=Py_ssize_t, at=Py_ssize_t, length=Py_ssize_t)
-cpdef Py_ssize_t last_packet(bytes octets, bint big)
+cpdef Py_ssize_t last_packet(bytes buffer, bint big)

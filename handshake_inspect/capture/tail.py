@@ -5,13 +5,13 @@ from handshake_inspect.capture.blocks import ENHANCED_PACKET, LEAST_BLOCK, PACKE
 from handshake_inspect.capture.borders import AFTER_S, BEFORE_S
 
 
-def last_record(octets: bytes, header_len: int, big: bool, ticks: int, first_s: int) -> int:
+def last_record(buffer: bytes, header_len: int, big: bool, ticks: int, first_s: int) -> int:
     """Where the last record of a classic pcap begins in its last bytes; -1 where no place fits.
 
     What fits is a record header with the length that is left behind it, and a time about that of the first frame.
     """
-    data = octets
-    end = len(octets)
+    data = buffer
+    end = len(buffer)
     at = end - header_len
     while at >= 0:
         captured = fields.u32(data, at + 8, big)
@@ -24,10 +24,10 @@ def last_record(octets: bytes, header_len: int, big: bool, ticks: int, first_s: 
     return -1
 
 
-def last_packet(octets: bytes, big: bool) -> int:
+def last_packet(buffer: bytes, big: bool) -> int:
     """Where the last block with a packet begins in the last bytes of a pcapng; -1 where none is among them."""
-    data = octets
-    end = len(octets)
+    data = buffer
+    end = len(buffer)
     while end >= LEAST_BLOCK:
         length = fields.u32(data, end - 4, big)
         at = end - length

@@ -1,6 +1,6 @@
 """Records that one pump decoded and another one follows: the fixed part as rows, what was captured of payloads beside.
 
-A record has the place of its payload in `octets` where a pump has the place in its own block.
+A record has the place of its payload in `payloads` where a pump has the place in its own block.
 """
 
 from collections.abc import Sequence
@@ -27,17 +27,17 @@ class Records:
     """Records in the order of their frames."""
 
     rows: Array
-    octets: NDArray[np.uint8]
+    payloads: NDArray[np.uint8]
 
     @property
     def nbytes(self) -> int:
         """How many bytes move."""
-        return self.rows.nbytes + len(self.octets)
+        return self.rows.nbytes + len(self.payloads)
 
     @classmethod
     def of(cls, gathered: Gathered) -> "Records":
         """Those that a sieve gathered: views of them."""
-        return cls(np.frombuffer(gathered.records, dtype=RECORD), np.frombuffer(gathered.octets, dtype=np.uint8))
+        return cls(np.frombuffer(gathered.records, dtype=RECORD), np.frombuffer(gathered.payloads, dtype=np.uint8))
 
 
 def words_of(storage: Any) -> Array:
@@ -68,11 +68,11 @@ def in_order(records: Sequence[Records]) -> list[Records]:
 
 def _joined(records: Sequence[Records]) -> Records:
     rows = np.concatenate([each.rows for each in records])
-    places = np.concatenate([[0], np.cumsum([len(each.octets) for each in records])[:-1]]).astype(np.uint64)
+    places = np.concatenate([[0], np.cumsum([len(each.payloads) for each in records])[:-1]]).astype(np.uint64)
     shift = np.repeat(places, [len(each.rows) for each in records])
     rows["reporter_hi"] += shift * has_payload(rows)
     order = np.argsort(rows["frame"], kind="stable")
-    return Records(rows_of(words_of(rows)[order]), np.concatenate([each.octets for each in records]))
+    return Records(rows_of(words_of(rows)[order]), np.concatenate([each.payloads for each in records]))
 
 
 def follow(pump: Pump, records: Sequence[Records], datagrams: bool = False) -> None:
@@ -81,8 +81,8 @@ def follow(pump: Pump, records: Sequence[Records], datagrams: bool = False) -> N
     batch = len(view)
     for each in in_order(records):
         reader = FrameReader()
-        octets = each.octets.tobytes()
-        reader.feed(octets, 0, len(octets), 0)
+        data = each.payloads.tobytes()
+        reader.feed(data, 0, len(data), 0)
         for start in range(0, len(each.rows), batch):
             some = each.rows[start : start + batch]
             view[: len(some)] = some

@@ -29,7 +29,7 @@ class Loose(NamedTuple):
     number: int
     ts_ns: int
     has_time: bool
-    octets: bytes
+    data: bytes
     wire_len: int
     link_type: int
 
@@ -94,9 +94,9 @@ class Scan(Noting):
 
     def takes_fragment(self, reader: FrameReader) -> bool:
         """Fragments of one datagram may lie in several parts."""
-        octets = bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
+        data = bytes(memoryview(reader.buffer)[reader.frame_start : reader.frame_end])
         self.loose.append(
-            Loose(reader.frames, reader.ts_ns, bool(reader.has_time), octets, reader.wire_len, reader.link_type)
+            Loose(reader.frames, reader.ts_ns, bool(reader.has_time), data, reader.wire_len, reader.link_type)
         )
         return True
 

@@ -30,7 +30,7 @@ cdef class KeySet:
 @cython.final
 cdef class Gathered:
     cdef readonly bytearray records
-    cdef readonly bytearray octets
+    cdef readonly bytearray payloads
 
     @cython.locals(start=Py_ssize_t)
     cdef int take(self, void *owners, seg.Segment *record) except -1

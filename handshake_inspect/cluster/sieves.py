@@ -82,19 +82,19 @@ class KeySet:
 class Gathered:
     """Records that were taken out of a pump's batches, and what was captured of their payloads.
 
-    A record has the place of its payload in `octets` where a pump has the place in its own block.
+    A record has the place of its payload in `payloads` where a pump has the place in its own block.
     """
 
     def __init__(self) -> None:
         self.records = bytearray()
-        self.octets = bytearray()
+        self.payloads = bytearray()
 
     def take(self, owners: Any, record: Any) -> int:
         """Keep a record; of an error, where others have their payload there is an address."""
         if record.kind not in (KIND_ICMP_ERROR, KIND_UDP_ERROR):
-            start = len(self.octets)
-            payload.append(self.octets, owners, record)
-            record.reporter_lo = len(self.octets) - start
+            start = len(self.payloads)
+            payload.append(self.payloads, owners, record)
+            record.reporter_lo = len(self.payloads) - start
             record.reporter_hi = start
         seg.append(self.records, record)
         return 0
@@ -132,11 +132,11 @@ class Noting:
     def begins(self, record: Any) -> bool:
         """Whether a datagram begins as a long header of a version that there is."""
         owners = self.pump.owners
-        if payload.captured(record) < 5 or not payload.octet(owners, record, 0) & LONG:
+        if payload.captured(record) < 5 or not payload.byte(owners, record, 0) & LONG:
             return False
         version = 0
         for at in range(1, 5):
-            version = version << 8 | payload.octet(owners, record, at)
+            version = version << 8 | payload.byte(owners, record, at)
         return datagram.is_known(version)
 
 

@@ -153,7 +153,7 @@ def put_together(loose: Sequence[Loose], options: Options, ways: int) -> PutToge
     pump.sieve = moves = Moves(pump, None, ways)
     reader = LooseReader()
     for each in sorted(loose):
-        reader.hand(each.octets, each.wire_len, each.link_type, each.ts_ns, each.has_time, each.number)
+        reader.hand(each.data, each.wire_len, each.link_type, each.ts_ns, each.has_time, each.number)
         pump.drain(reader)
     records = moves.segments()
     made = pumped(pump)

@@ -21,40 +21,40 @@ _PKTAP_MOST = 512
 _PACKET = 1  # the record holds a packet and not a message about interfaces
 
 
-def enc(octets: bytes) -> Step:
+def enc(data: bytes) -> Step:
     """Step from an enc header to the packet."""
-    if len(octets) < _ENC:
+    if len(data) < _ENC:
         raise UnpackError("enc header cut")
-    little, big = (int.from_bytes(octets[:4], order) for order in ("little", "big"))
-    return _FAMILIES.get(min(little, big), ""), octets[_ENC:]
+    little, big = (int.from_bytes(data[:4], order) for order in ("little", "big"))
+    return _FAMILIES.get(min(little, big), ""), data[_ENC:]
 
 
-def pflog(octets: bytes) -> Step:
+def pflog(data: bytes) -> Step:
     """Step from a pflog header to the packet, which begins at a multiple of four bytes."""
-    length = (octets[0] + 3) & ~3
-    if octets[0] < _PFLOG:
+    length = (data[0] + 3) & ~3
+    if data[0] < _PFLOG:
         return _NONE
-    if len(octets) < length:
+    if len(data) < length:
         raise UnpackError("pflog header cut")
-    return _FAMILIES.get(octets[1], ""), octets[length:]
+    return _FAMILIES.get(data[1], ""), data[length:]
 
 
-def is_pktap(octets: bytes) -> bool:
+def is_pktap(data: bytes) -> bool:
     """Whether a frame begins with Apple's header."""
-    return len(octets) >= _PKTAP and _PKTAP <= _word(octets, 0) <= _PKTAP_MOST and _word(octets, 4) in (0, _PACKET)
+    return len(data) >= _PKTAP and _PKTAP <= _word(data, 0) <= _PKTAP_MOST and _word(data, 4) in (0, _PACKET)
 
 
-def behind_pktap(octets: bytes) -> tuple[int, bytes]:
+def behind_pktap(data: bytes) -> tuple[int, bytes]:
     """The link type that Apple's header names and the frame behind it; -1 where it holds no packet."""
-    if len(octets) < 12:
+    if len(data) < 12:
         raise UnpackError("pktap header cut")
-    length = _word(octets, 0)
-    if _word(octets, 4) != _PACKET or not _PKTAP <= length <= _PKTAP_MOST:
+    length = _word(data, 0)
+    if _word(data, 4) != _PACKET or not _PKTAP <= length <= _PKTAP_MOST:
         return -1, b""
-    if len(octets) < length:
+    if len(data) < length:
         raise UnpackError("pktap header cut")
-    return _word(octets, 8), octets[length:]
+    return _word(data, 8), data[length:]
 
 
-def _word(octets: bytes, at: int) -> int:
-    return int.from_bytes(octets[at : at + 4], "little")
+def _word(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "little")

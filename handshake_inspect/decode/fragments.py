@@ -45,7 +45,7 @@ class Fragment:
     offset: int
     more: bool
     length: int  # on the wire
-    octets: bytes  # as captured, at most `HEADER` of them
+    data: bytes  # as captured, at most `HEADER` of them
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Datagram:
         if not piece.more:
             self.total = end
         if start < HEADER:
-            kept = piece.octets[: HEADER - start]
+            kept = piece.data[: HEADER - start]
             self.header[start : start + len(kept)] = kept
         return True
 
@@ -126,7 +126,7 @@ class Reassembler:
             del self.waiting[oldest]
         known = self.waiting.get(piece.key)
         if known is not None and piece.offset == 0 and any(begin == 0 for begin, _ in known.ranges):
-            kept = piece.octets[:HEADER]
+            kept = piece.data[:HEADER]
             if bytes(known.header[: len(kept)]) != kept:
                 del self.waiting[piece.key]
                 known = None
@@ -168,12 +168,12 @@ class Reassembler:
     def _whole(datagram: Datagram, piece: Fragment, records: Any, i: int) -> int:
         """The segment of a datagram whose TCP header came in pieces."""
         offset = (datagram.header[12] >> 4) * 4
-        octets = bytes(datagram.header[: min(max(offset, 20), datagram.total)])
+        data = bytes(datagram.header[: min(max(offset, 20), datagram.total)])
         if piece.version == 4:
-            packet = _as_ipv4(piece.key[0], datagram.total, records[i]) + octets
+            packet = _as_ipv4(piece.key[0], datagram.total, records[i]) + data
         else:
-            packet = _as_ipv6(piece.key[0], datagram.total, records[i]) + octets
-        wire_len = len(packet) - len(octets) + datagram.total
+            packet = _as_ipv6(piece.key[0], datagram.total, records[i]) + data
+        wire_len = len(packet) - len(data) + datagram.total
         kind = fast.decode_bytes(packet, wire_len, 228 if piece.version == 4 else 229, records, i)
         if kind == KIND_TCP:
             records[i].notes |= NOTE_FIRST_FRAGMENT
@@ -192,55 +192,55 @@ def _as_ipv6(addresses: bytes, total: int, record: Any) -> bytes:
     return b"\x60\0\0\0" + total.to_bytes(2, "big") + bytes((PROTO_TCP, int(record.ttl))) + addresses
 
 
-def locate(layer: str, octets: bytes, wire_len: int) -> Fragment | None:
+def locate(layer: str, data: bytes, wire_len: int) -> Fragment | None:
     """The fragment of a TCP segment in a frame."""
     from handshake_inspect.decode import layers  # noqa: PLC0415  dpkt is slow to import and seldom needed
 
     for _ in range(MAX_LAYERS):
         if layer in {"ip", "family"}:
-            layer = "ipv6" if octets[0] >> 4 == 6 else "ipv4"
+            layer = "ipv6" if data[0] >> 4 == 6 else "ipv4"
         if layer in _FRAGMENT_OF:
-            found = _FRAGMENT_OF[layer](octets)
+            found = _FRAGMENT_OF[layer](data)
             if found is not None:
                 return found
-            layer, octets = layers.tunnel(layer, octets)
+            layer, data = layers.tunnel(layer, data)
         elif layer == "amsdu":
-            layer, octets = "llc", next(layers.subframes(octets))[0]
+            layer, data = "llc", next(layers.subframes(data))[0]
         elif layer in layers.STEPS:
-            layer, octets = layers.STEPS[layer](octets)
+            layer, data = layers.STEPS[layer](data)
         else:
             break
     return None
 
 
-def _in_ipv4(octets: bytes) -> Fragment | None:
-    field_ = int.from_bytes(octets[6:8], "big")
-    if not field_ & 0x3FFF or octets[9] != PROTO_TCP:
+def _in_ipv4(data: bytes) -> Fragment | None:
+    field_ = int.from_bytes(data[6:8], "big")
+    if not field_ & 0x3FFF or data[9] != PROTO_TCP:
         return None
-    header = (octets[0] & 15) * 4
-    total = int.from_bytes(octets[2:4], "big")
-    key = octets[12:20], int.from_bytes(octets[4:6], "big")
-    return _fragment(key, 4, (field_ & 0x1FFF) * 8, field_ & 0x2000 != 0, total - header, octets[header:total])
+    header = (data[0] & 15) * 4
+    total = int.from_bytes(data[2:4], "big")
+    key = data[12:20], int.from_bytes(data[4:6], "big")
+    return _fragment(key, 4, (field_ & 0x1FFF) * 8, field_ & 0x2000 != 0, total - header, data[header:total])
 
 
-def _in_ipv6(octets: bytes) -> Fragment | None:
-    following, at = octets[6], 40
+def _in_ipv6(data: bytes) -> Fragment | None:
+    following, at = data[6], 40
     for _ in range(16):
         if following == 44:
             break
         if following not in (0, 43, 60):
             return None
-        following, at = octets[at], at + (octets[at + 1] + 1) * 8
-    field_ = int.from_bytes(octets[at + 2 : at + 4], "big")
-    if following != 44 or octets[at] != PROTO_TCP or not field_ & 0xFFF9:
+        following, at = data[at], at + (data[at + 1] + 1) * 8
+    field_ = int.from_bytes(data[at + 2 : at + 4], "big")
+    if following != 44 or data[at] != PROTO_TCP or not field_ & 0xFFF9:
         return None
-    end = 40 + int.from_bytes(octets[4:6], "big")
-    key = octets[8:40], int.from_bytes(octets[at + 4 : at + 8], "big")
-    return _fragment(key, 6, field_ & 0xFFF8, field_ & 1 != 0, end - at - 8, octets[at + 8 : end])
+    end = 40 + int.from_bytes(data[4:6], "big")
+    key = data[8:40], int.from_bytes(data[at + 4 : at + 8], "big")
+    return _fragment(key, 6, field_ & 0xFFF8, field_ & 1 != 0, end - at - 8, data[at + 8 : end])
 
 
-def _fragment(key: Key, version: int, offset: int, more: bool, length: int, octets: bytes) -> Fragment | None:
-    return Fragment(key, version, offset, more, length, octets[:HEADER]) if length > 0 else None
+def _fragment(key: Key, version: int, offset: int, more: bool, length: int, data: bytes) -> Fragment | None:
+    return Fragment(key, version, offset, more, length, data[:HEADER]) if length > 0 else None
 
 
 _FRAGMENT_OF = {"ipv4": _in_ipv4, "ipv6": _in_ipv6}

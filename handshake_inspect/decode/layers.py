@@ -77,28 +77,28 @@ def _by_ethertype(ethertype: int, rest: bytes) -> Step:
     return BEHIND_GRE.get(ethertype, ""), rest
 
 
-def _ethernet(octets: bytes) -> Step:
-    header = _Ethernet(octets)
+def _ethernet(data: bytes) -> Step:
+    header = _Ethernet(data)
     return _by_ethertype(header.type, header.data)
 
 
-def _sll(octets: bytes) -> Step:
-    header = _Sll(octets)
+def _sll(data: bytes) -> Step:
+    header = _Sll(data)
     return _by_ethertype(header.ethtype, header.data)
 
 
-def _sll2(octets: bytes) -> Step:
-    header = _Sll2(octets)
+def _sll2(data: bytes) -> Step:
+    header = _Sll2(data)
     return _by_ethertype(header.ethtype, header.data)
 
 
-def _vlan(octets: bytes) -> Step:
-    tag = ethernet.VLANtag8021Q(octets)
-    return _by_ethertype(tag.type, octets[4:])
+def _vlan(data: bytes) -> Step:
+    tag = ethernet.VLANtag8021Q(data)
+    return _by_ethertype(tag.type, data[4:])
 
 
-def _llc(octets: bytes) -> Step:
-    header = _Llc(octets)
+def _llc(data: bytes) -> Step:
+    header = _Llc(data)
     if header.is_snap:
         if len(header.data) < 5:
             raise UnpackError("SNAP header cut")
@@ -106,14 +106,14 @@ def _llc(octets: bytes) -> Step:
     return ("ipv4", header.data) if header.dsap == 0x06 else _NONE
 
 
-def _mpls(octets: bytes) -> Step:
+def _mpls(data: bytes) -> Step:
     """Pop the label stack; the first half-byte below shows what follows (RFC 4928 section 3)."""
     at = 0
-    while not ethernet.MPLSlabel(octets[at : at + 4]).s:
+    while not ethernet.MPLSlabel(data[at : at + 4]).s:
         at += 4
         if at == 4 * MAX_LAYERS:
             raise UnpackError("no stack has so many labels")
-    rest = octets[at + 4 :]
+    rest = data[at + 4 :]
     if not rest:
         raise UnpackError("nothing below the label stack")
     if rest[0] >> 4 in (4, 6):
@@ -122,8 +122,8 @@ def _mpls(octets: bytes) -> Step:
     return "ethernet", rest[4:] if rest[0] >> 4 == 0 else rest
 
 
-def _pppoe(octets: bytes) -> Step:
-    header = _PppoeHeader(octets)
+def _pppoe(data: bytes) -> Step:
+    header = _PppoeHeader(data)
     if header.code != pppoe.PPPoE_SESSION:
         return _NONE
     inner = _PppInPppoe(header.data)
@@ -136,51 +136,51 @@ def _by_ppp(protocol: int, rest: bytes) -> Step:
     return BEHIND_PPP.get(protocol, ""), rest
 
 
-def _ppp(octets: bytes) -> Step:
+def _ppp(data: bytes) -> Step:
     """Read PPP with its HDLC framing, Cisco's variant of it, or without any."""
-    if octets[:2] in (b"\x0f\x00", b"\x8f\x00"):
-        return _chdlc(octets)
-    header = _Ppp(octets) if octets[:2] == b"\xff\x03" else _PppInPppoe(octets)
+    if data[:2] in (b"\x0f\x00", b"\x8f\x00"):
+        return _chdlc(data)
+    header = _Ppp(data) if data[:2] == b"\xff\x03" else _PppInPppoe(data)
     return _by_ppp(header.p, header.data)
 
 
-def _chdlc(octets: bytes) -> Step:
-    if len(octets) < 4:
+def _chdlc(data: bytes) -> Step:
+    if len(data) < 4:
         raise UnpackError("Cisco HDLC header cut")
-    return _by_ethertype(int.from_bytes(octets[2:4], "big"), octets[4:])
+    return _by_ethertype(int.from_bytes(data[2:4], "big"), data[4:])
 
 
-def _radiotap(octets: bytes) -> Step:
-    return "wifi", octets[_Radiotap(octets).length :]
+def _radiotap(data: bytes) -> Step:
+    return "wifi", data[_Radiotap(data).length :]
 
 
-def _wifi(octets: bytes) -> Step:
+def _wifi(data: bytes) -> Step:
     """Read an 802.11 data frame that is not encrypted."""
-    header = _Wifi(octets)
+    header = _Wifi(data)
     if header.type != ieee80211.DATA_TYPE or header.subtype & 4:
         return _NONE
     if header.wep:
         return udp_tunnels.unread(UNREAD_WIFI, 0)
     length = 24 + (6 if header.to_ds and header.from_ds else 0)
     if header.subtype & 8:  # QoS control, and behind it perhaps HT control
-        aggregated = octets[length] & 0x80
+        aggregated = data[length] & 0x80
         length += 6 if header.order else 2
         if aggregated:
-            return "amsdu", octets[length:]
-    return "llc", octets[length:]
+            return "amsdu", data[length:]
+    return "llc", data[length:]
 
 
-def subframes(octets: bytes) -> Iterator[tuple[bytes, int]]:
+def subframes(data: bytes) -> Iterator[tuple[bytes, int]]:
     """The MSDUs of an A-MSDU (IEEE 802.11 section 9.3.2.2.2), each with its length: the last may be cut."""
     at = 0
-    while at + 14 < len(octets):
-        length = int.from_bytes(octets[at + 12 : at + 14], "big")
-        yield octets[at + 14 : at + 14 + length], length
+    while at + 14 < len(data):
+        length = int.from_bytes(data[at + 12 : at + 14], "big")
+        yield data[at + 14 : at + 14 + length], length
         at += (14 + length + 3) & ~3
 
 
-def _gre(octets: bytes) -> Step:
-    header = _Gre(octets)
+def _gre(data: bytes) -> Step:
+    header = _Gre(data)
     if header.flags & gre.GRE_RP:  # source routing, which nobody has used since RFC 2784
         return udp_tunnels.unread(UNREAD_GRE, header.p)
     optional = struct.calcsize("!" + "".join(header.opt_fields_fmts()[1]))
@@ -195,101 +195,101 @@ def _gre(octets: bytes) -> Step:
     return udp_tunnels.unread(UNREAD_GRE, header.p)
 
 
-def _wccp(octets: bytes) -> Step:
+def _wccp(data: bytes) -> Step:
     """What a router redirects to a cache: IPv4, in version 2 behind a header of 4 bytes."""
-    return "ipv4", octets if octets[0] >> 4 == 4 else octets[4:]
+    return "ipv4", data if data[0] >> 4 == 4 else data[4:]
 
 
-def _trill(octets: bytes) -> Step:
+def _trill(data: bytes) -> Step:
     """Read a TRILL header (RFC 6325 section 3), with options of any length."""
-    options = int.from_bytes(octets[:2], "big") >> 6 & 31
-    return "ethernet", octets[6 + options * 4 :]
+    options = int.from_bytes(data[:2], "big") >> 6 & 31
+    return "ethernet", data[6 + options * 4 :]
 
 
 def _behind(length: int, layer: str) -> Callable[[bytes], Step]:
     """A tag of fixed length, and what stands behind it: `ethertype` reads on as behind a VLAN tag."""
 
-    def step(octets: bytes) -> Step:
-        if len(octets) < length:
+    def step(data: bytes) -> Step:
+        if len(data) < length:
             raise UnpackError("tag cut")
         if layer != "ethertype":
-            return layer, octets[length:]
-        return _by_ethertype(int.from_bytes(octets[length - 2 : length], "big"), octets[length:])
+            return layer, data[length:]
+        return _by_ethertype(int.from_bytes(data[length - 2 : length], "big"), data[length:])
 
     return step
 
 
-def _erspan3(octets: bytes) -> Step:
-    return "ethernet", octets[20 if octets[11] & 1 else 12 :]
+def _erspan3(data: bytes) -> Step:
+    return "ethernet", data[20 if data[11] & 1 else 12 :]
 
 
-def _ipoib(octets: bytes) -> Step:
+def _ipoib(data: bytes) -> Step:
     """The header of IP over InfiniBand (RFC 4391 section 6): an ethertype, and 2 bytes reserved."""
-    return _by_ethertype(int.from_bytes(octets[:2], "big"), octets[4:])
+    return _by_ethertype(int.from_bytes(data[:2], "big"), data[4:])
 
 
-def _arcnet(octets: bytes) -> Step:
+def _arcnet(data: bytes) -> Step:
     """From the type of an ARCNET packet on (RFC 1051, RFC 1201): IP behind it at once, or behind a sequence number."""
-    if octets[0] == 240:  # RFC 1051
-        return "ipv4", octets[1:]
-    layer = {212: "ipv4", 196: "ipv6"}.get(octets[0], "")
-    if octets[1] == 255:  # an exception packet: the flag and the number are repeated
-        return layer, octets[8:]
-    return (layer if octets[1] == 0 else ""), octets[4:]  # else a fragment
+    if data[0] == 240:  # RFC 1051
+        return "ipv4", data[1:]
+    layer = {212: "ipv4", 196: "ipv6"}.get(data[0], "")
+    if data[1] == 255:  # an exception packet: the flag and the number are repeated
+        return layer, data[8:]
+    return (layer if data[1] == 0 else ""), data[4:]  # else a fragment
 
 
-def _erf(octets: bytes) -> Step:
+def _erf(data: bytes) -> Step:
     """Endace's record: a header with the kind of what follows, and extensions of 8 bytes each."""
-    kind, at, more = octets[8] & 0x7F, 16, octets[8] & 0x80
+    kind, at, more = data[8] & 0x7F, 16, data[8] & 0x80
     while more:
-        more = octets[at] & 0x80
+        more = data[at] & 0x80
         at += 8
     layer = _ERF_KINDS.get(kind, "")
-    return layer, octets[at + (2 if layer == "ethernet" else 0) :]  # Ethernet is padded to align what it carries
+    return layer, data[at + (2 if layer == "ethernet" else 0) :]  # Ethernet is padded to align what it carries
 
 
 def _juniper(layer: str) -> Callable[[bytes], Step]:
     """Juniper's header: a magic number, flags, extensions; then the frame, or a packet behind its address family."""
 
-    def step(octets: bytes) -> Step:
-        if octets[:3] != b"MGC":
+    def step(data: bytes) -> Step:
+        if data[:3] != b"MGC":
             return _NONE
-        rest = octets[6 + int.from_bytes(octets[4:6], "big") if octets[3] & 0x80 else 4 :]
-        if octets[3] & 0x02:  # no link layer
+        rest = data[6 + int.from_bytes(data[4:6], "big") if data[3] & 0x80 else 4 :]
+        if data[3] & 0x02:  # no link layer
             return _JUNIPER_FAMILIES.get(rest[0], ""), rest[4:]
         return layer, rest
 
     return step
 
 
-def _nsh(octets: bytes) -> Step:
+def _nsh(data: bytes) -> Step:
     """Read a network service header (RFC 8300)."""
-    return _NSH_NEXT.get(octets[3], ""), octets[max((octets[1] & 0x3F) * 4, 8) :]
+    return _NSH_NEXT.get(data[3], ""), data[max((data[1] & 0x3F) * 4, 8) :]
 
 
-def _nflog(octets: bytes) -> Step:
+def _nflog(data: bytes) -> Step:
     """Read what netfilter logged: attributes, in the order of the host, of which one is the packet."""
-    order: Literal["little", "big"] = "little" if octets[4:6] != b"\0\0" and octets[5] == 0 else "big"
+    order: Literal["little", "big"] = "little" if data[4:6] != b"\0\0" and data[5] == 0 else "big"
     at = 4
-    while at + 4 <= len(octets):
-        length = int.from_bytes(octets[at : at + 2], order)
+    while at + 4 <= len(data):
+        length = int.from_bytes(data[at : at + 2], order)
         if length < 4:
             return _NONE
-        if int.from_bytes(octets[at + 2 : at + 4], order) == _NFLOG_PAYLOAD:
-            return "ip", octets[at + 4 : at + length]
+        if int.from_bytes(data[at + 2 : at + 4], order) == _NFLOG_PAYLOAD:
+            return "ip", data[at + 4 : at + length]
         at += (length + 3) & ~3
     return _NONE
 
 
-def tunnel(layer: str, octets: bytes) -> Step:
+def tunnel(layer: str, data: bytes) -> Step:
     """Step from an IP header to the packet that it carries as a tunnel."""
     if layer == "ipv4":
-        header = _Ip(octets)
-        following, rest = header.p, octets[max(header.hl * 4, 20) :]
+        header = _Ip(data)
+        following, rest = header.p, data[max(header.hl * 4, 20) :]
         if following == _AUTHENTICATION and len(rest) > 1:
             following, rest = rest[0], rest[(rest[1] + 2) * 4 :]
         return _carried(following, rest)
-    header = _Ip6(octets)
+    header = _Ip6(data)
     following, rest = header.nxt, header.data
     for _ in range(16):
         if following not in (0, 43, _AUTHENTICATION, 60) or len(rest) < 8:

@@ -14,7 +14,7 @@ cdef inline void *owners_of(object storage):
 cdef inline Py_ssize_t captured(Segment *segment) noexcept nogil:
     return segment.reporter_lo if segment.reporter_lo < segment.payload_len else segment.payload_len
 
-cdef inline unsigned int octet(void *owners, Segment *segment, Py_ssize_t i) noexcept nogil:
+cdef inline unsigned int byte(void *owners, Segment *segment, Py_ssize_t i) noexcept nogil:
     return (<const unsigned char *><uintptr_t>segment.reporter_hi)[i]
 
 cdef inline int append(bytearray kept, void *owners, Segment *segment) except -1:
@@ -25,7 +25,7 @@ cdef inline int append(bytearray kept, void *owners, Segment *segment) except -1
         memcpy(PyByteArray_AS_STRING(kept) + before, <const void *><uintptr_t>segment.reporter_hi, count)
     return 0
 
-cdef inline const unsigned char *octets(void *owners, Segment *segment) noexcept nogil:
+cdef inline const unsigned char *memory(void *owners, Segment *segment) noexcept nogil:
     return <const unsigned char *><uintptr_t>segment.reporter_hi
 
 cdef inline Py_ssize_t start(Segment *segment) noexcept nogil:

@@ -26,7 +26,7 @@ def captured(segment: Any) -> int:
     return min(held, sent)
 
 
-def octet(owners: Any, segment: Any, i: int) -> int:
+def byte(owners: Any, segment: Any, i: int) -> int:
     """Byte `i` of what was captured of the payload."""
     value: int = owners[segment.spare][segment.reporter_hi + i]
     return value
@@ -35,15 +35,15 @@ def octet(owners: Any, segment: Any, i: int) -> int:
 def append(kept: bytearray, owners: Any, segment: Any) -> None:
     """Put what was captured of the payload behind the bytes of `kept`."""
     at = start(segment)
-    kept += octets(owners, segment)[at : at + captured(segment)]
+    kept += memory(owners, segment)[at : at + captured(segment)]
 
 
-def octets(owners: Any, segment: Any) -> Any:
+def memory(owners: Any, segment: Any) -> Any:
     """The bytes that hold the payload, from `start` on."""
     return owners[segment.spare]
 
 
 def start(segment: Any) -> int:
-    """Where in `octets` the payload begins: the compiled build's begin with it."""
+    """Where in `memory` the payload begins: the compiled build's begin with it."""
     at: int = segment.reporter_hi
     return at

@@ -25,103 +25,103 @@ def unread(what: int, number: int) -> Step:
     return UNREAD, (what << 16 | number).to_bytes(4, "big")
 
 
-def step(octets: bytes) -> Step:
+def step(data: bytes) -> Step:
     """Step from a UDP header into the tunnel that its ports name."""
-    source, target = int.from_bytes(octets[:2], "big"), int.from_bytes(octets[2:4], "big")
+    source, target = int.from_bytes(data[:2], "big"), int.from_bytes(data[2:4], "big")
     tunnel = TUNNEL_PORTS.get(target) or TUNNEL_PORTS.get(source)
     if tunnel is None:
-        return ("ipv6", octets[8:]) if _TEREDO in (octets[16:20], octets[32:36]) else _NONE
-    layer, rest = STEPS[tunnel](octets[8:])
+        return ("ipv6", data[8:]) if _TEREDO in (data[16:20], data[32:36]) else _NONE
+    layer, rest = STEPS[tunnel](data[8:])
     if layer in ("ip", "ipv4", "ipv6") and rest[:1] and not _is_ip(layer, rest):
         return _NONE
     return layer, rest
 
 
-def _is_ip(layer: str, octets: bytes) -> bool:
-    version = octets[0] >> 4
+def _is_ip(layer: str, data: bytes) -> bool:
+    version = data[0] >> 4
     return version in ((4, 6) if layer == "ip" else (int(layer[-1]),))
 
 
-def _vxlan(octets: bytes) -> Step:
+def _vxlan(data: bytes) -> Step:
     """RFC 7348: only the flag that the VNI is valid counts."""
-    return ("ethernet", octets[8:]) if octets[0] & 0x08 else _NONE
+    return ("ethernet", data[8:]) if data[0] & 0x08 else _NONE
 
 
-def _vxlan_gpe(octets: bytes) -> Step:
+def _vxlan_gpe(data: bytes) -> Step:
     """The generic protocol extension, which names what follows (RFC 9512 has its list)."""
-    if not octets[0] & 0x08:
+    if not data[0] & 0x08:
         return _NONE
-    return (_VXLAN_NEXT.get(octets[3], "") if octets[0] & 0x04 else "ethernet"), octets[8:]
+    return (_VXLAN_NEXT.get(data[3], "") if data[0] & 0x04 else "ethernet"), data[8:]
 
 
-def _geneve(octets: bytes) -> Step:
+def _geneve(data: bytes) -> Step:
     """RFC 8926, with options of any length."""
-    if octets[0] >> 6:
+    if data[0] >> 6:
         return _NONE
-    return _ETHERTYPES.get(int.from_bytes(octets[2:4], "big"), ""), octets[8 + (octets[0] & 0x3F) * 4 :]
+    return _ETHERTYPES.get(int.from_bytes(data[2:4], "big"), ""), data[8 + (data[0] & 0x3F) * 4 :]
 
 
-def _gtp(octets: bytes) -> Step:
+def _gtp(data: bytes) -> Step:
     """GTP-U version 1 (3GPP TS 29.281), whose optional part may begin a chain of extension headers."""
-    if octets[0] >> 4 != 3 or octets[1] != _GPDU:
+    if data[0] >> 4 != 3 or data[1] != _GPDU:
         return _NONE
-    at = 12 if octets[0] & 7 else 8
-    following = octets[11] if octets[0] & 4 else 0
+    at = 12 if data[0] & 7 else 8
+    following = data[11] if data[0] & 4 else 0
     while following:
-        if not octets[at]:
+        if not data[at]:
             return _NONE
-        at += octets[at] * 4
-        following = octets[at - 1]
-    return "ip", octets[at:]
+        at += data[at] * 4
+        following = data[at - 1]
+    return "ip", data[at:]
 
 
-def _teredo(octets: bytes) -> Step:
+def _teredo(data: bytes) -> Step:
     """RFC 4380: an IPv6 packet, maybe behind an authentication and an origin indication."""
-    if octets[:2] == b"\0\x01":
-        octets = octets[13 + octets[2] + octets[3] :]
-    if octets[:2] == b"\0\0":
-        octets = octets[8:]
-    return "ipv6", octets
+    if data[:2] == b"\0\x01":
+        data = data[13 + data[2] + data[3] :]
+    if data[:2] == b"\0\0":
+        data = data[8:]
+    return "ipv6", data
 
 
-def _ayiya(octets: bytes) -> Step:
+def _ayiya(data: bytes) -> Step:
     """Anything in anything: an identity and a signature of variable length before the packet."""
-    if octets[2] & 15 != 1:  # to be forwarded
+    if data[2] & 15 != 1:  # to be forwarded
         return _NONE
-    return _AYIYA_NEXT.get(octets[3], ""), octets[8 + (1 << (octets[0] >> 4)) + (octets[1] >> 4) * 4 :]
+    return _AYIYA_NEXT.get(data[3], ""), data[8 + (1 << (data[0] >> 4)) + (data[1] >> 4) * 4 :]
 
 
-def _l2tp(octets: bytes) -> Step:
+def _l2tp(data: bytes) -> Step:
     """A data message of L2TP version 2 (RFC 2661): PPP behind a header of variable length."""
-    flags = int.from_bytes(octets[:2], "big")
+    flags = int.from_bytes(data[:2], "big")
     if flags & 0x8000 or flags & 15 != 2:
         return _NONE
     at = 6 + (2 if flags & 0x4000 else 0) + (4 if flags & 0x0800 else 0)
     if flags & 0x0200:
-        at += 2 + int.from_bytes(octets[at : at + 2], "big")
-    return "ppp", octets[at:]
+        at += 2 + int.from_bytes(data[at : at + 2], "big")
+    return "ppp", data[at:]
 
 
-def _mpls(octets: bytes) -> Step:
+def _mpls(data: bytes) -> Step:
     """RFC 7510."""
-    return "mpls", octets
+    return "mpls", data
 
 
-def _gre(octets: bytes) -> Step:
+def _gre(data: bytes) -> Step:
     """RFC 8086: GRE of version 0 (RFC 2784, RFC 2890), with no reserved bit set."""
-    return _NONE if octets[0] & 0x4F or octets[1] else ("gre", octets)
+    return _NONE if data[0] & 0x4F or data[1] else ("gre", data)
 
 
-def _capwap(octets: bytes) -> Step:
+def _capwap(data: bytes) -> Step:
     """A data message (RFC 5415 section 4.3), which carries 802.3 frames or those of a radio."""
-    if octets[0] == 1:  # a DTLS header follows
+    if data[0] == 1:  # a DTLS header follows
         return unread(UNREAD_PORT, _CAPWAP)
-    header = int.from_bytes(octets[1:4], "big")
-    if octets[0] or header & 8:  # no CAPWAP, or a keep-alive
+    header = int.from_bytes(data[1:4], "big")
+    if data[0] or header & 8:  # no CAPWAP, or a keep-alive
         return _NONE
-    if header & 0x80 and int.from_bytes(octets[6:8], "big") >> 3:
+    if header & 0x80 and int.from_bytes(data[6:8], "big") >> 3:
         return unread(UNREAD_PORT, _CAPWAP)  # a fragment that is not the first
-    rest = octets[(header >> 19) * 4 :]
+    rest = data[(header >> 19) * 4 :]
     if not header & 0x100:
         return "ethernet", rest
     if header >> 9 & 31 != 1:  # the frames of another radio than 802.11

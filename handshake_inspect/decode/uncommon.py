@@ -68,35 +68,35 @@ def decode_part(part: Part, records: Any, i: int, parts: list[Part] | None = Non
         return _conclude(KIND_DAMAGED, note, records[i])
 
 
-def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int, parts: list[Part] | None) -> int:
+def _peel(layer: str, data: bytes, wire_len: int, records: Any, i: int, parts: list[Part] | None) -> int:
     """Take layer after layer off until the fast decoder understands what is left."""
     from handshake_inspect.decode import layers, udp_tunnels  # noqa: PLC0415  dpkt is slow to import and seldom needed
 
     notes = 0
-    datagram, whole = False, len(octets) >= wire_len
+    datagram, whole = False, len(data) >= wire_len
     for _ in range(MAX_LAYERS):
         if layer in {"ip", "family"}:
-            layer = "ipv6" if octets[:1] and octets[0] >> 4 == 6 else "ipv4"
+            layer = "ipv6" if data[:1] and data[0] >> 4 == 6 else "ipv4"
         if layer in _RAW_LINK_TYPE:
-            kind = fast.decode_bytes(octets, wire_len, _RAW_LINK_TYPE[layer], records, i)
+            kind = fast.decode_bytes(data, wire_len, _RAW_LINK_TYPE[layer], records, i)
             if kind == KIND_DAMAGED and datagram and whole:
                 break  # it only seemed to be a tunnel
             if kind != KIND_DECLINED:
                 records[i].notes |= notes
                 return kind
-            following, rest = layers.tunnel(layer, octets)
+            following, rest = layers.tunnel(layer, data)
             notes = NOTE_TUNNELED
         elif layer == "amsdu":
-            first, *others = layers.subframes(octets)
+            first, *others = layers.subframes(data)
             if parts is not None:
                 parts.extend(("llc", rest, length) for rest, length in others)
             wire_len = first[1]
-            layer, octets = "llc", first[0]
+            layer, data = "llc", first[0]
             continue
         elif layer in layers.STEPS:
             datagram = datagram or layer == "udp"
             try:
-                following, rest = layers.STEPS[layer](octets)
+                following, rest = layers.STEPS[layer](data)
             except damage():
                 if datagram and whole:
                     break
@@ -105,8 +105,8 @@ def _peel(layer: str, octets: bytes, wire_len: int, records: Any, i: int, parts:
             break
         if following == udp_tunnels.UNREAD:
             return _leave(int.from_bytes(rest, "big"), records[i])
-        wire_len -= len(octets) - len(rest)
-        layer, octets = following, rest
+        wire_len -= len(data) - len(rest)
+        layer, data = following, rest
     else:
         return _leave(UNREAD_DEPTH << 16, records[i])
     return _conclude(KIND_NONE, 0, records[i])

@@ -34,7 +34,7 @@ class Frame(NamedTuple):
 
     number: int
     ts_ns: int
-    octets: bytes
+    data: bytes
     wire_len: int
     link_type: int
 
@@ -56,9 +56,9 @@ class Pairs:
     def of(self, frame: Frame) -> About:
         """What it is about; no pair where that is unknown, or not known yet."""
         parts: list[uncommon.Part] = []
-        kind = decode_bytes(frame.octets, frame.wire_len, frame.link_type, self._storage, 0)
+        kind = decode_bytes(frame.data, frame.wire_len, frame.link_type, self._storage, 0)
         if kind == KIND_DECLINED:
-            kind = uncommon.decode_uncommon(frame.octets, frame.wire_len, frame.link_type, self._storage, 0, parts)
+            kind = uncommon.decode_uncommon(frame.data, frame.wire_len, frame.link_type, self._storage, 0, parts)
         first = self._storage[0].notes & NOTE_FIRST_FRAGMENT != 0
         if kind == KIND_FRAGMENT or (first and kind in (KIND_TCP, KIND_DAMAGED)):
             return self._of_fragment(frame, kind)
@@ -69,7 +69,7 @@ class Pairs:
 
     def _of_fragment(self, frame: Frame, kind: int) -> About:
         try:
-            part = uncommon.part_of(frame.octets, frame.wire_len, frame.link_type)
+            part = uncommon.part_of(frame.data, frame.wire_len, frame.link_type)
             piece = None if part is None else locate(*part)
         except uncommon.damage():
             part = piece = None
@@ -137,7 +137,7 @@ class Owners(Generic[Owner]):
 
     def _hold(self, frame: Frame, key: Key | None, owner: Owner | None) -> None:
         self._held.append((frame, key, owner))
-        self._held_bytes += len(frame.octets)
+        self._held_bytes += len(frame.data)
         self._release(frame.ts_ns)
 
     def _release(self, now: int | None) -> None:
@@ -150,6 +150,6 @@ class Owners(Generic[Owner]):
                 if waits and self._held_bytes <= HELD_BYTES:
                     return
             self._held.popleft()
-            self._held_bytes -= len(frame.octets)
+            self._held_bytes -= len(frame.data)
             if owner is not None:
                 self._write(frame, owner)

@@ -44,7 +44,7 @@ def extract(
             out.write(interface_description(frame.link_type, "", 0, only_filter(source.filters)))
         comment = wanted.comment(found, frame.number)
         number = interfaces[frame.link_type]
-        out.write(enhanced_packet(number, frame.ts_ns, frame.octets, frame.wire_len, comment))
+        out.write(enhanced_packet(number, frame.ts_ns, frame.data, frame.wire_len, comment))
         written += 1
 
     owners = Owners(wanted.find, write)
@@ -54,8 +54,8 @@ def extract(
             got = source.reader.advance()
             if got == FRAME:
                 reader = source.reader
-                octets = bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
-                owners.take(Frame(reader.frames, reader.ts_ns, octets, reader.wire_len, reader.link_type))
+                data = bytes(memoryview(reader.buffer)[reader.frame_start : reader.frame_end])
+                owners.take(Frame(reader.frames, reader.ts_ns, data, reader.wire_len, reader.link_type))
             elif not source.fill():
                 break
             elif progress is not None:

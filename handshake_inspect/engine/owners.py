@@ -6,4 +6,4 @@ from typing import Any
 def keep(owners: Any, at: int, record: Any, reader: Any) -> None:
     """Note that record `at` was decoded from the reader's buffer."""
     record.spare = at
-    owners[at] = reader.octets
+    owners[at] = reader.buffer

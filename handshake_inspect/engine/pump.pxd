@@ -82,7 +82,7 @@ cdef class Pump:
     cdef bint take(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef void note_time(self, int64_t now, uint64_t frame) noexcept nogil
     cdef int second_try(self, FrameReader reader, Py_ssize_t at) except -1 with gil
-    cdef bytes octets(self, FrameReader reader)
+    cdef bytes frame_bytes(self, FrameReader reader)
     @cython.locals(record="seg.Segment *")
     cdef bint decode_more(self, FrameReader reader, Py_ssize_t at) except -1 nogil
     cdef int next_part(self, Py_ssize_t at) except -1 with gil

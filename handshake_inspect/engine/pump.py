@@ -217,7 +217,7 @@ class Pump:
         if record.kind == KIND_UDP_ERROR:
             return self.quic.on_error(record)
         start = payload.start(record)
-        return self.quic.take(record, payload.octets(self.owners, record), start, start + payload.captured(record))
+        return self.quic.take(record, payload.memory(self.owners, record), start, start + payload.captured(record))
 
     def set_aside(self, record: Any) -> bool:
         """Whether a datagram is followed elsewhere."""
@@ -227,7 +227,7 @@ class Pump:
     def payload_of(self, record: Any) -> bytes:
         """What was captured of the payload of a segment or datagram."""
         start = payload.start(record)
-        return bytes(payload.octets(self.owners, record)[start : start + payload.captured(record)])
+        return bytes(payload.memory(self.owners, record)[start : start + payload.captured(record)])
 
     def take_lookup(self, record: Any, over_tcp: bool) -> int:
         """A datagram to or from a name server, or a segment with payload."""
@@ -274,16 +274,16 @@ class Pump:
     def second_try(self, reader: FrameReader, at: int) -> int:
         """Give what the fast decoder declined to the slow one."""
         kind = uncommon.decode_uncommon(
-            self.octets(reader), reader.wire_len, reader.link_type, self.storage, at, self.parts
+            self.frame_bytes(reader), reader.wire_len, reader.link_type, self.storage, at, self.parts
         )
         if self.parts:
             self.parts.reverse()
             self.more = len(self.parts)
         return kind
 
-    def octets(self, reader: FrameReader) -> bytes:
+    def frame_bytes(self, reader: FrameReader) -> bytes:
         """The reader's frame."""
-        return bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
+        return bytes(memoryview(reader.buffer)[reader.frame_start : reader.frame_end])
 
     def decode_more(self, reader: FrameReader, at: int) -> bool:
         """As `decode`, for the next packet of a frame that holds several."""
@@ -302,7 +302,7 @@ class Pump:
             self.more = 0
             return KIND_NONE
         try:
-            part = uncommon.part_of(self.octets(reader), reader.wire_len, reader.link_type)
+            part = uncommon.part_of(self.frame_bytes(reader), reader.wire_len, reader.link_type)
         except uncommon.damage():
             part = None
         return self.reassembler.take(part, reader.ts_ns, self.storage, at)

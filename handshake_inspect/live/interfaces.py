@@ -59,9 +59,9 @@ def interfaces() -> list[Interface]:
         family, _, _, _, index = _ADDRESS.unpack_from(body)
         attributes = dict(_attributes(body[_ADDRESS.size :]))
         # On a point-to-point link IFA_ADDRESS is the other end.
-        octets = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
-        if octets and family in (socket.AF_INET, socket.AF_INET6):
-            addresses.setdefault(index, []).append(str(ipaddress.ip_address(octets)))
+        address = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+        if address and family in (socket.AF_INET, socket.AF_INET6):
+            addresses.setdefault(index, []).append(str(ipaddress.ip_address(address)))
     found = []
     for body in _dump(_GET_LINK, _NEW_LINK):
         _, hardware, index, flags, _ = _LINK.unpack_from(body)
@@ -112,11 +112,11 @@ def _dump(request: int, answer: int) -> Iterator[bytes]:
                 return
 
 
-def _attributes(octets: bytes) -> Iterator[tuple[int, Any]]:
+def _attributes(data: bytes) -> Iterator[tuple[int, Any]]:
     at = 0
-    while at + _ATTRIBUTE.size <= len(octets):
-        length, kind = _ATTRIBUTE.unpack_from(octets, at)
+    while at + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, at)
         if length < _ATTRIBUTE.size:
             return
-        yield kind & 0x3FFF, octets[at + _ATTRIBUTE.size : at + length]
+        yield kind & 0x3FFF, data[at + _ATTRIBUTE.size : at + length]
         at += (length + 3) & -4

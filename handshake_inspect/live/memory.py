@@ -10,25 +10,25 @@ from typing import Any
 _U32 = struct.Struct("=I")
 
 
-def address(octets: Any) -> Any:
-    """What bytes are read and written by: a pointer in the compiled build, valid as long as `octets` lives."""
-    return octets
+def address(data: Any) -> Any:
+    """What bytes are read and written by: a pointer in the compiled build, valid as long as `data` lives."""
+    return data
 
 
-def put_u32(octets: Any, at: int, value: int) -> int:
+def put_u32(data: Any, at: int, value: int) -> int:
     """Write 32 bits at `at` in this machine's order; where the next byte goes."""
-    _U32.pack_into(octets, at, value)
+    _U32.pack_into(data, at, value)
     return at + 4
 
 
-def put_be16(octets: Any, at: int, value: int) -> int:
+def put_be16(data: Any, at: int, value: int) -> int:
     """Write 16 bits at `at` in network order; where the next byte goes."""
-    octets[at] = value >> 8 & 0xFF
-    octets[at + 1] = value & 0xFF
+    data[at] = value >> 8 & 0xFF
+    data[at + 1] = value & 0xFF
     return at + 2
 
 
-def copy(octets: Any, at: int, source: Any, start: int, count: int) -> int:
+def copy(data: Any, at: int, source: Any, start: int, count: int) -> int:
     """Copy `count` bytes from `source[start:]` to `at`; where the next byte goes.  The two may overlap."""
-    octets[at : at + count] = source[start : start + count]
+    data[at : at + count] = source[start : start + count]
     return at + count

@@ -60,7 +60,7 @@ class RingReader(FrameReader):
     def __init__(self, ring: Any, link_type: int, loopback: int) -> None:
         """Read the mapped `ring`; what goes out of the interface of index `loopback` also comes in, and is left out."""
         super().__init__()
-        self.octets = ring
+        self.buffer = ring
         self.data = memory.address(ring)
         self.ring = memory.address(ring)
         self.size = len(ring)
@@ -81,7 +81,7 @@ class RingReader(FrameReader):
     def let_go(self) -> None:
         """Forget the ring: it is about to be unmapped."""
         self.left = self.position = self.limit = self.size = 0
-        self.octets = b""
+        self.buffer = b""
         self.data = b""
 
     def unfinished(self) -> int:

@@ -27,7 +27,7 @@ class Frame(NamedTuple):
 
     link_type: int
     ts_ns: int
-    octets: bytes
+    data: bytes
     wire_len: int
 
 
@@ -44,10 +44,10 @@ def frame_of(packet: Any) -> Frame:
     told = packet.frame_info
     raw = packet["FRAME_RAW"]
     text = getattr(raw, "_fields_dict", None)  # no public name leads to it in this mode
-    octets = bytes.fromhex(text if isinstance(text, str) else raw.value)
+    data = bytes.fromhex(text if isinstance(text, str) else raw.value)
     encapsulation = int(told.get_field("encap_type"))
     link_type = _LINK_TYPES.get(encapsulation, _UNKNOWN_LINK_TYPE)
-    return Frame(link_type, nanoseconds(str(packet.sniff_timestamp)), octets, int(packet.length))
+    return Frame(link_type, nanoseconds(str(packet.sniff_timestamp)), data, int(packet.length))
 
 
 def nanoseconds(time: str) -> int:
@@ -108,10 +108,10 @@ async def _repeat(lines: Any) -> None:
         os.write(2, line)
 
 
-def _put(octets: bytes) -> None:
+def _put(data: bytes) -> None:
     done = 0
-    while done < len(octets):
-        done += os.write(1, octets[done:])
+    while done < len(data):
+        done += os.write(1, data[done:])
 
 
 def main(arguments: list[str]) -> int:
@@ -124,7 +124,7 @@ def main(arguments: list[str]) -> int:
             if frame.link_type not in numbers:
                 numbers[frame.link_type] = len(numbers)
                 _put(writer.interface_description(frame.link_type, interface, int(snap_len)))
-            _put(writer.enhanced_packet(numbers[frame.link_type], frame.ts_ns, frame.octets, frame.wire_len))
+            _put(writer.enhanced_packet(numbers[frame.link_type], frame.ts_ns, frame.data, frame.wire_len))
     except BrokenPipeError:
         return 0
     return 0

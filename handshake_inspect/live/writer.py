@@ -116,12 +116,10 @@ def interface_description(link_type: int, interface: str, snap_len: int, filter_
     return _block(_INTERFACE_DESCRIPTION, struct.pack("=HHI", link_type, 0, snap_len), options)
 
 
-def enhanced_packet(interface: int, ts_ns: int, octets: bytes, wire_len: int, comment: str = "") -> bytes:
+def enhanced_packet(interface: int, ts_ns: int, data: bytes, wire_len: int, comment: str = "") -> bytes:
     """Make the block of one frame (the ring's frames are written by the recorder, many at a time)."""
     options = {1: comment.encode(errors="replace")[:0xFFFC]} if comment else {}
-    return _block(
-        _ENHANCED_PACKET, struct.pack("=5I", interface, *_halves(ts_ns), len(octets), wire_len) + octets, options
-    )
+    return _block(_ENHANCED_PACKET, struct.pack("=5I", interface, *_halves(ts_ns), len(data), wire_len) + data, options)
 
 
 def _block(kind: int, body: bytes, options: dict[int, bytes]) -> bytes:
@@ -138,8 +136,8 @@ def _halves(ns: int) -> tuple[int, int]:
     return ns >> 32 & _MASK32, ns & _MASK32
 
 
-def _padded(octets: bytes) -> bytes:
-    return octets + bytes(-len(octets) % 4)
+def _padded(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 4)
 
 
 def _reason(error: BaseException) -> str:

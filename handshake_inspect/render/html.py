@@ -201,9 +201,9 @@ def _inside(page: Sections) -> Markup:
     return _escaped(encoded(document))
 
 
-def _escaped(octets: bytes) -> Markup:
+def _escaped(data: bytes) -> Markup:
     """JSON in which nothing can end the element that it stands in (HTML, section 4.12.1.3)."""
-    text = octets.decode()
+    text = data.decode()
     for sign in {"<", ">", "&"} | {sign for sign in set(text) if not sign.isprintable()}:
         text = text.replace(sign, json.dumps(sign)[1:-1] if ord(sign) > ASCII else f"\\u{ord(sign):04x}")
     return Markup(text)  # noqa: S704 - it is escaped

@@ -89,9 +89,9 @@ class EventWriter:
         """Write the last line: the capture and its summary."""
         self._write(_ending(report))
 
-    def _write(self, octets: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         if not self._columns:
-            self._out.write(octets)
+            self._out.write(data)
             self._out.flush()
 
 

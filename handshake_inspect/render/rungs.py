@@ -243,9 +243,9 @@ class Rungs:
     def elision(self, gone: Elided) -> Note:
         """Segments that are not listed before one that is."""
         parts = [plural(gone.segments, "segment") + " not listed"]
-        for name, octets in (("client", gone.client_bytes), ("server", gone.server_bytes)):
-            if octets > 0:
-                parts.append(f"{plural(octets, 'byte')} of the {name}")
+        for name, size in (("client", gone.client_bytes), ("server", gone.server_bytes)):
+            if size > 0:
+                parts.append(f"{plural(size, 'byte')} of the {name}")
         return Note(self.signs.skipped, ", ".join(parts), ("dim",))
 
     def rest(self) -> Note | None:
@@ -337,10 +337,10 @@ def _label(step: Step, form: int, *, absolute: bool) -> str:
         return f"{_label(step, 1, absolute=absolute)} win {step.window}"
     if form == 1:
         return f"[{step.flags}] seq {seq}{ack}" + (f" len {step.length}" if step.length else "")
-    octets = f" +{step.length}" if step.length else ""
+    length = f" +{step.length}" if step.length else ""
     if form == 2:
-        return f"[{step.flags}] {seq}{octets}{ack}"
-    return f"[{step.flags}] {seq}{octets}" if octets or not ack else f"[{step.flags}]{ack}"
+        return f"[{step.flags}] {seq}{length}{ack}"
+    return f"[{step.flags}] {seq}{length}" if length or not ack else f"[{step.flags}]{ack}"
 
 
 def _number(relative: int | None, raw: int, *, absolute: bool) -> str:

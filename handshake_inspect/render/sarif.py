@@ -116,10 +116,10 @@ def _uri(source: str) -> str:
     if source == "-":
         return "stdin"
     try:
-        octets = source.encode("utf-8", "surrogateescape")  # the name's own, where it is not UTF-8
+        encoded = source.encode("utf-8", "surrogateescape")  # the name's own, where it is not UTF-8
     except UnicodeEncodeError:  # no file name: it comes from a report read back
-        octets = source.encode("utf-8", "backslashreplace")
-    path = quote(octets)
+        encoded = source.encode("utf-8", "backslashreplace")
+    path = quote(encoded)
     return f"file://{path}" if path.startswith("/") else path.removeprefix("./")
 
 

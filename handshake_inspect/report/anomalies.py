@@ -69,8 +69,8 @@ def _repeated(change: Change, names: Names) -> Iterator[Mark]:
     elif flags & FIN and not change.segment.payload_len:
         yield Mark("fin-again", f"The {sender} repeats its FIN: no acknowledgment reached it.", BACK_OFF)
     else:
-        octets = plural(change.segment.payload_len, "byte")
-        yield Mark("retransmission", f"{octets} again: no acknowledgment reached the {sender}.", BACK_OFF)
+        size = plural(change.segment.payload_len, "byte")
+        yield Mark("retransmission", f"{size} again: no acknowledgment reached the {sender}.", BACK_OFF)
 
 
 def _ordinal(count: int) -> str:

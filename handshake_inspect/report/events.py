@@ -51,9 +51,9 @@ def _opening(change: Change, names: Names) -> Iterator[Mark]:
     if change.gained(FACT_MIDSTREAM):
         yield Mark("midstream", "The capture begins in the middle of this connection: its opening is missing.")
     if change.gained(FACT_SYN):
-        octets = change.segment.payload_len
-        data = f", with {plural(octets, 'byte')} of Fast Open data" if octets else ""
-        reference = "RFC 7413" if octets else RFC_9293 + "3.5"
+        size = change.segment.payload_len
+        data = f", with {plural(size, 'byte')} of Fast Open data" if size else ""
+        reference = "RFC 7413" if size else RFC_9293 + "3.5"
         yield Mark("syn", f"The {sender} opens a connection{data}.", reference)
     if change.gained(FACT_SIMULTANEOUS):
         yield Mark("simultaneous-open", f"The {sender} opens too: both ends at the same time.", RFC_9293 + "3.5")
@@ -80,8 +80,8 @@ def _data(change: Change, names: Names) -> Iterator[Mark]:
     if change.gained(FACT_DEFERRED):
         yield Mark("deferred", f"The {names[0]} waited for data before it went on: TCP_DEFER_ACCEPT.")
     if change.gained(FACT_CLIENT_DATA) or change.gained(FACT_SERVER_DATA):
-        octets = plural(change.segment.payload_len, "byte")
-        yield Mark("first-data", f"First data of the {names[0]}: {octets}.")
+        size = plural(change.segment.payload_len, "byte")
+        yield Mark("first-data", f"First data of the {names[0]}: {size}.")
 
 
 def _close(change: Change, names: Names) -> Iterator[Mark]:

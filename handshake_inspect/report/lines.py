@@ -18,20 +18,20 @@ from handshake_inspect.wire.address import address_text, are_ipv4
 Places = NDArray[np.int64]  # of lines
 Mask = NDArray[np.bool_]
 
-_OCTETS = (np.uint64(24), np.uint64(16), np.uint64(8), np.uint64(0))
+_SHIFTS = (np.uint64(24), np.uint64(16), np.uint64(8), np.uint64(0))
 
 
 class Room:
     """Memory that is used again: new one costs the kernel more than what is written there."""
 
     def __init__(self) -> None:
-        self._octets = _view(np.empty(0, dtype=np.uint8))
+        self._room = _view(np.empty(0, dtype=np.uint8))
 
     def of(self, size: int) -> memoryview:
         """So many bytes, which may hold anything."""
-        if size > len(self._octets):
-            self._octets = _view(np.empty(size + size // 8, dtype=np.uint8))
-        return self._octets[:size]
+        if size > len(self._room):
+            self._room = _view(np.empty(size + size // 8, dtype=np.uint8))
+        return self._room[:size]
 
 
 Texts = tuple[bytes, NDArray[np.int64]]  # each ends with a newline, behind which the next one begins
@@ -131,7 +131,7 @@ class Lines:
     def _ipv4(self, rows: Places, lo: NDArray[np.uint64]) -> None:
         known = np.ones(len(rows), dtype=bool)
         quote = self._style.quote
-        for before, shift in zip((quote, b".", b".", b"."), _OCTETS, strict=True):
+        for before, shift in zip((quote, b".", b".", b"."), _SHIFTS, strict=True):
             self.same(rows, before)
             self.numbers(rows, lo >> shift & np.uint64(0xFF), known)
         self.same(rows, quote)

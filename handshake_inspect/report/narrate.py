@@ -151,8 +151,8 @@ class Narrator:
             return None
         sides = (self.client, self.client ^ 1)
         before = [previous.after.ends[side].bytes if previous else 0 for side in sides]
-        octets = [at.before.ends[side].bytes - had for side, had in zip(sides, before, strict=True)]
-        return Elided(count, *octets)
+        moved = [at.before.ends[side].bytes - had for side, had in zip(sides, before, strict=True)]
+        return Elided(count, *moved)
 
     def options(self, segment: Any, acknowledged: int | None, offered: int) -> SegmentOptions:
         """The options of a segment; SACK blocks relative to what they acknowledge.  `offered`: those of the peer."""

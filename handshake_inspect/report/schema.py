@@ -181,8 +181,8 @@ def load(source: str | Path | bytes) -> Report:
     """
     name = "report" if isinstance(source, bytes) else str(source)
     try:
-        octets = source if isinstance(source, bytes) else Path(source).read_bytes()
-        document: Any = msgspec.json.decode(octets, type=_document(reading=True))
+        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        document: Any = msgspec.json.decode(data, type=_document(reading=True))
     except OSError as error:
         raise HsiError(f"{name}: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

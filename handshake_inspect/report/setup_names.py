@@ -54,6 +54,6 @@ def visible(trace: Any) -> bool:
     return trace.names is not None and trace.limits.names
 
 
-def text(octets: bytes) -> str:
+def text(data: bytes) -> str:
     """What somebody else wrote, as text that drives no terminal."""
-    return printable(octets.decode("ascii", "backslashreplace"))
+    return printable(data.decode("ascii", "backslashreplace"))

@@ -19,8 +19,8 @@ cdef inline bint equal(
 ) noexcept nogil:
     return memcmp(one + start, data + at, length) == 0
 
-cdef inline uint8_t *octets_of_row(uint8_t *row) noexcept nogil:
+cdef inline uint8_t *bytes_of_row(uint8_t *row) noexcept nogil:
     return row
 
-cdef inline const unsigned char *octets_in(uint8_t *row) noexcept nogil:
+cdef inline const unsigned char *bytes_in(uint8_t *row) noexcept nogil:
     return row

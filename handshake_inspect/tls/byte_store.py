@@ -40,11 +40,11 @@ def equal(one: Any, start: int, data: Any, at: int, length: int) -> bool:
     return bytes(one[start : start + length]) == bytes(data[at : at + length])
 
 
-def octets_of_row(row: Any) -> Any:
+def bytes_of_row(row: Any) -> Any:
     """The bytes of a row, to be written."""
     return row
 
 
-def octets_in(row: Any) -> Any:
+def bytes_in(row: Any) -> Any:
     """The bytes of a row, to be read."""
     return row

@@ -52,5 +52,5 @@ def read_client_hello(data: bytes) -> ClientHello | None:
     return ClientHello(unpack(bytes(row.facts[: row.length])), bool(row.flags & OFFERS_ECH))
 
 
-def _numbers(octets: bytes) -> tuple[int, ...]:
-    return tuple(int.from_bytes(octets[at : at + 2], "big") for at in range(0, len(octets) - 1, 2))
+def _numbers(data: bytes) -> tuple[int, ...]:
+    return tuple(int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data) - 1, 2))

@@ -15,7 +15,7 @@ cdef inline bint is_right(const unsigned char *data, Py_ssize_t start, Py_ssize_
     # Words are added in the machine's order (RFC 1071 section 2 (B)), eight bytes at a time with end-around carry:
     # headers are too short for what vectors cost to set up.  The sum need not be folded: 2^16, 2^32 and 2^64 are all 1
     # modulo 65535.
-    cdef const unsigned char *octets = data + start
+    cdef const unsigned char *at = data + start
     cdef Py_ssize_t length = end - start
     cdef Py_ssize_t i
     cdef uint64_t total = more * ntohs(1)
@@ -23,18 +23,18 @@ cdef inline bint is_right(const unsigned char *data, Py_ssize_t start, Py_ssize_
     cdef uint32_t half
     cdef uint8_t rest[4]
     for i in range(length >> 3):
-        memcpy(&word, octets + 8 * i, 8)
+        memcpy(&word, at + 8 * i, 8)
         total += word
         total += total < word
-    octets += length & ~7
+    at += length & ~7
     if length & 4:
-        memcpy(&half, octets, 4)
+        memcpy(&half, at, 4)
         total += half
         total += total < half
-        octets += 4
+        at += 4
     if length & 3:
         rest[0] = rest[1] = rest[2] = rest[3] = 0
-        memcpy(rest, octets, length & 3)
+        memcpy(rest, at, length & 3)
         memcpy(&half, rest, 4)
         total += half
         total += total < half

@@ -49,11 +49,11 @@ class Segment:
         return replace(back, **changes)  # type: ignore[arg-type]
 
 
-def checksum(octets: bytes) -> int:
+def checksum(data: bytes) -> int:
     """The Internet checksum of RFC 1071."""
-    if len(octets) % 2:
-        octets += b"\0"
-    total: int = sum(struct.unpack(f"!{len(octets) // 2}H", octets))
+    if len(data) % 2:
+        data += b"\0"
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

@@ -306,10 +306,10 @@ def _held(wanted: dict[str, Any]) -> dict[str, Any]:
 
 def frames(file: File) -> int:
     """How many records a pcap file of this machine's byte order holds."""
-    octets = file.read_bytes()
+    data = file.read_bytes()
     at, count = 24, 0
-    while at + 16 <= len(octets):
-        at += 16 + int.from_bytes(octets[at + 8 : at + 12], "little")
+    while at + 16 <= len(data):
+        at += 16 + int.from_bytes(data[at + 8 : at + 12], "little")
         count += 1
     return count
 

@@ -13,9 +13,9 @@ from handshake_inspect.capture.source import open_source
 FRAMES = [(1_000_000 * at, bytes([at % 251]) * (40 + at * 7 % 900)) for at in range(1, 3000)]
 
 
-def ahead_of(octets, **more):
+def ahead_of(data, **more):
     """All frames of a capture, read ahead, and its source."""
-    with open_source(io.BytesIO(octets), **more) as source:
+    with open_source(io.BytesIO(data), **more) as source:
         source.read_ahead()
         return drain(source), source
 
@@ -30,29 +30,29 @@ def sizes(request, monkeypatch):
 
 @pytest.mark.parametrize("make", [pcap, pcapng, lambda frames: gzip.compress(pcap(frames))])
 def test_the_frames_are_the_same(make):
-    octets = make(FRAMES)
-    seen, source = ahead_of(octets)
-    assert (seen, source.problems, source.consumed) == (read(octets)[0], [], len(octets))
+    data = make(FRAMES)
+    seen, source = ahead_of(data)
+    assert (seen, source.problems, source.consumed) == (read(data)[0], [], len(data))
     assert len(seen) == len(FRAMES)
 
 
 @pytest.mark.parametrize("less", [1, 17, 5000])
 def test_a_cut_is_reported_at_the_same_place(less):
-    octets = pcap(FRAMES)[:-less]
-    assert ahead_of(octets)[1].problems == read(octets)[1].problems != []
+    data = pcap(FRAMES)[:-less]
+    assert ahead_of(data)[1].problems == read(data)[1].problems != []
 
 
 def test_damage_is_reported_at_the_same_place():
     whole = pcap(FRAMES)
-    octets = whole[:9000] + b"\xff" * 40 + whole[9000:]
-    seen, source = ahead_of(octets)
-    assert (seen, source.problems) == (read(octets)[0], read(octets)[1].problems)
+    data = whole[:9000] + b"\xff" * 40 + whole[9000:]
+    seen, source = ahead_of(data)
+    assert (seen, source.problems) == (read(data)[0], read(data)[1].problems)
     assert source.problems
 
 
 def test_a_frame_longer_than_blocks():
-    octets = pcap([*FRAMES[:50], (10**9, b"long" * 60_000), *FRAMES[50:60]])
-    assert ahead_of(octets)[0] == read(octets)[0]
+    data = pcap([*FRAMES[:50], (10**9, b"long" * 60_000), *FRAMES[50:60]])
+    assert ahead_of(data)[0] == read(data)[0]
 
 
 def test_what_fails_in_the_thread_is_raised_where_the_block_is_asked_for():

@@ -52,28 +52,28 @@ captures = st.one_of(
 )
 
 
-def story(octets, block_size):
-    seen, source = read(octets, block_size)
+def story(data, block_size):
+    seen, source = read(data, block_size)
     return seen, source.problems, source.complete, source.dropped, source.link_types
 
 
 @given(captures, st.integers(1, 300), st.booleans())
-def test_the_size_of_blocks_changes_nothing(octets, block_size, packed):
+def test_the_size_of_blocks_changes_nothing(data, block_size, packed):
     if packed:
-        octets = gzip.compress(octets, mtime=0)
-    assert story(octets, block_size) == story(octets, 1) == story(octets, 1 << 18)
+        data = gzip.compress(data, mtime=0)
+    assert story(data, block_size) == story(data, 1) == story(data, 1 << 18)
 
 
 @pytest.mark.parametrize("block_size", [1, 1 << 16])
 @pytest.mark.parametrize("dialect", [{}, {"big": True}, {"nano": True}, {"modified": True}])
 def test_pcap_cut_at_every_byte(block_size, dialect):
     written = [(1000, b"one"), (2000, b""), (3000, b"three")]
-    octets = pcap(written, **dialect)
+    data = pcap(written, **dialect)
     ends = [len(pcap(written[:count], **dialect)) for count in range(4)]
-    for cut in range(ends[0], len(octets)):
-        seen, source = read(octets[:cut], block_size)
+    for cut in range(ends[0], len(data)):
+        seen, source = read(data[:cut], block_size)
         whole = sum(1 for end in ends[1:] if end <= cut)
-        assert [s.octets for s in seen] == [frame for _, frame in written[:whole]]
+        assert [s.data for s in seen] == [frame for _, frame in written[:whole]]
         if cut in ends:
             assert source.problems == []
             continue
@@ -88,11 +88,11 @@ def test_pcap_cut_at_every_byte(block_size, dialect):
 @pytest.mark.parametrize("big", [False, True])
 def test_pcapng_cut_at_every_byte(block_size, big):
     blocks = mixed(big)
-    octets = b"".join(blocks)
+    data = b"".join(blocks)
     ends = [sum(map(len, blocks[:count])) for count in range(len(blocks) + 1)]
     numbered = [0, 0, 0, 1, 1, 2, 3, 3, 4, 4, 4, 5]  # frame numbers used up by so many blocks
-    for cut in range(ends[1], len(octets)):
-        seen, source = read(octets[:cut], block_size)
+    for cut in range(ends[1], len(data)):
+        seen, source = read(data[:cut], block_size)
         whole = max(count for count, end in enumerate(ends) if end <= cut)
         assert [s.number for s in seen] == [n for n in (1, 2, 4, 5) if n <= numbered[whole]]
         if cut in ends:
@@ -104,46 +104,46 @@ def test_pcapng_cut_at_every_byte(block_size, big):
 
 
 @given(st.binary(max_size=200), st.sampled_from([1, 64, 1 << 16]))
-def test_random_bytes(octets, block_size):
+def test_random_bytes(data, block_size):
     with contextlib.suppress(CaptureError):
-        seen, _ = read(octets, block_size)
-        assert len(seen) <= len(octets) // 12
+        seen, _ = read(data, block_size)
+        assert len(seen) <= len(data) // 12
 
 
 @given(st.binary(max_size=300), st.booleans(), st.sampled_from([b"", section(), section() + interface()]))
-def test_random_bytes_behind_a_good_beginning(octets, packed, beginning):
-    octets = (beginning or pcap_header()) + octets
-    seen, source = read(gzip.compress(octets) if packed else octets)
-    assert len(seen) <= len(octets) // 12
+def test_random_bytes_behind_a_good_beginning(data, packed, beginning):
+    data = (beginning or pcap_header()) + data
+    seen, source = read(gzip.compress(data) if packed else data)
+    assert len(seen) <= len(data) // 12
     for problem in source.problems:
-        assert 0 <= problem.offset <= len(octets)
+        assert 0 <= problem.offset <= len(data)
         assert problem.frame <= source.reader.frames + 1
 
 
-def feed_exactly(reader, octets, portion):
+def feed_exactly(reader, data, portion):
     """Feed what is there and not a byte more, so that the pure build finds any read behind the end."""
-    end = min(portion, len(octets))
-    reader.feed(octets[:end], 0, end, 0)
+    end = min(portion, len(data))
+    reader.feed(data[:end], 0, end, 0)
     frames = 0
     while True:
         outcome = reader.advance()
         if outcome == FRAME:
             frames += 1
             assert 0 <= reader.frame_start <= reader.frame_end <= reader.limit
-        elif outcome == DAMAGED or end == len(octets):
+        elif outcome == DAMAGED or end == len(data):
             return frames
         else:
             start = reader.offset + reader.position
-            end = min(end + portion, len(octets))
-            reader.feed(octets[start:end], 0, end - start, start)
+            end = min(end + portion, len(data))
+            reader.feed(data[start:end], 0, end - start, start)
 
 
 @settings(max_examples=300)
 @given(captures, st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6), st.integers(1, 90))
-def test_no_reader_looks_behind_what_it_was_fed(octets, changes, portion):
-    changed = bytearray(octets)
-    for at, octet in changes:
-        changed[at % len(changed)] = octet
+def test_no_reader_looks_behind_what_it_was_fed(data, changes, portion):
+    changed = bytearray(data)
+    for at, byte in changes:
+        changed[at % len(changed)] = byte
     for reader in (PcapReader(), PcapngReader()):
         frames = feed_exactly(reader, bytes(changed), portion)
         assert frames == reader.frames - reader.events
@@ -151,16 +151,16 @@ def test_no_reader_looks_behind_what_it_was_fed(octets, changes, portion):
 
 @settings(max_examples=300)
 @given(captures, st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6), st.booleans())
-def test_mutated_captures(octets, changes, packed):
+def test_mutated_captures(data, changes, packed):
     if packed:
-        octets = gzip.compress(octets, mtime=0)
-    changed = bytearray(octets)
-    for at, octet in changes:
-        changed[at % len(changed)] = octet
+        data = gzip.compress(data, mtime=0)
+    changed = bytearray(data)
+    for at, byte in changes:
+        changed[at % len(changed)] = byte
     try:
         seen, source = read(bytes(changed), 512)
     except CaptureError:
         return
     for one in seen:
-        assert len(one.octets) <= one.wire_len
+        assert len(one.data) <= one.wire_len
     assert source.complete or source.problems

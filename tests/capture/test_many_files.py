@@ -36,14 +36,14 @@ def at(*seconds):
 
 def write(directory, **captures):
     paths = [directory / f"{name.replace('__', '.')}" for name in captures]
-    for path, octets in zip(paths, captures.values(), strict=True):
+    for path, data in zip(paths, captures.values(), strict=True):
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(octets)
+        path.write_bytes(data)
     return paths
 
 
 def order(*paths):
-    return [int(s.octets) for s in read_files(*paths)[0]]
+    return [int(s.data) for s in read_files(*paths)[0]]
 
 
 # --- what is named ----------------------------------------------------------------------------------------------------
@@ -52,8 +52,8 @@ def order(*paths):
 def test_a_directory_is_what_is_in_it_and_below_it(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / ".git").mkdir()
-    for name, octets in {"a10.pcap": at(4), "a9.pcap": at(1), "b/x": at(2), ".hidden": b"?", ".git/c": b"?"}.items():
-        (tmp_path / name).write_bytes(octets)
+    for name, data in {"a10.pcap": at(4), "a9.pcap": at(1), "b/x": at(2), ".hidden": b"?", ".git/c": b"?"}.items():
+        (tmp_path / name).write_bytes(data)
     assert expanded([str(tmp_path)]) == [str(tmp_path / name) for name in ("a9.pcap", "a10.pcap", "b/x")]
     assert order(tmp_path) == [1, 2, 4]
 
@@ -61,7 +61,7 @@ def test_a_directory_is_what_is_in_it_and_below_it(tmp_path):
 def test_what_a_directory_holds_and_is_no_capture_is_left_out_and_said(tmp_path):
     write(tmp_path, a__pcap=at(1), notes__txt=b"remember the milk", empty__pcap=b"")
     seen, trace = read_files(tmp_path)
-    assert [s.octets for s in seen] == [b"1"]
+    assert [s.data for s in seen] == [b"1"]
     (problem,) = trace.problems
     assert problem.kind == "left-out"
     assert "2 files are no captures" in problem.message
@@ -199,8 +199,8 @@ def test_a_last_time_that_cannot_be_found_is_not_guessed(tmp_path, end):
 
 
 @given(st.binary(max_size=200), st.booleans())
-def test_looking_at_any_bytes_is_no_error(tmp_path_factory, octets, classic):
-    (path,) = write(tmp_path_factory.mktemp("look"), a=(at(1, 2) if classic else pcapng([(EPOCH, b"x")])) + octets)
+def test_looking_at_any_bytes_is_no_error(tmp_path_factory, data, classic):
+    (path,) = write(tmp_path_factory.mktemp("look"), a=(at(1, 2) if classic else pcapng([(EPOCH, b"x")])) + data)
     file = File(path, 1 << 16)
     assert file.first_ns is not None
 
@@ -278,11 +278,11 @@ def test_many_sensors_merge_like_a_stable_sort(tmp_path_factory, times, data):
     paths = write(tmp_path, **{f"{name}x": pcap(frames, nano=True) for name, frames in captures.items()})
     seen, _ = read_files(*paths, block_size=data.draw(st.integers(1, 100)))
     frames = [frame for one in captures.values() for frame in one]
-    assert [s.octets for s in seen] == [octets for _, octets in sorted(frames, key=lambda frame: frame[0])]
+    assert [s.data for s in seen] == [frame for _, frame in sorted(frames, key=lambda frame: frame[0])]
 
 
 def numbers_alone(path):
-    return {s.number: s.octets for s in read_files(path)[0]}
+    return {s.number: s.data for s in read_files(path)[0]}
 
 
 @given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=8), min_size=2, max_size=8), st.booleans())
@@ -299,14 +299,14 @@ def test_every_number_leads_back_to_its_file(tmp_path_factory, times, rings):
     seen, trace = read_files(*reversed(paths))
     files, numbers = trace.places.of(np.array([s.number for s in seen]))
     for frame, file, number in zip(seen, files.tolist(), numbers.tolist(), strict=True):
-        assert numbers_alone(trace.names[file])[number] == frame.octets
+        assert numbers_alone(trace.names[file])[number] == frame.data
 
 
 def test_the_numbers_of_many_pages_lead_back(tmp_path):
     a, b = write(tmp_path, a=at(*range(20_000)), b=at(*range(1, 30_000, 3)))
     seen, trace = read_files(a, b)
     files, numbers = trace.places.of(np.array([s.number for s in seen]))
-    assert [s.octets for s in seen] == [
+    assert [s.data for s in seen] == [
         (b"%d" % (n - 1) if not f else b"%d" % (3 * n - 2))
         for f, n in zip(files.tolist(), numbers.tolist(), strict=True)
     ]
@@ -318,5 +318,5 @@ def test_what_is_piped_in_is_merged_as_it_comes(tmp_path):
         stream.write(at(2, 4))
     (path,) = write(tmp_path, a=at(1, 3))
     with os.fdopen(reading, "rb", buffering=0) as pipe, open_trace([pipe, path]) as trace:
-        assert [int(s.octets) for s in drain(trace)] == [1, 2, 3, 4]
+        assert [int(s.data) for s in drain(trace)] == [1, 2, 3, 4]
         assert trace.size is None

@@ -31,7 +31,7 @@ SKIPPED = b"\x53\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"words"
 
 
 def bytes_of(seen):
-    return [(each.ns, each.octets) for each in seen]
+    return [(each.ns, each.data) for each in seen]
 
 
 def test_every_codec_is_tested():
@@ -114,7 +114,7 @@ def test_gzip_data_is_salvaged_to_the_byte():
 def test_what_expands_enormously_is_never_held_whole(name):
     seen, source = read(PACKERS[name](pcap([(1000, b"x")]) + bytes(30_000_000)), 1 << 14)
     assert len(seen) == 1
-    assert len(source.reader.octets) == 1 << 14
+    assert len(source.reader.buffer) == 1 << 14
     assert source.problems[0].kind == "damaged"
 
 
@@ -140,6 +140,6 @@ def test_frames_of_an_endless_pipe_come_as_they_arrive(pack):
             assert source.fill()
         assert source.reader.frames == 1
         seen_first.set()
-        assert [each.octets for each in drain(source)] == [b"second"]
+        assert [each.data for each in drain(source)] == [b"second"]
     writer.join()
     assert told == [True]

@@ -39,7 +39,7 @@ def corpus():
 def test_corpus_frames_are_those_that_wireshark_finds(path, told, block_size):
     seen, source = read(path.read_bytes(), block_size)
     packets = [frame for frame in told if frame["interface_id"] is not None]
-    assert [(s.number, s.ns, len(s.octets), s.wire_len, s.interface) for s in seen] == [
+    assert [(s.number, s.ns, len(s.data), s.wire_len, s.interface) for s in seen] == [
         (
             frame["number"],
             None if frame["time_epoch"] is None else int(Decimal(frame["time_epoch"]) * 10**9),
@@ -57,12 +57,12 @@ def test_corpus_frames_are_those_that_wireshark_finds(path, told, block_size):
 
 @ORDERS
 def test_all_packet_blocks(big):
-    octets = section(big=big) + interface(big=big, link_type=101, snap_len=4)
-    octets += packet(b"abcde", 0x9000_0001_F000_0002 >> 12, big=big, wire_len=900)
-    octets += old_packet(b"abc", 7, big=big) + old_packet(b"full", 8, big=big)
-    octets += simple_packet(b"abcdefgh", big=big, wire_len=1500)
-    seen, source = read(octets)
-    assert [(s.octets, s.wire_len, s.ns) for s in seen] == [
+    data = section(big=big) + interface(big=big, link_type=101, snap_len=4)
+    data += packet(b"abcde", 0x9000_0001_F000_0002 >> 12, big=big, wire_len=900)
+    data += old_packet(b"abc", 7, big=big) + old_packet(b"full", 8, big=big)
+    data += simple_packet(b"abcdefgh", big=big, wire_len=1500)
+    seen, source = read(data)
+    assert [(s.data, s.wire_len, s.ns) for s in seen] == [
         (b"abcde", 900, (0x9000_0001_F000_0002 >> 12) * 1000),
         (b"abc", 3, 7000),
         (b"full", 4, 8000),
@@ -79,9 +79,9 @@ def test_a_frame_without_time_keeps_the_time_before():
 
 
 def test_sections_of_either_order_have_interfaces_of_their_own():
-    octets = section() + interface(link_type=1) + interface(link_type=113) + packet(b"a", number=1)
-    octets += section(big=True) + interface(big=True, link_type=276) + packet(b"b", big=True)
-    seen, source = read(octets + section() + packet(b"c"))
+    data = section() + interface(link_type=1) + interface(link_type=113) + packet(b"a", number=1)
+    data += section(big=True) + interface(big=True, link_type=276) + packet(b"b", big=True)
+    seen, source = read(data + section() + packet(b"c"))
     assert [s.link_type for s in seen] == [113, 276]
     assert source.link_types == [1, 113, 276]
     assert source.reader.section == 3
@@ -89,8 +89,8 @@ def test_sections_of_either_order_have_interfaces_of_their_own():
 
 
 def test_many_interfaces_with_names():
-    octets = section() + b"".join(interface(link_type=n, name=f"eth{n}") for n in range(40))
-    seen, source = read(octets + b"".join(packet(b"x", number=n) for n in range(40)))
+    data = section() + b"".join(interface(link_type=n, name=f"eth{n}") for n in range(40))
+    seen, source = read(data + b"".join(packet(b"x", number=n) for n in range(40)))
     assert [s.link_type for s in seen] == list(range(40))
     assert source.reader.names[39] == "eth39"
 
@@ -121,8 +121,8 @@ def test_many_interfaces_with_names():
     ],
 )
 def test_resolutions(big, resolution, raw, ns):
-    octets = section(big=big) + interface(big=big, resolution=resolution) + packet(b"x", raw, big=big)
-    seen, source = read(octets)
+    data = section(big=big) + interface(big=big, resolution=resolution) + packet(b"x", raw, big=big)
+    seen, source = read(data)
     assert (seen[0].ns, source.problems) == (ns, [])
 
 
@@ -140,8 +140,8 @@ def test_every_time_is_exact_or_refused(resolution, raw, offset_s):
 
 @ORDERS
 def test_offset_moves_times_both_ways(big):
-    octets = section(big=big) + interface(big=big, offset_s=1_700_000_000) + interface(big=big, offset_s=-1)
-    seen, _ = read(octets + packet(b"a", 1, big=big) + packet(b"b", 1, big=big, number=1))
+    data = section(big=big) + interface(big=big, offset_s=1_700_000_000) + interface(big=big, offset_s=-1)
+    seen, _ = read(data + packet(b"a", 1, big=big) + packet(b"b", 1, big=big, number=1))
     assert [s.ns for s in seen] == [1_700_000_000_000_001_000, -999_999_000]
 
 
@@ -155,18 +155,18 @@ def test_a_time_centuries_ahead_is_no_time():
 @ORDERS
 def test_frame_check_sequences_are_taken_off(big):
     flags = option(2, struct.pack(">I" if big else "<I", 2 << 5), big=big)
-    octets = section(big=big) + interface(big=big, fcs=4) + packet(b"abcdefgh", big=big)
-    octets += packet(b"abcdefgh", big=big, wire_len=10) + packet(b"abcdefgh", big=big, options=flags)
-    seen, _ = read(octets + simple_packet(b"abcdefgh", big=big))
-    assert [(s.octets, s.wire_len) for s in seen] == [(b"abcd", 4), (b"abcdef", 6), (b"abcdef", 6), (b"abcd", 4)]
+    data = section(big=big) + interface(big=big, fcs=4) + packet(b"abcdefgh", big=big)
+    data += packet(b"abcdefgh", big=big, wire_len=10) + packet(b"abcdefgh", big=big, options=flags)
+    seen, _ = read(data + simple_packet(b"abcdefgh", big=big))
+    assert [(s.data, s.wire_len) for s in seen] == [(b"abcd", 4), (b"abcdef", 6), (b"abcdef", 6), (b"abcd", 4)]
 
 
 @ORDERS
 def test_drops_of_statistics_are_totals_per_interface(big):
-    octets = section(big=big) + interface(big=big) + interface(big=big)
-    octets += statistics(big=big, ifdrop=5) + statistics(big=big, ifdrop=7, osdrop=1)
-    octets += statistics(big=big, number=1, osdrop=2) + section(big=big) + interface(big=big)
-    _, source = read(octets + statistics(big=big, ifdrop=100))
+    data = section(big=big) + interface(big=big) + interface(big=big)
+    data += statistics(big=big, ifdrop=5) + statistics(big=big, ifdrop=7, osdrop=1)
+    data += statistics(big=big, number=1, osdrop=2) + section(big=big) + interface(big=big)
+    _, source = read(data + statistics(big=big, ifdrop=100))
     assert source.dropped == 110
 
 
@@ -211,10 +211,10 @@ ABSURD = (1 << 64) - 1
     ],
 )
 def test_the_end_of_a_capture_is_believed_of_the_whole_of_it(said, until, big):
-    octets = section(big=big) + interface(big=big, resolution=9) + interface(big=big, resolution=9)
-    octets += packet(b"a", SECOND, big=big) + packet(b"b", 2 * SECOND, big=big)
-    octets += b"".join(statistics(big=big, **each) for each in said)
-    seen, source = read(octets)
+    data = section(big=big) + interface(big=big, resolution=9) + interface(big=big, resolution=9)
+    data += packet(b"a", SECOND, big=big) + packet(b"b", 2 * SECOND, big=big)
+    data += b"".join(statistics(big=big, **each) for each in said)
+    seen, source = read(data)
     assert source.seen_until_ns == until
     assert [each.ns for each in seen] == [SECOND, 2 * SECOND]
     assert source.problems == []
@@ -230,14 +230,14 @@ def test_the_end_is_that_of_the_last_section():
 @ORDERS
 def test_dumpcap_writes_the_end_in_microseconds(big):
     now = 1_795_000_000 * SECOND
-    octets = section(big=big) + interface(big=big, resolution=9) + packet(b"a", now, big=big)
-    octets += statistics(big=big, end=now // 1000 + 4_000_000, ifrecv=1, ifdrop=0)
-    assert read(octets)[1].seen_until_ns == now + 4 * SECOND
+    data = section(big=big) + interface(big=big, resolution=9) + packet(b"a", now, big=big)
+    data += statistics(big=big, end=now // 1000 + 4_000_000, ifrecv=1, ifdrop=0)
+    assert read(data)[1].seen_until_ns == now + 4 * SECOND
 
 
 def test_no_time_of_a_frame_is_that_of_statistics():
-    octets = section() + interface() + packet(b"a", 1_000_000) + statistics(end=9_000_000, usrdeliv=1)
-    seen, _ = read(octets + simple_packet(b"b"))
+    data = section() + interface() + packet(b"a", 1_000_000) + statistics(end=9_000_000, usrdeliv=1)
+    seen, _ = read(data + simple_packet(b"b"))
     assert [each.ns for each in seen] == [SECOND, None]
 
 
@@ -245,9 +245,9 @@ def test_no_time_of_a_frame_is_that_of_statistics():
 def test_other_blocks_are_skipped_and_some_use_up_a_frame_number(big):
     silent = [4, 7, 10, 0x8000_0001, 0x7777_7777]
     numbered = [0x0BAD, 0x4000_0BAD, 9, 0x204]
-    octets = section(big=big) + interface(big=big)
-    octets += b"".join(block(kind, b"\xff" * 50, big=big) for kind in silent + numbered)
-    seen, source = read(octets + packet(b"x", big=big))
+    data = section(big=big) + interface(big=big)
+    data += b"".join(block(kind, b"\xff" * 50, big=big) for kind in silent + numbered)
+    seen, source = read(data + packet(b"x", big=big))
     assert [s.number for s in seen] == [5]
     assert source.reader.events == 4
 
@@ -255,7 +255,7 @@ def test_other_blocks_are_skipped_and_some_use_up_a_frame_number(big):
 def test_a_skipped_block_is_not_held_in_memory():
     seen, source = read(section() + interface() + block(4, bytes(3_000_000)) + packet(b"x"), 4096)
     assert len(seen) == 1
-    assert len(source.reader.octets) == 4096
+    assert len(source.reader.buffer) == 4096
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_skipped_block_is_not_held_in_memory():
 def test_damage_ends_the_reading_and_says_where(bad, word):
     good = section() + interface() + packet(b"one")
     seen, source = read(good + bad + packet(b"two"))
-    assert [s.octets for s in seen] == [b"one"]
+    assert [s.data for s in seen] == [b"one"]
     (problem,) = source.problems
     assert (problem.kind, problem.frame, problem.offset) == ("damaged", 1, len(good))
     assert word in problem.message
@@ -292,7 +292,7 @@ def test_a_section_alone_is_an_empty_capture():
 def test_high_bits_everywhere(big):
     ns = 0x7FFF_FFFF_FFFF_FFFE
     seen, _ = read(pcapng([(ns, b"\xff" * 200)], big=big))
-    assert (seen[0].ns, seen[0].octets) == (ns, b"\xff" * 200)
+    assert (seen[0].ns, seen[0].data) == (ns, b"\xff" * 200)
 
 
 @ORDERS

@@ -22,7 +22,7 @@ def at(*seconds):
 
 def order(*urls):
     with open_trace(urls) as trace:
-        return [int(s.octets) for s in drain(trace)]
+        return [int(s.data) for s in drain(trace)]
 
 
 @pytest.mark.parametrize(
@@ -61,19 +61,19 @@ def memory():
 
 
 def test_one_file_many_files_directories_and_patterns(memory):
-    for name, octets in {
+    for name, data in {
         "r/a1.pcap": at(3, 4),
         "r/a2.pcap": at(1, 2),
         "r/b.gz": gzip.compress(at(9)),
         "r/x": b"?" * 99,
     }.items():
-        memory.pipe(name, octets)
+        memory.pipe(name, data)
     assert order("memory://r/a1.pcap") == [3, 4]
     assert order("memory://r/b.gz") == [9]
     assert order("memory://r/a1.pcap", "memory://r/a2.pcap") == [1, 2, 3, 4]
     assert order("memory://r/a*") == [1, 2, 3, 4]
     with open_trace(["memory://r/"]) as trace:
-        assert [int(s.octets) for s in drain(trace)] == [1, 2, 3, 4, 9]
+        assert [int(s.data) for s in drain(trace)] == [1, 2, 3, 4, 9]
         assert [len(sensor.files) for sensor in trace.sensors] == [2, 1]
         assert [problem.kind for problem in trace.problems] == ["left-out"]
         assert trace.size == trace.consumed
@@ -127,7 +127,7 @@ def test_captures_on_an_http_server(http):
     files.update({"/b1.pcap": at(*range(5000)), "/b2.pcap": at(*range(1, 5000))})
     assert order(f"{base}/b1.pcap", f"{base}/b2.pcap") == sorted([*range(5000), *range(1, 5000)])
     with open_trace([f"{base.replace('//', '//user:secret@')}/secret.pcap?key=right"]) as trace:
-        assert [s.octets for s in drain(trace)] == [b"5"]
+        assert [s.data for s in drain(trace)] == [b"5"]
         assert trace.names == [f"{base}/secret.pcap"]
 
 
@@ -156,12 +156,12 @@ def s3(monkeypatch):
 
 
 def test_captures_in_s3(s3):
-    for name, octets in {"ring/a1.pcap": at(3, 4), "ring/a2.pcap": at(1, 2), "ring/c.txt": b"text" * 9}.items():
-        s3.pipe(f"captures/{name}", octets)
+    for name, data in {"ring/a1.pcap": at(3, 4), "ring/a2.pcap": at(1, 2), "ring/c.txt": b"text" * 9}.items():
+        s3.pipe(f"captures/{name}", data)
     assert order("s3://captures/ring/a1.pcap") == [3, 4]
     assert order("s3://captures/ring/a*.pcap") == [1, 2, 3, 4]
     with open_trace(["s3://captures/ring/"]) as trace:
-        assert [int(s.octets) for s in drain(trace)] == [1, 2, 3, 4]
+        assert [int(s.data) for s in drain(trace)] == [1, 2, 3, 4]
         assert trace.names == ["s3://captures/ring/a1.pcap", "s3://captures/ring/a2.pcap"]
     with pytest.raises(CaptureError, match="no such file"):
         open_trace(["s3://captures/none.pcap"])

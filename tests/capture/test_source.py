@@ -22,7 +22,7 @@ WHOLE = pcap(FRAMES)
 
 
 def bytes_of(seen):
-    return [(s.ns, s.octets) for s in seen]
+    return [(s.ns, s.data) for s in seen]
 
 
 def refusal(where):
@@ -59,8 +59,8 @@ def test_a_file_object_stays_open():
 class OnlyRead:
     """The least a binary file object can be."""
 
-    def __init__(self, octets):
-        self._file = io.BytesIO(octets)
+    def __init__(self, data):
+        self._file = io.BytesIO(data)
 
     def read(self, count):
         return self._file.read(min(count, 5))
@@ -93,23 +93,23 @@ def test_the_buffer_grows_for_a_long_frame_only(make):
     seen, source = read(
         make([(1000 * ns, frame) for ns, frame in frames], snap_len=1 << 20) if make is pcap else make(frames), 5000
     )
-    assert [s.octets for s in seen] == [frame for _, frame in frames]
-    assert 200_000 < len(source.reader.octets) < 500_000
+    assert [s.data for s in seen] == [frame for _, frame in frames]
+    assert 200_000 < len(source.reader.buffer) < 500_000
 
 
 def test_a_claimed_length_does_not_allocate():
     record = pcap_record(1000, b"x")[:8] + (60_000_000).to_bytes(4, "little") * 2
     seen, source = read(pcap_header(snap_len=64_000_000) + record + b"abc", 4096)
     assert seen == []
-    assert len(source.reader.octets) == 4096
+    assert len(source.reader.buffer) == 4096
     assert (source.problems[0].kind, source.problems[0].offset) == ("cut", 24)
 
 
 class Failing(io.RawIOBase):
     """A file of which so much can be read before the device fails."""
 
-    def __init__(self, octets):
-        self.left = octets
+    def __init__(self, data):
+        self.left = data
 
     def readinto(self, view):
         if not self.left:
@@ -122,14 +122,14 @@ class Failing(io.RawIOBase):
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("at_the_end_of_a_record", [False, True])
 def test_an_error_of_the_device_is_no_shorter_capture(packed, at_the_end_of_a_record):
-    octets = pcap([(1000, b"x" * 60)] * 3)
-    octets = octets if at_the_end_of_a_record else octets[:-7]
-    source = open_source(Failing(gzip.compress(octets) if packed else octets))
+    data = pcap([(1000, b"x" * 60)] * 3)
+    data = data if at_the_end_of_a_record else data[:-7]
+    source = open_source(Failing(gzip.compress(data) if packed else data))
     with pytest.raises(CaptureError, match=r"Input/output error.* after frame \d, \d+ bytes into the file") as failed:
         drain(source)
     assert f"after frame {3 if at_the_end_of_a_record else 2}," in str(failed.value)
     with pytest.raises(CaptureError, match="Input/output error"):
-        analyze([Failing(octets), io.BytesIO(octets)])
+        analyze([Failing(data), io.BytesIO(data)])
 
 
 def test_an_error_of_the_device_before_anything():
@@ -181,7 +181,7 @@ def test_a_version_that_does_not_exist(header, word):
 @pytest.mark.parametrize("version", [(2, 0), (2, 3), (543, 0)])
 def test_versions_that_do_exist(version):
     header = struct.pack("<IHHiIII", 0xA1B2C3D4, *version, 0, 0, 65535, 1)
-    assert [seen.octets for seen in drain(open_source(io.BytesIO(header + pcap_record(1000, b"x"))))] == [b"x"]
+    assert [seen.data for seen in drain(open_source(io.BytesIO(header + pcap_record(1000, b"x"))))] == [b"x"]
 
 
 def test_missing(tmp_path):
@@ -214,7 +214,7 @@ def test_standard_input_that_is_closed(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("octets", "word"),
+    ("data", "word"),
     [
         (b"", "is empty (0 bytes)"),
         (b"\xd4\xc3", "too short"),
@@ -243,10 +243,10 @@ def test_standard_input_that_is_closed(monkeypatch):
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value[:4].hex()}-{len(value)}",
 )
-def test_what_is_no_capture_is_named(tmp_path, octets, word, monkeypatch):
+def test_what_is_no_capture_is_named(tmp_path, data, word, monkeypatch):
     monkeypatch.setattr(wireshark, "converted", lambda _: None)  # as without tshark
     path = tmp_path / "thing"
-    path.write_bytes(octets)
+    path.write_bytes(data)
     message = refusal(path)
     assert message.startswith(f"{path}: ")
     assert word in message
@@ -275,10 +275,10 @@ def erf(source):
     """The frames as Endace's cards store them: with their checksums, in multiples of 8 bytes."""
     records = []
     for seen in drain(source):
-        body = b"\0\0" + seen.octets + b"FCS?"
+        body = b"\0\0" + seen.data + b"FCS?"
         body += bytes(-len(body) % 8)
         time = (seen.ns // 10**9) << 32 | (seen.ns % 10**9 << 32) // 10**9
-        lengths = struct.pack(">HHH", 16 + len(body), 0, len(seen.octets) + 4)
+        lengths = struct.pack(">HHH", 16 + len(body), 0, len(seen.data) + 4)
         records.append(struct.pack("<QBB", time, 2, 4) + lengths + body)
     return b"".join(records)
 

@@ -23,8 +23,8 @@ from handshake_inspect.errors import CaptureError
 
 def files(tmp_path, *captures):
     paths = [tmp_path / f"{index}.cap" for index in range(len(captures))]
-    for path, octets in zip(paths, captures, strict=True):
-        path.write_bytes(octets)
+    for path, data in zip(paths, captures, strict=True):
+        path.write_bytes(data)
     return paths
 
 
@@ -36,7 +36,7 @@ def test_one_capture_is_not_merged(tmp_path):
 def test_rotated_files_follow_each_other_in_whatever_order_they_are_named(tmp_path):
     parts = [pcap([(1000 * n, bytes([n])) for n in range(start, start + 10)]) for start in (21, 1, 11)]
     seen, trace = read_files(*files(tmp_path, *parts), block_size=64)
-    assert [s.octets[0] for s in seen] == list(range(1, 31))
+    assert [s.data[0] for s in seen] == list(range(1, 31))
     assert [s.number for s in seen] == list(range(1, 31))
     assert trace.complete
     assert isinstance(trace, MergedSource)
@@ -45,13 +45,13 @@ def test_rotated_files_follow_each_other_in_whatever_order_they_are_named(tmp_pa
 def test_equal_times_keep_the_order_of_the_arguments(tmp_path):
     captures = [pcap([(1000, name), (1000, name + b"2"), (2000, name + b"3")]) for name in (b"a", b"b", b"c")]
     seen, _ = read_files(*files(tmp_path, *captures))
-    assert [s.octets for s in seen] == [b"a", b"a2", b"b", b"b2", b"c", b"c2", b"a3", b"b3", b"c3"]
+    assert [s.data for s in seen] == [b"a", b"a2", b"b", b"b2", b"c", b"c2", b"a3", b"b3", b"c3"]
 
 
 def test_containers_and_link_types_mix(tmp_path):
     other = section() + interface(link_type=113, resolution=9) + packet(b"b", 1500) + statistics(ifdrop=4)
     seen, trace = read_files(*files(tmp_path, pcap([(1000, b"a"), (2000, b"c")]), other))
-    assert [(s.octets, s.link_type, s.ns) for s in seen] == [(b"a", 1, 1000), (b"b", 113, 1500), (b"c", 1, 2000)]
+    assert [(s.data, s.link_type, s.ns) for s in seen] == [(b"a", 1, 1000), (b"b", 113, 1500), (b"c", 1, 2000)]
     assert trace.link_types == [1, 113]
     assert trace.format == "pcap, pcapng"
     assert trace.dropped == 4
@@ -63,17 +63,17 @@ def test_containers_and_link_types_mix(tmp_path):
 def test_frames_without_time_stay_behind_the_frame_before(tmp_path):
     timeless = section() + interface(resolution=9) + packet(b"p", 5) + simple_packet(b"q") + packet(b"r", 9)
     seen, _ = read_files(*files(tmp_path, pcap([(1000, b"z")]), timeless))
-    assert [(s.octets, s.ns) for s in seen] == [(b"p", 5), (b"q", None), (b"r", 9), (b"z", 1000)]
+    assert [(s.data, s.ns) for s in seen] == [(b"p", 5), (b"q", None), (b"r", 9), (b"z", 1000)]
 
 
 def test_a_file_that_goes_back_in_time_is_taken_as_it_is(tmp_path):
     seen, _ = read_files(*files(tmp_path, pcap([(3000, b"x"), (1000, b"y")]), pcap([(2000, b"m"), (4000, b"n")])))
-    assert [s.octets for s in seen] == [b"m", b"x", b"y", b"n"]
+    assert [s.data for s in seen] == [b"m", b"x", b"y", b"n"]
 
 
 def test_empty_captures_do_not_matter(tmp_path):
     seen, trace = read_files(*files(tmp_path, pcap_header(), pcap([(1000, b"a")]), section()))
-    assert [s.octets for s in seen] == [b"a"]
+    assert [s.data for s in seen] == [b"a"]
     assert trace.complete
     assert trace.dropped is None
     assert read_files(*files(tmp_path, pcap_header(), section()))[0] == []
@@ -84,7 +84,7 @@ def test_a_cut_file_ends_alone_and_is_named(tmp_path):
     damaged = pcap([(1500, b"b")]) + b"\xff" * 30
     paths = files(tmp_path, cut, pcap([(2000, b"x"), (4000, b"y")]), damaged)
     seen, trace = read_files(*paths)
-    assert [s.octets for s in seen] == [b"a", b"b", b"x", b"y"]
+    assert [s.data for s in seen] == [b"a", b"b", b"x", b"y"]
     assert [(p.kind, p.frame) for p in trace.problems] == [("cut", 1), ("damaged", 1)]
     assert trace.problems[0].message.startswith(f"{paths[0]}: ")
     assert not trace.complete
@@ -117,5 +117,5 @@ def test_sorted_captures_merge_like_a_stable_sort(tmp_path_factory, times, block
     captures = [[(ns, bytes([index, at])) for at, ns in enumerate(sorted(one))] for index, one in enumerate(times)]
     seen, _ = read_files(*files(tmp_path, *map(pcapng, captures)), block_size=block_size)
     together = [frame for one in captures for frame in one]
-    assert [(s.ns, s.octets) for s in seen] == sorted(together, key=lambda frame: frame[0])
+    assert [(s.ns, s.data) for s in seen] == sorted(together, key=lambda frame: frame[0])
     assert [s.number for s in seen] == list(range(1, len(together) + 1))

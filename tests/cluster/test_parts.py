@@ -32,9 +32,9 @@ class Ways(Here):
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_every_sample_in_three_parts(name, tmp_path):
-    octets = (DIRECTORY / f"{name}.pcap").read_bytes()
-    count = len(captures.records(octets)) - 1
-    check(cut(octets, [count // 3, 2 * count // 3], tmp_path))
+    content = (DIRECTORY / f"{name}.pcap").read_bytes()
+    count = len(captures.records(content)) - 1
+    check(cut(content, [count // 3, 2 * count // 3], tmp_path))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -47,11 +47,11 @@ def test_every_sample_in_three_parts(name, tmp_path):
     runner=st.sampled_from([Here(), Ways()]),
 )
 def test_parts_of_several_sensors(tmp_path_factory, name, sensors, seed, places, sizes, runner):
-    octets = (DIRECTORY / f"{name}.pcap").read_bytes()
+    content = (DIRECTORY / f"{name}.pcap").read_bytes()
     directory, random = tmp_path_factory.mktemp("parts"), Random(seed)
     paths = [
         path
-        for sensor, part in zip(SENSORS, dealt(octets, sensors, random), strict=False)
+        for sensor, part in zip(SENSORS, dealt(content, sensors, random), strict=False)
         for path in cut(part, places, directory, sensor)
     ]
     random.shuffle(paths)
@@ -248,8 +248,8 @@ def test_a_clock_that_goes_back_at_the_border_of_two_parts(tmp_path):
 
 @pytest.mark.parametrize("options", [{"setup": False}, {"names": False}, {"unanswered_ns": SECOND}])
 def test_options_are_those_of_one_pass(tmp_path, options):
-    octets = (DIRECTORY / "lookup.pcap").read_bytes()
-    check(cut(octets, [5, 20], tmp_path), **options)
+    content = (DIRECTORY / "lookup.pcap").read_bytes()
+    check(cut(content, [5, 20], tmp_path), **options)
 
 
 def test_a_file_that_grows_meanwhile(tmp_path, monkeypatch):

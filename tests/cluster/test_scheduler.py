@@ -40,12 +40,12 @@ def workers():
 @pytest.fixture
 def ring(tmp_path):
     """Files of one capture."""
-    octets = (DIRECTORY / "healthy-burst.pcap").read_bytes()
-    ends = records(octets)
+    data = (DIRECTORY / "healthy-burst.pcap").read_bytes()
+    ends = records(data)
     bounds = [len(ends[:-1]) * n // PARTS for n in range(PARTS + 1)]
     for number in range(PARTS):
         path = tmp_path / f"ring_{number:05d}_20260101000000.pcap"
-        path.write_bytes(octets[:24] + octets[ends[bounds[number]] : ends[bounds[number + 1]]])
+        path.write_bytes(data[:24] + data[ends[bounds[number]] : ends[bounds[number + 1]]])
     return sorted(tmp_path.iterdir())
 
 

@@ -80,8 +80,8 @@ def sizes_of(path):
     return [Sizes(0, most) for most in (60, 100, 170, 400, path.stat().st_size // 2 + 1)]
 
 
-def stretches_of(path, octets):
-    path.write_bytes(octets)
+def stretches_of(path, content):
+    path.write_bytes(content)
     for sizes in sizes_of(path):
         check([path], sizes=sizes)
     return path
@@ -95,7 +95,7 @@ def test_what_a_pcapng_says_in_between(tmp_path):
     """Sections with other interfaces, in another byte order, statistics of several, and drops that packets count."""
     shown = [packet(frame, ns) for ns, frame in syns(12)]
     more = interface(resolution=6, filter_text=b"\0tcp")
-    octets = b"".join(
+    content = b"".join(
         [
             pcapng(*shown[:3], statistics(ifdrop=3, usrdeliv=3), JOURNAL, more, *shown[3:5]),
             section(big=True),
@@ -105,7 +105,7 @@ def test_what_a_pcapng_says_in_between(tmp_path):
             pcapng(*shown[5:], JOURNAL, statistics(ifdrop=1, end=START + 5 * SECOND, usrdeliv=7)),
         ]
     )  # fmt: skip
-    stretches_of(tmp_path / "said.pcapng", octets)
+    stretches_of(tmp_path / "said.pcapng", content)
 
 
 def test_frames_without_a_time(tmp_path):
@@ -124,9 +124,9 @@ def test_frames_without_a_time(tmp_path):
 @pytest.mark.parametrize("behind", [b"", b"\xff" * 40, b"\0" * 64])
 def test_damage_and_a_cut_end_in_a_stretch(tmp_path, behind):
     """Nothing behind damage is read, as in one pass; of several files, the next one is."""
-    octets = pcap(syns(9), nano=True)
+    content = pcap(syns(9), nano=True)
     ends = len(pcap(syns(4), nano=True))
-    path = stretches_of(tmp_path / "damaged.pcap", octets[:ends] + behind + octets[ends:-3])
+    path = stretches_of(tmp_path / "damaged.pcap", content[:ends] + behind + content[ends:-3])
     other = named(tmp_path, 1)
     other.write_bytes(pcap(syns(9, START + SECOND), nano=True))
     for sizes in sizes_of(path):
@@ -135,15 +135,15 @@ def test_damage_and_a_cut_end_in_a_stretch(tmp_path, behind):
 
 def test_files_that_were_joined(tmp_path):
     """Another byte order and resolution from some byte on."""
-    octets = pcap(syns(5), nano=True) + pcap(syns(5, START + SECOND), big=True) + pcap(syns(5, START + 2 * SECOND))
-    stretches_of(tmp_path / "joined.pcap", octets)
+    content = pcap(syns(5), nano=True) + pcap(syns(5, START + SECOND), big=True) + pcap(syns(5, START + 2 * SECOND))
+    stretches_of(tmp_path / "joined.pcap", content)
 
 
 def test_times_that_cannot_be_are_reported_once(tmp_path):
     record = bytearray(pcap(syns(1))[HEADER:])
     record[4:8] = b"\xff" * 4
-    octets = pcap(syns(3)) + bytes(record) * 3 + pcap(syns(2, START + SECOND))[HEADER:] + bytes(record)
-    found = check([stretches_of(tmp_path / "odd.pcap", octets)])
+    content = pcap(syns(3)) + bytes(record) * 3 + pcap(syns(2, START + SECOND))[HEADER:] + bytes(record)
+    found = check([stretches_of(tmp_path / "odd.pcap", content)])
     assert found.count(b"fraction is a second or more") == 1
 
 
@@ -159,9 +159,9 @@ def test_compressed_files_are_one_part(tmp_path):
 def test_files_on_an_http_server_are_one_part(ranges):
     """Nobody knows whether it would give a range of bytes."""
     pytest.importorskip("aiohttp")
-    octets = pcap(syns(50), nano=True)
-    served = type("Served", (Handler,), {"files": {"/large.pcap": octets}, "ranges": ranges})
+    content = pcap(syns(50), nano=True)
+    served = type("Served", (Handler,), {"files": {"/large.pcap": content}, "ranges": ranges})
     runner = Counting()
     with http_server(served) as base:
-        check([f"{base}/large.pcap"], runner, Sizes(0, len(octets) // 2 + 1))
+        check([f"{base}/large.pcap"], runner, Sizes(0, len(content) // 2 + 1))
     assert runner.scans == 1

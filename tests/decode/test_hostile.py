@@ -53,14 +53,14 @@ def assert_sound(found, frame):
 
 
 @given(st.sampled_from(LINK_TYPES), st.binary(max_size=150), st.integers(0, 0xFFFFFFFF))
-def test_any_bytes(link_type, octets, wire_len):
-    assert_sound(describe(octets, link_type, wire_len), octets)
+def test_any_bytes(link_type, data, wire_len):
+    assert_sound(describe(data, link_type, wire_len), data)
 
 
 @given(st.sampled_from([0x0800, 0x86DD]), st.binary(max_size=150))
-def test_any_bytes_behind_an_ethertype(ethertype, octets):
+def test_any_bytes_behind_an_ethertype(ethertype, data):
     first = b"\x45" if ethertype == 0x0800 else b"\x60"
-    frame = frames.ethernet(first + octets, ethertype=ethertype)
+    frame = frames.ethernet(first + data, ethertype=ethertype)
     assert_sound(describe(frame, 1), frame)
 
 

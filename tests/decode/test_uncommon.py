@@ -395,8 +395,8 @@ def test_a_packet_in_a_packet_without_end():
 
 
 @given(st.sampled_from(LINK_TYPES), st.binary(max_size=120), st.integers(0, 200))
-def test_any_bytes(link_type, octets, wire_len):
-    assert slow(octets, link_type, wire_len)["kind"] in range(9)
+def test_any_bytes(link_type, data, wire_len):
+    assert slow(data, link_type, wire_len)["kind"] in range(9)
 
 
 @given(st.sampled_from(list((NOT_TUNNELS | TUNNELS).values())), st.data())

@@ -67,7 +67,7 @@ def kept(tmp_path):
         some = filtered(whole, parse(f"client.port == {port}")).connections
         assert len(some) >= 1
         extract([path], whole.connections, some, out)
-        return [seen.octets for seen in captures.read(out.getvalue())[0]]
+        return [seen.data for seen in captures.read(out.getvalue())[0]]
 
     return write
 

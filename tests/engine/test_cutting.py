@@ -24,9 +24,9 @@ def as_json(inputs):
     return out.getvalue()
 
 
-def times(octets):
+def times(content):
     """The times of all records, in their order."""
-    return [struct.unpack_from("<II", octets, at) for at in records(octets)[:-1]]
+    return [struct.unpack_from("<II", content, at) for at in records(content)[:-1]]
 
 
 # How programs name the files of one capture.  Those whose numbers are none of dumpcap's must be in order of time.
@@ -37,14 +37,14 @@ NAMES = {
 }
 
 
-def cut(octets, places, directory, how="editcap"):
+def cut(content, places, directory, how="editcap"):
     """Files, each with the header of the whole."""
-    ends = records(octets)
+    ends = records(content)
     bounds = [0, *sorted({place % len(ends) for place in places}), len(ends) - 1]
     paths = []
     for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
         path = directory / NAMES[how](number)
-        part = octets[:HEADER] + octets[ends[start] : ends[stop]]
+        part = content[:HEADER] + content[ends[start] : ends[stop]]
         path.write_bytes(gzip.compress(part, 1) if how == "gzip" else part)
         paths.append(path)
     return paths
@@ -54,21 +54,21 @@ def cut(octets, places, directory, how="editcap"):
 @given(st.data())
 def test_a_trace_that_is_cut_anywhere_gives_the_same_report(tmp_path_factory, data):
     name = data.draw(st.sampled_from(sorted(SAMPLES)), label="sample")
-    octets = (DIRECTORY / f"{name}.pcap").read_bytes()
-    ordered = times(octets) == sorted(times(octets))
+    content = (DIRECTORY / f"{name}.pcap").read_bytes()
+    ordered = times(content) == sorted(times(content))
     how = data.draw(st.sampled_from(sorted(NAMES) if ordered else ["editcap", "gzip"]), label="how")
     directory = tmp_path_factory.mktemp("cut")
     whole = directory / "whole.pcap"
-    whole.write_bytes(octets)
+    whole.write_bytes(content)
     places = data.draw(st.lists(st.integers(0, 1 << 20), min_size=1, max_size=12), label="places")
-    paths = data.draw(st.permutations(cut(octets, places, directory, how)), label="order")
+    paths = data.draw(st.permutations(cut(content, places, directory, how)), label="order")
     expected, found = as_json([whole]), as_json(paths)
     assert without_files(found, paths) == without_files(expected, [whole])
 
 
-def without_files(octets, paths):
+def without_files(content, paths):
     """The report without what names files."""
-    report = json.loads(octets)
+    report = json.loads(content)
     assert sorted(report["capture"].pop("sources")) == sorted(map(str, paths))
     for connection in [*report["connections"], *report["quic_connections"]]:
         files = [connection.pop(key) for key in ("first_file", "frame_in_file", "evidence_in_files")]
@@ -84,8 +84,8 @@ def test_the_report_of_a_directory_is_that_of_its_files(tmp_path):
 
 
 def test_findings_and_connections_say_where_their_frames_are(tmp_path):
-    octets = (DIRECTORY / "accept-queue-full-syn-dropped.pcap").read_bytes()
-    paths = cut(octets, [3, 7, 11], tmp_path)
+    content = (DIRECTORY / "accept-queue-full-syn-dropped.pcap").read_bytes()
+    paths = cut(content, [3, 7, 11], tmp_path)
     before = dict(zip(map(str, paths), [0, 3, 7, 11], strict=True))
     report = analyze(paths)
     for connection in [*report.connections, *report.quic_connections]:

@@ -50,8 +50,8 @@ def test_groups_are_all_that_are_in_trouble(name):
 
 def test_an_expression_looks_beyond_what_is_listed():
     packets = [packet for number in range(200) for packet in refused(number, START + number * SECOND // 10)]
-    octets = captures.pcap(packets, nano=True)
-    snapshot = last(io.BytesIO(octets), parse("id < 3"))
+    data = captures.pcap(packets, nano=True)
+    snapshot = last(io.BytesIO(data), parse("id < 3"))
     assert [each.id for each in snapshot.newest] == [2, 1, 0]
     assert [group.count for group in snapshot.groups] == [3]
 
@@ -68,9 +68,9 @@ def test_services_count_the_whole_run():
 def test_groups_count_what_is_gone_too(where, count):
     """Of connections of which few are kept; those that pass -Y, where there is one."""
     packets = [p for number in range(300) for p in refused(number, START + number * SECOND // 100)]
-    octets = captures.pcap(packets, nano=True)
+    data = captures.pcap(packets, nano=True)
     clocked = {"where": None if where is None else parse(where)}
-    kept, every = (last(io.BytesIO(octets), keep=keep, **clocked) for keep in (8, 1000))
+    kept, every = (last(io.BytesIO(data), keep=keep, **clocked) for keep in (8, 1000))
     assert kept.tracked < every.tracked
     counts = [{(each.cause, each.server): each.count for each in snapshot.groups} for snapshot in (kept, every)]
     assert counts[0] == counts[1]

@@ -45,24 +45,24 @@ ONE = st.tuples(
 
 def file_of(listed, big):
     now = 1_700_000_000 * 1000 * MS
-    octets = pcap_header(big=big, nano=True)
+    content = pcap_header(big=big, nano=True)
     for name, later, cut, more in listed:
         now += later
         whole = FRAMES[name]
-        octets += pcap_record(now, whole[:cut], big=big, nano=True, wire_len=max(len(whole) + more, 0))
-    return octets
+        content += pcap_record(now, whole[:cut], big=big, nano=True, wire_len=max(len(whole) + more, 0))
+    return content
 
 
-def read_by_pump(octets, at=None, most=None):
+def read_by_pump(content, at=None, most=None):
     """All that a pump makes of a file, which comes in two blocks."""
     pump, reader = Pump(Tracker(64)), PcapReader()
     if most is not None:
         pump.most = most
     pump.sieve = moves = Moves(pump, None, 1)
-    at = len(octets) if at is None else min(at, len(octets))
-    reader.feed(octets, 0, at, 0)
+    at = len(content) if at is None else min(at, len(content))
+    reader.feed(content, 0, at, 0)
     got = [pump.drain(reader)]
-    reader.feed(octets, reader.position, len(octets), 0)
+    reader.feed(content, reader.position, len(content), 0)
     got.append(pump.drain(reader))
     counted = (
         pump.frames, pump.tcp_segments, pump.icmp_errors, pump.first_ns, pump.last_ns, pump.before_ns, pump.backwards,
@@ -70,7 +70,7 @@ def read_by_pump(octets, at=None, most=None):
         reader.frames, reader.position, reader.ts_ns, reader.problems,
     )  # fmt: skip
     (records,) = moves.segments()
-    return (records.rows.tolist(), bytes(records.octets)), got, counted
+    return (records.rows.tolist(), bytes(records.payloads)), got, counted
 
 
 @given(st.lists(ONE, max_size=12), st.integers(0, 1000), st.none() | st.integers(1, 12))
@@ -106,12 +106,12 @@ def test_files_that_were_joined():
 
 def two(big, *, without=0, more=0, **header):
     """A file of two frames `without` their first bytes, that were `more` bytes longer on the wire."""
-    octets = pcap_header(big=big, **header)
+    content = pcap_header(big=big, **header)
     modified = header.get("modified", False)
     for number, name in enumerate(("SYN", "data")):
         frame = FRAMES[name][without:] + bytes(without)
-        octets += pcap_record(number * MS, frame, big=big, modified=modified, wire_len=len(frame) + more)
-    return octets
+        content += pcap_record(number * MS, frame, big=big, modified=modified, wire_len=len(frame) + more)
+    return content
 
 
 def with_last(big, fraction, frame):

@@ -36,12 +36,12 @@ LIMITS = [
 STEPS = [1, 10_000_000, 1_000_000_000]  # nanoseconds
 
 
-def coarse(octets: bytes, step: int) -> bytes:
+def coarse(data: bytes, step: int) -> bytes:
     """A little-endian classic pcap whose times are rounded down, so that many are the same."""
-    unit = 1 if octets[:4] == bytes.fromhex("4d3cb2a1") else 1000
-    changed = bytearray(octets)
-    for at in captures.records(octets)[:-1]:
-        seconds, fraction = struct.unpack_from("<II", octets, at)
+    unit = 1 if data[:4] == bytes.fromhex("4d3cb2a1") else 1000
+    changed = bytearray(data)
+    for at in captures.records(data)[:-1]:
+        seconds, fraction = struct.unpack_from("<II", data, at)
         whole, rest = divmod((seconds * 10**9 + fraction * unit) // step * step, 10**9)
         struct.pack_into("<II", changed, at, whole, rest // unit)
     return bytes(changed)

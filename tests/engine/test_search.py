@@ -35,9 +35,9 @@ class Watched(Observer):
         self.seen.append((phase, finding.id, finding.target))
 
 
-def run_of(kind, octets, keep, block=4096):
+def run_of(kind, data, keep, block=4096):
     """A run over small blocks, which looks, and begins a search, after every one of them."""
-    source = kind(open_source(io.BytesIO(octets), block), None)
+    source = kind(open_source(io.BytesIO(data), block), None)
     now = iter(range(0, 1 << 30, 100))
     return LiveRun(source, LiveOptions(keep=keep), Watched(), clock=lambda: float(next(now)))
 
@@ -45,8 +45,8 @@ def run_of(kind, octets, keep, block=4096):
 @pytest.mark.parametrize("keep", [4, 100_000])
 @pytest.mark.parametrize("name", SAMPLES[::12])
 def test_a_thread_finds_what_is_found_in_place(name, keep):
-    octets = (DIRECTORY / f"{name}.pcap").read_bytes()
-    in_place, beside = (written(run_of(kind, octets, keep).run()) for kind in (PipeSource, Interface))
+    data = (DIRECTORY / f"{name}.pcap").read_bytes()
+    in_place, beside = (written(run_of(kind, data, keep).run()) for kind in (PipeSource, Interface))
     assert beside == in_place
 
 

@@ -40,11 +40,11 @@ class Sips(io.BytesIO):
         return len(got)
 
 
-def watched(octets, *, looks=True, **options):
+def watched(content, *, looks=True, **options):
     """The last snapshot of a capture; with `looks` after many others, else the only one."""
     # A clock that stands still after it went back: the time for a look never comes.
     clock = itertools.count(0, 2.0) if looks else itertools.chain([1.0], itertools.repeat(0.0))
-    with open_file(Sips(octets) if looks else io.BytesIO(octets)) as source:
+    with open_file(Sips(content) if looks else io.BytesIO(content)) as source:
         run = LiveRun(source, LiveOptions(**options), Watched(), clock=lambda: next(clock))
         run.run()
     return run.latest

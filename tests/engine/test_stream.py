@@ -61,7 +61,7 @@ class Host:
         self.ended += 1
 
 
-def octets(count=COUNT):
+def content(count=COUNT):
     return captures.pcap(
         [(START + n * SECOND, frames.syn(src=("10.0.0.1", 2000 + n))) for n in range(count)], nano=True
     )
@@ -69,7 +69,7 @@ def octets(count=COUNT):
 
 def linked(idle=(), clock=None, **options):
     clock = clock or Clock()
-    link = Link(PipeSource(open_source(io.BytesIO(octets()), 512), None), iter(idle), clock)
+    link = Link(PipeSource(open_source(io.BytesIO(content()), 512), None), iter(idle), clock)
     return Stream(link, Tracker(1 << 10), clock=clock, **options), link, clock
 
 
@@ -158,9 +158,9 @@ def test_what_is_gone_need_not_be_stopped():
 
 def test_a_capture_is_pumped_to_its_end():
     pump, steps = Pump(Tracker(1 << 10)), []
-    with open_source(io.BytesIO(octets()), 512) as source:
+    with open_source(io.BytesIO(content()), 512) as source:
         pump_all(source, pump, lambda done, total: steps.append((done, total)))
     assert pump.frames == COUNT
     assert len(steps) > 1
     assert [done for done, _ in steps] == sorted(done for done, _ in steps)
-    assert steps[-1][0] == len(octets())
+    assert steps[-1][0] == len(content())

@@ -12,9 +12,9 @@ def test_it_explains(hsi, pcaps):
 
 
 def test_a_pipe_is_enough(hsi, pcaps):
-    octets = (pcaps / "lost-syn.pcap").read_bytes()
+    data = (pcaps / "lost-syn.pcap").read_bytes()
     for name in (["0"], ["10.0.0.1:40001"], ["--finding", "syn-retransmission"], []):
-        done = hsi("explain", "-T", "json", "-", *name, input=octets)
+        done = hsi("explain", "-T", "json", "-", *name, input=data)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["connection"]["id"] == 0
 

@@ -49,10 +49,10 @@ def test_a_syn_ack_with_another_isn():
     assert marks(syn(), syn_ack(), syn_ack(seq=SERVER_ISN + 9))[2] == ["isn-changed"]
 
 
-@pytest.mark.parametrize("octet", [-1, 14 + 8], ids=["payload", "TTL"])
-def test_a_damaged_segment(octet):
+@pytest.mark.parametrize("byte", [-1, 14 + 8], ids=["payload", "TTL"])
+def test_a_damaged_segment(byte):
     good, bad = data(b"a" * 10, seq=NEXT, ack=SERVER_ISN + 1), bytearray(data(b"b" * 10, seq=NEXT + 10))
-    bad[octet] ^= 0x10
+    bad[byte] ^= 0x10
     assert marks(*OPENING, good, bytes(bad), bytes(bad))[4:] == [["bad-checksum"], ["bad-checksum"]]
 
 
@@ -126,7 +126,7 @@ def test_hostile_bytes_are_explained_or_refused():
         for frame in frames:
             for _ in range(3):
                 frame[dice.randrange(len(frame))] = dice.randrange(256)
-        octets = capture([bytes(frame) for frame in frames])
-        for connection in engine.analyze([octets]).connections:
-            octets.seek(0)
-            assert explain([octets], Wish(number=connection.id)).steps
+        content = capture([bytes(frame) for frame in frames])
+        for connection in engine.analyze([content]).connections:
+            content.seek(0)
+            assert explain([content], Wish(number=connection.id)).steps

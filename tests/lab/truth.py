@@ -292,8 +292,8 @@ class Run:
     def read(self, sock: socket.socket, truth: Truth, me: str) -> None:
         """Take what there is."""
         try:
-            while octets := sock.recv(65536):
-                truth.received[me] += len(octets)
+            while data := sock.recv(65536):
+                truth.received[me] += len(data)
             truth.at_eof[me] = True
         except BlockingIOError:
             return

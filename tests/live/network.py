@@ -162,7 +162,7 @@ class Watcher:
 
     def __init__(self, source: LiveSource) -> None:
         self.source = source
-        self.octets: list[bytes] = []
+        self.captured: list[bytes] = []
         self.times: list[int] = []
         self.wire_lengths: list[int] = []
         self.seen: list[Seen] = []
@@ -170,11 +170,11 @@ class Watcher:
     def drain(self) -> None:
         reader = self.source.reader
         while reader.advance() == FRAME:
-            octets = bytes(memoryview(reader.octets)[reader.frame_start : reader.frame_end])
-            self.octets.append(octets)
+            data = bytes(memoryview(reader.buffer)[reader.frame_start : reader.frame_end])
+            self.captured.append(data)
             self.times.append(reader.ts_ns)
             self.wire_lengths.append(reader.wire_len)
-            seen = dissect(octets, reader.link_type)
+            seen = dissect(data, reader.link_type)
             if seen:
                 self.seen.append(seen)
 
@@ -202,9 +202,9 @@ class Watcher:
         return self
 
 
-def dissect(octets: bytes, link_type: int) -> Seen | None:
+def dissect(data: bytes, link_type: int) -> Seen | None:
     """Read a frame with dpkt, None when it is not TCP."""
-    ethertype, packet = network_layer(octets, link_type)
+    ethertype, packet = network_layer(data, link_type)
     ip: Any
     if ethertype == 0x0800:
         ip = dpkt.ip.IP(packet)
@@ -223,14 +223,14 @@ def dissect(octets: bytes, link_type: int) -> Seen | None:
     return Seen(*ends, tcp.flags, tcp.seq, tcp.ack, length - tcp.off * 4)
 
 
-def network_layer(octets: bytes, link_type: int) -> tuple[int, bytes]:
+def network_layer(data: bytes, link_type: int) -> tuple[int, bytes]:
     at = {1: 12, 113: 14, 276: 0}[link_type]
-    ethertype = int.from_bytes(octets[at : at + 2], "big")
+    ethertype = int.from_bytes(data[at : at + 2], "big")
     start = {1: 14, 113: 16, 276: 20}[link_type]
     while ethertype in (0x8100, 0x88A8):
-        ethertype = int.from_bytes(octets[start + 2 : start + 4], "big")
+        ethertype = int.from_bytes(data[start + 2 : start + 4], "big")
         start += 4
-    return ethertype, octets[start:]
+    return ethertype, data[start:]
 
 
 def wait_readable(descriptor: int) -> bool:

@@ -98,9 +98,9 @@ def test_snap_length(network, backend):
         watcher = Watcher(source)
         network.exchange()
         watcher.until_last().finish()
-    assert max(map(len, watcher.octets)) == 70
+    assert max(map(len, watcher.captured)) == 70
     assert max(watcher.wire_lengths) >= 1000
-    assert all(seen >= len(octets) for seen, octets in zip(watcher.wire_lengths, watcher.octets, strict=True))
+    assert all(seen >= len(data) for seen, data in zip(watcher.wire_lengths, watcher.captured, strict=True))
 
 
 @backends
@@ -113,7 +113,7 @@ def test_the_pump_tracks_it(network, backend):
         open_live("wire", backend=backend, filter_text="tcp") as source,
     ):
         network.exchange()
-        frames = len(Watcher(beside).until_last().octets)
+        frames = len(Watcher(beside).until_last().captured)
         while pump.frames < frames:  # a program that is stopped sooner loses what it has not written
             assert source.fill()
             pump.drain(source.reader)

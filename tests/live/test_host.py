@@ -341,10 +341,10 @@ def test_the_command_leaves_the_host_out(network):
 
 
 def test_a_pipe_and_a_file_are_of_no_host():
-    octets = captures.pcap([(1_700_000_000_000_000_000, frames.syn())], nano=True)
-    assert analyze([io.BytesIO(octets)]).capture.host is None
+    data = captures.pcap([(1_700_000_000_000_000_000, frames.syn())], nano=True)
+    assert analyze([io.BytesIO(data)]).capture.host is None
     with Hsi("-r", "-", "-T", "json", stdin=subprocess.PIPE) as running:
-        running.process.stdin.write(octets)
+        running.process.stdin.write(data)
         running.process.stdin.close()
         report = json.loads(running.ends())
     assert report["capture"]["host"] is None

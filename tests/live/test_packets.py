@@ -34,15 +34,15 @@ class Passing(Observer):
         self.skipped += skipped
 
 
-def passing(octets, **options):
+def passing(data, **options):
     told = Passing()
-    run_of(octets, told, **options).run()
+    run_of(data, told, **options).run()
     return told
 
 
-def lines(octets, width=ENDLESS, **looks):
+def lines(data, width=ENDLESS, **looks):
     out = io.BytesIO()
-    run_of(octets, FORMATS["text"].event_writer(out, Options(width=width, packets=True, **looks))).run()
+    run_of(data, FORMATS["text"].event_writer(out, Options(width=width, packets=True, **looks))).run()
     return out.getvalue().decode().splitlines()
 
 

@@ -35,10 +35,10 @@ class Sips(io.BytesIO):
         return len(got)
 
 
-def sipped(octets):
+def sipped(data):
     """The events of a run that looks at its table all the time."""
     out, clock = io.BytesIO(), itertools.count(0, 2.0)
-    with open_file(Sips(octets)) as source:
+    with open_file(Sips(data)) as source:
         writer = FORMATS["ndjson"].event_writer(out, Options())
         report = LiveRun(source, LiveOptions(), writer, clock=lambda: next(clock)).run()
     return [msgspec.json.decode(line) for line in out.getvalue().splitlines()], report

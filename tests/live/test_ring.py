@@ -35,15 +35,15 @@ def test_the_tag_of_a_vlan_is_put_back(network, tag, interface):
         watcher = Watcher(source)
         send(network.client, sent)
         watcher.until(lambda watcher: watcher.seen).finish()
-    octets, wire_len = watcher.octets[0], watcher.wire_lengths[0]
+    data, wire_len = watcher.captured[0], watcher.wire_lengths[0]
     if interface == "wire":
-        assert octets[: len(sent)] == sent
-        assert wire_len == len(octets)
+        assert data[: len(sent)] == sent
+        assert wire_len == len(data)
     else:
-        assert octets[:2] + octets[20:22] == bytes.fromhex(tag)
-        assert wire_len == len(octets)
-        assert octets[4:8] == struct.pack("!I", index_of(network.server, "wire"))
-    assert network_layer(octets, source.link_types[0]) == (0x0800, octets[-len(SYN) :])
+        assert data[:2] + data[20:22] == bytes.fromhex(tag)
+        assert wire_len == len(data)
+        assert data[4:8] == struct.pack("!I", index_of(network.server, "wire"))
+    assert network_layer(data, source.link_types[0]) == (0x0800, data[-len(SYN) :])
 
 
 def index_of(host, name):
@@ -57,7 +57,7 @@ def test_two_tags_stay_two(network):
         watcher = Watcher(source)
         send(network.client, sent)
         watcher.until(lambda watcher: watcher.seen).finish()
-    assert watcher.octets[0][: len(sent)] == sent
+    assert watcher.captured[0][: len(sent)] == sent
 
 
 def test_a_vlan_filter_knows_that_the_kernel_took_the_tag_off(network):
@@ -66,7 +66,7 @@ def test_a_vlan_filter_knows_that_the_kernel_took_the_tag_off(network):
         watcher = Watcher(source)
         send(network.client, ADDRESSES + b"\x08\x00" + SYN, *tagged)
         watcher.until(lambda watcher: watcher.seen).finish()
-    assert [octets[: len(tagged[1])] for octets in watcher.octets] == [tagged[1]]
+    assert [data[: len(tagged[1])] for data in watcher.captured] == [tagged[1]]
 
 
 def test_handshakes_only(network):
@@ -89,7 +89,7 @@ def test_drops_are_counted(network):
         watcher.finish()
         received, dropped = source.counters()
     assert received == 2000
-    assert dropped == received - len(watcher.octets)
+    assert dropped == received - len(watcher.captured)
     assert 0 < dropped < 2000
     assert source.counters() == (received, dropped)  # also when it is closed
 
@@ -109,7 +109,7 @@ def test_frames_in_many_blocks_are_whole_and_in_order(network):
 
 
 def ours(watcher):
-    return [octets for octets in watcher.octets if octets[12:14] == b"\x12\x34"]
+    return [data for data in watcher.captured if data[12:14] == b"\x12\x34"]
 
 
 def test_promiscuous_by_choice(network):
@@ -176,7 +176,7 @@ def test_a_ring_that_cannot_be(network, mib, message):
 def test_the_default_ring_yields_to_a_small_machine(network, monkeypatch):
     monkeypatch.setattr(packet_socket, "_affordable_mib", lambda: 3)
     with network.client(), open_live("lo") as source:
-        assert len(source.reader.octets) == 3 << 20
+        assert len(source.reader.buffer) == 3 << 20
 
 
 # The reader alone, over a ring that is not the kernel's
@@ -189,17 +189,17 @@ def block(*frames, size=4096, count=None):
     out = bytearray(size)
     struct.pack_into("=5I", out, 0, 1, 48, 1, len(frames) if count is None else count, 48)
     at = 48
-    for octets, changes in frames:
+    for data, changes in frames:
         header = {
-            "next": 96 + HEADERS + len(octets),
+            "next": 96 + HEADERS + len(data),
             "mac": HEADERS + 24,
-            "captured": len(octets),
+            "captured": len(data),
             "status": 0,
         } | changes
         struct.pack_into(
             "=6I2H", out, at, header["next"], 7, 9, header["captured"], 60, header["status"], header["mac"], 0
         )
-        out[at + HEADERS + 24 : at + HEADERS + 24 + len(octets)] = octets
+        out[at + HEADERS + 24 : at + HEADERS + 24 + len(data)] = data
         at += header["next"]
     return out
 

@@ -32,14 +32,14 @@ class Clock:
         return self.now
 
 
-def run_of(octets, observer=None, block_size=1 << 14, clock=None, **options):
-    source = PipeSource(open_source(io.BytesIO(octets), block_size), None)
+def run_of(data, observer=None, block_size=1 << 14, clock=None, **options):
+    source = PipeSource(open_source(io.BytesIO(data), block_size), None)
     return LiveRun(source, LiveOptions(**options), observer, clock or Clock())
 
 
-def events_of(octets, **options):
+def events_of(data, **options):
     out = io.BytesIO()
-    run = run_of(octets, EventWriter(out, Options()), **options)
+    run = run_of(data, EventWriter(out, Options()), **options)
     report = run.run()
     return [msgspec.json.decode(line) for line in out.getvalue().splitlines()], report
 
@@ -146,10 +146,10 @@ def test_where_nobody_listens_there_are_only_looks_that_make_room(monkeypatch):
     looks = []
     look = LiveRun.look
     monkeypatch.setattr(LiveRun, "look", lambda run: looks.append(run.pump.frames) or look(run))
-    octets = mixed(600)
-    quiet = run_of(octets, block_size=512).run()
+    data = mixed(600)
+    quiet = run_of(data, block_size=512).run()
     assert not looks
-    _, told = events_of(octets, block_size=512, clock=itertools.count(0, 60.0).__next__)
+    _, told = events_of(data, block_size=512, clock=itertools.count(0, 60.0).__next__)
     assert len(looks) > 5
     assert (quiet.summary, list(quiet.connections), quiet.findings) == (
         told.summary,
@@ -157,7 +157,7 @@ def test_where_nobody_listens_there_are_only_looks_that_make_room(monkeypatch):
         told.findings,
     )
     looks.clear()
-    assert run_of(octets, block_size=512, keep=100).run().summary.outcomes == quiet.summary.outcomes
+    assert run_of(data, block_size=512, keep=100).run().summary.outcomes == quiet.summary.outcomes
     assert 4 <= len(looks) <= 6
 
 
@@ -191,9 +191,9 @@ def test_what_was_asked_for_is_counted_when_its_rows_are_gone():
 
 def test_failures_and_services_are_of_the_whole_run():
     """As of all rows, though nearly all of them are gone: counts exactly, times to about one percent."""
-    octets = mixed(3000)
-    whole = analyze([io.BytesIO(octets)])
-    report = run_of(octets, keep=32).run()
+    data = mixed(3000)
+    whole = analyze([io.BytesIO(data)])
+    report = run_of(data, keep=32).run()
     assert len(report.connections) < 100
     (failed,) = (finding for finding in whole.findings if finding.id == "refused")
     (told_of,) = (finding for finding in report.findings if finding.id == "refused")
@@ -222,9 +222,9 @@ def test_services_as_busy_as_each_other_stand_in_order_of_their_first_frames():
             (first[0], frames.syn(src=client, dst=server)),
             (answer[0], frames.rst(seq=0, ack=frames.CLIENT_ISN + 1, src=server, dst=client)),
         ]
-    octets = captures.pcap(packets, nano=True)
-    ports = [service.server.port for service in run_of(octets, keep=32).run().services]
-    assert ports == [service.server.port for service in analyze([io.BytesIO(octets)]).services]
+    data = captures.pcap(packets, nano=True)
+    ports = [service.server.port for service in run_of(data, keep=32).run().services]
+    assert ports == [service.server.port for service in analyze([io.BytesIO(data)]).services]
     assert ports == list(range(9000, 8994, -1))
 
 
@@ -275,9 +275,9 @@ def test_percentiles_outlive_the_rows():
             *packets[at : at + 3],
             (ns + 3000, frames.rst(seq=frames.CLIENT_ISN + 1, ack=frames.SERVER_ISN + 1, src=client, dst=server)),
         ]
-    octets = captures.pcap(ends, nano=True)
-    whole = analyze([io.BytesIO(octets)]).summary.rtt.synack
-    report = run_of(octets, block_size=4096, keep=32).run()
+    data = captures.pcap(ends, nano=True)
+    whole = analyze([io.BytesIO(data)]).summary.rtt.synack
+    report = run_of(data, block_size=4096, keep=32).run()
     rtt = report.summary.rtt.synack
     assert len(report.connections) < 1000
     assert (rtt.count, rtt.min_ns, rtt.max_ns) == (whole.count, whole.min_ns, whole.max_ns)
@@ -293,8 +293,8 @@ def test_frames_are_counted_exactly():
 class Silent:
     """A source of a few frames and then nothing."""
 
-    def __init__(self, octets, clock):
-        self.source = PipeSource(open_source(io.BytesIO(octets)), None)
+    def __init__(self, data, clock):
+        self.source = PipeSource(open_source(io.BytesIO(data)), None)
         self.clock = clock
         self.quiet = 0
 
@@ -314,8 +314,8 @@ class Silent:
 
 def test_time_goes_on_while_the_link_is_idle():
     clock, out = Clock(), io.BytesIO()
-    octets = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
-    run = LiveRun(Silent(octets, clock), LiveOptions(), EventWriter(out, Options()), clock)
+    data = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
+    run = LiveRun(Silent(data, clock), LiveOptions(), EventWriter(out, Options()), clock)
     run.run()
     events = [msgspec.json.decode(line) for line in out.getvalue().splitlines()]
     outcomes = [event["outcome"] for event in events if event["event"] == "connection"]
@@ -337,8 +337,8 @@ class Told(Silent):
 
 def test_the_report_ends_when_nothing_more_came():
     clock, out = Clock(), io.BytesIO()
-    octets = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
-    source = Told(octets, clock)
+    data = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
+    source = Told(data, clock)
     report = LiveRun(source, LiveOptions(), EventWriter(out, Options()), clock).run()
     events = [msgspec.json.decode(line) for line in out.getvalue().splitlines()]
     assert [connection.outcome for connection in report.connections] == ["established", "timed-out"]
@@ -350,19 +350,19 @@ def test_the_report_ends_when_nothing_more_came():
 
 
 def test_a_file_ends_with_its_last_frame():
-    octets = captures.pcap([(START, frames.syn())], nano=True)
-    report = run_of(octets, clock=Fast()).run()
+    data = captures.pcap([(START, frames.syn())], nano=True)
+    report = run_of(data, clock=Fast()).run()
     assert report.connections[0].outcome == "pending"
     assert report.capture.ended_ns is None
 
 
 def test_a_file_that_says_when_it_was_closed_ends_then():
-    octets = captures.pcapng([(START, frames.syn())])
-    octets += captures.statistics(end=START + 4 * SECOND, usrdeliv=1)
+    data = captures.pcapng([(START, frames.syn())])
+    data += captures.statistics(end=START + 4 * SECOND, usrdeliv=1)
     for report in (
-        run_of(octets).run(),
-        analyze([io.BytesIO(octets)]),
-        analyze([io.BytesIO(octets), io.BytesIO(octets)]),
+        run_of(data).run(),
+        analyze([io.BytesIO(data)]),
+        analyze([io.BytesIO(data), io.BytesIO(data)]),
     ):
         assert {connection.outcome for connection in report.connections} == {"timed-out"}
         assert report.capture.last_ns == START

@@ -290,10 +290,10 @@ def test_a_stream_is_reported_before_it_ends():
 
 def test_whoever_reads_may_go_away():
     path = str(Path(handshake_inspect.__file__).resolve().parent.parent)
-    octets = captures.pcap([packet for number in range(3000) for packet in refused(number)], nano=True)
+    data = captures.pcap([packet for number in range(3000) for packet in refused(number)], nano=True)
     done = subprocess.run(
         ["sh", "-c", '"$0" -P -m handshake_inspect live -r - -T ndjson | head -n 1', sys.executable],
-        input=octets, capture_output=True, env=os.environ | {"PYTHONPATH": path}, timeout=60, check=True,
+        input=data, capture_output=True, env=os.environ | {"PYTHONPATH": path}, timeout=60, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout)["event"] in ("connection", "stats")
     assert b"rror" not in done.stderr

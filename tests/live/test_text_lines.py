@@ -13,9 +13,9 @@ from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.why import so_far
 
 
-def lines(octets, **options):
+def lines(data, **options):
     out = io.BytesIO()
-    run_of(octets, FORMATS["text"].event_writer(out, Options(width=1 << 20)), 1 << 10, **options).run()
+    run_of(data, FORMATS["text"].event_writer(out, Options(width=1 << 20)), 1 << 10, **options).run()
     return out.getvalue().decode().splitlines()
 
 

@@ -26,8 +26,8 @@ def frames_of(path):
         while True:
             while source.reader.advance() == FRAME:
                 reader = source.reader
-                octets = bytes(reader.octets[reader.frame_start : reader.frame_end])
-                found.append((octets, reader.ts_ns, reader.wire_len, reader.link_type))
+                data = bytes(reader.buffer[reader.frame_start : reader.frame_end])
+                found.append((data, reader.ts_ns, reader.wire_len, reader.link_type))
             if not source.fill():
                 return found, source
 
@@ -51,7 +51,7 @@ def test_the_file_holds_what_was_seen(network: Network, tmp_path, backend):
         watcher.until_last().finish()
     found, written = frames_of(path)
     lengths = watcher.wire_lengths
-    assert found == [(o, t, n, 1) for o, t, n in zip(watcher.octets, watcher.times, lengths, strict=True)]
+    assert found == [(o, t, n, 1) for o, t, n in zip(watcher.captured, watcher.times, lengths, strict=True)]
     assert written.complete
     assert written.dropped == 0  # an Interface Statistics Block says so
     assert written.filters == ["tcp"]
@@ -141,5 +141,5 @@ def test_frames_larger_than_the_buffer(tmp_path):
         while recording.advance() == FRAME:
             pass
     found, source = frames_of(path)
-    assert [octets for octets, *_ in found] == frames
+    assert [data for data, *_ in found] == frames
     assert source.complete

@@ -32,8 +32,8 @@ def rendered(name, report, **options):
     return out.getvalue()
 
 
-def table(octets, delimiter=","):
-    return list(csv.reader(io.StringIO(octets.decode()), delimiter=delimiter))
+def table(data, delimiter=","):
+    return list(csv.reader(io.StringIO(data.decode()), delimiter=delimiter))
 
 
 @pytest.mark.parametrize("name", TEXT_FORMATS)
@@ -53,17 +53,17 @@ def test_hostile_text_is_no_markup(name):
         problems=[Problem("cut", evil, 1, 2)],
         complete=False,
     )
-    octets = rendered(name, report)
-    assert b"\x1b" not in octets or name in ("csv", "tsv")
-    octets.decode()
+    data = rendered(name, report)
+    assert b"\x1b" not in data or name in ("csv", "tsv")
+    data.decode()
     if name == "junit":
-        ElementTree.fromstring(octets)
+        ElementTree.fromstring(data)
     if name in ("sarif", "json"):
-        json.loads(octets)
+        json.loads(data)
     if name == "csv":
-        assert [len(row) for row in table(octets)] == [28, 28]
+        assert [len(row) for row in table(data)] == [28, 28]
     if name in ("tsv", "ndjson", "github"):
-        assert octets.count(b"\n") == {"tsv": 2, "ndjson": 2, "github": 1}[name]
+        assert data.count(b"\n") == {"tsv": 2, "ndjson": 2, "github": 1}[name]
 
 
 def test_columns_are_named_as_in_the_schema():
@@ -170,10 +170,10 @@ ZEEK_TYPES = {
 }  # fmt: skip
 
 
-def zeek_records(octets):
+def zeek_records(data):
     """Read a log as zeek-cut does: names from `#fields`, values between separators, unset ones as None."""
     names, types, unset = [], [], None
-    for line in octets.decode().split("\n")[:-1]:
+    for line in data.decode().split("\n")[:-1]:
         if line.startswith("#"):
             key, *words = line.split("\t")
             names, types = (words, types) if key == "#fields" else (names, words) if key == "#types" else (names, types)
@@ -225,9 +225,9 @@ def test_arrow_keeps_integers_and_nulls(name):
     pq = pytest.importorskip("pyarrow.parquet")
 
     report = reports.report([connection(0, rtt_ns=40 * MS), connection(1, "refused")])
-    octets = rendered(name, report, fields=("id,first_ns,rtt.total,outcome,decided,evidence",))
-    assert octets == rendered(name, report, fields=("id,first_ns,rtt.total,outcome,decided,evidence",))
-    read = pq.read_table(io.BytesIO(octets)) if name == "parquet" else pa.ipc.open_stream(octets).read_all()
+    data = rendered(name, report, fields=("id,first_ns,rtt.total,outcome,decided,evidence",))
+    assert data == rendered(name, report, fields=("id,first_ns,rtt.total,outcome,decided,evidence",))
+    read = pq.read_table(io.BytesIO(data)) if name == "parquet" else pa.ipc.open_stream(data).read_all()
     rows = read.drop_columns(["first_ns"]).to_pylist()
     assert rows[0]["rtt.total.value_ns"] == 40_035_000
     assert rows[1] == {"id": 1, "rtt.total.value_ns": None, "outcome": "refused", "decided": True, "evidence": [10, 11]}
@@ -254,8 +254,8 @@ def test_cells_are_quoted_as_readers_expect():
     """RFC 4180; the lone cell that is empty is quoted, as by Python's csv, or readers would leave the line out."""
     evil = ['a,b"c"', "two\nlines", "carriage\rreturn", "plain", "=1+1", ""]
     report = reports.report([connection(i, "refused", why=why) for i, why in enumerate(evil)])
-    octets = rendered("csv", report, fields=("id,why",))
-    assert list(csv.reader(io.StringIO(octets.decode(), newline=""))) == [
+    data = rendered("csv", report, fields=("id,why",))
+    assert list(csv.reader(io.StringIO(data.decode(), newline=""))) == [
         ["id", "why"], *([str(i), cell(why)] for i, why in enumerate(evil))
     ]  # fmt: skip
     assert rendered("csv", report, fields=("close.first",)) == b"close.first\n" + b'""\n' * len(evil)

@@ -45,8 +45,8 @@ def drawn(path):
     return page(report, stories=stories([path], chosen, report))
 
 
-def tree(octets):
-    return lxml.html.fromstring(octets.decode())
+def tree(data):
+    return lxml.html.fromstring(data.decode())
 
 
 def story(pcaps, name="middlebox-reset", number=1):
@@ -119,7 +119,7 @@ def test_the_words_are_those_of_the_text_report(pcaps):
 
 
 def test_what_is_drawn(pages):
-    labels = {kind: tree(octets).xpath("//svg/@aria-label") for kind, octets in pages.items()}
+    labels = {kind: tree(data).xpath("//svg/@aria-label") for kind, data in pages.items()}
     assert any("What the scan learnt of 60 ports" in label for label in labels["scan"])
     assert any("first byte" in label for label in labels["flood"])
     assert any("Half-open" in label for label in labels["flood"])
@@ -149,12 +149,12 @@ def test_text_of_captures_is_no_markup():
         [connection(i, "refused", why=EVIL, cause=EVIL, server=server) for i in range(3)], [finding],
         sources=[EVIL], filters=[EVIL], link_types=[EVIL], format=EVIL, problems=[Problem("cut", EVIL, 1, 2)],
     )  # fmt: skip
-    octets = page(report)
-    found = tree(octets)
+    data = page(report)
+    found = tree(data)
     assert len(list(found.iter("script"))) == 2
     assert not list(found.iter("img"))
-    assert b"\x1b" not in octets
-    assert "\u202e" not in octets.decode()
+    assert b"\x1b" not in data
+    assert "\u202e" not in data.decode()
     assert "{{ 7*7 }}" in found.text_content()
     (text,) = found.xpath("//script[@id='hsi-report']/text()")
     assert "<" not in text
@@ -181,9 +181,9 @@ def test_a_page_stays_small(pcaps):
     report = reports.report(many, found, sources=[f"{i}.pcap" for i in range(3000)])
     one = story(pcaps, "healthy-burst", 0)
     told = [msgspec.structs.replace(one, connection=each, steps=one.steps * 6) for each in many]
-    octets = page(report, every=True, stories=told)
-    assert len(octets) < MOST
-    text = " ".join(tree(octets).text_content().split())
+    data = page(report, every=True, stories=told)
+    assert len(data) < MOST
+    text = " ".join(tree(data).text_content().split())
     assert "and 339 more findings" in text
     assert "and 2,750 more" in text
     assert "and 2,997 files more" in text

@@ -56,10 +56,10 @@ class Sink:
     largest: int = 0
     rows: int = 0
 
-    def write(self, octets):
-        self.largest = max(self.largest, len(octets))
-        self.rows += bytes(octets).count(b'"community_id"')
-        return len(octets)
+    def write(self, data):
+        self.largest = max(self.largest, len(data))
+        self.rows += bytes(data).count(b'"community_id"')
+        return len(data)
 
 
 class Many(Connections):

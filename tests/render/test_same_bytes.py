@@ -107,9 +107,9 @@ def test_an_absolute_path_changes_nothing_else(here, tmp_path):
     directory, found = here
     forms = ["json", "ndjson", "csv", "tsv", "zeek", "junit", "github", "sarif"]
     wanted = {f"analyze {form}": ["analyze", "-T", form, *(str(directory / name) for name in FILES)] for form in forms}
-    for name, octets in run(tmp_path, wanted).items():
+    for name, data in run(tmp_path, wanted).items():
         prefix = f"file://{directory}/" if name.endswith("sarif") else f"{directory}/"
-        assert octets.replace(prefix.encode(), b"") == found[name]
+        assert data.replace(prefix.encode(), b"") == found[name]
 
 
 @pytest.mark.parametrize("form", ["json", "ndjson", "csv", "markdown", "junit", "sarif", "github", "zeek"])

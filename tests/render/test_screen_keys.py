@@ -15,7 +15,7 @@ NAMES = ["up", "down", "page-up", "page-down", "home", "end", "enter", "escape",
 
 
 @pytest.mark.parametrize(
-    ("octets", "keys"),
+    ("data", "keys"),
     [
         (b"q", ["q"]),
         (b"pjk", ["p", "j", "k"]),
@@ -32,10 +32,10 @@ NAMES = ["up", "down", "page-up", "page-down", "home", "end", "enter", "escape",
         (b"\x00\x01q", ["q"]),
     ],
 )
-def test_bytes_are_keys_however_they_come(octets, keys):
-    assert KeyDecoder().feed(octets) == keys
+def test_bytes_are_keys_however_they_come(data, keys):
+    assert KeyDecoder().feed(data) == keys
     slowly = KeyDecoder()
-    assert [key for octet in octets for key in slowly.feed(bytes([octet]))] == keys
+    assert [key for byte in data for key in slowly.feed(bytes([byte]))] == keys
 
 
 def test_only_time_tells_an_escape_from_a_sequence():

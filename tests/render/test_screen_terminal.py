@@ -52,8 +52,8 @@ class Session:
     def resize(self, columns, lines):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
-    def type(self, octets):
-        os.write(self.master, octets)
+    def type(self, data):
+        os.write(self.master, data)
 
     def read(self, wanted):
         """Read until the pattern `wanted` comes; what came since the last time."""

@@ -47,9 +47,9 @@ def written(command, form, report):
     return out.getvalue()
 
 
-def check_sarif(octets):
+def check_sarif(data):
     """The schema, and what GitHub's code scanning needs beyond it (SARIF support for code scanning)."""
-    document = json.loads(octets)
+    document = json.loads(data)
     SARIF.validate(document)
     (run,) = document["runs"]
     rules = run["tool"]["driver"]["rules"]
@@ -72,9 +72,9 @@ def check_sarif(octets):
     return run
 
 
-def check_junit(octets):
+def check_junit(data):
     """The schema of Jenkins' xUnit plugin, and the names that GitLab needs to be unique."""
-    root = etree.fromstring(octets)
+    root = etree.fromstring(data)
     JUNIT.assertValid(root)
     names = Counter((case.get("classname"), case.get("name")) for case in root.iter("testcase"))
     assert set(names.values()) <= {1}
@@ -91,8 +91,8 @@ def test_samples(name, command):
     check_junit(written(command, "junit", report))
     for form in ("json", "ndjson"):
         validator = own(command, form)
-        octets = written(command, form, report)
-        for document in octets.splitlines() if form == "ndjson" else [octets]:
+        data = written(command, form, report)
+        for document in data.splitlines() if form == "ndjson" else [data]:
             validator.validate(json.loads(document))
 
 

@@ -106,10 +106,10 @@ def test_a_report_without_connections_reads_back_as_none_listed():
     assert summary.summary == troubled().summary
 
 
-@pytest.mark.parametrize("octets", [b"", b"{}", b"[1]", b"\xff\xfe", msgspec.json.encode({"schema": "hsi-report/9"})])
-def test_what_is_no_report_is_refused(octets):
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"\xff\xfe", msgspec.json.encode({"schema": "hsi-report/9"})])
+def test_what_is_no_report_is_refused(data):
     with pytest.raises(HsiError, match="not a hsi-report/1 report"):
-        module.load(octets)
+        module.load(data)
 
 
 def test_a_missing_report_is_named(tmp_path):

@@ -45,11 +45,11 @@ def pcap(frames: Iterable[Timed], *, big=False, nano=False, modified=False, **he
     return head + b"".join(pcap_record(ns, frame, big=big, nano=nano, modified=modified) for ns, frame in frames)
 
 
-def records(octets: bytes) -> list[int]:
+def records(data: bytes) -> list[int]:
     """Where the records of a little-endian classic pcap begin, and where the last one ends."""
     ends = [len(pcap_header())]
-    while ends[-1] < len(octets):
-        ends.append(ends[-1] + 16 + struct.unpack_from("<I", octets, ends[-1] + 8)[0])
+    while ends[-1] < len(data):
+        ends.append(ends[-1] + 16 + struct.unpack_from("<I", data, ends[-1] + 8)[0])
     return ends
 
 
@@ -146,7 +146,7 @@ class Seen(NamedTuple):
 
     number: int
     ns: int | None
-    octets: bytes
+    data: bytes
     wire_len: int
     interface: int
     link_type: int
@@ -159,16 +159,16 @@ def drain(trace: Trace) -> list[Seen]:
         reader = trace.reader
         outcome = reader.advance()
         if outcome == FRAME:
-            octets = bytes(reader.octets[reader.frame_start : reader.frame_end])
+            data = bytes(reader.buffer[reader.frame_start : reader.frame_end])
             ns = reader.ts_ns if reader.has_time else None
-            seen.append(Seen(reader.frames, ns, octets, reader.wire_len, reader.interface, reader.link_type))
+            seen.append(Seen(reader.frames, ns, data, reader.wire_len, reader.interface, reader.link_type))
         elif not trace.fill():
             return seen
 
 
-def read(octets: bytes, block_size: int = 1 << 16) -> tuple[list[Seen], Trace]:
+def read(data: bytes, block_size: int = 1 << 16) -> tuple[list[Seen], Trace]:
     """All frames of a capture given as bytes, and its source."""
-    source = open_source(io.BytesIO(octets), block_size)
+    source = open_source(io.BytesIO(data), block_size)
     return drain(source), source
 
 

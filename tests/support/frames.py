@@ -85,15 +85,15 @@ def linux_syn_options(value: int = 1, echo: int = 0, size: int = 1460, shift: in
 # Checksums (RFC 1071), the slow and plain way.
 
 
-def ones_sum(octets: bytes) -> int:
-    total = sum(struct.unpack(f">{(len(octets) + 1) // 2}H", octets + b"\0" * (len(octets) % 2)))
+def ones_sum(words: bytes) -> int:
+    total = sum(struct.unpack(f">{(len(words) + 1) // 2}H", words + b"\0" * (len(words) % 2)))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total
 
 
-def checksum(octets: bytes) -> int:
-    return 0xFFFF ^ ones_sum(octets)
+def checksum(words: bytes) -> int:
+    return 0xFFFF ^ ones_sum(words)
 
 
 def address(text: str) -> bytes:

@@ -26,27 +26,27 @@ def named(directory, number, sensor="a"):
     return directory / f"{sensor * (1 + SENSORS.index(sensor))}_{number:05d}_20260101000000.pcap"
 
 
-def cut(octets, places, directory, sensor="a"):
+def cut(data, places, directory, sensor="a"):
     """Files of one sensor, each with the header of the whole."""
-    ends = captures.records(octets)
+    ends = captures.records(data)
     bounds = [0, *sorted({place % len(ends) for place in places}), len(ends) - 1]
     paths = []
     for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
         path = named(directory, number, sensor)
-        path.write_bytes(octets[:HEADER] + octets[ends[start] : ends[stop]])
+        path.write_bytes(data[:HEADER] + data[ends[start] : ends[stop]])
         paths.append(path)
     return paths
 
 
-def dealt(octets, sensors, random):
+def dealt(data, sensors, random):
     """The records of a capture, dealt to several sensors in runs."""
-    ends = captures.records(octets)
-    parts = [bytearray(octets[:HEADER]) for _ in range(sensors)]
+    ends = captures.records(data)
+    parts = [bytearray(data[:HEADER]) for _ in range(sensors)]
     mine = 0
     for start, stop in itertools.pairwise(ends):
         if random.random() < 0.3:
             mine = random.randrange(sensors)
-        parts[mine] += octets[start:stop]
+        parts[mine] += data[start:stop]
     return [bytes(part) for part in parts if len(part) > HEADER]
 
 

@@ -21,24 +21,24 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, *, body):
         path, _, query = self.path.partition("?")
-        octets = self.files.get(path)
-        status = 404 if octets is None else 403 if path == "/secret.pcap" and query != "key=right" else 200
+        data = self.files.get(path)
+        status = 404 if data is None else 403 if path == "/secret.pcap" and query != "key=right" else 200
         if status != 200:
             self.send_error(status)
             return
         wanted = self.headers.get("Range")
         if self.ranges and wanted is not None:
             first, _, last = wanted.removeprefix("bytes=").partition("-")
-            status, octets = 206, octets[int(first) : int(last) + 1 if last else None]
+            status, data = 206, data[int(first) : int(last) + 1 if last else None]
         self.send_response(status)
         if self.ranges:
             self.send_header("Accept-Ranges", "bytes")
             if status == 206:
                 self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.files[path])}")
-        self.send_header("Content-Length", str(len(octets)))
+        self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if body:
-            self.wfile.write(octets)
+            self.wfile.write(data)
 
     def log_message(self, *_):
         pass

@@ -63,8 +63,8 @@ class Seat:
             for screen in (self.main, self.alternate):
                 screen.resize(lines, columns)
 
-    def type(self, octets):
-        os.write(self.master, octets)
+    def type(self, data):
+        os.write(self.master, data)
 
     @property
     def text(self):
@@ -108,9 +108,9 @@ class Seat:
             and self.out.rfind(b"\x1b[?25h") > self.out.rfind(b"\x1b[?25l")
         )
 
-    def _feed(self, octets):
+    def _feed(self, data):
         """Draw what came, but for the beginning of a sequence at its end."""
-        self.out += octets
+        self.out += data
         while True:
             places = [at for at in (self.out.find(_ENTER, self._fed), self.out.find(_LEAVE, self._fed)) if at >= 0]
             if not places:

@@ -135,10 +135,10 @@ def handshake(client_context, server_context, session=None, *, request=REQUEST, 
     said = []
     side = 0
     for _ in range(12):
-        octets = ends.shake(side)
-        if octets:
-            said.append((side, octets))
-            ends.inputs[side ^ 1].write(octets)
+        data = ends.shake(side)
+        if data:
+            said.append((side, data))
+            ends.inputs[side ^ 1].write(data)
         elif any(ends.failed) or said[-1][0] == side:
             break
         side ^= 1
@@ -148,17 +148,17 @@ def handshake(client_context, server_context, session=None, *, request=REQUEST, 
         return said
     if request:
         ends.tls[0].write(request)
-        octets = ends.outputs[0].read()
-        said.append((0, octets))
-        ends.inputs[1].write(octets)
-        octets = ends.hear(1)
-        if octets or ends.failed[1]:
-            return [*said, (1, octets)]
+        data = ends.outputs[0].read()
+        said.append((0, data))
+        ends.inputs[1].write(data)
+        data = ends.hear(1)
+        if data or ends.failed[1]:
+            return [*said, (1, data)]
     if response:
         ends.tls[1].write(response)
-        octets = ends.outputs[1].read()
-        said.append((1, octets))
-        ends.inputs[0].write(octets)
+        data = ends.outputs[1].read()
+        said.append((1, data))
+        ends.inputs[0].write(data)
         ends.hear(0)
     if keep is not None:
         keep.append(ends.tls[0].session)
@@ -170,14 +170,14 @@ class Talk:
 
     def __init__(self, said=(), *, way=20, position=0, mss=1460, opened=True, isns=ISNS, options=b""):
         self.way, self.position, self.mss, self.options = way, position, mss, options
-        self.sent = []  # (time in ms at the capture, side, seq, ack, octets)
+        self.sent = []  # (time in ms at the capture, side, seq, ack, data)
         self.free = [0.0, 0.0]  # when each side has all that the other one sent
         self.isns, self.next = isns, [isn + 1 for isn in isns]
         self.opening = []
         if opened:
             self.open()
-        for side, octets in said:
-            self.say(side, octets)
+        for side, data in said:
+            self.say(side, data)
 
     def passes(self, side, at):
         """When what a side sends at that time passes the capture."""
@@ -193,13 +193,13 @@ class Talk:
         ]
         self.free = [2.0 * self.way, 3.0 * self.way]
 
-    def say(self, side, octets, *, think=1.0, ack=None, at=None, size=None):
+    def say(self, side, data, *, think=1.0, ack=None, at=None, size=None):
         """Let a side send bytes, in segments of the MSS; `ack` says what it acknowledges, if not all there is."""
         at = self.free[side] + think if at is None else at
         size = size or self.mss
         acked = self.next[side ^ 1] if ack is None else ack
-        for begin in range(0, len(octets), size):
-            piece = octets[begin : begin + size]
+        for begin in range(0, len(data), size):
+            piece = data[begin : begin + size]
             self.sent.append((self.passes(side, at), side, self.next[side], acked, piece))
             self.next[side] += len(piece)
             at += 0.01
@@ -214,10 +214,10 @@ class Talk:
     def frames(self, link=frames.ethernet):
         """All frames with their times, as captured."""
         made = list(self.opening)
-        for at, side, seq, ack, octets in self.sent:
+        for at, side, seq, ack, data in self.sent:
             ends = ENDS if side == 0 else ENDS[::-1]
             made.append(
-                (at, frames.data(octets, *ends, seq=seq % 2**32, ack=ack % 2**32, options=self.options, link=link))
+                (at, frames.data(data, *ends, seq=seq % 2**32, ack=ack % 2**32, options=self.options, link=link))
             )
         return [(START + round(at * MS), frame) for at, frame in sorted(made, key=lambda each: each[0])]
 

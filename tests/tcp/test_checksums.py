@@ -14,18 +14,18 @@ ETHERNET = 14
 
 
 @pytest.mark.parametrize(
-    ("octet", "kind", "letter"),
+    ("byte", "kind", "letter"),
     [(ETHERNET + 8, "bad-ip-checksum", ""), (ETHERNET + 20 + 32 + 5, "bad-checksum", "C")],
     ids=["IP header", "payload"],
 )
-def test_a_damaged_segment_is_left_out(octet, kind, letter):
+def test_a_damaged_segment_is_left_out(byte, kind, letter):
     """Its receiver drops it; Zeek drops a wrong IP header before its connections see it."""
     wire = Wire().handshake().exchange()
     wire.client.data(100)
     taken = wire.frames()
     when, frame = taken[-1]
     broken = bytearray(frame)
-    broken[octet] ^= 0x10
+    broken[byte] ^= 0x10
     report = report_of(captures.pcap([*taken[:-1], (when, bytes(broken))], nano=True))
     (connection,) = report["connections"]
     assert [(problem["kind"], problem["frame"]) for problem in report["capture"]["problems"]] == [(kind, len(taken))]
@@ -72,10 +72,10 @@ def spoiled(frames, sender):
     taken = []
     for when, frame in frames:
         mine = frame[ETHERNET + 12 : ETHERNET + 16] == bytes(map(int, sender.split(".")))
-        octets = bytearray(frame)
+        data = bytearray(frame)
         if mine:
-            octets[ETHERNET + 20 + 16] ^= 0x5A
-        taken.append((when, bytes(octets)))
+            data[ETHERNET + 20 + 16] ^= 0x5A
+        taken.append((when, bytes(data)))
     return taken
 
 

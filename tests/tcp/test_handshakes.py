@@ -735,14 +735,14 @@ def test_syn_acks_that_nobody_asked_for_come_again():
 # -- a gap in the capture behind the SYN
 
 
-def gap(wire, octets=120):
+def gap(wire, size=120):
     """The capture lost what came between the SYN and the server's answer to the request."""
     wire.client.syn()
     wire.server.syn_ack(lost="before")
     wire.server.snd_nxt += 1
     wire.client.ack(lost="before")
-    wire.client.data(octets, lost="before")
-    wire.server.rcv_nxt = (wire.client.isn + 1 + octets) & 0xFFFF_FFFF
+    wire.client.data(size, lost="before")
+    wire.server.rcv_nxt = (wire.client.isn + 1 + size) & 0xFFFF_FFFF
     return wire
 
 

@@ -339,8 +339,8 @@ def test_a_syn_that_was_refused_is_not_the_one_that_is_answered_later(timestamps
 
 def untimed(*frames):
     """A capture of frames that have no time."""
-    octets = captures.section() + captures.interface()
-    return octets + b"".join(captures.simple_packet(frame) for frame in frames)
+    content = captures.section() + captures.interface()
+    return content + b"".join(captures.simple_packet(frame) for frame in frames)
 
 
 def test_frames_without_a_time_measure_nothing():
@@ -364,19 +364,19 @@ def test_frames_without_a_time_measure_nothing():
 @pytest.mark.parametrize("without", [0, 1, 2])
 def test_one_frame_without_a_time_is_enough_in_the_handshake(without):
     frames = [frame for _, frame in Wire().handshake().exchange().frames()]
-    octets = captures.section() + captures.interface()
+    content = captures.section() + captures.interface()
     for number, frame in enumerate(frames):
-        octets += captures.simple_packet(frame) if number == without else captures.packet(frame, 1000 + number)
-    (connection,) = report_of(octets)["connections"]
+        content += captures.simple_packet(frame) if number == without else captures.packet(frame, 1000 + number)
+    (connection,) = report_of(content)["connections"]
     assert connection["rtt"]["total"]["reason"] == "no-time"
 
 
 def test_a_frame_without_a_time_behind_the_handshake_does_not_matter():
     frames = [frame for _, frame in Wire().handshake().exchange().frames()]
-    octets = captures.section() + captures.interface()
+    content = captures.section() + captures.interface()
     for number, frame in enumerate(frames):
-        octets += captures.simple_packet(frame) if number == 3 else captures.packet(frame, 1000 + number)
-    (connection,) = report_of(octets)["connections"]
+        content += captures.simple_packet(frame) if number == 3 else captures.packet(frame, 1000 + number)
+    (connection,) = report_of(content)["connections"]
     assert leg(connection, "total")[0] == "exact"
 
 

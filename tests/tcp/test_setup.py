@@ -157,8 +157,8 @@ def test_resumed(version, flag):
 
 def cut_up(said, rng, talk):
     """The same bytes in other segments, some of a flight before others, some twice."""
-    for side, octets in said:
-        talk.say(side, octets, size=rng.choice([1, 7, 60, 200, 536, 1460]))
+    for side, data in said:
+        talk.say(side, data, size=rng.choice([1, 7, 60, 200, 536, 1460]))
     return talk
 
 
@@ -168,9 +168,9 @@ def test_segments_do_not_matter(said, name, seed):
     rng = random.Random(seed)
     whole = Read(Talk(said[name]).capture())
     pieces = Talk()
-    for side, octets in said[name]:
-        size = rng.choice([len(octets) // 3 + 1, len(octets) // 9 + 1, 536])
-        pieces.say(side, octets, size=max(size, len(octets) // 50 + 1))
+    for side, data in said[name]:
+        size = rng.choice([len(data) // 3 + 1, len(data) // 9 + 1, 536])
+        pieces.say(side, data, size=max(size, len(data) // 50 + 1))
     read = Read(pieces.capture())
     for field in ("version", "cipher", "group", "alert_code", "client_hello_bytes", "server_flight_bytes"):
         assert getattr(read, field) == getattr(whole, field), field
@@ -182,9 +182,9 @@ def test_segments_do_not_matter(said, name, seed):
 def test_order_does_not_matter(said, name, seed):
     rng = random.Random(seed)
     talk = Talk()
-    for side, octets in said[name][:-1]:
+    for side, data in said[name][:-1]:
         before = len(talk.sent)
-        talk.say(side, octets, size=max(len(octets) // 4, 20))
+        talk.say(side, data, size=max(len(data) // 4, 20))
         flight = talk.sent[before:]
         times = [each[0] for each in flight]
         rng.shuffle(flight)
@@ -199,8 +199,8 @@ def test_order_does_not_matter(said, name, seed):
 
 def test_a_hole_is_filled(said):
     talk = Talk(said["1.3"][:1])
-    octets = said["1.3"][1][1]
-    talk.say(1, octets, size=400)
+    data = said["1.3"][1][1]
+    talk.say(1, data, size=400)
     lost = talk.sent[-2]
     talk.sent[-2] = (lost[0] + 200, *lost[1:])
     talk.free[0] += 200
@@ -236,8 +236,8 @@ def test_a_hole_of_one_side_that_is_filled_leaves_that_of_the_other(said):
 
 def test_what_is_sent_twice_counts_from_its_last_copy(said):
     talk = Talk(said["1.3"][:1])
-    at, side, seq, ack, octets = talk.sent[0]
-    talk.sent.append((at + 300, side, seq, ack, octets))
+    at, side, seq, ack, data = talk.sent[0]
+    talk.sent.append((at + 300, side, seq, ack, data))
     talk.free[1] += 300
     for each in said["1.3"][1:]:
         talk.say(*each)
@@ -250,8 +250,8 @@ def test_what_is_sent_twice_counts_from_its_last_copy(said):
 def test_a_response_that_was_lost_behind_the_capture(said, name):
     """At the server, its first copy is in the capture; it is the second one that the client got."""
     talk = Talk(said[name][:-1], position=20)
-    octets = b"HTTP/1.1 200 OK" + bytes(100)
-    talk.say(1, record(len(octets)))
+    data = b"HTTP/1.1 200 OK" + bytes(100)
+    talk.say(1, record(len(data)))
     at, side, seq, ack, _ = talk.sent[-1]
     copy = (at + 245, side, seq, ack, talk.sent[-1][-1])
     talk.sent.append(copy)
@@ -265,9 +265,9 @@ def test_a_response_that_was_lost_behind_the_capture(said, name):
 def test_a_response_that_was_acknowledged_came_once(said):
     talk = Talk(said["1.3"][:-1])
     talk.say(1, record(5000))
-    at, side, seq, ack, octets = talk.sent[-4]
+    at, side, seq, ack, data = talk.sent[-4]
     talk.acknowledge(0, at=talk.free[0])
-    talk.sent.append((at + 300, side, seq, ack, octets))
+    talk.sent.append((at + 300, side, seq, ack, data))
     read = Read(talk.capture())
     assert read.ms("response") == pytest.approx(at, abs=0.1)
     assert read.waits == []
@@ -492,21 +492,21 @@ def test_a_warning_is_no_end():
 
 def fast_open(said, *, accepted):
     """The first of what is said rides on the SYN."""
-    octets = said[0][1]
+    data = said[0][1]
     talk = Talk(opened=False)
-    acked = frames.CLIENT_ISN + 1 + (len(octets) if accepted else 0)
+    acked = frames.CLIENT_ISN + 1 + (len(data) if accepted else 0)
     options = frames.mss(1460)
     talk.opening = [
-        (0.0, frames.syn(payload=octets, options=options + frames.fast_open(b"cookie12"))),
+        (0.0, frames.syn(payload=data, options=options + frames.fast_open(b"cookie12"))),
         (40.0, frames.syn_ack(ack=acked, options=options)),
     ]
     talk.free = [40.0, 20.0]
     if accepted:
-        talk.next[0] += len(octets)
+        talk.next[0] += len(data)
         talk.opening.append((40.01, frames.ack(seq=acked)))
     else:
         talk.opening.append((40.01, frames.ack()))
-        talk.say(0, octets, at=41.0)
+        talk.say(0, data, at=41.0)
     for each in said[1:]:
         talk.say(*each)
     return Read(talk.capture())
@@ -640,8 +640,8 @@ def test_an_acknowledgment_in_time_is_not_delayed():
 
 def test_a_window_that_is_full(said):
     talk = Talk(said["1.3"][:1])
-    octets = b"".join(said["1.3"][1][1] for _ in range(1))
-    flight = octets[:127] + record(14600) + record(10000) + record(69)
+    data = b"".join(said["1.3"][1][1] for _ in range(1))
+    flight = data[:127] + record(14600) + record(10000) + record(69)
     talk.say(1, flight[:14600])
     talk.acknowledge(0, at=talk.free[0], number=talk.next[1])
     talk.say(1, flight[14600:], at=talk.free[0] + talk.way)
@@ -706,19 +706,19 @@ RECORDS = st.builds(
     st.sampled_from([0, 20, 21, 22, 23, 24, 255]),
     st.integers(0, 5),
     LENGTHS,
-    st.binary(max_size=300).map(lambda octets: octets + bytes(300)),
+    st.binary(max_size=300).map(lambda data: data + bytes(300)),
 )
 TAMPERED = st.builds(
-    lambda octets, at, value, cut: (octets[: at % len(octets)] + bytes([value]) + octets[at % len(octets) + 1 :])[:cut],
+    lambda data, at, value, cut: (data[: at % len(data)] + bytes([value]) + data[at % len(data) + 1 :])[:cut],
     st.sampled_from([client_hello(), client_hello(extra=EARLY, alpn=b"\x02h2"), FLIGHT, hello_13(), record(53)]),
     st.integers(0, 2000),
     st.integers(0, 255),
     st.integers(1, 2000),
 )
-OCTETS = st.one_of(RECORDS, TAMPERED, st.binary(min_size=1, max_size=40), st.sampled_from([client_hello(), FLIGHT]))
+PAYLOADS = st.one_of(RECORDS, TAMPERED, st.binary(min_size=1, max_size=40), st.sampled_from([client_hello(), FLIGHT]))
 SEGMENTS = st.lists(
     st.tuples(
-        st.integers(0, 1), OCTETS, st.sampled_from([1, 3, 50, 1460]),
+        st.integers(0, 1), PAYLOADS, st.sampled_from([1, 3, 50, 1460]),
         st.sampled_from([0, 0, 0, 0, 1, -1, 5, -5, 300, -300, 70000]),  # how far from where it belongs
         st.sampled_from([None, None, 40, 54, 60, 96]),  # bytes captured
     ),
@@ -729,9 +729,9 @@ SEGMENTS = st.lists(
 def hostile(segments):
     """Frames of a connection whose ends say anything."""
     talk = Talk()
-    for side, octets, size, astray, _ in segments:
+    for side, data, size, astray, _ in segments:
         talk.next[side] = (talk.next[side] + astray) % 2**32
-        talk.say(side, octets[: size * 40], size=size)
+        talk.say(side, data[: size * 40], size=size)
     snaps = [snap for *_, snap in segments] or [None]
     body = b""
     for number, (ns, frame) in enumerate(talk.frames()):

@@ -377,7 +377,7 @@ def test_drafts(version, like_13):
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         bytes.fromhex("802e0103010015000000100100800200800300") + bytes(28),  # SSL 2.0
         client_hello()[:1] + b"\x02" + client_hello()[2:],
@@ -386,8 +386,8 @@ def test_drafts(version, like_13):
     ],
     ids=["SSL 2.0", "version 2", "version 3.5", "no ClientHello"],
 )
-def test_what_is_no_client_hello(octets):
-    read = Read(Talk([(0, octets), (1, b"\x15\x03\x01\x00\x02\x02\x46")]).capture())
+def test_what_is_no_client_hello(data):
+    read = Read(Talk([(0, data), (1, b"\x15\x03\x01\x00\x02\x02\x46")]).capture())
     assert read.setup is None or not read.has("TLS")
     assert read.setup is None or not read.setup.flags & SETUP_ALERT
     assert (round(read.ms("request")), round(read.ms("response"))) == (41, 82)
@@ -397,8 +397,8 @@ def test_what_is_no_client_hello(octets):
 def test_a_prologue_of_64_kib(size, read_on):
     talk = Talk([(1, b"220 mail.test ESMTP\r\n"), (0, b"EHLO me\r\n")])
     talk.say(1, b"250-" + bytes(size), size=8000)
-    for side, octets in [(0, b"STARTTLS\r\n"), (1, b"220 go\r\n"), (0, client_hello())]:
-        talk.say(side, octets)
+    for side, data in [(0, b"STARTTLS\r\n"), (1, b"220 go\r\n"), (0, client_hello())]:
+        talk.say(side, data)
     assert Read(talk.capture()).has("TLS") == read_on
 
 

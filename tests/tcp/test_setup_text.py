@@ -42,10 +42,10 @@ def test_prologues(said, kind):
 
 def test_several_segments_of_an_answer_are_one_turn(said):
     talk = Talk()
-    for side, octets in PROLOGUES["smtp"]:
-        talk.say(side, octets, size=10)
-    for side, octets in said:
-        talk.say(side, octets)
+    for side, data in PROLOGUES["smtp"]:
+        talk.say(side, data, size=10)
+    for side, data in said:
+        talk.say(side, data)
     assert Read(talk.capture()).turns == 3
 
 
@@ -201,8 +201,8 @@ def test_a_hello_in_two_segments_that_change_places(said, kind, lacks):
     talk.say(0, said[0][1], size=len(said[0][1]) // 2 + 1)
     first, second = talk.sent[-2:]
     talk.sent[-2:] = [(first[0], *second[1:]), (second[0], *first[1:])]
-    for side, octets in said[1:]:
-        talk.say(side, octets)
+    for side, data in said[1:]:
+        talk.say(side, data)
     read = Read(talk.capture())
     assert (UPGRADES[read.upgrade], read.has("TLS", "SERVER_FINISHED"), read.has("HOLE")) == (kind, True, False)
     assert read.facts[0] == b"lab.test"
@@ -212,8 +212,8 @@ def test_a_hello_that_does_not_acknowledge_the_text_before_it(said):
     """A client that did not wait: what the server said last is in the capture, and not yet acknowledged."""
     talk = Talk(PROLOGUES["smtp"])
     talk.say(0, said[0][1], ack=talk.next[1] - 3)
-    for side, octets in said[1:]:
-        talk.say(side, octets)
+    for side, data in said[1:]:
+        talk.say(side, data)
     read = Read(talk.capture())
     assert (UPGRADES[read.upgrade], read.has("TLS", "SERVER_FINISHED"), read.has("HOLE")) == ("smtp", True, False)
 

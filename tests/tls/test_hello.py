@@ -45,8 +45,8 @@ def facts(message):
     return unpack(bytes(told.facts[: told.length]))
 
 
-def vector(octets, size=2):
-    return len(octets).to_bytes(size, "big") + octets
+def vector(data, size=2):
+    return len(data).to_bytes(size, "big") + data
 
 
 def extension(kind, body):
@@ -108,16 +108,16 @@ def test_drafts(version, offered):
 def test_what_a_server_may_choose():
     told = read(message(2, extension(41, b"\0\0"), extension(43, b"\x03\x04"), ciphers=b"\x13\x02"))
     assert (told.cipher, told.flags) == (0x1302, CHOSE_PSK)
-    octets = message(2, extension(16, vector(b"\x02h2")), ciphers=b"\xc0\x2c")
-    told = read(octets)
-    assert octets[told.alpn_at : told.alpn_at + told.alpn_length] == b"h2"
+    data = message(2, extension(16, vector(b"\x02h2")), ciphers=b"\xc0\x2c")
+    told = read(data)
+    assert data[told.alpn_at : told.alpn_at + told.alpn_length] == b"h2"
     assert told.version == 0x0303
 
 
 def test_no_extensions():
     body = b"\x03\x01" + bytes(32) + b"\0" + b"\0\x02\0\x2f" + b"\x01\0"
-    octets = b"\x01" + vector(body, 3)
-    assert (read(octets).version, read(octets).flags, facts(octets)) == (0x0301, 0, Facts(versions=(0x0301,)))
+    data = b"\x01" + vector(body, 3)
+    assert (read(data).version, read(data).flags, facts(data)) == (0x0301, 0, Facts(versions=(0x0301,)))
 
 
 @pytest.mark.parametrize("kept", range(4, len(CLIENT_HELLO)))
@@ -142,8 +142,8 @@ def test_long_lists_are_bounded():
 
 
 TAMPERED = st.builds(
-    lambda octets, changes, kept: bytes(
-        changes.get(at, value) for at, value in enumerate(octets[: kept % (len(octets) + 1)])
+    lambda data, changes, kept: bytes(
+        changes.get(at, value) for at, value in enumerate(data[: kept % (len(data) + 1)])
     ),
     st.sampled_from([CLIENT_HELLO, SERVER_HELLO, message(1, extension(16, vector(b"\x02h2")))]),
     st.dictionaries(st.integers(0, 200), st.integers(0, 255), max_size=4),
@@ -152,12 +152,12 @@ TAMPERED = st.builds(
 
 
 @given(st.one_of(TAMPERED, st.binary(max_size=80)))
-def test_any_bytes(octets):
-    told = read(octets)
+def test_any_bytes(data):
+    told = read(data)
     assert told.length <= len(bytes(told.facts))
-    assert told.alpn_at + told.alpn_length <= len(octets)
+    assert told.alpn_at + told.alpn_length <= len(data)
     unpack(bytes(told.facts[: told.length]))
-    read_client_hello(octets)
+    read_client_hello(data)
 
 
 # Names

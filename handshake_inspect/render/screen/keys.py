@@ -29,9 +29,9 @@ class KeyDecoder:
         """Whether an Esc was read and more may follow."""
         return bool(self._rest)
 
-    def feed(self, octets: bytes) -> list[str]:
-        """The keys that `octets` complete."""
-        self._rest += octets
+    def feed(self, typed: bytes) -> list[str]:
+        """The keys that `typed` complete."""
+        self._rest += typed
         keys: list[str] = []
         while self._rest:
             length, key = self._first()

@@ -152,10 +152,10 @@ def _read_keys(keyboard: int, wake: int, put: Callable[[str], None]) -> None:
             ready, _, _ = select.select([keyboard, wake], [], [], ESCAPE_WAIT_S if decoder.waiting else None)
             if wake in ready:
                 return
-            octets = os.read(keyboard, 1024) if ready else b""
+            typed = os.read(keyboard, 1024) if ready else b""
         except OSError:
             return  # the terminal is gone
-        if ready and not octets:
+        if ready and not typed:
             return
-        for key in decoder.feed(octets) if ready else decoder.expire():
+        for key in decoder.feed(typed) if ready else decoder.expire():
             put(key)

@@ -11,7 +11,7 @@ from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS
 from handshake_inspect.tcp.setup.facts cimport (
-    EXCHANGE_ALERTED, EXCHANGE_SETUP, EXCHANGE_UNREAD, MOST_OCTETS, MOST_SEGMENTS, READ_OVER, SETUP_EARLY_SENT,
+    EXCHANGE_ALERTED, EXCHANGE_SETUP, EXCHANGE_UNREAD, MOST_BYTES, MOST_SEGMENTS, READ_OVER, SETUP_EARLY_SENT,
     SETUP_SERVER_FINISHED, SETUP_SERVER_HELLO, SETUP_TLS, UPGRADE_NONE,
 )
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, RST, SYN

@@ -14,7 +14,7 @@ from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_ALERTED,
     EXCHANGE_SETUP,
     EXCHANGE_UNREAD,
-    MOST_OCTETS,
+    MOST_BYTES,
     MOST_SEGMENTS,
     READ_OVER,
     SETUP_EARLY_SENT,
@@ -103,7 +103,7 @@ def read(focus: Any, owners: Any, segment: Any) -> None:
     """A segment with payload of a connection whose set-up has a row."""
     reading = focus.reading
     side = focus.side
-    focus.data = payload.octets(owners, segment)
+    focus.data = payload.memory(owners, segment)
     focus.at = payload.start(segment)
     focus.captured = payload.captured(segment)
     focus.turned = reading.spoke != side + 1
@@ -117,7 +117,7 @@ def read(focus: Any, owners: Any, segment: Any) -> None:
         note_client(focus, seq, end, segment.ts_ns)
     else:
         note_server(focus, seq, segment.ts_ns)
-    if reading.segments[side] >= MOST_SEGMENTS or ((reading.next[side] - reading.base[side]) & MASK32) >= MOST_OCTETS:
+    if reading.segments[side] >= MOST_SEGMENTS or ((reading.next[side] - reading.base[side]) & MASK32) >= MOST_BYTES:
         focus.give_up()
 
 
@@ -163,7 +163,7 @@ def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any
     if asked and sender.traits & TRAIT_ISS and segment.seq == (sender.iss + 1) & MASK32:
         exchange.response_ns = segment.ts_ns
         exchange.response_frame = frame_since(connection, segment)
-        if text.looks_like_alert(payload.octets(owners, segment), payload.start(segment), payload.captured(segment)):
+        if text.looks_like_alert(payload.memory(owners, segment), payload.start(segment), payload.captured(segment)):
             exchange.setup |= EXCHANGE_ALERTED
         connection.quick |= READ_OVER
         return True
@@ -187,7 +187,7 @@ def is_plain_request(exchange: Any, owners: Any, connection: Any, sender: Any, s
 
 def is_to_be_read(owners: Any, segment: Any) -> bool:
     """Whether the client's first segment begins TLS, or what may lead to it."""
-    data = payload.octets(owners, segment)
+    data = payload.memory(owners, segment)
     at = payload.start(segment)
     count = payload.captured(segment)
     return (
@@ -202,7 +202,7 @@ def in_midstream(owners: Any, connection: Any, side: int, segment: Any) -> bool:
     if segment.payload_len == 0:
         return True
     if side == connection.client and text.looks_like_hello(
-        payload.octets(owners, segment), payload.start(segment), payload.captured(segment)
+        payload.memory(owners, segment), payload.start(segment), payload.captured(segment)
     ):
         return False
     connection.quick |= READ_OVER

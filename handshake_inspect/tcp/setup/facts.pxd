@@ -68,7 +68,7 @@ cdef extern from *:
     const unsigned int FINISHED_PERHAPS "1u"
     const unsigned int FINISHED_SURELY "2u"
     const unsigned int MOST_SEGMENTS "64u"
-    const unsigned int MOST_OCTETS "0x10000u"
+    const unsigned int MOST_BYTES "0x10000u"
     const unsigned int MOST_EXTRAS "16u"
     const unsigned int LEAST_TICKET "0x64u"
     const unsigned int MOST_TICKET "0x1194u"

@@ -89,7 +89,7 @@ FINISHED_PERHAPS = 1  # a record that may be it
 FINISHED_SURELY = 2
 
 MOST_SEGMENTS = 64  # of one side, after which reading is given up
-MOST_OCTETS = 1 << 16
+MOST_BYTES = 1 << 16
 MOST_EXTRAS = 16
 
 # Lengths of encrypted records of TLS 1.3, in bytes: what may be a session ticket, and what may be SETTINGS of HTTP/2.

@@ -81,7 +81,7 @@ def gather_head(focus: Any) -> None:
     buffer = sr.buffer_at(focus.setups.buffers, reading.gather[side] - 1)
     for i in range(RECORD_HEADER, reading.headed[side]):
         if buffer.used < reading.need[side]:
-            buffer.octets[buffer.used] = reading.head[side * HEAD + i]
+            buffer.data[buffer.used] = reading.head[side * HEAD + i]
             buffer.used += 1
     use_gathered(focus, buffer)
 
@@ -99,7 +99,7 @@ def gather(focus: Any, at: int, until: int) -> None:
         drop_gathered(focus)
         cut(focus)
         return
-    byte_store.copy(buffer.octets, buffer.used, focus.data, focus.at + place, count)
+    byte_store.copy(buffer.data, buffer.used, focus.data, focus.at + place, count)
     buffer.used += count
     use_gathered(focus, buffer)
 
@@ -107,7 +107,7 @@ def gather(focus: Any, at: int, until: int) -> None:
 def use_gathered(focus: Any, buffer: Any) -> None:
     """Read the hello if all of it is there."""
     if buffer.used == focus.reading.need[focus.side]:
-        read_hello(focus, byte_store.octets_in(buffer.octets), 0, buffer.used)
+        read_hello(focus, byte_store.bytes_in(buffer.data), 0, buffer.used)
         if not focus.over:
             drop_gathered(focus)
 

@@ -7,7 +7,7 @@ from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tls cimport byte_store
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport TRAIT_ACKS
-from handshake_inspect.tcp.setup.facts cimport FINISHED_PERHAPS, MOST_OCTETS, READ_TEXT, SETUP_DOUBTED, SETUP_HOLE
+from handshake_inspect.tcp.setup.facts cimport FINISHED_PERHAPS, MOST_BYTES, READ_TEXT, SETUP_DOUBTED, SETUP_HOLE
 from handshake_inspect.wire.const cimport MASK32
 
 cdef Py_ssize_t WHOLE_HELLO

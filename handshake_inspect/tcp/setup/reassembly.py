@@ -5,7 +5,7 @@ from typing import Any
 from handshake_inspect.tcp.facts import TRAIT_ACKS
 from handshake_inspect.tcp.setup import records, text, waits
 from handshake_inspect.tcp.setup import setup_rows as sr
-from handshake_inspect.tcp.setup.facts import FINISHED_PERHAPS, MOST_OCTETS, READ_TEXT, SETUP_DOUBTED, SETUP_HOLE
+from handshake_inspect.tcp.setup.facts import FINISHED_PERHAPS, MOST_BYTES, READ_TEXT, SETUP_DOUBTED, SETUP_HOLE
 from handshake_inspect.tcp.setup.setup_rows import BUFFER, HELD
 from handshake_inspect.tls import byte_store
 from handshake_inspect.wire import seqspace
@@ -64,7 +64,7 @@ def hold(focus: Any) -> None:
     """Bytes beyond a hole: kept, with their times, as far as there is room."""
     reading = focus.reading
     side = focus.side
-    if ((focus.seq - reading.next[side]) & MASK32) > MOST_OCTETS:
+    if ((focus.seq - reading.next[side]) & MASK32) > MOST_BYTES:
         return
     focus.setup.flags |= SETUP_HOLE
     if focus.is_client and reading.finished == FINISHED_PERHAPS:
@@ -83,7 +83,7 @@ def hold(focus: Any) -> None:
     buffer.frame[i] = focus.frame
     buffer.at[i] = buffer.used
     buffer.captured[i] = room
-    byte_store.copy(buffer.octets, buffer.used, focus.data, focus.at, room)
+    byte_store.copy(buffer.data, buffer.used, focus.data, focus.at, room)
     buffer.used += room
     buffer.count = i + 1
 
@@ -150,7 +150,7 @@ def is_done(buffer: Any) -> bool:
 
 def resume(focus: Any, buffer: Any, i: int) -> None:
     """Look at a segment that waited; what it holds becomes available now."""
-    focus.data = buffer.octets
+    focus.data = buffer.data
     focus.at = buffer.at[i]
     focus.captured = buffer.captured[i]
     focus.seq = buffer.seq[i]

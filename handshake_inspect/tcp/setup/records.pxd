@@ -32,7 +32,7 @@ cdef uint32_t take_head(Focus focus, uint32_t at, Py_ssize_t place) noexcept nog
 cdef bint is_no_answer(Focus focus, unsigned int kind) noexcept nogil
 cdef void note_server(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", headed="unsigned int")
-cdef void take_octet(Focus focus, uint32_t at, unsigned int value) noexcept nogil
+cdef void take_byte(Focus focus, uint32_t at, unsigned int value) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", least="unsigned int")
 cdef void take_cut_head(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int")

@@ -68,7 +68,7 @@ def walk(focus: Any, at: int) -> None:
             if place >= focus.captured:
                 take_cut_head(focus)
                 continue
-            take_octet(focus, at, focus.data[focus.at + place])
+            take_byte(focus, at, focus.data[focus.at + place])
             at = (at + 1) & MASK32
         else:
             stop = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
@@ -88,7 +88,7 @@ def take_head(focus: Any, at: int, place: int) -> int:
     if is_no_answer(focus, focus.data[place]):
         not_tls(focus)
         return HEAD
-    byte_store.copy(byte_store.octets_of_row(reading.head), side * HEAD, focus.data, place, HEAD)
+    byte_store.copy(byte_store.bytes_of_row(reading.head), side * HEAD, focus.data, place, HEAD)
     reading.length[side] = reading.head[side * HEAD + 3] << 8 | reading.head[side * HEAD + 4]
     length: int = min(HEAD, RECORD_HEADER + reading.length[side])
     reading.headed[side] = length
@@ -112,7 +112,7 @@ def note_server(focus: Any) -> None:
         focus.setup.flags |= SETUP_SERVER_TLS
 
 
-def take_octet(focus: Any, at: int, value: int) -> None:
+def take_byte(focus: Any, at: int, value: int) -> None:
     """The next byte of a record's head."""
     reading = focus.reading
     side = focus.side

@@ -127,7 +127,7 @@ cdef struct Buffer:
     uint32_t frame[12]
     uint16_t at[12]
     uint16_t captured[12]
-    uint8_t octets[16384]
+    uint8_t data[16384]
 
 cdef inline Exchange *exchanges_of(object storage):
     import ctypes
@@ -177,7 +177,7 @@ cdef inline Buffer *buffer_at(Buffer *records, Py_ssize_t i) noexcept nogil:
     return records + i
 
 cdef inline void clear_buffer(Buffer *records, Py_ssize_t i) noexcept nogil:
-    memset(records + i, 0, <char *>&records.octets - <char *>records)
+    memset(records + i, 0, <char *>&records.data - <char *>records)
 
 cdef extern from *:
     """

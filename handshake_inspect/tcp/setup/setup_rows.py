@@ -167,7 +167,7 @@ class Buffer(ctypes.Structure):
         ("frame", ctypes.c_uint32 * HELD),
         ("at", ctypes.c_uint16 * HELD),  # where its bytes lie here
         ("captured", ctypes.c_uint16 * HELD),
-        ("octets", ctypes.c_uint8 * BUFFER),
+        ("data", ctypes.c_uint8 * BUFFER),
     )
 
 
@@ -182,7 +182,7 @@ prefetch_exchange = prefetch_row
 
 def clear_buffer(records: Any, i: int) -> None:
     """Set row `i` to zeros, but for its bytes: nobody reads those beyond `used`."""
-    ctypes.memset(ctypes.addressof(records[i]), 0, Buffer.octets.offset)
+    ctypes.memset(ctypes.addressof(records[i]), 0, Buffer.data.offset)
 
 
 def nothing() -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_ALERTED,
-    MOST_OCTETS,
+    MOST_BYTES,
     READ_RECORDS,
     READ_TEXT,
     SETUP_SPOKE_FIRST,
@@ -117,7 +117,7 @@ def begin_records(focus: Any) -> None:
     reading = focus.reading
     peer = focus.side ^ 1
     unseen = (focus.acked - reading.next[peer]) & MASK32
-    if unseen < MOST_OCTETS:
+    if unseen < MOST_BYTES:
         reading.next[peer] = focus.acked  # text that the client had and the capture lacks
     for side in range(2):
         reading.state[side] = READ_RECORDS

@@ -145,12 +145,12 @@ def cut_by_snap_length(sample: Sample) -> None:
     sample.finding("capture-quality")
 
 
-def records(octets: bytes) -> list[bytes]:
+def records(data: bytes) -> list[bytes]:
     """The packet records of a pcap file."""
     found, at = [], 24
-    while at < len(octets):
-        size = 16 + struct.unpack_from("=I", octets, at + 8)[0]
-        found.append(octets[at : at + size])
+    while at < len(data):
+        size = 16 + struct.unpack_from("=I", data, at + 8)[0]
+        found.append(data[at : at + size])
         at += size
     return found
 
@@ -167,10 +167,10 @@ def records(octets: bytes) -> list[bytes]:
 def reordered_capture(sample: Sample) -> None:
     client, server = sample.pair()
     attempt = whole_life(sample, client, server, client)
-    octets = sample.file.read_bytes()
-    syn, syn_ack, *rest = records(octets)
+    data = sample.file.read_bytes()
+    syn, syn_ack, *rest = records(data)
     if sample.name == "reordered-capture-clock":
         syn, syn_ack = syn_ack[:8] + syn[8:], syn[:8] + syn_ack[8:]
-    sample.file.write_bytes(octets[:24] + b"".join([syn_ack, syn, *rest]))
+    sample.file.write_bytes(data[:24] + b"".join([syn_ack, syn, *rest]))
     sample.expect(attempt, "established", close=close("fin", "client"), rtt={"synack": {"method": "none"}})
     sample.finding("capture-quality")
