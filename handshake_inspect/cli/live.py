@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  hsi live -i eth0                                until Ctrl-C, then a report
+  hsi live                                        until Ctrl-C, then a report
   hsi live -i lo --packets tcp port 8000          a line per segment; try nc
   hsi live -i any tcp port 443 and host 10.0.0.2  a tcpdump filter
   hsi live -i lo --duration 10s -T json -o report.json
@@ -77,11 +77,6 @@ def _captured(given: WatchOptions) -> int:
 
 def _check(given: WatchOptions) -> None:
     """Refuse command lines that cannot be meant."""
-    if given.read is None and given.interface is None:
-        from handshake_inspect.live.interfaces import likely
-
-        such = likely(given.words)
-        raise UsageError(f"name an interface with -i, such as -i {such} (hsi live -D lists them), or a stream with -r")
     if given.read is not None:
         if given.interface is not None:
             raise UsageError("-i and -r exclude each other: choose one")
@@ -129,10 +124,9 @@ def _source(given: WatchOptions) -> LiveSource:
 
     if given.read is not None:
         return _reading(given.read, given.write, given.seconds)
-    assert given.interface is not None  # noqa: S101 - it was checked
     with inside(given.netns):
         return open_live(
-            given.interface,
+            given.interface or _usual(given),
             backend=given.backend,
             filter_text=given.filter or " ".join(given.words),
             handshakes_only=given.handshakes_only,
@@ -143,6 +137,22 @@ def _source(given: WatchOptions) -> LiveSource:
             host=not given.no_host,
             sockets=True,
         )
+
+
+def _usual(given: WatchOptions) -> str:
+    """The interface that is meant where none is named; the user is told which one."""
+    from handshake_inspect.live.interfaces import interfaces, usual
+
+    word = given.words[0] if given.words else None
+    if any(each.name == word for each in interfaces()):
+        raise UsageError(f"{word} is an interface, which goes after -i: hsi live -i {word}")
+    found = usual()
+    if found is None:
+        raise UsageError("name an interface with -i (hsi live -D lists them), or a stream with -r")
+    name, why = found
+    if not given.quiet:
+        click.echo(f"hsi: no -i given, so {name} ({why}); -i any captures on all interfaces", err=True)
+    return name
 
 
 def _reading(name: str, write_to: str | None, seconds: float | None) -> LiveSource:

@@ -37,7 +37,9 @@ class WatchOptions:
     """What `hsi live` is asked for."""
 
     words: tuple[str, ...] = argument(nargs=-1, metavar="[FILTER]...")
-    interface: str | None = interface_option("Capture on this interface: a name, a number, or any for all.")
+    interface: str | None = interface_option(
+        "Capture on this interface: a name, a number, or any for all.  [default: that of the default route]"
+    )
     read: str | None = option(
         "-r", "--read", metavar="FILE", help="Read a stream instead, such as a pipe; - is standard input."
     )

@@ -35,7 +35,7 @@ Examples:
   hsi -T json -o report.json a.pcap   everything, for programs
   tcpdump -w - tcp | hsi -            from a pipe
   hsi explain a.pcap 7                one connection, segment by segment
-  hsi live -i eth0                    handshakes as they happen
+  hsi live                            handshakes as they happen
 
 \b
 Exit status:

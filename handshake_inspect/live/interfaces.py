@@ -5,7 +5,7 @@ import ipaddress
 import socket
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from handshake_inspect.errors import NoSuchInterfaceError
@@ -27,27 +27,49 @@ ANY = Interface(0, "any", up=True)
 _ROUTE = 0
 _NEW_LINK, _GET_LINK = 16, 18
 _NEW_ADDRESS, _GET_ADDRESS = 20, 22
+_NEW_ROUTE, _GET_ROUTE = 24, 26
 _DONE = 3
 _DUMP_REQUEST = 0x301
 _IFLA_IFNAME = 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _IFF_UP, _IFF_LOOPBACK = 1, 8
+_RTA_OIF, _RTA_PRIORITY = 4, 6
+_MAIN_TABLE, _UNICAST = 254, 1
 
 _HEADER = struct.Struct("=IHHII")
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
+_ROUTE_ENTRY = struct.Struct("=8BI")
 _ATTRIBUTE = struct.Struct("=HH")
 
 
-def likely(words: Sequence[str]) -> str:
-    """The interface that somebody may have meant: one that these words name, else one that is up."""
-    try:
-        found = interfaces()
-    except OSError:
-        found = []
-    named = [each.name for each in found if each.name in words]
-    up = [each.name for each in found if each.up and each.addresses and not each.loopback]
-    return next(iter(named + up), "lo")
+def usual() -> tuple[str, str] | None:
+    """The interface to take where none is named, as tcpdump does, and why; None where nobody can say.
+
+    The default route's, else the first that is up: with an address before one without, loopback last.
+    """
+    if not sys.platform.startswith("linux"):
+        return None  # names alone do not say which one is up
+    known = [each for each in interfaces() if each.up and each is not ANY]
+    by_number = {each.number: each.name for each in known}
+    for number in _default_routes():
+        if number in by_number:
+            return by_number[number], "default route"
+    first = min(known, key=lambda each: (each.loopback, not each.addresses, each.number), default=None)
+    return None if first is None else (first.name, "the first that is up")
+
+
+def _default_routes() -> list[int]:
+    """Numbers of the interfaces that default routes lead to: IPv4 before IPv6, then as the kernel prefers them."""
+    found = []
+    for body in _dump(_GET_ROUTE, _NEW_ROUTE):
+        family, to_bits, _, _, table, _, _, kind, _ = _ROUTE_ENTRY.unpack_from(body)
+        attributes = dict(_attributes(body[_ROUTE_ENTRY.size :]))
+        if to_bits or table != _MAIN_TABLE or kind != _UNICAST or _RTA_OIF not in attributes:
+            continue
+        metric = int.from_bytes(attributes.get(_RTA_PRIORITY, b""), sys.byteorder)
+        found.append((family != socket.AF_INET, metric, int.from_bytes(attributes[_RTA_OIF], sys.byteorder)))
+    return [number for _, _, number in sorted(found)]
 
 
 def interfaces() -> list[Interface]:
@@ -95,7 +117,7 @@ def no_such(text: str, names: list[str]) -> str:
 
 
 def _dump(request: int, answer: int) -> Iterator[bytes]:
-    """Ask the kernel for all links or all addresses: the body of each answer."""
+    """Ask the kernel for all links, addresses or routes: the body of each answer."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE) as netlink:
         netlink.send(_HEADER.pack(_HEADER.size + 16, request, _DUMP_REQUEST, 1, 0) + bytes(16))
         while True:

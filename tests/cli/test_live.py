@@ -48,8 +48,7 @@ def test_no_durations(text):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name an interface with -i, such as -i "),
-        (["lo"], "such as -i lo (hsi live -D"),
+        (["lo"], "lo is an interface, which goes after -i: hsi live -i lo"),
         (["-i", "lo", "-r", "-"], "choose one"),
         (["-r", "x.pcap", "tcp", "port", "80"], "set it in the program that captures"),
         (["-r", "x.pcap", "--backend", "ring"], "--backend applies to capturing"),

@@ -42,6 +42,32 @@ def test_by_name_by_number_and_not_at_all():
         assert "\n" not in str(refused.value)
 
 
+@linux
+def test_where_none_is_named_it_is_the_one_of_the_default_route(network):
+    host, far = network.client, ("dev", "far")
+    steps = [
+        [["link", "add", "far", "type", "veth", "peer", "far-end"], ["link", "set", "far", "up"]],
+        [["-6", "route", "add", "default", *far]],
+        [["-6", "route", "del", "default"], ["route", "add", "default", *far, "metric", "20"]],
+        [["-6", "route", "add", "default", "dev", "wire"]],  # IPv4's comes first
+        [["route", "add", "default", "dev", "wire", "metric", "10"]],
+        [["link", "set", "wire", "down"]],
+    ]
+    taken = []
+    try:
+        for commands in steps:
+            for words in commands:
+                host.ip(*words)
+            with host():
+                taken.append(interfaces.usual())
+    finally:
+        host.ip("link", "del", "far")
+        host.ip("link", "del", "wire")
+        network.plug()
+    route = "default route"
+    assert taken == [("wire", "the first that is up"), *[("far", route)] * 3, ("wire", route), ("far", route)]
+
+
 def test_near_names_are_offered():
     names = ["lo", "eth0", "wlan0", "any"]
     assert interfaces.no_such("eth1", names) == "eth1: no such interface; did you mean eth0? hsi live -D lists them all"

@@ -49,3 +49,9 @@ def test_frames_and_counters_are_those_of_the_namespace(network, tmp_path, backe
 def test_interfaces_of_a_namespace_are_listed(hsi, network):
     said = hsi("live", "-D", "--netns", network.server.name).stdout.decode()
     assert SERVER in said
+
+
+def test_the_interface_that_was_chosen_is_named(hsi, network):
+    words = ("live", "--netns", network.server.name, "--duration", "1ms")
+    assert b"no -i given, so wire (the first that is up)" in hsi(*words).stderr
+    assert hsi(*words, "-q").stderr == b""
