@@ -10,7 +10,7 @@ from handshake_inspect.report.paired import Change
 from handshake_inspect.wire.const import MASK32
 from handshake_inspect.wire.text import endpoint_text
 
-_SWITCHES = ("sack_permitted", "timestamps", "tfo", "mptcp", "ecn")
+_SWITCHES = ("sack_permitted", "timestamps", "tfo", "mptcp", "ecn", "signed")
 
 
 def changes(a: Side, b: Side, ids: tuple[int, int], made: tuple[Connection, Connection]) -> list[Change]:

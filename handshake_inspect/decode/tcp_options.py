@@ -15,6 +15,7 @@ from handshake_inspect.wire.const import (
     OPT_MSS,
     OPT_SACK,
     OPT_SACK_PERMITTED,
+    OPT_SIGNED,
     OPT_TFO,
     OPT_TIMESTAMPS,
     OPT_WINDOW_SCALE,
@@ -67,6 +68,10 @@ def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:
         out.options |= OPT_TIMESTAMPS
         out.tsval = big_endian.be32(data, at + 2)
         out.tsecr = big_endian.be32(data, at + 6)
+    elif kind in (19, 29):  # TCP MD5 (RFC 2385 section 3.0), TCP-AO (RFC 5925 section 2.2)
+        if length != 18 if kind == 19 else length < 4:
+            return False
+        out.options |= OPT_SIGNED
     elif kind == 30:
         if length < 3:
             return False

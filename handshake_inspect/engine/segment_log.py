@@ -15,7 +15,7 @@ import numpy as np
 from handshake_inspect.decode.segment import Segment
 from handshake_inspect.report.segment_log import ConnectionRows, LoggedSegment, SegmentLog
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp.facts import FACT_SYN, TRAIT_ISS, TRAIT_SEEN
+from handshake_inspect.tcp.facts import EMBRYO_STATE, FACT_SYN, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.tcp.transitions import SENT_SYN, Event, TcpState, next_state
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import KIND_NONE, MASK32, SYN
@@ -280,5 +280,5 @@ def _remembered(table: Any, number: int, frame: int) -> Any:
         ts_ns=embryo.first_ns, frame=frame, src_hi=src_hi, src_lo=src_lo, dst_hi=dst_hi, dst_lo=dst_lo,
         src_port=embryo.client_port, dst_port=embryo.server_port,
         seq=embryo.iss, flags=SYN, tsval=embryo.tsval, mss=embryo.mss, window_scale=embryo.window_scale,
-        options=embryo.options, ip_id=embryo.ip_id, ttl=embryo.ttl,
+        options=embryo.options & ~EMBRYO_STATE, ip_id=embryo.ip_id, ttl=embryo.ttl,
     )  # fmt: skip

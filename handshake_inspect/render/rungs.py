@@ -317,6 +317,8 @@ def _options(options: SegmentOptions, *, terse: bool) -> list[str]:
         words.append("MPTCP")
     if options.ecn:
         words.append("ECN")
+    if options.signed:
+        words.append("signed")
     if options.sack:
         words.append(f"SACK {options.sack[0]}:{options.sack[1]}")
     return words

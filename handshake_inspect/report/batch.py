@@ -44,6 +44,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.repeats import last_syn_ns
 from handshake_inspect.verdicts.words import CAUSES, ESTABLISHED
 from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.const import OPT_SIGNED
 
 _MISSING = (None, "direction", "SYN", "SYN-ACK")
 _COUNTS = 1 << 16  # of segments of a kind
@@ -132,6 +133,7 @@ class Batch(Parts):
                 "outcome": self.words[i],
                 "cause": self.causes[i],
                 "syn_count": int(c["syn_count"][i]),
+                "signed": bool(self.client["options"][i] & OPT_SIGNED),
                 "synack_count": int(c["synack_count"][i]),
                 "server": self._server(i),
                 "reject_ns": self.listed("rtt.reject_ns")[i],

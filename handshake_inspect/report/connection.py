@@ -82,6 +82,7 @@ class Options(Struct, frozen=True, gc=False):
     tfo: bool = False
     mptcp: bool = False
     ecn: bool = False
+    signed: bool = False
 
 
 class Handshake(Struct, frozen=True, gc=False):

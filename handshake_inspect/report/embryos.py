@@ -49,13 +49,16 @@ class Embryos(Parts):
         """Why each has its outcome."""
         causes = self.listed("cause")
         decided = self.listed("decided")
+        signed = self.listed("handshake.client_options.signed")
         sentences = [
             self._elsewhere(i)
             if cause == "answered-from-elsewhere"
-            else parts.why_unanswered(word, cause, sure, self.trace.filtered)
+            else parts.why_unanswered(word, cause, sure, self.trace.filtered, key)
             if word == "timed-out"
             else parts.why_pending(self.trace.last_ns - begun)
-            for i, (word, cause, sure, begun) in enumerate(zip(self.words, causes, decided, self.times, strict=True))
+            for i, (word, cause, sure, begun, key) in enumerate(
+                zip(self.words, causes, decided, self.times, signed, strict=True)
+            )
         ]
         return list(map(so_far, sentences)) if self.case.ongoing else sentences
 

@@ -31,6 +31,7 @@ from handshake_inspect.wire.const import (
     OPT_MPTCP,
     OPT_MSS,
     OPT_SACK_PERMITTED,
+    OPT_SIGNED,
     OPT_TFO,
     OPT_TIMESTAMPS,
     OPT_WINDOW_SCALE,
@@ -110,6 +111,9 @@ def _options(who: Who) -> dict[str, Entry]:
         ),
         "mptcp": Entry("Whether Multipath TCP was offered.", partial(shake.option, who, "", OPT_MPTCP)),
         "ecn": Entry("Whether ECN was offered, or taken up.", partial(shake.option, who, "", OPT_ECN)),
+        "signed": Entry(
+            "Whether a key signed the segment: TCP MD5 or TCP-AO.", partial(shake.option, who, "", OPT_SIGNED)
+        ),
     }
 
 

@@ -38,6 +38,7 @@ from handshake_inspect.wire.const import (
     OPT_MSS,
     OPT_SACK,
     OPT_SACK_PERMITTED,
+    OPT_SIGNED,
     OPT_TFO,
     OPT_TIMESTAMPS,
     OPT_WINDOW_SCALE,
@@ -172,6 +173,7 @@ class Narrator:
             segment.tfo_cookie_len if bits & OPT_TFO else None,
             bits & OPT_MPTCP != 0,
             segment.flags & SYN != 0 and bits & (OPT_ECN | offered & OPT_ACCECN) != 0,
+            bits & OPT_SIGNED != 0,
         )
 
 

@@ -19,6 +19,7 @@ from handshake_inspect.wire.const import (
     OPT_MPTCP,
     OPT_MSS,
     OPT_SACK_PERMITTED,
+    OPT_SIGNED,
     OPT_TFO,
     OPT_TIMESTAMPS,
     OPT_WINDOW_SCALE,
@@ -65,6 +66,7 @@ def options(bits: int, mss: int, window_scale: int) -> Options:
         bits & OPT_TFO != 0,
         bits & OPT_MPTCP != 0,
         bits & OPT_ECN != 0,
+        bits & OPT_SIGNED != 0,
     )
 
 
@@ -165,13 +167,14 @@ def why_established(
 
 
 @cache
-def why_unanswered(outcome: str, cause: str | None, decided: bool, filtered: bool) -> str:
+def why_unanswered(outcome: str, cause: str | None, decided: bool, filtered: bool, signed: bool) -> str:
     """Of one SYN that timed out."""
     return why.sentence(
         {
             "outcome": outcome,
             "cause": cause,
             "syn_count": 1,
+            "signed": signed,
             "syn_span_ns": 0,
             "decided": decided,
             "filtered": filtered,
@@ -194,6 +197,7 @@ def why_elsewhere(outcome: str, server: str, answered_from: Endpoint | None, wai
             "outcome": outcome,
             "cause": "answered-from-elsewhere",
             "syn_count": 1,
+            "signed": False,
             "syn_span_ns": 0,
             "waited_ns": waited_ns,
             "decided": True,

@@ -43,6 +43,7 @@ class SegmentOptions(Struct, frozen=True, gc=False):
     tfo_cookie: Byte | None = None
     mptcp: bool = False
     ecn: bool = False
+    signed: bool = False
 
 
 class Reporter(Struct, frozen=True, gc=False):

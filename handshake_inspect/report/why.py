@@ -102,6 +102,14 @@ _SILENCE = {
     " makes it drop the SYN (PAWS), or a rate limit does",
     "bogon-source": "from an address that cannot exist where it was captured: the source is forged",
 }
+# Of SYNs with TCP MD5 or TCP-AO: what has no key, or another one, drops them without a word.
+_SILENCE_TO_SIGNED = {
+    "host-silent": "and nothing else was seen from the host: it lacks the key of this peer or has another one, nothing"
+    " listens there, or it is down, unreachable or filtered",
+    "port-filtered": "while the host answers on other ports and this one shows no sign of life: it lacks the key of"
+    " this peer or has another one, nothing listens there, or a firewall drops it",
+    "syn-dropped": "while the port is alive: it lacks the key of this peer or has another one",
+}
 
 
 def _elsewhere(row: dict[str, Any]) -> str:
@@ -117,7 +125,7 @@ _STRAY = {
 
 def _timed_out(row: dict[str, Any]) -> str:
     span = f" in {duration(row['syn_span_ns'])}" if row["syn_count"] > 1 else ""
-    syns = f"{plural(row['syn_count'], 'SYN')}{span}"
+    syns = f"{plural(row['syn_count'], 'signed SYN' if row['signed'] else 'SYN')}{span}"
     if row["cause"] == "stray-answer":
         return f"{syns} got {_STRAY[row['stray']]}."
     if row["answered_from"]:
@@ -126,7 +134,8 @@ def _timed_out(row: dict[str, Any]) -> str:
         return f"{syns}; the capture was filtered by flags and may lack the answer, so it cannot show the reason."
     if not row["decided"]:
         return f"{syns} without any answer, but this capture lacks the host's direction, so it cannot show the reason."
-    return f"{syns} without any answer, {_SILENCE[row['cause']]}."
+    reasons = _SILENCE | _SILENCE_TO_SIGNED if row["signed"] else _SILENCE
+    return f"{syns} without any answer, {reasons[row['cause']]}."
 
 
 def _pending(row: dict[str, Any]) -> str:

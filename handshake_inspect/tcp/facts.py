@@ -102,12 +102,13 @@ PROVISIONAL = 2
 PROVISIONAL_ANSWERED = 3
 SUCCESSOR = 4
 
-# Embryo.state
+# What has become of an embryo, in `Embryo.options` above the OPT_* bits.
+EMBRYO_STATE = 0xF000
 EMBRYO_FREE = 0
-EMBRYO_WAITING = 1
-EMBRYO_GIVEN_UP = 3  # its client tried again with another ISN
-EMBRYO_PROVISIONAL = 2  # hangs on a connection: not (yet) an attempt of its own
-EMBRYO_SUCCESSOR = 4  # hangs on a connection that is closing: an attempt, unless an ACK of that connection answers it
+EMBRYO_WAITING = 0x1000
+EMBRYO_PROVISIONAL = 0x2000  # hangs on a connection: not (yet) an attempt of its own
+EMBRYO_GIVEN_UP = 0x3000  # its client tried again with another ISN
+EMBRYO_SUCCESSOR = 0x4000  # hangs on a connection that is closing: an attempt, unless an ACK of that one answers it
 
 # Connection.synack_method and ackdat_method
 METHOD_NONE = 0

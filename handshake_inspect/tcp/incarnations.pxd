@@ -4,7 +4,7 @@ from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.tcp.facts cimport (
-    EMBRYO_PROVISIONAL, EMBRYO_SUCCESSOR, FACT_CHALLENGE_ACK, NEW_INCARNATION, PROVISIONAL_ANSWERED,
+    EMBRYO_PROVISIONAL, EMBRYO_STATE, EMBRYO_SUCCESSOR, FACT_CHALLENGE_ACK, NEW_INCARNATION, PROVISIONAL_ANSWERED,
 )
 
 @cython.locals(ends="rows.Addresses *")
@@ -13,7 +13,7 @@ cdef bint is_from_client(Table table, Py_ssize_t i, seg.Segment *segment) noexce
 cdef void keep_provisional(
     Table table, rows.Connection *connection, seg.Segment *segment, int state
 ) noexcept nogil
-@cython.locals(embryo="rows.Embryo *")
+@cython.locals(embryo="rows.Embryo *", waits="bint")
 cdef void challenge(
     Table table, rows.Connection *connection, rows.Endpoint *client, seg.Segment *segment
 ) noexcept nogil

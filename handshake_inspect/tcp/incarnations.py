@@ -5,6 +5,7 @@ from typing import Any
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import (
     EMBRYO_PROVISIONAL,
+    EMBRYO_STATE,
     EMBRYO_SUCCESSOR,
     FACT_CHALLENGE_ACK,
     NEW_INCARNATION,
@@ -35,8 +36,9 @@ def keep_provisional(table: Any, connection: Any, segment: Any, state: int) -> N
 def challenge(table: Any, connection: Any, client: Any, segment: Any) -> None:
     """The other end answers a SYN in the name of the old connection, so that it began no other."""
     embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
-    if embryo.state == EMBRYO_SUCCESSOR and not is_from_client(table, connection.provisional - 1, segment):
-        embryo.state = EMBRYO_PROVISIONAL
+    waits = embryo.options & EMBRYO_STATE == EMBRYO_SUCCESSOR
+    if waits and not is_from_client(table, connection.provisional - 1, segment):
+        table.put_state(connection.provisional - 1, EMBRYO_PROVISIONAL)
         client.frames += 1  # which the old connection has now
         connection.facts |= FACT_CHALLENGE_ACK
 
@@ -55,7 +57,7 @@ def recall_provisional(table: Any, i: int, side: int, segment: Any, recalled: An
     ):
         return False
     client = side ^ 1 if verdict == PROVISIONAL_ANSWERED else side
-    if embryo.state == EMBRYO_PROVISIONAL:
+    if embryo.options & EMBRYO_STATE == EMBRYO_PROVISIONAL:
         rows.endpoint_at(table.endpoints, 2 * i + client).frames -= 1
     table.recall(connection.provisional - 1, recalled)
     table.free(connection.provisional - 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from handshake_inspect.tcp import endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.facts import (
+    EMBRYO_STATE,
     EMBRYO_SUCCESSOR,
     FACT_ACKED,
     FACT_BLIND_SYN,
@@ -102,7 +103,7 @@ def successor_of(table: Any, connection: Any, sender: Any, peer: Any, segment: A
         return NEW_INCARNATION
     if connection.provisional:
         waiting = rows.embryo_at(table.embryos, connection.provisional - 1)
-        if waiting.iss == segment.seq and waiting.state == EMBRYO_SUCCESSOR:
+        if waiting.iss == segment.seq and waiting.options & EMBRYO_STATE == EMBRYO_SUCCESSOR:
             return NEW_INCARNATION  # again, and nothing answered
     return SUCCESSOR
 

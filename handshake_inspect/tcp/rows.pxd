@@ -14,8 +14,7 @@ cdef struct Embryo:
     uint16_t ip_id
     uint8_t ttl
     uint8_t window_scale
-    uint8_t options
-    uint8_t state
+    uint16_t options
 
 cdef struct Addresses:
     uint64_t client_hi

@@ -37,8 +37,7 @@ class Embryo(ctypes.Structure):
         ("ip_id", ctypes.c_uint16),
         ("ttl", ctypes.c_uint8),
         ("window_scale", ctypes.c_uint8),
-        ("options", ctypes.c_uint8),  # the low OPT_* bits
-        ("state", ctypes.c_uint8),  # EMBRYO_*
+        ("options", ctypes.c_uint16),  # OPT_* bits, and above them EMBRYO_*
     )
 
 

@@ -6,7 +6,7 @@ from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.index cimport Index
 from handshake_inspect.tcp.setup.store cimport Setups
 from handshake_inspect.wire cimport fourtuple
-from handshake_inspect.tcp.facts cimport EMBRYO, EMBRYO_FREE, EMBRYO_WAITING, NUMBER
+from handshake_inspect.tcp.facts cimport EMBRYO, EMBRYO_FREE, EMBRYO_STATE, EMBRYO_WAITING, NUMBER
 from handshake_inspect.tcp.limits cimport LONGEST_RUN
 from handshake_inspect.wire.const cimport IPV4_MAPPED, MASK16, MASK32
 
@@ -79,6 +79,8 @@ cdef class Table(Index):
     cdef uint64_t whole_frame(self, Py_ssize_t i) noexcept nogil
     @cython.locals(embryo="rows.Embryo *")
     cdef void free(self, Py_ssize_t i) noexcept nogil
+    @cython.locals(embryo="rows.Embryo *")
+    cdef void put_state(self, Py_ssize_t i, unsigned int state) noexcept nogil
     @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")
     cdef Py_ssize_t evict_embryo(self) noexcept nogil
     @cython.locals(embryo="rows.Embryo *", ends="rows.Addresses *", hash_of=uint64_t)

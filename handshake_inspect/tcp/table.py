@@ -8,7 +8,7 @@ the report.
 from typing import Any
 
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_WAITING, NUMBER
+from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_STATE, EMBRYO_WAITING, NUMBER
 from handshake_inspect.tcp.index import Index
 from handshake_inspect.tcp.limits import LONGEST_RUN
 from handshake_inspect.tcp.setup.store import Setups
@@ -188,11 +188,15 @@ class Table(Index):
         embryo.tsval = segment.tsval
         embryo.mss = segment.mss
         embryo.window_scale = segment.window_scale
-        embryo.options = segment.options & 0xFF
+        embryo.options = segment.options | state
         embryo.ip_id = segment.ip_id
         embryo.ttl = segment.ttl
-        embryo.state = state
         return i
+
+    def put_state(self, i: int, state: int) -> None:
+        """What has become of an embryo."""
+        embryo = rows.embryo_at(self.embryos, i)
+        embryo.options = embryo.options & ~EMBRYO_STATE & MASK16 | state
 
     def put_addresses(self, i: int, segment: Any) -> None:
         """Keep the addresses of a SYN: two of IPv4 in its row."""
@@ -241,7 +245,7 @@ class Table(Index):
     def free(self, i: int) -> None:
         """Give an embryo's row back."""
         embryo = rows.embryo_at(self.embryos, i)
-        embryo.state = EMBRYO_FREE
+        embryo.options = EMBRYO_FREE
         embryo.first_frame = self.free_embryo
         self.free_embryo = i + 1
 
@@ -251,7 +255,7 @@ class Table(Index):
             i = self.hand_embryo
             self.hand_embryo = i + 1 if i + 1 < self.limit else 0
             embryo = rows.embryo_at(self.embryos, i)
-            if embryo.state == EMBRYO_WAITING:
+            if embryo.options & EMBRYO_STATE == EMBRYO_WAITING:
                 break
         self.evicted += 1
         self.forget_embryo(i)
@@ -444,7 +448,7 @@ class Table(Index):
         segment.tsval = embryo.tsval
         segment.mss = embryo.mss
         segment.window_scale = embryo.window_scale
-        segment.options = embryo.options
+        segment.options = embryo.options & ~EMBRYO_STATE
         segment.ip_id = embryo.ip_id
         segment.ttl = embryo.ttl
         segment.ip_version = 4 if ends.client_hi == 0 and ends.client_lo >> 32 == MASK16 else 6

@@ -226,7 +226,7 @@ class Tracker:
         embryo = rows.embryo_at(self.table.embryos, number)
         another = plain_syn and segment.seq != embryo.iss and incarnations.is_from_client(self.table, number, segment)
         if another and not renumbering.is_twin(embryo, segment):
-            embryo.state = EMBRYO_GIVEN_UP
+            self.table.put_state(number, EMBRYO_GIVEN_UP)
             return self.conceive(segment)
         i = self.hatch(reference, segment)
         return self.follow(i, self.side_of(rows.connection_at(self.table.connections, i), segment), segment)

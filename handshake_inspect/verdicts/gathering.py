@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp import rows
-from handshake_inspect.tcp.facts import EMBRYO_FREE, EMBRYO_GIVEN_UP, EMBRYO_SUCCESSOR, EMBRYO_WAITING
+from handshake_inspect.tcp.facts import EMBRYO_FREE, EMBRYO_GIVEN_UP, EMBRYO_STATE, EMBRYO_SUCCESSOR, EMBRYO_WAITING
 from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
@@ -93,7 +93,7 @@ def are_attempts(embryos: Rows) -> Bools:
     """Which of these rows of SYNs are attempts of their own."""
     alive = np.empty(len(embryos), dtype=bool)
     for some in batches(len(embryos)):
-        state = embryos["state"][some].copy()
+        state = embryos["options"][some] & EMBRYO_STATE
         alive[some] = (state == EMBRYO_WAITING) | (state == EMBRYO_GIVEN_UP) | (state == EMBRYO_SUCCESSOR)
     return alive
 
@@ -111,7 +111,7 @@ def close_up(embryos: Rows, addresses: Rows, highs: NDArray[np.uint64] | None, a
     addresses[holes[wide]] = addresses[moved[wide]]
     if highs is not None:
         highs[holes] = highs[moved]
-    embryos["state"][moved] = EMBRYO_FREE
+    embryos["options"][moved] = EMBRYO_FREE
     return count
 
 

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.tcp.facts import EMBRYO_STATE
 from handshake_inspect.tcp.rows import Addresses, Embryo
 from handshake_inspect.verdicts.columns import Copies, Rows, batches, picked, spanned, taken
-from handshake_inspect.wire.const import IPV4_MAPPED
+from handshake_inspect.wire.const import IPV4_MAPPED, MASK16
 
 ADDRESSES = frozenset(name for name, *_ in Addresses._fields_)
+SHARED = {"options": MASK16 ^ EMBRYO_STATE, "state": EMBRYO_STATE}  # the bits of `options` that each column has
 
 
 class LoneSyns:
@@ -34,6 +36,8 @@ class LoneSyns:
     def __getitem__(self, key: Any) -> Any:
         """A column by name, or some of these rows: a slice of them, or by number."""
         if isinstance(key, str):
+            if key in SHARED:
+                return self._field("options") & SHARED[key]
             return self._address(key) if key in ADDRESSES else self._field(key)
         if self._chosen is not None:
             return LoneSyns(self._rows, self._wide, self._chosen[key])

@@ -82,8 +82,9 @@ def test_what_a_linux_syn_offers():
         (b"\xfe\x04\xe2\xd4", 0, {}),  # another experiment
         (frames.mptcp(), const.OPT_MPTCP, {}),
         (b"\x1c\x04\0\x05" + frames.mss(9), const.OPT_MSS, {"mss": 9}),  # User Timeout: stepped over
-        (frames.md5_signature() + frames.mss(9), const.OPT_MSS, {"mss": 9}),  # stepped over, too
-        (frames.tcp_ao() + frames.mss(9), const.OPT_MSS, {"mss": 9}),
+        (frames.md5_signature() + frames.mss(9), const.OPT_SIGNED | const.OPT_MSS, {"mss": 9}),
+        (frames.tcp_ao() + frames.mss(9), const.OPT_SIGNED | const.OPT_MSS, {"mss": 9}),
+        (frames.tcp_ao(mac=b""), const.OPT_SIGNED, {}),  # a key identifier alone (RFC 5925 section 2.2)
         (b"\0" + frames.mss(9), 0, {}),  # nothing counts behind the end of the list
     ],
 )
@@ -108,6 +109,8 @@ def test_options(options, bits, fields):
         (b"\x05\x04\0\0", 0),
         (b"\x08\x04\0\0", 0),
         (b"\x1e\x02\0\0", 0),
+        (b"\x13\x04\0\0", 0),
+        (b"\x1d\x03\0\0", 0),
     ],
 )
 def test_malformed_options_are_noted_and_the_rest_is_kept(options, bits):

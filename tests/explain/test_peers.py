@@ -44,7 +44,7 @@ def test_every_outcome_state_and_option_has_its_row(page):
     assert all(f"`{outcome}`" in page for outcome in words.OUTCOMES)
     assert all(f"| `{state.name}` | " in page for state in TcpState)
     assert all(f"`rtt.{leg}`" in page for leg in ("synack", "ackdat", "total"))
-    for option in ("mss", "window_scale", "sack_permitted", "timestamps", "tfo", "mptcp", "ecn"):
+    for option in ("mss", "window_scale", "sack_permitted", "timestamps", "tfo", "mptcp", "ecn", "signed"):
         assert f"`{option}`" in page
 
 

@@ -186,6 +186,53 @@ def test_a_listener_drops_what_is_not_signed_as_it_expects(signed):
     assert cause_of(merged(silent(), other)) == "syn-dropped"
 
 
+KEY, LISTENER, RULE = "a key (TCP MD5", "no listener", "nft list ruleset"
+
+
+def unanswered_peers(signed, *, signing, plain=0, copies=1):
+    """The finding about attempts on one port, of which some are signed, and the sentences of the connections."""
+    wires = []
+    for number in range(signing + plain):
+        wire = Wire(client=("192.0.2.1", 41_000 + number))
+        for _ in range(copies):
+            wire.client.syn(lost="after", options=signed if number < signing else frames.mss(1460))
+            wire.wait(SECOND)
+        wires.append(wire)
+    other = Wire(server=(frames.SERVER[0], 22), start=START + 9 * SECOND).handshake()
+    report = merged(*wires, other)
+    (finding,) = [one for one in report["findings"] if one["id"] == "timed-out"]
+    assert (finding["metrics"]["cause"], finding["metrics"]["signed_syns"]) == ("port-filtered", signing)
+    return finding, [one["why"] for one in report["connections"] if one["cause"] == "port-filtered"]
+
+
+@pytest.mark.parametrize("signed", SIGNED, ids=["md5", "ao"])
+@pytest.mark.parametrize("copies", [1, 3])
+def test_a_port_that_answers_no_signed_syn_may_lack_the_key(signed, copies):
+    """The key is likelier than the firewall; and Linux does not refuse a signed SYN where nothing listens."""
+    finding, sentences = unanswered_peers(signed, signing=2, copies=copies)
+    assert "SYNs signed with a key" in finding["title"]
+    assert sorted((RULE, LISTENER, KEY), key=finding["advice"].index) == [KEY, LISTENER, RULE]
+    assert all("signed SYN" in said and "lacks the key of this peer" in said for said in sentences)
+
+
+@pytest.mark.parametrize(("signing", "plain", "named"), [(0, 3, False), (1, 2, False), (1, 1, True), (2, 1, True)])
+def test_the_key_comes_first_where_half_of_the_syns_are_signed(signing, plain, named):
+    finding, sentences = unanswered_peers(SIGNED[0], signing=signing, plain=plain)
+    assert (KEY in finding["advice"], "signed" in finding["title"], RULE in finding["advice"]) == (named, named, True)
+    assert [("key" in said) for said in sentences] == [True] * signing + [False] * plain
+
+
+@pytest.mark.parametrize(
+    ("other", "cause", "after"),
+    [(("198.51.100.99", 443), "host-silent", "ping"), (frames.SERVER, "syn-dropped", "a full queue")],
+)
+def test_the_key_comes_first_wherever_nothing_answers_what_is_signed(other, cause, after):
+    report = merged(silent(options=SIGNED[0]), Wire(server=other, start=START + SECOND).handshake())
+    (finding,) = [one for one in report["findings"] if one["id"] == "timed-out"]
+    assert (finding["metrics"]["cause"], finding["metrics"]["signed_syns"]) == (cause, 1)
+    assert finding["advice"].index(KEY) < finding["advice"].index(after)
+
+
 def sends_data(wire):
     """A connection that was open before goes on: only new ones fail, as when SNAT is out of ports."""
     wire.server.data(500)

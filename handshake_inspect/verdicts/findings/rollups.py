@@ -21,6 +21,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import Host, first_of, largest, ratio, target, write
 from handshake_inspect.verdicts.findings.explained import explained
+from handshake_inspect.verdicts.findings.failure_advice import advice, place
 from handshake_inspect.verdicts.findings.keys import Indices
 from handshake_inspect.verdicts.findings.past import Past, past_of, reasons
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
@@ -48,42 +49,6 @@ PORTS = 20  # of a host that a finding lists, the lowest
 
 VERBS = {REFUSED: "refused", REJECTED: "rejected", TIMED_OUT: "timed out", HALF_OPEN: "half-open"}
 VERBS_OF_ONE = {REFUSED: "was refused", REJECTED: "was rejected", TIMED_OUT: "timed out", HALF_OPEN: "is half-open"}
-
-ADVICE = {
-    "closed-port": "Start the service or correct the address: `{listeners}` on {host} shows what is listening.",
-    "refused-while-serving": "Look for a full backlog (Windows resets what it cannot queue) or one dead backend behind "
-    "{where}: `{listeners}` there and on every backend, and the balancer's health checks.",
-    "middlebox-reset": "Find the box that resets in the server's name by its TTL: `hsi explain`, `tracepath {host}`.",
-    "host-silent": "Check that {host} is up and routed in both directions: `ping {host}`, `ip route get {host}`.",
-    "port-filtered": "Find the rule that drops {those}: `nft list ruleset` on {host} and the firewalls before it.",
-    "answered-from-elsewhere": "Translate the way back too: the rule for {host} lacks its source NAT (`nft add rule ip "
-    "nat postrouting ip daddr BACKEND masquerade`), or the answer of {others} goes to the client past the box that "
-    "translates (`ip route get CLIENT` there).",
-    "bogon-source": "Drop what cannot be before it reaches {host} (BCP 38; `nft add rule inet filter prerouting fib "
-    "saddr . iif oif missing drop`): these sources are forged, and no answer can reach anybody.",
-    "no-final-ack": "Find where the way back breaks: capture on the client whether {host}'s SYN-ACKs arrive, and check "
-    "its firewall and reverse path (`sysctl net.ipv4.conf.all.rp_filter`).",
-    "accept-queue-overflow": "Let the application accept faster, or raise its backlog and net.core.somaxconn: "
-    "`{listeners}` shows Recv-Q against Send-Q.",
-    "final-ack-lost": "Find what keeps ACKs from {host}: mostly an asymmetric path past a stateful firewall, "
-    "which sees one direction only; compare `ip route get` on both ends, and capture on {host}.",
-    "address-conflict": "Find the second host with this address: `arping -D {host}` in its subnet.",
-    "reset-by-middlebox": "Find the device that forges its RSTs by their TTL: `hsi explain`, `tracepath {host}`.",
-    "reset-by-server": "Check `sysctl net.ipv4.tcp_abort_on_overflow` and the backlog of {those} on {host}: it "
-    "resets what it cannot queue.",
-}
-REJECTED_ADVICE = (
-    "Find the rule or route that answers with ICMP {cause}: `nft list ruleset` and `ip route get {host}` on {by}."
-)
-# What drops SYNs of a port that lives, the likeliest first.
-DROPPED_BY = (
-    "a full queue on {host} (`nstat -az TcpExtListenDrops TcpExtListenOverflows`, `ss -ltn`)",
-    "a NAT without free ports or a full connection table on the way (`conntrack -S`)",
-    "timestamps older than the newest from that address, as of clients behind one NAT (PAWS: `nstat -az '*PAWS*'`)",
-    "a rate limit",
-)
-PAWS = 2
-OTHER_ADVICE = "Follow one of the connections with `hsi explain`."
 
 
 @once
@@ -121,6 +86,7 @@ DELAY = {"reject_p50_ns": Metric(int | None, "Time from the SYN to the refusal, 
 WAITED = {
     "repeated_syns": Metric(int, "Copies of SYNs beyond the first of each attempt."),
     "waited_max_ns": Metric(int, "Longest time from the first to the last segment of an attempt.", "ns"),
+    "signed_syns": Metric(int, "Attempts whose SYN is signed with a key (TCP MD5 or TCP-AO)."),
     "older_timestamps": Metric(int, "Attempts whose timestamp is older than one that their address sent before."),
 }
 RESENT = HostEvidence(("tcp_syn_retrans",), ("tcp_syn_retries",))
@@ -275,7 +241,11 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
     if outcome in (REFUSED, REJECTED):
         metrics["reject_p50_ns"] = tally.delay_p50_ns
     else:
-        metrics |= {"repeated_syns": tally.repeated_syns, "waited_max_ns": tally.waited_max_ns}
+        metrics |= {
+            "repeated_syns": tally.repeated_syns,
+            "waited_max_ns": tally.waited_max_ns,
+            "signed_syns": tally.signed_syns,
+        }
     others = [write(*each) for each in sorted(tally.answered_from)]
     if others:
         metrics["answered_from"] = others
@@ -285,7 +255,10 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
     if outcome == REJECTED:
         metrics["reporters"] = reporters
     port = ports[0] if len(ports) == 1 else None
-    why = f" ({', '.join([f'{cause}: {others[0]}', *others[1:]] if others else [cause])})" if cause else ""
+    said = [f"{cause}: {others[0]}", *others[1:]] if others else [cause] if cause else []
+    if outcome == TIMED_OUT and tally.is_signed:
+        said.append("SYNs signed with a key")
+    why = f" ({', '.join(said)})" if said else ""
     return Finding(
         KINDS[outcome],
         severity(tally.connections, attempts, served, tally.undecided, forged=cause == "bogon-source"),
@@ -308,11 +281,6 @@ def severity(failed: int, attempts: int, served: int, undecided: int, *, forged:
     return "critical" if served == 0 and attempts >= DOWN and not forged else "warning"
 
 
-def place(host: Host, ports: list[int]) -> str:
-    """`10.0.0.2:80`, or `20 ports of 10.0.0.2`."""
-    return write(host, ports[0]) if len(ports) == 1 else f"{len(ports):,} ports of {write(host)}"
-
-
 def title(tally: Tally, outcome: int, attempts: int, where: str, why: str) -> str:
     """How many of how many, from how many clients, and how long it took; a single attempt is not counted."""
     waited = tally.waited_max_ns if outcome in (TIMED_OUT, HALF_OPEN) else 0
@@ -322,28 +290,3 @@ def title(tally: Tally, outcome: int, attempts: int, where: str, why: str) -> st
     said = f"{tally.connections:,} of {attempts:,} connections to {where} {VERBS[outcome]}{why}"
     late = f", after up to {duration(waited)}" if waited else ""
     return f"{said}, from {plural(len(tally.clients), 'client')}{late}"
-
-
-def advice(tally: Tally, outcome: int, at: Host, ports: list[int], named: list[str]) -> str:
-    """What to do about the cause; `named` are who reported an ICMP error, or who answered from elsewhere."""
-    cause, host = CAUSES[tally.cause] or "", address_text(*at)
-    alone = len(ports) == 1
-    if outcome == REJECTED:
-        return REJECTED_ADVICE.format(cause=cause, host=host, by=" and ".join(named) or "the routers before it")
-    if cause == "syn-dropped":
-        return f"Look, in this order, for {dropped_by(tally).format(host=host)}."
-    return ADVICE.get(cause, OTHER_ADVICE).format(
-        host=host,
-        where=place(at, ports),
-        those=f"port {ports[0]}" if alone else f"these {len(ports):,} ports",
-        listeners=f"ss -ltn 'sport = :{ports[0]}'" if alone else "ss -ltn",
-        others=" and ".join(named),
-    )
-
-
-def dropped_by(tally: Tally) -> str:
-    """What may have dropped the SYNs, the likeliest first: PAWS where all of them have an older timestamp."""
-    order = list(DROPPED_BY)
-    if tally.older_timestamps == tally.connections:
-        order.insert(0, order.pop(PAWS))
-    return f"{', '.join(order[:-1])}, and {order[-1]}"

@@ -17,6 +17,7 @@ from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.paws import older
 from handshake_inspect.verdicts.words import CAUSE, REFUSED, REJECTED
 from handshake_inspect.wire.address import address_text
+from handshake_inspect.wire.const import OPT_SIGNED
 
 LISTED = 5  # clients
 NAMED = 20  # whose addresses are kept whenever rows go
@@ -49,6 +50,7 @@ class Tally:
     reporters: frozenset[Host] = frozenset()
     answered_from: frozenset[tuple[Host, int]] = frozenset()
     older_timestamps: int = 0  # SYNs with an older one than their address sent before
+    signed_syns: int = 0
 
     @classmethod
     def of(cls, case: Case, outcome: int, rows: AttemptRows) -> "Tally":
@@ -74,6 +76,7 @@ class Tally:
             reporters=frozenset(_reporters(case, rows)) if outcome == REJECTED else frozenset(),
             answered_from=frozenset(_answered_from(case, rows)),
             older_timestamps=older(trace, rows) if case.outcomes.cause[rows[0]] == CAUSE["syn-dropped"] else 0,
+            signed_syns=int(np.count_nonzero(trace.end("client", "options", rows) & OPT_SIGNED)),
             **_cost(case, outcome, tracked),
         )
 
@@ -103,7 +106,13 @@ class Tally:
             reporters=self.reporters | later.reporters,
             answered_from=frozenset(sorted(self.answered_from | later.answered_from)[:ELSEWHERE]),
             older_timestamps=self.older_timestamps + later.older_timestamps,
+            signed_syns=self.signed_syns + later.signed_syns,
         )
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether these are mostly attempts of peers that sign: what expects no key, or another one, drops them."""
+        return 2 * self.signed_syns >= self.connections
 
     def gone(self) -> "Tally":
         """The same without its rows."""

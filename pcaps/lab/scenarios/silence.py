@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import socket
+import struct
 
 from lab.kernel import connect, start_connect
+from lab.namespace import Host
 from lab.sample import Sample, scenario
 
+TCP_MD5SIG = 14  # of linux/tcp.h
 NOBODY = {"client": "SYN_SENT"}  # what became of a server that was never seen is anybody's guess
 
 
@@ -52,6 +56,30 @@ def timed_out_port_filtered(sample: Sample) -> None:
     sample.expect(healthy, "established")
     sample.finding("timed-out", filtered.server)
     sample.maybe("syn-retransmission")
+
+
+@scenario()
+def timed_out_signed(sample: Sample) -> None:
+    """A peer signs its SYNs (TCP MD5) with another key than the listener's, which drops them in silence."""
+    client, server = sample.pair()
+    sign(server.listen(179), client, b"one key")
+    server.listen(80)
+    with sample.capture(client) as capture:
+        signed = start_connect(client, server, 179, sock=sign(client.socket(), server, b"another key"))
+        capture.wait_for("10.0.0.2.179: Flags [S]", 3)
+        healthy = connect(client, server, 80)
+        capture.wait_for("10.0.0.2.179: Flags [S]", 4)
+    sample.expect(signed, "timed-out", cause="port-filtered", state=NOBODY, client_options={"signed": True})
+    sample.expect(healthy, "established", client_options={"signed": False})
+    sample.finding("timed-out", signed.server, signed_syns=1)
+    sample.maybe("syn-retransmission")
+
+
+def sign(sock: socket.socket, peer: Host, key: bytes) -> socket.socket:
+    """Have a socket sign for this peer, and take nothing from it that is not signed (`struct tcp_md5sig`)."""
+    address = struct.pack("=HH4s120x", socket.AF_INET, 0, socket.inet_aton(peer.ip))
+    sock.setsockopt(socket.IPPROTO_TCP, TCP_MD5SIG, address + struct.pack("=BBHi80s", 0, 0, len(key), 0, key))
+    return sock
 
 
 @scenario()

@@ -1,0 +1,87 @@
+"""What an operator can do about connections that failed for one reason, in the order of what is likeliest."""
+
+from handshake_inspect.verdicts.findings.base import Host, write
+from handshake_inspect.verdicts.findings.tally import Tally
+from handshake_inspect.verdicts.words import CAUSES, REJECTED
+from handshake_inspect.wire.address import address_text
+
+ADVICE = {
+    "closed-port": "Start the service or correct the address: `{listeners}` on {host} shows what is listening.",
+    "refused-while-serving": "Look for a full backlog (Windows resets what it cannot queue) or one dead backend behind "
+    "{where}: `{listeners}` there and on every backend, and the balancer's health checks.",
+    "middlebox-reset": "Find the box that resets in the server's name by its TTL: `hsi explain`, `tracepath {host}`.",
+    "host-silent": "Check that {host} is up and routed in both directions: `ping {host}`, `ip route get {host}`.",
+    "port-filtered": "Find the rule that drops {those}: `nft list ruleset` on {host} and the firewalls before it.",
+    "answered-from-elsewhere": "Translate the way back too: the rule for {host} lacks its source NAT (`nft add rule ip "
+    "nat postrouting ip daddr BACKEND masquerade`), or the answer of {others} goes to the client past the box that "
+    "translates (`ip route get CLIENT` there).",
+    "bogon-source": "Drop what cannot be before it reaches {host} (BCP 38; `nft add rule inet filter prerouting fib "
+    "saddr . iif oif missing drop`): these sources are forged, and no answer can reach anybody.",
+    "no-final-ack": "Find where the way back breaks: capture on the client whether {host}'s SYN-ACKs arrive, and check "
+    "its firewall and reverse path (`sysctl net.ipv4.conf.all.rp_filter`).",
+    "accept-queue-overflow": "Let the application accept faster, or raise its backlog and net.core.somaxconn: "
+    "`{listeners}` shows Recv-Q against Send-Q.",
+    "final-ack-lost": "Find what keeps ACKs from {host}: mostly an asymmetric path past a stateful firewall, "
+    "which sees one direction only; compare `ip route get` on both ends, and capture on {host}.",
+    "address-conflict": "Find the second host with this address: `arping -D {host}` in its subnet.",
+    "reset-by-middlebox": "Find the device that forges its RSTs by their TTL: `hsi explain`, `tracepath {host}`.",
+    "reset-by-server": "Check `sysctl net.ipv4.tcp_abort_on_overflow` and the backlog of {those} on {host}: it "
+    "resets what it cannot queue.",
+}
+REJECTED_ADVICE = (
+    "Find the rule or route that answers with ICMP {cause}: `nft list ruleset` and `ip route get {host}` on {by}."
+)
+ADVISED = {False: "Look, in this order, for", True: "These SYNs are signed: look, in this order, for"}
+# Why nothing answers a signed SYN, the likeliest first.  Linux does not even refuse one (no key would sign that RST).
+SIGNED_BY = (
+    "a key (TCP MD5 or TCP-AO) that {host} lacks for this peer, or that differs "
+    "(`nstat -az '*MD5*' '*TCPAO*'` on {host}, and the peer's configuration on both)",
+    "no listener, for many hosts answer a signed SYN to a closed port with nothing (`{listeners}` there)",
+)
+SILENT_BY = {
+    "port-filtered": "a rule that drops {those} (`nft list ruleset` on {host} and the firewalls before it)",
+    "host-silent": "a host that is down or not routed (`ping {host}`, `ip route get {host}`)",
+}
+# What drops SYNs of a port that lives, the likeliest first.
+DROPPED_BY = (
+    "a full queue on {host} (`nstat -az TcpExtListenDrops TcpExtListenOverflows`, `ss -ltn`)",
+    "a NAT without free ports or a full connection table on the way (`conntrack -S`)",
+    "timestamps older than the newest from that address, as of clients behind one NAT (PAWS: `nstat -az '*PAWS*'`)",
+    "a rate limit",
+)
+PAWS = 2
+OTHER_ADVICE = "Follow one of the connections with `hsi explain`."
+
+
+def place(host: Host, ports: list[int]) -> str:
+    """`10.0.0.2:80`, or `20 ports of 10.0.0.2`."""
+    return write(host, ports[0]) if len(ports) == 1 else f"{len(ports):,} ports of {write(host)}"
+
+
+def advice(tally: Tally, outcome: int, at: Host, ports: list[int], named: list[str]) -> str:
+    """What to do about the cause; `named` are who reported an ICMP error, or who answered from elsewhere."""
+    cause, host = CAUSES[tally.cause] or "", address_text(*at)
+    alone = len(ports) == 1
+    if outcome == REJECTED:
+        return REJECTED_ADVICE.format(cause=cause, host=host, by=" and ".join(named) or "the routers before it")
+    order = reasons_of_silence(tally, cause)
+    said = f"{ADVISED[tally.is_signed]} {', '.join(order[:-1])}, and {order[-1]}." if order else ""
+    return (said or ADVICE.get(cause, OTHER_ADVICE)).format(
+        host=host,
+        where=place(at, ports),
+        those=f"port {ports[0]}" if alone else f"these {len(ports):,} ports",
+        listeners=f"ss -ltn 'sport = :{ports[0]}'" if alone else "ss -ltn",
+        others=" and ".join(named),
+    )
+
+
+def reasons_of_silence(tally: Tally, cause: str) -> list[str]:
+    """Why nothing answered, the likeliest first where there are several: the key of signed SYNs, PAWS of old ones."""
+    if cause in SILENT_BY:
+        return [*SIGNED_BY, SILENT_BY[cause]] if tally.is_signed else []
+    if cause != "syn-dropped":
+        return []
+    order = list(DROPPED_BY)
+    if tally.older_timestamps == tally.connections:
+        order.insert(0, order.pop(PAWS))
+    return [SIGNED_BY[0], *order] if tally.is_signed else order
