@@ -142,10 +142,10 @@ def _among_the_flood(dialogue: Dialogue, clients: Column, rng: np.random.Generat
     for nth, wait in enumerate(SYN_BACKOFF, start=1):
         retrying = (retries >= nth) | (retries == 3)
         dialogue.send(clients[retrying], CLIENT, SYN, wait * SECOND, repeat=True)
-    heard = clients[retries < 3]
-    dialogue.send(heard, SERVER, SYN | ACK, dialogue.turn(heard, SERVER))
-    dialogue.send(heard, CLIENT, ACK, dialogue.turn(heard, CLIENT))
-    _talk(dialogue, heard, rng)
+    answered = clients[retries < 3]
+    dialogue.send(answered, SERVER, SYN | ACK, dialogue.turn(answered, SERVER))
+    dialogue.send(answered, CLIENT, ACK, dialogue.turn(answered, CLIENT))
+    _talk(dialogue, answered, rng)
 
 
 def make_flood(rng: np.random.Generator, count: int = FLOOD_SYNS) -> Capture:

@@ -32,10 +32,10 @@ def ends(setup):
 
 @pytest.mark.parametrize("name", CLOCKED)
 def test_the_client_s_own_clock_agrees(name, pcaps):
-    told = json.loads((pcaps / f"{name}.json").read_text())
+    shown = json.loads((pcaps / f"{name}.json").read_text())
     report = engine.analyze([pcaps / f"{name}.pcap"])
     by_port = {connection.client.port: connection for connection in report.connections}
-    for clock in told["kernel"]["clock"]:
+    for clock in shown["kernel"]["clock"]:
         found = ends(by_port[clock["client"]["port"]].setup)
         for moment, at in clock.items():
             if moment != "client":
@@ -95,8 +95,8 @@ def test_filters_know_set_ups(expression, ids, pcaps):
     report = engine.analyze([pcaps / "tls12-resumed.pcap"])
     assert passing(report.connections, parse(expression)).nonzero()[0].tolist() == ids
     chosen = filtered(report, parse(expression))
-    told = chosen.summary.setup
-    assert (0 if told is None else told.connections) == len(ids)
+    shown = chosen.summary.setup
+    assert (0 if shown is None else shown.connections) == len(ids)
 
 
 def test_a_list_of_texts_has_no_order():

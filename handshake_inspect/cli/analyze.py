@@ -110,7 +110,7 @@ def command(given: AnalyzeOptions) -> None:
         refuse_terminal(form, target)
         inputs = inputs_for(paths, form)
         whole = saved_report(paths, given.cluster) or analyzed(
-            paths, given.analysis, watched=watched, meanwhile=FORMATS[form].load, inputs=inputs, cluster=given.cluster
+            paths, given.analysis, watched=watched, background=FORMATS[form].load, inputs=inputs, cluster=given.cluster
         )
         report = narrowed(whole, test)
         looks = with_stories(_looks(given, target, columns), form, report, inputs, given.analysis, watched=watched)

@@ -61,7 +61,7 @@ class Running:
             self._relay.communicate()
         return status
 
-    def hear(self, number: int) -> None:
+    def relay(self, number: int) -> None:
         """Pass a signal on, unless the terminal sent it to the command as well: Ctrl-C."""
         if number != signal.SIGINT or not _is_in_front():
             self.pass_on(number)
@@ -102,7 +102,7 @@ class Signals:
         """Pass on to a command what comes, and what came before it was started."""
         for number in self._early:
             running.pass_on(number)
-        self._listener = running.hear
+        self._listener = running.relay
 
     def end(self, stop: Callable[[], object]) -> None:
         """Call `stop` for what comes, and for what came."""

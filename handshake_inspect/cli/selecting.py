@@ -63,7 +63,7 @@ def analyzed(
     options: AnalysisOptions,
     *,
     watched: bool,
-    meanwhile: Callable[[], object] | None = None,
+    background: Callable[[], object] | None = None,
     inputs: Sequence[Input] = (),
     cluster: str | None = None,
 ) -> Report:
@@ -79,7 +79,7 @@ def analyzed(
     memory.keep()
     _remark_build(paths)
     with Meter(wanted=watched, inputs=paths) as meter:
-        return engine.analyze(inputs or paths, options=options.settings, progress=meter.update, meanwhile=meanwhile)
+        return engine.analyze(inputs or paths, options=options.settings, progress=meter.update, background=background)
 
 
 def _by_workers(where: str, paths: Sequence[str], options: AnalysisOptions, *, watched: bool) -> Report:

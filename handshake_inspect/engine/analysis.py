@@ -54,12 +54,12 @@ def analyze(
     *,
     options: Options | None = None,
     progress: Progress | None = None,
-    meanwhile: Callable[[], object] | None = None,
+    background: Callable[[], object] | None = None,
 ) -> "Report":
     """Analyse captures as one trace.
 
     `inputs` are paths, `-` for standard input, or binary file objects.  `progress` is called with the bytes read and
-    their total (None while there is no end).  `meanwhile` is called in a thread while a large capture is read: it may
+    their total (None while there is no end).  `background` is called in a thread while a large capture is read: it may
     import what is needed afterwards.  Raises CaptureError for what is no capture; one that is cut is analysed up to the
     cut, and the report says so.
     """
@@ -67,7 +67,7 @@ def analyze(
     tracker = Tracker(options.max_connections)
     tracker.reads = options.setup
     pump = Pump(tracker)
-    with open_trace(inputs) as source, _beside(source, meanwhile, options.jobs) as drained:
+    with open_trace(inputs) as source, _beside(source, background, options.jobs) as drained:
         pump_all(source, pump, progress, drained)
     from handshake_inspect.engine.reporting import conclude
 
@@ -76,13 +76,13 @@ def analyze(
 
 @contextmanager
 def _beside(
-    source: Any, meanwhile: Callable[[], object] | None, jobs: int | None
+    source: Any, background: Callable[[], object] | None, jobs: int | None
 ) -> Iterator[Callable[[Pump, FrameReader], int]]:
     """While large captures are pumped, read them ahead and import what follows, in threads; how to drain then."""
     if not _is_worth_threads(source):
         yield Pump.drain
         return
-    importing = threading.Thread(target=_import, args=(meanwhile,), daemon=True)
+    importing = threading.Thread(target=_import, args=(background,), daemon=True)
     interval = sys.getswitchinterval()
     with suppress(RuntimeError):  # no thread to be had: what is not done now is done later
         source.read_ahead(_processors() if jobs is None else jobs)
@@ -107,9 +107,9 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _import(meanwhile: Callable[[], object] | None) -> None:
+def _import(background: Callable[[], object] | None) -> None:
     with suppress(Exception):  # it is raised where the import is needed
         import handshake_inspect.engine.reporting  # noqa: F401
 
-        if meanwhile is not None:
-            meanwhile()
+        if background is not None:
+            background()

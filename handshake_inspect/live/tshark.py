@@ -41,11 +41,11 @@ def frames(interface: str, snap_len: int, promiscuous: bool, filter_text: str) -
 
 def frame_of(packet: Any) -> Frame:
     """Take the frame itself out of a packet of pyshark's EK mode with raw data."""
-    told = packet.frame_info
+    fields = packet.frame_info
     raw = packet["FRAME_RAW"]
     text = getattr(raw, "_fields_dict", None)  # no public name leads to it in this mode
     data = bytes.fromhex(text if isinstance(text, str) else raw.value)
-    encapsulation = int(told.get_field("encap_type"))
+    encapsulation = int(fields.get_field("encap_type"))
     link_type = _LINK_TYPES.get(encapsulation, _UNKNOWN_LINK_TYPE)
     return Frame(link_type, nanoseconds(str(packet.sniff_timestamp)), data, int(packet.length))
 

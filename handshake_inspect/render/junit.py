@@ -44,11 +44,11 @@ def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
     suite = SubElement(suites, "testsuite", name="hsi check")
     for each in checked.assertions:
         case = SubElement(suite, "testcase", classname="hsi.check", name=_clean(each.rule))
-        told = f"{each.measured}; allowed: {each.allowed}"
+        text = f"{each.measured}; allowed: {each.allowed}"
         if each.status == "passed":
-            SubElement(case, "system-out").text = _clean(told)
+            SubElement(case, "system-out").text = _clean(text)
             continue
-        failure = SubElement(case, "failure", message=_clean(told), type="assertion")
+        failure = SubElement(case, "failure", message=_clean(text), type="assertion")
         lines = [*each.findings, *(f"{breach.name}: {breach.outcome}: {breach.why}" for breach in each.breaches)]
         if each.broken > len(each.breaches) and each.breaches:
             lines.append(f"and {each.broken - len(each.breaches)} more")

@@ -74,9 +74,9 @@ def _line(
     )
 
 
-def _uid(told: str) -> str:
+def _uid(name: str) -> str:
     """Zeek's are random; these name the same connection of the same capture each time."""
-    number = int.from_bytes(hashlib.sha256(told.encode()).digest()[:12], "big")
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:12], "big")
     letters = []
     for _ in range(9):
         number, place = divmod(number, len(_PAIRS))

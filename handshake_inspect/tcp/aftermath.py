@@ -168,7 +168,7 @@ def begin(table: Any, i: int, aftermath: Any, sender: Any, peer: Any, segment: A
     sizes = rows.sizes_at(table.sizes, i)
     aftermath.seq[side] = peer.last_ack
     aftermath.repeats[side] = 0
-    aftermath.heard[side] = 0
+    aftermath.answers[side] = 0
     aftermath.first_ns[side] = before_ns
     aftermath.waited_ns[side] = 0
     if aftermath.resumed_ns and aftermath.resumed_side == side and aftermath.resumed_seq == peer.last_ack:
@@ -207,8 +207,8 @@ def on_answer(aftermath: Any, segment: Any, asker: int) -> None:
         aftermath.survived_ns = max(aftermath.survived_ns, aftermath.probe_idle_ns[asker])
         aftermath.probes[asker] = 0
     unmoved = aftermath.repeats[asker] and segment.flags & ACK and segment.ack == aftermath.seq[asker]
-    if unmoved and aftermath.heard[asker] < MASK16:
-        aftermath.heard[asker] += 1
+    if unmoved and aftermath.answers[asker] < MASK16:
+        aftermath.answers[asker] += 1
 
 
 def on_rst(connection: Any, aftermath: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
@@ -216,7 +216,7 @@ def on_rst(connection: Any, aftermath: Any, sender: Any, peer: Any, segment: Any
     data = (
         aftermath.repeats[side] >= DEAD_REPEATS
         and peer.last_ack == aftermath.seq[side]
-        and aftermath.heard[side] == 0
+        and aftermath.answers[side] == 0
         and aftermath.length[side] <= SHORT
     )
     if aftermath.probes[side] >= DEAD_PROBES or data:

@@ -78,7 +78,7 @@ TRAIT_SEEN = 0x02  # it sent at least one segment
 TRAIT_FIN = 0x04  # it sent a FIN
 TRAIT_FIN_ACKED = 0x08  # and its peer acknowledged that
 TRAIT_ACKS = 0x10  # `last_ack` is set
-TRAIT_IP_ID_VARIES = 0x20  # its IP identification tells packets apart
+TRAIT_IP_ID_VARIES = 0x20  # its IP identification distinguishes packets
 TRAIT_TSVAL_VARIES = 0x40  # its timestamps tell packets apart
 TRAIT_HOLE = 0x80  # some bytes before snd_nxt were not seen
 

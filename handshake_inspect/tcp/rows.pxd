@@ -200,7 +200,7 @@ cdef struct Aftermath:
     uint16_t shrunk_from[2]
     uint16_t repeats[2]
     uint16_t passed[2]
-    uint16_t heard[2]
+    uint16_t answers[2]
     uint16_t probes[2]
     uint16_t mtu[2]
     uint16_t too_big[2]

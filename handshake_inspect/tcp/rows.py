@@ -282,7 +282,7 @@ class Aftermath(ctypes.Structure):
         ("shrunk_from", ctypes.c_uint16 * 2),  # the shortest that was repeated before a shorter one was tried
         ("repeats", ctypes.c_uint16 * 2),  # copies after the first
         ("passed", ctypes.c_uint16 * 2),  # the longest payload that was acknowledged before it
-        ("heard", ctypes.c_uint16 * 2),  # segments of the peer in between
+        ("answers", ctypes.c_uint16 * 2),  # segments of the peer in between
         ("probes", ctypes.c_uint16 * 2),  # keep-alives since the peer was last seen
         ("mtu", ctypes.c_uint16 * 2),  # the least that an ICMP error named, 0 for none
         ("too_big", ctypes.c_uint16 * 2),  # ICMP errors "packet too big"

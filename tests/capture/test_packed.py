@@ -124,11 +124,11 @@ def test_frames_of_an_endless_pipe_come_as_they_arrive(pack):
     out, into = os.pipe()
     seen_first = threading.Event()
     first, second = pcap_header() + pcap_record(1000, b"first"), pcap_record(2000, b"second")
-    told = []
+    shown = []
 
     def write():
         os.write(into, pack(first))
-        told.append(seen_first.wait(20))
+        shown.append(seen_first.wait(20))
         os.write(into, pack(second))
         os.close(into)
 
@@ -142,4 +142,4 @@ def test_frames_of_an_endless_pipe_come_as_they_arrive(pack):
         seen_first.set()
         assert [each.data for each in drain(source)] == [b"second"]
     writer.join()
-    assert told == [True]
+    assert shown == [True]

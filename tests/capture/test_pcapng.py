@@ -31,14 +31,14 @@ def corpus():
     if not (CORPUS / "pcapng" / "expected.json").exists():
         return [pytest.param(None, None, marks=pytest.mark.skip("HSI_CORPUS names no folder"))]
     expected = json.loads((CORPUS / "pcapng" / "expected.json").read_text())
-    return [pytest.param(CORPUS / name, told["frames"], id=name) for name, told in expected.items()]
+    return [pytest.param(CORPUS / name, shown["frames"], id=name) for name, shown in expected.items()]
 
 
-@pytest.mark.parametrize(("path", "told"), corpus())
+@pytest.mark.parametrize(("path", "shown"), corpus())
 @pytest.mark.parametrize("block_size", [1, 7, 1 << 18])
-def test_corpus_frames_are_those_that_wireshark_finds(path, told, block_size):
+def test_corpus_frames_are_those_that_wireshark_finds(path, shown, block_size):
     seen, source = read(path.read_bytes(), block_size)
-    packets = [frame for frame in told if frame["interface_id"] is not None]
+    packets = [frame for frame in shown if frame["interface_id"] is not None]
     assert [(s.number, s.ns, len(s.data), s.wire_len, s.interface) for s in seen] == [
         (
             frame["number"],
@@ -49,8 +49,8 @@ def test_corpus_frames_are_those_that_wireshark_finds(path, told, block_size):
         )
         for frame in packets
     ]
-    assert source.reader.frames == len(told)
-    assert source.reader.events == len(told) - len(packets)
+    assert source.reader.frames == len(shown)
+    assert source.reader.events == len(shown) - len(packets)
     assert source.problems == []
     assert source.complete
 

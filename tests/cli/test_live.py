@@ -116,13 +116,13 @@ def test_events_are_of_the_connections_that_were_asked_for(hsi, pcaps):
     sample = pcaps / "syn-retransmission.pcap"
     events = [json.loads(line) for line in hsi("live", "-q", "-r", sample, *options).stdout.splitlines()]
     report = json.loads(hsi("analyze", "-q", sample, "-T", "json", *options[2:]).stdout)
-    told = [event for event in events if event["event"] == "connection"]
-    assert [event["id"] for event in told] == [connection["id"] for connection in report["connections"]]
+    shown = [event for event in events if event["event"] == "connection"]
+    assert [event["id"] for event in shown] == [connection["id"] for connection in report["connections"]]
     stats = [event for event in events if event["event"] == "stats"]
-    assert 0 < len(told) < stats[-1]["connections"]  # the counters are of all
+    assert 0 < len(shown) < stats[-1]["connections"]  # the counters are of all
     assert events[-1]["summary"] == report["summary"]
     rows = hsi("live", "-q", "-r", sample, *options, "-e", "id").stdout.splitlines()
-    assert [json.loads(line) for line in rows] == [{"id": event["id"]} for event in told]
+    assert [json.loads(line) for line in rows] == [{"id": event["id"]} for event in shown]
 
 
 def test_a_file_is_not_touched_before_there_is_something_to_write(hsi, tmp_path):

@@ -51,7 +51,7 @@ def test_so_many_files_are_read_ahead_as_jobs_are_allowed(large, monkeypatch, tm
 
 def test_meanwhile_is_called_in_another_thread(large):
     called = []
-    analysis.analyze([sample()], meanwhile=lambda: called.append(threading.current_thread()))
+    analysis.analyze([sample()], background=lambda: called.append(threading.current_thread()))
     assert len(called) == 1
     assert called[0] is not threading.current_thread()
 
@@ -60,7 +60,7 @@ def test_what_fails_meanwhile_does_not_matter(large):
     def fail():
         raise ImportError("no such renderer")
 
-    assert analysis.analyze([sample()], meanwhile=fail).summary.connections
+    assert analysis.analyze([sample()], background=fail).summary.connections
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])

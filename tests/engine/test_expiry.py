@@ -36,9 +36,9 @@ def connection(number, port):
 
 
 def problem(report):
-    (told,) = report.capture.problems
-    assert told.kind == "retired"
-    return told.message
+    (shown,) = report.capture.problems
+    assert shown.kind == "retired"
+    return shown.message
 
 
 def test_of_many_services_the_busiest_are_kept(monkeypatch):
@@ -104,8 +104,8 @@ def test_a_histogram_grows_with_what_differs_only():
     for _ in range(100):
         histogram.add(np.array([5_000_000, 6_000_000, -1], dtype=np.int64))
     assert len(histogram.places) == 2
-    told = histogram.with_(np.array([1], dtype=np.int64)).distribution()
-    assert (told.count, told.min_ns, told.max_ns) == (201, 1, 6_000_000)
+    shown = histogram.with_(np.array([1], dtype=np.int64)).distribution()
+    assert (shown.count, shown.min_ns, shown.max_ns) == (201, 1, 6_000_000)
     assert histogram.distribution().count == 200
     assert Histogram().distribution().count == 0
 

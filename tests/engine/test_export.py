@@ -48,13 +48,13 @@ class Listener(Observer):
 
     def __init__(self):
         self.run = None
-        self.heard = []
+        self.exported = []
 
     def connections(self, connections):
-        self.heard += [(self.run.pump.frames, connection.id, connection.outcome) for connection in connections]
+        self.exported += [(self.run.pump.frames, connection.id, connection.outcome) for connection in connections]
 
     def snapshot(self, snapshot):
-        self.heard.append((self.run.pump.frames, None, snapshot.frames))
+        self.exported.append((self.run.pump.frames, None, snapshot.frames))
 
 
 def test_frames_do_not_wait_until_all_is_exported(monkeypatch):
@@ -69,10 +69,10 @@ def test_frames_do_not_wait_until_all_is_exported(monkeypatch):
     ticks = iter(range(1 << 20))
     run = listener.run = LiveRun(source, LiveOptions(keep=40), listener, lambda: next(ticks) / 10)
     report = run.run()
-    told = [(at, number) for at, number, _ in listener.heard if number is not None]
-    assert [number for _, number in told] == list(range(400))
-    assert {outcome for _, number, outcome in listener.heard if number is not None} == {"refused"}
-    late = [at for at, number, looked_at in listener.heard if number is None and at > looked_at]
+    shown = [(at, number) for at, number, _ in listener.exported if number is not None]
+    assert [number for _, number in shown] == list(range(400))
+    assert {outcome for _, number, outcome in listener.exported if number is not None} == {"refused"}
+    late = [at for at, number, looked_at in listener.exported if number is None and at > looked_at]
     assert late  # frames came between a look and its last word
     assert report.summary.connections == 400
-    assert listener.heard[-1] == (800, None, 800)
+    assert listener.exported[-1] == (800, None, 800)

@@ -35,9 +35,9 @@ def test_groups_are_all_that_are_in_trouble(name):
     path = str(DIRECTORY / f"{name}.pcap")
     snapshot, report = last(path), analyze([path])
     kinds = Counter((each.outcome, each.cause, each.server.service) for each in report.connections.trouble())
-    told = {(group.outcome, group.cause, group.server): group.count for group in snapshot.groups}
-    assert len(told) == len(snapshot.groups) == min(len(kinds), picture.SHOWN)
-    assert told.items() <= kinds.items()
+    shown = {(group.outcome, group.cause, group.server): group.count for group in snapshot.groups}
+    assert len(shown) == len(snapshot.groups) == min(len(kinds), picture.SHOWN)
+    assert shown.items() <= kinds.items()
     ids = [each.id for each in snapshot.newest]
     total = len(report.connections)
     assert ids == list(range(total - 1, max(total - 1 - picture.SHOWN, -1), -1))

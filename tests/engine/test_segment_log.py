@@ -66,17 +66,17 @@ def test_a_ladder_is_that_of_explain_without_what_is_plain(name, pcaps):
         pytest.skip("too large for a pass per connection")
     snapshot = watched(path.read_bytes())
     for connection in some(snapshot.trouble):
-        told, story = explain_now(snapshot, connection), explain([path], Wish(number=connection.id), limit=10_000)
+        shown, story = explain_now(snapshot, connection), explain([path], Wish(number=connection.id), limit=10_000)
         whole = {step.frame: step for step in story.steps}
-        assert told.connection.first_frame == story.connection.first_frame
-        assert [alike(step) for step in told.steps] == [alike(whole[step.frame]) for step in told.steps]
-        assert told.segments == story.segments
+        assert shown.connection.first_frame == story.connection.first_frame
+        assert [alike(step) for step in shown.steps] == [alike(whole[step.frame]) for step in shown.steps]
+        assert shown.segments == story.segments
         setup = Marks(story.connection)  # what only a judged set-up knows
         for step in story.steps:
             events, anomalies = setup.of(step.frame)
             if len(step.events) > len(events) or len(step.anomalies) > len(anomalies) or step.rtt:
-                assert step.frame in {each.frame for each in told.steps}
-        last = told.steps[-1].state
+                assert step.frame in {each.frame for each in shown.steps}
+        last = shown.steps[-1].state
         # A client that had to answer at once and kept silent is believed to have got nothing.
         silent = "SYN_SENT" if connection.outcome == "half-open" else "CLOSED"
         assert connection.state.client in (last.client, "CLOSED", silent)
@@ -122,12 +122,12 @@ def test_plain_data_are_counted_and_not_kept():
     answer = frames.ack(seq=frames.SERVER_ISN + 1, ack=frames.CLIENT_ISN + 1, src=out["dst"], dst=out["src"])
     snapshot = watched(capture([*opening, data[0], answer, *data[1:], fin]))
     (connection,) = snapshot.trouble
-    told = explain_now(snapshot, connection)
-    assert told.segments == 56
-    last = told.steps[-1]
+    shown = explain_now(snapshot, connection)
+    assert shown.segments == 56
+    last = shown.steps[-1]
     assert last.flags == "F."
-    assert last.elided_before.segments + len(told.steps) == 56
-    listed = sum(step.length for step in told.steps)
+    assert last.elided_before.segments + len(shown.steps) == 56
+    listed = sum(step.length for step in shown.steps)
     assert last.elided_before.client_bytes + listed == 5000
     unfinished = watched(capture([*opening, data[0], answer, *data[1:]]))
     text = drawn(unfinished, unfinished.trouble[0])
@@ -176,9 +176,9 @@ def test_a_flood_of_syns_does_not_push_out_others():
     asked = frames.syn(**refused, window=4242)
     rst = frames.rst(**back, window=0)
     snapshot = watched(capture([asked, *opening, *flood, rst]), looks=False)
-    told = {each.outcome: explain_now(snapshot, each) for each in snapshot.trouble}
-    assert [step.flags for step in told["established"].steps] == ["S", "S", "S.", "."]
-    assert [(step.flags, step.window) for step in told["refused"].steps] == [("S", 4242), ("R.", 0)]
+    shown = {each.outcome: explain_now(snapshot, each) for each in snapshot.trouble}
+    assert [step.flags for step in shown["established"].steps] == ["S", "S", "S.", "."]
+    assert [(step.flags, step.window) for step in shown["refused"].steps] == [("S", 4242), ("R.", 0)]
 
 
 def test_each_incarnation_has_its_own_ladder():

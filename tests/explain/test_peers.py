@@ -28,9 +28,9 @@ def rows(page):
 
 
 def test_the_samples_are_what_the_reports_say(page, pcaps):
-    told = list(rows(page))
-    assert len(told) > 10
-    for name, judged, zeek, completeness, _ in told:
+    shown = list(rows(page))
+    assert len(shown) > 10
+    for name, judged, zeek, completeness, _ in shown:
         connection = engine.analyze([pcaps / f"{name.strip('`')}.pcap"]).connections[0]
         alias = connection.aliases
         assert judged == ", ".join(filter(None, [connection.outcome, connection.cause]))

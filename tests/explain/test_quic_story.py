@@ -28,45 +28,45 @@ def visit(flow=None, think=30 * MS):
 
 
 def story(flow, name="", **how):
-    told = explain([flow.file()], parse(name) if name else Wish(), **how)
-    assert isinstance(told, QuicStory)
-    return told
+    shown = explain([flow.file()], parse(name) if name else Wish(), **how)
+    assert isinstance(shown, QuicStory)
+    return shown
 
 
-def ids(told):
-    return [[mark.id for mark in (*step.events, *step.anomalies)] for step in told.steps]
+def ids(shown):
+    return [[mark.id for mark in (*step.events, *step.anomalies)] for step in shown.steps]
 
 
-def page(told, **looks):
+def page(shown, **looks):
     out = io.BytesIO()
-    FORMATS["text"].render_story(told, out, Options(**looks))
+    FORMATS["text"].render_story(shown, out, Options(**looks))
     return out.getvalue().decode(looks.get("encoding", "utf-8"))
 
 
 def test_every_datagram_with_what_it_did():
-    told = story(visit())
-    assert [(step.sender, step.packets) for step in told.steps] == [
+    shown = story(visit())
+    assert [(step.sender, step.packets) for step in shown.steps] == [
         ("client", ["initial"]), ("server", ["initial", "handshake"]), ("client", ["handshake", "1-rtt"]),
         ("server", ["1-rtt"]), ("server", ["1-rtt"]),
     ]  # fmt: skip
-    assert ids(told) == [
+    assert ids(shown) == [
         ["client-hello"],
         ["server-hello", "server-finished"],
         ["client-finished", "request"],
         ["response"],
         [],
     ]
-    assert [step.since_first_ns // MS for step in told.steps] == [0, 40, 41, 81, 111]
-    assert (told.datagrams, told.matches, told.connection.outcome) == (5, [0], "established")
+    assert [step.since_first_ns // MS for step in shown.steps] == [0, 40, 41, 81, 111]
+    assert (shown.datagrams, shown.matches, shown.connection.outcome) == (5, [0], "established")
 
 
 def test_what_cost_a_round_trip():
     flow = Flow().client(quic.initial(version=0x1A2A3A4A, size=1200)).wait(44 * MS).server(quic.negotiation(V1))
     flow.wait(MS).client(HELLO).wait(42 * MS).server(quic.retry()).wait(2 * MS)
-    told = story(flow.client(quic.initial(dcid=SERVER_CID, token=b"a token", size=1200)))
-    assert ids(told)[:4] == [["client-hello"], ["version-negotiation"], ["client-hello-2"], ["retry"]]
-    assert told.steps[1].packets == ["version-negotiation"]
-    assert [step.version for step in told.steps[:3]] == ["0x1a2a3a4a", None, "0x00000001"]
+    shown = story(flow.client(quic.initial(dcid=SERVER_CID, token=b"a token", size=1200)))
+    assert ids(shown)[:4] == [["client-hello"], ["version-negotiation"], ["client-hello-2"], ["retry"]]
+    assert shown.steps[1].packets == ["version-negotiation"]
+    assert [step.version for step in shown.steps[:3]] == ["0x1a2a3a4a", None, "0x00000001"]
 
 
 def test_an_initial_that_nothing_answers_comes_again():
@@ -75,14 +75,14 @@ def test_an_initial_that_nothing_answers_comes_again():
 
 
 def test_an_error_is_listed_with_its_cause():
-    told = story(Flow().client(HELLO).wait(MS).error(code=13))
-    assert (told.steps[1].icmp, told.steps[1].sender, told.datagrams) == ("admin-prohibited", "client", 1)
-    assert "ICMP admin-prohibited" in page(told)
+    shown = story(Flow().client(HELLO).wait(MS).error(code=13))
+    assert (shown.steps[1].icmp, shown.steps[1].sender, shown.datagrams) == ("admin-prohibited", "client", 1)
+    assert "ICMP admin-prohibited" in page(shown)
 
 
 def test_a_client_that_moves():
-    told = story(visit().wait(MS).client(quic.short(50), src=OTHER).wait(MS).client(quic.short(50), src=OTHER))
-    assert ids(told)[5:] == [["moved"], []]
+    shown = story(visit().wait(MS).client(quic.short(50), src=OTHER).wait(MS).client(quic.short(50), src=OTHER))
+    assert ids(shown)[5:] == [["moved"], []]
 
 
 @pytest.mark.parametrize("name", ["", "q0", "192.0.2.1:40000", "198.51.100.2:443-192.0.2.1:40000"])
@@ -98,15 +98,15 @@ def test_of_several_the_first_with_trouble():
     flow.wait(MS).client(HELLO).wait(MS)
     flow.ends = first
     flow.wait(5000 * MS).client(quic.short(50))
-    told = story(flow, "198.51.100.2:443")
-    assert (told.matches, told.connection.id, told.connection.outcome) == ([0, 1], 1, "timed-out")
-    assert "choose one by its id: q0" in page(told)
+    shown = story(flow, "198.51.100.2:443")
+    assert (shown.matches, shown.connection.id, shown.connection.outcome) == ([0, 1], 1, "timed-out")
+    assert "choose one by its id: q0" in page(shown)
 
 
 def test_no_more_than_wanted():
-    told = story(visit(), limit=2)
-    assert (len(told.steps), told.datagrams) == (2, 5)
-    assert "3 datagrams not listed" in page(told)
+    shown = story(visit(), limit=2)
+    assert (len(shown.steps), shown.datagrams) == (2, 5)
+    assert "3 datagrams not listed" in page(shown)
 
 
 def test_what_was_not_recorded_is_said(monkeypatch):

@@ -26,9 +26,9 @@ def test_they_are_those_of_each_alone(pcaps, sample):
     report = engine.analyze(paths)
     ids = sorted({0, len(report.connections) // 2, len(report.connections) - 1}, reverse=True)
     chosen = [report.connections[i] for i in ids]
-    told = stories(paths, chosen, report)
-    assert [story.connection.id for story in told] == ids
-    assert [bare(story) for story in told] == [bare(explain(paths, Wish(number=i))) for i in ids]
+    shown = stories(paths, chosen, report)
+    assert [story.connection.id for story in shown] == ids
+    assert [bare(story) for story in shown] == [bare(explain(paths, Wish(number=i))) for i in ids]
 
 
 def test_none_asks_for_no_pass(pcaps):

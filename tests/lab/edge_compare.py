@@ -82,10 +82,10 @@ def compare(play: Play) -> Iterator[tuple[int, str]]:
             and (lied or (synchronized and not play.actively and outcome != "established"))
         ):
             yield number, f"outcome {outcome}, state {taken.state}"
-        told = sum(row.retransmissions for row in rows)
+        reported = sum(row.retransmissions for row in rows)
         counts = taken.retransmissions is not None and not play.blind.stateless
-        if counts and len(rows) == 1 and told != taken.retransmissions:
-            yield number, f"retransmissions {told} are {taken.retransmissions}"
+        if counts and len(rows) == 1 and reported != taken.retransmissions:
+            yield number, f"retransmissions {reported} are {taken.retransmissions}"
 
 
 def shown(play: Play, until: int) -> Iterator[str]:
@@ -93,9 +93,9 @@ def shown(play: Play, until: int) -> Iterator[str]:
     for number, (taken, rows) in enumerate(zip(play.taken, rows_after_each(play), strict=True), 1):
         if number > until:
             return
-        told = "+".join(f"{row.state} {row.outcome}" for row in rows)
+        reported = "+".join(f"{row.state} {row.outcome}" for row in rows)
         segment = parse(b"\0" * 12 + (b"\x86\xdd" if play.version == 6 else b"\x08\x00") + taken.packet)
-        after = f"{taken.state}   hsi: {told}"
+        after = f"{taken.state}   hsi: {reported}"
         if segment is None:
             yield f"  {number:3} path   ICMP {taken.packet[20 if play.version == 4 else 40 :][:2].hex()}   {after}"
             continue

@@ -124,16 +124,16 @@ class Network:
         for listener, address in zip(self._listeners, (SERVER, SERVER6), strict=True):
             with self.client():
                 talk = socket.create_connection((address, OPEN), timeout=PATIENCE_S)
-            heard, _ = listener.accept()
-            with talk, heard:
+            accepted, _ = listener.accept()
+            with talk, accepted:
                 talk.sendall(b"ping" * 500)
                 received = 0
                 while received < 2000:
-                    received += len(heard.recv(4096))
-                heard.sendall(b"pong")
+                    received += len(accepted.recv(4096))
+                accepted.sendall(b"pong")
                 assert talk.recv(4096) == b"pong"
                 talk.shutdown(socket.SHUT_WR)
-                assert heard.recv(1) == b""
+                assert accepted.recv(1) == b""
         self.knock(CLOSED)
         self.knock(LAST)
 

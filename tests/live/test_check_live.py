@@ -215,12 +215,12 @@ def test_a_report_can_be_where_only_root_may_write(check, make, tmp_path):
 def test_a_signal_is_passed_on_and_the_check_made(check, user, own, name):
     """Also when hsi is root no more and the command is."""
     # A shell handles a signal before it waits, and while it does; before it reads, too late.
-    trap = f'sleep 1000 & trap "kill $!; echo heard; exit 7" {name}; '
+    trap = f'sleep 1000 & trap "kill $!; echo caught; exit 7" {name}; '
     script = f"{trap}{UNTIL_HSI_IS.format(uid=own)} kill -{name} $PPID; wait; exit 99"
     options = {"start_new_session": True, "env": {"SUDO_UID": "", "SUDO_GID": ""}}
     done = check("--min-connections", "0", *user, "--", "sh", "-c", script, **options)
     assert done.stdout.splitlines()[:2] == [
-        b"heard",
+        b"caught",
         b"FAIL  command sh         exit status 7; allowed: exit status 0",
     ]
     assert (done.returncode, done.stderr) == (1, b"")
@@ -229,12 +229,12 @@ def test_a_signal_is_passed_on_and_the_check_made(check, user, own, name):
 # Gets Ctrl-C, and then what hsi passes on: were that Ctrl-C once more, it would come first.
 IN_FRONT = f"""#!{sys.executable}
 import os, signal
-heard = signal.SIGINT, signal.SIGUSR1
-signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+caught = signal.SIGINT, signal.SIGUSR1
+signal.pthread_sigmask(signal.SIG_BLOCK, caught)
 print("ready", flush=True)
-first = signal.sigwait(heard)
+first = signal.sigwait(caught)
 os.kill(os.getppid(), signal.SIGUSR1)
-print(first.name, signal.sigwait(heard).name)
+print(first.name, signal.sigwait(caught).name)
 raise SystemExit(first)
 """
 
@@ -288,8 +288,8 @@ def test_the_terminal_need_not_be_helped(monkeypatch):
     monkeypatch.setattr(command, "pass_on", sent.append)
     for in_front in (True, False):
         monkeypatch.setattr(running, "_is_in_front", lambda in_front=in_front: in_front)
-        command.hear(signal.SIGINT)
-        command.hear(signal.SIGTERM)
+        command.relay(signal.SIGINT)
+        command.relay(signal.SIGTERM)
     assert sent == [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]
 
 

@@ -24,10 +24,10 @@ def test_the_program_is_the_one_of_tcpdump(expression):
     if shutil.which("tcpdump") is None:
         pytest.skip("tcpdump is not installed")
     command = ["tcpdump", "-ddd", "-y", "EN10MB", "-s", "96", expression]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[1:]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[1:]
     program = filters.compile_filter(expression, ETHERNET, 96, "lo")
     numbers = [number for each in filters._INSTRUCTION.iter_unpack(program) for number in each]
-    assert numbers == [int(number) for number in told]
+    assert numbers == [int(number) for number in shown]
 
 
 def test_no_expression_takes_everything_up_to_the_snap_length():

@@ -35,17 +35,17 @@ def checked(network, *arguments, cwd):
 
 @pytest.mark.parametrize("form", CHECKS)
 def test_a_check_that_fails(network, tmp_path, form):
-    rules = ["--max-refused", "0", "--no-finding", "refused", "-T", form, "-o", "told", "--write", "broken.pcapng"]
+    rules = ["--max-refused", "0", "--no-finding", "refused", "-T", form, "-o", "shown", "--write", "broken.pcapng"]
     knock = "import socket; socket.socket().connect_ex(('10.93.7.2', 9))"
     said = checked(network, *rules, "--", sys.executable, "-c", knock, cwd=tmp_path)
     assert said == ["late: []"]
-    assert (tmp_path / "told").stat().st_size
+    assert (tmp_path / "shown").stat().st_size
     assert (tmp_path / "broken.pcapng").stat().st_size
 
 
 def test_a_check_whose_interface_goes_away(network, tmp_path):
     try:
-        words = ["--min-connections", "0", "-o", "told.json", "--", "ip", "link", "del", "wire"]
+        words = ["--min-connections", "0", "-o", "shown.json", "--", "ip", "link", "del", "wire"]
         said = checked(network, *words, cwd=tmp_path)
     finally:
         network.plug()
@@ -58,13 +58,13 @@ def test_a_check_whose_interface_goes_away(network, tmp_path):
 def test_a_report(network, tmp_path, form):
     if form in OPTIONAL:
         pytest.importorskip(OPTIONAL[form])
-    told = tmp_path / "told"
+    shown = tmp_path / "shown"
     options = {"program": [PROGRAM], "env": ROOT_IS_GIVEN_UP}
     with network.client():
-        running = Hsi("-i", "wire", "-T", form, "-o", told, "-c", "2", "tcp port 9", **options)
+        running = Hsi("-i", "wire", "-T", form, "-o", shown, "-c", "2", "tcp port 9", **options)
     with running:
         running.says("as nobody")
         network.knock(9)
         running.ends()
     assert running.said[-1] == "late: []\n"
-    assert told.stat().st_size
+    assert shown.stat().st_size

@@ -165,11 +165,11 @@ def test_settings_are_those_of_sysctl(network):
         host = watch_host("wire")
     settings = host.view().settings
     host.close()
-    told = {key: read_sysctl(network.server, name) for key, name in SETTINGS.items()}
+    shown = {key: read_sysctl(network.server, name) for key, name in SETTINGS.items()}
     assert {key: value for key, value in settings.items() if isinstance(value, int)} == {
-        key: int(value) for key, value in told.items() if key != "ip_local_port_range"
+        key: int(value) for key, value in shown.items() if key != "ip_local_port_range"
     }
-    assert settings["ip_local_port_range"] == [int(port) for port in told["ip_local_port_range"].split()]
+    assert settings["ip_local_port_range"] == [int(port) for port in shown["ip_local_port_range"].split()]
 
 
 def test_cookies_are_confirmed_by_who_sent_them(network):
@@ -179,9 +179,9 @@ def test_cookies_are_confirmed_by_who_sent_them(network):
             for _ in range(6):
                 with dial(network.client) as one:
                     one.connect((SERVER, FULL))
-                    heard, _ = listener.accept()
-                    with heard:  # the server's clock has to be seen again
-                        heard.sendall(b"hello")
+                    accepted, _ = listener.accept()
+                    with accepted:  # the server's clock has to be seen again
+                        accepted.sendall(b"hello")
                         assert one.recv(5)
             half_a_turn = time.monotonic() + 0.032  # the low 6 bits of a clock of milliseconds
             wait_until(lambda until=half_a_turn: time.monotonic() >= until)
@@ -316,15 +316,15 @@ def test_a_command_without_rights_still_counts(network, backend):
         running.says("as nobody")
         before = nstat(network.client)
         network.exchange()
-        running.tells(lambda event: event.get("outcome") == "refused" and event["server"]["port"] == 9999)
+        running.wait_for(lambda event: event.get("outcome") == "refused" and event["server"]["port"] == 9999)
         after = nstat(network.client)
         running.interrupt().ends()
     events = [json.loads(line) for line in running.lines]
     counters = events[-1]["capture"]["host"]["counters"]
     assert counters == {key: after[key] - before[key] for key in COUNTERS}
     assert (counters["active_opens"], counters["attempt_fails"]) == (4, 2)
-    told = [event["host"] for event in events if event["event"] == "stats"]
-    assert told[-1] == counters
+    shown = [event["host"] for event in events if event["event"] == "stats"]
+    assert shown[-1] == counters
     validator = jsonschema.Draft202012Validator(event_schema())
     for event in events:
         validator.validate(event)

@@ -19,15 +19,15 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="netlink
 def test_the_list_is_the_one_of_ip(network):
     for host in (network.client, network.server):
         command = ["ip", "-n", host.name, "-j", "addr"]
-        told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        shown = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         with host():
             found = interfaces.interfaces()
         assert found.pop() is interfaces.ANY
         assert [(each.number, each.name, each.up, each.loopback) for each in found] == [
-            (each["ifindex"], each["ifname"], "UP" in each["flags"], "LOOPBACK" in each["flags"]) for each in told
+            (each["ifindex"], each["ifname"], "UP" in each["flags"], "LOOPBACK" in each["flags"]) for each in shown
         ]
         assert [sorted(each.addresses) for each in found] == [
-            sorted(address["local"] for address in each["addr_info"]) for each in told
+            sorted(address["local"] for address in each["addr_info"]) for each in shown
         ]
 
 

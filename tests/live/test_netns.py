@@ -37,11 +37,11 @@ def test_frames_and_counters_are_those_of_the_namespace(network, tmp_path, backe
         network.exchange()
         seen = list(until_refused(process.stdout))
         process.send_signal(signal.SIGINT)
-        told, said = process.communicate()
+        shown, said = process.communicate()
     assert process.returncode == 0
     assert f"listening on wire in network namespace {network.server.name}" in said.decode()
     assert {each["server"]["ip"] for each in seen} >= {SERVER}
-    report = json.loads(told.splitlines()[-1])
+    report = json.loads(shown.splitlines()[-1])
     assert report["summary"]["outcomes"]["established"] == 2
     assert report["capture"]["host"]["counters"]["passive_opens"] == 2
 

@@ -26,18 +26,18 @@ class Passing(Observer):
     wants_packets = True
 
     def __init__(self):
-        self.told = []
+        self.shown = []
         self.skipped = 0
 
     def packets(self, packets, skipped):
-        self.told += packets
+        self.shown += packets
         self.skipped += skipped
 
 
 def passing(data, **options):
-    told = Passing()
-    run_of(data, told, **options).run()
-    return told
+    shown = Passing()
+    run_of(data, shown, **options).run()
+    return shown
 
 
 def lines(data, width=ENDLESS, **looks):
@@ -52,41 +52,41 @@ def test_what_says_something_passes_once_and_in_order(name, pcaps):
     if path.stat().st_size > LARGE:
         pytest.skip("too large for a story")
     passed = passing(path.read_bytes())
-    numbers = [packet.step.frame for packet in passed.told]
+    numbers = [packet.step.frame for packet in passed.shown]
     assert numbers == sorted(set(numbers))
     assert not passed.skipped
-    if not passed.told:
+    if not passed.shown:
         return  # there is nothing of TCP in it
     story = explain([path], Wish(number=0), limit=10_000)
-    by_frame = {packet.step.frame: packet for packet in passed.told}
+    by_frame = {packet.step.frame: packet for packet in passed.shown}
     setup = Marks(story.connection)  # what only a judged set-up knows
     for step in story.steps:
         events, anomalies = setup.of(step.frame)
         if len(step.events) > len(events) or len(step.anomalies) > len(anomalies):
-            told = by_frame[step.frame]
-            assert told.step.flags == step.flags
-            assert {told.client.ip, told.server.ip} == {story.connection.client.ip, story.connection.server.ip}
+            shown = by_frame[step.frame]
+            assert shown.step.flags == step.flags
+            assert {shown.client.ip, shown.server.ip} == {story.connection.client.ip, story.connection.server.ip}
 
 
 def test_a_handshake_reads_like_a_story(pcaps):
-    told = lines((pcaps / "handshake.pcap").read_bytes())
-    assert [line.split("  • ")[1].split(" (")[0] for line in told[:3]] == [
+    shown = lines((pcaps / "handshake.pcap").read_bytes())
+    assert [line.split("  • ")[1].split(" (")[0] for line in shown[:3]] == [
         "The client opens a connection.", "The server accepts the connection.",
         "The final ACK: the handshake is complete.",
     ]  # fmt: skip
-    assert " > " in told[0]
-    assert " < " in told[1]
-    assert "[S] seq " in told[0]
-    assert "SYN_SENT  CLOSED" in told[0]
-    assert "(ESTABLISHED)  SYN_RECEIVED" in told[1]  # nothing of the client has shown so yet
-    assert " ESTABLISHED  ESTABLISHED" in told[2]
-    assert "to the server and back: " in told[1]
-    assert "open after " in told[2]
+    assert " > " in shown[0]
+    assert " < " in shown[1]
+    assert "[S] seq " in shown[0]
+    assert "SYN_SENT  CLOSED" in shown[0]
+    assert "(ESTABLISHED)  SYN_RECEIVED" in shown[1]  # nothing of the client has shown so yet
+    assert " ESTABLISHED  ESTABLISHED" in shown[2]
+    assert "to the server and back: " in shown[1]
+    assert "open after " in shown[2]
 
 
 def test_what_is_odd_is_marked(pcaps):
-    told = "\n".join(lines((pcaps / "lost-syn.pcap").read_bytes()))
-    assert "▲ The client sends its SYN for the 2nd time" in told
+    shown = "\n".join(lines((pcaps / "lost-syn.pcap").read_bytes()))
+    assert "▲ The client sends its SYN for the 2nd time" in shown
     assert "[R.]" in "\n".join(lines((pcaps / "refused.pcap").read_bytes()))
     icmp = lines((pcaps / "rejected-admin-prohibited.pcap").read_bytes())[1]
     assert " < " in icmp
@@ -96,10 +96,10 @@ def test_what_is_odd_is_marked(pcaps):
 @pytest.mark.parametrize("width", range(80, 201, 10))
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_lines_are_as_wide_as_the_terminal(width, encoding, pcaps):
-    told = lines((pcaps / "accept-queue-overflow.pcap").read_bytes(), width, encoding=encoding)
-    assert max(map(len, told)) <= width
+    shown = lines((pcaps / "accept-queue-overflow.pcap").read_bytes(), width, encoding=encoding)
+    assert max(map(len, shown)) <= width
     assert max(map(len, lines((pcaps / "handshake-ipv6.pcap").read_bytes(), width, encoding=encoding))) <= width
-    words = " ".join(" ".join(told).split())
+    words = " ".join(" ".join(shown).split())
     for each in ("SYN_RECEIVED", "it did not accept", "open after", "ack 1"):
         assert each in words
     if encoding == "ascii":
@@ -115,14 +115,14 @@ def test_of_an_interface_no_more_than_there_is_time_for(monkeypatch):
     monkeypatch.setattr("handshake_inspect.live.pipe.PipeSource.pending", lambda _: False)
     monkeypatch.setattr(live, "PACKETS_AT_ONCE", 8)
     clock = itertools.count(0, live.PACKETS_S)
-    told = Passing()
-    run_of(many(100), told, block_size=1 << 20, clock=lambda: next(clock)).run()
-    assert told.skipped
-    assert len(told.told) + told.skipped == 100
+    shown = Passing()
+    run_of(many(100), shown, block_size=1 << 20, clock=lambda: next(clock)).run()
+    assert shown.skipped
+    assert len(shown.shown) + shown.skipped == 100
     out = io.BytesIO()
     FORMATS["text"].event_writer(out, Options(packets=True)).packets([], 1)
     assert out.getvalue() == b"1 segment not shown: more came than could be written\n"
 
 
 def test_a_stream_waits_until_all_are_written():
-    assert len(passing(many(3000), block_size=1 << 20).told) == 3000
+    assert len(passing(many(3000), block_size=1 << 20).shown) == 3000

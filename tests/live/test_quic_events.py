@@ -49,9 +49,9 @@ def test_they_are_reported_as_soon_as_they_are_decided_and_once(name, pcaps):
     path = pcaps / f"{name}.pcap"
     events, report = sipped(and_then(path))
     kinds = [event["event"] for event in events]
-    told = [event for event in events if event["event"] == "quic-connection"]
-    assert [event["id"] for event in told] == [each.id for each in report.quic_connections]
-    assert [{key: event[key] for key in event if key != "event"} for event in told] == msgspec.to_builtins(
+    shown = [event for event in events if event["event"] == "quic-connection"]
+    assert [event["id"] for event in shown] == [each.id for each in report.quic_connections]
+    assert [{key: event[key] for key in event if key != "event"} for event in shown] == msgspec.to_builtins(
         report.quic_connections
     )
     last = len(kinds) - 1 - kinds[::-1].index("quic-connection")
@@ -61,16 +61,16 @@ def test_they_are_reported_as_soon_as_they_are_decided_and_once(name, pcaps):
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_decided_is_reported_at_the_end(name, pcaps):
     events, report = events_of((pcaps / f"{name}.pcap").read_bytes())
-    told = [event["id"] for event in events if event["event"] == "quic-connection"]
-    assert told == [each.id for each in report.quic_connections]
+    shown = [event["id"] for event in events if event["event"] == "quic-connection"]
+    assert shown == [each.id for each in report.quic_connections]
 
 
 def test_they_are_lines_of_text_too(pcaps):
     out = io.BytesIO()
     run_of(and_then(pcaps / "quic.pcap"), FORMATS["text"].event_writer(out, Options(width=1 << 20)), 512).run()
-    told = [line for line in out.getvalue().decode().splitlines() if "QUIC" in line]
-    assert told
-    assert all("  established  QUIC " in line for line in told)
+    shown = [line for line in out.getvalue().decode().splitlines() if "QUIC" in line]
+    assert shown
+    assert all("  established  QUIC " in line for line in shown)
 
 
 def test_counters_say_what_setting_up_the_busiest_services_costs(pcaps):

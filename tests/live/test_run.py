@@ -44,7 +44,7 @@ def events_of(data, **options):
     return [msgspec.json.decode(line) for line in out.getvalue().splitlines()], report
 
 
-def told(events):
+def shown(events):
     """The last that was exported of each connection."""
     return {event["id"]: event for event in events if event["event"] == "connection"}
 
@@ -75,7 +75,7 @@ def test_the_last_word_is_that_of_analyze(sample):
     assert list(report.connections) == list(offline.connections)
     assert report.summary == offline.summary
     assert report.findings == offline.findings
-    last = {number: {**event} for number, event in told(events).items()}
+    last = {number: {**event} for number, event in shown(events).items()}
     assert [last[number].pop("event") for number in sorted(last)] == ["connection"] * len(offline.connections)
     assert [last[number] for number in sorted(last)] == msgspec.to_builtins(list(offline.connections))
 
@@ -149,12 +149,12 @@ def test_where_nobody_listens_there_are_only_looks_that_make_room(monkeypatch):
     data = mixed(600)
     quiet = run_of(data, block_size=512).run()
     assert not looks
-    _, told = events_of(data, block_size=512, clock=itertools.count(0, 60.0).__next__)
+    _, shown = events_of(data, block_size=512, clock=itertools.count(0, 60.0).__next__)
     assert len(looks) > 5
     assert (quiet.summary, list(quiet.connections), quiet.findings) == (
-        told.summary,
-        list(told.connections),
-        told.findings,
+        shown.summary,
+        list(shown.connections),
+        shown.findings,
     )
     looks.clear()
     assert run_of(data, block_size=512, keep=100).run().summary.outcomes == quiet.summary.outcomes
@@ -163,7 +163,7 @@ def test_where_nobody_listens_there_are_only_looks_that_make_room(monkeypatch):
 
 def test_the_report_calls_connections_as_the_events_did():
     events, report = events_of(mixed(1500), keep=32)
-    last = told(events)
+    last = shown(events)
     listed = [msgspec.to_builtins(connection) for connection in report.connections]
     assert 0 < len(listed) < 100
     for connection in listed:
@@ -180,7 +180,7 @@ def test_the_report_calls_connections_as_the_events_did():
 
 def test_what_was_asked_for_is_counted_when_its_rows_are_gone():
     events, report = events_of(mixed(1500), keep=32, where=parse("server.port == 443"))
-    assert sorted(told(events)) == list(range(0, 1500, 10))
+    assert sorted(shown(events)) == list(range(0, 1500, 10))
     assert report.summary.connections == report.summary.outcomes.established == 150
     assert report.summary.rtt.total.count == 150
     assert [(each.server.port, each.connections) for each in report.services] == [(443, 150)]
@@ -325,7 +325,7 @@ def test_time_goes_on_while_the_link_is_idle():
     assert times[-1] > START + 3 * SECOND
 
 
-class Told(Silent):
+class Scripted(Silent):
     """As Silent, and notes the end."""
 
     ended_ns = None
@@ -338,11 +338,11 @@ class Told(Silent):
 def test_the_report_ends_when_nothing_more_came():
     clock, out = Clock(), io.BytesIO()
     data = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
-    source = Told(data, clock)
+    source = Scripted(data, clock)
     report = LiveRun(source, LiveOptions(), EventWriter(out, Options()), clock).run()
     events = [msgspec.json.decode(line) for line in out.getvalue().splitlines()]
     assert [connection.outcome for connection in report.connections] == ["established", "timed-out"]
-    assert [event["outcome"] for event in told(events).values()] == ["established", "timed-out"]
+    assert [event["outcome"] for event in shown(events).values()] == ["established", "timed-out"]
     assert report.capture.last_ns == START
     assert report.capture.ended_ns == source.ended_ns >= START + 3 * SECOND
     assert source.seen_until_ns == source.ended_ns

@@ -71,7 +71,7 @@ class Hsi:
             self.said.append(line.decode())
         return self
 
-    def tells(self, wanted):
+    def wait_for(self, wanted):
         """Wait for an event."""
         while True:
             line = self._events.get(timeout=PATIENCE_S)
@@ -123,7 +123,7 @@ def test_events_come_as_things_happen_and_add_up(network, hsi, tmp_path, backend
     with running:
         running.says("listening on wire")
         network.exchange()
-        running.tells(is_refused_at(9999))  # while the capture goes on
+        running.wait_for(is_refused_at(9999))  # while the capture goes on
         running.interrupt().ends()
     validator = jsonschema.Draft202012Validator(event_schema())
     for line in running.lines:
@@ -171,7 +171,7 @@ def test_what_timed_out_stays_so_in_the_report_and_in_the_file(network, hsi, tmp
         for ident in (1, 2, 3):
             syn = frames.syn(src=client, dst=("10.93.7.99", 9), ident=ident, link=frames.raw)
             send(network, syn, "10.93.7.99")
-        running.tells(lambda event: event.get("outcome") == "timed-out")
+        running.wait_for(lambda event: event.get("outcome") == "timed-out")
         running.interrupt().ends()
     (last,) = connections(running.lines)
     assert last["outcome"] == "timed-out"
@@ -257,7 +257,7 @@ def test_tcpdump_in_a_pipe(network):
         assert b"listening on wire" in dump.stderr.readline()
         running.says("reading standard input")
         network.exchange()
-        running.tells(is_refused_at(9999))
+        running.wait_for(is_refused_at(9999))
         dump.terminate()
         running.ends()
     dump.communicate(timeout=PATIENCE_S)
@@ -282,7 +282,7 @@ def test_a_stream_is_reported_before_it_ends():
         pipe = running.process.stdin
         pipe.write(captures.pcap(refused(0), nano=True))
         pipe.flush()
-        assert running.tells(lambda event: event["event"] == "connection")["outcome"] == "refused"
+        assert running.wait_for(lambda event: event["event"] == "connection")["outcome"] == "refused"
         pipe.close()
         running.ends()
     assert len(connections(running.lines)) == 1

@@ -159,10 +159,10 @@ def test_the_kernel_knows_the_sockets_of_its_namespace(network):
     with network.server():
         watch = SocketWatch()
     try:
-        with dial(network) as talk, network.listener.accept()[0] as heard:
+        with dial(network) as talk, network.listener.accept()[0] as accepted:
             ends = (*address_halves(SERVER), OPEN), (*address_halves(CLIENT), talk.getsockname()[1])
             found = until(watch, lambda sockets: sockets.connected(*ends, 0, 1 << 62))
-            rtt_us = TCP_INFO.unpack(heard.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size))[8 + 15]
+            rtt_us = TCP_INFO.unpack(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size))[8 + 15]
             assert (found.pid, found.uid, found.state) == (os.getpid(), os.geteuid(), 1)
             assert found.name == Path("/proc/self/comm").read_text().strip()
             assert found.rtt_us == rtt_us

@@ -25,27 +25,27 @@ def spaced(*packets):
     return captures.pcap(sorted([*packets, *(packet for each in later for packet in each)]), nano=True)
 
 
-def of(told, client):
-    return [line for line in told if f" {client} " in line]
+def of(shown, client):
+    return [line for line in shown if f" {client} " in line]
 
 
 def test_a_line_for_each_connection_that_is_decided():
-    told = lines(spaced(*refused(1, START)))
-    assert len(told) == 60
+    shown = lines(spaced(*refused(1, START)))
+    assert len(shown) == 60
     assert re.fullmatch(
-        r"2023-11-14T22:13:20\.000000Z  refused      10\.0\.0\.1:1025 → 10\.9\.0\.1:80  closed-port: .*", told[0]
+        r"2023-11-14T22:13:20\.000000Z  refused      10\.0\.0\.1:1025 → 10\.9\.0\.1:80  closed-port: .*", shown[0]
     )
 
 
 def test_there_is_no_second_line_when_one_ends():
     client, server = ("10.0.0.1", 4000), ("10.9.0.2", 443)
     reset = frames.rst(seq=frames.CLIENT_ISN + 1, ack=frames.SERVER_ISN + 1, src=client, dst=server)
-    told = of(lines(spaced(*completed(START), (START + 20 * SECOND, reset))), "10.0.0.1:4000")
-    assert len(told) == 1
-    assert "established  10.0.0.1:4000 → 10.9.0.2:443  connect RTT 2 µs, open, sent 0 bytes, got 0 bytes" in told[0]
-    told = of(lines(spaced(*completed(START), (START + 5000, reset))), "10.0.0.1:4000")
-    assert len(told) == 1
-    assert "reset by client" in told[0]
+    shown = of(lines(spaced(*completed(START), (START + 20 * SECOND, reset))), "10.0.0.1:4000")
+    assert len(shown) == 1
+    assert "established  10.0.0.1:4000 → 10.9.0.2:443  connect RTT 2 µs, open, sent 0 bytes, got 0 bytes" in shown[0]
+    shown = of(lines(spaced(*completed(START), (START + 5000, reset))), "10.0.0.1:4000")
+    assert len(shown) == 1
+    assert "reset by client" in shown[0]
 
 
 def test_a_capture_that_goes_on_does_not_end():
@@ -87,8 +87,8 @@ def test_what_the_capture_leaves_undecided_is_in_the_report_alone():
 @pytest.mark.parametrize(("options", "written"), [([], 3), (["-q"], 0)])
 def test_lines_and_then_the_report(hsi, pcaps, options, written):
     said = hsi("live", "-r", pcaps / "connection-churn.pcap", "-T", "text", *options).stdout.decode().splitlines()
-    told = [line for line in said if re.match(r"\d{4}-\d\d-\d\dT", line)]
-    assert len(told) >= written if written else not told
+    shown = [line for line in said if re.match(r"\d{4}-\d\d-\d\dT", line)]
+    assert len(shown) >= written if written else not shown
     assert any("connections established" in line for line in said)
 
 

@@ -55,9 +55,9 @@ def test_the_file_holds_what_was_seen(network: Network, tmp_path, backend):
     assert written.complete
     assert written.dropped == 0  # an Interface Statistics Block says so
     assert written.filters == ["tcp"]
-    told = tshark(path)
-    assert [int(time.replace(".", "")) for time, _ in told] == watcher.times
-    assert [int(length) for _, length in told] == lengths
+    shown = tshark(path)
+    assert [int(time.replace(".", "")) for time, _ in shown] == watcher.times
+    assert [int(length) for _, length in shown] == lengths
 
 
 CHILD = """
@@ -90,8 +90,8 @@ def test_a_kill_leaves_a_readable_file(network: Network, tmp_path):
         seen = int(child.stdout.readline())  # the block before this one is written
         child.kill()
         child.wait(PATIENCE_S)
-    told = tshark(path)
-    assert 0 < len(told) <= seen
+    shown = tshark(path)
+    assert 0 < len(shown) <= seen
     assert frames_of(path)[1].complete
 
 

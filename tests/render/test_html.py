@@ -56,10 +56,10 @@ def story(pcaps, name="middlebox-reset", number=1):
 @pytest.fixture(scope="module")
 def pages(pcaps):
     """A page of each kind."""
-    checked, difference, told = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    checked, difference, shown = io.BytesIO(), io.BytesIO(), io.BytesIO()
     old, new = (engine.analyze([pcaps / f"{name}.pcap"]) for name in ("healthy-burst", "slow-handshake"))
     FORMATS["html"].render_diff(compare(old, new), difference, Options(reports=(old, new)))
-    FORMATS["html"].render_story(story(pcaps), told, Options())
+    FORMATS["html"].render_story(story(pcaps), shown, Options())
     report = engine.analyze([pcaps / "refused-storm.pcap"])
     held = Holder(report, rules({"profile": "strict"}), 20).checked()
     FORMATS["html"].render_check(held, checked, Options(reports=(report,)))
@@ -70,7 +70,7 @@ def pages(pcaps):
         "empty": page(reports.SAMPLES["empty"]()),
         "check": checked.getvalue(),
         "diff": difference.getvalue(),
-        "story": told.getvalue(),
+        "story": shown.getvalue(),
     }
 
 
@@ -180,8 +180,8 @@ def test_a_page_stays_small(pcaps):
     ]
     report = reports.report(many, found, sources=[f"{i}.pcap" for i in range(3000)])
     one = story(pcaps, "healthy-burst", 0)
-    told = [msgspec.structs.replace(one, connection=each, steps=one.steps * 6) for each in many]
-    data = page(report, every=True, stories=told)
+    shown = [msgspec.structs.replace(one, connection=each, steps=one.steps * 6) for each in many]
+    data = page(report, every=True, stories=shown)
     assert len(data) < MOST
     text = " ".join(tree(data).text_content().split())
     assert "and 339 more findings" in text

@@ -50,9 +50,9 @@ def folder(pcaps, tmp_path_factory):
     for sample in SAMPLES:
         path = pcaps / f"{sample}.pcap"
         report = engine.analyze([path])
-        told = stories([path], FORMATS["html"].starring(report, Options()), report)
+        shown = stories([path], FORMATS["html"].starring(report, Options()), report)
         with (folder / f"{sample}.html").open("wb") as out:
-            FORMATS["html"].render(report, out, Options(stories=told))
+            FORMATS["html"].render(report, out, Options(stories=shown))
     return folder
 
 

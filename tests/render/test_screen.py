@@ -205,9 +205,9 @@ def test_pausing_holds_the_picture():
 
 
 def test_details_follow_the_connection_as_it_changes():
-    told = []
+    reported = []
     screen = Screen()
-    screen.story = lambda given, shown: told.append((given, shown.id))
+    screen.story = lambda given, shown: reported.append((given, shown.id))
     before = troubled()
     screen.show(before)
     for key in OPEN:
@@ -220,7 +220,7 @@ def test_details_follow_the_connection_as_it_changes():
     assert "Now it is another story." in "\n".join(line.plain for line in screen.lines(before, 80, 24))
     screen.show(msgspec.structs.replace(before, trouble=[], newest=[]))
     assert screen.view.shown == changed
-    assert told == [(before, first.id), (after, first.id)]
+    assert reported == [(before, first.id), (after, first.id)]
 
 
 def test_a_long_history_is_cut_to_the_width():

@@ -220,11 +220,11 @@ def test_keys_come_from_the_terminal_when_a_capture_is_piped_in(session):
 
 
 def test_a_terminal_that_goes_away_is_a_quit(session, tmp_path):
-    told = tmp_path / "told"
+    shown = tmp_path / "shown"
     run = session(
         f"""
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
-screen.run(troubled, on_quit=lambda: open({str(told)!r}, "w"))
+screen.run(troubled, on_quit=lambda: open({str(shown)!r}, "w"))
 """
     )
     run.read(b"TROUBLE")
@@ -232,7 +232,7 @@ screen.run(troubled, on_quit=lambda: open({str(told)!r}, "w"))
     os.close(run.master)
     run.process.wait(PATIENCE_S)
     run.master, run.slave = os.pipe()  # for the fixture to close
-    assert told.exists()
+    assert shown.exists()
 
 
 def test_only_a_terminal_can_show_it(session):

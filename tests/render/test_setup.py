@@ -174,10 +174,10 @@ def test_the_table_of_services():
         "tls", "1.2", 12, own(40.4), own(83.7), None, own(1.1), OwnTime(None, 47 * MS, 89 * MS), own(196)
     )
     counts = TlsCounts(53, {"1.3": 41, "1.2": 12}, 17, 0, 1)
-    told = summary(tls13, tls12, tls=counts, saveable_ns=Sums(tls13=12 * 40 * MS), extra_round_trips={"nagle": 2})
+    reported = summary(tls13, tls12, tls=counts, saveable_ns=Sums(tls13=12 * 40 * MS), extra_round_trips={"nagle": 2})
     report = healthy()
-    service = replace(report.services[0], setup=told)
-    shown = replace(report, services=[service], summary=replace(report.summary, setup=told))
+    service = replace(report.services[0], setup=reported)
+    shown = replace(report, services=[service], summary=replace(report.summary, setup=reported))
     lines = list(setups(shown, 80, UTF8))
     server = str(service.server)
     assert lines[1:] == [

@@ -46,17 +46,17 @@ def test_help_is_one_sentence_of_one_line(name):
 
 def test_one_attribute_of_one_model_is_explained_once():
     """The schema has one definition of an endpoint, whichever fields hold it."""
-    told = {}
+    shown = {}
     for name in ("client", "server", "answered_from"):
-        told.setdefault("ip", set()).add(FIELDS[f"{name}.ip"].help)
-        told.setdefault("port", set()).add(FIELDS[f"{name}.port"].help)
+        shown.setdefault("ip", set()).add(FIELDS[f"{name}.ip"].help)
+        shown.setdefault("port", set()).add(FIELDS[f"{name}.port"].help)
     for name in LEAVES:
         place = name.split(".")
         if place[0] in ("rtt", "client_to_server", "server_to_client") and len(place) == 3 - (place[0] != "rtt"):
-            told.setdefault((place[0] == "rtt", place[-1]), set()).add(FIELDS[name].help)
+            shown.setdefault((place[0] == "rtt", place[-1]), set()).add(FIELDS[name].help)
     models = (Endpoint, Leg, Direction)
-    assert len(told) == sum(len(model.__struct_fields__) for model in models)
-    assert all(len(texts) == 1 for texts in told.values())
+    assert len(shown) == sum(len(model.__struct_fields__) for model in models)
+    assert all(len(texts) == 1 for texts in shown.values())
 
 
 MADE_WITH_OBJECTS = {

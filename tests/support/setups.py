@@ -48,7 +48,7 @@ class Rows:
 
     def add(
         self, *, to_server=40, to_client=0, moments=(), flags=None, facts=0, last=100_000, extras=(), begun=0,
-        client="192.0.2.1", server="198.51.100.2", port=443, closed_by=None, heard=True, **columns,
+        client="192.0.2.1", server="198.51.100.2", port=443, closed_by=None, both_ways=True, **columns,
     ):  # fmt: skip
         """One connection, 40 ms from its server and captured at the client but for what is said, which began `begun`
         ms after the start; `moments` and `columns` go into its rows.
@@ -67,7 +67,7 @@ class Rows:
             "ackdat_max_ns": to_client * MS,
         }  # fmt: skip
         ends = rows_of("Endpoint", 2)
-        ends["traits"] = (TRAIT_SEEN, TRAIT_SEEN * heard)
+        ends["traits"] = (TRAIT_SEEN, TRAIT_SEEN * both_ways)
         if closed_by is not None:
             ends["traits"][closed_by] |= TRAIT_FIN
             given |= {"fin_side": closed_by, "fin_ns": start + last * MS}

@@ -90,9 +90,9 @@ class Stream:
                 options += frames.nop(2) + frames.sack(blocks)
         ack = self.base + self.acked * SIZE
         self.wire.server.send("A", ack=ack, options=options, stay=True)
-        self.later(self.wire.now + self.delay, "hear", (self.acked, frozenset(beyond)))
+        self.later(self.wire.now + self.delay, "on_ack", (self.acked, frozenset(beyond)))
 
-    def hear(self, about):
+    def on_ack(self, about):
         acked, beyond = about
         if not beyond:
             self.repeats = 0

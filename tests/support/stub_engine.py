@@ -29,7 +29,7 @@ class StubEngine(ModuleType):
         super().__init__("handshake_inspect.engine")
         self.paths = self.options = None
 
-    def analyze(self, paths, *, options, progress=None, meanwhile=None):
+    def analyze(self, paths, *, options, progress=None, background=None):
         self.paths, self.options = list(paths), options
         for path in paths:
             self._misbehave(str(path))

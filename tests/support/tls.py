@@ -118,7 +118,7 @@ class Ends:
                 self.failed[side] = True
         return self.outputs[side].read()
 
-    def hear(self, side):
+    def take(self, side):
         """Let an end take what there is; what it sends then, an alert perhaps."""
         try:
             self.tls[side].read(1 << 16)
@@ -151,7 +151,7 @@ def handshake(client_context, server_context, session=None, *, request=REQUEST, 
         data = ends.outputs[0].read()
         said.append((0, data))
         ends.inputs[1].write(data)
-        data = ends.hear(1)
+        data = ends.take(1)
         if data or ends.failed[1]:
             return [*said, (1, data)]
     if response:
@@ -159,7 +159,7 @@ def handshake(client_context, server_context, session=None, *, request=REQUEST, 
         data = ends.outputs[1].read()
         said.append((1, data))
         ends.inputs[0].write(data)
-        ends.hear(0)
+        ends.take(0)
     if keep is not None:
         keep.append(ends.tls[0].session)
     return said

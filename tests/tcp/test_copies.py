@@ -254,7 +254,7 @@ def test_where_all_is_copied_so_is_a_rst():
 
 
 def test_equal_acknowledgments_behind_a_gap_are_no_copies():
-    """Neither SACK, timestamp nor identification tells them apart."""
+    """Neither SACK, timestamp nor identification distinguishes them."""
     stream = Stream(delay=20 * MS, lost={3}, sack=False, gap=100_000, **BARE)
     assert stream.wire.connection()["server_to_client"]["duplicates"] == 0
 

@@ -216,7 +216,7 @@ def test_a_datagram_of_others_is_a_frame_and_no_segment():
 
 
 def test_repeated_acks_with_other_sack_blocks_are_no_copies():
-    """Without an IP identification, and in one tick of the clock, nothing else tells them apart."""
+    """Without an IP identification, and in one tick of the clock, nothing else distinguishes them."""
     wire = Wire(client=frames.CLIENT6, server=frames.SERVER6).handshake().exchange()
     stamp = frames.timestamps(wire.client.tsval, wire.client.echo)
     for number in range(1, 12):

@@ -79,8 +79,8 @@ TIMES = {
 @pytest.mark.parametrize("name", TIMES)
 def test_milestones(said, name):
     read = Read(Talk(said[name]).capture())
-    told = dict(each.split() for each in TIMES[name].split(", "))
-    assert {key: round(read.ms(key)) for key in told} == {key: int(value) for key, value in told.items()}
+    shown = dict(each.split() for each in TIMES[name].split(", "))
+    assert {key: round(read.ms(key)) for key in shown} == {key: int(value) for key, value in shown.items()}
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def rows_of(kind, spoken):
     table = tracker.table
     assert table.connection_count == 1
     kept = [table.connection_rows[0], *table.endpoint_rows[0:2], table.alias_rows[0], table.setups.exchange_rows[0]]
-    told = [{name: _plain(getattr(row, name)) for name, *_ in row._fields_} for row in kept]
-    return told, table.holds_plain, table.holds_bare, tracker.checksums.good
+    shown = [{name: _plain(getattr(row, name)) for name, *_ in row._fields_} for row in kept]
+    return shown, table.holds_plain, table.holds_bare, tracker.checksums.good
 
 
 def _plain(value):

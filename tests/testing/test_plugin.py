@@ -124,10 +124,10 @@ def test_what_was_open_before_is_left_out(run):
 def test_old(handshakes, midstream):
     with socket.create_server(("127.0.0.1", PORT)) as listener:
         old = socket.create_connection(("127.0.0.1", PORT))
-        heard = listener.accept()[0]
+        accepted = listener.accept()[0]
         with handshakes.capture("lo", port=PORT, midstream=midstream) as report:
             old.close()
-            heard.close()
+            accepted.close()
             knock(port=9)
             with socket.create_connection(("127.0.0.1", PORT)), listener.accept()[0]:
                 pass

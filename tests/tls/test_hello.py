@@ -35,14 +35,14 @@ SERVER_HELLO = bytes.fromhex(
 
 
 def read(message):
-    told = hello_row.new_hello()
-    hello.read_bytes(message, told)
-    return told
+    row = hello_row.new_hello()
+    hello.read_bytes(message, row)
+    return row
 
 
 def facts(message):
-    told = read(message)
-    return unpack(bytes(told.facts[: told.length]))
+    row = read(message)
+    return unpack(bytes(row.facts[: row.length]))
 
 
 def vector(data, size=2):
@@ -61,25 +61,25 @@ def message(kind, *extensions, ciphers=b"\x13\x01", version=0x0303, session=b"",
 
 
 def test_the_client_hello_of_rfc8448():
-    told = read(CLIENT_HELLO)
+    row = read(CLIENT_HELLO)
     assert facts(CLIENT_HELLO) == Facts(b"server", (), (0x0304,), (29, 23, 24, 25, 256, 257, 258, 259, 260))
-    assert told.flags == OFFERS_13
+    assert row.flags == OFFERS_13
     assert read_client_hello(CLIENT_HELLO).facts.server_name == b"server"
 
 
 def test_the_server_hello_of_rfc8448():
-    told = read(SERVER_HELLO)
-    assert (told.version, told.cipher, told.group, told.flags) == (0x0304, 0x1301, 29, 0)
+    row = read(SERVER_HELLO)
+    assert (row.version, row.cipher, row.group, row.flags) == (0x0304, 0x1301, 29, 0)
 
 
 def test_hello_retry_request():
     random = b"".join(word.to_bytes(4, "big") for word in RETRY_RANDOM)
-    told = read(message(2, extension(43, b"\x03\x04"), extension(51, b"\0\x18"), random=random))
-    assert (told.version, told.group, told.flags) == (0x0304, 24, IS_RETRY)
+    row = read(message(2, extension(43, b"\x03\x04"), extension(51, b"\0\x18"), random=random))
+    assert (row.version, row.group, row.flags) == (0x0304, 24, IS_RETRY)
 
 
 def test_what_a_client_may_offer():
-    told = read(
+    row = read(
         message(
             1,
             extension(0x0A0A, b""),
@@ -93,25 +93,25 @@ def test_what_a_client_may_offer():
             session=bytes(32),
         )
     )
-    assert told.flags == OFFERS_13 | OFFERS_H2 | OFFERS_EARLY_DATA | OFFERS_ECH | OFFERS_PSK
-    assert unpack(bytes(told.facts[: told.length])) == Facts(
+    assert row.flags == OFFERS_13 | OFFERS_H2 | OFFERS_EARLY_DATA | OFFERS_ECH | OFFERS_PSK
+    assert unpack(bytes(row.facts[: row.length])) == Facts(
         b"lab.test", (b"h2", b"http/1.1"), (0x0304, 0x0303), (29, 0x11EC)
     )
 
 
 @pytest.mark.parametrize(("version", "offered"), [(0x7F15, False), (0x7F16, True), (0x7F1C, True), (0x0304, True)])
 def test_drafts(version, offered):
-    told = read(message(1, extension(43, b"\x02" + struct.pack(">H", version))))
-    assert bool(told.flags & OFFERS_13) == offered
+    row = read(message(1, extension(43, b"\x02" + struct.pack(">H", version))))
+    assert bool(row.flags & OFFERS_13) == offered
 
 
 def test_what_a_server_may_choose():
-    told = read(message(2, extension(41, b"\0\0"), extension(43, b"\x03\x04"), ciphers=b"\x13\x02"))
-    assert (told.cipher, told.flags) == (0x1302, CHOSE_PSK)
+    row = read(message(2, extension(41, b"\0\0"), extension(43, b"\x03\x04"), ciphers=b"\x13\x02"))
+    assert (row.cipher, row.flags) == (0x1302, CHOSE_PSK)
     data = message(2, extension(16, vector(b"\x02h2")), ciphers=b"\xc0\x2c")
-    told = read(data)
-    assert data[told.alpn_at : told.alpn_at + told.alpn_length] == b"h2"
-    assert told.version == 0x0303
+    row = read(data)
+    assert data[row.alpn_at : row.alpn_at + row.alpn_length] == b"h2"
+    assert row.version == 0x0303
 
 
 def test_no_extensions():
@@ -122,8 +122,8 @@ def test_no_extensions():
 
 @pytest.mark.parametrize("kept", range(4, len(CLIENT_HELLO)))
 def test_a_client_hello_that_is_cut(kept):
-    told = read(CLIENT_HELLO[:kept])
-    assert bool(told.flags & CUT_SHORT) == (kept != 49)  # where extensions begin, which older hellos have none of
+    row = read(CLIENT_HELLO[:kept])
+    assert bool(row.flags & CUT_SHORT) == (kept != 49)  # where extensions begin, which older hellos have none of
     assert read_client_hello(CLIENT_HELLO[:kept]) is None
 
 
@@ -153,10 +153,10 @@ TAMPERED = st.builds(
 
 @given(st.one_of(TAMPERED, st.binary(max_size=80)))
 def test_any_bytes(data):
-    told = read(data)
-    assert told.length <= len(bytes(told.facts))
-    assert told.alpn_at + told.alpn_length <= len(data)
-    unpack(bytes(told.facts[: told.length]))
+    row = read(data)
+    assert row.length <= len(bytes(row.facts))
+    assert row.alpn_at + row.alpn_length <= len(data)
+    unpack(bytes(row.facts[: row.length]))
     read_client_hello(data)
 
 

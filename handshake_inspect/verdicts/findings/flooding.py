@@ -121,8 +121,8 @@ def judge(case: Case, rows: AttemptRows, others: AttemptRows, failed: Bools, tar
     peak, rate = peak_unfinished(case, rows, times), peak_rate(times)
     start, end = extent(times)
     began = trace.connection("first_ns", others)
-    meanwhile = np.count_nonzero((began >= start) & (began <= end))
-    if peak < MIN_UNFINISHED or len(rows) < MIN_SHARE * (len(rows) + meanwhile):
+    during = np.count_nonzero((began >= start) & (began <= end))
+    if peak < MIN_UNFINISHED or len(rows) < MIN_SHARE * (len(rows) + during):
         return None
     retried = int(np.count_nonzero(failed[others]))
     ripe = times <= trace.last_ns - RETRY_NS

@@ -119,7 +119,7 @@ def too_big_of(trace: Attempts, rows: ConnectionRows, sides: Rows) -> tuple[int,
 def is_alive(trace: Attempts, failed: Failed) -> Bools:
     """Whether the receiver takes shorter segments of the same connection, or sends on."""
     behind = failed.of(trace, "holed") == failed.of(trace, "seq")
-    alive: Bools = behind | (failed.of(trace, "heard") > 0) | failed.recovered
+    alive: Bools = behind | (failed.of(trace, "answers") > 0) | failed.recovered
     return alive
 
 
@@ -146,6 +146,6 @@ def goes_on_elsewhere(trace: Attempts, failed: Failed, before: Numbers, others: 
     opened = opened[facts[opened] & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED]
     alive = others[trace.both_ends[others] & TRAIT_SEEN != 0]
     times = np.sort(np.concatenate([c["synack_ns"][opened], c["last_ns"][alive]]))
-    meanwhile = np.searchsorted(times, since) < np.searchsorted(times, until, side="right")
+    between = np.searchsorted(times, since) < np.searchsorted(times, until, side="right")
     fresh: Bools = (failed.of(trace, "waited_ns") < IDLE_NS) & (before < failed.lengths)
-    return meanwhile & fresh
+    return between & fresh

@@ -31,7 +31,7 @@ def port_scan(sample: Sample) -> None:
     else:
         sample.expect_outcomes()
     facts: dict[str, object] = {"ports": PORTS}
-    if kind == "ack":  # tells filtered ports from the others
+    if kind == "ack":  # distinguishes filtered ports from the others
         facts |= {"filtered": list(FILTERED), "unfiltered": closed + len(OPEN)}
     elif kind in ("syn", "connect"):
         facts |= {"open": list(OPEN), "filtered": list(FILTERED), "closed": closed}

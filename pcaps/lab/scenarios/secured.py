@@ -123,7 +123,7 @@ def visit(
     return attempt
 
 
-def told(version: str, kind: str | None = "full", outcome: str = "established", **more: Any) -> dict[str, Any]:
+def negotiated(version: str, kind: str | None = "full", outcome: str = "established", **more: Any) -> dict[str, Any]:
     """What hsi must say of TLS."""
     return {"outcome": outcome, "version": version, "kind": kind, "server_name": NAME, **more}
 
@@ -161,7 +161,7 @@ def tls12_full(sample: Sample) -> None:
     """TLS 1.2 with a full handshake over a path of 40 ms: two round trips; the server answers after 30 ms."""
     at = {"tls12-full": "client", "tls12-full-server-side": "server", "tls12-full-between": "between"}[sample.name]
     (attempt,) = secured(ssl.TLSVersion.TLSv1_2, sample, at=at, think=0.03)
-    sample.expect(attempt, "established", tls=told("1.2"), state=...)
+    sample.expect(attempt, "established", tls=negotiated("1.2"), state=...)
     sample.maybe("tls-extra-round-trip")
 
 
@@ -169,7 +169,7 @@ def tls12_full(sample: Sample) -> None:
 def tls13_hello_retry(sample: Sample) -> None:
     """TLS 1.3 with a server that takes P-384 alone: HelloRetryRequest costs one more round trip of 40 ms."""
     (attempt,) = secured(ssl.TLSVersion.TLSv1_3, sample, change=lambda both: both.server.set_ecdh_curve("secp384r1"))
-    sample.expect(attempt, "established", tls=told("1.3", hello_retry=True), state=...)
+    sample.expect(attempt, "established", tls=negotiated("1.3", hello_retry=True), state=...)
     sample.finding("tls-extra-round-trip", (attempt.server[0], 443), cause="hello-retry", connections=1)
 
 
@@ -184,7 +184,7 @@ def tls13_unknown_ca(sample: Sample) -> None:
     sample.expect(
         attempt,
         "established",
-        tls=told("1.3", ..., "failed", alert={"from": "client"}),
+        tls=negotiated("1.3", ..., "failed", alert={"from": "client"}),
         state=...,
         close=...,
         cause=...,
@@ -201,7 +201,7 @@ def tls13_certificate_withheld(sample: Sample) -> None:
 
     (attempt,) = secured(ssl.TLSVersion.TLSv1_3, sample, at="server", change=require)
     more = {"client_certificate": "withheld", "alert": {"from": "server", "encrypted": True}}
-    sample.expect(attempt, "established", tls=told("1.3", "full", "failed", **more), state=...)
+    sample.expect(attempt, "established", tls=negotiated("1.3", "full", "failed", **more), state=...)
     sample.finding("tls-failed", (attempt.server[0], 443), stage="finished")
 
 
@@ -219,8 +219,8 @@ def resumed(sample: Sample) -> None:
         capture.settle(quiet=0.3)
     site.listener.close()
     word = "1.2" if sample.name == "tls12-resumed" else "1.3"
-    sample.expect(first, "established", tls=told(word), state=...)
-    sample.expect(second, "established", tls=told(word, "resumed"), state=...)
+    sample.expect(first, "established", tls=negotiated(word), state=...)
+    sample.expect(second, "established", tls=negotiated(word, "resumed"), state=...)
     sample.maybe("tls-extra-round-trip")
 
 
@@ -250,7 +250,7 @@ def smtp_starttls(sample: Sample) -> None:
         capture.settle(quiet=0.3)
     site.listener.close()
     setup = {"upgrade": "smtp", "speaks_first": "server"}
-    sample.expect(attempt, "established", tls=told("1.3"), setup=setup, state=...)
+    sample.expect(attempt, "established", tls=negotiated("1.3"), setup=setup, state=...)
 
 
 @scenario()
@@ -265,7 +265,7 @@ def tls_slow_server(sample: Sample) -> None:
 
     attempts = secured(ssl.TLSVersion.TLSv1_3, sample, change=slow, visits=3)
     for attempt in attempts:
-        sample.expect(attempt, "established", tls=told("1.3"), state=...)
+        sample.expect(attempt, "established", tls=negotiated("1.3"), state=...)
     sample.finding("tls-slow-server", (attempts[0].server[0], 443), connections=3)
 
 
@@ -278,7 +278,7 @@ def tls13_nagle(sample: Sample) -> None:
 
     attempts = secured(ssl.TLSVersion.TLSv1_3, sample, change=untold, visits=3, nodelay=False)
     for attempt in attempts:
-        sample.expect(attempt, "established", tls=told("1.3"), state=...)
+        sample.expect(attempt, "established", tls=negotiated("1.3"), state=...)
     sample.finding("nagle-stall", (attempts[0].server[0], 443), side="client", connections=3)
 
 
@@ -297,7 +297,7 @@ def http_to_tls(sample: Sample) -> None:
         second.sock.close()
         capture.settle(quiet=0.3)
     site.listener.close()
-    sample.expect(first, "established", tls=told("1.3"), state=...)
+    sample.expect(first, "established", tls=negotiated("1.3"), state=...)
     sample.expect(second, "established", tls=None, state=..., close=..., cause=...)
     sample.finding("protocol-mismatch", (first.server[0], 443), kind="plain-to-tls", connections=1)
 
@@ -351,7 +351,7 @@ def tls_old_version(sample: Sample) -> None:
 
     attempts = secured(ssl.TLSVersion.TLSv1_1, sample, change=old, visits=2)
     for attempt in attempts:
-        sample.expect(attempt, "established", tls=told("1.1"), state=...)
+        sample.expect(attempt, "established", tls=negotiated("1.1"), state=...)
     sample.finding("tls-old-version", (attempts[0].server[0], 443), connections=2)
 
 
@@ -376,7 +376,7 @@ def resumption(sample: Sample) -> None:
     site.listener.close()
     for number, attempt in enumerate(attempts):
         kind = "resumed" if resumes and number else "full"
-        sample.expect(attempt, "established", tls=told("1.3", kind), state=...)
+        sample.expect(attempt, "established", tls=negotiated("1.3", kind), state=...)
     sample.maybe("connection-churn")
     if not resumes:
         sample.finding("tls-no-resumption", (attempts[0].server[0], 443), connections=10)
@@ -387,7 +387,7 @@ def tls_slow_client(sample: Sample) -> None:
     """Three visits of a client that takes 90 ms of its own after it has connected, before it says anything."""
     attempts = secured(ssl.TLSVersion.TLSv1_3, sample, visits=3, prologue=lambda _: time.sleep(0.09))
     for attempt in attempts:
-        sample.expect(attempt, "established", tls=told("1.3"), state=...)
+        sample.expect(attempt, "established", tls=negotiated("1.3"), state=...)
     sample.finding("tls-slow-client", (attempts[0].server[0], 443), connections=3)
 
 
@@ -406,4 +406,4 @@ def tls_health_check(sample: Sample) -> None:
         capture.settle(quiet=0.3)
     site.listener.close()
     for attempt in attempts:
-        sample.expect(attempt, "established", tls=told("1.3"), state=..., close=..., cause=...)
+        sample.expect(attempt, "established", tls=negotiated("1.3"), state=..., close=..., cause=...)

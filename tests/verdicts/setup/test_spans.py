@@ -186,11 +186,11 @@ BEGUN_12 = [each for each in FULL_12 if each[0] in HALF]
     [
         (FULL_12, {"facts": FACT_MIDSTREAM}, "before_tls", "no-opening"),
         (BEGUN_12, {}, "tls", "not-finished"),
-        (BEGUN_12, {"heard": False}, "tls", "one-sided"),
+        (BEGUN_12, {"both_ways": False}, "tls", "one-sided"),
         (BEGUN_12, {"flags": COMPLETE & ~SETUP_SERVER_FINISHED | SETUP_CUT}, "tls", "unknown"),
         (BEGUN_12, {"flags": COMPLETE & ~SETUP_SERVER_FINISHED | SETUP_HOLE}, "tls", "unknown"),
         (FULL_12[:-1], {}, "response", "no-response"),
-        (FULL_12[:-1], {"heard": False}, "response", "one-sided"),
+        (FULL_12[:-1], {"both_ways": False}, "response", "one-sided"),
         (FULL_12[:-1], {"flags": COMPLETE | SETUP_HOLE}, "response", "unknown"),
     ],
 )

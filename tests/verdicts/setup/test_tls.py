@@ -56,11 +56,11 @@ def outcome(setup):
         (SETUP_TLS, 0, SILENT, "no-answer"),
         (SETUP_TLS, 0, SOON | CLIENT_RESET, "no-answer"),
         (SETUP_TLS, 0, SOON | SERVER_RESET, "failed"),
-        (SETUP_TLS, 0, SILENT | {"heard": False}, "unknown"),  # the capture holds one direction
+        (SETUP_TLS, 0, SILENT | {"both_ways": False}, "unknown"),  # the capture holds one direction
         (SETUP_TLS | SETUP_NOT_TLS, 0, SOON, "not-tls"),
         (ANSWERED | SETUP_SERVER_HELLO | SETUP_CUT, 0x304, SILENT, "unknown"),
-        (SETUP_TLS | SETUP_ALERT | SETUP_ALERT_ENCRYPTED, 0, SILENT | {"heard": False}, "unknown"),
-        (SETUP_TLS | SETUP_ALERT, 0, SILENT | {"heard": False}, "failed"),
+        (SETUP_TLS | SETUP_ALERT | SETUP_ALERT_ENCRYPTED, 0, SILENT | {"both_ways": False}, "unknown"),
+        (SETUP_TLS | SETUP_ALERT, 0, SILENT | {"both_ways": False}, "failed"),
         (ANSWERED | SETUP_HOLE, 0, SILENT, "unknown"),
         (ANSWERED | SETUP_HOLE | SETUP_ALERT, 0, SILENT, "failed"),  # in the clear
         (ANSWERED | SETUP_HOLE | SETUP_ALERT | SETUP_ALERT_ENCRYPTED, 0, SILENT, "unknown"),
