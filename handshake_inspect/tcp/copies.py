@@ -1,7 +1,8 @@
 """Packets that the capture holds more than once: copies, which are no retransmissions and count nothing but a frame.
 
 * *The same packet*: an equal fingerprint among the last segments of its sender, soon enough.  Where IP
-  identifications or timestamps differ between packets, that may be long after; else only as soon as no stack sends again.
+  identifications or timestamps differ between packets, that may be long after; else only as soon as no stack
+  sends again.
 * *Behind routers*: two capture points, or both sides of a router.  The copy has another TTL or hop limit, and for one
   sender always the same.  A first copy is found by its fingerprint, up to an RTT later, and shows that TTL
   (`Endpoint.twin_ttl`); from then on what has it and says nothing new is a copy, however many segments came between.
