@@ -68,7 +68,7 @@ def watch(source: LiveSource, asked: Asked) -> int:
             _announce(source, account, given.netns)
         report = _finished(run, target, screen)
     if form.closing or not form.events:
-        looks = replace(asked.looks, stories=stories_so_far(run) if form.drawn else ())
+        looks = replace(asked.looks, stories=stories_so_far(run, form.starring(report, asked.looks)))
         target.put(lambda stream: form.render(report, stream, looks))
     if not given.quiet:
         _count(run)
@@ -89,7 +89,8 @@ def _observer(asked: Asked, screen: Screen | None) -> Any:
     elif form.events and (not form.closing or (given.output == "-" and screen is None and not given.quiet)):
         looks = Options(fields=asked.columns) if asked.columns else _line_looks(asked.target)
         observer = form.event_writer(asked.target.stream, looks)
-    observer.wants_picture = screen is not None or bool(form.drawn)
+    observer.wants_picture = screen is not None or bool(form.drawn and not form.alone)
+    observer.wants_single = form.alone
     return observer
 
 

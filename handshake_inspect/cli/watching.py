@@ -70,14 +70,14 @@ def ladder(snapshot: Snapshot, connection: Connection, width: int, style: Style)
     return "\n".join([*Rungs(story, width, style, end="now").lines(), *remark(_NOT_ALL)])
 
 
-def stories_so_far(run: LiveRun) -> list[Story]:
-    """How the newest connections in trouble came to that, as far as their segments are kept."""
+def stories_so_far(run: LiveRun, drawn: Sequence[Connection]) -> list[Story]:
+    """How these connections of the report came to where they are, as far as their segments are kept."""
     from handshake_inspect.report.explain import explain_now
 
     snapshot = run.latest
     if snapshot is None:
         return []
-    return [story for each in snapshot.trouble if (story := explain_now(snapshot, each)) is not None]
+    return [story for each in drawn if (story := explain_now(snapshot, each)) is not None]
 
 
 def watched(run: LiveRun, screen: Screen) -> Report:
@@ -162,7 +162,7 @@ def warm_up(form: str, fields: tuple[str, ...], test: Test | None, screen: Scree
         run = LiveRun(source, LiveOptions(where=test), observer)
         report = run.run()
     if FORMATS[form].closing or not FORMATS[form].events:
-        stories = stories_so_far(run) if FORMATS[form].drawn else []
+        stories = stories_so_far(run, FORMATS[form].starring(report, Options()))
         looks = Options(every=True, verbosity=1, fields=fields, stories=stories)
         FORMATS[form].render(report, BytesIO(), looks)
     if screen is not None:

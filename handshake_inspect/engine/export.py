@@ -27,6 +27,7 @@ class Observer:
 
     wants_connections = False  # whether `connections` is called
     wants_picture = False  # whether snapshots hold services, trouble and segment logs; set before the run begins
+    wants_single = False  # whether the last snapshot holds the segment log of a connection that is the only one
     wants_packets = False  # whether `packets` is called
 
     def connections(self, connections: Connections) -> None:

@@ -53,6 +53,7 @@ RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
 SERVICES_LISTED = 5  # in a line of counters
 FEW_SERVICES = 4096
+SINGLE = 64  # rows; a capture that takes as many holds more than one connection
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,15 @@ class LiveRun:
         self.source = source
         self.options = options or LiveOptions()
         self.observer: Observer = observer or Observer()
-        limit, drawn = self.options.max_connections, self.observer.wants_picture
-        packets = self.observer.wants_packets
-        tracker = LoggingTracker(limit, ENTRIES if packets else SEGMENTS) if drawn or packets else Tracker(limit)
+        limit, packets = self.options.max_connections, self.observer.wants_packets
+        drawn = self.observer.wants_picture or self.observer.wants_single
+        logging = LoggingTracker(limit, ENTRIES if packets else SEGMENTS) if drawn or packets else None
+        tracker = logging or Tracker(limit)
         tracker.reads = self.options.setup
         self._logs = RecentLogs(tracker) if drawn else None
         self._fresh = FreshSegments(tracker) if packets else None
+        several = self.observer.wants_picture or packets or self.options.where is not None
+        self._for_single = None if several else logging  # what logs as long as there is a single connection
         self.stream = Stream(
             source, tracker, frames=self.options.frames, duration_s=self.options.duration_s, clock=clock
         )
@@ -126,6 +130,7 @@ class LiveRun:
         while not self.stream.is_full:
             if self.stream.wait(0 if self._exporter.busy else PATIENCE_S):
                 more = self.stream.take()
+                self._log_no_more()
                 self._export_packets()
                 self._ask_for_sockets()
                 if not more:
@@ -136,6 +141,12 @@ class LiveRun:
                 self.look()
             elif self._exporter.busy:
                 self._exporter.go_on()
+
+    def _log_no_more(self) -> None:
+        """Stop logging segments where they are wanted of a single connection alone, and there are others."""
+        if self._for_single is not None and self.pump.tracker.table.begun > SINGLE:
+            self._for_single.log_none()
+            self._for_single = self._logs = None
 
     def _ask_for_sockets(self) -> None:
         """Have somebody find out whose new connections are, while they are there."""

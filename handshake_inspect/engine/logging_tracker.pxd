@@ -10,6 +10,7 @@ from handshake_inspect.wire.const cimport ACK, FIN, KIND_TCP, NOTE_DAMAGED, RST,
 cdef int ALL
 cdef int ENDS
 cdef int ID
+cdef int NONE
 cdef int NOTABLE
 cdef int SOME
 cdef uint64_t CANDIDATE_MASK
@@ -52,6 +53,7 @@ cdef class LoggingTracker(Tracker):
     cdef uint64_t *candidates
     cdef uint64_t candidate_count
 
+    cpdef void log_none(self) noexcept
     cpdef void log_all(self) noexcept
     cpdef void log_end(self, uint64_t hi, uint64_t lo, unsigned int port) noexcept
     cpdef void log_peer(self, uint64_t hi, uint64_t lo, unsigned int port) noexcept

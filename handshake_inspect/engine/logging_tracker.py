@@ -21,7 +21,18 @@ Only the thread that tracks may read the slots: see `segment_log`.
 from typing import Any
 
 from handshake_inspect.decode import segment as seg
-from handshake_inspect.engine.segment_log import ALL, CANDIDATE_MASK, CANDIDATES, ENDS, FIRST, ID, NOTABLE, SOME, SYNS
+from handshake_inspect.engine.segment_log import (
+    ALL,
+    CANDIDATE_MASK,
+    CANDIDATES,
+    ENDS,
+    FIRST,
+    ID,
+    NONE,
+    NOTABLE,
+    SOME,
+    SYNS,
+)
 from handshake_inspect.engine.segment_log import room as room_for_segments
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.facts import TRAIT_SEEN, ZEEK_WROTE_A, ZEEK_WROTE_D
@@ -68,6 +79,10 @@ class LoggingTracker(Tracker):
         self.candidate_words = rows.reserve_words(CANDIDATE_MASK + 1)  # hashes of their 4-tuples, open-addressed
         self.candidates = rows.words_of(self.candidate_words)
         self.candidate_count = 0
+
+    def log_none(self) -> None:
+        """Log nothing from now on."""
+        self.picks = NONE
 
     def log_all(self) -> None:
         """Log every connection."""
@@ -227,7 +242,7 @@ class LoggingTracker(Tracker):
             return self.goes_out(segment) or self.comes_in(segment)
         if self.picks in (ID, SOME):
             return self.candidates[self.candidate_slot(segment.hash)] != 0  # type: ignore[no-any-return]
-        return True
+        return self.picks != NONE
 
     def goes_out(self, segment: Any) -> bool:
         """Whether the end that is asked for sent it, to the peer that is asked for if there is one."""

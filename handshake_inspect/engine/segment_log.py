@@ -20,7 +20,7 @@ from handshake_inspect.tcp.transitions import SENT_SYN, Event, TcpState, next_st
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import KIND_NONE, MASK32, SYN
 
-NOTABLE, ALL, ENDS, ID, SOME = range(5)  # what is logged
+NOTABLE, ALL, ENDS, ID, SOME, NONE = range(6)  # what is logged
 ENTRIES = 1 << 16  # logged segments that are kept for `hsi explain`, with their rows: 1.2 KB each
 SEGMENTS = 1 << 15  # and for a screen
 SYNS = 1 << 16  # SYNs that are kept beside them, 128 bytes each

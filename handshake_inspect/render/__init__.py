@@ -52,6 +52,7 @@ class Events(Protocol):
 
     wants_connections: bool
     wants_picture: bool
+    wants_single: bool
     wants_packets: bool
 
     def connections(self, connections: Connections) -> None:
@@ -86,6 +87,7 @@ class Format:
     suffixes: tuple[str, ...] = ()  # endings of file names that mean this format
     drawn: str = ""  # names the connections of a report whose segments it draws, for `Options.stories`
     segments: int = 40  # how many of each of these
+    alone: bool = False  # draws a connection only where it is the single one of a report
     dataset: str = ""  # of `hsi analyze`, into a directory
     binary: bool = False  # bytes that are no text
     columns: bool = False  # its columns can be chosen (-e)
@@ -150,6 +152,7 @@ FORMATS = {
         story="story:render",
         drawn="text:starring",
         segments=12,
+        alone=True,
         verified="verify_text:render_verified",
         paired="pair_text:render_paired",
         events="text_events:EventWriter",

@@ -58,6 +58,7 @@ class EventWriter:
 
     wants_connections = True
     wants_picture = False
+    wants_single = False
     wants_packets = False
 
     def __init__(self, out: BinaryIO, options: Options) -> None:

@@ -40,6 +40,7 @@ class EventWriter:
     """Observes a live run and writes what is decided, or what passes."""
 
     wants_picture = False
+    wants_single = False
 
     def __init__(self, out: BinaryIO, options: Options) -> None:
         """With `packets` segments are written, else connections."""

@@ -9,6 +9,7 @@ from live.test_run import SECOND, START, completed, refused, run_of
 from support import captures, frames
 
 from handshake_inspect.engine.export import Observer
+from handshake_inspect.engine.live import LiveRun
 from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.why import so_far
 
@@ -95,3 +96,41 @@ def test_lines_and_then_the_report(hsi, pcaps, options, written):
 def test_a_file_gets_the_report_alone(hsi, pcaps, tmp_path):
     hsi("live", "-q", "-r", pcaps / "refused.pcap", "-T", "text", "-o", tmp_path / "report.txt")
     assert "T" not in (tmp_path / "report.txt").read_text()[:11].replace("TCP", "")
+
+
+def paged(text):
+    """The report, without the format and what cannot be typed next of a pipe."""
+    lines = [line for line in text.split("\nnext: ")[0].splitlines() if not line.startswith("  format ")]
+    return "\n".join(lines).strip()
+
+
+@pytest.mark.parametrize("sample", ["accept-queue-overflow", "connection-churn", "handshake", "refused"])
+def test_the_report_is_that_of_analyze(hsi, pcaps, tmp_path, sample):
+    """One connection is drawn; where there are more of which one was in trouble, tables are of all of them."""
+    capture, page = pcaps / f"{sample}.pcap", tmp_path / "report.txt"
+    hsi("live", "-r", capture, "-T", "text", "-o", page)
+    live = page.read_text()
+    hsi("analyze", capture, "-T", "text", "-o", page)
+    assert paged(live) == paged(page.read_text())
+    assert ("SEGMENTS" in live) != ("CONNECTIONS" in live)
+
+
+def test_segments_of_the_single_one_that_passes_are_kept(hsi, pcaps, tmp_path):
+    page = tmp_path / "report.txt"
+    hsi("live", "-r", pcaps / "connection-churn.pcap", "-Y", "id == 2", "-T", "text", "-o", page)
+    assert "CONNECTION 2" in page.read_text()
+
+
+def test_segments_are_logged_no_more_when_a_single_one_is_wanted_and_there_are_others(monkeypatch):
+    class Wanting(Observer):
+        wants_single = True
+
+    monkeypatch.setattr(LiveRun, "look", None)  # nothing is to be drawn before the end
+    packets = [packet for number in range(200) for packet in refused(number, START + number * SECOND)]
+    run = run_of(captures.pcap(packets, nano=True), Wanting(), 1 << 9)
+    run.run()
+    assert not run.latest.logs
+    assert run.pump.tracker.logged < len(packets) / 2
+    single = run_of(captures.pcap(completed(START), nano=True), Wanting())
+    single.run()
+    assert [log.total for log in single.latest.logs.values()] == [3]
