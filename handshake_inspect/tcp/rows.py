@@ -326,8 +326,10 @@ class Order(ctypes.Structure):
     )
 
 
-# Beyond the first 2 MiB, large pages are asked for: a small capture touches none.
-_LARGE = 2 << 20
+# Large pages are asked for beyond the first 2 MiB, of which a small capture touches none.  Each is cleared as a whole:
+# of rows that few segments look at they would cost more than page walks do, and come only beyond 32 MiB.
+_LARGE, _LARGER = 2 << 20, 32 << 20
+_DENSE = frozenset(("Embryo", "Connection", "Endpoint"))
 _NO_RESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which Python names from 3.13 on
 
 ROWS: dict[str, Any] = {
@@ -347,7 +349,8 @@ def reserve(name: str, count: int) -> Any:
 
 def room_for(row: Any, count: int) -> Any:
     """As `reserve`, for a kind of row that is not of this module."""
-    return (row * max(count, 1)).from_buffer(_room(ctypes.sizeof(row) * max(count, 1)))
+    room = _room(ctypes.sizeof(row) * max(count, 1), _LARGE if row.__name__ in _DENSE else _LARGER)
+    return (row * max(count, 1)).from_buffer(room)
 
 
 def affordable(limit: int, least: int) -> int:
@@ -371,18 +374,18 @@ def affordable(limit: int, least: int) -> int:
 
 def reserve_words(count: int) -> Any:
     """Room for `count` zeroed 64-bit words, as `reserve`."""
-    return (ctypes.c_uint64 * count).from_buffer(_room(8 * count))
+    return (ctypes.c_uint64 * count).from_buffer(_room(8 * count, _LARGE))
 
 
-def _room(size: int) -> mmap.mmap:
+def _room(size: int, large_from: int) -> mmap.mmap:
     try:
         room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE)
     except OSError as error:
         raise MemoryError(f"the system does not grant {size} bytes of address space") from error
-    if size > _LARGE and hasattr(mmap, "MADV_HUGEPAGE"):
+    if size > large_from and hasattr(mmap, "MADV_HUGEPAGE"):
         # Rows of thousands of connections are met in no order: large pages spare a page walk for most of them.
         with contextlib.suppress(OSError):
-            room.madvise(mmap.MADV_HUGEPAGE, _LARGE)
+            room.madvise(mmap.MADV_HUGEPAGE, large_from)
     return room
 
 
