@@ -83,11 +83,14 @@ def is_used(trace: Attempts, rows: ConnectionRows) -> Bools:
 
 
 def is_unprompted(trace: Attempts, rows: ConnectionRows, places: Rows) -> Bools:
-    """Whether a RST came by itself, out of a pause: not in a close, and not from a client tired of waiting."""
+    """Whether a RST came by itself, out of a pause that was the connection's longest.
+
+    Not in a close, and not from a client tired of waiting.
+    """
     c, a = trace.connections, trace.aftermaths
     closing = trace.either_end[rows] & TRAIT_FIN != 0
     tired = (c["rst_side"][rows] == c["client"][rows]) & (a["events"][places] & EVENT_WAITED != 0)
-    unprompted: Bools = (a["rst_idle_ns"][places] > 0) & ~closing & ~tired
+    unprompted: Bools = (a["rst_idle_ns"][places] > a["survived_ns"][places]) & ~closing & ~tired
     return unprompted
 
 

@@ -83,6 +83,11 @@ def pattern(values: NDArray[Any], bits: int) -> str | None:
     return {0: "constant", 1: "sequential"}.get(int(steps[best]), "arithmetic")
 
 
+def from_everywhere(trace: Attempts, rows: AttemptRows, sources: int) -> bool:
+    """Whether these attempts of so many sources come from networks all over the world, each source once."""
+    return sources >= max(MANY_SOURCES, ONCE * len(rows)) and is_scattered(trace, first_sent(trace, rows))
+
+
 def is_scattered(trace: Attempts, rows: AttemptRows) -> bool:
     """Whether nearly every source has a network of its own: 16 bits of an IPv4 address, 64 of IPv6."""
     networks = {(hi, lo >> 16 if hi == 0 else 0) for hi, lo in (client(trace, int(row))[0] for row in rows[:SCATTERED])}
@@ -97,7 +102,6 @@ def spoofing_signs(trace: Attempts, rows: AttemptRows, sources: int) -> dict[str
     impossible = int(np.count_nonzero(bogons(trace, ascending(early))))
     ttl = int(np.argmax(ttls))
     by_a_tool = bool(poor >= MOSTLY * len(rows) or isn_pattern)
-    anyone = sources >= max(MANY_SOURCES, ONCE * len(rows)) and bool(ttls[ttl] >= ONE_TTL * len(rows))
     return {
         "no_options_ratio": ratio(bare, len(rows)),
         "poor_options_ratio": ratio(poor, len(rows)),
@@ -110,5 +114,5 @@ def spoofing_signs(trace: Attempts, rows: AttemptRows, sources: int) -> dict[str
         "made_by_a_tool": by_a_tool,
         "looks_forged": by_a_tool
         or impossible >= max(IMPOSSIBLE * len(early), 2)
-        or bool(anyone and is_scattered(trace, early)),
+        or (bool(ttls[ttl] >= ONE_TTL * len(rows)) and from_everywhere(trace, rows, sources)),
     }

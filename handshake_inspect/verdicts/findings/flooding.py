@@ -11,7 +11,7 @@ from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches, marked
 from handshake_inspect.verdicts.findings.base import Host
-from handshake_inspect.verdicts.findings.flood_signs import spoofing_signs
+from handshake_inspect.verdicts.findings.flood_signs import from_everywhere, spoofing_signs
 from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ascending, chained
@@ -129,13 +129,13 @@ def judge(case: Case, rows: AttemptRows, others: AttemptRows, failed: Bools, tar
     del times, inside  # of millions: the sources are sorted where they were
     sources = count_distinct(trace.client_host, rows)
     signs = spoofing_signs(trace, rows, sources)
-    if not is_proved(case, rows, ripe, others, retried, signs):
+    if not is_proved(case, rows, ripe, others, retried, sources, signs):
         return None
     return Flood(target, rows, others, retried, start, end, peak, rate, sources, signs)
 
 
 def is_proved(
-    case: Case, rows: AttemptRows, ripe: Bools, others: AttemptRows, retried: int, signs: dict[str, Any]
+    case: Case, rows: AttemptRows, ripe: Bools, others: AttemptRows, retried: int, sources: int, signs: dict[str, Any]
 ) -> bool:
     """Whether they were not repeated though they had the time (`ripe`), and are not just all that a filter kept."""
     trace = case.attempts
@@ -146,13 +146,15 @@ def is_proved(
         return False
     if signs["looks_forged"]:
         return True
+    completed = np.any(case.outcomes.outcome[others] == ESTABLISHED)
+    if completed and from_everywhere(trace, rows, sources):
+        return True
     tracked = trace.tracked(rows)
     answered = tracked[ripe[: len(tracked)]]
     answered = answered[trace.facts[answered] & FACT_SYNACK != 0]
     if len(answered) < MIN_UNFINISHED:
         return False
     insisting = np.count_nonzero(trace.connections["synack_count"][answered] > 1)
-    completed = np.any(case.outcomes.outcome[others] == ESTABLISHED)
     return bool(completed or insisting >= MIN_SHARE * len(answered))
 
 

@@ -5,7 +5,8 @@ while.  What is seen depends on the device:
 
 - *a RST that comes unprompted*: after a pause of 1 s or more in which each end had acknowledged all of the other, with
   nothing before it that it answers, no FIN, and no request of the end that resets (a client that is tired of waiting).
-  Connections of which the server neither sent nor took data do not count: those are `early-reset`'s.  `LEAST` or more
+  Connections of which the server neither sent nor took data do not count: those are `early-reset`'s; nor do those that
+  had survived as long a pause before, as one with a heartbeat has.  `LEAST` or more
   whose pauses agree within `AGREE` name the time; they must be `SHARE` of all RSTs of that kind at the service, or
   among very many some agree by coincidence.  Nobody forged them (`rst-injection`), whatever their TTL: the table is a
   device's;

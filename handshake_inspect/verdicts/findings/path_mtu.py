@@ -13,7 +13,8 @@ All connections of two hosts are looked at together, one direction at a time (nu
   anything as long passes, it is a lost connection (`stalled`) or loss, not the length.  A path may change midway: while
   the peer lives on the same connection, only what began later says that the length is not the reason;
 - *the peer lives*: in that time it answers short segments, on the same connection (it acknowledges what lies behind the
-  hole, or sends on), or on another one; or an ICMP error says "too big".  Only the first counts after a pause of
+  hole, or sends on), or on another one; or an ICMP error says "too big".  Where no pause came before the long segment,
+  so that the peer lived until then, another connection may come later.  Only the first counts after a pause of
   `IDLE_NS`, on a connection that passed as much before, and where short segments are lost, too: a NAT or firewall that
   forgot the connection looks the same from outside.
 

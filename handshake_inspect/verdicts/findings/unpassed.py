@@ -138,10 +138,12 @@ def goes_on(trace: Attempts, failed: Failed) -> Bools:
 def goes_on_elsewhere(trace: Attempts, failed: Failed, before: Numbers, others: Rows) -> Bools:
     """Whether another connection of the two hosts opens or goes on while the long segment is repeated.
 
-    It proves nothing for those that were idle, or had passed as much before: a firewall may have forgotten them.
+    It proves nothing for those that were idle, or had passed as much before: a firewall may have forgotten them.  Where
+    no pause came before the segment, the receiver lived until then, and any later sign shows that it went on.
     """
     c, facts = trace.connections, trace.facts
     since, until = failed.of(trace, "first_ns") + REPEATED_NS, failed.of(trace, "repeated_ns")
+    until = np.where(failed.of(trace, "waited_ns") == 0, trace.last_ns, until)
     opened = np.unique(np.concatenate([others, failed.rows]))
     opened = opened[facts[opened] & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED]
     alive = others[trace.both_ends[others] & TRAIT_SEEN != 0]

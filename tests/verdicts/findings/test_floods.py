@@ -125,6 +125,30 @@ def test_one_impossible_source_in_a_hundred_shows_that_they_are_forged(every, fl
         assert found([*timed, *late], "timed-out") == []
 
 
+def unanswered(dice, count, *, prefix=None, served=10):
+    """SYNs as kernels make them, of every TTL, that nobody answers; `served` clients are, meanwhile."""
+    for n in range(count):
+        source = client(dice.getrandbits(24), dice.randrange(11, 200)) if prefix is None else f"{prefix}.{n % 250 + 1}"
+        yield syn(n * 10 * MS, source, 2000 + n, isn=dice.getrandbits(32), ttl=40 + n % 24)
+    for n in range(served):
+        yield from handshake(n * 300 * MS, client(n, 9), 50000)
+    yield end(20 * SECOND)
+
+
+def test_of_a_hundred_kernels_all_over_the_world_some_would_have_repeated_a_syn(dice):
+    """A firewall drops the flood, and serves others: what follows a SYN-ACK is in the capture."""
+    one, *others = found([*unanswered(dice, 300)], "syn-flood", "timed-out")
+    assert (one["id"], one["metrics"]["syns"], one["metrics"]["answered"], others) == ("syn-flood", 300, 0, [])
+    assert one["metrics"]["spoofing_signs"]["looks_forged"] is False
+    assert one["severity"] == "warning"
+
+
+@pytest.mark.parametrize("words", [{"served": 0}, {"prefix": "10.3.0"}])
+def test_silence_without_that_proof_is_no_flood(dice, words):
+    """Nothing shows that the capture holds more than SYNs; or one network asks, which may have one habit."""
+    assert {one["id"] for one in found([*unanswered(dice, 300, **words)])} & {"syn-flood", "timed-out"} == {"timed-out"}
+
+
 def test_arithmetic_isns_and_counted_ports_are_signs():
     timed = [frame for n in range(200) for frame in answered(n * MS, "10.9.9.9", 2000 + n, isn=7 + 64 * n, options=b"")]
     one, *_ = found([*timed, end(9 * SECOND)], "syn-flood")

@@ -45,6 +45,25 @@ def test_over_ipv6_and_captured_beside_the_server():
     assert (metrics["rst_from_client"], metrics["rst_from_server"]) == (5, 0)
 
 
+def test_a_pause_that_the_connection_survived_before():
+    """Heartbeats every 20 s, and a restart when the next is nearly due: it was no table's time."""
+
+    def beats(wire, number, last=19):
+        wire.handshake()
+        for _ in range(4):
+            wire.client.data(60)
+            wire.server.ack()
+            wire.wait(20 * SECOND)
+        wire.client.data(60)
+        wire.server.ack()
+        wire.wait(last * SECOND + number * MS)
+        wire.server.rst_ack()
+
+    assert found(merged(*crowd(6, beats, every=100 * MS)), "idle-timeout") == []
+    longer = only(merged(*crowd(6, lambda wire, n: beats(wire, n, 60), every=100 * MS)), "idle-timeout")
+    assert longer["metrics"]["idle_timeout_ns"] // SECOND == 60
+
+
 def test_four_prove_nothing():
     assert found(merged(*crowd(4, reset_after(240))), "idle-timeout") == []
 

@@ -159,6 +159,42 @@ def test_a_dead_path_says_nothing_of_lengths():
     assert only(report, "stalled")["metrics"]["connections"] == 3
 
 
+def download(wire, number=0):
+    """Captured beside the server: the answer is all full segments, and the client has nothing more to say."""
+    wire.handshake().client.data(300)
+    repeats(wire.server, 1448, 6)
+
+
+def test_a_receiver_that_comes_back_later():
+    """It lived until the long answer, and lives afterwards."""
+    for words in ({}, {"client": frames.CLIENT6, "server": frames.SERVER6}, {"timestamps": False}):
+        wire = Wire(at="server", **words)
+        download(wire)
+        later = Wire(at="server", start=wire.now + 40 * SECOND, client_isn=99, **words)
+        later.client.address = (later.client.address[0], 50000)
+        short(later, size=200)
+        report = merged(wire, later)
+        assert only(report, "path-mtu")["metrics"]["largest_passed_bytes"] == 200
+        assert found(report, "stalled") == []
+    wire = Wire(at="server")
+    download(wire)
+    wire.quiet(60 * SECOND)
+    assert [one["id"] for one in wire.report()["findings"]] == ["stalled"]  # it may have died
+
+
+def test_a_receiver_that_was_idle_and_comes_back_later():
+    """A NAT may have forgotten it meanwhile."""
+    wire = Wire(at="server")
+    wire.handshake().client.data(300)
+    wire.server.ack()
+    wire.wait(40 * SECOND)
+    repeats(wire.server, 1448, 6)
+    later = Wire(at="server", start=wire.now + 40 * SECOND, client_isn=99)
+    later.client.address = (later.client.address[0], 50000)
+    short(later, size=200)
+    assert found(merged(wire, later), "path-mtu") == []
+
+
 def test_a_pause_before_it_is_a_better_reason():
     """Forgotten by a NAT: other connections pass short segments meanwhile."""
 
