@@ -7,7 +7,8 @@ standard input.
 
 A look dumps all sockets, as `ss -tani` shows them, and writes a line of JSON if anything is new: the time
 and, for each socket that is new or has changed, a list in the order of `FIELDS`.  Looks take at most `SHARE` of
-one CPU.
+one CPU.  Connections of other hosts are asked for as well, so it looks only if the kernel has counted new ones here:
+the kernel goes through all of its hash table even for a single socket.
 """
 # ruff: noqa: PTH115, PTH123, PTH208
 
@@ -33,6 +34,8 @@ FIELDS = (
 SHARE = 0.04
 EVERY_S = 1.0
 TRIES = 3
+AFTERWARDS = 3  # looks after one that may have shown something new: a socket is found, and accepted, a moment later
+PAUSE_S = 0.02  # between two questions whether anything new was opened
 MANY = 2_000  # sockets: with more, only new ones are reported, and those whose state changed
 LISTEN = 10
 _DIAG, _DONE, _ERROR = 20, 3, 2
@@ -195,22 +198,56 @@ class Finder:
         return news
 
 
+class Opened:
+    """Whether sockets have been opened in this network namespace since looks that found all that there was."""
+
+    def __init__(self, path: str = "/proc/self/net/snmp") -> None:
+        self._path = path
+        self._count: list[str] = []
+        self._looks = 0  # since it changed
+
+    def note_look(self) -> None:
+        """Note that a look begins."""
+        count = self._read()
+        self._looks = self._looks + 1 if count == self._count else 0
+        self._count = count
+
+    def anything(self) -> bool:
+        """Whether a look may find new ones; True where the kernel does not count."""
+        return self._looks < AFTERWARDS or not self._count or self._read() != self._count
+
+    def _read(self) -> list[str]:
+        """ActiveOpens and PassiveOpens (RFC 4022): what was counted of connections made and accepted."""
+        return _text(self._path).rpartition("\nTcp: ")[2].split(None, 6)[4:6]
+
+
+def asked(opened: Opened, until: float) -> bool:
+    """Wait until it is time to look; False when nobody will ask any more."""
+    while (left := until - time.monotonic()) > 0 and select.select([0], [], [], left)[0]:
+        if not os.read(0, 4096):
+            return False
+        if opened.anything():
+            break
+        time.sleep(PAUSE_S)
+    return True
+
+
 def main(descriptor: int) -> None:
     """Look when asked to, and now and then."""
     os.nice(5)
-    finder = Finder(socket.socket(fileno=descriptor))
-    while True:
+    finder, opened = Finder(socket.socket(fileno=descriptor)), Opened()
+    going = True
+    while going:
         at = time.time_ns()
         began = time.monotonic()
+        opened.note_look()
         news = finder.look()
         took = time.monotonic() - began
         if news:
             sys.stdout.write(json.dumps([at, news], separators=(",", ":")) + "\n")
             sys.stdout.flush()
-        pause = took / SHARE
-        time.sleep(pause)
-        if select.select([0], [], [], max(EVERY_S - pause, 0))[0] and not os.read(0, 4096):
-            return
+        time.sleep(took / SHARE)
+        going = asked(opened, began + EVERY_S)
 
 
 if __name__ == "__main__":

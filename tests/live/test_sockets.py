@@ -78,6 +78,53 @@ def test_what_is_nobodys_is_not_looked_for_for_ever(processes, monkeypatch):
     assert searched == [{"socket:[999]": 999}] * socket_finder.TRIES
 
 
+SNMP = """\
+Ip: Forwarding DefaultTTL InReceives
+Ip: 1 64 5
+Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails
+Tcp: 1 200 120000 -1 {} {} 9
+Udp: InDatagrams NoPorts
+Udp: 1 2
+"""
+
+
+def test_it_looks_again_when_the_kernel_has_counted_new_sockets(tmp_path):
+    """And a few times more, for a socket is accepted later than it is counted."""
+    counters = tmp_path / "snmp"
+    counters.write_text(SNMP.format(7, 8))
+    opened = socket_finder.Opened(str(counters))
+    for made, accepted in ((7, 8), (7, 9), (8, 9)):
+        counters.write_text(SNMP.format(made, accepted))
+        for _ in range(1 + socket_finder.AFTERWARDS):
+            assert opened.anything()
+            opened.note_look()
+        assert not opened.anything()
+    counters.write_text(SNMP.format(8, 10))
+    assert opened.anything()
+
+
+@pytest.mark.parametrize("text", [None, "", "Ip: 1\n"])
+def test_where_nothing_is_counted_it_always_looks(tmp_path, text):
+    if text is not None:
+        (tmp_path / "snmp").write_text(text)
+    opened = socket_finder.Opened(str(tmp_path / "snmp"))
+    for _ in range(2 * socket_finder.AFTERWARDS):
+        opened.note_look()
+        assert opened.anything()
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/snmp").exists(), reason="needs Linux")
+def test_this_kernel_counts_both_ends_of_a_connection():
+    opened = socket_finder.Opened()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        before = opened._read()
+        with socket.create_connection(server.getsockname()), server.accept()[0]:
+            pass
+        after = opened._read()
+    assert all(int(new) > int(old) for old, new in zip(before, after, strict=True))
+    assert len(before) == 2
+
+
 def seen(**changes):
     values = {
         "seen_ns": 10 * SECOND, "local": address_halves("10.0.0.1"), "local_port": 4000,
