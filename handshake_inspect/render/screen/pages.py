@@ -13,7 +13,7 @@ from handshake_inspect.render.screen.scene import Scene
 from handshake_inspect.wire.text import plural, rounded
 
 NARROW, WIDE = 60, 150  # columns: below, only the essence; from, parts stand beside each other
-ROOMY = 180  # columns: from here on services have the greater half
+SERVED = 51  # percent of a wide screen that services have: their processes fit from 160 columns on
 LOW = 18  # lines: below, only the essence
 
 
@@ -106,7 +106,7 @@ def overview(scene: Scene) -> list[Text]:
     lines += [*found, *gap]
     room -= len(found) + len(gap)
     if width >= WIDE:
-        left = width * (45 if width < ROOMY else 52) // 100
+        left = width * SERVED // 100
         return lines + look.columns(panels.services(scene, left, room), lists(scene, width - left - 3, room), left)
     # Lists may take what services leave, and the other way round.
     least = max(room * 2 // 5, 2)

@@ -23,7 +23,6 @@ from handshake_inspect.wire.const import NS_PER_SECOND
 from handshake_inspect.wire.text import plural, rounded, share
 
 RATE = 9  # columns of a rate
-SERVER = 21  # columns of an IPv4 address and port
 
 
 def header(scene: Scene) -> Text:
@@ -213,7 +212,7 @@ def _finding(scene: Scene, finding: Finding, width: int, most: int, *, advised: 
 # --- services ---------------------------------------------------------------------------------------------------------
 
 _LEAST_OTHERWISE = 15  # columns
-_LONGEST_SERVER = 44
+_SHORTEST_SERVER, _IPV4_SERVER, _LONGEST_SERVER = 16, 21, 44
 
 
 @dataclass(frozen=True)
@@ -242,15 +241,15 @@ _COLUMNS = (
     _Column("TLS p50", 9, 3, _tls),
     _Column("1st byte p50", 12, 2, _first_byte),
 )
-_PROCESS = 18
-_BEFORE_PROCESS = 2  # ranks of columns that matter more
+_LEAST_PROCESS, _PROCESS = len("process"), 18
+_BEFORE_PROCESS = 1  # ranks of columns that matter more
 
 
 def services(scene: Scene, width: int, room: int) -> list[Text]:
     """The services, in the order chosen; columns that have no room are left out whole."""
     look, shown = scene.look, scene.services
     columns, server, process, otherwise = _fitting(scene, width)
-    named = f"SERVICES  {scene.view.sort}"
+    named = _services_named(scene)
     head = "".join(f" {column.title:>{column.width}}" for column in columns)
     head += f"  {'process':<{process}}" if process else ""
     head += "  not established" if otherwise else ""
@@ -267,24 +266,31 @@ def services(scene: Scene, width: int, room: int) -> list[Text]:
     return lines[:room]
 
 
+def _services_named(scene: Scene) -> str:
+    return f"SERVICES  {scene.view.sort}"
+
+
 def _fitting(scene: Scene, width: int) -> tuple[list[_Column], int, int, int]:
     """The columns that have room beside each other, and how wide server, process and the rest are."""
     longest = max((len(scene.look.clean(str(each.server))) for each in scene.services), default=0)
-    least = SERVER + 2
+    least = max(_SHORTEST_SERVER, len(_services_named(scene)) - 2, min(longest, _LONGEST_SERVER))
     columns: list[_Column] = []
-    left = width - least - 2 - _LEAST_OTHERWISE
+    server = min(least, _IPV4_SERVER)
+    left = width - server - 4 - _LEAST_OTHERWISE
     process = 0
     for column in sorted(_COLUMNS, key=lambda column: column.rank):
-        if column.rank > _BEFORE_PROCESS and not process and _has_listeners(scene) and left >= _PROCESS + 2:
-            process = _PROCESS
-            left -= _PROCESS + 2
+        if column.rank > _BEFORE_PROCESS and not process and _has_listeners(scene) and left >= _LEAST_PROCESS + 2:
+            process = min(left - 2, _PROCESS)
+            left -= process + 2
         said = column.rank < 2 or any(column.cell(scene, each) not in ("", "-") for each in scene.services)
         if said and left >= column.width + 1:
             columns.append(column)
             left -= column.width + 1
-    server = SERVER + max(min(longest - SERVER, left, _LONGEST_SERVER - SERVER), 0)
-    left -= server - SERVER
-    return [column for column in _COLUMNS if column in columns], server, process, max(left, 0) + _LEAST_OTHERWISE
+    more = max(min(least - server, left), 0)
+    return (
+        [column for column in _COLUMNS if column in columns], server + more, process,
+        max(left - more, 0) + _LEAST_OTHERWISE,
+    )  # fmt: skip
 
 
 def _has_listeners(scene: Scene) -> bool:
@@ -292,13 +298,14 @@ def _has_listeners(scene: Scene) -> bool:
 
 
 def _process(scene: Scene, service: Service, width: int) -> str:
-    """The listener's process, with the unit or container where there is room."""
+    """The listener's process, with its unit or container and its PID as far as they have room whole."""
     listener = service.listener
     if listener is None:
         return " " * width
-    whole = scene.look.clean(owner_text(listener))
-    brief = scene.look.clean(owner_text(msgspec.structs.replace(listener, unit=None, container=None)))
-    return f"{scene.look.cut(whole if cell_len(whole) <= width else brief, width):<{width}}"
+    look, bare = scene.look, msgspec.structs.replace(listener, unit=None, container=None)
+    forms = [look.clean(text) for text in (owner_text(listener), owner_text(bare), listener.name or owner_text(bare))]
+    fitting = (form for form in forms if cell_len(form) <= width)
+    return f"{look.cut(next(fitting, forms[-1]), width):<{width}}"
 
 
 def _otherwise(scene: Scene, service: Service, width: int) -> str:

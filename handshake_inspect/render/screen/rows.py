@@ -19,8 +19,10 @@ WHEN = 14  # columns of an age
 COUNT = 7
 RTT = 9
 CAUSE = 24
+SERVER = 23  # an arrow, and an IPv4 address and port
 _TITLES = {"trouble": "TROUBLE", "connections": "CONNECTIONS"}
 _BOTH = 16  # lines from which on both lists stand below each other, however long they are
+_WITH_RTT = 70  # columns from which on a connection has its RTT
 _LEAST = 6  # lines that trouble has to leave for connections where there are fewer
 
 
@@ -121,8 +123,9 @@ def _group(scene: Scene, group: TroubleGroup, width: int, *, selected: bool, unf
     age = look.age(max(scene.snapshot.at_ns - group.last_ns, 0))
     age = f"last {age}" if width >= 90 else age
     when = WHEN + 5 * (width >= 90)
-    cause = CAUSE if width >= 80 else 0
-    room = max(width - 2 - COUNT - 1 - OUTCOME - 2 - (cause + 1 if cause else 0) - when - 1, 6)
+    free = width - 2 - COUNT - 1 - OUTCOME - 2 - when - 1
+    cause = min(free - SERVER - 1, CAUSE) if width >= 70 else 0
+    room = max(free - (cause + 1 if cause else 0), 6)
     fold = (look.cursor if selected else " ") + (look.unfolded if unfolded else look.folded)
     server = look.elide(f"{look.words.arrow} {look.clean(str(group.server))}", room)
     return look.line(
@@ -140,7 +143,7 @@ def _connection(scene: Scene, connection: Connection, width: int, *, selected: b
     age = look.age(max(scene.snapshot.at_ns - connection.first_ns, 0))
     indent = COUNT + 1 if inside else 0
     whose = 26 if width >= 110 and connection.process is not None else 0
-    rtt = RTT + 1 if width >= 76 else 0
+    rtt = RTT + 1 if width >= _WITH_RTT else 0
     room = max(width - 2 - indent - OUTCOME - 2 - rtt - (whose + 1 if whose else 0) - WHEN - 1, 6)
     took = look.duration(connection.rtt.total.value_ns) if connection.rtt.total.value_ns is not None else ""
     return look.line(
