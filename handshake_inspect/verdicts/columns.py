@@ -1,5 +1,6 @@
 """Columns of rows: where they lie in memory, and in what pieces to take them when there are millions."""
 
+import mmap
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
@@ -12,7 +13,7 @@ Rows = NDArray[Any]
 BATCH = 1 << 14  # columns of so many rows, and what is computed of them, stay in the second-level cache
 _LOW = np.uint64(0xFFFF_FFFF)
 _NEAR = 1 << 16  # frames
-_MUCH = 1 << 25  # bytes that are kept ready for copies of each kind of row, while few are needed
+_VAST = 1 << 26  # bytes of address space for copies of each kind of row
 AT_ONCE = 1 << 11  # and so do so many rows
 
 
@@ -34,8 +35,10 @@ class Copies:
     """
 
     def __init__(self) -> None:
-        self._rooms: dict[str, NDArray[np.uint8]] = {}
-        self._sizes: dict[str, int] = {}
+        self._rooms: dict[str, NDArray[np.uint8]] = {}  # far too large: what is not written takes no memory
+        self._sizes: dict[str, int] = {}  # of the copies
+        self._ready: dict[str, int] = {}  # bytes that were written
+        self._grown: dict[str, int] = {}  # sizes when `grow` was called last
 
     def of(self, name: str, rows_: Rows) -> Rows:
         """These rows in memory that nobody else writes to; as they are, if they are copies already."""
@@ -47,19 +50,33 @@ class Copies:
             self._sizes.pop(name, None)
             return rows_
         size = self._sizes[name] = rows_.nbytes
-        if len(self._rooms.get(name, ())) < size:
-            self._rooms[name] = np.empty(size, dtype=np.uint8)
-        copy = self._rooms[name][:size]
+        copy = self._room(name, size)[:size]
         copy[:] = rows_.view(np.uint8)
+        self._ready[name] = max(self._ready[name], size)
         return copy.view(rows_.dtype)
 
     def grow(self) -> None:
-        """Have room for more than was needed last, when nobody needs the copies any more."""
+        """Have memory for more than was needed last, when nobody needs the copies any more.
+
+        For half as many new rows again as since the last time: to copy them need not wait for memory then.
+        """
         for name, size in self._sizes.items():
-            if len(self._rooms[name]) < size + size // 4:
-                self._rooms[name] = np.zeros(0, dtype=np.uint8)  # first, so that there are not both
-                more = max(size // 2, min(3 * size, _MUCH))
-                self._rooms[name] = np.full(size + more, 0, dtype=np.uint8)  # written, so that it is there
+            wanted = size + 3 * (size - self._grown.get(name, 0)) // 2
+            room = self._room(name, wanted)
+            room[self._ready[name] : wanted : mmap.PAGESIZE] = 0
+            self._ready[name] = max(self._ready[name], wanted)
+            self._grown[name] = size
+
+    def _room(self, name: str, size: int) -> NDArray[np.uint8]:
+        """Where copies of this size go."""
+        if len(self._rooms.get(name, ())) < size:
+            self._rooms.pop(name, None)  # first, so that there are not both
+            try:
+                self._rooms[name] = np.empty(max(4 * size, _VAST), dtype=np.uint8)
+            except MemoryError:  # address space is limited, too
+                self._rooms[name] = np.empty(size, dtype=np.uint8)
+            self._ready[name] = 0
+        return self._rooms[name]
 
 
 def spanned(numbers: NDArray[Any]) -> slice | None:

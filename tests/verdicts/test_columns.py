@@ -113,3 +113,40 @@ def test_picked_places_are_copies_in_that_order(numbers, kind):
 def test_more_than_a_batch_is_picked(kind):
     numbers = np.arange(2 * columns.BATCH + 5, dtype=kind)[::-1] // 2
     assert np.array_equal(columns.picked(np.arange(len(numbers)) * 3, numbers), numbers * 3)
+
+
+def table_of(count):
+    """Rows as a table has them: not in memory of NumPy."""
+    return np.frombuffer(bytearray(rows_of(count).tobytes()), dtype=ROW)
+
+
+def place(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_copies_of_a_table_that_grows_stay_in_one_place():
+    """Memory is asked for once: what more is needed lies behind it."""
+    copies, places = columns.Copies(), set()
+    for count in (10, 1000, 2000, 2000, 5000):
+        table = table_of(count)
+        copy = copies.of("rows", table)
+        table["facts"] = 0
+        copies.grow()
+        assert (copy == rows_of(count)).all()
+        places.add(place(copy))
+    assert len(places) == 1
+
+
+def test_copies_move_when_they_outgrow_their_place(monkeypatch):
+    monkeypatch.setattr(columns, "_VAST", 1)
+    copies = columns.Copies()
+    small = copies.of("rows", table_of(10))
+    for count in (1000, 100_000):
+        assert (copies.of("rows", table_of(count)) == rows_of(count)).all()
+        copies.grow()
+    assert (small == rows_of(10)).all()
+
+
+def test_what_is_a_copy_already_is_not_copied():
+    own = rows_of(10)[2:]
+    assert columns.Copies().of("rows", own) is own
