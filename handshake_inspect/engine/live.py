@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -21,6 +22,7 @@ from handshake_inspect.engine.export import Exporter, Observer, Taken, connectio
 from handshake_inspect.engine.finding_history import FindingHistory
 from handshake_inspect.engine.fresh_segments import FreshSegments
 from handshake_inspect.engine.logging_tracker import LoggingTracker
+from handshake_inspect.engine.pace import Pace
 from handshake_inspect.engine.picture import NOTHING, picture
 from handshake_inspect.engine.quic_exports import QuicExports
 from handshake_inspect.engine.reporting import case_of, end_of, report_of
@@ -102,9 +104,8 @@ class LiveRun:
         self.shown: Test | None = None  # what a screen wants to see, too; may be set by another thread
         self._clock = clock
         self._spent = spent
-        self._looked_s = self.stream.began_s
+        self._looks = Pace(LOOK_EVERY_S, LOOK_SHARE, -math.inf)
         self._looked_ns = 0
-        self._next_look_s = self.stream.began_s
         self._rows_used = 0  # rows that were taken into use, as of the last look
         self._room = self._room_beside(0)  # rows that may be taken into use before the next look
         self._observed = self.observer.wants_connections or self.observer.wants_picture
@@ -198,14 +199,17 @@ class LiveRun:
         view = self.ids.view(replace(self._case(now_ns), ongoing=True))
         leaving = self.expired.choose(view, self.options.keep)
         snapshot = self._snapshot(view, now_ns) if self._observed else None
-        self._next_look_s = began + max(LOOK_EVERY_S, (self._spent() - spent) / LOOK_SHARE)
-        if len(leaving) or (self._observed and self._search.is_due(began)):
+        took = self._spent() - spent  # to search and to export is not to look
+        if len(leaving) or (self._observed and self._search.is_due(began, self._rows)):
             self._find(view, leaving)
+        elif self._observed and self._search.beside:
+            self._search.prepare(partial(self._copies.make_ready, view.case.sizes()))
         if snapshot is not None:
             changed = AttemptRows(np.union1d(view.changed(), leaving[view.exported[leaving] == 0]))
             self._export(view, changed, snapshot, copied)
         if self.observer.wants_connections and (decided := self._quics.news(view.case)):
             self.observer.quic_connections(decided)
+        spent = self._spent()
         staying = np.ones(len(view.ids), dtype=np.bool_)
         if len(leaving):
             staying[leaving] = False
@@ -214,7 +218,8 @@ class LiveRun:
         self.ids.keep(view, left)
         ended = int(np.count_nonzero((view.ended | view.silent)[left]))
         self._room = max(self._room_beside(ended), len(left) // 4)  # else many open rows would be judged over and over
-        self._looked_s, self._looked_ns, self._rows_used = began, now_ns, self.pump.tracker.table.begun
+        self._looked_ns, self._rows_used = now_ns, self.pump.tracker.table.begun
+        self._looks.note(began, took + self._spent() - spent, self._rows)
         return view
 
     def _room_beside(self, ended: int) -> int:
@@ -228,9 +233,12 @@ class LiveRun:
             return True
         if not self._observed or self._search.running:
             return False
-        now = self._clock()
-        later = now - self._looked_s >= LOOK_EVERY_S or self.pump.last_ns - self._looked_ns >= LOOK_EVERY_S * NS
-        return later and now >= self._next_look_s
+        return self._looks.is_due(self._clock(), self._rows)
+
+    @property
+    def _rows(self) -> int:
+        table = self.pump.tracker.table
+        return int(table.connection_count + table.embryo_count)
 
     def _snapshot(self, view: TableView, now_ns: int) -> Snapshot:
         case = view.case
@@ -296,6 +304,8 @@ class LiveRun:
 
     def _find(self, view: TableView, leaving: AttemptRows) -> None:
         """Find what holds now, and count the attempts that are to leave.  Until it is over nobody looks."""
+        self._search.settle()
+        spent = self._spent()
         case = view.case.detached(self._copies) if self._search.beside else view.case
 
         def find() -> list[Finding]:
@@ -303,11 +313,10 @@ class LiveRun:
             found = self._about_wanted(seen, [finding_of(seen.ids, each) for each in find_all(seen.case)])
             if len(leaving):
                 self.expired.take(seen, leaving, self._passing(seen, leaving))
-            self._copies.grow()
             return found
 
         self._search_ns = view.case.attempts.last_ns
-        self._search.begin(find)
+        self._search.begin(find, self._rows, self._spent() - spent)
         if not self._search.beside:
             self._note_findings()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from handshake_inspect.capture.closes import Closes
+from handshake_inspect.engine.pace import Pace
 from handshake_inspect.report.model import Finding
 
 EVERY_S = 3.0
@@ -27,7 +28,9 @@ class Search(Closes):
         self._clock = clock
         self._spent = spent
         self._found: Future[tuple[list[Finding], float]] | None = None
-        self._next_s = clock() + EVERY_S
+        self._ready: Future[None] | None = None
+        self._pace = Pace(EVERY_S, SHARE, clock())
+        self._begun_with = 0.0, 0  # what the calling thread had spent on it, and how many rows there were
         self._switch_s = sys.getswitchinterval()
 
     @property
@@ -45,12 +48,25 @@ class Search(Closes):
         """Whether `finish` would wait."""
         return self._found is not None and not self._found.done()
 
-    def is_due(self, now_s: float) -> bool:
-        """Whether it is time for the next one."""
-        return self._found is None and now_s >= self._next_s
+    def is_due(self, now_s: float, rows: int) -> bool:
+        """Whether it is time for the next one, of so many rows."""
+        return self._found is None and self._pace.is_due(now_s, rows)
 
-    def begin(self, find: Find) -> None:
-        """Have `find` called."""
+    def prepare(self, prepare: Callable[[], None]) -> None:
+        """Have `prepare` called by the thread, if there is one."""
+        self.settle()
+        if self._threads is not None:
+            self._ready = self._threads.submit(prepare)
+
+    def settle(self) -> None:
+        """Wait until what was to be prepared is."""
+        if self._ready is not None:
+            ready, self._ready = self._ready, None
+            ready.result()
+
+    def begin(self, find: Find, rows: int, spent_s: float = 0.0) -> None:
+        """Have `find` called, for which `spent_s` seconds went into copies."""
+        self._begun_with = spent_s, rows
         if self._threads is not None:
             sys.setswitchinterval(SWITCH_S)
             self._found = self._threads.submit(self._measured, find)
@@ -66,7 +82,8 @@ class Search(Closes):
         finally:
             self._found = None
             sys.setswitchinterval(self._switch_s)
-        self._next_s = self._clock() + max(EVERY_S, spent / SHARE)
+        copying, rows = self._begun_with
+        self._pace.note(self._clock(), copying + spent, rows)
         return found
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from handshake_inspect.dns.lookups import Lookup
 from handshake_inspect.verdicts import aliases, gathering
 from handshake_inspect.verdicts.arrays import Codes
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import Copies
+from handshake_inspect.verdicts.columns import Copies, Sizes
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.names import Names, waited_for
@@ -129,6 +129,12 @@ class Case:
     def detached(self, copies: Copies) -> "Case":
         """The same case, nothing of which lies in rows of the table: those may go on to change."""
         return replace(self, attempts=gathering.detached(self.attempts, copies), quics=self.quics.detached(copies))
+
+    def sizes(self) -> dict[str, int]:
+        """How large the copies are that `detached` makes."""
+        sizes = Sizes()
+        self.detached(sizes)
+        return sizes.of_all
 
     def copied(self, rows: AttemptRows) -> tuple["Case", AttemptRows, AttemptRows]:
         """Copies of these attempts for when their rows change; see `gathering.copied`."""

@@ -28,6 +28,14 @@ def taken(rows_: Rows, numbers: NDArray[Any]) -> Rows:
     return words.take(numbers, axis=0).reshape(-1).view(rows_.dtype)
 
 
+def _is_copied(rows_: Rows) -> bool:
+    """Whether rows lie in memory of NumPy, not in that of a table."""
+    base: Any = rows_
+    while isinstance(base, np.ndarray) and base.base is not None:
+        base = base.base
+    return isinstance(base, np.ndarray)
+
+
 class Copies:
     """Copies of rows in memory that is used again: fresh memory costs several times as long as to copy.
 
@@ -36,36 +44,28 @@ class Copies:
 
     def __init__(self) -> None:
         self._rooms: dict[str, NDArray[np.uint8]] = {}  # far too large: what is not written takes no memory
-        self._sizes: dict[str, int] = {}  # of the copies
         self._ready: dict[str, int] = {}  # bytes that were written
-        self._grown: dict[str, int] = {}  # sizes when `grow` was called last
 
     def of(self, name: str, rows_: Rows) -> Rows:
         """These rows in memory that nobody else writes to; as they are, if they are copies already."""
-        base: Any = rows_
-        while isinstance(base, np.ndarray) and base.base is not None:
-            base = base.base
-        if isinstance(base, np.ndarray):
+        if _is_copied(rows_):
             self._rooms.pop(name, None)
-            self._sizes.pop(name, None)
             return rows_
-        size = self._sizes[name] = rows_.nbytes
-        copy = self._room(name, size)[:size]
+        copy = self._room(name, rows_.nbytes)[: rows_.nbytes]
         copy[:] = rows_.view(np.uint8)
-        self._ready[name] = max(self._ready[name], size)
+        self._ready[name] = max(self._ready[name], rows_.nbytes)
         return copy.view(rows_.dtype)
 
-    def grow(self) -> None:
-        """Have memory for more than was needed last, when nobody needs the copies any more.
+    def make_ready(self, sizes: dict[str, int]) -> None:
+        """Have memory for copies of so many bytes, and a few more: to copy need not wait for it then.
 
-        For half as many new rows again as since the last time: to copy them need not wait for memory then.
+        Not while anybody needs the last copies.
         """
-        for name, size in self._sizes.items():
-            wanted = size + 3 * (size - self._grown.get(name, 0)) // 2
+        for name, size in sizes.items():
+            wanted = size + size // 4
             room = self._room(name, wanted)
             room[self._ready[name] : wanted : mmap.PAGESIZE] = 0
             self._ready[name] = max(self._ready[name], wanted)
-            self._grown[name] = size
 
     def _room(self, name: str, size: int) -> NDArray[np.uint8]:
         """Where copies of this size go."""
@@ -77,6 +77,20 @@ class Copies:
                 self._rooms[name] = np.empty(size, dtype=np.uint8)
             self._ready[name] = 0
         return self._rooms[name]
+
+
+class Sizes(Copies):
+    """Copies nothing, and notes how large the copies would be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_all: dict[str, int] = {}
+
+    def of(self, name: str, rows_: Rows) -> Rows:
+        """The rows as they are."""
+        if not _is_copied(rows_):
+            self.of_all[name] = rows_.nbytes
+        return rows_
 
 
 def spanned(numbers: NDArray[Any]) -> slice | None:

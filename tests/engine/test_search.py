@@ -3,6 +3,8 @@
 import io
 import sys
 import threading
+import time
+from functools import partial
 
 import pytest
 from support import captures
@@ -12,8 +14,10 @@ from handshake_inspect.capture.source import open_source
 from handshake_inspect.engine import live
 from handshake_inspect.engine.export import Observer
 from handshake_inspect.engine.live import LiveOptions, LiveRun
+from handshake_inspect.engine.search import Search
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.render import Options, json
+from handshake_inspect.verdicts.columns import Copies
 
 from .test_expiry import connection
 
@@ -117,3 +121,36 @@ def test_an_error_meanwhile_leaves_no_thread_and_no_setting(monkeypatch):
         run.run()
     assert sys.getswitchinterval() == interval
     assert set(threading.enumerate()) <= threads
+
+
+def failing():
+    raise ZeroDivisionError
+
+
+def test_what_is_prepared_is_over_when_it_is_needed():
+    calls = []
+    with Search(beside=True, clock=time.monotonic, spent=time.thread_time) as search:
+        search.settle()
+        for number in range(3):
+            search.prepare(partial(calls.append, number))
+        search.settle()
+        assert calls == [0, 1, 2]
+        search.prepare(failing)
+        with pytest.raises(ZeroDivisionError):
+            search.settle()
+        search.settle()
+
+
+def test_where_nothing_is_copied_nothing_is_prepared():
+    with Search(beside=False, clock=time.monotonic, spent=time.thread_time) as search:
+        search.prepare(failing)
+        search.settle()
+
+
+def test_memory_is_there_before_rows_are_copied(monkeypatch):
+    made = []
+    monkeypatch.setattr(Copies, "make_ready", lambda _, sizes: made.append(sizes))
+    run_of(Interface, many(100), 100_000).run()
+    assert made
+    assert {"connections", "endpoints", "embryos"} <= made[-1].keys()
+    run_of(PipeSource, many(100), 100_000).run()

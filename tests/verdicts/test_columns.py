@@ -131,7 +131,7 @@ def test_copies_of_a_table_that_grows_stay_in_one_place():
         table = table_of(count)
         copy = copies.of("rows", table)
         table["facts"] = 0
-        copies.grow()
+        copies.make_ready({"rows": table.nbytes})
         assert (copy == rows_of(count)).all()
         places.add(place(copy))
     assert len(places) == 1
@@ -143,7 +143,7 @@ def test_copies_move_when_they_outgrow_their_place(monkeypatch):
     small = copies.of("rows", table_of(10))
     for count in (1000, 100_000):
         assert (copies.of("rows", table_of(count)) == rows_of(count)).all()
-        copies.grow()
+        copies.make_ready({"rows": 2 * ROW.itemsize * count})
     assert (small == rows_of(10)).all()
 
 

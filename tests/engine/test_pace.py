@@ -1,0 +1,35 @@
+"""What takes the longer the more rows there are is done the less often."""
+
+import pytest
+
+from handshake_inspect.engine.pace import Pace
+
+
+def next_one(pace, rows):
+    """In which second after the one at 100 it is due again."""
+    return next(second for second in range(1000) if pace.is_due(100 + second, rows))
+
+
+@pytest.mark.parametrize(
+    ("took_s", "rows", "later"),
+    [
+        (0.0, 100, 3),
+        (0.1, 100, 3),  # a tenth of that would do
+        (0.4, 100, 4),
+        (0.4, 150, 6),
+        (0.4, 100_000, 8),  # most of it does not depend on rows then
+        (0.4, 10, 4),  # it is not known whether fewer will take less
+    ],
+)
+def test_it_takes_no_more_than_its_share(took_s, rows, later):
+    pace = Pace(3.0, 0.1, 0.0)
+    assert not pace.is_due(2.9, rows)
+    assert pace.is_due(3.0, rows)
+    pace.note(100.0, took_s, 100)
+    assert next_one(pace, rows) == later
+
+
+def test_no_rows_are_no_reason_to_wait():
+    pace = Pace(1.0, 0.1, 0.0)
+    pace.note(100.0, 0.05, 0)
+    assert next_one(pace, 0) == 1
