@@ -150,7 +150,10 @@ def test_where_nothing_is_copied_nothing_is_prepared():
 def test_memory_is_there_before_rows_are_copied(monkeypatch):
     made = []
     monkeypatch.setattr(Copies, "make_ready", lambda _, sizes: made.append(sizes))
+    monkeypatch.setattr(Search, "is_due", lambda *_: False)
     run_of(Interface, many(100), 100_000).run()
     assert made
     assert {"connections", "endpoints", "embryos"} <= made[-1].keys()
+    made.clear()
     run_of(PipeSource, many(100), 100_000).run()
+    assert not made
