@@ -321,6 +321,8 @@ class Tracker:
             and self.reads
         ):
             exchange.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
+        elif segment.payload_len > 1 and segment.seq == (sender.iss + 1) & MASK32 and self.reads:
+            exchange.answer_again(self.focus, self.table, i, connection, sender, peer, side, segment)
         self.settle(connection, sender, peer)
         return 0
 

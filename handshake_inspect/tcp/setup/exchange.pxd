@@ -12,7 +12,7 @@ from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS
 from handshake_inspect.tcp.setup.facts cimport (
     EXCHANGE_ALERTED, EXCHANGE_SETUP, EXCHANGE_UNREAD, MOST_BYTES, MOST_SEGMENTS, READ_OVER, SETUP_EARLY_SENT,
-    SETUP_SERVER_FINISHED, SETUP_SERVER_HELLO, SETUP_TLS, UPGRADE_NONE,
+    SETUP_SERVER_FINISHED, SETUP_SERVER_HELLO, SETUP_SPOKE_FIRST, SETUP_TLS, UPGRADE_NONE,
 )
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, RST, SYN
 
@@ -24,6 +24,11 @@ cdef void observe(
 cdef uint32_t frame_since(rows.Connection *connection, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", last="unsigned int")
 cdef void await_receipt(Focus focus, seg.Segment *segment) noexcept nogil
+@cython.locals(exchange="sr.Exchange *", number=uint32_t)
+cdef void answer_again(
+    Focus focus, Table table, Py_ssize_t i, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
+    unsigned int side, seg.Segment *segment
+) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", end=uint32_t, seq=uint32_t)
 cdef void read(Focus focus, void *owners, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")

@@ -20,6 +20,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_EARLY_SENT,
     SETUP_SERVER_FINISHED,
     SETUP_SERVER_HELLO,
+    SETUP_SPOKE_FIRST,
     SETUP_TLS,
     UPGRADE_NONE,
 )
@@ -97,6 +98,37 @@ def await_receipt(focus: Any, segment: Any) -> None:
             waits.on_again(focus)
         if reading.segments[side] >= MOST_SEGMENTS:
             focus.finish()
+
+
+def answer_again(
+    focus: Any, table: Any, i: int, connection: Any, sender: Any, peer: Any, side: int, segment: Any
+) -> None:
+    """A plain response that the client has not acknowledged is sent again: it is this copy that counts."""
+    exchange = sr.exchange_at(table.setups.exchanges, i)
+    number = exchange.setup & EXCHANGE_SETUP
+    if exchange.response_frame == 0 or side == connection.client or seqspace.seq_gt(peer.last_ack, segment.seq):
+        return
+    if number and sr.setup_at(table.setups.setups, number - 1).flags & (SETUP_TLS | SETUP_SPOKE_FIRST):
+        return
+    focus.connection = connection
+    focus.exchange = exchange
+    focus.sender = sender
+    focus.peer = peer
+    focus.side = side
+    focus.is_client = False
+    focus.ns = segment.ts_ns
+    focus.frame = frame_since(connection, segment)
+    if number == 0:
+        focus.seq = segment.seq
+        begin(focus, i, segment)
+        number = exchange.setup & EXCHANGE_SETUP
+    if number:
+        focus.setup = sr.setup_at(table.setups.setups, number - 1)
+        focus.setup.response_seen_ns = focus.setup.response_seen_ns or exchange.response_ns
+        waits.lose(focus, focus.ns - focus.setup.response_seen_ns)
+        focus.finish()
+    exchange.response_ns = segment.ts_ns
+    exchange.response_frame = frame_since(connection, segment)
 
 
 def read(focus: Any, owners: Any, segment: Any) -> None:

@@ -22,7 +22,9 @@ cdef bint is_hello_behind_text(Focus focus) noexcept nogil
 cdef void feed(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", i=int, room=Py_ssize_t)
 cdef void hold(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", i=int)
+@cython.locals(i=int)
+cdef bint is_held(sr.Buffer *buffer, uint32_t seq, uint32_t end) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", i=int, filled=bint)
 cdef void fill(Focus focus) noexcept nogil
 @cython.locals(i=int)
 cdef int64_t first_held(sr.Buffer *buffer, int64_t now) noexcept nogil

@@ -22,8 +22,8 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
     fresh = seqspace.seq_gt(end, reading.beyond[side])
     if fresh:
         waits.on_data(focus, payload_len, options_len)
-    elif payload_len > 1:
-        waits.on_again(focus)  # one byte is a probe
+    elif payload_len > 1 or focus.peer.traits & TRAIT_ACKS:
+        waits.on_again(focus)  # one byte may be a probe
     if seqspace.seq_le(focus.end, reading.next[side]):
         return
     if seqspace.seq_gt(focus.seq, reading.next[side]) and not is_hello_behind_text(focus):
@@ -72,7 +72,7 @@ def hold(focus: Any) -> None:
     if reading.hold[side] == 0:
         reading.hold[side] = focus.setups.new_buffer(focus.setup, side)
     buffer = sr.buffer_at(focus.setups.buffers, reading.hold[side] - 1)
-    if buffer.count == HELD:
+    if buffer.count == HELD or is_held(buffer, focus.seq, focus.end):
         return
     i = buffer.count
     room = min(focus.captured, BUFFER - buffer.used)
@@ -88,6 +88,14 @@ def hold(focus: Any) -> None:
     buffer.count = i + 1
 
 
+def is_held(buffer: Any, seq: int, end: int) -> bool:
+    """Whether one of the segments that wait has these bytes."""
+    for i in range(buffer.count):  # noqa: SIM110  a generator would be an object
+        if seqspace.seq_le(buffer.seq[i], seq) and seqspace.seq_ge(buffer.end[i], end):
+            return True
+    return False
+
+
 def fill(focus: Any) -> None:
     """Bytes that are missing: read them, and what waited for them, as far as it goes now."""
     reading = focus.reading
@@ -96,6 +104,7 @@ def fill(focus: Any) -> None:
     pass_over(buffer, reading.next[side])
     if not is_done(buffer):
         waits.lose(focus, focus.ns - first_held(buffer, focus.ns))
+        waits.note_filled(focus)
     feed(focus)
     while not focus.over:
         i = earliest(buffer, reading.next[side])
@@ -110,8 +119,9 @@ def fill(focus: Any) -> None:
         reading.hold[side] = 0
         if focus.is_client:
             focus.setup.flags &= ~SETUP_DOUBTED
-        if not reading.hold[side ^ 1]:
-            focus.setup.flags &= ~SETUP_HOLE
+    filled = reading.done != 0 or (not focus.over and reading.hold[side] == 0)
+    if filled and reading.hold[side ^ 1] == 0:  # nothing is missing any more, or nothing before the response
+        focus.setup.flags &= ~SETUP_HOLE
 
 
 def pass_over(buffer: Any, next_seq: int) -> None:

@@ -61,7 +61,8 @@ cdef struct Extra:
     uint8_t side
     uint8_t delayed
     uint8_t span
-    uint8_t spare[4]
+    uint8_t filled
+    uint8_t spare[3]
 
 cdef struct Reading:
     int64_t seen_ns[2]
@@ -114,20 +115,20 @@ cdef struct Reading:
     uint8_t spare[3]
 
 cdef struct Buffer:
-    int64_t ns[12]
+    int64_t ns[48]
     uint32_t owner
     uint32_t next_free
     uint32_t used
     uint16_t count
     uint8_t side
     uint8_t spare
-    uint32_t seq[12]
-    uint32_t end[12]
-    uint32_t ack[12]
-    uint32_t frame[12]
-    uint16_t at[12]
-    uint16_t captured[12]
-    uint8_t data[16384]
+    uint32_t seq[48]
+    uint32_t end[48]
+    uint32_t ack[48]
+    uint32_t frame[48]
+    uint16_t at[48]
+    uint16_t captured[48]
+    uint8_t data[61440]
 
 cdef inline Exchange *exchanges_of(object storage):
     import ctypes

@@ -12,8 +12,8 @@ from handshake_inspect.wire.row_access import clear_row, prefetch_row, row_at, r
 
 CANDIDATES = 6  # four tickets, SETTINGS and the answer
 HEAD = 12  # bytes of a record kept to identify it: its header, and that of the message in it
-HELD = 12  # segments beyond a hole that a buffer keeps
-BUFFER = 16 * 1024
+HELD = 48  # segments beyond a hole that a buffer keeps: those of a chain of certificates
+BUFFER = 60 * 1024  # a place in it fits into 16 bits
 
 
 class Exchange(ctypes.Structure):
@@ -91,7 +91,8 @@ class Extra(ctypes.Structure):
         ("side", ctypes.c_uint8),  # whose flight waited: 0 or 1, as in Connection
         ("delayed", ctypes.c_uint8),  # the peer's acknowledgment took 20 ms longer than the network
         ("span", ctypes.c_uint8),  # SPAN_*: inside which it lies
-        ("spare", ctypes.c_uint8 * 4),
+        ("filled", ctypes.c_uint8),  # a hole was filled, and the response may have been behind it
+        ("spare", ctypes.c_uint8 * 3),
     )
 
 

@@ -7,9 +7,9 @@ from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.setup.facts cimport (
     FINISHED_NOT, FINISHED_PERHAPS, FINISHED_SURELY, LEAST_TICKET, MOST_SETTINGS, MOST_TICKET, READ_LOST,
-    ROLE_FINISHED, ROLE_LAST, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD, SETUP_CUT, SETUP_DOUBTED,
-    SETUP_EARLY_ENDED, SETUP_EARLY_OFFERED, SETUP_EARLY_REQUEST, SETUP_EARLY_SENT, SETUP_HELLO_RETRY, SETUP_OFFERS_H2,
-    SETUP_SERVER_FINISHED, SETUP_UNREAD,
+    ROLE_FINISHED, ROLE_LAST, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD, SETUP_CLIENT_FINISHED, SETUP_CUT,
+    SETUP_DOUBTED, SETUP_EARLY_ENDED, SETUP_EARLY_OFFERED, SETUP_EARLY_REQUEST, SETUP_EARLY_SENT, SETUP_HELLO_RETRY,
+    SETUP_OFFERS_H2, SETUP_SERVER_FINISHED, SETUP_UNREAD,
 )
 from handshake_inspect.wire.const cimport MASK32
 
@@ -35,11 +35,15 @@ cdef bint is_alert(Focus focus, unsigned int length) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void on_early_data(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", length="unsigned int")
+cdef bint is_late_early_data(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", length="unsigned int")
 cdef void on_client(Focus focus, unsigned int kind) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", ongoing=bint)
 cdef void on_flight(Focus focus, unsigned int length) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", stop=uint32_t)
 cdef void doubt(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
+cdef void be_early(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *")
 cdef void accept_early(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *")

@@ -21,6 +21,7 @@ from handshake_inspect.tcp.setup.facts import (
     ROLE_LAST,
     SETUP_CERTIFICATE_SENT,
     SETUP_CERTIFICATE_WITHHELD,
+    SETUP_CLIENT_FINISHED,
     SETUP_CUT,
     SETUP_DOUBTED,
     SETUP_EARLY_ENDED,
@@ -88,6 +89,21 @@ def on_early_data(focus: Any) -> None:
         reading.early_at = reading.header[focus.side]
 
 
+def is_late_early_data(focus: Any) -> bool:
+    """Whether a record is early data that fills a hole: its copy acknowledges more than what was lost did."""
+    reading = focus.reading
+    length = reading.length[focus.side]
+    return (
+        reading.hold[focus.side] != 0
+        and focus.seen_ns == focus.ns
+        and reading.finished == FINISHED_NOT
+        and focus.setup.flags & SETUP_EARLY_OFFERED != 0
+        and length != END_OF_EARLY_DATA - shorter(focus)
+        and not is_finished(focus, length)
+        and not is_alert(focus, length)
+    )
+
+
 def on_client(focus: Any, kind: int) -> None:
     """A record of the client."""
     if kind != APPLICATION_DATA:
@@ -96,6 +112,8 @@ def on_client(focus: Any, kind: int) -> None:
     length = reading.length[focus.side]
     if is_alert(focus, length):
         note_encrypted_alert(focus)
+    elif is_late_early_data(focus):
+        on_early_data(focus)
     elif reading.finished != FINISHED_SURELY:
         on_flight(focus, length)
     elif focus.exchange.request_frame == 0:
@@ -109,6 +127,8 @@ def on_flight(focus: Any, length: int) -> None:
     reading.records += 1
     if length == END_OF_EARLY_DATA - shorter(focus) and setup.flags & (SETUP_EARLY_OFFERED | SETUP_CUT | SETUP_UNREAD):
         setup.flags |= SETUP_EARLY_ENDED
+        if reading.finished != FINISHED_NOT:
+            be_early(focus)
         accept_early(focus)
     elif is_finished(focus, length):
         if reading.finished == FINISHED_PERHAPS:
@@ -125,7 +145,8 @@ def on_flight(focus: Any, length: int) -> None:
         elif focus.exchange.request_frame == 0:
             tls12.note_request(focus)
         reading.before += 1
-        if reading.records >= MOST_BEFORE:
+        ongoing = setup.flags & (SETUP_EARLY_SENT | SETUP_EARLY_ENDED) == SETUP_EARLY_SENT
+        if reading.records >= MOST_BEFORE and not ongoing:
             reading.finished = FINISHED_SURELY
 
 
@@ -136,6 +157,25 @@ def doubt(focus: Any) -> None:
     stop = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
     if reading.length[side] <= LONGEST_RECORD and seqspace.seq_gt(stop, focus.end):
         focus.setup.flags |= SETUP_DOUBTED
+
+
+def be_early(focus: Any) -> None:
+    """What was taken for the client's Finished was early data, with which it went on after ServerHello."""
+    reading = focus.reading
+    setup = focus.setup
+    setup.flags |= SETUP_EARLY_SENT
+    if setup.early_frame == 0:
+        setup.early_ns = setup.client_finished_ns
+        setup.early_frame = setup.client_finished_frame
+        reading.early_at = reading.hello_end
+    setup.flags &= ~(SETUP_CLIENT_FINISHED | SETUP_DOUBTED)
+    setup.client_finished_ns = 0
+    setup.client_finished_frame = 0
+    reading.finished = FINISHED_NOT
+    reading.records = 1
+    reading.before = 0
+    reading.withheld = 0
+    forget_request(focus)
 
 
 def accept_early(focus: Any) -> None:

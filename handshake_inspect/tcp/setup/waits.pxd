@@ -45,6 +45,8 @@ cdef void put_off(Focus focus) noexcept nogil
 @cython.locals(number=uint32_t, extra="sr.Extra *")
 cdef void lose(Focus focus, int64_t cost) noexcept nogil
 @cython.locals(number=uint32_t)
+cdef void note_filled(Focus focus) noexcept nogil
+@cython.locals(number=uint32_t)
 cdef uint32_t last_of(Focus focus) noexcept nogil
 @cython.locals(count="unsigned int", number=uint32_t, last=uint32_t, extra="sr.Extra *")
 cdef void add(Focus focus, unsigned int reason, int64_t cost, bint delayed) noexcept nogil

@@ -101,11 +101,11 @@ def judge_pause(focus: Any) -> None:
     connection = focus.connection
     there = connection.synack_max_ns
     back = connection.ackdat_max_ns
+    if 0 < focus.exchange.path < there:
+        there = focus.exchange.path
     wait = focus.ns - reading.sent_ns[focus.side]
     if there + back <= 0 or wait < (there + back) // 2 or wait <= SLACK_NS:
         return
-    if 0 < focus.exchange.path < there:
-        there = focus.exchange.path
     way = back if focus.is_client else there
     beyond = there if focus.is_client else back
     exact = reading.acked_ns != 0 and is_about(focus.ns - reading.acked_ns, way)
@@ -137,12 +137,12 @@ def on_again(focus: Any) -> None:
 
 
 def put_off(focus: Any) -> None:
-    """What the client waits for is sent again, since it did not arrive: it is this copy that counts."""
+    """What the client waits for is sent again, or what is before that, since it did not arrive: now it can read it."""
     reading = focus.reading
     setup = focus.setup
     exchange = focus.exchange
     for i in range(reading.answers):
-        if seqspace.seq_le(focus.seq, reading.answer_at[i]) and seqspace.seq_gt(focus.end, reading.answer_at[i]):
+        if seqspace.seq_le(focus.seq, reading.answer_at[i]):
             if i == 0:
                 exchange.response_ns = focus.ns
                 exchange.response_frame = focus.frame
@@ -150,7 +150,7 @@ def put_off(focus: Any) -> None:
                 setup.candidate_ns[i] = focus.ns
                 setup.candidate_frame[i] = focus.frame
     older = 0 < setup.version <= TLS12 and setup.flags & SETUP_SERVER_FINISHED != 0
-    if older and exchange.request_frame == 0 and focus.end == reading.next[focus.side]:
+    if older and exchange.request_frame == 0:
         setup.server_finished_ns = focus.ns
         setup.server_finished_frame = focus.frame
 
@@ -167,6 +167,13 @@ def lose(focus: Any, cost: int) -> None:
             extra.frame = focus.frame
             return
     add(focus, EXTRA_LOSS, cost, False)
+
+
+def note_filled(focus: Any) -> None:
+    """The response may be behind the hole that is filled now, in a frame before this one: the wait was for it."""
+    number = last_of(focus)
+    if number and focus.exchange.response_frame == 0:
+        sr.extra_at(focus.setups.extras, number - 1).filled = 1
 
 
 def last_of(focus: Any) -> int:
@@ -195,6 +202,7 @@ def add(focus: Any, reason: int, cost: int, delayed: bool) -> None:
     extra.frame = focus.frame
     extra.side = focus.side
     extra.delayed = delayed
+    extra.filled = 0
     extra.span = span_of(focus)
     extra.next = 0
     if last:

@@ -17,11 +17,14 @@ class Extras:
         self.seen = seen
 
     def before(self, there: Bools, frames: NDArray[np.uint64]) -> "Extras":
-        """Those that ended in these frames of their connections or before, where there is such a frame."""
+        """Those that ended in these frames of their connections or before, where there is such a frame.
+
+        What fills a hole comes after the frames behind it, for which one waited all the same.
+        """
         kept = Extras(self.seen)
         at, numbers = self._chains
         if len(at):
-            sooner = ~there[at] | (self.frame <= frames[at])
+            sooner = ~there[at] | (self.frame <= frames[at]) | (self["filled"] != 0)
             at, numbers = at[sooner], numbers[sooner]
         kept._chains = at, numbers
         return kept

@@ -157,9 +157,9 @@ class Spans:
         length = exact(when - hello, ended)
         answered = length.plus(seen.to_client)
         asked, request = self.request
-        # A request that was seen sooner shows that the client had what it waited for.
-        most = np.where(asked & by_server, np.maximum(request - hello, 0), np.iinfo(np.int64).max)
-        length = choose(by_server, answered.at_most(most), length)
+        # A request that was seen sooner shows that the client had what it waited for, or that its Finished was lost.
+        most = np.where(asked & ~seen.early, np.maximum(request - hello, 0), np.iinfo(np.int64).max)
+        length = choose(by_server, answered, length).at_most(most)
         rules = [((ended & by_server) | seen.unseen, ONE_SIDED), (seen.flag(SETUP_CUT | SETUP_HOLE), UNREAD)]
         why = first_match(rules, NOT_FINISHED, len(seen))
         return self._span(
@@ -186,7 +186,7 @@ class Spans:
         """The client's own time until its request, and the wait for the greeting of a server that speaks first."""
         seen = self.seen
         asked, request = self.request
-        length = exact(request, asked).less(self.may_ask)
+        length = exact(request, asked).less(self.may_ask).at_most(np.where(seen.early, 0, np.iinfo(np.int64).max))
         first = np.where(self.may_ask.value >= 0, self.may_ask.value, self.may_ask.high)
         start = np.where(self.may_ask.known, self._from_start(first), -1)
         greeted = seen.flag(SETUP_SPOKE_FIRST) & ~seen.tls
