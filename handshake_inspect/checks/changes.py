@@ -52,12 +52,19 @@ def _numbers(a: Connection, b: Connection) -> Iterator[Change]:
 def _option_changes(who: str, a: Options, b: Options) -> Iterator[Change]:
     for name in ("mss", "window_scale"):
         one, other = getattr(a, name), getattr(b, name)
-        if one != other:
+        unknown = (one is None and _is_cut(a)) or (other is None and _is_cut(b))
+        if one != other and not unknown:
             yield Change(f"{who}-{name.replace('_', '-')}", _shown(one), _shown(other))
     for name in _SWITCHES:
-        if getattr(a, name) != getattr(b, name):
-            shown = ("offered" if getattr(each, name) else "none" for each in (a, b))
+        known = (getattr(a, name), getattr(b, name))
+        if None not in known and known[0] != known[1]:
+            shown = ("offered" if each else "none" for each in known)
             yield Change(f"{who}-{name.replace('_', '-')}", *shown)
+
+
+def _is_cut(options: Options) -> bool:
+    """Whether a capture lacks some of these options."""
+    return any(getattr(options, name) is None for name in _SWITCHES)
 
 
 def _shown(value: int | None) -> str:

@@ -28,6 +28,7 @@ from handshake_inspect.wire.const import (
     NOTE_FIRST_FRAGMENT,
     NOTE_OFFLOADED,
     NOTE_SNAPPED,
+    OPT_CUT,
     OPT_MSS,
     OPT_SACK_PERMITTED,
     OPT_TIMESTAMPS,
@@ -88,7 +89,8 @@ def read_header(data: bytes, at: int, header_len: int, captured: int, out: Any) 
     else:
         out.notes |= NOTE_CUT_OPTIONS
         out.window = big_endian.be16(data, at + 14) if captured >= 16 else MASK16  # not known, but hardly 0
-        tcp_options.decode_options(data, at + 20, at + captured, out)
+        if tcp_options.decode_options(data, at + 20, at + captured, out) and header_len > 20:
+            out.options |= OPT_CUT
     if flags & SYN and flags & (AE | CWR | ECE):
         out.options |= tcp_options.ecn_setup(flags)
 

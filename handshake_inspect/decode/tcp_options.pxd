@@ -9,7 +9,7 @@ from handshake_inspect.wire.const cimport (
 )
 
 @cython.locals(kind=uint32_t, length=Py_ssize_t)
-cdef void decode_options(
+cdef bint decode_options(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t end, segment.Segment *out
 ) noexcept nogil
 

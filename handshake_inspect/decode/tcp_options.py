@@ -22,22 +22,26 @@ from handshake_inspect.wire.const import (
 )
 
 
-def decode_options(data: bytes, at: int, end: int, out: Any) -> None:
-    """Read the options in `data[at:end]`; what is cut or malformed is noted and what was read is kept."""
+def decode_options(data: bytes, at: int, end: int, out: Any) -> bool:
+    """Read the options in `data[at:end]`; what is cut or malformed is noted and what was read is kept.
+
+    Whether the list may go on behind it: no End of Option List was there.
+    """
     while at < end:
         kind = data[at]
         if kind == 1:
             at += 1
             continue
         if kind == 0:
-            return
+            return False
         length = data[at + 1] if at + 1 < end else 0
         if length < 2 or length > end - at:
             out.notes |= NOTE_CUT_OPTIONS
-            return
+            return True
         if not read_option(data, at, kind, length, out):
             out.notes |= NOTE_CUT_OPTIONS
         at += length
+    return True
 
 
 def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:

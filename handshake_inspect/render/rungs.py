@@ -319,6 +319,8 @@ def _options(options: SegmentOptions, *, terse: bool) -> list[str]:
         words.append("ECN")
     if options.signed:
         words.append("signed")
+    if options.sack_permitted is None:
+        words.append("options cut")
     if options.sack:
         words.append(f"SACK {options.sack[0]}:{options.sack[1]}")
     return words

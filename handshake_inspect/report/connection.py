@@ -73,16 +73,16 @@ class States(Struct, frozen=True, gc=False):
 
 
 class Options(Struct, frozen=True, gc=False):
-    """The TCP options of a SYN or SYN-ACK."""
+    """The TCP options of a SYN or SYN-ACK; null is what the capture does not show, for it lacks some of them."""
 
     mss: Annotated[int, Meta(ge=0, le=0xFFFF)] | None = None
     window_scale: Annotated[int, Meta(ge=0, le=0xFF, description="The shift count.")] | None = None
-    sack_permitted: bool = False
-    timestamps: bool = False
-    tfo: bool = False
-    mptcp: bool = False
+    sack_permitted: bool | None = False
+    timestamps: bool | None = False
+    tfo: bool | None = False
+    mptcp: bool | None = False
     ecn: bool = False
-    signed: bool = False
+    signed: bool | None = False
 
 
 class Handshake(Struct, frozen=True, gc=False):

@@ -18,7 +18,7 @@ Kind = Literal["number", "decimal", "duration", "time", "word", "text", "flag", 
 
 # Of each part that may be absent the field that is known of all that are there, by its name in JSON.
 PRESENCE: dict[type[Any], str] = {
-    Options: "sack_permitted", Setup: "protocol", Span: "method", OwnTime: "max_ns", Milestone: "ns", Tls: "outcome",
+    Options: "ecn", Setup: "protocol", Span: "method", OwnTime: "max_ns", Milestone: "ns", Tls: "outcome",
     TlsAlert: "from",
 }  # fmt: skip
 

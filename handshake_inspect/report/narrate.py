@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from handshake_inspect.report.anomalies import anomalies
 from handshake_inspect.report.connection import Connection, Leg, States
 from handshake_inspect.report.events import events
+from handshake_inspect.report.parts import offers
 from handshake_inspect.report.segment_log import Change, LoggedSegment, SegmentLog, side_of
 from handshake_inspect.report.setup_events import Marks
 from handshake_inspect.report.story import Elided, Mark, Proof, Reporter, RttMark, SegmentOptions, Step
@@ -165,15 +166,15 @@ class Narrator:
         return SegmentOptions(
             segment.mss if bits & OPT_MSS else None,
             segment.window_scale if bits & OPT_WINDOW_SCALE else None,
-            bits & OPT_SACK_PERMITTED != 0,
+            offers(bits, OPT_SACK_PERMITTED),
             sack,
             segment.tsval if has_time else None,
             segment.tsecr if has_time else None,
-            bits & OPT_TFO != 0,
+            offers(bits, OPT_TFO),
             segment.tfo_cookie_len if bits & OPT_TFO else None,
-            bits & OPT_MPTCP != 0,
+            offers(bits, OPT_MPTCP),
             segment.flags & SYN != 0 and bits & (OPT_ECN | offered & OPT_ACCECN) != 0,
-            bits & OPT_SIGNED != 0,
+            offers(bits, OPT_SIGNED),
         )
 
 

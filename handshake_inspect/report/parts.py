@@ -15,6 +15,7 @@ from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM, OUTCOMES
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.const import (
     MASK32,
+    OPT_CUT,
     OPT_ECN,
     OPT_MPTCP,
     OPT_MSS,
@@ -55,18 +56,23 @@ def named_servers(servers: Iterable[Server], names: Mapping[int, Name]) -> list[
     return listed
 
 
+def offers(bits: int, option: int) -> bool | None:
+    """Whether a segment has an option; None where the capture lacks some of its options, and does not show this one."""
+    return True if bits & option else None if bits & OPT_CUT else False
+
+
 @lru_cache(maxsize=1 << 10)
 def options(bits: int, mss: int, window_scale: int) -> Options:
     """The options of a SYN or SYN-ACK."""
     return Options(
         mss if bits & OPT_MSS else None,
         window_scale if bits & OPT_WINDOW_SCALE else None,
-        bits & OPT_SACK_PERMITTED != 0,
-        bits & OPT_TIMESTAMPS != 0,
-        bits & OPT_TFO != 0,
-        bits & OPT_MPTCP != 0,
+        offers(bits, OPT_SACK_PERMITTED),
+        offers(bits, OPT_TIMESTAMPS),
+        offers(bits, OPT_TFO),
+        offers(bits, OPT_MPTCP),
         bits & OPT_ECN != 0,
-        bits & OPT_SIGNED != 0,
+        offers(bits, OPT_SIGNED),
     )
 
 

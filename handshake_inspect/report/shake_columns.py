@@ -14,6 +14,7 @@ from handshake_inspect.tcp.facts import METHOD_ONE_SIDED, METHOD_REORDERED, METH
 from handshake_inspect.verdicts.attempts import Who
 from handshake_inspect.verdicts.masks import first_match
 from handshake_inspect.verdicts.words import HALF_OPEN, OUTCOMES
+from handshake_inspect.wire.const import OPT_CUT, OPT_ECN
 
 # Why a leg of the RTT was not measured; `_BY_OUTCOME` where nothing but the outcome says it.
 REASONS = (
@@ -45,15 +46,21 @@ def isn(who: Who, attempts: AttemptColumns) -> Column:
 
 
 def option(who: Who, name: str, bit: int, attempts: AttemptColumns) -> Column:
-    """An option of a SYN or SYN-ACK: a value, or with an empty `name` whether it was there."""
+    """An option of a SYN or SYN-ACK: a value, or with an empty `name` whether it was there.
+
+    What the capture lacks of the options may have been there, but for ECN, which are bits of the header.
+    """
     known = attempts.end(who, "traits") & TRAIT_ISS != 0
     copies, lone = (attempts.syns, attempts.lone) if who == "client" else (attempts.syn_acks, None)
 
     def offered(field: str) -> NDArray[Any]:
         return attempts.joined(getattr(copies, field), 0 if lone is None else lone[field])
 
-    there = offered("options") & bit != 0
-    return Numbers(offered(name), known & there) if name else Numbers(there, known)
+    options = offered("options")
+    there = options & bit != 0
+    if name:
+        return Numbers(offered(name), known & there)
+    return Numbers(there, known & (there | (options & OPT_CUT == 0) | (bit == OPT_ECN)))
 
 
 def copy(kind: str, attempts: AttemptColumns) -> Column:

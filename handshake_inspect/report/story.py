@@ -31,19 +31,22 @@ class RttMark(Struct, frozen=True, gc=False):
 
 
 class SegmentOptions(Struct, frozen=True, gc=False):
-    """The TCP options of a segment; `ecn` are the ECE and CWR bits of a SYN or SYN-ACK that offer it."""
+    """The TCP options of a segment; `ecn` are the ECE and CWR bits of a SYN or SYN-ACK that offer it.
+
+    Where the capture lacks some of the options, null is what it does not show.
+    """
 
     mss: Word16 | None = None
     window_scale: Byte | None = None
-    sack_permitted: bool = False
+    sack_permitted: bool | None = False
     sack: list[Offset] | None = None
     tsval: SequenceNumber | None = None
     tsecr: SequenceNumber | None = None
-    tfo: bool = False
+    tfo: bool | None = False
     tfo_cookie: Byte | None = None
-    mptcp: bool = False
+    mptcp: bool | None = False
     ecn: bool = False
-    signed: bool = False
+    signed: bool | None = False
 
 
 class Reporter(Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ from handshake_inspect.tcp.facts cimport (
 )
 from handshake_inspect.tcp.limits cimport PAWS_WINDOW
 from handshake_inspect.tcp.transitions cimport SYN_RECEIVED
-from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_TIMESTAMPS
+from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_CUT, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
 
 @cython.locals(facts=uint64_t, request=bint)
@@ -24,6 +24,8 @@ cdef bint is_left(rows.Endpoint *target, segment.Segment *segment, bint request)
 cdef bint is_right(
     rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, bint request
 ) noexcept nogil
+cdef bint is_scale_known(rows.Endpoint *sender, rows.Endpoint *target) noexcept nogil
+cdef bint is_offer_whole(unsigned int options) noexcept nogil
 cdef bint is_at_edge(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment
 ) noexcept nogil

@@ -41,7 +41,7 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.tcp.limits import PAWS_WINDOW
 from handshake_inspect.tcp.transitions import SYN_RECEIVED
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_TIMESTAMPS
+from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_CUT, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
 
 def worth(connection: Any, sender: Any, target: Any, segment: Any, side: int) -> int:
@@ -84,11 +84,11 @@ def is_left(target: Any, segment: Any, request: bool) -> bool:
 
 
 def is_right(sender: Any, target: Any, segment: Any, request: bool) -> bool:
-    """Whether it begins beyond the window; only where both ends' scale is known.
+    """Whether it begins beyond the window; only where its scale is known.
 
     Just beyond, its acknowledgment counts for a socket (see `is_at_edge`).
     """
-    if sender.traits & target.traits & TRAIT_ISS == 0 or target.traits & TRAIT_ACKS == 0:
+    if not is_scale_known(sender, target) or target.traits & TRAIT_ACKS == 0:
         return False
     if seqspace.seq_le(segment.seq, sender.snd_nxt):
         return False
@@ -98,11 +98,23 @@ def is_right(sender: Any, target: Any, segment: Any, request: bool) -> bool:
     return seqspace.seq_gt(segment.seq, edge)
 
 
+def is_scale_known(sender: Any, target: Any) -> bool:
+    """Whether the capture holds what both ends offered to scale windows with (RFC 7323 section 2.2)."""
+    if sender.traits & target.traits & TRAIT_ISS == 0:
+        return False
+    return is_offer_whole(sender.options) and is_offer_whole(target.options)
+
+
+def is_offer_whole(options: int) -> bool:
+    """Whether a SYN or SYN-ACK shows a window scale, or that it has none."""
+    return options & OPT_WINDOW_SCALE != 0 or not options & OPT_CUT
+
+
 def is_at_edge(connection: Any, sender: Any, target: Any, segment: Any) -> bool:
     """Whether it begins just beyond the window, so that none of its bytes is taken."""
     return (
         not connection.facts & FACT_MIDSTREAM
-        and sender.traits & target.traits & TRAIT_ISS != 0
+        and is_scale_known(sender, target)
         and target.traits & TRAIT_ACKS != 0
         and target.window != 0
         and segment.seq == (target.last_ack + target.window) & MASK32

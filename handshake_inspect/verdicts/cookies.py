@@ -33,7 +33,7 @@ from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.pairs import by_pair
 from handshake_inspect.verdicts.sets import counts, frequent, is_member, run_starts
-from handshake_inspect.wire.const import OPT_ECN, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
+from handshake_inspect.wire.const import OPT_CUT, OPT_ECN, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
 BITS = 6
 STEP = 1 << BITS
@@ -75,10 +75,11 @@ class Stamped:
 
 
 def stamped(trace: Attempts) -> Stamped:
-    """All of them."""
+    """All of them whose options the capture holds, since a cookie encodes these."""
     rows = trace.tracked_where(trace.facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)
     options = trace.endpoints["options"]
     stamps: Bools = (options[0::2] & options[1::2])[rows] & OPT_TIMESTAMPS != 0
+    stamps &= (options[0::2] | options[1::2])[rows] & OPT_CUT == 0
     rows = rows[stamps]
     return Stamped(rows, trace.connections["synack_ns"][rows], trace.endpoints["syn_tsval"][trace.server_rows[rows]])
 

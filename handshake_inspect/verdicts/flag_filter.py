@@ -21,11 +21,10 @@ from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_MIDSTREAM, F
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.wire.const import OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
+from handshake_inspect.verdicts.offers import is_poor
 
 ASKED = 3
 FORGED = 20
-RICH = OPT_WINDOW_SCALE | OPT_SACK_PERMITTED | OPT_TIMESTAMPS
 
 ANSWERS = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM | FACT_RST_DOUBTED
 
@@ -57,7 +56,7 @@ def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:
     if not hides_final_acks(trace):
         return np.zeros(len(waiting), dtype=bool)
     c = trace.connections
-    poor = trace.endpoints["options"][trace.client_rows[waiting]] & RICH == 0
+    poor = is_poor(trace.endpoints["options"][trace.client_rows[waiting]])
     forged = poor if np.count_nonzero(poor) >= FORGED else np.zeros(len(waiting), dtype=bool)
     hidden: Bools = (c["synack_count"][waiting] < 2) & (c["facts"][waiting] & FACT_RST == 0) & ~forged
     return hidden

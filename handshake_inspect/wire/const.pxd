@@ -22,6 +22,7 @@ cdef extern from *:
     const unsigned int OPT_ECN "0x80u"
     const unsigned int OPT_SACK "0x100u"
     const unsigned int OPT_SIGNED "0x200u"
+    const unsigned int OPT_CUT "0x400u"
     const int64_t NS_PER_SECOND "1000000000ll"
     const unsigned int DNS "53u"
     const unsigned int ETHERNET "1u"

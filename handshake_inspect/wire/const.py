@@ -25,6 +25,7 @@ OPT_MPTCP = 0x020
 OPT_ACCECN = 0x040  # a SYN that offers accurate ECN feedback, a SYN-ACK that agrees if it was (RFC 9768 section 3.1)
 OPT_ECN = 0x080  # a SYN that offers ECN, or a SYN-ACK that agrees to it (RFC 3168 section 6.1.1, RFC 9768 section 3.1)
 OPT_SACK = 0x100
+OPT_CUT = 0x400  # the capture lacks some of the options: what is not there may have been sent
 OPT_SIGNED = 0x200  # signed with a key: TCP MD5 (RFC 2385) or TCP-AO (RFC 5925)
 
 NS_PER_SECOND = 1_000_000_000

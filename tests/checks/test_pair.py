@@ -6,7 +6,7 @@ from io import BytesIO
 
 import jsonschema
 import pytest
-from support import frames
+from support import captures, frames
 from support.paths import MS, START, Box, Path, Sent, talk
 
 from handshake_inspect.checks.pair import paired
@@ -114,6 +114,16 @@ def test_what_the_box_changed():
         "synack-ttl": ("63", "64"),
     }
     assert found.connections[0].basis == "timestamps"
+
+
+@pytest.mark.parametrize("length", [54, 58])
+def test_options_that_one_capture_lacks_are_not_called_changed(length):
+    path = Path(box=BOXES["a router"])
+    talk(path, loss=0, rounds=1)
+    (whole, other), _ = path.captures()
+    snapped = BytesIO(captures.snapped(other.getvalue(), length))
+    (connection,) = paired(segment_columns([whole]), segment_columns([snapped])).connections
+    assert {change.what for change in connection.changes} == {"syn-ttl", "synack-ttl"}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """`-Y`: what expressions mean, and what is said of those that mean nothing."""
 
 import re
+from io import BytesIO
 
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import reports, samples
+from support import captures, reports, samples
 
 from handshake_inspect import analyze
 from handshake_inspect.errors import UsageError
@@ -186,7 +187,17 @@ def as_json(connections):
 
 @pytest.mark.parametrize("sample", samples.SAMPLES)
 def test_rows_say_what_their_connections_say(sample):
-    whole = analyze(samples.DIRECTORY / f"{sample}.pcap")
+    hold_columns_to_objects(analyze(samples.DIRECTORY / f"{sample}.pcap"))
+
+
+@pytest.mark.parametrize("kept", [0, 4, 16])
+def test_so_do_rows_whose_options_were_cut(kept):
+    whole = (samples.DIRECTORY / "port-reuse.pcap").read_bytes()
+    hold_columns_to_objects(analyze(BytesIO(captures.snapped(whole, 54 + kept))))
+
+
+def hold_columns_to_objects(whole):
+    """Compare what rows say with what the objects made of them say."""
     listed = msgspec.structs.replace(whole, connections=ListedConnections(list(whole.connections)))
     columns, made = Columns(whole.connections), Columns(listed.connections)
     from_rows = [field for field in fields().values() if whole.connections.column(field.name) is not None]

@@ -152,6 +152,12 @@ class Seen(NamedTuple):
     link_type: int
 
 
+def snapped(capture: bytes, length: int) -> bytes:
+    """The same frames with that snap length."""
+    kept = (pcap_record(one.ns, one.data[:length], nano=True, wire_len=one.wire_len) for one in read(capture)[0])
+    return pcap_header(nano=True, snap_len=length) + b"".join(kept)
+
+
 def drain(trace: Trace) -> list[Seen]:
     """Pump a trace to its end, as the engine does."""
     seen = []

@@ -7,7 +7,7 @@ from handshake_inspect.decode.segment import Segment
 from handshake_inspect.tcp import acceptance, facts
 from handshake_inspect.tcp.rows import Connection, Endpoint
 from handshake_inspect.tcp.transitions import TcpState
-from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_TIMESTAMPS, PSH
+from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_CUT, OPT_TIMESTAMPS, OPT_WINDOW_SCALE, PSH
 
 pytestmark = pytest.mark.skipif(build() == "compiled", reason="what only C calls has no Python name there")
 
@@ -145,6 +145,28 @@ def test_what_lies_beyond_the_window_counts_for_nothing(sender_traits, target_tr
     sender = end(sender_traits, snd_nxt=snd_nxt)
     target = end(target_traits, last_ack=5000, window=1000)
     assert worth(facts.FACT_SYN, target, segment(seq), sender) == (facts.BEYOND if beyond else facts.ACCEPTED)
+
+
+@pytest.mark.parametrize("at_edge", [True, False])
+@pytest.mark.parametrize(
+    ("of_sender", "of_target", "known"),
+    [
+        (0, 0, True),
+        (OPT_CUT, 0, False),
+        (0, OPT_CUT, False),
+        (OPT_CUT | OPT_TIMESTAMPS, OPT_WINDOW_SCALE, False),
+        (OPT_CUT | OPT_WINDOW_SCALE, OPT_CUT | OPT_WINDOW_SCALE, True),
+    ],
+)
+def test_a_window_whose_scale_the_capture_lacks_has_no_edge(of_sender, of_target, known, at_edge):
+    """The capture may lack the option (RFC 7323 section 2.2), so that the window may be much larger."""
+    sender = end(facts.TRAIT_ISS, snd_nxt=5500, options=of_sender)
+    target = end(BOTH, last_ack=5000, window=1000, options=of_target)
+    if at_edge:
+        connection = row(Connection, facts=OPENED)
+        assert acceptance.is_at_edge(connection, sender, target, segment(6000)) is known
+    else:
+        assert worth(facts.FACT_SYN, target, segment(6001), sender) == (facts.BEYOND if known else facts.ACCEPTED)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from support.attempts import attempts
 
 from handshake_inspect.tcp import facts as f
-from handshake_inspect.verdicts.cookies import offered
+from handshake_inspect.verdicts.cookies import offered, stamped
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.wire import const
 
@@ -28,3 +28,9 @@ def test_what_a_cookie_encodes(client, scale, server, bits):
     ends = {"options": (client, server), "window_scale": (scale, 3)}
     trace = attempts({"facts": f.FACT_SYN | f.FACT_SYNACK, "ends": ends})
     assert offered(trace, ConnectionRows([0])).tolist() == [bits]
+
+
+@pytest.mark.parametrize("cut", [(0, 0), (const.OPT_CUT, 0), (0, const.OPT_CUT)])
+def test_options_that_the_capture_lacks_prove_no_cookie(cut):
+    ends = {"options": tuple(const.OPT_TIMESTAMPS | bits for bits in cut)}
+    assert len(stamped(attempts({"facts": f.FACT_SYN | f.FACT_SYNACK, "ends": ends})).rows) == (not any(cut))

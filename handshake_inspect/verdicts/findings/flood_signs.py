@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.finding import Metric
@@ -20,12 +19,7 @@ from handshake_inspect.verdicts.findings.base import client, ratio
 from handshake_inspect.verdicts.findings.keys import counts
 from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.numbering import AttemptRows, ascending
-from handshake_inspect.wire.const import (
-    OPT_MSS,
-    OPT_SACK_PERMITTED,
-    OPT_TIMESTAMPS,
-    OPT_WINDOW_SCALE,
-)
+from handshake_inspect.verdicts.offers import is_bare, is_poor
 
 LOOKED_AT = 10_000
 MOSTLY = 0.5
@@ -34,7 +28,6 @@ ONE_TTL = 0.98
 MANY_SOURCES = 100
 SCATTERED = 1000  # sources looked at: of so many at random, 1 % share 16 bits of their addresses with another
 ONCE = 0.9  # so many sources for each attempt: nearly every source appears once
-RICH = OPT_SACK_PERMITTED | OPT_TIMESTAMPS | OPT_WINDOW_SCALE  # every current stack offers at least one
 
 SIGNS = {
     "no_options_ratio": Metric(float | None, "SYNs without any TCP option.", "ratio"),
@@ -50,12 +43,6 @@ SIGNS = {
 }
 
 
-def is_poor(options: NDArray[Any]) -> Bools:
-    """Which SYNs offer none of what every current stack offers."""
-    poor: Bools = np.bitwise_and(options, RICH) == 0
-    return poor
-
-
 def first_sent(trace: Attempts, rows: AttemptRows) -> AttemptRows:
     """The first `LOOKED_AT` of these attempts in order of capture."""
     return trace.earliest(rows, LOOKED_AT)
@@ -67,7 +54,7 @@ def looks_of(trace: Attempts, rows: AttemptRows) -> tuple[int, int, NDArray[np.i
     for some in batches(len(rows)):
         options = trace.end("client", "options", rows[some])
         poor += int(np.count_nonzero(is_poor(options)))
-        bare += int(np.count_nonzero(np.bitwise_and(options, RICH | OPT_MSS) == 0))
+        bare += int(np.count_nonzero(is_bare(options)))
         ttls += np.bincount(trace.end("client", "syn_ttl", rows[some]), minlength=len(ttls))
     return poor, bare, ttls
 

@@ -12,7 +12,7 @@ which at most a RST or an ICMP error came back.  A source scans
 
 and really used at most `MAX_USED` as many services on these hosts and ports.  A crawler, a monitor or a passive FTP
 client opens as many but uses them; a NAT gateway is many clients that use what they open.  More look alike
-(`no_scan.py`), and some only if a kernel sent the SYNs (see `flood_signs.is_poor`), as it does for all programs:
+(`no_scan.py`), and some only if a kernel sent the SYNs (see `offers.is_poor`), as it does for all programs:
 
 - *monitoring* asks the same services again and again: more than half of them three times or more; or twice at even
   intervals (`EVEN`); or silent ones again after more than `AGAIN_NS`.  A scanner goes on after `MAX_TRIES`;

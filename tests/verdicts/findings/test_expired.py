@@ -16,10 +16,24 @@ def tally(**words):
 
 def test_two_add_up():
     one = tally(
-        connections=3, undecided=1, repeated_syns=5, older_timestamps=1, signed_syns=1, waited_max_ns=7, start_ns=20, end_ns=30
+        connections=3,
+        undecided=1,
+        repeated_syns=5,
+        older_timestamps=1,
+        signed_syns=1,
+        waited_max_ns=7,
+        start_ns=20,
+        end_ns=30,
     )
     two = tally(
-        connections=4, undecided=2, repeated_syns=2, older_timestamps=2, signed_syns=3, waited_max_ns=9, start_ns=10, end_ns=25
+        connections=4,
+        undecided=2,
+        repeated_syns=2,
+        older_timestamps=2,
+        signed_syns=3,
+        waited_max_ns=9,
+        start_ns=10,
+        end_ns=25,
     )
     both = one.plus(two)
     assert (both.connections, both.undecided, both.repeated_syns, both.older_timestamps) == (7, 3, 7, 3)
