@@ -1,23 +1,29 @@
 #!/usr/bin/env python3
-"""One capture in parts: bytes that move and seconds, beside one process; here, and by the workers of a local cluster.
+"""One capture in parts, beside one process: bytes that move and seconds, here, by threads, and by a Dask cluster.
 
 The reports are compared as well.  Bytes are those of the values that stages hand on from one worker to another.
+Seconds of a Dask cluster are those of a run: what its start costs is shown apart, and paid once.
 """
 
 import argparse
-import resource
+import logging
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+import distributed
 from make_captures import default_directory
 from many_files import cut
 
 from handshake_inspect import engine
+from handshake_inspect.cli import memory
+from handshake_inspect.cluster import threads
 from handshake_inspect.cluster.analysis import Here, analyze
 from handshake_inspect.cluster.parts import Sizes
-from handshake_inspect.cluster.scheduler import Workers, connected
+from handshake_inspect.cluster.scheduler import Workers
 from handshake_inspect.cluster.tables import Pumped
 from handshake_inspect.engine import Options
 
@@ -27,6 +33,7 @@ from support.captures import records
 from support.wire import written
 
 MOVES = {"tuples": "hashes", "datagrams": "datagrams", "times": "times"}
+EACH = Sizes(least=0)  # every file is a part
 
 
 class Counting(Here):
@@ -58,29 +65,35 @@ def size_of(value):
     return sum(map(size_of, value)) if isinstance(value, list) else 0 if value is None else value.nbytes
 
 
-def timed(function):
-    """What it returned, its seconds, and those of the processors: of this process and of children that have ended."""
-    before, began = cpu(), time.monotonic()
+def timed(function, client=None):
+    """What it returned, its seconds, and those of the processors: of this process and of a client's workers."""
+    before, began = cpu(client), time.monotonic()
     made = function()
-    return made, time.monotonic() - began, cpu() - before
+    return made, time.monotonic() - began, cpu(client) - before
 
 
-def cpu():
+def cpu(client):
     """Seconds of the processors so far."""
-    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    workers = sum(client.run(time.process_time).values()) if client is not None else 0
+    return time.process_time() + workers
 
 
-def by_workers(paths, count):
-    """The report of so many workers."""
-    with connected(f"local:{count}") as client:
-        return analyze(paths, Workers(client), sizes=Sizes(least=0))
+@contextmanager
+def cluster(count):
+    """A client of so many processes."""
+    with (
+        distributed.LocalCluster(
+            n_workers=count, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+        ) as local,
+        distributed.Client(local) as client,
+    ):
+        yield client
 
 
-def show(what, wall, used, size, moved=None):
+def show(what, wall, used, size=0, moved=None):
     """A line."""
     moves = "" if moved is None else "".join(f"  {name} {100 * n / size:.1f} %" for name, n in moved.items() if n)
-    print(f"{what:22} {wall:6.1f} s  {used:6.1f} s of CPU{moves}", flush=True)
+    print(f"{what:32} {wall:6.2f} s  {used:6.2f} s of CPU{moves}", flush=True)
 
 
 def main():
@@ -88,27 +101,45 @@ def main():
     parser = argparse.ArgumentParser(description="The cost of parts.")
     parser.add_argument("--parts", type=int, nargs="*", default=[8, 64])
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3, help="the best of so many counts")
     parser.add_argument("capture", nargs="?", type=Path, default=default_directory() / "mix.pcap")
     given = parser.parse_args()
+    memory.owned = True
+    memory.keep()
     data = given.capture.read_bytes()
     ends = records(data)
-    with tempfile.TemporaryDirectory() as name:
-        one, wall, used = timed(lambda: engine.analyze([given.capture], options=Options(jobs=0)))
-        show("one process", wall, used, len(data))
+    began, used = time.monotonic(), time.process_time()
+    with tempfile.TemporaryDirectory() as name, cluster(given.workers) as client:
+        used = time.process_time() - used + sum(client.run(time.process_time).values())
+        show(f"start of {given.workers} Dask workers", time.monotonic() - began, used)
         for parts in given.parts:
-            directory = Path(name) / str(parts)
-            cut(data, ends, parts, directory)
-            paths = sorted(directory.iterdir())
-            runner = Counting()
-            here, wall, used = timed(lambda paths=paths, runner=runner: analyze(paths, runner, sizes=Sizes(least=0)))
-            show(f"{parts} parts, here", wall, used, len(data), runner.moved)
-            there, wall, used = timed(lambda paths=paths: by_workers(paths, given.workers))
-            show(f"{parts} parts, {given.workers} workers", wall, used, len(data))
-            expected = written(engine.analyze(paths))
-            if not written(here) == written(there) == expected:
-                sys.exit("the reports differ")
-        if one.summary != here.summary:
-            sys.exit("the report of one file differs")
+            cut(data, ends, parts, Path(name) / str(parts))
+        size = len(data)
+        del data
+        measure(given, sorted(Path(name).iterdir()), size, client)
+
+
+def measure(given, directories, size, client):
+    """The lines of each directory of parts."""
+    show("one process", *best(given.rounds, lambda: engine.analyze([given.capture], options=Options(jobs=0)))[1:])
+    for directory in directories:
+        paths, counting = sorted(directory.iterdir()), Counting()
+        said = f"{len(paths)} parts, "
+        analyze(paths, counting, sizes=EACH)
+        expected = written(engine.analyze(paths))
+        with threads.started(given.workers) as own:
+            ways = {"here": (Here(), None), f"{given.workers} threads": (own, None),
+                    f"{given.workers} Dask workers": (Workers(client), client)}  # fmt: skip
+            for what, (runner, there) in ways.items():
+                report, wall, used = best(given.rounds, partial(analyze, paths, runner, sizes=EACH), there)
+                show(said + what, wall, used, size, counting.moved if what == "here" else None)
+                if written(report) != expected:
+                    sys.exit("the reports differ")
+
+
+def best(rounds, function, client=None):
+    """As `timed`, of the round that took the least of the processors."""
+    return min((timed(function, client) for _ in range(rounds)), key=lambda each: each[2])
 
 
 if __name__ == "__main__":

@@ -212,7 +212,7 @@ def cluster_option() -> Any:
     """`--cluster`: who reads the captures."""
     return option(
         "--cluster", metavar="ADDRESS",
-        help="Have the workers of a Dask cluster read the captures: tcp://HOST:8786, or local:N for N processes here.",
+        help="Have the workers of a Dask cluster read the captures: tcp://HOST:8786, or local:N for N threads here.",
     )  # fmt: skip
 
 

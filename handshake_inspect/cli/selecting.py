@@ -74,9 +74,9 @@ def analyzed(
     from handshake_inspect import engine
     from handshake_inspect.cli import memory
 
+    memory.keep()
     if cluster is not None:
         return _by_workers(cluster, paths, options, watched=watched)
-    memory.keep()
     _remark_build(paths)
     with Meter(wanted=watched, inputs=paths) as meter:
         return engine.analyze(inputs or paths, options=options.settings, progress=meter.update, background=background)
@@ -84,13 +84,13 @@ def analyzed(
 
 def _by_workers(where: str, paths: Sequence[str], options: AnalysisOptions, *, watched: bool) -> Report:
     """The same by a cluster."""
-    from handshake_inspect import cluster
+    from handshake_inspect.cluster import workers
+    from handshake_inspect.cluster.analysis import analyze
     from handshake_inspect.cluster.parts import check
-    from handshake_inspect.cluster.scheduler import connected
 
     check(paths)
-    with connected(where) as client, Meter(wanted=watched, inputs=paths) as meter:
-        return cluster.analyze(paths, client, options=options.settings, progress=meter.update)
+    with workers(where) as runner, Meter(wanted=watched, inputs=paths) as meter:
+        return analyze(paths, runner, options=options.settings, progress=meter.update)
 
 
 def _remark_build(paths: Sequence[str]) -> None:

@@ -9,17 +9,19 @@ which are counted without merging (`numbering`).
 
 Parts are files, several small ones of one sensor, or a stretch of a large one (`stretches`).
 
-A stage is a plain function of plain values; `analysis` calls them here, or has a scheduler call them.
+A stage is a plain function of plain values; `analysis` has threads call them (`threads`), or a scheduler (`scheduler`).
 """
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from handshake_inspect.capture.source import Input
+    from handshake_inspect.cluster.analysis import Runner
     from handshake_inspect.engine import Options, Progress
     from handshake_inspect.report.model import Report
 
@@ -31,3 +33,34 @@ def analyze(
     from handshake_inspect.cluster import analysis, scheduler
 
     return analysis.analyze(inputs, scheduler.Workers(client), options=options, progress=progress)
+
+
+LOCAL = "local:"
+MOST = 1024  # threads
+
+
+@contextmanager
+def workers(where: str) -> Iterator[Runner]:
+    """Who calls the stages: workers of the Dask cluster at `tcp://…`, or with `local:N` so many threads.
+
+    Raises UsageError and ClusterError.
+    """
+    if where.startswith(LOCAL):
+        from handshake_inspect.cluster import threads
+
+        with threads.started(_count(where)) as runner:
+            yield runner
+    else:
+        from handshake_inspect.cluster import scheduler
+
+        with scheduler.connected(where) as client:
+            yield scheduler.Workers(client)
+
+
+def _count(where: str) -> int:
+    from handshake_inspect.errors import UsageError
+
+    number = where.removeprefix(LOCAL)
+    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MOST:
+        raise UsageError(f"--cluster {where}: say how many threads, as in local:4")
+    return int(number)

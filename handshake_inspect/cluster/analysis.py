@@ -15,11 +15,13 @@ from handshake_inspect.engine import Options, Progress
 from handshake_inspect.engine.reporting import conclude
 from handshake_inspect.report.model import Report
 
+MOST_WAYS = 16
+
 
 class Runner(Protocol):
     """Who calls the stages.  What `submit` gives may stand among the arguments of another call."""
 
-    ways: int  # how many may follow what moves at the same time
+    ways: int  # how many may follow what moves at the same time, MOST_WAYS or fewer
 
     def submit(self, stage: str, function: Callable[..., Any], *given: Any) -> Any:
         """Have a function called, in time."""
@@ -58,14 +60,14 @@ def analyze(
     *,
     options: Options | None = None,
     progress: Progress | None = None,
-    sizes: Sizes = Sizes(),  # noqa: B008  a tuple
+    sizes: Sizes | None = None,
 ) -> Report:
     """Analyse captures as one trace, in parts; the report is that of `engine.analyze`."""
     options = options or Options()
     named = expanded(inputs)
     check(named)
     with open_trace(named) as trace:
-        parts = parts_of(trace, named, sizes)
+        parts = parts_of(trace, named, sizes or Sizes().among(runner.ways, trace.size or 0))
     run = Run(trace, parts, runner, options, progress)
     return conclude(*run.pumped(), options.limits)
 
@@ -122,7 +124,7 @@ class Run:
         messages = self.items(tracked, "messages", [each.has_messages for each in said])
         lookups = tracking.looked_up([*runner.results(messages), loose.messages])
         everything = [*runner.results(self.items(tracked, "pumped")), *runner.results(followed), loose.pumped]
-        return self.ended(tracked, outlines, starts, ranks), tables.merged(everything, lookups)
+        return self.ended(said, outlines, starts, ranks), tables.merged(everything, lookups)
 
     def items(self, submitted: Sequence[Any], name: str, those: Sequence[bool] | None = None) -> list[Any]:
         """The same attribute of each, or of those alone."""
@@ -205,6 +207,7 @@ class Run:
         wrongs.append(loose.wrong)
         (wrong,) = self.runner.results([submit("split", sharing.paths_of, wrongs)])
         rights = [submit("decode", scanning.rights_on, part, wrong) for part in self.parts]
+        self.runner.results([submit("decode", len, each) for each in rights], self.done.of(self.parts, 0.5))
         rights.append(sharing.on_paths(loose.right, wrong))
         return submit("split", sharing.with_paths, tuples, rights, wrongs)
 
@@ -254,10 +257,10 @@ class Run:
     # -- the trace as it was read --------------------------------------------------------------------------------------
 
     def ended(
-        self, tracked: Sequence[Any], outlines: Sequence[Any], starts: Sequence[Any], ranks: Sequence[Any]
+        self, said: Sequence[tracking.Brief], outlines: Sequence[Any], starts: Sequence[Any], ranks: Sequence[Any]
     ) -> Any:
         """The trace, which knows now what its files are, and where their frames are."""
-        files = self.runner.results(self.items(tracked, "files"))
+        files = [each.files for each in said]
         total = numbering.totals(outlines)
         if not isinstance(self.trace, MergedSource):
             only = stretches.whole([each for mine in files for each in mine])

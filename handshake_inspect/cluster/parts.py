@@ -109,6 +109,10 @@ class Sizes(NamedTuple):
     least: int = 64 << 20  # smaller files of one sensor are read together until they have as many
     most: int = 256 << 20  # larger ones are read in stretches
 
+    def among(self, workers: int, size: int) -> "Sizes":
+        """The same where so many have a trace of this size to read: none is idle if there is enough for each."""
+        return self._replace(most=min(self.most, max(self.least, -(-size // workers))))
+
 
 def parts_of(trace: Trace, inputs: Sequence[Input], sizes: Sizes) -> list[Part]:
     """The parts of a trace, in the order of its sensors: small files together, and stretches of large ones."""

@@ -1,60 +1,25 @@
 """The stages called by the workers of a Dask cluster: `dask.distributed` is imported here, and nowhere else."""
 
-import logging
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import count
-from multiprocessing import resource_tracker
 from typing import Any
 from uuid import uuid4
 
 from handshake_inspect.about import version
+from handshake_inspect.cluster.analysis import MOST_WAYS
 from handshake_inspect.errors import CaptureError, ClusterError, UsageError
 
-LOCAL = "local:"
 ANSWERS_S = 10  # a scheduler answers within this, and has workers
-_MOST_WAYS = 16
+REACHED_S = 1  # a worker is asked itself if it answers within this
 _FIX = "start one with `dask scheduler` and `dask worker`, or use --cluster local:4"
 
 
 @contextmanager
 def connected(where: str) -> Iterator[Any]:
-    """A client of a cluster: of the one at `tcp://…`, or of one of `local:N` processes, which ends with it."""
-    of = _local(_processes(where)) if where.startswith(LOCAL) else _remote(where)
-    with of as client, _ending_quietly(client):
+    """A client of the cluster at `tcp://…`."""
+    with _remote(where) as client, _ending_quietly(client):
         yield client
-
-
-def _processes(where: str) -> int:
-    number = where.removeprefix(LOCAL)
-    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= 1024:
-        raise UsageError(f"--cluster {where}: say how many processes, as in local:4")
-    return int(number)
-
-
-@contextmanager
-def _local(processes: int) -> Iterator[Any]:
-    dask = _dask()
-    with ExitStack() as started:
-        with _interrupted_later():
-            cluster = dask.LocalCluster(
-                n_workers=processes, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
-            )
-            started.enter_context(cluster)
-            client = started.enter_context(dask.Client(cluster))
-        yield client
-
-
-@contextmanager
-def _interrupted_later() -> Iterator[None]:
-    """Let Ctrl-C wait.  Processes and threads that begin meanwhile never get it, as it comes to all of a terminal."""
-    resource_tracker.ensure_running()  # it would let the signal through again, in a thread that starts a process
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -101,7 +66,8 @@ class Workers:
     def __init__(self, client: Any) -> None:
         """Raises ClusterError where there are no workers, or some with another version of hsi."""
         self.client = client
-        self.ways = min(_threads(client), _MOST_WAYS)
+        self.ways = min(_threads(client), MOST_WAYS)
+        self._is_near = _are_near(client)
         self._run = uuid4().hex
         self._numbers = count()
 
@@ -119,7 +85,7 @@ class Workers:
                 for future in distributed.as_completed(submitted):
                     if future.status == "finished":
                         done(places[future.key])
-            return list(self.client.gather(list(submitted)))
+            return list(self.client.gather(list(submitted), direct=self._is_near))
         except CaptureError as error:
             raise CaptureError(f"{error} (says a worker: captures must lie where all workers can read them)") from error
         except distributed.KilledWorker as error:
@@ -151,3 +117,18 @@ def _threads(client: Any) -> int:
     if others:
         raise ClusterError(f"workers have hsi {', '.join(others)}, and here it is {version()}; install the same")
     return sum(map(int, client.nthreads().values()))
+
+
+def _are_near(client: Any) -> bool:
+    """Whether all workers can be asked for what they have: else it comes through the scheduler, and is copied twice."""
+    connect, addresses = _dask().comm.connect, list(client.nthreads())
+
+    async def all_answer() -> None:
+        for address in addresses:
+            (await connect(address, timeout=REACHED_S, **client.connection_args)).abort()
+
+    try:
+        client.sync(all_answer)
+    except OSError:
+        return False
+    return True

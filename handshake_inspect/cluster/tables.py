@@ -68,16 +68,16 @@ class Pumped:
 
 
 def pumped(pump: Pump) -> Pumped:
-    """Copies of what a pump has."""
+    """What a pump has: views of its rows, which nobody adds to any more."""
     tracker, table = pump.tracker, pump.tracker.table
     setups, quic = table.setups, pump.quic.table
-    rows = {name: _copied(getattr(table, f"{name}_rows"), kind, getattr(table, count) * each)
+    rows = {name: _rows(getattr(table, f"{name}_rows"), kind, getattr(table, count) * each)
             for name, (kind, count, each) in TABLE_ROWS.items()}  # fmt: skip
-    rows["exchange"] = _copied(setups.exchange_rows, "Exchange", table.connection_count)
-    rows |= {name: _copied(getattr(setups, f"{name}_rows"), kind, getattr(setups, count))
+    rows["exchange"] = _rows(setups.exchange_rows, "Exchange", table.connection_count)
+    rows |= {name: _rows(getattr(setups, f"{name}_rows"), kind, getattr(setups, count))
              for name, (kind, count) in SETUP_ROWS.items()}  # fmt: skip
     if table.beyond:
-        rows["high"] = np.frombuffer(table.high_rows, dtype=np.uint64, count=table.embryo_count).copy()
+        rows["high"] = np.frombuffer(table.high_rows, dtype=np.uint64, count=table.embryo_count)
     counted = {
         "pump": _counts(pump, PUMP),
         "checksums": _counts(tracker.checksums, CHECKSUMS),
@@ -102,13 +102,13 @@ def _counts(thing: Any, counts: Counts) -> dict[str, int]:
     return {name: int(getattr(thing, name)) for names in counts for name in names}
 
 
-def _copied(storage: Any, kind: str, count: int) -> Array:
+def _rows(storage: Any, kind: str, count: int) -> Array:
     return _array(storage, ROWS[kind], count)
 
 
 def _array(storage: Any, kind: Any, count: int) -> Array:
     dtype = np.dtype(kind)
-    return np.frombuffer(storage, dtype=dtype, count=count).copy() if count else np.zeros(0, dtype=dtype)
+    return np.frombuffer(storage, dtype=dtype, count=count) if count else np.zeros(0, dtype=dtype)
 
 
 class Texts:

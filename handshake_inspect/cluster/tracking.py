@@ -40,16 +40,17 @@ class Tracked:
 
 
 class Brief(NamedTuple):
-    """What decides what becomes of a part: plain and small."""
+    """What decides what becomes of a part, and what is told of it: plain and small."""
 
     is_mixed: bool
     has_datagrams: bool
     has_messages: bool
+    files: list[Ended]
 
 
 def brief(tracked: Tracked) -> Brief:
     """The brief of a part."""
-    return Brief(tracked.mixed, len(tracked.datagrams.rows) > 0, bool(tracked.messages))
+    return Brief(tracked.mixed, len(tracked.datagrams.rows) > 0, bool(tracked.messages), tracked.files)
 
 
 class Messages:

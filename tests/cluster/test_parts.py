@@ -86,6 +86,16 @@ def test_a_wrong_checksum_is_judged_by_a_right_one_of_another_part(tmp_path, mon
         check(paths)
 
 
+def test_progress_goes_on_while_parts_are_read_once_more_for_checksums(tmp_path):
+    """A pass of three: after the first one half is done, and half of the rest at each part's end."""
+    right, wrong = syns(2), spoiled(syns(2, START + SECOND))
+    paths = each_apart([*right, *wrong], tmp_path)
+    seen = []
+    analyze(paths, Here(), sizes=APART, progress=lambda done, total: seen.append(done / total))
+    shares = [0.125, 0.25, 0.375, 0.5, 0.562, 0.625, 0.688, 0.75, 0.812, 0.875, 0.938, 1.0]
+    assert seen == pytest.approx(shares, abs=0.01)
+
+
 def test_paths_that_share_a_connection_are_followed_together():
     """The doubt of one path moves a connection, and with it those that its other direction judges."""
     rows = {number: sharing.np.array([(path, connection)], dtype=PATH)

@@ -2,25 +2,17 @@
 
 import os
 import signal
-import subprocess
-import sys
-import threading
 from dataclasses import replace
-from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from support.captures import records
-from support.parts import APART, check
+from support.parts import APART
 from support.samples import DIRECTORY
-from support.servers import Handler, http_server, s3_server
 from support.wire import written
 
 import handshake_inspect
 from handshake_inspect import cluster
-from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.cluster import analysis, scheduler
-from handshake_inspect.cluster.parts import Sizes
 from handshake_inspect.errors import CaptureError, ClusterError, UsageError
 
 distributed = pytest.importorskip("distributed")
@@ -58,6 +50,24 @@ def test_the_report_of_two_workers_is_that_of_one_process(workers, ring, monkeyp
     assert len(seen) == 2 * PARTS
     assert seen[-1] == (total, total)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+@pytest.mark.parametrize("reached_s", [scheduler.REACHED_S, 0])
+def test_what_workers_have_comes_through_the_scheduler_only_where_they_cannot_be_asked(
+    workers, ring, monkeypatch, reached_s
+):
+    monkeypatch.setattr(scheduler, "REACHED_S", reached_s)
+    handlers = workers.cluster.scheduler.handlers
+    plain, asked = handlers["gather"], []
+
+    def gather(*given, **more):
+        asked.append(given)
+        return plain(*given, **more)
+
+    monkeypatch.setitem(handlers, "gather", gather)
+    report = analysis.analyze(ring, scheduler.Workers(workers), sizes=APART)
+    assert written(report) == written(handshake_inspect.analyze(*ring))
+    assert bool(asked) == (reached_s == 0)
 
 
 def test_the_library_takes_a_client(workers, ring, monkeypatch):
@@ -167,79 +177,10 @@ def test_calls_that_nobody_waits_for_any_more_log_nothing(workers, caplog):
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == ["of another"]
 
 
-@pytest.mark.parametrize(
-    ("where", "said"),
-    [
-        ("local:0", "say how many processes, as in local:4"),
-        ("nowhere", "is no address"),
-    ],
-)
-def test_a_cluster_that_is_not_there(hsi, pcaps, where, said):
-    done = hsi("--cluster", where, pcaps / "lost-syn.pcap")
+def test_an_address_that_is_none(hsi, pcaps):
+    done = hsi("--cluster", "nowhere", pcaps / "lost-syn.pcap")
     assert (done.returncode, done.stdout) == (2, b"")
-    assert said in done.stderr.decode()
-
-
-def test_the_command_has_processes_of_its_own(hsi, ring):
-    """Nothing is said on stderr, and no process stays behind."""
-    one, other = (hsi("-T", "json", *more, *ring) for more in ([], ["--cluster", "local:1"]))
-    assert (other.returncode, other.stderr, other.stdout) == (0, b"", one.stdout)
-
-
-def test_captures_in_a_bucket(hsi, monkeypatch):
-    """Also in stretches."""
-    with s3_server(monkeypatch) as files:
-        for path in sorted(DIRECTORY.glob("r*.pcap"))[:2]:
-            files.pipe(f"captures/{path.name}", path.read_bytes())
-        files.pipe("captures/large.pcap", (DIRECTORY / "healthy-burst.pcap").read_bytes())
-        one, other = (hsi("-T", "json", *more, "s3://captures/") for more in ([], ["--cluster", "local:1"]))
-        assert (other.returncode, other.stderr, other.stdout) == (one.returncode, b"", one.stdout)
-        check(["s3://captures/large.pcap"], sizes=Sizes(0, 50_000))
-
-
-def test_ctrl_c_ends_a_cluster_of_ones_own():
-    """A worker waits for a server, and all processes of the terminal get the signal: the run ends without a word."""
-    pytest.importorskip("aiohttp")
-    asked, answer = threading.Event(), threading.Event()
-    served = []
-
-    class Waiting(Handler):
-        files: ClassVar = {"/a.pcap": (DIRECTORY / "healthy-burst.pcap").read_bytes()}
-
-        def answer(self, *, body):
-            served.append(self.path)
-            if len(served) > 2 * first > 0:
-                asked.set()
-                answer.wait(60)
-            super().answer(body=body)
-
-    first = 0
-    with http_server(Waiting) as base:
-        open_trace([f"{base}/a.pcap"]).close()
-        first = len(served)  # as many are for the command itself, what comes then is a worker's
-        command = [sys.executable, "-P", "-m", "handshake_inspect", "--cluster", "local:1", f"{base}/a.pcap"]
-        environment = os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).parents[1])}
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, start_new_session=True)
-        assert asked.wait(60)
-        os.killpg(process.pid, signal.SIGINT)
-        out, said = process.communicate(timeout=60)
-        answer.set()
-    assert (process.returncode, out, said.strip()) == (130, b"", b"")
-
-
-def test_workers_of_ones_own_never_get_ctrl_c():
-    """Whatever they are in: in the middle of their start, Python would print where."""
-    with scheduler.connected("local:1") as client:
-        blocked = client.run(signal.pthread_sigmask, signal.SIG_BLOCK, [])
-    assert [signal.SIGINT in signals for signals in blocked.values()] == [True]
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-
-
-def test_a_pipe_cannot_be_read_twice(hsi):
-    done = hsi("--cluster", "local:1", "-")
-    assert done.returncode == 2
-    assert b"standard input: cannot be read twice" in done.stderr
+    assert "is no address" in done.stderr.decode()
 
 
 def test_checks_are_made_by_a_cluster_and_live_ones_are_not(hsi, ring, workers):
