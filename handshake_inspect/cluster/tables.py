@@ -59,6 +59,7 @@ class Pumped:
     rows: dict[str, Array]
     names: list[bytes]  # of setups, from number 1 on
     refused: int  # names that there was no room for
+    heard: set[tuple[int, int]]  # hosts that sent anything but TCP
     quics: dict[str, Array] = field(default_factory=dict)
 
     @property
@@ -89,6 +90,7 @@ def pumped(pump: Pump) -> Pumped:
     made = Pumped(
         counted, (pump.first_ns, pump.last_ns) if pump.timed else None, pump.reassembler.joined, tracker.stray_icmp,
         dict(pump.unsupported), dict(pump.unread), rows, names, setups.names.refused,
+        set(pump.senders.hosts),
     )  # fmt: skip
     if quic.row_storage is not None:
         made.quics = {
@@ -137,6 +139,7 @@ def merged(parts: Sequence[Pumped], lookups: Lookups) -> Any:
     made.unsupported = _summed(part.unsupported for part in parts)
     made.unread = _summed(part.unread for part in parts)
     made.lookups = lookups
+    made.senders = SimpleNamespace(hosts=set().union(*(part.heard for part in parts)))
     made.tracker = SimpleNamespace(
         stray_icmp=sum(part.stray_icmp for part in parts),
         checksums=_added(parts, "checksums", CHECKSUMS),

@@ -4,8 +4,8 @@ from libc.stdint cimport int64_t, uint32_t
 from handshake_inspect.decode cimport extensions, segment, tcp_header
 from handshake_inspect.wire cimport big_endian, fourtuple
 from handshake_inspect.wire.const cimport (
-    IPV4_MAPPED, KIND_DAMAGED, KIND_ICMP_ERROR, KIND_NONE, KIND_UDP_ERROR, MASK16, MASK32, PROTO_ICMP, PROTO_TCP,
-    PROTO_UDP,
+    IPV4_MAPPED, KIND_DAMAGED, KIND_ICMP_ERROR, KIND_NONE, KIND_UDP_ERROR, MASK16, MASK32, MULTICAST_LISTENER_QUERY,
+    PROTO_ICMP, PROTO_TCP, PROTO_UDP,
 )
 
 @cython.locals(limit=Py_ssize_t, kind=uint32_t, mtu=uint32_t)

@@ -12,6 +12,7 @@ from handshake_inspect.wire.const import (
     KIND_UDP_ERROR,
     MASK16,
     MASK32,
+    MULTICAST_LISTENER_QUERY,
     PROTO_ICMP,
     PROTO_TCP,
     PROTO_UDP,
@@ -32,6 +33,8 @@ def decode_icmp(data: bytes, at: int, end: int, ip_end: int, protocol: int, out:
         if kind not in (3, 11, 12):  # unreachable, time exceeded, parameter problem
             return KIND_NONE
     elif kind < 1 or kind > 4:  # unreachable, too big, time exceeded, parameter problem
+        if kind >= MULTICAST_LISTENER_QUERY:  # of the link, as ARP is: it says nothing of the host
+            out.src_hi = out.src_lo = 0
         return KIND_NONE
     out.icmp_type = kind
     out.icmp_code = data[at + 1]

@@ -8,6 +8,7 @@ from handshake_inspect.decode cimport payload
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.quic.tracker cimport QuicTracker
 from handshake_inspect.engine cimport owners, plain_frames
+from handshake_inspect.engine.senders cimport Senders
 from handshake_inspect.tcp.tracker cimport Tracker
 from handshake_inspect.wire.const cimport (
     DNS, KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_ICMP_ERROR, KIND_NONE, KIND_TCP, KIND_UDP, KIND_UDP_ERROR,
@@ -53,6 +54,7 @@ cdef class Pump:
     cdef readonly dict unsupported
     cdef readonly dict unread
     cdef readonly uint64_t datagrams
+    cdef readonly Senders senders
 
     cpdef int drain(self, FrameReader reader) except -1
     @cython.locals(held=Py_ssize_t, got=int)

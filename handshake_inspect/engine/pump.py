@@ -13,6 +13,7 @@ from handshake_inspect.decode.fragments import Reassembler
 from handshake_inspect.dns.lookups import Lookups
 from handshake_inspect.dns.messages import messages_of
 from handshake_inspect.engine import owners, plain_frames
+from handshake_inspect.engine.senders import Senders
 from handshake_inspect.quic.tracker import QuicTracker
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import (
@@ -88,6 +89,7 @@ class Pump:
         self.unsupported: dict[int, int] = {}  # link type -> frames that nothing here can decode
         self.unread: dict[int, int] = {}  # as `encapsulation.unread_name` has it -> frames that hold packets unread
         self.datagrams = 0  # of UDP
+        self.senders = Senders()
 
     def drain(self, reader: FrameReader) -> int:
         """Take all frames that are in the reader's buffer; what the reader said then (NEED_MORE or DAMAGED)."""
@@ -190,6 +192,7 @@ class Pump:
         owners.keep(self.owners, at, record, reader)
         if kind != KIND_TCP:
             if kind == KIND_NONE:
+                self.senders.note(record)
                 return False
             if kind == KIND_DECLINED:
                 kind = self.second_try(reader, at)
@@ -244,7 +247,9 @@ class Pump:
                 self.tcp_segments += 1
         elif kind == KIND_ICMP_ERROR:
             self.icmp_errors += 1
+            self.senders.note(record)
         elif kind in (KIND_UDP, KIND_UDP_ERROR):
+            self.senders.note(record)
             self.take_datagram(kind, reader, record)
             return False
         else:

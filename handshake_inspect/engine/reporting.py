@@ -63,7 +63,16 @@ def case_of(
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
     left = left_by_filter(source, pump)
-    trace = gathered(tracker.table, pump.first_ns, now_ns, limits, source.reader.frames, left=left, over=over)
+    trace = gathered(
+        tracker.table,
+        pump.first_ns,
+        now_ns,
+        limits,
+        source.reader.frames,
+        left=left,
+        heard=pump.senders.hosts,
+        over=over,
+    )
     trace = elsewhere.joined(translated.joined(trace))
     facts = CaptureFacts(
         frames=pump.frames,

@@ -1,5 +1,6 @@
 """Attempts out of the rows of a table, and some of them with the rows that they need."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
@@ -16,6 +17,7 @@ from handshake_inspect.verdicts.holding import Answers
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
+from handshake_inspect.verdicts.sets import keys_of
 from handshake_inspect.wire.const import MASK32
 
 
@@ -39,12 +41,13 @@ def gathered(
     frames: int = 0,
     *,
     left: Left | None = None,
+    heard: Collection[tuple[int, int]] = (),
     over: bool = False,
 ) -> Attempts:
     """The attempts that a table holds now.
 
-    `frames`: the number of the newest frame; `left`: what a filter on flags let pass, None for no such filter; `over`:
-    nothing more comes, so that rows of SYNs may be moved.
+    `frames`: the number of the newest frame; `left`: what a filter on flags let pass, None for no such filter;
+    `heard`: the addresses that sent anything but TCP; `over`: nothing more comes, so that rows of SYNs may be moved.
     """
     count = table.connection_count
     connections = table_rows(table.connection_rows, "Connection", count)
@@ -84,6 +87,7 @@ def gathered(
         setups=table_rows(table.setups.setup_rows, "Setup", table.setups.setup_count),
         extras=table_rows(table.setups.extra_rows, "Extra", table.setups.extra_count),
         names=getattr(table.setups, "names", None),
+        heard=keys_of(heard),
         filtered=left is not None,
         answers_pass=left is not None and left.answers,
     )

@@ -1,5 +1,6 @@
 """Sets of 64-bit keys, made for millions of rows: one sort of plain integers instead of `np.unique`."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,12 @@ def host_key(hi: NDArray[Any], lo: NDArray[Any], port: NDArray[Any] | None = Non
     key ^= key >> np.uint64(32)
     key *= np.uint64(0xFF51AFD7ED558CCD)
     return key
+
+
+def keys_of(addresses: Collection[tuple[int, int]]) -> Keys:
+    """The keys of these addresses."""
+    hi, lo = np.array([*addresses], dtype=np.uint64).reshape(-1, 2).T
+    return host_key(hi, lo)
 
 
 def nearly_in_order(values: NDArray[Any], apart: int) -> NDArray[np.int32]:

@@ -6,7 +6,8 @@
   order of likelihood: a full SYN or accept queue, a NAT without free ports or a full connection table on the way,
   timestamps older than the newest from that address (PAWS), a rate limit.  So where the capturing host knows that
   the accept queue of its listener there is full, although the wire shows nothing of it.
-- `port-filtered` where only other ports of the host show life.
+- `port-filtered` where only other ports of the host show life, or the host sends something else than TCP: a datagram,
+  an answer to a ping, an ICMP error.  ARP and neighbour discovery show no more than that the address is in use.
 - `host-silent` where nothing does.
 """
 
@@ -59,6 +60,8 @@ def lively(trace: Attempts, hosts: Keys, services: Keys) -> tuple[Bools, Bools]:
     seen, alive = np.zeros(len(hosts), dtype=bool), np.zeros(len(services), dtype=bool)
     mark(seen, hosts, trace.of_connections(trace.server_host)[answering])
     mark(seen, hosts, trace.client_host[asking])
+    if trace.heard is not None:
+        mark(seen, hosts, trace.heard)
     mark(alive, services, trace.of_connections(trace.server_key)[answering])
     mark(alive, services, trace.client_ends(asking))
     return seen, alive

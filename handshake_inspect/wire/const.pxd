@@ -65,3 +65,5 @@ cdef extern from *:
     const unsigned int PROTO_AUTHENTICATION "51u"
     const unsigned int PROTO_ICMPV6 "58u"
     const unsigned int PROTO_DESTINATION "60u"
+
+    const unsigned int MULTICAST_LISTENER_QUERY "130u"

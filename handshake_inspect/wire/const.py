@@ -82,3 +82,5 @@ PROTO_FRAGMENT = 44
 PROTO_AUTHENTICATION = 51
 PROTO_ICMPV6 = 58
 PROTO_DESTINATION = 60
+
+MULTICAST_LISTENER_QUERY = 130  # the first type of ICMPv6 that is about a link and its neighbours, as all from here are

@@ -191,6 +191,15 @@ def test_lookups_in_several_parts(tmp_path, monkeypatch):
         check(each_apart(taken, tmp_path))
 
 
+def test_a_host_that_speaks_in_another_part(tmp_path):
+    """It answers DNS in the first file, and no SYN in the others."""
+    wire = Wire()
+    wire.taken.append((START, "other", frames.udp((frames.SERVER[0], 53), CLIENT, link=frames.raw)))
+    for _ in range(3):
+        wire.wait(2 * SECOND).client.syn(lost="after")
+    assert b"port-filtered" in check(each_apart(wire.frames(), tmp_path))
+
+
 # -- what containers hold besides frames -------------------------------------------------------------------------------
 
 

@@ -156,6 +156,53 @@ def test_the_host_is_silent():
     assert cause_of(merged(silent(), elsewhere)) == "host-silent"
 
 
+ECHO, ECHO6 = b"\0\0\0\0\0\1\0\1ping", b"\x81\0\0\0\0\1\0\1ping"
+NEIGHBOUR = b"\x88\0\0\0\x60\0\0\0" + bytes(16)
+
+
+def beside(six=False):
+    """Packets of the server that are no TCP, and of its client to it, as link-less packets."""
+    here, there = (frames.CLIENT6[0], frames.SERVER6[0]) if six else (frames.CLIENT[0], frames.SERVER[0])
+    asked = frames.udp((here, 5000), (there, 53), link=frames.raw)
+    return {
+        "datagram": frames.udp((there, 53), (here, 5000), link=frames.raw),
+        "ping": frames.packet(there, here, 58 if six else 1, ECHO6 if six else ECHO),
+        "error": frames.icmp_error(asked, type=1 if six else 3, code=4 if six else 3, link=frames.raw),
+        "question": asked,
+        "error of a router": frames.icmp_error(asked, type=1 if six else 3, code=0, reporter="2001:db8::ff" if six else
+                                               "192.0.2.254", link=frames.raw),
+        "neighbour": frames.packet(there, here, 58, NEIGHBOUR) if six else asked,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("six", [False, True])
+@pytest.mark.parametrize(("what", "cause"), [("datagram", "port-filtered"), ("ping", "port-filtered"),
+    ("error", "port-filtered"), ("question", "host-silent"), ("error of a router", "host-silent"),
+    ("neighbour", "host-silent")])  # fmt: skip
+@pytest.mark.parametrize("before", [False, True])
+def test_the_host_lives_though_its_ports_do_not(what, cause, six, before):
+    """UDP works, or a ping does; what is about the link says nothing of the host."""
+    wire = Wire(**({"client": frames.CLIENT6, "server": frames.SERVER6} if six else {}))
+    for _ in range(3):
+        wire.client.syn(lost="after")
+        wire.wait(2 * SECOND)
+    wire.taken.append((START - SECOND if before else wire.now, "other", beside(six)[what]))
+    assert cause_of(wire.report()) == cause
+
+
+def test_many_hosts_that_speak():
+    """Some share a slot; that one spoke is known of each."""
+    wire = silent()
+    for number in range(1, 4000):
+        source = (f"10.{number >> 8}.{number & 255}.9", 53)
+        wire.taken.append((wire.now + number, "other", frames.udp(source, frames.CLIENT, link=frames.raw)))
+    wire.taken.append((wire.now, "other", beside()["datagram"]))
+    for number in range(4000, 8000):
+        source = (f"10.{number >> 8}.{number & 255}.9", 53)
+        wire.taken.append((wire.now + number, "other", frames.udp(source, frames.CLIENT, link=frames.raw)))
+    assert cause_of(wire.report()) == "port-filtered"
+
+
 def test_the_port_is_filtered():
     """The host answers elsewhere, if only with a refusal."""
     refused = Wire(server=(frames.SERVER[0], 22))
