@@ -151,7 +151,7 @@ def is_of_second_point(
         return seqspace.seq_lt(segment.ack, sender.last_ack)
     if not holds(table, connection, sender, segment, side) or is_newer(sender, segment):
         return False
-    if endpoint.is_probe(sender, peer, segment) or resending.is_quiet(sender, segment, apart_us + (apart_us >> 2)):
+    if resending.is_quiet(sender, segment, apart_us + (apart_us >> 2)):
         return False
     return segment.seq != peer.last_ack or not resending.was_asked(table, connection, peer, segment, side)
 

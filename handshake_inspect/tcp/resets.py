@@ -61,7 +61,7 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
         connection.rst_count += 1
     facts = connection.facts
     # A host that had reset before has nothing, whatever its peer made of that.
-    again = side == connection.rst_side and facts & FACT_RST_IGNORED != 0 and not sender.checks & CHECK_WENT_ON
+    again = side == connection.rst_side and facts & FACT_RST_IGNORED != 0
     if not again and is_answer_to_bad_ack(connection, sender, segment):
         return
     if answering.keeps_request(connection, side) and is_answer_to_dropped(peer, segment):
@@ -296,7 +296,7 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
 
 def wait_on(connection: Any, sender: Any, segment: Any, side: int) -> None:
     """An ACK out of TIME-WAIT after a RST: hosts that follow RFC 1337 ignore RSTs there, and any other would reset."""
-    if sender.state != CLOSED or sender.state_before_rst != TIME_WAIT or segment.payload_len:
+    if sender.state != CLOSED or sender.state_before_rst != TIME_WAIT:
         return
     if segment.seq == sender.snd_nxt and segment.ts_ns - connection.rst_ns > grace(connection, side, SLACK_NS):
         endpoint.restore(sender)

@@ -52,7 +52,7 @@ def test_two_capture_points_with_routers_between(skew, lost, delay, marks):
 
 @pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {}], ids=str)
 @pytest.mark.parametrize("delay", [4 * MS, 25 * MS, 150 * MS])
-@pytest.mark.parametrize(("count", "lost"), [(3, ()), (30, ()), (30, (5,))])
+@pytest.mark.parametrize(("count", "lost"), [(3, ()), (6, ()), (30, ()), (30, (5,))])
 @pytest.mark.parametrize("skew", [0, 0.2])
 def test_two_capture_points_without_a_router_between(skew, count, lost, delay, marks):
     """No TTL distinguishes them: the handshake shows how far apart they are."""
@@ -66,6 +66,47 @@ def test_two_capture_points_without_a_router_between(skew, count, lost, delay, m
         one, other = near[way], far[way]
         assert said[way]["retransmissions"] == max(one["retransmissions"], other["retransmissions"])
         assert said[way]["bytes"] == max(one["bytes"], other["bytes"])
+
+
+def test_a_single_copy_shows_no_second_point():
+    """A switch doubled one segment of data; what the client repairs after as long a time was sent again."""
+    wire = Wire(delay=400_000, **BARE).handshake().exchange()
+    wire.client.data(300, stay=True)
+    wire.now += 1_500_000
+    wire.client.send("PA", again=True)
+    wire.server.ack()
+    seq = wire.client.snd_nxt
+    wire.client.data(300, lost="after", stay=True)
+    for _ in range(3):
+        wire.client.data(300, stay=True)
+        wire.now += 100_000
+    wire.wait(wire.delay)
+    for _ in range(3):
+        wire.server.ack(ack=seq, stay=True)
+    wire.wait(wire.delay)
+    wire.client.data(300, seq=seq)
+    wire.server.ack()
+    sent = wire.connection()["client_to_server"]
+    assert (sent["duplicates"], sent["retransmissions"]) == (1, 1)
+
+
+def test_a_syn_ack_that_a_switch_doubled_shows_no_second_point():
+    """Two points are further apart: equal RSTs that come as late as its copy answer one segment each."""
+    wire = Wire(delay=15 * MS)
+    wire.client.syn()
+    wire.server.syn_ack(stay=True)
+    wire.now += 200_000
+    wire.server.syn_ack(again=True)
+    wire.client.ack()
+    wire.exchange()
+    for _ in range(9):
+        wire.client.data(PIECE, lost=None, stay=True)
+        wire.now += 20_000
+    wire.wait(wire.delay)
+    for _ in range(9):
+        wire.server.send("R", seq=wire.server.snd_nxt, options=b"", ident=0, stay=True)
+        wire.now += 200_000
+    assert wire.connection()["server_to_client"]["duplicates"] == 1
 
 
 @pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, BARE], ids=str)
@@ -129,6 +170,29 @@ def test_a_retransmission_at_two_points():
     said = at_both_ends(make)
     assert said["client_to_server"]["retransmissions"] == 1
     assert said["client_to_server"]["duplicates"] == 5
+
+
+@pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, BARE], ids=str)
+def test_a_fast_retransmission_at_two_points(marks):
+    """The segment was lost between them, and others still pass when the client sends it again."""
+
+    def make(at):
+        wire = Wire(at=at, **marks).handshake().exchange()
+        seq, begun, gap = wire.client.snd_nxt, wire.now, wire.delay // 10
+        wire.client.data(700, lost="after" if at == "client" else "before", stay=True)
+        for number in range(1, 25):
+            wire.now = begun + number * gap
+            wire.client.data(700, stay=True)
+            wire.now += wire.delay
+            wire.server.ack(ack=seq, stay=True)
+        wire.now = begun + 24 * gap + gap // 2
+        wire.client.data(700, seq=seq)
+        wire.server.ack()
+        return wire
+
+    said = at_both_ends(make, client_hops=0, server_hops=0)
+    assert said["client_to_server"]["retransmissions"] == 1
+    assert said["client_to_server"]["bytes"] == make("client").connection()["client_to_server"]["bytes"]
 
 
 # -- a large packet and its pieces

@@ -322,6 +322,23 @@ def test_acknowledgments_of_what_was_never_sent_make_no_retransmission(beyond):
     assert wire.connection()["client_to_server"]["retransmissions"] == 0
 
 
+@pytest.mark.parametrize("isn", [1000, 2**32 - 101], ids=["any", "the missing bytes begin with number 0"])
+@pytest.mark.parametrize("older", [True, False])
+def test_an_older_acknowledgment_does_not_take_back_a_newer_one(older, isn):
+    """The server has 100 bytes that the capture missed, and asks for those behind: a RST before them is an old one."""
+    wire = Wire(timestamps=False, client_isn=isn).handshake()
+    wire.client.data(100)
+    wire.server.ack()
+    wire.client.data(100, lost="before")
+    wire.server.ack(ack=isn + 201)
+    if older:
+        wire.server.ack(ack=isn + 1)
+    wire.wait(300 * MS)
+    wire.client.data(50, seq=isn + 101)
+    wire.client.rst(seq=isn + 151)
+    assert states(wire.connection()) == ("ESTABLISHED", "ESTABLISHED")
+
+
 @pytest.mark.parametrize(("flags", "size"), [("S", 0), ("S", 5), ("FS", 0)])
 @pytest.mark.parametrize(("data", "state"), [(7, "ESTABLISHED"), (0, "CLOSED")])
 def test_a_request_of_fast_open_survives_that_another_syn_is_refused(data, state, flags, size):
@@ -334,6 +351,21 @@ def test_a_request_of_fast_open_survives_that_another_syn_is_refused(data, state
     wire.server.refuse(ack=1010 + size + ("F" in flags))
     wire.client.ack(seq=1001 + data, ack=5001)
     assert states(wire.connections()[0])[1] == state
+
+
+def test_a_fast_open_connection_is_gone_where_its_server_refuses_the_next():
+    """The handshake was complete: no request that an application might have taken is left."""
+    wire = Wire(timestamps=False, at="server")
+    wire.client.send("S", 7, seq=1000)
+    wire.server.send("SA", seq=5000, ack=1008)
+    wire.client.ack()
+    wire.exchange()
+    wire.wait(SECOND)
+    wire.client.syn(seq=900_000)
+    wire.server.refuse(ack=900_001)
+    first, second = wire.connections()
+    assert (first["outcome"], states(first)[1]) == ("established", "CLOSED")
+    assert second["outcome"] == "refused"
 
 
 def test_a_request_of_fast_open_survives_that_a_stray_syn_ack_is_refused():
