@@ -1,13 +1,16 @@
 """Blocks of a stream that a thread reads ahead, while those before them are worked on."""
 
 import threading
+from collections import deque
 from queue import SimpleQueue
+from typing import Any
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.streams import ByteStream
 
-BLOCK = 1 << 20
-BLOCKS = 3  # one is read into, one waits, one is worked on
+BLOCK = 1 << 19
+BLOCKS = 4  # one is read into, one waits, two are worked on
+WORKED_ON = 2  # of them
 HEAD = 1 << 16  # bytes in front of a block, for what was left unread of the one before it
 
 
@@ -19,7 +22,7 @@ class ReadAhead:
         self._stream = stream
         self._free: SimpleQueue[bytearray | None] = SimpleQueue()
         self._ready: SimpleQueue[tuple[bytearray, int] | BaseException] = SimpleQueue()
-        self._fed: bytearray | None = None  # the block that the reader has
+        self._fed: deque[tuple[bytearray, Any]] = deque()  # the block that the reader has, and the one before
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
         for _ in range(BLOCKS):
@@ -28,7 +31,7 @@ class ReadAhead:
     def feed(self, reader: FrameReader) -> int:
         """Feed the next block behind what the reader left unread; how many bytes it has, 0 at the end.
 
-        Raises what was raised in the thread.
+        The block that the reader had stays as it is until the next feed.  Raises what was raised in the thread.
         """
         got = self._ready.get()
         if isinstance(got, BaseException):
@@ -45,9 +48,9 @@ class ReadAhead:
             whole = bytearray(left)
             whole += memoryview(block)[HEAD : HEAD + count]
             reader.feed(whole, 0, len(whole), where)
-        if self._fed is not None:
-            self._free.put(self._fed)
-        self._fed = block
+        self._fed.append((block, reader.buffer))
+        if len(self._fed) > WORKED_ON:
+            self._free.put(self._fed.popleft()[0])
         return count
 
     def close(self) -> None:

@@ -110,6 +110,11 @@ class Source(Closes):
         if most:
             self._ahead = ReadAhead(self._stream)
 
+    @property
+    def is_read_ahead(self) -> bool:
+        """Whether a thread reads it, and so the bytes of a block stay until the one behind the next is asked for."""
+        return self._ahead is not None
+
     def follow(self, reader: FrameReader) -> None:
         """Count the frames of this file, of which none was read yet, on from those of the file before it."""
         self.before = self.reader.frames = reader.frames

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from handshake_inspect.about import build
 from handshake_inspect.capture.frames import FrameReader
-from handshake_inspect.capture.source import LARGE, Input
-from handshake_inspect.capture.trace import open_trace
-from handshake_inspect.engine.draining import drain
+from handshake_inspect.capture.source import LARGE, Input, Source
+from handshake_inspect.capture.trace import Trace, open_trace
+from handshake_inspect.engine.clearing import Clearing
+from handshake_inspect.engine.draining import drain, follow
 from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.relay import FEW, ROOMS
 from handshake_inspect.engine.stream import Progress, pump_all
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.limits import Limits
@@ -22,6 +24,7 @@ from handshake_inspect.verdicts.limits import Limits
 if TYPE_CHECKING:
     from handshake_inspect.report.model import Report
 
+Drain = Callable[[Pump, FrameReader], int]
 SWITCH_S = 0.0002  # Python's own 5 ms would let imports hold up the pump, which needs Python's lock after each block
 
 
@@ -67,7 +70,7 @@ def analyze(
     tracker = Tracker(options.max_connections)
     tracker.reads = options.setup
     pump = Pump(tracker)
-    with open_trace(inputs) as source, _beside(source, background, options.jobs) as drained:
+    with open_trace(inputs) as source, _beside(source, pump, background, options.jobs) as drained:
         pump_all(source, pump, progress, drained)
     from handshake_inspect.engine.reporting import conclude
 
@@ -75,9 +78,7 @@ def analyze(
 
 
 @contextmanager
-def _beside(
-    source: Any, background: Callable[[], object] | None, jobs: int | None
-) -> Iterator[Callable[[Pump, FrameReader], int]]:
+def _beside(source: Trace, pump: Pump, background: Callable[[], object] | None, jobs: int | None) -> Iterator[Drain]:
     """While large captures are pumped, read them ahead and import what follows, in threads; how to drain then."""
     if not _is_worth_threads(source):
         yield Pump.drain
@@ -89,11 +90,40 @@ def _beside(
         importing.start()
     sys.setswitchinterval(SWITCH_S)
     try:
-        yield drain
+        with _tracked_beside(source, pump) as drained:
+            yield drained
     finally:
         if importing.ident is not None:
             importing.join()
         sys.setswitchinterval(interval)
+
+
+@contextmanager
+def _tracked_beside(source: Trace, pump: Pump) -> Iterator[Drain]:
+    """Where a thread reads a single capture ahead, let another one track what is decoded; all is when this ends."""
+    rooms = ROOMS if build() == "compiled" else FEW
+    relay = pump.relayed(rooms) if isinstance(source, Source) and source.is_read_ahead else None
+    tracking = threading.Thread(target=follow, args=(relay,), daemon=True)
+    try:
+        if relay is not None:
+            tracking.start()
+    except RuntimeError:
+        relay = pump.relay = None
+    if relay is None:
+        yield drain
+        return
+    clearing = Clearing(pump.tracker.table)
+
+    def drained(pump: Pump, reader: FrameReader) -> int:
+        clearing.go_on()
+        return drain(pump, reader)
+
+    try:
+        yield drained
+        relay.finish()
+    finally:
+        relay.close()
+        tracking.join()
 
 
 def _is_worth_threads(source: Any) -> bool:

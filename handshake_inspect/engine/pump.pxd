@@ -9,6 +9,7 @@ from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.quic.tracker cimport QuicTracker
 from handshake_inspect.engine cimport owners, plain_frames
 from handshake_inspect.engine.senders cimport Senders
+from handshake_inspect.engine.relay cimport Relay
 from handshake_inspect.tcp.tracker cimport Tracker
 from handshake_inspect.wire.const cimport (
     DNS, KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_ICMP_ERROR, KIND_NONE, KIND_TCP, KIND_UDP, KIND_UDP_ERROR,
@@ -27,6 +28,8 @@ cdef class Pump:
     cdef readonly object storage
     cdef seg.Segment *records
     cdef void *owners
+    cdef Py_ssize_t first
+    cdef public Relay relay
     cdef readonly object beside
     cdef seg.Segment *apart
     cdef public object sieve
@@ -61,7 +64,8 @@ cdef class Pump:
     cdef int run(self, FrameReader reader) except -1 nogil
     cdef int meet(self, FrameReader reader) except -1 with gil
     cdef Py_ssize_t make_room(self, Py_ssize_t held) except -1 nogil
-    @cython.locals(room=Py_ssize_t, now=Py_ssize_t)
+    cpdef Relay relayed(self, Py_ssize_t rooms)
+    @cython.locals(room=Py_ssize_t, now=Py_ssize_t, at=Py_ssize_t, end=Py_ssize_t)
     cdef Py_ssize_t take_plain(self, PcapReader reader, Py_ssize_t held) noexcept nogil
     @cython.locals(at=Py_ssize_t)
     cpdef int follow(self, FrameReader reader, Py_ssize_t held) except -1

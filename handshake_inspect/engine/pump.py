@@ -13,6 +13,7 @@ from handshake_inspect.decode.fragments import Reassembler
 from handshake_inspect.dns.lookups import Lookups
 from handshake_inspect.dns.messages import messages_of
 from handshake_inspect.engine import owners, plain_frames
+from handshake_inspect.engine.relay import Relay
 from handshake_inspect.engine.senders import Senders
 from handshake_inspect.quic.tracker import QuicTracker
 from handshake_inspect.tcp.tracker import Tracker
@@ -61,6 +62,8 @@ class Pump:
         self.storage = seg.segments(BATCH)
         self.records = seg.segments_of(self.storage)
         self.owners = payload.owners_of(self.storage)
+        self.first = 0  # where in `records` the batch begins
+        self.relay: Relay | None = None  # to the thread that tracks, if it is another one
         self.beside = seg.segments(1)  # a datagram, while the sieve is asked
         self.apart = seg.segments_of(self.beside)
         self.sieve: Sieve | None = None  # of a part of a trace
@@ -109,11 +112,21 @@ class Pump:
             got = reader.step()
             if got != FRAME:
                 break
-            held = self.make_room(held + self.decode(reader, held))
+            held = self.make_room(held + self.decode(reader, self.first + held))
             while self.more:
-                held = self.make_room(held + self.decode_more(reader, held))
+                held = self.make_room(held + self.decode_more(reader, self.first + held))
         self.track(held)
+        if self.relay is not None:
+            self.relay.end_block()
         return got
+
+    def relayed(self, rooms: int) -> Relay:
+        """Let another thread track what is decoded from now on: the one that runs this."""
+        self.relay = Relay(self.tracker, BATCH, rooms)
+        self.storage = self.relay.storage
+        self.records = seg.segments_of(self.storage)
+        self.owners = payload.owners_of(self.storage)
+        return self.relay
 
     def meet(self, reader: FrameReader) -> int:
         """Learn whether it is one of those whose records need no step of their own."""
@@ -132,7 +145,8 @@ class Pump:
         if not self.timed or not plain_frames.are_read(reader):
             return held
         room = min(BATCH, held + self.most - self.frames)
-        now = plain_frames.take(reader, self.records, self.owners, held, room, self.before_ns)
+        at, end = self.first + held, self.first + room
+        now = plain_frames.take(reader, self.records, self.owners, at, end, self.before_ns) - self.first
         self.frames += now - held
         self.tcp_segments += now - held
         self.before_ns = reader.ts_ns
@@ -166,7 +180,10 @@ class Pump:
             held = self.sift(held)
         if self.tap is not None:
             self.show(held)
-        self.tracker.track_all(self.records, held)
+        if self.relay is None:
+            self.tracker.track_all(self.records, 0, held)
+        elif held:
+            self.first = self.relay.put(held)
         return 0
 
     def sift(self, held: int) -> int:

@@ -50,9 +50,9 @@ cdef class Tracker:
     cdef readonly uint64_t stray_icmp
     cdef readonly Checksums checksums
 
-    @cython.locals(at=Py_ssize_t)
+    @cython.locals(at=Py_ssize_t, end=Py_ssize_t)
     @cython.final
-    cdef int track_all(self, seg.Segment *records, Py_ssize_t count) except -1 nogil
+    cdef int track_all(self, seg.Segment *records, Py_ssize_t first, Py_ssize_t count) except -1 nogil
     @cython.locals(reference=uint32_t, i=Py_ssize_t, connection="rows.Connection *", side=int)
     @cython.final
     cdef int track(self, seg.Segment *segment) except -1 nogil

@@ -97,20 +97,21 @@ class Tracker:
         self.stray_icmp = 0  # errors that quote nothing the capture holds
         self.checksums = Checksums()
 
-    def track_all(self, records: Any, count: int) -> int:
-        """Track so many records.
+    def track_all(self, records: Any, first: int, count: int) -> int:
+        """Track so many records, from the first on.
 
         The rows that a segment needs are on their way from memory while others before it are tracked: those of
         thousands of connections do not fit into a cache.
         """
-        for at in range(min(2 * AHEAD, count)):
+        end = first + count
+        for at in range(first, min(first + 2 * AHEAD, end)):
             self.table.expect(seg.segment_at(records, at))
-        for at in range(min(AHEAD, count)):
+        for at in range(first, min(first + AHEAD, end)):
             self.table.fetch(seg.segment_at(records, at))
-        for at in range(count):
-            if at + 2 * AHEAD < count:
+        for at in range(first, end):
+            if at + 2 * AHEAD < end:
                 self.table.expect(seg.segment_at(records, at + 2 * AHEAD))
-            if at + AHEAD < count:
+            if at + AHEAD < end:
                 self.table.fetch(seg.segment_at(records, at + AHEAD))
             self.track(seg.segment_at(records, at))
         return 0

@@ -55,6 +55,19 @@ def test_a_frame_longer_than_blocks():
     assert ahead_of(data)[0] == read(data)[0]
 
 
+def test_a_block_stays_until_the_one_behind_the_next_is_asked_for():
+    with open_source(io.BytesIO(pcap(FRAMES))) as source:
+        source.read_ahead()
+        before, copy = b"", b""
+        while source.fill():
+            assert bytes(before) == copy
+            reader = source.reader
+            before = memoryview(reader.buffer)[reader.position : reader.limit]
+            copy = bytes(before)
+            while reader.advance():
+                pass
+
+
 def test_what_fails_in_the_thread_is_raised_where_the_block_is_asked_for():
     class Failing(io.RawIOBase):
         def readinto(self, view):
@@ -70,7 +83,7 @@ def test_what_fails_in_the_thread_is_raised_where_the_block_is_asked_for():
 
 def test_the_thread_ends_with_the_source():
     before = threading.active_count()
-    with open_source(io.BytesIO(pcap(FRAMES))) as source:
+    with open_source(io.BytesIO(pcap(FRAMES * 3))) as source:  # more than all blocks hold
         source.read_ahead()
         assert source.fill()
         assert threading.active_count() == before + 1

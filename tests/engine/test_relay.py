@@ -1,0 +1,105 @@
+"""Decoded by one thread and tracked by another one, a trace gives the same rows; what fails there is raised here."""
+
+import ctypes
+import threading
+
+import pytest
+from support.samples import DIRECTORY
+
+from handshake_inspect.capture import ahead
+from handshake_inspect.capture.source import open_source
+from handshake_inspect.engine.clearing import LARGE_PAGE, Clearing
+from handshake_inspect.engine.draining import drain, follow
+from handshake_inspect.engine.pump import Pump
+from handshake_inspect.engine.relay import FEW
+from handshake_inspect.tcp.tracker import Tracker
+
+NAMES = sorted(path.name for path in DIRECTORY.glob("*.pcap*"))[::9]
+KINDS = ("connection", "endpoint", "embryo", "alias", "retry", "aftermath")
+
+
+@pytest.fixture
+def pump():
+    return Pump(Tracker(4096))
+
+
+@pytest.fixture
+def relay(pump):
+    """A relay with a thread behind it."""
+    relay = pump.relayed(FEW)
+    thread = threading.Thread(target=follow, args=(relay,))
+    thread.start()
+    yield relay
+    relay.close()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """Blocks of a few frames each."""
+    monkeypatch.setattr(ahead, "BLOCK", 1 << 10)
+
+
+def rows(table):
+    """The bytes of all rows."""
+    kept = {f"{kind}_rows": table for kind in KINDS} | {"exchange_rows": table.setups, "setup_rows": table.setups}
+    return {name: bytes(getattr(owner, name)) for name, owner in kept.items()}
+
+
+def pumped(pump, name):
+    """Pump a sample; the rows."""
+    with open_source(DIRECTORY / name) as source:
+        source.read_ahead()
+        drain(pump, source.reader)
+        while source.fill():
+            drain(pump, source.reader)
+        if pump.relay is not None:
+            pump.relay.finish()
+    return rows(pump.tracker.table)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_are_the_same(pump, relay, name):
+    assert pumped(pump, name) == pumped(Pump(Tracker(4096)), name)
+    assert pump.frames
+
+
+def test_what_stops_tracking_is_raised_where_frames_are_taken(pump, relay):
+    relay.fail(MemoryError("no more rows"))
+    with pytest.raises(MemoryError, match="no more rows"):
+        pumped(pump, NAMES[0])
+
+
+def test_what_was_made_before_it_was_closed_is_tracked(pump):
+    relay = pump.relayed(FEW)
+    with open_source(DIRECTORY / "refused.pcap") as source:
+        while source.fill():
+            drain(pump, source.reader)
+        relay.close()
+        follow(relay)
+    assert pump.tracker.table.begun
+
+
+def test_pages_are_cleared_ahead_of_rows_and_rows_stay(pump):
+    """The kernel says nothing of it; what was written is there, and the address space ends where it did."""
+    clearing = Clearing(pump.tracker.table)
+    before = pumped(pump, NAMES[0])
+    clearing.go_on()
+    assert rows(pump.tracker.table) == before
+
+
+@pytest.mark.parametrize("used", [0, 1])
+def test_no_page_beyond_the_rows_is_cleared(monkeypatch, pump, used):
+    asked = []
+    monkeypatch.setattr("handshake_inspect.engine.clearing._populate", lambda start, size: asked.append((start, size)))
+    clearing = Clearing(pump.tracker.table)
+    for room in clearing._rooms:
+        room._used = lambda room=room: used * (room._end - room._start) // room._width
+    clearing.go_on()
+    clearing.go_on()
+    table = pump.tracker.table
+    dense = (table.connection_rows, table.endpoint_rows, table.embryo_rows)
+    within = [range(ctypes.addressof(each), ctypes.addressof(each) + ctypes.sizeof(each) + 1) for each in dense]
+    assert all(any(start in each and start + size in each for each in within) for start, size in asked)
+    assert len(asked) == len({start for start, _ in asked})
+    assert all(start % LARGE_PAGE == 0 for start, _ in asked)
