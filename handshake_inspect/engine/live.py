@@ -47,7 +47,7 @@ from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.sockets import Sockets
 
 LOOK_EVERY_S = 1.0
-LOOK_SHARE = 0.025  # of the time, at most, goes into looks
+LOOK_SHARE = 0.02  # of the time, at most, goes into looks
 PACKETS_S = 0.02  # after a block of frames, segments are exported for so long where frames do not wait for us
 PACKETS_AT_ONCE = 64
 HISTORY = 60  # seconds
@@ -104,7 +104,7 @@ class LiveRun:
         self.shown: Test | None = None  # what a screen wants to see, too; may be set by another thread
         self._clock = clock
         self._spent = spent
-        self._looks = Pace(LOOK_EVERY_S, LOOK_SHARE, -math.inf)
+        self._looks = Pace(LOOK_EVERY_S, LOOK_SHARE, self.stream.began_s - LOOK_EVERY_S)
         self._looked_ns = 0
         self._rows_used = 0  # rows that were taken into use, as of the last look
         self._room = self._room_beside(0)  # rows that may be taken into use before the next look
@@ -112,6 +112,7 @@ class LiveRun:
         self._half_open_peak = 0
         self._found_ns: int | None = None  # when what holds now was looked for
         self._copies = Copies()  # of rows that are searched while they change
+        self._gathered = Copies()  # of rows between which others have gone, at each look
         self._search_ns = 0  # when the search that is under way was begun
         self._search = Search(beside=source.pending() is not None, clock=clock, spent=spent)
         self._history: deque[Second] = deque(maxlen=HISTORY)
@@ -159,7 +160,8 @@ class LiveRun:
     def _case(self, now_ns: int) -> Case:
         if self.source.sockets is not None:
             self.sockets.learn(self.source.sockets.take())
-        return case_of(self.source, self.pump, self.options.limits, now_ns, self.expired.past, self.sockets)
+        known = self.expired.past, self.sockets
+        return case_of(self.source, self.pump, self.options.limits, now_ns, *known, copies=self._gathered)
 
     def _export_packets(self) -> None:
         """Export the segments of a block; of an interface only as many as there is time for before its next frames."""

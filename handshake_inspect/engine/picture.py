@@ -50,7 +50,9 @@ def picture(view: TableView, where: Test | None, shown: Test | None, logs: Recen
     newest = every[:SHOWN]
     listed = newest_first(view, AttemptRows(np.union1d(troubled[:SHOWN], examples)))
     both = AttemptRows(np.union1d(newest, listed))
-    return Picture(made.of_rows(newest), made.of_rows(listed), groups, _logs_of(view, both, logs))
+    connections = dict(zip(both.tolist(), made.of_rows(both), strict=True))
+    newer, trouble = ([connections[row] for row in rows.tolist()] for rows in (newest, listed))
+    return Picture(newer, trouble, groups, _logs_of(view, both, logs))
 
 
 def _passing(view: TableView, rows: AttemptRows, test: Test | None, most: int | None = None) -> AttemptRows:

@@ -16,6 +16,7 @@ from handshake_inspect.report.model import Capture, Position, Report, Tool
 from handshake_inspect.report.model import Problem as ReportProblem
 from handshake_inspect.verdicts import elsewhere, translated
 from handshake_inspect.verdicts.case import CaptureFacts, Case
+from handshake_inspect.verdicts.columns import Copies
 from handshake_inspect.verdicts.findings import find_all
 from handshake_inspect.verdicts.findings.past import Past
 from handshake_inspect.verdicts.gathering import gathered
@@ -55,10 +56,11 @@ def case_of(
     sockets: Sockets | None = None,
     *,
     over: bool = False,
+    copies: Copies | None = None,
 ) -> Case:
     """All attempts that are in the table, judged as of `now_ns`; `past` counts those that have expired.
 
-    `over`: nothing more comes.
+    `over`: nothing more comes; `copies`: where rows go that do not lie side by side, until the next case is made.
     """
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
@@ -72,6 +74,7 @@ def case_of(
         left=left,
         heard=pump.senders.hosts,
         over=over,
+        copies=copies,
     )
     trace = elsewhere.joined(translated.joined(trace))
     facts = CaptureFacts(

@@ -13,7 +13,7 @@ from handshake_inspect.engine.pace import Pace
 from handshake_inspect.report.model import Finding
 
 EVERY_S = 3.0
-SHARE = 0.015  # of the time, at most, goes into what is not needed to let rows expire
+SHARE = 0.01  # of the time, at most, goes into what is not needed to let rows expire
 SWITCH_S = 0.0005  # who takes frames waits so long for the interpreter, not Python's usual 5 ms
 
 Find = Callable[[], list[Finding]]

@@ -24,8 +24,11 @@ def batches(count: int, most: int = BATCH) -> Iterator[slice]:
 
 def taken(rows_: Rows, numbers: NDArray[Any]) -> Rows:
     """Copies of these rows, moved as they lie in memory: NumPy itself would move every field of them alone."""
-    words = rows_.view(np.uint64).reshape(len(rows_), rows_.dtype.itemsize // 8)
-    return words.take(numbers, axis=0).reshape(-1).view(rows_.dtype)
+    return _words(rows_).take(numbers, axis=0).reshape(-1).view(rows_.dtype)
+
+
+def _words(rows_: Rows) -> NDArray[np.uint64]:
+    return rows_.view(np.uint64).reshape(len(rows_), rows_.dtype.itemsize // 8)
 
 
 def _is_copied(rows_: Rows) -> bool:
@@ -56,6 +59,13 @@ class Copies:
         self._ready[name] = max(self._ready[name], rows_.nbytes)
         return copy.view(rows_.dtype)
 
+    def taken(self, name: str, rows_: Rows, numbers: NDArray[Any]) -> Rows:
+        """As `taken`, of numbers that are rows."""
+        size = len(numbers) * rows_.dtype.itemsize
+        copy = self._room(name, size)[:size].view(rows_.dtype)
+        _words(rows_).take(numbers, axis=0, out=_words(copy), mode="clip")  # else NumPy copies it once more
+        return copy
+
     def make_ready(self, sizes: dict[str, int]) -> None:
         """Have memory for copies of so many bytes, and a few more: to copy need not wait for it then.
 
@@ -69,7 +79,7 @@ class Copies:
 
     def _room(self, name: str, size: int) -> NDArray[np.uint8]:
         """Where copies of this size go."""
-        if len(self._rooms.get(name, ())) < size:
+        if name not in self._rooms or len(self._rooms[name]) < size:
             self._rooms.pop(name, None)  # first, so that there are not both
             try:
                 self._rooms[name] = np.empty(max(4 * size, _VAST), dtype=np.uint8)

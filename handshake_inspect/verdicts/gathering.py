@@ -43,11 +43,13 @@ def gathered(
     left: Left | None = None,
     heard: Collection[tuple[int, int]] = (),
     over: bool = False,
+    copies: Copies | None = None,
 ) -> Attempts:
     """The attempts that a table holds now.
 
     `frames`: the number of the newest frame; `left`: what a filter on flags let pass, None for no such filter;
-    `heard`: the addresses that sent anything but TCP; `over`: nothing more comes, so that rows of SYNs may be moved.
+    `heard`: the addresses that sent anything but TCP; `over`: nothing more comes, so that rows of SYNs may be moved;
+    `copies`: where rows go that do not lie side by side, until the next attempts are gathered.
     """
     count = table.connection_count
     connections = table_rows(table.connection_rows, "Connection", count)
@@ -56,9 +58,10 @@ def gathered(
     exchanges = table_rows(table.setups.exchange_rows, "Exchange", count)
     numbers = np.flatnonzero(connections["in_use"])
     if len(numbers) < count or table.evicted:
-        aliases, endpoints = taken(aliases, numbers), taken(endpoints, ends_of(numbers))
-        exchanges = taken(exchanges, numbers)
-        connections = renumbered(taken(connections, numbers), numbers, count)
+        copies = copies or Copies()
+        aliases, exchanges = copies.taken("aliases", aliases, numbers), copies.taken("exchanges", exchanges, numbers)
+        endpoints = copies.taken("endpoints", endpoints, ends_of(numbers))
+        connections = renumbered(copies.taken("connections", connections, numbers), numbers, count)
     embryos = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
     addresses = table_rows(table.address_rows, "Addresses", table.embryo_count)
     highs = np.frombuffer(table.high_rows, dtype=np.uint64) if table.beyond or frames > MASK32 else None

@@ -85,9 +85,9 @@ def test_a_look_that_waits_for_the_processor_is_not_a_dear_one(monkeypatch):
     packets = [packet for number in range(200) for packet in refused(number, START + number * SECOND)]
     clock = Clock()
 
-    def waiting(*arguments):
+    def waiting(*arguments, **more):
         clock.now += 100
-        return case_of(*arguments)
+        return case_of(*arguments, **more)
 
     monkeypatch.setattr(live, "case_of", waiting)
 

@@ -150,3 +150,15 @@ def test_copies_move_when_they_outgrow_their_place(monkeypatch):
 def test_what_is_a_copy_already_is_not_copied():
     own = rows_of(10)[2:]
     assert columns.Copies().of("rows", own) is own
+
+
+def test_rows_that_are_taken_have_a_place_as_well():
+    copies, numbers = columns.Copies(), np.array([7, 2, 2, 9])
+    first = copies.taken("rows", table_of(10), numbers)
+    assert (first == rows_of(10)[numbers]).all()
+    assert (columns.taken(table_of(10), numbers) == first).all()
+    assert columns.Copies().of("rows", first) is first
+    again = copies.taken("rows", table_of(20), np.arange(20)[::-1])
+    assert (again == rows_of(20)[::-1]).all()
+    assert place(again) == place(first)
+    assert not len(copies.taken("none", table_of(10), numbers[:0]))
