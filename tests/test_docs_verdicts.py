@@ -171,6 +171,7 @@ THRESHOLDS = [
     ("Failures by reason", f"{rollups.DOWN} attempts or more"),
     ("Failures by reason", f"lists up to {rollups.PORTS},"),
     ("Failures by reason", f"less than {rollups.NOISE:.0%}"),
+    ("Failures by reason", f"{rollups.MANY:.0%} or more failed so"),
     ("Findings", f"at most {base.MOST} are listed"),
     ("syn-flood", f"one in {flooding.COMPLETES}"),
     ("syn-flood", f"least {flooding.MIN_ATTEMPTS} attempts"),

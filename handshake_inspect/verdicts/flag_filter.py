@@ -5,7 +5,8 @@ known and let bare ACKs pass, nothing is hidden.  Where one does not, and no bar
 
 Where nobody wrote it down, what a filter on flags leaves out is hardly missing from a whole capture: a handshake that
 completes has a final ACK, which has none of SYN, FIN and RST.  Where no such segment is in the capture at all, nor any
-frame of another protocol, it counts as filtered.  That no final ACK came then proves nothing of a connection, unless
+frame of another protocol, it counts as filtered.  That no final ACK came then proves nothing of a connection (nor does
+a RST of the server, which may have come long after it), unless
 
 - the server sends its SYN-ACK again, as it does for want of the final ACK; or
 - `FORGED` or more attempts were made by no kernel (their SYNs offer none of window scale, SACK and timestamps).
@@ -58,5 +59,5 @@ def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:
     c = trace.connections
     poor = is_poor(trace.endpoints["options"][trace.client_rows[waiting]])
     forged = poor if np.count_nonzero(poor) >= FORGED else np.zeros(len(waiting), dtype=bool)
-    hidden: Bools = (c["synack_count"][waiting] < 2) & (c["facts"][waiting] & FACT_RST == 0) & ~forged
+    hidden: Bools = (c["synack_count"][waiting] < 2) & ~forged
     return hidden

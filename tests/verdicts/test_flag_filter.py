@@ -52,6 +52,21 @@ def test_half_open_is_not_decided_where_no_final_ack_could_be_seen(keep):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("who", ["rst", "rst_ack"])
+def test_a_reset_of_the_server_may_have_come_long_after_the_final_ack(who):
+    """A proxy without a backend, captured by flags: nothing shows that the reset stopped the handshake."""
+
+    def turned_away(wire, number):
+        wire.handshake().client.data(80)
+        getattr(wire.server, who)()
+
+    report = kept([*crowd(6, turned_away), *crowd(6, healthy, address="192.0.2.99")], openings_and_ends)
+    assert [(one["outcome"], one["decided"]) for one in report["connections"] if one["outcome"] != "established"] == [
+        ("half-open", False)
+    ] * 6
+    assert found(report, "half-open") == []
+
+
 def test_closing_segments_show_what_was_established():
     report = kept(crowd(5, healthy), openings_and_ends)
     assert {one["outcome"] for one in report["connections"]} == {"established"}

@@ -9,6 +9,8 @@ neither a SYN nor anything from the other side but a RST.  A host sends backscat
 - the host does nothing but answer (`verdicts/unasked.py`): a real server of which a one-sided capture holds the far
   half shows data or a FIN sooner or later.
 
+A host that is flooded in this very capture answers SYNs that came before its start, too: it has a `syn-flood`.
+
 Unasked answers in ones and twos are late packets and ends of old connections; to `MIN_ADDRESSES` addresses, none of
 which asked for anything, they are not.
 
@@ -21,13 +23,14 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST, TRAIT_SEEN
-from handshake_inspect.verdicts.arrays import Bools
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, span, write
 from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
+from handshake_inspect.verdicts.findings.syn_flood import floods
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.sets import host_key
@@ -51,7 +54,7 @@ def detect(case: Case) -> list[Finding]:
     asked_alone = distinct(alone[is_member(alone, distinct(address))])
     innocent = ~is_member(address, asked) & ~is_member(address, asked_alone)
     rows, sender, address = rows[innocent], sender[innocent], address[innocent]
-    chosen = is_member(sender, frequent(sender, MIN_ADDRESSES))
+    chosen = is_member(sender, frequent(sender, MIN_ADDRESSES)) & ~is_member(sender, flooded(case))
     parted = group(sender[chosen], np.flatnonzero(chosen), at_least=MIN_ADDRESSES)
     hosts = [mine for g in range(len(parted)) if count_distinct(address[mine := parted.of(g)]) >= MIN_ADDRESSES]
     hosts.sort(key=len, reverse=True)
@@ -61,6 +64,13 @@ def detect(case: Case) -> list[Finding]:
         hosts,
         lambda mine: describe(case, rows[mine], count_distinct(address[mine])),
     )
+
+
+def flooded(case: Case) -> Keys:
+    """Hosts that are flooded here: what they answer without a SYN may have come before the capture began."""
+    found = floods(case)
+    rows = [flood.rows if flood.target.prefix else flood.rows[:1] for flood in found]
+    return distinct(case.attempts.server_host[np.concatenate(rows)]) if found else np.zeros(0, dtype=np.uint64)
 
 
 KIND = Kind(

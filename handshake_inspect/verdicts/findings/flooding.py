@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.arrays import Bools, Keys, Times
+from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches, marked
 from handshake_inspect.verdicts.findings.base import Host
@@ -23,6 +24,7 @@ MIN_SHARE = 0.2
 MIN_HELD_NS = 1_000_000_000
 RETRY_NS = 1_200_000_000
 COMPLETES = 20  # a source with less than one completed attempt in so many completes nothing to speak of
+INSIST = 0.1  # where more repeat their SYN, the others may have done so before the capture began
 EDGE_SHARE = 0.01
 SECOND_NS = 1_000_000_000
 MAX_BINS = 1_000_000
@@ -147,7 +149,7 @@ def is_proved(
     if signs["looks_forged"]:
         return True
     completed = np.any(case.outcomes.outcome[others] == ESTABLISHED)
-    if completed and from_everywhere(trace, rows, sources):
+    if completed and insisted(trace, others) <= INSIST * old and from_everywhere(trace, rows, sources):
         return True
     tracked = trace.tracked(rows)
     answered = tracked[ripe[: len(tracked)]]
@@ -156,6 +158,11 @@ def is_proved(
         return False
     insisting = np.count_nonzero(trace.connections["synack_count"][answered] > 1)
     return bool(completed or insisting >= MIN_SHARE * len(answered))
+
+
+def insisted(trace: Attempts, rows: AttemptRows) -> int:
+    """How many of these attempts repeated their SYN, with whatever success."""
+    return int(np.count_nonzero(trace.connections["syn_count"][trace.tracked(rows)] > 1))
 
 
 # -- when, and how much ------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ finding, however many of its ports were asked.  Attempts that another finding ex
 
 Severity says what share of the attempts on these ports of the host failed in this way:
 
-- `critical` when `DOWN` attempts or more were made and none was established: the ports are down for these clients;
+- `critical` when `DOWN` attempts or more were made, none was established, and `MANY` of them failed so: the ports are
+  down for these clients (of health checks that reset what answers none is established either);
 - `info` below `NOISE` of the attempts, a share that ordinary packet loss explains, and for half-open connections that
   the capture's end left undecided;
 - `warning` otherwise, and at most that for SYNs whose source cannot exist.
@@ -45,6 +46,7 @@ from handshake_inspect.wire.text import duration, plural
 
 DOWN = 20
 NOISE = 0.01
+MANY = 0.25
 PORTS = 20  # of a host that a finding lists, the lowest
 
 VERBS = {REFUSED: "refused", REJECTED: "rejected", TIMED_OUT: "timed out", HALF_OPEN: "half-open"}
@@ -278,7 +280,8 @@ def severity(failed: int, attempts: int, served: int, undecided: int, *, forged:
     """How bad this is for the service; forged SYNs say nothing of what its clients get."""
     if failed == undecided or failed < NOISE * attempts:
         return "info"
-    return "critical" if served == 0 and attempts >= DOWN and not forged else "warning"
+    down = served == 0 and attempts >= DOWN and failed >= MANY * attempts
+    return "critical" if down and not forged else "warning"
 
 
 def title(tally: Tally, outcome: int, attempts: int, where: str, why: str) -> str:

@@ -16,7 +16,7 @@ A service is flooded when
 - there is proof that the capture itself does not just lack the rest (a filter that keeps SYNs only makes every
   connection look like this).  One of: the server repeats SYN-ACKs; final ACKs of others are in the capture, and these
   attempts were answered, or come from a hundred sources in networks all over the world, each of which appears once (of
-  so many kernels some would have repeated a SYN); or the SYNs look forged.
+  so many kernels some would have repeated a SYN: at most a tenth as many attempts did); or the SYNs look forged.
 
 SYNs look forged when at least half of them come without any of SACK, timestamps and window scale, which every current
 stack offers; or have one ISN or ISNs in arithmetic progression; or one TTL though they claim to come from a hundred

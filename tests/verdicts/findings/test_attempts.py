@@ -94,6 +94,20 @@ def test_a_service_that_refuses_everyone_is_critical_and_one_refusal_of_many_is_
     assert [one["severity"] for one in found(timed, "refused")] == ["info"]
 
 
+@pytest.mark.parametrize(("failed", "severity"), [(1, "warning"), (9, "warning"), (10, "critical")])
+def test_checks_that_reset_what_answers_establish_nothing_either(failed, severity):
+    """Of 40 probes of a balancer, most were answered: the port is not down."""
+    timed = []
+    for n in range(40 - failed):
+        here = ("10.0.0.1", 4000 + n)
+        timed += [
+            *opened(n * SECOND, here)[:2],
+            (START + n * SECOND + 2 * MS, wire.rst(here, SERVER, seq=isn_of(here, SERVER) + 1, ack=None)),
+        ]
+    timed += [frame for n in range(failed) for frame in refused(n * SECOND, ("10.0.0.1", 3000 + n))]
+    assert [one["severity"] for one in found(timed, "refused")] == [severity]
+
+
 def test_the_ports_of_a_host_that_refuse_are_one_finding():
     timed = [frame for n in range(5) for frame in refused(n * SECOND, ("10.0.0.1", 4000 + n), (SERVER[0], 440 + n))]
     timed += used(0, ("10.0.0.3", 4000), (SERVER[0], 441)) + used(0, ("10.0.0.3", 4001), (SERVER[0], 22))

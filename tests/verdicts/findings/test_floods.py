@@ -143,6 +143,24 @@ def test_of_a_hundred_kernels_all_over_the_world_some_would_have_repeated_a_syn(
     assert one["severity"] == "warning"
 
 
+def test_an_overloaded_server_in_a_capture_that_begins_late_is_no_flood(dice):
+    """Of older clients a single copy is left; new ones repeat theirs, and some get in."""
+    timed = [*unanswered(dice, 300)]
+    for n in range(60):
+        source = client(dice.getrandbits(24), dice.randrange(11, 200))
+        timed += [syn(n * 100 * MS + at * SECOND, source, 3000, isn=n, ttl=40 + n % 24) for at in (0, 1, 3, 7)]
+    said = {one["id"] for one in found(timed)}
+    assert "syn-flood" not in said
+    assert "timed-out" in said
+
+
+def test_a_host_that_is_flooded_here_is_no_source_of_backscatter(dice):
+    """The capture begins amid the flood: what the server answers first are SYNs from before."""
+    timed = [*random_flood(dice, 400, every=10 * MS), end(9 * SECOND)]
+    begun = sorted(timed)[len(timed) // 3 :]
+    assert [one["id"] for one in found(begun, "syn-flood", "backscatter")] == ["syn-flood"]
+
+
 @pytest.mark.parametrize("words", [{"served": 0}, {"prefix": "10.3.0"}])
 def test_silence_without_that_proof_is_no_flood(dice, words):
     """Nothing shows that the capture holds more than SYNs; or one network asks, which may have one habit."""
