@@ -41,6 +41,7 @@ class Opened:
     close: Close | None = None
     acknowledges: bool = False
     packets: int = 0  # opened
+    repeated: bool = False  # handshake bytes that were sent before
     pieces: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -98,6 +99,7 @@ def open_all(datagrams: Iterable[tuple[bool, bytes]]) -> tuple[Opened, Opened]:
     sides = Opened(), Opened()
     keys: tuple[Keys, Keys] | None = None
     keyed: tuple[int, bytes] | None = None
+    opened = set()  # a packet that was captured twice is one
     for from_server, datagram in datagrams:
         for version, dcid, start, number_at, end in initials(datagram):
             if not from_server and keyed is None:
@@ -110,7 +112,8 @@ def open_all(datagrams: Iterable[tuple[bool, bytes]]) -> tuple[Opened, Opened]:
                 plain = _open(fresh, from_server, datagram[start:end], number_at - start)
                 if plain is not None:
                     keyed, keys = (version, dcid), fresh
-            if plain is not None:
+            if plain is not None and datagram[start:end] not in opened:
+                opened.add(datagram[start:end])
                 _read_frames(plain, sides[from_server])
     for side in sides:
         side.crypto = _joined(side.pieces)
@@ -187,6 +190,7 @@ def _read_frames(plain: bytes, side: Opened) -> None:
             elif kind == _CRYPTO:
                 offset, at = _number(plain, at)
                 length, at = _number(plain, at)
+                side.repeated |= 0 < length <= len(side.pieces.get(offset, b""))
                 if offset + length <= LONGEST_CRYPTO and len(side.pieces) < MOST_PIECES:
                     side.pieces[offset] = max(plain[at : at + length], side.pieces.get(offset, b""), key=len)
                 at += length

@@ -73,7 +73,8 @@ cdef struct Quic:
     uint8_t server_spin
     uint8_t client_edges
     uint8_t server_edges
-    uint8_t spare[5]
+    uint8_t losses
+    uint8_t spare[4]
 
 cdef struct Kept:
     uint32_t next

@@ -6,7 +6,8 @@ from typing import Any
 from handshake_inspect.wire.row_access import clear_row, row_at, rows_of
 
 BURSTS = 4  # of the server's 1-RTT packets, the first ones
-STALLS = 2  # pauses of the server's flight for the amplification limit, the first ones
+STALLS = 2  # pauses of a flight for the amplification limit or for want of what was lost, the first ones
+BY_SERVER = 16  # in `losses`
 KEPT = 1500  # bytes of a datagram with an Initial that are kept to be opened
 
 # Flags of a row.
@@ -63,7 +64,7 @@ class Quic(ctypes.Structure):
         ("server_cid", ctypes.c_uint64),  # mixed from the connection ID that the server chose
         ("burst_ns", ctypes.c_int64 * BURSTS),  # first 1-RTT packet of 60 bytes or more of each burst of the server
         ("burst_last_ns", ctypes.c_int64),  # last such packet
-        ("stall_ns", ctypes.c_int64 * STALLS),  # how long the server paused
+        ("stall_ns", ctypes.c_int64 * STALLS),  # how long the pause was
         ("burst_frame", ctypes.c_uint32 * BURSTS),
         ("stall_frame", ctypes.c_uint32 * STALLS),  # of the datagram that ended it
         ("again_frame", ctypes.c_uint32),
@@ -101,7 +102,8 @@ class Quic(ctypes.Structure):
         ("server_spin", ctypes.c_uint8),
         ("client_edges", ctypes.c_uint8),
         ("server_edges", ctypes.c_uint8),
-        ("spare", ctypes.c_uint8 * 5),
+        ("losses", ctypes.c_uint8),  # a bit for each stall that a loss made, and BY_SERVER times that if it waited
+        ("spare", ctypes.c_uint8 * 4),
     )
 
 

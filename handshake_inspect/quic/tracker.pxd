@@ -14,7 +14,7 @@ cdef unsigned int LEAST_INITIAL
 cdef uint32_t FORCED, FORCES
 cdef unsigned int CLIENT_GONE, CLIENT_HANDSHAKE, CLIENT_SHORT, CUT, EARLY, ICMP_ERROR, INITIAL_AGAIN, NEGOTIATED, RETRY
 cdef unsigned int SERVER_HANDSHAKE, SERVER_INITIAL, SERVER_SHORT, TOKEN
-cdef unsigned int BURSTS, STALLS
+cdef unsigned int BURSTS, BY_SERVER, STALLS
 cdef int64_t FLIGHT_NS, AGAIN_NS, IDLE_NS
 cdef uint64_t BIT
 cdef uint64_t LARGEST
@@ -65,7 +65,7 @@ cdef class QuicTracker:
     cdef void write_error(self, quic_rows.Quic *row, segment.Segment *segment, bint from_server) noexcept nogil
     cdef bint is_first_client(self, quic_rows.Quic *row, segment.Segment *segment) noexcept nogil
     cdef bint is_worth_keeping(self, quic_rows.Quic *row, segment.Segment *segment) noexcept nogil
-    @cython.locals(frame=uint32_t)
+    @cython.locals(frame=uint32_t, mine="unsigned int")
     cdef void from_client(self, quic_rows.Quic *row, segment.Segment *segment, unsigned int kinds) noexcept nogil
     cdef void on_client_initial(self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame) noexcept nogil
     @cython.locals(same=bint)
@@ -82,5 +82,9 @@ cdef class QuicTracker:
     cdef void on_server_short(self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame) noexcept nogil
     @cython.locals(pause=int64_t, trip=int64_t)
     cdef void look_for_stall(self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame) noexcept nogil
+    @cython.locals(pause=int64_t, trip=int64_t, last="unsigned int")
+    cdef void look_for_loss(
+        self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame, int64_t before_ns, unsigned int who
+    ) noexcept nogil
     @cython.locals(reference=uint32_t, row="quic_rows.Quic *")
     cdef int on_error(self, segment.Segment *segment) except -1 nogil

@@ -26,6 +26,7 @@ from handshake_inspect.quic.const import (
 from handshake_inspect.quic.datagram import Datagram
 from handshake_inspect.quic.quic_rows import (
     BURSTS,
+    BY_SERVER,
     CLIENT_GONE,
     CLIENT_HANDSHAKE,
     CLIENT_SHORT,
@@ -201,7 +202,7 @@ class QuicTracker:
 
     def is_worth_keeping(self, row: Any, segment: Any) -> bool:
         """Whether an Initial may say more: the client's first ones, and the server's until the client goes on."""
-        if row.kept_count >= MOST_KEPT_EACH or row.flags & (CLIENT_SHORT | SERVER_SHORT):
+        if row.kept_count >= MOST_KEPT_EACH or row.flags & CLIENT_SHORT:
             return False
         return segment.src_port == row.server_port or row.kept_count < MOST_CLIENT_KEPT
 
@@ -212,6 +213,9 @@ class QuicTracker:
         row.client_frames += 1
         row.client_bytes += segment.payload_len
         frame = segment.frame & MASK32
+        mine = kinds & HANDSHAKE if row.finished_ns else kinds & INITIAL
+        if mine and row.server_ns <= row.client_ns:
+            self.look_for_loss(row, segment, frame, row.client_ns, 1)
         if kinds & (INITIAL | HANDSHAKE | EARLY_DATA):
             row.version = self.datagram.version
         if kinds & INITIAL:
@@ -291,6 +295,8 @@ class QuicTracker:
         row.server_frames += 1
         frame = segment.frame & MASK32
         self.look_for_stall(row, segment, frame)
+        if kinds & INITIAL and row.finished_ns == 0 and row.client_ns <= row.server_ns:
+            self.look_for_loss(row, segment, frame, row.server_ns, BY_SERVER)
         row.server_bytes += segment.payload_len
         if kinds & RETRIED and row.retry_ns == 0:
             row.retry_ns = segment.ts_ns
@@ -346,6 +352,28 @@ class QuicTracker:
         pause = segment.ts_ns - row.server_ns
         trip = row.answer_ns - (row.third_ns or row.second_ns or row.first_ns)
         if 2 * pause >= trip and row.server_bytes + LARGEST >= 3 * row.paid_bytes:
+            row.stall_ns[row.stalls] = pause
+            row.stall_frame[row.stalls] = frame
+            row.stalls += 1
+
+    def look_for_loss(self, row: Any, segment: Any, frame: int, before_ns: int, who: int) -> None:
+        """A side goes on with its handshake, `before_ns` being its last datagram, though nothing came from the other.
+
+        That is its timer, which sends again what nobody acknowledged (RFC 9002 section 6.2): Initials of a server whose
+        flight was sent, those of a client that was answered, and the client's Finished.
+        """
+        if row.answer_ns == 0:
+            return
+        pause = segment.ts_ns - before_ns
+        trip = row.answer_ns - (row.third_ns or row.second_ns or row.first_ns)
+        if pause < AGAIN_NS or 2 * pause < trip:
+            return
+        last = row.stalls - 1
+        if row.stalls and row.losses >> last & who:
+            row.stall_ns[last] += pause
+            row.stall_frame[last] = frame
+        elif row.stalls < STALLS:
+            row.losses |= who << row.stalls
             row.stall_ns[row.stalls] = pause
             row.stall_frame[row.stalls] = frame
             row.stalls += 1

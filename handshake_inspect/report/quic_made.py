@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from handshake_inspect.quic.quic_rows import EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY, TOKEN
+from handshake_inspect.quic.quic_rows import BY_SERVER, EARLY, NEGOTIATED, RETRY, TOKEN
 from handshake_inspect.report.connection import Endpoint, Leg, Server
 from handshake_inspect.report.quic import (
     QuicClose,
@@ -168,7 +168,7 @@ class QuicReport:
         request = int(spans.request.low[i])
         trips = int(spans.round_trips[i])
         first = int(row["first_ns"])
-        method = "lost" if int(row["flags"]) & INITIAL_AGAIN else "cut" if spans.hidden[i] else "exact"
+        method = "lost" if self.quics.lost[i] else "cut" if spans.hidden[i] else "exact"
         parts = {"quic": _span(spans.handshake, i, 0, trips, method, "not-finished")}
         if request >= 0:
             parts["response"] = _span(spans.response, i, request - first, 1, "ambiguous", "no-response")
@@ -214,8 +214,15 @@ class QuicReport:
         for reason, name in (("version-negotiation", "negotiation"), ("retry", "retry")):
             if row[f"{name}_ns"]:
                 found.append(ExtraRoundTrip(reason, costs[reason], self._frame(f"{name}_frame", i)))  # type: ignore[arg-type]
-        for cost, frame in zip(row["stall_ns"][: row["stalls"]], self.quics.frame("stall_frame", i)[0], strict=False):
-            found.append(ExtraRoundTrip("amplification", int(cost), int(frame)))
+        reply = int(row["reply_ns"]) - first
+        if self.quics.asked_again[i] and reply > 0:
+            found.append(ExtraRoundTrip("hello-retry", reply, self._frame("answer_frame", i)))
+        if self.quics.hello_again[i] and reply > 0:
+            found.append(ExtraRoundTrip("loss", reply))
+        losses = int(row["losses"]) | int(row["losses"]) // BY_SERVER
+        pauses = zip(row["stall_ns"][: row["stalls"]], self.quics.frame("stall_frame", i)[0], strict=False)
+        for at, (cost, frame) in enumerate(pauses):
+            found.append(ExtraRoundTrip("loss" if losses >> at & 1 else "amplification", int(cost), int(frame)))
         return found
 
     def _milestones(self, i: int) -> Milestones:

@@ -166,10 +166,19 @@ def _anomalies(connection: QuicConnection) -> Iterator[tuple[int, Mark]]:
     texts = {
         "retry": ("Retry: the server checks the client's address, which costs a round trip", "RFC 9000 section 8.1.2"),
         "version-negotiation": ("Version Negotiation: the server does not speak this version", "RFC 9000 section 6"),
+        "hello-retry": (
+            "HelloRetryRequest: the server wants another key share, one more round trip",
+            "RFC 8446 section 4.1.4",
+        ),
+        "loss": ("This is sent again: nothing acknowledged what was sent before", "RFC 9002 section 6.2"),
         "amplification": ("The server had to wait until the client's address was proved", "RFC 9000 section 8.1"),
     }
+    answer = None if connection.setup is None else connection.setup.milestones.server_hello
     for extra in () if connection.setup is None else connection.setup.extra_round_trips:
-        if extra.frame is not None and extra.reason in texts:
+        unanswered = extra.reason == "loss" and (
+            answer is None or (extra.frame or 0) < (answer.frame or 0)
+        )  # said already
+        if extra.frame is not None and extra.reason in texts and not unanswered:
             text, reference = texts[extra.reason]
             cost = "" if extra.cost_ns is None else f": {duration(extra.cost_ns)}"
             yield extra.frame, Mark(extra.reason, f"{text}{cost}.", reference)

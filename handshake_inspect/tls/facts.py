@@ -3,7 +3,14 @@
 from typing import NamedTuple
 
 from handshake_inspect.tls import hello, hello_row
-from handshake_inspect.tls.numbers import CLIENT_HELLO, CUT_SHORT, MESSAGE_HEADER, OFFERS_ECH
+from handshake_inspect.tls.numbers import (
+    CLIENT_HELLO,
+    CUT_SHORT,
+    IS_RETRY,
+    MESSAGE_HEADER,
+    OFFERS_ECH,
+    SERVER_HELLO,
+)
 
 
 class Facts(NamedTuple):
@@ -50,6 +57,13 @@ def read_client_hello(data: bytes) -> ClientHello | None:
     if row.flags & CUT_SHORT:
         return None
     return ClientHello(unpack(bytes(row.facts[: row.length])), bool(row.flags & OFFERS_ECH))
+
+
+def is_retry_request(data: bytes) -> bool:
+    """Whether a handshake message is a HelloRetryRequest."""
+    row = hello_row.new_hello()
+    hello.read_bytes(data, row)
+    return data[:1] == bytes([SERVER_HELLO]) and bool(row.flags & IS_RETRY)
 
 
 def _numbers(data: bytes) -> tuple[int, ...]:

@@ -284,3 +284,62 @@ def test_a_flow_inside_of_something(link):
     flow.frames = [(ns, link(frame[14:])) for ns, frame in flow.frames]
     row = only(flow)
     assert (row.answer_frame, row.finished_frame, row.kept_count) == (2, 4, 2)
+
+
+# Loss inside of flights: a timer sends again what nobody acknowledged (RFC 9002 section 6.2)
+
+FIRST = quic.initial(scid=quic.SERVER_CID, dcid=b"", size=200), quic.handshake(900)
+PROBE = quic.initial(dcid=quic.SERVER_CID, size=1200)
+FINISHED = quic.handshake(60, dcid=quic.SERVER_CID)
+
+
+def losses(flow: Flow):
+    row = only(flow)
+    made_by = row.losses | row.losses // q.BY_SERVER
+    assert made_by % q.BY_SERVER == (1 << row.stalls) - 1
+    return [(row.stall_ns[i] / MS, row.stall_frame[i]) for i in range(row.stalls)]
+
+
+def begun(rtt: int = 40 * MS) -> Flow:
+    return Flow().client(HELLO).wait(rtt).server(*FIRST)
+
+
+def test_a_server_s_flight_that_is_sent_again():
+    assert losses(begun().wait(200 * MS).server(*FIRST)) == [(200, 3)]
+    assert losses(begun().wait(200 * MS).server(*FIRST).wait(400 * MS).server(*FIRST)) == [(600, 4)]
+
+
+@pytest.mark.parametrize(("rtt", "pause", "found"), [(40, 19, 0), (40, 20, 1), (2, 9, 0), (2, 10, 1)])
+def test_a_timer_is_half_a_round_trip_and_10_ms_at_least(rtt, pause, found):
+    flow = begun(rtt * MS).wait(pause * MS).server(*FIRST)
+    assert len(losses(flow)) == found
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        lambda flow: flow.client(PROBE).wait(40 * MS).server(*FIRST),  # answers the client
+        lambda flow: flow.server(quic.handshake(900)),  # a server that computes goes on with Handshake packets
+        lambda flow: flow.client(FINISHED, quic.short(100)).wait(40 * MS).server(*FIRST),  # later than the handshake
+    ],
+    ids=["an answer", "the rest of the flight", "after Finished"],
+)
+def test_what_a_server_sends_for_another_reason(later):
+    assert losses(later(begun().wait(50 * MS))) == []
+
+
+def test_a_client_that_was_answered_and_lacks_the_rest():
+    flow = begun().wait(MS).client(PROBE).wait(150 * MS).client(PROBE)
+    assert losses(flow) == [(150, 4)]
+    assert losses(begun().wait(150 * MS).client(PROBE)) == []  # the first thing that it says to the answer
+
+
+def test_a_client_s_finished_that_is_sent_again():
+    flow = begun().wait(MS).client(FINISHED).wait(60 * MS).client(FINISHED, quic.short(100))
+    assert losses(flow) == []  # it acknowledged, and then checked certificates
+    assert losses(flow.wait(180 * MS).client(FINISHED)) == [(180, 5)]
+
+
+def test_losses_of_both_sides():
+    flow = begun().wait(100 * MS).server(*FIRST).wait(MS).client(FINISHED, quic.short(100))
+    assert losses(flow.wait(150 * MS).client(FINISHED)) == [(100, 3), (150, 5)]

@@ -12,6 +12,7 @@ from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.reporting import conclude
 from handshake_inspect.engine.stream import pump_all
+from handshake_inspect.quic.initial import can_open
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.limits import Limits
 
@@ -98,3 +99,77 @@ def test_what_had_to_make_room_is_a_problem():
         pump_all(source, pump)
         problems = {each.kind: each.message for each in conclude(source, pump, Limits()).capture.problems}
     assert problems["quic-evicted"].startswith("4 QUIC connections were dropped")
+
+
+# What cost time in a handshake: as headers show, and Initials where they are opened
+
+HELLO = quic.client_hello("lab.test")
+REQUEST_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+ASKS = b"\x02\x00\x00\x28\x03\x03" + REQUEST_RETRY + bytes(6)
+
+
+def answer(data=b"\x02\x00\x00\x28\x03\x03" + bytes(38), pn=0, offset=0):
+    plain = quic.crypto(data, offset)
+    said = quic.initial(plain, scid=SERVER_CID, dcid=b"", keyed=DCID, from_server=True, size=200, pn=pn)
+    return said, quic.handshake(900)
+
+
+def hello(pn=0, data=HELLO, offset=0):
+    plain = quic.crypto(data, offset)
+    return quic.initial(plain, dcid=SERVER_CID if pn else DCID, keyed=DCID, pn=pn, size=1200)
+
+
+def finish(flow: Flow):
+    flow.wait(MS).client(quic.handshake(60, dcid=SERVER_CID), quic.short(100)).wait(40 * MS)
+    flow.server(quic.short(300, dcid=b""))
+    (one,) = report_of(flow.file().getvalue())["quic_connections"]
+    return one["setup"], one["rtt"]["client"]
+
+
+def extras(setup):
+    return [(each["reason"], each["cost_ns"] // MS, each["frame"]) for each in setup["extra_round_trips"]]
+
+
+def test_a_flight_that_was_lost():
+    flow = Flow().client(hello()).wait(40 * MS).server(*answer()).wait(200 * MS).server(*answer(pn=1))
+    setup, _ = finish(flow)
+    assert extras(setup) == [("loss", 200, 3)]
+    assert setup["spans"]["quic"]["method"] == "lost"
+
+
+def test_a_loss_behind_the_handshake_leaves_its_span():
+    flow = Flow().client(hello()).wait(40 * MS).server(*answer()).wait(MS)
+    flow.client(quic.handshake(60, dcid=SERVER_CID), quic.short(100)).wait(180 * MS)
+    setup, _ = finish(flow)
+    assert extras(setup) == [("loss", 181, 4)]
+    assert setup["spans"]["quic"]["method"] == "exact"
+
+
+@pytest.mark.skipif(not can_open(), reason="without the library")
+def test_a_first_answer_that_was_lost_behind_the_capture():
+    """The client's next datagram is its ClientHello again: it says nothing about the way to the client."""
+    flow = Flow().client(hello()).wait(40 * MS).server(*answer()).wait(960 * MS)
+    flow.client(hello(pn=1)).wait(40 * MS).server(*answer(pn=1))
+    setup, back = finish(flow)
+    assert extras(setup) == [("loss", 1000, None)]
+    assert setup["spans"]["quic"]["method"] == "lost"
+    assert (back["min_ns"], back["max_ns"], back["method"]) == (0, 960 * MS, "ambiguous")
+
+
+@pytest.mark.skipif(not can_open(), reason="without the library")
+def test_a_hello_retry_request():
+    flow = Flow().client(hello()).wait(40 * MS).server(answer(ASKS)[0]).wait(MS)
+    flow.client(hello(pn=1, offset=len(HELLO))).wait(40 * MS)
+    flow.server(*answer(pn=1, offset=len(ASKS)))
+    setup, _ = finish(flow)
+    assert extras(setup) == [("hello-retry", 41, 2)]
+    assert (setup["round_trips"], setup["spans"]["quic"]["round_trips"]) == (3, 2)
+    assert setup["spans"]["quic"]["method"] == "exact"
+
+
+def test_a_hello_in_two_packets_or_captured_twice_is_one():
+    flow = Flow().client(hello(data=HELLO[:40])).wait(5 * MS).client(hello(pn=1, data=HELLO[40:], offset=40))
+    flow.client(hello(pn=1, data=HELLO[40:], offset=40)).wait(40 * MS).server(*answer()).server(*answer())
+    setup, back = finish(flow)
+    assert extras(setup) == []
+    assert back["method"] == "exact"

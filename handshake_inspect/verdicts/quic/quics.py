@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 
 from handshake_inspect.quic import quic_rows
 from handshake_inspect.quic.initial import Opened, can_open, open_all
+from handshake_inspect.quic.quic_rows import BY_SERVER, INITIAL_AGAIN, NEGOTIATED, RETRY, STALLS
+from handshake_inspect.tls.facts import is_retry_request
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.columns import Copies, whole_frames
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.sets import host_key, pair_key
+
+NEVER = np.uint32(0xFFFF_FFFF)
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,27 @@ class Quics:
         if not self.rows["kept"].any() or not can_open():
             return [None] * len(self)
         return [open_all(self._datagrams(first)) if first else None for first in self.rows["kept"].tolist()]
+
+    @cached_property
+    def asked_again(self) -> Bools:
+        """Connections whose server answered with a HelloRetryRequest (RFC 8446 section 4.1.4), where that was read."""
+        return np.array([each is not None and is_retry_request(each[1].crypto) for each in self.opened], dtype=bool)
+
+    @cached_property
+    def lost(self) -> Bools:
+        """Connections in whose handshake, or before it, something was sent again."""
+        rows = self.rows
+        ended = np.where(rows["finished_frame"] > 0, rows["finished_frame"], NEVER)[:, None]
+        bits = np.arange(STALLS)
+        losses = rows["losses"][:, None]
+        waited = ((losses | losses // BY_SERVER) >> bits & 1 != 0) & (rows["stall_frame"] <= ended)
+        return self.has(INITIAL_AGAIN) | waited.any(axis=1) | self.hello_again
+
+    @cached_property
+    def hello_again(self) -> Bools:
+        """Connections whose client sent its ClientHello again after the answer, which was lost, where that was read."""
+        read = [each is not None and each[0].repeated for each in self.opened]
+        return np.array(read, dtype=bool) & ~self.has(INITIAL_AGAIN | RETRY | NEGOTIATED) & (self.rows["losses"] == 0)
 
     def _datagrams(self, first: int) -> list[tuple[bool, bytes]]:
         """The kept datagrams of one connection, the oldest first; `first` is 1 + the newest."""

@@ -18,7 +18,7 @@ from handshake_inspect.quic.const import EDGES, FLIGHT_NS
 from handshake_inspect.quic.quic_rows import BURSTS, CUT, EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.quic.quics import Quics
-from handshake_inspect.verdicts.setup.intervals import Interval, bounded, exact
+from handshake_inspect.verdicts.setup.intervals import Interval, bounded, choose, exact
 
 UNKNOWN = np.int64(-1)
 NEVER = np.int64(1) << 62
@@ -55,7 +55,8 @@ class QuicSpans:
     def reply(self) -> Interval:
         """The server's first Initial to the client's next datagram: to the client and back, and its computing."""
         known = (self._time("answer") > 0) & (self._time("reply") > 0)
-        return exact(self._time("reply") - self._time("answer"), known)
+        took = exact(self._time("reply") - self._time("answer"), known)
+        return choose(self.quics.hello_again & known, bounded(np.zeros_like(took.high), took.high), took)
 
     @cached_property
     def stateless(self) -> Times:
@@ -223,6 +224,9 @@ class QuicSpans:
 
     @cached_property
     def round_trips(self) -> NDArray[np.int64]:
-        """Of the handshake: one, one more for a Retry and for a Version Negotiation each, none with early data."""
-        trips = 1 + self.quics.has(RETRY).astype(np.int64) + self.quics.has(NEGOTIATED)
+        """Of the handshake: one, and one more for each Retry, Version Negotiation and HelloRetryRequest.
+
+        Early data does not wait for it.
+        """
+        trips = 1 + self.quics.has(RETRY).astype(np.int64) + self.quics.has(NEGOTIATED) + self.quics.asked_again
         return np.where(self.early_accepted, trips - 1, trips)
