@@ -290,8 +290,13 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
         and (segment.ack == peer.before_rst_nxt or (peer.traits & TRAIT_HOLE and segment.ack == peer.contiguous))
         and seqspace.seq_gt(connection.rst_seq, segment.ack)
     )
-    if late or challenge or (news and peer.traits & TRAIT_SEEN):
+    if late or challenge or (news and is_numbered(connection, peer)):
         revive(connection, sender, peer, side)
+
+
+def is_numbered(connection: Any, end: Any) -> bool:
+    """Whether the capture shows a number of an end: one that only refused a SYN has shown none."""
+    return end.traits & TRAIT_SEEN != 0 and (end.traits & TRAIT_ISS != 0 or not connection.facts & FACT_REFUSED)
 
 
 def wait_on(connection: Any, sender: Any, segment: Any, side: int) -> None:

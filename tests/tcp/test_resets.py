@@ -358,3 +358,69 @@ def test_what_was_on_its_way_behind_a_rst_does_not_show_that_its_sender_goes_on(
     wire.wait(after * MS)
     wire.server.data(100)
     assert wire.connection()["state"]["server"] == server
+
+
+# -- acknowledgments of what a server never sent, whatever its ISN would be
+
+ANY_ISN = pytest.mark.parametrize("isn", [5, (1 << 31) - 5, (1 << 31) + 5, (1 << 32) - 5])
+
+
+def stray(wire, isn):
+    """The client acknowledges a SYN-ACK that the capture does not hold, and the server knows nothing of it."""
+    wire.client.ack(seq=1001, ack=(isn + 1) % (1 << 32))
+    wire.server.rst(seq=(isn + 1) % (1 << 32))
+
+
+@ANY_ISN
+@pytest.mark.parametrize("later", [MS, 80 * MS])
+def test_a_refused_syn_stays_refused_where_the_server_denies_the_ack(isn, later):
+    """A RST with the number that was acknowledged, and no ACK bit, is of no connection (RFC 9293 section 3.10.7.1)."""
+    wire = Wire(server_isn=isn)
+    wire.client.syn()
+    wire.server.refuse()
+    wire.wait(later)
+    stray(wire, isn)
+    assert wire.outcomes() == [("refused", "closed-port")]
+    assert states(wire.connection()) == ("CLOSED", "CLOSED")
+
+
+@ANY_ISN
+def test_an_unanswered_syn_stays_so_where_the_server_denies_the_ack(isn):
+    wire = Wire(server_isn=isn)
+    wire.client.syn()
+    wire.wait(80 * MS)
+    stray(wire, isn)
+    connection = wire.connection()
+    assert (connection["outcome"], states(connection)) == ("pending", ("CLOSED", "CLOSED"))
+
+
+@ANY_ISN
+@pytest.mark.parametrize("wrong", [-1, 0, 2, 1000, 40_000])
+def test_a_wrong_ack_in_syn_received_draws_a_rst_and_changes_nothing(isn, wrong):
+    """RFC 9293 section 3.10.7.4, and Linux: the RST has the number that was acknowledged; the right ACK still counts."""
+    ack = (isn + wrong) % (1 << 32)
+    wire = Wire(server_isn=isn, at="server")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(ack=ack)
+    wire.server.rst(seq=ack)
+    assert states(wire.connection()) == ("ESTABLISHED", "SYN_RECEIVED")
+    wire.client.ack()
+    assert wire.outcomes() == [("established", None)]
+
+
+@ANY_ISN
+@pytest.mark.parametrize("beyond", [1, 99])
+def test_a_syn_within_the_window_of_syn_received_ends_the_request(isn, beyond):
+    """Linux resets it and listens again (RFC 9293 section 3.10.7.4), whatever wrong ACK came before."""
+    wire = Wire(server_isn=isn, at="server")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(ack=(isn + 2) % (1 << 32))
+    wire.server.rst(seq=(isn + 2) % (1 << 32))
+    wire.client.syn(seq=1000 + beyond)
+    wire.server.rst_ack(seq=0, ack=1001 + beyond)
+    wire.client.ack(seq=1001 + beyond, ack=(isn + 1) % (1 << 32))
+    wire.server.rst(seq=(isn + 1) % (1 << 32))
+    assert [one["outcome"] for one in wire.connections()] == ["half-open", "refused"]
+    assert [states(one) for one in wire.connections()] == [("CLOSED", "CLOSED")] * 2
