@@ -97,7 +97,8 @@ def rejection(cause: str | None) -> str:
 
 _SILENCE = {
     "host-silent": "and nothing else was seen from the host: it is down, unreachable or filtered",
-    "port-filtered": "while the host is seen otherwise and this port shows no sign of life: a firewall drops it",
+    "port-filtered": "while the host is seen otherwise and this port shows no sign of life: a firewall drops it,"
+    " or its listener's queue stays full",
     "syn-dropped": "while the port is alive: its queue or a NAT table on the path is full, an older timestamp"
     " makes it drop the SYN (PAWS), or a rate limit does",
     "bogon-source": "from an address that cannot exist where it was captured: the source is forged",
@@ -107,7 +108,7 @@ _SILENCE_TO_SIGNED = {
     "host-silent": "and nothing else was seen from the host: it lacks the key of this peer or has another one, nothing"
     " listens there, or it is down, unreachable or filtered",
     "port-filtered": "while the host is seen otherwise and this port shows no sign of life: it lacks the key of"
-    " this peer or has another one, nothing listens there, or a firewall drops it",
+    " this peer or has another one, nothing listens there, a firewall drops it, or its listener's queue stays full",
     "syn-dropped": "while the port is alive: it lacks the key of this peer or has another one",
 }
 

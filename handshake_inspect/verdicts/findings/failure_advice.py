@@ -11,7 +11,6 @@ ADVICE = {
     "{where}: `{listeners}` there and on every backend, and the balancer's health checks.",
     "middlebox-reset": "Find the box that resets in the server's name by its TTL: `hsi explain`, `tracepath {host}`.",
     "host-silent": "Check that {host} is up and routed in both directions: `ping {host}`, `ip route get {host}`.",
-    "port-filtered": "Find the rule that drops {those}: `nft list ruleset` on {host} and the firewalls before it.",
     "answered-from-elsewhere": "Translate the way back too: the rule for {host} lacks its source NAT (`nft add rule ip "
     "nat postrouting ip daddr BACKEND masquerade`), or the answer of {others} goes to the client past the box that "
     "translates (`ip route get CLIENT` there).",
@@ -39,8 +38,11 @@ SIGNED_BY = (
     "no listener, for many hosts answer a signed SYN to a closed port with nothing (`{listeners}` there)",
 )
 SILENT_BY = {
-    "port-filtered": "a rule that drops {those} (`nft list ruleset` on {host} and the firewalls before it)",
-    "host-silent": "a host that is down or not routed (`ping {host}`, `ip route get {host}`)",
+    "port-filtered": (
+        "a rule that drops {those} (`nft list ruleset` on {host} and the firewalls before it)",
+        "a listener whose accept queue stays full (`{listeners}` there shows Recv-Q above Send-Q)",
+    ),
+    "host-silent": ("a host that is down or not routed (`ping {host}`, `ip route get {host}`)",),
 }
 # What drops SYNs of a port that lives, the likeliest first.
 DROPPED_BY = (
@@ -78,7 +80,8 @@ def advice(tally: Tally, outcome: int, at: Host, ports: list[int], named: list[s
 def reasons_of_silence(tally: Tally, cause: str) -> list[str]:
     """Why nothing answered, the likeliest first where there are several: the key of signed SYNs, PAWS of old ones."""
     if cause in SILENT_BY:
-        return [*SIGNED_BY, SILENT_BY[cause]] if tally.is_signed else []
+        order = list(SILENT_BY[cause])
+        return [*SIGNED_BY, *order] if tally.is_signed else order if len(order) > 1 else []
     if cause != "syn-dropped":
         return []
     order = list(DROPPED_BY)

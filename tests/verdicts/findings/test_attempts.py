@@ -119,13 +119,16 @@ def test_the_ports_of_a_host_that_refuse_are_one_finding():
     assert "`ss -ltn` on" in one["advice"]
 
 
-@pytest.mark.parametrize(("ports", "those"), [(1, "port 8000:"), (3, "these 3 ports:")])
+@pytest.mark.parametrize(("ports", "those"), [(1, ("port 8000 ", "ss -ltn 'sport = :8000'")), (3, ("these 3 ports ", "ss -ltn"))])
 def test_the_advice_names_the_one_port_or_says_how_many(ports, those):
+    """A rule first; then the queue of the listener, which on the wire looks the same."""
     timed = used(0, ("10.0.0.1", 4000))
     for n in range(ports):
         timed += [(START + SECOND, wire.syn(("10.0.0.1", 5000 + n), (SERVER[0], 8000 + n), options=RICH))]
     (one,) = found([*timed, end(20 * SECOND)], "timed-out")
-    assert f"Find the rule that drops {those}" in one["advice"]
+    rule, queue = one["advice"].split(", and ")
+    assert f"a rule that drops {those[0]}" in rule
+    assert f"accept queue stays full (`{those[1]}` there" in queue
 
 
 def test_a_single_attempt_is_not_counted():
