@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -39,6 +41,7 @@ _OF = {name: section for section, names in SECTIONS.items() for name in names}
 _EXAMPLES = "Examples:"
 _EXAMPLES_SHOWN = 4  # of a short help, which is to fit 24 lines with the prompt
 _SCREEN = 23
+_HEADING = re.compile(rf"^( *)(Usage:|[A-Z][A-Za-z ]*:$|(?:{'|'.join(SECTIONS)})(?=  ))", re.MULTILINE)
 
 
 class Documented(click.Command):
@@ -47,6 +50,10 @@ class Documented(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """All parameters, `-h` before `--help`."""
         return [*self.params, _short_help_option(), *([whole] if (whole := self.get_help_option(ctx)) else [])]
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The whole help, headings in bold."""
+        return with_headings(super().get_help(ctx), ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, a group at a time."""
@@ -62,6 +69,13 @@ def _short_help_option() -> click.Option:
         ["-h", "short_help"], is_flag=True, is_eager=True, expose_value=False, callback=_show_short,
         help="Show a summary and exit.",
     )  # fmt: skip
+
+
+def with_headings(text: str, ctx: click.Context) -> str:
+    """The same with headings in bold, which click takes back where no terminal is."""
+    if ctx.color is False or os.environ.get("NO_COLOR"):
+        return text
+    return _HEADING.sub(lambda found: found[1] + click.style(found[2], bold=True), text)
 
 
 def _show_short(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -95,7 +109,7 @@ def short_help(command: click.Command, ctx: click.Context) -> str:
         shown = _short_help(command, ctx, lines)
         if shown.count("\n") < _SCREEN:
             break
-    return shown
+    return with_headings(shown, ctx)
 
 
 def _short_help(command: click.Command, ctx: click.Context, most: int) -> str:

@@ -29,7 +29,7 @@ def capture_lines(capture: Capture, width: int, style: Style) -> Iterator[str]:
         at = [f"frame {problem.frame:,}"] if problem.frame is not None else []
         at += [f"byte {problem.offset:,}"] if problem.offset is not None else []
         text = printable(problem.message) + (f" ({', '.join(at)})" if at else "")
-        yield from labelled("problem", text, width, style, "yellow")
+        yield from labelled("problem", text, width, style, "bold")
     more = len(capture.problems) - PROBLEMS_SHOWN
     if more > 0:
         yield from labelled("", f"and {plural(more, 'problem')} more", width, style)

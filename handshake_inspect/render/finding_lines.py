@@ -70,8 +70,10 @@ def _written(name: str, value: Any, style: Style) -> tuple[str, str]:
     if isinstance(value, (list, tuple)):
         each = (" ".join(map(str, one.values())) if isinstance(one, Mapping) else one for one in value)
         return name, style.clean(listed(list(each)))
-    if isinstance(value, (bool, str)):
-        return name, str(value).lower() if isinstance(value, bool) else style.clean(value)
+    if isinstance(value, bool):
+        return name, "yes" if value else "no"
+    if isinstance(value, str):
+        return name, style.clean(value)
     for ending, write in _UNITS.items():
         if name.endswith(ending):
             return name.replace(ending, _KEPT.get(ending, "")), write(value).replace("µ", style.micro)

@@ -88,9 +88,9 @@ def notes(story: Story | QuicStory, width: int, style: Style) -> Iterator[str]:
         sign = "q" if isinstance(story, QuicStory) else ""
         which = ", ".join(f"{sign}{number}" for number in others[:OTHERS_SHOWN]) + more
         text = f"{plural(len(others), 'other connection')} match too; choose one by its id: {which}"
-        yield from labelled("note", text, width, style, "yellow")
+        yield from labelled("note", text, width, style, "bold")
     for problem in story.capture.problems[:PROBLEMS_SHOWN]:
-        yield from labelled("problem", problem.message, width, style, "yellow")
+        yield from labelled("problem", problem.message, width, style, "bold")
 
 
 def named(server: Server) -> str:

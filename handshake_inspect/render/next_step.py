@@ -28,7 +28,7 @@ def explaining(capture: Capture, number: int | str, saved: str = "") -> str:
 def next_step(report: Report, connection: Connection, options: Options, style: Style) -> Iterator[str]:
     """An empty line and the command, if there is one."""
     if command := explaining(report.capture, connection.id, options.saved):
-        remark = "  segment by segment"
+        remark = "  with options and evidence" if options.stories else "  segment by segment"
         yield ""
         fits = len("next: ") + len(command) + len(remark) <= options.width
         yield style.paint("next: ", "dim") + style.paint(command, "bold") + style.paint(remark if fits else "", "dim")

@@ -105,4 +105,5 @@ def _remarks(summary: SetupSummary, style: Style) -> Iterator[str]:
     if older and saved:
         each = duration(round(saved / older), style.micro)
         yield f"{older:,} of {tls.connections:,} could have used TLS 1.3: about {each} each"
-    yield from (f"{reason} {count:,}" for reason, count in summary.extra_round_trips.items())
+    if extra := [f"{count:,} by {reason}" for reason, count in summary.extra_round_trips.items()]:
+        yield f"extra round trips: {', '.join(extra)}"

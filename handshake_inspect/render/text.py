@@ -99,8 +99,9 @@ def _verdict(report: Report, options: Options, style: Style) -> Iterator[str]:
     """The outcomes in words, and the gravest reason."""
     gravest = gravest_of(report)
     look = SEVERITY_LOOKS[gravest.severity] if gravest is not None else "yellow" if troubles(report) else "green"
+    looks = ("bold",) if look == "yellow" else ("bold", look)  # a sentence in yellow cannot be read on white
     said = paragraph(style.clean(verdict(report, options.where)), options.width, "")
-    yield from (style.paint(line, "bold", look) for line in said)
+    yield from (style.paint(line, *looks) for line in said)
 
 
 def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:

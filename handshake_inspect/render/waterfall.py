@@ -112,4 +112,4 @@ def _extra(extra: ExtraRoundTrip, width: int, style: Style) -> Iterator[str]:
     frame = "" if extra.frame is None else f" (frame {extra.frame})"
     text = f"{style.warning} {_EXTRA[extra.reason]}{delayed}{cost}{frame}"
     for number, line in enumerate(paragraph(text, width - 2, INDENT)):
-        yield style.paint(line if number == 0 else f"  {line}", "yellow")
+        yield style.paint(line if number == 0 else f"  {line}", "bold")

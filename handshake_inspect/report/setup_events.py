@@ -19,7 +19,7 @@ _SECTIONS = {
 _NAGLE = "Nagle's algorithm held this segment back until the one before was acknowledged"
 _ODD = {
     "window": Mark("setup-window", "The sender had to wait for acknowledgments in the middle of its flight"),
-    "loss": Mark("setup-loss", "This was lost or overtaken, and held the set-up up"),
+    "loss": Mark("setup-loss", "This was lost or overtaken, which delayed the set-up"),
     "nagle": Mark("setup-nagle", _NAGLE, "RFC 9293 section 3.7.4"),
 }
 

@@ -56,6 +56,16 @@ def test_the_short_help_names_options_on_one_screen(name):
     assert named.count(False) == 0 if "…" not in short.stdout else named.count(True) > 20
 
 
+def test_headings_are_bold_on_a_terminal_and_nowhere_else(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for word, headings in (("-h", ("Usage:", "Output", "Rules")), ("--help", ("Usage:", "Output:", "Exit status:"))):
+        bold = CliRunner().invoke(hsi, ["check", word], color=True).stdout
+        assert [f"\x1b[1m{heading}\x1b[0m" in bold for heading in headings] == [True] * 3
+        assert "\x1b" not in run("check", word).stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in CliRunner().invoke(hsi, ["check", "--help"], color=True).stdout
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_has_its_group(name):
     options = [each for each in commands()[name].params if isinstance(each, click.Option) and not each.hidden]

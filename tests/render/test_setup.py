@@ -186,7 +186,7 @@ def test_the_table_of_services():
         f"  {server}  TLS 1.3      41  40.5 ms  43.2 ms         70.9 ms      156 ms",
         "  ".ljust(len(server) + 2) + "  TLS 1.2      12  40.4 ms  83.7 ms  47 ms to 89 ms      196 ms",
         "  resumed 32.1 %; TLS failed 1.9 %; 12 of 53 could have used TLS 1.3: about 40",
-        "  ms each; nagle 2",
+        "  ms each; extra round trips: 2 by nagle",
     ]
 
 

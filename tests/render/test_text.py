@@ -216,7 +216,7 @@ def test_the_numbers_and_the_proof_of_a_finding_are_shown_when_asked_for():
     shown = re.sub(r"\s+", " ", as_text(report([connection(0)], [given]), verbosity=1, width=120))
     for words in (
         "recovered 3; recovered share 12.5 %; stuck max 3.05 s; peak syns 12,345 per s; open 22, 53;",
-        "inside rtt p50 1.5 µs; forged true", "evidence frame 5 connections 0, 2",
+        "inside rtt p50 1.5 µs; forged yes", "evidence frame 5 connections 0, 2",
         "1970-01-01 00:00:00.000000 UTC, for 2 s",
     ):  # fmt: skip
         assert words in shown

@@ -226,7 +226,8 @@ class _Drawing:
     def note(self, note: Note) -> None:
         """A note, wrapped."""
         kind = {_SIGNS.anomaly: "odd", _SIGNS.rtt: "round"}.get(note.sign, "muted")
-        for number, line in enumerate(wrap(note.text, self.shape.note)):
+        room = self.shape.note * 7 // 8 if kind == "odd" else self.shape.note  # bold letters are wider
+        for number, line in enumerate(wrap(note.text, room)):
             self.y += _NOTE
             words = f"{note.sign} {line}" if number == 0 else line
             words = words.replace("\N{NO-BREAK SPACE}", " ").strip()

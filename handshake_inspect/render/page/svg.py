@@ -292,8 +292,9 @@ def ports(probes: Iterable[Probe], *, hosts: bool) -> Markup:
     label = f"What the scan learnt of {plural(len(listed), 'port')}, in their order"
     wide = min(len(listed), columns) * 12
     return tag(
-        "svg", *squares, width=wide, height=rows * 12, viewBox=f"0 0 {wide} {rows * 12}", role="img", aria_label=label
-    )
+        "svg", *squares, width=wide, height=rows * 12, viewBox=f"0 0 {wide} {rows * 12}", class_="strip", role="img",
+        aria_label=label,
+    )  # fmt: skip
 
 
 def sources(counts: Sequence[int], height: int = 70) -> Markup:
