@@ -164,6 +164,13 @@ def test_packets_less_than_2_ms_apart_are_one_burst(gap, bursts):
     assert row.burst_frame[0] == 5
 
 
+def test_what_is_no_quic_does_not_move_a_connection():
+    """The fixed bit is not set (RFC 9000 section 17.3.1), whatever stands where the connection ID would be."""
+    flow = answered(Flow())
+    flow.client(b"\0" + quic.short(100)[1:], src=("203.0.113.9", 61000))
+    assert only(flow).moved == 0
+
+
 def test_a_moved_client_is_found_by_the_connection_id():
     flow = answered(Flow()).wait(MS).client(quic.short(100), src=("192.0.2.77", 61000))
     flow.wait(MS).server(quic.short(100, dcid=b""), dst=("192.0.2.77", 61000))

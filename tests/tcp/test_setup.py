@@ -391,12 +391,14 @@ def answered(*after, before=(), flight=FLIGHT, finished=(53,), hello=None, reque
         (answered(4501), [4501], True),
         (answered(99, hello=client_hello(alpn=b"\x02h2")), [99], False),
         (answered(100, 5000, hello=client_hello(alpn=b"\x02h2")), [100, 5000], True),
+        (answered(100, 200, hello=client_hello(alpn=b"\x02h2")), [100, 200], True),
+        (answered(99, 200, hello=client_hello(alpn=b"\x02h2")), [99, 200], False),
         (answered(40, hello=client_hello(alpn=b"\x02h2")), [40], False),
         (answered(40, 40, 900, 30, hello=client_hello(alpn=b"\x02h2")), [40, 40, 900, 30], False),
         (answered(*[250] * 9), [250] * 6, True),
         (answered(19), [], False),
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_candidates(read, lengths, over):
     assert list(read.candidate_length[: read.candidate_count]) == lengths

@@ -598,3 +598,86 @@ def test_waits_are_looked_for_until_the_first_response():
     talk.acknowledge(1, at=acked)
     talk.say(0, record(80), at=acked + talk.way)
     assert Read(talk.capture()).waits == []
+
+
+# Messages out of their places
+
+RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+RETRY = hello_13().replace(bytes(32), RETRY_RANDOM, 1)
+
+
+@pytest.mark.parametrize("alerted", [True, False])
+def test_a_second_hello_retry_request_is_an_error(alerted):
+    """RFC 8446 section 4.1.4: the client aborts the handshake with unexpected_message."""
+    talk = Talk([(0, client_hello()), (1, RETRY), (0, client_hello()), (1, RETRY)])
+    talk.say(0, b"\x15\x03\x03\x00\x02\x02\x0a" if alerted else client_hello())
+    talk.say(1, FLIGHT)
+    read = Read(talk.capture())
+    assert read.has("HELLO_RETRY", "MALFORMED")
+    assert not read.has("SERVER_HELLO")
+    assert read.alert_code == (10 if alerted else 0)
+    assert (round(read.ms("retry")), read.version) == (82, 0)
+
+
+def test_the_server_s_finished_comes_before_what_it_sends_on_its_own_account():
+    """A resumed flight of ServerHello and Finished, and data before the client's Finished (0.5-RTT)."""
+    talk = Talk([(0, client_hello())])
+    talk.say(1, hello_13() + record(53))
+    talk.say(1, record(200))
+    talk.say(0, record(53))
+    read = Read(talk.capture())
+    assert read.server_finished_frame == read.server_hello_frame
+    assert read.ms("server_finished") == read.ms("server_hello")
+
+
+def hello_12():
+    """A ServerHello of TLS 1.2: one of 1.3 without its extension, which no byte tells apart."""
+    body = bytes.fromhex("0303") + bytes(32) + b"\0" + bytes.fromhex("c02f") + b"\0"
+    message = b"\x02" + len(body).to_bytes(3, "big") + body
+    return struct.pack(">BHH", 22, 0x0303, len(message)) + message
+
+
+FLIGHT_12 = hello_12() + record(700, kind=22)
+CHANGE = record(1, kind=20)
+KEYS = record(70, kind=22) + CHANGE + record(40, kind=22)
+
+
+def test_data_before_the_client_s_finished_of_tls_12_is_no_request():
+    talk = Talk([(0, client_hello()), (1, FLIGHT_12), (0, record(60) + KEYS), (1, CHANGE + record(40, kind=22))])
+    talk.say(0, record(80))
+    talk.say(1, record(500))
+    read = Read(talk.capture())
+    assert read.ms("request") > read.ms("server_finished")
+    assert not read.has("FALSE_START")
+
+
+def test_a_renegotiation_leaves_the_client_s_finished():
+    talk = Talk([(0, client_hello()), (1, FLIGHT_12), (0, KEYS), (1, CHANGE + record(40, kind=22))])
+    talk.say(0, record(180, kind=22))
+    talk.say(0, record(80))
+    talk.say(1, record(500))
+    read = Read(talk.capture())
+    assert read.ms("client_finished") < read.ms("server_finished") < read.ms("request")
+
+
+def test_what_begins_in_midstream_with_data_is_not_read():
+    """Only a ClientHello says that nothing came before."""
+    talk = Talk(opened=False)
+    talk.say(0, b"GET / HTTP/1.1")
+    talk.say(1, b"HTTP/1.1 200 OK")
+    talk.say(0, client_hello())
+    talk.say(1, FLIGHT)
+    read = Read(talk.capture())
+    assert read.setup is None
+    assert read.over
+
+
+def test_a_hole_costs_from_the_first_byte_behind_it():
+    talk = Talk([(0, client_hello())])
+    begun = talk.free[1]
+    for number in range(5):
+        talk.say(1, FLIGHT[number * 200 : number * 200 + 200], at=begun + 50 * number)
+    at, *rest = talk.sent[1]
+    talk.sent[1] = (at + 250, *rest)
+    ((reason, cost, side, _),) = Read(talk.capture()).waits
+    assert (reason, round(cost), side) == (EXTRA_LOSS, 200, 1)

@@ -5,8 +5,8 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tls cimport byte_store, hello, hello_row
 from handshake_inspect.tcp.setup.facts cimport (
-    READ_STUCK, SETUP_CUT, SETUP_EARLY_OFFERED, SETUP_ECH, SETUP_HELLO_RETRY, SETUP_OFFERS_13, SETUP_OFFERS_H2,
-    SETUP_PSK, SETUP_PSK_OFFERED, SETUP_SERVER_HELLO, SETUP_UNREAD,
+    READ_STUCK, SETUP_CUT, SETUP_EARLY_OFFERED, SETUP_ECH, SETUP_HELLO_RETRY, SETUP_MALFORMED, SETUP_OFFERS_13,
+    SETUP_OFFERS_H2, SETUP_PSK, SETUP_PSK_OFFERED, SETUP_SERVER_HELLO, SETUP_UNREAD,
 )
 from handshake_inspect.wire.const cimport MASK32
 

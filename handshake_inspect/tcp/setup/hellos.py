@@ -9,6 +9,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_EARLY_OFFERED,
     SETUP_ECH,
     SETUP_HELLO_RETRY,
+    SETUP_MALFORMED,
     SETUP_OFFERS_13,
     SETUP_OFFERS_H2,
     SETUP_PSK,
@@ -160,7 +161,11 @@ def take_server_hello(focus: Any, data: Any) -> None:
     """What the server chose."""
     setup = focus.setup
     row = focus.hello
-    if row.flags & IS_RETRY and not setup.flags & SETUP_HELLO_RETRY:
+    if row.flags & IS_RETRY and setup.flags & SETUP_HELLO_RETRY:
+        setup.flags |= SETUP_MALFORMED  # a second one is an error (RFC 8446 section 4.1.4)
+        focus.reading.state[focus.side] = READ_STUCK
+        return
+    if row.flags & IS_RETRY:
         setup.flags |= SETUP_HELLO_RETRY
         setup.retry_ns = focus.reading.seen_ns[focus.side]
         setup.retry_frame = focus.reading.frame[focus.side]

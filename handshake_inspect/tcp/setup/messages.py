@@ -214,7 +214,7 @@ def on_alert_record(focus: Any) -> None:
     clear = reading.length[side] == 2 and reading.headed[side] == RECORD_HEADER + 2
     if focus.is_client and not focus.setup.flags & SETUP_TLS:
         text.revert(focus)
-    elif clear and (reading.changed[side] == 0 or hellos.is_tls13(focus.setup.version)):
+    elif clear and reading.changed[side] == 0:
         alerts.note_alert(focus, reading.head[side * HEAD + 5], reading.head[side * HEAD + 6])
     elif reading.length[side] > 2:
         alerts.note_alert(focus, 0, 0)

@@ -104,7 +104,6 @@ cdef struct Reading:
     uint8_t lasting
     uint8_t finished
     uint8_t records
-    uint8_t before
     uint8_t answered
     uint8_t withheld
     uint8_t prologue
@@ -112,7 +111,7 @@ cdef struct Reading:
     uint8_t answers
     uint8_t done
     uint8_t said
-    uint8_t spare[3]
+    uint8_t spare[4]
 
 cdef struct Buffer:
     int64_t ns[48]

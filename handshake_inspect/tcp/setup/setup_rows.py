@@ -139,7 +139,6 @@ class Reading(ctypes.Structure):
         ("lasting", ctypes.c_uint8),  # whether TLS may begin after the first response
         ("finished", ctypes.c_uint8),  # FINISHED_* of the client
         ("records", ctypes.c_uint8),  # of the client's flight with its Finished, so far
-        ("before", ctypes.c_uint8),  # those before its Finished, EndOfEarlyData apart
         ("answered", ctypes.c_uint8),  # whether the client went on after ServerHello
         ("withheld", ctypes.c_uint8),  # whether one of these was as long as an empty Certificate
         ("prologue", ctypes.c_uint8),  # whether the client said anything before
@@ -147,7 +146,7 @@ class Reading(ctypes.Structure):
         ("answers", ctypes.c_uint8),  # how many there are
         ("done", ctypes.c_uint8),  # the response came, and the client has yet to acknowledge it
         ("said", ctypes.c_uint8),  # whether the server sent more than alerts after its Finished
-        ("spare", ctypes.c_uint8 * 3),
+        ("spare", ctypes.c_uint8 * 4),
     )
 
 

@@ -144,7 +144,6 @@ def on_flight(focus: Any, length: int) -> None:
             finish(focus)
         elif focus.exchange.request_frame == 0:
             tls12.note_request(focus)
-        reading.before += 1
         ongoing = setup.flags & (SETUP_EARLY_SENT | SETUP_EARLY_ENDED) == SETUP_EARLY_SENT
         if reading.records >= MOST_BEFORE and not ongoing:
             reading.finished = FINISHED_SURELY
@@ -173,7 +172,6 @@ def be_early(focus: Any) -> None:
     setup.client_finished_frame = 0
     reading.finished = FINISHED_NOT
     reading.records = 1
-    reading.before = 0
     reading.withheld = 0
     forget_request(focus)
 

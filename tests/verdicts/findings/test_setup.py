@@ -199,10 +199,16 @@ def test_a_warning_if_it_is_often_and_costly():
     rows = good(Rows(), 10, version=0x304)
     rows.add(moments=RETRIED, flags=COMPLETE, version=0x304)
     assert only(rows, "tls-extra-round-trip").severity == "info"  # 1 of 11
-    cheap = {"retry": 42, "hello_2": 50}
+    rows = good(Rows(), 8, version=0x304)
+    rows.add(moments=RETRIED, flags=COMPLETE, version=0x304)
+    assert only(rows, "tls-extra-round-trip").severity == "info"  # of 9
+
+
+@pytest.mark.parametrize(("cost", "severity"), [(9, "info"), (10, "warning")])
+def test_a_warning_from_10_ms_on(cost, severity):
     rows = good(Rows(), 9, version=0x304)
-    rows.add(moments=FULL | cheap, flags=COMPLETE, version=0x304)
-    assert only(rows, "tls-extra-round-trip").severity == "info"  # 9 ms
+    rows.add(moments=FULL | {"retry": 42, "hello_2": 41 + cost}, flags=COMPLETE, version=0x304)
+    assert only(rows, "tls-extra-round-trip").severity == severity
 
 
 @pytest.mark.parametrize(
@@ -275,6 +281,14 @@ def test_what_resumes_or_comes_seldom():
     for number in range(10):
         good(rows, client=f"192.0.2.{number + 1}")
     assert rows.found("tls-no-resumption") == []
+
+
+@pytest.mark.parametrize(("gap", "found"), [(400_000, 1), (400_001, 0)])
+def test_ten_within_an_hour(gap, found):
+    rows = Rows()
+    for number in range(10):
+        good(rows, begun=number * gap)
+    assert len(rows.found("tls-no-resumption")) == found
 
 
 def test_other_names_are_other_sites():

@@ -291,3 +291,13 @@ def test_the_spin_bit_is_no_shorter_than_the_network(trip, shown):
         flow.client(quic.short(100, spin=spin)).server(quic.short(100, dcid=b"", spin=spin)).wait(trip)
     value = int(spans_of(flow).spin.value[0])
     assert (value if value >= 0 else None) == shown
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_spin_bit_of_one_side_is_none(who):
+    """The other one has switched it off (RFC 9000 section 17.4): what moves is at random."""
+    flow = finish(flight(hello(Flow())), quic.short(90)).wait(MS)
+    for turn in range(6):
+        spin = [(1 - turn % 2) * (side == who) for side in ("client", "server")]
+        flow.client(quic.short(100, spin=spin[0])).server(quic.short(100, dcid=b"", spin=spin[1])).wait(40 * MS)
+    assert spans_of(flow).spin.value[0] == -1
