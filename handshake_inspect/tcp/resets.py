@@ -220,6 +220,8 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
     offset = seqspace.seq_diff(segment.seq, low)
     if target.state == SYN_RECEIVED:
         return offset == 0  # its SYN-ACK acknowledges all that it has
+    if not target.traits & TRAIT_SEEN:
+        return offset >= 0  # of a host that the capture does not hold, nobody knows the window
     if target.state == TIME_WAIT:
         return offset >= 0 and seqspace.seq_le(segment.seq, sender.snd_nxt)  # Linux takes a RST at RCV.NXT only
     if target.window == 0 and target.zero_windows and (offset > 0 or segment.payload_len or segment.flags & SYN):

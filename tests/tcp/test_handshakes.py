@@ -734,6 +734,20 @@ def test_one_sided_capture_of_the_client():
     assert connection["state"]["client"] == "TIME_WAIT", "its last ACK is for one byte more: the server's FIN"
 
 
+@pytest.mark.parametrize("end", ["rst", "rst_ack"])
+@pytest.mark.parametrize("words", [{}, {"client": frames.CLIENT6, "server": frames.SERVER6}])
+def test_one_sided_capture_with_a_gap_before_the_reset(end, words):
+    """Nobody knows the window of a host that the capture does not hold: its bare ACKs show how far the client is."""
+    wire = Wire(**words).handshake()
+    wire.client.data(800, lost="before")
+    wire.server.data(500)
+    wire.client.ack()
+    getattr(wire.client, end)()
+    report = wire.report(only="client")
+    assert report["connections"][0]["close"] == {"how": "rst", "first": "client", "reset_by": "client"}
+    assert [one["id"] for one in report["findings"]] == ["capture-quality"]
+
+
 def test_one_sided_capture_of_the_server():
     wire = Wire().handshake().exchange().close()
     connection = wire.connection(only="server")
