@@ -108,7 +108,8 @@ def _tracked_beside(source: Trace, pump: Pump) -> Iterator[Drain]:
         if relay is not None:
             tracking.start()
     except RuntimeError:
-        relay = pump.relay = None
+        pump.alone()
+        relay = None
     if relay is None:
         yield drain
         return
@@ -124,6 +125,7 @@ def _tracked_beside(source: Trace, pump: Pump) -> Iterator[Drain]:
     finally:
         relay.close()
         tracking.join()
+        pump.alone()
 
 
 def _is_worth_threads(source: Any) -> bool:

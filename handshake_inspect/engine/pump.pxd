@@ -29,7 +29,7 @@ cdef class Pump:
     cdef seg.Segment *records
     cdef void *owners
     cdef Py_ssize_t first
-    cdef public Relay relay
+    cdef readonly Relay relay
     cdef readonly object beside
     cdef seg.Segment *apart
     cdef public object sieve
@@ -65,6 +65,8 @@ cdef class Pump:
     cdef int meet(self, FrameReader reader) except -1 with gil
     cdef Py_ssize_t make_room(self, Py_ssize_t held) except -1 nogil
     cpdef Relay relayed(self, Py_ssize_t rooms)
+    cpdef alone(self)
+    cdef hold(self, object storage)
     @cython.locals(room=Py_ssize_t, now=Py_ssize_t, at=Py_ssize_t, end=Py_ssize_t)
     cdef Py_ssize_t take_plain(self, PcapReader reader, Py_ssize_t held) noexcept nogil
     @cython.locals(at=Py_ssize_t)

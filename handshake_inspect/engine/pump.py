@@ -59,15 +59,11 @@ class Pump:
         self.tracker = tracker
         self.quic = QuicTracker(tracker.table.limit)
         self.lookups: Any = Lookups()  # offers `take`; of a part of a trace, what keeps messages for later
-        self.storage = seg.segments(BATCH)
-        self.records = seg.segments_of(self.storage)
-        self.owners = payload.owners_of(self.storage)
-        self.first = 0  # where in `records` the batch begins
         self.relay: Relay | None = None  # to the thread that tracks, if it is another one
+        self.hold(seg.segments(BATCH))
         self.beside = seg.segments(1)  # a datagram, while the sieve is asked
         self.apart = seg.segments_of(self.beside)
         self.sieve: Sieve | None = None  # of a part of a trace
-        self.tracker.owners = self.owners
         self.frames = 0
         self.tap: Callable[[int], object] | None = None  # is called before so many records of `storage` are tracked
         self.pcap: PcapReader | None = None  # the reader, if `plain_frames` reads its records
@@ -123,10 +119,20 @@ class Pump:
     def relayed(self, rooms: int) -> Relay:
         """Let another thread track what is decoded from now on: the one that runs this."""
         self.relay = Relay(self.tracker, BATCH, rooms)
-        self.storage = self.relay.storage
-        self.records = seg.segments_of(self.storage)
-        self.owners = payload.owners_of(self.storage)
+        self.hold(self.relay.storage)
         return self.relay
+
+    def alone(self) -> None:
+        """Track what is decoded from now on itself."""
+        self.relay = None
+        self.hold(seg.segments(BATCH))
+
+    def hold(self, storage: Any) -> None:
+        """Put segments here."""
+        self.storage = storage
+        self.records = seg.segments_of(storage)
+        self.owners = self.tracker.owners = payload.owners_of(storage)
+        self.first = 0  # where in `records` the batch begins
 
     def meet(self, reader: FrameReader) -> int:
         """Learn whether it is one of those whose records need no step of their own."""

@@ -1,7 +1,6 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-from handshake_inspect.decode cimport payload
 from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.engine cimport counters
 from handshake_inspect.tcp.tracker cimport Tracker

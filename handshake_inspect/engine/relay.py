@@ -6,7 +6,6 @@ before it may still be tracked, but none before that.  Who is ahead sleeps until
 
 import threading
 
-from handshake_inspect.decode import payload
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.engine import counters
 from handshake_inspect.tcp.tracker import Tracker
@@ -37,7 +36,6 @@ class Relay:
         self.over = False
         self.failure: BaseException | None = None
         self.changed = threading.Condition()
-        self.tracker.owners = payload.owners_of(self.storage)
 
     # -- who decodes ---------------------------------------------------------------------------------------------------
 

@@ -299,14 +299,21 @@ class Attempts(Held):
         self, rows: AttemptRows, pick: Callable[[ConnectionRows], NDArray[Any]], lone: str | int
     ) -> NDArray[Any]:
         """What `pick` takes of connections; of embryos their field `lone`, or this value."""
-        full, alone, mixed = self.parted(rows)
-        if not len(alone):
+        full = self.tracked(rows)
+        if len(full) == len(rows):
             return pick(full)
-        if isinstance(lone, str):
-            others = self.lone(lone, alone)
-            return _together(pick(full), others, mixed) if len(full) else others
         values = pick(full)
-        return _together(values, np.full(len(alone), lone, dtype=values.dtype), mixed)
+        if not isinstance(lone, str):
+            column = np.full(len(rows), lone, dtype=values.dtype)
+            column[self.is_tracked(rows)] = values
+            return column
+        column = np.empty(len(rows), dtype=np.result_type(values, self.lone(lone, full[:0])))
+        at = 0
+        for some in batches(len(rows)):  # of millions, nothing is made but what is asked for
+            whole, alone, mixed = self.parted(rows[some])
+            column[some] = _together(values[at : at + len(whole)], self.lone(lone, alone), mixed)
+            at += len(whole)
+        return column
 
 
 def _hosts(hi: Keys, lo: Keys, at: Any) -> Keys:

@@ -100,7 +100,9 @@ class Held:
 
     def tracked(self, rows: AttemptRows) -> ConnectionRows:
         """The connections among these attempts, in their order."""
-        return self.parted(rows)[0]
+        whole = rows < len(self.connections)
+        first = int(np.count_nonzero(whole))
+        return ConnectionRows(rows[:first] if whole[:first].all() else rows[whole])
 
     def is_tracked(self, rows: AttemptRows) -> Bools:
         """Which of these attempts are connections."""

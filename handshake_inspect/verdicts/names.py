@@ -216,6 +216,8 @@ class Names:
     def firsts(self) -> dict[int, tuple[int, int, int]]:
         """For every lookup whose answer was of use: when and with which frame the first attempt began, and which."""
         there = self._newest >= 0
+        if not there.any():
+            return {}
         rows, places = self._asked[there], self._entries[2][self._newest[there]]
         begun, frames = self.attempts.first_times.take(rows), self.attempts.first_frames(rows)
         order = np.lexsort((frames, begun, places))
