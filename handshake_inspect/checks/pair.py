@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from handshake_inspect.checks.changes import changes
 from handshake_inspect.checks.clocks import Bounds, bounds, clock
-from handshake_inspect.checks.pairing import Joins, Side, joins
+from handshake_inspect.checks.likeness import recognised
+from handshake_inspect.checks.pairing import Joins, Side
 from handshake_inspect.checks.passage import Shared, matched
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.narrate import flag_letters
@@ -48,7 +49,7 @@ def paired(a: SegmentColumns, b: SegmentColumns, wanted: int | None = None) -> P
     Raises UsageError where no connection is in both, or the wanted one is not.
     """
     side_a, side_b = Side(a), Side(b)
-    found = joins(side_a, side_b)
+    found = recognised(side_a, side_b)
     if not len(found.a):
         raise UsageError("no connection is in both captures: are they of the same traffic, at the same time?")
     work = _Pairing(side_a, side_b, found)
@@ -267,8 +268,8 @@ class _Pairing:
         left = [side.made[number] for number in np.setdiff1d(np.arange(side.count), ids).tolist()]
         ran = self._is_watched(way, np.array([each.first_ns for each in left], dtype=np.int64))
         found = []
-        for each, known in zip(left, ran.tolist(), strict=True):
-            here = each.server.ip in servers
+        for each, ran_then in zip(left, ran.tolist(), strict=True):
+            here, known = each.server.ip in servers, ran_then and each.id not in self.found.doubtful[name]
             fate: AloneFate = "undecided" if not known else "lost" if here else "not-seen"
             found.append(Alone(name, each.id, each.client, each.server.service, each.first_frame, each.outcome, fate))
         return found

@@ -5,7 +5,8 @@ Each step takes only what is unique on both sides, and leaves the others to the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -91,6 +92,7 @@ class Joins:
     a: NDArray[np.int64]
     b: NDArray[np.int64]
     bases: list[Basis]
+    doubtful: dict[str, frozenset[int]] = field(default_factory=dict)  # others, by capture, that may be in both
 
 
 def joins(a: Side, b: Side) -> Joins:
@@ -98,18 +100,29 @@ def joins(a: Side, b: Side) -> Joins:
     left = {id(a): np.arange(a.count), id(b): np.arange(b.count)}
     found: list[tuple[NDArray[np.int64], NDArray[np.int64], Basis]] = []
     for basis, keys in _STEPS:
-        mine, theirs = keys(a), keys(b)
-        at_a, at_b = _unique(mine, left[id(a)]), _unique(theirs, left[id(b)])
-        _, where_a, where_b = np.intersect1d(mine[at_a], theirs[at_b], assume_unique=True, return_indices=True)
-        pair_a, pair_b = at_a[where_a], at_b[where_b]
+        pair_a, pair_b = unique_in_both(keys(a), keys(b), left[id(a)], left[id(b)])
         found.append((pair_a, pair_b, basis))
         left[id(a)] = np.setdiff1d(left[id(a)], pair_a, assume_unique=True)
         left[id(b)] = np.setdiff1d(left[id(b)], pair_b, assume_unique=True)
-    found = [(*_plausible(a, b, *each[:2]), each[2]) for each in found]
+    plausible = [(*_plausible(a, b, ids_a, ids_b), basis) for ids_a, ids_b, basis in found]
+    return together([(ids_a, ids_b, [basis] * len(ids_a)) for ids_a, ids_b, basis in plausible])
+
+
+def together(found: Sequence[tuple[NDArray[np.int64], NDArray[np.int64], list[Basis]]]) -> Joins:
+    """Pairs of several kinds, in order of their ids at A."""
     ids_a, ids_b = np.concatenate([each[0] for each in found]), np.concatenate([each[1] for each in found])
-    bases = [basis for each in found for basis in [each[2]] * len(each[0])]
+    bases = [basis for each in found for basis in each[2]]
     order = np.argsort(ids_a, kind="stable")
     return Joins(ids_a[order], ids_b[order], [bases[at] for at in order.tolist()])
+
+
+def unique_in_both(
+    mine: Keys, theirs: Keys, left_a: NDArray[np.int64], left_b: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The connections of those left that one of each capture has the key of."""
+    at_a, at_b = _unique(mine, left_a), _unique(theirs, left_b)
+    _, where_a, where_b = np.intersect1d(mine[at_a], theirs[at_b], assume_unique=True, return_indices=True)
+    return at_a[where_a], at_b[where_b]
 
 
 def _plausible(
@@ -132,12 +145,13 @@ def _unique(keys: Keys, left: NDArray[np.int64]) -> NDArray[np.int64]:
     return unique
 
 
-def _only(keys: Keys, known: NDArray[np.bool_]) -> Keys:
+def only(keys: Keys, known: NDArray[np.bool_]) -> Keys:
+    """The keys that are known, 0 for the others."""
     return np.where(known, keys, np.uint64(0))
 
 
 def _by_tuple_and_isn(side: Side) -> Keys:
-    return _only(mixed(side.tuples, side.isn["client"]), (side.isn["client"] >= 0) & (side.tuples != 0))
+    return only(mixed(side.tuples, side.isn["client"]), (side.isn["client"] >= 0) & (side.tuples != 0))
 
 
 def _by_tuple(side: Side) -> Keys:
@@ -145,29 +159,29 @@ def _by_tuple(side: Side) -> Keys:
 
 
 def _by_both_isns(side: Side) -> Keys:
-    return _only(mixed(side.isn["client"], side.isn["server"]), (side.isn["client"] >= 0) & (side.isn["server"] >= 0))
+    return only(mixed(side.isn["client"], side.isn["server"]), (side.isn["client"] >= 0) & (side.isn["server"] >= 0))
 
 
 def _by_isn_and_timestamp(side: Side) -> Keys:
     """The ISN of the SYN, its timestamp, and what no box has a reason to change: window scale."""
     stamp, scale = side.of(side.last_syn, "tsval"), side.of(side.last_syn, "window_scale")
-    return _only(mixed(side.isn["client"], stamp, scale), (side.syn >= 0) & (stamp != 0))
+    return only(mixed(side.isn["client"], stamp, scale), (side.syn >= 0) & (stamp != 0))
 
 
 def _by_isn(side: Side) -> Keys:
-    return _only(mixed(side.isn["client"]), side.syn >= 0)
+    return only(mixed(side.isn["client"]), side.syn >= 0)
 
 
 def _by_timestamps(side: Side) -> Keys:
     """Timestamps of SYN and SYN-ACK: where a box rewrites addresses and sequence numbers, too."""
     mine, theirs = side.of(side.last_syn, "tsval"), side.of(side.last_synack, "tsval")
-    return _only(mixed(mine, theirs), (mine != 0) & (theirs != 0))
+    return only(mixed(mine, theirs), (mine != 0) & (theirs != 0))
 
 
 def _by_timestamp_and_port(side: Side) -> Keys:
     """The same for a SYN that nothing answered: its timestamp, its options and the service's port."""
     stamp, port = side.of(side.syn, "tsval"), side.of(side.syn, "dst_port")
-    return _only(mixed(stamp, port, side.of(side.syn, "window_scale")), stamp != 0)
+    return only(mixed(stamp, port, side.of(side.syn, "window_scale")), stamp != 0)
 
 
 _STEPS: tuple[tuple[Basis, Any], ...] = (

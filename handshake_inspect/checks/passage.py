@@ -69,14 +69,21 @@ class Shared:
 
 def matched(a: Side, b: Side, pairs: Joins) -> tuple[Shared, Shared]:
     """The segments of joined connections at both sides, each with its partner."""
-    known = {who: (a.isn[who][pairs.a] >= 0) & (b.isn[who][pairs.b] >= 0) for who in ("client", "server")}
-    at_a = Shared(a, pairs.a, {who: np.where(known[who], a.isn[who][pairs.a], 0) for who in known})
-    at_b = Shared(b, pairs.b, {who: np.where(known[who], b.isn[who][pairs.b], 0) for who in known})
+    base_a, base_b = bases(a, b, pairs)
+    at_a, at_b = Shared(a, pairs.a, base_a), Shared(b, pairs.b, base_b)
     _find_stamped(at_a, at_b, len(pairs.a))
     for fields in (("tsval", "ip_id"), ("tsval",), ()):
         _match(at_a, at_b, fields)
     _settle(at_a, at_b)
     _cover(at_a, at_b)
+    return at_a, at_b
+
+
+def bases(a: Side, b: Side, pairs: Joins) -> tuple[dict[str, Ints], dict[str, Ints]]:
+    """What numbers of joined connections are counted from at each side: ISNs, where both know them."""
+    known = {who: (a.isn[who][pairs.a] >= 0) & (b.isn[who][pairs.b] >= 0) for who in ("client", "server")}
+    at_a, at_b = ({who: np.where(known[who], side.isn[who][ids], 0) for who in known}
+                  for side, ids in ((a, pairs.a), (b, pairs.b)))  # fmt: skip
     return at_a, at_b
 
 

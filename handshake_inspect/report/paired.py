@@ -10,7 +10,7 @@ from handshake_inspect.report.connection import Endpoint
 from handshake_inspect.report.model import Capture, Tool
 from handshake_inspect.report.words import Count, FrameNumber, TimeNs, Word
 
-Basis = Literal["4-tuple", "isn", "timestamps"]
+Basis = Literal["4-tuple", "isn", "timestamps", "course"]
 Way = Literal["a-to-b", "b-to-a"]
 Fate = Literal["arrived", "lost", "not-captured", "undecided", "born"]
 SynFate = Literal["arrived", "lost-a-to-b", "lost-beyond", "answer-lost", "undecided"]

@@ -25,16 +25,19 @@ def joined(path, wanted=None):
     return paired(*(segment_columns([file]) for file in files), wanted), lost
 
 
-def traffic(path, *, connections=5, loss=0.2, **how):
+def traffic(path, *, connections=5, loss=0.2, stamps=True, **how):
     """Connections over the path, and before and after them others that lose nothing: both captures run throughout."""
-    talk(path, port=50_000, began=START - 3 * SECOND, isns=(77, 88), loss=0, rounds=2)
+    talk(path, port=50_000, began=START - 3 * SECOND, isns=(77, 88), loss=0, rounds=2, stamps=stamps)
     ended = START
     for number in range(connections):
         isns = 1000 + number * 7919, 500_000 + number * 104_729
         ended = max(
-            ended, talk(path, port=40_000 + number, began=START + number * 10 * MS, isns=isns, loss=loss, **how)
+            ended,
+            talk(
+                path, port=40_000 + number, began=START + number * 10 * MS, isns=isns, loss=loss, stamps=stamps, **how
+            ),
         )
-    talk(path, port=50_001, began=ended + 5 * SECOND, isns=(771, 881), loss=0, rounds=2)
+    talk(path, port=50_001, began=ended + 5 * SECOND, isns=(771, 881), loss=0, rounds=2, stamps=stamps)
     return connections + 2
 
 
@@ -59,15 +62,17 @@ BOXES = {
     "a card that cuts": Box(cut=1448),
     "a card that cuts, no timestamps behind": Box(cut=1448, strip_timestamps=True),
     "other identifications": Box(rewrite_ident=True, client=NAT),
+    "NAT, other sequence numbers and identifications": Box(
+        client=NAT, client_isn_shift=7, server_isn_shift=2**31, rewrite_ident=True, mss=1380
+    ),
 }
+BLIND = BOXES["NAT, other sequence numbers and identifications"]
 
 
 @pytest.mark.parametrize("stamps", [True, False], ids=["timestamps", "no timestamps"])
 @pytest.mark.parametrize("box", BOXES)
 def test_every_loss_is_found_and_no_other(box, stamps):
     path = Path(seed=len(box) + stamps, box=BOXES[box], offset_ns=123_456_789, drift=20e-6)
-    if not stamps and BOXES[box].client_isn_shift and BOXES[box].client:
-        pytest.skip("nothing is left by which a connection could be recognised")
     count = traffic(path, stamps=stamps)
     found, lost = joined(path)
     summary = found.summary
@@ -77,6 +82,77 @@ def test_every_loss_is_found_and_no_other(box, stamps):
     for way in (summary.a_to_b, summary.b_to_a):
         assert (way.born, way.undecided, way.not_captured) == (0, 0, 0)
         assert way.sent == way.arrived + way.lost
+
+
+# -- connections that only their course recognises ---------------------------------------------------------------------
+
+
+def are_right(found):
+    """Whether the ports of all clients differ by what the box adds."""
+    translations = [change for each in found.connections for change in each.changes if change.what == "client-address"]
+    ports = [[int(place.rpartition(":")[2]) for place in (change.a, change.b)] for change in translations]
+    return len(ports) == len(found.connections) and all(b - a == NAT[1] for a, b in ports)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_without_timestamps_and_isns_losses_are_found_in_any_traffic(seed):
+    path = Path(seed=seed, box=BLIND, offset_ns=(-1) ** seed * 86_400 * SECOND, drift=seed * 30e-6)
+    count = traffic(path, stamps=False, connections=12, rounds=6, loss=0.25)
+    found, lost = joined(path)
+    assert (found.summary.joined, found.summary.alone_a, found.summary.alone_b) == (count, 0, 0)
+    assert {each.basis for each in found.connections} == {"course"}
+    assert are_right(found)
+    assert losses(found) == lost
+
+
+def test_like_connections_at_the_same_time_are_not_joined_nor_lost():
+    """Two clients of one script, a millisecond apart: nothing says which is which."""
+    path = Path(box=BLIND)
+    for port, began in ((50_000, -3), (50_001, -2), (50_002, -1)):
+        talk(path, port=port, began=START + began * SECOND, loss=0, rounds=3, stamps=False)
+    for number in (0, 1):
+        talk(path, port=40_000 + number, began=START + number * MS, loss=0, rounds=3, stamps=False, sizes=(700, 700))
+    talk(path, port=50_003, began=START + 5 * SECOND, loss=0, rounds=3, stamps=False)
+    found, _ = joined(path)
+    together = {each.client.port for each in found.connections}
+    assert together in ({50_000, 50_001, 50_002, 50_003}, {50_000, 50_001, 50_002, 50_003, 40_000, 40_001})
+    assert {each.fate for each in found.alone} <= {"undecided"}
+    assert are_right(found)
+
+
+def test_a_connection_of_the_same_course_at_another_time_is_another_one():
+    """Each capture has one that the other lacks: both ends sent as much, in the same order."""
+    path = Path(box=BLIND)
+    for port, began in ((50_000, -3), (50_001, -2), (50_002, 9)):
+        talk(path, port=port, began=START + began * SECOND, loss=0, rounds=3, stamps=False)
+    here, there = Path(seed=1, box=BLIND), Path(seed=1, box=BLIND)
+    talk(here, port=40_000, loss=0, rounds=4, stamps=False)
+    talk(there, port=40_001, began=START + 3 * SECOND, loss=0, rounds=4, stamps=False)
+    path._a += here._a
+    path._b += there._b
+    found, _ = joined(path)
+    assert [each.client.port for each in found.connections] == [50_000, 50_001, 50_002]
+    assert [(each.capture, each.fate) for each in found.alone] == [("a", "undecided"), ("b", "undecided")]
+
+
+@pytest.mark.parametrize(("rounds", "together"), [(0, False), (1, False), (8, True)])
+def test_a_pair_that_is_alone_needs_more_to_be_one(rounds, together):
+    path = Path(box=BLIND)
+    talk(path, loss=0, rounds=rounds, stamps=False, close=False)
+    if together:
+        assert [each.basis for each in joined(path)[0].connections] == ["course"]
+    else:
+        with pytest.raises(UsageError, match="no connection is in both"):
+            joined(path)
+
+
+def test_a_syn_that_could_not_be_recognised_is_not_lost():
+    path = Path(box=BLIND)
+    for port, began in ((50_000, -3), (50_001, -2), (50_002, 9)):
+        talk(path, port=port, began=START + began * SECOND, loss=0, rounds=3, stamps=False)
+    path.send(START, Sent(True, 1000, 0, frames.SYN, options=frames.mss(1460), ident=9))
+    found, _ = joined(path)
+    assert [(each.capture, each.fate) for each in found.alone] == [("a", "undecided"), ("b", "undecided")]
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -217,7 +293,7 @@ def test_a_clock_that_was_set_gives_no_delays():
 
 
 def test_captures_of_other_traffic_are_refused():
-    one, other = Path(), Path(client="192.0.2.77")
+    one, other = Path(), Path(seed=1, client="192.0.2.77")
     talk(one, loss=0, rounds=1)
     talk(other, loss=0, rounds=1, isns=(9, 99), stamps=False)
     (a, _), _ = one.captures()
