@@ -6,7 +6,8 @@
 The cable is a veth pair between two network namespaces of its own; the frames are those of `mix` (make_captures.py),
 as short as they were stored.  Tools are run one after the other, round by round, each over the same frames.  CPU time
 is that of the tool and its children while frames come, and a second and a half longer; what the kernel does to give it
-the frames is not in it.
+the frames is not in it, and frames that were dropped do not count.  `tcpdump` looks into no frame; what it takes to
+decode and print each of them is `tcpdump-text`.
 
 `--stalls` measures for how long no frames are taken from the ring instead, and why: by a look at the table, by what the
 search for findings adds to it, and while that search runs; it is the hsi that this Python imports.  Of each kind the
@@ -70,8 +71,10 @@ TOOLS = (
     Tool("hsi-screen", ("hsi", "live", "-i", WIRE), "waiting for the first frames", screen=True),
     Tool("hsi-ndjson", ("hsi", "live", "-i", WIRE, "-T", "ndjson", "-o", "/dev/null"), "listening on"),
     Tool("hsi-text", ("hsi", "live", "-i", WIRE, "-T", "text", "-o", "/dev/null"), "listening on"),
+    Tool("hsi-json", ("hsi", "live", "-i", WIRE, "-T", "json", "-o", "/dev/null"), "listening on"),
     Tool("tcpdump", TCPDUMP, "listening on"),
     Tool("tcpdump-32MiB", (*TCPDUMP, "-B", "32768"), "listening on"),
+    Tool("tcpdump-text", TCPDUMP[:-2], "listening on"),
     Tool("tshark", ("tshark", "-n", "-i", WIRE, "-s", str(SNAP)), "Capturing on"),
 )
 # What keeps frames waiting: taking a block of them, the same while findings are looked for, a look, and of that what
@@ -91,7 +94,7 @@ class Series:
     offered: list[int] = field(default_factory=list)
     captured: list[int] = field(default_factory=list)
     dropped: list[int] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)  # seconds per million frames
+    cpu: list[float] = field(default_factory=list)  # seconds per million frames that were captured
     rate: list[float] = field(default_factory=list)  # of the sender
 
 
@@ -265,7 +268,7 @@ def measure(series: Series, ends: tuple[str, str], options: Options, capture_fil
     series.offered.append(sent)
     series.captured.append(counted["captured"])
     series.dropped.append(counted["dropped"])
-    series.cpu.append(spent / sent * 1e6)
+    series.cpu.append(spent / (counted["captured"] or sent) * 1e6)
     series.rate.append(rate)
 
 
