@@ -85,6 +85,9 @@ class Hsi(Documented, click.Group):
     def _status(self, args: Sequence[str] | None, prog_name: str) -> int:
         try:
             return int(super().main(args, prog_name, standalone_mode=False) or 0)
+        except click.MissingParameter as error:
+            usage = f"; {error.ctx.get_usage().replace('Usage:', 'usage:')}" if error.ctx is not None else ""
+            return _complain(f"{error.format_message().rstrip('.')}{usage}", UNUSABLE)
         except click.UsageError as error:
             return _complain(error.format_message(), UNUSABLE)
         except HsiError as error:

@@ -54,7 +54,8 @@ def parse(text: str) -> Wish:
         ends = ()
     if not 1 <= len(ends) <= 2:
         raise UsageError(
-            f"{text!r} is not a connection: give its id, client:port or client:port-server:port ([v6]:port for IPv6)"
+            f"{text!r} is not a connection: give its id (q7 for QUIC), a host, an end as host:port or both as"
+            " client:port-server:port ([v6]:port for IPv6)"
         )
     return Wish(text, ends=ends)
 

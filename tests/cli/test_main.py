@@ -51,6 +51,13 @@ def test_a_file_means_analyze(run, engine, args):
     assert engine.paths == ["healthy"]
 
 
+@pytest.mark.parametrize(("command", "usage"), [("diff", "OLD NEW"), ("pair", "A B")])
+def test_what_is_missing_is_shown_in_its_place(run, command, usage):
+    result = run(command, "healthy")
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"'{usage.split()[1]}'; usage: hsi {command} [OPTIONS] {usage}\n")
+
+
 def test_json(run):
     result = run("-T", "json", "troubled")
     assert json.loads(result.stdout)["summary"]["connections"] == 101

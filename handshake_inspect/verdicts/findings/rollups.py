@@ -291,5 +291,5 @@ def title(tally: Tally, outcome: int, attempts: int, where: str, why: str) -> st
         late = f" after {duration(waited)}" if waited else ""
         return f"The connection to {where} {VERBS_OF_ONE[outcome]}{why}{late}"
     said = f"{tally.connections:,} of {attempts:,} connections to {where} {VERBS[outcome]}{why}"
-    late = f", after up to {duration(waited)}" if waited else ""
+    late = f", after waiting up to {duration(waited)}" if waited else ""
     return f"{said}, from {plural(len(tally.clients), 'client')}{late}"

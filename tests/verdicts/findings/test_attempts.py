@@ -131,6 +131,16 @@ def test_the_advice_names_the_one_port_or_says_how_many(ports, those):
     assert f"accept queue stays full (`{those[1]}` there" in queue
 
 
+def test_the_longest_wait_is_in_the_title():
+    """As far as SYNs show it: the last one goes out 7 s after the first."""
+    timed = used(0, ("10.0.0.3", 4001))
+    for n in range(2):
+        here = ("10.0.0.1", 5000 + n)
+        timed += [(START + at * SECOND, wire.syn(here, SERVER, seq=n, options=RICH)) for at in (0, 1, 3, 7)]
+    (one,) = found([*timed, end(60 * SECOND)], "timed-out")
+    assert one["title"].endswith("from 1 client, after waiting up to 7 s")
+
+
 def test_a_single_attempt_is_not_counted():
     (one,) = found(refused(0, ("10.0.0.1", 4000)), "refused")
     assert one["title"] == "The connection to 198.51.100.2:443 was refused (closed-port)"
