@@ -19,10 +19,12 @@ from handshake_inspect.wire.encapsulation import (
     CARRIERS,
     COMPRESSED_PPP,
     MAX_LAYERS,
+    PIECES_OF_ARCNET,
     SEALED_ETHERTYPES,
     SEALED_PROTOCOLS,
     UNREAD_ETHERTYPE,
     UNREAD_GRE,
+    UNREAD_PIECE,
     UNREAD_PPP,
     UNREAD_PROTOCOL,
     UNREAD_WIFI,
@@ -235,7 +237,9 @@ def _arcnet(data: bytes) -> Step:
     layer = {212: "ipv4", 196: "ipv6"}.get(data[0], "")
     if data[1] == 255:  # an exception packet: the flag and the number are repeated
         return layer, data[8:]
-    return (layer if data[1] == 0 else ""), data[4:]  # else a fragment
+    if layer and data[1]:
+        return udp_tunnels.unread(UNREAD_PIECE, PIECES_OF_ARCNET)
+    return layer, data[4:]
 
 
 def _erf(data: bytes) -> Step:
@@ -253,7 +257,7 @@ def _juniper(layer: str) -> Callable[[bytes], Step]:
 
     def step(data: bytes) -> Step:
         if data[:3] != b"MGC":
-            return _NONE
+            raise UnpackError("no header of Juniper's")
         rest = data[6 + int.from_bytes(data[4:6], "big") if data[3] & 0x80 else 4 :]
         if data[3] & 0x02:  # no link layer
             return _JUNIPER_FAMILIES.get(rest[0], ""), rest[4:]

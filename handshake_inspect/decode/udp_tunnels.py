@@ -6,7 +6,13 @@ is inside must begin as a packet does; else the datagram is none of ours.
 
 from collections.abc import Callable
 
-from handshake_inspect.wire.encapsulation import TUNNEL_PORTS, UNREAD_PORT
+from handshake_inspect.wire.encapsulation import (
+    PIECES_OF_CAPWAP,
+    TUNNEL_PORTS,
+    UNREAD_PIECE,
+    UNREAD_PORT,
+    UNREAD_RADIO,
+)
 
 Step = tuple[str, bytes]  # the layer that follows ("" for none of ours) and its bytes
 
@@ -117,15 +123,16 @@ def _capwap(data: bytes) -> Step:
     if data[0] == 1:  # a DTLS header follows
         return unread(UNREAD_PORT, _CAPWAP)
     header = int.from_bytes(data[1:4], "big")
-    if data[0] or header & 8:  # no CAPWAP, or a keep-alive
+    length, radio = (header >> 19) * 4, header >> 9 & 31
+    if data[0] or length < 8 or header & 8:  # no CAPWAP, or a keep-alive
         return _NONE
-    if header & 0x80 and int.from_bytes(data[6:8], "big") >> 3:
-        return unread(UNREAD_PORT, _CAPWAP)  # a fragment that is not the first
-    rest = data[(header >> 19) * 4 :]
+    if header & 0x80 and int.from_bytes(data[6:8], "big") >> 3:  # a fragment that is not the first
+        return unread(UNREAD_PIECE, PIECES_OF_CAPWAP)
+    rest = data[length:]
     if not header & 0x100:
         return "ethernet", rest
-    if header >> 9 & 31 != 1:  # the frames of another radio than 802.11
-        return unread(UNREAD_PORT, _CAPWAP)
+    if radio != 1:  # the frames of another radio than 802.11
+        return unread(UNREAD_RADIO, radio)
     # Some access points swap the two bytes of the frame control: of a data frame, the first would be 8 or 0x88.
     return "wifi", rest if rest[0] & 15 == 8 else rest[1::-1] + rest[2:]
 

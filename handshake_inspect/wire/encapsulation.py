@@ -185,6 +185,9 @@ TUNNEL_LAYERS = _layers(TUNNEL_PORTS)
 
 # What carries packets that nothing here reads, or nobody can read: one of these above the 16 bits of its number.
 UNREAD_PROTOCOL, UNREAD_ETHERTYPE, UNREAD_GRE, UNREAD_PORT, UNREAD_PPP, UNREAD_WIFI, UNREAD_DEPTH = range(1, 8)
+UNREAD_PIECE, UNREAD_RADIO = 8, 9
+PIECES_OF_CAPWAP, PIECES_OF_ARCNET = 1, 2  # which a layer below IP cut
+_PIECES = {PIECES_OF_CAPWAP: "fragments of CAPWAP", PIECES_OF_ARCNET: "fragments of ARCNET"}
 
 
 def unread_name(code: int) -> tuple[str, bool]:
@@ -198,6 +201,8 @@ def unread_name(code: int) -> tuple[str, bool]:
         UNREAD_PORT: f"a tunnel on UDP port {number}",
         UNREAD_PPP: f"PPP with protocol {number:#06x}",
         UNREAD_WIFI: "802.11",
+        UNREAD_PIECE: _PIECES.get(number, ""),
+        UNREAD_RADIO: f"CAPWAP of a radio of type {number}",
         UNREAD_DEPTH: f"packets in more than {MAX_LAYERS} layers of tunnels",
     }
     return known or other.get(what, f"code {code}"), encrypted

@@ -337,6 +337,37 @@ def test_encrypted_frames_of_a_radio_are_named():
     assert (found["kind"], encapsulation.unread_name(found["seq"])) == (const.KIND_UNREAD, ("802.11", True))
 
 
+@pytest.mark.parametrize(
+    ("link_type", "frame", "name"),
+    [
+        (7, b"\x01\x02\xd4\x03\0\x07" + V4, "fragments of ARCNET"),
+        (129, b"\x01\x02\0\0\xc4\x02\0\x07" + V6[400:], "fragments of ARCNET"),
+        (101, over_udp(5247, b"\0\x10\x42\x80\0\x07\0\x08" + V4), "fragments of CAPWAP"),
+        (101, over_udp(5247, capwap(V4, 0x104500)), "CAPWAP of a radio of type 2"),
+    ],
+)
+def test_what_only_the_slow_decoder_comes_to_is_named_as_well(link_type, frame, name):
+    found = slow(frame, link_type)
+    assert (found["kind"], encapsulation.unread_name(found["seq"])) == (const.KIND_UNREAD, (name, False))
+
+
+@pytest.mark.parametrize("kept", [14 + 20 + 20, 14 + 20 + 20 + 700])
+def test_the_first_fragment_of_a_capwap_message_has_the_header(kept):
+    packet = frames.segment(CLIENT, SERVER, frames.ACK, seq=7, ack=9, payload=b"x" * 1000, link=raw)
+    found = slow(over_udp(5247, capwap(frames.ethernet(packet)[:kept], 0x104280)), 101)
+    assert (found["kind"], found["seq"], found["payload_len"]) == (const.KIND_TCP, 7, 1000)
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_a_capwap_header_shorter_than_any_is_none(length):
+    assert slow(over_udp(5247, capwap(frames.ethernet(V4), length << 19 | 0x200)), 101)["kind"] == const.KIND_NONE
+
+
+@pytest.mark.parametrize("link_type", [178, 179, 181])
+def test_what_should_begin_as_junipers_frames_do_is_damaged(link_type):
+    assert slow(frames.ethernet(V4), link_type)["kind"] == const.KIND_DAMAGED
+
+
 def test_ip_behind_llc_alone():
     """RFC 948, before RFC 1042 had SNAP: the service access point of IP is 6."""
     frame = frames.ethernet(b"\x06\x06\x03" + V4, ethertype=3 + len(V4))
@@ -387,11 +418,30 @@ def test_a_port_alone_is_no_tunnel(port, body):
     assert describe(over_udp(port, body), 101)["kind"] in {const.KIND_NONE, const.KIND_UDP, const.KIND_DECLINED}
 
 
-def test_a_packet_in_a_packet_without_end():
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda p: over_ip(4, p),
+        lambda p: over_ip(47, gre(p)),
+        lambda p: over_ip(47, gre(b"\0" * 4 + p, protocol=0x883E)),
+        lambda p: over_udp(4754, gre(p)),
+        lambda p: over_udp(6635, mpls(p)),
+        lambda p: over_udp(4789, vxlan(frames.ethernet(p))),
+    ],
+    ids=["ip", "gre", "wccp", "gre in udp", "mpls in udp", "vxlan"],
+)
+def test_a_packet_in_a_packet_without_end(wrap):
     packet = V4
     for _ in range(40):
-        packet = over_ip(4, packet)
+        packet = wrap(packet)
     assert slow(packet, 101)["kind"] == describe(packet, 101)["kind"] == const.KIND_UNREAD
+
+
+def test_capwap_in_capwap_without_end():
+    packet = V4
+    for _ in range(40):
+        packet = over_udp(5247, capwap(frames.ethernet(packet), 0x104200))
+    assert slow(packet, 101)["kind"] == const.KIND_UNREAD
 
 
 @given(st.sampled_from(LINK_TYPES), st.binary(max_size=120), st.integers(0, 200))
