@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 from support.captures import drain, pcap
-from support.servers import Handler, http_server, s3_server
+from support.servers import Handler, gcs_server, http_server, s3_server
 
 from handshake_inspect.capture.remote import is_remote, shown
 from handshake_inspect.capture.trace import open_trace
@@ -149,19 +149,22 @@ def test_a_server_that_is_not_there():
 # --- S3 ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def s3(monkeypatch):
-    with s3_server(monkeypatch) as files:
-        yield files
+@pytest.fixture(params=[("s3", s3_server), ("gs", gcs_server)], ids=["s3", "gs"])
+def bucket(request, monkeypatch):
+    """The beginning of addresses, and the file system behind it."""
+    scheme, server = request.param
+    with server(monkeypatch) as files:
+        yield f"{scheme}://captures", files
 
 
-def test_captures_in_s3(s3):
+def test_captures_in_a_bucket(bucket):
+    there, files = bucket
     for name, data in {"ring/a1.pcap": at(3, 4), "ring/a2.pcap": at(1, 2), "ring/c.txt": b"text" * 9}.items():
-        s3.pipe(f"captures/{name}", data)
-    assert order("s3://captures/ring/a1.pcap") == [3, 4]
-    assert order("s3://captures/ring/a*.pcap") == [1, 2, 3, 4]
-    with open_trace(["s3://captures/ring/"]) as trace:
+        files.pipe(f"captures/{name}", data)
+    assert order(f"{there}/ring/a1.pcap") == [3, 4]
+    assert order(f"{there}/ring/a*.pcap") == [1, 2, 3, 4]
+    with open_trace([f"{there}/ring/"]) as trace:
         assert [int(s.data) for s in drain(trace)] == [1, 2, 3, 4]
-        assert trace.names == ["s3://captures/ring/a1.pcap", "s3://captures/ring/a2.pcap"]
+        assert trace.names == [f"{there}/ring/a1.pcap", f"{there}/ring/a2.pcap"]
     with pytest.raises(CaptureError, match="no such file"):
-        open_trace(["s3://captures/none.pcap"])
+        open_trace([f"{there}/none.pcap"])

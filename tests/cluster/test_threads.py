@@ -12,7 +12,7 @@ from typing import ClassVar
 import pytest
 from support.parts import APART, SENSORS, check, cut, dealt
 from support.samples import DIRECTORY
-from support.servers import Handler, http_server, s3_server
+from support.servers import Handler, gcs_server, http_server, s3_server
 
 import handshake_inspect
 from handshake_inspect.capture.trace import open_trace
@@ -127,15 +127,16 @@ def environment():
     return os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).parents[1])}
 
 
-def test_captures_in_a_bucket(hsi, monkeypatch):
+@pytest.mark.parametrize(("scheme", "server"), [("s3", s3_server), ("gs", gcs_server)])
+def test_captures_in_a_bucket(hsi, monkeypatch, scheme, server):
     """Also in stretches."""
-    with s3_server(monkeypatch) as files:
+    with server(monkeypatch) as files:
         for path in sorted(DIRECTORY.glob("r*.pcap"))[:2]:
             files.pipe(f"captures/{path.name}", path.read_bytes())
         files.pipe("captures/large.pcap", (DIRECTORY / "healthy-burst.pcap").read_bytes())
-        one, other = (hsi("-T", "json", *more, "s3://captures/") for more in ([], ["--cluster", "local:2"]))
+        one, other = (hsi("-T", "json", *more, f"{scheme}://captures/") for more in ([], ["--cluster", "local:2"]))
         assert (other.returncode, other.stderr, other.stdout) == (one.returncode, b"", one.stdout)
-        check(["s3://captures/large.pcap"], sizes=Sizes(0, 50_000))
+        check([f"{scheme}://captures/large.pcap"], sizes=Sizes(0, 50_000))
 
 
 def test_ctrl_c_ends_it_while_a_thread_waits_for_a_server():

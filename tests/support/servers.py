@@ -1,4 +1,4 @@
-"""Servers that captures lie on: HTTP, with ranges of bytes or without, and S3."""
+"""Servers that captures lie on: HTTP, with ranges of bytes or without, S3, and Google's storage."""
 
 import threading
 from contextlib import contextmanager
@@ -74,4 +74,19 @@ def s3_server(monkeypatch):
     yield files
     files.rm("captures", recursive=True)  # what a server holds outlives it: it is of the process
     fsspec.filesystem("s3").clear_instance_cache()
+    server.stop()
+
+
+@contextmanager
+def gcs_server(monkeypatch):
+    """As `s3_server`, of Google's storage, as its emulator has it."""
+    pytest.importorskip("gcsfs")
+    emulator = pytest.importorskip("gcp_storage_emulator.server")
+    server = emulator.create_server("127.0.0.1", 0, in_memory=True, default_bucket="captures")
+    server.start()
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server._api._httpd.server_address[1]}")
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # asks Google itself what kind a bucket is
+    yield fsspec.filesystem("gs", skip_instance_cache=True)
+    fsspec.filesystem("gs").clear_instance_cache()
+    server.wipe()
     server.stop()
