@@ -217,3 +217,16 @@ def test_a_window_where_the_handshake_shows_no_round_trip():
     talk.say(1, CHAIN[10 * 1460 :], at=at + talk.way)
     assert [reason for reason, *_ in Read(talk.capture()).waits] == [EXTRA_WINDOW]
     assert talk.frames()[0][0] < START
+
+
+def test_a_flight_that_is_longer_than_what_is_read():
+    """Of 64 segments and more of one side nobody knows what became: that is no failed handshake."""
+    talk = Talk([(0, client_hello())])
+    talk.say(1, CHAIN, size=200)
+    talk.say(0, record(53))
+    talk.say(0, record(80))
+    talk.say(1, record(5000))
+    connection = report_of(talk.capture())["connections"][0]
+    assert connection["tls"]["outcome"] == "unknown"
+    assert [connection["setup"]["spans"][name] for name in ("response", "first_byte")] == [None, None]
+    assert connection["setup"]["spans"]["tls"]["reason"] == "unknown"

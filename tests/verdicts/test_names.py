@@ -139,6 +139,13 @@ def test_who_waited_for_a_lookup():
     assert ids == {1: 0}  # the other client came first of all, and asked nobody
 
 
+@pytest.mark.parametrize("sooner", [0, 1])
+def test_of_tcp_and_quic_who_began_first_waited(sooner):
+    begun = [NOW + MS, NOW + 2 * MS][:: 1 - 2 * sooner]
+    every = [names_of([lookup(at=NOW)], (CLIENT, SERVER, at)) for at in begun]
+    assert [bool(each) for each in waited_for(*every)] == [sooner == 0, sooner == 1]
+
+
 @pytest.mark.parametrize(("after", "waited"), [(0, True), (SECOND, True), (SECOND + 1, False)])
 def test_what_begins_later_did_not_wait(after, waited):
     assert bool(waited_for(names_of([lookup(at=NOW)], (CLIENT, SERVER, NOW + after)))[0]) == waited

@@ -313,3 +313,11 @@ def test_what_comes_after_the_answer_held_nothing_up():
     for frame, count in ((4, 1), (5, 1), (6, 0)):
         waits = connected(moments=moments, extras=[(EXTRA_NAGLE, SPAN_RESPONSE, 40, 0, 0, frame)]).waits
         assert waits.count(EXTRA_NAGLE).tolist() == [count]
+
+
+@pytest.mark.parametrize("repeated", [{"syn_count": 2}, {"synack_count": 2}], ids=["SYN", "SYN-ACK"])
+def test_a_handshake_of_tcp_that_was_sent_again(repeated):
+    setup = connected(moments={"request": 41, "response": 111}, **repeated)
+    assert [method(setup, name) for name in ("tcp", "before_request", "response", "first_byte")] == [
+        "lost", "exact", "exact", "lost",
+    ]  # fmt: skip

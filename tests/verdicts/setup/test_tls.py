@@ -17,6 +17,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_EARLY_OFFERED,
     SETUP_EARLY_SENT,
     SETUP_FALSE_START,
+    SETUP_GIVEN_UP,
     SETUP_HELLO_RETRY,
     SETUP_HOLE,
     SETUP_NOT_TLS,
@@ -62,6 +63,7 @@ def outcome(setup):
         (SETUP_TLS | SETUP_ALERT | SETUP_ALERT_ENCRYPTED, 0, SILENT | {"both_ways": False}, "unknown"),
         (SETUP_TLS | SETUP_ALERT, 0, SILENT | {"both_ways": False}, "failed"),
         (ANSWERED | SETUP_HOLE, 0, SILENT, "unknown"),
+        (ANSWERED | SETUP_SERVER_HELLO | SETUP_GIVEN_UP, 0x304, SILENT, "unknown"),  # a chain of 64 segments and more
         (ANSWERED | SETUP_HOLE | SETUP_ALERT, 0, SILENT, "failed"),  # in the clear
         (ANSWERED | SETUP_HOLE | SETUP_ALERT | SETUP_ALERT_ENCRYPTED, 0, SILENT, "unknown"),
     ],
