@@ -49,6 +49,20 @@ def test_a_lookup():
     assert (found.addresses, found.ttl_s) == ((mapped("198.51.100.2"),), 300)
 
 
+def test_only_what_goes_to_port_53_asks_and_only_what_comes_from_it_answers():
+    """Multicast DNS (port 5353) and what reflects queries are other things."""
+    assert len(Talk().put(CLIENT, 40000, RESOLVER, 5353, query()).lookups) == 0
+    (found,) = Talk().ask().put(RESOLVER, 5353, CLIENT, 40000, answer()).lookups.all()
+    assert found.answer_ns == 0
+
+
+def test_questions_of_other_classes_are_no_lookups():
+    """CHAOS has names of its own, such as version.bind; the highest bit is that of multicast DNS."""
+    for number, there in ((3, 0), (0x8001, 1)):
+        asked = query()[:-2] + struct.pack(">H", number)
+        assert len(Talk().put(CLIENT, 40000, RESOLVER, 53, asked).lookups) == there
+
+
 def test_aliases_are_followed_in_any_order_and_the_least_ttl_counts():
     chain = [
         record("c.example.net", A, socket.inet_aton("198.51.100.9"), 60),
