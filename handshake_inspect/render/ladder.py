@@ -155,7 +155,7 @@ def _rtt(c: Connection, width: int, style: Style) -> Iterator[str]:
         text = (
             f"{name} {bounds(leg.value_ns, leg.min_ns, leg.max_ns, style.micro)}: {METHODS.get(leg.method, leg.method)}"
         )
-        yield from labelled("" if number else "RTT", text, width, style, "cyan")
+        yield from labelled("" if number else "RTT", text, width, style)
 
 
 def _aliases(c: Connection) -> str:

@@ -106,7 +106,7 @@ def _verdict(story: QuicStory, width: int, style: Style) -> Iterator[str]:
     yield ""
     yield from labelled("evidence", _frames(c.evidence), width, style)
     for number, text in enumerate(round_trips(c, style.micro)):
-        yield from labelled("" if number else "RTT", text, width, style, "cyan")
+        yield from labelled("" if number else "RTT", text, width, style)
     for who, way in (("client", c.client_to_server), ("server", c.server_to_client)):
         yield from labelled(who, f"sent {plural(way.frames, 'datagram')}, {plural(way.bytes, 'byte')}", width, style)
     if c.moved:

@@ -205,7 +205,7 @@ class Rungs:
                 yield Note(signs.event, self._said(mark, cited=self.width >= ROOMY))
             yield from self._offer(step)
         for measured in step.rtt:
-            yield Note(signs.rtt, self._round_trip(measured), ("cyan",))
+            yield Note(signs.rtt, self._round_trip(measured), ("cyan",), whole=False)
         for mark in step.anomalies:
             yield Note(signs.anomaly, self._said(mark, cited=True), ("bold", "red"), whole=False)
 

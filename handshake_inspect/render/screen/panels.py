@@ -260,8 +260,8 @@ def services(scene: Scene, width: int, room: int) -> list[Text]:
         name = look.elide(look.clean(str(service.server)), server)
         cells = "".join(f" {column.cell(scene, service):>{column.width}}" for column in columns)
         lines.append(look.line(
-            f"  {name:<{server}}{cells}", (f"  {_process(scene, service, process)}" if process else "", "cyan"),
-            (f"  {_otherwise(scene, service, otherwise)}" if otherwise else "", "yellow"),
+            f"  {name:<{server}}{cells}", (f"  {_process(scene, service, process)}" if process else "", "dim"),
+            f"  {_otherwise(scene, service, otherwise)}" if otherwise else "",
         ))  # fmt: skip
     return lines[:room]
 

@@ -150,7 +150,7 @@ def _connection(scene: Scene, connection: Connection, width: int, *, selected: b
         (f"{look.cursor} " if selected else "  ", "bold"), " " * indent,
         (f"{connection.outcome:<{OUTCOME}}", LOOKS.get(connection.outcome, "dim")),
         f"  {_ends(scene, connection, room):<{room}}", f" {took:>{RTT}}" if rtt else "",
-        (f" {look.cut(_whose(scene, connection), whose):<{whose}}" if whose else "", "cyan"),
+        (f" {look.cut(_whose(scene, connection), whose):<{whose}}" if whose else "", "dim"),
         (f" {age:>{WHEN}}", "dim"),
     )  # fmt: skip
 

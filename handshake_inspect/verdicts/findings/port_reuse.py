@@ -122,7 +122,7 @@ def service_finding(case: Case, rows: ConnectionRows, gaps: NDArray[np.int64]) -
             "syn_repeated": repeated,
             "clients": len(np.unique(trace.client_host[rows])),
         },
-        advice=sentence(STEPS),
+        advice=sentence(STEPS) if failed or repeated else "Nothing needs to be done while all of them work.",
         frames=tuple(c["syn_frame"][cited].tolist()),
         connections=tuple(cited.tolist()),
         **window(trace, rows),

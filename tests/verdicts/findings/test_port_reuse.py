@@ -15,6 +15,7 @@ def twice(pause, *, first="client", fails=False, **options):
 def test_a_port_used_again_after_a_second():
     finding = only(twice(SECOND), "port-reuse")
     assert finding["severity"] == "info"
+    assert finding["advice"] == "Nothing needs to be done while all of them work."
     metrics = finding["metrics"]
     assert metrics["reuses"] == 1
     assert SECOND <= metrics["gap_min_ns"] < 2 * SECOND
