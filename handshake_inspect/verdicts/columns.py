@@ -48,6 +48,7 @@ class Copies:
     def __init__(self) -> None:
         self._rooms: dict[str, NDArray[np.uint8]] = {}  # far too large: what is not written takes no memory
         self._ready: dict[str, int] = {}  # bytes that were written
+        self._before: dict[str, int] = {}  # bytes that `make_ready` was asked for last
 
     def of(self, name: str, rows_: Rows) -> Rows:
         """These rows in memory that nobody else writes to; as they are, if they are copies already."""
@@ -67,12 +68,13 @@ class Copies:
         return copy
 
     def make_ready(self, sizes: dict[str, int]) -> None:
-        """Have memory for copies of so many bytes, and a few more: to copy need not wait for it then.
+        """Have memory for copies of so many bytes and, as they grow, of the next ones: to copy need not wait for it.
 
         Not while anybody needs the last copies.
         """
         for name, size in sizes.items():
-            wanted = size + size // 4
+            wanted = size + max(size // 8, 3 * (size - self._before.get(name, 0)) // 2)
+            self._before[name] = size
             room = self._room(name, wanted)
             room[self._ready[name] : wanted : mmap.PAGESIZE] = 0
             self._ready[name] = max(self._ready[name], wanted)

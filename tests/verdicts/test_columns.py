@@ -162,3 +162,12 @@ def test_rows_that_are_taken_have_a_place_as_well():
     assert (again == rows_of(20)[::-1]).all()
     assert place(again) == place(first)
     assert not len(copies.taken("none", table_of(10), numbers[:0]))
+
+
+def test_memory_is_ready_for_the_next_copies_of_rows_that_increase():
+    copies = columns.Copies()
+    for size in (1 << 20, 3 << 20, 5 << 20):
+        copies.make_ready({"rows": size})
+    assert copies._ready["rows"] >= 7 << 20
+    copies.make_ready({"rows": 5 << 20})
+    assert copies._ready["rows"] <= 9 << 20
