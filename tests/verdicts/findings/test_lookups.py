@@ -189,6 +189,13 @@ def test_no_dead_address(steps):
     assert steps(Talk().look_up("www.example.org", V4, OTHER)).found("dead-address") == []
 
 
+def test_a_family_that_works_for_no_address_has_none_that_is_dead():
+    """That is `ipv6-broken`, and not one host."""
+    talk = told_both().fail(V6).fail(V6).connect(V4)
+    assert talk.found("dead-address") == []
+    assert len(talk.found("ipv6-broken")) == 1
+
+
 def test_two_names_do_not_make_one():
     talk = Talk().look_up("a.example", V4).look_up("b.example", OTHER).connect(V4).fail(OTHER).fail(OTHER)
     assert talk.found("dead-address") == []

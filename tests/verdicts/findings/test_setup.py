@@ -20,6 +20,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_OFFERS_13,
     SETUP_PSK,
     SETUP_PSK_OFFERED,
+    SETUP_SERVER_CHANGED,
     SETUP_SERVER_HELLO,
     SETUP_SERVER_TLS,
     SETUP_TLS,
@@ -133,12 +134,13 @@ def answered_after(ms, to_server=40):
     }
 
 
-def test_a_server_that_takes_longer_than_the_network():
+@pytest.mark.parametrize("ms", [50, 60])
+def test_a_server_that_takes_longer_than_the_network(ms):
     rows = Rows()
     for number in range(3):
-        rows.add(moments=answered_after(60), flags=COMPLETE, version=0x304, begun=number * 1000)
+        rows.add(moments=answered_after(ms), flags=COMPLETE, version=0x304, begun=number * 1000)
     finding = only(rows, "tls-slow-server")
-    assert (finding.metrics["own_p50_ns"], finding.metrics["network_p50_ns"]) == (60 * MS, 40 * MS)
+    assert (finding.metrics["own_p50_ns"], finding.metrics["network_p50_ns"]) == (ms * MS, 40 * MS)
 
 
 @pytest.mark.parametrize(("count", "ms", "to_server"), [(2, 60, 40), (3, 49, 40), (3, 60, 61)])
@@ -273,6 +275,9 @@ def test_sessions_that_are_never_resumed(flags, version, cause, saved):
 def test_what_resumes_or_comes_seldom():
     assert good(Rows(), 9).found("tls-no-resumption") == []
     assert good(good(Rows(), 10, version=0x304), flags=COMPLETE | SETUP_PSK).found("tls-no-resumption") == []
+    assert good(good(Rows(), 10), flags=COMPLETE | SETUP_SERVER_CHANGED).found("tls-no-resumption") == []
+    failed = COMPLETE | SETUP_ALERT | SETUP_ALERT_SERVER
+    assert good(Rows(), 10, flags=failed, alert_code=48).found("tls-no-resumption") == []
     rows = Rows()
     for number in range(10):  # an hour and more for ten
         good(rows, begun=number * 500_000)
