@@ -5,8 +5,9 @@ NAT.  A translation leaves sequence numbers and timestamps alone: two rows with 
 both ISNs and the timestamp of the SYN agree, both ends sent as much, they began within `APART_NS`, and the translated
 SYN and its answer were captured between the other two: of frames with the same time, the one that stands first came
 first.  The answer is a SYN-ACK, or the RST that refuses the SYN, whose number stands for the other ISN.
-Without timestamps nothing is joined: there are hosts whose ISNs repeat.  The first is the connection; the others have
-no row of their own.  More than `MOST` with the same ISNs are no translations.
+Of SYNs without timestamps the identification of IP must agree, which a translation leaves alone as well: there are
+hosts whose ISNs repeat, but not those of their packets.  Where it is 0, nothing is joined.  The first is the
+connection; the others have no row of their own.  More than `MOST` with the same ISNs are no translations.
 """
 
 from itertools import pairwise
@@ -90,10 +91,12 @@ def answered(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
 
 
 def say_the_same(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
-    """Whether both have the same timestamp in the SYN, and as many bytes of each end."""
+    """Whether both have the same timestamp in the SYN, or else its identification, and as many bytes of each end."""
     ends, clients, same_clients = trace.endpoints, trace.client_rows[ones], trace.client_rows[others]
-    stamps = ends["syn_tsval"][clients]
-    same: Bools = (stamps != 0) & (stamps == ends["syn_tsval"][same_clients])
+    stamps, idents = ends["syn_tsval"][clients], ends["syn_ip_id"][clients]
+    same: Bools = (stamps == ends["syn_tsval"][same_clients]) & (
+        (stamps != 0) | ((idents != 0) & (idents == ends["syn_ip_id"][same_clients]))
+    )
     for far in (0, 1):
         same &= ends["snd_nxt"][clients ^ far] == ends["snd_nxt"][same_clients ^ far]
     return same

@@ -12,12 +12,12 @@ MS = 1_000_000
 CLIENT, SERVICE, POD, NODE = ("10.1.0.5", 40_000), ("10.96.0.10", 80), ("10.1.0.9", 8080), ("10.0.0.1", 61_234)
 
 
-def exchange(client, server, *, began=0, inside=0, isns=(1000, 5000), stamp=7, answered=True):
+def exchange(client, server, *, began=0, inside=0, isns=(1000, 5000), stamp=7, answered=True, ident=0):
     """A handshake and a request, with times; so far inside what translates that both ways are shorter by that."""
     mine, theirs = isns
     options = frames.linux_syn_options(stamp) if stamp else frames.mss(1460)
     later = frames.timestamps(stamp + 1, 9) if stamp else b""
-    wire = [(0, frames.syn(client, server, seq=mine, options=options))]
+    wire = [(0, frames.syn(client, server, seq=mine, options=options, ident=ident))]
     if answered:
         answer = frames.linux_syn_options(9, stamp) if stamp else frames.mss(1460)
         wire += [
@@ -28,9 +28,10 @@ def exchange(client, server, *, began=0, inside=0, isns=(1000, 5000), stamp=7, a
     return [(began + at * MS + (-inside if at == 2 else inside), frame) for at, frame in wire]
 
 
-def refusal(client, server, *, began=0, inside=0, isn=1000, stamp=7):
+def refusal(client, server, *, began=0, inside=0, isn=1000, stamp=7, ident=0):
     """A SYN and the RST that answers it, as `exchange`."""
-    syn = frames.syn(client, server, seq=isn, options=frames.linux_syn_options(stamp))
+    options = frames.linux_syn_options(stamp) if stamp else frames.mss(1460)
+    syn = frames.syn(client, server, seq=isn, options=options, ident=ident)
     rst = frames.rst(server, client, ack=isn + 1)
     return [(began + inside, syn), (began + 2 * MS - inside, rst)]
 
@@ -58,8 +59,32 @@ def test_both_ends_may_be_translated():
     assert ends(found.translated_to) == ("10.0.0.1:61234", "10.1.0.9:8080")
 
 
-def test_without_timestamps_nothing_is_joined():
-    assert len(connections(exchange(CLIENT, SERVICE, stamp=0), exchange(CLIENT, POD, inside=10_000, stamp=0))) == 2
+@pytest.mark.parametrize("kind", [exchange, refusal])
+def test_without_timestamps_the_identification_of_the_syn_tells(kind):
+    (found,) = connections(kind(CLIENT, SERVICE, stamp=0, ident=9), kind(CLIENT, POD, inside=10_000, stamp=0, ident=9))
+    assert ends(found.translated_to) == ("10.1.0.5:40000", "10.1.0.9:8080")
+
+
+@pytest.mark.parametrize("kind", [exchange, refusal])
+@pytest.mark.parametrize(
+    ("stamps", "idents"), [((0, 0), (0, 0)), ((0, 0), (9, 10)), ((0, 0), (9, 0)), ((0, 7), (9, 9))]
+)
+def test_without_timestamps_and_the_same_identification_nothing_is_joined(kind, stamps, idents):
+    """Two connections of a host whose ISNs repeat look the same: parallel ones, of a device with a bad generator."""
+    one = kind(CLIENT, SERVICE, stamp=stamps[0], ident=idents[0])
+    assert len(connections(one, kind(CLIENT, POD, inside=10_000, stamp=stamps[1], ident=idents[1]))) == 2
+
+
+@pytest.mark.parametrize("stamp", [0, 7])
+def test_two_clients_with_like_handshakes_at_the_same_time_are_two(stamp):
+    """Of one script, behind one balancer, each translated: either has its own translation, and not the other's."""
+    other, elsewhere = ("10.1.0.6", 40_000), ("10.1.0.10", 8080)
+    found = connections(
+        exchange(CLIENT, SERVICE, stamp=stamp, ident=9), exchange(CLIENT, POD, inside=10_000, stamp=stamp, ident=9),
+        exchange(other, SERVICE, began=1000, stamp=stamp, ident=9, isns=(1001, 5001)),
+        exchange(other, elsewhere, began=1000, inside=10_000, stamp=stamp, ident=9, isns=(1001, 5001)),
+    )  # fmt: skip
+    assert [ends(each.translated_to)[1] for each in found] == ["10.1.0.9:8080", "10.1.0.10:8080"]
 
 
 def test_the_first_translation_of_several_is_named():
