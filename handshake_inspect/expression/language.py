@@ -121,7 +121,7 @@ class _Reader(Transformer[Token, Any]):
     """Grammar to tests, with everything checked that can be known without connections."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(visit_tokens=False)
+        super().__init__()
         self.text = text
 
     def start(self, test: questions.Test) -> questions.Test:

@@ -31,7 +31,6 @@ from handshake_inspect.tcp.facts import (
     SUCCESSOR,
     TRAIT_FIN,
     TRAIT_ISS,
-    TRAIT_SEEN,
 )
 from handshake_inspect.tcp.transitions import FIN_WAIT_1, GOT_SYN, SENT_SYN, SYN_ACK_WAS_LOST, TIME_WAIT
 from handshake_inspect.wire import seqspace
@@ -65,12 +64,7 @@ def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
         endpoint.apply(sender, SENT_SYN)
         endpoint.apply(peer, GOT_SYN)
         return OURS
-    if (
-        facts & FACT_SYNACK_FIRST
-        and not facts & FACT_SYN
-        and segment.seq == sender.iss
-        and not sender.traits & TRAIT_ISS
-    ):
+    if facts & (FACT_SYNACK_FIRST | FACT_SYN) == FACT_SYNACK_FIRST and segment.seq == sender.iss:
         reordered_syn(connection, sender, segment, side)
         return OURS
     if facts & FACT_SYN and not facts & (FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP) and side != connection.client:
@@ -166,11 +160,9 @@ def still_asks(connection: Any, client: Any) -> None:
 def reordered_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
     """The SYN of a handshake whose SYN-ACK the capture stored first."""
     beyond = sender.snd_nxt
-    known = sender.traits & TRAIT_SEEN
     first_syn(connection, sender, segment, side)
-    if known:
-        sender.snd_nxt = seqspace.seq_max(sender.snd_nxt, beyond)
-        sender.contiguous = seqspace.seq_max(sender.contiguous, beyond)
+    sender.snd_nxt = seqspace.seq_max(sender.snd_nxt, beyond)
+    sender.contiguous = seqspace.seq_max(sender.contiguous, beyond)
     connection.facts |= FACT_REORDERED
     connection.synack_method = METHOD_REORDERED
     connection.ackdat_method = METHOD_REORDERED

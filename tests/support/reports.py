@@ -33,7 +33,7 @@ from handshake_inspect.report.model import (
     ZeekAlias,
 )
 
-START = 1_795_000_000_123_456_789  # 2026-11-18 10:26:40 UTC
+START = 1_795_000_000_123_456_789  # 2026-11-18 11:06:40 UTC
 MS = 1_000_000
 SECOND = 1_000 * MS
 

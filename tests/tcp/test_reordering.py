@@ -28,6 +28,44 @@ def test_a_handshake_in_any_order(order, goes_on):
     assert connection["client_to_server"]["retransmissions"] == connection["server_to_client"]["retransmissions"] == 0
 
 
+@pytest.mark.parametrize("order", [(1, 2, 3, 0), (1, 2, 0, 3)], ids=str)
+def test_data_that_is_stored_before_the_syn_is_sent_again(order):
+    wire = Wire().handshake()
+    wire.client.data(100, lost="after")
+    wire.wait(300 * MS)
+    wire.client.data(100, seq=1001)
+    wire.server.ack()
+    sent = of_order(order, wire)["client_to_server"]
+    assert (sent["bytes"], sent["retransmissions"]) == (200, 1)
+
+
+def test_a_syn_ack_and_a_syn_of_another_number_are_two_attempts():
+    """The SYN of the first is not in the capture."""
+    wire = Wire()
+    wire.client.syn(lost="before")
+    wire.server.syn_ack()
+    wire.wait(SECOND)
+    wire.client.syn(seq=700_000)
+    wire.server.syn_ack(seq=90_000, ack=700_001)
+    wire.client.ack(seq=700_001, ack=90_001)
+    connection = wire.connections()[-1]
+    assert (connection["outcome"], connection["handshake"]["client_isn"]) == ("established", 700_000)
+    assert connection["rtt"]["synack"]["method"] == "exact"
+
+
+def test_the_same_isn_again_after_a_handshake_that_is_stored_in_the_wrong_order():
+    """A host with a fixed ISN: the first connection was reset, so this is another one."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    wire.client.rst()
+    wire.wait(5 * SECOND)
+    wire.client.syn(seq=1000)
+    wire.server.syn_ack(seq=5_000_000, ack=1001)
+    wire.client.ack(seq=1001, ack=5_000_001)
+    first, second = wire.connections(order=[1, 0, *range(2, len(wire.taken))])
+    assert (first["close"]["reset_by"], second["outcome"]) == ("client", "established")
+    assert second["rtt"]["total"]["method"] == "exact"
+
+
 @pytest.mark.parametrize("first", [3, 4, 5, 6, 7])
 @pytest.mark.parametrize("isn", [1000, 0xFFFF_FFFF])
 def test_data_or_a_fin_that_is_stored_before_the_handshake(first, isn):
