@@ -146,7 +146,17 @@ def test_the_rst_that_answers_a_bad_ack_ends_nothing():
     assert (connection["outcome"], states(connection)[1]) == ("established", "ESTABLISHED")
 
 
-@pytest.mark.parametrize(("type_", "code", "state"), [(3, 1, "CLOSED"), (11, 0, "CLOSED"), (3, 3, "SYN_RECEIVED")])
+@pytest.mark.parametrize(
+    ("type_", "code", "state"),
+    [
+        (3, 0, "CLOSED"),
+        (3, 1, "CLOSED"),
+        (3, 2, "SYN_RECEIVED"),
+        (3, 3, "SYN_RECEIVED"),
+        (11, 0, "CLOSED"),
+        (12, 0, "CLOSED"),
+    ],
+)
 def test_an_icmp_error_for_the_syn_ack(type_, code, state):
     """Linux forgets a request whose SYN-ACK cannot be delivered, not one whose port is unreachable."""
     wire = Wire(at="server")
@@ -155,6 +165,22 @@ def test_an_icmp_error_for_the_syn_ack(type_, code, state):
     wire.icmp_error(wire.server.packet, type=type_, code=code)
     connection = wire.connection()
     assert (states(connection)[1], connection["outcome"]) == (state, "half-open")
+
+
+@pytest.mark.parametrize(
+    ("type_", "code", "state"),
+    [
+        (1, 0, "SYN_RECEIVED"), (1, 1, "CLOSED"), (1, 3, "SYN_RECEIVED"), (1, 4, "CLOSED"), (1, 5, "CLOSED"),
+        (1, 6, "CLOSED"), (2, 0, "SYN_RECEIVED"), (3, 0, "SYN_RECEIVED"), (4, 0, "CLOSED"), (4, 2, "CLOSED"),
+    ],
+)  # fmt: skip
+def test_an_icmpv6_error_for_the_syn_ack(type_, code, state):
+    """What Linux takes for fatal: a route that may come back is not among that, and time exceeded neither."""
+    wire = Wire(at="server", client=frames.CLIENT6, server=frames.SERVER6)
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.icmp_error(wire.server.packet, type=type_, code=code)
+    assert states(wire.connection())[1] == state
 
 
 def crossing():
@@ -175,6 +201,16 @@ def test_a_syn_ack_again_in_a_simultaneous_open():
     assert states(connection)[0] == "SYN_RECEIVED"
     assert connection["outcome"] != "established"
     assert connection["client_to_server"]["retransmissions"] == 1
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["client", "server"])
+def test_a_challenge_in_a_simultaneous_open_shows_no_acknowledgment(side):
+    """It says what the SYN-ACK of its sender did, which waits for the other end's (RFC 9293 section 3.10.7.4)."""
+    wire = crossing()
+    end, other = (wire.client, wire.server) if side == 0 else (wire.server, wire.client)
+    end.syn_ack(ack=other.isn + 1)
+    end.ack(seq=end.isn + 1, ack=other.isn + 1)
+    assert states(wire.connection())[side] == "SYN_RECEIVED"
 
 
 def test_a_plain_syn_again_in_a_simultaneous_open():
