@@ -59,7 +59,7 @@ def afterwards_columns(lives: Afterwards, style: Style) -> list[Column]:
     return [
         Column("what", [row.what for row in rows]),
         Column("connections", [f"{row.connections:,}" for row in rows], right=True),
-        Column("such as id", examples, right=True, rank=1),
+        Column("example id", examples, right=True, rank=1),
         Column("how", how, floor=20, soft=20, cut=style.shorten, paint=lambda text: style.paint(text, "dim")),
     ]
 

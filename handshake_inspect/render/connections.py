@@ -44,6 +44,7 @@ def connection_lines(
 
 
 def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns: int, *, ids: bool) -> list[Column]:
+    counted = _some if ids else "{:,}".format  # later pieces may have what the first lacks
     handshakes = [connection.handshake for connection in piece]
     ends = [connection.close for connection in piece]
     names = [printable(connection.server.name or "") for connection in piece]
@@ -55,12 +56,12 @@ def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns
         Column("server", [printable(str(connection.server)) for connection in piece], floor=15, soft=21),
         Column("outcome", list(map(_outcome, piece)), paint=lambda word: _painted(word, style)),
         Column("handshake RTT", durations([c.rtt.total.value_ns for c in piece], style.micro), right=True, rank=2),
-        Column("SYNs", [_times(h.syn_count) for h in handshakes], right=True, rank=3),
-        Column("SYN-ACKs", [_times(h.synack_count) for h in handshakes], right=True, rank=4),
+        Column("SYNs", [_some(h.syn_count) for h in handshakes], right=True, rank=3),
+        Column("SYN-ACKs", [_some(h.synack_count) for h in handshakes], right=True, rank=4),
         Column("client state", [c.state.client for c in piece], rank=5),
         Column("server state", [c.state.server for c in piece], rank=5),
-        Column("bytes out", [f"{c.client_to_server.bytes:,}" for c in piece], right=True, rank=6),
-        Column("bytes in", [f"{c.server_to_client.bytes:,}" for c in piece], right=True, rank=6),
+        Column("bytes out", [counted(c.client_to_server.bytes) for c in piece], right=True, rank=6),
+        Column("bytes in", [counted(c.server_to_client.bytes) for c in piece], right=True, rank=6),
         Column("ended", [end.how + (f" by {end.first}" if end.first else "") for end in ends], rank=7),
         *([Column("name", names, rank=2)] if any(names) else []),
     ]
@@ -75,8 +76,9 @@ def _painted(outcome: str, style: Style) -> str:
     return style.paint(outcome, LOOKS.get(outcome.rstrip("?"), "dim"))
 
 
-def _times(count: int) -> str:
-    return str(count) if count else ""
+def _some(count: int) -> str:
+    """Nothing for zero: a column without any is left out."""
+    return f"{count:,}" if count else ""
 
 
 def _remarks(connection: Connection, options: Options, style: Style) -> Iterator[str]:

@@ -45,6 +45,12 @@ def test_no_line_is_wider_than_the_terminal(name, width, options):
     assert all(line == line.rstrip() for line in lines)
 
 
+def test_a_column_of_zeros_is_left_out_unless_later_rows_may_have_some():
+    flooded = SAMPLES["flooded"]()
+    assert "bytes out" not in as_text(flooded, width=160)
+    assert "bytes out" in as_text(SAMPLES["troubled"](), width=160, every=True)
+
+
 def test_colour_changes_nothing_but_colour():
     plain, colored = as_text(troubled()), as_text(troubled(), color=True)
     assert "\x1b" not in plain
