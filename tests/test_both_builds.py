@@ -22,11 +22,11 @@ PROGRAM = """
 import io, sys
 import handshake_inspect
 from handshake_inspect import engine
-from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.render import FORMATS, Options
 print(handshake_inspect.build(), file=sys.stderr)
 for path in sys.argv[1:]:
     out = io.BytesIO()
-    RENDERERS["json"](engine.analyze([path]), out, Options())
+    FORMATS["json"].render(engine.analyze([path]), out, Options())
     sys.stdout.buffer.write(b"%d\\n" % len(out.getvalue()) + out.getvalue())
 """
 

@@ -194,7 +194,6 @@ FORMATS = {
 
 # The same by what is written: names of formats in the order of the table.
 REPORTS = [name for name, each in FORMATS.items() if each.report]
-RENDERERS = {name: FORMATS[name].render for name in REPORTS}
 CHECKS = [name for name, each in FORMATS.items() if each.check]
 DIFFS = [name for name, each in FORMATS.items() if each.diff]
 STORIES = [name for name, each in FORMATS.items() if each.story]

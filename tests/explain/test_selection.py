@@ -35,7 +35,7 @@ def test_an_end_of_ipv6():
              "192.0.2.1:1-192.0.2.2:2-192.0.2.3:3", "٣"],
 )  # fmt: skip
 def test_what_names_no_connection(text):
-    with pytest.raises(UsageError, match="is not a connection: give its id .q7 for QUIC., a host, an end"):
+    with pytest.raises(UsageError, match=r"is not a connection: give its id .q7 for QUIC., a host, an end"):
         parse(text)
 
 

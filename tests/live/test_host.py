@@ -18,7 +18,7 @@ from handshake_inspect.engine import analyze
 from handshake_inspect.engine.live import LiveRun
 from handshake_inspect.live.host import COUNTERS, SETTINGS, HostWatch, watch_host
 from handshake_inspect.live.session import open_live
-from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.host import HostCounters, HostSettings
 from handshake_inspect.report.schema import event_schema, schema
 from handshake_inspect.verdicts.host import WORDS
@@ -132,7 +132,7 @@ def of_host(found):
 
 def text(report, form="text"):
     out = io.BytesIO()
-    RENDERERS[form](report, out, Options(width=200))
+    FORMATS[form].render(report, out, Options(width=200))
     return out.getvalue().decode()
 
 

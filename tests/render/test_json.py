@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import msgspec
 from support.reports import connection, flooded, healthy, report
 
-from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.model import Connections
 
 
 def as_json(given, **options):
     out = io.BytesIO()
-    RENDERERS["json"](given, out, Options(**options))
+    FORMATS["json"].render(given, out, Options(**options))
     return out.getvalue()
 
 
@@ -82,7 +82,7 @@ class Many(Connections):
 
 def test_connections_are_written_in_pieces():
     sink = Sink()
-    RENDERERS["json"](msgspec.structs.replace(healthy(), connections=Many()), sink, Options())
+    FORMATS["json"].render(msgspec.structs.replace(healthy(), connections=Many()), sink, Options())
     assert sink.rows == 30_000
     assert sink.largest < 6_000_000
 

@@ -8,12 +8,12 @@ from support.quic import MS, Flow
 from support.quic import initial as initial_packet
 
 import handshake_inspect
-from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.render import FORMATS, Options
 
 
 def rendered(flow: Flow, form: str, **options) -> str:
     out = io.BytesIO()
-    RENDERERS[form](handshake_inspect.analyze(flow.file()), out, Options(encoding="utf-8", **options))
+    FORMATS[form].render(handshake_inspect.analyze(flow.file()), out, Options(encoding="utf-8", **options))
     return out.getvalue().decode()
 
 

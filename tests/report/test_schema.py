@@ -9,7 +9,7 @@ import pytest
 from support.reports import SAMPLES, healthy, troubled
 
 from handshake_inspect.errors import HsiError
-from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report import schema as module
 from handshake_inspect.report.model import OUTCOMES, Capture, Connection
 
@@ -18,7 +18,7 @@ SMALL = ["healthy", "troubled", "empty"]
 
 def as_json(report, **options):
     out = io.BytesIO()
-    RENDERERS["json"](report, out, Options(**options))
+    FORMATS["json"].render(report, out, Options(**options))
     return out.getvalue()
 
 

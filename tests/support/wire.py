@@ -20,7 +20,7 @@ from functools import cache
 import jsonschema
 
 from handshake_inspect import engine
-from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.schema import schema
 from handshake_inspect.wire.const import MASK32
 from support import captures, frames
@@ -49,7 +49,7 @@ def json_of(*sources, **options) -> bytes:
 def written(report) -> bytes:
     """A report as JSON."""
     out = io.BytesIO()
-    RENDERERS["json"](report, out, Options())
+    FORMATS["json"].render(report, out, Options())
     return out.getvalue()
 
 

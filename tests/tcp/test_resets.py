@@ -397,7 +397,7 @@ def test_an_unanswered_syn_stays_so_where_the_server_denies_the_ack(isn):
 @ANY_ISN
 @pytest.mark.parametrize("wrong", [-1, 0, 2, 1000, 40_000])
 def test_a_wrong_ack_in_syn_received_draws_a_rst_and_changes_nothing(isn, wrong):
-    """RFC 9293 section 3.10.7.4, and Linux: the RST has the number that was acknowledged; the right ACK still counts."""
+    """RFC 9293 section 3.10.7.4, and Linux: the RST has the number acknowledged; the right ACK still counts."""
     ack = (isn + wrong) % (1 << 32)
     wire = Wire(server_isn=isn, at="server")
     wire.client.syn()

@@ -630,13 +630,6 @@ def test_the_server_s_finished_comes_before_what_it_sends_on_its_own_account():
     assert read.ms("server_finished") == read.ms("server_hello")
 
 
-def hello_12():
-    """A ServerHello of TLS 1.2: one of 1.3 without its extension, which no byte tells apart."""
-    body = bytes.fromhex("0303") + bytes(32) + b"\0" + bytes.fromhex("c02f") + b"\0"
-    message = b"\x02" + len(body).to_bytes(3, "big") + body
-    return struct.pack(">BHH", 22, 0x0303, len(message)) + message
-
-
 FLIGHT_12 = hello_12() + record(700, kind=22)
 CHANGE = record(1, kind=20)
 KEYS = record(70, kind=22) + CHANGE + record(40, kind=22)

@@ -119,7 +119,9 @@ def test_the_ports_of_a_host_that_refuse_are_one_finding():
     assert "`ss -ltn` on" in one["advice"]
 
 
-@pytest.mark.parametrize(("ports", "those"), [(1, ("port 8000 ", "ss -ltn 'sport = :8000'")), (3, ("these 3 ports ", "ss -ltn"))])
+@pytest.mark.parametrize(
+    ("ports", "those"), [(1, ("port 8000 ", "ss -ltn 'sport = :8000'")), (3, ("these 3 ports ", "ss -ltn"))]
+)
 def test_the_advice_names_the_one_port_or_says_how_many(ports, those):
     """A rule first; then the queue of the listener, which on the wire looks the same."""
     timed = used(0, ("10.0.0.1", 4000))

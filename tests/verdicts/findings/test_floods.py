@@ -11,7 +11,7 @@ from support import frames as wire
 from support.captures import pcap
 
 from handshake_inspect import engine
-from handshake_inspect.render import RENDERERS, Options
+from handshake_inspect.render import FORMATS, Options
 
 SECOND = 1_000_000_000
 MS = 1_000_000
@@ -450,5 +450,5 @@ def test_no_carpet_flood(dice, scene):
 def test_a_network_is_named_in_every_format(dice, form):
     report = engine.analyze([io.BytesIO(pcap(sorted([*carpet(dice, NET, 8), end(9 * SECOND)]), nano=True))])
     out = io.BytesIO()
-    RENDERERS[form](report, out, Options())
+    FORMATS[form].render(report, out, Options())
     assert b"203.0.113.0/24" in out.getvalue()
