@@ -7,7 +7,7 @@ from handshake_inspect.tcp.facts cimport (
     FACT_ACKED, FACT_BAD_SYNACK, FACT_ISN_CHANGED, FACT_ISN_TURNED, FACT_MIDSTREAM,
     FACT_REORDERED, FACT_RST, FACT_RST_LOST, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK, FACT_SYNACK_AFTER_RST, FACT_SYNACK_FIRST, FACT_TFO, FACT_TWO_ISNS, FACT_UNSEEN_DATA,
-    METHOD_NONE, NEW_INCARNATION, OURS, PROVISIONAL_ANSWERED, RST_OVERTAKEN_NS, TRAIT_ACKS, TRAIT_FIN,
+    METHOD_AMBIGUOUS, METHOD_NONE, NEW_INCARNATION, OURS, PROVISIONAL_ANSWERED, RST_OVERTAKEN_NS, TRAIT_ACKS, TRAIT_FIN,
     TRAIT_ISS, TRAIT_SEEN, UNSEEN_SYN_NS,
 )
 from handshake_inspect.tcp.table cimport Table
@@ -61,6 +61,7 @@ cdef void asks_after_rst(
     rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
 ) noexcept nogil
 cdef bint is_resent(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
+@cython.locals(slow=bint)
 cdef bint is_crossing(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 @cython.locals(waiting="rows.Embryo *")
 cdef bint answers_provisional(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil

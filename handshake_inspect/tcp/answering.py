@@ -27,6 +27,7 @@ from handshake_inspect.tcp.facts import (
     FACT_TFO,
     FACT_TWO_ISNS,
     FACT_UNSEEN_DATA,
+    METHOD_AMBIGUOUS,
     METHOD_NONE,
     NEW_INCARNATION,
     OURS,
@@ -240,8 +241,12 @@ def is_resent(table: Any, connection: Any, segment: Any) -> bool:
 
 
 def is_crossing(connection: Any, segment: Any) -> bool:
-    """Whether the SYN-ACK may have been sent before the ACK arrived: both were under way between capture and server."""
-    return segment.ts_ns - connection.ack_ns < connection.synack_min_ns
+    """Whether the SYN-ACK may have been sent before the ACK arrived: both were under way between capture and server.
+
+    Where it is not known which copy of the SYN was answered, the path may be as slow as if it was the first.
+    """
+    slow = connection.synack_method == METHOD_AMBIGUOUS
+    return segment.ts_ns - connection.ack_ns < (connection.synack_max_ns if slow else connection.synack_min_ns)
 
 
 def answers_provisional(table: Any, connection: Any, segment: Any) -> bool:

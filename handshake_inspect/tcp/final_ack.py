@@ -77,6 +77,8 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
     """An ACK of the client: the final one of the handshake, or any later one."""
     facts = connection.facts
     if facts & FACT_ACKED:
+        if connection.ackdat_method == METHOD_AMBIGUOUS:
+            rtt.time_second_ack(table, connection, server, segment)
         if facts & FACT_SYNACK_AFTER_ACK and not facts & FACT_SERVER_PROVED and segment.payload_len == 0:
             if connection.reack_count < MASK16:
                 connection.reack_count += 1

@@ -7,7 +7,7 @@ from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.tcp.facts cimport (
     METHOD_AMBIGUOUS, METHOD_EXACT, METHOD_NONE, METHOD_ONE_SIDED, METHOD_REORDERED, METHOD_TSECR,
 )
-from handshake_inspect.wire.const cimport MASK16, MASK32, OPT_TIMESTAMPS
+from handshake_inspect.wire.const cimport FIN, MASK16, MASK32, OPT_TIMESTAMPS
 
 cdef int RETRIES_KEPT
 
@@ -33,7 +33,7 @@ cdef int first_since_refusal(Table table, rows.Connection *connection) noexcept 
 cdef void time_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment
 ) noexcept nogil
-@cython.locals(copy=int, between_syns=int64_t, between_answers=int64_t, off=int64_t)
+@cython.locals(copy=int, between_syns=int64_t, between_answers=int64_t)
 cdef void time_second_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *client, segment.Segment *segment
 ) noexcept nogil
@@ -41,6 +41,12 @@ cdef void time_second_syn_ack(
 cdef void time_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
 ) noexcept nogil
+@cython.locals(first=uint32_t, answered=int, copy=int, sent=int64_t, took=int64_t)
+cdef void time_second_ack(
+    Table table, rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
+) noexcept nogil
+@cython.locals(off=int64_t)
+cdef bint is_alike(int64_t one, int64_t other) noexcept nogil
 cdef void time_one_sided(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
 cdef bint knows_leg(unsigned int method) noexcept nogil
 cdef int64_t leg_ns(rows.Connection *connection, int side) noexcept nogil

@@ -19,7 +19,7 @@ from handshake_inspect.tcp.facts import (
     METHOD_TSECR,
 )
 from handshake_inspect.tcp.rows import RETRIES_KEPT
-from handshake_inspect.wire.const import MASK16, MASK32, OPT_TIMESTAMPS
+from handshake_inspect.wire.const import FIN, MASK16, MASK32, OPT_TIMESTAMPS
 
 
 def note_syn(table: Any, connection: Any, segment: Any) -> None:
@@ -142,10 +142,7 @@ def time_second_syn_ack(table: Any, connection: Any, client: Any, segment: Any) 
         return
     between_syns = syn_time(table, connection, copy + 1) - syn_time(table, connection, copy)
     between_answers = segment.ts_ns - connection.synack_ns
-    off = between_answers - between_syns
-    if off < 0:
-        off = -off
-    if off * 50 <= between_syns:
+    if is_alike(between_answers, between_syns):
         connection.synack_min_ns = connection.synack_max_ns
         connection.synack_method = METHOD_TSECR
 
@@ -169,6 +166,41 @@ def time_ack(table: Any, connection: Any, server: Any, segment: Any) -> None:
     connection.ackdat_min_ns = latest
     connection.ackdat_max_ns = earliest
     connection.ackdat_method = method
+
+
+def time_second_ack(table: Any, connection: Any, server: Any, segment: Any) -> None:
+    """The final ACK came again, as far behind as two SYN-ACKs were apart: each drew its own, and this is the first's.
+
+    The path is slower than the server's timer, so that the copies were needless, or the first ones were lost.  Where
+    timers leave equal gaps, it may be either.
+    """
+    first = server.iss + 1
+    if connection.retries == 0 or segment.payload_len or segment.flags & FIN or segment.ack != first & MASK32:
+        return
+    answered = -1
+    for copy in range(min(connection.synack_count, RETRIES_KEPT) - 1):
+        sent = syn_ack_time(table, connection, copy)
+        if is_alike(segment.ts_ns - connection.ack_ns, syn_ack_time(table, connection, copy + 1) - sent):
+            if answered >= 0:
+                return
+            answered = copy
+    if answered < 0:
+        return
+    took = connection.ack_ns - syn_ack_time(table, connection, answered)
+    if not connection.ackdat_min_ns <= took <= connection.ackdat_max_ns:
+        return
+    connection.ackdat_min_ns = took
+    connection.ackdat_max_ns = took
+    if server.options & segment.options & OPT_TIMESTAMPS:
+        connection.ackdat_method = METHOD_TSECR
+
+
+def is_alike(one: int, other: int) -> bool:
+    """Whether two pauses differ by no more than the path does from one moment to the next."""
+    off = one - other
+    if off < 0:
+        off = -off
+    return off * 50 <= other
 
 
 def time_one_sided(table: Any, connection: Any, segment: Any) -> None:

@@ -99,7 +99,7 @@ KIND = Kind(
                 "ack_before_capture": Metric(int, "The final ACK, between the client and the capture."),
             },
         ),
-        "needless_copies": Metric(int, "Connects whose SYN was repeated although the first was answered."),
+        "needless_copies": Metric(int, "Connects whose SYN or SYN-ACK was repeated although the first was answered."),
         "retried_and_failed": Metric(int, "Attempts that repeated their SYN and failed."),
         "backoff": Metric(dict[str, int], "Attempts by the stack whose timers their repeated SYNs keep to."),
         "gives_up_ns": Metric(
@@ -172,7 +172,7 @@ def service_finding(case: Case, attempts: ConnectionRows, delay: Times, fits: ba
     outcome = case.outcomes.outcome[attempts]
     connects = attempts[outcome == ESTABLISHED]
     late = connects[delay[connects] >= LEAST_DELAY_NS]
-    retried = c["syn_count"][connects] > 1
+    prompt = connects[delay[connects] < LEAST_DELAY_NS]
     failed = attempts[((outcome == TIMED_OUT) | (outcome == HALF_OPEN)) & (c["syn_count"][attempts] > 1)]
     kinds = np.bincount(losses(trace, late), minlength=len(LOSSES))
     penalty = quantiles(delay[late], "delay")
@@ -184,7 +184,7 @@ def service_finding(case: Case, attempts: ConnectionRows, delay: Times, fits: ba
         **penalty,
         "delay_total_ns": int(delay[late].sum()),
         "lost": dict(zip(LOSSES, kinds.tolist(), strict=True)),
-        "needless_copies": int(answered_first(trace, connects[retried & (delay[connects] < LEAST_DELAY_NS)]).sum()),
+        "needless_copies": int(answered_first(trace, prompt).sum()),
         "retried_and_failed": len(failed),
         "backoff": stacks,
         "gives_up_ns": {name: backoff.gives_up_ns(name) for name in stacks},
@@ -211,11 +211,13 @@ def service_finding(case: Case, attempts: ConnectionRows, delay: Times, fits: ba
 
 
 def answered_first(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Whether the first SYN was the one that was answered although it was repeated: the path is slow."""
+    """Whether the first SYN, or SYN-ACK, was the one that was answered although it was repeated: the path is slow."""
     c = trace.connections
-    first: Bools = c["synack_min_ns"][rows] >= c["synack_ns"][rows] - c["syn_ns"][rows]
-    first &= (c["synack_method"][rows] == METHOD_TSECR) & (trace.facts[rows] & FACT_SYNACK != 0)
-    return first
+    first: Bools = np.zeros(len(rows), dtype=bool)
+    for asked, answered, leg in (("syn", "synack", "synack"), ("synack", "ack", "ackdat")):
+        since = c[f"{answered}_ns"][rows] - c[f"{asked}_ns"][rows]
+        first |= (c[f"{leg}_method"][rows] == METHOD_TSECR) & (c[f"{leg}_min_ns"][rows] >= since)
+    return first & (trace.facts[rows] & FACT_SYNACK != 0)
 
 
 def blame(kinds: NDArray[np.intp]) -> str:

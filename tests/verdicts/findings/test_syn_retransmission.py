@@ -1,4 +1,8 @@
-from support.detected import MS, SECOND, Wire, crowd, found, merged, only
+import pytest
+from support import frames
+from support.captures import pcap
+from support.detected import MS, SECOND, START, Wire, chance, crowd, found, merged, only
+from support.wire import report_of
 
 LOST = {
     "unknown": 0,
@@ -82,6 +86,91 @@ def test_a_path_slower_than_the_timer_lost_nothing():
     report = wire.report()
     assert report["connections"][0]["rtt"]["synack"]["value_ns"] == 1200 * MS
     assert found(report, "syn-retransmission") == []
+
+
+def slow_acks(sent, *, rtt, stamps, lost_ack=False, first_arrives=True):
+    """What the server captures of SYN-ACKs sent at these seconds: every one that arrives draws an ACK, an RTT later."""
+
+    def options(value, echo):
+        return frames.timestamps(value, echo) if stamps else b""
+
+    arriving = sent if first_arrives else sent[1:]
+    timed = [(0, frames.syn(options=frames.mss(1460) + options(7, 0)))]
+    timed += [(at * SECOND, frames.syn_ack(options=frames.mss(1460) + options(100 + at, 7))) for at in sent]
+    echo = 100 + arriving[0]
+    timed += [(at * SECOND + rtt, frames.ack(options=options(8 + at, echo))) for at in arriving[1 if lost_ack else 0 :]]
+    return report_of(pcap([(START + ns, frame) for ns, frame in sorted(timed, key=lambda each: each[0])], nano=True))
+
+
+@pytest.mark.parametrize("stamps", [True, False])
+@pytest.mark.parametrize(("sent", "rtt"), [((0, 1), 1200 * MS), ((0, 1), 1980 * MS), ((0, 1, 3), 3500 * MS)])
+def test_syn_acks_repeated_while_the_ack_was_on_its_way_lost_nothing(sent, rtt, stamps):
+    """A second ACK follows the first as the SYN-ACKs followed each other: each of them drew its own."""
+    report = slow_acks(sent, rtt=rtt, stamps=stamps)
+    (connection,) = report["connections"]
+    leg = connection["rtt"]["ackdat"]
+    assert (leg["min_ns"], leg["max_ns"], leg["method"]) == (rtt, rtt, "tsecr" if stamps else "ambiguous")
+    assert found(report, "syn-retransmission") == []
+    assert connection["server_to_client"]["retransmissions"] == len(sent) - 1
+
+
+@pytest.mark.parametrize("stamps", [True, False])
+def test_needless_syn_acks_are_counted_beside_what_was_lost(stamps):
+    lost = lost_syn(Wire(client=("192.0.2.9", 40_009), client_isn=chance(1), server_isn=chance(2)))
+    slow = Wire(at="server", timestamps=stamps)
+    slow.client.syn()
+    first = slow.server.tsval
+    for pause in (SECOND, 200 * MS):
+        slow.server.syn_ack(stay=True)
+        slow.wait(pause)
+    for _ in range(2):
+        slow.client.ack(stay=True, options=frames.timestamps(slow.client.tsval, first) if stamps else None)
+        slow.wait(SECOND)
+    metrics = only(merged(lost, slow), "syn-retransmission")["metrics"]
+    assert (metrics["delayed"], metrics["needless_copies"]) == (1, int(stamps))
+
+
+@pytest.mark.parametrize("stamps", [True, False])
+def test_which_syn_ack_was_lost_shows_by_the_distance_of_the_acks(stamps):
+    """The first is lost; the ACK of the second comes behind the third, and that of the third 2 s behind that."""
+    report = slow_acks((0, 1, 3), rtt=2500 * MS, stamps=stamps, first_arrives=False)
+    finding = only(report, "syn-retransmission")
+    assert finding["metrics"]["delay_max_ns"] == SECOND
+    assert report["connections"][0]["rtt"]["ackdat"]["min_ns"] == 2500 * MS
+
+
+def test_equal_distances_tell_nothing():
+    report = slow_acks((0, 1, 2), rtt=2500 * MS, stamps=True)
+    leg = report["connections"][0]["rtt"]["ackdat"]
+    assert (leg["min_ns"], leg["max_ns"], leg["method"]) == (500 * MS, 2500 * MS, "ambiguous")
+
+
+def test_an_ack_that_comes_once_may_be_the_second():
+    report = slow_acks((0, 1), rtt=200 * MS, stamps=True, lost_ack=True)
+    assert only(report, "syn-retransmission")["metrics"]["lost"] == LOST | {"ack_before_capture": 1}
+
+
+@pytest.mark.parametrize("timestamps", [True, False])
+def test_an_answer_to_a_needless_syn_is_no_full_queue(timestamps):
+    """The final ACK leaves before the other SYN-ACKs come, which were sent before that ACK arrived."""
+
+    def talk(wire, number):
+        wire.client.syn()
+        wire.server.syn_ack(stay=True)
+        wire.wait(400 * MS)
+        wire.client.syn(stay=True)
+        wire.wait(200 * MS)
+        wire.client.ack(stay=True)
+        wire.wait(400 * MS)
+        wire.server.syn_ack(stay=True)  # its timer runs out
+        wire.wait(MS)
+        wire.server.syn_ack()  # and the second SYN comes
+        wire.client.ack()
+        wire.exchange()
+
+    report = merged(*crowd(4, talk, delay=600 * MS, timestamps=timestamps))
+    assert found(report, "accept-queue-overflow") == []
+    assert {one["outcome"] for one in report["connections"]} == {"established"}
 
 
 def test_a_client_that_gave_up_paid_with_more_than_a_second():
