@@ -424,3 +424,30 @@ def test_a_syn_within_the_window_of_syn_received_ends_the_request(isn, beyond):
     wire.server.rst(seq=(isn + 1) % (1 << 32))
     assert [one["outcome"] for one in wire.connections()] == ["half-open", "refused"]
     assert [states(one) for one in wire.connections()] == [("CLOSED", "CLOSED")] * 2
+
+
+# -- how soon a RST must come to answer the final ACK: one and a half times the RTT to the server, and 10 ms
+
+
+@pytest.mark.parametrize("delay", [2 * MS, 20 * MS, 300 * MS])
+@pytest.mark.parametrize(("beyond", "outcome"), [(-1, "half-open"), (0, "half-open"), (1, "established")])
+def test_how_late_a_bare_rst_still_answers_the_final_ack(delay, beyond, outcome):
+    wire = Wire(delay)
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(stay=True)
+    wire.wait(2 * delay + 10 * MS + beyond)  # and it takes `delay` to come: 3 times that is 1.5 times the RTT
+    wire.server.rst()
+    assert wire.outcomes() == [(outcome, "reset-by-server")]
+
+
+@pytest.mark.parametrize(("beyond", "outcome"), [(0, "half-open"), (1, "established")])
+def test_how_late_it_does_where_the_rtt_is_not_known(beyond, outcome):
+    """Captured at the server, where the answers take no time: a quarter of a second."""
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack()
+    wire.wait(250 * MS + beyond)
+    wire.server.rst()
+    assert wire.outcomes() == [(outcome, "reset-by-server")]

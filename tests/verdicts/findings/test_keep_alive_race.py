@@ -1,5 +1,6 @@
 """keep-alive-race: requests that cross the FIN of an idle connection."""
 
+import pytest
 from support import frames
 from support.detected import MS, SECOND, crowd, found, merged, only
 
@@ -40,6 +41,20 @@ def test_a_pool_that_keeps_connections_as_long_as_the_server():
 def test_captured_beside_the_server_the_fin_comes_first():
     wires = crowd(3, raced, at="server", address=frames.CLIENT6[0], server=frames.SERVER6)
     assert only(merged(*wires), "keep-alive-race")["metrics"]["connections"] == 3
+
+
+@pytest.mark.parametrize(("late", "count"), [(50 * MS, 1), (50 * MS + 1, 0)])
+def test_a_request_behind_the_fin_is_a_race_for_one_rtt_and_10_ms(late, count):
+    def asks_late(wire, number):
+        wire.handshake().exchange()
+        wire.wait(5 * SECOND)
+        wire.server.fin(stay=True)
+        wire.wait(wire.delay + late)
+        wire.client.data(650, stay=True)
+        wire.wait(wire.delay)
+        wire.server.rst()
+
+    assert len(found(merged(*crowd(3, asks_late, delay=20 * MS)), "keep-alive-race")) == count
 
 
 def test_with_a_close_notify_before_the_fin():
