@@ -398,14 +398,20 @@ def test_a_carpet_flood_on_ipv6_asks_each_host_once(dice):
 
 
 def test_a_network_whose_hosts_are_all_flooded_is_one_finding(dice):
-    (one,) = found([*carpet(dice, NET[:6], 150), end(9 * SECOND)], "syn-flood")
+    (one,) = found([*carpet(dice, NET[:4], 150), end(9 * SECOND)], "syn-flood")
     assert one["target"]["ip"] == "203.0.113.0/24"
-    assert one["metrics"]["syns"] == 900
+    assert one["metrics"]["syns"] == 600
 
 
 def test_three_flooded_hosts_are_three_findings(dice):
     every = found([*carpet(dice, NET[:3], 150), end(9 * SECOND)], "syn-flood")
     assert sorted(one["target"]["ip"] for one in every) == NET[:3]
+
+
+@pytest.mark.parametrize(("hosts", "targets"), [(4, ["203.0.113.0/24"]), (3, [])])
+def test_four_hosts_of_which_none_is_flooded_alone_are_a_carpet(dice, hosts, targets):
+    every = found([*carpet(dice, NET[:hosts], 60), end(9 * SECOND)], "syn-flood")
+    assert [one["target"]["ip"] for one in every] == targets
 
 
 def dark_network_scanned_by_many(dice):
