@@ -5,7 +5,6 @@ Looks and the search for findings (`search.py`) take at most 4 % of run time.  W
 there are only the looks that let rows expire.
 """
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,9 +19,9 @@ from handshake_inspect.engine.attempt_ids import AttemptIds, TableView
 from handshake_inspect.engine.expiry import Expired, free
 from handshake_inspect.engine.export import Exporter, Observer, Taken, connections_of, copied, uncopied
 from handshake_inspect.engine.finding_history import FindingHistory
-from handshake_inspect.engine.fresh_segments import FreshSegments
 from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.engine.pace import Pace
+from handshake_inspect.engine.packet_exports import PacketExports
 from handshake_inspect.engine.picture import NOTHING, picture
 from handshake_inspect.engine.quic_exports import QuicExports
 from handshake_inspect.engine.reporting import case_of, end_of, report_of
@@ -35,7 +34,6 @@ from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.report.build import finding as finding_of
 from handshake_inspect.report.host import HostCounters
 from handshake_inspect.report.model import OUTCOMES, Finding, Report, Service
-from handshake_inspect.report.packet import packet
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.snapshot import Second, Snapshot
 from handshake_inspect.tcp.facts import FACT_ACKED
@@ -48,8 +46,6 @@ from handshake_inspect.verdicts.sockets import Sockets
 
 LOOK_EVERY_S = 1.0
 LOOK_SHARE = 0.02  # of the time, at most, goes into looks
-PACKETS_S = 0.02  # after a block of frames, segments are exported for so long where frames do not wait for us
-PACKETS_AT_ONCE = 64
 HISTORY = 60  # seconds
 RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
@@ -89,7 +85,7 @@ class LiveRun:
         tracker = logging or Tracker(limit)
         tracker.reads = self.options.setup
         self._logs = RecentLogs(tracker) if drawn else None
-        self._fresh = FreshSegments(tracker) if packets else None
+        self._packets = PacketExports(tracker, self.observer, clock, source) if packets else None
         several = self.observer.wants_picture or packets or self.options.where is not None
         self._for_single = None if several else logging  # what logs as long as there is a single connection
         self.stream = Stream(
@@ -133,7 +129,8 @@ class LiveRun:
             if self.stream.wait(0 if self._exporter.busy else PATIENCE_S):
                 more = self.stream.take()
                 self._log_no_more()
-                self._export_packets()
+                if self._packets is not None:
+                    self._packets.go_on()
                 self._ask_for_sockets()
                 if not more:
                     break
@@ -162,22 +159,6 @@ class LiveRun:
             self.sockets.learn(self.source.sockets.take())
         known = self.expired.past, self.sockets
         return case_of(self.source, self.pump, self.options.limits, now_ns, *known, copies=self._gathered)
-
-    def _export_packets(self) -> None:
-        """Export the segments of a block; of an interface only as many as there is time for before its next frames."""
-        if self._fresh is None:
-            return
-        places, skipped = self._fresh.take()
-        until = self._clock() + PACKETS_S if self.source.pending() is not None else math.inf
-        for at in range(0, len(places), PACKETS_AT_ONCE):
-            if self._clock() >= until:
-                skipped += len(places) - at
-                break
-            some = self._fresh.read(places[at : at + PACKETS_AT_ONCE])
-            self.observer.packets([packet(each) for each in some], skipped)
-            skipped = 0
-        if skipped:
-            self.observer.packets([], skipped)
 
     def stop(self) -> None:
         """Capture no more, and come to an end."""

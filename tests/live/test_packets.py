@@ -8,7 +8,7 @@ from live.test_run import run_of
 from support import captures, frames
 from support.samples import SAMPLES
 
-from handshake_inspect.engine import live
+from handshake_inspect.engine import packet_exports
 from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.export import Observer
 from handshake_inspect.engine.selection import Wish
@@ -113,8 +113,8 @@ def many(count):
 def test_of_an_interface_no_more_than_there_is_time_for(monkeypatch):
     """And the lines say so."""
     monkeypatch.setattr("handshake_inspect.live.pipe.PipeSource.pending", lambda _: False)
-    monkeypatch.setattr(live, "PACKETS_AT_ONCE", 8)
-    clock = itertools.count(0, live.PACKETS_S)
+    monkeypatch.setattr(packet_exports, "AT_ONCE", 8)
+    clock = itertools.count(0, packet_exports.LONGEST_S)
     shown = Passing()
     run_of(many(100), shown, block_size=1 << 20, clock=lambda: next(clock)).run()
     assert shown.skipped
