@@ -44,8 +44,8 @@ def was_asked(table: Any, connection: Any, peer: Any, segment: Any, side: int) -
         return False
     leg = rtt.leg_ns(connection, side)
     since_ns = segment.ts_ns - order.doubt_ns[side]
-    if leg > 0 and since_ns < leg - (leg >> 3):
-        return False
+    if leg > 0 and since_ns < leg - (leg >> 3) and seqspace.seq_ge(segment.seq, order.doubt_ack[side]):
+        return False  # what lies before it may have been asked for earlier
     return order.doubt_ack[side] == peer.last_ack or since_ns <= lasts_ns
 
 

@@ -56,6 +56,22 @@ def test_a_segment_that_was_only_overtaken(marks):
     assert counted(wire) == NONE | {"out_of_order": 1}
 
 
+@pytest.mark.parametrize("marks", [{}, {"timestamps": False}, {"ident": False}])
+def test_a_needless_repair_of_the_first_of_two_segments_that_were_overtaken(marks):
+    """The receiver asked for it before it asked for the other, and both came meanwhile."""
+    wire = opened(at="server", **marks)
+    first = wire.client.snd_nxt
+    asked = {23: 1, 24: 1, 25: 6, 34: 12, 35: 12, 36: 17}  # milliseconds: the segment that the receiver waits for
+    for at in range(60):
+        if at == 45:
+            wire.client.data(1000, seq=first + 1000, stay=True)
+        wire.client.data(1000, seq=first + 1000 * at, stay=True, later=4 * MS + MS // 2 if at in (1, 12) else 0)
+        if at in asked:
+            wire.server.ack(ack=first + 1000 * asked[at], stay=True)
+        wire.wait(MS)
+    assert counted(wire) == NONE | {"retransmissions": 1, "out_of_order": 2}
+
+
 @pytest.mark.parametrize("marks", [{}, {"timestamps": False}, {"ident": False}, {"timestamps": False, "ident": False}])
 @pytest.mark.parametrize("what", ["syn", "syn_ack", "ack", "data", "fin"])
 def test_a_packet_that_the_network_doubled(what, marks):
