@@ -94,6 +94,9 @@ def report():
         ("retransmissions == 0 and zero_windows == 0", [0, 1, 2, 3, 4]),
         ("duration > 1s", [0, 1, 2, 3, 4]),
         ("duration != 2 s", []),
+        # what nobody measured equals nothing, nor what nobody measured either
+        ("rtt.total != rtt.synack and id > 1", [2, 3, 4]),
+        ("rtt.total == rtt.synack and id > 1", []),
         # times without quotes
         ("first_ns >= 2026-11-18T11:06:40Z and id == 0", [0]),
         ("first_ns < 2026-11-18T11:06:41Z and id == 0", [0]),
