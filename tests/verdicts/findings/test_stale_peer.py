@@ -62,6 +62,16 @@ def test_a_client_that_opens_again():
     assert finding["metrics"]["syns_into_open_connection"] == 1
 
 
+def test_a_challenge_of_a_server_that_answered_the_syn_is_no_sign_of_an_older_connection():
+    """A forged RST in the window drew it (RFC 5961 section 3.2)."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.rst(seq=wire.client.snd_nxt + 100, ttl=243)
+    wire.server.ack()
+    assert found(wire.report(), "stale-peer") == []
+
+
 def test_a_blind_syn_that_leads_to_nothing_is_no_stale_peer():
     wire = Wire().handshake().exchange()
     wire.client.send("S", seq=777_777, ack=0, ttl=117)
