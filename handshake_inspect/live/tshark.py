@@ -71,6 +71,16 @@ def _capture(interface: str, snap_len: int, promiscuous: bool, filter_text: str)
         dumpcap: Any = None
         ended = False
 
+        def __init__(self) -> None:
+            # Past LiveCapture, which asks tshark for all interfaces first.
+            super(pyshark.LiveCapture, self).__init__(use_ek=True, include_raw=True, debug=False)
+            self.interfaces, self.bpf_filter, self.monitor_mode = [interface], filter_text or None, False
+
+        def get_parameters(self, packet_count: int | None = None) -> list[str]:
+            # dumpcap's pipe as a file: a tshark that captures (`-i -`), or lists interfaces, runs every extcap program,
+            # and androiddump would knock at port 5037 of this host, in the middle of the capture.
+            return [*super(pyshark.LiveCapture, self).get_parameters(packet_count=packet_count), "-r", "-"]
+
         def end(self) -> None:
             self.ended = True
             if self.dumpcap is not None and self.dumpcap.returncode is None:
@@ -97,7 +107,7 @@ def _capture(interface: str, snap_len: int, promiscuous: bool, filter_text: str)
         def _verify_capture_parameters(self) -> None:
             """Leave it to dumpcap to say that there is no such interface."""
 
-    return Capture(interface=interface, bpf_filter=filter_text or None, use_ek=True, include_raw=True, debug=False)
+    return Capture()
 
 
 async def _repeat(lines: Any) -> None:

@@ -13,7 +13,7 @@ from handshake_inspect.live.child import installed
 from handshake_inspect.live.session import BACKENDS, open_live
 from handshake_inspect.tcp.tracker import Tracker
 
-OURS = f"tcp and (host {SERVER} or host {SERVER6})"  # tshark's own helpers talk on loopback, too
+OURS = f"tcp and (host {SERVER} or host {SERVER6})"
 backends = pytest.mark.parametrize("backend", BACKENDS)
 
 
@@ -57,6 +57,19 @@ def test_loopback_once(network, backend):
         assert [each.flags for each in watcher.seen] == [0x02, 0x14]
         assert source.link_types == [1]
         assert source.name == "lo"
+
+
+@backends
+def test_nothing_of_its_own_on_loopback(network, backend):
+    """A tshark that captures by itself runs androiddump, which knocks at port 5037 of this host."""
+    needs(backend)
+    with network.client(), open_live("lo", backend="ring") as beside, open_live("lo", backend=backend) as source:
+        watchers = [Watcher(beside), Watcher(source)]
+        with suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", LAST))
+        for watcher in watchers:
+            watcher.until_last().finish()
+    assert [[each.flags for each in watcher.seen] for watcher in watchers] == [[0x02, 0x14]] * 2
 
 
 def test_loopback_once_among_all(network):
