@@ -66,7 +66,7 @@ def rows_of(kind, spoken):
         records[i].ts_ns, records[i].frame = now, i + 1
     tracker = kind(16)
     tracker.owners = payload.owners_of(records)
-    tracker.track_all(segment.segments_of(records), len(spoken))
+    tracker.track_all(segment.segments_of(records), 0, len(spoken))
     table = tracker.table
     assert table.connection_count == 1
     kept = [table.connection_rows[0], *table.endpoint_rows[0:2], table.alias_rows[0], table.setups.exchange_rows[0]]
