@@ -1,39 +1,65 @@
 """`hsi fields`: what -e, -Y and the JSON know of a connection."""
 # ruff: noqa: PLC0415
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.output import Target
+from handshake_inspect.errors import UsageError
+
+if TYPE_CHECKING:
+    from handshake_inspect.report.fields import Field
+
+EPILOG = """\b
+Examples:
+  hsi fields               all of them
+  hsi fields rtt           those with rtt in their name
+  hsi fields tls quic      those of both
+"""
 
 
-@click.command(cls=Documented)
+@click.command(cls=Documented, epilog=EPILOG)
+@click.argument("words", nargs=-1, metavar="[WORD]...")
 @click.option("-T", "--format", "form", type=click.Choice(["text", "json"]), default="text", help="Output format.")
 @click.option("-o", "--output", metavar="FILE", default="-", help="Write to this file instead of standard output.")
-def command(form: str, output: str) -> None:
+def command(words: tuple[str, ...], form: str, output: str) -> None:
     """List the fields of a connection: name, type, unit and meaning.
 
-    The same names are used in JSON, columns (-e) and expressions (-Y).
+    The same names are used in JSON, columns (-e) and expressions (-Y). With WORDs, only those with one of them in
+    their name.
     """
-    text = _as_json() if form == "json" else _as_text()
+    listed = _named(words)
+    text = _as_json(listed) if form == "json" else _as_text(listed)
     with Target.open(output) as target:
         target.page(lambda stream: stream.write(text.encode()), wanted=form == "text")
 
 
-def _as_text() -> str:
-    from tabulate import tabulate
-
+def _named(words: tuple[str, ...]) -> list[Field]:
+    """The fields with any of the words in their names, in either case; UsageError for a word that is in none."""
     from handshake_inspect.report.fields import derived, fields
 
-    rows = [(field.name, field.kind, field.unit, field.help) for field in (fields() | derived()).values()]
+    known = (fields() | derived()).values()
+    wanted = [word.casefold() for word in words]
+    for word in wanted:
+        if not any(word in field.name for field in known):
+            raise UsageError(f"no field has {word!r} in its name; hsi help {word} may explain the word")
+    return [field for field in known if not wanted or any(word in field.name for word in wanted)]
+
+
+def _as_text(shown: list[Field]) -> str:
+    from tabulate import tabulate
+
+    rows = [(field.name, field.kind, field.unit, field.help) for field in shown]
     table = tabulate(rows, ["field", "type", "unit", "meaning"], tablefmt="plain", disable_numparse=True)
     return "".join(f"{line.rstrip()}\n" for line in table.splitlines())
 
 
-def _as_json() -> str:
-    from handshake_inspect.report.fields import derived, fields
+def _as_json(shown: list[Field]) -> str:
     from handshake_inspect.report.schema import SCHEMA_ID
 
     listed = [
@@ -44,6 +70,6 @@ def _as_json() -> str:
             "help": field.help,
             "words": list(field.words) or None,
         }
-        for field in (fields() | derived()).values()
+        for field in shown
     ]
     return json.dumps({"schema": SCHEMA_ID, "fields": listed}, indent=2, ensure_ascii=False) + "\n"

@@ -88,6 +88,8 @@ class Hsi(Documented, click.Group):
         except click.MissingParameter as error:
             usage = f"; {error.ctx.get_usage().replace('Usage:', 'usage:')}" if error.ctx is not None else ""
             return _complain(f"{error.format_message().rstrip('.')}{usage}", UNUSABLE)
+        except click.NoSuchOption as error:
+            return _complain(_near_version(error), UNUSABLE)
         except click.UsageError as error:
             return _complain(error.format_message(), UNUSABLE)
         except HsiError as error:
@@ -114,6 +116,14 @@ def _reject_misspelt(word: str) -> None:
     near = ["hsi --version"] if word == "version" else get_close_matches(word, COMMANDS, n=1)
     if near:
         raise click.UsageError(f"no such file or command: {word}. Did you mean {near[0]}?")
+
+
+def _near_version(error: click.NoSuchOption) -> str:
+    """What click says; `--version` is an option of hsi itself, which its commands do not have."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(error.option_name, ["--version", *(error.possibilities or ())], n=1)
+    return f"{error.message} Did you mean hsi --version?" if near == ["--version"] else error.format_message()
 
 
 def _complain(message: str, status: int, notes: Sequence[str] = ()) -> int:

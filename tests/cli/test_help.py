@@ -80,6 +80,12 @@ def test_version_is_an_option():
     assert "Did you mean hsi --version?" in run("version").stderr
 
 
+@pytest.mark.parametrize("words", [["--vesion"], ["--verson"], ["analyze", "--version"], ["check", "--vrsion"]])
+def test_a_misspelt_version_is_an_option_of_hsi(words):
+    done = run(*words)
+    assert (done.exit_code, done.stderr.rstrip("\n").rpartition(". ")[2]) == (2, "Did you mean hsi --version?")
+
+
 def test_the_groups_stand_in_order():
     shown = run("check", "--help").stdout
     places = [shown.index(f"\n{section}:") for section in SECTIONS if f"\n{section}:" in shown]
