@@ -264,6 +264,8 @@ THRESHOLDS = [
     ),
     ("connection-churn", f"at least {connection_churn.LEAST_EVERY_NS // SECOND} s"),
     ("connection-churn", f"at most {connection_churn.LITTLE} bytes"),
+    ("connection-churn", f"less than {connection_churn.QUICK_NS // MS} ms in the mean"),
+    ("connection-churn", f"less than {connection_churn.FEW:.0%} of the time"),
     ("connection-churn", f"back within {connection_churn.AT_ONCE_NS // SECOND} s"),
     ("reflection", f"at least {reflection.MIN_RESPONDERS} hosts"),
     ("rst-flood", f"at least {stray_flood.ONE_TTL:.0%} have the same one"),

@@ -14,6 +14,9 @@ Nothing is said where a pool would not help, or not be used:
 - *guessing of passwords*: the server ends `STEADY` of the connections after at most `LITTLE` bytes, and in the median
   the client comes back within `AT_ONCE_NS`.
 
+Where a set-up took less than `QUICK_NS` in the mean, and all of them together less than `FEW` of the time from the
+first connection to the end of the last, a pool saves little, and title and advice say that: what remains are ports.
+
 `info`: it costs time and ports, and breaks nothing; when the ports get scarce, time-wait-pressure says so.
 """
 
@@ -47,6 +50,17 @@ LEAST_EVERY_NS = 1_000_000_000
 CHECKERS = 3
 LITTLE = 10_000  # of both directions: an SSH login that fails takes 5 to 8 thousand, key exchange and all
 AT_ONCE_NS = 1_000_000_000
+QUICK_NS = 1_000_000  # a set-up within a host or a rack
+FEW = 0.05
+
+_ADVICE = (
+    "Use a connection pool or HTTP keep-alive in the client, and give the server an idle timeout that "
+    "is longer than the client's pauses (nginx `keepalive_timeout`, and `keepalive` in `upstream` blocks)."
+)
+_LITTLE_TO_GAIN = (
+    "A connection pool or HTTP keep-alive would save little time here. It is worthwhile if ports get scarce: each of "
+    "these connections leaves one in TIME_WAIT."
+)
 
 
 @dataclass(frozen=True)
@@ -211,13 +225,15 @@ def pair_finding(case: Case, lives: Lives, parallel: int) -> Finding:
     host, port = target(trace, int(rows[0]))
     opener, _ = client(trace, int(rows[0]))
     start, end = int(lives.first[0]), int(lives.last.max())
+    little = len(known) > 0 and each < QUICK_NS and saved * each < FEW * (end - start)
+    waiting = f"{'only ' if little else ''}{duration(saved * each)} of waiting"
     cited = earliest(trace, rows)
     frames = np.where(c["syn_frame"][cited] > 0, c["syn_frame"][cited], c["first_frame"][cited])
     return Finding(
         KIND,
         "info",
         f"{write(opener)} opened {len(rows):,} short connections to {write(host, port)}, at most {parallel:,} "
-        f"at once: pooling would have saved {saved:,} handshakes and {duration(saved * each)} of waiting",
+        f"at once: pooling would have saved {saved:,} handshakes{f' and {waiting}' if len(known) else ''}",
         host,
         port,
         start,
@@ -235,8 +251,7 @@ def pair_finding(case: Case, lives: Lives, parallel: int) -> Finding:
             "bytes_p50": median(lives.moved),
             "connections_per_second": round(len(rows) * 1e9 / max(end - start, 1), 1),
         },
-        advice="Use a connection pool or HTTP keep-alive in the client, and give the server an idle timeout that "
-        "is longer than the client's pauses (nginx `keepalive_timeout`, and `keepalive` in `upstream` blocks).",
+        advice=_LITTLE_TO_GAIN if little else _ADVICE,
         frames=tuple(frames.tolist()),
         connections=tuple(cited.tolist()),
     )

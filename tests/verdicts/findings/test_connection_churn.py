@@ -101,6 +101,21 @@ def test_who_is_served_and_comes_back_could_use_a_pool(act):
     assert only(merged(*crowd(60, act, every=600 * MS)), "connection-churn")
 
 
+@pytest.mark.parametrize(
+    ("delay", "every", "little"),
+    [
+        (10_000, 2 * MS, True),  # 20 µs of 2 ms
+        (10_000, 200_000, False),  # of 200 µs
+        (510_000, 100 * MS, False),  # more than a millisecond each, if seldom
+    ],
+)
+def test_where_a_pool_saves_little_it_is_not_advised_for_speed(delay, every, little):
+    finding = only(merged(*crowd(60, request, every=every, delay=delay)), "connection-churn")
+    assert ("save little time" in finding["advice"], "only " in finding["title"]) == (little, little)
+    assert ("Use a connection pool" in finding["advice"]) is not little
+    assert "of waiting" in finding["title"]
+
+
 def test_where_clients_are_not_captured_the_first_frames_are_cited():
     wires = crowd(60, lambda wire, _: wire.handshake().exchange(5000).close(), every=300 * MS)
     taken = sorted((each for wire in wires for each in wire.frames(only="server")), key=lambda each: each[0])
@@ -108,6 +123,8 @@ def test_where_clients_are_not_captured_the_first_frames_are_cited():
     finding = only(report, "connection-churn")
     firsts = [report["connections"][number]["first_frame"] for number in finding["evidence"]["connections"]]
     assert finding["evidence"]["frames"] == firsts
+    assert finding["title"].endswith("pooling would have saved 59 handshakes")  # what they cost nobody saw
+    assert "Use a connection pool" in finding["advice"]
 
 
 @pytest.mark.parametrize(
