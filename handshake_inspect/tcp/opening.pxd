@@ -6,7 +6,7 @@ from handshake_inspect.tcp cimport endpoint, rows, rtt, simultaneous
 from handshake_inspect.tcp.facts cimport (
     EMBRYO_STATE, EMBRYO_SUCCESSOR, FACT_ACKED, FACT_BLIND_SYN, FACT_ICMP, FACT_MIDSTREAM, FACT_REFUSED, FACT_REORDERED,
     FACT_RST, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_SYNACK_FIRST, FACT_UNSEEN_DATA,
-    METHOD_REORDERED, NEW_INCARNATION, OURS, PROVISIONAL, SUCCESSOR, TRAIT_FIN, TRAIT_ISS,
+    METHOD_REORDERED, NEW_INCARNATION, OURS, PROVISIONAL, SUCCESSOR, TRAIT_FIN, TRAIT_ISS, TRAIT_SEEN,
 )
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace

@@ -31,6 +31,7 @@ from handshake_inspect.tcp.facts import (
     SUCCESSOR,
     TRAIT_FIN,
     TRAIT_ISS,
+    TRAIT_SEEN,
 )
 from handshake_inspect.tcp.transitions import FIN_WAIT_1, GOT_SYN, SENT_SYN, SYN_ACK_WAS_LOST, TIME_WAIT
 from handshake_inspect.wire import seqspace
@@ -160,9 +161,11 @@ def still_asks(connection: Any, client: Any) -> None:
 def reordered_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
     """The SYN of a handshake whose SYN-ACK the capture stored first."""
     beyond = sender.snd_nxt
+    sent = sender.traits & TRAIT_SEEN  # else its peer alone says so: what it sent is stored behind its SYN
     first_syn(connection, sender, segment, side)
-    sender.snd_nxt = seqspace.seq_max(sender.snd_nxt, beyond)
-    sender.contiguous = seqspace.seq_max(sender.contiguous, beyond)
+    if sent:
+        sender.snd_nxt = seqspace.seq_max(sender.snd_nxt, beyond)
+        sender.contiguous = seqspace.seq_max(sender.contiguous, beyond)
     connection.facts |= FACT_REORDERED
     connection.synack_method = METHOD_REORDERED
     connection.ackdat_method = METHOD_REORDERED
