@@ -44,6 +44,10 @@ cdef bint is_of_second_point(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
     int side, int64_t apart_us
 ) noexcept nogil
+@cython.locals(again="rows.Order *")
+cdef bint is_of_distant_repair(
+    Table table, rows.Connection *connection, segment.Segment *segment, int side, int64_t apart_us
+) noexcept nogil
 cdef bint holds(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil

@@ -153,7 +153,19 @@ def is_of_second_point(
         return False
     if resending.is_quiet(sender, segment, apart_us + (apart_us >> 2)):
         return False
-    return segment.seq != peer.last_ack or not resending.was_asked(table, connection, peer, segment, side)
+    if segment.seq != peer.last_ack or is_of_distant_repair(table, connection, segment, side, apart_us):
+        return True
+    return not resending.was_asked_for(table, connection, peer, segment, side)
+
+
+def is_of_distant_repair(table: Any, connection: Any, segment: Any, side: int, apart_us: int) -> bool:
+    """Whether its bytes were sent again as long ago as a packet takes to the second point."""
+    if not table.has_order(connection):
+        return False
+    again = table.order_of(connection)
+    if not resending.is_in_repair(again, segment, side, end_of(segment)):
+        return False
+    return is_as_late((segment.ts_ns - again.again_ns[side]) // 1000, apart_us)
 
 
 def holds(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> bool:

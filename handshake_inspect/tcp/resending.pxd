@@ -17,9 +17,19 @@ cdef bint has_reason(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
     int side
 ) noexcept nogil
-@cython.locals(order="rows.Order *", total=int64_t, lasts_ns=int64_t, leg=int64_t, since_ns=int64_t)
+@cython.locals(order="rows.Order *", total=int64_t, lasts_ns=int64_t)
 cdef bint was_asked(
     Table table, rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept nogil
+@cython.locals(order="rows.Order *")
+cdef bint was_asked_for(
+    Table table, rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side
+) noexcept nogil
+cdef bint was_too_big(Table table, rows.Connection *connection, int side) noexcept nogil
+cdef bint is_at_repairs(rows.Order *order, rows.Endpoint *peer, int side) noexcept nogil
+@cython.locals(leg=int64_t)
+cdef bint is_too_soon(
+    rows.Connection *connection, rows.Order *order, segment.Segment *segment, int side
 ) noexcept nogil
 @cython.locals(least=int64_t)
 cdef bint is_timer_over(
@@ -29,5 +39,8 @@ cdef bint is_timer_over(
 cdef bint is_quiet(rows.Endpoint *sender, segment.Segment *segment, int64_t least_us) noexcept nogil
 @cython.locals(since_ns=int64_t)
 cdef bint is_part_of_repair(
+    rows.Order *order, segment.Segment *segment, int side, uint32_t end
+) noexcept nogil
+cdef bint is_in_repair(
     rows.Order *order, segment.Segment *segment, int side, uint32_t end
 ) noexcept nogil

@@ -27,26 +27,54 @@ def has_reason(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
 
 def was_asked(table: Any, connection: Any, peer: Any, segment: Any, side: int) -> bool:
     """Whether a sender learnt that bytes are missing, an RTT ago and not long ago, or is at its repairs."""
-    if connection.aftermath == 0:
-        return False
-    if rows.aftermath_at(table.aftermaths, connection.aftermath - 1).too_big[side]:
+    if was_too_big(table, connection, side):
         return True
     if not table.has_order(connection):
         return False
     order = table.order_of(connection)
     total = rtt.total_ns(connection)
     lasts_ns = 2 * total if total else REPAIR_NS
-    if order.again_ns[side] and (
-        seqspace.seq_lt(peer.last_ack, order.recover[side]) or segment.ts_ns - order.again_ns[side] <= lasts_ns
-    ):
+    if is_at_repairs(order, peer, side) or (order.again_ns[side] and segment.ts_ns - order.again_ns[side] <= lasts_ns):
         return True
     if order.doubt_ns[side] == 0:
         return False
-    leg = rtt.leg_ns(connection, side)
-    since_ns = segment.ts_ns - order.doubt_ns[side]
-    if leg > 0 and since_ns < leg - (leg >> 3) and seqspace.seq_ge(segment.seq, order.doubt_ack[side]):
+    if is_too_soon(connection, order, segment, side) and seqspace.seq_ge(segment.seq, order.doubt_ack[side]):
         return False  # what lies before it may have been asked for earlier
-    return order.doubt_ack[side] == peer.last_ack or since_ns <= lasts_ns
+    return order.doubt_ack[side] == peer.last_ack or segment.ts_ns - order.doubt_ns[side] <= lasts_ns
+
+
+def was_asked_for(table: Any, connection: Any, peer: Any, segment: Any, side: int) -> bool:
+    """As `was_asked`, of the very byte that the receiver waits for: that others were missing is no reason."""
+    if was_too_big(table, connection, side):
+        return True
+    if not table.has_order(connection):
+        return False
+    order = table.order_of(connection)
+    if is_at_repairs(order, peer, side):
+        return True
+    return (
+        order.doubt_ns[side] != 0
+        and order.doubt_ack[side] == segment.seq
+        and not is_too_soon(connection, order, segment, side)
+    )
+
+
+def was_too_big(table: Any, connection: Any, side: int) -> bool:
+    """Whether a router asked for smaller packets."""
+    return (
+        connection.aftermath != 0 and rows.aftermath_at(table.aftermaths, connection.aftermath - 1).too_big[side] != 0
+    )
+
+
+def is_at_repairs(order: Any, peer: Any, side: int) -> bool:
+    """Whether not all is acknowledged that had been sent when bytes were last sent again."""
+    return order.again_ns[side] != 0 and seqspace.seq_lt(peer.last_ack, order.recover[side])
+
+
+def is_too_soon(connection: Any, order: Any, segment: Any, side: int) -> bool:
+    """Whether the sender cannot know yet what its peer said is missing."""
+    leg = rtt.leg_ns(connection, side)
+    return leg > 0 and segment.ts_ns - order.doubt_ns[side] < leg - (leg >> 3)
 
 
 def is_timer_over(connection: Any, sender: Any, segment: Any) -> bool:
@@ -78,9 +106,13 @@ def is_quiet(sender: Any, segment: Any, least_us: int) -> bool:
 def is_part_of_repair(order: Any, segment: Any, side: int, end: int) -> bool:
     """Whether the bytes were sent again just before: a copy of that, in pieces or joined."""
     since_ns = segment.ts_ns - order.again_ns[side]
+    return -SHORTEST_TIMER_NS < since_ns < SHORTEST_TIMER_NS and is_in_repair(order, segment, side, end)
+
+
+def is_in_repair(order: Any, segment: Any, side: int, end: int) -> bool:
+    """Whether the bytes are among those that were last sent again."""
     return (
         order.again_ns[side] != 0
-        and -SHORTEST_TIMER_NS < since_ns < SHORTEST_TIMER_NS
         and seqspace.seq_ge(segment.seq, order.again_start[side])
         and seqspace.seq_le(end, order.again_end[side])
     )

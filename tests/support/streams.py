@@ -18,15 +18,16 @@ RTO = 200 * MS  # and twice the RTT
 class Stream:
     """`count` segments of the client, `gap` apart, after a handshake over a path of `delay` each way.
 
-    `lost` are numbers of segments that are lost before the capture point, `lost_again` those whose first copy is, too;
-    `late` says how much longer others take to it.
+    `lost` are numbers of segments that are lost, `lost_again` those whose first copy is, too: "before" or "after" the
+    capture point, as `place` says.  `late` says how much longer others take to it.
     """
 
     def __init__(
-        self, *, delay=20 * MS, at="server", count=12, gap=50_000, lost=(), lost_again=(), late=None, sack=True, **words
-    ):
+        self, *, delay=20 * MS, at="server", count=12, gap=50_000, lost=(), lost_again=(), late=None, sack=True,
+        place="before", **words,
+    ):  # fmt: skip
         self.wire = Wire(delay=delay, at=at, **words).handshake()
-        self.delay, self.sack = delay, sack
+        self.delay, self.sack, self.place = delay, sack, place
         self.lost, self.lost_again, self.late = set(lost), set(lost_again), dict(late or {})
         self.again = 0  # copies that pass the capture point
         self.overtaken = 0
@@ -65,11 +66,12 @@ class Stream:
             self.later(self.wire.now + RTO + 4 * self.delay, "timeout", number)
 
     def emit(self, number, *, lost, later, first):
-        place = "before" if lost else None
-        self.wire.client.send("A", SIZE, seq=self.base + number * SIZE, lost=place, later=later, stay=True)
-        if not lost:
+        where = self.place if lost else None
+        self.wire.client.send("A", SIZE, seq=self.base + number * SIZE, lost=where, later=later, stay=True)
+        if where != "before":
             passes = self.wire.now + later + int(self.delay * self.wire.place)
             self.passing.append((passes, number, first))
+        if not lost:
             self.later(self.wire.now + later + self.delay, "arrive", number)
 
     def arrive(self, number):

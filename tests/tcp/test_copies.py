@@ -68,6 +68,26 @@ def test_two_capture_points_without_a_router_between(skew, count, lost, delay, m
         assert said[way]["bytes"] == max(one["bytes"], other["bytes"])
 
 
+PLACES = {"ahead": ("before", "before"), "between": ("after", "before"), "behind": ("after", "after")}
+
+
+@pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, BARE], ids=str)
+@pytest.mark.parametrize("delay", [MS, 5 * MS])
+@pytest.mark.parametrize(("count", "parts", "lost"), [(30, 4, {1}), (100, 4, {50}), (100, 40, {5})])
+@pytest.mark.parametrize("where", PLACES)
+def test_what_goes_on_after_a_repair_is_not_sent_again(where, count, parts, lost, delay, marks):
+    """The receiver waits for the very segment whose copy comes, but asked for another one."""
+
+    def make(at):
+        place = PLACES[where][at == "server"]
+        return Stream(delay=delay, at=at, count=count, gap=delay // parts, lost=lost, place=place, **marks).wire
+
+    sent = at_both_ends(make, client_hops=0, server_hops=0)["client_to_server"]
+    once = len(make("client" if where == "between" else "server").frames(only="client"))
+    assert (sent["retransmissions"], sent["out_of_order"]) == (len(lost), 0)
+    assert sent["duplicates"] == once - (len(lost) if where == "between" else 0)
+
+
 def test_a_single_copy_shows_no_second_point():
     """A switch doubled one segment of data; what the client repairs after as long a time was sent again."""
     wire = Wire(delay=400_000, **BARE).handshake().exchange()
