@@ -121,3 +121,8 @@ def test_the_position_is_asked_of_the_first_connections():
     taken = sorted(each for wire in wires for each in wire.handshake().frames())
     for seed in range(3):
         check([captures.pcap(taken, nano=True)], Random(seed))
+
+
+def test_a_race_of_connections_that_begin_at_one_time():
+    names = ("aborted-connect", "accept-queue-full-syn-dropped", "quic", "tls-health-check")
+    check([coarse((DIRECTORY / f"{name}.pcap").read_bytes(), SECOND) for name in names], Random(1))

@@ -1,5 +1,7 @@
 """TCP and QUIC connections of one client to one service that begin together: a race, or a fall back to TCP."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,32 +18,41 @@ Places = NDArray[np.int64]
 def races(attempts: Attempts, quics: Quics) -> tuple[Places, Places]:
     """For every QUIC connection the TCP connection that it raced with, and the other way round; -1 for none.
 
-    That is the nearest of the same client and service, if both begin within TOGETHER_NS.
+    That is the nearest of the same client and service, if both begin within TOGETHER_NS; of equal times by frame.
     """
     if not len(quics):
         return np.zeros(0, dtype=np.int64), np.full(len(attempts.connections), -1, dtype=np.int64)
-    tcp = attempts.pair, attempts.connections["first_ns"]
-    quic = quics.pair, quics.rows["first_ns"]
-    return nearest(*quic, *tcp), nearest(*tcp, *quic)
+    tcp = Begun(attempts.pair, attempts.connections["first_ns"], attempts.connections["first_frame"])
+    quic = Begun(quics.pair, quics.rows["first_ns"], quics.rows["first_frame"])
+    return nearest(quic, tcp), nearest(tcp, quic)
 
 
-def nearest(keys: NDArray[np.uint64], times: Times, others: NDArray[np.uint64], their_times: Times) -> Places:
+class Begun(NamedTuple):
+    """Client and service, first time and first frame of connections."""
+
+    keys: NDArray[np.uint64]
+    times: Times
+    frames: NDArray[np.uint64]
+
+
+def nearest(own: Begun, others: Begun) -> Places:
     """For each the place of the one of the others with the same key that is nearest in time; -1 for none near."""
+    keys, times, _ = own
     found = np.full(len(keys), -1, dtype=np.int64)
-    mine = np.flatnonzero(np.isin(keys, others))
+    mine = np.flatnonzero(np.isin(keys, others.keys))
     if not len(mine):
         return found
     # A number for key and time that sorts as both do: ranks fit into 32 bits each.
-    _, moments = np.unique(np.concatenate([times[mine], their_times]), return_inverse=True)
-    _, ranks = np.unique(np.concatenate([keys[mine], others]), return_inverse=True)
+    _, moments = np.unique(np.concatenate([times[mine], others.times]), return_inverse=True)
+    _, ranks = np.unique(np.concatenate([keys[mine], others.keys]), return_inverse=True)
     codes = ranks.astype(np.int64) << 32 | moments
-    order = np.argsort(codes[len(mine) :], kind="stable")
+    order = np.lexsort((others.frames, codes[len(mine) :]))
     after = np.searchsorted(codes[len(mine) :][order], codes[: len(mine)])
     best = np.full(len(mine), TOGETHER_NS + 1, dtype=np.int64)
     for candidate in (np.maximum(after - 1, 0), np.minimum(after, len(order) - 1)):
         place = order[candidate]
-        apart = np.abs(their_times[place] - times[mine])
-        closer = (others[place] == keys[mine]) & (apart < best)
+        apart = np.abs(others.times[place] - times[mine])
+        closer = (others.keys[place] == keys[mine]) & (apart < best)
         found[mine[closer]], best[closer] = place[closer], apart[closer]
     return found
 
