@@ -251,7 +251,7 @@ TUNNELS = {
 
 
 # What the fast decoder leaves to the slow one: link types that it does not know, and these.
-FAST = {0, 1, 12, 14, 101, 108, 113, 228, 229, 276}
+FAST = {number for number in encapsulation.LINK_TYPES if encapsulation.FRAMINGS[number]}
 LEFT = {
     "snap", "vn-tag", "e-tag", "fabric path", "provider backbone", "nsh", "trill", "trill, options", "vxlan-gpe",
     "teredo", "teredo, from its server", "ayiya", "l2tp", "l2tp, with all there is", "capwap", "capwap, of a radio",
