@@ -12,7 +12,6 @@ from handshake_inspect.report.setup_summary import slowest
 from handshake_inspect.wire.text import bounds, duration, share
 
 SHOWN = 10  # services
-FIGURES = "medians, as the clients saw them, up to the first byte"
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ def setups(report: Report, width: int, style: Style) -> Iterator[str]:
     columns = setup_columns(report, style)
     if not columns:
         return
-    yield from heading("SET-UP", FIGURES, style)
+    yield from heading("SET-UP", setup_figures(report), style)
     yield from Table(width, style).lines(columns)
     if remarks := setup_remarks(report, style):
         yield from paragraph(remarks, width, INDENT)
@@ -36,15 +35,26 @@ def setups(report: Report, width: int, style: Style) -> Iterator[str]:
 
 def setup_columns(report: Report, style: Style) -> list[Column]:
     """The columns of the table; none where nothing was set up."""
-    services = _with_quic(report, slowest(report.services, SHOWN) if report.summary.setup is not None else [])
-    rows = [row for server, setup in services for row in _rows(server, setup)]
+    rows = list(_shown(report))
     return list(_columns(rows, style)) if rows else []
+
+
+def setup_figures(report: Report) -> str:
+    """What the figures of the table are; of a single connection each there is no median."""
+    several = any(row.group.connections > 1 for row in _shown(report))
+    return f"{'medians, ' if several else ''}as the clients saw them, up to the first byte"
 
 
 def setup_remarks(report: Report, style: Style) -> str:
     """What stands below the table, in one line."""
     summary = report.summary.setup
     return "" if summary is None else "; ".join(_remarks(summary, style))
+
+
+def _shown(report: Report) -> Iterator[_Row]:
+    """The rows of the table."""
+    services = _with_quic(report, slowest(report.services, SHOWN) if report.summary.setup is not None else [])
+    return (row for server, setup in services for row in _rows(server, setup))
 
 
 def _with_quic(report: Report, services: list[tuple[Endpoint, SetupSummary]]) -> list[tuple[Endpoint, SetupSummary]]:

@@ -190,5 +190,16 @@ def test_the_table_of_services():
     ]
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"), [((1,), "as the clients"), ((1, 1), "as the clients"), ((1, 2), "medians, as the clients")]
+)
+def test_a_single_connection_has_no_median(counts, said):
+    groups = [SetupGroup("plain", None, count, own(40), None, None, own(1), own(2), own(43)) for count in counts]
+    report, reported = healthy(), summary(*groups)
+    service = replace(report.services[0], setup=reported)
+    shown = replace(report, services=[service], summary=replace(report.summary, setup=reported))
+    assert next(line for line in setups(shown, 80, UTF8) if line).startswith(f"SET-UP  {said} saw them")
+
+
 def test_no_table_where_nothing_was_set_up():
     assert list(setups(healthy(), 80, UTF8)) == []

@@ -19,7 +19,7 @@ from handshake_inspect.render.page.findings import FindingShown, shown_finding
 from handshake_inspect.render.page.parts import LegShown, ServiceShown, Tile, figures, since_start
 from handshake_inspect.render.page.waterfall import waterfall
 from handshake_inspect.render.quic import MEANING as QUIC_MEANING
-from handshake_inspect.render.setups import FIGURES, setup_columns, setup_remarks
+from handshake_inspect.render.setups import setup_columns, setup_figures, setup_remarks
 from handshake_inspect.render.spread import ENOUGH, usual
 from handshake_inspect.report.headline import (
     MEANING,
@@ -259,7 +259,10 @@ class Sections:
         """How many services are not listed."""
         return max(len(self.report.services) - SERVICES, 0)
 
-    setup_figures = FIGURES
+    @property
+    def setup_figures(self) -> str:
+        """What the figures of the set-ups are."""
+        return setup_figures(self.report)
 
     @property
     def setups(self) -> list[Column]:
