@@ -113,7 +113,8 @@ def command(given: AnalyzeOptions) -> None:
             paths, given.analysis, watched=watched, background=FORMATS[form].load, inputs=inputs, cluster=given.cluster
         )
         report = narrowed(whole, test)
-        looks = with_stories(_looks(given, target, columns), form, report, inputs, given.analysis, watched=watched)
+        looks = _looks(given, target, columns, whole)
+        looks = with_stories(looks, form, report, inputs, given.analysis, watched=watched)
         if not given.quiet and (form != "text" or given.output != "-"):
             _warn(report)
         put_report(target, form, report, looks, paged=not given.no_pager)
@@ -123,7 +124,9 @@ def command(given: AnalyzeOptions) -> None:
         click.get_current_context().exit(INCOMPLETE)
 
 
-def _looks(given: AnalyzeOptions, target: Target, columns: tuple[str, ...]) -> Options:
+def _looks(given: AnalyzeOptions, target: Target, columns: tuple[str, ...], whole: Report) -> Options:
+    from handshake_inspect.report.headline import Narrowed
+
     return Options(
         width=target.width,
         color=target.colored(given.analysis.color),
@@ -131,7 +134,7 @@ def _looks(given: AnalyzeOptions, target: Target, columns: tuple[str, ...]) -> O
         connections=not given.no_connections,
         every=given.every,
         verbosity=int(given.verbose) - int(given.quiet),
-        where=given.where or "",
+        narrowed=Narrowed(given.where, whole.summary.connections) if given.where else None,
         fields=columns,
     )
 

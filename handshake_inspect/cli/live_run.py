@@ -40,13 +40,15 @@ class Asked:
     @property
     def looks(self) -> Options:
         """How the report is to look."""
+        from handshake_inspect.report.headline import Narrowed
+
         return Options(
             width=self.target.width,
             color=self.target.colored("auto"),
             encoding=self.target.encoding,
             every=self.given.every,
             verbosity=-int(self.given.quiet),
-            where=self.given.where or "",
+            narrowed=Narrowed(self.given.where) if self.given.where else None,
             fields=self.columns,
             saved=self.given.write or "",
         )

@@ -113,8 +113,9 @@ def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> l
     ids = ReportIds(np.asarray(named, dtype=np.intp))
     mask = passing(RowConnections(rows.case, ids), where, report.findings)
     if not mask.any():
-        what = f" of the {len(ids)} that are meant" if len(ids) > 1 and wish != Wish() else ""
-        raise UsageError(f"no connection{what} matches the expression after -Y; hsi analyze -Y lists those that do")
+        meant = " that are meant" if wish != Wish() else ""
+        none = f"0 of {len(ids):,} connections{meant} match" if len(ids) > 1 else "no connection matches"
+        raise UsageError(f"{none} the expression after -Y; hsi analyze -Y lists those that do")
     passed: list[int] = ids[mask].tolist()
     return passed
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from handshake_inspect.report.checked import Checked
     from handshake_inspect.report.difference import Difference
     from handshake_inspect.report.event import Phase
+    from handshake_inspect.report.headline import Narrowed
     from handshake_inspect.report.model import Connection, Connections, Finding, Report
     from handshake_inspect.report.packet import Packet
     from handshake_inspect.report.paired import Paired
@@ -37,7 +38,7 @@ class Options:
     connections: bool = True  # False: the summary alone
     every: bool = False  # every connection, not just some of those with trouble
     verbosity: int = 0  # -1: one line; 1: with the evidence
-    where: str = ""  # the expression for which all connections of the report hold
+    narrowed: Narrowed | None = None  # what all connections of the report match
     fields: tuple[str, ...] = ()  # columns of formats that have rows; none: the usual ones
     brief: bool = False  # of a story: the ladder and the verdict alone
     absolute: bool = False  # of a story: numbers as on the wire

@@ -47,7 +47,7 @@ def _put(out: BinaryIO, lines: Iterator[str]) -> None:
 def _report(report: Report, options: Options) -> Iterator[str]:
     summary = report.summary
     counts = summary.outcomes.as_dict()
-    yield f"## {_plain(headline.verdict(report, options.where))}"
+    yield f"## {_plain(headline.verdict(report, options.narrowed))}"
     yield ""
     sources = headline.few_sources(report.capture, _code)
     yield f"{sources}: {plural(report.capture.frames, 'frame')}, {plural(report.capture.tcp_segments, 'TCP segment')}"

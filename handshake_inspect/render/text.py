@@ -33,7 +33,9 @@ BAR = 24  # columns of a full bar
 def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write `report` to `out` in the terminal's encoding; what it lacks is escaped."""
     style = Style(color=options.color, encoding=options.encoding)
-    lines = iter([headline(report, where=options.where)]) if options.verbosity < 0 else _page(report, options, style)
+    lines = (
+        iter([headline(report, narrowed=options.narrowed)]) if options.verbosity < 0 else _page(report, options, style)
+    )
     written(out, lines, options.encoding)
 
 
@@ -100,13 +102,13 @@ def _verdict(report: Report, options: Options, style: Style) -> Iterator[str]:
     gravest = gravest_of(report)
     look = SEVERITY_LOOKS[gravest.severity] if gravest is not None else "yellow" if troubles(report) else "green"
     looks = ("bold",) if look == "yellow" else ("bold", look)  # a sentence in yellow cannot be read on white
-    said = paragraph(style.clean(verdict(report, options.where)), options.width, "")
+    said = paragraph(style.clean(verdict(report, options.narrowed)), options.width, "")
     yield from (style.paint(line, *looks) for line in said)
 
 
 def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:
     yield from heading("CONNECTIONS", "none", style)
-    yield from paragraph(why_nothing(capture, options.where), options.width, INDENT)
+    yield from paragraph(why_nothing(capture, options.narrowed), options.width, INDENT)
 
 
 # --- what became of it ------------------------------------------------------------------------------------------------

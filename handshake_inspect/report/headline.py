@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import NamedTuple
 
 from handshake_inspect.report.consequences import shown_together
 from handshake_inspect.report.model import Capture, Finding, Outcome, Outcomes, Report
@@ -26,15 +27,30 @@ MEANING: dict[Outcome, str] = {
 }
 
 
-def verdict(report: Report, where: str = "") -> str:
+class Narrowed(NamedTuple):
+    """The expression that connections had to match, and of how many of TCP it was asked; None where nobody counted."""
+
+    where: str
+    among: int | None = None
+
+    def nothing(self) -> str:
+        """That none of them matches."""
+        if self.among is None:
+            return f"no connection matches -Y '{printable(self.where)}'"
+        match = "matches" if self.among == 1 else "match"
+        return f"0 of {plural(self.among, 'connection')} {match} -Y '{printable(self.where)}'"
+
+
+def verdict(report: Report, narrowed: Narrowed | None = None) -> str:
     """How it went, and why: `2 of 3 connections established, 1 half-open: accept queue of 10.0.0.2:80 is full`.
 
-    The reason is the gravest finding, else how open connections ended in trouble.  `where` is the expression that the
+    The reason is the gravest finding, else how open connections ended in trouble.  `narrowed` is what the
     connections had to match.
     """
     gravest = gravest_of(report)
-    if report.summary.connections or not report.quic_connections:
-        said = headline(report, few=FEW, where=where)
+    asked = narrowed is not None and narrowed.among  # of TCP alone
+    if report.summary.connections or asked or not report.quic_connections:
+        said = headline(report, few=FEW, narrowed=narrowed)
     else:
         said = f"{plural(len(report.quic_connections), 'QUIC connection')}, no TCP"
     if gravest is not None:
@@ -80,14 +96,14 @@ def troubles(report: Report) -> str:
     return listing(said)
 
 
-def headline(report: Report, few: int = 1, where: str = "") -> str:
+def headline(report: Report, few: int = 1, narrowed: Narrowed | None = None) -> str:
     """All in one line: `148,211 of 150,000 connections established (98.8 %), 1,200 half-open, 312 refused`.
 
     Below `few` connections, and for all or none of them, there is no percentage.
     """
     total, outcomes = report.summary.connections, report.summary.outcomes
     if not total:
-        return f"no connection matches -Y '{printable(where)}'" if where else "no TCP connections"
+        return narrowed.nothing() if narrowed is not None and narrowed.among != 0 else "no TCP connections"
     established = f"{outcomes.established:,} of {plural(total, 'connection')} established"
     percent = f" ({share(outcomes.established, total)})" if total >= few and 0 < outcomes.established < total else ""
     words = failures(outcomes)
@@ -123,16 +139,17 @@ def captured(capture: Capture, micro: str = "µ") -> tuple[str, str]:
     return name, f": {plural(capture.frames, 'frame')}{lasting}, {quality(capture)}"
 
 
-def why_nothing(capture: Capture, where: str) -> str:
-    """Why a report has no connections; `where` is the expression that they had to match."""
+def why_nothing(capture: Capture, narrowed: Narrowed | None) -> str:
+    """Why a report has no connections; `narrowed` is what they had to match."""
     if not capture.frames:
         return "The capture holds no frames: check the interface and the capture filter."
     if not capture.tcp_segments and any(problem.kind in NOT_SEEN for problem in capture.problems):
         return "No TCP was found, and not all frames could be looked into: see the problems below."
     if not capture.tcp_segments:
         return "None of the frames is TCP: check the capture filter."
-    if where:
-        return f"No connection matches -Y '{printable(where)}'."
+    if narrowed is not None and narrowed.among != 0:
+        words = narrowed.nothing()
+        return f"{words[:1].upper()}{words[1:]}."
     return "None of the TCP segments belongs to a connection."
 
 

@@ -35,6 +35,10 @@ def test_an_expression_chooses(hsi, pcaps):
     none = hsi("explain", "-Y", "handshake.syn_count > 1", sample, "0")
     assert (none.returncode, none.stdout) == (2, b"")
     assert b"no connection matches the expression after -Y" in none.stderr
+    total = len(json.loads(hsi("analyze", "-T", "json", sample).stdout)["connections"])
+    for words, meant in (((), ""), (("10.0.0.2:80",), " that are meant")):
+        none = hsi("explain", "-Y", "handshake.syn_count > 99", sample, *words, text=True)
+        assert f"0 of {total} connections{meant} match the expression after -Y" in none.stderr
 
 
 def test_output_goes_to_a_file(hsi, pcaps, tmp_path):

@@ -14,6 +14,7 @@ from handshake_inspect.render.examples import examples, kind_of
 from handshake_inspect.render.finding_lines import figures
 from handshake_inspect.render.layout import Style
 from handshake_inspect.render.text import TROUBLE_SEEN
+from handshake_inspect.report.headline import Narrowed
 from handshake_inspect.report.model import Direction, Endpoint, Evidence, Finding, Problem
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -191,8 +192,8 @@ def test_a_capture_without_any_frame_says_so():
 
 
 def test_where_no_connection_fits_the_expression_is_named():
-    shown = as_text(report([], frames=3, tcp_segments=3), where="outcome == \x1brefused")
-    assert "No connection matches -Y 'outcome == \\x1brefused'." in " ".join(shown.split())
+    shown = as_text(report([], frames=3, tcp_segments=3), narrowed=Narrowed("outcome == \x1brefused", 2))
+    assert "0 of 2 connections match -Y 'outcome == \\x1brefused'." in " ".join(shown.split())
 
 
 def test_of_a_scan_the_open_ports_are_shown():

@@ -1,9 +1,11 @@
 """The first words of a report: the verdict, and the names of many files."""
 
 import pytest
+from msgspec.structs import replace
 from support.reports import connection, healthy, report
 
-from handshake_inspect.report.headline import few_sources, verdict
+from handshake_inspect.engine.analysis import analyze
+from handshake_inspect.report.headline import Narrowed, few_sources, verdict
 from handshake_inspect.report.model import Capture, Evidence, Finding, Target
 
 
@@ -48,5 +50,20 @@ def test_the_verdict_says_nothing_twice(outcomes, found, said):
     assert verdict(report([connection(n, outcome) for n, outcome in enumerate(outcomes)], found)) == said
 
 
-def test_the_verdict_of_what_an_expression_leaves():
-    assert verdict(report([]), "outcome == refused") == "no connection matches -Y 'outcome == refused'"
+@pytest.mark.parametrize(
+    ("among", "said"),
+    [
+        (37, "0 of 37 connections match -Y 'outcome == refused'"),
+        (1, "0 of 1 connection matches -Y 'outcome == refused'"),
+        (None, "no connection matches -Y 'outcome == refused'"),  # a live run counts those alone that match
+        (0, "no TCP connections"),
+    ],
+)
+def test_the_verdict_of_what_an_expression_leaves(among, said):
+    assert verdict(report([]), Narrowed("outcome == refused", among)) == said
+
+
+def test_beside_quic_an_expression_was_asked_of_tcp(pcaps):
+    quic = replace(analyze([pcaps / "quic.pcap"]), findings=[])
+    assert verdict(quic, Narrowed("rst_by == client", 0)) == "1 QUIC connection, no TCP"
+    assert verdict(quic, Narrowed("rst_by == client", 3)) == "0 of 3 connections match -Y 'rst_by == client'"

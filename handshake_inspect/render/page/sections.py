@@ -60,7 +60,7 @@ class Sections:
         self.options = options
         self.pictures = Pictures(report)
         self.cast = Cast(report, self.pictures, options)
-        self.verdict = verdict(report, options.where)
+        self.verdict = verdict(report, options.narrowed)
         self.captured = "".join(captured(report.capture))
         self.total = report.summary.connections
 
@@ -83,7 +83,7 @@ class Sections:
         report = self.report
         if self.total or report.quic_connections or report.findings:
             return ""
-        return why_nothing(report.capture, self.options.where)
+        return why_nothing(report.capture, self.options.narrowed)
 
     @property
     def tiles(self) -> Iterator[Tile]:
