@@ -21,6 +21,10 @@ cdef void observe(
     Focus focus, void *owners, Table table, Py_ssize_t i, rows.Connection *connection, rows.Endpoint *sender,
     rows.Endpoint *peer, unsigned int side, seg.Segment *segment
 ) noexcept nogil
+cdef void aim(
+    Focus focus, sr.Exchange *exchange, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
+    unsigned int side
+) noexcept nogil
 cdef uint32_t frame_since(rows.Connection *connection, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", last="unsigned int")
 cdef void await_receipt(Focus focus, seg.Segment *segment) noexcept nogil

@@ -46,12 +46,7 @@ def observe(
         return
     if exchange.setup & EXCHANGE_SETUP == 0 and is_plain(exchange, owners, connection, sender, peer, side, segment):
         return
-    focus.connection = connection
-    focus.exchange = exchange
-    focus.sender = sender
-    focus.peer = peer
-    focus.side = side
-    focus.is_client = side == connection.client
+    aim(focus, exchange, connection, sender, peer, side)
     focus.over = False
     focus.setup = sr.nothing()
     focus.seq = (segment.seq + 1) & MASK32 if segment.flags & SYN else segment.seq
@@ -77,6 +72,16 @@ def observe(
         read(focus, owners, segment)
     elif segment.flags & FIN:
         waits.on_end(focus)
+
+
+def aim(focus: Any, exchange: Any, connection: Any, sender: Any, peer: Any, side: int) -> None:
+    """Have the focus on the sender of a segment."""
+    focus.connection = connection
+    focus.exchange = exchange
+    focus.sender = sender
+    focus.peer = peer
+    focus.side = side
+    focus.is_client = side == connection.client
 
 
 def frame_since(connection: Any, segment: Any) -> int:
@@ -110,12 +115,7 @@ def answer_again(
         return
     if number and sr.setup_at(table.setups.setups, number - 1).flags & (SETUP_TLS | SETUP_SPOKE_FIRST):
         return
-    focus.connection = connection
-    focus.exchange = exchange
-    focus.sender = sender
-    focus.peer = peer
-    focus.side = side
-    focus.is_client = False
+    aim(focus, exchange, connection, sender, peer, side)
     focus.ns = segment.ts_ns
     focus.frame = frame_since(connection, segment)
     if number == 0:
