@@ -15,6 +15,7 @@ from handshake_inspect.capture.frames import DAMAGED
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.facts import EMBRYO_STATE
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.aliases import (
     CONN_STATES,
@@ -92,7 +93,7 @@ def connections(path):
             ends.reverse()
         found.append((*ends[0], *ends[1], CONN_STATES[code], history))
     for number, row in enumerate(table.embryo_rows[: table.embryo_count]):
-        if row.state:
+        if row.options & EMBRYO_STATE:
             addresses = table.embryo_addresses(number)
             client, server = address_text(*addresses[:2]), address_text(*addresses[2:])
             found.append((client, row.client_port, server, row.server_port, EMBRYO_CONN_STATE, EMBRYO_HISTORY))
