@@ -172,10 +172,14 @@ def test_what_is_done_is_not_advised(pcaps, monkeypatch, mode, retries, advice):
     ([32768, 60999], 2, {"tcp_tw_reuse=1", "widen"}), ([1024, 65535], 2, {"tcp_tw_reuse=1"}),
     ([32768, 60999], 1, {"widen"}), ([1024, 65535], 1, set()),
 ])  # fmt: skip
-def test_ports_and_reuse_are_advised_where_there_is_room(pcaps, monkeypatch, ports, reuse, left):
+def test_ports_and_reuse_are_advised_where_there_is_room(monkeypatch, ports, reuse, left):
     monkeypatch.setitem(ALL_SETTINGS, "ip_local_port_range", ports)
     monkeypatch.setitem(ALL_SETTINGS, "tcp_tw_reuse", reuse)
-    advice = seen_by(Watch([CLIENT]), str(pcaps / "port-reuse.pcap"))["port-reuse"].advice
+    wire = Wire().handshake().exchange().close("client")
+    again = Wire(start=wire.now + SECOND, client_isn=5_000_000)
+    again.client.syn()
+    again.quiet(20 * SECOND)
+    advice = seen_by(Watch([again.client.address[0]]), merged(wire, again))["port-reuse"].advice
     assert {word for word in ("tcp_tw_reuse=1", "widen") if word in advice} == left
     assert advice.startswith("Let the client choose its port")
 
