@@ -63,7 +63,7 @@ def watch(source: LiveSource, asked: Asked) -> int:
     with signals(run), ExitStack() as stack:
         was_root = given.read is None or given.user is not None  # else root was never needed
         if was_root:
-            warm_up(asked.form, asked.columns, asked.test, screen)
+            warm_up(asked.form, asked.looks, asked.test, screen)
         stack.enter_context(announced(given.ready))
         account = drop_root(given.user) if was_root else None
         if not given.quiet:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from io import BytesIO, StringIO
@@ -145,7 +146,7 @@ def import_late() -> None:
     import_module("handshake_inspect.wire.text")  # for error messages
 
 
-def warm_up(form: str, fields: tuple[str, ...], test: Test | None, screen: Screen | None) -> None:
+def warm_up(form: str, looks: Options, test: Test | None, screen: Screen | None) -> None:
     """Have everything imported that a report needs: later imports may lie where only root may read.
 
     By a report, in every format, of a capture that is a SYN and the RST that refuses it.
@@ -162,9 +163,8 @@ def warm_up(form: str, fields: tuple[str, ...], test: Test | None, screen: Scree
         run = LiveRun(source, LiveOptions(where=test), observer)
         report = run.run()
     if FORMATS[form].closing or not FORMATS[form].events:
-        stories = stories_so_far(run, FORMATS[form].starring(report, Options()))
-        looks = Options(every=True, verbosity=1, fields=fields, stories=stories)
-        FORMATS[form].render(report, BytesIO(), looks)
+        stories = stories_so_far(run, FORMATS[form].starring(report, looks))
+        FORMATS[form].render(report, BytesIO(), replace(looks, every=True, verbosity=1, stories=stories))
     if screen is not None:
         from rich.console import Console
         from rich.live import Live

@@ -68,3 +68,16 @@ def test_a_report(network, tmp_path, form):
         running.ends()
     assert running.said[-1] == "late: []\n"
     assert shown.stat().st_size
+
+
+def test_a_report_of_what_an_expression_leaves(network, tmp_path):
+    shown = tmp_path / "shown"
+    words = ["-Y", "outcome == established", "-T", "text", "-o", shown, "-c", "2", "tcp port 9"]
+    with network.client():
+        running = Hsi("-i", "wire", *words, program=[PROGRAM], env=ROOT_IS_GIVEN_UP)
+    with running:
+        running.says("as nobody")
+        network.knock(9)
+        running.ends()
+    assert running.said[-1] == "late: []\n"
+    assert "no connection matches -Y 'outcome == established'" in shown.read_text()
