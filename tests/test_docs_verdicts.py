@@ -179,6 +179,7 @@ THRESHOLDS = [
     ("syn-flood", f"{flooding.MIN_SHARE:.0%} of all attempts"),
     ("syn-flood", f"older than {flooding.RETRY_NS / SECOND:g} s"),
     ("syn-flood", f"{flood_signs.MANY_SOURCES} sources or more"),
+    ("syn-flood", f"at most {flooding.INSIST:.0%} as many"),
     ("syn-flood", f"{carpet.CARPETED} hosts or more of a /{carpet.IPV4_BITS}"),
     ("syn-flood", f"asked {carpet.EACH} times"),
     ("syn-flood", f"when {syn_flood.UNHARMED:.0%} of the legitimate clients"),
