@@ -222,11 +222,11 @@ class Opened:
 
 
 def asked(opened: Opened, until: float) -> bool:
-    """Wait until it is time to look; False when nobody will ask any more."""
-    while (left := until - time.monotonic()) > 0 and select.select([0], [], [], left)[0]:
+    """Wait until it is time to look; False when nobody will ask any more, also where that time is over already."""
+    while select.select([0], [], [], max(until - time.monotonic(), 0))[0]:
         if not os.read(0, 4096):
             return False
-        if opened.anything():
+        if opened.anything() or time.monotonic() >= until:
             break
         time.sleep(PAUSE_S)
     return True

@@ -113,6 +113,15 @@ def test_where_nothing_is_counted_it_always_looks(tmp_path, text):
         assert opened.anything()
 
 
+@pytest.mark.parametrize(("given", "goes_on"), [(b"", False), (b"\n", True)])
+def test_it_ends_with_the_command_though_a_look_takes_longer_than_the_time_between_two(given, goes_on):
+    look = "import sys; from handshake_inspect.live.socket_finder import Opened, asked; print(asked(Opened(), 0.0))"
+    environment = os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).parents[1])}
+    command = [sys.executable, "-P", "-c", look]
+    done = subprocess.run(command, input=given, stdout=subprocess.PIPE, env=environment, check=True)
+    assert done.stdout.split() == [str(goes_on).encode()]
+
+
 @pytest.mark.skipif(not Path("/proc/self/net/snmp").exists(), reason="needs Linux")
 def test_this_kernel_counts_both_ends_of_a_connection():
     opened = socket_finder.Opened()
