@@ -23,7 +23,7 @@ class NoCaptureError(CaptureError):
 
 
 class ClusterError(HsiError):
-    """The cluster cannot be used: no scheduler, no workers, or workers without this version of hsi."""
+    """The cluster cannot be used: no scheduler, no workers, workers without this version of hsi, or too many threads."""
 
 
 class LiveError(HsiError):

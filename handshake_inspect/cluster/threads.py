@@ -14,6 +14,7 @@ from typing import Any
 
 from handshake_inspect.cluster.analysis import MOST_WAYS
 from handshake_inspect.engine.analysis import SWITCH_S
+from handshake_inspect.errors import ClusterError
 
 LOOK_S = 0.5
 
@@ -22,10 +23,13 @@ Call = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 @contextmanager
 def started(count: int) -> Iterator["Threads"]:
-    """So many threads.  What they still do when this ends is waited for by nobody."""
+    """So many threads.  What they still do when this ends is waited for by nobody.
+
+    Raises ClusterError where there cannot be as many.
+    """
+    runner = Threads(count)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
-    runner = Threads(count)
     try:
         yield runner
     finally:
@@ -42,7 +46,11 @@ class Threads:
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
         self._is_over = False
         for number in range(count):
-            threading.Thread(target=self._work, name=f"hsi-part-{number}", daemon=True).start()
+            try:
+                threading.Thread(target=self._work, name=f"hsi-part-{number}", daemon=True).start()
+            except RuntimeError as error:
+                self.end()
+                raise ClusterError(f"this system allows only {number} of {count} threads; ask for fewer") from error
 
     def submit(self, stage: str, function: Callable[..., Any], *given: Any) -> Future[Any]:
         """A future.  What it waits for was submitted before it, so that threads cannot wait for each other."""

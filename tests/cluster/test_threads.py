@@ -18,7 +18,7 @@ import handshake_inspect
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.cluster import analysis, threads, tracking
 from handshake_inspect.cluster.parts import Sizes
-from handshake_inspect.errors import CaptureError
+from handshake_inspect.errors import CaptureError, ClusterError
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,26 @@ def test_how_many_threads(hsi, pcaps, where):
     done = hsi("--cluster", where, pcaps / "lost-syn.pcap")
     assert (done.returncode, done.stdout) == (2, b"")
     assert f"{where}: say how many threads, as in local:4" in done.stderr.decode()
+
+
+def test_more_threads_than_there_can_be(monkeypatch):
+    """Those that were started end."""
+    start, begun = threading.Thread.start, []
+
+    def few(thread):
+        if len(begun) == 2:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", few)
+    interval = sys.getswitchinterval()
+    with pytest.raises(ClusterError, match="only 2 of 3 threads; ask for fewer"), threads.started(3):
+        pass
+    for thread in begun:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert sys.getswitchinterval() == interval
 
 
 def test_the_command_has_threads_of_its_own(hsi, ring):
