@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from handshake_inspect.quic.quic_rows import BY_SERVER, EARLY, NEGOTIATED, RETRY, TOKEN
+from handshake_inspect.quic.quic_rows import EARLY, NEGOTIATED, RETRY, TOKEN
 from handshake_inspect.report.connection import Endpoint, Leg, Server
 from handshake_inspect.report.quic import (
     QuicClose,
@@ -219,10 +219,9 @@ class QuicReport:
             found.append(ExtraRoundTrip("hello-retry", reply, self._frame("answer_frame", i)))
         if self.quics.hello_again[i] and reply > 0:
             found.append(ExtraRoundTrip("loss", reply))
-        losses = int(row["losses"]) | int(row["losses"]) // BY_SERVER
-        pauses = zip(row["stall_ns"][: row["stalls"]], self.quics.frame("stall_frame", i)[0], strict=False)
-        for at, (cost, frame) in enumerate(pauses):
-            found.append(ExtraRoundTrip("loss" if losses >> at & 1 else "amplification", int(cost), int(frame)))
+        frames, lost = self.quics.frame("stall_frame", i)[0], self.quics.stalled_by_loss[i]
+        for cost, frame, by_loss in zip(row["stall_ns"][: row["stalls"]], frames, lost, strict=False):
+            found.append(ExtraRoundTrip("loss" if by_loss else "amplification", int(cost), int(frame)))
         return found
 
     def _milestones(self, i: int) -> Milestones:

@@ -125,10 +125,15 @@ class Quics:
         """Connections in whose handshake, or before it, something was sent again."""
         rows = self.rows
         ended = np.where(rows["finished_frame"] > 0, rows["finished_frame"], NEVER)[:, None]
-        bits = np.arange(STALLS)
-        losses = rows["losses"][:, None]
-        waited = ((losses | losses // BY_SERVER) >> bits & 1 != 0) & (rows["stall_frame"] <= ended)
+        waited = self.stalled_by_loss & (rows["stall_frame"] <= ended)
         return self.has(INITIAL_AGAIN) | waited.any(axis=1) | self.hello_again
+
+    @cached_property
+    def stalled_by_loss(self) -> Bools:
+        """Which of the STALLS pauses of each connection, a row each, ended when something was sent again."""
+        losses = self.rows["losses"][:, None]
+        lost: Bools = (losses | losses // BY_SERVER) >> np.arange(STALLS) & 1 != 0
+        return lost
 
     @cached_property
     def hello_again(self) -> Bools:
