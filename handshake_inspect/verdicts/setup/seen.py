@@ -21,10 +21,12 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_SETUP,
     SETUP_CLIENT_FINISHED,
+    SETUP_CUT,
     SETUP_DOUBTED,
     SETUP_EARLY_ENDED,
     SETUP_EARLY_REQUEST,
     SETUP_FALSE_START,
+    SETUP_GIVEN_UP,
     SETUP_HOLE,
     SETUP_OFFERS_H2,
     SETUP_SERVER_CHANGED,
@@ -173,6 +175,11 @@ class Seen:
         ends = self.trace.endpoints
         taken = (ends["last_ack"][receiver] - ends["iss"][sender] - np.uint32(1)).astype(np.int32)
         return taken.astype(np.int64)
+
+    @cached_property
+    def unread(self) -> Bools:
+        """Whether not all of the set-up was read: cut by the snap length, with a hole, or longer than is followed."""
+        return self.flag(SETUP_CUT | SETUP_HOLE | SETUP_GIVEN_UP)
 
     # -- TLS ---------------------------------------------------------------------------------------------------
 

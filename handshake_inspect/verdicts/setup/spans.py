@@ -17,8 +17,6 @@ from handshake_inspect.tcp.facts import FACT_SYN, FACT_TFO, METHOD_DATA_ACK
 from handshake_inspect.tcp.setup.facts import (
     EXTRA_LOSS,
     SETUP_CUT,
-    SETUP_GIVEN_UP,
-    SETUP_HOLE,
     SETUP_SERVER_HELLO,
     SETUP_SPOKE_FIRST,
     SPAN_BEFORE_REQUEST,
@@ -161,8 +159,7 @@ class Spans:
         # A request that was seen sooner shows that the client had what it waited for, or that its Finished was lost.
         most = np.where(asked & ~seen.early, np.maximum(request - hello, 0), np.iinfo(np.int64).max)
         length = choose(by_server, answered, length).at_most(most)
-        unread = seen.flag(SETUP_CUT | SETUP_HOLE | SETUP_GIVEN_UP)
-        rules = [((ended & by_server) | seen.unseen, ONE_SIDED), (unread, UNREAD)]
+        rules = [((ended & by_server) | seen.unseen, ONE_SIDED), (seen.unread, UNREAD)]
         why = first_match(rules, NOT_FINISHED, len(seen))
         return self._span(
             seen.tls, self._from_start(hello), length, self.tls_round_trips, why,
@@ -226,7 +223,7 @@ class Spans:
     def _until_answer(self, there: Bools, start: Times, since: Times, lost: Bools) -> Span:
         at, how = self.response
         length = at.since(since).plus(self.seen.to_client)
-        unclear = np.where(self.seen.tls & self.seen.flag(SETUP_CUT | SETUP_HOLE | SETUP_GIVEN_UP), UNREAD, NO_RESPONSE)
+        unclear = np.where(self.seen.tls & self.seen.unread, UNREAD, NO_RESPONSE)
         why = np.where(at.known | self.seen.unseen, ONE_SIDED, unclear)
         trips = np.ones(len(self.seen), dtype=np.int64)
         return self._span(

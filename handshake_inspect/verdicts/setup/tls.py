@@ -14,11 +14,9 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_CERTIFICATE_SENT,
     SETUP_CERTIFICATE_WITHHELD,
     SETUP_CLIENT_FINISHED,
-    SETUP_CUT,
     SETUP_EARLY_ENDED,
     SETUP_EARLY_OFFERED,
     SETUP_EARLY_SENT,
-    SETUP_GIVEN_UP,
     SETUP_HELLO_RETRY,
     SETUP_HOLE,
     SETUP_MALFORMED,
@@ -52,7 +50,7 @@ def outcomes(seen: Seen) -> Codes:
     by_server, by_client = has_ended(seen, client=False), has_ended(seen, client=True)
     patient = seen.trace.last_ns - seen.of("last_ns") >= PATIENCE_NS
     over = by_server | by_client | patient
-    unread = seen.flag(SETUP_CUT | SETUP_HOLE | SETUP_MALFORMED | SETUP_GIVEN_UP)
+    unread = seen.unread | seen.flag(SETUP_MALFORMED)
     rules: list[tuple[Any, Any]] = [
         (seen.flag(SETUP_NOT_TLS), TLS_NOT_TLS),
         (completed & ~alert, TLS_ESTABLISHED),

@@ -12,6 +12,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_EARLY_ENDED,
     SETUP_EARLY_SENT,
     SETUP_FALSE_START,
+    SETUP_GIVEN_UP,
     SETUP_HELLO_RETRY,
     SETUP_HOLE,
     SETUP_PSK,
@@ -189,9 +190,11 @@ BEGUN_12 = [each for each in FULL_12 if each[0] in HALF]
         (BEGUN_12, {"both_ways": False}, "tls", "one-sided"),
         (BEGUN_12, {"flags": COMPLETE & ~SETUP_SERVER_FINISHED | SETUP_CUT}, "tls", "unknown"),
         (BEGUN_12, {"flags": COMPLETE & ~SETUP_SERVER_FINISHED | SETUP_HOLE}, "tls", "unknown"),
+        (BEGUN_12, {"flags": COMPLETE & ~SETUP_SERVER_FINISHED | SETUP_GIVEN_UP}, "tls", "unknown"),
         (FULL_12[:-1], {}, "response", "no-response"),
         (FULL_12[:-1], {"both_ways": False}, "response", "one-sided"),
         (FULL_12[:-1], {"flags": COMPLETE | SETUP_HOLE}, "response", "unknown"),
+        (FULL_12[:-1], {"flags": COMPLETE | SETUP_GIVEN_UP}, "response", "unknown"),
     ],
 )
 def test_why_there_is_no_span(events, given, span, reason):
