@@ -175,10 +175,10 @@ def _anomalies(connection: QuicConnection) -> Iterator[tuple[int, Mark]]:
     }
     answer = None if connection.setup is None else connection.setup.milestones.server_hello
     for extra in () if connection.setup is None else connection.setup.extra_round_trips:
-        unanswered = extra.reason == "loss" and (
-            answer is None or (extra.frame or 0) < (answer.frame or 0)
-        )  # said already
-        if extra.frame is not None and extra.reason in texts and not unanswered:
-            text, reference = texts[extra.reason]
-            cost = "" if extra.cost_ns is None else f": {duration(extra.cost_ns)}"
-            yield extra.frame, Mark(extra.reason, f"{text}{cost}.", reference)
+        if extra.frame is None or extra.reason not in texts:
+            continue
+        if extra.reason == "loss" and (answer is None or answer.frame is None or extra.frame < answer.frame):
+            continue  # an Initial that nothing answered has its own mark
+        text, reference = texts[extra.reason]
+        cost = "" if extra.cost_ns is None else f": {duration(extra.cost_ns)}"
+        yield extra.frame, Mark(extra.reason, f"{text}{cost}.", reference)

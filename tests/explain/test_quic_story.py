@@ -74,6 +74,14 @@ def test_an_initial_that_nothing_answers_comes_again():
     assert ids(story(flow)) == [["client-hello"], [], ["again"], ["again"]]
 
 
+def test_what_was_lost_is_marked_once():
+    shown = story(visit(Flow().client(HELLO).wait(200 * MS)))
+    assert ids(shown)[:3] == [["client-hello"], ["again"], ["server-hello", "server-finished"]]
+    flow = Flow().client(HELLO).wait(40 * MS).server(ANSWER, quic.handshake(900)).wait(200 * MS)
+    flow.server(ANSWER, quic.handshake(900)).wait(MS).client(quic.handshake(60, dcid=SERVER_CID), quic.short(100))
+    assert ids(story(flow))[:3] == [["client-hello"], ["server-hello"], ["server-finished", "loss"]]
+
+
 def test_an_error_is_listed_with_its_cause():
     shown = story(Flow().client(HELLO).wait(MS).error(code=13))
     assert (shown.steps[1].icmp, shown.steps[1].sender, shown.datagrams) == ("admin-prohibited", "client", 1)
