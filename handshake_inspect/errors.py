@@ -23,7 +23,7 @@ class NoCaptureError(CaptureError):
 
 
 class ClusterError(HsiError):
-    """The cluster cannot be used: no scheduler, no workers, workers without this version of hsi, or too many threads."""
+    """The cluster cannot be used: no scheduler, no workers, another version of hsi there, or too many threads."""
 
 
 class LiveError(HsiError):
