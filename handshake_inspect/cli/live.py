@@ -140,7 +140,7 @@ def _source(given: WatchOptions) -> LiveSource:
 
 
 def _usual(given: WatchOptions) -> str:
-    """The interface that is meant where none is named; the user is told which one."""
+    """The interface that is meant where none is named; a line on stderr says which."""
     from handshake_inspect.live.interfaces import interfaces, usual
 
     word = given.words[0] if given.words else None

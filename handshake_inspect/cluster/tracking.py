@@ -40,7 +40,7 @@ class Tracked:
 
 
 class Brief(NamedTuple):
-    """What decides what becomes of a part, and what is told of it: plain and small."""
+    """What decides what becomes of a part, and what is reported of it: plain and small."""
 
     is_mixed: bool
     has_datagrams: bool
