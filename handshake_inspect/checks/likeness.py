@@ -122,8 +122,12 @@ def _common(low: Floats, high: Floats, fit: Bools, trusted: int) -> tuple[float,
     """The offsets that most intervals have in common, if these are more than half, and two at least."""
     sure = np.arange(len(low)) < trusted
     those = fit & sure if (fit & sure).any() else fit
-    having = [those & (low <= end) & (high >= end) for end in low[those].tolist()]
-    most = max(having, key=np.count_nonzero, default=those)
+    if not those.any():
+        return None
+    starts = low[those]
+    open_then = np.searchsorted(np.sort(starts), starts, "right") - np.searchsorted(np.sort(high[those]), starts)
+    start = starts[np.argmax(open_then)]
+    most = those & (low <= start) & (high >= start)
     count = np.count_nonzero(most)
     if 2 * count <= np.count_nonzero(those) or (count < 2 and not sure[most].any()):
         return None
@@ -133,7 +137,7 @@ def _common(low: Floats, high: Floats, fit: Bools, trusted: int) -> tuple[float,
 def _doubtful(found: Joins, course_a: Keys, course_b: Keys) -> dict[str, frozenset[int]]:
     """Connections that are not joined though the other capture may have them.
 
-    Those of which it has one with the same course; where courses had to tell, also those that have none.
+    Those of which it has one with the same course; where courses had to decide, also those that have none.
     """
     courses, joined = {"a": course_a, "b": course_b}, {"a": found.a, "b": found.b}
     left = {name: np.setdiff1d(np.arange(len(keys)), joined[name]) for name, keys in courses.items()}

@@ -2,13 +2,16 @@
 
 import json
 import pathlib
+import tracemalloc
 from io import BytesIO
 
 import jsonschema
+import numpy as np
 import pytest
 from support import captures, frames
 from support.paths import MS, START, Box, Path, Sent, talk
 
+from handshake_inspect.checks import likeness
 from handshake_inspect.checks.pair import paired
 from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.errors import UsageError
@@ -153,6 +156,17 @@ def test_a_syn_that_could_not_be_recognised_is_not_lost():
     path.send(START, Sent(True, 1000, 0, frames.SYN, options=frames.mss(1460), ident=9))
     found, _ = joined(path)
     assert [(each.capture, each.fate) for each in found.alone] == [("a", "undecided"), ("b", "undecided")]
+
+
+def test_offsets_of_many_pairs_are_compared_in_little_memory():
+    """All of 20,000 have 5 to 6 in common; each compared with each would take 400 MB."""
+    low, every = np.linspace(0, 5, 20_000), np.ones(20_000, dtype=np.bool_)
+    tracemalloc.start()
+    try:
+        assert likeness._common(low, low + 6, every, 0) == (5, 6)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("seed", range(6))
