@@ -28,7 +28,7 @@ _ROUTE = 0
 _NEW_LINK, _GET_LINK = 16, 18
 _NEW_ADDRESS, _GET_ADDRESS = 20, 22
 _NEW_ROUTE, _GET_ROUTE = 24, 26
-_DONE = 3
+_ERROR, _DONE = 2, 3
 _DUMP_REQUEST = 0x301
 _IFLA_IFNAME = 3
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
@@ -117,7 +117,7 @@ def no_such(text: str, names: list[str]) -> str:
 
 
 def _dump(request: int, answer: int) -> Iterator[bytes]:
-    """Ask the kernel for all links, addresses or routes: the body of each answer."""
+    """Ask the kernel for all links, addresses or routes: the body of each answer; none where it has no such list."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE) as netlink:
         netlink.send(_HEADER.pack(_HEADER.size + 16, request, _DUMP_REQUEST, 1, 0) + bytes(16))
         while True:
@@ -125,7 +125,7 @@ def _dump(request: int, answer: int) -> Iterator[bytes]:
             at = 0
             while at + _HEADER.size <= len(message):
                 length, kind, _, _, _ = _HEADER.unpack_from(message, at)
-                if kind == _DONE or length < _HEADER.size:
+                if kind in (_ERROR, _DONE) or length < _HEADER.size:
                     return
                 if kind == answer:
                     yield message[at + _HEADER.size : at + length]

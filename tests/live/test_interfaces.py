@@ -68,6 +68,12 @@ def test_where_none_is_named_it_is_the_one_of_the_default_route(network):
     assert taken == [("wire", "the first that is up"), *[("far", route)] * 3, ("wire", route), ("far", route)]
 
 
+@linux
+def test_a_kernel_that_refuses_a_list_has_none():
+    """It answers with an error, and nothing after it."""
+    assert list(interfaces._dump(0xFFFE, 0xFFFE)) == []
+
+
 def test_near_names_are_offered():
     names = ["lo", "eth0", "wlan0", "any"]
     assert interfaces.no_such("eth1", names) == "eth1: no such interface; did you mean eth0? hsi live -D lists them all"
