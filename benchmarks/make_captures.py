@@ -101,11 +101,11 @@ def make_mix(rng: np.random.Generator, count: int = MIX_CONNECTIONS) -> Capture:
 
 def _spoofed(rng: np.random.Generator, count: int) -> Column:
     """Option-less SYNs from addresses and ports that are never the same pair twice."""
-    data = np.setdiff1d(np.arange(1, 224), [10, 127, 203])
-    pairs = rng.integers(0, len(data) << 40, count + count // 50, "i8")
+    first = np.setdiff1d(np.arange(1, 224), [10, 127, 203])  # bytes of addresses
+    pairs = rng.integers(0, len(first) << 40, count + count // 50, "i8")
     pairs = rng.permutation(np.unique(pairs))[:count]
     conns = _connections(rng, count)
-    conns["client_ip"] = (data[pairs >> 40] << 24) | ((pairs >> 16) & 0xFF_FFFF)
+    conns["client_ip"] = (first[pairs >> 40] << 24) | ((pairs >> 16) & 0xFF_FFFF)
     conns["client_port"] = pairs & 0xFFFF
     conns["client_ttl"] = 52
     conns["timestamps"] = False

@@ -148,7 +148,7 @@ class Dialogue:
         row, pair = _spread((count + 1) // 2)
         upto = np.minimum(2 * pair + 2, count[row])  # segments acknowledged
         held = np.where(upto == count[row], late[row], 0)
-        data = np.where(upto == count[row], (upto - 1) * full[row] + last[row], upto * full[row])
+        acked = np.where(upto == count[row], (upto - 1) * full[row] + last[row], upto * full[row])
         at = (start + self.turn(who, CLIENT))[row] + SEGMENT_GAP * (upto - 1) + held
         tsval = self.tsval(who[row], CLIENT, at)
         answered = self.tsval(who[row], SERVER, start[row] + SEGMENT_GAP * 2 * pair + held)
@@ -158,7 +158,7 @@ class Dialogue:
             from_server=CLIENT,
             flags=ACK,
             seq=ack[row],
-            ack=base[row] + data.astype("u4"),
+            ack=base[row] + acked.astype("u4"),
             tsval=tsval,
             tsecr=answered,  # the first segment of the two (RFC 7323 section 4.3)
             window=501,

@@ -1,6 +1,6 @@
-"""Pages for rows that are cleared before the rows are made, by a thread that has the time.
+"""Pages for rows, cleared before the rows are made, by a thread that has the time.
 
-The kernel clears a page when somebody writes to it first, and lets him wait.
+The kernel clears a page when it is first written to, and the writer waits for that.
 """
 
 import ctypes

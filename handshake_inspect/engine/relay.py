@@ -1,7 +1,7 @@
-"""Batches of segments on their way from the thread that decodes them to one that tracks them.
+"""Batches of segments on their way from the thread that decodes them to the one that tracks them.
 
 They go through a ring of rooms, in order.  Payloads lie in the blocks that were read: while a block is decoded, that
-before it may still be tracked, but none before that.  Who is ahead sleeps until it is worth while to wake up.
+before it may still be tracked, but none before that.  The thread that is ahead sleeps until it is worth waking.
 """
 
 import threading
@@ -17,7 +17,7 @@ FAILED = 1 << 62  # as many are done when no more are tracked
 
 
 class Relay:
-    """A ring of rooms between two threads: one calls `put`, `end_block` and `finish`, the other one `run`."""
+    """A ring of rooms between two threads: one calls `put`, `end_block` and `finish`, the other `run`."""
 
     def __init__(self, tracker: Tracker, batch: int, rooms: int) -> None:
         """Each room holds `batch` segments."""

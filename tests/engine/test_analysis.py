@@ -49,14 +49,14 @@ def test_so_many_files_are_read_ahead_as_jobs_are_allowed(large, monkeypatch, tm
     assert len(threads) == min(jobs, 5)
 
 
-def test_meanwhile_is_called_in_another_thread(large):
+def test_the_background_is_called_in_another_thread(large):
     called = []
     analysis.analyze([sample()], background=lambda: called.append(threading.current_thread()))
     assert len(called) == 1
     assert called[0] is not threading.current_thread()
 
 
-def test_what_fails_meanwhile_does_not_matter(large):
+def test_what_fails_in_the_background_does_not_matter(large):
     def fail():
         raise ImportError("no such renderer")
 
