@@ -6,6 +6,7 @@ import threading
 import pytest
 from support.samples import DIRECTORY
 
+from handshake_inspect.about import build
 from handshake_inspect.capture import ahead
 from handshake_inspect.capture.source import open_source
 from handshake_inspect.engine.clearing import LARGE_PAGE, Clearing
@@ -68,6 +69,18 @@ def test_what_stops_tracking_is_raised_where_frames_are_taken(pump, relay):
     relay.fail(MemoryError("no more rows"))
     with pytest.raises(MemoryError, match="no more rows"):
         pumped(pump, NAMES[0])
+
+
+@pytest.mark.skipif(build() == "compiled", reason="C calls the method itself")
+def test_who_decodes_does_not_wait_for_a_thread_that_has_failed(monkeypatch):
+    pump = Pump(Tracker(4096))
+    tracking = threading.Thread(target=follow, args=(pump.relayed(FEW),))
+    monkeypatch.setattr(Tracker, "track_all", lambda *_: 1 // 0)
+    tracking.start()
+    with pytest.raises(ZeroDivisionError):
+        pumped(pump, NAMES[0])
+    tracking.join(60)
+    assert not tracking.is_alive()
 
 
 def test_what_was_made_before_it_was_closed_is_tracked(pump):
