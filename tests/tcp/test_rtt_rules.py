@@ -6,7 +6,7 @@ from handshake_inspect.about import build
 from handshake_inspect.decode.segment import Segment
 from handshake_inspect.tcp import facts, rtt
 from handshake_inspect.tcp.rows import RETRIES_KEPT, Connection, Endpoint, Retries
-from handshake_inspect.wire.const import MASK16, OPT_MSS, OPT_TIMESTAMPS
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, OPT_MSS, OPT_TIMESTAMPS
 
 if build() == "compiled":
     pytest.skip("what only C calls has no Python name there", allow_module_level=True)
@@ -306,6 +306,44 @@ def test_a_second_syn_ack_without_timestamps_proves_nothing(client, answer):
     connection.synack_method, connection.synack_max_ns = AMBIGUOUS, 500
     rtt.time_second_syn_ack(table, connection, end, sent(1500, options=answer))
     assert (connection.synack_method, connection.synack_min_ns) == (AMBIGUOUS, 0)
+
+
+SECOND_ACKS = {
+    # when it comes, changes to it, to the connection, to the server -> the answered copy, method
+    "at the distance of the SYN-ACKs": (3500, {}, {}, {}, (1000, LAST)),
+    "2 % later": (3520, {}, {}, {}, (1000, LAST)),
+    "2 % sooner": (3480, {}, {}, {}, (1000, LAST)),
+    "more than 2 % later": (3521, {}, {}, {}, None),
+    "more than 2 % sooner": (3479, {}, {}, {}, None),
+    "at the distance of the second and the third": (4500, {}, {}, {}, (2000, LAST)),
+    "the server has no timestamps": (3500, {}, {}, {"options": OPT_MSS}, (1000, AMBIGUOUS)),
+    "the client has none": (3500, {"options": OPT_MSS}, {}, {}, (1000, AMBIGUOUS)),
+    "no room for copies": (3500, {}, {"retries": 0}, {}, None),
+    "with data": (3500, {"payload_len": 1}, {}, {}, None),
+    "with a FIN": (3500, {"flags": ACK | FIN}, {}, {}, None),
+    "of more than the SYN-ACK": (3500, {"ack": 1}, {}, {}, None),
+    "the first SYN-ACK was not the one": (3500, {}, {"ackdat_max_ns": 1499}, {}, None),
+    "the second was not the one": (4500, {}, {"ackdat_min_ns": 501}, {}, None),
+}
+
+
+@pytest.mark.parametrize("how", SECOND_ACKS)
+def test_a_second_ack_at_the_distance_of_the_syn_acks(how):
+    """SYN-ACKs at 1000, 2000 and 4000, and the first ACK at 2500."""
+    at, of_ack, of_connection, of_server, found = SECOND_ACKS[how]
+    table, connection, end = of_syn_acks(1000, 2000, 4000)
+    before = {"ack_ns": 2500, "ackdat_min_ns": 1, "ackdat_max_ns": 1500, "ackdat_method": AMBIGUOUS} | of_connection
+    for one, fields in ((connection, before), (end, {"iss": MASK32} | of_server)):
+        for name, value in fields.items():
+            setattr(one, name, value)
+    ack = {"flags": ACK, "ack": 0, "options": OPT_TIMESTAMPS} | of_ack
+    rtt.time_second_ack(table, connection, end, sent(at, **ack))
+    low, high = connection.ackdat_min_ns, connection.ackdat_max_ns
+    if found is None:
+        assert (low, high, connection.ackdat_method) == (before["ackdat_min_ns"], before["ackdat_max_ns"], AMBIGUOUS)
+    else:
+        answered, method = found
+        assert (low, high, connection.ackdat_method) == (2500 - answered, 2500 - answered, method)
 
 
 @pytest.mark.parametrize(
