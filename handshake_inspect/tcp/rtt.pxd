@@ -41,7 +41,7 @@ cdef void time_second_syn_ack(
 cdef void time_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
 ) noexcept nogil
-@cython.locals(first=uint32_t, answered=int, copy=int, sent=int64_t, took=int64_t)
+@cython.locals(answered=int, copy=int, sent=int64_t, took=int64_t)
 cdef void time_second_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment
 ) noexcept nogil

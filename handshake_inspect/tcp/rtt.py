@@ -174,8 +174,9 @@ def time_second_ack(table: Any, connection: Any, server: Any, segment: Any) -> N
     The path is slower than the server's timer, so that the copies were needless, or the first ones were lost.  Where
     timers leave equal gaps, it may be either.
     """
-    first = server.iss + 1
-    if connection.retries == 0 or segment.payload_len or segment.flags & FIN or segment.ack != first & MASK32:
+    if connection.retries == 0 or segment.payload_len or segment.flags & FIN:
+        return
+    if segment.ack != (server.iss + 1) & MASK32:
         return
     answered = -1
     for copy in range(min(connection.synack_count, RETRIES_KEPT) - 1):

@@ -196,7 +196,7 @@ class Table(Index):
     def put_state(self, i: int, state: int) -> None:
         """What has become of an embryo."""
         embryo = rows.embryo_at(self.embryos, i)
-        embryo.options = embryo.options & ~EMBRYO_STATE & MASK16 | state
+        embryo.options = embryo.options & ~EMBRYO_STATE | state
 
     def put_addresses(self, i: int, segment: Any) -> None:
         """Keep the addresses of a SYN: two of IPv4 in its row."""

@@ -642,8 +642,7 @@ def test_an_acknowledgment_in_time_is_not_delayed():
 
 def test_a_window_that_is_full(said):
     talk = Talk(said["1.3"][:1])
-    data = b"".join(said["1.3"][1][1] for _ in range(1))
-    flight = data[:127] + record(14600) + record(10000) + record(69)
+    flight = said["1.3"][1][1][:127] + record(14600) + record(10000) + record(69)
     talk.say(1, flight[:14600])
     talk.acknowledge(0, at=talk.free[0], number=talk.next[1])
     talk.say(1, flight[14600:], at=talk.free[0] + talk.way)

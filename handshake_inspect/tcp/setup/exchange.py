@@ -127,8 +127,8 @@ def answer_again(
         focus.setup.response_seen_ns = focus.setup.response_seen_ns or exchange.response_ns
         waits.lose(focus, focus.ns - focus.setup.response_seen_ns)
         focus.finish()
-    exchange.response_ns = segment.ts_ns
-    exchange.response_frame = frame_since(connection, segment)
+    exchange.response_ns = focus.ns
+    exchange.response_frame = focus.frame
 
 
 def read(focus: Any, owners: Any, segment: Any) -> None:
