@@ -22,7 +22,7 @@ class ReadAhead:
         self._stream = stream
         self._free: SimpleQueue[bytearray | None] = SimpleQueue()
         self._ready: SimpleQueue[tuple[bytearray, int] | BaseException] = SimpleQueue()
-        self._fed: deque[tuple[bytearray, Any]] = deque()  # the block that the reader has, and the one before
+        self._fed: deque[tuple[bytearray, Any]] = deque()  # each block being worked on, and what was fed
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
         for _ in range(BLOCKS):

@@ -5,7 +5,7 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.wire cimport big_endian
 from handshake_inspect.wire.const cimport (
     ACK, AE, CWR, ECE, NOTE_CUT_OPTIONS, OPT_ACCECN, OPT_ECN, OPT_MPTCP, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED,
-    OPT_SIGNED,     OPT_TFO, OPT_TIMESTAMPS, OPT_WINDOW_SCALE,
+    OPT_SIGNED, OPT_TFO, OPT_TIMESTAMPS, OPT_WINDOW_SCALE,
 )
 
 @cython.locals(kind=uint32_t, length=Py_ssize_t)

@@ -93,7 +93,7 @@ def is_late_copy(endpoint: Any, segment: Any) -> bool:
 
 
 def note_marks(endpoint: Any, segment: Any) -> None:
-    """Keep the newest timestamp and IP identification, and learn whether they tell packets apart."""
+    """Keep the newest timestamp and IP identification, and learn whether they distinguish packets."""
     if segment.options & OPT_TIMESTAMPS:
         if not endpoint.traits & TRAIT_SEEN:
             endpoint.tsval = segment.tsval

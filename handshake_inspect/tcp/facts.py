@@ -79,7 +79,7 @@ TRAIT_FIN = 0x04  # it sent a FIN
 TRAIT_FIN_ACKED = 0x08  # and its peer acknowledged that
 TRAIT_ACKS = 0x10  # `last_ack` is set
 TRAIT_IP_ID_VARIES = 0x20  # its IP identification distinguishes packets
-TRAIT_TSVAL_VARIES = 0x40  # its timestamps tell packets apart
+TRAIT_TSVAL_VARIES = 0x40  # its timestamps distinguish packets
 TRAIT_HOLE = 0x80  # some bytes before snd_nxt were not seen
 
 OPENED = TRAIT_ACKS | TRAIT_ISS | TRAIT_SEEN
@@ -154,4 +154,4 @@ MIX_SEQ = 0x9E37_79B1
 MIX_ACK = 0x85EB_CA77
 MIX_TSVAL = 0xC2B2_AE3D
 MIX_REST = 0x27D4_EB2F
-EVEN = 0xFFFF_FFFE  # leaves the fingerprint's lowest bit, which says that there is payload
+EVEN = 0xFFFF_FFFE  # leaves the lowest bit of a fingerprint free: it says whether there is payload

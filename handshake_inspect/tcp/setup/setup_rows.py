@@ -140,7 +140,7 @@ class Reading(ctypes.Structure):
         ("finished", ctypes.c_uint8),  # FINISHED_* of the client
         ("records", ctypes.c_uint8),  # of the client's flight with its Finished, so far
         ("answered", ctypes.c_uint8),  # whether the client went on after ServerHello
-        ("withheld", ctypes.c_uint8),  # whether one of these was as long as an empty Certificate
+        ("withheld", ctypes.c_uint8),  # whether a record of that flight was as long as an empty Certificate
         ("prologue", ctypes.c_uint8),  # whether the client said anything before
         ("kind", ctypes.c_uint8),  # UPGRADE_* that this may be
         ("answers", ctypes.c_uint8),  # how many there are
