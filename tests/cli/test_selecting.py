@@ -82,9 +82,10 @@ def test_a_saved_report_is_shown_as_the_capture_is(hsi, pcaps, tmp_path):
 
 def test_a_single_connection_shows_its_ladder(hsi, pcaps):
     def page(*arguments, **given):
-        return hsi(*arguments, env={"LC_ALL": "C.UTF-8"}, **given).stdout.decode()
+        return hsi(*arguments, env={"LC_ALL": "C.UTF-8", "COLUMNS": "300"}, **given).stdout.decode()
 
     shown = page(pcaps / "zero-window.pcap")
+    assert shown.endswith(f"next: hsi explain {pcaps / 'zero-window.pcap'} 0  with options and evidence\n")
     assert "CONNECTION 0  10.0.0.1:40001 → 10.0.0.2:80\n" in shown
     assert "its window is full" in shown
     assert "9 segments not listed, 14,480 bytes of the client" in shown
