@@ -403,6 +403,11 @@ def test_a_network_whose_hosts_are_all_flooded_is_one_finding(dice):
     assert one["metrics"]["syns"] == 600
 
 
+def test_a_network_that_is_flooded_here_is_no_source_of_backscatter(dice):
+    begun = sorted([*carpet(dice, NET[:4], 300), end(9 * SECOND)])[300:]
+    assert [one["id"] for one in found(begun, "syn-flood", "backscatter")] == ["syn-flood"]
+
+
 def test_three_flooded_hosts_are_three_findings(dice):
     every = found([*carpet(dice, NET[:3], 150), end(9 * SECOND)], "syn-flood")
     assert sorted(one["target"]["ip"] for one in every) == NET[:3]
