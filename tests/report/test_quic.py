@@ -157,6 +157,15 @@ def test_a_first_answer_that_was_lost_behind_the_capture():
 
 
 @pytest.mark.skipif(not can_open(), reason="without the library")
+def test_a_hello_that_a_retry_asked_for_again_was_not_lost():
+    flow = Flow().client(hello()).wait(40 * MS).server(quic.retry()).wait(MS)
+    flow.client(quic.initial(quic.crypto(HELLO), dcid=SERVER_CID, keyed=SERVER_CID, token=b"a token", size=1200))
+    setup, _ = finish(flow.wait(40 * MS).server(*answer()))
+    assert extras(setup) == [("retry", 41, 2)]
+    assert setup["spans"]["quic"]["method"] == "exact"
+
+
+@pytest.mark.skipif(not can_open(), reason="without the library")
 def test_a_hello_retry_request():
     flow = Flow().client(hello()).wait(40 * MS).server(answer(ASKS)[0]).wait(MS)
     flow.client(hello(pn=1, offset=len(HELLO))).wait(40 * MS)
