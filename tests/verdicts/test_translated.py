@@ -60,7 +60,7 @@ def test_both_ends_may_be_translated():
 
 
 @pytest.mark.parametrize("kind", [exchange, refusal])
-def test_without_timestamps_the_identification_of_the_syn_tells(kind):
+def test_without_timestamps_the_identification_of_the_syn_decides(kind):
     (found,) = connections(kind(CLIENT, SERVICE, stamp=0, ident=9), kind(CLIENT, POD, inside=10_000, stamp=0, ident=9))
     assert ends(found.translated_to) == ("10.1.0.5:40000", "10.1.0.9:8080")
 

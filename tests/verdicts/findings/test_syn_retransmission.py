@@ -144,7 +144,7 @@ def test_which_syn_ack_was_lost_shows_by_the_distance_of_the_acks(stamps):
     assert report["connections"][0]["rtt"]["ackdat"]["min_ns"] == 2500 * MS
 
 
-def test_equal_distances_tell_nothing():
+def test_equal_distances_prove_nothing():
     report = slow_acks((0, 1, 2), rtt=2500 * MS, stamps=True)
     leg = report["connections"][0]["rtt"]["ackdat"]
     assert (leg["min_ns"], leg["max_ns"], leg["method"]) == (500 * MS, 2500 * MS, "ambiguous")
