@@ -1,8 +1,8 @@
 """A live run: frames from a source into the table, and about once a second a look at it.
 
 A look judges all rows, exports what is new to an observer, and lets rows expire when too many of them have ended.
-Looks and the search for findings (`search.py`) take at most 4 % of run time.  Without an observer that wants something
-there are only the looks that let rows expire.
+Looks take at most `LOOK_SHARE` of run time, the search for findings (`search.py`) `SHARE`.  Without an observer that
+wants something there are only the looks that let rows expire.
 """
 
 import time
