@@ -59,7 +59,7 @@ class Pumped:
     rows: dict[str, Array]
     names: list[bytes]  # of setups, from number 1 on
     refused: int  # names that there was no room for
-    heard: set[tuple[int, int]]  # hosts that sent anything but TCP
+    senders: set[tuple[int, int]]  # hosts that sent anything but TCP
     quics: dict[str, Array] = field(default_factory=dict)
 
     @property
@@ -139,7 +139,7 @@ def merged(parts: Sequence[Pumped], lookups: Lookups) -> Any:
     made.unsupported = _summed(part.unsupported for part in parts)
     made.unread = _summed(part.unread for part in parts)
     made.lookups = lookups
-    made.senders = SimpleNamespace(hosts=set().union(*(part.heard for part in parts)))
+    made.senders = SimpleNamespace(hosts=set().union(*(part.senders for part in parts)))
     made.tracker = SimpleNamespace(
         stray_icmp=sum(part.stray_icmp for part in parts),
         checksums=_added(parts, "checksums", CHECKSUMS),

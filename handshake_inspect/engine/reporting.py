@@ -72,7 +72,7 @@ def case_of(
         limits,
         source.reader.frames,
         left=left,
-        heard=pump.senders.hosts,
+        senders=pump.senders.hosts,
         over=over,
         copies=copies,
     )

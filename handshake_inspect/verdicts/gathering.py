@@ -41,14 +41,14 @@ def gathered(
     frames: int = 0,
     *,
     left: Left | None = None,
-    heard: Collection[tuple[int, int]] = (),
+    senders: Collection[tuple[int, int]] = (),
     over: bool = False,
     copies: Copies | None = None,
 ) -> Attempts:
     """The attempts that a table holds now.
 
     `frames`: the number of the newest frame; `left`: what a filter on flags let pass, None for no such filter;
-    `heard`: the addresses that sent anything but TCP; `over`: nothing more comes, so that rows of SYNs may be moved;
+    `senders`: the addresses that sent anything but TCP; `over`: nothing more comes, so that rows of SYNs may be moved;
     `copies`: where rows go that do not lie side by side, until the next attempts are gathered.
     """
     count = table.connection_count
@@ -90,7 +90,7 @@ def gathered(
         setups=table_rows(table.setups.setup_rows, "Setup", table.setups.setup_count),
         extras=table_rows(table.setups.extra_rows, "Extra", table.setups.extra_count),
         names=getattr(table.setups, "names", None),
-        heard=keys_of(heard),
+        senders=keys_of(senders),
         filtered=left is not None,
         answers_pass=left is not None and left.answers,
     )

@@ -69,7 +69,7 @@ class Held:
     setups: Rows | None = None  # the set-ups that these name
     extras: Rows | None = None  # and the waits that those name
     names: Any = None  # what hellos say in words, by the numbers in set-ups
-    heard: Keys | None = None  # hosts that sent anything but TCP
+    senders: Keys | None = None  # hosts that sent anything but TCP
     filtered: bool = False  # a filter on flags left no bare ACKs in the capture
     answers_pass: bool = False  # but is known to have let SYN-ACKs and RSTs pass
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)

@@ -60,8 +60,8 @@ def lively(trace: Attempts, hosts: Keys, services: Keys) -> tuple[Bools, Bools]:
     seen, alive = np.zeros(len(hosts), dtype=bool), np.zeros(len(services), dtype=bool)
     mark(seen, hosts, trace.of_connections(trace.server_host)[answering])
     mark(seen, hosts, trace.client_host[asking])
-    if trace.heard is not None:
-        mark(seen, hosts, trace.heard)
+    if trace.senders is not None:
+        mark(seen, hosts, trace.senders)
     mark(alive, services, trace.of_connections(trace.server_key)[answering])
     mark(alive, services, trace.client_ends(asking))
     return seen, alive
