@@ -1,8 +1,13 @@
 """What takes the longer the more rows there are is done the less often."""
 
+from pathlib import Path
+
 import pytest
 
+from handshake_inspect.engine import live, search
 from handshake_inspect.engine.pace import Pace
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def next_one(pace, rows):
@@ -33,3 +38,8 @@ def test_no_rows_are_no_reason_to_wait():
     pace = Pace(1.0, 0.1, 0.0)
     pace.note(100.0, 0.05, 0)
     assert next_one(pace, 0) == 1
+
+
+def test_the_documentation_has_the_shares_of_looks_and_searches():
+    share = f"at most {100 * (live.LOOK_SHARE + search.SHARE):.0f} % of the time"
+    assert f"Looking at the table and searching it for findings take {share}" in (DOCS / "live.md").read_text()
