@@ -350,11 +350,8 @@ class QuicTracker:
         if row.handshake_ns and row.handshake_ns <= row.server_ns:
             return
         pause = segment.ts_ns - row.server_ns
-        trip = row.answer_ns - (row.third_ns or row.second_ns or row.first_ns)
-        if 2 * pause >= trip and row.server_bytes + LARGEST >= 3 * row.paid_bytes:
-            row.stall_ns[row.stalls] = pause
-            row.stall_frame[row.stalls] = frame
-            row.stalls += 1
+        if self.is_long(row, pause) and row.server_bytes + LARGEST >= 3 * row.paid_bytes:
+            self.add_stall(row, pause, frame)
 
     def look_for_loss(self, row: Any, segment: Any, frame: int, before_ns: int, who: int) -> None:
         """A side goes on with its handshake, `before_ns` being its last datagram, though nothing came from the other.
@@ -365,8 +362,7 @@ class QuicTracker:
         if row.answer_ns == 0:
             return
         pause = segment.ts_ns - before_ns
-        trip = row.answer_ns - (row.third_ns or row.second_ns or row.first_ns)
-        if pause < AGAIN_NS or 2 * pause < trip:
+        if pause < AGAIN_NS or not self.is_long(row, pause):
             return
         last = row.stalls - 1
         if row.stalls and row.losses >> last & who:
@@ -374,9 +370,17 @@ class QuicTracker:
             row.stall_frame[last] = frame
         elif row.stalls < STALLS:
             row.losses |= who << row.stalls
-            row.stall_ns[row.stalls] = pause
-            row.stall_frame[row.stalls] = frame
-            row.stalls += 1
+            self.add_stall(row, pause, frame)
+
+    def is_long(self, row: Any, pause: int) -> bool:
+        """Whether a pause, in nanoseconds, is half the round trip of the first answer or longer."""
+        return 2 * pause >= row.answer_ns - (row.third_ns or row.second_ns or row.first_ns)
+
+    def add_stall(self, row: Any, pause: int, frame: int) -> None:
+        """Keep a pause, in nanoseconds, and the datagram that ended it; there is room."""
+        row.stall_ns[row.stalls] = pause
+        row.stall_frame[row.stalls] = frame
+        row.stalls += 1
 
     # -- errors ----------------------------------------------------------------------------------------------
 
