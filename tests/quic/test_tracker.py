@@ -322,14 +322,26 @@ def test_a_timer_is_half_a_round_trip_and_10_ms_at_least(rtt, pause, found):
     assert len(losses(flow)) == found
 
 
+@pytest.mark.parametrize("answers", [[], [quic.retry()], [quic.negotiation(V1, V2), quic.retry()]])
+@pytest.mark.parametrize(("pause", "found"), [(19, 0), (20, 1)])
+def test_the_round_trip_is_that_of_the_initial_that_was_answered(answers, pause, found):
+    """Not of the one that drew a Version Negotiation or a Retry."""
+    flow = Flow().client(HELLO)
+    for answer in answers:
+        flow.wait(40 * MS).server(answer).client(HELLO)
+    flow.wait(40 * MS).server(*FIRST).wait(pause * MS).server(*FIRST)
+    assert len(losses(flow)) == found
+
+
 @pytest.mark.parametrize(
     "later",
     [
         lambda flow: flow.client(PROBE).wait(40 * MS).server(*FIRST),  # answers the client
         lambda flow: flow.server(quic.handshake(900)),  # a server that computes goes on with Handshake packets
         lambda flow: flow.client(FINISHED, quic.short(100)).wait(40 * MS).server(*FIRST),  # later than the handshake
+        lambda flow: flow.client(FINISHED, quic.short(100)).server(quic.short(100)).wait(40 * MS).server(*FIRST),
     ],
-    ids=["an answer", "the rest of the flight", "after Finished"],
+    ids=["an answer", "the rest of the flight", "after Finished", "long after Finished"],
 )
 def test_what_a_server_sends_for_another_reason(later):
     assert losses(later(begun().wait(50 * MS))) == []
