@@ -194,6 +194,8 @@ def test_a_capture_without_any_frame_says_so():
 def test_where_no_connection_fits_the_expression_is_named():
     shown = as_text(report([], frames=3, tcp_segments=3), narrowed=Narrowed("outcome == \x1brefused", 2))
     assert "0 of 2 connections match -Y 'outcome == \\x1brefused'." in " ".join(shown.split())
+    shown = as_text(report([], frames=3, tcp_segments=3), narrowed=Narrowed("outcome == refused", 0))
+    assert "None of the TCP segments belongs to a connection." in shown
 
 
 def test_of_a_scan_the_open_ports_are_shown():

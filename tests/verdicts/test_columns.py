@@ -152,6 +152,13 @@ def test_what_is_a_copy_already_is_not_copied():
     assert columns.Copies().of("rows", own) is own
 
 
+def test_sizes_are_those_of_copies_to_come():
+    sizes, table = columns.Sizes(), table_of(10)
+    assert sizes.of("rows", table) is table
+    sizes.of("others", rows_of(10))  # a copy already
+    assert sizes.of_all == {"rows": table.nbytes}
+
+
 def test_rows_that_are_taken_have_a_place_as_well():
     copies, numbers = columns.Copies(), np.array([7, 2, 2, 9])
     first = copies.taken("rows", table_of(10), numbers)

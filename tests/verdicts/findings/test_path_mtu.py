@@ -1,5 +1,6 @@
 """path-mtu: long packets that never get through, distinguished from loss, dead peers and offloading."""
 
+import pytest
 from support import frames
 from support.detected import MS, SECOND, START, crowd, found, merged, only, repeats
 from support.wire import Wire
@@ -182,12 +183,13 @@ def test_a_receiver_that_comes_back_later():
     assert [one["id"] for one in wire.report()["findings"]] == ["stalled"]  # it may have died
 
 
-def test_a_receiver_that_was_idle_and_comes_back_later():
-    """A NAT may have forgotten it meanwhile."""
+@pytest.mark.parametrize("pause", [5, 40])
+def test_a_receiver_that_was_idle_and_comes_back_later(pause):
+    """It may have been away, or a NAT may have forgotten it meanwhile."""
     wire = Wire(at="server")
     wire.handshake().client.data(300)
     wire.server.ack()
-    wire.wait(40 * SECOND)
+    wire.wait(pause * SECOND)
     repeats(wire.server, 1448, 6)
     later = Wire(at="server", start=wire.now + 40 * SECOND, client_isn=99)
     later.client.address = (later.client.address[0], 50000)
