@@ -11,6 +11,7 @@ from support.quic import DCID, MS, SERVER_CID, V1, Flow
 from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.selection import Wish, parse
 from handshake_inspect.errors import UsageError
+from handshake_inspect.quic.initial import can_open
 from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.schema import quic_story_schema
@@ -72,6 +73,15 @@ def test_what_cost_a_round_trip():
 def test_an_initial_that_nothing_answers_comes_again():
     flow = Flow().client(HELLO).wait(MS).client(HELLO).wait(200 * MS).client(HELLO).wait(400 * MS).client(HELLO)
     assert ids(story(flow)) == [["client-hello"], [], ["again"], ["again"]]
+
+
+@pytest.mark.skipif(not can_open(), reason="without the library")
+def test_a_hello_retry_request_is_marked():
+    asks = quic.crypto(quic.HELLO_RETRY)
+    flow = Flow().client(HELLO).wait(40 * MS)
+    flow.server(quic.initial(asks, scid=SERVER_CID, dcid=b"", keyed=DCID, from_server=True, size=200)).wait(MS)
+    shown = story(flow.client(quic.initial(dcid=SERVER_CID, keyed=DCID, pn=1, size=1200)))
+    assert ids(shown)[1] == ["server-hello", "hello-retry"]
 
 
 def test_what_was_lost_is_marked_once():

@@ -104,8 +104,6 @@ def test_what_had_to_make_room_is_a_problem():
 # What cost time in a handshake: as headers show, and Initials where they are opened
 
 HELLO = quic.client_hello("lab.test")
-REQUEST_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
-ASKS = b"\x02\x00\x00\x28\x03\x03" + REQUEST_RETRY + bytes(6)
 
 
 def answer(data=b"\x02\x00\x00\x28\x03\x03" + bytes(38), pn=0, offset=0):
@@ -167,9 +165,9 @@ def test_a_hello_that_a_retry_asked_for_again_was_not_lost():
 
 @pytest.mark.skipif(not can_open(), reason="without the library")
 def test_a_hello_retry_request():
-    flow = Flow().client(hello()).wait(40 * MS).server(answer(ASKS)[0]).wait(MS)
+    flow = Flow().client(hello()).wait(40 * MS).server(answer(quic.HELLO_RETRY)[0]).wait(MS)
     flow.client(hello(pn=1, offset=len(HELLO))).wait(40 * MS)
-    flow.server(*answer(pn=1, offset=len(ASKS)))
+    flow.server(*answer(pn=1, offset=len(quic.HELLO_RETRY)))
     setup, _ = finish(flow)
     assert extras(setup) == [("hello-retry", 41, 2)]
     assert (setup["round_trips"], setup["spans"]["quic"]["round_trips"]) == (3, 2)

@@ -15,10 +15,12 @@ from handshake_inspect.quic import initial as opening
 from handshake_inspect.tcp.tracker import Tracker
 from support import frames
 from support.captures import pcap_header, pcap_record
+from support.tls import RETRY_RANDOM
 
 MS = 1_000_000
 DCID = bytes.fromhex("8394c8f03e515708")
 SERVER_CID = bytes.fromhex("f067a5502a4262b5")
+HELLO_RETRY = b"\x02\x00\x00\x28\x03\x03" + RETRY_RANDOM + bytes(6)  # a HelloRetryRequest without extensions
 V1, V2 = 1, 0x6B3343CF
 CLIENT, SERVER = ("192.0.2.1", 50000), ("198.51.100.2", 443)
 

@@ -23,6 +23,7 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: lab.test\r\n\r\n"
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 EARLY = bytes.fromhex("002a0000")  # the extension early_data
 CCM_8 = 0x1305  # TLS_AES_128_CCM_8_SHA256
+RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")  # RFC 8446, 4.1.3
 RESPONSE = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 5000
 
 

@@ -8,6 +8,7 @@ from support.captures import pcap
 from support.tls import (
     CCM_8,
     EARLY,
+    RETRY_RANDOM,
     TLS12,
     Read,
     Talk,
@@ -602,7 +603,6 @@ def test_waits_are_looked_for_until_the_first_response():
 
 # Messages out of their places
 
-RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 RETRY = hello_13().replace(bytes(32), RETRY_RANDOM, 1)
 
 

@@ -23,6 +23,19 @@ def test_a_port_used_again_after_a_second():
     assert finding["evidence"]["connections"] == [1]
 
 
+def test_a_port_used_again_whose_syn_had_to_be_repeated():
+    wire = Wire().handshake().exchange().close("client")
+    again = Wire(start=wire.now + SECOND, client_isn=5_000_000, server_isn=9_000_000)
+    again.client.syn(lost="after")
+    again.wait(SECOND)
+    again.client.syn()
+    again.server.syn_ack()
+    again.client.ack()
+    finding = only(merged(wire, again), "port-reuse")
+    assert (finding["metrics"]["syn_repeated"], finding["metrics"]["failed"]) == (1, 0)
+    assert "Nothing needs to be done" not in finding["advice"]
+
+
 def test_the_challenge_of_the_old_connection_does_not_use_the_tuple_again():
     """A host in TIME-WAIT answers the SYN with an ACK of the old connection, and the client with a RST."""
     wire = Wire().handshake().exchange().close("server")
