@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from handshake_inspect.errors import NoSuchInterfaceError
+from handshake_inspect.errors import LiveError, NoSuchInterfaceError
 
 
 class Interface(NamedTuple):
@@ -118,7 +118,7 @@ def no_such(text: str, names: list[str]) -> str:
 
 def _dump(request: int, answer: int) -> Iterator[bytes]:
     """Ask the kernel for all links, addresses or routes: the body of each answer; none where it has no such list."""
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE) as netlink:
+    with _netlink() as netlink:
         netlink.send(_HEADER.pack(_HEADER.size + 16, request, _DUMP_REQUEST, 1, 0) + bytes(16))
         while True:
             message = netlink.recv(1 << 17)
@@ -132,6 +132,14 @@ def _dump(request: int, answer: int) -> Iterator[bytes]:
                 at += (length + 3) & -4
             if not message:
                 return
+
+
+def _netlink() -> socket.socket:
+    try:
+        return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE)
+    except OSError as error:  # some sandboxes have none
+        advice = "name one with -i, and capture with --backend tcpdump"
+        raise LiveError(f"interfaces: netlink, which lists them, cannot be used ({error.strerror}); {advice}") from error
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, Any]]:

@@ -74,6 +74,17 @@ def test_a_kernel_that_refuses_a_list_has_none():
     assert list(interfaces._dump(0xFFFE, 0xFFFE)) == []
 
 
+@linux
+@pytest.mark.parametrize("ask", [interfaces.interfaces, interfaces.usual, lambda: interfaces.resolve("lo")])
+def test_a_sandbox_without_netlink(monkeypatch, ask):
+    def refused(*_words):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(interfaces.socket, "socket", refused)
+    with pytest.raises(LiveError, match="netlink.*not permitted.*--backend tcpdump"):
+        ask()
+
+
 def test_near_names_are_offered():
     names = ["lo", "eth0", "wlan0", "any"]
     assert interfaces.no_such("eth1", names) == "eth1: no such interface; did you mean eth0? hsi live -D lists them all"
