@@ -138,8 +138,8 @@ def _netlink() -> socket.socket:
     try:
         return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE)
     except OSError as error:  # some sandboxes have none
-        advice = "name one with -i, and capture with --backend tcpdump"
-        raise LiveError(f"interfaces: netlink, which lists them, cannot be used ({error.strerror}); {advice}") from error
+        why = f"netlink, which lists them, cannot be used ({error.strerror})"
+        raise LiveError(f"interfaces: {why}; name one with -i, and capture with --backend tcpdump") from error
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, Any]]:

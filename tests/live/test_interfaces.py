@@ -81,7 +81,7 @@ def test_a_sandbox_without_netlink(monkeypatch, ask):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(interfaces.socket, "socket", refused)
-    with pytest.raises(LiveError, match="netlink.*not permitted.*--backend tcpdump"):
+    with pytest.raises(LiveError, match=r"netlink.*not permitted.*--backend tcpdump"):
         ask()
 
 
