@@ -90,7 +90,10 @@ def on_early_data(focus: Any) -> None:
 
 
 def is_late_early_data(focus: Any) -> bool:
-    """Whether a record is early data that fills a hole: its copy acknowledges more than what was lost did."""
+    """Whether a record, which is no alert, is early data that fills a hole.
+
+    Its copy acknowledges more than what was lost did.
+    """
     reading = focus.reading
     length = reading.length[focus.side]
     return (
@@ -100,7 +103,6 @@ def is_late_early_data(focus: Any) -> bool:
         and focus.setup.flags & SETUP_EARLY_OFFERED != 0
         and length != END_OF_EARLY_DATA - shorter(focus)
         and not is_finished(focus, length)
-        and not is_alert(focus, length)
     )
 
 
