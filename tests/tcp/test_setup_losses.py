@@ -133,6 +133,18 @@ def test_early_data_of_which_only_what_acknowledges_server_hello_was_captured():
     assert read.over
 
 
+@pytest.mark.parametrize("certificate", [1, 3])
+def test_early_data_of_the_length_of_an_empty_certificate_is_none(certificate):
+    """Nor does it count among the records of the flight behind EndOfEarlyData."""
+    talk = Talk([(0, client_hello(extra=EARLY)), (1, FLIGHT), (0, record(25))])
+    talk.say(0, record(21) + record(900) * certificate + record(53))
+    talk.say(1, record(5000))
+    read = Read(talk.capture())
+    assert read.has("EARLY_ENDED", "CERTIFICATE_SENT", "CLIENT_FINISHED")
+    assert not read.has("CERTIFICATE_WITHHELD")
+    assert read.ms("request") == read.ms("early")
+
+
 @pytest.mark.parametrize("ended", [b"", record(21)])
 def test_early_data_that_was_lost_before_the_capture(ended):
     """Its copy acknowledges ServerHello, as all that is sent by then does."""
