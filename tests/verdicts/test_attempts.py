@@ -12,7 +12,9 @@ from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.reporting import case_of
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYN
 from handshake_inspect.tcp.tracker import Tracker
+from handshake_inspect.verdicts import attempts as module
 from handshake_inspect.verdicts import gathering
+from handshake_inspect.verdicts.columns import batches
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -98,6 +100,14 @@ def test_a_column_of_some_attempts_has_their_order(name, rows):
     whole = COLUMNS[name](attempts, np.arange(EVERY))
     rows = np.array(rows, dtype=np.intp)
     assert COLUMNS[name](attempts, rows).tolist() == whole[rows].tolist()
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_column_of_several_batches_has_their_order(name, monkeypatch):
+    rows = np.arange(EVERY)[::-1].reshape(8, 5).T.ravel()
+    whole = COLUMNS[name](attempts_of(EVERY, range(0, EVERY, 3)), rows).tolist()
+    monkeypatch.setattr(module, "batches", lambda count, _most=0: batches(count, 7))
+    assert COLUMNS[name](attempts_of(EVERY, range(0, EVERY, 3)), rows).tolist() == whole
 
 
 @pytest.mark.parametrize("followed", [(), range(EVERY), range(0, EVERY, 3)])
