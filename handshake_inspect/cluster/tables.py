@@ -22,7 +22,7 @@ from handshake_inspect.verdicts.arrays import Array, Keys
 # Of each thing: what adds up, frames of which the first one counts, and what holds if it holds anywhere.
 PUMP = (
     ("frames", "tcp_segments", "icmp_errors", "backwards", "fragments", "cut_headers", "damaged_headers", "cut_options",
-     "datagrams"),
+     "bad_options", "datagrams"),
     ("first_backwards", "first_cut_header", "first_damaged_header"),
     ("timed",),
 )  # fmt: skip

@@ -21,6 +21,7 @@ from handshake_inspect.wire.const import (
     MASK32,
     NOTE_BAD_CHECKSUM,
     NOTE_BAD_HEADER_LENGTH,
+    NOTE_BAD_OPTIONS,
     NOTE_CHECKSUM_GOOD,
     NOTE_CHECKSUM_OFFLOADED,
     NOTE_CUT_HEADER,
@@ -87,10 +88,10 @@ def read_header(data: bytes, at: int, header_len: int, captured: int, out: Any) 
         if header_len > 20:
             read_options(data, at, header_len, out)
     else:
-        out.notes |= NOTE_CUT_OPTIONS
         out.window = big_endian.be16(data, at + 14) if captured >= 16 else MASK16  # not known, but hardly 0
         if tcp_options.decode_options(data, at + 20, at + captured, out) and header_len > 20:
             out.options |= OPT_CUT
+        out.notes = out.notes & ~NOTE_BAD_OPTIONS | NOTE_CUT_OPTIONS  # an option that is cut is not malformed
     if flags & SYN and flags & (AE | CWR | ECE):
         out.options |= tcp_options.ecn_setup(flags)
 

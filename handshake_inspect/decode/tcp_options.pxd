@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t
 from handshake_inspect.decode cimport segment
 from handshake_inspect.wire cimport big_endian
 from handshake_inspect.wire.const cimport (
-    ACK, AE, CWR, ECE, NOTE_CUT_OPTIONS, OPT_ACCECN, OPT_ECN, OPT_MPTCP, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED,
+    ACK, AE, CWR, ECE, NOTE_BAD_OPTIONS, OPT_ACCECN, OPT_ECN, OPT_MPTCP, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED,
     OPT_SIGNED, OPT_TFO, OPT_TIMESTAMPS, OPT_WINDOW_SCALE,
 )
 

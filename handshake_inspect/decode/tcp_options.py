@@ -8,7 +8,7 @@ from handshake_inspect.wire.const import (
     AE,
     CWR,
     ECE,
-    NOTE_CUT_OPTIONS,
+    NOTE_BAD_OPTIONS,
     OPT_ACCECN,
     OPT_ECN,
     OPT_MPTCP,
@@ -23,7 +23,7 @@ from handshake_inspect.wire.const import (
 
 
 def decode_options(data: bytes, at: int, end: int, out: Any) -> bool:
-    """Read the options in `data[at:end]`; what is cut or malformed is noted and what was read is kept.
+    """Read the options in `data[at:end]`; what is malformed is noted and what was read is kept.
 
     Whether the list may go on behind it: no End of Option List was there.
     """
@@ -36,10 +36,10 @@ def decode_options(data: bytes, at: int, end: int, out: Any) -> bool:
             return False
         length = data[at + 1] if at + 1 < end else 0
         if length < 2 or length > end - at:
-            out.notes |= NOTE_CUT_OPTIONS
+            out.notes |= NOTE_BAD_OPTIONS
             return True
         if not read_option(data, at, kind, length, out):
-            out.notes |= NOTE_CUT_OPTIONS
+            out.notes |= NOTE_BAD_OPTIONS
         at += length
     return True
 

@@ -7,7 +7,7 @@ from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.decode cimport tcp_header
 from handshake_inspect.engine cimport owners
 from handshake_inspect.wire.const cimport (
-    DNS, ETHERNET, MAGIC_HIGH, MAGIC_LOW, MASK16, NOTE_CUT_OPTIONS, NS_PER_SECOND, RECORD_HEADER,
+    DNS, ETHERNET, MAGIC_HIGH, MAGIC_LOW, MASK16, NOTE_BAD_OPTIONS, NS_PER_SECOND, RECORD_HEADER,
 )
 
 cdef bint are_read(PcapReader reader) noexcept nogil

@@ -18,7 +18,7 @@ from handshake_inspect.wire.const import (
     MAGIC_HIGH,
     MAGIC_LOW,
     MASK16,
-    NOTE_CUT_OPTIONS,
+    NOTE_BAD_OPTIONS,
     NS_PER_SECOND,
     RECORD_HEADER,
 )
@@ -62,7 +62,7 @@ def take(reader: PcapReader, records: Any, owners_of: Any, held: int, room: int,
             or seconds >> 16 == MAGIC_HIGH
             or seconds & MASK16 == MAGIC_LOW
             or not tcp_header.decode_plain(data, at, at + captured, wire_len, record)
-            or record.notes & NOTE_CUT_OPTIONS
+            or record.notes & NOTE_BAD_OPTIONS
             or DNS in (record.src_port, record.dst_port)
         ):
             break

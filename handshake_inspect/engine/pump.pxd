@@ -13,7 +13,8 @@ from handshake_inspect.engine.relay cimport Relay
 from handshake_inspect.tcp.tracker cimport Tracker
 from handshake_inspect.wire.const cimport (
     DNS, KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_ICMP_ERROR, KIND_NONE, KIND_TCP, KIND_UDP, KIND_UDP_ERROR,
-    KIND_UNREAD, NOTE_CONTINUED, NOTE_CUT_HEADER, NOTE_CUT_OPTIONS, NOTE_FIRST_FRAGMENT, NOTE_UNTIMED,
+    KIND_UNREAD, NOTE_BAD_OPTIONS, NOTE_CONTINUED, NOTE_CUT_HEADER, NOTE_CUT_OPTIONS, NOTE_FIRST_FRAGMENT,
+    NOTE_UNTIMED,
 )
 
 cdef int FRAME
@@ -54,6 +55,7 @@ cdef class Pump:
     cdef readonly uint64_t damaged_headers
     cdef readonly uint64_t first_damaged_header
     cdef readonly uint64_t cut_options
+    cdef readonly uint64_t bad_options
     cdef readonly dict unsupported
     cdef readonly dict unread
     cdef readonly uint64_t datagrams

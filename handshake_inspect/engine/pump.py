@@ -28,6 +28,7 @@ from handshake_inspect.wire.const import (
     KIND_UDP,
     KIND_UDP_ERROR,
     KIND_UNREAD,
+    NOTE_BAD_OPTIONS,
     NOTE_CONTINUED,
     NOTE_CUT_HEADER,
     NOTE_CUT_OPTIONS,
@@ -85,6 +86,7 @@ class Pump:
         self.damaged_headers = 0
         self.first_damaged_header = 0
         self.cut_options = 0
+        self.bad_options = 0
         self.unsupported: dict[int, int] = {}  # link type -> frames that nothing here can decode
         self.unread: dict[int, int] = {}  # as `encapsulation.unread_name` has it -> frames that hold packets unread
         self.datagrams = 0  # of UDP
@@ -280,6 +282,8 @@ class Pump:
             return False
         if record.notes & NOTE_CUT_OPTIONS:
             self.cut_options += 1
+        if record.notes & NOTE_BAD_OPTIONS:
+            self.bad_options += 1
         if not reader.has_time:
             record.notes |= NOTE_UNTIMED
         record.ts_ns = reader.ts_ns

@@ -145,7 +145,9 @@ def _problems(pump: Pump) -> Iterator[Problem]:
         message = f"the snap length cut {cut} inside the TCP or IP header; capture with -s 128 or more"
         yield Problem("snap-length", message, pump.first_cut_header)
     if pump.cut_options:
-        yield Problem("cut-options", f"TCP options are cut or malformed in {plural(pump.cut_options, 'frame')}")
+        yield Problem("cut-options", f"the snap length cut the TCP options of {plural(pump.cut_options, 'frame')}")
+    if pump.bad_options:
+        yield Problem("bad-options", f"TCP options are malformed in {plural(pump.bad_options, 'frame')}")
     if pump.damaged_headers:
         message = f"impossible header lengths in {plural(pump.damaged_headers, 'frame')}: left out"
         yield Problem("bad-header", message, pump.first_damaged_header)

@@ -54,6 +54,7 @@ cdef extern from *:
     const unsigned int NOTE_CHECKSUM_OFFLOADED "0x200u"
     const unsigned int NOTE_CONTINUED "0x1000u"
     const unsigned int NOTE_DAMAGED "0x2000u"
+    const unsigned int NOTE_BAD_OPTIONS "0x4000u"
     const unsigned int NOTE_NOT_PLAIN "0x1008u"
     const uint64_t IPV4_MAPPED "0xffff00000000ull"
     const unsigned int PROTO_HOP_BY_HOP "0u"

@@ -54,7 +54,7 @@ KIND_ONWARD = 9  # a packet in a packet: `onward.py` says where it begins
 
 # Remarks on a frame (Segment.notes).
 NOTE_CUT_HEADER = 0x0001  # the capture ends inside the IP or TCP header
-NOTE_CUT_OPTIONS = 0x0002  # the TCP header is there, its options are cut or malformed
+NOTE_CUT_OPTIONS = 0x0002  # the capture ends inside the TCP header, behind its flags
 NOTE_BAD_HEADER_LENGTH = 0x0004  # IHL, total length or data offset cannot be
 NOTE_BAD_CHECKSUM = 0x0008  # wrong, and not the partial sum that checksum offloading leaves
 NOTE_FIRST_FRAGMENT = 0x0010
@@ -67,6 +67,7 @@ NOTE_UNTIMED = 0x0800  # the capture has no time for the frame
 NOTE_CHECKSUM_OFFLOADED = 0x0200  # the field holds just the pseudo-header sum
 NOTE_CONTINUED = 0x1000  # what later fragments hold of a segment whose first fragment was one already
 NOTE_DAMAGED = 0x2000  # a wrong checksum that its sender did not write: nothing else is believed of it
+NOTE_BAD_OPTIONS = 0x4000  # the TCP header is there as a whole, its options are malformed
 NOTE_NOT_PLAIN = NOTE_BAD_CHECKSUM | NOTE_CONTINUED
 
 # The 64 bits below which an IPv4 address stands when mapped into IPv6 (RFC 4291 section 2.5.5.2).

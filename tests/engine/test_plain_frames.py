@@ -66,8 +66,8 @@ def read_by_pump(content, at=None, most=None):
     got.append(pump.drain(reader))
     counted = (
         pump.frames, pump.tcp_segments, pump.icmp_errors, pump.first_ns, pump.last_ns, pump.before_ns, pump.backwards,
-        pump.first_backwards, pump.fragments, pump.cut_headers, pump.damaged_headers, pump.cut_options, pump.datagrams,
-        reader.frames, reader.position, reader.ts_ns, reader.problems,
+        pump.first_backwards, pump.fragments, pump.cut_headers, pump.damaged_headers, pump.cut_options,
+        pump.bad_options, pump.datagrams, reader.frames, reader.position, reader.ts_ns, reader.problems,
     )  # fmt: skip
     (records,) = moves.segments()
     return (records.rows.tolist(), bytes(records.payloads)), got, counted

@@ -188,6 +188,19 @@ def test_headers_that_the_snap_length_cut():
     assert "-s 128" in finding["advice"]
 
 
+def test_options_that_the_snap_length_cut():
+    frame = frames.syn(options=frames.linux_syn_options())
+    (problem,) = (report := report_of(captures.pcap([(SECOND, frame[:60])], nano=True)))["capture"]["problems"]
+    assert (problem["kind"], kinds(report)["snap-length"]["metrics"]["cut_headers"]) == ("cut-options", 0)
+
+
+def test_malformed_options_are_no_fault_of_the_snap_length():
+    taken = [frames.syn(options=frames.mss(9) + b"\x08\x00\0\0"), frames.syn_ack(), frames.ack()]
+    report = report_of(captures.pcap([(SECOND + n, frame) for n, frame in enumerate(taken)], nano=True))
+    assert [problem["kind"] for problem in report["capture"]["problems"]] == ["bad-options"]
+    assert kinds(report) == {}
+
+
 def blind(monkeypatch, report):
     """What `visibility.blind` says while a report is made."""
     said = []
