@@ -23,7 +23,7 @@ from handshake_inspect.verdicts.arrays import Array, Keys
 PUMP = (
     ("frames", "tcp_segments", "icmp_errors", "backwards", "fragments", "cut_headers", "damaged_headers", "cut_options",
      "bad_options", "datagrams"),
-    ("first_backwards", "first_cut_header", "first_damaged_header"),
+    ("first_backwards", "first_cut_header", "first_damaged_header", "first_cut_options", "first_bad_options"),
     ("timed",),
 )  # fmt: skip
 CHECKSUMS = ("good", "bad", "bad_ip"), ("first_bad", "first_bad_ip"), ()

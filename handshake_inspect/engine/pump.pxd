@@ -55,7 +55,9 @@ cdef class Pump:
     cdef readonly uint64_t damaged_headers
     cdef readonly uint64_t first_damaged_header
     cdef readonly uint64_t cut_options
+    cdef readonly uint64_t first_cut_options
     cdef readonly uint64_t bad_options
+    cdef readonly uint64_t first_bad_options
     cdef readonly dict unsupported
     cdef readonly dict unread
     cdef readonly uint64_t datagrams

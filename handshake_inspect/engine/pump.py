@@ -85,8 +85,10 @@ class Pump:
         self.first_cut_header = 0
         self.damaged_headers = 0
         self.first_damaged_header = 0
-        self.cut_options = 0
+        self.cut_options = 0  # behind the flags of a header, with or without options
+        self.first_cut_options = 0
         self.bad_options = 0
+        self.first_bad_options = 0
         self.unsupported: dict[int, int] = {}  # link type -> frames that nothing here can decode
         self.unread: dict[int, int] = {}  # as `encapsulation.unread_name` has it -> frames that hold packets unread
         self.datagrams = 0  # of UDP
@@ -282,8 +284,12 @@ class Pump:
             return False
         if record.notes & NOTE_CUT_OPTIONS:
             self.cut_options += 1
+            if self.cut_options == 1:
+                self.first_cut_options = reader.frames
         if record.notes & NOTE_BAD_OPTIONS:
             self.bad_options += 1
+            if self.bad_options == 1:
+                self.first_bad_options = reader.frames
         if not reader.has_time:
             record.notes |= NOTE_UNTIMED
         record.ts_ns = reader.ts_ns

@@ -145,9 +145,11 @@ def _problems(pump: Pump) -> Iterator[Problem]:
         message = f"the snap length cut {cut} inside the TCP or IP header; capture with -s 128 or more"
         yield Problem("snap-length", message, pump.first_cut_header)
     if pump.cut_options:
-        yield Problem("cut-options", f"the snap length cut the TCP options of {plural(pump.cut_options, 'frame')}")
+        message = f"the snap length cut {plural(pump.cut_options, 'frame')} behind the flags of the TCP header"
+        yield Problem("cut-options", message, pump.first_cut_options)
     if pump.bad_options:
-        yield Problem("bad-options", f"TCP options are malformed in {plural(pump.bad_options, 'frame')}")
+        message = f"TCP options are malformed in {plural(pump.bad_options, 'frame')}"
+        yield Problem("bad-options", message, pump.first_bad_options)
     if pump.damaged_headers:
         message = f"impossible header lengths in {plural(pump.damaged_headers, 'frame')}: left out"
         yield Problem("bad-header", message, pump.first_damaged_header)

@@ -189,15 +189,19 @@ def test_headers_that_the_snap_length_cut():
 
 
 def test_options_that_the_snap_length_cut():
-    frame = frames.syn(options=frames.linux_syn_options())
-    (problem,) = (report := report_of(captures.pcap([(SECOND, frame[:60])], nano=True)))["capture"]["problems"]
-    assert (problem["kind"], kinds(report)["snap-length"]["metrics"]["cut_headers"]) == ("cut-options", 0)
+    whole, cut = frames.syn(), frames.syn(options=frames.linux_syn_options())[:60]
+    kept = [(SECOND + n, frame) for n, frame in enumerate([whole, cut, cut])]
+    report = report_of(captures.pcap(kept, nano=True))
+    (problem,), finding = report["capture"]["problems"], kinds(report)["snap-length"]
+    assert (problem["kind"], problem["frame"]) == ("cut-options", 2)
+    assert (finding["metrics"]["cut_headers"], finding["evidence"]["frames"]) == (0, [2])
 
 
 def test_malformed_options_are_no_fault_of_the_snap_length():
-    taken = [frames.syn(options=frames.mss(9) + b"\x08\x00\0\0"), frames.syn_ack(), frames.ack()]
+    odd = frames.mss(9) + b"\x08\x00\0\0"
+    taken = [frames.syn(), frames.syn_ack(options=odd), frames.ack(options=odd)]
     report = report_of(captures.pcap([(SECOND + n, frame) for n, frame in enumerate(taken)], nano=True))
-    assert [problem["kind"] for problem in report["capture"]["problems"]] == ["bad-options"]
+    assert [(problem["kind"], problem["frame"]) for problem in report["capture"]["problems"]] == [("bad-options", 2)]
     assert kinds(report) == {}
 
 
