@@ -3,8 +3,8 @@
 Stacks end a connect() at any unreachable or time-exceeded (RFC 5461 section 4.1); once established the same errors
 are soft and end nothing.  In SYN-RECEIVED Linux forgets a request whose SYN-ACK could not be delivered, so that forged
 floods cost less.  In IPv4 at net or host unreachable, time exceeded and parameter problem (ICMP 12); in IPv6 at the
-errors that Linux treats as fatal: administratively prohibited, port unreachable, failed policy, reject route (ICMPv6
-1/1, 1/4 to 1/6) and parameter problem (4).  Where both ends opened, any error ends it.
+errors that Linux treats as fatal: unreachable, unless for want of a route or address (ICMPv6 1, but for codes 0, 2
+and 3), and parameter problem (4).  Where both ends opened, any error ends it.
 
 "Packet too big" is no refusal (RFC 1191, RFC 8201).
 """
@@ -35,8 +35,8 @@ def is_too_big(segment: Any) -> bool:
 def is_undeliverable(segment: Any) -> bool:
     """Whether Linux drops a request for this error."""
     if segment.ip_version == 4:
-        return segment.icmp_type in (11, 12) or (segment.icmp_type == 3 and segment.icmp_code <= 1)
-    return segment.icmp_type == 4 or (segment.icmp_type == 1 and segment.icmp_code in (1, 4, 5, 6))
+        return segment.icmp_type != 3 or segment.icmp_code <= 1
+    return segment.icmp_type == 4 or (segment.icmp_type == 1 and segment.icmp_code not in (0, 2, 3))
 
 
 def is_of_opening(connection: Any, quoted: Any, segment: Any) -> bool:
@@ -54,7 +54,7 @@ def on_error(table: Any, connection: Any, quoted: Any, segment: Any, side: int) 
     if connection.icmp_count < MASK16:
         connection.icmp_count += 1
     facts = connection.facts
-    if quoted.state == SYN_RECEIVED and not facts & FACT_RST and is_of_opening(connection, quoted, segment):
+    if quoted.state == SYN_RECEIVED and is_of_opening(connection, quoted, segment):
         accepted = facts & FACT_SERVER_DATA != 0  # Fast Open: the application has it, and the error is a soft one
         if facts & FACT_SIMULTANEOUS or (not accepted and is_undeliverable(segment)):
             endpoint.apply(quoted, GOT_ERROR)

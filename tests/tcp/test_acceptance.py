@@ -146,43 +146,6 @@ def test_the_rst_that_answers_a_bad_ack_ends_nothing():
     assert (connection["outcome"], states(connection)[1]) == ("established", "ESTABLISHED")
 
 
-@pytest.mark.parametrize(
-    ("type_", "code", "state"),
-    [
-        (3, 0, "CLOSED"),
-        (3, 1, "CLOSED"),
-        (3, 2, "SYN_RECEIVED"),
-        (3, 3, "SYN_RECEIVED"),
-        (11, 0, "CLOSED"),
-        (12, 0, "CLOSED"),
-    ],
-)
-def test_an_icmp_error_for_the_syn_ack(type_, code, state):
-    """Linux forgets a request whose SYN-ACK cannot be delivered, not one whose port is unreachable."""
-    wire = Wire(at="server")
-    wire.client.syn()
-    wire.server.syn_ack(lost="after")
-    wire.icmp_error(wire.server.packet, type=type_, code=code)
-    connection = wire.connection()
-    assert (states(connection)[1], connection["outcome"]) == (state, "half-open")
-
-
-@pytest.mark.parametrize(
-    ("type_", "code", "state"),
-    [
-        (1, 0, "SYN_RECEIVED"), (1, 1, "CLOSED"), (1, 3, "SYN_RECEIVED"), (1, 4, "CLOSED"), (1, 5, "CLOSED"),
-        (1, 6, "CLOSED"), (2, 0, "SYN_RECEIVED"), (3, 0, "SYN_RECEIVED"), (4, 0, "CLOSED"), (4, 2, "CLOSED"),
-    ],
-)  # fmt: skip
-def test_an_icmpv6_error_for_the_syn_ack(type_, code, state):
-    """What Linux takes for fatal: a route that may come back is not among that, and time exceeded neither."""
-    wire = Wire(at="server", client=frames.CLIENT6, server=frames.SERVER6)
-    wire.client.syn()
-    wire.server.syn_ack(lost="after")
-    wire.icmp_error(wire.server.packet, type=type_, code=code)
-    assert states(wire.connection())[1] == state
-
-
 def crossing():
     wire = Wire(at="middle")
     wire.client.syn(stay=True)

@@ -2,7 +2,11 @@
 
 import pytest
 from support import frames
+from support.frames import CLIENT_ISN, SERVER_ISN
+from support.tracked import tracked
 from support.wire import MS, SECOND, Wire, states
+
+from handshake_inspect.tcp.transitions import TcpState
 
 ROUTER, ROUTER6 = "203.0.113.254", "2001:db8:9::fe"
 V4 = [
@@ -116,3 +120,97 @@ def test_errors_find_their_connection_by_what_they_quote():
     assert ROUTER in connection["why"], "the first who reported"
     assert connection["client_to_server"]["frames"] == 1
     assert connection["server_to_client"]["frames"] == 0
+
+
+# -- in SYN-RECEIVED: what makes Linux drop the request (tcp_req_err)
+
+
+# Net and host unreachable, time exceeded, parameter problem; of ICMPv6 what icmpv6_err_convert calls fatal, where a
+# route that may come back is not among it, nor time exceeded.
+REQUESTS = [
+    *[(4, 3, code, "CLOSED" if code in (0, 1) else "SYN_RECEIVED") for code in (0, 1, 2, 3, 4, 5, 9, 13)],
+    *[(4, kind, code, "CLOSED") for kind in (11, 12) for code in (0, 1, 2, 4)],
+    *[(6, 1, code, "SYN_RECEIVED" if code in (0, 2, 3) else "CLOSED") for code in range(9)],
+    *[(6, 2, 0, "SYN_RECEIVED"), (6, 3, 0, "SYN_RECEIVED"), (6, 3, 1, "SYN_RECEIVED")],
+    *[(6, 4, code, "CLOSED") for code in (0, 1, 2)],
+]
+
+
+def state_of(side, *built):
+    return TcpState(tracked(*built).endpoint_rows[side].state).name
+
+
+@pytest.mark.parametrize(("version", "type_", "code", "state"), REQUESTS)
+def test_an_error_for_the_syn_ack(version, type_, code, state):
+    client, server = (frames.CLIENT, frames.SERVER) if version == 4 else (frames.CLIENT6, frames.SERVER6)
+    answer = {"src": server, "dst": client}
+    error = frames.icmp_error(frames.syn_ack(link=frames.raw, **answer), type=type_, code=code, rest=1280)
+    assert state_of(1, frames.syn(client, server), frames.syn_ack(**answer), error) == state
+
+
+UNREACHABLE = {"type": 3, "code": 1, "reporter": ROUTER}
+OPENING = [frames.syn(), frames.syn_ack()]
+
+
+@pytest.mark.parametrize(("seq", "state"), [(SERVER_ISN - 1, "SYN_RECEIVED"), (SERVER_ISN, "CLOSED"),
+    (SERVER_ISN + 1, "SYN_RECEIVED"), (SERVER_ISN + 2, "SYN_RECEIVED")])  # fmt: skip
+def test_an_error_must_quote_the_syn_ack_that_was_sent(seq, state):
+    """tcp_req_err compares with the ISN of the request; blind errors do not know it (RFC 5927 section 4)."""
+    quoted = frames.syn_ack(seq=seq, link=frames.raw)
+    assert state_of(1, *OPENING, frames.icmp_error(quoted, **UNREACHABLE)) == state
+
+
+def test_a_syn_ack_that_came_again_after_a_rst_can_be_undeliverable():
+    """The client's RST was lost, the server asks again: an error for that ends the request as any other."""
+    wire = Wire(at="server")
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.rst(seq=1001, lost="after")
+    wire.wait(SECOND)
+    wire.server.syn_ack(lost="after")
+    assert states(wire.connection())[1] == "SYN_RECEIVED"
+    wire.icmp_error(wire.server.packet, **UNREACHABLE)
+    assert states(wire.connection())[1] == "CLOSED"
+
+
+@pytest.mark.parametrize("isn", [CLIENT_ISN, 0xFFFF_FFFF])
+@pytest.mark.parametrize(("beyond", "state"), [(-1, "SYN_RECEIVED"), (0, "CLOSED"), (1, "CLOSED"), (2, "SYN_RECEIVED")])
+def test_any_error_ends_an_end_that_opened_and_met_a_syn(isn, beyond, state):
+    """It has a socket, and tcp_v4_err takes what quotes a number between SND.UNA and SND.NXT."""
+    number = (isn + beyond) & 0xFFFF_FFFF
+    quoted = frames.segment(frames.CLIENT, frames.SERVER, frames.ACK, seq=number, ack=SERVER_ISN + 1, link=frames.raw)
+    both = [frames.syn(seq=isn), frames.syn(frames.SERVER, frames.CLIENT, seq=SERVER_ISN)]
+    assert state_of(0, *both, frames.icmp_error(quoted, code=3, reporter=ROUTER)) == state
+
+
+# -- a SYN is rejected by an error that quotes it, while nothing else has answered
+
+
+SAID = {"src": frames.CLIENT, "dst": frames.SERVER, "seq": CLIENT_ISN + 1, "ack": SERVER_ISN + 1}
+TOO_LATE = {
+    "a SYN-ACK answered": OPENING,
+    "a RST refused": [frames.syn(), frames.rst()],
+    "the client acknowledges, and the capture lacks the SYN-ACK": [frames.syn(), frames.ack(**SAID)],
+    "the SYN is of another connection": [frames.ack(**SAID)],
+}
+
+
+@pytest.mark.parametrize("before", TOO_LATE.values(), ids=TOO_LATE.keys())
+def test_an_error_rejects_only_a_syn_that_waits(before):
+    error = frames.icmp_error(frames.syn(link=frames.raw), **UNREACHABLE)
+    rejected = tracked(frames.syn(), error).connection_rows[0]
+    assert (rejected.icmp_frame, rejected.icmp_ns, rejected.icmp_type, rejected.icmp_code) == (2, MS, 3, 1)
+    assert tracked(*before, error).connection_rows[0].icmp_frame == 0
+
+
+def test_an_error_about_a_packet_of_the_server_rejects_no_syn():
+    """It holds an older connection, challenges the SYN, and its number is that of the error by chance."""
+    challenge = frames.ack(frames.SERVER, frames.CLIENT, seq=SERVER_ISN + 1, ack=CLIENT_ISN - 900)
+    quoted = frames.ack(frames.SERVER, frames.CLIENT, seq=SERVER_ISN, ack=CLIENT_ISN - 900, link=frames.raw)
+    assert tracked(frames.syn(), challenge, frames.icmp_error(quoted, **UNREACHABLE)).connection_rows[0].icmp_frame == 0
+
+
+def test_errors_are_counted_but_for_packets_too_big():
+    about = frames.syn(link=frames.raw)
+    errors = [frames.icmp_error(about, type=3, code=code, rest=1280) for code in (1, 4, 3)]
+    assert tracked(frames.syn(), *errors).connection_rows[0].icmp_count == 2
