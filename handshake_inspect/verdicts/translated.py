@@ -7,7 +7,8 @@ SYN and its answer were captured between the other two: of frames with the same 
 first.  The answer is a SYN-ACK, or the RST that refuses the SYN, whose number stands for the other ISN.
 Of SYNs without timestamps the identification of IP must agree, which a translation leaves alone as well: there are
 hosts whose ISNs repeat, but not those of their packets.  Where it is 0, nothing is joined.  The first is the
-connection; the others have no row of their own.  More than `MOST` with the same ISNs are no translations.
+connection; the others have no row of their own.  More than `MOST` with the same ISNs and the same mark are no
+translations; a scanner gives all its SYNs one ISN, and a port that refuses them has none, but their marks differ.
 """
 
 from itertools import pairwise
@@ -26,6 +27,7 @@ from handshake_inspect.verdicts.sets import frequent, host_key, is_member
 
 APART_NS = 1_000_000_000
 MOST = 4
+MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that other marks give other numbers
 
 
 def joined(trace: Attempts) -> Attempts:
@@ -43,13 +45,18 @@ def joined(trace: Attempts) -> Attempts:
 
 
 def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
-    """The connections of which another one has both ISNs, and these: few, so that nothing else is put in order."""
+    """The connections of which another one has both ISNs and the mark, and a number for all three.
+
+    They are few, so that nothing else is put in order.
+    """
     rows = ConnectionRows(marked((trace.facts & FACT_SYN != 0) & (trace.facts & (FACT_SYNACK | FACT_REFUSED) != 0)))
     numbers = np.empty(len(rows), dtype=np.uint64)
     for some in batches(len(rows)):
         clients = trace.client_rows[rows[some]]
         mine, theirs = (picked(trace.endpoints["iss"], ends) for ends in (clients, clients ^ 1))
-        numbers[some] = mine.astype(np.uint64) << np.uint64(32) | theirs
+        stamps, idents = (picked(trace.endpoints[name], clients) for name in ("syn_tsval", "syn_ip_id"))
+        isns = mine.astype(np.uint64) << np.uint64(32) | theirs
+        numbers[some] = isns ^ np.where(stamps, stamps, idents).astype(np.uint64) * MIX
     same = is_member(numbers, frequent(numbers, 2))
     return rows[same], numbers[same]
 

@@ -123,6 +123,26 @@ def test_a_refusal_of_the_pod_is_one_of_the_service():
     assert "translated to 10.1.0.9:8080" in found.why
 
 
+def scan(*, marks):
+    """A scanner gives all its SYNs one ISN, here to eight ports that refuse them, before and behind the translation."""
+    for at, port in enumerate(range(20, 28)):
+        mark = marks(at)
+        yield refusal(CLIENT, ("10.1.0.9", port), began=at * 100_000, **mark)
+        yield refusal(NODE, ("10.1.0.9", port), began=at * 100_000, inside=10_000, **mark)
+
+
+@pytest.mark.parametrize("marks", [lambda at: {"stamp": 0, "ident": 9 + at}, lambda at: {"stamp": 7 + at}])
+def test_of_a_scan_with_one_isn_each_refusal_has_its_own_translation(marks):
+    found = connections(*scan(marks=marks))
+    assert [(each.cause, ends(each.translated_to)) for each in found] == [
+        ("closed-port", ("10.0.0.1:61234", f"10.1.0.9:{port}")) for port in range(20, 28)
+    ]
+
+
+def test_more_than_a_few_that_are_all_alike_are_no_translations():
+    assert len(connections(*scan(marks=lambda _: {"stamp": 0, "ident": 9}))) == 16
+
+
 @pytest.mark.parametrize(
     "other",
     [
