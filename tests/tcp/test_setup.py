@@ -469,6 +469,13 @@ def test_early_data_that_is_rejected():
     assert read.ms("response") > read.ms("request")
 
 
+@pytest.mark.parametrize(("length", "candidates"), [(74, 2), (82, 2), (75, 1), (100, 2)])
+def test_a_ticket_that_only_names_a_session_may_come_before_the_answer(length, candidates):
+    """OpenSSL's of a server that takes early data, or whose stateless tickets are switched off."""
+    read = early(ended=False, after=(length, 5000))
+    assert read.candidate_count == candidates
+
+
 def test_false_start():
     flight = hello_13().replace(bytes.fromhex("002b00020304"), bytes.fromhex("ff0100020000"))
     talk = Talk([(0, client_hello()), (1, flight + record(900, 22))])

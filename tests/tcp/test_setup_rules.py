@@ -211,7 +211,40 @@ def test_of_a_second_hello_that_was_cut_nobody_says_that_it_resumes(left):
     read = Read(cut(talk, TEN - 10 + left))
     assert read.has("TLS", "CUT")
     assert (read.has("SERVER_CHANGED"), read.version in (0, 0x0304)) == (False, True)
-    assert read.has("HELLO_RETRY") == (left > 10)  # else not even its type is left
+    assert read.has("HELLO_RETRY")  # which the second ServerHello shows where not even the type of the hello is left
+    assert read.hello_2_frame == 6
+    assert read.ms("hello_sent") == read.ms("hello_2")
+    assert read.client_finished_frame == 8
+
+
+@pytest.mark.parametrize("left", [10, 12, 30])
+def test_a_session_that_is_resumed_shows_by_a_client_that_goes_on(left):
+    """TLS 1.2: behind the client's ChangeCipherSpec the type of a record is left, and its request waits for nobody."""
+    flight = hello_13().replace(bytes.fromhex("002b00020304"), bytes.fromhex("ff0100020000"))
+    talk = Talk([(0, client_hello()), (1, flight + record(1, 20) + record(40, 22))])
+    talk.say(0, record(1, 20) + record(40, 22))
+    talk.say(0, record(80))
+    talk.say(1, record(5000))
+    read = Read(cut(talk, TEN - 10 + left))
+    assert read.has("CUT", "SERVER_CHANGED", "CLIENT_FINISHED")
+    assert (read.version, read.has("DOUBTED")) == (0x0303, False)
+    assert (read.client_finished_frame, read.exchange.request_frame, read.exchange.response_frame) == (6, 7, 8)
+
+
+def test_a_record_of_which_only_the_type_is_left_says_nothing_alone():
+    """A second hello of TLS 1.3, or the Finished of 1.2 with nothing behind it."""
+    talk = Talk([(0, client_hello()), (1, FLIGHT), (0, record(1, 20) + record(40, 22))])
+    read = Read(cut(talk, TEN))
+    assert read.version == 0
+    assert read.has("DOUBTED")
+
+
+@pytest.mark.parametrize("version", [0x0300, 0x0301, 0x0302])
+def test_an_old_version_is_in_the_record_of_a_server_hello_that_was_cut(version):
+    flight = hello_13().replace(bytes.fromhex("002b00020304"), bytes.fromhex("ff0100020000"))
+    flight = flight[:1] + version.to_bytes(2, "big") + flight[3:9] + version.to_bytes(2, "big") + flight[11:]
+    talk = Talk([(0, client_hello()), (1, flight)])
+    assert Read(cut(talk, TEN)).version == version
 
 
 def test_a_segment_of_which_the_length_of_a_record_is_left():

@@ -1,6 +1,9 @@
 """Plain talk before TLS (STARTTLS, proxies): whose it is, whole and in captures that lack a part of it."""
 
+import struct
+
 import pytest
+from support.captures import pcap
 from support.tls import Read, Talk, client, client_hello, handshake, hello_13, record, server
 
 from handshake_inspect.tcp.setup.facts import EXCHANGE_ALERTED, EXTRA_LOSS, UPGRADES
@@ -100,6 +103,30 @@ def test_an_alert_after_a_greeting_is_no_answer_to_plain_text():
 def test_plain_talk_is_no_upgrade():
     read = Read(Talk([*PROLOGUES["smtp"][:4], (1, b"454 no TLS\r\n")]).capture())
     assert (read.upgrade, read.has("TLS"), read.has("SPOKE_FIRST")) == (0, False, True)
+
+
+@pytest.mark.parametrize(
+    ("message", "whole"),
+    [
+        ("301d02010177188016", True),
+        ("30840000002302010177840000001a8016", True),  # lengths of five bytes, as Windows writes them
+        ("301d02010163188016", False),  # a search
+        ("301d0a010177188016", False),  # no number of a message
+        ("3082", False),
+    ],
+)
+def test_an_ldap_request_that_was_cut_before_the_name_of_start_tls(said, message, whole):
+    """Ten bytes of each segment are left."""
+    talk = Talk([(0, bytes.fromhex(message) + b"1.3.6.1.4.1.1466.20037"), *PROLOGUES["ldap"][1:], *said])
+    frames = [(ns, frame[:64], len(frame)) for ns, frame in talk.frames()]
+    records = b"".join(
+        struct.pack("<IIII", ns // 10**9, ns % 10**9, len(some), size) + some for ns, some, size in frames
+    )
+    read = Read(pcap([], nano=True, snap_len=64) + records)
+    if whole:
+        assert (UPGRADES[read.upgrade], read.has("TLS")) == ("ldap", True)
+    else:
+        assert read.setup is None
 
 
 # What the capture lacks

@@ -94,4 +94,6 @@ MOST_EXTRAS = 16
 
 # Lengths of encrypted records of TLS 1.3, in bytes: what may be a session ticket, and what may be SETTINGS of HTTP/2.
 LEAST_TICKET, MOST_TICKET = 100, 4500
+# A ticket that is no more than the 32 bytes that name a session at the server (OpenSSL's), without and with early data.
+NAMED_SESSION, NAMED_SESSION_EARLY = 74, 82
 MOST_SETTINGS = 100  # SETTINGS are shorter

@@ -183,13 +183,13 @@ def take_server_hello(focus: Any, data: Any) -> None:
 
 
 def on_unread_server_hello(focus: Any) -> None:
-    """A ServerHello that was cut: its version may be known."""
+    """A ServerHello that was cut: its version may be known, by itself or by its record if it is older than TLS 1.2."""
     reading = focus.reading
     side = focus.side
-    if reading.headed[side] >= RECORD_HEADER + MESSAGE_HEADER + 2:
-        version = reading.head[side * HEAD + 9] << 8 | reading.head[side * HEAD + 10]
-        if version < TLS12:
-            focus.setup.version = version
+    at = side * HEAD + (9 if reading.headed[side] >= RECORD_HEADER + MESSAGE_HEADER + 2 else 1)
+    version = reading.head[at] << 8 | reading.head[at + 1]
+    if version < TLS12:
+        focus.setup.version = version
     note_server_hello(focus)
 
 

@@ -6,8 +6,8 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    ROLE_FINISHED, ROLE_LAST, SETUP_ALERT, SETUP_CUT, SETUP_DOUBTED, SETUP_EARLY_OFFERED, SETUP_HELLO_RETRY,
-    SETUP_SERVER_HELLO, SETUP_TLS, SETUP_UNREAD,
+    ROLE_FINISHED, ROLE_LAST, SETUP_ALERT, SETUP_CLIENT_FINISHED, SETUP_CUT, SETUP_DOUBTED, SETUP_EARLY_OFFERED,
+    SETUP_HELLO_RETRY, SETUP_SERVER_HELLO, SETUP_TLS, SETUP_UNREAD,
 )
 from handshake_inspect.wire.const cimport MASK32
 
@@ -25,7 +25,7 @@ cdef unsigned int TLS13
 
 @cython.locals(side="unsigned int", kind="unsigned int")
 cdef void on_head(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", side="unsigned int", kind="unsigned int")
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", kind="unsigned int")
 cdef void on_cut_header(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", role="unsigned int")
 cdef void on_end(Focus focus) noexcept nogil
@@ -41,9 +41,11 @@ cdef void on_client_hello(Focus focus) noexcept nogil
 cdef bint infer_version(Focus focus, unsigned int kind, unsigned int message) noexcept nogil
 @cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t, cut=bint)
 cdef bint is_alone(Focus focus) noexcept nogil
-@cython.locals(setup="sr.Setup *")
 cdef void retry_after_all(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
+cdef void be_retry(sr.Setup *setup) noexcept nogil
+@cython.locals(setup="sr.Setup *")
+cdef void unveil(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", hello=bint)
 cdef void on_server(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", clear=bint)
 cdef void on_alert_record(Focus focus) noexcept nogil

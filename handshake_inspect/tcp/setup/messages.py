@@ -10,6 +10,7 @@ from handshake_inspect.tcp.setup.facts import (
     ROLE_FINISHED,
     ROLE_LAST,
     SETUP_ALERT,
+    SETUP_CLIENT_FINISHED,
     SETUP_CUT,
     SETUP_DOUBTED,
     SETUP_EARLY_OFFERED,
@@ -54,14 +55,22 @@ def on_head(focus: Any) -> None:
 def on_cut_header(focus: Any) -> None:
     """The snap length left the type of a record, and not its length: of the client it may show that TLS is 1.3.
 
-    Behind ChangeCipherSpec, a handshake record may be a Finished of TLS 1.2, or a ClientHello that 1.3 asked for.
+    Behind ChangeCipherSpec, a handshake record may be a Finished of TLS 1.2, or a ClientHello that 1.3 asked for: that
+    shows when the client goes on by itself, or the server with a ServerHello.
     """
     reading = focus.reading
+    setup = focus.setup
     side = focus.side
     kind = reading.head[side * HEAD]
-    if focus.is_client and focus.setup.flags & SETUP_TLS and kind == APPLICATION_DATA:
+    if not focus.is_client or not setup.flags & SETUP_TLS:
+        return
+    if kind == APPLICATION_DATA:
         reading.length[side] = NO_LENGTH
         on_client(focus, kind)
+    elif kind == HANDSHAKE and reading.changed[side] and setup.flags & SETUP_SERVER_HELLO and setup.version == 0:
+        reading.veiled = 1
+        tls12.finish_client(focus)
+        setup.flags |= SETUP_DOUBTED
 
 
 def on_end(focus: Any) -> None:
@@ -150,7 +159,11 @@ def infer_version(focus: Any, kind: int, message: int) -> bool:
     """The version, from the client's second flight, if the snap length cut ServerHello's extensions."""
     reading = focus.reading
     setup = focus.setup
-    if kind == APPLICATION_DATA:
+    if reading.veiled and kind == APPLICATION_DATA and not focus.turned:
+        setup.version = TLS12
+        setup.flags &= ~SETUP_DOUBTED
+        tls12.note_resumed(focus)
+    elif kind == APPLICATION_DATA:
         setup.version = TLS13
     elif kind == HANDSHAKE and message == CLIENT_HELLO and is_alone(focus):
         retry_after_all(focus)
@@ -175,14 +188,32 @@ def is_alone(focus: Any) -> bool:
 
 def retry_after_all(focus: Any) -> None:
     """What was cut off was no ServerHello but a HelloRetryRequest."""
-    setup = focus.setup
+    be_retry(focus.setup)
+    focus.reading.changed[focus.side] = 0
+    on_client_hello(focus)
+
+
+def be_retry(setup: Any) -> None:
+    """What was taken for ServerHello asked for another ClientHello."""
     setup.flags = setup.flags & ~SETUP_SERVER_HELLO | SETUP_HELLO_RETRY
     setup.retry_ns = setup.server_hello_ns
     setup.retry_frame = setup.server_hello_frame
     setup.server_hello_ns = 0
     setup.server_hello_frame = 0
-    focus.reading.changed[focus.side] = 0
-    on_client_hello(focus)
+
+
+def unveil(focus: Any) -> None:
+    """The server sends a ServerHello: so behind the client's ChangeCipherSpec there was another ClientHello."""
+    setup = focus.setup
+    be_retry(setup)
+    setup.hello_2_ns = setup.client_finished_ns
+    setup.hello_2_frame = setup.client_finished_frame
+    setup.hello_sent_ns = setup.client_finished_ns
+    setup.client_finished_ns = 0
+    setup.client_finished_frame = 0
+    setup.flags &= ~(SETUP_CLIENT_FINISHED | SETUP_DOUBTED)
+    focus.reading.veiled = 0
+    focus.reading.changed[focus.side ^ 1] = 0
 
 
 def on_server(focus: Any, kind: int) -> None:
@@ -190,12 +221,15 @@ def on_server(focus: Any, kind: int) -> None:
     reading = focus.reading
     setup = focus.setup
     side = focus.side
+    hello = kind == HANDSHAKE and reading.headed[side] > RECORD_HEADER and reading.head[side * HEAD + 5] == SERVER_HELLO
+    if hello and reading.veiled:
+        unveil(focus)
     if not setup.flags & SETUP_SERVER_HELLO:
         if kind != HANDSHAKE:
             return
         if reading.gather[side]:
             hellos.gather_head(focus)
-        elif reading.headed[side] > RECORD_HEADER and reading.head[side * HEAD + 5] == SERVER_HELLO:
+        elif hello:
             reading.server_hello_at = reading.header[side]
             hellos.read_message(focus)
     elif hellos.is_tls13(setup.version):

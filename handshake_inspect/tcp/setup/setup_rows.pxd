@@ -111,7 +111,8 @@ cdef struct Reading:
     uint8_t answers
     uint8_t done
     uint8_t said
-    uint8_t spare[4]
+    uint8_t veiled
+    uint8_t spare[3]
 
 cdef struct Buffer:
     int64_t ns[48]

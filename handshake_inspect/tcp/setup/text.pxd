@@ -47,6 +47,8 @@ cdef uint32_t GSS_REQUEST
 cdef uint32_t OF_1466
 cdef uint32_t OF_20037
 cdef unsigned int LONGEST_LDAP
+cdef Py_ssize_t SHORTEST_LDAP
+cdef unsigned int EXTENDED_REQUEST
 
 cdef bint looks_like_alert(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 cdef bint looks_like_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
@@ -75,3 +77,5 @@ cdef unsigned int kind_of_server(const unsigned char *data, Py_ssize_t at, Py_ss
 cdef unsigned int kind_of_command(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(i=Py_ssize_t)
 cdef bint is_start_tls(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(place=Py_ssize_t)
+cdef bint is_extended_request(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil

@@ -52,6 +52,8 @@ MYSQL_REQUEST = 0x20000001  # of 32 bytes, the second packet: the beginning of a
 MYSQL_BYTES = 36
 MYSQL_TLS = 8  # CLIENT_SSL, in the second byte of its capabilities
 UPPER = 0xDFDFDFDF  # commands may be in lower case
+SHORTEST_LDAP = 31  # bytes of a message with that name
+EXTENDED_REQUEST = 0x77  # the tag of such a message
 LONGEST_LDAP = 64  # bytes in which that name is looked for: encodings of lengths differ (X.690 section 8.1.3)
 PROXY, SPACED = 0x50524F58, 0x5920  # the line that a proxy puts before what its client says (PROXY protocol)
 PROXY_2, PROXY_2_REST = 0x0D0A0D0A, 0x000D0A515549540A  # and its binary form
@@ -245,11 +247,22 @@ def kind_of_command(data: Any, at: int, count: int) -> int:
 
 
 def is_start_tls(data: Any, at: int, count: int) -> bool:
-    """Whether an LDAPMessage asks for StartTLS."""
+    """Whether an LDAPMessage asks for StartTLS; one that is cut may, if it is an ExtendedRequest."""
+    if count < SHORTEST_LDAP:
+        return is_extended_request(data, at, count)
     for i in range(count - 7):
         if big_endian.be32(data, at + i) == OF_1466 and big_endian.be32(data, at + i + 4) == OF_20037:
             return True
     return False
+
+
+def is_extended_request(data: Any, at: int, count: int) -> bool:
+    """Whether an LDAPMessage is an ExtendedRequest (RFC 4511 section 4.12), as far as it goes."""
+    place = 2 if count > 1 and data[at + 1] < 0x80 else 2 + (data[at + 1] & 7) if count > 1 else count
+    if place + 1 >= count or data[at + place] != 2:  # the number of the message
+        return False
+    place += 2 + data[at + place + 1]
+    return place < count and data[at + place] == EXTENDED_REQUEST
 
 
 def kind_of_server(data: Any, at: int, count: int) -> int:

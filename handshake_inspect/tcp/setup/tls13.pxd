@@ -6,10 +6,10 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    FINISHED_NOT, FINISHED_PERHAPS, FINISHED_SURELY, LEAST_TICKET, MOST_SETTINGS, MOST_TICKET, READ_LOST,
-    ROLE_FINISHED, ROLE_LAST, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD, SETUP_CLIENT_FINISHED, SETUP_CUT,
-    SETUP_DOUBTED, SETUP_EARLY_ENDED, SETUP_EARLY_OFFERED, SETUP_EARLY_REQUEST, SETUP_EARLY_SENT, SETUP_HELLO_RETRY,
-    SETUP_OFFERS_H2, SETUP_SERVER_FINISHED, SETUP_UNREAD,
+    FINISHED_NOT, FINISHED_PERHAPS, FINISHED_SURELY, LEAST_TICKET, MOST_SETTINGS, MOST_TICKET, NAMED_SESSION,
+    NAMED_SESSION_EARLY, READ_LOST, ROLE_FINISHED, ROLE_LAST, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD,
+    SETUP_CLIENT_FINISHED, SETUP_CUT, SETUP_DOUBTED, SETUP_EARLY_ENDED, SETUP_EARLY_OFFERED, SETUP_EARLY_REQUEST,
+    SETUP_EARLY_SENT, SETUP_HELLO_RETRY, SETUP_OFFERS_H2, SETUP_SERVER_FINISHED, SETUP_UNREAD,
 )
 from handshake_inspect.wire.const cimport MASK32
 
@@ -59,6 +59,7 @@ cdef void forget_candidates(Focus focus) noexcept nogil
 cdef void on_server(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", length="unsigned int")
 cdef void on_later(Focus focus) noexcept nogil
+cdef bint is_like_ticket(unsigned int length) noexcept nogil
 @cython.locals(reading="sr.Reading *", flags=uint32_t)
 cdef bint may_answer(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", i="unsigned int")

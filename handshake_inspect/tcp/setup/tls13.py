@@ -16,6 +16,8 @@ from handshake_inspect.tcp.setup.facts import (
     LEAST_TICKET,
     MOST_SETTINGS,
     MOST_TICKET,
+    NAMED_SESSION,
+    NAMED_SESSION_EARLY,
     READ_LOST,
     ROLE_FINISHED,
     ROLE_LAST,
@@ -279,8 +281,13 @@ def on_later(focus: Any) -> None:
     reading.said = 1
     if may_answer(focus):
         note_candidate(focus, length)
-    elif reading.finished != FINISHED_NOT and LEAST_TICKET <= length <= MOST_TICKET and setup.ticket_length == 0:
+    elif reading.finished != FINISHED_NOT and is_like_ticket(length) and setup.ticket_length == 0:
         setup.ticket_length = length
+
+
+def is_like_ticket(length: int) -> bool:
+    """Whether a session ticket may make a record of this length."""
+    return LEAST_TICKET <= length <= MOST_TICKET or length in (NAMED_SESSION, NAMED_SESSION_EARLY)
 
 
 def may_answer(focus: Any) -> bool:
@@ -329,7 +336,7 @@ def is_answered(focus: Any) -> bool:
         length = setup.candidate_length[i]
         if length < MOST_SETTINGS and setup.flags & SETUP_OFFERS_H2:
             continue
-        if not LEAST_TICKET <= length <= MOST_TICKET or (ticket and length != ticket):
+        if not is_like_ticket(length) or (ticket and length != ticket):
             return True
         ticket = length
     return False

@@ -18,7 +18,7 @@ from handshake_inspect.quic.const import EDGES, FLIGHT_NS
 from handshake_inspect.quic.quic_rows import BURSTS, CUT, EARLY, INITIAL_AGAIN, NEGOTIATED, RETRY
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.quic.quics import Quics
-from handshake_inspect.verdicts.setup.intervals import Interval, bounded, choose, exact
+from handshake_inspect.verdicts.setup.intervals import Interval, bounded, choose, exact, latest
 
 UNKNOWN = np.int64(-1)
 NEVER = np.int64(1) << 62
@@ -53,10 +53,21 @@ class QuicSpans:
 
     @cached_property
     def reply(self) -> Interval:
-        """The server's first Initial to the client's next datagram: to the client and back, and its computing."""
+        """The server's first Initial to the client's next datagram: to the client and back, and its computing.
+
+        A copy of the ClientHello is no reply: the client sent it before the answer reached it, or for want of that.
+        """
         known = (self._time("answer") > 0) & (self._time("reply") > 0)
         took = exact(self._time("reply") - self._time("answer"), known)
-        return choose(self.quics.hello_again & known, bounded(np.zeros_like(took.high), took.high), took)
+        sooner = np.minimum(self._handshake_reply, self._time("finished"))
+        later = np.where(self.finished, np.maximum(took.high, sooner - self._time("answer")), took.high)
+        return choose(self.quics.hello_again & known, bounded(np.zeros_like(took.high), later), took)
+
+    @cached_property
+    def _handshake_reply(self) -> Times:
+        """The client's last Handshake packet before its Finished, which shows that it had the answer."""
+        handshake = self._time("handshake")
+        return np.where(handshake > 0, handshake, NEVER)
 
     @cached_property
     def stateless(self) -> Times:
@@ -197,7 +208,7 @@ class QuicSpans:
         way = np.maximum(self.reply.high, 0)
         low = np.where(known, np.maximum(first - self.request.high, 0), UNKNOWN)
         high = np.where(known, last - self.request.low + way, UNKNOWN)
-        return bounded(low, high)
+        return latest(low, high)
 
     @cached_property
     def first_byte(self) -> Interval:
@@ -205,7 +216,7 @@ class QuicSpans:
         first, last, place = self.answers
         start, way = self._time("first"), np.maximum(self.reply.high, 0)
         known = (place >= 0) & (self.request.high >= 0)
-        return bounded(np.where(known, first - start, UNKNOWN), np.where(known, last - start + way, UNKNOWN))
+        return latest(np.where(known, first - start, UNKNOWN), np.where(known, last - start + way, UNKNOWN))
 
     @cached_property
     def server_hello(self) -> Interval:
@@ -220,7 +231,7 @@ class QuicSpans:
         first, last, place = self.answers
         known = (place >= 0) & (self.request.high >= 0)
         low = np.where(known, np.maximum(first - self.request.high, 0), UNKNOWN)
-        return bounded(low, np.where(known, last - self.request.low, UNKNOWN)).less(self.network)
+        return latest(low, np.where(known, last - self.request.low, UNKNOWN)).less(self.network)
 
     @cached_property
     def round_trips(self) -> NDArray[np.int64]:

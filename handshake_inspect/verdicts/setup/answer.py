@@ -5,7 +5,8 @@ request had arrived is none of the answer; the reader has left those out, and ke
 ticket.  Of the candidates that are left, these are skipped at the front:
 
 - records of the length of a ticket that came before the request;
-- else the leading run of two or more, at most `TICKETS`, of equal length, from `LEAST_TICKET` to `MOST_TICKET` bytes;
+- else the leading run of two or more, at most `TICKETS`, of equal length, from `LEAST_TICKET` to `MOST_TICKET` bytes,
+  or as long as a ticket that only names a session at the server;
 - else a single one of such a size with more after it, if other connections to the service had tickets of that length,
   give or take `TICKET_SPREAD`.  Where no ticket of the service is known, both it and the next may be the answer, and
   nothing is known of the answer where the next is behind bytes that the capture lacks;
@@ -19,11 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.setup.facts import LEAST_TICKET, MOST_SETTINGS, MOST_TICKET
+from handshake_inspect.tcp.setup.facts import (
+    LEAST_TICKET,
+    MOST_SETTINGS,
+    MOST_TICKET,
+    NAMED_SESSION,
+    NAMED_SESSION_EARLY,
+)
 from handshake_inspect.tcp.setup.setup_rows import CANDIDATES
 from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.sets import distinct
-from handshake_inspect.verdicts.setup.intervals import CLOSE, CLOSE_NS
+from handshake_inspect.verdicts.setup.intervals import latest
 from handshake_inspect.verdicts.setup.words import AMBIGUOUS, EXACT, TICKETS_SKIPPED
 
 TICKETS = 4
@@ -64,7 +71,7 @@ class Candidates:
     @property
     def ticketlike(self) -> Bools:
         """Which have the size of a ticket."""
-        return self.there & (self.length >= LEAST_TICKET) & (self.length <= MOST_TICKET)
+        return self.there & is_like_ticket(self.length)
 
     @property
     def leading(self) -> tuple[Lengths, Lengths]:
@@ -80,8 +87,7 @@ class Candidates:
         first, second = self.leading
         one, other = self._at(self.length, first), self._at(self.length, second)
         run = self._at(self.ticketlike, first).astype(bool) & (one == other)
-        known = (self.ticket_length >= LEAST_TICKET) & (self.ticket_length <= MOST_TICKET)
-        return np.where(known, self.ticket_length, np.where(run, one, 0))
+        return np.where(is_like_ticket(self.ticket_length), self.ticket_length, np.where(run, one, 0))
 
     def _at(self, values: NDArray[np.generic], places: Lengths) -> NDArray[np.int64]:
         """The value at a place of each row; 0 behind the last."""
@@ -157,6 +163,13 @@ def chosen_of(candidates: Candidates, service: Keys, tickets: Tickets) -> Answer
     return Answers(np.where(last >= 0, np.where(doubted, first, 0), -1), last, method)
 
 
+def is_like_ticket(length: Lengths) -> Bools:
+    """Which lengths a ticket may have."""
+    named = (length == NAMED_SESSION) | (length == NAMED_SESSION_EARLY)
+    like: Bools = ((length >= LEAST_TICKET) & (length <= MOST_TICKET)) | named
+    return like
+
+
 def skipping(candidates: Candidates, ticket_length: Lengths) -> Bools:
     """Which candidates are SETTINGS or tickets at the front: none behind the first that is neither."""
     ticket = candidates.there & (candidates.length == ticket_length[:, None]) & (ticket_length > 0)[:, None]
@@ -166,7 +179,8 @@ def skipping(candidates: Candidates, ticket_length: Lengths) -> Bools:
 
 
 def named(wait_first: Times, wait_last: Times) -> Times:
-    """The value between two candidates, by how long the client waited for each; -1 where they are too far apart."""
-    apart = wait_last - wait_first
-    close = (apart < CLOSE_NS) | (apart < CLOSE * wait_last)
-    return np.where((wait_last >= 0) & close, (wait_first + wait_last) // 2, -1)
+    """The wait for the last of two candidates, by how long the client waited for each; -1 where they are too far apart.
+
+    Most servers send a ticket.
+    """
+    return latest(wait_first, wait_last).value

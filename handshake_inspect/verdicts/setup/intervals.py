@@ -84,8 +84,18 @@ def exact(values: Times, known: Bools) -> Interval:
     return Interval(value, value, value)
 
 
+def is_close(low: Times, high: Times) -> Bools:
+    """Where bounds are close enough to each other to name a value."""
+    close: Bools = (high >= 0) & ((high - low < CLOSE_NS) | (high - low < CLOSE * high))
+    return close
+
+
 def bounded(low: Times, high: Times, value: Times | None = None) -> Interval:
     """Bounds, with a value where they are close to each other, or where one is given."""
-    close = (high >= 0) & ((high - low < CLOSE_NS) | (high - low < CLOSE * high))
-    middle = np.where(close, (low + high) // 2, -1)
+    middle = np.where(is_close(low, high), (low + high) // 2, -1)
     return Interval(low, high, middle if value is None else np.where(value >= 0, value, middle))
+
+
+def latest(low: Times, high: Times) -> Interval:
+    """Bounds of an answer, and where they are close the last that may be it: what comes before is mostly chatter."""
+    return Interval(low, high, np.where(is_close(low, high), high, -1))

@@ -33,6 +33,17 @@ def known(*lengths, key=SERVICE):
         ((1500,), {}, 0, 0, EXACT),
         ((), {}, -1, -1, EXACT),
         ((99, 16000), {}, 0, 0, EXACT),  # too short for a ticket
+        (
+            (74, 16000),
+            {},
+            0,
+            1,
+            AMBIGUOUS,
+        ),  # OpenSSL's, that only name a session
+        ((82, 16000), {}, 0, 1, AMBIGUOUS),  # with early data
+        ((82, 82, 16000), {}, 0, 2, TICKETS_SKIPPED),
+        ((75, 75, 16000), {}, 0, 0, EXACT),
+        ((82, 300), {"ticket": 82}, 0, 1, TICKETS_SKIPPED),
         ((100, 16000), {}, 0, 1, AMBIGUOUS),
         ((4500, 16000), {}, 0, 1, AMBIGUOUS),
         ((4501, 16000), {}, 0, 0, EXACT),  # too long
@@ -85,6 +96,6 @@ def test_a_run_and_what_came_before_the_request_prove_the_length_of_tickets():
     assert lengths == [250, 250, 0, 0]
 
 
-def test_doubt_of_less_than_a_millisecond_or_two_percent_names_a_value():
+def test_doubt_of_less_than_a_millisecond_or_two_percent_names_the_last_that_may_be_it():
     first, last = np.array([40_000_000, 40_000_000, 900_000_000]), np.array([40_900_000, 42_000_000, 910_000_000])
-    assert named(first, last).tolist() == [40_450_000, -1, 905_000_000]
+    assert named(first, last).tolist() == [40_900_000, -1, 910_000_000]
