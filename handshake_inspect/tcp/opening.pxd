@@ -10,7 +10,7 @@ from handshake_inspect.tcp.facts cimport (
 )
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
-from handshake_inspect.tcp.transitions cimport FIN_WAIT_1, GOT_SYN, SENT_SYN, SYN_ACK_WAS_LOST, TIME_WAIT
+from handshake_inspect.tcp.transitions cimport FIN_WAIT_1, SENT_SYN, SYN_ACK_WAS_LOST, TIME_WAIT
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, MASK64, SYN
 
 cdef int64_t TIME_WAIT_NS
@@ -32,17 +32,17 @@ cdef int successor_of(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil
 cdef bint is_replayed(
-    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil
-@cython.locals(facts=uint64_t, newest=int64_t, refused=bint)
+@cython.locals(facts=uint64_t)
 cdef bint is_again(
-    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil
 cdef void repeated_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil
-@cython.locals(beyond=uint32_t, known=uint32_t)
 cdef void still_asks(rows.Connection *connection, rows.Endpoint *client) noexcept nogil
+@cython.locals(beyond=uint32_t, sent=bint)
 cdef void reordered_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil

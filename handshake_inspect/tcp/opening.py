@@ -33,7 +33,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ISS,
     TRAIT_SEEN,
 )
-from handshake_inspect.tcp.transitions import FIN_WAIT_1, GOT_SYN, SENT_SYN, SYN_ACK_WAS_LOST, TIME_WAIT
+from handshake_inspect.tcp.transitions import FIN_WAIT_1, SENT_SYN, SYN_ACK_WAS_LOST, TIME_WAIT
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, MASK64, SYN
 
@@ -56,14 +56,13 @@ def first_syn(connection: Any, sender: Any, segment: Any, side: int) -> None:
 def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
     """A SYN without ACK on a known 4-tuple."""
     same = sender.traits & TRAIT_ISS != 0 and segment.seq == sender.iss
-    if same and not is_again(table, connection, sender, peer, segment):
+    if same and not is_again(connection, sender, peer, segment):
         repeated_syn(table, connection, sender, segment, side)
         return OURS
     facts = connection.facts
     if not facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM | FACT_RST):
         first_syn(connection, sender, segment, side)
         endpoint.apply(sender, SENT_SYN)
-        endpoint.apply(peer, GOT_SYN)
         return OURS
     if facts & (FACT_SYNACK_FIRST | FACT_SYN) == FACT_SYNACK_FIRST and segment.seq == sender.iss:
         reordered_syn(connection, sender, segment, side)
@@ -92,7 +91,7 @@ def successor_of(table: Any, connection: Any, sender: Any, peer: Any, segment: A
     In CLOSING and LAST-ACK, and where the FIN was not taken, that answers with a challenge ACK, and nothing changes
     (RFC 9293 section 3.10.7.4).  In TIME-WAIT it may accept the SYN, or do likewise (section 3.6.1, RFC 6191).
     """
-    if connection.facts & FACT_RST or not FIN_WAIT_1 <= peer.state <= TIME_WAIT:
+    if not FIN_WAIT_1 <= peer.state <= TIME_WAIT:
         return NEW_INCARNATION
     if peer.state == TIME_WAIT and segment.ts_ns - connection.time_wait_ns >= TIME_WAIT_NS:
         return NEW_INCARNATION
@@ -103,7 +102,7 @@ def successor_of(table: Any, connection: Any, sender: Any, peer: Any, segment: A
     return SUCCESSOR
 
 
-def is_replayed(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
+def is_replayed(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
     """Whether an equal SYN begins another incarnation, and is no copy: the first one came, and went, long before.
 
     Two capture points have clocks that differ by less, or are on two sides of a router.
@@ -113,11 +112,11 @@ def is_replayed(table: Any, connection: Any, sender: Any, peer: Any, segment: An
         and segment.seq == sender.iss
         and segment.ts_ns - connection.syn_ns >= CLOCKS_DIFFER_NS
         and segment.ttl == sender.syn_ttl
-        and is_again(table, connection, sender, peer, segment)
+        and is_again(connection, sender, peer, segment)
     )
 
 
-def is_again(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
+def is_again(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
     """Whether a SYN with the ISN of an incarnation that is over begins another one with the same ISN.
 
     Hosts with a fixed ISN do that, and replayed captures.  A refused SYN that comes again at once is Windows', which
@@ -127,9 +126,7 @@ def is_again(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) 
     if facts & (FACT_UNSEEN_DATA | FACT_SYNACK | FACT_ACKED) == FACT_UNSEEN_DATA:
         return False  # what seemed to be of a connection was not
     if facts & FACT_RST:
-        newest = rtt.syn_time(table, connection, connection.syn_count - 1)
-        refused = facts & FACT_REFUSED != 0 and newest < connection.rst_ns
-        return not refused or segment.ts_ns - connection.rst_ns > REFUSED_AGAIN_NS
+        return not facts & FACT_REFUSED or segment.ts_ns - connection.rst_ns > REFUSED_AGAIN_NS
     return sender.traits & peer.traits & TRAIT_FIN != 0
 
 
