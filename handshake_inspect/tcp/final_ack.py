@@ -65,7 +65,7 @@ def on_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
     if facts & FACT_MIDSTREAM:
         if not sender.traits & TRAIT_FIN:
             endpoint.apply(sender, PROVED_OPEN)
-        if not peer.traits & TRAIT_SEEN:
+        if not peer.traits & (TRAIT_SEEN | TRAIT_FIN):
             endpoint.apply(peer, PROVED_OPEN)
         return True
     if side == connection.client:

@@ -1,0 +1,139 @@
+"""The ACK that completes a handshake: which one it is, and what later ones, wrong ones and denials say."""
+
+import pytest
+from support import frames
+from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
+from support.tracked import tracked
+from support.wire import MS, SECOND, Wire, states
+
+from handshake_inspect.tcp.facts import (
+    CHECK_GOOD,
+    FACT_ACKED,
+    FACT_CHALLENGE_ACK,
+    FACT_DATA_ACK,
+    FACT_LATER_ACK,
+    TRAIT_ISS,
+    TRAIT_SEEN,
+)
+from handshake_inspect.tcp.transitions import TcpState
+
+OPENING = [frames.syn(), frames.syn_ack()]
+
+
+def from_client(size=0, seq=0, ack=0, flags=frames.ACK, **words):
+    """A segment of the client; numbers count from behind the SYNs."""
+    words |= {"seq": CLIENT_ISN + 1 + seq, "ack": SERVER_ISN + 1 + ack, "payload": b"x" * size}
+    return frames.segment(CLIENT, SERVER, flags, **words)
+
+
+def from_server(size=0, seq=0, ack=0, flags=frames.ACK, **words):
+    acknowledged = CLIENT_ISN + 1 + ack if flags & frames.ACK else 0
+    words |= {"seq": SERVER_ISN + 1 + seq, "ack": acknowledged, "payload": b"x" * size}
+    return frames.segment(SERVER, CLIENT, flags, **words)
+
+
+def facts_of(*built):
+    return tracked(*built).connection_rows[0].facts
+
+
+# -- which ACK it is
+
+
+@pytest.mark.parametrize("ack", [1, SERVER_ISN, SERVER_ISN + 2 + 64240])
+def test_an_ack_of_what_the_server_never_sent_completes_nothing(ack):
+    """Below or at its ISN, or beyond what fits into the window: it draws a RST (RFC 9293 section 3.10.7.4)."""
+    facts = facts_of(*OPENING, frames.ack(CLIENT, SERVER, seq=CLIENT_ISN + 1, ack=ack))
+    assert facts & (FACT_ACKED | FACT_CHALLENGE_ACK) == FACT_CHALLENGE_ACK
+
+
+@pytest.mark.parametrize(
+    ("offered", "accepted", "seq"), [(0, 0, 0), (0, 0, 1), (50, 0, 0), (50, 0, 50), (50, 50, 50), (50, 50, 51)]
+)
+@pytest.mark.parametrize(("server_sent", "ack"), [(0, 0), (100, 0), (100, 100)])
+def test_an_ack_of_an_end_that_has_sent_more_is_a_later_one(offered, accepted, seq, server_sent, ack):
+    """The final ACK has the numbers next to both ISNs, and to Fast Open data that the SYN-ACK accepted."""
+    opening = [frames.syn(payload=b"x" * offered), frames.syn_ack(ack=CLIENT_ISN + 1 + accepted)]
+    spoken = [from_server(server_sent, ack=accepted)] if server_sent else []
+    facts = facts_of(*opening, *spoken, from_client(seq=seq, ack=ack))
+    assert facts & FACT_ACKED
+    assert bool(facts & FACT_LATER_ACK) == (seq > accepted or ack > 0)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100])
+@pytest.mark.parametrize("opening", [OPENING, OPENING[:1]], ids=["", "one-sided"])
+def test_the_final_ack_may_carry_data(opening, size):
+    facts = facts_of(*opening, from_client(size))
+    assert bool(facts & FACT_DATA_ACK) == (size > 0)
+
+
+# -- a server that asks again
+
+
+@pytest.mark.parametrize(
+    ("answer", "count"),
+    [
+        ([from_client(ident=5)], 1),
+        ([from_client(ident=5), from_client(ident=6)], 2),
+        ([from_client(100, ident=5)], 0),
+        ([from_server(10, ident=5), from_client(ack=10, ident=6)], 0),
+    ],
+    ids=["acknowledged", "twice", "data is no answer", "the server had gone on"],
+)
+def test_how_often_a_client_acknowledged_the_syn_ack_again(answer, count):
+    asked_again = [frames.syn_ack(ident=ident) for ident in (1, 2)]
+    table = tracked(frames.syn(), asked_again[0], from_client(ident=4), asked_again[1], *answer)
+    assert table.connection_rows[0].reack_count == count
+
+
+@pytest.mark.parametrize(("times", "state"), [(1, "ESTABLISHED"), (2, "SYN_RECEIVED"), (3, "SYN_RECEIVED")])
+def test_an_ack_is_believed_lost_once(times, state):
+    """A server that asks again and again does not take it (a full accept queue)."""
+    wire = Wire().handshake()
+    for _ in range(times):
+        wire.wait(SECOND)
+        wire.server.syn_ack()
+        wire.client.ack()
+    assert states(wire.connection())[1] == state
+
+
+# -- challenges and denials
+
+
+def test_a_repeated_acknowledgment_of_a_synchronized_end_is_no_challenge():
+    opened = [*OPENING, from_client(ident=1), from_client(10, ident=2), from_server(ack=10, ident=3)]
+    assert not facts_of(*opened, from_server(ack=10, ident=4), from_server(ident=5)) & FACT_CHALLENGE_ACK
+
+
+def test_the_challenge_is_the_evidence_of_itself():
+    """The server holds an older connection, and acknowledges its numbers."""
+    table = tracked(frames.syn(), from_server(seq=70_000, ack=-900, ident=3))
+    assert table.connection_rows[0].trouble_frame == 2
+
+
+@pytest.mark.parametrize("flags", [frames.ACK, frames.ACK | frames.FIN])
+def test_a_server_that_denies_the_final_ack_still_waits_for_it(flags):
+    """It never sent what was acknowledged, be it data or a FIN: all but the SYNs is forgotten."""
+    wrong = from_client(ack=1, flags=flags, ident=3)
+    table = tracked(*OPENING, wrong, from_server(seq=1, flags=frames.RST, ident=4))
+    client, server = table.endpoint_rows[0], table.endpoint_rows[1]
+    assert [TcpState(end.state).name for end in (client, server)] == ["ESTABLISHED", "SYN_RECEIVED"]
+    assert not table.connection_rows[0].facts & FACT_ACKED
+    assert client.traits == TRAIT_ISS | TRAIT_SEEN
+    assert server.traits & (TRAIT_ISS | TRAIT_SEEN) == TRAIT_ISS | TRAIT_SEEN
+    assert client.checks == server.checks == CHECK_GOOD
+    assert (client.snd_nxt, server.snd_nxt) == (CLIENT_ISN + 1, SERVER_ISN + 1)
+
+
+# -- midstream
+
+
+def test_a_closed_end_that_the_capture_does_not_hold_stays_closed():
+    """Its FIN shows by what its peer acknowledges; that the peer does so again opens nothing."""
+    wire = Wire()
+    wire.client.rcv_nxt, wire.server.rcv_nxt = wire.server.isn, wire.client.isn
+    wire.exchange().close()
+    wire.wait(SECOND)
+    closed = states(wire.connection(only="client"))
+    wire.client.ack()
+    wire.wait(MS)
+    assert states(wire.connection(only="client")) == closed
