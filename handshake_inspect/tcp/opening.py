@@ -138,8 +138,7 @@ def repeated_syn(table: Any, connection: Any, sender: Any, segment: Any, side: i
     if side != connection.client:
         return
     rtt.note_syn(table, connection, segment)
-    if connection.facts & FACT_REFUSED:
-        connection.facts &= ~(FACT_REFUSED | FACT_RST) & MASK64
+    connection.facts &= ~(FACT_REFUSED | FACT_RST) & MASK64
     if connection.facts & FACT_SYNACK:
         if not connection.facts & FACT_ACKED:
             endpoint.apply(sender, SYN_ACK_WAS_LOST)

@@ -2,7 +2,7 @@
 
 import pytest
 from support import frames
-from support.tracked import tracked
+from support.tracked import ends_of, tracked
 from support.wire import MS, SECOND, Wire, states
 
 
@@ -79,7 +79,14 @@ def midstream(wire):
         wire.exchange()
 
 
-@pytest.mark.parametrize("alive", [half_closed_by_the_server, one_sided, midstream], ids=lambda alive: alive.__name__)
+def half_open(wire):
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+
+
+@pytest.mark.parametrize(
+    "alive", [half_closed_by_the_server, one_sided, midstream, half_open], ids=lambda alive: alive.__name__
+)
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_a_syn_on_a_living_connection_begins_nothing(alive, who):
     """It may be blind (RFC 5961 section 4): nothing of the connection changes, and no attempt is reported."""
@@ -193,6 +200,21 @@ def test_a_syn_that_comes_again_shows_that_the_answer_was_of_an_older_connection
     wire.wait(SECOND)
     wire.client.syn()
     assert (wire.connection()["outcome"], states(wire.connection())[0]) == ("pending", "SYN_SENT")
+
+
+def test_a_syn_ack_behind_a_rst_of_an_older_connection_answers():
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.rst_ack(seq=77_000, ack=6001)
+    wire.server.syn_ack()
+    wire.client.ack()
+    assert (wire.outcomes(), states(wire.connection())) == ([("established", None)], ("ESTABLISHED", "ESTABLISHED"))
+
+
+def test_a_syn_that_was_stored_last_takes_nothing_back():
+    said = {"src": frames.CLIENT, "dst": frames.SERVER, "seq": 1001, "ack": 5001}
+    _, client = ends_of(frames.syn_ack(), frames.data(b"x" * 10, **said), frames.syn())
+    assert (client.iss, client.snd_nxt, client.contiguous) == (1000, 1011, 1011)
 
 
 def test_a_syn_that_comes_again_behind_a_rst_of_an_older_connection_is_the_same_attempt():
