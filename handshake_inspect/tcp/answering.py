@@ -28,7 +28,6 @@ from handshake_inspect.tcp.facts import (
     FACT_TWO_ISNS,
     FACT_UNSEEN_DATA,
     METHOD_AMBIGUOUS,
-    METHOD_NONE,
     NEW_INCARNATION,
     OURS,
     PROVISIONAL_ANSWERED,
@@ -76,7 +75,7 @@ def answers_unseen_syn(connection: Any, server: Any, client: Any, segment: Any, 
 
     It has another ISN and acknowledges another one than the SYN-ACK before, which was for another SYN.
     """
-    if connection.facts & FACT_SYN or side == connection.client or client.traits & TRAIT_SEEN:
+    if side == connection.client or client.traits & TRAIT_SEEN:
         return False
     if not server.traits & TRAIT_ISS or segment.seq == server.iss or segment.ack == (client.iss + 1) & MASK32:
         return False
@@ -128,7 +127,6 @@ def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side:
     connection.last_synack_ns = segment.ts_ns
     connection.synack_frame = segment.frame & MASK32
     connection.synack_count = 1
-    connection.synack_method = METHOD_NONE
     endpoint.open_at(sender, segment)
     endpoint.apply(sender, SENT_SYN_ACK)
     peer.iss = (segment.ack - 1) & MASK32

@@ -12,8 +12,8 @@ MS = 1_000_000
 
 
 def tracked(*built):
-    """The table after these frames, a millisecond apart and numbered from 1."""
-    packets = [(i * MS, frame) for i, frame in enumerate(built)]
+    """The table after these frames, numbered from 1 and a millisecond apart, unless one is (time in ns, frame)."""
+    packets = [each if isinstance(each, tuple) else (i * MS, each) for i, each in enumerate(built)]
     pump = Pump(Tracker(16))
     with open_trace([io.BytesIO(captures.pcap(packets, nano=True))]) as trace:
         while pump.drain(trace.reader) == NEED_MORE and trace.fill():
