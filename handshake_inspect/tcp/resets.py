@@ -258,7 +258,6 @@ def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> Non
     sender.state_before_rst = sender.state
     peer.state_before_rst = peer.state
     sender.before_rst_nxt = sender.snd_nxt
-    peer.before_rst_nxt = peer.snd_nxt
     endpoint.apply(sender, SENT_RST)
     endpoint.apply(peer, GOT_RST)
 

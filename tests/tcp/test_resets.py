@@ -2,7 +2,11 @@
 
 import pytest
 from support import frames
+from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
+from support.tracked import tracked
 from support.wire import MS, SECOND, Wire, states
+
+from handshake_inspect.tcp.facts import FACT_RST_DOUBTED, FACT_RST_IGNORED
 
 
 def test_a_closed_port_refuses():
@@ -350,6 +354,16 @@ def test_who_goes_on_after_a_rst_in_its_name_is_as_it_was():
         assert states(wire.connection()) == ("CLOSED", "ESTABLISHED")
 
 
+@pytest.mark.parametrize("goes_on", ["data", "ack"])
+def test_who_acknowledges_or_sends_more_after_a_rst_in_its_name_lives(goes_on):
+    wire = Wire().handshake().exchange()
+    wire.client.data(50)
+    wire.server.rst(ttl=200)
+    wire.wait(20 * MS)
+    getattr(wire.server, goes_on)()
+    assert states(wire.connection())[1] == "ESTABLISHED"
+
+
 @pytest.mark.parametrize(("after", "server"), [(9, "CLOSED"), (10, "CLOSED"), (11, "ESTABLISHED")])
 def test_what_was_on_its_way_behind_a_rst_does_not_show_that_its_sender_goes_on(after, server):
     """Within 10 ms another queue of the capturing card may have held it back."""
@@ -451,3 +465,50 @@ def test_how_late_it_does_where_the_rtt_is_not_known(beyond, outcome):
     wire.wait(250 * MS + beyond)
     wire.server.rst()
     assert wire.outcomes() == [(outcome, "reset-by-server")]
+
+
+# -- what is kept of RSTs
+
+
+OPENING = [
+    frames.syn(),
+    frames.syn_ack(),
+    frames.ack(CLIENT, SERVER, seq=CLIENT_ISN + 1, ack=SERVER_ISN + 1),
+    frames.data(b"x" * 10, CLIENT, SERVER, seq=CLIENT_ISN + 1, ack=SERVER_ISN + 1),
+    frames.ack(SERVER, CLIENT, seq=SERVER_ISN + 1, ack=CLIENT_ISN + 11),
+]
+
+
+def server_rst(**words):
+    return frames.rst(**({"seq": SERVER_ISN + 1, "ack": CLIENT_ISN + 11} | words))
+
+
+def test_the_first_rst_that_counts_is_kept_and_all_are_counted():
+    resets = [server_rst(seq=SERVER_ISN - 9, ident=7), server_rst(ident=8, ttl=61), server_rst(ident=9)]
+    row = tracked(*OPENING, *resets).connection_rows[0]
+    assert (row.rst_count, row.rst_frame, row.rst_ns, row.rst_side) == (3, 7, 6 * MS, 1)
+    assert (row.rst_ttl, row.rst_ip_id, row.rst_seq, row.rst_flags) == (61, 8, SERVER_ISN + 1, frames.RST | frames.ACK)
+    assert row.facts & FACT_RST_DOUBTED
+    assert row.trouble_frame == 6
+
+
+def test_a_rst_whose_syn_is_not_captured_says_where_its_client_is():
+    refused = tracked(frames.rst(ack=CLIENT_ISN + 1)).endpoint_rows[1]
+    assert (refused.iss, refused.snd_nxt) == (CLIENT_ISN, CLIENT_ISN + 1)
+
+
+def test_a_rst_that_was_ignored_stays_so_whoever_resets_later():
+    more = frames.data(b"x" * 10, CLIENT, SERVER, seq=CLIENT_ISN + 11, ack=SERVER_ISN + 1)
+    last = frames.segment(CLIENT, SERVER, frames.RST, seq=CLIENT_ISN + 21)
+    table = tracked(*OPENING, server_rst(ttl=200), (SECOND, more), (2 * SECOND, last))
+    assert table.connection_rows[0].facts & FACT_RST_IGNORED
+    assert table.connection_rows[0].rst_side == 0
+
+
+def test_a_client_that_resets_with_its_own_number_gives_up():
+    """The ACK that it had was acceptable, and without SYN it said nothing."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.ack(seq=5001, ack=1001)
+    wire.client.rst(seq=1001)
+    assert wire.outcomes() == [("aborted", "cancelled")]
