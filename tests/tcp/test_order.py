@@ -4,13 +4,16 @@ import io
 from ctypes import sizeof
 
 import pytest
-from support import captures
+from support import captures, frames
+from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
 from support.streams import Stream
+from support.tracked import tracked
 from support.wire import MS, SECOND, Wire, report_of, states
 
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.stream import pump_all
+from handshake_inspect.tcp.facts import GAP_ACKED, GAP_FREE, GAP_PASSED, TRAIT_HOLE
 from handshake_inspect.tcp.tracker import Tracker
 
 MARKS = [{}, {"timestamps": False}, {"ident": False}, {"timestamps": False, "ident": False}]
@@ -196,3 +199,137 @@ def test_a_row_for_the_order_is_given_back_with_its_connection():
     table.retire(1)
     assert not any(bytes(table.order_rows[0]))
     assert pumped(holed) == (count, row)
+
+
+# -- which bytes are missing: numbers count from behind the SYNs
+
+FIRST, OTHER = CLIENT_ISN + 1, SERVER_ISN + 1
+OPENING = [frames.syn(), frames.syn_ack(), frames.ack(CLIENT, SERVER, seq=FIRST, ack=OTHER)]
+
+
+def sent(start, end, **words):
+    """Bytes of the client."""
+    return frames.data(b"x" * (end - start), CLIENT, SERVER, **({"seq": FIRST + start, "ack": OTHER} | words))
+
+
+def acked(to, flags=frames.ACK, **words):
+    """An acknowledgment of the server."""
+    return frames.segment(SERVER, CLIENT, flags, **({"seq": OTHER, "ack": FIRST + to} | words))
+
+
+def missing(*built):
+    """The first bytes of the client that are missing and not acknowledged: their start and end; None for none."""
+    end = tracked(*OPENING, *built).endpoint_rows[0]
+    if end.traits & TRAIT_HOLE:
+        return end.contiguous - FIRST, end.hole_start - FIRST
+    assert end.contiguous == end.snd_nxt
+    return None
+
+
+GAP = [sent(0, 100), sent(400, 500)]
+
+
+@pytest.mark.parametrize(
+    ("later", "left"),
+    [
+        ([], (100, 400)),
+        ([sent(100, 400)], None),
+        ([sent(100, 200)], (200, 400)),
+        ([sent(300, 400)], (100, 300)),
+        ([sent(200, 300)], (100, 200)),
+        ([sent(200, 300), sent(100, 200)], (300, 400)),
+        ([sent(200, 300), sent(300, 400)], (100, 200)),
+        ([sent(200, 300), sent(300, 400), sent(100, 200)], None),
+        ([(SECOND, sent(50, 450))], None),
+        ([(SECOND, sent(50, 200))], (200, 400)),
+        ([sent(100, 600)], None),
+        ([sent(600, 700)], (100, 400)),
+        ([sent(600, 700), sent(100, 400)], (500, 600)),
+        ([sent(600, 700), sent(500, 600)], (100, 400)),
+        ([sent(500, 600)], (100, 400)),
+        ([acked(100)], (100, 400)),
+        ([acked(250)], (250, 400)),
+        ([acked(399)], (399, 400)),
+        ([acked(400)], None),
+        ([acked(500)], None),
+        ([acked(500), sent(600, 700)], (500, 600)),
+        ([sent(600, 700), acked(500)], (500, 600)),
+    ],
+)
+def test_which_bytes_are_missing(later, left):
+    assert missing(*GAP, *later) == left
+
+
+def order_of(*built):
+    table = tracked(*OPENING, *built)
+    assert table.order_count == 1
+    return table.order_rows[0]
+
+
+def gaps_of(order, side=0):
+    """Kind, start and end of each gap of one side, in the order of numbers."""
+    own = OTHER if side else FIRST
+    half = len(order.kind) // 2
+    places = [at for at in range(half * side, half * (side + 1)) if order.kind[at] != GAP_FREE]
+    return sorted((order.kind[at], order.start[at] - own, order.beyond[at] - own) for at in places)
+
+
+@pytest.mark.parametrize(
+    ("built", "gaps"),
+    [
+        (GAP, [(GAP_PASSED, 100, 400)]),
+        ([*GAP, sent(200, 300)], [(GAP_PASSED, 100, 200), (GAP_PASSED, 300, 400)]),
+        ([sent(0, 100), acked(300)], [(GAP_ACKED, 100, 300)]),
+        ([sent(0, 100), acked(300), acked(400)], [(GAP_ACKED, 100, 400)]),
+        ([sent(0, 100), acked(300), sent(400, 500)], [(GAP_PASSED, 300, 400), (GAP_ACKED, 100, 300)]),
+        ([sent(0, 100), acked(300), sent(200, 250)], [(GAP_PASSED, 100, 200), (GAP_ACKED, 250, 300)]),
+        ([sent(0, 100), acked(300), sent(100, 300)], []),
+    ],
+)
+def test_gaps(built, gaps):
+    assert gaps_of(order_of(*built)) == sorted(gaps)
+
+
+def test_a_gap_keeps_when_it_was_made_and_the_marks_of_what_is_behind_it():
+    stamp = {"options": frames.timestamps(77, 1), "ident": 9}
+    order = order_of(sent(0, 100), sent(400, 500, **stamp), sent(200, 300, options=frames.timestamps(78, 1), ident=10))
+    places = [at for at in range(len(order.kind)) if order.kind[at] != GAP_FREE]
+    assert [(order.made_ns[at], order.tsval[at], order.ip_id[at]) for at in places] == [(4 * MS, 77, 9)] * 2
+
+
+# -- a receiver that says that bytes are missing
+
+SACKED = frames.nop(2) + frames.sack((FIRST + 400, FIRST + 500))
+DUPLICATE_SACK = frames.nop(2) + frames.sack((FIRST, FIRST + 50))
+
+
+@pytest.mark.parametrize(
+    ("answer", "doubts"),
+    [
+        (acked(100, ident=2), True),
+        (acked(100, options=SACKED, ident=2), True),
+        (acked(100, options=DUPLICATE_SACK, ident=2, window=1000), False),
+        (acked(100, window=1000, ident=2), False),
+        (acked(100, flags=frames.FIN | frames.ACK, ident=2), False),
+        (acked(50, ident=2), False),
+    ],
+    ids=["equal", "SACK", "D-SACK", "another window", "FIN", "older"],
+)
+def test_what_says_that_bytes_are_missing(answer, doubts):
+    """An acknowledgment that only repeats the last one (RFC 5681 section 2), or SACK of what is behind them."""
+    order = order_of(*GAP, acked(100, ident=1), answer)
+    assert (order.doubt_ns[0], order.doubt_ack[0]) == ((6 * MS, FIRST + 100) if doubts else (0, 0))
+
+
+def test_the_first_doubt_of_a_number_counts():
+    order = order_of(*GAP, acked(100, ident=1), acked(100, ident=2), acked(100, ident=3))
+    assert order.doubt_ns[0] == 6 * MS
+    moved = order_of(*GAP, *(acked(to, ident=to + at) for to in (100, 200) for at in range(3)))
+    assert (moved.doubt_ns[0], moved.doubt_ack[0]) == (9 * MS, FIRST + 200)
+
+
+@pytest.mark.parametrize(("window", "count"), [(64240, 2), (0, 0)])
+def test_keep_alives_are_no_window_probes(window, count):
+    probe = frames.ack(CLIENT, SERVER, seq=FIRST + 99, ack=OTHER)
+    said = [sent(0, 100), acked(100, window=window), (SECOND, probe), (2 * SECOND, probe)]
+    assert tracked(*OPENING, *said).endpoint_rows[0].keep_alives == count
