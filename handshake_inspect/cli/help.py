@@ -42,7 +42,7 @@ def command(ctx: click.Context, words: tuple[str, ...], color: str) -> None:
     page = _word(" ".join(words)) if words else _contents(ctx)
     with Target.open("-") as target:
         colored = target.colored(color)
-        text = _drawn(page, min(target.width, _WIDEST), colored=colored) if colored or target.terminal else page
+        text = _drawn(page, min(target.width, _WIDEST), colored=colored, plain=not (colored or target.terminal))
         text = text.translate(_PLAIN) if target.encoding == "ascii" else text
         target.page(lambda stream: stream.write(text.encode(target.encoding, "replace")))
 
@@ -102,13 +102,13 @@ def _near(word: str) -> str:
     return f". Did you mean {known[near[0]]}?" if near else ""
 
 
-def _drawn(page: str, width: int, *, colored: bool) -> str:
-    """Markdown as a terminal shows it."""
+def _drawn(page: str, width: int, *, colored: bool, plain: bool) -> str:
+    """Markdown as a terminal shows it, or the same without any codes."""
     from rich.console import Console
     from rich.markdown import Markdown
     from rich.theme import Theme
 
     drawn = StringIO()
-    console = Console(file=drawn, width=width, force_terminal=True, no_color=not colored, theme=Theme(_LOOKS))
+    console = Console(file=drawn, width=width, force_terminal=not plain, no_color=not colored, theme=Theme(_LOOKS))
     console.print(Markdown(page, code_theme="ansi_dark"))
     return "".join(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines())

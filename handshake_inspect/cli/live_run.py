@@ -37,9 +37,8 @@ class Asked:
     columns: tuple[str, ...]
     test: Test | None
 
-    @property
-    def looks(self) -> Options:
-        """How the report is to look."""
+    def looks(self, attempts: int | None = None) -> Options:
+        """How the report is to look; of so many attempts -Y was asked, None before that is known."""
         from handshake_inspect.report.headline import Narrowed
 
         return Options(
@@ -48,7 +47,7 @@ class Asked:
             encoding=self.target.encoding,
             every=self.given.every,
             verbosity=-int(self.given.quiet),
-            narrowed=Narrowed(self.given.where) if self.given.where else None,
+            narrowed=Narrowed(self.given.where, attempts) if self.given.where else None,
             fields=self.columns,
             saved=self.given.write or "",
         )
@@ -63,14 +62,15 @@ def watch(source: LiveSource, asked: Asked) -> int:
     with signals(run), ExitStack() as stack:
         was_root = given.read is None or given.user is not None  # else root was never needed
         if was_root:
-            warm_up(asked.form, asked.looks, asked.test, screen)
+            warm_up(asked.form, asked.looks(), asked.test, screen)
         stack.enter_context(announced(given.ready))
         account = drop_root(given.user) if was_root else None
         if not given.quiet:
             _announce(source, account, given.netns)
         report = _finished(run, target, screen)
     if form.closing or not form.events:
-        looks = replace(asked.looks, stories=stories_so_far(run, form.starring(report, asked.looks)))
+        looks = asked.looks(run.latest.connections if run.latest is not None else None)
+        looks = replace(looks, stories=stories_so_far(run, form.starring(report, looks)))
         target.put(lambda stream: form.render(report, stream, looks))
     if not given.quiet:
         _count(run)

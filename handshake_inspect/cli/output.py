@@ -17,7 +17,7 @@ import click
 from handshake_inspect.cli.sparing import refuse_capture
 from handshake_inspect.errors import HsiError, UsageError
 
-_LEAST_WIDTH = 80
+_LEAST_WIDTH, _USUAL_WIDTH = 64, 80
 
 
 class Target:
@@ -112,14 +112,14 @@ class Target:
 
     @property
     def width(self) -> int:
-        """Columns to fill: `COLUMNS`, else the terminal's, else 80."""
+        """Columns to fill: `COLUMNS`, else the terminal's, but no fewer than 64; 80 where there is no terminal."""
         columns = os.environ.get("COLUMNS", "")
         if columns.isdecimal() and int(columns):
             return max(_LEAST_WIDTH, int(columns))
         try:
             return max(_LEAST_WIDTH, os.get_terminal_size(self._stream.fileno()).columns)
         except (OSError, ValueError):
-            return _LEAST_WIDTH
+            return _USUAL_WIDTH
 
     def colored(self, wish: str) -> bool:
         """Whether to colour: as wished, else NO_COLOR, else FORCE_COLOR, else on a terminal that can."""

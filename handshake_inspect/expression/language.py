@@ -67,6 +67,9 @@ _EXPECTED = {
 }  # fmt: skip
 
 
+NO_UNIT = "only durations have a unit: write the number out, such as 1000"
+
+
 class ExpressionError(UsageError):
     """An expression that cannot be meant; its notes show the place."""
 
@@ -100,7 +103,9 @@ def parse(text: str) -> questions.Test:
         raise ExpressionError("unexpected character", text, error.pos_in_stream or 0) from None
     except UnexpectedToken as error:
         place = len(text.rstrip()) if error.token.type == "$END" else error.token.start_pos or 0
-        raise ExpressionError(_what_was_expected(error), text, place) from None
+        number_before = 0 < place < len(text) and text[place - 1].isdigit()
+        unit = number_before and text[place].isalpha()
+        raise ExpressionError(NO_UNIT if unit else _what_was_expected(error), text, place) from None
     except UnexpectedInput as error:
         raise ExpressionError("this is not an expression", text, error.pos_in_stream or 0) from None
     except VisitError as error:
@@ -246,7 +251,7 @@ class _Reader(Transformer[Token, Any]):
     def _text(self, field: Field, name: Token) -> Field:
         """The field, if it is of text, or of several, which are looked at one behind the other with spaces between."""
         if field.kind not in ("word", "text", "texts"):
-            raise self._error(f"{field.name} is not text", name)
+            raise self._error(f"{field.name} is not text: compare it with == or in", name)
         return field
 
     def _other_field(self, field: Field, token: Token) -> Field | None:

@@ -31,7 +31,9 @@ def quic(report: Report, width: int, style: Style) -> Iterator[str]:
         Column("outcome", list(counts), paint=lambda word: style.paint(word, LOOKS.get(word, "red"))),
         Column("count", [f"{count:,}" for count in counts.values()], right=True),
         Column("share", [share(count, len(connections)) for count in counts.values()], right=True),
-        Column("meaning", [MEANING[outcome] for outcome in counts], paint=lambda text: style.paint(text, "dim")),
+        Column(
+            "meaning", [MEANING[outcome] for outcome in counts], rank=1, paint=lambda text: style.paint(text, "dim")
+        ),
     ]
     yield from Table(width, style).lines(columns)
     troubled = [each for each in connections if each.outcome not in ("established", "pending")]

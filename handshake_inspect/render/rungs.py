@@ -18,7 +18,7 @@ OPTIONS = 34  # columns of the options beside a rung, where there is room
 WIDE = 124
 ROOMY = 100  # from here on events come with their references
 NARROWEST = 72
-LONGEST_SHAFT = 56
+SHORTEST_SHAFT, LONGEST_SHAFT = 18, 56
 LETTERS = {
     "S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", ".": "ACK", "U": "URG", "E": "ECE", "W": "CWR", "e": "AE",
 }  # fmt: skip
@@ -81,10 +81,11 @@ def said(mark: Mark, style: Style, signs: Signs, *, cited: bool) -> str:
 
 def note_lines(note: Note, width: int, style: Style) -> Iterator[str]:
     """A note, wrapped under its sign."""
-    for number, line in enumerate(paragraph(note.text, width, " " * (NOTES + 2))):
+    indent = NOTES if width >= NARROWEST else NOTES // 2
+    for number, line in enumerate(paragraph(note.text, width, " " * (indent + 2))):
         shown = line.strip(" ").replace("\N{NO-BREAK SPACE}", " ")
         words = style.paint(shown, *note.looks) if note.whole else shown
-        yield " " * NOTES + style.paint(note.sign if number == 0 else " ", *note.looks) + " " + words
+        yield " " * indent + style.paint(note.sign if number == 0 else " ", *note.looks) + " " + words
 
 
 class Rungs:
@@ -124,11 +125,19 @@ class Rungs:
         self.delta = max(map(len, [*self.deltas, self.end_gap]))
         self.frame = max(len("frame"), *(len(str(step.frame)) for step in steps))
         self.wide = width >= WIDE
-        left = self.time + self.delta + self.frame + 2 * 2 + 1 + self.state + 1
-        room = width - left - 1 - STATE - (2 + OPTIONS if self.wide else 0)
-        self.shaft = min(max(room, 20), LONGEST_SHAFT)
+        room = width - self.state - 1 - 1 - STATE - (2 + OPTIONS if self.wide else 0)
+        self.has_gaps = self.time + self.delta + self.frame + 2 * 2 + 1 <= room - SHORTEST_SHAFT
+        self.shaft = min(max(room - len(self._left("", "", "")), SHORTEST_SHAFT), LONGEST_SHAFT)
         self.labels = _labels(steps, self.shaft - 6, absolute=absolute)
         self.offered: dict[str, list[str]] = {}  # the options of each end's last SYN
+
+    def _left(self, time: str, gap: str, frame: str) -> str:
+        """What stands before a rung; on a narrow terminal the gap yields."""
+        columns = [time.rjust(self.time), gap.rjust(self.delta), frame.rjust(self.frame) + " "]
+        return "  ".join(columns if self.has_gaps else columns[::2])
+
+    def _time(self, number: int) -> str:
+        return self.style.paint(self.times[number].rjust(self.time), "dim")
 
     def lines(self) -> Iterator[str]:
         """The heading, every rung with its notes, what comes after them, and the end of the capture."""
@@ -151,22 +160,13 @@ class Rungs:
     def _heading(self) -> Iterator[str]:
         style = self.style
         yield style.paint("SEGMENTS", "bold") + "  with the state of each end after them (RFC 9293)"
-        columns = [
-            "seconds".rjust(self.time), "gap".rjust(self.delta), "frame".rjust(self.frame) + " ",
-            "client".rjust(self.state),
-        ]  # fmt: skip
-        head = "  ".join(columns[:3]) + columns[3] + " " + " " * self.shaft + " server"
+        ends = f"{'client'.rjust(self.state)} {' ' * self.shaft} server"
+        head = self._left("seconds", "gap", "frame") + ends
         yield style.paint(head + (" " * (STATE - 4) + "options" if self.wide else ""), "dim")
 
     def _rung(self, number: int, step: Step, before: Step | None) -> str:
         style = self.style
-        left = "  ".join(
-            [
-                style.paint(self.times[number].rjust(self.time), "dim"),
-                self.deltas[number].rjust(self.delta),
-                str(step.frame).rjust(self.frame) + " ",
-            ]
-        )
+        left = self._left(self._time(number), self.deltas[number], str(step.frame))
         was = before.state if before is not None else None
         client = self._client(step.state.client, changed=was is None or was.client != step.state.client)
         server = self._state(step.state.server.ljust(STATE), changed=was is None or was.server != step.state.server)
@@ -258,13 +258,7 @@ class Rungs:
         """What both ends are in when the capture ends, by then perhaps through a timer that nothing shows."""
         state = self.story.connection.state
         shaft = self.last.center(self.shaft, self.signs.dotted)
-        left = "  ".join(
-            [
-                self.style.paint(self.times[-1].rjust(self.time), "dim"),
-                self.end_gap.rjust(self.delta),
-                " " * (self.frame + 1),
-            ]
-        )
+        left = self._left(self._time(-1), self.end_gap, "")
         was = last.state if last is not None else None
         client = self._client(state.client, changed=was is None or was.client != state.client)
         server = self._state(state.server.ljust(STATE), changed=was is None or was.server != state.server)
@@ -330,7 +324,14 @@ def _labels(steps: Sequence[Step], room: int, *, absolute: bool) -> list[str]:
     """What stands on every arrow: the longest form that fits all, so that columns can be compared."""
     forms = [[_label(step, form, absolute=absolute) for step in steps] for form in range(4)]
     fitting = (labels for labels in forms if max(map(len, labels), default=0) <= room)
-    return next(fitting, [label[:room] for label in forms[-1]])
+    return next(fitting, [_cut(label, room) for label in forms[-1]])
+
+
+def _cut(label: str, room: int) -> str:
+    """As many of its words as have room: half a number would be another one."""
+    while len(label) > room and " " in label:
+        label = label.rpartition(" ")[0]
+    return label[:room]
 
 
 def _label(step: Step, form: int, *, absolute: bool) -> str:

@@ -9,7 +9,7 @@ from handshake_inspect.report.model import Distribution
 ENOUGH = 10  # values of which percentiles say something
 
 _FIGURES = {"min": "min_ns", "median": "p50_ns", "p90": "p90_ns", "p95": "p95_ns", "p99": "p99_ns", "max": "max_ns"}
-_RANKS = {"min": 1, "median": 0, "p90": 0, "p95": 2, "p99": 0, "max": 0}  # of columns
+_RANKS = {"min": 1, "median": 0, "p90": 1, "p95": 2, "p99": 0, "max": 0}  # of columns
 _OF_FEW = ("min", "median", "max")
 
 

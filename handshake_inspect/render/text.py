@@ -33,10 +33,19 @@ BAR = 24  # columns of a full bar
 def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write `report` to `out` in the terminal's encoding; what it lacks is escaped."""
     style = Style(color=options.color, encoding=options.encoding)
-    lines = (
-        iter([headline(report, narrowed=options.narrowed)]) if options.verbosity < 0 else _page(report, options, style)
-    )
+    lines = iter([_brief(report, options)]) if options.verbosity < 0 else _page(report, options, style)
     written(out, lines, options.encoding)
+
+
+def _brief(report: Report, options: Options) -> str:
+    """All in one line."""
+    return "; ".join(filter(None, [headline(report, narrowed=options.narrowed), _share(report, options)]))
+
+
+def _share(report: Report, options: Options) -> str:
+    """How many connections of the capture the report is about, where -Y has left out others and kept some."""
+    count = report.summary.connections
+    return options.narrowed.share(count) if options.narrowed is not None and count else ""
 
 
 def starring(report: Report, options: Options) -> list[Connection]:
@@ -49,6 +58,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
     """The verdict first, then what explains it and what to do; how it was captured comes last."""
     yield from _verdict(report, options, style)
     yield from in_one_line(report.capture, options.width, style)
+    yield from (style.paint(line, "dim") for line in paragraph(_share(report, options), options.width, ""))
     if not report.summary.connections and not (report.quic_connections or report.findings):
         yield from _nothing(report.capture, options, style)
         yield from capture_lines(report.capture, options.width, style)
@@ -124,8 +134,10 @@ def _outcomes(report: Report, width: int, style: Style) -> Iterator[str]:
         Column("outcome", list(counts), paint=lambda word: style.paint(word, LOOKS.get(word, "dim"))),
         Column("count", [f"{count:,}" for count in counts.values()], right=True),
         Column("share", [share(count, total) for count in counts.values()], right=True),
-        Column("", [style.bar(count, total, BAR) for count in counts.values()], rank=1),
-        Column("meaning", [MEANING[outcome] for outcome in counts], paint=lambda text: style.paint(text, "dim")),
+        Column("", [style.bar(count, total, BAR) for count in counts.values()], rank=2),
+        Column(
+            "meaning", [MEANING[outcome] for outcome in counts], rank=1, paint=lambda text: style.paint(text, "dim")
+        ),
     ]
     yield from Table(width, style).lines(columns)
 

@@ -330,7 +330,8 @@ def find(name: str) -> Field:
     inside = [each for each in known if each.startswith(f"{name}.")]
     near = inside or get_close_matches(name, known, n=3, cutoff=0.5)
     near = near or [each for each in known if name.rpartition(".")[2] in each.split(".")]
-    hint = f"; did you mean {' or '.join(near[:3])}?" if near else "; hsi fields lists them"
+    values = [each.removesuffix(".value_ns") for each in near if each.endswith(".value_ns")]
+    hint = f"; did you mean {' or '.join((values or near)[:3])}?" if near else "; hsi fields lists them"
     raise UsageError(f"no field {name}{hint}")
 
 

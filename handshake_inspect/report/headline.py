@@ -35,10 +35,14 @@ class Narrowed(NamedTuple):
 
     def nothing(self) -> str:
         """That none of them matches."""
-        if self.among is None:
-            return f"no connection matches -Y '{printable(self.where)}'"
+        return self.share(0) or f"no connection matches -Y '{printable(self.where)}'"
+
+    def share(self, count: int) -> str:
+        """How many of them match; empty where nobody counted, and where all do."""
+        if self.among is None or count >= self.among:
+            return ""
         match = "matches" if self.among == 1 else "match"
-        return f"0 of {plural(self.among, 'connection')} {match} -Y '{printable(self.where)}'"
+        return f"{count:,} of {plural(self.among, 'connection')} {match} -Y '{printable(self.where)}'"
 
 
 def verdict(report: Report, narrowed: Narrowed | None = None) -> str:

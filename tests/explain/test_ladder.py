@@ -60,12 +60,20 @@ def test_golden_ladders(name, pcaps):
 def test_no_line_is_wider_than_the_terminal(name, pcaps):
     capture = pcaps / f"{name}.pcap"
     story = explain([capture], Wish(number=0) if analyze([capture]).connections else parse("q0"))
-    for width in (80, 100, 124, 160):
+    for width in (64, 72, 80, 100, 124, 160):
         out = io.BytesIO()
         render(story, out, Options(width=width))
         for line in out.getvalue().decode().splitlines():
-            # Only a word that cannot be broken, such as an option of advice, may stand out.
-            assert len(line) <= width or " " not in line.strip()
+            # Only a word that cannot be broken, such as an option of advice, may stand out, and the doubt in a heading.
+            assert len(line) <= width or " " not in line.strip() or (width < 80 and line.endswith("ends too soon)"))
+
+
+def test_a_narrow_ladder_leaves_out_gaps_and_whole_numbers(pcaps):
+    """Half a number would be another one."""
+    shown = rungs(page(pcaps / "zero-window.pcap", width=64))
+    assert " gap " not in shown
+    assert re.findall(r"\[P\.\] [^─]+", shown)[0].strip() in {"[P.] 1449 +1448", "[P.] 1449"}
+    assert {int(size) for size in re.findall(r" \+(\d+) ─", shown)} <= {1448, 2896, 1176}
 
 
 @pytest.mark.parametrize("name", ["lost-syn", "middlebox-reset-ignored", "rejected-port-unreachable"])

@@ -80,4 +80,4 @@ def test_a_report_of_what_an_expression_leaves(network, tmp_path):
         network.knock(9)
         running.ends()
     assert running.said[-1] == "late: []\n"
-    assert "no connection matches -Y 'outcome == established'" in shown.read_text()
+    assert "0 of 1 connection matches -Y 'outcome == established'" in shown.read_text()

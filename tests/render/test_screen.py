@@ -14,7 +14,8 @@ from support.snapshots import HEALTHY_NS, SAMPLES, finding, hostile, seconds, sn
 
 from handshake_inspect.errors import HsiError, UsageError
 from handshake_inspect.render.screen import Screen
-from handshake_inspect.report.model import Target
+from handshake_inspect.render.screen.pages import SERVED
+from handshake_inspect.report.model import Outcomes, Target
 from handshake_inspect.report.process import Kernel, Listener, Owner, Process
 from handshake_inspect.report.setup import SetupSummary, SpanDistribution, SpanDistributions, TlsCounts
 from handshake_inspect.report.snapshot import Second
@@ -355,7 +356,7 @@ def test_no_cell_is_clipped_at_any_width(make, monkeypatch):
 def test_the_columns_of_services_are_whole_or_left_out(width):
     lines = plain(owned(), width, 50).splitlines()
     at = next(place for place, line in enumerate(lines) if line.startswith("SERVICES"))
-    end = width if width < 150 else width * 51 // 100
+    end = width if width < 150 else width * SERVED // 100
     head = lines[at][:end]
     assert (
         set(re.split(r" {2,}| (?=RTT|TLS|1st|(?<!not )established|attempts)", head.split("busiest")[1].strip()))
@@ -367,6 +368,15 @@ def test_the_columns_of_services_are_whole_or_left_out(width):
     for line in lines[at + 1 : at + 4]:
         words = re.findall(r"(?<= )[\d.]+ (\S+)", line[: end - 20])
         assert all(re.fullmatch(rf"{UNITS}|%|[MG]|[a-z]+-?[a-z]*,?|TLS|…", word) for word in words), line
+
+
+def test_beside_each_other_services_still_have_room_for_two_kinds_of_failure():
+    """In the narrowest screen of two halves that shows processes, on a host with IPv4 alone."""
+    outcomes = Outcomes(timed_out=17, pending=12)
+    listener = Listener(19_400, "python3", 0, None, None, 2, 1)
+    service = msgspec.structs.replace(troubled().services[0], outcomes=outcomes, connections=29, listener=listener)
+    shown = plain(msgspec.structs.replace(troubled(), services=[service]), 160, 40)
+    assert re.search(r"python3 +17 timed-out, 12 pending ", shown)
 
 
 @pytest.mark.parametrize(("height", "both"), [(24, False), (36, True), (50, True)])

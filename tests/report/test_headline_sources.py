@@ -1,10 +1,13 @@
 """The first words of a report: the verdict, and the names of many files."""
 
+from io import BytesIO
+
 import pytest
 from msgspec.structs import replace
 from support.reports import connection, healthy, report
 
 from handshake_inspect.engine.analysis import analyze
+from handshake_inspect.render import Options, text
 from handshake_inspect.report.headline import Narrowed, few_sources, verdict
 from handshake_inspect.report.model import Capture, Evidence, Finding, Target
 
@@ -55,12 +58,22 @@ def test_the_verdict_says_nothing_twice(outcomes, found, said):
     [
         (37, "0 of 37 connections match -Y 'outcome == refused'"),
         (1, "0 of 1 connection matches -Y 'outcome == refused'"),
-        (None, "no connection matches -Y 'outcome == refused'"),  # a live run counts those alone that match
+        (None, "no connection matches -Y 'outcome == refused'"),  # where nobody counted
         (0, "no TCP connections"),
     ],
 )
 def test_the_verdict_of_what_an_expression_leaves(among, said):
     assert verdict(report([]), Narrowed("outcome == refused", among)) == said
+
+
+@pytest.mark.parametrize(("among", "said"), [
+    (3, "; 2 of 3 connections match -Y 'server.port == 80'"), (2, ""), (None, ""),
+])  # fmt: skip
+def test_a_report_of_some_says_of_how_many(among, said):
+    out = BytesIO()
+    options = Options(verbosity=-1, narrowed=Narrowed("server.port == 80", among))
+    text.render(report([connection(0), connection(1)]), out, options)
+    assert out.getvalue().decode() == f"2 of 2 connections established{said}\n"
 
 
 def test_beside_quic_an_expression_was_asked_of_tcp(pcaps):

@@ -211,7 +211,7 @@ def _finding(scene: Scene, finding: Finding, width: int, most: int, *, advised: 
 
 # --- services ---------------------------------------------------------------------------------------------------------
 
-_LEAST_OTHERWISE = 15  # columns
+_LEAST_OTHERWISE, _OTHERWISE = 15, 26  # columns: of the title, and of two kinds with their counts
 _SHORTEST_SERVER, _IPV4_SERVER, _LONGEST_SERVER = 16, 21, 44
 
 
@@ -276,12 +276,16 @@ def _fitting(scene: Scene, width: int) -> tuple[list[_Column], int, int, int]:
     least = max(_SHORTEST_SERVER, len(_services_named(scene)) - 2, min(longest, _LONGEST_SERVER))
     columns: list[_Column] = []
     server = min(least, _IPV4_SERVER)
-    left = width - server - 4 - _LEAST_OTHERWISE
+    otherwise = _LEAST_OTHERWISE
+    left = width - server - 4 - otherwise
     process = 0
     for column in sorted(_COLUMNS, key=lambda column: column.rank):
         if column.rank > _BEFORE_PROCESS and not process and _has_listeners(scene) and left >= _LEAST_PROCESS + 2:
-            process = min(left - 2, _PROCESS)
-            left -= process + 2
+            spare = left - 2 - _LEAST_PROCESS
+            failed = min(max(_longest_failed(scene) - otherwise, 0), spare)
+            process = _LEAST_PROCESS + min(spare - failed, max(_longest_process(scene) - _LEAST_PROCESS, 0))
+            otherwise += failed
+            left -= process + 2 + failed
         said = column.rank < 2 or any(column.cell(scene, each) not in ("", "-") for each in scene.services)
         if said and left >= column.width + 1:
             columns.append(column)
@@ -289,7 +293,7 @@ def _fitting(scene: Scene, width: int) -> tuple[list[_Column], int, int, int]:
     more = max(min(least - server, left), 0)
     return (
         [column for column in _COLUMNS if column in columns], server + more, process,
-        max(left - more, 0) + _LEAST_OTHERWISE,
+        max(left - more, 0) + otherwise,
     )  # fmt: skip
 
 
@@ -297,23 +301,44 @@ def _has_listeners(scene: Scene) -> bool:
     return any(each.listener is not None for each in scene.services)
 
 
-def _process(scene: Scene, service: Service, width: int) -> str:
-    """The listener's process, with its unit or container and its PID as far as they have room whole."""
+def _longest_process(scene: Scene) -> int:
+    """Columns of the longest form of any, as far as there are that many for it."""
+    forms = [form for each in scene.services for form in _process_forms(scene, each)]
+    return max((cell_len(form) for form in forms if cell_len(form) <= _PROCESS), default=_PROCESS)
+
+
+def _process_forms(scene: Scene, service: Service) -> list[str]:
+    """The listener's process with its unit or container and its PID, with the PID, and alone."""
     listener = service.listener
     if listener is None:
-        return " " * width
-    look, bare = scene.look, msgspec.structs.replace(listener, unit=None, container=None)
-    forms = [look.clean(text) for text in (owner_text(listener), owner_text(bare), listener.name or owner_text(bare))]
+        return []
+    bare = msgspec.structs.replace(listener, unit=None, container=None)
+    texts = owner_text(listener), owner_text(bare), listener.name or owner_text(bare)
+    return [scene.look.clean(text) for text in texts]
+
+
+def _process(scene: Scene, service: Service, width: int) -> str:
+    """The longest form that has room whole."""
+    forms = _process_forms(scene, service) or [""]
     fitting = (form for form in forms if cell_len(form) <= width)
-    return f"{look.cut(next(fitting, forms[-1]), width):<{width}}"
+    return f"{scene.look.cut(next(fitting, forms[-1]), width):<{width}}"
 
 
-def _otherwise(scene: Scene, service: Service, width: int) -> str:
-    """What else became of attempts, as much as has room in whole words."""
+def _failed(service: Service) -> str:
+    """What else became of attempts, in words."""
     said = failures(service.outcomes, rounded)
     if service.setup is not None and service.setup.tls.failed:
         said = ", ".join(filter(None, [said, f"{rounded(service.setup.tls.failed)} TLS failed"]))
-    words, more = said.split(", "), ""
+    return said
+
+
+def _longest_failed(scene: Scene) -> int:
+    return min(max((cell_len(_failed(each)) for each in scene.services), default=0), _OTHERWISE)
+
+
+def _otherwise(scene: Scene, service: Service, width: int) -> str:
+    """The same, as much as has room in whole words."""
+    words, more = _failed(service).split(", "), ""
     while len(words) > 1 and cell_len(", ".join(words) + more) > width:
         words, more = words[:-1], f", {scene.look.words.ellipsis}"
     return scene.look.cut(", ".join(words) + more, width)

@@ -91,7 +91,7 @@ WAITED = {
     "signed_syns": Metric(int, "Attempts whose SYN is signed with a key (TCP MD5 or TCP-AO)."),
     "older_timestamps": Metric(int, "Attempts whose timestamp is older than one that their address sent before."),
 }
-RESENT = HostEvidence(("tcp_syn_retrans",), ("tcp_syn_retries",))
+PATIENCE = HostEvidence((), ("tcp_syn_retries",))  # what the host sent again to all others is not evidence of one
 
 # By the numbers of their outcomes.
 KINDS = {
@@ -123,7 +123,7 @@ KINDS = {
                 ("listen_overflows", "tcp_req_q_full_drop", "listen_drops"), QUEUE_SETTINGS, causes=("syn-dropped",)
             ),
         ),
-        at_client=(RESENT,),
+        at_client=(PATIENCE,),
     ),
     HALF_OPEN: Kind(
         "half-open",

@@ -140,6 +140,12 @@ def test_a_queue_makes_no_host_silent_and_filters_no_port(alive, cause, reported
     assert ("host_listen_overflows" in found.metrics) == reported == ("here somaxconn" in found.advice)
 
 
+def test_what_a_client_host_sent_again_to_anybody_is_no_evidence_of_one_silent_port():
+    found = seen_by(Watch(["192.0.2.1", "192.0.2.2", "192.0.2.3"]), merged(*unanswered()))["timed-out"]
+    assert "this host counted" not in found.title
+    assert host_keys(found) <= {"host_tcp_syn_retries"}
+
+
 def test_a_syn_ack_lost_on_the_way_fills_no_queue():
     """Its copies are what this host counted; that nobody took them has nothing to do with its queues."""
 
