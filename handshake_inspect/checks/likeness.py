@@ -3,8 +3,8 @@
 Without timestamps there is left what each end sent in all, the identifications of the handshake's packets, and the
 order and spacing of the segments.  Two connections are one if nothing else in either capture has the same numbers, and
 if their segments in both directions fit one offset of the clocks: no packet arrives before it was sent.  That offset
-must be the one of all other pairs, too; a pair that is alone needs `ALONE` segments.  What is only like others is
-`doubtful`.
+must be the one of all other pairs, too; a pair that is alone needs `ALONE` segments.  What is only like others may
+be recognised by its moment (`moments`), or is `doubtful`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.checks.clocks import MOST_DRIFT
+from handshake_inspect.checks.moments import Moments
 from handshake_inspect.checks.pairing import Joins, Side, joins, mixed, only, together, unique_in_both
 from handshake_inspect.checks.passage import Shared, bases
 from handshake_inspect.report.paired import Basis
@@ -45,7 +46,22 @@ def recognised(a: Side, b: Side) -> Joins:
         known = np.concatenate([found.a, ids_a]), np.concatenate([found.b, ids_b])
         fit = _fit(a, b, *known, len(found.a))
         found = together([(found.a, found.b, found.bases), (ids_a[fit], ids_b[fit], [COURSE] * int(fit.sum()))])
-    return replace(found, doubtful=_doubtful(found, course_a, course_b))
+    if not len(found.a) or len(found.a) == a.count == b.count:
+        return replace(found, doubtful=_doubtful(found, course_a, course_b))
+    moments = Moments(a, b, found, (course_a, course_b), _later(a, b, found))
+    more_a, more_b = moments.pairs()
+    settled = moments.settled((more_a, more_b))
+    if len(more_a):
+        found = together([(found.a, found.b, found.bases), (more_a, more_b, [COURSE] * len(more_a))])
+    doubtful = _doubtful(found, course_a, course_b)
+    return replace(found, doubtful={name: doubtful[name] - settled[name] for name in doubtful})
+
+
+def _later(a: Side, b: Side, found: Joins) -> tuple[int, int] | None:
+    """How much later packets of clients pass B than A, at least and at most, as those of all pairs show."""
+    _, from_client, apart, _ = _copies(a, b, found.a, found.b)
+    times = apart[from_client]
+    return (int(times.min()), int(times.max())) if len(times) else None
 
 
 def _course(side: Side) -> Keys:

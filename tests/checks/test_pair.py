@@ -135,7 +135,7 @@ def test_a_connection_of_the_same_course_at_another_time_is_another_one():
     path._b += there._b
     found, _ = joined(path)
     assert [each.client.port for each in found.connections] == [50_000, 50_001, 50_002]
-    assert [(each.capture, each.fate) for each in found.alone] == [("a", "undecided"), ("b", "undecided")]
+    assert [(each.capture, each.fate) for each in found.alone] == [("a", "lost"), ("b", "lost")]
 
 
 @pytest.mark.parametrize(("rounds", "together"), [(0, False), (1, False), (8, True)])
@@ -149,13 +149,70 @@ def test_a_pair_that_is_alone_needs_more_to_be_one(rounds, together):
             joined(path)
 
 
-def test_a_syn_that_could_not_be_recognised_is_not_lost():
+def around(path, *moments):
+    """Connections before and after, by whose bytes the captures are joined."""
+    for number, began in enumerate((-3, -2, *moments)):
+        talk(path, port=50_000 + number, began=START + began * SECOND, loss=0, rounds=3, stamps=False)
+
+
+def syn(path, port, *times, lose=()):
+    """A client that asks so often, without timestamps and with no identification, as some phones do."""
+    for number, time in enumerate(times):
+        path.send(START + time, Sent(True, 1000 + port, 0, frames.SYN, ident=0, port=port), lose=number in lose)
+
+
+@pytest.mark.parametrize("offset_s", [0, -86_400])
+def test_syns_without_an_answer_are_recognised_by_their_moment(offset_s):
+    path = Path(box=BLIND, offset_ns=offset_s * SECOND)
+    around(path, 9)
+    syn(path, 40_000, 0, SECOND, 3 * SECOND, lose=[0, 2])
+    syn(path, 40_001, 100 * MS, 1100 * MS, 3100 * MS)
+    found, lost = joined(path)
+    assert are_right(found)
+    found_of = {each.client.port: (each.basis, each.syn) for each in found.connections}
+    assert found_of[40_000] == found_of[40_001] == ("course", "lost-beyond")
+    assert losses(found) == lost
+    assert found.alone == []
+
+
+def test_a_syn_that_nothing_like_it_followed_was_lost():
     path = Path(box=BLIND)
-    for port, began in ((50_000, -3), (50_001, -2), (50_002, 9)):
-        talk(path, port=port, began=START + began * SECOND, loss=0, rounds=3, stamps=False)
-    path.send(START, Sent(True, 1000, 0, frames.SYN, options=frames.mss(1460), ident=9))
+    around(path, 9)
+    syn(path, 40_000, 0, SECOND, lose=[0, 1])
     found, _ = joined(path)
-    assert [(each.capture, each.fate) for each in found.alone] == [("a", "undecided"), ("b", "undecided")]
+    assert [(each.capture, each.client.port, each.fate) for each in found.alone] == [("a", 40_000, "lost")]
+
+
+def test_syns_of_one_moment_of_which_one_was_lost_are_undecided():
+    """Nothing says which of the two it was."""
+    path = Path(box=BLIND)
+    around(path, 9)
+    syn(path, 40_000, 0, lose=[0])
+    syn(path, 40_001, 100_000)
+    found, _ = joined(path)
+    assert [(each.capture, each.fate) for each in found.alone] == [("a", "undecided")] * 2 + [("b", "undecided")]
+
+
+def test_without_another_pair_a_syn_is_not_known_to_be_lost():
+    path = Path(box=BLIND)
+    talk(path, port=50_000, began=START - 3 * SECOND, loss=0, rounds=12, stamps=False)
+    path.server = ("198.51.100.3", 443)
+    syn(path, 40_000, 0)
+    path.server = ("10.0.0.2", 80)
+    found, _ = joined(path)
+    assert {each.fate for each in found.alone} <= {"undecided", "not-seen"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_clients_of_one_script_one_after_the_other_are_distinguished(seed):
+    path = Path(seed=seed, box=BLIND)
+    around(path, 30)
+    for number in range(8):
+        talk(path, port=40_000 + number, began=START + number * SECOND, loss=0.1, rounds=2, stamps=False, sizes=(7, 7))
+    found, lost = joined(path)
+    assert are_right(found)
+    assert (len(found.connections), found.alone) == (11, [])
+    assert losses(found) == lost
 
 
 def test_offsets_of_many_pairs_are_compared_in_little_memory():
