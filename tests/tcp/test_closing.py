@@ -355,3 +355,113 @@ def test_the_last_fin_comes_again_though_its_acknowledgment_was_stored_before_it
     order.append(len(order))
     connection = wire.connection(order=order)
     assert states(connection) == (("TIME_WAIT", "LAST_ACK") if first == "client" else ("LAST_ACK", "TIME_WAIT"))
+
+
+# -- FINs that the capture stored late, or does not hold
+
+
+def stored(order, act):
+    """A wire whose frames behind the handshake are stored in this order."""
+    wire = Wire(at="middle", timestamps=False).handshake()
+    act(wire)
+    return wire.connection(order=[0, 1, 2, *(3 + at for at in order)])
+
+
+def says_all(wire):
+    wire.client.data(100)
+    wire.client.fin()
+    wire.server.ack()
+
+
+def says_all_last(wire):
+    wire.server.fin()
+    wire.client.ack()
+    says_all(wire)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [0, 2, 1]])
+def test_a_fin_that_is_stored_behind_its_acknowledgment(order):
+    assert states(stored(order, says_all)) == ("FIN_WAIT_2", "CLOSE_WAIT")
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [0, 1, 4, 2, 3], [0, 1, 2, 4, 3]])
+@pytest.mark.parametrize("resets", [False, True])
+def test_the_last_fin_that_is_stored_behind_its_acknowledgment(order, resets):
+    """A RST that follows ends nothing that was not over."""
+
+    def act(wire):
+        says_all_last(wire)
+        if resets:
+            wire.wait(SECOND)
+            wire.client.rst()
+
+    connection = stored([*order, *([5] if resets else [])], act)
+    assert connection["close"] == {"how": "fin", "first": "server", "reset_by": None}
+    assert states(connection) == ("CLOSED", "CLOSED" if resets else "TIME_WAIT")
+
+
+@pytest.mark.parametrize("repeats", [0, 1, 2])
+def test_an_unseen_fin_shows_that_its_sender_has_the_other_one(repeats):
+    """However often that had to be sent."""
+    wire = Wire(timestamps=False).handshake()
+    wire.client.fin(lost="after" if repeats else None)
+    for left in range(repeats, 0, -1):
+        wire.wait(300 * MS)
+        wire.client.fin(seq=1001, lost="after" if left > 1 else None)
+    wire.server.fin(lost="before")
+    wire.client.ack(ack=5002)
+    assert states(wire.connection()) == ("TIME_WAIT", "CLOSED")
+
+
+@pytest.mark.parametrize(("ack", "server"), [(5001, "CLOSE_WAIT"), (5002, "TIME_WAIT")])
+def test_a_byte_that_is_missing_is_a_fin_only_where_the_end_that_closes_acknowledges_it(ack, server):
+    wire = Wire(timestamps=False).handshake()
+    wire.server.data(1, lost="before")
+    wire.client.ack(ack=5002)
+    wire.client.fin(ack=ack)
+    assert states(wire.connection())[1] == server
+
+
+def test_what_was_missing_is_no_fin():
+    """It comes late, and nobody has closed."""
+    wire = Wire(timestamps=False, at="server").handshake().exchange()
+    wire.client.data(100, later=5 * MS, stay=True)
+    wire.client.data(100)
+    wire.wait(SECOND)
+    assert states(wire.connection()) == ("ESTABLISHED", "ESTABLISHED")
+
+
+@pytest.mark.parametrize("isn", [1000, 0xC000_0000])
+def test_a_fin_that_comes_again_has_not_arrived_where_nothing_of_its_peer_is_captured(isn):
+    wire = Wire(client_isn=isn).handshake().exchange()
+    seq = wire.client.snd_nxt
+    for _ in range(2):
+        wire.client.fin(seq=seq, lost="after")
+        wire.wait(SECOND)
+    assert states(wire.connection(only="client")) == ("FIN_WAIT_1", "ESTABLISHED")
+
+
+def test_a_rst_for_a_fin_that_came_again_ends_the_connection():
+    """The server repeats its FIN, so that the last ACK was lost; its client has forgotten the connection."""
+    wire = opened()
+    wire.client.fin()
+    seq = wire.server.snd_nxt
+    wire.server.fin()
+    wire.client.ack(lost="after")
+    wire.wait(SECOND)
+    wire.server.fin(seq=seq)
+    wire.client.rst()
+    connection = wire.connection()
+    assert (connection["close"]["how"], states(connection)) == ("rst-after-fin", ("CLOSED", "CLOSED"))
+
+
+def test_an_end_that_goes_on_behind_what_the_capture_lacks_has_sent_it():
+    """It denies nothing, however often it acknowledges the same."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    wire.client.data(100, lost="before")
+    wire.server.ack(ack=1201)
+    for _ in range(3):
+        wire.client.ack()
+        wire.wait(300 * MS)
+    wire.client.rst(seq=wire.client.snd_nxt)
+    assert states(wire.connection()) == ("CLOSED", "CLOSED")

@@ -7,6 +7,7 @@ from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
 from support.tracked import ends_of
 
 from handshake_inspect.tcp.facts import TRAIT_HOLE, TRAIT_IP_ID_VARIES, TRAIT_TSVAL_VARIES
+from handshake_inspect.tcp.transitions import TcpState
 
 
 @pytest.mark.parametrize(
@@ -193,14 +194,24 @@ def test_a_keep_alive_is_one_byte_below_what_the_peer_has(words, keeps_alive, ac
 # -- fragments: the first one says less than the segment held
 
 
-def test_the_rest_of_a_segment_in_later_fragments():
-    whole = frames.data(b"x" * 1000, **SAID, link=frames.raw, dont_fragment=False, ident=3)
+@pytest.mark.parametrize("fin", [False, True])
+def test_the_rest_of_a_segment_in_later_fragments(fin):
+    flags = frames.ACK | (frames.FIN if fin else 0)
+    whole = frames.data(b"x" * 1000, **SAID, flags=flags, link=frames.raw, dont_fragment=False, ident=3)
     body = whole[20:]  # behind the IP header
 
     def part(start, end, more):
-        cut = frames.ipv4(CLIENT[0], SERVER[0], 6, body[start:end], ident=3, dont_fragment=False, more_fragments=more,
-                          fragment_offset=start)  # fmt: skip
-        return frames.ethernet(cut)
+        words = {"ident": 3, "dont_fragment": False, "more_fragments": more, "fragment_offset": start}
+        return frames.ethernet(frames.ipv4(CLIENT[0], SERVER[0], 6, body[start:end], **words))
 
-    client, _ = ends_of(*OPENING, part(0, 520, True), part(520, 1020, False))
-    assert (client.bytes, client.snd_nxt, client.contiguous) == (1000, CLIENT_ISN + 1001, CLIENT_ISN + 1001)
+    client, server = ends_of(*OPENING, part(0, 520, True), part(520, 1020, False))
+    beyond = CLIENT_ISN + 1001 + fin
+    assert (client.bytes, client.snd_nxt, client.contiguous) == (1000, beyond, beyond)
+    assert client.fin_seq == (beyond if fin else 0)
+    assert TcpState(server.state).name == ("CLOSE_WAIT" if fin else "ESTABLISHED")
+
+
+@pytest.mark.parametrize(("behind", "copies"), [(0, 1), (1, 1), (3, 1)])
+def test_a_copy_may_be_stored_behind_later_packets(behind, copies):
+    said = [frames.data(b"x", **SAID | {"seq": CLIENT_ISN + 1 + at}, ident=at + 1) for at in range(behind + 1)]
+    assert ends_of(*OPENING, *said, said[0])[0].duplicates == copies
