@@ -1,6 +1,7 @@
 """Connections by service (server address and port), busiest first."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -13,10 +14,10 @@ from handshake_inspect.report.setup import SetupSummary
 from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches
-from handshake_inspect.verdicts.grouping import Groups, sorting
+from handshake_inspect.verdicts.grouping import Groups, in_order
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
-from handshake_inspect.verdicts.percentiles import nearest_rank, places
+from handshake_inspect.verdicts.percentiles import places, ranked
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
@@ -103,18 +104,24 @@ class RowServices(Sequence[Service]):
 
     def slowest(self, count: int) -> list[Service]:
         """Of the services with set-ups those of which the median until the first byte is longest."""
+        return self._kept(self._by_first_byte[:count])
+
+    @cached_property
+    def _by_first_byte(self) -> NDArray[np.intp]:
+        """The services with set-ups, those first of which the median until the first byte is longest."""
         values = setups_of(self.attempts).values
         if not len(values.rows):
-            return []
+            return self.busiest[:0]
         service = self.attempts.of_connections(self.attempts.service)[values.rows].astype(np.intp)
         first_byte = values.spans["first_byte"]
-        order = sorting(service, first_byte)
+        ordered = in_order(service, first_byte)
         counts = np.bincount(service, minlength=len(self.counts))
         known = np.bincount(service[first_byte >= 0], minlength=len(self.counts))
         middle = np.cumsum(counts) - known + (known - 1) // 2
-        medians = np.where(known > 0, first_byte[order][np.minimum(middle, len(order) - 1)], -1)
+        medians = np.where(known > 0, ordered[np.minimum(middle, len(ordered) - 1)], -1)
         having = np.flatnonzero(counts)
-        return self._kept(having[np.argsort(-medians[having], kind="stable")][:count])
+        found: NDArray[np.intp] = having[np.argsort(-medians[having], kind="stable")]
+        return found
 
     def legs_of(self, service: int) -> Legs:
         """The RTTs of the connections to the service with this number."""
@@ -143,7 +150,7 @@ def distributions(groups: Groups[ConnectionRows], values: NDArray[np.int64]) -> 
     if not len(known):
         return made
     number, values = groups.number[known], values[known]
-    values = values[sorting(number, values)]
+    values = in_order(number, values)
     counts = np.bincount(number, minlength=len(groups))
     some = np.flatnonzero(counts)
     counts = counts[some]
@@ -158,10 +165,7 @@ def distributions(groups: Groups[ConnectionRows], values: NDArray[np.int64]) -> 
 
 def distribution(values: NDArray[np.int64]) -> Distribution:
     """Percentiles, by nearest rank, of the values that could be named."""
-    values = np.sort(values)
-    values = values[np.searchsorted(values, 0) :]
-    count = len(values)
-    if not count:
+    values = values[values >= 0]
+    if not len(values):
         return Distribution()
-    p50, p90, p95, p99 = (nearest_rank(values, percent) for percent in (50, 90, 95, 99))
-    return Distribution(count, int(values[0]), p50, p90, p95, p99, int(values[-1]))
+    return Distribution(len(values), int(values.min()), *ranked(values, (50, 90, 95, 99, 100)))

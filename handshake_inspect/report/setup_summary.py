@@ -23,7 +23,7 @@ from handshake_inspect.report.setup import (
     Tls,
     TlsCounts,
 )
-from handshake_inspect.verdicts.percentiles import nearest_rank, selected
+from handshake_inspect.verdicts.percentiles import ranked, selected
 from handshake_inspect.verdicts.setup.setups import Values
 from handshake_inspect.verdicts.setup.tls_words import version_text
 from handshake_inspect.verdicts.setup.words import SAVEABLE, TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS, Protocol
@@ -189,11 +189,10 @@ def group_of(protocol: Protocol, version: str | None, spans: Sequence[Spans]) ->
 def distribution(values: NDArray[np.int64]) -> SpanDistribution:
     """Percentiles of the values that could be named: -1 is none, -2 one of which bounds are known and no value."""
     uncertain = int(np.count_nonzero(values == -2))
-    known = np.sort(values[values >= 0])
+    known = values[values >= 0]
     if not len(known):
         return SpanDistribution(uncertain=uncertain)
-    p50, p90, p95, p99 = (nearest_rank(known, percent) for percent in (50, 90, 95, 99))
-    return SpanDistribution(len(known), uncertain, int(known[0]), p50, p90, p95, p99, int(known[-1]))
+    return SpanDistribution(len(known), uncertain, int(known.min()), *ranked(known, (50, 90, 95, 99, 100)))
 
 
 def _values(spans: Iterable[Any], part: str = "value_ns") -> NDArray[np.int64]:

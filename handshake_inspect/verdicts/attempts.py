@@ -41,6 +41,7 @@ LONE_CLIENT: dict[str, str | int] = {
     "syn_tsval": "tsval",
 }  # fmt: skip
 LONE_SERVER: dict[str, str | int] = {}
+NARROWED = 8
 _HALVES: tuple[Part, Part] = ("hi", "lo")
 _LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_SERVER}
 
@@ -278,6 +279,9 @@ class Attempts(Held):
             first = self.first_frames(mine)
             if len(frames) == most:
                 sooner = first < frames[-1]
+                mine, first = mine[sooner], first[sooner]
+            if len(mine) > NARROWED * most:  # most of them are too late to be put in order
+                sooner = first <= np.partition(first, most - 1)[most - 1]
                 mine, first = mine[sooner], first[sooner]
             if len(mine):
                 chosen, frames = chained(chosen, mine), np.concatenate([frames, first])

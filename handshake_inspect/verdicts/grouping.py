@@ -164,8 +164,35 @@ def sorting(number: NDArray[np.intp], by: NDArray[Any], kind: Literal["stable"] 
     """
     if not len(by):
         return np.zeros(0, dtype=np.intp)
+    joined = _joined(number, by)
+    if joined is None:
+        return np.lexsort((by, number))
+    both, places = joined[0], len(by).bit_length()
+    if kind is not None or int(both.max()).bit_length() + places > 63:
+        return np.argsort(both, kind=kind)
+    both <<= places
+    both |= np.arange(len(by))
+    both.sort()
+    both &= (1 << places) - 1
+    return both
+
+
+def in_order(number: NDArray[np.intp], values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Values by group number, then ascending: plain integers are sorted in half the time that their order takes."""
+    joined = _joined(number, values) if len(values) else None
+    if joined is None:
+        return values[np.lexsort((values, number))]
+    both, low, width = joined
+    both.sort()
+    both &= (1 << width) - 1
+    both += low
+    return both
+
+
+def _joined(number: NDArray[np.intp], by: NDArray[Any]) -> tuple[NDArray[np.int64], Any, int] | None:
+    """Both in one integer, if they fit, with the least of `by`, which is taken off, and the bits that it has then."""
     low = by.min()
     width = int(by.max() - low).bit_length()
-    if width + len(number).bit_length() > 63:
-        return np.lexsort((by, number))
-    return np.argsort(number << width | (by - low).astype(np.int64), kind=kind)
+    if width + int(number.max()).bit_length() > 63:
+        return None
+    return number.astype(np.int64) << width | (by - low).astype(np.int64), low, width

@@ -135,7 +135,7 @@ def leg(low: Times, high: Times, method: NDArray[np.uint8], reached: NDArray[np.
 
 def named(low: Times, high: Times, method: NDArray[np.uint8]) -> Leg:
     """Name a value where the bounds agree."""
-    value = np.where(high - low <= NAMEABLE * high, (low + high) // 2, -1)
+    value = np.where(high - low <= NAMEABLE * high, (low + high) >> 1, -1)
     return Leg(low, high, np.where(high >= 0, value, -1), method)
 
 

@@ -14,6 +14,7 @@ from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import FEW, are_few, distinct, places
 
 HOSTS = 1 << 16  # numbers that 16 bits hold
+PLACE = 31  # bits of a place among connections, of which 32 bits of a pair leave room for so many
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,14 @@ def by_pair(trace: Attempts) -> Groups[ConnectionRows]:
     service, clients = trace.of_connections(trace.service), clients_of(trace)
     if clients is None or service.dtype != np.uint16:
         return group(trace.pair[rows], rows, np.arange(len(rows)))
-    # Numbers of 16 bits are put in order by counting, which is stable: the services of each client stay together.
-    rows = rows[np.argsort(service[rows], kind="stable")]
-    rows = rows[np.argsort(clients.numbers[rows], kind="stable")]
-    both = clients.numbers[rows].astype(np.int32) << 16 | service[rows]
+    # Plain integers are sorted in half the time that their order takes: behind each pair stands its place.
+    both = clients.numbers[rows].astype(np.int64) << 16
+    both |= service[rows]
+    both <<= PLACE
+    both |= np.arange(len(rows))
+    both.sort()
+    rows = ConnectionRows(rows[both & ((1 << PLACE) - 1)])
+    both >>= PLACE
     starts = np.flatnonzero(np.diff(both, prepend=-1))
     return Groups(rows, starts, np.append(starts[1:], len(rows)))
 

@@ -7,6 +7,7 @@ Reckoned in whole numbers: in binary floats n * p / 100 may come out a hair abov
 `Decimal` rounds towards zero, not down.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -31,6 +32,20 @@ def places(counts: NDArray[Any], percent: int) -> NDArray[Any]:
 def nearest_rank(ordered: NDArray[Any], percent: Percent) -> int:
     """A percentile of values that ascend, of which there is at least one."""
     return int(ordered[place(len(ordered), percent)])
+
+
+def ranked(values: NDArray[Any], percents: Sequence[Percent]) -> list[int]:
+    """As `nearest_rank` for each of some ascending percentages, of values in any order, of which there is at least one.
+
+    A few selections take a tenth of the time of a sort.
+    """
+    found, left, below = [], values, 0
+    for percent in percents:
+        at = place(len(values), percent) - below
+        left = np.partition(left, at)[at:]
+        below += at
+        found.append(int(left[0]))
+    return found
 
 
 def selected(values: NDArray[Any], percent: Percent) -> int | None:

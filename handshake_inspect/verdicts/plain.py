@@ -14,6 +14,7 @@ import numpy as np
 
 REFUSE = False
 _PLAIN = (bool, int, float, str, type(None))
+_AS_THEY_ARE = frozenset(_PLAIN) - {float}  # a float may be no number
 
 
 def plain(value: Any, where: str = "value") -> Any:
@@ -30,6 +31,8 @@ def plain(value: Any, where: str = "value") -> Any:
     if kind is dict:
         return {plain(key, where): plain(each, f"{where}.{key}") for key, each in value.items()}
     if kind in (list, tuple):
+        if _AS_THEY_ARE.issuperset(map(type, value)):
+            return value
         return kind(plain(each, where) for each in value)
     if isinstance(value, np.generic | np.ndarray):
         return _changed(plain(value.tolist(), where), value, where)

@@ -57,7 +57,7 @@ TOO_SOON_NS = 1_000_000
 IP_ID_FAR = 4096  # further away than a host numbers packets while a RST is under way
 IP_ID_STEP = 16  # and a counter never runs further ahead than this for each frame seen
 
-_STARTS = np.array([32, 64, 128, 255], dtype=np.int16)
+_STARTS = np.repeat(np.array([32, 64, 128, 255], dtype=np.int16), [33, 32, 64, 127])  # of each TTL up to 255
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def two_hosts(trace: Attempts) -> Bools:
 
 def hops(ttl: NDArray[np.integer]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """The value that a TTL must have started from, and the hops since."""
-    start = _STARTS[np.searchsorted(_STARTS, ttl)]
+    start = _STARTS.take(ttl)
     return start, (start - ttl).astype(np.int16)
 
 

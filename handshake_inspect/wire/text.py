@@ -71,6 +71,8 @@ def duration(ns: float, micro: str = "µ") -> str:
     if not ns:
         return "0 s"
     for size, unit in _UNITS:
+        if abs(ns) >= 1_000 * size:
+            continue
         value = f"{ns / size:.3g}"
         if abs(float(value)) < 1_000:
             return f"{value} {unit.replace('µ', micro)}"

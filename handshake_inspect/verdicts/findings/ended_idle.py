@@ -52,13 +52,15 @@ def ended_idle(case: Case) -> Ended:
     rows = owner[places]
     facts, a = trace.facts[rows], trace.aftermaths
     outcome = case.outcomes.outcome[rows]
-    reset = (facts & (FACT_RST | FACT_DEAD_PEER | FACT_LAST_ACK_SEEN) == FACT_RST) & (
-        (outcome == ESTABLISHED) | (outcome == MIDSTREAM)
+    reset = np.flatnonzero(
+        (facts & (FACT_RST | FACT_DEAD_PEER | FACT_LAST_ACK_SEEN) == FACT_RST)
+        & ((outcome == ESTABLISHED) | (outcome == MIDSTREAM))
     )
-    reset &= (a["events"][places] & EVENT_RACE == 0) & is_used(trace, rows)
-    unprompted = reset & is_unprompted(trace, rows, places)
+    rows, places = rows[reset], places[reset]
+    ended = (a["events"][places] & EVENT_RACE == 0) & is_used(trace, rows)
+    unprompted = ended & is_unprompted(trace, rows, places)
     probed = probe_pause(trace, rows, places)
-    drawn = reset & ~unprompted & (is_drawn(trace, rows, places) | (probed >= IDLE_NS))
+    drawn = ended & ~unprompted & (is_drawn(trace, rows, places) | (probed >= IDLE_NS))
     kept = np.flatnonzero(unprompted | drawn)
     before = np.where(probed >= IDLE_NS, probed, a["idle_ns"][places])
     idle = np.where(unprompted, a["rst_idle_ns"][places], before)[kept]

@@ -192,8 +192,10 @@ def together(idle: Times) -> NDArray[np.intp]:
 
 def is_served(trace: Attempts, ended: Ended) -> bool:
     """Whether the service goes on to answer others after it was lost to these: else it, or the way to it, is gone."""
-    c = trace.connections
-    since = int(ended.ended_ns[~ended.unprompted & ~ended.drawn].min(initial=np.iinfo(np.int64).max))
+    silent = ~ended.unprompted & ~ended.drawn
+    if not silent.any():
+        return False
+    c, since = trace.connections, int(ended.ended_ns[silent].min())
     others = others_on_service(trace, ended)
     answered = others[trace.facts[others] & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED]
     return bool((c["synack_ns"][answered] >= since).any())

@@ -163,7 +163,7 @@ def middles(values: Times, groups: grouping.Groups[ConnectionRows]) -> Times:
     """The median of each group, the lower one of two."""
     middle = percentiles.places(groups.sizes, 50)
     if len(groups) > FEW:
-        return values[grouping.sorting(groups.number, values)][groups.starts + middle]
+        return grouping.in_order(groups.number, values)[groups.starts + middle]
     parts = zip(groups.starts.tolist(), groups.ends.tolist(), middle.tolist(), strict=True)
     return np.array([np.partition(values[start:end], at)[at] for start, end, at in parts])
 

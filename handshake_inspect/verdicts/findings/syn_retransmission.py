@@ -54,7 +54,8 @@ def detect(case: Case) -> list[Finding]:
     """One finding for each service with delayed connects."""
     trace = case.attempts
     c = trace.connections
-    repeated = trace.tracked_where((c["retries"] > 0) & ~rebuffed(trace))
+    repeated = trace.tracked_where(c["retries"])
+    repeated = repeated[~rebuffed(trace, repeated)]
     if not len(repeated):
         return []
     connected = trace.of_connections(case.outcomes.outcome) == ESTABLISHED
@@ -119,13 +120,13 @@ KIND = Kind(
 )
 
 
-def rebuffed(trace: Attempts) -> Bools:
-    """Attempts whose SYN was answered at first: with a RST, or with what belongs to an earlier incarnation."""
+def rebuffed(trace: Attempts, rows: ConnectionRows) -> Bools:
+    """Whose SYN was answered at first: with a RST, or with what belongs to an earlier incarnation."""
     c, facts = trace.connections, trace.facts
-    found: Bools = facts & FACT_REBUFFED != 0
-    found |= (c["rst_ns"] > 0) & (c["rst_ns"] < c["synack_ns"])
+    found: Bools = facts[rows] & FACT_REBUFFED != 0
+    found |= (c["rst_ns"][rows] > 0) & (c["rst_ns"][rows] < c["synack_ns"][rows])
     later, before = trace.reborn()
-    found[later] |= facts[before] & FACT_BLIND_SYN != 0
+    found |= trace.connection_mask(later[facts[before] & FACT_BLIND_SYN != 0])[rows]
     return found
 
 
@@ -148,16 +149,15 @@ def is_timed(methods: NDArray[np.uint8]) -> Bools:
 def losses(trace: Attempts, rows: ConnectionRows) -> NDArray[np.uint8]:
     """What was lost, as a number of `LOSSES`; the handshake's first loss where there were several."""
     c = trace.connections
-    client = trace.endpoints[trace.client_rows[rows]]
-    server = trace.endpoints[trace.server_rows[rows]]
-    stamped = (client["options"] & server["options"] & OPT_TIMESTAMPS) != 0
+    e, client, server = trace.endpoints, trace.client_rows[rows], trace.server_rows[rows]
+    stamped = (e["options"][client] & e["options"][server] & OPT_TIMESTAMPS) != 0
     forth, back = c["synack_method"][rows], c["ackdat_method"][rows]
     rules = [
         (forth == METHOD_TSECR, SYN),
-        ((forth == METHOD_AMBIGUOUS) & stamped & (c["synack_tsecr"][rows] == client["syn_tsval"]), SYNACK_BEFORE),
+        ((forth == METHOD_AMBIGUOUS) & stamped & (c["synack_tsecr"][rows] == e["syn_tsval"][client]), SYNACK_BEFORE),
         (forth == METHOD_AMBIGUOUS, UNKNOWN),
         (back == METHOD_TSECR, SYNACK_AFTER),
-        ((back == METHOD_AMBIGUOUS) & stamped & (c["ack_tsecr"][rows] == server["syn_tsval"]), ACK),
+        ((back == METHOD_AMBIGUOUS) & stamped & (c["ack_tsecr"][rows] == e["syn_tsval"][server]), ACK),
     ]
     found: NDArray[np.uint8] = np.select([mask for mask, _ in rules], [code for _, code in rules], UNKNOWN).astype(
         np.uint8
@@ -215,8 +215,10 @@ def answered_first(trace: Attempts, rows: ConnectionRows) -> Bools:
     c = trace.connections
     first: Bools = np.zeros(len(rows), dtype=bool)
     for asked, answered, leg in (("syn", "synack", "synack"), ("synack", "ack", "ackdat")):
-        since = c[f"{answered}_ns"][rows] - c[f"{asked}_ns"][rows]
-        first |= (c[f"{leg}_method"][rows] == METHOD_TSECR) & (c[f"{leg}_min_ns"][rows] >= since)
+        echoed = np.flatnonzero(c[f"{leg}_method"][rows] == METHOD_TSECR)
+        some = rows[echoed]
+        since = c[f"{answered}_ns"][some] - c[f"{asked}_ns"][some]
+        first[echoed] |= c[f"{leg}_min_ns"][some] >= since
     return first & (trace.facts[rows] & FACT_SYNACK != 0)
 
 
