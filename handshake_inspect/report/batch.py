@@ -41,6 +41,7 @@ from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.answered import OFFERS, AnsweredCopies
 from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.repeats import last_syn_ns
 from handshake_inspect.verdicts.words import CAUSES, ESTABLISHED
 from handshake_inspect.wire.address import address_text
@@ -138,7 +139,7 @@ class Batch(Parts):
                 "server": self._server(i),
                 "reject_ns": self.listed("rtt.reject_ns")[i],
                 "reporter": self._reporter(i),
-                "syn_span_ns": int(last_syn_ns(self.trace)[self.rows[i]]) - syn_ns,
+                "syn_span_ns": int(self._last_syns[i]) - syn_ns,
                 "waited_ns": last_ns - syn_ns,
                 "age_ns": self.listed("age_ns")[i],
                 "acked": int(c["facts"][i]) & FACT_ACKED,
@@ -149,6 +150,11 @@ class Batch(Parts):
                 "stray": "ACK" if int(c["facts"][i]) & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK) else "RST",
             }
         )
+
+    @cached_property
+    def _last_syns(self) -> Array:
+        """When their SYNs were last sent."""
+        return last_syn_ns(self.trace, ConnectionRows(self.rows))
 
     def _server(self, i: int) -> str:
         side = 1 - int(self.c["client"][i])

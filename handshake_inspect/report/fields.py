@@ -238,7 +238,7 @@ FIELDS: dict[str, Entry] = {
     **_inside("rtt.total", _rtt(2)),
     "rtt.reject_ns": Entry(
         "Delay of the RST or ICMP error that answered the SYN: never an RTT.",
-        lambda a: a.measured(a.case.legs.reject_ns[a.full]),
+        lambda a: a.measured(a.case.legs.of(a.full).reject_ns),
     ),
     "close.how": Entry("How the connection ended.", endings.how),
     "close.first": Entry("The end that closed first.", endings.first),

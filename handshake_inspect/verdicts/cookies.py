@@ -26,10 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN, FACT_SYNACK
-from handshake_inspect.verdicts.arrays import Bools, Keys, Times
+from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import batches, marked
 from handshake_inspect.verdicts.grouping import Groups, group
-from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.pairs import by_pair
 from handshake_inspect.verdicts.sets import counts, frequent, is_member, run_starts
@@ -60,28 +61,16 @@ class Proof:
 @once
 def proofs(trace: Attempts) -> dict[int, Proof]:
     """The services that are proven to answer with cookies, by `server_key`."""
-    keys = trace.of_connections(trace.server_key)
-    known = stamped(trace)
-    return {**by_bits(trace, keys, known), **by_clock(trace, keys, known)}
+    rows = stamped(trace)
+    return {**by_bits(trace, rows), **by_clock(trace, rows)}
 
 
-@dataclass(frozen=True)
-class Stamped:
-    """Connections whose SYN and SYN-ACK both carry timestamps, with columns of their values."""
-
-    rows: ConnectionRows
-    synack_ns: Times
-    tsval: NDArray[np.uint32]  # of the SYN-ACK
-
-
-def stamped(trace: Attempts) -> Stamped:
-    """All of them whose options the capture holds, since a cookie encodes these."""
-    rows = trace.tracked_where(trace.facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)
+def stamped(trace: Attempts) -> ConnectionRows:
+    """The connections whose SYN and SYN-ACK both carry timestamps, as far as the capture holds all of their options."""
     options = trace.endpoints["options"]
-    stamps: Bools = (options[0::2] & options[1::2])[rows] & OPT_TIMESTAMPS != 0
-    stamps &= (options[0::2] | options[1::2])[rows] & OPT_CUT == 0
-    rows = rows[stamps]
-    return Stamped(rows, trace.connections["synack_ns"][rows], trace.endpoints["syn_tsval"][trace.server_rows[rows]])
+    stamps: Bools = options[0::2] & options[1::2] & OPT_TIMESTAMPS != 0
+    stamps &= (options[0::2] | options[1::2]) & OPT_CUT == 0
+    return ConnectionRows(marked(stamps & (trace.facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK)))
 
 
 def offered(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
@@ -95,26 +84,47 @@ def offered(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
     return bits
 
 
-def by_clock(trace: Attempts, keys: Keys, known: Stamped) -> dict[int, Proof]:
+@dataclass(frozen=True)
+class Lagging:
+    """Connections whose SYN-ACK's TSval lags behind the server's clock, by how many ms, and when it was sent."""
+
+    rows: ConnectionRows
+    lag: NDArray[np.float64]
+    synack_ns: Times
+
+    @classmethod
+    def of(cls, trace: Attempts, rows: ConnectionRows) -> "Lagging":
+        """Those of these connections that lived so short that their last frame can be taken for the server's last."""
+        c, e = trace.connections, trace.endpoints
+        synack_ns = c["synack_ns"][rows]
+        age = c["last_ns"][rows] - synack_ns
+        dated = np.flatnonzero((trace.facts[rows] & FACT_ACKED != 0) & (age <= DATED_NS))
+        server = trace.server_rows[rows[dated]]
+        lag = (e["tsval"][server] - e["syn_tsval"][server]).astype(np.int32) - age[dated] / MS
+        late = np.flatnonzero((lag > SLACK_MS) & (lag <= STEP))
+        late = late[e["frames"][server[late]] > 1]
+        return cls(rows[dated[late]], lag[late], synack_ns[dated[late]])
+
+
+def by_clock(trace: Attempts, rows: ConnectionRows) -> dict[int, Proof]:
     """Services whose SYN-ACKs lag behind their own clock by what the options explain."""
-    age = trace.connections["last_ns"][known.rows] - known.synack_ns
-    dated = np.flatnonzero((trace.facts[known.rows] & FACT_ACKED != 0) & (age <= DATED_NS))
-    rows, synack_ns, tsval, age = known.rows[dated], known.synack_ns[dated], known.tsval[dated], age[dated]
-    server = trace.server_rows[rows]
-    lag = (trace.endpoints["tsval"][server] - tsval).astype(np.int32) - age / MS
-    late = np.flatnonzero((lag > SLACK_MS) & (lag <= STEP))
-    late = late[trace.endpoints["frames"][server[late]] > 1]
-    chosen = late[is_member(keys[rows[late]], frequent(keys[rows[late]], MIN_AGREEING))]
-    chosen = chosen[np.lexsort((trace.ids[rows[chosen]], synack_ns[chosen]))]
-    phase = (lag[chosen] + offered(trace, rows[chosen]) - synack_ns[chosen] % (STEP * MS) / MS) % STEP
-    parted = group(keys[rows[chosen]], np.arange(len(chosen)), at_least=MIN_AGREEING)
+    if not len(rows):
+        return {}
+    parts = [Lagging.of(trace, rows[some]) for some in batches(len(rows))]
+    late = chained(*(part.rows for part in parts))
+    lag, synack_ns = (np.concatenate([getattr(part, name) for part in parts]) for name in ("lag", "synack_ns"))
+    keys = trace.server_key[late]
+    chosen = np.flatnonzero(is_member(keys, frequent(keys, MIN_AGREEING)))
+    chosen = chosen[np.lexsort((trace.ids[late[chosen]], synack_ns[chosen]))]
+    phase = (lag[chosen] + offered(trace, late[chosen]) - synack_ns[chosen] % (STEP * MS) / MS) % STEP
+    parted = group(keys[chosen], np.arange(len(chosen)), at_least=MIN_AGREEING)
     proofs = {}
     for g in range(len(parted)):
         mine = parted.of(g)
         agreeing = np.append(False, distance(np.diff(phase[mine])) <= SLACK_MS)
-        proof = prove("clock", rows[chosen[mine]], agreeing, 2 * SLACK_MS / STEP)
+        proof = prove("clock", late[chosen[mine]], agreeing, 2 * SLACK_MS / STEP)
         if proof:
-            proofs[int(keys[rows[chosen[mine[0]]]])] = proof
+            proofs[int(keys[chosen[mine[0]]])] = proof
     return proofs
 
 
@@ -138,22 +148,24 @@ def prove(method: str, rows: ConnectionRows, agreeing: Bools, likely: float) -> 
     return Proof(method, rows[agreeing | before], asked, float(f"{chance:.1e}"))
 
 
-def by_bits(trace: Attempts, keys: Keys, known: Stamped) -> dict[int, Proof]:
+def by_bits(trace: Attempts, rows: ConnectionRows) -> dict[int, Proof]:
     """Services whose SYN-ACKs to one client, or to all, have the same low bits after the options are taken off."""
-    service = trace.service[known.rows]
-    often = (np.bincount(service) >= MIN_AGREEING)[service] if len(service) else np.zeros(0, dtype=bool)
-    rows = known.rows[often]
+    service = trace.service[rows]
+    if len(rows):
+        rows = rows[(np.bincount(service) >= MIN_AGREEING)[service]]
     value = np.zeros(len(trace.facts), dtype=np.int64)
-    value[rows] = known.tsval[often] - offered(trace, rows)
+    for some in batches(len(rows)):
+        mine = rows[some]
+        value[mine] = trace.endpoints["syn_tsval"][trace.server_rows[mine]] - offered(trace, mine)
     parted = worth_asking(by_pair(trace).among(trace.connection_mask(rows), 2), value)
     rows, agreeing = ask(parted, value, trace.connections["synack_ns"])
-    by_service = group(keys[rows], np.arange(len(rows)))
+    by_service = group(trace.server_key[rows], np.arange(len(rows)))
     proofs = {}
     for g in range(len(by_service)):
-        mine = by_service.of(g)
-        proof = prove("bits", rows[mine], agreeing[mine], 1 / STEP)
+        mine = rows[by_service.of(g)]
+        proof = prove("bits", mine, agreeing[by_service.of(g)], 1 / STEP)
         if proof:
-            proofs[int(keys[proof.agreeing[0]])] = proof
+            proofs[int(trace.server_key[proof.agreeing[0]])] = proof
     return proofs
 
 
@@ -161,9 +173,11 @@ def worth_asking(parted: Groups[ConnectionRows], value: NDArray[np.int64]) -> Gr
     """Groups of which neighbours agree: among millions of ordinary connections, few."""
     if not len(parted):
         return parted
-    ordered = value[parted.rows]
-    same = np.zeros(len(ordered), dtype=bool)
-    same[1:] = ((ordered[1:] ^ ordered[:-1]) % STEP == 0) & (np.abs(np.diff(ordered)) >= STEP)
+    same = np.zeros(len(parted.rows), dtype=bool)
+    for some in batches(len(same)):
+        ordered = value[parted.rows[max(some.start - 1, 0) : some.stop]]
+        alike = ((ordered[1:] ^ ordered[:-1]) % STEP == 0) & (np.abs(np.diff(ordered)) >= STEP)
+        same[max(some.start, 1) : some.stop] = alike
     same[parted.starts] = False
     chosen = np.flatnonzero(parted.sums(same) >= np.maximum(1, (parted.sizes - 1) // 4))
     return parted.chosen(chosen)

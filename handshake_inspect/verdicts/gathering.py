@@ -56,8 +56,9 @@ def gathered(
     endpoints = table_rows(table.endpoint_rows, "Endpoint", 2 * count)
     aliases = table_rows(table.alias_rows, "Alias", count)
     exchanges = table_rows(table.setups.exchange_rows, "Exchange", count)
-    numbers = np.flatnonzero(connections["in_use"])
-    if len(numbers) < count or table.evicted:
+    numbers = None
+    if not connections["in_use"].all() or table.evicted:
+        numbers = np.flatnonzero(connections["in_use"])
         copies = copies or Copies()
         aliases, exchanges = copies.taken("aliases", aliases, numbers), copies.taken("exchanges", exchanges, numbers)
         endpoints = copies.taken("endpoints", endpoints, ends_of(numbers))

@@ -26,8 +26,10 @@ from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import AT_ONCE, batches
 from handshake_inspect.verdicts.masks import first_match
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.repeats import repeated_syns
+from handshake_inspect.verdicts.sets import shared
 
 NAMEABLE = 0.05  # bounds closer than this part of the upper one still name a value
 
@@ -113,7 +115,8 @@ class Legs:
     @property
     def reject_ns(self) -> Times:
         """Delay of the RST or ICMP error that answered the SYN; -1 for none."""
-        return rejections(self.trace)[self.rows]
+        rows = ConnectionRows(np.arange(len(self.trace.connections))) if self.rows is ... else self.rows
+        return rejections(self.trace).of(rows)
 
 
 @once
@@ -149,22 +152,45 @@ def combined(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uin
     return first_match(rules, METHOD_EXACT, len(one))
 
 
+@dataclass(frozen=True)
+class Rejections:
+    """Connections whose SYN was answered with a RST or an ICMP error, ascending, and the delays of that."""
+
+    rows: ConnectionRows
+    delays: Times
+
+    def of(self, rows: ConnectionRows) -> Times:
+        """The delay of each of these connections; -1 for none."""
+        delays = np.full(len(rows), -1, dtype=np.int64)
+        mine, at = shared(rows, self.rows)
+        delays[mine] = self.delays[at]
+        return delays
+
+
 @once
-def rejections(trace: Attempts) -> Times:
-    """Delay of the RST or ICMP error that answered the SYN, from the latest SYN before it; -1 for none."""
+def rejections(trace: Attempts) -> Rejections:
+    """Delays of the RSTs or ICMP errors that answered SYNs, from the latest SYN before each."""
     c, facts = trace.connections, trace.facts
     lived = facts & (FACT_SERVER_PROVED | FACT_MIDSTREAM) != 0
-    when = np.where(facts & FACT_REFUSED != 0, c["rst_ns"], -1)
+    asked = (facts & (FACT_REFUSED | FACT_ICMP) != 0) & (facts & FACT_SYN != 0)
+    rows = trace.tracked_where(asked & ~lived & ~trace.untimed)
+    facts, rst_ns, icmp_ns = facts[rows], c["rst_ns"][rows], c["icmp_ns"][rows]
+    when = np.where(facts & FACT_REFUSED != 0, rst_ns, -1)
     icmp = (facts & FACT_ICMP != 0) & (facts & (FACT_SYNACK | FACT_REFUSED | FACT_ACKED) == 0)
-    icmp &= (facts & FACT_ABORTED == 0) | (c["icmp_ns"] <= c["rst_ns"])
-    when = np.where(icmp, c["icmp_ns"], when)
-    answered = (when >= 0) & (facts & FACT_SYN != 0) & ~lived & ~trace.untimed
-    asked = np.where(answered, c["syn_ns"], 0)
+    icmp &= (facts & FACT_ABORTED == 0) | (icmp_ns <= rst_ns)
+    when = np.where(icmp, icmp_ns, when)
+    rows, when = rows[when >= 0], when[when >= 0]
+    return Rejections(rows, np.maximum(when - _last_before(trace, rows, when), 0))
+
+
+def _last_before(trace: Attempts, rows: ConnectionRows, when: Times) -> Times:
+    """When the last SYN of each of these connections was sent that is not later than `when`."""
+    asked: Times = trace.connections["syn_ns"][rows]
     again = repeated_syns(trace)
-    for column in range(again.times.shape[1] if len(again.rows) else 0):
-        copy = again.times[:, column]
-        before = (column < again.counts) & (copy <= when[again.rows])
-        asked[again.rows] = np.where(before, copy, asked[again.rows])
-    delays: Times = np.where(answered, np.maximum(when - asked, 0), -1)
-    delays.flags.writeable = False
-    return delays
+    mine, at = again.among(rows)
+    times, counts = again.times[at], again.counts[at]
+    for column in range(times.shape[1] if len(mine) else 0):
+        copy = times[:, column]
+        before = (column < counts) & (copy <= when[mine])
+        asked[mine] = np.where(before, copy, asked[mine])
+    return asked

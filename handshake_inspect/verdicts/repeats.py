@@ -11,6 +11,7 @@ from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.sets import shared
 
 Kind = Literal["syn", "synack"]
 
@@ -22,6 +23,10 @@ class Repeats:
     rows: ConnectionRows
     times: Times
     counts: NDArray[np.intp]
+
+    def among(self, rows: ConnectionRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The places among some connections of those with copies, and their places here."""
+        return shared(rows, self.rows)
 
 
 def repeats(attempts: Attempts, kind: Kind) -> Repeats:
@@ -38,12 +43,12 @@ def repeated_syns(attempts: Attempts) -> Repeats:
     return repeats(attempts, "syn")
 
 
-@once
-def last_syn_ns(attempts: Attempts) -> Times:
-    """When every connection's SYN was last sent."""
-    times: Times = attempts.connections["syn_ns"].copy()
+def last_syn_ns(attempts: Attempts, rows: ConnectionRows) -> Times:
+    """When the SYNs of these connections were last sent."""
+    times: Times = attempts.connections["syn_ns"][rows]
     again = repeated_syns(attempts)
-    times[again.rows] = again.times[np.arange(len(again.rows)), again.counts - 1]
+    mine, at = again.among(rows)
+    times[mine] = again.times[at, again.counts[at] - 1]
     return times
 
 

@@ -170,7 +170,7 @@ def too_soon(trace: Attempts, rows: ConnectionRows) -> Bools:
     shortest = np.full(len(wanted), np.iinfo(np.int64).max)
     np.minimum.at(shortest, at, least)
     enough = np.bincount(at, minlength=len(wanted)) >= KNOWN_RTTS
-    delay = rejections(trace)[rows[refused]]
+    delay = rejections(trace).of(rows[refused])
     usual = shortest[place]
     early[refused] = enough[place] & (delay >= 0) & (delay < TOO_SOON * usual) & (usual - delay > TOO_SOON_NS)
     return early

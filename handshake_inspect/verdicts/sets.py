@@ -92,6 +92,14 @@ def _searched(keys: Keys, members: Keys) -> tuple[NDArray[np.intp], Bools]:
     return at, members[at] == keys
 
 
+def shared(rows: NDArray[Any], members: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The places of those of some numbers that are among `members`, which ascend, and the places of these there."""
+    at = np.searchsorted(members, rows)
+    mine = np.flatnonzero(at < len(members))
+    mine = mine[members[at[mine]] == rows[mine]]
+    return mine, at[mine]
+
+
 def counts(keys: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """The different keys, sorted, and how often each occurs."""
     ordered = np.sort(keys)

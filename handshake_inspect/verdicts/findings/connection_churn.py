@@ -210,8 +210,9 @@ def setup_ns(case: Case, rows: ConnectionRows) -> Times:
     handshake = case.legs.of(rows).values[2]
     if not len(values.rows):
         return handshake
-    at = np.minimum(np.searchsorted(values.rows, rows), len(values.rows) - 1)
-    reuse = np.where(values.rows[at] == rows, values.saveable["reuse_ns"][at], -1)
+    reuse = np.full(len(case.attempts.connections), -1, dtype=np.int64)
+    reuse[values.rows] = values.saveable["reuse_ns"]
+    reuse = reuse[rows]
     return np.where(reuse >= 0, reuse, handshake)
 
 

@@ -23,7 +23,7 @@ from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.columns import BATCH
+from handshake_inspect.verdicts.columns import BATCH, marked
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, window, write
 from handshake_inspect.verdicts.findings.keys import distinct, run_starts
@@ -34,6 +34,7 @@ from handshake_inspect.verdicts.words import ESTABLISHED
 LEAST = 10
 ENOUGH = 1000  # ISNs of one host; a rule shows in these
 LOOKED_AT = 200_000  # connections at most, the first of each role
+PARTS = 4  # of the hosts
 MOST = 0.8
 SMALL_STEP = 1 << 22
 CLOCK_NS = 4_000  # one step of the clock of RFC 793
@@ -58,11 +59,11 @@ def detect(case: Case) -> list[Finding]:
         return []
     iss = trace.endpoints["iss"][ends]
     # Numbers of `ends`: columns are read in order of first frames, and sorted by time afterwards, some hosts at a time.
-    groups = grouping.group(hosts, np.arange(len(ends), dtype=np.int32), at_least=LEAST)
-    del hosts
     found: list[tuple[EndpointRows, Rule]] = []
-    for some in groups.portions(BATCH):
-        found += [(ends[mine], rule) for mine, rule in predictable(some, iss, times)]
+    for mine in some_hosts(hosts):
+        groups = grouping.group(hosts[mine], mine, at_least=LEAST)
+        for some in groups.portions(BATCH):
+            found += [(ends[mine], rule) for mine, rule in predictable(some, iss, times)]
     sizes = np.array([len(mine) for mine, _ in found], dtype=np.intp)
 
     def describe(at: int) -> Finding:
@@ -85,6 +86,15 @@ KIND = Kind(
     },
     size="isns",
 )
+
+
+def some_hosts(hosts: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The places of the ISNs of some hosts at a time, in the order of these: less has to be put in order at once."""
+    most, before = int(hosts.max()), np.zeros(len(hosts), dtype=bool)
+    for part in range(PARTS):
+        upto = hosts <= most * (part + 1) // PARTS
+        yield marked(upto & ~before)
+        before = upto
 
 
 def predictable(

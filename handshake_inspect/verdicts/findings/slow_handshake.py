@@ -123,6 +123,7 @@ def half_findings(case: Case, values: Times, method: str, half: Half) -> list[Fi
     good = (methods == METHOD_EXACT) | (methods == METHOD_TSECR)
     good &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
     good &= values >= 0
+    del methods
     good &= worth_a_median(trace.of_connections(trace.service), good & (values > LEAST_EXCESS_NS))
     groups = trace.by_service.among(good, LEAST)
     if not len(groups):

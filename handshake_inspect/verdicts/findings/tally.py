@@ -13,7 +13,6 @@ from handshake_inspect.verdicts.elsewhere import server_of
 from handshake_inspect.verdicts.findings.base import CITED, Host, cite, client, target
 from handshake_inspect.verdicts.findings.keys import run_starts
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.paws import older
 from handshake_inspect.verdicts.words import CAUSE, REFUSED, REJECTED
 from handshake_inspect.wire.address import address_text
@@ -184,7 +183,7 @@ def _thinned(delays: Times, weights: Times) -> tuple[Times, Times]:
 def _cost(case: Case, outcome: int, tracked: AttemptRows) -> dict[str, Any]:
     """The delay of the refusals, or how often unanswered SYNs were repeated and for how long."""
     if outcome in (REFUSED, REJECTED):
-        delays = _reject_ns(case)[tracked]
+        delays = case.legs.of(tracked).reject_ns
         return {"delays": delays[delays >= 0]}
     c = case.attempts.connections
     waited = c["last_ns"][tracked] - c["first_ns"][tracked]
@@ -192,12 +191,6 @@ def _cost(case: Case, outcome: int, tracked: AttemptRows) -> dict[str, Any]:
         "repeated_syns": int(np.maximum(c["syn_count"][tracked], 1).sum(dtype=np.int64)) - len(tracked),
         "waited_max_ns": int(waited.max()) if len(waited) else 0,
     }
-
-
-@once
-def _reject_ns(case: Case) -> Times:
-    """The delay of every refusal."""
-    return case.legs.reject_ns
 
 
 def _answered_from(case: Case, rows: AttemptRows) -> list[tuple[Host, int]]:

@@ -21,7 +21,7 @@ def races(attempts: Attempts, quics: Quics) -> tuple[Places, Places]:
     That is the nearest of the same client and service, if both begin within TOGETHER_NS; of equal times by frame.
     """
     if not len(quics):
-        return np.zeros(0, dtype=np.int64), np.full(len(attempts.connections), -1, dtype=np.int64)
+        return np.zeros(0, dtype=np.int64), np.broadcast_to(np.int64(-1), len(attempts.connections))
     tcp = Begun(attempts.pair, attempts.connections["first_ns"], attempts.connections["first_frame"])
     quic = Begun(quics.pair, quics.rows["first_ns"], quics.rows["first_frame"])
     return nearest(quic, tcp), nearest(tcp, quic)
