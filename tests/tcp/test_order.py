@@ -333,3 +333,83 @@ def test_keep_alives_are_no_window_probes(window, count):
     probe = frames.ack(CLIENT, SERVER, seq=FIRST + 99, ack=OTHER)
     said = [sent(0, 100), acked(100, window=window), (SECOND, probe), (2 * SECOND, probe)]
     assert tracked(*OPENING, *said).endpoint_rows[0].keep_alives == count
+
+
+# -- overtaken or sent again: marks before times
+
+
+def filled(marks, later_ns, between=()):
+    """How the client's second segment is counted that comes so long behind the third: again, and overtaken.
+
+    `marks` are words of the first, the third and the second segment.  The RTT is 2 ms, of which 1 ms to each end.
+    """
+    first, third, second = marks
+    built = [sent(0, 100, **first), sent(200, 300, **third), *between, (4 * MS + later_ns, sent(100, 200, **second))]
+    end = tracked(*OPENING, *built).endpoint_rows[0]
+    return end.retransmissions, end.out_of_order
+
+
+def clocks(*values):
+    return [{"options": frames.timestamps(value, 1)} for value in values]
+
+
+def numbers(*values):
+    return [{"ident": value} for value in values]
+
+
+AGAIN, OVERTAKEN = (1, 0), (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("marks", "later_ns", "counted"),
+    [
+        (clocks(10, 12, 11), SECOND, OVERTAKEN),
+        (clocks(10, 12, 13), MS, AGAIN),
+        (clocks(0xFFFF_FFF0, 2, 0xFFFF_FFFE), SECOND, OVERTAKEN),
+        (clocks(10, 12, 12), MS, OVERTAKEN),
+        (clocks(10, 12, 12), 2 * MS, AGAIN),
+        (numbers(10, 12, 11), SECOND, OVERTAKEN),
+        (numbers(10, 12, 13), MS, AGAIN),
+        (numbers(0xFFF0, 2, 0xFFFE), SECOND, OVERTAKEN),
+        (numbers(10, 12, 12 + 1023), MS, AGAIN),
+        (numbers(10, 12, 30_000), MS, OVERTAKEN),
+        (numbers(10, 12, 30_000), SECOND, AGAIN),
+        (numbers(5000, 9000, 9000 - 4095), SECOND, OVERTAKEN),
+        (numbers(0, 0, 0), 1_750_000 - 1, OVERTAKEN),
+        (numbers(0, 0, 0), 1_750_000, AGAIN),
+    ],
+)
+def test_what_left_before_the_segment_behind_the_gap(marks, later_ns, counted):
+    """An older clock or an earlier number did; else what comes an RTT later, less an eighth, was sent again."""
+    assert filled(marks, later_ns) == counted
+
+
+@pytest.mark.parametrize(
+    ("ack", "later_ns", "counted"),
+    [(100, 97 * MS + 874_999, OVERTAKEN), (100, 97 * MS + 875_000, AGAIN), (300, 97 * MS + 500_000, AGAIN)],
+)
+def test_the_receiver_has_said_what_it_lacks(ack, later_ns, counted):
+    """What it asks for passes one way later, less an eighth, where it asked for no later bytes."""
+    asked = [(100 * MS, acked(ack, ident=1)), (101 * MS, acked(ack, ident=2))]
+    assert filled(numbers(0, 0, 0), later_ns, asked) == counted
+
+
+def test_bytes_before_those_that_were_stored_first():
+    """The SYN comes last: what lies between it and the first bytes is missing since then."""
+    order = tracked(sent(100, 200, ident=7), sent(200, 300, ident=8), frames.syn(ident=5)).order_rows[0]
+    (at,) = [at for at in range(len(order.kind)) if order.kind[at] != GAP_FREE]
+    assert (order.kind[at], order.start[at], order.beyond[at]) == (GAP_PASSED, FIRST, FIRST + 100)
+    assert (order.made_ns[at], order.ip_id[at]) == (0, 8)
+
+
+@pytest.mark.parametrize(("to", "gaps"), [(0, []), (100, [(GAP_ACKED, 0, 100)])])
+def test_bytes_that_were_acknowledged_before_the_syn_was_stored(to, gaps):
+    table = tracked(acked(to), frames.syn())
+    side = 1 if table.connection_rows[0].client else 0
+    assert side == 1, "the server's segment came first"
+    client = table.endpoint_rows[1]
+    assert client.snd_nxt == client.contiguous == FIRST + to
+    assert (client.hole_start != client.hole_end) == bool(gaps)
+    if gaps:
+        order, half = table.order_rows[0], len(table.order_rows[0].kind) // 2
+        assert (order.kind[half], order.start[half], order.beyond[half]) == (GAP_ACKED, FIRST, FIRST + to)
