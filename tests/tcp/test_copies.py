@@ -3,6 +3,7 @@
 import pytest
 from support import captures, frames
 from support.streams import Stream
+from support.tracked import tracked
 from support.wire import MS, Wire, report_of
 
 V6 = {"client": frames.CLIENT6, "server": frames.SERVER6}
@@ -377,3 +378,67 @@ def test_what_a_timer_sends_again_captured_twice(lag, marks):
     sent, once = connection["client_to_server"], wire.connection()["client_to_server"]
     assert (sent["retransmissions"], sent["bytes"]) == (5, once["bytes"])
     assert sent["duplicates"] == once["frames"]
+
+
+# -- how long after a packet an equal one is still its copy: no stack sends again so soon what has the same marks
+
+FIRST = {"src": frames.CLIENT, "dst": frames.SERVER, "seq": frames.CLIENT_ISN + 1, "ack": frames.SERVER_ISN + 1}
+
+
+def copied(packet, after_ns, *, ttl=64, before=()):
+    """Whether a packet of the client passes for a copy that comes so long after it, perhaps with another TTL."""
+    first, again = (packet(ttl=each) for each in (64, ttl))
+    opening = [] if packet is one_syn else [frames.syn(), frames.syn_ack(), frames.ack(**FIRST)]
+    built = [*opening, *before, first]
+    at = (len(built) - 1) * MS
+    return tracked(*built, (at + after_ns, again)).endpoint_rows[0].duplicates == 1
+
+
+def one_syn(**words):
+    return frames.syn(**words)
+
+
+def numbered(**words):
+    return frames.ack(**FIRST, ident=2, window=900, **words)
+
+
+def stamped(**words):
+    return frames.ack(**FIRST, options=frames.timestamps(2, 1), **words)
+
+
+BEFORE = {
+    numbered: [frames.ack(**FIRST, ident=1, window=800)],
+    stamped: [frames.ack(**FIRST, options=frames.timestamps(1, 1))],
+}
+
+
+@pytest.mark.parametrize(
+    ("packet", "ttl", "limit_ns"),
+    [
+        (one_syn, 64, 300 * MS),  # RFC 6298 section 2.1: an initial RTO of 1 s
+        (one_syn, 63, 900 * MS),  # behind a router
+        (numbered, 64, 2000 * MS),
+        (numbered, 63, 2000 * MS),
+        (stamped, 64, 500 * MS),
+    ],
+    ids=lambda each: getattr(each, "__name__", None),
+)
+def test_how_long_a_copy_may_take(packet, ttl, limit_ns):
+    before = BEFORE.get(packet, [])
+    assert copied(packet, limit_ns, ttl=ttl, before=before)
+    assert not copied(packet, limit_ns + 1000, ttl=ttl, before=before)
+
+
+def test_acknowledgments_that_say_less_than_the_last_are_copies_of_a_second_point():
+    """Where copies of the SYN came 20 ms late, others do."""
+    syn, answer = frames.syn(), frames.syn_ack()
+    said = [
+        (0, syn), (20 * MS, syn), (40 * MS, answer), (60 * MS, answer), (80 * MS, frames.ack(**FIRST)),
+        (81 * MS, frames.data(b"x" * 100, frames.SERVER, frames.CLIENT, seq=frames.SERVER_ISN + 1,
+                              ack=frames.CLIENT_ISN + 1)),
+        *((82 * MS + at * MS, frames.ack(**FIRST | {"ack": frames.SERVER_ISN + 1 + 10 * at})) for at in range(1, 8)),
+        (102 * MS, frames.ack(**FIRST | {"ack": frames.SERVER_ISN + 2})),
+    ]  # fmt: skip
+    client = tracked(*said).endpoint_rows[0]
+    assert client.duplicates == 2
+    assert client.retransmissions == 0
