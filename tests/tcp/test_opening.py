@@ -136,6 +136,14 @@ def test_who_was_rejected_opens_no_more():
     assert wire.outcomes() == [("rejected", "host-unreachable"), ("pending", None)]
 
 
+def test_an_old_copy_of_the_syn_takes_nothing_back():
+    """It was under way for long: its sender has acknowledged the SYN-ACK since."""
+    wire = Wire().handshake()
+    wire.wait(SECOND)
+    wire.client.syn()
+    assert states(wire.connection()) == ("ESTABLISHED", "ESTABLISHED")
+
+
 # -- copies of packets are no replay
 
 

@@ -3,7 +3,22 @@
 from itertools import permutations
 
 import pytest
+from support import frames
+from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
+from support.tracked import tracked
 from support.wire import MS, SECOND, Wire, states
+
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_CLIENT_DATA,
+    FACT_CLIENT_PROVED,
+    FACT_MIDSTREAM,
+    FACT_REFUSED,
+    FACT_REORDERED,
+    FACT_SERVER_DATA,
+    FACT_SERVER_PROVED,
+    FACT_SYNACK_AFTER_ACK,
+)
 
 
 def of_order(order, wire):
@@ -177,3 +192,107 @@ def test_who_is_the_client_where_data_of_the_server_and_its_syn_ack_are_stored_f
     for order in ([4, 1, 2, 3, 5], [4, 1, 3, 5, 2]):
         connection = wire.connection(order=order)
         assert (connection["client"], connection["handshake"]["server_isn"]) == (client, 5000)
+
+
+# -- rows: what is taken for the opening of segments that are stored already, and what it leaves
+
+SAID = {"src": CLIENT, "dst": SERVER, "seq": CLIENT_ISN + 1, "ack": SERVER_ISN + 1}
+ANSWERED = {"src": SERVER, "dst": CLIENT, "seq": SERVER_ISN + 1, "ack": CLIENT_ISN + 1}
+
+
+def row_of(*built):
+    return tracked(*built).connection_rows[0]
+
+
+@pytest.mark.parametrize(("count", "opens"), [(1, True), (15, True), (16, False)])
+@pytest.mark.parametrize("who", [SAID, ANSWERED])
+def test_so_many_segments_at_most_are_stored_before_their_syn(count, opens, who):
+    said = [frames.data(b"x", **who | {"seq": who["seq"] + at}) for at in range(count)]
+    assert bool(row_of(*said, frames.syn()).facts & FACT_MIDSTREAM) != opens
+
+
+@pytest.mark.parametrize("isn", [CLIENT_ISN, 0xFFFF_FFF0])
+@pytest.mark.parametrize(("before", "opens"), [(0, True), (65_535, True), (65_536, False), (-1, False)])
+def test_a_window_of_bytes_at_most_is_stored_before_their_syn(before, opens, isn):
+    first = frames.data(b"x", **SAID | {"seq": (isn + 1 + before) & 0xFFFF_FFFF})
+    assert bool(row_of(first, frames.syn(seq=isn)).facts & FACT_MIDSTREAM) != opens
+
+
+@pytest.mark.parametrize(
+    ("words", "later_ns", "count"),
+    [
+        ({}, MS, 1),
+        ({}, 100 * MS - 1, 1),
+        ({}, 100 * MS, 2),
+        ({"seq": CLIENT_ISN + 1}, MS, 2),
+        ({"seq": CLIENT_ISN - 1}, MS, 2),
+        ({"seq": CLIENT_ISN - 20, "payload": b"x" * 20}, MS, 1),
+        ({"seq": CLIENT_ISN - 20, "payload": b"x" * 19}, MS, 2),
+    ],
+)
+def test_a_refusal_that_is_stored_first_acknowledges_its_syn(words, later_ns, count):
+    """Or any of its data (RFC 7413); a SYN that is repeated comes no sooner than after 100 ms."""
+    table = tracked(frames.rst(), (later_ns, frames.syn(**words)))
+    assert table.connection_count + table.embryo_count == count
+    row = table.connection_rows[0]
+    assert bool(row.facts & FACT_REFUSED) == (count == 1)
+    if count == 1:
+        assert (row.syn_ns, row.syn_frame, row.syn_count, row.client) == (later_ns, 2, 1, 1)
+        assert row.syn_payload == len(words.get("payload", b""))
+
+
+@pytest.mark.parametrize("refusal", [frames.rst(ack=None, seq=7), frames.rst(CLIENT, SERVER, ack=SERVER_ISN + 1)])
+def test_a_rst_without_ack_or_of_the_client_refuses_no_syn_that_follows(refusal):
+    table = tracked(refusal, frames.syn())
+    assert table.connection_count + table.embryo_count == 2
+
+
+@pytest.mark.parametrize(("later_ns", "overtaken"), [(MS, True), (500 * MS, True), (500 * MS + 1, False)])
+def test_a_syn_ack_behind_its_acknowledgment_was_overtaken_or_comes_again(later_ns, overtaken):
+    """No stack's first timeout is as short as half a second."""
+    row = row_of(frames.syn(), frames.ack(**SAID), (MS + later_ns, frames.syn_ack()))
+    assert bool(row.facts & FACT_REORDERED) == overtaken
+    assert bool(row.facts & FACT_SYNACK_AFTER_ACK) != overtaken
+    assert (row.synack_ns, row.last_synack_ns, row.synack_frame, row.synack_count) == (MS + later_ns,) * 2 + (3, 1)
+
+
+@pytest.mark.parametrize(("seq", "ack"), [(SERVER_ISN + 1, CLIENT_ISN + 1), (SERVER_ISN, CLIENT_ISN + 2)])
+def test_another_syn_ack_behind_the_final_ack_is_not_the_one_that_it_was_for(seq, ack):
+    row = row_of(frames.syn(), frames.ack(**SAID), frames.syn_ack(seq=seq, ack=ack))
+    assert not row.facts & FACT_REORDERED
+
+
+@pytest.mark.parametrize(
+    ("first", "proved"),
+    [
+        ([SAID], FACT_ACKED | FACT_CLIENT_PROVED),
+        ([ANSWERED], FACT_SERVER_PROVED),
+        ([SAID, ANSWERED], FACT_ACKED | FACT_CLIENT_PROVED | FACT_SERVER_PROVED),
+    ],
+)
+def test_what_is_proved_by_who_spoke_before_the_syn_was_stored(first, proved):
+    row = row_of(frames.udp(), *(frames.ack(**words) for words in first), frames.syn())
+    every = FACT_ACKED | FACT_CLIENT_PROVED | FACT_SERVER_PROVED
+    assert row.facts & every == proved
+    if proved & FACT_ACKED:
+        assert (row.ack_ns, row.ack_frame) == (MS, 2), "the first frame stands for the final ACK"
+
+
+@pytest.mark.parametrize("ports", [(40_000, 80), (80, 40_000), (80, 80)])
+@pytest.mark.parametrize("answers", [False, True])
+def test_whose_data_it_was_is_known_with_the_syn(ports, answers):
+    """Before it, the lower port was taken for the server's."""
+    here, there = (CLIENT[0], ports[0]), (SERVER[0], ports[1])
+    said = [frames.data(b"x", **SAID | {"src": here, "dst": there})]
+    if answers:
+        said.append(frames.data(b"x", **ANSWERED | {"src": there, "dst": here, "ack": CLIENT_ISN + 2}))
+    row = row_of(*said, frames.syn(here, there))
+    assert row.client == 0
+    assert row.facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) == FACT_CLIENT_DATA | (FACT_SERVER_DATA if answers else 0)
+
+
+def test_a_late_syn_takes_nothing_back_of_what_its_end_sent():
+    table = tracked(frames.data(b"x" * 10, **SAID, window=77), frames.syn(window=500, options=frames.mss(1380)))
+    client = table.endpoint_rows[0]
+    assert (client.iss, client.snd_nxt, client.contiguous) == (CLIENT_ISN, CLIENT_ISN + 11, CLIENT_ISN + 11)
+    assert (client.window, client.mss) == (77, 1380)
