@@ -12,10 +12,11 @@ from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.output import Target
 from handshake_inspect.cli.root import COMMANDS, hsi
 from handshake_inspect.errors import UsageError
+from handshake_inspect.render.layout import SHADES
 
 _WIDEST = 100
 _PLAIN = str.maketrans({"…": "...", "−": "-", "–": "-", "→": "->", "²": "^2", "³": "^3"})  # noqa: RUF001
-_LOOKS = {"markdown.code": "cyan", "markdown.h2": "bold"}
+_LOOKS = {"markdown.code": f"color({SHADES['cyan']})", "markdown.h2": "bold"}
 
 EPILOG = """\b
 Examples:

@@ -16,7 +16,8 @@ LOOKS = {
     "aborted": "yellow", "pending": "yellow",
 }  # fmt: skip
 _GAP = 2  # spaces between columns
-_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+SHADES = {"green": 28, "yellow": 130, "cyan": 30}  # of 256: as far from white as from black, where those of 16 are pale
+_CODES = {"bold": "1", "dim": "2", "red": "31", **{name: f"38;5;{shade}" for name, shade in SHADES.items()}}
 
 
 class Style:
@@ -44,8 +45,6 @@ class Style:
         """Put `text` in the colours or weights named, if the terminal has any."""
         if not self.color or not looks or not text:
             return text
-        if "yellow" in looks:  # bold makes it bright, which is not to be read on white
-            looks = tuple(look for look in looks if look != "bold")
         return f"\x1b[{';'.join(_CODES[look] for look in looks)}m{text}\x1b[0m"
 
     def elide(self, text: str, width: int) -> str:

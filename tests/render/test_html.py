@@ -233,6 +233,15 @@ def test_the_ladder_is_a_file_of_its_own(pcaps):
     assert "the capture ends" in words
 
 
+def test_a_state_in_parentheses_has_room_beside_the_frame(pcaps):
+    out = io.BytesIO()
+    FORMATS["svg"].render_story(story(pcaps, "happy-eyeballs", 0), out, Options())
+    root = ElementTree.fromstring(out.getvalue())
+    moved = int(re.search(r"translate\((\d+) 0\)", out.getvalue().decode())[1])
+    place = {each.text: float(each.get("x")) for each in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert place["#5"] + 7 * len("#5") < moved + place["(ESTABLISHED)"] - 8 * len("(ESTABLISHED)")
+
+
 @pytest.mark.parametrize("form", ["html", "svg"])
 def test_a_quic_connection_has_a_ladder_too(form):
     flow = Flow()

@@ -2,10 +2,11 @@
 
 from textwrap import wrap
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.render.layout import Column, Style, Table, paragraph
+from handshake_inspect.render.layout import SHADES, Column, Style, Table, paragraph
 
 words = st.text(st.sampled_from("ab\u00b5 \t\n"), max_size=80) | st.lists(
     st.text("x", min_size=1, max_size=30), max_size=20
@@ -39,3 +40,15 @@ def test_pieces_of_a_table_are_equally_wide():
     table = Table(80, Style(color=False, encoding="utf-8"))
     table.lines([Column("name", ["a long name"]), Column("n", ["1"], right=True)])
     assert table.lines([Column("name", ["b"]), Column("n", ["2"], right=True)], header=False) == ["  b            2"]
+
+
+@pytest.mark.parametrize("name", SHADES)
+def test_colours_are_read_on_black_and_on_white(name):
+    """By WCAG 2: 3 to 1 is the least for large or bold letters, 4.5 for others; bold makes none of them pale."""
+    assert Style(color=True, encoding="utf-8").paint("x", "bold", name) == f"\x1b[1;38;5;{SHADES[name]}mx\x1b[0m"
+    cube = SHADES[name] - 16
+    levels = [0, 95, 135, 175, 215, 255]
+    parts = [levels[cube // 36] / 255, levels[cube // 6 % 6] / 255, levels[cube % 6] / 255]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    light = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    assert min(1.05 / (light + 0.05), (light + 0.05) / 0.05) >= 4.3

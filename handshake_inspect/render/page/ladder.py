@@ -90,7 +90,8 @@ def ladder(story: Story | QuicStory, shape: Shape = WIDE, *, alone: bool = False
         rungs = Rungs(story, 200, _STYLE)
         rows, rest = list(tcp_rows(rungs)), rungs.rest()
         ended = (rungs.times[-1], rungs.end_gap, "")
-    drawn = _Drawing(shape, [*(row.figures for row in rows), ended])
+    bracketed = any(row.states[0].startswith("(") for row in rows)
+    drawn = _Drawing(shape, [*(row.figures for row in rows), ended], bracketed=bracketed)
     for row in rows:
         drawn.row(row)
     if rest is not None:
@@ -160,9 +161,9 @@ def quic_rows(rungs: QuicRungs) -> tuple[list[Row], Note | None]:
 
 
 class _Drawing:
-    """Rows from the top down; what is right of the figures makes room for long ones."""
+    """Rows from the top down; what is right of the figures makes room for long ones, and for states in parentheses."""
 
-    def __init__(self, shape: Shape, figures: Sequence[tuple[str, str, str]]) -> None:
+    def __init__(self, shape: Shape, figures: Sequence[tuple[str, str, str]], *, bracketed: bool = False) -> None:
         self.shape = shape
         self.figures: list[Markup] = []
         self.parts: list[Markup] = []
@@ -175,6 +176,7 @@ class _Drawing:
             more = _CHARACTER * max(max(map(len, cells)) - room, 0)
             self._places.append((x + self.shift + (more if anchor else 0), kind, anchor))
             self.shift += more
+        self.shift += 3 * _CHARACTER * bracketed
 
     def row(self, row: Row) -> None:
         """An arrow, with what belongs to it."""

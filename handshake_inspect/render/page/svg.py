@@ -113,7 +113,7 @@ def clock(timeline: Timeline, y: float) -> list[Markup]:
     labels = []
     for ns in round_times(whole):
         share = ns / whole
-        anchor = None if share < 0.03 else "end" if share > 0.97 else "middle"
+        anchor = None if share < 0.05 else "end" if share > 0.95 else "middle"  # of the width of a telephone
         labels.append(text(duration(ns), percent(share), y, anchor=anchor))
     return labels
 

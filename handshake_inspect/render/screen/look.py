@@ -9,7 +9,7 @@ from textwrap import wrap
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from handshake_inspect.render.layout import Style
+from handshake_inspect.render.layout import SHADES, Style
 from handshake_inspect.wire.const import NS_PER_SECOND
 from handshake_inspect.wire.text import duration, span
 
@@ -32,8 +32,9 @@ class Look:
         self.updown = "up/down" if ascii else "↑↓"
 
     def style(self, looks: str) -> str:
-        """Leave out the colours that the terminal does not have."""
-        return looks if self.color else " ".join(look for look in looks.split() if look not in _COLORS)
+        """The same shades as in reports; without the colours where the terminal has none."""
+        words = [look for look in looks.split() if self.color or look not in _COLORS]
+        return " ".join(f"color({SHADES[word]})" if word in SHADES else word for word in words)
 
     def clean(self, text: str) -> str:
         """Text as the terminal can show it: nothing in it is obeyed."""

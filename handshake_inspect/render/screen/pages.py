@@ -13,7 +13,7 @@ from handshake_inspect.render.screen.scene import Scene
 from handshake_inspect.wire.text import plural, rounded
 
 NARROW, WIDE = 60, 150  # columns: below, only the essence; from, parts stand beside each other
-SERVED = 53  # percent of a wide screen that services have: processes and two kinds of failure fit from 160 columns on
+SERVED = 54  # percent of a wide screen that services have: processes and two kinds of failure fit from 160 columns on
 LOW = 18  # lines: below, only the essence
 
 
