@@ -66,6 +66,29 @@ def test_the_final_ack_may_carry_data(opening, size):
     assert bool(facts & FACT_DATA_ACK) == (size > 0)
 
 
+@pytest.mark.parametrize("taken", [SERVER_ISN, 900_000_000])
+def test_of_two_isns_the_one_that_is_acknowledged_counts(taken):
+    """A server that forgot its request renews the ISN; the other one is kept beside it."""
+    other = SERVER_ISN + 900_000_000 - taken
+    answers = [frames.syn_ack(ident=1), frames.syn_ack(seq=900_000_000, ident=2)]
+    table = tracked(frames.syn(), *answers, frames.ack(CLIENT, SERVER, seq=CLIENT_ISN + 1, ack=taken + 1))
+    connection, server = table.connection_rows[0], table.endpoint_rows[1]
+    assert (server.iss, server.snd_nxt, server.contiguous) == (taken, taken + 1, taken + 1)
+    assert connection.alternate_iss == other
+    assert connection.facts & FACT_ACKED
+
+
+def test_an_ack_alone_says_where_its_server_is():
+    server = tracked(frames.syn(), from_client()).endpoint_rows[1]
+    assert (server.iss, server.snd_nxt, server.contiguous) == (SERVER_ISN, SERVER_ISN + 1, SERVER_ISN + 1)
+
+
+def test_a_bare_ack_in_a_simultaneous_open_counts():
+    table = tracked(frames.syn(), frames.syn(SERVER, CLIENT, seq=SERVER_ISN), from_client())
+    assert table.endpoint_rows[0].last_ack == SERVER_ISN + 1
+    assert [TcpState(table.endpoint_rows[at].state).name for at in (0, 1)] == ["ESTABLISHED", "ESTABLISHED"]
+
+
 # -- a server that asks again
 
 
@@ -80,6 +103,7 @@ def test_the_final_ack_may_carry_data(opening, size):
     ids=["acknowledged", "twice", "data is no answer", "the server had gone on"],
 )
 def test_how_often_a_client_acknowledged_the_syn_ack_again(answer, count):
+    assert tracked(*OPENING, from_client(ident=4), *answer).connection_rows[0].reack_count == 0
     asked_again = [frames.syn_ack(ident=ident) for ident in (1, 2)]
     table = tracked(frames.syn(), asked_again[0], from_client(ident=4), asked_again[1], *answer)
     assert table.connection_rows[0].reack_count == count

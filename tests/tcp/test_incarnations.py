@@ -2,7 +2,21 @@
 
 import pytest
 from support import captures, frames
+from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
+from support.tracked import tracked
 from support.wire import MS, SECOND, Wire, merged, report_of, states
+
+from handshake_inspect.tcp.facts import (
+    EMBRYO_PROVISIONAL,
+    EMBRYO_STATE,
+    EMBRYO_SUCCESSOR,
+    FACT_BLIND_SYN,
+    FACT_CHALLENGE_ACK,
+    FACT_PORT_REUSED,
+    FACT_REBUFFED,
+    FACT_REPLACED,
+)
+from handshake_inspect.tcp.limits import REUSE_NS
 
 
 def established(wire):
@@ -335,3 +349,99 @@ def test_the_same_isn_after_a_refusal(pause, attempts):
     wire.client.rcv_nxt = 0
     refused(wire)
     assert wire.outcomes() == [("refused", "closed-port")] * attempts
+
+
+# -- rows: a SYN that waits hangs on the connection that it may follow
+
+NUMBERS = {"src": CLIENT, "dst": SERVER, "seq": CLIENT_ISN + 1, "ack": SERVER_ISN + 1}
+OPEN = [frames.syn(), frames.syn_ack(), frames.ack(**NUMBERS)]
+ISN = 77_000_000
+
+
+def close(start):
+    """The server closes first; the last ACK is at this time."""
+    server = {"src": SERVER, "dst": CLIENT, "ack": CLIENT_ISN + 1}
+    return [
+        (start - 2 * MS, frames.fin(**server | {"seq": SERVER_ISN + 1})),
+        (start - MS, frames.fin(**NUMBERS | {"ack": SERVER_ISN + 2})),
+        (start, frames.ack(**server | {"seq": SERVER_ISN + 2, "ack": CLIENT_ISN + 2})),
+    ]
+
+
+CLOSED = [*OPEN, *close(10 * MS)]
+
+
+def waiting(table):
+    """The ISN of the SYN that waits on the first connection, and what it may be; None for none."""
+    at = table.connection_rows[0].provisional
+    return (table.embryo_rows[at - 1].iss, table.embryo_rows[at - 1].options & EMBRYO_STATE) if at else None
+
+
+@pytest.mark.parametrize(
+    ("before", "isns", "waits", "frames_of_old"),
+    [
+        (OPEN, [ISN], (ISN, EMBRYO_PROVISIONAL), 3),
+        (OPEN, [ISN, ISN], (ISN, EMBRYO_PROVISIONAL), 4),
+        (OPEN, [ISN, 5], (5, EMBRYO_PROVISIONAL), 4),
+        (CLOSED, [ISN], (ISN, EMBRYO_SUCCESSOR), 3),
+        (CLOSED, [ISN, 5], (5, EMBRYO_SUCCESSOR), 3),
+    ],
+)
+def test_the_newest_syn_waits(before, isns, waits, frames_of_old):
+    """On a living connection it is counted there, behind a closed one it is an attempt of its own."""
+    syns = [(SECOND * (1 + at), frames.syn(seq=isn, ident=at + 1)) for at, isn in enumerate(isns)]
+    table = tracked(*before, *syns)
+    assert waiting(table) == waits
+    assert (table.connection_count, table.embryo_count) == (1, 1)
+    assert table.endpoint_rows[0].frames == frames_of_old
+
+
+def test_a_challenge_keeps_the_syn_on_the_old_connection():
+    challenge = frames.ack(SERVER, CLIENT, seq=SERVER_ISN + 2, ack=CLIENT_ISN + 2, ident=3)
+    table = tracked(*CLOSED, (SECOND, frames.syn(seq=ISN)), (SECOND + MS, challenge))
+    assert waiting(table) == (ISN, EMBRYO_PROVISIONAL)
+    assert table.endpoint_rows[0].frames == 4
+    assert table.connection_rows[0].facts & FACT_CHALLENGE_ACK
+
+
+def test_what_the_client_says_of_the_old_connection_is_no_challenge():
+    again = frames.fin(**NUMBERS | {"ack": SERVER_ISN + 2}, ident=3)
+    table = tracked(*CLOSED, (SECOND, frames.syn(seq=ISN)), (SECOND + MS, again))
+    assert waiting(table) == (ISN, EMBRYO_SUCCESSOR)
+    assert not table.connection_rows[0].facts & FACT_CHALLENGE_ACK
+
+
+@pytest.mark.parametrize("before", [OPEN, CLOSED], ids=["alive", "closed"])
+def test_the_answer_makes_it_the_next_connection(before):
+    answer = frames.syn_ack(seq=900, ack=ISN + 1)
+    table = tracked(*before, (SECOND, frames.syn(seq=ISN)), (SECOND + MS, answer))
+    old, new = table.connection_rows[0:2]
+    assert (new.previous, new.syn_ns, new.syn_frame) == (1, SECOND, len(before) + 1)
+    assert (new.first_ns, new.synack_frame, old.provisional) == (SECOND, len(before) + 2, 0)
+    assert old.facts & FACT_REPLACED
+    assert not new.facts & FACT_REPLACED
+    client, server = (2, 1) if before is OPEN else (3, 3)
+    assert [table.endpoint_rows[at].frames for at in range(4)] == [client, server, 1, 1]
+
+
+@pytest.mark.parametrize(("since", "reused"), [(REUSE_NS - 1, True), (REUSE_NS, False)])
+def test_a_port_is_reused_within_two_msl(since, reused):
+    """RFC 9293 section 3.4.3: an MSL is 2 minutes at most; who reports it compares with its own."""
+    at = 10 * MS + since
+    table = tracked(*CLOSED, (at, frames.syn(seq=ISN)), (at + MS, frames.syn_ack(seq=900, ack=ISN + 1)))
+    assert bool(table.connection_rows[1].facts & FACT_PORT_REUSED) == reused
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_a_client_that_resets_the_challenge_of_time_wait_was_rebuffed(blind):
+    """And its SYN comes again, now to nobody (RFC 9293 section 3.5.1, figure 9)."""
+    before = OPEN if blind else CLOSED
+    there = 1 if blind else 2
+    challenge = frames.ack(SERVER, CLIENT, seq=SERVER_ISN + there, ack=CLIENT_ISN + there, ident=3)
+    rst = frames.segment(CLIENT, SERVER, frames.RST, seq=CLIENT_ISN + there)
+    said = [frames.syn(seq=ISN, ident=1), challenge, rst, frames.syn(seq=ISN, ident=2)]
+    table = tracked(*before, *((SECOND * (1 + at), each) for at, each in enumerate(said)))
+    old, new = table.connection_rows[0:2]
+    assert (new.syn_count, new.syn_ns) == (2, SECOND)
+    assert bool(old.facts & FACT_BLIND_SYN) == blind
+    assert bool(new.facts & FACT_REBUFFED) != blind
