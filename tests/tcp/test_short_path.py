@@ -14,7 +14,7 @@ from handshake_inspect.decode import frame as decoder
 from handshake_inspect.decode import payload, segment
 from handshake_inspect.tcp import rows
 from handshake_inspect.tcp.tracker import Tracker
-from handshake_inspect.wire.const import ACK, CWR, ECE, PSH, URG
+from handshake_inspect.wire.const import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
 
 pytestmark = pytest.mark.skipif(
     is_compiled("handshake_inspect.tcp.tracker"), reason="compiled methods cannot be replaced"
@@ -88,6 +88,7 @@ def rows_of(kind, spoken):
     table = tracker.table
     assert table.connection_count == 1
     kept = [table.connection_rows[0], *table.endpoint_rows[0:2], table.alias_rows[0], table.setups.exchange_rows[0]]
+    kept += [table.size_rows[0], table.aftermath_rows[0], table.order_rows[0]]
     return [fields_of(row) for row in kept], table.holds_plain, table.holds_bare, tracker.checksums.good
 
 
@@ -133,3 +134,89 @@ def test_first_words_are_taken_by_the_short_path(monkeypatch):
         Tracker, conversation([(0, 100, 3, 1, PSH), (1, 0, 3, 1, PSH), (1, 200, 3, 1, PSH), (0, 0, 3, 1, PSH)], True, 0)
     )
     assert len(followed) == 3  # the handshake
+
+
+# What rows of `Aftermath` do not hear of plain segments: they are written on the long path alone.
+UNHEARD = {"quick", "aftermath", "answers", "request_ns", "holed"}
+
+
+# -- what means something among plain segments: numbers count from what each end has said and acknowledged
+
+SAID = [100, 200]  # bytes that the client and the server have sent in `opened`, all acknowledged
+
+
+def odd(side, seq=0, ack=0, size=0, flags=ACK, at_ms=0, **words):
+    """A segment so far behind the last of its end, and behind what it acknowledged, so long after the last one."""
+    isns = (CLIENT_ISN, SERVER_ISN)
+    number = (isns[side] + 1 + SAID[side] + seq) & 0xFFFF_FFFF
+    acknowledged = (isns[side ^ 1] + 1 + SAID[side ^ 1] + ack) & 0xFFFF_FFFF if flags & ACK else 0
+    words |= {"seq": number, "ack": acknowledged, "payload": b"x" * size}
+    return at_ms, frames.segment(ENDS[side], ENDS[side ^ 1], flags, **words)
+
+
+STAMPS = {name: {"options": frames.timestamps(value, 1)} for name, value in {"new": 5000, "old": 1}.items()}
+SACK = {"options": frames.nop(2) + frames.sack((CLIENT_ISN + 1000, CLIENT_ISN + 1100))}
+ODD = {
+    "an old acknowledgment with data": [odd(0, size=100), odd(1, size=10, ack=100), odd(1, seq=10, size=10, ack=50)],
+    "an old acknowledgment": [odd(0, size=100), odd(1, ack=100), odd(1, ack=50)],
+    "the same acknowledgment": [odd(0, size=100), odd(1, ack=100, ident=1), odd(1, ack=100, ident=2)],
+    "data without news": [odd(0, size=100), odd(0, seq=100, size=100)],
+    "an acknowledgment of what was not sent": [odd(1, ack=500)],
+    "all but what was not sent": [odd(0, size=100), odd(1, ack=101)],
+    "a window of zero": [odd(1, window=0, size=10), odd(1, seq=10, size=10)],
+    "a window of zero, and of something": [odd(1, window=0), odd(0, size=10), odd(1, ack=10, window=9)],
+    "a gap": [odd(0, seq=100, size=100), odd(1, size=10), odd(0, seq=200, size=100)],
+    "a gap that is filled": [odd(0, seq=100, size=100), odd(0, size=100), odd(0, seq=200, size=9)],
+    "a gap of the other end": [odd(1, seq=100, size=100), odd(0, size=100), odd(1, size=100), odd(0, seq=100, size=9)],
+    "bytes again": [odd(0, size=100), odd(0, size=100, at_ms=400, ident=7), odd(0, seq=100, size=9)],
+    "a keep-alive": [odd(0, seq=-1, at_ms=5000), odd(1, at_ms=10), odd(0, size=9)],
+    "a pause": [odd(0, size=100, at_ms=1000), odd(1, ack=100, size=9)],
+    "nearly a pause": [odd(0, size=100, at_ms=999), odd(1, ack=100, size=9)],
+    "longer data": [odd(0, size=1448), odd(1, ack=1448), odd(0, seq=1448, size=50), odd(0, seq=1498, size=1400)],
+    "a FIN": [
+        odd(0, flags=FIN | ACK),
+        odd(1, ack=1, size=10),
+        odd(0, seq=1, ack=10),
+        odd(1, seq=10, ack=1, flags=FIN | ACK),
+    ],
+    "a FIN with data": [odd(0, size=10, flags=FIN | ACK), odd(1, ack=11, size=10)],
+    "a RST": [odd(0, flags=RST), odd(1, size=10)],
+    "a RST beside the edge": [odd(0, seq=7, flags=RST), odd(1, size=10), odd(0, ack=10), odd(1, seq=10, size=9)],
+    "a RST that is ignored": [
+        odd(0, flags=RST),
+        odd(1, size=10, at_ms=900),
+        odd(0, size=10, at_ms=900),
+        odd(1, seq=10, ack=10),
+    ],
+    "a SYN": [odd(0, seq=5_000_000, flags=SYN), odd(1), odd(0, size=10), odd(1, ack=10)],
+    "a SYN-ACK again": [odd(1, seq=-SAID[1] - 1, ack=-SAID[0], flags=SYN | ACK), odd(0), odd(1, size=9), odd(0, ack=9)],
+    "no ACK": [odd(0, size=10, flags=PSH), odd(0, seq=10, size=10)],
+    "SACK": [odd(0, size=100), odd(1, size=9, ack=50, **SACK), odd(1, seq=9, size=9, ack=100)],
+    "a clock": [odd(0, size=10, **STAMPS["new"]), odd(0, seq=10, size=10, **STAMPS["old"]), odd(0, seq=20, size=10)],
+    "numbers": [odd(0, size=10, ident=7), odd(0, seq=10, size=10, ident=6), odd(0, seq=20, size=10, ident=8)],
+    "a wrong checksum": [odd(0, size=10, tcp_checksum="bad"), odd(0, seq=10, size=10), odd(1, size=9)],
+    "a copy": [odd(0, size=10, ident=7), odd(0, size=10, ident=7), odd(0, seq=10, size=10, ident=8)],
+    "time goes back": [odd(0, size=10, at_ms=50), odd(1, ack=10, size=9, at_ms=-20), odd(0, seq=10, ack=9)],
+}
+
+
+def opened(first):
+    """A handshake, a request of 100 bytes and an answer of 200, whose last acknowledgment is plain as well."""
+    steps = [(0, 100, 3, 1, PSH), (1, 200, 3, 1, PSH), (0, 0, 3, 1, 0)] if first == 0 else [
+        (1, 200, 3, 1, PSH), (0, 100, 3, 1, PSH), (1, 0, 3, 1, 0)]  # fmt: skip
+    return list(conversation(steps, False, 0))
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["the client speaks first", "the server does"])
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_not_plain_is_left_to_the_long_path(name, first):
+    spoken = opened(first)
+    now = spoken[-1][0]
+    for at_ms, built in ODD[name]:
+        now += (at_ms or 1) * MS
+        spoken.append((now, built, 0))
+    for count in range(len(spoken) - len(ODD[name]), len(spoken) + 1):
+        (short, *rest), (long, *others) = rows_of(Tracker, spoken[:count]), rows_of(LongWay, spoken[:count])
+        differing = [name for one, other in zip(short, long, strict=True) for name in one if one[name] != other[name]]
+        assert not set(differing) - UNHEARD, f"segment {count}"
+        assert rest[:2] == others[:2]
