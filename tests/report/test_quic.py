@@ -189,3 +189,13 @@ def test_a_hello_in_two_packets_or_captured_twice_is_one():
     setup, back = finish(flow)
     assert extras(setup) == []
     assert back["method"] == "exact"
+
+
+@pytest.mark.skipif(not can_open(), reason="without the library")
+def test_a_hello_retry_request_refuses_early_data():
+    """The request is what follows the Finished, and what comes too soon to answer that is no sign of acceptance."""
+    flow = Flow().client(hello(), quic.early(300)).wait(40 * MS).server(answer(quic.HELLO_RETRY)[0]).wait(MS)
+    flow.client(hello(pn=1, offset=len(HELLO))).wait(40 * MS)
+    setup, _ = finish(flow.server(*answer(pn=1, offset=len(quic.HELLO_RETRY))))
+    assert setup["spans"]["before_request"]["max_ns"] == 0
+    assert (setup["spans"]["response"]["min_ns"], setup["spans"]["response"]["max_ns"]) == (40 * MS, 41 * MS)

@@ -186,6 +186,23 @@ LACKING = [
 ]
 
 
+@pytest.mark.parametrize("kind", PROLOGUES)
+def test_a_prologue_whose_client_hello_is_missing_is_no_exchange(said, kind):
+    """The ServerHello shows that TLS began, and that the client's bytes before it are not all there."""
+    talk = Talk(PROLOGUES[kind] + said)
+    talk.sent = [each for each in talk.sent if not each[4].startswith(b"\x16\x03\x01")]
+    read = Read(talk.capture())
+    assert (read.exchange.request_frame, read.exchange.response_frame) == (0, 0)
+    assert read.over
+    assert read.setup is None or (read.has("HOLE"), read.upgrade, read.has("TLS")) == (True, 0, False)
+
+
+def test_what_looks_like_a_server_hello_is_text_where_no_byte_is_missing():
+    talk = Talk([*PROLOGUES["xmpp"][:1], (1, hello_13())])
+    read = Read(talk.capture())
+    assert (read.exchange.request_frame, read.exchange.response_frame) == (4, 5)
+
+
 @pytest.mark.parametrize(("kind", "missing"), LACKING)
 def test_a_prologue_with_a_frame_missing_is_still_one(said, kind, missing):
     read = Read(lacking(said, kind, missing).capture())
@@ -249,7 +266,7 @@ def test_a_hello_behind_a_missing_one_has_no_prologue():
     talk = Talk([(0, client_hello()), (1, hello_13()), (0, client_hello()), (1, hello_13() + record(1000))])
     del talk.sent[0]
     read = Read(talk.capture())
-    assert (read.upgrade, read.has("TLS")) == (0, False)
+    assert (read.setup, read.exchange.request_frame, read.exchange.response_frame) == (None, 0, 0)
 
 
 def test_text_that_begins_as_a_hello_does_is_none():

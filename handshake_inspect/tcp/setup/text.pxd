@@ -5,8 +5,8 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport big_endian, seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    EXCHANGE_ALERTED, MOST_BYTES, READ_RECORDS, READ_TEXT, SETUP_SPOKE_FIRST, UPGRADE_FTP, UPGRADE_HTTP_CONNECT,
-    UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE, UPGRADE_OTHER, UPGRADE_POP3, UPGRADE_POSTGRESQL,
+    EXCHANGE_ALERTED, MOST_BYTES, READ_RECORDS, READ_TEXT, SETUP_HOLE, SETUP_SPOKE_FIRST, UPGRADE_FTP,
+    UPGRADE_HTTP_CONNECT, UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE, UPGRADE_OTHER, UPGRADE_POP3, UPGRADE_POSTGRESQL,
     UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
 )
 from handshake_inspect.wire.const cimport MASK32
@@ -14,6 +14,7 @@ from handshake_inspect.wire.const cimport MASK32
 cdef unsigned int ALERT
 cdef unsigned int CLIENT_HELLO
 cdef unsigned int HANDSHAKE
+cdef unsigned int SERVER_HELLO
 cdef unsigned int MOST_TURNS
 cdef uint32_t CONN
 cdef uint32_t XML
@@ -67,7 +68,9 @@ cdef void upgrade(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *")
 cdef void note_client(Focus focus, const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 cdef void request(Focus focus, uint32_t at) noexcept nogil
-@cython.locals(setup="sr.Setup *", exchange="sr.Exchange *", reading="sr.Reading *")
+cdef bint looks_like_server_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+cdef void lose_hello(Focus focus) noexcept nogil
+@cython.locals(setup="sr.Setup *", exchange="sr.Exchange *", reading="sr.Reading *", unseen=bint)
 cdef void note_server(Focus focus, const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(words=uint32_t)
 cdef unsigned int kind_of_client(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil

@@ -11,6 +11,7 @@ from handshake_inspect.tcp.setup.facts import (
     MOST_BYTES,
     READ_RECORDS,
     READ_TEXT,
+    SETUP_HOLE,
     SETUP_SPOKE_FIRST,
     UPGRADE_FTP,
     UPGRADE_HTTP_CONNECT,
@@ -26,7 +27,7 @@ from handshake_inspect.tcp.setup.facts import (
     UPGRADE_SOCKS,
     UPGRADE_XMPP,
 )
-from handshake_inspect.tls.numbers import ALERT, CLIENT_HELLO, HANDSHAKE
+from handshake_inspect.tls.numbers import ALERT, CLIENT_HELLO, HANDSHAKE, SERVER_HELLO
 from handshake_inspect.wire import big_endian, seqspace
 from handshake_inspect.wire.const import MASK32
 
@@ -179,6 +180,10 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
     reading = focus.reading
     setup = focus.setup
     exchange = focus.exchange
+    unseen = seqspace.seq_gt(focus.acked, reading.next[focus.side ^ 1])
+    if unseen and looks_like_server_hello(data, at, count):
+        lose_hello(focus)
+        return
     if (focus.turned or setup.turns == 0) and setup.turns < MOST_TURNS:
         setup.turns += 1
     if reading.kind == UPGRADE_SMTP and count >= 4 and big_endian.be32(data, at) >> 8 == GO_AHEAD:
@@ -200,6 +205,21 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
         setup.greeting_frame = focus.frame
         reading.kind = kind_of_server(data, at, count)
         reading.lasting = count < 4 or big_endian.be32(data, at) != SSH
+
+
+def looks_like_server_hello(data: Any, at: int, count: int) -> bool:
+    """Whether so many bytes are the beginning of a record with a ServerHello."""
+    if count < 6 or data[at] != HANDSHAKE or data[at + 5] != SERVER_HELLO:
+        return False
+    return data[at + 1] == 3 and data[at + 2] <= 4
+
+
+def lose_hello(focus: Any) -> None:
+    """TLS began, and the capture lacks its ClientHello: what was said before was its prologue, and no exchange."""
+    upgrade(focus)
+    focus.setup.upgrade = UPGRADE_NONE
+    focus.setup.flags |= SETUP_HOLE
+    focus.finish()
 
 
 def kind_of_client(data: Any, at: int, count: int) -> int:

@@ -146,7 +146,12 @@ class QuicSpans:
             burst = self.quics.rows["burst_ns"][:, at]
             apart = burst - self._flight_end > FLIGHT_NS
             sooner |= (burst > 0) & apart & self.finished & (burst < finished + soonest)
-        return self.quics.has(EARLY) & sooner
+        return self._may_be_early & sooner
+
+    @cached_property
+    def _may_be_early(self) -> Bools:
+        """0-RTT packets that may have been accepted, which a HelloRetryRequest rules out (RFC 8446 section 4.2.10)."""
+        return self.quics.has(EARLY) & ~self.quics.asked_again
 
     # -- request and response ----------------------------------------------------------------------------------
 
@@ -154,11 +159,11 @@ class QuicSpans:
     def request(self) -> Interval:
         """When the request began, as a moment: the first packet that may be it, the last that must.
 
-        0-RTT packets are it if they were accepted, and may be if nobody can tell.
+        0-RTT packets are it if they were accepted, and may be if nobody can tell: a HelloRetryRequest refuses them.
         """
         early, asked = self._time("early"), self._time("request")
         low = np.where(self.hidden & (asked > 0), np.minimum(self._soonest_finished, asked), asked)
-        low = np.where(self.quics.has(EARLY), early, low)
+        low = np.where(self._may_be_early, early, low)
         high = np.where(self.early_accepted, early, np.maximum(self._time("request_last"), low))
         there = low > 0
         return Interval(np.where(there, low, -1), np.where(there, high, -1), np.where(there & (low == high), low, -1))
@@ -179,7 +184,7 @@ class QuicSpans:
         0 and -1 where no packet may be one.
         """
         first, last, place = self._answers_to(self.request.low)
-        in_doubt = self.quics.has(EARLY) & ~self.early_accepted & self.finished
+        in_doubt = self._may_be_early & ~self.early_accepted & self.finished
         since = np.maximum(self._time("request"), self._time("finished"))
         _, later, _ = self._answers_to(np.where(in_doubt, since, UNKNOWN))
         return first, np.maximum(last, later), place
@@ -198,7 +203,7 @@ class QuicSpans:
         with_flight = first - self._flight_end <= FLIGHT_NS
         chatter = ~self.early_accepted | (first >= self._time("finished")) | with_flight
         follows = (place >= 0) & (place + 1 < BURSTS) & (bursts[rows, after] > 0) & chatter
-        return first, np.where(follows, bursts[rows, after], first), place
+        return first, np.where(follows, np.maximum(bursts[rows, after], first), first), place  # clocks may step back
 
     @cached_property
     def response(self) -> Interval:

@@ -301,3 +301,9 @@ def test_a_spin_bit_of_one_side_is_none(who):
         spin = [(1 - turn % 2) * (side == who) for side in ("client", "server")]
         flow.client(quic.short(100, spin=spin[0])).server(quic.short(100, dcid=b"", spin=spin[1])).wait(40 * MS)
     assert spans_of(flow).spin.value[0] == -1
+
+
+def test_bounds_of_an_answer_are_in_order_though_the_clock_steps_back():
+    flow = finish(flight(hello(Flow())).wait(MS), quic.short(200)).wait(70 * MS).server(quic.short(250, dcid=b""))
+    low, high = bounds(spans_of(flow.wait(-30 * MS).server(quic.short(900, dcid=b""))).response)
+    assert low <= high
