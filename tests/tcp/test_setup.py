@@ -476,6 +476,45 @@ def test_a_ticket_that_only_names_a_session_may_come_before_the_answer(length, c
     assert read.candidate_count == candidates
 
 
+def http2_over_12(*lengths, chosen=b"h2", before=()):
+    """A connection of TLS 1.2 that agreed on this protocol, and application data of these lengths as the answer."""
+    name = struct.pack(">HHHB", 16, len(chosen) + 3, len(chosen) + 1, len(chosen)) + chosen if chosen else b""
+    extensions = bytes.fromhex("ff01000100") + name
+    flight = hello_13()[5:].replace(bytes.fromhex("0006002b00020304"), struct.pack(">H", len(extensions)) + extensions)
+    flight = b"\x02" + (len(flight) - 4).to_bytes(3, "big") + flight[4:]
+    flight = struct.pack(">BHH", 22, 0x0303, len(flight)) + flight
+    talk = Talk([(0, client_hello(alpn=b"\x02h2\x08http/1.1")), (1, flight + record(900, 22))])
+    talk.say(0, record(70, 22) + record(1, 20) + record(40, 22))
+    talk.say(1, record(1, 20) + record(40, 22) + b"".join(map(record, before)))
+    talk.say(0, record(90))
+    for length in lengths:
+        talk.say(1, record(length))
+    return Read(talk.capture())
+
+
+@pytest.mark.parametrize(
+    ("lengths", "given", "response", "over"),
+    [
+        ((33, 600), {}, 1, True),
+        ((99, 33, 600), {}, 2, True),
+        ((100, 600), {}, 0, True),  # too long for SETTINGS
+        ((33,), {}, 0, False),  # nothing else ever comes
+        ((33, 600), {"chosen": b"http/1.1"}, 0, True),
+        ((33, 600), {"chosen": b""}, 0, True),
+    ],
+)
+def test_settings_of_http2_under_tls_12_are_no_response(lengths, given, response, over):
+    read = http2_over_12(*lengths, **given)
+    assert read.version == 0x0303
+    assert (read.exchange.response_frame - read.exchange.request_frame, read.over) == (1 + response, over)
+    assert not read.has("SPOKE_FIRST")
+
+
+def test_what_an_http2_server_says_before_the_request_is_no_greeting():
+    assert not http2_over_12(600, before=[64]).has("SPOKE_FIRST")
+    assert http2_over_12(600, before=[64], chosen=b"http/1.1").has("SPOKE_FIRST")
+
+
 def test_false_start():
     flight = hello_13().replace(bytes.fromhex("002b00020304"), bytes.fromhex("ff0100020000"))
     talk = Talk([(0, client_hello()), (1, flight + record(900, 22))])

@@ -44,6 +44,7 @@ cdef void read_hello(Focus focus, const unsigned char *data, Py_ssize_t at, uint
 cdef void take_client_hello(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *", row="hello_row.Hello *")
 cdef void take_server_hello(Focus focus, const unsigned char *data) noexcept nogil
+cdef bint is_h2(const unsigned char *data, Py_ssize_t at, unsigned int length) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", at="unsigned int", version="unsigned int")
 cdef void on_unread_server_hello(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", length=uint32_t)

@@ -177,9 +177,16 @@ def take_server_hello(focus: Any, data: Any) -> None:
         setup.flags |= SETUP_PSK
     if row.alpn_length:
         setup.alpn = focus.setups.names.intern(data, row.alpn_at, row.alpn_length)
+    if not is_tls13(row.version) and not is_h2(data, row.alpn_at, row.alpn_length):
+        setup.flags &= ~SETUP_OFFERS_H2  # the server chose otherwise, in the clear
     note_server_hello(focus)
     if not is_tls13(row.version) and row.version > TLS12:
         focus.reading.state[focus.side] = READ_STUCK  # a draft, or nothing known
+
+
+def is_h2(data: Any, at: int, length: int) -> bool:
+    """Whether this is the name of HTTP/2 over TLS (RFC 9113 section 3.1)."""
+    return length == 2 and data[at] == 0x68 and data[at + 1] == 0x32
 
 
 def on_unread_server_hello(focus: Any) -> None:

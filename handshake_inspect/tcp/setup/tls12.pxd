@@ -5,8 +5,8 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    ROLE_FINISHED, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD, SETUP_CLIENT_FINISHED, SETUP_FALSE_START,
-    SETUP_SERVER_CHANGED, SETUP_SERVER_FINISHED, SETUP_SPOKE_FIRST,
+    MOST_SETTINGS, ROLE_FINISHED, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD, SETUP_CLIENT_FINISHED,
+    SETUP_FALSE_START, SETUP_OFFERS_H2, SETUP_SERVER_CHANGED, SETUP_SERVER_FINISHED, SETUP_SPOKE_FIRST,
 )
 from handshake_inspect.wire.const cimport MASK32
 
@@ -28,7 +28,7 @@ cdef void on_server(Focus focus, unsigned int kind) noexcept nogil
 cdef void note_resumed(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void on_cut(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", settings=bint)
 cdef void on_server_data(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *")
 cdef void finish_client(Focus focus) noexcept nogil

@@ -7,11 +7,13 @@ where a session is resumed.  Data before it (as the client's acknowledgments pro
 from typing import Any
 
 from handshake_inspect.tcp.setup.facts import (
+    MOST_SETTINGS,
     ROLE_FINISHED,
     SETUP_CERTIFICATE_SENT,
     SETUP_CERTIFICATE_WITHHELD,
     SETUP_CLIENT_FINISHED,
     SETUP_FALSE_START,
+    SETUP_OFFERS_H2,
     SETUP_SERVER_CHANGED,
     SETUP_SERVER_FINISHED,
     SETUP_SPOKE_FIRST,
@@ -99,18 +101,28 @@ def on_cut(focus: Any) -> None:
 
 
 def on_server_data(focus: Any) -> None:
-    """Data of the server: the response, or said on its own account."""
+    """Data of the server: the response, or said on its own account.
+
+    A short record of HTTP/2 holds SETTINGS, and is the response only if nothing else ever comes.
+    """
     reading = focus.reading
     setup = focus.setup
     side = focus.side
+    settings = setup.flags & SETUP_OFFERS_H2 != 0 and reading.length[side] < MOST_SETTINGS
     if focus.exchange.request_frame and seqspace.seq_gt(reading.ack[side], reading.request_at):
+        if settings and focus.exchange.response_frame:
+            return
+        if settings:
+            setup.candidate_ns[0] = reading.open_ns[side]
+            setup.candidate_frame[0] = reading.frame[side]
         focus.exchange.response_ns = reading.open_ns[side]
         focus.exchange.response_frame = reading.frame[side]
         setup.response_seen_ns = reading.seen_ns[side]
         reading.answer_at[0] = reading.header[side]
         reading.answers = 1
-        focus.conclude()
-    elif setup.greeting_frame == 0:
+        if not settings:
+            focus.conclude()
+    elif setup.greeting_frame == 0 and not settings:
         setup.flags |= SETUP_SPOKE_FIRST
         setup.greeting_ns = reading.open_ns[side]
         setup.greeting_frame = reading.frame[side]

@@ -201,6 +201,13 @@ class Seen:
         return (version != 0) & (version <= TLS12)
 
     @cached_property
+    def behind_settings(self) -> Bools:
+        """Whether the answer under TLS 1.2 came behind a record that is taken for SETTINGS of HTTP/2: a candidate."""
+        settings = self["candidate_frame"][:, 0]
+        found: Bools = self.is_12 & (settings != 0) & (settings != self._frame_since("response"))
+        return found
+
+    @cached_property
     def short(self) -> Bools:
         """Whether a handshake of TLS 1.2 or older lets the client send its request after one round trip."""
         return self.is_12 & self.flag(SETUP_FALSE_START | SETUP_SERVER_CHANGED)

@@ -40,6 +40,7 @@ from handshake_inspect.verdicts.setup.words import (
     NONE,
     NOT_FINISHED,
     ONE_SIDED,
+    TICKETS_SKIPPED,
     UNREAD,
 )
 
@@ -94,6 +95,7 @@ class Spans:
         """When the first byte of the answer was available at the capture, and how that is known."""
         seen = self.seen
         at = exact(seen.time("response"), seen.there("response") & ~seen.is_13)
+        at = Interval(np.where(seen.behind_settings, seen["candidate_ns"][:, 0], at.low), at.high, at.value)
         chosen, candidates = self.answers, seen.candidates
         rows = np.arange(len(seen))
         low, high = (np.where(chosen.known, candidates.ns[rows, place], -1) for place in (chosen.first, chosen.last))
@@ -101,7 +103,8 @@ class Spans:
         middle = named(np.where(chosen.known, low - asked, -1), np.where(chosen.known, high - asked, -1))
         value = np.where(chosen.method == AMBIGUOUS, np.where(middle >= 0, middle + asked, -1), high)
         there = chosen.known & seen.is_13
-        method = np.where(there, chosen.method, EXACT).astype(np.uint8)
+        skipped = np.where(seen.behind_settings, np.uint8(TICKETS_SKIPPED), np.uint8(EXACT))
+        method = np.where(there, chosen.method, skipped).astype(np.uint8)
         return choose(there, Interval(low, high, value), at), method
 
     @cached_property

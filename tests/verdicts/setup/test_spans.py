@@ -1,7 +1,7 @@
 """Spans as the client saw them: the same figures wherever the capture was made."""
 
 import pytest
-from support.setups import COMPLETE, MS, connected
+from support.setups import COMPLETE, MS, START, connected
 
 from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_TFO, METHOD_AMBIGUOUS, METHOD_DATA_ACK
 from handshake_inspect.tcp.setup.facts import (
@@ -324,3 +324,21 @@ def test_a_handshake_of_tcp_that_was_sent_again(repeated):
     assert [method(setup, name) for name in ("tcp", "before_request", "response", "first_byte")] == [
         "lost", "exact", "exact", "lost",
     ]  # fmt: skip
+
+
+def test_an_answer_of_tls_12_behind_settings_of_http2_has_bounds():
+    moments = {"hello": 41, "server_hello": 81, "client_finished": 83, "server_finished": 123, "request": 124}
+    setup = connected(
+        moments=moments | {"response": 220}, flags=COMPLETE, version=0x0303,
+        candidate_ns=[START + 165 * MS, 0, 0, 0, 0, 0], candidate_frame=[8, 0, 0, 0, 0, 0],
+    )  # fmt: skip
+    (low, high, value), how = (
+        tuple(int(each[0]) // MS for each in setup.measured["response"].length.parts),
+        method(setup, "response"),
+    )
+    assert (low, high, value, how) == (41, 96, 96, "tickets-skipped")
+    alone = connected(
+        moments=moments | {"response": 165}, flags=COMPLETE, version=0x0303,
+        candidate_ns=[START + 165 * MS, 0, 0, 0, 0, 0], candidate_frame=[9, 0, 0, 0, 0, 0],
+    )  # fmt: skip
+    assert (spans(alone)["response"], method(alone, "response")) == (41, "exact")
