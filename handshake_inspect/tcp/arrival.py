@@ -111,7 +111,7 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         connection.first_flags = segment.flags & 0xFF
         connection.client = side if sender_is_client(segment) else side ^ 1
     if closing.is_unsent(sender, peer, segment):
-        closing.forget_unsent(connection, sender, peer, segment)
+        closing.forget_unsent(connection, sender, peer, segment, side)
     worth = acceptance.worth(connection, sender, peer, segment, side)
     if worth == VOID:
         note_dropped(connection, sender, segment)
@@ -123,8 +123,8 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         resets.wait_on(connection, sender, segment, side)
     dead = connection.facts & FACT_RST
     if worth == ACCEPTED and closing.is_fin_refuted(sender, peer, segment):
-        closing.refute_fin(connection, sender, peer)
-    known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment)
+        closing.refute_fin(connection, sender, peer, side)
+    known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment, side)
     has_fin = segment.flags & FIN and not dead and not known
     if has_fin and not acceptance.is_fin_possible(connection, sender, peer, segment):
         has_fin = 0
@@ -188,7 +188,7 @@ def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segme
     again = sender.traits & TRAIT_ACKS and segment.ack == sender.last_ack and segment.payload_len == 0
     order.acknowledge(table, connection, sender, peer, segment, side)
     if worth == ACCEPTED:
-        closing.on_ack(connection, sender, peer, segment, again and not segment.flags & FIN)
+        closing.on_ack(connection, sender, peer, segment, side, again and not segment.flags & FIN)
     return True
 
 

@@ -19,7 +19,8 @@ cdef int64_t SHORTEST_RTO_NS
 cdef unsigned int BELIEVED_LOST
 
 cdef void on_ack(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, bint again
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side,
+    bint again
 ) noexcept nogil
 cdef bint is_fin_unseen(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
@@ -33,23 +34,27 @@ cdef bint is_fin_skipped(rows.Connection *connection, rows.Endpoint *sender, seg
 cdef void skip_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
-cdef void take_back(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
+cdef void take_back(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, int side
+) noexcept nogil
 @cython.locals(length=uint32_t)
 cdef bint is_unsent(rows.Endpoint *end, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
 @cython.locals(untaken=bint)
 cdef void forget_unsent(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
 cdef void end_with_fin(rows.Endpoint *sender) noexcept nogil
 @cython.locals(next_=uint32_t)
 cdef uint32_t expected_of(rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
 @cython.locals(low=uint32_t, end=uint32_t)
 cdef bint is_fin_refuted(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
-cdef void refute_fin(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
+cdef void refute_fin(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, int side
+) noexcept nogil
 @cython.locals(beyond=bint)
 cdef bint goes_beyond_fin(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef bint is_fin_at_last(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
 cdef void note_fin(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, uint32_t beyond, int side

@@ -44,7 +44,7 @@ SHORTEST_RTO_NS = 200_000_000  # of Linux; RFC 6298 asks for a second
 BELIEVED_LOST = 2  # an ACK may be lost once; a FIN that comes again and again is not being acknowledged
 
 
-def on_ack(connection: Any, sender: Any, peer: Any, segment: Any, again: bool) -> None:
+def on_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int, again: bool) -> None:
     """The segment may acknowledge the peer's FIN: then the sender has it, and the peer will learn so.
 
     `again`: it only repeats an acknowledgment, so bytes before the FIN are missing there.
@@ -56,7 +56,7 @@ def on_ack(connection: Any, sender: Any, peer: Any, segment: Any, again: bool) -
             endpoint.apply(sender, FIN_WAS_LOST)
         return
     if peer.checks & CHECK_FIN_UNSEEN and segment.ack != peer.fin_seq:
-        take_back(connection, peer, sender)
+        take_back(connection, peer, sender, side ^ 1)
         return
     if sender.state in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2):
         step(connection, sender, segment, GOT_FIN)
@@ -142,15 +142,15 @@ def skip_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -
     endpoint.apply(sender, SENT_FIN)
 
 
-def take_back(connection: Any, sender: Any, peer: Any) -> None:
-    """The byte was no FIN after all."""
+def take_back(connection: Any, sender: Any, peer: Any, side: int) -> None:
+    """The byte was no FIN of `sender`, of that side, after all: if its peer has sent one, that was the first."""
     sender.checks &= ~CHECK_FIN_UNSEEN & 0xFFFF
     sender.traits &= ~(TRAIT_FIN | TRAIT_FIN_ACKED) & 0xFF
     connection.facts &= ~FACT_LAST_ACK_SEEN & MASK64
     endpoint.apply(sender, NO_FIN)
     endpoint.apply(peer, FIN_WAS_LOST)
     if peer.traits & TRAIT_FIN:
-        connection.fin_side ^= 1
+        connection.fin_side = side ^ 1
     else:
         connection.fin_frame = 0
 
@@ -174,10 +174,10 @@ def is_unsent(end: Any, peer: Any, segment: Any) -> bool:
     return end.traits & TRAIT_ACKS != 0 and (segment.ack == end.last_ack or length > 1)
 
 
-def forget_unsent(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
+def forget_unsent(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
     """The sender of this ACK denies to have sent what was acknowledged and not seen: nothing is missing."""
     if sender.checks & CHECK_FIN_UNSEEN:
-        take_back(connection, sender, peer)
+        take_back(connection, sender, peer, side)
     sender.snd_nxt = sender.hole_start
     sender.contiguous = sender.hole_start
     sender.hole_end = sender.hole_start
@@ -185,18 +185,18 @@ def forget_unsent(connection: Any, sender: Any, peer: Any, segment: Any) -> None
         peer.last_ack = sender.snd_nxt
     untaken = peer.traits & (TRAIT_FIN | TRAIT_FIN_ACKED) == TRAIT_FIN
     if untaken and not has_acked(sender, peer.fin_seq) and seqspace.seq_lt(segment.ack, peer.fin_seq):
-        take_back(connection, peer, sender)  # the segment was dropped, and with it the FIN
+        take_back(connection, peer, sender, side ^ 1)  # the segment was dropped, and with it the FIN
         peer.checks |= CHECK_FIN_DOUBTED
 
 
-def is_fin_at_last(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
+def is_fin_at_last(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
     """A segment of an end whose FIN was not captured: whether it is the FIN; it may also show that there was none."""
     if segment.flags & FIN and (segment.seq + segment.payload_len + 1) & MASK32 == sender.fin_seq:
         sender.checks &= ~CHECK_FIN_UNSEEN & 0xFFFF
         on_hole_filled(connection, sender, peer, segment)
         return True
     if seqspace.seq_ge((segment.seq + segment.payload_len) & MASK32, sender.fin_seq) and segment.payload_len:
-        take_back(connection, sender, peer)
+        take_back(connection, sender, peer, side)
     return False
 
 
@@ -265,11 +265,11 @@ def is_fin_refuted(sender: Any, peer: Any, segment: Any) -> bool:
     return seqspace.seq_ge(end, sender.fin_seq)
 
 
-def refute_fin(connection: Any, sender: Any, peer: Any) -> None:
+def refute_fin(connection: Any, sender: Any, peer: Any, side: int) -> None:
     """The peer never takes that FIN, nor what was seen beside it."""
     sender.contiguous = expected_of(sender, peer)
     sender.snd_nxt = sender.contiguous
-    take_back(connection, sender, peer)
+    take_back(connection, sender, peer, side)
     sender.hole_end = sender.hole_start
     sender.traits &= ~TRAIT_HOLE & 0xFF
 

@@ -1,7 +1,13 @@
 """How connections close (RFC 9293 section 3.6): who closed first, half-close, TIME-WAIT, and FINs that are lost."""
 
 import pytest
+from support import frames
+from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
+from support.tracked import tracked
 from support.wire import MS, SECOND, Wire, states
+
+from handshake_inspect.tcp.facts import CHECK_FIN_UNSEEN, FACT_LAST_ACK_SEEN, TRAIT_FIN, TRAIT_FIN_ACKED
+from handshake_inspect.tcp.transitions import TcpState
 
 
 def opened(**words):
@@ -465,3 +471,126 @@ def test_an_end_that_goes_on_behind_what_the_capture_lacks_has_sent_it():
         wire.wait(300 * MS)
     wire.client.rst(seq=wire.client.snd_nxt)
     assert states(wire.connection()) == ("CLOSED", "CLOSED")
+
+
+# -- rows: what is kept of FINs; numbers count from behind the SYNs, times in seconds
+
+OPENING = [
+    frames.syn(),
+    frames.syn_ack(),
+    frames.ack(CLIENT, SERVER, seq=CLIENT_ISN + 1, ack=SERVER_ISN + 1),
+]
+ACK, FIN = frames.ACK, frames.ACK | frames.FIN
+
+
+def c(at, flags, seq=0, ack=0, size=0, **words):
+    """A segment of the client."""
+    words |= {"seq": CLIENT_ISN + 1 + seq, "ack": SERVER_ISN + 1 + ack, "payload": b"x" * size}
+    return int(at * SECOND), frames.segment(CLIENT, SERVER, flags, **words)
+
+
+def s(at, flags, seq=0, ack=0, size=0, **words):
+    """And of the server."""
+    words |= {"seq": SERVER_ISN + 1 + seq, "ack": CLIENT_ISN + 1 + ack, "payload": b"x" * size}
+    return int(at * SECOND), frames.segment(SERVER, CLIENT, flags, **words)
+
+
+def kept(*said):
+    """The rows of the connection and both ends."""
+    table = tracked(*OPENING, *said)
+    return table.connection_rows[0], table.endpoint_rows[0], table.endpoint_rows[1]
+
+
+CLOSE = [c(1, FIN), s(2, FIN, 0, 1), c(3, ACK, 1, 1)]
+
+
+def test_what_is_kept_of_a_close():
+    row, client, server = kept(*CLOSE)
+    assert (row.fin_ns, row.fin_frame, row.fin_side) == (SECOND, 4, 0)
+    assert row.time_wait_ns == 2 * SECOND
+    assert (client.fin_seq, server.fin_seq) == (CLIENT_ISN + 2, SERVER_ISN + 2)
+    assert client.traits & server.traits & (TRAIT_FIN | TRAIT_FIN_ACKED) == TRAIT_FIN | TRAIT_FIN_ACKED
+    assert row.facts & FACT_LAST_ACK_SEEN
+
+
+def test_a_fin_behind_payload_begins_behind_it():
+    _, client, _ = kept(c(1, FIN, size=10))
+    assert (client.fin_seq, client.snd_nxt) == (CLIENT_ISN + 12, CLIENT_ISN + 12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_fin_that_comes_again_though_it_was_acknowledged(count):
+    again = [each for at in range(count) for each in (s(4 + 2 * at, FIN, 0, 1, ident=at + 1),
+                                                      c(5 + 2 * at, ACK, 1, 1, ident=at + 1))]  # fmt: skip
+    row, _, server = kept(*CLOSE, *again)
+    assert (row.fin_ns, row.fin_side) == (SECOND, 0)
+    assert row.time_wait_ns == (2 + 2 * count) * SECOND
+    assert server.fin_count == count
+    assert bool(row.facts & FACT_LAST_ACK_SEEN) == (count < 2), "an ACK may be lost once"
+    assert TcpState(server.state).name == ("CLOSED" if count < 2 else "LAST_ACK")
+
+
+def test_an_acknowledgment_that_comes_again_does_not_restart_time_wait():
+    row, *_ = kept(*CLOSE, s(4, ACK, 1, 1), c(5, ACK, 1, 1, ident=2))
+    assert row.time_wait_ns == 2 * SECOND
+
+
+UNSEEN = {
+    "the end that closes acknowledges one byte more": ([c(1, FIN), s(1.5, ACK, 0, 1), c(2, ACK, 1, 1)], 1, True),
+    "with its FIN": ([s(1, ACK, 0, 0, 5), c(2, FIN, 0, 6)], 1, True),
+    "its sender goes on behind it": ([c(1, ACK, 1, 0)], 0, True),
+    "nobody closes": ([c(1, ACK, 0, 1)], 1, False),
+    "two bytes more": ([c(1, FIN), s(1.5, ACK, 0, 1), c(2, ACK, 1, 2)], 1, False),
+    "two bytes behind": ([c(1, ACK, 2, 0)], 0, False),
+    "payload one byte behind": ([c(1, ACK, 1, 0, 5)], 0, False),
+    "behind missing bytes": ([s(1, ACK, 10, 0, 5), c(2, FIN, 0, 16)], 1, False),
+}
+
+
+@pytest.mark.parametrize(("said", "side", "shows"), UNSEEN.values(), ids=UNSEEN.keys())
+def test_what_shows_a_fin_that_is_not_captured(said, side, shows):
+    end = kept(*said)[1 + side]
+    assert bool(end.checks & CHECK_FIN_UNSEEN) == shows
+    assert bool(end.traits & TRAIT_FIN) == shows
+
+
+@pytest.mark.parametrize(
+    ("later", "stays"),
+    [
+        ([s(3, FIN, 0, 1)], True),
+        ([s(3, ACK, 0, 1, 1)], False),
+        ([s(3, ACK, 0, 1, 10)], False),
+        ([s(3, ACK, 1, 1, 10)], False),
+        ([c(3, ACK, 1, 11)], False),
+        ([c(3, ACK, 1, 1, ident=9)], True),
+        ([s(3, FIN, 1, 1)], True),
+    ],
+    ids=[
+        "it is stored late",
+        "the byte is",
+        "more is",
+        "its sender goes on",
+        "more is acknowledged",
+        "again",
+        "another",
+    ],
+)
+def test_a_fin_that_is_not_captured_is_believed_until_its_number_is_of_something_else(later, stays):
+    row, client, server = kept(c(1, FIN), s(1.5, ACK, 0, 1), c(2, ACK, 1, 1), *later)
+    assert bool(server.traits & TRAIT_FIN) == stays
+    assert (row.fin_side, row.fin_ns) == (0, SECOND)
+    assert TcpState(client.state).name == ("TIME_WAIT" if stays else "FIN_WAIT_2")
+    assert bool(row.facts & FACT_LAST_ACK_SEEN) == stays
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_who_closed_first_where_the_other_fin_was_none(first):
+    """The end whose FIN is in the capture."""
+    wire = Wire(timestamps=False).handshake()
+    one = getattr(wire, first)
+    seq, other = one.snd_nxt, one.peer.snd_nxt
+    one.fin()
+    one.peer.ack()
+    one.ack(seq=seq + 1, ack=other + 1)
+    one.peer.data(10, seq=other, ack=seq + 1)
+    assert wire.connection()["close"] == {"how": "half-closed", "first": first, "reset_by": None}
