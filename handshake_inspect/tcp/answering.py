@@ -130,8 +130,6 @@ def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side:
     endpoint.open_at(sender, segment)
     endpoint.apply(sender, SENT_SYN_ACK)
     peer.iss = (segment.ack - 1) & MASK32
-    peer.snd_nxt = segment.ack
-    peer.contiguous = segment.ack
     endpoint.apply(peer, SENT_SYN)
     endpoint.apply(peer, GOT_SYN_ACK)
     return OURS

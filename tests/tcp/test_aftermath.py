@@ -121,6 +121,14 @@ def test_what_ended_a_pause():
     assert (row.idle_ns, row.survived_ns) == (4 * SECOND, 0)
 
 
+@pytest.mark.parametrize(("who", "asked"), [(c, 0), (s, int(4.5 * SECOND))])
+def test_what_the_other_end_asks_after_a_pause(who, asked):
+    """Its first bytes since, if they come with something that is not plain."""
+    last = c(4.5, 200, 210, 50, FIN) if who is c else s(4.5, 50, 60, 200, FIN)
+    _, row = kept(*SPOKEN, c(4.3, 100, 200, 50), s(4.4, 50, 50, 200), last)
+    assert row.request_ns == asked
+
+
 @pytest.mark.parametrize(("first_s", "second_s"), [(3, 2), (2, 3)])
 def test_the_longest_pause_after_which_both_went_on(first_s, second_s):
     """The last one is not over: it may be the one that ended the connection."""
@@ -190,12 +198,12 @@ def test_answers_that_move_nothing(acks, answers):
 @pytest.mark.parametrize(
     ("copies", "size", "answered", "dead"),
     [(4, 100, False, True), (3, 100, False, False), (4, 536, False, True), (4, 537, False, False),
-     (4, 100, True, False)],
+     (4, 100, 100, False), (4, 100, 200, False)],
 )  # fmt: skip
 def test_who_resets_after_so_many_copies_has_no_peer(copies, size, answered, dead):
     """Data so short that no MTU can be the reason, and nothing came."""
     times = [0.4 * 2**n for n in range(copies + 1)]
-    said = repeats(*times, size=size) + ([s(times[-1] + 0.1, 50, 50, 100, ident=7)] if answered else [])
+    said = repeats(*times, size=size) + ([s(times[-1] + 0.1, 50, 50, answered, ident=7)] if answered else [])
     connection, _ = kept(*SPOKEN, *said, c(times[-1] + 5, 100 + size, 100 + size, 50, RST))
     assert bool(connection.facts & FACT_DEAD_PEER) == dead
 

@@ -124,10 +124,13 @@ def test_what_is_kept_of_another_isn():
     assert (table.endpoint_rows[1].iss, connection.synack_count) == (SERVER_ISN, 1)
 
 
-@pytest.mark.parametrize(("since", "count"), [(500 * MS - 1, 1), (500 * MS, 2)])
-def test_how_soon_a_syn_ack_may_be_for_another_syn_that_is_not_captured(since, count):
+@pytest.mark.parametrize(
+    ("since", "beyond", "count"),
+    [(500 * MS - 1, 900_000, 1), (500 * MS, 900_000, 2), (500 * MS, 0, 1), (500 * MS, -1, 2), (500 * MS, 1, 2)],
+)
+def test_how_soon_a_syn_ack_may_be_for_another_syn_that_is_not_captured(since, beyond, count):
     """No stack repeats a SYN sooner, so that another ISN within that time is another host's."""
-    second = frames.syn_ack(seq=77_000, ack=CLIENT_ISN + 900_001, ident=2)
+    second = frames.syn_ack(seq=77_000, ack=CLIENT_ISN + 1 + beyond, ident=2)
     assert tracked(frames.syn_ack(ident=1), (since, second)).connection_count == count
 
 
