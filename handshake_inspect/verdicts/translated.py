@@ -6,7 +6,8 @@ both ISNs and the timestamp of the SYN agree, both ends sent as much, they began
 SYN and its answer were captured between the other two: of frames with the same time, the one that stands first came
 first.  The answer is a SYN-ACK, or the RST that refuses the SYN, whose number stands for the other ISN.
 Of SYNs without timestamps the identification of IP must agree, which a translation leaves alone as well: there are
-hosts whose ISNs repeat, but not those of their packets.  Where it is 0, nothing is joined.  The first is the
+hosts whose ISNs repeat, but not those of their packets.  Where there is none, as in IPv6, it must be one socket of the
+client, and a router between: SYN and SYN-ACK each have fewer hops left where they passed last.  The first is the
 connection; the others have no row of their own.  More than `MOST` with the same ISNs and the same mark are no
 translations; a scanner gives all its SYNs one ISN, and a port that refuses them has none, but their marks differ.
 """
@@ -98,12 +99,33 @@ def answered(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
 
 
 def say_the_same(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
-    """Whether both have the same timestamp in the SYN, or else its identification, and as many bytes of each end."""
+    """Whether both have the same mark, or crossed a router instead of one, and as many bytes of each end."""
     ends, clients, same_clients = trace.endpoints, trace.client_rows[ones], trace.client_rows[others]
     stamps, idents = ends["syn_tsval"][clients], ends["syn_ip_id"][clients]
     same: Bools = (stamps == ends["syn_tsval"][same_clients]) & (
-        (stamps != 0) | ((idents != 0) & (idents == ends["syn_ip_id"][same_clients]))
+        (stamps != 0)
+        | ((idents == ends["syn_ip_id"][same_clients]) & ((idents != 0) | are_routed(trace, ones, others)))
     )
     for far in (0, 1):
         same &= ends["snd_nxt"][clients ^ far] == ends["snd_nxt"][same_clients ^ far]
     return same
+
+
+def are_routed(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
+    """Whether one client asked, and its SYN has fewer hops left where it passed last, as has the SYN-ACK."""
+    hops = trace.endpoints["syn_ttl"]
+    clients, same_clients = trace.client_rows[ones], trace.client_rows[others]
+    accepted = trace.facts[ones] & trace.facts[others] & FACT_SYNACK != 0
+    asked_before = hops[clients] > hops[same_clients]
+    answered_before = hops[same_clients ^ 1] > hops[clients ^ 1]
+    known = (hops[same_clients] != 0) & (hops[clients ^ 1] != 0)
+    routed: Bools = accepted & known & asked_before & answered_before
+    return routed & (client_of(trace, ones) == client_of(trace, others))
+
+
+def client_of(trace: Attempts, rows: ConnectionRows) -> NDArray[np.uint64]:
+    """A name of each client's address and port."""
+    of = trace.connections.copies(rows)
+    first = of["client"] == 0
+    high, low, port = (np.where(first, of[f"{part}0"], of[f"{part}1"]) for part in ("hi", "lo", "port"))
+    return host_key(high, low, port)

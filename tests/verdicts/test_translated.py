@@ -75,6 +75,31 @@ def test_without_timestamps_and_the_same_identification_nothing_is_joined(kind, 
     assert len(connections(one, kind(CLIENT, POD, inside=10_000, stamp=stamps[1], ident=idents[1]))) == 2
 
 
+@pytest.mark.parametrize(("inner", "found"), [
+    ((63, 64), 1),  # the SYN lost a hop on its way in, the SYN-ACK on its way out
+    ((64, 64), 2), ((63, 63), 2), ((64, 63), 2), ((65, 64), 2),
+])  # fmt: skip
+@pytest.mark.parametrize(("client", "service", "pod"), [
+    (CLIENT, SERVICE, POD), (("fd00::5", 40_000), ("fd00::10", 80), ("fd00::9", 8080)),
+])  # fmt: skip
+def test_without_any_mark_a_router_between_shows_one_connection(client, service, pod, inner, found):
+    outer = routed(exchange(client, service, stamp=0), 64, 63)
+    made = connections(outer, routed(exchange(client, pod, inside=10_000, stamp=0), *inner))
+    assert len(made) == found
+    other_port = (client[0], client[1] + 1)
+    assert len(connections(outer, routed(exchange(other_port, pod, inside=10_000, stamp=0), *inner))) == 2
+
+
+def routed(wire, asking, answering):
+    """The exchange with the hops that are left to each end's packets."""
+    return [(at, with_hops(frame, asking if number != 1 else answering)) for number, (at, frame) in enumerate(wire)]
+
+
+def with_hops(frame, hops):
+    place = 21 if frame[12:14] == b"\x86\xdd" else 22
+    return frame[:place] + bytes([hops]) + frame[place + 1 :]
+
+
 @pytest.mark.parametrize("stamp", [0, 7])
 def test_two_clients_with_like_handshakes_at_the_same_time_are_two(stamp):
     """Of one script, behind one balancer, each translated: either has its own translation, and not the other's."""

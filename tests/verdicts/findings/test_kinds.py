@@ -39,6 +39,14 @@ def test_every_kind_is_found_by_its_name(module, kinds):
         assert KINDS.get(kind.id) is kind, f"{file}: {kind.id} must be KIND, or one of KINDS, and its id no other's"
 
 
+@pytest.mark.parametrize(
+    "module", [module for module, _ in DECLARED], ids=lambda module: module.__name__.split(".")[-1]
+)
+def test_its_docstring_is_the_rule(module):
+    words = (module.__doc__ or "").split()
+    assert len(words) > 20, f"{module.__name__}: the docstring of a finding says what its rule is, and why"
+
+
 def test_every_kind_is_declared_once():
     assert sorted(kind.id for _, kinds in DECLARED for kind in kinds) == list(KINDS)
 
