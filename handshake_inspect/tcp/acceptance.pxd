@@ -6,7 +6,8 @@ from handshake_inspect.tcp cimport rows
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
     ACCEPTED, BEYOND, CHECK_FIN_DOUBTED, CHECK_FIN_UNSEEN, FACT_ACKED, FACT_ISN_CHANGED, FACT_MIDSTREAM,
-    FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, OUTSIDE, TRAIT_ACKS, TRAIT_FIN, TRAIT_ISS, VOID,
+    FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_TFO, OUTSIDE, TRAIT_ACKS, TRAIT_FIN, TRAIT_ISS,
+    VOID,
 )
 from handshake_inspect.tcp.limits cimport PAWS_WINDOW
 from handshake_inspect.tcp.transitions cimport SYN_RECEIVED

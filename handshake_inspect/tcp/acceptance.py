@@ -32,6 +32,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
+    FACT_TFO,
     OUTSIDE,
     TRAIT_ACKS,
     TRAIT_FIN,
@@ -51,7 +52,7 @@ def worth(connection: Any, sender: Any, target: Any, segment: Any, side: int) ->
         return ACCEPTED
     if not segment.flags & ACK:
         return VOID
-    if facts & FACT_ACKED and is_ack_of_nothing(target, segment):
+    if facts & (FACT_ACKED | FACT_TFO) and is_ack_of_nothing(target, segment):
         return VOID
     if facts & (FACT_ACKED | FACT_ISN_CHANGED) == FACT_ACKED and is_ack_too_old(connection, target, segment, side):
         return VOID

@@ -121,6 +121,8 @@ def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side:
     """A SYN-ACK whose SYN the capture does not hold, or not yet."""
     if connection.facts & FACT_MIDSTREAM:
         return OURS
+    if connection.facts & FACT_RST and connection.rst_side == side:
+        connection.facts &= ~FACT_RST & MASK64  # who asks for an ACK has reset something else
     connection.facts |= FACT_SYNACK | FACT_SYNACK_FIRST
     connection.client = side ^ 1
     connection.synack_ns = segment.ts_ns

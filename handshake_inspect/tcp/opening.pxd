@@ -20,7 +20,7 @@ cdef int64_t REFUSED_AGAIN_NS
 cdef void first_syn(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil
-@cython.locals(facts=uint64_t, same=bint)
+@cython.locals(facts=uint64_t, same=bint, by_client=bint)
 cdef int on_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
     segment.Segment *segment, int side

@@ -59,15 +59,15 @@ def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
     if same and not is_again(connection, sender, peer, segment):
         repeated_syn(table, connection, sender, segment, side)
         return OURS
-    facts = connection.facts
+    facts, by_client = connection.facts, side == connection.client
     if not facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM | FACT_RST):
         first_syn(connection, sender, segment, side)
         endpoint.apply(sender, SENT_SYN)
         return OURS
-    if facts & (FACT_SYNACK_FIRST | FACT_SYN) == FACT_SYNACK_FIRST and segment.seq == sender.iss:
+    if facts & (FACT_SYNACK_FIRST | FACT_SYN) == FACT_SYNACK_FIRST and segment.seq == sender.iss and by_client:
         reordered_syn(connection, sender, segment, side)
         return OURS
-    if facts & FACT_SYN and not facts & (FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP) and side != connection.client:
+    if facts & FACT_SYN and not facts & (FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP) and not by_client:
         simultaneous.second_syn(connection, sender, peer, segment)
         return OURS
     if is_over(connection, sender, peer):

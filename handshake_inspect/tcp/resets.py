@@ -279,12 +279,12 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
                 endpoint.restore(sender)
             sender.checks |= CHECK_WENT_ON
         return
-    if not connection.facts & FACT_RST:
-        return
-    if segment.flags & ACK and sender.traits & TRAIT_ACKS and seqspace.seq_lt(segment.ack, sender.last_ack):
+    if not connection.facts & FACT_RST or not segment.flags & ACK:
+        return  # no end of a connection sends one without ACK
+    if sender.traits & TRAIT_ACKS and seqspace.seq_lt(segment.ack, sender.last_ack):
         return  # overtaken by one that acknowledges more: sent long before
     late = segment.ts_ns - connection.rst_ns > grace(connection, side, SLACK_NS)
-    news = segment.flags & ACK and seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
+    news = seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
     challenge = (
         segment.flags & (ACK | FIN) == ACK
         and segment.payload_len == 0

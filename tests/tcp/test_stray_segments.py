@@ -376,3 +376,63 @@ def test_a_request_of_fast_open_survives_that_a_stray_syn_ack_is_refused():
     wire.client.send("SA", seq=1009, ack=5001)
     wire.server.rst(seq=5001)
     assert states(wire.connection())[1] == "SYN_RECEIVED"
+
+
+def refused_unasked(wire=None):
+    """A SYN-ACK that nobody asked for, and the RST that it draws."""
+    wire = wire or Wire(timestamps=False)
+    wire.client.send("SA", ack=1, stay=True)
+    wire.server.rst(seq=1)
+    return wire
+
+
+def test_a_syn_with_the_isn_of_a_refused_syn_ack_begins_a_connection():
+    wire = refused_unasked()
+    wire.client.syn(seq=wire.client.isn)
+    wire.server.syn_ack()
+    wire.client.ack()
+    assert wire.outcomes() == [("unsolicited", "backscatter"), ("established", None)]
+
+
+def test_who_refuses_a_syn_ack_after_the_resets_of_its_sender_has_nothing():
+    wire = Wire(timestamps=False)
+    wire.client.rst()
+    wire.client.send("SA", ack=1, stay=True)
+    wire.server.rst(seq=1)
+    assert states(wire.connection()) == ("CLOSED", "CLOSED")
+
+
+@pytest.mark.parametrize("flags", ["F", "FPU", "P"])
+def test_a_segment_without_ack_does_not_show_that_a_rst_was_ignored(flags):
+    """RFC 9293 section 3.10.7.4: no end of a connection sends one."""
+    wire = Wire(timestamps=False)
+    wire.client.data(10, ack=1, stay=True)
+    wire.server.rst(seq=1)
+    refused_unasked(wire)
+    wire.wait(SECOND)
+    wire.client.send(flags, 0 if flags == "F" else 10, ack=0)
+    assert states(wire.connection())[1] == "CLOSED"
+
+
+def test_more_than_the_fin_of_a_fast_open_server_is_acknowledged_by_nobody():
+    """RFC 9293 section 3.10.7.4: an acknowledgment of what was never sent is dropped, also before the final ACK."""
+    wire = Wire(timestamps=False)
+    wire.client.syn(size=7)
+    wire.server.syn_ack()
+    wire.server.fin(stay=True)
+    number = wire.server.snd_nxt
+    wire.client.ack(ack=number + 10)
+    assert states(wire.connection())[1] == "FIN_WAIT_1"
+    wire.client.ack(ack=number)
+    assert states(wire.connection())[1] == "FIN_WAIT_2"
+
+
+def test_data_behind_missing_bytes_acknowledges_the_syn_of_a_simultaneous_open():
+    wire = Wire(timestamps=False)
+    wire.client.syn(stay=True)
+    wire.server.syn(stay=True)
+    wire.client.syn_ack(lost="after")
+    wire.wait(MS)
+    wire.server.data(10, seq=wire.server.snd_nxt + 5000, ack=wire.client.isn + 1)
+    wire.client.ack(ack=wire.server.isn + 1)
+    assert states(wire.connection())[0] == "ESTABLISHED"
