@@ -67,6 +67,15 @@ def test_a_plain_response_that_was_acknowledged_came_once():
     assert losses(setup) == []
 
 
+def test_a_request_that_is_sent_again_after_its_response_passed_is_no_answer():
+    talk = Talk([(0, REQUEST), (1, RESPONSE)])
+    at, *rest = talk.sent[0]
+    talk.sent.append((at + 300, *rest))
+    setup = set_up(talk)
+    assert span(setup, "response") == (41, "exact")
+    assert losses(setup) == []
+
+
 @pytest.mark.parametrize("tickets", [1, 3])
 def test_a_response_waits_for_what_was_lost_before_it(tickets):
     """TCP hands the client the answer when it has the tickets, too."""
@@ -196,6 +205,18 @@ def test_a_hole_before_the_response_is_a_loss(hurt):
     talk.say(1, record(200) + record(200))
     talk.say(1, record(5000))
     delay(talk, hurt)
+    setup = set_up(talk)
+    assert losses(setup) == [("loss", pytest.approx(LATE, abs=2))]
+    assert setup["spans"]["response"]["method"] == "lost"
+
+
+def test_a_hole_between_settings_and_the_response_is_a_loss():
+    """SETTINGS of HTTP/2 may be the response as long as nothing else has come."""
+    talk = Talk([(0, client_hello(alpn=b"\x02h2")), (1, FLIGHT), (0, record(53)), (0, record(80))])
+    talk.say(1, record(40))
+    talk.say(1, record(200) + record(200))
+    talk.say(1, record(5000))
+    delay(talk, -5)
     setup = set_up(talk)
     assert losses(setup) == [("loss", pytest.approx(LATE, abs=2))]
     assert setup["spans"]["response"]["method"] == "lost"

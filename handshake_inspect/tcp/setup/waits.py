@@ -170,9 +170,12 @@ def lose(focus: Any, cost: int) -> None:
 
 
 def note_filled(focus: Any) -> None:
-    """The response may be behind the hole that is filled now, in a frame before this one: the wait was for it."""
+    """The response may be behind the hole that is filled now, in a frame before this one: the wait was for it.
+
+    What came before the hole may be SETTINGS or a ticket; behind a response that is sure nothing is filled.
+    """
     number = last_of(focus)
-    if number and focus.exchange.response_frame == 0:
+    if number:
         sr.extra_at(focus.setups.extras, number - 1).filled = 1
 
 
