@@ -7,6 +7,7 @@ from support.tracked import tracked
 from support.wire import MS, SECOND, Wire, states
 
 from handshake_inspect.tcp.facts import FACT_RST_DOUBTED, FACT_RST_IGNORED
+from handshake_inspect.tcp.transitions import TcpState
 
 
 def test_a_closed_port_refuses():
@@ -512,3 +513,21 @@ def test_a_client_that_resets_with_its_own_number_gives_up():
     wire.server.ack(seq=5001, ack=1001)
     wire.client.rst(seq=1001)
     assert wire.outcomes() == [("aborted", "cancelled")]
+
+
+def test_a_refusal_that_the_final_ack_proves_wrong():
+    """The box in between refused, the server answered: both are open with the ACK, whatever follows."""
+    ack = frames.ack(CLIENT, SERVER, seq=CLIENT_ISN + 1, ack=SERVER_ISN + 1)
+    table = tracked(frames.syn(), frames.rst(ttl=250), frames.syn_ack(), (SECOND, ack))
+    assert [TcpState(table.endpoint_rows[at].state).name for at in (0, 1)] == ["ESTABLISHED", "ESTABLISHED"]
+    assert table.connection_rows[0].facts & FACT_RST_IGNORED
+
+
+def test_who_went_on_after_a_rst_in_its_name_is_where_it_has_got_to():
+    wire = Wire().handshake().exchange()
+    wire.server.rst(ttl=200)
+    wire.wait(SECOND)
+    wire.client.data(10)
+    wire.client.fin()
+    wire.server.data(10)
+    assert states(wire.connection()) == ("FIN_WAIT_2", "CLOSE_WAIT")
