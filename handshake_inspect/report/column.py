@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Numbers:
     """Integers, times, durations and flags, with what is known."""
 
@@ -38,7 +38,7 @@ class Numbers:
         return mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Words:
     """Texts as places in a vocabulary; -1 is null."""
 
@@ -76,7 +76,7 @@ class Words:
         return mask
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Addresses:
     """Addresses as two halves of 64 bits."""
 

@@ -30,7 +30,7 @@ from handshake_inspect.wire.const import OPT_TIMESTAMPS
 OFFERS = ("options", "mss", "window_scale")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class AnsweredCopies:
     """The SYN, or the SYN-ACK, to show of some connections: columns of one length.
 

@@ -46,7 +46,7 @@ _HALVES: tuple[Part, Part] = ("hi", "lo")
 _LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_SERVER}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attempts(Held):
     """All attempts of one capture, and the capture's own times."""
 

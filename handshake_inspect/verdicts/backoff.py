@@ -46,7 +46,7 @@ RAW_SOCKET = "raw-socket"  # nmap, hping3 and other tools that make their own SY
 UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fits:
     """`candidates[i, p]`: profile `p` fits the SYNs of connection `rows[i]`; `raw[i]`: no stack's timer ran there."""
 

@@ -48,7 +48,7 @@ DATED_NS = 1_000_000_000
 MS = 1_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Proof:
     """Connections whose TSvals agree, of how many that were asked, and the probability of that by accident."""
 
@@ -84,7 +84,7 @@ def offered(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
     return bits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lagging:
     """Connections whose SYN-ACK's TSval lags behind the server's clock, by how many ms, and when it was sent."""
 

@@ -16,7 +16,7 @@ from handshake_inspect.verdicts.sets import FEW, are_few, distinct, places, run_
 Grouped = TypeVar("Grouped", bound=NDArray[Any])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Groups(Generic[Grouped]):
     """`rows[starts[g]:ends[g]]` are the rows of group `g`, in the order that was asked for."""
 

@@ -25,7 +25,7 @@ OF_CONNECTIONS = (
 OF_ENDPOINTS = ("state", "traits", "options", "retransmissions")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Answers:
     """Rows that belong to attempts: by attempt and time, several of one attempt where several hosts answered."""
 
@@ -47,7 +47,7 @@ class Answers:
         return Answers(AttemptRows(order[at[by_place]]), self.answers[by_place], self.numbers[by_place])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Held:
     """The rows of one capture, and the capture's own times."""
 

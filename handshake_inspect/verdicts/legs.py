@@ -34,7 +34,7 @@ from handshake_inspect.verdicts.sets import shared
 NAMEABLE = 0.05  # bounds closer than this part of the upper one still name a value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Leg:
     """One leg; `value` is -1 where none can be named and bounds are -1 where nothing was measured."""
 
@@ -152,7 +152,7 @@ def combined(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uin
     return first_match(rules, METHOD_EXACT, len(one))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rejections:
     """Connections whose SYN was answered with a RST or an ICMP error, ascending, and the delays of that."""
 

@@ -18,7 +18,7 @@ from handshake_inspect.verdicts.sets import distinct, places
 MOST = 1 << 14  # different services; names of more, as of a scan's, are kept as they are
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Named:
     """A column of names, by number.  It is asked as an array is: by places, slices and masks, and where a name is."""
 

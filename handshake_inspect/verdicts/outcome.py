@@ -68,7 +68,7 @@ from handshake_inspect.verdicts.words import (
 OVERDUE = 2.2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Outcomes:
     """Outcome, cause and certainty of every attempt of a trace, in row order."""
 

@@ -17,7 +17,7 @@ HOSTS = 1 << 16  # numbers that 16 bits hold
 PLACE = 31  # bits of a place among connections, of which 32 bits of a pair leave room for so many
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Clients:
     """The different clients of connections, as sorted names, and the place there of each connection's."""
 

@@ -16,7 +16,7 @@ from handshake_inspect.verdicts.sets import shared
 Kind = Literal["syn", "synack"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Repeats:
     """Connections with repeated SYNs (or SYN-ACKs); the first `counts` of each row of `times` are those of copies."""
 

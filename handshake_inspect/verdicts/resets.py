@@ -60,7 +60,7 @@ IP_ID_STEP = 16  # and a counter never runs further ahead than this for each fra
 _STARTS = np.repeat(np.array([32, 64, 128, 255], dtype=np.int16), [33, 32, 64, 127])  # of each TTL up to 255
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Signs:
     """Which rows hold a RST that gives itself away, by sign; all are columns over connections."""
 

@@ -28,7 +28,7 @@ REPEATED_NS = 3_000_000_000
 PROBES = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Silence:
     """Ends of connections that nothing answers any more: `rows` of connections, and on which `sides` somebody waits."""
 

@@ -63,7 +63,7 @@ _LITTLE_TO_GAIN = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lives:
     """Short connections in order of time, with columns of what is asked of them."""
 

@@ -27,7 +27,7 @@ IDLE_NS = 10_000_000_000  # shorter pauses are lost to other things than a table
 DRAWN_NS = 3_000_000_000  # a RST that answers the first data, or a copy of it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ended:
     """Connections that a pause ended: how long it was, and whether a RST came unprompted, or data drew it."""
 

@@ -41,7 +41,7 @@ class Target:
     prefix: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Flood:
     """One flood: rows are bogus attempts within its window."""
 

@@ -54,7 +54,7 @@ LEAST_RESET = {ACK_SCAN: 0.0, MAIMON_SCAN: 0.5}  # the share of probes that drew
 LEAST_RESET_OF_FEW = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Use:
     """The services that one source really used, column by column; one that was used twice is there twice."""
 

@@ -93,7 +93,7 @@ def hit(case: Case) -> Bools:
     return case.attempts.connection_mask(*(each.failed.rows for each in holes(case)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pairs:
     """All connections between hosts of which one has trouble, once in each direction."""
 

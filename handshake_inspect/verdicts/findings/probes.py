@@ -34,7 +34,7 @@ SYN_SCAN, FIN_SCAN, NULL_SCAN, XMAS_SCAN, ACK_SCAN, MAIMON_SCAN = range(6)
 SCAN_WORDS = ("syn", "fin", "null", "xmas", "ack", "fin")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Probes:
     """All probes of a case, column by column: attempts, who sent them, to which service and host, and their kind."""
 

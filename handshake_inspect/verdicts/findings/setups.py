@@ -23,7 +23,7 @@ def handshakes(case: Case) -> Handshakes:
     return setups_of(case.attempts).handshakes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Waits:
     """Nagle's algorithm in set-ups, plain ones too: a row for each wait."""
 

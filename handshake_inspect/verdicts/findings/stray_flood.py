@@ -56,7 +56,7 @@ ODD_TTLS = 0.1
 WORDS = {"ack-flood": "ACK", "rst-flood": "RST"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Strays:
     """Strays of one kind to one host, and how many of them the start of the capture explains."""
 

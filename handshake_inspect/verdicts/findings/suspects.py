@@ -27,7 +27,7 @@ MOST_JUDGED = 2000
 FEW = 100  # sources that may be judged one by one without a closer look
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Scan:
     """The probes of one kind from one source."""
 

@@ -35,7 +35,7 @@ MIN_SHARE = 0.2
 REPEATS_NS = 1_150_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Load:
     """Half-open connections of a service that had the time to be answered again, and those that were not."""
 

@@ -27,7 +27,7 @@ ELSEWHERE = 5  # ends that answered in the server's stead
 SERVICES = 1024  # ports of the host that are kept separately
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tally:
     """`clients` are keys of addresses, the one with the most of these attempts first; `delays` are of refusals."""
 

@@ -21,7 +21,7 @@ IDLE_NS = 30_000_000_000
 Numbers = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Failed:
     """Segments that did not pass, of all pairs: connections, sides, rows of `Aftermath`."""
 

@@ -26,7 +26,7 @@ NEAR_NS = 15_000_000  # a first answer that came sooner may have taken nothing b
 STEADY = 8  # a round trip is shorter than another one by an eighth at most
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class QuicSpans:
     """Spans of every connection; `least` is the least round trip of TCP between the same ends, -1 where unknown."""
 

@@ -41,7 +41,7 @@ Lengths = NDArray[np.int64]
 _SERVICE = np.uint64(0xFFFF_FFFF_FFFF_0000)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Candidates:
     """The records that may be the answer: a row for each connection, a column for each record."""
 
@@ -95,7 +95,7 @@ class Candidates:
         return padded[np.arange(len(values)), np.minimum(places, CANDIDATES)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Answers:
     """Places of candidates, -1 for none: the first that may be the answer, and the last that may be."""
 
@@ -109,7 +109,7 @@ class Answers:
         return self.last >= 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tickets:
     """Lengths of tickets by service, sorted: below the high 48 bits of the key of a service, its length."""
 

@@ -12,7 +12,7 @@ from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.setup.spans import Spans
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Handshakes:
     """Columns of all connections whose client began TLS; durations are -1 where they are not known."""
 

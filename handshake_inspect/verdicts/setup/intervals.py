@@ -10,7 +10,7 @@ CLOSE = 0.02  # bounds closer than this part of the upper one name a value
 CLOSE_NS = 1_000_000  # bounds so close name a value however short the duration is
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Interval:
     """Bounds, and the value where one can be named."""
 

@@ -20,7 +20,7 @@ from handshake_inspect.verdicts.legs import Legs
 SPANS = ("tcp", "before_request", "response", "first_byte")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Plain:
     """Which set-ups are so simple, and the lengths of the spans of those, -1 for none."""
 

@@ -82,7 +82,7 @@ class Setup:
         return tls.outcomes(self.seen)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Values:
     """What distributions and counts are made of: for each set-up of a trace, in the order of `rows`."""
 

@@ -47,7 +47,7 @@ from handshake_inspect.verdicts.setup.words import (
 _COLUMNS = {"client_hello": "hello", "hello_retry": "retry", "client_hello_2": "hello_2", "early_data": "early"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Span:
     """One part of set-ups.  `there`: it began; `reason` counts only where the method is NONE; `start` -1 is unknown."""
 
