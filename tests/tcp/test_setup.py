@@ -476,7 +476,7 @@ def test_a_ticket_that_only_names_a_session_may_come_before_the_answer(length, c
     assert read.candidate_count == candidates
 
 
-def http2_over_12(*lengths, chosen=b"h2", before=()):
+def http2_over_12(*lengths, chosen=b"h2", before=(), again=False):
     """A connection of TLS 1.2 that agreed on this protocol, and application data of these lengths as the answer."""
     name = struct.pack(">HHHB", 16, len(chosen) + 3, len(chosen) + 1, len(chosen)) + chosen if chosen else b""
     extensions = bytes.fromhex("ff01000100") + name
@@ -489,6 +489,9 @@ def http2_over_12(*lengths, chosen=b"h2", before=()):
     talk.say(0, record(90))
     for length in lengths:
         talk.say(1, record(length))
+    if again:
+        at, *rest = talk.sent[-1]
+        talk.sent.append((at + 300, *rest))
     return Read(talk.capture())
 
 
@@ -508,6 +511,13 @@ def test_settings_of_http2_under_tls_12_are_no_response(lengths, given, response
     assert read.version == 0x0303
     assert (read.exchange.response_frame - read.exchange.request_frame, read.over) == (1 + response, over)
     assert not read.has("SPOKE_FIRST")
+
+
+def test_a_response_behind_settings_that_is_sent_again():
+    """The client had the SETTINGS, and waited for the copy."""
+    once, twice = http2_over_12(33, 600), http2_over_12(33, 600, again=True)
+    assert round(twice.ms("response") - once.ms("response")) == 300
+    assert twice.candidate_frame[0] == once.candidate_frame[0] == once.exchange.request_frame + 1
 
 
 def test_what_an_http2_server_says_before_the_request_is_no_greeting():
