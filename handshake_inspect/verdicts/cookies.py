@@ -110,7 +110,7 @@ def by_clock(trace: Attempts, rows: ConnectionRows) -> dict[int, Proof]:
     """Services whose SYN-ACKs lag behind their own clock by what the options explain."""
     if not len(rows):
         return {}
-    parts = [Lagging.of(trace, rows[some]) for some in batches(len(rows))]
+    parts = [Lagging.of(trace, ConnectionRows(rows[some].astype(np.intp))) for some in batches(len(rows))]
     late = chained(*(part.rows for part in parts))
     lag, synack_ns = (np.concatenate([getattr(part, name) for part in parts]) for name in ("lag", "synack_ns"))
     keys = trace.server_key[late]
@@ -155,7 +155,7 @@ def by_bits(trace: Attempts, rows: ConnectionRows) -> dict[int, Proof]:
         rows = rows[(np.bincount(service) >= MIN_AGREEING)[service]]
     value = np.zeros(len(trace.facts), dtype=np.int64)
     for some in batches(len(rows)):
-        mine = rows[some]
+        mine = ConnectionRows(rows[some].astype(np.intp))  # else NumPy widens them for each column
         value[mine] = trace.endpoints["syn_tsval"][trace.server_rows[mine]] - offered(trace, mine)
     parted = worth_asking(by_pair(trace).among(trace.connection_mask(rows), 2), value)
     rows, agreeing = ask(parted, value, trace.connections["synack_ns"])

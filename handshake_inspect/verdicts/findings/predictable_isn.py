@@ -23,7 +23,7 @@ from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.columns import BATCH, marked
+from handshake_inspect.verdicts.columns import BATCH, marked, picked
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, window, write
 from handshake_inspect.verdicts.findings.keys import distinct, run_starts
@@ -61,7 +61,7 @@ def detect(case: Case) -> list[Finding]:
     # Numbers of `ends`: columns are read in order of first frames, and sorted by time afterwards, some hosts at a time.
     found: list[tuple[EndpointRows, Rule]] = []
     for mine in some_hosts(hosts):
-        groups = grouping.group(hosts[mine], mine, at_least=LEAST)
+        groups = grouping.group(picked(hosts, mine), mine, at_least=LEAST)
         for some in groups.portions(BATCH):
             found += [(ends[mine], rule) for mine, rule in predictable(some, iss, times)]
     sizes = np.array([len(mine) for mine, _ in found], dtype=np.intp)
