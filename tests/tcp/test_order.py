@@ -13,7 +13,14 @@ from support.wire import MS, SECOND, Wire, report_of, states
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.stream import pump_all
-from handshake_inspect.tcp.facts import GAP_ACKED, GAP_FREE, GAP_PASSED, TRAIT_HOLE
+from handshake_inspect.tcp.facts import (
+    FACT_CLIENT_LATE,
+    FACT_SERVER_LATE,
+    GAP_ACKED,
+    GAP_FREE,
+    GAP_PASSED,
+    TRAIT_HOLE,
+)
 from handshake_inspect.tcp.tracker import Tracker
 
 MARKS = [{}, {"timestamps": False}, {"ident": False}, {"timestamps": False, "ident": False}]
@@ -413,3 +420,20 @@ def test_bytes_that_were_acknowledged_before_the_syn_was_stored(to, gaps):
     if gaps:
         order, half = table.order_rows[0], len(table.order_rows[0].kind) // 2
         assert (order.kind[half], order.start[half], order.beyond[half]) == (GAP_ACKED, FIRST, FIRST + to)
+
+
+LATE = {
+    "behind its acknowledgment": [acked(100), sent(0, 100)],
+    "a part of it": [sent(0, 100), acked(150), sent(100, 200)],
+}
+
+
+@pytest.mark.parametrize("said", LATE.values(), ids=LATE.keys())
+def test_whose_bytes_were_stored_late(said):
+    assert tracked(*OPENING, *said).connection_rows[0].facts & (FACT_CLIENT_LATE | FACT_SERVER_LATE) == FACT_CLIENT_LATE
+    assert not tracked(*OPENING, sent(0, 100), acked(100)).connection_rows[0].facts & FACT_CLIENT_LATE
+
+
+def test_the_first_gap_is_the_lowest_one_wherever_its_row_keeps_it():
+    said = [sent(0, 100), sent(200, 300), sent(400, 500), sent(100, 200), sent(600, 700), sent(520, 530)]
+    assert missing(*said) == (300, 400)
