@@ -4,11 +4,12 @@ A box that forges a RST knows addresses, ports and sequence numbers, but not how
 good enough alone:
 
 * *TTL*.  Stacks start at 32, 64, 128 or 255, so a TTL shows the number of hops behind it.  The RST has come over a
-  number of hops that the host's other segments never had: off by more than `HOPS_SLACK` (routes of equal cost differ
-  by a hop or two), or off at all with another starting value besides.  Another starting value alone is no sign: some
-  stacks give RSTs their own.
+  number of hops that the host's other segments never had, nor their copies at a second capture point: off by more than
+  `HOPS_SLACK` (routes of equal cost differ by a hop or two), or off at all with another starting value besides.
+  Another starting value alone is no sign: some stacks give RSTs their own.
 * *Timing* (only for a RST that answers a SYN).  It came in less than `TOO_SOON` of the shortest time in which the same
   host ever answered a SYN, seen at least `KNOWN_RTTS` times, and by more than `TOO_SOON_NS`: nearer than the host.
+  Two capture points are not equally near, so there it is none.
 * *IP ID*.  The host numbers the packets of this connection one by one, and the RST's number is nowhere near.  Zero is
   no sign: Linux writes it into every RST that no socket sent.  Nor is the number of a bare RST from a host that closed:
   what it answers without a socket, older kernels number apart.
@@ -38,6 +39,7 @@ from handshake_inspect.tcp.facts import (
     FACT_RST_IGNORED,
     FACT_SYNACK,
     FACT_SYNACK_AFTER_RST,
+    FACT_TTL_TWIN,
     FACT_TWO_ISNS,
     TRAIT_FIN,
     TRAIT_HOLE,
@@ -126,7 +128,26 @@ def odd_ttl(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bool
     known = high > 0
     ttl = trace.connections["rst_ttl"][rows]
     odd: Bools = known & (ttl > 0) & is_elsewhere(ttl, low) & is_elsewhere(ttl, high)
+    some = np.flatnonzero(odd)
+    odd[some] = ~is_of_second_point(trace, rows[some], sender[some], ttl[some])
     return odd
+
+
+def is_of_second_point(trace: Attempts, rows: ConnectionRows, sender: EndpointRows, ttl: NDArray[np.integer]) -> Bools:
+    """Whether TTLs fit one of two capture points with routers between, where the host's packets are known from both.
+
+    The capture may lack either copy, of the RST or of the segment that the host is known by.
+    """
+    ends, hosts = trace.endpoints, trace.server_host[rows]
+    served = sender == trace.server_rows[rows]
+    low, high = twins_of_hosts(trace, hosts)
+    twice = (ends["twin_ttl"][sender] > 0) | (served & (high > 0))
+    own = [ends["twin_ttl"][sender], ends["ttl"][sender]]
+    theirs = [np.where(served, column, 0) for column in (low, high, *ttls_of_hosts(trace, hosts))]
+    found: Bools = ~twice & (trace.facts[rows] & FACT_TTL_TWIN != 0)  # this end's copies came first, so none differs
+    for known in own + theirs:
+        found |= twice & (known > 0) & ~is_elsewhere(ttl, known)
+    return found
 
 
 def is_elsewhere(ttl: NDArray[np.integer], other: NDArray[np.integer]) -> Bools:
@@ -140,13 +161,24 @@ def is_elsewhere(ttl: NDArray[np.integer], other: NDArray[np.integer]) -> Bools:
 
 def ttls_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """The lowest and highest TTL of the SYN-ACKs of each host; 255 and 0 where there are none."""
+    return _extremes(trace, hosts, "syn_ttl")
+
+
+def twins_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """As `ttls_of_hosts`, of the copies of their packets that crossed routers between two capture points."""
+    return _extremes(trace, hosts, "twin_ttl")
+
+
+def _extremes(trace: Attempts, hosts: NDArray[np.uint64], name: str) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """The lowest and highest value but 0 of a column of these servers' ends that sent SYN-ACKs; 255 and 0 for none."""
     low, high = np.full(len(hosts), 255, dtype=np.int16), np.zeros(len(hosts), dtype=np.int16)
     if not len(hosts):
         return low, high
     wanted = distinct(hosts)
     place, _ = places(hosts, wanted)
     answered, at = trace.on_hosts(wanted, trace.facts & FACT_SYNACK != 0)
-    ttl = trace.endpoints["syn_ttl"][trace.server_rows[answered]].astype(np.int16)
+    ttl = trace.endpoints[name][trace.server_rows[answered]].astype(np.int16)
+    at, ttl = at[ttl > 0], ttl[ttl > 0]
     lows, highs = np.full(len(wanted), 255, dtype=np.int16), np.zeros(len(wanted), dtype=np.int16)
     np.minimum.at(lows, at, ttl)
     np.maximum.at(highs, at, ttl)
@@ -172,7 +204,10 @@ def too_soon(trace: Attempts, rows: ConnectionRows) -> Bools:
     enough = np.bincount(at, minlength=len(wanted)) >= KNOWN_RTTS
     delay = rejections(trace).of(rows[refused])
     usual = shortest[place]
-    early[refused] = enough[place] & (delay >= 0) & (delay < TOO_SOON * usual) & (usual - delay > TOO_SOON_NS)
+    _, twins = twins_of_hosts(trace, trace.server_host[rows[refused]])  # the second point is nearer to one of them
+    early[refused] = (
+        (twins == 0) & enough[place] & (delay >= 0) & (delay < TOO_SOON * usual) & (usual - delay > TOO_SOON_NS)
+    )
     return early
 
 

@@ -136,3 +136,38 @@ def test_a_rst_with_the_ttl_of_another_connection_of_its_host_is_of_one_of_two()
 def test_a_middlebox_ended_it_where_a_rst_that_counted_bears_a_sign(facts, forged):
     row = {"facts": SHAKEN | facts, "rst_side": 1, "rst_ttl": 250, "ends": {"syn_ttl": (64, 60)}}
     assert from_middlebox(attempts(row)).tolist() == [forged]
+
+
+TWICE = {"syn_ttl": 64, "ttl": 64, "twin_ttl": 56}
+
+
+@pytest.mark.parametrize(
+    ("server", "rst_ttl", "odd"),
+    [
+        (TWICE, 56, False),  # of the RST itself the capture lacks the first copy
+        (TWICE | {"syn_ttl": 56}, 64, False),  # of the SYN-ACK it does
+        (TWICE, 60, True),  # between both points
+        (TWICE, 250, True),
+        (TWICE | {"twin_ttl": 0}, 56, True),
+    ],
+)
+def test_a_reset_of_which_one_of_two_capture_points_holds_a_copy(server, rst_ttl, odd):
+    assert of_server({"facts": SHAKEN | f.FACT_RST, "rst_ttl": rst_ttl}, odd_ttl, **server) == odd
+
+
+def test_an_end_of_which_only_copies_come_first_is_not_judged():
+    """Its SYN is known from the farther point, so none of its copies has another TTL; the peer's have."""
+    reset = {"facts": SHAKEN | f.FACT_RST, "rst_ttl": 64}
+    assert of_server(reset, odd_ttl, syn_ttl=56)
+    assert not of_server(reset | {"facts": reset["facts"] | f.FACT_TTL_TWIN}, odd_ttl, syn_ttl=56)
+
+
+@pytest.mark.parametrize("twin_ttl", [0, 56])
+def test_a_refusal_is_neither_odd_nor_early_at_the_farther_of_two_points(twin_ttl):
+    """Others of this host show how far away it is, and that it is captured twice."""
+    seen = {"facts": SHAKEN, "synack_min_ns": 40 * MS, "ends": {"syn_ttl": (0, 64), "twin_ttl": (0, twin_ttl)}}
+    refusal = {"facts": REFUSED, "rst_side": 1, "rst_flags": RST | ACK, "rst_ttl": 56, "rst_ns": 4 * MS}
+    trace = attempts(seen, seen, seen, refusal)
+    row, sender = ConnectionRows(np.array([3])), EndpointRows(np.array([7]))
+    assert bool(odd_ttl(trace, row, sender)[0]) == (twin_ttl == 0)
+    assert bool(too_soon(trace, row)[0]) == (twin_ttl == 0)
