@@ -46,7 +46,7 @@ from handshake_inspect.verdicts.listeners import defers, final_acks_lost
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
-from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, TIMED_OUT
+from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, HALF_OPEN, TIMED_OUT
 from handshake_inspect.wire.text import duration, plural
 
 MIN_REPEATS = 2
@@ -103,11 +103,17 @@ def accused_rows(case: Case) -> ConnectionRows:
 
 
 def explained_rows(case: Case) -> AttemptRows:
-    """Attempts that failed because of a full accept queue: those that were hit, and SYNs dropped by such listeners."""
+    """Attempts that failed because of a full accept queue: those that were hit, and what such listeners turned away.
+
+    They drop SYNs, and reset handshakes of which the capture may lack the final ACK.
+    """
     rows = accused_rows(case)
     if not len(rows):
         return rows
-    dropped = case.attempts.where(case.outcomes.cause == CAUSE["syn-dropped"])
+    outcome, cause = case.outcomes.outcome, case.outcomes.cause
+    turned_away = cause == CAUSE["syn-dropped"]
+    turned_away |= (outcome == HALF_OPEN) & (cause == CAUSE["reset-by-server"])
+    dropped = case.attempts.where(turned_away)
     listeners = distinct(case.attempts.server_key[rows])
     return chained(rows, dropped[is_member(case.attempts.server_key[dropped], listeners)])
 
