@@ -8,8 +8,10 @@
   (`Endpoint.twin_ttl`); from then on what has it and says nothing new is a copy, however many segments came between.
 * *At a distance*: two capture points without a router between them, and packets without marks.  No stack sends a SYN
   or SYN-ACK again so soon, so the copy of one shows how long a packet of its sender takes from point to point
-  (`Order.copied_us`), and that both hold all of them.  From then on an equal segment that comes as late is a copy, and
-  so is one that says nothing new while the newest bytes of its sender may still be under way to the second point.
+  (`Order.copied_us`), and that both hold all of them.  From then on a segment that says nothing new is a copy while the
+  newest bytes of its sender may still be under way to the second point, unless its receiver asked for it: has others
+  behind it (`Order.sacked`), or waits for it.  So is an equal segment that comes as late; of those without payload only
+  if that is later than what doubles single packets within a host or a switch (`FAR_US`).
 * *In pieces*: `-i any`, or a capture above and below a card or a tunnel, has a large packet beside those that it was
   cut to or joined from (TSO, GSO, GRO, LRO), in either order.  All their bytes are in the capture, they bear no newer
   timestamp, and their sender had no reason to send again (`resending.has_reason`).
@@ -55,7 +57,7 @@ def is_copy(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, s
             age = seqspace.seq_diff(now, sender.recent_us[at])
             if age < 0:
                 age = -age
-            if apart_us and is_as_late(age, apart_us):
+            if (apart_us >= FAR_US or (apart_us and segment.payload_len)) and is_as_late(age, apart_us):
                 return True
             if age <= limit_us(connection, sender, segment):
                 if is_another_answer(connection, sender, peer, segment, sender.recent_us[at]):
@@ -126,7 +128,7 @@ def note_distance(table: Any, connection: Any, sender: Any, segment: Any, side: 
     for at in range(4):
         if sender.recent[at] == print_of:
             apart_us = min(apart_us, seqspace.seq_diff(now, sender.recent_us[at]))
-    if FAR_US <= apart_us < COPY_OF_SYN_US and table.new_order(connection):
+    if 0 < apart_us < COPY_OF_SYN_US and table.new_order(connection):
         table.order_of(connection).copied_us[side] = apart_us
 
 
@@ -137,7 +139,7 @@ def distance_us(table: Any, connection: Any, side: int) -> int:
 
 def is_as_late(age_us: int, apart_us: int) -> bool:
     """Whether copies come so late; no two packets take equally long."""
-    spread_us = FAR_US + (apart_us >> 2)
+    spread_us = min(apart_us, FAR_US) + (apart_us >> 2)
     return -spread_us <= age_us - apart_us <= spread_us
 
 
@@ -151,10 +153,12 @@ def is_of_second_point(
         return seqspace.seq_lt(segment.ack, sender.last_ack)
     if not holds(table, connection, sender, segment, side) or is_newer(sender, segment):
         return False
-    if resending.is_quiet(sender, segment, apart_us + (apart_us >> 2)):
+    if resending.is_quiet(sender, segment, apart_us + (max(apart_us, FAR_US) >> 2)):
         return False
-    if segment.seq != peer.last_ack or is_of_distant_repair(table, connection, segment, side, apart_us):
+    if is_of_distant_repair(table, connection, segment, side, apart_us):
         return True
+    if segment.seq != peer.last_ack:
+        return not resending.was_skipped(table, connection, segment, side, end_of(segment))
     return not resending.was_asked_for(table, connection, peer, segment, side)
 
 

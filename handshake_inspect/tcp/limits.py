@@ -18,7 +18,7 @@ COPY_US = 2_000
 # With another TTL: sooner than a first timeout, or than a RTO of Linux where the RTT is not known.
 TWIN_OF_SYN_US = 900_000
 TWIN_OF_DATA_US = 200_000
-FAR_US = 500  # a second capture point is further away than what doubles packets within a host or a switch
+FAR_US = 500  # what doubles packets within a host or a switch is no further away
 COPIED = 8  # one of so many segments was a copy, at least, where all are copied
 
 IP_ID_NEAR = 4096

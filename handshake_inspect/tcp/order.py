@@ -378,6 +378,9 @@ def note_doubt(table: Any, connection: Any, segment: Any, side: int) -> None:
     if not table.new_order(connection):
         return
     order = table.order_of(connection)
+    edge = segment.sack_right if segment.options & OPT_SACK else segment.ack
+    if order.doubt_ns[side] == 0 or seqspace.seq_gt(edge, order.sacked[side]):
+        order.sacked[side] = edge
     if order.doubt_ns[side] == 0 or order.doubt_ack[side] != segment.ack:
         order.doubt_ns[side] = segment.ts_ns
         order.doubt_ack[side] = segment.ack

@@ -25,6 +25,10 @@ cdef bint was_asked(
 cdef bint was_asked_for(
     Table table, rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
+@cython.locals(order="rows.Order *")
+cdef bint was_skipped(
+    Table table, rows.Connection *connection, segment.Segment *segment, int side, uint32_t end
+) noexcept nogil
 cdef bint was_too_big(Table table, rows.Connection *connection, int side) noexcept nogil
 cdef bint is_at_repairs(rows.Order *order, rows.Endpoint *peer, int side) noexcept nogil
 @cython.locals(leg=int64_t)

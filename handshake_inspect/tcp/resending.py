@@ -59,6 +59,18 @@ def was_asked_for(table: Any, connection: Any, peer: Any, segment: Any, side: in
     )
 
 
+def was_skipped(table: Any, connection: Any, segment: Any, side: int, end: int) -> bool:
+    """Whether the receiver, which misses bytes, has others behind these: they came to it, or were lost, before."""
+    if not table.has_order(connection):
+        return False
+    order = table.order_of(connection)
+    return (
+        order.doubt_ns[side] != 0
+        and seqspace.seq_gt(segment.seq, order.doubt_ack[side])
+        and seqspace.seq_le(end, order.sacked[side])
+    )
+
+
 def was_too_big(table: Any, connection: Any, side: int) -> bool:
     """Whether a router asked for smaller packets."""
     return (

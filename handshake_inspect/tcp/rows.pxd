@@ -221,6 +221,7 @@ cdef struct Order:
     uint32_t beyond[8]
     uint32_t tsval[8]
     uint32_t doubt_ack[2]
+    uint32_t sacked[2]
     uint32_t again_start[2]
     uint32_t again_end[2]
     uint32_t copied_us[2]

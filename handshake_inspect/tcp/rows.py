@@ -317,6 +317,7 @@ class Order(ctypes.Structure):
         ("beyond", ctypes.c_uint32 * (2 * GAPS_KEPT)),
         ("tsval", ctypes.c_uint32 * (2 * GAPS_KEPT)),  # of the first segment beyond it
         ("doubt_ack", ctypes.c_uint32 * 2),
+        ("sacked", ctypes.c_uint32 * 2),  # up to where the peer has some of what is sent behind `doubt_ack`
         ("again_start", ctypes.c_uint32 * 2),  # the bytes that were last sent again
         ("again_end", ctypes.c_uint32 * 2),
         ("copied_us", ctypes.c_uint32 * 2),  # how late a second capture point has what an end sends (`copies.py`)
