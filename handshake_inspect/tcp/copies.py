@@ -103,10 +103,11 @@ def is_repair(table: Any, connection: Any, sender: Any, peer: Any, segment: Any,
 
 
 def note_twin(sender: Any, segment: Any) -> bool:
-    """Keep the TTL of a copy, if it has another one."""
+    """Keep the TTL of a copy, if it has another one; a RST may be forged, and is not as far away as the others."""
     if segment.ttl == sender.ttl:
         return False
-    sender.twin_ttl = segment.ttl
+    if sender.twin_ttl == 0 or not segment.flags & RST:
+        sender.twin_ttl = segment.ttl
     return True
 
 

@@ -216,6 +216,18 @@ def test_a_fast_retransmission_at_two_points(marks):
     assert said["client_to_server"]["bytes"] == make("client").connection()["client_to_server"]["bytes"]
 
 
+@pytest.mark.parametrize(("ttl", "cause"), [(250, "reset-by-middlebox"), (57, "reset-by-server")])
+def test_a_forged_rst_at_two_points(ttl, cause):
+    """Its copy is not taken for what shows how far away its host is."""
+
+    def make(at):
+        wire = Wire(at=at).handshake().exchange()
+        wire.server.rst_ack(ttl=ttl, ident=0)
+        return wire
+
+    assert at_both_ends(make)["cause"] == cause
+
+
 # -- a large packet and its pieces
 
 PIECE = 1448
