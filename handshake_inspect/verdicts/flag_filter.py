@@ -11,6 +11,9 @@ a RST of the server, which may have come long after it), unless
 - the server sends its SYN-ACK again, as it does for want of the final ACK; or
 - `FORGED` or more attempts were made by no kernel (their SYNs offer none of window scale, SACK and timestamps).
 
+What came after the handshake shows that it completed: the client's FIN, also where it acknowledges bytes of the server
+that were left out, or a RST of the server, whose number is beyond that of its SYN-ACK.
+
 Without any RST either (and no filter that is known to let it pass), a refused SYN looks just like an unanswered one,
 and in a capture of SYNs alone every SYN does.  Only a client that sends its SYN `ASKED` times or more shows by itself
 that nothing answered.
@@ -18,7 +21,18 @@ that nothing answered.
 
 import numpy as np
 
-from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_MIDSTREAM, FACT_RST, FACT_RST_DOUBTED, FACT_SYNACK
+from handshake_inspect.tcp.facts import (
+    CHECK_FIN_DOUBTED,
+    FACT_ACKED,
+    FACT_ICMP,
+    FACT_MIDSTREAM,
+    FACT_RST,
+    FACT_RST_DOUBTED,
+    FACT_SIMULTANEOUS,
+    FACT_SYNACK,
+    FACT_TFO,
+    FACT_TWO_ISNS,
+)
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
@@ -27,6 +41,8 @@ from handshake_inspect.verdicts.offers import is_poor
 ASKED = 3
 FORGED = 20
 
+AHEAD = 1 << 31  # a number beyond another one
+OPENED = FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM | FACT_SIMULTANEOUS | FACT_TFO | FACT_TWO_ISNS
 ANSWERS = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM | FACT_RST_DOUBTED
 
 
@@ -50,6 +66,17 @@ def hidden_answers(trace: Attempts) -> Bools:
     if trace.elsewhere is not None:
         hidden[trace.elsewhere.attempts] = False
     return hidden
+
+
+def completed_unseen(trace: Attempts) -> ConnectionRows:
+    """Connections of which the capture lacks the final ACK, but holds what was sent later."""
+    if not hides_final_acks(trace):
+        return trace.tracked_where(trace.connection_mask())
+    rows = trace.tracked_where(trace.facts & OPENED == FACT_SYNACK)
+    closed = trace.endpoints["checks"][trace.client_rows[rows]] & CHECK_FIN_DOUBTED != 0
+    server = trace.server_rows[rows] - 2 * rows
+    sent = trace.aliases["rst_seq"][rows, server]  # from its ISN on; 0 for none
+    return rows[closed | ((sent > 1) & (sent < AHEAD))]
 
 
 def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:

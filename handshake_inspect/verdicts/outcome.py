@@ -39,7 +39,7 @@ from handshake_inspect.verdicts.arrays import Bools, Codes
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import marked
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
-from handshake_inspect.verdicts.flag_filter import hidden_final_acks
+from handshake_inspect.verdicts.flag_filter import completed_unseen, hidden_final_acks
 from handshake_inspect.verdicts.listeners import final_acks_lost, resends, waits_for_data
 from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
@@ -142,6 +142,7 @@ def is_established(trace: Attempts) -> Bools:
     proved = (facts & FACT_SERVER_PROVED != 0) & (acked | (facts & FACT_SIMULTANEOUS == 0))
     doubted = resends(trace) | not_taken(trace)
     doubted[dropped_acks(trace)] = True
+    proved[completed_unseen(trace)] = True
     return (proved | (acked & ~doubted)) & (facts & FACT_MIDSTREAM == 0)
 
 

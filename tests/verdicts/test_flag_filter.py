@@ -227,3 +227,29 @@ def test_a_filter_that_cannot_be_read_is_judged_by_what_is_there():
     for text in ("not tcp[13] & 16 == 16", "tcp[13] > 1"):
         assert {one["decided"] for one in said(crowd(5, healthy_open), text, syns)["connections"]} == {False}
         assert {one["decided"] for one in said(crowd(5, healthy_open), text)["connections"]} == {True}
+
+
+@pytest.mark.parametrize("size", [1, 100, 40_000])
+def test_what_came_after_the_handshake_shows_that_it_completed(size):
+    """The server resets behind what it sent, or the client closes behind what it got; none of that was kept."""
+
+    def reset(wire, number):
+        wire.handshake().exchange(size)
+        wire.server.rst_ack()
+
+    def closed(wire, number):
+        wire.handshake().exchange(size)
+        wire.client.fin()
+
+    for act in (reset, closed):
+        report = kept(crowd(4, act), openings_and_ends)
+        assert {(one["outcome"], one["decided"]) for one in report["connections"]} == {("established", True)}
+        assert {one["id"] for one in report["findings"]} <= {"capture-quality"}
+
+
+def test_a_reset_with_the_number_of_the_syn_ack_does_not():
+    def reset(wire, number):
+        wire.handshake()
+        wire.server.rst_ack()
+
+    assert {one["outcome"] for one in kept(crowd(4, reset), openings_and_ends)["connections"]} == {"half-open"}

@@ -21,6 +21,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import idle_timeout
 from handshake_inspect.verdicts.findings.base import CITED, earliest, largest, target, window, write
+from handshake_inspect.verdicts.flag_filter import hides_final_acks
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED
@@ -78,8 +79,13 @@ def ignored_rsts(case: Case) -> NDArray[np.bool_]:
 
 
 def impossible_rsts(case: Case) -> NDArray[np.bool_]:
-    """Established connections that a RST with an impossible sequence number met and nothing ended."""
+    """Established connections that a RST with an impossible sequence number met and nothing ended.
+
+    Where a filter on flags left out what was sent in between, no number is impossible.
+    """
     trace, facts = case.attempts, case.attempts.facts
+    if hides_final_acks(trace):
+        return trace.connection_mask()
     doubted = (facts & FACT_RST_DOUBTED != 0) & (facts & FACT_RST == 0)
     doubted &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
     impossible: NDArray[np.bool_] = doubted & (trace.either_end & TRAIT_FIN == 0)
