@@ -233,7 +233,7 @@ def test_a_listener_drops_what_is_not_signed_as_it_expects(signed):
     assert cause_of(merged(silent(), other)) == "syn-dropped"
 
 
-KEY, LISTENER, RULE = "a key (TCP MD5", "no listener", "nft list ruleset"
+KEY, LISTENER, RULE = "a key (TCP MD5", "without a listener", "nft list ruleset"
 
 
 def unanswered_peers(signed, *, signing, plain=0, copies=1):
@@ -278,6 +278,29 @@ def test_the_key_comes_first_wherever_nothing_answers_what_is_signed(other, caus
     (finding,) = [one for one in report["findings"] if one["id"] == "timed-out"]
     assert (finding["metrics"]["cause"], finding["metrics"]["signed_syns"]) == (cause, 1)
     assert finding["advice"].index(KEY) < finding["advice"].index(after)
+
+
+@pytest.mark.parametrize("signed", [*SIGNED, frames.mss(1460)], ids=["md5", "ao", "plain"])
+@pytest.mark.parametrize(
+    ("acked", "cause", "else_"),
+    [(False, "no-final-ack", "SYN-ACKs arrive"), (True, "final-ack-lost", "asymmetric path")],
+)
+def test_a_signed_handshake_that_stays_half_open_may_have_two_keys(signed, acked, cause, else_):
+    """A client drops a SYN-ACK, and a server an ACK, that another key signed."""
+    wires = [Wire(client=("192.0.2.1", 41_000 + number), server=(frames.SERVER[0], 179 + number)) for number in (0, 1)]
+    for wire in wires:
+        wire.client.syn(options=signed)
+        for _ in range(3):
+            wire.server.syn_ack(options=signed, lost=None if acked else "after")
+            if acked:
+                wire.client.ack(options=signed if signed in SIGNED else b"", lost="after")
+            wire.wait(SECOND)
+        wire.quiet(4 * SECOND)
+    (finding,) = [one for one in merged(*wires)["findings"] if one["id"] == "half-open"]
+    assert finding["metrics"]["cause"] == cause
+    named = signed in SIGNED
+    assert ("Compare the key (TCP MD5 or TCP-AO)" in finding["advice"], "signed" in finding["title"]) == (named, named)
+    assert else_ in finding["advice"]
 
 
 def sends_data(wire):

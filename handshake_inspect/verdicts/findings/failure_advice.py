@@ -34,9 +34,16 @@ ADVISED = {False: "Look, in this order, for", True: "These SYNs are signed: look
 # Why nothing answers a signed SYN, the likeliest first.  Linux does not even refuse one (no key would sign that RST).
 SIGNED_BY = (
     "a key (TCP MD5 or TCP-AO) that {host} lacks for this peer, or that differs "
-    "(`nstat -az '*MD5*' '*TCPAO*'` on {host}, and the peer's configuration on both)",
-    "no listener, for many hosts answer a signed SYN to a closed port with nothing (`{listeners}` there)",
+    "(`nstat -az '*MD5*' '*TCPAO*'` on {host}, and the configuration of both)",
+    "a port without a listener, since many hosts do not refuse a signed SYN (`{listeners}` there)",
 )
+# Of a handshake that is signed, the key is the likeliest reason that it does not complete.
+SIGNED = {
+    "no-final-ack": "Compare the key (TCP MD5 or TCP-AO) of both peers, since a client drops a SYN-ACK that another "
+    "one signed (`nstat -az '*MD5*' '*TCPAO*'` there); else capture on the client whether {host}'s SYN-ACKs arrive.",
+    "final-ack-lost": "Compare the key (TCP MD5 or TCP-AO) of both peers, since {host} drops an ACK that another one "
+    "signed (`nstat -az '*MD5*' '*TCPAO*'` there); else look for an asymmetric path past a stateful firewall.",
+}
 SILENT_BY = {
     "port-filtered": (
         "a rule that drops {those} (`nft list ruleset` on {host} and the firewalls before it)",
@@ -68,6 +75,8 @@ def advice(tally: Tally, outcome: int, at: Host, ports: list[int], named: list[s
         return REJECTED_ADVICE.format(cause=cause, host=host, by=" and ".join(named) or "the routers before it")
     order = reasons_of_silence(tally, cause)
     said = f"{ADVISED[tally.is_signed]} {', '.join(order[:-1])}, and {order[-1]}." if order else ""
+    if tally.is_signed and cause in SIGNED:
+        said = SIGNED[cause]
     return (said or ADVICE.get(cause, OTHER_ADVICE)).format(
         host=host,
         where=place(at, ports),

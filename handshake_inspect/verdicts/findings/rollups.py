@@ -258,7 +258,7 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
         metrics["reporters"] = reporters
     port = ports[0] if len(ports) == 1 else None
     said = [f"{cause}: {others[0]}", *others[1:]] if others else [cause] if cause else []
-    if outcome == TIMED_OUT and tally.is_signed:
+    if outcome in (TIMED_OUT, HALF_OPEN) and tally.is_signed:
         said.append("SYNs signed with a key")
     why = f" ({', '.join(said)})" if said else ""
     return Finding(
