@@ -508,3 +508,11 @@ def test_the_capture_is_said_to_have_two_points():
     (finding,) = [each for each in report["findings"] if each["id"] == "capture-quality"]
     assert (finding["metrics"]["kind"], finding["metrics"]["renumbered"]) == ("duplicated", 1)
     assert "rewrites their sequence numbers" in finding["title"]
+
+
+@pytest.mark.parametrize(("lag", "count"), [(20 * MS, 1), (20 * MS + US, 2)])
+@pytest.mark.parametrize("marks", [{}, {"timestamps": False}], ids=["stamped", "numbered"])
+def test_how_far_apart_both_points_may_be(marks, lag, count):
+    """A firewall is faster by far, but the clocks of two capture points may differ by as much as 20 ms."""
+    wire = Wire(delay=60 * MS, **marks).handshake().exchange().close()
+    assert connections(both(wire, lag=lag))["summary"]["connections"] == count
