@@ -36,6 +36,8 @@ COUNTS = {"syn_ip_id": 100, "ip_id": 120, "frames": 5}
     ("server", "rst_ip_id", "odd"),
     [
         ({}, 40_000, True),
+        ({}, 120 + 4097, True),
+        ({}, 120 + 4096, False),
         ({}, 120 + IP_ID_FAR + 1, True),
         ({}, 120 + IP_ID_FAR, False),  # as far as it may have counted meanwhile
         ({}, (119 - IP_ID_FAR) & 0xFFFF, True),  # as far back
@@ -57,6 +59,7 @@ def test_an_identification_out_of_the_count(server, rst_ip_id, odd):
     [
         ({"syn_ttl": 60}, 60, False),
         ({"syn_ttl": 60}, 62, False),  # a path may change a bit
+        ({"syn_ttl": 60}, 57, True),  # but not by three hops
         ({"syn_ttl": 60}, 250, True),
         ({"syn_ttl": 0, "ttl": 60}, 250, True),  # known by its later segments
         ({"syn_ttl": 60, "ttl": 250}, 250, True),  # that of the SYN-ACK counts: later ones may be the box's
@@ -89,6 +92,7 @@ def refused_after(delay_ns, *rtts, server=("198.51.100.2", 80), facts=0, elsewhe
         (20 * MS, [40 * MS, 41 * MS, 42 * MS], False),  # half of it
         (MS // 10, [MS, MS, MS], False),  # a difference that means nothing
         (MS // 10, [2 * MS, 2 * MS, 2 * MS], True),
+        (MS // 10, [MS + MS // 10 + 1] * 3, True),  # more than a millisecond
     ],
 )
 def test_a_refusal_before_its_host_can_have_answered(delay_ns, rtts, soon):
