@@ -72,6 +72,6 @@ cdef extern from *:
     const unsigned int MOST_EXTRAS "16u"
     const unsigned int LEAST_TICKET "0x64u"
     const unsigned int MOST_TICKET "0x1194u"
-    const unsigned int NAMED_SESSION "0x4Au"
+    const unsigned int NAMED_SESSION "0x4au"
     const unsigned int NAMED_SESSION_EARLY "0x52u"
     const unsigned int MOST_SETTINGS "100u"
